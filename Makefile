@@ -1,0 +1,49 @@
+# Understudy: every target installs what it needs, in .tools (uv) and .venv (everything else).
+PYTHON ?= python3
+TOOLS  := .tools
+UV     := $(TOOLS)/bin/uv
+RUN    := $(UV) run --no-sync
+ARGS   ?=
+export UV_PYTHON_DOWNLOADS := never
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check format bench clean
+
+help:  ## List the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(UV):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "expected Python 3.11 or newer, got $$($(PYTHON) --version); run make PYTHON=python3.12 ..."; exit 78; }
+	@$(PYTHON) -m venv $(TOOLS)
+	@$(TOOLS)/bin/pip install --quiet --disable-pip-version-check 'uv>=0.9'
+
+.venv/.installed: $(UV) uv.lock pyproject.toml packages/*/pyproject.toml apps/*/pyproject.toml
+	@$(UV) sync --quiet --locked --all-packages --all-extras --python $(PYTHON)
+	@touch $@
+
+setup: .venv/.installed  ## Install everything into .venv
+
+demo: setup  ## Run the main job on embedded servers: RQ is killed, Dramatiq carries on (ARGS=--json)
+	@$(RUN) understudy demo $(ARGS)
+
+test: setup  ## Run all tests against real Valkey, RabbitMQ, PostgreSQL and SQLite
+	@PATH="$$PATH:/usr/sbin:/sbin" command -v rabbitmq-server >/dev/null || tests/servers/install-rabbitmq
+	@$(RUN) pytest $(ARGS)
+
+check: setup  ## Formatting, lint, types, import contracts
+	@$(RUN) ruff format --check .
+	@$(RUN) ruff check .
+	@$(RUN) lint-imports
+	@$(RUN) mypy -p understudy
+	@$(RUN) pyright
+
+format: setup  ## Format the code and fix what ruff can
+	@$(RUN) ruff format .
+	@$(RUN) ruff check --fix .
+
+bench: setup  ## Dispatch beside raw RQ and raw Dramatiq, as ratios
+	@$(RUN) python bench/dispatch.py $(ARGS)
+
+clean:  ## Remove what the targets installed and built
+	rm -rf $(TOOLS) .venv dist .mypy_cache .ruff_cache .pytest_cache .understudy
