@@ -1,0 +1,29 @@
+"""The core of Understudy: what a job is and how one attempt of it runs; no engine, no database."""
+
+from understudy.job_engine.catalogue import Catalogue
+from understudy.job_engine.codec import SecretText
+from understudy.job_engine.context import JobContext
+from understudy.job_engine.definition import JobDefinition, Retention, declare_job, job
+from understudy.job_engine.errors import NonRetryableError, RetryAfterError, UnderstudyError
+from understudy.job_engine.executor import Executor
+from understudy.job_engine.queues import QueueProfile, declare_queue
+from understudy.job_engine.retry import RetryPolicy
+from understudy.job_engine.states import JobState
+
+__all__ = [
+    "Catalogue",
+    "Executor",
+    "JobContext",
+    "JobDefinition",
+    "JobState",
+    "NonRetryableError",
+    "QueueProfile",
+    "Retention",
+    "RetryAfterError",
+    "RetryPolicy",
+    "SecretText",
+    "UnderstudyError",
+    "declare_job",
+    "declare_queue",
+    "job",
+]

@@ -1,0 +1,238 @@
+"""Job definitions: what `@job` and `declare_job` make."""
+
+import inspect
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import KW_ONLY, dataclass, field, replace
+from datetime import timedelta
+from functools import cached_property, partial
+from typing import Any, Generic, TypedDict, TypeVar, Unpack, get_type_hints
+
+from pydantic import BaseModel
+
+from understudy.job_engine.codec import Result, decode_payload, result_of_type
+from understudy.job_engine.context import JobContext
+from understudy.job_engine.errors import DefinitionError, MissingHandlerError
+from understudy.job_engine.queues import QueueProfile, queue_profile
+from understudy.job_engine.retry import RetryPolicy
+
+P = TypeVar("P", bound=BaseModel)
+R = TypeVar("R")
+
+Handler = Callable[[P, JobContext], R]
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,127}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retention:
+    """How long ended jobs stay in the ledger.
+
+    Attributes:
+        age: Jobs that ended longer ago may be pruned.
+        count: Jobs beyond the newest `count` of a definition may be pruned; None sets no limit.
+    """
+
+    age: timedelta
+    count: int | None = None
+
+
+#: Priorities reach this far above and below zero.
+MAX_PRIORITY = 100
+
+KEEP_SUCCEEDED = Retention(age=timedelta(hours=24), count=1000)
+KEEP_FAILED = Retention(age=timedelta(days=7))
+
+
+class JobOptions(TypedDict, total=False):
+    """The optional attributes of a definition, as keywords of `@job` and `declare_job`."""
+
+    retry: RetryPolicy
+    timeout: timedelta | None
+    priority: int
+    engines: tuple[str, ...]
+    tags: tuple[str, ...]
+    keep_succeeded: Retention
+    keep_failed: Retention
+
+
+@dataclass(frozen=True)
+class JobDefinition(Generic[P, R]):
+    """A named job: its payload model, its queue, its policies and, where it runs, its handler.
+
+    Attributes:
+        name: What the ledger stores; never an import path.
+        payload_type: The pydantic model of the payload.
+        result_type: The declared type of the result.
+        queue: The profile of the queue it runs on.
+        retry: What happens when it raises.
+        timeout: The longest an attempt may run; the queue's timeout where None.
+        priority: From -100 to 100; a higher one is offered first when many jobs are due.
+        engines: The engines it may run on, in order of preference; empty allows all.
+        tags: Words to find its jobs by.
+        keep_succeeded: How long succeeded jobs stay.
+        keep_failed: How long failed jobs stay.
+        handler: The code that runs; None in a mere declaration.
+    """
+
+    name: str
+    payload_type: type[P]
+    result_type: Any
+    queue: QueueProfile
+    _: KW_ONLY
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    timeout: timedelta | None = None
+    priority: int = 0
+    engines: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    keep_succeeded: Retention = KEEP_SUCCEEDED
+    keep_failed: Retention = KEEP_FAILED
+    handler: Handler[P, R] | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a definition that could not work."""
+        self._expect(_NAME.fullmatch(self.name), "a name of letters, digits, `_`, `.` or `-`")
+        self._expect(
+            _is_model(self.payload_type), f"a pydantic model as payload, not {self.payload_type!r}"
+        )
+        self._expect(
+            abs(self.priority) <= MAX_PRIORITY,
+            f"a priority from -{MAX_PRIORITY} to {MAX_PRIORITY}, not {self.priority}",
+        )
+        positive = self.timeout is None or self.timeout > timedelta(0)
+        self._expect(positive, f"a timeout above zero, not {self.timeout}")
+
+    def _expect(self, met: object, expected: str) -> None:
+        if not met:
+            raise DefinitionError(f"job {self.name!r}: expected {expected}")
+
+    def bind(self, handler: Handler[P, R]) -> "JobDefinition[P, R]":
+        """Return the definition with its handler; use it as a decorator in a worker module."""
+        _check_signature(self.name, handler)
+        return replace(self, handler=handler)
+
+    @cached_property
+    def result(self) -> Result[R]:
+        """Say how the job's result is stored."""
+        return result_of_type(self.result_type)
+
+    @property
+    def attempt_timeout(self) -> timedelta:
+        """Return the longest an attempt may run."""
+        return self.timeout or self.queue.timeout
+
+    def decode(self, payload: str) -> P:
+        """Read a payload from the ledger."""
+        return decode_payload(payload, self.payload_type)
+
+    def call(self, payload: P, ctx: JobContext) -> R:
+        """Call the handler.
+
+        Raises:
+            MissingHandlerError: If this is a mere declaration.
+        """
+        if self.handler is None:
+            raise MissingHandlerError(
+                f"job {self.name!r} is declared but not bound here; import the module that binds it"
+            )
+        return self.handler(payload, ctx)
+
+
+#: A definition whose payload and result types are not known here.
+AnyDefinition = JobDefinition[Any, Any]
+
+
+def declare_job(
+    name: str,
+    *,
+    payload: type[P],
+    result: type[R] | None = None,
+    queue: str = "default",
+    **options: Unpack[JobOptions],
+) -> JobDefinition[P, R]:
+    """Declare a job without its handler, so that a web app need not import what it needs.
+
+    Args:
+        name: The job's name.
+        payload: The pydantic model of its payload.
+        result: The type of its result.
+        queue: The name of a declared queue.
+        options: Any other attribute of `JobDefinition`.
+
+    Raises:
+        DefinitionError: If an option is wrong; `UnknownQueueError` if the queue is.
+    """
+    return JobDefinition(name, payload, result or type(None), queue_profile(queue), **options)
+
+
+def job(
+    *,
+    name: str | None = None,
+    queue: str = "default",
+    **options: Unpack[JobOptions],
+) -> Callable[[Handler[P, R]], JobDefinition[P, R]]:
+    """Make a job of a handler: the short form that declares and binds in one.
+
+    The handler takes `(payload, ctx)`; its annotations say the payload model and the result.
+
+    Args:
+        name: The job's name; the function's name where None.
+        queue: The name of a declared queue.
+        options: Any other attribute of `JobDefinition`.
+
+    Raises:
+        DefinitionError: If the signature or an option is wrong; `UnknownQueueError` if the queue.
+    """
+
+    def define(handler: Handler[P, R]) -> JobDefinition[P, R]:
+        job_name = name or str(getattr(handler, "__name__", type(handler).__name__))
+        payload_type, result_type = _check_signature(job_name, handler)
+        return JobDefinition(
+            job_name,
+            payload_type,
+            result_type,
+            queue_profile(queue),
+            handler=handler,
+            **options,
+        )
+
+    return define
+
+
+def _check_signature(name: str, handler: Callable[..., Any]) -> tuple[Any, Any]:
+    target = _plain_function(handler)
+    parameters = [p for p in inspect.signature(handler).parameters.values() if p.default is p.empty]
+    if len(parameters) != 2:  # noqa: PLR2004 - the payload and the context
+        raise DefinitionError(
+            f"job {name!r}: expected a handler (payload, ctx), got {len(parameters)} parameters"
+        )
+    hints = _hints(name, target)
+    payload_type = hints.get(parameters[0].name)
+    if not _is_model(payload_type):
+        raise DefinitionError(
+            f"job {name!r}: expected the first parameter annotated with a pydantic model, "
+            f"got {payload_type!r}"
+        )
+    return payload_type, hints.get("return", Any)
+
+
+def _is_model(kind: object) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
+
+
+def _plain_function(handler: Callable[..., Any]) -> Callable[..., Any]:
+    while isinstance(handler, partial):
+        handler = handler.func
+    if inspect.isfunction(handler) or inspect.ismethod(handler):
+        return handler
+    return type(handler).__call__
+
+
+def _hints(name: str, target: Callable[..., Any]) -> Mapping[str, Any]:
+    try:
+        return get_type_hints(target, include_extras=True)
+    except NameError as error:
+        raise DefinitionError(
+            f"job {name!r}: expected annotations that exist at run time, got {error}; "
+            "import the payload model outside `if TYPE_CHECKING`"
+        ) from error

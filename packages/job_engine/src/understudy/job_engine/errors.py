@@ -1,0 +1,204 @@
+"""Every error Understudy raises, in one tree.
+
+    UnderstudyError
+      ConfigurationError             a setting is wrong
+      DefinitionError                a job is declared wrongly; raised at import
+        UnknownQueueError
+        DuplicateJobError
+        MissingHandlerError
+      DispatchError                  refused; nothing was stored
+        UnknownJobError
+        JobIdInvalidError
+        OptionInvalidError
+        PayloadInvalidError
+        PayloadTooLargeError
+        IdempotencyConflictError
+        DuplicateDispatchError
+      EngineError                    what became of an offer; named by what the caller may do
+        EngineUnavailableError       never reached: try the next engine
+        OfferRefusedError            reached, and it said no: try the next engine
+        OfferUncertainError          may have arrived: only a new epoch makes the next engine safe
+      LedgerError
+        LedgerUnavailableError       the database did not answer: nothing was accepted
+        LedgerSchemaError            the schema is older or newer than this code
+        LedgerHostError              a SQLite ledger was opened from a second host
+        JobNotFoundError
+      MessageRejectedError           a message that is not ours: dropped and counted
+      StepError                      a step was used wrongly, or the code changed under the job
+        NonDeterministicJobError
+        ResultInvalidError
+      AttemptTimeoutError            the attempt ran longer than its definition allows
+      JobCrashedError                the process that ran the attempt died
+      JobFailedError                 raised by JobHandle.result for a failed job
+      JobCancelledError              raised by JobHandle.result for a cancelled job
+      ResultTimeoutError             raised by JobHandle.result when the time is up
+      NonRetryableError              raised by a job: do not try again
+      RetryAfterError                raised by a job: try again after a given time
+
+Every message says what was expected, what was got and what to do. A class's docstring
+is its message where the one who raises it has nothing to add.
+"""
+
+from datetime import timedelta
+
+
+class UnderstudyError(Exception):
+    """Something went wrong in Understudy."""
+
+    def __init__(self, message: str | None = None) -> None:
+        """Take the docstring of the class as the message where none is given."""
+        super().__init__(message or " ".join((type(self).__doc__ or "").split()))
+
+
+class ConfigurationError(UnderstudyError):
+    """A setting is missing or wrong; run `understudy doctor` to see which."""
+
+
+class DefinitionError(UnderstudyError):
+    """A job is declared wrongly."""
+
+
+class UnknownQueueError(DefinitionError):
+    """The definition names a queue that was never declared."""
+
+
+class DuplicateJobError(DefinitionError):
+    """Two jobs carry the same name; rename one of them."""
+
+
+class MissingHandlerError(DefinitionError):
+    """A declared job has no handler here; import the module that binds it."""
+
+
+class DispatchError(UnderstudyError):
+    """The dispatch was refused and nothing was stored."""
+
+
+class UnknownJobError(DispatchError):
+    """No job of that name is declared."""
+
+
+class JobIdInvalidError(DispatchError):
+    """A job id is 1 to 64 letters, digits, `_` or `-`."""
+
+
+class OptionInvalidError(DispatchError):
+    """A dispatch option is out of its range."""
+
+
+class PayloadInvalidError(DispatchError):
+    """The payload does not fit the job's payload model."""
+
+
+class PayloadTooLargeError(DispatchError):
+    """The payload is over the size limit; store it elsewhere and dispatch a reference to it."""
+
+
+class IdempotencyConflictError(DispatchError):
+    """The idempotency key was used before with another payload."""
+
+
+class DuplicateDispatchError(DispatchError):
+    """A job with this idempotency key exists already."""
+
+
+class EngineError(UnderstudyError):
+    """An engine did not take an offer."""
+
+
+class EngineUnavailableError(EngineError):
+    """The engine was never reached; the next one may be tried."""
+
+
+class OfferRefusedError(EngineError):
+    """The engine was reached and refused the offer; the next one may be tried."""
+
+
+class OfferUncertainError(EngineError):
+    """The offer may have arrived; only a newer epoch makes another engine safe (rule 16)."""
+
+
+class LedgerError(UnderstudyError):
+    """The ledger could not do what was asked."""
+
+
+class LedgerUnavailableError(LedgerError):
+    """The ledger's database did not answer; nothing was accepted. Check UNDERSTUDY_LEDGER_URL."""
+
+
+class LedgerSchemaError(LedgerError):
+    """The ledger's schema does not fit this code; run `understudy ledger upgrade`."""
+
+
+class LedgerHostError(LedgerError):
+    """A SQLite ledger serves one host; use PostgreSQL where there are more."""
+
+
+class JobNotFoundError(LedgerError):
+    """The ledger holds no job of that id."""
+
+
+class MessageRejectedError(UnderstudyError):
+    """The message is not one of ours."""
+
+
+class StepError(UnderstudyError):
+    """A step was used wrongly."""
+
+
+class NonDeterministicJobError(StepError):
+    """The job asked for other steps than it recorded; deploy the old code or resolve it by hand."""
+
+
+class ResultInvalidError(StepError):
+    """A step or a job returned what JSON cannot carry, or more than the limit."""
+
+
+class AttemptTimeoutError(UnderstudyError):
+    """The attempt ran longer than its timeout."""
+
+
+class JobCrashedError(UnderstudyError):
+    """The process that ran the attempt died."""
+
+
+class JobFailedError(UnderstudyError):
+    """The job failed for good.
+
+    Attributes:
+        job_id: The job that failed.
+        error_type: The class name of the recorded exception.
+        traceback: The recorded traceback as text, without local values.
+    """
+
+    def __init__(self, job_id: str, error_type: str, message: str, traceback: str) -> None:
+        """Keep what the ledger recorded of the failure."""
+        super().__init__(f"job {job_id} failed with {error_type}: {message}")
+        self.job_id = job_id
+        self.error_type = error_type
+        self.traceback = traceback
+
+
+class JobCancelledError(UnderstudyError):
+    """The job was cancelled and has no result."""
+
+
+class ResultTimeoutError(UnderstudyError):
+    """The job did not end in time; it goes on, ask again later."""
+
+
+class NonRetryableError(UnderstudyError):
+    """The job asks not to be tried again."""
+
+
+class RetryAfterError(UnderstudyError):
+    """The job asks to be tried again after `delay`.
+
+    Attributes:
+        delay: How long to wait before the next attempt.
+    """
+
+    def __init__(self, delay: timedelta, message: str | None = None) -> None:
+        """Keep the delay; it counts as a failed attempt like any other."""
+        super().__init__(message or f"try again after {delay}")
+        self.delay = delay

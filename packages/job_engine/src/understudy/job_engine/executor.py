@@ -1,0 +1,117 @@
+"""Running one attempt, as a chain of named steps."""
+
+from dataclasses import replace
+
+from understudy.job_engine import outcome
+from understudy.job_engine.catalogue import Catalogue
+from understudy.job_engine.clock import Clock
+from understudy.job_engine.context import JobContext
+from understudy.job_engine.definition import AnyDefinition
+from understudy.job_engine.errors import MissingHandlerError, UnknownJobError
+from understudy.job_engine.events import Event, Listener, ignore
+from understudy.job_engine.interrupts import Fenced, Interrupt
+from understudy.job_engine.lease import Lease
+from understudy.job_engine.patience import PatientLedger
+from understudy.job_engine.ports import AttemptLedger
+from understudy.job_engine.records import Claim, Conclusion
+from understudy.job_engine.states import JobState
+
+
+class Executor:
+    """Run claimed attempts: find the job, call it, record how it ended, tell.
+
+    It knows no engine. What woke it, what renews the lease and in which process it runs are
+    other people's business.
+    """
+
+    def __init__(
+        self, ledger: AttemptLedger, catalogue: Catalogue, clock: Clock, listener: Listener = ignore
+    ) -> None:
+        """Serve the jobs of a catalogue."""
+        self._ledger = ledger
+        self._catalogue = catalogue
+        self._clock = clock
+        self._listener = listener
+
+    def run(self, claim: Claim, lease: Lease) -> JobState | None:
+        """Run one attempt to its end and record it; never raises for the job's sake.
+
+        Returns:
+            The state the job is in then, or None if the attempt was fenced and recorded
+            nothing (I3).
+        """
+        started = self._clock.steady()
+        ledger = PatientLedger(self._ledger, lease, self._clock)
+        try:
+            conclusion = self._attempt(claim, lease, ledger)
+            state = ledger.conclude(claim, conclusion)
+        except Fenced:
+            self._listener(_event("job.fenced", claim))
+            return None
+        self._listener(_concluded(claim, conclusion, state, self._clock.steady() - started))
+        return state
+
+    def conclude(self, claim: Claim, conclusion: Conclusion, lease: Lease) -> JobState | None:
+        """Record the end of an attempt that ran, and ended, somewhere else."""
+        try:
+            state = PatientLedger(self._ledger, lease, self._clock).conclude(claim, conclusion)
+        except Fenced:
+            self._listener(_event("job.fenced", claim))
+            return None
+        self._listener(_concluded(claim, conclusion, state, None))
+        return state
+
+    def _attempt(self, claim: Claim, lease: Lease, ledger: AttemptLedger) -> Conclusion:
+        try:
+            definition = self._catalogue.get(claim.name)
+        except UnknownJobError as error:
+            return outcome.unknown(claim, error)
+        ctx = JobContext(claim, ledger, lease, self._clock)
+        try:
+            conclusion = self._call(definition, claim, ctx, lease)
+        except Interrupt as interrupt:
+            return outcome.interrupted(definition, claim, interrupt)
+        # A job that swallowed the interrupt and went on is over all the same.
+        return outcome.interrupted(definition, claim, ctx.ended_by) if ctx.ended_by else conclusion
+
+    def _call(
+        self, definition: AnyDefinition, claim: Claim, ctx: JobContext, lease: Lease
+    ) -> Conclusion:
+        try:
+            payload = definition.decode(claim.payload)
+            with lease.job_code():
+                value = definition.call(payload, ctx)
+        except MissingHandlerError as error:
+            return outcome.unknown(claim, error)
+        except Exception as error:  # noqa: BLE001 - whatever job code raises is the job's outcome
+            return outcome.raised(definition, claim, error)
+        except SystemExit as error:
+            return outcome.raised(definition, claim, RuntimeError(f"the job called exit: {error}"))
+        return outcome.succeeded(definition, value)
+
+
+def _event(kind: str, claim: Claim, **detail: object) -> Event:
+    return Event(
+        kind,
+        job_id=claim.job_id,
+        name=claim.name,
+        queue=claim.queue,
+        engine=claim.engine,
+        epoch=claim.epoch,
+        detail={"attempt": claim.attempt, "worker": claim.worker, **detail},
+    )
+
+
+def _concluded(
+    claim: Claim, conclusion: Conclusion, state: JobState, elapsed: float | None
+) -> Event:
+    detail: dict[str, object] = {"state": str(state)}
+    if elapsed is not None:
+        detail["duration_s"] = round(elapsed, 4)
+    if conclusion.reason:
+        detail["reason"] = conclusion.reason
+    event = _event(f"job.{conclusion.transition.name}", claim, **detail)
+    if state is JobState.FAILED:
+        # The traceback is told once, when the job has failed for good.
+        return replace(event, error=conclusion.error)
+    return event

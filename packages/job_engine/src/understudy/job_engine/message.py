@@ -1,0 +1,152 @@
+"""What travels through an engine: `{v, job_id, epoch, kid, mac}` and nothing else (rule 2).
+
+A message is a bell. Whoever controls a broker can delay, drop, replay or ring bells; the claim
+in the ledger decides what a bell is worth. The MAC keeps strangers' bells out and ties each
+to one job, one epoch and one engine.
+"""
+
+import hashlib
+import hmac
+import json
+import re
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from understudy.job_engine.clock import Clock
+from understudy.job_engine.errors import ConfigurationError, MessageRejectedError
+
+#: The version of the message format; another one is refused.
+VERSION = 1
+#: No message is longer, in bytes of JSON.
+MAX_MESSAGE_BYTES = 512
+#: Keys are read again for an unknown key id, but no more often than this.
+RELOAD_SECONDS = 1.0
+
+_JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_FIELDS = {"v": int, "job_id": str, "epoch": int, "kid": str, "mac": str}
+
+
+def is_job_id(text: str) -> bool:
+    """Tell whether the text may be a job's id: what both engines and a URL can carry."""
+    return _JOB_ID.fullmatch(text) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One signed offer of a job, as an engine carries it."""
+
+    v: int
+    job_id: str
+    epoch: int
+    kid: str
+    mac: str
+
+    def to_wire(self) -> dict[str, Any]:
+        """Return the message as the JSON object that is sent."""
+        return asdict(self)
+
+    @classmethod
+    def from_wire(cls, wire: object) -> "Message":
+        """Read a message that came from an engine.
+
+        Args:
+            wire: The decoded JSON object, or its text.
+
+        Raises:
+            MessageRejectedError: If it is anything but exactly the five fields.
+        """
+        fields = _decoded(wire)
+        if fields.keys() != _FIELDS.keys():
+            raise MessageRejectedError("expected the five message fields, got others")
+        if any(type(fields[name]) is not kind for name, kind in _FIELDS.items()):
+            raise MessageRejectedError("expected the message fields in their types, got others")
+        message = cls(**fields)
+        if message.v != VERSION:
+            raise MessageRejectedError(f"expected message version {VERSION}, got {message.v}")
+        if not is_job_id(message.job_id) or not 0 < message.epoch < 2**31:
+            raise MessageRejectedError("expected a job id and an epoch in range, got others")
+        return message
+
+
+def _decoded(wire: object) -> Mapping[str, Any]:
+    try:
+        text = wire if isinstance(wire, str | bytes) else json.dumps(wire)
+        if len(text) > MAX_MESSAGE_BYTES:
+            raise MessageRejectedError(f"expected at most {MAX_MESSAGE_BYTES} bytes, got more")
+        fields = json.loads(text)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise MessageRejectedError("expected a JSON object, got something else") from error
+    if not isinstance(fields, dict):
+        raise MessageRejectedError("expected a JSON object, got something else")
+    return fields
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKey:
+    """A key that signs messages; it lives in the ledger and nowhere else."""
+
+    kid: str
+    secret: bytes
+
+    @classmethod
+    def generate(cls) -> "SigningKey":
+        """Make a new random key."""
+        return cls(kid=secrets.token_hex(4), secret=secrets.token_bytes(32))
+
+    def mac(self, job_id: str, epoch: int, engine: str) -> str:
+        """Return the MAC of an offer, in hexadecimal."""
+        text = f"{VERSION}|{job_id}|{epoch}|{engine}|{self.kid}"
+        return hmac.new(self.secret, text.encode(), hashlib.sha256).hexdigest()
+
+
+class KeyRing:
+    """The signing keys of the ledger, the newest first, loaded when they are needed."""
+
+    def __init__(self, load: Callable[[], Sequence[SigningKey]], clock: Clock) -> None:
+        """Keep the function that reads the keys from the ledger."""
+        self._load = load
+        self._clock = clock
+        self._keys: Sequence[SigningKey] = ()
+        self._loaded_at = float("-inf")
+
+    def sign(self, job_id: str, epoch: int, engine: str) -> Message:
+        """Return the signed message for an offer.
+
+        Raises:
+            ConfigurationError: If the ledger holds no key.
+        """
+        if not self._keys:
+            self._reload()
+        if not self._keys:
+            raise ConfigurationError(
+                "expected a signing key in the ledger, got none; run `understudy ledger upgrade`"
+            )
+        key = self._keys[0]
+        return Message(VERSION, job_id, epoch, key.kid, key.mac(job_id, epoch, engine))
+
+    def verify(self, message: Message, engine: str) -> None:
+        """Accept a message that one of the keys signed for this engine.
+
+        Raises:
+            MessageRejectedError: If the key is unknown or the MAC is wrong.
+        """
+        key = self._find(message.kid)
+        if key is None:
+            raise MessageRejectedError("expected a known signing key, got another")
+        expected = key.mac(message.job_id, message.epoch, engine)
+        if not hmac.compare_digest(expected.encode(), message.mac.encode()):
+            raise MessageRejectedError("expected the MAC of a known key, got another")
+
+    def _find(self, kid: str) -> SigningKey | None:
+        known = {key.kid: key for key in self._keys}
+        if kid not in known and self._clock.steady() - self._loaded_at > RELOAD_SECONDS:
+            # A rotation may have made it since; strangers' key ids must not cost a query each.
+            self._reload()
+            known = {key.kid: key for key in self._keys}
+        return known.get(kid)
+
+    def _reload(self) -> None:
+        self._keys = self._load()
+        self._loaded_at = self._clock.steady()

@@ -1,0 +1,105 @@
+"""What an attempt's end means for its job: pure decisions, no I/O."""
+
+from datetime import timedelta
+
+from understudy.job_engine.definition import AnyDefinition
+from understudy.job_engine.errors import (
+    AttemptTimeoutError,
+    JobCrashedError,
+    ResultInvalidError,
+    UnderstudyError,
+)
+from understudy.job_engine.interrupts import (
+    CancelRequested,
+    HoldRequested,
+    Interrupt,
+    Released,
+    Suspended,
+    TimedOut,
+)
+from understudy.job_engine.records import Claim, Conclusion, ErrorRecord
+from understudy.job_engine.states import (
+    CRASH,
+    CRASH_OUT,
+    FAIL,
+    HOLD,
+    RELEASE,
+    RETRY,
+    STOP,
+    SUCCEED,
+    SUSPEND,
+)
+
+#: A job whose attempts lost their process this often is failed: crash loop (rule 18).
+MAX_CRASHES = 3
+#: A worker that does not know a job gives it back this often before a person must look.
+MAX_RELEASES = 10
+#: How long a job that was given back unknown waits, so that a newer worker may find it.
+UNKNOWN_JOB_DELAY = timedelta(seconds=5)
+#: How long a crashed job waits, times the crashes so far.
+CRASH_DELAY = timedelta(seconds=1)
+
+
+def succeeded(definition: AnyDefinition, value: object) -> Conclusion:
+    """Conclude an attempt whose handler returned."""
+    try:
+        return Conclusion(SUCCEED, result=definition.result.encode(value))
+    except ResultInvalidError as error:
+        return Conclusion(FAIL, error=ErrorRecord.of(error), reason="result invalid")
+
+
+def raised(definition: AnyDefinition, claim: Claim, error: Exception) -> Conclusion:
+    """Conclude an attempt whose handler raised: another try, or the dead letter."""
+    delay = definition.retry.delay(claim.errors + 1, error)
+    record = ErrorRecord.of(error)
+    if delay is None:
+        return Conclusion(FAIL, error=record, reason="no attempt left")
+    return Conclusion(RETRY, error=record, delay=delay, reason=record.type)
+
+
+def interrupted(definition: AnyDefinition, claim: Claim, interrupt: Interrupt) -> Conclusion:
+    """Conclude an attempt that an interrupt ended.
+
+    Raises:
+        Fenced: If that was the interrupt: a fenced attempt may record nothing (I3).
+    """
+    match interrupt:
+        case Suspended():
+            return Conclusion(
+                SUSPEND, delay=interrupt.delay, run_at=interrupt.run_at, step=interrupt.step
+            )
+        case CancelRequested():
+            return Conclusion(STOP)
+        case Released():
+            return Conclusion(RELEASE, reason="worker stops")
+        case TimedOut():
+            return timed_out(definition, claim)
+        case HoldRequested():
+            return Conclusion(HOLD, error=ErrorRecord.of(interrupt.cause), reason=str(interrupt))
+        case _:
+            raise interrupt
+
+
+def timed_out(definition: AnyDefinition, claim: Claim) -> Conclusion:
+    """Conclude an attempt that ran too long; it counts as an error."""
+    limit = definition.attempt_timeout
+    return raised(
+        definition,
+        claim,
+        AttemptTimeoutError(f"the attempt ran longer than its timeout of {limit}"),
+    )
+
+
+def crashed(claim: Claim, how: str) -> Conclusion:
+    """Conclude an attempt whose process died."""
+    error = ErrorRecord.of(JobCrashedError(f"the process that ran the attempt died: {how}"))
+    if claim.crashes + 1 >= MAX_CRASHES:
+        return Conclusion(CRASH_OUT, error=error, reason="crash loop")
+    return Conclusion(CRASH, error=error, delay=CRASH_DELAY * (claim.crashes + 1), reason=how)
+
+
+def unknown(claim: Claim, error: UnderstudyError) -> Conclusion:
+    """Conclude an attempt on a worker that does not know the job, perhaps an older one."""
+    if claim.releases + 1 >= MAX_RELEASES:
+        return Conclusion(HOLD, error=ErrorRecord.of(error), reason="unknown job")
+    return Conclusion(RELEASE, delay=UNKNOWN_JOB_DELAY, reason="unknown job")

@@ -1,0 +1,261 @@
+"""The contracts: what the core needs of the world, in the core's own words.
+
+Adapters depend on these; never the reverse. Each ledger passes
+`understudy.testing.ledger_suite`, each engine `understudy.testing.engine_suite`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Protocol
+
+from understudy.job_engine.clock import Deadline
+from understudy.job_engine.message import Message, SigningKey
+from understudy.job_engine.queues import QueueProfile
+from understudy.job_engine.records import (
+    AttemptRecord,
+    CancelOutcome,
+    Claim,
+    Conclusion,
+    DispatchTry,
+    ErrorRecord,
+    EventRecord,
+    JobRecord,
+    NewJob,
+    OfferPlan,
+    StepRecord,
+    Ticket,
+    WorkerRecord,
+)
+from understudy.job_engine.states import JobState
+
+
+class AttemptLedger(Protocol):
+    """The ledger as an attempt needs it. Each write starts with the fence (rule 7).
+
+    Raises, from every method: `LedgerUnavailableError` if the database does not answer.
+    """
+
+    def claim(self, ticket: Ticket) -> Claim | None:
+        """Take an offered job; None if the offer is void (rule 6).
+
+        Repeating it with the same claim id after a lost reply returns the same claim.
+        """
+        ...
+
+    def begin(self, claim: Claim, name: str, seq: int) -> Sequence[StepRecord]:
+        """Check the authority and return the records of that name or that place (rule 8).
+
+        Raises:
+            Fenced: If another attempt has the authority.
+            CancelRequested: If the job was cancelled.
+        """
+        ...
+
+    def record(self, claim: Claim, step: StepRecord) -> None:
+        """Record a finished step, once (rule 9); repeating it is harmless.
+
+        Raises:
+            Fenced: If another attempt has the authority.
+        """
+        ...
+
+    def conclude(self, claim: Claim, conclusion: Conclusion) -> JobState:
+        """End the attempt; return the state the job is in then.
+
+        Repeating it after a lost reply is harmless. A pending cancel request turns every
+        conclusion but success into `cancelled` (I9).
+
+        Raises:
+            Fenced: If another attempt has the authority.
+        """
+        ...
+
+    def renew(self, claim: Claim) -> bool:
+        """Renew the lease; False if the authority is lost (rule 12)."""
+        ...
+
+
+class OfferLedger(Protocol):
+    """The ledger as the dispatcher, the rescuer and the scheduler need it."""
+
+    def record_job(
+        self, job: NewJob, plan: OfferPlan | None, tries: Sequence[DispatchTry]
+    ) -> tuple[JobRecord, bool]:
+        """Record a job in one commit, already offered if there is a plan (rules 1 and 3).
+
+        Returns:
+            The job and whether it is new; a job of the same name and idempotency key is
+            returned as it is.
+        """
+        ...
+
+    def offer(self, seen: JobRecord, plan: OfferPlan) -> JobRecord | None:
+        """Hand over with a new epoch; None if the job is no longer as it was seen (rule 4)."""
+        ...
+
+    def park(self, seen: JobRecord, delay: timedelta, reason: str) -> JobRecord | None:
+        """Put an offered job that no engine took back to `scheduled`."""
+        ...
+
+    def exhaust(self, seen: JobRecord, error: ErrorRecord) -> JobRecord | None:
+        """Fail a running job whose lease was lost once too often."""
+        ...
+
+    def postpone_pickup(self, seen: JobRecord, span: timedelta) -> None:
+        """Leave an offer where it is and look again after `span`; changes no state."""
+        ...
+
+    def settle_tries(self, job_id: str, tries: Sequence[DispatchTry]) -> None:
+        """Keep what became of offers."""
+        ...
+
+    def cancel(self, job_id: str, actor: str) -> CancelOutcome:
+        """Cancel a job that waits, or ask the attempt that runs it to stop (R20).
+
+        Raises:
+            JobNotFoundError: If there is no such job.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RunningJob:
+    """What a rescuer watches of a running job (rule 12)."""
+
+    job_id: str
+    epoch: int
+    hb: int
+    lease: timedelta
+    expired: bool
+
+
+class RescueLedger(Protocol):
+    """What a rescuer reads. All time comparisons are the database's (rule 12)."""
+
+    def due(self, limit: int) -> Sequence[JobRecord]:
+        """Return scheduled jobs whose time has come, the most urgent first."""
+        ...
+
+    def unclaimed(self, limit: int) -> Sequence[JobRecord]:
+        """Return offered jobs whose pickup deadline has passed."""
+        ...
+
+    def running(self) -> Sequence[RunningJob]:
+        """Return every running job, and whether its lease has run out."""
+        ...
+
+
+class LedgerReader(Protocol):
+    """What people and programs read."""
+
+    def get(self, job_id: str) -> JobRecord:
+        """Return a job.
+
+        Raises:
+            JobNotFoundError: If there is no such job.
+        """
+        ...
+
+    def list_jobs(
+        self,
+        *,
+        states: Sequence[JobState] = (),
+        queue: str | None = None,
+        name: str | None = None,
+        limit: int = 50,
+    ) -> Sequence[JobRecord]:
+        """Return jobs, the newest first."""
+        ...
+
+    def steps(self, job_id: str) -> Sequence[StepRecord]:
+        """Return the recorded steps in their order."""
+        ...
+
+    def attempts(self, job_id: str) -> Sequence[AttemptRecord]:
+        """Return the attempts, the first first."""
+        ...
+
+    def tries(self, job_id: str) -> Sequence[DispatchTry]:
+        """Return the dispatch tries, the first first."""
+        ...
+
+    def events(self, job_id: str) -> Sequence[EventRecord]:
+        """Return the history, the first event first."""
+        ...
+
+    def counts(self) -> dict[JobState, int]:
+        """Return how many jobs are in each state; states without any are left out."""
+        ...
+
+
+class WorkerLedger(Protocol):
+    """Who is alive. A worker is live for `ttl` after its last beat on the database's clock."""
+
+    def beat(self, worker: WorkerRecord, ttl: timedelta) -> None:
+        """Tell that a worker process lives."""
+        ...
+
+    def retire(self, boot_id: str) -> None:
+        """Forget a worker that stops."""
+        ...
+
+    def live_workers(self) -> Sequence[WorkerRecord]:
+        """Return the workers whose last beat is fresh."""
+        ...
+
+
+class KeyLedger(Protocol):
+    """Where the signing keys live."""
+
+    def signing_keys(self) -> Sequence[SigningKey]:
+        """Return the keys that are valid, the newest first."""
+        ...
+
+
+class Ledger(
+    AttemptLedger, OfferLedger, RescueLedger, LedgerReader, WorkerLedger, KeyLedger, Protocol
+):
+    """The whole ledger: the only authority over every job."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineHealth:
+    """What a probe found.
+
+    Attributes:
+        healthy: Whether a real write went through; an answer to PING proves nothing.
+        detail: For people: what was found.
+        backlog: How many messages wait in the queue; None where the engine cannot tell.
+    """
+
+    healthy: bool
+    detail: str
+    backlog: int | None = None
+
+
+class EngineAdapter(Protocol):
+    """The piece that speaks to one engine: three methods, no memory, no retry, no log."""
+
+    @property
+    def name(self) -> str:
+        """The engine's name: `rq`, `dramatiq`, `memory`, ..."""
+        ...
+
+    def offer(self, message: Message, queue: QueueProfile, deadline: Deadline) -> None:
+        """Hand the message to the engine; return only if it has it.
+
+        Raises:
+            EngineUnavailableError: It was never reached.
+            OfferRefusedError: It said no.
+            OfferUncertainError: It may have it.
+        """
+        ...
+
+    def probe(self, queue: QueueProfile, deadline: Deadline) -> EngineHealth:
+        """Find out by a real write whether the engine would take an offer; never raises."""
+        ...
+
+    def withdraw(self, message: Message, queue: QueueProfile) -> None:
+        """Remove an offer that is void, if that is easy; a courtesy that never raises."""
+        ...

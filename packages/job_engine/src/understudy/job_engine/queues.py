@@ -1,0 +1,123 @@
+"""Queues: named lanes, each with a profile that both engines follow.
+
+The set is closed. The three profiles here exist out of the box; declare your own before
+the jobs that name them:
+
+    REPORTS = declare_queue(QueueProfile("reports", isolation="process", slots=1))
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass
+from datetime import timedelta
+from types import MappingProxyType
+from typing import Literal
+
+from understudy.job_engine.errors import DefinitionError, UnknownQueueError
+
+Isolation = Literal["thread", "process"]
+
+_NAME = re.compile(r"[a-z][a-z0-9-]{0,47}")
+
+
+@dataclass(frozen=True, slots=True)
+class QueueProfile:
+    """How the jobs of one queue run.
+
+    Attributes:
+        name: Lower-case letters, digits and dashes, beginning with a letter.
+        isolation: `thread`: attempts side by side in one process; `process`: each attempt in a
+            child process that the worker can kill.
+        slots: Attempts side by side in one RQ worker process.
+        dramatiq_threads: Attempts side by side in one Dramatiq worker process.
+        timeout: The longest an attempt may run, unless the job says otherwise.
+        lease: How long a claim lasts without renewal; renewed four times as often (rule 12).
+        pickup: How long an offer may wait for its claim before the rescuer looks into it.
+    """
+
+    name: str
+    _: KW_ONLY
+    isolation: Isolation = "thread"
+    slots: int = 8
+    dramatiq_threads: int = 4
+    timeout: timedelta = timedelta(minutes=5)
+    lease: timedelta = timedelta(seconds=60)
+    pickup: timedelta = timedelta(seconds=10)
+
+    def __post_init__(self) -> None:
+        """Refuse a profile that could not work."""
+        if not _NAME.fullmatch(self.name):
+            raise DefinitionError(
+                f"expected a queue name of lower-case letters, digits and dashes, got {self.name!r}"
+            )
+        for field in ("slots", "dramatiq_threads", "timeout", "lease", "pickup"):
+            value = getattr(self, field)
+            if value <= type(value)():
+                raise DefinitionError(
+                    f"queue {self.name!r}: expected {field} above zero, got {value}"
+                )
+
+
+DEFAULT = QueueProfile(
+    "default",
+    isolation="thread",
+    slots=16,
+    dramatiq_threads=8,
+    timeout=timedelta(minutes=5),
+    lease=timedelta(seconds=60),
+)
+DATA_SYNC = QueueProfile(
+    "data-sync",
+    isolation="process",
+    slots=2,
+    dramatiq_threads=2,
+    timeout=timedelta(hours=2),
+    lease=timedelta(seconds=180),
+)
+SCHEDULED = QueueProfile(
+    "scheduled",
+    isolation="process",
+    slots=4,
+    dramatiq_threads=4,
+    timeout=timedelta(minutes=15),
+    lease=timedelta(seconds=60),
+)
+
+_declared: dict[str, QueueProfile] = {
+    profile.name: profile for profile in (DEFAULT, DATA_SYNC, SCHEDULED)
+}
+
+
+def declare_queue(profile: QueueProfile) -> QueueProfile:
+    """Add a queue to the closed set and return its profile.
+
+    Raises:
+        DefinitionError: If another profile of that name was declared before.
+    """
+    known = _declared.setdefault(profile.name, profile)
+    if known != profile:
+        raise DefinitionError(
+            f"queue {profile.name!r} is declared twice: expected {known}, got {profile}"
+        )
+    return profile
+
+
+def queue_profile(name: str) -> QueueProfile:
+    """Return the profile of a declared queue.
+
+    Raises:
+        UnknownQueueError: If no such queue was declared; the message lists the known ones.
+    """
+    try:
+        return _declared[name]
+    except KeyError:
+        known = ", ".join(sorted(_declared))
+        raise UnknownQueueError(
+            f"expected one of the declared queues ({known}), got {name!r}; "
+            "declare it with declare_queue(QueueProfile(...)) before the job"
+        ) from None
+
+
+def declared_queues() -> Mapping[str, QueueProfile]:
+    """Return every declared queue by name, read-only."""
+    return MappingProxyType(_declared)

@@ -1,0 +1,253 @@
+"""The values that pass between the executor, the dispatcher and the ledger."""
+
+import traceback
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from understudy.job_engine.states import JobState, Transition
+
+#: A recorded traceback keeps its end, which is where the error is.
+MAX_TRACEBACK_CHARS = 16 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorRecord:
+    """An exception as the ledger keeps it: text only, never local values."""
+
+    type: str
+    message: str
+    traceback: str = ""
+
+    @classmethod
+    def of(cls, error: BaseException) -> "ErrorRecord":
+        """Describe an exception."""
+        text = "".join(traceback.format_exception(error))
+        kind = type(error)
+        name = kind.__qualname__ if kind.__module__ == "builtins" else _dotted(kind)
+        return cls(name, str(error)[:2000], text[-MAX_TRACEBACK_CHARS:])
+
+
+def _dotted(kind: type) -> str:
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """A job about to be recorded.
+
+    Attributes:
+        payload: The payload as JSON text.
+        payload_sha: SHA-256 of that text; tells whether a repeated key means the same work.
+        delay: How long it waits from now on the database's clock; None offers it at once.
+        run_at: The moment it waits for; None offers it at once.
+    """
+
+    id: str
+    name: str
+    queue: str
+    payload: str
+    payload_sha: str
+    idempotency_key: str | None = None
+    delay: timedelta | None = None
+    run_at: datetime | None = None
+    priority: int = 0
+    engines: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class OfferPlan:
+    """Which engine gets the next offer, and by when it must be claimed."""
+
+    engine: str
+    pickup: timedelta
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class JobRecord:
+    """One row of the ledger: everything known of a job."""
+
+    id: str
+    name: str
+    queue: str
+    state: JobState
+    engine: str | None
+    epoch: int
+    hb: int
+    payload: str
+    payload_sha: str
+    idempotency_key: str | None
+    priority: int
+    engines: tuple[str, ...]
+    tags: tuple[str, ...]
+    claims: int
+    errors: int
+    crashes: int
+    releases: int
+    handoffs: int
+    pickups_missed: int
+    cancel_requested: bool
+    result: str | None
+    error: ErrorRecord | None
+    created_at: datetime
+    run_at: datetime | None
+    pickup_by: datetime | None
+    lease_until: datetime | None
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The authority of one attempt over one job, until it ends or is fenced.
+
+    Attributes:
+        claim_id: 128 random bits; with the epoch, the fencing token (rule 7).
+        attempt: 1 for the first execution of the job, one more for each after it.
+        lease: How long the authority lasts without renewal.
+    """
+
+    job_id: str
+    epoch: int
+    claim_id: str
+    engine: str
+    worker: str
+    name: str
+    queue: str
+    payload: str
+    attempt: int
+    errors: int
+    crashes: int
+    releases: int
+    lease: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """What a worker shows to claim a job: the offer's epoch and its own fresh claim id."""
+
+    job_id: str
+    epoch: int
+    engine: str
+    queue: str
+    claim_id: str
+    worker: str
+    lease: timedelta
+
+
+class StepKind(StrEnum):
+    """What a step does."""
+
+    RUN = "run"
+    SLEEP = "sleep"
+
+
+@dataclass(frozen=True, slots=True)
+class StepRecord:
+    """A finished step: its place in the job and its result as JSON."""
+
+    name: str
+    seq: int
+    kind: StepKind
+    result: str
+    epoch: int = 0
+    recorded_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Conclusion:
+    """How an attempt ended: the transition, and what it records.
+
+    Attributes:
+        delay: For a transition back to `scheduled`: how long to wait from now.
+        run_at: The same as a moment; wins over `delay`.
+        step: A step that is recorded in the same transaction (a sleep).
+    """
+
+    transition: Transition
+    result: str | None = None
+    error: ErrorRecord | None = None
+    delay: timedelta = timedelta(0)
+    run_at: datetime | None = None
+    step: StepRecord | None = None
+    reason: str = ""
+
+
+class TryOutcome(StrEnum):
+    """What became of one try to hand a job to an engine."""
+
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+    UNAVAILABLE = "unavailable"
+    UNKNOWN = "unknown"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class DispatchTry:
+    """One try to hand a job to an engine, kept so that any dispatch can be explained.
+
+    Attributes:
+        stage: How far it came: `flag`, `definition`, `breaker`, `workers`, `offer`, `pickup`.
+        elapsed: Seconds spent on it.
+    """
+
+    engine: str
+    epoch: int
+    stage: str
+    outcome: TryOutcome
+    reason: str = ""
+    elapsed: float = 0.0
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptRecord:
+    """One execution of a job, as the ledger keeps it."""
+
+    epoch: int
+    claim_id: str
+    engine: str
+    worker: str
+    started_at: datetime
+    ended_at: datetime | None
+    outcome: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class EventRecord:
+    """One line of a job's history (rule 22)."""
+
+    job_id: str
+    n: int
+    at: datetime
+    actor: str
+    kind: str
+    state: JobState
+    epoch: int
+    detail: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerRecord:
+    """A live worker process, known by its boot id and not by its host name."""
+
+    boot_id: str
+    engine: str
+    queue: str
+    host: str
+    pid: int
+    slots: int
+    started_at: datetime | None = None
+    seen_at: datetime | None = None
+
+
+class CancelOutcome(StrEnum):
+    """What a cancel came to (R20)."""
+
+    CANCELLED = "cancelled"
+    REQUESTED = "requested"
+    ENDED = "ended"
