@@ -11,7 +11,7 @@ import json
 import re
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from understudy.job_engine.clock import Clock
@@ -88,7 +88,7 @@ class SigningKey:
     """A key that signs messages; it lives in the ledger and nowhere else."""
 
     kid: str
-    secret: bytes
+    secret: bytes = field(repr=False)
 
     @classmethod
     def generate(cls) -> "SigningKey":

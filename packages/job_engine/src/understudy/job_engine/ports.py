@@ -106,8 +106,8 @@ class OfferLedger(Protocol):
         """Leave an offer where it is and look again after `span`; changes no state."""
         ...
 
-    def settle_tries(self, job_id: str, tries: Sequence[DispatchTry]) -> None:
-        """Keep what became of offers."""
+    def settle_tries(self, tries: Sequence[tuple[str, DispatchTry]]) -> None:
+        """Keep what became of offers: pairs of job id and try."""
         ...
 
     def cancel(self, job_id: str, actor: str) -> CancelOutcome:

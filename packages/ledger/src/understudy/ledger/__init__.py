@@ -1,0 +1,7 @@
+"""The ledger on SQL, SQLite or PostgreSQL: the only authority over every job."""
+
+from understudy.ledger.database import Database
+from understudy.ledger.ledger import SqlLedger
+from understudy.ledger.schema import check, upgrade
+
+__all__ = ["Database", "SqlLedger", "check", "upgrade"]

@@ -1,0 +1,170 @@
+"""The ledger as an attempt needs it: claim, begin, record, conclude, renew."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, and_, bindparam, or_, select
+
+from understudy.job_engine.interrupts import CancelRequested, Fenced
+from understudy.job_engine.records import Claim, Conclusion, StepRecord, Ticket
+from understudy.job_engine.states import (
+    CLAIM,
+    EXHAUST,
+    RECOVER,
+    STOP,
+    SUCCEED,
+    TRANSITIONS,
+    JobState,
+)
+from understudy.ledger import rows, transitions
+from understudy.ledger.database import Database
+from understudy.ledger.instants import microseconds
+from understudy.ledger.tables import attempts, jobs, steps
+from understudy.ledger.transitions import After, Cause, Change
+
+_TARGETS = {transition.name: transition.target for transition in TRANSITIONS}
+_TAKEN_AWAY = frozenset({RECOVER.name, EXHAUST.name})
+
+_BEGIN = (
+    select(
+        jobs.c.state,
+        jobs.c.epoch.label("job_epoch"),
+        jobs.c.claim_id,
+        jobs.c.cancel_requested,
+        *steps.c,
+    )
+    .select_from(
+        jobs.outerjoin(
+            steps,
+            and_(
+                steps.c.job_id == jobs.c.id,
+                or_(steps.c.name == bindparam("step"), steps.c.seq == bindparam("place")),
+            ),
+        )
+    )
+    .where(jobs.c.id == bindparam("job"))
+)
+
+_MY_CLAIM = select(*jobs.c).where(
+    jobs.c.id == bindparam("job"),
+    jobs.c.epoch == bindparam("epoch"),
+    jobs.c.claim_id == bindparam("claim"),
+    jobs.c.state == JobState.RUNNING,
+)
+
+_MY_END = select(attempts.c.outcome).where(
+    attempts.c.job_id == bindparam("job"),
+    attempts.c.epoch == bindparam("epoch"),
+    attempts.c.claim_id == bindparam("claim"),
+)
+
+
+class SqlAttempts:
+    """`AttemptLedger` on SQL; every method may be repeated after a lost reply (F22)."""
+
+    def __init__(self, database: Database) -> None:
+        """Work on a database."""
+        self._database = database
+
+    def claim(self, ticket: Ticket) -> Claim | None:
+        """Take an offered job; None if the offer is void (rule 6)."""
+        return self._database.write(lambda connection: _claim(connection, ticket))
+
+    def begin(self, claim: Claim, name: str, seq: int) -> Sequence[StepRecord]:
+        """Check the authority and look for the step, in one statement (rule 8)."""
+        parameters = {"job": claim.job_id, "step": name, "place": seq}
+        found = self._database.read(lambda c: c.execute(_BEGIN, parameters).all())
+        if not found or not _has_authority(found[0], claim):
+            raise Fenced
+        if found[0].cancel_requested:
+            raise CancelRequested
+        return [rows.step_record(row) for row in found if row.name is not None]
+
+    def record(self, claim: Claim, step: StepRecord) -> None:
+        """Record a finished step after the fence, in its transaction (rules 7 and 9)."""
+
+        def work(connection: Connection) -> None:
+            transitions.fence(connection, claim)
+            transitions.insert_step(connection, claim, step)
+
+        self._database.write(work)
+
+    def conclude(self, claim: Claim, conclusion: Conclusion) -> JobState:
+        """End the attempt; a pending cancel request wins over all but success (I9)."""
+        return self._database.write(lambda connection: _conclude(connection, claim, conclusion))
+
+    def renew(self, claim: Claim) -> bool:
+        """Renew the lease; False if the authority is lost (rule 12)."""
+        try:
+            self._database.write(lambda connection: transitions.fence(connection, claim))
+        except Fenced:
+            return False
+        return True
+
+
+def _claim(connection: Connection, ticket: Ticket) -> Claim | None:
+    change = Change(
+        ticket.job_id,
+        {"epoch": ticket.epoch, "engine": ticket.engine, "queue": ticket.queue},
+        {
+            "claim_id": ticket.claim_id,
+            "lease_us": microseconds(ticket.lease),
+            "lease_until": After(ticket.lease),
+        },
+        Cause(ticket.worker, {"claim": ticket.claim_id, "engine": ticket.engine}),
+    )
+    row = transitions.apply(connection, CLAIM, change)
+    if row is None:
+        return _claimed_before(connection, ticket)
+    claim = rows.claim(row, ticket.worker)
+    transitions.insert_attempt(connection, claim)
+    return claim
+
+
+def _claimed_before(connection: Connection, ticket: Ticket) -> Claim | None:
+    # The commit of this very claim may have gone through and its reply been lost (R13).
+    mine = {"job": ticket.job_id, "epoch": ticket.epoch, "claim": ticket.claim_id}
+    row = connection.execute(_MY_CLAIM, mine).one_or_none()
+    return None if row is None else rows.claim(row, ticket.worker)
+
+
+def _has_authority(row: Any, claim: Claim) -> bool:
+    return (row.state, row.job_epoch, row.claim_id) == (
+        JobState.RUNNING,
+        claim.epoch,
+        claim.claim_id,
+    )
+
+
+def _conclude(connection: Connection, claim: Claim, conclusion: Conclusion) -> JobState:
+    mine: dict[str, Any] = {"epoch": claim.epoch, "claim_id": claim.claim_id}
+    cause = Cause(claim.worker, {"reason": conclusion.reason} if conclusion.reason else {})
+    guard = mine if conclusion.transition is SUCCEED else mine | {"cancel_requested": False}
+    change = Change(claim.job_id, guard, _values(conclusion), cause)
+    row = transitions.apply(connection, conclusion.transition, change)
+    if row is not None:
+        if conclusion.step is not None:
+            transitions.insert_step(connection, claim, conclusion.step)
+        return JobState(row.state)
+    stop = Change(claim.job_id, mine | {"cancel_requested": True}, {}, cause)
+    row = transitions.apply(connection, STOP, stop)
+    return JobState(row.state) if row is not None else _concluded_before(connection, claim)
+
+
+def _values(conclusion: Conclusion) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    if conclusion.result is not None:
+        values["result"] = conclusion.result
+    if conclusion.error is not None:
+        values["error"] = rows.error_text(conclusion.error)
+    if conclusion.transition.target is JobState.SCHEDULED:
+        values["run_at"] = conclusion.run_at or After(conclusion.delay)
+    return values
+
+
+def _concluded_before(connection: Connection, claim: Claim) -> JobState:
+    mine = {"job": claim.job_id, "epoch": claim.epoch, "claim": claim.claim_id}
+    outcome = connection.execute(_MY_END, mine).scalar_one_or_none()
+    if outcome is None or outcome in _TAKEN_AWAY:
+        raise Fenced
+    return _TARGETS[outcome]

@@ -1,0 +1,123 @@
+"""The connection to the ledger's database: one engine a process, short transactions, retries."""
+
+import os
+from collections.abc import Callable
+from datetime import timedelta
+from typing import TypeVar
+from weakref import WeakSet
+
+from sqlalchemy import URL, Connection, Engine, create_engine, make_url
+from sqlalchemy.exc import ArgumentError
+from tenacity import (
+    Retrying,
+    retry_if_exception,
+    stop_after_delay,
+    wait_random_exponential,
+)
+
+from understudy.job_engine.errors import ConfigurationError
+from understudy.ledger import postgresql, sqlite
+from understudy.ledger.errors import is_transient, translated
+
+T = TypeVar("T")
+
+#: How long a transaction that failed for a passing reason is tried again.
+RETRY_FOR = timedelta(seconds=5)
+
+_engines: WeakSet[Engine] = WeakSet()
+
+
+def _forget_connections() -> None:
+    for engine in list(_engines):
+        # The parent goes on using the sockets; the child only lets go of them (rule 21).
+        engine.dispose(close=False)
+
+
+os.register_at_fork(after_in_child=_forget_connections)
+
+
+def ledger_url(text: str) -> URL:
+    """Read a ledger URL: `sqlite:///path/to/file` or `postgresql://user@host/database`.
+
+    Raises:
+        ConfigurationError: If it is neither, or cannot be read.
+    """
+    try:
+        url = make_url(text)
+    except ArgumentError as error:
+        raise ConfigurationError(
+            "expected a ledger URL like sqlite:///ledger.db or postgresql://user@host/db, "
+            f"got one that begins with {text.split(':', maxsplit=1)[0]!r} and cannot be read"
+        ) from error
+    if url.drivername in ("postgres", "postgresql", "postgresql+psycopg"):
+        return url.set(drivername="postgresql+psycopg")
+    if url.drivername in ("sqlite", "sqlite+pysqlite") and url.database not in (
+        None,
+        "",
+        ":memory:",
+    ):
+        return url.set(drivername="sqlite+pysqlite")
+    raise ConfigurationError(
+        "expected a ledger URL like sqlite:///ledger.db or postgresql://user@host/db, "
+        f"got {url.render_as_string(hide_password=True)!r}"
+    )
+
+
+class Database:
+    """Short transactions on the ledger's database, repeated when they fail for a passing reason.
+
+    Attributes:
+        url: The database's URL.
+        engine: The SQLAlchemy engine; connections belong to the process that opened them.
+    """
+
+    def __init__(self, url: str, *, connect_timeout: timedelta = timedelta(seconds=2)) -> None:
+        """Prepare the engine; nothing is connected yet."""
+        self.url = ledger_url(url)
+        dialect = sqlite if self.is_sqlite else postgresql
+        self.engine = create_engine(self.url, **dialect.engine_options(self.url, connect_timeout))
+        dialect.prepare(self.engine)
+        self._reader = dialect.reader(self.engine)
+        self._retrying = Retrying(
+            retry=retry_if_exception(is_transient),
+            wait=wait_random_exponential(multiplier=0.01, max=0.5),
+            stop=stop_after_delay(RETRY_FOR),
+            reraise=True,
+        )
+        _engines.add(self.engine)
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Tell whether the ledger is a SQLite file."""
+        return self.url.get_backend_name() == "sqlite"
+
+    def write(self, work: Callable[[Connection], T]) -> T:
+        """Run one transaction and commit it.
+
+        `work` may run again after a passing failure, also when a commit's reply was lost; it
+        must leave the same rows behind however often it runs (F22).
+
+        Raises:
+            LedgerUnavailableError: If the database does not answer in time.
+        """
+        with translated():
+            result: T = self._retrying(self._write_once, work)
+        return result
+
+    def read(self, work: Callable[[Connection], T]) -> T:
+        """Run reading statements, each seeing what is committed when it runs."""
+        with translated():
+            result: T = self._retrying(self._read_once, work)
+        return result
+
+    def close(self) -> None:
+        """Close every connection of this process."""
+        self.engine.dispose()
+
+    def _write_once(self, work: Callable[[Connection], T]) -> T:
+        with self.engine.begin() as connection:
+            return work(connection)
+
+    def _read_once(self, work: Callable[[Connection], T]) -> T:
+        with self._reader.connect() as connection:
+            return work(connection)

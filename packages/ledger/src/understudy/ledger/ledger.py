@@ -1,0 +1,31 @@
+"""The SQL ledger: the only authority over every job."""
+
+import os
+import socket
+
+from understudy.ledger.attempts import SqlAttempts
+from understudy.ledger.database import Database
+from understudy.ledger.keys import SqlKeys
+from understudy.ledger.offers import SqlOffers
+from understudy.ledger.reading import SqlReader
+from understudy.ledger.rescue import SqlRescue
+from understudy.ledger.workers import SqlWorkers
+
+
+class SqlLedger(SqlAttempts, SqlOffers, SqlRescue, SqlReader, SqlWorkers, SqlKeys):
+    """Every role of the ledger on one database, SQLite or PostgreSQL.
+
+    Attributes:
+        database: The database it works on.
+    """
+
+    def __init__(self, database: Database, actor: str | None = None) -> None:
+        """Work on a database whose schema fits; see `understudy.ledger.schema`.
+
+        Args:
+            database: The ledger's database.
+            actor: Who the events name; `<host>:<pid>` where None.
+        """
+        self.database = database
+        self._database = database
+        self._actor = actor or f"{socket.gethostname()}:{os.getpid()}"

@@ -1,0 +1,211 @@
+"""The tables of the ledger."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0001"
+down_revision = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "understudy_aggregates",
+        sa.Column("name", sa.String(length=128), nullable=False),
+        sa.Column("queue", sa.String(length=64), nullable=False),
+        sa.Column("engine", sa.String(length=64), nullable=False),
+        sa.Column("outcome", sa.String(length=16), nullable=False),
+        sa.Column("shard", sa.Integer(), nullable=False),
+        sa.Column("count", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint(
+            "name", "queue", "engine", "outcome", "shard", name="pk_understudy_aggregates"
+        ),
+    )
+    op.create_table(
+        "understudy_info",
+        sa.Column("key", sa.String(length=64), nullable=False),
+        sa.Column("value", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("key", name="pk_understudy_info"),
+    )
+    op.create_table(
+        "understudy_jobs",
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("name", sa.String(length=128), nullable=False),
+        sa.Column("queue", sa.String(length=64), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("engine", sa.String(length=64), nullable=True),
+        sa.Column("epoch", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("claim_id", sa.String(length=64), nullable=True),
+        sa.Column("hb", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("payload", sa.Text(), nullable=False),
+        sa.Column("payload_sha", sa.String(length=64), nullable=False),
+        sa.Column("idempotency_key", sa.String(length=255), nullable=True),
+        sa.Column("priority", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("engines", sa.Text(), server_default="[]", nullable=False),
+        sa.Column("tags", sa.Text(), server_default="[]", nullable=False),
+        sa.Column("claims", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("errors", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("crashes", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("releases", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("handoffs", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("pickups_missed", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("events", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column(
+            "cancel_requested", sa.Boolean(), server_default=sa.text("false"), nullable=False
+        ),
+        sa.Column("result", sa.Text(), nullable=True),
+        sa.Column("error", sa.Text(), nullable=True),
+        sa.Column("lease_us", sa.BigInteger(), nullable=True),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("run_at", sa.BigInteger(), nullable=True),
+        sa.Column("pickup_by", sa.BigInteger(), nullable=True),
+        sa.Column("lease_until", sa.BigInteger(), nullable=True),
+        sa.Column("started_at", sa.BigInteger(), nullable=True),
+        sa.Column("finished_at", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name="pk_understudy_jobs"),
+        sa.UniqueConstraint(
+            "name", "idempotency_key", name="uq_understudy_jobs_name_idempotency_key"
+        ),
+    )
+    op.create_index(
+        "ix_understudy_jobs_due",
+        "understudy_jobs",
+        ["run_at"],
+        unique=False,
+        sqlite_where=sa.text("state = 'scheduled'"),
+        postgresql_where=sa.text("state = 'scheduled'"),
+    )
+    op.create_index(
+        "ix_understudy_jobs_ended",
+        "understudy_jobs",
+        ["name", "state", "finished_at"],
+        unique=False,
+        sqlite_where=sa.text("finished_at IS NOT NULL"),
+        postgresql_where=sa.text("finished_at IS NOT NULL"),
+    )
+    op.create_index("ix_understudy_jobs_newest", "understudy_jobs", ["created_at"], unique=False)
+    op.create_index(
+        "ix_understudy_jobs_running",
+        "understudy_jobs",
+        ["id"],
+        unique=False,
+        sqlite_where=sa.text("state = 'running'"),
+        postgresql_where=sa.text("state = 'running'"),
+    )
+    op.create_index(
+        "ix_understudy_jobs_unclaimed",
+        "understudy_jobs",
+        ["pickup_by"],
+        unique=False,
+        sqlite_where=sa.text("state = 'offered'"),
+        postgresql_where=sa.text("state = 'offered'"),
+    )
+    op.create_table(
+        "understudy_schedules",
+        sa.Column("name", sa.String(length=128), nullable=False),
+        sa.Column("spec", sa.Text(), nullable=False),
+        sa.Column("paused", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.Column("next_at", sa.BigInteger(), nullable=True),
+        sa.Column("last_at", sa.BigInteger(), nullable=True),
+        sa.Column("last_job_id", sa.String(length=64), nullable=True),
+        sa.PrimaryKeyConstraint("name", name="pk_understudy_schedules"),
+    )
+    op.create_table(
+        "understudy_signing_keys",
+        sa.Column("kid", sa.String(length=64), nullable=False),
+        sa.Column("secret", sa.LargeBinary(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("retired_at", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("kid", name="pk_understudy_signing_keys"),
+    )
+    op.create_table(
+        "understudy_workers",
+        sa.Column("boot_id", sa.String(length=64), nullable=False),
+        sa.Column("engine", sa.String(length=64), nullable=False),
+        sa.Column("queue", sa.String(length=64), nullable=False),
+        sa.Column("host", sa.String(length=255), nullable=False),
+        sa.Column("pid", sa.Integer(), nullable=False),
+        sa.Column("slots", sa.Integer(), nullable=False),
+        sa.Column("started_at", sa.BigInteger(), nullable=False),
+        sa.Column("seen_at", sa.BigInteger(), nullable=False),
+        sa.Column("live_until", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("boot_id", name="pk_understudy_workers"),
+    )
+    op.create_table(
+        "understudy_attempts",
+        sa.Column("job_id", sa.String(length=64), nullable=False),
+        sa.Column("epoch", sa.Integer(), nullable=False),
+        sa.Column("claim_id", sa.String(length=64), nullable=False),
+        sa.Column("engine", sa.String(length=64), nullable=False),
+        sa.Column("worker", sa.String(length=64), nullable=False),
+        sa.Column("started_at", sa.BigInteger(), nullable=False),
+        sa.Column("ended_at", sa.BigInteger(), nullable=True),
+        sa.Column("outcome", sa.String(length=16), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["job_id"],
+            ["understudy_jobs.id"],
+            name="fk_understudy_attempts_job_id",
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("job_id", "epoch", name="pk_understudy_attempts"),
+    )
+    op.create_table(
+        "understudy_dispatch_attempts",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("job_id", sa.String(length=64), nullable=False),
+        sa.Column("epoch", sa.Integer(), nullable=False),
+        sa.Column("engine", sa.String(length=64), nullable=False),
+        sa.Column("stage", sa.String(length=16), nullable=False),
+        sa.Column("outcome", sa.String(length=16), nullable=False),
+        sa.Column("reason", sa.String(length=255), server_default="", nullable=False),
+        sa.Column("elapsed_us", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["job_id"],
+            ["understudy_jobs.id"],
+            name="fk_understudy_dispatch_attempts_job_id",
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name="pk_understudy_dispatch_attempts"),
+    )
+    op.create_index(
+        "ix_understudy_dispatch_attempts_job",
+        "understudy_dispatch_attempts",
+        ["job_id"],
+        unique=False,
+    )
+    op.create_table(
+        "understudy_events",
+        sa.Column("job_id", sa.String(length=64), nullable=False),
+        sa.Column("n", sa.Integer(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("actor", sa.String(length=128), nullable=False),
+        sa.Column("kind", sa.String(length=32), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("epoch", sa.Integer(), nullable=False),
+        sa.Column("detail", sa.Text(), server_default="{}", nullable=False),
+        sa.ForeignKeyConstraint(
+            ["job_id"],
+            ["understudy_jobs.id"],
+            name="fk_understudy_events_job_id",
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("job_id", "n", name="pk_understudy_events"),
+    )
+    op.create_table(
+        "understudy_steps",
+        sa.Column("job_id", sa.String(length=64), nullable=False),
+        sa.Column("name", sa.String(length=128), nullable=False),
+        sa.Column("seq", sa.Integer(), nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("result", sa.Text(), nullable=False),
+        sa.Column("epoch", sa.Integer(), nullable=False),
+        sa.Column("recorded_at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["job_id"],
+            ["understudy_jobs.id"],
+            name="fk_understudy_steps_job_id",
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("job_id", "name", name="pk_understudy_steps"),
+        sa.UniqueConstraint("job_id", "seq", name="uq_understudy_steps_job_id_seq"),
+    )

@@ -1,0 +1,184 @@
+"""The ledger as the dispatcher, the rescuer and the scheduler need it."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, insert, select, update
+
+from understudy.job_engine.errors import JobNotFoundError
+from understudy.job_engine.records import (
+    CancelOutcome,
+    DispatchTry,
+    ErrorRecord,
+    JobRecord,
+    NewJob,
+    OfferPlan,
+)
+from understudy.job_engine.states import (
+    EXHAUST,
+    OFFER,
+    PARK,
+    RECOVER,
+    REOFFER,
+    JobState,
+    Transition,
+)
+from understudy.ledger import rows, transitions
+from understudy.ledger.database import Database
+from understudy.ledger.instants import now_us
+from understudy.ledger.tables import dispatch_attempts, jobs
+from understudy.ledger.transitions import After, Cause, Change
+
+#: How an offer is made, by the state the job was seen in.
+_OFFERS: dict[JobState, Transition] = {
+    JobState.SCHEDULED: OFFER,
+    JobState.OFFERED: REOFFER,
+    JobState.RUNNING: RECOVER,
+}
+
+_BY_ID = select(*jobs.c).where(jobs.c.id == bindparam("job"))
+_BY_KEY = select(*jobs.c).where(
+    jobs.c.name == bindparam("name"), jobs.c.idempotency_key == bindparam("key")
+)
+_INSERT_TRY = insert(dispatch_attempts).values(
+    {
+        name: bindparam(name)
+        for name in ("job_id", "epoch", "engine", "stage", "outcome", "reason", "elapsed_us")
+    }
+    | {"at": now_us()}
+)
+_SETTLE_TRY = (
+    update(dispatch_attempts)
+    .where(
+        dispatch_attempts.c.job_id == bindparam("at_job"),
+        dispatch_attempts.c.epoch == bindparam("at_epoch"),
+        dispatch_attempts.c.engine == bindparam("at_engine"),
+        dispatch_attempts.c.stage == bindparam("at_stage"),
+    )
+    .values(
+        outcome=bindparam("to_outcome"),
+        reason=bindparam("to_reason"),
+        elapsed_us=bindparam("to_elapsed"),
+    )
+)
+_REASON_CHARS = 255
+
+
+class SqlOffers:
+    """`OfferLedger` on SQL; every method may be repeated after a lost reply (F22)."""
+
+    def __init__(self, database: Database, actor: str) -> None:
+        """Work on a database in the name of `actor`, which the events keep."""
+        self._database = database
+        self._actor = actor
+
+    def record_job(
+        self, job: NewJob, plan: OfferPlan | None, tries: Sequence[DispatchTry]
+    ) -> tuple[JobRecord, bool]:
+        """Record a job in one commit, already offered if there is a plan (rules 1 and 3)."""
+
+        def work(connection: Connection) -> tuple[JobRecord, bool]:
+            row = transitions.insert_job(connection, job, plan, self._actor)
+            if row is None:
+                return _existing(connection, job), False
+            _insert_tries(connection, job.id, tries)
+            return rows.job_record(row), True
+
+        return self._database.write(work)
+
+    def offer(self, seen: JobRecord, plan: OfferPlan) -> JobRecord | None:
+        """Hand over with a new epoch; None if the job is no longer as it was seen (rule 4)."""
+        transition = _OFFERS[seen.state]
+        values = {"engine": plan.engine, "pickup_by": After(plan.pickup)}
+        detail = {"engine": plan.engine, "from": seen.engine, "reason": plan.reason}
+        return self._change(transition, seen, values, detail)
+
+    def park(self, seen: JobRecord, delay: timedelta, reason: str) -> JobRecord | None:
+        """Put an offered job that no engine took back to `scheduled`."""
+        values = {"run_at": After(delay), "pickup_by": None}
+        return self._change(PARK, seen, values, {"reason": reason})
+
+    def exhaust(self, seen: JobRecord, error: ErrorRecord) -> JobRecord | None:
+        """Fail a running job whose lease was lost once too often."""
+        return self._change(
+            EXHAUST, seen, {"error": rows.error_text(error)}, {"reason": "crash loop"}
+        )
+
+    def postpone_pickup(self, seen: JobRecord, span: timedelta) -> None:
+        """Leave an offer where it is and look again after `span`."""
+        self._database.write(lambda c: transitions.postpone_pickup(c, seen.id, seen.epoch, span))
+
+    def settle_tries(self, tries: Sequence[tuple[str, DispatchTry]]) -> None:
+        """Keep what became of offers: pairs of job id and try."""
+
+        def work(connection: Connection) -> None:
+            for job_id, attempt in tries:
+                if connection.execute(_SETTLE_TRY, _settled(job_id, attempt)).rowcount == 0:
+                    _insert_tries(connection, job_id, [attempt])
+
+        if tries:
+            self._database.write(work)
+
+    def cancel(self, job_id: str, actor: str) -> CancelOutcome:
+        """Cancel a job that waits, or ask the attempt that runs it to stop (R20)."""
+
+        def work(connection: Connection) -> CancelOutcome:
+            if transitions.cancel(connection, job_id, actor) is not None:
+                return CancelOutcome.CANCELLED
+            if transitions.request_cancel(connection, job_id, actor):
+                return CancelOutcome.REQUESTED
+            if connection.execute(_BY_ID, {"job": job_id}).one_or_none() is None:
+                raise JobNotFoundError(f"expected the id of a job in the ledger, got {job_id!r}")
+            return CancelOutcome.ENDED
+
+        return self._database.write(work)
+
+    def _change(
+        self,
+        transition: Transition,
+        seen: JobRecord,
+        values: dict[str, Any],
+        detail: dict[str, Any],
+    ) -> JobRecord | None:
+        guard = {"state": seen.state, "epoch": seen.epoch, "hb": seen.hb}
+        change = Change(seen.id, guard, values, Cause(self._actor, detail))
+        row = self._database.write(lambda c: transitions.apply(c, transition, change))
+        return None if row is None else rows.job_record(row)
+
+
+def _existing(connection: Connection, job: NewJob) -> JobRecord:
+    row = connection.execute(_BY_ID, {"job": job.id}).one_or_none()
+    if row is None:
+        key = {"name": job.name, "key": job.idempotency_key}
+        row = connection.execute(_BY_KEY, key).one()
+    return rows.job_record(row)
+
+
+def _insert_tries(connection: Connection, job_id: str, tries: Sequence[DispatchTry]) -> None:
+    if tries:
+        connection.execute(_INSERT_TRY, [_inserted(job_id, attempt) for attempt in tries])
+
+
+def _inserted(job_id: str, attempt: DispatchTry) -> dict[str, Any]:
+    return {
+        "job_id": job_id,
+        "epoch": attempt.epoch,
+        "engine": attempt.engine,
+        "stage": attempt.stage,
+        "outcome": attempt.outcome,
+        "reason": attempt.reason[:_REASON_CHARS],
+        "elapsed_us": int(attempt.elapsed * 1e6),
+    }
+
+
+def _settled(job_id: str, attempt: DispatchTry) -> dict[str, Any]:
+    return {
+        "at_job": job_id,
+        "at_epoch": attempt.epoch,
+        "at_engine": attempt.engine,
+        "at_stage": attempt.stage,
+        "to_outcome": attempt.outcome,
+        "to_reason": attempt.reason[:_REASON_CHARS],
+        "to_elapsed": int(attempt.elapsed * 1e6),
+    }

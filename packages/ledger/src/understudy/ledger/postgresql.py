@@ -1,0 +1,43 @@
+"""What PostgreSQL needs to be a ledger: READ COMMITTED, bounded waits, durable commits."""
+
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import URL, Engine
+
+#: No statement of the ledger takes longer; what does is an outage.
+STATEMENT_TIMEOUT = timedelta(seconds=10)
+#: No statement waits longer for a row than this.
+LOCK_TIMEOUT = timedelta(seconds=5)
+
+
+def engine_options(url: URL, connect_timeout: timedelta) -> dict[str, Any]:
+    """Return the arguments of `create_engine`."""
+    settings = {
+        "statement_timeout": STATEMENT_TIMEOUT,
+        "lock_timeout": LOCK_TIMEOUT,
+        "idle_in_transaction_session_timeout": STATEMENT_TIMEOUT,
+    }
+    options = " ".join(f"-c {k}={int(v.total_seconds() * 1000)}" for k, v in settings.items())
+    return {
+        "isolation_level": "READ COMMITTED",
+        "connect_args": {
+            "connect_timeout": max(1, int(connect_timeout.total_seconds())),
+            "options": options,
+            "application_name": "understudy",
+            "keepalives_idle": 30,
+            "tcp_user_timeout": int(STATEMENT_TIMEOUT.total_seconds() * 1000),
+        },
+        "pool_size": 8,
+        "max_overflow": 24,
+        "pool_timeout": connect_timeout.total_seconds(),
+    }
+
+
+def prepare(engine: Engine) -> None:
+    """Nothing to prepare: the connection's own options say it all."""
+
+
+def reader(engine: Engine) -> Engine:
+    """Return the engine for reading: each statement on its own, without BEGIN and ROLLBACK."""
+    return engine.execution_options(isolation_level="AUTOCOMMIT")

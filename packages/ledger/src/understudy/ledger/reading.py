@@ -1,0 +1,83 @@
+"""What people and programs read of the ledger."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, Table, func, select
+
+from understudy.job_engine.errors import JobNotFoundError
+from understudy.job_engine.records import (
+    AttemptRecord,
+    DispatchTry,
+    EventRecord,
+    JobRecord,
+    StepRecord,
+)
+from understudy.job_engine.states import JobState
+from understudy.ledger import rows
+from understudy.ledger.database import Database
+from understudy.ledger.rows import AnyRow
+from understudy.ledger.tables import attempts, dispatch_attempts, events, jobs, steps
+
+
+class SqlReader:
+    """`LedgerReader` on SQL."""
+
+    def __init__(self, database: Database) -> None:
+        """Read a database."""
+        self._database = database
+
+    def get(self, job_id: str) -> JobRecord:
+        """Return a job."""
+        found = self._all(select(*jobs.c).where(jobs.c.id == job_id))
+        if not found:
+            raise JobNotFoundError(f"expected the id of a job in the ledger, got {job_id!r}")
+        return rows.job_record(found[0])
+
+    def list_jobs(
+        self,
+        *,
+        states: Sequence[JobState] = (),
+        queue: str | None = None,
+        name: str | None = None,
+        limit: int = 50,
+    ) -> Sequence[JobRecord]:
+        """Return jobs, the newest first."""
+        statement = select(*jobs.c).order_by(jobs.c.created_at.desc(), jobs.c.id).limit(limit)
+        for wanted, condition in (
+            (states, jobs.c.state.in_(states)),
+            (queue, jobs.c.queue == queue),
+            (name, jobs.c.name == name),
+        ):
+            if wanted:
+                statement = statement.where(condition)
+        return [rows.job_record(row) for row in self._all(statement)]
+
+    def steps(self, job_id: str) -> Sequence[StepRecord]:
+        """Return the recorded steps in their order."""
+        return [rows.step_record(row) for row in self._of_job(steps, job_id, steps.c.seq)]
+
+    def attempts(self, job_id: str) -> Sequence[AttemptRecord]:
+        """Return the attempts, the first first."""
+        found = self._of_job(attempts, job_id, attempts.c.epoch)
+        return [rows.attempt_record(row) for row in found]
+
+    def tries(self, job_id: str) -> Sequence[DispatchTry]:
+        """Return the dispatch tries, the first first."""
+        found = self._of_job(dispatch_attempts, job_id, dispatch_attempts.c.id)
+        return [rows.dispatch_try(row) for row in found]
+
+    def events(self, job_id: str) -> Sequence[EventRecord]:
+        """Return the history, the first event first."""
+        return [rows.event_record(row) for row in self._of_job(events, job_id, events.c.n)]
+
+    def counts(self) -> dict[JobState, int]:
+        """Return how many jobs are in each state."""
+        statement = select(jobs.c.state, func.count().label("jobs")).group_by(jobs.c.state)
+        return {JobState(row.state): row.jobs for row in self._all(statement)}
+
+    def _of_job(self, table: Table, job_id: str, order: ColumnElement[int]) -> Sequence[AnyRow]:
+        return self._all(select(*table.c).where(table.c.job_id == job_id).order_by(order))
+
+    def _all(self, statement: Select[Any]) -> Sequence[AnyRow]:
+        return self._database.read(lambda connection: connection.execute(statement).all())

@@ -1,0 +1,58 @@
+"""What a rescuer reads; every comparison of times is the database's (rule 12)."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import bindparam, select
+
+from understudy.job_engine.ports import RunningJob
+from understudy.job_engine.records import JobRecord
+from understudy.job_engine.states import JobState
+from understudy.ledger import rows
+from understudy.ledger.database import Database
+from understudy.ledger.instants import now_us
+from understudy.ledger.tables import jobs
+
+_DUE = (
+    select(*jobs.c)
+    .where(jobs.c.state == JobState.SCHEDULED, jobs.c.run_at <= now_us())
+    .order_by(jobs.c.priority.desc(), jobs.c.run_at)
+    .limit(bindparam("limit"))
+)
+_UNCLAIMED = (
+    select(*jobs.c)
+    .where(jobs.c.state == JobState.OFFERED, jobs.c.pickup_by <= now_us())
+    .order_by(jobs.c.pickup_by)
+    .limit(bindparam("limit"))
+)
+_RUNNING = select(
+    jobs.c.id,
+    jobs.c.epoch,
+    jobs.c.hb,
+    jobs.c.lease_us,
+    (jobs.c.lease_until < now_us()).label("expired"),
+).where(jobs.c.state == JobState.RUNNING)
+
+
+class SqlRescue:
+    """`RescueLedger` on SQL."""
+
+    def __init__(self, database: Database) -> None:
+        """Read a database."""
+        self._database = database
+
+    def due(self, limit: int) -> Sequence[JobRecord]:
+        """Return scheduled jobs whose time has come, the most urgent first."""
+        found = self._database.read(lambda c: c.execute(_DUE, {"limit": limit}).all())
+        return [rows.job_record(row) for row in found]
+
+    def unclaimed(self, limit: int) -> Sequence[JobRecord]:
+        """Return offered jobs whose pickup deadline has passed."""
+        found = self._database.read(lambda c: c.execute(_UNCLAIMED, {"limit": limit}).all())
+        return [rows.job_record(row) for row in found]
+
+    def running(self) -> Sequence[RunningJob]:
+        """Return every running job, and whether its lease has run out."""
+        return [
+            rows.running_job(row)
+            for row in self._database.read(lambda c: c.execute(_RUNNING).all())
+        ]

@@ -1,0 +1,154 @@
+"""Rows of the ledger as the values that the rest of Understudy knows."""
+
+import json
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import Row
+
+from understudy.job_engine.ports import RunningJob
+from understudy.job_engine.records import (
+    AttemptRecord,
+    Claim,
+    DispatchTry,
+    ErrorRecord,
+    EventRecord,
+    JobRecord,
+    StepKind,
+    StepRecord,
+    TryOutcome,
+    WorkerRecord,
+)
+from understudy.job_engine.states import JobState
+
+AnyRow = Row[Any]
+
+
+def job_record(row: AnyRow) -> JobRecord:
+    """Read a row of `jobs`."""
+    return JobRecord(
+        id=row.id,
+        name=row.name,
+        queue=row.queue,
+        state=JobState(row.state),
+        engine=row.engine,
+        epoch=row.epoch,
+        hb=row.hb,
+        payload=row.payload,
+        payload_sha=row.payload_sha,
+        idempotency_key=row.idempotency_key,
+        priority=row.priority,
+        engines=tuple(json.loads(row.engines)),
+        tags=tuple(json.loads(row.tags)),
+        claims=row.claims,
+        errors=row.errors,
+        crashes=row.crashes,
+        releases=row.releases,
+        handoffs=row.handoffs,
+        pickups_missed=row.pickups_missed,
+        cancel_requested=row.cancel_requested,
+        result=row.result,
+        error=error_record(row.error),
+        created_at=row.created_at,
+        run_at=row.run_at,
+        pickup_by=row.pickup_by,
+        lease_until=row.lease_until,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+    )
+
+
+def error_text(error: ErrorRecord | None) -> str | None:
+    """Return an error as the JSON the ledger keeps."""
+    if error is None:
+        return None
+    return json.dumps({"type": error.type, "message": error.message, "traceback": error.traceback})
+
+
+def error_record(text: str | None) -> ErrorRecord | None:
+    """Read an error."""
+    return None if text is None else ErrorRecord(**json.loads(text))
+
+
+def claim(row: AnyRow, worker: str) -> Claim:
+    """Read the claim that a claimed row of `jobs` stands for."""
+    return Claim(
+        job_id=row.id,
+        epoch=row.epoch,
+        claim_id=row.claim_id,
+        engine=row.engine,
+        worker=worker,
+        name=row.name,
+        queue=row.queue,
+        payload=row.payload,
+        attempt=row.claims,
+        errors=row.errors,
+        crashes=row.crashes,
+        releases=row.releases,
+        lease=timedelta(microseconds=row.lease_us),
+    )
+
+
+def running_job(row: AnyRow) -> RunningJob:
+    """Read what a rescuer watches."""
+    lease = timedelta(microseconds=row.lease_us or 0)
+    return RunningJob(row.id, row.epoch, row.hb, lease, bool(row.expired))
+
+
+def step_record(row: AnyRow) -> StepRecord:
+    """Read a row of `steps`."""
+    return StepRecord(row.name, row.seq, StepKind(row.kind), row.result, row.epoch, row.recorded_at)
+
+
+def attempt_record(row: AnyRow) -> AttemptRecord:
+    """Read a row of `attempts`."""
+    return AttemptRecord(
+        row.epoch,
+        row.claim_id,
+        row.engine,
+        row.worker,
+        row.started_at,
+        row.ended_at,
+        row.outcome,
+    )
+
+
+def dispatch_try(row: AnyRow) -> DispatchTry:
+    """Read a row of `dispatch_attempts`."""
+    return DispatchTry(
+        row.engine,
+        row.epoch,
+        row.stage,
+        TryOutcome(row.outcome),
+        row.reason,
+        row.elapsed_us / 1e6,
+        row.at,
+    )
+
+
+def event_record(row: AnyRow) -> EventRecord:
+    """Read a row of `events`."""
+    return EventRecord(
+        row.job_id,
+        row.n,
+        row.at,
+        row.actor,
+        row.kind,
+        JobState(row.state),
+        row.epoch,
+        json.loads(row.detail),
+    )
+
+
+def worker_record(row: AnyRow) -> WorkerRecord:
+    """Read a row of `workers`."""
+    return WorkerRecord(
+        row.boot_id,
+        row.engine,
+        row.queue,
+        row.host,
+        row.pid,
+        row.slots,
+        row.started_at,
+        row.seen_at,
+    )

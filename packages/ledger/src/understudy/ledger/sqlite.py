@@ -1,0 +1,104 @@
+"""What SQLite needs to be a ledger: durable, one writer at a time, one host."""
+
+import os
+import sqlite3
+import stat
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, event
+
+from understudy.job_engine.errors import ConfigurationError
+
+#: How long a writer waits for another one.
+BUSY_TIMEOUT = timedelta(seconds=10)
+
+_NETWORK = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "fuse.sshfs", "ceph"})
+
+
+def engine_options(url: URL, connect_timeout: timedelta) -> dict[str, Any]:
+    """Return the arguments of `create_engine`; the file is made, private, if it is missing."""
+    path = Path(str(url.database))
+    _refuse_unsafe_folder(path.resolve().parent)
+    _create_private(path)
+    return {
+        "connect_args": {
+            "timeout": BUSY_TIMEOUT.total_seconds(),
+            "isolation_level": None,
+            "check_same_thread": False,
+        },
+        "pool_size": 8,
+        "max_overflow": 24,
+        "pool_timeout": connect_timeout.total_seconds(),
+    }
+
+
+def prepare(engine: Engine) -> None:
+    """Set every connection up, and begin every transaction as a writer (rule 20, R29)."""
+    event.listen(engine, "connect", _on_connect)
+    event.listen(engine, "begin", _on_begin)
+
+
+def reader(engine: Engine) -> Engine:
+    """Return the engine for reading: no transaction, so no writer is kept waiting."""
+    return engine.execution_options(understudy_reads=True)
+
+
+def _on_connect(connection: sqlite3.Connection, record: object) -> None:
+    connection.create_function("understudy_now_us", 0, _now_us)
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _now_us() -> int:
+    return time.time_ns() // 1000
+
+
+def _on_begin(connection: Connection) -> None:
+    if not connection.get_execution_options().get("understudy_reads"):
+        # A deferred transaction that reads and then writes fails with SQLITE_BUSY at once (DB-01).
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _create_private(path: Path) -> None:
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    except OSError as error:
+        raise ConfigurationError(
+            f"expected a ledger file that can be written, got {path}: {error.strerror}"
+        ) from error
+
+
+def _refuse_unsafe_folder(folder: Path) -> None:
+    try:
+        mode = folder.stat().st_mode
+    except OSError as error:
+        raise ConfigurationError(
+            f"expected an existing folder for the ledger file, got {folder}: {error.strerror}"
+        ) from error
+    if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
+        raise ConfigurationError(
+            f"expected a folder that only its owner writes, got {folder}, which everybody may; "
+            f"run `chmod o-w {folder}`"
+        )
+    kind = _file_system(folder)
+    if kind in _NETWORK:
+        raise ConfigurationError(
+            f"expected a local disk for a SQLite ledger, got {folder} on {kind}; use PostgreSQL "
+            "where there is more than one host"
+        )
+
+
+def _file_system(folder: Path) -> str:
+    try:
+        mounts = Path("/proc/mounts").read_text().splitlines()
+    except OSError:
+        return "unknown"
+    kind, longest = "unknown", -1
+    for line in mounts:
+        _, mount_point, found, *_ = line.split()
+        if folder.is_relative_to(mount_point) and len(mount_point) >= longest:
+            kind, longest = found, len(mount_point)
+    return kind

@@ -1,0 +1,162 @@
+"""The SQL that `transitions` executes; each statement is built once and cached."""
+
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import BigInteger, Table, bindparam, case, func, insert, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
+from sqlalchemy.sql.elements import ColumnElement
+
+from understudy.job_engine.states import JobState, Transition
+from understudy.ledger.instants import now_us
+from understudy.ledger.tables import aggregates, attempts, events, jobs, steps
+
+#: How many rows share one counter of ended jobs.
+SHARDS = 8
+
+AnyInsert = sqlite.Insert | postgresql.Insert
+
+
+def _insert_into(dialect: str, table: Table) -> AnyInsert:
+    return sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
+
+
+@lru_cache
+def insert_job(dialect: str, *, offered: bool) -> ReturningInsert[Any]:
+    """Insert a job, offered or scheduled, unless its id or key is taken; return its row."""
+    deadline = now_us() + bindparam("wait", type_=BigInteger)
+    values: dict[str, Any] = {"created_at": now_us(), "events": 1}
+    if offered:
+        values |= {"state": JobState.OFFERED, "epoch": 1, "pickup_by": deadline}
+    else:
+        run_at = func.coalesce(bindparam("run_at", type_=jobs.c.run_at.type), deadline)
+        values |= {"state": JobState.SCHEDULED, "epoch": 0, "run_at": run_at}
+    given = ("id", "name", "queue", "payload", "payload_sha", "idempotency_key", "priority")
+    given += ("engines", "tags", *(("engine",) if offered else ()))
+    values |= {name: bindparam(name) for name in given}
+    statement = _insert_into(dialect, jobs).values(values).on_conflict_do_nothing()
+    return statement.returning(*jobs.c)
+
+
+@lru_cache
+def insert_step(dialect: str) -> AnyInsert:
+    """Insert a step unless it is recorded."""
+    given = ("job_id", "name", "seq", "kind", "result", "epoch")
+    values: dict[str, Any] = {name: bindparam(name) for name in given} | {"recorded_at": now_us()}
+    return _insert_into(dialect, steps).values(values).on_conflict_do_nothing()
+
+
+@lru_cache
+def count_end(dialect: str) -> AnyInsert:
+    """Add one to the counter of jobs that ended so."""
+    key = tuple(column.name for column in aggregates.primary_key)
+    values: dict[str, Any] = {name: bindparam(name) for name in key} | {"count": 1}
+    statement = _insert_into(dialect, aggregates).values(values)
+    return statement.on_conflict_do_update(
+        index_elements=key, set_={"count": aggregates.c.count + 1}
+    )
+
+
+@lru_cache
+def compare_and_set(
+    transition: Transition, guard: frozenset[str], values: frozenset[str], spans: frozenset[str]
+) -> ReturningUpdate[Any]:
+    """Build the compare-and-set of a transition.
+
+    Args:
+        transition: The transition.
+        guard: The columns compared, as parameters `at_<column>`.
+        values: The columns set, as parameters `to_<column>`.
+        spans: Those of them that are set to now plus a span.
+    """
+    conditions = [jobs.c.id == bindparam("at_id"), jobs.c.state.in_(sorted(transition.sources))]
+    conditions += [jobs.c[name] == bindparam(f"at_{name}") for name in sorted(guard)]
+    missing = set(transition.fence.value) - guard
+    if missing:
+        raise AssertionError(f"{transition.name} needs {missing} in its guard")
+    changes = _side_effects(transition, sets_engine="engine" in values)
+    for name in values:
+        parameter = bindparam(
+            f"to_{name}", type_=BigInteger() if name in spans else jobs.c[name].type
+        )
+        changes[name] = now_us() + parameter if name in spans else parameter
+    return update(jobs).where(*conditions).values(changes).returning(*jobs.c)
+
+
+def _side_effects(transition: Transition, *, sets_engine: bool) -> dict[str, Any]:
+    changes: dict[str, Any] = {
+        "state": transition.target,
+        "hb": jobs.c.hb + 1,
+        "events": jobs.c.events + 1,
+    }
+    if transition.new_epoch:
+        changes |= {"epoch": jobs.c.epoch + 1, "run_at": None}
+    if transition.charges is not None:
+        changes[transition.charges] = jobs.c[transition.charges] + 1
+    if sets_engine and transition.new_epoch:
+        changed = jobs.c.engine.is_not(None) & (jobs.c.engine != bindparam("to_engine"))
+        changes["handoffs"] = jobs.c.handoffs + case((changed, 1), else_=0)
+    if transition.ends_attempt:
+        changes |= {"claim_id": None, "lease_until": None, "lease_us": None}
+    if transition.target is JobState.RUNNING:
+        started = func.coalesce(jobs.c.started_at, now_us())
+        changes |= {"started_at": started, "pickups_missed": 0, "pickup_by": None}
+    if transition.target.is_terminal:
+        changes |= {"finished_at": now_us(), "run_at": None, "pickup_by": None}
+    return changes
+
+
+def _of_claim() -> tuple[ColumnElement[bool], ...]:
+    return (
+        jobs.c.id == bindparam("at_id"),
+        jobs.c.state == JobState.RUNNING,
+        jobs.c.epoch == bindparam("at_epoch"),
+        jobs.c.claim_id == bindparam("at_claim_id"),
+    )
+
+
+FENCE = (
+    update(jobs)
+    .where(*_of_claim())
+    .values(hb=jobs.c.hb + 1, lease_until=now_us() + jobs.c.lease_us)
+)
+
+REQUEST_CANCEL = (
+    update(jobs)
+    .where(jobs.c.id == bindparam("at_id"), jobs.c.state == JobState.RUNNING)
+    .values(cancel_requested=True, events=jobs.c.events + 1)
+    .returning(*jobs.c)
+)
+
+POSTPONE = (
+    update(jobs)
+    .where(
+        jobs.c.id == bindparam("at_id"),
+        jobs.c.state == JobState.OFFERED,
+        jobs.c.epoch == bindparam("at_epoch"),
+    )
+    .values(
+        pickup_by=now_us() + bindparam("to_span", type_=BigInteger),
+        pickups_missed=jobs.c.pickups_missed + 1,
+    )
+)
+
+INSERT_ATTEMPT = insert(attempts).values(
+    {name: bindparam(name) for name in ("job_id", "epoch", "claim_id", "engine", "worker")}
+    | {"started_at": now_us()}
+)
+
+END_ATTEMPT = (
+    update(attempts)
+    .where(
+        attempts.c.job_id == bindparam("at_job"),
+        attempts.c.epoch == bindparam("at_epoch"),
+    )
+    .values(ended_at=now_us(), outcome=bindparam("to_outcome"))
+)
+
+INSERT_EVENT = insert(events).values(
+    {name: bindparam(name) for name in ("job_id", "n", "actor", "kind", "state", "epoch", "detail")}
+    | {"at": now_us()}
+)

@@ -1,0 +1,207 @@
+"""The tables of the ledger, as SQLAlchemy Core."""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+from understudy.ledger.instants import Instant
+
+#: Every table begins with this, so that the ledger may share a database with an application.
+PREFIX = "understudy_"
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+_job_id = String(64)
+_short = String(64)
+_name = String(128)
+
+
+def _count(name: str) -> Column[int]:
+    return Column(name, Integer, nullable=False, server_default=text("0"))
+
+
+jobs = Table(
+    f"{PREFIX}jobs",
+    metadata,
+    Column("id", _job_id, primary_key=True),
+    Column("name", _name, nullable=False),
+    Column("queue", _short, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("engine", _short),
+    # The fencing token: the epoch of the newest offer, and who claimed it (rules 5 and 7).
+    _count("epoch"),
+    Column("claim_id", _short),
+    # Grows with every renewal, so that a rescuer's stale look cannot win (R16).
+    _count("hb"),
+    Column("payload", Text, nullable=False),
+    Column("payload_sha", _short, nullable=False),
+    Column("idempotency_key", String(255)),
+    _count("priority"),
+    Column("engines", Text, nullable=False, server_default="[]"),
+    Column("tags", Text, nullable=False, server_default="[]"),
+    _count("claims"),
+    _count("errors"),
+    _count("crashes"),
+    _count("releases"),
+    _count("handoffs"),
+    _count("pickups_missed"),
+    _count("events"),
+    Column("cancel_requested", Boolean, nullable=False, server_default=text("false")),
+    Column("result", Text),
+    Column("error", Text),
+    Column("lease_us", BigInteger),
+    Column("created_at", Instant, nullable=False),
+    Column("run_at", Instant),
+    Column("pickup_by", Instant),
+    Column("lease_until", Instant),
+    Column("started_at", Instant),
+    Column("finished_at", Instant),
+    UniqueConstraint("name", "idempotency_key"),
+)
+
+
+def _partial(name: str, condition: str, *columns: str) -> None:
+    where = text(condition)
+    Index(
+        f"ix_{PREFIX}jobs_{name}",
+        *(jobs.c[column] for column in columns),
+        sqlite_where=where,
+        postgresql_where=where,
+    )
+
+
+_partial("due", "state = 'scheduled'", "run_at")
+_partial("unclaimed", "state = 'offered'", "pickup_by")
+_partial("running", "state = 'running'", "id")
+_partial("ended", "finished_at IS NOT NULL", "name", "state", "finished_at")
+Index(f"ix_{PREFIX}jobs_newest", jobs.c.created_at)
+
+steps = Table(
+    f"{PREFIX}steps",
+    metadata,
+    Column("job_id", _job_id, ForeignKey(jobs.c.id, ondelete="CASCADE"), primary_key=True),
+    Column("name", _name, primary_key=True),
+    Column("seq", Integer, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("result", Text, nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("recorded_at", Instant, nullable=False),
+    UniqueConstraint("job_id", "seq"),
+)
+
+attempts = Table(
+    f"{PREFIX}attempts",
+    metadata,
+    Column("job_id", _job_id, ForeignKey(jobs.c.id, ondelete="CASCADE"), primary_key=True),
+    # The primary key says it: an epoch is claimed at most once (I2).
+    Column("epoch", Integer, primary_key=True),
+    Column("claim_id", _short, nullable=False),
+    Column("engine", _short, nullable=False),
+    Column("worker", _short, nullable=False),
+    Column("started_at", Instant, nullable=False),
+    Column("ended_at", Instant),
+    Column("outcome", String(16)),
+)
+
+dispatch_attempts = Table(
+    f"{PREFIX}dispatch_attempts",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("job_id", _job_id, ForeignKey(jobs.c.id, ondelete="CASCADE"), nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("engine", _short, nullable=False),
+    Column("stage", String(16), nullable=False),
+    Column("outcome", String(16), nullable=False),
+    Column("reason", String(255), nullable=False, server_default=""),
+    Column("elapsed_us", BigInteger, nullable=False, server_default=text("0")),
+    Column("at", Instant, nullable=False),
+)
+Index(f"ix_{PREFIX}dispatch_attempts_job", dispatch_attempts.c.job_id)
+
+events = Table(
+    f"{PREFIX}events",
+    metadata,
+    Column("job_id", _job_id, ForeignKey(jobs.c.id, ondelete="CASCADE"), primary_key=True),
+    Column("n", Integer, primary_key=True),
+    Column("at", Instant, nullable=False),
+    Column("actor", _name, nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("detail", Text, nullable=False, server_default="{}"),
+)
+
+workers = Table(
+    f"{PREFIX}workers",
+    metadata,
+    # A boot id and not a host name: a restarted worker is another one.
+    Column("boot_id", _short, primary_key=True),
+    Column("engine", _short, nullable=False),
+    Column("queue", _short, nullable=False),
+    Column("host", String(255), nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("slots", Integer, nullable=False),
+    Column("started_at", Instant, nullable=False),
+    Column("seen_at", Instant, nullable=False),
+    Column("live_until", Instant, nullable=False),
+)
+
+schedules = Table(
+    f"{PREFIX}schedules",
+    metadata,
+    Column("name", _name, primary_key=True),
+    Column("spec", Text, nullable=False),
+    Column("paused", Boolean, nullable=False, server_default=text("false")),
+    Column("next_at", Instant),
+    Column("last_at", Instant),
+    Column("last_job_id", _job_id),
+)
+
+#: Counters that only grow, whatever is pruned; metrics come from them.
+aggregates = Table(
+    f"{PREFIX}aggregates",
+    metadata,
+    Column("name", _name, primary_key=True),
+    Column("queue", _short, primary_key=True),
+    Column("engine", _short, primary_key=True),
+    Column("outcome", String(16), primary_key=True),
+    # Several rows for one counter, so that jobs which end together do not wait for one row.
+    Column("shard", Integer, primary_key=True),
+    Column("count", BigInteger, nullable=False),
+)
+
+signing_keys = Table(
+    f"{PREFIX}signing_keys",
+    metadata,
+    Column("kid", _short, primary_key=True),
+    Column("secret", LargeBinary, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("retired_at", Instant),
+)
+
+#: Facts about the ledger itself: the host of a SQLite file.
+info = Table(
+    f"{PREFIX}info",
+    metadata,
+    Column("key", _short, primary_key=True),
+    Column("value", Text, nullable=False),
+)

@@ -1,0 +1,186 @@
+"""Every write of a job's state, and nothing else writes one (protocol 5.4).
+
+Each is a single compare-and-set made from the transition table; the number of rows it touched
+decides (rule 4). The event of a transition is appended in the same transaction (rule 22).
+"""
+
+import json
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import Connection
+
+from understudy.job_engine.interrupts import Fenced
+from understudy.job_engine.records import Claim, NewJob, OfferPlan, StepRecord
+from understudy.job_engine.states import CANCEL, Transition
+from understudy.ledger import statements
+from understudy.ledger.instants import microseconds
+from understudy.ledger.rows import AnyRow
+
+
+@dataclass(frozen=True, slots=True)
+class After:
+    """A moment so long from now, on the database's clock."""
+
+    span: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Who makes a transition and why; kept in its event."""
+
+    actor: str
+    detail: Mapping[str, Any]
+
+
+def insert_job(
+    connection: Connection, job: NewJob, plan: OfferPlan | None, actor: str
+) -> AnyRow | None:
+    """Record a job, already offered if there is a plan (rules 1 and 3).
+
+    Returns:
+        The new row; None if its id or its idempotency key is taken.
+    """
+    values: dict[str, Any] = {
+        "id": job.id,
+        "name": job.name,
+        "queue": job.queue,
+        "payload": job.payload,
+        "payload_sha": job.payload_sha,
+        "idempotency_key": job.idempotency_key,
+        "priority": job.priority,
+        "engines": json.dumps(job.engines),
+        "tags": json.dumps(job.tags),
+    }
+    if plan is not None:
+        values |= {"engine": plan.engine, "wait": microseconds(plan.pickup)}
+    else:
+        values |= {"run_at": job.run_at, "wait": microseconds(job.delay or timedelta(0))}
+    statement = statements.insert_job(connection.dialect.name, offered=plan is not None)
+    row = connection.execute(statement, values).one_or_none()
+    if row is not None:
+        detail = {"engine": plan.engine, "reason": plan.reason} if plan else {}
+        _append_event(connection, row, "dispatch", Cause(actor, detail))
+    return row
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a transition is tried with.
+
+    Attributes:
+        job_id: The job.
+        guard: The columns that the transition's fence names, as they were seen, and any other
+            column that must still hold a value.
+        values: Columns to set; an `After` counts from the database's now.
+        cause: What its event keeps.
+    """
+
+    job_id: str
+    guard: Mapping[str, Any]
+    values: Mapping[str, Any]
+    cause: Cause
+
+
+def apply(connection: Connection, transition: Transition, change: Change) -> AnyRow | None:
+    """Try a transition; return the changed row, or None if the job is not as it was seen."""
+    spans = frozenset(name for name, value in change.values.items() if isinstance(value, After))
+    statement = statements.compare_and_set(
+        transition, frozenset(change.guard), frozenset(change.values), spans
+    )
+    parameters = {f"at_{name}": value for name, value in change.guard.items()}
+    for name, value in change.values.items():
+        parameters[f"to_{name}"] = microseconds(value.span) if name in spans else value
+    row = connection.execute(statement, parameters | {"at_id": change.job_id}).one_or_none()
+    if row is None:
+        return None
+    if transition.ends_attempt:
+        ended = {"at_job": row.id, "at_epoch": change.guard["epoch"], "to_outcome": transition.name}
+        connection.execute(statements.END_ATTEMPT, ended)
+    if transition.target.is_terminal:
+        _count_end(connection, row)
+    _append_event(connection, row, transition.name, change.cause)
+    return row
+
+
+def cancel(connection: Connection, job_id: str, actor: str) -> AnyRow | None:
+    """Cancel a job that no attempt runs; None if one does, or if it has ended (R20)."""
+    return apply(connection, CANCEL, Change(job_id, {}, {}, Cause(actor, {})))
+
+
+def request_cancel(connection: Connection, job_id: str, actor: str) -> bool:
+    """Ask the attempt that runs the job to stop; False if none runs."""
+    row = connection.execute(statements.REQUEST_CANCEL, {"at_id": job_id}).one_or_none()
+    if row is not None:
+        _append_event(connection, row, "cancel_request", Cause(actor, {}))
+    return row is not None
+
+
+def fence(connection: Connection, claim: Claim) -> None:
+    """Prove the authority and renew the lease; the first statement of every worker write.
+
+    Raises:
+        Fenced: If another attempt has the authority (rule 7). The row lock also makes a
+            rescuer wait until this transaction is over (R28).
+    """
+    seen = {"at_id": claim.job_id, "at_epoch": claim.epoch, "at_claim_id": claim.claim_id}
+    if connection.execute(statements.FENCE, seen).rowcount == 0:
+        raise Fenced
+
+
+def insert_attempt(connection: Connection, claim: Claim) -> None:
+    """Record that an epoch was claimed; the primary key allows it once (I2)."""
+    values = {
+        "job_id": claim.job_id,
+        "epoch": claim.epoch,
+        "claim_id": claim.claim_id,
+        "engine": claim.engine,
+        "worker": claim.worker,
+    }
+    connection.execute(statements.INSERT_ATTEMPT, values)
+
+
+def insert_step(connection: Connection, claim: Claim, step: StepRecord) -> None:
+    """Record a finished step, once (rule 9); call it after the fence, in its transaction."""
+    values = {
+        "job_id": claim.job_id,
+        "name": step.name,
+        "seq": step.seq,
+        "kind": step.kind,
+        "result": step.result,
+        "epoch": claim.epoch,
+    }
+    connection.execute(statements.insert_step(connection.dialect.name), values)
+
+
+def postpone_pickup(connection: Connection, job_id: str, epoch: int, span: timedelta) -> None:
+    """Look at a waiting offer again later; changes no state."""
+    values = {"at_id": job_id, "at_epoch": epoch, "to_span": microseconds(span)}
+    connection.execute(statements.POSTPONE, values)
+
+
+def _append_event(connection: Connection, row: AnyRow, kind: str, cause: Cause) -> None:
+    values = {
+        "job_id": row.id,
+        "n": row.events,
+        "actor": cause.actor,
+        "kind": kind,
+        "state": row.state,
+        "epoch": row.epoch,
+        "detail": json.dumps(dict(cause.detail)),
+    }
+    connection.execute(statements.INSERT_EVENT, values)
+
+
+def _count_end(connection: Connection, row: AnyRow) -> None:
+    values = {
+        "name": row.name,
+        "queue": row.queue,
+        "engine": row.engine or "",
+        "outcome": row.state,
+        "shard": random.randrange(statements.SHARDS),
+    }
+    connection.execute(statements.count_end(connection.dialect.name), values)

@@ -1,0 +1,60 @@
+"""Who is alive, by heartbeats on the database's clock."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from sqlalchemy import Connection, Delete, bindparam, delete, insert, select, update
+
+from understudy.job_engine.records import WorkerRecord
+from understudy.ledger import rows
+from understudy.ledger.database import Database
+from understudy.ledger.instants import microseconds, now_us
+from understudy.ledger.tables import workers
+
+_IDENTITY = ("boot_id", "engine", "queue", "host", "pid", "slots")
+_ALIVE = {
+    "seen_at": now_us(),
+    "live_until": now_us() + bindparam("ttl", type_=workers.c.live_until.type),
+}
+_INSERT = insert(workers).values(
+    {name: bindparam(name) for name in _IDENTITY} | {"started_at": now_us()} | _ALIVE
+)
+_UPDATE = update(workers).where(workers.c.boot_id == bindparam("boot")).values(_ALIVE)
+_LIVE = select(*workers.c).where(workers.c.live_until > now_us()).order_by(workers.c.started_at)
+_FORGET_AFTER = timedelta(hours=1)
+
+
+class SqlWorkers:
+    """`WorkerLedger` on SQL."""
+
+    def __init__(self, database: Database) -> None:
+        """Work on a database."""
+        self._database = database
+
+    def beat(self, worker: WorkerRecord, ttl: timedelta) -> None:
+        """Tell that a worker process lives, for `ttl` from now."""
+
+        def work(connection: Connection) -> None:
+            alive = {"ttl": microseconds(ttl)}
+            if connection.execute(_UPDATE, alive | {"boot": worker.boot_id}).rowcount == 0:
+                identity = {name: getattr(worker, name) for name in _IDENTITY}
+                connection.execute(_INSERT, alive | identity)
+                connection.execute(_forget_the_dead())
+
+        self._database.write(work)
+
+    def retire(self, boot_id: str) -> None:
+        """Forget a worker that stops."""
+        self._database.write(
+            lambda c: c.execute(delete(workers).where(workers.c.boot_id == boot_id))
+        )
+
+    def live_workers(self) -> Sequence[WorkerRecord]:
+        """Return the workers whose last beat is fresh."""
+        return [
+            rows.worker_record(row) for row in self._database.read(lambda c: c.execute(_LIVE).all())
+        ]
+
+
+def _forget_the_dead() -> Delete:
+    return delete(workers).where(workers.c.live_until < now_us() - microseconds(_FORGET_AFTER))
