@@ -35,7 +35,7 @@ check: setup  ## Formatting, lint, types, import contracts
 	@$(RUN) ruff format --check .
 	@$(RUN) ruff check .
 	@$(RUN) lint-imports
-	@$(RUN) mypy -p understudy
+	@$(RUN) mypy $(foreach p,job_engine testing queue ledger dispatcher worker,-p understudy.$(p))
 	@$(RUN) pyright
 
 format: setup  ## Format the code and fix what ruff can

@@ -1,0 +1,15 @@
+"""`dispatch_job` and what stands behind it: routing, the breaker, the adapters, the rescuer."""
+
+from understudy.dispatcher.default import default_dispatcher, dispatch_job, use_dispatcher
+from understudy.dispatcher.dispatcher import Dispatcher
+from understudy.dispatcher.handle import JobHandle
+from understudy.dispatcher.options import DispatchOptions
+
+__all__ = [
+    "DispatchOptions",
+    "Dispatcher",
+    "JobHandle",
+    "default_dispatcher",
+    "dispatch_job",
+    "use_dispatcher",
+]

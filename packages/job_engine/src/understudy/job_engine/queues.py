@@ -33,6 +33,8 @@ class QueueProfile:
         timeout: The longest an attempt may run, unless the job says otherwise.
         lease: How long a claim lasts without renewal; renewed four times as often (rule 12).
         pickup: How long an offer may wait for its claim before the rescuer looks into it.
+        overflow: Whether a job that waits longer moves to the other engine even though live
+            workers serve its queue; a backlog is no death, so by default it stays.
     """
 
     name: str
@@ -43,6 +45,7 @@ class QueueProfile:
     timeout: timedelta = timedelta(minutes=5)
     lease: timedelta = timedelta(seconds=60)
     pickup: timedelta = timedelta(seconds=10)
+    overflow: bool = False
 
     def __post_init__(self) -> None:
         """Refuse a profile that could not work."""
@@ -116,6 +119,11 @@ def queue_profile(name: str) -> QueueProfile:
             f"expected one of the declared queues ({known}), got {name!r}; "
             "declare it with declare_queue(QueueProfile(...)) before the job"
         ) from None
+
+
+def profile_or_default(name: str) -> QueueProfile:
+    """Return the profile of a queue, or a plain one for a queue declared in another program."""
+    return _declared.get(name) or QueueProfile(name)
 
 
 def declared_queues() -> Mapping[str, QueueProfile]:

@@ -101,14 +101,12 @@ class Database:
             LedgerUnavailableError: If the database does not answer in time.
         """
         with translated():
-            result: T = self._retrying(self._write_once, work)
-        return result
+            return self._retrying(lambda: self._write_once(work))
 
     def read(self, work: Callable[[Connection], T]) -> T:
         """Run reading statements, each seeing what is committed when it runs."""
         with translated():
-            result: T = self._retrying(self._read_once, work)
-        return result
+            return self._retrying(lambda: self._read_once(work))
 
     def close(self) -> None:
         """Close every connection of this process."""

@@ -79,5 +79,5 @@ class SqlReader:
     def _of_job(self, table: Table, job_id: str, order: ColumnElement[int]) -> Sequence[AnyRow]:
         return self._all(select(*table.c).where(table.c.job_id == job_id).order_by(order))
 
-    def _all(self, statement: Select[Any]) -> Sequence[AnyRow]:
+    def _all(self, statement: Select[*tuple[Any, ...]]) -> Sequence[AnyRow]:
         return self._database.read(lambda connection: connection.execute(statement).all())

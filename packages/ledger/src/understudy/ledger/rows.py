@@ -21,7 +21,7 @@ from understudy.job_engine.records import (
 )
 from understudy.job_engine.states import JobState
 
-AnyRow = Row[Any]
+AnyRow = Row[*tuple[Any, ...]]
 
 
 def job_record(row: AnyRow) -> JobRecord:

@@ -8,7 +8,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 from sqlalchemy.sql.elements import ColumnElement
 
-from understudy.job_engine.states import JobState, Transition
+from understudy.job_engine.states import REOFFER, JobState, Transition
 from understudy.ledger.instants import now_us
 from understudy.ledger.tables import aggregates, attempts, events, jobs, steps
 
@@ -92,6 +92,8 @@ def _side_effects(transition: Transition, *, sets_engine: bool) -> dict[str, Any
     }
     if transition.new_epoch:
         changes |= {"epoch": jobs.c.epoch + 1, "run_at": None}
+    if transition is REOFFER:
+        changes["pickups_missed"] = jobs.c.pickups_missed + 1
     if transition.charges is not None:
         changes[transition.charges] = jobs.c[transition.charges] + 1
     if sets_engine and transition.new_epoch:

@@ -1,0 +1,16 @@
+"""RQ and Redis primitives: one shared client, queues for the profiles, the safe job class."""
+
+from understudy.job_engine.queues import QueueProfile, declare_queue
+from understudy.queue.client import shared_client
+from understudy.queue.rq_queue import queue_name, rq_queue
+from understudy.queue.safe_job import SafeJob, new_job
+
+__all__ = [
+    "QueueProfile",
+    "SafeJob",
+    "declare_queue",
+    "new_job",
+    "queue_name",
+    "rq_queue",
+    "shared_client",
+]

@@ -1,0 +1,85 @@
+"""The process's own dispatcher, made from the environment on first use."""
+
+import os
+import threading
+from importlib.metadata import entry_points
+from typing import TypeVar, Unpack
+
+from pydantic import BaseModel
+
+from understudy.dispatcher.dispatcher import Dispatcher
+from understudy.dispatcher.handle import JobHandle
+from understudy.dispatcher.options import DispatchOptions
+from understudy.job_engine.definition import JobDefinition
+from understudy.job_engine.errors import ConfigurationError
+
+P = TypeVar("P", bound=BaseModel)
+R = TypeVar("R")
+
+#: Who puts a dispatcher together from the environment; the worker app's wiring does.
+WIRING_GROUP = "understudy.wiring"
+
+
+class _Default:
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._dispatcher: Dispatcher | None = None
+        self._pid = 0
+
+    def get(self) -> Dispatcher:
+        with self._lock:
+            if self._dispatcher is None or self._pid != os.getpid():
+                self._dispatcher, self._pid = _wire(), os.getpid()
+            return self._dispatcher
+
+    def set(self, dispatcher: Dispatcher | None) -> None:
+        with self._lock:
+            self._dispatcher, self._pid = dispatcher, os.getpid()
+
+
+_default = _Default()
+
+
+def default_dispatcher() -> Dispatcher:
+    """Return this process's dispatcher, made from the environment on first use.
+
+    Raises:
+        ConfigurationError: If a setting is wrong, or nothing that reads settings is installed.
+    """
+    return _default.get()
+
+
+def use_dispatcher(dispatcher: Dispatcher | None) -> None:
+    """Make `dispatch_job` use this dispatcher; None goes back to the environment's."""
+    _default.set(dispatcher)
+
+
+def dispatch_job(
+    job: JobDefinition[P, R], payload: P, **options: Unpack[DispatchOptions]
+) -> JobHandle[R]:
+    """Dispatch a job: record it in the ledger, hand it to RQ, or to Dramatiq if RQ cannot.
+
+    Args:
+        job: The job's definition; its declaration is enough.
+        payload: What it works on, an instance of the job's payload model.
+        options: See `DispatchOptions`: `idempotency_key`, `delay`, `confirm` and others.
+
+    Returns:
+        A handle: ask it for the job's state or result, or cancel the job.
+
+    Raises:
+        DispatchError: The payload or an option is wrong; nothing was stored.
+        LedgerUnavailableError: The ledger did not answer. A broker's failure never raises: once
+            the job is committed it is accepted (I1).
+    """
+    return default_dispatcher().dispatch(job, payload, **options)
+
+
+def _wire() -> Dispatcher:
+    for entry in entry_points(group=WIRING_GROUP):
+        dispatcher: Dispatcher = entry.load()()
+        return dispatcher
+    raise ConfigurationError(
+        "expected an installed `understudy-worker`, which reads the settings, got none; "
+        "run `pip install understudy`, or call use_dispatcher(...) first"
+    )

@@ -1,0 +1,116 @@
+"""The engines of one process: their adapters, their breakers, and the events of a change."""
+
+import random
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from understudy.dispatcher.bounded import Caller
+from understudy.dispatcher.breaker import Breaker, BreakerPolicy
+from understudy.job_engine.clock import Clock, Deadline
+from understudy.job_engine.errors import EngineError
+from understudy.job_engine.events import Event, Listener
+from understudy.job_engine.message import Message
+from understudy.job_engine.ports import EngineAdapter, EngineHealth
+from understudy.job_engine.queues import DEFAULT, QueueProfile
+
+#: How long a probe may take.
+PROBE_BUDGET = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """An engine adapter with the caller that keeps its deadline."""
+
+    adapter: EngineAdapter
+    caller: Caller
+
+
+class EngineSet:
+    """What this process knows of the engines, and the only way it speaks to them."""
+
+    def __init__(
+        self,
+        engines: Mapping[str, Engine],
+        policy: BreakerPolicy,
+        *,
+        clock: Clock,
+        listener: Listener,
+        rng: random.Random | None = None,
+    ) -> None:
+        """Begin with every engine trusted."""
+        self._engines = dict(engines)
+        self._clock = clock
+        self._listener = listener
+        self._breakers = {
+            name: Breaker(policy, clock, rng or random.Random()) for name in self._engines
+        }
+        self._pause = policy.probe_every.total_seconds() / 4
+        self._prober: threading.Thread | None = None
+        self._lock = threading.Lock()
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the names of the engines."""
+        return iter(self._engines)
+
+    def breaker(self, engine: str) -> Breaker:
+        """Return an engine's breaker."""
+        return self._breakers[engine]
+
+    def offer(self, engine: str, message: Message, queue: QueueProfile, deadline: Deadline) -> None:
+        """Hand a message to an engine by the deadline; a failure opens its breaker.
+
+        Raises:
+            EngineError: It was not taken, or may not have been.
+        """
+        adapter, caller = self._engines[engine].adapter, self._engines[engine].caller
+        try:
+            caller.call(lambda: adapter.offer(message, queue, deadline), deadline)
+        except EngineError as error:
+            self.failed(engine, str(error))
+            raise
+
+    def probe(self, engine: str, queue: QueueProfile = DEFAULT) -> EngineHealth:
+        """Probe an engine; one that does not answer in time is not healthy."""
+        adapter, caller = self._engines[engine].adapter, self._engines[engine].caller
+        deadline = Deadline.after(self._clock, PROBE_BUDGET)
+        try:
+            return caller.call(lambda: adapter.probe(queue, deadline), deadline)
+        except EngineError as error:
+            return EngineHealth(healthy=False, detail=str(error))
+
+    def failed(self, engine: str, reason: str) -> None:
+        """Note that an engine failed; tell once when that opens its breaker."""
+        if self._breakers[engine].fail(reason):
+            self._tell("engine.failed_over", engine, reason)
+
+    def check(self) -> None:
+        """Probe the engines whose breaker is open and whose probe is due."""
+        for name, breaker in self._breakers.items():
+            if breaker.probe_due():
+                found = self.probe(name)
+                if breaker.note_probe(healthy=found.healthy, detail=found.detail):
+                    self._tell("engine.failed_back", name, found.detail)
+
+    def watch_in_background(self) -> None:
+        """Probe from a thread of its own while any breaker is open."""
+        with self._lock:
+            alive = self._prober is not None and self._prober.is_alive()
+            if alive or not self._any_open():
+                return
+            self._prober = threading.Thread(
+                target=self._watch, name="understudy-prober", daemon=True
+            )
+            self._prober.start()
+
+    def _watch(self) -> None:
+        while self._any_open():
+            self.check()
+            self._clock.sleep(self._pause)
+
+    def _any_open(self) -> bool:
+        return any(breaker.is_open for breaker in self._breakers.values())
+
+    def _tell(self, kind: str, engine: str, reason: str) -> None:
+        self._listener(Event(kind, engine=engine, detail={"reason": reason}))

@@ -1,0 +1,49 @@
+"""Dramatiq on RabbitMQ or Redis: the engine that goes on when RQ cannot."""
+
+from understudy.dispatcher.engines.inbox import Inbox, pack
+from understudy.dispatcher.engines.rabbitmq import SafeRabbitmqBroker
+from understudy.dispatcher.engines.valkey import SafeRedisBroker
+from understudy.job_engine.clock import Deadline
+from understudy.job_engine.message import Message
+from understudy.job_engine.ports import EngineHealth
+from understudy.job_engine.queues import QueueProfile
+from understudy.queue import queue_name, shared_client
+from understudy.queue.rq_queue import DEFAULT_NAMESPACE
+
+SafeBroker = SafeRabbitmqBroker | SafeRedisBroker
+
+
+def make_broker(
+    url: str, namespace: str = DEFAULT_NAMESPACE, inbox: Inbox | None = None
+) -> SafeBroker:
+    """Return the broker for a URL: `amqp://` or `amqps://`, else Redis."""
+    if url.startswith(("amqp://", "amqps://")):
+        return SafeRabbitmqBroker(url, inbox)
+    purpose = "dramatiq-worker" if inbox else "dramatiq"
+    return SafeRedisBroker(shared_client(url, purpose), namespace, inbox)
+
+
+class DramatiqEngine:
+    """`EngineAdapter` of Dramatiq: one message per offer, to the one actor there is."""
+
+    name = "dramatiq"
+
+    def __init__(self, broker: SafeBroker, namespace: str = DEFAULT_NAMESPACE) -> None:
+        """Speak through a broker that publishes once."""
+        self._broker = broker
+        self._namespace = namespace
+
+    def offer(self, message: Message, queue: QueueProfile, deadline: Deadline) -> None:
+        """Publish the message and wait for the broker's confirm."""
+        self._broker.enqueue(pack(message, queue_name(queue, self._namespace)))
+
+    def probe(self, queue: QueueProfile, deadline: Deadline) -> EngineHealth:
+        """Write to the broker and count what waits in the queue."""
+        return self._broker.probe(queue_name(queue, self._namespace))
+
+    def withdraw(self, message: Message, queue: QueueProfile) -> None:
+        """Leave the message: no broker of Dramatiq's can take a single one back."""
+
+    def keep_alive(self) -> None:
+        """Look after an idle connection."""
+        self._broker.keep_alive()

@@ -1,0 +1,65 @@
+"""Our messages inside Dramatiq's envelope: how they are packed, and what is let in.
+
+The envelope of a stranger may name any actor, carry callbacks and pipelines, or ask to be kept
+in memory until a far day. Nothing of it is used: what is let in is built anew from the five
+fields of our own message.
+"""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import dramatiq
+
+from understudy.job_engine.errors import MessageRejectedError
+from understudy.job_engine.message import Message
+
+#: The one actor there is, on every queue.
+ACTOR = "understudy"
+#: No envelope is longer, in bytes.
+MAX_ENVELOPE_BYTES = 1024
+
+Envelope = dramatiq.Message[Any]
+
+
+def pack(message: Message, queue_name: str) -> Envelope:
+    """Return the Dramatiq message that carries ours."""
+    message_id = f"{message.job_id}-{message.epoch}"
+    return dramatiq.Message(queue_name, ACTOR, (message.to_wire(),), {}, {}, message_id)
+
+
+def encode(envelope: Envelope) -> bytes:
+    """Return an envelope as JSON, whatever encoder the application gave to Dramatiq."""
+    return json.dumps(envelope.asdict(), separators=(",", ":")).encode()
+
+
+class Inbox:
+    """Where the worker side reads what a broker delivers."""
+
+    def __init__(self, rejected: Callable[[MessageRejectedError], None]) -> None:
+        """Tell `rejected` of every message that is dropped."""
+        self._rejected = rejected
+
+    def read(self, body: bytes, queue_name: str) -> Envelope | None:
+        """Return the envelope of a message of ours; None if it is anything else."""
+        try:
+            message, message_id = _opened(body)
+        except MessageRejectedError as error:
+            self._rejected(error)
+            return None
+        envelope = pack(message, queue_name)
+        if message_id is not None:
+            envelope.options["redis_message_id"] = message_id
+        return envelope
+
+
+def _opened(body: bytes) -> tuple[Message, str | None]:
+    if len(body) > MAX_ENVELOPE_BYTES:
+        raise MessageRejectedError(f"expected at most {MAX_ENVELOPE_BYTES} bytes, got more")
+    try:
+        fields = json.loads(body)
+        (wire,) = fields["args"]
+        message_id = fields["options"].get("redis_message_id")
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise MessageRejectedError("expected an envelope of ours, got something else") from error
+    return Message.from_wire(wire), message_id if isinstance(message_id, str) else None

@@ -1,0 +1,212 @@
+"""Dramatiq's RabbitMQ broker, made safe.
+
+One publish with its confirm, bounded waits, and acknowledgements that reach the message they
+are meant for (DQ-02, MQ-01, MQ-02, MQ-03).
+"""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import pika
+from dramatiq.brokers.rabbitmq import RabbitmqBroker, _RabbitmqConsumer, _RabbitmqMessage
+from dramatiq.errors import ConnectionClosed
+from pika.exceptions import (
+    AMQPChannelError,
+    AMQPConnectionError,
+    ChannelClosedByBroker,
+    NackError,
+    UnroutableError,
+)
+
+from understudy.dispatcher.engines.inbox import Envelope, Inbox, encode
+from understudy.job_engine.errors import (
+    ConfigurationError,
+    EngineError,
+    EngineUnavailableError,
+    OfferRefusedError,
+    OfferUncertainError,
+)
+from understudy.job_engine.ports import EngineHealth
+
+#: What a probe is published to: one message, gone after a while.
+PROBE_QUEUE = "understudy-probe"
+PROBE_ARGUMENTS = {"x-max-length": 1, "x-message-ttl": 10_000}
+
+#: Bounds on every wait inside pika, in seconds; by default some are for ever (MQ-01, MQ-03).
+HEARTBEAT = 10
+SOCKET_TIMEOUT = 2
+BLOCKED_TIMEOUT = 3
+
+#: AMQP's reply code for a queue that does not exist.
+QUEUE_MISSING = 404
+
+
+class SafeRabbitmqBroker(RabbitmqBroker):
+    """The broker of both sides; the worker side drops what is no message of ours."""
+
+    def __init__(self, url: str, inbox: Inbox | None = None) -> None:
+        """Connect lazily, one connection a thread.
+
+        Args:
+            url: An AMQP URL; several separated by `;` are tried in turn.
+            inbox: Where the worker side reads messages; a dispatcher needs none.
+
+        Raises:
+            ConfigurationError: If the URL cannot be read.
+        """
+        try:
+            super().__init__(url=url, confirm_delivery=True, middleware=[])
+        except (ValueError, TypeError) as error:
+            raise ConfigurationError(
+                f"expected an AMQP URL like amqp://user@host:5672/vhost, got one that cannot be "
+                f"read: {error}"
+            ) from error
+        self.inbox = inbox
+        # Every failure is translated and told; pika's own account of it would come on top.
+        logging.getLogger("pika").setLevel(logging.CRITICAL)
+        found: Any = self.parameters
+        for each in found if isinstance(found, list) else [found]:
+            each.heartbeat = HEARTBEAT
+            each.socket_timeout = each.stack_timeout = SOCKET_TIMEOUT
+            each.blocked_connection_timeout = BLOCKED_TIMEOUT
+            each.connection_attempts = 1
+
+    @property
+    def consumer_class(self) -> type[_RabbitmqConsumer]:
+        """Return the consumer that acknowledges on its own channel only."""
+        return SafeRabbitmqConsumer
+
+    def declare_queue(self, queue_name: str, *, ensure: bool = False) -> None:
+        """Declare a queue without a delay queue: time lives in the ledger (DQ-06)."""
+        if queue_name not in self.queues:
+            self.queues.add(queue_name)
+            self.queues_pending.add(queue_name)
+            self.emit_after("declare_queue", queue_name)
+        if ensure:
+            self._ensure_queue(queue_name)
+
+    def _declare_dq_queue(self, queue_name: str) -> None:
+        """Declare no delay queue."""
+
+    def enqueue(self, message: Envelope, *, delay: int | None = None) -> Envelope:
+        """Publish once and wait for the confirm; Dramatiq would publish up to six times (MQ-02).
+
+        Raises:
+            EngineError: Named by what is known of the message.
+        """
+        with amqp_errors(self):
+            self.declare_queue(message.queue_name, ensure=True)
+            try:
+                self._publish(message.queue_name, encode(message))
+            except UnroutableError:
+                # It came back, so it is nowhere: somebody deleted the queue.
+                self.queues_pending.add(message.queue_name)
+                self.declare_queue(message.queue_name, ensure=True)
+                self._publish(message.queue_name, encode(message))
+        return message
+
+    def probe(self, queue_name: str) -> EngineHealth:
+        """Publish with a confirm and count what waits: connecting would prove nothing."""
+        try:
+            with amqp_errors(self):
+                self.channel.queue_declare(PROBE_QUEUE, durable=False, arguments=PROBE_ARGUMENTS)
+                self._publish(PROBE_QUEUE, b"probe")
+                self.declare_queue(queue_name, ensure=True)
+                found = self.channel.queue_declare(queue_name, passive=True)
+        except EngineError as error:
+            return EngineHealth(healthy=False, detail=str(error))
+        backlog: int = found.method.message_count
+        return EngineHealth(healthy=True, detail="published with a confirm", backlog=backlog)
+
+    def keep_alive(self) -> None:
+        """Answer heartbeats on this thread's connection; forget it if it has died (DQ-15)."""
+        connection = getattr(self.state, "connection", None)
+        if connection is not None:
+            try:
+                connection.process_data_events(0)
+            except Exception:  # noqa: BLE001 - pika raises more than its own classes (MQ-03)
+                self.forget_connection()
+
+    def forget_connection(self) -> None:
+        """Let go of this thread's connection, so that the next call makes a new one."""
+        with suppress(Exception):  # it is broken; how exactly does not matter any more
+            del self.connection
+
+    def _publish(self, queue_name: str, body: bytes) -> None:
+        self.channel.basic_publish(
+            exchange="",
+            routing_key=queue_name,
+            body=body,
+            properties=pika.BasicProperties(delivery_mode=2),
+            mandatory=True,
+        )
+
+
+class _BoundMessage(_RabbitmqMessage):
+    """A delivered message that knows its consumer."""
+
+    def __init__(
+        self, consumer: "SafeRabbitmqConsumer", redelivered: bool, tag: int, envelope: Envelope
+    ) -> None:
+        super().__init__(redelivered, tag, envelope)
+        self.consumer = consumer
+
+
+class SafeRabbitmqConsumer(_RabbitmqConsumer):
+    """A consumer whose messages are acknowledged on the channel they came from, or not at all.
+
+    After a reconnect delivery tags begin again at 1, and Dramatiq would acknowledge a new
+    message with the tag of an old one (DQ-02). What is not acknowledged is delivered again,
+    and its claim refused.
+    """
+
+    def __next__(self) -> _RabbitmqMessage | None:
+        """Return the next message of ours; drop and acknowledge any other."""
+        try:
+            method, _, body = next(self.iterator)
+        except (AssertionError, AMQPConnectionError, AMQPChannelError) as error:
+            if getattr(error, "reply_code", None) == QUEUE_MISSING:
+                self.broker.queues_pending.add(self.queue_name)
+            raise ConnectionClosed(error) from None
+        if method is None:
+            return None
+        envelope = self.broker.inbox.read(body, self.queue_name)
+        if envelope is None:
+            self.channel.basic_ack(method.delivery_tag)
+            return None
+        message = _BoundMessage(self, method.redelivered, method.delivery_tag, envelope)
+        self.known_tags.add(method.delivery_tag)
+        return message
+
+    def ack(self, message: Any) -> None:
+        """Acknowledge a message of this very consumer."""
+        if message.consumer is self:
+            super().ack(message)
+
+    def nack(self, message: Any) -> None:
+        """Acknowledge a message whose actor raised; the ledger knows, a dead letter would not."""
+        self.ack(message)
+
+
+@contextmanager
+def amqp_errors(broker: SafeRabbitmqBroker) -> Iterator[None]:
+    """Translate what the one exchange inside raises; a broken connection is forgotten."""
+    try:
+        _ = broker.channel
+    except Exception as error:  # pika raises more than its own classes here (MQ-03)
+        broker.forget_connection()
+        raise EngineUnavailableError(f"RabbitMQ was not reached: {_text(error)}") from error
+    try:
+        yield
+    except (ChannelClosedByBroker, NackError, UnroutableError) as error:
+        broker.forget_connection()
+        raise OfferRefusedError(f"RabbitMQ refused: {_text(error)}") from error
+    except Exception as error:  # every error after the first byte means unknown (MQ-03)
+        broker.forget_connection()
+        raise OfferUncertainError(f"RabbitMQ did not confirm: {_text(error)}") from error
+
+
+def _text(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

@@ -1,0 +1,55 @@
+"""The one place where Redis errors become engine errors; RQ and Dramatiq on Redis share it."""
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from redis import Redis
+from redis.exceptions import RedisError, ResponseError
+
+from understudy.job_engine.errors import (
+    EngineUnavailableError,
+    OfferRefusedError,
+    OfferUncertainError,
+)
+from understudy.job_engine.ports import EngineHealth
+
+#: What a probe writes, for this long.
+PROBE_KEY = "understudy:probe"
+PROBE_TTL_MS = 10_000
+
+
+@contextmanager
+def redis_errors(client: Redis) -> Iterator[None]:
+    """Translate what the one call inside raises.
+
+    Whether a server that broke the connection had taken the command cannot be known; whether
+    there was a connection can, so it is taken out of the pool first.
+    """
+    try:
+        pool = client.connection_pool
+        pool.release(pool.get_connection())
+    except (RedisError, OSError) as error:
+        raise EngineUnavailableError(f"Redis was not reached: {error}") from error
+    try:
+        yield
+    except ResponseError as error:
+        # OOM, READONLY, MISCONF, NOREPLICAS, NOPERM: it answers PING and takes no writes (RS-04).
+        raise OfferRefusedError(f"Redis refused: {error}") from error
+    except (RedisError, OSError) as error:
+        raise OfferUncertainError(f"Redis did not answer: {error}") from error
+
+
+def probe_redis(client: Redis, backlog_key: str) -> EngineHealth:
+    """Write and read back, and count what waits: an answer to PING would prove nothing."""
+    token = secrets.token_hex(8)
+    try:
+        with client.pipeline() as pipeline:
+            pipeline.set(PROBE_KEY, token, px=PROBE_TTL_MS)
+            pipeline.get(PROBE_KEY)
+            pipeline.llen(backlog_key)
+            _, found, backlog = pipeline.execute()
+    except (RedisError, OSError) as error:
+        return EngineHealth(healthy=False, detail=f"{type(error).__name__}: {error}")
+    healthy = found in (token, token.encode())
+    return EngineHealth(healthy, "wrote and read back" if healthy else "lost a write", backlog)

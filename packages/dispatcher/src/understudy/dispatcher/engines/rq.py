@@ -1,0 +1,54 @@
+"""RQ on Redis: the primary engine."""
+
+import contextlib
+
+from redis import Redis
+from redis.exceptions import RedisError
+from rq import Queue
+from rq.exceptions import DuplicateJobError
+
+from understudy.dispatcher.engines.redis_errors import probe_redis, redis_errors
+from understudy.job_engine.clock import Deadline
+from understudy.job_engine.message import Message
+from understudy.job_engine.ports import EngineHealth
+from understudy.job_engine.queues import QueueProfile
+from understudy.queue import SafeJob, new_job, rq_queue
+from understudy.queue.rq_queue import DEFAULT_NAMESPACE
+
+
+class RqEngine:
+    """`EngineAdapter` of RQ: one RQ job per offer, under the id `<job_id>-<epoch>`."""
+
+    name = "rq"
+
+    def __init__(self, client: Redis, namespace: str = DEFAULT_NAMESPACE) -> None:
+        """Speak through a client whose timeouts are short and whose retries are zero."""
+        self._client = client
+        self._namespace = namespace
+        self._queues: dict[str, Queue] = {}
+
+    def offer(self, message: Message, queue: QueueProfile, deadline: Deadline) -> None:
+        """Enqueue the message; the same offer made twice stands in the queue once (RS-01)."""
+        with redis_errors(self._client):
+            job = new_job(_rq_id(message), message.to_wire(), self._client)
+            with contextlib.suppress(DuplicateJobError):
+                self._queue(queue).enqueue_job(job, unique=True)
+
+    def probe(self, queue: QueueProfile, deadline: Deadline) -> EngineHealth:
+        """Write to Redis and count what waits in the queue."""
+        return probe_redis(self._client, self._queue(queue).key)
+
+    def withdraw(self, message: Message, queue: QueueProfile) -> None:
+        """Take a void offer out of the queue, if Redis is there."""
+        with contextlib.suppress(RedisError, OSError):
+            self._client.lrem(self._queue(queue).key, 1, _rq_id(message))
+            self._client.delete(SafeJob.key_for(_rq_id(message)))
+
+    def _queue(self, profile: QueueProfile) -> Queue:
+        if profile.name not in self._queues:
+            self._queues[profile.name] = rq_queue(profile, self._client, self._namespace)
+        return self._queues[profile.name]
+
+
+def _rq_id(message: Message) -> str:
+    return f"{message.job_id}-{message.epoch}"

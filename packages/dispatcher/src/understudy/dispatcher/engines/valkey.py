@@ -1,0 +1,102 @@
+"""Dramatiq's Redis broker, made safe: no retries of the client's own, strangers dropped."""
+
+import time
+from typing import Any
+from uuid import uuid4
+
+from dramatiq.broker import MessageProxy
+from dramatiq.brokers.redis import RedisBroker, _RedisConsumer
+from dramatiq.common import compute_backoff
+from dramatiq.errors import ConnectionClosed
+from redis import Redis
+from redis.exceptions import RedisError
+
+from understudy.dispatcher.engines.inbox import Envelope, Inbox, encode
+from understudy.dispatcher.engines.redis_errors import probe_redis, redis_errors
+from understudy.job_engine.ports import EngineHealth
+
+
+class SafeRedisBroker(RedisBroker):
+    """The broker of both sides; the worker side drops what is no message of ours."""
+
+    def __init__(self, client: Redis, namespace: str, inbox: Inbox | None = None) -> None:
+        """Speak through a client whose timeouts are short and whose retries are zero."""
+        super().__init__(client=client, namespace=namespace or "understudy", middleware=[])
+        self.inbox = inbox
+
+    @property
+    def consumer_class(self) -> type[_RedisConsumer]:
+        """Return the consumer that drops strangers."""
+        return SafeRedisConsumer
+
+    def declare_queue(self, queue_name: str) -> None:
+        """Declare a queue without a delay queue: time lives in the ledger (DQ-06)."""
+        if queue_name not in self.queues:
+            self.queues.add(queue_name)
+            self.emit_after("declare_queue", queue_name)
+
+    def enqueue(self, message: Envelope, *, delay: int | None = None) -> Envelope:
+        """Store the message once.
+
+        Raises:
+            EngineError: Named by what is known of the message.
+        """
+        message_id = str(uuid4())
+        message = message.copy(options={"redis_message_id": message_id})
+        with redis_errors(self.client):
+            self.do_enqueue(message.queue_name, message_id, encode(message))
+        return message
+
+    def probe(self, queue_name: str) -> EngineHealth:
+        """Write to Redis and count what waits in the queue."""
+        return probe_redis(self.client, f"{self.namespace}:{queue_name}")
+
+    def keep_alive(self) -> None:
+        """Do nothing: an idle Redis connection needs no care."""
+
+
+class SafeRedisConsumer(_RedisConsumer):
+    """A consumer that drops what is no message of ours, and keeps going."""
+
+    def __next__(self) -> MessageProxy | None:
+        """Return the next message of ours, or None after waiting a little."""
+        try:
+            if not self.message_cache:
+                self._fetch()
+            if not self.message_cache:
+                self._idle()
+                return None
+            return self._open(self.message_cache.pop(0))
+        except (RedisError, OSError) as error:
+            raise ConnectionClosed(error) from None
+
+    def _fetch(self) -> None:
+        room = self.prefetch - self.outstanding_message_count
+        if room > 0:
+            found = self.broker.do_fetch(self.queue_name, room)
+            self.message_cache = [body for body in found if body is not None]
+
+    def _idle(self) -> None:
+        self.misses, backoff_ms = compute_backoff(self.misses, max_backoff=self.timeout)
+        time.sleep(backoff_ms / 1000)
+
+    def _open(self, body: bytes) -> MessageProxy | None:
+        self.misses = 0
+        envelope = self.broker.inbox.read(body, self.queue_name)
+        if envelope is None:
+            self._drop(body)
+            return None
+        self.queued_message_ids.add(envelope.message_id)
+        return MessageProxy(envelope)
+
+    def nack(self, message: Any) -> None:
+        """Acknowledge a message whose actor raised; the ledger knows, a dead letter would not."""
+        self.ack(message)
+
+    def _drop(self, body: bytes) -> None:
+        """Take a stranger's message off the books; only its text says which one it was."""
+        namespace, client = self.broker.namespace, self.broker.client
+        fetched = f"{namespace}:__acks__.{self.broker.broker_id}.{self.queue_name}"
+        for message_id in client.smembers(fetched):
+            if client.hget(f"{namespace}:{self.queue_name}.msgs", message_id) == body:
+                self.broker.do_ack(self.queue_name, message_id)

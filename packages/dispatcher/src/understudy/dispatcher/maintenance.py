@@ -1,0 +1,28 @@
+"""What every worker process does besides: probe, schedule, rescue."""
+
+from collections.abc import Callable
+
+from understudy.dispatcher.engine_set import EngineSet
+from understudy.dispatcher.rescuer import Rescuer
+from understudy.dispatcher.scheduler import BATCH, Scheduler
+
+
+class Maintenance:
+    """One look at everything that needs looking after."""
+
+    def __init__(self, engines: EngineSet, scheduler: Scheduler, rescuer: Rescuer) -> None:
+        """Put the parts together."""
+        self._engines = engines
+        self._scheduler = scheduler
+        self._rescuer = rescuer
+
+    def tick(self, stopping: Callable[[], bool] = lambda: False) -> None:
+        """Look once, and go on while a full batch was due.
+
+        Raises:
+            LedgerError: The ledger could not be read; look again later.
+        """
+        self._engines.check()
+        self._rescuer.tick()
+        while self._scheduler.tick() >= BATCH and not stopping():
+            pass

@@ -1,0 +1,120 @@
+"""Which engine gets an offer, and why the others do not (design 5, step 2)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from understudy.dispatcher.engine_set import EngineSet
+from understudy.job_engine.clock import Clock
+from understudy.job_engine.ports import WorkerLedger
+from understudy.job_engine.records import DispatchTry, TryOutcome
+
+#: How old the list of live workers may be, in seconds.
+FRESH_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """The engines to try, in order, and what was decided about the others."""
+
+    order: tuple[str, ...]
+    skipped: tuple[DispatchTry, ...]
+
+
+class LiveWorkers:
+    """Which engines have a live worker for a queue, by the ledger's heartbeats."""
+
+    def __init__(self, ledger: WorkerLedger, clock: Clock) -> None:
+        """Look when asked; remember for a second."""
+        self._ledger = ledger
+        self._clock = clock
+        self._seen: frozenset[tuple[str, str]] = frozenset()
+        self._seen_at = float("-inf")
+
+    def serve(self, engine: str, queue: str) -> bool:
+        """Tell whether a live worker takes this queue's jobs from this engine."""
+        if self._clock.steady() - self._seen_at > FRESH_SECONDS:
+            self._seen = frozenset((w.engine, w.queue) for w in self._ledger.live_workers())
+            self._seen_at = self._clock.steady()
+        return (engine, queue) in self._seen
+
+
+class Router:
+    """Order the engines for one offer: the flag, the definition, the breakers, the workers."""
+
+    def __init__(
+        self,
+        preference: Sequence[str],
+        disabled: Sequence[str],
+        engines: EngineSet,
+        live: LiveWorkers,
+    ) -> None:
+        """Keep the engines in order of preference.
+
+        Args:
+            preference: The primary first.
+            disabled: Engines that get nothing: `rq` where `USE_RQ` is false.
+            engines: The engines with their breakers.
+            live: The worker heartbeats.
+        """
+        self._preference = tuple(preference)
+        self._disabled = frozenset(disabled)
+        self._engines = engines
+        self._live = live
+
+    def allowed(self, engines: Sequence[str]) -> tuple[str, ...]:
+        """Return the engines that the flag and the definition leave, in order."""
+        order = [name for name in engines if name in self._preference] or self._preference
+        return tuple(name for name in order if name not in self._disabled)
+
+    def serves(self, engine: str, queue: str) -> bool:
+        """Tell whether offers to the engine make sense now: it is allowed, trusted and served."""
+        usable = engine not in self._disabled and not self._engines.breaker(engine).is_open
+        return usable and self._live.serve(engine, queue)
+
+    def route(
+        self, queue: str, engines: Sequence[str] = (), *, epoch: int = 1, avoid: str | None = None
+    ) -> Route:
+        """Decide about one offer.
+
+        Args:
+            queue: The queue's name.
+            engines: The engines that the job allows, in its order; empty allows all.
+            epoch: The epoch that the offer will have; kept in what was skipped.
+            avoid: The engine that just lost the job: tried last.
+        """
+        allowed = self.allowed(engines)
+        usable = [name for name in allowed if not self._engines.breaker(name).is_open]
+        served = [name for name in usable if self._live.serve(name, queue)]
+
+        def rank(name: str) -> tuple[bool, bool, bool]:
+            lost_it = name == avoid and len(served) > 1
+            return (
+                bool(served) and name not in served,
+                lost_it,
+                not self._engines.breaker(name).admits(),
+            )
+
+        order = tuple(sorted(usable, key=rank))
+        return Route(order, self._explain(allowed, usable, served, epoch))
+
+    def _explain(
+        self, allowed: Sequence[str], usable: Sequence[str], served: Sequence[str], epoch: int
+    ) -> tuple[DispatchTry, ...]:
+        off = [
+            _skip(n, epoch, "flag", "switched off") for n in self._preference if n in self._disabled
+        ]
+        broken = [
+            _skip(name, epoch, "breaker", self._engines.breaker(name).reason)
+            for name in allowed
+            if name not in usable
+        ]
+        idle = [
+            _skip(name, epoch, "workers", "no live worker")
+            for name in usable
+            if served and name not in served
+        ]
+        return (*off, *broken, *idle)
+
+
+def _skip(engine: str, epoch: int, stage: str, reason: str) -> DispatchTry:
+    return DispatchTry(engine, epoch, stage, TryOutcome.SKIPPED, reason)

@@ -1,0 +1,69 @@
+"""What became of offers, written to the ledger a moment later.
+
+The try itself is recorded as `unknown` in the commit that makes the offer, which is the truth
+at that moment. That it was accepted changes no state (rule 3), so it need not cost the caller
+a second commit.
+"""
+
+import atexit
+import contextlib
+import os
+import threading
+
+from understudy.job_engine.errors import LedgerError
+from understudy.job_engine.ports import OfferLedger
+from understudy.job_engine.records import DispatchTry
+
+#: How long tries are collected before they are written together, in seconds.
+DELAY_SECONDS = 0.1
+
+
+class TryLog:
+    """Collect what became of offers and write it in the background."""
+
+    def __init__(self, ledger: OfferLedger, *, background: bool = True) -> None:
+        """Write to a ledger; without `background`, at once."""
+        self._ledger = ledger
+        self._background = background
+        self._waiting: list[tuple[str, DispatchTry]] = []
+        self._writing = False
+        self._reset()
+        if background:
+            atexit.register(self.flush)
+
+    def add(self, job_id: str, attempt: DispatchTry) -> None:
+        """Keep what became of one offer."""
+        if self._pid != os.getpid():
+            self._reset()
+        with self._lock:
+            self._waiting.append((job_id, attempt))
+            start = self._background and not self._writing
+            self._writing = self._writing or start
+        if start:
+            threading.Thread(target=self._write, name="understudy-tries", daemon=True).start()
+        elif not self._background:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what was collected; a ledger that is away costs the explanation, not the job."""
+        with self._lock:
+            waiting = self._waiting
+            self._waiting = []
+        with contextlib.suppress(LedgerError):
+            self._ledger.settle_tries(waiting)
+
+    def _write(self) -> None:
+        more = True
+        while more:
+            self._pause.wait(DELAY_SECONDS)
+            self.flush()
+            with self._lock:
+                more = bool(self._waiting)
+                self._writing = more
+
+    def _reset(self) -> None:
+        self._pid = os.getpid()
+        self._lock = threading.Lock()
+        self._pause = threading.Event()
+        self._waiting = []
+        self._writing = False

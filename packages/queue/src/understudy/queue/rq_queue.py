@@ -1,0 +1,32 @@
+"""RQ queues for the queue profiles."""
+
+from redis import Redis
+from rq import Queue
+from rq.serializers import JSONSerializer
+
+from understudy.job_engine.queues import QueueProfile
+from understudy.queue.safe_job import SafeJob
+
+#: Prefixed to every queue name on every engine, so that others may share the servers.
+DEFAULT_NAMESPACE = "understudy"
+
+
+def queue_name(profile: QueueProfile, namespace: str = DEFAULT_NAMESPACE) -> str:
+    """Return the name of the profile's queue on any engine."""
+    return f"{namespace}-{profile.name}" if namespace else profile.name
+
+
+def rq_queue(
+    profile: QueueProfile,
+    client: Redis,
+    namespace: str = DEFAULT_NAMESPACE,
+    job_class: type[SafeJob] = SafeJob,
+) -> Queue:
+    """Return the RQ queue of a profile: JSON only, `SafeJob` only."""
+    return Queue(
+        queue_name(profile, namespace),
+        connection=client,
+        job_class=job_class,
+        serializer=JSONSerializer,
+        default_timeout=-1,
+    )

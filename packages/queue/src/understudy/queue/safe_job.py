@@ -1,0 +1,103 @@
+"""The RQ job class of Understudy: whatever Redis says, it can call nothing but our entry point.
+
+RQ imports and calls any function that a job in Redis names, with the JSON serializer too
+(protocol 10.2). Here the name must be ours; callbacks, webhooks, dependencies, retries and
+repeats that somebody wrote into the job are dropped when it is read.
+"""
+
+import zlib
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+from rq.exceptions import NoSuchJobError
+from rq.job import Job
+from rq.serializers import JSONSerializer
+
+from understudy.job_engine.errors import MessageRejectedError
+
+#: The only function name that a job may carry.
+ENTRY_POINT = "understudy.queue.entry_point.perform"
+#: A job of ours is a few hundred bytes; more than this is not read at all.
+MAX_DATA_BYTES = 4096
+#: Seconds a refused or failed job stays visible in RQ's registry; the truth is in the ledger.
+FAILURE_TTL = 60
+
+Processor = Callable[[object], None]
+
+_OURS = frozenset(
+    name.encode()
+    for name in (
+        *("created_at", "enqueued_at", "started_at", "last_heartbeat", "ended_at"),
+        *("origin", "status", "worker_name", "description"),
+    )
+)
+
+
+class SafeJob(Job):
+    """A job that was read from Redis and is trusted with nothing.
+
+    Attributes:
+        processor: What the entry point calls with the message; set by `bound_to`.
+    """
+
+    processor: ClassVar[Processor | None] = None
+
+    @classmethod
+    def bound_to(cls, processor: Processor) -> "type[SafeJob]":
+        """Return the job class of one worker, whose jobs end in `processor`."""
+        return type("BoundSafeJob", (cls,), {"processor": staticmethod(processor)})
+
+    @property
+    def func(self) -> Callable[[object], None]:
+        """Return the worker's processor if the job names our entry point.
+
+        Raises:
+            MessageRejectedError: If it names anything else.
+        """
+        if self.func_name != ENTRY_POINT or self.instance is not None or self.kwargs:
+            raise MessageRejectedError("expected a job that calls our entry point, got another")
+        processor = type(self).processor
+        if processor is None:
+            raise MessageRejectedError("expected `understudy worker rq` to run this, got another")
+        return processor
+
+    def restore(self, raw_data: Mapping[bytes, bytes]) -> None:
+        """Read the few fields that are ours; the rest is as if it had not been sent."""
+        fields = {name: raw_data[name] for name in _OURS if name in raw_data}
+        super().restore(fields | {b"data": zlib.compress(_bounded(raw_data.get(b"data")))})
+        self.timeout = -1
+        self.result_ttl = 0
+        self.failure_ttl = FAILURE_TTL
+
+    def send_webhooks(self, *args: Any, **kwargs: Any) -> None:
+        """Send none."""
+
+
+def new_job(message_id: str, wire: Mapping[str, Any], connection: Any) -> SafeJob:
+    """Return the RQ job that carries a message (rule 15): no retry, no result, no callback."""
+    job = SafeJob.create(
+        ENTRY_POINT,
+        args=[dict(wire)],
+        id=message_id,
+        connection=connection,
+        timeout=-1,
+        result_ttl=0,
+        failure_ttl=FAILURE_TTL,
+        description=message_id,
+        serializer=JSONSerializer,
+    )
+    assert isinstance(job, SafeJob)  # noqa: S101 - RQ's annotation forgets the subclass
+    return job
+
+
+def _bounded(data: bytes | None) -> bytes:
+    if data is None:
+        raise NoSuchJobError("expected a job with data, got none")
+    if len(data) > MAX_DATA_BYTES:
+        return b"[]"
+    unzip = zlib.decompressobj()
+    try:
+        text = unzip.decompress(data, MAX_DATA_BYTES)
+    except zlib.error:
+        return data
+    return b"[]" if unzip.unconsumed_tail else text
