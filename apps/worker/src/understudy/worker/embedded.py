@@ -160,7 +160,7 @@ class EmbeddedValkey:
         process = self._running()
         process.send_signal(signal.SIGSTOP)
         # The signal is only on its way when send_signal returns.
-        os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+        os.waitpid(process.pid, os.WUNTRACED)
 
     def thaw(self) -> None:
         """Let a frozen server go on."""
