@@ -1,0 +1,166 @@
+"""Real servers on private ports, each started when a test first asks for it."""
+
+import os
+import uuid
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TypeVar
+
+import psutil
+import pytest
+
+from tests.servers.postgres import Postgres
+from tests.servers.processes import Processes, end, offspring, wait_until
+from tests.servers.proxy import TcpProxy
+from tests.servers.rabbitmq import RabbitMQ
+from tests.servers.server import Server
+from tests.servers.valkey import Valkey
+
+S = TypeVar("S", bound=Server)
+RUN = "UNDERSTUDY_TEST_RUN"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_left_running() -> Iterator[None]:
+    """Fail the run if it leaves a process behind; set up first, so checked last."""
+    run = uuid.uuid4().hex
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(RUN, run)
+        yield
+
+    left = _left_running(run)
+    names = [" ".join(each.cmdline()) for each in left]
+    end(left)
+    assert not names, f"expected no process to be left running, got {names}"
+
+
+@pytest.fixture(scope="session")
+def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMQ]:
+    """One node for the session; it is whole again after each test that asks for it."""
+    yield from _serving(RabbitMQ(tmp_path_factory.mktemp("rabbitmq")))
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """One server for the session, without fsync; it is whole again after each test."""
+    # Not a tmp_path: PostgreSQL runs as another user under root, who cannot enter that.
+    with TemporaryDirectory(prefix="understudy-postgres-", ignore_cleanup_errors=True) as folder:
+        yield from _serving(Postgres(Path(folder), fast=True))
+
+
+@pytest.fixture
+def valkey(tmp_path: Path) -> Iterator[Valkey]:
+    with Valkey(tmp_path / "valkey") as server:
+        yield server
+
+
+@pytest.fixture
+def second_valkey(tmp_path: Path) -> Iterator[Valkey]:
+    with Valkey(tmp_path / "second-valkey") as server:
+        yield server
+
+
+@pytest.fixture
+def amqp_url(rabbitmq: RabbitMQ) -> Iterator[str]:
+    """An empty virtual host."""
+    name = f"test-{uuid.uuid4().hex}"
+    yield rabbitmq.add_vhost(name)
+    rabbitmq.delete_vhost(name)
+
+
+@pytest.fixture
+def postgres_url(postgres: Postgres) -> Iterator[str]:
+    """An empty database."""
+    name = f"test_{uuid.uuid4().hex}"
+    yield postgres.create_database(name)
+    postgres.drop_database(name)
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'ledger.db'}"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def ledger_url(request: pytest.FixtureRequest) -> str:
+    """An empty database of each kind that can hold a ledger."""
+    fixture = {"sqlite": "sqlite_url", "postgresql": "postgres_url"}[request.param]
+    return str(request.getfixturevalue(fixture))
+
+
+@pytest.fixture
+def processes(tmp_path: Path) -> Iterator[Processes]:
+    """Starts processes that end with the test."""
+    started = Processes(tmp_path)
+    yield started
+    started.end()
+
+
+@pytest.fixture
+def proxy_to() -> Iterator[Callable[[int], TcpProxy]]:
+    """Puts a proxy before a port."""
+    with ExitStack() as stack:
+        yield lambda port: stack.enter_context(closing(TcpProxy(port)))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item) -> None:
+    """Heal the session's servers before the fixtures clean up in them."""
+    for value in _fixtures(item):
+        if isinstance(value, Server):
+            value.heal()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show the logs of a failed test's servers and processes."""
+    report = yield
+    if report.failed:
+        report.sections += [(str(log), _tail(log)) for log in _logs(item) if log.exists()]
+    return report
+
+
+def _serving(server: S) -> Iterator[S]:
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+
+
+def _left_running(run: str) -> list[psutil.Process]:
+    try:
+        wait_until(lambda: not _offspring_but_us(run), 2, "all processes have ended")
+    except AssertionError:
+        return _offspring_but_us(run)
+    return []
+
+
+def _offspring_but_us(run: str) -> list[psutil.Process]:
+    ours = offspring(RUN, run, os.getpid())
+    return [each for each in ours if each.pid != os.getpid() and not _is_pythons_own(each)]
+
+
+def _is_pythons_own(process: psutil.Process) -> bool:
+    # multiprocessing starts it once and leaves it until the interpreter ends.
+    return any("multiprocessing.resource_tracker" in word for word in process.cmdline())
+
+
+def _fixtures(item: pytest.Item) -> list[object]:
+    return list(getattr(item, "funcargs", {}).values())
+
+
+def _logs(item: pytest.Item) -> Iterator[Path]:
+    for value in _fixtures(item):
+        if isinstance(value, Server | Valkey):
+            yield value.log
+        if isinstance(value, Processes):
+            yield from (each.log for each in value.started)
+
+
+def _tail(log: Path) -> str:
+    return "\n".join(log.read_text(errors="replace").splitlines()[-40:])

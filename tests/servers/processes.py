@@ -1,0 +1,228 @@
+"""Processes that tests start, break and clean up after."""
+
+import os
+import signal
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from time import monotonic, sleep
+from types import MappingProxyType, TracebackType
+from typing import Self, TypeVar
+
+import psutil
+
+from understudy.worker.dead_mans_switch import DeadMansSwitch
+from understudy.worker.embedded import free_port
+
+__all__ = ["Process", "Processes", "end", "free_port", "is_alive", "offspring", "wait_until"]
+
+T = TypeVar("T")
+
+MARK = "UNDERSTUDY_TEST_PROCESS"
+NO_ENV: Mapping[str, str] = MappingProxyType({})
+
+
+def wait_until(condition: Callable[[], T], deadline: float, what: str) -> T:
+    """Poll until the condition holds and return what it gave; fail after `deadline` seconds."""
+    patience_ends = monotonic() + deadline
+    while not (result := condition()):
+        if monotonic() > patience_ends:
+            raise AssertionError(f"expected within {deadline} s: {what}")
+        sleep(0.01)
+    return result
+
+
+class Process:
+    """A running program, its output in a file; it dies with the test run, however that ends.
+
+    Args:
+        command: The program and its arguments.
+        log: The file its output is appended to.
+        env: Added to the environment of the tests.
+        cwd: Where it runs; the log's folder by default.
+        user: The numeric user to run as, for programs that refuse to be root.
+    """
+
+    def __init__(
+        self,
+        *command: str | Path,
+        log: Path,
+        env: Mapping[str, str] = NO_ENV,
+        cwd: Path | None = None,
+        user: int | None = None,
+    ) -> None:
+        self.log = log
+        self.name = " ".join(map(str, command))
+        self._mark = uuid.uuid4().hex
+        self._switch = DeadMansSwitch()
+        with log.open("ab") as output:
+            self._popen = subprocess.Popen(
+                command,
+                cwd=cwd or log.parent,
+                env={**os.environ, **env, MARK: self._mark},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+                user=user,
+                group=user,
+                extra_groups=None if user is None else [],
+            )
+        self._switch.watch(self._popen.pid)
+
+    @property
+    def pid(self) -> int:
+        return self._popen.pid
+
+    @property
+    def is_running(self) -> bool:
+        return self._popen.poll() is None
+
+    @property
+    def output(self) -> str:
+        return self.log.read_text(errors="replace")
+
+    @property
+    def tail(self) -> str:
+        return "\n".join(self.output.splitlines()[-40:])
+
+    def tree(self) -> list[psutil.Process]:
+        """The process first, then all that came from it, those it left orphaned included."""
+        return offspring(MARK, self._mark, self.pid)
+
+    def signal(self, number: int) -> None:
+        """Signal the process alone, not what it started."""
+        self._popen.send_signal(number)
+
+    def kill(self, *, tree: bool = True) -> None:
+        """SIGKILL the whole tree, as when the host is lost, or the process alone."""
+        # Halted first, it cannot start another while the others are looked up.
+        self.signal(signal.SIGSTOP if tree else signal.SIGKILL)
+        while tree and (doomed := self.tree()):
+            end(doomed)
+        self._popen.kill()
+        self._popen.wait()
+        self._switch.release()
+
+    def freeze(self, *, tree: bool = True) -> None:
+        """SIGSTOP the whole tree or the process alone, and wait until it has stopped."""
+        self.signal(signal.SIGSTOP)
+        frozen = [each for each in self.tree() if tree or each.pid == self.pid]
+        _send(signal.SIGSTOP, frozen)
+        wait_until(lambda: all(map(_is_stopped, frozen)), 5, f"{self.name} has stopped")
+
+    def thaw(self) -> None:
+        """SIGCONT the whole tree."""
+        _send(signal.SIGCONT, self.tree())
+
+    def terminate(self, deadline: float = 10) -> int:
+        """SIGTERM the process and return its exit code."""
+        self.signal(signal.SIGTERM)
+        return self.wait(deadline)
+
+    def wait(self, deadline: float = 10) -> int:
+        """Return the exit code, or fail with the end of the log."""
+        try:
+            return self._popen.wait(deadline)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(
+                f"expected {self.name} to end within {deadline} s; its log ends:\n{self.tail}"
+            ) from None
+
+    def wait_for_output(self, text: str, deadline: float = 10) -> None:
+        """Wait until the log holds the text, or fail with its end."""
+        try:
+            wait_until(lambda: text in self.output or not self.is_running, deadline, text)
+            assert text in self.output
+        except AssertionError:
+            message = f"expected {text!r} from {self.name}; its log ends:\n{self.tail}"
+            raise AssertionError(message) from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.kill()
+
+
+class Processes:
+    """Starts programs whose logs go into one folder, and ends them all, orphans included."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.started: list[Process] = []
+
+    def start(self, *command: str | Path, env: Mapping[str, str] = NO_ENV) -> Process:
+        log = self.folder / f"process-{len(self.started)}.log"
+        self.started.append(Process(*command, log=log, env=env))
+        return self.started[-1]
+
+    def python(self, *arguments: str, env: Mapping[str, str] = NO_ENV) -> Process:
+        """Start this Python with arguments such as `-m understudy.worker`."""
+        return self.start(sys.executable, *arguments, env={"PYTHONUNBUFFERED": "1", **env})
+
+    def end(self) -> None:
+        for each in self.started:
+            each.kill()
+
+
+def offspring(name: str, value: str, root: int) -> list[psutil.Process]:
+    """Find a live process and all it started: its descendants, and who has its mark in the env."""
+    marked = (each for each in psutil.process_iter() if _environment(each).get(name) == value)
+    return _alive({*marked, *_descendants(root)}, first=root)
+
+
+def end(processes: Iterable[psutil.Process]) -> None:
+    """SIGKILL processes and wait until they are gone."""
+    doomed = list(processes)
+    _send(signal.SIGKILL, doomed)
+    wait_until(lambda: not _alive(doomed), 5, f"the end of {doomed}")
+
+
+def is_alive(process: psutil.Process) -> bool:
+    """Tell whether a process is there and no zombie."""
+    return _status(process) not in ("", psutil.STATUS_ZOMBIE)
+
+
+def _descendants(pid: int) -> list[psutil.Process]:
+    try:
+        root = psutil.Process(pid)
+        return [root, *root.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def _send(number: int, processes: Iterable[psutil.Process]) -> None:
+    for each in processes:
+        with suppress(psutil.NoSuchProcess):
+            each.send_signal(number)
+
+
+def _alive(processes: Iterable[psutil.Process], first: int = 0) -> list[psutil.Process]:
+    return sorted(filter(is_alive, processes), key=lambda each: (each.pid != first, each.pid))
+
+
+def _is_stopped(process: psutil.Process) -> bool:
+    return _status(process) in ("", psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE)
+
+
+def _status(process: psutil.Process) -> str:
+    try:
+        return str(process.status())
+    except psutil.NoSuchProcess:
+        return ""
+
+
+def _environment(process: psutil.Process) -> dict[str, str]:
+    try:
+        return process.environ()
+    except (psutil.Error, OSError):  # gone, or somebody else's
+        return {}

@@ -1,0 +1,49 @@
+"""The embedded Valkey with the faults that go in through a client."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from understudy.worker.embedded import EmbeddedValkey
+
+NO_CONFIG: Mapping[str, str] = MappingProxyType({})
+
+
+class Valkey(EmbeddedValkey):
+    """`DEBUG` is allowed, for `DEBUG SLEEP` and the like."""
+
+    def __init__(
+        self, folder: Path, *, port: int | None = None, config: Mapping[str, str] = NO_CONFIG
+    ) -> None:
+        super().__init__(folder, port=port, config={"enable-debug-command": "local", **config})
+
+    def command(self, *words: str | int) -> Any:
+        """Run any command."""
+        with self.client() as client:
+            return client.execute_command(*words)  # type: ignore[no-untyped-call]  # redis-py's
+
+    def keys(self) -> set[str]:
+        return {key.decode() for key in self.command("KEYS", "*")}
+
+    def config_set(self, name: str, value: str | int) -> None:
+        self.command("CONFIG", "SET", name, value)
+
+    def out_of_memory(self, on: bool) -> None:
+        """Refuse writes with OOM, or take them again."""
+        self.config_set("maxmemory", 1 if on else 0)
+
+    def pause_writes(self, milliseconds: int) -> None:
+        """Answer reads and let writes hang for so long."""
+        self.command("CLIENT", "PAUSE", milliseconds, "WRITE")
+
+    def replica_of(self, primary: "EmbeddedValkey") -> None:
+        """Become a read-only replica, as a demoted primary does."""
+        self.command("REPLICAOF", "127.0.0.1", primary.port)
+
+    def replica_of_nobody(self) -> None:
+        self.command("REPLICAOF", "NO", "ONE")
+
+    def close_all_connections(self) -> None:
+        self.command("CLIENT", "KILL", "TYPE", "normal")
+        self.command("CLIENT", "KILL", "TYPE", "pubsub")
