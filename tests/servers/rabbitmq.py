@@ -27,6 +27,7 @@ CONNECTION_START = b"\x01"  # the first byte of a method frame
 
 MEMORY_WATERMARK = "vm_memory_monitor:set_vm_memory_high_watermark({})."
 DISK_LIMIT = "rabbit_disk_monitor:set_disk_free_limit({})."  # 3.10 takes bytes, but not "999TB"
+IS_RAISED = "[x || {{{{resource_limit, {}, _}}, _}} <- rabbit_alarm:get_alarms()] /= []."
 CONSUMER_TIMEOUT = (
     "application:set_env(rabbit, consumer_timeout, {}),"
     " application:set_env(rabbit, channel_tick_interval, {})."
@@ -95,11 +96,11 @@ class RabbitMQ(Server):
         """Evaluate Erlang in the node; takes milliseconds where Erlang's `erl_call` is there."""
         quick = shutil.which("erl_call")
         if quick is None:
-            return self.ctl("eval", expression)
+            return self.ctl("eval", expression).strip()
         command = (quick, "-sname", self.node, "-c", COOKIE, "-e")
         answer = _run(*command, env=self._environment(), written=f"{expression}\n")
         assert answer.startswith("{ok, "), f"expected {{ok, …}} to {expression}, got {answer}"
-        return answer.removeprefix("{ok, ").removesuffix("}")
+        return answer.removeprefix("{ok, ").removesuffix("}").strip()
 
     def memory_alarm(self, on: bool) -> None:
         """Raise or clear the memory alarm: publishers are blocked while it is up."""
@@ -140,9 +141,9 @@ class RabbitMQ(Server):
         self._undo[setting] = setting.format(usual)
 
     def _wait_for_alarm(self, source: str, *, on: bool) -> None:
-        alarm = f"{{resource_limit, {source}, "
-        alarms = "rabbit_alarm:get_alarms()."
-        wait_until(lambda: (alarm in self.evaluate(alarms)) is on, 10, f"{source} alarm: {on}")
+        is_raised = IS_RAISED.format(source)
+        expected = str(on).lower()
+        wait_until(lambda: self.evaluate(is_raised) == expected, 10, f"{source} alarm: {on}")
 
     def _serves(self) -> bool:
         try:
