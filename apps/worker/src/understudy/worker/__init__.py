@@ -1,0 +1,1 @@
+"""The processes of Understudy: workers, maintenance, settings, wiring, the command line."""

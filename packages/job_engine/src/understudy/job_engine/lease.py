@@ -25,7 +25,8 @@ class Lease:
     def __init__(self, interrupter: ThreadInterrupter = leave_threads_alone) -> None:
         """Keep the way to interrupt a thread that runs the job's own code."""
         self._interrupter = interrupter
-        self._lock = threading.Lock()
+        # A signal handler may revoke in the thread that holds it.
+        self._lock = threading.RLock()
         self._revoked_by: type[Interrupt] | None = None
         self._job_thread: int | None = None
 

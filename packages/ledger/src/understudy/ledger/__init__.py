@@ -2,6 +2,6 @@
 
 from understudy.ledger.database import Database
 from understudy.ledger.ledger import SqlLedger
-from understudy.ledger.schema import check, upgrade
+from understudy.ledger.schema import check
 
-__all__ = ["Database", "SqlLedger", "check", "upgrade"]
+__all__ = ["Database", "SqlLedger", "check"]

@@ -1,40 +1,24 @@
-"""The ledger's schema: its Alembic migrations, and the refusal to work on another one."""
+"""The refusal to work on a ledger that this code does not fit."""
 
 import socket
-from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Column, Connection, MetaData, String, Table, inspect, select
 
 from understudy.job_engine.errors import LedgerHostError, LedgerSchemaError
 from understudy.ledger.database import Database
-from understudy.ledger.errors import translated
-from understudy.ledger.keys import ensure_key
 from understudy.ledger.tables import PREFIX, info
 
+#: The newest migration; the ledger must be at exactly this one.
+REVISION = "0001"
+#: Every migration there has been, the oldest first.
+REVISIONS = ("0001",)
 #: Where Alembic notes the revision; a name of our own, beside an application's own Alembic.
 VERSION_TABLE = f"{PREFIX}schema"
 
-_HOST = "host"
+#: The fact that names the host of a SQLite ledger.
+HOST = "host"
 
-
-def upgrade(database: Database, *, adopt_host: bool = False) -> str:
-    """Bring the schema to this code's revision and make a signing key; return the revision.
-
-    Args:
-        database: The ledger's database.
-        adopt_host: Make this host the one a SQLite ledger belongs to, after the file was moved.
-    """
-    with translated(), database.engine.begin() as connection:
-        config = _config()
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
-        ensure_key(connection)
-        _note_host(connection, adopt=adopt_host)
-        return _revision(connection) or ""
+_version = Table(VERSION_TABLE, MetaData(), Column("version_num", String(32)))
 
 
 def check(database: Database) -> None:
@@ -45,58 +29,46 @@ def check(database: Database) -> None:
         LedgerHostError: If it is a SQLite file that belongs to another host.
         LedgerUnavailableError: If the database does not answer.
     """
-    database.read(lambda connection: _check_revision(_revision(connection)))
+    _check_revision(database.read(revision))
     if database.is_sqlite:
-        database.read(_check_host)
+        _check_host(database.read(host))
+
+
+def revision(connection: Connection) -> str | None:
+    """Return the revision the ledger is at; None if it has no tables."""
+    if not inspect(connection).has_table(VERSION_TABLE):
+        return None
+    found: str | None = connection.execute(select(_version.c.version_num)).scalar_one_or_none()
+    return found
+
+
+def host(connection: Connection) -> str | None:
+    """Return the host that a SQLite ledger belongs to."""
+    found: str | None = connection.execute(
+        select(info.c.value).where(info.c.key == HOST)
+    ).scalar_one_or_none()
+    return found
 
 
 def _check_revision(found: str | None) -> None:
-    script = ScriptDirectory.from_config(_config())
-    head = script.get_current_head()
-    if found == head:
+    if found == REVISION:
         return
-    known = {revision.revision for revision in script.walk_revisions()}
-    if found is None or found in known:
+    if found is None or found in REVISIONS:
         raise LedgerSchemaError(
-            f"expected ledger schema {head}, got {found or 'none'}; run `understudy ledger upgrade`"
+            f"expected ledger schema {REVISION}, got {found or 'none'}; "
+            "run `understudy ledger upgrade`"
         )
     raise LedgerSchemaError(
-        f"expected ledger schema {head}, got {found}, which a newer Understudy made; "
+        f"expected ledger schema {REVISION}, got {found}, which a newer Understudy made; "
         "upgrade this installation"
     )
 
 
-def _revision(connection: Connection) -> str | None:
-    context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
-    return context.get_current_revision()
-
-
-def _config() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    return config
-
-
-def _note_host(connection: Connection, *, adopt: bool) -> None:
+def _check_host(there: str | None) -> None:
     here = socket.gethostname()
-    if _host(connection) is None:
-        connection.execute(insert(info).values(key=_HOST, value=here))
-    elif adopt:
-        connection.execute(update(info).where(info.c.key == _HOST).values(value=here))
-
-
-def _check_host(connection: Connection) -> None:
-    here, there = socket.gethostname(), _host(connection)
     if there != here:
         raise LedgerHostError(
             f"expected the host {there!r} that this SQLite ledger belongs to, got {here!r}; use "
             "PostgreSQL where there are more hosts, or run `understudy ledger upgrade --adopt` if "
             "the file was moved here and nobody else opens it"
         )
-
-
-def _host(connection: Connection) -> str | None:
-    found: str | None = connection.execute(
-        select(info.c.value).where(info.c.key == _HOST)
-    ).scalar_one_or_none()
-    return found

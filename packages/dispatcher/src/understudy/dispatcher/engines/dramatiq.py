@@ -1,5 +1,8 @@
 """Dramatiq on RabbitMQ or Redis: the engine that goes on when RQ cannot."""
 
+from understudy.dispatcher.bounded import BoundedCaller
+from understudy.dispatcher.engine_set import Engine
+from understudy.dispatcher.engines.config import EngineConfig
 from understudy.dispatcher.engines.inbox import Inbox, pack
 from understudy.dispatcher.engines.rabbitmq import SafeRabbitmqBroker
 from understudy.dispatcher.engines.valkey import SafeRedisBroker
@@ -47,3 +50,11 @@ class DramatiqEngine:
     def keep_alive(self) -> None:
         """Look after an idle connection."""
         self._broker.keep_alive()
+
+
+def build(config: EngineConfig) -> Engine:
+    """Build the engine from the settings."""
+    adapter = DramatiqEngine(make_broker(config.fallback_url, config.namespace), config.namespace)
+    # One thread, because an AMQP connection belongs to one; it also answers the heartbeats.
+    caller = BoundedCaller("dramatiq", threads=1, idle=adapter.keep_alive)
+    return Engine(adapter, caller)

@@ -7,13 +7,19 @@ from redis.exceptions import RedisError
 from rq import Queue
 from rq.exceptions import DuplicateJobError
 
+from understudy.dispatcher.bounded import BoundedCaller
+from understudy.dispatcher.engine_set import Engine
+from understudy.dispatcher.engines.config import EngineConfig
 from understudy.dispatcher.engines.redis_errors import probe_redis, redis_errors
 from understudy.job_engine.clock import Deadline
 from understudy.job_engine.message import Message
 from understudy.job_engine.ports import EngineHealth
 from understudy.job_engine.queues import QueueProfile
-from understudy.queue import SafeJob, new_job, rq_queue
+from understudy.queue import SafeJob, new_job, rq_queue, shared_client
 from understudy.queue.rq_queue import DEFAULT_NAMESPACE
+
+#: How many offers of one process may be under way at once.
+CALLER_THREADS = 8
 
 
 class RqEngine:
@@ -52,3 +58,9 @@ class RqEngine:
 
 def _rq_id(message: Message) -> str:
     return f"{message.job_id}-{message.epoch}"
+
+
+def build(config: EngineConfig) -> Engine:
+    """Build the engine from the settings."""
+    adapter = RqEngine(shared_client(config.primary_url), config.namespace)
+    return Engine(adapter, BoundedCaller("rq", threads=CALLER_THREADS))

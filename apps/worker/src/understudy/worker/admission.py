@@ -1,0 +1,126 @@
+"""The door: what an engine delivered becomes a claim, or nothing."""
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from understudy.job_engine.clock import Clock
+from understudy.job_engine.errors import LedgerUnavailableError, MessageRejectedError
+from understudy.job_engine.events import Event, Listener
+from understudy.job_engine.message import KeyRing, Message
+from understudy.job_engine.ports import AttemptLedger
+from understudy.job_engine.queues import QueueProfile
+from understudy.job_engine.records import Claim, Ticket
+
+#: The pause before a ledger that is away is asked again, in seconds.
+PAUSE_SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """Where a worker process stands: its engine, its queue, its boot id."""
+
+    engine: str
+    queue: QueueProfile
+    boot_id: str
+
+
+class _WorkerStopsError(Exception):
+    """The worker stops before the ledger came back."""
+
+
+class Admission:
+    """Decode, verify and claim; a stale or a stranger's message ends here (rule 6)."""
+
+    def __init__(
+        self,
+        post: Post,
+        ledger: AttemptLedger,
+        keys: KeyRing,
+        *,
+        clock: Clock,
+        listener: Listener,
+        stopping: Callable[[], bool],
+    ) -> None:
+        """Stand at the door of one worker process."""
+        self._post = post
+        self._ledger = ledger
+        self._keys = keys
+        self._clock = clock
+        self._listener = listener
+        self._stopping = stopping
+
+    def admit(self, wire: object) -> Claim | None:
+        """Return the claim that a message leads to, or None if it leads nowhere.
+
+        While the ledger is away nothing starts: this waits for it (R18, DB-08).
+        """
+        try:
+            message = self._read(wire)
+            claim = self._claim(message)
+        except MessageRejectedError as error:
+            self.reject(error)
+            return None
+        except _WorkerStopsError:
+            # The message is lost; the ledger's row is not, and is offered again (R13).
+            return None
+        if claim is None:
+            self._tell("message.refused", message, reason="stale")
+        else:
+            self._tell("job.claim", message, attempt=claim.attempt, worker=claim.worker)
+        return claim
+
+    def reject(self, error: MessageRejectedError) -> None:
+        """Count a message that is not ours."""
+        detail = {"reason": str(error)}
+        self._listener(
+            Event(
+                "message.rejected",
+                queue=self._post.queue.name,
+                engine=self._post.engine,
+                detail=detail,
+            )
+        )
+
+    def _read(self, wire: object) -> Message:
+        message = Message.from_wire(wire)
+        while True:
+            try:
+                self._keys.verify(message, self._post.engine)
+            except LedgerUnavailableError:
+                self._wait()
+            else:
+                return message
+
+    def _claim(self, message: Message) -> Claim | None:
+        ticket = Ticket(
+            message.job_id,
+            message.epoch,
+            self._post.engine,
+            self._post.queue.name,
+            secrets.token_hex(16),
+            self._post.boot_id,
+            self._post.queue.lease,
+        )
+        while True:
+            try:
+                return self._ledger.claim(ticket)
+            except LedgerUnavailableError:
+                self._wait()
+
+    def _wait(self) -> None:
+        if self._stopping():
+            raise _WorkerStopsError
+        self._clock.sleep(PAUSE_SECONDS)
+
+    def _tell(self, kind: str, message: Message, **detail: object) -> None:
+        self._listener(
+            Event(
+                kind,
+                job_id=message.job_id,
+                queue=self._post.queue.name,
+                engine=self._post.engine,
+                epoch=message.epoch,
+                detail=detail,
+            )
+        )

@@ -1,0 +1,33 @@
+"""The child process of one attempt."""
+
+import os
+import signal
+from types import FrameType
+from typing import Any
+
+from understudy.job_engine.interrupts import Released
+from understudy.job_engine.lease import Lease
+from understudy.job_engine.records import Claim
+from understudy.worker.logs import configure_logs
+from understudy.worker.parentage import die_with_parent
+from understudy.worker.settings import load_settings
+from understudy.worker.wiring import build_executor
+
+
+def run_attempt(claim: dict[str, Any]) -> None:
+    """Run one claimed attempt and exit; the parent renews its lease and may kill it.
+
+    The exit status is 0 once the end of the attempt is recorded, or it was fenced.
+    """
+    die_with_parent()
+    os.setpgid(0, 0)
+    lease = Lease()
+
+    def release(signum: int, frame: FrameType | None) -> None:
+        lease.revoke(Released, at_once=False)
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, release)
+    settings = load_settings()
+    configure_logs(settings)
+    build_executor(settings).run(Claim(**claim), lease)

@@ -1,0 +1,99 @@
+"""`understudy jobs list|show|steps`."""
+
+import click
+
+from understudy.job_engine.states import JobState
+from understudy.ledger import SqlLedger
+from understudy.worker.cli.output import console, json_option, print_json, print_table, show
+from understudy.worker.settings import load_settings
+from understudy.worker.wiring import open_ledger
+
+
+def _ledger() -> SqlLedger:
+    return open_ledger(load_settings())
+
+
+@click.group()
+def jobs() -> None:
+    """Look at jobs."""
+
+
+@jobs.command("list")
+@click.option("--state", "states", multiple=True, type=click.Choice([*JobState]))
+@click.option("--queue")
+@click.option("--name")
+@click.option("--limit", default=50, type=click.IntRange(1, 10_000), show_default=True)
+@json_option
+def list_command(
+    *, states: tuple[str, ...], queue: str | None, name: str | None, limit: int, as_json: bool
+) -> None:
+    """List jobs, the newest first."""
+    found = _ledger().list_jobs(
+        states=[JobState(state) for state in states], queue=queue, name=name, limit=limit
+    )
+    if as_json:
+        print_json(found)
+        return
+    print_table(
+        f"{len(found)} jobs",
+        ("id", "job", "queue", "state", "engine", "epoch", "attempts", "created"),
+        (
+            (j.id, j.name, j.queue, j.state, j.engine, j.epoch, j.claims, j.created_at)
+            for j in found
+        ),
+    )
+
+
+@jobs.command("show")
+@click.argument("job_id")
+@json_option
+def show_command(job_id: str, as_json: bool) -> None:
+    """Show a job: what it is, every dispatch try, every attempt, every event."""
+    ledger = _ledger()
+    job = ledger.get(job_id)
+    tries, attempts = ledger.tries(job_id), ledger.attempts(job_id)
+    events, steps = ledger.events(job_id), ledger.steps(job_id)
+    if as_json:
+        print_json(
+            {"job": job, "tries": tries, "attempts": attempts, "steps": steps, "events": events}
+        )
+        return
+    console().print(f"[bold]{job.name}[/] {job.id} {show(job.state)} on {show(job.engine)}")
+    if job.error is not None:
+        console().print(f"[red]{show(job.error.type)}: {show(job.error.message)}[/]")
+    print_table(
+        "Dispatch",
+        ("epoch", "engine", "stage", "outcome", "ms", "reason"),
+        (
+            (t.epoch, t.engine, t.stage, t.outcome, f"{t.elapsed * 1000:.1f}", t.reason)
+            for t in tries
+        ),
+    )
+    print_table(
+        "Attempts",
+        ("epoch", "engine", "worker", "started", "ended", "outcome"),
+        ((a.epoch, a.engine, a.worker, a.started_at, a.ended_at, a.outcome) for a in attempts),
+    )
+    print_table(
+        "Events",
+        ("n", "at", "event", "state", "epoch", "by", "detail"),
+        ((e.n, e.at, e.kind, e.state, e.epoch, e.actor, e.detail) for e in events),
+    )
+
+
+@jobs.command("steps")
+@click.argument("job_id")
+@json_option
+def steps_command(job_id: str, as_json: bool) -> None:
+    """Show the recorded steps of a job and their results."""
+    ledger = _ledger()
+    ledger.get(job_id)
+    steps = ledger.steps(job_id)
+    if as_json:
+        print_json(steps)
+        return
+    print_table(
+        f"{len(steps)} steps",
+        ("place", "step", "kind", "epoch", "recorded", "result"),
+        ((s.seq, s.name, s.kind, s.epoch, s.recorded_at, s.result) for s in steps),
+    )

@@ -1,0 +1,31 @@
+"""`understudy ledger upgrade`."""
+
+import click
+
+from understudy.ledger.upgrading import upgrade
+from understudy.worker.cli.output import json_option, print_json
+from understudy.worker.settings import load_settings
+from understudy.worker.wiring import open_database
+
+
+@click.group()
+def ledger() -> None:
+    """Look after the ledger."""
+
+
+@ledger.command("upgrade")
+@click.option(
+    "--adopt",
+    is_flag=True,
+    help="Make this host the owner of a SQLite ledger that was moved here.",
+)
+@json_option
+def upgrade_command(adopt: bool, as_json: bool) -> None:
+    """Create the ledger's tables, or bring them up to date."""
+    database = open_database(load_settings())
+    revision = upgrade(database, adopt_host=adopt)
+    where = database.url.render_as_string(hide_password=True)
+    if as_json:
+        print_json({"ledger": where, "revision": revision})
+    else:
+        click.secho(f"ledger {where} is at schema {revision}", fg="green")

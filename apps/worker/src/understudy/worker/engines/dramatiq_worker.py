@@ -1,0 +1,71 @@
+"""The Dramatiq worker: Dramatiq's own worker, one queue, one actor, nothing but delivery.
+
+No retries, time limits, delays, results or dead letters of Dramatiq's: the ledger has all of
+them (rule 15). As many messages are fetched as there are threads (DQ-12).
+"""
+
+import threading
+from datetime import timedelta
+
+import dramatiq
+from dramatiq.worker import Worker
+
+from understudy.dispatcher.engines.dramatiq import SafeBroker
+from understudy.dispatcher.engines.inbox import ACTOR
+from understudy.job_engine.errors import EngineUnavailableError
+from understudy.queue.safe_job import Processor
+
+#: How long an idle consumer waits between two looks, in milliseconds.
+IDLE_MS = 200
+#: How often the threads are looked after, in seconds.
+LOOK_SECONDS = 0.5
+
+
+class ThreadWorker:
+    """Run the jobs of one queue in the threads of one Dramatiq worker."""
+
+    def __init__(
+        self,
+        broker: SafeBroker,
+        queue_name: str,
+        processor: Processor,
+        *,
+        threads: int,
+        grace: timedelta,
+    ) -> None:
+        """Prepare; `run` begins."""
+        self._queue_name = queue_name
+        self._grace_ms = int(grace.total_seconds() * 1000)
+
+        @dramatiq.actor(broker=broker, actor_name=ACTOR, queue_name=queue_name)
+        def process(wire: object) -> None:
+            processor(wire)
+
+        self._worker = Worker(
+            broker, queues={queue_name}, worker_timeout=IDLE_MS, worker_threads=threads
+        )
+        self._worker.queue_prefetch = threads
+        self._broker = broker
+
+    def run(self, stopping: threading.Event) -> None:
+        """Take messages until `stopping` is set; then wait for what runs.
+
+        Raises:
+            EngineUnavailableError: If a thread of the worker has died (DQ-08).
+        """
+        self._worker.start()
+        while not stopping.wait(LOOK_SECONDS):
+            if not self._threads_alive():
+                raise EngineUnavailableError("a thread of the Dramatiq worker has died")
+        self._worker.stop(timeout=self._grace_ms)
+        self._broker.close()
+
+    def is_serving(self) -> bool:
+        """Tell whether the consumer is connected and every thread lives."""
+        consumer = self._worker.consumers.get(self._queue_name)
+        connected = consumer is not None and consumer.consumer is not None
+        return connected and self._threads_alive()
+
+    def _threads_alive(self) -> bool:
+        threads = [*self._worker.workers, *self._worker.consumers.values()]
+        return all(thread.is_alive() for thread in threads)

@@ -1,0 +1,272 @@
+"""The RQ worker: one queue, many slots, on RQ's own `BaseWorker`.
+
+One queue per process, because RQ moves a job safely out of one queue only (RQ-01). The loop is
+our own: RQ's ends at the first error that is not a lost connection (RQ-09), and raises out of
+the signal handler while a popped job is in hand (RQ-02). Registries, `rq info`, suspend and the
+stop commands stay true.
+"""
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any
+
+from redis import Redis
+from redis.exceptions import RedisError
+from rq import Queue
+from rq.exceptions import DequeueTimeout
+from rq.executions import Execution
+from rq.job import Job
+from rq.serializers import JSONSerializer
+from rq.suspension import is_suspended
+from rq.timeouts import BaseDeathPenalty
+from rq.worker import BaseWorker, WorkerStatus
+
+from understudy.job_engine.errors import MessageRejectedError
+from understudy.queue import SafeJob
+from understudy.queue.safe_job import Processor
+
+logger = logging.getLogger("understudy.worker")
+
+#: How long one look at the queue blocks, in seconds.
+BLOCK_SECONDS = 1
+#: How often the worker's own records in Redis are refreshed, in seconds.
+UPKEEP_SECONDS = 10
+#: How long Redis may be silent before the worker no longer counts as serving, in seconds.
+SILENT_SECONDS = 10
+#: The pauses between two tries to reach Redis, in seconds.
+FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
+#: How long `rq info` shows a worker that has died, in seconds.
+WORKER_TTL = 60
+
+
+class _NoDeathPenalty(BaseDeathPenalty):
+    """RQ's own timeouts are off: they need the main thread, and the ledger has the deadline."""
+
+    def setup_death_penalty(self) -> None:
+        """Set up nothing."""
+
+    def cancel_death_penalty(self) -> None:
+        """Cancel nothing."""
+
+
+class StoppedByCommandError(Exception):
+    """Tell RQ that the job was stopped, after its attempt has ended."""
+
+
+class SlotWorker(BaseWorker):
+    """Run the jobs of one queue side by side in the slots of one process."""
+
+    death_penalty_class = _NoDeathPenalty
+
+    def __init__(
+        self,
+        queue: Queue,
+        client: Redis,
+        processor: Processor,
+        *,
+        name: str,
+        slots: int,
+        rejected: Callable[[MessageRejectedError], None],
+        stop_job: Callable[[str], None],
+    ) -> None:
+        """Prepare; `run` begins.
+
+        Args:
+            queue: The RQ queue.
+            client: A client of this worker's own: RQ raises its timeouts (RQ-18).
+            processor: What gets the messages.
+            name: The worker's name in RQ's registries.
+            slots: How many jobs run side by side.
+            rejected: Told of messages that are dropped.
+            stop_job: Called with the job id when RQ's stop command names one of ours.
+        """
+        self._processor = processor
+        super().__init__(
+            [queue],
+            name=name,
+            connection=client,
+            job_class=SafeJob.bound_to(self._process),
+            queue_class=Queue,
+            serializer=JSONSerializer,
+            worker_ttl=WORKER_TTL,
+            log_job_description=False,
+        )
+        self._queue = Queue(
+            queue.name,
+            connection=client,
+            job_class=self.job_class,
+            serializer=JSONSerializer,
+            death_penalty_class=_NoDeathPenalty,
+        )
+        self.queues = self._ordered_queues = [self._queue]
+        self._rejected = rejected
+        self._stop_job = stop_job
+        self._pool = ThreadPoolExecutor(slots, thread_name_prefix="understudy-slot")
+        self._free = threading.BoundedSemaphore(slots)
+        self._commanded: set[str] = set()
+        self._spoken_at = float("-inf")
+        self._kept_at = float("-inf")
+        self._pause = FIRST_PAUSE
+        self._suspended = False
+        self._stopping = threading.Event()
+
+    @property
+    def dequeue_timeout(self) -> int:
+        """Return how long one look at the queue blocks."""
+        return BLOCK_SECONDS
+
+    @property
+    def connection_timeout(self) -> int:
+        """Return how long a command may take; RQ's default would be minutes."""
+        return BLOCK_SECONDS + 4
+
+    def is_serving(self) -> bool:
+        """Tell whether Redis answers, the worker is not suspended, and the loop turns."""
+        return not self._suspended and time.monotonic() - self._spoken_at < SILENT_SECONDS
+
+    def run(self, stopping: threading.Event) -> None:
+        """Take jobs until `stopping` is set; then wait for those that run."""
+        self._stopping = stopping
+        while not stopping.is_set():
+            try:
+                self._turn()
+                self._pause = FIRST_PAUSE
+            except (RedisError, OSError):
+                stopping.wait(self._pause)
+                self._pause = min(self._pause * 2, LONGEST_PAUSE)
+        self._pool.shutdown(wait=True)
+        with suppress(RedisError, OSError):
+            self.teardown()
+
+    def _turn(self) -> None:
+        self._keep_up()
+        if not self._free.acquire(timeout=BLOCK_SECONDS):
+            return
+        started = False
+        try:
+            found = None if self._is_suspended() else self._take()
+            if found is not None:
+                self._start(found)
+                started = True
+        finally:
+            if not started:
+                self._free.release()
+
+    def _take(self) -> Job | None:
+        try:
+            found = self.queue_class.dequeue_any(
+                [self._queue],
+                BLOCK_SECONDS,
+                connection=self.connection,
+                job_class=self.job_class,
+                serializer=self.serializer,
+                death_penalty_class=self.death_penalty_class,
+            )
+        except DequeueTimeout:
+            found = None
+        except (RedisError, OSError):
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever stands in Redis, the worker goes on
+            self._drop(error)
+            found = None
+        self._spoken_at = time.monotonic()
+        return found[0] if found else None
+
+    def _drop(self, error: Exception) -> None:
+        job_id = getattr(error, "job_id", None)
+        self._rejected(MessageRejectedError(f"expected a job of ours, got {type(error).__name__}"))
+        if job_id is not None:
+            self.connection.lrem(self._queue.intermediate_queue_key, 1, job_id)
+
+    def _start(self, job: Job) -> None:
+        execution = self.prepare_execution(job)
+        self._pool.submit(self._run_slot, job, execution)
+
+    def _run_slot(self, job: Job, execution: Execution) -> None:
+        try:
+            # A Redis that is away now only loses its own view; the ledger has the truth.
+            with suppress(RedisError, OSError):
+                self.perform_job(job, self._queue, execution)
+        except Exception:
+            # RQ's bookkeeping failed; nobody waits for this thread's result.
+            logger.exception("RQ could not finish job %s", job.id)
+        finally:
+            self.executions.pop(execution.id, None)
+            self._free.release()
+            if not self.executions:
+                with suppress(RedisError, OSError):
+                    self.set_state(WorkerStatus.IDLE)
+
+    def _process(self, wire: object) -> None:
+        self._processor(wire)
+        job_id = _job_id(wire)
+        if job_id in self._commanded:
+            self._commanded.discard(job_id)
+            raise StoppedByCommandError
+
+    def handle_job_failure(self, job: Job, queue: Queue, *args: Any, **kwargs: Any) -> None:
+        """Note RQ's failure; a job that a command stopped is noted as stopped."""
+        if "StoppedByCommandError" in kwargs.get("exc_string", ""):
+            self._stopped_job_id = job.id
+        super().handle_job_failure(job, queue, *args, **kwargs)
+
+    def _is_suspended(self) -> bool:
+        self._suspended = bool(is_suspended(self.connection))
+        self._spoken_at = time.monotonic()
+        if self._suspended:
+            self.set_state(WorkerStatus.SUSPENDED)
+            self._stopping.wait(BLOCK_SECONDS)
+        return self._suspended
+
+    def _keep_up(self) -> None:
+        if time.monotonic() - self._kept_at < UPKEEP_SECONDS:
+            return
+        if not self.connection.hexists(self.key, "birth"):
+            # The first time, and after Redis lost its data.
+            self.connection.delete(self.key)
+            self.register_birth()
+            self.set_state(WorkerStatus.IDLE)
+        thread: Any = self.pubsub_thread
+        if thread is None or not thread.is_alive():
+            # It dies silently of a time-out (RQ-19).
+            self.subscribe()
+        self.heartbeat()
+        for execution in list(self.executions.values()):
+            self.maintain_heartbeats(execution.job, execution)
+        if self.should_run_maintenance_tasks:
+            self.clean_registries()
+        self._kept_at = time.monotonic()
+
+    def handle_payload(self, message: Any) -> None:
+        """Obey RQ's commands: shutdown, stop-job, stop-execution, kill-horse."""
+        try:
+            payload = json.loads(message["data"])
+            command = payload["command"]
+        except (ValueError, KeyError, TypeError):
+            self._rejected(MessageRejectedError("expected an RQ command, got something else"))
+            return
+        if command == "shutdown":
+            self._stopping.set()
+        elif command in ("stop-job", "stop-execution", "kill-horse"):
+            self._stop_executions(command, payload)
+
+    def _stop_executions(self, command: str, payload: dict[str, Any]) -> None:
+        for execution in list(self.executions.values()):
+            named = {
+                "stop-job": payload.get("job_id") == execution.job_id,
+                "stop-execution": payload.get("execution_id") == execution.id,
+                "kill-horse": True,
+            }
+            if named[command]:
+                job_id = execution.job_id.rpartition("-")[0]
+                self._commanded.add(job_id)
+                self._stop_job(job_id)
+
+
+def _job_id(wire: object) -> str:
+    return str(wire.get("job_id", "")) if isinstance(wire, dict) else ""

@@ -1,0 +1,119 @@
+"""Renewing the leases of running attempts where their code cannot block it (rules 12 and 13)."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+from understudy.job_engine.clock import Clock
+from understudy.job_engine.errors import LedgerError
+from understudy.job_engine.interrupts import Fenced, Interrupt, Released, TimedOut
+from understudy.job_engine.lease import Lease
+from understudy.job_engine.ports import AttemptLedger
+from understudy.job_engine.records import Claim
+from understudy.worker.periodic import Periodic
+
+#: A lease is renewed this often before it would run out.
+RENEWALS = 4
+#: The share of a lease after which an attempt that could not renew it stops by itself.
+SELF_FENCE = 0.75
+#: How often the keeper looks, at the most.
+LOOK_EVERY = timedelta(milliseconds=50)
+
+
+@dataclass(slots=True)
+class _Held:
+    claim: Claim
+    lease: Lease
+    renewed_at: float
+    ends_at: float
+
+    def is_due(self, now: float) -> bool:
+        return now - self.renewed_at >= self.claim.lease.total_seconds() / RENEWALS
+
+    def is_stale(self, now: float) -> bool:
+        return now - self.renewed_at >= self.claim.lease.total_seconds() * SELF_FENCE
+
+
+class LeaseKeeper:
+    """Hold the leases of one worker process.
+
+    Two threads: one renews and may have to wait for the ledger; the other only compares times,
+    so that an attempt whose lease cannot be renewed stops even while the ledger hangs.
+    """
+
+    def __init__(self, ledger: AttemptLedger, clock: Clock) -> None:
+        """Prepare; `start` begins."""
+        self._ledger = ledger
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._held: dict[str, _Held] = {}
+        self._renewer = Periodic("renew", LOOK_EVERY, self._renew_due)
+        self._watcher = Periodic("watch", LOOK_EVERY, self._watch)
+
+    def start(self) -> None:
+        """Begin to renew and to watch."""
+        self._renewer.start()
+        self._watcher.start()
+
+    def stop(self) -> None:
+        """Renew no more."""
+        self._renewer.stop()
+        self._watcher.stop()
+
+    @contextmanager
+    def hold(self, claim: Claim, lease: Lease, timeout: timedelta) -> Iterator[None]:
+        """Keep a lease while an attempt runs, and revoke it when its time is up."""
+        now = self._clock.steady()
+        held = _Held(claim, lease, now, now + timeout.total_seconds())
+        with self._lock:
+            self._held[claim.claim_id] = held
+        try:
+            yield
+        finally:
+            with self._lock:
+                del self._held[claim.claim_id]
+
+    def held(self) -> list[tuple[Claim, Lease]]:
+        """Return what is held now."""
+        return [(held.claim, held.lease) for held in self._snapshot()]
+
+    def release_all(self) -> None:
+        """Ask every attempt to give its job back at its next step: the worker stops."""
+        for held in self._snapshot():
+            held.lease.revoke(Released, at_once=False)
+
+    def revoke(self, job_id: str, interrupt: type[Interrupt]) -> bool:
+        """Stop the attempt of one job; return whether it was held."""
+        found = [held for held in self._snapshot() if held.claim.job_id == job_id]
+        for held in found:
+            held.lease.revoke(interrupt)
+        return bool(found)
+
+    def _renew_due(self) -> None:
+        for held in self._snapshot():
+            asked_at = self._clock.steady()
+            if not held.is_due(asked_at):
+                continue
+            try:
+                renewed = self._ledger.renew(held.claim)
+            except LedgerError:
+                continue
+            if renewed:
+                # From when it was asked, not answered: the lease may be older than the answer.
+                held.renewed_at = asked_at
+            else:
+                held.lease.revoke(Fenced)
+
+    def _watch(self) -> None:
+        now = self._clock.steady()
+        for held in self._snapshot():
+            if held.is_stale(now):
+                held.lease.revoke(Fenced)
+            elif now >= held.ends_at:
+                held.lease.revoke(TimedOut)
+
+    def _snapshot(self) -> list[_Held]:
+        with self._lock:
+            return list(self._held.values())

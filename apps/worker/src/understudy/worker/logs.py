@@ -1,0 +1,97 @@
+"""Logs: one line per event, for people on a terminal and as JSON elsewhere."""
+
+import logging
+import sys
+import time
+from typing import Any
+
+import structlog
+
+from understudy.job_engine.events import Event
+from understudy.worker.settings import Settings
+
+_LEVELS = {
+    "job.retry": logging.WARNING,
+    "job.crash": logging.WARNING,
+    "job.recover": logging.WARNING,
+    "job.park": logging.WARNING,
+    "job.hold": logging.ERROR,
+    "job.fail": logging.ERROR,
+    "job.crash_out": logging.ERROR,
+    "job.exhaust": logging.ERROR,
+    "message.rejected": logging.WARNING,
+    "message.refused": logging.INFO,
+    "engine.failed_over": logging.WARNING,
+}
+
+_SHARED: list[Any] = [
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_log_level,
+    structlog.stdlib.ExtraAdder(),
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+]
+
+logger = logging.getLogger("understudy")
+
+
+def configure_logs(settings: Settings) -> None:
+    """Send the logs of this process to standard error, in the chosen form."""
+    as_json = settings.log_format == "json" or (
+        settings.log_format == "auto" and not sys.stderr.isatty()
+    )
+    last: Any = structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer()
+    processors: list[Any] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]
+    if as_json:
+        processors.append(structlog.processors.format_exc_info)
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=_SHARED, processors=[*processors, last]
+    )
+    handler = logging.StreamHandler()
+    handler.setFormatter(formatter)
+    handler.addFilter(_OncePerMinute())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(settings.log_level)
+    _quieten()
+
+
+def _quieten() -> None:
+    # The engines tell of their own view of a job, which is not the truth; the ledger's is told.
+    for name in ("rq", "rq.worker", "rq.job"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    for name in ("dramatiq", "alembic", "httpx", "pika"):
+        logging.getLogger(name).setLevel(logging.CRITICAL if name == "pika" else logging.WARNING)
+
+
+class _OncePerMinute(logging.Filter):
+    """Let a line of an engine pass once a minute: a broker that is away repeats itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._seen: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if not record.name.startswith("dramatiq"):
+            return True
+        now = time.monotonic()
+        key = f"{record.name}:{record.msg}"
+        if now - self._seen.get(key, float("-inf")) < 60:  # noqa: PLR2004 - a minute
+            return False
+        self._seen[key] = now
+        return True
+
+
+def log_event(event: Event) -> None:
+    """Log an event as one line; the traceback only with a final failure."""
+    fields: dict[str, Any] = {
+        name: getattr(event, name)
+        for name in ("job_id", "queue", "engine", "epoch")
+        if getattr(event, name) is not None
+    }
+    if event.name is not None:
+        fields["job"] = event.name
+    fields |= event.detail
+    if event.error is not None:
+        fields |= {"error_type": event.error.type, "traceback": event.error.traceback}
+    # "message", "name" and "args" belong to the logging module.
+    logger.log(_LEVELS.get(event.kind, logging.INFO), event.kind, extra=fields)

@@ -1,0 +1,59 @@
+"""A thread that does something again and again until it is stopped."""
+
+import logging
+import random
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+
+from understudy.job_engine.errors import LedgerError
+
+logger = logging.getLogger("understudy.worker")
+
+
+class Periodic:
+    """Call `work` at an interval with jitter; an outage of the ledger is told once."""
+
+    def __init__(self, name: str, every: timedelta, work: Callable[[], object]) -> None:
+        """Prepare; `start` begins."""
+        self._every = every.total_seconds()
+        self._work = work
+        self._stopped = threading.Event()
+        self._failing = False
+        self._thread = threading.Thread(target=self._run, name=f"understudy-{name}", daemon=True)
+        self._name = name
+
+    def start(self) -> None:
+        """Begin, with a first call at once."""
+        self._thread.start()
+
+    def stop(self, timeout: float = 5.0) -> None:
+        """Call no more, and wait a little for a call that runs."""
+        self._stopped.set()
+        if self._thread.is_alive() and self._thread is not threading.current_thread():
+            self._thread.join(timeout)
+
+    @property
+    def is_alive(self) -> bool:
+        """Tell whether it goes on."""
+        return self._thread.is_alive()
+
+    def _run(self) -> None:
+        while not self._stopped.is_set():
+            self._call()
+            self._stopped.wait(self._every * random.uniform(0.8, 1.2))
+
+    def _call(self) -> None:
+        try:
+            self._work()
+        except LedgerError as error:
+            if not self._failing:
+                logger.warning("%s: %s", self._name, error)
+            self._failing = True
+        except Exception:
+            # Whatever it was, the next call may find it gone; nothing else would call again.
+            logger.exception("%s failed", self._name)
+        else:
+            if self._failing:
+                logger.info("%s: the ledger is back", self._name)
+            self._failing = False

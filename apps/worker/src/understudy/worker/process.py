@@ -1,0 +1,206 @@
+"""One worker process: one engine, one queue, with its leases, heartbeats and maintenance."""
+
+import os
+import secrets
+import signal
+import socket
+import sys
+import threading
+from contextlib import suppress
+from dataclasses import replace
+from datetime import timedelta
+from types import FrameType
+
+from understudy.dispatcher.engines.dramatiq import make_broker
+from understudy.dispatcher.engines.inbox import Inbox
+from understudy.job_engine.catalogue import Catalogue
+from understudy.job_engine.errors import LedgerError, UnderstudyError
+from understudy.job_engine.events import Event
+from understudy.job_engine.executor import Executor
+from understudy.job_engine.interrupts import CancelRequested, Fenced
+from understudy.job_engine.queues import QueueProfile, queue_profile
+from understudy.job_engine.records import Conclusion, WorkerRecord
+from understudy.job_engine.states import RELEASE
+from understudy.queue import queue_name, rq_queue, shared_client
+from understudy.worker.admission import Admission, Post
+from understudy.worker.engines.dramatiq_worker import ThreadWorker
+from understudy.worker.engines.port import EngineWorker
+from understudy.worker.engines.rq_worker import SlotWorker
+from understudy.worker.exits import exit_code
+from understudy.worker.lease_keeper import LeaseKeeper
+from understudy.worker.logs import configure_logs
+from understudy.worker.parentage import die_with_parent
+from understudy.worker.periodic import Periodic
+from understudy.worker.processor import Processor
+from understudy.worker.runners import ChildRunner, Runner, ThreadRunner
+from understudy.worker.settings import Settings, load_settings
+from understudy.worker.wiring import App, build, load_catalogue
+
+
+class WorkerProcess:
+    """Everything that one worker process does."""
+
+    def __init__(self, app: App, catalogue: Catalogue, engine: str, queue: QueueProfile) -> None:
+        """Put the parts together; nothing runs yet."""
+        self._app = app
+        self._settings = app.settings
+        self._queue = queue
+        self._engine = engine
+        self._boot_id = secrets.token_hex(8)
+        self._stopping = threading.Event()
+        self._keeper = LeaseKeeper(app.ledger, app.clock)
+        self._executor = Executor(app.ledger, catalogue, app.clock, app.listener)
+        self._admission = Admission(
+            Post(engine, queue, self._boot_id),
+            app.ledger,
+            app.keys,
+            clock=app.clock,
+            listener=app.listener,
+            stopping=self._stopping.is_set,
+        )
+        runner_class = ThreadRunner if queue.isolation == "thread" else ChildRunner
+        self._runner: Runner = runner_class(self._executor, catalogue, self._keeper, queue)
+        self._worker = self._build_worker(Processor(self._admission, self._runner))
+        self._periodic = [
+            Periodic("beat", self._settings.worker_beat, self._beat),
+            Periodic(
+                "maintenance",
+                self._settings.maintenance_every,
+                lambda: app.maintenance.tick(self._stopping.is_set),
+            ),
+        ]
+
+    def run(self) -> None:
+        """Work until asked to stop, then give back what cannot be finished in time."""
+        self._tell("worker.start")
+        self._keeper.start()
+        for periodic in self._periodic:
+            periodic.start()
+        try:
+            self._worker.run(self._stopping)
+        finally:
+            self._leave()
+
+    @property
+    def is_stopping(self) -> bool:
+        """Tell whether it was asked to stop."""
+        return self._stopping.is_set()
+
+    def stop(self) -> None:
+        """Take no more; attempts give their job back at their next step."""
+        self._stopping.set()
+        self._keeper.release_all()
+        timer = threading.Timer(self._settings.shutdown_grace.total_seconds(), self.abandon)
+        timer.daemon = True
+        timer.start()
+
+    def abandon(self) -> None:
+        """Stop now: give back every job that is still held, and exit."""
+        for claim, lease in self._keeper.held():
+            lease.revoke(Fenced)
+            self._executor.conclude(claim, Conclusion(RELEASE, reason="worker stops"), lease)
+        self._leave()
+        os._exit(0)
+
+    def _leave(self) -> None:
+        for periodic in self._periodic:
+            periodic.stop()
+        self._keeper.stop()
+        with suppress(LedgerError):
+            self._app.ledger.retire(self._boot_id)
+        self._tell("worker.stop")
+
+    def _beat(self) -> None:
+        if self._worker.is_serving() and not self._stopping.is_set():
+            self._app.ledger.beat(self._record(), self._settings.worker_ttl)
+
+    def _record(self) -> WorkerRecord:
+        return WorkerRecord(
+            self._boot_id,
+            self._engine,
+            self._queue.name,
+            socket.gethostname(),
+            os.getpid(),
+            self._slots(),
+        )
+
+    def _slots(self) -> int:
+        return self._queue.slots if self._engine == "rq" else self._queue.dramatiq_threads
+
+    def _build_worker(self, processor: Processor) -> EngineWorker:
+        build_one = {"rq": self._build_rq, "dramatiq": self._build_dramatiq}[self._engine]
+        return build_one(processor)
+
+    def _build_rq(self, processor: Processor) -> EngineWorker:
+        client = shared_client(self._settings.primary_url, "rq-worker")
+        return SlotWorker(
+            rq_queue(self._queue, client, self._settings.namespace),
+            client,
+            processor,
+            name=f"understudy-{self._boot_id}",
+            slots=self._queue.slots,
+            rejected=self._admission.reject,
+            stop_job=self._stop_job,
+        )
+
+    def _build_dramatiq(self, processor: Processor) -> EngineWorker:
+        settings = self._settings
+        inbox = Inbox(self._admission.reject)
+        return ThreadWorker(
+            make_broker(settings.amqp_url, settings.namespace, inbox),
+            queue_name(self._queue, settings.namespace),
+            processor,
+            threads=self._queue.dramatiq_threads,
+            grace=settings.shutdown_grace + timedelta(seconds=5),
+        )
+
+    def _stop_job(self, job_id: str) -> None:
+        self._app.ledger.cancel(job_id, "rq stop command")
+        self._keeper.revoke(job_id, CancelRequested)
+
+    def _tell(self, kind: str) -> None:
+        detail = {"worker": self._boot_id, "pid": os.getpid(), "slots": self._slots()}
+        self._app.listener(Event(kind, queue=self._queue.name, engine=self._engine, detail=detail))
+
+
+def main(engine: str, queue: str) -> int:
+    """Run one worker process until a signal; return its exit status.
+
+    SIGTERM or SIGINT stops it gracefully, a second one at once.
+    """
+    die_with_parent()
+    settings = load_settings()
+    configure_logs(settings)
+    try:
+        process = _prepare(settings, engine, queue)
+    except UnderstudyError as error:
+        sys.stderr.write(f"{error}\n")
+        return exit_code(error)
+    _on_signals(process)
+    process.run()
+    return 0
+
+
+def _prepare(settings: Settings, engine: str, queue: str) -> WorkerProcess:
+    catalogue = load_catalogue(settings)
+    profile = queue_profile(queue)
+    if settings.lease is not None:
+        profile = replace(profile, lease=settings.lease)
+    catalogue.require_handlers([queue])
+    if profile.isolation == "process":
+        ChildRunner.start_nursery(settings.jobs)
+    return WorkerProcess(build(settings), catalogue, engine, profile)
+
+
+def _on_signals(process: WorkerProcess) -> None:
+    def handle(signum: int, frame: FrameType | None) -> None:
+        stop = process.abandon if process.is_stopping else process.stop
+        # Not in the handler itself: it may have interrupted code that holds a lock.
+        threading.Thread(target=stop, name="understudy-stop", daemon=True).start()
+
+    for each in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(each, handle)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], sys.argv[2]))

@@ -1,0 +1,19 @@
+"""What an engine's worker calls with a message: admit it, run it, return."""
+
+from understudy.worker.admission import Admission
+from understudy.worker.runners import Runner
+
+
+class Processor:
+    """The one door from an engine back into the core, the same for all of them."""
+
+    def __init__(self, admission: Admission, runner: Runner) -> None:
+        """Serve one worker process."""
+        self._admission = admission
+        self._runner = runner
+
+    def __call__(self, wire: object) -> None:
+        """Process a message; a job's failure is the ledger's business, not the engine's."""
+        claim = self._admission.admit(wire)
+        if claim is not None:
+            self._runner.run(claim)

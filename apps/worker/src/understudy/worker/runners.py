@@ -1,0 +1,155 @@
+"""Where an attempt runs: in this thread, or in a child process that can be killed."""
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from datetime import timedelta
+from multiprocessing import forkserver
+from multiprocessing.context import ForkServerProcess
+from typing import Protocol
+
+from understudy.job_engine import outcome
+from understudy.job_engine.catalogue import Catalogue
+from understudy.job_engine.errors import UnknownJobError
+from understudy.job_engine.executor import Executor
+from understudy.job_engine.interrupts import CancelRequested, Fenced, Interrupt, Released, TimedOut
+from understudy.job_engine.lease import Lease
+from understudy.job_engine.queues import QueueProfile
+from understudy.job_engine.records import Claim, Conclusion
+from understudy.job_engine.states import RELEASE, STOP
+from understudy.worker.child import run_attempt
+from understudy.worker.interrupter import interrupt_thread
+from understudy.worker.lease_keeper import LeaseKeeper
+
+
+class Runner(Protocol):
+    """Runs one claimed attempt to its end, and records it."""
+
+    def run(self, claim: Claim) -> None:
+        """Run the attempt; never raises for the job's sake."""
+        ...
+
+
+def attempt_timeout(catalogue: Catalogue, claim: Claim, queue: QueueProfile) -> timedelta:
+    """Return the longest the attempt may run."""
+    return catalogue.get(claim.name).attempt_timeout if claim.name in catalogue else queue.timeout
+
+
+class ThreadRunner:
+    """Run attempts in the calling thread: `isolation="thread"`."""
+
+    def __init__(
+        self, executor: Executor, catalogue: Catalogue, keeper: LeaseKeeper, queue: QueueProfile
+    ) -> None:
+        """Run the attempts of one queue."""
+        self._executor = executor
+        self._catalogue = catalogue
+        self._keeper = keeper
+        self._queue = queue
+
+    def run(self, claim: Claim) -> None:
+        """Run the attempt in this thread."""
+        lease = Lease(interrupt_thread)
+        timeout = attempt_timeout(self._catalogue, claim, self._queue)
+        with self._keeper.hold(claim, lease, timeout):
+            self._executor.run(claim, lease)
+
+
+class ChildLease(Lease):
+    """The lease of an attempt in a child process: revoking it signals or kills the child."""
+
+    def __init__(self) -> None:
+        """Begin without a child."""
+        super().__init__()
+        self._child: ForkServerProcess | None = None
+
+    def attach(self, child: ForkServerProcess) -> None:
+        """Signal this child from now on, also for what was revoked before."""
+        self._child = child
+        if self.revoked_by is not None:
+            self._signal(self.revoked_by)
+
+    def revoke(self, interrupt: type[Interrupt], *, at_once: bool = True) -> None:
+        """Stop the child: at once by SIGKILL to its group, else by SIGTERM at its next step."""
+        super().revoke(interrupt, at_once=at_once)
+        self._signal(interrupt)
+
+    def _signal(self, interrupt: type[Interrupt]) -> None:
+        child = self._child
+        if child is None or child.pid is None or not child.is_alive():
+            return
+        with suppress(ProcessLookupError):
+            if interrupt is Released:
+                os.kill(child.pid, signal.SIGTERM)
+            else:
+                _kill_group(child.pid)
+
+
+class ChildRunner:
+    """Run each attempt in a child process of its own: `isolation="process"`.
+
+    The children are forked by a server that was started before this process had threads, and
+    that has the job modules loaded. This process holds the lease; a child that dies is recorded
+    at once, without waiting for the lease to run out.
+    """
+
+    def __init__(
+        self, executor: Executor, catalogue: Catalogue, keeper: LeaseKeeper, queue: QueueProfile
+    ) -> None:
+        """Run the attempts of one queue; call `start_nursery` first."""
+        self._executor = executor
+        self._catalogue = catalogue
+        self._keeper = keeper
+        self._queue = queue
+        self._context = multiprocessing.get_context("forkserver")
+
+    @staticmethod
+    def start_nursery(modules: Sequence[str]) -> None:
+        """Start the process that forks the children; call it before any thread is started."""
+        preload = ["understudy.worker.nursery", "understudy.worker.child", *modules]
+        multiprocessing.set_forkserver_preload(preload)
+        forkserver.ensure_running()
+
+    def run(self, claim: Claim) -> None:
+        """Run the attempt in a child and see it end."""
+        lease = ChildLease()
+        timeout = attempt_timeout(self._catalogue, claim, self._queue)
+        with self._keeper.hold(claim, lease, timeout):
+            child = self._context.Process(target=run_attempt, args=(asdict(claim),))
+            child.start()
+            lease.attach(child)
+            child.join()
+            conclusion = self._conclusion(claim, lease, child.exitcode)
+            if conclusion is not None:
+                self._executor.conclude(claim, conclusion, lease)
+
+    def _conclusion(self, claim: Claim, lease: Lease, exitcode: int | None) -> Conclusion | None:
+        if exitcode == 0 or lease.revoked_by is Fenced:
+            return None
+        if lease.revoked_by is CancelRequested:
+            return Conclusion(STOP)
+        if lease.revoked_by is Released:
+            return Conclusion(RELEASE, reason="worker stops")
+        if lease.revoked_by is TimedOut:
+            try:
+                return outcome.timed_out(self._catalogue.get(claim.name), claim)
+            except UnknownJobError as error:
+                return outcome.unknown(claim, error)
+        return outcome.crashed(claim, _how(exitcode))
+
+
+def _kill_group(pid: int) -> None:
+    try:
+        os.killpg(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        # It has not made its own group yet.
+        os.kill(pid, signal.SIGKILL)
+
+
+def _how(exitcode: int | None) -> str:
+    if exitcode is not None and exitcode < 0:
+        return f"killed by {signal.Signals(-exitcode).name}"
+    return f"exit status {exitcode}"

@@ -1,0 +1,183 @@
+"""The settings: the only reader of the environment."""
+
+import re
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AliasChoices,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+)
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from understudy.job_engine.errors import ConfigurationError
+from understudy.queue.rq_queue import DEFAULT_NAMESPACE
+
+_DURATION = re.compile(
+    r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?(?:(\d+)ms)?"
+)
+_UNITS = ("hours", "minutes", "seconds", "milliseconds")
+
+
+def _duration(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    found = _DURATION.fullmatch(value.strip())
+    if found is None or not any(found.groups()):
+        raise ValueError(f"expected a duration like 500ms, 25s, 10m or 1h30m, got {value!r}")
+    parts = zip(_UNITS, found.groups(), strict=True)
+    return timedelta(**{unit: float(number) for unit, number in parts if number})
+
+
+def _names(value: Any) -> Any:
+    return (
+        [name.strip() for name in value.split(",") if name.strip()]
+        if isinstance(value, str)
+        else value
+    )
+
+
+Duration = Annotated[timedelta, BeforeValidator(_duration), Field(gt=timedelta(0))]
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)]
+
+
+def _env(*names: str) -> Any:
+    return Field(validation_alias=AliasChoices(*names))
+
+
+class Settings(BaseSettings):
+    """Everything that the environment decides; a prefixed variable beats the generic one.
+
+    Attributes:
+        use_rq: Whether RQ gets offers at all; without it everything goes to Dramatiq.
+        redis_url: RQ's Redis or Valkey.
+        redis_host: Used with `redis_port` where there is no `REDIS_URL`.
+        redis_port: See `redis_host`.
+        amqp_url: Dramatiq's broker: `amqp://` for RabbitMQ, `redis://` for a second Redis.
+        ledger_url: The ledger's database.
+        jobs: Modules that hold the jobs.
+        namespace: Prefixed to every queue name on both engines.
+        engines: The engines in order of preference.
+        dispatch_budget: How long handing a job over may take.
+        shutdown_grace: How long a stopping worker waits for its attempts.
+        lease: The lease of every queue, instead of the profiles'; a short one hands over sooner.
+        worker_beat: How often a worker tells that it lives.
+        worker_ttl: How long it counts as live after that.
+        maintenance_every: The pause between two looks of the rescuer.
+        probe_every: The pause between two probes of a failed engine.
+        healthy_probes: How many healthy probes in a row bring it back.
+        min_open: How long it gets no offers at least.
+        ramp: How long its share of offers then takes to grow to all.
+        log_format: `console` for people, `json` for programs, `auto` by the terminal.
+        log_level: The least level that is logged.
+        webhook_secrets: Signing secrets by name, as a JSON object.
+        webhook_allow_private: Whether webhooks may go to private addresses.
+        webhook_timeout: How long a webhook's receiver may take.
+        import_url: The database that `import_csv` writes to; the ledger's where absent.
+        smtp_host: The mail server.
+        smtp_port: Its port.
+        smtp_tls: `none`, `starttls` or `tls`.
+        smtp_username: For its login, if it wants one.
+        smtp_password: For its login.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="UNDERSTUDY_", env_file=".env", extra="ignore", populate_by_name=True
+    )
+
+    use_rq: bool = Field(default=True, validation_alias=AliasChoices("UNDERSTUDY_USE_RQ", "USE_RQ"))
+    redis_url: str = Field(
+        default="", validation_alias=AliasChoices("UNDERSTUDY_REDIS_URL", "REDIS_URL")
+    )
+    redis_host: str = Field(default="localhost", validation_alias="REDIS_HOST")
+    redis_port: int = Field(default=6379, ge=1, le=65535, validation_alias="REDIS_PORT")
+    amqp_url: str = Field(
+        default="amqp://guest:guest@localhost:5672/%2F",
+        validation_alias=AliasChoices(
+            "UNDERSTUDY_AMQP_URL", "AMQP_URL", "CLOUDAMQP_URL", "RABBITMQ_URL"
+        ),
+    )
+    ledger_url: str = Field(
+        default="sqlite:///.understudy/ledger.db",
+        validation_alias=AliasChoices("UNDERSTUDY_LEDGER_URL", "DATABASE_URL"),
+    )
+    jobs: Names = ()
+    namespace: str = Field(default=DEFAULT_NAMESPACE, pattern=r"^[a-z0-9-]{0,32}$")
+    engines: Names = ("rq", "dramatiq")
+    dispatch_budget: Duration = timedelta(seconds=1)
+    shutdown_grace: Duration = timedelta(seconds=25)
+    lease: Duration | None = None
+    worker_beat: Duration = timedelta(seconds=2)
+    worker_ttl: Duration = timedelta(seconds=10)
+    maintenance_every: Duration = timedelta(seconds=1)
+    probe_every: Duration = timedelta(seconds=1)
+    healthy_probes: int = Field(default=3, ge=1)
+    min_open: Duration = timedelta(seconds=2)
+    ramp: Annotated[timedelta, BeforeValidator(_duration)] = timedelta(seconds=10)
+    log_format: Literal["auto", "console", "json"] = "auto"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    webhook_secrets: dict[str, SecretStr] = {}
+    webhook_allow_private: bool = False
+    webhook_timeout: Duration = timedelta(seconds=15)
+    import_url: str = ""
+    smtp_host: str = Field(default="localhost", validation_alias="SMTP_HOST")
+    smtp_port: int = Field(default=25, ge=1, le=65535, validation_alias="SMTP_PORT")
+    smtp_tls: Literal["none", "starttls", "tls"] = Field(
+        default="none", validation_alias="SMTP_TLS"
+    )
+    smtp_username: str = Field(default="", validation_alias="SMTP_USERNAME")
+    smtp_password: SecretStr = Field(default=SecretStr(""), validation_alias="SMTP_PASSWORD")
+
+    @field_validator("redis_url")
+    @classmethod
+    def _check_redis_scheme(cls, url: str) -> str:
+        known = ("redis://", "rediss://", "unix://", "redis+sentinel://", "rediss+sentinel://")
+        if url and not url.startswith(known):
+            raise ValueError(f"expected a URL that begins with one of {', '.join(known)}")
+        return url
+
+    @field_validator("amqp_url")
+    @classmethod
+    def _check_broker_scheme(cls, url: str) -> str:
+        known = ("amqp://", "amqps://", "redis://", "rediss://")
+        if not url.startswith(known):
+            raise ValueError(f"expected a URL that begins with one of {', '.join(known)}")
+        return url
+
+    @property
+    def primary_url(self) -> str:
+        """Return the URL of RQ's Redis."""
+        return self.redis_url or f"redis://{self.redis_host}:{self.redis_port}/0"
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read the settings from the environment and `.env`; arguments win.
+
+    Raises:
+        ConfigurationError: If any is wrong; the message names each and says what was expected.
+    """
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        lines = [
+            f"{_variable(line['loc'])}: {line['msg']}" for line in error.errors(include_input=False)
+        ]
+        raise ConfigurationError(
+            "expected settings that can be used, got " + "; ".join(lines)
+        ) from None
+
+
+def _variable(location: tuple[int | str, ...]) -> str:
+    name = str(location[0]) if location else "settings"
+    return name if name.isupper() else f"UNDERSTUDY_{name.upper()}"
+
+
+def ledger_folder(url: str) -> Path | None:
+    """Return the folder of the default SQLite ledger, which is made when it is missing."""
+    prefix = "sqlite:///.understudy/"
+    return Path(".understudy") if url.startswith(prefix) else None

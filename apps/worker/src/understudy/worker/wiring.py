@@ -1,0 +1,119 @@
+"""The composition root: the one place that names concrete classes.
+
+To know how Understudy is put together, read `build`.
+"""
+
+import random
+from dataclasses import dataclass
+
+from understudy.dispatcher import Dispatcher
+from understudy.dispatcher.breaker import BreakerPolicy
+from understudy.dispatcher.engine_set import EngineSet
+from understudy.dispatcher.engines.config import EngineConfig, build_engines
+from understudy.dispatcher.maintenance import Maintenance
+from understudy.dispatcher.offering import Offerer
+from understudy.dispatcher.rescuer import Rescuer
+from understudy.dispatcher.routing import LiveWorkers, Router
+from understudy.dispatcher.scheduler import Scheduler
+from understudy.dispatcher.try_log import TryLog
+from understudy.job_engine.catalogue import Catalogue
+from understudy.job_engine.clock import Clock, SystemClock
+from understudy.job_engine.events import Listener
+from understudy.job_engine.executor import Executor
+from understudy.job_engine.message import KeyRing
+from understudy.ledger import Database, SqlLedger, check
+from understudy.worker.logs import log_event
+from understudy.worker.settings import Settings, ledger_folder, load_settings
+from understudy.worker.shipped import shipped_jobs
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """Understudy, put together for one process."""
+
+    settings: Settings
+    clock: Clock
+    listener: Listener
+    ledger: SqlLedger
+    keys: KeyRing
+    engines: EngineSet
+    dispatcher: Dispatcher
+    maintenance: Maintenance
+
+
+def build(settings: Settings, listener: Listener = log_event) -> App:
+    """Put everything together for one process.
+
+    Raises:
+        ConfigurationError: If a setting is wrong.
+        LedgerSchemaError: If the ledger's schema is not this code's.
+        LedgerUnavailableError: If the ledger does not answer.
+    """
+    clock = SystemClock()
+    ledger = open_ledger(settings)
+    keys = KeyRing(ledger.signing_keys, clock)
+    engines = EngineSet(
+        build_engines(settings.engines, _engine_config(settings)),
+        _breaker_policy(settings),
+        clock=clock,
+        listener=listener,
+    )
+    disabled = () if settings.use_rq else ("rq",)
+    router = Router(settings.engines, disabled, engines, LiveWorkers(ledger, clock))
+    offerer = Offerer(ledger, engines, keys, TryLog(ledger), clock=clock, listener=listener)
+    budget = settings.dispatch_budget
+    dispatcher = Dispatcher(
+        ledger, router, offerer, engines, clock=clock, listener=listener, budget=budget
+    )
+    scheduler = Scheduler(
+        ledger, router, offerer, clock=clock, listener=listener, budget=budget, rng=random.Random()
+    )
+    rescuer = Rescuer(
+        ledger, router, offerer, engines, clock=clock, listener=listener, budget=budget
+    )
+    maintenance = Maintenance(engines, scheduler, rescuer)
+    return App(settings, clock, listener, ledger, keys, engines, dispatcher, maintenance)
+
+
+def open_ledger(settings: Settings) -> SqlLedger:
+    """Open the ledger and refuse one that does not fit."""
+    database = open_database(settings)
+    check(database)
+    return SqlLedger(database)
+
+
+def open_database(settings: Settings) -> Database:
+    """Open the ledger's database, whatever its schema; make the default folder."""
+    folder = ledger_folder(settings.ledger_url)
+    if folder is not None:
+        folder.mkdir(mode=0o700, exist_ok=True)
+    return Database(settings.ledger_url)
+
+
+def load_catalogue(settings: Settings) -> Catalogue:
+    """Import the job modules and collect their jobs, the shipped ones included."""
+    return Catalogue.from_modules(settings.jobs, also=shipped_jobs(settings))
+
+
+def build_executor(settings: Settings) -> Executor:
+    """Put together what the child process of an attempt needs, and no more."""
+    database = open_database(settings)
+    return Executor(SqlLedger(database), load_catalogue(settings), SystemClock(), log_event)
+
+
+def dispatcher_from_environment() -> Dispatcher:
+    """Build the dispatcher that `dispatch_job` uses; found as an entry point."""
+    return build(load_settings()).dispatcher
+
+
+def _engine_config(settings: Settings) -> EngineConfig:
+    return EngineConfig(settings.primary_url, settings.amqp_url, settings.namespace)
+
+
+def _breaker_policy(settings: Settings) -> BreakerPolicy:
+    return BreakerPolicy(
+        probe_every=settings.probe_every,
+        healthy_probes=settings.healthy_probes,
+        min_open=settings.min_open,
+        ramp=settings.ramp,
+    )

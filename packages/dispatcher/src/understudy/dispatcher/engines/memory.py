@@ -1,0 +1,11 @@
+"""The engine in memory, for tests and for trying things out in one process."""
+
+from understudy.dispatcher.bounded import DirectCaller
+from understudy.dispatcher.engine_set import Engine
+from understudy.dispatcher.engines.config import EngineConfig
+from understudy.testing import MemoryEngine
+
+
+def build(config: EngineConfig) -> Engine:
+    """Build an engine that keeps its messages in this process."""
+    return Engine(MemoryEngine(), DirectCaller())
