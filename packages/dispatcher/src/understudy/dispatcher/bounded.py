@@ -2,11 +2,9 @@
 
 import contextlib
 import os
-import queue
 import threading
+from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future
-from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Any, Protocol, TypeVar
 
 from understudy.job_engine.clock import Deadline
@@ -16,10 +14,6 @@ T = TypeVar("T")
 
 #: How often an idle thread looks after its engine's connection, in seconds.
 IDLE_SECONDS = 3.0
-
-
-#: A call and where its result goes; what it returns is known where it was made.
-_Call = tuple[Future[Any], Callable[[], Any]]
 
 
 class Caller(Protocol):
@@ -41,6 +35,44 @@ class DirectCaller:
     def call(self, work: Callable[[], T], deadline: Deadline) -> T:
         """Return what `work` returns, however long it takes."""
         return work()
+
+
+class _Call:
+    """One call on its way to a thread and back.
+
+    Bare locks and no future or condition: the way there and back is on the path of every
+    dispatch.
+    """
+
+    __slots__ = ("begun", "done", "error", "result", "work")
+
+    def __init__(self, work: Callable[[], Any]) -> None:
+        self.work = work
+        self.result: Any = None
+        self.error: BaseException | None = None
+        # Whoever takes it first decides whether the work begins or is called off.
+        self.begun = threading.Lock()
+        self.done = _taken_lock()
+
+    def run(self) -> None:
+        if not self.begun.acquire(blocking=False):
+            return
+        try:
+            self.result = self.work()
+        except BaseException as error:  # noqa: BLE001 - it is raised where the call was made
+            self.error = error
+        finally:
+            self.done.release()
+
+
+class _Thread:
+    """One thread and the lock that wakes it."""
+
+    __slots__ = ("call", "wake")
+
+    def __init__(self, call: _Call) -> None:
+        self.call: _Call | None = call
+        self.wake = _taken_lock()
 
 
 class BoundedCaller:
@@ -73,83 +105,93 @@ class BoundedCaller:
         if self._pid != os.getpid():
             # Threads do not live on in a forked child (DQ-15).
             self._reset()
-        future: Future[T] = Future()
-        self._calls.put((future, work))
-        self._start_thread_if_needed()
-        try:
-            return future.result(timeout=deadline.remaining())
-        except FutureTimeoutError:
-            if not future.done():
-                raise self._give_up(future) from None
-            raise
+        call = _Call(work)
+        self._hand_over(call)
+        if not call.done.acquire(timeout=deadline.remaining()):
+            raise self._give_up(call)
+        if call.error is not None:
+            raise call.error
+        result: T = call.result
+        return result
 
-    def _give_up(self, future: Future[T]) -> EngineUnavailableError | OfferUncertainError:
-        if future.cancel():
+    def _hand_over(self, call: _Call) -> None:
+        with self._lock:
+            if self._idle:
+                thread = self._idle.pop()
+                thread.call = call
+                thread.wake.release()
+            elif self._running - len(self._given_up) < self._threads and self._may_replace():
+                self._start(_Thread(call))
+            else:
+                self._waiting.append(call)
+
+    def _may_replace(self) -> bool:
+        return len(self._given_up) <= self._spare
+
+    def _start(self, thread: _Thread) -> None:
+        self._running += 1
+        name = f"understudy-{self._name}"
+        threading.Thread(target=self._run, args=(thread,), name=name, daemon=True).start()
+
+    def _give_up(self, call: _Call) -> EngineUnavailableError | OfferUncertainError:
+        if call.begun.acquire(blocking=False):
             return EngineUnavailableError(f"{self._name} was still busy with earlier calls")
         with self._lock:
-            self._stuck += 1
-        future.add_done_callback(self._came_back)
+            self._given_up.add(call)
+            if self._waiting and self._may_replace():
+                # Those who wait behind a stuck thread get another.
+                self._start(_Thread(self._waiting.popleft()))
         return OfferUncertainError(f"{self._name} did not answer in time")
-
-    def _came_back(self, future: Future[T]) -> None:
-        with self._lock:
-            self._stuck -= 1
 
     def _reset(self) -> None:
         self._pid = os.getpid()
         self._lock = threading.Lock()
-        self._calls: queue.Queue[_Call] = queue.Queue()
+        self._idle: list[_Thread] = []
+        self._waiting: deque[_Call] = deque()
+        self._given_up: set[_Call] = set()
         self._running = 0
-        self._idle = 0
-        self._stuck = 0
 
-    def _start_thread_if_needed(self) -> None:
-        with self._lock:
-            usable = self._running - self._stuck
-            enough = self._idle >= self._calls.qsize() or usable >= self._threads
-            if enough or self._stuck > self._spare:
-                return
-            self._running += 1
-        threading.Thread(target=self._run, name=f"understudy-{self._name}", daemon=True).start()
-
-    def _run(self) -> None:
+    def _run(self, thread: _Thread) -> None:
         while True:
-            call = self._next_call()
-            if call is None:
-                continue
-            future, work = call
-            if future.set_running_or_notify_cancel():
-                _perform(future, work)
-            if self._surplus():
-                return
-
-    def _next_call(self) -> _Call | None:
-        with self._lock:
-            self._idle += 1
-        try:
-            return self._calls.get(timeout=IDLE_SECONDS)
-        except queue.Empty:
-            if self._idle_work is not None:
+            call = thread.call
+            if call is not None:
+                call.run()
+                if self._is_surplus(call):
+                    return
+            elif self._idle_work is not None:
                 with contextlib.suppress(Exception):  # the next call will find out and tell
                     self._idle_work()
-            return None
-        finally:
-            with self._lock:
-                self._idle -= 1
+            self._await_call(thread)
 
-    def _surplus(self) -> bool:
-        # A thread that came back after it was replaced is one too many.
+    def _await_call(self, thread: _Thread) -> None:
+        """Put the next call into the thread, or None when it is time for the idle work."""
         with self._lock:
-            if self._running - self._stuck <= self._threads:
+            if self._waiting:
+                thread.call = self._waiting.popleft()
+                return
+            thread.call = None
+            self._idle.append(thread)
+        if thread.wake.acquire(timeout=IDLE_SECONDS):
+            return
+        with self._lock:
+            if thread in self._idle:
+                self._idle.remove(thread)
+                return
+        # A call was handed over at the last moment.
+        thread.wake.acquire()
+
+    def _is_surplus(self, call: _Call) -> bool:
+        with self._lock:
+            if call not in self._given_up:
                 return False
-            self._running -= 1
-            return True
+            # It came back after all; whoever replaced it stays.
+            self._given_up.discard(call)
+            surplus = self._running - len(self._given_up) > self._threads
+            self._running -= surplus
+            return surplus
 
 
-def _perform(future: Future[Any], work: Callable[[], Any]) -> None:
-    try:
-        result = work()
-    except BaseException as error:  # noqa: BLE001 - it is raised where the call was made
-        future.set_exception(error)
-    else:
-        future.set_result(result)
+def _taken_lock() -> threading.Lock:
+    lock = threading.Lock()
+    lock.acquire()
+    return lock

@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from rq.exceptions import NoSuchJobError
-from rq.job import Job
+from rq.job import Job, JobStatus
+from rq.queue import Queue
 from rq.serializers import JSONSerializer
 
 from understudy.job_engine.errors import MessageRejectedError
@@ -73,13 +74,18 @@ class SafeJob(Job):
         """Send none."""
 
 
-def new_job(message_id: str, wire: Mapping[str, Any], connection: Any) -> SafeJob:
-    """Return the RQ job that carries a message (rule 15): no retry, no result, no callback."""
+def new_job(message_id: str, wire: Mapping[str, Any], queue: Queue) -> SafeJob:
+    """Return the RQ job that carries a message (rule 15): no retry, no result, no callback.
+
+    It is ready to be saved and pushed to the queue as it is.
+    """
     job = SafeJob.create(
         ENTRY_POINT,
         args=[dict(wire)],
         id=message_id,
-        connection=connection,
+        connection=queue.connection,
+        status=JobStatus.QUEUED,
+        origin=queue.name,
         timeout=-1,
         result_ttl=0,
         failure_ttl=FAILURE_TTL,
@@ -87,6 +93,7 @@ def new_job(message_id: str, wire: Mapping[str, Any], connection: Any) -> SafeJo
         serializer=JSONSerializer,
     )
     assert isinstance(job, SafeJob)  # noqa: S101 - RQ's annotation forgets the subclass
+    job.enqueued_at = job.created_at
     return job
 
 

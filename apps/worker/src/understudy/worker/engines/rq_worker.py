@@ -231,6 +231,7 @@ class SlotWorker(BaseWorker):
             self.connection.delete(self.key)
             self.register_birth()
             self.set_state(WorkerStatus.IDLE)
+            self.connection.sadd(Queue.redis_queues_keys, self._queue.key)
         thread: Any = self.pubsub_thread
         if thread is None or not thread.is_alive():
             # It dies silently of a time-out (RQ-19).

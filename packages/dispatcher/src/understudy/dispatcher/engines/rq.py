@@ -6,6 +6,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 from rq import Queue
 from rq.exceptions import DuplicateJobError
+from rq.scripts import save_unique_job
 
 from understudy.dispatcher.bounded import BoundedCaller
 from understudy.dispatcher.engine_set import Engine
@@ -35,10 +36,12 @@ class RqEngine:
 
     def offer(self, message: Message, queue: QueueProfile, deadline: Deadline) -> None:
         """Enqueue the message; the same offer made twice stands in the queue once (RS-01)."""
-        with redis_errors(self._client):
-            job = new_job(_rq_id(message), message.to_wire(), self._client)
-            with contextlib.suppress(DuplicateJobError):
-                self._queue(queue).enqueue_job(job, unique=True)
+        target = self._queue(queue)
+        job = new_job(_rq_id(message), message.to_wire(), target)
+        with redis_errors(self._client), contextlib.suppress(DuplicateJobError):
+            # What `Queue.enqueue_job(job, unique=True)` does, without its second round trip; the
+            # worker notes the queue's name in RQ's set of queues.
+            save_unique_job(self._client, target.key, job)
 
     def probe(self, queue: QueueProfile, deadline: Deadline) -> EngineHealth:
         """Write to Redis and count what waits in the queue."""
