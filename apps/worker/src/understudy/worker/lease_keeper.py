@@ -1,7 +1,7 @@
 """Renewing the leases of running attempts where their code cannot block it (rules 12 and 13)."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -18,6 +18,8 @@ from understudy.worker.periodic import Periodic
 RENEWALS = 4
 #: The share of a lease after which an attempt that could not renew it stops by itself.
 SELF_FENCE = 0.75
+#: How long an attempt whose time is up may take to notice, in seconds.
+OVERDUE_SECONDS = 2.0
 #: How often the keeper looks, at the most.
 LOOK_EVERY = timedelta(milliseconds=50)
 
@@ -28,12 +30,16 @@ class _Held:
     lease: Lease
     renewed_at: float
     ends_at: float
+    given_up: bool = False
 
     def is_due(self, now: float) -> bool:
         return now - self.renewed_at >= self.claim.lease.total_seconds() / RENEWALS
 
     def is_stale(self, now: float) -> bool:
         return now - self.renewed_at >= self.claim.lease.total_seconds() * SELF_FENCE
+
+    def is_overdue(self, now: float) -> bool:
+        return self.lease.revoked_by is TimedOut and now - self.ends_at >= OVERDUE_SECONDS
 
 
 class LeaseKeeper:
@@ -43,10 +49,20 @@ class LeaseKeeper:
     so that an attempt whose lease cannot be renewed stops even while the ledger hangs.
     """
 
-    def __init__(self, ledger: AttemptLedger, clock: Clock) -> None:
-        """Prepare; `start` begins."""
+    def __init__(
+        self, ledger: AttemptLedger, clock: Clock, overdue: Callable[[Claim], None]
+    ) -> None:
+        """Prepare; `start` begins.
+
+        Args:
+            ledger: Where leases are renewed.
+            clock: Where time comes from.
+            overdue: Called once for an attempt that goes on although its time is up, because it
+                cannot be interrupted; it records the attempt's end in its place.
+        """
         self._ledger = ledger
         self._clock = clock
+        self._overdue = overdue
         self._lock = threading.Lock()
         self._held: dict[str, _Held] = {}
         self._renewer = Periodic("renew", LOOK_EVERY, self._renew_due)
@@ -93,18 +109,25 @@ class LeaseKeeper:
 
     def _renew_due(self) -> None:
         for held in self._snapshot():
-            asked_at = self._clock.steady()
-            if not held.is_due(asked_at):
+            now = self._clock.steady()
+            if held.given_up:
                 continue
-            try:
-                renewed = self._ledger.renew(held.claim)
-            except LedgerError:
-                continue
-            if renewed:
-                # From when it was asked, not answered: the lease may be older than the answer.
-                held.renewed_at = asked_at
-            else:
-                held.lease.revoke(Fenced)
+            if held.is_overdue(now):
+                held.given_up = True
+                self._overdue(held.claim)
+            elif held.is_due(now):
+                self._renew(held, now)
+
+    def _renew(self, held: _Held, asked_at: float) -> None:
+        try:
+            renewed = self._ledger.renew(held.claim)
+        except LedgerError:
+            return
+        if renewed:
+            # From when it was asked, not answered: the lease may be older than the answer.
+            held.renewed_at = asked_at
+        else:
+            held.lease.revoke(Fenced)
 
     def _watch(self) -> None:
         now = self._clock.steady()

@@ -18,8 +18,10 @@ from understudy.job_engine.errors import LedgerError, UnderstudyError
 from understudy.job_engine.events import Event
 from understudy.job_engine.executor import Executor
 from understudy.job_engine.interrupts import CancelRequested, Fenced
+from understudy.job_engine.lease import Lease
+from understudy.job_engine.outcome import timed_out
 from understudy.job_engine.queues import QueueProfile, queue_profile
-from understudy.job_engine.records import Conclusion, WorkerRecord
+from understudy.job_engine.records import Claim, Conclusion, WorkerRecord
 from understudy.job_engine.states import RELEASE
 from understudy.queue import queue_name, rq_queue, shared_client
 from understudy.worker.admission import Admission, Post
@@ -32,7 +34,7 @@ from understudy.worker.logs import configure_logs
 from understudy.worker.parentage import die_with_parent
 from understudy.worker.periodic import Periodic
 from understudy.worker.processor import Processor
-from understudy.worker.runners import ChildRunner, Runner, ThreadRunner
+from understudy.worker.runners import CautiousRunner, ChildRunner, Runner, ThreadRunner
 from understudy.worker.settings import Settings, load_settings
 from understudy.worker.wiring import App, build, load_catalogue
 
@@ -48,8 +50,9 @@ class WorkerProcess:
         self._engine = engine
         self._boot_id = secrets.token_hex(8)
         self._stopping = threading.Event()
-        self._keeper = LeaseKeeper(app.ledger, app.clock)
+        self._catalogue = catalogue
         self._executor = Executor(app.ledger, catalogue, app.clock, app.listener)
+        self._keeper = LeaseKeeper(app.ledger, app.clock, self._time_out)
         self._admission = Admission(
             Post(engine, queue, self._boot_id),
             app.ledger,
@@ -58,9 +61,7 @@ class WorkerProcess:
             listener=app.listener,
             stopping=self._stopping.is_set,
         )
-        runner_class = ThreadRunner if queue.isolation == "thread" else ChildRunner
-        self._runner: Runner = runner_class(self._executor, catalogue, self._keeper, queue)
-        self._worker = self._build_worker(Processor(self._admission, self._runner))
+        self._worker = self._build_worker(Processor(self._admission, self._build_runner()))
         self._periodic = [
             Periodic("beat", self._settings.worker_beat, self._beat),
             Periodic(
@@ -98,9 +99,25 @@ class WorkerProcess:
         """Stop now: give back every job that is still held, and exit."""
         for claim, lease in self._keeper.held():
             lease.revoke(Fenced)
-            self._executor.conclude(claim, Conclusion(RELEASE, reason="worker stops"), lease)
+            self._conclude_once(claim, Conclusion(RELEASE, reason="worker stops"))
         self._leave()
         os._exit(0)
+
+    def _time_out(self, claim: Claim) -> None:
+        if claim.name in self._catalogue:
+            self._conclude_once(claim, timed_out(self._catalogue.get(claim.name), claim))
+
+    def _conclude_once(self, claim: Claim, conclusion: Conclusion) -> None:
+        # With a lease that is lost already, a ledger that is away is not waited for.
+        lost = Lease()
+        lost.revoke(Fenced)
+        self._executor.conclude(claim, conclusion, lost)
+
+    def _build_runner(self) -> Runner:
+        parts = (self._executor, self._catalogue, self._keeper, self._queue)
+        if self._queue.isolation == "process":
+            return ChildRunner(*parts)
+        return CautiousRunner(ThreadRunner(*parts), ChildRunner(*parts))
 
     def _leave(self) -> None:
         for periodic in self._periodic:
@@ -187,8 +204,7 @@ def _prepare(settings: Settings, engine: str, queue: str) -> WorkerProcess:
     if settings.lease is not None:
         profile = replace(profile, lease=settings.lease)
     catalogue.require_handlers([queue])
-    if profile.isolation == "process":
-        ChildRunner.start_nursery(settings.jobs)
+    ChildRunner.prepare_nursery(settings.jobs, start=profile.isolation == "process")
     return WorkerProcess(build(settings), catalogue, engine, profile)
 
 

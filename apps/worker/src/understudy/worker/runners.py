@@ -24,6 +24,9 @@ from understudy.worker.child import run_attempt
 from understudy.worker.interrupter import interrupt_thread
 from understudy.worker.lease_keeper import LeaseKeeper
 
+#: How long a job waits that found no child process to run in.
+NO_CHILD_DELAY = timedelta(seconds=5)
+
 
 class Runner(Protocol):
     """Runs one claimed attempt to its end, and records it."""
@@ -99,7 +102,7 @@ class ChildRunner:
     def __init__(
         self, executor: Executor, catalogue: Catalogue, keeper: LeaseKeeper, queue: QueueProfile
     ) -> None:
-        """Run the attempts of one queue; call `start_nursery` first."""
+        """Run the attempts of one queue; call `prepare_nursery` first."""
         self._executor = executor
         self._catalogue = catalogue
         self._keeper = keeper
@@ -107,24 +110,34 @@ class ChildRunner:
         self._context = multiprocessing.get_context("forkserver")
 
     @staticmethod
-    def start_nursery(modules: Sequence[str]) -> None:
-        """Start the process that forks the children; call it before any thread is started."""
+    def prepare_nursery(modules: Sequence[str], *, start: bool) -> None:
+        """Say what the process that forks the children loads, and start it or leave it for later.
+
+        It is best started by the main thread: it ends with the thread that started it.
+        """
         preload = ["understudy.worker.nursery", "understudy.worker.child", *modules]
         multiprocessing.set_forkserver_preload(preload)
-        forkserver.ensure_running()
+        if start:
+            forkserver.ensure_running()
 
     def run(self, claim: Claim) -> None:
         """Run the attempt in a child and see it end."""
         lease = ChildLease()
         timeout = attempt_timeout(self._catalogue, claim, self._queue)
         with self._keeper.hold(claim, lease, timeout):
-            child = self._context.Process(target=run_attempt, args=(asdict(claim),))
-            child.start()
-            lease.attach(child)
-            child.join()
-            conclusion = self._conclusion(claim, lease, child.exitcode)
+            conclusion = self._attempt(claim, lease)
             if conclusion is not None:
                 self._executor.conclude(claim, conclusion, lease)
+
+    def _attempt(self, claim: Claim, lease: ChildLease) -> Conclusion | None:
+        child = self._context.Process(target=run_attempt, args=(asdict(claim),))
+        try:
+            child.start()
+        except (OSError, EOFError) as error:
+            return Conclusion(RELEASE, delay=NO_CHILD_DELAY, reason=f"no child process: {error}")
+        lease.attach(child)
+        child.join()
+        return self._conclusion(claim, lease, child.exitcode)
 
     def _conclusion(self, claim: Claim, lease: Lease, exitcode: int | None) -> Conclusion | None:
         if exitcode == 0 or lease.revoked_by is Fenced:
@@ -139,6 +152,23 @@ class ChildRunner:
             except UnknownJobError as error:
                 return outcome.unknown(claim, error)
         return outcome.crashed(claim, _how(exitcode))
+
+
+class CautiousRunner:
+    """Run attempts in threads, but a job that has lost a process before in a child.
+
+    A poison job takes a process of threads and its neighbours with it once; then it is alone,
+    and fails alone (rule 18).
+    """
+
+    def __init__(self, threads: ThreadRunner, children: ChildRunner) -> None:
+        """Choose between the two."""
+        self._threads = threads
+        self._children = children
+
+    def run(self, claim: Claim) -> None:
+        """Run the attempt where it can do no more harm than it has done."""
+        (self._children if claim.crashes else self._threads).run(claim)
 
 
 def _kill_group(pid: int) -> None:

@@ -111,7 +111,7 @@ class Rescuer:
             self._exhaust(job)
             return
         route = self._router.route(job.queue, job.engines, epoch=job.epoch + 1, avoid=job.engine)
-        order = route.order or self._router.allowed(job.engines)
+        order = route.order or self._router.allowed(job.engines) or (str(job.engine),)
         moved = self._ledger.offer(job, OfferPlan(order[0], self._pickup(job), "lease lost"))
         if moved is None:
             return
