@@ -1,11 +1,13 @@
 """The settings: the only reader of the environment."""
 
+import json
 import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     AliasChoices,
     BeforeValidator,
     Field,
@@ -17,6 +19,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from understudy.job_engine.errors import ConfigurationError
 from understudy.queue.rq_queue import DEFAULT_NAMESPACE
+from understudy.worker.provenance import explain
 
 _DURATION = re.compile(
     r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?(?:(\d+)ms)?"
@@ -34,6 +37,12 @@ def _duration(value: Any) -> Any:
     return timedelta(**{unit: float(number) for unit, number in parts if number})
 
 
+def _above_zero(value: timedelta) -> timedelta:
+    if value <= timedelta(0):
+        raise ValueError(f"expected a duration above zero, got {value.total_seconds():g}s")
+    return value
+
+
 def _names(value: Any) -> Any:
     return (
         [name.strip() for name in value.split(",") if name.strip()]
@@ -42,12 +51,31 @@ def _names(value: Any) -> Any:
     )
 
 
-Duration = Annotated[timedelta, BeforeValidator(_duration), Field(gt=timedelta(0))]
+def _json_object(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        raise ValueError("expected a JSON object, got something else") from None
+
+
+Duration = Annotated[timedelta, BeforeValidator(_duration), AfterValidator(_above_zero)]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)]
+Secrets = Annotated[dict[str, SecretStr], NoDecode, BeforeValidator(_json_object)]
 
 
-def _env(*names: str) -> Any:
-    return Field(validation_alias=AliasChoices(*names))
+def _url(default: str, *variables: str) -> Any:
+    # Kept out of the repr, because it may hold a password.
+    return Field(default=default, validation_alias=AliasChoices(*variables), repr=False)
+
+
+def _begins_with(known: tuple[str, ...], url: str) -> str:
+    if not url.startswith(known):
+        scheme, separator, _ = url.partition("://")
+        got = f"one that begins with {scheme + separator}" if separator else "one without a scheme"
+        raise ValueError(f"expected a URL that begins with one of {', '.join(known)}, got {got}")
+    return url
 
 
 class Settings(BaseSettings):
@@ -91,20 +119,15 @@ class Settings(BaseSettings):
     )
 
     use_rq: bool = Field(default=True, validation_alias=AliasChoices("UNDERSTUDY_USE_RQ", "USE_RQ"))
-    redis_url: str = Field(
-        default="", validation_alias=AliasChoices("UNDERSTUDY_REDIS_URL", "REDIS_URL")
-    )
+    redis_url: str = _url("", "UNDERSTUDY_REDIS_URL", "REDIS_URL")
     redis_host: str = Field(default="localhost", validation_alias="REDIS_HOST")
     redis_port: int = Field(default=6379, ge=1, le=65535, validation_alias="REDIS_PORT")
-    amqp_url: str = Field(
-        default="amqp://guest:guest@localhost:5672/%2F",
-        validation_alias=AliasChoices(
-            "UNDERSTUDY_AMQP_URL", "AMQP_URL", "CLOUDAMQP_URL", "RABBITMQ_URL"
-        ),
+    amqp_url: str = _url(
+        "amqp://guest:guest@localhost:5672/%2F",
+        *("UNDERSTUDY_AMQP_URL", "AMQP_URL", "CLOUDAMQP_URL", "RABBITMQ_URL"),
     )
-    ledger_url: str = Field(
-        default="sqlite:///.understudy/ledger.db",
-        validation_alias=AliasChoices("UNDERSTUDY_LEDGER_URL", "DATABASE_URL"),
+    ledger_url: str = _url(
+        "sqlite:///.understudy/ledger.db", "UNDERSTUDY_LEDGER_URL", "DATABASE_URL"
     )
     jobs: Names = ()
     namespace: str = Field(default=DEFAULT_NAMESPACE, pattern=r"^[a-z0-9-]{0,32}$")
@@ -121,10 +144,10 @@ class Settings(BaseSettings):
     ramp: Annotated[timedelta, BeforeValidator(_duration)] = timedelta(seconds=10)
     log_format: Literal["auto", "console", "json"] = "auto"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-    webhook_secrets: dict[str, SecretStr] = {}
+    webhook_secrets: Secrets = Field(default={}, repr=False)
     webhook_allow_private: bool = False
     webhook_timeout: Duration = timedelta(seconds=15)
-    import_url: str = ""
+    import_url: str = _url("", "UNDERSTUDY_IMPORT_URL")
     smtp_host: str = Field(default="localhost", validation_alias="SMTP_HOST")
     smtp_port: int = Field(default=25, ge=1, le=65535, validation_alias="SMTP_PORT")
     smtp_tls: Literal["none", "starttls", "tls"] = Field(
@@ -137,17 +160,19 @@ class Settings(BaseSettings):
     @classmethod
     def _check_redis_scheme(cls, url: str) -> str:
         known = ("redis://", "rediss://", "unix://", "redis+sentinel://", "rediss+sentinel://")
-        if url and not url.startswith(known):
-            raise ValueError(f"expected a URL that begins with one of {', '.join(known)}")
-        return url
+        return _begins_with(known, url) if url else url
 
     @field_validator("amqp_url")
     @classmethod
     def _check_broker_scheme(cls, url: str) -> str:
-        known = ("amqp://", "amqps://", "redis://", "rediss://")
-        if not url.startswith(known):
-            raise ValueError(f"expected a URL that begins with one of {', '.join(known)}")
-        return url
+        return _begins_with(("amqp://", "amqps://", "redis://", "rediss://"), url)
+
+    @field_validator("engines")
+    @classmethod
+    def _check_engines(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if not names:
+            raise ValueError("expected at least one engine, as in rq,dramatiq, got none")
+        return names
 
     @property
     def primary_url(self) -> str:
@@ -164,17 +189,7 @@ def load_settings(**overrides: Any) -> Settings:
     try:
         return Settings(**overrides)
     except ValidationError as error:
-        lines = [
-            f"{_variable(line['loc'])}: {line['msg']}" for line in error.errors(include_input=False)
-        ]
-        raise ConfigurationError(
-            "expected settings that can be used, got " + "; ".join(lines)
-        ) from None
-
-
-def _variable(location: tuple[int | str, ...]) -> str:
-    name = str(location[0]) if location else "settings"
-    return name if name.isupper() else f"UNDERSTUDY_{name.upper()}"
+        raise ConfigurationError(explain(Settings, error)) from None
 
 
 def ledger_folder(url: str) -> Path | None:
