@@ -8,7 +8,7 @@ from typing import Any
 from understudy.job_engine.interrupts import Released
 from understudy.job_engine.lease import Lease
 from understudy.job_engine.records import Claim
-from understudy.worker.logs import configure_logs
+from understudy.worker.logs import bound_to, configure_logs
 from understudy.worker.parentage import die_with_parent
 from understudy.worker.settings import load_settings
 from understudy.worker.wiring import build_executor
@@ -30,4 +30,6 @@ def run_attempt(claim: dict[str, Any]) -> None:
     signal.signal(signal.SIGTERM, release)
     settings = load_settings()
     configure_logs(settings)
-    build_executor(settings).run(Claim(**claim), lease)
+    mine = Claim(**claim)
+    with bound_to(mine):
+        build_executor(settings).run(mine, lease)

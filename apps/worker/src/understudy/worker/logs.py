@@ -3,11 +3,14 @@
 import logging
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import structlog
 
 from understudy.job_engine.events import Event
+from understudy.job_engine.records import Claim
 from understudy.worker.settings import Settings
 
 _LEVELS = {
@@ -27,6 +30,7 @@ _LEVELS = {
 _SHARED: list[Any] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
+    structlog.stdlib.add_logger_name,
     structlog.stdlib.ExtraAdder(),
     structlog.processors.TimeStamper(fmt="iso", utc=True),
 ]
@@ -39,20 +43,41 @@ def configure_logs(settings: Settings) -> None:
     as_json = settings.log_format == "json" or (
         settings.log_format == "auto" and not sys.stderr.isatty()
     )
-    last: Any = structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer()
-    processors: list[Any] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]
-    if as_json:
-        processors.append(structlog.processors.format_exc_info)
-    formatter = structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=_SHARED, processors=[*processors, last]
-    )
     handler = logging.StreamHandler()
-    handler.setFormatter(formatter)
+    handler.setFormatter(_formatter(as_json=as_json))
     handler.addFilter(_OncePerMinute())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.log_level)
     _quieten()
+
+
+@contextmanager
+def bound_to(claim: Claim) -> Iterator[None]:
+    """Let every line that is logged inside say whose it is, whichever logger the job uses."""
+    with structlog.contextvars.bound_contextvars(
+        job_id=claim.job_id,
+        job=claim.name,
+        attempt=claim.attempt,
+        queue=claim.queue,
+        engine=claim.engine,
+        epoch=claim.epoch,
+    ):
+        yield
+
+
+def _formatter(*, as_json: bool) -> logging.Formatter:
+    renderer: list[Any]
+    if as_json:
+        renderer = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    else:
+        # Not the pretty traceback, which shows the values of variables, and so of payloads.
+        plain = structlog.dev.plain_traceback
+        renderer = [structlog.dev.ConsoleRenderer(exception_formatter=plain)]
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=_SHARED,
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderer],
+    )
 
 
 def _quieten() -> None:
@@ -92,6 +117,6 @@ def log_event(event: Event) -> None:
         fields["job"] = event.name
     fields |= event.detail
     if event.error is not None:
-        fields |= {"error_type": event.error.type, "traceback": event.error.traceback}
+        fields |= {"error_type": event.error.type, "exception": event.error.traceback}
     # "message", "name" and "args" belong to the logging module.
     logger.log(_LEVELS.get(event.kind, logging.INFO), event.kind, extra=fields)

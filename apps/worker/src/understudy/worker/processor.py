@@ -1,6 +1,7 @@
 """What an engine's worker calls with a message: admit it, run it, return."""
 
 from understudy.worker.admission import Admission
+from understudy.worker.logs import bound_to
 from understudy.worker.runners import Runner
 
 
@@ -16,4 +17,5 @@ class Processor:
         """Process a message; a job's failure is the ledger's business, not the engine's."""
         claim = self._admission.admit(wire)
         if claim is not None:
-            self._runner.run(claim)
+            with bound_to(claim):
+                self._runner.run(claim)
