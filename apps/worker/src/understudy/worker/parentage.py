@@ -10,13 +10,17 @@ import time
 _PR_SET_PDEATHSIG = 1
 
 
-def die_with_parent() -> None:
+def die_with_parent(parent: int | None = None) -> None:
     """Ask to be killed with the parent.
 
     On Linux the kernel does it, whatever this process is busy with; elsewhere a thread looks
     once a second.
+
+    Args:
+        parent: Who the parent must be; by default whoever it is now, which is too late for one
+            that died while this process was starting.
     """
-    parent = os.getppid()
+    parent = parent or os.getppid()
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     else:

@@ -11,6 +11,8 @@ from dataclasses import replace
 from datetime import timedelta
 from types import FrameType
 
+import click
+
 from understudy.dispatcher.engines.dramatiq import make_broker
 from understudy.dispatcher.engines.inbox import Inbox
 from understudy.job_engine.catalogue import Catalogue
@@ -20,7 +22,7 @@ from understudy.job_engine.executor import Executor
 from understudy.job_engine.interrupts import CancelRequested, Fenced
 from understudy.job_engine.lease import Lease
 from understudy.job_engine.outcome import timed_out
-from understudy.job_engine.queues import QueueProfile, queue_profile
+from understudy.job_engine.queues import DEFAULT, QueueProfile, queue_profile
 from understudy.job_engine.records import Claim, Conclusion, WorkerRecord
 from understudy.job_engine.states import RELEASE
 from understudy.queue import queue_name, rq_queue, shared_client
@@ -31,6 +33,7 @@ from understudy.worker.engines.rq_worker import SlotWorker
 from understudy.worker.exits import exit_code
 from understudy.worker.lease_keeper import LeaseKeeper
 from understudy.worker.logs import configure_logs
+from understudy.worker.maintenance import MAINTENANCE, MaintenanceProcess
 from understudy.worker.parentage import die_with_parent
 from understudy.worker.periodic import Periodic
 from understudy.worker.processor import Processor
@@ -180,26 +183,31 @@ class WorkerProcess:
         self._app.listener(Event(kind, queue=self._queue.name, engine=self._engine, detail=detail))
 
 
-def main(engine: str, queue: str) -> int:
-    """Run one worker process until a signal; return its exit status.
+@click.command()
+@click.argument("engine", type=click.Choice(("rq", "dramatiq", MAINTENANCE)))
+@click.argument("queue", default=DEFAULT.name)
+@click.option("--parent", type=int, help="The process that this one ends with.")
+def main(engine: str, queue: str, parent: int | None) -> None:
+    """Run one worker process until a signal.
 
     SIGTERM or SIGINT stops it gracefully, a second one at once.
     """
-    die_with_parent()
-    settings = load_settings()
-    configure_logs(settings)
+    die_with_parent(parent)
     try:
+        settings = load_settings()
+        configure_logs(settings)
         process = _prepare(settings, engine, queue)
+        _on_signals(process)
+        process.run()
     except UnderstudyError as error:
-        sys.stderr.write(f"{error}\n")
-        return exit_code(error)
-    _on_signals(process)
-    process.run()
-    return 0
+        click.echo(f"{type(error).__name__}: {error}", err=True)
+        sys.exit(exit_code(error))
 
 
-def _prepare(settings: Settings, engine: str, queue: str) -> WorkerProcess:
+def _prepare(settings: Settings, engine: str, queue: str) -> WorkerProcess | MaintenanceProcess:
     catalogue = load_catalogue(settings)
+    if engine == MAINTENANCE:
+        return MaintenanceProcess(build(settings))
     profile = queue_profile(queue)
     if settings.lease is not None:
         profile = replace(profile, lease=settings.lease)
@@ -208,7 +216,7 @@ def _prepare(settings: Settings, engine: str, queue: str) -> WorkerProcess:
     return WorkerProcess(build(settings), catalogue, engine, profile)
 
 
-def _on_signals(process: WorkerProcess) -> None:
+def _on_signals(process: WorkerProcess | MaintenanceProcess) -> None:
     def handle(signum: int, frame: FrameType | None) -> None:
         stop = process.abandon if process.is_stopping else process.stop
         # Not in the handler itself: it may have interrupted code that holds a lock.
@@ -219,4 +227,4 @@ def _on_signals(process: WorkerProcess) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], sys.argv[2]))
+    main()

@@ -5,13 +5,13 @@ Always, not only on failure: RQ's and Dramatiq's own workers end for reasons of 
 """
 
 import logging
+import os
 import random
 import signal
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from types import FrameType
@@ -20,18 +20,23 @@ from understudy.worker.exits import CONFIG
 
 logger = logging.getLogger("understudy.supervisor")
 
+#: What runs as a worker process; its post and `--parent` follow.
+WORKER = (sys.executable, "-m", "understudy.worker.process")
 #: The pauses before a worker is started again.
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
 #: A worker that lived this long, in seconds, is started again without a pause growing.
 STEADY_SECONDS = 60.0
 #: How often the children are looked after, in seconds.
-LOOK_SECONDS = 0.2
+LOOK_SECONDS = 0.1
+#: How much longer than their grace the workers may take to stop, in seconds.
+MARGIN_SECONDS = 5.0
+#: How long they may take to give their jobs back when there is no grace left, in seconds.
+HASTE_SECONDS = 2.0
 
 
 @dataclass(slots=True)
 class _Child:
-    engine: str
-    queue: str
+    post: tuple[str, ...]
     process: "subprocess.Popen[bytes] | None" = None
     started_at: float = 0.0
     start_at: float = 0.0
@@ -39,7 +44,15 @@ class _Child:
 
     @property
     def label(self) -> str:
-        return f"{self.engine}:{self.queue}"
+        return ":".join(self.post)
+
+    @property
+    def is_alive(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    def send(self, signum: signal.Signals) -> None:
+        if self.process is not None:
+            self.process.send_signal(signum)
 
 
 @dataclass(slots=True)
@@ -47,46 +60,46 @@ class Supervisor:
     """Keep worker processes running until told to stop.
 
     Attributes:
-        posts: Pairs of engine and queue, one process each.
-        environment: The environment of the processes; this one's where None.
+        posts: What each process gets as arguments: an engine and a queue, or `maintenance`.
         grace: How long they may take to stop before they are killed.
+        environment: The environment of the processes; this one's where None.
+        command: What runs as a worker process.
     """
 
-    posts: Sequence[tuple[str, str]]
+    posts: Sequence[tuple[str, ...]]
     grace: timedelta
     environment: Mapping[str, str] | None = None
+    command: Sequence[str] = WORKER
     _children: list[_Child] = field(init=False)
-    _stopping: threading.Event = field(init=False, default_factory=threading.Event)
-    _forced: bool = field(init=False, default=False)
+    # A plain number, because a signal handler adds to it: an Event's lock may be held just then.
+    _stops: int = field(init=False, default=0)
     _status: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
         """Prepare the children; none is started yet."""
-        self._children = [_Child(engine, queue) for engine, queue in self.posts]
+        self._children = [_Child(post) for post in self.posts]
 
     def run(self) -> int:
-        """Keep the workers running until a signal or `stop`; return the exit status."""
-        while not self._stopping.is_set():
-            for child in self._children:
-                self._look_after(child)
-            self._stopping.wait(LOOK_SECONDS)
-        self._stop_all()
+        """Keep the workers running until a signal or `stop`; return the exit status.
+
+        They end with the thread that runs this, whatever becomes of it.
+        """
+        try:
+            while not self._stops:
+                for child in self._children:
+                    self._look_after(child)
+                time.sleep(LOOK_SECONDS)
+        finally:
+            self._stop_all()
         return self._status
 
     def stop(self) -> None:
         """Stop gracefully; called again, at once."""
-        self._forced = self._stopping.is_set()
-        self._stopping.set()
-
-    def restart(self) -> None:
-        """Stop every worker; `run` starts them again. For reloading code."""
-        for child in self._children:
-            _signal(child, signal.SIGTERM)
-            child.pause = FIRST_PAUSE
+        self._stops += 1
 
     def pids(self) -> dict[str, int]:
-        """Return the process ids by `engine:queue`."""
-        return {c.label: c.process.pid for c in self._children if c.process is not None}
+        """Return the process ids of the living by post, as in `rq:default`."""
+        return {c.label: c.process.pid for c in self._children if c.process and c.is_alive}
 
     def on_signals(self) -> None:
         """Stop on SIGTERM or SIGINT, at once on the second."""
@@ -109,16 +122,19 @@ class Supervisor:
         if status == CONFIG:
             # Starting it again would read the same settings.
             self._status = CONFIG
-            self._stopping.set()
-            return
+            self._stops = max(1, self._stops)
+        else:
+            self._start_later(child, status)
+
+    def _start_later(self, child: _Child, status: int) -> None:
         lived = time.monotonic() - child.started_at
         child.pause = FIRST_PAUSE if lived > STEADY_SECONDS else child.pause * 2
         pause = min(child.pause, LONGEST_PAUSE) * random.uniform(0.5, 1.0)
         child.start_at = time.monotonic() + pause
-        logger.warning("worker %s ended with status %s; starts again", child.label, status)
+        logger.warning("worker %s %s; starts again", child.label, _how(status))
 
     def _start(self, child: _Child) -> None:
-        command = [sys.executable, "-m", "understudy.worker.process", child.engine, child.queue]
+        command = [*self.command, *child.post, "--parent", str(os.getpid())]
         environment = dict(self.environment) if self.environment is not None else None
         # In a session of its own: a Ctrl-C at the terminal reaches the supervisor alone, which
         # then stops the workers in order.
@@ -126,21 +142,31 @@ class Supervisor:
         child.started_at = time.monotonic()
 
     def _stop_all(self) -> None:
-        for child in self._children:
-            _signal(child, signal.SIGTERM)
-        deadline = time.monotonic() + self.grace.total_seconds() + 5
-        while self._alive() and time.monotonic() < deadline and not self._forced:
-            time.sleep(LOOK_SECONDS / 4)
-        for child in self._alive():
-            _signal(child, signal.SIGKILL)
+        self._signal_all(signal.SIGTERM)
+        grace = self.grace.total_seconds() + MARGIN_SECONDS
+        self._wait(grace, unless=lambda: self._stops > 1)
+        # At the second one a worker gives its jobs back at once, without waiting for a lease.
+        self._signal_all(signal.SIGTERM)
+        self._wait(HASTE_SECONDS)
+        self._signal_all(signal.SIGKILL)
         for child in self._children:
             if child.process is not None:
                 child.process.wait()
 
-    def _alive(self) -> list[_Child]:
-        return [c for c in self._children if c.process is not None and c.process.poll() is None]
+    def _wait(self, seconds: float, unless: Callable[[], bool] = lambda: False) -> None:
+        deadline = time.monotonic() + seconds
+        while any(child.is_alive for child in self._children):
+            if time.monotonic() > deadline or unless():
+                return
+            time.sleep(LOOK_SECONDS / 4)
+
+    def _signal_all(self, signum: signal.Signals) -> None:
+        for child in self._children:
+            child.send(signum)
 
 
-def _signal(child: _Child, signum: signal.Signals) -> None:
-    if child.process is not None and child.process.poll() is None:
-        child.process.send_signal(signum)
+def _how(status: int) -> str:
+    """Say how a process ended, as `subprocess` tells it."""
+    if status >= 0:
+        return f"ended with status {status}"
+    return f"was killed by {signal.Signals(-status).name}"

@@ -1,11 +1,15 @@
 """`understudy worker rq|dramatiq|maintenance`."""
 
+import os
+from collections.abc import Sequence
+
 import click
 
-from understudy.job_engine.errors import UnknownQueueError
-from understudy.job_engine.queues import declared_queues
 from understudy.ledger import check
+from understudy.worker.cli.output import print_json
 from understudy.worker.logs import configure_logs
+from understudy.worker.maintenance import MAINTENANCE
+from understudy.worker.preflight import preflight
 from understudy.worker.settings import Settings, load_settings
 from understudy.worker.supervisor import Supervisor
 from understudy.worker.wiring import load_catalogue, open_database
@@ -14,54 +18,70 @@ queue_option = click.option(
     "--queue",
     "queues",
     multiple=True,
+    metavar="QUEUE",
     help="Serve this queue; may be given several times. All declared queues where absent.",
+)
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Say as JSON, on one line, what is served."
 )
 
 
 @click.group()
 def worker() -> None:
-    """Run workers: a supervised process per queue."""
+    """Run workers: a supervised process per queue.
+
+    SIGTERM or Ctrl-C stops them gracefully: a job that runs ends, or goes back to the ledger
+    after its step. A second one stops them at once. Logs go to standard error.
+    """
 
 
 @worker.command("rq")
 @queue_option
-def rq(queues: tuple[str, ...]) -> None:
+@json_option
+def rq(queues: tuple[str, ...], *, as_json: bool) -> None:
     """Serve queues from RQ on Redis."""
-    _run("rq", queues)
+    _serve("rq", queues, as_json=as_json)
 
 
 @worker.command("dramatiq")
 @queue_option
-def dramatiq(queues: tuple[str, ...]) -> None:
+@json_option
+def dramatiq(queues: tuple[str, ...], *, as_json: bool) -> None:
     """Serve queues from Dramatiq on RabbitMQ or Redis."""
-    _run("dramatiq", queues)
+    _serve("dramatiq", queues, as_json=as_json)
 
 
-def _run(engine: str, queues: tuple[str, ...]) -> None:
+@worker.command("maintenance")
+@json_option
+def maintenance(*, as_json: bool) -> None:
+    """Serve no queue: probe the engines, offer what is due, rescue what went silent.
+
+    Every worker does this besides; a process of its own does it where no worker may be running.
+    """
+    settings = _settings()
+    load_catalogue(settings)
+    check(open_database(settings))
+    _supervise(settings, [(MAINTENANCE,)], as_json=as_json)
+
+
+def _settings() -> Settings:
     settings = load_settings()
     configure_logs(settings)
-    supervisor = Supervisor(
-        [(engine, queue) for queue in preflight(settings, queues)], settings.shutdown_grace
-    )
+    return settings
+
+
+def _serve(engine: str, queues: tuple[str, ...], *, as_json: bool) -> None:
+    settings = _settings()
+    posts = [(engine, queue) for queue in preflight(settings, queues)]
+    _supervise(settings, posts, as_json=as_json)
+
+
+def _supervise(settings: Settings, posts: Sequence[tuple[str, ...]], *, as_json: bool) -> None:
+    supervisor = Supervisor(posts, settings.shutdown_grace)
     supervisor.on_signals()
+    labels = [":".join(post) for post in posts]
+    if as_json:
+        print_json({"pid": os.getpid(), "serves": labels})
+    else:
+        click.echo(f"serving {', '.join(labels)}; Ctrl-C stops, twice at once")
     raise SystemExit(supervisor.run())
-
-
-def preflight(settings: Settings, queues: tuple[str, ...]) -> tuple[str, ...]:
-    """Check all that can be checked before a process is started; return the queues.
-
-    Raises:
-        UnderstudyError: A module does not import, a job has no handler, a queue is unknown, or
-            the ledger does not fit.
-    """
-    catalogue = load_catalogue(settings)
-    known = tuple(declared_queues())
-    unknown = [queue for queue in queues if queue not in known]
-    if unknown:
-        raise UnknownQueueError(
-            f"expected declared queues ({', '.join(sorted(known))}), got {', '.join(unknown)}"
-        )
-    chosen = queues or known
-    catalogue.require_handlers(chosen)
-    check(open_database(settings))
-    return chosen

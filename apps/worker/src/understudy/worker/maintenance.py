@@ -1,0 +1,52 @@
+"""A process that serves no queue: it probes, schedules and rescues, as every worker does besides.
+
+For hosts without workers, so that jobs move on while every worker is gone.
+"""
+
+import os
+import threading
+
+from understudy.job_engine.events import Event
+from understudy.worker.periodic import Periodic
+from understudy.worker.wiring import App
+
+#: What stands in the place of an engine where a process serves none.
+MAINTENANCE = "maintenance"
+
+
+class MaintenanceProcess:
+    """Look after what needs looking after, until told to stop."""
+
+    def __init__(self, app: App) -> None:
+        """Put the parts together; nothing runs yet."""
+        self._listener = app.listener
+        self._stopping = threading.Event()
+        self._periodic = Periodic(
+            MAINTENANCE,
+            app.settings.maintenance_every,
+            lambda: app.maintenance.tick(self._stopping.is_set),
+        )
+
+    @property
+    def is_stopping(self) -> bool:
+        """Tell whether it was asked to stop."""
+        return self._stopping.is_set()
+
+    def run(self) -> None:
+        """Look again and again until asked to stop."""
+        self._tell("worker.start")
+        self._periodic.start()
+        self._stopping.wait()
+        self._periodic.stop()
+        self._tell("worker.stop")
+
+    def stop(self) -> None:
+        """Begin no further look."""
+        self._stopping.set()
+
+    def abandon(self) -> None:
+        """End now; whatever was begun, the ledger has it, and the next look goes on from there."""
+        os._exit(0)
+
+    def _tell(self, kind: str) -> None:
+        self._listener(Event(kind, detail={"role": MAINTENANCE, "pid": os.getpid()}))

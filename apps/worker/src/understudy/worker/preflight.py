@@ -1,0 +1,54 @@
+"""What is checked before a worker is started.
+
+As a program it prints the queues to serve as JSON: `understudy dev` asks it anew whenever the
+code has changed, because a process imports a module only once.
+"""
+
+import json
+import sys
+
+import click
+
+from understudy.job_engine.errors import UnderstudyError, UnknownQueueError
+from understudy.job_engine.queues import declared_queues
+from understudy.ledger import check
+from understudy.worker.exits import exit_code
+from understudy.worker.settings import Settings, load_settings
+from understudy.worker.wiring import load_catalogue, open_database
+
+
+def preflight(settings: Settings, queues: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """Check all that can be checked before a process is started; return the queues to serve.
+
+    Args:
+        settings: The settings of the workers.
+        queues: The queues asked for; all declared ones where empty.
+
+    Raises:
+        UnderstudyError: A module does not import, a job has no handler, a queue is unknown, or
+            the ledger does not fit.
+    """
+    catalogue = load_catalogue(settings)
+    known = tuple(declared_queues())
+    unknown = [queue for queue in queues if queue not in known]
+    if unknown:
+        raise UnknownQueueError(
+            f"expected declared queues ({', '.join(sorted(known))}), got {', '.join(unknown)}"
+        )
+    chosen = tuple(dict.fromkeys(queues)) or known
+    catalogue.require_handlers(chosen)
+    check(open_database(settings))
+    return chosen
+
+
+def main() -> None:
+    """Print the queues that the settings lead to, as JSON."""
+    try:
+        click.echo(json.dumps(preflight(load_settings())))
+    except UnderstudyError as error:
+        click.echo(f"{type(error).__name__}: {error}", err=True)
+        sys.exit(exit_code(error))
+
+
+if __name__ == "__main__":
+    main()
