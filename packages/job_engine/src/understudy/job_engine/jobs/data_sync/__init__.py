@@ -1,0 +1,1 @@
+"""Jobs of the `data-sync` queue: long and database-heavy."""

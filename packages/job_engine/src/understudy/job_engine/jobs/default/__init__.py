@@ -1,0 +1,1 @@
+"""Jobs of the `default` queue: short and I/O-heavy."""
