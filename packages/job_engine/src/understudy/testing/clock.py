@@ -1,0 +1,42 @@
+"""A clock that stands still until it is told to go on."""
+
+import math
+import threading
+from datetime import UTC, datetime, timedelta
+
+#: When a frozen clock begins, unless it is told otherwise.
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class FrozenClock:
+    """`Clock` for tests: time passes when somebody sleeps or advances it, and then at once.
+
+    Attributes:
+        slept: The seconds of every sleep, in order.
+    """
+
+    def __init__(self, start: datetime = START) -> None:
+        """Stand still at an aware moment."""
+        self._lock = threading.Lock()
+        self._start = start
+        self._passed = timedelta(0)
+        self.slept: list[float] = []
+
+    def now(self) -> datetime:
+        """Return the aware moment at which the clock stands."""
+        return self._start + self._passed
+
+    def steady(self) -> float:
+        """Return the seconds that have passed since the start."""
+        return self._passed.total_seconds()
+
+    def sleep(self, seconds: float) -> None:
+        """Note the sleep and be at its end."""
+        self.slept.append(seconds)
+        # Rounded up: whoever sleeps for what is left of a deadline must get past it.
+        self.advance(timedelta(microseconds=math.ceil(max(0.0, seconds) * 1e6)))
+
+    def advance(self, span: timedelta) -> None:
+        """Let time pass."""
+        with self._lock:
+            self._passed += span

@@ -1,0 +1,155 @@
+# ruff: noqa: S101 - a conformance suite asserts
+"""What an engine is tried on, and the helpers of the trial."""
+
+import secrets
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from typing import Literal, Protocol, TypeVar
+from unittest import SkipTest
+
+from understudy.job_engine.clock import Deadline, SystemClock
+from understudy.job_engine.errors import EngineError, EngineUnavailableError
+from understudy.job_engine.message import VERSION, Message, SigningKey
+from understudy.job_engine.ports import EngineAdapter
+from understudy.job_engine.queues import QueueProfile
+
+T = TypeVar("T")
+
+#: What a bench may lack: a server to stop, one to freeze, strangers who write to it.
+Capability = Literal["stopping", "freezing", "strangers"]
+
+#: How long an offer may take, and how much later it may come back (rule 16).
+DEADLINE = timedelta(seconds=1)
+TOLERANCE = timedelta(seconds=0.2)
+#: How long an offer may be on its way, a reconnecting worker included.
+ARRIVAL = timedelta(seconds=30)
+#: How long nothing must happen for it not to happen.
+QUIET = timedelta(seconds=1)
+
+_KEY = SigningKey.generate()
+
+
+class EngineBench(Protocol):
+    """An engine with its server and one worker, on a queue that nobody else uses."""
+
+    @property
+    def engine(self) -> EngineAdapter:
+        """The adapter under trial; one object for the whole test."""
+        ...
+
+    @property
+    def queue(self) -> QueueProfile:
+        """The queue that the worker serves; empty at first."""
+        ...
+
+    @property
+    def lacks(self) -> Mapping[Capability, str]:
+        """What this engine cannot do, and why."""
+        ...
+
+    @property
+    def foreign(self) -> Sequence[bytes]:
+        """Well-formed messages of this engine that name other code than ours."""
+        ...
+
+    def call(self, work: Callable[[], T], deadline: Deadline) -> T:
+        """Call the adapter as the dispatcher does, bounded by the deadline."""
+        ...
+
+    def received(self, count: int, timeout: timedelta) -> list[object]:
+        """Return all that the worker has handed to its processor so far.
+
+        The worker starts at the first call. This returns as soon as there are `count`, or what
+        there is when the time is up.
+        """
+        ...
+
+    def rejected(self) -> int:
+        """Return how many messages the worker has dropped."""
+        ...
+
+    def plant(self, body: bytes) -> None:
+        """Put a stranger's bytes where offers wait."""
+        ...
+
+    def stop_server(self) -> None:
+        """Stop the server; connections to it are refused."""
+        ...
+
+    def start_server(self) -> None:
+        """Start it again in the same place; what it held may be gone."""
+        ...
+
+    def freeze_server(self) -> None:
+        """Halt the server: connections are accepted and nothing is answered."""
+        ...
+
+    def thaw_server(self) -> None:
+        """Let a frozen server go on."""
+        ...
+
+
+def need(bench: EngineBench, capability: Capability) -> None:
+    """Skip the test if the engine lacks a capability, and say why."""
+    reason = bench.lacks.get(capability)
+    if reason is not None:
+        raise SkipTest(reason)
+
+
+def new_message(job_id: str | None = None, epoch: int = 1) -> Message:
+    """Return a signed message."""
+    job_id = job_id or secrets.token_hex(8)
+    return Message(VERSION, job_id, epoch, _KEY.kid, _KEY.mac(job_id, epoch, "any"))
+
+
+def offer(bench: EngineBench, message: Message, queue: QueueProfile | None = None) -> None:
+    """Offer a message as the dispatcher does."""
+    deadline = Deadline.after(SystemClock(), DEADLINE)
+    bench.call(lambda: bench.engine.offer(message, queue or bench.queue, deadline), deadline)
+
+
+def offer_again_and_again(bench: EngineBench, message: Message) -> None:
+    """Offer a message until it is taken."""
+    eventually(lambda: _is_taken(bench, message), "an offer is taken again")
+
+
+def failure_of(work: Callable[[], object]) -> tuple[EngineError | None, timedelta]:
+    """Return what a call came to, and how long it took."""
+    started = time.monotonic()
+    error = None
+    try:
+        work()
+    except EngineError as raised:
+        error = raised
+    return error, timedelta(seconds=time.monotonic() - started)
+
+
+def delivered(bench: EngineBench, count: int, timeout: timedelta = ARRIVAL) -> list[Message]:
+    """Return what the worker was given, as messages."""
+    return [Message.from_wire(wire) for wire in bench.received(count, timeout)]
+
+
+def eventually(condition: Callable[[], bool], what: str) -> None:
+    """Wait until a condition holds, but not for ever."""
+    patience_ends = time.monotonic() + ARRIVAL.total_seconds()
+    pause = threading.Event()
+    while not condition():
+        assert time.monotonic() < patience_ends, f"expected within {ARRIVAL}: {what}"
+        pause.wait(0.05)
+
+
+def _is_taken(bench: EngineBench, message: Message) -> bool:
+    error, _ = failure_of(lambda: offer(bench, message))
+    return error is None
+
+
+def was_not_taken(error: EngineError | None) -> bool:
+    """Tell whether an offer failed in a way that names what is known of it."""
+    return error is not None and type(error) is not EngineError
+
+
+def was_never_reached(error: EngineError | None) -> bool:
+    """Tell whether it is known that the server has not got the offer."""
+    return isinstance(error, EngineUnavailableError)

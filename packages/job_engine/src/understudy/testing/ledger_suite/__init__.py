@@ -1,0 +1,42 @@
+"""A conformance suite for ledgers: subclass it, provide two fixtures, run it with pytest.
+
+    @pytest.fixture
+    def ledger() -> Ledger: ...            # empty, with its signing key
+
+    @pytest.fixture
+    def pass_time() -> PassTime: ...       # returns once the ledger's clock has moved on so far
+
+    class TestMyLedger(LedgerSuite): ...
+
+Every promise of `understudy.job_engine.ports` has its test here. Nothing but the ledger's public
+methods is used, and no server, plug-in or library; a ledger that passes may be trusted with jobs.
+"""
+
+from understudy.testing.ledger_suite.absorbing import AbsorbingPromises
+from understudy.testing.ledger_suite.cancelling import CancellingPromises
+from understudy.testing.ledger_suite.claiming import ClaimingPromises
+from understudy.testing.ledger_suite.concluding import ConcludingPromises
+from understudy.testing.ledger_suite.offering import OfferingPromises
+from understudy.testing.ledger_suite.racing import RacingPromises
+from understudy.testing.ledger_suite.reading import ReadingPromises
+from understudy.testing.ledger_suite.recording import RecordingPromises
+from understudy.testing.ledger_suite.scene import PassTime
+from understudy.testing.ledger_suite.stepping import SteppingPromises
+from understudy.testing.ledger_suite.watching import WatchingPromises
+
+__all__ = ["LedgerSuite", "PassTime"]
+
+
+class LedgerSuite(
+    RecordingPromises,
+    OfferingPromises,
+    ClaimingPromises,
+    SteppingPromises,
+    ConcludingPromises,
+    CancellingPromises,
+    AbsorbingPromises,
+    WatchingPromises,
+    ReadingPromises,
+    RacingPromises,
+):
+    """Every promise that a ledger makes."""

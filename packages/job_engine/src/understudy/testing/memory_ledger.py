@@ -1,0 +1,242 @@
+"""The whole ledger in memory, for tests: the same promises as the SQL one, no database."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from understudy.job_engine.clock import Clock
+from understudy.job_engine.errors import JobNotFoundError
+from understudy.job_engine.interrupts import CancelRequested, Fenced
+from understudy.job_engine.records import (
+    CancelOutcome,
+    Claim,
+    Conclusion,
+    DispatchTry,
+    ErrorRecord,
+    JobRecord,
+    NewJob,
+    OfferPlan,
+    StepRecord,
+    Ticket,
+)
+from understudy.job_engine.states import (
+    CANCEL,
+    CLAIM,
+    EXHAUST,
+    OFFER,
+    PARK,
+    RECOVER,
+    REOFFER,
+    STOP,
+    SUCCEED,
+    TRANSITIONS,
+    JobState,
+    Transition,
+)
+from understudy.testing.memory_reading import MemoryReading
+from understudy.testing.memory_rows import Row, claim_of, has_authority, new_row
+from understudy.testing.memory_store import Change, Store
+
+_OFFERS = {
+    JobState.SCHEDULED: OFFER,
+    JobState.OFFERED: REOFFER,
+    JobState.RUNNING: RECOVER,
+}
+_TARGETS = {transition.name: transition.target for transition in TRANSITIONS}
+_TAKEN_AWAY = frozenset({RECOVER.name, EXHAUST.name})
+
+
+class MemoryLedger(MemoryReading):
+    """`Ledger` in memory; every transition is decided by the one table.
+
+    Any number of threads may use it. `down`, `fail_next` and `lose_replies` break the way to it.
+    """
+
+    def __init__(self, clock: Clock, actor: str = "memory") -> None:
+        """Begin empty, with one signing key.
+
+        Args:
+            clock: What the database's clock is elsewhere.
+            actor: Who the events name.
+        """
+        super().__init__(Store(clock))
+        self._clock = clock
+        self._actor = actor
+
+    def claim(self, ticket: Ticket) -> Claim | None:
+        """Take an offered job; None if the offer is void (rule 6)."""
+        guard = {"epoch": ticket.epoch, "engine": ticket.engine, "queue": ticket.queue}
+        with self.transaction():
+            until = self._clock.now() + ticket.lease
+            values = {"claim_id": ticket.claim_id, "lease": ticket.lease, "lease_until": until}
+            detail = {"claim": ticket.claim_id, "engine": ticket.engine}
+            change = Change(ticket.job_id, guard, values, ticket.worker, detail)
+            row = self._store.apply(CLAIM, change)
+            if row is None:
+                return self._claimed_before(ticket)
+            claim = claim_of(row, ticket.worker)
+            self._store.insert_attempt(claim)
+            return claim
+
+    def begin(self, claim: Claim, name: str, seq: int) -> Sequence[StepRecord]:
+        """Check the authority and look for the step (rule 8)."""
+        with self.transaction():
+            row = self._store.rows.get(claim.job_id)
+            if row is None or not has_authority(row, claim):
+                raise Fenced
+            if row.cancel_requested:
+                raise CancelRequested
+            recorded = self._store.steps[claim.job_id]
+            return [step for step in recorded if step.name == name or step.seq == seq]
+
+    def record(self, claim: Claim, step: StepRecord) -> None:
+        """Record a finished step after the fence (rules 7 and 9)."""
+        with self.transaction():
+            if not self._store.fence(claim):
+                raise Fenced
+            self._store.insert_step(claim, step)
+
+    def conclude(self, claim: Claim, conclusion: Conclusion) -> JobState:
+        """End the attempt; a pending cancel request wins over all but success (I9)."""
+        with self.transaction():
+            row = self._store.apply(*self._ending(claim, conclusion))
+            if row is None:
+                return self._concluded_before(claim)
+            if conclusion.step is not None and row.state is conclusion.transition.target:
+                self._store.insert_step(claim, conclusion.step)
+            return row.state
+
+    def renew(self, claim: Claim) -> bool:
+        """Renew the lease; False if the authority is lost (rule 12)."""
+        with self.transaction():
+            return self._store.fence(claim)
+
+    def record_job(
+        self, job: NewJob, plan: OfferPlan | None, tries: Sequence[DispatchTry]
+    ) -> tuple[JobRecord, bool]:
+        """Record a job in one commit, already offered if there is a plan (rules 1 and 3)."""
+        with self.transaction():
+            known = self._existing(job)
+            if known is not None:
+                return known.record(), False
+            row = new_row(job, plan, self._clock.now())
+            self._store.rows[job.id] = row
+            detail = {"engine": plan.engine, "reason": plan.reason} if plan else {}
+            self._store.append_event(row, "dispatch", self._actor, detail)
+            for attempt in tries:
+                self._note_try(job.id, attempt)
+            return row.record(), True
+
+    def offer(self, seen: JobRecord, plan: OfferPlan) -> JobRecord | None:
+        """Hand over with a new epoch; None if the job is no longer as it was seen (rule 4)."""
+        transition = _OFFERS.get(seen.state)
+        detail = {"engine": plan.engine, "from": seen.engine, "reason": plan.reason}
+        values = {"engine": plan.engine, "pickup_by": self._clock.now() + plan.pickup}
+        return None if transition is None else self._change(transition, seen, values, detail)
+
+    def park(self, seen: JobRecord, delay: timedelta, reason: str) -> JobRecord | None:
+        """Put an offered job that no engine took back to `scheduled`."""
+        values = {"run_at": self._clock.now() + delay, "pickup_by": None}
+        return self._change(PARK, seen, values, {"reason": reason})
+
+    def exhaust(self, seen: JobRecord, error: ErrorRecord) -> JobRecord | None:
+        """Fail a running job whose lease was lost once too often."""
+        return self._change(EXHAUST, seen, {"error": error}, {"reason": "crash loop"})
+
+    def postpone_pickup(self, seen: JobRecord, span: timedelta) -> None:
+        """Leave an offer where it is and look again after `span`."""
+        with self.transaction():
+            row = self._store.rows.get(seen.id)
+            if row is not None and (row.state, row.epoch) == (JobState.OFFERED, seen.epoch):
+                missed, until = row.pickups_missed + 1, self._clock.now() + span
+                self._store.rows[row.id] = replace(row, pickup_by=until, pickups_missed=missed)
+
+    def settle_tries(self, tries: Sequence[tuple[str, DispatchTry]]) -> None:
+        """Keep what became of offers: pairs of job id and try."""
+        with self.transaction():
+            for job_id, attempt in tries:
+                self._settle(job_id, attempt)
+
+    def cancel(self, job_id: str, actor: str) -> CancelOutcome:
+        """Cancel a job that waits, or ask the attempt that runs it to stop (R20)."""
+        with self.transaction():
+            if self._store.apply(CANCEL, Change(job_id, {}, {}, actor)) is not None:
+                return CancelOutcome.CANCELLED
+            row = self._store.rows.get(job_id)
+            if row is None:
+                raise JobNotFoundError(f"expected the id of a job in the ledger, got {job_id!r}")
+            if row.state.is_terminal:
+                return CancelOutcome.ENDED
+            asked = replace(row, cancel_requested=True, events=row.events + 1)
+            self._store.rows[job_id] = asked
+            self._store.append_event(asked, "cancel_request", actor, {})
+            return CancelOutcome.REQUESTED
+
+    def _claimed_before(self, ticket: Ticket) -> Claim | None:
+        # The reply to this very claim may have been lost (R13).
+        row = self._store.rows.get(ticket.job_id)
+        if row is None or row.state is not JobState.RUNNING:
+            return None
+        mine = (row.epoch, row.claim_id) == (ticket.epoch, ticket.claim_id)
+        return claim_of(row, ticket.worker) if mine else None
+
+    def _ending(self, claim: Claim, conclusion: Conclusion) -> tuple[Transition, Change]:
+        row = self._store.rows.get(claim.job_id)
+        cancelled = row is not None and row.cancel_requested
+        stops = cancelled and conclusion.transition is not SUCCEED
+        guard = {"epoch": claim.epoch, "claim_id": claim.claim_id}
+        detail = {"reason": conclusion.reason} if conclusion.reason else {}
+        values = {} if stops else self._concluded_values(conclusion)
+        change = Change(claim.job_id, guard, values, claim.worker, detail)
+        return (STOP if stops else conclusion.transition), change
+
+    def _concluded_values(self, conclusion: Conclusion) -> dict[str, Any]:
+        kept = {"result": conclusion.result, "error": conclusion.error}
+        values: dict[str, Any] = {k: value for k, value in kept.items() if value is not None}
+        if conclusion.transition.target is JobState.SCHEDULED:
+            values["run_at"] = conclusion.run_at or self._clock.now() + conclusion.delay
+        return values
+
+    def _concluded_before(self, claim: Claim) -> JobState:
+        attempt = self._store.attempts[claim.job_id].get(claim.epoch)
+        if attempt is None or attempt.claim_id != claim.claim_id:
+            raise Fenced
+        if attempt.outcome is None or attempt.outcome in _TAKEN_AWAY:
+            raise Fenced
+        return _TARGETS[attempt.outcome]
+
+    def _change(
+        self,
+        transition: Transition,
+        seen: JobRecord,
+        values: dict[str, Any],
+        detail: dict[str, Any],
+    ) -> JobRecord | None:
+        guard = {"state": seen.state, "epoch": seen.epoch, "hb": seen.hb}
+        with self.transaction():
+            change = Change(seen.id, guard, values, self._actor, detail)
+            row = self._store.apply(transition, change)
+            return None if row is None else row.record()
+
+    def _existing(self, job: NewJob) -> Row | None:
+        if job.id in self._store.rows or job.idempotency_key is None:
+            return self._store.rows.get(job.id)
+        key = (job.name, job.idempotency_key)
+        same = (r for r in self._store.rows.values() if (r.name, r.idempotency_key) == key)
+        return next(same, None)
+
+    def _settle(self, job_id: str, attempt: DispatchTry) -> None:
+        tries = self._store.tries[job_id]
+        same = [n for n, known in enumerate(tries) if _same_offer(known, attempt)]
+        for n in same:
+            tries[n] = replace(attempt, at=tries[n].at)
+        if not same:
+            self._note_try(job_id, attempt)
+
+    def _note_try(self, job_id: str, attempt: DispatchTry) -> None:
+        self._store.tries[job_id].append(replace(attempt, at=self._clock.now()))
+
+
+def _same_offer(one: DispatchTry, other: DispatchTry) -> bool:
+    return (one.epoch, one.engine, one.stage) == (other.epoch, other.engine, other.stage)

@@ -1,0 +1,135 @@
+"""What is read of a ledger in memory, and who is alive."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+from understudy.job_engine.errors import JobNotFoundError
+from understudy.job_engine.message import SigningKey
+from understudy.job_engine.ports import RunningJob
+from understudy.job_engine.records import (
+    AttemptRecord,
+    DispatchTry,
+    EventRecord,
+    JobRecord,
+    StepRecord,
+    WorkerRecord,
+)
+from understudy.job_engine.states import JobState
+from understudy.testing.memory_rows import Row
+from understudy.testing.memory_store import Connection, Store
+
+
+class MemoryReading(Connection):
+    """The reading half of `MemoryLedger`, and the heartbeats of the workers."""
+
+    def __init__(self, store: Store) -> None:
+        """Read a store."""
+        super().__init__()
+        self._store = store
+        self._keys = [SigningKey.generate()]
+
+    def due(self, limit: int) -> Sequence[JobRecord]:
+        """Return scheduled jobs whose time has come, the most urgent first."""
+        with self.transaction():
+            now = self._store.clock.now()
+            due = [row for row in self._in(JobState.SCHEDULED) if row.run_at and row.run_at <= now]
+            due.sort(key=lambda row: (-row.priority, row.run_at))
+            return [row.record() for row in due[:limit]]
+
+    def unclaimed(self, limit: int) -> Sequence[JobRecord]:
+        """Return offered jobs whose pickup deadline has passed."""
+        with self.transaction():
+            now, offered = self._store.clock.now(), self._in(JobState.OFFERED)
+            late = sorted((by, n, row) for n, row in enumerate(offered) if (by := row.pickup_by))
+            return [row.record() for by, _, row in late if by <= now][:limit]
+
+    def running(self) -> Sequence[RunningJob]:
+        """Return every running job, and whether its lease has run out."""
+        with self.transaction():
+            return [self._watched(row) for row in self._in(JobState.RUNNING)]
+
+    def get(self, job_id: str) -> JobRecord:
+        """Return a job."""
+        with self.transaction():
+            row = self._store.rows.get(job_id)
+            if row is None:
+                raise JobNotFoundError(f"expected the id of a job in the ledger, got {job_id!r}")
+            return row.record()
+
+    def list_jobs(
+        self,
+        *,
+        states: Sequence[JobState] = (),
+        queue: str | None = None,
+        name: str | None = None,
+        limit: int = 50,
+    ) -> Sequence[JobRecord]:
+        """Return jobs, the newest first."""
+        with self.transaction():
+            found = [
+                row
+                for row in sorted(self._store.rows.values(), key=lambda row: row.id)
+                if (not states or row.state in states)
+                and queue in (None, row.queue)
+                and name in (None, row.name)
+            ]
+            found.sort(key=lambda row: row.created_at, reverse=True)
+            return [row.record() for row in found[:limit]]
+
+    def steps(self, job_id: str) -> Sequence[StepRecord]:
+        """Return the recorded steps in their order."""
+        with self.transaction():
+            return sorted(self._store.steps[job_id], key=lambda step: step.seq)
+
+    def attempts(self, job_id: str) -> Sequence[AttemptRecord]:
+        """Return the attempts, the first first."""
+        with self.transaction():
+            return sorted(self._store.attempts[job_id].values(), key=lambda each: each.epoch)
+
+    def tries(self, job_id: str) -> Sequence[DispatchTry]:
+        """Return the dispatch tries, the first first."""
+        with self.transaction():
+            return list(self._store.tries[job_id])
+
+    def events(self, job_id: str) -> Sequence[EventRecord]:
+        """Return the history, the first event first."""
+        with self.transaction():
+            return list(self._store.history[job_id])
+
+    def counts(self) -> dict[JobState, int]:
+        """Return how many jobs are in each state."""
+        with self.transaction():
+            counted = {state: len(self._in(state)) for state in JobState}
+            return {state: count for state, count in counted.items() if count}
+
+    def beat(self, worker: WorkerRecord, ttl: timedelta) -> None:
+        """Tell that a worker process lives, for `ttl` from now."""
+        with self.transaction():
+            now = self._store.clock.now()
+            known, _ = self._store.workers.get(worker.boot_id, (None, None))
+            alive = replace(known or replace(worker, started_at=now), seen_at=now)
+            self._store.workers[worker.boot_id] = (alive, now + ttl)
+
+    def retire(self, boot_id: str) -> None:
+        """Forget a worker that stops."""
+        with self.transaction():
+            self._store.workers.pop(boot_id, None)
+
+    def live_workers(self) -> Sequence[WorkerRecord]:
+        """Return the workers whose last beat is fresh."""
+        with self.transaction():
+            now = self._store.clock.now()
+            return [worker for worker, until in self._store.workers.values() if until > now]
+
+    def signing_keys(self) -> Sequence[SigningKey]:
+        """Return the keys that are valid, the newest first."""
+        with self.transaction():
+            return list(self._keys)
+
+    def _in(self, state: JobState) -> list[Row]:
+        return [row for row in self._store.rows.values() if row.state is state]
+
+    def _watched(self, row: Row) -> RunningJob:
+        expired = row.lease_until is not None and row.lease_until < self._store.clock.now()
+        return RunningJob(row.id, row.epoch, row.hb, row.lease or timedelta(0), expired)

@@ -1,0 +1,87 @@
+"""The rows of a ledger in memory."""
+
+from dataclasses import dataclass, fields
+from datetime import datetime, timedelta
+
+from understudy.job_engine.records import Claim, JobRecord, NewJob, OfferPlan
+from understudy.job_engine.states import JobState
+
+
+@dataclass(frozen=True, slots=True)
+class Row(JobRecord):
+    """A job with what only the ledger itself needs to know."""
+
+    claim_id: str | None = None
+    lease: timedelta | None = None
+    events: int = 0
+
+    def record(self) -> JobRecord:
+        """Return what the others may see."""
+        return JobRecord(**{column.name: getattr(self, column.name) for column in _SHOWN})
+
+
+_SHOWN = fields(JobRecord)
+
+
+def has_authority(row: Row, claim: Claim) -> bool:
+    """Tell whether a claim still stands (rule 7)."""
+    mine = (JobState.RUNNING, claim.epoch, claim.claim_id)
+    return (row.state, row.epoch, row.claim_id) == mine
+
+
+def claim_of(row: Row, worker: str) -> Claim:
+    """Return the claim that a claimed row stands for."""
+    assert row.claim_id is not None  # noqa: S101 - a claimed row has one
+    assert row.engine is not None  # noqa: S101 - the same
+    assert row.lease is not None  # noqa: S101 - the same
+    return Claim(
+        job_id=row.id,
+        epoch=row.epoch,
+        claim_id=row.claim_id,
+        engine=row.engine,
+        worker=worker,
+        name=row.name,
+        queue=row.queue,
+        payload=row.payload,
+        attempt=row.claims,
+        errors=row.errors,
+        crashes=row.crashes,
+        releases=row.releases,
+        lease=row.lease,
+    )
+
+
+def new_row(job: NewJob, plan: OfferPlan | None, now: datetime) -> Row:
+    """Return the row of a new job, already offered if there is a plan."""
+    waits = plan is None
+    return Row(
+        id=job.id,
+        name=job.name,
+        queue=job.queue,
+        state=JobState.SCHEDULED if waits else JobState.OFFERED,
+        engine=plan.engine if plan else None,
+        epoch=0 if waits else 1,
+        hb=0,
+        payload=job.payload,
+        payload_sha=job.payload_sha,
+        idempotency_key=job.idempotency_key,
+        priority=job.priority,
+        engines=tuple(job.engines),
+        tags=tuple(job.tags),
+        claims=0,
+        errors=0,
+        crashes=0,
+        releases=0,
+        handoffs=0,
+        pickups_missed=0,
+        cancel_requested=False,
+        result=None,
+        error=None,
+        created_at=now,
+        run_at=(job.run_at or now + (job.delay or timedelta(0))) if waits else None,
+        pickup_by=now + plan.pickup if plan else None,
+        lease_until=None,
+        started_at=None,
+        finished_at=None,
+        events=1,
+    )

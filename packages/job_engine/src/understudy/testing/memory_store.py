@@ -1,0 +1,169 @@
+"""What a ledger in memory is made of: rows, histories, and the one way to change a state."""
+
+import json
+import threading
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from understudy.job_engine.clock import Clock
+from understudy.job_engine.errors import LedgerUnavailableError
+from understudy.job_engine.records import (
+    AttemptRecord,
+    Claim,
+    DispatchTry,
+    EventRecord,
+    StepRecord,
+    WorkerRecord,
+)
+from understudy.job_engine.states import REOFFER, JobState, Transition, permits
+from understudy.testing.memory_rows import Row, has_authority
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a transition is tried with.
+
+    Attributes:
+        guard: What the transition's fence compares, as it was seen.
+        values: What it sets.
+        actor: Who its event names.
+        detail: Why, kept in its event.
+    """
+
+    job_id: str
+    guard: Mapping[str, Any]
+    values: Mapping[str, Any]
+    actor: str
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Connection:
+    """The way to a ledger, which can break on demand."""
+
+    def __init__(self) -> None:
+        """Begin unbroken."""
+        self._lock = threading.RLock()
+        self._is_down = False
+        self._failures = 0
+        self._lost_replies = 0
+
+    def down(self) -> None:
+        """Let every call fail, and change nothing, until `up`."""
+        self._is_down = True
+
+    def up(self) -> None:
+        """Answer again."""
+        self._is_down = False
+        self._failures = self._lost_replies = 0
+
+    def fail_next(self, times: int = 1) -> None:
+        """Let the next calls fail and change nothing."""
+        self._failures = times
+
+    def lose_replies(self, times: int = 1) -> None:
+        """Let the next calls do what they are asked, and fail all the same (R12, R13)."""
+        self._lost_replies = times
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Do what happens inside as one."""
+        with self._lock:
+            if self._is_down or self._failures > 0:
+                self._failures = max(0, self._failures - 1)
+                raise LedgerUnavailableError
+            yield
+            if self._lost_replies > 0:
+                self._lost_replies -= 1
+                raise LedgerUnavailableError
+
+
+class Store:
+    """The tables of a ledger in memory; whoever touches them is in a transaction."""
+
+    def __init__(self, clock: Clock) -> None:
+        """Begin empty."""
+        self.clock = clock
+        self.rows: dict[str, Row] = {}
+        self.steps: defaultdict[str, list[StepRecord]] = defaultdict(list)
+        self.attempts: defaultdict[str, dict[int, AttemptRecord]] = defaultdict(dict)
+        self.tries: defaultdict[str, list[DispatchTry]] = defaultdict(list)
+        self.history: defaultdict[str, list[EventRecord]] = defaultdict(list)
+        self.workers: dict[str, tuple[WorkerRecord, datetime]] = {}
+
+    def apply(self, transition: Transition, change: Change) -> Row | None:
+        """Try a transition; return the changed row, or None if the job is not as it was seen."""
+        row = self.rows.get(change.job_id)
+        if row is None or not permits(transition, row, change.guard):
+            return None
+        now = self.clock.now()
+        effects = _side_effects(transition, row, now, change.values.get("engine"))
+        changed = replace(row, **{**effects, **change.values})
+        self.rows[row.id] = changed
+        if transition.ends_attempt:
+            self._end_attempt(row, transition, now)
+        self.append_event(changed, transition.name, change.actor, change.detail)
+        return changed
+
+    def append_event(self, row: Row, kind: str, actor: str, detail: Mapping[str, Any]) -> None:
+        """Write the history on (rule 22)."""
+        kept = json.loads(json.dumps(dict(detail)))
+        self.history[row.id].append(
+            EventRecord(
+                row.id, row.events, self.clock.now(), actor, kind, row.state, row.epoch, kept
+            )
+        )
+
+    def fence(self, claim: Claim) -> bool:
+        """Renew the lease if the claim has the authority; tell whether it has (rule 7)."""
+        row = self.rows.get(claim.job_id)
+        if row is None or not has_authority(row, claim):
+            return False
+        until = self.clock.now() + (row.lease or timedelta(0))
+        self.rows[row.id] = replace(row, hb=row.hb + 1, lease_until=until)
+        return True
+
+    def insert_attempt(self, claim: Claim) -> None:
+        """Note that an epoch was claimed, which happens once (I2)."""
+        assert claim.epoch not in self.attempts[claim.job_id], "an epoch is claimed once"  # noqa: S101 - what a primary key says in SQL
+        self.attempts[claim.job_id][claim.epoch] = AttemptRecord(
+            claim.epoch, claim.claim_id, claim.engine, claim.worker, self.clock.now(), None, None
+        )
+
+    def insert_step(self, claim: Claim, step: StepRecord) -> None:
+        """Record a step unless its name or its place is taken (rule 9)."""
+        recorded = self.steps[claim.job_id]
+        if not any(known.name == step.name or known.seq == step.seq for known in recorded):
+            recorded.append(replace(step, epoch=claim.epoch, recorded_at=self.clock.now()))
+
+    def _end_attempt(self, row: Row, transition: Transition, now: datetime) -> None:
+        running = self.attempts[row.id][row.epoch]
+        ended = replace(running, ended_at=now, outcome=transition.name)
+        self.attempts[row.id][row.epoch] = ended
+
+
+def _side_effects(
+    transition: Transition, row: Row, now: datetime, engine: str | None
+) -> dict[str, Any]:
+    changes: dict[str, Any] = {
+        "state": transition.target,
+        "hb": row.hb + 1,
+        "events": row.events + 1,
+    }
+    if transition.new_epoch:
+        moved = row.engine not in (None, engine)
+        changes |= {"epoch": row.epoch + 1, "run_at": None, "handoffs": row.handoffs + moved}
+    if transition is REOFFER:
+        changes["pickups_missed"] = row.pickups_missed + 1
+    if transition.charges is not None:
+        changes[transition.charges.value] = getattr(row, transition.charges) + 1
+    if transition.ends_attempt:
+        changes |= {"claim_id": None, "lease_until": None, "lease": None}
+    if transition.target is JobState.RUNNING:
+        changes |= {"started_at": row.started_at or now, "pickups_missed": 0, "pickup_by": None}
+    if transition.target.is_terminal:
+        changes |= {"finished_at": now, "run_at": None, "pickup_by": None}
+    return changes
