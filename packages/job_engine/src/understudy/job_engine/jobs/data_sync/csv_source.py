@@ -1,0 +1,166 @@
+"""Where a CSV comes from: a file of this host, or a URL that is downloaded first."""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO
+
+import httpx
+from pydantic import BaseModel, ConfigDict
+
+from understudy.job_engine.clock import Clock
+from understudy.job_engine.errors import NonRetryableError, UnderstudyError
+from understudy.job_engine.jobs.http_replies import check_status, connection_errors, origin
+from understudy.job_engine.jobs.public_http import PublicTransport
+
+MAX_REDIRECTS = 5
+
+_CHUNK = 64 * 1024
+
+
+class SourceUnavailableError(UnderstudyError):
+    """The file is not here, or not now; the job is tried again, perhaps on another host."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportSettings:
+    """What the operator decides about imports.
+
+    Attributes:
+        folder: Only files below it are read, and relative paths start there; None allows every
+            file that the worker may read.
+        allow_private: Whether URLs may lead to addresses that are not public.
+        timeout: How long a server may take to connect, and for each piece of the file.
+        max_bytes: Longer downloads are refused.
+        spool: Where downloads are kept meanwhile; the system's folder where None.
+    """
+
+    folder: Path | None = None
+    allow_private: bool = False
+    timeout: timedelta = timedelta(seconds=30)
+    max_bytes: int = 2 * 1024**3
+    spool: Path | None = None
+
+
+class Fingerprint(BaseModel):
+    """What tells whether a file is still the same.
+
+    Attributes:
+        size: In bytes.
+        sha256: Of its content, in hexadecimal.
+        etag: What the server called it; for people, who may find it in the server's logs.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    size: int
+    sha256: str
+    etag: str | None = None
+
+
+class CsvFile:
+    """An open file whose content is known.
+
+    Attributes:
+        file: The bytes.
+        fingerprint: What they are.
+    """
+
+    def __init__(self, file: IO[bytes], etag: str | None = None) -> None:
+        """Read the file once, for its fingerprint."""
+        self.file = file
+        file.seek(0)
+        self._seen = self._state()
+        digest = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]  # any binary file will do
+        self.fingerprint = Fingerprint(size=self._seen[0], sha256=digest, etag=etag)
+        self.check_unchanged()
+
+    def check_unchanged(self) -> None:
+        """Refuse a file that somebody wrote to since it was opened.
+
+        Raises:
+            NonRetryableError: If somebody did.
+        """
+        if self._state() != self._seen:
+            raise NonRetryableError("expected the file to stay as it is, got one being written to")
+
+    def _state(self) -> tuple[int, int]:
+        found = os.fstat(self.file.fileno())
+        return found.st_size, found.st_mtime_ns
+
+
+class CsvSource:
+    """Opens files and URLs."""
+
+    def __init__(
+        self,
+        settings: ImportSettings,
+        clock: Clock,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        """Prepare; nothing is opened yet.
+
+        Args:
+            settings: What the operator decided.
+            clock: The time, for a server's `Retry-After`.
+            transport: What sends the requests; `PublicTransport` where None.
+        """
+        self._settings = settings
+        self._clock = clock
+        self._client = httpx.Client(
+            transport=transport or PublicTransport(allow_private=settings.allow_private),
+            timeout=settings.timeout.total_seconds(),
+            follow_redirects=True,
+            max_redirects=MAX_REDIRECTS,
+            headers={"user-agent": "Understudy", "accept-encoding": "identity"},
+            trust_env=False,
+        )
+
+    @contextmanager
+    def open(self, location: str) -> Iterator[CsvFile]:
+        """Open a file by its path or URL; a download is gone when it is closed.
+
+        Raises:
+            SourceUnavailableError: If there is no such file on this host.
+            PeerUnavailableError: If the server did not answer, or not now.
+            RetryAfterError: If it asks to be left alone for a while.
+            NonRetryableError: If it may not be read, or is too long.
+        """
+        with ExitStack() as stack:
+            if location.startswith(("http://", "https://")):
+                file: IO[bytes] = stack.enter_context(TemporaryFile(dir=self._settings.spool))
+                yield CsvFile(file, self._download(location, file))
+            else:
+                yield CsvFile(stack.enter_context(self._local(location)))
+
+    def _local(self, location: str) -> IO[bytes]:
+        folder = self._settings.folder
+        path = ((folder or Path()) / location).resolve()
+        if folder is not None and not path.is_relative_to(folder.resolve()):
+            raise NonRetryableError(f"expected a file below {folder}, got {location}")
+        try:
+            if not path.is_file():
+                raise SourceUnavailableError(f"expected a file on this host, got none at {path}")
+            return path.open("rb")
+        except OSError as error:
+            raise SourceUnavailableError(f"cannot read {path}: {error.strerror}") from error
+
+    def _download(self, location: str, file: IO[bytes]) -> str | None:
+        with connection_errors(location):
+            url = httpx.URL(location)
+        with connection_errors(origin(url)), self._client.stream("GET", url) as response:
+            check_status(response, now=self._clock.now())
+            for chunk in response.iter_bytes(_CHUNK):
+                if file.tell() + len(chunk) > self._settings.max_bytes:
+                    raise NonRetryableError(
+                        f"expected at most {self._settings.max_bytes} bytes, got more"
+                    )
+                file.write(chunk)
+            file.flush()
+            etag: str | None = response.headers.get("etag")
+            return etag
