@@ -1,0 +1,165 @@
+"""Prune ended jobs from the ledger, as each definition's retention allows."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Protocol
+
+from pydantic import BaseModel, ConfigDict, Field
+from tenacity import wait_exponential, wait_random
+
+from understudy.job_engine.context import JobContext
+from understudy.job_engine.definition import AnyDefinition, Retention, declare_job
+from understudy.job_engine.events import Event, Listener, ignore
+from understudy.job_engine.retry import RetryPolicy
+from understudy.job_engine.states import JobState
+
+#: The event that tells how many dead letters of a definition are about to be pruned.
+PRUNING_DEAD_LETTERS = "ledger.pruning_dead_letters"
+#: The largest transaction, in jobs.
+MAX_BATCH = 500
+
+
+class LedgerPruner(Protocol):
+    """The ledger as pruning needs it. Only jobs that ended are ever touched.
+
+    A job may be pruned if it ended longer ago than `retention.age`, or if `retention.count`
+    jobs of its name and state ended after it. Times are the database's.
+
+    Raises, from every method: `LedgerUnavailableError` if the database does not answer.
+    """
+
+    def ended_names(self) -> Sequence[str]:
+        """Return the names of the definitions that have ended jobs."""
+        ...
+
+    def count(self, name: str, state: JobState, retention: Retention) -> int:
+        """Count the jobs of a name and a terminal state that may be pruned."""
+        ...
+
+    def prune(self, name: str, state: JobState, retention: Retention, limit: int) -> int:
+        """Delete at most `limit` of them in one transaction, the oldest first.
+
+        Returns:
+            How many were deleted; 0 when there is nothing left to delete.
+        """
+        ...
+
+
+class Pruning(BaseModel):
+    """How much to prune at once.
+
+    Attributes:
+        batch_size: How many jobs are deleted in one transaction.
+        max_jobs: How many jobs of a definition and a state are deleted in one run.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    batch_size: int = Field(default=MAX_BATCH, ge=1, le=MAX_BATCH)
+    max_jobs: int = Field(default=100_000, ge=1)
+
+
+class PruneReport(BaseModel):
+    """How many jobs were deleted, by definition.
+
+    Attributes:
+        succeeded: Jobs that had succeeded.
+        cancelled: Jobs that had been cancelled; kept as long as succeeded ones.
+        failed: Dead letters.
+        unknown: Definitions with ended jobs that this worker does not know, and left alone.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    succeeded: Mapping[str, int]
+    cancelled: Mapping[str, int]
+    failed: Mapping[str, int]
+    unknown: tuple[str, ...]
+
+
+prune_ledger = declare_job(
+    "prune_ledger",
+    payload=Pruning,
+    result=PruneReport,
+    queue="scheduled",
+    retry=RetryPolicy(max_attempts=3, wait=wait_exponential(multiplier=30) + wait_random(0, 5)),
+)
+
+
+class PruneLedger:
+    """The handler of `prune_ledger`.
+
+    Dead letters never go unseen: before any is deleted a warning tells how many, and no more
+    than those are deleted.
+    """
+
+    def __init__(
+        self,
+        pruner: LedgerPruner,
+        definitions: Callable[[], Iterable[AnyDefinition]],
+        listener: Listener = ignore,
+    ) -> None:
+        """Prune a ledger.
+
+        Args:
+            pruner: The ledger.
+            definitions: Returns the catalogue; called late, since this job is in it.
+            listener: Hears of dead letters, besides the log.
+        """
+        self._pruner = pruner
+        self._definitions = definitions
+        self._listener = listener
+
+    def __call__(self, payload: Pruning, ctx: JobContext) -> PruneReport:
+        """Prune what may be pruned; a run that is cut off goes on with what it left.
+
+        Raises:
+            LedgerUnavailableError: If the ledger's database does not answer.
+        """
+        return PruneReport(
+            unknown=ctx.run("find-unknown", self._unknown),
+            succeeded=ctx.run("prune-succeeded", self._prune, JobState.SUCCEEDED, payload, ctx),
+            cancelled=ctx.run("prune-cancelled", self._prune, JobState.CANCELLED, payload, ctx),
+            failed=ctx.run("prune-failed", self._prune, JobState.FAILED, payload, ctx),
+        )
+
+    def _unknown(self) -> tuple[str, ...]:
+        # A newer worker may keep them for longer than any default of ours.
+        known = {definition.name for definition in self._definitions()}
+        return tuple(sorted(set(self._pruner.ended_names()) - known))
+
+    def _prune(self, state: JobState, limits: Pruning, ctx: JobContext) -> dict[str, int]:
+        dropped: dict[str, int] = {}
+        for definition in self._definitions():
+            name, retention = definition.name, _retention(definition, state)
+            count = min(self._pruner.count(name, state, retention), limits.max_jobs)
+            if count and state is JobState.FAILED:
+                self._warn(definition, count, ctx)
+            if count:
+                delete = partial(self._pruner.prune, name, state, retention)
+                dropped[name] = sum(_in_batches(delete, count, limits.batch_size))
+        return dropped
+
+    def _warn(self, definition: AnyDefinition, count: int, ctx: JobContext) -> None:
+        age = definition.keep_failed.age
+        ctx.log.warning(
+            "about to prune %d dead letters of %s, kept for %s", count, definition.name, age
+        )
+        self._listener(
+            Event(
+                PRUNING_DEAD_LETTERS,
+                name=definition.name,
+                queue=definition.queue.name,
+                detail={"count": count, "kept_for": str(age)},
+            )
+        )
+
+
+def _in_batches(delete: Callable[[int], int], count: int, size: int) -> Iterator[int]:
+    while count > 0 and (deleted := delete(min(size, count))) > 0:
+        yield deleted
+        count -= deleted
+
+
+def _retention(definition: AnyDefinition, state: JobState) -> Retention:
+    return definition.keep_failed if state is JobState.FAILED else definition.keep_succeeded

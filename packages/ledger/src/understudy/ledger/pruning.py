@@ -1,0 +1,85 @@
+"""Deleting ended jobs, a few at a time; what hangs on them goes with them.
+
+The counters in `aggregates` stay: they say how many jobs ever ended.
+"""
+
+from collections.abc import Sequence
+
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, or_, select
+
+from understudy.job_engine.definition import Retention
+from understudy.job_engine.states import TERMINAL, JobState
+from understudy.ledger.database import Database
+from understudy.ledger.instants import microseconds, now_us
+from understudy.ledger.tables import jobs
+
+#: The most jobs that one transaction deletes; SQLite lets nobody else write meanwhile.
+MAX_JOBS = 500
+
+
+class SqlPruner:
+    """`LedgerPruner` on SQL."""
+
+    def __init__(self, database: Database) -> None:
+        """Prune a ledger's database."""
+        self._database = database
+
+    def ended_names(self) -> Sequence[str]:
+        """Return the names of the definitions that have ended jobs."""
+        statement = select(jobs.c.name).where(jobs.c.finished_at.is_not(None)).distinct()
+        return self._database.read(lambda c: c.execute(statement).scalars().all())
+
+    def count(self, name: str, state: JobState, retention: Retention) -> int:
+        """Count the jobs of a name and a terminal state that may be pruned."""
+        return self._database.read(lambda c: _count(c, _prunable(c, name, state, retention)))
+
+    def prune(self, name: str, state: JobState, retention: Retention, limit: int) -> int:
+        """Delete at most `limit` of them, and never more than `MAX_JOBS`, the oldest first.
+
+        Returns:
+            How many were deleted.
+        """
+        most = min(limit, MAX_JOBS)
+        return self._database.write(
+            lambda c: _delete(c, _prunable(c, name, state, retention), most)
+        )
+
+
+def _count(connection: Connection, prunable: ColumnElement[bool]) -> int:
+    return connection.execute(select(func.count()).select_from(jobs).where(prunable)).scalar_one()
+
+
+def _delete(connection: Connection, prunable: ColumnElement[bool], limit: int) -> int:
+    oldest = select(jobs.c.id).where(prunable).order_by(jobs.c.finished_at, jobs.c.id).limit(limit)
+    # Two statements: PostgreSQL may run a LIMIT inside a DELETE again after it waited for a row,
+    # and would then take others. Two pruners choose the same jobs, and one of them deletes none.
+    ids = connection.execute(oldest).scalars().all()
+    return connection.execute(delete(jobs).where(jobs.c.id.in_(ids), prunable)).rowcount
+
+
+def _prunable(
+    connection: Connection, name: str, state: JobState, retention: Retention
+) -> ColumnElement[bool]:
+    if state not in TERMINAL:
+        raise ValueError(f"expected a terminal state, got {state}")
+    ended = and_(jobs.c.name == name, jobs.c.state == state, jobs.c.finished_at.is_not(None))
+    too_old = jobs.c.finished_at < now_us() - microseconds(retention.age)
+    return and_(ended, or_(too_old, *_too_many(connection, ended, retention.count)))
+
+
+def _too_many(
+    connection: Connection, ended: ColumnElement[bool], count: int | None
+) -> Sequence[ColumnElement[bool]]:
+    """Say which jobs are beyond the newest `count`: the first of those, and all that ended before.
+
+    A job that ends meanwhile only moves that line towards newer jobs, so it stays right.
+    """
+    if count is None:
+        return ()
+    newest_first = (jobs.c.finished_at.desc(), jobs.c.id.desc())
+    beyond = select(jobs.c.finished_at, jobs.c.id).where(ended).order_by(*newest_first)
+    first = connection.execute(beyond.offset(count).limit(1)).first()
+    if first is None:
+        return ()
+    same = and_(jobs.c.finished_at == first.finished_at, jobs.c.id <= first.id)
+    return (or_(jobs.c.finished_at < first.finished_at, same),)
