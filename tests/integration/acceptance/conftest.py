@@ -1,0 +1,68 @@
+"""A stage for each test: an empty ledger of each kind, both engines, nobody at work yet."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.acceptance.stage import HASTE, Stage, opened
+from tests.integration.acceptance.witness import FILE
+from tests.servers.processes import Processes
+from tests.servers.valkey import Valkey
+from understudy.ledger.database import Database
+from understudy.ledger.upgrading import upgrade
+
+FALLBACKS = {"rabbitmq": "amqp_url", "valkey": "second_valkey_url"}
+
+
+@pytest.fixture
+def second_valkey_url(second_valkey: Valkey) -> str:
+    return second_valkey.url
+
+
+@pytest.fixture
+def fallback_url(request: pytest.FixtureRequest) -> str:
+    """Dramatiq's broker: RabbitMQ, unless the test says otherwise."""
+    return str(request.getfixturevalue(FALLBACKS[getattr(request, "param", "rabbitmq")]))
+
+
+@pytest.fixture
+def upgraded_ledger_url(ledger_url: str) -> str:
+    database = Database(ledger_url)
+    upgrade(database)
+    database.close()
+    return ledger_url
+
+
+@pytest.fixture
+def environment(
+    upgraded_ledger_url: str,
+    valkey: Valkey,
+    fallback_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> pytest.MonkeyPatch:
+    """The environment of the dispatcher here and of the workers."""
+    monkeypatch.delenv("USE_RQ", raising=False)
+    variables = {
+        **HASTE,
+        "UNDERSTUDY_LEDGER_URL": upgraded_ledger_url,
+        "UNDERSTUDY_REDIS_URL": valkey.url,
+        "UNDERSTUDY_AMQP_URL": fallback_url,
+        FILE: str(tmp_path / "witness"),
+    }
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    return monkeypatch
+
+
+@pytest.fixture
+def stage(environment: pytest.MonkeyPatch, processes: Processes) -> Iterator[Stage]:
+    with opened(processes) as stage:
+        yield stage
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Path:
+    """A file that jobs wait for; a test opens the gate by touching it."""
+    return tmp_path / "gate"

@@ -1,0 +1,164 @@
+"""One arrangement of a ledger, engines, a dispatcher and workers for a test to break."""
+
+import json
+import os
+import sys
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Unpack
+
+from tests.integration.acceptance.jobs_under_test import Act
+from tests.integration.acceptance.witness import ENGINE, FILE, Witness
+from tests.servers.processes import Process, Processes, wait_until
+from understudy.dispatcher import DispatchOptions, JobHandle
+from understudy.job_engine import JobDefinition, JobState
+from understudy.job_engine.events import Event
+from understudy.worker.settings import load_settings
+from understudy.worker.wiring import App, build
+
+#: How long anything may take on a machine that is busy with other things.
+PATIENCE = 30
+TRIES_THREAD = "understudy-tries"
+JOBS = "tests.integration.acceptance.jobs_under_test"
+ROOT = Path(__file__).parents[3]
+
+#: Everything that is waited for comes sooner than in production.
+HASTE: Mapping[str, str] = MappingProxyType(
+    {
+        "UNDERSTUDY_WORKER_BEAT": "300ms",
+        "UNDERSTUDY_WORKER_TTL": "5s",
+        "UNDERSTUDY_MAINTENANCE_EVERY": "200ms",
+        "UNDERSTUDY_PROBE_EVERY": "200ms",
+        "UNDERSTUDY_HEALTHY_PROBES": "2",
+        "UNDERSTUDY_MIN_OPEN": "300ms",
+        "UNDERSTUDY_RAMP": "0s",
+        "UNDERSTUDY_LOG_FORMAT": "json",
+        "UNDERSTUDY_JOBS": JOBS,
+        "PYTHONPATH": str(ROOT),
+        "dramatiq_restart_delay": "300",
+    }
+)
+ENDS = frozenset({"succeed", "fail", "crash_out", "exhaust", "stop", "cancel"})
+
+Play = JobDefinition[Act, int]
+Told = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Worker:
+    """A worker process and what its log tells."""
+
+    process: Process
+
+    def told(self, kind: str) -> list[Told]:
+        """The log lines of one kind of event."""
+        lines = [json.loads(text) for text in self.process.output.splitlines() if text[:1] == "{"]
+        return [line for line in lines if line["event"] == kind]
+
+
+class Stage:
+    """What a test works with; the environment it is made in decides everything."""
+
+    def __init__(self, processes: Processes) -> None:
+        self.processes = processes
+        self.witness = Witness(Path(os.environ[FILE]))
+        self.told: list[Event] = []
+        self.app: App = build(load_settings(), self.told.append)
+        self.handles: list[JobHandle[int]] = []
+
+    def close(self) -> None:
+        self._write_tries()
+        self.app.ledger.database.close()
+
+    def worker(self, engine: str, queue: str, **settings: str) -> Worker:
+        """Start a worker process, and do not wait for it."""
+        env = {ENGINE: engine, **settings}
+        module = "understudy.worker.process"
+        return Worker(self.processes.python("-m", module, engine, queue, env=env))
+
+    def workers(self, queue: str, **settings: str) -> tuple[Worker, Worker]:
+        """Start a worker of each engine, and wait until both take jobs."""
+        both = self.worker("rq", queue, **settings), self.worker("dramatiq", queue, **settings)
+        self.wait_for(*both)
+        return both
+
+    def wait_for(self, *workers: Worker) -> None:
+        """Wait until workers tell the ledger that they take jobs."""
+        pids = {worker.process.pid for worker in workers}
+        wait_until(lambda: pids <= self.live_pids() or self._gone(workers), PATIENCE, "live workers")
+        assert not self._gone(workers), "expected workers that live, got some that ended"
+
+    def live_pids(self) -> set[int]:
+        return {each.pid for each in self.app.ledger.live_workers()}
+
+    def dispatch(
+        self, job: Play, act: Act | None = None, **options: Unpack[DispatchOptions]
+    ) -> JobHandle[int]:
+        handle = self.app.dispatcher.dispatch(job, act or Act(), **options)
+        self.handles.append(handle)
+        return handle
+
+    def dispatch_many(
+        self, count: int, job: Play, **options: Unpack[DispatchOptions]
+    ) -> list[JobHandle[int]]:
+        return [self.dispatch(job, **options) for _ in range(count)]
+
+    def wait_for_ends(self, *handles: JobHandle[int], deadline: float = PATIENCE) -> None:
+        """Wait until jobs have ended; all of them where none is named."""
+        waiting = [each.id for each in handles or self.handles]
+
+        def all_ended() -> bool:
+            waiting[:] = [each for each in waiting if not self.state(each).is_terminal]
+            return not waiting
+
+        wait_until(all_ended, deadline, f"the end of jobs {waiting}")
+
+    def wait_for_step(self, handle: JobHandle[int], step: str, attempt: int = 1) -> None:
+        """Wait until a step of a job has begun."""
+        begun = f"{step} of job {handle.id} in attempt {attempt}"
+        wait_until(lambda: self.witness.has_begun(handle.id, step, attempt), PATIENCE, begun)
+
+    def state(self, job_id: str) -> JobState:
+        return self.app.ledger.get(job_id).state
+
+    def kinds(self, handle: JobHandle[int]) -> list[str]:
+        """The transitions of a job, in order."""
+        return [event.kind for event in self.app.ledger.events(handle.id)]
+
+    def tries(self, handle: JobHandle[int]) -> list[tuple[str, str, str]]:
+        """Every try of the dispatcher here to hand a job over: engine, stage, outcome."""
+        self._write_tries()
+        return [(each.engine, each.stage, str(each.outcome)) for each in handle.tries()]
+
+    def engines_told(self, kind: str) -> list[str | None]:
+        """The engines that the dispatcher here told such an event of."""
+        return [event.engine for event in self.told if event.kind == kind]
+
+    def _write_tries(self) -> None:
+        self.app.dispatcher.close()
+        wait_until(lambda: not _runs_thread(TRIES_THREAD), PATIENCE, "all tries are written")
+
+    def _gone(self, workers: Sequence[Worker]) -> bool:
+        return any(not each.process.is_running for each in workers)
+
+
+@contextmanager
+def opened(processes: Processes) -> Iterator[Stage]:
+    stage = Stage(processes)
+    try:
+        yield stage
+    finally:
+        stage.close()
+
+
+def _runs_thread(name: str) -> bool:
+    return any(thread.name == name for thread in threading.enumerate())
+
+
+def interpreter_script(name: str) -> str:
+    """Find a command that is installed beside this Python."""
+    return str(Path(sys.executable).parent / name)

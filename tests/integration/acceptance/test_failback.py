@@ -1,0 +1,44 @@
+"""RQ gets its jobs back when it can be trusted again, and keeps those it is merely slow with."""
+
+from pathlib import Path
+
+from tests.integration.acceptance.evidence import assert_all_on, assert_each_ran_once
+from tests.integration.acceptance.jobs_under_test import Act, in_thread, one_by_one
+from tests.integration.acceptance.stage import PATIENCE, Stage
+from tests.servers.processes import wait_until
+from tests.servers.valkey import Valkey
+
+
+def test_new_jobs_go_to_rq_again_once_redis_is_back_and_each_change_is_told_once(
+    stage: Stage, valkey: Valkey
+) -> None:
+    stage.workers("threads")
+    valkey.kill()
+    outage = stage.dispatch_many(3, in_thread)
+
+    valkey.start()
+    wait_until(lambda: stage.engines_told("engine.failed_back"), PATIENCE, "RQ is back")
+    after = stage.dispatch_many(3, in_thread)
+    stage.wait_for_ends()
+
+    assert [each.dispatched.engine for each in (*outage, *after)] == 3 * ["dramatiq"] + 3 * ["rq"]
+    assert stage.engines_told("engine.failed_over") == ["rq"]
+    assert stage.engines_told("engine.failed_back") == ["rq"]
+    assert [stage.witness.engines(handle.id) for handle in after] == 3 * [["rq"]]
+    assert_each_ran_once(stage)
+
+
+def test_a_backlog_before_a_busy_rq_worker_stays_on_rq(stage: Stage, gate: Path) -> None:
+    stage.workers("narrow")
+    long = stage.dispatch(one_by_one, Act(halt_at=1, gate=str(gate)))
+    stage.wait_for_step(long, "step-1")
+
+    backlog = stage.dispatch_many(5, one_by_one)
+    looked_into = lambda: all(each.job().pickups_missed >= 2 for each in backlog)  # noqa: E731
+    wait_until(looked_into, PATIENCE, "the rescuers have looked into every waiting job twice")
+    gate.touch()
+    stage.wait_for_ends()
+
+    assert {each.job().handoffs for each in stage.handles} == {0}
+    assert_each_ran_once(stage)
+    assert_all_on(stage, "rq")

@@ -1,0 +1,110 @@
+"""Redis goes away at every moment that matters; the jobs run all the same, and once."""
+
+from time import monotonic
+
+import pytest
+
+from tests.integration.acceptance.evidence import assert_all_on, assert_each_ran_once
+from tests.integration.acceptance.jobs_under_test import in_thread
+from tests.integration.acceptance.stage import PATIENCE, Stage
+from tests.servers.processes import wait_until
+from tests.servers.valkey import Valkey
+
+BUDGET, MARGIN = 1.0, 0.5
+BOTH_BROKERS = pytest.mark.parametrize("fallback_url", ["rabbitmq", "valkey"], indirect=True)
+
+ON_FALLBACK = ("dramatiq", "offer", "accepted")
+
+
+@BOTH_BROKERS
+def test_redis_killed_before_dispatch_costs_one_try_and_dramatiq_runs_the_jobs(
+    stage: Stage, valkey: Valkey
+) -> None:
+    stage.workers("threads")
+    valkey.kill()
+
+    started = monotonic()
+    first = stage.dispatch(in_thread)
+    elapsed = monotonic() - started
+    second = stage.dispatch(in_thread)
+    stage.wait_for_ends()
+
+    assert elapsed < BUDGET + MARGIN
+    assert stage.tries(first) == [("rq", "offer", "unavailable"), ON_FALLBACK]
+    assert stage.tries(second) == [("rq", "breaker", "skipped"), ON_FALLBACK]
+    assert stage.engines_told("engine.failed_over") == ["rq"]
+    assert_each_ran_once(stage)
+    assert_all_on(stage, "dramatiq")
+
+
+def test_redis_killed_right_after_the_offer_takes_no_job_with_it(
+    stage: Stage, valkey: Valkey
+) -> None:
+    rq, _ = stage.workers("threads")
+    rq.process.freeze()
+    handle = stage.dispatch(in_thread)
+    assert handle.dispatched.engine == "rq"
+
+    valkey.kill()
+    rq.process.thaw()
+    stage.wait_for_ends()
+
+    assert_each_ran_once(stage)
+    assert_all_on(stage, "dramatiq")
+
+
+def test_redis_frozen_at_dispatch_delays_it_by_its_budget_and_the_late_message_is_refused(
+    stage: Stage, valkey: Valkey
+) -> None:
+    rq, _ = stage.workers("threads")
+    stage.dispatch(in_thread, engines=("dramatiq",))
+    stage.wait_for_ends()
+    valkey.freeze()
+
+    started = monotonic()
+    handle = stage.dispatch(in_thread)
+    elapsed = monotonic() - started
+    # The engine's thread still waits for Redis, and goes on as if nothing had happened.
+    valkey.thaw()
+    wait_until(lambda: rq.told("message.refused"), PATIENCE, "the late message is refused")
+    stage.wait_for_ends()
+
+    assert elapsed < BUDGET + MARGIN
+    assert stage.tries(handle) == [("rq", "offer", "unknown"), ON_FALLBACK]
+    assert [(each["job_id"], each["epoch"]) for each in rq.told("message.refused")] == [
+        (handle.id, 1)
+    ]
+    assert_each_ran_once(stage)
+    assert_all_on(stage, "dramatiq")
+
+
+def test_redis_wiped_with_200_jobs_queued_loses_none_of_them(stage: Stage, valkey: Valkey) -> None:
+    handles = stage.dispatch_many(200, in_thread)
+    assert {handle.dispatched.engine for handle in handles} == {"rq"}
+
+    valkey.wipe()
+    stage.workers("threads")
+    stage.wait_for_ends(deadline=2 * PATIENCE)
+
+    assert len(stage.witness.begun()) == 200
+    assert_each_ran_once(stage)
+
+
+@BOTH_BROKERS
+def test_redis_restarted_from_its_dump_starts_no_job_that_ran_elsewhere(
+    stage: Stage, valkey: Valkey
+) -> None:
+    stage.dispatch_many(20, in_thread)
+    dump = valkey.snapshot()
+    valkey.kill()
+    stage.wait_for(stage.worker("dramatiq", "threads"))
+    stage.wait_for_ends()
+
+    valkey.restore(dump)
+    valkey.start()
+    rq = stage.worker("rq", "threads")
+    wait_until(lambda: len(rq.told("message.refused")) == 20, PATIENCE, "20 stale messages")
+
+    assert {each["reason"] for each in rq.told("message.refused")} == {"stale"}
+    assert_each_ran_once(stage)
+    assert_all_on(stage, "dramatiq")
