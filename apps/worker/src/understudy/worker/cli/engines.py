@@ -1,8 +1,14 @@
 """`understudy engines`."""
 
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+
 import click
 
+from understudy.dispatcher.engine_set import EngineSet
+from understudy.job_engine.ports import EngineHealth
 from understudy.job_engine.queues import declared_queues
+from understudy.job_engine.records import WorkerRecord
 from understudy.worker.cli.output import json_option, print_json, print_table
 from understudy.worker.exits import UNAVAILABLE
 from understudy.worker.settings import load_settings
@@ -11,25 +17,17 @@ from understudy.worker.wiring import build, load_catalogue
 
 @click.command()
 @json_option
-def engines(as_json: bool) -> None:
-    """Probe every engine and show who serves which queue; exit 69 if none is healthy."""
+def engines(*, as_json: bool) -> None:
+    """Probe every engine and show who serves which queue; exit 69 if none is healthy.
+
+    A probe writes what a dispatch would write. Workers are those whose heartbeat is fresh. The
+    breakers are not shown: each process that dispatches has its own.
+    """
     settings = load_settings()
     load_catalogue(settings)  # its modules declare queues
     app = build(settings)
     live = app.ledger.live_workers()
-    found = [
-        {
-            "engine": name,
-            "queue": queue.name,
-            "healthy": health.healthy,
-            "detail": health.detail,
-            "backlog": health.backlog,
-            "workers": sum((w.engine, w.queue) == (name, queue.name) for w in live),
-        }
-        for name in app.engines
-        for queue in declared_queues().values()
-        for health in [app.engines.probe(name, queue)]
-    ]
+    found = [_row(engine, queue, health, live) for engine, queue, health in _probed(app.engines)]
     if as_json:
         print_json(found)
     else:
@@ -37,3 +35,19 @@ def engines(as_json: bool) -> None:
         print_table("Engines", columns, ([row[column] for column in columns] for row in found))
     if not any(row["healthy"] for row in found):
         raise SystemExit(UNAVAILABLE)
+
+
+def _probed(engines: EngineSet) -> Iterator[tuple[str, str, EngineHealth]]:
+    for engine in engines:
+        health = EngineHealth(healthy=True, detail="")
+        for queue in declared_queues().values():
+            # One that is away is asked once, not once a queue.
+            health = engines.probe(engine, queue) if health.healthy else health
+            yield engine, queue.name, health
+
+
+def _row(
+    engine: str, queue: str, health: EngineHealth, live: Sequence[WorkerRecord]
+) -> dict[str, object]:
+    workers = sum((worker.engine, worker.queue) == (engine, queue) for worker in live)
+    return {"engine": engine, "queue": queue, "workers": workers, **asdict(health)}

@@ -4,7 +4,14 @@ import click
 
 from understudy.job_engine.states import JobState
 from understudy.ledger import SqlLedger
-from understudy.worker.cli.output import console, json_option, print_json, print_table, show
+from understudy.worker.cli.output import (
+    console,
+    counted,
+    json_option,
+    print_json,
+    print_table,
+    show,
+)
 from understudy.worker.settings import load_settings
 from understudy.worker.wiring import open_ledger
 
@@ -15,14 +22,26 @@ def _ledger() -> SqlLedger:
 
 @click.group()
 def jobs() -> None:
-    """Look at jobs."""
+    """Look at jobs: what they are, where they ran, and why there."""
 
 
 @jobs.command("list")
-@click.option("--state", "states", multiple=True, type=click.Choice([*JobState]))
-@click.option("--queue")
-@click.option("--name")
-@click.option("--limit", default=50, type=click.IntRange(1, 10_000), show_default=True)
+@click.option(
+    "--state",
+    "states",
+    multiple=True,
+    type=click.Choice([*JobState]),
+    help="Only jobs in this state; may be given several times.",
+)
+@click.option("--queue", help="Only jobs of this queue.")
+@click.option("--name", help="Only jobs of this definition.")
+@click.option(
+    "--limit",
+    default=50,
+    type=click.IntRange(1, 10_000),
+    show_default=True,
+    help="How many at most.",
+)
 @json_option
 def list_command(
     *, states: tuple[str, ...], queue: str | None, name: str | None, limit: int, as_json: bool
@@ -35,12 +54,13 @@ def list_command(
         print_json(found)
         return
     print_table(
-        f"{len(found)} jobs",
+        counted(len(found), "job"),
         ("id", "job", "queue", "state", "engine", "epoch", "attempts", "created"),
         (
             (j.id, j.name, j.queue, j.state, j.engine, j.epoch, j.claims, j.created_at)
             for j in found
         ),
+        spare=("queue", "epoch", "attempts"),
     )
 
 
@@ -93,7 +113,7 @@ def steps_command(job_id: str, as_json: bool) -> None:
         print_json(steps)
         return
     print_table(
-        f"{len(steps)} steps",
+        counted(len(steps), "step"),
         ("place", "step", "kind", "epoch", "recorded", "result"),
         ((s.seq, s.name, s.kind, s.epoch, s.recorded_at, s.result) for s in steps),
     )

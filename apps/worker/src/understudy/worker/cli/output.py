@@ -1,14 +1,17 @@
 """What the commands print: tables and colours for people, JSON for programs."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from datetime import datetime, timedelta
+from itertools import compress
 from typing import Any
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from understudy.job_engine.states import JobState
 
@@ -21,6 +24,15 @@ _COLOURS = {
     JobState.CANCELLED: "dim",
     JobState.HELD: "magenta",
 }
+
+#: A terminal of so many columns has room for every column of a table.
+WIDE = 110
+#: The columns whose cells stay on one line.
+UNCUT = frozenset({"id", "state", "engine", "worker", "created", "started", "ended", "at"})
+#: What any other column gets at least.
+ROOM = 12
+#: The blanks around a cell.
+PADDING = 2
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 
@@ -50,23 +62,56 @@ def plain(value: Any) -> Any:
     return value
 
 
-def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Print a table for people."""
-    table = Table(title=title, title_justify="left", header_style="bold")
-    for column in columns:
-        # An id that is cut in two cannot be copied.
-        table.add_column(column, overflow="fold", no_wrap=column in ("id", "state", "engine"))
-    for row in rows:
-        table.add_row(*(show(cell) for cell in row))
-    console().print(table)
+def print_table(
+    title: str,
+    columns: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+    spare: Collection[str] = (),
+) -> None:
+    """Print a table for people.
+
+    Args:
+        title: What stands above it.
+        columns: The names of the columns.
+        rows: A cell for each column.
+        spare: Columns that a narrow terminal does without.
+    """
+    out = console()
+    kept = [c not in spare or out.width >= WIDE for c in columns]
+    cells = [[Text.from_markup(show(cell)) for cell in compress(row, kept)] for row in rows]
+    table = Table(title=title, title_justify="left", header_style="bold", box=None)
+    for column, *texts in zip(compress(columns, kept), *cells, strict=True):
+        longest = max(len(column), *(text.cell_len for text in texts), 0)
+        # An id that is cut in two cannot be copied: rather than that, the table is too wide.
+        least = longest if column in UNCUT else min(longest, ROOM)
+        table.add_column(column, overflow="fold", no_wrap=column in UNCUT, min_width=least)
+    for each in cells:
+        table.add_row(*each)
+    least_width = sum((column.min_width or 0) + PADDING for column in table.columns)
+    out.width = max(out.width, least_width)
+    out.print(table)
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number of things in words."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def show(value: Any) -> str:
     """Return a cell's text for people."""
     if isinstance(value, JobState):
         return f"[{_COLOURS[value]}]{value}[/]"
+    if isinstance(value, bool):
+        return "[green]yes[/]" if value else "[red]no[/]"
     if value is None or value == "":
         return "[dim]-[/]"
     if isinstance(value, datetime):
-        return value.astimezone().strftime("%Y-%m-%d %H:%M:%S")
-    return str(value).replace("[", "\\[")
+        return _when(value.astimezone())
+    if isinstance(value, Mapping):
+        return show(", ".join(f"{key}={item}" for key, item in value.items() if item != ""))
+    return escape(str(value))
+
+
+def _when(moment: datetime) -> str:
+    is_today = moment.date() == datetime.now(moment.tzinfo).date()
+    return moment.strftime("%H:%M:%S" if is_today else "%Y-%m-%d %H:%M")
