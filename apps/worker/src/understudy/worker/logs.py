@@ -84,7 +84,7 @@ def _quieten() -> None:
     # The engines tell of their own view of a job, which is not the truth; the ledger's is told.
     for name in ("rq", "rq.worker", "rq.job"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    for name in ("dramatiq", "alembic", "httpx", "pika"):
+    for name in ("dramatiq", "alembic", "httpx", "pika", "watchfiles"):
         logging.getLogger(name).setLevel(logging.CRITICAL if name == "pika" else logging.WARNING)
 
 
