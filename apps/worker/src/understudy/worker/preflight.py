@@ -13,6 +13,7 @@ from understudy.job_engine.errors import UnderstudyError, UnknownQueueError
 from understudy.job_engine.queues import declared_queues
 from understudy.ledger import check
 from understudy.worker.exits import exit_code
+from understudy.worker.parentage import die_with_parent
 from understudy.worker.settings import Settings, load_settings
 from understudy.worker.wiring import load_catalogue, open_database
 
@@ -41,10 +42,14 @@ def preflight(settings: Settings, queues: tuple[str, ...] = ()) -> tuple[str, ..
     return chosen
 
 
-def main() -> None:
-    """Print the queues that the settings lead to, as JSON."""
+@click.command()
+@click.argument("queues", nargs=-1)
+@click.option("--parent", type=int, help="The process that this one ends with.")
+def main(queues: tuple[str, ...], parent: int | None) -> None:
+    """Print the queues to serve as JSON, or say why there can be no worker."""
+    die_with_parent(parent)
     try:
-        click.echo(json.dumps(preflight(load_settings())))
+        click.echo(json.dumps(preflight(load_settings(), queues)))
     except UnderstudyError as error:
         click.echo(f"{type(error).__name__}: {error}", err=True)
         sys.exit(exit_code(error))

@@ -5,7 +5,9 @@ import sys
 import click
 
 from understudy.job_engine.errors import UnderstudyError
+from understudy.worker.cli.dev import dev
 from understudy.worker.cli.dispatch import dispatch
+from understudy.worker.cli.doctor import doctor
 from understudy.worker.cli.engines import engines
 from understudy.worker.cli.jobs import jobs
 from understudy.worker.cli.ledger import ledger
@@ -37,5 +39,5 @@ def main() -> None:
         sys.path.insert(0, "")
 
 
-for command in (worker, dispatch, jobs, engines, ledger):
+for command in (worker, dispatch, jobs, engines, ledger, doctor, dev):
     main.add_command(command)

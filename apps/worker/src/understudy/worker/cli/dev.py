@@ -1,0 +1,62 @@
+"""`understudy dev`."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+
+from understudy.worker.cli.output import print_json
+from understudy.worker.cli.worker import queue_option
+from understudy.worker.dev.session import DevSession
+from understudy.worker.dev.site import DevSite
+from understudy.worker.logs import configure_logs
+from understudy.worker.settings import load_settings
+
+#: Where everything is kept, below the current folder.
+FOLDER = Path(".understudy")
+
+
+@click.command()
+@queue_option
+@click.option(
+    "--watch",
+    "watched",
+    multiple=True,
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Start the workers again when a .py file below this folder changes.  [default: .]",
+)
+@click.option("--no-reload", is_flag=True, help="Leave the workers alone when code changes.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Say as JSON, once everything is up, where it is."
+)
+def dev(
+    *, queues: tuple[str, ...], watched: tuple[Path, ...], no_reload: bool, as_json: bool
+) -> None:
+    """Run everything with one command: servers, ledger, workers of both engines.
+
+    Starts a Valkey server for RQ and one for Dramatiq, unless REDIS_URL and AMQP_URL name others,
+    keeps the ledger in a SQLite file, and serves the queues of the modules in UNDERSTUDY_JOBS.
+    Everything is kept in .understudy; .understudy/env tells other programs where the servers are.
+
+    Ctrl-C stops it, a second one at once.
+    """
+    settings = load_settings()
+    configure_logs(settings)
+    with DevSite(settings, FOLDER) as site:
+        if not as_json:
+            click.echo(f"# other programs need this; it stands in {FOLDER / 'env'}, too")
+            click.echo(site.exports(), nl=False)
+
+        def ready(pids: Mapping[str, int]) -> None:
+            if as_json:
+                workers = {"workers": pids, "pid": os.getpid(), "env_file": str(site.env_file)}
+                print_json({"environment": site.addresses, **workers})
+            else:
+                click.echo(f"ready: {', '.join(pids)}; Ctrl-C stops, twice at once")
+
+        watch = () if no_reload else watched or (Path(),)
+        session = DevSession(settings, site.environment, queues, watch=watch, ready=ready)
+        session.on_signals()
+        status = session.run()
+    raise SystemExit(status)

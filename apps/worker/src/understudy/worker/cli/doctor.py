@@ -1,0 +1,91 @@
+"""`understudy doctor`."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+import click
+from pydantic import TypeAdapter, ValidationError
+from rich.markup import escape
+from rich.table import Table
+
+from understudy.job_engine.errors import ConfigurationError
+from understudy.worker.cli.output import console, json_option, print_json
+from understudy.worker.doctor.examination import examine
+from understudy.worker.doctor.finding import LIMIT, Finding, Level, exit_status, failure
+from understudy.worker.exits import CONFIG
+from understudy.worker.provenance import Provenance, provenance
+from understudy.worker.settings import Duration, load_settings
+
+_MARKS = {
+    Level.OK: "[green]ok[/]",
+    Level.WARNING: "[yellow]warn[/]",
+    Level.FAILURE: "[red]FAIL[/]",
+}
+
+
+def _duration(ctx: click.Context, param: click.Parameter, value: str) -> timedelta:
+    try:
+        return TypeAdapter[timedelta](Duration).validate_python(value)
+    except ValidationError as error:
+        raise click.BadParameter(str(error.errors()[0]["ctx"]["error"])) from None
+
+
+@click.command()
+@click.option("--all", "everything", is_flag=True, help="Show settings with their default, too.")
+@click.option(
+    "--timeout",
+    "limit",
+    callback=_duration,
+    default=f"{LIMIT.total_seconds():g}s",
+    show_default=True,
+    help="How long each check may take.",
+)
+@json_option
+def doctor(*, everything: bool, limit: timedelta, as_json: bool) -> None:
+    """Check the settings, the jobs, the ledger, the engines and the workers.
+
+    Every check tells what it found and what to do about it. Ends with 0 if nothing failed, 78 if
+    a setting is wrong, 69 if a server that is needed does not answer, 1 for any other failure.
+    """
+    settings: Sequence[Provenance] = ()
+    try:
+        loaded = load_settings()
+        settings = provenance(loaded)
+        findings = examine(loaded, limit)
+    except ConfigurationError as error:
+        wrong = str(error).split("; ")
+        findings = [failure("settings", each, "correct it", CONFIG) for each in wrong]
+    if as_json:
+        levels = {found.level for found in findings}
+        worst = next(level for level in reversed(Level) if level in levels)
+        print_json({"status": worst, "settings": settings, "checks": findings})
+    else:
+        _show(settings, findings, everything=everything)
+    raise SystemExit(exit_status(findings))
+
+
+def _show(settings: Sequence[Provenance], findings: Sequence[Finding], *, everything: bool) -> None:
+    _show_settings(settings, everything=everything)
+    table = Table(title="Checks", title_justify="left", header_style="bold", box=None)
+    table.add_column("")
+    table.add_column("check", no_wrap=True)
+    table.add_column("found, and what to do", overflow="fold")
+    for each in findings:
+        remedy = f"\n[bold]→ {escape(each.remedy)}[/]" if each.remedy else ""
+        table.add_row(_MARKS[each.level], each.check, escape(each.found) + remedy)
+    console().print(table)
+    counted = {level: sum(each.level is level for each in findings) for level in Level}
+    console().print(", ".join(f"{count} {level}" for level, count in counted.items()))
+
+
+def _show_settings(settings: Sequence[Provenance], *, everything: bool) -> None:
+    chosen = [each for each in settings if everything or each.source != "default"]
+    table = Table(title="Settings", title_justify="left", header_style="bold", box=None)
+    for column in ("setting", "value", "from"):
+        table.add_column(column, overflow="fold")
+    for each in chosen:
+        source = "default" if each.source == "default" else f"{each.variable} ({each.source})"
+        table.add_row(each.name, escape(each.value), source)
+    console().print(table)
+    if len(chosen) < len(settings):
+        console().print(f"{len(settings) - len(chosen)} more have their default; --all shows them")

@@ -1,0 +1,1 @@
+"""What `understudy dev` runs: servers, ledger, workers; started again when code changes."""

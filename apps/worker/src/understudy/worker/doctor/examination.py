@@ -1,0 +1,24 @@
+"""All checks, in their order."""
+
+from datetime import timedelta
+
+from understudy.worker.doctor.engine_checks import engine_checks
+from understudy.worker.doctor.finding import Check, Finding, look_at_all
+from understudy.worker.doctor.job_checks import look_at_jobs
+from understudy.worker.doctor.ledger_checks import look_at_ledger, look_at_workers
+from understudy.worker.doctor.versions import look_at_versions
+from understudy.worker.settings import Settings
+
+
+def examine(settings: Settings, limit: timedelta) -> list[Finding]:
+    """Look at everything; each check ends within the limit."""
+    # First and alone, because it declares the queues that the others ask about.
+    jobs = look_at_jobs(settings, limit)
+    remedy = "look after the ledger's database, or correct UNDERSTUDY_LEDGER_URL"
+    checks = [
+        Check("ledger", lambda: look_at_ledger(settings), remedy),
+        *engine_checks(settings),
+        Check("workers", lambda: look_at_workers(settings), remedy),
+        Check("versions", look_at_versions),
+    ]
+    return [*jobs, *look_at_all(checks, limit)]

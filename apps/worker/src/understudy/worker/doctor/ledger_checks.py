@@ -1,0 +1,146 @@
+"""Is the ledger there, does it fit, and does it keep what it is given?"""
+
+import stat
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from pathlib import Path
+from time import time
+
+from sqlalchemy import select
+
+from understudy.job_engine.queues import declared_queues
+from understudy.job_engine.states import TERMINAL
+from understudy.ledger import Database, SqlLedger, check
+from understudy.ledger.database import ledger_url
+from understudy.ledger.instants import now_us
+from understudy.ledger.tables import jobs
+from understudy.worker.doctor.finding import Finding, failure, fine, warning
+from understudy.worker.provenance import masked_url
+from understudy.worker.settings import Settings
+
+#: A clock that is further from this host's than this is worth a warning.
+MAX_SKEW = timedelta(seconds=5)
+#: The oldest PostgreSQL that its makers still look after.
+OLDEST_POSTGRESQL = 14
+
+_SYNCHRONOUS = ("OFF", "NORMAL", "FULL", "EXTRA")
+_UPGRADE = "run `understudy ledger upgrade`"
+_POSTGRESQL_FACTS = (
+    "server_version",
+    "server_version_num",
+    "transaction_read_only",
+    "synchronous_commit",
+    "fsync",
+)
+
+
+def look_at_ledger(settings: Settings) -> Iterator[Finding]:
+    """Look at the ledger from its address to its queues; what is fatal ends the look."""
+    url = ledger_url(settings.ledger_url)
+    path = Path(url.database or "")
+    if url.get_backend_name() == "sqlite" and not path.exists():
+        yield failure("ledger", f"no file at {path}", _UPGRADE)
+        return
+    database = Database(settings.ledger_url)
+    if database.is_sqlite:
+        yield from _sqlite(database, path)
+    else:
+        yield from _postgresql(database, masked_url(settings.ledger_url))
+    yield _clock(database)
+    check(database)
+    yield fine("ledger schema", "is this code's")
+    yield _signing_key(SqlLedger(database))
+    yield _queues(database)
+
+
+def look_at_workers(settings: Settings) -> Iterator[Finding]:
+    """Look for a live worker of each engine for each declared queue."""
+    if not _exists(settings):
+        return
+    database = Database(settings.ledger_url)
+    live = SqlLedger(database).live_workers()
+    engines = [name for name in settings.engines if settings.use_rq or name != "rq"]
+    for engine, queue in ((e, q) for e in engines for q in declared_queues()):
+        count = sum((worker.engine, worker.queue) == (engine, queue) for worker in live)
+        name = f"workers {engine}:{queue}"
+        if count:
+            yield fine(name, f"{count} live")
+        else:
+            yield warning(name, "none live", f"understudy worker {engine} --queue {queue}")
+
+
+def _exists(settings: Settings) -> bool:
+    url = ledger_url(settings.ledger_url)
+    return url.get_backend_name() != "sqlite" or Path(url.database or "").exists()
+
+
+def _sqlite(database: Database, path: Path) -> Iterator[Finding]:
+    version = database.read(lambda c: c.exec_driver_sql("SELECT sqlite_version()").scalar_one())
+    # Opening it has refused a network disk and a folder that everybody may write to.
+    yield fine("ledger", f"SQLite {version}, {path} on a local disk")
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & 0o077:
+        found = f"mode {mode:04o}: it holds payloads and signing keys, and others may open it"
+        yield warning("ledger file", found, f"chmod 600 {path}")
+    else:
+        yield fine("ledger file", f"mode {mode:04o}")
+    journal = database.read(lambda c: c.exec_driver_sql("PRAGMA journal_mode").scalar_one())
+    level = database.read(lambda c: c.exec_driver_sql("PRAGMA synchronous").scalar_one())
+    found = f"journal_mode={journal}, synchronous={_SYNCHRONOUS[level]}"
+    if journal == "wal" and _SYNCHRONOUS[level] in ("FULL", "EXTRA"):
+        yield fine("ledger durability", found)
+    else:
+        yield failure("ledger durability", found, "move the ledger to a disk that can do WAL")
+
+
+def _postgresql(database: Database, shown: str) -> Iterator[Finding]:
+    facts = database.read(
+        lambda c: {
+            name: str(c.exec_driver_sql(f"SHOW {name}").scalar_one()) for name in _POSTGRESQL_FACTS
+        }
+    )
+    yield _postgresql_version(facts, shown)
+    if facts["transaction_read_only"] == "on":
+        yield failure("ledger role", "takes no writes", "name the primary in UNDERSTUDY_LEDGER_URL")
+    else:
+        yield fine("ledger role", "takes writes")
+    found = f"synchronous_commit={facts['synchronous_commit']}, fsync={facts['fsync']}"
+    if "off" in (facts["synchronous_commit"], facts["fsync"]):
+        remedy = "switch both on: a crash of the database may lose what it has accepted"
+        yield warning("ledger durability", found, remedy)
+    else:
+        yield fine("ledger durability", found)
+
+
+def _postgresql_version(facts: Mapping[str, str], shown: str) -> Finding:
+    found = f"PostgreSQL {facts['server_version']}, {shown}"
+    if int(facts["server_version_num"]) // 10_000 < OLDEST_POSTGRESQL:
+        return warning("ledger", found, f"upgrade it to PostgreSQL {OLDEST_POSTGRESQL} or newer")
+    return fine("ledger", found)
+
+
+def _clock(database: Database) -> Finding:
+    asked_at = time()
+    there = database.read(lambda c: c.execute(select(now_us())).scalar_one()) / 1e6
+    skew = abs(there - (asked_at + time()) / 2)
+    found = f"{skew:.1f} s from this host's"
+    if skew > MAX_SKEW.total_seconds():
+        return warning("ledger clock", found, "set both clocks by NTP: times are the database's")
+    return fine("ledger clock", found)
+
+
+def _signing_key(ledger: SqlLedger) -> Finding:
+    count = len(ledger.signing_keys())
+    if count == 0:
+        return failure("signing key", "none, so nothing can be offered", _UPGRADE)
+    return fine("signing key", f"{count} valid")
+
+
+def _queues(database: Database) -> Finding:
+    open_jobs = select(jobs.c.queue).where(jobs.c.state.not_in(TERMINAL)).distinct()
+    waiting = set(database.read(lambda c: c.execute(open_jobs).scalars().all()))
+    unknown = sorted(waiting - declared_queues().keys())
+    if unknown:
+        remedy = "name the module that declares them in UNDERSTUDY_JOBS"
+        return warning("queues", f"jobs wait in {', '.join(unknown)}, not declared here", remedy)
+    return fine("queues", ", ".join(declared_queues()))
