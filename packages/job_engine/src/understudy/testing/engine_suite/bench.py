@@ -24,7 +24,9 @@ Capability = Literal["stopping", "freezing", "strangers"]
 DEADLINE = timedelta(seconds=1)
 TOLERANCE = timedelta(seconds=0.2)
 #: How long an offer may be on its way, a reconnecting worker included.
-ARRIVAL = timedelta(seconds=30)
+ARRIVAL = timedelta(seconds=20)
+#: How long to wait for one of several tries.
+BRIEF = timedelta(seconds=0.2)
 #: How long nothing must happen for it not to happen.
 QUIET = timedelta(seconds=1)
 

@@ -7,10 +7,12 @@ from understudy.job_engine.clock import Deadline, SystemClock
 from understudy.job_engine.message import Message
 from understudy.job_engine.queues import QueueProfile
 from understudy.testing.engine_suite.bench import (
+    BRIEF,
     DEADLINE,
     QUIET,
     EngineBench,
     delivered,
+    eventually,
     new_message,
     offer,
     offer_again_and_again,
@@ -52,17 +54,13 @@ class DeliveringPromises:
 
         assert set(delivered(bench, 2, QUIET)) == {message}
 
-    def test_an_offer_made_again_after_it_was_processed_is_delivered_again(
-        self, bench: EngineBench
-    ) -> None:
-        """The rescuer may ring the same bell twice (R4)."""
+    def test_an_offer_that_was_processed_may_be_made_again(self, bench: EngineBench) -> None:
+        """No memory of it stays behind that would swallow it for ever (R4)."""
         message = new_message()
         offer(bench, message)
         assert delivered(bench, 1) == [message]
 
-        offer_again_and_again(bench, message)
-
-        assert delivered(bench, 2) == [message, message]
+        eventually(lambda: _arrives_again(bench, message), "the offer is delivered again")
 
     def test_each_of_many_offers_is_delivered(self, bench: EngineBench) -> None:
         """In whichever order."""
@@ -148,6 +146,11 @@ class DeliveringPromises:
         offer(bench, message)
 
         assert set(delivered(bench, 1)) == {message}
+
+
+def _arrives_again(bench: EngineBench, message: Message) -> bool:
+    offer(bench, message)
+    return delivered(bench, 2, BRIEF)[1:] == [message]
 
 
 def _offer_from_threads(bench: EngineBench, messages: set[Message]) -> None:

@@ -1,0 +1,244 @@
+"""The benches that engines are tried on: the adapter, its server, and one real worker."""
+
+import json
+import secrets
+import threading
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from datetime import timedelta
+from typing import ClassVar, Protocol, TypeVar
+
+import dramatiq
+import pika
+
+from tests.servers.valkey import Valkey
+from understudy.dispatcher.bounded import BoundedCaller, Caller, DirectCaller
+from understudy.dispatcher.engines.dramatiq import DramatiqEngine, make_broker
+from understudy.dispatcher.engines.inbox import ACTOR, Inbox
+from understudy.dispatcher.engines.rq import RqEngine
+from understudy.job_engine.clock import Deadline, SystemClock
+from understudy.job_engine.errors import EngineError, MessageRejectedError
+from understudy.job_engine.message import Message
+from understudy.job_engine.ports import EngineAdapter
+from understudy.job_engine.queues import QueueProfile
+from understudy.queue import SafeJob, queue_name, rq_queue, shared_client
+from understudy.queue.safe_job import ENTRY_POINT
+from understudy.testing import MemoryEngine
+from understudy.testing.engine_suite import Capability
+from understudy.worker.engines.dramatiq_worker import ThreadWorker
+from understudy.worker.engines.port import EngineWorker
+from understudy.worker.engines.rq_worker import SlotWorker
+
+T = TypeVar("T")
+
+QUEUE = QueueProfile("bench", slots=4, dramatiq_threads=4)
+NAMESPACE = "bench"
+STOPS_WITHIN = 15.0
+
+
+class Server(Protocol):
+    """What a bench may do to its server."""
+
+    def start(self) -> None: ...
+    def stop(self) -> None: ...
+    def freeze(self) -> None: ...
+    def thaw(self) -> None: ...
+
+    @property
+    def is_running(self) -> bool: ...
+
+
+class Bench:
+    """What all benches share: the processor, the count of strangers, the worker's thread."""
+
+    lacks: Mapping[Capability, str] = {}
+    foreign: Sequence[bytes] = ()
+    queue = QUEUE
+
+    def __init__(self, engine: EngineAdapter, caller: Caller, server: Server | None) -> None:
+        self.engine = engine
+        self._caller = caller
+        self._server = server
+        self._changed = threading.Condition()
+        self._got: list[object] = []
+        self._rejected = 0
+        self._stopping = threading.Event()
+        self._worker: threading.Thread | None = None
+
+    def build_worker(self) -> EngineWorker:
+        raise NotImplementedError
+
+    def plant(self, body: bytes) -> None:
+        raise NotImplementedError
+
+    def call(self, work: Callable[[], T], deadline: Deadline) -> T:
+        return self._caller.call(work, deadline)
+
+    def received(self, count: int, timeout: timedelta) -> list[object]:
+        if self._worker is None:
+            run = self.build_worker().run
+            self._worker = threading.Thread(target=run, args=(self._stopping,), daemon=True)
+            self._worker.start()
+        with self._changed:
+            self._changed.wait_for(lambda: len(self._got) >= count, timeout.total_seconds())
+            return list(self._got)
+
+    def rejected(self) -> int:
+        return self._rejected
+
+    def process(self, wire: object) -> None:
+        """Do what the admission does with a message before it claims."""
+        try:
+            Message.from_wire(wire)
+        except MessageRejectedError as error:
+            self.reject(error)
+            return
+        with self._changed:
+            self._got.append(wire)
+            self._changed.notify_all()
+
+    def reject(self, error: MessageRejectedError) -> None:
+        with self._changed:
+            self._rejected += 1
+
+    def stop_server(self) -> None:
+        self._need_server().stop()
+
+    def start_server(self) -> None:
+        self._need_server().start()
+
+    def freeze_server(self) -> None:
+        self._need_server().freeze()
+
+    def thaw_server(self) -> None:
+        self._need_server().thaw()
+
+    def close(self) -> None:
+        """End the worker; over a server that works, for a dead one would keep it waiting."""
+        if self._server is not None and self._server.is_running:
+            self._server.thaw()
+        elif self._server is not None:
+            self._server.start()
+        self._stopping.set()
+        if self._worker is not None:
+            self._worker.join(STOPS_WITHIN)
+            assert not self._worker.is_alive(), f"expected the worker to end in {STOPS_WITHIN} s"
+
+    def _need_server(self) -> Server:
+        assert self._server is not None, "expected a bench with a server"
+        return self._server
+
+
+class MemoryBench(Bench):
+    """No server: down and up instead of stop and start."""
+
+    lacks: ClassVar = {"freezing": "the memory engine has no server that could be frozen"}
+    foreign = (b'{"func": "os.system", "args": ["true"]}',)
+
+    def __init__(self) -> None:
+        self.memory = MemoryEngine()
+        super().__init__(self.memory, DirectCaller(), None)
+
+    def received(self, count: int, timeout: timedelta) -> list[object]:
+        while (message := self.memory.take(self.queue)) is not None:
+            self.process(message.to_wire())
+        return list(self._got)
+
+    def rejected(self) -> int:
+        return self.memory.rejected
+
+    def plant(self, body: bytes) -> None:
+        self.memory.plant(self.queue, body)
+
+    def stop_server(self) -> None:
+        self.memory.down()
+
+    def start_server(self) -> None:
+        self.memory.up()
+
+
+class RqBench(Bench):
+    """RQ on Valkey, with the worker that serves `isolation="thread"`."""
+
+    foreign = tuple(
+        zlib.compress(json.dumps(call).encode())
+        for call in (
+            ["os.system", None, ["true"], {}],
+            ["builtins.eval", None, ["1"], {}],
+            [ENTRY_POINT, "an instance", [], {}],
+            [ENTRY_POINT, None, [], {"wire": {}}],
+            [ENTRY_POINT, None, [{"v": 1}], {}],
+            [ENTRY_POINT, None, [1, 2], {}],
+        )
+    )
+
+    def __init__(self, server: Valkey) -> None:
+        self._url = server.url
+        client = shared_client(server.url)
+        super().__init__(RqEngine(client, NAMESPACE), BoundedCaller("rq", threads=8), server)
+        self._client = client
+
+    def build_worker(self) -> EngineWorker:
+        client = shared_client(self._url, "rq-worker")
+        return SlotWorker(
+            rq_queue(QUEUE, client, NAMESPACE),
+            client,
+            self.process,
+            name=f"bench-{secrets.token_hex(4)}",
+            slots=QUEUE.slots,
+            rejected=self.reject,
+            stop_job=lambda job_id: None,
+        )
+
+    def plant(self, body: bytes) -> None:
+        job_id, queue = f"planted-{secrets.token_hex(4)}", rq_queue(QUEUE, self._client, NAMESPACE)
+        fields = {"data": body, "created_at": "2026-01-01T00:00:00.000000Z", "origin": queue.name}
+        self._client.hset(SafeJob.key_for(job_id), mapping=fields)
+        self._client.rpush(queue.key, job_id)
+
+
+class DramatiqBench(Bench):
+    """Dramatiq on whatever broker the URL names, with Dramatiq's own worker."""
+
+    def __init__(self, server: Server, url: str) -> None:
+        self._url = url
+        self._name = queue_name(QUEUE, NAMESPACE)
+        self._broker = make_broker(url, NAMESPACE)
+        adapter = DramatiqEngine(self._broker, NAMESPACE)
+        caller = BoundedCaller("dramatiq", threads=1, idle=adapter.keep_alive)
+        super().__init__(adapter, caller, server)
+
+    @property
+    def foreign(self) -> Sequence[bytes]:
+        other = dramatiq.Message(self._name, "os.system", ("true",), {}, {})
+        ours = other.copy(actor_name=ACTOR, args=({"v": 1},))
+        several = other.copy(actor_name=ACTOR, args=({}, {}), kwargs={"wire": {}})
+        follow_up = other.copy(options={"pipe_target": other.asdict(), "eta": 1})
+        return [each.encode() for each in (other, ours, several, follow_up)]
+
+    def build_worker(self) -> EngineWorker:
+        broker = make_broker(self._url, NAMESPACE, Inbox(self.reject))
+        threads, grace = QUEUE.dramatiq_threads, timedelta(seconds=5)
+        return ThreadWorker(broker, self._name, self.process, threads=threads, grace=grace)
+
+    def plant(self, body: bytes) -> None:
+        plant = self._plant_in_rabbitmq if self._url.startswith("amqp") else self._plant_in_valkey
+        plant(body)
+
+    def close(self) -> None:
+        super().close()
+        forget = getattr(self._broker, "forget_connection", lambda: None)
+        forget()
+        with suppress(EngineError):  # a connection belongs to the thread that made it
+            self.call(forget, Deadline.after(SystemClock(), timedelta(seconds=5)))
+
+    def _plant_in_rabbitmq(self, body: bytes) -> None:
+        with pika.BlockingConnection(pika.URLParameters(self._url)) as connection:
+            self._broker.declare_queue(self._name, ensure=True)
+            connection.channel().basic_publish("", self._name, body)
+
+    def _plant_in_valkey(self, body: bytes) -> None:
+        client, message_id = shared_client(self._url), secrets.token_hex(8)
+        client.hset(f"{NAMESPACE}:{self._name}.msgs", message_id, body)
+        client.rpush(f"{NAMESPACE}:{self._name}", message_id)

@@ -1,0 +1,69 @@
+"""Envelopes of Dramatiq's that look like ours and come from somebody who writes to its Redis."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from datetime import timedelta
+
+import pytest
+
+from tests.contract.benches import QUEUE, DramatiqBench
+from tests.servers.processes import wait_until
+from tests.servers.valkey import Valkey
+from understudy.dispatcher.engines.inbox import encode, pack
+from understudy.job_engine.message import Message
+from understudy.queue import queue_name
+from understudy.testing.engine_suite.bench import new_message, offer
+
+ARRIVAL = timedelta(seconds=10)
+
+
+@pytest.fixture
+def bench(second_valkey: Valkey) -> Iterator[DramatiqBench]:
+    with closing(DramatiqBench(second_valkey, second_valkey.url)) as bench:
+        yield bench
+
+
+OPTIONS: Mapping[str, Mapping[str, object]] = {
+    "no id": {},
+    "null id": {"redis_message_id": None},
+    "another id": {"redis_message_id": "another"},
+    "an id that is no text": {"redis_message_id": "\ud800"},
+}
+
+
+@pytest.mark.parametrize("kind", OPTIONS)
+def test_a_forged_envelope_leaves_every_thread_of_the_worker_alive(
+    bench: DramatiqBench, kind: str
+) -> None:
+    for _ in range(QUEUE.dramatiq_threads + 1):
+        bench.plant(_forged(new_message(), OPTIONS[kind]))
+    good = new_message()
+    offer(bench, good)
+
+    received = bench.received(QUEUE.dramatiq_threads + 2, ARRIVAL)
+
+    assert good in [Message.from_wire(wire) for wire in received]
+
+
+@pytest.mark.parametrize("kind", OPTIONS)
+def test_a_forged_envelope_does_not_stay_on_the_books(
+    bench: DramatiqBench, second_valkey: Valkey, kind: str
+) -> None:
+    bench.plant(_forged(new_message(), OPTIONS[kind]))
+    good = new_message()
+    offer(bench, good)
+
+    bench.received(2, ARRIVAL)
+
+    wait_until(lambda: not _on_the_books(second_valkey), 5, "no message is left on the books")
+
+
+def _on_the_books(server: Valkey) -> set[str]:
+    keys = server.keys()
+    return {key for key in keys if "__acks__" in key or key.endswith(".msgs")}
+
+
+def _forged(message: Message, options: Mapping[str, object]) -> bytes:
+    envelope = json.loads(encode(pack(message, queue_name(QUEUE, "bench"))))
+    return json.dumps(envelope | {"options": options}).encode()
