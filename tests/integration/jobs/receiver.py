@@ -55,6 +55,10 @@ def receiving(tls: ssl.SSLContext | None = None) -> Iterator[Receiver]:
 
 def _server(receiver: Receiver) -> ThreadingHTTPServer:
     class Handler(BaseHTTPRequestHandler):
+        # Keeps connections open for as long as it is let.
+        protocol_version = "HTTP/1.1"
+        timeout = 5
+
         def do_POST(self) -> None:
             length = int(self.headers.get("content-length", 0))
             headers = {name.lower(): value for name, value in self.headers.items()}
