@@ -9,7 +9,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from email import message_from_bytes
 from email.message import EmailMessage
-from typing import cast
 
 HANG_UP = ""
 
@@ -24,7 +23,7 @@ class Mail:
 
     @property
     def message(self) -> EmailMessage:
-        return cast(EmailMessage, message_from_bytes(self.raw, policy=email.policy.default))
+        return message_from_bytes(self.raw, policy=email.policy.default)
 
 
 @dataclass
@@ -100,7 +99,7 @@ class _Conversation(socketserver.StreamRequestHandler):
         self.script.extensions = [each for each in self.script.extensions if each != "STARTTLS"]
         self.request = self.tls.wrap_socket(self.request, server_side=True)
         self.rfile = self.request.makefile("rb")
-        self.wfile = socketserver._SocketWriter(self.request)
+        self.wfile = self.request.makefile("wb", buffering=0)
 
     def _auth(self, line: str) -> None:
         self._say("AUTH", "235 welcome")

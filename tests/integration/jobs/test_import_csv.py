@@ -98,6 +98,21 @@ def test_every_type_comes_back_as_it_went(postgres_url: str, file: Path) -> None
     database.dispose()
 
 
+def test_a_column_without_a_time_zone_takes_utc(postgres_url: str) -> None:
+    tables, database = SqlTables(postgres_url), create_engine(postgres_url)
+    name = make_url(postgres_url).database
+    execute(database, f"ALTER DATABASE \"{name}\" SET timezone TO 'Asia/Tokyo'")
+    execute(database, "CREATE TABLE visits (at TIMESTAMP)")
+    visits = TableShape("visits", (Column("at", "datetime"),))
+
+    tables.ensure(visits)
+    tables.write_batch(visits, "k", [{"at": datetime(2024, 1, 31, 12, tzinfo=UTC)}])
+
+    assert rows(database, "SELECT at FROM visits") == [(datetime(2024, 1, 31, 12),)]  # noqa: DTZ001 - as it stands there
+    tables.close()
+    database.dispose()
+
+
 @pytest.mark.parametrize("number", [1, 2, 3])
 def test_a_batch_that_was_committed_but_not_recorded_is_not_inserted_twice(
     tables: SqlTables, database: Engine, file: Path, number: int

@@ -1,10 +1,10 @@
 import threading
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import func, select, update
-from sqlalchemy.sql import Select
 
 from tests.servers.postgres import Postgres
 from tests.unit.jobs.fakes import Job
@@ -102,8 +102,8 @@ class Ledger:
     def ids(self) -> set[str]:
         return set(self.database.read(lambda c: c.execute(select(jobs.c.id)).scalars().all()))
 
-    def number(self, statement: Select[tuple[int]]) -> int:
-        return self.database.read(lambda c: c.execute(statement).scalar_one())
+    def number(self, statement: Any) -> int:
+        return int(self.database.read(lambda c: c.execute(statement).scalar_one()))
 
 
 @pytest.fixture

@@ -35,16 +35,14 @@ def server_tls(authority: trustme.CA, host: str = "localhost") -> ssl.SSLContext
 
 
 def settings(port: int, **changes: Any) -> SmtpSettings:
-    return SmtpSettings(
-        **{
-            "host": "localhost",
-            "port": port,
-            "sender": "robot@example.com",
-            "timeout": timedelta(seconds=0.5),
-            "local_hostname": "test.example.com",
-        }
-        | changes
-    )
+    usual: dict[str, Any] = {
+        "host": "localhost",
+        "port": port,
+        "sender": "robot@example.com",
+        "timeout": timedelta(seconds=0.5),
+        "local_hostname": "test.example.com",
+    }
+    return SmtpSettings(**usual | changes)
 
 
 def send(found: SmtpSettings, authority: trustme.CA | None = None, *to: str) -> EmailReport:

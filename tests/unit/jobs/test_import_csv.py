@@ -1,30 +1,21 @@
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from pydantic import ValidationError
 
-from tests.unit.jobs.fakes import JOB_ID, Crashed, Job, MemoryTables
+from tests.unit.jobs.fakes import JOB_ID, MemoryTables
+from tests.unit.jobs.imports import PEOPLE, Bench, people
 from understudy.job_engine.codec import MAX_PAYLOAD_BYTES, encode_payload
 from understudy.job_engine.errors import NonRetryableError
-from understudy.job_engine.jobs.data_sync.csv_source import (
-    CsvSource,
-    ImportSettings,
-    SourceUnavailableError,
-)
 from understudy.job_engine.jobs.data_sync.import_csv import (
     BadRow,
     CsvImport,
-    ImportCsv,
     ImportReport,
     import_csv,
 )
-from understudy.job_engine.jobs.http_replies import PeerUnavailableError
-
-COLUMNS = {"name": "str", "age": "int"}
-PEOPLE = "name,age\n" + "".join(f"person {n},{n}\n" for n in range(1, 8))
-URL = "https://files.example.com/people.csv"
+from understudy.job_engine.jobs.data_sync.table_sink import Row, TableShape
 
 
 @pytest.fixture
@@ -32,48 +23,6 @@ def file(tmp_path: Path) -> Path:
     path = tmp_path / "people.csv"
     path.write_text(PEOPLE)
     return path
-
-
-class Web:
-    """Serves one file; counts how often it is asked."""
-
-    def __init__(self, content: bytes = PEOPLE.encode(), status: int = 200) -> None:
-        self.content = content
-        self.status = status
-        self.asked = 0
-
-    def __call__(self, request: httpx.Request) -> httpx.Response:
-        self.asked += 1
-        return httpx.Response(self.status, content=self.content, headers={"etag": '"v1"'})
-
-
-class Bench:
-    """One import job, its table and its attempts."""
-
-    def __init__(self, web: Web | None = None, **settings: Any) -> None:
-        self.job = Job()
-        self.tables = MemoryTables()
-        self.told: list[tuple[float, str]] = []
-        transport = httpx.MockTransport(web or Web())
-        source = CsvSource(ImportSettings(**settings), self.job.clock, transport)
-        self.handler = ImportCsv(source, self.tables, lambda _, *told: self.told.append(told))
-
-    def run(self, payload: CsvImport) -> ImportReport:
-        return self.job.attempt(self.handler, payload)
-
-    def crash(self, step: str, payload: CsvImport) -> None:
-        self.job.ledger.crash_before_recording = step
-        with pytest.raises(Crashed):
-            self.run(payload)
-
-    @property
-    def ages(self) -> list[int]:
-        return [row["age"] for row in self.tables.rows]
-
-
-def people(source: object, **changes: Any) -> CsvImport:
-    payload = {"source": str(source), "table": "people", "columns": COLUMNS, "batch_size": 2}
-    return CsvImport(**payload | changes)
 
 
 def test_every_row_is_imported_in_batches(file: Path) -> None:
@@ -154,15 +103,14 @@ def test_a_file_that_changed_before_the_import_resumed_is_refused(file: Path) ->
 
 
 def test_a_file_that_is_written_to_meanwhile_is_refused(file: Path) -> None:
-    bench = Bench()
-    write = bench.tables.write_batch
+    class Meddling(MemoryTables):
+        def write_batch(self, table: TableShape, key: str, rows: Sequence[Row]) -> int:
+            with file.open("a") as more:
+                more.write("person 8,8\n")
+            return super().write_batch(table, key, rows)
 
-    def write_and_append(*batch: Any) -> int:
-        with file.open("a") as more:
-            more.write("person 8,8\n")
-        return write(*batch)
+    bench = Bench(tables=Meddling())
 
-    bench.tables.write_batch = write_and_append  # type: ignore[method-assign]
     with pytest.raises(NonRetryableError, match="written to"):
         bench.run(people(file))
 
@@ -246,72 +194,6 @@ def test_the_progress_is_told_for_the_batches_of_this_attempt(file: Path) -> Non
         "7 of 7 rows imported",
     ]
     assert 0 < bench.told[0][0] < bench.told[1][0] == 1
-
-
-def test_a_url_is_downloaded_once_an_attempt() -> None:
-    web = Web()
-    bench = Bench(web)
-
-    bench.crash("batch-2", people(URL))
-    report = bench.run(people(URL))
-
-    assert report.rows_imported == 7
-    assert bench.ages == [1, 2, 3, 4, 5, 6, 7]
-    assert web.asked == 2
-    assert '"etag":"\\"v1\\""' in bench.job.ledger.steps[0].result
-
-
-def test_a_url_whose_content_changed_before_the_import_resumed_is_refused() -> None:
-    web = Web()
-    bench = Bench(web)
-    bench.crash("batch-2", people(URL))
-    web.content += b"person 8,8\n"
-
-    with pytest.raises(NonRetryableError, match="sha256"):
-        bench.run(people(URL))
-
-
-def test_a_download_that_is_too_long_is_refused() -> None:
-    bench = Bench(max_bytes=20)
-
-    with pytest.raises(NonRetryableError, match="at most 20 bytes"):
-        bench.run(people(URL))
-
-
-@pytest.mark.parametrize(
-    ("status", "error"), [(503, PeerUnavailableError), (404, NonRetryableError)]
-)
-def test_a_server_that_has_no_file_is_believed_or_tried_again(
-    status: int, error: type[Exception]
-) -> None:
-    with pytest.raises(error, match=str(status)):
-        Bench(Web(status=status)).run(people(URL))
-
-
-def test_a_file_that_is_not_here_may_be_on_another_host(tmp_path: Path) -> None:
-    with pytest.raises(SourceUnavailableError, match="on this host"):
-        Bench().run(people(tmp_path / "people.csv"))
-
-
-def test_a_folder_is_no_file(tmp_path: Path) -> None:
-    with pytest.raises(SourceUnavailableError):
-        Bench().run(people(tmp_path))
-
-
-@pytest.mark.parametrize("path", ["../people.csv", "link.csv", "inner/../../people.csv"])
-def test_a_file_outside_the_folder_is_not_read(file: Path, path: str) -> None:
-    folder = file.parent / "imports"
-    (folder / "inner").mkdir(parents=True)
-    (folder / "link.csv").symlink_to(file)
-    bench = Bench(folder=folder)
-
-    for outside in (path, str(file)):
-        with pytest.raises(NonRetryableError, match="below"):
-            bench.run(people(outside))
-
-
-def test_a_relative_path_begins_at_the_folder(file: Path) -> None:
-    assert Bench(folder=file.parent).run(people(file.name)).rows_imported == 7
 
 
 @pytest.mark.parametrize(

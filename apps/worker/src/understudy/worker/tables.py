@@ -21,6 +21,7 @@ from sqlalchemy import (
     insert,
     inspect,
     select,
+    text,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
@@ -119,8 +120,16 @@ def _write(connection: Connection, table: TableShape, key: str, rows: Sequence[R
         known = select(imports.c.rows).where(imports.c.key == key)
         return int(connection.execute(known).scalar_one())
     if rows:
+        _take_times_as_utc(connection)
         connection.execute(insert(_table(table)), rows)
     return len(rows)
+
+
+def _take_times_as_utc(connection: Connection) -> None:
+    # A table that was there may have columns without a time zone; PostgreSQL would turn times
+    # into the zone of the session for them.
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SET LOCAL TIME ZONE 'UTC'"))
 
 
 def _table(table: TableShape) -> Table:
