@@ -107,11 +107,16 @@ class Settings(BaseSettings):
         webhook_allow_private: Whether webhooks may go to private addresses.
         webhook_timeout: How long a webhook's receiver may take.
         import_url: The database that `import_csv` writes to; the ledger's where absent.
+        import_folder: The only folder it reads files from; every folder where absent.
+        import_allow_private: Whether its URLs may lead to private addresses.
+        import_timeout: How long a server may take for each piece of a file.
         smtp_host: The mail server.
         smtp_port: Its port.
         smtp_tls: `none`, `starttls` or `tls`.
         smtp_username: For its login, if it wants one.
         smtp_password: For its login.
+        smtp_sender: The address mail comes from where the payload names none.
+        smtp_timeout: How long the mail server may take for each reply.
     """
 
     model_config = SettingsConfigDict(
@@ -148,6 +153,9 @@ class Settings(BaseSettings):
     webhook_allow_private: bool = False
     webhook_timeout: Duration = timedelta(seconds=15)
     import_url: str = _url("", "UNDERSTUDY_IMPORT_URL")
+    import_folder: Path | None = None
+    import_allow_private: bool = False
+    import_timeout: Duration = timedelta(seconds=30)
     smtp_host: str = Field(default="localhost", validation_alias="SMTP_HOST")
     smtp_port: int = Field(default=25, ge=1, le=65535, validation_alias="SMTP_PORT")
     smtp_tls: Literal["none", "starttls", "tls"] = Field(
@@ -155,6 +163,8 @@ class Settings(BaseSettings):
     )
     smtp_username: str = Field(default="", validation_alias="SMTP_USERNAME")
     smtp_password: SecretStr = Field(default=SecretStr(""), validation_alias="SMTP_PASSWORD")
+    smtp_sender: str = Field(default="", validation_alias="SMTP_SENDER")
+    smtp_timeout: Duration = Field(default=timedelta(seconds=30), validation_alias="SMTP_TIMEOUT")
 
     @field_validator("redis_url")
     @classmethod

@@ -92,7 +92,10 @@ def open_database(settings: Settings) -> Database:
 
 def load_catalogue(settings: Settings) -> Catalogue:
     """Import the job modules and collect their jobs, the shipped ones included."""
-    return Catalogue.from_modules(settings.jobs, also=shipped_jobs(settings))
+    catalogue: Catalogue
+    shipped = shipped_jobs(settings, lambda: catalogue)
+    catalogue = Catalogue.from_modules(settings.jobs, also=shipped)
+    return catalogue
 
 
 def build_executor(settings: Settings) -> Executor:
