@@ -1,22 +1,44 @@
 """The `understudy` command."""
 
+import importlib
 import sys
+from collections.abc import Mapping
+from types import MappingProxyType
 
 import click
 
 from understudy.job_engine.errors import UnderstudyError
-from understudy.worker.cli.dev import dev
-from understudy.worker.cli.dispatch import dispatch
-from understudy.worker.cli.doctor import doctor
-from understudy.worker.cli.engines import engines
-from understudy.worker.cli.jobs import jobs
-from understudy.worker.cli.ledger import ledger
-from understudy.worker.cli.worker import worker
 from understudy.worker.exits import exit_code
+
+#: The modules of the commands; each holds a command of its own name. A module is loaded when its
+#: command is asked for, because loading them all takes longer than most commands do.
+_COMMANDS: Mapping[str, str] = MappingProxyType(
+    {
+        name: f"understudy.worker.cli.{name}"
+        for name in (
+            "worker",
+            "dispatch",
+            "jobs",
+            "engines",
+            "ledger",
+            "doctor",
+            "dev",
+        )
+    }
+)
 
 
 class _Group(click.Group):
     """A group whose commands end with a clear message and a meaningful exit status."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        command: click.Command = getattr(importlib.import_module(_COMMANDS[cmd_name]), cmd_name)
+        return command
 
     def invoke(self, ctx: click.Context) -> object:
         try:
@@ -33,11 +55,10 @@ def main() -> None:
 
     Settings come from the environment and from .env: REDIS_URL, AMQP_URL,
     UNDERSTUDY_LEDGER_URL, UNDERSTUDY_JOBS, USE_RQ and others; see the README.
+
+    Ends with 0 when all is well, 1 after a failure, 2 for a wrong argument, 69 if a server is
+    away, 75 if it is worth trying again, 78 if a setting is wrong. Errors go to standard error.
     """
     # Job modules of the folder where the command was started can be imported.
     if "" not in sys.path:
         sys.path.insert(0, "")
-
-
-for command in (worker, dispatch, jobs, engines, ledger, doctor, dev):
-    main.add_command(command)

@@ -33,7 +33,7 @@ FOLDER = Path(".understudy")
 def dev(
     *, queues: tuple[str, ...], watched: tuple[Path, ...], no_reload: bool, as_json: bool
 ) -> None:
-    """Run everything with one command: servers, ledger, workers of both engines.
+    """Run servers, a ledger and workers, all in this folder.
 
     Starts a Valkey server for RQ and one for Dramatiq, unless REDIS_URL and AMQP_URL name others,
     keeps the ledger in a SQLite file, and serves the queues of the modules in UNDERSTUDY_JOBS.

@@ -42,7 +42,7 @@ def _duration(ctx: click.Context, param: click.Parameter, value: str) -> timedel
 )
 @json_option
 def doctor(*, everything: bool, limit: timedelta, as_json: bool) -> None:
-    """Check the settings, the jobs, the ledger, the engines and the workers.
+    """Check settings, jobs, ledger, engines and workers.
 
     Every check tells what it found and what to do about it. Ends with 0 if nothing failed, 78 if
     a setting is wrong, 69 if a server that is needed does not answer, 1 for any other failure.

@@ -18,10 +18,11 @@ from understudy.worker.wiring import build, load_catalogue
 @click.command()
 @json_option
 def engines(*, as_json: bool) -> None:
-    """Probe every engine and show who serves which queue; exit 69 if none is healthy.
+    """Probe every engine and show who serves which queue.
 
     A probe writes what a dispatch would write. Workers are those whose heartbeat is fresh. The
-    breakers are not shown: each process that dispatches has its own.
+    breakers are not shown: each process that dispatches has its own. Ends with 69 if no engine is
+    healthy.
     """
     settings = load_settings()
     load_catalogue(settings)  # its modules declare queues

@@ -54,7 +54,7 @@ def dramatiq(queues: tuple[str, ...], *, as_json: bool) -> None:
 @worker.command("maintenance")
 @json_option
 def maintenance(*, as_json: bool) -> None:
-    """Serve no queue: probe the engines, offer what is due, rescue what went silent.
+    """Serve no queue: probe, schedule and rescue.
 
     Every worker does this besides; a process of its own does it where no worker may be running.
     """
