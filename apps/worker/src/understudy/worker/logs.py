@@ -25,6 +25,7 @@ _LEVELS = {
     "message.rejected": logging.WARNING,
     "message.refused": logging.INFO,
     "engine.failed_over": logging.WARNING,
+    "ledger.pruning_dead_letters": logging.WARNING,
 }
 
 _SHARED: list[Any] = [

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from tenacity import RetryCallState, Retrying, wait_exponential_jitter
+from tenacity import RetryCallState, Retrying, wait_exponential, wait_random
 from tenacity.wait import wait_base
 
 from understudy.job_engine.errors import DefinitionError, NonRetryableError, RetryAfterError
@@ -28,7 +28,9 @@ class RetryPolicy:
     """
 
     max_attempts: int = 3
-    wait: Wait = field(default_factory=lambda: wait_exponential_jitter(initial=5, max=3600))
+    wait: Wait = field(
+        default_factory=lambda: wait_exponential(multiplier=5, max=3600) + wait_random(0, 1)
+    )
     non_retryable: tuple[type[Exception], ...] = ()
 
     def __post_init__(self) -> None:
