@@ -34,9 +34,17 @@ def upgraded_ledger_url(ledger_url: str) -> str:
     return ledger_url
 
 
+@pytest.fixture(scope="session")
+def bytecode(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Where workers keep what they compiled: they start twice as fast where nothing else does."""
+    folder = tmp_path_factory.mktemp("bytecode")
+    return {"PYTHONPYCACHEPREFIX": str(folder), "PYTHONDONTWRITEBYTECODE": ""}
+
+
 @pytest.fixture
 def environment(
     upgraded_ledger_url: str,
+    bytecode: dict[str, str],
     valkey: Valkey,
     fallback_url: str,
     tmp_path: Path,
@@ -46,6 +54,7 @@ def environment(
     monkeypatch.delenv("USE_RQ", raising=False)
     variables = {
         **HASTE,
+        **bytecode,
         "UNDERSTUDY_LEDGER_URL": upgraded_ledger_url,
         "UNDERSTUDY_REDIS_URL": valkey.url,
         "UNDERSTUDY_AMQP_URL": fallback_url,

@@ -80,6 +80,11 @@ class Stage:
         module = "understudy.worker.process"
         return Worker(self.processes.python("-m", module, engine, queue, env=env))
 
+    def command(self, engine: str, queue: str) -> Worker:
+        """Start a supervised worker as a user does, and do not wait for it."""
+        words = (script("understudy"), "worker", engine, "--queue", queue)
+        return Worker(self.processes.start(*words, env={ENGINE: engine}))
+
     def workers(self, queue: str, **settings: str) -> tuple[Worker, Worker]:
         """Start a worker of each engine, and wait until both take jobs."""
         both = self.worker("rq", queue, **settings), self.worker("dramatiq", queue, **settings)
@@ -159,6 +164,6 @@ def _runs_thread(name: str) -> bool:
     return any(thread.name == name for thread in threading.enumerate())
 
 
-def interpreter_script(name: str) -> str:
+def script(name: str) -> str:
     """Find a command that is installed beside this Python."""
     return str(Path(sys.executable).parent / name)
