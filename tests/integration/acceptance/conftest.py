@@ -42,25 +42,25 @@ def bytecode(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 @pytest.fixture
+def addresses(upgraded_ledger_url: str, valkey: Valkey, fallback_url: str) -> dict[str, str]:
+    return {
+        "UNDERSTUDY_LEDGER_URL": upgraded_ledger_url,
+        "UNDERSTUDY_REDIS_URL": valkey.url,
+        "UNDERSTUDY_AMQP_URL": fallback_url,
+    }
+
+
+@pytest.fixture
 def environment(
-    upgraded_ledger_url: str,
+    addresses: dict[str, str],
     bytecode: dict[str, str],
-    valkey: Valkey,
-    fallback_url: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> pytest.MonkeyPatch:
     """The environment of the dispatcher here and of the workers."""
     monkeypatch.delenv("USE_RQ", raising=False)
-    variables = {
-        **HASTE,
-        **bytecode,
-        "UNDERSTUDY_LEDGER_URL": upgraded_ledger_url,
-        "UNDERSTUDY_REDIS_URL": valkey.url,
-        "UNDERSTUDY_AMQP_URL": fallback_url,
-        FILE: str(tmp_path / "witness"),
-    }
-    for name, value in variables.items():
+    witness = {FILE: str(tmp_path / "witness")}
+    for name, value in {**HASTE, **addresses, **bytecode, **witness}.items():
         monkeypatch.setenv(name, value)
     return monkeypatch
 

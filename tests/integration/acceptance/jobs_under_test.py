@@ -18,15 +18,24 @@ from pydantic import BaseModel
 from tests.integration.acceptance.witness import BEGUN, ENDED, note
 from tests.servers.processes import wait_until
 from understudy.job_engine import JobContext, QueueProfile, RetryPolicy, declare_queue, job
+from understudy.job_engine.queues import Isolation
 
-SHORT = {"lease": timedelta(seconds=2), "pickup": timedelta(seconds=1)}
+
+def _hasty(name: str, isolation: Isolation, slots: int) -> QueueProfile:
+    return QueueProfile(
+        name,
+        isolation=isolation,
+        slots=slots,
+        dramatiq_threads=4,
+        lease=timedelta(seconds=2),
+        pickup=timedelta(seconds=1),
+    )
+
 
 #: Attempts in threads, in children, and one at a time.
-THREADS = declare_queue(QueueProfile("threads", isolation="thread", slots=8, **SHORT))
-CHILDREN = declare_queue(
-    QueueProfile("children", isolation="process", slots=4, dramatiq_threads=4, **SHORT)
-)
-NARROW = declare_queue(QueueProfile("narrow", isolation="thread", slots=1, **SHORT))
+THREADS = declare_queue(_hasty("threads", "thread", slots=8))
+CHILDREN = declare_queue(_hasty("children", "process", slots=4))
+NARROW = declare_queue(_hasty("narrow", "thread", slots=1))
 
 #: Longer than any test waits.
 FOR_EVER = 100

@@ -94,7 +94,9 @@ class Stage:
     def wait_for(self, *workers: Worker) -> None:
         """Wait until workers tell the ledger that they take jobs."""
         pids = {worker.process.pid for worker in workers}
-        wait_until(lambda: pids <= self.live_pids() or self._gone(workers), PATIENCE, "live workers")
+        wait_until(
+            lambda: pids <= self.live_pids() or self._gone(workers), PATIENCE, "live workers"
+        )
         assert not self._gone(workers), "expected workers that live, got some that ended"
 
     def live_pids(self) -> set[int]:

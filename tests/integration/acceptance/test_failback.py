@@ -1,12 +1,18 @@
 """RQ gets its jobs back when it can be trusted again, and keeps those it is merely slow with."""
 
 from pathlib import Path
+from time import monotonic
+
+import pytest
 
 from tests.integration.acceptance.evidence import assert_all_on, assert_each_ran_once
 from tests.integration.acceptance.jobs_under_test import Act, in_thread, one_by_one
 from tests.integration.acceptance.stage import PATIENCE, Stage
 from tests.servers.processes import wait_until
 from tests.servers.valkey import Valkey
+
+#: Longer than a worker lets Redis be silent, in seconds.
+LONG = 12
 
 
 def test_new_jobs_go_to_rq_again_once_redis_is_back_and_each_change_is_told_once(
@@ -40,5 +46,25 @@ def test_a_backlog_before_a_busy_rq_worker_stays_on_rq(stage: Stage, gate: Path)
     stage.wait_for_ends()
 
     assert {each.job().handoffs for each in stage.handles} == {0}
+    assert_each_ran_once(stage)
+    assert_all_on(stage, "rq")
+
+
+@pytest.mark.parametrize("ledger_url", ["sqlite"], indirect=True)
+def test_a_worker_whose_slots_are_all_busy_for_long_is_not_taken_for_dead(
+    stage: Stage, gate: Path
+) -> None:
+    rq, _ = stage.workers("narrow", UNDERSTUDY_WORKER_TTL="1s")
+    long = stage.dispatch(one_by_one, Act(halt_at=1, gate=str(gate)))
+    stage.wait_for_step(long, "step-1")
+    stage.dispatch(one_by_one)
+    began = monotonic()
+
+    wait_until(lambda: monotonic() - began > LONG, PATIENCE, "it is busy for long")
+    still_live = rq.process.pid in stage.live_pids()
+    gate.touch()
+    stage.wait_for_ends()
+
+    assert still_live
     assert_each_ran_once(stage)
     assert_all_on(stage, "rq")

@@ -1,6 +1,7 @@
 """Jobs that kill, crash or block what runs them; they fail, and their neighbours do not notice."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -20,6 +21,20 @@ from understudy.job_engine import JobState
 CRASHES = ("sigkill", "SIGKILL"), ("segfault", "SIGSEGV")
 #: A crash that is known sooner than this was not noticed by its lease.
 LONG_LEASE = "60s"
+
+
+class Stuck(NamedTuple):
+    """A job of a second at the most, what it is stuck in, and a job beside it."""
+
+    job: Play
+    how: Misfortune
+    neighbour: Play
+
+
+STUCK = (
+    Stuck(brief_in_child, "stuck in C", in_child),
+    Stuck(brief_in_thread, "stuck in Python", in_thread),
+)
 
 
 @pytest.mark.parametrize("engine", ["rq", "dramatiq"])
@@ -42,19 +57,15 @@ def test_a_job_that_kills_its_process_fails_after_three_crashes_and_alone(
     assert_promises_kept(stage)
 
 
-@pytest.mark.parametrize(
-    ("job", "stuck", "neighbouring"),
-    [(brief_in_child, "stuck in C", in_child), (brief_in_thread, "stuck in Python", in_thread)],
-    ids=["process", "thread"],
-)
+@pytest.mark.parametrize("case", STUCK, ids=["process", "thread"])
 def test_an_attempt_that_is_stuck_past_its_timeout_is_stopped_and_alone(
-    stage: Stage, gate: Path, job: Play, stuck: Misfortune, neighbouring: Play
+    stage: Stage, gate: Path, case: Stuck
 ) -> None:
-    stage.wait_for(stage.worker("rq", job.queue.name))
-    neighbour = stage.dispatch(neighbouring, Act(halt_at=1, gate=str(gate)))
+    stage.wait_for(stage.worker("rq", case.job.queue.name))
+    neighbour = stage.dispatch(case.neighbour, Act(halt_at=1, gate=str(gate)))
     stage.wait_for_step(neighbour, "step-1")
 
-    handle = stage.dispatch(job, Act(misfortune=stuck))
+    handle = stage.dispatch(case.job, Act(misfortune=case.how))
     stage.wait_for_ends(handle)
     gate.touch()
     stage.wait_for_ends()

@@ -146,6 +146,8 @@ class SlotWorker(BaseWorker):
     def _turn(self) -> None:
         self._keep_up()
         if not self._free.acquire(timeout=BLOCK_SECONDS):
+            # Busy is not dead: Redis must be heard all the same, or the heartbeats would stop.
+            self._is_suspended()
             return
         started = False
         try:
