@@ -27,11 +27,6 @@ class MaintenanceProcess:
             lambda: app.maintenance.tick(self._stopping.is_set),
         )
 
-    @property
-    def is_stopping(self) -> bool:
-        """Tell whether it was asked to stop."""
-        return self._stopping.is_set()
-
     def run(self) -> None:
         """Look again and again until asked to stop."""
         self._tell("worker.start")

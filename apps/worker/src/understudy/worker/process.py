@@ -85,11 +85,6 @@ class WorkerProcess:
         finally:
             self._leave()
 
-    @property
-    def is_stopping(self) -> bool:
-        """Tell whether it was asked to stop."""
-        return self._stopping.is_set()
-
     def stop(self) -> None:
         """Take no more; attempts give their job back at their next step."""
         self._stopping.set()
@@ -217,8 +212,11 @@ def _prepare(settings: Settings, engine: str, queue: str) -> WorkerProcess | Mai
 
 
 def _on_signals(process: WorkerProcess | MaintenanceProcess) -> None:
+    seen: list[int] = []
+
     def handle(signum: int, frame: FrameType | None) -> None:
-        stop = process.abandon if process.is_stopping else process.stop
+        seen.append(signum)
+        stop = process.stop if len(seen) == 1 else process.abandon
         # Not in the handler itself: it may have interrupted code that holds a lock.
         threading.Thread(target=stop, name="understudy-stop", daemon=True).start()
 

@@ -145,8 +145,9 @@ class Supervisor:
         self._signal_all(signal.SIGTERM)
         grace = self.grace.total_seconds() + MARGIN_SECONDS
         self._wait(grace, unless=lambda: self._stops > 1)
-        # At the second one a worker gives its jobs back at once, without waiting for a lease.
-        self._signal_all(signal.SIGTERM)
+        # At the second one a worker gives its jobs back at once, without waiting for a lease. It
+        # is another one, because two of a kind may arrive as one.
+        self._signal_all(signal.SIGINT)
         self._wait(HASTE_SECONDS)
         self._signal_all(signal.SIGKILL)
         for child in self._children:

@@ -79,10 +79,10 @@ def _rabbitmq(broker: SafeRabbitmqBroker, url: str, name: str) -> Iterator[Findi
     servers = found if isinstance(found, list) else [found]
     for server in servers:
         server.blocked_connection_timeout = BLOCKED_SECONDS
-    yield _published(broker.probe(name), url)
     for server in servers:
         if not _is_loopback(server.host):
             yield _login(server)
+    yield _published(broker.probe(name), url)
 
 
 def _published(health: EngineHealth, url: str) -> Finding:

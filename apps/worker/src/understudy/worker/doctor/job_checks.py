@@ -59,10 +59,11 @@ def _interrupted_after(limit: timedelta) -> Iterator[None]:
     def too_late(signum: int, frame: FrameType | None) -> None:
         raise _TooLate
 
-    before = signal.signal(signal.SIGALRM, too_late)
-    signal.setitimer(signal.ITIMER_REAL, limit.total_seconds())
+    handler = signal.signal(signal.SIGALRM, too_late)
+    timer = signal.setitimer(signal.ITIMER_REAL, limit.total_seconds())
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        signal.signal(signal.SIGALRM, handler)
+        signal.setitimer(signal.ITIMER_REAL, *timer)

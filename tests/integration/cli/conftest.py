@@ -1,0 +1,54 @@
+"""The command line in an empty folder, whatever the developer's own environment says."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.integration.cli.command_line import CommandLine
+from tests.servers.processes import Processes
+from tests.servers.valkey import Valkey
+from understudy.worker.provenance import provenance
+from understudy.worker.settings import Settings
+
+SOON = {
+    "UNDERSTUDY_WORKER_BEAT": "200ms",
+    "UNDERSTUDY_WORKER_TTL": "2s",
+    "UNDERSTUDY_MAINTENANCE_EVERY": "200ms",
+    "UNDERSTUDY_LEASE": "2s",
+}
+
+
+@pytest.fixture
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Forget every setting of the developer."""
+    monkeypatch.chdir(tmp_path)
+    for name in list(os.environ):
+        if name.startswith(("UNDERSTUDY_", "REDIS_", "SMTP_")) and "TEST" not in name:
+            monkeypatch.delenv(name)
+    for name in ("USE_RQ", "AMQP_URL", "CLOUDAMQP_URL", "RABBITMQ_URL", "DATABASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    assert {each.source for each in provenance(Settings())} == {"default"}
+
+
+@pytest.fixture
+def bare_cli(
+    clean_environment: None, tmp_path: Path, processes: Processes, sqlite_url: str
+) -> CommandLine:
+    """A command line without a ledger, without servers, without jobs."""
+    return CommandLine(tmp_path, processes, sqlite_url)
+
+
+@pytest.fixture
+def cli(bare_cli: CommandLine) -> CommandLine:
+    """A command line with an empty ledger and jobs of a user, but no servers."""
+    bare_cli.upgrade()
+    bare_cli.write_jobs()
+    return bare_cli
+
+
+@pytest.fixture
+def live_cli(cli: CommandLine, valkey: Valkey, second_valkey: Valkey) -> CommandLine:
+    """A command line with a ledger, jobs, and servers for both engines."""
+    cli.env |= {"REDIS_URL": valkey.url, "AMQP_URL": second_valkey.url, **SOON}
+    return cli

@@ -1,0 +1,161 @@
+"""`understudy worker` keeps its workers running, and leaves nothing behind however it ends."""
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.integration.cli.command_line import PATIENCE, CommandLine
+from tests.servers.processes import Process, Processes, is_alive, wait_until
+from understudy.job_engine import JobState
+from understudy.worker.exits import CONFIG
+
+GATES = ("gate", "gate-in-child")
+
+
+@pytest.mark.parametrize("name", GATES)
+def test_sigterm_lets_an_attempt_give_its_job_back_at_its_next_step(
+    live_cli: CommandLine, name: str
+) -> None:
+    worker = start_worker(live_cli, name)
+    job_id, gate = dispatch_to_gate(live_cli, name)
+
+    worker.signal(signal.SIGTERM)
+    wait_until(lambda: not live_workers(live_cli), PATIENCE, "no heartbeat while stopping")
+    gate.touch()
+
+    assert worker.wait(PATIENCE) == 0
+    assert worker.tree() == []
+    assert live_cli.transitions(job_id) == ["dispatch", "claim", "release"]
+
+
+@pytest.mark.parametrize("name", GATES)
+def test_a_second_signal_gives_the_job_back_at_once(live_cli: CommandLine, name: str) -> None:
+    worker = start_worker(live_cli, name)
+    job_id, _ = dispatch_to_gate(live_cli, name)
+
+    worker.signal(signal.SIGTERM)
+    worker.signal(signal.SIGINT)
+
+    # Without the second one it would have waited for the grace of 25 s.
+    assert worker.wait(15) == 0
+    assert worker.tree() == []
+    assert live_cli.transitions(job_id) == ["dispatch", "claim", "release"]
+
+
+def test_a_sigkill_of_the_supervisor_leaves_no_process_behind(live_cli: CommandLine) -> None:
+    worker = live_cli.start("worker", "rq", "--queue", "threads", "--queue", "children")
+    live_cli.wait_for_workers(2)
+    dispatch_to_gate(live_cli, "gate")
+    dispatch_to_gate(live_cli, "gate-in-child")
+    family = worker.tree()
+
+    os.kill(worker.pid, signal.SIGKILL)
+
+    # The supervisor, its two workers, and the nursery with the child of an attempt.
+    assert len(family) >= 5
+    wait_until(lambda: not any(map(is_alive, family)), 10, f"the end of {family}")
+
+
+def test_a_sigkill_of_a_worker_takes_its_children_with_it(
+    live_cli: CommandLine, processes: Processes
+) -> None:
+    module = "understudy.worker.process"
+    worker = processes.python("-m", module, "rq", "children", env=live_cli.env)
+    live_cli.wait_for_workers(1)
+    dispatch_to_gate(live_cli, "gate-in-child")
+    family = worker.tree()
+
+    os.kill(worker.pid, signal.SIGKILL)
+
+    assert len(family) >= 3
+    wait_until(lambda: not any(map(is_alive, family)), 10, f"the end of {family}")
+
+
+def test_a_worker_that_died_is_started_again(live_cli: CommandLine) -> None:
+    worker = live_cli.start("worker", "dramatiq", "--queue", "threads")
+    (victim,) = live_cli.wait_for_workers(1)
+
+    os.kill(victim, signal.SIGKILL)
+
+    wait_until(lambda: live_workers(live_cli) - {victim}, PATIENCE, "another worker")
+    assert "worker dramatiq:threads was killed by SIGKILL; starts again" in worker.output
+    assert worker.terminate(PATIENCE) == 0
+
+
+def test_a_worker_stopped_while_it_starts_leaves_nothing_behind(live_cli: CommandLine) -> None:
+    worker = live_cli.start("worker", "rq")
+    worker.wait_for_output("serving rq:default", PATIENCE)
+    family = wait_until(lambda: _offspring(worker), PATIENCE, "worker processes")
+
+    status = worker.terminate(PATIENCE)
+
+    assert status == 0
+    assert not any(map(is_alive, family))
+
+
+def test_a_url_that_only_a_worker_reads_ends_the_supervisor(live_cli: CommandLine) -> None:
+    answer = live_cli.run("worker", "rq", "--queue", "threads", REDIS_URL="redis://localhost:port")
+
+    assert answer.status == CONFIG
+    assert answer.err.count("expected a Redis URL") == 1
+    assert "Traceback" not in answer.err
+
+
+@pytest.mark.parametrize("engine", ["rq", "dramatiq"])
+def test_a_worker_says_what_it_serves_and_runs_the_jobs_of_a_module(
+    live_cli: CommandLine, engine: str
+) -> None:
+    live_cli.env["UNDERSTUDY_ENGINES"] = engine
+    worker = live_cli.start("worker", engine, "--queue", "threads", "--queue", "children", "--json")
+    live_cli.wait_for_workers(2)
+
+    answers = [
+        live_cli.run("dispatch", name, '{"numbers": [40, 2]}', "--wait", "--json").json
+        for name in ("add", "add-in-child")
+    ]
+
+    assert [(each["result"], each["engine"]) for each in answers] == [(42, engine)] * 2
+    served = next(json.loads(line) for line in worker.output.splitlines() if '"serves"' in line)
+    assert served == {"pid": worker.pid, "serves": [f"{engine}:threads", f"{engine}:children"]}
+
+
+def test_maintenance_alone_offers_a_job_that_no_engine_took(live_cli: CommandLine) -> None:
+    away = {"REDIS_URL": "redis://127.0.0.1:1/0", "AMQP_URL": "redis://127.0.0.1:2/0"}
+    parked = live_cli.run("dispatch", "add", '{"numbers": [1]}', "--json", **away).json
+
+    maintenance = live_cli.start("worker", "maintenance")
+
+    assert parked["state"] == "scheduled"
+    live_cli.wait_for_state(parked["id"], JobState.OFFERED)
+    assert live_workers(live_cli) == set()
+    assert maintenance.terminate(PATIENCE) == 0
+    assert maintenance.tree() == []
+
+
+def start_worker(cli: CommandLine, name: str) -> Process:
+    """Start a worker for the queue of a gate."""
+    queue = "children" if name.endswith("child") else "threads"
+    worker = cli.start("worker", "rq", "--queue", queue)
+    cli.wait_for_workers(1)
+    return worker
+
+
+def dispatch_to_gate(cli: CommandLine, name: str) -> tuple[str, Path]:
+    """Dispatch a job that waits for a file, and wait until it does."""
+    gate = cli.folder / f"{name}-opened"
+    answer = cli.run("dispatch", name, json.dumps({"path": str(gate)}), "--json")
+    reached = Path(f"{gate}-reached")
+    wait_until(reached.exists, PATIENCE, f"{name} waits at its gate")
+    return answer.json["id"], gate
+
+
+def live_workers(cli: CommandLine) -> set[int]:
+    with cli.ledger() as ledger:
+        return {worker.pid for worker in ledger.live_workers()}
+
+
+def _offspring(worker: Process) -> list[object]:
+    return list(worker.tree()[1:])
