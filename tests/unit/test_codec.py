@@ -1,0 +1,310 @@
+"""JSON in and out of the ledger."""
+
+import json
+import math
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import BaseModel, Field, SecretStr
+
+from understudy.job_engine.codec import (
+    MAX_DEPTH,
+    MAX_PAYLOAD_BYTES,
+    MAX_RESULT_BYTES,
+    Result,
+    SecretText,
+    decode_payload,
+    encode_payload,
+    result_of,
+    result_of_type,
+)
+from understudy.job_engine.errors import (
+    PayloadInvalidError,
+    PayloadTooLargeError,
+    ResultInvalidError,
+)
+
+CANARY = "hunter2-canary"
+
+
+class Mail(BaseModel):
+    to: str
+    weight: float = 1.0
+    at: datetime | None = None
+
+
+class Login(BaseModel):
+    user: str
+    password: SecretText
+
+
+class Forgetful(BaseModel):
+    password: SecretStr
+
+
+class Picky(BaseModel):
+    age: int = Field(ge=18, le=130)
+    tags: list[str] = []
+
+
+class Colour(StrEnum):
+    RED = "red"
+
+
+@dataclass
+class Point:
+    x: int
+    y: int
+
+
+def nested(depth: int) -> Any:
+    value: Any = 1
+    for _ in range(depth - 1):
+        value = [value]
+    return value
+
+
+def encode(payload: BaseModel, kind: type[BaseModel] | None = None) -> str:
+    return encode_payload(payload, kind or type(payload), MAX_PAYLOAD_BYTES)
+
+
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**63)
+    | st.text(max_size=20)
+    | st.floats(allow_nan=False, allow_infinity=False),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4)
+    ),
+    max_leaves=20,
+)
+
+
+@settings(deadline=None)
+@given(json_values)
+def test_what_json_can_carry_comes_back_as_it_was(value: Any) -> None:
+    result: Result[Any] = Result(Any)
+
+    assert result.decode(result.encode(value)) == value
+
+
+@settings(deadline=None)
+@given(st.builds(Mail, to=st.text(), weight=st.floats(allow_nan=False, allow_infinity=False)))
+def test_a_payload_comes_back_as_it_was(payload: Mail) -> None:
+    assert decode_payload(encode(payload), Mail) == payload
+
+
+@settings(deadline=None)
+@given(st.text())
+def test_a_payload_that_is_no_json_of_the_model_is_refused_and_nothing_else_happens(
+    text: str,
+) -> None:
+    with pytest.raises(PayloadInvalidError):
+        decode_payload(text, Mail)
+
+
+@pytest.mark.parametrize(
+    ("declared", "value"),
+    [
+        (int, 7),
+        (type(None), None),
+        (bytes, b"text"),
+        (datetime, datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)),
+        (date, date(2026, 1, 2)),
+        (timedelta, timedelta(days=2, seconds=3, microseconds=4)),
+        (Decimal, Decimal("1.10")),
+        (UUID, UUID(int=7)),
+        (Colour, Colour.RED),
+        (Point, Point(1, 2)),
+        (Mail, Mail(to="a", at=datetime(2026, 1, 2, tzinfo=UTC))),
+        (list[Point], [Point(1, 2), Point(3, 4)]),
+        (dict[str, Mail], {"a": Mail(to="a")}),
+        (tuple[int, ...], (1, 2)),
+        (set[int], {1, 2}),
+        (Point | None, None),
+    ],
+)
+def test_a_result_comes_back_in_its_declared_type(declared: Any, value: Any) -> None:
+    result = result_of_type(declared)
+
+    again = result.decode(result.encode(value))
+
+    assert again == value
+    assert type(again) is type(value)
+
+
+def test_a_result_without_annotation_comes_back_as_plain_json() -> None:
+    result = result_of_type(Any)
+
+    assert result.decode(result.encode({"at": Point(1, 2), "t": (1, 2)})) == {
+        "at": {"x": 1, "y": 2},
+        "t": [1, 2],
+    }
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("declared", [float, float | None, Any, list[float], dict[str, Any]])
+def test_a_number_that_json_does_not_know_never_becomes_nothing(
+    declared: Any, number: float
+) -> None:
+    value = {list[float]: [number], dict[str, Any]: {"n": number}}.get(declared, number)
+
+    with pytest.raises(ResultInvalidError):
+        result_of_type(declared).encode(value)
+
+
+@pytest.mark.parametrize(
+    "value", [object(), lambda: None, {1: object()}, "\ud800", {"s": "\udfff"}]
+)
+def test_a_value_that_json_cannot_carry_is_refused(value: Any) -> None:
+    with pytest.raises(ResultInvalidError):
+        result_of_type(Any).encode(value)
+
+
+def test_a_value_that_contains_itself_is_refused() -> None:
+    value: list[Any] = []
+    value.append(value)
+
+    with pytest.raises(ResultInvalidError):
+        result_of_type(Any).encode(value)
+
+
+def test_a_value_of_another_type_than_declared_is_refused() -> None:
+    with pytest.raises(ResultInvalidError, match="got str"):
+        result_of_type(int).encode("seven")
+
+
+def test_a_result_may_nest_so_deep_and_no_deeper() -> None:
+    result = result_of_type(Any)
+    # A leaf is a level of its own.
+    assert result.decode(result.encode(nested(MAX_DEPTH))) == nested(MAX_DEPTH)
+
+    for depth in (MAX_DEPTH + 1, 200, 100_000):
+        with pytest.raises(ResultInvalidError):
+            result.encode(nested(depth))
+
+
+def test_a_result_may_be_so_large_and_no_larger() -> None:
+    result = result_of_type(str)
+    largest = "x" * (MAX_RESULT_BYTES - 2)
+
+    assert result.decode(result.encode(largest)) == largest
+    with pytest.raises(ResultInvalidError):
+        result.encode(largest + "x")
+    with pytest.raises(ResultInvalidError):
+        result.encode("é" * (MAX_RESULT_BYTES // 2))
+
+
+def test_a_recorded_result_that_no_longer_fits_is_refused_without_its_value() -> None:
+    with pytest.raises(ResultInvalidError, match="return annotation") as caught:
+        result_of_type(int).decode(json.dumps(CANARY))
+
+    assert CANARY not in str(caught.value)
+
+
+def test_an_error_names_the_type_of_a_result_and_never_its_value() -> None:
+    with pytest.raises(ResultInvalidError, match="got dict") as caught:
+        result_of_type(Any).encode({"password": CANARY, "x": object()})
+
+    assert CANARY not in str(caught.value)
+
+
+def test_a_return_annotation_that_nobody_can_store_is_refused() -> None:
+    class Opaque:
+        pass
+
+    with pytest.raises(ResultInvalidError, match="return annotation"):
+        result_of_type(Opaque)
+
+
+def test_the_return_annotation_is_found_wherever_it_stands() -> None:
+    class Callable:
+        def __call__(self, x: int) -> Point:
+            return Point(x, x)
+
+        def method(self) -> Point:
+            return Point(1, 1)
+
+        @classmethod
+        def of_class(cls) -> Point:
+            return Point(2, 2)
+
+    for function in (Callable(), Callable().method, Callable.of_class, partial(Callable(), 1)):
+        assert result_of(function).decode('{"x": 1, "y": 2}') == Point(1, 2)
+
+
+@pytest.mark.parametrize("function", [lambda: 1, len, int, partial(print)])
+def test_a_function_without_annotation_returns_anything(function: Any) -> None:
+    assert result_of(function).decode('{"a": [1]}') == {"a": [1]}
+
+
+def test_an_annotation_that_exists_for_type_checkers_only_says_nothing() -> None:
+    def function() -> "OnlyForCheckers":  # type: ignore[name-defined]  # noqa: F821
+        return 1
+
+    assert result_of(function).decode("[1]") == [1]
+
+
+def test_a_secret_survives_the_ledger_and_hides_everywhere_else() -> None:
+    payload = Login(user="ada", password=SecretStr(CANARY))
+
+    again = decode_payload(encode(payload), Login)
+
+    assert again.password.get_secret_value() == CANARY
+    assert CANARY not in f"{payload!r} {payload} {again!r} {again.model_dump()}"
+
+
+def test_a_payload_that_json_would_change_is_refused_and_the_field_is_named() -> None:
+    with pytest.raises(PayloadInvalidError, match="other values in password") as caught:
+        encode(Forgetful(password=SecretStr(CANARY)))
+
+    assert "SecretText" in str(caught.value)
+    assert CANARY not in str(caught.value)
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf])
+def test_a_payload_with_a_number_that_json_does_not_know_is_refused(number: float) -> None:
+    with pytest.raises(PayloadInvalidError):
+        encode(Mail(to="a", weight=number))
+
+
+def test_a_payload_of_another_model_is_refused() -> None:
+    with pytest.raises(PayloadInvalidError, match="type Login, got Mail"):
+        encode(Mail(to="a"), Login)
+
+
+def test_a_payload_may_be_so_large_and_no_larger() -> None:
+    room = MAX_PAYLOAD_BYTES - len(Mail(to="").model_dump_json())
+
+    encode(Mail(to="x" * room))
+
+    with pytest.raises(PayloadTooLargeError, match=f"at most {MAX_PAYLOAD_BYTES} bytes, got"):
+        encode(Mail(to="x" * (room + 1)))
+    with pytest.raises(PayloadTooLargeError):
+        encode(Mail(to="é" * (room // 2 + 1)))
+
+
+def test_a_payload_that_does_not_fit_is_described_by_field_and_never_by_value() -> None:
+    text = json.dumps({"age": 7, "tags": ["ok", {"secret": CANARY}]})
+
+    with pytest.raises(PayloadInvalidError) as caught:
+        decode_payload(text, Picky)
+
+    assert "age: Input should be greater than or equal to 18" in str(caught.value)
+    assert "tags.1: Input should be a valid string" in str(caught.value)
+    assert CANARY not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+def test_a_payload_that_breaks_its_own_rules_is_refused_at_dispatch() -> None:
+    with pytest.raises(PayloadInvalidError, match="age"):
+        encode(Picky.model_construct(age=7, tags=[]))
