@@ -23,6 +23,7 @@ _COMMANDS: Mapping[str, str] = MappingProxyType(
             "ledger",
             "doctor",
             "dev",
+            "demo",
         )
     }
 )

@@ -1,0 +1,48 @@
+"""The whole demo, from the empty stage to the verdict."""
+
+from collections.abc import Sequence
+
+from rich.console import Console
+
+from understudy.worker.demo.airports import airports_csv, read_airports
+from understudy.worker.demo.board import Board
+from understudy.worker.demo.drawing import Goals, summary
+from understudy.worker.demo.evidence import gather, unexplained
+from understudy.worker.demo.extras import require_extras
+from understudy.worker.demo.pulse import feel_pulse
+from understudy.worker.demo.script import Script, write_script
+from understudy.worker.demo.stage import Stage, set_stage
+from understudy.worker.demo.story import Story
+from understudy.worker.demo.verdict import Evidence, Verdict, judge, problems
+
+
+def perform(console: Console, *, jobs: int, seed: int) -> tuple[Verdict, Sequence[str]]:
+    """Play the demo and tell it on a console; return the verdict and what was missed.
+
+    Args:
+        console: Where it is told.
+        jobs: How many webhooks are dispatched.
+        seed: The same seed makes the same payloads and the same moment of the kill.
+
+    Raises:
+        UnderstudyError: If it could not be played.
+    """
+    require_extras()
+    airports = read_airports(airports_csv())
+    script = write_script(jobs, seed, airports)
+    goals = Goals(script.webhooks, len(airports))
+    console.print(f"[bold]Understudy demo[/], seed {seed}")
+    with set_stage() as stage:
+        evidence = _play(stage, script, Board(console, goals))
+        verdict = judge(evidence)
+        missed = problems(verdict)
+        console.print(summary(evidence, verdict, missed))
+        if missed:
+            console.print("\n".join(unexplained(stage)), markup=False)
+    return verdict, missed
+
+
+def _play(stage: Stage, script: Script, board: Board) -> Evidence:
+    with board.live(lambda: feel_pulse(stage, script.webhooks + 1)):
+        record = Story(stage, script, board.say).play()
+    return gather(stage, script, record)

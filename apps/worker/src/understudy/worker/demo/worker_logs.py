@@ -1,0 +1,32 @@
+"""Reading what the workers logged: one JSON object a line."""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+
+def refusals(log: Path) -> int:
+    """Count the stale messages that the workers of a host refused."""
+    return sum(line.get("event") == "message.refused" for line in _lines(log))
+
+
+def complaints(log: Path) -> list[str]:
+    """Return what the workers of a host logged as an error."""
+    return [
+        f"{log.stem}: {line.get('event')} {line.get('job_id', '')} {line.get('error_type', '')}"
+        for line in _lines(log)
+        if line.get("level") in ("error", "critical")
+    ]
+
+
+def _lines(log: Path) -> Iterator[Mapping[str, Any]]:
+    texts = log.read_text(errors="replace").splitlines() if log.exists() else []
+    for text in texts:
+        try:
+            found = json.loads(text)
+        except ValueError:
+            # A line that is being written, or a word of Python's own.
+            continue
+        if isinstance(found, dict):
+            yield found

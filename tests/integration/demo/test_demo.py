@@ -1,0 +1,115 @@
+"""`understudy demo` as a person runs it: a real process, and nothing left of it."""
+
+import json
+import re
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+
+from tests.servers.processes import Process, Processes, is_alive, wait_until
+
+KEYS = [
+    "dispatched",
+    "succeeded",
+    "failed",
+    "lost",
+    "double_authority",
+    "by_engine",
+    "resumed_jobs",
+    "rows_expected",
+    "rows_imported",
+    "webhooks_expected",
+    "webhooks_received_unique",
+    "stale_messages_refused",
+    "failover_ms",
+    "failed_back",
+]
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """Where the demo has its temporary folder; not a `tmp_path`, which a socket finds too long."""
+    with TemporaryDirectory(prefix="demo-") as name:
+        yield Path(name)
+
+
+def start(processes: Processes, folder: Path, *arguments: str) -> Process:
+    """Start the demo; its temporary folder goes below `folder`."""
+    understudy = Path(sys.executable).with_name("understudy")
+    env = {"TMPDIR": str(folder), "PYTHONUNBUFFERED": "1"}
+    return processes.start(understudy, "demo", *arguments, env=env)
+
+
+def numbers(output: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(output.splitlines()[-1])
+    return found
+
+
+def assert_nothing_runs(demo: Process) -> None:
+    wait_until(lambda: not demo.tree(), 5, "every process of the demo has ended")
+
+
+def test_the_demo_shows_what_it_promises_and_leaves_nothing(
+    processes: Processes, folder: Path
+) -> None:
+    demo = start(processes, folder, "--jobs", "40", "--seed", "3", "--json")
+
+    status = demo.wait(deadline=100)
+
+    assert status == 0, demo.tail
+    found = numbers(demo.output)
+    assert list(found) == KEYS
+    assert found["dispatched"] == found["succeeded"] == 41
+    assert found["failed"] == found["lost"] == found["double_authority"] == 0
+    assert list(found["by_engine"]) == ["rq", "dramatiq"]
+    assert min(found["by_engine"].values()) > 0
+    assert sum(found["by_engine"].values()) == 41
+    assert found["resumed_jobs"] >= 1
+    assert found["rows_imported"] == found["rows_expected"] == 3376
+    assert found["webhooks_received_unique"] == found["webhooks_expected"] == 40
+    assert found["stale_messages_refused"] >= 1
+    assert found["failover_ms"] > 0
+    assert found["failed_back"] is True
+    assert re.search(r"Dramatiq resumed the import at batch \d+ of 136", demo.output)
+    assert "No job was lost, and none had two authorities" in demo.output
+    assert list(folder.iterdir()) == []
+    assert_nothing_runs(demo)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_demo_that_is_told_to_end_cleans_up(
+    processes: Processes, folder: Path, number: signal.Signals
+) -> None:
+    demo = start(processes, folder, "--jobs", "40")
+    demo.wait_for_output("All is well", deadline=45)
+
+    demo.signal(number)
+    demo.signal(number)  # somebody is impatient
+
+    assert demo.wait(deadline=20) != 0
+    assert list(folder.iterdir()) == []
+    assert_nothing_runs(demo)
+
+
+def test_a_demo_that_is_killed_leaves_no_process(processes: Processes, folder: Path) -> None:
+    demo = start(processes, folder, "--jobs", "40")
+    demo.wait_for_output("All is well", deadline=45)
+    family = demo.tree()
+
+    demo.kill(tree=False)
+
+    # A worker that was only just starting finds out when it has loaded its code.
+    wait_until(lambda: not any(map(is_alive, family)), 15, "every process of the demo has ended")
+    assert_nothing_runs(demo)
+
+
+def test_too_few_jobs_are_refused(processes: Processes, folder: Path) -> None:
+    demo = start(processes, folder, "--jobs", "5")
+
+    assert demo.wait(deadline=20) == 2
+    assert "5 is not in the range" in demo.output

@@ -1,0 +1,130 @@
+"""The parts of the demo: its script, its receiver, its surroundings, what it reads."""
+
+import json
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+import pytest
+from standardwebhooks.webhooks import Webhook
+
+from understudy.job_engine.errors import ConfigurationError
+from understudy.worker.demo.airports import airports_csv, imported_keys, read_airports
+from understudy.worker.demo.extras import require_extras
+from understudy.worker.demo.receiver import Receiver
+from understudy.worker.demo.script import FEWEST_WEBHOOKS, write_script
+from understudy.worker.demo.surroundings import only_these_settings
+from understudy.worker.demo.worker_logs import complaints, refusals
+from understudy.worker.settings import load_settings
+
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+BODY = b'{"type":"airport.seen","data":{}}'
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver(SECRET) as started:
+        yield started
+
+
+def post(receiver: Receiver, message_id: str, *, signed_body: bytes = BODY) -> int:
+    now = datetime.now(UTC)
+    signature = Webhook(SECRET).sign(message_id, now, signed_body.decode())
+    headers = {
+        "webhook-id": message_id,
+        "webhook-timestamp": str(int(now.timestamp())),
+        "webhook-signature": signature,
+    }
+    return httpx.post(receiver.url, content=BODY, headers=headers, trust_env=False).status_code
+
+
+def test_the_receiver_counts_what_the_specifications_own_library_signed(receiver: Receiver) -> None:
+    assert [post(receiver, each) for each in ("one", "two", "one")] == [204, 204, 204]
+
+    assert (receiver.unique, receiver.taken, receiver.forged) == (2, 3, 0)
+
+
+def test_the_receiver_refuses_what_was_signed_for_another_body(receiver: Receiver) -> None:
+    assert post(receiver, "one", signed_body=b"{}") == 401
+
+    assert (receiver.unique, receiver.forged) == (0, 1)
+
+
+def test_the_receiver_refuses_what_is_not_signed(receiver: Receiver) -> None:
+    assert httpx.post(receiver.url, content=BODY, trust_env=False).status_code == 401
+
+
+def test_a_seed_decides_the_payloads_and_the_moment_of_the_kill() -> None:
+    airports = read_airports(airports_csv())
+
+    first, again, other = (write_script(200, seed, airports) for seed in (7, 7, 8))
+
+    assert first == again
+    assert (first.first, first.kill_batch) != (other.first, other.kill_batch)
+
+
+@pytest.mark.parametrize("jobs", [FEWEST_WEBHOOKS, 40, 200, 1000])
+def test_every_act_has_its_webhooks_and_the_kill_comes_at_about_a_third(jobs: int) -> None:
+    airports = read_airports(airports_csv())
+
+    for seed in range(50):
+        script = write_script(jobs, seed, airports)
+        acts = (
+            script.first,
+            script.alongside,
+            script.stranded,
+            script.outage,
+            script.returning,
+            script.last,
+        )
+        assert all(acts)
+        assert script.webhooks == jobs
+        before = len(script.first) + len(script.alongside) + len(script.stranded)
+        assert 0.29 <= before / jobs <= 0.37
+        assert 0.29 <= script.kill_batch / script.batches <= 0.41
+
+
+def test_the_data_set_is_the_real_one() -> None:
+    airports = read_airports(airports_csv())
+
+    assert len(airports) == len({each["iata"] for each in airports}) == 3376
+
+
+def test_a_table_that_is_not_there_yet_holds_no_row(tmp_path: Path) -> None:
+    assert imported_keys(tmp_path / "missing.db") == ()
+
+
+def test_missing_packages_are_named_with_the_command() -> None:
+    with pytest.raises(ConfigurationError, match=r"no_such_package.*understudy\[demo\]"):
+        require_extras(["json", "no_such_package"])
+
+
+def test_the_demo_lives_by_its_own_settings_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REDIS_URL", "redis://production:6379/0")
+    monkeypatch.setenv("UNDERSTUDY_JOBS", "somebody.elses")
+    monkeypatch.setenv("USE_RQ", "false")
+    before = dict(os.environ)
+
+    with only_these_settings({"UNDERSTUDY_REDIS_URL": "redis://127.0.0.1:1/0"}):
+        settings = load_settings(_env_file=None)
+
+    assert (settings.primary_url, settings.jobs, settings.use_rq) == (
+        "redis://127.0.0.1:1/0",
+        (),
+        True,
+    )
+    assert dict(os.environ) == before
+
+
+def test_refusals_and_complaints_are_read_from_the_logs(tmp_path: Path) -> None:
+    log = tmp_path / "rq.log"
+    refused = {"event": "message.refused", "level": "info", "job_id": "a"}
+    failed = {"event": "job.fail", "level": "error", "job_id": "b", "error_type": "ValueError"}
+    texts = [json.dumps(refused), "Traceback (most recent call last):", "7", json.dumps(failed)]
+    log.write_text("\n".join([*texts, json.dumps(refused), '{"event": "message.ref']))
+
+    assert refusals(log) == 2
+    assert complaints(log) == ["rq: job.fail b ValueError"]
+    assert refusals(tmp_path / "missing.log") == 0
