@@ -91,6 +91,7 @@ class Answer:
     @property
     def json(self) -> Any:
         """What it printed as one JSON document."""
+        assert self.out, f"expected JSON, got nothing but {self.err}"
         return json.loads(self.out)
 
 

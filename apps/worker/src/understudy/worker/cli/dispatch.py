@@ -1,14 +1,18 @@
 """`understudy dispatch NAME JSON`."""
 
 import json
+from collections.abc import Mapping
+from datetime import timedelta
 
 import click
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from understudy.dispatcher import DispatchOptions
 from understudy.job_engine.codec import describe
+from understudy.job_engine.definition import AnyDefinition
 from understudy.job_engine.errors import PayloadInvalidError
-from understudy.worker.cli.output import json_option, plain, print_json
+from understudy.worker.cli.durations import duration
+from understudy.worker.cli.output import json_option, print_json
 from understudy.worker.settings import load_settings
 from understudy.worker.wiring import build, load_catalogue
 
@@ -19,41 +23,51 @@ from understudy.worker.wiring import build, load_catalogue
 @click.option("--key", "idempotency_key", help="Make no second job for the same key.")
 @click.option("--job-id", help="The job's id; a new one where absent.")
 @click.option("--wait", is_flag=True, help="Wait for the result and print it.")
+@click.option(
+    "--timeout",
+    callback=duration,
+    default="30s",
+    show_default=True,
+    help="How long to wait for it.",
+)
 @json_option
 def dispatch(
-    *,
-    name: str,
-    payload: str,
-    idempotency_key: str | None,
-    job_id: str | None,
-    wait: bool,
-    as_json: bool,
+    *, name: str, payload: str, wait: bool, timeout: timedelta, as_json: bool, **options: str | None
 ) -> None:
     """Dispatch the job NAME with the payload JSON."""
     settings = load_settings()
     definition = load_catalogue(settings).get(name)
+    model = _payload(definition, payload)
+    dispatcher = build(settings).dispatcher
+    handle = dispatcher.dispatch(definition, model, **_given(options))
+    dispatcher.close()
+    job = handle.dispatched
+    found: dict[str, object] = {"id": job.id, "created": handle.created, "state": job.state}
+    found |= {"engine": job.engine, "epoch": job.epoch}
+    if wait:
+        found["result"] = json.loads(definition.result.encode(handle.result(timeout)))
+    if as_json:
+        print_json(found)
+        return
+    click.secho(f"{job.id} {job.state} to {job.engine or 'nobody yet'}", fg="green")
+    if wait:
+        click.echo(json.dumps(found["result"]))
+
+
+def _payload(definition: AnyDefinition, text: str) -> BaseModel:
     try:
-        model = definition.payload_type.model_validate_json(payload)
+        payload: BaseModel = definition.payload_type.model_validate_json(text)
     except ValidationError as error:
         raise PayloadInvalidError(
             f"expected JSON that fits {definition.payload_type.__name__}, got: {describe(error)}"
         ) from None
-    options = DispatchOptions()
-    if idempotency_key is not None:
-        options["idempotency_key"] = idempotency_key
-    if job_id is not None:
-        options["job_id"] = job_id
-    dispatcher = build(settings).dispatcher
-    handle = dispatcher.dispatch(definition, model, **options)
-    dispatcher.close()
-    found = {"id": handle.id, "created": handle.created, "state": handle.dispatched.state}
-    found |= {"engine": handle.dispatched.engine, "epoch": handle.dispatched.epoch}
-    if wait:
-        found["result"] = plain(json.loads(definition.result.encode(handle.result())))
-    if as_json:
-        print_json(found)
-        return
-    engine = handle.dispatched.engine or "nobody yet"
-    click.secho(f"{handle.id} {handle.dispatched.state} to {engine}", fg="green")
-    if wait:
-        click.echo(json.dumps(found["result"]))
+    return payload
+
+
+def _given(options: Mapping[str, str | None]) -> DispatchOptions:
+    chosen = DispatchOptions()
+    if (key := options["idempotency_key"]) is not None:
+        chosen["idempotency_key"] = key
+    if (job_id := options["job_id"]) is not None:
+        chosen["job_id"] = job_id
+    return chosen

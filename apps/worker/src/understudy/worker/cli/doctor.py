@@ -4,17 +4,17 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 import click
-from pydantic import TypeAdapter, ValidationError
 from rich.markup import escape
 from rich.table import Table
 
 from understudy.job_engine.errors import ConfigurationError
+from understudy.worker.cli.durations import duration
 from understudy.worker.cli.output import console, json_option, print_json
 from understudy.worker.doctor.examination import examine
 from understudy.worker.doctor.finding import LIMIT, Finding, Level, exit_status, failure
 from understudy.worker.exits import CONFIG
 from understudy.worker.provenance import Provenance, provenance
-from understudy.worker.settings import Duration, load_settings
+from understudy.worker.settings import load_settings
 
 _MARKS = {
     Level.OK: "[green]ok[/]",
@@ -23,19 +23,12 @@ _MARKS = {
 }
 
 
-def _duration(ctx: click.Context, param: click.Parameter, value: str) -> timedelta:
-    try:
-        return TypeAdapter[timedelta](Duration).validate_python(value)
-    except ValidationError as error:
-        raise click.BadParameter(str(error.errors()[0]["ctx"]["error"])) from None
-
-
 @click.command()
 @click.option("--all", "everything", is_flag=True, help="Show settings with their default, too.")
 @click.option(
     "--timeout",
     "limit",
-    callback=_duration,
+    callback=duration,
     default=f"{LIMIT.total_seconds():g}s",
     show_default=True,
     help="How long each check may take.",

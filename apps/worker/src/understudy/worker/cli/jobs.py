@@ -30,7 +30,7 @@ def jobs() -> None:
     "--state",
     "states",
     multiple=True,
-    type=click.Choice([*JobState]),
+    type=click.Choice([state.value for state in JobState]),
     help="Only jobs in this state; may be given several times.",
 )
 @click.option("--queue", help="Only jobs of this queue.")

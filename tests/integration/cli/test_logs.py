@@ -1,0 +1,86 @@
+"""What workers log: a line per transition, each naming its job, the exception at the very end."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from tests.integration.cli.command_line import PATIENCE, CommandLine
+from tests.servers.processes import Process, wait_until
+from understudy.job_engine import JobState
+
+Line = Mapping[str, Any]
+
+
+@pytest.fixture
+def worker(live_cli: CommandLine) -> Process:
+    started = live_cli.start("worker", "rq", "--queue", "threads", "--queue", "children")
+    live_cli.wait_for_workers(2)
+    return started
+
+
+@pytest.mark.parametrize("name", ["add", "add-in-child"])
+def test_each_transition_is_one_line_and_each_line_of_a_job_names_it(
+    live_cli: CommandLine, worker: Process, name: str
+) -> None:
+    job_id = dispatch(live_cli, name, JobState.SUCCEEDED)
+
+    lines = lines_of(worker, job_id, last="job.succeed")
+    assert [line["event"] for line in lines] == [
+        "job.claim",
+        "begins to add",
+        "adding 2 numbers",
+        "job.succeed",
+    ]
+    assert lines[1]["logger"] == "understudy.job"
+    assert lines[2]["logger"] == "shop"
+    for line in lines[1:]:
+        assert (line["job"], line["attempt"], line["engine"], line["epoch"]) == (name, 1, "rq", 1)
+        assert line["queue"] in ("threads", "children")
+        assert line["timestamp"].endswith("Z")
+
+
+def test_only_the_final_failure_is_told_with_its_exception(
+    live_cli: CommandLine, worker: Process
+) -> None:
+    job_id = dispatch(live_cli, "fails-twice", JobState.FAILED)
+
+    lines = lines_of(worker, job_id, last="job.fail")
+    assert [(line["event"], line["level"]) for line in lines] == [
+        ("job.claim", "info"),
+        ("job.retry", "warning"),
+        ("job.offer", "info"),
+        ("job.claim", "info"),
+        ("job.fail", "error"),
+    ]
+    told = [line for line in lines if "exception" in line]
+    assert told == lines[-1:]
+    assert told[0]["error_type"] == "ValueError"
+    assert told[0]["exception"].endswith("ValueError: these numbers do not add up\n")
+    assert "Traceback" not in json.dumps(lines[:-1])
+
+
+def test_people_get_lines_and_a_readable_traceback(live_cli: CommandLine) -> None:
+    live_cli.env |= {"UNDERSTUDY_LOG_FORMAT": "console"}
+    worker = live_cli.start("worker", "rq", "--queue", "threads")
+    live_cli.wait_for_workers(1)
+
+    dispatch(live_cli, "fails", JobState.FAILED)
+
+    worker.wait_for_output("\nValueError: these numbers do not add up\n", PATIENCE)
+    assert "\n    raise ValueError(" in worker.output
+
+
+def dispatch(cli: CommandLine, name: str, end: JobState) -> str:
+    """Dispatch a job and wait for its end."""
+    job_id: str = cli.run("dispatch", name, '{"numbers": [1, 2]}', "--json").json["id"]
+    cli.wait_for_state(job_id, end)
+    return job_id
+
+
+def lines_of(worker: Process, job_id: str, last: str) -> list[Line]:
+    """The log lines of a job, once the last is there."""
+    wait_until(lambda: f'"{last}"' in worker.output, PATIENCE, last)
+    lines = [json.loads(line) for line in worker.output.splitlines() if line.startswith("{")]
+    return [line for line in lines if line.get("job_id") == job_id]
