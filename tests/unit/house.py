@@ -92,6 +92,13 @@ class House:
         shown = Ticket(job.id, job.epoch, str(job.engine), job.queue, claim_id, "worker", lease)
         return self.ledger.claim(shown)
 
+    def running(self, *, lease: timedelta) -> tuple[JobHandle[Any], Claim]:
+        """Dispatch a job and let a worker claim it."""
+        handle = self.dispatch()
+        claim = self.claim(handle.job(), lease=lease)
+        assert claim is not None
+        return handle, claim
+
     def work(self, engine: MemoryEngine) -> Claim | None:
         """Take a message and claim its job; None if it is void."""
         message = engine.take(DEFAULT)

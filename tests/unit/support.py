@@ -1,5 +1,6 @@
 """What many unit tests need: definitions, claims, an attempt, events that are listened to."""
 
+import os
 import secrets
 from collections.abc import Callable
 from datetime import timedelta
@@ -50,6 +51,17 @@ def define(body: Body, *, name: str = "welcome", **options: Any) -> AnyDefinitio
         return body(ctx)
 
     return job(name=name, **{"retry": RETRY, **options})(handler)
+
+
+class Worker:
+    """Counts how often it worked."""
+
+    def __init__(self) -> None:
+        self.calls: list[Any] = []
+
+    def work(self, *args: Any) -> Any:
+        self.calls.append(args)
+        return {"args": list(args), "call": len(self.calls)}
 
 
 class Stage:
@@ -105,3 +117,15 @@ class Stage:
         """Return the context of a fresh attempt."""
         self.lease = Lease()
         return JobContext(self.claim(), self.ledger, self.lease, self.clock)
+
+
+def exit_code_of_a_child(work: Callable[[], int]) -> int:
+    """Do the work in a forked child; what it returns is the child's exit code."""
+    child = os.fork()
+    if child == 0:  # pragma: no cover - in the child
+        code = 70
+        try:
+            code = work()
+        finally:
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])

@@ -1,0 +1,276 @@
+"""Calls with a deadline of our own."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+
+import pytest
+
+from tests.unit.support import exit_code_of_a_child
+from understudy.dispatcher.bounded import BoundedCaller, DirectCaller, _Call
+from understudy.job_engine.clock import Deadline, SystemClock
+from understudy.job_engine.errors import EngineUnavailableError, OfferUncertainError
+
+PATIENCE = 10.0
+
+
+def within(seconds: float) -> Deadline:
+    return Deadline.after(SystemClock(), timedelta(seconds=seconds))
+
+
+class Gate:
+    """Work that hangs until it is let through."""
+
+    def __init__(self) -> None:
+        self.entered = threading.Semaphore(0)
+        self.open = threading.Event()
+
+    def __call__(self) -> str:
+        self.entered.release()
+        assert self.open.wait(PATIENCE)
+        return "late"
+
+    def wait_until_entered(self) -> None:
+        assert self.entered.acquire(timeout=PATIENCE)
+
+
+@pytest.fixture
+def gate() -> Iterator[Gate]:
+    gate = Gate()
+    yield gate
+    gate.open.set()
+
+
+def eventually(condition: Callable[[], bool]) -> bool:
+    patience_ends, pause = time.monotonic() + PATIENCE, threading.Event()
+    while not condition() and time.monotonic() < patience_ends:
+        pause.wait(0.005)
+    return condition()
+
+
+def stick(caller: BoundedCaller, work: Callable[[], object], times: int = 1) -> None:
+    """Let calls hang and be given up."""
+    for _ in range(times):
+        with pytest.raises(OfferUncertainError):
+            caller.call(work, within(0.02))
+
+
+def test_a_call_returns_what_the_work_returns() -> None:
+    assert BoundedCaller("rq", threads=1).call(lambda: 42, within(PATIENCE)) == 42
+
+
+def test_an_error_of_the_work_is_raised_where_the_call_was_made() -> None:
+    def work() -> None:
+        raise LookupError("gone")
+
+    with pytest.raises(LookupError, match="gone"):
+        BoundedCaller("rq", threads=1).call(work, within(PATIENCE))
+
+
+def test_a_timeout_of_the_work_is_not_taken_for_ours() -> None:
+    def work() -> None:
+        raise TimeoutError("the work's own")
+
+    with pytest.raises(TimeoutError, match="the work's own"):
+        BoundedCaller("rq", threads=1).call(work, within(PATIENCE))
+
+
+def test_the_work_runs_in_another_thread() -> None:
+    caller = BoundedCaller("rq", threads=1)
+
+    thread = caller.call(threading.current_thread, within(PATIENCE))
+
+    assert thread is not threading.current_thread()
+    assert (thread.name, thread.daemon) == ("understudy-rq", True)
+
+
+def test_one_thread_serves_many_calls() -> None:
+    caller = BoundedCaller("rq", threads=8)
+
+    threads = {caller.call(threading.get_ident, within(PATIENCE)) for _ in range(50)}
+
+    assert len(threads) <= 2
+
+
+def test_a_call_comes_back_by_its_deadline(gate: Gate) -> None:
+    started = time.monotonic()
+
+    with pytest.raises(OfferUncertainError, match="rq did not answer in time"):
+        BoundedCaller("rq", threads=1).call(gate, within(0.2))
+
+    assert 0.2 <= time.monotonic() - started < 0.4
+
+
+def test_a_deadline_that_has_passed_leaves_no_time() -> None:
+    started = time.monotonic()
+
+    with pytest.raises((EngineUnavailableError, OfferUncertainError)):
+        BoundedCaller("rq", threads=1).call(lambda: time.sleep(1), within(0))
+
+    assert time.monotonic() - started < 0.2
+
+
+def test_a_thread_that_is_stuck_is_replaced(gate: Gate) -> None:
+    caller = BoundedCaller("rq", threads=1)
+    stick(caller, gate)
+
+    assert caller.call(lambda: "next", within(PATIENCE)) == "next"
+
+
+def test_who_waits_behind_a_stuck_thread_gets_another(gate: Gate) -> None:
+    caller, results = BoundedCaller("rq", threads=1), []
+    stuck = threading.Thread(target=stick, args=(caller, gate))
+    stuck.start()
+    gate.wait_until_entered()
+
+    results.append(caller.call(lambda: "next", within(PATIENCE)))
+    stuck.join(PATIENCE)
+
+    assert results == ["next"]
+
+
+def test_a_call_that_never_began_is_called_off_and_known_not_to_have_arrived(gate: Gate) -> None:
+    caller, calls = BoundedCaller("rq", threads=1), []
+    patient = threading.Thread(target=lambda: caller.call(gate, within(PATIENCE)))
+    patient.start()
+    gate.wait_until_entered()
+
+    with pytest.raises(EngineUnavailableError, match="busy"):
+        caller.call(lambda: calls.append("too late"), within(0.05))
+    gate.open.set()
+    patient.join(PATIENCE)
+
+    assert caller.call(lambda: "next", within(PATIENCE)) == "next"
+    assert calls == []
+
+
+def test_so_many_calls_run_side_by_side_and_no_more(gate: Gate) -> None:
+    caller = BoundedCaller("rq", threads=3)
+    threads = [
+        threading.Thread(target=lambda: caller.call(gate, within(PATIENCE))) for _ in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    for _ in threads:
+        gate.wait_until_entered()
+
+    with pytest.raises(EngineUnavailableError):
+        caller.call(lambda: "a fourth", within(0.05))
+    gate.open.set()
+    for thread in threads:
+        thread.join(PATIENCE)
+
+
+def test_a_server_that_never_answers_does_not_cost_a_thread_for_each_call(gate: Gate) -> None:
+    before = threading.active_count()
+    caller = BoundedCaller("rq", threads=1, spare=3)
+
+    for _ in range(10):
+        with pytest.raises((OfferUncertainError, EngineUnavailableError)):
+            caller.call(gate, within(0.01))
+
+    assert threading.active_count() - before <= 1 + 3
+
+
+def test_threads_that_come_back_are_used_again(gate: Gate) -> None:
+    caller = BoundedCaller("rq", threads=1, spare=1)
+    for _ in range(4):
+        with pytest.raises((OfferUncertainError, EngineUnavailableError)):
+            caller.call(gate, within(0.02))
+
+    gate.open.set()
+
+    assert caller.call(lambda: "back", within(PATIENCE)) == "back"
+
+
+def test_a_thread_that_comes_back_after_it_was_replaced_ends(gate: Gate) -> None:
+    before = threading.active_count()
+    caller = BoundedCaller("rq", threads=1)
+    stick(caller, gate, times=3)
+    caller.call(lambda: None, within(PATIENCE))
+
+    gate.open.set()
+
+    assert eventually(lambda: threading.active_count() == before + 1)
+
+
+class LateCaller(BoundedCaller):
+    """Lets the work end after its deadline has passed and before it is given up."""
+
+    def _give_up(self, call: _Call) -> EngineUnavailableError | OfferUncertainError:
+        self.gate.open.set()
+        assert eventually(lambda: len(self._idle) == 1)
+        return super()._give_up(call)
+
+    gate: Gate
+
+
+def test_work_that_ends_at_the_very_last_moment_leaves_no_thread_counted_as_stuck(
+    gate: Gate,
+) -> None:
+    caller = LateCaller("rq", threads=1, spare=0)
+    caller.gate = gate
+    with pytest.raises(OfferUncertainError):
+        caller.call(gate, within(0.02))
+    plain, second = BoundedCaller._give_up, Gate()
+    caller._give_up = lambda call: plain(caller, call)  # type: ignore[method-assign]
+
+    stick(caller, second)
+
+    assert caller.call(lambda: "replaced", within(1)) == "replaced"
+    second.open.set()
+
+
+def test_an_idle_thread_looks_after_its_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked = threading.Event()
+    monkeypatch.setattr("understudy.dispatcher.bounded.IDLE_SECONDS", 0.01)
+    caller = BoundedCaller("rq", threads=1, idle=looked.set)
+
+    caller.call(lambda: None, within(PATIENCE))
+
+    assert looked.wait(PATIENCE)
+
+
+def test_a_connection_that_has_died_while_idle_stops_no_thread(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looks = threading.Semaphore(0)
+
+    def dead() -> None:
+        looks.release()
+        raise OSError("broken pipe")
+
+    monkeypatch.setattr("understudy.dispatcher.bounded.IDLE_SECONDS", 0.01)
+    caller = BoundedCaller("rq", threads=1, idle=dead)
+    caller.call(lambda: None, within(PATIENCE))
+
+    assert looks.acquire(timeout=PATIENCE)
+    assert looks.acquire(timeout=PATIENCE)
+    assert caller.call(lambda: "next", within(PATIENCE)) == "next"
+
+
+def test_a_connection_that_hangs_while_idle_does_not_keep_calls_from_the_engine(
+    monkeypatch: pytest.MonkeyPatch, gate: Gate
+) -> None:
+    monkeypatch.setattr("understudy.dispatcher.bounded.IDLE_SECONDS", 0.01)
+    caller = BoundedCaller("rq", threads=1, idle=gate)
+    caller.call(lambda: None, within(PATIENCE))
+    gate.wait_until_entered()
+
+    with pytest.raises((OfferUncertainError, EngineUnavailableError)):
+        caller.call(lambda: "first", within(0.05))
+
+    assert caller.call(lambda: "second", within(1)) == "second"
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_child_starts_threads_of_its_own() -> None:
+    caller = BoundedCaller("rq", threads=1)
+    caller.call(lambda: None, within(PATIENCE))
+
+    assert exit_code_of_a_child(lambda: caller.call(lambda: 7, within(PATIENCE))) == 7
+
+
+def test_a_direct_call_runs_here_and_now() -> None:
+    assert DirectCaller().call(threading.get_ident, within(0)) == threading.get_ident()

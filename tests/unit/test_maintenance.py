@@ -1,0 +1,63 @@
+"""What every worker process does besides."""
+
+from datetime import timedelta
+
+import pytest
+
+from tests.unit.house import House
+from understudy.dispatcher.maintenance import Maintenance
+from understudy.dispatcher.scheduler import BATCH
+from understudy.job_engine.errors import LedgerUnavailableError
+from understudy.job_engine.states import JobState
+
+HOUR = timedelta(hours=1)
+
+
+def maintenance(house: House) -> Maintenance:
+    return Maintenance(house.engines, house.scheduler, house.rescuer)
+
+
+def test_one_look_probes_schedules_and_rescues() -> None:
+    house = House()
+    house.workers()
+    due, lost = house.dispatch(delay=HOUR), house.dispatch()
+    house.rq.drop_messages()
+    house.engines.failed("dramatiq", "timed out")
+    house.clock.advance(HOUR - timedelta(seconds=1))
+    house.worker("rq")
+    house.clock.advance(timedelta(seconds=1))
+
+    maintenance(house).tick()
+
+    assert (due.status(), lost.job().epoch) == (JobState.OFFERED, 2)
+    assert house.engines.breaker("dramatiq").reason == "dramatiq is up"
+
+
+def test_it_goes_on_while_a_full_batch_was_due() -> None:
+    house = House()
+    for _ in range(BATCH + 5):
+        house.dispatch(delay=HOUR)
+    house.clock.advance(HOUR)
+
+    maintenance(house).tick()
+
+    assert house.ledger.counts() == {JobState.OFFERED: BATCH + 5}
+
+
+def test_it_stops_when_the_worker_does() -> None:
+    house = House()
+    for _ in range(BATCH + 5):
+        house.dispatch(delay=HOUR)
+    house.clock.advance(HOUR)
+
+    maintenance(house).tick(stopping=lambda: True)
+
+    assert house.ledger.counts() == {JobState.OFFERED: BATCH, JobState.SCHEDULED: 5}
+
+
+def test_a_ledger_that_is_away_is_told() -> None:
+    house = House()
+    house.ledger.down()
+
+    with pytest.raises(LedgerUnavailableError):
+        maintenance(house).tick()

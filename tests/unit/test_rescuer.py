@@ -1,0 +1,167 @@
+"""The rescuer and running jobs: whose lease is lost, and whose is not."""
+
+from datetime import timedelta
+
+import pytest
+
+from tests.unit.house import House
+from understudy.job_engine.errors import LedgerUnavailableError
+from understudy.job_engine.outcome import MAX_CRASHES
+from understudy.job_engine.queues import DEFAULT
+from understudy.job_engine.records import NewJob, OfferPlan
+from understudy.job_engine.states import JobState
+
+LEASE = timedelta(seconds=60)
+PICKUP = DEFAULT.pickup
+A_LITTLE = timedelta(seconds=1)
+
+
+def watch(house: House, span: timedelta) -> None:
+    """Let the rescuer look, time pass, and the rescuer look again."""
+    house.rescuer.tick()
+    house.clock.advance(span)
+    house.rescuer.tick()
+
+
+def let_the_lease_run_out(house: House) -> None:
+    """Let it expire, and be seen standing still for a whole lease after that."""
+    house.clock.advance(LEASE + A_LITTLE)
+    watch(house, LEASE)
+
+
+def test_a_running_job_whose_lease_was_lost_goes_on_with_the_other_engine() -> None:
+    house = House()
+    house.workers()
+    handle, claim = house.running(lease=LEASE)
+
+    let_the_lease_run_out(house)
+
+    job = handle.job()
+    assert (job.state, job.engine, job.epoch) == (JobState.OFFERED, "dramatiq", 2)
+    assert (job.crashes, job.handoffs, job.errors) == (1, 1, 0)
+    assert [m.epoch for m in house.offered(house.dramatiq)] == [2]
+    assert not house.ledger.renew(claim)
+
+
+def test_a_recovery_is_told() -> None:
+    house = House()
+    handle, _ = house.running(lease=LEASE)
+
+    let_the_lease_run_out(house)
+
+    event = next(each for each in house.heard if each.kind == "job.recover")
+    assert (event.job_id, event.epoch) == (handle.id, 2)
+    assert event.detail == {"from": "rq", "crashes": 1}
+
+
+def test_a_lease_that_only_looks_expired_is_watched_for_a_whole_lease_first() -> None:
+    house = House()
+    handle, _ = house.running(lease=LEASE)
+    house.clock.advance(timedelta(days=1))
+
+    watch(house, LEASE - A_LITTLE)
+
+    assert handle.status() is JobState.RUNNING
+
+
+def test_a_lease_that_was_renewed_is_watched_anew() -> None:
+    house = House()
+    handle, claim = house.running(lease=LEASE)
+    house.rescuer.tick()
+    house.clock.advance(LEASE - A_LITTLE)
+    house.ledger.renew(claim)
+
+    house.clock.advance(LEASE + A_LITTLE)
+    house.rescuer.tick()
+
+    assert [watched.expired for watched in house.ledger.running()] == [True]
+    assert handle.status() is JobState.RUNNING
+
+
+def test_a_ledger_that_was_away_makes_no_lease_expire() -> None:
+    house = House()
+    handle, claim = house.running(lease=LEASE)
+    house.rescuer.tick()
+    house.ledger.down()
+    house.clock.advance(10 * LEASE)
+    with pytest.raises(LedgerUnavailableError):
+        house.rescuer.tick()
+    house.ledger.up()
+    house.ledger.renew(claim)
+
+    house.rescuer.tick()
+
+    assert handle.status() is JobState.RUNNING
+
+
+def test_a_job_that_finishes_while_the_rescuer_looks_stays_finished() -> None:
+    house = House()
+    handle, claim = house.running(lease=LEASE)
+    house.clock.advance(LEASE + A_LITTLE)
+    house.rescuer.tick()
+    house.clock.advance(LEASE)
+    house.finish(claim)
+
+    house.rescuer.tick()
+
+    assert handle.status() is JobState.SUCCEEDED
+
+
+def test_a_second_rescuer_recovers_nothing_twice() -> None:
+    house = House()
+    handle, _ = house.running(lease=LEASE)
+    let_the_lease_run_out(house)
+
+    watch(house, A_LITTLE)
+
+    assert (handle.job().epoch, handle.job().crashes) == (2, 1)
+
+
+def test_a_job_that_loses_its_lease_too_often_fails() -> None:
+    house = House()
+    handle, _ = house.running(lease=LEASE)
+    for _ in range(MAX_CRASHES - 1):
+        let_the_lease_run_out(house)
+        assert house.claim(handle.job(), lease=LEASE) is not None
+
+    let_the_lease_run_out(house)
+
+    job = handle.job()
+    assert (job.state, job.crashes) == (JobState.FAILED, MAX_CRASHES)
+    assert job.error is not None
+    assert "crash loop" in job.error.message
+    assert house.heard.kinds.count("job.exhaust") == 1
+
+
+def test_a_lost_job_is_parked_while_no_engine_takes_offers() -> None:
+    house = House()
+    handle, _ = house.running(lease=LEASE)
+    house.engines.failed("rq", "timed out")
+    house.engines.failed("dramatiq", "timed out")
+
+    let_the_lease_run_out(house)
+
+    job = handle.job()
+    assert (job.state, job.crashes, job.epoch) == (JobState.SCHEDULED, 1, 2)
+
+
+def test_a_lost_job_of_an_engine_that_was_switched_off_since_is_not_lost() -> None:
+    house = House(disabled=["rq"])
+    new = NewJob("job-1", "welcome", "default", "{}", "sha", engines=("rq",))
+    job, _ = house.ledger.record_job(new, OfferPlan("rq", PICKUP), ())
+    house.claim(job, lease=LEASE)
+
+    let_the_lease_run_out(house)
+
+    assert house.ledger.get("job-1").state in (JobState.SCHEDULED, JobState.OFFERED)
+
+
+def test_the_rescuer_does_nothing_where_nothing_is_wrong() -> None:
+    house = House()
+    house.dispatch()
+    house.dispatch(delay=timedelta(hours=1))
+    before = list(house.heard)
+
+    watch(house, A_LITTLE)
+
+    assert list(house.heard) == before

@@ -1,0 +1,174 @@
+"""The rescuer and offers that nobody claimed: what is lost, and what merely waits."""
+
+from datetime import timedelta
+
+from tests.unit.house import House
+from tests.unit.support import Mail, define
+from understudy.dispatcher.rescuer import LONGEST_PATIENCE, LOOKS_PER_OFFER, MAX_HANDOFFS
+from understudy.dispatcher.tokens import TokenBucket
+from understudy.job_engine.queues import DEFAULT, QueueProfile, declare_queue
+from understudy.job_engine.records import NewJob, OfferPlan
+from understudy.job_engine.states import JobState
+
+LEASE = timedelta(seconds=60)
+PICKUP = DEFAULT.pickup
+A_LITTLE = timedelta(seconds=1)
+OVERFLOWING = declare_queue(QueueProfile("overflowing", overflow=True))
+
+
+def miss_the_pickup(house: House, looks: int = 1) -> None:
+    for _ in range(looks):
+        house.clock.advance(LONGEST_PATIENCE)
+        house.workers()
+        house.rescuer.tick()
+
+
+def test_one_job_that_cannot_be_helped_does_not_keep_the_others_from_help() -> None:
+    house = House()
+    foreign = NewJob("a-foreign-job", "welcome", "default", "{}", "sha")
+    house.ledger.record_job(foreign, OfferPlan("kafka", PICKUP), ())
+    house.clock.advance(A_LITTLE)
+    handle = house.dispatch()
+    house.rq.drop_messages()
+
+    miss_the_pickup(house)
+
+    assert handle.job().epoch == 2
+
+
+def test_an_offer_that_the_engine_lost_is_made_again() -> None:
+    house = House()
+    house.workers()
+    handle = house.dispatch()
+    house.rq.drop_messages()
+
+    miss_the_pickup(house)
+
+    job = handle.job()
+    assert (job.engine, job.epoch, job.handoffs, job.claims) == ("rq", 2, 0, 0)
+    assert [m.epoch for m in house.offered(house.rq)] == [2]
+
+
+def test_an_offer_that_waits_in_a_long_queue_is_left_alone() -> None:
+    house = House()
+    house.workers()
+    handle = house.dispatch()
+
+    miss_the_pickup(house)
+
+    job = handle.job()
+    assert (job.state, job.engine, job.epoch) == (JobState.OFFERED, "rq", 1)
+    assert job.pickups_missed == 1
+    assert job.pickup_by is not None
+    assert job.pickup_by > house.clock.now()
+
+
+def test_an_offer_that_waits_very_long_is_made_again_to_the_same_engine() -> None:
+    house = House()
+    house.workers()
+    handle = house.dispatch()
+
+    miss_the_pickup(house, LOOKS_PER_OFFER)
+
+    job = handle.job()
+    assert (job.engine, job.epoch, job.handoffs) == ("rq", 2, 0)
+
+
+def test_a_long_queue_is_looked_at_less_and_less_often() -> None:
+    house, spans = House(), []
+    house.workers()
+    handle = house.dispatch()
+    for _ in range(3):
+        miss_the_pickup(house)
+        pickup_by = handle.job().pickup_by
+        assert pickup_by is not None
+        spans.append(pickup_by - house.clock.now())
+
+    assert spans == [PICKUP, 2 * PICKUP, 4 * PICKUP]
+
+
+def test_an_offer_to_an_engine_without_live_workers_goes_to_the_other() -> None:
+    house = House()
+    house.workers()
+    handle = house.dispatch()
+    house.clock.advance(timedelta(days=1))
+    house.worker("dramatiq")
+
+    house.rescuer.tick()
+
+    job = handle.job()
+    assert (job.engine, job.epoch, job.handoffs) == ("dramatiq", 2, 1)
+
+
+def test_an_offer_to_an_engine_that_fails_its_probe_goes_to_the_other() -> None:
+    house = House()
+    house.workers()
+    handle = house.dispatch()
+    house.rq.down()
+
+    miss_the_pickup(house)
+
+    assert (handle.job().engine, handle.job().epoch) == ("dramatiq", 2)
+    assert house.engines.breaker("rq").is_open
+
+
+def test_a_queue_that_may_overflow_moves_what_waits() -> None:
+    house = House()
+    for engine in ("rq", "dramatiq"):
+        house.worker(engine, "overflowing")
+    definition = define(lambda ctx: None, queue="overflowing")
+    handle = house.dispatcher.dispatch(definition, Mail())
+
+    house.clock.advance(PICKUP)
+    house.rescuer.tick()
+
+    assert handle.job().epoch == 2
+
+
+def test_a_probe_is_made_once_for_many_offers() -> None:
+    house, probes = House(), []
+    house.workers()
+    for _ in range(5):
+        house.dispatch()
+    probe = house.rq.probe
+    house.rq.probe = lambda *args: probes.append(1) or probe(*args)  # type: ignore[method-assign]
+
+    miss_the_pickup(house)
+
+    assert len(probes) == 1
+
+
+def test_a_job_that_changed_engine_too_often_stays_where_it_is() -> None:
+    house = House()
+    handle = house.dispatch()
+    for turn in range(MAX_HANDOFFS):
+        to = "dramatiq" if turn % 2 == 0 else "rq"
+        assert house.ledger.offer(handle.job(), OfferPlan(to, PICKUP)) is not None
+    house.rq.down()
+    house.engines.failed("rq", "timed out")
+
+    miss_the_pickup(house)
+
+    assert (handle.job().engine, handle.job().handoffs) == ("rq", MAX_HANDOFFS)
+
+
+def test_so_many_jobs_and_no_more_are_moved_at_once() -> None:
+    house = House()
+    handles = [house.dispatch() for _ in range(90)]
+    house.rescuer._moves = TokenBucket(rate=0, burst=30, clock=house.clock)
+    house.engines.failed("rq", "timed out")
+
+    miss_the_pickup(house)
+
+    moved = [handle for handle in handles if handle.job().engine == "dramatiq"]
+    assert len(moved) == 30
+
+
+def test_a_claimed_job_is_not_offered_again() -> None:
+    house = House()
+    handle, claim = house.running(lease=LEASE)
+
+    miss_the_pickup(house)
+    house.ledger.renew(claim)
+
+    assert (handle.status(), handle.job().epoch) == (JobState.RUNNING, 1)

@@ -1,0 +1,152 @@
+"""The scheduler: offers what is due."""
+
+from datetime import timedelta
+
+import pytest
+
+from tests.unit.house import House
+from understudy.dispatcher.scheduler import BATCH
+from understudy.job_engine.errors import LedgerUnavailableError
+from understudy.job_engine.records import Conclusion
+from understudy.job_engine.states import RETRY, JobState
+
+HOUR = timedelta(hours=1)
+
+
+def test_a_job_is_offered_when_its_time_has_come() -> None:
+    house = House()
+    handle = house.dispatch(delay=HOUR)
+    house.clock.advance(HOUR)
+
+    taken = house.scheduler.tick()
+
+    job = handle.job()
+    assert (taken, job.state, job.engine, job.epoch) == (1, JobState.OFFERED, "rq", 1)
+    assert [m.job_id for m in house.offered(house.rq)] == [handle.id]
+
+
+def test_a_job_is_not_offered_before_its_time() -> None:
+    house = House()
+    handle = house.dispatch(delay=HOUR)
+    house.clock.advance(HOUR - timedelta(seconds=1))
+
+    assert house.scheduler.tick() == 0
+    assert handle.status() is JobState.SCHEDULED
+
+
+def test_a_retry_is_offered_when_its_time_has_come() -> None:
+    house = House()
+    handle = house.dispatch()
+    claim = house.work(house.rq)
+    assert claim is not None
+    house.ledger.conclude(claim, Conclusion(RETRY, delay=HOUR))
+    house.clock.advance(HOUR)
+
+    house.scheduler.tick()
+
+    second = house.work(house.rq)
+    assert second is not None
+    assert (second.job_id, second.attempt, second.epoch) == (handle.id, 2, 2)
+
+
+def test_a_parked_job_is_offered_once_an_engine_is_back() -> None:
+    house = House()
+    house.rq.down()
+    house.dramatiq.down()
+    handle = house.dispatch()
+    house.dramatiq.up()
+    _close_breakers(house)
+    house.clock.advance(timedelta(seconds=30))
+
+    house.scheduler.tick()
+
+    assert (handle.job().state, handle.job().engine) == (JobState.OFFERED, "dramatiq")
+
+
+def test_a_job_stays_due_while_no_engine_takes_offers() -> None:
+    house = House()
+    handle = house.dispatch(delay=HOUR)
+    house.clock.advance(HOUR)
+    house.engines.failed("rq", "timed out")
+    house.engines.failed("dramatiq", "timed out")
+
+    assert house.scheduler.tick() == 0
+    assert (handle.status(), handle.job().epoch) == (JobState.SCHEDULED, 0)
+
+
+def test_a_due_job_falls_over_to_the_other_engine() -> None:
+    house = House()
+    handle = house.dispatch(delay=HOUR)
+    house.clock.advance(HOUR)
+    house.rq.down()
+
+    house.scheduler.tick()
+
+    assert (handle.job().engine, handle.job().epoch) == ("dramatiq", 2)
+
+
+def test_the_most_urgent_jobs_are_taken_first() -> None:
+    house = House()
+    for _ in range(BATCH):
+        house.dispatch(delay=HOUR, priority=1)
+    late = house.dispatch(delay=HOUR, priority=0)
+    house.clock.advance(HOUR)
+
+    taken = house.scheduler.tick()
+
+    assert (taken, late.status()) == (BATCH, JobState.SCHEDULED)
+
+
+def test_two_schedulers_offer_a_job_once() -> None:
+    house = House()
+    handle = house.dispatch(delay=HOUR)
+    house.clock.advance(HOUR)
+
+    first, second = house.scheduler.tick(), house.scheduler.tick()
+
+    assert (first, second) == (1, 0)
+    assert (handle.job().epoch, len(house.offered(house.rq))) == (1, 1)
+
+
+def test_a_job_that_another_scheduler_took_meanwhile_is_left_to_it() -> None:
+    house = House()
+    house.dispatch(delay=HOUR)
+    house.dispatch(delay=HOUR)
+    house.clock.advance(HOUR)
+
+    def the_other_one_takes_all() -> None:
+        house.heard.then = lambda: None
+        house.scheduler.tick()
+
+    house.heard.then = the_other_one_takes_all
+
+    assert house.scheduler.tick() == 1
+    assert len(house.offered(house.rq)) == 2
+
+
+def test_a_ledger_that_is_away_is_told() -> None:
+    house = House()
+    house.ledger.down()
+
+    with pytest.raises(LedgerUnavailableError):
+        house.scheduler.tick()
+
+
+def test_jobs_that_wait_for_a_broken_engine_do_not_hold_up_the_others() -> None:
+    house = House()
+    for _ in range(BATCH):
+        house.dispatch(delay=HOUR, engines=["rq"])
+    house.clock.advance(HOUR)
+    house.engines.failed("rq", "timed out")
+    free = house.dispatch(delay=timedelta(0))
+
+    for _ in range(3):
+        house.scheduler.tick()
+
+    assert (free.job().state, free.job().engine) == (JobState.OFFERED, "dramatiq")
+
+
+def _close_breakers(house: House) -> None:
+    for _ in range(3):
+        house.clock.advance(timedelta(seconds=2))
+        house.engines.check()
