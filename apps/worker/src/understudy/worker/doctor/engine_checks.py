@@ -1,6 +1,7 @@
 """Can the engines take offers?"""
 
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import timedelta
 from ipaddress import ip_address
 from typing import Any
@@ -53,7 +54,8 @@ def _dramatiq(settings: Settings) -> Check:
         broker = make_broker(settings.amqp_url, settings.namespace)
         name = queue_name(DEFAULT, settings.namespace)
         if isinstance(broker, SafeRabbitmqBroker):
-            yield from _rabbitmq(broker, settings.amqp_url, name)
+            with closing(broker):
+                yield from _rabbitmq(broker, settings.amqp_url, name)
             return
         url = settings.amqp_url
         yield from look_at_redis("dramatiq", url, "AMQP_URL", lambda: broker.probe(name))

@@ -2,6 +2,7 @@
 
 import stat
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from time import time
@@ -41,24 +42,24 @@ def look_at_ledger(settings: Settings) -> Iterator[Finding]:
     if url.get_backend_name() == "sqlite" and not path.exists():
         yield failure("ledger", f"no file at {path}", _UPGRADE)
         return
-    database = Database(settings.ledger_url)
-    if database.is_sqlite:
-        yield from _sqlite(database, path)
-    else:
-        yield from _postgresql(database, masked_url(settings.ledger_url))
-    yield _clock(database)
-    check(database)
-    yield fine("ledger schema", "is this code's")
-    yield _signing_key(SqlLedger(database))
-    yield _queues(database)
+    with closing(Database(settings.ledger_url)) as database:
+        if database.is_sqlite:
+            yield from _sqlite(database, path)
+        else:
+            yield from _postgresql(database, masked_url(settings.ledger_url))
+        yield _clock(database)
+        check(database)
+        yield fine("ledger schema", "is this code's")
+        yield _signing_key(SqlLedger(database))
+        yield _queues(database)
 
 
 def look_at_workers(settings: Settings) -> Iterator[Finding]:
     """Look for a live worker of each engine for each declared queue."""
     if not _exists(settings):
         return
-    database = Database(settings.ledger_url)
-    live = SqlLedger(database).live_workers()
+    with closing(Database(settings.ledger_url)) as database:
+        live = SqlLedger(database).live_workers()
     engines = [name for name in settings.engines if settings.use_rq or name != "rq"]
     for engine, queue in ((e, q) for e in engines for q in declared_queues()):
         count = sum((worker.engine, worker.queue) == (engine, queue) for worker in live)

@@ -1,0 +1,188 @@
+"""What the doctor's checks find on real servers that are not as they should be."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from time import monotonic
+
+import pytest
+
+from tests.servers.postgres import Postgres
+from tests.servers.rabbitmq import RabbitMQ
+from tests.servers.valkey import Valkey
+from understudy.ledger import Database
+from understudy.ledger.upgrading import upgrade
+from understudy.worker.doctor.examination import examine
+from understudy.worker.doctor.finding import Finding, Level, exit_status
+from understudy.worker.exits import FAILURE, OK, UNAVAILABLE
+from understudy.worker.settings import load_settings
+
+LIMIT = timedelta(seconds=2)
+DEAD_REDIS = "redis://127.0.0.1:1/0"
+
+
+class Patient:
+    """Settings to examine, and what was found."""
+
+    def __init__(self, **settings: str) -> None:
+        self.settings: dict[str, str] = settings
+        self.findings: dict[str, Finding] = {}
+
+    def examine(self, **settings: str) -> int:
+        """Look at everything and return the exit status."""
+        found = examine(load_settings(**self.settings, **settings), LIMIT)
+        self.findings = {each.check: each for each in found}
+        return exit_status(found)
+
+    def level(self, check: str) -> Level:
+        return self.findings[check].level
+
+    def found(self, check: str) -> str:
+        return self.findings[check].found
+
+
+@pytest.fixture
+def patient(clean_environment: None, sqlite_url: str, second_valkey: Valkey) -> Patient:
+    """Everything well, but nothing for RQ yet."""
+    database = Database(sqlite_url)
+    upgrade(database)
+    database.close()
+    return Patient(ledger_url=sqlite_url, amqp_url=second_valkey.url)
+
+
+def test_a_server_that_evicts_keys_fails(patient: Patient, valkey: Valkey) -> None:
+    with valkey.client() as client:
+        client.config_set("maxmemory-policy", "allkeys-lru")
+
+    status = patient.examine(redis_url=valkey.url)
+
+    assert (status, patient.level("rq eviction")) == (FAILURE, Level.FAILURE)
+    assert "noeviction" in patient.findings["rq eviction"].remedy
+
+
+def test_a_replica_fails(patient: Patient, valkey: Valkey, second_valkey: Valkey) -> None:
+    with valkey.client() as client:
+        client.replicaof("127.0.0.1", str(second_valkey.port))
+
+    status = patient.examine(redis_url=valkey.url)
+
+    assert (status, patient.found("rq role")) == (FAILURE, "slave, which takes no writes")
+    assert patient.level("rq write") is Level.FAILURE
+
+
+def test_a_cluster_fails(patient: Patient, tmp_path: Path) -> None:
+    with Valkey(tmp_path / "cluster", config={"cluster-enabled": "yes"}) as cluster:
+        status = patient.examine(redis_url=cluster.url)
+
+    assert (status, patient.level("rq role")) == (FAILURE, Level.FAILURE)
+    assert "cluster" in patient.found("rq role")
+
+
+def test_a_server_without_persistence_is_worth_a_warning(patient: Patient, valkey: Valkey) -> None:
+    status = patient.examine(redis_url=valkey.url)
+
+    assert (status, patient.level("rq persistence")) == (OK, Level.WARNING)
+
+
+def test_one_server_for_both_engines_is_worth_a_warning(
+    patient: Patient, second_valkey: Valkey
+) -> None:
+    status = patient.examine(redis_url=second_valkey.url)
+
+    assert (status, patient.found("dramatiq server")) == (OK, "is RQ's, too")
+
+
+def test_a_frozen_server_costs_no_more_than_the_limit(patient: Patient, valkey: Valkey) -> None:
+    valkey.freeze()
+    begun = monotonic()
+
+    status = patient.examine(redis_url=valkey.url)
+
+    assert (status, patient.level("rq")) == (UNAVAILABLE, Level.FAILURE)
+    assert monotonic() - begun < 2 * LIMIT.total_seconds() + 1
+
+
+def test_rabbitmq_takes_a_message_with_a_confirm(patient: Patient, amqp_url: str) -> None:
+    patient.settings["amqp_url"] = amqp_url
+
+    status = patient.examine(use_rq="false")
+
+    assert status == OK
+    assert patient.found("dramatiq").endswith("published with a confirm")
+    assert "guest:***@" in patient.found("dramatiq")
+
+
+def test_an_alarm_of_rabbitmq_fails(patient: Patient, rabbitmq: RabbitMQ, amqp_url: str) -> None:
+    patient.settings["amqp_url"] = amqp_url
+    rabbitmq.memory_alarm(on=True)
+
+    status = patient.examine(use_rq="false")
+
+    assert (status, patient.level("dramatiq")) == (FAILURE, Level.FAILURE)
+    assert "an alarm is up" in patient.found("dramatiq")
+
+
+def test_a_guest_without_tls_far_away_is_worth_a_warning(patient: Patient) -> None:
+    # An address that is kept for documentation: nobody answers.
+    patient.settings["amqp_url"] = "amqp://guest:guest@192.0.2.1:5672/%2F"
+
+    status = patient.examine(use_rq="false")
+
+    assert (status, patient.level("dramatiq")) == (UNAVAILABLE, Level.FAILURE)
+    assert patient.found("dramatiq login") == "user guest and no TLS towards 192.0.2.1"
+
+
+@pytest.fixture
+def on_postgres(patient: Patient, postgres_url: str) -> Iterator[Patient]:
+    database = Database(postgres_url)
+    upgrade(database)
+    patient.settings["ledger_url"] = postgres_url
+    yield patient
+    database.close()
+
+
+def test_a_postgresql_that_may_lose_commits_is_worth_a_warning(on_postgres: Patient) -> None:
+    status = on_postgres.examine(use_rq="false")
+
+    assert (status, on_postgres.level("ledger durability")) == (OK, Level.WARNING)
+    assert on_postgres.found("ledger durability") == "synchronous_commit=on, fsync=off"
+    assert on_postgres.found("ledger").startswith("PostgreSQL ")
+    assert on_postgres.level("ledger clock") is Level.OK
+
+
+def test_a_postgresql_that_takes_no_writes_fails(on_postgres: Patient, postgres_url: str) -> None:
+    name = postgres_url.rpartition("/")[2]
+    database = Database(postgres_url)
+    database.write(
+        lambda c: c.exec_driver_sql(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    )
+    database.close()
+
+    status = on_postgres.examine(use_rq="false")
+
+    assert (status, on_postgres.found("ledger role")) == (FAILURE, "takes no writes")
+
+
+def test_a_postgresql_that_hangs_costs_no_more_than_the_limit(
+    on_postgres: Patient, postgres: Postgres
+) -> None:
+    postgres.freeze()
+    begun = monotonic()
+
+    status = on_postgres.examine(use_rq="false")
+
+    assert (status, on_postgres.level("ledger")) == (UNAVAILABLE, Level.FAILURE)
+    assert monotonic() - begun < 2 * LIMIT.total_seconds() + 1
+
+
+def test_an_engine_that_is_not_installed_is_told(patient: Patient) -> None:
+    patient.examine(redis_url=DEAD_REDIS, engines="dramatiq,celery")
+
+    assert patient.level("celery") is Level.FAILURE
+    assert "got celery" in patient.found("celery")
+
+
+def test_another_engine_is_probed(patient: Patient) -> None:
+    patient.examine(engines="memory")
+
+    assert patient.level("memory") is Level.OK
