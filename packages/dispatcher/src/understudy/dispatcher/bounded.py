@@ -44,12 +44,13 @@ class _Call:
     dispatch.
     """
 
-    __slots__ = ("begun", "done", "error", "result", "work")
+    __slots__ = ("begun", "done", "error", "result", "thread", "work")
 
     def __init__(self, work: Callable[[], Any]) -> None:
         self.work = work
         self.result: Any = None
         self.error: BaseException | None = None
+        self.thread: _Thread | None = None
         # Whoever takes it first decides whether the work begins or is called off.
         self.begun = threading.Lock()
         self.done = _taken_lock()
@@ -61,18 +62,21 @@ class _Call:
             self.result = self.work()
         except BaseException as error:  # noqa: BLE001 - it is raised where the call was made
             self.error = error
-        finally:
-            self.done.release()
 
 
 class _Thread:
-    """One thread and the lock that wakes it."""
+    """One thread, the lock that wakes it, and what it is busy with."""
 
     __slots__ = ("call", "wake")
 
     def __init__(self, call: _Call) -> None:
-        self.call: _Call | None = call
         self.wake = _taken_lock()
+        self.take(call)
+
+    def take(self, call: _Call | None) -> None:
+        self.call = call
+        if call is not None:
+            call.thread = self
 
 
 class BoundedCaller:
@@ -114,81 +118,94 @@ class BoundedCaller:
         result: T = call.result
         return result
 
+    def _reset(self) -> None:
+        self._pid = os.getpid()
+        self._lock = threading.Lock()
+        self._all: set[_Thread] = set()
+        self._idle: list[_Thread] = []
+        self._keeping: set[_Thread] = set()
+        self._stuck: set[_Thread] = set()
+        self._waiting: deque[_Call] = deque()
+
     def _hand_over(self, call: _Call) -> None:
         with self._lock:
             if self._idle:
                 thread = self._idle.pop()
-                thread.call = call
+                thread.take(call)
                 thread.wake.release()
-            elif self._running - len(self._given_up) < self._threads and self._may_replace():
-                self._start(_Thread(call))
+            elif self._may_start():
+                self._start(call)
             else:
                 self._waiting.append(call)
 
-    def _may_replace(self) -> bool:
-        return len(self._given_up) <= self._spare
+    def _may_start(self) -> bool:
+        usable = len(self._all) - len(self._stuck)
+        return usable < self._threads and len(self._stuck) <= self._spare
 
-    def _start(self, thread: _Thread) -> None:
-        self._running += 1
+    def _start(self, call: _Call) -> None:
+        thread = _Thread(call)
+        self._all.add(thread)
         name = f"understudy-{self._name}"
         threading.Thread(target=self._run, args=(thread,), name=name, daemon=True).start()
 
     def _give_up(self, call: _Call) -> EngineUnavailableError | OfferUncertainError:
-        if call.begun.acquire(blocking=False):
-            return EngineUnavailableError(f"{self._name} was still busy with earlier calls")
+        never_began = call.begun.acquire(blocking=False)
         with self._lock:
-            self._given_up.add(call)
-            if self._waiting and self._may_replace():
+            if never_began:
+                # A connection that hangs while it is looked after is stuck like any other.
+                self._stuck |= self._keeping
+            elif call.thread is not None and call.thread.call is call:
+                self._stuck.add(call.thread)
+            while self._waiting and self._may_start():
                 # Those who wait behind a stuck thread get another.
-                self._start(_Thread(self._waiting.popleft()))
+                self._start(self._waiting.popleft())
+        if never_began:
+            return EngineUnavailableError(f"{self._name} was still busy with earlier calls")
         return OfferUncertainError(f"{self._name} did not answer in time")
 
-    def _reset(self) -> None:
-        self._pid = os.getpid()
-        self._lock = threading.Lock()
-        self._idle: list[_Thread] = []
-        self._waiting: deque[_Call] = deque()
-        self._given_up: set[_Call] = set()
-        self._running = 0
-
     def _run(self, thread: _Thread) -> None:
-        while True:
+        more = True
+        while more:
             call = thread.call
-            if call is not None:
+            if call is None:
+                self._look_after_connection()
+                more = self._settle(thread)
+            else:
                 call.run()
-                if self._is_surplus(call):
-                    return
-            elif self._idle_work is not None:
-                with contextlib.suppress(Exception):  # the next call will find out and tell
-                    self._idle_work()
-            self._await_call(thread)
+                more = self._settle(thread)
+                # Only now: who is answered may call again, and finds this thread free.
+                call.done.release()
+            if more and thread.call is None:
+                self._await_call(thread)
+
+    def _settle(self, thread: _Thread) -> bool:
+        """Take the next call or lie idle; False for a thread that was replaced meanwhile."""
+        with self._lock:
+            self._keeping.discard(thread)
+            self._stuck.discard(thread)
+            if len(self._all) - len(self._stuck) > self._threads:
+                self._all.discard(thread)
+                return False
+            thread.take(self._waiting.popleft() if self._waiting else None)
+            if thread.call is None:
+                self._idle.append(thread)
+            return True
 
     def _await_call(self, thread: _Thread) -> None:
-        """Put the next call into the thread, or None when it is time for the idle work."""
-        with self._lock:
-            if self._waiting:
-                thread.call = self._waiting.popleft()
-                return
-            thread.call = None
-            self._idle.append(thread)
         if thread.wake.acquire(timeout=IDLE_SECONDS):
             return
         with self._lock:
             if thread in self._idle:
                 self._idle.remove(thread)
+                self._keeping.add(thread)
                 return
         # A call was handed over at the last moment.
         thread.wake.acquire()
 
-    def _is_surplus(self, call: _Call) -> bool:
-        with self._lock:
-            if call not in self._given_up:
-                return False
-            # It came back after all; whoever replaced it stays.
-            self._given_up.discard(call)
-            surplus = self._running - len(self._given_up) > self._threads
-            self._running -= surplus
-            return surplus
+    def _look_after_connection(self) -> None:
+        if self._idle_work is not None:
+            with contextlib.suppress(Exception):  # the next call will find out and tell
+                self._idle_work()
 
 
 def _taken_lock() -> threading.Lock:

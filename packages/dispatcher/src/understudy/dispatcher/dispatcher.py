@@ -81,11 +81,13 @@ class Dispatcher:
         queue = _with_pickup(job.queue, options.get("pickup"))
         route = self._route(new)
         record, created = self._record(new, queue, route)
+        # A commit whose reply was lost finds its own row when it is repeated (F22).
+        created = created or (record.id == new.id and "job_id" not in options)
         if not created:
             self._accept_existing(new, record, options)
             return JobHandle(record, job, self._ledger, self._clock, created=False)
         self._tell(job, record)
-        if record.state is JobState.OFFERED:
+        if record.state is JobState.OFFERED and route.order:
             with suppress(LedgerError):
                 # The job is committed; a ledger that goes away now costs time only (I1).
                 record = self._offerer.carry(record, route.order[1:], queue, deadline)
@@ -99,6 +101,12 @@ class Dispatcher:
         self._offerer.flush()
 
     def _route(self, new: NewJob) -> Route:
+        unknown = self._router.unknown(new.engines)
+        if unknown:
+            raise OptionInvalidError(
+                f"expected engines that this program has, got {', '.join(unknown)}; "
+                "check UNDERSTUDY_ENGINES and the engines of the job"
+            )
         if not self._router.allowed(new.engines):
             raise OptionInvalidError(
                 f"expected engines that are switched on, got {', '.join(new.engines) or 'none'}; "
@@ -113,10 +121,7 @@ class Dispatcher:
             return self._ledger.record_job(parked, None, route.skipped)
         first = DispatchTry(route.order[0], 1, "offer", TryOutcome.UNKNOWN)
         plan = OfferPlan(route.order[0], queue.pickup)
-        record, created = self._ledger.record_job(new, plan, (*route.skipped, first))
-        # A commit whose reply was lost finds its own row when it is repeated (F22).
-        own = record.id == new.id and record.epoch == 1 and record.state is JobState.OFFERED
-        return record, created or own
+        return self._ledger.record_job(new, plan, (*route.skipped, first))
 
     def _confirm_pickup(self, record: JobRecord, queue: QueueProfile) -> JobRecord:
         """Wait for the claim, the only proof of pickup; then move on once per engine."""

@@ -9,7 +9,7 @@ from datetime import timedelta
 from understudy.dispatcher.bounded import Caller
 from understudy.dispatcher.breaker import Breaker, BreakerPolicy
 from understudy.job_engine.clock import Clock, Deadline
-from understudy.job_engine.errors import EngineError
+from understudy.job_engine.errors import EngineError, OfferUncertainError
 from understudy.job_engine.events import Event, Listener
 from understudy.job_engine.message import Message
 from understudy.job_engine.ports import EngineAdapter, EngineHealth
@@ -70,6 +70,10 @@ class EngineSet:
         except EngineError as error:
             self.failed(engine, str(error))
             raise
+        except Exception as error:
+            # An adapter that breaks its contract loses no job: what it did is unknown.
+            self.failed(engine, repr(error))
+            raise OfferUncertainError(f"{engine} failed unexpectedly: {error!r}") from error
 
     def probe(self, engine: str, queue: QueueProfile = DEFAULT) -> EngineHealth:
         """Probe an engine; one that does not answer in time is not healthy."""
@@ -77,8 +81,8 @@ class EngineSet:
         deadline = Deadline.after(self._clock, PROBE_BUDGET)
         try:
             return caller.call(lambda: adapter.probe(queue, deadline), deadline)
-        except EngineError as error:
-            return EngineHealth(healthy=False, detail=str(error))
+        except Exception as error:  # noqa: BLE001 - a probe that fails is an answer
+            return EngineHealth(healthy=False, detail=str(error) or repr(error))
 
     def failed(self, engine: str, reason: str) -> None:
         """Note that an engine failed; tell once when that opens its breaker."""

@@ -61,6 +61,10 @@ class Router:
         self._engines = engines
         self._live = live
 
+    def unknown(self, engines: Sequence[str]) -> tuple[str, ...]:
+        """Return those of the engines that this program does not have."""
+        return tuple(name for name in engines if name not in self._preference)
+
     def allowed(self, engines: Sequence[str]) -> tuple[str, ...]:
         """Return the engines that the flag and the definition leave, in order."""
         order = [name for name in engines if name in self._preference] or self._preference
@@ -68,7 +72,8 @@ class Router:
 
     def serves(self, engine: str, queue: str) -> bool:
         """Tell whether offers to the engine make sense now: it is allowed, trusted and served."""
-        usable = engine not in self._disabled and not self._engines.breaker(engine).is_open
+        known = engine in self._preference and engine not in self._disabled
+        usable = known and not self._engines.breaker(engine).is_open
         return usable and self._live.serve(engine, queue)
 
     def route(

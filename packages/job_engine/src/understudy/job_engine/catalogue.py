@@ -77,13 +77,17 @@ class Catalogue:
             )
 
     def _add(self, definition: AnyDefinition) -> None:
-        known = self._jobs.get(definition.name)
-        if known is None or known.handler is None:
-            self._jobs[definition.name] = definition
-        elif definition.handler not in (None, known.handler):
+        known = self._jobs.setdefault(definition.name, definition)
+        if known.declaration != definition.declaration or not _agree(known, definition):
             raise DuplicateJobError(
                 f"expected one job named {definition.name!r}, got two; rename one of them"
             )
+        if known.handler is None:
+            self._jobs[definition.name] = definition
+
+
+def _agree(known: AnyDefinition, other: AnyDefinition) -> bool:
+    return None in (known.handler, other.handler) or known.handler == other.handler
 
 
 def _import(name: str) -> ModuleType:

@@ -11,8 +11,10 @@ from typing import Annotated, Any, Generic, NoReturn, TypeVar, get_type_hints
 
 from pydantic import (
     BaseModel,
+    ConfigDict,
     PlainSerializer,
     PydanticSchemaGenerationError,
+    PydanticUserError,
     SecretStr,
     TypeAdapter,
     ValidationError,
@@ -95,7 +97,7 @@ class Result(Generic[R]):
 
     def __init__(self, declared: Any) -> None:
         """Build the adapter of the declared type; `Any` where nothing was declared."""
-        self._adapter: TypeAdapter[R] = TypeAdapter(declared)
+        self._adapter: TypeAdapter[R] = _adapter(declared)
 
     def encode(self, value: R) -> str:
         """Return the value as strict JSON.
@@ -125,6 +127,15 @@ class Result(Generic[R]):
             raise ResultInvalidError(
                 f"the recorded result does not fit the return annotation: {describe(error)}"
             ) from None
+
+
+def _adapter(declared: Any) -> TypeAdapter[Any]:
+    try:
+        # Not-a-number is written as such, and refused below; by default it becomes null.
+        return TypeAdapter(declared, config=ConfigDict(ser_json_inf_nan="constants"))
+    except PydanticUserError:
+        # A model, whose own configuration decides.
+        return TypeAdapter(declared)
 
 
 def result_of(function: Callable[..., Any]) -> Result[Any]:

@@ -80,7 +80,7 @@ class JobContext:
             What `fn` returned, as it reads after its way through JSON.
         """
         with self._machinery():
-            result = result_of(fn)
+            result = self._translated(name, result_of, fn)
             memo = self._begin(name, StepKind.RUN)
             if memo is None:
                 value = self._perform(name, fn, *args)

@@ -108,8 +108,17 @@ class JobDefinition(Generic[P, R]):
 
     def bind(self, handler: Handler[P, R]) -> "JobDefinition[P, R]":
         """Return the definition with its handler; use it as a decorator in a worker module."""
-        _check_signature(self.name, handler)
+        accepted, _ = _check_signature(self.name, handler)
+        self._expect(
+            issubclass(self.payload_type, accepted),
+            f"a handler for {self.payload_type.__name__}, not for {accepted.__name__}",
+        )
         return replace(self, handler=handler)
+
+    @property
+    def declaration(self) -> tuple[Any, ...]:
+        """Return what every copy of the definition must agree on."""
+        return self.name, self.payload_type, self.queue
 
     @cached_property
     def result(self) -> Result[R]:

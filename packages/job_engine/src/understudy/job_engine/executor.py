@@ -83,11 +83,20 @@ class Executor:
                 value = definition.call(payload, ctx)
         except MissingHandlerError as error:
             return outcome.unknown(claim, error)
-        except Exception as error:  # noqa: BLE001 - whatever job code raises is the job's outcome
-            return outcome.raised(definition, claim, error)
-        except SystemExit as error:
-            return outcome.raised(definition, claim, RuntimeError(f"the job called exit: {error}"))
+        except Interrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - whatever job code raises is its outcome
+            return outcome.raised(definition, claim, _as_error(error))
         return outcome.succeeded(definition, value)
+
+
+def _as_error(error: BaseException) -> Exception:
+    if isinstance(error, Exception):
+        return error
+    # SystemExit, CancelledError and the like end the attempt, not the worker.
+    wrapped = RuntimeError(f"the job raised {type(error).__name__}: {error}")
+    wrapped.__cause__ = error
+    return wrapped
 
 
 def _event(kind: str, claim: Claim, **detail: object) -> Event:

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from understudy.job_engine.clock import Clock
-from understudy.job_engine.errors import ConfigurationError, MessageRejectedError
+from understudy.job_engine.errors import ConfigurationError, LedgerError, MessageRejectedError
 
 #: The version of the message format; another one is refused.
 VERSION = 1
@@ -23,6 +23,8 @@ VERSION = 1
 MAX_MESSAGE_BYTES = 512
 #: Keys are read again for an unknown key id, but no more often than this.
 RELOAD_SECONDS = 1.0
+#: And they are read again after this long in any case.
+REFRESH_SECONDS = 60.0
 
 _JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _FIELDS = {"v": int, "job_id": str, "epoch": int, "kid": str, "mac": str}
@@ -117,8 +119,7 @@ class KeyRing:
         Raises:
             ConfigurationError: If the ledger holds no key.
         """
-        if not self._keys:
-            self._reload()
+        self._refresh()
         if not self._keys:
             raise ConfigurationError(
                 "expected a signing key in the ledger, got none; run `understudy ledger upgrade`"
@@ -132,12 +133,23 @@ class KeyRing:
         Raises:
             MessageRejectedError: If the key is unknown or the MAC is wrong.
         """
+        self._refresh()
         key = self._find(message.kid)
         if key is None:
             raise MessageRejectedError("expected a known signing key, got another")
         expected = key.mac(message.job_id, message.epoch, engine)
-        if not hmac.compare_digest(expected.encode(), message.mac.encode()):
+        if not hmac.compare_digest(expected.encode(), message.mac.encode(errors="replace")):
             raise MessageRejectedError("expected the MAC of a known key, got another")
+
+    def _refresh(self) -> None:
+        """Read the keys again now and then: a rotation adds one and retires another."""
+        if self._clock.steady() - self._loaded_at <= REFRESH_SECONDS:
+            return
+        try:
+            self._reload()
+        except LedgerError:
+            if not self._keys:
+                raise
 
     def _find(self, kid: str) -> SigningKey | None:
         known = {key.kid: key for key in self._keys}

@@ -50,8 +50,12 @@ def succeeded(definition: AnyDefinition, value: object) -> Conclusion:
 
 def raised(definition: AnyDefinition, claim: Claim, error: Exception) -> Conclusion:
     """Conclude an attempt whose handler raised: another try, or the dead letter."""
-    delay = definition.retry.delay(claim.errors + 1, error)
     record = ErrorRecord.of(error)
+    try:
+        delay = definition.retry.delay(claim.errors + 1, error)
+    except Exception as broken:  # noqa: BLE001 - a policy may be anybody's code
+        reason = f"the retry policy raised {type(broken).__name__}"
+        return Conclusion(FAIL, error=record, reason=reason)
     if delay is None:
         return Conclusion(FAIL, error=record, reason="no attempt left")
     return Conclusion(RETRY, error=record, delay=delay, reason=record.type)

@@ -10,6 +10,8 @@ from understudy.job_engine.states import JobState, Transition
 
 #: A recorded traceback keeps its end, which is where the error is.
 MAX_TRACEBACK_CHARS = 16 * 1024
+#: A recorded message keeps its beginning.
+MAX_MESSAGE_CHARS = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,14 +25,25 @@ class ErrorRecord:
     @classmethod
     def of(cls, error: BaseException) -> "ErrorRecord":
         """Describe an exception."""
-        text = "".join(traceback.format_exception(error))
         kind = type(error)
         name = kind.__qualname__ if kind.__module__ == "builtins" else _dotted(kind)
-        return cls(name, str(error)[:2000], text[-MAX_TRACEBACK_CHARS:])
+        try:
+            message = str(error)
+            trace = "".join(traceback.format_exception(error))
+        except Exception as again:  # noqa: BLE001 - an error that cannot be shown is one all the same
+            message, trace = f"cannot be shown: {type(again).__name__}", ""
+        return cls(
+            name, _storable(message)[:MAX_MESSAGE_CHARS], _storable(trace)[-MAX_TRACEBACK_CHARS:]
+        )
 
 
 def _dotted(kind: type) -> str:
     return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _storable(text: str) -> str:
+    # PostgreSQL keeps no NUL, and no database a lone surrogate.
+    return text.replace("\0", "\ufffd").encode(errors="replace").decode()
 
 
 @dataclass(frozen=True, slots=True)

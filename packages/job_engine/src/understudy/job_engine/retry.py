@@ -51,10 +51,11 @@ class RetryPolicy:
             return None
         if isinstance(error, RetryAfterError):
             return error.delay
-        return timedelta(seconds=max(0.0, self.wait(_state(failed_attempts))))
+        return timedelta(seconds=max(0.0, self.wait(_state(failed_attempts, error))))
 
 
-def _state(attempt_number: int) -> RetryCallState:
+def _state(attempt_number: int, error: Exception) -> RetryCallState:
     state = RetryCallState(_NO_CALL, None, (), {})
     state.attempt_number = attempt_number
+    state.set_exception((type(error), error, error.__traceback__))
     return state
