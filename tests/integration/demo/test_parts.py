@@ -13,6 +13,7 @@ from standardwebhooks.webhooks import Webhook
 from understudy.job_engine.errors import ConfigurationError
 from understudy.worker.demo.airports import airports_csv, imported_keys, read_airports
 from understudy.worker.demo.extras import require_extras
+from understudy.worker.demo.hosts import descendants
 from understudy.worker.demo.receiver import Receiver
 from understudy.worker.demo.script import FEWEST_WEBHOOKS, write_script
 from understudy.worker.demo.surroundings import only_these_settings
@@ -94,6 +95,12 @@ def test_the_data_set_is_the_real_one() -> None:
 
 def test_a_table_that_is_not_there_yet_holds_no_row(tmp_path: Path) -> None:
     assert imported_keys(tmp_path / "missing.db") == ()
+
+
+def test_a_process_tree_is_read_from_a_listing() -> None:
+    listing = "    1     0\n  12    10\n   10     1\n  13    12\n   11     1\n"
+
+    assert sorted(descendants(listing, 10)) == [12, 13]
 
 
 def test_missing_packages_are_named_with_the_command() -> None:

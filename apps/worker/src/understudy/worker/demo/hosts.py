@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -46,16 +46,12 @@ class WorkerHost:
                 start_new_session=True,  # Ctrl-C is for the demo, which stops them in order
             )
 
-    def kill(self, worker_pids: Iterable[int]) -> None:
-        """End all of it by SIGKILL, as when the host is lost.
-
-        Args:
-            worker_pids: The worker processes by their heartbeats. Linux kills them with their
-                supervisor; elsewhere that would take a second.
-        """
+    def kill(self) -> None:
+        """End all of it by SIGKILL, as when the host is lost."""
         if self._process is not None:
+            others = _others(self._process.pid)
             self._process.kill()
-            for pid in worker_pids:
+            for pid in others:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
         self.wait(timedelta(0))
@@ -79,6 +75,25 @@ class WorkerHost:
                 self._process.kill()
                 self._process.wait()
         self._process = None
+
+
+def _others(supervisor: int) -> Sequence[int]:
+    if sys.platform == "linux":
+        # The kernel ends every process with its parent.
+        return ()
+    else:  # noqa: RET505 - the type checkers know a platform by its branch
+        # They take a second to find out, in which the import could end.
+        listing = subprocess.check_output(["/bin/ps", "-A", "-o", "pid=,ppid="], text=True)
+        return descendants(listing, supervisor)
+
+
+def descendants(listing: str, root: int) -> Sequence[int]:
+    """Return the processes that came from one, by a listing of process and parent ids."""
+    pairs = [(int(pid), int(parent)) for pid, parent in map(str.split, listing.splitlines())]
+    found = [root]
+    for ancestor in found:
+        found += [pid for pid, parent in pairs if parent == ancestor]
+    return found[1:]
 
 
 def _temporary(folder: Path) -> Mapping[str, str]:

@@ -38,7 +38,7 @@ def perform(console: Console, *, jobs: int, seed: int) -> tuple[Verdict, Sequenc
         missed = problems(verdict)
         console.print(summary(evidence, verdict, missed))
         if missed:
-            console.print("\n".join(unexplained(stage)), markup=False)
+            console.print("\n".join(unexplained(stage)), markup=False, soft_wrap=True)
     return verdict, missed
 
 

@@ -119,9 +119,9 @@ class Stage:
 
     def kill_workers(self, host: WorkerHost) -> None:
         """End a host's workers by SIGKILL; their heartbeats stay fresh for a while."""
-        workers = [each for each in self.ledger.live_workers() if each.engine == host.engine]
-        host.kill(each.pid for each in workers)
-        self._dead |= {each.boot_id for each in workers}
+        host.kill()
+        live = self.ledger.live_workers()
+        self._dead |= {each.boot_id for each in live if each.engine == host.engine}
 
     def waiting_in_primary(self) -> int:
         """Count the messages that wait in the lists of RQ's Valkey."""

@@ -100,7 +100,8 @@ class Story:
         old_list = self._stage.primary.snapshot()
         self._application.loses_primary()
         self._stage.primary.kill()
-        self._say(f"SIGKILL to the Valkey, which has {waiting} messages in its list and its dump.")
+        words = _messages(waiting)
+        self._say(f"SIGKILL to the Valkey, which has {words} in its list and its dump.")
         return old_list
 
     def _dramatiq_carries_on(self) -> None:
@@ -108,7 +109,11 @@ class Story:
         import_id, jobs = self._application.import_id, len(self._application.jobs)
         stranded = progress.offered_to(ledger, "rq", jobs)
         self._say(f"Dispatching goes on: {len(outage)} webhooks, through Dramatiq.")
-        self._application.dispatch_webhooks(outage, OUTAGE)
+        half = len(outage) // 2
+        self._application.dispatch_webhooks(outage[:half], OUTAGE / 2)
+        self._say("A new host takes the place of the lost one; RQ's workers come, and wait.")
+        self._stage.new_rq.start()
+        self._application.dispatch_webhooks(outage[half:], OUTAGE / 2)
         if wait_for(lambda: progress.resumed_at(ledger, import_id), PATIENCE):
             batch, of = progress.resumed_at(ledger, import_id), self._script.batches
             self._say(f"Dramatiq resumed the import at batch {batch} of {of}.")
@@ -118,16 +123,15 @@ class Story:
     def _primary_returns(self, old_list: bytes, waiting: int) -> None:
         stage, returning = self._stage, self._script.returning
         self._say(
-            "RQ's Valkey is back with its old list, and new workers come. Meanwhile "
-            f"{len(returning)} webhooks more."
+            f"RQ's Valkey is back, with its old list. Meanwhile {len(returning)} webhooks more."
         )
         stage.primary.restore(old_list)
         stage.primary.start()
-        stage.new_rq.start()
         self._application.dispatch_webhooks(returning, RETURN)
         stage.await_workers(stage.new_rq)
         wait_for(lambda: refusals(stage.new_rq.log) >= waiting, PATIENCE)
-        self._say(f"They refused {refusals(stage.new_rq.log)} stale messages of the old list.")
+        refused = _messages(refusals(stage.new_rq.log))
+        self._say(f"The workers refused {refused} of the old list: stale.")
 
     def _dispatch_to_rq_again(self) -> Sequence[str]:
         last = self._script.last
@@ -148,3 +152,7 @@ class Story:
 
     def _await_batch(self, number: int) -> None:
         wait_for(lambda: self._batches() >= number, PATIENCE)
+
+
+def _messages(count: int) -> str:
+    return "1 message" if count == 1 else f"{count:,} messages"
