@@ -127,10 +127,11 @@ def _field(kind: type[BaseSettings], location: str) -> str:
 
 
 def _what(kind: type[BaseSettings], name: str, error: ErrorDetails) -> str:
-    if error["type"] == "value_error":
-        return str(error["ctx"]["error"])
-    pattern = _EXPECTED.get(error["type"])
     context: dict[str, Any] = error.get("ctx", {})
+    if "error" in context:
+        # A validator of ours has said it all.
+        return str(context["error"])
+    pattern = _EXPECTED.get(error["type"])
     expected = pattern.format(**context) if pattern else f"a value that fits ({error['msg']})"
     # What is kept out of the settings' repr is kept out of every message.
     got = repr(error["input"]) if kind.model_fields[name].repr else "something else"

@@ -15,4 +15,4 @@ def duration(ctx: click.Context, param: click.Parameter, value: str) -> timedelt
     try:
         return _READER.validate_python(value)
     except ValidationError as error:
-        raise click.BadParameter(str(error.errors()[0]["ctx"]["error"])) from None
+        raise click.BadParameter(str(error.errors()[0].get("ctx", {}).get("error"))) from None

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
-from understudy.job_engine.errors import UnderstudyError
+from understudy.job_engine.errors import EngineUnavailableError, UnderstudyError
 from understudy.ledger import Database
 from understudy.ledger.upgrading import upgrade
 from understudy.worker.embedded import EmbeddedServerError, EmbeddedValkey
@@ -50,7 +50,7 @@ class DevSite:
         """Start what is missing, and write down where it is.
 
         Raises:
-            EmbeddedServerError: No server could be started; the message says what to install.
+            EngineUnavailableError: No server could be started; the message says what to install.
             DevRunsAlreadyError: The folder is in use.
         """
         with self._stack:
@@ -92,13 +92,16 @@ class DevSite:
     def _start_server(self, folder: Path, before: str | None) -> str:
         port = urlsplit(before).port if before else None
         try:
-            server = self._stack.enter_context(EmbeddedValkey(folder, port=port, config=_CONFIG))
-        except EmbeddedServerError:
+            return self._serve(folder, port)
+        except EmbeddedServerError as error:
             if port is None:
-                raise
-            # Somebody else has the port by now.
-            server = self._stack.enter_context(EmbeddedValkey(folder, config=_CONFIG))
-        return server.url
+                raise EngineUnavailableError(str(error)) from error
+        # Somebody else has the port by now.
+        return self._start_server(folder, None)
+
+    def _serve(self, folder: Path, port: int | None) -> str:
+        server = EmbeddedValkey(folder, port=port, config=_CONFIG)
+        return self._stack.enter_context(server).url
 
     def _upgrade_ledger(self) -> str:
         url = f"sqlite:///{self._folder / 'ledger.db'}"
