@@ -1,6 +1,5 @@
 """The command line in an empty folder, whatever the developer's own environment says."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -8,8 +7,7 @@ import pytest
 from tests.integration.cli.command_line import CommandLine
 from tests.servers.processes import Processes
 from tests.servers.valkey import Valkey
-from understudy.worker.provenance import provenance
-from understudy.worker.settings import Settings
+from tests.unit.worker.environment import forget_settings
 
 SOON = {
     "UNDERSTUDY_WORKER_BEAT": "200ms",
@@ -22,13 +20,7 @@ SOON = {
 @pytest.fixture
 def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Forget every setting of the developer."""
-    monkeypatch.chdir(tmp_path)
-    for name in list(os.environ):
-        if name.startswith(("UNDERSTUDY_", "REDIS_", "SMTP_")) and "TEST" not in name:
-            monkeypatch.delenv(name)
-    for name in ("USE_RQ", "AMQP_URL", "CLOUDAMQP_URL", "RABBITMQ_URL", "DATABASE_URL"):
-        monkeypatch.delenv(name, raising=False)
-    assert {each.source for each in provenance(Settings())} == {"default"}
+    forget_settings(monkeypatch, tmp_path)
 
 
 @pytest.fixture

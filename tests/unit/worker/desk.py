@@ -1,0 +1,48 @@
+"""What the tests of a worker's parts work with: a ledger in memory with a job that is offered."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from understudy.job_engine.events import Event
+from understudy.job_engine.message import KeyRing, Message
+from understudy.job_engine.queues import QueueProfile
+from understudy.job_engine.records import Claim, NewJob, OfferPlan, Ticket
+from understudy.job_engine.states import JobState
+from understudy.testing import FrozenClock, MemoryLedger
+
+LEASE = timedelta(seconds=40)
+QUEUE = QueueProfile("default", lease=LEASE)
+
+
+@dataclass
+class Desk:
+    """A ledger, its clock and what was told."""
+
+    clock: FrozenClock = field(default_factory=FrozenClock)
+    told: list[Event] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.ledger = MemoryLedger(self.clock)
+        self.keys = KeyRing(self.ledger.signing_keys, self.clock)
+
+    def offer(self, job_id: str = "job-1", name: str = "work", payload: str = "{}") -> Message:
+        """Record a job that is offered to RQ, and return its message."""
+        job = NewJob(job_id, name, QUEUE.name, payload, "sha")
+        self.ledger.record_job(job, OfferPlan("rq", timedelta(seconds=10)))
+        return self.keys.sign(job_id, 1, "rq")
+
+    def claim(self, job_id: str = "job-1", **job: Any) -> Claim:
+        """Record a job that is claimed already."""
+        self.offer(job_id, **job)
+        ticket = Ticket(job_id, 1, "rq", QUEUE.name, f"claim-of-{job_id}", "worker", LEASE)
+        claim = self.ledger.claim(ticket)
+        assert claim is not None
+        return claim
+
+    def state(self, job_id: str = "job-1") -> JobState:
+        return self.ledger.get(job_id).state
+
+    def kinds(self) -> list[str]:
+        """The kinds of what was told."""
+        return [event.kind for event in self.told]

@@ -1,0 +1,101 @@
+"""Work that is done again and again, whatever becomes of one time."""
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+
+import pytest
+
+from tests.servers.processes import wait_until
+from understudy.job_engine.errors import LedgerUnavailableError
+from understudy.worker.periodic import Periodic
+
+OFTEN = timedelta(milliseconds=5)
+Start = Callable[[Callable[[], object]], Periodic]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    started: list[Periodic] = []
+
+    def begin(work: Callable[[], object]) -> Periodic:
+        started.append(Periodic("looking", OFTEN, work))
+        started[-1].start()
+        return started[-1]
+
+    yield begin
+    for each in started:
+        each.stop()
+
+
+def test_work_begins_at_once_and_goes_on(start: Start) -> None:
+    calls: list[None] = []
+
+    start(lambda: calls.append(None))
+
+    wait_until(lambda: len(calls) >= 3, 5, "three calls")
+
+
+def test_nothing_is_done_after_the_stop(start: Start) -> None:
+    calls: list[None] = []
+    periodic = start(lambda: calls.append(None))
+    wait_until(lambda: calls, 5, "a call")
+
+    periodic.stop()
+    count = len(calls)
+
+    assert not periodic.is_alive
+    assert len(calls) == count
+
+
+def test_an_outage_of_the_ledger_is_told_once_and_so_is_its_end(
+    start: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    calls: list[None] = []
+
+    def work() -> None:
+        calls.append(None)
+        if len(calls) <= 3:
+            raise LedgerUnavailableError
+
+    start(work)
+
+    wait_until(lambda: len(calls) >= 5, 5, "five calls")
+    told = [record.getMessage() for record in caplog.records]
+    assert len(told) == 2
+    assert told[0].startswith("looking: The ledger's database did not answer")
+    assert told[1] == "looking: the ledger is back"
+
+
+def test_any_other_error_is_told_and_the_work_goes_on(
+    start: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    calls: list[None] = []
+
+    def work() -> None:
+        calls.append(None)
+        if len(calls) == 1:
+            raise ValueError("out of the blue")
+
+    start(work)
+
+    wait_until(lambda: len(calls) >= 2, 5, "two calls")
+    (record,) = caplog.records
+    assert (record.getMessage(), record.levelname) == ("looking failed", "ERROR")
+    assert record.exc_info
+
+
+def test_work_may_stop_itself(start: Start) -> None:
+    ready = threading.Event()
+    found: list[Periodic] = []
+
+    def work() -> None:
+        ready.wait(5)
+        found[0].stop()
+
+    found.append(start(work))
+    ready.set()
+
+    wait_until(lambda: not found[0].is_alive, 5, "its end")

@@ -1,0 +1,212 @@
+"""The settings: where they come from, what is refused and in which words, what is never shown."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.unit.worker.environment import forget_settings
+from understudy.job_engine.errors import ConfigurationError
+from understudy.worker.provenance import MASK, masked_url, provenance
+from understudy.worker.settings import Settings, ledger_folder, load_settings
+
+
+@pytest.fixture(autouse=True)
+def env(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
+    forget_settings(monkeypatch, tmp_path)
+    return monkeypatch
+
+
+WRONG = [
+    ("USE_RQ", "perhaps", "true or false, got 'perhaps'"),
+    ("UNDERSTUDY_USE_RQ", "perhaps", "true or false, got 'perhaps'"),
+    ("REDIS_PORT", "many", "a whole number, got 'many'"),
+    ("REDIS_PORT", "65536", "a number of at most 65535, got '65536'"),
+    ("SMTP_PORT", "0", "a number of at least 1, got '0'"),
+    ("SMTP_TLS", "maybe", "'none', 'starttls' or 'tls', got 'maybe'"),
+    ("UNDERSTUDY_LEASE", "5", "a duration like 500ms, 25s, 10m or 1h30m, got '5'"),
+    ("UNDERSTUDY_LEASE", "", "a duration like 500ms, 25s, 10m or 1h30m, got ''"),
+    ("UNDERSTUDY_LEASE", "-3s", "a duration like 500ms, 25s, 10m or 1h30m, got '-3s'"),
+    ("UNDERSTUDY_LEASE", "0s", "a duration above zero, got 0s"),
+    ("UNDERSTUDY_PROBE_EVERY", "0ms", "a duration above zero, got 0s"),
+    ("UNDERSTUDY_HEALTHY_PROBES", "0", "a number of at least 1, got '0'"),
+    ("UNDERSTUDY_NAMESPACE", "No Good", "text like ^[a-z0-9-]{0,32}$, got 'No Good'"),
+    ("UNDERSTUDY_ENGINES", " , ", "at least one engine, as in rq,dramatiq, got none"),
+    ("UNDERSTUDY_LOG_FORMAT", "xml", "'auto', 'console' or 'json', got 'xml'"),
+    ("UNDERSTUDY_LOG_LEVEL", "LOUD", "'DEBUG', 'INFO', 'WARNING' or 'ERROR', got 'LOUD'"),
+    ("UNDERSTUDY_WEBHOOK_ALLOW_PRIVATE", "so so", "true or false, got 'so so'"),
+]
+
+
+@pytest.mark.parametrize(("variable", "value", "expected"), WRONG)
+def test_a_wrong_setting_names_the_variable_that_was_set_and_what_was_expected(
+    env: pytest.MonkeyPatch, variable: str, value: str, expected: str
+) -> None:
+    env.setenv(variable, value)
+
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings()
+
+    assert str(caught.value) == f"{variable}: expected {expected}"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "got"),
+    [
+        ("REDIS_URL", "redi://:hunter2@host", "one that begins with redi://"),
+        ("UNDERSTUDY_REDIS_URL", "hunter2@host", "one without a scheme"),
+        ("AMQP_URL", "http://me:hunter2@host", "one that begins with http://"),
+        ("CLOUDAMQP_URL", "hunter2", "one without a scheme"),
+        ("RABBITMQ_URL", "amq://me:hunter2@host", "one that begins with amq://"),
+        ("UNDERSTUDY_WEBHOOK_SECRETS", '{"orders": hunter2}', "something else"),
+        ("UNDERSTUDY_WEBHOOK_SECRETS", '["hunter2"]', "something else"),
+    ],
+)
+def test_a_wrong_setting_that_may_hold_a_secret_is_not_repeated(
+    env: pytest.MonkeyPatch, variable: str, value: str, got: str
+) -> None:
+    env.setenv(variable, value)
+
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings()
+
+    assert str(caught.value).startswith(f"{variable}: expected ")
+    assert str(caught.value).endswith(f", got {got}")
+    assert "hunter2" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+def test_every_wrong_setting_is_named_at_once(env: pytest.MonkeyPatch) -> None:
+    env.setenv("USE_RQ", "perhaps")
+    env.setenv("UNDERSTUDY_LEASE", "soon")
+
+    with pytest.raises(ConfigurationError, match=r"^USE_RQ: .*; UNDERSTUDY_LEASE: .*"):
+        load_settings()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("500ms", timedelta(milliseconds=500)),
+        ("1.5s", timedelta(seconds=1.5)),
+        (" 25s ", timedelta(seconds=25)),
+        ("10m", timedelta(minutes=10)),
+        ("1h30m", timedelta(hours=1, minutes=30)),
+        ("1h0m1s1ms", timedelta(hours=1, seconds=1, milliseconds=1)),
+    ],
+)
+def test_durations_carry_their_units(
+    env: pytest.MonkeyPatch, text: str, expected: timedelta
+) -> None:
+    env.setenv("UNDERSTUDY_LEASE", text)
+
+    assert load_settings().lease == expected
+
+
+def test_a_ramp_may_take_no_time(env: pytest.MonkeyPatch) -> None:
+    env.setenv("UNDERSTUDY_RAMP", "0s")
+
+    assert load_settings().ramp == timedelta(0)
+
+
+ALIASES = [
+    ("amqp_url", ["UNDERSTUDY_AMQP_URL", "AMQP_URL", "CLOUDAMQP_URL", "RABBITMQ_URL"], "amqp://"),
+    ("redis_url", ["UNDERSTUDY_REDIS_URL", "REDIS_URL"], "redis://"),
+    ("ledger_url", ["UNDERSTUDY_LEDGER_URL", "DATABASE_URL"], "postgresql://"),
+]
+
+
+@pytest.mark.parametrize(("field", "variables", "scheme"), ALIASES)
+def test_the_first_alias_that_is_set_wins(
+    env: pytest.MonkeyPatch, field: str, variables: list[str], scheme: str
+) -> None:
+    for variable in reversed(variables):
+        env.setenv(variable, scheme + variable.lower())
+
+        assert getattr(load_settings(), field) == scheme + variable.lower()
+
+
+def test_an_argument_beats_the_environment_which_beats_the_file(
+    env: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    lines = "UNDERSTUDY_LEASE=3s\nREDIS_URL=redis://file\nUNDERSTUDY_NO_SUCH=1\n"
+    (tmp_path / ".env").write_text(lines)
+    env.setenv("REDIS_URL", "redis://environment")
+
+    settings = load_settings(use_rq=False)
+
+    assert settings.lease == timedelta(seconds=3)
+    assert settings.redis_url == "redis://environment"
+    assert not settings.use_rq
+    sources = {each.name: (each.variable, each.source) for each in provenance(settings)}
+    assert sources["lease"] == ("UNDERSTUDY_LEASE", ".env")
+    assert sources["redis_url"] == ("REDIS_URL", "environment")
+    assert sources["amqp_url"] == ("UNDERSTUDY_AMQP_URL", "default")
+
+
+def test_redis_may_be_named_by_host_and_port(env: pytest.MonkeyPatch) -> None:
+    env.setenv("REDIS_HOST", "cache")
+    env.setenv("REDIS_PORT", "6380")
+
+    assert load_settings().primary_url == "redis://cache:6380/0"
+
+
+def test_names_are_separated_by_commas(env: pytest.MonkeyPatch) -> None:
+    env.setenv("UNDERSTUDY_JOBS", " shop.jobs, ,shop.reports ")
+
+    assert load_settings().jobs == ("shop.jobs", "shop.reports")
+
+
+def test_no_secret_is_shown(env: pytest.MonkeyPatch) -> None:
+    env.setenv("REDIS_URL", "redis://:hunter2@host/0")
+    env.setenv("AMQP_URL", "amqp://me:hunter2@host/%2F")
+    env.setenv("DATABASE_URL", "postgresql://me:hunter2@host/db")
+    env.setenv("UNDERSTUDY_IMPORT_URL", "postgresql://me:hunter2@host/db")
+    env.setenv("SMTP_PASSWORD", "hunter2")
+    env.setenv("UNDERSTUDY_WEBHOOK_SECRETS", '{"orders": "hunter2"}')
+
+    settings = load_settings()
+
+    values = {each.name: each.value for each in provenance(settings)}
+    assert "hunter2" not in repr(settings) + str(settings) + str(values)
+    assert values["redis_url"] == "redis://:***@host/0"
+    assert values["webhook_secrets"] == "orders=***"
+    assert values["smtp_password"] == MASK
+    assert settings.webhook_secrets["orders"].get_secret_value() == "hunter2"
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("redis://host:6379/0", "redis://host:6379/0"),
+        ("redis://me:p@ss/word@host:6379/0", "redis://me:***@host:6379/0"),
+        ("redis+sentinel://:pw@a:1,b:2/0?service=x", "redis+sentinel://:***@a:1,b:2/0?service=x"),
+        ("unix:///run/redis?password=pw&db=1", "unix:///run/redis?password=***&db=1"),
+        ("amqp://a:pw@one;amqp://a:pw@two", "amqp://a:***@one;amqp://a:***@two"),
+        ("sqlite:///ledger.db", "sqlite:///ledger.db"),
+    ],
+)
+def test_a_url_is_shown_without_its_password(url: str, expected: str) -> None:
+    assert masked_url(url) == expected
+
+
+def test_every_setting_is_documented_and_can_be_told() -> None:
+    settings = Settings()
+
+    told = {each.name: each for each in provenance(settings)}
+
+    assert told.keys() == Settings.model_fields.keys()
+    for name in told:
+        assert f"        {name}: " in (Settings.__doc__ or "")
+
+
+@pytest.mark.parametrize(
+    ("url", "folder"),
+    [
+        ("sqlite:///.understudy/ledger.db", Path(".understudy")),
+        ("sqlite:////var/lib/ledger.db", None),
+        ("postgresql://host/db", None),
+    ],
+)
+def test_only_the_folder_of_the_default_ledger_is_made(url: str, folder: Path | None) -> None:
+    assert ledger_folder(url) == folder
