@@ -5,6 +5,7 @@ import os
 import signal
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.integration.cli.command_line import PATIENCE, CommandLine
@@ -85,15 +86,18 @@ def test_a_worker_that_died_is_started_again(live_cli: CommandLine) -> None:
     assert worker.terminate(PATIENCE) == 0
 
 
-def test_a_worker_stopped_while_it_starts_leaves_nothing_behind(live_cli: CommandLine) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_worker_that_ends_while_it_starts_leaves_nothing_behind(
+    live_cli: CommandLine, number: signal.Signals
+) -> None:
     worker = live_cli.start("worker", "rq")
-    worker.wait_for_output("serving rq:default", PATIENCE)
     family = wait_until(lambda: _offspring(worker), PATIENCE, "worker processes")
 
-    status = worker.terminate(PATIENCE)
+    worker.signal(number)
 
-    assert status == 0
-    assert not any(map(is_alive, family))
+    # The offspring of one that was killed notice as soon as they have loaded.
+    assert worker.wait(PATIENCE) == (0 if number is signal.SIGTERM else -number)
+    wait_until(lambda: not any(map(is_alive, family)), PATIENCE, f"the end of {family}")
 
 
 def test_a_url_that_only_a_worker_reads_ends_the_supervisor(live_cli: CommandLine) -> None:
@@ -157,5 +161,5 @@ def live_workers(cli: CommandLine) -> set[int]:
         return {worker.pid for worker in ledger.live_workers()}
 
 
-def _offspring(worker: Process) -> list[object]:
-    return list(worker.tree()[1:])
+def _offspring(worker: Process) -> list[psutil.Process]:
+    return worker.tree()[1:]

@@ -60,9 +60,9 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Screen:
     return Screen(monkeypatch, log_format="console")
 
 
-def fail_to_print(secret: str = "hunter2") -> None:
+def fail_to_print(letters: str = "hunter2") -> None:
     """Raise an error from a frame whose variables are nobody's business."""
-    raise ValueError(f"torn after {len(secret)} letters")
+    raise ValueError(f"torn after {len(letters)} letters")
 
 
 def test_a_program_gets_each_event_as_one_json_object(screen: Screen) -> None:
