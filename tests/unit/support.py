@@ -75,7 +75,7 @@ class Stage:
         self.lease = Lease()
         self.job_id = secrets.token_hex(8)
         new = NewJob(self.job_id, "welcome", "default", '{"user_id": 7}', "5ad1")
-        self.ledger.record_job(new, OfferPlan("rq", HOUR), ())
+        self.ledger.record_job(new, OfferPlan("rq", HOUR))
 
     @property
     def job(self) -> JobRecord:

@@ -209,7 +209,7 @@ class LateCaller(BoundedCaller):
 def test_work_that_ends_at_the_very_last_moment_leaves_no_thread_counted_as_stuck(
     gate: Gate,
 ) -> None:
-    caller = LateCaller("rq", threads=1, spare=0)
+    caller = LateCaller("rq", threads=1, spare=1)
     caller.gate = gate
     with pytest.raises(OfferUncertainError):
         caller.call(gate, within(0.02))

@@ -36,7 +36,7 @@ def is_healthy(engine: MemoryEngine) -> bool:
 
 def record(ledger: MemoryLedger) -> str:
     new = NewJob(secrets.token_hex(8), "welcome", "default", "{}", "sha")
-    return ledger.record_job(new, OfferPlan("rq", HOUR), ())[0].id
+    return ledger.record_job(new, OfferPlan("rq", HOUR))[0].id
 
 
 def test_a_frozen_clock_stands_still() -> None:

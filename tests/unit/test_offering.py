@@ -15,7 +15,7 @@ from understudy.job_engine.states import JobState
 
 def recorded(house: House, engine: str = "rq") -> JobRecord:
     new = NewJob("job-1", "welcome", "default", "{}", "sha")
-    return house.ledger.record_job(new, OfferPlan(engine, HOUR), ())[0]
+    return house.ledger.record_job(new, OfferPlan(engine, HOUR))[0]
 
 
 def carry(house: House, job: JobRecord, *then: str) -> JobRecord:

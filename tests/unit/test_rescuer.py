@@ -148,7 +148,7 @@ def test_a_lost_job_is_parked_while_no_engine_takes_offers() -> None:
 def test_a_lost_job_of_an_engine_that_was_switched_off_since_is_not_lost() -> None:
     house = House(disabled=["rq"])
     new = NewJob("job-1", "welcome", "default", "{}", "sha", engines=("rq",))
-    job, _ = house.ledger.record_job(new, OfferPlan("rq", PICKUP), ())
+    job, _ = house.ledger.record_job(new, OfferPlan("rq", PICKUP))
     house.claim(job, lease=LEASE)
 
     let_the_lease_run_out(house)

@@ -25,8 +25,8 @@ def miss_the_pickup(house: House, looks: int = 1) -> None:
 
 def test_one_job_that_cannot_be_helped_does_not_keep_the_others_from_help() -> None:
     house = House()
-    foreign = NewJob("a-foreign-job", "welcome", "default", "{}", "sha")
-    house.ledger.record_job(foreign, OfferPlan("kafka", PICKUP), ())
+    foreign = NewJob("a-foreign-job", "welcome", "data-sync", "{}", "sha")
+    house.ledger.record_job(foreign, OfferPlan("kafka", PICKUP))
     house.clock.advance(A_LITTLE)
     handle = house.dispatch()
     house.rq.drop_messages()

@@ -19,7 +19,7 @@ def ledger() -> MemoryLedger:
     ledger = MemoryLedger(FrozenClock())
     for n in range(20):
         new = NewJob(f"job-{n}", "welcome", "default", "{}", "sha")
-        ledger.record_job(new, OfferPlan("rq", HOUR), ())
+        ledger.record_job(new, OfferPlan("rq", HOUR))
     return ledger
 
 

@@ -59,8 +59,8 @@ class Ledger:
     def add(self, job_id: str, state: JobState, *, name: str = "job", age: timedelta) -> None:
         """Let a job live up to a state, and have ended so long ago."""
         plan = OfferPlan("memory", timedelta(minutes=1))
-        tries = [DispatchTry("memory", 1, "offer", TryOutcome.ACCEPTED)]
-        self.sql.record_job(NewJob(job_id, name, "default", "{}", "sha"), plan, tries)
+        self.sql.record_job(NewJob(job_id, name, "default", "{}", "sha"), plan)
+        self.sql.note_tries([(job_id, DispatchTry("memory", 1, "offer", TryOutcome.ACCEPTED))])
         if state is JobState.CANCELLED:
             self.sql.cancel(job_id, "test")
         elif state is not JobState.OFFERED:

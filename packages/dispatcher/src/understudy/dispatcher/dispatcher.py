@@ -22,7 +22,7 @@ from understudy.job_engine.errors import (
 )
 from understudy.job_engine.events import Event, Listener
 from understudy.job_engine.queues import QueueProfile
-from understudy.job_engine.records import DispatchTry, JobRecord, NewJob, OfferPlan, TryOutcome
+from understudy.job_engine.records import JobRecord, NewJob, OfferPlan
 from understudy.job_engine.states import JobState
 
 P = TypeVar("P", bound=BaseModel)
@@ -87,6 +87,7 @@ class Dispatcher:
             self._accept_existing(new, record, options)
             return JobHandle(record, job, self._ledger, self._clock, created=False)
         self._tell(job, record)
+        self._offerer.note(record.id, route.skipped)
         if record.state is JobState.OFFERED and route.order:
             with suppress(LedgerError):
                 # The job is committed; a ledger that goes away now costs time only (I1).
@@ -116,12 +117,10 @@ class Dispatcher:
         return _ONE_COMMIT if waits else self._router.route(new.queue, new.engines)
 
     def _record(self, new: NewJob, queue: QueueProfile, route: Route) -> tuple[JobRecord, bool]:
-        if not route.order:
-            parked = new if route is _ONE_COMMIT else replace(new, delay=PARK_FIRST)
-            return self._ledger.record_job(parked, None, route.skipped)
-        first = DispatchTry(route.order[0], 1, "offer", TryOutcome.UNKNOWN)
-        plan = OfferPlan(route.order[0], queue.pickup)
-        return self._ledger.record_job(new, plan, (*route.skipped, first))
+        if route.order:
+            return self._ledger.record_job(new, OfferPlan(route.order[0], queue.pickup))
+        parked = new if route is _ONE_COMMIT else replace(new, delay=PARK_FIRST)
+        return self._ledger.record_job(parked, None)
 
     def _confirm_pickup(self, record: JobRecord, queue: QueueProfile) -> JobRecord:
         """Wait for the claim, the only proof of pickup; then move on once per engine."""

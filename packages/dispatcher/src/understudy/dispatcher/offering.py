@@ -43,6 +43,10 @@ class Offerer:
         self._clock = clock
         self._listener = listener
 
+    def note(self, job_id: str, skipped: Sequence[DispatchTry]) -> None:
+        """Keep why some engines were not tried."""
+        self._tries.add_all(job_id, skipped)
+
     def flush(self) -> None:
         """Write what became of earlier offers."""
         self._tries.flush()

@@ -132,11 +132,11 @@ class Rescuer:
     def _look_into(self, job: JobRecord) -> None:
         queue = profile_or_default(job.queue)
         if self._merely_waits(job, queue):
-            self._ledger.postpone_pickup(job, self._patience(job, queue))
+            self._ledger.postpone(job, self._patience(job, queue))
             return
         order = self._order(job)
         if not order or (order[0] != job.engine and not self._moves.take()):
-            self._ledger.postpone_pickup(job, queue.pickup)
+            self._ledger.postpone(job, queue.pickup)
             return
         plan = OfferPlan(order[0], self._patience(job, queue), "not picked up in time")
         moved = self._ledger.offer(job, plan)

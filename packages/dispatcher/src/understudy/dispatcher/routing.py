@@ -70,6 +70,11 @@ class Router:
         order = [name for name in engines if name in self._preference] or self._preference
         return tuple(name for name in order if name not in self._disabled)
 
+    @property
+    def has_usable(self) -> bool:
+        """Tell whether any engine takes offers now."""
+        return any(not self._engines.breaker(name).is_open for name in self.allowed(()))
+
     def serves(self, engine: str, queue: str) -> bool:
         """Tell whether offers to the engine make sense now: it is allowed, trusted and served."""
         known = engine in self._preference and engine not in self._disabled

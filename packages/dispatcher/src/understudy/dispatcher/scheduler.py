@@ -14,6 +14,8 @@ from understudy.job_engine.records import JobRecord, OfferPlan
 
 #: How many due jobs one look takes on.
 BATCH = 100
+#: How long a due job waits whose own engines take no offers, while others do.
+BLOCKED_PAUSE = timedelta(seconds=5)
 
 
 class SchedulerLedger(RescueLedger, OfferLedger, Protocol):
@@ -49,6 +51,8 @@ class Scheduler:
         Raises:
             LedgerUnavailableError: The ledger is away.
         """
+        if not self._router.has_usable:
+            return 0
         due = list(self._ledger.due(BATCH))
         # Schedulers that look at the same moment begin at different jobs.
         self._rng.shuffle(due)
@@ -57,7 +61,9 @@ class Scheduler:
     def _offer(self, job: JobRecord) -> bool:
         route = self._router.route(job.queue, job.engines, epoch=job.epoch + 1)
         if not route.order:
-            return False
+            # Others that are due get their turn; this one is looked at again soon.
+            self._ledger.postpone(job, BLOCKED_PAUSE)
+            return True
         queue = profile_or_default(job.queue)
         moved = self._ledger.offer(job, OfferPlan(route.order[0], queue.pickup, "due"))
         if moved is None:

@@ -1,14 +1,14 @@
 """What became of offers, written to the ledger a moment later.
 
-The try itself is recorded as `unknown` in the commit that makes the offer, which is the truth
-at that moment. That it was accepted changes no state (rule 3), so it need not cost the caller
-a second commit.
+That an offer was accepted changes no state (rule 3), so it need not cost the caller a second
+commit. The event of the offer is in the first one.
 """
 
 import atexit
 import contextlib
 import os
 import threading
+from collections.abc import Sequence
 
 from understudy.job_engine.errors import LedgerError
 from understudy.job_engine.ports import OfferLedger
@@ -44,13 +44,18 @@ class TryLog:
         elif not self._background:
             self.flush()
 
+    def add_all(self, job_id: str, tries: Sequence[DispatchTry]) -> None:
+        """Keep what became of several."""
+        for attempt in tries:
+            self.add(job_id, attempt)
+
     def flush(self) -> None:
         """Write what was collected; a ledger that is away costs the explanation, not the job."""
         with self._lock:
             waiting = self._waiting
             self._waiting = []
         with contextlib.suppress(LedgerError):
-            self._ledger.settle_tries(waiting)
+            self._ledger.note_tries(waiting)
 
     def _write(self) -> None:
         more = True

@@ -79,9 +79,7 @@ class AttemptLedger(Protocol):
 class OfferLedger(Protocol):
     """The ledger as the dispatcher, the rescuer and the scheduler need it."""
 
-    def record_job(
-        self, job: NewJob, plan: OfferPlan | None, tries: Sequence[DispatchTry]
-    ) -> tuple[JobRecord, bool]:
+    def record_job(self, job: NewJob, plan: OfferPlan | None) -> tuple[JobRecord, bool]:
         """Record a job in one commit, already offered if there is a plan (rules 1 and 3).
 
         Returns:
@@ -102,12 +100,15 @@ class OfferLedger(Protocol):
         """Fail a running job whose lease was lost once too often."""
         ...
 
-    def postpone_pickup(self, seen: JobRecord, span: timedelta) -> None:
-        """Leave an offer where it is and look again after `span`; changes no state."""
+    def postpone(self, seen: JobRecord, span: timedelta) -> None:
+        """Look at a waiting job again after `span`: an offer, or one that is due.
+
+        Changes no state; a job that is no longer as it was seen is left alone.
+        """
         ...
 
-    def settle_tries(self, tries: Sequence[tuple[str, DispatchTry]]) -> None:
-        """Keep what became of offers: pairs of job id and try."""
+    def note_tries(self, tries: Sequence[tuple[str, DispatchTry]]) -> None:
+        """Keep what became of offers: pairs of job id and try; repeating it is harmless."""
         ...
 
     def cancel(self, job_id: str, actor: str) -> CancelOutcome:

@@ -112,9 +112,7 @@ class MemoryLedger(MemoryReading):
         with self.transaction():
             return self._store.fence(claim)
 
-    def record_job(
-        self, job: NewJob, plan: OfferPlan | None, tries: Sequence[DispatchTry]
-    ) -> tuple[JobRecord, bool]:
+    def record_job(self, job: NewJob, plan: OfferPlan | None) -> tuple[JobRecord, bool]:
         """Record a job in one commit, already offered if there is a plan (rules 1 and 3)."""
         with self.transaction():
             known = self._existing(job)
@@ -124,8 +122,6 @@ class MemoryLedger(MemoryReading):
             self._store.rows[job.id] = row
             detail = {"engine": plan.engine, "reason": plan.reason} if plan else {}
             self._store.append_event(row, "dispatch", self._actor, detail)
-            for attempt in tries:
-                self._note_try(job.id, attempt)
             return row.record(), True
 
     def offer(self, seen: JobRecord, plan: OfferPlan) -> JobRecord | None:
@@ -144,19 +140,24 @@ class MemoryLedger(MemoryReading):
         """Fail a running job whose lease was lost once too often."""
         return self._change(EXHAUST, seen, {"error": error}, {"reason": "crash loop"})
 
-    def postpone_pickup(self, seen: JobRecord, span: timedelta) -> None:
-        """Leave an offer where it is and look again after `span`."""
+    def postpone(self, seen: JobRecord, span: timedelta) -> None:
+        """Look at a waiting job again after `span`."""
         with self.transaction():
             row = self._store.rows.get(seen.id)
-            if row is not None and (row.state, row.epoch) == (JobState.OFFERED, seen.epoch):
-                missed, until = row.pickups_missed + 1, self._clock.now() + span
+            if row is None or (row.state, row.epoch, row.hb) != (seen.state, seen.epoch, seen.hb):
+                return
+            until = self._clock.now() + span
+            if row.state is JobState.OFFERED:
+                missed = row.pickups_missed + 1
                 self._store.rows[row.id] = replace(row, pickup_by=until, pickups_missed=missed)
+            elif row.state is JobState.SCHEDULED:
+                self._store.rows[row.id] = replace(row, run_at=until)
 
-    def settle_tries(self, tries: Sequence[tuple[str, DispatchTry]]) -> None:
+    def note_tries(self, tries: Sequence[tuple[str, DispatchTry]]) -> None:
         """Keep what became of offers: pairs of job id and try."""
         with self.transaction():
             for job_id, attempt in tries:
-                self._settle(job_id, attempt)
+                self._note_try(job_id, attempt)
 
     def cancel(self, job_id: str, actor: str) -> CancelOutcome:
         """Cancel a job that waits, or ask the attempt that runs it to stop (R20)."""
@@ -226,17 +227,11 @@ class MemoryLedger(MemoryReading):
         same = (r for r in self._store.rows.values() if (r.name, r.idempotency_key) == key)
         return next(same, None)
 
-    def _settle(self, job_id: str, attempt: DispatchTry) -> None:
-        tries = self._store.tries[job_id]
-        same = [n for n, known in enumerate(tries) if _same_offer(known, attempt)]
-        for n in same:
-            tries[n] = replace(attempt, at=tries[n].at)
-        if not same:
-            self._note_try(job_id, attempt)
-
     def _note_try(self, job_id: str, attempt: DispatchTry) -> None:
-        self._store.tries[job_id].append(replace(attempt, at=self._clock.now()))
+        tries = self._store.tries[job_id]
+        if not any(_same_try(known, attempt) for known in tries):
+            tries.append(replace(attempt, at=self._clock.now()))
 
 
-def _same_offer(one: DispatchTry, other: DispatchTry) -> bool:
+def _same_try(one: DispatchTry, other: DispatchTry) -> bool:
     return (one.epoch, one.engine, one.stage) == (other.epoch, other.engine, other.stage)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, select
 
 from understudy.job_engine.errors import JobNotFoundError
 from understudy.job_engine.records import (
@@ -24,10 +24,9 @@ from understudy.job_engine.states import (
     JobState,
     Transition,
 )
-from understudy.ledger import rows, transitions
+from understudy.ledger import rows, statements, transitions
 from understudy.ledger.database import Database
-from understudy.ledger.instants import now_us
-from understudy.ledger.tables import dispatch_attempts, jobs
+from understudy.ledger.tables import jobs
 from understudy.ledger.transitions import After, Cause, Change
 
 #: How an offer is made, by the state the job was seen in.
@@ -41,27 +40,6 @@ _BY_ID = select(*jobs.c).where(jobs.c.id == bindparam("job"))
 _BY_KEY = select(*jobs.c).where(
     jobs.c.name == bindparam("name"), jobs.c.idempotency_key == bindparam("key")
 )
-_INSERT_TRY = insert(dispatch_attempts).values(
-    {
-        name: bindparam(name)
-        for name in ("job_id", "epoch", "engine", "stage", "outcome", "reason", "elapsed_us")
-    }
-    | {"at": now_us()}
-)
-_SETTLE_TRY = (
-    update(dispatch_attempts)
-    .where(
-        dispatch_attempts.c.job_id == bindparam("at_job"),
-        dispatch_attempts.c.epoch == bindparam("at_epoch"),
-        dispatch_attempts.c.engine == bindparam("at_engine"),
-        dispatch_attempts.c.stage == bindparam("at_stage"),
-    )
-    .values(
-        outcome=bindparam("to_outcome"),
-        reason=bindparam("to_reason"),
-        elapsed_us=bindparam("to_elapsed"),
-    )
-)
 _REASON_CHARS = 255
 
 
@@ -73,23 +51,22 @@ class SqlOffers:
         self._database = database
         self._actor = actor
 
-    def record_job(
-        self, job: NewJob, plan: OfferPlan | None, tries: Sequence[DispatchTry]
-    ) -> tuple[JobRecord, bool]:
+    def record_job(self, job: NewJob, plan: OfferPlan | None) -> tuple[JobRecord, bool]:
         """Record a job in one commit, already offered if there is a plan (rules 1 and 3)."""
 
         def work(connection: Connection) -> tuple[JobRecord, bool]:
             row = transitions.insert_job(connection, job, plan, self._actor)
             if row is None:
                 return _existing(connection, job), False
-            _insert_tries(connection, job.id, tries)
             return rows.job_record(row), True
 
         return self._database.write(work)
 
     def offer(self, seen: JobRecord, plan: OfferPlan) -> JobRecord | None:
         """Hand over with a new epoch; None if the job is no longer as it was seen (rule 4)."""
-        transition = _OFFERS[seen.state]
+        transition = _OFFERS.get(seen.state)
+        if transition is None:
+            return None
         values = {"engine": plan.engine, "pickup_by": After(plan.pickup)}
         detail = {"engine": plan.engine, "from": seen.engine, "reason": plan.reason}
         return self._change(transition, seen, values, detail)
@@ -105,34 +82,20 @@ class SqlOffers:
             EXHAUST, seen, {"error": rows.error_text(error)}, {"reason": "crash loop"}
         )
 
-    def postpone_pickup(self, seen: JobRecord, span: timedelta) -> None:
-        """Leave an offer where it is and look again after `span`."""
-        self._database.write(lambda c: transitions.postpone_pickup(c, seen.id, seen.epoch, span))
+    def postpone(self, seen: JobRecord, span: timedelta) -> None:
+        """Look at a waiting job again after `span`: an offer, or one that is due."""
+        self._database.write(lambda connection: transitions.postpone(connection, seen, span))
 
-    def settle_tries(self, tries: Sequence[tuple[str, DispatchTry]]) -> None:
+    def note_tries(self, tries: Sequence[tuple[str, DispatchTry]]) -> None:
         """Keep what became of offers: pairs of job id and try."""
-
-        def work(connection: Connection) -> None:
-            for job_id, attempt in tries:
-                if connection.execute(_SETTLE_TRY, _settled(job_id, attempt)).rowcount == 0:
-                    _insert_tries(connection, job_id, [attempt])
-
         if tries:
-            self._database.write(work)
+            values = [_noted(job_id, attempt) for job_id, attempt in tries]
+            self._database.write(lambda c: c.execute(statements.insert_try(c.dialect.name), values))
 
     def cancel(self, job_id: str, actor: str) -> CancelOutcome:
         """Cancel a job that waits, or ask the attempt that runs it to stop (R20)."""
 
-        def work(connection: Connection) -> CancelOutcome:
-            if transitions.cancel(connection, job_id, actor) is not None:
-                return CancelOutcome.CANCELLED
-            if transitions.request_cancel(connection, job_id, actor):
-                return CancelOutcome.REQUESTED
-            if connection.execute(_BY_ID, {"job": job_id}).one_or_none() is None:
-                raise JobNotFoundError(f"expected the id of a job in the ledger, got {job_id!r}")
-            return CancelOutcome.ENDED
-
-        return self._database.write(work)
+        return self._database.write(lambda connection: _cancel(connection, job_id, actor))
 
     def _change(
         self,
@@ -155,12 +118,21 @@ def _existing(connection: Connection, job: NewJob) -> JobRecord:
     return rows.job_record(row)
 
 
-def _insert_tries(connection: Connection, job_id: str, tries: Sequence[DispatchTry]) -> None:
-    if tries:
-        connection.execute(_INSERT_TRY, [_inserted(job_id, attempt) for attempt in tries])
+def _cancel(connection: Connection, job_id: str, actor: str) -> CancelOutcome:
+    while True:
+        if transitions.cancel(connection, job_id, actor) is not None:
+            return CancelOutcome.CANCELLED
+        if transitions.request_cancel(connection, job_id, actor):
+            return CancelOutcome.REQUESTED
+        row = connection.execute(_BY_ID, {"job": job_id}).one_or_none()
+        if row is None:
+            raise JobNotFoundError(f"expected the id of a job in the ledger, got {job_id!r}")
+        if JobState(row.state).is_terminal:
+            return CancelOutcome.ENDED
+        # Between the two an attempt gave the job back: under READ COMMITTED each saw it move.
 
 
-def _inserted(job_id: str, attempt: DispatchTry) -> dict[str, Any]:
+def _noted(job_id: str, attempt: DispatchTry) -> dict[str, Any]:
     return {
         "job_id": job_id,
         "epoch": attempt.epoch,
@@ -169,16 +141,4 @@ def _inserted(job_id: str, attempt: DispatchTry) -> dict[str, Any]:
         "outcome": attempt.outcome,
         "reason": attempt.reason[:_REASON_CHARS],
         "elapsed_us": int(attempt.elapsed * 1e6),
-    }
-
-
-def _settled(job_id: str, attempt: DispatchTry) -> dict[str, Any]:
-    return {
-        "at_job": job_id,
-        "at_epoch": attempt.epoch,
-        "at_engine": attempt.engine,
-        "at_stage": attempt.stage,
-        "to_outcome": attempt.outcome,
-        "to_reason": attempt.reason[:_REASON_CHARS],
-        "to_elapsed": int(attempt.elapsed * 1e6),
     }

@@ -3,14 +3,21 @@
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import BigInteger, Table, bindparam, case, func, insert, update
+from sqlalchemy import BigInteger, Table, Update, bindparam, case, func, insert, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 from sqlalchemy.sql.elements import ColumnElement
 
 from understudy.job_engine.states import REOFFER, JobState, Transition
 from understudy.ledger.instants import now_us
-from understudy.ledger.tables import aggregates, attempts, events, jobs, steps
+from understudy.ledger.tables import (
+    aggregates,
+    attempts,
+    dispatch_attempts,
+    events,
+    jobs,
+    steps,
+)
 
 #: How many rows share one counter of ended jobs.
 SHARDS = 8
@@ -45,6 +52,14 @@ def insert_step(dialect: str) -> AnyInsert:
     given = ("job_id", "name", "seq", "kind", "result", "epoch")
     values: dict[str, Any] = {name: bindparam(name) for name in given} | {"recorded_at": now_us()}
     return _insert_into(dialect, steps).values(values).on_conflict_do_nothing()
+
+
+@lru_cache
+def insert_try(dialect: str) -> AnyInsert:
+    """Insert a dispatch try unless it is noted."""
+    given = ("job_id", "epoch", "engine", "stage", "outcome", "reason", "elapsed_us")
+    values: dict[str, Any] = {name: bindparam(name) for name in given} | {"at": now_us()}
+    return _insert_into(dialect, dispatch_attempts).values(values).on_conflict_do_nothing()
 
 
 @lru_cache
@@ -131,18 +146,26 @@ REQUEST_CANCEL = (
     .returning(*jobs.c)
 )
 
-POSTPONE = (
-    update(jobs)
-    .where(
-        jobs.c.id == bindparam("at_id"),
-        jobs.c.state == JobState.OFFERED,
-        jobs.c.epoch == bindparam("at_epoch"),
+_LATER = now_us() + bindparam("to_span", type_=BigInteger)
+
+
+def _postpone(state: JobState, changes: dict[str, Any]) -> Update:
+    seen = (jobs.c.epoch == bindparam("at_epoch"), jobs.c.hb == bindparam("at_hb"))
+    return (
+        update(jobs)
+        .where(jobs.c.id == bindparam("at_id"), jobs.c.state == state, *seen)
+        .values(changes)
     )
-    .values(
-        pickup_by=now_us() + bindparam("to_span", type_=BigInteger),
-        pickups_missed=jobs.c.pickups_missed + 1,
-    )
-)
+
+
+#: By the state of the job that waits.
+POSTPONE = {
+    JobState.OFFERED: _postpone(
+        JobState.OFFERED,
+        {"pickup_by": _LATER, "pickups_missed": jobs.c.pickups_missed + 1},
+    ),
+    JobState.SCHEDULED: _postpone(JobState.SCHEDULED, {"run_at": _LATER}),
+}
 
 INSERT_ATTEMPT = insert(attempts).values(
     {name: bindparam(name) for name in ("job_id", "epoch", "claim_id", "engine", "worker")}

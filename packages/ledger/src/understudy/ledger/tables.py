@@ -134,8 +134,8 @@ dispatch_attempts = Table(
     Column("reason", String(255), nullable=False, server_default=""),
     Column("elapsed_us", BigInteger, nullable=False, server_default=text("0")),
     Column("at", Instant, nullable=False),
+    UniqueConstraint("job_id", "epoch", "engine", "stage"),
 )
-Index(f"ix_{PREFIX}dispatch_attempts_job", dispatch_attempts.c.job_id)
 
 events = Table(
     f"{PREFIX}events",

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from understudy.job_engine.interrupts import Fenced
-from understudy.job_engine.records import Claim, NewJob, OfferPlan, StepRecord
+from understudy.job_engine.records import Claim, JobRecord, NewJob, OfferPlan, StepRecord
 from understudy.job_engine.states import CANCEL, Transition
 from understudy.ledger import statements
 from understudy.ledger.instants import microseconds
@@ -156,10 +156,12 @@ def insert_step(connection: Connection, claim: Claim, step: StepRecord) -> None:
     connection.execute(statements.insert_step(connection.dialect.name), values)
 
 
-def postpone_pickup(connection: Connection, job_id: str, epoch: int, span: timedelta) -> None:
-    """Look at a waiting offer again later; changes no state."""
-    values = {"at_id": job_id, "at_epoch": epoch, "to_span": microseconds(span)}
-    connection.execute(statements.POSTPONE, values)
+def postpone(connection: Connection, seen: JobRecord, span: timedelta) -> None:
+    """Look at a waiting job again later; changes no state, and no job that has moved on."""
+    statement = statements.POSTPONE.get(seen.state)
+    if statement is not None:
+        guard = {"at_id": seen.id, "at_epoch": seen.epoch, "at_hb": seen.hb}
+        connection.execute(statement, guard | {"to_span": microseconds(span)})
 
 
 def _append_event(connection: Connection, row: AnyRow, kind: str, cause: Cause) -> None:

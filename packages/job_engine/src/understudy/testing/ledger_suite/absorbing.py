@@ -82,4 +82,4 @@ def _try_everything(ledger: Ledger, claim: Claim, seen: JobRecord) -> None:
         ledger.offer(view, plan(SECOND))
         ledger.park(view, LONG, "no engine took it")
         ledger.exhaust(view, ERROR)
-        ledger.postpone_pickup(view, LONG)
+        ledger.postpone(view, LONG)

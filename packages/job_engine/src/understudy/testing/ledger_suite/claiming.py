@@ -185,7 +185,7 @@ class ClaimingPromises:
 
     def test_a_claim_names_its_worker_in_the_history(self, ledger: Ledger) -> None:
         """The event tells who took the job."""
-        job, _ = ledger.record_job(new_job(), plan(), ())
+        job, _ = ledger.record_job(new_job(), plan())
         claimed(ledger, job, worker="worker-9")
 
         event = ledger.events(job.id)[-1]

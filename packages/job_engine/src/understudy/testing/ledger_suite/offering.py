@@ -16,6 +16,7 @@ from understudy.testing.ledger_suite.scene import (
     SUCCESS,
     claimed,
     ended,
+    new_job,
     offered,
     plan,
     reoffered,
@@ -29,7 +30,7 @@ ACCEPTED = DispatchTry(FIRST, 1, "offer", TryOutcome.ACCEPTED, "", 0.125)
 
 
 class OfferingPromises:
-    """`offer`, `park`, `exhaust`, `postpone_pickup`: compare and set (rules 4, 5 and 18)."""
+    """`offer`, `park`, `exhaust`, `postpone`: compare and set (rules 4, 5 and 18)."""
 
     def test_a_job_whose_time_has_come_gets_its_first_epoch(self, ledger: Ledger) -> None:
         """And no hand-off is counted, for no engine had it."""
@@ -201,7 +202,7 @@ class OfferingPromises:
         """No new state, no new epoch, no event; it can be claimed as before."""
         job = offered(ledger)
 
-        ledger.postpone_pickup(job, DAY)
+        ledger.postpone(job, DAY)
 
         later = ledger.get(job.id)
         assert (later.state, later.epoch, later.hb) == (job.state, job.epoch, job.hb)
@@ -221,18 +222,28 @@ class OfferingPromises:
         before = [ledger.get(running.id), ledger.get(moved.id)]
 
         for seen in (running, moved):
-            ledger.postpone_pickup(seen, DAY)
+            ledger.postpone(seen, DAY)
 
         assert [ledger.get(running.id), ledger.get(moved.id)] == before
 
-    def test_what_became_of_an_offer_replaces_what_was_unknown(self, ledger: Ledger) -> None:
-        """In its place, and however often it is told."""
-        unknown = DispatchTry(FIRST, 1, "offer", TryOutcome.UNKNOWN)
+    def test_a_due_job_that_is_postponed_is_not_due(self, ledger: Ledger) -> None:
+        """Nobody takes its offers now; others get their turn."""
+        job, _ = ledger.record_job(new_job(delay=timedelta(0)), None)
+        wait_in_vain = ledger.due(10)
+
+        ledger.postpone(job, DAY)
+
+        assert [each.id for each in wait_in_vain] == [job.id]
+        assert not ledger.due(10)
+        later = ledger.get(job.id)
+        assert (later.state, later.epoch, later.hb) == (job.state, job.epoch, job.hb)
+
+    def test_a_try_that_is_told_twice_stands_once(self, ledger: Ledger) -> None:
+        """The first time it was told counts (F22)."""
         job = offered(ledger)
-        ledger.settle_tries([(job.id, unknown)])
 
         for _ in range(2):
-            ledger.settle_tries([(job.id, ACCEPTED)])
+            ledger.note_tries([(job.id, ACCEPTED)])
 
         (kept,) = ledger.tries(job.id)
         assert (kept.outcome, kept.elapsed) == (TryOutcome.ACCEPTED, 0.125)
@@ -242,17 +253,17 @@ class OfferingPromises:
         job, other = offered(ledger), offered(ledger)
         refused = DispatchTry(SECOND, 2, "offer", TryOutcome.REFUSED, "OOM")
 
-        ledger.settle_tries([(job.id, ACCEPTED), (job.id, refused), (other.id, ACCEPTED)])
+        ledger.note_tries([(job.id, ACCEPTED), (job.id, refused), (other.id, ACCEPTED)])
 
         assert [each.outcome for each in ledger.tries(job.id)] == ["accepted", "refused"]
         assert [each.outcome for each in ledger.tries(other.id)] == ["accepted"]
 
-    def test_settling_tries_touches_no_job(self, ledger: Ledger) -> None:
+    def test_noting_tries_touches_no_job(self, ledger: Ledger) -> None:
         """After the message is sent no state is written (rule 3)."""
         job = offered(ledger)
 
-        ledger.settle_tries([(job.id, ACCEPTED)])
-        ledger.settle_tries([])
+        ledger.note_tries([(job.id, ACCEPTED)])
+        ledger.note_tries([])
 
         assert ledger.get(job.id) == job
 

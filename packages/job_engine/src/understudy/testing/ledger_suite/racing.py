@@ -142,7 +142,7 @@ class RacingPromises:
             key = f"welcome-{turn}"
 
             jobs = [new_job(idempotency_key=key) for _ in range(CROWD)]
-            answers = _at_once([partial(ledger.record_job, job, plan(), ()) for job in jobs])
+            answers = _at_once([partial(ledger.record_job, job, plan()) for job in jobs])
 
             assert sum(created for _, created in answers) == 1
             assert len({job.id for job, _ in answers}) == 1

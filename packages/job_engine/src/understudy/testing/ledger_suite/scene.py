@@ -83,12 +83,12 @@ def offered(
     ledger: Ledger, engine: str = FIRST, *, pickup: timedelta = LONG, **changes: Any
 ) -> JobRecord:
     """Record a job that is offered at once."""
-    return ledger.record_job(new_job(**changes), plan(engine, pickup), ())[0]
+    return ledger.record_job(new_job(**changes), plan(engine, pickup))[0]
 
 
 def waiting(ledger: Ledger, delay: timedelta = LONG, **changes: Any) -> JobRecord:
     """Record a job that waits for its time."""
-    return ledger.record_job(new_job(delay=delay, **changes), None, ())[0]
+    return ledger.record_job(new_job(delay=delay, **changes), None)[0]
 
 
 def ticket(job: JobRecord, **changes: Any) -> Ticket:

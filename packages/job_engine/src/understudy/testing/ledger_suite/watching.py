@@ -93,7 +93,7 @@ class WatchingPromises:
         claimed(ledger, taken)
         pass_time(MOMENT)
 
-        ledger.postpone_pickup(patient, LONG)
+        ledger.postpone(patient, LONG)
 
         assert not ledger.unclaimed(10)
 

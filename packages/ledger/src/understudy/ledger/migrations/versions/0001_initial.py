@@ -165,13 +165,14 @@ def upgrade() -> None:
             name="fk_understudy_dispatch_attempts_job_id",
             ondelete="CASCADE",
         ),
+        sa.UniqueConstraint(
+            "job_id",
+            "epoch",
+            "engine",
+            "stage",
+            name="uq_understudy_dispatch_attempts_job_id_epoch_engine_stage",
+        ),
         sa.PrimaryKeyConstraint("id", name="pk_understudy_dispatch_attempts"),
-    )
-    op.create_index(
-        "ix_understudy_dispatch_attempts_job",
-        "understudy_dispatch_attempts",
-        ["job_id"],
-        unique=False,
     )
     op.create_table(
         "understudy_events",
