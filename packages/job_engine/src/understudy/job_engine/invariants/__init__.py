@@ -1,0 +1,76 @@
+"""The promises I1 to I11 as checks over what a ledger keeps of a job: pure, no I/O.
+
+The tests of every layer and `understudy ledger verify` use these and no others. What leaves no
+trace in the ledger is not checked here: that a finished or a `once` step does not begin again
+(I5, I6) beyond its record, how often a plain step ran (I7), and `tx` steps (I11).
+"""
+
+from collections.abc import Iterable, Iterator
+
+from understudy.job_engine.invariants import of_events, of_rows
+from understudy.job_engine.invariants.history import Check, History, Violation, history_of
+from understudy.job_engine.records import JobRecord
+
+__all__ = ["CHECKS", "Check", "History", "Violation", "history_of", "repeated_keys", "violations"]
+
+CHECKS: tuple[Check, ...] = (
+    Check(
+        "I1",
+        "a job that is not over has a moment at which somebody looks at it",
+        of_rows.somebody_will_look,
+    ),
+    Check("I2", "epochs only grow, and each is offered once", of_events.epochs_grow),
+    Check("I2", "each epoch is claimed at most once", of_events.claimed_at_most_once),
+    Check(
+        "I2",
+        "every claim is an attempt, and every attempt a claim",
+        of_rows.attempts_are_the_claims,
+    ),
+    Check("I3", "only the newest claim concludes", of_events.concluded_by_the_newest_claim),
+    Check("I3", "an attempt ends once, as its event says", of_rows.attempts_end_with_their_event),
+    Check(
+        "I3", "steps are recorded by attempts, the newest last", of_rows.recorded_by_who_had_claimed
+    ),
+    Check(
+        "I3",
+        "a step is recorded while its attempt has the authority",
+        of_rows.recorded_while_it_had_authority,
+    ),
+    Check("I4", "nothing follows a terminal state", of_events.nothing_after_the_end),
+    Check("I4", "a result belongs to a success, an end has its moment", of_rows.one_outcome),
+    Check("I5", "a step is recorded once, in its place", of_rows.recorded_once_in_order),
+    Check(
+        "I8",
+        "a job is claimed from its newest offer, by the engine it names",
+        of_events.claimed_from_its_newest_offer,
+    ),
+    Check(
+        "I9", "a job asked to stop is cancelled, or had finished", of_events.cancelled_or_finished
+    ),
+    Check("I9", "no step begins after a cancel request", of_rows.no_step_after_a_cancel),
+    Check("rule 4", "every change of state is in the table", of_events.changes_by_the_table),
+    Check("rule 18", "counters agree with the events", of_rows.counters_as_events),
+    Check("rule 22", "a history begins with the dispatch", of_events.begins_with_the_dispatch),
+    Check("rule 22", "events are numbered without a gap", of_events.numbered_without_a_gap),
+    Check("rule 22", "the row is as its last event left it", of_rows.row_as_its_last_event),
+)
+
+_ONE_KEY_ONE_JOB = "one name and idempotency key is one job"
+
+
+def violations(history: History) -> Iterator[Violation]:
+    """Find every promise that the history of a job breaks."""
+    for check in CHECKS:
+        for found, events in check.find(history):
+            yield Violation(history.job.id, check.invariant, check.rule, found, events)
+
+
+def repeated_keys(jobs: Iterable[JobRecord]) -> Iterator[Violation]:
+    """Find jobs with the name and the idempotency key of a job before them (I10)."""
+    first: dict[tuple[str, str], str] = {}
+    for job in jobs:
+        if job.idempotency_key is not None:
+            known = first.setdefault((job.name, job.idempotency_key), job.id)
+            if known != job.id:
+                found = f"{job.name!r} with key {job.idempotency_key!r} is job {known}, too"
+                yield Violation(job.id, "I10", _ONE_KEY_ONE_JOB, found)

@@ -1,0 +1,69 @@
+"""What the invariants look at, and what they say."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from understudy.job_engine.ports import LedgerReader
+from understudy.job_engine.records import AttemptRecord, EventRecord, JobRecord, StepRecord
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """Everything the ledger keeps of one job.
+
+    Attributes:
+        job: Its row.
+        events: Its events by their number.
+        attempts: Its attempts by their epoch.
+        steps: Its recorded steps by their place.
+    """
+
+    job: JobRecord
+    events: Sequence[EventRecord]
+    attempts: Sequence[AttemptRecord]
+    steps: Sequence[StepRecord]
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One promise broken by one job.
+
+    Attributes:
+        job_id: The job.
+        invariant: `I1` to `I11`; the rule of the protocol where no promise says it.
+        rule: What must be true.
+        found: What is.
+        events: Where in the history.
+    """
+
+    job_id: str
+    invariant: str
+    rule: str
+    found: str
+    events: tuple[EventRecord, ...] = ()
+
+
+#: What a check finds: what is wrong, and the events that show it.
+Finding = tuple[str, tuple[EventRecord, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that must be true of every history.
+
+    Attributes:
+        invariant: The promise it belongs to.
+        rule: The promise in a sentence.
+        find: Finds where a history breaks it.
+    """
+
+    invariant: str
+    rule: str
+    find: Callable[[History], Iterator[Finding]]
+
+
+def history_of(ledger: LedgerReader, job_id: str) -> History:
+    """Read the history of a job that nobody changes meanwhile."""
+    return History(
+        ledger.get(job_id), ledger.events(job_id), ledger.attempts(job_id), ledger.steps(job_id)
+    )
