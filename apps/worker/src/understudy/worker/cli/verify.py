@@ -1,0 +1,127 @@
+"""`understudy ledger verify`."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from time import monotonic
+
+import click
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from understudy.job_engine.invariants import Violation
+from understudy.job_engine.records import EventRecord
+from understudy.ledger import Database, check, verifying
+from understudy.ledger.verifying import Checked
+from understudy.worker.cli.output import console, json_option, print_json
+from understudy.worker.exits import FAILURE, OK
+from understudy.worker.settings import load_settings
+from understudy.worker.wiring import open_database
+
+
+@dataclass(slots=True)
+class _Report:
+    jobs: int = 0
+    events: int = 0
+    violations: int = 0
+    by_invariant: Counter[str] = field(default_factory=Counter)
+    listed: list[Violation] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def add(self, checked: Checked, most: int) -> None:
+        self.jobs += checked.jobs
+        self.events += checked.events
+        self.violations += len(checked.violations)
+        self.by_invariant.update(violation.invariant for violation in checked.violations)
+        self.listed += checked.violations[: max(0, most - len(self.listed))]
+
+
+@click.command()
+@click.option(
+    "--limit",
+    default=100,
+    show_default=True,
+    type=click.IntRange(min=0),
+    help="How many violations to list; all are counted.",
+)
+@json_option
+def verify(*, limit: int, as_json: bool) -> None:
+    """Check the history of every job against the invariants.
+
+    Reads one snapshot of the ledger and changes nothing; the workers need not stop. Ends with 0
+    if every promise was kept, with 1 if any was broken: each violation names the job, the
+    invariant, the rule and the events.
+    """
+    with closing(open_database(load_settings())) as database:
+        check(database)
+        report = _verified(database, limit)
+    if as_json:
+        where = database.url.render_as_string(hide_password=True)
+        print_json({"ledger": where, "sound": not report.violations, **_plain(report)})
+    else:
+        _show(report)
+    raise SystemExit(FAILURE if report.violations else OK)
+
+
+def _verified(database: Database, limit: int) -> _Report:
+    report, began = _Report(), monotonic()
+    for checked in _with_progress(verifying.verify(database), verifying.count_jobs(database)):
+        report.add(checked, limit)
+    report.seconds = round(monotonic() - began, 3)
+    return report
+
+
+def _with_progress(batches: Iterator[Checked], total: int) -> Iterator[Checked]:
+    # On standard error, so that what is printed can be piped; nothing where that is no terminal.
+    terminal = Console(stderr=True)
+    columns = (TextColumn("jobs"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    hidden = not terminal.is_terminal
+    with Progress(*columns, console=terminal, transient=True, disable=hidden) as progress:
+        task = progress.add_task("jobs", total=total)
+        for checked in batches:
+            progress.advance(task, checked.jobs)
+            yield checked
+
+
+def _plain(report: _Report) -> dict[str, object]:
+    return {
+        "jobs": report.jobs,
+        "events": report.events,
+        "seconds": report.seconds,
+        "violations": report.violations,
+        "by_invariant": report.by_invariant,
+        "listed": report.listed,
+    }
+
+
+def _show(report: _Report) -> None:
+    out = console()
+    for violation in report.listed:
+        out.print(f"[bold red]{escape(violation.invariant)}[/] job [bold]{violation.job_id}[/]")
+        out.print(f"  expected: {escape(violation.rule)}")
+        out.print(f"  got: {escape(violation.found)}")
+        for event in violation.events:
+            out.print(f"    {escape(_line(event))}")
+    more = report.violations - len(report.listed)
+    if more:
+        out.print(f"and {more:,} more; see --limit")
+    out.print(
+        f"{report.events:,} events of {report.jobs:,} jobs in {report.seconds:.1f} s: ", end=""
+    )
+    out.print(_verdict(report.violations, report.by_invariant.most_common()))
+
+
+def _verdict(violations: int, counted: Sequence[tuple[str, int]]) -> str:
+    if not violations:
+        return "[green]every promise was kept[/]"
+    kinds = ", ".join(f"{name} {count:,}" for name, count in counted)
+    return f"[bold red]{violations:,} violations[/] ({kinds})"
+
+
+def _line(event: EventRecord) -> str:
+    return (
+        f"{event.n:>3} {event.at:%Y-%m-%d %H:%M:%S.%f} {event.kind} -> {event.state}, "
+        f"epoch {event.epoch}, by {event.actor} {event.detail or ''}"
+    )
