@@ -11,7 +11,9 @@ from understudy.testing.ledger_suite.scene import (
     CONCLUSIONS,
     FIRST,
     LONG,
+    MOMENT,
     SECOND,
+    PassTime,
     claimed,
     new_job,
     offered,
@@ -149,10 +151,11 @@ class ClaimingPromises:
 
         assert (second.attempt, second.errors, second.epoch) == (2, 1, 2)
 
-    def test_the_first_start_is_remembered(self, ledger: Ledger) -> None:
+    def test_the_first_start_is_remembered(self, ledger: Ledger, pass_time: PassTime) -> None:
         """Later attempts do not move it."""
         first = started(ledger)
         began = ledger.get(first.job_id).started_at
+        pass_time(MOMENT)
 
         taken_over(ledger, first)
 

@@ -1,6 +1,7 @@
 # ruff: noqa: S101 - a conformance suite asserts
 """What a ledger promises when an attempt ends."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
@@ -183,6 +184,13 @@ class ConcludingPromises:
         is_fenced(lambda: ledger.conclude(old, FAILURE))
 
         assert ledger.conclude(new, SUCCESS) is JobState.SUCCEEDED
+
+    def test_the_end_of_another_claim_is_not_taken_for_ones_own(self, ledger: Ledger) -> None:
+        """A ledger that was restored may give out an epoch twice (R19)."""
+        claim = started(ledger)
+        ledger.conclude(claim, SUCCESS)
+
+        assert is_fenced(lambda: ledger.conclude(replace(claim, claim_id="0" * 32), SUCCESS))
 
     def test_the_reason_is_kept_in_the_history(self, ledger: Ledger) -> None:
         """Beside the worker that gave it."""

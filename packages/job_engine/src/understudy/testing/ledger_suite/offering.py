@@ -251,12 +251,15 @@ class OfferingPromises:
     def test_tries_of_other_offers_are_left_alone(self, ledger: Ledger) -> None:
         """Another epoch or engine is another try; so is another job's."""
         job, other = offered(ledger), offered(ledger)
-        refused = DispatchTry(SECOND, 2, "offer", TryOutcome.REFUSED, "OOM")
+        skipped = DispatchTry(SECOND, 1, "breaker", TryOutcome.SKIPPED, "timed out")
+        again = replace(ACCEPTED, epoch=2, outcome=TryOutcome.REFUSED)
+        told = [ACCEPTED, skipped, again, replace(again, engine=SECOND)]
 
-        ledger.note_tries([(job.id, ACCEPTED), (job.id, refused), (other.id, ACCEPTED)])
+        ledger.note_tries([(other.id, ACCEPTED), *((job.id, each) for each in told)])
 
-        assert [each.outcome for each in ledger.tries(job.id)] == ["accepted", "refused"]
-        assert [each.outcome for each in ledger.tries(other.id)] == ["accepted"]
+        kept = [(each.engine, each.epoch, each.stage) for each in ledger.tries(job.id)]
+        assert kept == [(each.engine, each.epoch, each.stage) for each in told]
+        assert len(ledger.tries(other.id)) == 1
 
     def test_noting_tries_touches_no_job(self, ledger: Ledger) -> None:
         """After the message is sent no state is written (rule 3)."""

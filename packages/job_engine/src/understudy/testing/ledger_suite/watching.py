@@ -38,11 +38,11 @@ class WatchingPromises:
 
     def test_the_most_urgent_job_is_due_first(self, ledger: Ledger, pass_time: PassTime) -> None:
         """By priority, then by how long it has been due."""
+        third = waiting(ledger, MOMENT)
         second = waiting(ledger, NOW)
-        pass_time(MOMENT)
-        third = waiting(ledger, NOW)
-        first = waiting(ledger, NOW, priority=5)
         last = waiting(ledger, NOW, priority=-5)
+        first = waiting(ledger, MOMENT, priority=5)
+        pass_time(MOMENT)
 
         due = [job.id for job in ledger.due(10)]
 
