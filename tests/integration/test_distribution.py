@@ -1,0 +1,81 @@
+"""What a user installs: the built wheels, in environments with nothing else in them."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+MEMBERS = ("job_engine", "queue", "ledger", "dispatcher", "worker")
+FOREIGN_TO_THE_CORE = ("rq", "redis", "dramatiq", "pika", "sqlalchemy", "alembic", "psycopg")
+
+pytestmark = pytest.mark.timeout(300)
+
+
+def uv(*arguments: str, cwd: Path = ROOT) -> str:
+    command = [sys.executable, "-m", "uv", *arguments]
+    found = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+    assert found.returncode == 0, f"uv {arguments[0]} failed:\n{found.stderr}"
+    return found.stdout
+
+
+@pytest.fixture(scope="module")
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheels")
+    uv("build", "--all-packages", "--wheel", "--quiet", "--out-dir", str(folder))
+    return folder
+
+
+def environment_with(requirement: str, wheels: Path, folder: Path) -> Path:
+    """Return the python of a new environment in which only the requirement is installed."""
+    uv("venv", "--quiet", "--python", sys.executable, str(folder))
+    python = folder / "bin" / "python"
+    found = ("--quiet", "--python", str(python), "--find-links", str(wheels), requirement)
+    uv("pip", "install", *found)
+    return python
+
+
+def run(python: Path, code: str, cwd: Path) -> str:
+    command = [str(python), "-I", "-c", code]
+    found = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stderr
+    return found.stdout
+
+
+def test_the_wheels_install_into_a_clean_environment(wheels: Path, tmp_path: Path) -> None:
+    python = environment_with("understudy", wheels, tmp_path / "environment")
+
+    modules = ", ".join(f"understudy.{member}" for member in MEMBERS)
+    typed = run(
+        python,
+        f"import {modules}, queue, pathlib\n"
+        f"for m in ({modules}):\n"
+        "    print((pathlib.Path(m.__file__).parent / 'py.typed').exists())",
+        tmp_path,
+    )
+
+    assert typed.split() == ["True"] * len(MEMBERS)
+
+
+def test_the_installed_command_creates_a_ledger(wheels: Path, tmp_path: Path) -> None:
+    python = environment_with("understudy", wheels, tmp_path / "environment")
+
+    command = [str(python.parent / "understudy"), "ledger", "upgrade", "--json"]
+    found = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    assert found.returncode == 0, found.stderr
+    assert (tmp_path / ".understudy" / "ledger.db").exists()
+
+
+def test_the_core_is_installed_without_any_engine_or_database(wheels: Path, tmp_path: Path) -> None:
+    python = environment_with("understudy-job-engine", wheels, tmp_path / "environment")
+
+    present = run(
+        python,
+        "import importlib.util, understudy.job_engine, understudy.testing\n"
+        f"print([n for n in {FOREIGN_TO_THE_CORE} if importlib.util.find_spec(n)])",
+        tmp_path,
+    )
+
+    assert present.strip() == "[]"
