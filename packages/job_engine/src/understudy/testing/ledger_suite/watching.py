@@ -1,7 +1,7 @@
 # ruff: noqa: S101 - a conformance suite asserts
 """What a ledger promises about time: what is due, unclaimed, expired, alive."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from understudy.job_engine.ports import Ledger
 from understudy.job_engine.records import WorkerRecord
@@ -19,6 +19,7 @@ from understudy.testing.ledger_suite.scene import (
 )
 
 NOW = timedelta(0)
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 KEY_BYTES = 32
 WORKER = WorkerRecord("boot-1", "first", "default", "host-1", 4711, 8)
 
@@ -36,13 +37,12 @@ class WatchingPromises:
         assert ledger.due(10)[0] == ledger.get(soon.id)
         assert later.id not in {job.id for job in ledger.due(10)}
 
-    def test_the_most_urgent_job_is_due_first(self, ledger: Ledger, pass_time: PassTime) -> None:
+    def test_the_most_urgent_job_is_due_first(self, ledger: Ledger) -> None:
         """By priority, then by how long it has been due."""
-        third = waiting(ledger, MOMENT)
-        second = waiting(ledger, NOW)
-        last = waiting(ledger, NOW, priority=-5)
-        first = waiting(ledger, MOMENT, priority=5)
-        pass_time(MOMENT)
+        third = waiting(ledger, run_at=LONG_AGO + LONG)
+        second = waiting(ledger, run_at=LONG_AGO)
+        last = waiting(ledger, run_at=LONG_AGO, priority=-5)
+        first = waiting(ledger, run_at=LONG_AGO + LONG, priority=5)
 
         due = [job.id for job in ledger.due(10)]
 
