@@ -45,7 +45,7 @@ def test_a_message_leads_to_a_claim_under_the_lease_of_its_queue() -> None:
     assert (claim.job_id, claim.epoch, claim.attempt) == ("job-1", 1, 1)
     assert (claim.worker, claim.lease) == ("boot", QUEUE.lease)
     assert desk.state() is JobState.RUNNING
-    assert desk.kinds() == ["job.claim"]
+    assert [(event.kind, event.name) for event in desk.told] == [("job.claim", "work")]
 
 
 def test_a_message_that_is_delivered_again_is_refused() -> None:

@@ -67,7 +67,7 @@ class Admission:
         if claim is None:
             self._tell("message.refused", message, reason="stale")
         else:
-            self._tell("job.claim", message, attempt=claim.attempt, worker=claim.worker)
+            self._tell("job.claim", message, claim.name, attempt=claim.attempt, worker=claim.worker)
         return claim
 
     def reject(self, error: MessageRejectedError) -> None:
@@ -113,11 +113,12 @@ class Admission:
             raise _WorkerStopsError
         self._clock.sleep(PAUSE_SECONDS)
 
-    def _tell(self, kind: str, message: Message, **detail: object) -> None:
+    def _tell(self, kind: str, message: Message, name: str | None = None, **detail: object) -> None:
         self._listener(
             Event(
                 kind,
                 job_id=message.job_id,
+                name=name,
                 queue=self._post.queue.name,
                 engine=self._post.engine,
                 epoch=message.epoch,

@@ -43,6 +43,8 @@ def dev(
     """
     settings = load_settings()
     configure_logs(settings)
+    if not settings.jobs:
+        click.echo("UNDERSTUDY_JOBS names no module: only the jobs that ship are served", err=True)
     with DevSite(settings, FOLDER) as site:
         if not as_json:
             click.echo(f"# other programs need this; it stands in {FOLDER / 'env'}, too")
