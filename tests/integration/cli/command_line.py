@@ -2,14 +2,15 @@
 
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+from tests.integration.cli.zygote import Zygote
 from tests.servers.processes import Process, Processes, wait_until
 from understudy.job_engine import JobState
 from understudy.ledger import Database, SqlLedger
@@ -104,7 +105,7 @@ class CommandLine:
         ledger_url: The ledger, for the test to look into.
     """
 
-    def __init__(self, folder: Path, processes: Processes, ledger_url: str) -> None:
+    def __init__(self, folder: Path, processes: Processes, zygote: Zygote, ledger_url: str) -> None:
         self.folder = folder
         self.ledger_url = ledger_url
         self.env: dict[str, str] = {
@@ -114,23 +115,18 @@ class CommandLine:
             "AMQP_URL": "redis://127.0.0.1:2/0",
         }
         self._processes = processes
+        self._zygote = zygote
 
     def run(self, *words: str, **env: str) -> Answer:
         """Run a command to its end."""
-        done = subprocess.run(
-            [UNDERSTUDY, *words],
-            cwd=self.folder,
-            env={**os.environ, **self.env, **env},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE * 2,
-            check=False,
-        )
-        return Answer(done.returncode, done.stdout, done.stderr)
+        with TemporaryDirectory() as place:
+            out, err = Path(place) / "out", Path(place) / "err"
+            all_env = {**os.environ, **self.env, **env}
+            status = self._zygote.run(words, self.folder, all_env, (out, err))
+            return Answer(status, out.read_text(), err.read_text())
 
     def start(self, *words: str, **env: str) -> Process:
-        """Start a command that goes on."""
+        """Start a command that goes on, by the script that is installed."""
         return self._processes.start(UNDERSTUDY, *words, env={**self.env, **env})
 
     def write_jobs(self, text: str = JOBS, module: str = "shop_jobs") -> None:

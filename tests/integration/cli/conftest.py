@@ -1,10 +1,12 @@
 """The command line in an empty folder, whatever the developer's own environment says."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.integration.cli.command_line import CommandLine
+from tests.integration.cli.zygote import Zygote
 from tests.servers.processes import Processes
 from tests.servers.valkey import Valkey
 from tests.unit.worker.environment import forget_settings
@@ -17,18 +19,26 @@ SOON = {
 }
 
 
+@pytest.fixture(scope="session")
+def zygote() -> Iterator[Zygote]:
+    started = Zygote()
+    yield started
+    started.close()
+
+
 @pytest.fixture
-def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Forget every setting of the developer."""
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Forget every setting of the developer, in an empty folder."""
     forget_settings(monkeypatch, tmp_path)
+    return tmp_path
 
 
 @pytest.fixture
 def bare_cli(
-    clean_environment: None, tmp_path: Path, processes: Processes, sqlite_url: str
+    clean_environment: Path, processes: Processes, zygote: Zygote, sqlite_url: str
 ) -> CommandLine:
     """A command line without a ledger, without servers, without jobs."""
-    return CommandLine(tmp_path, processes, sqlite_url)
+    return CommandLine(clean_environment, processes, zygote, sqlite_url)
 
 
 @pytest.fixture

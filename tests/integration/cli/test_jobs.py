@@ -11,8 +11,8 @@ LONG_ID = "i" * 64
 
 @pytest.fixture
 def worker(live_cli: CommandLine) -> Process:
-    started = live_cli.start("worker", "rq", "--queue", "threads", "--queue", "children")
-    live_cli.wait_for_workers(2)
+    started = live_cli.start("worker", "rq", "--queue", "threads")
+    live_cli.wait_for_workers(1)
     return started
 
 
