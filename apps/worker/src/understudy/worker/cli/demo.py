@@ -10,7 +10,7 @@ from understudy.worker.demo.performance import perform
 from understudy.worker.demo.script import FEWEST_WEBHOOKS
 from understudy.worker.exits import FAILURE, OK
 
-MOST_WEBHOOKS = 2_000
+MOST_WEBHOOKS = 1_000
 
 
 @click.command()

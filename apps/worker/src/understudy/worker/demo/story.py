@@ -141,10 +141,10 @@ class Story:
         return dispatched if trusted else ()
 
     def _everything_ends(self) -> None:
-        self._say("All is dispatched; the last jobs end, and the workers go home.")
         jobs = len(self._application.jobs)
         patience = PATIENCE + jobs * PATIENCE_PER_JOB
-        wait_for(lambda: progress.have_ended(self._stage.ledger, jobs), patience)
+        if wait_for(lambda: progress.have_ended(self._stage.ledger, jobs), patience):
+            self._say("Every job has ended; the workers go home.")
         self._stage.stop_workers()
 
     def _batches(self) -> int:

@@ -16,7 +16,7 @@ SECRET_NAME = "demo"  # noqa: S105 - a name, and no secret
 _PREFIX = "UNDERSTUDY_"
 # Short spans: what takes a minute in production is to be seen in seconds.
 _SPANS: Mapping[str, str] = {
-    "LEASE": "3s",
+    "LEASE": "4s",
     "WORKER_BEAT": "500ms",
     "WORKER_TTL": "6s",
     "MAINTENANCE_EVERY": "250ms",
