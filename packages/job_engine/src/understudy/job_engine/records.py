@@ -89,28 +89,28 @@ class JobRecord:
     state: JobState
     engine: str | None
     epoch: int
-    hb: int
     payload: str
     payload_sha: str
-    idempotency_key: str | None
-    priority: int
-    engines: tuple[str, ...]
-    tags: tuple[str, ...]
-    claims: int
-    errors: int
-    crashes: int
-    releases: int
-    handoffs: int
-    pickups_missed: int
-    cancel_requested: bool
-    result: str | None
-    error: ErrorRecord | None
     created_at: datetime
-    run_at: datetime | None
-    pickup_by: datetime | None
-    lease_until: datetime | None
-    started_at: datetime | None
-    finished_at: datetime | None
+    hb: int = 0
+    idempotency_key: str | None = None
+    priority: int = 0
+    engines: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    claims: int = 0
+    errors: int = 0
+    crashes: int = 0
+    releases: int = 0
+    handoffs: int = 0
+    pickups_missed: int = 0
+    cancel_requested: bool = False
+    result: str | None = None
+    error: ErrorRecord | None = None
+    run_at: datetime | None = None
+    pickup_by: datetime | None = None
+    lease_until: datetime | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,13 @@
 
 import os
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from typing import TypeVar
 from weakref import WeakSet
 
 from sqlalchemy import URL, Connection, Engine, create_engine, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 from tenacity import (
     Retrying,
     retry_if_exception,
@@ -100,22 +101,30 @@ class Database:
         Raises:
             LedgerUnavailableError: If the database does not answer in time.
         """
-        with translated():
-            return self._retrying(lambda: self._write_once(work))
+        return self._patiently(self.engine.begin, work)
 
     def read(self, work: Callable[[Connection], T]) -> T:
         """Run reading statements, each seeing what is committed when it runs."""
-        with translated():
-            return self._retrying(lambda: self._read_once(work))
+        return self._patiently(self._reader.connect, work)
 
     def close(self) -> None:
         """Close every connection of this process."""
         self.engine.dispose()
 
-    def _write_once(self, work: Callable[[Connection], T]) -> T:
-        with self.engine.begin() as connection:
-            return work(connection)
+    def _patiently(
+        self,
+        open_: Callable[[], AbstractContextManager[Connection]],
+        work: Callable[[Connection], T],
+    ) -> T:
+        def once() -> T:
+            with open_() as connection:
+                return work(connection)
 
-    def _read_once(self, work: Callable[[Connection], T]) -> T:
-        with self._reader.connect() as connection:
-            return work(connection)
+        with translated():
+            try:
+                return once()
+            except DBAPIError as error:
+                # Only now: what goes well, as nearly everything does, pays for no retrying.
+                if not is_transient(error):
+                    raise
+            return self._retrying(once)

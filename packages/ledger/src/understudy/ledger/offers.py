@@ -55,10 +55,8 @@ class SqlOffers:
         """Record a job in one commit, already offered if there is a plan (rules 1 and 3)."""
 
         def work(connection: Connection) -> tuple[JobRecord, bool]:
-            row = transitions.insert_job(connection, job, plan, self._actor)
-            if row is None:
-                return _existing(connection, job), False
-            return rows.job_record(row), True
+            record = transitions.insert_job(connection, job, plan, self._actor)
+            return (_existing(connection, job), False) if record is None else (record, True)
 
         return self._database.write(work)
 
@@ -94,7 +92,6 @@ class SqlOffers:
 
     def cancel(self, job_id: str, actor: str) -> CancelOutcome:
         """Cancel a job that waits, or ask the attempt that runs it to stop (R20)."""
-
         return self._database.write(lambda connection: _cancel(connection, job_id, actor))
 
     def _change(

@@ -14,6 +14,8 @@ from understudy.job_engine.records import (
     ErrorRecord,
     EventRecord,
     JobRecord,
+    NewJob,
+    OfferPlan,
     StepKind,
     StepRecord,
     TryOutcome,
@@ -22,6 +24,27 @@ from understudy.job_engine.records import (
 from understudy.job_engine.states import JobState
 
 AnyRow = Row[*tuple[Any, ...]]
+
+
+def new_record(job: NewJob, plan: OfferPlan | None, row: AnyRow) -> JobRecord:
+    """Return the record of a job that was just inserted; the row has its times."""
+    return JobRecord(
+        id=job.id,
+        name=job.name,
+        queue=job.queue,
+        state=JobState.OFFERED if plan else JobState.SCHEDULED,
+        engine=plan.engine if plan else None,
+        epoch=1 if plan else 0,
+        payload=job.payload,
+        payload_sha=job.payload_sha,
+        idempotency_key=job.idempotency_key,
+        priority=job.priority,
+        engines=job.engines,
+        tags=job.tags,
+        created_at=row.created_at,
+        run_at=row.run_at,
+        pickup_by=row.pickup_by,
+    )
 
 
 def job_record(row: AnyRow) -> JobRecord:

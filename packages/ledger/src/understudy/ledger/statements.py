@@ -8,7 +8,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 from sqlalchemy.sql.elements import ColumnElement
 
-from understudy.job_engine.states import REOFFER, JobState, Transition
+from understudy.job_engine.states import REOFFER, Fence, JobState, Transition
 from understudy.ledger.instants import now_us
 from understudy.ledger.tables import (
     aggregates,
@@ -22,6 +22,8 @@ from understudy.ledger.tables import (
 #: How many rows share one counter of ended jobs.
 SHARDS = 8
 
+_BRIEF = tuple(jobs.c[n] for n in ("id", "name", "queue", "engine", "state", "epoch", "events"))
+
 AnyInsert = sqlite.Insert | postgresql.Insert
 
 
@@ -31,7 +33,7 @@ def _insert_into(dialect: str, table: Table) -> AnyInsert:
 
 @lru_cache
 def insert_job(dialect: str, *, offered: bool) -> ReturningInsert[Any]:
-    """Insert a job, offered or scheduled, unless its id or key is taken; return its row."""
+    """Insert a job, offered or scheduled, unless its id or key is taken; return its times."""
     deadline = now_us() + bindparam("wait", type_=BigInteger)
     values: dict[str, Any] = {"created_at": now_us(), "events": 1}
     if offered:
@@ -43,7 +45,7 @@ def insert_job(dialect: str, *, offered: bool) -> ReturningInsert[Any]:
     given += ("engines", "tags", *(("engine",) if offered else ()))
     values |= {name: bindparam(name) for name in given}
     statement = _insert_into(dialect, jobs).values(values).on_conflict_do_nothing()
-    return statement.returning(*jobs.c)
+    return statement.returning(jobs.c.created_at, jobs.c.run_at, jobs.c.pickup_by)
 
 
 @lru_cache
@@ -96,7 +98,9 @@ def compare_and_set(
             f"to_{name}", type_=BigInteger() if name in spans else jobs.c[name].type
         )
         changes[name] = now_us() + parameter if name in spans else parameter
-    return update(jobs).where(*conditions).values(changes).returning(*jobs.c)
+    # A conclusion needs little of the row; everybody else goes on with the whole job.
+    wanted = _BRIEF if transition.fence is Fence.CLAIM else tuple(jobs.c)
+    return update(jobs).where(*conditions).values(changes).returning(*wanted)
 
 
 def _side_effects(transition: Transition, *, sets_engine: bool) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 from understudy.job_engine.interrupts import Fenced
 from understudy.job_engine.records import Claim, JobRecord, NewJob, OfferPlan, StepRecord
 from understudy.job_engine.states import CANCEL, Transition
-from understudy.ledger import statements
+from understudy.ledger import rows, statements
 from understudy.ledger.instants import microseconds
 from understudy.ledger.rows import AnyRow
 
@@ -38,11 +38,11 @@ class Cause:
 
 def insert_job(
     connection: Connection, job: NewJob, plan: OfferPlan | None, actor: str
-) -> AnyRow | None:
+) -> JobRecord | None:
     """Record a job, already offered if there is a plan (rules 1 and 3).
 
     Returns:
-        The new row; None if its id or its idempotency key is taken.
+        The new job; None if its id or its idempotency key is taken.
     """
     values: dict[str, Any] = {
         "id": job.id,
@@ -52,8 +52,8 @@ def insert_job(
         "payload_sha": job.payload_sha,
         "idempotency_key": job.idempotency_key,
         "priority": job.priority,
-        "engines": json.dumps(job.engines),
-        "tags": json.dumps(job.tags),
+        "engines": json.dumps(job.engines) if job.engines else "[]",
+        "tags": json.dumps(job.tags) if job.tags else "[]",
     }
     if plan is not None:
         values |= {"engine": plan.engine, "wait": microseconds(plan.pickup)}
@@ -61,10 +61,13 @@ def insert_job(
         values |= {"run_at": job.run_at, "wait": microseconds(job.delay or timedelta(0))}
     statement = statements.insert_job(connection.dialect.name, offered=plan is not None)
     row = connection.execute(statement, values).one_or_none()
-    if row is not None:
-        detail = {"engine": plan.engine, "reason": plan.reason} if plan else {}
-        _append_event(connection, row, "dispatch", Cause(actor, detail))
-    return row
+    if row is None:
+        return None
+    record = rows.new_record(job, plan, row)
+    detail = {"engine": plan.engine, "reason": plan.reason} if plan else {}
+    event = {"job_id": job.id, "n": 1, "state": record.state, "epoch": record.epoch}
+    _append_event(connection, event, "dispatch", Cause(actor, detail))
+    return record
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +105,7 @@ def apply(connection: Connection, transition: Transition, change: Change) -> Any
         connection.execute(statements.END_ATTEMPT, ended)
     if transition.target.is_terminal:
         _count_end(connection, row)
-    _append_event(connection, row, transition.name, change.cause)
+    _append_event(connection, _event_of(row), transition.name, change.cause)
     return row
 
 
@@ -115,7 +118,7 @@ def request_cancel(connection: Connection, job_id: str, actor: str) -> bool:
     """Ask the attempt that runs the job to stop; False if none runs."""
     row = connection.execute(statements.REQUEST_CANCEL, {"at_id": job_id}).one_or_none()
     if row is not None:
-        _append_event(connection, row, "cancel_request", Cause(actor, {}))
+        _append_event(connection, _event_of(row), "cancel_request", Cause(actor, {}))
     return row is not None
 
 
@@ -164,17 +167,15 @@ def postpone(connection: Connection, seen: JobRecord, span: timedelta) -> None:
         connection.execute(statement, guard | {"to_span": microseconds(span)})
 
 
-def _append_event(connection: Connection, row: AnyRow, kind: str, cause: Cause) -> None:
-    values = {
-        "job_id": row.id,
-        "n": row.events,
-        "actor": cause.actor,
-        "kind": kind,
-        "state": row.state,
-        "epoch": row.epoch,
-        "detail": json.dumps(dict(cause.detail)),
-    }
-    connection.execute(statements.INSERT_EVENT, values)
+def _event_of(row: AnyRow) -> dict[str, Any]:
+    return {"job_id": row.id, "n": row.events, "state": row.state, "epoch": row.epoch}
+
+
+def _append_event(
+    connection: Connection, event: Mapping[str, Any], kind: str, cause: Cause
+) -> None:
+    why = {"kind": kind, "actor": cause.actor, "detail": json.dumps(dict(cause.detail))}
+    connection.execute(statements.INSERT_EVENT, {**event, **why})
 
 
 def _count_end(connection: Connection, row: AnyRow) -> None:
