@@ -63,6 +63,7 @@ class Bench:
         self._changed = threading.Condition()
         self._got: list[object] = []
         self._rejected = 0
+        self._to_raise = 0
         self._stopping = threading.Event()
         self._worker: threading.Thread | None = None
 
@@ -97,6 +98,12 @@ class Bench:
         with self._changed:
             self._got.append(wire)
             self._changed.notify_all()
+            self._to_raise -= 1
+            if self._to_raise >= 0:
+                raise RuntimeError("a processor that breaks")
+
+    def break_processor(self, times: int = 1) -> None:
+        self._to_raise = times
 
     def reject(self, error: MessageRejectedError) -> None:
         with self._changed:
@@ -142,7 +149,8 @@ class MemoryBench(Bench):
 
     def received(self, count: int, timeout: timedelta) -> list[object]:
         while (message := self.memory.take(self.queue)) is not None:
-            self.process(message.to_wire())
+            with suppress(RuntimeError):
+                self.process(message.to_wire())
         return list(self._got)
 
     def rejected(self) -> int:

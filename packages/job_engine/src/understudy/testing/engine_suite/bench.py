@@ -68,6 +68,10 @@ class EngineBench(Protocol):
         """
         ...
 
+    def break_processor(self, times: int = 1) -> None:
+        """Let the processor raise so many times, each time after it was given a message."""
+        ...
+
     def rejected(self) -> int:
         """Return how many messages the worker has dropped."""
         ...

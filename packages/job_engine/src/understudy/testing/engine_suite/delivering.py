@@ -104,6 +104,19 @@ class DeliveringPromises:
 
         assert len(delivered(bench, 2, QUIET)) == 1
 
+    def test_a_message_whose_processor_raised_is_not_delivered_again(
+        self, bench: EngineBench
+    ) -> None:
+        """The engine's own retries are off, and the worker goes on (rule 15, R21)."""
+        first, second = new_message(), new_message()
+        bench.break_processor()
+        offer(bench, first)
+        assert delivered(bench, 1) == [first]
+
+        offer(bench, second)
+
+        assert delivered(bench, 3, QUIET) == [first, second]
+
     def test_a_probe_finds_a_healthy_engine(self, bench: EngineBench) -> None:
         """By a real write, and it is not delivered to anybody (rule 17)."""
         health = bench.engine.probe(bench.queue, Deadline.after(SystemClock(), DEADLINE))
