@@ -25,6 +25,7 @@ from understudy.worker.wiring import build, load_catalogue
 @click.option("--wait", is_flag=True, help="Wait for the result and print it.")
 @click.option(
     "--timeout",
+    metavar="DURATION",
     callback=duration,
     default="30s",
     show_default=True,

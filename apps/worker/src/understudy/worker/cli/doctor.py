@@ -28,6 +28,7 @@ _MARKS = {
 @click.option(
     "--timeout",
     "limit",
+    metavar="DURATION",
     callback=duration,
     default=f"{LIMIT.total_seconds():g}s",
     show_default=True,

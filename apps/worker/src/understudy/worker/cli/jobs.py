@@ -1,7 +1,10 @@
 """`understudy jobs list|show|steps`."""
 
+from collections.abc import Iterable
+
 import click
 
+from understudy.job_engine.records import AttemptRecord, DispatchTry, EventRecord
 from understudy.job_engine.states import JobState
 from understudy.ledger import SqlLedger
 from understudy.worker.cli.output import (
@@ -81,6 +84,12 @@ def show_command(job_id: str, as_json: bool) -> None:
     console().print(f"[bold]{job.name}[/] {job.id} {show(job.state)} on {show(job.engine)}")
     if job.error is not None:
         console().print(f"[red]{show(job.error.type)}: {show(job.error.message)}[/]")
+    _print_story(tries, attempts, events)
+
+
+def _print_story(
+    tries: Iterable[DispatchTry], attempts: Iterable[AttemptRecord], events: Iterable[EventRecord]
+) -> None:
     print_table(
         "Dispatch",
         ("epoch", "engine", "stage", "outcome", "ms", "reason"),
