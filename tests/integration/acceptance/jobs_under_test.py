@@ -27,7 +27,7 @@ def _hasty(name: str, isolation: Isolation, slots: int) -> QueueProfile:
         isolation=isolation,
         slots=slots,
         dramatiq_threads=4,
-        lease=timedelta(seconds=2),
+        lease=timedelta(seconds=10),
         pickup=timedelta(seconds=1),
     )
 

@@ -26,11 +26,15 @@ TRIES_THREAD = "understudy-tries"
 JOBS = "tests.integration.acceptance.jobs_under_test"
 ROOT = Path(__file__).parents[3]
 
+#: For a worker whose lease or heartbeat a test waits to run out.
+SHORT_LEASE = MappingProxyType({"UNDERSTUDY_LEASE": "2s"})
+SHORT_LIFE = MappingProxyType({"UNDERSTUDY_WORKER_TTL": "1s"})
+
 #: Everything that is waited for comes sooner than in production.
 HASTE: Mapping[str, str] = MappingProxyType(
     {
         "UNDERSTUDY_WORKER_BEAT": "300ms",
-        "UNDERSTUDY_WORKER_TTL": "5s",
+        "UNDERSTUDY_WORKER_TTL": "15s",
         "UNDERSTUDY_MAINTENANCE_EVERY": "200ms",
         "UNDERSTUDY_PROBE_EVERY": "200ms",
         "UNDERSTUDY_HEALTHY_PROBES": "2",
@@ -85,9 +89,15 @@ class Stage:
         words = (script("understudy"), "worker", engine, "--queue", queue)
         return Worker(self.processes.start(*words, env={ENGINE: engine}))
 
-    def workers(self, queue: str, **settings: str) -> tuple[Worker, Worker]:
-        """Start a worker of each engine, and wait until both take jobs."""
-        both = self.worker("rq", queue, **settings), self.worker("dramatiq", queue, **settings)
+    def workers(self, queue: str, **of_rq: str) -> tuple[Worker, Worker]:
+        """Start a worker of each engine, and wait until both take jobs.
+
+        Args:
+            queue: The queue that both serve.
+            of_rq: Settings of the RQ worker, which is the one that gets into trouble. The other
+                keeps its long lease and heartbeat, so that a slow machine does not look like one.
+        """
+        both = self.worker("rq", queue, **of_rq), self.worker("dramatiq", queue)
         self.wait_for(*both)
         return both
 
@@ -98,6 +108,10 @@ class Stage:
             lambda: pids <= self.live_pids() or self._gone(workers), PATIENCE, "live workers"
         )
         assert not self._gone(workers), "expected workers that live, got some that ended"
+
+    def freeze(self, worker: Worker) -> None:
+        """Halt a worker between two of its writes: halted within one it would halt SQLite."""
+        self.app.ledger.database.write(lambda _: worker.process.freeze())
 
     def live_pids(self) -> set[int]:
         return {each.pid for each in self.app.ledger.live_workers()}

@@ -7,7 +7,7 @@ import pytest
 
 from tests.integration.acceptance.evidence import assert_all_on, assert_each_ran_once
 from tests.integration.acceptance.jobs_under_test import Act, in_thread, one_by_one
-from tests.integration.acceptance.stage import PATIENCE, Stage
+from tests.integration.acceptance.stage import PATIENCE, SHORT_LIFE, Stage
 from tests.servers.processes import wait_until
 from tests.servers.valkey import Valkey
 
@@ -54,17 +54,16 @@ def test_a_backlog_before_a_busy_rq_worker_stays_on_rq(stage: Stage, gate: Path)
 def test_a_worker_whose_slots_are_all_busy_for_long_is_not_taken_for_dead(
     stage: Stage, gate: Path
 ) -> None:
-    rq, _ = stage.workers("narrow", UNDERSTUDY_WORKER_TTL="1s")
+    rq, _ = stage.workers("narrow", **SHORT_LIFE)
     long = stage.dispatch(one_by_one, Act(halt_at=1, gate=str(gate)))
     stage.wait_for_step(long, "step-1")
     stage.dispatch(one_by_one)
     began = monotonic()
 
     wait_until(lambda: monotonic() - began > LONG, PATIENCE, "it is busy for long")
-    still_live = rq.process.pid in stage.live_pids()
+    stage.wait_for(rq)
     gate.touch()
     stage.wait_for_ends()
 
-    assert still_live
     assert_each_ran_once(stage)
     assert_all_on(stage, "rq")

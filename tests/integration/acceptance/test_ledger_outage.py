@@ -65,7 +65,7 @@ def test_an_outage_of_the_ledger_starts_nothing_and_ends_nothing(
     _, dramatiq = stage.workers(job.queue.name, UNDERSTUDY_LEASE=LONG_LEASE)
     running = stage.dispatch(job, Act(steps=3, halt_at=2, gate=str(gate)), engines=("rq",))
     stage.wait_for_step(running, "step-2")
-    dramatiq.process.freeze()
+    stage.freeze(dramatiq)
     waiting = stage.dispatch(job, engines=("dramatiq",))
 
     with outage():

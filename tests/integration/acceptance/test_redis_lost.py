@@ -41,7 +41,7 @@ def test_redis_killed_right_after_the_offer_takes_no_job_with_it(
     stage: Stage, valkey: Valkey
 ) -> None:
     rq, _ = stage.workers("threads")
-    rq.process.freeze()
+    stage.freeze(rq)
     handle = stage.dispatch(in_thread)
     assert handle.dispatched.engine == "rq"
 

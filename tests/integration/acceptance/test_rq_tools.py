@@ -10,7 +10,7 @@ from rq.serializers import JSONSerializer
 
 from tests.integration.acceptance.evidence import assert_each_ran_once, assert_promises_kept
 from tests.integration.acceptance.jobs_under_test import Act, in_child, in_thread
-from tests.integration.acceptance.stage import PATIENCE, Play, Stage, script
+from tests.integration.acceptance.stage import PATIENCE, SHORT_LIFE, Play, Stage, script
 from tests.servers.processes import is_alive, wait_until
 from tests.servers.valkey import Valkey
 from understudy.job_engine import JobState
@@ -34,7 +34,7 @@ def test_one_job_module_runs_unchanged_under_both_worker_commands(stage: Stage) 
 
 
 def test_a_suspended_rq_gets_no_jobs_until_it_is_resumed(stage: Stage, valkey: Valkey) -> None:
-    rq, _ = stage.workers("threads", UNDERSTUDY_WORKER_TTL="1s")
+    rq, _ = stage.workers("threads", **SHORT_LIFE)
 
     run_rq("suspend", valkey)
     wait_until(lambda: rq.process.pid not in stage.live_pids(), PATIENCE, "RQ takes no jobs")

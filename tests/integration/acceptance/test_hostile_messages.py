@@ -1,0 +1,118 @@
+"""Whoever can write to a broker can ring bells and nothing else: nothing of theirs runs."""
+
+from pathlib import Path
+
+import pika
+import pytest
+
+from tests.integration.acceptance import hostile
+from tests.integration.acceptance.evidence import assert_each_ran_once
+from tests.integration.acceptance.jobs_under_test import in_thread
+from tests.integration.acceptance.stage import PATIENCE, Stage, Worker
+from tests.servers.processes import wait_until
+from tests.servers.valkey import Valkey
+from understudy.dispatcher import JobHandle
+
+QUEUE = "understudy-threads"
+#: Where RQ expects the id of a job.
+NO_TEXT = b"\xff\xfe"
+
+
+@pytest.fixture
+def canary(tmp_path: Path) -> Path:
+    return tmp_path / "canary"
+
+
+def test_nothing_planted_in_rq_runs_and_its_worker_goes_on(
+    stage: Stage, valkey: Valkey, canary: Path
+) -> None:
+    worker, done = a_worker_that_has_done_a_job(stage, "rq")
+    old = hostile.replayed(stage, done, "rq")
+    bad = hostile.rq_jobs(canary, old) | hostile.rq_forgeries(hostile.forged(stage, done))
+    stale = hostile.rq_bell(old)
+
+    with valkey.client() as client:
+        for name, job in (bad | {"stale": stale}).items():
+            hostile.plant_in_rq(client, QUEUE, name, job)
+        client.set("rq:job:no-hash", "a string")
+        client.rpush(f"rq:queue:{QUEUE}", "no-hash", "nothing-at-all", NO_TEXT)
+
+    assert_unharmed(stage, worker, canary, rejected=len(bad) + len([NO_TEXT]), refused=1)
+
+
+def test_no_command_that_rq_does_not_know_ends_its_worker(
+    stage: Stage, valkey: Valkey, canary: Path
+) -> None:
+    worker, _ = a_worker_that_has_done_a_job(stage, "rq")
+    (live,) = stage.app.ledger.live_workers()
+
+    with valkey.client() as client:
+        for command in (NO_TEXT, b"[]", b"{}", hostile.pickled(canary)):
+            client.publish(f"rq:pubsub:understudy-{live.boot_id}", command)
+
+    assert_unharmed(stage, worker, canary, rejected=4, refused=0)
+
+
+def test_nothing_planted_in_rabbitmq_runs_and_its_worker_goes_on(
+    stage: Stage, fallback_url: str, canary: Path
+) -> None:
+    worker, done = a_worker_that_has_done_a_job(stage, "dramatiq")
+    bodies = dramatiq_bodies(stage, done, canary)
+
+    with pika.BlockingConnection(pika.URLParameters(fallback_url)) as connection:
+        channel = connection.channel()
+        for body in bodies:
+            channel.basic_publish("", QUEUE, body)
+
+    assert_unharmed(stage, worker, canary, rejected=len(bodies) - 2, refused=2)
+
+
+@pytest.mark.parametrize("fallback_url", ["valkey"], indirect=True)
+def test_nothing_planted_in_dramatiqs_valkey_runs_and_its_worker_goes_on(
+    stage: Stage, second_valkey: Valkey, canary: Path
+) -> None:
+    worker, done = a_worker_that_has_done_a_job(stage, "dramatiq")
+    bodies = dramatiq_bodies(stage, done, canary)
+
+    with second_valkey.client() as client:
+        for number, body in enumerate(bodies):
+            client.hset(f"understudy:{QUEUE}.msgs", str(number), body)
+            client.rpush(f"understudy:{QUEUE}", number)
+        client.rpush(f"understudy:{QUEUE}", "nothing-at-all")
+
+    assert_unharmed(stage, worker, canary, rejected=len(bodies) - 2, refused=2)
+
+
+def a_worker_that_has_done_a_job(stage: Stage, engine: str) -> tuple[Worker, JobHandle[int]]:
+    worker = stage.worker(engine, "threads")
+    stage.wait_for(worker)
+    handle = stage.dispatch(in_thread)
+    stage.wait_for_ends()
+    return worker, handle
+
+
+def dramatiq_bodies(stage: Stage, done: JobHandle[int], canary: Path) -> list[bytes]:
+    """Everything hostile; the last two carry a genuine message that is over."""
+    old = hostile.replayed(stage, done, "dramatiq")
+    return [
+        *hostile.dramatiq_bodies(canary).values(),
+        *map(hostile.dramatiq_envelope, hostile.forged(stage, done).values()),
+        hostile.dramatiq_envelope(old),
+        hostile.dramatiq_envelope(old, eta=hostile.FAR_AWAY),
+    ]
+
+
+def assert_unharmed(
+    stage: Stage, worker: Worker, canary: Path, *, rejected: int, refused: int
+) -> None:
+    """The good job after the bad ones runs; each bad one is counted, and none ran."""
+    good = stage.dispatch(in_thread)
+    stage.wait_for_ends(good)
+    wait_until(lambda: len(worker.told("message.refused")) >= refused, PATIENCE, "refusals")
+    wait_until(lambda: len(worker.told("message.rejected")) >= rejected, PATIENCE, "rejections")
+
+    assert len(worker.told("message.refused")) == refused
+    assert len(worker.told("message.rejected")) == rejected
+    assert not canary.exists()
+    assert worker.process.is_running
+    assert_each_ran_once(stage)
