@@ -7,7 +7,7 @@ ARGS   ?=
 export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format bench clean
+.PHONY: help setup demo test model-spin check format bench clean
 
 help:  ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,10 @@ demo: setup  ## Run the main job on embedded servers: RQ is killed, Dramatiq car
 test: setup  ## Run all tests against real Valkey, RabbitMQ, PostgreSQL and SQLite
 	@PATH="$$PATH:/usr/sbin:/sbin" command -v rabbitmq-server >/dev/null || tests/servers/install-rabbitmq
 	@$(RUN) pytest $(ARGS)
+
+model-spin: setup  ## Check the hand-off protocol with Spin, too, and that it misses each rule
+	@{ command -v spin && command -v cc; } >/dev/null || tests/model/install-spin
+	@$(RUN) python -m tests.model.spin
 
 check: setup  ## Formatting, lint, types, import contracts
 	@$(RUN) ruff format --check .

@@ -47,7 +47,9 @@ def test_the_program_works_as_printed(tmp_path: Path, processes: Processes) -> N
     assert PRINTED in README
 
 
-@pytest.mark.parametrize("line", sorted(set(re.findall(r"^\$ understudy ([a-z ]+)", README, re.MULTILINE))))
+@pytest.mark.parametrize(
+    "line", sorted(set(re.findall(r"^\$ understudy ([a-z ]+)", README, re.MULTILINE)))
+)
 def test_every_command_it_names_exists(line: str) -> None:
     words = [word for word in line.split() if word.isalpha()]
     command = words[:2] if words[0] in ("ledger", "worker", "jobs") else words[:1]

@@ -32,7 +32,7 @@ def _insert_into(dialect: str, table: Table) -> AnyInsert:
 
 
 @lru_cache
-def insert_job(dialect: str, *, offered: bool) -> ReturningInsert[Any]:
+def insert_job(dialect: str, *, offered: bool) -> ReturningInsert[Any, Any, Any]:
     """Insert a job, offered or scheduled, unless its id or key is taken; return its times."""
     deadline = now_us() + bindparam("wait", type_=BigInteger)
     values: dict[str, Any] = {"created_at": now_us(), "events": 1}

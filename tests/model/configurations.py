@@ -1,0 +1,63 @@
+"""What is explored by `make test`, and what takes longer."""
+
+from tests.model.rules import ONCE, PLAIN, SLEEP, Config
+
+CONFIGURATIONS: tuple[Config, ...] = (
+    Config("two workers, two rescuers, four epochs", 2, 2, 4, (PLAIN, ONCE), cancel=True),
+    Config("three workers, two rescuers, three epochs", 3, 2, 3, (PLAIN, ONCE), cancel=True),
+    Config("nobody cancels", 3, 2, 3, (PLAIN, ONCE, PLAIN), retries=1),
+    Config(
+        "everything happens",
+        2,
+        2,
+        4,
+        (PLAIN, SLEEP, ONCE),
+        cancel=True,
+        retries=1,
+        releases=1,
+        deaths=True,
+    ),
+    Config(
+        "dispatched for later, to any engine",
+        2,
+        2,
+        3,
+        (PLAIN, ONCE),
+        cancel=True,
+        delayed=True,
+        any_engine=True,
+    ),
+    Config("no step at all", 2, 2, 4, (), cancel=True, retries=1, releases=1, deaths=True),
+)
+
+#: Everything there is, small enough to look at each way through it.
+EVERYTHING_SMALL = Config(
+    "everything happens, three epochs",
+    2,
+    1,
+    3,
+    (PLAIN, SLEEP, ONCE),
+    cancel=True,
+    retries=1,
+    releases=1,
+    deaths=True,
+)
+
+#: Explored with every look of its own, to check that leaving those out leaves nothing out.
+EVERY_LOOK = Config("every look on its own", 2, 1, 2, (PLAIN, ONCE), cancel=True)
+
+LONG: tuple[Config, ...] = (
+    Config(
+        "three workers, two rescuers, four epochs, everything",
+        3,
+        2,
+        4,
+        (PLAIN, SLEEP, ONCE),
+        cancel=True,
+        retries=1,
+        releases=1,
+        deaths=True,
+        any_engine=True,
+    ),
+    Config("five epochs", 3, 2, 5, (PLAIN, ONCE), cancel=True, retries=1),
+)

@@ -1,0 +1,163 @@
+"""The rules taken away one by one (protocol 5.5): each must break the invariants named there.
+
+A mutation replaces a row of the product's table, or drops one rule that the processes keep.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import cast
+
+from tests.model.rules import ONCE, PLAIN, Config, Protocol, Rules
+from understudy.job_engine.states import (
+    CLAIM,
+    OFFER,
+    RECOVER,
+    REOFFER,
+    SUCCEED,
+    TRANSITIONS,
+    Fence,
+    JobState,
+    Transition,
+)
+
+_ANYWHERE = frozenset(JobState)
+_SMALL = Config("2 workers, 1 rescuer, 3 epochs", 2, 1, 3, (PLAIN, ONCE))
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """A protocol with something taken away.
+
+    Attributes:
+        name: Its name in the protocol.
+        meaning: What is taken away.
+        breaks: The invariants that it must break.
+        replaced: Rows of the table that stand instead of the product's.
+        dropped: The names of the rules that the processes do not keep.
+        only: Whether it may break nothing else.
+    """
+
+    name: str
+    meaning: str
+    breaks: frozenset[str]
+    replaced: tuple[Transition, ...] = ()
+    dropped: tuple[str, ...] = ()
+    only: bool = False
+    config: Config = _SMALL
+
+    def protocol(self) -> Protocol:
+        """Return the product's table and rules, mutated."""
+        table = {each.name: each for each in (*TRANSITIONS, *self.replaced)}
+        return Protocol(table, replace(Rules(), **dict.fromkeys(self.dropped, False)))
+
+
+class _Weaker(Enum):
+    """Fences that nobody should use."""
+
+    EPOCH_WITHOUT_ENGINE = ("epoch",)
+
+
+def _by_id(transition: Transition) -> Transition:
+    """Return a transition as `UPDATE ... WHERE id = ?` makes it."""
+    return replace(transition, sources=_ANYWHERE, fence=Fence.STATE)
+
+
+def _keeping_the_epoch() -> Iterator[Transition]:
+    for transition in (OFFER, REOFFER, RECOVER):
+        yield replace(transition, new_epoch=False)
+
+
+_CLAIM_BY_EPOCH_ALONE = replace(CLAIM, fence=cast("Fence", _Weaker.EPOCH_WITHOUT_ENGINE))
+_MARK = Transition("mark", _ANYWHERE, JobState.OFFERED, Fence.STATE, "it was sent: note it")
+
+MUTATIONS: tuple[Mutation, ...] = (
+    Mutation(
+        "M1",
+        "a claim ignores the epoch, and with it whose offer it is",
+        frozenset({"I8"}),
+        replaced=(replace(CLAIM, fence=Fence.STATE),),
+        only=True,
+    ),
+    Mutation(
+        "M2",
+        "a claim is read first and then written by id",
+        frozenset({"I2", "I3", "I4"}),
+        dropped=("claim_in_one_statement",),
+    ),
+    Mutation(
+        "M3",
+        "a result and a step are recorded without the fence",
+        frozenset({"I3", "I4"}),
+        replaced=(_by_id(SUCCEED),),
+        dropped=("fence_records",),
+    ),
+    Mutation(
+        "M4",
+        "a step begins without asking, by what was known at the claim",
+        frozenset({"I5", "I6"}),
+        dropped=("ask_at_begin",),
+    ),
+    Mutation(
+        "M5",
+        "a rescuer updates by id",
+        frozenset({"I4"}),
+        replaced=(_by_id(RECOVER),),
+    ),
+    Mutation(
+        "M6",
+        "an offer keeps the epoch of the one before",
+        frozenset({"I2", "I3"}),
+        replaced=tuple(_keeping_the_epoch()),
+    ),
+    Mutation(
+        "M6 without engines",
+        "the same, and a claim does not compare the engine either",
+        frozenset({"I2", "I3", "I8"}),
+        replaced=(*_keeping_the_epoch(), _CLAIM_BY_EPOCH_ALONE),
+    ),
+    Mutation(
+        "M7",
+        "the dispatcher marks the job as offered after it sent the message",
+        frozenset({"I2", "I3", "I4"}),
+        replaced=(_MARK,),
+        dropped=("state_before_send",),
+    ),
+    Mutation(
+        "M8",
+        "no rescuer looks at offers",
+        frozenset({"I1"}),
+        dropped=("rescue_offered",),
+        only=True,
+    ),
+    Mutation(
+        "M9",
+        "a once step begins without an intent",
+        frozenset({"I6"}),
+        dropped=("intent_before_once",),
+        only=True,
+    ),
+    Mutation(
+        "M10",
+        "no rescuer looks at running jobs",
+        frozenset({"I1"}),
+        dropped=("rescue_running",),
+        only=True,
+    ),
+    Mutation(
+        "M11",
+        "the record of a step counts as the check at the next begin",
+        frozenset({"I5"}),
+        dropped=("ask_at_every_begin",),
+        config=replace(_SMALL, steps=(PLAIN, PLAIN)),
+        only=True,
+    ),
+    Mutation(
+        "M12",
+        "a begin does not heed the cancel request",
+        frozenset({"I9"}),
+        dropped=("heed_cancel_at_begin",),
+        config=replace(_SMALL, cancel=True),
+        only=True,
+    ),
+)

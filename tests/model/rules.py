@@ -1,0 +1,64 @@
+"""What is explored, and which rules of the protocol the processes keep."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from understudy.job_engine.outcome import MAX_CRASHES
+from understudy.job_engine.states import TRANSITIONS, Transition
+
+#: The kinds of steps a job is made of.
+PLAIN, ONCE, SLEEP = "plain", "once", "sleep"
+
+
+@dataclass(frozen=True)
+class Config:
+    """One configuration.
+
+    Attributes:
+        carriers: How many processes there are that each rescue and schedule.
+        steps: The job: the kinds of its steps.
+        retries: How many errors are tried again.
+        releases: How often a worker gives the job back.
+        deaths: Whether a worker may see the process of its attempt die.
+        delayed: Whether the job is dispatched for later.
+        any_engine: Whether an offer may go to either engine, or to the other one only.
+    """
+
+    name: str
+    workers: int
+    carriers: int
+    epochs: int
+    steps: tuple[str, ...]
+    cancel: bool = False
+    retries: int = 0
+    releases: int = 0
+    deaths: bool = False
+    delayed: bool = False
+    any_engine: bool = False
+    lost_replies: bool = True
+    max_crashes: int = MAX_CRASHES
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The rules of protocol 5.3 that a mutation may drop; the numbers are theirs."""
+
+    state_before_send: bool = True  # 3
+    claim_in_one_statement: bool = True  # 4
+    fence_records: bool = True  # 7
+    ask_at_begin: bool = True  # 8
+    ask_at_every_begin: bool = True  # 8
+    heed_cancel_at_begin: bool = True  # 8
+    intent_before_once: bool = True  # 10
+    rescue_offered: bool = True  # 14
+    rescue_running: bool = True  # 14
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """The product's table of transitions and the rules, as they are or mutated."""
+
+    table: Mapping[str, Transition] = field(
+        default_factory=lambda: {transition.name: transition for transition in TRANSITIONS}
+    )
+    rules: Rules = Rules()
