@@ -29,7 +29,7 @@ demo: setup  ## Run the main job on embedded servers: RQ is killed, Dramatiq car
 
 test: setup  ## Run all tests against real Valkey, RabbitMQ, PostgreSQL and SQLite
 	@PATH="$$PATH:/usr/sbin:/sbin" command -v rabbitmq-server >/dev/null || tests/servers/install-rabbitmq
-	@$(RUN) pytest $(ARGS)
+	@$(RUN) pytest -n 2 --dist worksteal $(ARGS)
 
 model-spin: setup  ## Check the hand-off protocol with Spin, too, and that it misses each rule
 	@{ command -v spin && command -v cc; } >/dev/null || tests/model/install-spin
@@ -47,7 +47,7 @@ format: setup  ## Format the code and fix what ruff can
 	@$(RUN) ruff check --fix .
 
 bench: setup  ## Dispatch beside raw RQ and raw Dramatiq, as ratios
-	@$(RUN) python bench/dispatch.py $(ARGS)
+	@PYTHONPATH=. $(RUN) python bench/dispatch.py $(ARGS)
 
 clean:  ## Remove what the targets installed and built
 	rm -rf $(TOOLS) .venv dist .mypy_cache .ruff_cache .pytest_cache .understudy

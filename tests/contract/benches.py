@@ -4,10 +4,10 @@ import json
 import secrets
 import threading
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import timedelta
-from typing import ClassVar, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 import dramatiq
 import pika
@@ -25,7 +25,6 @@ from understudy.job_engine.queues import QueueProfile
 from understudy.queue import SafeJob, queue_name, rq_queue, shared_client
 from understudy.queue.safe_job import ENTRY_POINT
 from understudy.testing import MemoryEngine
-from understudy.testing.engine_suite import Capability
 from understudy.worker.engines.dramatiq_worker import ThreadWorker
 from understudy.worker.engines.port import EngineWorker
 from understudy.worker.engines.rq_worker import SlotWorker
@@ -52,7 +51,6 @@ class Server(Protocol):
 class Bench:
     """What all benches share: the processor, the count of strangers, the worker's thread."""
 
-    lacks: Mapping[Capability, str] = {}
     foreign: Sequence[bytes] = ()
     queue = QUEUE
 
@@ -140,7 +138,6 @@ class Bench:
 class MemoryBench(Bench):
     """No server: down and up instead of stop and start."""
 
-    lacks: ClassVar = {"freezing": "the memory engine has no server that could be frozen"}
     foreign = (b'{"func": "os.system", "args": ["true"]}',)
 
     def __init__(self) -> None:

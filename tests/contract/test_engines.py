@@ -8,10 +8,10 @@ import pytest
 from tests.contract.benches import DramatiqBench, MemoryBench, RqBench
 from tests.servers.rabbitmq import RabbitMQ
 from tests.servers.valkey import Valkey
-from understudy.testing import EngineBench, EngineSuite
+from understudy.testing import EngineBench, EngineSuite, ServerlessEngineSuite
 
 
-class TestMemoryEngine(EngineSuite):
+class TestMemoryEngine(ServerlessEngineSuite):
     @pytest.fixture
     def bench(self) -> Iterator[EngineBench]:
         with closing(MemoryBench()) as bench:

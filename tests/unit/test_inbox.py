@@ -51,7 +51,7 @@ def test_nothing_of_a_strangers_envelope_is_kept() -> None:
 
     assert read is not None
     assert (read.queue_name, read.actor_name, read.kwargs) == ("q", ACTOR, {})
-    assert read.options == {"redis_message_id": "r1"}
+    assert read.options == {}
 
 
 @settings(deadline=None, max_examples=150)

@@ -28,6 +28,7 @@ def run_attempt(claim: dict[str, Any]) -> None:
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, release)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     settings = load_settings()
     configure_logs(settings)
     mine = Claim(**claim)

@@ -65,6 +65,7 @@ class LeaseKeeper:
         self._overdue = overdue
         self._lock = threading.Lock()
         self._held: dict[str, _Held] = {}
+        self._releasing = False
         self._renewer = Periodic("renew", LOOK_EVERY, self._renew_due)
         self._watcher = Periodic("watch", LOOK_EVERY, self._watch)
 
@@ -85,6 +86,9 @@ class LeaseKeeper:
         held = _Held(claim, lease, now, now + timeout.total_seconds())
         with self._lock:
             self._held[claim.claim_id] = held
+            releasing = self._releasing
+        if releasing:
+            lease.revoke(Released, at_once=False)
         try:
             yield
         finally:
@@ -96,7 +100,9 @@ class LeaseKeeper:
         return [(held.claim, held.lease) for held in self._snapshot()]
 
     def release_all(self) -> None:
-        """Ask every attempt to give its job back at its next step: the worker stops."""
+        """Ask every attempt, also those to come, to give its job back at its next step."""
+        with self._lock:
+            self._releasing = True
         for held in self._snapshot():
             held.lease.revoke(Released, at_once=False)
 

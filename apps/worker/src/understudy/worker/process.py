@@ -53,6 +53,7 @@ class WorkerProcess:
         self._engine = engine
         self._boot_id = secrets.token_hex(8)
         self._stopping = threading.Event()
+        self._beating = threading.Lock()
         self._catalogue = catalogue
         self._executor = Executor(app.ledger, catalogue, app.clock, app.listener)
         self._keeper = LeaseKeeper(app.ledger, app.clock, self._time_out)
@@ -86,12 +87,16 @@ class WorkerProcess:
             self._leave()
 
     def stop(self) -> None:
-        """Take no more; attempts give their job back at their next step."""
+        """Take no more; attempts give their job back at their next step.
+
+        The ledger is told first: what is given back must not be offered to this worker again.
+        """
         self._stopping.set()
-        self._keeper.release_all()
         timer = threading.Timer(self._settings.shutdown_grace.total_seconds(), self.abandon)
         timer.daemon = True
         timer.start()
+        self._retire()
+        self._keeper.release_all()
 
     def abandon(self) -> None:
         """Stop now: give back every job that is still held, and exit."""
@@ -121,13 +126,17 @@ class WorkerProcess:
         for periodic in self._periodic:
             periodic.stop()
         self._keeper.stop()
-        with suppress(LedgerError):
-            self._app.ledger.retire(self._boot_id)
+        self._retire()
         self._tell("worker.stop")
 
     def _beat(self) -> None:
-        if self._worker.is_serving() and not self._stopping.is_set():
-            self._app.ledger.beat(self._record(), self._settings.worker_ttl)
+        with self._beating:
+            if self._worker.is_serving() and not self._stopping.is_set():
+                self._app.ledger.beat(self._record(), self._settings.worker_ttl)
+
+    def _retire(self) -> None:
+        with self._beating, suppress(LedgerError):
+            self._app.ledger.retire(self._boot_id)
 
     def _record(self) -> WorkerRecord:
         return WorkerRecord(

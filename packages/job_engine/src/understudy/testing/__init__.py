@@ -5,7 +5,7 @@ or an engine of your own is one when it passes `LedgerSuite` or `EngineSuite`.
 """
 
 from understudy.testing.clock import FrozenClock
-from understudy.testing.engine_suite import EngineBench, EngineSuite
+from understudy.testing.engine_suite import EngineBench, EngineSuite, ServerlessEngineSuite
 from understudy.testing.ledger_suite import LedgerSuite
 from understudy.testing.memory_engine import MemoryEngine
 from understudy.testing.memory_ledger import MemoryLedger
@@ -17,4 +17,5 @@ __all__ = [
     "LedgerSuite",
     "MemoryEngine",
     "MemoryLedger",
+    "ServerlessEngineSuite",
 ]

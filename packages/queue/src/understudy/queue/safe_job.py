@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
-from rq.exceptions import NoSuchJobError
+from rq.exceptions import DeserializationError, NoSuchJobError
 from rq.job import Job, JobStatus
 from rq.queue import Queue
 from rq.serializers import JSONSerializer
@@ -55,12 +55,25 @@ class SafeJob(Job):
         Raises:
             MessageRejectedError: If it names anything else.
         """
-        if self.func_name != ENTRY_POINT or self.instance is not None or self.kwargs:
-            raise MessageRejectedError("expected a job that calls our entry point, got another")
+        self.check()
         processor = type(self).processor
         if processor is None:
             raise MessageRejectedError("expected `understudy worker rq` to run this, got another")
         return processor
+
+    def check(self) -> None:
+        """Make sure that it calls our entry point with one argument, the message.
+
+        Raises:
+            MessageRejectedError: If it is anything else.
+        """
+        try:
+            ours = self.func_name == ENTRY_POINT and len(self.args or ()) == 1
+            ours = ours and self.instance is None and not self.kwargs
+        except (DeserializationError, TypeError) as error:
+            raise MessageRejectedError("expected a job of ours, got something else") from error
+        if not ours:
+            raise MessageRejectedError("expected a job that calls our entry point, got another")
 
     def restore(self, raw_data: Mapping[bytes, bytes]) -> None:
         """Read the few fields that are ours; the rest is as if it had not been sent."""

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
 from redis import Redis
 from redis.exceptions import RedisError
@@ -153,8 +153,7 @@ class SlotWorker(BaseWorker):
         try:
             found = None if self._is_suspended() else self._take()
             if found is not None:
-                self._start(found)
-                started = True
+                started = self._start(found)
         finally:
             if not started:
                 self._free.release()
@@ -185,9 +184,25 @@ class SlotWorker(BaseWorker):
         if job_id is not None:
             self.connection.lrem(self._queue.intermediate_queue_key, 1, job_id)
 
-    def _start(self, job: Job) -> None:
-        execution = self.prepare_execution(job)
-        self._pool.submit(self._run_slot, job, execution)
+    def _start(self, job: Job) -> bool:
+        if self._stopping.is_set():
+            # Popped while the signal came: the next worker finds it first.
+            self._queue.push_job_id(job.id, at_front=True)
+        elif self._is_ours(job):
+            execution = self.prepare_execution(job)
+            self._pool.submit(self._run_slot, job, execution)
+            return True
+        self.connection.lrem(self._queue.intermediate_queue_key, 1, job.id)
+        return False
+
+    def _is_ours(self, job: Job) -> bool:
+        try:
+            cast("SafeJob", job).check()
+        except MessageRejectedError as error:
+            self._rejected(error)
+            self.connection.delete(job.key)
+            return False
+        return True
 
     def _run_slot(self, job: Job, execution: Execution) -> None:
         try:

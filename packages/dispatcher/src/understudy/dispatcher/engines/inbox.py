@@ -43,23 +43,18 @@ class Inbox:
     def read(self, body: bytes, queue_name: str) -> Envelope | None:
         """Return the envelope of a message of ours; None if it is anything else."""
         try:
-            message, message_id = _opened(body)
+            return pack(_opened(body), queue_name)
         except MessageRejectedError as error:
             self._rejected(error)
             return None
-        envelope = pack(message, queue_name)
-        if message_id is not None:
-            envelope.options["redis_message_id"] = message_id
-        return envelope
 
 
-def _opened(body: bytes) -> tuple[Message, str | None]:
+def _opened(body: bytes) -> Message:
     if len(body) > MAX_ENVELOPE_BYTES:
         raise MessageRejectedError(f"expected at most {MAX_ENVELOPE_BYTES} bytes, got more")
     try:
         fields = json.loads(body)
         (wire,) = fields["args"]
-        message_id = fields["options"].get("redis_message_id")
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise MessageRejectedError("expected an envelope of ours, got something else") from error
-    return Message.from_wire(wire), message_id if isinstance(message_id, str) else None
+    return Message.from_wire(wire)

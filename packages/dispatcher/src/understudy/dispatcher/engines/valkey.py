@@ -56,7 +56,11 @@ class SafeRedisBroker(RedisBroker):
 
 
 class SafeRedisConsumer(_RedisConsumer):
-    """A consumer that drops what is no message of ours, and keeps going."""
+    """A consumer that drops what is no message of ours, and keeps going.
+
+    A message is acknowledged by the id that it stands under in Redis, never by the one that its
+    text claims to have: what a stranger wrote would stay on the books otherwise.
+    """
 
     def __next__(self) -> MessageProxy | None:
         """Return the next message of ours, or None after waiting a little."""
@@ -66,37 +70,52 @@ class SafeRedisConsumer(_RedisConsumer):
             if not self.message_cache:
                 self._idle()
                 return None
-            return self._open(self.message_cache.pop(0))
+            return self._open(*self.message_cache.pop(0))
         except (RedisError, OSError) as error:
             raise ConnectionClosed(error) from None
 
-    def _fetch(self) -> None:
-        room = self.prefetch - self.outstanding_message_count
-        if room > 0:
-            found = self.broker.do_fetch(self.queue_name, room)
-            self.message_cache = [body for body in found if body is not None]
-
-    def _idle(self) -> None:
-        self.misses, backoff_ms = compute_backoff(self.misses, max_backoff=self.timeout)
-        time.sleep(backoff_ms / 1000)
-
-    def _open(self, body: bytes) -> MessageProxy | None:
-        self.misses = 0
-        envelope = self.broker.inbox.read(body, self.queue_name)
-        if envelope is None:
-            self._drop(body)
-            return None
-        self.queued_message_ids.add(envelope.message_id)
-        return MessageProxy(envelope)
+    def ack(self, message: Any) -> None:
+        """Take a message off the books."""
+        message_id = message.options["redis_message_id"]
+        try:
+            self.broker.do_ack(self.queue_name, message_id)
+        except (RedisError, OSError) as error:
+            raise ConnectionClosed(error) from None
+        finally:
+            self.queued_message_ids.discard(message_id)
 
     def nack(self, message: Any) -> None:
         """Acknowledge a message whose actor raised; the ledger knows, a dead letter would not."""
         self.ack(message)
 
-    def _drop(self, body: bytes) -> None:
-        """Take a stranger's message off the books; only its text says which one it was."""
+    def _fetch(self) -> None:
+        room = self.prefetch - self.outstanding_message_count
+        if room > 0 and (bodies := self.broker.do_fetch(self.queue_name, room)):
+            self.message_cache = self._with_ids(bodies)
+
+    def _with_ids(self, bodies: list[bytes | None]) -> list[tuple[bytes, bytes]]:
+        """Find the ids of what was fetched, in its order; an id without a body is forgotten."""
         namespace, client = self.broker.namespace, self.broker.client
-        fetched = f"{namespace}:__acks__.{self.broker.broker_id}.{self.queue_name}"
-        for message_id in client.smembers(fetched):
-            if client.hget(f"{namespace}:{self.queue_name}.msgs", message_id) == body:
+        books = f"{namespace}:__acks__.{self.broker.broker_id}.{self.queue_name}"
+        found = []
+        for message_id in client.smembers(books) - self.queued_message_ids:
+            body = client.hget(f"{namespace}:{self.queue_name}.msgs", message_id)
+            if body is None:
                 self.broker.do_ack(self.queue_name, message_id)
+            elif body in bodies:
+                found.append((message_id, body))
+        return sorted(found, key=lambda each: bodies.index(each[1]))
+
+    def _idle(self) -> None:
+        self.misses, backoff_ms = compute_backoff(self.misses, max_backoff=self.timeout)
+        time.sleep(backoff_ms / 1000)
+
+    def _open(self, message_id: bytes, body: bytes) -> MessageProxy | None:
+        self.misses = 0
+        envelope = self.broker.inbox.read(body, self.queue_name)
+        if envelope is None:
+            self.broker.do_ack(self.queue_name, message_id)
+            return None
+        envelope.options["redis_message_id"] = message_id
+        self.queued_message_ids.add(message_id)
+        return MessageProxy(envelope)

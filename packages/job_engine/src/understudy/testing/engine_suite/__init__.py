@@ -6,17 +6,22 @@
     class TestMyEngine(EngineSuite): ...
 
 A bench is both sides of an engine: the adapter that offers, and a real worker side that hands
-messages to a processor. What an engine cannot do is named in `bench.lacks`, with the reason, and
-its tests are skipped with it.
+messages to a processor. An engine that has no server of its own, and so none that could freeze,
+keeps the promises of `ServerlessEngineSuite`.
 """
 
-from understudy.testing.engine_suite.bench import Capability, EngineBench
+from understudy.testing.engine_suite.bench import EngineBench
 from understudy.testing.engine_suite.delivering import DeliveringPromises
+from understudy.testing.engine_suite.freezes import FreezePromises
 from understudy.testing.engine_suite.outages import OutagePromises
 from understudy.testing.engine_suite.strangers import StrangerPromises
 
-__all__ = ["Capability", "EngineBench", "EngineSuite"]
+__all__ = ["EngineBench", "EngineSuite", "ServerlessEngineSuite"]
 
 
-class EngineSuite(DeliveringPromises, OutagePromises, StrangerPromises):
+class ServerlessEngineSuite(DeliveringPromises, OutagePromises, StrangerPromises):
+    """Every promise of an engine that is in this process; stopping it refuses all offers."""
+
+
+class EngineSuite(ServerlessEngineSuite, FreezePromises):
     """Every promise that an engine makes."""

@@ -4,10 +4,9 @@
 import secrets
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
-from typing import Literal, Protocol, TypeVar
-from unittest import SkipTest
+from typing import Protocol, TypeVar
 
 from understudy.job_engine.clock import Deadline, SystemClock
 from understudy.job_engine.errors import EngineError, EngineUnavailableError
@@ -16,9 +15,6 @@ from understudy.job_engine.ports import EngineAdapter
 from understudy.job_engine.queues import QueueProfile
 
 T = TypeVar("T")
-
-#: What a bench may lack: a server to stop, one to freeze, strangers who write to it.
-Capability = Literal["stopping", "freezing", "strangers"]
 
 #: How long an offer may take, and how much later it may come back (rule 16).
 DEADLINE = timedelta(seconds=1)
@@ -44,11 +40,6 @@ class EngineBench(Protocol):
     @property
     def queue(self) -> QueueProfile:
         """The queue that the worker serves; empty at first."""
-        ...
-
-    @property
-    def lacks(self) -> Mapping[Capability, str]:
-        """What this engine cannot do, and why."""
         ...
 
     @property
@@ -95,13 +86,6 @@ class EngineBench(Protocol):
     def thaw_server(self) -> None:
         """Let a frozen server go on."""
         ...
-
-
-def need(bench: EngineBench, capability: Capability) -> None:
-    """Skip the test if the engine lacks a capability, and say why."""
-    reason = bench.lacks.get(capability)
-    if reason is not None:
-        raise SkipTest(reason)
 
 
 def new_message(job_id: str | None = None, epoch: int = 1) -> Message:

@@ -10,7 +10,6 @@ from understudy.testing.engine_suite.bench import (
     delivered,
     eventually,
     failure_of,
-    need,
     new_message,
     offer,
     offer_again_and_again,
@@ -22,7 +21,6 @@ class OutagePromises:
 
     def test_an_offer_to_a_stopped_server_fails_in_time(self, bench: EngineBench) -> None:
         """Known not to have arrived, or not known; never as if it had."""
-        need(bench, "stopping")
         offer(bench, new_message())
         bench.stop_server()
 
@@ -35,7 +33,6 @@ class OutagePromises:
         self, bench: EngineBench
     ) -> None:
         """To a server that refuses connections, by an engine that has none left."""
-        need(bench, "stopping")
         bench.stop_server()
         failure_of(lambda: offer(bench, new_message()))
 
@@ -44,40 +41,8 @@ class OutagePromises:
         assert isinstance(error, EngineUnavailableError)
         assert elapsed <= DEADLINE + TOLERANCE
 
-    def test_an_offer_to_a_frozen_server_fails_in_time(self, bench: EngineBench) -> None:
-        """Over a connection that was good a moment ago (RQ-18, MQ-01)."""
-        need(bench, "freezing")
-        offer(bench, new_message())
-        bench.freeze_server()
-
-        error, elapsed = failure_of(lambda: offer(bench, new_message()))
-
-        assert isinstance(error, EngineUnavailableError | OfferUncertainError)
-        assert elapsed <= DEADLINE + TOLERANCE
-
-    def test_connecting_to_a_frozen_server_fails_in_time(self, bench: EngineBench) -> None:
-        """The kernel accepts the connection, and nobody answers (MQ-03)."""
-        need(bench, "freezing")
-        bench.freeze_server()
-
-        error, elapsed = failure_of(lambda: offer(bench, new_message()))
-
-        assert isinstance(error, EngineUnavailableError | OfferUncertainError)
-        assert elapsed <= DEADLINE + TOLERANCE
-
-    def test_each_offer_to_a_frozen_server_fails_in_time(self, bench: EngineBench) -> None:
-        """One stuck call holds up no other."""
-        need(bench, "freezing")
-        bench.freeze_server()
-
-        tries = [failure_of(lambda: offer(bench, new_message())) for _ in range(3)]
-
-        assert all(error is not None for error, _ in tries)
-        assert max(elapsed for _, elapsed in tries) <= DEADLINE + TOLERANCE
-
     def test_offers_are_taken_again_after_a_restart(self, bench: EngineBench) -> None:
         """By the same adapter, and delivered to the same worker."""
-        need(bench, "stopping")
         offer(bench, new_message())
         before = delivered(bench, 1)
         bench.stop_server()
@@ -93,7 +58,6 @@ class OutagePromises:
         self, bench: EngineBench
     ) -> None:
         """The connection died while no offer was made."""
-        need(bench, "stopping")
         offer(bench, new_message())
         bench.stop_server()
         bench.start_server()
@@ -103,21 +67,8 @@ class OutagePromises:
 
         eventually(lambda: message in delivered(bench, 1), "the offer is delivered")
 
-    def test_offers_are_taken_again_after_a_freeze(self, bench: EngineBench) -> None:
-        """By the same adapter; what was uncertain may arrive late, and is void by then."""
-        need(bench, "freezing")
-        bench.freeze_server()
-        failure_of(lambda: offer(bench, new_message()))
-        bench.thaw_server()
-        message = new_message()
-
-        offer_again_and_again(bench, message)
-
-        eventually(lambda: message in delivered(bench, 1), "the offer is delivered")
-
     def test_a_probe_of_a_stopped_server_is_not_healthy(self, bench: EngineBench) -> None:
         """It says so, and never raises."""
-        need(bench, "stopping")
         bench.stop_server()
 
         health = bench.engine.probe(bench.queue, Deadline.after(SystemClock(), DEADLINE))
@@ -127,7 +78,6 @@ class OutagePromises:
 
     def test_a_probe_is_healthy_again_after_a_restart(self, bench: EngineBench) -> None:
         """Which is what closes the breaker."""
-        need(bench, "stopping")
         bench.stop_server()
         deadline = Deadline.after(SystemClock(), DEADLINE)
         bench.engine.probe(bench.queue, deadline)
@@ -139,7 +89,6 @@ class OutagePromises:
 
     def test_withdrawing_from_a_stopped_server_never_raises(self, bench: EngineBench) -> None:
         """It is a courtesy."""
-        need(bench, "stopping")
         message = new_message()
         offer(bench, message)
         bench.stop_server()

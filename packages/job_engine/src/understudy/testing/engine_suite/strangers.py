@@ -9,7 +9,6 @@ from understudy.testing.engine_suite.bench import (
     EngineBench,
     delivered,
     eventually,
-    need,
     new_message,
     offer,
 )
@@ -59,7 +58,6 @@ class StrangerPromises:
 
 
 def _expect_dropped(bench: EngineBench, *bodies: bytes) -> None:
-    need(bench, "strangers")
     for body in bodies:
         bench.plant(body)
     message = new_message()
