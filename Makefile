@@ -5,6 +5,7 @@ UV     := $(TOOLS)/bin/uv
 RUN    := $(UV) run --no-sync
 ARGS   ?=
 export UV_PYTHON_DOWNLOADS := never
+export UV_SYSTEM_CERTS := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test model-spin check format bench clean
