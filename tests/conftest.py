@@ -1,6 +1,7 @@
 """Real servers on private ports, each started when a test first asks for it."""
 
 import os
+import signal
 import uuid
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing
@@ -20,6 +21,12 @@ from tests.servers.valkey import Valkey
 
 S = TypeVar("S", bound=Server)
 RUN = "UNDERSTUDY_TEST_RUN"
+
+
+def pytest_configure() -> None:
+    # A shell's background job ignores SIGINT, and so would every program that a test starts.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)

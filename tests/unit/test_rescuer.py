@@ -40,7 +40,7 @@ def test_a_running_job_whose_lease_was_lost_goes_on_with_the_other_engine() -> N
     assert (job.state, job.engine, job.epoch) == (JobState.OFFERED, "dramatiq", 2)
     assert (job.crashes, job.handoffs, job.errors) == (1, 1, 0)
     assert [m.epoch for m in house.offered(house.dramatiq)] == [2]
-    assert not house.ledger.renew(claim)
+    assert not house.ledger.renew([claim])
 
 
 def test_a_recovery_is_told() -> None:
@@ -69,7 +69,7 @@ def test_a_lease_that_was_renewed_is_watched_anew() -> None:
     handle, claim = house.running(lease=LEASE)
     house.rescuer.tick()
     house.clock.advance(LEASE - A_LITTLE)
-    house.ledger.renew(claim)
+    house.ledger.renew([claim])
 
     house.clock.advance(LEASE + A_LITTLE)
     house.rescuer.tick()
@@ -87,7 +87,7 @@ def test_a_ledger_that_was_away_makes_no_lease_expire() -> None:
     with pytest.raises(LedgerUnavailableError):
         house.rescuer.tick()
     house.ledger.up()
-    house.ledger.renew(claim)
+    house.ledger.renew([claim])
 
     house.rescuer.tick()
 

@@ -169,6 +169,6 @@ def test_a_claimed_job_is_not_offered_again() -> None:
     handle, claim = house.running(lease=LEASE)
 
     miss_the_pickup(house)
-    house.ledger.renew(claim)
+    house.ledger.renew([claim])
 
     assert (handle.status(), handle.job().epoch) == (JobState.RUNNING, 1)

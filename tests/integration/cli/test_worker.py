@@ -29,7 +29,9 @@ def test_sigterm_lets_an_attempt_give_its_job_back_at_its_next_step(
 
     assert worker.wait(PATIENCE) == 0
     assert worker.tree() == []
-    assert live_cli.transitions(job_id) == ["dispatch", "claim", "release"]
+    # The worker looks after all jobs to its end, and may have offered this one to another.
+    assert live_cli.transitions(job_id)[:3] == ["dispatch", "claim", "release"]
+    assert live_cli.transitions(job_id).count("claim") == 1
 
 
 @pytest.mark.parametrize("name", GATES)
@@ -43,7 +45,7 @@ def test_a_second_signal_gives_the_job_back_at_once(live_cli: CommandLine, name:
     # Without the second one it would have waited for the grace of 25 s.
     assert worker.wait(15) == 0
     assert worker.tree() == []
-    assert live_cli.transitions(job_id) == ["dispatch", "claim", "release"]
+    assert live_cli.transitions(job_id)[:3] == ["dispatch", "claim", "release"]
 
 
 def test_a_sigkill_of_the_supervisor_leaves_no_process_behind(live_cli: CommandLine) -> None:

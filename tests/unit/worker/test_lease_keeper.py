@@ -1,6 +1,7 @@
 """Leases are renewed in time, and an attempt that has lost its lease is stopped."""
 
 import threading
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -61,6 +62,29 @@ def test_a_lease_is_renewed_when_a_quarter_of_it_is_over_and_not_before(watch: W
 
         assert (before, after, watch.renewals) == (0, 1, 1)
         assert watch.lease.revoked_by is None
+
+
+def test_leases_that_are_nearly_due_are_renewed_along_with_one_that_is(watch: Watch) -> None:
+    desk, asked = watch.desk, list[Sequence[Claim]]()
+
+    class CountingLedger:
+        def renew(self, claims: Sequence[Claim]) -> Sequence[Claim]:
+            asked.append(claims)
+            return desk.ledger.renew(claims)
+
+    ledger: Any = CountingLedger()
+    keeper = LeaseKeeper(ledger, desk.clock, lambda claim: None)
+    first, second, third = watch.claim, desk.claim("job-2"), desk.claim("job-3")
+    with keeper.hold(first, Lease(), LONG):
+        desk.clock.advance(LEASE / 8)
+        with keeper.hold(second, Lease(), LONG):
+            desk.clock.advance(LEASE / 8 - A_MOMENT)
+            with keeper.hold(third, Lease(), LONG):
+                desk.clock.advance(A_MOMENT)
+                keeper._renew_due()
+                keeper._renew_due()
+
+    assert asked == [[first, second]]
 
 
 def test_a_lease_that_is_renewed_lasts(watch: Watch) -> None:
@@ -154,8 +178,9 @@ def test_a_hanging_ledger_does_not_keep_an_attempt_from_stopping() -> None:
     desk = Desk()
 
     class HangingLedger:
-        def renew(self, claim: Claim) -> bool:
-            return hangs.wait(60)
+        def renew(self, claims: Sequence[Claim]) -> Sequence[Claim]:
+            hangs.wait(60)
+            return claims
 
     ledger: Any = HangingLedger()
     keeper = LeaseKeeper(ledger, desk.clock, lambda claim: None)

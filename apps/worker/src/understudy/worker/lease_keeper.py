@@ -1,7 +1,7 @@
 """Renewing the leases of running attempts where their code cannot block it (rules 12 and 13)."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -34,6 +34,9 @@ class _Held:
 
     def is_due(self, now: float) -> bool:
         return now - self.renewed_at >= self.claim.lease.total_seconds() / RENEWALS
+
+    def is_nearly_due(self, now: float) -> bool:
+        return now - self.renewed_at >= self.claim.lease.total_seconds() / RENEWALS / 2
 
     def is_stale(self, now: float) -> bool:
         return now - self.renewed_at >= self.claim.lease.total_seconds() * SELF_FENCE
@@ -114,26 +117,27 @@ class LeaseKeeper:
         return bool(found)
 
     def _renew_due(self) -> None:
-        for held in self._snapshot():
-            now = self._clock.steady()
-            if held.given_up:
-                continue
-            if held.is_overdue(now):
-                held.given_up = True
-                self._overdue(held.claim)
-            elif held.is_due(now):
-                self._renew(held, now)
+        now = self._clock.steady()
+        active = [held for held in self._snapshot() if not held.given_up]
+        overdue = [held for held in active if held.is_overdue(now)]
+        if any(held.is_due(now) for held in active):
+            # What is nearly due goes along: few transactions, however many attempts there are.
+            self._renew([held for held in active if held.is_nearly_due(now)], now)
+        for held in overdue:
+            held.given_up = True
+            self._overdue(held.claim)
 
-    def _renew(self, held: _Held, asked_at: float) -> None:
+    def _renew(self, due: Sequence[_Held], asked_at: float) -> None:
         try:
-            renewed = self._ledger.renew(held.claim)
+            renewed = self._ledger.renew([held.claim for held in due])
         except LedgerError:
             return
-        if renewed:
-            # From when it was asked, not answered: the lease may be older than the answer.
-            held.renewed_at = asked_at
-        else:
-            held.lease.revoke(Fenced)
+        for held in due:
+            if held.claim in renewed:
+                # From when it was asked, not answered: the lease may be older than the answer.
+                held.renewed_at = asked_at
+            else:
+                held.lease.revoke(Fenced)
 
     def _watch(self) -> None:
         now = self._clock.steady()

@@ -46,9 +46,9 @@ class PatientLedger:
         """End the attempt."""
         return self._patiently(lambda: self._ledger.conclude(claim, conclusion))
 
-    def renew(self, claim: Claim) -> bool:
-        """Renew the lease."""
-        return self._patiently(lambda: self._ledger.renew(claim))
+    def renew(self, claims: Sequence[Claim]) -> Sequence[Claim]:
+        """Renew leases."""
+        return self._patiently(lambda: self._ledger.renew(claims))
 
     def _patiently(self, ask: Callable[[], T]) -> T:
         while True:

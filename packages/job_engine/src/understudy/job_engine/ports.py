@@ -71,8 +71,12 @@ class AttemptLedger(Protocol):
         """
         ...
 
-    def renew(self, claim: Claim) -> bool:
-        """Renew the lease; False if the authority is lost (rule 12)."""
+    def renew(self, claims: Sequence[Claim]) -> Sequence[Claim]:
+        """Renew leases in one transaction; return those that still have the authority (rule 12).
+
+        One transaction for all, or a process with many attempts would wait in the queue of
+        writers once for each of them.
+        """
         ...
 
 

@@ -107,10 +107,10 @@ class MemoryLedger(MemoryReading):
                 self._store.insert_step(claim, conclusion.step)
             return row.state
 
-    def renew(self, claim: Claim) -> bool:
-        """Renew the lease; False if the authority is lost (rule 12)."""
+    def renew(self, claims: Sequence[Claim]) -> Sequence[Claim]:
+        """Renew leases; return those that still have the authority (rule 12)."""
         with self.transaction():
-            return self._store.fence(claim)
+            return [claim for claim in claims if self._store.fence(claim)]
 
     def record_job(self, job: NewJob, plan: OfferPlan | None) -> tuple[JobRecord, bool]:
         """Record a job in one commit, already offered if there is a plan (rules 1 and 3)."""

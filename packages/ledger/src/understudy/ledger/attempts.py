@@ -93,13 +93,13 @@ class SqlAttempts:
         """End the attempt; a pending cancel request wins over all but success (I9)."""
         return self._database.write(lambda connection: _conclude(connection, claim, conclusion))
 
-    def renew(self, claim: Claim) -> bool:
-        """Renew the lease; False if the authority is lost (rule 12)."""
-        try:
-            self._database.write(lambda connection: transitions.fence(connection, claim))
-        except Fenced:
-            return False
-        return True
+    def renew(self, claims: Sequence[Claim]) -> Sequence[Claim]:
+        """Renew leases in one transaction; return those that still have the authority (rule 12)."""
+        # In one order everywhere, so that no two transactions wait for each other.
+        ordered = sorted(claims, key=lambda claim: claim.job_id)
+        return self._database.write(
+            lambda connection: [c for c in ordered if transitions.has_authority(connection, c)]
+        )
 
 
 def _claim(connection: Connection, ticket: Ticket) -> Claim | None:

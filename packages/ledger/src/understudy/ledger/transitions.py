@@ -129,9 +129,14 @@ def fence(connection: Connection, claim: Claim) -> None:
         Fenced: If another attempt has the authority (rule 7). The row lock also makes a
             rescuer wait until this transaction is over (R28).
     """
-    seen = {"at_id": claim.job_id, "at_epoch": claim.epoch, "at_claim_id": claim.claim_id}
-    if connection.execute(statements.FENCE, seen).rowcount == 0:
+    if not has_authority(connection, claim):
         raise Fenced
+
+
+def has_authority(connection: Connection, claim: Claim) -> bool:
+    """Tell whether an attempt has the authority, and renew its lease if so (rule 12)."""
+    seen = {"at_id": claim.job_id, "at_epoch": claim.epoch, "at_claim_id": claim.claim_id}
+    return connection.execute(statements.FENCE, seen).rowcount == 1
 
 
 def insert_attempt(connection: Connection, claim: Claim) -> None:

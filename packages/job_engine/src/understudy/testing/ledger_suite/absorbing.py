@@ -75,7 +75,7 @@ def _try_everything(ledger: Ledger, claim: Claim, seen: JobRecord) -> None:
             ledger.conclude(claim, conclusion)
     with suppress(Interrupt):
         ledger.record(claim, step())
-    ledger.renew(claim)
+    ledger.renew([claim])
     for epoch in (claim.epoch, claim.epoch + 1):
         ledger.claim(Ticket(claim.job_id, epoch, FIRST, claim.queue, "c" * 32, "worker-2", LONG))
     for view in (seen, *forged):

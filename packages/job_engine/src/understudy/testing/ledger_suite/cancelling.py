@@ -73,7 +73,7 @@ class CancellingPromises:
         ledger.cancel(claim.job_id, "somebody")
 
         assert ledger.get(claim.job_id).hb == before
-        assert ledger.renew(claim)
+        assert ledger.renew([claim])
 
     def test_an_ended_job_stays_as_it_ended(self, ledger: Ledger) -> None:
         """Too late, and the answer says so."""

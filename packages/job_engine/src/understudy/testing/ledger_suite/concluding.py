@@ -62,7 +62,7 @@ class ConcludingPromises:
             assert attempt.ended_at is not None
             assert ledger.get(claim.job_id).lease_until is None
             assert is_fenced(partial(ledger.begin, claim, "fetch", 0))
-            assert not ledger.renew(claim)
+            assert not ledger.renew([claim])
 
     def test_every_conclusion_may_be_repeated(self, ledger: Ledger) -> None:
         """Its reply may have been lost (R12)."""

@@ -100,13 +100,13 @@ class OfferingPromises:
         claim = claimed(ledger, seen)
 
         assert ledger.offer(seen, plan(SECOND)) is None
-        assert ledger.renew(claim)
+        assert ledger.renew([claim])
 
     def test_an_offer_loses_against_a_renewal(self, ledger: Ledger) -> None:
         """The worker lives after all (R16)."""
         claim = started(ledger)
         seen = ledger.get(claim.job_id)
-        ledger.renew(claim)
+        ledger.renew([claim])
 
         assert ledger.offer(seen, plan(SECOND)) is None
         assert ledger.conclude(claim, SUCCESS) is JobState.SUCCEEDED
@@ -174,7 +174,7 @@ class OfferingPromises:
         claim = claimed(ledger, seen)
 
         assert ledger.park(seen, LONG, "no engine took it") is None
-        assert ledger.renew(claim)
+        assert ledger.renew([claim])
 
     def test_a_crash_loop_ends_the_job(self, ledger: Ledger) -> None:
         """Failed, with the crash counted and the reason kept (rule 18)."""
@@ -187,13 +187,13 @@ class OfferingPromises:
         assert (job.state, job.crashes, job.error) == (JobState.FAILED, 1, ERROR)
         assert job.finished_at is not None
         assert [each.outcome for each in ledger.attempts(job.id)] == ["exhaust"]
-        assert not ledger.renew(claim)
+        assert not ledger.renew([claim])
 
     def test_giving_up_loses_against_a_renewal(self, ledger: Ledger) -> None:
         """The worker lives after all (R16)."""
         claim = started(ledger)
         seen = ledger.get(claim.job_id)
-        ledger.renew(claim)
+        ledger.renew([claim])
 
         assert ledger.exhaust(seen, ERROR) is None
         assert ledger.get(claim.job_id).state is JobState.RUNNING

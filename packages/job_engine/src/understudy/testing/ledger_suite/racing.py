@@ -95,10 +95,10 @@ class RacingPromises:
             seen = ledger.get(claim.job_id)
 
             renewed, failed = _both(
-                partial(ledger.renew, claim), partial(ledger.exhaust, seen, ERROR)
+                partial(ledger.renew, [claim]), partial(ledger.exhaust, seen, ERROR)
             )
 
-            assert renewed is (failed is None)
+            assert bool(renewed) is (failed is None)
 
     def test_a_claim_and_a_rescuer_do_not_both_win(self, ledger: Ledger) -> None:
         """One row, two compare-and-sets (R7)."""

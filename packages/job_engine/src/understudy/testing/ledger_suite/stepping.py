@@ -142,7 +142,7 @@ class SteppingPromises:
         assert is_fenced(lambda: ledger.begin(twin, "fetch", 0))
         assert is_fenced(lambda: ledger.record(twin, step()))
         assert is_fenced(lambda: ledger.conclude(twin, SUCCESS))
-        assert not ledger.renew(twin)
+        assert not ledger.renew([twin])
 
     def test_an_attempt_of_a_job_that_is_gone_is_fenced(self, ledger: Ledger) -> None:
         """As after a ledger that lost it."""
@@ -150,7 +150,7 @@ class SteppingPromises:
 
         assert is_fenced(lambda: ledger.begin(lost, "fetch", 0))
         assert is_fenced(lambda: ledger.record(lost, step()))
-        assert not ledger.renew(lost)
+        assert not ledger.renew([lost])
 
     def test_no_step_begins_after_a_cancel_request(self, ledger: Ledger) -> None:
         """Even if it is recorded already (I9)."""

@@ -118,7 +118,7 @@ class WatchingPromises:
         pass_time(MOMENT * 2)
 
         assert [watched.expired for watched in ledger.running()] == [True]
-        assert ledger.renew(claim)
+        assert ledger.renew([claim])
 
     def test_renewing_moves_the_end_of_the_lease(self, ledger: Ledger, pass_time: PassTime) -> None:
         """And is seen by a rescuer that looked before (R16)."""
@@ -126,7 +126,7 @@ class WatchingPromises:
         before = ledger.get(claim.job_id)
         pass_time(MOMENT)
 
-        renewed = ledger.renew(claim)
+        renewed = ledger.renew([claim])
 
         after = ledger.get(claim.job_id)
         assert renewed
@@ -140,7 +140,7 @@ class WatchingPromises:
         claim = started(ledger)
         before = len(ledger.events(claim.job_id))
 
-        ledger.renew(claim)
+        ledger.renew([claim])
 
         assert len(ledger.events(claim.job_id)) == before
 
@@ -150,8 +150,24 @@ class WatchingPromises:
         ledger.conclude(done, SUCCESS)
         moved = reoffered(ledger, lost.job_id)
 
-        assert not ledger.renew(done)
-        assert not ledger.renew(lost)
+        assert not ledger.renew([done])
+        assert not ledger.renew([lost])
+        assert ledger.get(lost.job_id) == moved
+
+    def test_leases_are_renewed_together_and_those_that_are_lost_are_left_out(
+        self, ledger: Ledger
+    ) -> None:
+        """A process with many attempts asks once for all of them."""
+        first, lost, second = started(ledger), started(ledger), started(ledger)
+        moved = reoffered(ledger, lost.job_id)
+        before = [ledger.get(claim.job_id).hb for claim in (first, second)]
+
+        renewed = ledger.renew([first, lost, second])
+
+        assert {claim.job_id for claim in renewed} == {first.job_id, second.job_id}
+        assert [ledger.get(claim.job_id).hb for claim in (first, second)] == [
+            hb + 1 for hb in before
+        ]
         assert ledger.get(lost.job_id) == moved
 
     def test_a_worker_that_beats_is_alive(self, ledger: Ledger) -> None:
