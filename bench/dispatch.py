@@ -120,7 +120,9 @@ def ledger_url(kind: str, folder: Path, stack: ExitStack) -> str:
     """Return the URL of a fresh ledger's database."""
     if kind == "sqlite":
         return f"sqlite:///{folder}/ledger.db"
-    postgres = Postgres(made(folder / "postgres"))
+    # A folder of its own: PostgreSQL runs as another user under root, who cannot enter that one.
+    apart = stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True))
+    postgres = Postgres(Path(apart))
     postgres.start()
     stack.callback(postgres.stop)
     return postgres.create_database("bench")

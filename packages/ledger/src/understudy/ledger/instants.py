@@ -22,6 +22,11 @@ def microseconds(span: timedelta) -> int:
     return span // _MICROSECOND
 
 
+def stored(moment: datetime) -> int:
+    """Return the integer that an aware moment is stored as."""
+    return microseconds(moment - _EPOCH)
+
+
 def instant(value: int) -> datetime:
     """Return the aware moment of a stored integer."""
     return _EPOCH + timedelta(microseconds=value)
@@ -36,7 +41,7 @@ class Instant(TypeDecorator[datetime]):
     def process_bind_param(self, value: datetime | int | None, dialect: Dialect) -> int | None:
         """Store an aware moment, or microseconds as they are."""
         if isinstance(value, datetime):
-            return microseconds(value - _EPOCH)
+            return stored(value)
         return value
 
     def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:

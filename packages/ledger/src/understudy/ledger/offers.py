@@ -58,7 +58,7 @@ class SqlOffers:
             record = transitions.insert_job(connection, job, plan, self._actor)
             return (_existing(connection, job), False) if record is None else (record, True)
 
-        return self._database.write(work)
+        return self._database.write_at_once(work)
 
     def offer(self, seen: JobRecord, plan: OfferPlan) -> JobRecord | None:
         """Hand over with a new epoch; None if the job is no longer as it was seen (rule 4)."""

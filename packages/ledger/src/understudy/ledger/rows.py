@@ -22,12 +22,14 @@ from understudy.job_engine.records import (
     WorkerRecord,
 )
 from understudy.job_engine.states import JobState
+from understudy.ledger.instants import instant
 
 AnyRow = Row[*tuple[Any, ...]]
 
 
 def new_record(job: NewJob, plan: OfferPlan | None, row: AnyRow) -> JobRecord:
-    """Return the record of a job that was just inserted; the row has its times."""
+    """Return the record of a job that was just inserted; the row has its times as integers."""
+    run_at, pickup_by = row.run_at, row.pickup_by
     return JobRecord(
         id=job.id,
         name=job.name,
@@ -41,9 +43,9 @@ def new_record(job: NewJob, plan: OfferPlan | None, row: AnyRow) -> JobRecord:
         priority=job.priority,
         engines=job.engines,
         tags=job.tags,
-        created_at=row.created_at,
-        run_at=row.run_at,
-        pickup_by=row.pickup_by,
+        created_at=instant(row.created_at),
+        run_at=None if run_at is None else instant(run_at),
+        pickup_by=None if pickup_by is None else instant(pickup_by),
     )
 
 

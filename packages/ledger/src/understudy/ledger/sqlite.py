@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, event
+from sqlalchemy.exc import OperationalError
 
 from understudy.job_engine.errors import ConfigurationError
 
 #: How long a writer waits for another one.
 BUSY_TIMEOUT = timedelta(seconds=10)
 
+_BEGIN = "BEGIN IMMEDIATE"
 _NETWORK = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "fuse.sshfs", "ceph"})
 
 
@@ -59,7 +61,11 @@ def _now_us() -> int:
 def _on_begin(connection: Connection) -> None:
     if not connection.get_execution_options().get("understudy_reads"):
         # A deferred transaction that reads and then writes fails with SQLITE_BUSY at once (DB-01).
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        driver: Any = connection.connection.dbapi_connection
+        try:
+            driver.execute(_BEGIN)
+        except sqlite3.Error as error:
+            raise OperationalError(_BEGIN, None, error) from error
 
 
 def _create_private(path: Path) -> None:

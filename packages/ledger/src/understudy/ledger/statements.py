@@ -3,7 +3,18 @@
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import BigInteger, Table, Update, bindparam, case, func, insert, update
+from sqlalchemy import (
+    BigInteger,
+    Select,
+    Table,
+    Update,
+    bindparam,
+    case,
+    func,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 from sqlalchemy.sql.elements import ColumnElement
@@ -24,6 +35,9 @@ SHARDS = 8
 
 _BRIEF = tuple(jobs.c[n] for n in ("id", "name", "queue", "engine", "state", "epoch", "events"))
 
+#: What is read back of a new job.
+_OF_NEW = ("id", "events", "state", "epoch", "created_at", "run_at", "pickup_by")
+
 AnyInsert = sqlite.Insert | postgresql.Insert
 
 
@@ -32,7 +46,7 @@ def _insert_into(dialect: str, table: Table) -> AnyInsert:
 
 
 @lru_cache
-def insert_job(dialect: str, *, offered: bool) -> ReturningInsert[Any, Any, Any]:
+def insert_job(dialect: str, *, offered: bool) -> ReturningInsert[*tuple[Any, ...]]:
     """Insert a job, offered or scheduled, unless its id or key is taken; return its times."""
     deadline = now_us() + bindparam("wait", type_=BigInteger)
     values: dict[str, Any] = {"created_at": now_us(), "events": 1}
@@ -45,7 +59,17 @@ def insert_job(dialect: str, *, offered: bool) -> ReturningInsert[Any, Any, Any]
     given += ("engines", "tags", *(("engine",) if offered else ()))
     values |= {name: bindparam(name) for name in given}
     statement = _insert_into(dialect, jobs).values(values).on_conflict_do_nothing()
-    return statement.returning(jobs.c.created_at, jobs.c.run_at, jobs.c.pickup_by)
+    return statement.returning(*(jobs.c[name] for name in _OF_NEW))
+
+
+def _insert_both(*, offered: bool) -> Select[*tuple[Any, ...]]:
+    """Insert a job and its first event in one statement of PostgreSQL's; return its times."""
+    job = insert_job("postgresql", offered=offered).cte("job")
+    given = [bindparam(name, type_=events.c[name].type) for name in ("actor", "kind", "detail")]
+    first = select(job.c.id, job.c.events, now_us(), *given, job.c.state, job.c.epoch)
+    columns = ["job_id", "n", "at", "actor", "kind", "detail", "state", "epoch"]
+    event = insert(events).from_select(columns, first).cte("event")
+    return select(*job.c).add_cte(event)
 
 
 @lru_cache
@@ -189,3 +213,6 @@ INSERT_EVENT = insert(events).values(
     {name: bindparam(name) for name in ("job_id", "n", "actor", "kind", "state", "epoch", "detail")}
     | {"at": now_us()}
 )
+
+#: By whether the job is offered at once.
+INSERT_BOTH = {offered: _insert_both(offered=offered) for offered in (False, True)}

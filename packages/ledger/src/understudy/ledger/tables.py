@@ -1,5 +1,7 @@
 """The tables of the ledger, as SQLAlchemy Core."""
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -29,6 +31,9 @@ metadata = MetaData(
         "fk": "fk_%(table_name)s_%(column_0_N_name)s",
     }
 )
+
+#: In SQLite a row stands in the index of its primary key: a commit writes a page less for it.
+_CLUSTERED: Any = {"sqlite_with_rowid": False}
 
 _job_id = String(64)
 _short = String(64)
@@ -75,20 +80,22 @@ jobs = Table(
     Column("lease_until", Instant),
     Column("started_at", Instant),
     Column("finished_at", Instant),
-    UniqueConstraint("name", "idempotency_key"),
+    **_CLUSTERED,
 )
 
 
-def _partial(name: str, condition: str, *columns: str) -> None:
+def _partial(name: str, condition: str, *columns: str, unique: bool = False) -> None:
     where = text(condition)
     Index(
         f"ix_{PREFIX}jobs_{name}",
         *(jobs.c[column] for column in columns),
+        unique=unique,
         sqlite_where=where,
         postgresql_where=where,
     )
 
 
+_partial("key", "idempotency_key IS NOT NULL", "name", "idempotency_key", unique=True)
 _partial("due", "state = 'scheduled'", "run_at")
 _partial("unclaimed", "state = 'offered'", "pickup_by")
 _partial("running", "state = 'running'", "id")
@@ -106,6 +113,7 @@ steps = Table(
     Column("epoch", Integer, nullable=False),
     Column("recorded_at", Instant, nullable=False),
     UniqueConstraint("job_id", "seq"),
+    **_CLUSTERED,
 )
 
 attempts = Table(
@@ -120,6 +128,7 @@ attempts = Table(
     Column("started_at", Instant, nullable=False),
     Column("ended_at", Instant),
     Column("outcome", String(16)),
+    **_CLUSTERED,
 )
 
 dispatch_attempts = Table(
@@ -148,6 +157,7 @@ events = Table(
     Column("state", String(16), nullable=False),
     Column("epoch", Integer, nullable=False),
     Column("detail", Text, nullable=False, server_default="{}"),
+    **_CLUSTERED,
 )
 
 workers = Table(

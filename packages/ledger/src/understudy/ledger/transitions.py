@@ -17,7 +17,8 @@ from understudy.job_engine.interrupts import Fenced
 from understudy.job_engine.records import Claim, JobRecord, NewJob, OfferPlan, StepRecord
 from understudy.job_engine.states import CANCEL, Transition
 from understudy.ledger import rows, statements
-from understudy.ledger.instants import microseconds
+from understudy.ledger.instants import microseconds, stored
+from understudy.ledger.prepared import execute
 from understudy.ledger.rows import AnyRow
 
 
@@ -58,16 +59,26 @@ def insert_job(
     if plan is not None:
         values |= {"engine": plan.engine, "wait": microseconds(plan.pickup)}
     else:
-        values |= {"run_at": job.run_at, "wait": microseconds(job.delay or timedelta(0))}
-    statement = statements.insert_job(connection.dialect.name, offered=plan is not None)
-    row = connection.execute(statement, values).one_or_none()
-    if row is None:
-        return None
-    record = rows.new_record(job, plan, row)
+        run_at = None if job.run_at is None else stored(job.run_at)
+        values |= {"run_at": run_at, "wait": microseconds(job.delay or timedelta(0))}
     detail = {"engine": plan.engine, "reason": plan.reason} if plan else {}
-    event = {"job_id": job.id, "n": 1, "state": record.state, "epoch": record.epoch}
-    _append_event(connection, event, "dispatch", Cause(actor, detail))
-    return record
+    row = _insert_with_event(connection, values, Cause(actor, detail), offered=plan is not None)
+    return None if row is None else rows.new_record(job, plan, row)
+
+
+def _insert_with_event(
+    connection: Connection, values: Mapping[str, Any], cause: Cause, *, offered: bool
+) -> AnyRow | None:
+    if connection.dialect.name == "postgresql":
+        event = _event("dispatch", cause)
+        return execute(
+            connection, statements.INSERT_BOTH[offered], {**values, **event}
+        ).one_or_none()
+    statement = statements.insert_job(connection.dialect.name, offered=offered)
+    row = execute(connection, statement, values).one_or_none()
+    if row is not None:
+        _append_event(connection, _event_of(row), "dispatch", cause)
+    return row
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +113,7 @@ def apply(connection: Connection, transition: Transition, change: Change) -> Any
         return None
     if transition.ends_attempt:
         ended = {"at_job": row.id, "at_epoch": change.guard["epoch"], "to_outcome": transition.name}
-        connection.execute(statements.END_ATTEMPT, ended)
+        execute(connection, statements.END_ATTEMPT, ended)
     if transition.target.is_terminal:
         _count_end(connection, row)
     _append_event(connection, _event_of(row), transition.name, change.cause)
@@ -136,7 +147,7 @@ def fence(connection: Connection, claim: Claim) -> None:
 def has_authority(connection: Connection, claim: Claim) -> bool:
     """Tell whether an attempt has the authority, and renew its lease if so (rule 12)."""
     seen = {"at_id": claim.job_id, "at_epoch": claim.epoch, "at_claim_id": claim.claim_id}
-    return connection.execute(statements.FENCE, seen).rowcount == 1
+    return execute(connection, statements.FENCE, seen).rowcount == 1
 
 
 def insert_attempt(connection: Connection, claim: Claim) -> None:
@@ -148,7 +159,7 @@ def insert_attempt(connection: Connection, claim: Claim) -> None:
         "engine": claim.engine,
         "worker": claim.worker,
     }
-    connection.execute(statements.INSERT_ATTEMPT, values)
+    execute(connection, statements.INSERT_ATTEMPT, values)
 
 
 def insert_step(connection: Connection, claim: Claim, step: StepRecord) -> None:
@@ -161,7 +172,7 @@ def insert_step(connection: Connection, claim: Claim, step: StepRecord) -> None:
         "result": step.result,
         "epoch": claim.epoch,
     }
-    connection.execute(statements.insert_step(connection.dialect.name), values)
+    execute(connection, statements.insert_step(connection.dialect.name), values)
 
 
 def postpone(connection: Connection, seen: JobRecord, span: timedelta) -> None:
@@ -179,8 +190,11 @@ def _event_of(row: AnyRow) -> dict[str, Any]:
 def _append_event(
     connection: Connection, event: Mapping[str, Any], kind: str, cause: Cause
 ) -> None:
-    why = {"kind": kind, "actor": cause.actor, "detail": json.dumps(dict(cause.detail))}
-    connection.execute(statements.INSERT_EVENT, {**event, **why})
+    execute(connection, statements.INSERT_EVENT, {**event, **_event(kind, cause)})
+
+
+def _event(kind: str, cause: Cause) -> dict[str, Any]:
+    return {"kind": kind, "actor": cause.actor, "detail": json.dumps(dict(cause.detail))}
 
 
 def _count_end(connection: Connection, row: AnyRow) -> None:
@@ -191,4 +205,4 @@ def _count_end(connection: Connection, row: AnyRow) -> None:
         "outcome": row.state,
         "shard": random.randrange(statements.SHARDS),
     }
-    connection.execute(statements.count_end(connection.dialect.name), values)
+    execute(connection, statements.count_end(connection.dialect.name), values)

@@ -62,9 +62,15 @@ def upgrade() -> None:
         sa.Column("started_at", sa.BigInteger(), nullable=True),
         sa.Column("finished_at", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id", name="pk_understudy_jobs"),
-        sa.UniqueConstraint(
-            "name", "idempotency_key", name="uq_understudy_jobs_name_idempotency_key"
-        ),
+        sqlite_with_rowid=False,
+    )
+    op.create_index(
+        "ix_understudy_jobs_key",
+        "understudy_jobs",
+        ["name", "idempotency_key"],
+        unique=True,
+        sqlite_where=sa.text("idempotency_key IS NOT NULL"),
+        postgresql_where=sa.text("idempotency_key IS NOT NULL"),
     )
     op.create_index(
         "ix_understudy_jobs_due",
@@ -147,6 +153,7 @@ def upgrade() -> None:
             ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("job_id", "epoch", name="pk_understudy_attempts"),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "understudy_dispatch_attempts",
@@ -191,6 +198,7 @@ def upgrade() -> None:
             ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("job_id", "n", name="pk_understudy_events"),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "understudy_steps",
@@ -209,4 +217,5 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("job_id", "name", name="pk_understudy_steps"),
         sa.UniqueConstraint("job_id", "seq", name="uq_understudy_steps_job_id_seq"),
+        sqlite_with_rowid=False,
     )
