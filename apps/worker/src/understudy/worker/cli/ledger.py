@@ -1,9 +1,10 @@
-"""`understudy ledger upgrade`."""
+"""`understudy ledger`: upgrade and verify."""
 
 import click
 
 from understudy.ledger.upgrading import upgrade
 from understudy.worker.cli.output import json_option, print_json
+from understudy.worker.cli.verify import verify
 from understudy.worker.settings import load_settings
 from understudy.worker.wiring import open_database
 
@@ -11,6 +12,9 @@ from understudy.worker.wiring import open_database
 @click.group()
 def ledger() -> None:
     """Look after the ledger."""
+
+
+ledger.add_command(verify)
 
 
 @ledger.command("upgrade")
