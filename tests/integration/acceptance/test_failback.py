@@ -34,6 +34,7 @@ def test_new_jobs_go_to_rq_again_once_redis_is_back_and_each_change_is_told_once
     assert_each_ran_once(stage)
 
 
+@pytest.mark.fault("F30")
 def test_a_backlog_before_a_busy_rq_worker_stays_on_rq(stage: Stage, gate: Path) -> None:
     stage.workers("narrow")
     long = stage.dispatch(one_by_one, Act(halt_at=1, gate=str(gate)))

@@ -42,6 +42,7 @@ def test_everything_runs_on_rq_while_rabbitmq_is_down(
 
 
 @pytest.mark.parametrize("returning", ["rq", "dramatiq"])
+@pytest.mark.fault("F13")
 def test_jobs_dispatched_while_both_brokers_are_down_wait_for_whichever_returns(
     stage: Stage, valkey: Valkey, road_to_rabbitmq: TcpProxy, returning: str
 ) -> None:

@@ -23,6 +23,7 @@ def canary(tmp_path: Path) -> Path:
     return tmp_path / "canary"
 
 
+@pytest.mark.fault("F28")
 def test_nothing_planted_in_rq_runs_and_its_worker_goes_on(
     stage: Stage, valkey: Valkey, canary: Path
 ) -> None:
@@ -53,6 +54,7 @@ def test_no_command_that_rq_does_not_know_ends_its_worker(
     assert_unharmed(stage, worker, canary, rejected=4, refused=0)
 
 
+@pytest.mark.fault("F28")
 def test_nothing_planted_in_rabbitmq_runs_and_its_worker_goes_on(
     stage: Stage, fallback_url: str, canary: Path
 ) -> None:
@@ -68,6 +70,7 @@ def test_nothing_planted_in_rabbitmq_runs_and_its_worker_goes_on(
 
 
 @pytest.mark.parametrize("fallback_url", ["valkey"], indirect=True)
+@pytest.mark.fault("F28")
 def test_nothing_planted_in_dramatiqs_valkey_runs_and_its_worker_goes_on(
     stage: Stage, second_valkey: Valkey, canary: Path
 ) -> None:

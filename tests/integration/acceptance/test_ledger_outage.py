@@ -59,6 +59,7 @@ def stopped(postgres: Postgres) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("job", [in_thread, in_child], ids=["thread", "process"])
+@pytest.mark.fault("F21")
 def test_an_outage_of_the_ledger_starts_nothing_and_ends_nothing(
     stage: Stage, outage: Outage, gate: Path, job: Play
 ) -> None:
@@ -85,6 +86,7 @@ def test_an_outage_of_the_ledger_starts_nothing_and_ends_nothing(
 
 
 @pytest.mark.parametrize("ledger_url", ["postgresql"], indirect=True)
+@pytest.mark.fault("F21")
 def test_a_dispatch_while_the_ledger_is_away_raises_and_sends_nothing(
     stage: Stage, outage: Outage
 ) -> None:

@@ -38,6 +38,7 @@ STUCK = (
 
 
 @pytest.mark.parametrize("engine", ["rq", "dramatiq"])
+@pytest.mark.fault("F27")
 def test_a_job_that_kills_its_process_fails_after_three_crashes_and_alone(
     stage: Stage, gate: Path, engine: str
 ) -> None:

@@ -17,6 +17,7 @@ ON_FALLBACK = ("dramatiq", "offer", "accepted")
 
 
 @BOTH_BROKERS
+@pytest.mark.fault("F06")
 def test_redis_killed_before_dispatch_costs_one_try_and_dramatiq_runs_the_jobs(
     stage: Stage, valkey: Valkey
 ) -> None:
@@ -53,6 +54,7 @@ def test_redis_killed_right_after_the_offer_takes_no_job_with_it(
     assert_all_on(stage, "dramatiq")
 
 
+@pytest.mark.fault("F04", "F07")
 def test_redis_frozen_at_dispatch_delays_it_by_its_budget_and_the_late_message_is_refused(
     stage: Stage, valkey: Valkey
 ) -> None:
@@ -78,6 +80,7 @@ def test_redis_frozen_at_dispatch_delays_it_by_its_budget_and_the_late_message_i
     assert_all_on(stage, "dramatiq")
 
 
+@pytest.mark.fault("F10")
 def test_redis_wiped_with_200_jobs_queued_loses_none_of_them(stage: Stage, valkey: Valkey) -> None:
     handles = stage.dispatch_many(200, in_thread)
     assert {handle.dispatched.engine for handle in handles} == {"rq"}
@@ -91,6 +94,7 @@ def test_redis_wiped_with_200_jobs_queued_loses_none_of_them(stage: Stage, valke
 
 
 @BOTH_BROKERS
+@pytest.mark.fault("F09")
 def test_redis_restarted_from_its_dump_starts_no_job_that_ran_elsewhere(
     stage: Stage, valkey: Valkey
 ) -> None:

@@ -51,6 +51,7 @@ def test_a_dispatch_that_confirms_pickup_returns_when_dramatiq_has_taken_the_job
 
 
 @EVERY_ISOLATION
+@pytest.mark.fault("F14")
 def test_a_job_whose_rq_worker_is_killed_goes_on_with_dramatiq_after_its_last_finished_step(
     stage: Stage, job: Play
 ) -> None:
@@ -80,6 +81,7 @@ def assert_a_killed_job_goes_on(stage: Stage, job: Play) -> None:
 
 
 @EVERY_ISOLATION
+@pytest.mark.fault("F15")
 def test_a_worker_that_was_frozen_past_its_lease_wakes_up_without_authority(
     stage: Stage, gate: Path, job: Play
 ) -> None:

@@ -50,6 +50,7 @@ def patient(clean_environment: Path, sqlite_url: str, second_valkey: Valkey) -> 
     return Patient(ledger_url=sqlite_url, amqp_url=second_valkey.url)
 
 
+@pytest.mark.fault("F08")
 def test_a_server_that_evicts_keys_fails(patient: Patient, valkey: Valkey) -> None:
     with valkey.client() as client:
         client.config_set("maxmemory-policy", "allkeys-lru")
@@ -60,6 +61,7 @@ def test_a_server_that_evicts_keys_fails(patient: Patient, valkey: Valkey) -> No
     assert "noeviction" in patient.findings["rq eviction"].remedy
 
 
+@pytest.mark.fault("F08")
 def test_a_replica_fails(patient: Patient, valkey: Valkey, second_valkey: Valkey) -> None:
     with valkey.client() as client:
         client.replicaof("127.0.0.1", str(second_valkey.port))
