@@ -1,0 +1,53 @@
+"""Every job ends, in a way that its script or its misfortunes explain."""
+
+from collections.abc import Iterator
+
+from tests.chaos.evidence import Case
+from tests.chaos.jobs import MAX_ATTEMPTS
+from tests.chaos.operations import CANCEL, FAIL
+from understudy.job_engine.invariants import Violation
+from understudy.job_engine.outcome import MAX_CRASHES
+from understudy.job_engine.records import StepKind
+from understudy.job_engine.states import JobState
+
+
+def ended(case: Case) -> Iterator[Violation]:
+    """Find jobs that have not ended; nothing in this workload may have to wait for a person (I1)."""
+    if not case.history.job.state.is_terminal:
+        yield Violation(case.job_id, "I1", "every job ends", f"it is {case.history.job.state}")
+
+
+def ended_for_a_reason(case: Case) -> Iterator[Violation]:
+    """Find jobs that failed without cause, were cancelled by nobody, or succeeded too early (I4)."""
+    job = case.history.job
+    if job.state is JobState.FAILED and not (_crashed_out(case) or _failed_by_script(case)):
+        found = f"{job.errors} errors, {job.crashes} crashes, {job.error}"
+        yield Violation(case.job_id, "I4", "a job fails by its script or by a crash loop", found)
+    if job.state is JobState.CANCELLED and not _asked_to_cancel(case):
+        yield Violation(case.job_id, "I9", "who cancels has asked to", "nobody did")
+    if job.state is JobState.SUCCEEDED:
+        yield from _complete(case)
+
+
+def _complete(case: Case) -> Iterator[Violation]:
+    done = [step.name for step in case.history.steps if step.kind is StepKind.RUN]
+    if done != case.deed.step_names:
+        found = f"it did {done} of {case.deed.step_names}"
+        yield Violation(case.job_id, "I4", "who succeeds has done every step", found)
+    if case.history.job.result != str(len(case.deed.paces)):
+        found = f"got {case.history.job.result} from {len(case.deed.paces)} steps"
+        yield Violation(case.job_id, "I4", "the result is the handler's", found)
+
+
+def _crashed_out(case: Case) -> bool:
+    return case.history.job.crashes >= MAX_CRASHES
+
+
+def _failed_by_script(case: Case) -> bool:
+    job, deed = case.history.job, case.deed
+    told = job.error is not None and job.error.type.endswith("ScriptedError")
+    return told and deed.failures >= MAX_ATTEMPTS and job.errors == MAX_ATTEMPTS
+
+
+def _asked_to_cancel(case: Case) -> bool:
+    return any(each.kind == CANCEL and each.outcome != FAIL for each in case.operations)

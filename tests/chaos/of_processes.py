@@ -1,0 +1,111 @@
+"""What befalls processes: killed, told to stop, halted, a child of theirs killed, clocks wrong."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from random import Random
+
+import psutil
+
+from tests.chaos.actor import Actor
+from tests.chaos.jobs import LEASE
+from tests.chaos.nemesis import Nemesis, Strike
+from tests.chaos.skew import HOUR, library
+from tests.chaos.topology import Topology
+
+LANE = "processes"
+ROLES = ("dispatcher", "rq", "dramatiq", "maintenance")
+SECONDS = LEASE.total_seconds()
+
+
+class OfProcesses:
+    """The misfortunes of the processes of a topology."""
+
+    def __init__(self, topology: Topology) -> None:
+        self._topology = topology
+
+    def all(self) -> Sequence[Nemesis]:
+        """Every kind; clocks are skewed where libfaketime is, and every process has its own."""
+        return [
+            *(self._kills(role) for role in ROLES),
+            *(self._freezes(role) for role in ROLES),
+            Nemesis("freeze shorter than a lease", LANE, self._hit(self._freeze), 0.2, 0.6),
+            Nemesis("kill a child", LANE, self._kill_a_child, 0.1, 0.3),
+            Nemesis("terminate a worker", LANE, self._hit(self._terminate, "rq", "dramatiq"), 0, 2),
+            *self._skews(),
+        ]
+
+    def _kills(self, role: str) -> Nemesis:
+        return Nemesis(f"kill {role}", LANE, self._hit(self._kill, role), 0.1, SECONDS)
+
+    def _freezes(self, role: str) -> Nemesis:
+        strike = self._hit(self._freeze, role)
+        return Nemesis(f"freeze {role}", LANE, strike, 1.2 * SECONDS, 2.5 * SECONDS)
+
+    def _skews(self) -> Sequence[Nemesis]:
+        # Where the ledger is a file, its clock is that of the host, and a host has only one.
+        if library() is None or self._topology.surroundings.postgres is None:
+            return []
+        return [Nemesis("skew a clock", LANE, self._hit(self._skew), 1.5, 4)]
+
+    def _hit(self, do: Callable[[Actor, Random], Iterator[str | None]], *roles: str) -> Strike:
+        @contextmanager
+        def strike(rng: Random) -> Iterator[str | None]:
+            found = [actor for role in roles for actor in self._topology.of_role(role)]
+            yield from do(rng.choice(found) if found else self._topology.any_actor(rng), rng)
+
+        return strike
+
+    def _kill(self, actor: Actor, rng: Random) -> Iterator[str | None]:
+        process, alone = actor.process, rng.random() < 0.5
+        with actor.away():
+            if process is None:
+                yield None
+                return
+            process.kill(tree=not alone)
+            yield f"{actor.name}{' alone' if alone else ''}"
+
+    def _terminate(self, actor: Actor, rng: Random) -> Iterator[str | None]:
+        process = actor.process
+        if process is not None:
+            process.terminate(30)
+        yield None if process is None else actor.name
+
+    def _freeze(self, actor: Actor, rng: Random) -> Iterator[str | None]:
+        frozen: list[bool] = []
+        if self._topology.surroundings.postgres is None:
+            # Halted within a write it would halt SQLite, and with it everyone.
+            self._topology.surroundings.database.write(lambda _: frozen.append(actor.freeze()))
+        else:
+            frozen.append(actor.freeze())
+        try:
+            yield actor.name if frozen[-1] else None
+        finally:
+            actor.thaw()
+
+    def _skew(self, actor: Actor, rng: Random) -> Iterator[str | None]:
+        seconds = rng.choice((HOUR, -HOUR))
+        actor.skew.set(seconds)
+        try:
+            yield f"{actor.name} by {seconds:+d} s"
+        finally:
+            actor.skew.set(0)
+
+    @contextmanager
+    def _kill_a_child(self, rng: Random) -> Iterator[str | None]:
+        actor = rng.choice([each for each in self._topology.workers if "children" in each.name])
+        children = [child for child in actor.children() if _is_an_attempt(child)]
+        if not children:
+            yield None
+            return
+        child = rng.choice(children)
+        child.kill()
+        yield f"{child.pid} of {actor.name}"
+
+
+def _is_an_attempt(process: psutil.Process) -> bool:
+    # The server that forks them, and multiprocessing's tracker, are children of the worker itself.
+    try:
+        parent = process.parent()
+        return parent is not None and "forkserver" in " ".join(parent.cmdline())
+    except psutil.Error:
+        return False

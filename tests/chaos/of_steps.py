@@ -1,0 +1,165 @@
+"""What the witness saw, against what the ledger says and protocol.md, section 6, promises.
+
+A step begins at the instant at which its authority check is answered, while the witness sees the
+first instruction of its body. A process that is halted between the two runs the body late: at
+most one step for each attempt that lost its authority. That, and no more, is let pass here.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from tests.chaos.evidence import TICK, Case
+from tests.chaos.operations import CANCEL, OK
+from tests.chaos.witness import END, Line
+from understudy.job_engine.context import STALE_ANSWER_SECONDS
+from understudy.job_engine.invariants import Violation
+from understudy.job_engine.records import CancelOutcome, StepKind
+from understudy.job_engine.states import (
+    CRASH,
+    CRASH_OUT,
+    EXHAUST,
+    FAIL,
+    RECOVER,
+    RELEASE,
+    RETRY,
+    STOP,
+)
+
+#: How late a body may run after its answer without asking again (rule 8), with as much again for
+#: a machine that is busy, in microseconds.
+LATE = int(STALE_ANSWER_SECONDS * 2e6)
+
+#: The ends of attempts that can come in the middle of a step.
+CUT_OFF = frozenset(
+    each.name for each in (RECOVER, EXHAUST, RETRY, FAIL, CRASH, CRASH_OUT, RELEASE, STOP)
+)
+
+
+def ran_under_its_claim(case: Case) -> Iterator[Violation]:
+    """Find steps of attempts that the ledger does not know, or not on that engine (I2, I8)."""
+    for line in case.lines:
+        attempt = case.attempt(line.attempt)
+        if attempt is None:
+            yield _broken(case, "I2", "what runs has claimed", f"no such attempt: {line}")
+        elif attempt.engine != line.engine:
+            found = f"claimed by {attempt.engine}: {line}"
+            yield _broken(case, "I8", "what runs has claimed on its engine", found)
+        elif line.at < case.at(attempt.started_at) - TICK:
+            yield _broken(case, "I2", "nothing runs before its claim", f"too early: {line}")
+
+
+def one_run_each(case: Case) -> Iterator[Violation]:
+    """Find attempts that ran twice, and steps that one attempt began twice (I2, I7)."""
+    runs = {(line.attempt, line.actor, line.pid) for line in case.begun}
+    for attempt, count in Counter(attempt for attempt, *_ in runs).items():
+        if count > 1:
+            yield _broken(case, "I2", "an attempt runs once", f"attempt {attempt}: {runs}")
+    for what, count in Counter((line.attempt, line.step) for line in case.begun).items():
+        if count > 1:
+            yield _broken(case, "I7", "an attempt begins a step once", f"{what}: {count} times")
+
+
+def finished_stay_finished(case: Case) -> Iterator[Violation]:
+    """Find steps that began after their result was recorded (I5)."""
+    recorded = {step.name: step for step in case.history.steps}
+    for line in case.begun:
+        step, attempt = recorded.get(line.step), case.attempt(line.attempt)
+        if step is None or attempt is None or line.at <= case.at(step.recorded_at) + TICK:
+            continue
+        # An older attempt that lost its authority may run late the one step it was answered for.
+        if attempt.epoch >= step.epoch or not _ran_late(case, line):
+            found = f"recorded {case.at(step.recorded_at)} by epoch {step.epoch}: {line}"
+            yield _broken(case, "I5", "a finished step never begins again", found)
+
+
+def nothing_begins_without_authority(case: Case) -> Iterator[Violation]:
+    """Find steps that began after the authority of their attempt had ended (I3, I7, I8)."""
+    late = [line for line in case.begun if _is_late(case, line)]
+    for line in late:
+        if not _ran_late(case, line):
+            yield _broken(case, "I8", "no step begins after the hand-over", f"late: {line}")
+    for number, count in Counter(line.attempt for line in late).items():
+        if count > 1:
+            found = f"attempt {number} began {count} steps after its end"
+            yield _broken(case, "I7", "at most one late step an attempt", found)
+
+
+def effects_are_bounded(case: Case) -> Iterator[Violation]:
+    """Find plain steps that ran more often than once and once for each attempt cut off in them.
+
+    An attempt was cut off in a step if it began it, did not record it and ended by a hand-over, a
+    crash, a release, a cancel, or the exception that the retry policy answers (I7).
+    """
+    recorded = {step.name: step.epoch for step in case.history.steps}
+    for name, count in Counter(line.step for line in case.begun).items():
+        cut_off = {
+            line.attempt
+            for line in case.begun
+            if line.step == name and _was_cut_off(case, line, recorded.get(name))
+        }
+        if count > 1 + len(cut_off) or (name in recorded and count > 1 and not cut_off):
+            found = f"{name} began {count} times, cut off in attempts {sorted(cut_off)}"
+            yield _broken(case, "I7", "a plain step repeats only where it was cut off", found)
+
+
+def recorded_was_done(case: Case) -> Iterator[Violation]:
+    """Find recorded steps that the attempt that recorded them did not do before (I7)."""
+    for step in case.history.steps:
+        if step.kind is not StepKind.RUN:
+            continue
+        done = [
+            line
+            for line in case.lines
+            if line.phase == END and line.step == step.name and _epoch(case, line) == step.epoch
+        ]
+        if not done:
+            yield _broken(case, "I7", "what is recorded was done", f"nobody did {step.name}")
+        elif done[0].at > case.at(step.recorded_at) + TICK:
+            found = f"{step.name} was recorded before it ended: {done[0]}"
+            yield _broken(case, "I7", "what is recorded was done before", found)
+
+
+def cancelled_goes_no_further(case: Case) -> Iterator[Violation]:
+    """Find steps that began although a cancel had been acknowledged before (I9)."""
+    for operation in case.operations:
+        acknowledged = operation.kind == CANCEL and operation.outcome == OK
+        ended = operation.answer.get("result") == CancelOutcome.ENDED
+        if not acknowledged or ended or operation.returned is None:
+            continue
+        after = [line for line in case.begun if line.at > operation.returned + TICK]
+        for number, count in Counter(line.attempt for line in after).items():
+            first = next(line for line in after if line.attempt == number)
+            if count > 1 or not _explained(case, first, operation.returned):
+                found = f"attempt {number} began {count} steps after {operation}, first {first}"
+                yield _broken(case, "I9", "no step begins after a cancel", found)
+
+
+def _was_cut_off(case: Case, line: Line, recorded_by: int | None) -> bool:
+    attempt = case.attempt(line.attempt)
+    if attempt is None or attempt.epoch == recorded_by:
+        return False
+    return attempt.outcome in CUT_OFF
+
+
+def _is_late(case: Case, line: Line) -> bool:
+    attempt = case.attempt(line.attempt)
+    return attempt is not None and line.at > case.at(attempt.ended_at) + TICK
+
+
+def _ran_late(case: Case, line: Line) -> bool:
+    """Tell whether the process stood still between the answer, in time, and the late body."""
+    attempt = case.attempt(line.attempt)
+    return attempt is not None and _explained(case, line, case.at(attempt.ended_at))
+
+
+def _explained(case: Case, line: Line, since: int) -> bool:
+    return line.at - since <= LATE or case.was_frozen(line.actor, since - LATE, line.at)
+
+
+def _epoch(case: Case, line: Line) -> int | None:
+    attempt = case.attempt(line.attempt)
+    return None if attempt is None else attempt.epoch
+
+
+def _broken(case: Case, invariant: str, rule: str, found: str) -> Violation:
+    return Violation(case.job_id, invariant, rule, found)

@@ -1,0 +1,51 @@
+"""What a run is told."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tests.chaos.surroundings import LedgerKind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """How long, how hard, on what.
+
+    Attributes:
+        load: For how long there is only work, in seconds.
+        faults: For how long there are faults, too.
+        tail: For how long work goes on after everything was healed.
+        rate: How many requests a second each dispatcher makes.
+    """
+
+    seed: str
+    ledger: LedgerKind = "postgresql"
+    load: float = 5
+    faults: float = 60
+    tail: float = 4
+    rate: float = 3
+
+    @property
+    def drain(self) -> float:
+        """Within how many seconds of the last request every job ends.
+
+        The rescuer's patience with one offer doubles with each look, so that a job may wait as
+        long again as it has waited in vain.
+        """
+        return 60 + self.faults
+
+    @property
+    def least(self) -> Mapping[str, int]:
+        """What a run must have seen to mean anything."""
+        minutes = self.faults / 60
+        return {
+            "jobs": int(100 * minutes),
+            "succeeded": int(60 * minutes),
+            "hand-offs": int(10 * minutes),
+            "stale messages refused": max(1, int(2 * minutes)),
+            "kinds of nemesis": int(15 * min(1.0, minutes)),
+        }
+
+    @property
+    def expects_every_nemesis(self) -> bool:
+        """Tell whether every deck is dealt at least once."""
+        return self.faults >= 5 * 60

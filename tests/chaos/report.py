@@ -1,0 +1,122 @@
+"""What came out of a run, for programs and for people."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.chaos.evidence import TICK, Case, Evidence
+from tests.chaos.plan import Plan
+from understudy.job_engine.invariants import Violation
+
+#: How many violations are told in full.
+TOLD = 50
+COUNTED = ("message.refused", "message.rejected", "job.fenced", "engine.failed_over")
+
+
+@dataclass
+class Report:
+    """The figures of a run and its verdict.
+
+    Attributes:
+        counts: What was seen, by name.
+        nemeses: How often each kind struck and hit.
+        violations: The promises that were broken.
+        shortcomings: What the run did not see, or what of the harness failed.
+    """
+
+    plan: Plan
+    folder: Path
+    counts: dict[str, int] = field(default_factory=dict)
+    nemeses: Mapping[str, int] = field(default_factory=dict)
+    boots: Mapping[str, int] = field(default_factory=dict)
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    violations: Sequence[Violation] = ()
+    shortcomings: Sequence[str] = ()
+
+    @property
+    def passed(self) -> bool:
+        return not self.violations and not self.shortcomings
+
+    @property
+    def replay(self) -> str:
+        """The command that does the same again; the timing is that of the machine."""
+        plan = self.plan
+        minutes = f"{plan.faults / 60:g}"
+        return f"make chaos MINUTES={minutes} SEED={plan.seed} LEDGER={plan.ledger}"
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "seed": self.plan.seed,
+            "ledger": self.plan.ledger,
+            "minutes": round(self.plan.faults / 60, 3),
+            "passed": self.passed,
+            "seconds": {name: round(value, 1) for name, value in self.seconds.items()},
+            "counts": self.counts,
+            "nemeses": dict(sorted(self.nemeses.items())),
+            "boots": self.boots,
+            "violations": len(self.violations),
+            "violated": [_told(each) for each in self.violations[:TOLD]],
+            "shortcomings": list(self.shortcomings),
+            "replay": self.replay,
+        }
+
+    def write(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(self.as_json(), indent=2) + "\n")
+
+
+def count(evidence: Evidence, logs: Iterable[Path]) -> dict[str, int]:
+    """Count what there was to see."""
+    cases = evidence.cases.values()
+    states = Counter(str(case.history.job.state) for case in cases)
+    outcomes = Counter(f"requests {each.outcome}" for each in evidence.operations)
+    told = Counter(kind for log in logs for kind in _kinds(log))
+    return {
+        "jobs": len(cases),
+        **states,
+        **outcomes,
+        "attempts": sum(case.history.job.claims for case in cases),
+        "steps begun": sum(len(case.begun) for case in cases),
+        "steps repeated": sum(_repeated(case) for case in cases),
+        "steps begun late": sum(_late(case) for case in cases),
+        "crashes": sum(case.history.job.crashes for case in cases),
+        "hand-offs": sum(case.history.job.handoffs for case in cases),
+        "stale messages refused": told["message.refused"],
+        "messages rejected": told["message.rejected"],
+        "attempts fenced": told["job.fenced"],
+        "failovers": told["engine.failed_over"],
+        "events": sum(len(case.history.events) for case in cases),
+    }
+
+
+def _repeated(case: Case) -> int:
+    return len(case.begun) - len({line.step for line in case.begun})
+
+
+def _late(case: Case) -> int:
+    numbers = ((line, case.attempt(line.attempt)) for line in case.begun)
+    return sum(1 for line, its in numbers if its and line.at > case.at(its.ended_at) + TICK)
+
+
+def _kinds(log: Path) -> Iterable[str]:
+    for text in log.read_text(errors="replace").splitlines():
+        for kind in COUNTED:
+            if f'"event": "{kind}"' in text:
+                yield kind
+
+
+def _told(violation: Violation) -> dict[str, Any]:
+    events = [
+        f"{each.n} {each.at} {each.kind} {each.state} {each.epoch} {each.actor} {each.detail}"
+        for each in violation.events
+    ]
+    return {
+        "job": violation.job_id,
+        "invariant": violation.invariant,
+        "rule": violation.rule,
+        "found": violation.found,
+        "events": events,
+    }

@@ -1,0 +1,167 @@
+"""One chaos run: load, faults, heal, drain, check."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+from time import monotonic
+from typing import TypeVar
+
+from tests.chaos.checks import vacuous, violations
+from tests.chaos.evidence import Evidence, gather
+from tests.chaos.nemesis import Nemesis
+from tests.chaos.of_ledger import of_ledger
+from tests.chaos.of_links import OfLinks
+from tests.chaos.of_processes import OfProcesses
+from tests.chaos.of_rabbitmq import OfRabbitMQ
+from tests.chaos.of_valkey import OfValkey
+from tests.chaos.operations import operations
+from tests.chaos.plan import Plan
+from tests.chaos.progress import Progress
+from tests.chaos.report import Report, count
+from tests.chaos.schedule import Journal, lanes
+from tests.chaos.skew import tidy
+from tests.chaos.surroundings import Surroundings
+from tests.chaos.topology import Topology
+from tests.chaos.witness import now, read
+from tests.servers.processes import wait_until
+from understudy.job_engine.invariants import history_of
+from understudy.job_engine.records import JobRecord
+from understudy.job_engine.states import JobState
+from understudy.ledger import SqlLedger
+from understudy.ledger.verifying import verify
+
+T = TypeVar("T")
+
+#: Where every job must come out.
+OPEN = tuple(state for state in JobState if not state.is_terminal)
+ALL = 1_000_000
+
+
+@dataclass
+class Run:
+    """Does what a plan says, in a folder, and reports."""
+
+    plan: Plan
+    folder: Path
+    progress: Progress
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def __call__(self) -> Report:
+        """Run to the end; whatever happens, nothing is left running."""
+        surroundings = Surroundings(self.folder, self.plan.ledger)
+        tidy()
+        try:
+            self.progress.phase("servers start")
+            surroundings.start()
+            with Topology(surroundings, self.plan.seed, self.plan.rate) as topology:
+                return self._perform(topology)
+        finally:
+            surroundings.stop()
+            tidy()
+
+    def _perform(self, topology: Topology) -> Report:
+        self.progress.phase("processes start, and load begins")
+        topology.start()
+        _pass(self.plan.load)
+        self.progress.phase(f"faults for {self.plan.faults:g} s")
+        nemeses = all_nemeses(topology)
+        journal = self._break(topology, nemeses)
+        self.progress.phase("heal")
+        self._timed("heal", lambda: self._heal(topology))
+        healed = now()
+        _pass(self.plan.tail)
+        topology.retire_dispatchers()
+        self.progress.phase("drain")
+        drained = self._timed("drain", lambda: self._drain(topology))
+        self.progress.phase("check")
+        return self._check(topology, journal, nemeses, healed, drained)
+
+    def _break(self, topology: Topology, nemeses: Sequence[Nemesis]) -> Journal:
+        journal = Journal(self.progress.fired)
+        running = lanes(nemeses, self.plan.seed, journal)
+        for lane in running:
+            lane.start()
+        _pass(self.plan.faults)
+        for lane in running:
+            lane.end()
+        for lane in running:
+            lane.join()
+        return journal
+
+    def _heal(self, topology: Topology) -> None:
+        topology.heal()
+        topology.wait_for_workers()
+
+    def _drain(self, topology: Topology) -> list[str]:
+        ledger = SqlLedger(topology.surroundings.database)
+
+        def waiting() -> list[JobRecord]:
+            return list(ledger.list_jobs(states=OPEN, limit=ALL))
+
+        try:
+            wait_until(lambda: not waiting(), self.plan.drain, "the end of every job")
+        except AssertionError:
+            return [f"{job.id} is {job.state} on {job.engine}" for job in waiting()]
+        return []
+
+    def _check(
+        self,
+        topology: Topology,
+        journal: Journal,
+        nemeses: Sequence[Nemesis],
+        healed: int,
+        drained: Sequence[str],
+    ) -> Report:
+        database = topology.surroundings.database
+        evidence = self._timed("gather", lambda: _gather(topology))
+        found = [*chain.from_iterable(each.violations for each in verify(database))]
+        found += violations(evidence, healed)
+        logs = [actor.log for actor in topology.actors if actor.log.exists()]
+        counts = count(evidence, logs) | {"kinds of nemesis": len(journal.by_kind())}
+        fired = journal.by_kind()
+        missing = [each.kind for each in nemeses if each.kind not in fired]
+        never = [f"never struck: {kind}" for kind in missing if self.plan.expects_every_nemesis]
+        return Report(
+            self.plan,
+            self.folder,
+            counts,
+            fired,
+            {actor.name: actor.boots for actor in topology.actors},
+            self.seconds,
+            found,
+            [*vacuous(counts, self.plan.least), *never, *journal.errors()],
+        )
+
+    def _timed(self, what: str, do: Callable[[], T]) -> T:
+        began = monotonic()
+        try:
+            return do()
+        finally:
+            self.seconds[what] = monotonic() - began
+
+
+def all_nemeses(topology: Topology) -> list[Nemesis]:
+    """Every misfortune that this topology can have."""
+    surroundings = topology.surroundings
+    return [
+        *OfProcesses(topology).all(),
+        *OfLinks(topology).all(),
+        *OfValkey(surroundings.valkey).all(),
+        *OfRabbitMQ(surroundings.rabbitmq).all(),
+        *of_ledger(surroundings),
+    ]
+
+
+def _gather(topology: Topology) -> Evidence:
+    ledger = SqlLedger(topology.surroundings.database)
+    histories = [history_of(ledger, job.id) for job in ledger.list_jobs(limit=ALL)]
+    asked = operations(path for path in topology.operation_logs if path.exists())
+    offset = time.time_ns() // 1000 - now()
+    return gather(histories, asked, read(topology.witness), topology.freezes, offset)
+
+
+def _pass(seconds: float) -> None:
+    threading.Event().wait(seconds)
