@@ -1,0 +1,213 @@
+"""Everything that dispatchers, workers, rescuers and clients may ask a ledger, in any order."""
+
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import ClassVar, TypeVar, cast
+
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    multiple,
+    precondition,
+    rule,
+)
+
+from tests.stateful.attempt import ENDINGS, Attempt
+from tests.stateful.benches import Bench
+from tests.stateful.pair import Fault
+from tests.stateful.play import Play
+from understudy.job_engine.records import Conclusion, DispatchTry, JobRecord, TryOutcome
+from understudy.job_engine.states import STOP
+from understudy.testing.ledger_suite.scene import FIRST, SECOND
+
+T = TypeVar("T")
+
+#: More jobs would only keep each from going far.
+MOST_JOBS = 6
+
+engines = st.sampled_from((FIRST, SECOND))
+spans = st.sampled_from((0, 1, 15, 61, 3600)).map(lambda seconds: timedelta(seconds=seconds))
+delays = st.one_of(st.none(), spans)
+keys = st.sampled_from((None, None, "a", "b"))
+faults = st.sampled_from((*(None,) * 12, 0, 0, 0, 1, 2, 3, 4))
+outcomes = st.sampled_from(TryOutcome)
+rarely = st.sampled_from((False, False, False, True))
+numbers = st.integers(0, 2**10)
+
+
+class LedgerMachine(RuleBasedStateMachine):
+    """One ledger, some jobs, and everybody who may touch them, at their best and at their worst.
+
+    `seen` holds jobs as somebody read them at some time; what is decided by them may be stale.
+    """
+
+    bench: ClassVar[Bench]
+
+    seen: Bundle[JobRecord] = Bundle("seen")
+    attempts: Bundle[Attempt] = Bundle("attempts")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.play = Play(self.bench)
+        self.bench.figures["machines"] += 1
+
+    @initialize(target=seen)
+    def dispatch_the_first(self) -> JobRecord:
+        return if_any(self.play.dispatch(FIRST))
+
+    @initialize(target=attempts)
+    def start_the_first(self) -> Attempt:
+        return if_any(self.play.start(FIRST))
+
+    @precondition(lambda self: self.play.recorded < MOST_JOBS)
+    @rule(target=seen, engine=engines, delay=delays, key=keys, fault=faults)
+    def dispatch(
+        self, engine: str, delay: timedelta | None, key: str | None, fault: Fault
+    ) -> JobRecord:
+        """Record a job, offered at once or for later."""
+        given = engine if delay is None else None
+        return if_any(self.play.dispatch(given, fault, key=key, delay=delay))
+
+    @precondition(lambda self: self.play.recorded < MOST_JOBS)
+    @rule(target=attempts, engine=engines)
+    def start(self, engine: str) -> Attempt:
+        """Record a job and claim it, as it mostly goes."""
+        return if_any(self.play.start(engine))
+
+    @rule(target=seen, number=numbers)
+    def look(self, number: int) -> JobRecord:
+        return self.play.any_job(number)
+
+    @rule(target=attempts, job=seen, stale=rarely, stranger=rarely, fault=faults)
+    def deliver(self, job: JobRecord, stale: bool, stranger: bool, fault: Fault) -> Attempt:
+        """Deliver the message of any offer ever made, or that of the newest."""
+        offer = job if stale else self.play.look(job.id)
+        engine = offer.engine or FIRST
+        if stranger:
+            engine = SECOND if engine == FIRST else FIRST
+        return if_any(self.play.claim(self.play.issue(offer, engine), fault))
+
+    @rule(target=attempts, number=numbers, fault=faults)
+    def claim_again(self, number: int, fault: Fault) -> Attempt:
+        """Claim with any ticket ever issued."""
+        tickets = self.play.tickets
+        return if_any(self.play.claim(tickets[number % len(tickets)], fault))
+
+    @rule(attempt=attempts, fault=faults)
+    def begin(self, attempt: Attempt, fault: Fault) -> None:
+        """Begin a step, and be paused for who knows how long."""
+        self.play.begin(attempt, fault)
+
+    @rule(attempt=attempts, fault=faults)
+    def record(self, attempt: Attempt, fault: Fault) -> None:
+        if attempt.begun:
+            self.play.record(attempt, fault)
+
+    @rule(attempt=attempts, steps=st.integers(1, 3), fault=faults)
+    def go_on(self, attempt: Attempt, steps: int, fault: Fault) -> None:
+        """Run some steps, as it mostly goes."""
+        for _ in range(steps):
+            self.play.begin(attempt)
+            if attempt.begun:
+                self.play.record(attempt, fault)
+
+    @rule(attempt=attempts, ending=st.sampled_from(sorted(ENDINGS)), delay=spans, fault=faults)
+    def finish(self, attempt: Attempt, ending: str, delay: timedelta, fault: Fault) -> None:
+        self.play.conclude(attempt, attempt.conclusion(ending, delay), fault)
+
+    @rule(attempt=attempts, fault=faults)
+    def stop(self, attempt: Attempt, fault: Fault) -> None:
+        """Honour a cancel request; no worker stops without one."""
+        if self.play.look(attempt.claim.job_id).cancel_requested:
+            self.play.conclude(attempt, Conclusion(STOP), fault)
+
+    @rule(some=st.lists(attempts, max_size=3), fault=faults)
+    def renew(self, some: list[Attempt], fault: Fault) -> None:
+        self.play.renew(some, fault)
+
+    @rule(span=spans)
+    def pass_time(self, span: timedelta) -> None:
+        """Let leases and pickup deadlines run out, or not."""
+        self.play.pair.pass_time(span)
+
+    @rule(target=seen, engine=engines, fault=faults)
+    def rescue(self, engine: str, fault: Fault) -> JobRecord:
+        return all_of(self.play.rescue(engine, fault))
+
+    @rule(target=attempts, attempt=attempts, engine=engines, inside=st.booleans())
+    def hand_over(self, attempt: Attempt, engine: str, inside: bool) -> Attempt:
+        """Let an attempt miss its lease, inside a step or not, and another one take its job."""
+        if inside:
+            self.play.begin(attempt)
+        taken = self.play.take_over(attempt, engine)
+        if inside and attempt.begun:
+            self.play.record(attempt)
+        return if_any(taken)
+
+    @rule(target=seen, engine=engines, fault=faults)
+    def offer_what_waits(self, engine: str, fault: Fault) -> JobRecord:
+        return all_of(self.play.offer_what_waits(engine, fault))
+
+    @rule(target=seen, job=seen, stale=rarely, engine=engines, fault=faults)
+    def offer(self, job: JobRecord, stale: bool, engine: str, fault: Fault) -> JobRecord:
+        """Decide by what was seen at any time, as a rescuer does that was paused meanwhile."""
+        known = job if stale else self.play.look(job.id)
+        return all_of(self.play.offer(known, engine, fault))
+
+    @rule(target=attempts, job=seen, engine=engines)
+    def overtake(self, job: JobRecord, engine: str) -> Attempt:
+        """Offer again, and deliver the message of the offer before."""
+        before = self.play.look(job.id)
+        list(self.play.offer(before, engine))
+        return if_any(self.play.claim(self.play.issue(before, before.engine or FIRST)))
+
+    @rule(job=seen, stale=rarely, delay=spans, fault=faults)
+    def park(self, job: JobRecord, stale: bool, delay: timedelta, fault: Fault) -> None:
+        self.play.park(job if stale else self.play.look(job.id), delay, fault)
+
+    @rule(job=seen, fault=faults)
+    def exhaust(self, job: JobRecord, fault: Fault) -> None:
+        """Give up by what was seen at any time."""
+        self.play.exhaust(job, fault)
+
+    @rule(job=seen, span=spans, outcome=outcomes, fault=faults)
+    def keep_the_books(
+        self, job: JobRecord, span: timedelta, outcome: TryOutcome, fault: Fault
+    ) -> None:
+        told = DispatchTry(job.engine or FIRST, job.epoch, "offer", outcome, "", 0.5)
+        self.play.keep_the_books(job, told, span, fault)
+
+    @rule(number=numbers, fault=faults)
+    def cancel(self, number: int, fault: Fault) -> None:
+        self.play.cancel(self.play.any_job(number).id, fault)
+
+    @rule(attempt=attempts, fault=faults)
+    def cancel_what_was_claimed(self, attempt: Attempt, fault: Fault) -> None:
+        self.play.cancel(attempt.claim.job_id, fault)
+
+    @rule()
+    def crash(self) -> None:
+        """Lose every connection, and open the ledger as a new process does."""
+        self.play.pair.reopen()
+
+    @invariant()
+    def every_promise_is_kept(self) -> None:
+        self.play.pair.expect_sound()
+
+
+def machine_on(bench: Bench) -> type[LedgerMachine]:
+    """Return the machine that works on a bench."""
+    return type("MachineOnBench", (LedgerMachine,), {"bench": bench})
+
+
+def if_any(found: T | None) -> T:
+    """Return what a rule has found, for its bundle; nothing where it has found nothing."""
+    return cast("T", multiple()) if found is None else found
+
+
+def all_of(found: Iterable[T]) -> T:
+    """Return everything that a rule has found, for its bundle."""
+    return cast("T", multiple(*found))

@@ -1,0 +1,92 @@
+"""Ledgers that break one rule each, as somebody might by mistake; the machine must find them."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from sqlalchemy import event
+
+from tests.stateful.benches import Bench
+from understudy.job_engine.interrupts import Fenced
+from understudy.job_engine.records import Claim, JobRecord, OfferPlan, StepRecord, Ticket
+from understudy.ledger import SqlLedger, sqlite, transitions
+
+
+class ClaimsAnyEpoch(SqlLedger):
+    """A claim compares no epoch: rule 6."""
+
+    def claim(self, ticket: Ticket) -> Claim | None:
+        return super().claim(replace(ticket, epoch=self.get(ticket.job_id).epoch))
+
+
+class ClaimsForAnyEngine(SqlLedger):
+    """A claim compares no engine: I8."""
+
+    def claim(self, ticket: Ticket) -> Claim | None:
+        engine = self.get(ticket.job_id).engine or ticket.engine
+        return super().claim(replace(ticket, engine=engine))
+
+
+class RecordsUnfenced(SqlLedger):
+    """A step is recorded by whoever comes: rule 7."""
+
+    def record(self, claim: Claim, step: StepRecord) -> None:
+        self.database.write(lambda c: transitions.insert_step(c, claim, step))
+
+
+class BeginsUnasked(SqlLedger):
+    """A step begins by what is recorded, whoever asks: rule 8."""
+
+    def begin(self, claim: Claim, name: str, seq: int) -> Sequence[StepRecord]:
+        return [step for step in self.steps(claim.job_id) if step.name == name or step.seq == seq]
+
+
+class OffersById(SqlLedger):
+    """A rescuer updates what it finds, not what it saw: rule 4."""
+
+    def offer(self, seen: JobRecord, plan: OfferPlan) -> JobRecord | None:
+        return super().offer(self.get(seen.id), plan)
+
+
+class RenewsForAll(SqlLedger):
+    """Whoever renews is told that it has the authority: rule 12."""
+
+    def renew(self, claims: Sequence[Claim]) -> Sequence[Claim]:
+        super().renew(claims)
+        return claims
+
+
+class ForgetsLostReplies(SqlLedger):
+    """A claim that was answered into the void is not recognised when it is repeated: R13."""
+
+    def claim(self, ticket: Ticket) -> Claim | None:
+        job = self.get(ticket.job_id)
+        return None if job.epoch == ticket.epoch and job.claims else super().claim(ticket)
+
+
+class HoldsBack(SqlLedger):
+    """A pending cancel request is not heard at the next step: I9."""
+
+    def begin(self, claim: Claim, name: str, seq: int) -> Sequence[StepRecord]:
+        if self.get(claim.job_id).cancel_requested:
+            if not self.renew([claim]):
+                raise Fenced
+            return []
+        return super().begin(claim, name, seq)
+
+
+MUTANTS: tuple[type[SqlLedger], ...] = (
+    ClaimsAnyEpoch,
+    ClaimsForAnyEngine,
+    RecordsUnfenced,
+    BeginsUnasked,
+    OffersById,
+    RenewsForAll,
+    ForgetsLostReplies,
+    HoldsBack,
+)
+
+
+def without_transactions(bench: Bench) -> Bench:
+    """Let SQLite begin no transaction: each statement is one of its own (R29)."""
+    event.remove(bench.database.engine, "begin", sqlite._on_begin)
+    return bench

@@ -1,0 +1,102 @@
+"""A SQL ledger and the one in memory: asked the same at the same moment, they say the same."""
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from datetime import timedelta
+from typing import Any, TypeVar, cast
+
+from tests.stateful.benches import Bench, CutOff
+from tests.stateful.histories import histories_of
+from understudy.job_engine.interrupts import Interrupt
+from understudy.job_engine.invariants import History, history_of, repeated_keys, violations
+from understudy.job_engine.ports import Ledger
+from understudy.testing import MemoryLedger
+
+T = TypeVar("T")
+
+#: What happens to a question: nothing, its reply is lost (0), or the process that asks it dies
+#: before its so manyeth statement.
+Fault = int | None
+LOST_REPLY: Fault = 0
+
+
+class Pair:
+    """Two ledgers that must not be told apart."""
+
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+        self._sql = bench.empty()
+        self._memory = MemoryLedger(bench.clock, actor="tests")
+        self._sound: dict[str, History] = {}
+
+    def ask(
+        self,
+        about: str,
+        question: Callable[[Ledger], T],
+        fault: Fault = None,
+        *,
+        same: Callable[[T], object] | None = None,
+    ) -> T | None:
+        """Ask both and return what both answer; None if they refuse, or if nobody heard.
+
+        Args:
+            about: What it is counted as.
+            question: What is asked.
+            fault: What happens to it.
+            same: What of the answer must be the same when the question is repeated.
+        """
+        self._bench.figures[about] += 1
+        try:
+            first = self._ask_sql(question, fault)
+        except CutOff:
+            self._bench.figures["a process died inside a transaction"] += 1
+            return None
+        answer = self._agreed(about, first, question)
+        if fault == LOST_REPLY:
+            self._bench.figures["a reply was lost"] += 1
+            again = self._agreed(about, _said(question, self._sql), question)
+            if same is not None and not isinstance(first, type):
+                assert same(again) == same(first), f"{about}: {first}, and when repeated {again}"
+                answer = again
+        return None if isinstance(answer, type) else cast("T", answer)
+
+    def pass_time(self, span: timedelta) -> None:
+        """Let the clock of both move on."""
+        self._bench.pass_time(span)
+
+    def reopen(self) -> None:
+        """Open the SQL ledger as a new process does."""
+        self._sql = self._bench.open()
+
+    def expect_sound(self) -> None:
+        """Check every invariant over every job, and that both ledgers keep the same."""
+        kept = histories_of(self._bench.database)
+        for job_id, history in kept.items():
+            known = history_of(self._memory, job_id)
+            assert history == known, f"expected {known}, got {history}"
+            if history != self._sound.get(job_id):
+                found = list(violations(history))
+                assert not found, f"expected a sound history, got {found}"
+        assert len(kept) == sum(self._memory.counts().values())
+        assert not list(repeated_keys(history.job for history in kept.values()))
+        self._sound = kept
+
+    def _ask_sql(self, question: Callable[[Ledger], T], fault: Fault) -> Any:
+        with self._bench.dying_before(fault) if fault else nullcontext():
+            return _said(question, self._sql)
+
+    def _agreed(self, about: str, said: Any, question: Callable[[Ledger], T]) -> Any:
+        expected = _said(question, cast("Ledger", self._memory))
+        assert said == expected, f"{about}: expected {expected}, got {said}"
+        if isinstance(said, type):
+            self._bench.figures[f"{about}: {said.__name__}"] += 1
+        elif said is None:
+            self._bench.figures[f"{about}: refused"] += 1
+        return said
+
+
+def _said(question: Callable[[Ledger], T], ledger: Ledger) -> T | type[Interrupt]:
+    try:
+        return question(ledger)
+    except Interrupt as interrupt:
+        return type(interrupt)

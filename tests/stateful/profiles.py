@@ -1,0 +1,29 @@
+"""How long the machines run: a little in every run of the tests, long where it is asked for."""
+
+import os
+
+from hypothesis import HealthCheck, Phase, settings
+
+#: Names the profile: `long`, or anything else for the short one.
+VARIABLE = "UNDERSTUDY_TEST_PROFILE"
+
+_EACH = settings(
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    print_blob=True,
+)
+#: The same machines in every run: what fails here was changed by the commit that is tested.
+QUICK = settings(_EACH, stateful_step_count=40, derandomize=True, database=None)
+LONG = settings(_EACH, max_examples=2000, stateful_step_count=80)
+#: Enough to find a rule that is broken; nobody reads how.
+HUNT = settings(QUICK, max_examples=200, phases=(Phase.generate,))
+
+
+def is_long() -> bool:
+    """Tell whether the long profile was asked for."""
+    return os.environ.get(VARIABLE) == "long"
+
+
+def profile(quickly: int) -> settings:
+    """Return the profile that was asked for; the short one runs so many machines."""
+    return LONG if is_long() else settings(QUICK, max_examples=quickly)

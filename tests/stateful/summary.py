@@ -1,0 +1,39 @@
+"""What the machines have done, as a file for the page of evidence."""
+
+import json
+import os
+from pathlib import Path
+
+from tests.stateful.benches import Bench
+from tests.stateful.profiles import is_long
+
+#: Names a folder: the run on each ledger leaves a JSON file there.
+VARIABLE = "UNDERSTUDY_STATEFUL_SUMMARY"
+_RULES = frozenset(
+    {
+        *("begin", "cancel", "claim", "conclude", "dispatch", "exhaust", "note_tries", "offer"),
+        *("park", "postpone", "record", "renew"),
+    }
+)
+
+
+def summarise(bench: Bench, seconds: float) -> dict[str, object]:
+    """Return the figures of a run."""
+    figures = dict(sorted(bench.figures.items()))
+    return {
+        "ledger": bench.database.url.get_backend_name(),
+        "profile": "long" if is_long() else "quick",
+        "machines": figures.pop("machines", 0),
+        "transitions": sum(figures.get(name, 0) for name in _RULES),
+        "asked": figures,
+        "seconds": round(seconds, 2),
+    }
+
+
+def keep(bench: Bench, seconds: float) -> None:
+    """Write the figures down, if somebody wants them."""
+    folder = os.environ.get(VARIABLE)
+    if folder:
+        path = Path(folder) / f"stateful-{bench.database.url.get_backend_name()}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(summarise(bench, seconds), indent=2) + "\n")
