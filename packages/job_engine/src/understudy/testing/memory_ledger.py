@@ -144,7 +144,7 @@ class MemoryLedger(MemoryReading):
         """Look at a waiting job again after `span`."""
         with self.transaction():
             row = self._store.rows.get(seen.id)
-            if row is None or (row.state, row.epoch, row.hb) != (seen.state, seen.epoch, seen.hb):
+            if row is None or _as_seen(row) != _as_seen(seen):
                 return
             until = self._clock.now() + span
             if row.state is JobState.OFFERED:
@@ -235,3 +235,7 @@ class MemoryLedger(MemoryReading):
 
 def _same_try(one: DispatchTry, other: DispatchTry) -> bool:
     return (one.epoch, one.engine, one.stage) == (other.epoch, other.engine, other.stage)
+
+
+def _as_seen(job: JobRecord) -> tuple[JobState, int, int, int]:
+    return job.state, job.epoch, job.hb, job.pickups_missed

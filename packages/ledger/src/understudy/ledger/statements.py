@@ -178,7 +178,8 @@ _LATER = now_us() + bindparam("to_span", type_=BigInteger)
 
 
 def _postpone(state: JobState, changes: dict[str, Any]) -> Update:
-    seen = (jobs.c.epoch == bindparam("at_epoch"), jobs.c.hb == bindparam("at_hb"))
+    # The count of misses, too: any number of rescuers that see one deadline pass count it once.
+    seen = [jobs.c[name] == bindparam(f"at_{name}") for name in ("epoch", "hb", "pickups_missed")]
     return (
         update(jobs)
         .where(jobs.c.id == bindparam("at_id"), jobs.c.state == state, *seen)

@@ -180,7 +180,8 @@ def postpone(connection: Connection, seen: JobRecord, span: timedelta) -> None:
     statement = statements.POSTPONE.get(seen.state)
     if statement is not None:
         guard = {"at_id": seen.id, "at_epoch": seen.epoch, "at_hb": seen.hb}
-        connection.execute(statement, guard | {"to_span": microseconds(span)})
+        missed = {"at_pickups_missed": seen.pickups_missed}
+        connection.execute(statement, guard | missed | {"to_span": microseconds(span)})
 
 
 def _event_of(row: AnyRow) -> dict[str, Any]:

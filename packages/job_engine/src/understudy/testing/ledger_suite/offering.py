@@ -226,6 +226,15 @@ class OfferingPromises:
 
         assert [ledger.get(running.id), ledger.get(moved.id)] == before
 
+    def test_rescuers_that_see_one_deadline_pass_count_it_once(self, ledger: Ledger) -> None:
+        """The patience with an offer doubles with each miss, not with each rescuer."""
+        job = offered(ledger)
+
+        for _ in range(3):
+            ledger.postpone(job, DAY)
+
+        assert ledger.get(job.id).pickups_missed == 1
+
     def test_a_due_job_that_is_postponed_is_not_due(self, ledger: Ledger) -> None:
         """Nobody takes its offers now; others get their turn."""
         job, _ = ledger.record_job(new_job(delay=timedelta(0)), None)
