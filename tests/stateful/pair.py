@@ -25,8 +25,8 @@ class Pair:
 
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
-        self._sql = bench.empty()
-        self._memory = MemoryLedger(bench.clock, actor="tests")
+        self.sql: Ledger = bench.empty()
+        self.memory: Ledger = MemoryLedger(bench.clock, actor="tests")
         self._sound: dict[str, History] = {}
 
     def ask(
@@ -54,7 +54,7 @@ class Pair:
         answer = self._agreed(about, first, question)
         if fault == LOST_REPLY:
             self._bench.figures["a reply was lost"] += 1
-            again = self._agreed(about, _said(question, self._sql), question)
+            again = self._agreed(about, _said(question, self.sql), question)
             if same is not None and not isinstance(first, type):
                 assert same(again) == same(first), f"{about}: {first}, and when repeated {again}"
                 answer = again
@@ -66,27 +66,27 @@ class Pair:
 
     def reopen(self) -> None:
         """Open the SQL ledger as a new process does."""
-        self._sql = self._bench.open()
+        self.sql = self._bench.open()
 
     def expect_sound(self) -> None:
         """Check every invariant over every job, and that both ledgers keep the same."""
         kept = histories_of(self._bench.database)
         for job_id, history in kept.items():
-            known = history_of(self._memory, job_id)
+            known = history_of(self.memory, job_id)
             assert history == known, f"expected {known}, got {history}"
             if history != self._sound.get(job_id):
                 found = list(violations(history))
                 assert not found, f"expected a sound history, got {found}"
-        assert len(kept) == sum(self._memory.counts().values())
+        assert len(kept) == sum(self.memory.counts().values())
         assert not list(repeated_keys(history.job for history in kept.values()))
         self._sound = kept
 
     def _ask_sql(self, question: Callable[[Ledger], T], fault: Fault) -> Any:
         with self._bench.dying_before(fault) if fault else nullcontext():
-            return _said(question, self._sql)
+            return _said(question, self.sql)
 
     def _agreed(self, about: str, said: Any, question: Callable[[Ledger], T]) -> Any:
-        expected = _said(question, cast("Ledger", self._memory))
+        expected = _said(question, self.memory)
         assert said == expected, f"{about}: expected {expected}, got {said}"
         if isinstance(said, type):
             self._bench.figures[f"{about}: {said.__name__}"] += 1

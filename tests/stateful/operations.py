@@ -1,0 +1,164 @@
+"""Everything that a ledger writes, and the scene in which it does."""
+
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+from tests.stateful.attempt import ENDINGS, Attempt
+from tests.stateful.play import PICKUP, Play
+from understudy.job_engine.ports import Ledger
+from understudy.job_engine.records import (
+    Conclusion,
+    DispatchTry,
+    JobRecord,
+    OfferPlan,
+    TryOutcome,
+    WorkerRecord,
+)
+from understudy.job_engine.states import STOP
+from understudy.testing.ledger_suite.scene import ERROR, FIRST, SECOND, new_job
+
+Question = Callable[[Ledger], Any]
+#: Sets the scene, and says what is asked in it.
+Operation = Callable[[Play], Question]
+
+MINUTE = timedelta(minutes=1)
+PLAN = OfferPlan(SECOND, PICKUP, "a test")
+WORKER = WorkerRecord("boot", FIRST, "default", "host", 1, 8)
+
+
+def _offered(play: Play) -> JobRecord:
+    return _given(play.dispatch(FIRST))
+
+
+def _waiting(play: Play) -> JobRecord:
+    return _given(play.dispatch(None, delay=MINUTE))
+
+
+def _running(play: Play) -> JobRecord:
+    return play.look(_attempt(play).claim.job_id)
+
+
+def _attempt(play: Play) -> Attempt:
+    attempt = play.start(FIRST)
+    assert attempt is not None
+    play.begin(attempt)
+    return attempt
+
+
+def _given(job: JobRecord | None) -> JobRecord:
+    assert job is not None
+    return job
+
+
+def _dispatch(play: Play, key: str | None = None) -> Question:
+    job = new_job(id="a-job", idempotency_key=key)
+    return lambda ledger: ledger.record_job(job, PLAN)[0]
+
+
+def _dispatch_for_later(play: Play) -> Question:
+    job = new_job(id="a-job", delay=MINUTE)
+    return lambda ledger: ledger.record_job(job, None)[0]
+
+
+def _dispatch_again(play: Play) -> Question:
+    play.dispatch(FIRST, key="a")
+    return _dispatch(play, "a")
+
+
+def _claim(play: Play) -> Question:
+    ticket = play.issue(_offered(play), FIRST)
+    return lambda ledger: ledger.claim(ticket)
+
+
+def _begin(play: Play) -> Question:
+    attempt = _attempt(play)
+    return lambda ledger: ledger.begin(attempt.claim, "step-0", 0)
+
+
+def _record(play: Play) -> Question:
+    attempt = _attempt(play)
+    return lambda ledger: ledger.record(attempt.claim, attempt.step)
+
+
+def _renew(play: Play) -> Question:
+    claims = [_attempt(play).claim, _attempt(play).claim]
+    return lambda ledger: sorted(claim.job_id for claim in ledger.renew(claims))
+
+
+def _conclude(play: Play, name: str) -> Question:
+    attempt = _attempt(play)
+    conclusion = attempt.conclusion(name, MINUTE)
+    return lambda ledger: ledger.conclude(attempt.claim, conclusion)
+
+
+def _stop(play: Play) -> Question:
+    attempt = _attempt(play)
+    play.cancel(attempt.claim.job_id, None)
+    return lambda ledger: ledger.conclude(attempt.claim, Conclusion(STOP))
+
+
+def _offer(play: Play, scene: Callable[[Play], JobRecord]) -> Question:
+    job = scene(play)
+    return lambda ledger: ledger.offer(job, PLAN)
+
+
+def _park(play: Play) -> Question:
+    job = _offered(play)
+    return lambda ledger: ledger.park(job, MINUTE, "nobody took it")
+
+
+def _exhaust(play: Play) -> Question:
+    job = _running(play)
+    return lambda ledger: ledger.exhaust(job, ERROR)
+
+
+def _cancel(play: Play, scene: Callable[[Play], JobRecord]) -> Question:
+    job = scene(play)
+    return lambda ledger: ledger.cancel(job.id, "a client")
+
+
+def _note_tries(play: Play) -> Question:
+    job = _offered(play)
+    told = DispatchTry(FIRST, 1, "offer", TryOutcome.ACCEPTED)
+    return lambda ledger: ledger.note_tries([(job.id, told)])
+
+
+def _beat(play: Play) -> Question:
+    return lambda ledger: ledger.beat(WORKER, MINUTE)
+
+
+def _retire(play: Play) -> Question:
+    play.pair.ask("beat", lambda ledger: ledger.beat(WORKER, MINUTE))
+    return lambda ledger: ledger.retire(WORKER.boot_id)
+
+
+#: What says the same when it is repeated after a lost reply.
+REPEATABLE: Mapping[str, Operation] = {
+    "dispatch": _dispatch,
+    "dispatch for later": _dispatch_for_later,
+    "dispatch with a new key": partial(_dispatch, key="a"),
+    "dispatch with a used key": _dispatch_again,
+    "claim": _claim,
+    "begin": _begin,
+    "record": _record,
+    "renew": _renew,
+    "stop": _stop,
+    **{name: partial(_conclude, name=name) for name in ENDINGS},
+    "note tries": _note_tries,
+    "beat": _beat,
+    "retire": _retire,
+}
+
+#: What a repetition finds done, and says so: the job is no longer as it was seen.
+COMPARE_AND_SET: Mapping[str, Operation] = {
+    "offer": partial(_offer, scene=_waiting),
+    "reoffer": partial(_offer, scene=_offered),
+    "recover": partial(_offer, scene=_running),
+    "park": _park,
+    "exhaust": _exhaust,
+    "cancel what is offered": partial(_cancel, scene=_offered),
+    "cancel what waits": partial(_cancel, scene=_waiting),
+    "cancel what runs": partial(_cancel, scene=_running),
+}

@@ -1,0 +1,80 @@
+"""Ending the session of a ledger on PostgreSQL at any of its statements."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from sqlalchemy import Connection, event
+from sqlalchemy.exc import OperationalError
+
+from understudy.ledger import Database
+
+
+class Terminations:
+    """Counts the moments at which a session may end, and ends it at one of them.
+
+    The moments are before each statement, before each commit, and after each commit but before
+    its reply is read.
+
+    Attributes:
+        struck: Whether the session was ended.
+        too_late: Whether that was after the commit, so that only the reply was lost.
+    """
+
+    def __init__(self, database: Database, admin: "psycopg.Connection[Any]") -> None:
+        self._admin = admin
+        self._moments_left: int | None = None
+        self.struck = self.too_late = False
+        event.listen(database.engine, "before_cursor_execute", self._before_statement)
+        event.listen(database.engine, "after_cursor_execute", self._after_statement)
+        event.listen(database.engine, "commit", self._at_commit)
+
+    @contextmanager
+    def at(self, moment: int) -> Iterator[None]:
+        """End the session at the so manyeth moment of what happens inside."""
+        self.struck = self.too_late = False
+        self._moments_left = moment
+        try:
+            yield
+        finally:
+            self._moments_left = None
+
+    def _before_statement(self, connection: Connection, *told: Any) -> None:
+        if self._is_now():
+            self._terminate(connection)
+
+    def _after_statement(self, connection: Connection, *told: Any) -> None:
+        driver: Any = connection.connection.dbapi_connection
+        if driver.autocommit and self._is_now():
+            self._lose_reply(connection)
+
+    def _at_commit(self, connection: Connection) -> None:
+        if self._is_now():
+            self._terminate(connection)
+        elif self._is_now():
+            driver: Any = connection.connection.dbapi_connection
+            driver.commit()
+            self._lose_reply(connection)
+
+    def _is_now(self) -> bool:
+        if self._moments_left is None:
+            return False
+        self._moments_left -= 1
+        if self._moments_left == 0:
+            self._moments_left, self.struck = None, True
+        return self._moments_left is None
+
+    def _lose_reply(self, connection: Connection) -> None:
+        self.too_late = True
+        self._terminate(connection)
+        driver: Any = connection.connection.dbapi_connection
+        try:
+            driver.execute("SELECT 1")
+        except psycopg.OperationalError as error:
+            connection.invalidate()
+            raise OperationalError("COMMIT", None, error, connection_invalidated=True) from error
+
+    def _terminate(self, connection: Connection) -> None:
+        driver: Any = connection.connection.dbapi_connection
+        self._admin.execute("SELECT pg_terminate_backend(%s, 5000)", (driver.info.backend_pid,))

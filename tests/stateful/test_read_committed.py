@@ -1,0 +1,144 @@
+"""READ COMMITTED and two connections: a fence must lock the row that it reads (R28)."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from typing import Any
+
+import psycopg
+import pytest
+from sqlalchemy import event, text
+
+from tests.servers.processes import wait_until
+from understudy.job_engine.interrupts import Fenced
+from understudy.job_engine.invariants import history_of, violations
+from understudy.job_engine.states import JobState
+from understudy.ledger import Database, SqlLedger
+from understudy.ledger.upgrading import upgrade
+from understudy.testing.ledger_suite import scene
+
+#: The fence that nobody should use: PostgreSQL reads the job as it was, and locks nothing.
+_STEP_IF_STILL_MINE = text(
+    "INSERT INTO understudy_steps (job_id, name, seq, kind, result, epoch, recorded_at)"
+    " SELECT id, 'stale', 0, 'run', '1', epoch, 0 FROM understudy_jobs"
+    " WHERE id = :id AND epoch = :epoch AND claim_id = :claim_id AND state = 'running'"
+)
+
+
+@pytest.fixture
+def worker(postgres_url: str) -> Iterator[SqlLedger]:
+    with closing(Database(postgres_url)) as database:
+        upgrade(database)
+        yield SqlLedger(database, actor="worker")
+
+
+@pytest.fixture
+def rescuer(postgres_url: str) -> Iterator[SqlLedger]:
+    with closing(Database(postgres_url)) as database:
+        yield SqlLedger(database, actor="rescuer")
+
+
+@pytest.fixture
+def another() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(1) as pool:
+        yield pool
+
+
+def test_a_rescuer_waits_for_a_step_that_is_being_recorded(
+    worker: SqlLedger, rescuer: SqlLedger, another: ThreadPoolExecutor
+) -> None:
+    claim = scene.started(worker)
+    seen = rescuer.get(claim.job_id)
+    meanwhile = Meanwhile(worker, "INSERT INTO understudy_steps")
+    meanwhile.begin(lambda: another.submit(rescuer.offer, seen, scene.plan(scene.SECOND)))
+
+    worker.record(claim, scene.step())
+
+    assert meanwhile.result() is None, "expected the rescuer to find the lease renewed"
+    assert worker.begin(claim, "fetch", 0)
+    expect_sound(worker, claim.job_id)
+
+
+def test_a_step_waits_for_a_rescuer_that_hands_its_job_over(
+    worker: SqlLedger, rescuer: SqlLedger, another: ThreadPoolExecutor
+) -> None:
+    claim = scene.started(worker)
+    meanwhile = Meanwhile(rescuer, "INSERT INTO understudy_events")
+    meanwhile.begin(lambda: another.submit(worker.record, claim, scene.step()))
+
+    moved = rescuer.offer(rescuer.get(claim.job_id), scene.plan(scene.SECOND))
+
+    assert moved is not None
+    with pytest.raises(Fenced):
+        meanwhile.result()
+    assert not worker.steps(claim.job_id)
+    expect_sound(worker, claim.job_id)
+
+
+def test_two_ends_of_one_attempt_are_one(
+    worker: SqlLedger, rescuer: SqlLedger, another: ThreadPoolExecutor
+) -> None:
+    claim = scene.started(worker)
+    meanwhile = Meanwhile(rescuer, "INSERT INTO understudy_events")
+    meanwhile.begin(lambda: another.submit(worker.conclude, claim, scene.FAILURE))
+
+    assert rescuer.conclude(claim, scene.SUCCESS) is JobState.SUCCEEDED
+
+    assert meanwhile.result() is JobState.SUCCEEDED
+    expect_sound(worker, claim.job_id)
+
+
+def test_a_fence_without_a_lock_lets_a_stale_step_in(worker: SqlLedger, rescuer: SqlLedger) -> None:
+    """The trap itself, so that the tests above are known to look at it."""
+    claim = scene.started(worker)
+    mine = {"id": claim.job_id, "epoch": claim.epoch, "claim_id": claim.claim_id}
+
+    with worker.database.engine.begin() as connection:
+        connection.execute(_STEP_IF_STILL_MINE, mine)
+        taken = scene.claimed(rescuer, scene.reoffered(rescuer, claim.job_id, scene.SECOND))
+
+    assert [step.epoch for step in rescuer.steps(claim.job_id)] == [claim.epoch]
+    assert taken.epoch > claim.epoch
+    assert list(violations(history_of(rescuer, claim.job_id)))
+
+
+class Meanwhile:
+    """Lets something begin inside a transaction, before one of its statements.
+
+    The transaction goes on once the other one waits for a lock.
+    """
+
+    def __init__(self, ledger: SqlLedger, before: str) -> None:
+        self._url = str(ledger.database.url).replace("+psycopg", "")
+        self._before = before
+        self._work: Callable[[], Future[Any]] | None = None
+        self._future: Future[Any] | None = None
+        event.listen(ledger.database.engine, "before_cursor_execute", self._look)
+
+    def begin(self, work: Callable[[], Future[Any]]) -> None:
+        """Say what is to begin."""
+        self._work = work
+
+    def result(self) -> Any:
+        """Return what came of it."""
+        assert self._future is not None, f"expected a statement {self._before}"
+        return self._future.result(timeout=10)
+
+    def _look(self, connection: object, cursor: object, statement: str, *told: Any) -> None:
+        work = self._work
+        if work is not None and statement.startswith(self._before):
+            self._work = None
+            future = self._future = work()
+            wait_until(lambda: self._waits() or future.done(), 10, "the other one waits")
+            assert not future.done(), f"expected it to wait, got {future}"
+
+    def _waits(self) -> bool:
+        statement = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+        with psycopg.connect(self._url) as connection:
+            row = connection.execute(statement).fetchone()
+        return row is not None and row[0] > 0
+
+
+def expect_sound(ledger: SqlLedger, job_id: str) -> None:
+    found = list(violations(history_of(ledger, job_id)))
+    assert not found, f"expected a sound history, got {found}"
