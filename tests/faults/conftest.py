@@ -1,0 +1,48 @@
+"""The stage of the acceptance tests, and roads to each server that a test can block."""
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.integration.acceptance.conftest import (
+    addresses,
+    bytecode,
+    environment,
+    fallback_url,
+    gate,
+    second_valkey_url,
+    stage,
+    upgraded_ledger_url,
+)
+from tests.servers.postgres import Postgres
+from tests.servers.proxy import TcpProxy
+from tests.servers.rabbitmq import RabbitMQ
+from tests.servers.valkey import Valkey
+
+__all__ = [
+    "addresses",
+    "bytecode",
+    "environment",
+    "fallback_url",
+    "gate",
+    "second_valkey_url",
+    "stage",
+    "upgraded_ledger_url",
+]
+
+
+@pytest.fixture
+def road_to_valkey(valkey: Valkey, proxy_to: Callable[[int], TcpProxy]) -> TcpProxy:
+    return proxy_to(valkey.port)
+
+
+@pytest.fixture
+def road_to_rabbitmq(
+    rabbitmq: RabbitMQ, amqp_url: str, proxy_to: Callable[[int], TcpProxy]
+) -> TcpProxy:
+    return proxy_to(rabbitmq.port)
+
+
+@pytest.fixture
+def road_to_postgres(postgres: Postgres, proxy_to: Callable[[int], TcpProxy]) -> TcpProxy:
+    return proxy_to(postgres.port)

@@ -1,0 +1,26 @@
+"""A program that dispatches one job, for tests that kill it on the way.
+
+    python -m tests.faults.dispatching JOB-ID [--die]
+
+With `--die` it kills itself as soon as the dispatch has returned.
+"""
+
+import os
+import signal
+import sys
+
+from tests.integration.acceptance.jobs_under_test import Act, in_thread
+from understudy.worker.settings import load_settings
+from understudy.worker.wiring import build
+
+
+def main(job_id: str, *options: str) -> None:
+    app = build(load_settings())
+    print("dispatching", flush=True)  # noqa: T201 - the test waits for it
+    app.dispatcher.dispatch(in_thread, Act(), job_id=job_id)
+    if "--die" in options:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

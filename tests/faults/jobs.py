@@ -1,0 +1,37 @@
+"""Further jobs, for faults that the acceptance tests' own jobs do not bring about."""
+
+import ctypes
+import os
+
+from tests.integration.acceptance.jobs_under_test import Act, step
+from tests.integration.acceptance.witness import BEGUN, ENDED, note
+from understudy.job_engine import JobContext, job
+
+#: What a worker calls the first step of `renamed`, as a deploy would change it.
+FIRST_STEP = "FIRST_STEP"
+
+
+@job(name="starved", queue="threads")
+def starved(act: Act, ctx: JobContext) -> int:
+    """Keep the interpreter's lock for `pace` seconds in the first attempt's first step."""
+    for number in range(1, act.steps + 1):
+        ctx.run(f"step-{number}", hog, act, number, ctx.job_id, ctx.attempt)
+    return act.steps
+
+
+def hog(act: Act, number: int, job_id: str, attempt: int) -> int:
+    name = f"step-{number}"
+    note(BEGUN, job_id, name, attempt)
+    if number == attempt == 1:
+        # PyDLL keeps the GIL, so no thread of this process renews anything meanwhile.
+        ctypes.PyDLL(None).sleep(int(act.pace))
+    note(ENDED, job_id, name, attempt)
+    return number
+
+
+@job(name="renamed", queue="threads")
+def renamed(act: Act, ctx: JobContext) -> int:
+    """Call the first step what the environment of the worker says."""
+    ctx.run(os.environ.get(FIRST_STEP, "step-1"), step, act, 1, ctx.job_id, ctx.attempt)
+    ctx.run("step-2", step, act, 2, ctx.job_id, ctx.attempt)
+    return 2

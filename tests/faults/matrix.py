@@ -1,0 +1,176 @@
+"""The fault matrix: what goes wrong, and what must come of it (protocol, section 7)."""
+
+from typing import NamedTuple
+
+
+class Fault(NamedTuple):
+    """One line of the matrix; `remark` says what a test does otherwise, and why."""
+
+    id: str
+    what: str
+    expected: str
+    remark: str = ""
+
+
+NO_ONCE = "There is no `once` step in this release, so nothing is held for one."
+
+MATRIX = (
+    Fault(
+        "F01",
+        "The dispatcher is killed between its commit and its offer",
+        "The job runs after the rescuers' patience; one outcome",
+    ),
+    Fault("F02", "The dispatcher is killed after its offer", "It runs once; nothing to repair"),
+    Fault(
+        "F03",
+        "The dispatcher is killed, or its transaction aborted, before its commit",
+        "No job, no message",
+    ),
+    Fault(
+        "F04",
+        "An offer times out and its message is stored all the same",
+        "Offered to Dramatiq with epoch 2; RQ's copy is refused; one outcome",
+    ),
+    Fault("F05", "A confirm is lost; six copies", "The copies are refused at the claim"),
+    Fault(
+        "F06",
+        "Redis is down",
+        "The breaker opens; the job is offered to Dramatiq within the budget",
+        "How long that takes is measured by `bench/outages.py`.",
+    ),
+    Fault(
+        "F07",
+        "Redis falls silent: no reset, no answer",
+        "Our own deadline ends the wait; as F06",
+        "How long that takes is measured by `bench/outages.py`.",
+    ),
+    Fault(
+        "F08",
+        "Redis is out of memory, a read-only replica, short of replicas, or evicts",
+        "Passed over for Dramatiq; `understudy doctor` tells of a policy that evicts",
+        "A Redis that loads its dump refuses as one without replicas does; the moment is too "
+        "short to be hit on purpose.",
+    ),
+    Fault(
+        "F09",
+        "Redis is killed and comes back from its dump after the job ran on Dramatiq",
+        "The old message is refused; nothing runs again",
+    ),
+    Fault("F10", "Redis loses all its data", "Every job is offered again; none is lost"),
+    Fault(
+        "F11",
+        "RabbitMQ is frozen, or has a memory or a disk alarm",
+        "A deadline; the job goes to RQ or waits; nothing hangs",
+        "How long a dispatch takes is measured by `bench/outages.py`.",
+    ),
+    Fault("F12", "RabbitMQ is killed, loses a queue, loses a virtual host", "Offered again"),
+    Fault("F13", "Both brokers are down", "Accepted; the jobs run when either of them is back"),
+    Fault(
+        "F14",
+        "A worker is killed: before and after its claim, in a step, after its effect, after its "
+        "record, before the end",
+        "The job goes on elsewhere after its last finished step; that step may repeat once",
+        NO_ONCE,
+    ),
+    Fault(
+        "F15",
+        "A worker is frozen past its lease at any of these points, and wakes",
+        "The new attempt goes on; the old one records nothing",
+        NO_ONCE,
+    ),
+    Fault("F16", "A worker is frozen for less than its lease", "It keeps its job"),
+    Fault(
+        "F17",
+        "A worker's own job keeps it from renewing, for two leases",
+        "Handed over; fenced; safe",
+    ),
+    Fault(
+        "F18",
+        "A worker loses its way to the ledger",
+        "It stops by itself after 0.75 of its lease; the job goes on elsewhere",
+    ),
+    Fault(
+        "F19",
+        "A worker loses its way to the broker",
+        "The redelivery is refused; the running job is not disturbed",
+    ),
+    Fault(
+        "F20",
+        "RabbitMQ's `consumer_timeout` closes the channel in the middle of a job",
+        "The redelivery is refused; the job finishes",
+    ),
+    Fault(
+        "F21",
+        "The ledger is away, restarts, or ends a session at any statement",
+        "Nothing starts, nothing is lost, nothing expires afterwards; a dispatch raises",
+        "The outage lasts 5 seconds instead of 30, with leases that outlast it as the usual ones "
+        "outlast 30.",
+    ),
+    Fault(
+        "F22",
+        "A commit succeeds and its reply is lost",
+        "Repeating it changes nothing, or the lease runs out; nothing happens twice",
+        "On PostgreSQL; SQLite has no network to lose a reply on. Workers that lose a reply are "
+        "in `tests/crash_points`.",
+    ),
+    Fault(
+        "F23",
+        "A serialization failure, a deadlock, a busy SQLite",
+        "Tried again within the budget",
+    ),
+    Fault(
+        "F24",
+        "Wall clocks an hour fast and an hour slow",
+        "No promise is touched; a rescue may be early or late on SQLite, guarded by a lease's "
+        "worth of observation",
+        "The clocks are moved inside Python, by a `sitecustomize`; libfaketime is not everywhere.",
+    ),
+    Fault("F25", "Two rescuers; one wakes up with a stale view", "It loses, without effect"),
+    Fault(
+        "F26",
+        "A cancel at every point",
+        "Offered: it never starts. Claimed: no further step",
+    ),
+    Fault(
+        "F27",
+        "A payload that crashes the interpreter",
+        "Failed after three crashes; its neighbours do not notice",
+    ),
+    Fault(
+        "F28",
+        "Messages that cannot be decoded, are too large, unsigned, replayed",
+        "Dropped and counted; the worker goes on",
+    ),
+    Fault("F29", "A deploy renames a step of a running job", "Held, as not deterministic"),
+    Fault(
+        "F30",
+        "A backlog of 10,000 on an RQ that works",
+        "No storm of hand-overs, and a bounded one when it dies",
+        "300 jobs in `make test`; 10,000 with the marker `long`.",
+    ),
+    Fault(
+        "F31",
+        "Redis comes and goes every two seconds for five minutes",
+        "Bounded hand-overs; every job ends",
+        "3 seconds in `make test`; five minutes with the marker `long`.",
+    ),
+    Fault(
+        "F32",
+        "The disk of a SQLite ledger is full",
+        "A dispatch raises; running jobs try again, then stop by themselves; no corruption",
+        "Full by the limit on the size of a process's files: a full file system needs root.",
+    ),
+    Fault(
+        "F33",
+        "The power fails: what was not synced is gone",
+        "Accepted jobs survive",
+        "SQLite runs on a file layer that keeps what was synced apart from what was written.",
+    ),
+    Fault(
+        "F34",
+        "A PostgreSQL that takes over has lost the last commits",
+        "Lost commits are lost promises; but an epoch that is given twice has one authority",
+        "By an older copy of the database, as a restore from a backup gives.",
+    ),
+    Fault("F35", "A process forks with an open connection", "The child opens its own"),
+)

@@ -1,0 +1,35 @@
+"""What the tests of several faults need."""
+
+from time import monotonic
+
+import pytest
+
+from tests.integration.acceptance.jobs_under_test import in_thread
+from tests.integration.acceptance.stage import JOBS, PATIENCE, Play, Stage
+from tests.servers.processes import wait_until
+from tests.servers.proxy import TcpProxy
+from understudy.dispatcher import JobHandle
+
+#: One kind of ledger, where the fault has nothing to do with it.
+ON_SQLITE = pytest.mark.parametrize("ledger_url", ["sqlite"], indirect=True)
+ON_POSTGRESQL = pytest.mark.parametrize("ledger_url", ["postgresql"], indirect=True)
+
+OUR_JOBS = f"{JOBS},tests.faults.jobs"
+
+
+def by_road(url: str, port: int, road: TcpProxy) -> str:
+    """Return the address of a server behind a proxy."""
+    return url.replace(f":{port}/", f":{road.port}/")
+
+
+def adopt(stage: Stage, job_id: str, job: Play = in_thread) -> JobHandle[int]:
+    """Return the handle of a job that another process dispatched."""
+    record = stage.app.ledger.get(job_id)
+    stage.handles.append(JobHandle(record, job, stage.app.ledger, stage.app.clock))
+    return stage.handles[-1]
+
+
+def let_pass(seconds: float) -> None:
+    """Wait until so much time has passed, where time itself is what the test is about."""
+    began = monotonic()
+    wait_until(lambda: monotonic() - began > seconds, seconds + PATIENCE, f"{seconds} s pass")

@@ -1,0 +1,116 @@
+"""F25 and F30: rescuers that meet, that wake up late, and that find a long queue."""
+
+import threading
+from datetime import timedelta
+from time import monotonic
+
+import pytest
+
+from tests.faults.support import ON_SQLITE
+from tests.integration.acceptance.evidence import assert_one_authority
+from tests.integration.acceptance.jobs_under_test import in_thread
+from tests.integration.acceptance.stage import PATIENCE, Stage
+from tests.servers.processes import wait_until
+from tests.servers.valkey import Valkey
+from understudy.dispatcher import JobHandle
+from understudy.dispatcher.rescuer import MOVES_AT_ONCE, MOVES_PER_SECOND
+from understudy.job_engine.errors import JobCrashedError
+from understudy.job_engine.records import ErrorRecord, OfferPlan, Ticket, WorkerRecord
+from understudy.worker.settings import load_settings
+from understudy.worker.wiring import App, build
+
+BRIEF = timedelta(milliseconds=300)
+LONG = timedelta(hours=1)
+#: A busy machine's worth of slack for what the token bucket gave meanwhile.
+SLACK = 20
+
+
+@pytest.mark.fault("F25")
+def test_a_rescuer_that_wakes_with_a_stale_view_changes_nothing(stage: Stage) -> None:
+    handle = dead_job(stage)
+    stale = handle.job()
+
+    other = build(load_settings(), stage.told.append)
+    rescue(other, handle)
+    plan = OfferPlan("rq", LONG, "lease lost")
+    late = (
+        stage.app.ledger.offer(stale, plan),
+        stage.app.ledger.park(stale, LONG, "no engine takes offers"),
+        stage.app.ledger.exhaust(stale, ErrorRecord.of(JobCrashedError("crash loop"))),
+    )
+    other.ledger.database.close()
+
+    assert late == (None, None, None)
+    assert stage.kinds(handle).count("recover") == 1
+    assert_one_authority(stage, handle)
+
+
+@pytest.mark.fault("F25")
+def test_rescuers_that_look_at_once_recover_each_job_once(stage: Stage) -> None:
+    handles = [dead_job(stage) for _ in range(10)]
+    apps = [build(load_settings(), stage.told.append) for _ in range(3)]
+
+    threads = [threading.Thread(target=rescue, args=(app, *handles)) for app in apps]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for app in apps:
+        app.ledger.database.close()
+
+    assert [stage.kinds(each).count("recover") for each in handles] == 10 * [1]
+    assert {each.job().crashes for each in handles} == {1}
+
+
+@pytest.mark.fault("F30")
+@ON_SQLITE
+@pytest.mark.parametrize(
+    "count",
+    [300, pytest.param(10_000, marks=[pytest.mark.long, pytest.mark.timeout(900)])],
+)
+def test_a_long_queue_before_a_live_worker_is_no_storm_and_a_dead_engine_none_either(
+    stage: Stage, valkey: Valkey, count: int
+) -> None:
+    for engine in ("rq", "dramatiq"):
+        pretend_to_work(stage, engine)
+    handles = stage.dispatch_many(count, in_thread)
+
+    look_until(stage, lambda: all(each.job().pickups_missed for each in handles[:50]))
+    assert {each.job().epoch for each in handles} == {1}
+
+    valkey.kill()
+    began = monotonic()
+    look_until(stage, lambda: any(each.job().handoffs for each in handles))
+    moved = sum(each.job().handoffs for each in handles)
+    assert moved <= MOVES_AT_ONCE + MOVES_PER_SECOND * (monotonic() - began) + SLACK
+
+
+def dead_job(stage: Stage) -> JobHandle[int]:
+    """A job whose worker has died."""
+    handle = stage.dispatch(in_thread)
+    ticket = Ticket(handle.id, 1, "rq", "threads", handle.id, "a dead worker", BRIEF)
+    assert stage.app.ledger.claim(ticket) is not None
+    return handle
+
+
+def rescue(app: App, *handles: JobHandle[int]) -> None:
+    def all_recovered() -> bool:
+        app.maintenance.tick()
+        return all(app.ledger.get(each.id).epoch > 1 for each in handles)
+
+    wait_until(all_recovered, PATIENCE, "every job is recovered")
+
+
+def look_until(stage: Stage, condition: object) -> None:
+    assert callable(condition)
+
+    def looked() -> bool:
+        stage.app.maintenance.tick()
+        return bool(condition())
+
+    wait_until(looked, 20 * PATIENCE, "the rescuer has looked")
+
+
+def pretend_to_work(stage: Stage, engine: str) -> None:
+    worker = WorkerRecord(f"pretended-{engine}", engine, "threads", "here", 1, 8)
+    stage.app.ledger.beat(worker, LONG)
