@@ -1,0 +1,170 @@
+"""How long a dispatch takes while a broker is down, silent, blocked or frozen, beside its budget.
+
+    make bench-outages                       # SQLite, 100 calls a row
+    make bench-outages ARGS="--count 300 --budget 0.5"
+
+F06: Redis refuses connections. F07: it is silent, in a connection that stood and in new ones.
+F11: RabbitMQ, first in the job's order, has a memory alarm or is frozen. `first` is what the first
+failure costs: each call has a dispatcher that trusts every engine. `next` is what the calls after
+it cost, while the breaker is open. The promise is p99 <= budget + 50 ms.
+"""
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import NamedTuple
+
+from pydantic import BaseModel
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from tests.servers.proxy import TcpProxy
+from tests.servers.rabbitmq import RabbitMQ
+from understudy.dispatcher import Dispatcher
+from understudy.job_engine import JobContext, job
+from understudy.ledger import Database
+from understudy.ledger.upgrading import upgrade
+from understudy.worker.embedded import EmbeddedValkey
+from understudy.worker.settings import Settings, load_settings
+from understudy.worker.wiring import build
+
+MARGIN_MS = 50
+
+
+class Payload(BaseModel):
+    """Something small, as most payloads are."""
+
+    user_id: int
+
+
+@job(queue="default")
+def bench_job(payload: Payload, ctx: JobContext) -> int:
+    """Never run: dispatching is measured."""
+    return payload.user_id
+
+
+class Outage(NamedTuple):
+    """A fault, how it is brought about and mended, and the order of engines that meets it."""
+
+    name: str
+    begin: Callable[[], object]
+    end: Callable[[], object]
+    engines: Sequence[str]
+
+
+def main() -> None:
+    """Measure every outage and print a table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--count", type=int, default=100)
+    parser.add_argument("--budget", type=float, default=1.0, help="seconds")
+    arguments = parser.parse_args()
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        run(arguments.count, arguments.budget, folder, stack)
+
+
+def run(count: int, budget: float, folder: Path, stack: ExitStack) -> None:
+    """Start the servers and measure."""
+    valkey = stack.enter_context(EmbeddedValkey(folder / "valkey"))
+    rabbitmq = RabbitMQ(folder)
+    rabbitmq.start()
+    stack.callback(rabbitmq.stop)
+    road = stack.enter_context(TcpProxy(valkey.port))
+    settings = our_settings(folder, f"redis://127.0.0.1:{road.port}/0", rabbitmq.url, budget)
+    limit = budget * 1000 + MARGIN_MS
+    table = Table("outage", "", "p50 ms", "p99 ms", "max ms", "", title=f"p99 <= {limit:.0f} ms")
+    for outage in outages(road, rabbitmq):
+        with begun(outage):
+            for which, times in measured(settings, outage, count):
+                table.add_row(outage.name, which, *figures(times, limit))
+    Console().print(table)
+
+
+def our_settings(folder: Path, redis_url: str, amqp_url: str, budget: float) -> Settings:
+    """Return the settings of an application with a fresh SQLite ledger."""
+    ledger = f"sqlite:///{folder}/ledger.db"
+    upgrade(Database(ledger))
+    return load_settings(
+        ledger_url=ledger,
+        redis_url=redis_url,
+        amqp_url=amqp_url,
+        dispatch_budget=timedelta(seconds=budget),
+    )
+
+
+def outages(road: TcpProxy, rabbitmq: RabbitMQ) -> Iterator[Outage]:
+    """Return what is measured."""
+
+    def fall_silent() -> None:
+        road.half_open()
+        road.blackhole()
+
+    from_rq, from_dramatiq = ("rq", "dramatiq"), ("dramatiq", "rq")
+    yield Outage("F06 Redis is down", road.refuse, road.heal, from_rq)
+    yield Outage("F07 Redis is silent", fall_silent, road.heal, from_rq)
+    yield Outage(
+        "F11 RabbitMQ has an alarm",
+        lambda: rabbitmq.memory_alarm(on=True),
+        lambda: rabbitmq.memory_alarm(on=False),
+        from_dramatiq,
+    )
+    yield Outage("F11 RabbitMQ is frozen", rabbitmq.freeze, rabbitmq.thaw, from_dramatiq)
+
+
+@contextmanager
+def begun(outage: Outage) -> Iterator[None]:
+    """Let an outage last for a block."""
+    outage.begin()
+    try:
+        yield
+    finally:
+        outage.end()
+
+
+def measured(
+    settings: Settings, outage: Outage, count: int
+) -> Iterator[tuple[str, Sequence[float]]]:
+    """Time the first failures, each of a new dispatcher, and then the calls after one."""
+    title = f"{outage.name}, first"
+    yield (
+        "first",
+        [timed(build(settings, quiet).dispatcher, outage, 0) for _ in tracked(count, title)],
+    )
+    dispatcher = build(settings, quiet).dispatcher
+    timed(dispatcher, outage, 0)
+    yield "next", [timed(dispatcher, outage, n) for n in tracked(count, f"{outage.name}, next")]
+
+
+def tracked(count: int, title: str) -> Iterator[int]:
+    """Count, and show how far it is."""
+    yield from track(range(count), description=title)
+
+
+def quiet(event: object) -> None:
+    """Tell nobody."""
+
+
+def timed(dispatcher: Dispatcher, outage: Outage, number: int) -> float:
+    """Dispatch once and return the milliseconds it took."""
+    started = time.perf_counter()
+    dispatcher.dispatch(bench_job, Payload(user_id=number), engines=outage.engines)
+    return (time.perf_counter() - started) * 1000
+
+
+def figures(times: Sequence[float], limit: float) -> tuple[str, ...]:
+    """Return p50, p99, the longest, and whether the promise was kept."""
+    p99 = statistics.quantiles(times, n=100)[98]
+    numbers = (statistics.median(times), p99, max(times))
+    return (*(f"{each:.1f}" for each in numbers), "kept" if p99 <= limit else "[bold]BROKEN[/bold]")
+
+
+if __name__ == "__main__":
+    main()
