@@ -87,6 +87,18 @@ def test_a_long_queue_is_looked_at_less_and_less_often() -> None:
     assert spans == [PICKUP, 2 * PICKUP, 4 * PICKUP]
 
 
+def test_the_patience_with_an_offer_does_not_grow_while_no_engine_takes_any() -> None:
+    house = House()
+    house.workers()
+    handle = house.dispatch()
+    for engine in (house.rq, house.dramatiq):
+        engine.down()
+
+    miss_the_pickup(house, 10)
+
+    assert handle.job().pickups_missed <= 1
+
+
 def test_an_offer_to_an_engine_without_live_workers_goes_to_the_other() -> None:
     house = House()
     house.workers()

@@ -136,7 +136,8 @@ class Rescuer:
             return
         order = self._order(job)
         if not order or (order[0] != job.engine and not self._moves.take()):
-            self._ledger.postpone(job, queue.pickup)
+            # No engine missed it: the patience with the next offer is not to grow meanwhile.
+            self._ledger.postpone(job, queue.pickup, missed=False)
             return
         plan = OfferPlan(order[0], self._patience(job, queue), "not picked up in time")
         moved = self._ledger.offer(job, plan)

@@ -104,10 +104,15 @@ class OfferLedger(Protocol):
         """Fail a running job whose lease was lost once too often."""
         ...
 
-    def postpone(self, seen: JobRecord, span: timedelta) -> None:
+    def postpone(self, seen: JobRecord, span: timedelta, *, missed: bool = True) -> None:
         """Look at a waiting job again after `span`: an offer, or one that is due.
 
         Changes no state; a job that is no longer as it was seen is left alone.
+
+        Args:
+            seen: The job.
+            span: How long.
+            missed: Whether that counts as a pickup that an offer missed.
         """
         ...
 

@@ -140,7 +140,7 @@ class MemoryLedger(MemoryReading):
         """Fail a running job whose lease was lost once too often."""
         return self._change(EXHAUST, seen, {"error": error}, {"reason": "crash loop"})
 
-    def postpone(self, seen: JobRecord, span: timedelta) -> None:
+    def postpone(self, seen: JobRecord, span: timedelta, *, missed: bool = True) -> None:
         """Look at a waiting job again after `span`."""
         with self.transaction():
             row = self._store.rows.get(seen.id)
@@ -148,8 +148,8 @@ class MemoryLedger(MemoryReading):
                 return
             until = self._clock.now() + span
             if row.state is JobState.OFFERED:
-                missed = row.pickups_missed + 1
-                self._store.rows[row.id] = replace(row, pickup_by=until, pickups_missed=missed)
+                count = row.pickups_missed + missed
+                self._store.rows[row.id] = replace(row, pickup_by=until, pickups_missed=count)
             elif row.state is JobState.SCHEDULED:
                 self._store.rows[row.id] = replace(row, run_at=until)
 

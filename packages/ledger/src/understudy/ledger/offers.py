@@ -80,9 +80,9 @@ class SqlOffers:
             EXHAUST, seen, {"error": rows.error_text(error)}, {"reason": "crash loop"}
         )
 
-    def postpone(self, seen: JobRecord, span: timedelta) -> None:
+    def postpone(self, seen: JobRecord, span: timedelta, *, missed: bool = True) -> None:
         """Look at a waiting job again after `span`: an offer, or one that is due."""
-        self._database.write(lambda connection: transitions.postpone(connection, seen, span))
+        self._database.write(lambda c: transitions.postpone(c, seen, span, missed=missed))
 
     def note_tries(self, tries: Sequence[tuple[str, DispatchTry]]) -> None:
         """Keep what became of offers: pairs of job id and try."""

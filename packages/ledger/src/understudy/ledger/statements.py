@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    Integer,
     Select,
     Table,
     Update,
@@ -191,7 +192,10 @@ def _postpone(state: JobState, changes: dict[str, Any]) -> Update:
 POSTPONE = {
     JobState.OFFERED: _postpone(
         JobState.OFFERED,
-        {"pickup_by": _LATER, "pickups_missed": jobs.c.pickups_missed + 1},
+        {
+            "pickup_by": _LATER,
+            "pickups_missed": jobs.c.pickups_missed + bindparam("to_missed", type_=Integer),
+        },
     ),
     JobState.SCHEDULED: _postpone(JobState.SCHEDULED, {"run_at": _LATER}),
 }

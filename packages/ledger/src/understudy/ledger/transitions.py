@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from understudy.job_engine.interrupts import Fenced
 from understudy.job_engine.records import Claim, JobRecord, NewJob, OfferPlan, StepRecord
-from understudy.job_engine.states import CANCEL, Transition
+from understudy.job_engine.states import CANCEL, JobState, Transition
 from understudy.ledger import rows, statements
 from understudy.ledger.instants import microseconds, stored
 from understudy.ledger.prepared import execute
@@ -175,13 +175,14 @@ def insert_step(connection: Connection, claim: Claim, step: StepRecord) -> None:
     execute(connection, statements.insert_step(connection.dialect.name), values)
 
 
-def postpone(connection: Connection, seen: JobRecord, span: timedelta) -> None:
+def postpone(connection: Connection, seen: JobRecord, span: timedelta, *, missed: bool) -> None:
     """Look at a waiting job again later; changes no state, and no job that has moved on."""
     statement = statements.POSTPONE.get(seen.state)
     if statement is not None:
         guard = {"at_id": seen.id, "at_epoch": seen.epoch, "at_hb": seen.hb}
-        missed = {"at_pickups_missed": seen.pickups_missed}
-        connection.execute(statement, guard | missed | {"to_span": microseconds(span)})
+        guard |= {"at_pickups_missed": seen.pickups_missed, "to_span": microseconds(span)}
+        counts = {"to_missed": int(missed)} if seen.state is JobState.OFFERED else {}
+        connection.execute(statement, guard | counts)
 
 
 def _event_of(row: AnyRow) -> dict[str, Any]:

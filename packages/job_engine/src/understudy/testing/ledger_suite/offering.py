@@ -235,6 +235,17 @@ class OfferingPromises:
 
         assert ledger.get(job.id).pickups_missed == 1
 
+    def test_a_look_that_found_no_engine_is_no_missed_pickup(self, ledger: Ledger) -> None:
+        """The offer waits as long as it is told, and nobody's patience grows."""
+        job = offered(ledger)
+
+        ledger.postpone(job, DAY, missed=False)
+
+        later = ledger.get(job.id)
+        assert later.pickups_missed == 0
+        assert later.pickup_by is not None
+        assert later.pickup_by > job.created_at + LONG
+
     def test_a_due_job_that_is_postponed_is_not_due(self, ledger: Ledger) -> None:
         """Nobody takes its offers now; others get their turn."""
         job, _ = ledger.record_job(new_job(delay=timedelta(0)), None)
