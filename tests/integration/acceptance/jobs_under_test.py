@@ -17,7 +17,15 @@ from pydantic import BaseModel
 
 from tests.integration.acceptance.witness import BEGUN, ENDED, note
 from tests.servers.processes import wait_until
-from understudy.job_engine import JobContext, QueueProfile, RetryPolicy, declare_queue, job
+from understudy.job_engine import (
+    NOT_DONE,
+    JobContext,
+    NotDone,
+    QueueProfile,
+    RetryPolicy,
+    declare_queue,
+    job,
+)
 from understudy.job_engine.queues import Isolation
 
 
@@ -52,6 +60,8 @@ class Act(BaseModel):
         gate: A file; the halt is over when it is there.
         pace: How many seconds each step takes.
         misfortune: What befalls it in its first step, in every attempt.
+        once: Whether its steps are begun once at the most.
+        found: What is found out of a `once` step that was cut off: nothing can be where empty.
     """
 
     steps: int = 1
@@ -59,13 +69,23 @@ class Act(BaseModel):
     gate: str = ""
     pace: float = 0
     misfortune: Misfortune = "none"
+    once: bool = False
+    found: Literal["", "done", "not done"] = ""
 
 
 def perform(act: Act, ctx: JobContext) -> int:
     """Run the steps and return how many there are."""
     for number in range(1, act.steps + 1):
-        ctx.run(f"step-{number}", step, act, number, ctx.job_id, ctx.attempt)
+        told = act, number, ctx.job_id, ctx.attempt
+        ctx.run(
+            f"step-{number}", step, *told, once=act.once, verify=find_out if act.found else None
+        )
     return act.steps
+
+
+def find_out(act: Act, number: int, job_id: str, attempt: int) -> int | NotDone:
+    """Tell whether a step took effect."""
+    return number if act.found == "done" else NOT_DONE
 
 
 def step(act: Act, number: int, job_id: str, attempt: int) -> int:

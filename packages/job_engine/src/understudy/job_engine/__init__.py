@@ -4,6 +4,7 @@ from understudy.job_engine.catalogue import Catalogue
 from understudy.job_engine.codec import SecretText
 from understudy.job_engine.context import JobContext
 from understudy.job_engine.definition import JobDefinition, Retention, declare_job, job
+from understudy.job_engine.doubt import NOT_DONE, NotDone
 from understudy.job_engine.errors import NonRetryableError, RetryAfterError, UnderstudyError
 from understudy.job_engine.executor import Executor
 from understudy.job_engine.queues import QueueProfile, declare_queue
@@ -11,12 +12,14 @@ from understudy.job_engine.retry import RetryPolicy
 from understudy.job_engine.states import JobState
 
 __all__ = [
+    "NOT_DONE",
     "Catalogue",
     "Executor",
     "JobContext",
     "JobDefinition",
     "JobState",
     "NonRetryableError",
+    "NotDone",
     "QueueProfile",
     "Retention",
     "RetryAfterError",

@@ -2,28 +2,31 @@
 
 import json
 import logging
-import re
-from collections.abc import Callable, Iterator, MutableMapping, Sequence
+import random
+from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from typing import Any, NoReturn, TypeVar, TypeVarTuple
+from functools import partial
+from itertools import count, islice
+from typing import Any, TypeVar, TypeVarTuple
+from uuid import UUID, uuid4
 
 from understudy.job_engine.clock import Clock
 from understudy.job_engine.codec import result_of
-from understudy.job_engine.errors import NonDeterministicJobError, ResultInvalidError, StepError
+from understudy.job_engine.doubt import Verify
+from understudy.job_engine.errors import ResultInvalidError
 from understudy.job_engine.interrupts import HoldRequested, Interrupt, Suspended
+from understudy.job_engine.journal import Journal, refuse
 from understudy.job_engine.lease import Lease
+from understudy.job_engine.performing import Performer
 from understudy.job_engine.ports import AttemptLedger
-from understudy.job_engine.records import Claim, StepKind, StepRecord
+from understudy.job_engine.records import Claim, StepKind
+from understudy.job_engine.retry import RetryPolicy
 
 T = TypeVar("T")
 Args = TypeVarTuple("Args")
 
-#: A process that stood still this long between the ledger's answer and the step's first
-#: instruction asks again (rule 8).
-STALE_ANSWER_SECONDS = 1.0
-
-_NAME = re.compile(r"[^\s](?:[^\r\n\t]{0,126}[^\s])?")
+_MAY_BE_RUN = frozenset({StepKind.RUN, StepKind.INTENT, StepKind.ONCE})
 
 
 class _JobLog(logging.LoggerAdapter[logging.Logger]):
@@ -55,16 +58,22 @@ class JobContext:
             logging.getLogger("understudy.job"),
             {"job_id": claim.job_id, "job": claim.name, "attempt": claim.attempt},
         )
-        self._claim = claim
-        self._ledger = ledger
+        self.ended_by: Interrupt | None = None
         self._lease = lease
         self._clock = clock
-        self.ended_by: Interrupt | None = None
-        self._met: list[str] = []
-        self._open: str | None = None
-        self._answered_at = 0.0
+        self._journal = Journal(claim, ledger, lease, clock)
+        self._performer = Performer(self._journal, lease, clock)
 
-    def run(self, name: str, fn: Callable[[*Args], T], /, *args: *Args) -> T:
+    def run(
+        self,
+        name: str,
+        fn: Callable[[*Args], T],
+        /,
+        *args: *Args,
+        retry: RetryPolicy | None = None,
+        once: bool = False,
+        verify: Verify[*Args, T] | None = None,
+    ) -> T:
         """Run a step once and remember its result.
 
         When the job resumes, on whichever engine, a recorded step is not run again: its
@@ -75,20 +84,73 @@ class JobContext:
             name: The step's name, unique within the job.
             fn: The work. Its return annotation says how the result is stored and read back.
             args: Its arguments.
+            retry: Whether the step is tried again within the attempt when it raises. The worker
+                waits meanwhile; the job's own policy holds none.
+            once: Never begin the step a second time, whatever happens (I6): where it may have
+                taken effect and no result was recorded, the job is `held` for a person.
+            verify: Finds out for a `once` step whether it has taken effect, from the same
+                arguments: returns its result, or `NOT_DONE` for it to be run again.
 
         Returns:
             What `fn` returned, as it reads after its way through JSON.
         """
         with self._machinery():
+            self._check_policy(name, retry, verify, once=once)
             result = self._translated(name, result_of, fn)
-            memo = self._begin(name, StepKind.RUN)
-            if memo is None:
-                value = self._perform(name, fn, *args)
-                memo = self._translated(name, result.encode, value)
-                self._ledger.record(self._claim, self._step(name, StepKind.RUN, memo))
-            self._met.append(name)
-            decoded: T = self._translated(name, result.decode, memo)
+            found = self._journal.begin(name, _MAY_BE_RUN)
+            if found is None or found.kind is StepKind.INTENT:
+                begun = found is not None
+                if once:
+                    find_out = verify and partial(verify, *args)
+                    value = self._performer.perform_once(
+                        name, partial(fn, *args), find_out, begun=begun
+                    )
+                else:
+                    value = self._performer.perform(name, partial(fn, *args), retry)
+                kind = StepKind.ONCE if once or begun else StepKind.RUN
+                found = self._journal.record(
+                    name, kind, self._translated(name, result.encode, value)
+                )
+            self._journal.leave(name)
+            decoded: T = self._translated(name, result.decode, found.result)
         return decoded
+
+    def batches(self, name: str, items: Iterable[T], *, size: int) -> Iterator[list[T]]:
+        """Go through many items in batches, each a step that ends with its turn of the loop.
+
+        A job that resumes goes on with the batch that was cut off; the items must come in the
+        same order then. What is done with a batch may repeat, like any step, and begins no
+        other step.
+
+        Args:
+            name: The loop's name; the steps are called `name 1`, `name 2` and so on.
+            items: What there is to do.
+            size: How many items make a batch.
+        """
+        if size < 1:
+            refuse(f"batches {name!r}: expected a size of at least 1, got {size}")
+        rest = iter(items)
+        for number in count(1):
+            if not (batch := list(islice(rest, size))):
+                return
+            step = f"{name} {number}"
+            with self._machinery():
+                found = self._journal.begin(step, {StepKind.RUN})
+            if found is None:
+                yield from self._turn(step, batch)
+            self._journal.leave(step)
+
+    def now(self) -> datetime:
+        """Return the moment at which this was first asked, the same in every attempt."""
+        return self.run(f"now {self._journal.place}", self._clock.now)
+
+    def uuid(self) -> UUID:
+        """Return a random UUID, the same in every attempt."""
+        return self.run(f"uuid {self._journal.place}", _uuid)
+
+    def random(self) -> float:
+        """Return a random number from 0 to 1, the same in every attempt."""
+        return self.run(f"random {self._journal.place}", _random)
 
     def sleep(self, name: str, span: timedelta) -> None:
         """Let the job sleep for `span` on the database's clock, holding no worker.
@@ -110,14 +172,14 @@ class JobContext:
     def _sleep(self, name: str, span: timedelta, moment: datetime | None) -> None:
         with self._machinery():
             if span < timedelta(0):
-                self._refuse(f"sleep {name!r}: expected a span of zero or more, got {span}")
+                refuse(f"sleep {name!r}: expected a span of zero or more, got {span}")
             if moment is not None and moment.tzinfo is None:
-                self._refuse(f"sleep {name!r}: expected a moment with a time zone, got {moment}")
-            if self._begin(name, StepKind.SLEEP) is None:
+                refuse(f"sleep {name!r}: expected a moment with a time zone, got {moment}")
+            if self._journal.begin(name, {StepKind.SLEEP}) is None:
                 note = json.dumps(f"until {moment.isoformat()}" if moment else f"for {span}")
-                raise Suspended(self._step(name, StepKind.SLEEP, note), span, moment)
+                raise Suspended(self._journal.step(name, StepKind.SLEEP, note), span, moment)
             # A recorded sleep is over: the ledger wakes nobody before the time (rule 12).
-            self._met.append(name)
+            self._journal.leave(name)
 
     @contextmanager
     def _machinery(self) -> Iterator[None]:
@@ -130,51 +192,17 @@ class JobContext:
             self.ended_by = interrupt
             raise
 
-    def _begin(self, name: str, kind: StepKind) -> str | None:
-        self._check_name(name)
-        self._lease.check()
-        memo = self._memo(name, self._ask(name))
-        if memo is not None and memo.kind is not kind:
-            self._mismatch(f"{kind} {name!r}", f"{memo.kind} {memo.name!r}")
-        return None if memo is None else memo.result
+    def _turn(self, step: str, batch: list[T]) -> Iterator[list[T]]:
+        with self._journal.open(step):
+            yield batch
+        with self._machinery():
+            self._journal.record(step, StepKind.RUN, str(len(batch)))
 
-    def _ask(self, name: str) -> Sequence[StepRecord]:
-        records = self._ledger.begin(self._claim, name, len(self._met))
-        self._answered_at = self._clock.steady()
-        return records
-
-    def _check_name(self, name: str) -> None:
-        if not _NAME.fullmatch(name):
-            self._refuse(f"expected a step name of 1 to 128 printable characters, got {name!r}")
-        if self._open is not None:
-            self._refuse(
-                f"step {name!r} was begun inside step {self._open!r}: steps do not nest; "
-                "call ctx.run from the job's own body"
-            )
-        if name in self._met:
-            self._refuse(f"step {name!r} was run before in this job: give each step its own name")
-
-    def _memo(self, name: str, records: Sequence[StepRecord]) -> StepRecord | None:
-        place = len(self._met)
-        for record in records:
-            if record.name != name:
-                self._mismatch(f"step {name!r} at place {place}", f"{record.name!r}")
-            if record.seq != place:
-                self._mismatch(f"step {name!r} at place {record.seq}", f"place {place}")
-        return records[0] if records else None
-
-    def _perform(self, name: str, fn: Callable[[*Args], T], *args: *Args) -> T:
-        while self._clock.steady() - self._answered_at > STALE_ANSWER_SECONDS:
-            self._ask(name)
-        self._open = name
-        try:
-            with self._lease.job_code():
-                return fn(*args)
-        finally:
-            self._open = None
-
-    def _step(self, name: str, kind: StepKind, result: str) -> StepRecord:
-        return StepRecord(name, len(self._met), kind, result, epoch=self._claim.epoch)
+    def _check_policy(self, name: str, retry: object, verify: object, *, once: bool) -> None:
+        if once and retry is not None:
+            refuse(f"step {name!r}: expected `once` or `retry`, got both")
+        if verify is not None and not once:
+            refuse(f"step {name!r}: expected `verify` with `once`, got it alone")
 
     def _translated(self, name: str, translate: Callable[[Any], Any], value: Any) -> Any:
         try:
@@ -182,13 +210,10 @@ class JobContext:
         except ResultInvalidError as error:
             raise HoldRequested(ResultInvalidError(f"step {name!r}: {error}")) from error
 
-    def _mismatch(self, asked: str, recorded: str) -> NoReturn:
-        raise HoldRequested(
-            NonDeterministicJobError(
-                f"the job asks for {asked}, the ledger recorded {recorded}: the code changed under "
-                "the job; deploy the code it began with, or resolve it by hand"
-            )
-        )
 
-    def _refuse(self, message: str) -> NoReturn:
-        raise HoldRequested(StepError(message))
+def _uuid() -> UUID:
+    return uuid4()
+
+
+def _random() -> float:
+    return random.random()

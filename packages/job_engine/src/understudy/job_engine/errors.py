@@ -150,6 +150,10 @@ class NonDeterministicJobError(StepError):
     """The job asked for other steps than it recorded; deploy the old code or resolve it by hand."""
 
 
+class StepInDoubtError(StepError):
+    """A `once` step was begun and may have taken effect; find out, and resolve the job by hand."""
+
+
 class ResultInvalidError(StepError):
     """A step or a job returned what JSON cannot carry, or more than the limit."""
 

@@ -53,7 +53,10 @@ class AttemptLedger(Protocol):
         ...
 
     def record(self, claim: Claim, step: StepRecord) -> None:
-        """Record a finished step, once (rule 9); repeating it is harmless.
+        """Record a finished step, once (rule 9), or the intent of one; repeating it is harmless.
+
+        A step of kind `once` is recorded before it begins, as an intent, and its result takes
+        that one's place (rules 8 and 10).
 
         Raises:
             Fenced: If another attempt has the authority.

@@ -152,10 +152,15 @@ class Ticket:
 
 
 class StepKind(StrEnum):
-    """What a step does."""
+    """What a step does, or that it may have been done.
+
+    An intent says that a `once` step was begun; its result turns it into `once` (rule 10).
+    """
 
     RUN = "run"
     SLEEP = "sleep"
+    INTENT = "intent"
+    ONCE = "once"
 
 
 @dataclass(frozen=True, slots=True)

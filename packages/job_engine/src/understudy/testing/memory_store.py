@@ -16,6 +16,7 @@ from understudy.job_engine.records import (
     Claim,
     DispatchTry,
     EventRecord,
+    StepKind,
     StepRecord,
     WorkerRecord,
 )
@@ -134,8 +135,16 @@ class Store:
         )
 
     def insert_step(self, claim: Claim, step: StepRecord) -> None:
-        """Record a step unless its name or its place is taken (rule 9)."""
+        """Record a step unless its name or its place is taken (rule 9).
+
+        The result of a `once` step replaces the intent.
+        """
         recorded = self.steps[claim.job_id]
+        if step.kind is StepKind.ONCE:
+            others = [s for s in recorded if (s.name, s.kind) != (step.name, StepKind.INTENT)]
+            if len(others) == len(recorded):
+                return
+            recorded[:] = others
         if not any(known.name == step.name or known.seq == step.seq for known in recorded):
             recorded.append(replace(step, epoch=claim.epoch, recorded_at=self.clock.now()))
 

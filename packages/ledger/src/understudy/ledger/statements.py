@@ -20,6 +20,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 from sqlalchemy.sql.elements import ColumnElement
 
+from understudy.job_engine.records import StepKind
 from understudy.job_engine.states import REOFFER, Fence, JobState, Transition
 from understudy.ledger.instants import now_us
 from understudy.ledger.tables import (
@@ -79,6 +80,23 @@ def insert_step(dialect: str) -> AnyInsert:
     given = ("job_id", "name", "seq", "kind", "result", "epoch")
     values: dict[str, Any] = {name: bindparam(name) for name in given} | {"recorded_at": now_us()}
     return _insert_into(dialect, steps).values(values).on_conflict_do_nothing()
+
+
+#: Replace the intent of a `once` step by its result (rule 10).
+SETTLE_STEP = (
+    update(steps)
+    .where(
+        steps.c.job_id == bindparam("at_job"),
+        steps.c.name == bindparam("at_name"),
+        steps.c.kind == StepKind.INTENT,
+    )
+    .values(
+        kind=StepKind.ONCE,
+        result=bindparam("to_result"),
+        epoch=bindparam("to_epoch"),
+        recorded_at=now_us(),
+    )
+)
 
 
 @lru_cache

@@ -14,7 +14,14 @@ from typing import Any
 from sqlalchemy import Connection
 
 from understudy.job_engine.interrupts import Fenced
-from understudy.job_engine.records import Claim, JobRecord, NewJob, OfferPlan, StepRecord
+from understudy.job_engine.records import (
+    Claim,
+    JobRecord,
+    NewJob,
+    OfferPlan,
+    StepKind,
+    StepRecord,
+)
 from understudy.job_engine.states import CANCEL, JobState, Transition
 from understudy.ledger import rows, statements
 from understudy.ledger.instants import microseconds, stored
@@ -164,6 +171,11 @@ def insert_attempt(connection: Connection, claim: Claim) -> None:
 
 def insert_step(connection: Connection, claim: Claim, step: StepRecord) -> None:
     """Record a finished step, once (rule 9); call it after the fence, in its transaction."""
+    if step.kind is StepKind.ONCE:
+        settled: dict[str, Any] = {"at_job": claim.job_id, "at_name": step.name}
+        settled |= {"to_result": step.result, "to_epoch": claim.epoch}
+        execute(connection, statements.SETTLE_STEP, settled)
+        return
     values = {
         "job_id": claim.job_id,
         "name": step.name,

@@ -117,6 +117,62 @@ class SteppingPromises:
         (found,) = ledger.begin(second, "fetch", 0)
         assert (found.result, found.epoch) == ('"first"', first.epoch)
 
+    def test_the_intent_of_a_step_is_found_until_its_result_takes_its_place(
+        self, ledger: Ledger
+    ) -> None:
+        """Of a `once` step both are recorded, in one place (rules 8 and 10)."""
+        claim = started(ledger)
+        ledger.record(claim, replace(step("pay", 0, "null"), kind=StepKind.INTENT))
+        ledger.record(claim, replace(step("pay", 0, "null"), kind=StepKind.INTENT))
+        (before,) = ledger.begin(claim, "pay", 0)
+
+        for result in ('"paid"', '"paid again"'):
+            ledger.record(claim, replace(step("pay", 0, result), kind=StepKind.ONCE))
+
+        (after,) = ledger.begin(claim, "pay", 0)
+        assert (before.kind, before.result) == (StepKind.INTENT, "null")
+        assert (after.kind, after.result) == (StepKind.ONCE, '"paid"')
+        assert list(ledger.steps(claim.job_id)) == [after]
+
+    def test_the_next_attempt_finds_an_intent_and_may_settle_it(self, ledger: Ledger) -> None:
+        """What it found out is recorded under its own epoch."""
+        first = started(ledger)
+        ledger.record(first, replace(step("pay", 0, "null"), kind=StepKind.INTENT))
+        second = taken_over(ledger, first)
+
+        (found,) = ledger.begin(second, "pay", 0)
+        ledger.record(second, replace(step("pay", 0, '"paid"'), kind=StepKind.ONCE))
+
+        (settled,) = ledger.steps(second.job_id)
+        assert (found.kind, found.epoch) == (StepKind.INTENT, first.epoch)
+        assert (settled.kind, settled.result, settled.epoch) == (
+            StepKind.ONCE,
+            '"paid"',
+            second.epoch,
+        )
+
+    def test_a_fenced_attempt_settles_no_intent(self, ledger: Ledger) -> None:
+        """Frozen in the step for longer than its lease, it wakes too late (R8)."""
+        old = started(ledger)
+        ledger.record(old, replace(step("pay", 0, "null"), kind=StepKind.INTENT))
+        taken_over(ledger, old)
+
+        late = replace(step("pay", 0, '"paid"'), kind=StepKind.ONCE)
+
+        assert is_fenced(lambda: ledger.record(old, late))
+        assert [each.kind for each in ledger.steps(old.job_id)] == [StepKind.INTENT]
+
+    def test_a_finished_step_is_no_intent(self, ledger: Ledger) -> None:
+        """Neither an intent nor a second result takes its place."""
+        claim = started(ledger)
+        ledger.record(claim, step("pay", 0, '"paid"'))
+
+        for kind in (StepKind.INTENT, StepKind.ONCE):
+            ledger.record(claim, replace(step("pay", 0, "null"), kind=kind))
+
+        (kept,) = ledger.steps(claim.job_id)
+        assert (kept.kind, kept.result) == (StepKind.RUN, '"paid"')
+
     def test_a_fenced_attempt_begins_no_step(self, ledger: Ledger) -> None:
         """Authority is checked at every begin (R9)."""
         old = started(ledger)

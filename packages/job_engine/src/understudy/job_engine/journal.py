@@ -1,0 +1,124 @@
+"""The steps of one attempt: which it has met, what the ledger knows of them, which one is open."""
+
+import re
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from typing import NoReturn
+
+from understudy.job_engine.clock import Clock
+from understudy.job_engine.errors import NonDeterministicJobError, StepError
+from understudy.job_engine.interrupts import HoldRequested
+from understudy.job_engine.lease import Lease
+from understudy.job_engine.ports import AttemptLedger
+from understudy.job_engine.records import Claim, StepKind, StepRecord
+
+#: A process that stood still this long between the ledger's answer and the step's first
+#: instruction asks again (rule 8).
+STALE_ANSWER_SECONDS = 1.0
+
+_NAME = re.compile(r"[^\s](?:[^\r\n\t]{0,126}[^\s])?")
+
+
+class Journal:
+    """What the job asks for, beside what the ledger has recorded; they must not differ."""
+
+    def __init__(self, claim: Claim, ledger: AttemptLedger, lease: Lease, clock: Clock) -> None:
+        """Begin at the job's first step."""
+        self._claim = claim
+        self._ledger = ledger
+        self._lease = lease
+        self._clock = clock
+        self._met: list[str] = []
+        self._open: str | None = None
+        self._answered_at = 0.0
+
+    @property
+    def place(self) -> int:
+        """Return how many steps the attempt has behind it."""
+        return len(self._met)
+
+    def begin(self, name: str, kinds: Collection[StepKind]) -> StepRecord | None:
+        """Check name and authority, and return what is recorded of the step (rule 8).
+
+        Raises:
+            HoldRequested: The step cannot be of this job, as it was recorded.
+            Interrupt: The attempt is over.
+        """
+        self._check_name(name)
+        self._lease.check()
+        found = self._in_its_place(name, self.ask(name))
+        if found is not None and found.kind not in kinds:
+            _mismatch(f"{' or '.join(sorted(kinds))} {name!r}", f"{found.kind} {found.name!r}")
+        return found
+
+    def ask(self, name: str) -> Sequence[StepRecord]:
+        """Ask the ledger for the authority over the step, and for what it has recorded."""
+        records = self._ledger.begin(self._claim, name, self.place)
+        self._answered_at = self._clock.steady()
+        return records
+
+    def ask_if_stale(self, name: str) -> None:
+        """Ask again if the process stood still since the last answer (rule 8)."""
+        while self._clock.steady() - self._answered_at > STALE_ANSWER_SECONDS:
+            self.ask(name)
+
+    def step(self, name: str, kind: StepKind, result: str) -> StepRecord:
+        """Return the record of a step at this place."""
+        return StepRecord(name, self.place, kind, result, epoch=self._claim.epoch)
+
+    def record(self, name: str, kind: StepKind, result: str) -> StepRecord:
+        """Record a step in the ledger."""
+        step = self.step(name, kind, result)
+        self._ledger.record(self._claim, step)
+        self._answered_at = self._clock.steady()
+        return step
+
+    def leave(self, name: str) -> None:
+        """Put a step behind the attempt."""
+        self._met.append(name)
+
+    @contextmanager
+    def open(self, name: str) -> Iterator[None]:
+        """Mark the time in which a step's own code runs: no other may begin."""
+        self._open = name
+        try:
+            yield
+        finally:
+            self._open = None
+
+    def _check_name(self, name: str) -> None:
+        if not _NAME.fullmatch(name):
+            refuse(f"expected a step name of 1 to 128 printable characters, got {name!r}")
+        if self._open is not None:
+            refuse(
+                f"step {name!r} was begun inside step {self._open!r}: steps do not nest; "
+                "call ctx.run from the job's own body"
+            )
+        if name in self._met:
+            refuse(f"step {name!r} was run before in this job: give each step its own name")
+
+    def _in_its_place(self, name: str, records: Sequence[StepRecord]) -> StepRecord | None:
+        for record in records:
+            if record.name != name:
+                _mismatch(f"step {name!r} at place {self.place}", f"{record.name!r}")
+            if record.seq != self.place:
+                _mismatch(f"step {name!r} at place {record.seq}", f"place {self.place}")
+        return records[0] if records else None
+
+
+def refuse(message: str) -> NoReturn:
+    """Hold the job: it uses its steps wrongly.
+
+    Raises:
+        HoldRequested: Always.
+    """
+    raise HoldRequested(StepError(message))
+
+
+def _mismatch(asked: str, recorded: str) -> NoReturn:
+    raise HoldRequested(
+        NonDeterministicJobError(
+            f"the job asks for {asked}, the ledger recorded {recorded}: the code changed under "
+            "the job; deploy the code it began with, or resolve it by hand"
+        )
+    )

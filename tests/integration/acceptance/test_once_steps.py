@@ -1,0 +1,56 @@
+"""A `once` step whose worker is killed in the middle of it, on both engines alike."""
+
+import pytest
+
+from tests.integration.acceptance.evidence import assert_one_authority, assert_promises_kept
+from tests.integration.acceptance.jobs_under_test import Act, in_child, in_thread
+from tests.integration.acceptance.stage import PATIENCE, SHORT_LEASE, Play, Stage
+from tests.servers.processes import wait_until
+from understudy.dispatcher import JobHandle
+from understudy.job_engine import JobState
+
+
+def killed_in_the_second_step(stage: Stage, engine: str, job: Play, act: Act) -> JobHandle[int]:
+    """Let the worker of one engine die in a step; one of the other goes on."""
+    other = {"rq": "dramatiq", "dramatiq": "rq"}[engine]
+    first = stage.worker(engine, job.queue.name, **SHORT_LEASE)
+    stage.wait_for(first)
+    handle = stage.dispatch(job, act, engines=(engine, other))
+    stage.wait_for_step(handle, "step-2")
+    stage.wait_for(stage.worker(other, job.queue.name))
+    first.process.kill(tree=True)
+    return handle
+
+
+@pytest.mark.parametrize(
+    ("engine", "job"), [("rq", in_thread), ("dramatiq", in_child)], ids=["rq", "dramatiq"]
+)
+def test_in_doubt_the_job_is_held_and_the_step_is_not_begun_again(
+    stage: Stage, engine: str, job: Play
+) -> None:
+    act = Act(steps=3, halt_at=2, gate="never", once=True)
+    handle = killed_in_the_second_step(stage, engine, job, act)
+
+    wait_until(lambda: stage.state(handle.id) is JobState.HELD, PATIENCE, "the job is held")
+
+    error = handle.job().error
+    assert error is not None
+    assert "step 'step-2' was begun by an attempt that ended" in error.message
+    assert stage.witness.times_begun(handle.id) == {"step-1": 1, "step-2": 1}
+    assert_one_authority(stage, handle)
+
+
+@pytest.mark.parametrize(
+    ("engine", "found", "begun"), [("rq", "done", 1), ("dramatiq", "not done", 2)]
+)
+def test_what_verify_finds_out_decides(stage: Stage, engine: str, found: str, begun: int) -> None:
+    act = Act.model_validate(
+        {"steps": 3, "halt_at": 2, "gate": "never", "once": True, "found": found}
+    )
+    handle = killed_in_the_second_step(stage, engine, in_thread, act)
+
+    stage.wait_for_ends()
+
+    assert handle.job().state is JobState.SUCCEEDED
+    assert stage.witness.times_begun(handle.id) == {"step-1": 1, "step-2": begun, "step-3": 1}
+    assert_promises_kept(stage)
