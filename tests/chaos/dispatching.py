@@ -118,7 +118,7 @@ def _seen(handle: JobHandle[int]) -> dict[str, str | int]:
 
 
 def main() -> None:
-    """Dispatch until SIGTERM; end if the ledger is away, for whoever starts this starts it again."""
+    """Dispatch until SIGTERM; end if the ledger is away, as somebody starts this again."""
     orders = Orders(**json.loads(os.environ[ORDERS]))
     settings = load_settings()
     configure_logs(settings)

@@ -105,6 +105,7 @@ def gather(
     histories: Iterable[History],
     operations: Sequence[Operation],
     lines: Sequence[Line],
+    *,
     freezes: Sequence[Freeze] = (),
     wall_minus_monotonic: int = 0,
 ) -> Evidence:

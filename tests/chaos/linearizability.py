@@ -84,7 +84,7 @@ class Search:
         return min([*returns, *closes], default=FOR_EVER)
 
     def _is_true(self, number: int, placed: Placed) -> bool:
-        position, done = placed
+        position, _ = placed
         if position == 0:
             return False
         answer, now = self.answers[number], self.moments[position - 1].event

@@ -12,13 +12,13 @@ from understudy.job_engine.states import JobState
 
 
 def ended(case: Case) -> Iterator[Violation]:
-    """Find jobs that have not ended; nothing in this workload may have to wait for a person (I1)."""
+    """Find jobs that have not ended; nothing here may have to wait for a person (I1)."""
     if not case.history.job.state.is_terminal:
         yield Violation(case.job_id, "I1", "every job ends", f"it is {case.history.job.state}")
 
 
 def ended_for_a_reason(case: Case) -> Iterator[Violation]:
-    """Find jobs that failed without cause, were cancelled by nobody, or succeeded too early (I4)."""
+    """Find jobs that failed or were cancelled without cause, or succeeded too early (I4)."""
     job = case.history.job
     if job.state is JobState.FAILED and not (_crashed_out(case) or _failed_by_script(case)):
         found = f"{job.errors} errors, {job.crashes} crashes, {job.error}"

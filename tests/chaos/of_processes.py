@@ -9,7 +9,7 @@ import psutil
 from tests.chaos.actor import Actor
 from tests.chaos.jobs import LEASE
 from tests.chaos.nemesis import Nemesis, Strike
-from tests.chaos.skew import HOUR, library
+from tests.chaos.skew import HOUR
 from tests.chaos.topology import Topology
 
 LANE = "processes"
@@ -24,7 +24,7 @@ class OfProcesses:
         self._topology = topology
 
     def all(self) -> Sequence[Nemesis]:
-        """Every kind; clocks are skewed where libfaketime is, and every process has its own."""
+        """Every kind; clocks are skewed where that can be built."""
         return [
             *(self._kills(role) for role in ROLES),
             *(self._freezes(role) for role in ROLES),
@@ -43,7 +43,8 @@ class OfProcesses:
 
     def _skews(self) -> Sequence[Nemesis]:
         # Where the ledger is a file, its clock is that of the host, and a host has only one.
-        if library() is None or self._topology.surroundings.postgres is None:
+        around = self._topology.surroundings
+        if around.skewer is None or around.postgres is None:
             return []
         return [Nemesis("skew a clock", LANE, self._hit(self._skew), 1.5, 4)]
 

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from tests.chaos.evidence import TICK, Case
 from tests.chaos.operations import CANCEL, OK
 from tests.chaos.witness import END, Line
-from understudy.job_engine.context import STALE_ANSWER_SECONDS
 from understudy.job_engine.invariants import Violation
 from understudy.job_engine.records import CancelOutcome, StepKind
 from understudy.job_engine.states import (
@@ -25,9 +24,9 @@ from understudy.job_engine.states import (
     STOP,
 )
 
-#: How late a body may run after its answer without asking again (rule 8), with as much again for
-#: a machine that is busy, in microseconds.
-LATE = int(STALE_ANSWER_SECONDS * 2e6)
+#: How late a body may run after its answer without asking again: about a second (rule 8), with as
+#: much again for a machine that is busy, in microseconds.
+LATE = 2_000_000
 
 #: The ends of attempts that can come in the middle of a step.
 CUT_OFF = frozenset(

@@ -13,7 +13,6 @@ class Plan:
     Attributes:
         load: For how long there is only work, in seconds.
         faults: For how long there are faults, too.
-        tail: For how long work goes on after everything was healed.
         rate: How many requests a second each dispatcher makes.
     """
 
@@ -21,7 +20,6 @@ class Plan:
     ledger: LedgerKind = "postgresql"
     load: float = 5
     faults: float = 60
-    tail: float = 4
     rate: float = 3
 
     @property

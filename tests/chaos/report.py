@@ -25,6 +25,7 @@ class Report:
         nemeses: How often each kind struck and hit.
         violations: The promises that were broken.
         shortcomings: What the run did not see, or what of the harness failed.
+        last: The job that ended last, and its history from the heal on.
     """
 
     plan: Plan
@@ -35,6 +36,7 @@ class Report:
     seconds: Mapping[str, float] = field(default_factory=dict)
     violations: Sequence[Violation] = ()
     shortcomings: Sequence[str] = ()
+    last: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def passed(self) -> bool:
@@ -57,6 +59,7 @@ class Report:
             "counts": self.counts,
             "nemeses": dict(sorted(self.nemeses.items())),
             "boots": self.boots,
+            "last": self.last,
             "violations": len(self.violations),
             "violated": [_told(each) for each in self.violations[:TOLD]],
             "shortcomings": list(self.shortcomings),
@@ -90,6 +93,17 @@ def count(evidence: Evidence, logs: Iterable[Path]) -> dict[str, int]:
         "failovers": told["engine.failed_over"],
         "events": sum(len(case.history.events) for case in cases),
     }
+
+
+def last_to_end(evidence: Evidence, healed: int) -> Mapping[str, Any]:
+    """Tell what the job that ended last was waiting for."""
+    cases = evidence.cases.values()
+    last = max(cases, key=lambda case: case.at(case.history.job.finished_at), default=None)
+    if last is None:
+        return {}
+    seconds = {(each.opens - healed) / 1e6: each.event for each in last.moments}
+    told = [f"{at:+.1f} s {e.kind} {e.detail} by {e.actor}" for at, e in seconds.items()]
+    return {"job": last.job_id, "deed": last.deed.model_dump(), "events since the heal": told}
 
 
 def _repeated(case: Case) -> int:

@@ -16,17 +16,16 @@ from tests.chaos.of_ledger import of_ledger
 from tests.chaos.of_links import OfLinks
 from tests.chaos.of_processes import OfProcesses
 from tests.chaos.of_rabbitmq import OfRabbitMQ
+from tests.chaos.of_requests import healthy_again
 from tests.chaos.of_valkey import OfValkey
 from tests.chaos.operations import operations
 from tests.chaos.plan import Plan
 from tests.chaos.progress import Progress
-from tests.chaos.report import Report, count
+from tests.chaos.report import Report, count, last_to_end
 from tests.chaos.schedule import Journal, lanes
-from tests.chaos.skew import tidy
 from tests.chaos.surroundings import Surroundings
-from tests.chaos.topology import Topology
+from tests.chaos.topology import PATIENCE, Topology
 from tests.chaos.witness import now, read
-from tests.servers.processes import wait_until
 from understudy.job_engine.invariants import history_of
 from understudy.job_engine.records import JobRecord
 from understudy.job_engine.states import JobState
@@ -38,6 +37,8 @@ T = TypeVar("T")
 #: Where every job must come out.
 OPEN = tuple(state for state in JobState if not state.is_terminal)
 ALL = 1_000_000
+#: How often a run looks whether something has come about, in seconds.
+LEISURE = 0.3
 
 
 @dataclass
@@ -52,7 +53,6 @@ class Run:
     def __call__(self) -> Report:
         """Run to the end; whatever happens, nothing is left running."""
         surroundings = Surroundings(self.folder, self.plan.ledger)
-        tidy()
         try:
             self.progress.phase("servers start")
             surroundings.start()
@@ -60,7 +60,6 @@ class Run:
                 return self._perform(topology)
         finally:
             surroundings.stop()
-            tidy()
 
     def _perform(self, topology: Topology) -> Report:
         self.progress.phase("processes start, and load begins")
@@ -72,12 +71,13 @@ class Run:
         self.progress.phase("heal")
         self._timed("heal", lambda: self._heal(topology))
         healed = now()
-        _pass(self.plan.tail)
+        self._timed("tail", lambda: _within(PATIENCE, lambda: _is_healthy(topology, healed)))
         topology.retire_dispatchers()
         self.progress.phase("drain")
-        drained = self._timed("drain", lambda: self._drain(topology))
+        ledger = SqlLedger(topology.surroundings.database)
+        self._timed("drain", lambda: _within(self.plan.drain, lambda: not _waiting(ledger)))
         self.progress.phase("check")
-        return self._check(topology, journal, nemeses, healed, drained)
+        return self._check(topology, journal, nemeses, healed)
 
     def _break(self, topology: Topology, nemeses: Sequence[Nemesis]) -> Journal:
         journal = Journal(self.progress.fired)
@@ -95,25 +95,12 @@ class Run:
         topology.heal()
         topology.wait_for_workers()
 
-    def _drain(self, topology: Topology) -> list[str]:
-        ledger = SqlLedger(topology.surroundings.database)
-
-        def waiting() -> list[JobRecord]:
-            return list(ledger.list_jobs(states=OPEN, limit=ALL))
-
-        try:
-            wait_until(lambda: not waiting(), self.plan.drain, "the end of every job")
-        except AssertionError:
-            return [f"{job.id} is {job.state} on {job.engine}" for job in waiting()]
-        return []
-
     def _check(
         self,
         topology: Topology,
         journal: Journal,
         nemeses: Sequence[Nemesis],
         healed: int,
-        drained: Sequence[str],
     ) -> Report:
         database = topology.surroundings.database
         evidence = self._timed("gather", lambda: _gather(topology))
@@ -133,6 +120,7 @@ class Run:
             self.seconds,
             found,
             [*vacuous(counts, self.plan.least), *never, *journal.errors()],
+            last_to_end(evidence, healed),
         )
 
     def _timed(self, what: str, do: Callable[[], T]) -> T:
@@ -160,7 +148,28 @@ def _gather(topology: Topology) -> Evidence:
     histories = [history_of(ledger, job.id) for job in ledger.list_jobs(limit=ALL)]
     asked = operations(path for path in topology.operation_logs if path.exists())
     offset = time.time_ns() // 1000 - now()
-    return gather(histories, asked, read(topology.witness), topology.freezes, offset)
+    lines = read(topology.witness)
+    return gather(histories, asked, lines, freezes=topology.freezes, wall_minus_monotonic=offset)
+
+
+def _is_healthy(topology: Topology, healed: int) -> bool:
+    asked = operations(path for path in topology.operation_logs if path.exists())
+    answered = [each for each in asked if each.returned]
+    actors = {actor.name for actor in topology.of_role("dispatcher")}
+    return actors <= {each.actor for each in answered} and not list(
+        healthy_again(gather([], answered, []), healed)
+    )
+
+
+def _waiting(ledger: SqlLedger) -> list[JobRecord]:
+    return list(ledger.list_jobs(states=OPEN, limit=1))
+
+
+def _within(seconds: float, met: Callable[[], bool]) -> None:
+    """Wait for a condition, at leisure; whether it was met in time is for the checks to say."""
+    deadline = monotonic() + seconds
+    while not met() and monotonic() < deadline:
+        _pass(LEISURE)
 
 
 def _pass(seconds: float) -> None:

@@ -4,6 +4,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Literal, Self
 
+from tests.chaos.skew import build_library
 from tests.servers.postgres import Postgres
 from tests.servers.rabbitmq import RabbitMQ
 from tests.servers.valkey import Valkey
@@ -20,6 +21,7 @@ class Surroundings:
     Attributes:
         postgres: The ledger's server; None where the ledger is a file.
         database: The ledger, reached without any proxy.
+        skewer: The library that sets clocks wrong; None where it cannot be built.
     """
 
     def __init__(self, folder: Path, kind: LedgerKind) -> None:
@@ -28,6 +30,7 @@ class Surroundings:
         self.rabbitmq = RabbitMQ(folder / "rabbitmq")
         # It does not survive a loss of power, which no nemesis here brings about.
         self.postgres = Postgres(folder / "postgres", fast=True) if kind == "postgresql" else None
+        self.skewer = build_library(folder)
         self._stack = ExitStack()
 
     def start(self) -> Self:

@@ -22,6 +22,7 @@ from tests.chaos.surroundings import Surroundings
 from tests.chaos.witness import ACTOR, ENGINE, FILE
 from tests.servers.processes import wait_until
 from tests.servers.proxy import TcpProxy
+from understudy.ledger import SqlLedger
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 60
@@ -132,8 +133,6 @@ class Topology:
                 actor.look_after()
 
     def _serving(self) -> int:
-        from understudy.ledger import SqlLedger
-
         pids = {a.process.pid for a in self.workers if a.process is not None}
         live = {w.pid for w in SqlLedger(self.surroundings.database).live_workers()}
         return len(pids & live)
@@ -159,7 +158,7 @@ class Topology:
 
     def _actor(self, name: str, role: str, command: Sequence[str], env: Mapping[str, str]) -> Actor:
         links = self._links()
-        skew = Skew(self.folder / f"skew-{name}")
+        skew = Skew(self.folder / f"skew-{name}", self.surroundings.skewer)
         bytecode = {"PYTHONPYCACHEPREFIX": str(self.folder / "bytecode")}
         told = {ACTOR: name, FILE: str(self.witness), **self._addresses(links)}
         environment = {**HASTE, **bytecode, **skew.environment, **told, **env}

@@ -154,6 +154,11 @@ class TcpProxy:
         self.accepted += 1
         link = _Link(self, reader, writer)
         self._links.add(link)
+        # A reset cancels; a handler that ends so is a failure to asyncio, which would log it.
+        with suppress(asyncio.CancelledError):
+            await self._carry(link)
+
+    async def _carry(self, link: "_Link") -> None:
         try:
             await link.carry()
         except* OSError:

@@ -1,0 +1,22 @@
+"""Ninety seconds of chaos, for every run of the tests; `make chaos` goes on for longer."""
+
+import pytest
+from rich.console import Console
+
+from tests.chaos.__main__ import perform, show
+from tests.chaos.plan import Plan
+from tests.chaos.progress import Progress
+
+SEED = "understudy"
+
+
+@pytest.mark.timeout(420)
+def test_every_promise_is_kept_while_everything_breaks() -> None:
+    console = Console(width=160)
+    console.print(f"seed {SEED}")
+
+    report = perform(Plan(seed=SEED, load=3, faults=40), Progress(console))
+
+    show(report, console)
+    assert not report.violations
+    assert not report.shortcomings
