@@ -1,0 +1,176 @@
+"""The permissions of `docs/security.md` are enough, and no more than they say."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import timedelta
+
+import pika
+import psycopg
+import pytest
+from pika.exceptions import ChannelClosedByBroker
+from redis import Redis
+from redis.exceptions import NoPermissionError
+from rq.command import send_stop_job_command
+from rq.serializers import JSONSerializer
+
+from tests.faults.lost_replies import OPERATIONS, Scene
+from tests.integration.acceptance.evidence import assert_promises_kept
+from tests.integration.acceptance.jobs_under_test import Act, in_thread
+from tests.integration.acceptance.stage import PATIENCE, Stage
+from tests.integration.security.documented import (
+    DISPATCHER,
+    WORKER,
+    delete_rabbitmq_users,
+    drop_postgresql_user,
+    make_postgresql_user,
+    make_rabbitmq_users,
+    make_redis_users,
+)
+from tests.servers.rabbitmq import RabbitMQ
+from tests.servers.valkey import Valkey
+from understudy.ledger import Database, SqlLedger, check
+from understudy.ledger.upgrading import upgrade
+
+FOR_RQ = "Redis or Valkey, for RQ"
+FOR_DRAMATIQ = "A second Redis or Valkey, for Dramatiq"
+BOTH = ("rq", "dramatiq")
+#: The rescuers leave an offer alone for so long.
+LATER = timedelta(minutes=1)
+ON_SQLITE = pytest.mark.parametrize("ledger_url", ["sqlite"], indirect=True)
+
+
+@pytest.fixture
+def rq_users(valkey: Valkey) -> dict[str, str]:
+    return make_redis_users(valkey, FOR_RQ)
+
+
+@pytest.fixture
+def fallback_users(request: pytest.FixtureRequest, fallback_url: str) -> Iterator[dict[str, str]]:
+    if fallback_url.startswith("redis"):
+        yield make_redis_users(request.getfixturevalue("second_valkey"), FOR_DRAMATIQ)
+        return
+    rabbitmq: RabbitMQ = request.getfixturevalue("rabbitmq")
+    yield make_rabbitmq_users(rabbitmq, fallback_url.rpartition("/")[2], fallback_url)
+    delete_rabbitmq_users(rabbitmq)
+
+
+@pytest.fixture
+def addresses(
+    addresses: dict[str, str], rq_users: dict[str, str], fallback_users: dict[str, str]
+) -> dict[str, str]:
+    """The dispatcher's; workers get theirs from `as_worker`."""
+    return addresses | of(DISPATCHER, rq_users, fallback_users)
+
+
+@pytest.fixture
+def as_worker(rq_users: dict[str, str], fallback_users: dict[str, str]) -> dict[str, str]:
+    return of(WORKER, rq_users, fallback_users)
+
+
+def of(user: str, rq_users: dict[str, str], fallback_users: dict[str, str]) -> dict[str, str]:
+    return {
+        "UNDERSTUDY_REDIS_URL": rq_users[user],
+        "UNDERSTUDY_AMQP_URL": fallback_users[user],
+    }
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("fallback_url", ["rabbitmq", "valkey"], indirect=True)
+def test_jobs_run_as_the_documented_users_and_no_server_refuses_anything(
+    stage: Stage, as_worker: dict[str, str], valkey: Valkey, request: pytest.FixtureRequest
+) -> None:
+    early = [stage.dispatch(in_thread, engines=(each,), pickup=LATER) for each in BOTH]
+    workers = [stage.worker(name, "threads", **as_worker) for name in BOTH]
+    stage.wait_for(*workers)
+    assert all(stage.app.engines.probe(name).healthy for name in BOTH)
+    act = Act(halt_at=1, gate="never")
+    stopped = stage.dispatch(in_thread, act, engines=("rq",), pickup=LATER)
+    stage.wait_for_step(stopped, "step-1")
+    with valkey.client() as operator:
+        send_stop_job_command(operator, f"{stopped.id}-1", serializer=JSONSerializer)
+    stage.wait_for_ends()
+    assert [worker.process.terminate(PATIENCE) for worker in workers] == [0, 0]
+
+    assert [handle.job().epoch for handle in early] == [1, 1]
+    assert refusals(request) == []
+    assert_promises_kept(stage)
+
+
+def refusals(request: pytest.FixtureRequest) -> list[object]:
+    """What servers refused: each of them keeps a log of that."""
+    names = {"valkey", "second_valkey"} & set(request.fixturenames)
+    told = [each for name in names for each in request.getfixturevalue(name).command("ACL", "LOG")]
+    rabbitmq: RabbitMQ = request.getfixturevalue("rabbitmq")
+    return told + [
+        line for line in rabbitmq.log.read_text().splitlines() if "access_refused" in line
+    ]
+
+
+def test_a_dispatcher_of_rq_can_do_nothing_but_dispatch(rq_users: dict[str, str]) -> None:
+    forbidden = (
+        ("HGETALL", "rq:job:another"),
+        ("PUBLISH", "rq:pubsub:a-worker", "shutdown"),
+        ("FLUSHALL",),
+        ("KEYS", "*"),
+        ("CONFIG", "GET", "*"),
+        ("SET", "rq:workers", "x"),
+        ("RPUSH", "rq:queue:somebody-elses", "x"),
+        ("EVAL", "return 1", "0"),
+    )
+    assert_forbidden(rq_users[DISPATCHER], forbidden)
+
+
+def test_a_worker_of_rq_can_do_nothing_but_work(rq_users: dict[str, str]) -> None:
+    forbidden = (
+        ("PUBLISH", "rq:pubsub:a-worker", "shutdown"),
+        ("SUBSCRIBE", "others"),
+        ("FLUSHALL",),
+        ("KEYS", "*"),
+        ("CONFIG", "GET", "*"),
+        ("ACL", "LIST"),
+        ("GET", "somebody-elses"),
+        ("EVAL", "return 1", "0"),
+    )
+    assert_forbidden(rq_users[WORKER], forbidden)
+
+
+def assert_forbidden(url: str, commands: tuple[tuple[str, ...], ...]) -> None:
+    with Redis.from_url(url) as client:
+        for words in commands:
+            with pytest.raises(NoPermissionError):
+                client.execute_command(*words)
+
+
+def test_no_user_of_rabbitmq_reaches_queues_of_others(
+    amqp_url: str, fallback_users: dict[str, str]
+) -> None:
+    with pika.BlockingConnection(pika.URLParameters(amqp_url)) as connection:
+        connection.channel().queue_declare("somebody-elses")
+
+    for url in fallback_users.values():
+        with pika.BlockingConnection(pika.URLParameters(url)) as connection:
+            for forbidden in (
+                lambda channel: channel.basic_get("somebody-elses"),
+                lambda channel: channel.queue_delete("somebody-elses"),
+                lambda channel: channel.exchange_declare("somebody-elses"),
+                lambda channel: channel.queue_bind("understudy-threads", "amq.topic"),
+            ):
+                with pytest.raises(ChannelClosedByBroker, match="403"):
+                    forbidden(connection.channel())
+
+
+def test_a_ledger_is_served_by_a_user_who_owns_none_of_its_tables(postgres_url: str) -> None:
+    with closing(Database(postgres_url)) as database:
+        upgrade(database)
+    url = make_postgresql_user(postgres_url)
+
+    with closing(Database(url)) as database:
+        check(database)
+        for number, operation in enumerate(OPERATIONS):
+            scene = Scene(SqlLedger(database), f"job-{number}")
+            assert operation.run(scene, operation.before(scene))
+    with psycopg.connect(url.replace("+psycopg", "")) as connection:
+        for forbidden in ("DROP TABLE understudy_jobs", "CREATE TABLE mine (a int)"):
+            with pytest.raises(psycopg.Error, match=r"owner|permission"), connection.transaction():
+                connection.execute(forbidden.encode())
+    drop_postgresql_user(postgres_url)
