@@ -8,7 +8,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_SYSTEM_CERTS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test model-spin check format bench clean
+.PHONY: help setup demo test test-long model-spin check format bench clean
 
 help:  ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,10 @@ test: setup  ## Run all tests against real Valkey, RabbitMQ, PostgreSQL and SQLi
 	@PATH="$$PATH:/usr/sbin:/sbin" command -v rabbitmq-server >/dev/null || tests/servers/install-rabbitmq
 	@$(RUN) pytest -n 2 --dist worksteal $(ARGS)
 
+test-long: setup  ## Run the long ones: 2,000 simulated seeds, thousands of machines on both ledgers
+	@$(RUN) python -m tests.simulation --seeds 2000 $(ARGS)
+	@UNDERSTUDY_TEST_PROFILE=long $(RUN) pytest -n 2 --dist worksteal tests/stateful
+
 model-spin: setup  ## Check the hand-off protocol with Spin, too, and that it misses each rule
 	@{ command -v spin && command -v cc; } >/dev/null || tests/model/install-spin
 	@$(RUN) python -m tests.model.spin
@@ -49,6 +53,9 @@ format: setup  ## Format the code and fix what ruff can
 
 bench: setup  ## Dispatch beside raw RQ and raw Dramatiq, as ratios
 	@PYTHONPATH=. $(RUN) python bench/dispatch.py $(ARGS)
+
+bench-outages: setup  ## How long a dispatch takes while a broker is down, silent or blocked
+	@PYTHONPATH=. $(RUN) python bench/outages.py $(ARGS)
 
 clean:  ## Remove what the targets installed and built
 	rm -rf $(TOOLS) .venv dist .mypy_cache .ruff_cache .pytest_cache .understudy

@@ -1,0 +1,83 @@
+"""Ledgers that break one rule each; the simulation must find every one."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from understudy.job_engine.ports import RunningJob
+from understudy.job_engine.records import (
+    Claim,
+    Conclusion,
+    JobRecord,
+    OfferPlan,
+    StepRecord,
+    Ticket,
+)
+from understudy.job_engine.states import JobState
+from understudy.testing import MemoryLedger
+
+
+class ClaimsAnyEpoch(MemoryLedger):
+    """M1: a claim ignores the epoch, and with it whose offer it is."""
+
+    def claim(self, ticket: Ticket) -> Claim | None:
+        job = self.get(ticket.job_id)
+        return super().claim(replace(ticket, epoch=job.epoch, engine=job.engine or ticket.engine))
+
+
+class ConcludesById(MemoryLedger):
+    """M3: whoever comes to an end writes it down, whatever became of the job meanwhile."""
+
+    def conclude(self, claim: Claim, conclusion: Conclusion) -> JobState:
+        row = self._store.rows[claim.job_id]
+        mine = replace(claim, epoch=row.epoch)
+        self._store.rows[row.id] = replace(row, state=JobState.RUNNING, claim_id=mine.claim_id)
+        return super().conclude(mine, conclusion)
+
+
+class BeginsUnasked(MemoryLedger):
+    """M4: a step begins by what is recorded, whoever asks."""
+
+    def begin(self, claim: Claim, name: str, seq: int) -> Sequence[StepRecord]:
+        return [step for step in self.steps(claim.job_id) if step.name == name or step.seq == seq]
+
+
+class RecordsUnfenced(MemoryLedger):
+    """M3: a step is recorded by whoever comes."""
+
+    def record(self, claim: Claim, step: StepRecord) -> None:
+        self._store.insert_step(claim, step)
+
+
+class OffersById(MemoryLedger):
+    """M5: a rescuer writes what it decided, whatever became of the job meanwhile."""
+
+    def offer(self, seen: JobRecord, plan: OfferPlan) -> JobRecord | None:
+        row = self._store.rows[seen.id]
+        self._store.rows[seen.id] = replace(row, state=seen.state, result=None, finished_at=None)
+        return super().offer(self.get(seen.id), plan)
+
+
+class ForgetsOffers(MemoryLedger):
+    """M8: no rescuer looks at offers."""
+
+    def unclaimed(self, limit: int) -> Sequence[JobRecord]:
+        return []
+
+
+class ForgetsRunning(MemoryLedger):
+    """M10: no rescuer looks at running jobs."""
+
+    def running(self) -> Sequence[RunningJob]:
+        return []
+
+
+#: What each breaks, as it is told.
+BREAKS: Mapping[type[MemoryLedger], str] = {
+    ClaimsAnyEpoch: "I8",
+    ConcludesById: "I3",
+    BeginsUnasked: "I5",
+    RecordsUnfenced: "I3",
+    OffersById: "rule 4",
+    ForgetsOffers: "I1",
+    ForgetsRunning: "I1",
+}

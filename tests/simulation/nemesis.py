@@ -1,0 +1,84 @@
+"""Whoever kills, freezes and cuts off; its hand is the seed's."""
+
+from tests.simulation.baton import Process
+from tests.simulation.house import House
+from tests.simulation.scene import Scene
+
+#: The mean pause between two deeds, in seconds.
+PAUSE = 2.5
+#: The chance that a worker is struck while it works.
+AT_WORK = 0.5
+
+
+class Nemesis:
+    """Lets something go wrong every few seconds, until the weather is calm."""
+
+    def __init__(self, scene: Scene, house: House) -> None:
+        self._scene = scene
+        self._house = house
+
+    def rage(self, seconds: float) -> None:
+        """Let things go wrong for so long."""
+        rng, conductor = self._scene.weather.rng, self._scene.conductor
+        deeds = (
+            *(self._kill, self._kill, self._freeze, self._freeze, self._starve, self._stop),
+            *(self._cut_off_engine, self._cut_off_engine, self._forget, self._cut_off_ledger),
+        )
+        ends = conductor.clock.steady() + seconds
+        while conductor.clock.steady() < ends:
+            conductor.sleep(rng.expovariate(self._scene.weather.severity / PAUSE))
+            rng.choice(deeds)()
+
+    def calm(self) -> None:
+        """Heal everything."""
+        self._scene.weather.is_calm = True
+        self._scene.outage.until = 0.0
+        for broker in self._scene.brokers.values():
+            broker.away_until = 0.0
+        for process in self._house.processes():
+            process.frozen_until = 0.0
+
+    def _kill(self) -> None:
+        self._any_process().is_dead = True
+        self._scene.weather.notice("a process was killed")
+
+    def _freeze(self) -> None:
+        now, rng = self._scene.conductor.clock.steady(), self._scene.weather.rng
+        self._any_process().frozen_until = now + rng.choice((2, 6, 20, 25, 40))
+        self._scene.weather.notice("a process was frozen")
+
+    def _starve(self) -> None:
+        """Let job code hold the interpreter, so that no lease is renewed meanwhile (F17)."""
+        busy = self._busy()
+        if busy:
+            rng = self._scene.weather.rng
+            self._scene.conductor.starve(rng.choice(busy), "slot", rng.uniform(5, 30), 5)
+            self._scene.weather.notice("a lease keeper was starved")
+
+    def _stop(self) -> None:
+        serving = [worker for worker in self._house.workers if not worker.is_stopping]
+        if serving:
+            self._scene.weather.rng.choice(serving).stop()
+            self._scene.weather.notice("a worker was told to stop")
+
+    def _cut_off_engine(self) -> None:
+        now, rng = self._scene.conductor.clock.steady(), self._scene.weather.rng
+        broker = rng.choice(list(self._scene.brokers.values()))
+        broker.hangs = rng.random() < 0.5
+        broker.away_until = now + rng.uniform(1, 20)
+        self._scene.weather.notice("an engine was away")
+
+    def _forget(self) -> None:
+        self._scene.weather.rng.choice(list(self._scene.brokers.values())).forget()
+
+    def _cut_off_ledger(self) -> None:
+        now, rng = self._scene.conductor.clock.steady(), self._scene.weather.rng
+        self._scene.outage.until = now + rng.uniform(0.5, 12)
+
+    def _any_process(self) -> Process:
+        rng = self._scene.weather.rng
+        busy = self._busy()
+        return rng.choice(busy if busy and rng.random() < AT_WORK else self._house.processes())
+
+    def _busy(self) -> list[Process]:
+        return [worker.process for worker in self._house.workers if not worker.is_idle()]

@@ -1,0 +1,94 @@
+"""What all processes of a run share."""
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from tests.simulation.baton import Conductor, Process
+from tests.simulation.broker import Broker
+from tests.simulation.clocks import ProcessClock
+from tests.simulation.jobs import Jobs
+from tests.simulation.ledger import DistantLedger, Outage
+from tests.simulation.weather import Weather
+from understudy.dispatcher.bounded import DirectCaller
+from understudy.dispatcher.breaker import BreakerPolicy
+from understudy.dispatcher.engine_set import Engine, EngineSet
+from understudy.dispatcher.maintenance import Maintenance
+from understudy.dispatcher.offering import Offerer
+from understudy.dispatcher.rescuer import Rescuer
+from understudy.dispatcher.routing import LiveWorkers, Router
+from understudy.dispatcher.scheduler import Scheduler
+from understudy.dispatcher.try_log import TryLog
+from understudy.job_engine.errors import LedgerError
+from understudy.job_engine.events import Event
+from understudy.job_engine.message import KeyRing
+from understudy.testing import MemoryLedger
+
+PRIMARY, FALLBACK = "rq", "dramatiq"
+BUDGET = timedelta(seconds=1)
+POLICY = BreakerPolicy(min_open=timedelta(seconds=2), ramp=timedelta(seconds=5))
+#: How wrong the wall clock of a machine may be, in seconds.
+SKEW = 3600
+
+
+class QuietEngineSet(EngineSet):
+    """Starts no thread of its own; the process probes in a task."""
+
+    def watch_in_background(self) -> None:
+        """Leave it to `check`."""
+
+
+@dataclass
+class Scene:
+    """One run's world: time, weather, the ledger, the brokers, the jobs."""
+
+    conductor: Conductor
+    weather: Weather
+    kept: MemoryLedger
+    outage: Outage
+    brokers: Mapping[str, Broker]
+    jobs: Jobs
+    ledgers: list[DistantLedger] = field(default_factory=list)
+
+    def hear(self, event: Event) -> None:
+        """Note what was told."""
+        self.weather.notice(event.kind)
+
+    def repeat(
+        self, process: Process, name: str, seconds: float, work: Callable[[], object]
+    ) -> None:
+        """Let a process do something again and again, whatever the ledger says."""
+
+        def body() -> None:
+            while True:
+                with suppress(LedgerError):
+                    work()
+                self.conductor.sleep(self.weather.rng.uniform(0.8, 1.2) * seconds)
+
+        self.conductor.spawn(process, name, body)
+
+
+class Parts:
+    """The product, put together for one process as `understudy.worker.wiring` does it."""
+
+    def __init__(self, scene: Scene) -> None:
+        rng, listener = scene.weather.rng, scene.hear
+        skew = timedelta(seconds=rng.uniform(-SKEW, SKEW))
+        self.clock = clock = ProcessClock(scene.conductor, skew)
+        self.ledger = DistantLedger(scene.kept, scene.conductor, scene.weather, scene.outage)
+        scene.ledgers.append(self.ledger)
+        self.keys = KeyRing(self.ledger.signing_keys, clock)
+        known = {name: Engine(broker, DirectCaller()) for name, broker in scene.brokers.items()}
+        self.engines = QuietEngineSet(known, POLICY, clock=clock, listener=listener, rng=rng)
+        live = LiveWorkers(self.ledger, clock)
+        self.router = Router((PRIMARY, FALLBACK), (), self.engines, live)
+        tries = TryLog(self.ledger, background=False)
+        self.offerer = Offerer(
+            self.ledger, self.engines, self.keys, tries, clock=clock, listener=listener
+        )
+        shared: Any = {"clock": clock, "listener": listener, "budget": BUDGET}
+        scheduler = Scheduler(self.ledger, self.router, self.offerer, rng=rng, **shared)
+        rescuer = Rescuer(self.ledger, self.router, self.offerer, self.engines, **shared)
+        self.maintenance = Maintenance(self.engines, scheduler, rescuer)

@@ -1,0 +1,64 @@
+"""Everything at once, under every fault, from seeds: no promise breaks, and every job ends."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from tests.simulation import seeds
+from tests.simulation.breaks import BREAKS, ForgetsOffers
+from tests.simulation.sometimes import SOMETIMES
+from tests.simulation.summary import keep, seen_in
+from tests.simulation.world import Run, World
+from understudy.testing import MemoryLedger
+
+SEEDS = range(100)
+#: A broken rule is found within so many seeds.
+ENOUGH = 60
+
+
+def test_no_seed_breaks_a_promise_and_together_they_meet_everything() -> None:
+    runs = [World(seed).run() for seed in SEEDS]
+
+    keep(runs)
+    expect_sound(runs)
+    missing = SOMETIMES - seen_in(runs).keys()
+    assert not missing, f"expected to meet {sorted(missing)} in {len(SEEDS)} seeds"
+
+
+def test_the_seeds_that_failed_once_fail_no_more() -> None:
+    expect_sound([World(seed).run() for seed in seeds.kept()])
+
+
+def test_a_seed_is_one_run() -> None:
+    first, second = World(7).run(), World(7).run()
+
+    assert (first.digest, first.moments, first.seen) == (
+        second.digest,
+        second.moments,
+        second.seen,
+    )
+    assert World(8).run().digest != first.digest
+
+
+@pytest.mark.parametrize("broken", BREAKS, ids=lambda broken: broken.__name__)
+def test_a_rule_that_is_broken_is_found(broken: type[MemoryLedger]) -> None:
+    runs = (World(seed, broken).run() for seed in range(ENOUGH))
+
+    found = (each for run in runs for each in run.wrong)
+    assert any(BREAKS[broken] in each for each in found)
+
+
+def test_a_seed_that_fails_says_how_to_replay_it() -> None:
+    run = next(run for seed in range(ENOUGH) if (run := World(seed, ForgetsOffers).run()).wrong)
+
+    lines = list(seeds.told(run))
+
+    assert lines[1].strip() == f"python -m tests.simulation --seed {run.seed}"
+    assert "I1" in lines[2]
+
+
+def expect_sound(runs: Sequence[Run]) -> None:
+    failed = [run for run in runs if run.wrong]
+    for run in failed:
+        seeds.keep(run)
+    assert not failed, "\n".join(line for run in failed for line in seeds.told(run))

@@ -1,0 +1,62 @@
+"""What must be true when a run has ended."""
+
+import json
+from collections.abc import Iterator
+
+from tests.simulation.scene import Scene
+from understudy.job_engine.invariants import History, history_of, repeated_keys, violations
+from understudy.job_engine.records import StepKind
+from understudy.job_engine.states import TERMINAL, JobState
+
+_OVER = TERMINAL | {JobState.HELD}
+
+
+def wrongs(scene: Scene, accepted: set[str]) -> Iterator[str]:
+    """Find everything that a run has done wrong."""
+    yield from scene.conductor.failures
+    for ledger in scene.ledgers:
+        yield from ledger.wrong
+    histories = [history_of(scene.kept, job.id) for job in scene.kept.list_jobs(limit=10**6)]
+    for job_id in accepted - {history.job.id for history in histories}:
+        yield f"I1: job {job_id} was accepted and is not in the ledger"
+    for violation in repeated_keys(history.job for history in histories):
+        yield str(violation)
+    for history in histories:
+        _notice(scene, history)
+        yield from (str(violation) for violation in violations(history))
+        yield from _wrongs_of(scene, history)
+
+
+def _notice(scene: Scene, history: History) -> None:
+    job, notice = history.job, scene.weather.notice
+    if job.handoffs > 1:
+        notice("a job changed engine twice")
+    if len({attempt.engine for attempt in history.attempts}) > 1:
+        notice("a job ran on both engines")
+    if len({step.epoch for step in history.steps}) > 1:
+        notice("a job resumed after its last finished step")
+    notice(f"a job ended: {job.state}")
+
+
+def _wrongs_of(scene: Scene, history: History) -> Iterator[str]:
+    job = history.job
+    if job.state not in _OVER:
+        yield f"I1: job {job.id} ({job.name}) did not end; it is {job.state}, epoch {job.epoch}"
+    begun = {step: n for (job_id, step), n in scene.jobs.begun.items() if job_id == job.id}
+    for step, times in begun.items():
+        if times > job.claims:
+            yield f"I7: step {step!r} of {job.id} began {times} times in {job.claims} attempts"
+    yield from _wrong_results(history, begun)
+
+
+def _wrong_results(history: History, begun: dict[str, int]) -> Iterator[str]:
+    job = history.job
+    for step in history.steps:
+        if step.kind is StepKind.RUN and not begun.get(step.name):
+            yield f"I7: step {step.name!r} of {job.id} is recorded and never began"
+        if step.kind is StepKind.RUN and json.loads(step.result) != f"{job.id}:{step.name}":
+            yield f"I3: step {step.name!r} of {job.id} has the result {step.result}"
+    if job.state is JobState.SUCCEEDED:
+        done = [json.loads(s.result) for s in history.steps if s.kind is StepKind.RUN]
+        if json.loads(job.result or "null") != done:
+            yield f"I4: job {job.id} has the result {job.result}, its steps {done}"

@@ -1,0 +1,95 @@
+"""A worker process: everything that the real one does, in tasks instead of threads."""
+
+from contextlib import suppress
+from datetime import timedelta
+
+from tests.simulation.baton import Process
+from tests.simulation.jobs import QUEUE
+from tests.simulation.scene import Parts, Scene
+from understudy.job_engine import outcome
+from understudy.job_engine.errors import LedgerError
+from understudy.job_engine.executor import Executor
+from understudy.job_engine.interrupts import Fenced
+from understudy.job_engine.lease import Lease
+from understudy.job_engine.records import Claim, WorkerRecord
+from understudy.worker.admission import Admission, Post
+from understudy.worker.lease_keeper import LeaseKeeper
+from understudy.worker.processor import Processor
+from understudy.worker.runners import attempt_timeout
+
+BEAT_EVERY, BEAT_TTL = 2.0, timedelta(seconds=7)
+LOOK_EVERY = 0.8
+POLL_EVERY = 1.5
+MAINTAIN_EVERY = 2.0
+
+
+class Worker:
+    """Serves one engine until it dies or is told to stop."""
+
+    def __init__(self, scene: Scene, process: Process, engine: str) -> None:
+        self._scene = scene
+        self._engine = engine
+        self.process = process
+        self.is_stopping = False
+        self._parts = Parts(scene)
+        catalogue, clock, ledger = scene.jobs.catalogue, self._parts.clock, self._parts.ledger
+        self._executor = Executor(ledger, catalogue, clock, scene.hear)
+        self._keeper = LeaseKeeper(ledger, clock, self._time_out)
+        post = Post(engine, QUEUE, process.name)
+        self._admission = Admission(
+            post,
+            ledger,
+            self._parts.keys,
+            clock=clock,
+            listener=scene.hear,
+            stopping=lambda: self.is_stopping,
+        )
+        self._record = WorkerRecord(process.name, engine, QUEUE.name, "host", 1, QUEUE.slots)
+
+    def start(self) -> None:
+        """Begin all that it does."""
+        for slot in range(QUEUE.slots):
+            self._scene.conductor.spawn(self.process, f"slot {slot}", self._serve)
+        repeat = self._scene.repeat
+        repeat(self.process, "beat", BEAT_EVERY, self._beat)
+        repeat(self.process, "renew", LOOK_EVERY, self._keeper._renew_due)
+        repeat(self.process, "watch", LOOK_EVERY, self._keeper._watch)
+        repeat(self.process, "maintain", MAINTAIN_EVERY, self._parts.maintenance.tick)
+
+    def stop(self) -> None:
+        """Take no more, and give back what runs at its next step."""
+        self.is_stopping = True
+        with suppress(LedgerError):
+            self._parts.ledger.retire(self.process.name)
+        self._keeper.release_all()
+
+    def is_idle(self) -> bool:
+        """Tell whether no attempt runs."""
+        return not self._keeper.held()
+
+    def run(self, claim: Claim) -> None:
+        """Run an attempt as the thread runner does; only how it is interrupted is ours."""
+        lease = Lease(self._scene.conductor.interrupt)
+        timeout = attempt_timeout(self._scene.jobs.catalogue, claim, QUEUE)
+        with self._keeper.hold(claim, lease, timeout):
+            self._executor.run(claim, lease)
+
+    def _serve(self) -> None:
+        processor = Processor(self._admission, self)
+        broker = self._scene.brokers[self._engine]
+        while not self.is_stopping:
+            message = broker.take()
+            if message is None:
+                self._scene.conductor.sleep(POLL_EVERY)
+            else:
+                processor(message.to_wire())
+
+    def _beat(self) -> None:
+        if not self.is_stopping:
+            self._parts.ledger.beat(self._record, BEAT_TTL)
+
+    def _time_out(self, claim: Claim) -> None:
+        lost = Lease()
+        lost.revoke(Fenced)
+        definition = self._scene.jobs.catalogue.get(claim.name)
+        self._executor.conclude(claim, outcome.timed_out(definition, claim), lost)

@@ -1,0 +1,96 @@
+"""One run: processes, faults, healing, and the verdict."""
+
+import random
+import time
+from collections import Counter
+from dataclasses import dataclass
+
+from tests.simulation.baton import Conductor, Process
+from tests.simulation.broker import Broker
+from tests.simulation.house import House
+from tests.simulation.jobs import Jobs
+from tests.simulation.ledger import Outage
+from tests.simulation.nemesis import Nemesis
+from tests.simulation.scene import FALLBACK, PRIMARY, Scene
+from tests.simulation.verdict import wrongs
+from tests.simulation.weather import Weather
+from understudy.job_engine.states import TERMINAL, JobState
+from understudy.testing import FrozenClock, MemoryLedger
+
+#: How long things go wrong, and how long everything may take to end then, in seconds.
+RAGES_FOR, ENDS_WITHIN = 40.0, 600.0
+MOST_MOMENTS = 200_000
+
+#: By how much faults are more frequent than they mostly are; one for each run.
+SEVERITIES = (0.3, 1.0, 1.0, 2.0)
+
+_OVER = TERMINAL | {JobState.HELD}
+
+
+@dataclass
+class Run:
+    """What came of one seed.
+
+    Attributes:
+        wrong: What must not be.
+        seen: What has happened, and how often.
+        digest: Tells one run from another.
+        moments: How often the baton could be handed on.
+        lasted: How much time passed in it.
+        seconds: How long it took.
+    """
+
+    seed: int
+    wrong: list[str]
+    seen: Counter[str]
+    digest: int
+    moments: int
+    jobs: int
+    lasted: float
+    seconds: float
+
+
+class World:
+    """Everything there is in one run."""
+
+    def __init__(self, seed: int, ledger_type: type[MemoryLedger] = MemoryLedger) -> None:
+        rng, clock = random.Random(seed), FrozenClock()
+        conductor, weather = Conductor(rng, clock), Weather(rng, rng.choice(SEVERITIES))
+        brokers = {name: Broker(name, conductor, weather) for name in (PRIMARY, FALLBACK)}
+        jobs = Jobs(conductor, weather)
+        self._seed = seed
+        self._scene = Scene(conductor, weather, ledger_type(clock), Outage(), brokers, jobs)
+        self._is_over = False
+
+    def run(self) -> Run:
+        """Let it happen, and judge it."""
+        started, conductor = time.monotonic(), self._scene.conductor
+        house = House(self._scene)
+        conductor.spawn(Process("fate"), "unfold", lambda: self._unfold(house))
+        conductor.spawn(Process("init"), "boot", house.look_after)
+        conductor.run(lambda: self._is_over or conductor.moments > MOST_MOMENTS)
+        lasted, moments = conductor.clock.steady(), conductor.moments
+        conductor.end()
+        return Run(
+            self._seed,
+            list(wrongs(self._scene, house.accepted)),
+            self._scene.weather.seen,
+            conductor.digest,
+            moments,
+            len(self._scene.kept.list_jobs()),
+            lasted,
+            time.monotonic() - started,
+        )
+
+    def _unfold(self, house: House) -> None:
+        conductor = self._scene.conductor
+        nemesis = Nemesis(self._scene, house)
+        nemesis.rage(RAGES_FOR)
+        nemesis.calm()
+        ends = conductor.clock.steady() + ENDS_WITHIN
+        while conductor.clock.steady() < ends and not self._all_ended(house):
+            conductor.sleep(1.0)
+        self._is_over = True
+
+    def _all_ended(self, house: House) -> bool:
+        return house.all_dispatched and self._scene.kept.counts().keys() <= _OVER
