@@ -51,6 +51,8 @@ def perform(plan: Plan, progress: Progress) -> Report:
 
 def show(report: Report, console: Console) -> None:
     """Print the verdict; on failure what is needed to look into it."""
+    console.print(report.as_json()["seconds"])
+    console.print(report.last)
     console.print(report.counts)
     console.print(report.as_json()["nemeses"])
     for violation in report.violations:

@@ -15,7 +15,7 @@ MAX_ATTEMPTS = 3
 PAUSE = timedelta(milliseconds=300)
 
 
-def _hasty(name: str, isolation: Isolation, slots: int) -> QueueProfile:
+def _hasty(name: str, isolation: Isolation, slots: int, *, overflow: bool) -> QueueProfile:
     return QueueProfile(
         name,
         isolation=isolation,
@@ -23,11 +23,14 @@ def _hasty(name: str, isolation: Isolation, slots: int) -> QueueProfile:
         dramatiq_threads=slots,
         lease=LEASE,
         pickup=timedelta(seconds=1),
+        overflow=overflow,
     )
 
 
-THREADS = declare_queue(_hasty("chaos-threads", "thread", slots=6))
-CHILDREN = declare_queue(_hasty("chaos-children", "process", slots=3))
+# Forking is slow on a busy machine: what waits for a child may move to the other engine, or the
+# drain of a healed system would last as long as its patience with a backlog.
+THREADS = declare_queue(_hasty("chaos-threads", "thread", slots=6, overflow=False))
+CHILDREN = declare_queue(_hasty("chaos-children", "process", slots=3, overflow=True))
 
 
 class ScriptedError(Exception):

@@ -27,9 +27,9 @@ class Plan:
         """Within how many seconds of the last request every job ends.
 
         The rescuer's patience with one offer doubles with each look, so that a job may wait as
-        long again as it has waited in vain.
+        long again as it has waited in vain; on a busy machine, behind a backlog of the others.
         """
-        return 60 + self.faults
+        return 120 + 2 * self.faults
 
     @property
     def least(self) -> Mapping[str, int]:

@@ -20,7 +20,7 @@ from tests.chaos.jobs import CHILDREN, THREADS
 from tests.chaos.skew import Skew
 from tests.chaos.surroundings import Surroundings
 from tests.chaos.witness import ACTOR, ENGINE, FILE
-from tests.servers.processes import wait_until
+from tests.servers.processes import Process, wait_until
 from tests.servers.proxy import TcpProxy
 from understudy.ledger import SqlLedger
 
@@ -43,7 +43,6 @@ HASTE: Mapping[str, str] = MappingProxyType(
         "UNDERSTUDY_JOBS": "tests.chaos.jobs",
         "PYTHONPATH": str(ROOT),
         "PYTHONUNBUFFERED": "1",
-        "PYTHONDONTWRITEBYTECODE": "",
         "dramatiq_restart_delay": "300",
     }
 )
@@ -159,9 +158,8 @@ class Topology:
     def _actor(self, name: str, role: str, command: Sequence[str], env: Mapping[str, str]) -> Actor:
         links = self._links()
         skew = Skew(self.folder / f"skew-{name}", self.surroundings.skewer)
-        bytecode = {"PYTHONPYCACHEPREFIX": str(self.folder / "bytecode")}
         told = {ACTOR: name, FILE: str(self.witness), **self._addresses(links)}
-        environment = {**HASTE, **bytecode, **skew.environment, **told, **env}
+        environment = {**HASTE, **bytecode(self.folder), **skew.environment, **told, **env}
         log = self.folder / f"{name}.log"
         return Actor(name, role, (sys.executable, *command), environment, log, skew, links)
 
@@ -183,3 +181,15 @@ class Topology:
             "UNDERSTUDY_AMQP_URL": f"amqp://guest:guest@127.0.0.1:{links['rabbitmq'].port}/%2F",
             "UNDERSTUDY_LEDGER_URL": ledger.render_as_string(hide_password=False),
         }
+
+
+def bytecode(folder: Path) -> Mapping[str, str]:
+    """Let processes share what they compiled; the first has to compile everything."""
+    return {"PYTHONPYCACHEPREFIX": str(folder / "bytecode"), "PYTHONDONTWRITEBYTECODE": ""}
+
+
+def compile_ahead(folder: Path) -> Process:
+    """Begin to compile what the actors import, lest each of them does so at the same time."""
+    program = "import tests.chaos.dispatching, tests.chaos.jobs, understudy.worker.process"
+    environment = {**HASTE, **bytecode(folder)}
+    return Process(sys.executable, "-c", program, log=folder / "compile.log", env=environment)
