@@ -4,11 +4,15 @@ TOOLS  := .tools
 UV     := $(TOOLS)/bin/uv
 RUN    := $(UV) run --no-sync
 ARGS   ?=
+# Of make chaos; without a seed it takes a new one, and prints it.
+MINUTES ?= 10
+SEED    ?=
+LEDGER  ?= postgresql
 export UV_PYTHON_DOWNLOADS := never
 export UV_SYSTEM_CERTS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-long model-spin check format bench clean
+.PHONY: help setup demo test test-long chaos model-spin check format bench clean
 
 help:  ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +39,10 @@ test: setup  ## Run all tests against real Valkey, RabbitMQ, PostgreSQL and SQLi
 test-long: setup  ## Run the long ones: 2,000 simulated seeds, thousands of machines on both ledgers
 	@$(RUN) python -m tests.simulation --seeds 2000 $(ARGS)
 	@UNDERSTUDY_TEST_PROFILE=long $(RUN) pytest -n 2 --dist worksteal tests/stateful
+
+chaos: setup  ## Break everything for a while and check every promise (MINUTES=10 SEED= LEDGER=sqlite)
+	@PATH="$$PATH:/usr/sbin:/sbin" command -v rabbitmq-server >/dev/null || tests/servers/install-rabbitmq
+	@$(RUN) python -m tests.chaos --minutes $(MINUTES) --seed "$(SEED)" --ledger $(LEDGER) $(ARGS)
 
 model-spin: setup  ## Check the hand-off protocol with Spin, too, and that it misses each rule
 	@{ command -v spin && command -v cc; } >/dev/null || tests/model/install-spin
