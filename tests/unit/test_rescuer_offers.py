@@ -136,9 +136,12 @@ def test_a_queue_that_may_overflow_moves_what_waits() -> None:
     handle = house.dispatcher.dispatch(definition, Mail())
 
     house.clock.advance(PICKUP)
+    for engine in ("rq", "dramatiq"):
+        house.worker(engine, "overflowing")
     house.rescuer.tick()
 
-    assert handle.job().epoch == 2
+    job = handle.job()
+    assert (job.engine, job.epoch, job.handoffs) == ("dramatiq", 2, 1)
 
 
 def test_a_probe_is_made_once_for_many_offers() -> None:

@@ -134,7 +134,7 @@ class Rescuer:
         if self._merely_waits(job, queue):
             self._ledger.postpone(job, self._patience(job, queue))
             return
-        order = self._order(job)
+        order = self._order(job, queue)
         if not order or (order[0] != job.engine and not self._moves.take()):
             # No engine missed it: the patience with the next offer is not to grow meanwhile.
             self._ledger.postpone(job, queue.pickup, missed=False)
@@ -156,8 +156,9 @@ class Rescuer:
             return False
         return found.backlog != 0 and (job.pickups_missed + 1) % LOOKS_PER_OFFER != 0
 
-    def _order(self, job: JobRecord) -> tuple[str, ...]:
-        route = self._router.route(job.queue, job.engines, epoch=job.epoch + 1)
+    def _order(self, job: JobRecord, queue: QueueProfile) -> tuple[str, ...]:
+        full = job.engine if queue.overflow else None
+        route = self._router.route(job.queue, job.engines, epoch=job.epoch + 1, avoid=full)
         if job.handoffs < MAX_HANDOFFS:
             return route.order
         return tuple(name for name in route.order if name == job.engine)
