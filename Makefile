@@ -12,7 +12,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_SYSTEM_CERTS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-long chaos model-spin check format bench clean
+.PHONY: help setup demo evidence test test-long chaos model-spin check format bench clean
 
 help:  ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ check: setup  ## Formatting, lint, types, import contracts
 	@$(RUN) lint-imports
 	@$(RUN) mypy $(foreach p,job_engine testing queue ledger dispatcher worker,-p understudy.$(p))
 	@$(RUN) pyright
+
+evidence: setup  ## Write docs/evidence.md from the figures of the last runs
+	@$(RUN) python -m tests.evidence
 
 format: setup  ## Format the code and fix what ruff can
 	@$(RUN) ruff format .

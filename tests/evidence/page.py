@@ -1,0 +1,180 @@
+"""`docs/evidence.md`, made of the figures of the last runs."""
+
+from collections.abc import Callable, Sequence
+
+from tests.evidence.figures import Figures, all_in, one, total
+from tests.evidence.tables import table
+
+#: What a chaos run counts that says something about the promises.
+CHAOS_COUNTS = ("jobs", "attempts", "hand-offs", "stale messages refused", "attempts fenced")
+
+INTRODUCTION = """# The evidence
+
+What was tried to break the promises, how often, and what came of it. Each part names the command
+that does it again. This page is written by `make evidence` from the figures that the last runs left
+in [`docs/evidence`](evidence); the faults of the matrix and their tests have
+[a page of their own](faults.md)."""
+
+
+def page() -> str:
+    """Return the whole page."""
+    parts = (_model, _spin, _stateful, _simulation, _crash_points, _chaos, _verify, _violations)
+    return "\n\n".join([INTRODUCTION, *(each() for each in parts)]) + "\n"
+
+
+def _part(title: str, meaning: str, command: str, body: str) -> str:
+    return f"## {title}\n\n{meaning}\n\n```console\n$ {command}\n```\n\n{body}"
+
+
+def _or_not_run(figures: object, render: Callable[[], str]) -> str:
+    return render() if figures else "*Not run yet.*"
+
+
+def _model() -> str:
+    runs = all_in("model")
+    sound = [run for run in runs if "mutation" not in run]
+    broken = [run for run in runs if "mutation" in run]
+    states = sum(run["states"] for run in sound)
+    caught = sum(set(run["expected"]) <= set(run["violated"]) for run in broken)
+    rows = [[run["configuration"], run["states"], run["actions"], run["seconds"]] for run in sound]
+    mutations = [
+        [run["mutation"], run["meaning"], ", ".join(run["violated"])]
+        for run in sorted(broken, key=_number)
+    ]
+    told = f"**{states:,} states, {sum(len(run['violated']) for run in sound)} violations;** "
+    told += f"{caught} of {len(broken)} mutations caught.\n\n"
+    told += table(["configuration", "states", "actions", "seconds"], rows) + "\n\n"
+    return _part(
+        "Every order of events, in a model",
+        "An explicit-state search over the product's own table of transitions: any message ever "
+        "sent may arrive at any time any number of times, any lease may run out, any process may "
+        "die between any two actions, replies are lost. Each mutation takes one rule away and must be "
+        "caught by the promise that it breaks.",
+        "python -m tests.model",
+        _or_not_run(
+            runs, lambda: told + table(["mutation", "the rule it breaks", "caught"], mutations)
+        ),
+    )
+
+
+def _number(run: Figures) -> tuple[int, str]:
+    name = str(run["mutation"])
+    return int("".join(filter(str.isdigit, name))), name
+
+
+def _spin() -> str:
+    verdicts = one("spin/spin") or []
+    rows = [
+        [
+            each["name"],
+            each["states"],
+            "broken" if each["broken"] else "sound",
+            "yes" if each["broken"] == bool(each["breaks"]) else "**no**",
+        ]
+        for each in verdicts
+    ]
+    return _part(
+        "The same protocol, checked by Spin",
+        "A model written apart from the code, in Promela, and checked by another program.",
+        "make model-spin",
+        _or_not_run(rows, lambda: table(["case", "states", "found", "as expected"], rows)),
+    )
+
+
+def _stateful() -> str:
+    runs = all_in("stateful")
+    rows = [
+        [run["ledger"], run["profile"], run["machines"], run["transitions"], run["seconds"]]
+        for run in runs
+    ]
+    head = ["ledger", "profile", "machines", "calls", "seconds"]
+    return _part(
+        "Any order of calls, on the real SQL",
+        "Hypothesis machines ask a SQL ledger and the one in memory the same, lose replies, end "
+        "processes inside transactions, and check every promise after each call.",
+        "make test-long",
+        _or_not_run(rows, lambda: table(head, rows)),
+    )
+
+
+def _simulation() -> str:
+    found = one("simulation/simulation")
+
+    def told() -> str:
+        head = (
+            f"**{found['seeds']:,} seeds, {len(found['failed'])} failed:** {found['jobs']:,} jobs "
+            f"in {found['simulated_seconds']:,} simulated seconds. What a run must have met, and "
+            "how often it did:\n\n"
+        )
+        return head + table(["met", "times"], found["sometimes"].items())
+
+    return _part(
+        "Whole systems, simulated from a seed",
+        "Dispatchers, workers, rescuers, engines and the ledger in one thread on a virtual clock; "
+        "messages are lost, repeated, delayed and reordered, processes die anywhere.",
+        "make test-long",
+        _or_not_run(found, told),
+    )
+
+
+def _crash_points() -> str:
+    runs = all_in("crash_points")
+    rows = [[run["fault"], run["points"], run["hits"], run["violations"]] for run in runs]
+    return _part(
+        "Death at every boundary",
+        "Real processes that raise, lose a reply, are killed, frozen or hang at each named point.",
+        "make test ARGS=tests/crash_points",
+        _or_not_run(rows, lambda: table(["fault", "points", "hits", "violations"], rows)),
+    )
+
+
+def _chaos() -> str:
+    runs = all_in("chaos")
+    rows = [_chaos_row(run) for run in runs]
+    head = ["ledger", "seed", "minutes", *CHAOS_COUNTS, "nemeses", "violations"]
+    return _part(
+        "Chaos",
+        "Two dispatchers, two workers of each engine and two rescuers at work, while seeded "
+        "nemeses kill, freeze, wipe, restart, fill, cut and skew everything; then all must drain, "
+        "and a witness that the system does not write is compared with the ledger.",
+        "make chaos MINUTES=10",
+        _or_not_run(rows, lambda: f"{_chaos_sum(runs)}\n\n{table(head, rows)}"),
+    )
+
+
+def _chaos_row(run: Figures) -> list[object]:
+    counts = [run["counts"].get(name, 0) for name in CHAOS_COUNTS]
+    nemeses = sum(run["nemeses"].values())
+    return [run["ledger"], run["seed"], f"{run['minutes']:g}", *counts, nemeses, run["violations"]]
+
+
+def _chaos_sum(runs: Sequence[Figures]) -> str:
+    sums = total(runs, *CHAOS_COUNTS)
+    by_ledger = [
+        f"{sum(run['minutes'] for run in runs if run['ledger'] == ledger):g} minutes on {ledger}"
+        for ledger in sorted({run["ledger"] for run in runs})
+    ]
+    counted = ", ".join(f"{count:,} {name}" for name, count in sums.items())
+    broken = sum(run["violations"] for run in runs)
+    return f"**{' and '.join(by_ledger)}: {broken} violations;** {counted}."
+
+
+def _verify() -> str:
+    rows = [
+        [run["ledger"], run["jobs"], run["events"], run["seconds"], run["megabytes"]]
+        for run in all_in("verify")
+    ]
+    head = ["ledger", "jobs", "events", "seconds", "megabytes"]
+    return _part(
+        "A large ledger, verified",
+        "`understudy ledger verify` reads every history of a ledger in one snapshot.",
+        "python -m tests.model.ledgers sqlite:////tmp/ledger.db 270000",
+        _or_not_run(rows, lambda: table(head, rows)),
+    )
+
+
+def _violations() -> str:
+    found = one("violations") or []
+    rows = [[each["found"], each["by"], each["fixed"]] for each in found]
+    told = "What the layers above, and the tests before them, found broken; all of it is fixed."
+    return f"## Found so far\n\n{told}\n\n{table(['what was broken', 'found by', 'the fix'], rows)}"
