@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from time import monotonic
+from typing import Any
 
 from tests.chaos.deeds import Request, keyed_request, request
 from tests.chaos.operations import CANCEL, CONFLICT, DISPATCH, FAIL, INFO, OK, READ, OperationLog
@@ -103,7 +104,7 @@ class DispatcherProcess:
             op = self._log.invoke(number * 1000 + 2, READ, asked.deed.label, handle.id)
             self._answer(op, lambda: _seen(handle))
 
-    def _answer(self, op: str, ask: Callable[[], dict[str, str | int]]) -> None:
+    def _answer(self, op: str, ask: Callable[[], dict[str, Any]]) -> None:
         try:
             answer = ask()
         except LedgerError as error:
@@ -112,7 +113,7 @@ class DispatcherProcess:
             self._log.answer(op, OK, **answer)
 
 
-def _seen(handle: JobHandle[int]) -> dict[str, str | int]:
+def _seen(handle: JobHandle[int]) -> dict[str, Any]:
     job = handle.job()
     return {"state": str(job.state), "epoch": job.epoch}
 

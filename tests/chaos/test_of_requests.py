@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -99,7 +100,7 @@ def test_a_job_that_has_not_ended_is_found(state: JobState) -> None:
         {"steps": STEPS[:1]},
     ],
 )
-def test_an_end_without_a_reason_is_found(changed: dict[str, object]) -> None:
+def test_an_end_without_a_reason_is_found(changed: dict[str, Any]) -> None:
     assert list(of_ends.ended_for_a_reason(case(**changed)))
 
 

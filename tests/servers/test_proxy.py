@@ -205,6 +205,18 @@ def test_a_half_open_connection_looks_alive_to_the_client(
     assert _echoed(connect(), b"new")
 
 
+def test_a_reset_is_no_failure_that_asyncio_logs(
+    connect: Connect, proxy: TcpProxy, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert _echoed(connect(), b"before")
+
+    proxy.reset()
+    wait_until(lambda: proxy.connections == 0, 5, "the connection has ended")
+    proxy.heal()
+
+    assert not caplog.records
+
+
 def test_a_client_is_reset_when_nothing_listens_behind_the_proxy(proxy_to: ProxyTo) -> None:
     nowhere = proxy_to(free_port())
 
