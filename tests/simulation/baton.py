@@ -159,7 +159,8 @@ class Conductor:
         ready = [each for each in self._tasks if each.is_ready_at() <= now]
         if not ready:
             soon = min(each.is_ready_at() for each in self._tasks)
-            self.clock.sleep(soon - now)
+            # A microsecond more, lest a rounding leave it short of the moment.
+            self.clock.sleep(soon - now + 1e-6)
             ready = [each for each in self._tasks if each.is_ready_at() <= self.clock.steady()]
         chosen = self._rng.choice(ready)
         self._digest = zlib.crc32(f"{chosen.name}@{now}".encode(), self._digest)
