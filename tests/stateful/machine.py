@@ -195,6 +195,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @invariant()
     def every_promise_is_kept(self) -> None:
+        self.bench.figures["rules"] += 1
         self.play.pair.expect_sound()
 
 
