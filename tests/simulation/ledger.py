@@ -7,6 +7,7 @@ from tests.simulation.baton import Conductor
 from tests.simulation.weather import Weather
 from understudy.job_engine.errors import LedgerUnavailableError
 from understudy.job_engine.interrupts import Fenced
+from understudy.job_engine.ports import Ledger
 from understudy.job_engine.records import (
     CancelOutcome,
     Claim,
@@ -16,7 +17,6 @@ from understudy.job_engine.records import (
     Ticket,
 )
 from understudy.job_engine.states import JobState
-from understudy.testing import MemoryLedger
 
 T = TypeVar("T")
 
@@ -38,7 +38,7 @@ class DistantLedger:
     """
 
     def __init__(
-        self, ledger: MemoryLedger, conductor: Conductor, weather: Weather, outage: Outage
+        self, ledger: Ledger, conductor: Conductor, weather: Weather, outage: Outage
     ) -> None:
         self.wrong: list[str] = []
         self._ledger = ledger

@@ -24,7 +24,7 @@ from understudy.dispatcher.try_log import TryLog
 from understudy.job_engine.errors import LedgerError
 from understudy.job_engine.events import Event
 from understudy.job_engine.message import KeyRing
-from understudy.testing import MemoryLedger
+from understudy.job_engine.ports import Ledger
 
 PRIMARY, FALLBACK = "rq", "dramatiq"
 BUDGET = timedelta(seconds=1)
@@ -46,7 +46,7 @@ class Scene:
 
     conductor: Conductor
     weather: Weather
-    kept: MemoryLedger
+    kept: Ledger
     outage: Outage
     brokers: Mapping[str, Broker]
     jobs: Jobs

@@ -1,17 +1,21 @@
 """Everything at once, under every fault, from seeds: no promise breaks, and every job ends."""
 
 from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
 from tests.simulation import seeds
 from tests.simulation.breaks import BREAKS, ForgetsOffers
+from tests.simulation.databases import sqlite_ledger
 from tests.simulation.sometimes import SOMETIMES
 from tests.simulation.summary import keep, seen_in
 from tests.simulation.world import Run, World
 from understudy.testing import MemoryLedger
 
 SEEDS = range(100)
+SEEDS_ON_SQLITE = range(3)
 #: A broken rule is found within so many seeds.
 ENOUGH = 60
 
@@ -23,6 +27,18 @@ def test_no_seed_breaks_a_promise_and_together_they_meet_everything() -> None:
     expect_sound(runs)
     missing = SOMETIMES - seen_in(runs).keys()
     assert not missing, f"expected to meet {sorted(missing)} in {len(SEEDS)} seeds"
+
+
+@pytest.mark.parametrize("seed", SEEDS_ON_SQLITE)
+def test_a_seed_on_sqlite_breaks_no_promise(tmp_path: Path, seed: int) -> None:
+    """Its course is another: SQLite has its own order, that of the random ids."""
+    with ExitStack() as stack:
+        on_sqlite = World(
+            seed, lambda clock: stack.enter_context(sqlite_ledger(tmp_path / "ledger.db", clock))
+        ).run()
+
+    assert on_sqlite.jobs
+    assert not on_sqlite.wrong, "\n".join(on_sqlite.wrong)
 
 
 def test_the_seeds_that_failed_once_fail_no_more() -> None:

@@ -3,6 +3,7 @@
 import random
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from tests.simulation.baton import Conductor, Process
@@ -14,6 +15,7 @@ from tests.simulation.nemesis import Nemesis
 from tests.simulation.scene import FALLBACK, PRIMARY, Scene
 from tests.simulation.verdict import wrongs
 from tests.simulation.weather import Weather
+from understudy.job_engine.ports import Ledger
 from understudy.job_engine.states import TERMINAL, JobState
 from understudy.testing import FrozenClock, MemoryLedger
 
@@ -53,13 +55,15 @@ class Run:
 class World:
     """Everything there is in one run."""
 
-    def __init__(self, seed: int, ledger_type: type[MemoryLedger] = MemoryLedger) -> None:
+    def __init__(
+        self, seed: int, ledger_on: Callable[[FrozenClock], Ledger] = MemoryLedger
+    ) -> None:
         rng, clock = random.Random(seed), FrozenClock()
         conductor, weather = Conductor(rng, clock), Weather(rng, rng.choice(SEVERITIES))
         brokers = {name: Broker(name, conductor, weather) for name in (PRIMARY, FALLBACK)}
         jobs = Jobs(conductor, weather)
         self._seed = seed
-        self._scene = Scene(conductor, weather, ledger_type(clock), Outage(), brokers, jobs)
+        self._scene = Scene(conductor, weather, ledger_on(clock), Outage(), brokers, jobs)
         self._is_over = False
 
     def run(self) -> Run:
