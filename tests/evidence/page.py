@@ -48,8 +48,8 @@ def _model() -> str:
         "Every order of events, in a model",
         "An explicit-state search over the product's own table of transitions: any message ever "
         "sent may arrive at any time any number of times, any lease may run out, any process may "
-        "die between any two actions, replies are lost. Each mutation takes one rule away and must be "
-        "caught by the promise that it breaks.",
+        "die between any two actions, replies are lost. Each mutation takes one rule away and must "
+        "be caught by the promise that it breaks.",
         "python -m tests.model",
         _or_not_run(
             runs, lambda: told + table(["mutation", "the rule it breaks", "caught"], mutations)
