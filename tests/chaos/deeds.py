@@ -55,7 +55,7 @@ def keyed_request(seed: str, seconds: float, *, other_work: bool = False) -> Req
 def deed(rng: Random, label: str) -> Deed:
     """Make work of one to six steps; some sleep, some raise, a few take long."""
     paces = [round(rng.choice((0.0, 0.02, 0.05, 0.2)), 3) for _ in range(rng.randint(1, 6))]
-    if rng.random() < 0.05:
+    if rng.random() < 0.1:
         paces[rng.randrange(len(paces))] = LONG_STEP
     sleeps, raises = rng.random() < 0.15, rng.random() < 0.2
     return Deed(

@@ -38,8 +38,9 @@ class OfProcesses:
         return Nemesis(f"kill {role}", LANE, self._hit(self._kill, role), 0.1, SECONDS)
 
     def _freezes(self, role: str) -> Nemesis:
+        # A lease must run out, and the rescuers see it stand still for as long again (rule 12).
         strike = self._hit(self._freeze, role)
-        return Nemesis(f"freeze {role}", LANE, strike, 1.2 * SECONDS, 2.5 * SECONDS)
+        return Nemesis(f"freeze {role}", LANE, strike, 2.3 * SECONDS, 3.5 * SECONDS)
 
     def _skews(self) -> Sequence[Nemesis]:
         # Where the ledger is a file, its clock is that of the host, and a host has only one.
