@@ -169,9 +169,10 @@ class MemoryLedger(MemoryReading):
                 raise JobNotFoundError(f"expected the id of a job in the ledger, got {job_id!r}")
             if row.state.is_terminal:
                 return CancelOutcome.ENDED
-            asked = replace(row, cancel_requested=True, events=row.events + 1)
-            self._store.rows[job_id] = asked
-            self._store.append_event(asked, "cancel_request", actor, {})
+            if not row.cancel_requested:
+                asked = replace(row, cancel_requested=True, events=row.events + 1)
+                self._store.rows[job_id] = asked
+                self._store.append_event(asked, "cancel_request", actor, {})
             return CancelOutcome.REQUESTED
 
     def _claimed_before(self, ticket: Ticket) -> Claim | None:

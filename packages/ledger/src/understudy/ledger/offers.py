@@ -126,6 +126,9 @@ def _cancel(connection: Connection, job_id: str, actor: str) -> CancelOutcome:
             raise JobNotFoundError(f"expected the id of a job in the ledger, got {job_id!r}")
         if JobState(row.state).is_terminal:
             return CancelOutcome.ENDED
+        if row.cancel_requested and row.state == JobState.RUNNING:
+            # Asked before, perhaps by this very call, whose reply was lost (F22).
+            return CancelOutcome.REQUESTED
         # Between the two an attempt gave the job back: under READ COMMITTED each saw it move.
 
 

@@ -188,7 +188,11 @@ FENCE = (
 
 REQUEST_CANCEL = (
     update(jobs)
-    .where(jobs.c.id == bindparam("at_id"), jobs.c.state == JobState.RUNNING)
+    .where(
+        jobs.c.id == bindparam("at_id"),
+        jobs.c.state == JobState.RUNNING,
+        jobs.c.cancel_requested.is_(False),
+    )
     .values(cancel_requested=True, events=jobs.c.events + 1)
     .returning(*jobs.c)
 )

@@ -133,7 +133,7 @@ def cancel(connection: Connection, job_id: str, actor: str) -> AnyRow | None:
 
 
 def request_cancel(connection: Connection, job_id: str, actor: str) -> bool:
-    """Ask the attempt that runs the job to stop; False if none runs."""
+    """Ask the attempt that runs the job to stop; False if none runs, or if it was asked."""
     row = connection.execute(statements.REQUEST_CANCEL, {"at_id": job_id}).one_or_none()
     if row is not None:
         _append_event(connection, _event_of(row), "cancel_request", Cause(actor, {}))

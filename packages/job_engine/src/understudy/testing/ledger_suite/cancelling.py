@@ -165,3 +165,12 @@ class CancellingPromises:
 
         assert ledger.cancel(job.id, "somebody") is CancelOutcome.ENDED
         assert ledger.get(job.id) == before
+
+    def test_asking_twice_is_told_once(self, ledger: Ledger) -> None:
+        """The first reply may have been lost (F22)."""
+        claim = started(ledger)
+        ledger.cancel(claim.job_id, "somebody")
+        before = ledger.get(claim.job_id), ledger.events(claim.job_id)
+
+        assert ledger.cancel(claim.job_id, "somebody") is CancelOutcome.REQUESTED
+        assert (ledger.get(claim.job_id), ledger.events(claim.job_id)) == before
