@@ -29,6 +29,14 @@ def hog(act: Act, number: int, job_id: str, attempt: int) -> int:
     return number
 
 
+@job(name="once-only", queue="threads")
+def once_only(act: Act, ctx: JobContext) -> int:
+    """Do the first step again where it was cut off, and the second never."""
+    ctx.run("step-1", step, act, 1, ctx.job_id, ctx.attempt)
+    ctx.run("step-2", step, act, 2, ctx.job_id, ctx.attempt, once=True)
+    return 2
+
+
 @job(name="renamed", queue="threads")
 def renamed(act: Act, ctx: JobContext) -> int:
     """Call the first step what the environment of the worker says."""

@@ -12,8 +12,6 @@ class Fault(NamedTuple):
     remark: str = ""
 
 
-NO_ONCE = "There is no `once` step in this release, so nothing is held for one."
-
 MATRIX = (
     Fault(
         "F01",
@@ -69,14 +67,15 @@ MATRIX = (
         "F14",
         "A worker is killed: before and after its claim, in a step, after its effect, after its "
         "record, before the end",
-        "The job goes on elsewhere after its last finished step; that step may repeat once",
-        NO_ONCE,
+        "The job goes on elsewhere after its last finished step; that step may repeat once; one "
+        "that must not repeat is held",
+        "Every point is one of `tests/crash_points`.",
     ),
     Fault(
         "F15",
         "A worker is frozen past its lease at any of these points, and wakes",
         "The new attempt goes on; the old one records nothing",
-        NO_ONCE,
+        "Every point is one of `tests/crash_points`.",
     ),
     Fault("F16", "A worker is frozen for less than its lease", "It keeps its job"),
     Fault(

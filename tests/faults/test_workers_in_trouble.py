@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.jobs import FIRST_STEP, renamed, starved
+from tests.faults.jobs import FIRST_STEP, once_only, renamed, starved
 from tests.faults.support import ON_POSTGRESQL, ON_SQLITE, OUR_JOBS, by_road, let_pass
 from tests.integration.acceptance.evidence import assert_each_ran_once, assert_promises_kept
 from tests.integration.acceptance.jobs_under_test import Act, in_child, in_thread
@@ -115,3 +115,25 @@ def test_a_job_that_goes_on_in_code_with_other_steps_is_held(stage: Stage) -> No
     assert "a-better-name" in error.message
     assert stage.witness.times_begun(handle.id) == {"step-1": 1, "step-2": 1}
     assert handle.job().epoch == 2
+
+
+@pytest.mark.fault("F14", "F15")
+@ON_SQLITE
+@pytest.mark.parametrize("fate", ["killed", "frozen"])
+def test_a_job_that_was_cut_off_in_a_step_that_must_not_repeat_is_held(
+    stage: Stage, gate: Path, fate: str
+) -> None:
+    rq, _ = stage.workers("threads", **SHORT_LEASE)
+    handle = stage.dispatch(once_only, Act(steps=2, halt_at=2, gate=str(gate)))
+    stage.wait_for_step(handle, "step-2")
+
+    {"killed": rq.process.kill, "frozen": lambda: stage.freeze(rq)}[fate]()
+    held = lambda: handle.status() is JobState.HELD  # noqa: E731
+    wait_until(held, PATIENCE, "the job is held")
+    gate.touch()
+    rq.process.thaw()
+    over = lambda: not rq.process.is_running or rq.told("job.fenced")  # noqa: E731
+    wait_until(over, PATIENCE, "the first attempt is over")
+
+    assert stage.witness.times_begun(handle.id) == {"step-1": 1, "step-2": 1}
+    assert [each.outcome for each in stage.app.ledger.attempts(handle.id)] == ["recover", "hold"]

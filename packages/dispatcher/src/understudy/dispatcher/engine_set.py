@@ -9,6 +9,7 @@ from datetime import timedelta
 from understudy.dispatcher.bounded import Caller
 from understudy.dispatcher.breaker import Breaker, BreakerPolicy
 from understudy.job_engine.clock import Clock, Deadline
+from understudy.job_engine.crash_points import CRASH_POINTS
 from understudy.job_engine.errors import EngineError, OfferUncertainError
 from understudy.job_engine.events import Event, Listener
 from understudy.job_engine.message import Message
@@ -66,7 +67,11 @@ class EngineSet:
         """
         adapter, caller = self._engines[engine].adapter, self._engines[engine].caller
         try:
+            if CRASH_POINTS.reached is not None:
+                CRASH_POINTS.reached("engine.before")
             caller.call(lambda: adapter.offer(message, queue, deadline), deadline)
+            if CRASH_POINTS.reached is not None:
+                CRASH_POINTS.reached("engine.after")
         except EngineError as error:
             self.failed(engine, str(error))
             raise

@@ -6,6 +6,7 @@ from itertools import count
 from typing import TypeVar
 
 from understudy.job_engine.clock import Clock
+from understudy.job_engine.crash_points import CRASH_POINTS
 from understudy.job_engine.doubt import NotDone, begun_before, raised
 from understudy.job_engine.journal import Journal
 from understudy.job_engine.lease import Lease
@@ -69,7 +70,12 @@ class Performer:
     def _call(self, name: str, work: Callable[[], T]) -> T:
         self._journal.ask_if_stale(name)
         with self._journal.open(name), self._lease.job_code():
-            return work()
+            if CRASH_POINTS.reached is not None:
+                CRASH_POINTS.reached("body.before")
+            value = work()
+            if CRASH_POINTS.reached is not None:
+                CRASH_POINTS.reached("body.after")
+            return value
 
     def _wait(self, pause: timedelta) -> None:
         ends_at = self._clock.steady() + pause.total_seconds()

@@ -68,12 +68,12 @@ class SqlAttempts:
 
     def claim(self, ticket: Ticket) -> Claim | None:
         """Take an offered job; None if the offer is void (rule 6)."""
-        return self._database.write(lambda connection: _claim(connection, ticket))
+        return self._database.write(lambda connection: _claim(connection, ticket), "claim")
 
     def begin(self, claim: Claim, name: str, seq: int) -> Sequence[StepRecord]:
         """Check the authority and look for the step, in one statement (rule 8)."""
         parameters = {"job": claim.job_id, "step": name, "place": seq}
-        found = self._database.read(lambda c: c.execute(_BEGIN, parameters).all())
+        found = self._database.read(lambda c: c.execute(_BEGIN, parameters).all(), "begin")
         if not found or not _has_authority(found[0], claim):
             raise Fenced
         if found[0].cancel_requested:
@@ -87,18 +87,21 @@ class SqlAttempts:
             transitions.fence(connection, claim)
             transitions.insert_step(connection, claim, step)
 
-        self._database.write(work)
+        self._database.write(work, "step")
 
     def conclude(self, claim: Claim, conclusion: Conclusion) -> JobState:
         """End the attempt; a pending cancel request wins over all but success (I9)."""
-        return self._database.write(lambda connection: _conclude(connection, claim, conclusion))
+        return self._database.write(
+            lambda connection: _conclude(connection, claim, conclusion), "conclude"
+        )
 
     def renew(self, claims: Sequence[Claim]) -> Sequence[Claim]:
         """Renew leases in one transaction; return those that still have the authority (rule 12)."""
         # In one order everywhere, so that no two transactions wait for each other.
         ordered = sorted(claims, key=lambda claim: claim.job_id)
         return self._database.write(
-            lambda connection: [c for c in ordered if transitions.has_authority(connection, c)]
+            lambda connection: [c for c in ordered if transitions.has_authority(connection, c)],
+            "renew",
         )
 
 

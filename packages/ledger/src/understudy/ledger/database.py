@@ -16,6 +16,7 @@ from tenacity import (
     wait_random_exponential,
 )
 
+from understudy.job_engine.crash_points import CRASH_POINTS
 from understudy.job_engine.errors import ConfigurationError
 from understudy.ledger import postgresql, sqlite
 from understudy.ledger.errors import is_transient, translated
@@ -92,8 +93,8 @@ class Database:
         """Tell whether the ledger is a SQLite file."""
         return self.url.get_backend_name() == "sqlite"
 
-    def write(self, work: Callable[[Connection], T]) -> T:
-        """Run one transaction and commit it.
+    def write(self, work: Callable[[Connection], T], point: str = "") -> T:
+        """Run one transaction and commit it; `point` names it among the crash points.
 
         `work` may run again after a passing failure, also when a commit's reply was lost; it
         must leave the same rows behind however often it runs (F22).
@@ -101,19 +102,24 @@ class Database:
         Raises:
             LedgerUnavailableError: If the database does not answer in time.
         """
-        return self._patiently(self.engine.begin, work)
+        return self._patiently(self.engine.begin, work, point)
 
-    def write_at_once(self, work: Callable[[Connection], T]) -> T:
+    def write_at_once(self, work: Callable[[Connection], T], point: str = "") -> T:
         """Run one writing statement, which is a transaction of its own where the database can.
 
         PostgreSQL answers once instead of four times. What SQLite does in two statements is one
         transaction here, too.
         """
-        return self._patiently(self.engine.begin if self.is_sqlite else self._reader.connect, work)
+        if self.is_sqlite:
+            return self.write(work, point)
+        if CRASH_POINTS.reached is not None and point:
+            # The statement commits by itself: inside there is no moment before that.
+            CRASH_POINTS.reached(f"{point}.before")
+        return self._patiently(self._reader.connect, work, point, commits=False)
 
-    def read(self, work: Callable[[Connection], T]) -> T:
+    def read(self, work: Callable[[Connection], T], point: str = "") -> T:
         """Run reading statements, each seeing what is committed when it runs."""
-        return self._patiently(self._reader.connect, work)
+        return self._patiently(self._reader.connect, work, point)
 
     def close(self) -> None:
         """Close every connection of this process."""
@@ -123,10 +129,18 @@ class Database:
         self,
         open_: Callable[[], AbstractContextManager[Connection]],
         work: Callable[[Connection], T],
+        point: str,
+        *,
+        commits: bool = True,
     ) -> T:
         def once() -> T:
             with open_() as connection:
-                return work(connection)
+                result = work(connection)
+                if CRASH_POINTS.reached is not None and point and commits:
+                    CRASH_POINTS.reached(f"{point}.before")
+            if CRASH_POINTS.reached is not None and point:
+                CRASH_POINTS.reached(f"{point}.after")
+            return result
 
         with translated():
             try:

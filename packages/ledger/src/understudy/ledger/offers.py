@@ -58,7 +58,7 @@ class SqlOffers:
             record = transitions.insert_job(connection, job, plan, self._actor)
             return (_existing(connection, job), False) if record is None else (record, True)
 
-        return self._database.write_at_once(work)
+        return self._database.write_at_once(work, "dispatch")
 
     def offer(self, seen: JobRecord, plan: OfferPlan) -> JobRecord | None:
         """Hand over with a new epoch; None if the job is no longer as it was seen (rule 4)."""
@@ -82,7 +82,9 @@ class SqlOffers:
 
     def postpone(self, seen: JobRecord, span: timedelta, *, missed: bool = True) -> None:
         """Look at a waiting job again after `span`: an offer, or one that is due."""
-        self._database.write(lambda c: transitions.postpone(c, seen, span, missed=missed))
+        self._database.write(
+            lambda c: transitions.postpone(c, seen, span, missed=missed), "postpone"
+        )
 
     def note_tries(self, tries: Sequence[tuple[str, DispatchTry]]) -> None:
         """Keep what became of offers: pairs of job id and try."""
@@ -92,7 +94,7 @@ class SqlOffers:
 
     def cancel(self, job_id: str, actor: str) -> CancelOutcome:
         """Cancel a job that waits, or ask the attempt that runs it to stop (R20)."""
-        return self._database.write(lambda connection: _cancel(connection, job_id, actor))
+        return self._database.write(lambda connection: _cancel(connection, job_id, actor), "cancel")
 
     def _change(
         self,
@@ -103,7 +105,9 @@ class SqlOffers:
     ) -> JobRecord | None:
         guard = {"state": seen.state, "epoch": seen.epoch, "hb": seen.hb}
         change = Change(seen.id, guard, values, Cause(self._actor, detail))
-        row = self._database.write(lambda c: transitions.apply(c, transition, change))
+        row = self._database.write(
+            lambda c: transitions.apply(c, transition, change), transition.name
+        )
         return None if row is None else rows.job_record(row)
 
 

@@ -26,6 +26,7 @@ from rq.suspension import is_suspended
 from rq.timeouts import BaseDeathPenalty
 from rq.worker import BaseWorker, WorkerStatus
 
+from understudy.job_engine.crash_points import CRASH_POINTS
 from understudy.job_engine.errors import MessageRejectedError
 from understudy.queue import SafeJob
 from understudy.queue.safe_job import Processor
@@ -209,6 +210,8 @@ class SlotWorker(BaseWorker):
             # A Redis that is away now only loses its own view; the ledger has the truth.
             with suppress(RedisError, OSError):
                 self.perform_job(job, self._queue, execution)
+                if CRASH_POINTS.reached is not None:
+                    CRASH_POINTS.reached("ack.after")
         except Exception:
             # RQ's bookkeeping failed; nobody waits for this thread's result.
             logger.exception("RQ could not finish job %s", job.id)
@@ -221,6 +224,8 @@ class SlotWorker(BaseWorker):
 
     def _process(self, wire: object) -> None:
         self._processor(wire)
+        if CRASH_POINTS.reached is not None:
+            CRASH_POINTS.reached("ack.before")
         job_id = _job_id(wire)
         if job_id in self._commanded:
             self._commanded.discard(job_id)

@@ -21,6 +21,7 @@ from pika.exceptions import (
 )
 
 from understudy.dispatcher.engines.inbox import Envelope, Inbox, encode
+from understudy.job_engine.crash_points import CRASH_POINTS
 from understudy.job_engine.errors import (
     ConfigurationError,
     EngineError,
@@ -182,8 +183,12 @@ class SafeRabbitmqConsumer(_RabbitmqConsumer):
 
     def ack(self, message: Any) -> None:
         """Acknowledge a message of this very consumer."""
+        if CRASH_POINTS.reached is not None:
+            CRASH_POINTS.reached("ack.before")
         if message.consumer is self:
             super().ack(message)
+        if CRASH_POINTS.reached is not None:
+            CRASH_POINTS.reached("ack.after")
 
     def nack(self, message: Any) -> None:
         """Acknowledge a message whose actor raised; the ledger knows, a dead letter would not."""

@@ -13,6 +13,7 @@ from redis.exceptions import RedisError
 
 from understudy.dispatcher.engines.inbox import Envelope, Inbox, encode
 from understudy.dispatcher.engines.redis_errors import probe_redis, redis_errors
+from understudy.job_engine.crash_points import CRASH_POINTS
 from understudy.job_engine.ports import EngineHealth
 
 
@@ -77,8 +78,12 @@ class SafeRedisConsumer(_RedisConsumer):
     def ack(self, message: Any) -> None:
         """Take a message off the books."""
         message_id = message.options["redis_message_id"]
+        if CRASH_POINTS.reached is not None:
+            CRASH_POINTS.reached("ack.before")
         try:
             self.broker.do_ack(self.queue_name, message_id)
+            if CRASH_POINTS.reached is not None:
+                CRASH_POINTS.reached("ack.after")
         except (RedisError, OSError) as error:
             raise ConnectionClosed(error) from None
         finally:

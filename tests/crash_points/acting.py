@@ -1,0 +1,34 @@
+"""What a process of the crew may be: a worker, or a program that dispatches or cancels a job."""
+
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from types import MappingProxyType
+
+from tests.crash_points.jobs import Act, crossing
+from understudy.worker import process
+from understudy.worker.settings import load_settings
+from understudy.worker.wiring import build
+
+
+def work(engine: str, queue: str) -> None:
+    process.main([engine, queue])
+
+
+def dispatch(job_id: str) -> None:
+    build(load_settings()).dispatcher.dispatch(crossing, Act(steps=2), job_id=job_id)
+
+
+def dispatch_to_rq(job_id: str) -> None:
+    build(load_settings()).dispatcher.dispatch(
+        crossing, Act(steps=2), job_id=job_id, engines=("rq",)
+    )
+
+
+def cancel(job_id: str) -> None:
+    dispatcher = build(load_settings()).dispatcher
+    dispatcher.dispatch(crossing, Act(), job_id=job_id, delay=timedelta(hours=1)).cancel()
+
+
+ROLES: Mapping[str, Callable[..., None]] = MappingProxyType(
+    {"work": work, "dispatch": dispatch, "dispatch-to-rq": dispatch_to_rq, "cancel": cancel}
+)

@@ -1,0 +1,45 @@
+"""The stage of the acceptance tests, and a crew of workers that can be replaced quickly."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.crash_points.crew import CREW_JOBS, Crew
+from tests.integration.acceptance.conftest import (
+    addresses,
+    bytecode,
+    environment,
+    fallback_url,
+    gate,
+    second_valkey_url,
+    stage,
+    upgraded_ledger_url,
+)
+from tests.integration.acceptance.stage import Stage
+
+__all__ = [
+    "addresses",
+    "bytecode",
+    "fallback_url",
+    "gate",
+    "second_valkey_url",
+    "stage",
+    "upgraded_ledger_url",
+]
+
+acceptance = environment
+
+
+@pytest.fixture
+def environment(acceptance: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    acceptance.setenv("UNDERSTUDY_JOBS", CREW_JOBS)
+    acceptance.setenv("UNDERSTUDY_LEASE", "1s")
+    return acceptance
+
+
+@pytest.fixture
+def crew(stage: Stage, tmp_path: Path) -> Iterator[Crew]:
+    crew = Crew(stage, tmp_path / "cells")
+    yield crew
+    crew.end()

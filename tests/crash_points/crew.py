@@ -1,0 +1,94 @@
+"""The processes of the matrix: workers of both engines that are replaced when they die."""
+
+import json
+from itertools import count
+from pathlib import Path
+
+import psutil
+
+from tests.crash_points.cells import FOLDER, Cell
+from tests.integration.acceptance.stage import JOBS, PATIENCE, Stage
+from tests.servers.processes import is_alive, wait_until
+
+CREW_JOBS = f"{JOBS},tests.crash_points.jobs"
+ENGINES = ("rq", "dramatiq")
+
+
+class Crew:
+    """Workers on the queue `threads`, and whoever else a scenario needs, all of them armed."""
+
+    def __init__(self, stage: Stage, folder: Path) -> None:
+        self.stage = stage
+        self._folder = folder
+        folder.mkdir()
+        self._env = {FOLDER: str(folder), "PYTHONUNBUFFERED": "1"}
+        self._numbers = count(1)
+        stage.processes.python("-m", "tests.crash_points.zygote", str(folder), env=self._env)
+        self._workers: dict[str, psutil.Process] = {}
+        self.others: list[psutil.Process] = []
+
+    def staff(self) -> None:
+        """Wait until there is a live worker of each engine."""
+
+        def all_live() -> bool:
+            self.replace()
+            return {each.pid for each in self._workers.values()} <= self.stage.live_pids()
+
+        wait_until(all_live, PATIENCE, "a live worker of each engine")
+
+    def replace(self) -> None:
+        """Start a worker in the place of each that has died."""
+        for engine in ENGINES:
+            known = self._workers.get(engine)
+            if known is None or not is_alive(known):
+                self._workers[engine] = self._start("work", engine, "threads")
+
+    def act(self, role: str, *words: str, **env: str) -> psutil.Process:
+        """Start a process that plays another role."""
+        self.others.append(self._start(role, *words, **env))
+        return self.others[-1]
+
+    def arm(self, cell: Cell) -> None:
+        (self._folder / f"{cell.name}.armed").touch()
+
+    def hit_by(self, cell: Cell) -> psutil.Process | None:
+        """Return who had the misfortune; None while nobody has reached the point."""
+        found = [int(path.suffix[1:]) for path in self._traces(cell) if path.suffix[1:].isdigit()]
+        try:
+            return psutil.Process(found[0]) if found else None
+        except psutil.NoSuchProcess:
+            return psutil.Process()  # gone already, as it should be
+
+    def was_hit(self, cell: Cell) -> bool:
+        return any(path.suffix[1:].isdigit() for path in self._traces(cell))
+
+    def let_go_on(self, cell: Cell) -> None:
+        """End a halt or a hang."""
+        for path in self._traces(cell):
+            path.with_suffix(".go-on").touch()
+        found = self.hit_by(cell)
+        if cell.action == "stop" and found is not None:
+            found.resume()
+
+    def end(self) -> None:
+        for each in (*self._workers.values(), *self.others):
+            if is_alive(each):
+                each.resume()
+
+    def _traces(self, cell: Cell) -> list[Path]:
+        return list(self._folder.glob(f"{cell.name}.*"))
+
+    def _start(self, role: str, *words: str, **env: str) -> psutil.Process:
+        number = next(self._numbers)
+        log = self._folder / f"{number}-{role}.log"
+        wanted = {"role": role, "words": words, "env": env, "log": str(log)}
+        order = self._folder / f"{number}.order"
+        order.with_suffix(".draft").write_text(json.dumps(wanted))
+        order.with_suffix(".draft").rename(order)
+
+        def taken() -> list[Path]:
+            found = self._folder.glob(f"{number}.*")
+            return [path for path in found if path.suffix[1:].isdigit()]
+
+        (path,) = wait_until(taken, PATIENCE, f"a process for {role} {words}")
+        return psutil.Process(int(path.suffix[1:]))

@@ -1,0 +1,117 @@
+"""Every crash point, with everything that can happen there, in real processes.
+
+`make test` raises at every point, and does the other actions at nine of them; the whole matrix is
+`make test ARGS="-m long"`. Cells are played in waves: each scenario's job is
+there for one point, and whichever job, or worker, gets there first has the misfortune.
+"""
+
+from time import monotonic
+
+import pytest
+
+from tests.crash_points.cells import ACTIONS, MATRIX, SLOW, Cell, is_quick
+from tests.crash_points.crew import Crew
+from tests.crash_points.scenarios import SCENARIOS, handle
+from tests.integration.acceptance.evidence import (
+    assert_finished_steps_stayed_finished,
+    assert_one_authority,
+    assert_one_outcome,
+)
+from tests.integration.acceptance.stage import PATIENCE, Stage
+from tests.servers.processes import is_alive, wait_until
+from understudy.job_engine import JobState
+from understudy.job_engine.outcome import MAX_CRASHES
+from understudy.ledger.verifying import verify
+
+#: The lease is a second, and a rescuer watches for as long before it acts.
+BEYOND_THE_LEASE = 2.5
+#: How many cells are played at once.
+ABREAST = 4
+#: What is played by one set of workers.
+SETS = (("raise", "reply-lost"), ("kill", "stop", "hang"))
+pytestmark = [
+    pytest.mark.parametrize("ledger_url", ["postgresql"], indirect=True),
+    pytest.mark.timeout(600),
+]
+
+
+@pytest.mark.fault("F14", "F15", "F22")
+@pytest.mark.parametrize("actions", SETS, ids="-and-".join)
+def test_no_promise_breaks_at_any_point(stage: Stage, crew: Crew, actions: tuple[str, ...]) -> None:
+    for action in actions:
+        play_all(stage, crew, [cell for cell in of(action) if is_quick(cell)])
+    assert_promises_kept(stage)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("action", [name for name in ACTIONS if name != "raise"])
+def test_no_promise_breaks_at_any_point_in_the_whole_matrix(
+    stage: Stage, crew: Crew, action: str
+) -> None:
+    play_all(stage, crew, of(action))
+    assert_promises_kept(stage)
+
+
+def of(action: str) -> list[Cell]:
+    return [cell for cell in MATRIX if cell.action == action]
+
+
+def assert_promises_kept(stage: Stage) -> None:
+    for each in stage.handles:
+        assert_one_outcome(stage, each)
+        assert_one_authority(stage, each)
+        assert_finished_steps_stayed_finished(stage, each)
+    batches = verify(stage.app.ledger.database)
+    assert [violation for batch in batches for violation in batch.violations] == []
+
+
+def play_all(stage: Stage, crew: Crew, cells: list[Cell]) -> None:
+    """Play every cell, in waves of cells that stand far apart in the protocol."""
+    waves = -(-len(cells) // ABREAST)
+    for number in range(waves):
+        crew.staff()
+        play(stage, crew, cells[number::waves])
+
+
+def play(stage: Stage, crew: Crew, wave: list[Cell]) -> None:
+    """Let a job for each cell meet its misfortune, and see every one end as it must."""
+    for cell in wave:
+        crew.arm(cell)
+        SCENARIOS[cell.place].begin(stage, crew, cell.job_id)
+    let_all_be_hit(crew, wave)
+    wait_until(lambda: not any(map(is_alive, crew.others)), PATIENCE, "the others have ended")
+    for cell in wave:
+        SCENARIOS[cell.place].then(stage, crew, cell.job_id)
+    crew.staff()
+    for cell in wave:
+        assert_ends(stage, cell)
+
+
+def let_all_be_hit(crew: Crew, wave: list[Cell]) -> None:
+    """Wait for every misfortune, replace who died of one, and end each halt when it is time."""
+    since: dict[Cell, float] = {}
+
+    def is_over(cell: Cell) -> bool:
+        if crew.was_hit(cell):
+            since.setdefault(cell, monotonic())
+        lasts = BEYOND_THE_LEASE if cell.action in SLOW else 0
+        if cell not in since or monotonic() - since[cell] < lasts:
+            return False
+        crew.let_go_on(cell)
+        return True
+
+    def all_over() -> bool:
+        crew.replace()
+        over = [is_over(cell) for cell in wave]
+        return all(over)
+
+    wait_until(all_over, 2 * PATIENCE, f"somebody reaches each of {[each.name for each in wave]}")
+
+
+def assert_ends(stage: Stage, cell: Cell) -> None:
+    """See a job end; one that several misfortunes of a wave met may have crashed too often."""
+    stage.handles.append(handle(stage, cell.job_id))
+    stage.wait_for_ends(stage.handles[-1])
+    job = stage.handles[-1].job()
+    crash_loop = job.state is JobState.FAILED and job.crashes >= MAX_CRASHES
+    assert job.state is SCENARIOS[cell.place].ends or crash_loop, f"{cell}: {job}"

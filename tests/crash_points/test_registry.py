@@ -1,0 +1,54 @@
+"""The registry of crash points, the product and the matrix name the same points."""
+
+import ast
+import re
+from pathlib import Path
+
+from tests.crash_points.cells import ACTIONS, MATRIX
+from tests.crash_points.scenarios import SCENARIOS
+from understudy.job_engine.crash_points import COMMITS, CRASH_POINTS, DEEDS, POINTS
+
+ROOT = Path(__file__).parents[2]
+SOURCES = [*ROOT.glob("packages/*/src/**/*.py"), *ROOT.glob("apps/*/src/**/*.py")]
+REACHED = re.compile(r'CRASH_POINTS\.reached\("([a-z]+\.[a-z]+)"\)')
+#: What the ledger writes in the name of attempts and offers, and where that is.
+WRITERS = ("attempts.py", "offers.py")
+#: What became of offers: no state, and no promise hangs on it.
+UNNAMED = {"note_tries"}
+
+
+def test_every_point_has_its_cells_and_its_scenario() -> None:
+    assert len(MATRIX) == len(POINTS) * len(ACTIONS) - 2
+    assert set(SCENARIOS) == {*COMMITS, *DEEDS}
+
+
+def test_every_deed_is_reached_before_and_after() -> None:
+    reached = {name for path in SOURCES for name in REACHED.findall(path.read_text())}
+
+    assert reached == {f"{deed}.{side}" for deed in DEEDS for side in ("before", "after")}
+
+
+def test_every_commit_has_a_name() -> None:
+    unnamed = {
+        function.name
+        for path in SOURCES
+        if path.name in WRITERS
+        for function in functions(path)
+        for call in ast.walk(function)
+        if isinstance(call, ast.Call) and writes(call) and len(call.args) < 2
+    }
+
+    assert unnamed == UNNAMED
+
+
+def functions(path: Path) -> list[ast.FunctionDef]:
+    nodes = ast.walk(ast.parse(path.read_text()))
+    return [node for node in nodes if isinstance(node, ast.FunctionDef)]
+
+
+def writes(call: ast.Call) -> bool:
+    return ast.unparse(call.func) in {"self._database.write", "self._database.write_at_once"}
+
+
+def test_nothing_happens_at_a_point_by_default() -> None:
+    assert CRASH_POINTS.reached is None
