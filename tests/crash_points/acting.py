@@ -1,7 +1,6 @@
 """What a process of the crew may be: a worker, or a program that dispatches or cancels a job."""
 
 from collections.abc import Callable, Mapping
-from datetime import timedelta
 from types import MappingProxyType
 
 from tests.crash_points.jobs import Act, crossing
@@ -25,8 +24,7 @@ def dispatch_to_rq(job_id: str) -> None:
 
 
 def cancel(job_id: str) -> None:
-    dispatcher = build(load_settings()).dispatcher
-    dispatcher.dispatch(crossing, Act(), job_id=job_id, delay=timedelta(hours=1)).cancel()
+    build(load_settings()).ledger.cancel(job_id, "a person")
 
 
 ROLES: Mapping[str, Callable[..., None]] = MappingProxyType(

@@ -1,14 +1,16 @@
 """What the tests of several faults need."""
 
+import threading
 from time import monotonic
 
 import pytest
 
 from tests.integration.acceptance.jobs_under_test import in_thread
-from tests.integration.acceptance.stage import JOBS, PATIENCE, Play, Stage
+from tests.integration.acceptance.stage import JOBS, PATIENCE, TRIES_THREAD, Play, Stage
 from tests.servers.processes import wait_until
 from tests.servers.proxy import TcpProxy
 from understudy.dispatcher import JobHandle
+from understudy.worker.wiring import App
 
 #: One kind of ledger, where the fault has nothing to do with it.
 ON_SQLITE = pytest.mark.parametrize("ledger_url", ["sqlite"], indirect=True)
@@ -27,6 +29,14 @@ def adopt(stage: Stage, job_id: str, job: Play = in_thread) -> JobHandle[int]:
     record = stage.app.ledger.get(job_id)
     stage.handles.append(JobHandle(record, job, stage.app.ledger, stage.app.clock))
     return stage.handles[-1]
+
+
+def close(app: App) -> None:
+    """Close what a test built besides its stage, once it has written what it had to write."""
+    app.dispatcher.close()
+    written = lambda: all(each.name != TRIES_THREAD for each in threading.enumerate())  # noqa: E731
+    wait_until(written, PATIENCE, "all tries are written")
+    app.ledger.database.close()
 
 
 def let_pass(seconds: float) -> None:

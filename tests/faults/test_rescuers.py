@@ -6,7 +6,7 @@ from time import monotonic
 
 import pytest
 
-from tests.faults.support import ON_SQLITE
+from tests.faults.support import ON_SQLITE, close
 from tests.integration.acceptance.evidence import assert_one_authority
 from tests.integration.acceptance.jobs_under_test import in_thread
 from tests.integration.acceptance.stage import PATIENCE, Stage
@@ -38,7 +38,7 @@ def test_a_rescuer_that_wakes_with_a_stale_view_changes_nothing(stage: Stage) ->
         stage.app.ledger.park(stale, LONG, "no engine takes offers"),
         stage.app.ledger.exhaust(stale, ErrorRecord.of(JobCrashedError("crash loop"))),
     )
-    other.ledger.database.close()
+    close(other)
 
     assert late == (None, None, None)
     assert stage.kinds(handle).count("recover") == 1
@@ -56,7 +56,7 @@ def test_rescuers_that_look_at_once_recover_each_job_once(stage: Stage) -> None:
     for thread in threads:
         thread.join()
     for app in apps:
-        app.ledger.database.close()
+        close(app)
 
     assert [stage.kinds(each).count("recover") for each in handles] == 10 * [1]
     assert {each.job().crashes for each in handles} == {1}
