@@ -118,13 +118,14 @@ def _simulation() -> str:
 
 
 def _crash_points() -> str:
-    runs = all_in("crash_points")
-    rows = [[run["fault"], run["points"], run["hits"], run["violations"]] for run in runs]
+    matrix = one("crash_points/matrix") or []
+    rows = [[each["misfortune"], each["points"], each["violations"]] for each in matrix]
     return _part(
         "Death at every boundary",
-        "Real processes that raise, lose a reply, are killed, frozen or hang at each named point.",
-        "make test ARGS=tests/crash_points",
-        _or_not_run(rows, lambda: table(["fault", "points", "hits", "violations"], rows)),
+        "Real processes and servers; each named point before and after a commit, an offer, a step "
+        "and an acknowledgement. A part of it is in `make test`.",
+        "make test ARGS='-m long tests/crash_points'",
+        _or_not_run(rows, lambda: table(["misfortune", "points", "violations"], rows)),
     )
 
 

@@ -31,7 +31,11 @@ time.time, time.time_ns = _moved(time.time, {0}), _moved(time.time_ns, {0} * 10*
 @pytest.mark.fault("F24")
 @pytest.mark.parametrize(
     ("ledger_url", "rq_is"),
-    [("sqlite", HOUR), ("sqlite", -HOUR), ("postgresql", HOUR)],
+    [
+        ("postgresql", HOUR),
+        pytest.param("sqlite", HOUR, marks=pytest.mark.long),
+        pytest.param("sqlite", -HOUR, marks=pytest.mark.long),
+    ],
     indirect=["ledger_url"],
 )
 def test_clocks_that_are_hours_apart_take_no_job_from_who_works_on_it(

@@ -23,7 +23,9 @@ def killed_in_the_second_step(stage: Stage, engine: str, job: Play, act: Act) ->
 
 
 @pytest.mark.parametrize(
-    ("engine", "job"), [("rq", in_thread), ("dramatiq", in_child)], ids=["rq", "dramatiq"]
+    ("engine", "job"),
+    [("rq", in_thread), pytest.param("dramatiq", in_child, marks=pytest.mark.long)],
+    ids=["rq", "dramatiq"],
 )
 def test_in_doubt_the_job_is_held_and_the_step_is_not_begun_again(
     stage: Stage, engine: str, job: Play
@@ -41,7 +43,8 @@ def test_in_doubt_the_job_is_held_and_the_step_is_not_begun_again(
 
 
 @pytest.mark.parametrize(
-    ("engine", "found", "begun"), [("rq", "done", 1), ("dramatiq", "not done", 2)]
+    ("engine", "found", "begun"),
+    [pytest.param("rq", "done", 1, marks=pytest.mark.long), ("dramatiq", "not done", 2)],
 )
 def test_what_verify_finds_out_decides(stage: Stage, engine: str, found: str, begun: int) -> None:
     act = Act.model_validate(
