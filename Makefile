@@ -34,7 +34,7 @@ demo: setup  ## Run the main job on embedded servers: RQ is killed, Dramatiq car
 
 test: setup  ## Run all tests against real Valkey, RabbitMQ, PostgreSQL and SQLite
 	@PATH="$$PATH:/usr/sbin:/sbin" command -v rabbitmq-server >/dev/null || tests/servers/install-rabbitmq
-	@$(RUN) pytest -n 2 --dist worksteal $(ARGS)
+	@$(RUN) pytest -n 3 --dist worksteal $(ARGS)
 
 test-long: setup  ## Run the long ones: 2,000 simulated seeds, thousands of machines on both ledgers
 	@$(RUN) python -m tests.simulation --seeds 2000 $(ARGS)
