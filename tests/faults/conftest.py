@@ -4,31 +4,11 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.integration.acceptance.conftest import (
-    addresses,
-    bytecode,
-    environment,
-    fallback_url,
-    gate,
-    second_valkey_url,
-    stage,
-    upgraded_ledger_url,
-)
+from tests.integration.acceptance.conftest import *  # noqa: F403 - its fixtures, all of them
 from tests.servers.postgres import Postgres
 from tests.servers.proxy import TcpProxy
 from tests.servers.rabbitmq import RabbitMQ
 from tests.servers.valkey import Valkey
-
-__all__ = [
-    "addresses",
-    "bytecode",
-    "environment",
-    "fallback_url",
-    "gate",
-    "second_valkey_url",
-    "stage",
-    "upgraded_ledger_url",
-]
 
 
 @pytest.fixture

@@ -129,13 +129,13 @@ def test_a_step_that_was_renamed_holds_the_job() -> None:
         stage.context().run("get", lambda: 1)
 
 
-def test_steps_that_changed_places_hold_the_job() -> None:
+def test_a_step_that_comes_too_early_holds_the_job() -> None:
     stage = Stage()
     ctx = stage.context()
     ctx.run("fetch", lambda: 1)
     ctx.run("send", lambda: 2)
 
-    with pytest.raises(HoldRequested, match="code changed"):
+    with pytest.raises(HoldRequested, match=r"'(fetch|send)'.*code changed"):
         stage.context().run("send", lambda: 2)
 
 
@@ -149,16 +149,6 @@ def test_a_step_that_was_put_in_between_holds_the_job() -> None:
 
     with pytest.raises(HoldRequested, match=r"'check' at place 1.*'send'"):
         ctx.run("check", lambda: 3)
-
-
-def test_a_step_that_was_taken_out_holds_the_job() -> None:
-    stage = Stage()
-    ctx = stage.context()
-    ctx.run("fetch", lambda: 1)
-    ctx.run("send", lambda: 2)
-
-    with pytest.raises(HoldRequested, match="code changed"):
-        stage.context().run("send", lambda: 2)
 
 
 def test_a_step_added_at_the_end_is_no_change() -> None:

@@ -12,6 +12,18 @@ from tests.servers.valkey import Valkey
 from understudy.ledger.database import Database
 from understudy.ledger.upgrading import upgrade
 
+#: The fixtures, for the conftest of other folders that play on the same stage.
+__all__ = [
+    "addresses",
+    "bytecode",
+    "environment",
+    "fallback_url",
+    "gate",
+    "second_valkey_url",
+    "stage",
+    "upgraded_ledger_url",
+]
+
 FALLBACKS = {"rabbitmq": "amqp_url", "valkey": "second_valkey_url"}
 
 

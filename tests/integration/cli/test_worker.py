@@ -29,9 +29,7 @@ def test_sigterm_lets_an_attempt_give_its_job_back_at_its_next_step(
 
     assert worker.wait(PATIENCE) == 0
     assert worker.tree() == []
-    # The worker looks after all jobs to its end, and may have offered this one to another.
-    assert live_cli.transitions(job_id)[:3] == ["dispatch", "claim", "release"]
-    assert live_cli.transitions(job_id).count("claim") == 1
+    assert_given_back(live_cli, job_id)
 
 
 @pytest.mark.parametrize("name", GATES)
@@ -45,7 +43,7 @@ def test_a_second_signal_gives_the_job_back_at_once(live_cli: CommandLine, name:
     # Without the second one it would have waited for the grace of 25 s.
     assert worker.wait(15) == 0
     assert worker.tree() == []
-    assert live_cli.transitions(job_id)[:3] == ["dispatch", "claim", "release"]
+    assert_given_back(live_cli, job_id)
 
 
 def test_a_sigkill_of_the_supervisor_leaves_no_process_behind(live_cli: CommandLine) -> None:
@@ -165,3 +163,11 @@ def live_workers(cli: CommandLine) -> set[int]:
 
 def _offspring(worker: Process) -> list[psutil.Process]:
     return worker.tree()[1:]
+
+
+def assert_given_back(cli: CommandLine, job_id: str) -> None:
+    """The attempt gave its job back, and no other began."""
+    first, then = cli.transitions(job_id)[:3], cli.transitions(job_id)[3:]
+    assert first == ["dispatch", "claim", "release"]
+    # The worker looks after all jobs to its end, and may have offered this one to another.
+    assert set(then) <= {"offer", "reoffer", "park"}

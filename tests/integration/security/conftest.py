@@ -1,23 +1,3 @@
 """The stage of the acceptance tests."""
 
-from tests.integration.acceptance.conftest import (
-    addresses,
-    bytecode,
-    environment,
-    fallback_url,
-    gate,
-    second_valkey_url,
-    stage,
-    upgraded_ledger_url,
-)
-
-__all__ = [
-    "addresses",
-    "bytecode",
-    "environment",
-    "fallback_url",
-    "gate",
-    "second_valkey_url",
-    "stage",
-    "upgraded_ledger_url",
-]
+from tests.integration.acceptance.conftest import *  # noqa: F403 - its fixtures, all of them
