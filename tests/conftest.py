@@ -12,6 +12,7 @@ from typing import TypeVar
 import psutil
 import pytest
 
+from tests.features.house import House
 from tests.servers.postgres import Postgres
 from tests.servers.processes import Processes, end, offspring, wait_until
 from tests.servers.proxy import TcpProxy
@@ -165,8 +166,9 @@ def _logs(item: pytest.Item) -> Iterator[Path]:
     for value in _fixtures(item):
         if isinstance(value, Server | Valkey):
             yield value.log
-        if isinstance(value, Processes):
-            yield from (each.log for each in value.started)
+        processes = value.processes if isinstance(value, House) else value
+        if isinstance(processes, Processes):
+            yield from (each.log for each in processes.started)
 
 
 def _tail(log: Path) -> str:

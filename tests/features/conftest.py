@@ -1,0 +1,89 @@
+"""The stage of the features tests: each feature runs for real, on both engines and both ledgers.
+
+To add a test of a feature:
+
+1. Put its jobs into `tests/features/jobs/<area>.py`, on the queue `LANE.name` of
+   `tests/features/lane.py`. The workers import every module of that folder; job names are one
+   name space, so begin them with the feature's name.
+2. Write `tests/features/test_<feature>.py`. A test takes the fixture `house`, and runs four
+   times: RQ and Dramatiq, SQLite and PostgreSQL. `house.dispatch(job, payload, **options)`
+   dispatches to the test's engine, `house.wait_for(handle, state)` waits, `handle.result()`
+   is the job's. `house.ledger`, `house.dispatcher`, `house.database` and `house.engine` are
+   there for the rest.
+3. The workers, the ledgers and the brokers serve the whole session and every other test in it:
+   break nothing, count only your own jobs, and make keys and names with `house.unique`.
+   What has to break something belongs to `tests/integration/acceptance` or `tests/faults`.
+
+Maintenance runs in the workers ten times a second, so a delay of 100 ms is waited for as
+gladly as one of a day: keep spans that short, and a test under a second.
+"""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.features.house import ENGINES, Building, House, built
+from tests.servers.postgres import Postgres
+from tests.servers.rabbitmq import RabbitMQ
+from tests.servers.valkey import Valkey
+
+
+@pytest.fixture(scope="session")
+def features_engines(
+    rabbitmq: RabbitMQ, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, str]]:
+    """RQ's Valkey, Dramatiq's virtual host, and where workers keep what they compiled."""
+    folder = tmp_path_factory.mktemp("features")
+    vhost = "features"
+    with Valkey(folder / "valkey") as valkey:
+        yield {
+            "UNDERSTUDY_REDIS_URL": valkey.url,
+            "UNDERSTUDY_AMQP_URL": rabbitmq.add_vhost(vhost),
+            "PYTHONPYCACHEPREFIX": str(folder / "bytecode"),
+            "PYTHONDONTWRITEBYTECODE": "",
+        }
+        rabbitmq.delete_vhost(vhost)
+
+
+@pytest.fixture(scope="session")
+def sqlite_building(
+    features_engines: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Building]:
+    folder = tmp_path_factory.mktemp("features-sqlite")
+    yield from _building("sqlite", f"sqlite:///{folder / 'ledger.db'}", folder, features_engines)
+
+
+@pytest.fixture(scope="session")
+def postgresql_building(
+    features_engines: dict[str, str],
+    postgres: Postgres,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Building]:
+    folder = tmp_path_factory.mktemp("features-postgresql")
+    url = postgres.create_database("features")
+    yield from _building("postgresql", url, folder, features_engines)
+    postgres.drop_database("features")
+
+
+@pytest.fixture(params=ENGINES)
+def house_engine(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def house(request: pytest.FixtureRequest, house_engine: str) -> House:
+    """One engine and one ledger, with workers of both engines at work."""
+    building: Building = request.getfixturevalue(f"{request.param}_building")
+    building.check()
+    return House(building, house_engine)
+
+
+def _building(
+    kind: str, ledger_url: str, folder: Path, engines: dict[str, str]
+) -> Iterator[Building]:
+    # One namespace a ledger: they share the brokers.
+    own = {"UNDERSTUDY_LEDGER_URL": ledger_url, "UNDERSTUDY_NAMESPACE": f"features-{kind}"}
+    with ExitStack() as stack:
+        yield stack.enter_context(built(folder, {**engines, **own}))

@@ -1,0 +1,162 @@
+"""One ledger, both engines and a worker of each, for all features tests of a session."""
+
+import os
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import TypeVar, Unpack
+
+import pytest
+from pydantic import BaseModel
+
+from tests.features.lane import LANE
+from tests.servers.processes import Process, Processes, wait_until
+from understudy.dispatcher import Dispatcher, DispatchOptions, JobHandle
+from understudy.job_engine import JobDefinition, JobState
+from understudy.job_engine.records import JobRecord
+from understudy.ledger import Database, SqlLedger
+from understudy.ledger.upgrading import upgrade
+from understudy.worker.settings import load_settings
+from understudy.worker.wiring import App, build
+
+P = TypeVar("P", bound=BaseModel)
+R = TypeVar("R")
+
+#: How long anything may take on a machine that is busy with other things.
+PATIENCE = 30
+ENGINES = ("rq", "dramatiq")
+ROOT = Path(__file__).parents[2]
+
+#: Everything that is waited for comes sooner than in production.
+HASTE: Mapping[str, str] = MappingProxyType(
+    {
+        "UNDERSTUDY_WORKER_BEAT": "500ms",
+        "UNDERSTUDY_WORKER_TTL": "30s",
+        "UNDERSTUDY_MAINTENANCE_EVERY": "100ms",
+        "UNDERSTUDY_PROBE_EVERY": "200ms",
+        "UNDERSTUDY_HEALTHY_PROBES": "1",
+        "UNDERSTUDY_MIN_OPEN": "200ms",
+        "UNDERSTUDY_RAMP": "0s",
+        "UNDERSTUDY_LOG_FORMAT": "json",
+        "PYTHONPATH": str(ROOT),
+        "dramatiq_restart_delay": "300",
+    }
+)
+
+
+def job_modules() -> str:
+    """Every module of `tests/features/jobs`, as the setting of the workers."""
+    files = sorted((ROOT / "tests/features/jobs").glob("[a-z]*.py"))
+    return ",".join(f"tests.features.jobs.{file.stem}" for file in files)
+
+
+@dataclass(frozen=True)
+class Building:
+    """What is started once a session for a kind of ledger: the workers and our own parts."""
+
+    app: App
+    processes: Processes
+
+    def check(self) -> None:
+        """Fail if a worker has ended."""
+        gone = [each for each in self.processes.started if not each.is_running]
+        assert not gone, f"expected workers that live, got one that ended:\n{gone[0].tail}"
+
+
+@contextmanager
+def built(folder: Path, settings: Mapping[str, str]) -> Iterator[Building]:
+    """Make the ledger, start a worker of each engine and wait until both take jobs."""
+    env = {**HASTE, "UNDERSTUDY_JOBS": job_modules(), **settings}
+    database = Database(env["UNDERSTUDY_LEDGER_URL"])
+    upgrade(database)
+    database.close()
+    with _environment(env):
+        app = build(load_settings(), lambda _: None)
+    processes = Processes(folder)
+    try:
+        workers = [_worker(processes, engine, env) for engine in ENGINES]
+        building = Building(app, processes)
+        wait_until(lambda: building.check() or _live(app, workers), PATIENCE, "live workers")
+        yield building
+    finally:
+        processes.end()
+        app.dispatcher.close()
+        app.ledger.database.close()
+
+
+class House:
+    """What a features test works with: one engine and one ledger of a building.
+
+    Attributes:
+        engine: The engine that the test's jobs run on, unless a test says otherwise.
+        app: Our own parts, put together as in production; the workers have theirs.
+    """
+
+    def __init__(self, building: Building, engine: str) -> None:
+        self.engine = engine
+        self.app = building.app
+        self.processes = building.processes
+
+    @property
+    def ledger(self) -> SqlLedger:
+        return self.app.ledger
+
+    @property
+    def dispatcher(self) -> Dispatcher:
+        return self.app.dispatcher
+
+    @property
+    def database(self) -> Database:
+        return self.app.ledger.database
+
+    def dispatch(
+        self, job: JobDefinition[P, R], payload: P, **options: Unpack[DispatchOptions]
+    ) -> JobHandle[R]:
+        """Dispatch a job that runs on this test's engine."""
+        options.setdefault("engines", (self.engine,))
+        return self.dispatcher.dispatch(job, payload, **options)
+
+    def wait_for(
+        self, handle: JobHandle[R], state: JobState = JobState.SUCCEEDED, deadline: float = PATIENCE
+    ) -> JobRecord:
+        """Wait until a job is in a state, and return it; fail at once if it ends in another."""
+
+        def arrived() -> JobRecord | None:
+            job = handle.job()
+            ended = f"expected job {job.id} to be {state}, got {job.state}: {job.error}"
+            assert job.state is state or not job.state.is_terminal, ended
+            return job if job.state is state else None
+
+        found = wait_until(arrived, deadline, f"job {handle.id} is {state}")
+        assert found is not None
+        return found
+
+    def kinds(self, handle: JobHandle[R]) -> list[str]:
+        """The transitions of a job, in order."""
+        return [event.kind for event in self.ledger.events(handle.id)]
+
+    def unique(self, word: str) -> str:
+        """A name that no other test uses: the ledger is everybody's."""
+        return f"{word}-{uuid.uuid4().hex[:12]}"
+
+
+def _worker(processes: Processes, engine: str, env: Mapping[str, str]) -> Process:
+    return processes.python("-m", "understudy.worker.process", engine, LANE.name, env=env)
+
+
+def _live(app: App, workers: list[Process]) -> bool:
+    return {each.pid for each in workers} <= {each.pid for each in app.ledger.live_workers()}
+
+
+@contextmanager
+def _environment(env: Mapping[str, str]) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith(("UNDERSTUDY_", "USE_RQ"))]:
+            if not name.startswith("UNDERSTUDY_TEST"):
+                patch.delenv(name)
+        for name, value in env.items():
+            patch.setenv(name, value)
+        yield

@@ -1,0 +1,17 @@
+"""The queue that the jobs of the features tests run on."""
+
+from datetime import timedelta
+
+from understudy.job_engine import QueueProfile, declare_queue
+
+#: Wide, so that tests and jobs that wait do not stand in each other's way.
+LANE = declare_queue(
+    QueueProfile(
+        "features",
+        isolation="thread",
+        slots=12,
+        dramatiq_threads=12,
+        lease=timedelta(seconds=10),
+        pickup=timedelta(seconds=2),
+    )
+)
