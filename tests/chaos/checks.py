@@ -23,6 +23,7 @@ OF_EACH_JOB: tuple[Callable[[Case], Iterator[Violation]], ...] = (
     of_steps.finished_stay_finished,
     of_steps.nothing_begins_without_authority,
     of_steps.effects_are_bounded,
+    of_steps.once_begins_once,
     of_steps.recorded_was_done,
     of_steps.cancelled_goes_no_further,
     answers_fit_the_events,

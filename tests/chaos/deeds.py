@@ -57,13 +57,15 @@ def deed(rng: Random, label: str) -> Deed:
     paces = [round(rng.choice((0.0, 0.02, 0.05, 0.2)), 3) for _ in range(rng.randint(1, 6))]
     if rng.random() < 0.1:
         paces[rng.randrange(len(paces))] = LONG_STEP
-    sleeps, raises = rng.random() < 0.15, rng.random() < 0.2
+    sleeps, raises, once = rng.random() < 0.15, rng.random() < 0.2, rng.random() < 0.25
     return Deed(
         label=label,
         paces=paces,
         sleep_after=rng.randint(1, len(paces)) if sleeps else 0,
         fails_at=rng.randint(1, len(paces)) if raises else 0,
         failures=rng.choice((1, 1, 2, MAX_ATTEMPTS * 10)) if raises else 0,
+        once_at=rng.randint(1, len(paces)) if once else 0,
+        verified=rng.random() < 0.5,
     )
 
 

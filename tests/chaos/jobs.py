@@ -6,8 +6,16 @@ from datetime import timedelta
 from pydantic import BaseModel
 from tenacity import wait_fixed
 
-from tests.chaos.witness import BEGIN, END, note
-from understudy.job_engine import JobContext, QueueProfile, RetryPolicy, declare_queue, job
+from tests.chaos.witness import BEGIN, END, has_ended, note
+from understudy.job_engine import (
+    NOT_DONE,
+    JobContext,
+    QueueProfile,
+    RetryPolicy,
+    declare_queue,
+    job,
+)
+from understudy.job_engine.doubt import NotDone
 from understudy.job_engine.queues import Isolation
 
 LEASE = timedelta(seconds=2)
@@ -46,6 +54,8 @@ class Deed(BaseModel):
         sleep_after: The step after which the job sleeps; 0: none.
         fails_at: The step that raises; 0: none.
         failures: In how many attempts it raises.
+        once_at: The step that is to begin at most once, ever; 0: none.
+        verified: Whether such a step finds out what happened where it is in doubt.
     """
 
     label: str
@@ -53,17 +63,26 @@ class Deed(BaseModel):
     sleep_after: int = 0
     fails_at: int = 0
     failures: int = 0
+    once_at: int = 0
+    verified: bool = False
 
     @property
     def step_names(self) -> list[str]:
         """Return the steps in their order, sleeps left out."""
         return [f"step-{number}" for number in range(1, len(self.paces) + 1)]
 
+    @property
+    def in_doubt(self) -> str | None:
+        """Return the step that nobody may begin twice and nobody can find out about."""
+        return f"step-{self.once_at}" if self.once_at and not self.verified else None
+
 
 def perform(deed: Deed, ctx: JobContext) -> int:
     """Run the steps and return how many there are."""
     for number, name in enumerate(deed.step_names, 1):
-        ctx.run(name, _step, deed, number, ctx.job_id, ctx.attempt)
+        once = number == deed.once_at
+        verify = _verified if once and deed.verified else None
+        ctx.run(name, _step, deed, number, ctx.job_id, ctx.attempt, once=once, verify=verify)
         if number == deed.sleep_after:
             ctx.sleep("pause", PAUSE)
     return len(deed.paces)
@@ -77,6 +96,11 @@ def _step(deed: Deed, number: int, job_id: str, attempt: int) -> int:
         raise ScriptedError(name)
     note(END, job_id, name, attempt)
     return number
+
+
+def _verified(_: Deed, number: int, job_id: str, __: int) -> int | NotDone:
+    """Find out from the witness whether the step took effect."""
+    return number if has_ended(job_id, f"step-{number}") else NOT_DONE
 
 
 RETRY = RetryPolicy(max_attempts=MAX_ATTEMPTS, wait=wait_fixed(0.3))

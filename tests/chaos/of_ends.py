@@ -12,9 +12,10 @@ from understudy.job_engine.states import JobState
 
 
 def ended(case: Case) -> Iterator[Violation]:
-    """Find jobs that have not ended; nothing here may have to wait for a person (I1)."""
-    if not case.history.job.state.is_terminal:
-        yield Violation(case.job_id, "I1", "every job ends", f"it is {case.history.job.state}")
+    """Find jobs that have not ended; only a step in doubt may have to wait for a person (I1)."""
+    job = case.history.job
+    if not job.state.is_terminal and not (job.state is JobState.HELD and _is_in_doubt(case)):
+        yield Violation(case.job_id, "I1", "every job ends", f"it is {job.state}: {job.error}")
 
 
 def ended_for_a_reason(case: Case) -> Iterator[Violation]:
@@ -30,13 +31,19 @@ def ended_for_a_reason(case: Case) -> Iterator[Violation]:
 
 
 def _complete(case: Case) -> Iterator[Violation]:
-    done = [step.name for step in case.history.steps if step.kind is StepKind.RUN]
+    kinds = (StepKind.RUN, StepKind.ONCE)
+    done = [step.name for step in case.history.steps if step.kind in kinds]
     if done != case.deed.step_names:
         found = f"it did {done} of {case.deed.step_names}"
         yield Violation(case.job_id, "I4", "who succeeds has done every step", found)
     if case.history.job.result != str(len(case.deed.paces)):
         found = f"got {case.history.job.result} from {len(case.deed.paces)} steps"
         yield Violation(case.job_id, "I4", "the result is the handler's", found)
+
+
+def _is_in_doubt(case: Case) -> bool:
+    intents = [step.name for step in case.history.steps if step.kind is StepKind.INTENT]
+    return case.deed.in_doubt in intents
 
 
 def _crashed_out(case: Case) -> bool:

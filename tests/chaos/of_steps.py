@@ -60,7 +60,7 @@ def one_run_each(case: Case) -> Iterator[Violation]:
 
 def finished_stay_finished(case: Case) -> Iterator[Violation]:
     """Find steps that began after their result was recorded (I5)."""
-    recorded = {step.name: step for step in case.history.steps}
+    recorded = {each.name: each for each in case.history.steps if each.kind is not StepKind.INTENT}
     for line in case.begun:
         step, attempt = recorded.get(line.step), case.attempt(line.attempt)
         if step is None or attempt is None or line.at <= case.at(step.recorded_at) + TICK:
@@ -89,7 +89,9 @@ def effects_are_bounded(case: Case) -> Iterator[Violation]:
     An attempt was cut off in a step if it began it, did not record it and ended by a hand-over, a
     crash, a release, a cancel, or the exception that the retry policy answers (I7).
     """
-    recorded = {step.name: step.epoch for step in case.history.steps}
+    recorded = {
+        each.name: each.epoch for each in case.history.steps if each.kind is not StepKind.INTENT
+    }
     for name, count in Counter(line.step for line in case.begun).items():
         cut_off = {
             line.attempt
@@ -101,15 +103,28 @@ def effects_are_bounded(case: Case) -> Iterator[Violation]:
             yield _broken(case, "I7", "a plain step repeats only where it was cut off", found)
 
 
+def once_begins_once(case: Case) -> Iterator[Violation]:
+    """Find steps that began again although nobody could know what had become of them (I6)."""
+    begun = [line for line in case.begun if line.step == case.deed.in_doubt]
+    if len(begun) > 1:
+        yield _broken(case, "I6", "a `once` step begins at most once", f"{begun}")
+
+
 def recorded_was_done(case: Case) -> Iterator[Violation]:
-    """Find recorded steps that the attempt that recorded them did not do before (I7)."""
+    """Find recorded steps that the attempt that recorded them did not do before (I7).
+
+    Of a verified `once` step another attempt may have found out that it was done.
+    """
     for step in case.history.steps:
-        if step.kind is not StepKind.RUN:
+        if step.kind not in (StepKind.RUN, StepKind.ONCE):
             continue
+        by_anybody = step.kind is StepKind.ONCE and case.deed.verified
         done = [
             line
             for line in case.lines
-            if line.phase == END and line.step == step.name and _epoch(case, line) == step.epoch
+            if line.phase == END
+            and line.step == step.name
+            and (by_anybody or _epoch(case, line) == step.epoch)
         ]
         if not done:
             yield _broken(case, "I7", "what is recorded was done", f"nobody did {step.name}")

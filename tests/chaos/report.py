@@ -85,6 +85,7 @@ def count(evidence: Evidence, logs: Iterable[Path]) -> dict[str, int]:
         "steps begun": sum(len(case.begun) for case in cases),
         "steps repeated": sum(_repeated(case) for case in cases),
         "steps begun late": sum(_late(case) for case in cases),
+        "once steps begun": sum(_once(case) for case in cases),
         "crashes": sum(case.history.job.crashes for case in cases),
         "hand-offs": sum(case.history.job.handoffs for case in cases),
         "stale messages refused": told["message.refused"],
@@ -108,6 +109,10 @@ def last_to_end(evidence: Evidence, healed: int) -> Mapping[str, Any]:
 
 def _repeated(case: Case) -> int:
     return len(case.begun) - len({line.step for line in case.begun})
+
+
+def _once(case: Case) -> int:
+    return sum(1 for line in case.begun if line.step == case.deed.in_doubt)
 
 
 def _late(case: Case) -> int:

@@ -34,8 +34,8 @@ from understudy.ledger.verifying import verify
 
 T = TypeVar("T")
 
-#: Where every job must come out.
-OPEN = tuple(state for state in JobState if not state.is_terminal)
+#: Where no job may stay; one that is held waits for a person.
+OPEN = tuple(state for state in JobState if not state.is_terminal and state is not JobState.HELD)
 ALL = 1_000_000
 #: How often a run looks whether something has come about, in seconds.
 LEISURE = 0.3

@@ -5,11 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-from tests.chaos import of_steps
+from tests.chaos import of_ends, of_steps
 from tests.chaos.actor import Freeze
 from tests.chaos.checks import OF_EACH_JOB
 from tests.chaos.doctoring import (
     ATTEMPTS,
+    DEED,
     LINES,
     OPERATIONS,
     SECOND,
@@ -23,6 +24,8 @@ from tests.chaos.evidence import Case
 from tests.chaos.operations import CANCEL
 from tests.chaos.witness import BEGIN, END, Line
 from understudy.job_engine.invariants import Violation
+from understudy.job_engine.records import StepKind
+from understudy.job_engine.states import JobState
 
 Check = Callable[[Case], Iterator[Violation]]
 LATE_BEGIN = line(BEGIN, "step-2", 1, 4.5)
@@ -114,3 +117,36 @@ def test_the_end_of_a_step_proves_it_only_for_its_own_attempt() -> None:
     by_another = [*LINES[:1], line(END, "step-1", 2, 2.5), *LINES[2:]]
 
     assert list(of_steps.recorded_was_done(case(by_another)))
+
+
+def test_a_once_step_that_began_twice_is_found_unless_it_was_verified() -> None:
+    # As it stands, step-2 was begun by both attempts: right for a plain step only.
+    for verified in (False, True):
+        deed = DEED.model_copy(update={"once_at": 2, "verified": verified})
+        its = case(payload=deed.model_dump_json())
+
+        assert bool(list(of_steps.once_begins_once(its))) is not verified
+
+
+def test_a_verified_step_may_be_recorded_by_who_found_it_done() -> None:
+    found = [STEPS[0], replace(STEPS[1], kind=StepKind.ONCE)]
+    done_by_the_first = [*LINES[:3], line(END, "step-2", 1, 3.9)]
+
+    for verified in (False, True):
+        deed = DEED.model_copy(update={"once_at": 2, "verified": verified})
+        its = case(done_by_the_first, steps=found, payload=deed.model_dump_json())
+
+        assert bool(list(of_steps.recorded_was_done(its))) is not verified
+
+
+@pytest.mark.parametrize(
+    ("once_at", "verified", "complains"), [(2, False, False), (2, True, True), (1, False, True)]
+)
+def test_a_job_is_held_only_for_a_step_in_doubt(
+    once_at: int, *, verified: bool, complains: bool
+) -> None:
+    deed = DEED.model_copy(update={"once_at": once_at, "verified": verified})
+    steps = [STEPS[0], replace(STEPS[1], kind=StepKind.INTENT)]
+    its = case(state=JobState.HELD, steps=steps, payload=deed.model_dump_json())
+
+    assert bool(list(of_ends.ended(its))) is complains

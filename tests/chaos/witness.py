@@ -61,6 +61,13 @@ def read(path: Path) -> list[Line]:
     return [Line(**record) for record in records(path)]
 
 
+def has_ended(job_id: str, step: str) -> bool:
+    """Tell whether any attempt has finished a step, from within a job."""
+    told = (f'"phase": "{END}"', f'"job_id": "{job_id}"', f'"step": "{step}"')
+    with Path(os.environ[FILE]).open() as lines:
+        return any(all(each in line for each in told) for line in lines)
+
+
 def records(path: Path) -> list[dict[str, Any]]:
     """Return what was appended to a file; nothing if it is not there."""
     return [json.loads(text) for text in path.read_text().splitlines()] if path.exists() else []
