@@ -1,0 +1,63 @@
+"""Every program and every command of the guide works as printed."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from tests.docs.page import blocks_of, commands_of
+from understudy.worker.cli import main
+
+GUIDE = Path(__file__).parents[2] / "docs" / "guide"
+PAGES = sorted(page for page in GUIDE.glob("*.md") if page.name != "README.md")
+INDEX = (GUIDE / "README.md").read_text()
+
+_pages = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+
+
+@_pages
+def test_a_page_runs_as_printed(page: Path) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-m", "tests.docs", str(page)],
+        cwd=GUIDE.parents[1],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert ran.returncode == 0, ran.stderr
+
+
+@_pages
+def test_a_page_has_an_example_and_stands_in_the_index(page: Path) -> None:
+    assert list(blocks_of(page))
+    assert f"({page.name})" in INDEX
+
+
+def test_the_index_names_no_page_that_is_not_there() -> None:
+    named = set(re.findall(r"\(([\w-]+\.md)\)", INDEX))
+
+    assert named == {page.name for page in PAGES}
+
+
+@pytest.mark.parametrize("line", sorted({c for page in PAGES for c in commands_of(page)}))
+def test_every_command_exists(line: str) -> None:
+    command = []
+    group = main
+    for word in line.split():
+        found = group.get_command(None, word) if hasattr(group, "get_command") else None
+        if found is None:
+            break
+        command.append(word)
+        group = found
+
+    shown = CliRunner().invoke(main, [*command, "--help"])
+
+    assert command, line
+    assert shown.exit_code == 0, shown.output
+    for option in re.findall(r"(--[a-z-]+)", line):
+        assert option in shown.output, f"{option} in {line}"
