@@ -8,6 +8,7 @@ from typing import Any
 from understudy.job_engine.interrupts import Released
 from understudy.job_engine.lease import Lease
 from understudy.job_engine.records import Claim
+from understudy.worker.interrupter import interrupt_thread
 from understudy.worker.logs import bound_to, configure_logs
 from understudy.worker.parentage import die_with_parent
 from understudy.worker.settings import load_settings
@@ -21,7 +22,8 @@ def run_attempt(claim: dict[str, Any]) -> None:
     """
     die_with_parent()
     os.setpgid(0, 0)
-    lease = Lease()
+    # Only steps whose own time is up are interrupted here; the parent kills for the rest.
+    lease = Lease(interrupt_thread)
 
     def release(signum: int, frame: FrameType | None) -> None:
         lease.revoke(Released, at_once=False)

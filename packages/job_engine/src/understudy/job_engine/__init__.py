@@ -5,7 +5,12 @@ from understudy.job_engine.codec import SecretText
 from understudy.job_engine.context import JobContext
 from understudy.job_engine.definition import JobDefinition, Retention, declare_job, job
 from understudy.job_engine.doubt import NOT_DONE, NotDone
-from understudy.job_engine.errors import NonRetryableError, RetryAfterError, UnderstudyError
+from understudy.job_engine.errors import (
+    NonRetryableError,
+    RetryAfterError,
+    StepTimeoutError,
+    UnderstudyError,
+)
 from understudy.job_engine.executor import Executor
 from understudy.job_engine.queues import QueueProfile, declare_queue
 from understudy.job_engine.retry import RetryPolicy
@@ -25,6 +30,7 @@ __all__ = [
     "RetryAfterError",
     "RetryPolicy",
     "SecretText",
+    "StepTimeoutError",
     "UnderstudyError",
     "declare_job",
     "declare_queue",

@@ -18,10 +18,11 @@ from understudy.job_engine.errors import ResultInvalidError
 from understudy.job_engine.interrupts import HoldRequested, Interrupt, Suspended
 from understudy.job_engine.journal import Journal, refuse
 from understudy.job_engine.lease import Lease
-from understudy.job_engine.performing import Performer
+from understudy.job_engine.performing import Performer, StepPolicy
 from understudy.job_engine.ports import AttemptLedger
 from understudy.job_engine.records import Claim, StepKind
 from understudy.job_engine.retry import RetryPolicy
+from understudy.job_engine.time_limit import UNLIMITED, AttemptLimits
 
 T = TypeVar("T")
 Args = TypeVarTuple("Args")
@@ -49,7 +50,15 @@ class JobContext:
             again, so that even `except BaseException` in a job goes no further.
     """
 
-    def __init__(self, claim: Claim, ledger: AttemptLedger, lease: Lease, clock: Clock) -> None:
+    def __init__(
+        self,
+        claim: Claim,
+        ledger: AttemptLedger,
+        lease: Lease,
+        clock: Clock,
+        *,
+        limits: AttemptLimits = UNLIMITED,
+    ) -> None:
         """Serve one attempt; made by the executor."""
         self.job_id = claim.job_id
         self.attempt = claim.attempt
@@ -62,7 +71,8 @@ class JobContext:
         self._lease = lease
         self._clock = clock
         self._journal = Journal(claim, ledger, lease, clock)
-        self._performer = Performer(self._journal, lease, clock)
+        self._limits = limits
+        self._performer = Performer(self._journal, lease, clock, limits.give_up)
 
     def run(
         self,
@@ -71,6 +81,7 @@ class JobContext:
         /,
         *args: *Args,
         retry: RetryPolicy | None = None,
+        timeout: timedelta | None = None,
         once: bool = False,
         verify: Verify[*Args, T] | None = None,
     ) -> T:
@@ -86,6 +97,8 @@ class JobContext:
             args: Its arguments.
             retry: Whether the step is tried again within the attempt when it raises. The worker
                 waits meanwhile; the job's own policy holds none.
+            timeout: The longest one try of it may take. A longer one is interrupted and raises
+                `StepTimeoutError`, an error of the step like any other.
             once: Never begin the step a second time, whatever happens (I6): where it may have
                 taken effect and no result was recorded, the job is `held` for a person.
             verify: Finds out for a `once` step whether it has taken effect, from the same
@@ -96,6 +109,7 @@ class JobContext:
         """
         with self._machinery():
             self._check_policy(name, retry, verify, once=once)
+            self._check_timeout(name, timeout)
             result = self._translated(name, result_of, fn)
             found = self._journal.begin(name, _MAY_BE_RUN)
             if found is None or found.kind is StepKind.INTENT:
@@ -103,10 +117,11 @@ class JobContext:
                 if once:
                     find_out = verify and partial(verify, *args)
                     value = self._performer.perform_once(
-                        name, partial(fn, *args), find_out, begun=begun
+                        name, partial(fn, *args), find_out, timeout=timeout, begun=begun
                     )
                 else:
-                    value = self._performer.perform(name, partial(fn, *args), retry)
+                    policy = StepPolicy(retry, timeout)
+                    value = self._performer.perform(name, partial(fn, *args), policy)
                 kind = StepKind.ONCE if once or begun else StepKind.RUN
                 found = self._journal.record(
                     name, kind, self._translated(name, result.encode, value)
@@ -203,6 +218,18 @@ class JobContext:
             refuse(f"step {name!r}: expected `once` or `retry`, got both")
         if verify is not None and not once:
             refuse(f"step {name!r}: expected `verify` with `once`, got it alone")
+
+    def _check_timeout(self, name: str, timeout: timedelta | None) -> None:
+        if timeout is None:
+            return
+        if timeout <= timedelta(0):
+            refuse(f"step {name!r}: expected a timeout above zero, got {timeout}")
+        longest = self._limits.timeout
+        if longest is not None and timeout > longest:
+            refuse(
+                f"step {name!r}: expected a timeout of at most {longest}, which is the attempt's, "
+                f"got {timeout}; give the job a longer one"
+            )
 
     def _translated(self, name: str, translate: Callable[[Any], Any], value: Any) -> Any:
         try:

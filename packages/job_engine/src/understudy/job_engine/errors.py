@@ -27,6 +27,7 @@
       StepError                      a step was used wrongly, or the code changed under the job
         NonDeterministicJobError
         ResultInvalidError
+        StepTimeoutError             one try of a step took longer than its timeout
       AttemptTimeoutError            the attempt ran longer than its definition allows
       JobCrashedError                the process that ran the attempt died
       JobFailedError                 raised by JobHandle.result for a failed job
@@ -156,6 +157,10 @@ class StepInDoubtError(StepError):
 
 class ResultInvalidError(StepError):
     """A step or a job returned what JSON cannot carry, or more than the limit."""
+
+
+class StepTimeoutError(StepError):
+    """One try of a step took longer than its timeout; an error of the step like any other."""
 
 
 class AttemptTimeoutError(UnderstudyError):

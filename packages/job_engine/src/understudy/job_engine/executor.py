@@ -1,6 +1,7 @@
 """Running one attempt, as a chain of named steps."""
 
 from dataclasses import replace
+from functools import partial
 
 from understudy.job_engine import outcome
 from understudy.job_engine.catalogue import Catalogue
@@ -15,6 +16,7 @@ from understudy.job_engine.patience import PatientLedger
 from understudy.job_engine.ports import AttemptLedger
 from understudy.job_engine.records import Claim, Conclusion
 from understudy.job_engine.states import JobState
+from understudy.job_engine.time_limit import AttemptLimits, End
 
 
 class Executor:
@@ -66,13 +68,25 @@ class Executor:
             definition = self._catalogue.get(claim.name)
         except UnknownJobError as error:
             return outcome.unknown(claim, error)
-        ctx = JobContext(claim, ledger, lease, self._clock)
+        give_up = partial(self._give_up, definition, claim, lease)
+        limits = AttemptLimits(definition.attempt_timeout, give_up)
+        ctx = JobContext(claim, ledger, lease, self._clock, limits=limits)
         try:
             conclusion = self._call(definition, claim, ctx, lease)
         except Interrupt as interrupt:
             return outcome.interrupted(definition, claim, interrupt)
         # A job that swallowed the interrupt and went on is over all the same.
         return outcome.interrupted(definition, claim, ctx.ended_by) if ctx.ended_by else conclusion
+
+    def _give_up(self, definition: AnyDefinition, claim: Claim, lease: Lease, end: End) -> None:
+        """End an attempt whose code hangs where no interrupt reaches it."""
+        # Whatever it does when it comes back, it does without authority (I3).
+        lease.revoke(Fenced)
+        if isinstance(end, Interrupt):
+            conclusion = outcome.interrupted(definition, claim, end)
+        else:
+            conclusion = outcome.raised(definition, claim, end)
+        self.conclude(claim, conclusion, Lease())
 
     def _call(
         self, definition: AnyDefinition, claim: Claim, ctx: JobContext, lease: Lease

@@ -40,6 +40,10 @@ class TimedOut(Interrupt):
     """The attempt's time is up."""
 
 
+class StepTimedOut(Interrupt):
+    """The time of one step is up; it becomes an error of that step."""
+
+
 class HoldRequested(Interrupt):
     """The job must wait for a person; going on could repeat or lose work."""
 

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from understudy.job_engine.interrupts import Interrupt
 
@@ -14,12 +15,26 @@ def leave_threads_alone(thread_id: int, interrupt: type[Interrupt] | None) -> No
     """Interrupt no thread: the attempt stops at its next step."""
 
 
+@dataclass(slots=True, eq=False)
+class Stretch:
+    """A stretch of the job's own code that runs in a thread.
+
+    Attributes:
+        thread: The thread's id.
+        interrupted: Whether it was interrupted, perhaps too late for it to notice.
+    """
+
+    thread: int
+    interrupted: bool = False
+
+
 class Lease:
     """The authority of one attempt as this process sees it.
 
     The watcher revokes it when the ledger fenced the attempt, the lease could not be renewed in
     time (rule 13), the attempt's time is up or the worker stops; the attempt notices at the
-    next step, or inside its own code where the interrupter can reach it.
+    next step, or inside its own code where the interrupter can reach it. Its code may run in
+    several threads at once.
     """
 
     def __init__(self, interrupter: ThreadInterrupter = leave_threads_alone) -> None:
@@ -28,7 +43,7 @@ class Lease:
         # A signal handler may revoke in the thread that holds it.
         self._lock = threading.RLock()
         self._revoked_by: type[Interrupt] | None = None
-        self._job_thread: int | None = None
+        self._stretches: dict[int, Stretch] = {}
 
     @property
     def revoked_by(self) -> type[Interrupt] | None:
@@ -46,8 +61,16 @@ class Lease:
             if self._revoked_by is not None:
                 return
             self._revoked_by = interrupt
-            if at_once and self._job_thread is not None:
-                self._interrupter(self._job_thread, interrupt)
+            if at_once:
+                for stretch in list(self._stretches.values()):
+                    self._reach(stretch, interrupt)
+
+    def interrupt(self, stretch: Stretch, interrupt: type[Interrupt]) -> None:
+        """Interrupt one stretch of the job's own code, unless it is over or the lease is lost."""
+        with self._lock:
+            mine = self._stretches.get(stretch.thread) is stretch
+            if mine and self._revoked_by is None:
+                self._reach(stretch, interrupt)
 
     def check(self) -> None:
         """Go on only if the lease was not revoked.
@@ -59,32 +82,48 @@ class Lease:
             raise self._revoked_by
 
     @contextmanager
-    def job_code(self) -> Iterator[None]:
+    def job_code(self) -> Iterator[Stretch]:
         """Mark a stretch of the job's own code: only there may it be interrupted."""
         self.check()
+        stretch = Stretch(threading.get_ident())
         with self._lock:
-            self._job_thread = threading.get_ident()
+            self._stretches[stretch.thread] = stretch
         try:
-            yield
+            yield stretch
         finally:
             self._leave()
 
     @contextmanager
     def our_code(self) -> Iterator[None]:
         """Mark a stretch of our own code inside the job's."""
-        thread = self._job_thread
-        if thread is not None:
-            self._leave()
+        thread = threading.get_ident()
+        stretch = self._leave()
         try:
             yield
         finally:
             with self._lock:
-                self._job_thread = thread
-        if thread is not None:
+                if stretch is not None:
+                    self._stretches[thread] = stretch
+        if stretch is not None:
             self.check()
 
-    def _leave(self) -> None:
+    def _reach(self, stretch: Stretch, interrupt: type[Interrupt]) -> None:
+        stretch.interrupted = True
+        self._interrupter(stretch.thread, interrupt)
+
+    def _leave(self) -> Stretch | None:
+        try:
+            return self._forget_mine()
+        except Interrupt:
+            # It came just before it could be taken back.
+            self._forget_mine()
+            raise
+
+    def _forget_mine(self) -> Stretch | None:
+        thread = threading.get_ident()
         with self._lock:
-            thread, self._job_thread = self._job_thread, None
-            if thread is not None and self._revoked_by is not None:
+            stretch = self._stretches.pop(thread, None)
+            if stretch is not None and stretch.interrupted:
+                stretch.interrupted = False
                 self._interrupter(thread, None)
+            return stretch

@@ -1,6 +1,8 @@
 """Performing a step whose result is not recorded yet: again after an error, or once for all."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from itertools import count
 from typing import TypeVar
@@ -8,10 +10,18 @@ from typing import TypeVar
 from understudy.job_engine.clock import Clock
 from understudy.job_engine.crash_points import CRASH_POINTS
 from understudy.job_engine.doubt import NotDone, begun_before, raised
+from understudy.job_engine.interrupts import StepTimedOut
 from understudy.job_engine.journal import Journal
 from understudy.job_engine.lease import Lease
 from understudy.job_engine.records import StepKind
 from understudy.job_engine.retry import RetryPolicy
+from understudy.job_engine.time_limit import (
+    End,
+    GiveUp,
+    TimeLimit,
+    never_give_up,
+    step_timeout,
+)
 
 T = TypeVar("T")
 
@@ -19,22 +29,38 @@ T = TypeVar("T")
 LOOK_SECONDS = 0.2
 
 
+@dataclass(frozen=True, slots=True)
+class StepPolicy:
+    """How a step is performed.
+
+    Attributes:
+        retry: Whether it is tried again within the attempt when it raises.
+        timeout: The longest one try may take.
+    """
+
+    retry: RetryPolicy | None = None
+    timeout: timedelta | None = None
+
+
 class Performer:
     """Call what a step does, with the authority of one attempt."""
 
-    def __init__(self, journal: Journal, lease: Lease, clock: Clock) -> None:
+    def __init__(
+        self, journal: Journal, lease: Lease, clock: Clock, give_up: GiveUp = never_give_up
+    ) -> None:
         """Perform the steps of one attempt."""
         self._journal = journal
         self._lease = lease
         self._clock = clock
+        self._give_up = give_up
 
-    def perform(self, name: str, work: Callable[[], T], retry: RetryPolicy | None) -> T:
+    def perform(self, name: str, work: Callable[[], T], policy: StepPolicy) -> T:
         """Call it, and again while the policy says so."""
         for failures in count(1):
             try:
-                return self._call(name, work)
+                return self._call(name, work, policy.timeout)
             except Exception as error:
-                pause = retry.delay(failures, error) if retry else None
+                pause = policy.retry.delay(failures, error) if policy.retry else None
                 if pause is None:
                     raise
             self._wait(pause)
@@ -47,6 +73,7 @@ class Performer:
         work: Callable[[], T],
         verify: Callable[[], T | NotDone] | None,
         *,
+        timeout: timedelta | None = None,
         begun: bool,
     ) -> T:
         """Call it unless it may have taken effect before (rule 10).
@@ -58,24 +85,54 @@ class Performer:
             self._journal.record(name, StepKind.INTENT, "null")
         elif verify is None:
             raise begun_before(name)
-        elif not isinstance(known := self._call(name, verify), NotDone):
+        elif not isinstance(known := self._call(name, verify, timeout), NotDone):
             return known
-        try:
-            return self._call(name, work)
-        except Exception as error:
-            if verify is None:
-                raise raised(name, error) from error
-            raise
 
-    def _call(self, name: str, work: Callable[[], T]) -> T:
+        if verify is not None:
+            return self._call(name, work, timeout)
+        try:
+            return self._call(name, work, timeout, lambda error: raised(name, error))
+        except Exception as error:
+            raise raised(name, error) from error
+
+    def _call(
+        self,
+        name: str,
+        work: Callable[[], T],
+        timeout: timedelta | None,
+        meaning: Callable[[Exception], End] = lambda error: error,
+    ) -> T:
         self._journal.ask_if_stale(name)
-        with self._journal.open(name), self._lease.job_code():
+        with self._journal.open(name), self._limited(name, timeout, meaning):
             if CRASH_POINTS.reached is not None:
                 CRASH_POINTS.reached("body.before")
             value = work()
             if CRASH_POINTS.reached is not None:
                 CRASH_POINTS.reached("body.after")
-            return value
+        return value
+
+    @contextmanager
+    def _limited(
+        self, name: str, timeout: timedelta | None, meaning: Callable[[Exception], End]
+    ) -> Iterator[None]:
+        """Mark a stretch of the job's own code that takes no longer than its timeout.
+
+        Raises:
+            StepTimeoutError: It did, also if it swallowed the interrupt and went on.
+        """
+        if timeout is None:
+            with self._lease.job_code():
+                yield
+            return
+        late = step_timeout(name, timeout)
+        limit = TimeLimit(timeout, self._lease, lambda: self._give_up(meaning(late)))
+        try:
+            with self._lease.job_code() as stretch, limit.watching(stretch):
+                yield
+        except StepTimedOut:
+            raise late from None
+        if limit.has_passed:
+            raise late
 
     def _wait(self, pause: timedelta) -> None:
         ends_at = self._clock.steady() + pause.total_seconds()
