@@ -1,0 +1,69 @@
+"""Writers of a SQLite ledger wait for each other from their first statement on (DB-01, R29)."""
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+
+import pytest
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import OperationalError
+
+from understudy.ledger import sqlite
+from understudy.ledger.database import Database
+
+COUNT = text("SELECT total FROM tally")
+SET = text("UPDATE tally SET total = :total")
+#: How long the second writer is given to do what it must not do.
+A_WHILE = 0.3
+PATIENCE = 30
+
+
+@pytest.fixture
+def database(sqlite_url: str) -> Iterator[Database]:
+    with closing(Database(sqlite_url)) as database:
+        database.write(lambda c: c.execute(text("CREATE TABLE tally (total INTEGER)")))
+        database.write(lambda c: c.execute(text("INSERT INTO tally VALUES (0)")))
+        yield database
+
+
+def test_a_transaction_that_reads_first_keeps_other_writers_out(database: Database) -> None:
+    assert interleave(database) == [2, 1]
+
+
+def test_deferred_transactions_would_not(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "_BEGIN", "BEGIN DEFERRED")
+
+    with pytest.raises(OperationalError, match="database is locked"):
+        interleave(database)
+
+
+def interleave(database: Database) -> list[int]:
+    """Read, let another writer try, and write; return the sums and how often each one ran.
+
+    The first result is the sum after both added one; the second how often the first ran.
+    """
+    tries: list[int] = []
+
+    def add_slowly(connection: Connection) -> None:
+        total = connection.execute(COUNT).scalar_one()
+        tries.append(total)
+        if len(tries) == 1:
+            others.append(pool.submit(database.write, add))
+            threading.Event().wait(A_WHILE)
+        connection.execute(SET, {"total": total + 1})
+
+    others: list[Future[None]] = []
+    with ThreadPoolExecutor() as pool:
+        with database.engine.begin() as connection:
+            add_slowly(connection)
+        for other in others:
+            other.result(PATIENCE)
+    return [database.read(lambda c: c.execute(COUNT).scalar_one()), len(tries)]
+
+
+def add(connection: Connection) -> None:
+    total = connection.execute(COUNT).scalar_one()
+    connection.execute(SET, {"total": total + 1})
