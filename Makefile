@@ -12,7 +12,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_SYSTEM_CERTS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo evidence test test-long chaos bench-outages model-spin check format bench clean
+.PHONY: help setup demo evidence test test-long chaos sabotage bench-outages model-spin check format bench clean
 
 help:  ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ test-long: setup  ## Run the long ones: 2,000 simulated seeds, thousands of mach
 chaos: setup  ## Break everything for a while and check every promise (MINUTES=10 SEED= LEDGER=sqlite)
 	@PATH="$$PATH:/usr/sbin:/sbin" command -v rabbitmq-server >/dev/null || tests/servers/install-rabbitmq
 	@$(RUN) python -m tests.chaos --minutes $(MINUTES) --seed "$(SEED)" --ledger $(LEDGER) $(ARGS)
+
+sabotage: setup  ## Break one rule of the code after the other: a layer must turn red each time
+	@$(RUN) python -m tests.sabotage --evidence docs/evidence $(ARGS)
 
 model-spin: setup  ## Check the hand-off protocol with Spin, too, and that it misses each rule
 	@{ command -v spin && command -v cc; } >/dev/null || tests/model/install-spin

@@ -18,7 +18,17 @@ in [`docs/evidence`](evidence); the faults of the matrix and their tests have
 
 def page() -> str:
     """Return the whole page."""
-    parts = (_model, _spin, _stateful, _simulation, _crash_points, _chaos, _verify, _violations)
+    parts = (
+        _model,
+        _spin,
+        _stateful,
+        _simulation,
+        _crash_points,
+        _chaos,
+        _sabotage,
+        _verify,
+        _violations,
+    )
     return "\n\n".join([INTRODUCTION, *(each() for each in parts)]) + "\n"
 
 
@@ -158,6 +168,21 @@ def _chaos_sum(runs: Sequence[Figures]) -> str:
     counted = ", ".join(f"{count:,} {name}" for name, count in sums.items())
     broken = sum(run["violations"] for run in runs)
     return f"**{' and '.join(by_ledger)}: {broken} violations;** {counted}."
+
+
+def _sabotage() -> str:
+    broken = one("sabotage") or []
+    rows = [
+        [each["rule"], each["meaning"], f"`{each['by'][0]}`"] for each in broken if each["caught"]
+    ]
+    told = f"**{len(rows)} of {len(broken)} found.**\n\n"
+    return _part(
+        "One rule less",
+        "Each time one rule is taken out of a copy of the product's own code, as a careless hand "
+        "would, and a layer of `make test` must turn red.",
+        "make sabotage",
+        _or_not_run(rows, lambda: told + table(["rule", "what the code does", "found by"], rows)),
+    )
 
 
 def _verify() -> str:

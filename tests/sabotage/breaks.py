@@ -1,0 +1,113 @@
+"""One rule taken out of the product's own code each time, as a careless hand would."""
+
+from dataclasses import dataclass
+
+CONTRACT = ("tests/contract/test_ledgers.py", "-k", "Sqlite")
+_LEDGER = "packages/ledger/src/understudy/ledger"
+_DISPATCHER = "packages/dispatcher/src/understudy/dispatcher"
+_CORE = "packages/job_engine/src/understudy/job_engine"
+_COMPARED = 'jobs.c[name] == bindparam(f"at_{name}") for name in sorted(guard)'
+_ANY = """(jobs.c[name] == bindparam(f"at_{name}"))
+        | ((jobs.c.id if %s else jobs.c.id + "-") == bindparam("at_id"))
+        for name in sorted(guard)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Break:
+    """What is changed, and the layer that must turn red.
+
+    Attributes:
+        rule: Its name in protocol.md, 5.5, or of the failure it lets in.
+        meaning: What the code does no longer.
+        file: Where, from the root of the repository.
+        right: The text as it is; it stands there exactly once.
+        wrong: The text that takes its place.
+        layer: The arguments of pytest.
+    """
+
+    rule: str
+    meaning: str
+    file: str
+    right: str
+    wrong: str
+    layer: tuple[str, ...]
+
+
+def _ignoring(condition: str) -> str:
+    return _ANY % condition
+
+
+BREAKS = (
+    Break(
+        "M1",
+        "a claim compares no epoch",
+        f"{_LEDGER}/statements.py",
+        _COMPARED,
+        _ignoring('(transition.name, name) == ("claim", "epoch")'),
+        CONTRACT,
+    ),
+    Break(
+        "M3",
+        "a step and an end are recorded by whoever comes",
+        f"{_LEDGER}/transitions.py",
+        "    if not has_authority(connection, claim):\n        raise Fenced\n",
+        "    has_authority(connection, claim)\n",
+        CONTRACT,
+    ),
+    Break(
+        "M4",
+        "a step begins whoever has the authority",
+        f"{_LEDGER}/attempts.py",
+        "if not found or not _has_authority(found[0], claim):",
+        "if not found:",
+        CONTRACT,
+    ),
+    Break(
+        "M5",
+        "a rescuer changes what it finds, not what it saw",
+        f"{_LEDGER}/statements.py",
+        _COMPARED,
+        _ignoring("transition.fence is Fence.SEEN"),
+        CONTRACT,
+    ),
+    Break(
+        "M6",
+        "an offer that is repeated keeps its epoch",
+        f"{_LEDGER}/statements.py",
+        'changes |= {"epoch": jobs.c.epoch + 1, "run_at": None}',
+        'changes |= {"run_at": None}',
+        CONTRACT,
+    ),
+    Break(
+        "M8",
+        "a rescuer passes over what is offered",
+        f"{_DISPATCHER}/rescuer.py",
+        "for job in self._ledger.unclaimed(BATCH):",
+        "for job in ():",
+        ("tests/unit/test_rescuer_offers.py",),
+    ),
+    Break(
+        "M9",
+        "no intent is recorded before a `once` step",
+        f"{_CORE}/performing.py",
+        'self._journal.record(name, StepKind.INTENT, "null")',
+        "pass",
+        ("tests/unit/test_once_steps.py",),
+    ),
+    Break(
+        "M10",
+        "a rescuer passes over what is running",
+        f"{_DISPATCHER}/rescuer.py",
+        "for running in self._lost():",
+        "for running in ():",
+        ("tests/unit/test_rescuer.py",),
+    ),
+    Break(
+        "DB-01",
+        "a transaction on SQLite takes the lock with its first write",
+        f"{_LEDGER}/sqlite.py",
+        '_BEGIN = "BEGIN IMMEDIATE"',
+        '_BEGIN = "BEGIN"',
+        ("tests/integration/test_sqlite_writers.py",),
+    ),
+)
