@@ -5,9 +5,7 @@ decides (rule 4). The event of a transition is appended in the same transaction 
 """
 
 import json
-import random
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -23,25 +21,21 @@ from understudy.job_engine.records import (
     StepRecord,
 )
 from understudy.job_engine.states import CANCEL, JobState, Transition
-from understudy.ledger import rows, statements
+from understudy.ledger import endings, rows, statements
+from understudy.ledger.changing import (
+    After,
+    Cause,
+    Change,
+    append_event,
+    compare_and_set,
+    event_detail,
+    event_of,
+)
 from understudy.ledger.instants import microseconds, stored
 from understudy.ledger.prepared import execute
 from understudy.ledger.rows import AnyRow
 
-
-@dataclass(frozen=True, slots=True)
-class After:
-    """A moment so long from now, on the database's clock."""
-
-    span: timedelta
-
-
-@dataclass(frozen=True, slots=True)
-class Cause:
-    """Who makes a transition and why; kept in its event."""
-
-    actor: str
-    detail: Mapping[str, Any]
+__all__ = ["After", "Cause", "Change"]
 
 
 def insert_job(
@@ -77,53 +71,22 @@ def _insert_with_event(
     connection: Connection, values: Mapping[str, Any], cause: Cause, *, offered: bool
 ) -> AnyRow | None:
     if connection.dialect.name == "postgresql":
-        event = _event("dispatch", cause)
+        event = event_detail("dispatch", cause)
         return execute(
             connection, statements.INSERT_BOTH[offered], {**values, **event}
         ).one_or_none()
     statement = statements.insert_job(connection.dialect.name, offered=offered)
     row = execute(connection, statement, values).one_or_none()
     if row is not None:
-        _append_event(connection, _event_of(row), "dispatch", cause)
+        append_event(connection, event_of(row), "dispatch", cause)
     return row
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What a transition is tried with.
-
-    Attributes:
-        job_id: The job.
-        guard: The columns that the transition's fence names, as they were seen, and any other
-            column that must still hold a value.
-        values: Columns to set; an `After` counts from the database's now.
-        cause: What its event keeps.
-    """
-
-    job_id: str
-    guard: Mapping[str, Any]
-    values: Mapping[str, Any]
-    cause: Cause
 
 
 def apply(connection: Connection, transition: Transition, change: Change) -> AnyRow | None:
     """Try a transition; return the changed row, or None if the job is not as it was seen."""
-    spans = frozenset(name for name, value in change.values.items() if isinstance(value, After))
-    statement = statements.compare_and_set(
-        transition, frozenset(change.guard), frozenset(change.values), spans
-    )
-    parameters = {f"at_{name}": value for name, value in change.guard.items()}
-    for name, value in change.values.items():
-        parameters[f"to_{name}"] = microseconds(value.span) if name in spans else value
-    row = connection.execute(statement, parameters | {"at_id": change.job_id}).one_or_none()
-    if row is None:
-        return None
-    if transition.ends_attempt:
-        ended = {"at_job": row.id, "at_epoch": change.guard["epoch"], "to_outcome": transition.name}
-        execute(connection, statements.END_ATTEMPT, ended)
-    if transition.target.is_terminal:
-        _count_end(connection, row)
-    _append_event(connection, _event_of(row), transition.name, change.cause)
+    row = compare_and_set(connection, transition, change)
+    if row is not None and transition.target.is_terminal:
+        endings.job_ended(connection, row)
     return row
 
 
@@ -136,7 +99,7 @@ def request_cancel(connection: Connection, job_id: str, actor: str) -> bool:
     """Ask the attempt that runs the job to stop; False if none runs, or if it was asked."""
     row = connection.execute(statements.REQUEST_CANCEL, {"at_id": job_id}).one_or_none()
     if row is not None:
-        _append_event(connection, _event_of(row), "cancel_request", Cause(actor, {}))
+        append_event(connection, event_of(row), "cancel_request", Cause(actor, {}))
     return row is not None
 
 
@@ -195,28 +158,3 @@ def postpone(connection: Connection, seen: JobRecord, span: timedelta, *, missed
         guard |= {"at_pickups_missed": seen.pickups_missed, "to_span": microseconds(span)}
         counts = {"to_missed": int(missed)} if seen.state is JobState.OFFERED else {}
         connection.execute(statement, guard | counts)
-
-
-def _event_of(row: AnyRow) -> dict[str, Any]:
-    return {"job_id": row.id, "n": row.events, "state": row.state, "epoch": row.epoch}
-
-
-def _append_event(
-    connection: Connection, event: Mapping[str, Any], kind: str, cause: Cause
-) -> None:
-    execute(connection, statements.INSERT_EVENT, {**event, **_event(kind, cause)})
-
-
-def _event(kind: str, cause: Cause) -> dict[str, Any]:
-    return {"kind": kind, "actor": cause.actor, "detail": json.dumps(dict(cause.detail))}
-
-
-def _count_end(connection: Connection, row: AnyRow) -> None:
-    values = {
-        "name": row.name,
-        "queue": row.queue,
-        "engine": row.engine or "",
-        "outcome": row.state,
-        "shard": random.randrange(statements.SHARDS),
-    }
-    execute(connection, statements.count_end(connection.dialect.name), values)

@@ -1,0 +1,33 @@
+"""What a job's end sets off, in the transaction that ends it."""
+
+import random
+
+from sqlalchemy import Connection
+
+from understudy.ledger import statements
+from understudy.ledger.prepared import execute
+from understudy.ledger.rows import AnyRow
+
+
+def job_ended(connection: Connection, row: AnyRow) -> None:
+    """Count a job that has just ended, and tell those who wait for it.
+
+    Whatever is done here is done once for each job, and is undone with its end if that is not
+    committed. It runs while the job's row is locked: lock no other jobs but in one order.
+
+    Args:
+        connection: The transaction.
+        row: The columns of the job that a conclusion returns; `state` is how it ended.
+    """
+    _count_end(connection, row)
+
+
+def _count_end(connection: Connection, row: AnyRow) -> None:
+    values = {
+        "name": row.name,
+        "queue": row.queue,
+        "engine": row.engine or "",
+        "outcome": row.state,
+        "shard": random.randrange(statements.SHARDS),
+    }
+    execute(connection, statements.count_end(connection.dialect.name), values)
