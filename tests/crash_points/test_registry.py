@@ -13,8 +13,8 @@ SOURCES = [*ROOT.glob("packages/*/src/**/*.py"), *ROOT.glob("apps/*/src/**/*.py"
 REACHED = re.compile(r'CRASH_POINTS\.reached\("([a-z]+\.[a-z]+)"\)')
 #: What the ledger writes in the name of attempts and offers, and where that is.
 WRITERS = ("attempts.py", "offers.py")
-#: What became of offers: no state, and no promise hangs on it.
-UNNAMED = {"note_tries"}
+#: What became of offers, and how far a job has come: no state, and no promise hangs on it.
+UNNAMED = {"note_tries", "note_progress"}
 
 
 def test_every_point_has_its_cells_and_its_scenario() -> None:

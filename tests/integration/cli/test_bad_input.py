@@ -7,6 +7,7 @@ from sqlalchemy import text
 
 from tests.integration.cli.command_line import JOBS, CommandLine
 from understudy.ledger import Database
+from understudy.ledger.schema import REVISION
 from understudy.worker.exits import CONFIG, FAILURE, UNAVAILABLE, USAGE
 
 DECLARED_ONLY = f"""{JOBS}
@@ -189,7 +190,7 @@ def test_a_sqlite_ledger_of_another_host_can_be_adopted(cli: CommandLine) -> Non
 
     upgraded = cli.run("ledger", "upgrade", "--adopt", "--json")
 
-    assert (upgraded.status, upgraded.json["revision"]) == (0, "0001")
+    assert (upgraded.status, upgraded.json["revision"]) == (0, REVISION)
     assert cli.run("jobs", "list", "--json").json == []
 
 

@@ -8,7 +8,13 @@ from understudy.job_engine.clock import Clock, Deadline
 from understudy.job_engine.definition import JobDefinition
 from understudy.job_engine.errors import JobCancelledError, JobFailedError, ResultTimeoutError
 from understudy.job_engine.ports import LedgerReader, OfferLedger
-from understudy.job_engine.records import CancelOutcome, DispatchTry, ErrorRecord, JobRecord
+from understudy.job_engine.records import (
+    CancelOutcome,
+    DispatchTry,
+    ErrorRecord,
+    JobRecord,
+    Progress,
+)
 from understudy.job_engine.states import JobState
 
 R = TypeVar("R")
@@ -63,6 +69,10 @@ class JobHandle(Generic[R]):
     def status(self) -> JobState:
         """Return the job's state now."""
         return self.job().state
+
+    def progress(self) -> Progress | None:
+        """Return how far the job says it has come; None if it has said nothing."""
+        return self.job().progress
 
     def tries(self) -> Sequence[DispatchTry]:
         """Return every try to hand the job to an engine."""

@@ -13,6 +13,7 @@ from understudy.job_engine.errors import (
 )
 from understudy.job_engine.executor import Executor
 from understudy.job_engine.queues import QueueProfile, declare_queue
+from understudy.job_engine.records import Progress
 from understudy.job_engine.retry import RetryPolicy
 from understudy.job_engine.states import JobState
 
@@ -25,6 +26,7 @@ __all__ = [
     "JobState",
     "NonRetryableError",
     "NotDone",
+    "Progress",
     "QueueProfile",
     "Retention",
     "RetryAfterError",

@@ -20,6 +20,7 @@ from understudy.job_engine.journal import Journal, refuse
 from understudy.job_engine.lease import Lease
 from understudy.job_engine.performing import Performer, StepPolicy
 from understudy.job_engine.ports import AttemptLedger
+from understudy.job_engine.progress import ProgressNote, progress_of
 from understudy.job_engine.records import Claim, StepKind
 from understudy.job_engine.retry import RetryPolicy
 from understudy.job_engine.time_limit import UNLIMITED, AttemptLimits
@@ -72,6 +73,7 @@ class JobContext:
         self._clock = clock
         self._journal = Journal(claim, ledger, lease, clock)
         self._limits = limits
+        self._progress = ProgressNote(claim, ledger, clock)
         self._performer = Performer(self._journal, lease, clock, limits.give_up)
 
     def run(
@@ -126,6 +128,7 @@ class JobContext:
                 found = self._journal.record(
                     name, kind, self._translated(name, result.encode, value)
                 )
+                self._progress.write_if_due()
             self._journal.leave(name)
             decoded: T = self._translated(name, result.decode, found.result)
         return decoded
@@ -179,6 +182,28 @@ class JobContext:
     def sleep_until(self, name: str, moment: datetime) -> None:
         """Let the job sleep until an aware moment, holding no worker."""
         self._sleep(name, timedelta(0), moment)
+
+    def progress(self, done: int, total: int | None = None, note: str = "") -> None:
+        """Tell how far the job has come; `handle.progress()` and `understudy jobs show` read it.
+
+        It may be called as often as one likes, also within a step: it is written once a second
+        at the most, and the last word at the end of a step or of the attempt.
+
+        Args:
+            done: How much is done, in units of your own.
+            total: How much there is to do, if that is known.
+            note: What the job does now.
+
+        Raises:
+            StepError: If `done` is below zero or above `total`, or the note is too long.
+        """
+        word = progress_of(done, total, note, self._clock.now())
+        with self._machinery():
+            self._progress.tell(word)
+
+    def flush(self) -> None:
+        """Write what was told and not written yet; the executor calls it when the job returns."""
+        self._progress.write()
 
     def idempotency_key(self, step: str) -> str:
         """Return a key for the step's side effects: the same in every attempt and engine."""

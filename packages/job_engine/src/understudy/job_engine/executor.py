@@ -73,6 +73,7 @@ class Executor:
         ctx = JobContext(claim, ledger, lease, self._clock, limits=limits)
         try:
             conclusion = self._call(definition, claim, ctx, lease)
+            ctx.flush()
         except Interrupt as interrupt:
             return outcome.interrupted(definition, claim, interrupt)
         # A job that swallowed the interrupt and went on is over all the same.

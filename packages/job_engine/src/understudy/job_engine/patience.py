@@ -8,7 +8,7 @@ from understudy.job_engine.errors import LedgerUnavailableError
 from understudy.job_engine.interrupts import Fenced
 from understudy.job_engine.lease import Lease
 from understudy.job_engine.ports import AttemptLedger
-from understudy.job_engine.records import Claim, Conclusion, StepRecord, Ticket
+from understudy.job_engine.records import Claim, Conclusion, Progress, StepRecord, Ticket
 from understudy.job_engine.states import JobState
 
 T = TypeVar("T")
@@ -41,6 +41,10 @@ class PatientLedger:
     def record(self, claim: Claim, step: StepRecord) -> None:
         """Record a finished step."""
         self._patiently(lambda: self._ledger.record(claim, step))
+
+    def note_progress(self, claim: Claim, progress: Progress) -> None:
+        """Keep how far a job has come; a ledger that is away is not waited for."""
+        self._ledger.note_progress(claim, progress)
 
     def conclude(self, claim: Claim, conclusion: Conclusion) -> JobState:
         """End the attempt."""

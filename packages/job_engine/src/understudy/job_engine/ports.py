@@ -23,6 +23,7 @@ from understudy.job_engine.records import (
     JobRecord,
     NewJob,
     OfferPlan,
+    Progress,
     StepRecord,
     Ticket,
     WorkerRecord,
@@ -57,6 +58,14 @@ class AttemptLedger(Protocol):
 
         A step of kind `once` is recorded before it begins, as an intent, and its result takes
         that one's place (rules 8 and 10).
+
+        Raises:
+            Fenced: If another attempt has the authority.
+        """
+        ...
+
+    def note_progress(self, claim: Claim, progress: Progress) -> None:
+        """Keep how far a job has come, in the place of what it said before.
 
         Raises:
             Fenced: If another attempt has the authority.

@@ -80,6 +80,23 @@ class OfferPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a job has come, in its own words.
+
+    Attributes:
+        done: How much is done, in units of the job's own.
+        total: How much there is to do; None where nobody knows.
+        note: What it does now.
+        at: When the job said so.
+    """
+
+    done: int
+    total: int | None
+    note: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class JobRecord:
     """One row of the ledger: everything known of a job."""
 
@@ -106,6 +123,7 @@ class JobRecord:
     cancel_requested: bool = False
     result: str | None = None
     error: ErrorRecord | None = None
+    progress: Progress | None = None
     run_at: datetime | None = None
     pickup_by: datetime | None = None
     lease_until: datetime | None = None

@@ -17,6 +17,7 @@ from understudy.job_engine.records import (
     JobRecord,
     NewJob,
     OfferPlan,
+    Progress,
     StepRecord,
     Ticket,
 )
@@ -96,6 +97,14 @@ class MemoryLedger(MemoryReading):
             if not self._store.fence(claim):
                 raise Fenced
             self._store.insert_step(claim, step)
+
+    def note_progress(self, claim: Claim, progress: Progress) -> None:
+        """Keep how far a job has come, after the fence (rule 7)."""
+        with self.transaction():
+            if not self._store.fence(claim):
+                raise Fenced
+            row = self._store.rows[claim.job_id]
+            self._store.rows[claim.job_id] = replace(row, progress=progress)
 
     def conclude(self, claim: Claim, conclusion: Conclusion) -> JobState:
         """End the attempt; a pending cancel request wins over all but success (I9)."""

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, bindparam, or_, select
 
 from understudy.job_engine.interrupts import CancelRequested, Fenced
-from understudy.job_engine.records import Claim, Conclusion, StepRecord, Ticket
+from understudy.job_engine.records import Claim, Conclusion, Progress, StepRecord, Ticket
 from understudy.job_engine.states import (
     CLAIM,
     EXHAUST,
@@ -88,6 +88,11 @@ class SqlAttempts:
             transitions.insert_step(connection, claim, step)
 
         self._database.write(work, "step")
+
+    def note_progress(self, claim: Claim, progress: Progress) -> None:
+        """Keep how far a job has come, in the statement that is the fence (rule 7)."""
+        text = rows.progress_text(progress)
+        self._database.write(lambda c: transitions.note_progress(c, claim, text))
 
     def conclude(self, claim: Claim, conclusion: Conclusion) -> JobState:
         """End the attempt; a pending cancel request wins over all but success (I9)."""

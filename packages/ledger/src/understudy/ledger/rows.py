@@ -1,7 +1,7 @@
 """Rows of the ledger as the values that the rest of Understudy knows."""
 
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Row
@@ -16,6 +16,7 @@ from understudy.job_engine.records import (
     JobRecord,
     NewJob,
     OfferPlan,
+    Progress,
     StepKind,
     StepRecord,
     TryOutcome,
@@ -74,6 +75,7 @@ def job_record(row: AnyRow) -> JobRecord:
         cancel_requested=row.cancel_requested,
         result=row.result,
         error=error_record(row.error),
+        progress=progress_record(row.progress),
         created_at=row.created_at,
         run_at=row.run_at,
         pickup_by=row.pickup_by,
@@ -93,6 +95,26 @@ def error_text(error: ErrorRecord | None) -> str | None:
 def error_record(text: str | None) -> ErrorRecord | None:
     """Read an error."""
     return None if text is None else ErrorRecord(**json.loads(text))
+
+
+def progress_text(progress: Progress) -> str:
+    """Return a progress as the JSON the ledger keeps."""
+    return json.dumps(
+        {
+            "done": progress.done,
+            "total": progress.total,
+            "note": progress.note,
+            "at": progress.at.isoformat(),
+        }
+    )
+
+
+def progress_record(text: str | None) -> Progress | None:
+    """Read a progress."""
+    if text is None:
+        return None
+    kept = json.loads(text)
+    return Progress(**{**kept, "at": datetime.fromisoformat(kept["at"])})
 
 
 def claim(row: AnyRow, worker: str) -> Claim:

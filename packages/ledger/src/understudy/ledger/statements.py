@@ -186,6 +186,8 @@ FENCE = (
     .values(hb=jobs.c.hb + 1, lease_until=now_us() + jobs.c.lease_us)
 )
 
+NOTE_PROGRESS = FENCE.values(progress=bindparam("to_progress"))
+
 REQUEST_CANCEL = (
     update(jobs)
     .where(

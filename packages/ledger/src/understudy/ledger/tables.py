@@ -73,6 +73,8 @@ jobs = Table(
     Column("cancel_requested", Boolean, nullable=False, server_default=text("false")),
     Column("result", Text),
     Column("error", Text),
+    # How far the job has come, in its own words.
+    Column("progress", Text),
     Column("lease_us", BigInteger),
     Column("created_at", Instant, nullable=False),
     Column("run_at", Instant),

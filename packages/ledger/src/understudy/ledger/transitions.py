@@ -120,6 +120,18 @@ def has_authority(connection: Connection, claim: Claim) -> bool:
     return execute(connection, statements.FENCE, seen).rowcount == 1
 
 
+def note_progress(connection: Connection, claim: Claim, progress: str) -> None:
+    """Keep how far a job has come, in the statement that is the fence (rule 7).
+
+    Raises:
+        Fenced: If another attempt has the authority.
+    """
+    seen = {"at_id": claim.job_id, "at_epoch": claim.epoch, "at_claim_id": claim.claim_id}
+    noted = execute(connection, statements.NOTE_PROGRESS, seen | {"to_progress": progress})
+    if noted.rowcount != 1:
+        raise Fenced
+
+
 def insert_attempt(connection: Connection, claim: Claim) -> None:
     """Record that an epoch was claimed; the primary key allows it once (I2)."""
     values = {

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import click
 
-from understudy.job_engine.records import AttemptRecord, DispatchTry, EventRecord
+from understudy.job_engine.records import AttemptRecord, DispatchTry, EventRecord, Progress
 from understudy.job_engine.states import JobState
 from understudy.ledger import SqlLedger
 from understudy.worker.cli.output import (
@@ -84,7 +84,14 @@ def show_command(job_id: str, as_json: bool) -> None:
     console().print(f"[bold]{job.name}[/] {job.id} {show(job.state)} on {show(job.engine)}")
     if job.error is not None:
         console().print(f"[red]{show(job.error.type)}: {show(job.error.message)}[/]")
+    if job.progress is not None:
+        console().print(f"progress: {show(_progress(job.progress))}")
     _print_story(tries, attempts, events)
+
+
+def _progress(progress: Progress) -> str:
+    of = "" if progress.total is None else f" of {progress.total}"
+    return f"{progress.done}{of} {progress.note}".strip()
 
 
 def _print_story(

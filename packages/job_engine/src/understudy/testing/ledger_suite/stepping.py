@@ -2,10 +2,11 @@
 """What a ledger promises when a step begins and when it is done."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 from understudy.job_engine.interrupts import CancelRequested
 from understudy.job_engine.ports import Ledger
-from understudy.job_engine.records import StepKind
+from understudy.job_engine.records import Progress, StepKind
 from understudy.testing.ledger_suite.scene import (
     SUCCESS,
     is_fenced,
@@ -234,6 +235,28 @@ class SteppingPromises:
         ledger.cancel(old.job_id, "somebody")
 
         assert is_fenced(lambda: ledger.begin(old, "fetch", 0))
+
+    def test_the_progress_of_a_job_is_the_last_that_was_noted(self, ledger: Ledger) -> None:
+        """And noting it shows that the attempt lives, as every write does (rule 7)."""
+        claim = started(ledger)
+        before = ledger.get(claim.job_id)
+        last = Progress(2, None, "žluť", datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC))
+
+        ledger.note_progress(claim, Progress(1, 3, "", last.at))
+        ledger.note_progress(claim, last)
+
+        after = ledger.get(claim.job_id)
+        assert (before.progress, after.progress) == (None, last)
+        assert after.hb > before.hb
+
+    def test_a_fenced_attempt_notes_no_progress(self, ledger: Ledger) -> None:
+        """What it says is about work that is another's now (I3)."""
+        old = started(ledger)
+        taken_over(ledger, old)
+        word = Progress(1, 2, "late", datetime(2026, 1, 1, tzinfo=UTC))
+
+        assert is_fenced(lambda: ledger.note_progress(old, word))
+        assert ledger.get(old.job_id).progress is None
 
     def test_recording_a_step_shows_that_the_attempt_lives(self, ledger: Ledger) -> None:
         """Every worker write begins with the fence, which renews the lease (rule 7)."""

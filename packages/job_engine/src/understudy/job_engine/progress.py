@@ -1,0 +1,77 @@
+"""How far a job has come, told by the job and kept without a commit for each word."""
+
+import threading
+from datetime import datetime
+
+from understudy.job_engine.clock import Clock
+from understudy.job_engine.errors import LedgerUnavailableError, StepError
+from understudy.job_engine.ports import AttemptLedger
+from understudy.job_engine.records import Claim, Progress
+
+#: How often progress is written at the most, in seconds.
+WRITE_EVERY = 1.0
+#: The longest note.
+MAX_NOTE_CHARS = 255
+
+
+class ProgressNote:
+    """The progress of one attempt: the newest word is kept, and written now and then.
+
+    It is written with the fence (rule 7), which renews the lease besides. A ledger that is away
+    is not waited for: the newest word is written when it is back.
+    """
+
+    def __init__(self, claim: Claim, ledger: AttemptLedger, clock: Clock) -> None:
+        """Begin with nothing to tell."""
+        self._claim = claim
+        self._ledger = ledger
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._unwritten: Progress | None = None
+        self._written_at: float | None = None
+
+    def tell(self, progress: Progress) -> None:
+        """Keep the newest word, and write it if the last one was written long enough ago.
+
+        Raises:
+            Fenced: If another attempt has the authority.
+        """
+        with self._lock:
+            self._unwritten = progress
+        self.write_if_due()
+
+    def write_if_due(self) -> None:
+        """Write what is not written, unless something was a moment ago."""
+        if self._unwritten is None:
+            return
+        last = self._written_at
+        if last is None or self._clock.steady() - last >= WRITE_EVERY:
+            self.write()
+
+    def write(self) -> None:
+        """Write what is not written."""
+        with self._lock:
+            progress, self._unwritten = self._unwritten, None
+            if progress is None:
+                return
+            self._written_at = self._clock.steady()
+            try:
+                self._ledger.note_progress(self._claim, progress)
+            except LedgerUnavailableError:
+                self._unwritten = progress
+
+
+def progress_of(done: int, total: int | None, note: str, at: datetime) -> Progress:
+    """Make a word on a job's progress.
+
+    Raises:
+        StepError: If it makes no sense.
+    """
+    if done < 0 or (total is not None and done > total):
+        most = "" if total is None else f" and at most {total}"
+        raise StepError(f"progress: expected at least 0{most}, got {done}")
+    if len(note) > MAX_NOTE_CHARS:
+        raise StepError(
+            f"progress: expected a note of at most {MAX_NOTE_CHARS} characters, got {len(note)}"
+        )
+    return Progress(done, total, note, at)
