@@ -27,6 +27,9 @@ CONFIGURATIONS: tuple[Config, ...] = (
         delayed=True,
         any_engine=True,
     ),
+    Config(
+        "a person resolves what is held", 2, 1, 4, (PLAIN, ONCE, PLAIN), cancel=True, resolve=True
+    ),
     Config("no step at all", 2, 2, 4, (), cancel=True, retries=1, releases=1, deaths=True),
 )
 
@@ -38,6 +41,7 @@ EVERYTHING_SMALL = Config(
     3,
     (PLAIN, SLEEP, ONCE),
     cancel=True,
+    resolve=True,
     retries=1,
     releases=1,
     deaths=True,

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from tests.model.carriers import carrier_edges, dispatcher_edges
 from tests.model.cast import State, make_row
 from tests.model.model import Edge, Model, with_row
+from tests.model.rules import ONCE
 from tests.model.workers import worker_edges
 from understudy.job_engine.states import JobState, permits
 
@@ -19,6 +20,8 @@ def successors(model: Model, state: State) -> Iterator[Edge]:
         yield from worker_edges(model, state, number)
     if model.config.cancel:
         yield from _client_edges(model, state)
+    if model.config.resolve and state.row.state is JobState.HELD:
+        yield from _resolving_edges(model, state)
 
 
 def _client_edges(model: Model, state: State) -> Iterator[Edge]:
@@ -31,3 +34,18 @@ def _client_edges(model: Model, state: State) -> Iterator[Edge]:
         rest = row.errors, row.crashes, row.releases, row.memos, row.intent
         asked = make_row(row.state, row.epoch, row.engine, True, *rest)
         yield Edge("client", 0, "cancel_request", with_row(state, asked))
+
+
+def _resolving_edges(model: Model, state: State) -> Iterator[Edge]:
+    """Let the held job go on, its step in doubt done or to begin again, or end it (rule 10)."""
+    broken = model.broken_by_change(state.row)
+    for name in ("accept", "abandon"):
+        yield Edge("client", 0, name, model.change(state, name), broken)
+    steps = model.config.steps
+    done = sum(1 << place for place, kind in enumerate(steps) if kind == ONCE)
+    for memos, begun in ((state.row.memos, False), (state.row.memos | done, state.begun)):
+        row = model.change(state, "resume").row
+        rest = row.cancel_requested, row.errors, row.crashes, row.releases, memos, 0
+        settled = make_row(row.state, row.epoch, row.engine, *rest)
+        after = with_row(model.change(state, "resume"), settled)._replace(begun=begun)
+        yield Edge("client", 0, "resume", after, broken)

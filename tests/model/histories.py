@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from typing import Any
 
 from tests.model.cast import Row
 from tests.model.model import Edge, Model
@@ -111,6 +112,8 @@ class _Recorder:
         edge, before = moment.edge, moment.before
         if edge.what == "claim":
             self._note_claim(edge)
+        elif edge.what == "resume":
+            self._note_resumed(moment)
         elif edge.who == "worker":
             if edge.what == "suspend":
                 self._note_step(moment)
@@ -132,6 +135,15 @@ class _Recorder:
         attempt = AttemptRecord(row.epoch, claim_id, engine, actor, self.now, None, None)
         self.attempts.append(attempt)
 
+    def _note_resumed(self, moment: Moment) -> None:
+        before, after = moment.before.row.memos, moment.edge.state.row.memos
+        done = [
+            place for place in range(len(self.model.config.steps)) if (after & ~before) >> place & 1
+        ]
+        for place in done:
+            self.steps.append(StepRecord(f"step {place}", place, StepKind.ONCE, "", 0, self.now))
+        self._append(moment.edge, "client", {"done": [f"step {place}" for place in done]})
+
     def _note_step(self, moment: Moment) -> None:
         worker = moment.before.workers[moment.edge.number]
         kind = StepKind.SLEEP if self.model.config.steps[worker.step] == SLEEP else StepKind.RUN
@@ -145,7 +157,7 @@ class _Recorder:
             if attempt.epoch == epoch:
                 self.attempts[place] = replace(attempt, ended_at=self.now, outcome=outcome)
 
-    def _append(self, edge: Edge, actor: str, detail: dict[str, str]) -> None:
+    def _append(self, edge: Edge, actor: str, detail: dict[str, Any]) -> None:
         row, n = edge.state.row, len(self.events) + 1
         event = EventRecord(JOB, n, self.now, actor, edge.what, row.state, row.epoch, detail)
         self.events.append(event)

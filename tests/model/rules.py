@@ -20,6 +20,7 @@ class Config:
         retries: How many errors are tried again.
         releases: How often a worker gives the job back.
         deaths: Whether a worker may see the process of its attempt die.
+        resolve: Whether a person resolves the job when it is held.
         delayed: Whether the job is dispatched for later.
         any_engine: Whether an offer may go to either engine, or to the other one only.
     """
@@ -30,6 +31,7 @@ class Config:
     epochs: int
     steps: tuple[str, ...]
     cancel: bool = False
+    resolve: bool = False
     retries: int = 0
     releases: int = 0
     deaths: bool = False

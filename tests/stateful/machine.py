@@ -1,6 +1,6 @@
 """Everything that dispatchers, workers, rescuers and clients may ask a ledger, in any order."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import ClassVar, TypeVar, cast
 
@@ -20,7 +20,8 @@ from tests.stateful.benches import Bench
 from tests.stateful.pair import Fault
 from tests.stateful.play import Play
 from understudy.job_engine.records import Conclusion, DispatchTry, JobRecord, TryOutcome
-from understudy.job_engine.states import STOP
+from understudy.job_engine.resolution import Resolution
+from understudy.job_engine.states import ABANDON, ACCEPT, RESUME, STOP, Transition
 from understudy.testing.ledger_suite.scene import FIRST, SECOND
 
 T = TypeVar("T")
@@ -35,6 +36,7 @@ keys = st.sampled_from((None, None, "a", "b"))
 faults = st.sampled_from((*(None,) * 12, 0, 0, 0, 1, 2, 3, 4))
 outcomes = st.sampled_from(TryOutcome)
 rarely = st.sampled_from((False, False, False, True))
+resolutions = st.sampled_from((RESUME, RESUME, ACCEPT, ABANDON))
 numbers = st.integers(0, 2**10)
 
 
@@ -173,6 +175,19 @@ class LedgerMachine(RuleBasedStateMachine):
         """Give up by what was seen at any time."""
         self.play.exhaust(job, fault)
 
+    @rule(attempt=attempts, fault=faults)
+    def hold(self, attempt: Attempt, fault: Fault) -> None:
+        self.play.hold(attempt, fault)
+
+    @rule(number=numbers, stale=rarely, job=seen, how=resolutions, done=st.booleans(), fault=faults)
+    def resolve(  # noqa: PLR0917 - hypothesis passes keywords
+        self, number: int, stale: bool, job: JobRecord, how: Transition, done: bool, fault: Fault
+    ) -> None:
+        """Let a person decide, by what they saw at any time."""
+        known = job if stale else self.play.any_held(number)
+        steps = {f"step-{place}": '"told"' for place in range(3)} if done else {}
+        self.play.resolve(known or job, resolution(how, steps), fault)
+
     @rule(job=seen, span=spans, outcome=outcomes, fault=faults)
     def keep_the_books(
         self, job: JobRecord, span: timedelta, outcome: TryOutcome, fault: Fault
@@ -197,6 +212,13 @@ class LedgerMachine(RuleBasedStateMachine):
     def every_promise_is_kept(self) -> None:
         self.bench.figures["rules"] += 1
         self.play.pair.expect_sound()
+
+
+def resolution(how: Transition, steps: Mapping[str, str]) -> Resolution:
+    """Return what a person decided."""
+    if how is ACCEPT:
+        return Resolution(how, "a person", result='"told"')
+    return Resolution(how, "a person", done=steps if how is RESUME else {})
 
 
 def machine_on(bench: Bench) -> type[LedgerMachine]:

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 from tests.stateful.attempt import ENDINGS, Attempt
+from tests.stateful.machine import resolution
 from tests.stateful.play import PICKUP, Play
 from understudy.job_engine.ports import Ledger
 from understudy.job_engine.records import (
@@ -16,7 +17,8 @@ from understudy.job_engine.records import (
     TryOutcome,
     WorkerRecord,
 )
-from understudy.job_engine.states import STOP
+from understudy.job_engine.resolution import Resolution
+from understudy.job_engine.states import ABANDON, ACCEPT, RESUME, STOP
 from understudy.testing.ledger_suite.scene import ERROR, FIRST, SECOND, new_job
 
 Question = Callable[[Ledger], Any]
@@ -114,6 +116,14 @@ def _exhaust(play: Play) -> Question:
     return lambda ledger: ledger.exhaust(job, ERROR)
 
 
+def _resolve(play: Play, resolution: Resolution) -> Question:
+    attempt = _attempt(play)
+    play.record(attempt)
+    play.hold(attempt, None)
+    job = play.look(attempt.claim.job_id)
+    return lambda ledger: ledger.resolve(job, resolution)
+
+
 def _cancel(play: Play, scene: Callable[[Play], JobRecord]) -> Question:
     job = scene(play)
     return lambda ledger: ledger.cancel(job.id, "a client")
@@ -158,6 +168,10 @@ COMPARE_AND_SET: Mapping[str, Operation] = {
     "recover": partial(_offer, scene=_running),
     "park": _park,
     "exhaust": _exhaust,
+    "resume": partial(_resolve, resolution=resolution(RESUME, {"step-1": '"told"'})),
+    "resume and begin again": partial(_resolve, resolution=resolution(RESUME, {})),
+    "accept": partial(_resolve, resolution=resolution(ACCEPT, {})),
+    "abandon": partial(_resolve, resolution=resolution(ABANDON, {})),
     "cancel what is offered": partial(_cancel, scene=_offered),
     "cancel what waits": partial(_cancel, scene=_waiting),
     "cancel what runs": partial(_cancel, scene=_running),

@@ -14,10 +14,12 @@ from understudy.job_engine.records import (
     DispatchTry,
     JobRecord,
     OfferPlan,
+    StepKind,
     StepRecord,
     Ticket,
 )
-from understudy.job_engine.states import JobState
+from understudy.job_engine.resolution import Resolution
+from understudy.job_engine.states import HOLD, JobState
 from understudy.testing.ledger_suite.scene import ERROR, new_job
 
 LEASE = timedelta(seconds=60)
@@ -130,6 +132,17 @@ class Play:
     def cancel(self, job_id: str, fault: Fault) -> None:
         self.pair.ask("cancel", lambda x: x.cancel(job_id, "a client"), fault)
 
+    def hold(self, attempt: Attempt, fault: Fault) -> None:
+        """Begin a `once` step and be held for it."""
+        self.begin(attempt)
+        if attempt.begun:
+            doubt = replace(attempt.step, kind=StepKind.INTENT, result="null")
+            self.pair.ask("record", lambda x: x.record(attempt.claim, doubt))
+        self.conclude(attempt, Conclusion(HOLD, error=ERROR, reason="in doubt"), fault)
+
+    def resolve(self, job: JobRecord, resolution: Resolution, fault: Fault) -> None:
+        self.pair.ask("resolve", lambda x: x.resolve(job, resolution), fault)
+
     def keep_the_books(
         self, job: JobRecord, told: DispatchTry, span: timedelta, fault: Fault
     ) -> None:
@@ -141,6 +154,11 @@ class Play:
     def any_job(self, number: int) -> JobRecord:
         return self.look(f"job-{number % self.recorded}")
 
+    def any_held(self, number: int) -> JobRecord | None:
+        """Return any job that is held, if one is."""
+        held = self.pair.ask("held", lambda x: sorted(x.list_jobs(states=[JobState.HELD]), key=_id))
+        return held[number % len(held)] if held else None
+
     def look(self, job_id: str) -> JobRecord:
         record = self.pair.ask("get", lambda x: x.get(job_id))
         assert record is not None
@@ -150,3 +168,7 @@ class Play:
 def _recorded(ledger: Ledger, attempt: Attempt) -> StepRecord:
     ledger.record(attempt.claim, attempt.step)
     return attempt.step
+
+
+def _id(job: JobRecord) -> str:
+    return job.id

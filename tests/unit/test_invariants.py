@@ -20,7 +20,7 @@ from understudy.job_engine.invariants.history import Finding
 from understudy.job_engine.records import Conclusion, StepKind, StepRecord
 from understudy.job_engine.states import RETRY, SUSPEND, JobState
 from understudy.testing import FrozenClock, LedgerSuite, MemoryLedger
-from understudy.testing.ledger_suite import PassTime, scene
+from understudy.testing.ledger_suite import PassTime, resolving, scene
 
 MINUTE = timedelta(minutes=1)
 
@@ -89,12 +89,22 @@ def asleep() -> History:
     return history_of(ledger, claim.job_id)
 
 
+def let_go_on() -> History:
+    """Tell of a job that was held for a step in doubt, and that a person let go on."""
+    ledger, _ = _ledger()
+    claim = resolving.held(ledger)
+    ledger.resolve(ledger.get(claim.job_id), resolving.PAID)
+    second = scene.claimed(ledger, scene.reoffered(ledger, claim.job_id))
+    ledger.conclude(second, scene.SUCCESS)
+    return history_of(ledger, claim.job_id)
+
+
 def _ledger() -> tuple[MemoryLedger, FrozenClock]:
     clock = FrozenClock()
     return MemoryLedger(clock), clock
 
 
-@pytest.mark.parametrize("story", [handed_over, retried, asked_to_stop, asleep])
+@pytest.mark.parametrize("story", [handed_over, retried, asked_to_stop, asleep, let_go_on])
 def test_a_sound_history_breaks_nothing(story: Callable[[], History]) -> None:
     history = story()
 
@@ -213,6 +223,7 @@ CASES: dict[Callable[[History], Iterator[Finding]], list[Case]] = {
     ],
     of_rows.recorded_by_who_had_claimed: [
         ("a step of nobody", handed_over, _step(1, epoch=3)),
+        ("a step of nobody that a person is said to have told", let_go_on, _step(0, epoch=0)),
         ("a step of an older attempt after one of a newer", handed_over, _steps_swapped),
     ],
     of_rows.recorded_while_it_had_authority: [
@@ -226,6 +237,9 @@ CASES: dict[Callable[[History], Iterator[Finding]], list[Case]] = {
     of_rows.recorded_once_in_order: [
         ("a step recorded twice", handed_over, _step(1, name="fetch")),
         ("a step that was left out", handed_over, _without_the_first_step),
+    ],
+    of_rows.settled_by_a_person: [
+        ("a doubt that was let go on", let_go_on, _step(1, kind=StepKind.INTENT, epoch=1)),
     ],
     of_events.claimed_from_its_newest_offer: [
         ("a claim by an engine that had lost the job", handed_over, _claimed(engine="first")),

@@ -1,10 +1,12 @@
 """What `dispatch_job` gives back."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Generic, Protocol, TypeVar
 
+from understudy.dispatcher.resolving import resolve
 from understudy.job_engine.clock import Clock, Deadline
+from understudy.job_engine.control import ControlLedger
 from understudy.job_engine.definition import JobDefinition
 from understudy.job_engine.errors import JobCancelledError, JobFailedError, ResultTimeoutError
 from understudy.job_engine.ports import LedgerReader, OfferLedger
@@ -15,7 +17,8 @@ from understudy.job_engine.records import (
     JobRecord,
     Progress,
 )
-from understudy.job_engine.states import JobState
+from understudy.job_engine.resolution import Resolution, done_json
+from understudy.job_engine.states import ABANDON, ACCEPT, RESUME, JobState
 
 R = TypeVar("R")
 
@@ -24,7 +27,11 @@ FIRST_LOOK = 0.01
 SLOWEST_LOOK = 0.25
 
 
-class HandleLedger(OfferLedger, LedgerReader, Protocol):
+#: Who the events name when a handle asks for something.
+ACTOR = "handle"
+
+
+class HandleLedger(OfferLedger, ControlLedger, LedgerReader, Protocol):
     """What a handle needs of the ledger."""
 
 
@@ -80,7 +87,45 @@ class JobHandle(Generic[R]):
 
     def cancel(self) -> CancelOutcome:
         """Cancel the job, or ask the attempt that runs it to stop; the answer says which."""
-        return self._ledger.cancel(self.id, "handle")
+        return self._ledger.cancel(self.id, ACTOR)
+
+    def resume(
+        self, *, done: Mapping[str, object] | None = None, reason: str = "", actor: str = ACTOR
+    ) -> JobRecord:
+        """Let the held job go on where it stopped.
+
+        Every `once` step in doubt may then begin again, because you say so, except those that
+        are `done`. Saying it again is harmless.
+
+        Args:
+            done: Steps in doubt that have taken effect, with what they returned.
+            reason: Why; kept in the job's history.
+            actor: Who decided; kept there, too.
+
+        Raises:
+            JobStateError: If the job is not held.
+            StepError: If a step that is said to be done is not in doubt.
+        """
+        known = done_json(done or {})
+        return resolve(self._ledger, self.id, Resolution(RESUME, actor, reason, done=known))
+
+    def accept(self, result: R, *, reason: str = "", actor: str = ACTOR) -> JobRecord:
+        """Let the held job succeed with a result that you know.
+
+        Raises:
+            JobStateError: If the job is not held.
+            ResultInvalidError: If the result does not fit the definition's result type.
+        """
+        text = self._definition.result.encode(result)
+        return resolve(self._ledger, self.id, Resolution(ACCEPT, actor, reason, text))
+
+    def abandon(self, *, reason: str = "", actor: str = ACTOR) -> JobRecord:
+        """Let the held job fail with the error that it is held for.
+
+        Raises:
+            JobStateError: If the job is not held.
+        """
+        return resolve(self._ledger, self.id, Resolution(ABANDON, actor, reason))
 
     def result(self, timeout: timedelta = timedelta(seconds=30)) -> R:
         """Wait for the job to end and return its result.

@@ -23,6 +23,7 @@
         LedgerSchemaError            the schema is older or newer than this code
         LedgerHostError              a SQLite ledger was opened from a second host
         JobNotFoundError
+      JobStateError                  the job is not in a state that allows what a person asked for
       MessageRejectedError           a message that is not ours: dropped and counted
       StepError                      a step was used wrongly, or the code changed under the job
         NonDeterministicJobError
@@ -137,6 +138,10 @@ class LedgerHostError(LedgerError):
 
 class JobNotFoundError(LedgerError):
     """The ledger holds no job of that id."""
+
+
+class JobStateError(UnderstudyError):
+    """The job is not in a state that allows that; nothing was changed."""
 
 
 class MessageRejectedError(UnderstudyError):

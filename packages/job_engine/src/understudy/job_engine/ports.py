@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Protocol
 
 from understudy.job_engine.clock import Deadline
+from understudy.job_engine.control import ControlLedger
 from understudy.job_engine.message import Message, SigningKey
 from understudy.job_engine.queues import QueueProfile
 from understudy.job_engine.records import (
@@ -236,7 +237,14 @@ class KeyLedger(Protocol):
 
 
 class Ledger(
-    AttemptLedger, OfferLedger, RescueLedger, LedgerReader, WorkerLedger, KeyLedger, Protocol
+    AttemptLedger,
+    OfferLedger,
+    RescueLedger,
+    ControlLedger,
+    LedgerReader,
+    WorkerLedger,
+    KeyLedger,
+    Protocol,
 ):
     """The whole ledger: the only authority over every job."""
 

@@ -233,6 +233,15 @@ CANCEL = Transition(
     "cancelled before any attempt could go on",
 )
 
+_HELD = _from(JobState.HELD)
+RESUME = Transition(
+    "resume", _HELD, JobState.SCHEDULED, Fence.SEEN, "a person lets the held job go on"
+)
+ACCEPT = Transition(
+    "accept", _HELD, JobState.SUCCEEDED, Fence.SEEN, "a person says what the job's result is"
+)
+ABANDON = Transition("abandon", _HELD, JobState.FAILED, Fence.SEEN, "a person gives the job up")
+
 TRANSITIONS: tuple[Transition, ...] = (
     OFFER,
     REOFFER,
@@ -250,6 +259,9 @@ TRANSITIONS: tuple[Transition, ...] = (
     HOLD,
     STOP,
     CANCEL,
+    RESUME,
+    ACCEPT,
+    ABANDON,
 )
 
 

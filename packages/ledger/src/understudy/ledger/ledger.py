@@ -4,6 +4,7 @@ import os
 import socket
 
 from understudy.ledger.attempts import SqlAttempts
+from understudy.ledger.control import SqlControl
 from understudy.ledger.database import Database
 from understudy.ledger.keys import SqlKeys
 from understudy.ledger.offers import SqlOffers
@@ -12,7 +13,7 @@ from understudy.ledger.rescue import SqlRescue
 from understudy.ledger.workers import SqlWorkers
 
 
-class SqlLedger(SqlAttempts, SqlOffers, SqlRescue, SqlReader, SqlWorkers, SqlKeys):
+class SqlLedger(SqlAttempts, SqlOffers, SqlRescue, SqlControl, SqlReader, SqlWorkers, SqlKeys):
     """Every role of the ledger on one database, SQLite or PostgreSQL.
 
     Attributes:

@@ -1,4 +1,4 @@
-"""`understudy jobs list|show|steps`."""
+"""`understudy jobs list|show|steps`, and what people do to jobs."""
 
 from collections.abc import Iterable
 
@@ -15,6 +15,7 @@ from understudy.worker.cli.output import (
     print_table,
     show,
 )
+from understudy.worker.cli.resolve import resolve_command
 from understudy.worker.settings import load_settings
 from understudy.worker.wiring import open_ledger
 
@@ -25,7 +26,10 @@ def _ledger() -> SqlLedger:
 
 @click.group()
 def jobs() -> None:
-    """Look at jobs: what they are, where they ran, and why there."""
+    """Look at jobs: what they are, where they ran, and why there; decide what becomes of them."""
+
+
+jobs.add_command(resolve_command)
 
 
 @jobs.command("list")

@@ -40,6 +40,11 @@ CHECKS: tuple[Check, ...] = (
     Check("I4", "a result belongs to a success, an end has its moment", of_rows.one_outcome),
     Check("I5", "a step is recorded once, in its place", of_rows.recorded_once_in_order),
     Check(
+        "I6",
+        "what a person let go on is in doubt no more",
+        of_rows.settled_by_a_person,
+    ),
+    Check(
         "I8",
         "a job is claimed from its newest offer, by the engine it names",
         of_events.claimed_from_its_newest_offer,

@@ -13,7 +13,7 @@ from understudy.job_engine.invariants.of_events import (
     makes_an_offer,
 )
 from understudy.job_engine.records import AttemptRecord, EventRecord, StepKind, StepRecord
-from understudy.job_engine.states import SUSPEND, Budget, JobState
+from understudy.job_engine.states import RESUME, SUSPEND, Budget, JobState
 
 
 def somebody_will_look(history: History) -> Iterator[Finding]:
@@ -106,14 +106,19 @@ def recorded_once_in_order(history: History) -> Iterator[Finding]:
 
 
 def recorded_by_who_had_claimed(history: History) -> Iterator[Finding]:
-    """Find steps of an epoch that nobody claimed, or older than the step before them."""
+    """Find steps of an epoch that nobody claimed, or older than the step before them.
+
+    A step of epoch 0 is no attempt's: a person said what its result is.
+    """
     if not history.steps:
         return
     claimed = {event.epoch for event in history.events if event.kind == CLAIMED}
+    told = _told_by_a_person(history)
     for step in history.steps:
-        if step.epoch not in claimed:
+        if step.epoch not in claimed and (step.epoch, step.name) not in told:
             yield f"step {step.name!r} of epoch {step.epoch}, which nobody claimed", ()
-    for before, after in pairwise(history.steps):
+    by_attempts = (step for step in history.steps if step.epoch)
+    for before, after in pairwise(by_attempts):
         if after.epoch < before.epoch:
             yield f"step {after.name!r} of epoch {after.epoch} after {_named(before)}", ()
 
@@ -144,6 +149,21 @@ def no_step_after_a_cancel(history: History) -> Iterator[Finding]:
     allowed = later[:1] if later and later[0].epoch == request.epoch else []
     for step in later[len(allowed) :]:
         yield f"{_named(step)} was recorded after the job was cancelled", (request,)
+
+
+def settled_by_a_person(history: History) -> Iterator[Finding]:
+    """Find steps in doubt that stayed so although a person let the job go on with them (I6)."""
+    doubts = {step.name: step.epoch for step in history.steps if step.kind is StepKind.INTENT}
+    for event in history.events:
+        if event.kind == RESUME.name:
+            for name, epoch in doubts.items():
+                if epoch <= event.epoch:
+                    yield f"step {name!r} of epoch {epoch} is still in doubt", (event,)
+
+
+def _told_by_a_person(history: History) -> set[tuple[int, str]]:
+    told = [e.detail.get("done", []) for e in history.events if e.kind == RESUME.name]
+    return {(0, name) for names in told for name in names}
 
 
 def _clock_went_forward(history: History) -> bool:

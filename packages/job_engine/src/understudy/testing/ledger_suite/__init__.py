@@ -20,6 +20,7 @@ from understudy.testing.ledger_suite.offering import OfferingPromises
 from understudy.testing.ledger_suite.racing import RacingPromises
 from understudy.testing.ledger_suite.reading import ReadingPromises
 from understudy.testing.ledger_suite.recording import RecordingPromises
+from understudy.testing.ledger_suite.resolving import ResolvingPromises
 from understudy.testing.ledger_suite.scene import PassTime
 from understudy.testing.ledger_suite.stepping import SteppingPromises
 from understudy.testing.ledger_suite.watching import WatchingPromises
@@ -35,6 +36,7 @@ class LedgerSuite(
     ConcludingPromises,
     CancellingPromises,
     AbsorbingPromises,
+    ResolvingPromises,
     WatchingPromises,
     ReadingPromises,
     RacingPromises,
