@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from types import ModuleType
 
 from tests.docs.page import Block, blocks_of
-from tests.docs.staff import serve_every_queue
+from tests.docs.staff import PageCatalogue, serve_every_queue
 from understudy.dispatcher import use_dispatcher
 from understudy.ledger.upgrading import upgrade
 from understudy.testing import MemoryEngine
@@ -32,7 +32,8 @@ def _house(page: ModuleType) -> Iterator[None]:
             update={"maintenance_every": LOOK_EVERY, "worker_beat": LOOK_EVERY}
         )
         upgrade(open_database(settings))
-        app = build(settings, listener=lambda event: None)
+        jobs = PageCatalogue(page, ())
+        app = build(settings, listener=lambda event: None, jobs=jobs)
         use_dispatcher(app.dispatcher)
         serve_every_queue(app, page, _memory_of(app))
         yield

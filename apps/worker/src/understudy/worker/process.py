@@ -211,13 +211,13 @@ def main(engine: str, queue: str, parent: int | None) -> None:
 def _prepare(settings: Settings, engine: str, queue: str) -> WorkerProcess | MaintenanceProcess:
     catalogue = load_catalogue(settings)
     if engine == MAINTENANCE:
-        return MaintenanceProcess(build(settings))
+        return MaintenanceProcess(build(settings, jobs=catalogue))
     profile = queue_profile(queue)
     if settings.lease is not None:
         profile = replace(profile, lease=settings.lease)
     catalogue.require_handlers([queue])
     ChildRunner.prepare_nursery(settings.jobs, start=profile.isolation == "process")
-    return WorkerProcess(build(settings), catalogue, engine, profile)
+    return WorkerProcess(build(settings, jobs=catalogue), catalogue, engine, profile)
 
 
 def _on_signals(process: WorkerProcess | MaintenanceProcess) -> None:

@@ -4,6 +4,7 @@ To know how Understudy is put together, read `build`.
 """
 
 import random
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from understudy.dispatcher import Dispatcher
@@ -15,9 +16,11 @@ from understudy.dispatcher.offering import Offerer
 from understudy.dispatcher.rescuer import Rescuer
 from understudy.dispatcher.routing import LiveWorkers, Router
 from understudy.dispatcher.scheduler import Scheduler
+from understudy.dispatcher.ticker import Ticker
 from understudy.dispatcher.try_log import TryLog
 from understudy.job_engine.catalogue import Catalogue
 from understudy.job_engine.clock import Clock, SystemClock
+from understudy.job_engine.definition import AnyDefinition
 from understudy.job_engine.events import Listener
 from understudy.job_engine.executor import Executor
 from understudy.job_engine.message import KeyRing
@@ -41,8 +44,15 @@ class App:
     maintenance: Maintenance
 
 
-def build(settings: Settings, listener: Listener = log_event) -> App:
+def build(
+    settings: Settings, listener: Listener = log_event, jobs: Iterable[AnyDefinition] = ()
+) -> App:
     """Put everything together for one process.
+
+    Args:
+        settings: What the operator decided.
+        listener: Hears what happens.
+        jobs: The jobs whose schedules this process declares and fires.
 
     Raises:
         ConfigurationError: If a setting is wrong.
@@ -71,7 +81,8 @@ def build(settings: Settings, listener: Listener = log_event) -> App:
     rescuer = Rescuer(
         ledger, router, offerer, engines, clock=clock, listener=listener, budget=budget
     )
-    maintenance = Maintenance(engines, scheduler, rescuer)
+    ticker = Ticker(ledger, jobs, clock=clock, listener=listener)
+    maintenance = Maintenance(engines, scheduler, rescuer, ticker)
     return App(settings, clock, listener, ledger, keys, engines, dispatcher, maintenance)
 
 

@@ -4,11 +4,13 @@ from understudy.dispatcher.default import default_dispatcher, dispatch_job, use_
 from understudy.dispatcher.dispatcher import Dispatcher
 from understudy.dispatcher.handle import JobHandle
 from understudy.dispatcher.options import DispatchOptions
+from understudy.dispatcher.schedules import Schedules
 
 __all__ = [
     "DispatchOptions",
     "Dispatcher",
     "JobHandle",
+    "Schedules",
     "default_dispatcher",
     "dispatch_job",
     "use_dispatcher",

@@ -12,6 +12,7 @@ from understudy.dispatcher.handle import FIRST_LOOK, SLOWEST_LOOK, HandleLedger,
 from understudy.dispatcher.offering import PARK_FIRST, Offerer
 from understudy.dispatcher.options import DispatchOptions, new_job
 from understudy.dispatcher.routing import Route, Router
+from understudy.dispatcher.schedules import Schedules
 from understudy.job_engine.clock import Clock, Deadline
 from understudy.job_engine.definition import AnyDefinition, JobDefinition
 from understudy.job_engine.errors import (
@@ -96,6 +97,10 @@ class Dispatcher:
                 if options.get("confirm") == "pickup":
                     record = self._confirm_pickup(record, queue)
         return JobHandle(record, job, self._ledger, self._clock)
+
+    def schedules(self) -> Schedules:
+        """Return the schedules: list, pause, resume or trigger them."""
+        return Schedules(self._ledger, self.dispatch)
 
     def close(self) -> None:
         """Write what is still to be written; for programs that end soon after a dispatch."""

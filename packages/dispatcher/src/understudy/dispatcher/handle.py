@@ -18,6 +18,7 @@ from understudy.job_engine.records import (
     Progress,
 )
 from understudy.job_engine.resolution import Resolution, done_json
+from understudy.job_engine.scheduling import ScheduleLedger
 from understudy.job_engine.states import ABANDON, ACCEPT, RESUME, JobState
 
 R = TypeVar("R")
@@ -31,7 +32,7 @@ SLOWEST_LOOK = 0.25
 ACTOR = "handle"
 
 
-class HandleLedger(OfferLedger, ControlLedger, LedgerReader, Protocol):
+class HandleLedger(OfferLedger, ControlLedger, LedgerReader, ScheduleLedger, Protocol):
     """What a handle needs of the ledger."""
 
 

@@ -5,16 +5,24 @@ from collections.abc import Callable
 from understudy.dispatcher.engine_set import EngineSet
 from understudy.dispatcher.rescuer import Rescuer
 from understudy.dispatcher.scheduler import BATCH, Scheduler
+from understudy.dispatcher.ticker import Ticker
 
 
 class Maintenance:
     """One look at everything that needs looking after."""
 
-    def __init__(self, engines: EngineSet, scheduler: Scheduler, rescuer: Rescuer) -> None:
-        """Put the parts together."""
+    def __init__(
+        self,
+        engines: EngineSet,
+        scheduler: Scheduler,
+        rescuer: Rescuer,
+        ticker: Ticker | None = None,
+    ) -> None:
+        """Put the parts together; without a ticker no schedule is fired."""
         self._engines = engines
         self._scheduler = scheduler
         self._rescuer = rescuer
+        self._ticker = ticker
 
     def tick(self, stopping: Callable[[], bool] = lambda: False) -> None:
         """Look once, and go on while a full batch was due.
@@ -24,5 +32,7 @@ class Maintenance:
         """
         self._engines.check()
         self._rescuer.tick()
+        if self._ticker is not None:
+            self._ticker.tick()
         while self._scheduler.tick() >= BATCH and not stopping():
             pass

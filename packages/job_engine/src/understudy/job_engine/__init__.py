@@ -15,11 +15,14 @@ from understudy.job_engine.executor import Executor
 from understudy.job_engine.queues import QueueProfile, declare_queue
 from understudy.job_engine.records import Progress
 from understudy.job_engine.retry import RetryPolicy
+from understudy.job_engine.schedule import Cron, Every
 from understudy.job_engine.states import JobState
 
 __all__ = [
     "NOT_DONE",
     "Catalogue",
+    "Cron",
+    "Every",
     "Executor",
     "JobContext",
     "JobDefinition",

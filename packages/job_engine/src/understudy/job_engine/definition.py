@@ -8,13 +8,14 @@ from datetime import timedelta
 from functools import cached_property, partial
 from typing import Any, Generic, TypedDict, TypeVar, Unpack, get_type_hints
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
-from understudy.job_engine.codec import Result, decode_payload, result_of_type
+from understudy.job_engine.codec import Result, decode_payload, describe, result_of_type
 from understudy.job_engine.context import JobContext
 from understudy.job_engine.errors import DefinitionError, MissingHandlerError
 from understudy.job_engine.queues import QueueProfile, queue_profile
 from understudy.job_engine.retry import RetryPolicy
+from understudy.job_engine.schedule import Schedule
 
 P = TypeVar("P", bound=BaseModel)
 R = TypeVar("R")
@@ -54,6 +55,7 @@ class JobOptions(TypedDict, total=False):
     tags: tuple[str, ...]
     keep_succeeded: Retention
     keep_failed: Retention
+    schedule: Schedule | None
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,7 @@ class JobDefinition(Generic[P, R]):
         tags: Words to find its jobs by.
         keep_succeeded: How long succeeded jobs stay.
         keep_failed: How long failed jobs stay.
+        schedule: `Cron` or `Every`: when it is dispatched by itself.
         handler: The code that runs; None in a mere declaration.
     """
 
@@ -87,6 +90,7 @@ class JobDefinition(Generic[P, R]):
     tags: tuple[str, ...] = ()
     keep_succeeded: Retention = KEEP_SUCCEEDED
     keep_failed: Retention = KEEP_FAILED
+    schedule: Schedule | None = None
     handler: Handler[P, R] | None = None
 
     def __post_init__(self) -> None:
@@ -101,6 +105,21 @@ class JobDefinition(Generic[P, R]):
         )
         positive = self.timeout is None or self.timeout > timedelta(0)
         self._expect(positive, f"a timeout above zero, not {self.timeout}")
+        if self.schedule is not None:
+            self._check_scheduled(self.schedule)
+
+    def _check_scheduled(self, schedule: Schedule) -> None:
+        kind, given = self.payload_type, schedule.payload
+        fits = given is None or isinstance(given, kind)
+        self._expect(fits, f"a scheduled payload of type {kind.__name__}, not {given!r}")
+        try:
+            _ = given or kind()
+        except ValidationError as error:
+            self._expect(
+                False,
+                f"a payload model that needs no arguments, or {type(schedule).__name__}(..., "
+                f"payload=...), got: {describe(error)}",
+            )
 
     def _expect(self, met: object, expected: str) -> None:
         if not met:

@@ -23,6 +23,7 @@
         LedgerSchemaError            the schema is older or newer than this code
         LedgerHostError              a SQLite ledger was opened from a second host
         JobNotFoundError
+        ScheduleNotFoundError
       JobStateError                  the job is not in a state that allows what a person asked for
       MessageRejectedError           a message that is not ours: dropped and counted
       StepError                      a step was used wrongly, or the code changed under the job
@@ -142,6 +143,10 @@ class JobNotFoundError(LedgerError):
 
 class JobStateError(UnderstudyError):
     """The job is not in a state that allows that; nothing was changed."""
+
+
+class ScheduleNotFoundError(LedgerError):
+    """The ledger holds no schedule of that name."""
 
 
 class MessageRejectedError(UnderstudyError):

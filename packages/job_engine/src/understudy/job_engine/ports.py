@@ -29,6 +29,7 @@ from understudy.job_engine.records import (
     Ticket,
     WorkerRecord,
 )
+from understudy.job_engine.scheduling import ScheduleLedger
 from understudy.job_engine.states import JobState
 
 
@@ -244,6 +245,7 @@ class Ledger(
     LedgerReader,
     WorkerLedger,
     KeyLedger,
+    ScheduleLedger,
     Protocol,
 ):
     """The whole ledger: the only authority over every job."""

@@ -37,6 +37,7 @@ from understudy.job_engine.states import (
 )
 from understudy.testing.memory_control import MemoryControl
 from understudy.testing.memory_rows import Row, claim_of, has_authority, new_row
+from understudy.testing.memory_schedules import MemorySchedules
 from understudy.testing.memory_store import Change, Store
 
 _OFFERS = {
@@ -48,7 +49,7 @@ _TARGETS = {transition.name: transition.target for transition in TRANSITIONS}
 _TAKEN_AWAY = frozenset({RECOVER.name, EXHAUST.name})
 
 
-class MemoryLedger(MemoryControl):
+class MemoryLedger(MemoryControl, MemorySchedules):
     """`Ledger` in memory; every transition is decided by the one table.
 
     Any number of threads may use it. `down`, `fail_next` and `lose_replies` break the way to it.

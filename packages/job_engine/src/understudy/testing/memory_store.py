@@ -20,6 +20,7 @@ from understudy.job_engine.records import (
     StepRecord,
     WorkerRecord,
 )
+from understudy.job_engine.scheduling import ScheduleRecord
 from understudy.job_engine.states import REOFFER, JobState, Transition, permits
 from understudy.testing.memory_rows import Row, has_authority
 
@@ -93,6 +94,7 @@ class Store:
         self.attempts: defaultdict[str, dict[int, AttemptRecord]] = defaultdict(dict)
         self.tries: defaultdict[str, list[DispatchTry]] = defaultdict(list)
         self.history: defaultdict[str, list[EventRecord]] = defaultdict(list)
+        self.schedules: dict[str, ScheduleRecord] = {}
         self.workers: dict[str, tuple[WorkerRecord, datetime]] = {}
 
     def apply(self, transition: Transition, change: Change) -> Row | None:

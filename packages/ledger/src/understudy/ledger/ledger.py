@@ -10,10 +10,20 @@ from understudy.ledger.keys import SqlKeys
 from understudy.ledger.offers import SqlOffers
 from understudy.ledger.reading import SqlReader
 from understudy.ledger.rescue import SqlRescue
+from understudy.ledger.schedules import SqlSchedules
 from understudy.ledger.workers import SqlWorkers
 
 
-class SqlLedger(SqlAttempts, SqlOffers, SqlRescue, SqlControl, SqlReader, SqlWorkers, SqlKeys):
+class SqlLedger(
+    SqlAttempts,
+    SqlOffers,
+    SqlRescue,
+    SqlControl,
+    SqlReader,
+    SqlWorkers,
+    SqlSchedules,
+    SqlKeys,
+):
     """Every role of the ledger on one database, SQLite or PostgreSQL.
 
     Attributes:

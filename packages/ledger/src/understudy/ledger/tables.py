@@ -182,10 +182,15 @@ schedules = Table(
     metadata,
     Column("name", _name, primary_key=True),
     Column("spec", Text, nullable=False),
+    # The specs it had before: an old process cannot bring one back while the new one is declared.
+    Column("former", Text, nullable=False, server_default="[]"),
     Column("paused", Boolean, nullable=False, server_default=text("false")),
-    Column("next_at", Instant),
+    Column("declared_at", Instant, nullable=False),
+    Column("next_at", Instant, nullable=False),
     Column("last_at", Instant),
     Column("last_job_id", _job_id),
+    Column("skipped_at", Instant),
+    Column("skip_reason", String(255)),
 )
 
 #: Counters that only grow, whatever is pruned; metrics come from them.

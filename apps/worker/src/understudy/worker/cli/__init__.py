@@ -19,6 +19,7 @@ _COMMANDS: Mapping[str, str] = MappingProxyType(
             "worker",
             "dispatch",
             "jobs",
+            "schedules",
             "engines",
             "ledger",
             "doctor",

@@ -22,6 +22,7 @@ from understudy.testing.ledger_suite.reading import ReadingPromises
 from understudy.testing.ledger_suite.recording import RecordingPromises
 from understudy.testing.ledger_suite.resolving import ResolvingPromises
 from understudy.testing.ledger_suite.scene import PassTime
+from understudy.testing.ledger_suite.scheduling import SchedulingPromises
 from understudy.testing.ledger_suite.stepping import SteppingPromises
 from understudy.testing.ledger_suite.watching import WatchingPromises
 
@@ -39,6 +40,7 @@ class LedgerSuite(
     ResolvingPromises,
     WatchingPromises,
     ReadingPromises,
+    SchedulingPromises,
     RacingPromises,
 ):
     """Every promise that a ledger makes."""

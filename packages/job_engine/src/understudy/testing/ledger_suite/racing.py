@@ -47,7 +47,7 @@ class RacingPromises:
         for _ in range(ROUNDS):
             job = offered(ledger)
 
-            claims = _at_once([partial(ledger.claim, ticket(job)) for _ in range(CROWD)])
+            claims = at_once([partial(ledger.claim, ticket(job)) for _ in range(CROWD)])
 
             assert sum(claim is not None for claim in claims) == 1
             assert ledger.get(job.id).claims == 1
@@ -59,7 +59,7 @@ class RacingPromises:
         for _ in range(ROUNDS):
             shown = ticket(offered(ledger))
 
-            claims = _at_once([partial(ledger.claim, shown)] * CROWD)
+            claims = at_once([partial(ledger.claim, shown)] * CROWD)
 
             assert len(set(claims)) == 1
             assert claims[0] is not None
@@ -68,7 +68,7 @@ class RacingPromises:
     def test_a_crowd_of_rescuers_moves_a_job_once(self, ledger: Ledger) -> None:
         """No leader is needed, no epoch is burnt (R14)."""
         for seen in (offered(ledger), waiting(ledger), ledger.get(started(ledger).job_id)):
-            moves = _at_once([partial(ledger.offer, seen, plan(SECOND))] * CROWD)
+            moves = at_once([partial(ledger.offer, seen, plan(SECOND))] * CROWD)
 
             assert sum(moved is not None for moved in moves) == 1
             assert ledger.get(seen.id).epoch == seen.epoch + 1
@@ -81,7 +81,7 @@ class RacingPromises:
             seen = ledger.get(claim.job_id)
 
             finish, rescue = partial(ledger.conclude, claim, SUCCESS), partial(ledger.offer, seen)
-            fenced, moved = _both(partial(is_fenced, finish), partial(rescue, plan(SECOND)))
+            fenced, moved = both(partial(is_fenced, finish), partial(rescue, plan(SECOND)))
 
             assert fenced is (moved is not None)
             ending = JobState.OFFERED if fenced else JobState.SUCCEEDED
@@ -94,7 +94,7 @@ class RacingPromises:
             claim = started(ledger)
             seen = ledger.get(claim.job_id)
 
-            renewed, failed = _both(
+            renewed, failed = both(
                 partial(ledger.renew, [claim]), partial(ledger.exhaust, seen, ERROR)
             )
 
@@ -105,7 +105,7 @@ class RacingPromises:
         for _ in range(ROUNDS):
             seen = offered(ledger)
 
-            claim, moved = _both(
+            claim, moved = both(
                 partial(ledger.claim, ticket(seen)), partial(ledger.park, seen, LONG, "no engine")
             )
 
@@ -116,7 +116,7 @@ class RacingPromises:
         for _ in range(ROUNDS):
             job = offered(ledger)
 
-            claim, answer = _both(
+            claim, answer = both(
                 partial(ledger.claim, ticket(job)), partial(ledger.cancel, job.id, "somebody")
             )
 
@@ -131,7 +131,7 @@ class RacingPromises:
         for _ in range(ROUNDS):
             claim = started(ledger)
 
-            _both(
+            both(
                 partial(ledger.conclude, claim, CONCLUSIONS[1]),
                 partial(ledger.cancel, claim.job_id, "somebody"),
             )
@@ -144,7 +144,7 @@ class RacingPromises:
             key = f"welcome-{turn}"
 
             jobs = [new_job(idempotency_key=key) for _ in range(CROWD)]
-            answers = _at_once([partial(ledger.record_job, job, plan()) for job in jobs])
+            answers = at_once([partial(ledger.record_job, job, plan()) for job in jobs])
 
             assert sum(created for _, created in answers) == 1
             assert len({job.id for job, _ in answers}) == 1
@@ -154,7 +154,7 @@ class RacingPromises:
         claim = started(ledger)
         rivals = [step(result=f'"{n}"') for n in range(CROWD)]
 
-        _at_once([partial(ledger.record, claim, rival) for rival in rivals])
+        at_once([partial(ledger.record, claim, rival) for rival in rivals])
 
         (kept,) = ledger.steps(claim.job_id)
         assert [each.result for each in ledger.begin(claim, "fetch", 0)] == [kept.result]
@@ -163,7 +163,7 @@ class RacingPromises:
         """Workers and rescuers with messages old and new, and one outcome each (I1 to I4)."""
         jobs = [offered(ledger) for _ in range(CROWD)]
 
-        outcomes = _at_once([lambda: [_work(ledger, job) for job in jobs]] * CROWD)
+        outcomes = at_once([lambda: [_work(ledger, job) for job in jobs]] * CROWD)
 
         for n, job in enumerate(jobs):
             over = ledger.get(job.id)
@@ -189,7 +189,7 @@ def _work(ledger: Ledger, job: JobRecord) -> int:
     return wins
 
 
-def _both(one: Callable[[], T], other: Callable[[], U]) -> tuple[T, U]:
+def both(one: Callable[[], T], other: Callable[[], U]) -> tuple[T, U]:
     """Do two things in threads that start together."""
     barrier = threading.Barrier(2)
     with _hurry(), ThreadPoolExecutor(2) as pool:
@@ -197,7 +197,7 @@ def _both(one: Callable[[], T], other: Callable[[], U]) -> tuple[T, U]:
         return first.result(PATIENCE), second.result(PATIENCE)
 
 
-def _at_once(works: Sequence[Callable[[], T]]) -> list[T]:
+def at_once(works: Sequence[Callable[[], T]]) -> list[T]:
     """Do everything in threads that start together; return what came of each."""
     barrier = threading.Barrier(len(works))
     with _hurry(), ThreadPoolExecutor(len(works)) as pool:

@@ -1,0 +1,83 @@
+"""Schedules as people steer them: look, pause, resume, trigger."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+
+from understudy.dispatcher.handle import JobHandle
+from understudy.dispatcher.ticker import payload_of
+from understudy.job_engine.definition import AnyDefinition, JobDefinition
+from understudy.job_engine.errors import OptionInvalidError, ScheduleNotFoundError
+from understudy.job_engine.schedule import schedule_of
+from understudy.job_engine.scheduling import ScheduleLedger, ScheduleRecord
+
+P = TypeVar("P", bound=BaseModel)
+R = TypeVar("R")
+
+
+class Schedules:
+    """The schedules of a ledger; each is named after its job.
+
+    A job may be given as its definition or by name.
+    """
+
+    def __init__(self, ledger: ScheduleLedger, dispatch: Callable[..., JobHandle[Any]]) -> None:
+        """Steer the schedules of a ledger, and dispatch what is triggered."""
+        self._ledger = ledger
+        self._dispatch = dispatch
+
+    def list(self) -> Sequence[ScheduleRecord]:
+        """Return every schedule, by name, with its next and its last run."""
+        return self._ledger.schedules()[1]
+
+    def get(self, job: AnyDefinition | str) -> ScheduleRecord:
+        """Return one schedule.
+
+        Raises:
+            ScheduleNotFoundError: If the ledger holds none of that name.
+        """
+        name = _name(job)
+        for each in self.list():
+            if each.name == name:
+                return each
+        raise ScheduleNotFoundError(
+            f"expected the name of a schedule in the ledger, got {name!r}; a worker that knows "
+            "the job declares it"
+        )
+
+    def pause(self, job: AnyDefinition | str) -> ScheduleRecord:
+        """Fire no tick until it is resumed; jobs that were fired go on.
+
+        Raises:
+            ScheduleNotFoundError: If the ledger holds none of that name.
+        """
+        self._ledger.pause_schedule(_name(job))
+        return self.get(job)
+
+    def resume(self, job: AnyDefinition | str) -> ScheduleRecord:
+        """Go on with the next tick; those that passed meanwhile are not made up for.
+
+        Raises:
+            ScheduleNotFoundError: If the ledger holds none of that name.
+        """
+        while (seen := self.get(job)).paused:
+            # Whoever changes the spec meanwhile gets another round.
+            self._ledger.resume_schedule(seen, schedule_of(seen.spec).after(seen.read_at))
+        return seen
+
+    def trigger(self, job: JobDefinition[P, R]) -> JobHandle[R]:
+        """Dispatch the job of a schedule now; no tick, so its next and last run stay.
+
+        Raises:
+            OptionInvalidError: If the job has no schedule.
+        """
+        if job.schedule is None:
+            raise OptionInvalidError(
+                f"expected a job with a schedule, got {job.name!r}; dispatch it instead"
+            )
+        return self._dispatch(job, payload_of(job))
+
+
+def _name(job: AnyDefinition | str) -> str:
+    return job if isinstance(job, str) else job.name

@@ -1,0 +1,143 @@
+"""The schedules on SQL; a tick and its job are one transaction."""
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from understudy.job_engine.scheduling import (
+    ScheduleDeclaration,
+    ScheduleRecord,
+    Tick,
+    TickOutcome,
+)
+from understudy.job_engine.states import JobState
+from understudy.ledger import transitions
+from understudy.ledger.database import Database
+from understudy.ledger.instants import instant, now_us
+from understudy.ledger.rows import AnyRow
+from understudy.ledger.tables import jobs, schedules
+
+_ALL = select(*schedules.c).order_by(schedules.c.name)
+_NOW = select(now_us())
+_CONFIRM = (
+    update(schedules)
+    .where(schedules.c.name == bindparam("at_name"), schedules.c.spec == bindparam("at_spec"))
+    .values(declared_at=now_us())
+)
+
+
+class SqlSchedules:
+    """`ScheduleLedger` on SQL."""
+
+    def __init__(self, database: Database, actor: str) -> None:
+        """Work on a database in the name of `actor`, which the events keep."""
+        self._database = database
+        self._actor = actor
+
+    def schedules(self) -> tuple[datetime, Sequence[ScheduleRecord]]:
+        """Return the database's time and every schedule, by name."""
+
+        def work(connection: Connection) -> tuple[int, Sequence[AnyRow]]:
+            found = connection.execute(_ALL).all()
+            return connection.execute(_NOW).scalar_one(), found
+
+        read, found = self._database.read(work)
+        now = instant(read)
+        return now, [_record(row, now) for row in found]
+
+    def declare_schedule(self, seen: ScheduleRecord | None, new: ScheduleDeclaration) -> bool:
+        """Record a schedule, or replace its spec; tell whether that was done."""
+        values = {"spec": new.spec, "next_at": new.next_at, "former": json.dumps(new.former)}
+        declared: dict[str, Any] = values | {"declared_at": now_us()}
+        if seen is None:
+            return self._database.write(lambda c: _insert(c, {"name": new.name, **declared}))
+        return self._changes(seen, declared)
+
+    def confirm_schedules(self, specs: Sequence[tuple[str, str]]) -> None:
+        """Note that a process runs these specs; others are left alone."""
+        # In one order, lest two processes wait for each other.
+        values = [{"at_name": name, "at_spec": spec} for name, spec in sorted(specs)]
+        if values:
+            self._database.write(lambda connection: connection.execute(_CONFIRM, values))
+
+    def take_tick(self, seen: ScheduleRecord, tick: Tick) -> TickOutcome:
+        """Fire a tick, or leave it out, in one transaction with its job."""
+        return self._database.write(lambda c: _take(c, seen, tick, self._actor))
+
+    def pause_schedule(self, name: str) -> bool:
+        """Fire no tick until it is resumed; False if there is no such schedule."""
+        statement = update(schedules).where(schedules.c.name == name).values(paused=True)
+        return self._database.write(lambda c: c.execute(statement).rowcount == 1)
+
+    def resume_schedule(self, seen: ScheduleRecord, next_at: datetime) -> bool:
+        """Go on with a later tick; False if the spec is no longer as it was seen."""
+        return self._changes(seen, {"paused": False, "next_at": next_at})
+
+    def _changes(self, seen: ScheduleRecord, values: dict[str, Any]) -> bool:
+        statement = (
+            update(schedules)
+            .where(schedules.c.name == seen.name, schedules.c.spec == seen.spec)
+            .values(values)
+        )
+        return self._database.write(lambda c: c.execute(statement).rowcount == 1)
+
+
+def _insert(connection: Connection, values: dict[str, Any]) -> bool:
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    statement = dialect.insert(schedules).values(values).on_conflict_do_nothing()
+    return connection.execute(statement.returning(schedules.c.name)).first() is not None
+
+
+def _take(connection: Connection, seen: ScheduleRecord, tick: Tick, actor: str) -> TickOutcome:
+    job = tick.job
+    reason = tick.reason
+    if tick.unless_running and _runs(connection, seen.last_job_id):
+        job, reason = None, "the job of the tick before has not ended"
+    values: dict[str, Any] = {"next_at": tick.next_at}
+    if job is None:
+        values |= {"skipped_at": tick.at, "skip_reason": reason}
+    else:
+        values |= {"last_at": tick.at, "last_job_id": job.id}
+    # The lock on this row comes first: of those who see one tick, one goes on.
+    statement = (
+        update(schedules)
+        .where(
+            schedules.c.name == seen.name,
+            schedules.c.spec == seen.spec,
+            schedules.c.next_at == seen.next_at,
+            schedules.c.paused.is_(False),
+        )
+        .values(values)
+    )
+    if connection.execute(statement).rowcount != 1:
+        return TickOutcome.STALE
+    if job is None:
+        return TickOutcome.SKIPPED
+    # Its id and its key come from the tick: one that was fired before is found, not made again.
+    transitions.insert_job(connection, job, None, actor)
+    return TickOutcome.FIRED
+
+
+def _runs(connection: Connection, job_id: str | None) -> bool:
+    found = connection.execute(select(jobs.c.state).where(jobs.c.id == job_id)).scalar_one_or_none()
+    return found is not None and not JobState(found).is_terminal
+
+
+def _record(row: AnyRow, now: datetime) -> ScheduleRecord:
+    return ScheduleRecord(
+        name=row.name,
+        spec=row.spec,
+        read_at=now,
+        declared_at=row.declared_at,
+        next_at=row.next_at,
+        former=tuple(json.loads(row.former)),
+        paused=row.paused,
+        last_at=row.last_at,
+        last_job_id=row.last_job_id,
+        skipped_at=row.skipped_at,
+        skip_reason=row.skip_reason,
+    )

@@ -1,0 +1,72 @@
+"""Workers that race fire each tick of a schedule once, and nothing of one that is paused."""
+
+from datetime import timedelta
+
+from tests.features.house import PATIENCE, House
+from tests.features.jobs.schedules import HOURLY, NIGHTLY
+from tests.servers.processes import wait_until
+from understudy.dispatcher import Schedules
+from understudy.job_engine import JobState
+from understudy.job_engine.errors import ScheduleNotFoundError
+from understudy.job_engine.records import JobRecord
+from understudy.job_engine.scheduling import ScheduleRecord
+
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+
+
+def declared(steer: Schedules, name: str) -> ScheduleRecord:
+    """Wait until a worker has declared a schedule."""
+
+    def found() -> ScheduleRecord | None:
+        try:
+            return steer.get(name)
+        except ScheduleNotFoundError:
+            return None
+
+    record = wait_until(found, PATIENCE, f"schedule {name}")
+    assert record is not None
+    return record
+
+
+def jobs_of(house: House, name: str, state: JobState) -> list[JobRecord]:
+    return list(house.ledger.list_jobs(name=name, states=[state]))
+
+
+def test_each_tick_is_fired_once_by_workers_that_race(house: House) -> None:
+    job = HOURLY[house.engine]
+    steer = house.dispatcher.schedules()
+    seen = declared(steer, job.name)
+    before = len(jobs_of(house, job.name, JobState.SUCCEEDED))
+
+    # As if all workers had been away for three hours.
+    assert house.ledger.resume_schedule(seen, seen.read_at - 3 * HOUR)
+    done = before + 3
+    wait_until(
+        lambda: len(jobs_of(house, job.name, JobState.SUCCEEDED)) >= done, PATIENCE, "three reports"
+    )
+
+    after, jobs = steer.get(job), house.ledger.list_jobs(name=job.name)
+    keys = [each.idempotency_key for each in jobs]
+    assert len(keys) == len(set(keys)) >= 3, keys
+    assert {each.result for each in jobs} == {f'"report on {house.engine}"'}
+    assert {each.engine for each in jobs} == {house.engine}
+    assert after.last_at is not None
+    assert after.last_job_id in {each.id for each in jobs}
+    assert after.last_at <= after.read_at < after.next_at == after.last_at + HOUR
+
+
+def test_a_schedule_is_paused_triggered_and_resumed(house: House) -> None:
+    job = NIGHTLY[house.engine]
+    steer = house.dispatcher.schedules()
+    seen = declared(steer, job.name)
+
+    assert steer.pause(job).paused
+    handle = steer.trigger(job)
+    assert house.wait_for(handle).engine == house.engine
+    assert handle.result() == "report on nothing"
+    paused = steer.get(job)
+    resumed = steer.resume(job)
+
+    assert (paused.last_at, paused.next_at) == (seen.last_at, seen.next_at)
+    assert not resumed.paused
+    assert timedelta(0) < resumed.next_at - resumed.read_at <= DAY + HOUR
