@@ -14,7 +14,7 @@ _EACH = settings(
 )
 #: The same machines in every run: what fails here was changed by the commit that is tested.
 QUICK = settings(_EACH, stateful_step_count=40, derandomize=True, database=None)
-LONG = settings(_EACH, max_examples=1000, stateful_step_count=80)
+LONG = settings(_EACH, max_examples=300, stateful_step_count=80)
 #: Enough to find a rule that is broken; nobody reads how.
 HUNT = settings(QUICK, max_examples=200, phases=(Phase.generate,))
 
