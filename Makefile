@@ -36,7 +36,7 @@ test: setup  ## Run all tests against real Valkey, RabbitMQ, PostgreSQL and SQLi
 	@PATH="$$PATH:/usr/sbin:/sbin" command -v rabbitmq-server >/dev/null || tests/servers/install-rabbitmq
 	@$(RUN) pytest -n 3 --dist worksteal $(ARGS)
 
-test-long: setup  ## Run the long ones: 2,000 simulated seeds, thousands of machines on both ledgers
+test-long: setup  ## Run the long ones: 2,000 simulated seeds, hundreds of machines on both ledgers
 	@$(RUN) python -m tests.simulation --seeds 2000 $(ARGS)
 	@UNDERSTUDY_TEST_PROFILE=long $(RUN) pytest -n 2 --dist worksteal tests/stateful
 
