@@ -1,5 +1,6 @@
 """`dispatch_job` and what stands behind it: routing, the breaker, the adapters, the rescuer."""
 
+from understudy.dispatcher.asynchronous import AsyncJobHandle, dispatch_job_async
 from understudy.dispatcher.default import default_dispatcher, dispatch_job, use_dispatcher
 from understudy.dispatcher.dispatcher import Dispatcher
 from understudy.dispatcher.handle import JobHandle
@@ -7,11 +8,13 @@ from understudy.dispatcher.options import DispatchOptions
 from understudy.dispatcher.schedules import Schedules
 
 __all__ = [
+    "AsyncJobHandle",
     "DispatchOptions",
     "Dispatcher",
     "JobHandle",
     "Schedules",
     "default_dispatcher",
     "dispatch_job",
+    "dispatch_job_async",
     "use_dispatcher",
 ]

@@ -1,5 +1,6 @@
 """The core of Understudy: what a job is and how one attempt of it runs; no engine, no database."""
 
+from understudy.job_engine.async_context import AsyncJobContext
 from understudy.job_engine.catalogue import Catalogue
 from understudy.job_engine.codec import SecretText
 from understudy.job_engine.context import JobContext
@@ -20,6 +21,7 @@ from understudy.job_engine.states import JobState
 
 __all__ = [
     "NOT_DONE",
+    "AsyncJobContext",
     "Catalogue",
     "Cron",
     "Every",

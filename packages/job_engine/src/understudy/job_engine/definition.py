@@ -1,26 +1,32 @@
 """Job definitions: what `@job` and `declare_job` make."""
 
-import inspect
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Coroutine
 from dataclasses import KW_ONLY, dataclass, field, replace
 from datetime import timedelta
-from functools import cached_property, partial
-from typing import Any, Generic, TypedDict, TypeVar, Unpack, get_type_hints
+from functools import cached_property
+from typing import Any, Generic, Protocol, TypedDict, TypeVar, Unpack, overload
 
 from pydantic import BaseModel, ValidationError
 
+from understudy.job_engine.async_context import AsyncJobContext
+from understudy.job_engine.async_performing import is_async
 from understudy.job_engine.codec import Result, decode_payload, describe, result_of_type
 from understudy.job_engine.context import JobContext
 from understudy.job_engine.errors import DefinitionError, MissingHandlerError
+from understudy.job_engine.handlers import (
+    AnyHandler,
+    AsyncHandler,
+    Handler,
+    check_signature,
+    is_model,
+)
 from understudy.job_engine.queues import QueueProfile, queue_profile
 from understudy.job_engine.retry import RetryPolicy
 from understudy.job_engine.schedule import Schedule
 
 P = TypeVar("P", bound=BaseModel)
 R = TypeVar("R")
-
-Handler = Callable[[P, JobContext], R]
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,127}")
 
@@ -91,13 +97,13 @@ class JobDefinition(Generic[P, R]):
     keep_succeeded: Retention = KEEP_SUCCEEDED
     keep_failed: Retention = KEEP_FAILED
     schedule: Schedule | None = None
-    handler: Handler[P, R] | None = None
+    handler: AnyHandler[P, R] | None = None
 
     def __post_init__(self) -> None:
         """Refuse a definition that could not work."""
         self._expect(_NAME.fullmatch(self.name), "a name of letters, digits, `_`, `.` or `-`")
         self._expect(
-            _is_model(self.payload_type), f"a pydantic model as payload, not {self.payload_type!r}"
+            is_model(self.payload_type), f"a pydantic model as payload, not {self.payload_type!r}"
         )
         self._expect(
             abs(self.priority) <= MAX_PRIORITY,
@@ -125,9 +131,9 @@ class JobDefinition(Generic[P, R]):
         if not met:
             raise DefinitionError(f"job {self.name!r}: expected {expected}")
 
-    def bind(self, handler: Handler[P, R]) -> "JobDefinition[P, R]":
+    def bind(self, handler: AnyHandler[P, R]) -> "JobDefinition[P, R]":
         """Return the definition with its handler; use it as a decorator in a worker module."""
-        accepted, _ = _check_signature(self.name, handler)
+        accepted, _ = check_signature(self.name, handler)
         self._expect(
             issubclass(self.payload_type, accepted),
             f"a handler for {self.payload_type.__name__}, not for {accepted.__name__}",
@@ -153,17 +159,35 @@ class JobDefinition(Generic[P, R]):
         """Read a payload from the ledger."""
         return decode_payload(payload, self.payload_type)
 
+    @property
+    def is_async(self) -> bool:
+        """Tell whether the handler is an `async def`."""
+        return self.handler is not None and is_async(self.handler)
+
     def call(self, payload: P, ctx: JobContext) -> R:
-        """Call the handler.
+        """Call the handler, a plain one.
 
         Raises:
             MissingHandlerError: If this is a mere declaration.
         """
+        handler: Handler[P, R] = self._bound()
+        return handler(payload, ctx)
+
+    def start(self, payload: P, ctx: AsyncJobContext) -> Coroutine[Any, Any, R]:
+        """Return the coroutine of an `async def` handler.
+
+        Raises:
+            MissingHandlerError: If this is a mere declaration.
+        """
+        handler: AsyncHandler[P, R] = self._bound()
+        return handler(payload, ctx)
+
+    def _bound(self) -> Any:
         if self.handler is None:
             raise MissingHandlerError(
                 f"job {self.name!r} is declared but not bound here; import the module that binds it"
             )
-        return self.handler(payload, ctx)
+        return self.handler
 
 
 #: A definition whose payload and result types are not known here.
@@ -193,15 +217,30 @@ def declare_job(
     return JobDefinition(name, payload, result or type(None), queue_profile(queue), **options)
 
 
+class Define(Protocol):
+    """Makes a job of a handler; what `@job(...)` is."""
+
+    @overload
+    def __call__(self, handler: AsyncHandler[P, R], /) -> JobDefinition[P, R]: ...
+
+    @overload
+    def __call__(self, handler: Handler[P, R], /) -> JobDefinition[P, R]: ...
+
+    def __call__(self, handler: Any, /) -> Any:
+        """Make a job of a handler, plain or `async`."""
+        ...
+
+
 def job(
     *,
     name: str | None = None,
     queue: str = "default",
     **options: Unpack[JobOptions],
-) -> Callable[[Handler[P, R]], JobDefinition[P, R]]:
+) -> Define:
     """Make a job of a handler: the short form that declares and binds in one.
 
-    The handler takes `(payload, ctx)`; its annotations say the payload model and the result.
+    The handler takes `(payload, ctx)`; its annotations say the payload model and the result. An
+    `async def` takes an `AsyncJobContext`.
 
     Args:
         name: The job's name; the function's name where None.
@@ -212,9 +251,9 @@ def job(
         DefinitionError: If the signature or an option is wrong; `UnknownQueueError` if the queue.
     """
 
-    def define(handler: Handler[P, R]) -> JobDefinition[P, R]:
+    def define(handler: AnyHandler[P, R]) -> JobDefinition[P, R]:
         job_name = name or str(getattr(handler, "__name__", type(handler).__name__))
-        payload_type, result_type = _check_signature(job_name, handler)
+        payload_type, result_type = check_signature(job_name, handler)
         return JobDefinition(
             job_name,
             payload_type,
@@ -225,42 +264,3 @@ def job(
         )
 
     return define
-
-
-def _check_signature(name: str, handler: Callable[..., Any]) -> tuple[Any, Any]:
-    target = _plain_function(handler)
-    parameters = [p for p in inspect.signature(handler).parameters.values() if p.default is p.empty]
-    if len(parameters) != 2:  # noqa: PLR2004 - the payload and the context
-        raise DefinitionError(
-            f"job {name!r}: expected a handler (payload, ctx), got {len(parameters)} parameters"
-        )
-    hints = _hints(name, target)
-    payload_type = hints.get(parameters[0].name)
-    if not _is_model(payload_type):
-        raise DefinitionError(
-            f"job {name!r}: expected the first parameter annotated with a pydantic model, "
-            f"got {payload_type!r}"
-        )
-    return payload_type, hints.get("return", Any)
-
-
-def _is_model(kind: object) -> bool:
-    return isinstance(kind, type) and issubclass(kind, BaseModel)
-
-
-def _plain_function(handler: Callable[..., Any]) -> Callable[..., Any]:
-    while isinstance(handler, partial):
-        handler = handler.func
-    if inspect.isfunction(handler) or inspect.ismethod(handler):
-        return handler
-    return type(handler).__call__
-
-
-def _hints(name: str, target: Callable[..., Any]) -> Mapping[str, Any]:
-    try:
-        return get_type_hints(target, include_extras=True)
-    except NameError as error:
-        raise DefinitionError(
-            f"job {name!r}: expected annotations that exist at run time, got {error}; "
-            "import the payload model outside `if TYPE_CHECKING`"
-        ) from error

@@ -4,6 +4,8 @@ from dataclasses import replace
 from functools import partial
 
 from understudy.job_engine import outcome
+from understudy.job_engine.async_context import AsyncJobContext
+from understudy.job_engine.async_running import run_coroutine
 from understudy.job_engine.catalogue import Catalogue
 from understudy.job_engine.clock import Clock
 from understudy.job_engine.context import JobContext
@@ -17,6 +19,8 @@ from understudy.job_engine.ports import AttemptLedger
 from understudy.job_engine.records import Claim, Conclusion
 from understudy.job_engine.states import JobState
 from understudy.job_engine.time_limit import AttemptLimits, End
+
+AnyContext = JobContext | AsyncJobContext
 
 
 class Executor:
@@ -70,7 +74,8 @@ class Executor:
             return outcome.unknown(claim, error)
         give_up = partial(self._give_up, definition, claim, lease)
         limits = AttemptLimits(definition.attempt_timeout, give_up)
-        ctx = JobContext(claim, ledger, lease, self._clock, limits=limits)
+        kind = AsyncJobContext if definition.is_async else JobContext
+        ctx = kind(claim, ledger, lease, self._clock, limits=limits)
         try:
             conclusion = self._call(definition, claim, ctx, lease)
             ctx.flush()
@@ -90,12 +95,15 @@ class Executor:
         self.conclude(claim, conclusion, Lease())
 
     def _call(
-        self, definition: AnyDefinition, claim: Claim, ctx: JobContext, lease: Lease
+        self, definition: AnyDefinition, claim: Claim, ctx: AnyContext, lease: Lease
     ) -> Conclusion:
         try:
             payload = definition.decode(claim.payload)
-            with lease.job_code():
-                value = definition.call(payload, ctx)
+            if isinstance(ctx, AsyncJobContext):
+                value = run_coroutine(definition.start(payload, ctx), lease)
+            else:
+                with lease.job_code():
+                    value = definition.call(payload, ctx)
         except MissingHandlerError as error:
             return outcome.unknown(claim, error)
         except Interrupt:

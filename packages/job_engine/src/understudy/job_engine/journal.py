@@ -29,16 +29,22 @@ class Journal:
         self._lease = lease
         self._clock = clock
         self._met: list[str] = []
-        self._open: str | None = None
-        self._answered_at = 0.0
+        self._open: list[str] = []
+        self._places: dict[str, int] = {}
+        self._answered_at: dict[str, float] = {}
 
     @property
     def place(self) -> int:
-        """Return how many steps the attempt has behind it."""
+        """Return how many steps the attempt has behind it: the place of the next one."""
         return len(self._met)
 
-    def begin(self, name: str, kinds: Collection[StepKind]) -> StepRecord | None:
+    def begin(self, name: str, kinds: Collection[StepKind], *, ahead: int = 0) -> StepRecord | None:
         """Check name and authority, and return what is recorded of the step (rule 8).
+
+        Args:
+            name: The step.
+            kinds: What it may have been recorded as.
+            ahead: How many steps that are begun with it come before it.
 
         Raises:
             HoldRequested: The step cannot be of this job, as it was recorded.
@@ -46,6 +52,7 @@ class Journal:
         """
         self._check_name(name)
         self._lease.check()
+        self._places[name] = self.place + ahead
         found = self._in_its_place(name, self.ask(name))
         if found is not None and found.kind not in kinds:
             _mismatch(f"{' or '.join(sorted(kinds))} {name!r}", f"{found.kind} {found.name!r}")
@@ -53,24 +60,28 @@ class Journal:
 
     def ask(self, name: str) -> Sequence[StepRecord]:
         """Ask the ledger for the authority over the step, and for what it has recorded."""
-        records = self._ledger.begin(self._claim, name, self.place)
-        self._answered_at = self._clock.steady()
+        records = self._ledger.begin(self._claim, name, self._places[name])
+        self._answered_at[name] = self._clock.steady()
         return records
 
     def ask_if_stale(self, name: str) -> None:
         """Ask again if the process stood still since the last answer (rule 8)."""
-        while self._clock.steady() - self._answered_at > STALE_ANSWER_SECONDS:
+        while self.is_stale(name):
             self.ask(name)
+
+    def is_stale(self, name: str) -> bool:
+        """Tell whether the process stood still since the last answer."""
+        return self._clock.steady() - self._answered_at[name] > STALE_ANSWER_SECONDS
 
     def step(self, name: str, kind: StepKind, result: str) -> StepRecord:
         """Return the record of a step at this place."""
-        return StepRecord(name, self.place, kind, result, epoch=self._claim.epoch)
+        return StepRecord(name, self._places[name], kind, result, epoch=self._claim.epoch)
 
     def record(self, name: str, kind: StepKind, result: str) -> StepRecord:
         """Record a step in the ledger."""
         step = self.step(name, kind, result)
         self._ledger.record(self._claim, step)
-        self._answered_at = self._clock.steady()
+        self._answered_at[name] = self._clock.steady()
         return step
 
     def leave(self, name: str) -> None:
@@ -80,18 +91,18 @@ class Journal:
     @contextmanager
     def open(self, name: str) -> Iterator[None]:
         """Mark the time in which a step's own code runs: no other may begin."""
-        self._open = name
+        self._open.append(name)
         try:
             yield
         finally:
-            self._open = None
+            self._open.remove(name)
 
     def _check_name(self, name: str) -> None:
         if not _NAME.fullmatch(name):
             refuse(f"expected a step name of 1 to 128 printable characters, got {name!r}")
-        if self._open is not None:
+        if self._open:
             refuse(
-                f"step {name!r} was begun inside step {self._open!r}: steps do not nest; "
+                f"step {name!r} was begun inside step {self._open[0]!r}: steps do not nest; "
                 "call ctx.run from the job's own body"
             )
         if name in self._met:
@@ -100,9 +111,9 @@ class Journal:
     def _in_its_place(self, name: str, records: Sequence[StepRecord]) -> StepRecord | None:
         for record in records:
             if record.name != name:
-                _mismatch(f"step {name!r} at place {self.place}", f"{record.name!r}")
-            if record.seq != self.place:
-                _mismatch(f"step {name!r} at place {record.seq}", f"place {self.place}")
+                _mismatch(f"step {name!r} at place {self._places[name]}", f"{record.name!r}")
+            if record.seq != self._places[name]:
+                _mismatch(f"step {name!r} at place {record.seq}", f"place {self._places[name]}")
         return records[0] if records else None
 
 

@@ -9,6 +9,8 @@ from understudy.job_engine.interrupts import Interrupt
 
 #: Raises an exception class in the thread of that id, or takes back one not yet raised.
 ThreadInterrupter = Callable[[int, type[Interrupt] | None], None]
+#: Another way to interrupt a stretch of code; what it is given is the usual one.
+Reach = Callable[[ThreadInterrupter, type[Interrupt] | None], None]
 
 
 def leave_threads_alone(thread_id: int, interrupt: type[Interrupt] | None) -> None:
@@ -21,10 +23,12 @@ class Stretch:
 
     Attributes:
         thread: The thread's id.
+        reach: How it is interrupted, where that is not by raising in its thread.
         interrupted: Whether it was interrupted, perhaps too late for it to notice.
     """
 
     thread: int
+    reach: Reach | None = None
     interrupted: bool = False
 
 
@@ -82,10 +86,10 @@ class Lease:
             raise self._revoked_by
 
     @contextmanager
-    def job_code(self) -> Iterator[Stretch]:
+    def job_code(self, reach: Reach | None = None) -> Iterator[Stretch]:
         """Mark a stretch of the job's own code: only there may it be interrupted."""
         self.check()
-        stretch = Stretch(threading.get_ident())
+        stretch = Stretch(threading.get_ident(), reach)
         with self._lock:
             self._stretches[stretch.thread] = stretch
         try:
@@ -109,7 +113,13 @@ class Lease:
 
     def _reach(self, stretch: Stretch, interrupt: type[Interrupt]) -> None:
         stretch.interrupted = True
-        self._interrupter(stretch.thread, interrupt)
+        self._send(stretch, interrupt)
+
+    def _send(self, stretch: Stretch, interrupt: type[Interrupt] | None) -> None:
+        if stretch.reach is not None:
+            stretch.reach(self._interrupter, interrupt)
+        else:
+            self._interrupter(stretch.thread, interrupt)
 
     def _leave(self) -> Stretch | None:
         try:
@@ -125,5 +135,5 @@ class Lease:
             stretch = self._stretches.pop(thread, None)
             if stretch is not None and stretch.interrupted:
                 stretch.interrupted = False
-                self._interrupter(thread, None)
+                self._send(stretch, None)
             return stretch

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from itertools import count
 from typing import TypeVar
 
@@ -29,6 +30,11 @@ T = TypeVar("T")
 LOOK_SECONDS = 0.2
 
 
+def as_it_is(error: Exception) -> End:
+    """Take an error for what it is: the job's."""
+    return error
+
+
 @dataclass(frozen=True, slots=True)
 class StepPolicy:
     """How a step is performed.
@@ -36,10 +42,14 @@ class StepPolicy:
     Attributes:
         retry: Whether it is tried again within the attempt when it raises.
         timeout: The longest one try may take.
+        once: Whether it is never begun a second time.
+        verified: Whether there is a way to find out if a `once` step has taken effect.
     """
 
     retry: RetryPolicy | None = None
     timeout: timedelta | None = None
+    once: bool = False
+    verified: bool = False
 
 
 class Performer:
@@ -58,7 +68,7 @@ class Performer:
         """Call it, and again while the policy says so."""
         for failures in count(1):
             try:
-                return self._call(name, work, policy.timeout)
+                return self.call(name, work, policy.timeout)
             except Exception as error:
                 pause = policy.retry.delay(failures, error) if policy.retry else None
                 if pause is None:
@@ -72,8 +82,8 @@ class Performer:
         name: str,
         work: Callable[[], T],
         verify: Callable[[], T | NotDone] | None,
+        policy: StepPolicy,
         *,
-        timeout: timedelta | None = None,
         begun: bool,
     ) -> T:
         """Call it unless it may have taken effect before (rule 10).
@@ -85,23 +95,31 @@ class Performer:
             self._journal.record(name, StepKind.INTENT, "null")
         elif verify is None:
             raise begun_before(name)
-        elif not isinstance(known := self._call(name, verify, timeout), NotDone):
+        elif not isinstance(known := self.call(name, verify, policy.timeout), NotDone):
             return known
 
         if verify is not None:
-            return self._call(name, work, timeout)
+            return self.call(name, work, policy.timeout)
         try:
-            return self._call(name, work, timeout, lambda error: raised(name, error))
+            return self.call(name, work, policy.timeout, partial(raised, name))
         except Exception as error:
             raise raised(name, error) from error
 
-    def _call(
+    def call(
         self,
         name: str,
         work: Callable[[], T],
         timeout: timedelta | None,
-        meaning: Callable[[Exception], End] = lambda error: error,
+        meaning: Callable[[Exception], End] = as_it_is,
     ) -> T:
+        """Call it once.
+
+        Args:
+            name: The step.
+            work: What it does.
+            timeout: The longest it may take.
+            meaning: What the attempt ends with if it takes longer and cannot be interrupted.
+        """
         self._journal.ask_if_stale(name)
         with self._journal.open(name), self._limited(name, timeout, meaning):
             if CRASH_POINTS.reached is not None:

@@ -36,17 +36,22 @@ class ProgressNote:
         Raises:
             Fenced: If another attempt has the authority.
         """
-        with self._lock:
-            self._unwritten = progress
-        self.write_if_due()
+        if self.keep(progress):
+            self.write()
+
+    def keep(self, progress: Progress) -> bool:
+        """Keep the newest word; tell whether it is time to write."""
+        self._unwritten = progress
+        return self._is_due()
 
     def write_if_due(self) -> None:
         """Write what is not written, unless something was a moment ago."""
-        if self._unwritten is None:
-            return
-        last = self._written_at
-        if last is None or self._clock.steady() - last >= WRITE_EVERY:
+        if self._unwritten is not None and self._is_due():
             self.write()
+
+    def _is_due(self) -> bool:
+        last = self._written_at
+        return last is None or self._clock.steady() - last >= WRITE_EVERY
 
     def write(self) -> None:
         """Write what is not written."""

@@ -1,0 +1,143 @@
+"""What the two contexts of a job share, the plain one and the one of `async def` handlers."""
+
+import json
+import logging
+import random
+from collections.abc import Callable, MutableMapping
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+from understudy.job_engine.clock import Clock
+from understudy.job_engine.codec import Result, result_of
+from understudy.job_engine.errors import ResultInvalidError
+from understudy.job_engine.interrupts import HoldRequested, Interrupt, Suspended
+from understudy.job_engine.journal import Journal, refuse
+from understudy.job_engine.lease import Lease
+from understudy.job_engine.performing import StepPolicy
+from understudy.job_engine.ports import AttemptLedger
+from understudy.job_engine.progress import ProgressNote
+from understudy.job_engine.records import Claim, StepKind, StepRecord
+from understudy.job_engine.time_limit import UNLIMITED, AttemptLimits
+
+_MAY_BE_RUN = frozenset({StepKind.RUN, StepKind.INTENT, StepKind.ONCE})
+
+
+class _JobLog(logging.LoggerAdapter[logging.Logger]):
+    def process(
+        self, msg: Any, kwargs: MutableMapping[str, Any]
+    ) -> tuple[Any, MutableMapping[str, Any]]:
+        kwargs["extra"] = {**(self.extra or {}), **kwargs.get("extra", {})}
+        return msg, kwargs
+
+
+class ContextBase:
+    """What every job knows of itself, and how its steps are looked up and recorded.
+
+    Attributes:
+        job_id: The job's id, the same in every attempt and on every engine.
+        attempt: 1 for the first execution, one more for each after it.
+        queue: The queue the job runs on.
+        log: A logger that knows the job.
+        ended_by: The interrupt that ended the attempt, if one did; every later call raises it
+            again, so that even `except BaseException` in a job goes no further.
+    """
+
+    def __init__(
+        self,
+        claim: Claim,
+        ledger: AttemptLedger,
+        lease: Lease,
+        clock: Clock,
+        *,
+        limits: AttemptLimits = UNLIMITED,
+    ) -> None:
+        """Serve one attempt; made by the executor."""
+        self.job_id = claim.job_id
+        self.attempt = claim.attempt
+        self.queue = claim.queue
+        self.log: logging.LoggerAdapter[logging.Logger] = _JobLog(
+            logging.getLogger("understudy.job"),
+            {"job_id": claim.job_id, "job": claim.name, "attempt": claim.attempt},
+        )
+        self.ended_by: Interrupt | None = None
+        self._lease = lease
+        self._clock = clock
+        self._limits = limits
+        self._journal = Journal(claim, ledger, lease, clock)
+        self._progress = ProgressNote(claim, ledger, clock)
+
+    def idempotency_key(self, step: str) -> str:
+        """Return a key for the step's side effects: the same in every attempt and engine."""
+        return f"{self.job_id}:{step}"
+
+    def flush(self) -> None:
+        """Write what was told and not written yet; the executor calls it when the job returns."""
+        self._progress.write()
+
+    def _look_up(
+        self, name: str, fn: Callable[..., Any], policy: StepPolicy
+    ) -> tuple[Result[Any], StepRecord | None]:
+        """Check a step, and begin it: return how its result is kept and what is recorded."""
+        self._check_policy(name, policy)
+        result = self._translated(name, result_of, fn)
+        return result, self._journal.begin(name, _MAY_BE_RUN)
+
+    def _keep(self, name: str, kind: StepKind, result: Result[Any], value: object) -> StepRecord:
+        text = self._translated(name, result.encode, value)
+        recorded = self._journal.record(name, kind, text)
+        self._progress.write_if_due()
+        return recorded
+
+    def _leave(self, recorded: StepRecord, result: Result[Any]) -> Any:
+        self._journal.leave(recorded.name)
+        return self._translated(recorded.name, result.decode, recorded.result)
+
+    def _check_policy(self, name: str, policy: StepPolicy) -> None:
+        if policy.once and policy.retry is not None:
+            refuse(f"step {name!r}: expected `once` or `retry`, got both")
+        if policy.verified and not policy.once:
+            refuse(f"step {name!r}: expected `verify` with `once`, got it alone")
+        if policy.timeout is None:
+            return
+        if policy.timeout <= timedelta(0):
+            refuse(f"step {name!r}: expected a timeout above zero, got {policy.timeout}")
+        longest = self._limits.timeout
+        if longest is not None and policy.timeout > longest:
+            refuse(
+                f"step {name!r}: expected a timeout of at most {longest}, which is the attempt's, "
+                f"got {policy.timeout}; give the job a longer one"
+            )
+
+    def _fall_asleep(self, name: str, span: timedelta, moment: datetime | None) -> None:
+        if span < timedelta(0):
+            refuse(f"sleep {name!r}: expected a span of zero or more, got {span}")
+        if moment is not None and moment.tzinfo is None:
+            refuse(f"sleep {name!r}: expected a moment with a time zone, got {moment}")
+        if self._journal.begin(name, {StepKind.SLEEP}) is None:
+            note = json.dumps(f"until {moment.isoformat()}" if moment else f"for {span}")
+            raise Suspended(self._journal.step(name, StepKind.SLEEP, note), span, moment)
+        # A recorded sleep is over: the ledger wakes nobody before the time (rule 12).
+        self._journal.leave(name)
+
+    def _translated(self, name: str, translate: Callable[[Any], Any], value: Any) -> Any:
+        try:
+            return translate(value)
+        except ResultInvalidError as error:
+            raise HoldRequested(ResultInvalidError(f"step {name!r}: {error}")) from error
+
+
+def check_size(name: str, size: int) -> None:
+    """Hold a job whose batches would have no size."""
+    if size < 1:
+        refuse(f"batches {name!r}: expected a size of at least 1, got {size}")
+
+
+def fresh_uuid() -> UUID:
+    """Return a random UUID."""
+    return uuid4()
+
+
+def fresh_random() -> float:
+    """Return a random number from 0 to 1."""
+    return random.random()
