@@ -14,6 +14,7 @@ from understudy.job_engine.definition import MAX_PRIORITY, AnyDefinition
 from understudy.job_engine.errors import JobIdInvalidError, OptionInvalidError
 from understudy.job_engine.message import is_job_id
 from understudy.job_engine.records import NewJob
+from understudy.job_engine.sequel import sequel_of
 
 MAX_KEY_CHARS = 255
 
@@ -70,6 +71,7 @@ def new_job(
         priority=options.get("priority", definition.priority),
         engines=tuple(options.get("engines", definition.engines)),
         tags=(*definition.tags, *options.get("tags", ())),
+        sequel=sequel_of(definition).text,
     )
 
 

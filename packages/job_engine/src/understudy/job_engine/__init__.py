@@ -13,6 +13,7 @@ from understudy.job_engine.errors import (
     UnderstudyError,
 )
 from understudy.job_engine.executor import Executor
+from understudy.job_engine.failure import JobFailure
 from understudy.job_engine.queues import QueueProfile, declare_queue
 from understudy.job_engine.records import Progress
 from understudy.job_engine.retry import RetryPolicy
@@ -28,6 +29,7 @@ __all__ = [
     "Executor",
     "JobContext",
     "JobDefinition",
+    "JobFailure",
     "JobState",
     "NonRetryableError",
     "NotDone",

@@ -14,6 +14,7 @@ from understudy.job_engine.async_performing import is_async
 from understudy.job_engine.codec import Result, decode_payload, describe, result_of_type
 from understudy.job_engine.context import JobContext
 from understudy.job_engine.errors import DefinitionError, MissingHandlerError
+from understudy.job_engine.failure import JobFailure
 from understudy.job_engine.handlers import (
     AnyHandler,
     AsyncHandler,
@@ -62,6 +63,7 @@ class JobOptions(TypedDict, total=False):
     keep_succeeded: Retention
     keep_failed: Retention
     schedule: Schedule | None
+    on_failure: "AnyDefinition | None"
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,7 @@ class JobDefinition(Generic[P, R]):
         keep_succeeded: How long succeeded jobs stay.
         keep_failed: How long failed jobs stay.
         schedule: `Cron` or `Every`: when it is dispatched by itself.
+        on_failure: The job that is dispatched when one fails; its payload is `JobFailure`.
         handler: The code that runs; None in a mere declaration.
     """
 
@@ -97,6 +100,7 @@ class JobDefinition(Generic[P, R]):
     keep_succeeded: Retention = KEEP_SUCCEEDED
     keep_failed: Retention = KEEP_FAILED
     schedule: Schedule | None = None
+    on_failure: "AnyDefinition | None" = None
     handler: AnyHandler[P, R] | None = None
 
     def __post_init__(self) -> None:
@@ -113,6 +117,21 @@ class JobDefinition(Generic[P, R]):
         self._expect(positive, f"a timeout above zero, not {self.timeout}")
         if self.schedule is not None:
             self._check_scheduled(self.schedule)
+        self._check_hooks()
+
+    def _check_hooks(self) -> None:
+        names, hook = [self.name], self.on_failure
+        while hook is not None:
+            kind = hook.payload_type
+            self._expect(
+                kind is JobFailure, f"an on_failure job for JobFailure, not for {kind.__name__}"
+            )
+            self._expect(
+                hook.name not in names,
+                f"on_failure jobs that come to an end, not {' -> '.join([*names, hook.name])}",
+            )
+            names.append(hook.name)
+            hook = hook.on_failure
 
     def _check_scheduled(self, schedule: Schedule) -> None:
         kind, given = self.payload_type, schedule.payload

@@ -55,6 +55,7 @@ class NewJob:
         payload_sha: SHA-256 of that text; tells whether a repeated key means the same work.
         delay: How long it waits from now on the database's clock; None offers it at once.
         run_at: The moment it waits for; None offers it at once.
+        sequel: What its end sets off, as `Sequel.text` has it.
     """
 
     id: str
@@ -68,6 +69,7 @@ class NewJob:
     priority: int = 0
     engines: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
+    sequel: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +131,7 @@ class JobRecord:
     lease_until: datetime | None = None
     started_at: datetime | None = None
     finished_at: datetime | None = None
+    sequel: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from understudy.job_engine.clock import Clock
@@ -38,6 +39,7 @@ from understudy.job_engine.states import (
 from understudy.testing.memory_control import MemoryControl
 from understudy.testing.memory_rows import Row, claim_of, has_authority, new_row
 from understudy.testing.memory_schedules import MemorySchedules
+from understudy.testing.memory_sequels import set_off
 from understudy.testing.memory_store import Change, Store
 
 _OFFERS = {
@@ -62,7 +64,9 @@ class MemoryLedger(MemoryControl, MemorySchedules):
             clock: What the database's clock is elsewhere.
             actor: Who the events name.
         """
-        super().__init__(Store(clock))
+        store = Store(clock)
+        store.on_end = partial(set_off, store)
+        super().__init__(store)
         self._clock = clock
         self._actor = actor
 

@@ -83,5 +83,6 @@ def new_row(job: NewJob, plan: OfferPlan | None, now: datetime) -> Row:
         lease_until=None,
         started_at=None,
         finished_at=None,
+        sequel=job.sequel,
         events=1,
     )

@@ -3,7 +3,7 @@
 import json
 import threading
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -89,6 +89,8 @@ class Store:
     def __init__(self, clock: Clock) -> None:
         """Begin empty."""
         self.clock = clock
+        #: What happens when a job ends, in the same transaction.
+        self.on_end: Callable[[Row], None] = lambda row: None
         self.rows: dict[str, Row] = {}
         self.steps: defaultdict[str, list[StepRecord]] = defaultdict(list)
         self.attempts: defaultdict[str, dict[int, AttemptRecord]] = defaultdict(dict)
@@ -109,6 +111,8 @@ class Store:
         if transition.ends_attempt:
             self._end_attempt(row, transition, now)
         self.append_event(changed, transition.name, change.actor, change.detail)
+        if changed.state.is_terminal:
+            self.on_end(changed)
         return changed
 
     def append_event(self, row: Row, kind: str, actor: str, detail: Mapping[str, Any]) -> None:

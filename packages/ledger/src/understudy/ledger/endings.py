@@ -4,7 +4,7 @@ import random
 
 from sqlalchemy import Connection
 
-from understudy.ledger import statements
+from understudy.ledger import sequels, statements
 from understudy.ledger.prepared import execute
 from understudy.ledger.rows import AnyRow
 
@@ -20,6 +20,8 @@ def job_ended(connection: Connection, row: AnyRow) -> None:
         row: The columns of the job that a conclusion returns; `state` is how it ended.
     """
     _count_end(connection, row)
+    if row.sequel is not None:
+        sequels.set_off(connection, row)
 
 
 def _count_end(connection: Connection, row: AnyRow) -> None:

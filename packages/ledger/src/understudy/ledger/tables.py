@@ -75,6 +75,8 @@ jobs = Table(
     Column("error", Text),
     # How far the job has come, in its own words.
     Column("progress", Text),
+    # What the end of the job sets off; most have nothing.
+    Column("sequel", Text),
     Column("lease_us", BigInteger),
     Column("created_at", Instant, nullable=False),
     Column("run_at", Instant),

@@ -56,6 +56,7 @@ def insert_job(
         "priority": job.priority,
         "engines": json.dumps(job.engines) if job.engines else "[]",
         "tags": json.dumps(job.tags) if job.tags else "[]",
+        "sequel": job.sequel,
     }
     if plan is not None:
         values |= {"engine": plan.engine, "wait": microseconds(plan.pickup)}

@@ -23,6 +23,7 @@ from understudy.testing.ledger_suite.recording import RecordingPromises
 from understudy.testing.ledger_suite.resolving import ResolvingPromises
 from understudy.testing.ledger_suite.scene import PassTime
 from understudy.testing.ledger_suite.scheduling import SchedulingPromises
+from understudy.testing.ledger_suite.sequels import SequelPromises
 from understudy.testing.ledger_suite.stepping import SteppingPromises
 from understudy.testing.ledger_suite.watching import WatchingPromises
 
@@ -41,6 +42,7 @@ class LedgerSuite(
     WatchingPromises,
     ReadingPromises,
     SchedulingPromises,
+    SequelPromises,
     RacingPromises,
 ):
     """Every promise that a ledger makes."""

@@ -1,0 +1,91 @@
+"""What the end of a job sets off, kept with the job from its dispatch on.
+
+Names and values only, never code: whichever process ends the job carries it out, in the
+transaction that ends it, and may know none of the definitions.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+
+from pydantic import TypeAdapter
+
+from understudy.job_engine.definition import AnyDefinition
+from understudy.job_engine.failure import JobFailure
+from understudy.job_engine.records import ErrorRecord, JobRecord, NewJob
+
+
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """The job that a failure sets off, and what the failure of that one does."""
+
+    name: str
+    queue: str
+    priority: int = 0
+    engines: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    on_failure: "Hook | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sequel:
+    """Everything that the end of a job sets off."""
+
+    on_failure: Hook | None = None
+
+    @property
+    def text(self) -> str | None:
+        """Return it as the ledger keeps it; None if nothing is set off."""
+        if self == Sequel():
+            return None
+        return _SEQUEL.dump_json(self, exclude_defaults=True).decode()
+
+
+_SEQUEL = TypeAdapter(Sequel)
+
+
+def sequel_from(text: str) -> Sequel:
+    """Read what the ledger keeps."""
+    return _SEQUEL.validate_json(text)
+
+
+def sequel_of(job: AnyDefinition) -> Sequel:
+    """Return what every job of a definition sets off."""
+    return Sequel(on_failure=_hook_of(job.on_failure))
+
+
+def _hook_of(job: AnyDefinition | None) -> Hook | None:
+    if job is None:
+        return None
+    then = _hook_of(job.on_failure)
+    return Hook(job.name, job.queue.name, job.priority, job.engines, job.tags, then)
+
+
+def failure_job(hook: Hook, failed: JobRecord) -> NewJob:
+    """Make the job of a hook. Its id comes from the failed job's, so that it is made once."""
+    error = failed.error or ErrorRecord("unknown", "no error was recorded")
+    payload = JobFailure(
+        job_id=failed.id,
+        name=failed.name,
+        queue=failed.queue,
+        payload=json.loads(failed.payload),
+        error_type=error.type,
+        error_message=error.message,
+        attempts=failed.claims,
+    ).model_dump_json()
+    return NewJob(
+        id=_sha(f"on_failure:{failed.id}")[:32],
+        name=hook.name,
+        queue=hook.queue,
+        payload=payload,
+        payload_sha=_sha(payload),
+        idempotency_key=f"on_failure:{failed.id}",
+        priority=hook.priority,
+        engines=hook.engines,
+        tags=hook.tags,
+        sequel=Sequel(on_failure=hook.on_failure).text,
+    )
+
+
+def _sha(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
