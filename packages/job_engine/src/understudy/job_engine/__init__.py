@@ -14,6 +14,7 @@ from understudy.job_engine.errors import (
 )
 from understudy.job_engine.executor import Executor
 from understudy.job_engine.failure import JobFailure
+from understudy.job_engine.parallel import Branch
 from understudy.job_engine.queues import QueueProfile, declare_queue
 from understudy.job_engine.records import Progress
 from understudy.job_engine.retry import RetryPolicy
@@ -23,6 +24,7 @@ from understudy.job_engine.states import JobState
 __all__ = [
     "NOT_DONE",
     "AsyncJobContext",
+    "Branch",
     "Catalogue",
     "Cron",
     "Every",

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import count, islice
-from typing import TypeVar, TypeVarTuple
+from typing import Any, TypeVar, TypeVarTuple, overload
 from uuid import UUID
 
 from understudy.job_engine.clock import Clock
@@ -18,14 +18,19 @@ from understudy.job_engine.context_base import (
 from understudy.job_engine.doubt import Verify
 from understudy.job_engine.interrupts import Interrupt
 from understudy.job_engine.lease import Lease
+from understudy.job_engine.parallel import AT_ONCE, Branch, side_by_side
 from understudy.job_engine.performing import Performer, StepPolicy
 from understudy.job_engine.ports import AttemptLedger
 from understudy.job_engine.progress import progress_of
-from understudy.job_engine.records import Claim, StepKind
+from understudy.job_engine.records import Claim, StepKind, StepRecord
 from understudy.job_engine.retry import RetryPolicy
 from understudy.job_engine.time_limit import UNLIMITED, AttemptLimits
 
 T = TypeVar("T")
+T1 = TypeVar("T1")
+T2 = TypeVar("T2")
+T3 = TypeVar("T3")
+T4 = TypeVar("T4")
 Args = TypeVarTuple("Args")
 
 
@@ -93,6 +98,73 @@ class JobContext(ContextBase):
                 found = self._keep(name, kind, result, value)
             decoded: T = self._leave(found, result)
         return decoded
+
+    def branch(
+        self,
+        name: str,
+        fn: Callable[[*Args], T],
+        /,
+        *args: *Args,
+        retry: RetryPolicy | None = None,
+        timeout: timedelta | None = None,
+    ) -> Branch[T]:
+        """Return a step for `ctx.parallel`; nothing runs yet.
+
+        Args:
+            name: The step's name, unique within the job.
+            fn: The work.
+            args: Its arguments.
+            retry: Whether the step is tried again within the attempt when it raises.
+            timeout: The longest one try of it may take.
+        """
+        return self._branch(name, fn, partial(fn, *args), StepPolicy(retry, timeout))
+
+    @overload
+    def parallel(
+        self, one: Branch[T1], two: Branch[T2], /, *, at_once: int = ...
+    ) -> tuple[T1, T2]: ...
+
+    @overload
+    def parallel(
+        self, one: Branch[T1], two: Branch[T2], three: Branch[T3], /, *, at_once: int = ...
+    ) -> tuple[T1, T2, T3]: ...
+
+    @overload
+    def parallel(
+        self,
+        one: Branch[T1],
+        two: Branch[T2],
+        three: Branch[T3],
+        four: Branch[T4],
+        /,
+        *,
+        at_once: int = ...,
+    ) -> tuple[T1, T2, T3, T4]: ...
+
+    @overload
+    def parallel(self, /, *branches: Branch[T], at_once: int = ...) -> tuple[T, ...]: ...
+
+    def parallel(self, /, *branches: Branch[Any], at_once: int = AT_ONCE) -> tuple[Any, ...]:
+        """Run independent steps side by side, in threads.
+
+        Each is a step of its own, in the order given. All run to their end, even if one raises;
+        what the others returned is recorded. A job that resumes runs the missing ones only.
+
+        Args:
+            branches: The steps, made by `ctx.branch`; they begin no other steps.
+            at_once: How many run at the same time at the most.
+
+        Returns:
+            Their results, in the order given.
+
+        Raises:
+            Exception: What the first of them, in their order, raised; when all have ended.
+        """
+        with self._machinery():
+            found = self._look_up_all(branches, at_once)
+            missing = [branch for branch in branches if branch.name not in found]
+            ends = side_by_side(self._perform_branch, missing, at_once)
+            return self._leave_all(branches, found, missing, ends)
 
     def batches(self, name: str, items: Iterable[T], *, size: int) -> Iterator[list[T]]:
         """Go through many items in batches, each a step that ends with its turn of the loop.
@@ -162,6 +234,10 @@ class JobContext(ContextBase):
         word = progress_of(done, total, note, self._clock.now())
         with self._machinery():
             self._progress.tell(word)
+
+    def _perform_branch(self, branch: Branch[Any]) -> StepRecord:
+        value = self._performer.perform(branch.name, branch.work, branch.policy)
+        return self._keep(branch.name, StepKind.RUN, branch.result, value)
 
     @contextmanager
     def _machinery(self) -> Iterator[None]:

@@ -3,7 +3,7 @@
 import json
 import logging
 import random
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, MutableMapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -14,6 +14,7 @@ from understudy.job_engine.errors import ResultInvalidError
 from understudy.job_engine.interrupts import HoldRequested, Interrupt, Suspended
 from understudy.job_engine.journal import Journal, refuse
 from understudy.job_engine.lease import Lease
+from understudy.job_engine.parallel import Branch, End, check_branches, raise_first
 from understudy.job_engine.performing import StepPolicy
 from understudy.job_engine.ports import AttemptLedger
 from understudy.job_engine.progress import ProgressNote
@@ -82,6 +83,44 @@ class ContextBase:
         self._check_policy(name, policy)
         result = self._translated(name, result_of, fn)
         return result, self._journal.begin(name, _MAY_BE_RUN)
+
+    def _branch(
+        self, name: str, fn: Callable[..., Any], work: Callable[[], Any], policy: StepPolicy
+    ) -> Branch[Any]:
+        try:
+            self._check_policy(name, policy)
+            return Branch(name, work, self._translated(name, result_of, fn), policy)
+        except Interrupt as interrupt:
+            self.ended_by = interrupt
+            raise
+
+    def _look_up_all(self, branches: Sequence[Branch[Any]], at_once: int) -> dict[str, StepRecord]:
+        """Begin all branches, each at its own place; return what is recorded of them."""
+        check_branches(branches, at_once)
+        begun = (
+            self._journal.begin(branch.name, {StepKind.RUN}, ahead=place)
+            for place, branch in enumerate(branches)
+        )
+        return {record.name: record for record in begun if record is not None}
+
+    def _leave_all(
+        self,
+        branches: Sequence[Branch[Any]],
+        found: dict[str, StepRecord],
+        missing: Sequence[Branch[Any]],
+        ends: Sequence[End],
+    ) -> tuple[Any, ...]:
+        for branch in branches:
+            # Also those that raised: their places are theirs, whatever the job does next.
+            self._journal.leave(branch.name)
+        raise_first(ends)
+        for branch, end in zip(missing, ends, strict=True):
+            if end.recorded is not None:
+                found[branch.name] = end.recorded
+        return tuple(
+            self._translated(each.name, each.result.decode, found[each.name].result)
+            for each in branches
+        )
 
     def _keep(self, name: str, kind: StepKind, result: Result[Any], value: object) -> StepRecord:
         text = self._translated(name, result.encode, value)

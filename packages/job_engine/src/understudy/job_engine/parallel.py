@@ -1,0 +1,80 @@
+"""Steps that run side by side: what each branch is, and what their ends come to."""
+
+import contextvars
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from understudy.job_engine.codec import Result
+from understudy.job_engine.interrupts import Interrupt
+from understudy.job_engine.journal import refuse
+from understudy.job_engine.performing import StepPolicy
+from understudy.job_engine.records import StepRecord
+
+T_co = TypeVar("T_co", covariant=True)
+
+#: How many branches run at the same time, unless the job says otherwise.
+AT_ONCE = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Branch(Generic[T_co]):
+    """A step that is to run beside others; `ctx.branch` makes one.
+
+    Attributes:
+        name: The step's name, unique within the job.
+        work: What it does.
+        result: How its result is kept.
+        policy: How it is performed.
+    """
+
+    name: str
+    work: Callable[[], Any]
+    result: Result[Any]
+    policy: StepPolicy
+
+
+@dataclass(slots=True)
+class End:
+    """What became of a branch: its record, or what it raised."""
+
+    recorded: StepRecord | None = None
+    raised: BaseException | None = None
+
+
+def check_branches(branches: Sequence[Branch[Any]], at_once: int) -> None:
+    """Hold a job whose branches cannot run side by side."""
+    if not branches:
+        refuse("parallel: expected at least one branch, got none")
+    if at_once < 1:
+        refuse(f"parallel: expected at_once of at least 1, got {at_once}")
+    names = [branch.name for branch in branches]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        refuse(f"parallel: expected a name of its own for each branch, got {twice[0]!r} twice")
+
+
+def side_by_side(
+    work: Callable[[Branch[Any]], StepRecord], branches: Sequence[Branch[Any]], at_once: int
+) -> list[End]:
+    """Run branches in threads, each to its end, whatever becomes of the others."""
+
+    def end(branch: Branch[Any], variables: contextvars.Context) -> End:
+        try:
+            return End(variables.run(work, branch))
+        except BaseException as error:  # noqa: BLE001 - raised again when all have ended
+            return End(raised=error)
+
+    if not branches:
+        return []
+    contexts = [contextvars.copy_context() for _ in branches]
+    with ThreadPoolExecutor(min(at_once, len(branches)), "understudy-branch") as threads:
+        return list(threads.map(end, branches, contexts))
+
+
+def raise_first(ends: Sequence[End]) -> None:
+    """Raise what ends the attempt, if a branch met that, else the first error in their order."""
+    raised = [end.raised for end in ends if end.raised is not None]
+    for error in (*(each for each in raised if isinstance(each, Interrupt)), *raised):
+        raise error
