@@ -1,34 +1,26 @@
 """The same small interface for `async def` jobs: `await ctx.run` a step, `await ctx.sleep`."""
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import count, islice
-from typing import Any, TypeVar, TypeVarTuple, overload
+from typing import Any, Literal, TypeVar, TypeVarTuple, overload
 from uuid import UUID
 
-from understudy.job_engine.async_performing import AsyncPerformer
+from understudy.job_engine.async_branches import AsyncBranches
+from understudy.job_engine.async_performing import is_async
 from understudy.job_engine.async_running import off_loop
-from understudy.job_engine.clock import Clock
 from understudy.job_engine.context_base import (
-    ContextBase,
     check_size,
     fresh_random,
     fresh_uuid,
 )
 from understudy.job_engine.doubt import NotDone, Verify
-from understudy.job_engine.interrupts import Interrupt
 from understudy.job_engine.journal import refuse
-from understudy.job_engine.lease import Lease
-from understudy.job_engine.parallel import AT_ONCE, Branch, End
 from understudy.job_engine.performing import StepPolicy
-from understudy.job_engine.ports import AttemptLedger
 from understudy.job_engine.progress import progress_of
-from understudy.job_engine.records import Claim, StepKind
+from understudy.job_engine.records import StepKind
 from understudy.job_engine.retry import RetryPolicy
-from understudy.job_engine.time_limit import UNLIMITED, AttemptLimits
 
 T = TypeVar("T")
 T1 = TypeVar("T1")
@@ -38,26 +30,12 @@ T4 = TypeVar("T4")
 Args = TypeVarTuple("Args")
 
 
-class AsyncJobContext(ContextBase):
+class AsyncJobContext(AsyncBranches):
     """What an `async def` job may do besides its own work: what a plain one may, awaited.
 
     The records are the same, so a job may become `async` between two attempts. The ledger is
     asked in threads, and a step that is a plain function runs in one: neither blocks the loop.
     """
-
-    def __init__(
-        self,
-        claim: Claim,
-        ledger: AttemptLedger,
-        lease: Lease,
-        clock: Clock,
-        *,
-        limits: AttemptLimits = UNLIMITED,
-    ) -> None:
-        """Serve one attempt; made by the executor."""
-        super().__init__(claim, ledger, lease, clock, limits=limits)
-        self._performer = AsyncPerformer(self._journal, lease, clock, limits.give_up)
-        self._under_way: str | None = None
 
     @overload
     async def run(
@@ -85,16 +63,29 @@ class AsyncJobContext(ContextBase):
         verify: Callable[[*Args], Awaitable[T | NotDone]] | Verify[*Args, T] | None = None,
     ) -> T: ...
 
+    @overload
     async def run(
         self,
         name: str,
-        fn: Callable[[*Args], Any],
+        fn: Callable[[Any, *Args], T],
+        /,
+        *args: *Args,
+        tx: Literal[True],
+        retry: RetryPolicy | None = None,
+        timeout: timedelta | None = None,
+    ) -> T: ...
+
+    async def run(
+        self,
+        name: str,
+        fn: Callable[..., Any],
         /,
         *args: *Args,
         retry: RetryPolicy | None = None,
         timeout: timedelta | None = None,
         once: bool = False,
-        verify: Callable[[*Args], Any] | None = None,
+        verify: Callable[..., Any] | None = None,
+        tx: bool = False,
     ) -> Any:
         """Run a step once and remember its result, as `JobContext.run` does.
 
@@ -106,14 +97,21 @@ class AsyncJobContext(ContextBase):
             timeout: The longest one try of it may take; a longer one raises `StepTimeoutError`.
             once: Never begin the step a second time, whatever happens (I6).
             verify: Finds out for a `once` step whether it has taken effect, awaited or plain.
+            tx: Give `fn`, a plain function, a connection to the ledger's database before its
+                arguments; its SQL and the step's record are committed together or not at all.
 
         Returns:
             What `fn` returned, as it reads after its way through JSON.
         """
-        policy = StepPolicy(retry, timeout, once, verify is not None)
+        policy = StepPolicy(retry, timeout, once, verify is not None, tx)
         with self._machinery(name):
             result, found = await off_loop(partial(self._look_up, name, fn, policy))
-            if found is None or found.kind is StepKind.INTENT:
+            if tx and found is None:
+                if is_async(fn):
+                    refuse(f"step {name!r}: expected a plain function for a `tx` step")
+                work_in = partial(self._transact, name, lambda c: fn(c, *args), result, policy)
+                found = await off_loop(work_in)
+            elif found is None or found.kind is StepKind.INTENT:
                 begun = found is not None
                 work = partial(fn, *args)
                 if once:
@@ -126,96 +124,6 @@ class AsyncJobContext(ContextBase):
                 kind = StepKind.ONCE if once or begun else StepKind.RUN
                 found = await off_loop(partial(self._keep, name, kind, result, value))
             return self._leave(found, result)
-
-    @overload
-    def branch(
-        self,
-        name: str,
-        fn: Callable[[*Args], Awaitable[T]],
-        /,
-        *args: *Args,
-        retry: RetryPolicy | None = None,
-        timeout: timedelta | None = None,
-    ) -> Branch[T]: ...
-
-    @overload
-    def branch(
-        self,
-        name: str,
-        fn: Callable[[*Args], T],
-        /,
-        *args: *Args,
-        retry: RetryPolicy | None = None,
-        timeout: timedelta | None = None,
-    ) -> Branch[T]: ...
-
-    def branch(
-        self,
-        name: str,
-        fn: Callable[[*Args], Any],
-        /,
-        *args: *Args,
-        retry: RetryPolicy | None = None,
-        timeout: timedelta | None = None,
-    ) -> Branch[Any]:
-        """Return a step for `ctx.parallel`; nothing runs yet.
-
-        Args:
-            name: The step's name, unique within the job.
-            fn: The work, a coroutine function or a plain one, which runs in a thread.
-            args: Its arguments.
-            retry: Whether the step is tried again within the attempt when it raises.
-            timeout: The longest one try of it may take.
-        """
-        return self._branch(name, fn, partial(fn, *args), StepPolicy(retry, timeout))
-
-    @overload
-    async def parallel(
-        self, one: Branch[T1], two: Branch[T2], /, *, at_once: int = ...
-    ) -> tuple[T1, T2]: ...
-
-    @overload
-    async def parallel(
-        self, one: Branch[T1], two: Branch[T2], three: Branch[T3], /, *, at_once: int = ...
-    ) -> tuple[T1, T2, T3]: ...
-
-    @overload
-    async def parallel(
-        self,
-        one: Branch[T1],
-        two: Branch[T2],
-        three: Branch[T3],
-        four: Branch[T4],
-        /,
-        *,
-        at_once: int = ...,
-    ) -> tuple[T1, T2, T3, T4]: ...
-
-    @overload
-    async def parallel(self, /, *branches: Branch[T], at_once: int = ...) -> tuple[T, ...]: ...
-
-    async def parallel(self, /, *branches: Branch[Any], at_once: int = AT_ONCE) -> tuple[Any, ...]:
-        """Run independent steps side by side, in tasks, and plain functions in threads.
-
-        Each is a step of its own, in the order given. All run to their end, even if one raises;
-        what the others returned is recorded. A job that resumes runs the missing ones only.
-
-        Args:
-            branches: The steps, made by `ctx.branch`; they begin no other steps.
-            at_once: How many run at the same time at the most.
-
-        Returns:
-            Their results, in the order given.
-
-        Raises:
-            Exception: What the first of them, in their order, raised; when all have ended.
-        """
-        with self._machinery(branches[0].name if branches else "parallel"):
-            found = await off_loop(partial(self._look_up_all, branches, at_once))
-            missing = [branch for branch in branches if branch.name not in found]
-            turns = asyncio.Semaphore(at_once)
-            ends = await asyncio.gather(*(self._end(branch, turns) for branch in missing))
-            return self._leave_all(branches, found, missing, ends)
 
     async def batches(self, name: str, items: Iterable[T], *, size: int) -> AsyncIterator[list[T]]:
         """Go through many items in batches, each a step, as `JobContext.batches` does.
@@ -284,50 +192,3 @@ class AsyncJobContext(ContextBase):
         with self._interrupts():
             if self._progress.keep(word):
                 await off_loop(self._progress.write)
-
-    async def _end(self, branch: Branch[Any], turns: asyncio.Semaphore) -> End:
-        try:
-            async with turns:
-                value = await self._performer.perform(branch.name, branch.work, branch.policy)
-                keep = partial(self._keep, branch.name, StepKind.RUN, branch.result, value)
-                return End(await off_loop(keep))
-        except asyncio.CancelledError as error:
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
-                raise
-            # What a branch cancels itself is its error.
-            return End(raised=error)
-        except BaseException as error:  # noqa: BLE001 - raised again when all have ended
-            return End(raised=error)
-
-    @contextmanager
-    def _machinery(self, name: str) -> Iterator[None]:
-        """Do what a step takes, one step at a time: their order is their identity."""
-        with self._interrupts():
-            if self._under_way is not None:
-                refuse(
-                    f"step {name!r} was begun while {self._under_way!r} was under way; await one "
-                    "after the other, or use ctx.parallel"
-                )
-            self._under_way = name
-            try:
-                yield
-            finally:
-                self._under_way = None
-
-    @contextmanager
-    def _interrupts(self) -> Iterator[None]:
-        if self.ended_by is not None:
-            raise self.ended_by
-        try:
-            self._lease.check()
-            yield
-            self._lease.check()
-        except Interrupt as interrupt:
-            self.ended_by = interrupt
-            raise
-        except asyncio.CancelledError:
-            if self._lease.revoked_by is None:
-                raise
-            self.ended_by = self._lease.revoked_by()
-            raise self.ended_by from None

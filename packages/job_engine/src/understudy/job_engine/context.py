@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import count, islice
-from typing import Any, TypeVar, TypeVarTuple, overload
+from typing import Any, Literal, TypeVar, TypeVarTuple, overload
 from uuid import UUID
 
 from understudy.job_engine.clock import Clock
@@ -19,7 +19,7 @@ from understudy.job_engine.doubt import Verify
 from understudy.job_engine.interrupts import Interrupt
 from understudy.job_engine.lease import Lease
 from understudy.job_engine.parallel import AT_ONCE, Branch, side_by_side
-from understudy.job_engine.performing import Performer, StepPolicy
+from understudy.job_engine.performing import StepPolicy
 from understudy.job_engine.ports import AttemptLedger
 from understudy.job_engine.progress import progress_of
 from understudy.job_engine.records import Claim, StepKind, StepRecord
@@ -48,8 +48,9 @@ class JobContext(ContextBase):
     ) -> None:
         """Serve one attempt; made by the executor."""
         super().__init__(claim, ledger, lease, clock, limits=limits)
-        self._performer = Performer(self._journal, lease, clock, limits.give_up)
+        self._performer = self._in_this_thread
 
+    @overload
     def run(
         self,
         name: str,
@@ -60,7 +61,32 @@ class JobContext(ContextBase):
         timeout: timedelta | None = None,
         once: bool = False,
         verify: Verify[*Args, T] | None = None,
-    ) -> T:
+    ) -> T: ...
+
+    @overload
+    def run(
+        self,
+        name: str,
+        fn: Callable[[Any, *Args], T],
+        /,
+        *args: *Args,
+        tx: Literal[True],
+        retry: RetryPolicy | None = None,
+        timeout: timedelta | None = None,
+    ) -> T: ...
+
+    def run(
+        self,
+        name: str,
+        fn: Callable[..., Any],
+        /,
+        *args: *Args,
+        retry: RetryPolicy | None = None,
+        timeout: timedelta | None = None,
+        once: bool = False,
+        verify: Callable[..., Any] | None = None,
+        tx: bool = False,
+    ) -> Any:
         """Run a step once and remember its result.
 
         When the job resumes, on whichever engine, a recorded step is not run again: its
@@ -79,14 +105,20 @@ class JobContext(ContextBase):
                 taken effect and no result was recorded, the job is `held` for a person.
             verify: Finds out for a `once` step whether it has taken effect, from the same
                 arguments: returns its result, or `NOT_DONE` for it to be run again.
+            tx: Give `fn` a connection to the ledger's database before its arguments, an
+                SQLAlchemy one; its SQL and the step's record are committed together or not at
+                all, so its effect happens exactly once (I11). `fn` does nothing but SQL there,
+                and commits nothing.
 
         Returns:
             What `fn` returned, as it reads after its way through JSON.
         """
-        policy = StepPolicy(retry, timeout, once, verify is not None)
+        policy = StepPolicy(retry, timeout, once, verify is not None, tx)
         with self._machinery():
             result, found = self._look_up(name, fn, policy)
-            if found is None or found.kind is StepKind.INTENT:
+            if tx and found is None:
+                found = self._transact(name, lambda c: fn(c, *args), result, policy)
+            elif found is None or found.kind is StepKind.INTENT:
                 begun = found is not None
                 work = partial(fn, *args)
                 if once:
@@ -96,8 +128,7 @@ class JobContext(ContextBase):
                     value = self._performer.perform(name, work, policy)
                 kind = StepKind.ONCE if once or begun else StepKind.RUN
                 found = self._keep(name, kind, result, value)
-            decoded: T = self._leave(found, result)
-        return decoded
+            return self._leave(found, result)
 
     def branch(
         self,

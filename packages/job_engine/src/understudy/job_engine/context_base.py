@@ -5,6 +5,7 @@ import logging
 import random
 from collections.abc import Callable, MutableMapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -15,11 +16,12 @@ from understudy.job_engine.interrupts import HoldRequested, Interrupt, Suspended
 from understudy.job_engine.journal import Journal, refuse
 from understudy.job_engine.lease import Lease
 from understudy.job_engine.parallel import Branch, End, check_branches, raise_first
-from understudy.job_engine.performing import StepPolicy
+from understudy.job_engine.performing import Performer, StepPolicy
 from understudy.job_engine.ports import AttemptLedger
 from understudy.job_engine.progress import ProgressNote
 from understudy.job_engine.records import Claim, StepKind, StepRecord
 from understudy.job_engine.time_limit import UNLIMITED, AttemptLimits
+from understudy.job_engine.transacting import check_transaction, tx_timeout
 
 _MAY_BE_RUN = frozenset({StepKind.RUN, StepKind.INTENT, StepKind.ONCE})
 
@@ -66,6 +68,7 @@ class ContextBase:
         self._clock = clock
         self._limits = limits
         self._journal = Journal(claim, ledger, lease, clock)
+        self._in_this_thread = Performer(self._journal, lease, clock, limits.give_up)
         self._progress = ProgressNote(claim, ledger, clock)
 
     def idempotency_key(self, step: str) -> str:
@@ -82,7 +85,20 @@ class ContextBase:
         """Check a step, and begin it: return how its result is kept and what is recorded."""
         self._check_policy(name, policy)
         result = self._translated(name, result_of, fn)
-        return result, self._journal.begin(name, _MAY_BE_RUN)
+        kinds = {StepKind.RUN} if policy.tx else _MAY_BE_RUN
+        return result, self._journal.begin(name, kinds)
+
+    def _transact(
+        self, name: str, work: Callable[[Any], Any], result: Result[Any], policy: StepPolicy
+    ) -> StepRecord:
+        def encoded(connection: Any) -> str:
+            timeout = tx_timeout(policy, self._journal.lease)
+            value = self._in_this_thread.call(name, partial(work, connection), timeout)
+            text: str = self._translated(name, result.encode, value)
+            return text
+
+        record = partial(self._journal.record_in, name, encoded)
+        return self._in_this_thread.tried(name, record, policy)
 
     def _branch(
         self, name: str, fn: Callable[..., Any], work: Callable[[], Any], policy: StepPolicy
@@ -137,6 +153,7 @@ class ContextBase:
             refuse(f"step {name!r}: expected `once` or `retry`, got both")
         if policy.verified and not policy.once:
             refuse(f"step {name!r}: expected `verify` with `once`, got it alone")
+        check_transaction(name, policy, self._journal.lease)
         if policy.timeout is None:
             return
         if policy.timeout <= timedelta(0):

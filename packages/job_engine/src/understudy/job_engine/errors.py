@@ -29,6 +29,7 @@
       StepError                      a step was used wrongly, or the code changed under the job
         NonDeterministicJobError
         ResultInvalidError
+        TransactionUnsupportedError  a `tx` step on a ledger that is no SQL database
         StepTimeoutError             one try of a step took longer than its timeout
       AttemptTimeoutError            the attempt ran longer than its definition allows
       JobCrashedError                the process that ran the attempt died
@@ -167,6 +168,10 @@ class StepInDoubtError(StepError):
 
 class ResultInvalidError(StepError):
     """A step or a job returned what JSON cannot carry, or more than the limit."""
+
+
+class TransactionUnsupportedError(StepError):
+    """A `tx` step needs a SQL ledger, SQLite or PostgreSQL, to share its transaction with."""
 
 
 class StepTimeoutError(StepError):

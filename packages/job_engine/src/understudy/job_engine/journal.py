@@ -1,9 +1,10 @@
 """The steps of one attempt: which it has met, what the ledger knows of them, which one is open."""
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from typing import NoReturn
+from datetime import timedelta
+from typing import Any, NoReturn
 
 from understudy.job_engine.clock import Clock
 from understudy.job_engine.errors import NonDeterministicJobError, StepError
@@ -32,6 +33,11 @@ class Journal:
         self._open: list[str] = []
         self._places: dict[str, int] = {}
         self._answered_at: dict[str, float] = {}
+
+    @property
+    def lease(self) -> timedelta:
+        """Return how long the authority lasts without renewal."""
+        return self._claim.lease
 
     @property
     def place(self) -> int:
@@ -83,6 +89,11 @@ class Journal:
         self._ledger.record(self._claim, step)
         self._answered_at[name] = self._clock.steady()
         return step
+
+    def record_in(self, name: str, work: Callable[[Any], str]) -> StepRecord:
+        """Do a step's work in the ledger's transaction that records it (rule 11)."""
+        step = self.step(name, StepKind.RUN, "null")
+        return self._ledger.record_in(self._claim, step, work)
 
     def leave(self, name: str) -> None:
         """Put a step behind the attempt."""

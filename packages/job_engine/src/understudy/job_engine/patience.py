@@ -1,7 +1,7 @@
 """A ledger that is waited for while the attempt's lease lasts."""
 
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from understudy.job_engine.clock import Clock
 from understudy.job_engine.errors import LedgerUnavailableError
@@ -41,6 +41,10 @@ class PatientLedger:
     def record(self, claim: Claim, step: StepRecord) -> None:
         """Record a finished step."""
         self._patiently(lambda: self._ledger.record(claim, step))
+
+    def record_in(self, claim: Claim, step: StepRecord, work: Callable[[Any], str]) -> StepRecord:
+        """Do a step's work in the transaction that records it."""
+        return self._patiently(lambda: self._ledger.record_in(claim, step, work))
 
     def note_progress(self, claim: Claim, progress: Progress) -> None:
         """Keep how far a job has come; a ledger that is away is not waited for."""

@@ -44,12 +44,14 @@ class StepPolicy:
         timeout: The longest one try may take.
         once: Whether it is never begun a second time.
         verified: Whether there is a way to find out if a `once` step has taken effect.
+        tx: Whether its work shares the transaction that records it.
     """
 
     retry: RetryPolicy | None = None
     timeout: timedelta | None = None
     once: bool = False
     verified: bool = False
+    tx: bool = False
 
 
 class Performer:
@@ -66,9 +68,13 @@ class Performer:
 
     def perform(self, name: str, work: Callable[[], T], policy: StepPolicy) -> T:
         """Call it, and again while the policy says so."""
+        return self.tried(name, lambda: self.call(name, work, policy.timeout), policy)
+
+    def tried(self, name: str, once: Callable[[], T], policy: StepPolicy) -> T:
+        """Try a step, and again while the policy says so."""
         for failures in count(1):
             try:
-                return self.call(name, work, policy.timeout)
+                return once()
             except Exception as error:
                 pause = policy.retry.delay(failures, error) if policy.retry else None
                 if pause is None:

@@ -4,10 +4,10 @@ Adapters depend on these; never the reverse. Each ledger passes
 `understudy.testing.ledger_suite`, each engine `understudy.testing.engine_suite`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
 from understudy.job_engine.clock import Deadline
 from understudy.job_engine.control import ControlLedger
@@ -63,6 +63,18 @@ class AttemptLedger(Protocol):
 
         Raises:
             Fenced: If another attempt has the authority.
+        """
+        ...
+
+    def record_in(self, claim: Claim, step: StepRecord, work: Callable[[Any], str]) -> StepRecord:
+        """Do a step's work in the transaction that records it: both or neither (rule 11).
+
+        `work` gets a connection to the ledger's database and returns the result as JSON; it is
+        called again if the transaction failed for a passing reason.
+
+        Raises:
+            Fenced: If another attempt has the authority.
+            TransactionUnsupportedError: If the ledger has no such transactions.
         """
         ...
 

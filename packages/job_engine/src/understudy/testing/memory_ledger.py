@@ -1,13 +1,13 @@
 """The whole ledger in memory, for tests: the same promises as the SQL one, no database."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import Any
 
 from understudy.job_engine.clock import Clock
-from understudy.job_engine.errors import JobNotFoundError
+from understudy.job_engine.errors import JobNotFoundError, TransactionUnsupportedError
 from understudy.job_engine.interrupts import CancelRequested, Fenced
 from understudy.job_engine.records import (
     CancelOutcome,
@@ -102,6 +102,14 @@ class MemoryLedger(MemoryControl, MemorySchedules):
             if not self._store.fence(claim):
                 raise Fenced
             self._store.insert_step(claim, step)
+
+    def record_in(self, claim: Claim, step: StepRecord, work: Callable[[Any], str]) -> StepRecord:
+        """Refuse: there is no transaction to share.
+
+        Raises:
+            TransactionUnsupportedError: Always.
+        """
+        raise TransactionUnsupportedError
 
     def note_progress(self, claim: Claim, progress: Progress) -> None:
         """Keep how far a job has come, after the fence (rule 7)."""

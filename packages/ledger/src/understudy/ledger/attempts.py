@@ -1,6 +1,6 @@
 """The ledger as an attempt needs it: claim, begin, record, conclude, renew."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, or_, select
@@ -16,7 +16,7 @@ from understudy.job_engine.states import (
     TRANSITIONS,
     JobState,
 )
-from understudy.ledger import rows, transitions
+from understudy.ledger import rows, transacting, transitions
 from understudy.ledger.database import Database
 from understudy.ledger.instants import microseconds
 from understudy.ledger.tables import attempts, jobs, steps
@@ -88,6 +88,15 @@ class SqlAttempts:
             transitions.insert_step(connection, claim, step)
 
         self._database.write(work, "step")
+
+    def record_in(self, claim: Claim, step: StepRecord, work: Callable[[Any], str]) -> StepRecord:
+        """Do a step's work in the transaction that records it: both or neither (rule 11)."""
+        try:
+            return self._database.write(
+                lambda c: transacting.record_in(c, claim, step, work), "step"
+            )
+        except transacting.WorkError as raised:
+            raise raised.error from raised.error.__cause__
 
     def note_progress(self, claim: Claim, progress: Progress) -> None:
         """Keep how far a job has come, in the statement that is the fence (rule 7)."""

@@ -1,0 +1,76 @@
+"""The transaction that a `tx` step shares with its record (rule 11)."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+from sqlalchemy import Connection, bindparam, event, select
+
+from understudy.job_engine.errors import StepError
+from understudy.job_engine.records import Claim, StepRecord
+from understudy.ledger import rows, transitions
+from understudy.ledger.errors import is_transient
+from understudy.ledger.tables import steps
+
+_RECORDED = select(*steps.c).where(
+    steps.c.job_id == bindparam("job"), steps.c.name == bindparam("step")
+)
+
+
+class WorkError(Exception):
+    """Carries what the job's own SQL raised past the translation of the ledger's errors."""
+
+    def __init__(self, error: Exception) -> None:
+        """Keep the error."""
+        super().__init__(str(error))
+        self.error = error
+
+
+def record_in(
+    connection: Connection, claim: Claim, step: StepRecord, work: Callable[[Connection], str]
+) -> StepRecord:
+    """Fence, do the work, record the step; the caller commits it all, or nothing.
+
+    Raises:
+        WorkError: The work raised.
+    """
+    transitions.fence(connection, claim)
+    # The reply to a commit of this very step may have been lost (F22).
+    known = connection.execute(_RECORDED, {"job": claim.job_id, "step": step.name}).one_or_none()
+    if known is not None:
+        return rows.step_record(known)
+    with _uncommitted(connection):
+        result = _worked(connection, work)
+    recorded = replace(step, result=result)
+    transitions.insert_step(connection, claim, recorded)
+    return recorded
+
+
+def _worked(connection: Connection, work: Callable[[Connection], str]) -> str:
+    try:
+        return work(connection)
+    except Exception as error:
+        if is_transient(error):
+            raise
+        raise WorkError(error) from error
+
+
+@contextmanager
+def _uncommitted(connection: Connection) -> Iterator[None]:
+    """Keep the work from ending the transaction: half of it would be committed without the rest."""
+
+    def refuse(ended: Connection) -> None:
+        # SQLAlchemy takes the transaction for ended now, and would undo nothing any more.
+        ended.connection.rollback()
+        raise StepError(
+            "expected a `tx` step to leave commit and rollback to the ledger, got a call of one; "
+            "raise an error to undo its work"
+        )
+
+    for ending in ("commit", "rollback"):
+        event.listen(connection, ending, refuse)
+    try:
+        yield
+    finally:
+        for ending in ("commit", "rollback"):
+            event.remove(connection, ending, refuse)
