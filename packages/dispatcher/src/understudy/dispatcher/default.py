@@ -2,16 +2,21 @@
 
 import os
 import threading
+from collections.abc import Sequence
 from importlib.metadata import entry_points
-from typing import TypeVar, Unpack
+from typing import Any, TypeVar, Unpack
 
 from pydantic import BaseModel
 
 from understudy.dispatcher.dispatcher import Dispatcher
+from understudy.dispatcher.flow import AnyLink, Completion
+from understudy.dispatcher.flow_handles import ChainHandle, GroupHandle
 from understudy.dispatcher.handle import JobHandle
 from understudy.dispatcher.options import DispatchOptions
 from understudy.job_engine.definition import JobDefinition
 from understudy.job_engine.errors import ConfigurationError
+from understudy.job_engine.flow import Link
+from understudy.job_engine.groups import When
 
 P = TypeVar("P", bound=BaseModel)
 R = TypeVar("R")
@@ -73,6 +78,24 @@ def dispatch_job(
             the job is committed it is accepted (I1).
     """
     return default_dispatcher().dispatch(job, payload, **options)
+
+
+def dispatch_chain(
+    *links: *tuple[*tuple[AnyLink, ...], Link[Any, R]], chain_id: str | None = None
+) -> ChainHandle[R]:
+    """Dispatch jobs that run one after the other; see `Dispatcher.dispatch_chain`."""
+    return default_dispatcher().dispatch_chain(*links, chain_id=chain_id)
+
+
+def dispatch_group(
+    links: Sequence[AnyLink],
+    completion: Completion | None = None,
+    *,
+    when: When = "all_ended",
+    group_id: str | None = None,
+) -> GroupHandle:
+    """Dispatch jobs that run side by side; see `Dispatcher.dispatch_group`."""
+    return default_dispatcher().dispatch_group(links, completion, when=when, group_id=group_id)
 
 
 def _wire() -> Dispatcher:

@@ -1,13 +1,16 @@
 """`Dispatcher`: record a job, then offer it; nothing is sent for what is not committed."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
-from typing import TypeVar, Unpack
+from typing import Any, TypeVar, Unpack
 
 from pydantic import BaseModel
 
 from understudy.dispatcher.engine_set import EngineSet
+from understudy.dispatcher.flow import AnyLink, Completion, Flow
+from understudy.dispatcher.flow_handles import ChainHandle, GroupHandle
 from understudy.dispatcher.handle import FIRST_LOOK, SLOWEST_LOOK, HandleLedger, JobHandle
 from understudy.dispatcher.offering import PARK_FIRST, Offerer
 from understudy.dispatcher.options import DispatchOptions, new_job
@@ -22,6 +25,8 @@ from understudy.job_engine.errors import (
     OptionInvalidError,
 )
 from understudy.job_engine.events import Event, Listener
+from understudy.job_engine.flow import Link
+from understudy.job_engine.groups import When
 from understudy.job_engine.queues import QueueProfile
 from understudy.job_engine.records import JobRecord, NewJob, OfferPlan
 from understudy.job_engine.states import JobState
@@ -61,6 +66,7 @@ class Dispatcher:
         self._clock = clock
         self._listener = listener
         self._budget = budget
+        self._flow = Flow(ledger, self._route, offerer, clock, budget=budget)
 
     def dispatch(
         self, job: JobDefinition[P, R], payload: P, **options: Unpack[DispatchOptions]
@@ -97,6 +103,50 @@ class Dispatcher:
                 if options.get("confirm") == "pickup":
                     record = self._confirm_pickup(record, queue)
         return JobHandle(record, job, self._ledger, self._clock)
+
+    def dispatch_chain(
+        self, *links: *tuple[*tuple[AnyLink, ...], Link[Any, R]], chain_id: str | None = None
+    ) -> ChainHandle[R]:
+        """Record jobs that run one after the other; each starts when the one before succeeded.
+
+        All are recorded in one commit. When one fails or is cancelled, those after it are
+        cancelled and say why.
+
+        Args:
+            links: The jobs, in their order; `result_field` passes on the result before it.
+            chain_id: The chain's id; dispatching it again makes no second chain.
+
+        Raises:
+            DispatchError: A job or an option is wrong, or an id is taken; nothing was stored.
+            LedgerUnavailableError: The ledger did not answer; the chain may not have been stored.
+        """
+        return self._flow.chain(links, chain_id)
+
+    def dispatch_group(
+        self,
+        links: Sequence[AnyLink],
+        completion: Completion | None = None,
+        *,
+        when: When = "all_ended",
+        group_id: str | None = None,
+    ) -> GroupHandle:
+        """Record jobs that run side by side, and one that starts when all of them have ended.
+
+        They are recorded in chunks. A dispatch that was cut off leaves a group that is not
+        sealed and does not complete; dispatching it again with its id goes on with it.
+
+        Args:
+            links: The jobs of the group.
+            completion: A job for `GroupResult`, or a `Link` whose `result_field` takes one.
+            when: Whether it starts whatever became of the jobs (`all_ended`), or is cancelled
+                unless they all succeeded (`all_succeeded`).
+            group_id: The group's id; dispatching it again makes no second group.
+
+        Raises:
+            DispatchError: A job or an option is wrong; nothing was stored.
+            LedgerUnavailableError: The ledger did not answer; some of the jobs may be stored.
+        """
+        return self._flow.group(links, completion, when, group_id)
 
     def schedules(self) -> Schedules:
         """Return the schedules: list, pause, resume or trigger them."""

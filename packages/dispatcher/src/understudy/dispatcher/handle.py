@@ -9,6 +9,7 @@ from understudy.job_engine.clock import Clock, Deadline
 from understudy.job_engine.control import ControlLedger
 from understudy.job_engine.definition import JobDefinition
 from understudy.job_engine.errors import JobCancelledError, JobFailedError, ResultTimeoutError
+from understudy.job_engine.flowing import FlowLedger
 from understudy.job_engine.ports import LedgerReader, OfferLedger
 from understudy.job_engine.records import (
     CancelOutcome,
@@ -32,7 +33,7 @@ SLOWEST_LOOK = 0.25
 ACTOR = "handle"
 
 
-class HandleLedger(OfferLedger, ControlLedger, LedgerReader, ScheduleLedger, Protocol):
+class HandleLedger(OfferLedger, ControlLedger, LedgerReader, ScheduleLedger, FlowLedger, Protocol):
     """What a handle needs of the ledger."""
 
 

@@ -14,6 +14,8 @@ from understudy.job_engine.errors import (
 )
 from understudy.job_engine.executor import Executor
 from understudy.job_engine.failure import JobFailure
+from understudy.job_engine.flow import Link
+from understudy.job_engine.groups import GroupRecord, GroupResult
 from understudy.job_engine.parallel import Branch
 from understudy.job_engine.queues import QueueProfile, declare_queue
 from understudy.job_engine.records import Progress
@@ -29,10 +31,13 @@ __all__ = [
     "Cron",
     "Every",
     "Executor",
+    "GroupRecord",
+    "GroupResult",
     "JobContext",
     "JobDefinition",
     "JobFailure",
     "JobState",
+    "Link",
     "NonRetryableError",
     "NotDone",
     "Progress",

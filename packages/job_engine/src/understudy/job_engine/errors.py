@@ -24,6 +24,7 @@
         LedgerHostError              a SQLite ledger was opened from a second host
         JobNotFoundError
         ScheduleNotFoundError
+        GroupNotFoundError
       JobStateError                  the job is not in a state that allows what a person asked for
       MessageRejectedError           a message that is not ours: dropped and counted
       StepError                      a step was used wrongly, or the code changed under the job
@@ -144,6 +145,10 @@ class JobNotFoundError(LedgerError):
 
 class JobStateError(UnderstudyError):
     """The job is not in a state that allows that; nothing was changed."""
+
+
+class GroupNotFoundError(LedgerError):
+    """The ledger holds no group of that id."""
 
 
 class ScheduleNotFoundError(LedgerError):

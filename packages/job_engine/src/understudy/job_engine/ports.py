@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from understudy.job_engine.clock import Deadline
 from understudy.job_engine.control import ControlLedger
+from understudy.job_engine.flowing import FlowLedger
 from understudy.job_engine.message import Message, SigningKey
 from understudy.job_engine.queues import QueueProfile
 from understudy.job_engine.records import (
@@ -258,6 +259,7 @@ class Ledger(
     WorkerLedger,
     KeyLedger,
     ScheduleLedger,
+    FlowLedger,
     Protocol,
 ):
     """The whole ledger: the only authority over every job."""

@@ -56,6 +56,7 @@ class NewJob:
         delay: How long it waits from now on the database's clock; None offers it at once.
         run_at: The moment it waits for; None offers it at once.
         sequel: What its end sets off, as `Sequel.text` has it.
+        waits_for: The job or the group whose end lets it start; it waits for no time then.
     """
 
     id: str
@@ -70,6 +71,7 @@ class NewJob:
     engines: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     sequel: str | None = None
+    waits_for: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +134,7 @@ class JobRecord:
     started_at: datetime | None = None
     finished_at: datetime | None = None
     sequel: str | None = None
+    waits_for: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,10 +28,26 @@ class Hook:
 
 
 @dataclass(frozen=True, slots=True)
+class Successor:
+    """The next job of a chain, and the field of its payload that takes the result."""
+
+    job_id: str
+    field: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Sequel:
-    """Everything that the end of a job sets off."""
+    """Everything that the end of a job sets off.
+
+    Attributes:
+        on_failure: What a failure dispatches.
+        then: What a success starts, and any other end cancels.
+        group: The group that counts the end.
+    """
 
     on_failure: Hook | None = None
+    then: Successor | None = None
+    group: str | None = None
 
     @property
     def text(self) -> str | None:

@@ -37,6 +37,7 @@ from understudy.job_engine.states import (
     Transition,
 )
 from understudy.testing.memory_control import MemoryControl
+from understudy.testing.memory_flow import MemoryFlow
 from understudy.testing.memory_rows import Row, claim_of, has_authority, new_row
 from understudy.testing.memory_schedules import MemorySchedules
 from understudy.testing.memory_sequels import set_off
@@ -51,7 +52,7 @@ _TARGETS = {transition.name: transition.target for transition in TRANSITIONS}
 _TAKEN_AWAY = frozenset({RECOVER.name, EXHAUST.name})
 
 
-class MemoryLedger(MemoryControl, MemorySchedules):
+class MemoryLedger(MemoryControl, MemorySchedules, MemoryFlow):
     """`Ledger` in memory; every transition is decided by the one table.
 
     Any number of threads may use it. `down`, `fail_next` and `lose_replies` break the way to it.

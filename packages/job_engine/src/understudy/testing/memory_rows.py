@@ -51,6 +51,10 @@ def claim_of(row: Row, worker: str) -> Claim:
     )
 
 
+def _due(job: NewJob, now: datetime) -> datetime | None:
+    return None if job.waits_for else job.run_at or now + (job.delay or timedelta(0))
+
+
 def new_row(job: NewJob, plan: OfferPlan | None, now: datetime) -> Row:
     """Return the row of a new job, already offered if there is a plan."""
     waits = plan is None
@@ -78,11 +82,12 @@ def new_row(job: NewJob, plan: OfferPlan | None, now: datetime) -> Row:
         result=None,
         error=None,
         created_at=now,
-        run_at=(job.run_at or now + (job.delay or timedelta(0))) if waits else None,
+        run_at=_due(job, now) if waits else None,
         pickup_by=now + plan.pickup if plan else None,
         lease_until=None,
         started_at=None,
         finished_at=None,
         sequel=job.sequel,
+        waits_for=job.waits_for,
         events=1,
     )

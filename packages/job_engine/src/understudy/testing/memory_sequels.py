@@ -1,9 +1,13 @@
 """Carrying out what the end of a job sets off, in a ledger in memory."""
 
-from understudy.job_engine.sequel import failure_job, sequel_from
-from understudy.job_engine.states import JobState
+from dataclasses import replace
+
+from understudy.job_engine.groups import GroupRecord, with_field
+from understudy.job_engine.records import NewJob, OfferPlan
+from understudy.job_engine.sequel import Successor, failure_job, sequel_from
+from understudy.job_engine.states import CANCEL, JobState
 from understudy.testing.memory_rows import Row, new_row
-from understudy.testing.memory_store import Store
+from understudy.testing.memory_store import Change, Store
 
 #: Who the events name.
 ACTOR = "sequel"
@@ -15,8 +19,61 @@ def set_off(store: Store, ended: Row) -> None:
         return
     sequel = sequel_from(ended.sequel)
     if sequel.on_failure is not None and ended.state is JobState.FAILED:
-        job = failure_job(sequel.on_failure, ended.record())
-        if job.id not in store.rows:
-            row = new_row(job, None, store.clock.now())
-            store.rows[job.id] = row
-            store.append_event(row, "dispatch", ACTOR, {})
+        insert(store, failure_job(sequel.on_failure, ended.record()), None, ACTOR)
+    if sequel.then is not None:
+        _go_on(store, ended, sequel.then)
+    if sequel.group is not None:
+        group = store.groups[sequel.group]
+        counted = replace(group, **{ended.state.value: getattr(group, ended.state) + 1})
+        store.groups[group.id] = counted
+        if counted.is_over:
+            complete(store, counted)
+
+
+def complete(store: Store, group: GroupRecord) -> None:
+    """Start the completion job of a group that is over, or cancel it."""
+    if group.completion_id is None:
+        return
+    if group.may_complete:
+        waiting = Successor(group.completion_id, group.completion_field)
+        _start(store, waiting, group.id, group.result.model_dump_json())
+    else:
+        _cancel(store, group.completion_id, group.id, group.shortfall)
+
+
+def insert(store: Store, job: NewJob, plan: OfferPlan | None, actor: str) -> Row | None:
+    """Record a job; None if its id or its key is taken."""
+    key = (job.name, job.idempotency_key)
+    keys = {(row.name, row.idempotency_key) for row in store.rows.values() if row.idempotency_key}
+    if job.id in store.rows or key in keys:
+        return None
+    row = new_row(job, plan, store.clock.now())
+    store.rows[job.id] = row
+    detail = {"engine": plan.engine, "reason": plan.reason} if plan else {}
+    store.append_event(row, "dispatch", actor, detail)
+    return row
+
+
+def _go_on(store: Store, ended: Row, then: Successor) -> None:
+    if ended.state is JobState.SUCCEEDED:
+        _start(store, then, ended.id, ended.result)
+        return
+    end = "failed" if ended.state is JobState.FAILED else "was cancelled"
+    _cancel(store, then.job_id, ended.id, f"job {ended.id}, which it waited for, {end}")
+
+
+def _start(store: Store, waiting: Successor, waited_for: str, value: str | None) -> None:
+    row = store.rows.get(waiting.job_id)
+    if row is None or (row.state, row.waits_for) != (JobState.SCHEDULED, waited_for):
+        return
+    payload = row.payload
+    if waiting.field is not None:
+        payload = with_field(payload, waiting.field, value)
+    now = store.clock.now()
+    store.rows[row.id] = replace(row, run_at=now, waits_for=None, payload=payload)
+
+
+def _cancel(store: Store, job_id: str, waited_for: str, reason: str) -> None:
+    row = store.rows.get(job_id)
+    if row is not None and row.waits_for == waited_for:
+        store.apply(CANCEL, Change(job_id, {}, {}, ACTOR, {"reason": reason}))

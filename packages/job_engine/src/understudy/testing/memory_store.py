@@ -11,6 +11,7 @@ from typing import Any
 
 from understudy.job_engine.clock import Clock
 from understudy.job_engine.errors import LedgerUnavailableError
+from understudy.job_engine.groups import GroupRecord
 from understudy.job_engine.records import (
     AttemptRecord,
     Claim,
@@ -96,6 +97,7 @@ class Store:
         self.attempts: defaultdict[str, dict[int, AttemptRecord]] = defaultdict(dict)
         self.tries: defaultdict[str, list[DispatchTry]] = defaultdict(list)
         self.history: defaultdict[str, list[EventRecord]] = defaultdict(list)
+        self.groups: dict[str, GroupRecord] = {}
         self.schedules: dict[str, ScheduleRecord] = {}
         self.workers: dict[str, tuple[WorkerRecord, datetime]] = {}
 

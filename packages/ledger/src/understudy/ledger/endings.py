@@ -4,6 +4,7 @@ import random
 
 from sqlalchemy import Connection
 
+from understudy.job_engine.groups import GroupRecord
 from understudy.ledger import sequels, statements
 from understudy.ledger.prepared import execute
 from understudy.ledger.rows import AnyRow
@@ -19,9 +20,18 @@ def job_ended(connection: Connection, row: AnyRow) -> None:
         connection: The transaction.
         row: The columns of the job that a conclusion returns; `state` is how it ended.
     """
-    _count_end(connection, row)
-    if row.sequel is not None:
-        sequels.set_off(connection, row)
+    ended = [row]
+    while ended:
+        each = ended.pop()
+        _count_end(connection, each)
+        if each.sequel is not None:
+            ended += sequels.set_off(connection, each)
+
+
+def group_over(connection: Connection, group: GroupRecord) -> None:
+    """Carry out what the end of a group sets off; repeating it is harmless."""
+    for row in sequels.complete(connection, group):
+        job_ended(connection, row)
 
 
 def _count_end(connection: Connection, row: AnyRow) -> None:

@@ -6,6 +6,7 @@ import socket
 from understudy.ledger.attempts import SqlAttempts
 from understudy.ledger.control import SqlControl
 from understudy.ledger.database import Database
+from understudy.ledger.flow import SqlFlow
 from understudy.ledger.keys import SqlKeys
 from understudy.ledger.offers import SqlOffers
 from understudy.ledger.reading import SqlReader
@@ -22,6 +23,7 @@ class SqlLedger(
     SqlReader,
     SqlWorkers,
     SqlSchedules,
+    SqlFlow,
     SqlKeys,
 ):
     """Every role of the ledger on one database, SQLite or PostgreSQL.

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Row
 
+from understudy.job_engine.groups import GroupRecord
 from understudy.job_engine.ports import RunningJob
 from understudy.job_engine.records import (
     AttemptRecord,
@@ -45,6 +46,7 @@ def new_record(job: NewJob, plan: OfferPlan | None, row: AnyRow) -> JobRecord:
         engines=job.engines,
         tags=job.tags,
         sequel=job.sequel,
+        waits_for=job.waits_for,
         created_at=instant(row.created_at),
         run_at=None if run_at is None else instant(run_at),
         pickup_by=None if pickup_by is None else instant(pickup_by),
@@ -78,6 +80,7 @@ def job_record(row: AnyRow) -> JobRecord:
         error=error_record(row.error),
         progress=progress_record(row.progress),
         sequel=row.sequel,
+        waits_for=row.waits_for,
         created_at=row.created_at,
         run_at=row.run_at,
         pickup_by=row.pickup_by,
@@ -200,4 +203,20 @@ def worker_record(row: AnyRow) -> WorkerRecord:
         row.slots,
         row.started_at,
         row.seen_at,
+    )
+
+
+def group_record(row: AnyRow) -> GroupRecord:
+    """Read a row of `groups`."""
+    return GroupRecord(
+        row.id,
+        row.sha,
+        row.policy,
+        row.completion_id,
+        row.completion_field,
+        row.total,
+        row.succeeded,
+        row.failed,
+        row.cancelled,
+        row.sealed,
     )

@@ -60,7 +60,7 @@ def insert_job(dialect: str, *, offered: bool) -> ReturningInsert[*tuple[Any, ..
         run_at = func.coalesce(bindparam("run_at", type_=jobs.c.run_at.type), deadline)
         values |= {"state": JobState.SCHEDULED, "epoch": 0, "run_at": run_at}
     given = ("id", "name", "queue", "payload", "payload_sha", "idempotency_key", "priority")
-    given += ("engines", "tags", "sequel", *(("engine",) if offered else ()))
+    given += ("engines", "tags", "sequel", "waits_for", *(("engine",) if offered else ()))
     values |= {name: bindparam(name) for name in given}
     statement = _insert_into(dialect, jobs).values(values).on_conflict_do_nothing()
     return statement.returning(*(jobs.c[name] for name in _OF_NEW))

@@ -77,6 +77,8 @@ jobs = Table(
     Column("progress", Text),
     # What the end of the job sets off; most have nothing.
     Column("sequel", Text),
+    # The job or the group whose end lets it start; it has no time until then.
+    Column("waits_for", _job_id),
     Column("lease_us", BigInteger),
     Column("created_at", Instant, nullable=False),
     Column("run_at", Instant),
@@ -193,6 +195,22 @@ schedules = Table(
     Column("last_job_id", _job_id),
     Column("skipped_at", Instant),
     Column("skip_reason", String(255)),
+)
+
+groups = Table(
+    f"{PREFIX}groups",
+    metadata,
+    Column("id", _job_id, primary_key=True),
+    Column("sha", _short, nullable=False),
+    Column("policy", String(16), nullable=False),
+    Column("completion_id", _job_id),
+    Column("completion_field", _name),
+    _count("total"),
+    _count("succeeded"),
+    _count("failed"),
+    _count("cancelled"),
+    Column("sealed", Boolean, nullable=False, server_default=text("false")),
+    Column("created_at", Instant, nullable=False),
 )
 
 #: Counters that only grow, whatever is pruned; metrics come from them.

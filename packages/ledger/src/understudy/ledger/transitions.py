@@ -57,12 +57,14 @@ def insert_job(
         "engines": json.dumps(job.engines) if job.engines else "[]",
         "tags": json.dumps(job.tags) if job.tags else "[]",
         "sequel": job.sequel,
+        "waits_for": job.waits_for,
     }
     if plan is not None:
         values |= {"engine": plan.engine, "wait": microseconds(plan.pickup)}
     else:
         run_at = None if job.run_at is None else stored(job.run_at)
-        values |= {"run_at": run_at, "wait": microseconds(job.delay or timedelta(0))}
+        wait = None if job.waits_for else microseconds(job.delay or timedelta(0))
+        values |= {"run_at": run_at, "wait": wait}
     detail = {"engine": plan.engine, "reason": plan.reason} if plan else {}
     row = _insert_with_event(connection, values, Cause(actor, detail), offered=plan is not None)
     return None if row is None else rows.new_record(job, plan, row)

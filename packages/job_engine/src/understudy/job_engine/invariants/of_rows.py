@@ -25,7 +25,9 @@ def somebody_will_look(history: History) -> Iterator[Finding]:
         JobState.RUNNING: ("lease_until", job.lease_until),
     }
     column, moment = looks.get(job.state, ("", True))
-    if moment is None:
+    # The end of what it waits for lets it start.
+    waits = job.state is JobState.SCHEDULED and job.waits_for is not None
+    if moment is None and not waits:
         yield f"the job is {job.state} and has no {column}", _last(history)
 
 

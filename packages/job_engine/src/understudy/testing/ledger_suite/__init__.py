@@ -16,6 +16,7 @@ from understudy.testing.ledger_suite.absorbing import AbsorbingPromises
 from understudy.testing.ledger_suite.cancelling import CancellingPromises
 from understudy.testing.ledger_suite.claiming import ClaimingPromises
 from understudy.testing.ledger_suite.concluding import ConcludingPromises
+from understudy.testing.ledger_suite.flowing import ChainPromises, GroupPromises
 from understudy.testing.ledger_suite.offering import OfferingPromises
 from understudy.testing.ledger_suite.racing import RacingPromises
 from understudy.testing.ledger_suite.reading import ReadingPromises
@@ -43,6 +44,8 @@ class LedgerSuite(
     ReadingPromises,
     SchedulingPromises,
     SequelPromises,
+    ChainPromises,
+    GroupPromises,
     RacingPromises,
 ):
     """Every promise that a ledger makes."""

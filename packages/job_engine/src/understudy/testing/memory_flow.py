@@ -1,0 +1,68 @@
+"""Chains and groups in a ledger in memory."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from understudy.job_engine.errors import (
+    DuplicateDispatchError,
+    GroupNotFoundError,
+    IdempotencyConflictError,
+)
+from understudy.job_engine.groups import GroupRecord
+from understudy.job_engine.records import JobRecord, NewJob, OfferPlan
+from understudy.testing.memory_reading import MemoryReading
+from understudy.testing.memory_sequels import complete, insert
+
+ACTOR = "memory"
+
+
+class MemoryFlow(MemoryReading):
+    """`FlowLedger` in memory."""
+
+    def record_chain(
+        self, jobs: Sequence[NewJob], plan: OfferPlan | None
+    ) -> tuple[Sequence[JobRecord], bool]:
+        """Record the jobs of a chain, the first offered if there is a plan."""
+        with self.transaction():
+            rows = self._store.rows
+            if all(job.id in rows for job in jobs):
+                return [rows[job.id].record() for job in jobs], False
+            before = dict(rows)
+            for place, job in enumerate(jobs):
+                if insert(self._store, job, plan if place == 0 else None, ACTOR) is None:
+                    for added in rows.keys() - before.keys():
+                        del rows[added], self._store.history[added]
+                    raise DuplicateDispatchError(
+                        f"expected ids and keys that no other job has, got those of {job.id!r}"
+                    )
+            return [rows[job.id].record() for job in jobs], True
+
+    def record_group(
+        self, group: GroupRecord, completion: NewJob | None, jobs: Sequence[NewJob]
+    ) -> GroupRecord:
+        """Record some jobs of a group, and the group with the first of them."""
+        with self.transaction():
+            known = self._store.groups.setdefault(group.id, replace(group, sealed=False))
+            if known.sha != group.sha:
+                raise IdempotencyConflictError(
+                    f"expected the jobs that group {group.id} was dispatched with, got others"
+                )
+            if completion is not None:
+                insert(self._store, completion, None, ACTOR)
+            new = sum(insert(self._store, job, None, ACTOR) is not None for job in jobs)
+            sealed = known.sealed or group.sealed
+            after = replace(known, total=known.total + new, sealed=sealed)
+            self._store.groups[group.id] = after
+            if after.is_over:
+                complete(self._store, after)
+            return after
+
+    def group(self, group_id: str) -> GroupRecord:
+        """Return a group and how many of its jobs have ended how."""
+        with self.transaction():
+            found = self._store.groups.get(group_id)
+            if found is None:
+                raise GroupNotFoundError(
+                    f"expected the id of a group in the ledger, got {group_id!r}"
+                )
+            return found

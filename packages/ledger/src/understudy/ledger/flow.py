@@ -1,0 +1,118 @@
+"""Chains and groups on SQL."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from understudy.job_engine.errors import (
+    DuplicateDispatchError,
+    GroupNotFoundError,
+    IdempotencyConflictError,
+)
+from understudy.job_engine.groups import GroupRecord
+from understudy.job_engine.records import JobRecord, NewJob, OfferPlan
+from understudy.ledger import endings, rows, transitions
+from understudy.ledger.database import Database
+from understudy.ledger.instants import now_us
+from understudy.ledger.tables import groups, jobs
+
+
+class SqlFlow:
+    """`FlowLedger` on SQL; every method may be repeated after a lost reply (F22)."""
+
+    def __init__(self, database: Database, actor: str) -> None:
+        """Work on a database in the name of `actor`, which the events keep."""
+        self._database = database
+        self._actor = actor
+
+    def record_chain(
+        self, jobs: Sequence[NewJob], plan: OfferPlan | None
+    ) -> tuple[Sequence[JobRecord], bool]:
+        """Record the jobs of a chain in one transaction, the first offered if there is a plan."""
+        return self._database.write(lambda c: _record_chain(c, jobs, plan, self._actor))
+
+    def record_group(
+        self, group: GroupRecord, completion: NewJob | None, jobs: Sequence[NewJob]
+    ) -> GroupRecord:
+        """Record some jobs of a group in one transaction, and the group with the first of them."""
+
+        def work(connection: Connection) -> GroupRecord:
+            _open_group(connection, group)
+            if completion is not None:
+                transitions.insert_job(connection, completion, None, self._actor)
+            return _add(connection, group, jobs, self._actor)
+
+        return self._database.write(work)
+
+    def group(self, group_id: str) -> GroupRecord:
+        """Return a group and how many of its jobs have ended how."""
+        statement = select(*groups.c).where(groups.c.id == group_id)
+        row = self._database.read(lambda c: c.execute(statement).one_or_none())
+        if row is None:
+            raise GroupNotFoundError(f"expected the id of a group in the ledger, got {group_id!r}")
+        return rows.group_record(row)
+
+
+def _record_chain(
+    connection: Connection, chain: Sequence[NewJob], plan: OfferPlan | None, actor: str
+) -> tuple[Sequence[JobRecord], bool]:
+    recorded: list[JobRecord] = []
+    for place, job in enumerate(chain):
+        new = transitions.insert_job(connection, job, plan if place == 0 else None, actor)
+        if new is None and place == 0:
+            return _known(connection, chain), False
+        if new is None:
+            raise _taken(job)
+        recorded.append(new)
+    return recorded, True
+
+
+def _known(connection: Connection, chain: Sequence[NewJob]) -> Sequence[JobRecord]:
+    ids = [job.id for job in chain]
+    found = connection.execute(select(*jobs.c).where(jobs.c.id.in_(ids))).all()
+    by_id = {row.id: rows.job_record(row) for row in found}
+    for job in chain:
+        if job.id not in by_id:
+            raise _taken(job)
+    return [by_id[each] for each in ids]
+
+
+def _taken(job: NewJob) -> DuplicateDispatchError:
+    return DuplicateDispatchError(
+        f"expected ids and keys that no other job has, got those of job {job.id!r} ({job.name}), "
+        "which are taken; nothing was recorded"
+    )
+
+
+def _open_group(connection: Connection, group: GroupRecord) -> None:
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    values = {
+        "id": group.id,
+        "sha": group.sha,
+        "policy": group.when,
+        "completion_id": group.completion_id,
+        "completion_field": group.completion_field,
+        "created_at": now_us(),
+    }
+    connection.execute(dialect.insert(groups).values(values).on_conflict_do_nothing())
+    known = connection.execute(select(groups.c.sha).where(groups.c.id == group.id)).scalar_one()
+    if known != group.sha:
+        raise IdempotencyConflictError(
+            f"expected the jobs that group {group.id} was dispatched with, got others; use "
+            "another group_id for other work"
+        )
+
+
+def _add(
+    connection: Connection, group: GroupRecord, members: Sequence[NewJob], actor: str
+) -> GroupRecord:
+    added = [transitions.insert_job(connection, job, None, actor) for job in members]
+    new = sum(job is not None for job in added)
+    values = {"total": groups.c.total + new, "sealed": groups.c.sealed | group.sealed}
+    statement = update(groups).where(groups.c.id == group.id).values(values)
+    after = rows.group_record(connection.execute(statement.returning(*groups.c)).one())
+    if after.is_over:
+        # All of its jobs had ended before the last of them was recorded again.
+        endings.group_over(connection, after)
+    return after

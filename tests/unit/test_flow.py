@@ -1,0 +1,268 @@
+"""Chains and groups: what is refused, what is recorded, what the handles say."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from tests.unit.house import House
+from tests.unit.support import Mail
+from understudy.dispatcher import flow
+from understudy.dispatcher.dispatcher import Dispatcher
+from understudy.job_engine import GroupResult, JobContext, JobState, Link, job
+from understudy.job_engine.errors import (
+    DuplicateDispatchError,
+    GroupNotFoundError,
+    IdempotencyConflictError,
+    JobCancelledError,
+    JobFailedError,
+    OptionInvalidError,
+    ResultTimeoutError,
+)
+from understudy.job_engine.records import Conclusion, ErrorRecord
+from understudy.job_engine.states import FAIL, SUCCEED
+
+SECOND = timedelta(seconds=1)
+
+
+class Report(BaseModel):
+    pages: int = 0
+
+
+class Digest(BaseModel):
+    text: str = ""
+    of: GroupResult | None = None
+
+
+@job()
+def count(payload: Mail, ctx: JobContext) -> int:
+    return payload.user_id
+
+
+@job()
+def write(payload: Report, ctx: JobContext) -> str:
+    return f"{payload.pages} pages"
+
+
+@job()
+def gather(payload: GroupResult, ctx: JobContext) -> int:
+    return payload.succeeded
+
+
+@job()
+def digest(payload: Digest, ctx: JobContext) -> None:
+    return None
+
+
+class Factory(House):
+    """A house whose jobs end as a test says."""
+
+    def end(self, job_id: str, result: str | None = "null") -> None:
+        self.workers()
+        if self.ledger.get(job_id).state is JobState.SCHEDULED:
+            self.scheduler.tick()
+        claim = self.claim(self.ledger.get(job_id))
+        assert claim is not None
+        failed = Conclusion(FAIL, error=ErrorRecord("ValueError", "no paper"))
+        self.ledger.conclude(claim, failed if result is None else Conclusion(SUCCEED, result))
+
+    def states(self, *job_ids: str) -> list[str]:
+        return [self.ledger.get(each).state.value for each in job_ids]
+
+
+COUNT, WRITE = Link(count, Mail()), Link(write, Report(), result_field="pages")
+
+
+def test_a_chain_passes_results_on_and_ends_with_the_last() -> None:
+    house = Factory()
+    house.workers()
+
+    chain = house.dispatcher.dispatch_chain(COUNT, WRITE)
+    first, second = chain.jobs
+
+    assert [message.job_id for message in house.offered(house.rq)] == [first.id]
+    assert house.states(first.id, second.id) == ["offered", "scheduled"]
+    house.end(first.id, "12")
+    assert second.job().payload == '{"pages": 12}'
+    house.end(second.id, '"12 pages"')
+    assert (chain.result(), chain.last.id, chain.created) == ("12 pages", second.id, True)
+
+
+def test_the_result_of_a_chain_is_the_error_of_the_job_that_failed() -> None:
+    house = Factory()
+    house.workers()
+    chain = house.dispatcher.dispatch_chain(COUNT, WRITE, WRITE)
+    house.end(chain.jobs[0].id, None)
+
+    with pytest.raises(JobFailedError, match="no paper"):
+        chain.result()
+    assert house.states(*[each.id for each in chain.jobs]) == ["failed", "cancelled", "cancelled"]
+
+
+def test_a_chain_is_cancelled_from_its_end() -> None:
+    house = Factory()
+    chain = house.dispatcher.dispatch_chain(COUNT, WRITE, WRITE)
+
+    chain.cancel()
+
+    assert house.states(*[each.id for each in chain.jobs]) == ["cancelled"] * 3
+    with pytest.raises(JobCancelledError):
+        chain.result()
+
+
+def test_a_chain_that_goes_on_is_waited_for_in_vain() -> None:
+    with pytest.raises(ResultTimeoutError):
+        Factory().dispatcher.dispatch_chain(COUNT, WRITE).result(SECOND)
+
+
+def test_a_chain_of_the_same_id_is_the_same_chain() -> None:
+    house = Factory()
+    dispatch = house.dispatcher.dispatch_chain
+    first = dispatch(COUNT, WRITE, chain_id="monthly")
+
+    again = dispatch(COUNT, WRITE, chain_id="monthly")
+
+    assert [each.id for each in again.jobs] == [each.id for each in first.jobs]
+    assert not again.created
+    with pytest.raises(IdempotencyConflictError, match="chain_id"):
+        dispatch(Link(count, Mail(user_id=9)), WRITE, chain_id="monthly")
+    with pytest.raises(DuplicateDispatchError):
+        dispatch(COUNT, Link(write, Report(), job_id=first.jobs[1].id))
+
+
+def test_a_chain_that_no_engine_takes_is_parked() -> None:
+    house = Factory()
+    house.rq.down()
+    house.dramatiq.down()
+
+    chain = house.dispatcher.dispatch_chain(COUNT, WRITE)
+
+    assert house.states(*[each.id for each in chain.jobs]) == ["scheduled", "scheduled"]
+    assert chain.jobs[0].job().run_at is not None
+
+
+def test_a_group_starts_at_once_and_its_completion_when_it_is_over() -> None:
+    house = Factory()
+    group = house.dispatcher.dispatch_group([COUNT] * 3, gather)
+    done = group.completion
+    assert done is not None
+
+    for job_id, result in zip(group.job_ids, ("1", None, "3"), strict=True):
+        assert not group.progress().is_over
+        house.end(job_id, result)
+
+    over = group.wait()
+    assert (over.total, over.ended, over.succeeded, over.failed) == (3, 3, 2, 1)
+    told = GroupResult.model_validate_json(done.job().payload)
+    assert told == over.result
+    assert told.job_ids == group.job_ids
+    house.end(done.id, "2")
+    assert done.result() == 2
+
+
+def test_a_completion_with_a_payload_of_its_own_takes_the_result_in_a_field() -> None:
+    house = Factory()
+    link = Link(digest, Digest(text="monthly"), result_field="of")
+    group = house.dispatcher.dispatch_group([COUNT], link, when="all_succeeded")
+
+    house.end(group.job_ids[0])
+
+    assert group.completion is not None
+    payload = Digest.model_validate_json(group.completion.job().payload)
+    assert (payload.text, payload.of) == ("monthly", group.progress().result)
+
+
+def test_a_group_without_completion_is_a_batch_to_wait_for() -> None:
+    house = Factory()
+    group = house.dispatcher.dispatch_group([COUNT, COUNT])
+
+    with pytest.raises(ResultTimeoutError, match="0 of 2"):
+        group.wait(SECOND)
+    group.cancel()
+
+    assert group.wait(SECOND).cancelled == 2
+
+
+def test_a_cancelled_group_never_completes() -> None:
+    house = Factory()
+    group = house.dispatcher.dispatch_group([COUNT, COUNT], gather)
+
+    group.cancel()
+
+    assert group.completion is not None
+    assert house.states(*group.job_ids, group.completion.id) == ["cancelled"] * 3
+    assert group.progress().is_over
+
+
+def test_a_large_group_is_recorded_in_chunks_and_completes_once() -> None:
+    house = Factory()
+    links = [Link(count, Mail(user_id=n)) for n in range(3 * flow.CHUNK + 1)]
+
+    group = house.dispatcher.dispatch_group(links, gather, group_id="large")
+
+    now = group.progress()
+    assert (now.total, now.sealed) == (len(links), True)
+    assert house.ledger.get("large-1500").payload == '{"user_id":1500}'
+
+
+def test_a_group_that_was_cut_off_is_gone_on_with() -> None:
+    house = Factory()
+    links = [COUNT] * (flow.CHUNK + 1)
+    record, calls = house.ledger.record_group, []
+
+    def once(*args: Any) -> Any:
+        calls.append(args)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return record(*args)
+
+    house.ledger.record_group = once  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        house.dispatcher.dispatch_group(links, gather, group_id="cut")
+    cut = house.ledger.group("cut")
+
+    group = house.dispatcher.dispatch_group(links, gather, group_id="cut")
+
+    assert (cut.total, cut.sealed) == (flow.CHUNK, False)
+    assert (group.progress().total, group.progress().sealed) == (len(links), True)
+    with pytest.raises(IdempotencyConflictError):
+        house.dispatcher.dispatch_group(links[1:], gather, group_id="cut")
+
+
+BAD: dict[str, Callable[[Dispatcher], object]] = {
+    "chain of 1 to 100": lambda d: d.dispatch_chain(*[COUNT] * 101),
+    "no result_field in the first": lambda d: d.dispatch_chain(WRITE, COUNT),
+    "a field of Mail": lambda d: d.dispatch_chain(COUNT, Link(count, Mail(), result_field="x")),
+    "ids of their own": lambda d: d.dispatch_chain(
+        Link(count, Mail(), job_id="a"), COUNT, Link(count, Mail(), job_id="a")
+    ),
+    "an id of 1 to 48": lambda d: d.dispatch_chain(COUNT, chain_id="a b"),
+    "engines that this program has": lambda d: d.dispatch_chain(
+        COUNT, Link(count, Mail(), engines=("horse",))
+    ),
+    "group of 1 to": lambda d: d.dispatch_group([]),
+    "when to be": lambda d: d.dispatch_group([COUNT], when="never"),  # type: ignore[arg-type]
+    "no result_field in the jobs": lambda d: d.dispatch_group([WRITE]),
+    "no job_id in a group": lambda d: d.dispatch_group([Link(count, Mail(), job_id="a")]),
+    "for GroupResult": lambda d: d.dispatch_group([COUNT], count),  # type: ignore[arg-type]
+    "a field of Digest": lambda d: d.dispatch_group(
+        [COUNT], Link(digest, Digest(), result_field="x")
+    ),
+}
+
+
+@pytest.mark.parametrize("told", BAD)
+def test_what_makes_no_sense_is_refused_and_nothing_recorded(told: str) -> None:
+    house = Factory()
+
+    with pytest.raises(OptionInvalidError, match=told):
+        BAD[told](house.dispatcher)
+
+    assert not house.ledger.list_jobs()
+
+
+def test_a_group_that_is_not_there() -> None:
+    with pytest.raises(GroupNotFoundError, match="'nobody'"):
+        Factory().ledger.group("nobody")
