@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 SOURCES = [*ROOT.glob("packages/*/src/**/*.py"), *ROOT.glob("apps/*/src/**/*.py")]
 REACHED = re.compile(r'CRASH_POINTS\.reached\("([a-z]+\.[a-z]+)"\)')
 #: What the ledger writes in the name of attempts and offers, and where that is.
-WRITERS = ("attempts.py", "offers.py")
+WRITERS = ("attempts.py", "offers.py", "recording.py", "waiting.py")
 #: What became of offers, and how far a job has come: no state, and no promise hangs on it.
 UNNAMED = {"note_tries", "note_progress"}
 

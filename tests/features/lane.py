@@ -1,4 +1,4 @@
-"""The queue that the jobs of the features tests run on."""
+"""The queues of the features tests."""
 
 from datetime import timedelta
 
@@ -15,3 +15,6 @@ LANE = declare_queue(
         pickup=timedelta(seconds=2),
     )
 )
+
+#: A queue whose workers never come.
+DESERTED = declare_queue(QueueProfile("deserted", pickup=timedelta(seconds=30)))

@@ -85,6 +85,8 @@ def _edges(model: Model, state: State, me: _Self) -> Iterator[Edge]:
 
 
 def _act(model: Model, state: State, me: _Self) -> Iterator[Edge]:
+    if model.config.expires and not state.claimed:
+        yield from _change(model, state, me, "expire")
     if me.now.saw is JobState.SCHEDULED:
         yield from _offer(model, state, me, "offer")
     elif me.now.saw is JobState.OFFERED:

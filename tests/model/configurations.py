@@ -30,6 +30,17 @@ CONFIGURATIONS: tuple[Config, ...] = (
     Config(
         "a person resolves what is held", 2, 1, 4, (PLAIN, ONCE, PLAIN), cancel=True, resolve=True
     ),
+    Config(
+        "expires or is dispatched again",
+        2,
+        2,
+        4,
+        (PLAIN, ONCE),
+        cancel=True,
+        delayed=True,
+        expires=True,
+        replaced=True,
+    ),
     Config("no step at all", 2, 2, 4, (), cancel=True, retries=1, releases=1, deaths=True),
 )
 
@@ -45,6 +56,8 @@ EVERYTHING_SMALL = Config(
     retries=1,
     releases=1,
     deaths=True,
+    expires=True,
+    replaced=True,
 )
 
 #: Explored with every look of its own, to check that leaving those out leaves nothing out.

@@ -22,6 +22,16 @@ def successors(model: Model, state: State) -> Iterator[Edge]:
         yield from _client_edges(model, state)
     if model.config.resolve and state.row.state is JobState.HELD:
         yield from _resolving_edges(model, state)
+    if model.config.replaced and not state.claimed:
+        yield from _replace(model, state)
+
+
+def _replace(model: Model, state: State) -> Iterator[Edge]:
+    """Dispatch again what waits and was not begun: decided by a look, and so as good as by it."""
+    row = state.row
+    if permits(model.protocol.table["replace"], row, {"epoch": row.epoch, "hb": row.hb}):
+        after = model.change(state, "replace")
+        yield Edge("client", 0, "replace", after, model.broken_by_change(row))
 
 
 def _client_edges(model: Model, state: State) -> Iterator[Edge]:

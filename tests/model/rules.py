@@ -22,6 +22,8 @@ class Config:
         deaths: Whether a worker may see the process of its attempt die.
         resolve: Whether a person resolves the job when it is held.
         delayed: Whether the job is dispatched for later.
+        expires: Whether a job that no attempt has begun may expire.
+        replaced: Whether it may be dispatched again with another payload.
         any_engine: Whether an offer may go to either engine, or to the other one only.
     """
 
@@ -36,6 +38,8 @@ class Config:
     releases: int = 0
     deaths: bool = False
     delayed: bool = False
+    expires: bool = False
+    replaced: bool = False
     any_engine: bool = False
     lost_replies: bool = True
     max_crashes: int = MAX_CRASHES

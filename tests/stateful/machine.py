@@ -74,6 +74,22 @@ class LedgerMachine(RuleBasedStateMachine):
         return if_any(self.play.dispatch(given, fault, key=key, delay=delay))
 
     @precondition(lambda self: self.play.recorded < MOST_JOBS)
+    @rule(target=seen, engine=engines, expires_in=spans, fault=faults)
+    def dispatch_what_expires(self, engine: str, expires_in: timedelta, fault: Fault) -> JobRecord:
+        return if_any(self.play.dispatch(engine, fault, expires_in=expires_in))
+
+    @rule(target=seen, job=seen, stale=rarely, delay=spans, fault=faults)
+    def dispatch_again(
+        self, job: JobRecord, stale: bool, delay: timedelta, fault: Fault
+    ) -> JobRecord:
+        """Replace what was seen at any time."""
+        return if_any(self.play.replace(job if stale else self.play.look(job.id), delay, fault))
+
+    @rule(fault=faults)
+    def expire(self, fault: Fault) -> None:
+        self.play.expire(fault)
+
+    @precondition(lambda self: self.play.recorded < MOST_JOBS)
     @rule(target=attempts, engine=engines)
     def start(self, engine: str) -> Attempt:
         """Record a job and claim it, as it mostly goes."""

@@ -111,6 +111,18 @@ def _park(play: Play) -> Question:
     return lambda ledger: ledger.park(job, MINUTE, "nobody took it")
 
 
+def _expire(play: Play) -> Question:
+    job = _given(play.dispatch(FIRST, expires_in=MINUTE))
+    play.pair.pass_time(2 * MINUTE)
+    return lambda ledger: ledger.expire(job)
+
+
+def _replace(play: Play, scene: Callable[[Play], JobRecord]) -> Question:
+    job = scene(play)
+    new = new_job(id=job.id, payload='{"user_id": 8}', delay=MINUTE)
+    return lambda ledger: ledger.replace(job, new)
+
+
 def _exhaust(play: Play) -> Question:
     job = _running(play)
     return lambda ledger: ledger.exhaust(job, ERROR)
@@ -172,6 +184,9 @@ COMPARE_AND_SET: Mapping[str, Operation] = {
     "resume and begin again": partial(_resolve, resolution=resolution(RESUME, {})),
     "accept": partial(_resolve, resolution=resolution(ACCEPT, {})),
     "abandon": partial(_resolve, resolution=resolution(ABANDON, {})),
+    "expire": _expire,
+    "replace": partial(_replace, scene=_offered),
+    "replace what waits": partial(_replace, scene=_waiting),
     "cancel what is offered": partial(_cancel, scene=_offered),
     "cancel what waits": partial(_cancel, scene=_waiting),
     "cancel what runs": partial(_cancel, scene=_running),

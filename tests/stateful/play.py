@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 from tests.stateful.attempt import Attempt
 from tests.stateful.benches import Bench
@@ -42,8 +43,10 @@ class Play:
         *,
         key: str | None = None,
         delay: timedelta | None = None,
+        expires_in: timedelta | None = None,
     ) -> JobRecord | None:
-        job = replace(new_job(id=f"job-{self.recorded}"), idempotency_key=key, delay=delay)
+        new = new_job(id=f"job-{self.recorded}", expires_in=expires_in)
+        job = replace(new, idempotency_key=key, delay=delay)
         plan = None if engine is None else OfferPlan(engine, PICKUP, "a test")
         answer = self.pair.ask(
             "dispatch", lambda x: x.record_job(job, plan), fault, same=lambda told: told[0]
@@ -93,6 +96,19 @@ class Play:
         self.pair.ask(
             "renew", lambda x: sorted(c.claim_id for c in x.renew(claims)), fault, same=list
         )
+
+    def replace(self, job: JobRecord, delay: timedelta, fault: Fault) -> JobRecord | None:
+        """Dispatch again what was seen to wait."""
+        if not job.is_unbegun:
+            return None
+        new = new_job(id=job.id, payload='{"user_id": 8}', delay=delay, expires_in=2 * delay)
+        return self.pair.ask("replace", lambda x: x.replace(job, new), fault)
+
+    def expire(self, fault: Fault) -> None:
+        """End what should have begun by now."""
+        late = self.pair.ask("expired", lambda x: list(x.expired(ALL)))
+        for job in late or ():
+            self.pair.ask("expire", partial(_expire, job), fault)
 
     def rescue(self, engine: str, fault: Fault = None) -> Iterator[JobRecord]:
         """Hand over what has lost its lease, or give it up."""
@@ -163,6 +179,10 @@ class Play:
         record = self.pair.ask("get", lambda x: x.get(job_id))
         assert record is not None
         return record
+
+
+def _expire(job: JobRecord, ledger: Ledger) -> JobRecord | None:
+    return ledger.expire(job)
 
 
 def _recorded(ledger: Ledger, attempt: Attempt) -> StepRecord:

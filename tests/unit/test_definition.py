@@ -11,7 +11,6 @@ from tests.unit.support import RETRY, Mail, Stage
 from understudy.job_engine.context import JobContext
 from understudy.job_engine.definition import (
     JobDefinition,
-    Retention,
     declare_job,
     job,
 )
@@ -22,6 +21,7 @@ from understudy.job_engine.errors import (
     UnknownQueueError,
 )
 from understudy.job_engine.queues import DATA_SYNC, DEFAULT, QueueProfile
+from understudy.job_engine.retention import Retention
 
 if TYPE_CHECKING:
     from decimal import Decimal as Hidden

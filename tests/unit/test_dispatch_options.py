@@ -44,7 +44,7 @@ def is_untouched(house: House) -> bool:
         ({"priority": -101}, "-100 to 100"),
         ({"budget": timedelta(0)}, "budget above zero"),
         ({"pickup": timedelta(0)}, "pickup deadline above zero"),
-        ({"on_duplicate": "replace"}, "return_existing or raise"),
+        ({"on_duplicate": "keep"}, "return_existing, raise or replace"),
         ({"confirm": "claimed"}, "'engine' or 'pickup'"),
     ],
     ids=str,

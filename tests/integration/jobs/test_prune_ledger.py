@@ -9,7 +9,6 @@ from sqlalchemy import func, select, update
 from tests.servers.postgres import Postgres
 from tests.unit.jobs.fakes import Job
 from understudy.job_engine.catalogue import Catalogue
-from understudy.job_engine.definition import Retention
 from understudy.job_engine.errors import LedgerUnavailableError
 from understudy.job_engine.jobs.scheduled.prune_ledger import (
     PruneLedger,
@@ -28,6 +27,7 @@ from understudy.job_engine.records import (
     Ticket,
     TryOutcome,
 )
+from understudy.job_engine.retention import Retention
 from understudy.job_engine.states import FAIL, SUCCEED, TERMINAL, JobState
 from understudy.ledger import Database, SqlLedger
 from understudy.ledger.instants import instant, microseconds, now_us

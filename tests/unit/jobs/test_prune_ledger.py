@@ -7,7 +7,7 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from tests.unit.jobs.fakes import Crashed, Job
-from understudy.job_engine.definition import AnyDefinition, Retention, declare_job
+from understudy.job_engine.definition import AnyDefinition, declare_job
 from understudy.job_engine.events import Event
 from understudy.job_engine.jobs.scheduled.prune_ledger import (
     MAX_BATCH,
@@ -17,6 +17,7 @@ from understudy.job_engine.jobs.scheduled.prune_ledger import (
     Pruning,
     prune_ledger,
 )
+from understudy.job_engine.retention import Retention
 from understudy.job_engine.retry import RetryPolicy
 from understudy.job_engine.states import JobState
 

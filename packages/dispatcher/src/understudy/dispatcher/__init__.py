@@ -6,11 +6,13 @@ from understudy.dispatcher.default import (
     dispatch_chain,
     dispatch_group,
     dispatch_job,
+    dispatch_many,
     use_dispatcher,
 )
 from understudy.dispatcher.dispatcher import Dispatcher
 from understudy.dispatcher.flow_handles import ChainHandle, GroupHandle
 from understudy.dispatcher.handle import JobHandle
+from understudy.dispatcher.many import DispatchOutcome, DispatchRequest, Many
 from understudy.dispatcher.options import DispatchOptions
 from understudy.dispatcher.schedules import Schedules
 
@@ -18,14 +20,18 @@ __all__ = [
     "AsyncJobHandle",
     "ChainHandle",
     "DispatchOptions",
+    "DispatchOutcome",
+    "DispatchRequest",
     "Dispatcher",
     "GroupHandle",
     "JobHandle",
+    "Many",
     "Schedules",
     "default_dispatcher",
     "dispatch_chain",
     "dispatch_group",
     "dispatch_job",
     "dispatch_job_async",
+    "dispatch_many",
     "use_dispatcher",
 ]

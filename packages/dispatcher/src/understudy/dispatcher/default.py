@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib.metadata import entry_points
 from typing import Any, TypeVar, Unpack
 
@@ -12,6 +12,7 @@ from understudy.dispatcher.dispatcher import Dispatcher
 from understudy.dispatcher.flow import AnyLink, Completion
 from understudy.dispatcher.flow_handles import ChainHandle, GroupHandle
 from understudy.dispatcher.handle import JobHandle
+from understudy.dispatcher.many import MANY, DispatchOutcome, DispatchRequest, Many
 from understudy.dispatcher.options import DispatchOptions
 from understudy.job_engine.definition import JobDefinition
 from understudy.job_engine.errors import ConfigurationError
@@ -57,6 +58,17 @@ def default_dispatcher() -> Dispatcher:
 def use_dispatcher(dispatcher: Dispatcher | None) -> None:
     """Make `dispatch_job` use this dispatcher; None goes back to the environment's."""
     _default.set(dispatcher)
+
+
+def dispatch_many(
+    job: JobDefinition[P, R],
+    items: Iterable[P | DispatchRequest[P]],
+    *,
+    how: Many = MANY,
+    **options: Unpack[DispatchOptions],
+) -> list[DispatchOutcome[R]]:
+    """Dispatch many jobs of one definition; see `Dispatcher.dispatch_many`."""
+    return default_dispatcher().dispatch_many(job, items, how=how, **options)
 
 
 def dispatch_job(

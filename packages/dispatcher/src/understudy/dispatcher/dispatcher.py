@@ -1,6 +1,6 @@
 """`Dispatcher`: record a job, then offer it; nothing is sent for what is not committed."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -8,27 +8,27 @@ from typing import Any, TypeVar, Unpack
 
 from pydantic import BaseModel
 
+from understudy.dispatcher.duplicates import Settled
 from understudy.dispatcher.engine_set import EngineSet
 from understudy.dispatcher.flow import AnyLink, Completion, Flow
 from understudy.dispatcher.flow_handles import ChainHandle, GroupHandle
 from understudy.dispatcher.handle import FIRST_LOOK, SLOWEST_LOOK, HandleLedger, JobHandle
-from understudy.dispatcher.offering import PARK_FIRST, Offerer
+from understudy.dispatcher.many import MANY, BulkDispatch, DispatchOutcome, DispatchRequest, Many
+from understudy.dispatcher.offering import Offerer
 from understudy.dispatcher.options import DispatchOptions, new_job
+from understudy.dispatcher.recorder import Recorder, queue_of
 from understudy.dispatcher.routing import Route, Router
 from understudy.dispatcher.schedules import Schedules
 from understudy.job_engine.clock import Clock, Deadline
-from understudy.job_engine.definition import AnyDefinition, JobDefinition
+from understudy.job_engine.definition import JobDefinition
 from understudy.job_engine.errors import (
-    DuplicateDispatchError,
-    IdempotencyConflictError,
     LedgerError,
-    OptionInvalidError,
 )
-from understudy.job_engine.events import Event, Listener
+from understudy.job_engine.events import Listener
 from understudy.job_engine.flow import Link
 from understudy.job_engine.groups import When
 from understudy.job_engine.queues import QueueProfile
-from understudy.job_engine.records import JobRecord, NewJob, OfferPlan
+from understudy.job_engine.records import JobRecord, OfferPlan
 from understudy.job_engine.states import JobState
 
 P = TypeVar("P", bound=BaseModel)
@@ -36,8 +36,6 @@ R = TypeVar("R")
 
 #: How long handing a job over may take, first failure of an engine included.
 DEFAULT_BUDGET = timedelta(seconds=1)
-
-_ONE_COMMIT = Route((), ())
 
 
 class Dispatcher:
@@ -66,7 +64,8 @@ class Dispatcher:
         self._clock = clock
         self._listener = listener
         self._budget = budget
-        self._flow = Flow(ledger, self._route, offerer, clock, budget=budget)
+        self._recorder = Recorder(ledger, router, listener)
+        self._flow = Flow(ledger, self._recorder.route, offerer, clock, budget=budget)
 
     def dispatch(
         self, job: JobDefinition[P, R], payload: P, **options: Unpack[DispatchOptions]
@@ -85,24 +84,56 @@ class Dispatcher:
         """
         deadline = Deadline.after(self._clock, options.get("budget", self._budget))
         new = new_job(job, payload, options, self._clock)
-        queue = _with_pickup(job.queue, options.get("pickup"))
-        route = self._route(new)
-        record, created = self._record(new, queue, route)
-        # A commit whose reply was lost finds its own row when it is repeated (F22).
-        created = created or (record.id == new.id and "job_id" not in options)
-        if not created:
-            self._accept_existing(new, record, options)
-            return JobHandle(record, job, self._ledger, self._clock, created=False)
-        self._tell(job, record)
-        self._offerer.note(record.id, route.skipped)
-        if record.state is JobState.OFFERED and route.order:
+        queue = queue_of(job, options)
+        route = self._recorder.route(new)
+        settled = self._recorder.settle(job, new, route, options)
+        if settled.disposition != "existing":
+            self._recorder.tell(settled)
+            self._offerer.note(settled.record.id, route.skipped)
             with suppress(LedgerError):
                 # The job is committed; a ledger that goes away now costs time only (I1).
-                record = self._offerer.carry(record, route.order[1:], queue, deadline)
-                self._engines.watch_in_background()
+                record = self._hand_over(settled, route, queue, deadline)
                 if options.get("confirm") == "pickup":
                     record = self._confirm_pickup(record, queue)
-        return JobHandle(record, job, self._ledger, self._clock)
+                settled = replace(settled, record=record)
+        return JobHandle(
+            settled.record, job, self._ledger, self._clock, disposition=settled.disposition
+        )
+
+    def dispatch_many(
+        self,
+        job: JobDefinition[P, R],
+        items: Iterable[P | DispatchRequest[P]],
+        *,
+        how: Many = MANY,
+        **options: Unpack[DispatchOptions],
+    ) -> list[DispatchOutcome[R]]:
+        """Dispatch many jobs of one definition: a transaction a chunk, a pipeline an engine.
+
+        Whatever becomes of the engines half-way, each job that was recorded ends visibly (I1).
+
+        Args:
+            job: The definition of all of them.
+            items: Payloads, or `DispatchRequest`s with options of their own.
+            how: The size of a chunk, what an error does, and who is told of the progress.
+            options: For each item that does not say otherwise.
+
+        Returns:
+            What became of each item, in their order: a handle or the error.
+
+        Raises:
+            DispatchError: With `Many(on_error="raise")`: an item is wrong; nothing was stored.
+        """
+        bulk = BulkDispatch(
+            job,
+            self._ledger,
+            recorder=self._recorder,
+            offerer=self._offerer,
+            engines=self._engines,
+            clock=self._clock,
+            budget=self._budget,
+        )
+        return bulk.run(items, how, options)
 
     def dispatch_chain(
         self, *links: *tuple[*tuple[AnyLink, ...], Link[Any, R]], chain_id: str | None = None
@@ -156,26 +187,17 @@ class Dispatcher:
         """Write what is still to be written; for programs that end soon after a dispatch."""
         self._offerer.flush()
 
-    def _route(self, new: NewJob) -> Route:
-        unknown = self._router.unknown(new.engines)
-        if unknown:
-            raise OptionInvalidError(
-                f"expected engines that this program has, got {', '.join(unknown)}; "
-                "check UNDERSTUDY_ENGINES and the engines of the job"
-            )
-        if not self._router.allowed(new.engines):
-            raise OptionInvalidError(
-                f"expected engines that are switched on, got {', '.join(new.engines) or 'none'}; "
-                "check USE_RQ and the engines of the job"
-            )
-        waits = new.delay is not None or new.run_at is not None
-        return _ONE_COMMIT if waits else self._router.route(new.queue, new.engines)
-
-    def _record(self, new: NewJob, queue: QueueProfile, route: Route) -> tuple[JobRecord, bool]:
-        if route.order:
-            return self._ledger.record_job(new, OfferPlan(route.order[0], queue.pickup))
-        parked = new if route is _ONE_COMMIT else replace(new, delay=PARK_FIRST)
-        return self._ledger.record_job(parked, None)
+    def _hand_over(
+        self, settled: Settled, route: Route, queue: QueueProfile, deadline: Deadline
+    ) -> JobRecord:
+        record = settled.record
+        if settled.disposition == "replaced" and route.order:
+            plan = OfferPlan(route.order[0], queue.pickup, "dispatched again")
+            record = self._ledger.offer(record, plan) or record
+        if record.state is JobState.OFFERED and route.order:
+            record = self._offerer.carry(record, route.order[1:], queue, deadline)
+            self._engines.watch_in_background()
+        return record
 
     def _confirm_pickup(self, record: JobRecord, queue: QueueProfile) -> JobRecord:
         """Wait for the claim, the only proof of pickup; then move on once per engine."""
@@ -201,33 +223,3 @@ class Dispatcher:
             pause = min(pause * 2, SLOWEST_LOOK)
             record = self._ledger.get(record.id)
         return record
-
-    def _accept_existing(self, new: NewJob, record: JobRecord, options: DispatchOptions) -> None:
-        if (record.name, record.payload_sha) != (new.name, new.payload_sha):
-            raise IdempotencyConflictError(
-                f"expected the payload that job {record.id} was dispatched with, got another; "
-                "use another idempotency key or job id for other work (I10)"
-            )
-        if options.get("on_duplicate") == "raise":
-            raise DuplicateDispatchError(
-                f"expected an unused idempotency key or job id, got that of job {record.id}, "
-                f"which is {record.state}"
-            )
-
-    def _tell(self, job: AnyDefinition, record: JobRecord) -> None:
-        detail = {"state": str(record.state)}
-        self._listener(
-            Event(
-                "job.dispatch",
-                record.id,
-                job.name,
-                record.queue,
-                record.engine,
-                record.epoch,
-                detail,
-            )
-        )
-
-
-def _with_pickup(queue: QueueProfile, pickup: timedelta | None) -> QueueProfile:
-    return queue if pickup is None else replace(queue, pickup=pickup)

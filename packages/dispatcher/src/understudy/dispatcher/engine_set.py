@@ -2,15 +2,20 @@
 
 import random
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
 from understudy.dispatcher.bounded import Caller
 from understudy.dispatcher.breaker import Breaker, BreakerPolicy
+from understudy.job_engine.bulk import BulkEngineAdapter
 from understudy.job_engine.clock import Clock, Deadline
 from understudy.job_engine.crash_points import CRASH_POINTS
-from understudy.job_engine.errors import EngineError, OfferUncertainError
+from understudy.job_engine.errors import (
+    EngineError,
+    EngineUnavailableError,
+    OfferUncertainError,
+)
 from understudy.job_engine.events import Event, Listener
 from understudy.job_engine.message import Message
 from understudy.job_engine.ports import EngineAdapter, EngineHealth
@@ -79,6 +84,41 @@ class EngineSet:
             # An adapter that breaks its contract loses no job: what it did is unknown.
             self.failed(engine, repr(error))
             raise OfferUncertainError(f"{engine} failed unexpectedly: {error!r}") from error
+
+    def offer_many(
+        self, engine: str, messages: Sequence[Message], queue: QueueProfile, deadline: Deadline
+    ) -> Sequence[EngineError | None]:
+        """Hand messages to an engine, at once if it can; say of each why it was not taken."""
+        adapter, caller = self._engines[engine].adapter, self._engines[engine].caller
+        if not isinstance(adapter, BulkEngineAdapter):
+            return self._one_by_one(engine, messages, queue, deadline)
+        try:
+            found = caller.call(lambda: adapter.offer_many(messages, queue, deadline), deadline)
+        except EngineError as error:
+            found = [error] * len(messages)
+        except Exception as error:  # noqa: BLE001 - what such an adapter did is unknown
+            broken = OfferUncertainError(f"{engine} failed unexpectedly: {error!r}")
+            found = [broken] * len(messages)
+        first = next((error for error in found if error is not None), None)
+        if first is not None:
+            self.failed(engine, str(first))
+        return found
+
+    def _one_by_one(
+        self, engine: str, messages: Sequence[Message], queue: QueueProfile, deadline: Deadline
+    ) -> Sequence[EngineError | None]:
+        found = list[EngineError | None]()
+        for message in messages:
+            if found and found[-1] is not None:
+                # It has just failed: the others go on to the next engine without their wait.
+                found.append(EngineUnavailableError(f"{engine} was not asked: {found[-1]}"))
+                continue
+            try:
+                self.offer(engine, message, queue, deadline)
+                found.append(None)
+            except EngineError as error:
+                found.append(error)
+        return found
 
     def probe(self, engine: str, queue: QueueProfile = DEFAULT) -> EngineHealth:
         """Probe an engine; one that does not answer in time is not healthy."""

@@ -2,13 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from understudy.dispatcher.resolving import resolve
+from understudy.job_engine.bulk import BulkLedger
 from understudy.job_engine.clock import Clock, Deadline
 from understudy.job_engine.control import ControlLedger
 from understudy.job_engine.definition import JobDefinition
-from understudy.job_engine.errors import JobCancelledError, JobFailedError, ResultTimeoutError
+from understudy.job_engine.errors import (
+    JobCancelledError,
+    JobExpiredError,
+    JobFailedError,
+    ResultTimeoutError,
+)
 from understudy.job_engine.flowing import FlowLedger
 from understudy.job_engine.ports import LedgerReader, OfferLedger
 from understudy.job_engine.records import (
@@ -21,8 +27,11 @@ from understudy.job_engine.records import (
 from understudy.job_engine.resolution import Resolution, done_json
 from understudy.job_engine.scheduling import ScheduleLedger
 from understudy.job_engine.states import ABANDON, ACCEPT, RESUME, JobState
+from understudy.job_engine.waiting import WaitingLedger
 
 R = TypeVar("R")
+
+Disposition = Literal["created", "existing", "replaced"]
 
 #: How often a waiting handle looks, at first and at most, in seconds.
 FIRST_LOOK = 0.01
@@ -33,7 +42,16 @@ SLOWEST_LOOK = 0.25
 ACTOR = "handle"
 
 
-class HandleLedger(OfferLedger, ControlLedger, LedgerReader, ScheduleLedger, FlowLedger, Protocol):
+class HandleLedger(
+    OfferLedger,
+    BulkLedger,
+    WaitingLedger,
+    ControlLedger,
+    LedgerReader,
+    ScheduleLedger,
+    FlowLedger,
+    Protocol,
+):
     """What a handle needs of the ledger."""
 
 
@@ -42,7 +60,8 @@ class JobHandle(Generic[R]):
 
     Attributes:
         id: The job's id.
-        created: Whether this dispatch made the job; False if its key had been used before.
+        disposition: What the dispatch did: `created` the job, found it `existing`, or `replaced`
+            what it works on.
     """
 
     def __init__(
@@ -52,11 +71,11 @@ class JobHandle(Generic[R]):
         ledger: HandleLedger,
         clock: Clock,
         *,
-        created: bool = True,
+        disposition: Disposition = "created",
     ) -> None:
         """Stand for a job in a ledger."""
         self.id = job.id
-        self.created = created
+        self.disposition: Disposition = disposition
         self._definition = definition
         self._ledger = ledger
         self._clock = clock
@@ -65,6 +84,11 @@ class JobHandle(Generic[R]):
     def __repr__(self) -> str:
         """Show the id."""
         return f"JobHandle({self._definition.name!r}, {self.id!r})"
+
+    @property
+    def created(self) -> bool:
+        """Tell whether this dispatch made the job."""
+        return self.disposition == "created"
 
     @property
     def dispatched(self) -> JobRecord:
@@ -134,7 +158,7 @@ class JobHandle(Generic[R]):
 
         Raises:
             JobFailedError: If it failed; with the recorded type, message and traceback.
-            JobCancelledError: If it was cancelled.
+            JobCancelledError: If it was cancelled; `JobExpiredError` if that was its expiry.
             ResultTimeoutError: If it has not ended in time; it goes on.
         """
         deadline = Deadline.after(self._clock, timeout)
@@ -154,6 +178,8 @@ class JobHandle(Generic[R]):
     def _outcome(self, job: JobRecord) -> R:
         if job.state is JobState.SUCCEEDED:
             return self._definition.result.decode(job.result or "null")
+        if job.has_expired:
+            raise JobExpiredError(f"job {job.id} was not begun by {job.expires_at}, and never will")
         if job.state is JobState.CANCELLED:
             raise JobCancelledError(f"job {job.id} was cancelled and has no result")
         error = job.error or ErrorRecord("unknown", "no error was recorded")

@@ -76,6 +76,50 @@ class Offerer:
             job = moved
         return job
 
+    def carry_many(
+        self,
+        jobs: Sequence[JobRecord],
+        then: Sequence[str],
+        queue: QueueProfile,
+        deadline: Deadline,
+    ) -> None:
+        """Offer many jobs to the engine they name, then to the others, and park what none takes.
+
+        What a ledger that goes away leaves undone, rescuers find (I1).
+
+        Args:
+            jobs: As they were committed, all `offered` to one engine (rule 3).
+            then: The engines to try after that one.
+            queue: Their queue's profile.
+            deadline: When this must be over; each engine gets its share of what is left.
+        """
+        rest, waiting = list(then), list(jobs)
+        while waiting:
+            reasons = self._offer_many(waiting, queue, deadline.share(1 + len(rest)))
+            failed = [(job, why) for job, why in zip(waiting, reasons, strict=True) if why]
+            if not rest:
+                for job, why in failed:
+                    self.park(job, why)
+                return
+            engine = rest.pop(0)
+            moved = (self.hand_over(job, engine, queue, why) for job, why in failed)
+            waiting = [job for job in moved if job is not None]
+
+    def _offer_many(
+        self, jobs: Sequence[JobRecord], queue: QueueProfile, deadline: Deadline
+    ) -> list[str]:
+        """Offer once; return why each was not taken, or nothing for those that were."""
+        engine, started = str(jobs[0].engine), self._clock.steady()
+        messages = [self._keys.sign(job.id, job.epoch, engine) for job in jobs]
+        reasons = list[str]()
+        for job, error in zip(
+            jobs, self._engines.offer_many(engine, messages, queue, deadline), strict=True
+        ):
+            outcome = TryOutcome.ACCEPTED if error is None else _outcome(error)
+            reasons.append("" if error is None else str(error) or repr(error))
+            self._note(job, outcome, reasons[-1], started)
+        return reasons
+
     def hand_over(
         self, job: JobRecord, engine: str, queue: QueueProfile, reason: str
     ) -> JobRecord | None:

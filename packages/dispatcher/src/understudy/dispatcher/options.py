@@ -2,9 +2,10 @@
 
 import hashlib
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, TypedDict, cast, get_args
 
 from pydantic import BaseModel
 
@@ -12,11 +13,22 @@ from understudy.job_engine.clock import Clock
 from understudy.job_engine.codec import MAX_PAYLOAD_BYTES, encode_payload
 from understudy.job_engine.definition import MAX_PRIORITY, AnyDefinition
 from understudy.job_engine.errors import JobIdInvalidError, OptionInvalidError
+from understudy.job_engine.identity import (
+    Debounce,
+    Identity,
+    Throttle,
+    Unique,
+    unknown_fields,
+)
 from understudy.job_engine.message import is_job_id
 from understudy.job_engine.records import NewJob
 from understudy.job_engine.sequel import sequel_of
 
 MAX_KEY_CHARS = 255
+#: The options that say what makes two dispatches the same.
+IDENTITIES = ("unique", "debounce", "throttle")
+
+OnDuplicate = Literal["return_existing", "raise", "replace"]
 
 
 class DispatchOptions(TypedDict, total=False):
@@ -25,9 +37,18 @@ class DispatchOptions(TypedDict, total=False):
     Attributes:
         job_id: The job's id; a new one where absent.
         idempotency_key: Dispatching the same job with the same key again makes no second one.
-        on_duplicate: What a used key does: return the existing job, or raise.
+        on_duplicate: What a used key does: `return_existing` returns the job there is, `raise`
+            raises, `replace` gives a job that no attempt has begun this payload and these
+            options, and returns one that has begun or ended as it is; the handle says which.
+        unique: Which jobs may not be there at the same time, instead of the definition's; None
+            lets it be one of many. `on_duplicate` says what a dispatch does that finds one.
+        debounce: Run when no other dispatch has come for a while, instead of the definition's.
+        throttle: Run once in a period, instead of the definition's.
         delay: How long the job waits first.
         run_at: The aware moment it waits for.
+        expires_at: The aware moment by which it must have begun; a job that has not is cancelled
+            and runs no more. One that has begun is not stopped by it.
+        expires_in: The same as a span from now.
         priority: From -100 to 100; the definition's where absent.
         engines: The engines it may run on, in order; the definition's where absent.
         tags: Words to find the job by, besides the definition's.
@@ -38,9 +59,14 @@ class DispatchOptions(TypedDict, total=False):
 
     job_id: str
     idempotency_key: str
-    on_duplicate: Literal["return_existing", "raise"]
+    on_duplicate: OnDuplicate
+    unique: Unique | None
+    debounce: Debounce | None
+    throttle: Throttle | None
     delay: timedelta
     run_at: datetime
+    expires_at: datetime
+    expires_in: timedelta
     priority: int
     engines: Sequence[str]
     tags: Sequence[str]
@@ -58,7 +84,51 @@ def new_job(
         DispatchError: If the payload or an option is wrong; nothing is stored then.
     """
     _check(options)
+    _check_expiry(options, clock.now())
     text = encode_payload(payload, definition.payload_type, MAX_PAYLOAD_BYTES)
+    new = _plain_job(definition, text, options, clock)
+    identity = identity_of(definition, options)
+    return new if identity is None else _with_identity(new, identity, payload, options)
+
+
+def identity_of(definition: AnyDefinition, options: DispatchOptions) -> Identity | None:
+    """Return what makes this dispatch the same as others: its own word, or the definition's."""
+    given = _given_identities(options)
+    _expect(len(given) <= 1, f"one of {', '.join(IDENTITIES)}", "several")
+    return given[0] if given else definition.identity
+
+
+def _given_identities(options: DispatchOptions) -> list[Identity | None]:
+    given = cast("Mapping[str, Any]", options)
+    return [given[name] for name in IDENTITIES if name in given]
+
+
+def on_duplicate(definition: AnyDefinition, options: DispatchOptions) -> OnDuplicate:
+    """Return what this dispatch does if the job is there already."""
+    if isinstance(identity_of(definition, options), Debounce):
+        return "replace"
+    return options.get("on_duplicate", "return_existing")
+
+
+def _with_identity(
+    new: NewJob, identity: Identity, payload: BaseModel, options: DispatchOptions
+) -> NewJob:
+    unknown = unknown_fields(identity.by, type(payload))
+    _expect(not unknown, unknown.partition(", got ")[0], unknown.partition(", got ")[2])
+    kind = type(identity).__name__.lower()
+    if isinstance(identity, Throttle):
+        _expect(options.get("on_duplicate") != "replace", f"no replace with a {kind}", "replace")
+    new = replace(new, unique=identity.key(payload))
+    if not isinstance(identity, Debounce):
+        return new
+    for name in ("delay", "run_at", "on_duplicate", "idempotency_key", "job_id"):
+        _expect(name not in options, f"no {name} with a {kind}", name)
+    return replace(new, delay=identity.period, latest_in=identity.max_wait)
+
+
+def _plain_job(
+    definition: AnyDefinition, text: str, options: DispatchOptions, clock: Clock
+) -> NewJob:
     return NewJob(
         id=options.get("job_id") or _new_id(clock),
         name=definition.name,
@@ -72,6 +142,8 @@ def new_job(
         engines=tuple(options.get("engines", definition.engines)),
         tags=(*definition.tags, *options.get("tags", ())),
         sequel=sequel_of(definition).text,
+        expires_at=options.get("expires_at"),
+        expires_in=options.get("expires_in"),
     )
 
 
@@ -106,6 +178,19 @@ def _check_time(options: DispatchOptions) -> None:
     _expect(pickup is None or pickup > timedelta(0), "a pickup deadline above zero", pickup)
 
 
+def _check_expiry(options: DispatchOptions, now: datetime) -> None:
+    moment, span = options.get("expires_at"), options.get("expires_in")
+    _expect(moment is None or span is None, "an expires_at or an expires_in", "both")
+    _expect(moment is None or moment.tzinfo is not None, "an expires_at with a time zone", moment)
+    _expect(span is None or span > timedelta(0), "an expires_in above zero", span)
+    expires = moment if span is None else now + span
+    if expires is None:
+        return
+    _expect(expires > now, "an expires_at in the future", expires)
+    begins = options.get("run_at") or now + options.get("delay", timedelta(0))
+    _expect(expires > begins, f"an expiry after the job's time, {begins}", expires)
+
+
 def _check_choices(options: DispatchOptions) -> None:
     priority = options.get("priority", 0)
     _expect(
@@ -114,7 +199,7 @@ def _check_choices(options: DispatchOptions) -> None:
         priority,
     )
     duplicate = options.get("on_duplicate", "raise")
-    _expect(duplicate in ("return_existing", "raise"), "return_existing or raise", duplicate)
+    _expect(duplicate in get_args(OnDuplicate), "return_existing, raise or replace", duplicate)
     confirm = options.get("confirm", "engine")
     _expect(confirm in ("engine", "pickup"), "confirm='engine' or 'pickup'", confirm)
 

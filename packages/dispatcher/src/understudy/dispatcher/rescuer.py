@@ -22,6 +22,7 @@ from understudy.job_engine.ports import (
 )
 from understudy.job_engine.queues import QueueProfile, profile_or_default
 from understudy.job_engine.records import ErrorRecord, JobRecord, OfferPlan
+from understudy.job_engine.waiting import WaitingLedger
 
 #: How many jobs one look takes on.
 BATCH = 100
@@ -36,7 +37,7 @@ MOVES_PER_SECOND = 50
 MOVES_AT_ONCE = 200
 
 
-class RescuerLedger(RescueLedger, OfferLedger, LedgerReader, Protocol):
+class RescuerLedger(RescueLedger, OfferLedger, WaitingLedger, LedgerReader, Protocol):
     """What the rescuer needs of the ledger."""
 
 
@@ -48,7 +49,7 @@ class _Seen:
 
 
 class Rescuer:
-    """Hand over running jobs whose lease was lost, and look into offers nobody claimed."""
+    """Hand over jobs whose lease was lost, end what expired, look into offers nobody claimed."""
 
     def __init__(
         self,
@@ -82,6 +83,8 @@ class Rescuer:
         self._probed.clear()
         for running in self._lost():
             self._recover(running)
+        for job in self._ledger.expired(BATCH):
+            self._expire(job)
         for job in self._ledger.unclaimed(BATCH):
             self._look_into(job)
 
@@ -128,6 +131,11 @@ class Rescuer:
         failed = self._ledger.exhaust(job, error)
         if failed is not None:
             self._tell("job.exhaust", failed, {"reason": "crash loop"}, error)
+
+    def _expire(self, job: JobRecord) -> None:
+        ended = self._ledger.expire(job)
+        if ended is not None:
+            self._tell("job.expire", ended, {"expires_at": str(ended.expires_at)})
 
     def _look_into(self, job: JobRecord) -> None:
         queue = profile_or_default(job.queue)

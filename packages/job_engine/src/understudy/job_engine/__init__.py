@@ -4,7 +4,7 @@ from understudy.job_engine.async_context import AsyncJobContext
 from understudy.job_engine.catalogue import Catalogue
 from understudy.job_engine.codec import SecretText
 from understudy.job_engine.context import JobContext
-from understudy.job_engine.definition import JobDefinition, Retention, declare_job, job
+from understudy.job_engine.definition import JobDefinition, declare_job, job
 from understudy.job_engine.doubt import NOT_DONE, NotDone
 from understudy.job_engine.errors import (
     NonRetryableError,
@@ -16,9 +16,11 @@ from understudy.job_engine.executor import Executor
 from understudy.job_engine.failure import JobFailure
 from understudy.job_engine.flow import Link
 from understudy.job_engine.groups import GroupRecord, GroupResult
+from understudy.job_engine.identity import Debounce, Throttle, Unique
 from understudy.job_engine.parallel import Branch
 from understudy.job_engine.queues import QueueProfile, declare_queue
 from understudy.job_engine.records import Progress
+from understudy.job_engine.retention import Retention
 from understudy.job_engine.retry import RetryPolicy
 from understudy.job_engine.schedule import Cron, Every
 from understudy.job_engine.states import JobState
@@ -29,6 +31,7 @@ __all__ = [
     "Branch",
     "Catalogue",
     "Cron",
+    "Debounce",
     "Every",
     "Executor",
     "GroupRecord",
@@ -47,7 +50,9 @@ __all__ = [
     "RetryPolicy",
     "SecretText",
     "StepTimeoutError",
+    "Throttle",
     "UnderstudyError",
+    "Unique",
     "declare_job",
     "declare_queue",
     "job",

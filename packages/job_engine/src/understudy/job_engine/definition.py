@@ -22,7 +22,15 @@ from understudy.job_engine.handlers import (
     check_signature,
     is_model,
 )
+from understudy.job_engine.identity import (
+    Debounce,
+    Identity,
+    Throttle,
+    Unique,
+    wrong_with,
+)
 from understudy.job_engine.queues import QueueProfile, queue_profile
+from understudy.job_engine.retention import KEEP_FAILED, KEEP_SUCCEEDED, Retention
 from understudy.job_engine.retry import RetryPolicy
 from understudy.job_engine.schedule import Schedule
 
@@ -32,24 +40,8 @@ R = TypeVar("R")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,127}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Retention:
-    """How long ended jobs stay in the ledger.
-
-    Attributes:
-        age: Jobs that ended longer ago may be pruned.
-        count: Jobs beyond the newest `count` of a definition may be pruned; None sets no limit.
-    """
-
-    age: timedelta
-    count: int | None = None
-
-
 #: Priorities reach this far above and below zero.
 MAX_PRIORITY = 100
-
-KEEP_SUCCEEDED = Retention(age=timedelta(hours=24), count=1000)
-KEEP_FAILED = Retention(age=timedelta(days=7))
 
 
 class JobOptions(TypedDict, total=False):
@@ -60,6 +52,9 @@ class JobOptions(TypedDict, total=False):
     priority: int
     engines: tuple[str, ...]
     tags: tuple[str, ...]
+    unique: Unique | None
+    debounce: Debounce | None
+    throttle: Throttle | None
     keep_succeeded: Retention
     keep_failed: Retention
     schedule: Schedule | None
@@ -80,6 +75,9 @@ class JobDefinition(Generic[P, R]):
         priority: From -100 to 100; a higher one is offered first when many jobs are due.
         engines: The engines it may run on, in order of preference; empty allows all.
         tags: Words to find its jobs by.
+        unique: Which of its jobs may not be there at the same time.
+        debounce: Of which dispatches in a row only the last runs.
+        throttle: Of which dispatches within a period only the first runs.
         keep_succeeded: How long succeeded jobs stay.
         keep_failed: How long failed jobs stay.
         schedule: `Cron` or `Every`: when it is dispatched by itself.
@@ -97,6 +95,9 @@ class JobDefinition(Generic[P, R]):
     priority: int = 0
     engines: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
+    unique: Unique | None = None
+    debounce: Debounce | None = None
+    throttle: Throttle | None = None
     keep_succeeded: Retention = KEEP_SUCCEEDED
     keep_failed: Retention = KEEP_FAILED
     schedule: Schedule | None = None
@@ -115,6 +116,8 @@ class JobDefinition(Generic[P, R]):
         )
         positive = self.timeout is None or self.timeout > timedelta(0)
         self._expect(positive, f"a timeout above zero, not {self.timeout}")
+        wrong = wrong_with([self.unique, self.debounce, self.throttle], self.payload_type)
+        self._expect(not wrong, wrong)
         if self.schedule is not None:
             self._check_scheduled(self.schedule)
         self._check_hooks()
@@ -168,6 +171,11 @@ class JobDefinition(Generic[P, R]):
     def result(self) -> Result[R]:
         """Say how the job's result is stored."""
         return result_of_type(self.result_type)
+
+    @property
+    def identity(self) -> Identity | None:
+        """Return what makes two dispatches of it the same."""
+        return self.unique or self.debounce or self.throttle
 
     @property
     def attempt_timeout(self) -> timedelta:

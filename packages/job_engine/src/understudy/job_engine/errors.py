@@ -36,6 +36,7 @@
       JobCrashedError                the process that ran the attempt died
       JobFailedError                 raised by JobHandle.result for a failed job
       JobCancelledError              raised by JobHandle.result for a cancelled job
+        JobExpiredError              the job was not begun by the moment it expired at
       ResultTimeoutError             raised by JobHandle.result when the time is up
       NonRetryableError              raised by a job: do not try again
       RetryAfterError                raised by a job: try again after a given time
@@ -210,6 +211,10 @@ class JobFailedError(UnderstudyError):
 
 class JobCancelledError(UnderstudyError):
     """The job was cancelled and has no result."""
+
+
+class JobExpiredError(JobCancelledError):
+    """The job was not begun by the moment it expired at, and is not wanted any more."""
 
 
 class ResultTimeoutError(UnderstudyError):

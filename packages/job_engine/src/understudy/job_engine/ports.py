@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Protocol
 
+from understudy.job_engine.bulk import BulkLedger
 from understudy.job_engine.clock import Deadline
 from understudy.job_engine.control import ControlLedger
 from understudy.job_engine.flowing import FlowLedger
@@ -32,6 +33,7 @@ from understudy.job_engine.records import (
 )
 from understudy.job_engine.scheduling import ScheduleLedger
 from understudy.job_engine.states import JobState
+from understudy.job_engine.waiting import WaitingLedger
 
 
 class AttemptLedger(Protocol):
@@ -253,6 +255,8 @@ class KeyLedger(Protocol):
 class Ledger(
     AttemptLedger,
     OfferLedger,
+    BulkLedger,
+    WaitingLedger,
     RescueLedger,
     ControlLedger,
     LedgerReader,

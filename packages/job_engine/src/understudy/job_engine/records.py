@@ -6,7 +6,28 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+from understudy.job_engine.identity import UniqueScope
+from understudy.job_engine.requests import NewJob, OfferPlan
 from understudy.job_engine.states import JobState, Transition
+
+__all__ = [
+    "AttemptRecord",
+    "CancelOutcome",
+    "Claim",
+    "Conclusion",
+    "DispatchTry",
+    "ErrorRecord",
+    "EventRecord",
+    "JobRecord",
+    "NewJob",
+    "OfferPlan",
+    "Progress",
+    "StepKind",
+    "StepRecord",
+    "Ticket",
+    "TryOutcome",
+    "WorkerRecord",
+]
 
 #: A recorded traceback keeps its end, which is where the error is.
 MAX_TRACEBACK_CHARS = 16 * 1024
@@ -44,43 +65,6 @@ def _dotted(kind: type) -> str:
 def _storable(text: str) -> str:
     # PostgreSQL keeps no NUL, and no database a lone surrogate.
     return text.replace("\0", "\ufffd").encode(errors="replace").decode()
-
-
-@dataclass(frozen=True, slots=True)
-class NewJob:
-    """A job about to be recorded.
-
-    Attributes:
-        payload: The payload as JSON text.
-        payload_sha: SHA-256 of that text; tells whether a repeated key means the same work.
-        delay: How long it waits from now on the database's clock; None offers it at once.
-        run_at: The moment it waits for; None offers it at once.
-        sequel: What its end sets off, as `Sequel.text` has it.
-        waits_for: The job or the group whose end lets it start; it waits for no time then.
-    """
-
-    id: str
-    name: str
-    queue: str
-    payload: str
-    payload_sha: str
-    idempotency_key: str | None = None
-    delay: timedelta | None = None
-    run_at: datetime | None = None
-    priority: int = 0
-    engines: tuple[str, ...] = ()
-    tags: tuple[str, ...] = ()
-    sequel: str | None = None
-    waits_for: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class OfferPlan:
-    """Which engine gets the next offer, and by when it must be claimed."""
-
-    engine: str
-    pickup: timedelta
-    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +119,21 @@ class JobRecord:
     finished_at: datetime | None = None
     sequel: str | None = None
     waits_for: str | None = None
+    expires_at: datetime | None = None
+    unique_key: str | None = None
+    unique_scope: UniqueScope | None = None
+    unique_until: datetime | None = None
+
+    @property
+    def is_unbegun(self) -> bool:
+        """Tell whether the job waits and no attempt has ever claimed it."""
+        waits = self.state in (JobState.SCHEDULED, JobState.OFFERED)
+        return waits and self.started_at is None
+
+    @property
+    def has_expired(self) -> bool:
+        """Tell whether the job was cancelled because it was not begun in time."""
+        return self.state is JobState.CANCELLED and self.started_at is None and bool(self.error)
 
 
 @dataclass(frozen=True, slots=True)

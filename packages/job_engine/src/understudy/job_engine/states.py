@@ -108,6 +108,7 @@ def _from(*states: JobState) -> frozenset[JobState]:
 _SCHEDULED = _from(JobState.SCHEDULED)
 _OFFERED = _from(JobState.OFFERED)
 _RUNNING = _from(JobState.RUNNING)
+_WAITING = _SCHEDULED | _OFFERED
 
 OFFER = Transition(
     "offer",
@@ -241,6 +242,20 @@ ACCEPT = Transition(
     "accept", _HELD, JobState.SUCCEEDED, Fence.SEEN, "a person says what the job's result is"
 )
 ABANDON = Transition("abandon", _HELD, JobState.FAILED, Fence.SEEN, "a person gives the job up")
+EXPIRE = Transition(
+    "expire",
+    _WAITING,
+    JobState.CANCELLED,
+    Fence.SEEN,
+    "it was not begun by the moment it expires at",
+)
+REPLACE = Transition(
+    "replace",
+    _WAITING,
+    JobState.SCHEDULED,
+    Fence.SEEN,
+    "dispatched again before any attempt: a new payload, and every message before is void",
+)
 
 TRANSITIONS: tuple[Transition, ...] = (
     OFFER,
@@ -262,6 +277,8 @@ TRANSITIONS: tuple[Transition, ...] = (
     RESUME,
     ACCEPT,
     ABANDON,
+    EXPIRE,
+    REPLACE,
 )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from understudy.job_engine.clock import Clock
 from understudy.job_engine.errors import JobNotFoundError, TransactionUnsupportedError
+from understudy.job_engine.identity import UniqueScope
 from understudy.job_engine.interrupts import CancelRequested, Fenced
 from understudy.job_engine.records import (
     CancelOutcome,
@@ -36,12 +37,20 @@ from understudy.job_engine.states import (
     JobState,
     Transition,
 )
+from understudy.job_engine.waiting import holds_unique_key
 from understudy.testing.memory_control import MemoryControl
 from understudy.testing.memory_flow import MemoryFlow
-from understudy.testing.memory_rows import Row, claim_of, has_authority, new_row
+from understudy.testing.memory_rows import (
+    Row,
+    claim_of,
+    has_authority,
+    has_expired,
+    new_row,
+)
 from understudy.testing.memory_schedules import MemorySchedules
 from understudy.testing.memory_sequels import set_off
 from understudy.testing.memory_store import Change, Store
+from understudy.testing.memory_waiting import MemoryWaiting
 
 _OFFERS = {
     JobState.SCHEDULED: OFFER,
@@ -52,7 +61,7 @@ _TARGETS = {transition.name: transition.target for transition in TRANSITIONS}
 _TAKEN_AWAY = frozenset({RECOVER.name, EXHAUST.name})
 
 
-class MemoryLedger(MemoryControl, MemorySchedules, MemoryFlow):
+class MemoryLedger(MemoryControl, MemorySchedules, MemoryFlow, MemoryWaiting):
     """`Ledger` in memory; every transition is decided by the one table.
 
     Any number of threads may use it. `down`, `fail_next` and `lose_replies` break the way to it.
@@ -67,9 +76,8 @@ class MemoryLedger(MemoryControl, MemorySchedules, MemoryFlow):
         """
         store = Store(clock)
         store.on_end = partial(set_off, store)
-        super().__init__(store)
+        super().__init__(store, actor)
         self._clock = clock
-        self._actor = actor
 
     def claim(self, ticket: Ticket) -> Claim | None:
         """Take an offered job; None if the offer is void (rule 6)."""
@@ -79,7 +87,7 @@ class MemoryLedger(MemoryControl, MemorySchedules, MemoryFlow):
             values = {"claim_id": ticket.claim_id, "lease": ticket.lease, "lease_until": until}
             detail = {"claim": ticket.claim_id, "engine": ticket.engine}
             change = Change(ticket.job_id, guard, values, ticket.worker, detail)
-            row = self._store.apply(CLAIM, change)
+            row = None if self._is_expired(ticket) else self._store.apply(CLAIM, change)
             if row is None:
                 return self._claimed_before(ticket)
             claim = claim_of(row, ticket.worker)
@@ -138,14 +146,14 @@ class MemoryLedger(MemoryControl, MemorySchedules, MemoryFlow):
     def record_job(self, job: NewJob, plan: OfferPlan | None) -> tuple[JobRecord, bool]:
         """Record a job in one commit, already offered if there is a plan (rules 1 and 3)."""
         with self.transaction():
-            known = self._existing(job)
-            if known is not None:
-                return known.record(), False
-            row = new_row(job, plan, self._clock.now())
-            self._store.rows[job.id] = row
-            detail = {"engine": plan.engine, "reason": plan.reason} if plan else {}
-            self._store.append_event(row, "dispatch", self._actor, detail)
-            return row.record(), True
+            return self._recorded(job, plan)
+
+    def record_jobs(
+        self, jobs: Sequence[tuple[NewJob, OfferPlan | None]]
+    ) -> Sequence[tuple[JobRecord, bool]]:
+        """Record many jobs in one commit, or none of them."""
+        with self.transaction():
+            return [self._recorded(job, plan) for job, plan in jobs]
 
     def offer(self, seen: JobRecord, plan: OfferPlan) -> JobRecord | None:
         """Hand over with a new epoch; None if the job is no longer as it was seen (rule 4)."""
@@ -198,6 +206,10 @@ class MemoryLedger(MemoryControl, MemorySchedules, MemoryFlow):
                 self._store.append_event(asked, "cancel_request", actor, {})
             return CancelOutcome.REQUESTED
 
+    def _is_expired(self, ticket: Ticket) -> bool:
+        row = self._store.rows.get(ticket.job_id)
+        return row is not None and has_expired(row, self._clock.now())
+
     def _claimed_before(self, ticket: Ticket) -> Claim | None:
         # The reply to this very claim may have been lost (R13).
         row = self._store.rows.get(ticket.job_id)
@@ -231,25 +243,35 @@ class MemoryLedger(MemoryControl, MemorySchedules, MemoryFlow):
             raise Fenced
         return _TARGETS[attempt.outcome]
 
-    def _change(
-        self,
-        transition: Transition,
-        seen: JobRecord,
-        values: dict[str, Any],
-        detail: dict[str, Any],
-    ) -> JobRecord | None:
-        guard = {"state": seen.state, "epoch": seen.epoch, "hb": seen.hb}
-        with self.transaction():
-            change = Change(seen.id, guard, values, self._actor, detail)
-            row = self._store.apply(transition, change)
-            return None if row is None else row.record()
+    def _recorded(self, job: NewJob, plan: OfferPlan | None) -> tuple[JobRecord, bool]:
+        known = self._existing(job)
+        if known is not None:
+            return known.record(), False
+        self._free_unique_key(job)
+        row = new_row(job, plan, self._clock.now())
+        self._store.rows[job.id] = row
+        detail = {"engine": plan.engine, "reason": plan.reason} if plan else {}
+        self._store.append_event(row, "dispatch", self._actor, detail)
+        return row.record(), True
 
     def _existing(self, job: NewJob) -> Row | None:
-        if job.id in self._store.rows or job.idempotency_key is None:
-            return self._store.rows.get(job.id)
-        key = (job.name, job.idempotency_key)
-        same = (r for r in self._store.rows.values() if (r.name, r.idempotency_key) == key)
-        return next(same, None)
+        if job.id in self._store.rows:
+            return self._store.rows[job.id]
+        same = [row for row in self._store.rows.values() if row.name == job.name]
+        for row in same:
+            if job.idempotency_key is not None and row.idempotency_key == job.idempotency_key:
+                return row
+        unique, now = job.unique, self._clock.now()
+        keys = (row for row in same if unique and row.unique_key == unique.key)
+        held = (row for row in keys if holds_unique_key(row))
+        return next((r for r in held if not r.unique_until or r.unique_until > now), None)
+
+    def _free_unique_key(self, job: NewJob) -> None:
+        # Whoever holds it no more for a period; an index in SQL does not know the time.
+        for row in list(self._store.rows.values()):
+            over = row.unique_scope is UniqueScope.PERIOD and job.unique is not None
+            if over and (row.name, row.unique_key) == (job.name, job.unique and job.unique.key):
+                self._store.rows[row.id] = replace(row, unique_key=None)
 
     def _note_try(self, job_id: str, attempt: DispatchTry) -> None:
         tries = self._store.tries[job_id]

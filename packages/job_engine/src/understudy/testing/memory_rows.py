@@ -55,6 +55,16 @@ def _due(job: NewJob, now: datetime) -> datetime | None:
     return None if job.waits_for else job.run_at or now + (job.delay or timedelta(0))
 
 
+def expiry(job: NewJob, now: datetime) -> datetime | None:
+    """Return by when a job must have begun."""
+    return job.expires_at if job.expires_in is None else now + job.expires_in
+
+
+def has_expired(row: JobRecord, now: datetime) -> bool:
+    """Tell whether a job that was never begun may be begun no more."""
+    return row.started_at is None and row.expires_at is not None and row.expires_at <= now
+
+
 def new_row(job: NewJob, plan: OfferPlan | None, now: datetime) -> Row:
     """Return the row of a new job, already offered if there is a plan."""
     waits = plan is None
@@ -89,5 +99,9 @@ def new_row(job: NewJob, plan: OfferPlan | None, now: datetime) -> Row:
         finished_at=None,
         sequel=job.sequel,
         waits_for=job.waits_for,
+        expires_at=expiry(job, now),
+        unique_key=job.unique.key if job.unique else None,
+        unique_scope=job.unique.scope if job.unique else None,
+        unique_until=now + job.unique.period if job.unique and job.unique.period else None,
         events=1,
     )

@@ -3,23 +3,24 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection
 
 from understudy.job_engine.states import Transition
 from understudy.ledger import statements
-from understudy.ledger.instants import microseconds
+from understudy.ledger.instants import microseconds, stored
 from understudy.ledger.prepared import execute
 from understudy.ledger.rows import AnyRow
 
 
 @dataclass(frozen=True, slots=True)
 class After:
-    """A moment so long from now, on the database's clock."""
+    """A moment so long from now, on the database's clock, and no later than another one."""
 
     span: timedelta
+    at_most: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +57,19 @@ def compare_and_set(
     Returns:
         The changed row, or None if the job is not as it was seen.
     """
-    spans = frozenset(name for name, value in change.values.items() if isinstance(value, After))
+    spans = {name: value for name, value in change.values.items() if isinstance(value, After)}
+    bounds = {name: value.at_most for name, value in spans.items() if value.at_most}
     statement = statements.compare_and_set(
-        transition, frozenset(change.guard), frozenset(change.values), spans
+        transition,
+        frozenset(change.guard),
+        frozenset(change.values),
+        frozenset(spans),
+        bounded=frozenset(bounds),
     )
     parameters = {f"at_{name}": value for name, value in change.guard.items()}
-    for name, value in change.values.items():
-        parameters[f"to_{name}"] = microseconds(value.span) if name in spans else value
+    parameters |= {f"to_{name}": value for name, value in change.values.items()}
+    parameters |= {f"to_{name}": microseconds(value.span) for name, value in spans.items()}
+    parameters |= {f"by_{name}": stored(moment) for name, moment in bounds.items()}
     row = connection.execute(statement, parameters | {"at_id": change.job_id}).one_or_none()
     if row is None:
         return None

@@ -10,14 +10,18 @@ from understudy.ledger.flow import SqlFlow
 from understudy.ledger.keys import SqlKeys
 from understudy.ledger.offers import SqlOffers
 from understudy.ledger.reading import SqlReader
+from understudy.ledger.recording import SqlRecording
 from understudy.ledger.rescue import SqlRescue
 from understudy.ledger.schedules import SqlSchedules
+from understudy.ledger.waiting import SqlWaiting
 from understudy.ledger.workers import SqlWorkers
 
 
 class SqlLedger(
     SqlAttempts,
+    SqlRecording,
     SqlOffers,
+    SqlWaiting,
     SqlRescue,
     SqlControl,
     SqlReader,

@@ -12,7 +12,6 @@ from understudy.job_engine.records import (
     DispatchTry,
     ErrorRecord,
     JobRecord,
-    NewJob,
     OfferPlan,
 )
 from understudy.job_engine.states import (
@@ -37,9 +36,6 @@ _OFFERS: dict[JobState, Transition] = {
 }
 
 _BY_ID = select(*jobs.c).where(jobs.c.id == bindparam("job"))
-_BY_KEY = select(*jobs.c).where(
-    jobs.c.name == bindparam("name"), jobs.c.idempotency_key == bindparam("key")
-)
 _REASON_CHARS = 255
 
 
@@ -50,15 +46,6 @@ class SqlOffers:
         """Work on a database in the name of `actor`, which the events keep."""
         self._database = database
         self._actor = actor
-
-    def record_job(self, job: NewJob, plan: OfferPlan | None) -> tuple[JobRecord, bool]:
-        """Record a job in one commit, already offered if there is a plan (rules 1 and 3)."""
-
-        def work(connection: Connection) -> tuple[JobRecord, bool]:
-            record = transitions.insert_job(connection, job, plan, self._actor)
-            return (_existing(connection, job), False) if record is None else (record, True)
-
-        return self._database.write_at_once(work, "dispatch")
 
     def offer(self, seen: JobRecord, plan: OfferPlan) -> JobRecord | None:
         """Hand over with a new epoch; None if the job is no longer as it was seen (rule 4)."""
@@ -109,14 +96,6 @@ class SqlOffers:
             lambda c: transitions.apply(c, transition, change), transition.name
         )
         return None if row is None else rows.job_record(row)
-
-
-def _existing(connection: Connection, job: NewJob) -> JobRecord:
-    row = connection.execute(_BY_ID, {"job": job.id}).one_or_none()
-    if row is None:
-        key = {"name": job.name, "key": job.idempotency_key}
-        row = connection.execute(_BY_KEY, key).one()
-    return rows.job_record(row)
 
 
 def _cancel(connection: Connection, job_id: str, actor: str) -> CancelOutcome:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, func, or_, select
 
-from understudy.job_engine.definition import Retention
+from understudy.job_engine.retention import Retention
 from understudy.job_engine.states import TERMINAL, JobState
 from understudy.ledger.database import Database
 from understudy.ledger.instants import microseconds, now_us
@@ -64,7 +64,9 @@ def _prunable(
         raise ValueError(f"expected a terminal state, got {state}")
     ended = and_(jobs.c.name == name, jobs.c.state == state, jobs.c.finished_at.is_not(None))
     too_old = jobs.c.finished_at < now_us() - microseconds(retention.age)
-    return and_(ended, or_(too_old, *_too_many(connection, ended, retention.count)))
+    # Who is asked for by a unique key that is still held must be there.
+    asked_for = or_(jobs.c.unique_until.is_(None), jobs.c.unique_until <= now_us())
+    return and_(ended, asked_for, or_(too_old, *_too_many(connection, ended, retention.count)))
 
 
 def _too_many(

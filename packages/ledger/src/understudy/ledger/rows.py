@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Row
 
 from understudy.job_engine.groups import GroupRecord
+from understudy.job_engine.identity import UniqueScope
 from understudy.job_engine.ports import RunningJob
 from understudy.job_engine.records import (
     AttemptRecord,
@@ -50,7 +51,17 @@ def new_record(job: NewJob, plan: OfferPlan | None, row: AnyRow) -> JobRecord:
         created_at=instant(row.created_at),
         run_at=None if run_at is None else instant(run_at),
         pickup_by=None if pickup_by is None else instant(pickup_by),
+        expires_at=_if_returned(row, "expires_at"),
+        unique_key=job.unique.key if job.unique else None,
+        unique_scope=job.unique.scope if job.unique else None,
+        unique_until=_if_returned(row, "unique_until"),
     )
+
+
+def _if_returned(row: AnyRow, column: str) -> datetime | None:
+    # Only what was set is read back.
+    value = getattr(row, column, None)
+    return None if value is None else instant(value)
 
 
 def job_record(row: AnyRow) -> JobRecord:
@@ -87,6 +98,10 @@ def job_record(row: AnyRow) -> JobRecord:
         lease_until=row.lease_until,
         started_at=row.started_at,
         finished_at=row.finished_at,
+        expires_at=row.expires_at,
+        unique_key=row.unique_key,
+        unique_scope=row.unique_scope and UniqueScope(row.unique_scope),
+        unique_until=row.unique_until,
     )
 
 

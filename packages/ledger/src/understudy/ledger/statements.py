@@ -21,7 +21,7 @@ from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 from sqlalchemy.sql.elements import ColumnElement
 
 from understudy.job_engine.records import StepKind
-from understudy.job_engine.states import REOFFER, Fence, JobState, Transition
+from understudy.job_engine.states import CLAIM, REOFFER, Fence, JobState, Transition
 from understudy.ledger.instants import now_us
 from understudy.ledger.tables import (
     aggregates,
@@ -49,9 +49,33 @@ def _insert_into(dialect: str, table: Table) -> AnyInsert:
     return sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
 
 
+#: A claim comes too late for a job that should have begun by now and never has.
+_MAY_BEGIN = (
+    jobs.c.expires_at.is_(None) | jobs.c.started_at.is_not(None) | (jobs.c.expires_at > now_us())
+)
+
+#: What few jobs have: a parameter of the insert, the column that it sets, and to what.
+_EXTRAS: dict[str, tuple[str, Any]] = {
+    "expires_at": ("expires_at", bindparam("expires_at", type_=BigInteger)),
+    "expires_in": ("expires_at", now_us() + bindparam("expires_in", type_=BigInteger)),
+    "unique_key": ("unique_key", bindparam("unique_key")),
+    "unique_scope": ("unique_scope", bindparam("unique_scope")),
+    "unique_for": ("unique_until", now_us() + bindparam("unique_for", type_=BigInteger)),
+}
+NO_EXTRAS: frozenset[str] = frozenset()
+
+
 @lru_cache
-def insert_job(dialect: str, *, offered: bool) -> ReturningInsert[*tuple[Any, ...]]:
-    """Insert a job, offered or scheduled, unless its id or key is taken; return its times."""
+def insert_job(
+    dialect: str, *, offered: bool, extras: frozenset[str] = NO_EXTRAS
+) -> ReturningInsert[*tuple[Any, ...]]:
+    """Insert a job, offered or scheduled, unless its id or key is taken; return its times.
+
+    Args:
+        dialect: The database's.
+        offered: Whether it is offered at once.
+        extras: The parameters that it has besides those of every job.
+    """
     deadline = now_us() + bindparam("wait", type_=BigInteger)
     values: dict[str, Any] = {"created_at": now_us(), "events": 1}
     if offered:
@@ -62,13 +86,15 @@ def insert_job(dialect: str, *, offered: bool) -> ReturningInsert[*tuple[Any, ..
     given = ("id", "name", "queue", "payload", "payload_sha", "idempotency_key", "priority")
     given += ("engines", "tags", "sequel", "waits_for", *(("engine",) if offered else ()))
     values |= {name: bindparam(name) for name in given}
-    statement = _insert_into(dialect, jobs).values(values).on_conflict_do_nothing()
-    return statement.returning(*(jobs.c[name] for name in _OF_NEW))
+    more = dict(_EXTRAS[name] for name in sorted(extras))
+    statement = _insert_into(dialect, jobs).values(values | more).on_conflict_do_nothing()
+    return statement.returning(*(jobs.c[name] for name in (*_OF_NEW, *more)))
 
 
-def _insert_both(*, offered: bool) -> Select[*tuple[Any, ...]]:
+@lru_cache
+def insert_both(*, offered: bool, extras: frozenset[str]) -> Select[*tuple[Any, ...]]:
     """Insert a job and its first event in one statement of PostgreSQL's; return its times."""
-    job = insert_job("postgresql", offered=offered).cte("job")
+    job = insert_job("postgresql", offered=offered, extras=extras).cte("job")
     given = [bindparam(name, type_=events.c[name].type) for name in ("actor", "kind", "detail")]
     first = select(job.c.id, job.c.events, now_us(), *given, job.c.state, job.c.epoch)
     columns = ["job_id", "n", "at", "actor", "kind", "detail", "state", "epoch"]
@@ -122,7 +148,12 @@ def count_end(dialect: str) -> AnyInsert:
 
 @lru_cache
 def compare_and_set(
-    transition: Transition, guard: frozenset[str], values: frozenset[str], spans: frozenset[str]
+    transition: Transition,
+    guard: frozenset[str],
+    values: frozenset[str],
+    spans: frozenset[str],
+    *,
+    bounded: frozenset[str] = NO_EXTRAS,
 ) -> ReturningUpdate[Any]:
     """Build the compare-and-set of a transition.
 
@@ -131,9 +162,12 @@ def compare_and_set(
         guard: The columns compared, as parameters `at_<column>`.
         values: The columns set, as parameters `to_<column>`.
         spans: Those of them that are set to now plus a span.
+        bounded: Those of the spans that end no later than a moment, the parameter `by_<column>`.
     """
     conditions = [jobs.c.id == bindparam("at_id"), jobs.c.state.in_(sorted(transition.sources))]
     conditions += [jobs.c[name] == bindparam(f"at_{name}") for name in sorted(guard)]
+    if transition is CLAIM:
+        conditions.append(_MAY_BEGIN)
     missing = set(transition.fence.value) - guard
     if missing:
         raise AssertionError(f"{transition.name} needs {missing} in its guard")
@@ -143,6 +177,9 @@ def compare_and_set(
             f"to_{name}", type_=BigInteger() if name in spans else jobs.c[name].type
         )
         changes[name] = now_us() + parameter if name in spans else parameter
+        if name in bounded:
+            latest = bindparam(f"by_{name}", type_=BigInteger())
+            changes[name] = case((changes[name] < latest, changes[name]), else_=latest)
     # A conclusion needs little of the row; everybody else goes on with the whole job.
     wanted = _BRIEF if transition.fence is Fence.CLAIM else tuple(jobs.c)
     return update(jobs).where(*conditions).values(changes).returning(*wanted)
@@ -244,6 +281,3 @@ INSERT_EVENT = insert(events).values(
     {name: bindparam(name) for name in ("job_id", "n", "actor", "kind", "state", "epoch", "detail")}
     | {"at": now_us()}
 )
-
-#: By whether the job is offered at once.
-INSERT_BOTH = {offered: _insert_both(offered=offered) for offered in (False, True)}

@@ -86,6 +86,12 @@ jobs = Table(
     Column("lease_until", Instant),
     Column("started_at", Instant),
     Column("finished_at", Instant),
+    # By when it must have begun; NULL for a job that may begin at any time.
+    Column("expires_at", Instant),
+    # What no other job of its name may hold, for as long as the scope says.
+    Column("unique_key", _short),
+    Column("unique_scope", String(16)),
+    Column("unique_until", Instant),
     **_CLUSTERED,
 )
 
@@ -102,9 +108,22 @@ def _partial(name: str, condition: str, *columns: str, unique: bool = False) -> 
 
 
 _partial("key", "idempotency_key IS NOT NULL", "name", "idempotency_key", unique=True)
+#: Whether a job holds its unique key; one that is not held blocks nobody. A key for a period is
+#: held until somebody who wants it finds that its time is over, for no index knows the time.
+UNIQUE_HELD = (
+    "unique_key IS NOT NULL AND (unique_scope = 'period'"
+    " OR (unique_scope = 'incomplete' AND finished_at IS NULL)"
+    " OR (unique_scope = 'unbegun' AND started_at IS NULL AND finished_at IS NULL))"
+)
+_partial("unique", UNIQUE_HELD, "name", "unique_key", unique=True)
 _partial("due", "state = 'scheduled'", "run_at")
 _partial("unclaimed", "state = 'offered'", "pickup_by")
 _partial("running", "state = 'running'", "id")
+_partial(
+    "expiring",
+    "expires_at IS NOT NULL AND started_at IS NULL AND finished_at IS NULL",
+    "expires_at",
+)
 _partial("ended", "finished_at IS NOT NULL", "name", "state", "finished_at")
 Index(f"ix_{PREFIX}jobs_newest", jobs.c.created_at)
 

@@ -6,6 +6,7 @@ decides (rule 4). The event of a transition is appended in the same transaction 
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -59,6 +60,7 @@ def insert_job(
         "sequel": job.sequel,
         "waits_for": job.waits_for,
     }
+    extras = _extras(job)
     if plan is not None:
         values |= {"engine": plan.engine, "wait": microseconds(plan.pickup)}
     else:
@@ -66,19 +68,40 @@ def insert_job(
         wait = None if job.waits_for else microseconds(job.delay or timedelta(0))
         values |= {"run_at": run_at, "wait": wait}
     detail = {"engine": plan.engine, "reason": plan.reason} if plan else {}
-    row = _insert_with_event(connection, values, Cause(actor, detail), offered=plan is not None)
+    cause, insert = Cause(actor, detail), _Insert(plan is not None, frozenset(extras))
+    row = _insert_with_event(connection, values | extras, cause, insert)
     return None if row is None else rows.new_record(job, plan, row)
 
 
+def _extras(job: NewJob) -> dict[str, Any]:
+    extras: dict[str, Any] = {}
+    if job.expires_in is not None:
+        extras["expires_in"] = microseconds(job.expires_in)
+    elif job.expires_at is not None:
+        extras["expires_at"] = stored(job.expires_at)
+    if job.unique is not None:
+        extras |= {"unique_key": job.unique.key, "unique_scope": job.unique.scope}
+        if job.unique.period is not None:
+            extras["unique_for"] = microseconds(job.unique.period)
+    return extras
+
+
+@dataclass(frozen=True, slots=True)
+class _Insert:
+    offered: bool
+    extras: frozenset[str]
+
+
 def _insert_with_event(
-    connection: Connection, values: Mapping[str, Any], cause: Cause, *, offered: bool
+    connection: Connection, values: Mapping[str, Any], cause: Cause, insert: _Insert
 ) -> AnyRow | None:
+    given = {"offered": insert.offered, "extras": insert.extras}
     if connection.dialect.name == "postgresql":
         event = event_detail("dispatch", cause)
         return execute(
-            connection, statements.INSERT_BOTH[offered], {**values, **event}
+            connection, statements.insert_both(**given), {**values, **event}
         ).one_or_none()
-    statement = statements.insert_job(connection.dialect.name, offered=offered)
+    statement = statements.insert_job(connection.dialect.name, **given)
     row = execute(connection, statement, values).one_or_none()
     if row is not None:
         append_event(connection, event_of(row), "dispatch", cause)

@@ -1,5 +1,7 @@
 """Dramatiq on RabbitMQ or Redis: the engine that goes on when RQ cannot."""
 
+from collections.abc import Sequence
+
 from understudy.dispatcher.bounded import BoundedCaller
 from understudy.dispatcher.engine_set import Engine
 from understudy.dispatcher.engines.config import EngineConfig
@@ -7,6 +9,7 @@ from understudy.dispatcher.engines.inbox import Inbox, pack
 from understudy.dispatcher.engines.rabbitmq import SafeRabbitmqBroker
 from understudy.dispatcher.engines.valkey import SafeRedisBroker
 from understudy.job_engine.clock import Deadline
+from understudy.job_engine.errors import EngineError
 from understudy.job_engine.message import Message
 from understudy.job_engine.ports import EngineHealth
 from understudy.job_engine.queues import QueueProfile
@@ -39,6 +42,14 @@ class DramatiqEngine:
     def offer(self, message: Message, queue: QueueProfile, deadline: Deadline) -> None:
         """Publish the message and wait for the broker's confirm."""
         self._broker.enqueue(pack(message, queue_name(queue, self._namespace)))
+
+    def offer_many(
+        self, messages: Sequence[Message], queue: QueueProfile, deadline: Deadline
+    ) -> Sequence[EngineError | None]:
+        """Publish messages and wait once for all of them."""
+        name = queue_name(queue, self._namespace)
+        self._broker.enqueue_many([pack(message, name) for message in messages])
+        return [None] * len(messages)
 
     def probe(self, queue: QueueProfile, deadline: Deadline) -> EngineHealth:
         """Write to the broker and count what waits in the queue."""

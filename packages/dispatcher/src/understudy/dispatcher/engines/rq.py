@@ -1,18 +1,20 @@
 """RQ on Redis: the primary engine."""
 
 import contextlib
+from collections.abc import Sequence
 
 from redis import Redis
 from redis.exceptions import RedisError
 from rq import Queue
 from rq.exceptions import DuplicateJobError
-from rq.scripts import save_unique_job
+from rq.scripts import UNIQUE_ENQUEUE_SCRIPT, save_unique_job
 
 from understudy.dispatcher.bounded import BoundedCaller
 from understudy.dispatcher.engine_set import Engine
 from understudy.dispatcher.engines.config import EngineConfig
 from understudy.dispatcher.engines.redis_errors import probe_redis, redis_errors
 from understudy.job_engine.clock import Deadline
+from understudy.job_engine.errors import EngineError, OfferRefusedError
 from understudy.job_engine.message import Message
 from understudy.job_engine.ports import EngineHealth
 from understudy.job_engine.queues import QueueProfile
@@ -43,6 +45,20 @@ class RqEngine:
             # worker notes the queue's name in RQ's set of queues.
             save_unique_job(self._client, target.key, job)
 
+    def offer_many(
+        self, messages: Sequence[Message], queue: QueueProfile, deadline: Deadline
+    ) -> Sequence[EngineError | None]:
+        """Enqueue messages in one pipeline: a round trip for all of them."""
+        target = self._queue(queue)
+        enqueue = self._client.register_script(UNIQUE_ENQUEUE_SCRIPT)
+        with redis_errors(self._client), self._client.pipeline(transaction=False) as pipeline:
+            for message in messages:
+                job = new_job(_rq_id(message), message.to_wire(), target)
+                keys, no_ttl = [job.key, target.key], -1
+                enqueue(keys, [job.id, "R", no_ttl, *_fields(job)], client=pipeline)
+            replies = pipeline.execute(raise_on_error=False)
+        return [_failure(reply) for reply in replies]
+
     def probe(self, queue: QueueProfile, deadline: Deadline) -> EngineHealth:
         """Write to Redis and count what waits in the queue."""
         return probe_redis(self._client, self._queue(queue).key)
@@ -61,6 +77,22 @@ class RqEngine:
 
 def _rq_id(message: Message) -> str:
     return f"{message.job_id}-{message.epoch}"
+
+
+def _fields(job: SafeJob) -> list[str | bytes]:
+    fields = ((name, value) for name, value in job.to_dict().items() if value is not None)
+    return [each for name, value in fields for each in (name, _sent(value))]
+
+
+def _sent(value: object) -> str | bytes:
+    return value if isinstance(value, bytes) else str(value)
+
+
+def _failure(reply: object) -> EngineError | None:
+    # 0 says that this very offer stands in the queue already (RS-01).
+    if isinstance(reply, Exception):
+        return OfferRefusedError(f"Redis refused: {reply}")
+    return None
 
 
 def build(config: EngineConfig) -> Engine:

@@ -1,6 +1,7 @@
 """Dramatiq's Redis broker, made safe: no retries of the client's own, strangers dropped."""
 
 import time
+from collections.abc import Sequence
 from typing import Any
 from uuid import uuid4
 
@@ -47,6 +48,11 @@ class SafeRedisBroker(RedisBroker):
         with redis_errors(self.client):
             self.do_enqueue(message.queue_name, message_id, encode(message))
         return message
+
+    def enqueue_many(self, messages: Sequence[Envelope]) -> None:
+        """Store messages; the first that fails says what is known of all of them."""
+        for message in messages:
+            self.enqueue(message)
 
     def probe(self, queue_name: str) -> EngineHealth:
         """Write to Redis and count what waits in the queue."""

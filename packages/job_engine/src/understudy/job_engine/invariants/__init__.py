@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from understudy.job_engine.invariants import of_events, of_rows
 from understudy.job_engine.invariants.history import Check, History, Violation, history_of
 from understudy.job_engine.records import JobRecord
+from understudy.job_engine.waiting import holds_unique_key
 
 __all__ = ["CHECKS", "Check", "History", "Violation", "history_of", "repeated_keys", "violations"]
 
@@ -60,6 +61,7 @@ CHECKS: tuple[Check, ...] = (
     Check("rule 22", "the row is as its last event left it", of_rows.row_as_its_last_event),
 )
 
+_ONE_HOLDER = "a unique key is held by one job at a time"
 _ONE_KEY_ONE_JOB = "one name and idempotency key is one job"
 
 
@@ -71,9 +73,15 @@ def violations(history: History) -> Iterator[Violation]:
 
 
 def repeated_keys(jobs: Iterable[JobRecord]) -> Iterator[Violation]:
-    """Find jobs with the name and the idempotency key of a job before them (I10)."""
+    """Find jobs with the name and a key of a job before them (I10)."""
     first: dict[tuple[str, str], str] = {}
+    held: dict[tuple[str, str], str] = {}
     for job in jobs:
+        if holds_unique_key(job):
+            known = held.setdefault((job.name, str(job.unique_key)), job.id)
+            if known != job.id:
+                found = f"{job.name!r} with unique key {job.unique_key!r} is job {known}, too"
+                yield Violation(job.id, "I10", _ONE_HOLDER, found)
         if job.idempotency_key is not None:
             known = first.setdefault((job.name, job.idempotency_key), job.id)
             if known != job.id:

@@ -26,6 +26,8 @@ from understudy.testing.ledger_suite.scene import PassTime
 from understudy.testing.ledger_suite.scheduling import SchedulingPromises
 from understudy.testing.ledger_suite.sequels import SequelPromises
 from understudy.testing.ledger_suite.stepping import SteppingPromises
+from understudy.testing.ledger_suite.uniting import UnitingPromises
+from understudy.testing.ledger_suite.waiting import WaitingPromises
 from understudy.testing.ledger_suite.watching import WatchingPromises
 
 __all__ = ["LedgerSuite", "PassTime"]
@@ -40,6 +42,8 @@ class LedgerSuite(
     CancellingPromises,
     AbsorbingPromises,
     ResolvingPromises,
+    UnitingPromises,
+    WaitingPromises,
     WatchingPromises,
     ReadingPromises,
     SchedulingPromises,

@@ -1,0 +1,27 @@
+"""The keys that no two jobs may hold at the same time."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0007"
+down_revision = "0006"
+
+HELD = (
+    "unique_key IS NOT NULL AND (unique_scope = 'period'"
+    " OR (unique_scope = 'incomplete' AND finished_at IS NULL)"
+    " OR (unique_scope = 'unbegun' AND started_at IS NULL AND finished_at IS NULL))"
+)
+
+
+def upgrade() -> None:
+    op.add_column("understudy_jobs", sa.Column("unique_key", sa.String(length=64), nullable=True))
+    op.add_column("understudy_jobs", sa.Column("unique_scope", sa.String(length=16), nullable=True))
+    op.add_column("understudy_jobs", sa.Column("unique_until", sa.BigInteger(), nullable=True))
+    op.create_index(
+        "ix_understudy_jobs_unique",
+        "understudy_jobs",
+        ["name", "unique_key"],
+        unique=True,
+        sqlite_where=sa.text(HELD),
+        postgresql_where=sa.text(HELD),
+    )

@@ -1,0 +1,20 @@
+"""Many jobs dispatched at once run like any other, on either engine."""
+
+from tests.features.house import House
+from tests.features.jobs.dispatching import Note, echo
+from understudy.dispatcher import DispatchRequest, Many
+
+
+def test_many_jobs_run_and_each_has_its_own_outcome(house: House) -> None:
+    notes = [Note(text=str(number)) for number in range(12)]
+    wrong = DispatchRequest(Note(), {"priority": 1000})
+
+    outcomes = house.dispatcher.dispatch_many(
+        echo, [*notes, wrong], how=Many(chunk=5), engines=(house.engine,)
+    )
+
+    assert outcomes[-1].error is not None
+    handles = [outcome.handle for outcome in outcomes if outcome.handle]
+    assert [handle.result() for handle in handles] == [note.text for note in notes]
+    assert {handle.job().engine for handle in handles} == {house.engine}
+    assert {handle.dispatched.epoch for handle in handles} == {1}

@@ -1,0 +1,23 @@
+"""A job that was not begun in time is not begun any more."""
+
+from datetime import timedelta
+
+import pytest
+
+from tests.features.house import House
+from tests.features.jobs.dispatching import Note, deserted, echo
+from understudy.job_engine import JobState
+from understudy.job_engine.errors import JobExpiredError
+
+
+def test_a_job_that_waits_too_long_expires(house: House) -> None:
+    late = house.dispatch(deserted, Note(), expires_in=timedelta(milliseconds=300))
+    in_time = house.dispatch(echo, Note(text="in time"), expires_in=timedelta(hours=1))
+
+    house.wait_for(late, JobState.CANCELLED)
+
+    with pytest.raises(JobExpiredError):
+        late.result()
+    assert house.kinds(late)[-1] == "expire"
+    assert "claim" not in house.kinds(late)
+    assert in_time.result() == "in time"
