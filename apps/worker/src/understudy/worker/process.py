@@ -39,7 +39,7 @@ from understudy.worker.periodic import Periodic
 from understudy.worker.processor import Processor
 from understudy.worker.runners import CautiousRunner, ChildRunner, Runner, ThreadRunner
 from understudy.worker.settings import Settings, load_settings
-from understudy.worker.wiring import App, build, load_catalogue
+from understudy.worker.wiring import App, build, load_catalogue, modules_of_children
 
 
 class WorkerProcess:
@@ -216,7 +216,7 @@ def _prepare(settings: Settings, engine: str, queue: str) -> WorkerProcess | Mai
     if settings.lease is not None:
         profile = replace(profile, lease=settings.lease)
     catalogue.require_handlers([queue])
-    ChildRunner.prepare_nursery(settings.jobs, start=profile.isolation == "process")
+    ChildRunner.prepare_nursery(modules_of_children(settings), start=profile.isolation == "process")
     return WorkerProcess(build(settings, jobs=catalogue), catalogue, engine, profile)
 
 

@@ -25,6 +25,7 @@ from understudy.job_engine.events import Listener
 from understudy.job_engine.executor import Executor
 from understudy.job_engine.message import KeyRing
 from understudy.ledger import Database, SqlLedger, check
+from understudy.ledger.database import driver_modules
 from understudy.worker.logs import log_event
 from understudy.worker.settings import Settings, ledger_folder, load_settings
 from understudy.worker.shipped import shipped_jobs
@@ -113,6 +114,11 @@ def build_executor(settings: Settings) -> Executor:
     """Put together what the child process of an attempt needs, and no more."""
     database = open_database(settings)
     return Executor(SqlLedger(database), load_catalogue(settings), SystemClock(), log_event)
+
+
+def modules_of_children(settings: Settings) -> tuple[str, ...]:
+    """Return what every child process of an attempt needs, for its parent to import once."""
+    return (*settings.jobs, *driver_modules(settings.ledger_url))
 
 
 def dispatcher_from_environment() -> Dispatcher:

@@ -65,6 +65,18 @@ def ledger_url(text: str) -> URL:
     )
 
 
+def driver_modules(text: str) -> tuple[str, ...]:
+    """Return the modules that connecting to a ledger imports.
+
+    A process that forks others imports them first, or each of those would again.
+
+    Raises:
+        ConfigurationError: If `text` is no ledger URL.
+    """
+    backend = ledger_url(text).get_backend_name()
+    return sqlite.DRIVER if backend == "sqlite" else postgresql.DRIVER
+
+
 class Database:
     """Short transactions on the ledger's database, repeated when they fail for a passing reason.
 

@@ -5,6 +5,8 @@ from typing import Any
 
 from sqlalchemy import URL, Engine
 
+#: What connecting imports.
+DRIVER = ("psycopg", "sqlalchemy.dialects.postgresql.psycopg")
 #: No statement of the ledger takes longer; what does is an outage.
 STATEMENT_TIMEOUT = timedelta(seconds=10)
 #: No statement waits longer for a row than this.

@@ -13,6 +13,8 @@ from sqlalchemy.exc import OperationalError
 
 from understudy.job_engine.errors import ConfigurationError
 
+#: What connecting imports.
+DRIVER = ("sqlalchemy.dialects.sqlite.pysqlite",)
 #: How long a writer waits for another one.
 BUSY_TIMEOUT = timedelta(seconds=10)
 
