@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, RootModel
 
 from tests.unit.house import House
 from tests.unit.support import Mail
@@ -54,6 +54,15 @@ def gather(payload: GroupResult, ctx: JobContext) -> int:
 @job()
 def digest(payload: Digest, ctx: JobContext) -> None:
     return None
+
+
+class Numbers(RootModel[list[int]]):
+    pass
+
+
+@job()
+def add(payload: Numbers, ctx: JobContext) -> int:
+    return sum(payload.root)
 
 
 class Factory(House):
@@ -247,6 +256,9 @@ BAD: dict[str, Callable[[Dispatcher], object]] = {
     "no result_field in the jobs": lambda d: d.dispatch_group([WRITE]),
     "no job_id in a group": lambda d: d.dispatch_group([Link(count, Mail(), job_id="a")]),
     "for GroupResult": lambda d: d.dispatch_group([COUNT], count),  # type: ignore[arg-type]
+    "a field of Numbers": lambda d: d.dispatch_chain(
+        COUNT, Link(add, Numbers([1]), result_field="root")
+    ),
     "a field of Digest": lambda d: d.dispatch_group(
         [COUNT], Link(digest, Digest(), result_field="x")
     ),

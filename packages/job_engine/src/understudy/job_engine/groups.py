@@ -89,6 +89,12 @@ def member_id(group_id: str, place: int) -> str:
     return f"{group_id}-{place}"
 
 
+def is_member(job_id: str, group_id: str) -> bool:
+    """Tell whether a job is one of the group's own, and not one that does its work again."""
+    own, _, place = job_id.rpartition("-")
+    return own == group_id and place.isdigit()
+
+
 def with_field(payload: str, field: str, value: str | None) -> str:
     """Return a payload whose field is set; all are JSON."""
     if field == WHOLE:

@@ -62,7 +62,11 @@ class MemorySchedules(MemoryReading):
                 values |= {"skipped_at": tick.at, "skip_reason": reason}
             else:
                 values |= {"last_at": tick.at, "last_job_id": job.id}
-                self.record_job(job, None)
+                if self.record_job(job, None)[0].id != job.id:
+                    # Another job has its key: this one is left out.
+                    values = {"next_at": tick.next_at, "skipped_at": tick.at}
+                    values["skip_reason"] = "another job has its key"
+                    job = None
             self._store.schedules[seen.name] = replace(known, **values)
             return TickOutcome.SKIPPED if job is None else TickOutcome.FIRED
 

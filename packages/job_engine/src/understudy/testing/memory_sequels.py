@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from understudy.job_engine.groups import GroupRecord, with_field
+from understudy.job_engine.groups import GroupRecord, is_member, with_field
 from understudy.job_engine.records import NewJob, OfferPlan
 from understudy.job_engine.sequel import Successor, failure_job, sequel_from
 from understudy.job_engine.states import CANCEL, JobState
@@ -22,7 +22,7 @@ def set_off(store: Store, ended: Row) -> None:
         insert(store, failure_job(sequel.on_failure, ended.record()), None, ACTOR)
     if sequel.then is not None:
         _go_on(store, ended, sequel.then)
-    if sequel.group is not None:
+    if sequel.group is not None and is_member(ended.id, sequel.group):
         group = store.groups[sequel.group]
         counted = replace(group, **{ended.state.value: getattr(group, ended.state) + 1})
         store.groups[group.id] = counted

@@ -117,9 +117,19 @@ def _take(connection: Connection, seen: ScheduleRecord, tick: Tick, actor: str) 
         return TickOutcome.STALE
     if job is None:
         return TickOutcome.SKIPPED
-    # Its id and its key come from the tick: one that was fired before is found, not made again.
-    transitions.insert_job(connection, job, None, actor)
+    new = transitions.insert_job(connection, job, None, actor)
+    if new is None and not _is_there(connection, job.id):
+        # Another job has its key, which no id of a tick stands for: this one is left out.
+        values = {"last_at": seen.last_at, "last_job_id": seen.last_job_id}
+        values |= {"skipped_at": tick.at, "skip_reason": "another job has its key"}
+        connection.execute(update(schedules).where(schedules.c.name == seen.name).values(values))
+        return TickOutcome.SKIPPED
     return TickOutcome.FIRED
+
+
+def _is_there(connection: Connection, job_id: str) -> bool:
+    # Its id comes from the tick: one that was fired before is found, not made again.
+    return connection.execute(select(jobs.c.id).where(jobs.c.id == job_id)).first() is not None
 
 
 def _runs(connection: Connection, job_id: str | None) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, select, update
 
-from understudy.job_engine.groups import GroupRecord, with_field
+from understudy.job_engine.groups import GroupRecord, is_member, with_field
 from understudy.job_engine.sequel import Hook, Successor, failure_job, sequel_from
 from understudy.job_engine.states import CANCEL, JobState
 from understudy.ledger import rows, transitions
@@ -28,7 +28,7 @@ def set_off(connection: Connection, ended: AnyRow) -> Sequence[AnyRow]:
     also: list[AnyRow] = []
     if sequel.then is not None:
         also += _go_on(connection, ended, sequel.then)
-    if sequel.group is not None:
+    if sequel.group is not None and is_member(ended.id, sequel.group):
         counted = _count_in_group(connection, sequel.group, JobState(ended.state))
         also += complete(connection, counted) if counted.is_over else ()
     return also

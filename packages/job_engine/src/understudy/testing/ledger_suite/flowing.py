@@ -316,6 +316,17 @@ class GroupPromises:
         assert refused
         assert ledger.group(made.id).total == len(members(made.id, 2))
 
+    def test_a_job_that_does_the_work_again_is_not_counted(self, ledger: Ledger) -> None:
+        """It keeps the sequel of the job it comes from, and the group has counted that one."""
+        made = group(ledger, 2)
+        run(ledger, member_id(made.id, 0), JobState.FAILED)
+        ledger.record_job(new_job(id="again", sequel=Sequel(group=made.id).text), None)
+
+        run(ledger, "again")
+
+        assert ledger.group(made.id).ended == 1
+        assert due(ledger) == [member_id(made.id, 1)]
+
     def test_a_group_that_is_not_there_is_an_error(self, ledger: Ledger) -> None:
         """It names the id."""
         assert raises(GroupNotFoundError, partial(ledger.group, "nobody"))

@@ -129,6 +129,20 @@ class SchedulingPromises:
         assert third.skip_reason
         assert len(ledger.list_jobs()) == 2  # noqa: PLR2004 - of three ticks
 
+    def test_a_tick_whose_key_another_job_has_is_left_out(self, ledger: Ledger) -> None:
+        """And says so; the schedule goes on."""
+        seen = declared(ledger)
+        tick = tick_of(seen)
+        assert tick.job is not None
+        ledger.record_job(replace(tick.job, id="somebody-else"), None)
+
+        outcome = ledger.take_tick(seen, tick)
+
+        after = the(ledger)
+        assert outcome is TickOutcome.SKIPPED
+        assert (after.last_job_id, after.last_at, after.skipped_at) == (None, None, seen.next_at)
+        assert after.next_at == seen.next_at + HOUR
+
     def test_a_paused_schedule_fires_nothing(self, ledger: Ledger) -> None:
         """Until it is resumed, with the tick that is given then."""
         seen = declared(ledger)
