@@ -11,7 +11,7 @@ from tests.unit.house import House
 from tests.unit.support import Mail
 from understudy.dispatcher import flow
 from understudy.dispatcher.dispatcher import Dispatcher
-from understudy.job_engine import GroupResult, JobContext, JobState, Link, job
+from understudy.job_engine import GroupResult, JobContext, JobState, Link, Unique, job
 from understudy.job_engine.errors import (
     DuplicateDispatchError,
     GroupNotFoundError,
@@ -53,6 +53,11 @@ def gather(payload: GroupResult, ctx: JobContext) -> int:
 
 @job()
 def digest(payload: Digest, ctx: JobContext) -> None:
+    return None
+
+
+@job(unique=Unique(by=("user_id",)))
+def single(payload: Mail, ctx: JobContext) -> None:
     return None
 
 
@@ -252,6 +257,7 @@ BAD: dict[str, Callable[[Dispatcher], object]] = {
         COUNT, Link(count, Mail(), engines=("horse",))
     ),
     "group of 1 to": lambda d: d.dispatch_group([]),
+    "jobs without unique": lambda d: d.dispatch_group([Link(single, Mail())]),
     "when to be": lambda d: d.dispatch_group([COUNT], when="never"),  # type: ignore[arg-type]
     "no result_field in the jobs": lambda d: d.dispatch_group([WRITE]),
     "no job_id in a group": lambda d: d.dispatch_group([Link(count, Mail(), job_id="a")]),

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from understudy.job_engine import Cron, Every, JobContext, declare_job, job
+from understudy.job_engine import Cron, Debounce, Every, JobContext, declare_job, job
 from understudy.job_engine.errors import DefinitionError
 from understudy.job_engine.schedule import Schedule, schedule_of
 
@@ -144,6 +144,16 @@ def test_a_scheduled_job_has_a_payload() -> None:
         declare_job("needy", payload=Needy, schedule=hourly)
     with pytest.raises(DefinitionError, match="of type Needy"):
         declare_job("other", payload=Needy, schedule=Every(HOUR, payload=Empty()))
+
+
+def test_a_scheduled_job_is_not_debounced() -> None:
+    with pytest.raises(DefinitionError, match="a schedule or a debounce"):
+        declare_job(
+            "both",
+            payload=Empty,
+            schedule=Every(HOUR),
+            debounce=Debounce(by=("user_id",), period=HOUR),
+        )
 
 
 def test_a_job_is_scheduled_where_it_is_defined() -> None:

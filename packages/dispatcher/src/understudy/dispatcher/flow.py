@@ -130,6 +130,9 @@ class Flow:
         return replace(job, waits_for=group_id)
 
     def _new_job(self, link: AnyLink, job_id: str) -> NewJob:
+        # Another job would stand in for it, and nobody would wait for that one.
+        alone = link.job.identity is None
+        _expect(alone, "jobs without unique, debounce or throttle", link.job.name)
         options: DispatchOptions = {"job_id": job_id}
         if link.engines is not None:
             options["engines"] = link.engines

@@ -137,6 +137,7 @@ class JobDefinition(Generic[P, R]):
             hook = hook.on_failure
 
     def _check_scheduled(self, schedule: Schedule) -> None:
+        self._expect(self.debounce is None, "a schedule or a debounce, not both")
         kind, given = self.payload_type, schedule.payload
         fits = given is None or isinstance(given, kind)
         self._expect(fits, f"a scheduled payload of type {kind.__name__}, not {given!r}")
