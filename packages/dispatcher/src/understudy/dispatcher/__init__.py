@@ -7,6 +7,7 @@ from understudy.dispatcher.default import (
     dispatch_group,
     dispatch_job,
     dispatch_many,
+    send_event,
     use_dispatcher,
 )
 from understudy.dispatcher.dispatcher import Dispatcher
@@ -33,5 +34,6 @@ __all__ = [
     "dispatch_job",
     "dispatch_job_async",
     "dispatch_many",
+    "send_event",
     "use_dispatcher",
 ]

@@ -3,6 +3,7 @@
 import os
 import threading
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
 from importlib.metadata import entry_points
 from typing import Any, TypeVar, Unpack
 
@@ -108,6 +109,37 @@ def dispatch_group(
 ) -> GroupHandle:
     """Dispatch jobs that run side by side; see `Dispatcher.dispatch_group`."""
     return default_dispatcher().dispatch_group(links, completion, when=when, group_id=group_id)
+
+
+def send_event(
+    name: str,
+    payload: object = None,
+    *,
+    to: "JobHandle[Any] | str | None" = None,
+    key: str | None = None,
+    event_id: str | None = None,
+    keep: timedelta | None = None,
+) -> int:
+    """Send an event to a job that waits for it, now or later.
+
+    Args:
+        name: The event's name.
+        payload: What it says: anything JSON can carry, a pydantic model too.
+        to: The job it is for: its handle or its id.
+        key: Or a key: every job that waits under it receives the event once.
+        event_id: Sending the same id again is harmless; a new one where None.
+        keep: How long it is kept for jobs that do not wait yet; seven days where None.
+
+    Returns:
+        How many jobs it woke.
+
+    Raises:
+        DispatchError: Something is wrong; nothing was stored.
+        LedgerUnavailableError: The ledger did not answer; the event may not be stored.
+    """
+    return default_dispatcher().send_event(
+        name, payload, to=to, key=key, event_id=event_id, keep=keep
+    )
 
 
 def _wire() -> Dispatcher:

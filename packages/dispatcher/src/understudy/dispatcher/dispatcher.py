@@ -19,6 +19,7 @@ from understudy.dispatcher.options import DispatchOptions, new_job
 from understudy.dispatcher.recorder import Recorder, queue_of
 from understudy.dispatcher.routing import Route, Router
 from understudy.dispatcher.schedules import Schedules
+from understudy.dispatcher.sending import new_event
 from understudy.job_engine.clock import Clock, Deadline
 from understudy.job_engine.definition import JobDefinition
 from understudy.job_engine.errors import (
@@ -182,6 +183,36 @@ class Dispatcher:
     def schedules(self) -> Schedules:
         """Return the schedules: list, pause, resume or trigger them."""
         return Schedules(self._ledger, self.dispatch)
+
+    def send_event(
+        self,
+        name: str,
+        payload: object = None,
+        *,
+        to: "JobHandle[Any] | str | None" = None,
+        key: str | None = None,
+        event_id: str | None = None,
+        keep: timedelta | None = None,
+    ) -> int:
+        """Send an event to a job that waits for it, now or later.
+
+        Args:
+            name: The event's name.
+            payload: What it says: anything JSON can carry, a pydantic model too.
+            to: The job it is for: its handle or its id.
+            key: Or a key: every job that waits under it receives the event once.
+            event_id: Sending the same id again is harmless; a new one where None.
+            keep: How long it is kept for jobs that do not wait yet; seven days where None.
+
+        Returns:
+            How many jobs it woke.
+
+        Raises:
+            DispatchError: Something is wrong; nothing was stored.
+            LedgerUnavailableError: The ledger did not answer; the event may not be stored.
+        """
+        event = new_event(name, payload, to=to, key=key, event_id=event_id, keep=keep)
+        return self._ledger.send(event)
 
     def close(self) -> None:
         """Write what is still to be written; for programs that end soon after a dispatch."""

@@ -27,6 +27,7 @@ from understudy.job_engine.records import (
 from understudy.job_engine.resolution import Resolution, done_json
 from understudy.job_engine.scheduling import ScheduleLedger
 from understudy.job_engine.states import ABANDON, ACCEPT, RESUME, JobState
+from understudy.job_engine.wait_ledger import WaitLedger
 from understudy.job_engine.waiting import WaitingLedger
 
 R = TypeVar("R")
@@ -50,6 +51,7 @@ class HandleLedger(
     LedgerReader,
     ScheduleLedger,
     FlowLedger,
+    WaitLedger,
     Protocol,
 ):
     """What a handle needs of the ledger."""

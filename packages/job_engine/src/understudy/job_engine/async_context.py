@@ -4,12 +4,15 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import count, islice
-from typing import Any, Literal, TypeVar, TypeVarTuple, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, TypeVarTuple, overload
 from uuid import UUID
+
+from pydantic import BaseModel
 
 from understudy.job_engine.async_branches import AsyncBranches
 from understudy.job_engine.async_performing import is_async
 from understudy.job_engine.async_running import off_loop
+from understudy.job_engine.codec import result_of_type
 from understudy.job_engine.context_base import (
     check_size,
     fresh_random,
@@ -17,12 +20,18 @@ from understudy.job_engine.context_base import (
 )
 from understudy.job_engine.doubt import NotDone, Verify
 from understudy.job_engine.journal import refuse
+from understudy.job_engine.meeting import payload_of, result_of_child
 from understudy.job_engine.performing import StepPolicy
 from understudy.job_engine.progress import progress_of
 from understudy.job_engine.records import StepKind
 from understudy.job_engine.retry import RetryPolicy
 
+if TYPE_CHECKING:
+    from understudy.job_engine.definition import JobDefinition
+
 T = TypeVar("T")
+P = TypeVar("P", bound=BaseModel)
+R = TypeVar("R")
 T1 = TypeVar("T1")
 T2 = TypeVar("T2")
 T3 = TypeVar("T3")
@@ -176,6 +185,64 @@ class AsyncJobContext(AsyncBranches):
         """Let the job sleep until an aware moment, holding no worker."""
         with self._machinery(name):
             await off_loop(partial(self._fall_asleep, name, timedelta(0), moment))
+
+    async def wait_for_event(
+        self,
+        name: str,
+        payload: type[T] | None = None,
+        *,
+        key: str | None = None,
+        timeout: timedelta | None = None,
+        raises: bool = False,
+        step: str | None = None,
+    ) -> T | None:
+        """Wait for an event that somebody sends, holding no worker.
+
+        An event that was sent before is found too. Each wait takes the oldest event of its
+        name that this job has not received.
+
+        Args:
+            name: The event's name, and the step's unless `step` says otherwise.
+            payload: The type of what it says; anything JSON can carry where None.
+            key: Wait for events sent to this key, not for those sent to this job's id.
+            timeout: How long to wait at the most, from when the wait began.
+            raises: Whether a wait that lasts too long raises; it returns None otherwise.
+            step: The step's name, where the job waits for a name more than once.
+
+        Raises:
+            EventTimeoutError: No event came in time, and `raises` is set.
+        """
+        with self._machinery(step or name):
+            meet = partial(self._meeting.event, step or name, name, key, timeout)
+            answer = await off_loop(meet)
+        declared = result_of_type(Any if payload is None else payload)
+        found: T | None = payload_of(name, answer, declared, raises=raises)
+        return found
+
+    async def invoke(self, job: "JobDefinition[P, R]", payload: P, *, step: str | None = None) -> R:
+        """Run another job and wait for its end, holding no worker.
+
+        The job is dispatched once, with an id made from this job's id and the step's name. It
+        is a job of its own: cancelling this one does not cancel it.
+
+        Args:
+            job: The job's definition; its declaration is enough.
+            payload: What it works on.
+            step: The step's name; the job's name where None.
+
+        Returns:
+            Its result.
+
+        Raises:
+            JobFailedError: It failed.
+            JobCancelledError: It was cancelled.
+            InvokeDepthError: Jobs invoke one another too deeply.
+        """
+        with self._machinery(step or job.name):
+            meet = partial(self._meeting.job, step or job.name, job, payload)
+            answer = await off_loop(meet)
+        result: R = result_of_child(answer, job.result)
+        return result
 
     async def progress(self, done: int, total: int | None = None, note: str = "") -> None:
         """Tell how far the job has come, as `JobContext.progress` does.

@@ -8,9 +8,9 @@ from itertools import count, islice
 from typing import Any, Literal, TypeVar, TypeVarTuple, overload
 from uuid import UUID
 
+from understudy.job_engine.awaiting import Waits
 from understudy.job_engine.clock import Clock
 from understudy.job_engine.context_base import (
-    ContextBase,
     check_size,
     fresh_random,
     fresh_uuid,
@@ -34,7 +34,7 @@ T4 = TypeVar("T4")
 Args = TypeVarTuple("Args")
 
 
-class JobContext(ContextBase):
+class JobContext(Waits):
     """What a job may do besides its own work; no engine shows through it."""
 
     def __init__(

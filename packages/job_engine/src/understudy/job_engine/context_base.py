@@ -15,6 +15,7 @@ from understudy.job_engine.errors import ResultInvalidError
 from understudy.job_engine.interrupts import HoldRequested, Interrupt, Suspended
 from understudy.job_engine.journal import Journal, refuse
 from understudy.job_engine.lease import Lease
+from understudy.job_engine.meeting import Meeting
 from understudy.job_engine.parallel import Branch, End, check_branches, raise_first
 from understudy.job_engine.performing import Performer, StepPolicy
 from understudy.job_engine.ports import AttemptLedger
@@ -69,6 +70,7 @@ class ContextBase:
         self._limits = limits
         self._journal = Journal(claim, ledger, lease, clock)
         self._in_this_thread = Performer(self._journal, lease, clock, limits.give_up)
+        self._meeting = Meeting(self._journal)
         self._progress = ProgressNote(claim, ledger, clock)
 
     def idempotency_key(self, step: str) -> str:

@@ -31,6 +31,8 @@
         NonDeterministicJobError
         ResultInvalidError
         TransactionUnsupportedError  a `tx` step on a ledger that is no SQL database
+        EventTimeoutError            no event came in time
+        InvokeDepthError             jobs invoke one another too deeply
         StepTimeoutError             one try of a step took longer than its timeout
       AttemptTimeoutError            the attempt ran longer than its definition allows
       JobCrashedError                the process that ran the attempt died
@@ -178,6 +180,14 @@ class ResultInvalidError(StepError):
 
 class TransactionUnsupportedError(StepError):
     """A `tx` step needs a SQL ledger, SQLite or PostgreSQL, to share its transaction with."""
+
+
+class EventTimeoutError(StepError):
+    """The event that the job waited for did not come in time."""
+
+
+class InvokeDepthError(StepError):
+    """Jobs that invoke one another go no deeper; they may go round in a circle."""
 
 
 class StepTimeoutError(StepError):

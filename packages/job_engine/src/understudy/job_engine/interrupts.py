@@ -6,7 +6,8 @@ cannot swallow them: a job that was fenced must stop, whatever it catches.
 
 from datetime import datetime, timedelta
 
-from understudy.job_engine.records import StepRecord
+from understudy.job_engine.awaited import Wait
+from understudy.job_engine.records import NewJob, StepRecord
 
 
 class Interrupt(BaseException):
@@ -14,7 +15,15 @@ class Interrupt(BaseException):
 
 
 class Suspended(Interrupt):
-    """The job sleeps: the ledger holds it until it is due, and no worker does."""
+    """The job sleeps: the ledger holds it until it is due, and no worker does.
+
+    Attributes:
+        wait: What wakes it before its time.
+        child: A job to record with it.
+    """
+
+    wait: Wait | None = None
+    child: NewJob | None = None
 
     def __init__(self, step: StepRecord, delay: timedelta, run_at: datetime | None) -> None:
         """Keep the sleep's record, and how long it lasts or until when."""

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, NoReturn
 
+from understudy.job_engine.awaited import Wait
 from understudy.job_engine.clock import Clock
 from understudy.job_engine.errors import NonDeterministicJobError, StepError
 from understudy.job_engine.interrupts import HoldRequested
@@ -33,6 +34,11 @@ class Journal:
         self._open: list[str] = []
         self._places: dict[str, int] = {}
         self._answered_at: dict[str, float] = {}
+
+    @property
+    def claim(self) -> Claim:
+        """Return the authority of the attempt."""
+        return self._claim
 
     @property
     def lease(self) -> timedelta:
@@ -94,6 +100,10 @@ class Journal:
         """Do a step's work in the ledger's transaction that records it (rule 11)."""
         step = self.step(name, StepKind.RUN, "null")
         return self._ledger.record_in(self._claim, step, work)
+
+    def receive(self, step: StepRecord, wait: Wait) -> StepRecord | None:
+        """Record what a step waits for, if it is there."""
+        return self._ledger.receive(self._claim, step, wait)
 
     def leave(self, name: str) -> None:
         """Put a step behind the attempt."""

@@ -70,7 +70,12 @@ def interrupted(definition: AnyDefinition, claim: Claim, interrupt: Interrupt) -
     match interrupt:
         case Suspended():
             return Conclusion(
-                SUSPEND, delay=interrupt.delay, run_at=interrupt.run_at, step=interrupt.step
+                SUSPEND,
+                delay=interrupt.delay,
+                run_at=interrupt.run_at,
+                step=interrupt.step,
+                wait=interrupt.wait,
+                child=interrupt.child,
             )
         case CancelRequested():
             return Conclusion(STOP)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+from understudy.job_engine.awaited import SentEvent, Wait
 from understudy.job_engine.clock import Clock
 from understudy.job_engine.errors import LedgerUnavailableError
 from understudy.job_engine.interrupts import Fenced
@@ -45,6 +46,14 @@ class PatientLedger:
     def record_in(self, claim: Claim, step: StepRecord, work: Callable[[Any], str]) -> StepRecord:
         """Do a step's work in the transaction that records it."""
         return self._patiently(lambda: self._ledger.record_in(claim, step, work))
+
+    def receive(self, claim: Claim, step: StepRecord, wait: Wait) -> StepRecord | None:
+        """Record what a step waits for, if it is there."""
+        return self._patiently(lambda: self._ledger.receive(claim, step, wait))
+
+    def send(self, event: SentEvent) -> int:
+        """Keep an event and wake those who wait for it."""
+        return self._patiently(lambda: self._ledger.send(event))
 
     def note_progress(self, claim: Claim, progress: Progress) -> None:
         """Keep how far a job has come; a ledger that is away is not waited for."""

@@ -33,10 +33,11 @@ from understudy.job_engine.records import (
 )
 from understudy.job_engine.scheduling import ScheduleLedger
 from understudy.job_engine.states import JobState
+from understudy.job_engine.wait_ledger import WaitLedger
 from understudy.job_engine.waiting import WaitingLedger
 
 
-class AttemptLedger(Protocol):
+class AttemptLedger(WaitLedger, Protocol):
     """The ledger as an attempt needs it. Each write starts with the fence (rule 7).
 
     Raises, from every method: `LedgerUnavailableError` if the database does not answer.

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+from understudy.job_engine.awaited import Wait
 from understudy.job_engine.identity import UniqueScope
 from understudy.job_engine.requests import NewJob, OfferPlan
 from understudy.job_engine.states import JobState, Transition
@@ -144,6 +145,7 @@ class Claim:
         claim_id: 128 random bits; with the epoch, the fencing token (rule 7).
         attempt: 1 for the first execution of the job, one more for each after it.
         lease: How long the authority lasts without renewal.
+        depth: How many jobs invoked one another until it came to this one.
     """
 
     job_id: str
@@ -159,6 +161,7 @@ class Claim:
     crashes: int
     releases: int
     lease: timedelta
+    depth: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,13 +180,16 @@ class Ticket:
 class StepKind(StrEnum):
     """What a step does, or that it may have been done.
 
-    An intent says that a `once` step was begun; its result turns it into `once` (rule 10).
+    An intent says that a `once` step was begun; its result turns it into `once` (rule 10). A wait
+    says for what the job waits, and since when; what it waited for turns it into `met`.
     """
 
     RUN = "run"
     SLEEP = "sleep"
     INTENT = "intent"
     ONCE = "once"
+    WAIT = "wait"
+    MET = "met"
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +211,9 @@ class Conclusion:
     Attributes:
         delay: For a transition back to `scheduled`: how long to wait from now.
         run_at: The same as a moment; wins over `delay`.
-        step: A step that is recorded in the same transaction (a sleep).
+        step: A step that is recorded in the same transaction (a sleep, a wait).
+        wait: What wakes the job before its time.
+        child: A job that is recorded in the same transaction, unless it is known.
     """
 
     transition: Transition
@@ -215,6 +223,8 @@ class Conclusion:
     run_at: datetime | None = None
     step: StepRecord | None = None
     reason: str = ""
+    wait: Wait | None = None
+    child: NewJob | None = None
 
 
 class TryOutcome(StrEnum):

@@ -51,6 +51,7 @@ from understudy.testing.memory_schedules import MemorySchedules
 from understudy.testing.memory_sequels import set_off
 from understudy.testing.memory_store import Change, Store
 from understudy.testing.memory_waiting import MemoryWaiting
+from understudy.testing.memory_waits import MemoryWaits
 
 _OFFERS = {
     JobState.SCHEDULED: OFFER,
@@ -61,7 +62,7 @@ _TARGETS = {transition.name: transition.target for transition in TRANSITIONS}
 _TAKEN_AWAY = frozenset({RECOVER.name, EXHAUST.name})
 
 
-class MemoryLedger(MemoryControl, MemorySchedules, MemoryFlow, MemoryWaiting):
+class MemoryLedger(MemoryControl, MemorySchedules, MemoryFlow, MemoryWaiting, MemoryWaits):
     """`Ledger` in memory; every transition is decided by the one table.
 
     Any number of threads may use it. `down`, `fail_next` and `lose_replies` break the way to it.
@@ -136,6 +137,7 @@ class MemoryLedger(MemoryControl, MemorySchedules, MemoryFlow, MemoryWaiting):
                 return self._concluded_before(claim)
             if conclusion.step is not None and row.state is conclusion.transition.target:
                 self._store.insert_step(claim, conclusion.step)
+                self._begin_to_wait(claim, conclusion)
             return row.state
 
     def renew(self, claims: Sequence[Claim]) -> Sequence[Claim]:

@@ -14,6 +14,8 @@ class Row(JobRecord):
     claim_id: str | None = None
     lease: timedelta | None = None
     events: int = 0
+    awaits: str | None = None
+    depth: int = 0
 
     def record(self) -> JobRecord:
         """Return what the others may see."""
@@ -48,6 +50,7 @@ def claim_of(row: Row, worker: str) -> Claim:
         crashes=row.crashes,
         releases=row.releases,
         lease=row.lease,
+        depth=row.depth,
     )
 
 

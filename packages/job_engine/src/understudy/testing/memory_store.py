@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from understudy.job_engine.awaited import SentEvent, end_topic
 from understudy.job_engine.clock import Clock
 from understudy.job_engine.errors import LedgerUnavailableError
 from understudy.job_engine.groups import GroupRecord
@@ -99,6 +100,8 @@ class Store:
         self.history: defaultdict[str, list[EventRecord]] = defaultdict(list)
         self.groups: dict[str, GroupRecord] = {}
         self.schedules: dict[str, ScheduleRecord] = {}
+        self.sent: dict[str, tuple[SentEvent, datetime]] = {}
+        self.received: set[tuple[str, str]] = set()
         self.workers: dict[str, tuple[WorkerRecord, datetime]] = {}
 
     def apply(self, transition: Transition, change: Change) -> Row | None:
@@ -115,7 +118,19 @@ class Store:
         self.append_event(changed, transition.name, change.actor, change.detail)
         if changed.state.is_terminal:
             self.on_end(changed)
+            self.wake(end_topic(changed.id))
         return changed
+
+    def wake(self, topic: str) -> int:
+        """Let all who wait for a topic be offered now; return how many those are."""
+        waiting = [
+            row
+            for row in self.rows.values()
+            if row.awaits == topic and row.state is JobState.SCHEDULED
+        ]
+        for row in waiting:
+            self.rows[row.id] = replace(row, run_at=self.clock.now(), awaits=None)
+        return len(waiting)
 
     def append_event(self, row: Row, kind: str, actor: str, detail: Mapping[str, Any]) -> None:
         """Write the history on (rule 22)."""
@@ -181,6 +196,7 @@ def _side_effects(
         changes |= {"claim_id": None, "lease_until": None, "lease": None}
     if transition.target is JobState.RUNNING:
         changes |= {"started_at": row.started_at or now, "pickups_missed": 0, "pickup_by": None}
+        changes["awaits"] = None
     if transition.target.is_terminal:
-        changes |= {"finished_at": now, "run_at": None, "pickup_by": None}
+        changes |= {"finished_at": now, "run_at": None, "pickup_by": None, "awaits": None}
     return changes

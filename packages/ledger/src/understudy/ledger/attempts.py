@@ -16,7 +16,7 @@ from understudy.job_engine.states import (
     TRANSITIONS,
     JobState,
 )
-from understudy.ledger import rows, transacting, transitions
+from understudy.ledger import rows, transacting, transitions, waits, waking
 from understudy.ledger.database import Database
 from understudy.ledger.instants import microseconds
 from understudy.ledger.tables import attempts, jobs, steps
@@ -105,9 +105,13 @@ class SqlAttempts:
 
     def conclude(self, claim: Claim, conclusion: Conclusion) -> JobState:
         """End the attempt; a pending cancel request wins over all but success (I9)."""
-        return self._database.write(
-            lambda connection: _conclude(connection, claim, conclusion), "conclude"
-        )
+
+        def work(connection: Connection) -> JobState:
+            if conclusion.wait is not None:
+                waking.lock(connection, conclusion.wait.topic)
+            return _conclude(connection, claim, conclusion)
+
+        return self._database.write(work, "conclude")
 
     def renew(self, claims: Sequence[Claim]) -> Sequence[Claim]:
         """Renew leases in one transaction; return those that still have the authority (rule 12)."""
@@ -162,6 +166,8 @@ def _conclude(connection: Connection, claim: Claim, conclusion: Conclusion) -> J
     if row is not None:
         if conclusion.step is not None:
             transitions.insert_step(connection, claim, conclusion.step)
+        if conclusion.wait is not None:
+            waits.begin_to_wait(connection, claim, conclusion)
         return JobState(row.state)
     stop = Change(claim.job_id, mine | {"cancel_requested": True}, {}, cause)
     row = transitions.apply(connection, STOP, stop)
@@ -176,6 +182,8 @@ def _values(conclusion: Conclusion) -> dict[str, Any]:
         values["error"] = rows.error_text(conclusion.error)
     if conclusion.transition.target is JobState.SCHEDULED:
         values["run_at"] = conclusion.run_at or After(conclusion.delay)
+    if conclusion.wait is not None:
+        values["awaits"] = conclusion.wait.topic
     return values
 
 

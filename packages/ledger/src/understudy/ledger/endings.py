@@ -4,8 +4,9 @@ import random
 
 from sqlalchemy import Connection
 
+from understudy.job_engine.awaited import end_topic
 from understudy.job_engine.groups import GroupRecord
-from understudy.ledger import sequels, statements
+from understudy.ledger import sequels, statements, waking
 from understudy.ledger.prepared import execute
 from understudy.ledger.rows import AnyRow
 
@@ -24,6 +25,10 @@ def job_ended(connection: Connection, row: AnyRow) -> None:
     while ended:
         each = ended.pop()
         _count_end(connection, each)
+        if each.parent_id is not None:
+            topic = end_topic(each.id)
+            waking.lock(connection, topic)
+            waking.wake(connection, topic)
         if each.sequel is not None:
             ended += sequels.set_off(connection, each)
 

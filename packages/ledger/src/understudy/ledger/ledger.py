@@ -14,12 +14,14 @@ from understudy.ledger.recording import SqlRecording
 from understudy.ledger.rescue import SqlRescue
 from understudy.ledger.schedules import SqlSchedules
 from understudy.ledger.waiting import SqlWaiting
+from understudy.ledger.waits import SqlWaits
 from understudy.ledger.workers import SqlWorkers
 
 
 class SqlLedger(
     SqlAttempts,
     SqlRecording,
+    SqlWaits,
     SqlOffers,
     SqlWaiting,
     SqlRescue,

@@ -153,6 +153,7 @@ def claim(row: AnyRow, worker: str) -> Claim:
         crashes=row.crashes,
         releases=row.releases,
         lease=timedelta(microseconds=row.lease_us),
+        depth=row.depth,
     )
 
 

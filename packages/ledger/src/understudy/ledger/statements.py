@@ -29,6 +29,7 @@ from understudy.ledger.tables import (
     dispatch_attempts,
     events,
     jobs,
+    sent_events,
     steps,
 )
 
@@ -36,7 +37,8 @@ from understudy.ledger.tables import (
 SHARDS = 8
 
 _BRIEF = tuple(
-    jobs.c[n] for n in ("id", "name", "queue", "engine", "state", "epoch", "events", "sequel")
+    jobs.c[n]
+    for n in ("id", "name", "queue", "engine", "state", "epoch", "events", "sequel", "parent_id")
 )
 
 #: What is read back of a new job.
@@ -108,6 +110,11 @@ def insert_step(dialect: str) -> AnyInsert:
     given = ("job_id", "name", "seq", "kind", "result", "epoch")
     values: dict[str, Any] = {name: bindparam(name) for name in given} | {"recorded_at": now_us()}
     return _insert_into(dialect, steps).values(values).on_conflict_do_nothing()
+
+
+def keep_event(dialect: str) -> AnyInsert:
+    """Insert a sent event unless its id is kept; its values are still to be given."""
+    return _insert_into(dialect, sent_events).on_conflict_do_nothing()
 
 
 #: Replace the intent of a `once` step by its result (rule 10).
@@ -204,9 +211,14 @@ def _side_effects(transition: Transition, *, sets_engine: bool) -> dict[str, Any
         changes |= {"claim_id": None, "lease_until": None, "lease_us": None}
     if transition.target is JobState.RUNNING:
         started = func.coalesce(jobs.c.started_at, now_us())
-        changes |= {"started_at": started, "pickups_missed": 0, "pickup_by": None}
+        changes |= {
+            "started_at": started,
+            "pickups_missed": 0,
+            "pickup_by": None,
+            "awaits": None,
+        }
     if transition.target.is_terminal:
-        changes |= {"finished_at": now_us(), "run_at": None, "pickup_by": None}
+        changes |= {"finished_at": now_us(), "run_at": None, "pickup_by": None, "awaits": None}
     return changes
 
 

@@ -79,6 +79,10 @@ jobs = Table(
     Column("sequel", Text),
     # The job or the group whose end lets it start; it has no time until then.
     Column("waits_for", _job_id),
+    # What wakes it before its time, who invoked it, and how deep that goes.
+    Column("awaits", _short),
+    Column("parent_id", _job_id),
+    _count("depth"),
     Column("lease_us", BigInteger),
     Column("created_at", Instant, nullable=False),
     Column("run_at", Instant),
@@ -124,6 +128,7 @@ _partial(
     "expires_at IS NOT NULL AND started_at IS NULL AND finished_at IS NULL",
     "expires_at",
 )
+_partial("awaiting", "awaits IS NOT NULL", "awaits")
 _partial("ended", "finished_at IS NOT NULL", "name", "state", "finished_at")
 Index(f"ix_{PREFIX}jobs_newest", jobs.c.created_at)
 
@@ -138,6 +143,29 @@ steps = Table(
     Column("epoch", Integer, nullable=False),
     Column("recorded_at", Instant, nullable=False),
     UniqueConstraint("job_id", "seq"),
+    **_CLUSTERED,
+)
+
+#: Events that somebody sent, kept for those who will wait for them.
+sent_events = Table(
+    f"{PREFIX}sent_events",
+    metadata,
+    Column("id", _job_id, primary_key=True),
+    Column("topic", _short, nullable=False),
+    Column("name", _name, nullable=False),
+    Column("payload", Text, nullable=False),
+    Column("sent_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+)
+Index(f"ix_{PREFIX}sent_events_topic", sent_events.c.topic, sent_events.c.sent_at)
+Index(f"ix_{PREFIX}sent_events_expires_at", sent_events.c.expires_at)
+
+#: Which job has received which event; each of them receives it once.
+receipts = Table(
+    f"{PREFIX}receipts",
+    metadata,
+    Column("job_id", _job_id, ForeignKey(jobs.c.id, ondelete="CASCADE"), primary_key=True),
+    Column("event_id", _job_id, primary_key=True),
     **_CLUSTERED,
 )
 

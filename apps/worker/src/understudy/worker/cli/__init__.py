@@ -20,6 +20,7 @@ _COMMANDS: Mapping[str, str] = MappingProxyType(
             "dispatch",
             "jobs",
             "schedules",
+            "events",
             "engines",
             "ledger",
             "doctor",

@@ -17,6 +17,7 @@ from understudy.testing.ledger_suite.cancelling import CancellingPromises
 from understudy.testing.ledger_suite.claiming import ClaimingPromises
 from understudy.testing.ledger_suite.concluding import ConcludingPromises
 from understudy.testing.ledger_suite.flowing import ChainPromises, GroupPromises
+from understudy.testing.ledger_suite.meeting import MeetingPromises
 from understudy.testing.ledger_suite.offering import OfferingPromises
 from understudy.testing.ledger_suite.racing import RacingPromises
 from understudy.testing.ledger_suite.reading import ReadingPromises
@@ -44,6 +45,7 @@ class LedgerSuite(
     ResolvingPromises,
     UnitingPromises,
     WaitingPromises,
+    MeetingPromises,
     WatchingPromises,
     ReadingPromises,
     SchedulingPromises,

@@ -1,0 +1,66 @@
+"""What a job may wait for without a worker: an event that somebody sends, another job's end."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import timedelta
+
+#: How long a sent event is kept for jobs that do not wait for it yet, unless it says otherwise.
+KEEP_EVENTS = timedelta(days=7)
+#: A waiting job looks again by itself this often, in case of a ledger that was restored.
+LOOK_AGAIN = timedelta(days=1)
+#: The longest key of an event.
+MAX_KEY_CHARS = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """What a step waits for.
+
+    Attributes:
+        topic: What it is addressed to, as the ledger's index knows it.
+        timeout: How long it waits at the most, from when it began; None waits for ever.
+        child_id: The job whose end it waits for; None for an event.
+    """
+
+    topic: str
+    timeout: timedelta | None = None
+    child_id: str | None = None
+
+    @property
+    def pause(self) -> timedelta:
+        """Return how long the job sleeps unless it is woken."""
+        return LOOK_AGAIN if self.timeout is None else min(self.timeout, LOOK_AGAIN)
+
+
+@dataclass(frozen=True, slots=True)
+class SentEvent:
+    """An event about to be kept.
+
+    Attributes:
+        id: Sending the same id again is harmless.
+        topic: What it is addressed to.
+        name: Its name, for people.
+        payload: What it says, as JSON.
+        keep: How long it waits for somebody who waits for it.
+    """
+
+    id: str
+    topic: str
+    name: str
+    payload: str
+    keep: timedelta = KEEP_EVENTS
+
+
+def event_topic(name: str, *, job_id: str | None = None, key: str | None = None) -> str:
+    """Return the topic of events of a name for one job, or for all who wait under a key."""
+    return _topic("event", name, "job" if key is None else "key", job_id if key is None else key)
+
+
+def end_topic(job_id: str) -> str:
+    """Return the topic of a job's end."""
+    return _topic("end", job_id)
+
+
+def _topic(*parts: str | None) -> str:
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

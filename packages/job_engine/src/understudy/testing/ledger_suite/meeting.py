@@ -1,0 +1,280 @@
+# ruff: noqa: S101 - a conformance suite asserts
+"""What a ledger promises to jobs that wait for events and for other jobs."""
+
+import json
+import secrets
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from functools import partial
+
+from understudy.job_engine.awaited import SentEvent, Wait, end_topic, event_topic
+from understudy.job_engine.ports import Ledger
+from understudy.job_engine.records import (
+    Claim,
+    Conclusion,
+    JobRecord,
+    NewJob,
+    StepKind,
+    StepRecord,
+)
+from understudy.job_engine.states import FAIL, SUCCEED, SUSPEND, JobState
+from understudy.testing.ledger_suite.scene import (
+    ERROR,
+    FIRST,
+    LONG,
+    MOMENT,
+    PassTime,
+    claimed,
+    is_fenced,
+    new_job,
+    plan,
+    started,
+    taken_over,
+)
+
+#: How often two who might miss each other are let loose.
+ROUNDS = 15
+
+
+class MeetingPromises:
+    """`receive`, `send` and a suspension that waits: neither misses the other."""
+
+    def test_an_event_is_received_once_by_each_job(self, ledger: Ledger) -> None:
+        """The oldest first, by whichever step asks."""
+        claim = started(ledger)
+        wait = _wait(claim)
+        for number in (1, 2):
+            ledger.send(_event(wait, number))
+
+        met = [ledger.receive(claim, _step(f"s{n}", n), wait) for n in range(3)]
+
+        said = [json.loads(each.result)["payload"] for each in met if each is not None]
+        assert said == [1, 2]
+        assert met[2] is None
+        assert [s.kind for s in ledger.steps(claim.job_id)] == [StepKind.MET, StepKind.MET]
+
+    def test_receiving_again_gives_what_was_received(self, ledger: Ledger) -> None:
+        """The reply may have been lost (R12)."""
+        claim = started(ledger)
+        wait = _wait(claim)
+        ledger.send(_event(wait, 1))
+        ledger.send(_event(wait, 2))
+
+        first = ledger.receive(claim, _step(), wait)
+        again = ledger.receive(claim, _step(), wait)
+
+        assert first is not None
+        assert again is not None
+        assert again.result == first.result
+
+    def test_a_fenced_attempt_receives_nothing(self, ledger: Ledger) -> None:
+        """And the event stays for the one that has the authority (I3)."""
+        old = started(ledger)
+        wait = _wait(old)
+        ledger.send(_event(wait, 1))
+        new = taken_over(ledger, old)
+
+        assert is_fenced(lambda: ledger.receive(old, _step(), wait))
+        assert ledger.receive(new, _step(), wait) is not None
+
+    def test_an_event_of_another_topic_is_not_received(self, ledger: Ledger) -> None:
+        """Neither of another job nor of another name."""
+        claim = started(ledger)
+        ledger.send(_event(_wait(started(ledger)), 1))
+        ledger.send(_event(_wait(claim, "other"), 1))
+
+        assert ledger.receive(claim, _step(), _wait(claim)) is None
+
+    def test_an_event_id_is_kept_once(self, ledger: Ledger) -> None:
+        """Sending it again is harmless (F22)."""
+        claim = started(ledger)
+        event = _event(_wait(claim), 1)
+        ledger.send(event)
+        ledger.send(event)
+
+        met = [ledger.receive(claim, _step(f"s{n}", n), _wait(claim)) for n in range(2)]
+
+        assert met[0] is not None
+        assert met[1] is None
+
+    def test_an_event_is_kept_for_its_time(self, ledger: Ledger, pass_time: PassTime) -> None:
+        """By the ledger's clock."""
+        claim = started(ledger)
+        ledger.send(replace(_event(_wait(claim), 1), keep=MOMENT))
+        pass_time(MOMENT * 2)
+
+        assert ledger.receive(claim, _step(), _wait(claim)) is None
+
+    def test_an_event_wakes_who_waits_for_it(self, ledger: Ledger) -> None:
+        """And nobody else; the step still says that it waits."""
+        claim, other = started(ledger), started(ledger)
+        wait = _wait(claim)
+        _suspend(ledger, claim, wait)
+        _suspend(ledger, other, _wait(other))
+        asleep = _due(ledger)
+
+        woken = ledger.send(_event(wait, 1))
+
+        assert (asleep & {claim.job_id, other.job_id}, woken) == (set(), 1)
+        assert claim.job_id in _due(ledger)
+        assert other.job_id not in _due(ledger)
+        assert [s.kind for s in ledger.steps(claim.job_id)] == [StepKind.WAIT]
+        assert ledger.get(claim.job_id).state is JobState.SCHEDULED
+
+    def test_an_event_that_is_there_wakes_a_job_that_begins_to_wait(self, ledger: Ledger) -> None:
+        """It came after the job had looked."""
+        claim = started(ledger)
+        ledger.send(_event(_wait(claim), 1))
+
+        _suspend(ledger, claim, _wait(claim))
+
+        assert claim.job_id in _due(ledger)
+
+    def test_a_wait_and_an_event_at_the_same_moment_do_not_miss_each_other(
+        self, ledger: Ledger
+    ) -> None:
+        """Whichever commits first, the other one sees it."""
+        for _ in range(ROUNDS):
+            claim = started(ledger)
+            wait = _wait(claim)
+            _at_once(
+                partial(_suspend, ledger, claim, wait),
+                partial(ledger.send, _event(wait, 1)),
+            )
+
+            assert claim.job_id in _due(ledger)
+
+    def test_a_wait_that_lasts_too_long_is_over(self, ledger: Ledger, pass_time: PassTime) -> None:
+        """Its time runs from its beginning, also if the job was woken in vain meanwhile."""
+        claim = started(ledger)
+        wait = _wait(claim, timeout=MOMENT * 5)
+        _suspend(ledger, claim, wait)
+        again = claimed(ledger, _offered(ledger, claim.job_id))
+        early = ledger.receive(again, _step(), wait)
+        _suspend(ledger, again, wait)
+        pass_time(MOMENT * 6)
+
+        assert claim.job_id in _due(ledger)
+        last = claimed(ledger, _offered(ledger, claim.job_id))
+        late = ledger.receive(last, _step(), wait)
+        assert early is None
+        assert late is not None
+        assert json.loads(late.result) == {"timeout": True}
+
+    def test_a_job_is_woken_by_the_end_of_the_one_it_invoked(self, ledger: Ledger) -> None:
+        """Which was recorded with its suspension, and says how it ended."""
+        for ending, expected in (
+            (Conclusion(SUCCEED, result="42"), ("succeeded", "42")),
+            (Conclusion(FAIL, error=ERROR), ("failed", None)),
+        ):
+            claim = started(ledger)
+            child, wait = _child()
+            _suspend(ledger, claim, wait, child)
+            asleep = claim.job_id in _due(ledger)
+
+            ledger.conclude(claimed(ledger, _offered(ledger, child.id)), ending)
+
+            again = claimed(ledger, _offered(ledger, claim.job_id))
+            met = ledger.receive(again, _step(), wait)
+            assert not asleep
+            assert met is not None
+            answer = json.loads(met.result)
+            assert (answer["state"], answer["result"]) == expected
+            assert (answer["error"] is None) == (expected[0] == "succeeded")
+
+    def test_an_invoked_job_is_recorded_once(self, ledger: Ledger) -> None:
+        """However often its parent suspends itself."""
+        claim = started(ledger)
+        child, wait = _child()
+        _suspend(ledger, claim, wait, child)
+        again = claimed(ledger, _offered(ledger, claim.job_id))
+
+        _suspend(ledger, again, wait, child)
+
+        assert len(ledger.events(child.id)) == 1
+
+    def test_a_job_that_ends_while_its_parent_falls_asleep_wakes_it(self, ledger: Ledger) -> None:
+        """Whichever commits first, the other one sees it."""
+        for _ in range(ROUNDS):
+            parent = started(ledger)
+            child, wait = _child()
+            _suspend(ledger, parent, wait, child)
+            again = claimed(ledger, _offered(ledger, parent.job_id))
+            running = claimed(ledger, _offered(ledger, child.id))
+            _at_once(
+                partial(_suspend, ledger, again, wait, child),
+                partial(ledger.conclude, running, Conclusion(SUCCEED, result="1")),
+            )
+
+            assert parent.job_id in _due(ledger)
+
+    def test_cancelling_an_invoked_job_wakes_its_parent(self, ledger: Ledger) -> None:
+        """Every end does."""
+        claim = started(ledger)
+        child, wait = _child()
+        _suspend(ledger, claim, wait, child)
+
+        ledger.cancel(child.id, "somebody")
+
+        assert claim.job_id in _due(ledger)
+
+    def test_an_invoked_job_is_one_deeper_than_its_parent(self, ledger: Ledger) -> None:
+        """So that a circle of jobs comes to an end."""
+        claim = started(ledger)
+        child, wait = _child()
+        _suspend(ledger, claim, wait, child)
+
+        assert claimed(ledger, _offered(ledger, child.id)).depth == claim.depth + 1
+
+
+def _step(name: str = "wait", seq: int = 0) -> StepRecord:
+    return StepRecord(name, seq, StepKind.WAIT, "{}")
+
+
+def _wait(claim: Claim, name: str = "answer", timeout: timedelta | None = None) -> Wait:
+    return Wait(event_topic(name, job_id=claim.job_id), timeout)
+
+
+def _child() -> tuple[NewJob, Wait]:
+    child = new_job(delay=timedelta(0))
+    return child, Wait(end_topic(child.id), None, child.id)
+
+
+def _event(wait: Wait, payload: int) -> SentEvent:
+    return SentEvent(secrets.token_hex(8), wait.topic, "answer", json.dumps(payload))
+
+
+def _suspend(ledger: Ledger, claim: Claim, wait: Wait, child: NewJob | None = None) -> None:
+    conclusion = Conclusion(SUSPEND, delay=LONG, step=_step(), wait=wait, child=child)
+    assert ledger.conclude(claim, conclusion) is JobState.SCHEDULED
+
+
+def _offered(ledger: Ledger, job_id: str) -> JobRecord:
+    moved = ledger.offer(ledger.get(job_id), plan(FIRST))
+    assert moved is not None
+    return moved
+
+
+def _due(ledger: Ledger) -> set[str]:
+    return {job.id for job in ledger.due(1000)}
+
+
+def _at_once(*works: Callable[[], object]) -> None:
+    start = threading.Barrier(len(works))
+    raised: list[BaseException] = []
+
+    def run(work: Callable[[], object]) -> None:
+        start.wait(10)
+        try:
+            work()
+        except BaseException as error:  # noqa: BLE001 - shown by the assertion
+            raised.append(error)
+
+    threads = [threading.Thread(target=run, args=(work,)) for work in works]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join(30)
+    assert raised == []

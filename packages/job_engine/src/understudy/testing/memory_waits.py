@@ -1,0 +1,95 @@
+"""What jobs in memory wait for: events that are sent, and jobs that they invoke."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from datetime import datetime
+from typing import Any
+
+from understudy.job_engine.awaited import SentEvent, Wait
+from understudy.job_engine.interrupts import Fenced
+from understudy.job_engine.records import Claim, Conclusion, StepKind, StepRecord
+from understudy.job_engine.states import JobState
+from understudy.testing.memory_reading import MemoryReading
+from understudy.testing.memory_rows import new_row
+
+
+class MemoryWaits(MemoryReading):
+    """`WaitLedger` in memory."""
+
+    def receive(self, claim: Claim, step: StepRecord, wait: Wait) -> StepRecord | None:
+        """Record what a step waits for, if it is there or the wait has lasted too long."""
+        with self.transaction():
+            if not self._store.fence(claim):
+                raise Fenced
+            recorded = self._store.steps[claim.job_id]
+            known = next((each for each in recorded if each.name == step.name), None)
+            if known is not None and known.kind is StepKind.MET:
+                return known
+            found = self._answer(claim.job_id, wait)
+            if found is None and known is not None and self._is_late(known, wait):
+                found = {"timeout": True}
+            if found is None:
+                return None
+            if "id" in found:
+                self._store.received.add((claim.job_id, found["id"]))
+            recorded[:] = [each for each in recorded if each is not known]
+            met = StepRecord(step.name, step.seq, StepKind.MET, json.dumps(found))
+            self._store.insert_step(claim, met)
+            return met
+
+    def send(self, event: SentEvent) -> int:
+        """Keep an event and wake those who wait for it; return how many that were."""
+        with self.transaction():
+            until = self._store.clock.now() + event.keep
+            self._store.sent.setdefault(event.id, (event, until))
+            return self._store.wake(event.topic)
+
+    def _begin_to_wait(self, claim: Claim, conclusion: Conclusion) -> None:
+        wait, child = conclusion.wait, conclusion.child
+        if wait is None:
+            return
+        if child is not None and child.id not in self._store.rows:
+            new = replace(new_row(child, None, self._store.clock.now()), depth=claim.depth + 1)
+            self._store.rows[child.id] = new
+            self._store.append_event(new, "dispatch", claim.worker, {})
+        row = self._store.rows[claim.job_id]
+        if wait.timeout is not None and conclusion.step is not None:
+            until = self._deadline(claim.job_id, conclusion.step, wait)
+            row = replace(row, run_at=min(until, row.run_at or until))
+        self._store.rows[claim.job_id] = replace(row, awaits=wait.topic)
+        if self._answer(claim.job_id, wait) is not None:
+            self._store.wake(wait.topic)
+
+    def _deadline(self, job_id: str, step: StepRecord, wait: Wait) -> datetime:
+        known = next(each for each in self._store.steps[job_id] if each.name == step.name)
+        assert known.recorded_at is not None  # noqa: S101 - a recorded step has it
+        assert wait.timeout is not None  # noqa: S101 - the caller looked
+        return known.recorded_at + wait.timeout
+
+    def _is_late(self, known: StepRecord, wait: Wait) -> bool:
+        if wait.timeout is None or known.recorded_at is None:
+            return False
+        return known.recorded_at + wait.timeout <= self._store.clock.now()
+
+    def _answer(self, job_id: str, wait: Wait) -> dict[str, Any] | None:
+        if wait.child_id is not None:
+            return self._end_of(wait.child_id)
+        for event in self._kept(wait.topic):
+            if (job_id, event.id) not in self._store.received:
+                return {"id": event.id, "payload": json.loads(event.payload)}
+        return None
+
+    def _kept(self, topic: str) -> Sequence[SentEvent]:
+        now, sent = self._store.clock.now(), self._store.sent.values()
+        return [each for each, until in sent if each.topic == topic and until > now]
+
+    def _end_of(self, job_id: str) -> dict[str, Any] | None:
+        row = self._store.rows.get(job_id)
+        if row is None:
+            gone = {"type": "JobNotFoundError", "message": "it is gone", "traceback": ""}
+            return {"job": job_id, "state": str(JobState.FAILED), "result": None, "error": gone}
+        if not row.state.is_terminal:
+            return None
+        error = None if row.error is None else asdict(row.error)
+        return {"job": job_id, "state": str(row.state), "result": row.result, "error": error}

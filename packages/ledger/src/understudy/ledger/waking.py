@@ -1,0 +1,32 @@
+"""Waking jobs that wait; changes no state, only the time at which they are offered again."""
+
+from sqlalchemy import Connection, bindparam, text, update
+
+from understudy.job_engine.states import JobState
+from understudy.ledger.instants import now_us
+from understudy.ledger.tables import jobs
+
+_LOCK = text("SELECT pg_advisory_xact_lock(:key)")
+
+_WAKE = (
+    update(jobs)
+    .where(jobs.c.awaits == bindparam("topic"), jobs.c.state == JobState.SCHEDULED)
+    .values(run_at=now_us(), awaits=None)
+)
+
+
+def lock(connection: Connection, topic: str) -> None:
+    """Let those who wait for a topic and those who answer it go one after the other.
+
+    Without it each could look before the other commits, and both see nothing: on PostgreSQL a
+    statement sees what is committed when it begins. On SQLite there is one writer at a time. Who
+    waits locks the topic before its job, who answers it before the jobs it wakes: no circle.
+    """
+    if connection.dialect.name == "postgresql":
+        key = int.from_bytes(bytes.fromhex(topic[:16]), signed=True)
+        connection.execute(_LOCK, {"key": key})
+
+
+def wake(connection: Connection, topic: str) -> int:
+    """Let all who wait for a topic be offered now; return how many those are."""
+    return connection.execute(_WAKE, {"topic": topic}).rowcount

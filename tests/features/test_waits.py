@@ -1,0 +1,47 @@
+"""`ctx.wait_for_event` and `ctx.invoke` hold no worker and miss nothing."""
+
+from tests.features.house import House
+from tests.features.jobs.waits import (
+    Number,
+    Question,
+    waits_answer,
+    waits_halves,
+    waits_halves_async,
+)
+from tests.servers.processes import wait_until
+from understudy.job_engine import JobState
+
+
+def test_an_event_wakes_a_job_that_waits(house: House) -> None:
+    handle = house.dispatch(waits_answer, Question(fails=True))
+    wait_until(lambda: "suspend" in house.kinds(handle), 30, "the job waits")
+
+    woken = house.dispatcher.send_event("answer", Number(value=7), to=handle)
+
+    assert woken == 1
+    assert handle.result() == 7
+
+
+def test_an_event_that_was_sent_before_is_found(house: House) -> None:
+    key = house.unique("order")
+    house.dispatcher.send_event("answer", {"value": 8}, key=key)
+
+    handle = house.dispatch(waits_answer, Question(key=key))
+
+    assert handle.result() == 8
+    assert "suspend" not in house.kinds(handle)
+
+
+def test_a_wait_that_lasts_too_long_is_over(house: House) -> None:
+    handle = house.dispatch(waits_answer, Question(patience=0.1))
+
+    assert handle.result() is None
+
+
+def test_a_job_invokes_others_and_catches_their_error(house: House) -> None:
+    handle = house.dispatch(waits_halves, Number(value=4))
+    awaited = house.dispatch(waits_halves_async, Number(value=6))
+
+    assert handle.result() == [4, 2, 1]
+    assert awaited.result() == [6, 3]
+    assert handle.job().state is JobState.SUCCEEDED
