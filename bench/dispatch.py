@@ -99,6 +99,7 @@ def run(count: int, ledger: str, folder: Path, stack: ExitStack) -> None:
     names = ("Queue.enqueue", "dispatch_job")
     times = interleaved(count, "healthy", raw_rq(valkey.url), ours(dispatcher))
     report(console, f"Healthy: RQ, {ledger} ledger, {count} calls each", names, times)
+    report_many(console, dispatcher, count, statistics.fmean(times[1]))
     raw = raw_dramatiq(rabbitmq.url)
     valkey.kill()
     first = time.perf_counter()
@@ -108,6 +109,20 @@ def run(count: int, ledger: str, folder: Path, stack: ExitStack) -> None:
     names = ("actor.send, confirmed", "dispatch_job")
     report(console, f"Outage: Dramatiq, {ledger} ledger, {count} calls each", names, times)
     dispatcher.close()
+
+
+def report_many(console: Console, dispatcher: Dispatcher, count: int, one_ms: float) -> None:
+    """Print how many jobs a second `dispatch_many` takes, beside one by one."""
+    payloads = [Payload(user_id=number, email="ada@example.org") for number in range(count)]
+    started = time.perf_counter()
+    outcomes = dispatcher.dispatch_many(bench_job, payloads)
+    rate = count / (time.perf_counter() - started)
+    done = sum(outcome.handle is not None for outcome in outcomes)
+    single = 1000 / one_ms
+    console.print(
+        f"dispatch_many: {done} jobs at {rate:,.0f} a second, {single:,.0f} one by one: "
+        f"{rate / single:.1f}x"
+    )
 
 
 def made(folder: Path) -> Path:

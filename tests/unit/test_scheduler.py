@@ -150,3 +150,18 @@ def _close_breakers(house: House) -> None:
     for _ in range(3):
         house.clock.advance(timedelta(seconds=2))
         house.engines.check()
+
+
+@pytest.mark.parametrize("engine", ["rq", "dramatiq"])
+def test_of_many_due_jobs_the_most_urgent_are_offered_first_on_either_engine(engine: str) -> None:
+    house = House()
+    urgency = [0, -100, 7, 100, 7, -3, 0]
+    handles = [house.dispatch(delay=HOUR, priority=each, engines=(engine,)) for each in urgency]
+    house.clock.advance(HOUR)
+
+    house.scheduler.tick()
+
+    adapter = {"rq": house.rq, "dramatiq": house.dramatiq}[engine]
+    offered = [message.job_id for message in house.offered(adapter)]
+    of = dict(zip((handle.id for handle in handles), urgency, strict=True))
+    assert [of[job_id] for job_id in offered] == sorted(urgency, reverse=True)

@@ -23,13 +23,14 @@ from understudy.dispatcher.sending import new_event
 from understudy.job_engine.clock import Clock, Deadline
 from understudy.job_engine.definition import JobDefinition
 from understudy.job_engine.errors import (
+    JobNotFoundError,
     LedgerError,
 )
 from understudy.job_engine.events import Listener
 from understudy.job_engine.flow import Link
 from understudy.job_engine.groups import When
 from understudy.job_engine.queues import QueueProfile
-from understudy.job_engine.records import JobRecord, OfferPlan
+from understudy.job_engine.records import JobRecord, NewJob, OfferPlan
 from understudy.job_engine.states import JobState
 
 P = TypeVar("P", bound=BaseModel)
@@ -37,6 +38,9 @@ R = TypeVar("R")
 
 #: How long handing a job over may take, first failure of an engine included.
 DEFAULT_BUDGET = timedelta(seconds=1)
+#: How long a caller's commit that is under way is waited for; a rescuer finds what comes later.
+COMMIT_PATIENCE = timedelta(seconds=5)
+NONE = timedelta(0)
 
 
 class Dispatcher:
@@ -85,6 +89,8 @@ class Dispatcher:
         """
         deadline = Deadline.after(self._clock, options.get("budget", self._budget))
         new = new_job(job, payload, options, self._clock)
+        if options.get("session") is not None:
+            return self._dispatch_within(job, new, options)
         queue = queue_of(job, options)
         route = self._recorder.route(new)
         settled = self._recorder.settle(job, new, route, options)
@@ -217,6 +223,46 @@ class Dispatcher:
     def close(self) -> None:
         """Write what is still to be written; for programs that end soon after a dispatch."""
         self._offerer.flush()
+
+    def _dispatch_within(
+        self, job: JobDefinition[P, R], new: NewJob, options: DispatchOptions
+    ) -> JobHandle[R]:
+        """Record a job in the caller's transaction, and offer it when that is over."""
+        caller = self._ledger.within(options.get("session"))
+        queue, route = queue_of(job, options), self._recorder.route(new)
+        settled = self._recorder.settle(job, new, route, options, caller=caller)
+        if settled.disposition == "created":
+            caller.when_over(
+                lambda is_over: self._after_commit(
+                    settled, route, queue, patience=NONE if is_over else COMMIT_PATIENCE
+                )
+            )
+        return JobHandle(
+            settled.record, job, self._ledger, self._clock, disposition=settled.disposition
+        )
+
+    def _after_commit(
+        self, settled: Settled, route: Route, queue: QueueProfile, *, patience: timedelta
+    ) -> None:
+        # Whatever goes wrong here, the job is committed or not: a rescuer finds one that is (I1).
+        with suppress(LedgerError):
+            if self._is_committed(settled.record, patience):
+                self._recorder.tell(settled)
+                self._offerer.note(settled.record.id, route.skipped)
+                deadline = Deadline.after(self._clock, self._budget)
+                self._hand_over(settled, route, queue, deadline)
+
+    def _is_committed(self, job: JobRecord, patience: timedelta) -> bool:
+        """Look for the job, and again where its commit may be under way."""
+        deadline, pause = Deadline.after(self._clock, patience), FIRST_LOOK / 10
+        while True:
+            try:
+                return self._ledger.get(job.id).epoch == job.epoch
+            except JobNotFoundError:
+                if deadline.passed:
+                    return False
+            self._clock.sleep(pause)
+            pause = min(pause * 2, FIRST_LOOK)
 
     def _hand_over(
         self, settled: Settled, route: Route, queue: QueueProfile, deadline: Deadline

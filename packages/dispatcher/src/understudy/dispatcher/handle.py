@@ -13,6 +13,7 @@ from understudy.job_engine.errors import (
     JobCancelledError,
     JobExpiredError,
     JobFailedError,
+    JobNotFoundError,
     ResultTimeoutError,
 )
 from understudy.job_engine.flowing import FlowLedger
@@ -27,6 +28,7 @@ from understudy.job_engine.records import (
 from understudy.job_engine.resolution import Resolution, done_json
 from understudy.job_engine.scheduling import ScheduleLedger
 from understudy.job_engine.states import ABANDON, ACCEPT, RESUME, JobState
+from understudy.job_engine.transactional import TransactionalLedger
 from understudy.job_engine.wait_ledger import WaitLedger
 from understudy.job_engine.waiting import WaitingLedger
 
@@ -46,6 +48,7 @@ ACTOR = "handle"
 class HandleLedger(
     OfferLedger,
     BulkLedger,
+    TransactionalLedger,
     WaitingLedger,
     ControlLedger,
     LedgerReader,
@@ -91,6 +94,18 @@ class JobHandle(Generic[R]):
     def created(self) -> bool:
         """Tell whether this dispatch made the job."""
         return self.disposition == "created"
+
+    @property
+    def pending(self) -> bool:
+        """Tell whether the job is not there yet: the caller's transaction has not committed.
+
+        One that was rolled back never will, and its handle stays pending.
+        """
+        try:
+            self._ledger.get(self.id)
+        except JobNotFoundError:
+            return True
+        return False
 
     @property
     def dispatched(self) -> JobRecord:

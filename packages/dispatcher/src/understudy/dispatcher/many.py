@@ -121,8 +121,7 @@ class BulkDispatch(Generic[P, R]):
         self, items: Iterable[P | DispatchRequest[P]], how: Many, shared: DispatchOptions
     ) -> list[DispatchOutcome[R]]:
         """Dispatch them all; see `Dispatcher.dispatch_many`."""
-        if shared.get("confirm") == "pickup":
-            raise OptionInvalidError("expected no confirm='pickup' for many jobs, got it")
+        _refuse_lonely_options(shared)
         given = enumerate(items)
         if how.on_error == "raise":
             ready = [self._prepare(index, item, shared) for index, item in given]
@@ -151,6 +150,7 @@ class BulkDispatch(Generic[P, R]):
         payload, options = item, shared
         if isinstance(item, DispatchRequest):
             payload, options = item.payload, _merged(shared, item.options)
+            _refuse_lonely_options(options)
         new = new_job(self._job, cast("P", payload), options, self._clock)
         return _Ready(index, new, self._recorder.route(new), options)
 
@@ -218,3 +218,11 @@ def _merged(shared: DispatchOptions, own: DispatchOptions) -> DispatchOptions:
     merged = DispatchOptions(**shared)
     merged.update(own)
     return merged
+
+
+def _refuse_lonely_options(options: DispatchOptions) -> None:
+    if options.get("confirm") == "pickup" or options.get("session") is not None:
+        raise OptionInvalidError(
+            "expected neither confirm='pickup' nor a session for many jobs, got one; "
+            "use dispatch_job"
+        )

@@ -52,6 +52,8 @@ class DispatchOptions(TypedDict, total=False):
         priority: From -100 to 100; the definition's where absent.
         engines: The engines it may run on, in order; the definition's where absent.
         tags: Words to find the job by, besides the definition's.
+        session: A SQLAlchemy `Session` or `Connection` on the ledger's database: the job is
+            recorded in its transaction, is there if that commits, and is offered then.
         confirm: `engine` returns when an engine has the job, `pickup` when a worker has.
         budget: How long handing the job over may take.
         pickup: How long a worker may take to claim it; the queue's deadline where absent.
@@ -70,6 +72,7 @@ class DispatchOptions(TypedDict, total=False):
     priority: int
     engines: Sequence[str]
     tags: Sequence[str]
+    session: object
     confirm: Literal["engine", "pickup"]
     budget: timedelta
     pickup: timedelta
@@ -123,6 +126,7 @@ def _with_identity(
         return new
     for name in ("delay", "run_at", "on_duplicate", "idempotency_key", "job_id"):
         _expect(name not in options, f"no {name} with a {kind}", name)
+    _expect(options.get("session") is None, "no session with a debounce", "one")
     return replace(new, delay=identity.period, latest_in=identity.max_wait)
 
 
@@ -202,6 +206,9 @@ def _check_choices(options: DispatchOptions) -> None:
     _expect(duplicate in get_args(OnDuplicate), "return_existing, raise or replace", duplicate)
     confirm = options.get("confirm", "engine")
     _expect(confirm in ("engine", "pickup"), "confirm='engine' or 'pickup'", confirm)
+    if options.get("session") is not None:
+        _expect(confirm == "engine", "no confirm='pickup' before the session commits", confirm)
+        _expect(duplicate != "replace", "no on_duplicate='replace' with a session", duplicate)
 
 
 def _expect(met: bool, expected: str, got: Any) -> None:

@@ -13,6 +13,7 @@ from understudy.job_engine.events import Event, Listener
 from understudy.job_engine.identity import UniqueScope
 from understudy.job_engine.queues import QueueProfile
 from understudy.job_engine.records import JobRecord, NewJob, OfferPlan
+from understudy.job_engine.transactional import CallersTransaction
 
 _ONE_COMMIT = Route((), ())
 
@@ -56,15 +57,22 @@ class Recorder:
         return new if route is _ONE_COMMIT else replace(new, delay=PARK_FIRST), None
 
     def settle(
-        self, job: AnyDefinition, new: NewJob, route: Route, options: DispatchOptions
+        self,
+        job: AnyDefinition,
+        new: NewJob,
+        route: Route,
+        options: DispatchOptions,
+        *,
+        caller: CallersTransaction | None = None,
     ) -> Settled:
-        """Record a job in one commit, or find out who stands for it.
+        """Record a job in one commit, or in the caller's; or find out who stands for it.
 
         Raises:
             DispatchError: If the job is there already, and that is an error.
         """
+        record_job = (caller or self._ledger).record_job
         while True:
-            found = self._ledger.record_job(*self.planned(new, queue_of(job, options), route))
+            found = record_job(*self.planned(new, queue_of(job, options), route))
             settled = self.settled(job, new, found, options)
             if settled is not None:
                 return settled

@@ -54,8 +54,9 @@ class Scheduler:
         if not self._router.has_usable:
             return 0
         due = list(self._ledger.due(BATCH))
-        # Schedulers that look at the same moment begin at different jobs.
+        # Schedulers that look at the same moment begin at different jobs of one urgency.
         self._rng.shuffle(due)
+        due.sort(key=lambda job: -job.priority)
         return sum(self._offer(job) for job in due)
 
     def _offer(self, job: JobRecord) -> bool:

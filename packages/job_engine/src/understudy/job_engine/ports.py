@@ -33,6 +33,7 @@ from understudy.job_engine.records import (
 )
 from understudy.job_engine.scheduling import ScheduleLedger
 from understudy.job_engine.states import JobState
+from understudy.job_engine.transactional import TransactionalLedger
 from understudy.job_engine.wait_ledger import WaitLedger
 from understudy.job_engine.waiting import WaitingLedger
 
@@ -257,6 +258,7 @@ class Ledger(
     AttemptLedger,
     OfferLedger,
     BulkLedger,
+    TransactionalLedger,
     WaitingLedger,
     RescueLedger,
     ControlLedger,

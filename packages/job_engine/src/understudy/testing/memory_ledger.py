@@ -7,7 +7,11 @@ from functools import partial
 from typing import Any
 
 from understudy.job_engine.clock import Clock
-from understudy.job_engine.errors import JobNotFoundError, TransactionUnsupportedError
+from understudy.job_engine.errors import (
+    JobNotFoundError,
+    OptionInvalidError,
+    TransactionUnsupportedError,
+)
 from understudy.job_engine.identity import UniqueScope
 from understudy.job_engine.interrupts import CancelRequested, Fenced
 from understudy.job_engine.records import (
@@ -37,6 +41,7 @@ from understudy.job_engine.states import (
     JobState,
     Transition,
 )
+from understudy.job_engine.transactional import CallersTransaction
 from understudy.job_engine.waiting import holds_unique_key
 from understudy.testing.memory_control import MemoryControl
 from understudy.testing.memory_flow import MemoryFlow
@@ -156,6 +161,12 @@ class MemoryLedger(MemoryControl, MemorySchedules, MemoryFlow, MemoryWaiting, Me
         """Record many jobs in one commit, or none of them."""
         with self.transaction():
             return [self._recorded(job, plan) for job, plan in jobs]
+
+    def within(self, session: object) -> CallersTransaction:
+        """Refuse: a ledger in memory is in nobody's database."""
+        raise OptionInvalidError(
+            f"expected no session with a ledger in memory, got a {type(session).__name__}"
+        )
 
     def offer(self, seen: JobRecord, plan: OfferPlan) -> JobRecord | None:
         """Hand over with a new epoch; None if the job is no longer as it was seen (rule 4)."""

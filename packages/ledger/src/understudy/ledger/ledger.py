@@ -15,6 +15,7 @@ from understudy.ledger.rescue import SqlRescue
 from understudy.ledger.schedules import SqlSchedules
 from understudy.ledger.waiting import SqlWaiting
 from understudy.ledger.waits import SqlWaits
+from understudy.ledger.within import SqlTransactional
 from understudy.ledger.workers import SqlWorkers
 
 
@@ -22,6 +23,7 @@ class SqlLedger(
     SqlAttempts,
     SqlRecording,
     SqlWaits,
+    SqlTransactional,
     SqlOffers,
     SqlWaiting,
     SqlRescue,

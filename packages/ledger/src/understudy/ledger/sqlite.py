@@ -50,8 +50,13 @@ def reader(engine: Engine) -> Engine:
     return engine.execution_options(understudy_reads=True)
 
 
-def _on_connect(connection: sqlite3.Connection, record: object) -> None:
+def prepare_driver(connection: sqlite3.Connection) -> None:
+    """Give a connection the function that the ledger's statements call."""
     connection.create_function("understudy_now_us", 0, _now_us)
+
+
+def _on_connect(connection: sqlite3.Connection, record: object) -> None:
+    prepare_driver(connection)
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}").close()
 

@@ -1,0 +1,132 @@
+"""Recording a job in a transaction of the caller's: it is there if, and only if, that commits."""
+
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from sqlalchemy import Connection, event
+from sqlalchemy.orm import Session, SessionTransaction
+
+from understudy.job_engine.errors import OptionInvalidError
+from understudy.job_engine.records import JobRecord, NewJob, OfferPlan
+from understudy.job_engine.transactional import CallersTransaction
+from understudy.ledger import recording, sqlite
+from understudy.ledger.database import Database
+from understudy.ledger.errors import translated
+
+#: What tells one PostgreSQL database from every other, also from a copy of it.
+_IDENTITY = """
+    SELECT oid, pg_postmaster_start_time(), current_schema()
+    FROM pg_database WHERE datname = current_database()
+"""
+
+
+class SqlTransactional:
+    """`TransactionalLedger` on SQL."""
+
+    def __init__(self, database: Database, actor: str) -> None:
+        """Work on a database in the name of `actor`, which the events keep."""
+        self._database = database
+        self._actor = actor
+
+    def within(self, session: object) -> CallersTransaction:
+        """Work in the transaction of a SQLAlchemy `Session` or `Connection` of the caller's."""
+        if not isinstance(session, Session | Connection):
+            raise OptionInvalidError(
+                "expected a SQLAlchemy Session or Connection, got "
+                f"{type(session).__name__}; in async code write "
+                "`await session.run_sync(lambda sync: dispatch_job(..., session=sync))`"
+            )
+        with translated():
+            connection = session.connection() if isinstance(session, Session) else session
+            self._expect_our_database(connection)
+        return SqlWithin(session, connection, self._actor)
+
+    def _expect_our_database(self, connection: Connection) -> None:
+        ours = "sqlite" if self._database.is_sqlite else "postgresql"
+        theirs = connection.dialect.name
+        if theirs != ours:
+            raise _another_database(f"a {ours} database", f"a {theirs} one")
+        if ours == "sqlite":
+            self._expect_our_file(connection)
+        elif _identity(connection) != self._database.read(_identity):
+            raise _another_database("the ledger's own", "another database")
+
+    def _expect_our_file(self, connection: Connection) -> None:
+        files = connection.exec_driver_sql("PRAGMA database_list").all()
+        file = next((name for _, schema, name in files if schema == "main"), "")
+        known = Path(str(self._database.url.database)).resolve()
+        if not file or Path(file).resolve() != known:
+            raise _another_database(f"the ledger's file {known}", file or "one in memory")
+        driver: Any = connection.connection.driver_connection
+        sqlite.prepare_driver(driver)
+
+
+class SqlWithin:
+    """`CallersTransaction` on SQL."""
+
+    def __init__(self, session: Session | Connection, connection: Connection, actor: str) -> None:
+        """Work in the transaction that the connection is in."""
+        self._session = session
+        self._connection = connection
+        self._actor = actor
+
+    def record_job(self, job: NewJob, plan: OfferPlan | None) -> tuple[JobRecord, bool]:
+        """Record a job in it."""
+        with translated():
+            return recording.record(self._connection, job, plan, self._actor)
+
+    def when_over(self, then: Callable[[bool], None]) -> None:
+        """Call this once when the transaction is over."""
+        if self._session not in _WAITING:
+            _WAITING[self._session] = []
+            if isinstance(self._session, Session):
+                event.listen(self._session, "after_transaction_end", _session_ended)
+            else:
+                event.listen(self._session, "commit", _connection_commits)
+                event.listen(self._session, "rollback", _taken)
+        _WAITING[self._session].append(then)
+
+
+#: What is to be called when the transaction of a session or a connection is over.
+_WAITING: WeakKeyDictionary[Session | Connection, list[Callable[[bool], None]]] = (
+    WeakKeyDictionary()
+)
+
+
+def _session_ended(session: Session, transaction: SessionTransaction) -> None:
+    # A savepoint's end decides nothing: what it left behind is there when all is over.
+    if transaction.parent is None:
+        for then in _taken(session):
+            then(True)
+
+
+def _connection_commits(connection: Connection) -> None:
+    # A connection tells of its commit before it commits: the rest waits in a thread for it.
+    waiting = _taken(connection)
+    if waiting:
+        name = "understudy-after-commit"
+        threading.Thread(target=_call, args=(waiting,), name=name, daemon=True).start()
+
+
+def _call(waiting: Sequence[Callable[[bool], None]]) -> None:
+    for then in waiting:
+        then(False)
+
+
+def _taken(session: Session | Connection) -> list[Callable[[bool], None]]:
+    taken, _WAITING[session] = _WAITING[session], []
+    return taken
+
+
+def _identity(connection: Connection) -> tuple[Any, ...]:
+    return tuple(connection.exec_driver_sql(_IDENTITY).one())
+
+
+def _another_database(expected: str, got: str) -> OptionInvalidError:
+    return OptionInvalidError(
+        f"expected a session on {expected}, got {got}; a job is recorded in the caller's "
+        "transaction only where both are in one database"
+    )

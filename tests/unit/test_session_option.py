@@ -1,0 +1,42 @@
+"""What cannot be done in a caller's transaction is refused."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from tests.unit.house import WELCOME, House
+from tests.unit.support import Mail
+from understudy.dispatcher import DispatchRequest
+from understudy.job_engine import Debounce
+from understudy.job_engine.errors import OptionInvalidError
+
+QUIET = Debounce(by=("user_id",), period=timedelta(seconds=1))
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, "with a ledger in memory"),
+        ({"confirm": "pickup"}, "before the session commits"),
+        ({"idempotency_key": "k", "on_duplicate": "replace"}, "with a session"),
+        ({"debounce": QUIET}, "no session with a debounce"),
+    ],
+)
+def test_nothing_is_stored(options: dict[str, Any], expected: str) -> None:
+    house = House()
+
+    with pytest.raises(OptionInvalidError, match=expected):
+        house.dispatch(session=object(), **options)
+
+    assert not house.ledger.counts()
+
+
+def test_many_jobs_take_no_session() -> None:
+    house = House()
+    request = DispatchRequest(Mail(), {"session": object()})
+
+    with pytest.raises(OptionInvalidError, match="use dispatch_job"):
+        house.dispatcher.dispatch_many(WELCOME, [Mail()], session=object())
+    (outcome,) = house.dispatcher.dispatch_many(WELCOME, [request])
+    assert isinstance(outcome.error, OptionInvalidError)
