@@ -28,7 +28,7 @@ class MemoryWaits(MemoryReading):
                 return known
             found = self._answer(claim.job_id, wait)
             if found is None and known is not None and self._is_late(known, wait):
-                found = {"timeout": True}
+                found = dict[str, Any](timeout=True)
             if found is None:
                 return None
             if "id" in found:
