@@ -25,7 +25,7 @@ def test_a_page_runs_as_printed(page: Path) -> None:
         cwd=GUIDE.parents[1],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=110,
         check=False,
     )
 

@@ -30,7 +30,14 @@ from time import sleep
 
 from pydantic import BaseModel
 
-from understudy.job_engine import JobContext, QueueProfile, RetryPolicy, declare_queue, job
+from understudy.job_engine import (
+    JobContext,
+    QueueProfile,
+    Retention,
+    RetryPolicy,
+    declare_queue,
+    job,
+)
 
 declare_queue(QueueProfile("threads", isolation="thread", slots=2, dramatiq_threads=2))
 declare_queue(QueueProfile("children", isolation="process", slots=2, dramatiq_threads=2))

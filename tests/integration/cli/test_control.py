@@ -2,11 +2,18 @@
 
 import pytest
 
-from tests.integration.cli.command_line import CommandLine
+from tests.integration.cli.command_line import JOBS, CommandLine
 from understudy.job_engine.invariants import history_of, violations
 from understudy.job_engine.records import Conclusion, StepKind, StepRecord
-from understudy.job_engine.states import HOLD
-from understudy.testing.ledger_suite.scene import ERROR, started
+from understudy.job_engine.states import HOLD, JobState
+from understudy.testing.ledger_suite.scene import (
+    ENDINGS,
+    ERROR,
+    claimed,
+    plan,
+    started,
+    step,
+)
 from understudy.worker.exits import FAILURE, OK, USAGE
 
 
@@ -64,3 +71,125 @@ def test_a_decision_that_cannot_be_is_refused(
     assert (answer.status, answer.out) == (status, "")
     assert expected in answer.err
     assert cli.state(job_id) == "held"
+
+
+def failed(cli: CommandLine) -> str:
+    """Let the handler of a user's job fail."""
+    made = cli.run("dispatch", "add", '{"numbers": [1]}', "--json").json["id"]
+    with cli.ledger() as ledger:
+        job = ledger.offer(ledger.get(made), plan())
+        assert job is not None
+        claim = claimed(ledger, job)
+        ledger.record(claim, step("add", 0))
+        ledger.conclude(claim, ENDINGS[JobState.FAILED])
+    return str(made)
+
+
+def test_failed_jobs_are_tried_again_by_id_and_in_bulk(cli: CommandLine) -> None:
+    first, second = failed(cli), failed(cli)
+
+    one = cli.run("jobs", "retry", first, "--reason", "fixed", "--json").json
+    same = cli.run("jobs", "retry", first, "--json").json
+    rest = cli.run("jobs", "retry", "--name", "add", "--since", "1h")
+    shown = cli.run("jobs", "show", first)
+
+    ((old, new),) = one["retried"]
+    assert (old, same["retried"]) == (first, [[first, new]])
+    assert rest.out.splitlines()[0].startswith(f"{second} -> r")
+    assert rest.out.splitlines()[1:] == ["1 job tried again"]
+    assert f"tried again as {new}" in shown.out
+    assert cli.counts() == {JobState.FAILED: 2, JobState.SCHEDULED: 2}
+
+
+def test_a_job_is_replayed_and_edited(cli: CommandLine) -> None:
+    job_id = failed(cli)
+
+    replayed = cli.run("jobs", "retry", job_id, "--from-step", "add", "--json").json
+    edited = cli.run("jobs", "retry", job_id, "--payload", '{"numbers": [2]}', "--json").json
+
+    with cli.ledger() as ledger:
+        assert list(ledger.steps(replayed["retried"][0][1])) == []
+        assert ledger.get(edited["retried"][0][1]).payload == '{"numbers":[2]}'
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "expected"),
+    [
+        ((), USAGE, "expected IDs, or --name"),
+        (("ID", "--queue", "threads"), USAGE, "got both"),
+        (("--name", "add", "--from-step", "add"), USAGE, "expected IDs with --from-step"),
+        (("--name", "add", "--since", "soon"), USAGE, "expected a duration"),
+        (("ID", "--from-step", "no"), FAILURE, "expected a recorded step"),
+        (("ID", "--payload", '{"numbers": "many"}'), USAGE, "expected JSON that fits Sum"),
+        (("nobody",), FAILURE, "expected the id of a job"),
+    ],
+)
+def test_a_retry_that_cannot_be_is_refused(
+    cli: CommandLine, words: tuple[str, ...], status: int, expected: str
+) -> None:
+    job_id = failed(cli)
+
+    answer = cli.run("jobs", "retry", *(job_id if word == "ID" else word for word in words))
+
+    assert (answer.status, answer.out) == (status, "")
+    assert expected in answer.err
+    assert cli.counts() == {JobState.FAILED: 1}
+
+
+def test_jobs_are_cancelled_and_told_how(cli: CommandLine) -> None:
+    waits = cli.run("dispatch", "add", '{"numbers": [1]}', "--json").json["id"]
+    ended = failed(cli)
+
+    answer = cli.run("jobs", "cancel", waits, ended)
+
+    assert answer.out.splitlines() == [f"{waits} cancelled", f"{ended} had ended before"]
+    assert cli.run("jobs", "cancel", waits, "--json").json == {waits: "ended"}
+
+
+def test_a_queue_and_a_definition_are_paused_and_go_on(cli: CommandLine) -> None:
+    paused = cli.run("queues", "pause", "threads", "--reason", "the bank is closed")
+    cli.run("jobs", "pause", "add")
+    listed = cli.run("queues", "list", "--json").json
+    job_id = cli.run("dispatch", "add", '{"numbers": [1]}', "--json").json["id"]
+    shown = cli.run("jobs", "show", job_id, "--json").json
+    examined = cli.run("doctor", "--json").out
+
+    assert "queue threads paused by" in paused.out
+    assert "the bank is closed" in paused.out
+    by_name = {row["queue"]: row["paused"] for row in listed}
+    assert by_name["threads"]["reason"] == "the bank is closed"
+    assert by_name["children"] is None
+    assert (shown["job"]["state"], shown["paused"]["name"]) == ("scheduled", "threads")
+    assert "understudy queues resume threads" in examined
+    assert cli.run("queues", "resume", "threads", "--json").json["was_paused"] is True
+    assert "was not paused" in cli.run("queues", "resume", "threads").out
+    assert "goes on" in cli.run("jobs", "resume", "add").out
+
+
+def test_the_ledger_is_pruned_as_the_definitions_say(cli: CommandLine) -> None:
+    cli.write_jobs(JOBS.replace('job(name="add", queue="threads")', _BRIEFLY))
+    first, second = failed(cli), failed(cli)
+    again = cli.run("jobs", "retry", first, "--json").json["retried"][0][1]
+
+    counted = cli.run("ledger", "prune", "--dry-run", "--json").json
+    there = cli.counts()
+    pruned = cli.run("ledger", "prune")
+
+    assert counted == {
+        "dry_run": True,
+        "succeeded": {},
+        "cancelled": {},
+        "failed": {"add": 2},
+        "unknown": [],
+    }
+    assert there == {JobState.FAILED: 2, JobState.SCHEDULED: 1}
+    assert "2 dead letters of add go" in pruned.err
+    assert cli.run("jobs", "show", second).status == FAILURE
+    # What does a pruned job's work again has everything that it needs.
+    with cli.ledger() as ledger:
+        assert [step.name for step in ledger.steps(again)] == ["add"]
+        assert list(violations(history_of(ledger, again))) == []
+    assert f"the work of {first} again" in cli.run("jobs", "show", again).out
+
+
+_BRIEFLY = 'job(name="add", queue="threads", keep_failed=Retention(age=timedelta(microseconds=1)))'

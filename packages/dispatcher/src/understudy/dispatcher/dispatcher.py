@@ -8,6 +8,7 @@ from typing import Any, TypeVar, Unpack
 
 from pydantic import BaseModel
 
+from understudy.dispatcher.control import Control
 from understudy.dispatcher.duplicates import Settled
 from understudy.dispatcher.engine_set import EngineSet
 from understudy.dispatcher.flow import AnyLink, Completion, Flow
@@ -43,7 +44,7 @@ COMMIT_PATIENCE = timedelta(seconds=5)
 NONE = timedelta(0)
 
 
-class Dispatcher:
+class Dispatcher(Control):
     """Dispatch jobs: the ledger first, then an engine, then the other one.
 
     Once `dispatch` has returned, the job is in the ledger and ends visibly, whatever becomes of

@@ -4,7 +4,10 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
+from pydantic import BaseModel
+
 from understudy.dispatcher.resolving import resolve
+from understudy.dispatcher.retrying import retry
 from understudy.job_engine.bulk import BulkLedger
 from understudy.job_engine.clock import Clock, Deadline
 from understudy.job_engine.control import ControlLedger
@@ -17,6 +20,7 @@ from understudy.job_engine.errors import (
     ResultTimeoutError,
 )
 from understudy.job_engine.flowing import FlowLedger
+from understudy.job_engine.pause import Pause, pause_of
 from understudy.job_engine.ports import LedgerReader, OfferLedger
 from understudy.job_engine.records import (
     CancelOutcome,
@@ -128,9 +132,49 @@ class JobHandle(Generic[R]):
         """Return every try to hand the job to an engine."""
         return self._ledger.tries(self.id)
 
+    def paused(self) -> Pause | None:
+        """Return what keeps the job from beginning, if its queue or its definition is paused."""
+        return pause_of(self.job(), self._ledger.pauses())
+
     def cancel(self) -> CancelOutcome:
         """Cancel the job, or ask the attempt that runs it to stop; the answer says which."""
         return self._ledger.cancel(self.id, ACTOR)
+
+    def retry(
+        self,
+        *,
+        payload: BaseModel | None = None,
+        from_step: str | None = None,
+        reason: str = "",
+        actor: str = ACTOR,
+    ) -> "JobHandle[R]":
+        """Do the failed job's work again, as a new job that goes on after its last finished step.
+
+        This job stays as it ended, and its idempotency key goes on pointing at it. Asking for
+        the same again returns the job that is there.
+
+        Args:
+            payload: Another payload: the new job starts from the beginning.
+            from_step: The step to replay from: the new job goes on before it. Jobs that have
+                succeeded or were cancelled can be replayed, too.
+            reason: Why; kept in the new job's history.
+            actor: Who asked; kept there, too.
+
+        Raises:
+            JobStateError: If the job has not failed; with a payload or a step, if it has not ended.
+            StepError: If the step to replay from is not recorded.
+            PayloadInvalidError: If the payload is not of the job's payload model.
+        """
+        job = retry(
+            self._ledger,
+            self.id,
+            payload=payload,
+            definition=self._definition,
+            from_step=from_step,
+            reason=reason,
+            actor=actor,
+        )
+        return JobHandle(job, self._definition, self._ledger, self._clock)
 
     def resume(
         self, *, done: Mapping[str, object] | None = None, reason: str = "", actor: str = ACTOR

@@ -145,6 +145,7 @@ def _plain_job(
         priority=options.get("priority", definition.priority),
         engines=tuple(options.get("engines", definition.engines)),
         tags=(*definition.tags, *options.get("tags", ())),
+        version=definition.version,
         sequel=sequel_of(definition).text,
         expires_at=options.get("expires_at"),
         expires_in=options.get("expires_in"),

@@ -46,7 +46,9 @@ class Recorder:
                 "check USE_RQ and the engines of the job"
             )
         waits = new.delay is not None or new.run_at is not None
-        return _ONE_COMMIT if waits else self._router.route(new.queue, new.engines)
+        if waits or self._router.is_paused(new.name, new.queue):
+            return _ONE_COMMIT
+        return self._router.route(new.queue, new.engines)
 
     def planned(
         self, new: NewJob, queue: QueueProfile, route: Route

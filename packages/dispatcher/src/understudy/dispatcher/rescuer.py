@@ -10,9 +10,11 @@ from understudy.dispatcher.offering import Offerer
 from understudy.dispatcher.routing import Router
 from understudy.dispatcher.tokens import TokenBucket
 from understudy.job_engine.clock import Clock, Deadline
+from understudy.job_engine.control import ControlLedger
 from understudy.job_engine.errors import JobCrashedError
 from understudy.job_engine.events import Event, Listener
 from understudy.job_engine.outcome import MAX_CRASHES
+from understudy.job_engine.pause import pause_of
 from understudy.job_engine.ports import (
     EngineHealth,
     LedgerReader,
@@ -37,7 +39,9 @@ MOVES_PER_SECOND = 50
 MOVES_AT_ONCE = 200
 
 
-class RescuerLedger(RescueLedger, OfferLedger, WaitingLedger, LedgerReader, Protocol):
+class RescuerLedger(
+    RescueLedger, OfferLedger, ControlLedger, WaitingLedger, LedgerReader, Protocol
+):
     """What the rescuer needs of the ledger."""
 
 
@@ -85,8 +89,14 @@ class Rescuer:
             self._recover(running)
         for job in self._ledger.expired(BATCH):
             self._expire(job)
-        for job in self._ledger.unclaimed(BATCH):
-            self._look_into(job)
+        unclaimed = self._ledger.unclaimed(BATCH)
+        pauses = self._ledger.pauses() if unclaimed else ()
+        for job in unclaimed:
+            pause = pause_of(job, pauses)
+            if pause is None:
+                self._look_into(job)
+            else:
+                self._set_aside(job, str(pause))
 
     def _lost(self) -> list[RunningJob]:
         # Expired on the database's clock, and seen standing still for a whole lease on ours:
@@ -152,6 +162,12 @@ class Rescuer:
         if moved is not None:
             self._tell("job.reoffer", moved, {"from": job.engine, "reason": plan.reason})
             self._carry(moved, order[1:])
+
+    def _set_aside(self, job: JobRecord, why: str) -> None:
+        # No claim can have it now; it is due again at the moment that it may begin.
+        parked = self._ledger.park(job, timedelta(0), why)
+        if parked is not None:
+            self._tell("job.park", parked, {"reason": why})
 
     def _merely_waits(self, job: JobRecord, queue: QueueProfile) -> bool:
         """Tell a backlog from a death: a long queue that live workers serve is left alone."""

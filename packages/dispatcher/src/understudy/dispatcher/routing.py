@@ -2,9 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from understudy.dispatcher.engine_set import EngineSet
 from understudy.job_engine.clock import Clock
+from understudy.job_engine.control import ControlLedger
+from understudy.job_engine.pause import Pause
 from understudy.job_engine.ports import WorkerLedger
 from understudy.job_engine.records import DispatchTry, TryOutcome
 
@@ -20,22 +23,39 @@ class Route:
     skipped: tuple[DispatchTry, ...]
 
 
-class LiveWorkers:
-    """Which engines have a live worker for a queue, by the ledger's heartbeats."""
+class RoutingLedger(WorkerLedger, ControlLedger, Protocol):
+    """What routing needs of the ledger."""
 
-    def __init__(self, ledger: WorkerLedger, clock: Clock) -> None:
+
+class LiveWorkers:
+    """Which queues are served, by the ledger's heartbeats, and which are paused."""
+
+    def __init__(self, ledger: RoutingLedger, clock: Clock) -> None:
         """Look when asked; remember for a second."""
         self._ledger = ledger
         self._clock = clock
         self._seen: frozenset[tuple[str, str]] = frozenset()
+        self._pauses: Sequence[Pause] = ()
         self._seen_at = float("-inf")
 
     def serve(self, engine: str, queue: str) -> bool:
         """Tell whether a live worker takes this queue's jobs from this engine."""
+        self._look()
+        return (engine, queue) in self._seen
+
+    def is_paused(self, name: str, queue: str) -> bool:
+        """Tell whether a job of that name and queue may not begin.
+
+        Who is told so a moment too late is refused at the claim.
+        """
+        self._look()
+        return any(pause.covers(name, queue) for pause in self._pauses)
+
+    def _look(self) -> None:
         if self._clock.steady() - self._seen_at > FRESH_SECONDS:
             self._seen = frozenset((w.engine, w.queue) for w in self._ledger.live_workers())
+            self._pauses = self._ledger.pauses()
             self._seen_at = self._clock.steady()
-        return (engine, queue) in self._seen
 
 
 class Router:
@@ -74,6 +94,10 @@ class Router:
     def has_usable(self) -> bool:
         """Tell whether any engine takes offers now."""
         return any(not self._engines.breaker(name).is_open for name in self.allowed(()))
+
+    def is_paused(self, name: str, queue: str) -> bool:
+        """Tell whether offers of such jobs make no sense now."""
+        return self._live.is_paused(name, queue)
 
     def serves(self, engine: str, queue: str) -> bool:
         """Tell whether offers to the engine make sense now: it is allowed, trusted and served."""

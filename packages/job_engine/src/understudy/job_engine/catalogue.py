@@ -7,6 +7,7 @@ from types import ModuleType
 from understudy.job_engine.definition import AnyDefinition, JobDefinition
 from understudy.job_engine.errors import (
     ConfigurationError,
+    DefinitionError,
     DuplicateJobError,
     MissingHandlerError,
     UnderstudyError,
@@ -65,6 +66,7 @@ class Catalogue:
 
         Raises:
             MissingHandlerError: If some cannot; the message names them all.
+            DefinitionError: If payloads of an older version of some could not be read.
         """
         wanted = set(queues)
         unbound = sorted(
@@ -74,6 +76,19 @@ class Catalogue:
             raise MissingHandlerError(
                 f"expected a handler for every job of queues {', '.join(sorted(wanted))}, got "
                 f"none for {', '.join(unbound)}; name the modules that bind them in UNDERSTUDY_JOBS"
+            )
+        self._require_upgrades(wanted)
+
+    def _require_upgrades(self, queues: set[str]) -> None:
+        gaps = [
+            f"{job.name} from version {', '.join(map(str, missing))}"
+            for job in self
+            if job.queue.name in queues and (missing := job.upgrades.missing(job.version))
+        ]
+        if gaps:
+            raise DefinitionError(
+                f"expected an upgrade from every older version of a payload, got none for "
+                f"{'; '.join(gaps)}; add them with `@definition.upgrade(from_version=...)`"
             )
 
     def _add(self, definition: AnyDefinition) -> None:

@@ -59,6 +59,7 @@ class ContextBase:
         """Serve one attempt; made by the executor."""
         self.job_id = claim.job_id
         self.attempt = claim.attempt
+        self._effects_of = claim.effects_of or claim.job_id
         self.queue = claim.queue
         self.log: logging.LoggerAdapter[logging.Logger] = _JobLog(
             logging.getLogger("understudy.job"),
@@ -74,8 +75,11 @@ class ContextBase:
         self._progress = ProgressNote(claim, ledger, clock)
 
     def idempotency_key(self, step: str) -> str:
-        """Return a key for the step's side effects: the same in every attempt and engine."""
-        return f"{self.job_id}:{step}"
+        """Return a key for the step's side effects: the same in every attempt and engine.
+
+        A retry of a failed job goes on with the keys of that job.
+        """
+        return f"{self._effects_of}:{step}"
 
     def flush(self) -> None:
         """Write what was told and not written yet; the executor calls it when the job returns."""

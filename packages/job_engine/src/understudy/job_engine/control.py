@@ -1,9 +1,12 @@
 """The contract of what people do to jobs: what `Ledger` needs besides carrying jobs on."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
+from understudy.job_engine.pause import Pausable, Pause
 from understudy.job_engine.records import JobRecord
 from understudy.job_engine.resolution import Resolution
+from understudy.job_engine.retrial import DeadLetters, Retrial
 
 
 class ControlLedger(Protocol):
@@ -16,4 +19,44 @@ class ControlLedger(Protocol):
         given result under epoch 0, which no attempt has; the others are forgotten and may begin
         again. The event names both (I6).
         """
+        ...
+
+    def retry(self, retrial: Retrial) -> tuple[JobRecord, bool]:
+        """Record a new job that does an ended job's work again, due at once (rule 19).
+
+        The ended job stays as it is (I4), and so does what its key points at. What was recorded
+        of its steps is copied in the same transaction, under epoch 0, which no attempt has; a
+        step in doubt stays in doubt.
+
+        Returns:
+            The job and whether it is new: asking for the same again makes no second one.
+
+        Raises:
+            JobNotFoundError: If there is no such job.
+            JobStateError: If it has not ended; for a mere retry, if it has not failed.
+            StepError: If the step to replay from is not recorded.
+        """
+        ...
+
+    def dead_letters(self, wanted: DeadLetters) -> Sequence[str]:
+        """Return the ids of failed jobs that nobody has tried again, the oldest first."""
+        ...
+
+    def again(self, job_id: str) -> Sequence[JobRecord]:
+        """Return the jobs that do a job's work again, the oldest first."""
+        ...
+
+    def pause(self, pause: Pause) -> Pause:
+        """Let no job of a queue, or of a definition, begin; return the pause that holds now.
+
+        Such jobs are not due and cannot be claimed; what runs goes on to its end.
+        """
+        ...
+
+    def unpause(self, kind: Pausable, name: str) -> bool:
+        """Let jobs begin again; tell whether it was paused."""
+        ...
+
+    def pauses(self) -> Sequence[Pause]:
+        """Return what is paused, the queues first."""
         ...

@@ -1,7 +1,7 @@
 """Job definitions: what `@job` and `declare_job` make."""
 
 import re
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import KW_ONLY, dataclass, field, replace
 from datetime import timedelta
 from functools import cached_property
@@ -33,6 +33,7 @@ from understudy.job_engine.queues import QueueProfile, queue_profile
 from understudy.job_engine.retention import KEEP_FAILED, KEEP_SUCCEEDED, Retention
 from understudy.job_engine.retry import RetryPolicy
 from understudy.job_engine.schedule import Schedule
+from understudy.job_engine.upgrades import Upcaster, Upgrades
 
 P = TypeVar("P", bound=BaseModel)
 R = TypeVar("R")
@@ -59,6 +60,7 @@ class JobOptions(TypedDict, total=False):
     keep_failed: Retention
     schedule: Schedule | None
     on_failure: "AnyDefinition | None"
+    version: int
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,8 @@ class JobDefinition(Generic[P, R]):
         keep_failed: How long failed jobs stay.
         schedule: `Cron` or `Every`: when it is dispatched by itself.
         on_failure: The job that is dispatched when one fails; its payload is `JobFailure`.
+        version: The version of its payload; raise it, and add an `upgrade`, when that changes.
+        upgrades: What brings payloads of older versions up to date; `upgrade` adds to it.
         handler: The code that runs; None in a mere declaration.
     """
 
@@ -102,6 +106,8 @@ class JobDefinition(Generic[P, R]):
     keep_failed: Retention = KEEP_FAILED
     schedule: Schedule | None = None
     on_failure: "AnyDefinition | None" = None
+    version: int = 1
+    upgrades: Upgrades = field(default_factory=Upgrades, compare=False, repr=False)
     handler: AnyHandler[P, R] | None = None
 
     def __post_init__(self) -> None:
@@ -118,6 +124,7 @@ class JobDefinition(Generic[P, R]):
         self._expect(positive, f"a timeout above zero, not {self.timeout}")
         wrong = wrong_with([self.unique, self.debounce, self.throttle], self.payload_type)
         self._expect(not wrong, wrong)
+        self._expect(self.version >= 1, f"a version of at least 1, not {self.version}")
         if self.schedule is not None:
             self._check_scheduled(self.schedule)
         self._check_hooks()
@@ -183,8 +190,25 @@ class JobDefinition(Generic[P, R]):
         """Return the longest an attempt may run."""
         return self.timeout or self.queue.timeout
 
-    def decode(self, payload: str) -> P:
-        """Read a payload from the ledger."""
+    def upgrade(self, *, from_version: int) -> Callable[[Upcaster], Upcaster]:
+        """Bring payloads of an older version up to the next; use it as a decorator.
+
+        The function takes the payload as JSON has it, a dict, and returns the next version's.
+
+        Raises:
+            DefinitionError: If the version is not below the definition's, or has one already.
+        """
+
+        def add(upcaster: Upcaster) -> Upcaster:
+            self.upgrades.add(self.name, self.version, from_version, upcaster)
+            return upcaster
+
+        return add
+
+    def decode(self, payload: str, version: int | None = None) -> P:
+        """Read a payload of a version from the ledger; of the newest where None."""
+        if version is not None and version < self.version:
+            payload = self.upgrades.apply(self.name, payload, version, self.version)
         return decode_payload(payload, self.payload_type)
 
     @property

@@ -72,6 +72,8 @@ class Executor:
             definition = self._catalogue.get(claim.name)
         except UnknownJobError as error:
             return outcome.unknown(claim, error)
+        if claim.version > definition.version:
+            return outcome.too_old(claim, definition.version)
         give_up = partial(self._give_up, definition, claim, lease)
         limits = AttemptLimits(definition.attempt_timeout, give_up)
         kind = AsyncJobContext if definition.is_async else JobContext
@@ -98,7 +100,7 @@ class Executor:
         self, definition: AnyDefinition, claim: Claim, ctx: AnyContext, lease: Lease
     ) -> Conclusion:
         try:
-            payload = definition.decode(claim.payload)
+            payload = definition.decode(claim.payload, claim.version)
             if isinstance(ctx, AsyncJobContext):
                 value = run_coroutine(definition.start(payload, ctx), lease)
             else:

@@ -36,6 +36,8 @@ MAX_CRASHES = 3
 MAX_RELEASES = 10
 #: How long a job that was given back unknown waits, so that a newer worker may find it.
 UNKNOWN_JOB_DELAY = timedelta(seconds=5)
+#: The longest that one waits which is newer than the workers it met.
+LONGEST_DELAY = timedelta(minutes=5)
 #: How long a crashed job waits, times the crashes so far.
 CRASH_DELAY = timedelta(seconds=1)
 
@@ -112,3 +114,13 @@ def unknown(claim: Claim, error: UnderstudyError) -> Conclusion:
     if claim.releases + 1 >= MAX_RELEASES:
         return Conclusion(HOLD, error=ErrorRecord.of(error), reason="unknown job")
     return Conclusion(RELEASE, delay=UNKNOWN_JOB_DELAY, reason="unknown job")
+
+
+def too_old(claim: Claim, version: int) -> Conclusion:
+    """Conclude an attempt on a worker whose definition is older than the job's payload.
+
+    A newer worker will run it: however often it is given back, it neither fails nor is held.
+    """
+    delay = min(UNKNOWN_JOB_DELAY * 2 ** min(claim.releases, 10), LONGEST_DELAY)
+    reason = f"payload version {claim.version}, this worker knows {version}"
+    return Conclusion(RELEASE, delay=delay, reason=reason)

@@ -87,7 +87,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class JobRecord:
-    """One row of the ledger: everything known of a job."""
+    """One row of the ledger: everything known of a job; `Retrial` says what `origin` is."""
 
     id: str
     name: str
@@ -124,6 +124,9 @@ class JobRecord:
     unique_key: str | None = None
     unique_scope: UniqueScope | None = None
     unique_until: datetime | None = None
+    origin: str | None = None
+    effects_of: str | None = None
+    version: int = 1
 
     @property
     def is_unbegun(self) -> bool:
@@ -162,6 +165,8 @@ class Claim:
     releases: int
     lease: timedelta
     depth: int = 0
+    effects_of: str | None = None
+    version: int = 1
 
 
 @dataclass(frozen=True, slots=True)

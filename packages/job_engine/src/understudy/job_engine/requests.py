@@ -35,6 +35,7 @@ class NewJob:
     priority: int = 0
     engines: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
+    version: int = 1
     expires_at: datetime | None = None
     expires_in: timedelta | None = None
     unique: UniqueKey | None = None

@@ -1,12 +1,18 @@
 """What people do to the jobs of a ledger in memory."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from understudy.job_engine.errors import JobNotFoundError
+from understudy.job_engine.pause import Pausable, Pause
 from understudy.job_engine.records import JobRecord, StepKind
+from understudy.job_engine.requests import NewJob
 from understudy.job_engine.resolution import Resolution
-from understudy.job_engine.states import RESUME
+from understudy.job_engine.retrial import DeadLetters, Retrial, sha_of
+from understudy.job_engine.states import RESUME, JobState
 from understudy.testing.memory_reading import MemoryReading
+from understudy.testing.memory_rows import Row, new_row
 from understudy.testing.memory_store import Change
 
 
@@ -29,6 +35,78 @@ class MemoryControl(MemoryReading):
             if row is not None and goes_on:
                 self._settle(seen.id, resolution)
             return None if row is None else row.record()
+
+    def retry(self, retrial: Retrial) -> tuple[JobRecord, bool]:
+        """Record a new job that does an ended job's work again (rule 19)."""
+        with self.transaction():
+            known = self._store.rows.get(retrial.id)
+            if known is not None:
+                return known.record(), False
+            origin = self._store.rows.get(retrial.origin)
+            if origin is None:
+                raise JobNotFoundError(
+                    f"expected the id of a job in the ledger, got {retrial.origin!r}"
+                )
+            retrial.check(origin)
+            return self._do_again(retrial, origin).record(), True
+
+    def dead_letters(self, wanted: DeadLetters) -> Sequence[str]:
+        """Return the ids of failed jobs that nobody has tried again, the oldest first."""
+        with self.transaction():
+            now, tried = self._store.clock.now(), {r.origin for r in self._store.rows.values()}
+            found = [
+                (row.finished_at, row.id)
+                for row in self._store.rows.values()
+                if row.state is JobState.FAILED and row.finished_at and row.id not in tried
+                if wanted.name in (None, row.name) and wanted.queue in (None, row.queue)
+                if wanted.since is None or row.finished_at >= now - wanted.since
+            ]
+            return [job_id for _, job_id in sorted(found)[: wanted.limit]]
+
+    def again(self, job_id: str) -> Sequence[JobRecord]:
+        """Return the jobs that do a job's work again, the oldest first."""
+        with self.transaction():
+            found = [row for row in self._store.rows.values() if row.origin == job_id]
+            found.sort(key=lambda row: (row.created_at, row.id))
+            return [row.record() for row in found]
+
+    def pause(self, pause: Pause) -> Pause:
+        """Let nothing begin; return the pause that holds now."""
+        with self.transaction():
+            new = replace(pause, since=self._store.clock.now())
+            return self._store.pauses.setdefault((pause.kind, pause.name), new)
+
+    def unpause(self, kind: Pausable, name: str) -> bool:
+        """Let jobs begin again; tell whether it was paused."""
+        with self.transaction():
+            return self._store.pauses.pop((kind, name), None) is not None
+
+    def pauses(self) -> Sequence[Pause]:
+        """Return what is paused, the queues first."""
+        with self.transaction():
+            return sorted(self._store.pauses.values(), key=lambda p: (p.kind == "job", p.name))
+
+    def _do_again(self, retrial: Retrial, origin: Row) -> Row:
+        recorded = sorted(self._store.steps[origin.id], key=lambda step: step.seq)
+        place = retrial.place(recorded)
+        taken = [step for step in recorded if retrial.takes_over(step, place)]
+        payload = origin.payload if retrial.payload is None else retrial.payload
+        new = NewJob(retrial.id, origin.name, origin.queue, payload, sha_of(payload))
+        row = replace(
+            new_row(new, None, self._store.clock.now()),
+            priority=origin.priority,
+            engines=origin.engines,
+            tags=origin.tags,
+            sequel=retrial.sequel(origin),
+            version=retrial.version or origin.version,
+            origin=origin.id,
+            effects_of=retrial.effects(origin),
+        )
+        self._store.rows[row.id] = row
+        self._store.steps[row.id] = [replace(step, epoch=0) for step in taken]
+        detail = retrial.detail([step.name for step in taken])
+        self._store.append_event(row, "dispatch", retrial.actor, detail)
+        return row
 
     def _settle(self, job_id: str, resolution: Resolution) -> None:
         now, recorded = self._store.clock.now(), self._store.steps[job_id]

@@ -33,7 +33,8 @@ class MemoryReading(Connection):
         """Return scheduled jobs whose time has come, the most urgent first."""
         with self.transaction():
             now = self._store.clock.now()
-            due = [row for row in self._in(JobState.SCHEDULED) if row.run_at and row.run_at <= now]
+            waiting = [r for r in self._in(JobState.SCHEDULED) if not self._store.is_paused(r)]
+            due = [row for row in waiting if row.run_at and row.run_at <= now]
             due.sort(key=lambda row: (-row.priority, row.run_at))
             return [row.record() for row in due[:limit]]
 

@@ -51,6 +51,8 @@ def claim_of(row: Row, worker: str) -> Claim:
         releases=row.releases,
         lease=row.lease,
         depth=row.depth,
+        effects_of=row.effects_of,
+        version=row.version,
     )
 
 
@@ -85,6 +87,7 @@ def new_row(job: NewJob, plan: OfferPlan | None, now: datetime) -> Row:
         priority=job.priority,
         engines=tuple(job.engines),
         tags=tuple(job.tags),
+        version=job.version,
         claims=0,
         errors=0,
         crashes=0,

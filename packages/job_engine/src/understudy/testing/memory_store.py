@@ -13,6 +13,7 @@ from understudy.job_engine.awaited import SentEvent, end_topic
 from understudy.job_engine.clock import Clock
 from understudy.job_engine.errors import LedgerUnavailableError
 from understudy.job_engine.groups import GroupRecord
+from understudy.job_engine.pause import Pause
 from understudy.job_engine.records import (
     AttemptRecord,
     Claim,
@@ -23,7 +24,7 @@ from understudy.job_engine.records import (
     WorkerRecord,
 )
 from understudy.job_engine.scheduling import ScheduleRecord
-from understudy.job_engine.states import REOFFER, JobState, Transition, permits
+from understudy.job_engine.states import CLAIM, REOFFER, JobState, Transition, permits
 from understudy.testing.memory_rows import Row, has_authority
 
 
@@ -102,12 +103,15 @@ class Store:
         self.schedules: dict[str, ScheduleRecord] = {}
         self.sent: dict[str, tuple[SentEvent, datetime]] = {}
         self.received: set[tuple[str, str]] = set()
+        self.pauses: dict[tuple[str, str], Pause] = {}
         self.workers: dict[str, tuple[WorkerRecord, datetime]] = {}
 
     def apply(self, transition: Transition, change: Change) -> Row | None:
         """Try a transition; return the changed row, or None if the job is not as it was seen."""
         row = self.rows.get(change.job_id)
         if row is None or not permits(transition, row, change.guard):
+            return None
+        if transition is CLAIM and self.is_paused(row):
             return None
         now = self.clock.now()
         effects = _side_effects(transition, row, now, change.values.get("engine"))
@@ -131,6 +135,10 @@ class Store:
         for row in waiting:
             self.rows[row.id] = replace(row, run_at=self.clock.now(), awaits=None)
         return len(waiting)
+
+    def is_paused(self, row: Row) -> bool:
+        """Tell whether a job may not begin."""
+        return any(pause.covers(row.name, row.queue) for pause in self.pauses.values())
 
     def append_event(self, row: Row, kind: str, actor: str, detail: Mapping[str, Any]) -> None:
         """Write the history on (rule 22)."""

@@ -34,7 +34,7 @@ class SqlControl:
 
     def resolve(self, seen: JobRecord, resolution: Resolution) -> JobRecord | None:
         """Let a held job go on, or end it; None if it is no longer as it was seen (rule 4)."""
-        return self._database.write(lambda c: _resolve(c, seen, resolution), "resolve")
+        return self._database.write(lambda c: _resolve(c, seen, resolution))
 
 
 def _resolve(connection: Connection, seen: JobRecord, resolution: Resolution) -> JobRecord | None:

@@ -9,9 +9,11 @@ from understudy.ledger.database import Database
 from understudy.ledger.flow import SqlFlow
 from understudy.ledger.keys import SqlKeys
 from understudy.ledger.offers import SqlOffers
+from understudy.ledger.pausing import SqlPauses
 from understudy.ledger.reading import SqlReader
 from understudy.ledger.recording import SqlRecording
 from understudy.ledger.rescue import SqlRescue
+from understudy.ledger.retrying import SqlRetrials
 from understudy.ledger.schedules import SqlSchedules
 from understudy.ledger.waiting import SqlWaiting
 from understudy.ledger.waits import SqlWaits
@@ -32,6 +34,8 @@ class SqlLedger(
     SqlWorkers,
     SqlSchedules,
     SqlFlow,
+    SqlRetrials,
+    SqlPauses,
     SqlKeys,
 ):
     """Every role of the ledger on one database, SQLite or PostgreSQL.

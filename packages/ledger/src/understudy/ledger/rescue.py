@@ -10,11 +10,12 @@ from understudy.job_engine.states import JobState
 from understudy.ledger import rows
 from understudy.ledger.database import Database
 from understudy.ledger.instants import now_us
+from understudy.ledger.pausing import IS_PAUSED
 from understudy.ledger.tables import jobs
 
 _DUE = (
     select(*jobs.c)
-    .where(jobs.c.state == JobState.SCHEDULED, jobs.c.run_at <= now_us())
+    .where(jobs.c.state == JobState.SCHEDULED, jobs.c.run_at <= now_us(), ~IS_PAUSED)
     .order_by(jobs.c.priority.desc(), jobs.c.run_at)
     .limit(bindparam("limit"))
 )

@@ -46,6 +46,7 @@ def new_record(job: NewJob, plan: OfferPlan | None, row: AnyRow) -> JobRecord:
         priority=job.priority,
         engines=job.engines,
         tags=job.tags,
+        version=job.version,
         sequel=job.sequel,
         waits_for=job.waits_for,
         created_at=instant(row.created_at),
@@ -102,6 +103,9 @@ def job_record(row: AnyRow) -> JobRecord:
         unique_key=row.unique_key,
         unique_scope=row.unique_scope and UniqueScope(row.unique_scope),
         unique_until=row.unique_until,
+        origin=row.origin,
+        effects_of=row.effects_of,
+        version=row.version,
     )
 
 
@@ -154,6 +158,8 @@ def claim(row: AnyRow, worker: str) -> Claim:
         releases=row.releases,
         lease=timedelta(microseconds=row.lease_us),
         depth=row.depth,
+        effects_of=row.effects_of,
+        version=row.version,
     )
 
 

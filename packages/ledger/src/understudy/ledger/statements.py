@@ -23,6 +23,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from understudy.job_engine.records import StepKind
 from understudy.job_engine.states import CLAIM, REOFFER, Fence, JobState, Transition
 from understudy.ledger.instants import now_us
+from understudy.ledger.pausing import IS_PAUSED
 from understudy.ledger.tables import (
     aggregates,
     attempts,
@@ -85,8 +86,9 @@ def insert_job(
     else:
         run_at = func.coalesce(bindparam("run_at", type_=jobs.c.run_at.type), deadline)
         values |= {"state": JobState.SCHEDULED, "epoch": 0, "run_at": run_at}
-    given = ("id", "name", "queue", "payload", "payload_sha", "idempotency_key", "priority")
-    given += ("engines", "tags", "sequel", "waits_for", *(("engine",) if offered else ()))
+    given: tuple[str, ...] = ("id", "name", "queue", "payload", "payload_sha")
+    given += ("idempotency_key", "priority", "engines", "tags", "sequel", "waits_for", "version")
+    given += ("engine",) if offered else ()
     values |= {name: bindparam(name) for name in given}
     more = dict(_EXTRAS[name] for name in sorted(extras))
     statement = _insert_into(dialect, jobs).values(values | more).on_conflict_do_nothing()
@@ -174,7 +176,7 @@ def compare_and_set(
     conditions = [jobs.c.id == bindparam("at_id"), jobs.c.state.in_(sorted(transition.sources))]
     conditions += [jobs.c[name] == bindparam(f"at_{name}") for name in sorted(guard)]
     if transition is CLAIM:
-        conditions.append(_MAY_BEGIN)
+        conditions += [_MAY_BEGIN, ~IS_PAUSED]
     missing = set(transition.fence.value) - guard
     if missing:
         raise AssertionError(f"{transition.name} needs {missing} in its guard")

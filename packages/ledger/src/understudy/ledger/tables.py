@@ -96,6 +96,11 @@ jobs = Table(
     Column("unique_key", _short),
     Column("unique_scope", String(16)),
     Column("unique_until", Instant),
+    # The ended job whose work this one does again, and whose idempotency keys it goes on with.
+    Column("origin", _job_id),
+    Column("effects_of", _job_id),
+    # Of the payload; a worker that knows only older ones leaves it to another.
+    Column("version", Integer, nullable=False, server_default=text("1")),
     **_CLUSTERED,
 )
 
@@ -130,6 +135,7 @@ _partial(
 )
 _partial("awaiting", "awaits IS NOT NULL", "awaits")
 _partial("ended", "finished_at IS NOT NULL", "name", "state", "finished_at")
+_partial("origin", "origin IS NOT NULL", "origin")
 Index(f"ix_{PREFIX}jobs_newest", jobs.c.created_at)
 
 steps = Table(
@@ -226,6 +232,17 @@ workers = Table(
     Column("started_at", Instant, nullable=False),
     Column("seen_at", Instant, nullable=False),
     Column("live_until", Instant, nullable=False),
+)
+
+#: Queues and definitions of which nothing begins.
+pauses = Table(
+    f"{PREFIX}pauses",
+    metadata,
+    Column("kind", String(8), primary_key=True),
+    Column("name", _name, primary_key=True),
+    Column("actor", _name, nullable=False),
+    Column("reason", Text, nullable=False, server_default=""),
+    Column("since", Instant, nullable=False),
 )
 
 schedules = Table(

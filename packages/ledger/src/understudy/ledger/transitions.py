@@ -55,6 +55,7 @@ def insert_job(
         "payload_sha": job.payload_sha,
         "idempotency_key": job.idempotency_key,
         "priority": job.priority,
+        "version": job.version,
         "engines": json.dumps(job.engines) if job.engines else "[]",
         "tags": json.dumps(job.tags) if job.tags else "[]",
         "sequel": job.sequel,

@@ -22,6 +22,7 @@ _COMMANDS: Mapping[str, str] = MappingProxyType(
             "schedules",
             "events",
             "engines",
+            "queues",
             "ledger",
             "doctor",
             "dev",

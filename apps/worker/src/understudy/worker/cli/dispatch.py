@@ -5,14 +5,11 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 import click
-from pydantic import BaseModel, ValidationError
 
 from understudy.dispatcher import DispatchOptions
-from understudy.job_engine.codec import describe
-from understudy.job_engine.definition import AnyDefinition
-from understudy.job_engine.errors import PayloadInvalidError
 from understudy.worker.cli.durations import duration
 from understudy.worker.cli.output import json_option, print_json
+from understudy.worker.cli.retry import payload_of
 from understudy.worker.settings import load_settings
 from understudy.worker.wiring import build, load_catalogue
 
@@ -38,7 +35,7 @@ def dispatch(
     """Dispatch the job NAME with the payload JSON."""
     settings = load_settings()
     definition = load_catalogue(settings).get(name)
-    model = _payload(definition, payload)
+    model = payload_of(definition, payload)
     dispatcher = build(settings).dispatcher
     handle = dispatcher.dispatch(definition, model, **_given(options))
     dispatcher.close()
@@ -53,16 +50,6 @@ def dispatch(
     click.secho(f"{job.id} {job.state} to {job.engine or 'nobody yet'}", fg="green")
     if wait:
         click.echo(json.dumps(found["result"]))
-
-
-def _payload(definition: AnyDefinition, text: str) -> BaseModel:
-    try:
-        payload: BaseModel = definition.payload_type.model_validate_json(text)
-    except ValidationError as error:
-        raise PayloadInvalidError(
-            f"expected JSON that fits {definition.payload_type.__name__}, got: {describe(error)}"
-        ) from None
-    return payload
 
 
 def _given(options: Mapping[str, str | None]) -> DispatchOptions:

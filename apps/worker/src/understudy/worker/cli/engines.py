@@ -34,6 +34,8 @@ def engines(*, as_json: bool) -> None:
     else:
         columns = ("engine", "queue", "healthy", "workers", "backlog", "detail")
         print_table("Engines", columns, ([row[column] for column in columns] for row in found))
+        for pause in app.ledger.pauses():
+            click.secho(str(pause), fg="yellow")
     if not any(row["healthy"] for row in found):
         raise SystemExit(UNAVAILABLE)
 

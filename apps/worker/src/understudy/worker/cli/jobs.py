@@ -4,7 +4,14 @@ from collections.abc import Iterable
 
 import click
 
-from understudy.job_engine.records import AttemptRecord, DispatchTry, EventRecord, Progress
+from understudy.job_engine.pause import pause_of
+from understudy.job_engine.records import (
+    AttemptRecord,
+    DispatchTry,
+    EventRecord,
+    JobRecord,
+    Progress,
+)
 from understudy.job_engine.states import JobState
 from understudy.ledger import SqlLedger
 from understudy.worker.cli.output import (
@@ -15,7 +22,9 @@ from understudy.worker.cli.output import (
     print_table,
     show,
 )
+from understudy.worker.cli.pausing import pause_command, resume_command
 from understudy.worker.cli.resolve import resolve_command
+from understudy.worker.cli.retry import cancel_command, retry_command
 from understudy.worker.settings import load_settings
 from understudy.worker.wiring import open_ledger
 
@@ -30,6 +39,10 @@ def jobs() -> None:
 
 
 jobs.add_command(resolve_command)
+jobs.add_command(retry_command)
+jobs.add_command(cancel_command)
+jobs.add_command(pause_command("job", "job of the definition"))
+jobs.add_command(resume_command("job", "jobs of the definition"))
 
 
 @jobs.command("list")
@@ -81,16 +94,27 @@ def show_command(job_id: str, as_json: bool) -> None:
     tries, attempts = ledger.tries(job_id), ledger.attempts(job_id)
     events, steps = ledger.events(job_id), ledger.steps(job_id)
     if as_json:
-        print_json(
-            {"job": job, "tries": tries, "attempts": attempts, "steps": steps, "events": events}
-        )
+        story = {"tries": tries, "attempts": attempts, "steps": steps, "events": events}
+        relations = {"again": ledger.again(job_id), "paused": pause_of(job, ledger.pauses())}
+        print_json({"job": job, **story, **relations})
         return
     console().print(f"[bold]{job.name}[/] {job.id} {show(job.state)} on {show(job.engine)}")
     if job.error is not None:
         console().print(f"[red]{show(job.error.type)}: {show(job.error.message)}[/]")
     if job.progress is not None:
         console().print(f"progress: {show(_progress(job.progress))}")
+    _print_relations(ledger, job)
     _print_story(tries, attempts, events)
+
+
+def _print_relations(ledger: SqlLedger, job: JobRecord) -> None:
+    if job.origin is not None:
+        console().print(f"does the work of {job.origin} again")
+    for again in ledger.again(job.id):
+        console().print(f"tried again as {again.id}, which is {show(again.state)}")
+    pause = pause_of(job, ledger.pauses())
+    if pause is not None and not job.state.is_terminal:
+        console().print(f"[yellow]{show(str(pause))}[/]")
 
 
 def _progress(progress: Progress) -> str:

@@ -1,9 +1,10 @@
-"""`understudy ledger`: upgrade and verify."""
+"""`understudy ledger`: upgrade, verify and prune."""
 
 import click
 
 from understudy.ledger.upgrading import upgrade
 from understudy.worker.cli.output import json_option, print_json
+from understudy.worker.cli.prune import prune_command
 from understudy.worker.cli.verify import verify
 from understudy.worker.settings import load_settings
 from understudy.worker.wiring import open_database
@@ -15,6 +16,7 @@ def ledger() -> None:
 
 
 ledger.add_command(verify)
+ledger.add_command(prune_command)
 
 
 @ledger.command("upgrade")

@@ -1,6 +1,5 @@
 """`understudy jobs resolve ID`."""
 
-import getpass
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,14 +9,10 @@ from understudy.dispatcher.resolving import resolve
 from understudy.job_engine.errors import ResultInvalidError, StepError
 from understudy.job_engine.resolution import Resolution, json_text
 from understudy.job_engine.states import ABANDON, ACCEPT, RESUME, Transition
+from understudy.worker.cli.actor import actor
 from understudy.worker.cli.output import json_option, print_json
 from understudy.worker.settings import Settings, load_settings
 from understudy.worker.wiring import load_catalogue, open_ledger
-
-
-def actor() -> str:
-    """Return who the events name: the user of this terminal."""
-    return f"{getpass.getuser()} (command line)"
 
 
 @click.command("resolve")

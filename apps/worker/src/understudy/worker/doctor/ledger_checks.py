@@ -10,7 +10,8 @@ from time import time
 from sqlalchemy import select
 
 from understudy.job_engine.queues import declared_queues
-from understudy.job_engine.states import TERMINAL
+from understudy.job_engine.retrial import MOST, DeadLetters
+from understudy.job_engine.states import TERMINAL, JobState
 from understudy.ledger import Database, SqlLedger, check
 from understudy.ledger.database import ledger_url
 from understudy.ledger.instants import now_us
@@ -52,6 +53,7 @@ def look_at_ledger(settings: Settings) -> Iterator[Finding]:
         yield fine("ledger schema", "is this code's")
         yield _signing_key(SqlLedger(database))
         yield _queues(database)
+        yield from _for_people(SqlLedger(database))
 
 
 def look_at_workers(settings: Settings) -> Iterator[Finding]:
@@ -135,6 +137,24 @@ def _signing_key(ledger: SqlLedger) -> Finding:
     if count == 0:
         return failure("signing key", "none, so nothing can be offered", _UPGRADE)
     return fine("signing key", f"{count} valid")
+
+
+def _for_people(ledger: SqlLedger) -> Iterator[Finding]:
+    """Tell what waits for a person: what is held, what has failed, what is paused."""
+    counts = ledger.counts()
+    held, dead = counts.get(JobState.HELD, 0), len(ledger.dead_letters(DeadLetters(limit=MOST)))
+    if held:
+        remedy = "understudy jobs list --state held, then understudy jobs resolve ID"
+        yield warning("held jobs", f"{held} wait for a person", remedy)
+    if dead:
+        count = f"{dead} or more" if dead == MOST else str(dead)
+        remedy = "understudy jobs list --state failed, then understudy jobs retry ID"
+        yield warning("dead letters", f"{count}, not tried again", remedy)
+    for pause in ledger.pauses():
+        group = "queues" if pause.kind == "queue" else "jobs"
+        yield warning("paused", str(pause), f"understudy {group} resume {pause.name}")
+    if not (held or dead):
+        yield fine("waiting for people", "no job")
 
 
 def _queues(database: Database) -> Finding:

@@ -9,6 +9,7 @@ from understudy.job_engine.invariants.history import Finding, History
 from understudy.job_engine.invariants.of_events import (
     CANCEL_REQUEST,
     CLAIMED,
+    DISPATCH,
     TRANSITION,
     makes_an_offer,
 )
@@ -110,7 +111,8 @@ def recorded_once_in_order(history: History) -> Iterator[Finding]:
 def recorded_by_who_had_claimed(history: History) -> Iterator[Finding]:
     """Find steps of an epoch that nobody claimed, or older than the step before them.
 
-    A step of epoch 0 is no attempt's: a person said what its result is.
+    A step of epoch 0 is no attempt's: a person said what its result is, or it was copied from
+    the job whose work this one does again.
     """
     if not history.steps:
         return
@@ -165,6 +167,7 @@ def settled_by_a_person(history: History) -> Iterator[Finding]:
 
 def _told_by_a_person(history: History) -> set[tuple[int, str]]:
     told = [e.detail.get("done", []) for e in history.events if e.kind == RESUME.name]
+    told += [e.detail.get("copied", []) for e in history.events if e.kind == DISPATCH]
     return {(0, name) for names in told for name in names}
 
 

@@ -19,10 +19,12 @@ from understudy.testing.ledger_suite.concluding import ConcludingPromises
 from understudy.testing.ledger_suite.flowing import ChainPromises, GroupPromises
 from understudy.testing.ledger_suite.meeting import MeetingPromises
 from understudy.testing.ledger_suite.offering import OfferingPromises
+from understudy.testing.ledger_suite.pausing import PausingPromises
 from understudy.testing.ledger_suite.racing import RacingPromises
 from understudy.testing.ledger_suite.reading import ReadingPromises
 from understudy.testing.ledger_suite.recording import RecordingPromises
 from understudy.testing.ledger_suite.resolving import ResolvingPromises
+from understudy.testing.ledger_suite.retrying import RetryingPromises
 from understudy.testing.ledger_suite.scene import PassTime
 from understudy.testing.ledger_suite.scheduling import SchedulingPromises
 from understudy.testing.ledger_suite.sequels import SequelPromises
@@ -46,6 +48,8 @@ class LedgerSuite(
     UnitingPromises,
     WaitingPromises,
     MeetingPromises,
+    RetryingPromises,
+    PausingPromises,
     WatchingPromises,
     ReadingPromises,
     SchedulingPromises,

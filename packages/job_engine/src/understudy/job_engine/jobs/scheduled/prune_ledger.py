@@ -132,28 +132,68 @@ class PruneLedger:
     def _prune(self, state: JobState, limits: Pruning, ctx: JobContext) -> dict[str, int]:
         dropped: dict[str, int] = {}
         for definition in self._definitions():
-            name, retention = definition.name, _retention(definition, state)
-            count = min(self._pruner.count(name, state, retention), limits.max_jobs)
-            if count and state is JobState.FAILED:
-                self._warn(definition, count, ctx)
-            if count:
-                delete = partial(self._pruner.prune, name, state, retention)
-                dropped[name] = sum(_in_batches(delete, count, limits.batch_size))
+            warn = partial(self._warn, definition, ctx=ctx)
+            count = prune(self._pruner, definition, state, limits, warn=warn)
+            if count is not None:
+                dropped[definition.name] = count
         return dropped
 
-    def _warn(self, definition: AnyDefinition, count: int, ctx: JobContext) -> None:
+    def _warn(self, definition: AnyDefinition, count: int, *, ctx: JobContext) -> None:
         age = definition.keep_failed.age
         ctx.log.warning(
             "about to prune %d dead letters of %s, kept for %s", count, definition.name, age
         )
-        self._listener(
-            Event(
-                PRUNING_DEAD_LETTERS,
-                name=definition.name,
-                queue=definition.queue.name,
-                detail={"count": count, "kept_for": str(age)},
-            )
-        )
+        self._listener(pruning_dead_letters(definition, count))
+
+
+def pruning_dead_letters(definition: AnyDefinition, count: int) -> Event:
+    """Return the event that tells that dead letters are about to be pruned."""
+    return Event(
+        PRUNING_DEAD_LETTERS,
+        name=definition.name,
+        queue=definition.queue.name,
+        detail={"count": count, "kept_for": str(definition.keep_failed.age)},
+    )
+
+
+def prunable(pruner: LedgerPruner, definition: AnyDefinition, state: JobState) -> int:
+    """Count the jobs of a definition that ended so and may be pruned."""
+    return pruner.count(definition.name, state, _retention(definition, state))
+
+
+def prune(
+    pruner: LedgerPruner,
+    definition: AnyDefinition,
+    state: JobState,
+    limits: Pruning,
+    *,
+    warn: Callable[[int], object],
+    told: Callable[[int], object] = lambda deleted: None,
+) -> int | None:
+    """Prune a definition's jobs that ended so, batch by batch.
+
+    Args:
+        pruner: The ledger.
+        definition: Says how long they are kept.
+        state: How they ended.
+        limits: How much to prune at once.
+        warn: Hears how many dead letters are about to go; no more than those are deleted.
+        told: Hears of each batch.
+
+    Returns:
+        How many were deleted; None if there was nothing to delete.
+    """
+    count = min(prunable(pruner, definition, state), limits.max_jobs)
+    if count == 0:
+        return None
+    if state is JobState.FAILED:
+        warn(count)
+    delete = partial(pruner.prune, definition.name, state, _retention(definition, state))
+    total = 0
+    for deleted in _in_batches(delete, count, limits.batch_size):
+        total += deleted
+        told(deleted)
+    return total
 
 
 def _in_batches(delete: Callable[[int], int], count: int, size: int) -> Iterator[int]:

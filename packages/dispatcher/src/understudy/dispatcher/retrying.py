@@ -1,0 +1,88 @@
+"""Doing ended work again: one job, or many."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pydantic import BaseModel
+
+from understudy.job_engine.codec import MAX_PAYLOAD_BYTES, encode_payload
+from understudy.job_engine.control import ControlLedger
+from understudy.job_engine.definition import AnyDefinition
+from understudy.job_engine.errors import JobNotFoundError, JobStateError, OptionInvalidError
+from understudy.job_engine.records import JobRecord
+from understudy.job_engine.retrial import DeadLetters, Retrial
+
+
+@dataclass(frozen=True, slots=True)
+class RetryReport:
+    """What became of many retries.
+
+    Attributes:
+        retried: The old job's id and the new one's, in the order of their failures.
+        skipped: Jobs that were gone or no longer failed when their turn came.
+    """
+
+    retried: tuple[tuple[str, str], ...]
+    skipped: tuple[str, ...]
+
+
+def retry(
+    ledger: ControlLedger,
+    job_id: str,
+    *,
+    payload: BaseModel | None = None,
+    definition: AnyDefinition | None = None,
+    from_step: str | None = None,
+    reason: str = "",
+    actor: str,
+) -> JobRecord:
+    """Do the work of an ended job again, as a new job; see `JobHandle.retry`.
+
+    Args:
+        ledger: Where the job is.
+        job_id: The job that ended.
+        payload: Another payload.
+        definition: The definition whose payload it must be; any will do where None.
+        from_step: The step to replay from.
+        reason: Why.
+        actor: Who asked.
+    """
+    if payload is not None and from_step is not None:
+        raise OptionInvalidError("expected another payload or a step to replay from, got both")
+    text = version = None
+    if payload is not None:
+        expected = type(payload) if definition is None else definition.payload_type
+        text = encode_payload(payload, expected, MAX_PAYLOAD_BYTES)
+        version = None if definition is None else definition.version
+    return ledger.retry(Retrial(job_id, actor, reason, from_step, text, version))[0]
+
+
+def retry_many(
+    ledger: ControlLedger,
+    wanted: DeadLetters,
+    *,
+    reason: str = "",
+    actor: str,
+    told: Callable[[int, int], object] = lambda done, of: None,
+) -> RetryReport:
+    """Try failed jobs again that nobody has tried again yet, each in a transaction of its own.
+
+    What fails again meanwhile is not tried a second time.
+
+    Args:
+        ledger: Where they are.
+        wanted: Which are meant.
+        reason: Why; kept in each new job's history.
+        actor: Who asked; kept there, too.
+        told: Hears how many of how many are done.
+    """
+    found = ledger.dead_letters(wanted)
+    retried, skipped = [], []
+    for done, job_id in enumerate(found, 1):
+        try:
+            job, _ = ledger.retry(Retrial(job_id, actor, reason))
+            retried.append((job_id, job.id))
+        except (JobNotFoundError, JobStateError):
+            skipped.append(job_id)
+        told(done, len(found))
+    return RetryReport(tuple(retried), tuple(skipped))

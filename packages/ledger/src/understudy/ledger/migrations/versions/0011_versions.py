@@ -1,0 +1,12 @@
+"""The version of a job's payload."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0011"
+down_revision = "0010"
+
+
+def upgrade() -> None:
+    version = sa.Column("version", sa.Integer(), server_default=sa.text("1"), nullable=False)
+    op.add_column("understudy_jobs", version)

@@ -1,0 +1,61 @@
+"""Queues and definitions of which nothing begins."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, and_, bindparam, delete, exists, or_, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.sql.elements import ColumnElement
+
+from understudy.job_engine.pause import Pausable, Pause
+from understudy.ledger.database import Database
+from understudy.ledger.instants import now_us
+from understudy.ledger.rows import AnyRow
+from understudy.ledger.tables import jobs, pauses
+
+#: Whether a row of `jobs` may not begin; nearly always an empty table to look at.
+IS_PAUSED: ColumnElement[bool] = exists().where(
+    or_(
+        and_(pauses.c.kind == "queue", pauses.c.name == jobs.c.queue),
+        and_(pauses.c.kind == "job", pauses.c.name == jobs.c.name),
+    )
+)
+
+_ONE = (pauses.c.kind == bindparam("at_kind"), pauses.c.name == bindparam("at_name"))
+_FIND = select(*pauses.c).where(*_ONE)
+_ALL = select(*pauses.c).order_by(pauses.c.kind.desc(), pauses.c.name)
+_END = delete(pauses).where(*_ONE)
+
+
+class SqlPauses:
+    """The part of `ControlLedger` that pauses, on SQL."""
+
+    def __init__(self, database: Database) -> None:
+        """Work on a database."""
+        self._database = database
+
+    def pause(self, pause: Pause) -> Pause:
+        """Let nothing begin; return the pause that holds now."""
+        return self._database.write(lambda connection: _pause(connection, pause))
+
+    def unpause(self, kind: Pausable, name: str) -> bool:
+        """Let jobs begin again; tell whether it was paused."""
+        one = {"at_kind": kind, "at_name": name}
+        return self._database.write(lambda c: c.execute(_END, one).rowcount == 1)
+
+    def pauses(self) -> Sequence[Pause]:
+        """Return what is paused, the queues first."""
+        return [_record(row) for row in self._database.read(lambda c: c.execute(_ALL).all())]
+
+
+def _pause(connection: Connection, pause: Pause) -> Pause:
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    values = {"kind": pause.kind, "name": pause.name, "actor": pause.actor}
+    values |= {"reason": pause.reason}
+    new = dialect.insert(pauses).values(**values, since=now_us()).on_conflict_do_nothing()
+    connection.execute(new)
+    one = {"at_kind": pause.kind, "at_name": pause.name}
+    return _record(connection.execute(_FIND, one).one())
+
+
+def _record(row: AnyRow) -> Pause:
+    return Pause(row.kind, row.name, row.actor, row.reason, row.since)
