@@ -28,11 +28,11 @@ class MemoryWaits(MemoryReading):
                 return known
             found = self._answer(claim.job_id, wait)
             if found is None and known is not None and self._is_late(known, wait):
-                found = dict[str, Any](timeout=True)
+                found = {"timeout": True}
             if found is None:
                 return None
             if "id" in found:
-                self._store.received.add((claim.job_id, found["id"]))
+                self._store.received.add((claim.job_id, str(found["id"])))
             recorded[:] = [each for each in recorded if each is not known]
             met = StepRecord(step.name, step.seq, StepKind.MET, json.dumps(found))
             self._store.insert_step(claim, met)
