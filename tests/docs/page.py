@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 _BLOCK = re.compile(r"^```(\w+)[^\n]*\n(.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -29,7 +30,7 @@ def blocks_of(page: Path) -> Iterator[Block]:
     """Find the python blocks of a page, in their order."""
     text = page.read_text()
     found = list(_BLOCK.finditer(text))
-    for block, after in zip(found, [*found[1:], None], strict=True):
+    for block, after in zip_longest(found, found[1:]):
         if block.group(1) == "python":
             line = text.count("\n", 0, block.start()) + 1
             yield Block("\n" * line + block.group(2), _printed(text, block, after), line)
