@@ -18,9 +18,9 @@ from understudy.dispatcher.engines.dramatiq import DramatiqEngine, make_broker
 from understudy.dispatcher.engines.inbox import ACTOR, Inbox
 from understudy.dispatcher.engines.rq import RqEngine
 from understudy.job_engine.clock import Deadline, SystemClock
+from understudy.job_engine.engine_port import EngineAdapter
 from understudy.job_engine.errors import EngineError, MessageRejectedError
 from understudy.job_engine.message import Message
-from understudy.job_engine.ports import EngineAdapter
 from understudy.job_engine.queues import QueueProfile
 from understudy.queue import SafeJob, queue_name, rq_queue, shared_client
 from understudy.queue.safe_job import ENTRY_POINT

@@ -7,7 +7,8 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from understudy.ledger import Database
-from understudy.ledger.tables import PREFIX, metadata
+from understudy.ledger.columns import PREFIX
+from understudy.ledger.tables import metadata
 from understudy.ledger.upgrading import upgrade
 
 

@@ -8,16 +8,8 @@ from typing import Any
 
 from sqlalchemy import Engine, event
 
-from understudy.job_engine.records import (
-    Claim,
-    Conclusion,
-    JobRecord,
-    NewJob,
-    OfferPlan,
-    StepKind,
-    StepRecord,
-    Ticket,
-)
+from understudy.job_engine.records import Claim, Conclusion, JobRecord, StepKind, StepRecord, Ticket
+from understudy.job_engine.requests import NewJob, OfferPlan
 from understudy.job_engine.states import SUCCEED
 from understudy.ledger import SqlLedger
 

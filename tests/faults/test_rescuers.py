@@ -14,8 +14,10 @@ from tests.servers.processes import wait_until
 from tests.servers.valkey import Valkey
 from understudy.dispatcher import JobHandle
 from understudy.dispatcher.rescuer import MOVES_AT_ONCE, MOVES_PER_SECOND
+from understudy.job_engine.error_record import ErrorRecord
 from understudy.job_engine.errors import JobCrashedError
-from understudy.job_engine.records import ErrorRecord, OfferPlan, Ticket, WorkerRecord
+from understudy.job_engine.records import Ticket, WorkerRecord
+from understudy.job_engine.requests import OfferPlan
 from understudy.worker.settings import load_settings
 from understudy.worker.wiring import App, build
 

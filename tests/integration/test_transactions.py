@@ -23,7 +23,8 @@ from understudy.job_engine.errors import (
 from understudy.job_engine.interrupts import Fenced, HoldRequested
 from understudy.job_engine.lease import Lease
 from understudy.job_engine.patience import PatientLedger
-from understudy.job_engine.records import Claim, NewJob, OfferPlan, StepKind, StepRecord, Ticket
+from understudy.job_engine.records import Claim, StepKind, StepRecord, Ticket
+from understudy.job_engine.requests import NewJob, OfferPlan
 from understudy.ledger import Database, SqlLedger
 from understudy.ledger.upgrading import upgrade
 from understudy.testing import FrozenClock, MemoryLedger

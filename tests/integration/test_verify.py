@@ -11,7 +11,8 @@ from sqlalchemy import Connection, delete, text, update
 
 from tests.model.ledgers import fill, job_id
 from understudy.ledger import Database
-from understudy.ledger.tables import events, jobs
+from understudy.ledger.job_table import jobs
+from understudy.ledger.tables import events
 from understudy.ledger.upgrading import upgrade
 from understudy.ledger.verifying import BATCH
 from understudy.worker.cli import main

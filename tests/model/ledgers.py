@@ -21,7 +21,8 @@ from understudy.job_engine.invariants import History, history_of
 from understudy.job_engine.records import Claim, Conclusion, StepKind, StepRecord
 from understudy.job_engine.states import RETRY, STOP, SUCCEED, SUSPEND, JobState
 from understudy.ledger import Database
-from understudy.ledger.tables import attempts, events, jobs, steps
+from understudy.ledger.job_table import jobs
+from understudy.ledger.tables import attempts, events, steps
 from understudy.ledger.upgrading import upgrade
 from understudy.testing import FrozenClock, MemoryLedger
 from understudy.testing.ledger_suite import scene

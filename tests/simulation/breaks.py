@@ -4,14 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from understudy.job_engine.ports import RunningJob
-from understudy.job_engine.records import (
-    Claim,
-    Conclusion,
-    JobRecord,
-    OfferPlan,
-    StepRecord,
-    Ticket,
-)
+from understudy.job_engine.records import Claim, Conclusion, JobRecord, StepRecord, Ticket
+from understudy.job_engine.requests import OfferPlan
 from understudy.job_engine.states import JobState
 from understudy.testing import MemoryLedger
 

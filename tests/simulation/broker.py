@@ -3,13 +3,13 @@
 from tests.simulation.baton import Conductor
 from tests.simulation.weather import Weather
 from understudy.job_engine.clock import Deadline
+from understudy.job_engine.engine_port import EngineHealth
 from understudy.job_engine.errors import (
     EngineUnavailableError,
     OfferRefusedError,
     OfferUncertainError,
 )
 from understudy.job_engine.message import Message
-from understudy.job_engine.ports import EngineHealth
 from understudy.job_engine.queues import QueueProfile
 
 LOSES, REFUSES, LOSES_REPLY, DUPLICATES, DELAYS = 0.05, 0.03, 0.06, 0.1, 0.2

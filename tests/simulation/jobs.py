@@ -11,7 +11,8 @@ from tests.simulation.baton import Conductor
 from tests.simulation.weather import Weather
 from understudy.job_engine.catalogue import Catalogue
 from understudy.job_engine.context import JobContext
-from understudy.job_engine.definition import JobDefinition, job
+from understudy.job_engine.declaring import job
+from understudy.job_engine.definition import JobDefinition
 from understudy.job_engine.queues import QueueProfile, declare_queue
 from understudy.job_engine.retry import RetryPolicy
 

@@ -8,14 +8,8 @@ from tests.simulation.weather import Weather
 from understudy.job_engine.errors import LedgerUnavailableError
 from understudy.job_engine.interrupts import Fenced
 from understudy.job_engine.ports import Ledger
-from understudy.job_engine.records import (
-    CancelOutcome,
-    Claim,
-    JobRecord,
-    OfferPlan,
-    StepRecord,
-    Ticket,
-)
+from understudy.job_engine.records import CancelOutcome, Claim, JobRecord, StepRecord, Ticket
+from understudy.job_engine.requests import OfferPlan
 from understudy.job_engine.states import JobState
 
 T = TypeVar("T")

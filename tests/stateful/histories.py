@@ -8,7 +8,8 @@ from sqlalchemy import Connection, Table, select
 
 from understudy.job_engine.invariants import History
 from understudy.ledger import Database, rows
-from understudy.ledger.tables import attempts, events, jobs, steps
+from understudy.ledger.job_table import jobs
+from understudy.ledger.tables import attempts, events, steps
 
 T = TypeVar("T")
 

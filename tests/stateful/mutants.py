@@ -7,7 +7,8 @@ from sqlalchemy import event
 
 from tests.stateful.benches import Bench
 from understudy.job_engine.interrupts import Fenced
-from understudy.job_engine.records import Claim, JobRecord, OfferPlan, StepRecord, Ticket
+from understudy.job_engine.records import Claim, JobRecord, StepRecord, Ticket
+from understudy.job_engine.requests import OfferPlan
 from understudy.ledger import SqlLedger, sqlite, transitions
 
 

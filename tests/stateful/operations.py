@@ -13,10 +13,10 @@ from understudy.job_engine.records import (
     Conclusion,
     DispatchTry,
     JobRecord,
-    OfferPlan,
     TryOutcome,
     WorkerRecord,
 )
+from understudy.job_engine.requests import OfferPlan
 from understudy.job_engine.resolution import Resolution
 from understudy.job_engine.states import ABANDON, ACCEPT, RESUME, STOP
 from understudy.testing.ledger_suite.scene import ERROR, FIRST, SECOND, new_job

@@ -14,11 +14,11 @@ from understudy.job_engine.records import (
     Conclusion,
     DispatchTry,
     JobRecord,
-    OfferPlan,
     StepKind,
     StepRecord,
     Ticket,
 )
+from understudy.job_engine.requests import OfferPlan
 from understudy.job_engine.resolution import Resolution
 from understudy.job_engine.states import HOLD, JobState
 from understudy.testing.ledger_suite.scene import ERROR, new_job

@@ -11,11 +11,13 @@ from tenacity import wait_fixed
 
 from understudy.job_engine.catalogue import Catalogue
 from understudy.job_engine.context import JobContext
-from understudy.job_engine.definition import AnyDefinition, job
+from understudy.job_engine.declaring import job
+from understudy.job_engine.definition import AnyDefinition
 from understudy.job_engine.events import Event
 from understudy.job_engine.executor import Executor
 from understudy.job_engine.lease import Lease
-from understudy.job_engine.records import Claim, JobRecord, NewJob, OfferPlan, Ticket
+from understudy.job_engine.records import Claim, JobRecord, Ticket
+from understudy.job_engine.requests import NewJob, OfferPlan
 from understudy.job_engine.retry import RetryPolicy
 from understudy.job_engine.states import JobState
 from understudy.testing import FrozenClock, MemoryLedger

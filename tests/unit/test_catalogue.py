@@ -9,7 +9,8 @@ import pytest
 
 from tests.unit.support import RETRY, Mail, define
 from understudy.job_engine.catalogue import Catalogue
-from understudy.job_engine.definition import AnyDefinition, declare_job
+from understudy.job_engine.declaring import declare_job
+from understudy.job_engine.definition import AnyDefinition
 from understudy.job_engine.errors import (
     ConfigurationError,
     DefinitionError,

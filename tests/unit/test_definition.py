@@ -9,11 +9,8 @@ from pydantic import BaseModel
 
 from tests.unit.support import RETRY, Mail, Stage
 from understudy.job_engine.context import JobContext
-from understudy.job_engine.definition import (
-    JobDefinition,
-    declare_job,
-    job,
-)
+from understudy.job_engine.declaring import declare_job, job
+from understudy.job_engine.definition import JobDefinition
 from understudy.job_engine.errors import (
     DefinitionError,
     MissingHandlerError,

@@ -12,9 +12,9 @@ from understudy.dispatcher.bounded import BoundedCaller, DirectCaller
 from understudy.dispatcher.breaker import BreakerPolicy
 from understudy.dispatcher.engine_set import Engine, EngineSet
 from understudy.job_engine.clock import Deadline, SystemClock
+from understudy.job_engine.engine_port import EngineHealth
 from understudy.job_engine.errors import EngineUnavailableError, OfferUncertainError
 from understudy.job_engine.message import KeyRing, Message
-from understudy.job_engine.ports import EngineHealth
 from understudy.job_engine.queues import DEFAULT, QueueProfile
 from understudy.testing import FrozenClock, MemoryEngine
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.unit.support import RETRY, Mail, Stage, define
 from understudy.job_engine.context import JobContext
-from understudy.job_engine.definition import declare_job
+from understudy.job_engine.declaring import declare_job
 from understudy.job_engine.errors import NonRetryableError
 from understudy.job_engine.interrupts import Fenced
 from understudy.job_engine.lease import Lease

@@ -15,7 +15,7 @@ from understudy.job_engine.errors import (
 )
 from understudy.job_engine.message import Message
 from understudy.job_engine.queues import DEFAULT
-from understudy.job_engine.records import NewJob, OfferPlan
+from understudy.job_engine.requests import NewJob, OfferPlan
 from understudy.job_engine.states import JobState
 from understudy.testing import FrozenClock, MemoryEngine, MemoryLedger
 

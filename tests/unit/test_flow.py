@@ -12,6 +12,7 @@ from tests.unit.support import Mail
 from understudy.dispatcher import flow
 from understudy.dispatcher.dispatcher import Dispatcher
 from understudy.job_engine import GroupResult, JobContext, JobState, Link, Unique, job
+from understudy.job_engine.error_record import ErrorRecord
 from understudy.job_engine.errors import (
     DuplicateDispatchError,
     GroupNotFoundError,
@@ -21,7 +22,7 @@ from understudy.job_engine.errors import (
     OptionInvalidError,
     ResultTimeoutError,
 )
-from understudy.job_engine.records import Conclusion, ErrorRecord
+from understudy.job_engine.records import Conclusion
 from understudy.job_engine.states import FAIL, SUCCEED
 
 SECOND = timedelta(seconds=1)

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from tests.unit.support import HOUR
 from understudy.job_engine import JobState
 from understudy.job_engine.invariants import history_of, violations
-from understudy.job_engine.records import JobRecord, OfferPlan, Ticket
+from understudy.job_engine.records import JobRecord, Ticket
+from understudy.job_engine.requests import OfferPlan
 from understudy.testing import FrozenClock, MemoryLedger
 from understudy.testing.ledger_suite import flowing, scene
 

@@ -8,14 +8,15 @@ from pydantic import BaseModel
 from tests.unit.house import House
 from tests.unit.support import RETRY, Mail
 from understudy.dispatcher.handle import JobHandle
-from understudy.job_engine.definition import declare_job
+from understudy.job_engine.declaring import declare_job
+from understudy.job_engine.error_record import ErrorRecord
 from understudy.job_engine.errors import (
     JobCancelledError,
     JobFailedError,
     JobNotFoundError,
     ResultTimeoutError,
 )
-from understudy.job_engine.records import CancelOutcome, Claim, Conclusion, ErrorRecord
+from understudy.job_engine.records import CancelOutcome, Claim, Conclusion
 from understudy.job_engine.states import FAIL, JobState
 
 ERROR = ErrorRecord("ValueError", "no such user", "Traceback ...")

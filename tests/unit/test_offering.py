@@ -9,7 +9,8 @@ from tests.unit.support import HOUR
 from understudy.job_engine.clock import Deadline
 from understudy.job_engine.errors import EngineUnavailableError, OfferRefusedError
 from understudy.job_engine.queues import DEFAULT
-from understudy.job_engine.records import JobRecord, NewJob, OfferPlan
+from understudy.job_engine.records import JobRecord
+from understudy.job_engine.requests import NewJob, OfferPlan
 from understudy.job_engine.states import JobState
 
 

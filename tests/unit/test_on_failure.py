@@ -7,8 +7,9 @@ import pytest
 from tests.unit.house import House
 from tests.unit.support import Mail, define
 from understudy.job_engine import JobContext, JobFailure, declare_job, job
+from understudy.job_engine.error_record import ErrorRecord
 from understudy.job_engine.errors import DefinitionError
-from understudy.job_engine.records import Conclusion, ErrorRecord
+from understudy.job_engine.records import Conclusion
 from understudy.job_engine.sequel import sequel_from
 from understudy.job_engine.states import FAIL
 

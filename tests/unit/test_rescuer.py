@@ -8,7 +8,7 @@ from tests.unit.house import House
 from understudy.job_engine.errors import LedgerUnavailableError
 from understudy.job_engine.outcome import MAX_CRASHES
 from understudy.job_engine.queues import DEFAULT
-from understudy.job_engine.records import NewJob, OfferPlan
+from understudy.job_engine.requests import NewJob, OfferPlan
 from understudy.job_engine.states import JobState
 
 LEASE = timedelta(seconds=60)

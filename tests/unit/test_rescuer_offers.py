@@ -7,7 +7,7 @@ from tests.unit.support import Mail, define
 from understudy.dispatcher.rescuer import LONGEST_PATIENCE, LOOKS_PER_OFFER, MAX_HANDOFFS
 from understudy.dispatcher.tokens import TokenBucket
 from understudy.job_engine.queues import DEFAULT, QueueProfile, declare_queue
-from understudy.job_engine.records import NewJob, OfferPlan
+from understudy.job_engine.requests import NewJob, OfferPlan
 from understudy.job_engine.states import JobState
 
 LEASE = timedelta(seconds=60)

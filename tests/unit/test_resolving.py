@@ -8,14 +8,15 @@ import pytest
 from tests.unit.house import House
 from tests.unit.support import Mail
 from understudy.dispatcher.handle import JobHandle
-from understudy.job_engine.definition import declare_job
+from understudy.job_engine.declaring import declare_job
+from understudy.job_engine.error_record import ErrorRecord
 from understudy.job_engine.errors import (
     JobFailedError,
     JobStateError,
     ResultInvalidError,
     StepError,
 )
-from understudy.job_engine.records import Conclusion, ErrorRecord, StepKind, StepRecord
+from understudy.job_engine.records import Conclusion, StepKind, StepRecord
 from understudy.job_engine.resolution import json_text
 from understudy.job_engine.states import HOLD, SUCCEED, JobState
 

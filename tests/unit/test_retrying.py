@@ -9,7 +9,8 @@ from tests.unit.house import House
 from tests.unit.support import Mail, define
 from understudy.dispatcher.handle import JobHandle
 from understudy.job_engine import JobContext
-from understudy.job_engine.definition import declare_job
+from understudy.job_engine.declaring import declare_job
+from understudy.job_engine.error_record import ErrorRecord
 from understudy.job_engine.errors import (
     JobNotFoundError,
     JobStateError,
@@ -18,7 +19,7 @@ from understudy.job_engine.errors import (
 )
 from understudy.job_engine.lease import Lease
 from understudy.job_engine.pause import Pause
-from understudy.job_engine.records import Conclusion, ErrorRecord
+from understudy.job_engine.records import Conclusion
 from understudy.job_engine.retrial import DeadLetters
 from understudy.job_engine.states import FAIL, JobState
 from understudy.testing.ledger_suite.retrying import failed as failed_with_steps

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from tests.unit.house import House
 from tests.unit.support import Mail
 from understudy.job_engine import Catalogue, Executor, JobContext, JobState
-from understudy.job_engine.definition import declare_job
+from understudy.job_engine.declaring import declare_job
 from understudy.job_engine.errors import DefinitionError, MissingHandlerError
 from understudy.job_engine.lease import Lease
 

@@ -12,6 +12,7 @@ from tests.unit.support import HOUR, Mail, Stage, define
 from tests.unit.test_async_jobs import AsyncStage
 from understudy.job_engine import AsyncJobContext, JobContext, JobState
 from understudy.job_engine.awaited import KEEP_EVENTS, SentEvent, event_topic
+from understudy.job_engine.error_record import ErrorRecord
 from understudy.job_engine.errors import (
     EventTimeoutError,
     InvokeDepthError,
@@ -20,7 +21,8 @@ from understudy.job_engine.errors import (
 )
 from understudy.job_engine.interrupts import HoldRequested
 from understudy.job_engine.meeting import MAX_DEPTH
-from understudy.job_engine.records import Claim, Conclusion, ErrorRecord, OfferPlan, Ticket
+from understudy.job_engine.records import Claim, Conclusion, Ticket
+from understudy.job_engine.requests import OfferPlan
 from understudy.job_engine.states import FAIL, SUCCEED, Transition
 
 ADD_UP = define(lambda ctx: 1, name="add-up")

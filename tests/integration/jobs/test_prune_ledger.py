@@ -9,6 +9,7 @@ from sqlalchemy import func, select, update
 from tests.servers.postgres import Postgres
 from tests.unit.jobs.fakes import Job
 from understudy.job_engine.catalogue import Catalogue
+from understudy.job_engine.error_record import ErrorRecord
 from understudy.job_engine.errors import LedgerUnavailableError
 from understudy.job_engine.jobs.scheduled.prune_ledger import (
     PruneLedger,
@@ -19,27 +20,19 @@ from understudy.job_engine.records import (
     Claim,
     Conclusion,
     DispatchTry,
-    ErrorRecord,
-    NewJob,
-    OfferPlan,
     StepKind,
     StepRecord,
     Ticket,
     TryOutcome,
 )
+from understudy.job_engine.requests import NewJob, OfferPlan
 from understudy.job_engine.retention import Retention
 from understudy.job_engine.states import FAIL, SUCCEED, TERMINAL, JobState
 from understudy.ledger import Database, SqlLedger
 from understudy.ledger.instants import instant, microseconds, now_us
+from understudy.ledger.job_table import jobs
 from understudy.ledger.pruning import MAX_JOBS, SqlPruner
-from understudy.ledger.tables import (
-    aggregates,
-    attempts,
-    dispatch_attempts,
-    events,
-    jobs,
-    steps,
-)
+from understudy.ledger.tables import aggregates, attempts, dispatch_attempts, events, steps
 from understudy.ledger.upgrading import upgrade
 
 DAY = Retention(age=timedelta(days=1))

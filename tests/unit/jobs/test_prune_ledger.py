@@ -7,7 +7,8 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from tests.unit.jobs.fakes import Crashed, Job
-from understudy.job_engine.definition import AnyDefinition, declare_job
+from understudy.job_engine.declaring import declare_job
+from understudy.job_engine.definition import AnyDefinition
 from understudy.job_engine.events import Event
 from understudy.job_engine.jobs.scheduled.prune_ledger import (
     MAX_BATCH,

@@ -7,7 +7,8 @@ from typing import Any
 from understudy.job_engine.events import Event
 from understudy.job_engine.message import KeyRing, Message
 from understudy.job_engine.queues import QueueProfile
-from understudy.job_engine.records import Claim, NewJob, OfferPlan, Ticket
+from understudy.job_engine.records import Claim, Ticket
+from understudy.job_engine.requests import NewJob, OfferPlan
 from understudy.job_engine.states import JobState
 from understudy.testing import FrozenClock, MemoryLedger
 

@@ -11,7 +11,8 @@ from tests.servers.processes import wait_until
 from tests.unit.worker.desk import LEASE, Desk
 from understudy.job_engine.interrupts import CancelRequested, Fenced, Interrupt, Released, TimedOut
 from understudy.job_engine.lease import Lease
-from understudy.job_engine.records import Claim, OfferPlan
+from understudy.job_engine.records import Claim
+from understudy.job_engine.requests import OfferPlan
 from understudy.worker.lease_keeper import OVERDUE_SECONDS, LeaseKeeper
 
 LONG = timedelta(hours=1)

@@ -12,8 +12,8 @@ import pytest
 import structlog
 
 from tests.unit.worker.desk import Desk
+from understudy.job_engine.error_record import ErrorRecord
 from understudy.job_engine.events import Event
-from understudy.job_engine.records import ErrorRecord
 from understudy.worker.logs import bound_to, configure_logs, log_event
 from understudy.worker.settings import load_settings
 

@@ -21,7 +21,8 @@ from understudy.job_engine.executor import Executor
 from understudy.job_engine.interrupts import CancelRequested, Fenced, Interrupt, Released, TimedOut
 from understudy.job_engine.lease import Lease
 from understudy.job_engine.outcome import MAX_CRASHES
-from understudy.job_engine.records import Claim, OfferPlan
+from understudy.job_engine.records import Claim
+from understudy.job_engine.requests import OfferPlan
 from understudy.job_engine.states import JobState
 from understudy.worker.lease_keeper import LeaseKeeper
 from understudy.worker.runners import (

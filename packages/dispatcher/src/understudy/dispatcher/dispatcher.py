@@ -13,10 +13,11 @@ from understudy.dispatcher.duplicates import Settled
 from understudy.dispatcher.engine_set import EngineSet
 from understudy.dispatcher.flow import AnyLink, Completion, Flow
 from understudy.dispatcher.flow_handles import ChainHandle, GroupHandle
-from understudy.dispatcher.handle import FIRST_LOOK, SLOWEST_LOOK, HandleLedger, JobHandle
+from understudy.dispatcher.handle import FIRST_LOOK, HandleLedger, JobHandle
 from understudy.dispatcher.many import MANY, BulkDispatch, DispatchOutcome, DispatchRequest, Many
 from understudy.dispatcher.offering import Offerer
 from understudy.dispatcher.options import DispatchOptions, new_job
+from understudy.dispatcher.pickups import Pickups
 from understudy.dispatcher.recorder import Recorder, queue_of
 from understudy.dispatcher.routing import Route, Router
 from understudy.dispatcher.schedules import Schedules
@@ -31,7 +32,8 @@ from understudy.job_engine.events import Listener
 from understudy.job_engine.flow import Link
 from understudy.job_engine.groups import When
 from understudy.job_engine.queues import QueueProfile
-from understudy.job_engine.records import JobRecord, NewJob, OfferPlan
+from understudy.job_engine.records import JobRecord
+from understudy.job_engine.requests import NewJob, OfferPlan
 from understudy.job_engine.states import JobState
 
 P = TypeVar("P", bound=BaseModel)
@@ -64,13 +66,13 @@ class Dispatcher(Control):
     ) -> None:
         """Put the parts together; `understudy.worker.wiring` does it from the settings."""
         self._ledger = ledger
-        self._router = router
         self._offerer = offerer
         self._engines = engines
         self._clock = clock
         self._listener = listener
         self._budget = budget
         self._recorder = Recorder(ledger, router, listener)
+        self._pickups = Pickups(ledger, router, offerer, clock=clock, budget=budget)
         self._flow = Flow(ledger, self._recorder.route, offerer, clock, budget=budget)
 
     def dispatch(
@@ -102,7 +104,7 @@ class Dispatcher(Control):
                 # The job is committed; a ledger that goes away now costs time only (I1).
                 record = self._hand_over(settled, route, queue, deadline)
                 if options.get("confirm") == "pickup":
-                    record = self._confirm_pickup(record, queue)
+                    record = self._pickups.confirm(record, queue)
                 settled = replace(settled, record=record)
         return JobHandle(
             settled.record, job, self._ledger, self._clock, disposition=settled.disposition
@@ -275,29 +277,4 @@ class Dispatcher(Control):
         if record.state is JobState.OFFERED and route.order:
             record = self._offerer.carry(record, route.order[1:], queue, deadline)
             self._engines.watch_in_background()
-        return record
-
-    def _confirm_pickup(self, record: JobRecord, queue: QueueProfile) -> JobRecord:
-        """Wait for the claim, the only proof of pickup; then move on once per engine."""
-        tried = {record.engine}
-        while (record := self._wait_for_claim(record, queue)).state is JobState.OFFERED:
-            route = self._router.route(record.queue, record.engines, epoch=record.epoch + 1)
-            others = [name for name in route.order if name not in tried]
-            if not others:
-                return record
-            tried.add(others[0])
-            moved = self._offerer.hand_over(record, others[0], queue, "not picked up in time")
-            if moved is None:
-                continue
-            deadline = Deadline.after(self._clock, self._budget)
-            record = self._offerer.carry(moved, (), queue, deadline)
-        return record
-
-    def _wait_for_claim(self, record: JobRecord, queue: QueueProfile) -> JobRecord:
-        deadline = Deadline.after(self._clock, queue.pickup)
-        pause = FIRST_LOOK
-        while record.state is JobState.OFFERED and not deadline.passed:
-            self._clock.sleep(min(pause, deadline.remaining()))
-            pause = min(pause * 2, SLOWEST_LOOK)
-            record = self._ledger.get(record.id)
         return record

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from understudy.dispatcher.handle import Disposition, HandleLedger
 from understudy.dispatcher.options import OnDuplicate
 from understudy.job_engine.errors import DuplicateDispatchError, IdempotencyConflictError
-from understudy.job_engine.records import JobRecord, NewJob
+from understudy.job_engine.records import JobRecord
+from understudy.job_engine.requests import NewJob
 
 
 @dataclass(frozen=True, slots=True)

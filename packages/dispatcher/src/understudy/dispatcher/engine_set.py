@@ -11,6 +11,7 @@ from understudy.dispatcher.breaker import Breaker, BreakerPolicy
 from understudy.job_engine.bulk import BulkEngineAdapter
 from understudy.job_engine.clock import Clock, Deadline
 from understudy.job_engine.crash_points import CRASH_POINTS
+from understudy.job_engine.engine_port import EngineAdapter, EngineHealth
 from understudy.job_engine.errors import (
     EngineError,
     EngineUnavailableError,
@@ -18,7 +19,6 @@ from understudy.job_engine.errors import (
 )
 from understudy.job_engine.events import Event, Listener
 from understudy.job_engine.message import Message
-from understudy.job_engine.ports import EngineAdapter, EngineHealth
 from understudy.job_engine.queues import DEFAULT, QueueProfile
 
 #: How long a probe may take.

@@ -24,7 +24,8 @@ from understudy.job_engine.errors import (
 )
 from understudy.job_engine.flow import Link
 from understudy.job_engine.groups import WHOLE, GroupRecord, GroupResult, When, member_id
-from understudy.job_engine.records import JobRecord, NewJob, OfferPlan
+from understudy.job_engine.records import JobRecord
+from understudy.job_engine.requests import NewJob, OfferPlan
 from understudy.job_engine.sequel import Successor, sequel_of
 from understudy.job_engine.states import JobState
 

@@ -12,6 +12,7 @@ from understudy.job_engine.bulk import BulkLedger
 from understudy.job_engine.clock import Clock, Deadline
 from understudy.job_engine.control import ControlLedger
 from understudy.job_engine.definition import JobDefinition
+from understudy.job_engine.error_record import ErrorRecord
 from understudy.job_engine.errors import (
     JobCancelledError,
     JobExpiredError,
@@ -22,13 +23,7 @@ from understudy.job_engine.errors import (
 from understudy.job_engine.flowing import FlowLedger
 from understudy.job_engine.pause import Pause, pause_of
 from understudy.job_engine.ports import LedgerReader, OfferLedger
-from understudy.job_engine.records import (
-    CancelOutcome,
-    DispatchTry,
-    ErrorRecord,
-    JobRecord,
-    Progress,
-)
+from understudy.job_engine.records import CancelOutcome, DispatchTry, JobRecord, Progress
 from understudy.job_engine.resolution import Resolution, done_json
 from understudy.job_engine.scheduling import ScheduleLedger
 from understudy.job_engine.states import ABANDON, ACCEPT, RESUME, JobState

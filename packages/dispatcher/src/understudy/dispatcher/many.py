@@ -20,7 +20,8 @@ from understudy.dispatcher.routing import Route
 from understudy.job_engine.clock import Clock, Deadline
 from understudy.job_engine.definition import JobDefinition
 from understudy.job_engine.errors import LedgerError, OptionInvalidError, UnderstudyError
-from understudy.job_engine.records import JobRecord, NewJob
+from understudy.job_engine.records import JobRecord
+from understudy.job_engine.requests import NewJob
 from understudy.job_engine.states import JobState
 
 P = TypeVar("P", bound=BaseModel)

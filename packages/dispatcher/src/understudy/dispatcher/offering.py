@@ -15,7 +15,8 @@ from understudy.job_engine.events import Event, Listener
 from understudy.job_engine.message import KeyRing
 from understudy.job_engine.ports import OfferLedger
 from understudy.job_engine.queues import QueueProfile
-from understudy.job_engine.records import DispatchTry, JobRecord, OfferPlan, TryOutcome
+from understudy.job_engine.records import DispatchTry, JobRecord, TryOutcome
+from understudy.job_engine.requests import OfferPlan
 
 #: How long a parked job waits before its first new offer, and at most.
 PARK_FIRST = timedelta(seconds=1)

@@ -21,7 +21,7 @@ from understudy.job_engine.identity import (
     unknown_fields,
 )
 from understudy.job_engine.message import is_job_id
-from understudy.job_engine.records import NewJob
+from understudy.job_engine.requests import NewJob
 from understudy.job_engine.sequel import sequel_of
 
 MAX_KEY_CHARS = 255

@@ -12,7 +12,8 @@ from understudy.job_engine.errors import OptionInvalidError
 from understudy.job_engine.events import Event, Listener
 from understudy.job_engine.identity import UniqueScope
 from understudy.job_engine.queues import QueueProfile
-from understudy.job_engine.records import JobRecord, NewJob, OfferPlan
+from understudy.job_engine.records import JobRecord
+from understudy.job_engine.requests import NewJob, OfferPlan
 from understudy.job_engine.transactional import CallersTransaction
 
 _ONE_COMMIT = Route((), ())

@@ -11,19 +11,16 @@ from understudy.dispatcher.routing import Router
 from understudy.dispatcher.tokens import TokenBucket
 from understudy.job_engine.clock import Clock, Deadline
 from understudy.job_engine.control import ControlLedger
+from understudy.job_engine.engine_port import EngineHealth
+from understudy.job_engine.error_record import ErrorRecord
 from understudy.job_engine.errors import JobCrashedError
 from understudy.job_engine.events import Event, Listener
 from understudy.job_engine.outcome import MAX_CRASHES
 from understudy.job_engine.pause import pause_of
-from understudy.job_engine.ports import (
-    EngineHealth,
-    LedgerReader,
-    OfferLedger,
-    RescueLedger,
-    RunningJob,
-)
+from understudy.job_engine.ports import LedgerReader, OfferLedger, RescueLedger, RunningJob
 from understudy.job_engine.queues import QueueProfile, profile_or_default
-from understudy.job_engine.records import ErrorRecord, JobRecord, OfferPlan
+from understudy.job_engine.records import JobRecord
+from understudy.job_engine.requests import OfferPlan
 from understudy.job_engine.waiting import WaitingLedger
 
 #: How many jobs one look takes on.

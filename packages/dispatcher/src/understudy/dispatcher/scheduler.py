@@ -10,7 +10,8 @@ from understudy.job_engine.clock import Clock, Deadline
 from understudy.job_engine.events import Event, Listener
 from understudy.job_engine.ports import OfferLedger, RescueLedger
 from understudy.job_engine.queues import profile_or_default
-from understudy.job_engine.records import JobRecord, OfferPlan
+from understudy.job_engine.records import JobRecord
+from understudy.job_engine.requests import OfferPlan
 
 #: How many due jobs one look takes on.
 BATCH = 100

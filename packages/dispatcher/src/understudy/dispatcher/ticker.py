@@ -18,8 +18,9 @@ from understudy.dispatcher.options import new_job
 from understudy.job_engine.clock import Clock
 from understudy.job_engine.codec import MAX_PAYLOAD_BYTES, encode_payload
 from understudy.job_engine.definition import AnyDefinition
+from understudy.job_engine.error_record import ErrorRecord
 from understudy.job_engine.events import Event, Listener
-from understudy.job_engine.records import ErrorRecord, NewJob
+from understudy.job_engine.requests import NewJob
 from understudy.job_engine.schedule import Schedule
 from understudy.job_engine.scheduling import (
     ScheduleDeclaration,

@@ -4,7 +4,8 @@ from understudy.job_engine.async_context import AsyncJobContext
 from understudy.job_engine.catalogue import Catalogue
 from understudy.job_engine.codec import SecretText
 from understudy.job_engine.context import JobContext
-from understudy.job_engine.definition import JobDefinition, declare_job, job
+from understudy.job_engine.declaring import declare_job, job
+from understudy.job_engine.definition import JobDefinition
 from understudy.job_engine.doubt import NOT_DONE, NotDone
 from understudy.job_engine.errors import (
     NonRetryableError,

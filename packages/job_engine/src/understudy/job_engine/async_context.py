@@ -89,7 +89,7 @@ class AsyncJobContext(AsyncBranches):
         name: str,
         fn: Callable[..., Any],
         /,
-        *args: *Args,
+        *args: object,
         retry: RetryPolicy | None = None,
         timeout: timedelta | None = None,
         once: bool = False,

@@ -7,7 +7,8 @@ from understudy.job_engine.clock import Deadline
 from understudy.job_engine.errors import EngineError
 from understudy.job_engine.message import Message
 from understudy.job_engine.queues import QueueProfile
-from understudy.job_engine.records import JobRecord, NewJob, OfferPlan
+from understudy.job_engine.records import JobRecord
+from understudy.job_engine.requests import NewJob, OfferPlan
 
 
 class BulkLedger(Protocol):

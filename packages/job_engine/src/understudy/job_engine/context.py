@@ -80,7 +80,7 @@ class JobContext(Waits):
         name: str,
         fn: Callable[..., Any],
         /,
-        *args: *Args,
+        *args: object,
         retry: RetryPolicy | None = None,
         timeout: timedelta | None = None,
         once: bool = False,

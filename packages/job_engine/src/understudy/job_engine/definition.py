@@ -5,7 +5,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import KW_ONLY, dataclass, field, replace
 from datetime import timedelta
 from functools import cached_property
-from typing import Any, Generic, Protocol, TypedDict, TypeVar, Unpack, overload
+from typing import Any, Generic, TypedDict, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -29,7 +29,7 @@ from understudy.job_engine.identity import (
     Unique,
     wrong_with,
 )
-from understudy.job_engine.queues import QueueProfile, queue_profile
+from understudy.job_engine.queues import QueueProfile
 from understudy.job_engine.retention import KEEP_FAILED, KEEP_SUCCEEDED, Retention
 from understudy.job_engine.retry import RetryPolicy
 from understudy.job_engine.schedule import Schedule
@@ -244,75 +244,3 @@ class JobDefinition(Generic[P, R]):
 
 #: A definition whose payload and result types are not known here.
 AnyDefinition = JobDefinition[Any, Any]
-
-
-def declare_job(
-    name: str,
-    *,
-    payload: type[P],
-    result: type[R] | None = None,
-    queue: str = "default",
-    **options: Unpack[JobOptions],
-) -> JobDefinition[P, R]:
-    """Declare a job without its handler, so that a web app need not import what it needs.
-
-    Args:
-        name: The job's name.
-        payload: The pydantic model of its payload.
-        result: The type of its result.
-        queue: The name of a declared queue.
-        options: Any other attribute of `JobDefinition`.
-
-    Raises:
-        DefinitionError: If an option is wrong; `UnknownQueueError` if the queue is.
-    """
-    return JobDefinition(name, payload, result or type(None), queue_profile(queue), **options)
-
-
-class Define(Protocol):
-    """Makes a job of a handler; what `@job(...)` is."""
-
-    @overload
-    def __call__(self, handler: AsyncHandler[P, R], /) -> JobDefinition[P, R]: ...
-
-    @overload
-    def __call__(self, handler: Handler[P, R], /) -> JobDefinition[P, R]: ...
-
-    def __call__(self, handler: Any, /) -> Any:
-        """Make a job of a handler, plain or `async`."""
-        ...
-
-
-def job(
-    *,
-    name: str | None = None,
-    queue: str = "default",
-    **options: Unpack[JobOptions],
-) -> Define:
-    """Make a job of a handler: the short form that declares and binds in one.
-
-    The handler takes `(payload, ctx)`; its annotations say the payload model and the result. An
-    `async def` takes an `AsyncJobContext`.
-
-    Args:
-        name: The job's name; the function's name where None.
-        queue: The name of a declared queue.
-        options: Any other attribute of `JobDefinition`.
-
-    Raises:
-        DefinitionError: If the signature or an option is wrong; `UnknownQueueError` if the queue.
-    """
-
-    def define(handler: AnyHandler[P, R]) -> JobDefinition[P, R]:
-        job_name = name or str(getattr(handler, "__name__", type(handler).__name__))
-        payload_type, result_type = check_signature(job_name, handler)
-        return JobDefinition(
-            job_name,
-            payload_type,
-            result_type,
-            queue_profile(queue),
-            handler=handler,
-            **options,
-        )
-
-    return define

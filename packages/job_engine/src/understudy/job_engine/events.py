@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from understudy.job_engine.records import ErrorRecord
+from understudy.job_engine.error_record import ErrorRecord
 
 
 @dataclass(frozen=True, slots=True)

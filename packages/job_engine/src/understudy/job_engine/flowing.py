@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from understudy.job_engine.groups import GroupRecord
-from understudy.job_engine.records import JobRecord, NewJob, OfferPlan
+from understudy.job_engine.records import JobRecord
+from understudy.job_engine.requests import NewJob, OfferPlan
 
 
 class FlowLedger(Protocol):

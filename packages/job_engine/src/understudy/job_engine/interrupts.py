@@ -7,7 +7,8 @@ cannot swallow them: a job that was fenced must stop, whatever it catches.
 from datetime import datetime, timedelta
 
 from understudy.job_engine.awaited import Wait
-from understudy.job_engine.records import NewJob, StepRecord
+from understudy.job_engine.records import StepRecord
+from understudy.job_engine.requests import NewJob
 
 
 class Interrupt(BaseException):

@@ -17,7 +17,8 @@ from understudy.job_engine.errors import (
 )
 from understudy.job_engine.interrupts import Suspended
 from understudy.job_engine.journal import Journal, refuse
-from understudy.job_engine.records import NewJob, StepKind
+from understudy.job_engine.records import StepKind
+from understudy.job_engine.requests import NewJob
 
 P = TypeVar("P", bound=BaseModel)
 

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from understudy.job_engine.definition import AnyDefinition
+from understudy.job_engine.error_record import ErrorRecord
 from understudy.job_engine.errors import (
     AttemptTimeoutError,
     JobCrashedError,
@@ -17,7 +18,7 @@ from understudy.job_engine.interrupts import (
     Suspended,
     TimedOut,
 )
-from understudy.job_engine.records import Claim, Conclusion, ErrorRecord
+from understudy.job_engine.records import Claim, Conclusion
 from understudy.job_engine.states import (
     CRASH,
     CRASH_OUT,

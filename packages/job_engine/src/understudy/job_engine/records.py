@@ -1,71 +1,15 @@
 """The values that pass between the executor, the dispatcher and the ledger."""
 
-import traceback
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
 from understudy.job_engine.awaited import Wait
+from understudy.job_engine.error_record import ErrorRecord
 from understudy.job_engine.identity import UniqueScope
-from understudy.job_engine.requests import NewJob, OfferPlan
+from understudy.job_engine.requests import NewJob
 from understudy.job_engine.states import JobState, Transition
-
-__all__ = [
-    "AttemptRecord",
-    "CancelOutcome",
-    "Claim",
-    "Conclusion",
-    "DispatchTry",
-    "ErrorRecord",
-    "EventRecord",
-    "JobRecord",
-    "NewJob",
-    "OfferPlan",
-    "Progress",
-    "StepKind",
-    "StepRecord",
-    "Ticket",
-    "TryOutcome",
-    "WorkerRecord",
-]
-
-#: A recorded traceback keeps its end, which is where the error is.
-MAX_TRACEBACK_CHARS = 16 * 1024
-#: A recorded message keeps its beginning.
-MAX_MESSAGE_CHARS = 2000
-
-
-@dataclass(frozen=True, slots=True)
-class ErrorRecord:
-    """An exception as the ledger keeps it: text only, never local values."""
-
-    type: str
-    message: str
-    traceback: str = ""
-
-    @classmethod
-    def of(cls, error: BaseException) -> "ErrorRecord":
-        """Describe an exception."""
-        kind = type(error)
-        name = kind.__qualname__ if kind.__module__ == "builtins" else _dotted(kind)
-        try:
-            message = str(error)
-            trace = "".join(traceback.format_exception(error))
-        except Exception as again:  # noqa: BLE001 - an error that cannot be shown is one all the same
-            message, trace = f"cannot be shown: {type(again).__name__}", ""
-        return cls(
-            name, _storable(message)[:MAX_MESSAGE_CHARS], _storable(trace)[-MAX_TRACEBACK_CHARS:]
-        )
-
-
-def _dotted(kind: type) -> str:
-    return f"{kind.__module__}.{kind.__qualname__}"
-
-
-def _storable(text: str) -> str:
-    # PostgreSQL keeps no NUL, and no database a lone surrogate.
-    return text.replace("\0", "\ufffd").encode(errors="replace").decode()
 
 
 @dataclass(frozen=True, slots=True)

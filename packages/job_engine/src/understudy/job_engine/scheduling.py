@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
-from understudy.job_engine.records import NewJob
+from understudy.job_engine.requests import NewJob
 
 #: A schedule that no process has declared for so long is an orphan.
 ORPHANED_AFTER = timedelta(minutes=2)

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from pydantic import TypeAdapter
 
 from understudy.job_engine.definition import AnyDefinition
+from understudy.job_engine.error_record import ErrorRecord
 from understudy.job_engine.failure import JobFailure
-from understudy.job_engine.records import ErrorRecord, JobRecord, NewJob
+from understudy.job_engine.records import JobRecord
+from understudy.job_engine.requests import NewJob
 
 
 @dataclass(frozen=True, slots=True)

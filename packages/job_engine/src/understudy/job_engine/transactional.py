@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from typing import Protocol
 
-from understudy.job_engine.records import JobRecord, NewJob, OfferPlan
+from understudy.job_engine.records import JobRecord
+from understudy.job_engine.requests import NewJob, OfferPlan
 
 
 class CallersTransaction(Protocol):

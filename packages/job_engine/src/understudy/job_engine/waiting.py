@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from understudy.job_engine.identity import UniqueScope
-from understudy.job_engine.records import JobRecord, NewJob
+from understudy.job_engine.records import JobRecord
+from understudy.job_engine.requests import NewJob
 
 
 class WaitingLedger(Protocol):

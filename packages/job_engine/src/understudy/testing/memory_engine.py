@@ -5,13 +5,13 @@ import threading
 from collections import deque
 
 from understudy.job_engine.clock import Deadline
+from understudy.job_engine.engine_port import EngineHealth
 from understudy.job_engine.errors import (
     EngineUnavailableError,
     MessageRejectedError,
     OfferUncertainError,
 )
 from understudy.job_engine.message import Message
-from understudy.job_engine.ports import EngineHealth
 from understudy.job_engine.queues import QueueProfile
 
 

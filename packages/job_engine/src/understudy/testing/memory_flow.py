@@ -9,7 +9,8 @@ from understudy.job_engine.errors import (
     IdempotencyConflictError,
 )
 from understudy.job_engine.groups import GroupRecord
-from understudy.job_engine.records import JobRecord, NewJob, OfferPlan
+from understudy.job_engine.records import JobRecord
+from understudy.job_engine.requests import NewJob, OfferPlan
 from understudy.testing.memory_reading import MemoryReading
 from understudy.testing.memory_sequels import complete, insert
 

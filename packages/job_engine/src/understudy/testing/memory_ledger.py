@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from understudy.job_engine.clock import Clock
+from understudy.job_engine.error_record import ErrorRecord
 from understudy.job_engine.errors import (
     JobNotFoundError,
     OptionInvalidError,
@@ -19,14 +20,12 @@ from understudy.job_engine.records import (
     Claim,
     Conclusion,
     DispatchTry,
-    ErrorRecord,
     JobRecord,
-    NewJob,
-    OfferPlan,
     Progress,
     StepRecord,
     Ticket,
 )
+from understudy.job_engine.requests import NewJob, OfferPlan
 from understudy.job_engine.states import (
     CANCEL,
     CLAIM,

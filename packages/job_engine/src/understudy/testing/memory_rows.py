@@ -3,7 +3,8 @@
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 
-from understudy.job_engine.records import Claim, JobRecord, NewJob, OfferPlan
+from understudy.job_engine.records import Claim, JobRecord
+from understudy.job_engine.requests import NewJob, OfferPlan
 from understudy.job_engine.states import JobState
 
 

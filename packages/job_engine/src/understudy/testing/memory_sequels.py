@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from understudy.job_engine.groups import GroupRecord, is_member, with_field
-from understudy.job_engine.records import NewJob, OfferPlan
+from understudy.job_engine.requests import NewJob, OfferPlan
 from understudy.job_engine.sequel import Successor, failure_job, sequel_from
 from understudy.job_engine.states import CANCEL, JobState
 from understudy.testing.memory_rows import Row, new_row

@@ -3,8 +3,10 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
+from understudy.job_engine.error_record import ErrorRecord
 from understudy.job_engine.errors import JobExpiredError
-from understudy.job_engine.records import ErrorRecord, JobRecord, NewJob
+from understudy.job_engine.records import JobRecord
+from understudy.job_engine.requests import NewJob
 from understudy.job_engine.states import EXPIRE, REPLACE, Transition
 from understudy.testing.memory_reading import MemoryReading
 from understudy.testing.memory_rows import expiry, has_expired

@@ -19,7 +19,8 @@ from understudy.job_engine.states import (
 from understudy.ledger import rows, transacting, transitions, waits, waking
 from understudy.ledger.database import Database
 from understudy.ledger.instants import microseconds
-from understudy.ledger.tables import attempts, jobs, steps
+from understudy.ledger.job_table import jobs
+from understudy.ledger.tables import attempts, steps
 from understudy.ledger.transitions import After, Cause, Change
 
 _TARGETS = {transition.name: transition.target for transition in TRANSITIONS}

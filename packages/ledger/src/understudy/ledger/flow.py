@@ -11,11 +11,13 @@ from understudy.job_engine.errors import (
     IdempotencyConflictError,
 )
 from understudy.job_engine.groups import GroupRecord
-from understudy.job_engine.records import JobRecord, NewJob, OfferPlan
+from understudy.job_engine.records import JobRecord
+from understudy.job_engine.requests import NewJob, OfferPlan
 from understudy.ledger import endings, rows, transitions
 from understudy.ledger.database import Database
 from understudy.ledger.instants import now_us
-from understudy.ledger.tables import groups, jobs
+from understudy.ledger.job_table import jobs
+from understudy.ledger.tables import groups
 
 
 class SqlFlow:

@@ -6,14 +6,10 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, select
 
+from understudy.job_engine.error_record import ErrorRecord
 from understudy.job_engine.errors import JobNotFoundError
-from understudy.job_engine.records import (
-    CancelOutcome,
-    DispatchTry,
-    ErrorRecord,
-    JobRecord,
-    OfferPlan,
-)
+from understudy.job_engine.records import CancelOutcome, DispatchTry, JobRecord
+from understudy.job_engine.requests import OfferPlan
 from understudy.job_engine.states import (
     EXHAUST,
     OFFER,
@@ -25,7 +21,7 @@ from understudy.job_engine.states import (
 )
 from understudy.ledger import rows, statements, transitions
 from understudy.ledger.database import Database
-from understudy.ledger.tables import jobs
+from understudy.ledger.job_table import jobs
 from understudy.ledger.transitions import After, Cause, Change
 
 #: How an offer is made, by the state the job was seen in.

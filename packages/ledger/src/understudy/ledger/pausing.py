@@ -9,8 +9,9 @@ from sqlalchemy.sql.elements import ColumnElement
 from understudy.job_engine.pause import Pausable, Pause
 from understudy.ledger.database import Database
 from understudy.ledger.instants import now_us
+from understudy.ledger.job_table import jobs
 from understudy.ledger.rows import AnyRow
-from understudy.ledger.tables import jobs, pauses
+from understudy.ledger.tables import pauses
 
 #: Whether a row of `jobs` may not begin; nearly always an empty table to look at.
 IS_PAUSED: ColumnElement[bool] = exists().where(

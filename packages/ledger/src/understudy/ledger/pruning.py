@@ -11,7 +11,7 @@ from understudy.job_engine.retention import Retention
 from understudy.job_engine.states import TERMINAL, JobState
 from understudy.ledger.database import Database
 from understudy.ledger.instants import microseconds, now_us
-from understudy.ledger.tables import jobs
+from understudy.ledger.job_table import jobs
 
 #: The most jobs that one transaction deletes; SQLite lets nobody else write meanwhile.
 MAX_JOBS = 500

@@ -16,8 +16,9 @@ from understudy.job_engine.records import (
 from understudy.job_engine.states import JobState
 from understudy.ledger import rows
 from understudy.ledger.database import Database
+from understudy.ledger.job_table import jobs
 from understudy.ledger.rows import AnyRow
-from understudy.ledger.tables import attempts, dispatch_attempts, events, jobs, steps
+from understudy.ledger.tables import attempts, dispatch_attempts, events, steps
 
 
 class SqlReader:

@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, and_, bindparam, or_, select, text, update
 
 from understudy.job_engine.identity import UniqueScope
-from understudy.job_engine.records import JobRecord, NewJob, OfferPlan
+from understudy.job_engine.records import JobRecord
+from understudy.job_engine.requests import NewJob, OfferPlan
 from understudy.ledger import rows, transitions
 from understudy.ledger.database import Database
 from understudy.ledger.instants import now_us
+from understudy.ledger.job_table import UNIQUE_HELD, jobs
 from understudy.ledger.rows import AnyRow
-from understudy.ledger.tables import UNIQUE_HELD, jobs
 
 _BY_ID = select(*jobs.c).where(jobs.c.id == bindparam("job"))
 _BY_KEY = select(*jobs.c).where(

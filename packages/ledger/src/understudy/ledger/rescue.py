@@ -10,8 +10,8 @@ from understudy.job_engine.states import JobState
 from understudy.ledger import rows
 from understudy.ledger.database import Database
 from understudy.ledger.instants import now_us
+from understudy.ledger.job_table import jobs
 from understudy.ledger.pausing import IS_PAUSED
-from understudy.ledger.tables import jobs
 
 _DUE = (
     select(*jobs.c)

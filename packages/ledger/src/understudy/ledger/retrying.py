@@ -15,7 +15,8 @@ from understudy.ledger import rows
 from understudy.ledger.changing import Cause, append_event, event_of
 from understudy.ledger.database import Database
 from understudy.ledger.instants import microseconds, now_us
-from understudy.ledger.tables import jobs, steps
+from understudy.ledger.job_table import jobs
+from understudy.ledger.tables import steps
 
 #: What a new job has of the old one, whatever is changed.
 _KEPT = ("name", "queue", "priority", "engines", "tags")

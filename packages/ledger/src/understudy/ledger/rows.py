@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Row
 
+from understudy.job_engine.error_record import ErrorRecord
 from understudy.job_engine.groups import GroupRecord
 from understudy.job_engine.identity import UniqueScope
 from understudy.job_engine.ports import RunningJob
@@ -13,17 +14,15 @@ from understudy.job_engine.records import (
     AttemptRecord,
     Claim,
     DispatchTry,
-    ErrorRecord,
     EventRecord,
     JobRecord,
-    NewJob,
-    OfferPlan,
     Progress,
     StepKind,
     StepRecord,
     TryOutcome,
     WorkerRecord,
 )
+from understudy.job_engine.requests import NewJob, OfferPlan
 from understudy.job_engine.states import JobState
 from understudy.ledger.instants import instant
 

@@ -18,8 +18,9 @@ from understudy.job_engine.states import JobState
 from understudy.ledger import transitions
 from understudy.ledger.database import Database
 from understudy.ledger.instants import instant, now_us
+from understudy.ledger.job_table import jobs
 from understudy.ledger.rows import AnyRow
-from understudy.ledger.tables import jobs, schedules
+from understudy.ledger.tables import schedules
 
 _ALL = select(*schedules.c).order_by(schedules.c.name)
 _NOW = select(now_us())

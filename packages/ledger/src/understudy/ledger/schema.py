@@ -5,8 +5,9 @@ import socket
 from sqlalchemy import Column, Connection, MetaData, String, Table, inspect, select
 
 from understudy.job_engine.errors import LedgerHostError, LedgerSchemaError
+from understudy.ledger.columns import PREFIX
 from understudy.ledger.database import Database
-from understudy.ledger.tables import PREFIX, info
+from understudy.ledger.tables import info
 
 #: The newest migration; the ledger must be at exactly this one.
 REVISION = "0011"

@@ -13,8 +13,9 @@ from understudy.job_engine.states import CANCEL, JobState
 from understudy.ledger import rows, transitions
 from understudy.ledger.changing import Cause, Change, compare_and_set
 from understudy.ledger.instants import now_us
+from understudy.ledger.job_table import jobs
 from understudy.ledger.rows import AnyRow
-from understudy.ledger.tables import groups, jobs
+from understudy.ledger.tables import groups
 
 #: Who the events name.
 ACTOR = "sequel"

@@ -23,13 +23,13 @@ from sqlalchemy.sql.elements import ColumnElement
 from understudy.job_engine.records import StepKind
 from understudy.job_engine.states import CLAIM, REOFFER, Fence, JobState, Transition
 from understudy.ledger.instants import now_us
+from understudy.ledger.job_table import jobs
 from understudy.ledger.pausing import IS_PAUSED
 from understudy.ledger.tables import (
     aggregates,
     attempts,
     dispatch_attempts,
     events,
-    jobs,
     sent_events,
     steps,
 )

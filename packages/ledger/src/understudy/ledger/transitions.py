@@ -13,14 +13,8 @@ from typing import Any
 from sqlalchemy import Connection
 
 from understudy.job_engine.interrupts import Fenced
-from understudy.job_engine.records import (
-    Claim,
-    JobRecord,
-    NewJob,
-    OfferPlan,
-    StepKind,
-    StepRecord,
-)
+from understudy.job_engine.records import Claim, JobRecord, StepKind, StepRecord
+from understudy.job_engine.requests import NewJob, OfferPlan
 from understudy.job_engine.states import CANCEL, JobState, Transition
 from understudy.ledger import endings, rows, statements
 from understudy.ledger.changing import (

@@ -31,8 +31,9 @@ from understudy.job_engine.records import JobRecord
 from understudy.ledger import rows
 from understudy.ledger.database import Database
 from understudy.ledger.errors import translated
+from understudy.ledger.job_table import jobs
 from understudy.ledger.rows import AnyRow
-from understudy.ledger.tables import attempts, events, jobs, steps
+from understudy.ledger.tables import attempts, events, steps
 
 #: How many jobs are checked between two signs of progress.
 BATCH = 500

@@ -7,13 +7,15 @@ from typing import Any
 
 from sqlalchemy import bindparam, select
 
+from understudy.job_engine.error_record import ErrorRecord
 from understudy.job_engine.errors import JobExpiredError
-from understudy.job_engine.records import ErrorRecord, JobRecord, NewJob
+from understudy.job_engine.records import JobRecord
+from understudy.job_engine.requests import NewJob
 from understudy.job_engine.states import EXPIRE, REPLACE, Transition
 from understudy.ledger import rows, transitions
 from understudy.ledger.database import Database
 from understudy.ledger.instants import now_us
-from understudy.ledger.tables import jobs
+from understudy.ledger.job_table import jobs
 from understudy.ledger.transitions import After, Cause, Change
 
 _EXPIRED = (

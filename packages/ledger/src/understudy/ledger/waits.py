@@ -22,7 +22,8 @@ from understudy.job_engine.states import JobState
 from understudy.ledger import rows, statements, transitions, waking
 from understudy.ledger.database import Database
 from understudy.ledger.instants import microseconds, now_us
-from understudy.ledger.tables import jobs, receipts, sent_events, steps
+from understudy.ledger.job_table import jobs
+from understudy.ledger.tables import receipts, sent_events, steps
 
 #: How many events that nobody waited for are forgotten at a time.
 FORGET = 100

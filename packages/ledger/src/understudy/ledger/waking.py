@@ -4,7 +4,7 @@ from sqlalchemy import Connection, bindparam, text, update
 
 from understudy.job_engine.states import JobState
 from understudy.ledger.instants import now_us
-from understudy.ledger.tables import jobs
+from understudy.ledger.job_table import jobs
 
 _LOCK = text("SELECT pg_advisory_xact_lock(:key)")
 

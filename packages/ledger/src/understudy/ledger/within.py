@@ -10,7 +10,8 @@ from sqlalchemy import Connection, event
 from sqlalchemy.orm import Session, SessionTransaction
 
 from understudy.job_engine.errors import OptionInvalidError
-from understudy.job_engine.records import JobRecord, NewJob, OfferPlan
+from understudy.job_engine.records import JobRecord
+from understudy.job_engine.requests import NewJob, OfferPlan
 from understudy.job_engine.transactional import CallersTransaction
 from understudy.ledger import recording, sqlite
 from understudy.ledger.database import Database

@@ -6,7 +6,7 @@ from dataclasses import asdict
 import click
 
 from understudy.dispatcher.engine_set import EngineSet
-from understudy.job_engine.ports import EngineHealth
+from understudy.job_engine.engine_port import EngineHealth
 from understudy.job_engine.queues import declared_queues
 from understudy.job_engine.records import WorkerRecord
 from understudy.worker.cli.output import json_option, print_json, print_table

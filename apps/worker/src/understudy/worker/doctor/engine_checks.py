@@ -11,7 +11,7 @@ from understudy.dispatcher.engines.dramatiq import make_broker
 from understudy.dispatcher.engines.rabbitmq import SafeRabbitmqBroker
 from understudy.dispatcher.engines.rq import RqEngine
 from understudy.job_engine.clock import Deadline, SystemClock
-from understudy.job_engine.ports import EngineHealth
+from understudy.job_engine.engine_port import EngineHealth
 from understudy.job_engine.queues import DEFAULT
 from understudy.queue import queue_name, shared_client
 from understudy.worker.doctor.finding import (

@@ -15,7 +15,7 @@ from understudy.job_engine.states import TERMINAL, JobState
 from understudy.ledger import Database, SqlLedger, check
 from understudy.ledger.database import ledger_url
 from understudy.ledger.instants import now_us
-from understudy.ledger.tables import jobs
+from understudy.ledger.job_table import jobs
 from understudy.worker.doctor.finding import Finding, failure, fine, warning
 from understudy.worker.provenance import masked_url
 from understudy.worker.settings import Settings

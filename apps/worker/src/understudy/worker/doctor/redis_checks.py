@@ -5,7 +5,7 @@ from typing import Any
 
 from redis.exceptions import RedisError
 
-from understudy.job_engine.ports import EngineHealth
+from understudy.job_engine.engine_port import EngineHealth
 from understudy.queue import shared_client
 from understudy.worker.doctor.finding import Finding, failure, fine, unreachable, warning
 from understudy.worker.provenance import masked_url

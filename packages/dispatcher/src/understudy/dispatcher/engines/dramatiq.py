@@ -9,9 +9,9 @@ from understudy.dispatcher.engines.inbox import Inbox, pack
 from understudy.dispatcher.engines.rabbitmq import SafeRabbitmqBroker
 from understudy.dispatcher.engines.valkey import SafeRedisBroker
 from understudy.job_engine.clock import Deadline
+from understudy.job_engine.engine_port import EngineHealth
 from understudy.job_engine.errors import EngineError
 from understudy.job_engine.message import Message
-from understudy.job_engine.ports import EngineHealth
 from understudy.job_engine.queues import QueueProfile
 from understudy.queue import queue_name, shared_client
 from understudy.queue.rq_queue import DEFAULT_NAMESPACE

@@ -22,6 +22,7 @@ from pika.exceptions import (
 
 from understudy.dispatcher.engines.inbox import Envelope, Inbox, encode
 from understudy.job_engine.crash_points import CRASH_POINTS
+from understudy.job_engine.engine_port import EngineHealth
 from understudy.job_engine.errors import (
     ConfigurationError,
     EngineError,
@@ -29,7 +30,6 @@ from understudy.job_engine.errors import (
     OfferRefusedError,
     OfferUncertainError,
 )
-from understudy.job_engine.ports import EngineHealth
 
 #: What a probe is published to: one message, gone after a while.
 PROBE_QUEUE = "understudy-probe"

@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from redis import Redis
 from redis.exceptions import RedisError, ResponseError
 
+from understudy.job_engine.engine_port import EngineHealth
 from understudy.job_engine.errors import (
     EngineUnavailableError,
     OfferRefusedError,
     OfferUncertainError,
 )
-from understudy.job_engine.ports import EngineHealth
 
 #: What a probe writes, for this long.
 PROBE_KEY = "understudy:probe"

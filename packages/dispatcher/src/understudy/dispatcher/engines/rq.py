@@ -14,9 +14,9 @@ from understudy.dispatcher.engine_set import Engine
 from understudy.dispatcher.engines.config import EngineConfig
 from understudy.dispatcher.engines.redis_errors import probe_redis, redis_errors
 from understudy.job_engine.clock import Deadline
+from understudy.job_engine.engine_port import EngineHealth
 from understudy.job_engine.errors import EngineError, OfferRefusedError
 from understudy.job_engine.message import Message
-from understudy.job_engine.ports import EngineHealth
 from understudy.job_engine.queues import QueueProfile
 from understudy.queue import SafeJob, new_job, rq_queue, shared_client
 from understudy.queue.rq_queue import DEFAULT_NAMESPACE

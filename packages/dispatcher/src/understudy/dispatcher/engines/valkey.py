@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 from understudy.dispatcher.engines.inbox import Envelope, Inbox, encode
 from understudy.dispatcher.engines.redis_errors import probe_redis, redis_errors
 from understudy.job_engine.crash_points import CRASH_POINTS
-from understudy.job_engine.ports import EngineHealth
+from understudy.job_engine.engine_port import EngineHealth
 
 
 class SafeRedisBroker(RedisBroker):

@@ -9,9 +9,9 @@ from datetime import timedelta
 from typing import Protocol, TypeVar
 
 from understudy.job_engine.clock import Deadline, SystemClock
+from understudy.job_engine.engine_port import EngineAdapter
 from understudy.job_engine.errors import EngineError, EngineUnavailableError
 from understudy.job_engine.message import VERSION, Message, SigningKey
-from understudy.job_engine.ports import EngineAdapter
 from understudy.job_engine.queues import QueueProfile
 
 T = TypeVar("T")

@@ -14,7 +14,8 @@ from understudy.job_engine.errors import (
 )
 from understudy.job_engine.groups import WHOLE, GroupRecord, When, member_id
 from understudy.job_engine.ports import Ledger
-from understudy.job_engine.records import Claim, Conclusion, JobRecord, NewJob
+from understudy.job_engine.records import Claim, Conclusion, JobRecord
+from understudy.job_engine.requests import NewJob
 from understudy.job_engine.sequel import Hook, Sequel, Successor
 from understudy.job_engine.states import SUSPEND, JobState
 from understudy.testing.ledger_suite.racing import CROWD, ROUNDS, at_once, both

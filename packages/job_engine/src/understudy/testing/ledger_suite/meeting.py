@@ -11,14 +11,8 @@ from functools import partial
 
 from understudy.job_engine.awaited import SentEvent, Wait, end_topic, event_topic
 from understudy.job_engine.ports import Ledger
-from understudy.job_engine.records import (
-    Claim,
-    Conclusion,
-    JobRecord,
-    NewJob,
-    StepKind,
-    StepRecord,
-)
+from understudy.job_engine.records import Claim, Conclusion, JobRecord, StepKind, StepRecord
+from understudy.job_engine.requests import NewJob
 from understudy.job_engine.states import FAIL, SUCCEED, SUSPEND, JobState
 from understudy.testing.ledger_suite.scene import (
     ERROR,

@@ -8,20 +8,19 @@ from datetime import timedelta
 from itertools import pairwise
 from typing import Any
 
+from understudy.job_engine.error_record import ErrorRecord
 from understudy.job_engine.interrupts import Fenced
 from understudy.job_engine.ports import Ledger
 from understudy.job_engine.records import (
     Claim,
     Conclusion,
-    ErrorRecord,
     EventRecord,
     JobRecord,
-    NewJob,
-    OfferPlan,
     StepKind,
     StepRecord,
     Ticket,
 )
+from understudy.job_engine.requests import NewJob, OfferPlan
 from understudy.job_engine.states import (
     CRASH,
     CRASH_OUT,

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from tenacity import wait_exponential, wait_random
 
 from understudy.job_engine.context import JobContext
-from understudy.job_engine.definition import declare_job
+from understudy.job_engine.declaring import declare_job
 from understudy.job_engine.errors import NonRetryableError
 from understudy.job_engine.jobs.data_sync.csv_reader import CsvReader, Encoding, Place, Record
 from understudy.job_engine.jobs.data_sync.csv_source import CsvFile, CsvSource, Fingerprint

@@ -23,7 +23,7 @@ from tenacity import wait_chain, wait_random
 
 from understudy.job_engine.clock import Clock, Deadline
 from understudy.job_engine.context import JobContext
-from understudy.job_engine.definition import declare_job
+from understudy.job_engine.declaring import declare_job
 from understudy.job_engine.errors import ConfigurationError
 from understudy.job_engine.jobs import standard_webhooks
 from understudy.job_engine.jobs.http_replies import (

@@ -24,7 +24,7 @@ from tenacity import wait_exponential, wait_random
 from understudy.job_engine.clock import Clock
 from understudy.job_engine.codec import describe
 from understudy.job_engine.context import JobContext
-from understudy.job_engine.definition import declare_job
+from understudy.job_engine.declaring import declare_job
 from understudy.job_engine.errors import ConfigurationError, NonRetryableError
 from understudy.job_engine.jobs.smtp import (
     MailServerUnavailableError,

@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from tenacity import wait_exponential, wait_random
 
 from understudy.job_engine.context import JobContext
-from understudy.job_engine.definition import AnyDefinition, declare_job
+from understudy.job_engine.declaring import declare_job
+from understudy.job_engine.definition import AnyDefinition
 from understudy.job_engine.events import Event, Listener, ignore
 from understudy.job_engine.retention import Retention
 from understudy.job_engine.retry import RetryPolicy

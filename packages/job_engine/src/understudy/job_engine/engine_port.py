@@ -1,0 +1,50 @@
+"""The contract of an engine: what the core needs of a broker."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from understudy.job_engine.clock import Deadline
+from understudy.job_engine.message import Message
+from understudy.job_engine.queues import QueueProfile
+
+
+@dataclass(frozen=True, slots=True)
+class EngineHealth:
+    """What a probe found.
+
+    Attributes:
+        healthy: Whether a real write went through; an answer to PING proves nothing.
+        detail: For people: what was found.
+        backlog: How many messages wait in the queue; None where the engine cannot tell.
+    """
+
+    healthy: bool
+    detail: str
+    backlog: int | None = None
+
+
+class EngineAdapter(Protocol):
+    """The piece that speaks to one engine: three methods, no memory, no retry, no log."""
+
+    @property
+    def name(self) -> str:
+        """The engine's name: `rq`, `dramatiq`, `memory`, ..."""
+        ...
+
+    def offer(self, message: Message, queue: QueueProfile, deadline: Deadline) -> None:
+        """Hand the message to the engine; return only if it has it.
+
+        Raises:
+            EngineUnavailableError: It was never reached.
+            OfferRefusedError: It said no.
+            OfferUncertainError: It may have it.
+        """
+        ...
+
+    def probe(self, queue: QueueProfile, deadline: Deadline) -> EngineHealth:
+        """Find out by a real write whether the engine would take an offer; never raises."""
+        ...
+
+    def withdraw(self, message: Message, queue: QueueProfile) -> None:
+        """Remove an offer that is void, if that is easy; a courtesy that never raises."""
+        ...
