@@ -16,7 +16,8 @@ from understudy.testing.ledger_suite.absorbing import AbsorbingPromises
 from understudy.testing.ledger_suite.cancelling import CancellingPromises
 from understudy.testing.ledger_suite.claiming import ClaimingPromises
 from understudy.testing.ledger_suite.concluding import ConcludingPromises
-from understudy.testing.ledger_suite.flowing import ChainPromises, GroupPromises
+from understudy.testing.ledger_suite.flowing import ChainPromises
+from understudy.testing.ledger_suite.grouping import GroupPromises
 from understudy.testing.ledger_suite.meeting import MeetingPromises
 from understudy.testing.ledger_suite.offering import OfferingPromises
 from understudy.testing.ledger_suite.pausing import PausingPromises
