@@ -8,7 +8,6 @@ import pytest
 from tests.crash_points.crew import CREW_JOBS, Crew
 from tests.integration.acceptance.conftest import (
     addresses,
-    bytecode,
     environment,
     fallback_url,
     gate,
@@ -20,7 +19,6 @@ from tests.integration.acceptance.stage import Stage
 
 __all__ = [
     "addresses",
-    "bytecode",
     "fallback_url",
     "gate",
     "second_valkey_url",

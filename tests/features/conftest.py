@@ -5,9 +5,10 @@ To add a test of a feature:
 1. Put its jobs into `tests/features/jobs/<area>.py`, on the queue `LANE.name` of
    `tests/features/lane.py`. The workers import every module of that folder; job names are one
    name space, so begin them with the feature's name.
-2. Write `tests/features/test_<feature>.py`. A test takes the fixture `house`, and runs four
-   times: RQ and Dramatiq, SQLite and PostgreSQL. `house.dispatch(job, payload, **options)`
-   dispatches to the test's engine, `house.wait_for(handle, state)` waits, `handle.result()`
+2. Write `tests/features/test_<feature>.py`. A test takes the fixture `house`, and runs for RQ
+   on SQLite and for Dramatiq on PostgreSQL; with `-m long` the other way round, too.
+   `house.dispatch(job, payload, **options)` dispatches to the test's engine,
+   `house.wait_for(handle, state)` waits, `handle.result()`
    is the job's. `house.ledger`, `house.dispatcher`, `house.database` and `house.engine` are
    there for the rest.
 3. The workers, the ledgers and the brokers serve the whole session and every other test in it:
@@ -24,7 +25,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.features.house import ENGINES, Building, House, built
+from tests.features.house import Building, House, built
 from tests.servers.postgres import Postgres
 from tests.servers.rabbitmq import RabbitMQ
 from tests.servers.valkey import Valkey
@@ -32,7 +33,7 @@ from tests.servers.valkey import Valkey
 
 @pytest.fixture(scope="session")
 def features_engines(
-    rabbitmq: RabbitMQ, tmp_path_factory: pytest.TempPathFactory
+    rabbitmq: RabbitMQ, bytecode: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, str]]:
     """RQ's Valkey, Dramatiq's virtual host, and where workers keep what they compiled."""
     folder = tmp_path_factory.mktemp("features")
@@ -41,8 +42,7 @@ def features_engines(
         yield {
             "UNDERSTUDY_REDIS_URL": valkey.url,
             "UNDERSTUDY_AMQP_URL": rabbitmq.add_vhost(vhost),
-            "PYTHONPYCACHEPREFIX": str(folder / "bytecode"),
-            "PYTHONDONTWRITEBYTECODE": "",
+            **bytecode,
         }
         rabbitmq.delete_vhost(vhost)
 
@@ -67,17 +67,23 @@ def postgresql_building(
     postgres.drop_database("features")
 
 
-@pytest.fixture(params=ENGINES)
-def house_engine(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
+#: Both engines and both ledgers; the other two pairs run with `-m long`.
+HOUSES = (
+    ("rq", "sqlite"),
+    ("dramatiq", "postgresql"),
+    pytest.param(("rq", "postgresql"), marks=pytest.mark.long),
+    pytest.param(("dramatiq", "sqlite"), marks=pytest.mark.long),
+)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def house(request: pytest.FixtureRequest, house_engine: str) -> House:
-    """One engine and one ledger, with workers of both engines at work."""
-    building: Building = request.getfixturevalue(f"{request.param}_building")
+@pytest.fixture(params=HOUSES, ids="-".join)
+def house(request: pytest.FixtureRequest) -> House:
+    """One engine and one ledger, with a worker of the engine at work."""
+    engine, ledger = request.param
+    building: Building = request.getfixturevalue(f"{ledger}_building")
+    building.staff(engine)
     building.check()
-    return House(building, house_engine)
+    return House(building, engine)
 
 
 def _building(

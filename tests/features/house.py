@@ -4,7 +4,7 @@ import os
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import TypeVar, Unpack
@@ -26,8 +26,7 @@ P = TypeVar("P", bound=BaseModel)
 R = TypeVar("R")
 
 #: How long anything may take on a machine that is busy with other things.
-PATIENCE = 30
-ENGINES = ("rq", "dramatiq")
+PATIENCE = 60
 ROOT = Path(__file__).parents[2]
 
 #: Everything that is waited for comes sooner than in production.
@@ -35,7 +34,7 @@ HASTE: Mapping[str, str] = MappingProxyType(
     {
         "UNDERSTUDY_WORKER_BEAT": "500ms",
         "UNDERSTUDY_WORKER_TTL": "30s",
-        "UNDERSTUDY_MAINTENANCE_EVERY": "100ms",
+        "UNDERSTUDY_MAINTENANCE_EVERY": "200ms",
         "UNDERSTUDY_PROBE_EVERY": "200ms",
         "UNDERSTUDY_HEALTHY_PROBES": "1",
         "UNDERSTUDY_MIN_OPEN": "200ms",
@@ -55,10 +54,23 @@ def job_modules() -> str:
 
 @dataclass(frozen=True)
 class Building:
-    """What is started once a session for a kind of ledger: the workers and our own parts."""
+    """What is started once a session for a kind of ledger: our own parts, and who is needed."""
 
     app: App
     processes: Processes
+    env: Mapping[str, str]
+    workers: dict[str, Process] = field(default_factory=dict)
+
+    def staff(self, engine: str) -> None:
+        """Have a worker of an engine take jobs, from the first test that needs one."""
+        if engine not in self.workers:
+            words = ("-m", "understudy.worker.process", engine, LANE.name)
+            self.workers[engine] = self.processes.python(*words, env=self.env)
+            wait_until(lambda: self.check() or self._live(engine), PATIENCE, "a live worker")
+
+    def _live(self, engine: str) -> bool:
+        pid = self.workers[engine].pid
+        return pid in {each.pid for each in self.app.ledger.live_workers()}
 
     def check(self) -> None:
         """Fail if a worker has ended."""
@@ -68,7 +80,7 @@ class Building:
 
 @contextmanager
 def built(folder: Path, settings: Mapping[str, str]) -> Iterator[Building]:
-    """Make the ledger, start a worker of each engine and wait until both take jobs."""
+    """Make the ledger; workers start when a test needs them."""
     env = {**HASTE, "UNDERSTUDY_JOBS": job_modules(), **settings}
     database = Database(env["UNDERSTUDY_LEDGER_URL"])
     upgrade(database)
@@ -77,10 +89,7 @@ def built(folder: Path, settings: Mapping[str, str]) -> Iterator[Building]:
         app = build(load_settings(), lambda _: None)
     processes = Processes(folder)
     try:
-        workers = [_worker(processes, engine, env) for engine in ENGINES]
-        building = Building(app, processes)
-        wait_until(lambda: building.check() or _live(app, workers), PATIENCE, "live workers")
-        yield building
+        yield Building(app, processes, env)
     finally:
         processes.end()
         app.dispatcher.close()
@@ -141,14 +150,6 @@ class House:
     def unique(self, word: str) -> str:
         """A name that no other test uses: the ledger is everybody's."""
         return f"{word}-{uuid.uuid4().hex[:12]}"
-
-
-def _worker(processes: Processes, engine: str, env: Mapping[str, str]) -> Process:
-    return processes.python("-m", "understudy.worker.process", engine, LANE.name, env=env)
-
-
-def _live(app: App, workers: list[Process]) -> bool:
-    return {each.pid for each in workers} <= {each.pid for each in app.ledger.live_workers()}
 
 
 @contextmanager

@@ -15,7 +15,6 @@ from understudy.ledger.upgrading import upgrade
 #: The fixtures, for the conftest of other folders that play on the same stage.
 __all__ = [
     "addresses",
-    "bytecode",
     "environment",
     "fallback_url",
     "gate",
@@ -44,13 +43,6 @@ def upgraded_ledger_url(ledger_url: str) -> str:
     upgrade(database)
     database.close()
     return ledger_url
-
-
-@pytest.fixture(scope="session")
-def bytecode(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Where workers keep what they compiled: they start twice as fast where nothing else does."""
-    folder = tmp_path_factory.mktemp("bytecode")
-    return {"PYTHONPYCACHEPREFIX": str(folder), "PYTHONDONTWRITEBYTECODE": ""}
 
 
 @pytest.fixture

@@ -93,6 +93,7 @@ def test_ctrl_c_stops_everything_and_the_next_run_has_the_same_addresses(
     assert again.terminate(PATIENCE) == 0
 
 
+@pytest.mark.long
 def test_a_second_ctrl_c_waits_for_no_job(dev_cli: CommandLine) -> None:
     dev_cli.env["UNDERSTUDY_SHUTDOWN_GRACE"] = "60s"
     dev, _ = start(dev_cli)
@@ -144,6 +145,7 @@ def test_broken_code_is_told_and_mended_code_goes_on(dev_cli: CommandLine) -> No
     assert dev.terminate(PATIENCE) == 0
 
 
+@pytest.mark.long
 def test_people_get_lines_to_copy_and_may_change_code_unnoticed(dev_cli: CommandLine) -> None:
     dev = dev_cli.start("dev", "--queue", "threads", "--no-reload")
     dev.wait_for_output("ready: rq:threads, dramatiq:threads", PATIENCE)

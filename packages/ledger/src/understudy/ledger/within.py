@@ -1,13 +1,13 @@
 """Recording a job in a transaction of the caller's: it is there if, and only if, that commits."""
 
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, event
-from sqlalchemy.orm import Session, SessionTransaction
 
 from understudy.job_engine.errors import OptionInvalidError
 from understudy.job_engine.records import JobRecord
@@ -16,6 +16,9 @@ from understudy.job_engine.transactional import CallersTransaction
 from understudy.ledger import recording, sqlite
 from understudy.ledger.database import Database
 from understudy.ledger.errors import translated
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session, SessionTransaction
 
 #: What tells one PostgreSQL database from every other, also from a copy of it.
 _IDENTITY = """
@@ -34,14 +37,14 @@ class SqlTransactional:
 
     def within(self, session: object) -> CallersTransaction:
         """Work in the transaction of a SQLAlchemy `Session` or `Connection` of the caller's."""
-        if not isinstance(session, Session | Connection):
+        if not isinstance(session, Connection) and not _is_session(session):
             raise OptionInvalidError(
                 "expected a SQLAlchemy Session or Connection, got "
                 f"{type(session).__name__}; in async code write "
                 "`await session.run_sync(lambda sync: dispatch_job(..., session=sync))`"
             )
         with translated():
-            connection = session.connection() if isinstance(session, Session) else session
+            connection = _connection(session)
             self._expect_our_database(connection)
         return SqlWithin(session, connection, self._actor)
 
@@ -68,7 +71,7 @@ class SqlTransactional:
 class SqlWithin:
     """`CallersTransaction` on SQL."""
 
-    def __init__(self, session: Session | Connection, connection: Connection, actor: str) -> None:
+    def __init__(self, session: "Session | Connection", connection: Connection, actor: str) -> None:
         """Work in the transaction that the connection is in."""
         self._session = session
         self._connection = connection
@@ -83,7 +86,7 @@ class SqlWithin:
         """Call this once when the transaction is over."""
         if self._session not in _WAITING:
             _WAITING[self._session] = []
-            if isinstance(self._session, Session):
+            if _is_session(self._session):
                 event.listen(self._session, "after_transaction_end", _session_ended)
             else:
                 event.listen(self._session, "commit", _connection_commits)
@@ -92,12 +95,22 @@ class SqlWithin:
 
 
 #: What is to be called when the transaction of a session or a connection is over.
-_WAITING: WeakKeyDictionary[Session | Connection, list[Callable[[bool], None]]] = (
+_WAITING: WeakKeyDictionary["Session | Connection", list[Callable[[bool], None]]] = (
     WeakKeyDictionary()
 )
 
 
-def _session_ended(session: Session, transaction: SessionTransaction) -> None:
+def _is_session(given: object) -> "TypeGuard[Session]":
+    # Who has a session has imported this; every other process starts faster without.
+    orm = sys.modules.get("sqlalchemy.orm")
+    return orm is not None and isinstance(given, orm.Session)
+
+
+def _connection(session: "Session | Connection") -> Connection:
+    return session if isinstance(session, Connection) else session.connection()
+
+
+def _session_ended(session: "Session", transaction: "SessionTransaction") -> None:
     # A savepoint's end decides nothing: what it left behind is there when all is over.
     if transaction.parent is None:
         for then in _taken(session):
@@ -117,7 +130,7 @@ def _call(waiting: Sequence[Callable[[bool], None]]) -> None:
         then(False)
 
 
-def _taken(session: Session | Connection) -> list[Callable[[bool], None]]:
+def _taken(session: "Session | Connection") -> list[Callable[[bool], None]]:
     taken, _WAITING[session] = _WAITING[session], []
     return taken
 
