@@ -3,11 +3,13 @@
 import os
 import signal
 import uuid
+from collections import defaultdict
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TypeVar
+from zlib import crc32
 
 import psutil
 import pytest
@@ -22,6 +24,8 @@ from tests.servers.valkey import Valkey
 
 S = TypeVar("S", bound=Server)
 RUN = "UNDERSTUDY_TEST_RUN"
+#: The folders whose tests start whole processes for each ledger.
+WHOLE = {"acceptance", "faults", "cli"}
 
 
 def pytest_configure() -> None:
@@ -84,6 +88,26 @@ def postgres_url(postgres: Postgres) -> Iterator[str]:
     name = f"test_{uuid.uuid4().hex}"
     yield postgres.create_database(name)
     postgres.drop_database(name)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let each play of whole processes run on one ledger, by its name; on both with `-m long`."""
+    plays: dict[str, dict[pytest.Function, str]] = defaultdict(dict)
+    for item in items:
+        if isinstance(item, pytest.Function) and (ledger := _ledger_of(item)):
+            plays[f"{item.path.name}::{item.originalname}"][item] = ledger
+    for name, both in plays.items():
+        kinds = sorted(set(both.values()))
+        left_out = kinds[crc32(name.encode()) % 2] if len(kinds) > 1 else None
+        for item, ledger in both.items():
+            if ledger == left_out:
+                item.add_marker(pytest.mark.long)
+
+
+def _ledger_of(item: pytest.Function) -> str | None:
+    given = item.callspec.params.get("ledger_url") if hasattr(item, "callspec") else None
+    return str(given) if given and WHOLE & set(item.path.parts) else None
 
 
 @pytest.fixture(scope="session")

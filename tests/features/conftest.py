@@ -15,7 +15,7 @@ To add a test of a feature:
    break nothing, count only your own jobs, and make keys and names with `house.unique`.
    What has to break something belongs to `tests/integration/acceptance` or `tests/faults`.
 
-Maintenance runs in the workers ten times a second, so a delay of 100 ms is waited for as
+Maintenance runs in the workers three times a second, so a delay of 300 ms is waited for as
 gladly as one of a day: keep spans that short, and a test under a second.
 """
 

@@ -34,8 +34,8 @@ HASTE: Mapping[str, str] = MappingProxyType(
     {
         "UNDERSTUDY_WORKER_BEAT": "500ms",
         "UNDERSTUDY_WORKER_TTL": "30s",
-        "UNDERSTUDY_MAINTENANCE_EVERY": "200ms",
-        "UNDERSTUDY_PROBE_EVERY": "200ms",
+        "UNDERSTUDY_MAINTENANCE_EVERY": "300ms",
+        "UNDERSTUDY_PROBE_EVERY": "1s",
         "UNDERSTUDY_HEALTHY_PROBES": "1",
         "UNDERSTUDY_MIN_OPEN": "200ms",
         "UNDERSTUDY_RAMP": "0s",

@@ -5,12 +5,25 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from tests.stateful.benches import Bench
 from tests.stateful.machine import machine_on
-from tests.stateful.mutants import MUTANTS, without_transactions
+from tests.stateful.mutants import (
+    MUTANTS,
+    BeginsUnasked,
+    ClaimsAnyEpoch,
+    RecordsUnfenced,
+    without_transactions,
+)
 from tests.stateful.profiles import HUNT
 from understudy.ledger import SqlLedger
 
+#: The others run with `-m long`.
+QUICK = (ClaimsAnyEpoch, RecordsUnfenced, BeginsUnasked)
 
-@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.__name__)
+
+@pytest.mark.parametrize(
+    "mutant",
+    [each if each in QUICK else pytest.param(each, marks=pytest.mark.long) for each in MUTANTS],
+    ids=lambda mutant: mutant.__name__,
+)
 def test_a_ledger_that_breaks_a_rule_is_found(sqlite_url: str, mutant: type[SqlLedger]) -> None:
     expect_found(Bench(sqlite_url, mutant))
 

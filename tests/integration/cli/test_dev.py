@@ -132,6 +132,7 @@ def test_changed_code_is_what_the_workers_run_next(dev_cli: CommandLine) -> None
     assert "shop_jobs.py changed; the workers start again" in dev.output
 
 
+@pytest.mark.long
 def test_broken_code_is_told_and_mended_code_goes_on(dev_cli: CommandLine) -> None:
     dev, told = start(dev_cli)
     before = set(told["workers"].values())
@@ -169,6 +170,7 @@ def test_code_that_cannot_be_started_ends_it_at_once(dev_cli: CommandLine) -> No
     assert answer.err.count("ModuleNotFoundError") == 1
 
 
+@pytest.mark.long
 def test_servers_that_are_named_are_used_and_not_started(
     dev_cli: CommandLine, valkey: Valkey, second_valkey: Valkey
 ) -> None:

@@ -13,7 +13,7 @@ from tests.servers.processes import Process, Processes, is_alive, wait_until
 from understudy.job_engine import JobState
 from understudy.worker.exits import CONFIG
 
-GATES = ("gate", "gate-in-child")
+GATES = (pytest.param("gate", marks=pytest.mark.long), "gate-in-child")
 
 
 @pytest.mark.parametrize("name", GATES)
@@ -86,7 +86,9 @@ def test_a_worker_that_died_is_started_again(live_cli: CommandLine) -> None:
     assert worker.terminate(PATIENCE) == 0
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "number", [pytest.param(signal.SIGTERM, marks=pytest.mark.long), signal.SIGKILL]
+)
 def test_a_worker_that_ends_while_it_starts_leaves_nothing_behind(
     live_cli: CommandLine, number: signal.Signals
 ) -> None:

@@ -81,9 +81,8 @@ def test_the_demo_shows_what_it_promises_and_leaves_nothing(
     assert_nothing_runs(demo)
 
 
-@pytest.mark.parametrize(
-    "number", [pytest.param(signal.SIGINT, marks=pytest.mark.long), signal.SIGTERM]
-)
+@pytest.mark.long
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_demo_that_is_told_to_end_cleans_up(
     processes: Processes, folder: Path, number: signal.Signals
 ) -> None:
