@@ -82,7 +82,7 @@ BREAKS = (
         "M8",
         "a rescuer passes over what is offered",
         f"{_DISPATCHER}/rescuer.py",
-        "for job in self._ledger.unclaimed(BATCH):",
+        "for job in unclaimed:",
         "for job in ():",
         ("tests/unit/test_rescuer_offers.py",),
     ),
