@@ -9,7 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 from tests.servers.processes import Processes, wait_until
-from understudy.job_engine.states import TRANSITIONS, state_diagram
+from understudy.job_engine.diagram import state_diagram
+from understudy.job_engine.states import TRANSITIONS
 from understudy.worker.cli import main
 from understudy.worker.settings import Settings
 

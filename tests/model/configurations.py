@@ -16,6 +16,7 @@ CONFIGURATIONS: tuple[Config, ...] = (
         retries=1,
         releases=1,
         deaths=True,
+        limited=True,
     ),
     Config(
         "dispatched for later, to any engine",
@@ -58,6 +59,7 @@ EVERYTHING_SMALL = Config(
     deaths=True,
     expires=True,
     replaced=True,
+    limited=True,
 )
 
 #: Explored with every look of its own, to check that leaving those out leaves nothing out.
@@ -74,6 +76,7 @@ LONG: tuple[Config, ...] = (
         retries=1,
         releases=1,
         deaths=True,
+        limited=True,
         any_engine=True,
     ),
     Config("five epochs", 3, 2, 5, (PLAIN, ONCE), cancel=True, retries=1),

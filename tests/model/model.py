@@ -72,6 +72,7 @@ class Model:
             self.protocol.table[name].fence is Fence.SEEN for name in _AFTER_A_LOOK
         )
         self.permits_claim = cache(self._permits_claim)
+        self.permits_defer = cache(self._permits_defer)
         self.permits_end = cache(self._permits_end)
         self.permits_seen = cache(self._permits_seen)
         self.sent_messages = cache(self._sent_messages)
@@ -138,6 +139,10 @@ class Model:
     def _permits_claim(self, row: Row, message: Message) -> bool:
         guard = {"epoch": message.epoch, "engine": message.engine, "queue": row.queue}
         return permits(self.protocol.table["claim"], row, guard)
+
+    def _permits_defer(self, row: Row, message: Message) -> bool:
+        guard = {"epoch": message.epoch, "engine": message.engine, "queue": row.queue}
+        return permits(self.protocol.table["defer"], row, guard)
 
     def _permits_end(self, name: str, row: Row, worker: Worker) -> bool:
         claim_id = row.claim_id if worker.authority != LOST else -1

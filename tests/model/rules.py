@@ -24,6 +24,7 @@ class Config:
         delayed: Whether the job is dispatched for later.
         expires: Whether a job that no attempt has begun may expire.
         replaced: Whether it may be dispatched again with another payload.
+        limited: Whether a claim may find no room, for other jobs of its key run (I12).
         any_engine: Whether an offer may go to either engine, or to the other one only.
     """
 
@@ -40,6 +41,7 @@ class Config:
     delayed: bool = False
     expires: bool = False
     replaced: bool = False
+    limited: bool = False
     any_engine: bool = False
     lost_replies: bool = True
     max_crashes: int = MAX_CRASHES

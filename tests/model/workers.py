@@ -42,11 +42,19 @@ def _deliver(model: Model, state: State, number: int) -> Iterator[Edge]:
     for message in model.sent_messages(state.sent):
         if not model.permits_claim(state.row, message):
             continue
+        if model.config.limited:
+            yield from _find_no_room(model, state, number, message)
         if model.rules.claim_in_one_statement:
             yield from _claim(model, state, number, message)
         else:
             reading = make_worker(READING, 0, message.epoch, message.engine)
             yield Edge("worker", number, "read", with_worker(state, number, reading))
+
+
+def _find_no_room(model: Model, state: State, number: int, message: Message) -> Iterator[Edge]:
+    """Defer the job, for others of its key run; which of them do is not explored."""
+    if model.permits_defer(state.row, message):
+        yield Edge("worker", number, "defer", model.change(state, "defer"))
 
 
 def _write_what_was_read(model: Model, state: State, number: int) -> Iterator[Edge]:

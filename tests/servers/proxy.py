@@ -51,6 +51,7 @@ class TcpProxy:
         self._links: set[_Link] = set()
         self.refuses = False
         self._server: asyncio.Server | None = None
+        # Bound but deaf: with nobody else on it the port refuses, and yet it stays ours.
         self._held = _bound(self.port)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -130,7 +131,7 @@ class TcpProxy:
         await self._reset({link for link in self._links if link.has_lost})
         if self._server is None:
             self.refuses = False
-            self._server = await asyncio.start_server(self._accept, sock=self._held)
+            self._server = await asyncio.start_server(self._accept, sock=_bound(self.port))
 
     async def _refuse(self) -> None:
         await self._set(Fault())
@@ -138,8 +139,6 @@ class TcpProxy:
         if self._server is not None:
             self._server.close()
             self._server = None
-            # Bound but deaf: the port refuses and yet stays ours.
-            self._held = _bound(self.port)
         await self._reset(self._links)
 
     async def _reset(self, links: "set[_Link]") -> None:
@@ -282,6 +281,7 @@ def _abort(writer: asyncio.StreamWriter) -> None:
 
 def _bound(port: int) -> socket.socket:
     holder = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    for option in (socket.SO_REUSEADDR, socket.SO_REUSEPORT):
+        holder.setsockopt(socket.SOL_SOCKET, option, 1)
     holder.bind((LOOPBACK, port))
     return holder

@@ -75,7 +75,7 @@ class Worker:
             self._executor.run(claim, lease)
 
     def _serve(self) -> None:
-        processor = Processor(self._admission, self)
+        processor = Processor(self._admission, self, lambda: None)
         broker = self._scene.brokers[self._engine]
         while not self.is_stopping:
             message = broker.take()

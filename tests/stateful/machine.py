@@ -19,6 +19,8 @@ from tests.stateful.attempt import ENDINGS, Attempt
 from tests.stateful.benches import Bench
 from tests.stateful.pair import Fault
 from tests.stateful.play import Play
+from understudy.job_engine.identity import hashed
+from understudy.job_engine.limits import Limit, Limits
 from understudy.job_engine.records import Conclusion, DispatchTry, JobRecord, TryOutcome
 from understudy.job_engine.resolution import Resolution
 from understudy.job_engine.states import ABANDON, ACCEPT, RESUME, STOP, Transition
@@ -37,6 +39,14 @@ faults = st.sampled_from((*(None,) * 12, 0, 0, 0, 1, 2, 3, 4))
 outcomes = st.sampled_from(TryOutcome)
 rarely = st.sampled_from((False, False, False, True))
 resolutions = st.sampled_from((RESUME, RESUME, ACCEPT, ABANDON))
+MINUTE = timedelta(minutes=1)
+limits = st.sampled_from(
+    (
+        Limits(Limit(hashed("one"), 1)),
+        Limits(rate=Limit(hashed("two a minute"), 2, MINUTE)),
+        Limits(Limit(hashed("both"), 1), Limit(hashed("both a minute"), 2, MINUTE)),
+    )
+)
 numbers = st.integers(0, 2**10)
 
 
@@ -77,6 +87,18 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(target=seen, engine=engines, expires_in=spans, fault=faults)
     def dispatch_what_expires(self, engine: str, expires_in: timedelta, fault: Fault) -> JobRecord:
         return if_any(self.play.dispatch(engine, fault, expires_in=expires_in))
+
+    @precondition(lambda self: self.play.recorded < MOST_JOBS)
+    @rule(target=attempts, engine=engines, limits=limits, fault=faults)
+    def start_under_limits(self, engine: str, limits: Limits, fault: Fault) -> Attempt:
+        """Record a job that shares its limits with others, and claim it if there is room."""
+        job = self.play.dispatch(engine, fault, limits=limits)
+        return if_any(self.play.claim(self.play.issue(job, engine)) if job else None)
+
+    @rule(target=seen, number=numbers, engine=engines, fault=faults)
+    def offer_if_there_is_room(self, number: int, engine: str, fault: Fault) -> JobRecord:
+        job = self.play.any_job(number)
+        return all_of(self.play.offer(job, engine, fault, if_room=True))
 
     @rule(target=seen, job=seen, stale=rarely, delay=spans, fault=faults)
     def dispatch_again(

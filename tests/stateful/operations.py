@@ -8,6 +8,9 @@ from typing import Any
 from tests.stateful.attempt import ENDINGS, Attempt
 from tests.stateful.machine import resolution
 from tests.stateful.play import PICKUP, Play
+from understudy.job_engine.errors import JobDeferredError
+from understudy.job_engine.identity import hashed
+from understudy.job_engine.limits import Limit, Limits
 from understudy.job_engine.ports import Ledger
 from understudy.job_engine.records import (
     Conclusion,
@@ -111,6 +114,20 @@ def _park(play: Play) -> Question:
     return lambda ledger: ledger.park(job, MINUTE, "nobody took it")
 
 
+def _defer(play: Play) -> Question:
+    limits = Limits(Limit(hashed("one"), 1))
+    assert play.start(FIRST, limits) is not None
+    ticket = play.issue(_given(play.dispatch(FIRST, limits=limits)), FIRST)
+
+    def claim(ledger: Ledger) -> str | None:
+        try:
+            return str(ledger.claim(ticket))
+        except JobDeferredError as error:
+            return str(error)
+
+    return claim
+
+
 def _expire(play: Play) -> Question:
     job = _given(play.dispatch(FIRST, expires_in=MINUTE))
     play.pair.pass_time(2 * MINUTE)
@@ -179,6 +196,7 @@ COMPARE_AND_SET: Mapping[str, Operation] = {
     "reoffer": partial(_offer, scene=_offered),
     "recover": partial(_offer, scene=_running),
     "park": _park,
+    "defer": _defer,
     "exhaust": _exhaust,
     "resume": partial(_resolve, resolution=resolution(RESUME, {"step-1": '"told"'})),
     "resume and begin again": partial(_resolve, resolution=resolution(RESUME, {})),

@@ -1,15 +1,26 @@
 """A SQL ledger and the one in memory: asked the same at the same moment, they say the same."""
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
 from datetime import timedelta
 from typing import Any, TypeVar, cast
 
 from tests.stateful.benches import Bench, CutOff
 from tests.stateful.histories import histories_of
+from understudy.job_engine.errors import JobDeferredError
 from understudy.job_engine.interrupts import Interrupt
-from understudy.job_engine.invariants import History, history_of, repeated_keys, violations
+from understudy.job_engine.invariants import (
+    History,
+    LimitedAttempt,
+    beyond_their_limit,
+    history_of,
+    repeated_keys,
+    violations,
+)
+from understudy.job_engine.limits import Limit
 from understudy.job_engine.ports import Ledger
+from understudy.job_engine.states import JobState
 from understudy.testing import MemoryLedger
 
 T = TypeVar("T")
@@ -79,6 +90,8 @@ class Pair:
                 assert not found, f"expected a sound history, got {found}"
         assert len(kept) == sum(self.memory.counts().values())
         assert not list(repeated_keys(history.job for history in kept.values()))
+        assert not list(beyond_their_limit(_under_limits(kept.values())))
+        assert not _too_many_run(kept.values())
         self._sound = kept
 
     def _ask_sql(self, question: Callable[[Ledger], T], fault: Fault) -> Any:
@@ -95,8 +108,31 @@ class Pair:
         return said
 
 
-def _said(question: Callable[[Ledger], T], ledger: Ledger) -> T | type[Interrupt]:
+def _said(
+    question: Callable[[Ledger], T], ledger: Ledger
+) -> T | type[Interrupt] | type[JobDeferredError]:
     try:
         return question(ledger)
-    except Interrupt as interrupt:
+    except (Interrupt, JobDeferredError) as interrupt:
         return type(interrupt)
+
+
+def _under_limits(histories: Iterable[History]) -> Iterator[LimitedAttempt]:
+    found = [
+        LimitedAttempt(each.job.id, attempt.epoch, limit, attempt.started_at, attempt.ended_at)
+        for each in histories
+        for limit in (each.job.limits.concurrency, each.job.limits.rate)
+        for attempt in (each.attempts if limit else ())
+        if limit is not None
+    ]
+    yield from sorted(found, key=lambda each: (each.limit.key, each.started_at))
+
+
+def _too_many_run(histories: Iterable[History]) -> list[Limit]:
+    limits = [each.job.limits.concurrency for each in histories if _runs(each)]
+    running = Counter(limit for limit in limits if limit is not None)
+    return [limit for limit, count in running.items() if count > limit.most]
+
+
+def _runs(history: History) -> bool:
+    return history.job.state is JobState.RUNNING

@@ -8,6 +8,7 @@ from functools import partial
 from tests.stateful.attempt import Attempt
 from tests.stateful.benches import Bench
 from tests.stateful.pair import Fault, Pair
+from understudy.job_engine.limits import NO_LIMITS, Limits
 from understudy.job_engine.outcome import MAX_CRASHES
 from understudy.job_engine.ports import Ledger
 from understudy.job_engine.records import (
@@ -44,8 +45,9 @@ class Play:
         key: str | None = None,
         delay: timedelta | None = None,
         expires_in: timedelta | None = None,
+        limits: Limits = NO_LIMITS,
     ) -> JobRecord | None:
-        new = new_job(id=f"job-{self.recorded}", expires_in=expires_in)
+        new = new_job(id=f"job-{self.recorded}", expires_in=expires_in, limits=limits)
         job = replace(new, idempotency_key=key, delay=delay)
         plan = None if engine is None else OfferPlan(engine, PICKUP, "a test")
         answer = self.pair.ask(
@@ -56,8 +58,8 @@ class Play:
         self.recorded += answer[0].id == job.id
         return answer[0]
 
-    def start(self, engine: str) -> Attempt | None:
-        job = self.dispatch(engine)
+    def start(self, engine: str, limits: Limits = NO_LIMITS) -> Attempt | None:
+        job = self.dispatch(engine, limits=limits)
         return None if job is None else self.claim(self.issue(job, engine))
 
     def issue(self, job: JobRecord, engine: str) -> Ticket:
@@ -133,8 +135,10 @@ class Play:
         for job in (*(late or ()), *(due or ())):
             yield from self.offer(job, engine, fault)
 
-    def offer(self, job: JobRecord, engine: str, fault: Fault = None) -> Iterator[JobRecord]:
-        plan = OfferPlan(engine, PICKUP, "a test")
+    def offer(
+        self, job: JobRecord, engine: str, fault: Fault = None, *, if_room: bool = False
+    ) -> Iterator[JobRecord]:
+        plan = OfferPlan(engine, PICKUP, "a test", if_room)
         moved = self.pair.ask("offer", lambda x: x.offer(job, plan), fault)
         if moved is not None:
             yield moved

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from understudy.job_engine.diagram import state_diagram
 from understudy.job_engine.states import (
     TERMINAL,
     TRANSITIONS,
@@ -12,7 +13,6 @@ from understudy.job_engine.states import (
     JobState,
     Transition,
     permits,
-    state_diagram,
 )
 
 BORN = frozenset({JobState.OFFERED, JobState.SCHEDULED})

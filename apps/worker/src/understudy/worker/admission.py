@@ -5,7 +5,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from understudy.job_engine.clock import Clock
-from understudy.job_engine.errors import LedgerUnavailableError, MessageRejectedError
+from understudy.job_engine.errors import (
+    JobDeferredError,
+    LedgerUnavailableError,
+    MessageRejectedError,
+)
 from understudy.job_engine.events import Event, Listener
 from understudy.job_engine.message import KeyRing, Message
 from understudy.job_engine.ports import AttemptLedger
@@ -56,13 +60,19 @@ class Admission:
         While the ledger is away nothing starts: this waits for it (R18, DB-08).
         """
         try:
-            message = self._read(wire)
-            claim = self._claim(message)
+            return self._begin(self._read(wire))
         except MessageRejectedError as error:
             self.reject(error)
-            return None
         except _WorkerStopsError:
             # The message is lost; the ledger's row is not, and is offered again (R13).
+            pass
+        return None
+
+    def _begin(self, message: Message) -> Claim | None:
+        try:
+            claim = self._claim(message)
+        except JobDeferredError as error:
+            self._tell("job.defer", message, reason=str(error))
             return None
         if claim is None:
             self._tell("message.refused", message, reason="stale")

@@ -19,6 +19,7 @@ class Periodic:
         self._every = every.total_seconds()
         self._work = work
         self._stopped = threading.Event()
+        self._woken = threading.Event()
         self._failing = False
         self._thread = threading.Thread(target=self._run, name=f"understudy-{name}", daemon=True)
         self._name = name
@@ -27,9 +28,14 @@ class Periodic:
         """Begin, with a first call at once."""
         self._thread.start()
 
+    def wake(self) -> None:
+        """Call again at once, or as soon as the call that runs is over."""
+        self._woken.set()
+
     def stop(self, timeout: float = 5.0) -> None:
         """Call no more, and wait a little for a call that runs."""
         self._stopped.set()
+        self._woken.set()
         if self._thread.is_alive() and self._thread is not threading.current_thread():
             self._thread.join(timeout)
 
@@ -41,7 +47,8 @@ class Periodic:
     def _run(self) -> None:
         while not self._stopped.is_set():
             self._call()
-            self._stopped.wait(self._every * random.uniform(0.8, 1.2))
+            self._woken.wait(self._every * random.uniform(0.8, 1.2))
+            self._woken.clear()
 
     def _call(self) -> None:
         try:

@@ -65,15 +65,14 @@ class WorkerProcess:
             listener=app.listener,
             stopping=self._stopping.is_set,
         )
-        self._worker = self._build_worker(Processor(self._admission, self._build_runner()))
-        self._periodic = [
-            Periodic("beat", self._settings.worker_beat, self._beat),
-            Periodic(
-                "maintenance",
-                self._settings.maintenance_every,
-                lambda: app.maintenance.tick(self._stopping.is_set),
-            ),
-        ]
+        maintenance = Periodic(
+            MAINTENANCE,
+            self._settings.maintenance_every,
+            lambda: app.maintenance.tick(self._stopping.is_set),
+        )
+        self._periodic = [Periodic("beat", self._settings.worker_beat, self._beat), maintenance]
+        processor = Processor(self._admission, self._build_runner(), maintenance.wake)
+        self._worker = self._build_worker(processor)
 
     def run(self) -> None:
         """Work until asked to stop, then give back what cannot be finished in time."""

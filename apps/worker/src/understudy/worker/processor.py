@@ -1,5 +1,7 @@
 """What an engine's worker calls with a message: admit it, run it, return."""
 
+from collections.abc import Callable
+
 from understudy.worker.admission import Admission
 from understudy.worker.logs import bound_to
 from understudy.worker.runners import Runner
@@ -8,10 +10,19 @@ from understudy.worker.runners import Runner
 class Processor:
     """The one door from an engine back into the core, the same for all of them."""
 
-    def __init__(self, admission: Admission, runner: Runner) -> None:
-        """Serve one worker process."""
+    def __init__(
+        self, admission: Admission, runner: Runner, left_room: Callable[[], object]
+    ) -> None:
+        """Serve one worker process.
+
+        Args:
+            admission: What makes a claim of a message.
+            runner: What runs the attempt.
+            left_room: Called when an attempt is over that may leave room to another job (I12).
+        """
         self._admission = admission
         self._runner = runner
+        self._left_room = left_room
 
     def __call__(self, wire: object) -> None:
         """Process a message; a job's failure is the ledger's business, not the engine's."""
@@ -19,3 +30,5 @@ class Processor:
         if claim is not None:
             with bound_to(claim):
                 self._runner.run(claim)
+            if claim.is_limited:
+                self._left_room()

@@ -271,8 +271,10 @@ class Dispatcher(Control):
         self, settled: Settled, route: Route, queue: QueueProfile, deadline: Deadline
     ) -> JobRecord:
         record = settled.record
-        if settled.disposition == "replaced" and route.order:
-            plan = OfferPlan(route.order[0], queue.pickup, "dispatched again")
+        if record.state is JobState.SCHEDULED and route.order:
+            # Dispatched again, or under limits: it was recorded without an offer.
+            reason = "dispatched again" if settled.disposition == "replaced" else "room"
+            plan = OfferPlan(route.order[0], queue.pickup, reason, if_room=bool(record.limits))
             record = self._ledger.offer(record, plan) or record
         if record.state is JobState.OFFERED and route.order:
             record = self._offerer.carry(record, route.order[1:], queue, deadline)

@@ -152,7 +152,9 @@ class Flow:
     ) -> tuple[list[JobRecord], bool]:
         deadline = Deadline.after(self._clock, self._budget)
         queue = first.job.queue
-        plan = OfferPlan(route.order[0], queue.pickup) if route.order else None
+        plan = None
+        if route.order and not jobs[0].limits:
+            plan = OfferPlan(route.order[0], queue.pickup)
         found, created = self._ledger.record_chain(jobs, plan)
         records = list(found)
         if not created:

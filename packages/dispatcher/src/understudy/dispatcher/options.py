@@ -20,6 +20,7 @@ from understudy.job_engine.identity import (
     Unique,
     unknown_fields,
 )
+from understudy.job_engine.limits import Concurrency, Limits, RateLimit, limits_of
 from understudy.job_engine.message import is_job_id
 from understudy.job_engine.requests import NewJob
 from understudy.job_engine.sequel import sequel_of
@@ -44,6 +45,8 @@ class DispatchOptions(TypedDict, total=False):
             lets it be one of many. `on_duplicate` says what a dispatch does that finds one.
         debounce: Run when no other dispatch has come for a while, instead of the definition's.
         throttle: Run once in a period, instead of the definition's.
+        concurrency: How many may run at once, instead of the definition's.
+        rate_limit: How many may begin within a period, instead of the definition's.
         delay: How long the job waits first.
         run_at: The aware moment it waits for.
         expires_at: The aware moment by which it must have begun; a job that has not is cancelled
@@ -65,6 +68,8 @@ class DispatchOptions(TypedDict, total=False):
     unique: Unique | None
     debounce: Debounce | None
     throttle: Throttle | None
+    concurrency: Concurrency | None
+    rate_limit: RateLimit | None
     delay: timedelta
     run_at: datetime
     expires_at: datetime
@@ -89,9 +94,20 @@ def new_job(
     _check(options)
     _check_expiry(options, clock.now())
     text = encode_payload(payload, definition.payload_type, MAX_PAYLOAD_BYTES)
-    new = _plain_job(definition, text, options, clock)
+    new = replace(
+        _plain_job(definition, text, options, clock), limits=_limits(definition, payload, options)
+    )
     identity = identity_of(definition, options)
     return new if identity is None else _with_identity(new, identity, payload, options)
+
+
+def _limits(definition: AnyDefinition, payload: BaseModel, options: DispatchOptions) -> Limits:
+    concurrency = options.get("concurrency", definition.concurrency)
+    rate_limit = options.get("rate_limit", definition.rate_limit)
+    for limit in (concurrency, rate_limit):
+        unknown = "" if limit is None else unknown_fields(limit.by, type(payload))
+        _expect(not unknown, unknown.partition(", got ")[0], unknown.partition(", got ")[2])
+    return limits_of(definition.name, payload, concurrency, rate_limit)
 
 
 def identity_of(definition: AnyDefinition, options: DispatchOptions) -> Identity | None:

@@ -1,6 +1,7 @@
 """The half of a dispatch that is about the ledger: one commit, whoever else dispatches the same."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 from understudy.dispatcher.duplicates import Duplicates, Settled
 from understudy.dispatcher.handle import HandleLedger
@@ -17,6 +18,7 @@ from understudy.job_engine.requests import NewJob, OfferPlan
 from understudy.job_engine.transactional import CallersTransaction
 
 _ONE_COMMIT = Route((), ())
+NONE = timedelta(0)
 
 
 class Recorder:
@@ -54,7 +56,9 @@ class Recorder:
     def planned(
         self, new: NewJob, queue: QueueProfile, route: Route
     ) -> tuple[NewJob, OfferPlan | None]:
-        """Return a job as it is recorded: with the plan of its offer, or parked."""
+        """Return a job as it is recorded: with the plan of its offer, waiting, or parked."""
+        if route.order and new.limits:
+            return replace(new, delay=NONE), None
         if route.order:
             return new, OfferPlan(route.order[0], queue.pickup)
         return new if route is _ONE_COMMIT else replace(new, delay=PARK_FIRST), None

@@ -1,7 +1,7 @@
 """Doing ended work again: one job, or many."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pydantic import BaseModel
 
@@ -49,12 +49,15 @@ def retry(
     """
     if payload is not None and from_step is not None:
         raise OptionInvalidError("expected another payload or a step to replay from, got both")
-    text = version = None
+    retrial = Retrial(job_id, actor, reason, from_step)
     if payload is not None:
         expected = type(payload) if definition is None else definition.payload_type
         text = encode_payload(payload, expected, MAX_PAYLOAD_BYTES)
-        version = None if definition is None else definition.version
-    return ledger.retry(Retrial(job_id, actor, reason, from_step, text, version))[0]
+        retrial = replace(retrial, payload=text)
+        if definition is not None:
+            limits = definition.limits(payload)
+            retrial = replace(retrial, version=definition.version, limits=limits)
+    return ledger.retry(retrial)[0]
 
 
 def retry_many(

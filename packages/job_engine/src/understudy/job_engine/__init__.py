@@ -18,6 +18,7 @@ from understudy.job_engine.failure import JobFailure
 from understudy.job_engine.flow import Link
 from understudy.job_engine.groups import GroupRecord, GroupResult
 from understudy.job_engine.identity import Debounce, Throttle, Unique
+from understudy.job_engine.limits import Concurrency, RateLimit
 from understudy.job_engine.parallel import Branch
 from understudy.job_engine.queues import QueueProfile, declare_queue
 from understudy.job_engine.records import Progress
@@ -31,6 +32,7 @@ __all__ = [
     "AsyncJobContext",
     "Branch",
     "Catalogue",
+    "Concurrency",
     "Cron",
     "Debounce",
     "Every",
@@ -46,6 +48,7 @@ __all__ = [
     "NotDone",
     "Progress",
     "QueueProfile",
+    "RateLimit",
     "Retention",
     "RetryAfterError",
     "RetryPolicy",

@@ -27,8 +27,10 @@ from understudy.job_engine.identity import (
     Identity,
     Throttle,
     Unique,
+    unknown_fields,
     wrong_with,
 )
+from understudy.job_engine.limits import Concurrency, Limits, RateLimit, limits_of
 from understudy.job_engine.queues import QueueProfile
 from understudy.job_engine.retention import KEEP_FAILED, KEEP_SUCCEEDED, Retention
 from understudy.job_engine.retry import RetryPolicy
@@ -56,6 +58,8 @@ class JobOptions(TypedDict, total=False):
     unique: Unique | None
     debounce: Debounce | None
     throttle: Throttle | None
+    concurrency: Concurrency | None
+    rate_limit: RateLimit | None
     keep_succeeded: Retention
     keep_failed: Retention
     schedule: Schedule | None
@@ -80,6 +84,8 @@ class JobDefinition(Generic[P, R]):
         unique: Which of its jobs may not be there at the same time.
         debounce: Of which dispatches in a row only the last runs.
         throttle: Of which dispatches within a period only the first runs.
+        concurrency: How many of its jobs may run at once.
+        rate_limit: How many of its attempts may begin within a period.
         keep_succeeded: How long succeeded jobs stay.
         keep_failed: How long failed jobs stay.
         schedule: `Cron` or `Every`: when it is dispatched by itself.
@@ -102,6 +108,8 @@ class JobDefinition(Generic[P, R]):
     unique: Unique | None = None
     debounce: Debounce | None = None
     throttle: Throttle | None = None
+    concurrency: Concurrency | None = None
+    rate_limit: RateLimit | None = None
     keep_succeeded: Retention = KEEP_SUCCEEDED
     keep_failed: Retention = KEEP_FAILED
     schedule: Schedule | None = None
@@ -124,6 +132,9 @@ class JobDefinition(Generic[P, R]):
         self._expect(positive, f"a timeout above zero, not {self.timeout}")
         wrong = wrong_with([self.unique, self.debounce, self.throttle], self.payload_type)
         self._expect(not wrong, wrong)
+        for limit in (self.concurrency, self.rate_limit):
+            unknown = "" if limit is None else unknown_fields(limit.by, self.payload_type)
+            self._expect(not unknown, unknown)
         self._expect(self.version >= 1, f"a version of at least 1, not {self.version}")
         if self.schedule is not None:
             self._check_scheduled(self.schedule)
@@ -184,6 +195,10 @@ class JobDefinition(Generic[P, R]):
     def identity(self) -> Identity | None:
         """Return what makes two dispatches of it the same."""
         return self.unique or self.debounce or self.throttle
+
+    def limits(self, payload: BaseModel) -> Limits:
+        """Return the limits of a job with this payload."""
+        return limits_of(self.name, payload, self.concurrency, self.rate_limit)
 
     @property
     def attempt_timeout(self) -> timedelta:

@@ -146,6 +146,10 @@ class JobNotFoundError(LedgerError):
     """The ledger holds no job of that id."""
 
 
+class JobDeferredError(UnderstudyError):
+    """Expected room under the limits of a job, got none; it waits for its turn."""
+
+
 class JobStateError(UnderstudyError):
     """The job is not in a state that allows that; nothing was changed."""
 

@@ -53,12 +53,12 @@ class Unique:
 
     def __post_init__(self) -> None:
         """Refuse what contradicts itself."""
-        _check_fields(self.by)
+        check_fields(self.by)
         _expect(
             not (self.while_incomplete and self.period is not None),
             "unique while_incomplete or for a period, got both",
         )
-        _expect_above_zero("period", self.period)
+        expect_above_zero("period", self.period)
 
     def key(self, payload: BaseModel) -> UniqueKey:
         """Return the key of a payload."""
@@ -82,8 +82,8 @@ class Debounce:
 
     def __post_init__(self) -> None:
         """Refuse what contradicts itself."""
-        _check_fields(self.by)
-        _expect_above_zero("period", self.period)
+        check_fields(self.by)
+        expect_above_zero("period", self.period)
         _expect(
             self.max_wait is None or self.max_wait >= self.period,
             f"a max_wait of at least the period of {self.period}, got {self.max_wait}",
@@ -108,8 +108,8 @@ class Throttle:
 
     def __post_init__(self) -> None:
         """Refuse a period that would leave nothing out."""
-        _check_fields(self.by)
-        _expect_above_zero("period", self.period)
+        check_fields(self.by)
+        expect_above_zero("period", self.period)
 
     def key(self, payload: BaseModel) -> UniqueKey:
         """Return the key of a payload."""
@@ -153,11 +153,21 @@ def _key(
     return UniqueKey(hashed(scope, chosen(by, payload)), scope, period)
 
 
-def _check_fields(by: tuple[str, ...]) -> None:
+def check_fields(by: tuple[str, ...]) -> None:
+    """Refuse a word where a tuple of words belongs.
+
+    Raises:
+        DefinitionError: If it is one.
+    """
     _expect(not isinstance(by, str), f"a tuple of field names, as in ({by!r},), got {by!r}")
 
 
-def _expect_above_zero(name: str, span: timedelta | None) -> None:
+def expect_above_zero(name: str, span: timedelta | None) -> None:
+    """Refuse a span of no time.
+
+    Raises:
+        DefinitionError: If it is one.
+    """
     _expect(span is None or span > timedelta(0), f"a {name} above zero, got {span}")
 
 

@@ -97,6 +97,7 @@ def child_job(seed: str, definition: Any, payload: BaseModel) -> NewJob:
         priority=definition.priority,
         engines=definition.engines,
         tags=definition.tags,
+        limits=definition.limits(payload),
     )
 
 

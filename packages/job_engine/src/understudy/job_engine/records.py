@@ -8,6 +8,7 @@ from typing import Any
 from understudy.job_engine.awaited import Wait
 from understudy.job_engine.error_record import ErrorRecord
 from understudy.job_engine.identity import UniqueScope
+from understudy.job_engine.limits import NO_LIMITS, Limits
 from understudy.job_engine.requests import NewJob
 from understudy.job_engine.states import JobState, Transition
 
@@ -68,6 +69,7 @@ class JobRecord:
     unique_key: str | None = None
     unique_scope: UniqueScope | None = None
     unique_until: datetime | None = None
+    limits: Limits = NO_LIMITS
     origin: str | None = None
     effects_of: str | None = None
     version: int = 1
@@ -93,6 +95,7 @@ class Claim:
         attempt: 1 for the first execution of the job, one more for each after it.
         lease: How long the authority lasts without renewal.
         depth: How many jobs invoked one another until it came to this one.
+        is_limited: Whether the end of the attempt may leave room for another job.
     """
 
     job_id: str
@@ -111,6 +114,7 @@ class Claim:
     depth: int = 0
     effects_of: str | None = None
     version: int = 1
+    is_limited: bool = False
 
 
 @dataclass(frozen=True, slots=True)

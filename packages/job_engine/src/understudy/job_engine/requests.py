@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from understudy.job_engine.identity import UniqueKey
+from understudy.job_engine.limits import NO_LIMITS, Limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,7 @@ class NewJob:
         unique: The key that no other job may hold meanwhile.
         latest_in: Where it replaces a job that waits: how long after that one was first
             dispatched it is due at the latest.
+        limits: What it may have to wait for when its time has come; it is never recorded offered.
         sequel: What its end sets off, as `Sequel.text` has it.
         waits_for: The job or the group whose end lets it start; it waits for no time then.
     """
@@ -40,14 +42,20 @@ class NewJob:
     expires_in: timedelta | None = None
     unique: UniqueKey | None = None
     latest_in: timedelta | None = None
+    limits: Limits = NO_LIMITS
     sequel: str | None = None
     waits_for: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class OfferPlan:
-    """Which engine gets the next offer, and by when it must be claimed."""
+    """Which engine gets the next offer, and by when it must be claimed.
+
+    Attributes:
+        if_room: Offer a job that has limits only where they leave room and nobody waits for it.
+    """
 
     engine: str
     pickup: timedelta
     reason: str = ""
+    if_room: bool = False

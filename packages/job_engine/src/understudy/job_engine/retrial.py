@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from understudy.job_engine.errors import JobStateError, OptionInvalidError, StepError
+from understudy.job_engine.limits import Limits
 from understudy.job_engine.records import JobRecord, StepRecord
 from understudy.job_engine.states import JobState
 
@@ -24,6 +25,7 @@ class Retrial:
         from_step: Only what was recorded before this step is taken over; None takes all.
         payload: Another payload as JSON; nothing recorded is taken over then.
         version: That payload's version; the old job's where None.
+        limits: That payload's limits; the old job's where None.
     """
 
     origin: str
@@ -32,6 +34,7 @@ class Retrial:
     from_step: str | None = None
     payload: str | None = None
     version: int | None = None
+    limits: Limits | None = None
 
     @property
     def id(self) -> str:

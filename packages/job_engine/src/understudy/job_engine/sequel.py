@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 from understudy.job_engine.definition import AnyDefinition
 from understudy.job_engine.error_record import ErrorRecord
 from understudy.job_engine.failure import JobFailure
+from understudy.job_engine.limits import Concurrency, RateLimit, limits_of
 from understudy.job_engine.records import JobRecord
 from understudy.job_engine.requests import NewJob
 
@@ -26,6 +27,8 @@ class Hook:
     priority: int = 0
     engines: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
+    concurrency: Concurrency | None = None
+    rate_limit: RateLimit | None = None
     on_failure: "Hook | None" = None
 
 
@@ -75,14 +78,22 @@ def sequel_of(job: AnyDefinition) -> Sequel:
 def _hook_of(job: AnyDefinition | None) -> Hook | None:
     if job is None:
         return None
-    then = _hook_of(job.on_failure)
-    return Hook(job.name, job.queue.name, job.priority, job.engines, job.tags, then)
+    return Hook(
+        job.name,
+        job.queue.name,
+        job.priority,
+        job.engines,
+        job.tags,
+        job.concurrency,
+        job.rate_limit,
+        _hook_of(job.on_failure),
+    )
 
 
 def failure_job(hook: Hook, failed: JobRecord) -> NewJob:
     """Make the job of a hook. Its id comes from the failed job's, so that it is made once."""
     error = failed.error or ErrorRecord("unknown", "no error was recorded")
-    payload = JobFailure(
+    failure = JobFailure(
         job_id=failed.id,
         name=failed.name,
         queue=failed.queue,
@@ -90,7 +101,8 @@ def failure_job(hook: Hook, failed: JobRecord) -> NewJob:
         error_type=error.type,
         error_message=error.message,
         attempts=failed.claims,
-    ).model_dump_json()
+    )
+    payload = failure.model_dump_json()
     return NewJob(
         id=_sha(f"on_failure:{failed.id}")[:32],
         name=hook.name,
@@ -102,6 +114,7 @@ def failure_job(hook: Hook, failed: JobRecord) -> NewJob:
         engines=hook.engines,
         tags=hook.tags,
         sequel=Sequel(on_failure=hook.on_failure).text,
+        limits=limits_of(hook.name, failure, hook.concurrency, hook.rate_limit),
     )
 
 

@@ -141,6 +141,13 @@ CLAIM = Transition(
     "an attempt takes the job; the only proof of pickup",
     charges=Budget.CLAIMS,
 )
+DEFER = Transition(
+    "defer",
+    _OFFERED,
+    JobState.SCHEDULED,
+    Fence.EPOCH,
+    "a limit leaves no room for it: it waits for its turn",
+)
 RECOVER = Transition(
     "recover",
     _RUNNING,
@@ -262,6 +269,7 @@ TRANSITIONS: tuple[Transition, ...] = (
     REOFFER,
     PARK,
     CLAIM,
+    DEFER,
     RECOVER,
     EXHAUST,
     SUCCEED,
@@ -280,15 +288,3 @@ TRANSITIONS: tuple[Transition, ...] = (
     EXPIRE,
     REPLACE,
 )
-
-
-def state_diagram() -> str:
-    """Draw the table as a Mermaid state diagram, for the docs."""
-    lines = ["stateDiagram-v2", "    [*] --> offered: dispatch", "    [*] --> scheduled: dispatch"]
-    lines += [
-        f"    {source} --> {transition.target}: {transition.name}"
-        for transition in TRANSITIONS
-        for source in sorted(transition.sources)
-    ]
-    lines += [f"    {state} --> [*]" for state in sorted(TERMINAL)]
-    return "\n".join(lines) + "\n"

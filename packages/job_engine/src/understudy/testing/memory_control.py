@@ -99,6 +99,7 @@ class MemoryControl(MemoryReading):
             tags=origin.tags,
             sequel=retrial.sequel(origin),
             version=retrial.version or origin.version,
+            limits=origin.limits if retrial.limits is None else retrial.limits,
             origin=origin.id,
             effects_of=retrial.effects(origin),
         )

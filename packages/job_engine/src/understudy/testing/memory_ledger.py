@@ -23,12 +23,10 @@ from understudy.job_engine.records import (
     JobRecord,
     Progress,
     StepRecord,
-    Ticket,
 )
 from understudy.job_engine.requests import NewJob, OfferPlan
 from understudy.job_engine.states import (
     CANCEL,
-    CLAIM,
     EXHAUST,
     OFFER,
     PARK,
@@ -42,13 +40,13 @@ from understudy.job_engine.states import (
 )
 from understudy.job_engine.transactional import CallersTransaction
 from understudy.job_engine.waiting import holds_unique_key
+from understudy.testing.memory_claims import MemoryClaims
 from understudy.testing.memory_control import MemoryControl
 from understudy.testing.memory_flow import MemoryFlow
+from understudy.testing.memory_limits import has_room
 from understudy.testing.memory_rows import (
     Row,
-    claim_of,
     has_authority,
-    has_expired,
     new_row,
 )
 from understudy.testing.memory_schedules import MemorySchedules
@@ -66,7 +64,9 @@ _TARGETS = {transition.name: transition.target for transition in TRANSITIONS}
 _TAKEN_AWAY = frozenset({RECOVER.name, EXHAUST.name})
 
 
-class MemoryLedger(MemoryControl, MemorySchedules, MemoryFlow, MemoryWaiting, MemoryWaits):
+class MemoryLedger(
+    MemoryClaims, MemoryControl, MemorySchedules, MemoryFlow, MemoryWaiting, MemoryWaits
+):
     """`Ledger` in memory; every transition is decided by the one table.
 
     Any number of threads may use it. `down`, `fail_next` and `lose_replies` break the way to it.
@@ -83,21 +83,6 @@ class MemoryLedger(MemoryControl, MemorySchedules, MemoryFlow, MemoryWaiting, Me
         store.on_end = partial(set_off, store)
         super().__init__(store, actor)
         self._clock = clock
-
-    def claim(self, ticket: Ticket) -> Claim | None:
-        """Take an offered job; None if the offer is void (rule 6)."""
-        guard = {"epoch": ticket.epoch, "engine": ticket.engine, "queue": ticket.queue}
-        with self.transaction():
-            until = self._clock.now() + ticket.lease
-            values = {"claim_id": ticket.claim_id, "lease": ticket.lease, "lease_until": until}
-            detail = {"claim": ticket.claim_id, "engine": ticket.engine}
-            change = Change(ticket.job_id, guard, values, ticket.worker, detail)
-            row = None if self._is_expired(ticket) else self._store.apply(CLAIM, change)
-            if row is None:
-                return self._claimed_before(ticket)
-            claim = claim_of(row, ticket.worker)
-            self._store.insert_attempt(claim)
-            return claim
 
     def begin(self, claim: Claim, name: str, seq: int) -> Sequence[StepRecord]:
         """Check the authority and look for the step (rule 8)."""
@@ -172,7 +157,11 @@ class MemoryLedger(MemoryControl, MemorySchedules, MemoryFlow, MemoryWaiting, Me
         transition = _OFFERS.get(seen.state)
         detail = {"engine": plan.engine, "from": seen.engine, "reason": plan.reason}
         values = {"engine": plan.engine, "pickup_by": self._clock.now() + plan.pickup}
-        return None if transition is None else self._change(transition, seen, values, detail)
+        with self.transaction():
+            row = self._store.rows.get(seen.id)
+            if plan.if_room and row is not None and not has_room(self._store, row):
+                return None
+            return None if transition is None else self._change(transition, seen, values, detail)
 
     def park(self, seen: JobRecord, delay: timedelta, reason: str) -> JobRecord | None:
         """Put an offered job that no engine took back to `scheduled`."""
@@ -217,18 +206,6 @@ class MemoryLedger(MemoryControl, MemorySchedules, MemoryFlow, MemoryWaiting, Me
                 self._store.rows[job_id] = asked
                 self._store.append_event(asked, "cancel_request", actor, {})
             return CancelOutcome.REQUESTED
-
-    def _is_expired(self, ticket: Ticket) -> bool:
-        row = self._store.rows.get(ticket.job_id)
-        return row is not None and has_expired(row, self._clock.now())
-
-    def _claimed_before(self, ticket: Ticket) -> Claim | None:
-        # The reply to this very claim may have been lost (R13).
-        row = self._store.rows.get(ticket.job_id)
-        if row is None or row.state is not JobState.RUNNING:
-            return None
-        mine = (row.epoch, row.claim_id) == (ticket.epoch, ticket.claim_id)
-        return claim_of(row, ticket.worker) if mine else None
 
     def _ending(self, claim: Claim, conclusion: Conclusion) -> tuple[Transition, Change]:
         row = self._store.rows.get(claim.job_id)

@@ -16,6 +16,7 @@ from understudy.job_engine.records import (
     WorkerRecord,
 )
 from understudy.job_engine.states import JobState
+from understudy.testing.memory_limits import with_room
 from understudy.testing.memory_rows import Row
 from understudy.testing.memory_store import Connection, Store
 
@@ -35,6 +36,8 @@ class MemoryReading(Connection):
             now = self._store.clock.now()
             waiting = [r for r in self._in(JobState.SCHEDULED) if not self._store.is_paused(r)]
             due = [row for row in waiting if row.run_at and row.run_at <= now]
+            limited = with_room(self._store, [row for row in due if row.limits])
+            due = [*(row for row in due if not row.limits), *limited]
             due.sort(key=lambda row: (-row.priority, row.run_at))
             return [row.record() for row in due[:limit]]
 

@@ -54,6 +54,7 @@ def claim_of(row: Row, worker: str) -> Claim:
         depth=row.depth,
         effects_of=row.effects_of,
         version=row.version,
+        is_limited=bool(row.limits),
     )
 
 
@@ -110,5 +111,6 @@ def new_row(job: NewJob, plan: OfferPlan | None, now: datetime) -> Row:
         unique_key=job.unique.key if job.unique else None,
         unique_scope=job.unique.scope if job.unique else None,
         unique_until=now + job.unique.period if job.unique and job.unique.period else None,
+        limits=job.limits,
         events=1,
     )

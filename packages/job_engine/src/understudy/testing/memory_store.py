@@ -102,6 +102,8 @@ class Store:
         self.groups: dict[str, GroupRecord] = {}
         self.schedules: dict[str, ScheduleRecord] = {}
         self.sent: dict[str, tuple[SentEvent, datetime]] = {}
+        #: What rate limits count: their keys, and when an attempt of it began.
+        self.starts: list[tuple[str, datetime]] = []
         self.received: set[tuple[str, str]] = set()
         self.pauses: dict[tuple[str, str], Pause] = {}
         self.workers: dict[str, tuple[WorkerRecord, datetime]] = {}

@@ -52,6 +52,7 @@ class MemoryWaiting(MemoryReading):
             "run_at": _due(seen, new, now),
             "pickup_by": None,
             "expires_at": expiry(new, now),
+            "limits": new.limits,
         }
         return self._change(REPLACE, seen, values, {"reason": "dispatched again"})
 

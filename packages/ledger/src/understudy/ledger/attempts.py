@@ -1,10 +1,12 @@
 """The ledger as an attempt needs it: claim, begin, record, conclude, renew."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, or_, select
 
+from understudy.job_engine.errors import JobDeferredError
 from understudy.job_engine.interrupts import CancelRequested, Fenced
 from understudy.job_engine.records import Claim, Conclusion, Progress, StepRecord, Ticket
 from understudy.job_engine.states import (
@@ -16,14 +18,16 @@ from understudy.job_engine.states import (
     TRANSITIONS,
     JobState,
 )
-from understudy.ledger import rows, transacting, transitions, waits, waking
+from understudy.ledger import limiting, rows, transacting, transitions, waits, waking
 from understudy.ledger.database import Database
 from understudy.ledger.instants import microseconds
 from understudy.ledger.job_table import jobs
+from understudy.ledger.rows import AnyRow
 from understudy.ledger.tables import attempts, steps
 from understudy.ledger.transitions import After, Cause, Change
 
 _TARGETS = {transition.name: transition.target for transition in TRANSITIONS}
+_UNLIMITED, _LIMITED = {"is_limited": False}, {"is_limited": True}
 _TAKEN_AWAY = frozenset({RECOVER.name, EXHAUST.name})
 
 _BEGIN = (
@@ -69,7 +73,10 @@ class SqlAttempts:
 
     def claim(self, ticket: Ticket) -> Claim | None:
         """Take an offered job; None if the offer is void (rule 6)."""
-        return self._database.write(lambda connection: _claim(connection, ticket), "claim")
+        found = self._database.write(lambda connection: _claim(connection, ticket), "claim")
+        if isinstance(found, JobDeferredError):
+            raise found
+        return found
 
     def begin(self, claim: Claim, name: str, seq: int) -> Sequence[StepRecord]:
         """Check the authority and look for the step, in one statement (rule 8)."""
@@ -124,10 +131,10 @@ class SqlAttempts:
         )
 
 
-def _claim(connection: Connection, ticket: Ticket) -> Claim | None:
+def _claim(connection: Connection, ticket: Ticket) -> Claim | JobDeferredError | None:
     change = Change(
         ticket.job_id,
-        {"epoch": ticket.epoch, "engine": ticket.engine, "queue": ticket.queue},
+        {"epoch": ticket.epoch, "engine": ticket.engine, "queue": ticket.queue, **_UNLIMITED},
         {
             "claim_id": ticket.claim_id,
             "lease_us": microseconds(ticket.lease),
@@ -135,11 +142,21 @@ def _claim(connection: Connection, ticket: Ticket) -> Claim | None:
         },
         Cause(ticket.worker, {"claim": ticket.claim_id, "engine": ticket.engine}),
     )
-    row = transitions.apply(connection, CLAIM, change)
-    if row is None:
+    found = transitions.apply(connection, CLAIM, change) or limiting.claim(
+        connection, ticket, replace(change, guard={**change.guard, **_LIMITED})
+    )
+    if isinstance(found, JobDeferredError):
+        return found
+    if found is None:
         return _claimed_before(connection, ticket)
-    claim = rows.claim(row, ticket.worker)
+    return _begun(connection, ticket, found)
+
+
+def _begun(connection: Connection, ticket: Ticket, row: AnyRow) -> Claim:
+    claim, rate = rows.claim(row, ticket.worker), rows.limits(row).rate
     transitions.insert_attempt(connection, claim)
+    if rate is not None:
+        limiting.note_start(connection, claim, rate)
     return claim
 
 

@@ -9,6 +9,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    or_,
     text,
 )
 
@@ -67,6 +68,12 @@ jobs = Table(
     Column("unique_key", SHORT),
     Column("unique_scope", String(16)),
     Column("unique_until", Instant),
+    # How many with its key may run at once, and how many may begin within a period (I12).
+    Column("concurrency_key", SHORT),
+    Column("concurrency_limit", Integer),
+    Column("rate_key", SHORT),
+    Column("rate_limit", Integer),
+    Column("rate_period", BigInteger),
     # The ended job whose work this one does again, and whose idempotency keys it goes on with.
     Column("origin", JOB_ID),
     Column("effects_of", JOB_ID),
@@ -97,6 +104,19 @@ UNIQUE_HELD = (
 )
 _partial("unique", UNIQUE_HELD, "name", "unique_key", unique=True)
 _partial("due", "state = 'scheduled'", "run_at")
+LIMIT_COLUMNS = (
+    "concurrency_key",
+    "concurrency_limit",
+    "rate_key",
+    "rate_limit",
+    "rate_period",
+)
+#: Whether a job is under any limit; nearly none is.
+IS_LIMITED = or_(jobs.c.concurrency_key.is_not(None), jobs.c.rate_key.is_not(None))
+_UNDER_LIMITS = "(concurrency_key IS NOT NULL OR rate_key IS NOT NULL)"
+_partial("limited", f"state = 'scheduled' AND {_UNDER_LIMITS}", "run_at")
+for _key in ("concurrency_key", "rate_key"):
+    _partial(_key, f"{_key} IS NOT NULL AND finished_at IS NULL", _key, "state")
 _partial("unclaimed", "state = 'offered'", "pickup_by")
 _partial("running", "state = 'running'", "id")
 _partial(

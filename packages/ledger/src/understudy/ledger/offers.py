@@ -19,9 +19,10 @@ from understudy.job_engine.states import (
     JobState,
     Transition,
 )
-from understudy.ledger import rows, statements, transitions
+from understudy.ledger import limiting, rows, statements, transitions
 from understudy.ledger.database import Database
 from understudy.ledger.job_table import jobs
+from understudy.ledger.rows import AnyRow
 from understudy.ledger.transitions import After, Cause, Change
 
 #: How an offer is made, by the state the job was seen in.
@@ -50,7 +51,7 @@ class SqlOffers:
             return None
         values = {"engine": plan.engine, "pickup_by": After(plan.pickup)}
         detail = {"engine": plan.engine, "from": seen.engine, "reason": plan.reason}
-        return self._change(transition, seen, values, detail)
+        return self._change(transition, seen, values, detail, if_room=plan.if_room)
 
     def park(self, seen: JobRecord, delay: timedelta, reason: str) -> JobRecord | None:
         """Put an offered job that no engine took back to `scheduled`."""
@@ -85,12 +86,18 @@ class SqlOffers:
         seen: JobRecord,
         values: dict[str, Any],
         detail: dict[str, Any],
+        *,
+        if_room: bool = False,
     ) -> JobRecord | None:
         guard = {"state": seen.state, "epoch": seen.epoch, "hb": seen.hb}
         change = Change(seen.id, guard, values, Cause(self._actor, detail))
-        row = self._database.write(
-            lambda c: transitions.apply(c, transition, change), transition.name
-        )
+
+        def work(connection: Connection) -> AnyRow | None:
+            if if_room and not limiting.has_room(connection, seen):
+                return None
+            return transitions.apply(connection, transition, change)
+
+        row = self._database.write(work, transition.name)
         return None if row is None else rows.job_record(row)
 
 

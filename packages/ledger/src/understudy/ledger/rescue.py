@@ -2,20 +2,21 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import Connection, bindparam, select
 
 from understudy.job_engine.ports import RunningJob
 from understudy.job_engine.records import JobRecord
 from understudy.job_engine.states import JobState
-from understudy.ledger import rows
+from understudy.ledger import room, rows
 from understudy.ledger.database import Database
 from understudy.ledger.instants import now_us
-from understudy.ledger.job_table import jobs
+from understudy.ledger.job_table import IS_LIMITED, jobs
 from understudy.ledger.pausing import IS_PAUSED
+from understudy.ledger.rows import AnyRow
 
 _DUE = (
     select(*jobs.c)
-    .where(jobs.c.state == JobState.SCHEDULED, jobs.c.run_at <= now_us(), ~IS_PAUSED)
+    .where(jobs.c.state == JobState.SCHEDULED, jobs.c.run_at <= now_us(), ~IS_PAUSED, ~IS_LIMITED)
     .order_by(jobs.c.priority.desc(), jobs.c.run_at)
     .limit(bindparam("limit"))
 )
@@ -43,8 +44,13 @@ class SqlRescue:
 
     def due(self, limit: int) -> Sequence[JobRecord]:
         """Return scheduled jobs whose time has come, the most urgent first."""
-        found = self._database.read(lambda c: c.execute(_DUE, {"limit": limit}).all())
-        return [rows.job_record(row) for row in found]
+
+        def work(connection: Connection) -> list[AnyRow]:
+            most = {"limit": limit}
+            return [*connection.execute(_DUE, most), *connection.execute(room.DUE, most)]
+
+        found = [rows.job_record(row) for row in self._database.read(work)]
+        return sorted(found, key=lambda job: (-job.priority, job.run_at))[:limit]
 
     def unclaimed(self, limit: int) -> Sequence[JobRecord]:
         """Return offered jobs whose pickup deadline has passed."""

@@ -88,7 +88,8 @@ def _retry(connection: Connection, retrial: Retrial) -> tuple[JobRecord, bool]:
 
 def _values(retrial: Retrial, origin: JobRecord) -> dict[str, Any]:
     payload = origin.payload if retrial.payload is None else retrial.payload
-    return {
+    limits = origin.limits if retrial.limits is None else retrial.limits
+    return rows.limit_columns(limits) | {
         "id": retrial.id,
         "origin": origin.id,
         "effects_of": retrial.effects(origin),

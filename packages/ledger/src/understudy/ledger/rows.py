@@ -9,6 +9,7 @@ from sqlalchemy import Row
 from understudy.job_engine.error_record import ErrorRecord
 from understudy.job_engine.groups import GroupRecord
 from understudy.job_engine.identity import UniqueScope
+from understudy.job_engine.limits import NO_LIMITS, Limit, Limits
 from understudy.job_engine.ports import RunningJob
 from understudy.job_engine.records import (
     AttemptRecord,
@@ -24,7 +25,7 @@ from understudy.job_engine.records import (
 )
 from understudy.job_engine.requests import NewJob, OfferPlan
 from understudy.job_engine.states import JobState
-from understudy.ledger.instants import instant
+from understudy.ledger.instants import instant, microseconds
 
 AnyRow = Row[*tuple[Any, ...]]
 
@@ -55,6 +56,7 @@ def new_record(job: NewJob, plan: OfferPlan | None, row: AnyRow) -> JobRecord:
         unique_key=job.unique.key if job.unique else None,
         unique_scope=job.unique.scope if job.unique else None,
         unique_until=_if_returned(row, "unique_until"),
+        limits=job.limits,
     )
 
 
@@ -102,10 +104,33 @@ def job_record(row: AnyRow) -> JobRecord:
         unique_key=row.unique_key,
         unique_scope=row.unique_scope and UniqueScope(row.unique_scope),
         unique_until=row.unique_until,
+        limits=limits(row),
         origin=row.origin,
         effects_of=row.effects_of,
         version=row.version,
     )
+
+
+def limits(row: AnyRow) -> Limits:
+    """Read the limits of a job."""
+    concurrency = rate = None
+    if row.concurrency_key is not None:
+        concurrency = Limit(row.concurrency_key, row.concurrency_limit)
+    if row.rate_key is not None:
+        rate = Limit(row.rate_key, row.rate_limit, timedelta(microseconds=row.rate_period))
+    return Limits(concurrency, rate) if concurrency or rate else NO_LIMITS
+
+
+def limit_columns(limits: Limits) -> dict[str, Any]:
+    """Return what the ledger keeps of a job's limits: only the columns that have a value."""
+    columns: dict[str, Any] = {}
+    if limits.concurrency is not None:
+        columns |= {"concurrency_key": limits.concurrency.key}
+        columns |= {"concurrency_limit": limits.concurrency.most}
+    if limits.rate is not None and limits.rate.period is not None:
+        columns |= {"rate_key": limits.rate.key, "rate_limit": limits.rate.most}
+        columns |= {"rate_period": microseconds(limits.rate.period)}
+    return columns
 
 
 def error_text(error: ErrorRecord | None) -> str | None:
@@ -159,6 +184,7 @@ def claim(row: AnyRow, worker: str) -> Claim:
         depth=row.depth,
         effects_of=row.effects_of,
         version=row.version,
+        is_limited=bool(limits(row)),
     )
 
 

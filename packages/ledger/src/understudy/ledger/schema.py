@@ -10,9 +10,22 @@ from understudy.ledger.database import Database
 from understudy.ledger.tables import info
 
 #: The newest migration; the ledger must be at exactly this one.
-REVISION = "0011"
+REVISION = "0012"
 #: Every migration there has been, the oldest first.
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011")
+REVISIONS = (
+    "0001",
+    "0002",
+    "0003",
+    "0004",
+    "0005",
+    "0006",
+    "0007",
+    "0008",
+    "0009",
+    "0010",
+    "0011",
+    "0012",
+)
 #: Where Alembic notes the revision; a name of our own, beside an application's own Alembic.
 VERSION_TABLE = f"{PREFIX}schema"
 

@@ -23,19 +23,15 @@ from sqlalchemy.sql.elements import ColumnElement
 from understudy.job_engine.records import StepKind
 from understudy.job_engine.states import CLAIM, REOFFER, Fence, JobState, Transition
 from understudy.ledger.instants import now_us
-from understudy.ledger.job_table import jobs
+from understudy.ledger.job_table import IS_LIMITED, LIMIT_COLUMNS, jobs
 from understudy.ledger.pausing import IS_PAUSED
 from understudy.ledger.tables import (
-    aggregates,
     attempts,
     dispatch_attempts,
     events,
     sent_events,
     steps,
 )
-
-#: How many rows share one counter of ended jobs.
-SHARDS = 8
 
 _BRIEF = tuple(
     jobs.c[n]
@@ -48,7 +44,8 @@ _OF_NEW = ("id", "events", "state", "epoch", "created_at", "run_at", "pickup_by"
 AnyInsert = sqlite.Insert | postgresql.Insert
 
 
-def _insert_into(dialect: str, table: Table) -> AnyInsert:
+def insert_into(dialect: str, table: Table) -> AnyInsert:
+    """Begin an insert in the words of a database."""
     return sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
 
 
@@ -64,8 +61,11 @@ _EXTRAS: dict[str, tuple[str, Any]] = {
     "unique_key": ("unique_key", bindparam("unique_key")),
     "unique_scope": ("unique_scope", bindparam("unique_scope")),
     "unique_for": ("unique_until", now_us() + bindparam("unique_for", type_=BigInteger)),
+    **{name: (name, bindparam(name, type_=jobs.c[name].type)) for name in LIMIT_COLUMNS},
 }
 NO_EXTRAS: frozenset[str] = frozenset()
+#: What a guard may compare that is no column.
+_GUARDED: dict[str, ColumnElement[bool]] = {"is_limited": IS_LIMITED}
 
 
 @lru_cache
@@ -91,7 +91,7 @@ def insert_job(
     given += ("engine",) if offered else ()
     values |= {name: bindparam(name) for name in given}
     more = dict(_EXTRAS[name] for name in sorted(extras))
-    statement = _insert_into(dialect, jobs).values(values | more).on_conflict_do_nothing()
+    statement = insert_into(dialect, jobs).values(values | more).on_conflict_do_nothing()
     return statement.returning(*(jobs.c[name] for name in (*_OF_NEW, *more)))
 
 
@@ -111,12 +111,12 @@ def insert_step(dialect: str) -> AnyInsert:
     """Insert a step unless it is recorded."""
     given = ("job_id", "name", "seq", "kind", "result", "epoch")
     values: dict[str, Any] = {name: bindparam(name) for name in given} | {"recorded_at": now_us()}
-    return _insert_into(dialect, steps).values(values).on_conflict_do_nothing()
+    return insert_into(dialect, steps).values(values).on_conflict_do_nothing()
 
 
 def keep_event(dialect: str) -> AnyInsert:
     """Insert a sent event unless its id is kept; its values are still to be given."""
-    return _insert_into(dialect, sent_events).on_conflict_do_nothing()
+    return insert_into(dialect, sent_events).on_conflict_do_nothing()
 
 
 #: Replace the intent of a `once` step by its result (rule 10).
@@ -141,18 +141,7 @@ def insert_try(dialect: str) -> AnyInsert:
     """Insert a dispatch try unless it is noted."""
     given = ("job_id", "epoch", "engine", "stage", "outcome", "reason", "elapsed_us")
     values: dict[str, Any] = {name: bindparam(name) for name in given} | {"at": now_us()}
-    return _insert_into(dialect, dispatch_attempts).values(values).on_conflict_do_nothing()
-
-
-@lru_cache
-def count_end(dialect: str) -> AnyInsert:
-    """Add one to the counter of jobs that ended so."""
-    key = tuple(column.name for column in aggregates.primary_key)
-    values: dict[str, Any] = {name: bindparam(name) for name in key} | {"count": 1}
-    statement = _insert_into(dialect, aggregates).values(values)
-    return statement.on_conflict_do_update(
-        index_elements=key, set_={"count": aggregates.c.count + 1}
-    )
+    return insert_into(dialect, dispatch_attempts).values(values).on_conflict_do_nothing()
 
 
 @lru_cache
@@ -174,7 +163,7 @@ def compare_and_set(
         bounded: Those of the spans that end no later than a moment, the parameter `by_<column>`.
     """
     conditions = [jobs.c.id == bindparam("at_id"), jobs.c.state.in_(sorted(transition.sources))]
-    conditions += [jobs.c[name] == bindparam(f"at_{name}") for name in sorted(guard)]
+    conditions += [_column(name) == bindparam(f"at_{name}") for name in sorted(guard)]
     if transition is CLAIM:
         conditions += [_MAY_BEGIN, ~IS_PAUSED]
     missing = set(transition.fence.value) - guard
@@ -192,6 +181,10 @@ def compare_and_set(
     # A conclusion needs little of the row; everybody else goes on with the whole job.
     wanted = _BRIEF if transition.fence is Fence.CLAIM else tuple(jobs.c)
     return update(jobs).where(*conditions).values(changes).returning(*wanted)
+
+
+def _column(name: str) -> ColumnElement[Any]:
+    return _GUARDED[name] if name in _GUARDED else jobs.c[name]
 
 
 def _side_effects(transition: Transition, *, sets_engine: bool) -> dict[str, Any]:

@@ -29,6 +29,7 @@ __all__ = [
     "info",
     "metadata",
     "pauses",
+    "rate_starts",
     "receipts",
     "schedules",
     "sent_events",
@@ -143,6 +144,21 @@ pauses = Table(
     Column("reason", Text, nullable=False, server_default=""),
     Column("since", Instant, nullable=False),
 )
+
+#: The attempts that rate limits count; each is forgotten when none counts it any more.
+rate_starts = Table(
+    f"{PREFIX}rate_starts",
+    metadata,
+    # No foreign key: it counts although its job may be pruned.
+    Column("job_id", JOB_ID, primary_key=True),
+    Column("epoch", Integer, primary_key=True),
+    Column("key", SHORT, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+    **CLUSTERED,
+)
+Index(f"ix_{PREFIX}rate_starts_key", rate_starts.c.key, rate_starts.c.at)
+Index(f"ix_{PREFIX}rate_starts_expires_at", rate_starts.c.expires_at)
 
 schedules = Table(
     f"{PREFIX}schedules",

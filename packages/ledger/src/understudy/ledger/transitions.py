@@ -74,6 +74,7 @@ def _extras(job: NewJob) -> dict[str, Any]:
         extras["expires_in"] = microseconds(job.expires_in)
     elif job.expires_at is not None:
         extras["expires_at"] = stored(job.expires_at)
+    extras |= rows.limit_columns(job.limits)
     if job.unique is not None:
         extras |= {"unique_key": job.unique.key, "unique_scope": job.unique.scope}
         if job.unique.period is not None:

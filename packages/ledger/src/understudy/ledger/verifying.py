@@ -26,12 +26,19 @@ from sqlalchemy import (
     tuple_,
 )
 
-from understudy.job_engine.invariants import History, Violation, repeated_keys, violations
+from understudy.job_engine.invariants import (
+    History,
+    LimitedAttempt,
+    Violation,
+    beyond_their_limit,
+    repeated_keys,
+    violations,
+)
 from understudy.job_engine.records import JobRecord
 from understudy.ledger import rows
 from understudy.ledger.database import Database
 from understudy.ledger.errors import translated
-from understudy.ledger.job_table import jobs
+from understudy.ledger.job_table import LIMIT_COLUMNS, jobs
 from understudy.ledger.rows import AnyRow
 from understudy.ledger.tables import attempts, events, steps
 
@@ -85,6 +92,8 @@ def verify(database: Database) -> Iterator[Checked]:
         orphans = {table: tuple(_orphans(connection, table)) for table in _CHILDREN}
         yield Checked(0, 0, tuple(chain.from_iterable(orphans.values())))
         yield Checked(0, 0, tuple(repeated_keys(_with_repeated_keys(connection))))
+        for limited in (_under_concurrency, _under_rates):
+            yield Checked(0, 0, tuple(beyond_their_limit(limited(connection))))
         with_orphans = [table for table, found in orphans.items() if found]
         yield from _batches(_histories(connection, with_orphans))
 
@@ -200,3 +209,25 @@ def _with_repeated_keys(connection: Connection) -> Iterator[JobRecord]:
     statement = select(*_columns(jobs)).where(tuple_(*key).in_(repeated))
     for row in connection.execute(statement.order_by(*key, jobs.c.created_at, jobs.c.id)):
         yield rows.job_record(row)
+
+
+def _under_concurrency(connection: Connection) -> Iterator[LimitedAttempt]:
+    for row in _stream(connection, _limited("concurrency_key")):
+        limit = rows.limits(row).concurrency
+        assert limit is not None  # noqa: S101 - the statement says so
+        yield LimitedAttempt(row.job_id, row.epoch, limit, row.began_at, row.ended_at)
+
+
+def _under_rates(connection: Connection) -> Iterator[LimitedAttempt]:
+    for row in _stream(connection, _limited("rate_key")):
+        limit = rows.limits(row).rate
+        assert limit is not None  # noqa: S101 - the statement says so
+        yield LimitedAttempt(row.job_id, row.epoch, limit, row.began_at, row.ended_at)
+
+
+def _limited(key: str) -> Select[*tuple[Any, ...]]:
+    began = attempts.c.started_at.label("began_at")
+    attempted = (attempts.c.job_id, attempts.c.epoch, began, attempts.c.ended_at)
+    found = select(*attempted, *(jobs.c[name] for name in LIMIT_COLUMNS))
+    found = found.join_from(attempts, jobs, attempts.c.job_id == jobs.c.id)
+    return found.where(jobs.c[key].is_not(None)).order_by(jobs.c[key], attempts.c.started_at)

@@ -15,7 +15,7 @@ from understudy.job_engine.states import EXPIRE, REPLACE, Transition
 from understudy.ledger import rows, transitions
 from understudy.ledger.database import Database
 from understudy.ledger.instants import now_us
-from understudy.ledger.job_table import jobs
+from understudy.ledger.job_table import LIMIT_COLUMNS, jobs
 from understudy.ledger.transitions import After, Cause, Change
 
 _EXPIRED = (
@@ -64,6 +64,8 @@ class SqlWaiting:
             "tags": json.dumps(new.tags),
             "run_at": new.run_at or After(new.delay or timedelta(0), _latest(seen, new)),
             "pickup_by": None,
+            **dict.fromkeys(LIMIT_COLUMNS),
+            **rows.limit_columns(new.limits),
             "expires_at": new.expires_at if new.expires_in is None else After(new.expires_in),
         }
         return self._change_waiting(REPLACE, seen, values, "dispatched again")

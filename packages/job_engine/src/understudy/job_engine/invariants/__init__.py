@@ -1,4 +1,4 @@
-"""The promises I1 to I11 as checks over what a ledger keeps of a job: pure, no I/O.
+"""The promises I1 to I12 as checks over what a ledger keeps of a job: pure, no I/O.
 
 The tests of every layer and `understudy ledger verify` use these and no others. What leaves no
 trace in the ledger is not checked here: that a finished or a `once` step does not begin again
@@ -9,10 +9,21 @@ from collections.abc import Iterable, Iterator
 
 from understudy.job_engine.invariants import of_events, of_rows
 from understudy.job_engine.invariants.history import Check, History, Violation, history_of
+from understudy.job_engine.invariants.of_limits import LimitedAttempt, beyond_their_limit
 from understudy.job_engine.records import JobRecord
 from understudy.job_engine.waiting import holds_unique_key
 
-__all__ = ["CHECKS", "Check", "History", "Violation", "history_of", "repeated_keys", "violations"]
+__all__ = [
+    "CHECKS",
+    "Check",
+    "History",
+    "LimitedAttempt",
+    "Violation",
+    "beyond_their_limit",
+    "history_of",
+    "repeated_keys",
+    "violations",
+]
 
 CHECKS: tuple[Check, ...] = (
     Check(

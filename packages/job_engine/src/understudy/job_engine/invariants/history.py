@@ -30,7 +30,7 @@ class Violation:
 
     Attributes:
         job_id: The job.
-        invariant: `I1` to `I11`; the rule of the protocol where no promise says it.
+        invariant: `I1` to `I12`; the rule of the protocol where no promise says it.
         rule: What must be true.
         found: What is.
         events: Where in the history.
