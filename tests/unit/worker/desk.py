@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from understudy.job_engine.events import Event
+from understudy.job_engine.limits import NO_LIMITS, Limits
 from understudy.job_engine.message import KeyRing, Message
 from understudy.job_engine.queues import QueueProfile
 from understudy.job_engine.records import Claim, Ticket
@@ -27,9 +28,15 @@ class Desk:
         self.ledger = MemoryLedger(self.clock)
         self.keys = KeyRing(self.ledger.signing_keys, self.clock)
 
-    def offer(self, job_id: str = "job-1", name: str = "work", payload: str = "{}") -> Message:
+    def offer(
+        self,
+        job_id: str = "job-1",
+        name: str = "work",
+        payload: str = "{}",
+        limits: Limits = NO_LIMITS,
+    ) -> Message:
         """Record a job that is offered to RQ, and return its message."""
-        job = NewJob(job_id, name, QUEUE.name, payload, "sha")
+        job = NewJob(job_id, name, QUEUE.name, payload, "sha", limits=limits)
         self.ledger.record_job(job, OfferPlan("rq", timedelta(seconds=10)))
         return self.keys.sign(job_id, 1, "rq")
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from tests.unit.worker.desk import QUEUE, Desk
+from understudy.job_engine.limits import Limit, Limits
 from understudy.job_engine.message import MAX_MESSAGE_BYTES, KeyRing
 from understudy.job_engine.states import JobState
 from understudy.testing import FrozenClock
@@ -68,6 +69,18 @@ def test_a_message_of_an_older_epoch_is_refused() -> None:
     assert admission(desk).admit(stale.to_wire()) is None
     assert desk.kinds() == ["message.refused"]
     assert desk.state() is JobState.OFFERED
+
+
+def test_a_job_that_a_limit_leaves_no_room_for_is_deferred_and_told_of() -> None:
+    desk = Desk()
+    one = Limits(Limit("a-key", 1))
+    desk.claim("job-1", limits=one)
+    message = desk.offer("job-2", limits=one)
+
+    assert admission(desk).admit(message.to_wire()) is None
+    assert desk.kinds() == ["job.defer"]
+    assert "concurrency: 1 run, 1 may" in str(desk.told[0].detail["reason"])
+    assert desk.state("job-2") is JobState.SCHEDULED
 
 
 def test_a_message_that_was_forged_is_rejected() -> None:

@@ -99,3 +99,16 @@ def test_work_may_stop_itself(start: Start) -> None:
     ready.set()
 
     wait_until(lambda: not found[0].is_alive, 5, "its end")
+
+
+def test_work_that_is_woken_for_does_not_wait_for_its_time() -> None:
+    calls: list[None] = []
+    rarely = Periodic("looking", timedelta(hours=1), lambda: calls.append(None))
+    rarely.start()
+    wait_until(lambda: len(calls) == 1, 5, "the first call")
+
+    rarely.wake()
+
+    wait_until(lambda: len(calls) == 2, 5, "the call that was asked for")
+    rarely.stop()
+    assert not rarely.is_alive

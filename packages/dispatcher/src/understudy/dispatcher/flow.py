@@ -198,6 +198,11 @@ def _check_field(link: AnyLink, payload: str) -> None:
         kept = json.loads(payload)
         known = isinstance(kept, dict) and field in kept
         _expect(known, f"a field of {type(link.payload).__name__} as result_field", field)
+    limits = [each for each in (link.job.concurrency, link.job.rate_limit) if each is not None]
+    chosen = {name for each in limits for name in each.by}
+    # Their keys are made now, and the ledger puts the result there later.
+    unknown = bool(chosen) if field == WHOLE else field in chosen
+    _expect(not unknown, "limits by other fields than the result_field", field)
 
 
 def _chunks(jobs: Sequence[NewJob]) -> Iterator[tuple[Sequence[NewJob], bool]]:

@@ -1,0 +1,103 @@
+"""`concurrency` and `rate_limit`: how many run at once, and how many begin in a while (I12)."""
+
+from collections.abc import Sequence
+from itertools import accumulate
+from pathlib import Path
+
+import pytest
+
+from tests.features.house import House
+from tests.features.jobs.limits import PERIOD, Call, call, fails, metered, nap
+from understudy.dispatcher import JobHandle
+from understudy.job_engine import JobState
+from understudy.job_engine.invariants import LimitedAttempt, beyond_their_limit
+from understudy.ledger.verifying import verify
+
+
+@pytest.fixture
+def diary(tmp_path: Path) -> Path:
+    return tmp_path / "diary"
+
+
+def begun(diary: Path) -> list[tuple[float, str]]:
+    lines = [line.split() for line in diary.read_text().splitlines()]
+    return sorted((float(moment), word) for moment, word, _ in lines)
+
+
+def kept(house: House, handles: Sequence[JobHandle[int]], kind: str) -> bool:
+    """Tell by the ledger whether the limit held; what a body notes may be delayed."""
+    attempts = []
+    for handle in handles:
+        limit = getattr(handle.job().limits, kind)
+        attempts += [
+            LimitedAttempt(handle.id, each.epoch, limit, each.started_at, each.ended_at)
+            for each in house.ledger.attempts(handle.id)
+        ]
+    attempts.sort(key=lambda each: each.started_at)
+    return not list(beyond_their_limit(attempts))
+
+
+def test_no_more_than_the_limit_run_at_once_and_all_run(house: House, diary: Path) -> None:
+    tenant = house.unique("acme")
+    payloads = [Call(tenant=tenant, diary=str(diary), number=n) for n in range(7)]
+
+    handles = [house.dispatch(call, payload) for payload in payloads]
+    outcomes = house.dispatcher.dispatch_many(call, payloads[:2], engines=(house.engine,))
+    handles += [each.handle for each in outcomes if each.handle]
+
+    assert [handle.result() for handle in handles] == [*range(7), 0, 1]
+    at_once = accumulate(1 if word == "begin" else -1 for _, word in begun(diary))
+    assert max(at_once) <= 2
+    assert kept(house, handles, "concurrency")
+
+
+def test_another_tenant_has_a_room_of_its_own(house: House, diary: Path, tmp_path: Path) -> None:
+    crowded, free, gate = house.unique("crowded"), house.unique("free"), tmp_path / "gate"
+    held = Call(tenant=crowded, diary=str(diary), gate=str(gate))
+    handles = [house.dispatch(call, held.model_copy(update={"number": n})) for n in range(5)]
+    for handle in handles[:2]:
+        house.wait_for(handle, JobState.RUNNING)
+
+    assert house.dispatch(call, Call(tenant=free, diary=str(diary))).result() == 0
+    assert {handle.status() for handle in handles[2:]} == {JobState.SCHEDULED}
+
+    gate.touch()
+    assert [handle.result() for handle in handles] == list(range(5))
+
+
+def test_no_more_than_the_limit_begin_within_a_period(house: House, diary: Path) -> None:
+    tenant = house.unique("acme")
+
+    handles = [
+        house.dispatch(metered, Call(tenant=tenant, diary=str(diary), number=n)) for n in range(5)
+    ]
+
+    assert [handle.result() for handle in handles] == list(range(5))
+    assert kept(house, handles, "rate")
+    started = sorted(house.ledger.attempts(handle.id)[0].started_at for handle in handles)
+    assert started[4] - started[0] >= 2 * PERIOD
+
+
+def test_a_job_that_sleeps_leaves_its_place_to_others(house: House, diary: Path) -> None:
+    tenant = house.unique("acme")
+    asleep = house.dispatch(nap, Call(tenant=tenant, diary=str(diary), number=0))
+    house.wait_for(asleep, JobState.SCHEDULED)
+
+    assert house.dispatch(nap, Call(tenant=tenant, diary=str(diary), number=1)).result() == 1
+    asleep.cancel()
+
+
+def test_a_job_that_fails_leaves_its_place_to_others(house: House, diary: Path) -> None:
+    tenant = house.unique("acme")
+    handles = [
+        house.dispatch(fails, Call(tenant=tenant, diary=str(diary), number=n)) for n in range(3)
+    ]
+
+    for handle in handles:
+        house.wait_for(handle, JobState.FAILED)
+
+
+def test_the_histories_of_all_limited_jobs_are_sound(house: House) -> None:
+    found = [each for checked in verify(house.database) for each in checked.violations]
+
+    assert not [each for each in found if each.invariant == "I12"]
