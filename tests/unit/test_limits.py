@@ -100,11 +100,12 @@ def test_a_claim_that_finds_no_room_is_deferred_and_comes_again(house: House) ->
     moved = house.ledger.offer(second.job(), OfferPlan("rq", MINUTE))  # by a look that is old
     assert moved is not None
 
-    with pytest.raises(JobDeferredError, match="concurrency: 1 run, 1 may"):
+    with pytest.raises(JobDeferredError, match="concurrency: 1 of 1 run"):
         house.claim(moved)
 
     assert second.status() is JobState.SCHEDULED
     assert second.job().claims == 0
+    assert [str(use) for use in second.limits()] == ["concurrency: 1 of 1 run"]
 
 
 def test_a_rate_counts_what_began(house: House) -> None:

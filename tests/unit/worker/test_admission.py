@@ -79,7 +79,7 @@ def test_a_job_that_a_limit_leaves_no_room_for_is_deferred_and_told_of() -> None
 
     assert admission(desk).admit(message.to_wire()) is None
     assert desk.kinds() == ["job.defer"]
-    assert "concurrency: 1 run, 1 may" in str(desk.told[0].detail["reason"])
+    assert "concurrency: 1 of 1 run" in str(desk.told[0].detail["reason"])
     assert desk.state("job-2") is JobState.SCHEDULED
 
 

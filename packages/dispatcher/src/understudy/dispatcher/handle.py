@@ -21,6 +21,7 @@ from understudy.job_engine.errors import (
     ResultTimeoutError,
 )
 from understudy.job_engine.flowing import FlowLedger
+from understudy.job_engine.limits import LimitUse
 from understudy.job_engine.pause import Pause, pause_of
 from understudy.job_engine.ports import LedgerReader, OfferLedger
 from understudy.job_engine.records import CancelOutcome, DispatchTry, JobRecord, Progress
@@ -126,6 +127,10 @@ class JobHandle(Generic[R]):
     def tries(self) -> Sequence[DispatchTry]:
         """Return every try to hand the job to an engine."""
         return self._ledger.tries(self.id)
+
+    def limits(self) -> Sequence[LimitUse]:
+        """Return how much of the room is taken that the job's limits leave; one may be full."""
+        return self._ledger.limit_uses(self.job().limits)
 
     def paused(self) -> Pause | None:
         """Return what keeps the job from beginning, if its queue or its definition is paused."""

@@ -52,6 +52,30 @@ class Limits:
 NO_LIMITS = Limits()
 
 
+@dataclass(frozen=True, slots=True)
+class LimitUse:
+    """How much of the room of a limit is taken now.
+
+    Attributes:
+        limit: The limit.
+        taken: How many jobs of its key run, or began within its period.
+    """
+
+    limit: Limit
+    taken: int
+
+    @property
+    def is_full(self) -> bool:
+        """Tell whether a job of the key has to wait for its turn."""
+        return self.taken >= self.limit.most
+
+    def __str__(self) -> str:
+        """Say it in a line."""
+        if self.limit.period is None:
+            return f"concurrency: {self.taken} of {self.limit.most} run"
+        return f"rate: {self.taken} of {self.limit.most} began within {self.limit.period}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Concurrency:
     """So many jobs run at once for each value of some fields of the payload.

@@ -13,6 +13,7 @@ from understudy.job_engine.bulk import BulkLedger
 from understudy.job_engine.control import ControlLedger
 from understudy.job_engine.error_record import ErrorRecord
 from understudy.job_engine.flowing import FlowLedger
+from understudy.job_engine.limits import Limits, LimitUse
 from understudy.job_engine.message import SigningKey
 from understudy.job_engine.records import (
     AttemptRecord,
@@ -220,6 +221,10 @@ class LedgerReader(Protocol):
 
     def events(self, job_id: str) -> Sequence[EventRecord]:
         """Return the history, the first event first."""
+        ...
+
+    def limit_uses(self, limits: Limits) -> Sequence[LimitUse]:
+        """Return how much of the room is taken that the limits of a job leave."""
         ...
 
     def counts(self) -> dict[JobState, int]:

@@ -3,7 +3,7 @@
 from understudy.job_engine.errors import JobDeferredError
 from understudy.job_engine.records import Claim, Ticket
 from understudy.job_engine.states import CLAIM, DEFER, JobState, permits
-from understudy.testing.memory_limits import obstacle
+from understudy.testing.memory_limits import free_at, uses
 from understudy.testing.memory_reading import MemoryReading
 from understudy.testing.memory_rows import Row, claim_of, has_expired
 from understudy.testing.memory_store import Change
@@ -27,12 +27,13 @@ class MemoryClaims(MemoryReading):
             return self._claimed_before(ticket)
         if has_expired(row, self._store.clock.now()) or self._store.is_paused(row):
             return None
-        full = obstacle(self._store, row)
-        if full is not None:
-            values = {"run_at": full[0], "pickup_by": None, "pickups_missed": 0}
-            reason = {"reason": full[1]}
+        full = [use for use in uses(self._store, row.limits) if use.is_full]
+        if full:
+            run_at = free_at(self._store, full[0].limit)
+            values = {"run_at": run_at, "pickup_by": None, "pickups_missed": 0}
+            reason = {"reason": str(full[0])}
             self._store.apply(DEFER, Change(row.id, guard, values, ticket.worker, reason))
-            return JobDeferredError(f"job {row.id} waits for its turn: {full[1]}")
+            return JobDeferredError(f"job {row.id} waits for its turn: {full[0]}")
         return self._begin(ticket, guard)
 
     def _begin(self, ticket: Ticket, guard: dict[str, object]) -> Claim:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from understudy.job_engine.limits import Limit
+from understudy.job_engine.limits import Limit, Limits, LimitUse
 from understudy.job_engine.states import JobState
 from understudy.testing.memory_rows import Row
 from understudy.testing.memory_store import Store
@@ -11,17 +11,21 @@ from understudy.testing.memory_store import Store
 _TAKEN = (JobState.OFFERED, JobState.RUNNING)
 
 
-def obstacle(store: Store, row: Row) -> tuple[datetime, str] | None:
-    """Return until when a job may not begin, and why; None if its limits leave room."""
-    now, concurrency, rate = store.clock.now(), row.limits.concurrency, row.limits.rate
-    running = _busy(store, concurrency, JobState.RUNNING)
-    if concurrency is not None and running >= concurrency.most:
-        return now, f"concurrency: {running} run, {concurrency.most} may"
-    starts = _starts(store, rate)
-    if rate is not None and rate.period is not None and len(starts) >= rate.most:
-        reason = f"rate: {rate.most} began within {rate.period}"
-        return starts[-rate.most] + rate.period, reason
-    return None
+def uses(store: Store, limits: Limits) -> list[LimitUse]:
+    """Return how much of the room is taken that the limits of a job leave."""
+    concurrency, rate, found = limits.concurrency, limits.rate, list[LimitUse]()
+    if concurrency is not None:
+        found.append(LimitUse(concurrency, _busy(store, concurrency, JobState.RUNNING)))
+    if rate is not None:
+        found.append(LimitUse(rate, min(len(_starts(store, rate)), rate.most)))
+    return found
+
+
+def free_at(store: Store, full: Limit) -> datetime:
+    """Return when there may be room again."""
+    if full.period is None:
+        return store.clock.now()
+    return _starts(store, full)[-full.most] + full.period
 
 
 def has_room(store: Store, row: Row) -> bool:

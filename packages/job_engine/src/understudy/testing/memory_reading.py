@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from understudy.job_engine.errors import JobNotFoundError
+from understudy.job_engine.limits import Limits, LimitUse
 from understudy.job_engine.message import SigningKey
 from understudy.job_engine.ports import RunningJob
 from understudy.job_engine.records import (
@@ -16,7 +17,7 @@ from understudy.job_engine.records import (
     WorkerRecord,
 )
 from understudy.job_engine.states import JobState
-from understudy.testing.memory_limits import with_room
+from understudy.testing.memory_limits import uses, with_room
 from understudy.testing.memory_rows import Row
 from understudy.testing.memory_store import Connection, Store
 
@@ -100,6 +101,11 @@ class MemoryReading(Connection):
         """Return the history, the first event first."""
         with self.transaction():
             return list(self._store.history[job_id])
+
+    def limit_uses(self, limits: Limits) -> Sequence[LimitUse]:
+        """Return how much of the room is taken that the limits of a job leave."""
+        with self.transaction():
+            return uses(self._store, limits)
 
     def counts(self) -> dict[JobState, int]:
         """Return how many jobs are in each state."""

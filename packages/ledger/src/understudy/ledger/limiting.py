@@ -6,7 +6,6 @@ Who offers looks first, without a lock, so that few claims find no room; only th
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -23,7 +22,7 @@ from sqlalchemy import (
 )
 
 from understudy.job_engine.errors import JobDeferredError
-from understudy.job_engine.limits import Limit, Limits
+from understudy.job_engine.limits import Limit, Limits, LimitUse
 from understudy.job_engine.records import Claim, JobRecord, Ticket
 from understudy.job_engine.states import CLAIM, DEFER, JobState
 from understudy.ledger import rows, waking
@@ -97,9 +96,9 @@ def claim(
     for key in sorted(limit.key for limit in (limits.concurrency, limits.rate) if limit):
         # Of two claims the second counts when the first has committed.
         waking.lock(connection, key)
-    full = _concurrency_full(connection, limits) or _rate_full(connection, limits)
-    if full is not None:
-        return _defer(connection, change, *full)
+    full = [use for use in uses(connection, limits) if use.is_full]
+    if full:
+        return _defer(connection, change, _free_at(connection, full[0].limit), str(full[0]))
     return compare_and_set(connection, CLAIM, change)
 
 
@@ -134,6 +133,18 @@ def has_room(connection: Connection, seen: JobRecord) -> bool:
     return True
 
 
+def uses(connection: Connection, limits: Limits) -> Sequence[LimitUse]:
+    """Return how much of the room is taken that the limits of a job leave."""
+    found = []
+    if limits.concurrency is not None:
+        key = {"key": limits.concurrency.key}
+        running = connection.execute(_RUNNING, key).scalar_one()
+        found.append(LimitUse(limits.concurrency, running))
+    if limits.rate is not None:
+        found.append(LimitUse(limits.rate, len(_starts(connection, limits.rate))))
+    return found
+
+
 def _others_wait(connection: Connection, seen: JobRecord, column: str) -> bool:
     limit = seen.limits.concurrency if column == "concurrency_key" else seen.limits.rate
     assert limit is not None  # noqa: S101 - the caller looked
@@ -154,29 +165,16 @@ def _starts(connection: Connection, rate: Limit) -> Sequence[datetime]:
     return connection.execute(_STARTS, given).scalars().all()
 
 
-def _concurrency_full(connection: Connection, limits: Limits) -> tuple[Any, str] | None:
-    limit = limits.concurrency
-    if limit is None:
-        return None
-    running = connection.execute(_RUNNING, {"key": limit.key}).scalar_one()
-    if running < limit.most:
-        return None
-    # Due at once: whoever looks for due jobs sees when there is room.
-    return After(timedelta(0)), f"concurrency: {running} run, {limit.most} may"
-
-
-def _rate_full(connection: Connection, limits: Limits) -> tuple[Any, str] | None:
-    limit = limits.rate
-    if limit is None or limit.period is None:
-        return None
-    starts = _starts(connection, limit)
-    if len(starts) < limit.most:
-        return None
-    return starts[-1] + limit.period, f"rate: {limit.most} began within {limit.period}"
+def _free_at(connection: Connection, full: Limit) -> datetime | After:
+    """Return when there may be room again."""
+    if full.period is None:
+        # Due at once: whoever looks for due jobs sees when there is room.
+        return After(timedelta(0))
+    return _starts(connection, full)[-1] + full.period
 
 
 def _defer(
-    connection: Connection, change: Change, run_at: Any, reason: str
+    connection: Connection, change: Change, run_at: datetime | After, reason: str
 ) -> JobDeferredError | None:
     # The engine did its part: the patience with it begins anew.
     values = {"run_at": run_at, "pickup_by": None, "pickups_missed": 0}

@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, Table, func, select
 
 from understudy.job_engine.errors import JobNotFoundError
+from understudy.job_engine.limits import Limits, LimitUse
 from understudy.job_engine.records import (
     AttemptRecord,
     DispatchTry,
@@ -14,7 +15,7 @@ from understudy.job_engine.records import (
     StepRecord,
 )
 from understudy.job_engine.states import JobState
-from understudy.ledger import rows
+from understudy.ledger import limiting, rows
 from understudy.ledger.database import Database
 from understudy.ledger.job_table import jobs
 from understudy.ledger.rows import AnyRow
@@ -71,6 +72,10 @@ class SqlReader:
     def events(self, job_id: str) -> Sequence[EventRecord]:
         """Return the history, the first event first."""
         return [rows.event_record(row) for row in self._of_job(events, job_id, events.c.n)]
+
+    def limit_uses(self, limits: Limits) -> Sequence[LimitUse]:
+        """Return how much of the room is taken that the limits of a job leave."""
+        return self._database.read(lambda connection: limiting.uses(connection, limits))
 
     def counts(self) -> dict[JobState, int]:
         """Return how many jobs are in each state."""

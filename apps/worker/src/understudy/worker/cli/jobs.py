@@ -96,7 +96,8 @@ def show_command(job_id: str, as_json: bool) -> None:
     if as_json:
         story = {"tries": tries, "attempts": attempts, "steps": steps, "events": events}
         relations = {"again": ledger.again(job_id), "paused": pause_of(job, ledger.pauses())}
-        print_json({"job": job, **story, **relations})
+        limits = ledger.limit_uses(job.limits)
+        print_json({"job": job, **story, **relations, "limits": limits})
         return
     console().print(f"[bold]{job.name}[/] {job.id} {show(job.state)} on {show(job.engine)}")
     if job.error is not None:
@@ -112,6 +113,8 @@ def _print_relations(ledger: SqlLedger, job: JobRecord) -> None:
         console().print(f"does the work of {job.origin} again")
     for again in ledger.again(job.id):
         console().print(f"tried again as {again.id}, which is {show(again.state)}")
+    for use in () if job.state.is_terminal else ledger.limit_uses(job.limits):
+        console().print(f"[yellow]{show(str(use))}[/]" if use.is_full else show(str(use)))
     pause = pause_of(job, ledger.pauses())
     if pause is not None and not job.state.is_terminal:
         console().print(f"[yellow]{show(str(pause))}[/]")

@@ -62,7 +62,7 @@ class LimitingPromises:
         assert (after.state, after.claims, after.pickup_by) == (JobState.SCHEDULED, 0, None)
         assert after.run_at is not None
         assert events[-1].kind == "defer"
-        assert events[-1].detail["reason"] == "concurrency: 2 run, 2 may"
+        assert events[-1].detail["reason"] == "concurrency: 2 of 2 run"
         assert ledger.claim(shown) is None
         expect_sound_history(ledger, third.id)
 
@@ -80,6 +80,17 @@ class LimitingPromises:
             ledger.conclude(claim, conclusion)
 
         assert claimed(ledger, offered(ledger, limits=ONE)).is_limited
+
+    def test_it_tells_how_much_of_the_room_is_taken(self, ledger: Ledger) -> None:
+        """By jobs that run, and by attempts that began; not by those that wait."""
+        both = Limits(TWO.concurrency, HOURLY.rate)
+        claim = claimed(ledger, offered(ledger, limits=both))
+        offered(ledger, limits=both)
+
+        assert [(use.taken, use.is_full) for use in ledger.limit_uses(both)] == [(1, False)] * 2
+        ledger.conclude(claim, SUCCESS)
+        assert [use.taken for use in ledger.limit_uses(both)] == [0, 1]
+        assert not ledger.limit_uses(NO_LIMITS)
 
     def test_a_lost_attempt_leaves_room_when_its_job_is_handed_over(self, ledger: Ledger) -> None:
         """And takes it again by its next claim."""
@@ -114,7 +125,7 @@ class LimitingPromises:
 
         after, began = ledger.get(third.id), ledger.attempts(claim.job_id)[0].started_at
         assert (after.state, after.run_at) == (JobState.SCHEDULED, began + LONG)
-        assert ledger.events(third.id)[-1].detail["reason"] == "rate: 2 began within 1:00:00"
+        assert ledger.events(third.id)[-1].detail["reason"] == "rate: 2 of 2 began within 1:00:00"
 
     def test_a_period_passes(self, ledger: Ledger, pass_time: PassTime) -> None:
         """Then there is room again."""
