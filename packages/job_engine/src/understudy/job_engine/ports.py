@@ -46,6 +46,9 @@ class AttemptLedger(WaitLedger, Protocol):
         """Take an offered job; None if the offer is void (rule 6).
 
         Repeating it with the same claim id after a lost reply returns the same claim.
+
+        Raises:
+            JobDeferredError: If the limits of the job leave no room (I12); it is `scheduled` then.
         """
         ...
 
