@@ -10,6 +10,8 @@ from understudy.dispatcher.default import default_dispatcher
 from understudy.dispatcher.handle import FIRST_LOOK, SLOWEST_LOOK, JobHandle
 from understudy.dispatcher.options import DispatchOptions
 from understudy.job_engine.definition import JobDefinition
+from understudy.job_engine.errors import OptionInvalidError
+from understudy.job_engine.expecting import Expect
 from understudy.job_engine.records import CancelOutcome, JobRecord, Progress
 from understudy.job_engine.states import JobState
 
@@ -60,6 +62,7 @@ class AsyncJobHandle(Generic[R]):
             JobCancelledError: If it was cancelled.
             ResultTimeoutError: If it has not ended in time; it goes on.
         """
+        Expect(OptionInvalidError).span("a timeout", timeout, zero=True)
         loop = asyncio.get_running_loop()
         ends_at, pause = loop.time() + timeout.total_seconds(), FIRST_LOOK
         while not (await self.status()).is_terminal and loop.time() < ends_at:

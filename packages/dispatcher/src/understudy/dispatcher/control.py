@@ -6,10 +6,13 @@ from typing import TypeVar
 from pydantic import BaseModel
 
 from understudy.dispatcher.handle import HandleLedger, JobHandle
+from understudy.dispatcher.option_checks import check_job
 from understudy.dispatcher.retrying import RetryReport, retry, retry_many
 from understudy.job_engine.clock import Clock
 from understudy.job_engine.definition import JobDefinition
-from understudy.job_engine.errors import JobNotFoundError
+from understudy.job_engine.errors import JobNotFoundError, OptionInvalidError
+from understudy.job_engine.expecting import Expect
+from understudy.job_engine.message import is_job_id
 from understudy.job_engine.pause import Pausable, Pause
 from understudy.job_engine.records import JobRecord
 from understudy.job_engine.retrial import MOST, DeadLetters
@@ -33,6 +36,8 @@ class Control:
         Raises:
             JobNotFoundError: If there is no such job, or if it is another definition's.
         """
+        check_job(job)
+        Expect(OptionInvalidError).value(is_job_id(job_id), "a job id", job_id)
         record = self._ledger.get(job_id)
         if record.name != job.name:
             raise JobNotFoundError(

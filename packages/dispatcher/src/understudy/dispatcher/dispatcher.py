@@ -90,8 +90,8 @@ class Dispatcher(Control):
                 stored.
             LedgerUnavailableError: The ledger did not answer; the job may not have been stored.
         """
-        deadline = Deadline.after(self._clock, options.get("budget", self._budget))
         new = new_job(job, payload, options, self._clock)
+        deadline = Deadline.after(self._clock, options.get("budget", self._budget))
         if options.get("session") is not None:
             return self._dispatch_within(job, new, options)
         queue = queue_of(job, options)

@@ -13,6 +13,7 @@ from typing import Any, get_args
 from understudy.dispatcher.flow_handles import ChainHandle, GroupHandle
 from understudy.dispatcher.handle import HandleLedger, JobHandle
 from understudy.dispatcher.offering import Offerer
+from understudy.dispatcher.option_checks import check_completion, check_links
 from understudy.dispatcher.options import DispatchOptions, new_job
 from understudy.dispatcher.routing import Route
 from understudy.job_engine.clock import Clock, Deadline
@@ -22,6 +23,7 @@ from understudy.job_engine.errors import (
     LedgerError,
     OptionInvalidError,
 )
+from understudy.job_engine.expecting import Expect
 from understudy.job_engine.flow import Link
 from understudy.job_engine.groups import WHOLE, GroupRecord, GroupResult, When, member_id
 from understudy.job_engine.records import JobRecord
@@ -63,6 +65,7 @@ class Flow:
 
     def chain(self, links: Sequence[AnyLink], chain_id: str | None) -> ChainHandle[Any]:
         """Record a chain in one commit, and offer its first job."""
+        check_links(links)
         _expect(0 < len(links) <= MAX_CHAIN, f"a chain of 1 to {MAX_CHAIN} jobs", len(links))
         _expect(links[0].result_field is None, "no result_field in the first job", "one")
         jobs = self._chained(links, self._flow_id(chain_id, links[0]))
@@ -79,6 +82,8 @@ class Flow:
         group_id: str | None,
     ) -> GroupHandle:
         """Record a group in chunks; its completion job cannot start before the last of them."""
+        check_links(links)
+        check_completion(completion)
         _expect(0 < len(links) <= MAX_GROUP, f"a group of 1 to {MAX_GROUP} jobs", len(links))
         _expect(when in get_args(When), f"when to be {' or '.join(get_args(When))}", when)
         _check_members(links)
@@ -144,7 +149,8 @@ class Flow:
     def _flow_id(self, given: str | None, first: AnyLink) -> str:
         if given is None:
             return new_job(first.job, first.payload, {}, self._clock).id
-        _expect(_FLOW_ID.fullmatch(given), "an id of 1 to 48 letters, digits, `_` or `-`", given)
+        expected = "an id of 1 to 48 letters, digits, `_` or `-`"
+        Expect(OptionInvalidError).matching(expected, given, _FLOW_ID)
         return given
 
     def _record_chain(

@@ -6,7 +6,8 @@ from typing import Any, Generic, TypeVar
 
 from understudy.dispatcher.handle import FIRST_LOOK, SLOWEST_LOOK, HandleLedger, JobHandle
 from understudy.job_engine.clock import Clock, Deadline
-from understudy.job_engine.errors import ResultTimeoutError
+from understudy.job_engine.errors import OptionInvalidError, ResultTimeoutError
+from understudy.job_engine.expecting import Expect
 from understudy.job_engine.groups import GroupRecord, member_id
 
 R = TypeVar("R")
@@ -46,6 +47,7 @@ class ChainHandle(Generic[R]):
             JobCancelledError: If one was cancelled.
             ResultTimeoutError: If it has not ended in time; it goes on.
         """
+        Expect(OptionInvalidError).span("a timeout", timeout, zero=True)
         deadline = Deadline.after(self._clock, timeout)
         # The first that did not succeed says why; those after it were cancelled for that.
         for job in self.jobs[:-1]:
@@ -100,6 +102,7 @@ class GroupHandle:
         Raises:
             ResultTimeoutError: If they have not in time; they go on.
         """
+        Expect(OptionInvalidError).span("a timeout", timeout, zero=True)
         deadline = Deadline.after(self._clock, timeout)
         pause = FIRST_LOOK
         while not (group := self.progress()).is_over:

@@ -18,8 +18,10 @@ from understudy.job_engine.errors import (
     JobExpiredError,
     JobFailedError,
     JobNotFoundError,
+    OptionInvalidError,
     ResultTimeoutError,
 )
+from understudy.job_engine.expecting import Expect
 from understudy.job_engine.flowing import FlowLedger
 from understudy.job_engine.limits import LimitUse
 from understudy.job_engine.pause import Pause, pause_of
@@ -222,6 +224,7 @@ class JobHandle(Generic[R]):
             JobCancelledError: If it was cancelled; `JobExpiredError` if that was its expiry.
             ResultTimeoutError: If it has not ended in time; it goes on.
         """
+        Expect(OptionInvalidError).span("a timeout", timeout, zero=True)
         deadline = Deadline.after(self._clock, timeout)
         pause = FIRST_LOOK
         while True:

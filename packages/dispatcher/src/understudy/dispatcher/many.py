@@ -14,12 +14,14 @@ from understudy.dispatcher.duplicates import Settled
 from understudy.dispatcher.engine_set import EngineSet
 from understudy.dispatcher.handle import HandleLedger, JobHandle
 from understudy.dispatcher.offering import Offerer
+from understudy.dispatcher.option_checks import check_job
 from understudy.dispatcher.options import DispatchOptions, new_job
 from understudy.dispatcher.recorder import Recorder, queue_of
 from understudy.dispatcher.routing import Route
 from understudy.job_engine.clock import Clock, Deadline
 from understudy.job_engine.definition import JobDefinition
 from understudy.job_engine.errors import LedgerError, OptionInvalidError, UnderstudyError
+from understudy.job_engine.expecting import Expect
 from understudy.job_engine.records import JobRecord
 from understudy.job_engine.requests import NewJob
 from understudy.job_engine.states import JobState
@@ -27,8 +29,13 @@ from understudy.job_engine.states import JobState
 P = TypeVar("P", bound=BaseModel)
 R = TypeVar("R")
 
+#: How many jobs one transaction records at the most.
+MAX_CHUNK = 10_000
+
 #: How much longer than one offer those of a chunk may take, for each of its jobs.
 A_JOB_MORE = timedelta(milliseconds=10)
+
+_EXPECT = Expect(OptionInvalidError, "dispatch_many: ")
 
 
 @dataclass(frozen=True)
@@ -76,10 +83,9 @@ class Many:
 
     def __post_init__(self) -> None:
         """Refuse a chunk of nothing."""
-        if self.chunk < 1:
-            raise OptionInvalidError(f"expected a chunk of at least 1, got {self.chunk}")
-        if self.on_error not in ("report", "raise"):
-            raise OptionInvalidError(f"expected on_error report or raise, got {self.on_error!r}")
+        _EXPECT.whole("a chunk", self.chunk, least=1, most=MAX_CHUNK)
+        _EXPECT.one_of("on_error", self.on_error, ("report", "raise"))
+        _EXPECT.callable("a progress that can be called", self.progress)
 
 
 #: In chunks of 500, and what is wrong is reported.
@@ -122,6 +128,9 @@ class BulkDispatch(Generic[P, R]):
         self, items: Iterable[P | DispatchRequest[P]], how: Many, shared: DispatchOptions
     ) -> list[DispatchOutcome[R]]:
         """Dispatch them all; see `Dispatcher.dispatch_many`."""
+        check_job(self._job)
+        _EXPECT.a(Many, "how many", how, "write Many(chunk=..., on_error=...)")
+        _EXPECT.a(Iterable, "items to go through", items)
         _refuse_lonely_options(shared)
         given = enumerate(items)
         if how.on_error == "raise":

@@ -5,14 +5,16 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any, Literal, TypedDict, cast, get_args
+from typing import Any, Literal, TypedDict, cast
 
 from pydantic import BaseModel
 
+from understudy.dispatcher.option_checks import check_job, check_options
 from understudy.job_engine.clock import Clock
 from understudy.job_engine.codec import MAX_PAYLOAD_BYTES, encode_payload
-from understudy.job_engine.definition import MAX_PRIORITY, AnyDefinition
-from understudy.job_engine.errors import JobIdInvalidError, OptionInvalidError
+from understudy.job_engine.definition import AnyDefinition
+from understudy.job_engine.errors import OptionInvalidError
+from understudy.job_engine.expecting import Expect, shown
 from understudy.job_engine.identity import (
     Debounce,
     Identity,
@@ -21,11 +23,9 @@ from understudy.job_engine.identity import (
     unknown_fields,
 )
 from understudy.job_engine.limits import Concurrency, Limits, RateLimit, limits_of
-from understudy.job_engine.message import is_job_id
 from understudy.job_engine.requests import NewJob
 from understudy.job_engine.sequel import sequel_of
 
-MAX_KEY_CHARS = 255
 #: The options that say what makes two dispatches the same.
 IDENTITIES = ("unique", "debounce", "throttle")
 
@@ -91,7 +91,10 @@ def new_job(
     Raises:
         DispatchError: If the payload or an option is wrong; nothing is stored then.
     """
-    _check(options)
+    check_job(definition)
+    check_options(options, DispatchOptions.__annotations__)
+    _check_time(options)
+    _check_choices(options)
     _check_expiry(options, clock.now())
     text = encode_payload(payload, definition.payload_type, MAX_PAYLOAD_BYTES)
     new = replace(
@@ -173,37 +176,14 @@ def _new_id(clock: Clock) -> str:
     return f"{int(clock.now().timestamp() * 1000):012x}{secrets.token_hex(10)}"
 
 
-def _check(options: DispatchOptions) -> None:
-    job_id = options.get("job_id")
-    if job_id is not None and not is_job_id(job_id):
-        raise JobIdInvalidError(
-            f"expected a job id of 1 to 64 letters, digits, `_` or `-`, got {job_id!r}"
-        )
-    key = options.get("idempotency_key")
-    _expect(
-        key is None or 0 < len(key) <= MAX_KEY_CHARS,
-        f"an idempotency_key of 1 to {MAX_KEY_CHARS} characters",
-        key,
-    )
-    _check_time(options)
-    _check_choices(options)
-
-
 def _check_time(options: DispatchOptions) -> None:
     delay, run_at = options.get("delay"), options.get("run_at")
     _expect(delay is None or run_at is None, "a delay or a run_at", "both")
-    _expect(delay is None or delay >= timedelta(0), "a delay of zero or more", delay)
-    _expect(run_at is None or run_at.tzinfo is not None, "a run_at with a time zone", run_at)
-    budget, pickup = options.get("budget"), options.get("pickup")
-    _expect(budget is None or budget > timedelta(0), "a budget above zero", budget)
-    _expect(pickup is None or pickup > timedelta(0), "a pickup deadline above zero", pickup)
 
 
 def _check_expiry(options: DispatchOptions, now: datetime) -> None:
     moment, span = options.get("expires_at"), options.get("expires_in")
     _expect(moment is None or span is None, "an expires_at or an expires_in", "both")
-    _expect(moment is None or moment.tzinfo is not None, "an expires_at with a time zone", moment)
-    _expect(span is None or span > timedelta(0), "an expires_in above zero", span)
     expires = moment if span is None else now + span
     if expires is None:
         return
@@ -213,21 +193,12 @@ def _check_expiry(options: DispatchOptions, now: datetime) -> None:
 
 
 def _check_choices(options: DispatchOptions) -> None:
-    priority = options.get("priority", 0)
-    _expect(
-        abs(priority) <= MAX_PRIORITY,
-        f"a priority from -{MAX_PRIORITY} to {MAX_PRIORITY}",
-        priority,
-    )
-    duplicate = options.get("on_duplicate", "raise")
-    _expect(duplicate in get_args(OnDuplicate), "return_existing, raise or replace", duplicate)
-    confirm = options.get("confirm", "engine")
-    _expect(confirm in ("engine", "pickup"), "confirm='engine' or 'pickup'", confirm)
+    duplicate, confirm = options.get("on_duplicate"), options.get("confirm")
     if options.get("session") is not None:
-        _expect(confirm == "engine", "no confirm='pickup' before the session commits", confirm)
-        _expect(duplicate != "replace", "no on_duplicate='replace' with a session", duplicate)
+        _expect(confirm != "pickup", "no confirm='pickup' before the session commits", "it")
+        _expect(duplicate != "replace", "no on_duplicate='replace' with a session", "it")
 
 
-def _expect(met: bool, expected: str, got: Any) -> None:
-    if not met:
-        raise OptionInvalidError(f"expected {expected}, got {got!r}")
+def _expect(met: bool, expected: str, got: object) -> None:
+    text = got if isinstance(got, str) else shown(got)
+    Expect(OptionInvalidError).that(met, expected, text)

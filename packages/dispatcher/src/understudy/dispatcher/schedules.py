@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from understudy.dispatcher.handle import JobHandle
+from understudy.dispatcher.option_checks import check_job
 from understudy.dispatcher.ticker import payload_of
 from understudy.job_engine.definition import AnyDefinition, JobDefinition
 from understudy.job_engine.errors import OptionInvalidError, ScheduleNotFoundError
@@ -72,6 +73,7 @@ class Schedules:
         Raises:
             OptionInvalidError: If the job has no schedule.
         """
+        check_job(job)
         if job.schedule is None:
             raise OptionInvalidError(
                 f"expected a job with a schedule, got {job.name!r}; dispatch it instead"
@@ -80,4 +82,7 @@ class Schedules:
 
 
 def _name(job: AnyDefinition | str) -> str:
-    return job if isinstance(job, str) else job.name
+    if isinstance(job, str):
+        return job
+    check_job(job)
+    return job.name

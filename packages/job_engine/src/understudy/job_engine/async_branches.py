@@ -32,6 +32,8 @@ Args = TypeVarTuple("Args")
 class AsyncBranches(ContextBase):
     """The half of `AsyncJobContext` that runs steps side by side."""
 
+    awaits = True
+
     def __init__(
         self,
         claim: Claim,
@@ -129,7 +131,7 @@ class AsyncBranches(ContextBase):
         Raises:
             Exception: What the first of them, in their order, raised; when all have ended.
         """
-        with self._machinery(branches[0].name if branches else "parallel"):
+        with self._machinery("parallel"):
             found = await off_loop(partial(self._look_up_all, branches, at_once))
             missing = [branch for branch in branches if branch.name not in found]
             turns = asyncio.Semaphore(at_once)

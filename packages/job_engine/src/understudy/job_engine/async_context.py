@@ -14,7 +14,6 @@ from understudy.job_engine.async_performing import is_async
 from understudy.job_engine.async_running import off_loop
 from understudy.job_engine.codec import result_of_type
 from understudy.job_engine.context_base import (
-    check_size,
     fresh_random,
     fresh_uuid,
 )
@@ -25,6 +24,7 @@ from understudy.job_engine.performing import StepPolicy
 from understudy.job_engine.progress import progress_of
 from understudy.job_engine.records import StepKind
 from understudy.job_engine.retry import RetryPolicy
+from understudy.job_engine.step_options import check_batches, check_invoked
 
 if TYPE_CHECKING:
     from understudy.job_engine.definition import JobDefinition
@@ -112,7 +112,7 @@ class AsyncJobContext(AsyncBranches):
         Returns:
             What `fn` returned, as it reads after its way through JSON.
         """
-        policy = StepPolicy(retry, timeout, once, verify is not None, tx)
+        policy = StepPolicy(retry, timeout, once, verify, tx)
         with self._machinery(name):
             result, found = await off_loop(partial(self._look_up, name, fn, policy))
             if tx and found is None:
@@ -142,7 +142,7 @@ class AsyncJobContext(AsyncBranches):
             items: What there is to do.
             size: How many items make a batch.
         """
-        check_size(name, size)
+        check_batches(name, items, size)
         rest = iter(items)
         for number in count(1):
             if not (batch := list(islice(rest, size))):
@@ -212,10 +212,10 @@ class AsyncJobContext(AsyncBranches):
         Raises:
             EventTimeoutError: No event came in time, and `raises` is set.
         """
+        declared = result_of_type(Any if payload is None else payload)
         with self._machinery(step or name):
             meet = partial(self._meeting.event, step or name, name, key, timeout)
             answer = await off_loop(meet)
-        declared = result_of_type(Any if payload is None else payload)
         found: T | None = payload_of(name, answer, declared, raises=raises)
         return found
 
@@ -238,6 +238,7 @@ class AsyncJobContext(AsyncBranches):
             JobCancelledError: It was cancelled.
             InvokeDepthError: Jobs invoke one another too deeply.
         """
+        check_invoked(job)
         with self._machinery(step or job.name):
             meet = partial(self._meeting.job, step or job.name, job, payload)
             answer = await off_loop(meet)

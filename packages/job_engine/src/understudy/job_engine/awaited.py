@@ -9,6 +9,8 @@ from datetime import timedelta
 KEEP_EVENTS = timedelta(days=7)
 #: A waiting job looks again by itself this often, in case of a ledger that was restored.
 LOOK_AGAIN = timedelta(days=1)
+#: The longest name of an event.
+MAX_NAME_CHARS = 128
 #: The longest key of an event.
 MAX_KEY_CHARS = 255
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from understudy.job_engine.codec import result_of_type
 from understudy.job_engine.context_base import ContextBase
 from understudy.job_engine.meeting import payload_of, result_of_child
+from understudy.job_engine.step_options import check_invoked
 
 if TYPE_CHECKING:
     from understudy.job_engine.definition import JobDefinition
@@ -47,9 +48,10 @@ class Waits(ContextBase):
         Raises:
             EventTimeoutError: No event came in time, and `raises` is set.
         """
+        declared = result_of_type(Any if payload is None else payload)
         with self._machinery():
             answer = self._meeting.event(step or name, name, key, timeout)
-        found: T | None = payload_of(name, answer, _result_of(payload), raises=raises)
+        found: T | None = payload_of(name, answer, declared, raises=raises)
         return found
 
     def invoke(self, job: "JobDefinition[P, R]", payload: P, *, step: str | None = None) -> R:
@@ -72,13 +74,10 @@ class Waits(ContextBase):
             InvokeDepthError: Jobs invoke one another too deeply.
         """
         with self._machinery():
+            check_invoked(job)
             answer = self._meeting.job(step or job.name, job, payload)
         result: R = result_of_child(answer, job.result)
         return result
 
     def _machinery(self) -> AbstractContextManager[None]:
         raise NotImplementedError
-
-
-def _result_of(declared: Any) -> Any:
-    return result_of_type(Any if declared is None else declared)

@@ -5,7 +5,7 @@ gets when it resumes on the other engine.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache, partial
 from typing import Annotated, Any, Generic, NoReturn, TypeVar, get_type_hints
 
@@ -64,6 +64,10 @@ def encode_payload(payload: BaseModel, expected: type[BaseModel], limit: int) ->
             f"expected a payload of at most {limit} bytes, got {len(text.encode())}; "
             "store it elsewhere and dispatch a reference to it"
         )
+    if _is_too_deep(text):
+        raise PayloadInvalidError(
+            f"expected a payload that nests at most {MAX_DEPTH} deep, got a deeper one; flatten it"
+        )
     if decode_payload(text, type(payload)) != payload:
         raise PayloadInvalidError(_changed_fields(payload, text))
     return text
@@ -107,12 +111,17 @@ class Result(Generic[R]):
         """
         try:
             text = self._adapter.dump_json(value, warnings="error").decode()
-            _check_strict(text)
         except (PydanticSerializationError, ValueError) as error:
             raise ResultInvalidError(
                 f"expected a result that fits JSON and its return annotation, got "
                 f"{type(value).__name__}: {type(error).__name__}"
             ) from error
+        _check_strict(text)
+        if _has_odd_keys(value) and self.decode(text) != value:
+            raise ResultInvalidError(
+                "expected a result whose dicts have text as keys, got others, which JSON would "
+                "turn into text; annotate what is returned, as in `-> dict[int, str]`"
+            )
         return text
 
     def decode(self, text: str) -> R:
@@ -177,14 +186,38 @@ _cached_result = lru_cache(maxsize=1024)(_build_result)
 
 
 def _check_strict(text: str) -> None:
-    if len(text.encode()) > MAX_RESULT_BYTES:
-        raise ValueError("too large")
-    if _depth(json.loads(text, parse_constant=_refuse_constant)) > MAX_DEPTH:
-        raise ValueError("too deep")
+    if (size := len(text.encode())) > MAX_RESULT_BYTES:
+        raise ResultInvalidError(
+            f"expected a result of at most {MAX_RESULT_BYTES} bytes, got {size}; "
+            "store it elsewhere and return a reference to it"
+        )
+    if _is_too_deep(text):
+        raise ResultInvalidError(
+            f"expected a result that nests at most {MAX_DEPTH} deep, got a deeper one; flatten it"
+        )
+    if "NaN" in text or "Infinity" in text:
+        json.loads(text, parse_constant=_refuse_constant)
 
 
 def _refuse_constant(constant: str) -> NoReturn:
-    raise ValueError(constant)
+    raise ResultInvalidError(f"expected finite numbers in a result, got {constant}; return None")
+
+
+def _is_too_deep(text: str) -> bool:
+    # What opens so few brackets cannot nest deeper.
+    few = text.count("{") + text.count("[") <= MAX_DEPTH
+    return not few and _depth(json.loads(text)) > MAX_DEPTH
+
+
+def _has_odd_keys(value: object) -> bool:
+    inner: Iterable[object] = ()
+    if isinstance(value, dict):
+        if not all(isinstance(key, str) for key in value):
+            return True
+        inner = value.values()
+    elif isinstance(value, list | tuple):
+        inner = value
+    return any(map(_has_odd_keys, inner))
 
 
 def _depth(value: Any) -> int:

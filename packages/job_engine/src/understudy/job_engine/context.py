@@ -11,7 +11,6 @@ from uuid import UUID
 from understudy.job_engine.awaiting import Waits
 from understudy.job_engine.clock import Clock
 from understudy.job_engine.context_base import (
-    check_size,
     fresh_random,
     fresh_uuid,
 )
@@ -24,6 +23,7 @@ from understudy.job_engine.ports import AttemptLedger
 from understudy.job_engine.progress import progress_of
 from understudy.job_engine.records import Claim, StepKind, StepRecord
 from understudy.job_engine.retry import RetryPolicy
+from understudy.job_engine.step_options import check_batches
 from understudy.job_engine.time_limit import UNLIMITED, AttemptLimits
 
 T = TypeVar("T")
@@ -113,7 +113,7 @@ class JobContext(Waits):
         Returns:
             What `fn` returned, as it reads after its way through JSON.
         """
-        policy = StepPolicy(retry, timeout, once, verify is not None, tx)
+        policy = StepPolicy(retry, timeout, once, verify, tx)
         with self._machinery():
             result, found = self._look_up(name, fn, policy)
             if tx and found is None:
@@ -209,7 +209,7 @@ class JobContext(Waits):
             items: What there is to do.
             size: How many items make a batch.
         """
-        check_size(name, size)
+        check_batches(name, items, size)
         rest = iter(items)
         for number in count(1):
             if not (batch := list(islice(rest, size))):

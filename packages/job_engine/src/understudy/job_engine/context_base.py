@@ -13,16 +13,22 @@ from understudy.job_engine.clock import Clock
 from understudy.job_engine.codec import Result, result_of
 from understudy.job_engine.errors import ResultInvalidError
 from understudy.job_engine.interrupts import HoldRequested, Interrupt, Suspended
-from understudy.job_engine.journal import Journal, refuse
+from understudy.job_engine.journal import Journal
 from understudy.job_engine.lease import Lease
 from understudy.job_engine.meeting import Meeting
-from understudy.job_engine.parallel import Branch, End, check_branches, raise_first
+from understudy.job_engine.parallel import Branch, End, raise_first
 from understudy.job_engine.performing import Performer, StepPolicy
 from understudy.job_engine.ports import AttemptLedger
 from understudy.job_engine.progress import ProgressNote
 from understudy.job_engine.records import Claim, StepKind, StepRecord
+from understudy.job_engine.step_options import (
+    check_branches,
+    check_plain,
+    check_sleep,
+    check_step,
+)
 from understudy.job_engine.time_limit import UNLIMITED, AttemptLimits
-from understudy.job_engine.transacting import check_transaction, tx_timeout
+from understudy.job_engine.transacting import tx_timeout
 
 _MAY_BE_RUN = frozenset({StepKind.RUN, StepKind.INTENT, StepKind.ONCE})
 
@@ -45,7 +51,10 @@ class ContextBase:
         log: A logger that knows the job.
         ended_by: The interrupt that ended the attempt, if one did; every later call raises it
             again, so that even `except BaseException` in a job goes no further.
+        awaits: Whether steps may be coroutine functions.
     """
+
+    awaits = False
 
     def __init__(
         self,
@@ -89,7 +98,7 @@ class ContextBase:
         self, name: str, fn: Callable[..., Any], policy: StepPolicy
     ) -> tuple[Result[Any], StepRecord | None]:
         """Check a step, and begin it: return how its result is kept and what is recorded."""
-        self._check_policy(name, policy)
+        self._check_step(name, fn, policy)
         result = self._translated(name, result_of, fn)
         kinds = {StepKind.RUN} if policy.tx else _MAY_BE_RUN
         return result, self._journal.begin(name, kinds)
@@ -110,7 +119,7 @@ class ContextBase:
         self, name: str, fn: Callable[..., Any], work: Callable[[], Any], policy: StepPolicy
     ) -> Branch[Any]:
         try:
-            self._check_policy(name, policy)
+            self._check_step(name, fn, policy)
             return Branch(name, work, self._translated(name, result_of, fn), policy)
         except Interrupt as interrupt:
             self.ended_by = interrupt
@@ -154,28 +163,14 @@ class ContextBase:
         self._journal.leave(recorded.name)
         return self._translated(recorded.name, result.decode, recorded.result)
 
-    def _check_policy(self, name: str, policy: StepPolicy) -> None:
-        if policy.once and policy.retry is not None:
-            refuse(f"step {name!r}: expected `once` or `retry`, got both")
-        if policy.verified and not policy.once:
-            refuse(f"step {name!r}: expected `verify` with `once`, got it alone")
-        check_transaction(name, policy, self._journal.lease)
-        if policy.timeout is None:
-            return
-        if policy.timeout <= timedelta(0):
-            refuse(f"step {name!r}: expected a timeout above zero, got {policy.timeout}")
+    def _check_step(self, name: str, fn: Callable[..., Any], policy: StepPolicy) -> None:
         longest = self._limits.timeout
-        if longest is not None and policy.timeout > longest:
-            refuse(
-                f"step {name!r}: expected a timeout of at most {longest}, which is the attempt's, "
-                f"got {policy.timeout}; give the job a longer one"
-            )
+        check_step(name, fn, policy, lease=self._journal.lease, longest=longest)
+        if not self.awaits:
+            check_plain(name, fn)
 
     def _fall_asleep(self, name: str, span: timedelta, moment: datetime | None) -> None:
-        if span < timedelta(0):
-            refuse(f"sleep {name!r}: expected a span of zero or more, got {span}")
-        if moment is not None and moment.tzinfo is None:
-            refuse(f"sleep {name!r}: expected a moment with a time zone, got {moment}")
+        check_sleep(name, span, moment)
         if self._journal.begin(name, {StepKind.SLEEP}) is None:
             note = json.dumps(f"until {moment.isoformat()}" if moment else f"for {span}")
             raise Suspended(self._journal.step(name, StepKind.SLEEP, note), span, moment)
@@ -187,12 +182,6 @@ class ContextBase:
             return translate(value)
         except ResultInvalidError as error:
             raise HoldRequested(ResultInvalidError(f"step {name!r}: {error}")) from error
-
-
-def check_size(name: str, size: int) -> None:
-    """Hold a job whose batches would have no size."""
-    if size < 1:
-        refuse(f"batches {name!r}: expected a size of at least 1, got {size}")
 
 
 def fresh_uuid() -> UUID:

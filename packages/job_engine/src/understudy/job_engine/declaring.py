@@ -3,6 +3,7 @@
 from typing import Any, Protocol, Unpack, overload
 
 from understudy.job_engine.definition import JobDefinition, JobOptions, P, R
+from understudy.job_engine.definition_options import check_known
 from understudy.job_engine.handlers import (
     AnyHandler,
     AsyncHandler,
@@ -32,6 +33,7 @@ def declare_job(
     Raises:
         DefinitionError: If an option is wrong; `UnknownQueueError` if the queue is.
     """
+    check_known(name, options, JobOptions.__annotations__)
     return JobDefinition(name, payload, result or type(None), queue_profile(queue), **options)
 
 
@@ -71,6 +73,7 @@ def job(
 
     def define(handler: AnyHandler[P, R]) -> JobDefinition[P, R]:
         job_name = name or str(getattr(handler, "__name__", type(handler).__name__))
+        check_known(job_name, options, JobOptions.__annotations__)
         payload_type, result_type = check_signature(job_name, handler)
         return JobDefinition(
             job_name,

@@ -13,7 +13,9 @@ from understudy.job_engine.async_context import AsyncJobContext
 from understudy.job_engine.async_performing import is_async
 from understudy.job_engine.codec import Result, decode_payload, describe, result_of_type
 from understudy.job_engine.context import JobContext
+from understudy.job_engine.definition_options import check_options
 from understudy.job_engine.errors import DefinitionError, MissingHandlerError
+from understudy.job_engine.expecting import Expect
 from understudy.job_engine.failure import JobFailure
 from understudy.job_engine.handlers import (
     AnyHandler,
@@ -41,10 +43,6 @@ P = TypeVar("P", bound=BaseModel)
 R = TypeVar("R")
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,127}")
-
-
-#: Priorities reach this far above and below zero.
-MAX_PRIORITY = 100
 
 
 class JobOptions(TypedDict, total=False):
@@ -120,22 +118,17 @@ class JobDefinition(Generic[P, R]):
 
     def __post_init__(self) -> None:
         """Refuse a definition that could not work."""
-        self._expect(_NAME.fullmatch(self.name), "a name of letters, digits, `_`, `.` or `-`")
+        expect = Expect(DefinitionError, f"job {self.name!r}: ")
+        expect.matching("a name of letters, digits, `_`, `.` or `-`", self.name, _NAME)
         self._expect(
-            is_model(self.payload_type), f"a pydantic model as payload, not {self.payload_type!r}"
+            is_model(self.payload_type), f"a pydantic model as payload, got {self.payload_type!r}"
         )
-        self._expect(
-            abs(self.priority) <= MAX_PRIORITY,
-            f"a priority from -{MAX_PRIORITY} to {MAX_PRIORITY}, not {self.priority}",
-        )
-        positive = self.timeout is None or self.timeout > timedelta(0)
-        self._expect(positive, f"a timeout above zero, not {self.timeout}")
+        check_options(self.name, self)
         wrong = wrong_with([self.unique, self.debounce, self.throttle], self.payload_type)
         self._expect(not wrong, wrong)
         for limit in (self.concurrency, self.rate_limit):
             unknown = "" if limit is None else unknown_fields(limit.by, self.payload_type)
             self._expect(not unknown, unknown)
-        self._expect(self.version >= 1, f"a version of at least 1, not {self.version}")
         if self.schedule is not None:
             self._check_scheduled(self.schedule)
         self._check_hooks()
@@ -143,22 +136,25 @@ class JobDefinition(Generic[P, R]):
     def _check_hooks(self) -> None:
         names, hook = [self.name], self.on_failure
         while hook is not None:
+            expected = f"an on_failure that is a job, got {hook!r}; decorate it with @job()"
+            self._expect(isinstance(hook, JobDefinition), expected)
             kind = hook.payload_type
             self._expect(
-                kind is JobFailure, f"an on_failure job for JobFailure, not for {kind.__name__}"
+                kind is JobFailure, f"an on_failure job for JobFailure, got one for {kind.__name__}"
             )
             self._expect(
                 hook.name not in names,
-                f"on_failure jobs that come to an end, not {' -> '.join([*names, hook.name])}",
+                f"on_failure jobs that come to an end, got {' -> '.join([*names, hook.name])}",
             )
             names.append(hook.name)
             hook = hook.on_failure
 
     def _check_scheduled(self, schedule: Schedule) -> None:
-        self._expect(self.debounce is None, "a schedule or a debounce, not both")
+        self._expect(self.debounce is None, "a schedule or a debounce, got both")
         kind, given = self.payload_type, schedule.payload
         fits = given is None or isinstance(given, kind)
-        self._expect(fits, f"a scheduled payload of type {kind.__name__}, not {given!r}")
+        got = type(given).__name__
+        self._expect(fits, f"a scheduled payload of type {kind.__name__}, got {got}")
         try:
             _ = given or kind()
         except ValidationError as error:
@@ -177,7 +173,7 @@ class JobDefinition(Generic[P, R]):
         accepted, _ = check_signature(self.name, handler)
         self._expect(
             issubclass(self.payload_type, accepted),
-            f"a handler for {self.payload_type.__name__}, not for {accepted.__name__}",
+            f"a handler for {self.payload_type.__name__}, got one for {accepted.__name__}",
         )
         return replace(self, handler=handler)
 

@@ -49,6 +49,8 @@ is its message where the one who raises it has nothing to add.
 
 from datetime import timedelta
 
+from understudy.job_engine.expecting import Expect
+
 
 class UnderstudyError(Exception):
     """Something went wrong in Understudy."""
@@ -248,5 +250,6 @@ class RetryAfterError(UnderstudyError):
 
     def __init__(self, delay: timedelta, message: str | None = None) -> None:
         """Keep the delay; it counts as a failed attempt like any other."""
+        Expect(StepError, "RetryAfterError: ").span("a delay", delay, zero=True)
         super().__init__(message or f"try again after {delay}")
         self.delay = delay

@@ -6,6 +6,13 @@ from typing import Generic, TypeVar
 from pydantic import BaseModel
 
 from understudy.job_engine.definition import JobDefinition
+from understudy.job_engine.definition_options import MAX_WORD_CHARS
+from understudy.job_engine.errors import OptionInvalidError
+from understudy.job_engine.expecting import Expect
+from understudy.job_engine.identity import MAX_FIELD_CHARS
+from understudy.job_engine.message import is_job_id
+
+_EXPECT = Expect(OptionInvalidError, "link: ")
 
 P = TypeVar("P", bound=BaseModel)
 R = TypeVar("R")
@@ -30,3 +37,14 @@ class Link(Generic[P, R]):
     result_field: str | None = None
     job_id: str | None = None
     engines: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what is no job of a chain or a group."""
+        todo = "decorate the function with @job(), or declare_job(...) it"
+        _EXPECT.a(JobDefinition, "a job", self.job, todo)
+        if self.result_field is not None:
+            _EXPECT.text("a result_field", self.result_field, least=0, most=MAX_FIELD_CHARS)
+        if self.job_id is not None:
+            _EXPECT.value(is_job_id(self.job_id), "a job id", self.job_id)
+        if self.engines is not None:
+            _EXPECT.words("engines", self.engines, most=MAX_WORD_CHARS)

@@ -11,6 +11,7 @@ from understudy.job_engine.async_context import AsyncJobContext
 from understudy.job_engine.async_performing import is_async
 from understudy.job_engine.context import JobContext
 from understudy.job_engine.errors import DefinitionError
+from understudy.job_engine.expecting import Expect
 
 P = TypeVar("P", bound=BaseModel)
 R = TypeVar("R")
@@ -26,6 +27,7 @@ def check_signature(name: str, handler: Callable[..., Any]) -> tuple[Any, Any]:
     Raises:
         DefinitionError: If it cannot be a handler.
     """
+    Expect(DefinitionError, f"job {name!r}: ").callable("a handler that can be called", handler)
     target = _plain_function(handler)
     parameters = [p for p in inspect.signature(handler).parameters.values() if p.default is p.empty]
     if len(parameters) != 2:  # noqa: PLR2004 - the payload and the context

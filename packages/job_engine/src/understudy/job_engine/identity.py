@@ -10,6 +10,12 @@ from enum import StrEnum
 from pydantic import BaseModel
 
 from understudy.job_engine.errors import DefinitionError
+from understudy.job_engine.expecting import Expect
+
+#: The longest name of a field.
+MAX_FIELD_CHARS = 128
+
+_EXPECT = Expect(DefinitionError)
 
 
 class UniqueScope(StrEnum):
@@ -54,11 +60,11 @@ class Unique:
     def __post_init__(self) -> None:
         """Refuse what contradicts itself."""
         check_fields(self.by)
-        _expect(
-            not (self.while_incomplete and self.period is not None),
-            "unique while_incomplete or for a period, got both",
-        )
-        expect_above_zero("period", self.period)
+        _EXPECT.flag("while_incomplete", self.while_incomplete)
+        if self.period is not None:
+            once = not self.while_incomplete
+            _EXPECT.that(once, "unique while_incomplete or for a period", "both")
+            _EXPECT.span("a period", self.period)
 
     def key(self, payload: BaseModel) -> UniqueKey:
         """Return the key of a payload."""
@@ -83,11 +89,11 @@ class Debounce:
     def __post_init__(self) -> None:
         """Refuse what contradicts itself."""
         check_fields(self.by)
-        expect_above_zero("period", self.period)
-        _expect(
-            self.max_wait is None or self.max_wait >= self.period,
-            f"a max_wait of at least the period of {self.period}, got {self.max_wait}",
-        )
+        _EXPECT.span("a period", self.period)
+        if self.max_wait is not None:
+            _EXPECT.span("a max_wait", self.max_wait)
+            least = f"a max_wait of at least the period of {self.period}"
+            _EXPECT.value(self.max_wait >= self.period, least, self.max_wait)
 
     def key(self, payload: BaseModel) -> UniqueKey:
         """Return the key of a payload; it is free when the job begins."""
@@ -109,7 +115,7 @@ class Throttle:
     def __post_init__(self) -> None:
         """Refuse a period that would leave nothing out."""
         check_fields(self.by)
-        expect_above_zero("period", self.period)
+        _EXPECT.span("a period", self.period)
 
     def key(self, payload: BaseModel) -> UniqueKey:
         """Return the key of a payload."""
@@ -132,7 +138,7 @@ def wrong_with(given: Sequence[Identity | None], payload_type: type[BaseModel]) 
     """Say what is expected of the policies of a definition; nothing where they make sense."""
     policies = [each for each in given if each is not None]
     if len(policies) > 1:
-        return "one of unique, debounce and throttle, not several"
+        return "one of unique, debounce and throttle, got several"
     return next((unknown_fields(each.by, payload_type) for each in policies), "")
 
 
@@ -154,23 +160,9 @@ def _key(
 
 
 def check_fields(by: tuple[str, ...]) -> None:
-    """Refuse a word where a tuple of words belongs.
+    """Refuse anything but a tuple of names.
 
     Raises:
-        DefinitionError: If it is one.
+        DefinitionError: If it is something else.
     """
-    _expect(not isinstance(by, str), f"a tuple of field names, as in ({by!r},), got {by!r}")
-
-
-def expect_above_zero(name: str, span: timedelta | None) -> None:
-    """Refuse a span of no time.
-
-    Raises:
-        DefinitionError: If it is one.
-    """
-    _expect(span is None or span > timedelta(0), f"a {name} above zero, got {span}")
-
-
-def _expect(met: bool, expected: str) -> None:
-    if not met:
-        raise DefinitionError(f"expected {expected}")
+    _EXPECT.words("fields in `by`", by, most=MAX_FIELD_CHARS)

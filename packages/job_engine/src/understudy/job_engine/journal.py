@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 from understudy.job_engine.awaited import Wait
 from understudy.job_engine.clock import Clock
 from understudy.job_engine.errors import NonDeterministicJobError, StepError
+from understudy.job_engine.expecting import Expect
 from understudy.job_engine.interrupts import HoldRequested
 from understudy.job_engine.lease import Lease
 from understudy.job_engine.ports import AttemptLedger
@@ -18,7 +19,12 @@ from understudy.job_engine.records import Claim, StepKind, StepRecord
 #: instruction asks again (rule 8).
 STALE_ANSWER_SECONDS = 1.0
 
-_NAME = re.compile(r"[^\s](?:[^\r\n\t]{0,126}[^\s])?")
+#: The most steps of a job; what needs more goes through them in larger batches.
+MAX_STEPS = 10_000
+
+_NAME = re.compile(
+    r"[^\s\0-\x1f\ud800-\udfff](?:[^\0-\x1f\ud800-\udfff]{0,126}[^\s\0-\x1f\ud800-\udfff])?"
+)
 
 
 class Journal:
@@ -65,6 +71,7 @@ class Journal:
         self._check_name(name)
         self._lease.check()
         self._places[name] = self.place + ahead
+        self._check_place(name)
         found = self._in_its_place(name, self.ask(name))
         if found is not None and found.kind not in kinds:
             _mismatch(f"{' or '.join(sorted(kinds))} {name!r}", f"{found.kind} {found.name!r}")
@@ -118,9 +125,16 @@ class Journal:
         finally:
             self._open.remove(name)
 
+    def _check_place(self, name: str) -> None:
+        if self._places[name] >= MAX_STEPS:
+            refuse(
+                f"step {name!r}: expected a job of at most {MAX_STEPS} steps, got one more; do more"
+                " in each step, as with larger batches, or dispatch jobs for parts of the work"
+            )
+
     def _check_name(self, name: str) -> None:
-        if not _NAME.fullmatch(name):
-            refuse(f"expected a step name of 1 to 128 printable characters, got {name!r}")
+        expected = "a step name of 1 to 128 printable characters"
+        Expect(refusal).matching(expected, name, _NAME)
         if self._open:
             refuse(
                 f"step {name!r} was begun inside step {self._open[0]!r}: steps do not nest; "
@@ -138,13 +152,18 @@ class Journal:
         return records[0] if records else None
 
 
+def refusal(message: str) -> HoldRequested:
+    """Return what holds a job that uses its steps wrongly."""
+    return HoldRequested(StepError(message))
+
+
 def refuse(message: str) -> NoReturn:
     """Hold the job: it uses its steps wrongly.
 
     Raises:
         HoldRequested: Always.
     """
-    raise HoldRequested(StepError(message))
+    raise refusal(message)
 
 
 def _mismatch(asked: str, recorded: str) -> NoReturn:

@@ -10,7 +10,8 @@ from datetime import timedelta
 from pydantic import BaseModel
 
 from understudy.job_engine.errors import DefinitionError
-from understudy.job_engine.identity import check_fields, chosen, expect_above_zero, hashed
+from understudy.job_engine.expecting import Expect
+from understudy.job_engine.identity import check_fields, chosen, hashed
 
 #: The highest limit: each claim of a rate-limited job counts so many rows at the most.
 MAX_LIMIT = 10_000
@@ -126,7 +127,6 @@ class RateLimit:
     def __post_init__(self) -> None:
         """Refuse what could never hold."""
         _check("rate_limit", self)
-        expect_above_zero("period", self.period)
 
     def of(self, job: str, payload: BaseModel) -> Limit:
         """Return the limit of one job."""
@@ -154,15 +154,11 @@ def _key(
 
 
 def _check(option: str, given: Concurrency | RateLimit) -> None:
-    limit: object = given.limit
-    whole = isinstance(limit, int) and not isinstance(limit, bool)
-    if not whole or not 1 <= given.limit <= MAX_LIMIT:
-        raise DefinitionError(
-            f"expected a {option} limit, a whole number from 1 to {MAX_LIMIT}, got {limit!r}; "
-            "pause a queue or a job to let none run"
-        )
+    expect = Expect(DefinitionError, f"{option}: ")
+    todo = "pause a queue or a job to let none run"
+    expect.whole("a limit", given.limit, least=1, most=MAX_LIMIT, todo=todo)
     check_fields(given.by)
-    if given.name is not None and not 0 < len(given.name) <= MAX_NAME_CHARS:
-        raise DefinitionError(
-            f"expected a {option} name of 1 to {MAX_NAME_CHARS} characters, got {given.name!r}"
-        )
+    if given.name is not None:
+        expect.text("a name", given.name, most=MAX_NAME_CHARS)
+    if isinstance(given, RateLimit):
+        expect.span("a period", given.period)

@@ -7,7 +7,13 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from understudy.job_engine.awaited import MAX_KEY_CHARS, Wait, end_topic, event_topic
+from understudy.job_engine.awaited import (
+    MAX_KEY_CHARS,
+    MAX_NAME_CHARS,
+    Wait,
+    end_topic,
+    event_topic,
+)
 from understudy.job_engine.codec import MAX_PAYLOAD_BYTES, Result, encode_payload
 from understudy.job_engine.errors import (
     EventTimeoutError,
@@ -15,8 +21,9 @@ from understudy.job_engine.errors import (
     JobCancelledError,
     JobFailedError,
 )
+from understudy.job_engine.expecting import Expect
 from understudy.job_engine.interrupts import Suspended
-from understudy.job_engine.journal import Journal, refuse
+from understudy.job_engine.journal import Journal, refusal
 from understudy.job_engine.records import StepKind
 from understudy.job_engine.requests import NewJob
 
@@ -42,12 +49,12 @@ class Meeting:
         Raises:
             Suspended: Nothing yet.
         """
-        if key is not None and not 0 < len(key) <= MAX_KEY_CHARS:
-            refuse(
-                f"event {event!r}: expected a key of 1 to {MAX_KEY_CHARS} characters, got {key!r}"
-            )
-        if timeout is not None and timeout <= timedelta(0):
-            refuse(f"event {event!r}: expected a timeout above zero, got {timeout}")
+        expect = Expect(refusal, f"event {event!r}: ")
+        expect.text("a name", event, most=MAX_NAME_CHARS)
+        if key is not None:
+            expect.text("a key", key, most=MAX_KEY_CHARS)
+        if timeout is not None:
+            expect.span("a timeout", timeout)
         job_id = self._journal.claim.job_id
         topic = event_topic(event, job_id=job_id) if key is None else event_topic(event, key=key)
         return self._meet(name, Wait(topic, timeout), None)

@@ -30,9 +30,9 @@ _JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _FIELDS = {"v": int, "job_id": str, "epoch": int, "kid": str, "mac": str}
 
 
-def is_job_id(text: str) -> bool:
-    """Tell whether the text may be a job's id: what both engines and a URL can carry."""
-    return _JOB_ID.fullmatch(text) is not None
+def is_job_id(text: object) -> bool:
+    """Tell whether it may be a job's id: text that both engines and a URL can carry."""
+    return isinstance(text, str) and _JOB_ID.fullmatch(text) is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ from typing import Any, Generic, TypeVar
 
 from understudy.job_engine.codec import Result
 from understudy.job_engine.interrupts import Interrupt
-from understudy.job_engine.journal import refuse
 from understudy.job_engine.performing import StepPolicy
 from understudy.job_engine.records import StepRecord
 
@@ -41,18 +40,6 @@ class End:
 
     recorded: StepRecord | None = None
     raised: BaseException | None = None
-
-
-def check_branches(branches: Sequence[Branch[Any]], at_once: int) -> None:
-    """Hold a job whose branches cannot run side by side."""
-    if not branches:
-        refuse("parallel: expected at least one branch, got none")
-    if at_once < 1:
-        refuse(f"parallel: expected at_once of at least 1, got {at_once}")
-    names = [branch.name for branch in branches]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        refuse(f"parallel: expected a name of its own for each branch, got {twice[0]!r} twice")
 
 
 def side_by_side(

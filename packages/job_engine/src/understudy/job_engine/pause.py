@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Literal, get_args
 
 from understudy.job_engine.errors import OptionInvalidError
+from understudy.job_engine.expecting import Expect, check_said
 from understudy.job_engine.records import JobRecord
 
 Pausable = Literal["queue", "job"]
@@ -33,10 +34,10 @@ class Pause:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be paused."""
-        if self.kind not in ("queue", "job") or not 0 < len(self.name) <= MAX_NAME_CHARS:
-            raise OptionInvalidError(
-                f"expected a queue or a job by its name, got {self.kind!r} {self.name!r}"
-            )
+        expect = Expect(OptionInvalidError, "pause: ")
+        expect.one_of("a kind", self.kind, get_args(Pausable))
+        expect.text("a name", self.name, most=MAX_NAME_CHARS)
+        check_said(expect, self.actor, self.reason)
 
     def covers(self, name: str, queue: str) -> bool:
         """Tell whether a job of that name and queue may not begin."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from itertools import count
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from understudy.job_engine.clock import Clock
 from understudy.job_engine.crash_points import CRASH_POINTS
@@ -43,14 +43,14 @@ class StepPolicy:
         retry: Whether it is tried again within the attempt when it raises.
         timeout: The longest one try may take.
         once: Whether it is never begun a second time.
-        verified: Whether there is a way to find out if a `once` step has taken effect.
+        verify: Finds out whether a `once` step has taken effect, if there is a way.
         tx: Whether its work shares the transaction that records it.
     """
 
     retry: RetryPolicy | None = None
     timeout: timedelta | None = None
     once: bool = False
-    verified: bool = False
+    verify: Callable[..., Any] | None = None
     tx: bool = False
 
 

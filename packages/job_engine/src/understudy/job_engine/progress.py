@@ -5,13 +5,17 @@ from datetime import datetime
 
 from understudy.job_engine.clock import Clock
 from understudy.job_engine.errors import LedgerUnavailableError, StepError
+from understudy.job_engine.expecting import Expect
 from understudy.job_engine.ports import AttemptLedger
 from understudy.job_engine.records import Claim, Progress
 
 #: How often progress is written at the most, in seconds.
 WRITE_EVERY = 1.0
-#: The longest note.
+#: The longest note, and the highest number.
 MAX_NOTE_CHARS = 255
+MOST = 2**63 - 1
+
+_EXPECT = Expect(StepError, "progress: ")
 
 
 class ProgressNote:
@@ -72,11 +76,8 @@ def progress_of(done: int, total: int | None, note: str, at: datetime) -> Progre
     Raises:
         StepError: If it makes no sense.
     """
-    if done < 0 or (total is not None and done > total):
-        most = "" if total is None else f" and at most {total}"
-        raise StepError(f"progress: expected at least 0{most}, got {done}")
-    if len(note) > MAX_NOTE_CHARS:
-        raise StepError(
-            f"progress: expected a note of at most {MAX_NOTE_CHARS} characters, got {len(note)}"
-        )
+    if total is not None:
+        _EXPECT.whole("a total", total, least=0, most=MOST)
+    _EXPECT.whole("what is done", done, least=0, most=MOST if total is None else total)
+    _EXPECT.text("a note", note, least=0, most=MAX_NOTE_CHARS, lines=True)
     return Progress(done, total, note, at)

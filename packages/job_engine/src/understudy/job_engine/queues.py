@@ -11,13 +11,17 @@ from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
 from datetime import timedelta
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, get_args
 
 from understudy.job_engine.errors import DefinitionError, UnknownQueueError
+from understudy.job_engine.expecting import Expect, shown
 
 Isolation = Literal["thread", "process"]
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,47}")
+
+#: The most attempts side by side in one worker process.
+MAX_SLOTS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +53,15 @@ class QueueProfile:
 
     def __post_init__(self) -> None:
         """Refuse a profile that could not work."""
-        if not _NAME.fullmatch(self.name):
-            raise DefinitionError(
-                f"expected a queue name of lower-case letters, digits and dashes, got {self.name!r}"
-            )
-        for field in ("slots", "dramatiq_threads", "timeout", "lease", "pickup"):
-            value = getattr(self, field)
-            if value <= type(value)():
-                raise DefinitionError(
-                    f"queue {self.name!r}: expected {field} above zero, got {value}"
-                )
+        expected = "a queue name of lower-case letters, digits and dashes"
+        Expect(DefinitionError).matching(expected, self.name, _NAME)
+        expect = Expect(DefinitionError, f"queue {self.name!r}: ")
+        expect.one_of("isolation", self.isolation, get_args(Isolation))
+        for field in ("slots", "dramatiq_threads"):
+            expect.whole(field, getattr(self, field), least=1, most=MAX_SLOTS)
+        for field in ("timeout", "lease", "pickup"):
+            expect.span(f"a {field}", getattr(self, field))
+        expect.flag("overflow", self.overflow)
 
 
 DEFAULT = QueueProfile(
@@ -97,6 +100,8 @@ def declare_queue(profile: QueueProfile) -> QueueProfile:
     Raises:
         DefinitionError: If another profile of that name was declared before.
     """
+    expected = "a queue profile"
+    Expect(DefinitionError).a(QueueProfile, expected, profile, "write QueueProfile(name, ...)")
     known = _declared.setdefault(profile.name, profile)
     if known != profile:
         raise DefinitionError(
@@ -113,11 +118,11 @@ def queue_profile(name: str) -> QueueProfile:
     """
     try:
         return _declared[name]
-    except KeyError:
+    except (KeyError, TypeError):
         known = ", ".join(sorted(_declared))
         raise UnknownQueueError(
-            f"expected one of the declared queues ({known}), got {name!r}; "
-            "declare it with declare_queue(QueueProfile(...)) before the job"
+            f"expected one of the declared queues ({known}), got {shown(name)}; "
+            "declare it with declare_queue(QueueProfile(...)) before the job, and give its name"
         ) from None
 
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from understudy.job_engine.codec import result_of_type
-from understudy.job_engine.errors import ResultInvalidError, StepError
+from understudy.job_engine.errors import OptionInvalidError, ResultInvalidError, StepError
+from understudy.job_engine.expecting import Expect, check_said
 from understudy.job_engine.records import EventRecord, JobRecord
 from understudy.job_engine.states import ABANDON, ACCEPT, HOLD, RESUME, Transition
 
@@ -32,6 +33,10 @@ class Resolution:
     reason: str = ""
     result: str | None = None
     done: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse what no history could keep."""
+        check_said(Expect(OptionInvalidError, "resolve: "), self.actor, self.reason)
 
     def detail(self, again: Sequence[str]) -> dict[str, Any]:
         """Return what its event keeps.
@@ -61,6 +66,8 @@ def done_json(done: Mapping[str, object]) -> dict[str, str]:
     Raises:
         ResultInvalidError: If JSON cannot carry one of them.
     """
+    expect = Expect(OptionInvalidError, "resolve: ")
+    expect.a(Mapping, "done as a mapping of steps to their results", done)
     texts = {}
     for name, value in done.items():
         try:

@@ -3,6 +3,11 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
+from understudy.job_engine.errors import DefinitionError
+from understudy.job_engine.expecting import Expect
+
+_EXPECT = Expect(DefinitionError, "retention: ")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retention:
@@ -15,6 +20,12 @@ class Retention:
 
     age: timedelta
     count: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what would keep nothing that makes sense."""
+        _EXPECT.span("an age", self.age, zero=True)
+        if self.count is not None:
+            _EXPECT.whole("a count", self.count, least=0)
 
 
 KEEP_SUCCEEDED = Retention(age=timedelta(hours=24), count=1000)

@@ -6,12 +6,17 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from understudy.job_engine.errors import JobStateError, OptionInvalidError, StepError
+from understudy.job_engine.expecting import Expect, check_said
 from understudy.job_engine.limits import Limits
 from understudy.job_engine.records import JobRecord, StepRecord
 from understudy.job_engine.states import JobState
 
-#: How many dead letters one request means where it does not say.
+#: How many dead letters one request means at the most.
 MOST = 10_000
+#: The longest name of a definition, a queue or a step.
+MAX_NAME_CHARS = 128
+
+_EXPECT = Expect(OptionInvalidError, "retry: ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +40,12 @@ class Retrial:
     payload: str | None = None
     version: int | None = None
     limits: Limits | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what no history could keep."""
+        check_said(_EXPECT, self.actor, self.reason)
+        if self.from_step is not None:
+            _EXPECT.text("from_step", self.from_step, most=MAX_NAME_CHARS)
 
     @property
     def id(self) -> str:
@@ -128,11 +139,12 @@ class DeadLetters:
 
     def __post_init__(self) -> None:
         """Refuse what means nothing."""
-        if self.limit < 1 or (self.since is not None and self.since <= timedelta(0)):
-            raise OptionInvalidError(
-                "expected a limit of at least 1 and a `since` above zero, got "
-                f"{self.limit} and {self.since}"
-            )
+        _EXPECT.whole("a limit", self.limit, least=1, most=MOST)
+        if self.since is not None:
+            _EXPECT.span("a since", self.since)
+        for name in ("name", "queue"):
+            if (value := getattr(self, name)) is not None:
+                _EXPECT.text(f"a {name}", value, most=MAX_NAME_CHARS)
 
 
 def sha_of(payload: str) -> str:

@@ -1,6 +1,7 @@
 """When a job is dispatched by itself: `Cron` and `Every`, values that know their ticks."""
 
 import json
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
@@ -12,6 +13,7 @@ from cronsim import CronSim, CronSimError
 from pydantic import BaseModel
 
 from understudy.job_engine.errors import DefinitionError
+from understudy.job_engine.expecting import Expect
 
 Missed = Literal["skip", "latest", "all"]
 Overlap = Literal["allow", "skip"]
@@ -19,8 +21,9 @@ Overlap = Literal["allow", "skip"]
 #: The shortest interval of `Every`.
 SHORTEST = timedelta(seconds=1)
 
-_CRON_FIELDS = 5
+_FIVE_FIELDS = re.compile(r"\s*(?:\S+\s+){4}\S+\s*")
 _MICROSECOND = timedelta(microseconds=1)
+_EXPECT = Expect(DefinitionError, "schedule: ")
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST_SPAN = timedelta(minutes=1)
 
@@ -46,11 +49,13 @@ class Schedule(ABC):
 
     def __post_init__(self) -> None:
         """Refuse policies that make no sense."""
-        _expect(self.missed in get_args(Missed), "missed to be skip, latest or all", self.missed)
-        _expect(self.overlap in get_args(Overlap), "overlap to be allow or skip", self.overlap)
-        _expect(self.jitter >= timedelta(0), "a jitter of zero or more", self.jitter)
+        _EXPECT.one_of("missed to be", self.missed, get_args(Missed))
+        _EXPECT.one_of("overlap to be", self.overlap, get_args(Overlap))
+        _EXPECT.span("a jitter", self.jitter, zero=True)
         contradict = self.missed == "all" and self.overlap == "skip"
-        _expect(not contradict, "missed='all' or overlap='skip'", "both, which contradict")
+        _EXPECT.that(not contradict, "missed='all' or overlap='skip'", "both, which contradict")
+        is_payload = self.payload is None or isinstance(self.payload, BaseModel)
+        _EXPECT.value(is_payload, "a payload that is a pydantic model", self.payload)
 
     @property
     @abstractmethod
@@ -120,14 +125,15 @@ class Cron(Schedule):
     def __post_init__(self) -> None:
         """Refuse an expression that cannot be read or never comes true, and an unknown zone."""
         super().__post_init__()
-        fields = len(self.expression.split())
-        _expect(fields == _CRON_FIELDS, "a cron expression of five fields", self.expression)
+        _EXPECT.matching("a cron expression of five fields", self.expression, _FIVE_FIELDS)
         zone_of(self.tz)
         try:
             self.after(_BEGINNING)
         except CronSimError as error:
             expected = f"a cron expression that comes true at some time ({error})"
-            raise _refusal(expected, self.expression) from None
+            raise DefinitionError(
+                f"schedule: expected {expected}, got {self.expression!r}"
+            ) from None
 
     @property
     def timing(self) -> Mapping[str, Any]:
@@ -158,7 +164,7 @@ class Every(Schedule):
     def __post_init__(self) -> None:
         """Refuse an interval that is too short."""
         super().__post_init__()
-        _expect(self.interval >= SHORTEST, f"an interval of {SHORTEST} or more", self.interval)
+        _EXPECT.span("an interval", self.interval, least=SHORTEST)
 
     @property
     def timing(self) -> Mapping[str, Any]:
@@ -188,15 +194,8 @@ def zone_of(name: str) -> ZoneInfo:
     """
     try:
         return ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
-        expected = "the name of a time zone like Europe/Madrid"
-        raise _refusal(expected, f"{name!r}; without a zone database, install tzdata") from None
-
-
-def _expect(met: bool, expected: str, got: object) -> None:
-    if not met:
-        raise _refusal(expected, got)
-
-
-def _refusal(expected: str, got: object) -> DefinitionError:
-    return DefinitionError(f"schedule: expected {expected}, got {got}")
+    except (KeyError, ValueError, OSError, TypeError):
+        raise DefinitionError(
+            f"schedule: expected the name of a time zone like Europe/Madrid, got {name!r}; "
+            "without a zone database, install tzdata"
+        ) from None

@@ -21,7 +21,7 @@ def check_transaction(name: str, policy: StepPolicy, lease: timedelta) -> None:
     """Hold a job whose `tx` step contradicts itself."""
     if not policy.tx:
         return
-    if policy.once or policy.verified:
+    if policy.once or policy.verify is not None:
         refuse(f"step {name!r}: expected `tx` without `once` and `verify`, which it does not need")
     longest = lease * LEASE_SHARE
     if policy.timeout is not None and policy.timeout > longest:

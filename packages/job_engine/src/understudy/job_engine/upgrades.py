@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from understudy.job_engine.errors import DefinitionError
+from understudy.job_engine.expecting import Expect
 
 #: Makes of a payload of one version, as JSON has it, one of the next.
 Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
@@ -23,7 +24,10 @@ class Upgrades:
         Raises:
             DefinitionError: If it leads nowhere, or if there is one already.
         """
-        if not 1 <= from_version < version:
+        expect = Expect(DefinitionError, f"job {job!r}: ")
+        expect.whole("from_version", from_version, least=1)
+        expect.callable("an upgrade that can be called", upcaster)
+        if from_version >= version:
             raise DefinitionError(
                 f"job {job!r}: expected an upgrade from a version below {version}, got one from "
                 f"version {from_version}; raise the definition's `version` first"
