@@ -182,7 +182,7 @@ def test_debounced_what_comes_while_one_runs_is_not_left_out(shop: Shop) -> None
 @pytest.mark.parametrize(
     ("policy", "expected"),
     [
-        (lambda: Unique(by="customer"), r"tuple of field names, as in \('customer',\)"),  # type: ignore[arg-type]  # the point
+        (lambda: Unique(by="customer"), r"a tuple of text, got 'customer'; write \('customer',\)"),  # type: ignore[arg-type]  # the point
         (lambda: Unique(by=BY, while_incomplete=True, period=MINUTE), "got both"),
         (lambda: Unique(by=BY, period=timedelta(0)), "a period above zero"),
         (lambda: Throttle(by=BY, period=-MINUTE), "a period above zero"),
@@ -203,7 +203,7 @@ def test_a_policy_that_makes_no_sense_is_refused(policy: Any, expected: str) -> 
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        ({"unique": Unique(by=("custmer",))}, "got 'custmer'"),
+        ({"unique": Unique(by=("custmer",))}, "got custmer"),
         (
             {"unique": Unique(by=BY), "throttle": Throttle(by=BY, period=MINUTE)},
             "one of unique, debounce, throttle",

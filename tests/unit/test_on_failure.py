@@ -56,7 +56,7 @@ def test_a_failure_dispatches_the_hook_with_what_happened() -> None:
 
 
 def test_a_hook_takes_a_failure() -> None:
-    with pytest.raises(DefinitionError, match="for JobFailure, not for Mail"):
+    with pytest.raises(DefinitionError, match="for JobFailure, got one for Mail"):
         define(nothing, on_failure=define(nothing, name="other"))
 
 

@@ -195,10 +195,10 @@ def test_branches_that_changed_places_hold_the_job() -> None:
     ("wrong", "match"),
     [
         (lambda ctx: ctx.parallel(), "at least one branch"),
-        (lambda ctx: ctx.parallel(ctx.branch("a", fails), at_once=0), "at_once of at least 1"),
+        (lambda ctx: ctx.parallel(ctx.branch("a", fails), at_once=0), "at_once from 1 to"),
         (
             lambda ctx: ctx.parallel(ctx.branch("a", fails), ctx.branch("a", fails)),
-            "'a' twice",
+            r"'a'.* twice",
         ),
         (lambda ctx: ctx.branch("a", fails, timeout=timedelta(0)), "timeout above zero"),
     ],

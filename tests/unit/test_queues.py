@@ -93,11 +93,3 @@ def test_a_queue_of_another_program_gets_a_plain_profile() -> None:
 def test_a_name_that_an_engine_could_not_carry_is_refused(name: str) -> None:
     with pytest.raises(DefinitionError, match="queue name"):
         QueueProfile(name)
-
-
-@pytest.mark.parametrize("field", ["slots", "dramatiq_threads", "timeout", "lease", "pickup"])
-def test_what_must_be_above_zero_is(field: str) -> None:
-    nothing = 0 if field in ("slots", "dramatiq_threads") else timedelta(0)
-
-    with pytest.raises(DefinitionError, match=f"{field} above zero"):
-        replace(DEFAULT, **{field: nothing})

@@ -44,7 +44,7 @@ def test_one_attempt_means_no_retry() -> None:
 
 @pytest.mark.parametrize("attempts", [0, -1])
 def test_a_policy_without_any_attempt_is_refused(attempts: int) -> None:
-    with pytest.raises(DefinitionError, match="at least 1"):
+    with pytest.raises(DefinitionError, match="max_attempts from 1"):
         RetryPolicy(max_attempts=attempts)
 
 

@@ -66,12 +66,24 @@ def test_a_step_without_annotation_gives_plain_json_on_every_attempt() -> None:
     stage = Stage()
 
     def step():  # type: ignore[no-untyped-def]  # noqa: ANN202 - that is the case
-        return {"at": NEW_YEAR, "pair": (1, 2), 3: "three"}
+        return {"at": NEW_YEAR, "pair": (1, 2)}
 
     first = stage.context().run("step", step)
 
-    assert first == {"at": "2026-01-01T00:00:00Z", "pair": [1, 2], "3": "three"}
+    assert first == {"at": "2026-01-01T00:00:00Z", "pair": [1, 2]}
     assert stage.context().run("step", step) == first
+
+
+def by_number() -> dict[int, str]:
+    return {3: "three"}
+
+
+def test_keys_that_are_no_text_stay_what_they_are_or_hold_the_job() -> None:
+    assert Stage().context().run("step", by_number) == {3: "three"}
+
+    for inner in ({3: "three"}, {"a": [{3: "three"}]}, ({(1, 2): "pair"},)):
+        with pytest.raises(HoldRequested, match="dicts have text as keys"):
+            Stage().context().run("step", lambda value=inner: value)
 
 
 def test_a_method_of_an_object_is_a_step_like_any_other() -> None:

@@ -143,7 +143,7 @@ def test_a_loop_of_nothing_is_over() -> None:
 
 
 def test_a_batch_has_a_size() -> None:
-    with pytest.raises(HoldRequested, match="size of at least 1, got 0"):
+    with pytest.raises(HoldRequested, match="a size from 1 to 1000000, got 0"):
         list(Stage().context().batches("import", [1], size=0))
 
 

@@ -109,4 +109,5 @@ class Control:
 
     def unpause(self, kind: Pausable, name: str) -> bool:
         """Let a queue's, or a definition's, jobs begin again; tell whether it was paused."""
-        return self._ledger.unpause(kind, name)
+        paused = Pause(kind, name, ACTOR)
+        return self._ledger.unpause(paused.kind, paused.name)

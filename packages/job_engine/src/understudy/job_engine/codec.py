@@ -204,8 +204,8 @@ def _refuse_constant(constant: str) -> NoReturn:
 
 
 def _is_too_deep(text: str) -> bool:
-    # What opens so few brackets cannot nest deeper.
-    few = text.count("{") + text.count("[") <= MAX_DEPTH
+    # What opens so few brackets cannot nest deeper, its leaves included.
+    few = text.count("{") + text.count("[") < MAX_DEPTH
     return not few and _depth(json.loads(text)) > MAX_DEPTH
 
 

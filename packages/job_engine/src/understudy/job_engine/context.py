@@ -148,7 +148,7 @@ class JobContext(Waits):
             retry: Whether the step is tried again within the attempt when it raises.
             timeout: The longest one try of it may take.
         """
-        return self._branch(name, fn, partial(fn, *args), StepPolicy(retry, timeout))
+        return self._branch(name, fn, args, StepPolicy(retry, timeout))
 
     @overload
     def parallel(

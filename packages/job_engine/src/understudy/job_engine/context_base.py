@@ -116,11 +116,12 @@ class ContextBase:
         return self._in_this_thread.tried(name, record, policy)
 
     def _branch(
-        self, name: str, fn: Callable[..., Any], work: Callable[[], Any], policy: StepPolicy
+        self, name: str, fn: Callable[..., Any], args: Sequence[object], policy: StepPolicy
     ) -> Branch[Any]:
         try:
             self._check_step(name, fn, policy)
-            return Branch(name, work, self._translated(name, result_of, fn), policy)
+            result = self._translated(name, result_of, fn)
+            return Branch(name, partial(fn, *args), result, policy)
         except Interrupt as interrupt:
             self.ended_by = interrupt
             raise

@@ -1,0 +1,202 @@
+"""Wrong dispatches are refused with one clear error, and nothing is stored or sent."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from tests.unit.bad_input.refusals import (
+    NAIVE,
+    NO_SPANS,
+    NO_TEXT,
+    NO_WHOLE_NUMBERS,
+    OUT_OF_SPAN,
+    SECOND,
+    TOO_LATE,
+    each,
+    refused,
+)
+from tests.unit.house import WELCOME, House
+from tests.unit.support import Mail
+from understudy.dispatcher import DispatchRequest, Many
+from understudy.dispatcher.option_checks import CHECKS, OPTIONAL
+from understudy.dispatcher.options import DispatchOptions
+from understudy.job_engine import Debounce, Throttle, Unique, declare_job
+from understudy.job_engine.codec import MAX_DEPTH
+from understudy.job_engine.errors import DispatchError, PayloadInvalidError
+
+NO_MOMENTS: tuple[Any, ...] = (5, "2030-01-01", SECOND, NAIVE, NAIVE.date(), NAIVE.timestamp())
+
+WRONG_TYPE = {
+    "job_id": (5, b"id", ["id"]),
+    "idempotency_key": NO_TEXT,
+    "on_duplicate": (5, None, True),
+    "unique": ("user_id", ("user_id",), True),
+    "debounce": (SECOND, 5),
+    "throttle": (SECOND, 5),
+    "delay": NO_SPANS,
+    "run_at": NO_MOMENTS,
+    "expires_at": NO_MOMENTS,
+    "expires_in": NO_SPANS,
+    "priority": NO_WHOLE_NUMBERS,
+    "engines": ("rq", 5, None, {"rq"}, ["rq", 5]),
+    "tags": ("mail", 5, None, {"mail"}, ["mail", None]),
+    "session": (5, "session"),
+    "confirm": (5, None, True),
+    "budget": NO_SPANS,
+    "pickup": NO_SPANS,
+}
+OUT_OF_RANGE = {
+    "job_id": ("", "a b", "a/b", "a" * 65, "a\0"),
+    "idempotency_key": ("", "k" * 256, "k\0", "k\n", "\ud800"),
+    "on_duplicate": ("keep", ""),
+    "unique": (Unique(by=("nobody",)),),
+    "debounce": (Debounce(by=("nobody",), period=SECOND),),
+    "throttle": (Throttle(by=("nobody",), period=SECOND),),
+    "delay": (-SECOND, timedelta.max),
+    "run_at": (TOO_LATE,),
+    "expires_at": (TOO_LATE,),
+    "expires_in": OUT_OF_SPAN,
+    "priority": (-101, 101, 10**30),
+    "engines": (["kafka"], [""], ["e" * 65]),
+    "tags": ([""], ["t" * 65], ["a\0"]),
+    "confirm": ("claimed", ""),
+    "budget": OUT_OF_SPAN,
+    "pickup": OUT_OF_SPAN,
+}
+
+
+def expect_untouched(house: House) -> None:
+    messages = house.offered(house.rq) + house.offered(house.dramatiq)
+    assert [house.ledger.counts(), messages, house.heard] == [{}, [], []]
+
+
+@each(WRONG_TYPE, OPTIONAL)
+def test_a_wrong_type(option: str, value: Any) -> None:
+    house = House()
+
+    refused(DispatchError, lambda: house.dispatch(**{option: value}))
+    expect_untouched(house)
+
+
+@each(OUT_OF_RANGE)
+def test_a_value_out_of_range(option: str, value: Any) -> None:
+    house = House()
+
+    refused(DispatchError, lambda: house.dispatch(**{option: value}))
+    expect_untouched(house)
+
+
+def test_no_option_is_left_out() -> None:
+    known = set(DispatchOptions.__annotations__)
+
+    assert set(WRONG_TYPE) == set(CHECKS) == known
+    assert set(OUT_OF_RANGE) | {"session"} == known
+
+
+@pytest.mark.parametrize("misspelled", ["dealy", "idempotency", "timeout"])
+def test_an_option_that_there_is_not(misspelled: str) -> None:
+    house = House()
+
+    told = refused(DispatchError, lambda: house.dispatch(**{misspelled: SECOND}))
+
+    assert repr(misspelled) in told
+    expect_untouched(house)
+
+
+class Anything(BaseModel):
+    value: Any = None
+    number: float = 0.0
+
+
+ANYTHING = declare_job("anything", payload=Anything)
+
+
+def nested(depth: int) -> Any:
+    value: Any = None
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        None,
+        {"value": 1},
+        Anything,
+        Mail(),
+        Anything(value={1: "one"}),
+        Anything(value={(1, 2): "pair"}),
+        Anything(value=float("nan")),
+        Anything(number=float("nan")),
+        Anything(number=float("inf")),
+        Anything(value=object()),
+        Anything(value={1, 2}),
+        Anything(value="\ud800"),
+        Anything(value="x" * 65_536),
+        Anything(value=nested(MAX_DEPTH)),
+        Anything(value=nested(100_000)),
+    ],
+    ids=lambda payload: f"{type(payload).__name__}",
+)
+def test_a_payload_that_the_ledger_could_not_keep(payload: Any) -> None:
+    house = House()
+
+    with pytest.raises(DispatchError):
+        house.dispatcher.dispatch(ANYTHING, payload)
+    expect_untouched(house)
+
+
+def test_a_payload_may_nest_so_deep() -> None:
+    house = House()
+
+    handle = house.dispatcher.dispatch(ANYTHING, Anything(value=nested(MAX_DEPTH - 2)))
+
+    assert handle.created
+    with pytest.raises(PayloadInvalidError, match=f"at most {MAX_DEPTH} deep"):
+        house.dispatcher.dispatch(ANYTHING, Anything(value=nested(MAX_DEPTH - 1)))
+
+
+@pytest.mark.parametrize("job", [5, "welcome", None, House, lambda payload, ctx: None])
+def test_what_is_no_job(job: Any) -> None:
+    house = House()
+
+    for dispatch in (
+        lambda: house.dispatcher.dispatch(job, Mail()),
+        lambda: house.dispatcher.dispatch_many(job, [Mail()]),
+        lambda: house.dispatcher.handle(job, "job-1"),
+        lambda: house.dispatcher.schedules().trigger(job),
+    ):
+        refused(DispatchError, dispatch)
+    expect_untouched(house)
+
+
+@pytest.mark.parametrize(
+    "many",
+    [
+        lambda: Many(chunk="5"),
+        lambda: Many(chunk=0),
+        lambda: Many(chunk=10_001),
+        lambda: Many(on_error="ignore"),
+        lambda: Many(progress=5),
+        lambda: House().dispatcher.dispatch_many(WELCOME, 5),
+        lambda: House().dispatcher.dispatch_many(WELCOME, [Mail()], how=500),
+    ],
+)
+def test_how_many_jobs_are_dispatched(many: Callable[[], object]) -> None:
+    refused(DispatchError, many)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [5, {}, None, DispatchRequest(Mail(), {"delay": 5})],
+    ids=lambda each: type(each).__name__,
+)
+def test_one_wrong_item_is_told_and_sinks_no_other(wrong: Any) -> None:
+    outcomes = House().dispatcher.dispatch_many(WELCOME, [Mail(), wrong, Mail()])
+
+    assert [outcome.error is None for outcome in outcomes] == [True, False, True]
+    assert isinstance(outcomes[1].error, DispatchError)
