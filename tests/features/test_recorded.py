@@ -1,0 +1,27 @@
+"""What a job would decide differently the second time is recorded; a `once` step begins once."""
+
+from pathlib import Path
+
+from tests.features.house import House
+from tests.features.jobs.recorded import Draw, draw, transfer
+
+
+def test_a_moment_a_uuid_and_a_random_number_are_the_same_in_every_attempt(
+    house: House, tmp_path: Path
+) -> None:
+    handle = house.dispatch(draw, Draw(drawn=tmp_path / "drawn"))
+
+    second = handle.result()
+
+    (first,) = (tmp_path / "drawn").read_text().splitlines()
+    assert second == first
+    assert handle.job().errors == 1
+
+
+def test_a_once_step_in_doubt_is_found_out_and_not_begun_again(
+    house: House, tmp_path: Path
+) -> None:
+    handle = house.dispatch(transfer, Draw(drawn=tmp_path / "sent"))
+
+    assert handle.result() == "found"
+    assert (tmp_path / "sent").read_text() == "sent\n"
