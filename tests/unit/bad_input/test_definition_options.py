@@ -16,9 +16,11 @@ from tests.unit.bad_input.refusals import (
 )
 from tests.unit.support import Mail, define
 from understudy.job_engine import (
+    Concurrency,
     Debounce,
     Every,
     JobFailure,
+    RateLimit,
     Retention,
     Throttle,
     Unique,
@@ -41,6 +43,8 @@ WRONG_TYPE = {
     "unique": ("user_id", ("user_id",), True, SECOND),
     "debounce": (SECOND, UNIQUE),
     "throttle": (SECOND, UNIQUE),
+    "concurrency": (5, SECOND, UNIQUE),
+    "rate_limit": (5, SECOND, Concurrency(limit=1)),
     "keep_succeeded": (timedelta(days=1), 1000, None),
     "keep_failed": (timedelta(days=1), 1000, None),
     "schedule": ("0 * * * *", timedelta(hours=1), 60),
@@ -55,6 +59,8 @@ OUT_OF_RANGE = {
     "unique": (Unique(by=("nobody",)),),
     "debounce": (Debounce(by=("nobody",), period=SECOND),),
     "throttle": (Throttle(by=("nobody",), period=SECOND),),
+    "concurrency": (Concurrency(limit=1, by=("nobody",)),),
+    "rate_limit": (RateLimit(limit=1, period=SECOND, by=("nobody",)),),
     "schedule": (Every(SECOND, payload=JobFailure.model_construct()),),
     "on_failure": (declare_job("other", payload=Mail),),
     "version": (0, -1, 1_000_001),

@@ -23,7 +23,7 @@ from tests.unit.support import Mail
 from understudy.dispatcher import DispatchRequest, Many
 from understudy.dispatcher.option_checks import CHECKS, OPTIONAL
 from understudy.dispatcher.options import DispatchOptions
-from understudy.job_engine import Debounce, Throttle, Unique, declare_job
+from understudy.job_engine import Concurrency, Debounce, RateLimit, Throttle, Unique, declare_job
 from understudy.job_engine.codec import MAX_DEPTH
 from understudy.job_engine.errors import DispatchError, PayloadInvalidError
 
@@ -36,6 +36,8 @@ WRONG_TYPE = {
     "unique": ("user_id", ("user_id",), True),
     "debounce": (SECOND, 5),
     "throttle": (SECOND, 5),
+    "concurrency": (SECOND, 5),
+    "rate_limit": (SECOND, 5),
     "delay": NO_SPANS,
     "run_at": NO_MOMENTS,
     "expires_at": NO_MOMENTS,
@@ -55,6 +57,8 @@ OUT_OF_RANGE = {
     "unique": (Unique(by=("nobody",)),),
     "debounce": (Debounce(by=("nobody",), period=SECOND),),
     "throttle": (Throttle(by=("nobody",), period=SECOND),),
+    "concurrency": (Concurrency(limit=1, by=("nobody",)),),
+    "rate_limit": (RateLimit(limit=1, period=SECOND, by=("nobody",)),),
     "delay": (-SECOND, timedelta.max),
     "run_at": (TOO_LATE,),
     "expires_at": (TOO_LATE,),

@@ -18,10 +18,12 @@ from tests.unit.bad_input.refusals import (
     refused,
 )
 from understudy.job_engine import (
+    Concurrency,
     Cron,
     Debounce,
     Every,
     QueueProfile,
+    RateLimit,
     Retention,
     RetryAfterError,
     RetryPolicy,
@@ -34,6 +36,7 @@ from understudy.job_engine.errors import DefinitionError, StepError
 NEGATIVE = (-SECOND, timedelta.max)
 SPANS = (*NO_SPANS, *OUT_OF_SPAN)
 FIELDS = ("user_id", 5, None, ["user_id"], ("",), (5,), ("f" * 129,))
+LIMITS = (*NO_WHOLE_NUMBERS, 0, -1, 10_001)
 SOME = {"by": (), "period": SECOND}
 POLICIES = {"missed": ("never", "", 5, None), "overlap": ("queue", "", 5, None)}
 PLANS = {**POLICIES, "jitter": (*NO_SPANS, *NEGATIVE), "payload": (5, "text", {"user_id": 7})}
@@ -72,6 +75,19 @@ TABLES: dict[type, tuple[dict[str, Any], dict[str, tuple[Any, ...]]]] = {
             "by": FIELDS,
             "period": SPANS,
             "max_wait": (*(v for v in SPANS if v is not None), SECOND / 2),
+        },
+    ),
+    Concurrency: (
+        {"limit": 1},
+        {"limit": LIMITS, "by": FIELDS, "name": (5, b"name", "", "n" * 129, "n\0")},
+    ),
+    RateLimit: (
+        {"limit": 1, "period": SECOND},
+        {
+            "limit": LIMITS,
+            "period": SPANS,
+            "by": FIELDS,
+            "name": (5, b"name", "", "n" * 129, "n\0"),
         },
     ),
     Throttle: (SOME, {"by": FIELDS, "period": SPANS}),
