@@ -1,5 +1,6 @@
 """The rescuer and running jobs: whose lease is lost, and whose is not."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -8,6 +9,7 @@ from tests.unit.house import House
 from understudy.job_engine.errors import LedgerUnavailableError
 from understudy.job_engine.outcome import MAX_CRASHES
 from understudy.job_engine.queues import DEFAULT
+from understudy.job_engine.records import JobRecord, WorkerRecord
 from understudy.job_engine.requests import NewJob, OfferPlan
 from understudy.job_engine.states import JobState
 
@@ -165,3 +167,38 @@ def test_the_rescuer_does_nothing_where_nothing_is_wrong() -> None:
     watch(house, A_LITTLE)
 
     assert list(house.heard) == before
+
+
+def test_what_a_ledger_that_went_away_left_undone_is_done_at_the_next_look() -> None:
+    house = House()
+    house.workers()
+    handles = [house.running(lease=LEASE)[0] for _ in range(3)]
+    offer, asked = house.ledger.offer, iter([True, False])
+
+    def goes_away(seen: JobRecord, plan: OfferPlan) -> JobRecord | None:
+        if not next(asked, True):
+            raise LedgerUnavailableError
+        return offer(seen, plan)
+
+    house.ledger.offer = goes_away  # type: ignore[method-assign]
+    with pytest.raises(LedgerUnavailableError):
+        let_the_lease_run_out(house)
+    assert [handle.job().epoch for handle in handles] == [2, 1, 1]
+
+    house.rescuer.tick()
+
+    assert [handle.job().epoch for handle in handles] == [2, 2, 2]
+    assert [handle.job().crashes for handle in handles] == [1, 1, 1]
+
+
+def test_a_worker_that_comes_back_under_its_old_name_does_not_keep_its_old_jobs() -> None:
+    house = House()
+    dead = WorkerRecord("boot-1", "rq", "default", "host", 4711, 8)
+    house.ledger.beat(dead, timedelta(days=1))
+    handle, claim = house.running(lease=LEASE)
+
+    house.ledger.beat(replace(dead, boot_id="boot-2"), timedelta(days=1))
+    let_the_lease_run_out(house)
+
+    assert (handle.job().epoch, handle.job().crashes) == (2, 1)
+    assert not house.ledger.renew([claim])

@@ -61,6 +61,7 @@ class Act(BaseModel):
         pace: How many seconds each step takes.
         misfortune: What befalls it in its first step, in every attempt.
         once: Whether its steps are begun once at the most.
+        nap: How many seconds it sleeps after its first step.
         found: What is found out of a `once` step that was cut off: nothing can be where empty.
     """
 
@@ -70,6 +71,7 @@ class Act(BaseModel):
     pace: float = 0
     misfortune: Misfortune = "none"
     once: bool = False
+    nap: float = 0
     found: Literal["", "done", "not done"] = ""
 
 
@@ -80,6 +82,8 @@ def perform(act: Act, ctx: JobContext) -> int:
         ctx.run(
             f"step-{number}", step, *told, once=act.once, verify=find_out if act.found else None
         )
+        if act.nap and number == 1:
+            ctx.sleep("nap", timedelta(seconds=act.nap))
     return act.steps
 
 

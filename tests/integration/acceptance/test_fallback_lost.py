@@ -5,8 +5,9 @@ from collections.abc import Callable
 import pytest
 
 from tests.integration.acceptance.evidence import assert_all_on, assert_each_ran_once
-from tests.integration.acceptance.jobs_under_test import in_thread
-from tests.integration.acceptance.stage import Stage
+from tests.integration.acceptance.jobs_under_test import Act, in_thread
+from tests.integration.acceptance.stage import PATIENCE, Stage
+from tests.servers.processes import wait_until
 from tests.servers.proxy import TcpProxy
 from tests.servers.rabbitmq import RabbitMQ
 from tests.servers.valkey import Valkey
@@ -58,6 +59,23 @@ def test_jobs_dispatched_while_both_brokers_are_down_wait_for_whichever_returns(
     assert "park" in stage.kinds(handles[0])
     assert_each_ran_once(stage)
     assert_all_on(stage, returning)
+
+
+@pytest.mark.parametrize(("lost", "left"), [("rq", "dramatiq"), ("dramatiq", "rq")])
+def test_a_job_that_sleeps_while_its_engine_is_lost_wakes_on_the_other(
+    stage: Stage, valkey: Valkey, road_to_rabbitmq: TcpProxy, *, lost: str, left: str
+) -> None:
+    stage.workers("threads")
+    handle = stage.dispatch(in_thread, Act(steps=2, nap=1), engines=(lost, left))
+    wait_until(lambda: "suspend" in stage.kinds(handle), PATIENCE, "the job sleeps")
+
+    {"rq": valkey.kill, "dramatiq": road_to_rabbitmq.refuse}[lost]()
+    stage.wait_for_ends()
+
+    assert stage.state(handle.id) is JobState.SUCCEEDED
+    assert handle.job().engine == left
+    assert handle.job().errors == 0
+    assert_each_ran_once(stage)
 
 
 def test_without_rq_every_job_goes_straight_to_dramatiq(
