@@ -1,0 +1,259 @@
+"""Bugs that other job systems shipped, and the tests that show that they are not here."""
+
+from dataclasses import dataclass
+
+SUITE = "packages/job_engine/src/understudy/testing/ledger_suite"
+ACCEPTANCE = "tests/integration/acceptance"
+KILLED = "test_a_job_whose_rq_worker_is_killed_goes_on_with_dramatiq_after_its_last_finished_step"
+
+
+@dataclass(frozen=True, slots=True)
+class Bug:
+    """One bug, or one family of them.
+
+    Attributes:
+        what: What went wrong.
+        shipped_by: Whose threads tell of it, as `owner/repository#number`.
+        here: What comes of it here.
+        tests: Files with the names of the tests in them that show it.
+    """
+
+    what: str
+    shipped_by: tuple[str, ...]
+    here: str
+    tests: dict[str, tuple[str, ...]]
+
+
+BUGS = (
+    Bug(
+        "A recovery scan acts on a stale view: the job ended, or was claimed again, between its "
+        "read and its write",
+        ("riverqueue/river#1302", "dbos-inc/dbos-transact-py#742", "rails/solid_queue#589"),
+        "Every transition compares what was seen; a job that moved on is left alone",
+        {
+            "tests/faults/test_rescuers.py": (
+                "test_a_rescuer_that_wakes_with_a_stale_view_changes_nothing",
+            ),
+            f"{SUITE}/racing.py": (
+                "test_a_rescuer_and_a_finishing_attempt_do_not_both_win",
+                "test_a_claim_and_a_rescuer_do_not_both_win",
+            ),
+            f"{SUITE}/offering.py": ("test_an_offer_loses_against_the_end_of_the_attempt",),
+        },
+    ),
+    Bug(
+        "The ledger drops out inside the recovery loop, and the jobs not yet looked at are forgotten",
+        ("dbos-inc/dbos-transact-py#716",),
+        "The next look takes them on, and nothing twice",
+        {
+            "tests/unit/test_rescuer.py": (
+                "test_what_a_ledger_that_went_away_left_undone_is_done_at_the_next_look",
+            ),
+            f"{ACCEPTANCE}/test_ledger_outage.py": (
+                "test_an_outage_of_the_ledger_starts_nothing_and_ends_nothing",
+            ),
+        },
+    ),
+    Bug(
+        "A worker that is alive but late with its heartbeat is taken for dead, and finishes after "
+        "its job was recovered elsewhere: two outcomes, a lock released twice",
+        ("rails/solid_queue#761",),
+        "The late attempt is fenced; one outcome, and its place under a limit is left once",
+        {
+            f"{ACCEPTANCE}/test_workers_lost.py": (
+                "test_a_worker_that_was_frozen_past_its_lease_wakes_up_without_authority",
+            ),
+            "tests/faults/test_workers_in_trouble.py": (
+                "test_a_worker_whose_job_starves_the_renewal_loses_it_and_records_nothing",
+            ),
+            f"{SUITE}/limiting.py": (
+                "test_a_lost_attempt_leaves_room_when_its_job_is_handed_over",
+            ),
+        },
+    ),
+    Bug(
+        "A worker restarted under its old name keeps the jobs of the dead one from being recovered",
+        ("oban-bg/oban#862", "dbos-inc/dbos-transact-py#804"),
+        "Workers are known by a boot id, and a job by its lease, never by a name",
+        {
+            "tests/unit/test_rescuer.py": (
+                "test_a_worker_that_comes_back_under_its_old_name_does_not_keep_its_old_jobs",
+            ),
+            f"{SUITE}/watching.py": ("test_a_worker_that_stops_is_forgotten_at_once",),
+        },
+    ),
+    Bug(
+        "A stale leader goes on firing cron jobs, for 19 days",
+        ("oban-bg/oban#1488",),
+        "There is no leader: a tick is one row, taken once",
+        {
+            f"{SUITE}/scheduling.py": (
+                "test_a_tick_is_fired_once",
+                "test_a_crowd_of_nodes_fires_each_tick_once",
+                "test_a_tick_of_a_spec_that_was_replaced_is_not_fired",
+            ),
+            "tests/unit/test_ticker.py": ("test_a_node_that_slept_cannot_fire_an_old_tick",),
+        },
+    ),
+    Bug(
+        "The retry of a stalled job collides with its own unique key; a dead letter's replay is "
+        "suppressed by its own idempotency key",
+        ("procrastinate-org/procrastinate#1446", "hookdeck/outpost#670"),
+        "A job is not in its own way, and a retry is a job of its own",
+        {
+            f"{SUITE}/uniting.py": ("test_a_retry_is_not_blocked_by_its_own_key",),
+            f"{SUITE}/retrying.py": ("test_the_old_key_goes_on_pointing_at_the_old_job",),
+            "tests/features/test_identity.py": (
+                "test_a_dead_letter_is_tried_again_whatever_its_key",
+            ),
+        },
+    ),
+    Bug(
+        "A key that an outage left behind blocks new jobs for ever",
+        ("taskforcesh/bullmq#4311",),
+        "Whatever ends a job frees its key in the same transaction; a period ends by itself",
+        {
+            f"{SUITE}/uniting.py": (
+                "test_every_end_frees_the_key_of_an_incomplete_job",
+                "test_a_key_for_a_period_outlives_its_job_and_no_more",
+            ),
+        },
+    ),
+    Bug(
+        "An enqueue that is refused, falls into a black hole, loses its reply, takes longer than "
+        "it may, meets a server that takes no writes, or one without workers: lost, twice, or hung; "
+        "a worker that took it dies before it begins, or begins it after it was revoked",
+        ("sidekiq/sidekiq#3303", "celery/celery#6911", "Bogdanp/dramatiq#881"),
+        "The job is recorded first; each offer ends within the budget, and only the newest counts",
+        {
+            f"{ACCEPTANCE}/test_redis_lost.py": (
+                "test_redis_killed_before_dispatch_costs_one_try_and_dramatiq_runs_the_jobs",
+                "test_redis_frozen_at_dispatch_delays_it_by_its_budget_and_the_late_message_is_refused",
+            ),
+            "tests/faults/test_redis_faults.py": (
+                "test_a_redis_that_falls_silent_without_a_word_costs_one_try",
+                "test_a_redis_that_answers_and_takes_no_writes_is_passed_over",
+            ),
+            "tests/faults/test_rabbitmq_faults.py": (
+                "test_a_message_whose_confirm_was_lost_is_refused_where_it_arrives",
+                "test_six_copies_of_a_message_run_the_job_once",
+                "test_a_rabbitmq_that_blocks_or_hangs_sends_jobs_back_to_rq",
+            ),
+            f"{ACCEPTANCE}/test_workers_lost.py": (
+                "test_jobs_of_dead_rq_workers_go_to_dramatiq_although_redis_is_fine",
+            ),
+            "tests/crash_points/test_matrix.py": ("test_no_promise_breaks_at_any_point",),
+            "tests/unit/test_dispatcher.py": (
+                "test_an_offer_that_arrived_after_all_is_void_once_the_job_was_handed_over",
+            ),
+        },
+    ),
+    Bug(
+        "Both engines are down, and the job is lost or raised at the caller",
+        ("rails/solid_queue#549", "PostHog/posthog#11784"),
+        "It is parked, and delivered once when either is back",
+        {
+            f"{ACCEPTANCE}/test_fallback_lost.py": (
+                "test_jobs_dispatched_while_both_brokers_are_down_wait_for_whichever_returns",
+            ),
+        },
+    ),
+    Bug(
+        "The second place fails after the job was taken away from the first",
+        ("symfony/symfony#64865",),
+        "The ledger has the job all the while: it is parked",
+        {
+            "tests/unit/test_offering.py": (
+                "test_a_job_that_no_engine_takes_is_parked_with_the_last_reason",
+            ),
+            "tests/unit/test_dispatcher.py": (
+                "test_a_job_that_no_engine_takes_is_parked_and_nothing_is_raised",
+            ),
+        },
+    ),
+    Bug(
+        "The first engine comes back with the old message on its list, and the job runs again",
+        ("laravel/ideas#235",),
+        "The message has an old epoch, and is refused",
+        {
+            f"{ACCEPTANCE}/test_redis_lost.py": (
+                "test_redis_restarted_from_its_dump_starts_no_job_that_ran_elsewhere",
+            ),
+        },
+    ),
+    Bug(
+        "A worker dies after a step and before its acknowledgement, and the step runs again",
+        ("triggerdotdev/trigger.dev#4627", "twentyhq/twenty#22518"),
+        "The other engine goes on with the next step; the step that was cut off may run again, a "
+        "`once` step is held",
+        {
+            f"{ACCEPTANCE}/test_workers_lost.py": (KILLED,),
+            f"{ACCEPTANCE}/test_once_steps.py": (
+                "test_in_doubt_the_job_is_held_and_the_step_is_not_begun_again",
+                "test_what_verify_finds_out_decides",
+            ),
+        },
+    ),
+    Bug(
+        "A deploy changes the steps of a job half-way, and a recorded result is taken for another",
+        ("rails/rails: `ActiveJob::Continuation::InvalidStepError`",),
+        "The job is held, and says which step it expected",
+        {
+            "tests/faults/test_workers_in_trouble.py": (
+                "test_a_job_that_goes_on_in_code_with_other_steps_is_held",
+            ),
+            "tests/unit/test_context.py": (
+                "test_a_step_that_was_renamed_holds_the_job",
+                "test_a_step_that_was_put_in_between_holds_the_job",
+            ),
+        },
+    ),
+    Bug(
+        "A sleep ends early, late, twice or never: the engine that kept it was lost, clocks "
+        "differed, or were changed for the summer",
+        ("Bogdanp/dramatiq#431", "celery/kombu#337"),
+        "The ledger keeps the time, on the database's clock",
+        {
+            f"{ACCEPTANCE}/test_fallback_lost.py": (
+                "test_a_job_that_sleeps_while_its_engine_is_lost_wakes_on_the_other",
+            ),
+            "tests/faults/test_clocks.py": (
+                "test_clocks_that_are_hours_apart_take_no_job_from_who_works_on_it",
+            ),
+            "tests/unit/test_ticker.py": (
+                "test_two_days_around_a_change_of_clocks_have_two_ticks",
+            ),
+        },
+    ),
+    Bug(
+        "A bulk dispatch drops the delay and the priority of its items",
+        ("laravel/framework#60950",),
+        "Each item keeps its own options",
+        {"tests/unit/test_dispatch_many.py": ("test_every_item_keeps_its_own_options",)},
+    ),
+    Bug(
+        "`except Exception` in a job swallows what was to interrupt it",
+        ("rails/rails", "dbos-inc/dbos-transact-py", "inngest/inngest-py"),
+        "Interrupts are no exceptions, and every later call of the job raises them again",
+        {
+            "tests/unit/test_swallowed_interrupts.py": (
+                "test_interrupts_are_no_exceptions",
+                "test_an_interrupt_ends_the_attempt_whatever_the_job_catches",
+                "test_every_call_after_an_interrupt_raises_it_again",
+            ),
+        },
+    ),
+    Bug(
+        "An enqueue in a transaction runs before its commit, stays after a rollback, or is lost "
+        "when the process dies between the commit and the delivery",
+        ("RealOrangeOne/django-tasks#189", "getlago/lago-api#6319"),
+        "The job is in the caller's transaction; a rescuer sweeps up what was not delivered",
+        {
+            "tests/features/test_transactional.py": (
+                "test_it_runs_after_the_commit_and_not_before",
+                "test_a_rollback_leaves_nothing",
+                "test_what_a_crash_after_the_commit_leaves_is_swept_up",
+            ),
+        },
+    ),
+)
