@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from tests.unit.stories import asked_to_stop, asleep, handed_over, let_go_on, retried
 from understudy.job_engine.invariants import (
     CHECKS,
     Check,
@@ -17,10 +18,10 @@ from understudy.job_engine.invariants import (
     violations,
 )
 from understudy.job_engine.invariants.history import Finding
-from understudy.job_engine.records import Conclusion, StepKind, StepRecord
-from understudy.job_engine.states import RETRY, SUSPEND, JobState
+from understudy.job_engine.records import StepKind
+from understudy.job_engine.states import JobState
 from understudy.testing import FrozenClock, LedgerSuite, MemoryLedger
-from understudy.testing.ledger_suite import PassTime, resolving, scene
+from understudy.testing.ledger_suite import PassTime
 
 MINUTE = timedelta(minutes=1)
 
@@ -44,64 +45,6 @@ class TestEveryPromiseLeavesSoundHistories(LedgerSuite):
     @pytest.fixture
     def pass_time(self, clock: FrozenClock) -> PassTime:
         return clock.advance
-
-
-def handed_over() -> History:
-    """Tell of a job that lost its first worker after a step, and succeeded on the other engine."""
-    ledger, clock = _ledger()
-    claim = scene.started(ledger)
-    ledger.record(claim, scene.step("fetch", 0))
-    clock.advance(MINUTE)
-    second = scene.taken_over(ledger, claim)
-    clock.advance(MINUTE)
-    ledger.record(second, scene.step("send", 1))
-    ledger.conclude(second, scene.SUCCESS)
-    return history_of(ledger, claim.job_id)
-
-
-def retried() -> History:
-    """Tell of a job whose handler raised once, and that waits."""
-    ledger, clock = _ledger()
-    claim = scene.started(ledger)
-    clock.advance(MINUTE)
-    ledger.conclude(claim, Conclusion(RETRY, error=scene.ERROR, delay=MINUTE))
-    return history_of(ledger, claim.job_id)
-
-
-def asked_to_stop() -> History:
-    """Tell of a running job that somebody cancelled; the step in flight was recorded."""
-    ledger, clock = _ledger()
-    claim = scene.started(ledger)
-    clock.advance(MINUTE)
-    ledger.cancel(claim.job_id, "somebody")
-    clock.advance(MINUTE)
-    ledger.record(claim, scene.step("fetch", 0))
-    ledger.conclude(claim, Conclusion(RETRY, error=scene.ERROR))
-    return history_of(ledger, claim.job_id)
-
-
-def asleep() -> History:
-    """Tell of a job that sleeps."""
-    ledger, _ = _ledger()
-    claim = scene.started(ledger)
-    nap = StepRecord("nap", 0, StepKind.SLEEP, '"for 0:01:00"')
-    ledger.conclude(claim, Conclusion(SUSPEND, delay=MINUTE, step=nap))
-    return history_of(ledger, claim.job_id)
-
-
-def let_go_on() -> History:
-    """Tell of a job that was held for a step in doubt, and that a person let go on."""
-    ledger, _ = _ledger()
-    claim = resolving.held(ledger)
-    ledger.resolve(ledger.get(claim.job_id), resolving.PAID)
-    second = scene.claimed(ledger, scene.reoffered(ledger, claim.job_id))
-    ledger.conclude(second, scene.SUCCESS)
-    return history_of(ledger, claim.job_id)
-
-
-def _ledger() -> tuple[MemoryLedger, FrozenClock]:
-    clock = FrozenClock()
-    return MemoryLedger(clock), clock
 
 
 @pytest.mark.parametrize("story", [handed_over, retried, asked_to_stop, asleep, let_go_on])

@@ -1,0 +1,52 @@
+"""A house with tickers: nodes that fire schedules, of any version of the code."""
+
+import random
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from tests.unit.house import House
+from tests.unit.support import define
+from understudy.dispatcher.ticker import Ticker
+from understudy.job_engine import Every
+from understudy.job_engine.definition import AnyDefinition
+from understudy.job_engine.records import JobRecord
+from understudy.job_engine.schedule import Schedule
+from understudy.job_engine.scheduling import ScheduleRecord
+
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+SECOND = timedelta(seconds=1)
+HOURLY = Every(HOUR)
+
+
+def scheduled(schedule: Schedule | None, name: str = "sweep", **options: Any) -> AnyDefinition:
+    return define(lambda ctx: None, name=name, schedule=schedule, **options)
+
+
+class Nodes(House):
+    """A house with tickers of any version."""
+
+    def ticker(self, *definitions: AnyDefinition) -> Ticker:
+        told = {"clock": self.clock, "listener": self.heard}
+        return Ticker(self.ledger, definitions, **told, rng=random.Random(7))
+
+    @property
+    def schedule(self) -> ScheduleRecord:
+        return self.dispatcher.schedules().get("sweep")
+
+    @property
+    def jobs(self) -> list[JobRecord]:
+        return sorted(self.ledger.list_jobs(name="sweep", limit=5000), key=lambda job: job.id)
+
+    @property
+    def ticks(self) -> list[str]:
+        """When the jobs were to run, counted from the start."""
+        start = datetime(2026, 1, 1, tzinfo=UTC)
+        return [str((job.run_at or start) - start) for job in self.jobs]
+
+    def pass_hours(self, hours: float, tickers: Iterable[Ticker] = ()) -> None:
+        """Let hours go by while somebody looks every half minute."""
+        for _ in range(int(hours * 120)):
+            self.clock.advance(30 * SECOND)
+            for each in tickers:
+                each.tick()

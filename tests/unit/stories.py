@@ -1,0 +1,72 @@
+"""Sound histories: what a job's life may look like."""
+
+from datetime import timedelta
+
+from understudy.job_engine.invariants import (
+    History,
+    history_of,
+)
+from understudy.job_engine.records import Conclusion, StepKind, StepRecord
+from understudy.job_engine.states import RETRY, SUSPEND
+from understudy.testing import FrozenClock, MemoryLedger
+from understudy.testing.ledger_suite import resolving, scene
+
+MINUTE = timedelta(minutes=1)
+
+
+def handed_over() -> History:
+    """Tell of a job that lost its first worker after a step, and succeeded on the other engine."""
+    ledger, clock = _ledger()
+    claim = scene.started(ledger)
+    ledger.record(claim, scene.step("fetch", 0))
+    clock.advance(MINUTE)
+    second = scene.taken_over(ledger, claim)
+    clock.advance(MINUTE)
+    ledger.record(second, scene.step("send", 1))
+    ledger.conclude(second, scene.SUCCESS)
+    return history_of(ledger, claim.job_id)
+
+
+def retried() -> History:
+    """Tell of a job whose handler raised once, and that waits."""
+    ledger, clock = _ledger()
+    claim = scene.started(ledger)
+    clock.advance(MINUTE)
+    ledger.conclude(claim, Conclusion(RETRY, error=scene.ERROR, delay=MINUTE))
+    return history_of(ledger, claim.job_id)
+
+
+def asked_to_stop() -> History:
+    """Tell of a running job that somebody cancelled; the step in flight was recorded."""
+    ledger, clock = _ledger()
+    claim = scene.started(ledger)
+    clock.advance(MINUTE)
+    ledger.cancel(claim.job_id, "somebody")
+    clock.advance(MINUTE)
+    ledger.record(claim, scene.step("fetch", 0))
+    ledger.conclude(claim, Conclusion(RETRY, error=scene.ERROR))
+    return history_of(ledger, claim.job_id)
+
+
+def asleep() -> History:
+    """Tell of a job that sleeps."""
+    ledger, _ = _ledger()
+    claim = scene.started(ledger)
+    nap = StepRecord("nap", 0, StepKind.SLEEP, '"for 0:01:00"')
+    ledger.conclude(claim, Conclusion(SUSPEND, delay=MINUTE, step=nap))
+    return history_of(ledger, claim.job_id)
+
+
+def let_go_on() -> History:
+    """Tell of a job that was held for a step in doubt, and that a person let go on."""
+    ledger, _ = _ledger()
+    claim = resolving.held(ledger)
+    ledger.resolve(ledger.get(claim.job_id), resolving.PAID)
+    second = scene.claimed(ledger, scene.reoffered(ledger, claim.job_id))
+    ledger.conclude(second, scene.SUCCESS)
+    return history_of(ledger, claim.job_id)
+
+
+def _ledger() -> tuple[MemoryLedger, FrozenClock]:
+    clock = FrozenClock()
+    return MemoryLedger(clock), clock
