@@ -14,6 +14,9 @@ from understudy.worker.cli import main
 GUIDE = Path(__file__).parents[2] / "docs" / "guide"
 PAGES = sorted(page for page in GUIDE.glob("*.md") if page.name != "README.md")
 INDEX = (GUIDE / "README.md").read_text()
+README = (GUIDE.parents[1] / "README.md").read_text()
+#: A longer page is two.
+MOST_LINES = 300
 
 _pages = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 
@@ -36,6 +39,12 @@ def test_a_page_runs_as_printed(page: Path) -> None:
 def test_a_page_has_an_example_and_stands_in_the_index(page: Path) -> None:
     assert list(blocks_of(page))
     assert f"({page.name})" in INDEX
+
+
+@_pages
+def test_a_page_is_short_and_the_readme_leads_to_it(page: Path) -> None:
+    assert len(page.read_text().splitlines()) < MOST_LINES
+    assert f"(docs/guide/{page.name})" in README
 
 
 def test_the_index_names_no_page_that_is_not_there() -> None:
