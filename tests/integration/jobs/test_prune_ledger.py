@@ -134,7 +134,7 @@ def test_of_jobs_that_ended_at_the_same_moment_as_many_are_kept(ledger: Ledger) 
         ledger.add(f"job-{n}", JobState.FAILED, age=HOUR)
     moment = update(jobs).values(finished_at=instant(10**15))
     ledger.database.write(lambda connection: connection.execute(moment))
-    newest = Retention(age=timedelta(days=100_000), count=2)
+    newest = Retention(age=timedelta(days=36_500), count=2)
 
     assert ledger.pruner.prune("job", JobState.FAILED, newest, 10) == 2
 
@@ -215,7 +215,7 @@ def test_one_transaction_deletes_no_more_than_its_limit(ledger: Ledger) -> None:
 
 def test_two_pruners_at_once_delete_no_more_than_one_would(ledger: Ledger) -> None:
     ledger.add_many(1000, age=HOUR)
-    keep = Retention(age=timedelta(days=100_000), count=400)
+    keep = Retention(age=timedelta(days=36_500), count=400)
     start = threading.Barrier(4)
 
     def prune() -> None:
