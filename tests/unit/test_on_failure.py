@@ -13,7 +13,7 @@ from understudy.job_engine.records import Conclusion
 from understudy.job_engine.sequel import sequel_from
 from understudy.job_engine.states import FAIL
 
-ALARM = declare_job("alarm", payload=JobFailure, queue="data-sync", priority=9)
+ALARM = declare_job("alarm", payload=JobFailure, queue="data-sync", priority=9, version=2)
 ERROR = ErrorRecord("ValueError", "no such user")
 
 
@@ -28,7 +28,7 @@ def test_the_hook_is_kept_with_the_job() -> None:
 
     hook = sequel_from(handle.job().sequel or "").on_failure
     assert hook is not None
-    assert (hook.name, hook.queue, hook.priority) == ("alarm", "data-sync", 9)
+    assert (hook.name, hook.queue, hook.priority, hook.version) == ("alarm", "data-sync", 9, 2)
 
 
 def test_a_job_without_a_hook_keeps_nothing() -> None:
@@ -44,6 +44,7 @@ def test_a_failure_dispatches_the_hook_with_what_happened() -> None:
     house.ledger.conclude(claim, Conclusion(FAIL, error=ERROR))
 
     (alarm,) = house.ledger.list_jobs(name="alarm")
+    assert alarm.version == ALARM.version
     assert JobFailure.model_validate_json(alarm.payload) == JobFailure(
         job_id=claim.job_id,
         name="welcome",

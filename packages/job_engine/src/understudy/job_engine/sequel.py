@@ -30,6 +30,7 @@ class Hook:
     concurrency: Concurrency | None = None
     rate_limit: RateLimit | None = None
     on_failure: "Hook | None" = None
+    version: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +80,15 @@ def _hook_of(job: AnyDefinition | None) -> Hook | None:
     if job is None:
         return None
     return Hook(
-        job.name,
-        job.queue.name,
-        job.priority,
-        job.engines,
-        job.tags,
-        job.concurrency,
-        job.rate_limit,
-        _hook_of(job.on_failure),
+        name=job.name,
+        queue=job.queue.name,
+        priority=job.priority,
+        engines=job.engines,
+        tags=job.tags,
+        concurrency=job.concurrency,
+        rate_limit=job.rate_limit,
+        on_failure=_hook_of(job.on_failure),
+        version=job.version,
     )
 
 
@@ -113,6 +115,7 @@ def failure_job(hook: Hook, failed: JobRecord) -> NewJob:
         priority=hook.priority,
         engines=hook.engines,
         tags=hook.tags,
+        version=hook.version,
         sequel=Sequel(on_failure=hook.on_failure).text,
         limits=limits_of(hook.name, failure, hook.concurrency, hook.rate_limit),
     )

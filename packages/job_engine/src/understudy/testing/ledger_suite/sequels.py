@@ -21,7 +21,9 @@ from understudy.testing.ledger_suite.scene import (
     reoffered,
 )
 
-HOOK = Hook("tell_somebody", "data-sync", priority=7, engines=("second",), tags=("hook",))
+HOOK = Hook(
+    "tell_somebody", "data-sync", priority=7, engines=("second",), tags=("hook",), version=3
+)
 
 #: Every way to `failed`, by the name of its transition.
 FAILURES: dict[str, Callable[[Ledger, Claim], object]] = {
@@ -60,7 +62,7 @@ class SequelPromises:
             assert (told["error_type"], told["error_message"]) == (ERROR.type, ERROR.message)
 
     def test_the_job_of_a_hook_is_due_at_once_where_the_hook_says(self, ledger: Ledger) -> None:
-        """Its queue, its engines, its priority; whoever failed the job need not know them."""
+        """Its queue, engines, priority, version; whoever failed the job need not know them."""
         ledger.conclude(hooked(ledger), FAILURE)
 
         (hook,) = set_off(ledger)
@@ -68,6 +70,7 @@ class SequelPromises:
         assert [job.id for job in ledger.due(10)] == [hook.id]
         assert (hook.state, hook.queue, hook.priority) == (JobState.SCHEDULED, "data-sync", 7)
         assert (hook.engines, hook.tags, hook.sequel) == (("second",), ("hook",), None)
+        assert hook.version == 3
         assert [event.kind for event in ledger.events(hook.id)] == ["dispatch"]
 
     def test_nothing_else_sets_it_off(self, ledger: Ledger) -> None:
