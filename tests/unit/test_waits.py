@@ -2,30 +2,20 @@
 
 import secrets
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from tests.unit.support import HOUR, Mail, Stage, define
+from tests.unit.support import HOUR, Mail, Stage
 from tests.unit.test_async_jobs import AsyncStage
 from understudy.job_engine import AsyncJobContext, JobContext, JobState
 from understudy.job_engine.awaited import KEEP_EVENTS, SentEvent, event_topic
-from understudy.job_engine.error_record import ErrorRecord
 from understudy.job_engine.errors import (
     EventTimeoutError,
-    InvokeDepthError,
-    JobCancelledError,
-    JobFailedError,
 )
 from understudy.job_engine.interrupts import HoldRequested
-from understudy.job_engine.meeting import MAX_DEPTH
-from understudy.job_engine.records import Claim, Conclusion, Ticket
-from understudy.job_engine.requests import OfferPlan
-from understudy.job_engine.states import FAIL, SUCCEED, Transition
-
-ADD_UP = define(lambda ctx: 1, name="add-up")
+from understudy.job_engine.records import Claim, Conclusion
 
 
 def send(stage: Stage, payload: str = '"yes"', *, key: str | None = None, **given: Any) -> int:
@@ -179,98 +169,3 @@ def test_an_async_job_waits_too() -> None:
 
     assert (first, stage.go(body)) == (JobState.SCHEDULED, JobState.SUCCEEDED)
     assert stage.job.result == "5"
-
-
-def invokes(ctx: JobContext) -> Any:
-    return ctx.invoke(ADD_UP, Mail(user_id=3))
-
-
-def child_of(stage: Stage) -> Any:
-    (child,) = stage.ledger.list_jobs(name="add-up")
-    return child
-
-
-def end_child(stage: Stage, transition: Transition, **values: Any) -> None:
-    child = stage.ledger.offer(child_of(stage), OfferPlan("rq", HOUR))
-    assert child is not None
-    shown = Ticket(child.id, child.epoch, "rq", child.queue, "c", "worker", HOUR)
-    claim = stage.ledger.claim(shown)
-    assert claim is not None
-    stage.ledger.conclude(claim, Conclusion(transition, **values))
-
-
-def test_a_job_invokes_another_and_gets_its_result() -> None:
-    stage = Stage(invokes)
-    first = stage.run()
-    child = child_of(stage)
-
-    end_child(stage, SUCCEED, result="42")
-
-    assert (first, child.state, child.payload) == (
-        JobState.SCHEDULED,
-        JobState.SCHEDULED,
-        '{"user_id":3}',
-    )
-    assert is_due(stage)
-    assert stage.run() is JobState.SUCCEEDED
-    assert stage.job.result == "42"
-
-
-def test_the_other_job_is_dispatched_once() -> None:
-    stage = Stage(invokes)
-
-    assert [stage.run(), stage.run()] == [JobState.SCHEDULED] * 2
-    assert len(stage.ledger.list_jobs(name="add-up")) == 1
-
-
-def test_the_error_of_an_invoked_job_is_raised() -> None:
-    seen: list[JobFailedError] = []
-
-    def body(ctx: JobContext) -> str:
-        try:
-            invokes(ctx)
-        except JobFailedError as error:
-            seen.append(error)
-        return "went on"
-
-    stage = Stage(body)
-    stage.run()
-    end_child(stage, FAIL, error=ErrorRecord("KeyError", "'seven'", "Traceback ..."))
-
-    assert stage.run() is JobState.SUCCEEDED
-    assert (seen[0].error_type, seen[0].traceback) == ("KeyError", "Traceback ...")
-
-
-def test_an_invoked_job_that_was_cancelled_has_no_result() -> None:
-    stage = Stage(invokes)
-    stage.run()
-    stage.ledger.cancel(child_of(stage).id, "me")
-
-    assert is_due(stage)
-    with pytest.raises(JobCancelledError):
-        invokes(stage.context())
-
-
-def test_cancelling_a_job_leaves_the_one_it_invoked_alone() -> None:
-    stage = Stage(invokes)
-    stage.run()
-
-    stage.ledger.cancel(stage.job_id, "me")
-
-    assert child_of(stage).state is JobState.SCHEDULED
-
-
-def test_jobs_invoke_one_another_only_so_deep() -> None:
-    stage = Stage(invokes)
-    row = stage.ledger._store.rows[stage.job_id]
-    stage.ledger._store.rows[stage.job_id] = replace(row, depth=MAX_DEPTH)
-
-    with pytest.raises(InvokeDepthError, match="at most 16 deep"):
-        invokes(stage.context())
-
-
-def test_an_invoked_job_is_one_deeper() -> None:
-    stage = Stage(invokes)
-    stage.run()
-
-    assert stage.ledger._store.rows[child_of(stage).id].depth == 1

@@ -6,8 +6,8 @@ from pydantic import BaseModel
 from tenacity import wait_none
 
 from tests.features.lane import LANE
-from understudy.job_engine import AsyncJobContext, JobContext, RetryPolicy, job
-from understudy.job_engine.errors import JobFailedError
+from understudy.job_engine import AsyncJobContext, JobContext, RetryPolicy, Unique, job
+from understudy.job_engine.errors import DuplicateDispatchError, JobFailedError
 
 NO_RETRY = RetryPolicy(max_attempts=1)
 
@@ -34,6 +34,22 @@ def waits_answer(payload: Question, ctx: JobContext) -> int | None:
     if payload.fails:
         ctx.sleep("nap", timedelta(milliseconds=10))
     return answer and answer.value
+
+
+@job(name="waits-for-ever", queue=LANE.name, unique=Unique(by=("key",)))
+def waits_for_ever(payload: Question, ctx: JobContext) -> None:
+    """Wait for what nobody says."""
+    ctx.wait_for_event("never")
+
+
+@job(name="waits-for-another", queue=LANE.name, retry=NO_RETRY)
+def waits_for_another(payload: Question, ctx: JobContext) -> str:
+    """Wait for a job that waits, unless somebody else has it wait."""
+    try:
+        ctx.invoke(waits_for_ever, payload)
+    except DuplicateDispatchError:
+        return "taken"
+    return "ended"
 
 
 @job(name="waits-half", queue=LANE.name, retry=NO_RETRY)

@@ -222,8 +222,9 @@ class AsyncJobContext(AsyncBranches):
     async def invoke(self, job: "JobDefinition[P, R]", payload: P, *, step: str | None = None) -> R:
         """Run another job and wait for its end, holding no worker.
 
-        The job is dispatched once, with an id made from this job's id and the step's name. It
-        is a job of its own: cancelling this one does not cancel it.
+        The job is dispatched once, with an id made from this job's id and the step's name, and
+        with everything that its definition says. Cancelling this job while it waits cancels
+        that one, too.
 
         Args:
             job: The job's definition; its declaration is enough.
@@ -236,6 +237,7 @@ class AsyncJobContext(AsyncBranches):
         Raises:
             JobFailedError: It failed.
             JobCancelledError: It was cancelled.
+            DuplicateDispatchError: Another job holds its unique key; it was not dispatched.
             InvokeDepthError: Jobs invoke one another too deeply.
         """
         check_invoked(job)

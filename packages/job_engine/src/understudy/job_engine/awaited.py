@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 #: How long a sent event is kept for jobs that do not wait for it yet, unless it says otherwise.
 KEEP_EVENTS = timedelta(days=7)
@@ -13,6 +15,8 @@ LOOK_AGAIN = timedelta(days=1)
 MAX_NAME_CHARS = 128
 #: The longest key of an event.
 MAX_KEY_CHARS = 255
+#: The event in the history of a job that is woken before its time.
+WAKE = "wake"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,18 @@ def event_topic(name: str, *, job_id: str | None = None, key: str | None = None)
 def end_topic(job_id: str) -> str:
     """Return the topic of a job's end."""
     return _topic("end", job_id)
+
+
+def key_taken(child_id: str, holder_id: str) -> dict[str, Any]:
+    """Return what a step is answered whose job was not recorded: another one holds its key."""
+    return {"job": child_id, "taken_by": holder_id}
+
+
+def waker(answer: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the event of a wake-up keeps of the answer: what came, and not what it says."""
+    if "id" in answer:
+        return {"event": answer["id"]}
+    return {name: answer[name] for name in ("job", "state", "taken_by") if name in answer}
 
 
 def _topic(*parts: str | None) -> str:

@@ -57,8 +57,9 @@ class Waits(ContextBase):
     def invoke(self, job: "JobDefinition[P, R]", payload: P, *, step: str | None = None) -> R:
         """Run another job and wait for its end, holding no worker.
 
-        The job is dispatched once, with an id made from this job's id and the step's name. It
-        is a job of its own: cancelling this one does not cancel it.
+        The job is dispatched once, with an id made from this job's id and the step's name, and
+        with everything that its definition says. Cancelling this job while it waits cancels
+        that one, too.
 
         Args:
             job: The job's definition; its declaration is enough.
@@ -71,6 +72,7 @@ class Waits(ContextBase):
         Raises:
             JobFailedError: It failed.
             JobCancelledError: It was cancelled.
+            DuplicateDispatchError: Another job holds its unique key; it was not dispatched.
             InvokeDepthError: Jobs invoke one another too deeply.
         """
         with self._machinery():

@@ -16,16 +16,19 @@ from understudy.job_engine.awaited import (
 )
 from understudy.job_engine.codec import MAX_PAYLOAD_BYTES, Result, encode_payload
 from understudy.job_engine.errors import (
+    DuplicateDispatchError,
     EventTimeoutError,
     InvokeDepthError,
     JobCancelledError,
     JobFailedError,
 )
 from understudy.job_engine.expecting import Expect
+from understudy.job_engine.identity import Debounce, Identity
 from understudy.job_engine.interrupts import Suspended
 from understudy.job_engine.journal import Journal, refusal
 from understudy.job_engine.records import StepKind
 from understudy.job_engine.requests import NewJob
+from understudy.job_engine.sequel import sequel_of
 
 P = TypeVar("P", bound=BaseModel)
 
@@ -71,7 +74,8 @@ class Meeting:
                 f"step {name!r}: expected jobs that invoke one another at most {MAX_DEPTH} deep, "
                 f"got one deeper; check whether {definition.name!r} invokes itself"
             )
-        child = child_job(f"{claim.job_id}:{name}", definition, payload)
+        # A job that goes on with another's work goes on with the job that one invoked.
+        child = child_job(f"{claim.effects_of or claim.job_id}:{name}", definition, payload)
         return self._meet(name, Wait(end_topic(child.id), None, child.id), child)
 
     def _meet(self, name: str, wait: Wait, child: NewJob | None) -> dict[str, Any]:
@@ -93,6 +97,12 @@ class Meeting:
 
 def child_job(seed: str, definition: Any, payload: BaseModel) -> NewJob:
     """Return the job that a step invokes; its id is the same in every attempt."""
+    if isinstance(definition.identity, Debounce):
+        refuse(
+            f"expected a job to invoke without debounce, got {definition.name!r}: the payload "
+            "that it runs with in the end may be another dispatch's"
+        )
+    identity: Identity | None = definition.identity
     text = encode_payload(payload, definition.payload_type, MAX_PAYLOAD_BYTES)
     return NewJob(
         id=hashlib.sha256(seed.encode()).hexdigest()[:32],
@@ -105,6 +115,9 @@ def child_job(seed: str, definition: Any, payload: BaseModel) -> NewJob:
         engines=definition.engines,
         tags=definition.tags,
         limits=definition.limits(payload),
+        version=definition.version,
+        unique=None if identity is None else identity.key(payload),
+        sequel=sequel_of(definition).text,
     )
 
 
@@ -127,7 +140,14 @@ def result_of_child(answer: dict[str, Any], result: Result[Any]) -> Any:
     Raises:
         JobFailedError: If it failed.
         JobCancelledError: If it was cancelled.
+        DuplicateDispatchError: If it was not recorded, for another job holds its key.
     """
+    if "taken_by" in answer:
+        raise DuplicateDispatchError(
+            f"expected a free unique key for the job to invoke, got that of job "
+            f"{answer['taken_by']}; its result would be that of another payload: wait and invoke "
+            "again in a step of another name, or go on without"
+        )
     if answer["state"] == "succeeded":
         return result.decode(answer["result"] or "null")
     if answer["state"] == "cancelled":

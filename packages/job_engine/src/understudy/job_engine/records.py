@@ -73,6 +73,7 @@ class JobRecord:
     origin: str | None = None
     effects_of: str | None = None
     version: int = 1
+    parent_id: str | None = None
 
     @property
     def is_unbegun(self) -> bool:

@@ -7,15 +7,18 @@ transaction that ends it, and may know none of the definitions.
 import hashlib
 import json
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter
 
-from understudy.job_engine.definition import AnyDefinition
 from understudy.job_engine.error_record import ErrorRecord
 from understudy.job_engine.failure import JobFailure
 from understudy.job_engine.limits import Concurrency, RateLimit, limits_of
 from understudy.job_engine.records import JobRecord
 from understudy.job_engine.requests import NewJob
+
+if TYPE_CHECKING:
+    from understudy.job_engine.definition import AnyDefinition
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +74,12 @@ def sequel_from(text: str) -> Sequel:
     return _SEQUEL.validate_json(text)
 
 
-def sequel_of(job: AnyDefinition) -> Sequel:
+def sequel_of(job: "AnyDefinition") -> Sequel:
     """Return what every job of a definition sets off."""
     return Sequel(on_failure=_hook_of(job.on_failure))
 
 
-def _hook_of(job: AnyDefinition | None) -> Hook | None:
+def _hook_of(job: "AnyDefinition | None") -> Hook | None:
     if job is None:
         return None
     return Hook(

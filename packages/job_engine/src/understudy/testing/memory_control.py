@@ -97,6 +97,7 @@ class MemoryControl(MemoryReading):
             priority=origin.priority,
             engines=origin.engines,
             tags=origin.tags,
+            depth=origin.depth,
             sequel=retrial.sequel(origin),
             version=retrial.version or origin.version,
             limits=origin.limits if retrial.limits is None else retrial.limits,

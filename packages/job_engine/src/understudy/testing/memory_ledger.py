@@ -13,7 +13,6 @@ from understudy.job_engine.errors import (
     OptionInvalidError,
     TransactionUnsupportedError,
 )
-from understudy.job_engine.identity import UniqueScope
 from understudy.job_engine.interrupts import CancelRequested, Fenced
 from understudy.job_engine.records import (
     CancelOutcome,
@@ -24,7 +23,7 @@ from understudy.job_engine.records import (
     Progress,
     StepRecord,
 )
-from understudy.job_engine.requests import NewJob, OfferPlan
+from understudy.job_engine.requests import OfferPlan
 from understudy.job_engine.states import (
     CANCEL,
     EXHAUST,
@@ -39,15 +38,12 @@ from understudy.job_engine.states import (
     Transition,
 )
 from understudy.job_engine.transactional import CallersTransaction
-from understudy.job_engine.waiting import holds_unique_key
 from understudy.testing.memory_claims import MemoryClaims
 from understudy.testing.memory_control import MemoryControl
 from understudy.testing.memory_flow import MemoryFlow
 from understudy.testing.memory_limits import has_room
 from understudy.testing.memory_rows import (
-    Row,
     has_authority,
-    new_row,
 )
 from understudy.testing.memory_schedules import MemorySchedules
 from understudy.testing.memory_sequels import set_off
@@ -134,18 +130,6 @@ class MemoryLedger(
         with self.transaction():
             return [claim for claim in claims if self._store.fence(claim)]
 
-    def record_job(self, job: NewJob, plan: OfferPlan | None) -> tuple[JobRecord, bool]:
-        """Record a job in one commit, already offered if there is a plan (rules 1 and 3)."""
-        with self.transaction():
-            return self._recorded(job, plan)
-
-    def record_jobs(
-        self, jobs: Sequence[tuple[NewJob, OfferPlan | None]]
-    ) -> Sequence[tuple[JobRecord, bool]]:
-        """Record many jobs in one commit, or none of them."""
-        with self.transaction():
-            return [self._recorded(job, plan) for job, plan in jobs]
-
     def within(self, session: object) -> CallersTransaction:
         """Refuse: a ledger in memory is in nobody's database."""
         raise OptionInvalidError(
@@ -201,10 +185,7 @@ class MemoryLedger(
                 raise JobNotFoundError(f"expected the id of a job in the ledger, got {job_id!r}")
             if row.state.is_terminal:
                 return CancelOutcome.ENDED
-            if not row.cancel_requested:
-                asked = replace(row, cancel_requested=True, events=row.events + 1)
-                self._store.rows[job_id] = asked
-                self._store.append_event(asked, "cancel_request", actor, {})
+            self._store.request_cancel(job_id, actor, {})
             return CancelOutcome.REQUESTED
 
     def _ending(self, claim: Claim, conclusion: Conclusion) -> tuple[Transition, Change]:
@@ -231,36 +212,6 @@ class MemoryLedger(
         if attempt.outcome is None or attempt.outcome in _TAKEN_AWAY:
             raise Fenced
         return _TARGETS[attempt.outcome]
-
-    def _recorded(self, job: NewJob, plan: OfferPlan | None) -> tuple[JobRecord, bool]:
-        known = self._existing(job)
-        if known is not None:
-            return known.record(), False
-        self._free_unique_key(job)
-        row = new_row(job, plan, self._clock.now())
-        self._store.rows[job.id] = row
-        detail = {"engine": plan.engine, "reason": plan.reason} if plan else {}
-        self._store.append_event(row, "dispatch", self._actor, detail)
-        return row.record(), True
-
-    def _existing(self, job: NewJob) -> Row | None:
-        if job.id in self._store.rows:
-            return self._store.rows[job.id]
-        same = [row for row in self._store.rows.values() if row.name == job.name]
-        for row in same:
-            if job.idempotency_key is not None and row.idempotency_key == job.idempotency_key:
-                return row
-        unique, now = job.unique, self._clock.now()
-        keys = (row for row in same if unique and row.unique_key == unique.key)
-        held = (row for row in keys if holds_unique_key(row))
-        return next((r for r in held if not r.unique_until or r.unique_until > now), None)
-
-    def _free_unique_key(self, job: NewJob) -> None:
-        # Whoever holds it no more for a period; an index in SQL does not know the time.
-        for row in list(self._store.rows.values()):
-            over = row.unique_scope is UniqueScope.PERIOD and job.unique is not None
-            if over and (row.name, row.unique_key) == (job.name, job.unique and job.unique.key):
-                self._store.rows[row.id] = replace(row, unique_key=None)
 
     def _note_try(self, job_id: str, attempt: DispatchTry) -> None:
         tries = self._store.tries[job_id]

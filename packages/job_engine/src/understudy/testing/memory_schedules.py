@@ -5,23 +5,17 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from understudy.job_engine.records import JobRecord
-from understudy.job_engine.requests import NewJob, OfferPlan
 from understudy.job_engine.scheduling import (
     ScheduleDeclaration,
     ScheduleRecord,
     Tick,
     TickOutcome,
 )
-from understudy.testing.memory_reading import MemoryReading
+from understudy.testing.memory_recording import MemoryRecording
 
 
-class MemorySchedules(MemoryReading):
+class MemorySchedules(MemoryRecording):
     """`ScheduleLedger` in memory."""
-
-    def record_job(self, job: NewJob, plan: OfferPlan | None) -> tuple[JobRecord, bool]:
-        """Record a job; the ledger does it."""
-        raise NotImplementedError
 
     def schedules(self) -> tuple[datetime, Sequence[ScheduleRecord]]:
         """Return the clock's time and every schedule, by name."""

@@ -15,6 +15,8 @@ ACTOR = "sequel"
 
 def set_off(store: Store, ended: Row) -> None:
     """Carry out the sequel of a job that has just ended; the caller is in a transaction."""
+    if ended.state is JobState.CANCELLED:
+        _cancel_invoked(store, ended)
     if ended.sequel is None:
         return
     sequel = sequel_from(ended.sequel)
@@ -52,6 +54,14 @@ def insert(store: Store, job: NewJob, plan: OfferPlan | None, actor: str) -> Row
     detail = {"engine": plan.engine, "reason": plan.reason} if plan else {}
     store.append_event(row, "dispatch", actor, detail)
     return row
+
+
+def _cancel_invoked(store: Store, ended: Row) -> None:
+    reason = f"job {ended.id}, which invoked it, was cancelled"
+    for row in [row for row in store.rows.values() if row.parent_id == ended.id]:
+        change = Change(row.id, {}, {}, "parent", {"reason": reason})
+        if store.apply(CANCEL, change) is None:
+            store.request_cancel(row.id, "parent", {"reason": reason})
 
 
 def _go_on(store: Store, ended: Row, then: Successor) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from understudy.job_engine.awaited import SentEvent, end_topic
+from understudy.job_engine.awaited import WAKE, SentEvent, end_topic, waker
 from understudy.job_engine.clock import Clock
 from understudy.job_engine.errors import LedgerUnavailableError
 from understudy.job_engine.groups import GroupRecord
@@ -124,18 +124,30 @@ class Store:
         self.append_event(changed, transition.name, change.actor, change.detail)
         if changed.state.is_terminal:
             self.on_end(changed)
-            self.wake(end_topic(changed.id))
+            told = waker({"job": changed.id, "state": str(changed.state)})
+            self.wake(end_topic(changed.id), "sequel", told)
         return changed
 
-    def wake(self, topic: str) -> int:
-        """Let all who wait for a topic be offered now; return how many those are."""
+    def request_cancel(self, job_id: str, actor: str, detail: Mapping[str, Any]) -> None:
+        """Ask the attempt that runs a job to stop, once; nothing if none does."""
+        row = self.rows[job_id]
+        if row.state is JobState.RUNNING and not row.cancel_requested:
+            asked = replace(row, cancel_requested=True, events=row.events + 1)
+            self.rows[job_id] = asked
+            self.append_event(asked, "cancel_request", actor, detail)
+
+    def wake(self, topic: str, actor: str, detail: Mapping[str, Any]) -> int:
+        """Let all who wait for a topic be offered now; return how many those are (rule 22)."""
         waiting = [
             row
             for row in self.rows.values()
             if row.awaits == topic and row.state is JobState.SCHEDULED
         ]
         for row in waiting:
-            self.rows[row.id] = replace(row, run_at=self.clock.now(), awaits=None)
+            now, events = self.clock.now(), row.events + 1
+            woken = replace(row, run_at=now, awaits=None, events=events)
+            self.rows[row.id] = woken
+            self.append_event(woken, WAKE, actor, detail)
         return len(waiting)
 
     def is_paused(self, row: Row) -> bool:

@@ -8,9 +8,9 @@ from understudy.job_engine.errors import JobExpiredError
 from understudy.job_engine.records import JobRecord
 from understudy.job_engine.requests import NewJob
 from understudy.job_engine.states import EXPIRE, REPLACE, Transition
-from understudy.testing.memory_reading import MemoryReading
+from understudy.testing.memory_recording import MemoryRecording
 from understudy.testing.memory_rows import expiry, has_expired
-from understudy.testing.memory_store import Change, Store
+from understudy.testing.memory_store import Change
 
 
 def _due(seen: JobRecord, new: NewJob, now: datetime) -> datetime:
@@ -18,13 +18,8 @@ def _due(seen: JobRecord, new: NewJob, now: datetime) -> datetime:
     return due if new.latest_in is None else min(due, seen.created_at + new.latest_in)
 
 
-class MemoryWaiting(MemoryReading):
+class MemoryWaiting(MemoryRecording):
     """`WaitingLedger` in memory."""
-
-    def __init__(self, store: Store, actor: str) -> None:
-        """Write to a store in the name of `actor`."""
-        super().__init__(store)
-        self._actor = actor
 
     def expired(self, limit: int) -> Sequence[JobRecord]:
         """Return jobs that should have begun by now and have not, the oldest first."""

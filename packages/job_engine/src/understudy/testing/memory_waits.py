@@ -6,15 +6,14 @@ from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
-from understudy.job_engine.awaited import SentEvent, Wait
+from understudy.job_engine.awaited import SentEvent, Wait, key_taken, waker
 from understudy.job_engine.interrupts import Fenced
 from understudy.job_engine.records import Claim, Conclusion, StepKind, StepRecord
 from understudy.job_engine.states import JobState
-from understudy.testing.memory_reading import MemoryReading
-from understudy.testing.memory_rows import new_row
+from understudy.testing.memory_recording import MemoryRecording
 
 
-class MemoryWaits(MemoryReading):
+class MemoryWaits(MemoryRecording):
     """`WaitLedger` in memory."""
 
     def receive(self, claim: Claim, step: StepRecord, wait: Wait) -> StepRecord | None:
@@ -33,9 +32,8 @@ class MemoryWaits(MemoryReading):
                 return None
             if "id" in found:
                 self._store.received.add((claim.job_id, str(found["id"])))
-            recorded[:] = [each for each in recorded if each is not known]
             met = StepRecord(step.name, step.seq, StepKind.MET, json.dumps(found))
-            self._store.insert_step(claim, met)
+            self._meet(claim, met)
             return met
 
     def send(self, event: SentEvent) -> int:
@@ -43,23 +41,41 @@ class MemoryWaits(MemoryReading):
         with self.transaction():
             until = self._store.clock.now() + event.keep
             self._store.sent.setdefault(event.id, (event, until))
-            return self._store.wake(event.topic)
+            return self._store.wake(event.topic, self._actor, waker({"id": event.id}))
 
     def _begin_to_wait(self, claim: Claim, conclusion: Conclusion) -> None:
-        wait, child = conclusion.wait, conclusion.child
+        wait = conclusion.wait
         if wait is None:
             return
-        if child is not None and child.id not in self._store.rows:
-            new = replace(new_row(child, None, self._store.clock.now()), depth=claim.depth + 1)
-            self._store.rows[child.id] = new
-            self._store.append_event(new, "dispatch", claim.worker, {})
+        refused = self._adopt(claim, conclusion)
         row = self._store.rows[claim.job_id]
         if wait.timeout is not None and conclusion.step is not None:
             until = self._deadline(claim.job_id, conclusion.step, wait)
             row = replace(row, run_at=min(until, row.run_at or until))
         self._store.rows[claim.job_id] = replace(row, awaits=wait.topic)
-        if self._answer(claim.job_id, wait) is not None:
-            self._store.wake(wait.topic)
+        answer = refused or self._answer(claim.job_id, wait)
+        if answer is not None:
+            self._store.wake(wait.topic, claim.worker, waker(answer))
+
+    def _adopt(self, claim: Claim, conclusion: Conclusion) -> dict[str, Any] | None:
+        """Record a job that is invoked, once; answer the step if another one holds its key."""
+        child, step = conclusion.child, conclusion.step
+        if child is None or step is None:
+            return None
+        record, created = self._recorded(child, None, claim.worker)
+        if created:
+            row = self._store.rows[child.id]
+            self._store.rows[child.id] = replace(row, depth=claim.depth + 1, parent_id=claim.job_id)
+        if record.id == child.id:
+            return None
+        refused = key_taken(child.id, record.id)
+        self._meet(claim, replace(step, kind=StepKind.MET, result=json.dumps(refused)))
+        return refused
+
+    def _meet(self, claim: Claim, met: StepRecord) -> None:
+        recorded = self._store.steps[claim.job_id]
+        recorded[:] = [each for each in recorded if each.name != met.name]
+        self._store.insert_step(claim, met)
 
     def _deadline(self, job_id: str, step: StepRecord, wait: Wait) -> datetime:
         known = next(each for each in self._store.steps[job_id] if each.name == step.name)

@@ -6,9 +6,11 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam
 
-from understudy.job_engine.awaited import end_topic
+from understudy.job_engine.awaited import end_topic, waker
 from understudy.job_engine.groups import GroupRecord
-from understudy.ledger import sequels, statements, waking
+from understudy.job_engine.states import JobState
+from understudy.ledger import invoking, sequels, statements, waking
+from understudy.ledger.changing import Cause
 from understudy.ledger.prepared import execute
 from understudy.ledger.rows import AnyRow
 from understudy.ledger.tables import aggregates
@@ -34,7 +36,10 @@ def job_ended(connection: Connection, row: AnyRow) -> None:
         if each.parent_id is not None:
             topic = end_topic(each.id)
             waking.lock(connection, topic)
-            waking.wake(connection, topic)
+            told = waker({"job": each.id, "state": each.state})
+            waking.wake(connection, topic, Cause(sequels.ACTOR, told))
+        if each.state == JobState.CANCELLED:
+            ended += invoking.cancel_awaited(connection, each.id)
         if each.sequel is not None:
             ended += sequels.set_off(connection, each)
 

@@ -19,7 +19,7 @@ from understudy.job_engine.states import (
     JobState,
     Transition,
 )
-from understudy.ledger import limiting, rows, statements, transitions
+from understudy.ledger import invoking, limiting, rows, statements, transitions
 from understudy.ledger.database import Database
 from understudy.ledger.job_table import jobs
 from understudy.ledger.rows import AnyRow
@@ -102,10 +102,11 @@ class SqlOffers:
 
 
 def _cancel(connection: Connection, job_id: str, actor: str) -> CancelOutcome:
+    invoking.lock_awaited(connection, job_id)
     while True:
         if transitions.cancel(connection, job_id, actor) is not None:
             return CancelOutcome.CANCELLED
-        if transitions.request_cancel(connection, job_id, actor):
+        if transitions.request_cancel(connection, job_id, Cause(actor, {})):
             return CancelOutcome.REQUESTED
         row = connection.execute(_BY_ID, {"job": job_id}).one_or_none()
         if row is None:

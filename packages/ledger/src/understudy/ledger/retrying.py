@@ -19,7 +19,7 @@ from understudy.ledger.job_table import jobs
 from understudy.ledger.tables import steps
 
 #: What a new job has of the old one, whatever is changed.
-_KEPT = ("name", "queue", "priority", "engines", "tags")
+_KEPT = ("name", "queue", "priority", "engines", "tags", "depth")
 _BY_ID = select(*jobs.c).where(jobs.c.id == bindparam("job"))
 #: The row may not be pruned before its steps are copied.
 _LOCKED = _BY_ID.with_for_update(read=True, key_share=True)

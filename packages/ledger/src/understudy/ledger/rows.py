@@ -108,6 +108,7 @@ def job_record(row: AnyRow) -> JobRecord:
         origin=row.origin,
         effects_of=row.effects_of,
         version=row.version,
+        parent_id=row.parent_id,
     )
 
 

@@ -117,11 +117,11 @@ def cancel(connection: Connection, job_id: str, actor: str) -> AnyRow | None:
     return apply(connection, CANCEL, Change(job_id, {}, {}, Cause(actor, {})))
 
 
-def request_cancel(connection: Connection, job_id: str, actor: str) -> bool:
+def request_cancel(connection: Connection, job_id: str, cause: Cause) -> bool:
     """Ask the attempt that runs the job to stop; False if none runs, or if it was asked."""
     row = connection.execute(statements.REQUEST_CANCEL, {"at_id": job_id}).one_or_none()
     if row is not None:
-        append_event(connection, event_of(row), "cancel_request", Cause(actor, {}))
+        append_event(connection, event_of(row), "cancel_request", cause)
     return row is not None
 
 

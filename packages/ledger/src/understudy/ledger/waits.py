@@ -1,6 +1,7 @@
 """`WaitLedger` on SQL: waiting, and what is waited for, are each one transaction."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import (
@@ -16,10 +17,11 @@ from sqlalchemy import (
     update,
 )
 
-from understudy.job_engine.awaited import SentEvent, Wait
+from understudy.job_engine.awaited import SentEvent, Wait, key_taken, waker
 from understudy.job_engine.records import Claim, Conclusion, StepKind, StepRecord
 from understudy.job_engine.states import JobState
-from understudy.ledger import rows, statements, transitions, waking
+from understudy.ledger import invoking, rows, statements, transitions, waking
+from understudy.ledger.changing import Cause
 from understudy.ledger.database import Database
 from understudy.ledger.instants import microseconds, now_us
 from understudy.ledger.job_table import jobs
@@ -74,19 +76,14 @@ _BY_DEADLINE = (
     .values(run_at=case((jobs.c.run_at > _deadline, _deadline), else_=jobs.c.run_at))
 )
 
-_ADOPT = (
-    update(jobs)
-    .where(jobs.c.id == bindparam("at_child"))
-    .values(parent_id=bindparam("to_parent"), depth=bindparam("to_depth"))
-)
-
 
 class SqlWaits:
     """`WaitLedger` on SQL; every method may be repeated after a lost reply (F22)."""
 
-    def __init__(self, database: Database) -> None:
-        """Work on a database."""
+    def __init__(self, database: Database, actor: str) -> None:
+        """Work on a database in the name of `actor`, which the events keep."""
         self._database = database
+        self._actor = actor
 
     def receive(self, claim: Claim, step: StepRecord, wait: Wait) -> StepRecord | None:
         """Record what a step waits for, if it is there or the wait has lasted too long."""
@@ -99,7 +96,7 @@ class SqlWaits:
 
     def send(self, event: SentEvent) -> int:
         """Keep an event and wake those who wait for it; return how many that were."""
-        return self._database.write(lambda connection: _send(connection, event))
+        return self._database.write(lambda connection: _send(connection, event, self._actor))
 
 
 def begin_to_wait(connection: Connection, claim: Claim, conclusion: Conclusion) -> None:
@@ -111,20 +108,26 @@ def begin_to_wait(connection: Connection, claim: Claim, conclusion: Conclusion) 
     assert wait is not None  # noqa: S101 - the caller looked
     assert step is not None  # noqa: S101 - a wait is a step
     if conclusion.child is not None:
-        _adopt(connection, claim, conclusion)
+        holder = invoking.adopt(connection, claim, conclusion.child)
+        if holder is not None:
+            _refuse(connection, claim, conclusion, holder)
+            return
     if wait.timeout is not None:
         given: dict[str, Any] = {"at_job": claim.job_id, "at_name": step.name}
         connection.execute(_BY_DEADLINE, given | {"span": microseconds(wait.timeout)})
-    if _answer(connection, claim, wait) is not None:
-        waking.wake(connection, wait.topic)
+    answer = _answer(connection, claim, wait)
+    if answer is not None:
+        waking.wake(connection, wait.topic, Cause(claim.worker, waker(answer)))
 
 
-def _adopt(connection: Connection, claim: Claim, conclusion: Conclusion) -> None:
-    child = conclusion.child
-    assert child is not None  # noqa: S101 - the caller looked
-    if transitions.insert_job(connection, child, None, claim.worker) is not None:
-        given = {"at_child": child.id, "to_parent": claim.job_id, "to_depth": claim.depth + 1}
-        connection.execute(_ADOPT, given)
+def _refuse(connection: Connection, claim: Claim, conclusion: Conclusion, holder: str) -> None:
+    """Let the step have met that its job was not recorded, the same in every attempt."""
+    wait, step, child = conclusion.wait, conclusion.step, conclusion.child
+    assert wait and step and child  # noqa: S101, PT018 - the caller looked
+    answer = key_taken(child.id, holder)
+    met = replace(step, kind=StepKind.MET, result=json.dumps(answer))
+    _meet(connection, claim, met, waited=True)
+    waking.wake(connection, wait.topic, Cause(claim.worker, waker(answer)))
 
 
 def _receive(
@@ -175,7 +178,7 @@ def _end_of(connection: Connection, job_id: str) -> dict[str, Any] | None:
     return {"job": job_id, "state": child.state, "result": child.result, "error": error}
 
 
-def _send(connection: Connection, event: SentEvent) -> int:
+def _send(connection: Connection, event: SentEvent, actor: str) -> int:
     waking.lock(connection, event.topic)
     values = {"id": event.id, "topic": event.topic, "name": event.name, "payload": event.payload}
     keep = microseconds(event.keep)
@@ -188,4 +191,4 @@ def _send(connection: Connection, event: SentEvent) -> int:
         .with_for_update(skip_locked=True)
     )
     connection.execute(delete(sent_events).where(sent_events.c.id.in_(expired)))
-    return waking.wake(connection, event.topic)
+    return waking.wake(connection, event.topic, Cause(actor, waker({"id": event.id})))

@@ -2,7 +2,10 @@
 
 from sqlalchemy import Connection, bindparam, text, update
 
+from understudy.job_engine.awaited import WAKE
 from understudy.job_engine.states import JobState
+from understudy.ledger import statements
+from understudy.ledger.changing import Cause, event_detail, event_of
 from understudy.ledger.instants import now_us
 from understudy.ledger.job_table import jobs
 
@@ -11,7 +14,8 @@ _LOCK = text("SELECT pg_advisory_xact_lock(:key)")
 _WAKE = (
     update(jobs)
     .where(jobs.c.awaits == bindparam("topic"), jobs.c.state == JobState.SCHEDULED)
-    .values(run_at=now_us(), awaits=None)
+    .values(run_at=now_us(), awaits=None, events=jobs.c.events + 1)
+    .returning(jobs.c.id, jobs.c.state, jobs.c.epoch, jobs.c.events)
 )
 
 
@@ -27,6 +31,10 @@ def lock(connection: Connection, topic: str) -> None:
         connection.execute(_LOCK, {"key": key})
 
 
-def wake(connection: Connection, topic: str) -> int:
-    """Let all who wait for a topic be offered now; return how many those are."""
-    return connection.execute(_WAKE, {"topic": topic}).rowcount
+def wake(connection: Connection, topic: str, cause: Cause) -> int:
+    """Let all who wait for a topic be offered now; return how many those are (rule 22)."""
+    woken = connection.execute(_WAKE, {"topic": topic}).all()
+    if woken:
+        told = event_detail(WAKE, cause)
+        connection.execute(statements.INSERT_EVENT, [{**event_of(row), **told} for row in woken])
+    return len(woken)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from itertools import pairwise
 
+from understudy.job_engine.awaited import WAKE
 from understudy.job_engine.invariants.history import Finding, History
 from understudy.job_engine.records import EventRecord
 from understudy.job_engine.states import CLAIM, STOP, SUCCEED, TRANSITIONS, Fence, JobState
@@ -19,6 +20,8 @@ CLAIMED = CLAIM.name
 _OFFERS = frozenset(t.name for t in TRANSITIONS if t.target is JobState.OFFERED)
 _CONCLUSIONS = frozenset(t.name for t in TRANSITIONS if t.fence is Fence.CLAIM)
 _AFTER_A_REQUEST = frozenset({SUCCEED.name, STOP.name})
+#: What such an event leaves the job in: the state it was in, and no other epoch.
+_STAYS = {CANCEL_REQUEST: JobState.RUNNING, WAKE: JobState.SCHEDULED}
 _FIRST = ((JobState.OFFERED, 1), (JobState.SCHEDULED, 0))
 
 
@@ -129,9 +132,9 @@ def cancelled_or_finished(history: History) -> Iterator[Finding]:
 
 
 def _follows(before: EventRecord, after: EventRecord) -> bool:
-    if after.kind == CANCEL_REQUEST:
-        running = before.state is JobState.RUNNING
-        return running and (after.state, after.epoch) == (before.state, before.epoch)
+    if after.kind in _STAYS:
+        fits = before.state is _STAYS[after.kind]
+        return fits and (after.state, after.epoch) == (before.state, before.epoch)
     transition = TRANSITION.get(after.kind)
     if transition is None or before.state not in transition.sources:
         return False

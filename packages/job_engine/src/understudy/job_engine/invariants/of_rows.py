@@ -16,6 +16,9 @@ from understudy.job_engine.invariants.of_events import (
 from understudy.job_engine.records import AttemptRecord, EventRecord, StepKind, StepRecord
 from understudy.job_engine.states import RESUME, SUSPEND, Budget, JobState
 
+#: What may be recorded with the suspension of its attempt.
+_SUSPENDING = frozenset({StepKind.SLEEP, StepKind.WAIT, StepKind.MET})
+
 
 def somebody_will_look(history: History) -> Iterator[Finding]:
     """Find a job that is not over and that no scheduler and no rescuer will ever find."""
@@ -177,8 +180,8 @@ def _clock_went_forward(history: History) -> bool:
 
 
 def _is_later(step: StepRecord, attempt: AttemptRecord) -> bool:
-    # A sleep is recorded by the very transaction that ends its attempt.
-    slept = step.kind is StepKind.SLEEP and attempt.outcome == SUSPEND.name
+    # A sleep or a wait is recorded by the very transaction that ends its attempt.
+    slept = step.kind in _SUSPENDING and attempt.outcome == SUSPEND.name
     return not slept and _is_after(step.recorded_at, attempt.ended_at)
 
 

@@ -18,6 +18,7 @@ from understudy.testing.ledger_suite.claiming import ClaimingPromises
 from understudy.testing.ledger_suite.concluding import ConcludingPromises
 from understudy.testing.ledger_suite.flowing import ChainPromises
 from understudy.testing.ledger_suite.grouping import GroupPromises
+from understudy.testing.ledger_suite.invoking import InvokingPromises
 from understudy.testing.ledger_suite.limiting import LimitingPromises
 from understudy.testing.ledger_suite.meeting import MeetingPromises
 from understudy.testing.ledger_suite.offering import OfferingPromises
@@ -50,6 +51,7 @@ class LedgerSuite(
     UnitingPromises,
     WaitingPromises,
     MeetingPromises,
+    InvokingPromises,
     RetryingPromises,
     PausingPromises,
     LimitingPromises,

@@ -1,29 +1,26 @@
 # ruff: noqa: S101 - a conformance suite asserts
-"""What a ledger promises to jobs that wait for events and for other jobs."""
+"""What a ledger promises to jobs that wait for events."""
 
 import json
 import secrets
-import threading
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
-from understudy.job_engine.awaited import SentEvent, Wait, end_topic, event_topic
+from understudy.job_engine.awaited import WAKE, SentEvent, Wait, event_topic
 from understudy.job_engine.ports import Ledger
-from understudy.job_engine.records import Claim, Conclusion, JobRecord, StepKind, StepRecord
-from understudy.job_engine.requests import NewJob
-from understudy.job_engine.states import FAIL, SUCCEED, SUSPEND, JobState
+from understudy.job_engine.records import Claim, Conclusion, StepKind, StepRecord
+from understudy.job_engine.states import SUSPEND, JobState
+from understudy.testing.ledger_suite.racing import at_once
 from understudy.testing.ledger_suite.scene import (
-    ERROR,
-    FIRST,
     LONG,
     MOMENT,
     PassTime,
     claimed,
+    expect_sound_history,
     is_fenced,
-    new_job,
-    plan,
+    reoffered,
     started,
     taken_over,
 )
@@ -117,6 +114,24 @@ class MeetingPromises:
         assert [s.kind for s in ledger.steps(claim.job_id)] == [StepKind.WAIT]
         assert ledger.get(claim.job_id).state is JobState.SCHEDULED
 
+    def test_a_wake_up_is_an_event_that_says_what_woke_the_job(self, ledger: Ledger) -> None:
+        """Everything is (rule 22), whichever of the two came first."""
+        for comes_first in (True, False):
+            claim = started(ledger)
+            event = _event(_wait(claim), 1)
+            send = partial(ledger.send, event)
+
+            if comes_first:
+                send()
+            _suspend(ledger, claim, _wait(claim))
+            if not comes_first:
+                send()
+
+            woken = ledger.events(claim.job_id)[-1]
+            assert (woken.kind, woken.state) == (WAKE, JobState.SCHEDULED)
+            assert woken.detail == {"event": event.id}
+            expect_sound_history(ledger, claim.job_id)
+
     def test_an_event_that_is_there_wakes_a_job_that_begins_to_wait(self, ledger: Ledger) -> None:
         """It came after the job had looked."""
         claim = started(ledger)
@@ -133,10 +148,11 @@ class MeetingPromises:
         for _ in range(ROUNDS):
             claim = started(ledger)
             wait = _wait(claim)
-            _at_once(
+            both: list[Callable[[], object]] = [
                 partial(_suspend, ledger, claim, wait),
                 partial(ledger.send, _event(wait, 1)),
-            )
+            ]
+            at_once(both)
 
             assert claim.job_id in _due(ledger)
 
@@ -145,82 +161,17 @@ class MeetingPromises:
         claim = started(ledger)
         wait = _wait(claim, timeout=MOMENT * 5)
         _suspend(ledger, claim, wait)
-        again = claimed(ledger, _offered(ledger, claim.job_id))
+        again = claimed(ledger, reoffered(ledger, claim.job_id))
         early = ledger.receive(again, _step(), wait)
         _suspend(ledger, again, wait)
         pass_time(MOMENT * 6)
 
         assert claim.job_id in _due(ledger)
-        last = claimed(ledger, _offered(ledger, claim.job_id))
+        last = claimed(ledger, reoffered(ledger, claim.job_id))
         late = ledger.receive(last, _step(), wait)
         assert early is None
         assert late is not None
         assert json.loads(late.result) == {"timeout": True}
-
-    def test_a_job_is_woken_by_the_end_of_the_one_it_invoked(self, ledger: Ledger) -> None:
-        """Which was recorded with its suspension, and says how it ended."""
-        for ending, expected in (
-            (Conclusion(SUCCEED, result="42"), ("succeeded", "42")),
-            (Conclusion(FAIL, error=ERROR), ("failed", None)),
-        ):
-            claim = started(ledger)
-            child, wait = _child()
-            _suspend(ledger, claim, wait, child)
-            asleep = claim.job_id in _due(ledger)
-
-            ledger.conclude(claimed(ledger, _offered(ledger, child.id)), ending)
-
-            again = claimed(ledger, _offered(ledger, claim.job_id))
-            met = ledger.receive(again, _step(), wait)
-            assert not asleep
-            assert met is not None
-            answer = json.loads(met.result)
-            assert (answer["state"], answer["result"]) == expected
-            assert (answer["error"] is None) == (expected[0] == "succeeded")
-
-    def test_an_invoked_job_is_recorded_once(self, ledger: Ledger) -> None:
-        """However often its parent suspends itself."""
-        claim = started(ledger)
-        child, wait = _child()
-        _suspend(ledger, claim, wait, child)
-        again = claimed(ledger, _offered(ledger, claim.job_id))
-
-        _suspend(ledger, again, wait, child)
-
-        assert len(ledger.events(child.id)) == 1
-
-    def test_a_job_that_ends_while_its_parent_falls_asleep_wakes_it(self, ledger: Ledger) -> None:
-        """Whichever commits first, the other one sees it."""
-        for _ in range(ROUNDS):
-            parent = started(ledger)
-            child, wait = _child()
-            _suspend(ledger, parent, wait, child)
-            again = claimed(ledger, _offered(ledger, parent.job_id))
-            running = claimed(ledger, _offered(ledger, child.id))
-            _at_once(
-                partial(_suspend, ledger, again, wait, child),
-                partial(ledger.conclude, running, Conclusion(SUCCEED, result="1")),
-            )
-
-            assert parent.job_id in _due(ledger)
-
-    def test_cancelling_an_invoked_job_wakes_its_parent(self, ledger: Ledger) -> None:
-        """Every end does."""
-        claim = started(ledger)
-        child, wait = _child()
-        _suspend(ledger, claim, wait, child)
-
-        ledger.cancel(child.id, "somebody")
-
-        assert claim.job_id in _due(ledger)
-
-    def test_an_invoked_job_is_one_deeper_than_its_parent(self, ledger: Ledger) -> None:
-        """So that a circle of jobs comes to an end."""
-        claim = started(ledger)
-        child, wait = _child()
-        _suspend(ledger, claim, wait, child)
-
-        assert claimed(ledger, _offered(ledger, child.id)).depth == claim.depth + 1
 
 
 def _step(name: str = "wait", seq: int = 0) -> StepRecord:
@@ -231,44 +182,14 @@ def _wait(claim: Claim, name: str = "answer", timeout: timedelta | None = None) 
     return Wait(event_topic(name, job_id=claim.job_id), timeout)
 
 
-def _child() -> tuple[NewJob, Wait]:
-    child = new_job(delay=timedelta(0))
-    return child, Wait(end_topic(child.id), None, child.id)
-
-
 def _event(wait: Wait, payload: int) -> SentEvent:
     return SentEvent(secrets.token_hex(8), wait.topic, "answer", json.dumps(payload))
 
 
-def _suspend(ledger: Ledger, claim: Claim, wait: Wait, child: NewJob | None = None) -> None:
-    conclusion = Conclusion(SUSPEND, delay=LONG, step=_step(), wait=wait, child=child)
+def _suspend(ledger: Ledger, claim: Claim, wait: Wait) -> None:
+    conclusion = Conclusion(SUSPEND, delay=LONG, step=_step(), wait=wait)
     assert ledger.conclude(claim, conclusion) is JobState.SCHEDULED
-
-
-def _offered(ledger: Ledger, job_id: str) -> JobRecord:
-    moved = ledger.offer(ledger.get(job_id), plan(FIRST))
-    assert moved is not None
-    return moved
 
 
 def _due(ledger: Ledger) -> set[str]:
     return {job.id for job in ledger.due(1000)}
-
-
-def _at_once(*works: Callable[[], object]) -> None:
-    start = threading.Barrier(len(works))
-    raised: list[BaseException] = []
-
-    def run(work: Callable[[], object]) -> None:
-        start.wait(10)
-        try:
-            work()
-        except BaseException as error:  # noqa: BLE001 - shown by the assertion
-            raised.append(error)
-
-    threads = [threading.Thread(target=run, args=(work,)) for work in works]
-    for each in threads:
-        each.start()
-    for each in threads:
-        each.join(30)
-    assert raised == []

@@ -64,6 +64,8 @@ ENDINGS = {
     JobState.CANCELLED: Conclusion(STOP),
 }
 
+#: The events that no transition makes, and the state that they happen in.
+_STAYS = {"cancel_request": JobState.RUNNING, "wake": JobState.SCHEDULED}
 _BY_NAME = {transition.name: transition for transition in TRANSITIONS}
 
 
@@ -158,8 +160,8 @@ def expect_sound_history(ledger: Ledger, job_id: str) -> None:
 
 
 def _follows(before: EventRecord, after: EventRecord) -> bool:
-    if after.kind == "cancel_request":
-        return before.state is JobState.RUNNING and _same_place(before, after)
+    if after.kind in _STAYS:
+        return before.state is _STAYS[after.kind] and _same_place(before, after)
     transition = _BY_NAME[after.kind]
     allowed = before.state in transition.sources and after.state is transition.target
     return allowed and after.epoch == before.epoch + transition.new_epoch

@@ -70,7 +70,7 @@ class SequelPromises:
         assert [job.id for job in ledger.due(10)] == [hook.id]
         assert (hook.state, hook.queue, hook.priority) == (JobState.SCHEDULED, "data-sync", 7)
         assert (hook.engines, hook.tags, hook.sequel) == (("second",), ("hook",), None)
-        assert hook.version == 3
+        assert hook.version == HOOK.version
         assert [event.kind for event in ledger.events(hook.id)] == ["dispatch"]
 
     def test_nothing_else_sets_it_off(self, ledger: Ledger) -> None:

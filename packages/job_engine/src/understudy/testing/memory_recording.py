@@ -1,0 +1,63 @@
+"""Recording jobs in memory, each once: by its id, its idempotency key and its unique key (I10)."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from understudy.job_engine.identity import UniqueScope
+from understudy.job_engine.records import JobRecord
+from understudy.job_engine.requests import NewJob, OfferPlan
+from understudy.job_engine.waiting import holds_unique_key
+from understudy.testing.memory_reading import MemoryReading
+from understudy.testing.memory_rows import Row, new_row
+from understudy.testing.memory_store import Store
+
+
+class MemoryRecording(MemoryReading):
+    """`record_job` and `record_jobs` in memory."""
+
+    def __init__(self, store: Store, actor: str) -> None:
+        """Write to a store in the name of `actor`."""
+        super().__init__(store)
+        self._actor = actor
+
+    def record_job(self, job: NewJob, plan: OfferPlan | None) -> tuple[JobRecord, bool]:
+        """Record a job in one commit, already offered if there is a plan (rules 1 and 3)."""
+        with self.transaction():
+            return self._recorded(job, plan, self._actor)
+
+    def record_jobs(
+        self, jobs: Sequence[tuple[NewJob, OfferPlan | None]]
+    ) -> Sequence[tuple[JobRecord, bool]]:
+        """Record many jobs in one commit, or none of them."""
+        with self.transaction():
+            return [self._recorded(job, plan, self._actor) for job, plan in jobs]
+
+    def _recorded(self, job: NewJob, plan: OfferPlan | None, actor: str) -> tuple[JobRecord, bool]:
+        known = self._existing(job)
+        if known is not None:
+            return known.record(), False
+        self._free_unique_key(job)
+        row = new_row(job, plan, self._store.clock.now())
+        self._store.rows[job.id] = row
+        detail = {"engine": plan.engine, "reason": plan.reason} if plan else {}
+        self._store.append_event(row, "dispatch", actor, detail)
+        return row.record(), True
+
+    def _existing(self, job: NewJob) -> Row | None:
+        if job.id in self._store.rows:
+            return self._store.rows[job.id]
+        same = [row for row in self._store.rows.values() if row.name == job.name]
+        for row in same:
+            if job.idempotency_key is not None and row.idempotency_key == job.idempotency_key:
+                return row
+        unique, now = job.unique, self._store.clock.now()
+        keys = (row for row in same if unique and row.unique_key == unique.key)
+        held = (row for row in keys if holds_unique_key(row))
+        return next((r for r in held if not r.unique_until or r.unique_until > now), None)
+
+    def _free_unique_key(self, job: NewJob) -> None:
+        # Whoever holds it no more for a period; an index in SQL does not know the time.
+        for row in list(self._store.rows.values()):
+            over = row.unique_scope is UniqueScope.PERIOD and job.unique is not None
+            if over and (row.name, row.unique_key) == (job.name, job.unique and job.unique.key):
+                self._store.rows[row.id] = replace(row, unique_key=None)
