@@ -88,6 +88,7 @@ class Factory(House):
 
 
 COUNT, WRITE = Link(count, Mail()), Link(write, Report(), result_field="pages")
+DIGEST = Link(digest, Digest(), result_field="of", job_id="g-0")
 
 
 def test_a_chain_passes_results_on_and_ends_with_the_last() -> None:
@@ -246,12 +247,44 @@ def test_a_group_that_was_cut_off_is_gone_on_with() -> None:
         house.dispatcher.dispatch_group(links[1:], gather, group_id="cut")
 
 
+def test_the_same_link_twice_is_two_jobs() -> None:
+    house = Factory()
+
+    chain = house.dispatcher.dispatch_chain(COUNT, COUNT, chain_id="twice")
+    group = house.dispatcher.dispatch_group([COUNT, COUNT], group_id="double")
+
+    assert [job.id for job in chain.jobs] == ["twice-0", "twice-1"]
+    assert group.progress().total == 2
+
+
+def test_a_chain_in_a_circle_cannot_be_recorded() -> None:
+    house = Factory()
+    first = house.dispatcher.dispatch_chain(
+        Link(count, Mail(), job_id="a"), Link(count, Mail(), job_id="b")
+    )
+
+    for ids in (("b", "a"), ("c", "a"), ("a", "c")):
+        with pytest.raises((DuplicateDispatchError, IdempotencyConflictError)):
+            house.dispatcher.dispatch_chain(*(Link(count, Mail(), job_id=each) for each in ids))
+
+    assert {job.id for job in house.ledger.list_jobs()} == {job.id for job in first.jobs}
+
+
 BAD: dict[str, Callable[[Dispatcher], object]] = {
     "chain of 1 to 100": lambda d: d.dispatch_chain(*[COUNT] * 101),
     "no result_field in the first": lambda d: d.dispatch_chain(WRITE, COUNT),
     "a field of Mail": lambda d: d.dispatch_chain(COUNT, Link(count, Mail(), result_field="x")),
     "ids of their own": lambda d: d.dispatch_chain(
         Link(count, Mail(), job_id="a"), COUNT, Link(count, Mail(), job_id="a")
+    ),
+    "of their own, got \\['c-1'\\]": lambda d: d.dispatch_chain(
+        Link(count, Mail(), job_id="c-1"), COUNT, chain_id="c"
+    ),
+    "none of the group's jobs, got 'g-0'": lambda d: d.dispatch_group(
+        [COUNT], DIGEST, group_id="g"
+    ),
+    "none of the group's jobs, got 'h-completion'": lambda d: d.dispatch_group(
+        [COUNT], COUNT, group_id="h"
     ),
     "an id of 1 to 48": lambda d: d.dispatch_chain(COUNT, chain_id="a b"),
     "engines that this program has": lambda d: d.dispatch_chain(

@@ -28,7 +28,7 @@ from understudy.job_engine.flow import Link
 from understudy.job_engine.groups import WHOLE, GroupRecord, GroupResult, When, member_id
 from understudy.job_engine.records import JobRecord
 from understudy.job_engine.requests import NewJob, OfferPlan
-from understudy.job_engine.sequel import Successor, sequel_of
+from understudy.job_engine.sequel import Successor, sequel_from, sequel_of
 from understudy.job_engine.states import JobState
 
 #: The longest chain.
@@ -91,6 +91,7 @@ class Flow:
         jobs = self._grouped(links, own_id)
         last = None if completion is None else _completion_link(completion)
         waiting = None if last is None else self._waiting(last, own_id)
+        _check_completion(last, waiting, links, jobs)
         self._check_engines([*jobs, *([waiting] if waiting else [])])
         group = GroupRecord(own_id, _sha_of([*jobs, *([waiting] if waiting else [])]), when)
         if last is not None and waiting is not None:
@@ -197,6 +198,15 @@ def _check_members(links: Sequence[AnyLink]) -> None:
         _expect(link.job_id is None, "no job_id in a group; give a group_id", link.job_id)
 
 
+def _check_completion(
+    last: AnyLink | None, waiting: NewJob | None, links: Sequence[AnyLink], jobs: Sequence[NewJob]
+) -> None:
+    """Refuse a job that would wait for its own end."""
+    if last is not None and waiting is not None:
+        inside = any(link is last for link in links) or waiting.id in {job.id for job in jobs}
+        _expect(not inside, "a completion that is none of the group's jobs", waiting.id)
+
+
 def _check_field(link: AnyLink, payload: str) -> None:
     field = link.result_field
     if field is not None and field != WHOLE:
@@ -223,7 +233,7 @@ def _sha_of(jobs: Sequence[NewJob]) -> str:
 
 def _accept_existing(jobs: Sequence[NewJob], records: Sequence[JobRecord]) -> None:
     same = all(
-        (job.name, job.payload_sha) == (record.name, record.payload_sha)
+        (job.name, job.payload_sha, _then(job)) == (record.name, record.payload_sha, _then(record))
         for job, record in zip(jobs, records, strict=True)
     )
     if not same:
@@ -231,6 +241,10 @@ def _accept_existing(jobs: Sequence[NewJob], records: Sequence[JobRecord]) -> No
             f"expected the jobs that the chain of {jobs[0].id} was dispatched with, got others; "
             "use another chain_id for other work"
         )
+
+
+def _then(job: NewJob | JobRecord) -> Successor | None:
+    return None if job.sequel is None else sequel_from(job.sequel).then
 
 
 def _expect(met: object, expected: str, got: object) -> None:

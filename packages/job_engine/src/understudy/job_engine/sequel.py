@@ -74,6 +74,11 @@ def sequel_from(text: str) -> Sequel:
     return _SEQUEL.validate_json(text)
 
 
+def counts_in(text: str | None, group_id: str) -> bool:
+    """Tell whether a job's end counts in a group, by what the ledger keeps."""
+    return text is not None and sequel_from(text).group == group_id
+
+
 def sequel_of(job: "AnyDefinition") -> Sequel:
     """Return what every job of a definition sets off."""
     return Sequel(on_failure=_hook_of(job.on_failure))

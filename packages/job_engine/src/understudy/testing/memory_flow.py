@@ -11,6 +11,7 @@ from understudy.job_engine.errors import (
 from understudy.job_engine.groups import GroupRecord
 from understudy.job_engine.records import JobRecord
 from understudy.job_engine.requests import NewJob, OfferPlan
+from understudy.job_engine.sequel import counts_in
 from understudy.testing.memory_reading import MemoryReading
 from understudy.testing.memory_sequels import complete, insert
 
@@ -33,9 +34,7 @@ class MemoryFlow(MemoryReading):
                 if insert(self._store, job, plan if place == 0 else None, ACTOR) is None:
                     for added in rows.keys() - before.keys():
                         del rows[added], self._store.history[added]
-                    raise DuplicateDispatchError(
-                        f"expected ids and keys that no other job has, got those of {job.id!r}"
-                    )
+                    raise _taken(job)
             return [rows[job.id].record() for job in jobs], True
 
     def record_group(
@@ -43,11 +42,19 @@ class MemoryFlow(MemoryReading):
     ) -> GroupRecord:
         """Record some jobs of a group, and the group with the first of them."""
         with self.transaction():
-            known = self._store.groups.setdefault(group.id, replace(group, sealed=False))
-            if known.sha != group.sha:
+            rows, known = self._store.rows, self._store.groups.get(group.id)
+            if known is not None and known.sha != group.sha:
                 raise IdempotencyConflictError(
                     f"expected the jobs that group {group.id} was dispatched with, got others"
                 )
+            if known is not None and known.sealed:
+                return known
+            theirs = [job for job in jobs if job.id in rows]
+            theirs = [job for job in theirs if not counts_in(rows[job.id].sequel, group.id)]
+            theirs += [completion] if completion and known is None and completion.id in rows else []
+            if theirs:
+                raise _taken(theirs[0])
+            known = known or replace(group, sealed=False)
             if completion is not None:
                 insert(self._store, completion, None, ACTOR)
             new = sum(insert(self._store, job, None, ACTOR) is not None for job in jobs)
@@ -67,3 +74,9 @@ class MemoryFlow(MemoryReading):
                     f"expected the id of a group in the ledger, got {group_id!r}"
                 )
             return found
+
+
+def _taken(job: NewJob) -> DuplicateDispatchError:
+    return DuplicateDispatchError(
+        f"expected ids and keys that no other job has, got those of {job.id!r}"
+    )

@@ -13,6 +13,7 @@ from understudy.job_engine.errors import (
 from understudy.job_engine.groups import GroupRecord
 from understudy.job_engine.records import JobRecord
 from understudy.job_engine.requests import NewJob, OfferPlan
+from understudy.job_engine.sequel import counts_in
 from understudy.ledger import endings, rows, transitions
 from understudy.ledger.database import Database
 from understudy.ledger.instants import now_us
@@ -40,9 +41,14 @@ class SqlFlow:
         """Record some jobs of a group in one transaction, and the group with the first of them."""
 
         def work(connection: Connection) -> GroupRecord:
-            _open_group(connection, group)
+            is_new = _open_group(connection, group)
+            known = _group(connection, group)
+            if known.sealed:
+                return known
             if completion is not None:
-                transitions.insert_job(connection, completion, None, self._actor)
+                made = transitions.insert_job(connection, completion, None, self._actor)
+                if made is None and is_new:
+                    raise _taken(completion)
             return _add(connection, group, jobs, self._actor)
 
         return self._database.write(work)
@@ -74,9 +80,8 @@ def _known(connection: Connection, chain: Sequence[NewJob]) -> Sequence[JobRecor
     ids = [job.id for job in chain]
     found = connection.execute(select(*jobs.c).where(jobs.c.id.in_(ids))).all()
     by_id = {row.id: rows.job_record(row) for row in found}
-    for job in chain:
-        if job.id not in by_id:
-            raise _taken(job)
+    if len(by_id) < len(ids):
+        raise _taken(chain[0])
     return [by_id[each] for each in ids]
 
 
@@ -87,7 +92,8 @@ def _taken(job: NewJob) -> DuplicateDispatchError:
     )
 
 
-def _open_group(connection: Connection, group: GroupRecord) -> None:
+def _open_group(connection: Connection, group: GroupRecord) -> bool:
+    """Record a group unless it is; tell whether it is new."""
     dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
     values = {
         "id": group.id,
@@ -97,20 +103,28 @@ def _open_group(connection: Connection, group: GroupRecord) -> None:
         "completion_field": group.completion_field,
         "created_at": now_us(),
     }
-    connection.execute(dialect.insert(groups).values(values).on_conflict_do_nothing())
-    known = connection.execute(select(groups.c.sha).where(groups.c.id == group.id)).scalar_one()
-    if known != group.sha:
+    statement = dialect.insert(groups).values(values).on_conflict_do_nothing()
+    return connection.execute(statement).rowcount == 1
+
+
+def _group(connection: Connection, group: GroupRecord) -> GroupRecord:
+    row = connection.execute(select(*groups.c).where(groups.c.id == group.id)).one()
+    known = rows.group_record(row)
+    if known.sha != group.sha:
         raise IdempotencyConflictError(
             f"expected the jobs that group {group.id} was dispatched with, got others; use "
             "another group_id for other work"
         )
+    return known
 
 
 def _add(
     connection: Connection, group: GroupRecord, members: Sequence[NewJob], actor: str
 ) -> GroupRecord:
     added = [transitions.insert_job(connection, job, None, actor) for job in members]
-    new = sum(job is not None for job in added)
+    there = [job for job, new in zip(members, added, strict=True) if new is None]
+    _expect_of_group(connection, group.id, there)
+    new = len(members) - len(there)
     values = {"total": groups.c.total + new, "sealed": groups.c.sealed | group.sealed}
     statement = update(groups).where(groups.c.id == group.id).values(values)
     after = rows.group_record(connection.execute(statement.returning(*groups.c)).one())
@@ -118,3 +132,14 @@ def _add(
         # All of its jobs had ended before the last of them was recorded again.
         endings.group_over(connection, after)
     return after
+
+
+def _expect_of_group(connection: Connection, group_id: str, there: Sequence[NewJob]) -> None:
+    """Refuse a group whose jobs have the ids of others: those would never be counted."""
+    if there:
+        ids = [job.id for job in there]
+        found = connection.execute(select(jobs.c.id, jobs.c.sequel).where(jobs.c.id.in_(ids)))
+        known = {row.id: row.sequel for row in found}
+        for job in there:
+            if not counts_in(known.get(job.id), group_id):
+                raise _taken(job)

@@ -7,10 +7,11 @@ from dataclasses import replace
 from functools import partial
 
 from understudy.job_engine.errors import (
+    DuplicateDispatchError,
     GroupNotFoundError,
     IdempotencyConflictError,
 )
-from understudy.job_engine.groups import GroupRecord, member_id
+from understudy.job_engine.groups import WHOLE, GroupRecord, member_id
 from understudy.job_engine.ports import Ledger
 from understudy.job_engine.sequel import Hook, Sequel
 from understudy.job_engine.states import JobState
@@ -129,6 +130,29 @@ class GroupPromises:
 
         assert refused
         assert ledger.group(made.id).total == len(members(made.id, 2))
+
+    def test_a_group_does_not_take_the_jobs_of_others_for_its_own(self, ledger: Ledger) -> None:
+        """They would never be counted, or would start what they do not know; nothing is stored."""
+        own = secrets.token_hex(8)
+        done = new_job(id=f"{own}-completion", name="done", waits_for=own)
+        new = GroupRecord(own, "5ad1", "all_ended", done.id, WHOLE, sealed=True)
+        taken = {member_id(own, 1): members(own, 3), done.id: members(own, 3)}
+
+        for job_id, jobs in taken.items():
+            ledger.record_job(new_job(id=job_id), None)
+            dispatch = partial(ledger.record_group, new, done, jobs)
+            assert raises(DuplicateDispatchError, dispatch)
+
+        assert raises(GroupNotFoundError, partial(ledger.group, own))
+        assert {job.id for job in ledger.list_jobs()} == set(taken)
+
+    def test_a_group_of_which_jobs_are_gone_is_not_dispatched_again(self, ledger: Ledger) -> None:
+        """Once all are recorded it is the same group, and takes no other jobs."""
+        made = group(ledger, 2)
+
+        again = ledger.record_group(made, None, members(made.id, 5))
+
+        assert (again.total, again.sealed) == (made.total, True)
 
     def test_a_job_that_does_the_work_again_is_not_counted(self, ledger: Ledger) -> None:
         """It keeps the sequel of the job it comes from, and the group has counted that one."""
