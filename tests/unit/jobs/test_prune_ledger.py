@@ -46,6 +46,7 @@ class Ledger:
     def __init__(self, prunable: dict[tuple[str, JobState], int], late: int = 0) -> None:
         self.prunable = prunable
         self.late = late
+        self.groups = 0
         self.asked: list[tuple[str, JobState, Retention, int]] = []
 
     def ended_names(self) -> Sequence[str]:
@@ -61,6 +62,11 @@ class Ledger:
         self.asked.append((name, state, retention, limit))
         deleted = min(limit, self.prunable[name, state])
         self.prunable[name, state] -= deleted
+        return deleted
+
+    def prune_groups(self, limit: int) -> int:
+        deleted = min(limit, self.groups)
+        self.groups -= deleted
         return deleted
 
 
@@ -93,6 +99,14 @@ def test_what_was_deleted_is_counted_by_definition() -> None:
     assert report.cancelled == {"a": 2}
     assert report.failed == {"b": 1}
     assert not any(ledger.prunable.values())
+
+
+def test_groups_go_after_their_jobs() -> None:
+    ledger = Ledger({})
+    ledger.groups = 1200
+
+    assert Bench(ledger).run().groups == 1200
+    assert Bench(ledger).run(max_jobs=5).groups == 0
 
 
 def test_jobs_are_deleted_a_few_at_a_time() -> None:

@@ -4,17 +4,48 @@ The counters in `aggregates` stay: they say how many jobs ever ended.
 """
 
 from collections.abc import Sequence
+from functools import partial
+from itertools import islice
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, func, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    String,
+    and_,
+    cast,
+    delete,
+    func,
+    or_,
+    select,
+)
 
+from understudy.job_engine.groups import member_id
 from understudy.job_engine.retention import Retention
 from understudy.job_engine.states import TERMINAL, JobState
 from understudy.ledger.database import Database
 from understudy.ledger.instants import microseconds, now_us
 from understudy.ledger.job_table import jobs
+from understudy.ledger.tables import groups
 
 #: The most jobs that one transaction deletes; SQLite lets nobody else write meanwhile.
 MAX_JOBS = 500
+
+_ENDED = groups.c.succeeded + groups.c.failed + groups.c.cancelled
+
+
+def _is_there(job_id: ColumnElement[Any]) -> ColumnElement[bool]:
+    return select(jobs.c.id).where(jobs.c.id == job_id).exists()
+
+
+#: Groups that are over, without a completion job and without the first and the last of their own.
+_OVER = select(groups.c.id, groups.c.total).where(
+    groups.c.sealed,
+    groups.c.total == _ENDED,
+    ~_is_there(groups.c.completion_id),
+    ~_is_there(groups.c.id + "-0"),
+    ~_is_there(groups.c.id + "-" + cast(groups.c.total - 1, String)),
+)
 
 
 class SqlPruner:
@@ -44,9 +75,34 @@ class SqlPruner:
             lambda c: _delete(c, _prunable(c, name, state, retention), most)
         )
 
+    def prune_groups(self, limit: int) -> int:
+        """Delete at most `limit` groups, and never more than `MAX_JOBS`, whose jobs are gone.
+
+        Returns:
+            How many were deleted.
+        """
+        over = self._database.read(lambda c: c.execute(_OVER).all())
+        gone = (group.id for group in over if not self._has_jobs(group.id, group.total))
+        ids = list(islice(gone, min(limit, MAX_JOBS)))
+        # Nothing brings one of them back: a group that is over takes no more jobs.
+        statement = delete(groups).where(groups.c.id.in_(ids))
+        return self._database.write(lambda c: c.execute(statement).rowcount) if ids else 0
+
+    def _has_jobs(self, group_id: str, total: int) -> bool:
+        for first in range(0, total, MAX_JOBS):
+            places = range(first, min(first + MAX_JOBS, total))
+            if self._database.read(partial(_any_of, [member_id(group_id, n) for n in places])):
+                return True
+        return False
+
 
 def _count(connection: Connection, prunable: ColumnElement[bool]) -> int:
     return connection.execute(select(func.count()).select_from(jobs).where(prunable)).scalar_one()
+
+
+def _any_of(ids: Sequence[str], connection: Connection) -> bool:
+    found = select(jobs.c.id).where(jobs.c.id.in_(ids)).limit(1)
+    return connection.execute(found).first() is not None
 
 
 def _delete(connection: Connection, prunable: ColumnElement[bool], limit: int) -> int:

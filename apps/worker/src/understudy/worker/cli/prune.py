@@ -11,6 +11,7 @@ from understudy.job_engine.jobs.scheduled.prune_ledger import (
     Pruning,
     prunable,
     prune,
+    prune_groups,
     pruning_dead_letters,
 )
 from understudy.job_engine.states import JobState
@@ -37,25 +38,30 @@ def prune_command(*, dry_run: bool, batch: int, as_json: bool) -> None:
     """Delete ended jobs that are no longer to be kept.
 
     Each definition says how long: `keep_succeeded` and `keep_failed`. Jobs of definitions that
-    are not known here stay. A few are deleted at once, so that nobody waits for long.
+    are not known here stay. A group goes with the last of its jobs. A few are deleted at once, so
+    that nobody waits for long.
     """
     settings = load_settings()
     catalogue = load_catalogue(settings)
     with closing(open_database(settings)) as database:
         check(database)
         pruner = SqlPruner(database)
+        gone = 0
         if dry_run:
             found = _counted(pruner, list(catalogue))
         else:
             found = _pruned(pruner, list(catalogue), batch, quiet=as_json)
+            gone = prune_groups(pruner, Pruning(batch_size=batch))
         unknown = sorted(set(pruner.ended_names()) - {each.name for each in catalogue})
     if as_json:
-        print_json({"dry_run": dry_run, **found, "unknown": unknown})
+        print_json({"dry_run": dry_run, **found, "groups": gone, "unknown": unknown})
         return
     rows = (
         (state, name, count) for state, by_name in found.items() for name, count in by_name.items()
     )
     print_table("To be pruned" if dry_run else "Pruned", ("ended", "job", "jobs"), rows)
+    if gone:
+        click.echo(f"{gone} groups went with the last of their jobs")
     if unknown:
         click.echo(f"left alone, not known here: {', '.join(unknown)}")
 

@@ -46,6 +46,14 @@ class LedgerPruner(Protocol):
         """
         ...
 
+    def prune_groups(self, limit: int) -> int:
+        """Delete at most `limit` groups that are over and of which no job is left.
+
+        Returns:
+            How many were deleted.
+        """
+        ...
+
 
 class Pruning(BaseModel):
     """How much to prune at once.
@@ -68,6 +76,7 @@ class PruneReport(BaseModel):
         succeeded: Jobs that had succeeded.
         cancelled: Jobs that had been cancelled; kept as long as succeeded ones.
         failed: Dead letters.
+        groups: How many groups went with the last of their jobs.
         unknown: Definitions with ended jobs that this worker does not know, and left alone.
     """
 
@@ -76,6 +85,7 @@ class PruneReport(BaseModel):
     succeeded: Mapping[str, int]
     cancelled: Mapping[str, int]
     failed: Mapping[str, int]
+    groups: int = 0
     unknown: tuple[str, ...]
 
 
@@ -123,6 +133,7 @@ class PruneLedger:
             succeeded=ctx.run("prune-succeeded", self._prune, JobState.SUCCEEDED, payload, ctx),
             cancelled=ctx.run("prune-cancelled", self._prune, JobState.CANCELLED, payload, ctx),
             failed=ctx.run("prune-failed", self._prune, JobState.FAILED, payload, ctx),
+            groups=ctx.run("prune-groups", prune_groups, self._pruner, payload),
         )
 
     def _unknown(self) -> tuple[str, ...]:
@@ -195,6 +206,11 @@ def prune(
         total += deleted
         told(deleted)
     return total
+
+
+def prune_groups(pruner: LedgerPruner, limits: Pruning) -> int:
+    """Prune the groups of which no job is left, batch by batch; return how many those were."""
+    return sum(_in_batches(pruner.prune_groups, limits.max_jobs, limits.batch_size))
 
 
 def _in_batches(delete: Callable[[int], int], count: int, size: int) -> Iterator[int]:
