@@ -1,5 +1,6 @@
 """What cannot be done in a caller's transaction is refused."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -30,6 +31,13 @@ def test_nothing_is_stored(options: dict[str, Any], expected: str) -> None:
         house.dispatch(session=object(), **options)
 
     assert not house.ledger.counts()
+
+
+def test_an_awaited_dispatch_takes_an_awaited_session() -> None:
+    dispatch = House().dispatcher.dispatch_async
+
+    with pytest.raises(OptionInvalidError, match="AsyncSession or AsyncConnection, got object"):
+        asyncio.run(dispatch(WELCOME, Mail(), session=object()))
 
 
 def test_many_jobs_take_no_session() -> None:

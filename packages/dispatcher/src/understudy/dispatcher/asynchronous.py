@@ -46,6 +46,10 @@ class AsyncJobHandle(Generic[R]):
         """Return the job's state now."""
         return (await self.job()).state
 
+    async def pending(self) -> bool:
+        """Tell whether the job is not there yet: the caller's transaction has not committed."""
+        return await asyncio.to_thread(lambda: self.blocking.pending)
+
     async def progress(self) -> Progress | None:
         """Return how far the job says it has come; None if it has said nothing."""
         return (await self.job()).progress
@@ -79,7 +83,7 @@ async def dispatch_job_async(
     Args:
         job: The job's definition; its declaration is enough.
         payload: What it works on, an instance of the job's payload model.
-        options: See `DispatchOptions`.
+        options: See `DispatchOptions`; `session` is an `AsyncSession` or an `AsyncConnection`.
 
     Returns:
         A handle whose methods are awaited.
@@ -88,9 +92,5 @@ async def dispatch_job_async(
         DispatchError: The payload or an option is wrong; nothing was stored.
         LedgerUnavailableError: The ledger did not answer.
     """
-
-    def dispatch() -> JobHandle[R]:
-        return default_dispatcher().dispatch(job, payload, **options)
-
-    # A dispatch whose caller is cancelled goes through or does not, but is not cut in half.
-    return AsyncJobHandle(await asyncio.to_thread(dispatch))
+    dispatcher = await asyncio.to_thread(default_dispatcher)
+    return AsyncJobHandle(await dispatcher.dispatch_async(job, payload, **options))

@@ -1,5 +1,6 @@
 """`Dispatcher`: record a job, then offer it; nothing is sent for what is not committed."""
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -13,7 +14,7 @@ from understudy.dispatcher.duplicates import Settled
 from understudy.dispatcher.engine_set import EngineSet
 from understudy.dispatcher.flow import AnyLink, Completion, Flow
 from understudy.dispatcher.flow_handles import ChainHandle, GroupHandle
-from understudy.dispatcher.handle import FIRST_LOOK, HandleLedger, JobHandle
+from understudy.dispatcher.handle import HandleLedger, JobHandle
 from understudy.dispatcher.many import MANY, BulkDispatch, DispatchOutcome, DispatchRequest, Many
 from understudy.dispatcher.offering import Offerer
 from understudy.dispatcher.options import DispatchOptions, new_job
@@ -22,18 +23,16 @@ from understudy.dispatcher.recorder import Recorder, queue_of
 from understudy.dispatcher.routing import Route, Router
 from understudy.dispatcher.schedules import Schedules
 from understudy.dispatcher.sending import new_event
+from understudy.dispatcher.within import Within
 from understudy.job_engine.clock import Clock, Deadline
 from understudy.job_engine.definition import JobDefinition
-from understudy.job_engine.errors import (
-    JobNotFoundError,
-    LedgerError,
-)
+from understudy.job_engine.errors import LedgerError
 from understudy.job_engine.events import Listener
 from understudy.job_engine.flow import Link
 from understudy.job_engine.groups import When
 from understudy.job_engine.queues import QueueProfile
 from understudy.job_engine.records import JobRecord
-from understudy.job_engine.requests import NewJob, OfferPlan
+from understudy.job_engine.requests import OfferPlan
 from understudy.job_engine.states import JobState
 
 P = TypeVar("P", bound=BaseModel)
@@ -41,9 +40,6 @@ R = TypeVar("R")
 
 #: How long handing a job over may take, first failure of an engine included.
 DEFAULT_BUDGET = timedelta(seconds=1)
-#: How long a caller's commit that is under way is waited for; a rescuer finds what comes later.
-COMMIT_PATIENCE = timedelta(seconds=5)
-NONE = timedelta(0)
 
 
 class Dispatcher(Control):
@@ -73,6 +69,9 @@ class Dispatcher(Control):
         self._budget = budget
         self._recorder = Recorder(ledger, router, listener)
         self._pickups = Pickups(ledger, router, offerer, clock=clock, budget=budget)
+        self._within = Within(
+            ledger, self._recorder, offerer, clock, hand_over=self._hand_over, budget=budget
+        )
         self._flow = Flow(ledger, self._recorder.route, offerer, clock, budget=budget)
 
     def dispatch(
@@ -93,7 +92,7 @@ class Dispatcher(Control):
         new = new_job(job, payload, options, self._clock)
         deadline = Deadline.after(self._clock, options.get("budget", self._budget))
         if options.get("session") is not None:
-            return self._dispatch_within(job, new, options)
+            return self._within.dispatch(job, new, options)
         queue = queue_of(job, options)
         route = self._recorder.route(new)
         settled = self._recorder.settle(job, new, route, options)
@@ -109,6 +108,22 @@ class Dispatcher(Control):
         return JobHandle(
             settled.record, job, self._ledger, self._clock, disposition=settled.disposition
         )
+
+    async def dispatch_async(
+        self, job: JobDefinition[P, R], payload: P, **options: Unpack[DispatchOptions]
+    ) -> JobHandle[R]:
+        """Record a job and hand it to an engine without blocking the event loop; see `dispatch`.
+
+        Args:
+            job: The job's definition; its declaration is enough.
+            payload: What it works on.
+            options: See `DispatchOptions`; `session` is an `AsyncSession` or `AsyncConnection`.
+        """
+        if options.get("session") is None:
+            # A dispatch whose caller is cancelled goes through or does not, but is not cut in half.
+            return await asyncio.to_thread(lambda: self.dispatch(job, payload, **options))
+        new = new_job(job, payload, options, self._clock)
+        return await self._within.dispatch_async(job, new, options)
 
     def dispatch_many(
         self,
@@ -226,46 +241,6 @@ class Dispatcher(Control):
     def close(self) -> None:
         """Write what is still to be written; for programs that end soon after a dispatch."""
         self._offerer.flush()
-
-    def _dispatch_within(
-        self, job: JobDefinition[P, R], new: NewJob, options: DispatchOptions
-    ) -> JobHandle[R]:
-        """Record a job in the caller's transaction, and offer it when that is over."""
-        caller = self._ledger.within(options.get("session"))
-        queue, route = queue_of(job, options), self._recorder.route(new)
-        settled = self._recorder.settle(job, new, route, options, caller=caller)
-        if settled.disposition == "created":
-            caller.when_over(
-                lambda is_over: self._after_commit(
-                    settled, route, queue, patience=NONE if is_over else COMMIT_PATIENCE
-                )
-            )
-        return JobHandle(
-            settled.record, job, self._ledger, self._clock, disposition=settled.disposition
-        )
-
-    def _after_commit(
-        self, settled: Settled, route: Route, queue: QueueProfile, *, patience: timedelta
-    ) -> None:
-        # Whatever goes wrong here, the job is committed or not: a rescuer finds one that is (I1).
-        with suppress(LedgerError):
-            if self._is_committed(settled.record, patience):
-                self._recorder.tell(settled)
-                self._offerer.note(settled.record.id, route.skipped)
-                deadline = Deadline.after(self._clock, self._budget)
-                self._hand_over(settled, route, queue, deadline)
-
-    def _is_committed(self, job: JobRecord, patience: timedelta) -> bool:
-        """Look for the job, and again where its commit may be under way."""
-        deadline, pause = Deadline.after(self._clock, patience), FIRST_LOOK / 10
-        while True:
-            try:
-                return self._ledger.get(job.id).epoch == job.epoch
-            except JobNotFoundError:
-                if deadline.passed:
-                    return False
-            self._clock.sleep(pause)
-            pause = min(pause * 2, FIRST_LOOK)
 
     def _hand_over(
         self, settled: Settled, route: Route, queue: QueueProfile, deadline: Deadline

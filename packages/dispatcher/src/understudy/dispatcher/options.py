@@ -56,7 +56,8 @@ class DispatchOptions(TypedDict, total=False):
         engines: The engines it may run on, in order; the definition's where absent.
         tags: Words to find the job by, besides the definition's.
         session: A SQLAlchemy `Session` or `Connection` on the ledger's database: the job is
-            recorded in its transaction, is there if that commits, and is offered then.
+            recorded in its transaction, is there if that commits, and is offered then. For
+            `dispatch_job_async` it is an `AsyncSession` or an `AsyncConnection`.
         confirm: `engine` returns when an engine has the job, `pickup` when a worker has.
         budget: How long handing the job over may take.
         pickup: How long a worker may take to claim it; the queue's deadline where absent.

@@ -1,5 +1,6 @@
 """Recording a job in a transaction of the caller's: it is there if, and only if, that commits."""
 
+import asyncio
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, event
+from sqlalchemy.util import await_only
 
 from understudy.job_engine.errors import OptionInvalidError
 from understudy.job_engine.records import JobRecord
@@ -40,8 +42,8 @@ class SqlTransactional:
         if not isinstance(session, Connection) and not _is_session(session):
             raise OptionInvalidError(
                 "expected a SQLAlchemy Session or Connection, got "
-                f"{type(session).__name__}; in async code write "
-                "`await session.run_sync(lambda sync: dispatch_job(..., session=sync))`"
+                f"{type(session).__name__}; an AsyncSession or AsyncConnection goes with "
+                "`await dispatch_job_async(..., session=session)`"
             )
         with translated():
             connection = _connection(session)
@@ -55,8 +57,14 @@ class SqlTransactional:
             raise _another_database(f"a {ours} database", f"a {theirs} one")
         if ours == "sqlite":
             self._expect_our_file(connection)
-        elif _identity(connection) != self._database.read(_identity):
+        elif _identity(connection) != self._own_identity(connection):
             raise _another_database("the ledger's own", "another database")
+
+    def _own_identity(self, connection: Connection) -> tuple[Any, ...]:
+        if connection.dialect.is_async:
+            # Whoever has such a connection has the loop, which is not to wait for ours.
+            return await_only(asyncio.to_thread(self._database.read, _identity))
+        return self._database.read(_identity)
 
     def _expect_our_file(self, connection: Connection) -> None:
         files = connection.exec_driver_sql("PRAGMA database_list").all()
@@ -64,7 +72,7 @@ class SqlTransactional:
         known = Path(str(self._database.url.database)).resolve()
         if not file or Path(file).resolve() != known:
             raise _another_database(f"the ledger's file {known}", file or "one in memory")
-        driver: Any = connection.connection.driver_connection
+        driver: Any = connection.connection.dbapi_connection
         sqlite.prepare_driver(driver)
 
 
@@ -87,7 +95,9 @@ class SqlWithin:
         if self._session not in _WAITING:
             _WAITING[self._session] = []
             if _is_session(self._session):
-                event.listen(self._session, "after_transaction_end", _session_ended)
+                is_async = self._connection.dialect.is_async
+                ended = _awaited_session_ended if is_async else _session_ended
+                event.listen(self._session, "after_transaction_end", ended)
             else:
                 event.listen(self._session, "commit", _connection_commits)
                 event.listen(self._session, "rollback", _taken)
@@ -117,17 +127,24 @@ def _session_ended(session: "Session", transaction: "SessionTransaction") -> Non
             then(True)
 
 
+def _awaited_session_ended(session: "Session", transaction: "SessionTransaction") -> None:
+    # The event loop does not wait for an engine.
+    if transaction.parent is None:
+        _call_in_thread(_taken(session), is_over=True)
+
+
 def _connection_commits(connection: Connection) -> None:
     # A connection tells of its commit before it commits: the rest waits in a thread for it.
-    waiting = _taken(connection)
+    _call_in_thread(_taken(connection), is_over=False)
+
+
+def _call_in_thread(waiting: Sequence[Callable[[bool], None]], *, is_over: bool) -> None:
+    def call() -> None:
+        for then in waiting:
+            then(is_over)
+
     if waiting:
-        name = "understudy-after-commit"
-        threading.Thread(target=_call, args=(waiting,), name=name, daemon=True).start()
-
-
-def _call(waiting: Sequence[Callable[[bool], None]]) -> None:
-    for then in waiting:
-        then(False)
+        threading.Thread(target=call, name="understudy-after-commit", daemon=True).start()
 
 
 def _taken(session: "Session | Connection") -> list[Callable[[bool], None]]:
