@@ -51,12 +51,13 @@ model-spin: setup  ## Check the hand-off protocol with Spin, too, and that it mi
 	@{ command -v spin && command -v cc; } >/dev/null || tests/model/install-spin
 	@$(RUN) python -m tests.model.spin
 
-check: setup  ## Formatting, lint, types, import contracts
+check: setup  ## Formatting, lint, types and whether all that is public has one, import contracts
 	@$(RUN) ruff format --check .
 	@$(RUN) ruff check .
 	@$(RUN) lint-imports
 	@$(RUN) mypy $(foreach p,job_engine testing queue ledger dispatcher worker,-p understudy.$(p))
 	@$(RUN) pyright
+	@$(RUN) python -m tests.typing.verify
 
 evidence: setup  ## Write docs/evidence.md from the figures of the last runs
 	@$(RUN) python -m tests.evidence

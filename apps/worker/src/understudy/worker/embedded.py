@@ -88,9 +88,9 @@ class EmbeddedValkey:
     def __init__(
         self, folder: Path, *, port: int | None = None, config: Mapping[str, str] = _NO_CONFIG
     ) -> None:
-        self.folder = folder.resolve()
-        self.port = port or free_port()
-        self.config = {**_DEFAULTS, **config, "port": str(self.port)}
+        self.folder: Path = folder.resolve()
+        self.port: int = port or free_port()
+        self.config: dict[str, str] = {**_DEFAULTS, **config, "port": str(self.port)}
         self._process: subprocess.Popen[bytes] | None = None
         self._switch: DeadMansSwitch | None = None
 

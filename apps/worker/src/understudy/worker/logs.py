@@ -36,7 +36,7 @@ _SHARED: list[Any] = [
     structlog.processors.TimeStamper(fmt="iso", utc=True),
 ]
 
-logger = logging.getLogger("understudy")
+logger: logging.Logger = logging.getLogger("understudy")
 
 
 def configure_logs(settings: Settings) -> None:

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from understudy.job_engine.errors import LedgerError
 
-logger = logging.getLogger("understudy.worker")
+logger: logging.Logger = logging.getLogger("understudy.worker")
 
 
 class Periodic:

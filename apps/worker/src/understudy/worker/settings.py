@@ -4,7 +4,7 @@ import json
 import re
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
     AfterValidator,
@@ -119,7 +119,7 @@ class Settings(BaseSettings):
         smtp_timeout: How long the mail server may take for each reply.
     """
 
-    model_config = SettingsConfigDict(
+    model_config: ClassVar[SettingsConfigDict] = SettingsConfigDict(
         env_prefix="UNDERSTUDY_", env_file=".env", extra="ignore", populate_by_name=True
     )
 

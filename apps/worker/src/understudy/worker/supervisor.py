@@ -18,7 +18,7 @@ from types import FrameType
 
 from understudy.worker.exits import CONFIG
 
-logger = logging.getLogger("understudy.supervisor")
+logger: logging.Logger = logging.getLogger("understudy.supervisor")
 
 #: What runs as a worker process; its post and `--parent` follow.
 WORKER = (sys.executable, "-m", "understudy.worker.process")

@@ -48,7 +48,7 @@ _TYPES: Mapping[ColumnType, TypeEngine[Any]] = {
 }
 
 #: The batches that were written: a batch and its key are committed together or not at all.
-imports = Table(
+imports: Table = Table(
     "understudy_imports",
     MetaData(),
     Column("key", String(255), primary_key=True),

@@ -30,9 +30,9 @@ class AsyncJobHandle(Generic[R]):
 
     def __init__(self, handle: JobHandle[R]) -> None:
         """Stand for the job of a handle."""
-        self.id = handle.id
-        self.created = handle.created
-        self.blocking = handle
+        self.id: str = handle.id
+        self.created: bool = handle.created
+        self.blocking: JobHandle[R] = handle
 
     def __repr__(self) -> str:
         """Show the id."""

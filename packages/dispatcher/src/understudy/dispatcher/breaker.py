@@ -43,7 +43,7 @@ class Breaker:
         self._closed_at: float | None = None
         self._healthy = 0
         self._next_probe = 0.0
-        self.reason = ""
+        self.reason: str = ""
 
     @property
     def is_open(self) -> bool:

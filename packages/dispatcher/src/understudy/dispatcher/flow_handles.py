@@ -26,7 +26,7 @@ class ChainHandle(Generic[R]):
 
     def __init__(self, jobs: Sequence[JobHandle[Any]], clock: Clock, *, created: bool) -> None:
         """Stand for the jobs of a chain."""
-        self.jobs = tuple(jobs)
+        self.jobs: tuple[JobHandle[Any], ...] = tuple(jobs)
         self.created = created
         self._clock = clock
 

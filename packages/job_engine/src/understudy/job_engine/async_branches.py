@@ -177,10 +177,9 @@ class AsyncBranches(ContextBase):
             yield
             self._lease.check()
         except Interrupt as interrupt:
-            self.ended_by = interrupt
+            self._end_by(interrupt)
             raise
         except asyncio.CancelledError:
             if self._lease.revoked_by is None:
                 raise
-            self.ended_by = self._lease.revoked_by()
-            raise self.ended_by from None
+            raise self._end_by(self._lease.revoked_by()) from None

@@ -278,7 +278,7 @@ class JobContext(Waits):
             with self._lease.our_code():
                 yield
         except Interrupt as interrupt:
-            self.ended_by = interrupt
+            self._end_by(interrupt)
             raise
 
     def _turn(self, step: str, batch: list[T]) -> Iterator[list[T]]:

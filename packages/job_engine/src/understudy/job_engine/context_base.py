@@ -66,10 +66,10 @@ class ContextBase:
         limits: AttemptLimits = UNLIMITED,
     ) -> None:
         """Serve one attempt; made by the executor."""
-        self.job_id = claim.job_id
-        self.attempt = claim.attempt
+        self.job_id: str = claim.job_id
+        self.attempt: int = claim.attempt
         self._effects_of = claim.effects_of or claim.job_id
-        self.queue = claim.queue
+        self.queue: str = claim.queue
         self.log: logging.LoggerAdapter[logging.Logger] = _JobLog(
             logging.getLogger("understudy.job"),
             {"job_id": claim.job_id, "job": claim.name, "attempt": claim.attempt},
@@ -89,6 +89,10 @@ class ContextBase:
         A retry of a failed job goes on with the keys of that job.
         """
         return f"{self._effects_of}:{step}"
+
+    def _end_by(self, interrupt: Interrupt) -> Interrupt:
+        self.ended_by = interrupt
+        return interrupt
 
     def flush(self) -> None:
         """Write what was told and not written yet; the executor calls it when the job returns."""

@@ -1,6 +1,6 @@
 """What an `on_failure` job learns of the job that failed."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -18,7 +18,7 @@ class JobFailure(BaseModel):
         attempts: How many attempts there were.
     """
 
-    model_config = ConfigDict(frozen=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True)
 
     job_id: str
     name: str

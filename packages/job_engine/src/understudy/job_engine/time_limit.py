@@ -48,7 +48,7 @@ class TimeLimit:
 
     def __init__(self, span: timedelta, lease: Lease, stuck: Callable[[], None]) -> None:
         """Limit a try to `span`; `stuck` is called once if it goes on regardless."""
-        self.has_passed = False
+        self.has_passed: bool = False
         self._span = span
         self._lease = lease
         self._stuck = stuck

@@ -29,7 +29,7 @@ class MemoryEngine:
     def __init__(self, name: str = "memory") -> None:
         """Begin empty and healthy."""
         self.name = name
-        self.rejected = 0
+        self.rejected: int = 0
         self._lock = threading.Lock()
         self._waiting: dict[str, deque[bytes]] = {}
         self._home: dict[Message, str] = {}

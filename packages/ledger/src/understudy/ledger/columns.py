@@ -13,7 +13,7 @@ from sqlalchemy import (
 #: Every table begins with this, so that the ledger may share a database with an application.
 PREFIX = "understudy_"
 
-metadata = MetaData(
+metadata: MetaData = MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
         "uq": "uq_%(table_name)s_%(column_0_N_name)s",

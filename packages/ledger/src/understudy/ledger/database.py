@@ -87,9 +87,11 @@ class Database:
 
     def __init__(self, url: str, *, connect_timeout: timedelta = timedelta(seconds=2)) -> None:
         """Prepare the engine; nothing is connected yet."""
-        self.url = ledger_url(url)
+        self.url: URL = ledger_url(url)
         dialect = sqlite if self.is_sqlite else postgresql
-        self.engine = create_engine(self.url, **dialect.engine_options(self.url, connect_timeout))
+        self.engine: Engine = create_engine(
+            self.url, **dialect.engine_options(self.url, connect_timeout)
+        )
         dialect.prepare(self.engine)
         self._reader = dialect.reader(self.engine)
         self._retrying = Retrying(

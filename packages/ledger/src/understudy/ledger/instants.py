@@ -11,7 +11,7 @@ from sqlalchemy import BigInteger, Dialect
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
-from sqlalchemy.types import TypeDecorator
+from sqlalchemy.types import TypeDecorator, TypeEngine
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -35,8 +35,8 @@ def instant(value: int) -> datetime:
 class Instant(TypeDecorator[datetime]):
     """An aware moment, stored as microseconds since 1970 UTC."""
 
-    impl = BigInteger
-    cache_ok = True
+    impl: TypeEngine[Any] | type[TypeEngine[Any]] = BigInteger
+    cache_ok: bool | None = True
 
     def process_bind_param(self, value: datetime | int | None, dialect: Dialect) -> int | None:
         """Store an aware moment, or microseconds as they are."""
@@ -52,8 +52,8 @@ class Instant(TypeDecorator[datetime]):
 class now_us(FunctionElement[int]):  # noqa: N801 - reads as the SQL function it is
     """The database's clock, in microseconds since 1970 UTC."""
 
-    type = BigInteger()
-    inherit_cache = True
+    type: TypeEngine[int] = BigInteger()
+    inherit_cache: bool | None = True
 
 
 @compiles(now_us, "postgresql")

@@ -16,7 +16,7 @@ from sqlalchemy import (
 from understudy.ledger.columns import CLUSTERED, JOB_ID, NAME, PREFIX, SHORT, count, metadata
 from understudy.ledger.instants import Instant
 
-jobs = Table(
+jobs: Table = Table(
     f"{PREFIX}jobs",
     metadata,
     Column("id", JOB_ID, primary_key=True),

@@ -38,7 +38,7 @@ __all__ = [
     "workers",
 ]
 
-steps = Table(
+steps: Table = Table(
     f"{PREFIX}steps",
     metadata,
     Column("job_id", JOB_ID, ForeignKey(jobs.c.id, ondelete="CASCADE"), primary_key=True),
@@ -53,7 +53,7 @@ steps = Table(
 )
 
 #: Events that somebody sent, kept for those who will wait for them.
-sent_events = Table(
+sent_events: Table = Table(
     f"{PREFIX}sent_events",
     metadata,
     Column("id", JOB_ID, primary_key=True),
@@ -67,7 +67,7 @@ Index(f"ix_{PREFIX}sent_events_topic", sent_events.c.topic, sent_events.c.sent_a
 Index(f"ix_{PREFIX}sent_events_expires_at", sent_events.c.expires_at)
 
 #: Which job has received which event; each of them receives it once.
-receipts = Table(
+receipts: Table = Table(
     f"{PREFIX}receipts",
     metadata,
     Column("job_id", JOB_ID, ForeignKey(jobs.c.id, ondelete="CASCADE"), primary_key=True),
@@ -75,7 +75,7 @@ receipts = Table(
     **CLUSTERED,
 )
 
-attempts = Table(
+attempts: Table = Table(
     f"{PREFIX}attempts",
     metadata,
     Column("job_id", JOB_ID, ForeignKey(jobs.c.id, ondelete="CASCADE"), primary_key=True),
@@ -90,7 +90,7 @@ attempts = Table(
     **CLUSTERED,
 )
 
-dispatch_attempts = Table(
+dispatch_attempts: Table = Table(
     f"{PREFIX}dispatch_attempts",
     metadata,
     Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
@@ -105,7 +105,7 @@ dispatch_attempts = Table(
     UniqueConstraint("job_id", "epoch", "engine", "stage"),
 )
 
-events = Table(
+events: Table = Table(
     f"{PREFIX}events",
     metadata,
     Column("job_id", JOB_ID, ForeignKey(jobs.c.id, ondelete="CASCADE"), primary_key=True),
@@ -119,7 +119,7 @@ events = Table(
     **CLUSTERED,
 )
 
-workers = Table(
+workers: Table = Table(
     f"{PREFIX}workers",
     metadata,
     # A boot id and not a host name: a restarted worker is another one.
@@ -135,7 +135,7 @@ workers = Table(
 )
 
 #: Queues and definitions of which nothing begins.
-pauses = Table(
+pauses: Table = Table(
     f"{PREFIX}pauses",
     metadata,
     Column("kind", String(8), primary_key=True),
@@ -146,7 +146,7 @@ pauses = Table(
 )
 
 #: The attempts that rate limits count; each is forgotten when none counts it any more.
-rate_starts = Table(
+rate_starts: Table = Table(
     f"{PREFIX}rate_starts",
     metadata,
     # No foreign key: it counts although its job may be pruned.
@@ -160,7 +160,7 @@ rate_starts = Table(
 Index(f"ix_{PREFIX}rate_starts_key", rate_starts.c.key, rate_starts.c.at)
 Index(f"ix_{PREFIX}rate_starts_expires_at", rate_starts.c.expires_at)
 
-schedules = Table(
+schedules: Table = Table(
     f"{PREFIX}schedules",
     metadata,
     Column("name", NAME, primary_key=True),
@@ -176,7 +176,7 @@ schedules = Table(
     Column("skip_reason", String(255)),
 )
 
-groups = Table(
+groups: Table = Table(
     f"{PREFIX}groups",
     metadata,
     Column("id", JOB_ID, primary_key=True),
@@ -193,7 +193,7 @@ groups = Table(
 )
 
 #: Counters that only grow, whatever is pruned; metrics come from them.
-aggregates = Table(
+aggregates: Table = Table(
     f"{PREFIX}aggregates",
     metadata,
     Column("name", NAME, primary_key=True),
@@ -205,7 +205,7 @@ aggregates = Table(
     Column("count", BigInteger, nullable=False),
 )
 
-signing_keys = Table(
+signing_keys: Table = Table(
     f"{PREFIX}signing_keys",
     metadata,
     Column("kid", SHORT, primary_key=True),
@@ -215,7 +215,7 @@ signing_keys = Table(
 )
 
 #: Facts about the ledger itself: the host of a SQLite file.
-info = Table(
+info: Table = Table(
     f"{PREFIX}info",
     metadata,
     Column("key", SHORT, primary_key=True),

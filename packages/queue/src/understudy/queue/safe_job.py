@@ -79,9 +79,9 @@ class SafeJob(Job):
         """Read the few fields that are ours; the rest is as if it had not been sent."""
         fields = {name: raw_data[name] for name in _OURS if name in raw_data}
         super().restore(fields | {b"data": zlib.compress(_bounded(raw_data.get(b"data")))})
-        self.timeout = -1
-        self.result_ttl = 0
-        self.failure_ttl = FAILURE_TTL
+        self.timeout: float | None = -1
+        self.result_ttl: int | None = 0
+        self.failure_ttl: int | None = FAILURE_TTL
 
     def send_webhooks(self, *args: Any, **kwargs: Any) -> None:
         """Send none."""

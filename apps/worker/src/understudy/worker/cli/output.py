@@ -1,7 +1,7 @@
 """What the commands print: tables and colours for people, JSON for programs."""
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from datetime import datetime, timedelta
 from itertools import compress
@@ -34,7 +34,12 @@ ROOM = 12
 #: The blanks around a cell.
 PADDING = 2
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+#: What an option makes of a command's function.
+Option = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+json_option: Option = click.option(
+    "--json", "as_json", is_flag=True, help="Print JSON, for programs."
+)
 
 
 def console() -> Console:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import click
 
 from understudy.ledger import check
-from understudy.worker.cli.output import print_json
+from understudy.worker.cli.output import Option, print_json
 from understudy.worker.logs import configure_logs
 from understudy.worker.maintenance import MAINTENANCE
 from understudy.worker.preflight import preflight
@@ -14,14 +14,14 @@ from understudy.worker.settings import Settings, load_settings
 from understudy.worker.supervisor import Supervisor
 from understudy.worker.wiring import load_catalogue, open_database
 
-queue_option = click.option(
+queue_option: Option = click.option(
     "--queue",
     "queues",
     multiple=True,
     metavar="QUEUE",
     help="Serve this queue; may be given several times. All declared queues where absent.",
 )
-json_option = click.option(
+json_option: Option = click.option(
     "--json", "as_json", is_flag=True, help="Say as JSON, on one line, what is served."
 )
 

@@ -27,7 +27,7 @@ class Application:
     def __init__(self, dispatcher: Dispatcher, receiver_url: str) -> None:
         """Dispatch through a dispatcher; the webhooks go to one receiver."""
         self.jobs: list[str] = []
-        self.import_id = ""
+        self.import_id: str = ""
         self.failover: timedelta | None = None
         self._dispatcher = dispatcher
         self._receiver_url = receiver_url

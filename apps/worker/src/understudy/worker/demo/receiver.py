@@ -48,8 +48,8 @@ class Receiver:
 
     def __init__(self, secret: str) -> None:
         """Listen on a free port; `start` begins to answer."""
-        self.taken = 0
-        self.forged = 0
+        self.taken: int = 0
+        self.forged: int = 0
         self._secret = secret
         self._ids: set[str] = set()
         self._lock = threading.Lock()

@@ -68,12 +68,12 @@ class Stage:
         """Prepare; `set_stage` starts everything."""
         self.folder = folder
         self.receiver = receiver
-        self.primary = EmbeddedValkey(folder / "primary")
-        self.fallback = EmbeddedValkey(folder / "fallback")
-        self.witness = Witness()
-        self.rq = WorkerHost("rq", QUEUES, folder / "rq.log")
-        self.new_rq = WorkerHost("rq", QUEUES, folder / "new-rq.log")
-        self.dramatiq = WorkerHost("dramatiq", QUEUES, folder / "dramatiq.log")
+        self.primary: EmbeddedValkey = EmbeddedValkey(folder / "primary")
+        self.fallback: EmbeddedValkey = EmbeddedValkey(folder / "fallback")
+        self.witness: Witness = Witness()
+        self.rq: WorkerHost = WorkerHost("rq", QUEUES, folder / "rq.log")
+        self.new_rq: WorkerHost = WorkerHost("rq", QUEUES, folder / "new-rq.log")
+        self.dramatiq: WorkerHost = WorkerHost("dramatiq", QUEUES, folder / "dramatiq.log")
         self.app: App
         self._dead: set[str] = set()
 

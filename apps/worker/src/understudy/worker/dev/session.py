@@ -20,7 +20,7 @@ from understudy.worker.exits import OK
 from understudy.worker.settings import Settings
 from understudy.worker.supervisor import Supervisor
 
-logger = logging.getLogger("understudy.dev")
+logger: logging.Logger = logging.getLogger("understudy.dev")
 
 ENGINES = ("rq", "dramatiq")
 #: How long a worker may take to stop, unless the settings say: a developer waits for it.

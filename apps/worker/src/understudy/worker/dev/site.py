@@ -42,7 +42,7 @@ class DevSite:
         self._settings = settings
         self._folder = folder.resolve()
         self._stack = ExitStack()
-        self.env_file = self._folder / "env"
+        self.env_file: Path = self._folder / "env"
         self.environment: dict[str, str] = {}
         self.addresses: dict[str, str] = {}
 

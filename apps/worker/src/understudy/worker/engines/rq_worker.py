@@ -31,7 +31,7 @@ from understudy.job_engine.errors import MessageRejectedError
 from understudy.queue import SafeJob
 from understudy.queue.safe_job import Processor
 
-logger = logging.getLogger("understudy.worker")
+logger: logging.Logger = logging.getLogger("understudy.worker")
 
 #: How long one look at the queue blocks, in seconds.
 BLOCK_SECONDS = 1
@@ -104,7 +104,8 @@ class SlotWorker(BaseWorker):
             serializer=JSONSerializer,
             death_penalty_class=_NoDeathPenalty,
         )
-        self.queues = self._ordered_queues = [self._queue]
+        self.queues: list[Queue] = [self._queue]
+        self._ordered_queues = self.queues
         self._rejected = rejected
         self._stop_job = stop_job
         self._pool = ThreadPoolExecutor(slots, thread_name_prefix="understudy-slot")

@@ -190,7 +190,7 @@ class SafeRabbitmqConsumer(_RabbitmqConsumer):
     and its claim refused.
     """
 
-    def __next__(self) -> _RabbitmqMessage | None:
+    def __next__(self) -> _BoundMessage | None:
         """Return the next message of ours; drop and acknowledge any other."""
         try:
             method, _, body = next(self.iterator)

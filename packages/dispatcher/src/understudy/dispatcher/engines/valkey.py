@@ -102,7 +102,7 @@ class SafeRedisConsumer(_RedisConsumer):
     def _fetch(self) -> None:
         room = self.prefetch - self.outstanding_message_count
         if room > 0 and (bodies := self.broker.do_fetch(self.queue_name, room)):
-            self.message_cache = self._with_ids(bodies)
+            self.message_cache: list[tuple[bytes, bytes]] = self._with_ids(bodies)
 
     def _with_ids(self, bodies: list[bytes | None]) -> list[tuple[bytes, bytes]]:
         """Find the ids of what was fetched, in its order; an id without a body is forgotten."""
@@ -122,7 +122,7 @@ class SafeRedisConsumer(_RedisConsumer):
         time.sleep(backoff_ms / 1000)
 
     def _open(self, message_id: bytes, body: bytes) -> MessageProxy | None:
-        self.misses = 0
+        self.misses: int = 0
         envelope = self.broker.inbox.read(body, self.queue_name)
         if envelope is None:
             self.broker.do_ack(self.queue_name, message_id)

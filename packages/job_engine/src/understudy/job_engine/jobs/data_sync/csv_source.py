@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import IO
+from typing import IO, ClassVar
 
 import httpx
 from pydantic import BaseModel, ConfigDict
@@ -56,7 +56,7 @@ class Fingerprint(BaseModel):
         etag: What the server called it; for people, who may find it in the server's logs.
     """
 
-    model_config = ConfigDict(frozen=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True)
 
     size: int
     sha256: str
@@ -77,7 +77,7 @@ class CsvFile:
         file.seek(0)
         self._seen = self._state()
         digest = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]  # any binary file will do
-        self.fingerprint = Fingerprint(size=self._seen[0], sha256=digest, etag=etag)
+        self.fingerprint: Fingerprint = Fingerprint(size=self._seen[0], sha256=digest, etag=etag)
         self.check_unchanged()
 
     def check_unchanged(self) -> None:

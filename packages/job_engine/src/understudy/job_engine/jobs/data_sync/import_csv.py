@@ -4,13 +4,14 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import islice
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from tenacity import wait_exponential, wait_random
 
 from understudy.job_engine.context import JobContext
 from understudy.job_engine.declaring import declare_job
+from understudy.job_engine.definition import JobDefinition
 from understudy.job_engine.errors import NonRetryableError
 from understudy.job_engine.jobs.data_sync.csv_reader import CsvReader, Encoding, Place, Record
 from understudy.job_engine.jobs.data_sync.csv_source import CsvFile, CsvSource, Fingerprint
@@ -50,7 +51,7 @@ class CsvImport(BaseModel):
         keep_bad: How many bad rows the result lists; it counts all.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, extra="forbid")
 
     source: Annotated[str, Field(min_length=1, max_length=2000)]
     table: Identifier
@@ -80,7 +81,7 @@ class CsvImport(BaseModel):
 class BadRow(BaseModel):
     """A row that was left out, by the number of its first line, and why."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True)
 
     line: int
     reason: str
@@ -89,7 +90,7 @@ class BadRow(BaseModel):
 class ImportReport(BaseModel):
     """What became of the rows; the header is none of them."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True)
 
     rows_read: int = 0
     rows_imported: int = 0
@@ -109,7 +110,7 @@ class ImportReport(BaseModel):
 class Plan(BaseModel):
     """What was found when the import began; a resumed attempt goes by it."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True)
 
     fingerprint: Fingerprint
     positions: Positions
@@ -119,13 +120,13 @@ class Plan(BaseModel):
 class Batch(BaseModel):
     """A batch that was written, and where the next one begins; None at the end of the file."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True)
 
     report: ImportReport
     next: Place | None
 
 
-import_csv = declare_job(
+import_csv: JobDefinition[CsvImport, ImportReport] = declare_job(
     "import_csv",
     payload=CsvImport,
     result=ImportReport,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import httpx
 from pydantic import (
@@ -24,6 +24,7 @@ from tenacity import wait_chain, wait_random
 from understudy.job_engine.clock import Clock, Deadline
 from understudy.job_engine.context import JobContext
 from understudy.job_engine.declaring import declare_job
+from understudy.job_engine.definition import JobDefinition
 from understudy.job_engine.errors import ConfigurationError
 from understudy.job_engine.jobs import standard_webhooks
 from understudy.job_engine.jobs.http_replies import (
@@ -71,7 +72,7 @@ class Webhook(BaseModel):
         secret_name: Which of the configured secrets signs it; None sends it unsigned.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, extra="forbid")
 
     url: HttpUrl
     type: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$", max_length=128)]
@@ -106,7 +107,7 @@ class Delivery(BaseModel):
         elapsed: How long it took.
     """
 
-    model_config = ConfigDict(frozen=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True)
 
     status: int
     elapsed: timedelta
@@ -130,7 +131,7 @@ class WebhookSettings:
     longest_wait: timedelta = LONGEST_WAIT
 
 
-deliver_webhook = declare_job(
+deliver_webhook: JobDefinition[Webhook, Delivery] = declare_job(
     "deliver_webhook",
     payload=Webhook,
     result=Delivery,

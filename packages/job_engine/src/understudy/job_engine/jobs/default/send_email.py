@@ -7,7 +7,7 @@ from datetime import timedelta
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import (
     AfterValidator,
@@ -25,6 +25,7 @@ from understudy.job_engine.clock import Clock
 from understudy.job_engine.codec import describe
 from understudy.job_engine.context import JobContext
 from understudy.job_engine.declaring import declare_job
+from understudy.job_engine.definition import JobDefinition
 from understudy.job_engine.errors import ConfigurationError, NonRetryableError
 from understudy.job_engine.jobs.smtp import (
     MailServerUnavailableError,
@@ -90,7 +91,7 @@ class Email(BaseModel):
         headers: Further headers, `List-Unsubscribe` and the like.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, extra="forbid")
 
     to: tuple[EmailAddress, ...] = Field(min_length=1)
     cc: tuple[EmailAddress, ...] = ()
@@ -123,7 +124,7 @@ class Email(BaseModel):
 class Refused(BaseModel):
     """A recipient that the server did not take the mail for, and its words."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True)
 
     address: str
     reply: str
@@ -138,7 +139,7 @@ class EmailReport(BaseModel):
         refused: Whom it did not take it for.
     """
 
-    model_config = ConfigDict(frozen=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True)
 
     message_id: str
     accepted: tuple[str, ...]
@@ -154,14 +155,14 @@ class Round(BaseModel):
         deferred: Whom it put off.
     """
 
-    model_config = ConfigDict(frozen=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True)
 
     accepted: tuple[str, ...]
     refused: tuple[Refused, ...]
     deferred: tuple[Refused, ...]
 
 
-send_email = declare_job(
+send_email: JobDefinition[Email, EmailReport] = declare_job(
     "send_email",
     payload=Email,
     result=EmailReport,

@@ -2,14 +2,14 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 from tenacity import wait_exponential, wait_random
 
 from understudy.job_engine.context import JobContext
 from understudy.job_engine.declaring import declare_job
-from understudy.job_engine.definition import AnyDefinition
+from understudy.job_engine.definition import AnyDefinition, JobDefinition
 from understudy.job_engine.events import Event, Listener, ignore
 from understudy.job_engine.retention import Retention
 from understudy.job_engine.retry import RetryPolicy
@@ -63,7 +63,7 @@ class Pruning(BaseModel):
         max_jobs: How many jobs of a definition and a state are deleted in one run.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, extra="forbid")
 
     batch_size: int = Field(default=MAX_BATCH, ge=1, le=MAX_BATCH)
     max_jobs: int = Field(default=100_000, ge=1)
@@ -80,7 +80,7 @@ class PruneReport(BaseModel):
         unknown: Definitions with ended jobs that this worker does not know, and left alone.
     """
 
-    model_config = ConfigDict(frozen=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True)
 
     succeeded: Mapping[str, int]
     cancelled: Mapping[str, int]
@@ -89,7 +89,7 @@ class PruneReport(BaseModel):
     unknown: tuple[str, ...]
 
 
-prune_ledger = declare_job(
+prune_ledger: JobDefinition[Pruning, PruneReport] = declare_job(
     "prune_ledger",
     payload=Pruning,
     result=PruneReport,
