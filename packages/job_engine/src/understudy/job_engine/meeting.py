@@ -97,11 +97,12 @@ class Meeting:
 
 def child_job(seed: str, definition: Any, payload: BaseModel) -> NewJob:
     """Return the job that a step invokes; its id is the same in every attempt."""
-    if isinstance(definition.identity, Debounce):
-        refuse(
-            f"expected a job to invoke without debounce, got {definition.name!r}: the payload "
-            "that it runs with in the end may be another dispatch's"
-        )
+    Expect(refusal).value(
+        not isinstance(definition.identity, Debounce),
+        "a job to invoke without debounce",
+        definition.name,
+        "the payload that it runs with in the end may be another dispatch's",
+    )
     identity: Identity | None = definition.identity
     text = encode_payload(payload, definition.payload_type, MAX_PAYLOAD_BYTES)
     return NewJob(
