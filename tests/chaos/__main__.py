@@ -54,6 +54,7 @@ def show(report: Report, console: Console) -> None:
     console.print(report.as_json()["seconds"])
     console.print(report.last)
     console.print(report.counts)
+    console.print(report.features)
     console.print(report.as_json()["nemeses"])
     for violation in report.violations:
         told = f"{violation.job_id} {violation.rule}: {violation.found}"

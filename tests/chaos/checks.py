@@ -2,7 +2,19 @@
 
 from collections.abc import Callable, Iterator, Mapping
 
-from tests.chaos import of_ends, of_requests, of_steps
+from tests.chaos import (
+    of_children,
+    of_effects,
+    of_ends,
+    of_events,
+    of_failures,
+    of_flow,
+    of_keys,
+    of_requests,
+    of_steps,
+    of_ticks,
+    of_times,
+)
 from tests.chaos.evidence import Case, Evidence
 from tests.chaos.linearizability import answers_fit_the_events
 from understudy.job_engine.invariants import Violation
@@ -13,6 +25,19 @@ OF_THE_RUN: tuple[Callable[[Evidence], Iterator[Violation]], ...] = (
     of_requests.one_job_each,
     of_requests.created_once,
     of_requests.other_work_is_refused,
+    of_children.one_child_each,
+    of_children.told_as_it_ended,
+    of_failures.one_hook_each,
+    of_failures.told_what_failed,
+    of_flow.all_or_none,
+    of_flow.chains_go_on,
+    of_flow.groups_complete,
+    of_keys.one_at_a_time,
+    of_keys.none_beside_another,
+    of_keys.stands_in_for_its_like,
+    of_ticks.one_job_each,
+    of_ticks.none_missing,
+    of_ticks.no_overlap,
 )
 
 OF_EACH_JOB: tuple[Callable[[Case], Iterator[Violation]], ...] = (
@@ -26,6 +51,15 @@ OF_EACH_JOB: tuple[Callable[[Case], Iterator[Violation]], ...] = (
     of_steps.once_begins_once,
     of_steps.recorded_was_done,
     of_steps.cancelled_goes_no_further,
+    of_effects.one_row_each,
+    of_effects.by_who_recorded_it,
+    of_events.met_the_same,
+    of_events.met_what_was_sent,
+    of_events.misses_nothing,
+    of_times.not_before_its_delay,
+    of_times.slept_long_enough,
+    of_times.expired_never_began,
+    of_times.priority_is_kept,
     answers_fit_the_events,
 )
 

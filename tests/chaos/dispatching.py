@@ -12,13 +12,27 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from random import Random
 from time import monotonic
 from typing import Any
 
-from tests.chaos.deeds import Request, keyed_request, request
-from tests.chaos.operations import CANCEL, CONFLICT, DISPATCH, FAIL, INFO, OK, READ, OperationLog
+from tests.chaos.acts import EVENT
+from tests.chaos.deed import Deed
+from tests.chaos.operations import (
+    CANCEL,
+    CONFLICT,
+    DISPATCH,
+    FAIL,
+    INFO,
+    OK,
+    READ,
+    SEND,
+    OperationLog,
+)
+from tests.chaos.requests import Answer, Later, Many, Request
+from tests.chaos.workload import keyed_request, request
 from understudy.dispatcher import JobHandle
 from understudy.job_engine.errors import DispatchError, LedgerError
 from understudy.worker.logs import configure_logs
@@ -80,29 +94,50 @@ class DispatcherProcess:
         if luck < CONFLICTING + KEYED:
             return DISPATCH, keyed_request(self._orders.seed, seconds)
         label = f"{self._orders.actor}-{self._orders.boot}-{self._number}"
-        return DISPATCH, request(self._rng, label)
+        made = request(self._rng, label)
+        return made.kind, made
 
     def _ask(self, number: int, kind: str, asked: Request) -> None:
-        op = self._log.invoke(number, kind, asked.deed.label)
+        """Ask, noting an operation for each job that is asked for."""
+        labels = [deed.label for deed in asked.deeds]
+        ops = [self._log.invoke(f"{number}.{n}", kind, label) for n, label in enumerate(labels)]
         try:
-            handle = self._app.dispatcher.dispatch(asked.job, asked.deed, **asked.options)
+            answers = asked.ask(self._app.dispatcher)
         except (DispatchError, LedgerError) as error:
-            outcome = INFO if isinstance(error, LedgerError) else FAIL
-            self._log.answer(op, outcome, error=type(error).__name__)
-            return
-        self._log.answer(op, OK, handle.id, created=handle.created)
-        self._acknowledged.add(asked.deed.label)
-        self._follow(number, asked, handle)
+            answers = [error] * len(ops)
+        for op, label, answer in zip(ops, labels, answers, strict=True):
+            self._note(op, label, answer, many=isinstance(asked, Many))
+        if isinstance(answers[0], JobHandle):
+            self._follow(number, asked.deeds[0], asked.later, answers[0])
 
-    def _follow(self, number: int, asked: Request, handle: JobHandle[int]) -> None:
-        if asked.cancel_after is not None:
-            self.stopping.wait(asked.cancel_after)
-            op = self._log.invoke(number * 1000 + 1, CANCEL, asked.deed.label, handle.id)
+    def _note(self, op: str, label: str, answer: Answer, *, many: bool) -> None:
+        if isinstance(answer, JobHandle):
+            self._log.answer(op, OK, answer.id, created=answer.created, many=many)
+            self._acknowledged.add(label)
+        else:
+            outcome = INFO if isinstance(answer, LedgerError) else FAIL
+            self._log.answer(op, outcome, error=type(answer).__name__)
+
+    def _follow(self, number: int, deed: Deed, later: Later, handle: JobHandle[int]) -> None:
+        for n, seconds in enumerate(later.sends):
+            self.stopping.wait(seconds)
+            op = self._log.invoke(f"{number}.send-{n}", SEND, deed.label, handle.id)
+            self._answer(op, partial(self._send, op, deed, handle.id))
+        if later.cancel is not None:
+            self.stopping.wait(later.cancel)
+            op = self._log.invoke(f"{number}.cancel", CANCEL, deed.label, handle.id)
             self._answer(op, lambda: {"result": str(handle.cancel())})
-        if asked.read_after is not None:
-            self.stopping.wait(asked.read_after)
-            op = self._log.invoke(number * 1000 + 2, READ, asked.deed.label, handle.id)
+        if later.read is not None:
+            self.stopping.wait(later.read)
+            op = self._log.invoke(f"{number}.read", READ, deed.label, handle.id)
             self._answer(op, lambda: _seen(handle))
+
+    def _send(self, op: str, deed: Deed, job_id: str) -> dict[str, Any]:
+        to, key = (None, deed.label) if deed.by_key else (job_id, None)
+        # Twice: an event that is known is not kept again.
+        for _ in range(2):
+            self._app.dispatcher.send_event(EVENT, op, to=to, key=key, event_id=op)
+        return {}
 
     def _answer(self, op: str, ask: Callable[[], dict[str, Any]]) -> None:
         try:

@@ -5,8 +5,8 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+from tests.chaos.deed import Deed
 from tests.chaos.evidence import EPOCH, Case, Evidence, gather
-from tests.chaos.jobs import Deed
 from tests.chaos.operations import DISPATCH, OK, Operation
 from tests.chaos.witness import BEGIN, END, Line
 from understudy.job_engine.invariants import History

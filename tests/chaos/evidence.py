@@ -1,18 +1,29 @@
 """Everything a run leaves behind, put together job by job for the checks."""
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from types import MappingProxyType
 
 from tests.chaos.actor import Freeze
-from tests.chaos.jobs import Deed
+from tests.chaos.deed import Deed, deed_of_hook
+from tests.chaos.effects import Effect
+from tests.chaos.jobs import SCHEDULED, UNASKED, hook
 from tests.chaos.operations import Operation
-from tests.chaos.witness import BEGIN, Line
+from tests.chaos.witness import BEGIN, MET, Line
+from understudy.job_engine import JobFailure
 from understudy.job_engine.invariants import History
-from understudy.job_engine.records import AttemptRecord, EventRecord
+from understudy.job_engine.records import (
+    AttemptRecord,
+    EventRecord,
+    JobRecord,
+    StepKind,
+    StepRecord,
+)
+from understudy.job_engine.scheduling import ScheduleRecord
+from understudy.job_engine.states import JobState
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FOR_EVER = 1 << 62
@@ -42,7 +53,8 @@ class Case:
         deed: What it was to do.
         moments: Its events in time.
         lines: What its steps wrote down.
-        operations: What was asked of it, that is: of its label.
+        operations: What was asked of its label, and of it by those who were given it instead.
+        effects: The rows that its transactions left.
         wall_minus_monotonic: What turns the ledger's time into the witness's, in microseconds.
     """
 
@@ -50,12 +62,40 @@ class Case:
     deed: Deed
     lines: Sequence[Line] = ()
     operations: Sequence[Operation] = ()
+    effects: Sequence[Effect] = ()
     freezes: Sequence[Freeze] = ()
     wall_minus_monotonic: int = 0
 
     @property
     def job_id(self) -> str:
         return self.history.job.id
+
+    @property
+    def name(self) -> str:
+        return self.history.job.name
+
+    @property
+    def state(self) -> JobState:
+        return self.history.job.state
+
+    @property
+    def was_asked_for(self) -> bool:
+        """Tell whether a request made it, and not a tick, a failure or another job."""
+        return self.name not in UNASKED
+
+    @property
+    def created_at(self) -> int:
+        return self.at(self.history.job.created_at)
+
+    @property
+    def ended_at(self) -> int:
+        """Return when it ended, as the ledger says; never, if it has not."""
+        return self.at(self.history.job.finished_at)
+
+    @property
+    def first_begun(self) -> int:
+        """Return when the witness saw it first; never, if nobody did."""
+        return min((line.at for line in self.lines), default=FOR_EVER)
 
     @property
     def begun(self) -> list[Line]:
@@ -78,6 +118,15 @@ class Case:
         attempts = self.history.attempts
         return attempts[number - 1] if 0 < number <= len(attempts) else None
 
+    def met_of(self, step: str) -> list[Line]:
+        """Return what a wait came to, in each attempt that passed it."""
+        return [line for line in self.lines if line.phase == MET and line.step == step]
+
+    def step(self, name: str, *kinds: StepKind) -> StepRecord | None:
+        """Return a recorded step, if it is of one of these kinds."""
+        found = (each for each in self.history.steps if each.name == name and each.kind in kinds)
+        return next(found, None)
+
     def was_frozen(self, actor: str, since: int, until: int) -> bool:
         """Tell whether a process was halted at any time between."""
         return any(
@@ -92,13 +141,19 @@ class Evidence:
 
     Attributes:
         cases: By job id.
-        strangers: Lines and operations of jobs that the ledger does not have, by job id.
+        labels: The jobs of each label.
+        schedules: The schedules as they were left.
     """
 
     cases: Mapping[str, Case]
     operations: Sequence[Operation] = ()
     lines: Sequence[Line] = ()
     labels: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    schedules: Sequence[ScheduleRecord] = ()
+
+    def of_name(self, name: str) -> list[Case]:
+        """Return the cases of a definition."""
+        return [case for case in self.cases.values() if case.name == name]
 
 
 def gather(
@@ -106,6 +161,8 @@ def gather(
     operations: Sequence[Operation],
     lines: Sequence[Line],
     *,
+    effects: Mapping[str, Sequence[Effect]] = MappingProxyType({}),
+    schedules: Sequence[ScheduleRecord] = (),
     freezes: Sequence[Freeze] = (),
     wall_minus_monotonic: int = 0,
 ) -> Evidence:
@@ -113,21 +170,46 @@ def gather(
     by_job: dict[str, list[Line]] = defaultdict(list)
     for line in lines:
         by_job[line.job_id].append(line)
-    by_label: dict[str, list[Operation]] = defaultdict(list)
-    for operation in operations:
-        by_label[operation.label].append(operation)
+    asked = Asked(operations)
     cases: dict[str, Case] = {}
     labels: dict[str, list[str]] = defaultdict(list)
     for history in histories:
-        deed = Deed(**json.loads(history.job.payload))
-        job_id = history.job.id
+        job_id, deed = history.job.id, deed_of(history.job)
         cases[job_id] = Case(
             history,
             deed,
             by_job[job_id],
-            by_label[deed.label],
+            asked.of(deed.label, job_id),
+            effects.get(job_id, ()),
             freezes,
             wall_minus_monotonic,
         )
         labels[deed.label].append(job_id)
-    return Evidence(cases, operations, lines, labels)
+    return Evidence(cases, operations, lines, labels, schedules)
+
+
+class Asked:
+    """The operations, found by what they asked for."""
+
+    def __init__(self, operations: Iterable[Operation]) -> None:
+        self._by_label: dict[str, list[Operation]] = defaultdict(list)
+        self._by_job: dict[str, list[Operation]] = defaultdict(list)
+        for operation in operations:
+            self._by_label[operation.label].append(operation)
+            if operation.job_id is not None:
+                self._by_job[operation.job_id].append(operation)
+
+    def of(self, label: str, job_id: str) -> list[Operation]:
+        """Return what was asked of a label, where the answer was no other job, and of a job."""
+        mine = [each for each in self._by_label[label] if each.job_id in (None, job_id)]
+        return mine + [each for each in self._by_job[job_id] if each.label != label]
+
+
+def deed_of(job: JobRecord) -> Deed:
+    """Return what a job was to do, under the label of the request or of what else made it."""
+    if job.name == hook.name:
+        return deed_of_hook(JobFailure.model_validate_json(job.payload))
+    deed = Deed.model_validate_json(job.payload)
+    if job.name in SCHEDULED:
+        return deed.model_copy(update={"label": str(job.idempotency_key)})
+    return deed

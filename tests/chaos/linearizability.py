@@ -14,11 +14,22 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from tests.chaos.evidence import FOR_EVER, TICK, Case, Moment
-from tests.chaos.operations import CANCEL, CONFLICT, DISPATCH, FAIL, OK, Operation
+from tests.chaos.operations import (
+    ASKS_FOR_A_JOB,
+    CANCEL,
+    DISPATCH,
+    FAIL,
+    OK,
+    SEND,
+    UNIQUE,
+    Operation,
+)
 from understudy.job_engine.invariants import Violation
 from understudy.job_engine.records import CancelOutcome
 from understudy.job_engine.states import JobState
 
+#: Who the events name that the end of another job caused.
+SEQUEL = "sequel"
 EFFECTS = {CancelOutcome.CANCELLED: "cancel", CancelOutcome.REQUESTED: "cancel_request"}
 
 Placed = tuple[int, frozenset[int]]
@@ -28,10 +39,12 @@ def answers_fit_the_events(case: Case) -> Iterator[Violation]:
     """Find a job whose clients were told what was at no time true."""
     moments = case.moments
     for moment in moments:
-        if _is_a_clients(moment) and not any(_caused(each, moment) for each in case.operations):
+        if _is_a_clients(case, moment) and not any(
+            _caused(each, moment) for each in case.operations
+        ):
             found = f"nobody asked for {moment.event.kind} at {moment.opens}"
             yield Violation(case.job_id, "I2", "linearizable", found, (moment.event,))
-    answered = [each for each in case.operations if each.outcome == OK and each.returned]
+    answered = [each for each in case.operations if each.kind != SEND and _is_answered(each)]
     search = Search(moments, answered)
     if not search.succeeds():
         found = f"no order of {[_told(each) for each in answered]} fits; {search.best}"
@@ -89,8 +102,11 @@ class Search:
             return False
         answer, now = self.answers[number], self.moments[position - 1].event
         match answer.kind:
-            case "dispatch" | "conflict":
-                return not answer.answer["created"] or self._had_effect(number, placed, DISPATCH)
+            case kind if kind in ASKS_FOR_A_JOB:
+                if answer.answer["created"]:
+                    return self._had_effect(number, placed, DISPATCH)
+                # What stands in for another is there until it ends.
+                return kind != UNIQUE or not JobState(now.state).is_terminal
             case "read":
                 told = (answer.answer["state"], answer.answer["epoch"])
                 return told == (str(now.state), now.epoch)
@@ -115,19 +131,25 @@ class Search:
 
 
 def _effect(answer: Operation) -> str | None:
-    if answer.kind in (DISPATCH, CONFLICT):
+    if answer.kind in ASKS_FOR_A_JOB:
         return DISPATCH if answer.answer["created"] else None
     if answer.kind == CANCEL:
         return EFFECTS.get(CancelOutcome(answer.answer["result"]))
     return None
 
 
-def _is_a_clients(moment: Moment) -> bool:
-    return moment.event.kind in (DISPATCH, *EFFECTS.values())
+def _is_answered(operation: Operation) -> bool:
+    return operation.outcome == OK and operation.returned is not None
+
+
+def _is_a_clients(case: Case, moment: Moment) -> bool:
+    if moment.event.kind == DISPATCH:
+        return case.was_asked_for
+    return moment.event.kind in EFFECTS.values() and moment.event.actor != SEQUEL
 
 
 def _caused(operation: Operation, moment: Moment) -> bool:
-    kinds = (DISPATCH, CONFLICT) if moment.event.kind == DISPATCH else (CANCEL,)
+    kinds = ASKS_FOR_A_JOB if moment.event.kind == DISPATCH else (CANCEL,)
     returned = operation.returned if operation.outcome == OK and operation.returned else FOR_EVER
     in_time = operation.invoked - TICK <= moment.opens <= returned + TICK
     return operation.kind in kinds and operation.outcome != FAIL and in_time

@@ -4,11 +4,12 @@ from collections.abc import Iterator
 
 from tests.chaos.evidence import Case
 from tests.chaos.jobs import MAX_ATTEMPTS
+from tests.chaos.linearizability import SEQUEL
 from tests.chaos.operations import CANCEL, FAIL
 from understudy.job_engine.invariants import Violation
 from understudy.job_engine.outcome import MAX_CRASHES
 from understudy.job_engine.records import StepKind
-from understudy.job_engine.states import JobState
+from understudy.job_engine.states import EXPIRE, JobState
 
 
 def ended(case: Case) -> Iterator[Violation]:
@@ -24,7 +25,7 @@ def ended_for_a_reason(case: Case) -> Iterator[Violation]:
     if job.state is JobState.FAILED and not (_crashed_out(case) or _failed_by_script(case)):
         found = f"{job.errors} errors, {job.crashes} crashes, {job.error}"
         yield Violation(case.job_id, "I4", "a job fails by its script or by a crash loop", found)
-    if job.state is JobState.CANCELLED and not _asked_to_cancel(case):
+    if job.state is JobState.CANCELLED and not (_asked_to_cancel(case) or _needed_nobody(case)):
         yield Violation(case.job_id, "I9", "who cancels has asked to", "nobody did")
     if job.state is JobState.SUCCEEDED:
         yield from _complete(case)
@@ -54,6 +55,12 @@ def _failed_by_script(case: Case) -> bool:
     job, deed = case.history.job, case.deed
     told = job.error is not None and job.error.type.endswith("ScriptedError")
     return told and deed.failures >= MAX_ATTEMPTS and job.errors == MAX_ATTEMPTS
+
+
+def _needed_nobody(case: Case) -> bool:
+    """Tell whether it expired, or was cancelled by the end of what it waited for."""
+    last = case.history.events[-1]
+    return last.kind == EXPIRE.name or (last.kind == CANCEL and last.actor == SEQUEL)
 
 
 def _asked_to_cancel(case: Case) -> bool:

@@ -7,8 +7,8 @@ from random import Random
 import psutil
 
 from tests.chaos.actor import Actor
-from tests.chaos.jobs import LEASE
 from tests.chaos.nemesis import Nemesis, Strike
+from tests.chaos.queues import LEASE
 from tests.chaos.skew import HOUR
 from tests.chaos.topology import Topology
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from tests.chaos.evidence import Evidence
-from tests.chaos.operations import CONFLICT, DISPATCH, FAIL, OK
+from tests.chaos.operations import ASKS_FOR_A_JOB, CONFLICT, DISPATCH, FAIL, OK, UNIQUE
 from understudy.job_engine.invariants import Violation
 
 #: How the tail of a healed run must look: so many of each dispatcher's last requests succeed.
@@ -27,10 +27,10 @@ def asked_for(evidence: Evidence) -> Iterator[Violation]:
     asked = {
         operation.label
         for operation in evidence.operations
-        if operation.kind in (DISPATCH, CONFLICT) and operation.outcome != FAIL
+        if operation.kind in ASKS_FOR_A_JOB and operation.outcome != FAIL
     }
     for label, job_ids in evidence.labels.items():
-        if label not in asked:
+        if label not in asked and evidence.cases[job_ids[0]].was_asked_for:
             yield Violation(job_ids[0], "I1", "nothing is invented", f"nobody asked for {label!r}")
 
 
@@ -39,8 +39,15 @@ def one_job_each(evidence: Evidence) -> Iterator[Violation]:
     for label, job_ids in evidence.labels.items():
         for other in job_ids[1:]:
             yield Violation(other, "I10", "one request is one job", f"so is {job_ids[0]}: {label}")
+    instead = {
+        (each.label, each.job_id)
+        for each in evidence.operations
+        if each.kind == UNIQUE and each.answer.get("created") is False
+    }
     for operation in evidence.operations:
         known = evidence.labels.get(operation.label, ())
+        if (operation.label, operation.job_id) in instead:
+            continue
         if operation.job_id is not None and operation.job_id not in known:
             found = f"{operation} names a job of another label than {known}"
             yield Violation(operation.job_id, "I10", "one key is one job", found)

@@ -6,7 +6,7 @@ most one step for each attempt that lost its authority. That, and no more, is le
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from tests.chaos.evidence import TICK, Case
 from tests.chaos.operations import CANCEL, OK
@@ -73,11 +73,11 @@ def finished_stay_finished(case: Case) -> Iterator[Violation]:
 
 def nothing_begins_without_authority(case: Case) -> Iterator[Violation]:
     """Find steps that began after the authority of their attempt had ended (I3, I7, I8)."""
-    late = [line for line in case.begun if _is_late(case, line)]
+    late = [line for line in case.begun if is_late(case, line)]
     for line in late:
         if not _ran_late(case, line):
             yield _broken(case, "I8", "no step begins after the hand-over", f"late: {line}")
-    for number, count in Counter(line.attempt for line in late).items():
+    for number, count in _turns(case, late).items():
         if count > 1:
             found = f"attempt {number} began {count} steps after its end"
             yield _broken(case, "I7", "at most one late step an attempt", found)
@@ -116,7 +116,7 @@ def recorded_was_done(case: Case) -> Iterator[Violation]:
     Of a verified `once` step another attempt may have found out that it was done.
     """
     for step in case.history.steps:
-        if step.kind not in (StepKind.RUN, StepKind.ONCE):
+        if step.kind not in (StepKind.RUN, StepKind.ONCE) or step.name == case.deed.in_transaction:
             continue
         by_anybody = step.kind is StepKind.ONCE and case.deed.verified
         done = [
@@ -141,11 +141,23 @@ def cancelled_goes_no_further(case: Case) -> Iterator[Violation]:
         if not acknowledged or ended or operation.returned is None:
             continue
         after = [line for line in case.begun if line.at > operation.returned + TICK]
-        for number, count in Counter(line.attempt for line in after).items():
+        for number, count in _turns(case, after).items():
             first = next(line for line in after if line.attempt == number)
             if count > 1 or not _explained(case, first, operation.returned):
                 found = f"attempt {number} began {count} steps after {operation}, first {first}"
                 yield _broken(case, "I9", "no step begins after a cancel", found)
+
+
+def is_late(case: Case, line: Line) -> bool:
+    """Tell whether a body ran when its attempt had no authority any more."""
+    attempt = case.attempt(line.attempt)
+    return attempt is not None and line.at > case.at(attempt.ended_at) + TICK
+
+
+def _turns(case: Case, lines: Iterable[Line]) -> Mapping[int, int]:
+    """Count the steps of each attempt; those that begin together, after one answer, as one."""
+    turns = {(line.attempt, case.deed.turn_of(line.step)) for line in lines}
+    return Counter(attempt for attempt, _ in turns)
 
 
 def _was_cut_off(case: Case, line: Line, recorded_by: int | None) -> bool:
@@ -153,11 +165,6 @@ def _was_cut_off(case: Case, line: Line, recorded_by: int | None) -> bool:
     if attempt is None or attempt.epoch == recorded_by:
         return False
     return attempt.outcome in CUT_OFF
-
-
-def _is_late(case: Case, line: Line) -> bool:
-    attempt = case.attempt(line.attempt)
-    return attempt is not None and line.at > case.at(attempt.ended_at) + TICK
 
 
 def _ran_late(case: Case, line: Line) -> bool:

@@ -11,7 +11,10 @@ INVOKE = "invoke"
 #: How an operation ended: done, certainly not done, or nobody knows.
 OK, FAIL, INFO = "ok", "fail", "info"
 
-DISPATCH, CONFLICT, CANCEL, READ = "dispatch", "conflict", "cancel", "read"
+DISPATCH, CONFLICT, UNIQUE = "dispatch", "conflict", "unique"
+CANCEL, READ, SEND = "cancel", "read", "send"
+#: What can make a job.
+ASKS_FOR_A_JOB = (DISPATCH, CONFLICT, UNIQUE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +22,9 @@ class Operation:
     """One request of a dispatcher, from its call to its answer.
 
     Attributes:
-        kind: `dispatch`; `conflict`, a dispatch under a key that stands for other work; `cancel`;
-            `read`.
+        kind: `dispatch`; `conflict`, a dispatch under a key that stands for other work; `unique`,
+            one that may find the job of another label; `cancel`; `read`; `send`, of an event
+            that has the operation's name.
         label: The label of the deed.
         invoked: When it was called, in microseconds of the monotonic clock.
         returned: When it was answered; None if its process died first.
@@ -48,7 +52,7 @@ class OperationLog:
         self._actor = actor
         self._boot = boot
 
-    def invoke(self, number: int, kind: str, label: str, job_id: str | None = None) -> str:
+    def invoke(self, number: str, kind: str, label: str, job_id: str | None = None) -> str:
         """Write that an operation is about to be asked for; return its name."""
         op = f"{self._actor}-{self._boot}-{number}"
         told = {"actor": self._actor, "kind": kind, "label": label, "job_id": job_id}

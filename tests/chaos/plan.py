@@ -44,6 +44,6 @@ class Plan:
         }
 
     @property
-    def expects_every_nemesis(self) -> bool:
-        """Tell whether every deck is dealt at least once."""
+    def expects_everything(self) -> bool:
+        """Tell whether every deck is dealt, and every feature is met, at least once."""
         return self.faults >= 5 * 60

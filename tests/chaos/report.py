@@ -22,6 +22,7 @@ class Report:
 
     Attributes:
         counts: What was seen, by name.
+        features: How many jobs met each feature and ended well.
         nemeses: How often each kind struck and hit.
         violations: The promises that were broken.
         shortcomings: What the run did not see, or what of the harness failed.
@@ -31,6 +32,7 @@ class Report:
     plan: Plan
     folder: Path
     counts: dict[str, int] = field(default_factory=dict)
+    features: Mapping[str, int] = field(default_factory=dict)
     nemeses: Mapping[str, int] = field(default_factory=dict)
     boots: Mapping[str, int] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict)
@@ -57,6 +59,7 @@ class Report:
             "passed": self.passed,
             "seconds": {name: round(value, 1) for name, value in self.seconds.items()},
             "counts": self.counts,
+            "features": self.features,
             "nemeses": dict(sorted(self.nemeses.items())),
             "boots": self.boots,
             "last": self.last,

@@ -10,7 +10,10 @@ from time import monotonic
 from typing import TypeVar
 
 from tests.chaos.checks import vacuous, violations
+from tests.chaos.effects import effects_in
 from tests.chaos.evidence import Evidence, gather
+from tests.chaos.features import met, never_met
+from tests.chaos.jobs import SCHEDULED
 from tests.chaos.nemesis import Nemesis
 from tests.chaos.of_ledger import of_ledger
 from tests.chaos.of_links import OfLinks
@@ -77,6 +80,8 @@ class Run:
         topology.retire_dispatchers()
         self.progress.phase("drain")
         ledger = SqlLedger(topology.surroundings.database)
+        for schedule in SCHEDULED:
+            ledger.pause_schedule(schedule)
         self._timed("drain", lambda: _within(self.plan.drain, lambda: not _waiting(ledger)))
         self.progress.phase("check")
         return self._check(topology, journal, nemeses, healed)
@@ -111,17 +116,23 @@ class Run:
         logs = [actor.log for actor in topology.actors if actor.log.exists()]
         counts = count(evidence, logs) | {"kinds of nemesis": len(journal.by_kind())}
         fired = journal.by_kind()
-        missing = [each.kind for each in nemeses if each.kind not in fired]
-        never = [f"never struck: {kind}" for kind in missing if self.plan.expects_every_nemesis]
+        features = met(evidence)
+        missing = [f"never struck: {each.kind}" for each in nemeses if each.kind not in fired]
+        missing += never_met(features)
         return Report(
             self.plan,
             self.folder,
             counts,
+            features,
             fired,
             {actor.name: actor.boots for actor in topology.actors},
             self.seconds,
             found,
-            [*vacuous(counts, self.plan.least), *never, *journal.errors()],
+            [
+                *vacuous(counts, self.plan.least),
+                *(missing if self.plan.expects_everything else ()),
+                *journal.errors(),
+            ],
             last_to_end(evidence, healed),
         )
 
@@ -150,8 +161,15 @@ def _gather(topology: Topology) -> Evidence:
     histories = [history_of(ledger, job.id) for job in ledger.list_jobs(limit=ALL)]
     asked = operations(path for path in topology.operation_logs if path.exists())
     offset = time.time_ns() // 1000 - now()
-    lines = read(topology.witness)
-    return gather(histories, asked, lines, freezes=topology.freezes, wall_minus_monotonic=offset)
+    return gather(
+        histories,
+        asked,
+        read(topology.witness),
+        effects=effects_in(topology.surroundings.database),
+        schedules=ledger.schedules()[1],
+        freezes=topology.freezes,
+        wall_minus_monotonic=offset,
+    )
 
 
 def _is_healthy(topology: Topology, healed: int) -> bool:

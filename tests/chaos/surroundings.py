@@ -4,6 +4,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Literal, Self
 
+from tests.chaos.effects import make_table
 from tests.chaos.skew import build_library
 from tests.servers.postgres import Postgres
 from tests.servers.rabbitmq import RabbitMQ
@@ -42,6 +43,7 @@ class Surroundings:
         self.ledger_url = self._make_ledger()
         self.database = Database(self.ledger_url)
         upgrade(self.database)
+        make_table(self.database)
         self._stack.callback(self.database.close)
         return self
 

@@ -16,7 +16,7 @@ from sqlalchemy import make_url
 
 from tests.chaos.actor import Actor, Freeze
 from tests.chaos.dispatching import ORDERS, Orders
-from tests.chaos.jobs import CHILDREN, THREADS
+from tests.chaos.queues import CHILDREN, THREADS
 from tests.chaos.skew import Skew
 from tests.chaos.surroundings import Surroundings
 from tests.chaos.witness import ACTOR, ENGINE, FILE

@@ -18,12 +18,13 @@ FILE = "CHAOS_WITNESS"
 ACTOR = "CHAOS_ACTOR"
 ENGINE = "CHAOS_ENGINE"
 
-BEGIN, END = "begin", "end"
+#: A step began, or ended; a wait came to something.
+BEGIN, END, MET = "begin", "end", "met"
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One step that began or ended; `at` is in microseconds."""
+    """One step that began or ended, or what one met; `at` is in microseconds."""
 
     phase: str
     job_id: str
@@ -33,6 +34,7 @@ class Line:
     actor: str
     pid: int
     at: int
+    met: str = ""
 
 
 def now() -> int:
@@ -40,10 +42,10 @@ def now() -> int:
     return monotonic_ns() // 1000
 
 
-def note(phase: str, job_id: str, step: str, attempt: int) -> None:
+def note(phase: str, job_id: str, step: str, attempt: int, *, met: str = "") -> None:
     """Append a line, from within a job."""
     engine, actor = os.environ.get(ENGINE, ""), os.environ.get(ACTOR, "")
-    line = Line(phase, job_id, step, attempt, engine, actor, os.getpid(), now())
+    line = Line(phase, job_id, step, attempt, engine, actor, os.getpid(), now(), met)
     append(Path(os.environ[FILE]), asdict(line))
 
 

@@ -1,0 +1,77 @@
+"""How many jobs met each feature and ended well: what a run has not met it has not shown."""
+
+from collections.abc import Callable, Mapping
+
+from tests.chaos.acts import CANCELLED, FAILED, INVOKED, NOTHING, SLEEP, WAITS
+from tests.chaos.evidence import Case, Evidence
+from tests.chaos.jobs import by_the_minute, every_tick, hook, in_loop, no_overlap, one_each
+from tests.chaos.of_times import has_expired
+from tests.chaos.operations import OK, UNIQUE
+from tests.chaos.witness import Line
+from understudy.job_engine.records import StepKind
+from understudy.job_engine.states import JobState
+
+Met = Callable[[Case], bool]
+
+#: What the cases of jobs that succeeded are counted for.
+IN_SUCCESSES: Mapping[str, Met] = {
+    "attempts tried again": lambda case: case.history.job.errors > 0,
+    "sleeps": lambda case: case.step(SLEEP, StepKind.SLEEP) is not None,
+    "`once` steps": lambda case: bool(case.deed.once_at),
+    "`tx` steps": lambda case: bool(case.deed.tx_at),
+    "steps side by side": lambda case: bool(case.deed.beside[0]),
+    "async handlers": lambda case: case.name == in_loop.name,
+    "events received": lambda case: any(line.met != NOTHING for line in _waits(case)),
+    "events waited for in vain": lambda case: any(line.met == NOTHING for line in _waits(case)),
+    "jobs invoked": lambda case: _child(case).isdecimal(),
+    "jobs invoked in vain": lambda case: _child(case) in (FAILED, CANCELLED),
+    "links of chains": lambda case: bool(case.deed.flow) and case.deed.before is not None,
+    "groups completed": lambda case: case.deed.group is not None,
+    "failures told": lambda case: case.name == hook.name,
+    "ticks, none left out": lambda case: case.name == every_tick.name,
+    "ticks without overlap": lambda case: case.name == no_overlap.name,
+    "ticks of a cron expression": lambda case: case.name == by_the_minute.name,
+    "unique jobs": lambda case: case.name == one_each.name,
+    "delayed": lambda case: bool(case.deed.delay),
+    "begun before they expired": lambda case: bool(case.deed.expires_in),
+    "priorities": lambda case: bool(case.deed.priority),
+}
+#: What the other cases are counted for.
+IN_OTHER_ENDS: Mapping[str, Met] = {
+    "expired": has_expired,
+    "cancelled": lambda case: case.state is JobState.CANCELLED,
+    "cancelled with what they waited for": lambda case: (
+        bool(case.deed.flow) and case.state is JobState.CANCELLED
+    ),
+}
+
+
+def met(evidence: Evidence) -> dict[str, int]:
+    """Count what was met of each feature."""
+    cases = evidence.cases.values()
+    good = [case for case in cases if case.state is JobState.SUCCEEDED]
+    found = {name: sum(map(met, good)) for name, met in IN_SUCCESSES.items()}
+    found |= {name: sum(map(met, cases)) for name, met in IN_OTHER_ENDS.items()}
+    return found | _of_requests(evidence)
+
+
+def never_met(counts: Mapping[str, int]) -> list[str]:
+    """Tell of the features that nothing met."""
+    return [f"never met: {name}" for name, count in counts.items() if not count]
+
+
+def _of_requests(evidence: Evidence) -> dict[str, int]:
+    accepted = [each for each in evidence.operations if each.outcome == OK]
+    unique = [each for each in accepted if each.kind == UNIQUE]
+    return {
+        "unique jobs found": sum(each.answer["created"] is False for each in unique),
+        "dispatched at once with others": sum(bool(each.answer.get("many")) for each in accepted),
+    }
+
+
+def _waits(case: Case) -> list[Line]:
+    return [line for step in WAITS for line in case.met_of(step)[:1]]
+
+
+def _child(case: Case) -> str:
+    return next((line.met for line in case.met_of(INVOKED.name)), "")

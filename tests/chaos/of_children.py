@@ -1,0 +1,44 @@
+"""An invoked job is one job, and whoever invoked it goes on when it has ended, with its result."""
+
+from collections.abc import Iterator
+
+from tests.chaos.acts import CANCELLED, FAILED, INVOKED
+from tests.chaos.evidence import TICK, Case, Evidence
+from understudy.job_engine.invariants import Violation
+from understudy.job_engine.states import JobState
+
+
+def one_child_each(evidence: Evidence) -> Iterator[Violation]:
+    """Find children that nobody invoked, several of one step, and parents without theirs."""
+    parents = {each.deed.child.label: each for each in evidence.cases.values() if each.deed.child}
+    for child in evidence.of_name(INVOKED.name):
+        if child.deed.label not in parents:
+            yield _broken(child, "who is invoked has a parent", f"nobody: {child.deed.label}")
+    for label, parent in parents.items():
+        children = evidence.labels.get(label, ())
+        if len(children) > 1 or (parent.met_of(INVOKED.name) and not children):
+            yield _broken(parent, "a step invokes one job", f"it invoked {children}")
+
+
+def told_as_it_ended(evidence: Evidence) -> Iterator[Violation]:
+    """Find parents that went on before their child had ended, or were told another end."""
+    for parent in evidence.cases.values():
+        label = parent.deed.child.label if parent.deed.child else ""
+        for job_id in evidence.labels.get(label, ()):
+            child = evidence.cases[job_id]
+            for line in parent.met_of(INVOKED.name):
+                if line.at < child.ended_at - TICK:
+                    found = f"{line}, the child ended at {child.ended_at}"
+                    yield _broken(parent, "who invokes waits for the end", found)
+                if line.met != _end_of(child):
+                    found = f"{line}, the child ended as {_end_of(child)}"
+                    yield _broken(parent, "who invokes is told the end", found)
+
+
+def _end_of(child: Case) -> str | None:
+    told = {JobState.FAILED: FAILED, JobState.CANCELLED: CANCELLED}
+    return told.get(child.state, child.history.job.result)
+
+
+def _broken(case: Case, rule: str, found: str) -> Violation:
+    return Violation(case.job_id, "invoke", rule, found)

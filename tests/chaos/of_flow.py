@@ -1,0 +1,104 @@
+"""Chains go on link by link, and what completes a group starts once, when all have ended."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+
+from tests.chaos.evidence import TICK, Case, Evidence
+from tests.chaos.linearizability import SEQUEL
+from tests.chaos.operations import CANCEL
+from understudy.job_engine.invariants import Violation
+from understudy.job_engine.states import JobState
+
+Flow = Sequence[Case]
+
+
+def all_or_none(evidence: Evidence) -> Iterator[Violation]:
+    """Find chains and groups of which some jobs are there and some are not (I1)."""
+    for flow in _flows(evidence).values():
+        last = flow[-1].deed
+        wanted = last.size + is_group(flow)
+        if [case.deed.place for case in flow] != list(range(wanted)):
+            found = f"{[case.deed.label for case in flow]} of {wanted}"
+            yield _broken(flow[0], "a flow is recorded as a whole", found)
+
+
+def chains_go_on(evidence: Evidence) -> Iterator[Violation]:
+    """Find links that ran before the one before had succeeded, or did not go on after it."""
+    for flow in _flows(evidence).values():
+        for before, after in pairwise(flow if not is_group(flow) else ()):
+            yield from _waited_for(after, [before])
+            ended = before.state.is_terminal
+            if ended and before.state is not JobState.SUCCEEDED:
+                yield from _is_cancelled(after, f"the link before it is {before.state}")
+            elif ended:
+                yield from _is_not_cancelled(after)
+                yield from _took_the_result(before, after)
+
+
+def groups_complete(evidence: Evidence) -> Iterator[Violation]:
+    """Find completions that ran too early, did not start, or were told wrong numbers."""
+    for flow in (each for each in _flows(evidence).values() if is_group(each)):
+        *members, last = flow
+        yield from _waited_for(last, members)
+        succeeded = sum(case.state is JobState.SUCCEEDED for case in members)
+        if not all(case.state.is_terminal for case in members):
+            continue
+        if last.deed.when == "all_succeeded" and succeeded < len(members):
+            yield from _is_cancelled(last, f"{succeeded} of {len(members)} succeeded")
+        else:
+            yield from _is_not_cancelled(last)
+            yield from _was_told(last, members)
+
+
+def is_group(flow: Flow) -> bool:
+    """Tell a group from a chain: its completion stands behind its jobs."""
+    return flow[-1].deed.place == flow[-1].deed.size
+
+
+def _waited_for(case: Case, others: Flow) -> Iterator[Violation]:
+    ended = max(other.ended_at for other in others)
+    if case.lines and case.first_begun < ended - TICK:
+        found = f"they ended at {ended}: {case.lines[0]}"
+        yield _broken(case, "it starts when what it waits for has ended", found)
+
+
+def _is_cancelled(case: Case, why: str) -> Iterator[Violation]:
+    if case.state is not JobState.CANCELLED or case.lines:
+        found = f"{why}, it is {case.state} and saw {case.lines}"
+        yield _broken(case, "it is cancelled where it may not start", found)
+
+
+def _is_not_cancelled(case: Case) -> Iterator[Violation]:
+    last = case.history.events[-1]
+    if last.kind == CANCEL and last.actor == SEQUEL:
+        yield _broken(case, "it starts where it may", f"cancelled: {last.detail}")
+
+
+def _took_the_result(before: Case, after: Case) -> Iterator[Violation]:
+    took, result = after.deed.before, before.history.job.result
+    if after.history.attempts and str(took) != result:
+        yield _broken(after, "a chain passes results on", f"it took {took}, not {result}")
+
+
+def _was_told(last: Case, members: Flow) -> Iterator[Violation]:
+    told = last.deed.group
+    if not last.history.attempts:
+        return
+    states = [case.state for case in members]
+    ended = (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED)
+    counted = tuple(states.count(state) for state in ended)
+    if told is None or (told.succeeded, told.failed, told.cancelled) != counted:
+        yield _broken(last, "a completion is told how all ended", f"{told} of {states}")
+
+
+def _flows(evidence: Evidence) -> Mapping[str, Flow]:
+    flows: dict[str, list[Case]] = defaultdict(list)
+    for case in evidence.cases.values():
+        if case.deed.flow:
+            flows[case.deed.flow].append(case)
+    return {name: sorted(flow, key=lambda case: case.deed.place) for name, flow in flows.items()}
+
+
+def _broken(case: Case, rule: str, found: str) -> Violation:
+    return Violation(case.job_id, "flow", rule, found)

@@ -1,0 +1,81 @@
+"""Each tick of a schedule made one job; those left out were left out by its policy."""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from itertools import pairwise
+
+from tests.chaos.evidence import TICK, Case, Evidence
+from tests.chaos.jobs import SCHEDULED
+from understudy.dispatcher.ticker import LATENESS
+from understudy.job_engine.invariants import Violation
+from understudy.job_engine.schedule import Schedule
+
+MOST = 1_000_000
+
+
+def one_job_each(evidence: Evidence) -> Iterator[Violation]:
+    """Find ticks with several jobs, jobs of no tick, and jobs that ran before theirs."""
+    for name, schedule in _schedules():
+        seen: dict[datetime, str] = {}
+        for case in evidence.of_name(name):
+            tick = tick_of(case)
+            if tick not in schedule.ticks(tick, tick, 1):
+                yield _broken(case, "a tick is one of the schedule's", f"{tick} is none")
+            if seen.setdefault(tick, case.job_id) != case.job_id:
+                yield _broken(case, "a tick makes one job", f"so is {seen[tick]} of {tick}")
+            if case.first_begun < case.at(tick) - TICK:
+                yield _broken(case, "no job runs before its tick", f"{case.lines[0]}")
+
+
+def none_missing(evidence: Evidence) -> Iterator[Violation]:
+    """Find ticks without a job that no policy left out, from the first job of a schedule on."""
+    ends = {record.name: record.next_at for record in evidence.schedules}
+    for name, schedule in _schedules():
+        fired = {tick_of(case): case for case in evidence.of_name(name)}
+        if not fired:
+            continue
+        for tick in schedule.ticks(min(fired), ends.get(name, max(fired)), MOST):
+            if (
+                tick not in fired
+                and tick != ends.get(name)
+                and not _left_out(schedule, tick, fired)
+            ):
+                found = f"{name} has no job of {tick}"
+                yield Violation("", "schedules", "no tick is missing", found)
+
+
+def no_overlap(evidence: Evidence) -> Iterator[Violation]:
+    """Find ticks that were fired while the job of the tick before had not ended."""
+    for name, schedule in _schedules():
+        cases = sorted(evidence.of_name(name), key=tick_of)
+        for before, after in pairwise(cases if schedule.overlap == "skip" else ()):
+            if before.ended_at > after.created_at + TICK:
+                found = f"fired at {after.created_at}, {before.job_id} ended {before.ended_at}"
+                yield _broken(after, "jobs of a schedule do not overlap", found)
+
+
+def tick_of(case: Case) -> datetime:
+    """Return the tick that made a job."""
+    return datetime.fromisoformat(case.deed.label.removeprefix(f"schedule:{case.name}:"))
+
+
+def _left_out(schedule: Schedule, tick: datetime, fired: Mapping[datetime, Case]) -> bool:
+    """Tell whether a policy leaves a tick out: the job before had not ended, or all were late."""
+    before = fired[max(each for each in fired if each < tick)]
+    if schedule.overlap == "skip" and before.ended_at > before.at(tick) - TICK:
+        return True
+    if schedule.missed == "all":
+        return False
+    after = [case for each, case in fired.items() if each > tick]
+    found = min((case.created_at for case in after), default=0)
+    return found - before.at(tick) >= LATENESS.total_seconds() * 1e6 - TICK
+
+
+def _schedules() -> Iterator[tuple[str, Schedule]]:
+    for name, definition in SCHEDULED.items():
+        assert definition.schedule is not None
+        yield name, definition.schedule
+
+
+def _broken(case: Case, rule: str, found: str) -> Violation:
+    return Violation(case.job_id, "schedules", rule, found)

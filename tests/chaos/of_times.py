@@ -1,0 +1,64 @@
+"""Nothing begins before its time, nothing after it has expired, and a sleep lasts."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+from tests.chaos.acts import PAUSE, SLEEP
+from tests.chaos.evidence import TICK, Case
+from understudy.job_engine.invariants import Violation
+from understudy.job_engine.records import StepKind
+from understudy.job_engine.states import EXPIRE, JobState
+
+MICROSECOND = timedelta(microseconds=1)
+
+
+def not_before_its_delay(case: Case) -> Iterator[Violation]:
+    """Find jobs whose code ran before their delay was over."""
+    earliest = case.created_at + int(case.deed.delay * 1e6)
+    if case.first_begun < earliest - TICK:
+        found = f"it began {earliest - case.first_begun} us too early: {case.lines[0]}"
+        yield Violation(case.job_id, "delay", "a delayed job begins later", found)
+
+
+def slept_long_enough(case: Case) -> Iterator[Violation]:
+    """Find steps after a sleep that began before it was over, or in the attempt that slept."""
+    slept = case.step(SLEEP, StepKind.SLEEP)
+    after = case.deed.step_names[case.deed.sleep_after :]
+    if slept is None or not case.deed.sleep_after:
+        return
+    wakes = case.at(slept.recorded_at) + PAUSE // MICROSECOND
+    for line in case.begun:
+        attempt = case.attempt(line.attempt)
+        same = attempt is not None and attempt.epoch == slept.epoch
+        if line.step in after and (line.at < wakes - TICK or same):
+            found = f"it sleeps until {wakes} from epoch {slept.epoch} on: {line}"
+            yield Violation(case.job_id, "sleep", "no step begins while the job sleeps", found)
+
+
+def expired_never_began(case: Case) -> Iterator[Violation]:
+    """Find jobs that expired and had run or whose time was not over, and late first claims."""
+    expires = case.history.job.expires_at
+    if (expires is not None) != bool(case.deed.expires_in):
+        yield Violation(case.job_id, "expiry", "it expires as was asked", f"it does at {expires}")
+    if expires is None:
+        return
+    for attempt in case.history.attempts[:1]:
+        if attempt.started_at > expires:
+            found = f"claimed at {attempt.started_at}, expired at {expires}"
+            yield Violation(case.job_id, "expiry", "what has expired is not begun", found)
+    last = case.history.events[-1]
+    if last.kind == EXPIRE.name and (case.lines or last.at < expires):
+        found = f"cancelled at {last.at}, expires at {expires}, saw {case.lines}"
+        yield Violation(case.job_id, "expiry", "only what nobody began expires, in time", found)
+
+
+def priority_is_kept(case: Case) -> Iterator[Violation]:
+    """Find jobs with another priority than was asked for."""
+    if case.was_asked_for and case.history.job.priority != case.deed.priority:
+        found = f"it is {case.history.job.priority}, not {case.deed.priority}"
+        yield Violation(case.job_id, "priority", "a priority is kept", found)
+
+
+def has_expired(case: Case) -> bool:
+    """Tell whether it was cancelled because nobody began it in time."""
+    return case.state is JobState.CANCELLED and case.history.events[-1].kind == EXPIRE.name
