@@ -32,7 +32,7 @@ def ended_for_a_reason(case: Case) -> Iterator[Violation]:
 
 
 def _complete(case: Case) -> Iterator[Violation]:
-    kinds = (StepKind.RUN, StepKind.ONCE)
+    kinds = (StepKind.RUN, StepKind.BRANCH, StepKind.ONCE)
     done = [step.name for step in case.history.steps if step.kind in kinds]
     if done != case.deed.step_names:
         found = f"it did {done} of {case.deed.step_names}"

@@ -116,7 +116,7 @@ def recorded_was_done(case: Case) -> Iterator[Violation]:
     Of a verified `once` step another attempt may have found out that it was done.
     """
     for step in case.history.steps:
-        if step.kind not in (StepKind.RUN, StepKind.ONCE) or step.name == case.deed.in_transaction:
+        if step.kind not in (StepKind.RUN, StepKind.BRANCH, StepKind.ONCE) or step.name == case.deed.in_transaction:
             continue
         by_anybody = step.kind is StepKind.ONCE and case.deed.verified
         done = [

@@ -43,7 +43,7 @@ def expired_never_began(case: Case) -> Iterator[Violation]:
     if expires is None:
         return
     for attempt in case.history.attempts[:1]:
-        if attempt.started_at > expires:
+        if case.at(attempt.started_at) > case.at(expires) + TICK:
             found = f"claimed at {attempt.started_at}, expired at {expires}"
             yield Violation(case.job_id, "expiry", "what has expired is not begun", found)
     last = case.history.events[-1]

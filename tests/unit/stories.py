@@ -7,7 +7,7 @@ from understudy.job_engine.invariants import (
     history_of,
 )
 from understudy.job_engine.records import Conclusion, StepKind, StepRecord
-from understudy.job_engine.states import RETRY, SUSPEND
+from understudy.job_engine.states import FAIL, RETRY, SUSPEND
 from understudy.testing import FrozenClock, MemoryLedger
 from understudy.testing.ledger_suite import resolving, scene
 
@@ -33,6 +33,44 @@ def retried() -> History:
     claim = scene.started(ledger)
     clock.advance(MINUTE)
     ledger.conclude(claim, Conclusion(RETRY, error=scene.ERROR, delay=MINUTE))
+    return history_of(ledger, claim.job_id)
+
+
+def side_by_side() -> History:
+    """Tell of a job of whose branches one raised, and was done by the next attempt."""
+    ledger, clock = _ledger()
+    claim = scene.started(ledger)
+    for place in (0, 2):
+        clock.advance(MINUTE)
+        ledger.record(claim, _branch(place))
+    ledger.conclude(claim, Conclusion(RETRY, error=scene.ERROR, delay=MINUTE))
+    clock.advance(MINUTE)
+    second = scene.claimed(ledger, scene.reoffered(ledger, claim.job_id))
+    ledger.record(second, _branch(1))
+    ledger.conclude(second, scene.SUCCESS)
+    return history_of(ledger, claim.job_id)
+
+
+def given_up_side_by_side() -> History:
+    """Tell of a job that failed because one of its branches raised, before the others."""
+    ledger, clock = _ledger()
+    claim = scene.started(ledger)
+    clock.advance(MINUTE)
+    ledger.record(claim, _branch(1))
+    ledger.conclude(claim, Conclusion(FAIL, error=scene.ERROR))
+    return history_of(ledger, claim.job_id)
+
+
+def asked_to_stop_side_by_side() -> History:
+    """Tell of a running job that somebody cancelled; the branches in flight were recorded."""
+    ledger, clock = _ledger()
+    claim = scene.started(ledger)
+    clock.advance(MINUTE)
+    ledger.cancel(claim.job_id, "somebody")
+    clock.advance(MINUTE)
+    for place in (0, 1):
+        ledger.record(claim, _branch(place))
+    ledger.conclude(claim, Conclusion(RETRY, error=scene.ERROR))
     return history_of(ledger, claim.job_id)
 
 
@@ -65,6 +103,10 @@ def let_go_on() -> History:
     second = scene.claimed(ledger, scene.reoffered(ledger, claim.job_id))
     ledger.conclude(second, scene.SUCCESS)
     return history_of(ledger, claim.job_id)
+
+
+def _branch(place: int) -> StepRecord:
+    return StepRecord(f"branch-{place}", place, StepKind.BRANCH, "1")
 
 
 def _ledger() -> tuple[MemoryLedger, FrozenClock]:

@@ -6,7 +6,16 @@ from datetime import timedelta
 
 import pytest
 
-from tests.unit.stories import asked_to_stop, asleep, handed_over, let_go_on, retried
+from tests.unit.stories import (
+    asked_to_stop,
+    asked_to_stop_side_by_side,
+    asleep,
+    given_up_side_by_side,
+    handed_over,
+    let_go_on,
+    retried,
+    side_by_side,
+)
 from understudy.job_engine.invariants import (
     CHECKS,
     Check,
@@ -47,7 +56,13 @@ class TestEveryPromiseLeavesSoundHistories(LedgerSuite):
         return clock.advance
 
 
-@pytest.mark.parametrize("story", [handed_over, retried, asked_to_stop, asleep, let_go_on])
+@pytest.mark.parametrize(
+    "story",
+    [
+        *(handed_over, retried, asked_to_stop, asleep, let_go_on),
+        *(side_by_side, given_up_side_by_side, asked_to_stop_side_by_side),
+    ],
+)
 def test_a_sound_history_breaks_nothing(story: Callable[[], History]) -> None:
     history = story()
 
@@ -109,10 +124,6 @@ def _recorded_by(epoch: int, place: int) -> Change:
     return change
 
 
-def _without_the_first_step(history: History) -> History:
-    return replace(history, steps=history.steps[1:])
-
-
 def _without_the_last_attempt(history: History) -> History:
     return replace(history, attempts=history.attempts[:-1])
 
@@ -122,7 +133,7 @@ def _steps_swapped(history: History) -> History:
 
 
 def _step_after_the_request(history: History) -> History:
-    late = replace(history.steps[0], name="late", seq=1)
+    late = replace(history.steps[0], name="late", seq=len(history.steps), kind=StepKind.RUN)
     return replace(history, steps=[*history.steps, late])
 
 
@@ -177,9 +188,9 @@ CASES: dict[Callable[[History], Iterator[Finding]], list[Case]] = {
         ("a result without success", retried, _row(result="7")),
         ("an end without its moment", handed_over, _row(finished_at=None)),
     ],
-    of_rows.recorded_once_in_order: [
+    of_rows.recorded_once_in_its_place: [
         ("a step recorded twice", handed_over, _step(1, name="fetch")),
-        ("a step that was left out", handed_over, _without_the_first_step),
+        ("a step in the place of another", handed_over, _step(1, seq=0)),
     ],
     of_rows.settled_by_a_person: [
         ("a doubt that was let go on", let_go_on, _step(1, kind=StepKind.INTENT, epoch=1)),
@@ -192,6 +203,11 @@ CASES: dict[Callable[[History], Iterator[Finding]], list[Case]] = {
     ],
     of_rows.no_step_after_a_cancel: [
         ("a second step after a cancel request", asked_to_stop, _step_after_the_request),
+        (
+            "a step after the branches in flight",
+            asked_to_stop_side_by_side,
+            _step_after_the_request,
+        ),
     ],
     of_events.changes_by_the_table: [
         ("a change that the table does not know", handed_over, _event(3, kind="teleport")),

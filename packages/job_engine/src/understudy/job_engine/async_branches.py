@@ -142,7 +142,7 @@ class AsyncBranches(ContextBase):
         try:
             async with turns:
                 value = await self._performer.perform(branch.name, branch.work, branch.policy)
-                keep = partial(self._keep, branch.name, StepKind.RUN, branch.result, value)
+                keep = partial(self._keep, branch.name, StepKind.BRANCH, branch.result, value)
                 return End(await off_loop(keep))
         except asyncio.CancelledError as error:
             task = asyncio.current_task()

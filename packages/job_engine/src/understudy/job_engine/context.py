@@ -268,7 +268,7 @@ class JobContext(Waits):
 
     def _perform_branch(self, branch: Branch[Any]) -> StepRecord:
         value = self._performer.perform(branch.name, branch.work, branch.policy)
-        return self._keep(branch.name, StepKind.RUN, branch.result, value)
+        return self._keep(branch.name, StepKind.BRANCH, branch.result, value)
 
     @contextmanager
     def _machinery(self) -> Iterator[None]:

@@ -30,7 +30,9 @@ from understudy.job_engine.step_options import (
 from understudy.job_engine.time_limit import UNLIMITED, AttemptLimits
 from understudy.job_engine.transacting import tx_timeout
 
-_MAY_BE_RUN = frozenset({StepKind.RUN, StepKind.INTENT, StepKind.ONCE})
+# A deploy may let steps run side by side that ran one after the other, and the reverse.
+_MAY_BE_BRANCH = frozenset({StepKind.RUN, StepKind.BRANCH})
+_MAY_BE_RUN = _MAY_BE_BRANCH | {StepKind.INTENT, StepKind.ONCE}
 
 
 class _JobLog(logging.LoggerAdapter[logging.Logger]):
@@ -104,7 +106,7 @@ class ContextBase:
         """Check a step, and begin it: return how its result is kept and what is recorded."""
         self._check_step(name, fn, policy)
         result = self._translated(name, result_of, fn)
-        kinds = {StepKind.RUN} if policy.tx else _MAY_BE_RUN
+        kinds = _MAY_BE_BRANCH if policy.tx else _MAY_BE_RUN
         return result, self._journal.begin(name, kinds)
 
     def _transact(
@@ -134,7 +136,7 @@ class ContextBase:
         """Begin all branches, each at its own place; return what is recorded of them."""
         check_branches(branches, at_once)
         begun = (
-            self._journal.begin(branch.name, {StepKind.RUN}, ahead=place)
+            self._journal.begin(branch.name, _MAY_BE_BRANCH, ahead=place)
             for place, branch in enumerate(branches)
         )
         return {record.name: record for record in begun if record is not None}

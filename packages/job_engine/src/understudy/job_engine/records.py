@@ -134,11 +134,13 @@ class Ticket:
 class StepKind(StrEnum):
     """What a step does, or that it may have been done.
 
-    An intent says that a `once` step was begun; its result turns it into `once` (rule 10). A wait
+    A branch ran beside others: they may be recorded in any order, and some of them not at all. An
+    intent says that a `once` step was begun; its result turns it into `once` (rule 10). A wait
     says for what the job waits, and since when; what it waited for turns it into `met`.
     """
 
     RUN = "run"
+    BRANCH = "branch"
     SLEEP = "sleep"
     INTENT = "intent"
     ONCE = "once"

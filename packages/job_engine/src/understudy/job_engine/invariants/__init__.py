@@ -50,7 +50,7 @@ CHECKS: tuple[Check, ...] = (
     ),
     Check("I4", "nothing follows a terminal state", of_events.nothing_after_the_end),
     Check("I4", "a result belongs to a success, an end has its moment", of_rows.one_outcome),
-    Check("I5", "a step is recorded once, in its place", of_rows.recorded_once_in_order),
+    Check("I5", "a step is recorded once, in its place", of_rows.recorded_once_in_its_place),
     Check(
         "I6",
         "what a person let go on is in doubt no more",

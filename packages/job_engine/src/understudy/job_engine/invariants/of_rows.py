@@ -1,9 +1,9 @@
 """What must be true of a job's row, attempts and steps, seen beside its events."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
-from itertools import pairwise
+from itertools import pairwise, takewhile
 
 from understudy.job_engine.invariants.history import Finding, History
 from understudy.job_engine.invariants.of_events import (
@@ -98,21 +98,26 @@ def attempts_end_with_their_event(history: History) -> Iterator[Finding]:
             yield f"the attempt of epoch {attempt.epoch} ended by {attempt.outcome}", shown
 
 
-def recorded_once_in_order(history: History) -> Iterator[Finding]:
-    """Find steps recorded twice, or with a gap before them."""
+def recorded_once_in_its_place(history: History) -> Iterator[Finding]:
+    """Find steps recorded twice, and two in one place.
+
+    A place may be empty: that of a branch of `ctx.parallel` that raised, or that has not ended.
+    """
     if not history.steps:
         return
     names: set[str] = set()
-    for place, step in enumerate(history.steps):
+    places: dict[int, str] = {}
+    for step in history.steps:
         if step.name in names:
             yield f"step {step.name!r} is recorded twice", ()
-        if step.seq != place:
-            yield f"step {step.name!r} has place {step.seq} and stands at {place}", ()
+        known = places.setdefault(step.seq, step.name)
+        if known != step.name:
+            yield f"step {step.name!r} stands in place {step.seq} of step {known!r}", ()
         names.add(step.name)
 
 
 def recorded_by_who_had_claimed(history: History) -> Iterator[Finding]:
-    """Find steps of an epoch that nobody claimed, or older than the step before them.
+    """Find steps of an epoch that nobody claimed, or older than what was recorded before them.
 
     A step of epoch 0 is no attempt's: a person said what its result is, or it was copied from
     the job whose work this one does again.
@@ -124,8 +129,7 @@ def recorded_by_who_had_claimed(history: History) -> Iterator[Finding]:
     for step in history.steps:
         if step.epoch not in claimed and (step.epoch, step.name) not in told:
             yield f"step {step.name!r} of epoch {step.epoch}, which nobody claimed", ()
-    by_attempts = (step for step in history.steps if step.epoch)
-    for before, after in pairwise(by_attempts):
+    for before, after in pairwise(_as_recorded(history)):
         if after.epoch < before.epoch:
             yield f"step {after.name!r} of epoch {after.epoch} after {_named(before)}", ()
 
@@ -152,9 +156,7 @@ def no_step_after_a_cancel(history: History) -> Iterator[Finding]:
     if request is None or not _clock_went_forward(history):
         return
     later = [step for step in history.steps if _is_after(step.recorded_at, request.at)]
-    # The one that was in flight may still be recorded; its attempt has the authority.
-    allowed = later[:1] if later and later[0].epoch == request.epoch else []
-    for step in later[len(allowed) :]:
+    for step in later[len(_in_flight(later, request)) :]:
         yield f"{_named(step)} was recorded after the job was cancelled", (request,)
 
 
@@ -166,6 +168,22 @@ def settled_by_a_person(history: History) -> Iterator[Finding]:
             for name, epoch in doubts.items():
                 if epoch <= event.epoch:
                     yield f"step {name!r} of epoch {epoch} is still in doubt", (event,)
+
+
+def _as_recorded(history: History) -> Sequence[StepRecord]:
+    """Return the steps of attempts as they were recorded, where clocks can tell."""
+    steps = [step for step in history.steps if step.epoch]
+    if not _clock_went_forward(history):
+        return ()
+    # By their places where two were recorded at one moment.
+    return sorted(steps, key=lambda step: step.recorded_at or history.job.created_at)
+
+
+def _in_flight(later: Sequence[StepRecord], request: EventRecord) -> Sequence[StepRecord]:
+    """Return what had begun when a cancel came: its attempt has the authority to record it."""
+    mine = list(takewhile(lambda step: step.epoch == request.epoch, later))
+    branches = list(takewhile(lambda step: step.kind is StepKind.BRANCH, mine))
+    return branches or mine[:1]
 
 
 def _told_by_a_person(history: History) -> set[tuple[int, str]]:
