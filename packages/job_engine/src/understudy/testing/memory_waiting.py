@@ -41,6 +41,7 @@ class MemoryWaiting(MemoryRecording):
         values = {
             "payload": new.payload,
             "payload_sha": new.payload_sha,
+            "version": new.version,
             "priority": new.priority,
             "engines": tuple(new.engines),
             "tags": tuple(new.tags),

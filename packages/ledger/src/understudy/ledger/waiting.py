@@ -59,6 +59,7 @@ class SqlWaiting:
         values = {
             "payload": new.payload,
             "payload_sha": new.payload_sha,
+            "version": new.version,
             "priority": new.priority,
             "engines": json.dumps(new.engines),
             "tags": json.dumps(new.tags),

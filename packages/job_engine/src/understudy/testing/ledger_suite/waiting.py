@@ -1,6 +1,7 @@
 # ruff: noqa: S101 - a conformance suite asserts
 """What a ledger promises of jobs that wait: they expire, and may be replaced until they begin."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from understudy.job_engine.ports import Ledger
@@ -102,12 +103,14 @@ class WaitingPromises:
         """What it works on and its options are the new ones; who it is stays."""
         job = waiting(ledger, priority=1, tags=("old",), expires_in=LONG, idempotency_key="k")
         new = new_job(**OTHER, delay=LONG * 2, priority=5, tags=("new",), engines=(SECOND,))
+        new = replace(new, version=2)
 
         replaced = ledger.replace(job, new)
 
         assert replaced is not None
         assert replaced == ledger.get(job.id)
         assert (replaced.payload, replaced.payload_sha) == (new.payload, new.payload_sha)
+        assert replaced.version == new.version
         assert (replaced.priority, replaced.tags, replaced.engines) == (5, ("new",), (SECOND,))
         assert (replaced.idempotency_key, replaced.created_at) == ("k", job.created_at)
         assert replaced.expires_at is None
