@@ -72,6 +72,14 @@ def test_a_sound_history_breaks_nothing(story: Callable[[], History]) -> None:
 Change = Callable[[History], History]
 
 
+@pytest.mark.parametrize("kind", [StepKind.SLEEP, StepKind.WAIT])
+def test_what_suspends_a_job_is_recorded_when_its_attempt_ends(kind: StepKind) -> None:
+    history = asleep()
+    later = history.events[-1].at + timedelta(microseconds=1)
+
+    assert not list(violations(_step(0, kind=kind, recorded_at=later)(history)))
+
+
 def _event(n: int, **changes: object) -> Change:
     def change(history: History) -> History:
         events = [replace(e, **changes) if e.n == n else e for e in history.events]  # type: ignore[arg-type]  # any field
