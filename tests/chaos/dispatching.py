@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from typing import Any
 from tests.chaos.acts import EVENT
 from tests.chaos.deed import Deed
 from tests.chaos.operations import (
+    BROKEN,
     CANCEL,
     CONFLICT,
     DISPATCH,
@@ -80,7 +82,7 @@ class DispatcherProcess:
         """Ask at a steady rate; what was asked is waited for at the end."""
         while not self.stopping.wait(1 / self._orders.rate):
             self._number += 1
-            self._pool.submit(self._ask, self._number, *self._next())
+            self._pool.submit(self._try_to_ask, self._number, *self._next())
         self._pool.shutdown()
         self._app.dispatcher.close()
 
@@ -97,10 +99,17 @@ class DispatcherProcess:
         made = request(self._rng, label)
         return made.kind, made
 
+    def _try_to_ask(self, number: int, kind: str, asked: Request) -> None:
+        try:
+            self._ask(number, kind, asked)
+        except Exception:  # noqa: BLE001 - told in the report, lest it be lost with the thread
+            op = self._log.invoke(f"{number}_broken", BROKEN, "")
+            self._log.answer(op, INFO, error=traceback.format_exc())
+
     def _ask(self, number: int, kind: str, asked: Request) -> None:
         """Ask, noting an operation for each job that is asked for."""
         labels = [deed.label for deed in asked.deeds]
-        ops = [self._log.invoke(f"{number}.{n}", kind, label) for n, label in enumerate(labels)]
+        ops = [self._log.invoke(f"{number}_{n}", kind, label) for n, label in enumerate(labels)]
         try:
             answers = asked.ask(self._app.dispatcher)
         except (DispatchError, LedgerError) as error:
@@ -121,15 +130,15 @@ class DispatcherProcess:
     def _follow(self, number: int, deed: Deed, later: Later, handle: JobHandle[int]) -> None:
         for n, seconds in enumerate(later.sends):
             self.stopping.wait(seconds)
-            op = self._log.invoke(f"{number}.send-{n}", SEND, deed.label, handle.id)
+            op = self._log.invoke(f"{number}_send_{n}", SEND, deed.label, handle.id)
             self._answer(op, partial(self._send, op, deed, handle.id))
         if later.cancel is not None:
             self.stopping.wait(later.cancel)
-            op = self._log.invoke(f"{number}.cancel", CANCEL, deed.label, handle.id)
+            op = self._log.invoke(f"{number}_cancel", CANCEL, deed.label, handle.id)
             self._answer(op, lambda: {"result": str(handle.cancel())})
         if later.read is not None:
             self.stopping.wait(later.read)
-            op = self._log.invoke(f"{number}.read", READ, deed.label, handle.id)
+            op = self._log.invoke(f"{number}_read", READ, deed.label, handle.id)
             self._answer(op, lambda: _seen(handle))
 
     def _send(self, op: str, deed: Deed, job_id: str) -> dict[str, Any]:

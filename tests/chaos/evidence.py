@@ -27,6 +27,8 @@ from understudy.job_engine.states import JobState
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FOR_EVER = 1 << 62
+#: The kinds of steps that do something.
+WORK = frozenset({StepKind.RUN, StepKind.BRANCH, StepKind.ONCE})
 #: By how much the ledger's clock and the witness's may disagree, in microseconds.
 TICK = 50_000
 
@@ -117,6 +119,11 @@ class Case:
         """Return the attempt that a job's code knows by that number: the number of its claim."""
         attempts = self.history.attempts
         return attempts[number - 1] if 0 < number <= len(attempts) else None
+
+    @property
+    def done(self) -> list[StepRecord]:
+        """Return the recorded steps that did something, sleeps and waits left out."""
+        return [step for step in self.history.steps if step.kind in WORK]
 
     def met_of(self, step: str) -> list[Line]:
         """Return what a wait came to, in each attempt that passed it."""

@@ -4,7 +4,17 @@ from collections.abc import Callable, Mapping
 
 from tests.chaos.acts import CANCELLED, FAILED, INVOKED, NOTHING, SLEEP, WAITS
 from tests.chaos.evidence import Case, Evidence
-from tests.chaos.jobs import by_the_minute, every_tick, hook, in_loop, no_overlap, one_each
+from tests.chaos.jobs import (
+    by_the_minute,
+    every_tick,
+    hook,
+    in_loop,
+    in_measure,
+    no_overlap,
+    one_each,
+    two_at_once,
+)
+from tests.chaos.of_limits import waited_for_its_turn
 from tests.chaos.of_times import has_expired
 from tests.chaos.operations import OK, UNIQUE
 from tests.chaos.witness import Line
@@ -32,6 +42,9 @@ IN_SUCCESSES: Mapping[str, Met] = {
     "ticks without overlap": lambda case: case.name == no_overlap.name,
     "ticks of a cron expression": lambda case: case.name == by_the_minute.name,
     "unique jobs": lambda case: case.name == one_each.name,
+    "limited at once": lambda case: case.name == two_at_once.name,
+    "limited in a period": lambda case: case.name == in_measure.name,
+    "waited for their turn": waited_for_its_turn,
     "delayed": lambda case: bool(case.deed.delay),
     "begun before they expired": lambda case: bool(case.deed.expires_in),
     "priorities": lambda case: bool(case.deed.priority),

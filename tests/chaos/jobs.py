@@ -8,10 +8,12 @@ from tests.chaos.acts import INVOKED, perform, perform_async
 from tests.chaos.deed import Deed, deed_of_hook
 from tests.chaos.queues import CHILDREN, THREADS
 from understudy.job_engine import (
+    Concurrency,
     Cron,
     Every,
     JobContext,
     JobFailure,
+    RateLimit,
     RetryPolicy,
     Unique,
     job,
@@ -39,6 +41,21 @@ one_each = job(
     unique=Unique(by=("customer",)),
 )(perform)
 
+two_at_once = job(
+    name="chaos-two-at-once",
+    queue=THREADS.name,
+    retry=RETRY,
+    on_failure=hook,
+    concurrency=Concurrency(limit=2, by=("customer",)),
+)(perform)
+in_measure = job(
+    name="chaos-in-measure",
+    queue=CHILDREN.name,
+    retry=RETRY,
+    on_failure=hook,
+    rate_limit=RateLimit(limit=3, period=timedelta(seconds=1), by=("customer",)),
+)(perform)
+
 every_tick = job(
     name="chaos-every-tick",
     queue=THREADS.name,
@@ -56,8 +73,9 @@ by_the_minute = job(
 )(perform)
 
 JOBS = (in_thread, in_child, in_loop)
+LIMITED = (two_at_once, in_measure)
 SCHEDULED = {each.name: each for each in (every_tick, no_overlap, by_the_minute)}
 #: The names of the definitions whose failures set off the hook.
-WITH_A_HOOK = frozenset(each.name for each in (*JOBS, one_each))
+WITH_A_HOOK = frozenset(each.name for each in (*JOBS, *LIMITED, one_each))
 #: The jobs that no request made: their labels are made of what did.
 UNASKED = frozenset({hook.name, invoked.name, *SCHEDULED})

@@ -28,8 +28,8 @@ from understudy.job_engine.invariants import Violation
 from understudy.job_engine.records import CancelOutcome
 from understudy.job_engine.states import JobState
 
-#: Who the events name that the end of another job caused.
-SEQUEL = "sequel"
+#: Who the events name that the end of another job caused: of what it waited for, of its parent.
+SEQUEL, PARENT = "sequel", "parent"
 EFFECTS = {CancelOutcome.CANCELLED: "cancel", CancelOutcome.REQUESTED: "cancel_request"}
 
 Placed = tuple[int, frozenset[int]]
@@ -145,7 +145,7 @@ def _is_answered(operation: Operation) -> bool:
 def _is_a_clients(case: Case, moment: Moment) -> bool:
     if moment.event.kind == DISPATCH:
         return case.was_asked_for
-    return moment.event.kind in EFFECTS.values() and moment.event.actor != SEQUEL
+    return moment.event.kind in EFFECTS.values() and moment.event.actor not in (SEQUEL, PARENT)
 
 
 def _caused(operation: Operation, moment: Moment) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from tests.chaos.evidence import Case
 from tests.chaos.jobs import MAX_ATTEMPTS
-from tests.chaos.linearizability import SEQUEL
+from tests.chaos.linearizability import PARENT, SEQUEL
 from tests.chaos.operations import CANCEL, FAIL
 from understudy.job_engine.invariants import Violation
 from understudy.job_engine.outcome import MAX_CRASHES
@@ -32,8 +32,7 @@ def ended_for_a_reason(case: Case) -> Iterator[Violation]:
 
 
 def _complete(case: Case) -> Iterator[Violation]:
-    kinds = (StepKind.RUN, StepKind.BRANCH, StepKind.ONCE)
-    done = [step.name for step in case.history.steps if step.kind in kinds]
+    done = [step.name for step in case.done]
     if done != case.deed.step_names:
         found = f"it did {done} of {case.deed.step_names}"
         yield Violation(case.job_id, "I4", "who succeeds has done every step", found)
@@ -58,9 +57,10 @@ def _failed_by_script(case: Case) -> bool:
 
 
 def _needed_nobody(case: Case) -> bool:
-    """Tell whether it expired, or was cancelled by the end of what it waited for."""
-    last = case.history.events[-1]
-    return last.kind == EXPIRE.name or (last.kind == CANCEL and last.actor == SEQUEL)
+    """Tell whether it expired, or was cancelled by the end of another job."""
+    events = case.history.events
+    by_a_job = (each for each in events if each.actor in (SEQUEL, PARENT))
+    return events[-1].kind == EXPIRE.name or any(each.kind.startswith(CANCEL) for each in by_a_job)
 
 
 def _asked_to_cancel(case: Case) -> bool:

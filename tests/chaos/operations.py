@@ -13,6 +13,8 @@ OK, FAIL, INFO = "ok", "fail", "info"
 
 DISPATCH, CONFLICT, UNIQUE = "dispatch", "conflict", "unique"
 CANCEL, READ, SEND = "cancel", "read", "send"
+#: What a dispatcher notes of an error of its own.
+BROKEN = "broken"
 #: What can make a job.
 ASKS_FOR_A_JOB = (DISPATCH, CONFLICT, UNIQUE)
 

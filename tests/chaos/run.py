@@ -21,7 +21,7 @@ from tests.chaos.of_processes import OfProcesses
 from tests.chaos.of_rabbitmq import OfRabbitMQ
 from tests.chaos.of_requests import healthy_again
 from tests.chaos.of_valkey import OfValkey
-from tests.chaos.operations import operations
+from tests.chaos.operations import BROKEN, operations
 from tests.chaos.plan import Plan
 from tests.chaos.progress import Progress
 from tests.chaos.report import Report, count, last_to_end
@@ -132,6 +132,7 @@ class Run:
                 *vacuous(counts, self.plan.least),
                 *(missing if self.plan.expects_everything else ()),
                 *journal.errors(),
+                *(str(each.answer) for each in evidence.operations if each.kind == BROKEN),
             ],
             last_to_end(evidence, healed),
         )

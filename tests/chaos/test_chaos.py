@@ -15,7 +15,7 @@ def test_every_promise_is_kept_while_everything_breaks() -> None:
     console = Console(width=160)
     console.print(f"seed {SEED}")
 
-    report = perform(Plan(seed=SEED, load=3, faults=35, rate=2.5), Progress(console))
+    report = perform(Plan(seed=SEED, load=3, faults=35, rate=2), Progress(console))
 
     show(report, console)
     assert not report.violations

@@ -7,7 +7,7 @@ from typing import Any
 from tests.chaos.acts import WAIT
 from tests.chaos.deed import Deed
 from tests.chaos.deeds import CUSTOMERS, deed, short_deed
-from tests.chaos.jobs import JOBS, in_thread, one_each
+from tests.chaos.jobs import JOBS, LIMITED, in_thread, one_each
 from tests.chaos.operations import UNIQUE
 from tests.chaos.requests import Chain, Group, Later, Many, Request, Single
 from understudy.dispatcher import DispatchOptions, DispatchRequest
@@ -17,13 +17,13 @@ from understudy.job_engine.groups import When
 #: How long one key is the current one, in seconds.
 KEY_SPAN = 2
 #: The shares of the requests of each kind; the others are of single jobs.
-CHAINS, GROUPS, MANY, UNIQUES = 0.05, 0.05, 0.05, 0.08
+CHAINS, GROUPS, MANY, UNIQUES, LIMITS = 0.05, 0.05, 0.05, 0.08, 0.04
 
 
 def request(rng: Random, label: str) -> Request:
     """Make a request that nobody else makes."""
-    makers = (_chain, _group, _many, _unique, _single)
-    shares = (CHAINS, GROUPS, MANY, UNIQUES)
+    makers = (_chain, _group, _many, _unique, _limited, _single)
+    shares = (CHAINS, GROUPS, MANY, UNIQUES, LIMITS)
     make = rng.choices(makers, (*shares, 1 - sum(shares)))[0]
     return make(rng, label)
 
@@ -57,6 +57,16 @@ def _unique(rng: Random, label: str) -> Single:
     customer = rng.choice(CUSTOMERS)
     named = short_deed(rng, f"{label}@{customer}", customer=customer)
     return Single(one_each, named, {}, _later(rng, named), UNIQUE)
+
+
+def _limited(rng: Random, label: str) -> Many:
+    """Ask for more jobs of one customer's than may run at once."""
+    customer = rng.choice(CUSTOMERS)
+    deeds = [
+        short_deed(rng, f"{label}-{number}", customer=customer, paces=[0.0, 0.3])
+        for number in range(rng.randint(3, 5))
+    ]
+    return Many(rng.choice(LIMITED), [DispatchRequest(each) for each in deeds])
 
 
 def _chain(rng: Random, label: str) -> Chain:
