@@ -1,12 +1,14 @@
-"""The ledger on SQLite, on a simulation's clock."""
+"""The ledger on SQLite, on a simulation's clock, with a table of the jobs' own beside it."""
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import event
+from sqlalchemy import Connection, event, text
 
+from understudy.job_engine.ports import Ledger
 from understudy.ledger import Database, SqlLedger
 from understudy.ledger.instants import stored
 from understudy.ledger.upgrading import upgrade
@@ -14,8 +16,10 @@ from understudy.testing import FrozenClock
 
 
 @contextmanager
-def sqlite_ledger(path: Path, clock: FrozenClock) -> Iterator[SqlLedger]:
-    """Make a ledger in a file, whose clock is this one."""
+def sqlite_ledger(
+    path: Path, clock: FrozenClock, kind: type[SqlLedger] = SqlLedger
+) -> Iterator[SqlLedger]:
+    """Make a ledger of a kind in a file, whose clock is this one."""
 
     def set_up(connection: Any, record: object) -> None:
         connection.create_function("understudy_now_us", 0, lambda: stored(clock.now()))
@@ -26,4 +30,23 @@ def sqlite_ledger(path: Path, clock: FrozenClock) -> Iterator[SqlLedger]:
         upgrade(database)
         database.close()
         event.listen(database.engine, "connect", set_up)
-        yield SqlLedger(database, actor="memory")
+        database.write(lambda c: c.execute(text("CREATE TABLE simulated_effects (job_id TEXT)")))
+        yield kind(database, actor="memory")
+
+
+def keeps_effects(ledger: Ledger) -> bool:
+    """Tell whether a job can write its own rows in the ledger's transactions."""
+    return isinstance(ledger, SqlLedger)
+
+
+def add_effect(connection: Connection, job_id: str) -> None:
+    """Write the row of a job; nothing keeps it from having two."""
+    connection.execute(text("INSERT INTO simulated_effects VALUES (:job)"), {"job": job_id})
+
+
+def effects_in(ledger: Ledger) -> Counter[str]:
+    """Count the rows of each job."""
+    if not isinstance(ledger, SqlLedger):
+        return Counter()
+    rows = ledger.database.read(lambda c: c.execute(text("SELECT * FROM simulated_effects")).all())
+    return Counter(job_id for (job_id,) in rows)

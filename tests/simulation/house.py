@@ -32,7 +32,6 @@ class House:
     def __init__(self, scene: Scene) -> None:
         self.workers: list[Worker] = []
         self.clients: dict[int, Client] = {}
-        self.accepted: set[str] = set()
         self._scene = scene
         self._seats: list[Seat] = []
         for engine in (PRIMARY, FALLBACK, FALLBACK):
@@ -84,7 +83,7 @@ class House:
         orders = iter(range(number * ORDERS_EACH, (number + 1) * ORDERS_EACH))
 
         def boot(name: str) -> Process:
-            client = Client(self._scene, Process(name), orders, self.accepted)
+            client = Client(self._scene, Process(name), orders)
             self.clients[number] = client
             client.start()
             return client.process

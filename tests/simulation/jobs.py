@@ -1,20 +1,25 @@
-"""The jobs of a simulation, and the witness of what their code did."""
+"""The jobs of a simulation."""
 
-from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
-from pydantic import BaseModel
 from tenacity import wait_fixed
 
 from tests.simulation.baton import Conductor
+from tests.simulation.bodies import ERRS, WORK, Order
+from tests.simulation.waiting import Definition, WaitingBodies
 from tests.simulation.weather import Weather
 from understudy.job_engine.catalogue import Catalogue
 from understudy.job_engine.context import JobContext
 from understudy.job_engine.declaring import job
 from understudy.job_engine.definition import JobDefinition
+from understudy.job_engine.failure import JobFailure
+from understudy.job_engine.identity import Debounce, Unique
+from understudy.job_engine.limits import Concurrency
 from understudy.job_engine.queues import QueueProfile, declare_queue
 from understudy.job_engine.retry import RetryPolicy
+from understudy.job_engine.schedule import Every
 
 QUEUE = declare_queue(
     QueueProfile(
@@ -27,40 +32,48 @@ QUEUE = declare_queue(
 )
 RETRY = RetryPolicy(max_attempts=3, wait=wait_fixed(2))
 NAP = timedelta(seconds=3)
-#: The chance that risky work fails.
-ERRS = 0.5
 #: The chance that poison kills.
 KILLS = 0.8
-OFTEN = ("plain", "bare", "flaky")
-#: How long a piece of work takes, in seconds.
-WORK = (0.2, 1, 1, 3, 6, 10)
+OFTEN = ("plain", "bare", "flaky", "doubtful", "booking")
+TICKS = Every(timedelta(seconds=9), missed="all")
 
-Definition = JobDefinition["Order", list[str]]
-
-
-class Order(BaseModel):
-    """What a job is asked to do."""
-
-    number: int
+Body = Callable[[JobContext], list[str]]
 
 
-class Jobs:
-    """Every kind of job, each piece of whose work is witnessed outside the ledger.
+class Jobs(WaitingBodies):
+    """Every kind of job.
 
     Attributes:
-        begun: How often the work of a step began, by job and step.
+        hook: What each failure of the others sets off.
+        one_each: At most one for each customer is there at a time.
+        the_last: Of those for a customer that come in a row, only the last runs.
+        the_newest: It works on what it was last dispatched with.
+        one_at_once: At most one for each customer runs at a time.
+        ticking: A schedule makes it.
+        plain: They never wait for a person, so that others may wait for them.
     """
 
-    def __init__(self, conductor: Conductor, weather: Weather) -> None:
-        self.begun: Counter[tuple[str, str]] = Counter()
-        self._conductor = conductor
-        self._weather = weather
-        bodies = (
-            *(self._plain, self._bare, self._sleepy, self._flaky),
-            *(self._changed, self._careless, self._poison),
+    def __init__(self, conductor: Conductor, weather: Weather, *, books: bool = False) -> None:
+        super().__init__(conductor, weather)
+        self.hook = self._define_hook()
+        self.errand = self._define(self._errand)
+        self.plain = [self._define(body) for body in (self._plain, self._sleepy, self._flaky)]
+        others = (
+            *(self._bare, self._changed, self._careless, self._poison),
+            *(self._listening, self._sending, self._doubtful, self._verified),
+            *((self._booking,) if books else ()),
         )
-        self.definitions = [self._define(body) for body in bodies]
-        self.catalogue = Catalogue(self.definitions)
+        self.definitions = [*self.plain, *(self._define(body) for body in others)]
+        by = ("customer",)
+        self.one_each = self._define(self._one_each, unique=Unique(by=by))
+        debounce = Debounce(by=by, period=timedelta(seconds=4), max_wait=timedelta(seconds=12))
+        self.the_last = self._define(self._the_last, debounce=debounce)
+        self.the_newest = self._define(self._the_newest)
+        limit = Concurrency(limit=1, by=by)
+        self.one_at_once = self._define(self._one_at_once, concurrency=limit)
+        self.ticking = self._define(self._ticking, schedule=TICKS)
+        special = (self.one_each, self.the_last, self.the_newest, self.one_at_once, self.ticking)
+        self.catalogue = Catalogue([*self.definitions, *special, self.errand, self.hook])
 
     def any(self) -> Definition:
         """Return any of them; more often one whose end is not asked for step by step."""
@@ -68,13 +81,23 @@ class Jobs:
         weights = [3 if definition.name in OFTEN else 1 for definition in self.definitions]
         return rng.choices(self.definitions, weights)[0]
 
-    def _define(self, body: Callable[[JobContext], list[str]]) -> Definition:
+    def _define(self, body: Body, **options: Any) -> Definition:
         def handler(payload: Order, ctx: JobContext) -> list[str]:
+            self.witness.starts(ctx.job_id, payload.number)
             return body(ctx)
 
         name = body.__name__.strip("_")
-        definition: Definition = job(queue=QUEUE.name, name=name, retry=RETRY)(handler)
+        options = {"queue": QUEUE.name, "retry": RETRY, "on_failure": self.hook, **options}
+        definition: Definition = job(name=name, **options)(handler)
         return definition
+
+    def _define_hook(self) -> JobDefinition[JobFailure, list[str]]:
+        @job(name="hook", queue=QUEUE.name, retry=RETRY)
+        def hook(payload: JobFailure, ctx: JobContext) -> list[str]:
+            self.witness.starts(ctx.job_id, 0)
+            return [self._step(ctx, "tell")]
+
+        return hook
 
     def _plain(self, ctx: JobContext) -> list[str]:
         done = []
@@ -85,8 +108,10 @@ class Jobs:
         return done
 
     def _bare(self, ctx: JobContext) -> list[str]:
-        """Work without a step, so that nothing is asked before the end."""
+        """Work without a step, so that nothing is asked before the end; raise sometimes."""
         self._work(ctx, "all")
+        if self._weather.strikes(ERRS):
+            raise ValueError("no luck")
         return []
 
     def _sleepy(self, ctx: JobContext) -> list[str]:
@@ -95,13 +120,7 @@ class Jobs:
         return [before, self._step(ctx, "look")]
 
     def _flaky(self, ctx: JobContext) -> list[str]:
-        def fail_sometimes() -> str:
-            self._work(ctx, "risky")
-            if self._weather.strikes(ERRS):
-                raise ValueError("no luck")
-            return f"{ctx.job_id}:risky"
-
-        return [self._step(ctx, "prepare"), ctx.run("risky", fail_sometimes)]
+        return [self._step(ctx, "prepare"), self._risky(ctx, "risky")]
 
     def _changed(self, ctx: JobContext) -> list[str]:
         """Run other steps in every other attempt, as a deploy may make it."""
@@ -131,14 +150,17 @@ class Jobs:
 
         return [self._step(ctx, "taste"), ctx.run("swallow", swallow)]
 
-    def _step(self, ctx: JobContext, name: str) -> str:
-        def work() -> str:
-            self._work(ctx, name)
-            return f"{ctx.job_id}:{name}"
+    def _one_each(self, ctx: JobContext) -> list[str]:
+        return [self._risky(ctx, "only")]
 
-        return ctx.run(name, work)
+    def _the_last(self, ctx: JobContext) -> list[str]:
+        return [self._step(ctx, "last")]
 
-    def _work(self, ctx: JobContext, name: str) -> None:
-        self.begun[ctx.job_id, name] += 1
-        self._conductor.sleep(self._weather.rng.choice(WORK))
-        self._conductor.moment()
+    def _the_newest(self, ctx: JobContext) -> list[str]:
+        return [self._step(ctx, "newest"), self._risky(ctx, "again")]
+
+    def _one_at_once(self, ctx: JobContext) -> list[str]:
+        return [self._step(ctx, "alone"), self._risky(ctx, "still alone")]
+
+    def _ticking(self, ctx: JobContext) -> list[str]:
+        return [self._step(ctx, "tick")]

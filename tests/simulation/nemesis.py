@@ -8,6 +8,8 @@ from tests.simulation.scene import Scene
 PAUSE = 2.5
 #: The chance that a worker is struck while it works.
 AT_WORK = 0.5
+#: The chance that a pause is over after the next deed.
+RESUMES = 0.5
 
 
 class Nemesis:
@@ -23,15 +25,20 @@ class Nemesis:
         deeds = (
             *(self._kill, self._kill, self._freeze, self._freeze, self._starve, self._stop),
             *(self._cut_off_engine, self._cut_off_engine, self._forget, self._cut_off_ledger),
+            self._pause,
         )
         ends = conductor.clock.steady() + seconds
         while conductor.clock.steady() < ends:
             conductor.sleep(rng.expovariate(self._scene.weather.severity / PAUSE))
             rng.choice(deeds)()
+            if rng.random() < RESUMES:
+                self._scene.resume()
 
     def calm(self) -> None:
         """Heal everything."""
         self._scene.weather.is_calm = True
+        self._scene.resume()
+        self._scene.kept.pause_schedule(self._scene.jobs.ticking.name)
         self._scene.outage.until = 0.0
         for broker in self._scene.brokers.values():
             broker.away_until = 0.0
@@ -74,6 +81,10 @@ class Nemesis:
     def _cut_off_ledger(self) -> None:
         now, rng = self._scene.conductor.clock.steady(), self._scene.weather.rng
         self._scene.outage.until = now + rng.uniform(0.5, 12)
+
+    def _pause(self) -> None:
+        self._scene.pause()
+        self._scene.weather.notice("the queue was paused")
 
     def _any_process(self) -> Process:
         rng = self._scene.weather.rng

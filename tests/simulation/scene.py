@@ -3,13 +3,13 @@
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from tests.simulation.baton import Conductor, Process
 from tests.simulation.broker import Broker
 from tests.simulation.clocks import ProcessClock
-from tests.simulation.jobs import Jobs
+from tests.simulation.jobs import QUEUE, Jobs
 from tests.simulation.ledger import DistantLedger, Outage
 from tests.simulation.weather import Weather
 from understudy.dispatcher.bounded import DirectCaller
@@ -20,10 +20,12 @@ from understudy.dispatcher.offering import Offerer
 from understudy.dispatcher.rescuer import Rescuer
 from understudy.dispatcher.routing import LiveWorkers, Router
 from understudy.dispatcher.scheduler import Scheduler
+from understudy.dispatcher.ticker import Ticker
 from understudy.dispatcher.try_log import TryLog
 from understudy.job_engine.errors import LedgerError
 from understudy.job_engine.events import Event
 from understudy.job_engine.message import KeyRing
+from understudy.job_engine.pause import Pause
 from understudy.job_engine.ports import Ledger
 
 PRIMARY, FALLBACK = "rq", "dramatiq"
@@ -42,7 +44,14 @@ class QuietEngineSet(EngineSet):
 
 @dataclass
 class Scene:
-    """One run's world: time, weather, the ledger, the brokers, the jobs."""
+    """One run's world: time, weather, the ledger, the brokers, the jobs.
+
+    Attributes:
+        accepted: The ids of the jobs that were accepted.
+        sent: When an event for a job was acknowledged.
+        pauses: From when to when the queue was paused.
+        paused_since: Since when it is.
+    """
 
     conductor: Conductor
     weather: Weather
@@ -51,6 +60,22 @@ class Scene:
     brokers: Mapping[str, Broker]
     jobs: Jobs
     ledgers: list[DistantLedger] = field(default_factory=list)
+    accepted: set[str] = field(default_factory=set)
+    sent: dict[str, float] = field(default_factory=dict)
+    pauses: list[tuple[datetime, datetime]] = field(default_factory=list)
+    paused_since: datetime | None = None
+
+    def pause(self) -> None:
+        """Let no job begin."""
+        pause = self.kept.pause(Pause("queue", QUEUE.name, "a person"))
+        self.paused_since = self.paused_since or pause.since
+
+    def resume(self) -> None:
+        """Let jobs begin again."""
+        now = self.conductor.clock.now()
+        if self.kept.unpause("queue", QUEUE.name) and self.paused_since is not None:
+            self.pauses.append((self.paused_since, now))
+        self.paused_since = None
 
     def hear(self, event: Event) -> None:
         """Note what was told."""
@@ -91,4 +116,5 @@ class Parts:
         shared: Any = {"clock": clock, "listener": listener, "budget": BUDGET}
         scheduler = Scheduler(self.ledger, self.router, self.offerer, rng=rng, **shared)
         rescuer = Rescuer(self.ledger, self.router, self.offerer, self.engines, **shared)
-        self.maintenance = Maintenance(self.engines, scheduler, rescuer)
+        ticker = Ticker(self.ledger, scene.jobs.catalogue, clock=clock, listener=listener, rng=rng)
+        self.maintenance = Maintenance(self.engines, scheduler, rescuer, ticker)

@@ -8,16 +8,19 @@ import pytest
 
 from tests.simulation import seeds
 from tests.simulation.breaks import BREAKS, ForgetsOffers
+from tests.simulation.breaks_of_features import BREAKS_OF_FEATURES, TakesEffectTwice
 from tests.simulation.databases import sqlite_ledger
 from tests.simulation.sometimes import SOMETIMES
 from tests.simulation.summary import keep, seen_in
 from tests.simulation.world import Run, World
+from understudy.ledger import SqlLedger
 from understudy.testing import MemoryLedger
 
 SEEDS = range(100)
 SEEDS_ON_SQLITE = range(3)
 #: A broken rule is found within so many seeds.
 ENOUGH = 60
+EVERY_BREAK = {**BREAKS, **BREAKS_OF_FEATURES}
 
 
 def test_no_seed_breaks_a_promise_and_together_they_meet_everything() -> None:
@@ -29,16 +32,18 @@ def test_no_seed_breaks_a_promise_and_together_they_meet_everything() -> None:
     assert not missing, f"expected to meet {sorted(missing)} in {len(SEEDS)} seeds"
 
 
-@pytest.mark.parametrize("seed", SEEDS_ON_SQLITE)
-def test_a_seed_on_sqlite_breaks_no_promise(tmp_path: Path, seed: int) -> None:
-    """Its course is another: SQLite has its own order, that of the random ids."""
-    with ExitStack() as stack:
-        on_sqlite = World(
-            seed, lambda clock: stack.enter_context(sqlite_ledger(tmp_path / "ledger.db", clock))
-        ).run()
+def test_seeds_on_sqlite_break_no_promise_and_meet_transactions(tmp_path: Path) -> None:
+    """Their course is another: SQLite has its own order, that of the random ids."""
+    runs = [run_on_sqlite(tmp_path, seed, SqlLedger) for seed in SEEDS_ON_SQLITE]
 
-    assert on_sqlite.jobs
-    assert not on_sqlite.wrong, "\n".join(on_sqlite.wrong)
+    assert not [told for run in runs for told in run.wrong]
+    assert seen_in(runs)["it succeeded: booking"]
+
+
+def test_a_transaction_that_takes_effect_twice_is_found(tmp_path: Path) -> None:
+    runs = (run_on_sqlite(tmp_path, seed, TakesEffectTwice) for seed in SEEDS_ON_SQLITE)
+
+    assert any("I11" in told for run in runs for told in run.wrong)
 
 
 def test_the_seeds_that_failed_once_fail_no_more() -> None:
@@ -56,12 +61,12 @@ def test_a_seed_is_one_run() -> None:
     assert World(8).run().digest != first.digest
 
 
-@pytest.mark.parametrize("broken", BREAKS, ids=lambda broken: broken.__name__)
+@pytest.mark.parametrize("broken", EVERY_BREAK, ids=lambda broken: broken.__name__)
 def test_a_rule_that_is_broken_is_found(broken: type[MemoryLedger]) -> None:
     runs = (World(seed, broken).run() for seed in range(ENOUGH))
 
     found = (each for run in runs for each in run.wrong)
-    assert any(BREAKS[broken] in each for each in found)
+    assert any(EVERY_BREAK[broken] in each for each in found)
 
 
 def test_a_seed_that_fails_says_how_to_replay_it() -> None:
@@ -78,3 +83,11 @@ def expect_sound(runs: Sequence[Run]) -> None:
     for run in failed:
         seeds.keep(run)
     assert not failed, "\n".join(line for run in failed for line in seeds.told(run))
+
+
+def run_on_sqlite(folder: Path, seed: int, kind: type[SqlLedger]) -> Run:
+    path = folder / f"{kind.__name__}-{seed}.db"
+    with ExitStack() as stack:
+        return World(
+            seed, lambda clock: stack.enter_context(sqlite_ledger(path, clock, kind))
+        ).run()

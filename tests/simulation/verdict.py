@@ -3,21 +3,33 @@
 import json
 from collections.abc import Iterator
 
+from tests.simulation.promises import broken_promises
 from tests.simulation.scene import Scene
 from understudy.job_engine.invariants import History, history_of, repeated_keys, violations
 from understudy.job_engine.records import StepKind
-from understudy.job_engine.states import TERMINAL, JobState
+from understudy.job_engine.states import (
+    ABANDON,
+    ACCEPT,
+    DEFER,
+    EXPIRE,
+    REPLACE,
+    RESUME,
+    TERMINAL,
+    JobState,
+)
 
 _OVER = TERMINAL | {JobState.HELD}
+#: What no process tells, or not where it hears it.
+TOLD_BY_EVENTS = frozenset(each.name for each in (ABANDON, ACCEPT, DEFER, EXPIRE, REPLACE, RESUME))
 
 
-def wrongs(scene: Scene, accepted: set[str]) -> Iterator[str]:
+def wrongs(scene: Scene) -> Iterator[str]:
     """Find everything that a run has done wrong."""
     yield from scene.conductor.failures
     for ledger in scene.ledgers:
         yield from ledger.wrong
     histories = [history_of(scene.kept, job.id) for job in scene.kept.list_jobs(limit=10**6)]
-    for job_id in accepted - {history.job.id for history in histories}:
+    for job_id in scene.accepted - {history.job.id for history in histories}:
         yield f"I1: job {job_id} was accepted and is not in the ledger"
     for violation in repeated_keys(history.job for history in histories):
         yield str(violation)
@@ -25,6 +37,7 @@ def wrongs(scene: Scene, accepted: set[str]) -> Iterator[str]:
         _notice(scene, history)
         yield from (str(violation) for violation in violations(history))
         yield from _wrongs_of(scene, history)
+    yield from broken_promises(scene, histories)
 
 
 def _notice(scene: Scene, history: History) -> None:
@@ -35,14 +48,22 @@ def _notice(scene: Scene, history: History) -> None:
         notice("a job ran on both engines")
     if len({step.epoch for step in history.steps}) > 1:
         notice("a job resumed after its last finished step")
+    for kind in {event.kind for event in history.events} & TOLD_BY_EVENTS:
+        notice(f"the ledger told: {kind}")
+    if history.events[0].state is JobState.SCHEDULED and job.name == scene.jobs.one_at_once.name:
+        notice("a limit let a job wait")
+    if job.origin is not None:
+        notice("a job was done again")
     notice(f"a job ended: {job.state}")
+    if job.state is JobState.SUCCEEDED:
+        notice(f"it succeeded: {job.name}")
 
 
 def _wrongs_of(scene: Scene, history: History) -> Iterator[str]:
-    job = history.job
+    job, seen = history.job, scene.jobs.witness.begun
     if job.state not in _OVER:
         yield f"I1: job {job.id} ({job.name}) did not end; it is {job.state}, epoch {job.epoch}"
-    begun = {step: n for (job_id, step), n in scene.jobs.begun.items() if job_id == job.id}
+    begun = {step: n for (job_id, step), n in seen.items() if job_id == job.id}
     for step, times in begun.items():
         if times > job.claims:
             yield f"I7: step {step!r} of {job.id} began {times} times in {job.claims} attempts"
@@ -51,12 +72,13 @@ def _wrongs_of(scene: Scene, history: History) -> Iterator[str]:
 
 def _wrong_results(history: History, begun: dict[str, int]) -> Iterator[str]:
     job = history.job
-    for step in history.steps:
-        if step.kind is StepKind.RUN and not begun.get(step.name):
+    done = [step for step in history.steps if step.kind in (StepKind.RUN, StepKind.ONCE)]
+    for step in (step for step in done if step.epoch):
+        if not begun.get(step.name):
             yield f"I7: step {step.name!r} of {job.id} is recorded and never began"
-        if step.kind is StepKind.RUN and json.loads(step.result) != f"{job.id}:{step.name}":
+        if json.loads(step.result) != f"{job.id}:{step.name}":
             yield f"I3: step {step.name!r} of {job.id} has the result {step.result}"
-    if job.state is JobState.SUCCEEDED:
-        done = [json.loads(s.result) for s in history.steps if s.kind is StepKind.RUN]
-        if json.loads(job.result or "null") != done:
-            yield f"I4: job {job.id} has the result {job.result}, its steps {done}"
+    if job.state is JobState.SUCCEEDED and history.events[-1].kind != ACCEPT.name:
+        results = [json.loads(step.result) for step in done]
+        if json.loads(job.result or "null") != results:
+            yield f"I4: job {job.id} has the result {job.result}, its steps {results}"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from tests.simulation.baton import Conductor, Process
 from tests.simulation.broker import Broker
+from tests.simulation.databases import keeps_effects
 from tests.simulation.house import House
 from tests.simulation.jobs import Jobs
 from tests.simulation.ledger import Outage
@@ -61,9 +62,10 @@ class World:
         rng, clock = random.Random(seed), FrozenClock()
         conductor, weather = Conductor(rng, clock), Weather(rng, rng.choice(SEVERITIES))
         brokers = {name: Broker(name, conductor, weather) for name in (PRIMARY, FALLBACK)}
-        jobs = Jobs(conductor, weather)
+        ledger = ledger_on(clock)
+        jobs = Jobs(conductor, weather, books=keeps_effects(ledger))
         self._seed = seed
-        self._scene = Scene(conductor, weather, ledger_on(clock), Outage(), brokers, jobs)
+        self._scene = Scene(conductor, weather, ledger, Outage(), brokers, jobs)
         self._is_over = False
 
     def run(self) -> Run:
@@ -77,7 +79,7 @@ class World:
         conductor.end()
         return Run(
             self._seed,
-            list(wrongs(self._scene, house.accepted)),
+            list(wrongs(self._scene)),
             self._scene.weather.seen,
             conductor.digest,
             moments,
