@@ -1,5 +1,6 @@
 """`docs/evidence.md`, made of the figures of the last runs."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 from tests.evidence.figures import Figures, all_in, one, total
@@ -149,8 +150,18 @@ def _chaos() -> str:
         "nemeses kill, freeze, wipe, restart, fill, cut and skew everything; then all must drain, "
         "and a witness that the system does not write is compared with the ledger.",
         "make chaos MINUTES=10",
-        _or_not_run(rows, lambda: f"{_chaos_sum(runs)}\n\n{table(head, rows)}"),
+        _or_not_run(rows, lambda: f"{_chaos_sum(runs)}\n\n{table(head, rows)}{_features(runs)}"),
     )
+
+
+def _features(runs: Sequence[Figures]) -> str:
+    """Tell how many jobs met each feature and ended well, in the runs that play them."""
+    met: Counter[str] = Counter()
+    for run in runs:
+        met.update(run.get("features", {}))
+    if not met:
+        return ""
+    return f"\n\n{table(['what jobs did, and ended well', 'jobs'], sorted(met.items()))}"
 
 
 def _chaos_row(run: Figures) -> list[object]:
