@@ -1,0 +1,206 @@
+"""Steps a second of jobs of ten steps, beside DBOS on the same database in the same run.
+
+    make bench-steps                             # PostgreSQL, then SQLite
+    make bench-steps ARGS="--ledger sqlite --json"
+
+In this process: one job of each after the other, from its row to its result. Through the queue:
+a batch of each in turn, dispatched one by one, until its last job has ended; RQ's worker has 16
+slots, Dramatiq's 8 threads, DBOS's process 16 workflows at once. Both do their own work only: a step
+adds one. In turn, so that whatever else the machine does falls on both.
+
+Both commit each step durably: PostgreSQL with fsync and synchronous_commit on, SQLite with
+synchronous=FULL. They share one database; on SQLite that gives DBOS the write-ahead log, which is
+faster than the journal that it takes by itself.
+"""
+
+import argparse
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+from sqlalchemy import Engine, create_engine, text
+
+from bench import of_dbos, of_understudy
+from bench.of_understudy import STEPS
+from tests.servers.postgres import Postgres
+from tests.servers.processes import wait_until
+from tests.servers.rabbitmq import RabbitMQ
+from understudy.worker.embedded import EmbeddedValkey
+
+LEDGERS = ("postgresql", "sqlite")
+#: How long a batch may take, in seconds.
+PATIENCE = 600
+
+Call = Callable[[int], object]
+#: The seconds of each round, by what was measured.
+Times = Mapping[str, list[float]]
+
+_OURS = "SELECT count(*) FROM understudy_jobs WHERE state = 'succeeded'"
+_THEIRS = "SELECT count(*) FROM {} WHERE status = 'SUCCESS'"
+_COMMITS = {
+    "postgresql": ("SHOW fsync", "SHOW synchronous_commit"),
+    "sqlite": ("PRAGMA journal_mode", "PRAGMA synchronous"),
+}
+
+
+def main() -> None:
+    """Measure, and print what was found."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--ledger", choices=LEDGERS, help="one of them; both otherwise")
+    parser.add_argument("--jobs", type=int, default=300, help="one after the other, of each")
+    parser.add_argument("--batch", type=int, default=100, help="jobs of a batch")
+    parser.add_argument("--rounds", type=int, default=5, help="batches of each")
+    parser.add_argument("--json", action="store_true", help="print figures, not tables")
+    arguments = parser.parse_args()
+    console = Console(stderr=arguments.json)
+    found = []
+    for ledger in [arguments.ledger] if arguments.ledger else LEDGERS:
+        with ExitStack() as stack:
+            found.append(measured(ledger, arguments, console, stack))
+        console.print(as_table(found[-1]))
+    if arguments.json:
+        print(json.dumps(found, indent=2))
+
+
+def measured(
+    ledger: str, arguments: argparse.Namespace, console: Console, stack: ExitStack
+) -> dict[str, Any]:
+    """Start what one ledger needs and measure both ways of working on it."""
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True)))
+    url = database_url(ledger, folder, stack)
+    database = create_engine(url)
+    ours = of_understudy.InProcess(url)
+    theirs = of_dbos.InProcess(url)
+    stack.callback(theirs.stop)
+    alone = {"Understudy": ours.run, "DBOS": theirs.run}
+    times = in_turn(arguments.jobs, f"{ledger}, in this process", console, alone)
+    batches = queues(url, database, folder, arguments.batch, stack)
+    queued = in_turn(arguments.rounds, f"{ledger}, through the queue", console, batches)
+    return {
+        "ledger": ledger,
+        "commits": commits(database, ledger),
+        "in this process": {"jobs": arguments.jobs, "rates": rates(times, STEPS)},
+        "through the queue": {
+            "jobs": arguments.batch,
+            "rounds": arguments.rounds,
+            "rates": rates(queued, STEPS * arguments.batch),
+        },
+    }
+
+
+def queues(
+    url: str, database: Engine, folder: Path, count: int, stack: ExitStack
+) -> dict[str, Call]:
+    """Start the workers; return what sends each a batch and waits for its end."""
+    valkey = stack.enter_context(EmbeddedValkey(folder / "valkey"))
+    rabbitmq = RabbitMQ(folder)
+    rabbitmq.start()
+    stack.callback(rabbitmq.stop)
+    env = {
+        "UNDERSTUDY_LEDGER_URL": url,
+        "REDIS_URL": valkey.url,
+        "AMQP_URL": rabbitmq.url,
+        "UNDERSTUDY_JOBS": "bench.of_understudy",
+    }
+    ours = of_understudy.Workers(env, folder)
+    stack.callback(ours.stop)
+    theirs = of_dbos.Worker(url, folder)
+    stack.callback(theirs.stop)
+    table = "workflow_status" if database.dialect.name == "sqlite" else "dbos.workflow_status"
+    ended = {"ours": _OURS, "theirs": _THEIRS.format(table)}
+
+    def batch(call: Call, which: str) -> Call:
+        return lambda _: work_off(call, count, lambda: number(database, ended[which]))
+
+    return {
+        "Understudy, RQ": batch(ours.dispatch_to("rq"), "ours"),
+        "Understudy, Dramatiq": batch(ours.dispatch_to("dramatiq"), "ours"),
+        "DBOS": batch(theirs.enqueue(), "theirs"),
+    }
+
+
+def work_off(call: Call, count: int, ended: Callable[[], int]) -> None:
+    """Send a batch of jobs, and wait until so many more have ended."""
+    before = ended()
+    for number in range(count):
+        call(number)
+    wait_until(lambda: ended() >= before + count, PATIENCE, "the batch has ended")
+
+
+def number(database: Engine, query: str) -> int:
+    """Return what a query counts."""
+    with database.connect() as connection:
+        return int(connection.execute(text(query)).scalar_one())
+
+
+def in_turn(rounds: int, title: str, console: Console, calls: Mapping[str, Call]) -> Times:
+    """Call each in turn, once before anything counts; return the seconds of every call."""
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    for round_ in track(range(rounds + 1), description=title, console=console):
+        for name, call in calls.items():
+            started = time.perf_counter()
+            call(round_)
+            if round_:
+                times[name].append(time.perf_counter() - started)
+    return times
+
+
+def rates(times: Times, steps: int) -> list[dict[str, Any]]:
+    """Return the steps a second of each in the median of its rounds, and how often DBOS's."""
+    medians = {name: statistics.median(each) for name, each in times.items()}
+    return [
+        {
+            "who": name,
+            "p50_ms": round(median * 1000, 2),
+            "steps_per_second": round(steps / median),
+            "times_dbos": round(medians["DBOS"] / median, 2),
+        }
+        for name, median in medians.items()
+    ]
+
+
+def commits(database: Engine, ledger: str) -> str:
+    """Return how the database that both share commits."""
+    with database.connect() as connection:
+        return ", ".join(
+            f"{asked.split()[-1]}={connection.execute(text(asked)).scalar_one()}"
+            for asked in _COMMITS[ledger]
+        )
+
+
+def as_table(found: Mapping[str, Any]) -> Table:
+    """Return a table of one ledger's figures."""
+    table = Table("", "", "p50 ms", "steps a second", "DBOS", title_justify="left")
+    table.title = f"{found['ledger']}, {found['commits']}"
+    for way in ("in this process", "through the queue"):
+        for rate in found[way]["rates"]:
+            times = f"{rate['times_dbos']:.2f}x"
+            figures: Sequence[str] = (f"{rate['p50_ms']:.1f}", f"{rate['steps_per_second']:,}")
+            table.add_row(way, rate["who"], *figures, times)
+    return table
+
+
+def database_url(ledger: str, folder: Path, stack: ExitStack) -> str:
+    """Return the URL of a fresh database."""
+    if ledger == "sqlite":
+        return f"sqlite:///{folder}/ledger.db"
+    # A folder of its own: PostgreSQL runs as another user under root, who cannot enter that one.
+    apart = stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True))
+    postgres = Postgres(Path(apart))
+    postgres.start()
+    stack.callback(postgres.stop)
+    return postgres.create_database("bench")
+
+
+if __name__ == "__main__":
+    main()
