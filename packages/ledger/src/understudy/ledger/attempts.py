@@ -22,6 +22,7 @@ from understudy.ledger import limiting, rows, transacting, transitions, waits, w
 from understudy.ledger.database import Database
 from understudy.ledger.instants import microseconds
 from understudy.ledger.job_table import jobs
+from understudy.ledger.prepared import execute
 from understudy.ledger.rows import AnyRow
 from understudy.ledger.tables import attempts, steps
 from understudy.ledger.transitions import After, Cause, Change
@@ -81,21 +82,16 @@ class SqlAttempts:
     def begin(self, claim: Claim, name: str, seq: int) -> Sequence[StepRecord]:
         """Check the authority and look for the step, in one statement (rule 8)."""
         parameters = {"job": claim.job_id, "step": name, "place": seq}
-        found = self._database.read(lambda c: c.execute(_BEGIN, parameters).all(), "begin")
+        found = self._database.read(lambda c: execute(c, _BEGIN, parameters).all(), "begin")
         if not found or not _has_authority(found[0], claim):
             raise Fenced
         if found[0].cancel_requested:
             raise CancelRequested
-        return [rows.step_record(row) for row in found if row.name is not None]
+        return [rows.step_as_stored(row) for row in found if row.name is not None]
 
     def record(self, claim: Claim, step: StepRecord) -> None:
         """Record a finished step after the fence, in its transaction (rules 7 and 9)."""
-
-        def work(connection: Connection) -> None:
-            transitions.fence(connection, claim)
-            transitions.insert_step(connection, claim, step)
-
-        self._database.write(work, "step")
+        self._database.write_at_once(lambda c: transitions.record_step(c, claim, step), "step")
 
     def record_in(self, claim: Claim, step: StepRecord, work: Callable[[Any], str]) -> StepRecord:
         """Do a step's work in the transaction that records it: both or neither (rule 11)."""

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import URL, Engine
+from sqlalchemy import URL, Connection, Engine, event
 
 #: What connecting imports.
 DRIVER = ("psycopg", "sqlalchemy.dialects.postgresql.psycopg")
@@ -11,6 +11,8 @@ DRIVER = ("psycopg", "sqlalchemy.dialects.postgresql.psycopg")
 STATEMENT_TIMEOUT = timedelta(seconds=10)
 #: No statement waits longer for a row than this.
 LOCK_TIMEOUT = timedelta(seconds=5)
+
+_BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
 
 
 def engine_options(url: URL, connect_timeout: timedelta) -> dict[str, Any]:
@@ -21,8 +23,11 @@ def engine_options(url: URL, connect_timeout: timedelta) -> dict[str, Any]:
         "idle_in_transaction_session_timeout": STATEMENT_TIMEOUT,
     }
     options = " ".join(f"-c {k}={int(v.total_seconds() * 1000)}" for k, v in settings.items())
+    options += r" -c default_transaction_isolation=read\ committed"
     return {
-        "isolation_level": "READ COMMITTED",
+        # Set once, when a connection is made: to switch it for each statement takes longer than
+        # most of them. What is a transaction begins by itself.
+        "isolation_level": "AUTOCOMMIT",
         "connect_args": {
             "connect_timeout": max(1, int(connect_timeout.total_seconds())),
             "options": options,
@@ -37,9 +42,16 @@ def engine_options(url: URL, connect_timeout: timedelta) -> dict[str, Any]:
 
 
 def prepare(engine: Engine) -> None:
-    """Nothing to prepare: the connection's own options say it all."""
+    """Begin every transaction; what only reads, or writes at once, has none."""
+    event.listen(engine, "begin", _on_begin)
 
 
 def reader(engine: Engine) -> Engine:
     """Return the engine for reading: each statement on its own, without BEGIN and ROLLBACK."""
-    return engine.execution_options(isolation_level="AUTOCOMMIT")
+    return engine.execution_options(understudy_reads=True)
+
+
+def _on_begin(connection: Connection) -> None:
+    driver: Any = connection.connection.dbapi_connection
+    if driver.autocommit and not connection.get_execution_options().get("understudy_reads"):
+        connection.exec_driver_sql(_BEGIN)

@@ -200,6 +200,12 @@ def step_record(row: AnyRow) -> StepRecord:
     return StepRecord(row.name, row.seq, StepKind(row.kind), row.result, row.epoch, row.recorded_at)
 
 
+def step_as_stored(row: AnyRow) -> StepRecord:
+    """Read a row of `steps` whose time is still the integer that the database keeps."""
+    recorded_at = instant(row.recorded_at)
+    return StepRecord(row.name, row.seq, StepKind(row.kind), row.result, row.epoch, recorded_at)
+
+
 def attempt_record(row: AnyRow) -> AttemptRecord:
     """Read a row of `attempts`."""
     return AttemptRecord(

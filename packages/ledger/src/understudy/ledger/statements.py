@@ -6,14 +6,12 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     Integer,
-    Select,
     Table,
     Update,
     bindparam,
     case,
     func,
     insert,
-    select,
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
@@ -93,17 +91,6 @@ def insert_job(
     more = dict(_EXTRAS[name] for name in sorted(extras))
     statement = insert_into(dialect, jobs).values(values | more).on_conflict_do_nothing()
     return statement.returning(*(jobs.c[name] for name in (*_OF_NEW, *more)))
-
-
-@lru_cache
-def insert_both(*, offered: bool, extras: frozenset[str]) -> Select[*tuple[Any, ...]]:
-    """Insert a job and its first event in one statement of PostgreSQL's; return its times."""
-    job = insert_job("postgresql", offered=offered, extras=extras).cte("job")
-    given = [bindparam(name, type_=events.c[name].type) for name in ("actor", "kind", "detail")]
-    first = select(job.c.id, job.c.events, now_us(), *given, job.c.state, job.c.epoch)
-    columns = ["job_id", "n", "at", "actor", "kind", "detail", "state", "epoch"]
-    event = insert(events).from_select(columns, first).cte("event")
-    return select(*job.c).add_cte(event)
 
 
 @lru_cache

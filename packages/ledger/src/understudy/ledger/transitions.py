@@ -16,7 +16,7 @@ from understudy.job_engine.interrupts import Fenced
 from understudy.job_engine.records import Claim, JobRecord, StepKind, StepRecord
 from understudy.job_engine.requests import NewJob, OfferPlan
 from understudy.job_engine.states import CANCEL, JobState, Transition
-from understudy.ledger import endings, rows, statements
+from understudy.ledger import at_once, endings, rows, statements
 from understudy.ledger.changing import (
     After,
     Cause,
@@ -94,9 +94,7 @@ def _insert_with_event(
     given = {"offered": insert.offered, "extras": insert.extras}
     if connection.dialect.name == "postgresql":
         event = event_detail("dispatch", cause)
-        return execute(
-            connection, statements.insert_both(**given), {**values, **event}
-        ).one_or_none()
+        return execute(connection, at_once.insert_job(**given), {**values, **event}).one_or_none()
     statement = statements.insert_job(connection.dialect.name, **given)
     row = execute(connection, statement, values).one_or_none()
     if row is not None:
@@ -166,14 +164,35 @@ def insert_attempt(connection: Connection, claim: Claim) -> None:
     execute(connection, statements.INSERT_ATTEMPT, values)
 
 
+def record_step(connection: Connection, claim: Claim, step: StepRecord) -> None:
+    """Record a finished step once, after the fence (rules 7 and 9).
+
+    Raises:
+        Fenced: If another attempt has the authority.
+    """
+    if connection.dialect.name != "postgresql":
+        fence(connection, claim)
+        insert_step(connection, claim, step)
+        return
+    statement = at_once.SETTLE_STEP if step.kind is StepKind.ONCE else at_once.RECORD_STEP
+    seen = {"at_id": claim.job_id, "at_epoch": claim.epoch, "at_claim_id": claim.claim_id}
+    if execute(connection, statement, seen | _values_of(claim, step)).rowcount != 1:
+        # It was recorded before, and the reply lost; or another attempt has the authority.
+        fence(connection, claim)
+
+
 def insert_step(connection: Connection, claim: Claim, step: StepRecord) -> None:
     """Record a finished step, once (rule 9); call it after the fence, in its transaction."""
+    once = step.kind is StepKind.ONCE
+    insert = statements.insert_step(connection.dialect.name)
+    statement = statements.SETTLE_STEP if once else insert
+    execute(connection, statement, {"at_job": claim.job_id, **_values_of(claim, step)})
+
+
+def _values_of(claim: Claim, step: StepRecord) -> dict[str, Any]:
     if step.kind is StepKind.ONCE:
-        settled: dict[str, Any] = {"at_job": claim.job_id, "at_name": step.name}
-        settled |= {"to_result": step.result, "to_epoch": claim.epoch}
-        execute(connection, statements.SETTLE_STEP, settled)
-        return
-    values = {
+        return {"at_name": step.name, "to_result": step.result, "to_epoch": claim.epoch}
+    return {
         "job_id": claim.job_id,
         "name": step.name,
         "seq": step.seq,
@@ -181,7 +200,6 @@ def insert_step(connection: Connection, claim: Claim, step: StepRecord) -> None:
         "result": step.result,
         "epoch": claim.epoch,
     }
-    execute(connection, statements.insert_step(connection.dialect.name), values)
 
 
 def postpone(connection: Connection, seen: JobRecord, span: timedelta, *, missed: bool) -> None:
