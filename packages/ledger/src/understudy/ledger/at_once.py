@@ -11,12 +11,14 @@ from typing import Any
 
 from sqlalchemy import CTE, Select, Update, bindparam, select, update
 from sqlalchemy.dialects.postgresql import Insert, insert
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from understudy.job_engine.records import StepKind
+from understudy.job_engine.states import CLAIM, Transition
 from understudy.ledger import statements
 from understudy.ledger.instants import now_us
 from understudy.ledger.job_table import jobs
-from understudy.ledger.tables import events, steps
+from understudy.ledger.tables import attempts, events, steps
 
 AnySelect = Select[*tuple[Any, ...]]
 
@@ -35,6 +37,26 @@ def _event_of(job: CTE) -> CTE:
     happened = select(job.c.id, job.c.events, now_us(), *given, job.c.state, job.c.epoch)
     columns = ["job_id", "n", "at", "actor", "kind", "detail", "state", "epoch"]
     return insert(events).from_select(columns, happened).cte("event")
+
+
+@lru_cache
+def change(statement: ReturningUpdate[Any], transition: Transition) -> AnySelect:
+    """Make a transition, write its event and note the attempt that it begins or ends."""
+    job = statement.cte("job")
+    done = select(*job.c).add_cte(_event_of(job))
+    if transition is CLAIM:
+        done = done.add_cte(_attempt_of(job))
+    elif transition.ends_attempt:
+        ended = statements.END_ATTEMPT.where(attempts.c.job_id == job.c.id)
+        done = done.add_cte(ended.cte("attempt"))
+    return done
+
+
+def _attempt_of(job: CTE) -> CTE:
+    worker = bindparam("actor", type_=attempts.c.worker.type)
+    begun = select(job.c.id, job.c.epoch, job.c.claim_id, job.c.engine, worker, now_us())
+    columns = ["job_id", "epoch", "claim_id", "engine", "worker", "started_at"]
+    return insert(attempts).from_select(columns, begun).cte("attempt")
 
 
 def _record_step() -> Insert:

@@ -145,12 +145,7 @@ def _claim(connection: Connection, ticket: Ticket) -> Claim | JobDeferredError |
         return found
     if found is None:
         return _claimed_before(connection, ticket)
-    return _begun(connection, ticket, found)
-
-
-def _begun(connection: Connection, ticket: Ticket, row: AnyRow) -> Claim:
-    claim, rate = rows.claim(row, ticket.worker), rows.limits(row).rate
-    transitions.insert_attempt(connection, claim)
+    claim, rate = rows.claim(found, ticket.worker), rows.limits(found).rate
     if rate is not None:
         limiting.note_start(connection, claim, rate)
     return claim

@@ -8,10 +8,10 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from understudy.job_engine.states import Transition
-from understudy.ledger import statements
+from understudy.job_engine.states import CLAIM, Fence, Transition
+from understudy.ledger import at_once, statements
 from understudy.ledger.instants import microseconds, stored
-from understudy.ledger.prepared import execute
+from understudy.ledger.prepared import Statement, execute
 from understudy.ledger.rows import AnyRow
 
 
@@ -52,7 +52,7 @@ class Change:
 def compare_and_set(
     connection: Connection, transition: Transition, change: Change
 ) -> AnyRow | None:
-    """Try a transition and append its event; nothing else that its end may set off.
+    """Try a transition, note its attempt and its event; nothing else that its end may set off.
 
     Returns:
         The changed row, or None if the job is not as it was seen.
@@ -70,14 +70,45 @@ def compare_and_set(
     parameters |= {f"to_{name}": value for name, value in change.values.items()}
     parameters |= {f"to_{name}": microseconds(value.span) for name, value in spans.items()}
     parameters |= {f"by_{name}": stored(moment) for name, moment in bounds.items()}
-    row = connection.execute(statement, parameters | {"at_id": change.job_id}).one_or_none()
-    if row is None:
-        return None
-    if transition.ends_attempt:
+    parameters["at_id"] = change.job_id
+    if connection.dialect.name == "postgresql":
+        parameters |= {"at_job": change.job_id, "to_outcome": transition.name}
+        parameters |= event_detail(transition.name, change.cause)
+        at_once_ = at_once.change(statement, transition)
+        return _executed(connection, at_once_, parameters, transition)
+    row = _executed(connection, statement, parameters, transition)
+    if row is not None:
+        _note(connection, transition, change, row)
+    return row
+
+
+def _executed(
+    connection: Connection,
+    statement: Statement,
+    parameters: Mapping[str, Any],
+    transition: Transition,
+) -> AnyRow | None:
+    if transition is CLAIM or transition.fence is Fence.CLAIM:
+        # No time is read back, and of all transitions these are made the most often.
+        plain = {name: _plain(value) for name, value in parameters.items()}
+        return execute(connection, statement, plain).one_or_none()
+    return connection.execute(statement, parameters).one_or_none()
+
+
+def _plain(value: object) -> object:
+    return stored(value) if isinstance(value, datetime) else value
+
+
+def _note(connection: Connection, transition: Transition, change: Change, row: AnyRow) -> None:
+    """Note the attempt that a transition begins or ends, and append its event."""
+    if transition is CLAIM:
+        begun = {name: getattr(row, name) for name in ("epoch", "claim_id", "engine")}
+        begun |= {"job_id": row.id, "worker": change.cause.actor}
+        execute(connection, statements.INSERT_ATTEMPT, begun)
+    elif transition.ends_attempt:
         ended = {"at_job": row.id, "at_epoch": change.guard["epoch"], "to_outcome": transition.name}
         execute(connection, statements.END_ATTEMPT, ended)
     append_event(connection, event_of(row), transition.name, change.cause)
-    return row
 
 
 def event_of(row: AnyRow) -> dict[str, Any]:

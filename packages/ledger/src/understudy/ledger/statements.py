@@ -1,10 +1,12 @@
 """The SQL that `transitions` executes; each statement is built once and cached."""
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    Column,
     Integer,
     Table,
     Update,
@@ -12,6 +14,7 @@ from sqlalchemy import (
     case,
     func,
     insert,
+    or_,
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
@@ -34,6 +37,14 @@ from understudy.ledger.tables import (
 _BRIEF = tuple(
     jobs.c[n]
     for n in ("id", "name", "queue", "engine", "state", "epoch", "events", "sequel", "parent_id")
+)
+_CLAIMED = tuple(
+    jobs.c[n]
+    for n in (
+        *("id", "name", "queue", "engine", "state", "epoch", "events", "claim_id", "payload"),
+        *("claims", "errors", "crashes", "releases", "lease_us", "depth", "effects_of", "version"),
+        *LIMIT_COLUMNS,
+    )
 )
 
 #: What is read back of a new job.
@@ -149,7 +160,8 @@ def compare_and_set(
         spans: Those of them that are set to now plus a span.
         bounded: Those of the spans that end no later than a moment, the parameter `by_<column>`.
     """
-    conditions = [jobs.c.id == bindparam("at_id"), jobs.c.state.in_(sorted(transition.sources))]
+    conditions = [jobs.c.id == bindparam("at_id")]
+    conditions.append(or_(*(jobs.c.state == source for source in sorted(transition.sources))))
     conditions += [_column(name) == bindparam(f"at_{name}") for name in sorted(guard)]
     if transition is CLAIM:
         conditions += [_MAY_BEGIN, ~IS_PAUSED]
@@ -165,9 +177,14 @@ def compare_and_set(
         if name in bounded:
             latest = bindparam(f"by_{name}", type_=BigInteger())
             changes[name] = case((changes[name] < latest, changes[name]), else_=latest)
-    # A conclusion needs little of the row; everybody else goes on with the whole job.
-    wanted = _BRIEF if transition.fence is Fence.CLAIM else tuple(jobs.c)
-    return update(jobs).where(*conditions).values(changes).returning(*wanted)
+    return update(jobs).where(*conditions).values(changes).returning(*_wanted(transition))
+
+
+def _wanted(transition: Transition) -> Sequence[Column[Any]]:
+    # An attempt needs little of the row, and no times; everybody else goes on with the whole job.
+    if transition is CLAIM:
+        return _CLAIMED
+    return _BRIEF if transition.fence is Fence.CLAIM else tuple(jobs.c)
 
 
 def _column(name: str) -> ColumnElement[Any]:

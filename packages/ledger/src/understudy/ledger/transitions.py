@@ -152,18 +152,6 @@ def note_progress(connection: Connection, claim: Claim, progress: str) -> None:
         raise Fenced
 
 
-def insert_attempt(connection: Connection, claim: Claim) -> None:
-    """Record that an epoch was claimed; the primary key allows it once (I2)."""
-    values = {
-        "job_id": claim.job_id,
-        "epoch": claim.epoch,
-        "claim_id": claim.claim_id,
-        "engine": claim.engine,
-        "worker": claim.worker,
-    }
-    execute(connection, statements.INSERT_ATTEMPT, values)
-
-
 def record_step(connection: Connection, claim: Claim, step: StepRecord) -> None:
     """Record a finished step once, after the fence (rules 7 and 9).
 
