@@ -23,6 +23,8 @@ EACH_OPERATION = pytest.mark.parametrize("operation", OPERATIONS, ids=lambda eac
 
 TOUCH = text("UPDATE understudy_jobs SET hb = hb WHERE id = :id")
 PATIENCE = 30
+#: What is one statement on PostgreSQL.
+COMMIT_BY_THEMSELVES = ("dispatch", "begin", "memo")
 
 _numbers = count()
 
@@ -63,7 +65,7 @@ def test_a_commit_whose_reply_was_lost_is_not_made_twice(
     postgres: Postgres, upgraded: str, road_to_postgres: TcpProxy, operation: Operation
 ) -> None:
     url = by_road(postgres.url(upgraded), postgres.port, road_to_postgres)
-    kind = "before_cursor_execute" if operation.name in ("dispatch", "begin") else "commit"
+    kind = "before_cursor_execute" if operation.name in COMMIT_BY_THEMSELVES else "commit"
     lost = Moments(lambda: road_to_postgres.cut_after(0, Direction.TO_CLIENT), at=1)
 
     with closing(Database(url)) as database:

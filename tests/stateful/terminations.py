@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import psycopg
+from psycopg.pq import TransactionStatus
 from sqlalchemy import Connection, event
 from sqlalchemy.exc import OperationalError
 
@@ -46,7 +47,8 @@ class Terminations:
 
     def _after_statement(self, connection: Connection, *told: Any) -> None:
         driver: Any = connection.connection.dbapi_connection
-        if driver.autocommit and self._is_now():
+        commits_by_itself = driver.info.transaction_status is TransactionStatus.IDLE
+        if commits_by_itself and self._is_now():
             self._lose_reply(connection)
 
     def _at_commit(self, connection: Connection) -> None:

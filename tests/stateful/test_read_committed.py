@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from typing import Any
 
 import psycopg
@@ -24,6 +24,17 @@ _STEP_IF_STILL_MINE = text(
     " WHERE id = :id AND epoch = :epoch AND claim_id = :claim_id AND state = 'running'"
 )
 
+_HOLD_UP = (
+    (
+        "CREATE FUNCTION hold_up() RETURNS trigger LANGUAGE plpgsql AS"
+        " 'BEGIN PERFORM pg_advisory_xact_lock_shared(1); RETURN NEW; END'"
+    ),
+    (
+        "CREATE TRIGGER hold_up BEFORE INSERT ON understudy_steps"
+        " FOR EACH ROW EXECUTE FUNCTION hold_up()"
+    ),
+)
+
 
 @pytest.fixture
 def worker(postgres_url: str) -> Iterator[SqlLedger]:
@@ -40,7 +51,7 @@ def rescuer(postgres_url: str) -> Iterator[SqlLedger]:
 
 @pytest.fixture
 def another() -> Iterator[ThreadPoolExecutor]:
-    with ThreadPoolExecutor(1) as pool:
+    with ThreadPoolExecutor(2) as pool:
         yield pool
 
 
@@ -49,12 +60,16 @@ def test_a_rescuer_waits_for_a_step_that_is_being_recorded(
 ) -> None:
     claim = scene.started(worker)
     seen = rescuer.get(claim.job_id)
-    meanwhile = Meanwhile(worker, "INSERT INTO understudy_steps")
-    meanwhile.begin(lambda: another.submit(rescuer.offer, seen, scene.plan(scene.SECOND)))
 
-    worker.record(claim, scene.step())
+    with inserts_held_up(worker) as let_go_on:
+        recorded = another.submit(worker.record, claim, scene.step())
+        wait_until(lambda: waiting(worker) == 1, 10, "the step waits, past its fence")
+        offered = another.submit(rescuer.offer, seen, scene.plan(scene.SECOND))
+        wait_until(lambda: waiting(worker) == 2, 10, "the rescuer waits for the step")
+        let_go_on()
 
-    assert meanwhile.result() is None, "expected the rescuer to find the lease renewed"
+    recorded.result(timeout=10)
+    assert offered.result(timeout=10) is None, "expected the rescuer to find the lease renewed"
     assert worker.begin(claim, "fetch", 0)
     expect_sound(worker, claim.job_id)
 
@@ -63,7 +78,7 @@ def test_a_step_waits_for_a_rescuer_that_hands_its_job_over(
     worker: SqlLedger, rescuer: SqlLedger, another: ThreadPoolExecutor
 ) -> None:
     claim = scene.started(worker)
-    meanwhile = Meanwhile(rescuer, "INSERT INTO understudy_events")
+    meanwhile = Meanwhile(rescuer)
     meanwhile.begin(lambda: another.submit(worker.record, claim, scene.step()))
 
     moved = rescuer.offer(rescuer.get(claim.job_id), scene.plan(scene.SECOND))
@@ -79,7 +94,7 @@ def test_two_ends_of_one_attempt_are_one(
     worker: SqlLedger, rescuer: SqlLedger, another: ThreadPoolExecutor
 ) -> None:
     claim = scene.started(worker)
-    meanwhile = Meanwhile(rescuer, "INSERT INTO understudy_events")
+    meanwhile = Meanwhile(rescuer)
     meanwhile.begin(lambda: another.submit(worker.conclude, claim, scene.FAILURE))
 
     assert rescuer.conclude(claim, scene.SUCCESS) is JobState.SUCCEEDED
@@ -102,18 +117,40 @@ def test_a_fence_without_a_lock_lets_a_stale_step_in(worker: SqlLedger, rescuer:
     assert list(violations(history_of(rescuer, claim.job_id)))
 
 
+@contextmanager
+def inserts_held_up(ledger: SqlLedger) -> Iterator[Callable[[], None]]:
+    """Hold every step up in the middle of its statement, when it is inserted."""
+    with ledger.database.engine.begin() as connection:
+        for statement in _HOLD_UP:
+            connection.exec_driver_sql(statement)
+    with psycopg.connect(_address(ledger), autocommit=True) as gate:
+        gate.execute("SELECT pg_advisory_lock(1)")
+        yield lambda: gate.execute("SELECT pg_advisory_unlock(1)") and None
+
+
+def waiting(ledger: SqlLedger) -> int:
+    """Return how many wait for a lock."""
+    statement = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+    with psycopg.connect(_address(ledger)) as connection:
+        row = connection.execute(statement).fetchone()
+    return row[0] if row else 0
+
+
+def _address(ledger: SqlLedger) -> str:
+    return str(ledger.database.url).replace("+psycopg", "")
+
+
 class Meanwhile:
-    """Lets something begin inside a transaction, before one of its statements.
+    """Lets something begin inside a transaction, before it commits.
 
     The transaction goes on once the other one waits for a lock.
     """
 
-    def __init__(self, ledger: SqlLedger, before: str) -> None:
-        self._url = str(ledger.database.url).replace("+psycopg", "")
-        self._before = before
+    def __init__(self, ledger: SqlLedger) -> None:
+        self._ledger = ledger
         self._work: Callable[[], Future[Any]] | None = None
         self._future: Future[Any] | None = None
-        event.listen(ledger.database.engine, "before_cursor_execute", self._look)
+        event.listen(ledger.database.engine, "commit", self._begin)
 
     def begin(self, work: Callable[[], Future[Any]]) -> None:
         """Say what is to begin."""
@@ -121,22 +158,15 @@ class Meanwhile:
 
     def result(self) -> Any:
         """Return what came of it."""
-        assert self._future is not None, f"expected a statement {self._before}"
+        assert self._future is not None, "expected a commit"
         return self._future.result(timeout=10)
 
-    def _look(self, connection: object, cursor: object, statement: str, *told: Any) -> None:
-        work = self._work
-        if work is not None and statement.startswith(self._before):
-            self._work = None
+    def _begin(self, connection: object) -> None:
+        work, self._work = self._work, None
+        if work is not None:
             future = self._future = work()
-            wait_until(lambda: self._waits() or future.done(), 10, "the other one waits")
+            wait_until(lambda: waiting(self._ledger) or future.done(), 10, "the other one waits")
             assert not future.done(), f"expected it to wait, got {future}"
-
-    def _waits(self) -> bool:
-        statement = "SELECT count(*) FROM pg_locks WHERE NOT granted"
-        with psycopg.connect(self._url) as connection:
-            row = connection.execute(statement).fetchone()
-        return row is not None and row[0] > 0
 
 
 def expect_sound(ledger: SqlLedger, job_id: str) -> None:

@@ -15,6 +15,7 @@ from sqlalchemy import (
     func,
     insert,
     or_,
+    select,
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
@@ -230,11 +231,10 @@ def _of_claim() -> tuple[ColumnElement[bool], ...]:
     )
 
 
-FENCE = (
-    update(jobs)
-    .where(*_of_claim())
-    .values(hb=jobs.c.hb + 1, lease_until=now_us() + jobs.c.lease_us)
-)
+_RENEWED = {"hb": jobs.c.hb + 1, "lease_until": now_us() + jobs.c.lease_us}
+FENCE = update(jobs).where(*_of_claim()).values(_RENEWED)
+
+HELD = select(jobs.c.id).where(*_of_claim())
 
 NOTE_PROGRESS = FENCE.values(progress=bindparam("to_progress"))
 

@@ -164,9 +164,11 @@ def record_step(connection: Connection, claim: Claim, step: StepRecord) -> None:
         return
     statement = at_once.SETTLE_STEP if step.kind is StepKind.ONCE else at_once.RECORD_STEP
     seen = {"at_id": claim.job_id, "at_epoch": claim.epoch, "at_claim_id": claim.claim_id}
-    if execute(connection, statement, seen | _values_of(claim, step)).rowcount != 1:
-        # It was recorded before, and the reply lost; or another attempt has the authority.
-        fence(connection, claim)
+    if execute(connection, statement, seen | _values_of(claim, step)).rowcount == 1:
+        return
+    # It was recorded before, and the reply lost; or another attempt has the authority.
+    if execute(connection, statements.HELD, seen).one_or_none() is None:
+        raise Fenced
 
 
 def insert_step(connection: Connection, claim: Claim, step: StepRecord) -> None:
