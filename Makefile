@@ -12,7 +12,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_SYSTEM_CERTS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo evidence test test-long chaos sabotage bench-outages model-spin check format bench clean
+.PHONY: help setup demo evidence test test-long chaos sabotage bench-outages bench-steps model-spin check format bench clean
 
 help:  ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,11 +66,15 @@ format: setup  ## Format the code and fix what ruff can
 	@$(RUN) ruff format .
 	@$(RUN) ruff check --fix .
 
-bench: setup  ## Dispatch beside raw RQ and raw Dramatiq, as ratios
+bench: setup  ## Dispatch beside raw RQ and raw Dramatiq, one by one and many at once, as ratios
 	@PYTHONPATH=. $(RUN) python bench/dispatch.py $(ARGS)
 
 bench-outages: setup  ## How long a dispatch takes while a broker is down, silent or blocked
 	@PYTHONPATH=. $(RUN) python bench/outages.py $(ARGS)
+
+bench-steps: setup  ## Steps a second of jobs of ten steps, beside DBOS on the same database
+	@PYTHONPATH=. $(UV) run --quiet --locked --isolated --all-packages --all-extras --group bench \
+		--python $(PYTHON) python bench/steps.py $(ARGS)
 
 clean:  ## Remove what the targets installed and built
 	rm -rf $(TOOLS) .venv dist .mypy_cache .ruff_cache .pytest_cache .understudy

@@ -1,20 +1,23 @@
 """Dispatching beside raw RQ and raw Dramatiq, interleaved in one run, as ratios.
 
     make bench                        # SQLite
-    make bench ARGS="--ledger postgresql --count 500"
+    make bench ARGS="--ledger postgresql --count 500 --json"
 
 Healthy: `dispatch_job` on RQ beside `Queue.enqueue`. Outage: Redis is killed, and `dispatch_job`
-on Dramatiq stands beside `actor.send` with publisher confirms on the same RabbitMQ. One call of
-each in turn, so that whatever else the machine does falls on both.
+on Dramatiq stands beside `actor.send` with publisher confirms on the same RabbitMQ. Many: a
+`dispatch_many` of `--many` payloads beside one `Queue.enqueue_many`, and beside that many sends.
+One call of each in turn, so that whatever else the machine does falls on both.
 """
 
 import argparse
+import json
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import dramatiq
 from dramatiq.brokers.rabbitmq import RabbitmqBroker
@@ -50,79 +53,85 @@ def bench_job(payload: Payload, ctx: JobContext) -> int:
 
 
 def interleaved(
-    count: int, title: str, raw: Callable[[int], object], ours: Callable[[int], object]
-) -> tuple[list[float], list[float]]:
-    """Call one and the other in turn; return the milliseconds of each."""
-    times: tuple[list[float], list[float]] = ([], [])
-    for number in track(range(count), description=title):
-        for call, into in ((raw, times[0]), (ours, times[1])):
+    console: Console, title: str, count: int, calls: dict[str, Callable[[int], object]]
+) -> dict[str, Any]:
+    """Call the raw one and ours in turn; print and return the milliseconds, and the ratios."""
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    for number in track(range(count), description=title, console=console):
+        for name, call in calls.items():
             started = time.perf_counter()
             call(number)
-            into.append((time.perf_counter() - started) * 1000)
-    return times
-
-
-def report(
-    console: Console, title: str, names: tuple[str, str], times: tuple[list[float], ...]
-) -> None:
-    """Print p50 and p99 of both, and the ratios."""
-    table = Table("", "p50 ms", "p99 ms", title=title, title_justify="left")
-    figures = [(statistics.median(each), statistics.quantiles(each, n=100)[98]) for each in times]
-    for name, (p50, p99) in zip(names, figures, strict=True):
-        table.add_row(name, f"{p50:.2f}", f"{p99:.2f}")
-    ratios = [ours / raw for raw, ours in zip(*figures, strict=True)]
-    table.add_row("ratio", *(f"{ratio:.2f}x" for ratio in ratios), style="bold")
+            times[name].append((time.perf_counter() - started) * 1000)
+    found = figures(title, times)
+    table = Table("", "p50 ms", "p99 ms", title=f"{title}, {count} calls each")
+    for row in found["calls"]:
+        table.add_row(row["call"], f"{row['p50_ms']:.2f}", f"{row['p99_ms']:.2f}")
+    table.add_row("ratio", *(f"{found[name]:.2f}x" for name in ("p50", "p99")), style="bold")
     console.print(table)
+    return found
+
+
+def figures(title: str, times: Mapping[str, Sequence[float]]) -> dict[str, Any]:
+    """Return p50 and p99 of the raw call and of ours, and how often ours takes theirs."""
+    rows = [
+        {
+            "call": name,
+            "p50_ms": round(statistics.median(each), 3),
+            "p99_ms": round(statistics.quantiles(each, n=100, method="inclusive")[98], 3),
+        }
+        for name, each in times.items()
+    ]
+    raw, ours = rows
+    ratios = {which: round(ours[f"{which}_ms"] / raw[f"{which}_ms"], 2) for which in ("p50", "p99")}
+    return {"what": title, "rounds": len(next(iter(times.values()))), "calls": rows, **ratios}
 
 
 def main() -> None:
-    """Run both comparisons."""
+    """Run the comparisons."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--count", type=int, default=1000)
+    parser.add_argument("--many", type=int, default=1000, help="payloads of a dispatch_many")
+    parser.add_argument("--rounds", type=int, default=10, help="of dispatch_many")
     parser.add_argument("--ledger", choices=("sqlite", "postgresql"), default="sqlite")
+    parser.add_argument("--json", action="store_true", help="print figures, not tables")
     arguments = parser.parse_args()
+    console = Console(stderr=arguments.json)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        run(arguments.count, arguments.ledger, folder, stack)
+        found = list(run(arguments, folder, console, stack))
+    if arguments.json:
+        print(json.dumps({"ledger": arguments.ledger, "found": found}, indent=2))
 
 
-def run(count: int, ledger: str, folder: Path, stack: ExitStack) -> None:
+def run(
+    arguments: argparse.Namespace, folder: Path, console: Console, stack: ExitStack
+) -> Iterator[dict[str, Any]]:
     """Start the servers and compare."""
-    console = Console()
     valkey = stack.enter_context(EmbeddedValkey(made(folder / "valkey")))
     rabbitmq = RabbitMQ(made(folder / "rabbitmq"))
     rabbitmq.start()
     stack.callback(rabbitmq.stop)
-    dispatcher = our_dispatcher(ledger_url(ledger, folder, stack), valkey.url, rabbitmq.url)
-    names = ("Queue.enqueue", "dispatch_job")
-    times = interleaved(count, "healthy", raw_rq(valkey.url), ours(dispatcher))
-    report(console, f"Healthy: RQ, {ledger} ledger, {count} calls each", names, times)
-    report_many(console, dispatcher, count, statistics.fmean(times[1]))
-    raw = raw_dramatiq(rabbitmq.url)
+    url = ledger_url(arguments.ledger, folder, stack)
+    dispatcher = our_dispatcher(url, valkey.url, rabbitmq.url)
+    stack.callback(dispatcher.close)
+    queue = Queue("raw", connection=Redis.from_url(valkey.url))
+    send, rounds, many = raw_dramatiq(rabbitmq.url), arguments.rounds, arguments.many
+    pair = {"Queue.enqueue": raw_rq(queue), "dispatch_job": ours(dispatcher)}
+    yield interleaved(console, "healthy, RQ", arguments.count, pair)
+    pair = {"Queue.enqueue_many": raw_rq_many(queue, many)}
+    pair |= {"dispatch_many": ours_many(dispatcher, many, "rq")}
+    yield interleaved(console, f"{many} at once, RQ", rounds, pair)
+    pair = {"actor.send, each": lambda _: [send(number) for number in range(many)]}
+    pair |= {"dispatch_many": ours_many(dispatcher, many, "dramatiq")}
+    yield interleaved(console, f"{many} at once, Dramatiq", rounds, pair)
     valkey.kill()
     first = time.perf_counter()
     ours(dispatcher)(0)
     console.print(f"first dispatch after the kill: {(time.perf_counter() - first) * 1000:.1f} ms")
-    times = interleaved(count, "outage", raw, ours(dispatcher))
-    names = ("actor.send, confirmed", "dispatch_job")
-    report(console, f"Outage: Dramatiq, {ledger} ledger, {count} calls each", names, times)
-    dispatcher.close()
-
-
-def report_many(console: Console, dispatcher: Dispatcher, count: int, one_ms: float) -> None:
-    """Print how many jobs a second `dispatch_many` takes, beside one by one."""
-    payloads = [Payload(user_id=number, email="ada@example.org") for number in range(count)]
-    started = time.perf_counter()
-    outcomes = dispatcher.dispatch_many(bench_job, payloads)
-    rate = count / (time.perf_counter() - started)
-    done = sum(outcome.handle is not None for outcome in outcomes)
-    single = 1000 / one_ms
-    console.print(
-        f"dispatch_many: {done} jobs at {rate:,.0f} a second, {single:,.0f} one by one: "
-        f"{rate / single:.1f}x"
-    )
+    pair = {"actor.send, confirmed": send, "dispatch_job": ours(dispatcher)}
+    yield interleaved(console, "outage, Dramatiq", arguments.count, pair)
 
 
 def made(folder: Path) -> Path:
@@ -157,10 +166,31 @@ def ours(dispatcher: Dispatcher) -> Callable[[int], object]:
     )
 
 
-def raw_rq(url: str) -> Callable[[int], object]:
+def ours_many(dispatcher: Dispatcher, many: int, engine: str) -> Callable[[int], object]:
+    """Return a call of `dispatch_many`."""
+    payloads = [Payload(user_id=number, email="ada@example.org") for number in range(many)]
+
+    def call(_: int) -> None:
+        outcomes = dispatcher.dispatch_many(bench_job, payloads, engines=(engine,))
+        if any(outcome.handle is None for outcome in outcomes):
+            raise AssertionError("expected every job to be dispatched")
+
+    return call
+
+
+def raw_rq(queue: Queue) -> Callable[[int], object]:
     """Return a call of `Queue.enqueue`, with RQ's own defaults."""
-    queue = Queue("raw", connection=Redis.from_url(url))
     return lambda number: queue.enqueue("bench.jobs.work", number, "ada@example.org")
+
+
+def raw_rq_many(queue: Queue, many: int) -> Callable[[int], object]:
+    """Return a call of `Queue.enqueue_many`, in its one pipeline."""
+
+    def call(_: int) -> None:
+        arguments = ((number, "ada@example.org") for number in range(many))
+        queue.enqueue_many([Queue.prepare_data("bench.jobs.work", args) for args in arguments])
+
+    return call
 
 
 def raw_dramatiq(url: str) -> Callable[[int], object]:

@@ -57,7 +57,8 @@ class InProcess:
 
     def run(self, number: int) -> None:
         """Run one workflow."""
-        assert ten_steps(number) == number + STEPS
+        if ten_steps(number) != number + STEPS:
+            raise AssertionError("expected ten steps")
 
     def stop(self) -> None:
         """Stop DBOS."""

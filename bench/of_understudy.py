@@ -18,6 +18,7 @@ from understudy.job_engine.lease import Lease
 from understudy.job_engine.queues import DEFAULT
 from understudy.job_engine.records import JobRecord, Ticket
 from understudy.job_engine.requests import NewJob, OfferPlan
+from understudy.job_engine.states import JobState
 from understudy.ledger import Database, SqlLedger
 from understudy.ledger.upgrading import upgrade
 from understudy.worker.settings import load_settings
@@ -63,8 +64,8 @@ class InProcess:
         new = NewJob(secrets.token_hex(16), ten_steps.name, DEFAULT.name, payload, "sha")
         record, _ = self._ledger.record_job(new, OfferPlan("here", MINUTE))
         claim = self._ledger.claim(_ticket(record))
-        assert claim is not None
-        assert self._executor.run(claim, Lease()) == "succeeded"
+        if claim is None or self._executor.run(claim, Lease()) is not JobState.SUCCEEDED:
+            raise AssertionError("expected the job to succeed")
 
 
 def _ticket(record: JobRecord) -> Ticket:

@@ -13,6 +13,7 @@ with a delay, which the ledger alone takes. What they are late by, the machine i
 """
 
 import argparse
+import json
 import statistics
 import tempfile
 import threading
@@ -22,7 +23,7 @@ from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 from rich.console import Console
@@ -74,6 +75,7 @@ def main() -> None:
     )
     parser.add_argument("--count", type=int, default=100)
     parser.add_argument("--budget", type=float, default=1.0, help="seconds")
+    parser.add_argument("--json", action="store_true", help="print figures, not a table")
     parser.add_argument("--only", default="", help="part of the name of an outage, such as F11")
     arguments = parser.parse_args()
     with ExitStack() as stack:
@@ -91,13 +93,19 @@ def run(arguments: argparse.Namespace, folder: Path, stack: ExitStack) -> None:
     settings = our_settings(
         folder, f"redis://127.0.0.1:{road.port}/0", rabbitmq.url, arguments.budget
     )
+    console = Console(stderr=arguments.json)
     limit = arguments.budget * 1000 + MARGIN_MS
     table = Table("outage", "", "p50 ms", "p99 ms", "max ms", "", title=f"p99 <= {limit:.0f} ms")
+    found: list[dict[str, Any]] = []
     for outage in [each for each in outages(road, rabbitmq) if arguments.only in each.name]:
         with begun(outage):
-            for which, times in measured(settings, outage, arguments.count):
-                table.add_row(outage.name, which, *figures(times, limit))
-    Console().print(table)
+            for which, times in measured(settings, outage, arguments.count, console):
+                row = {"outage": outage.name, "which": which, **figures(times, limit)}
+                found.append(row)
+                table.add_row(*(str(value) for value in row.values()))
+    console.print(table)
+    if arguments.json:
+        print(json.dumps({"calls": arguments.count, "limit_ms": limit, "found": found}, indent=2))
 
 
 def our_settings(folder: Path, redis_url: str, amqp_url: str, budget: float) -> Settings:
@@ -142,11 +150,11 @@ def begun(outage: Outage) -> Iterator[None]:
 
 
 def measured(
-    settings: Settings, outage: Outage, count: int
+    settings: Settings, outage: Outage, count: int, console: Console
 ) -> Iterator[tuple[str, Sequence[float]]]:
     """Time the first failures, each of a new dispatcher, and then the calls after one."""
     rows: dict[str, list[float]] = {"first": [], "half a second": [], "ledger only": []}
-    for _ in tracked(count, f"{outage.name}, first"):
+    for _ in tracked(count, f"{outage.name}, first", console):
         fresh = build(settings, quiet).dispatcher
         rows["first"].append(timed(fresh, outage, 0))
         rows["half a second"].append(lasting(lambda: threading.Event().wait(0.5)))
@@ -155,12 +163,13 @@ def measured(
     yield from rows.items()
     dispatcher = build(settings, quiet).dispatcher
     timed(dispatcher, outage, 0)
-    yield "next", [timed(dispatcher, outage, n) for n in tracked(count, f"{outage.name}, next")]
+    numbers = tracked(count, f"{outage.name}, next", console)
+    yield "next", [timed(dispatcher, outage, number) for number in numbers]
 
 
-def tracked(count: int, title: str) -> Iterator[int]:
+def tracked(count: int, title: str, console: Console) -> Iterator[int]:
     """Count, and show how far it is."""
-    yield from track(range(count), description=title)
+    yield from track(range(count), description=title, console=console)
 
 
 def quiet(event: object) -> None:
@@ -180,11 +189,12 @@ def lasting(call: Callable[[], object]) -> float:
     return (time.perf_counter() - started) * 1000
 
 
-def figures(times: Sequence[float], limit: float) -> tuple[str, ...]:
+def figures(times: Sequence[float], limit: float) -> dict[str, float | str]:
     """Return p50, p99, the longest, and whether the promise was kept."""
     p99 = statistics.quantiles(times, n=100)[98]
-    numbers = (statistics.median(times), p99, max(times))
-    return (*(f"{each:.1f}" for each in numbers), "kept" if p99 <= limit else "[bold]BROKEN[/bold]")
+    numbers = {"p50_ms": statistics.median(times), "p99_ms": p99, "max_ms": max(times)}
+    kept = "kept" if p99 <= limit else "BROKEN"
+    return {**{name: round(each, 1) for name, each in numbers.items()}, "promise": kept}
 
 
 if __name__ == "__main__":

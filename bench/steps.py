@@ -5,8 +5,10 @@
 
 In this process: one job of each after the other, from its row to its result. Through the queue:
 a batch of each in turn, dispatched one by one, until its last job has ended; RQ's worker has 16
-slots, Dramatiq's 8 threads, DBOS's process 16 workflows at once. Both do their own work only: a step
-adds one. In turn, so that whatever else the machine does falls on both.
+slots, Dramatiq's 8 threads, and DBOS's process takes 16 workflows at once and looks for them ten
+times a second (its default is once). A step adds one. In turn, so that whatever else the machine
+does falls on all. Beside them a bare INSERT on one connection of the driver, committed ten times:
+nobody who keeps every step on this disk can be faster.
 
 Both commit each step durably: PostgreSQL with fsync and synchronous_commit on, SQLite with
 synchronous=FULL. They share one database; on SQLite that gives DBOS the write-ahead log, which is
@@ -19,7 +21,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -82,9 +84,10 @@ def measured(
     ours = of_understudy.InProcess(url)
     theirs = of_dbos.InProcess(url)
     stack.callback(theirs.stop)
-    alone = {"Understudy": ours.run, "DBOS": theirs.run}
+    bare = bare_inserts(database, stack)
+    alone = {"Understudy": ours.run, "DBOS": theirs.run, "bare INSERTs": bare}
     times = in_turn(arguments.jobs, f"{ledger}, in this process", console, alone)
-    batches = queues(url, database, folder, arguments.batch, stack)
+    batches = queues(database, folder, stack, count=arguments.batch)
     queued = in_turn(arguments.rounds, f"{ledger}, through the queue", console, batches)
     return {
         "ledger": ledger,
@@ -98,10 +101,26 @@ def measured(
     }
 
 
-def queues(
-    url: str, database: Engine, folder: Path, count: int, stack: ExitStack
-) -> dict[str, Call]:
+def bare_inserts(database: Engine, stack: ExitStack) -> Call:
+    """Return a call that inserts so many rows as a job has steps, each in a commit of its own."""
+    with database.begin() as connection:
+        connection.execute(text("CREATE TABLE bare (number INTEGER)"))
+    driver: Any = stack.enter_context(closing(database.raw_connection())).driver_connection
+    if database.dialect.name == "sqlite":
+        driver.isolation_level = None
+    else:
+        driver.autocommit = True
+
+    def call(_: int) -> None:
+        for number in range(STEPS):
+            driver.execute(f"INSERT INTO bare VALUES ({number:d})")  # noqa: S608 - a number
+
+    return call
+
+
+def queues(database: Engine, folder: Path, stack: ExitStack, *, count: int) -> dict[str, Call]:
     """Start the workers; return what sends each a batch and waits for its end."""
+    url = database.url.render_as_string(hide_password=False)
     valkey = stack.enter_context(EmbeddedValkey(folder / "valkey"))
     rabbitmq = RabbitMQ(folder)
     rabbitmq.start()
