@@ -68,7 +68,7 @@ def _record_step() -> Insert:
 
 
 def _settle_step() -> Update:
-    values = {name: bindparam(f"to_{name}") for name in ("result", "epoch")}
+    values: dict[str, Any] = {name: bindparam(f"to_{name}") for name in ("result", "epoch")}
     return (
         update(steps)
         .where(

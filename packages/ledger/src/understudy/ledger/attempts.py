@@ -23,7 +23,6 @@ from understudy.ledger.database import Database
 from understudy.ledger.instants import microseconds
 from understudy.ledger.job_table import jobs
 from understudy.ledger.prepared import execute
-from understudy.ledger.rows import AnyRow
 from understudy.ledger.tables import attempts, steps
 from understudy.ledger.transitions import After, Cause, Change
 
