@@ -4,7 +4,13 @@ from datetime import timedelta
 
 from tests.unit.house import House
 from tests.unit.support import Mail, define
-from understudy.dispatcher.rescuer import LONGEST_PATIENCE, LOOKS_PER_OFFER, MAX_HANDOFFS
+from understudy.dispatcher.inquiry import LOOKS_PER_OFFER
+from understudy.dispatcher.rescuer import (
+    HANDOFFS_OF_CHOICE,
+    LONGEST_PATIENCE,
+    MAX_HANDOFFS,
+    SHORT_PATIENCE,
+)
 from understudy.dispatcher.tokens import TokenBucket
 from understudy.job_engine.queues import DEFAULT, QueueProfile, declare_queue
 from understudy.job_engine.requests import NewJob, OfferPlan
@@ -36,7 +42,7 @@ def test_one_job_that_cannot_be_helped_does_not_keep_the_others_from_help() -> N
     assert handle.job().epoch == 2
 
 
-def test_an_offer_that_the_engine_lost_is_made_again() -> None:
+def test_an_offer_that_the_engine_lost_is_made_to_the_other() -> None:
     house = House()
     house.workers()
     handle = house.dispatch()
@@ -45,8 +51,79 @@ def test_an_offer_that_the_engine_lost_is_made_again() -> None:
     miss_the_pickup(house)
 
     job = handle.job()
+    assert (job.engine, job.epoch, job.handoffs, job.claims) == ("dramatiq", 2, 1, 0)
+    assert [m.epoch for m in house.offered(house.dramatiq)] == [2]
+
+
+def test_an_offer_that_the_only_engine_lost_is_made_to_it_again() -> None:
+    house = House()
+    house.workers()
+    handle = house.dispatch(engines=["rq"])
+    house.rq.drop_messages()
+
+    miss_the_pickup(house)
+
+    job = handle.job()
     assert (job.engine, job.epoch, job.handoffs, job.claims) == ("rq", 2, 0, 0)
     assert [m.epoch for m in house.offered(house.rq)] == [2]
+
+
+def test_an_offer_that_was_lost_behind_others_is_made_again() -> None:
+    house = House()
+    house.workers()
+    handle = house.dispatch()
+    house.rq.drop_messages()
+    waiting = house.dispatch()
+
+    miss_the_pickup(house)
+
+    assert (handle.job().epoch, waiting.job().epoch) == (2, 1)
+
+
+def test_a_new_offer_of_what_is_lost_again_and_again_is_looked_into_within_a_minute() -> None:
+    house, spans = House(), []
+    house.workers()
+    handle = house.dispatch()
+    for _ in range(5):
+        house.rq.drop_messages()
+        house.dramatiq.drop_messages()
+        miss_the_pickup(house)
+        pickup_by = handle.job().pickup_by
+        assert pickup_by is not None
+        spans.append(pickup_by - house.clock.now())
+
+    assert spans == [PICKUP, 2 * PICKUP, 4 * PICKUP, SHORT_PATIENCE, SHORT_PATIENCE]
+
+
+def test_what_is_lost_again_and_again_leaves_hand_offs_for_the_death_of_an_engine() -> None:
+    house = House()
+    handle = house.dispatch()
+    for _ in range(2 * MAX_HANDOFFS):
+        house.rq.drop_messages()
+        house.dramatiq.drop_messages()
+        miss_the_pickup(house)
+    lost = handle.job()
+
+    house.clock.advance(timedelta(days=1))
+    house.worker("rq" if lost.engine == "dramatiq" else "dramatiq")
+    house.rescuer.tick()
+
+    assert lost.handoffs == HANDOFFS_OF_CHOICE
+    assert lost.epoch > MAX_HANDOFFS
+    assert handle.job().engine != lost.engine
+
+
+def test_what_an_engine_lost_all_at_once_moves_no_faster_than_a_dead_engines_jobs() -> None:
+    house = House()
+    handles = [house.dispatch() for _ in range(90)]
+    house.rescuer._moves = TokenBucket(rate=0, burst=30, clock=house.clock)
+    house.rq.drop_messages()
+
+    miss_the_pickup(house)
+
+    engines = [handle.job().engine for handle in handles]
+    assert (engines.count("dramatiq"), engines.count("rq")) == (30, 60)
+    assert {handle.job().epoch for handle in handles} == {2}
 
 
 def test_an_offer_that_waits_in_a_long_queue_is_left_alone() -> None:
@@ -63,10 +140,21 @@ def test_an_offer_that_waits_in_a_long_queue_is_left_alone() -> None:
     assert job.pickup_by > house.clock.now()
 
 
-def test_an_offer_that_waits_very_long_is_made_again_to_the_same_engine() -> None:
+def test_an_offer_that_waits_very_long_is_left_alone_all_the_same() -> None:
     house = House()
     house.workers()
     handle = house.dispatch()
+
+    miss_the_pickup(house, 2 * LOOKS_PER_OFFER)
+
+    assert handle.job().epoch == 1
+
+
+def test_an_engine_that_cannot_tell_what_it_has_gets_it_again_now_and_then() -> None:
+    house = House()
+    house.workers()
+    handle = house.dispatch()
+    house.rq.holds = lambda *args: None  # type: ignore[method-assign]
 
     miss_the_pickup(house, LOOKS_PER_OFFER)
 
@@ -85,6 +173,39 @@ def test_a_long_queue_is_looked_at_less_and_less_often() -> None:
         spans.append(pickup_by - house.clock.now())
 
     assert spans == [PICKUP, 2 * PICKUP, 4 * PICKUP]
+
+
+def test_patience_with_a_long_queue_ends_when_nobody_serves_it_any_more() -> None:
+    house = House()
+    house.workers()
+    handle = house.dispatch()
+    miss_the_pickup(house, 6)
+    before = handle.job()
+
+    for worker in house.ledger.live_workers():
+        if worker.engine == "rq":
+            house.ledger.retire(worker.boot_id)
+    house.clock.advance(2 * A_LITTLE)
+    house.rescuer.tick()
+
+    assert (before.engine, before.epoch) == ("rq", 1)
+    assert (handle.job().engine, handle.job().epoch) == ("dramatiq", 2)
+
+
+def test_patience_with_a_long_queue_ends_when_the_engine_has_lost_all_of_it() -> None:
+    house = House()
+    house.workers()
+    old = house.dispatch()
+    miss_the_pickup(house, 6)
+    house.rq.drop_messages()
+    new = house.dispatch(engines=["rq"])
+    house.rq.drop_messages()
+
+    house.clock.advance(PICKUP)
+    house.rescuer.tick()
+    house.rescuer.tick()
+
+    assert (old.job().epoch, new.job().epoch) == (2, 2)
 
 
 def test_the_patience_with_an_offer_does_not_grow_while_no_engine_takes_any() -> None:
@@ -142,6 +263,23 @@ def test_a_queue_that_may_overflow_moves_what_waits() -> None:
 
     job = handle.job()
     assert (job.engine, job.epoch, job.handoffs) == ("dramatiq", 2, 1)
+
+
+def test_a_queue_that_may_overflow_moves_nothing_to_where_as_many_wait() -> None:
+    house = House()
+    definition = define(lambda ctx: None, queue="overflowing")
+    here = house.dispatcher.dispatch(definition, Mail())
+    there = house.dispatcher.dispatch(definition, Mail(), engines=["dramatiq", "rq"])
+
+    house.clock.advance(PICKUP)
+    for engine in ("rq", "dramatiq"):
+        house.worker(engine, "overflowing")
+    house.rescuer.tick()
+
+    assert [(each.job().engine, each.job().epoch) for each in (here, there)] == [
+        ("rq", 1),
+        ("dramatiq", 1),
+    ]
 
 
 def test_a_probe_is_made_once_for_many_offers() -> None:

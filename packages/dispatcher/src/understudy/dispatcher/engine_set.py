@@ -11,7 +11,7 @@ from understudy.dispatcher.breaker import Breaker, BreakerPolicy
 from understudy.job_engine.bulk import BulkEngineAdapter
 from understudy.job_engine.clock import Clock, Deadline
 from understudy.job_engine.crash_points import CRASH_POINTS
-from understudy.job_engine.engine_port import EngineAdapter, EngineHealth
+from understudy.job_engine.engine_port import AskableEngineAdapter, EngineAdapter, EngineHealth
 from understudy.job_engine.errors import (
     EngineError,
     EngineUnavailableError,
@@ -128,6 +128,17 @@ class EngineSet:
             return caller.call(lambda: adapter.probe(queue, deadline), deadline)
         except Exception as error:  # noqa: BLE001 - a probe that fails is an answer
             return EngineHealth(healthy=False, detail=str(error) or repr(error))
+
+    def holds(self, engine: str, message: Message, queue: QueueProfile) -> bool | None:
+        """Ask an engine whether a message still waits; None if it cannot tell, or not in time."""
+        adapter, caller = self._engines[engine].adapter, self._engines[engine].caller
+        if not isinstance(adapter, AskableEngineAdapter):
+            return None
+        deadline = Deadline.after(self._clock, PROBE_BUDGET)
+        try:
+            return caller.call(lambda: adapter.holds(message, queue, deadline), deadline)
+        except Exception:  # noqa: BLE001 - no answer is an answer: it cannot tell
+            return None
 
     def failed(self, engine: str, reason: str) -> None:
         """Note that an engine failed; tell once when that opens its breaker."""

@@ -130,6 +130,12 @@ class Offerer:
             self._tell("job.offered", moved, {"from": job.engine, "reason": reason})
         return moved
 
+    def holds(self, job: JobRecord, queue: QueueProfile) -> bool | None:
+        """Ask the job's engine whether it still has this very offer; None if it cannot tell."""
+        assert job.engine is not None  # noqa: S101 - an offered job has an engine
+        message = self._keys.sign(job.id, job.epoch, job.engine)
+        return self._engines.holds(job.engine, message, queue)
+
     def park(self, job: JobRecord, reason: str) -> JobRecord | None:
         """Let the job wait until an engine takes offers again (design 5, step 6)."""
         doublings = min(job.epoch, 10)

@@ -6,19 +6,19 @@ from datetime import timedelta
 from typing import Protocol
 
 from understudy.dispatcher.engine_set import EngineSet
+from understudy.dispatcher.inquiry import Finding, Inquiry
 from understudy.dispatcher.offering import Offerer
 from understudy.dispatcher.routing import Router
 from understudy.dispatcher.tokens import TokenBucket
 from understudy.job_engine.clock import Clock, Deadline
 from understudy.job_engine.control import ControlLedger
-from understudy.job_engine.engine_port import EngineHealth
 from understudy.job_engine.error_record import ErrorRecord
 from understudy.job_engine.errors import JobCrashedError
 from understudy.job_engine.events import Event, Listener
 from understudy.job_engine.outcome import MAX_CRASHES
 from understudy.job_engine.pause import pause_of
 from understudy.job_engine.ports import LedgerReader, OfferLedger, RescueLedger, RunningJob
-from understudy.job_engine.queues import QueueProfile, profile_or_default
+from understudy.job_engine.queues import QueueProfile, declared_queues, profile_or_default
 from understudy.job_engine.records import JobRecord
 from understudy.job_engine.requests import OfferPlan
 from understudy.job_engine.waiting import WaitingLedger
@@ -27,10 +27,12 @@ from understudy.job_engine.waiting import WaitingLedger
 BATCH = 100
 #: A job that changed engine this often stays where it is (rule 18).
 MAX_HANDOFFS = 10
-#: A waiting offer is offered again at every so manyeth look, lest its message was lost.
-LOOKS_PER_OFFER = 4
-#: The longest pause between two looks at a waiting offer.
+#: So many of them may be due to a lost message or a long queue; the others are kept for deaths.
+HANDOFFS_OF_CHOICE = MAX_HANDOFFS // 2
+#: The longest pause between two looks at an offer that waits in a long queue.
 LONGEST_PATIENCE = timedelta(minutes=10)
+#: The longest pause with an engine that loses messages, or that nobody serves any more.
+SHORT_PATIENCE = timedelta(minutes=1)
 #: How many jobs a second may be moved to another engine, and how many at once.
 MOVES_PER_SECOND = 50
 MOVES_AT_ONCE = 200
@@ -73,7 +75,7 @@ class Rescuer:
         self._budget = budget
         self._moves = TokenBucket(MOVES_PER_SECOND, MOVES_AT_ONCE, clock)
         self._watched: dict[str, _Seen] = {}
-        self._probed: dict[tuple[str, str], EngineHealth] = {}
+        self._deserted: frozenset[tuple[str, str]] = frozenset()
 
     def tick(self) -> None:
         """Look once.
@@ -81,17 +83,18 @@ class Rescuer:
         Raises:
             LedgerUnavailableError: The ledger is away; nothing expires meanwhile (R18).
         """
-        self._probed.clear()
         for running in self._lost():
             self._recover(running)
         for job in self._ledger.expired(BATCH):
             self._expire(job)
+        self._give_up_on_deserted()
         unclaimed = self._ledger.unclaimed(BATCH)
         pauses = self._ledger.pauses() if unclaimed else ()
+        inquiry = Inquiry(self._router, self._engines, self._offerer)
         for job in unclaimed:
             pause = pause_of(job, pauses)
             if pause is None:
-                self._look_into(job)
+                self._look_into(job, inquiry)
             else:
                 self._set_aside(job, str(pause))
 
@@ -144,17 +147,30 @@ class Rescuer:
         if ended is not None:
             self._tell("job.expire", ended, {"expires_at": str(ended.expires_at)})
 
-    def _look_into(self, job: JobRecord) -> None:
+    def _give_up_on_deserted(self) -> None:
+        """Look soon at what waits, with long patience, for workers that are gone."""
+        deserted = frozenset(
+            (engine, name) for name in declared_queues() for engine in self._router.deserted(name)
+        )
+        for engine, name in deserted - self._deserted:
+            self._ledger.hasten(engine, name, SHORT_PATIENCE)
+        self._deserted = deserted
+
+    def _look_into(self, job: JobRecord, inquiry: Inquiry) -> None:
         queue = profile_or_default(job.queue)
-        if self._merely_waits(job, queue):
-            self._ledger.postpone(job, self._patience(job, queue))
+        found = inquiry.about(job, queue)
+        if found is Finding.WAITS or (found is Finding.OVERFLOWS and not _may_choose(job)):
+            self._ledger.postpone(job, _patience(job, queue, LONGEST_PATIENCE))
             return
-        order = self._order(job, queue)
-        if not order or (order[0] != job.engine and not self._moves.take()):
+        if found is Finding.LOST and inquiry.has_nothing(job, queue):
+            self._ledger.hasten(str(job.engine), job.queue, SHORT_PATIENCE)
+        order = self._order(job, found)
+        if not order:
             # No engine missed it: the patience with the next offer is not to grow meanwhile.
             self._ledger.postpone(job, queue.pickup, missed=False)
             return
-        plan = OfferPlan(order[0], self._patience(job, queue), "not picked up in time")
+        longest = LONGEST_PATIENCE if found is Finding.MAY_WAIT else SHORT_PATIENCE
+        plan = OfferPlan(order[0], _patience(job, queue, longest), "not picked up in time")
         moved = self._ledger.offer(job, plan)
         if moved is not None:
             self._tell("job.reoffer", moved, {"from": job.engine, "reason": plan.reason})
@@ -166,33 +182,20 @@ class Rescuer:
         if parked is not None:
             self._tell("job.park", parked, {"reason": why})
 
-    def _merely_waits(self, job: JobRecord, queue: QueueProfile) -> bool:
-        """Tell a backlog from a death: a long queue that live workers serve is left alone."""
-        assert job.engine is not None  # noqa: S101 - an offered job has an engine
-        if queue.overflow or not self._router.serves(job.engine, job.queue):
-            return False
-        found = self._probe(job.engine, queue)
-        if not found.healthy:
-            self._engines.failed(job.engine, found.detail)
-            return False
-        return found.backlog != 0 and (job.pickups_missed + 1) % LOOKS_PER_OFFER != 0
-
-    def _order(self, job: JobRecord, queue: QueueProfile) -> tuple[str, ...]:
-        full = job.engine if queue.overflow else None
-        route = self._router.route(job.queue, job.engines, epoch=job.epoch + 1, avoid=full)
-        if job.handoffs < MAX_HANDOFFS:
+    def _order(self, job: JobRecord, found: Finding) -> tuple[str, ...]:
+        """Order the engines for a new offer: the one that missed it last, if it may move."""
+        route = self._router.route(
+            job.queue, job.engines, epoch=job.epoch + 1, avoid=str(job.engine)
+        )
+        stays = tuple(sorted(route.order, key=lambda name: name != job.engine))
+        if job.handoffs >= MAX_HANDOFFS:
+            return tuple(name for name in stays if name == job.engine)
+        if found is Finding.MAY_WAIT or (found is Finding.LOST and not _may_choose(job)):
+            return stays
+        if route.order[:1] in ((), (job.engine,)) or self._moves.take():
             return route.order
-        return tuple(name for name in route.order if name == job.engine)
-
-    def _probe(self, engine: str, queue: QueueProfile) -> EngineHealth:
-        key = (engine, queue.name)
-        if key not in self._probed:
-            self._probed[key] = self._engines.probe(engine, queue)
-        return self._probed[key]
-
-    def _patience(self, job: JobRecord, queue: QueueProfile) -> timedelta:
-        doublings: int = 1 << min(job.pickups_missed, 16)
-        return min(queue.pickup * doublings, LONGEST_PATIENCE)
+        # It moves when its turn comes; an offer to the same engine is always allowed (R25).
+        return stays if found is Finding.LOST else ()
 
     def _pickup(self, job: JobRecord) -> timedelta:
         return profile_or_default(job.queue).pickup
@@ -211,3 +214,12 @@ class Rescuer:
         self._listener(
             Event(kind, job.id, job.name, job.queue, job.engine, job.epoch, detail, error)
         )
+
+
+def _may_choose(job: JobRecord) -> bool:
+    return job.handoffs < HANDOFFS_OF_CHOICE
+
+
+def _patience(job: JobRecord, queue: QueueProfile, longest: timedelta) -> timedelta:
+    doublings: int = 1 << min(job.pickups_missed, 16)
+    return max(queue.pickup, min(queue.pickup * doublings, longest))

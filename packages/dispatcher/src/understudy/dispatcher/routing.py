@@ -105,6 +105,11 @@ class Router:
         usable = known and not self._engines.breaker(engine).is_open
         return usable and self._live.serve(engine, queue)
 
+    def deserted(self, queue: str) -> tuple[str, ...]:
+        """Return the engines that no live worker serves on a queue that others serve."""
+        served = [name for name in self._preference if self._live.serve(name, queue)]
+        return tuple(name for name in self._preference if served and name not in served)
+
     def route(
         self, queue: str, engines: Sequence[str] = (), *, epoch: int = 1, avoid: str | None = None
     ) -> Route:

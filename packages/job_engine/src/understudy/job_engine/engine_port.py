@@ -1,7 +1,7 @@
 """The contract of an engine: what the core needs of a broker."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from understudy.job_engine.clock import Deadline
 from understudy.job_engine.message import Message
@@ -47,4 +47,21 @@ class EngineAdapter(Protocol):
 
     def withdraw(self, message: Message, queue: QueueProfile) -> None:
         """Remove an offer that is void, if that is easy; a courtesy that never raises."""
+        ...
+
+
+@runtime_checkable
+class AskableEngineAdapter(Protocol):
+    """What an engine adapter may do besides: say whether it still has a message.
+
+    Rescuers ask before they offer a job again that nobody has claimed. Without it they go by the
+    length of the queue.
+    """
+
+    def holds(self, message: Message, queue: QueueProfile, deadline: Deadline) -> bool | None:
+        """Tell whether the message waits in the queue, to be delivered; None if that is unknown.
+
+        False also means that a worker was given the message. May raise what `offer` raises; that
+        counts as unknown.
+        """
         ...

@@ -173,7 +173,7 @@ class RunningJob:
 
 
 class RescueLedger(Protocol):
-    """What a rescuer reads. All time comparisons are the database's (rule 12)."""
+    """What a rescuer sees of the jobs. All time comparisons are the database's (rule 12)."""
 
     def due(self, limit: int) -> Sequence[JobRecord]:
         """Return scheduled jobs whose time has come, the most urgent first."""
@@ -181,6 +181,18 @@ class RescueLedger(Protocol):
 
     def unclaimed(self, limit: int) -> Sequence[JobRecord]:
         """Return offered jobs whose pickup deadline has passed."""
+        ...
+
+    def hasten(self, engine: str, queue: str, beyond: timedelta) -> None:
+        """Let the pickup deadlines of an engine's offers pass now that are further away.
+
+        Changes nothing else: what was offered stays where it is, and may be claimed.
+
+        Args:
+            engine: The engine that the jobs are offered to.
+            queue: Their queue.
+            beyond: Nearer deadlines than this are left as they are.
+        """
         ...
 
     def running(self) -> Sequence[RunningJob]:

@@ -37,8 +37,8 @@ class QueueProfile:
         timeout: The longest an attempt may run, unless the job says otherwise.
         lease: How long a claim lasts without renewal; renewed four times as often (rule 12).
         pickup: How long an offer may wait for its claim before the rescuer looks into it.
-        overflow: Whether a job that waits longer moves to the other engine even though live
-            workers serve its queue; a backlog is no death, so by default it stays.
+        overflow: Whether a job that waits longer moves to another engine where fewer wait, even
+            though live workers serve its queue; a backlog is no death, so by default it stays.
     """
 
     name: str

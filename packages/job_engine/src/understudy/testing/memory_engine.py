@@ -55,6 +55,11 @@ class MemoryEngine:
                 return EngineHealth(healthy=False, detail=str(self._outage))
             return EngineHealth(True, f"{self.name} is up", len(self._lane(queue.name)))
 
+    def holds(self, message: Message, queue: QueueProfile, deadline: Deadline) -> bool | None:
+        """Tell whether the message waits; unknown while the engine is down."""
+        with self._lock:
+            return None if self._outage is not None else _to_text(message) in self._lane(queue.name)
+
     def withdraw(self, message: Message, queue: QueueProfile) -> None:
         """Forget a waiting message, unless the engine is down."""
         with self._lock:

@@ -23,7 +23,7 @@ from understudy.testing.memory_store import Connection, Store
 
 
 class MemoryReading(Connection):
-    """The reading half of `MemoryLedger`, and the heartbeats of the workers."""
+    """The reading half of `MemoryLedger`, what rescuers watch, and the workers' heartbeats."""
 
     def __init__(self, store: Store) -> None:
         """Read a store."""
@@ -48,6 +48,15 @@ class MemoryReading(Connection):
             now, offered = self._store.clock.now(), self._in(JobState.OFFERED)
             late = sorted((by, n, row) for n, row in enumerate(offered) if (by := row.pickup_by))
             return [row.record() for by, _, row in late if by <= now][:limit]
+
+    def hasten(self, engine: str, queue: str, beyond: timedelta) -> None:
+        """Let the pickup deadlines of an engine's offers pass now that are further away."""
+        with self.transaction():
+            now = self._store.clock.now()
+            for row in self._in(JobState.OFFERED):
+                is_far = row.pickup_by is not None and row.pickup_by > now + beyond
+                if is_far and (row.engine, row.queue) == (engine, queue):
+                    self._store.rows[row.id] = replace(row, pickup_by=now)
 
     def running(self) -> Sequence[RunningJob]:
         """Return every running job, and whether its lease has run out."""

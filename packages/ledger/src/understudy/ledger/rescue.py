@@ -1,15 +1,16 @@
-"""What a rescuer reads; every comparison of times is the database's (rule 12)."""
+"""What a rescuer sees of the jobs; every comparison of times is the database's (rule 12)."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import BigInteger, Connection, bindparam, select, update
 
 from understudy.job_engine.ports import RunningJob
 from understudy.job_engine.records import JobRecord
 from understudy.job_engine.states import JobState
 from understudy.ledger import room, rows
 from understudy.ledger.database import Database
-from understudy.ledger.instants import now_us
+from understudy.ledger.instants import microseconds, now_us
 from understudy.ledger.job_table import IS_LIMITED, jobs
 from understudy.ledger.pausing import IS_PAUSED
 from understudy.ledger.rows import AnyRow
@@ -25,6 +26,22 @@ _UNCLAIMED = (
     .where(jobs.c.state == JobState.OFFERED, jobs.c.pickup_by <= now_us())
     .order_by(jobs.c.pickup_by)
     .limit(bindparam("limit"))
+)
+#: Two rescuers that do it at once must not wait for each other's rows.
+_FAR = (
+    select(jobs.c.id)
+    .where(
+        jobs.c.state == JobState.OFFERED,
+        jobs.c.engine == bindparam("of_engine"),
+        jobs.c.queue == bindparam("of_queue"),
+        jobs.c.pickup_by > now_us() + bindparam("beyond", type_=BigInteger),
+    )
+    .with_for_update(skip_locked=True)
+)
+_HASTEN = (
+    update(jobs)
+    .where(jobs.c.id.in_(_FAR), jobs.c.state == JobState.OFFERED)
+    .values(pickup_by=now_us())
 )
 _RUNNING = select(
     jobs.c.id,
@@ -56,6 +73,11 @@ class SqlRescue:
         """Return offered jobs whose pickup deadline has passed."""
         found = self._database.read(lambda c: c.execute(_UNCLAIMED, {"limit": limit}).all())
         return [rows.job_record(row) for row in found]
+
+    def hasten(self, engine: str, queue: str, beyond: timedelta) -> None:
+        """Let the pickup deadlines of an engine's offers pass now that are further away."""
+        values = {"of_engine": engine, "of_queue": queue, "beyond": microseconds(beyond)}
+        self._database.write(lambda c: c.execute(_HASTEN, values))
 
     def running(self) -> Sequence[RunningJob]:
         """Return every running job, and whether its lease has run out."""

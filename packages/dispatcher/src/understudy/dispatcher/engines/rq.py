@@ -23,6 +23,8 @@ from understudy.queue.rq_queue import DEFAULT_NAMESPACE
 
 #: How many offers of one process may be under way at once.
 CALLER_THREADS = 8
+#: How far into a queue a message is looked for: further on it would hold up Redis.
+LOOKED_THROUGH = 10_000
 
 
 class RqEngine:
@@ -62,6 +64,18 @@ class RqEngine:
     def probe(self, queue: QueueProfile, deadline: Deadline) -> EngineHealth:
         """Write to Redis and count what waits in the queue."""
         return probe_redis(self._client, self._queue(queue).key)
+
+    def holds(self, message: Message, queue: QueueProfile, deadline: Deadline) -> bool | None:
+        """Look for the message in the queue's list, but not through one without end."""
+        key, rq_id = self._queue(queue).key, _rq_id(message)
+        with redis_errors(self._client), self._client.pipeline() as pipeline:
+            pipeline.exists(SafeJob.key_for(rq_id))
+            pipeline.lpos(key, rq_id, maxlen=LOOKED_THROUGH)
+            pipeline.llen(key)
+            is_kept, place, length = pipeline.execute()
+        if is_kept and place is None and length > LOOKED_THROUGH:
+            return None
+        return bool(is_kept) and place is not None
 
     def withdraw(self, message: Message, queue: QueueProfile) -> None:
         """Take a void offer out of the queue, if Redis is there."""

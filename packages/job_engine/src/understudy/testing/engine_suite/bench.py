@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Protocol, TypeVar
 
 from understudy.job_engine.clock import Deadline, SystemClock
-from understudy.job_engine.engine_port import EngineAdapter
+from understudy.job_engine.engine_port import AskableEngineAdapter, EngineAdapter
 from understudy.job_engine.errors import EngineError, EngineUnavailableError
 from understudy.job_engine.message import VERSION, Message, SigningKey
 from understudy.job_engine.queues import QueueProfile
@@ -98,6 +98,17 @@ def offer(bench: EngineBench, message: Message, queue: QueueProfile | None = Non
     """Offer a message as the dispatcher does."""
     deadline = Deadline.after(SystemClock(), DEADLINE)
     bench.call(lambda: bench.engine.offer(message, queue or bench.queue, deadline), deadline)
+
+
+def held(bench: EngineBench, message: Message) -> bool | None:
+    """Ask as a rescuer does whether the engine still has a message."""
+    engine, deadline = bench.engine, Deadline.after(SystemClock(), DEADLINE)
+    if not isinstance(engine, AskableEngineAdapter):
+        return None
+    try:
+        return bench.call(lambda: engine.holds(message, bench.queue, deadline), deadline)
+    except EngineError:
+        return None
 
 
 def offer_again_and_again(bench: EngineBench, message: Message) -> None:

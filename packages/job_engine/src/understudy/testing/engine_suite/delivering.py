@@ -13,6 +13,7 @@ from understudy.testing.engine_suite.bench import (
     EngineBench,
     delivered,
     eventually,
+    held,
     new_message,
     offer,
     offer_again_and_again,
@@ -135,6 +136,20 @@ class DeliveringPromises:
         full = bench.engine.probe(bench.queue, deadline)
 
         assert (empty.backlog, full.backlog) in ((0, 3), (None, None))
+
+    def test_an_engine_knows_what_it_holds_or_says_that_it_cannot_tell(
+        self, bench: EngineBench
+    ) -> None:
+        """It never says that a message is lost that waits, nor that one waits that does not."""
+        first, second, never = new_message(), new_message(), new_message()
+        offer(bench, first)
+        offer(bench, second)
+
+        waiting = [held(bench, each) for each in (first, second, never)]
+        assert set(delivered(bench, 2)) == {first, second}
+        taken = [held(bench, each) for each in (first, second, never)]
+
+        assert (waiting, taken) in (([True, True, False], [False] * 3), ([None] * 3, [None] * 3))
 
     def test_a_withdrawn_offer_takes_no_other_with_it(self, bench: EngineBench) -> None:
         """Whether or not it was delivered itself."""

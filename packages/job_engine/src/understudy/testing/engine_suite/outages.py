@@ -10,6 +10,7 @@ from understudy.testing.engine_suite.bench import (
     delivered,
     eventually,
     failure_of,
+    held,
     new_message,
     offer,
     offer_again_and_again,
@@ -94,3 +95,11 @@ class OutagePromises:
         bench.stop_server()
 
         bench.engine.withdraw(message, bench.queue)
+
+    def test_a_stopped_server_holds_nothing_that_is_known(self, bench: EngineBench) -> None:
+        """What cannot be asked is not lost."""
+        message = new_message()
+        offer(bench, message)
+        bench.stop_server()
+
+        assert held(bench, message) is None

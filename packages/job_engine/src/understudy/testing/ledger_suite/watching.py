@@ -9,6 +9,7 @@ from understudy.testing.ledger_suite.scene import (
     CONCLUSIONS,
     LONG,
     MOMENT,
+    SECOND,
     SUCCESS,
     PassTime,
     claimed,
@@ -25,7 +26,7 @@ WORKER = WorkerRecord("boot-1", "first", "default", "host-1", 4711, 8)
 
 
 class WatchingPromises:
-    """`due`, `unclaimed`, `running`, `renew` and the heartbeats; one clock decides (rule 12)."""
+    """`due`, `unclaimed`, `hasten`, `running`, `renew`, heartbeats; one clock decides (rule 12)."""
 
     def test_a_job_is_due_when_its_time_has_come(self, ledger: Ledger, pass_time: PassTime) -> None:
         """And not before."""
@@ -96,6 +97,22 @@ class WatchingPromises:
         ledger.postpone(patient, LONG)
 
         assert not ledger.unclaimed(10)
+
+    def test_offers_that_are_looked_at_late_can_be_looked_at_now(self, ledger: Ledger) -> None:
+        """Those of one engine and queue, and only the looks that are far away."""
+        far, near = offered(ledger, pickup=2 * LONG), offered(ledger, pickup=LONG / 2)
+        elsewhere = offered(ledger, SECOND, pickup=2 * LONG)
+        before = ledger.get(far.id)
+
+        ledger.hasten(str(far.engine), far.queue, LONG)
+        ledger.hasten(str(far.engine), "another-queue", NOW)
+
+        assert [job.id for job in ledger.unclaimed(10)] == [far.id]
+        hastened = ledger.get(far.id)
+        assert (hastened.epoch, hastened.hb) == (before.epoch, before.hb)
+        assert hastened.pickups_missed == before.pickups_missed
+        assert ledger.get(near.id) == near
+        assert ledger.get(elsewhere.id) == elsewhere
 
     def test_running_jobs_are_watched(self, ledger: Ledger) -> None:
         """With all that a rescuer compares, and no others."""
