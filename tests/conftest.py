@@ -16,7 +16,7 @@ import pytest
 
 from tests.features.house import House
 from tests.servers.postgres import Postgres
-from tests.servers.processes import Processes, end, offspring, wait_until
+from tests.servers.processes import PATIENCE, Processes, end, offspring, wait_until
 from tests.servers.proxy import TcpProxy
 from tests.servers.rabbitmq import RabbitMQ
 from tests.servers.server import Server
@@ -174,7 +174,7 @@ def _serving(server: S) -> Iterator[S]:
 
 def _left_running(run: str) -> list[psutil.Process]:
     try:
-        wait_until(lambda: not _offspring_but_us(run), 2, "all processes have ended")
+        wait_until(lambda: not _offspring_but_us(run), PATIENCE, "all processes have ended")
     except AssertionError:
         return _offspring_but_us(run)
     return []

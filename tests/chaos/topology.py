@@ -20,12 +20,11 @@ from tests.chaos.queues import CHILDREN, THREADS
 from tests.chaos.skew import Skew
 from tests.chaos.surroundings import Surroundings
 from tests.chaos.witness import ACTOR, ENGINE, FILE
-from tests.servers.processes import Process, wait_until
+from tests.servers.processes import PATIENCE, Process, wait_until
 from tests.servers.proxy import TcpProxy
 from understudy.ledger import SqlLedger
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 60
 QUEUES = (THREADS.name, CHILDREN.name)
 
 #: Everything that is waited for comes sooner than in production.

@@ -12,6 +12,7 @@ from typing import Protocol, TypeVar
 import dramatiq
 import pika
 
+from tests.servers.processes import PATIENCE
 from tests.servers.valkey import Valkey
 from understudy.dispatcher.bounded import BoundedCaller, Caller, DirectCaller
 from understudy.dispatcher.engines.dramatiq import DramatiqEngine, make_broker
@@ -33,7 +34,6 @@ T = TypeVar("T")
 
 QUEUE = QueueProfile("bench", slots=4, dramatiq_threads=4)
 NAMESPACE = "bench"
-STOPS_WITHIN = 15.0
 
 
 class Server(Protocol):
@@ -127,8 +127,8 @@ class Bench:
             self._server.start()
         self._stopping.set()
         if self._worker is not None:
-            self._worker.join(STOPS_WITHIN)
-            assert not self._worker.is_alive(), f"expected the worker to end in {STOPS_WITHIN} s"
+            self._worker.join(PATIENCE)
+            assert not self._worker.is_alive(), f"expected the worker to end in {PATIENCE} s"
 
     def _need_server(self) -> Server:
         assert self._server is not None, "expected a bench with a server"

@@ -8,14 +8,14 @@ from datetime import timedelta
 import pytest
 
 from tests.contract.benches import QUEUE, DramatiqBench
-from tests.servers.processes import wait_until
+from tests.servers.processes import PATIENCE, wait_until
 from tests.servers.valkey import Valkey
 from understudy.dispatcher.engines.inbox import encode, pack
 from understudy.job_engine.message import Message
 from understudy.queue import queue_name
 from understudy.testing.engine_suite.bench import new_message, offer
 
-ARRIVAL = timedelta(seconds=10)
+ARRIVAL = timedelta(seconds=PATIENCE)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import Connection, select
 
 from tests.servers.postgres import Postgres
+from tests.servers.processes import PATIENCE
 from understudy.job_engine.ports import Ledger
 from understudy.ledger import Database, SqlLedger
 from understudy.ledger.instants import now_us
@@ -17,8 +18,6 @@ from understudy.ledger.tables import info, metadata, signing_keys
 from understudy.ledger.upgrading import upgrade
 from understudy.testing import FrozenClock, LedgerSuite, MemoryLedger
 from understudy.testing.ledger_suite import PassTime
-
-PATIENCE = 10.0
 
 
 class TestMemoryLedger(LedgerSuite):

@@ -22,7 +22,7 @@ from understudy.job_engine.errors import OfferUncertainError
 #: Where the cells lie: only the programs of these tests read it.
 FOLDER = "CRASH_CELLS"
 #: Longer than a test lets a process hang.
-FOR_EVER = 30
+FOR_EVER = 1000
 
 
 class Cell(NamedTuple):

@@ -57,7 +57,7 @@ def after_a_power_loss(
     shutil.copy(before, f"{before}{DURABLE}")
     words = ("-m", "tests.faults.power_loss", str(before), str(JOBS), *pragma)
     program = processes.python(*words, env=HERE)
-    assert program.wait(30) == -9, program.tail
+    assert program.wait() == -9, program.tail
 
     for suffix in ("", "-wal"):
         durable = Path(f"{before}{suffix}{DURABLE}")

@@ -21,7 +21,7 @@ def test_a_forked_child_opens_a_connection_of_its_own(
     with closing(Database(ledger_url)) as database:
         upgrade(database)
         program = processes.python("-m", "tests.faults.forking", ledger_url, env=HERE)
-        assert program.wait(30) == 0, program.tail
+        assert program.wait() == 0, program.tail
 
         assert len(SqlLedger(database).list_jobs(limit=10 * JOBS)) == 2 * JOBS
         told = [json.loads(line) for line in program.output.splitlines()]

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, event, text
 from tests.faults.lost_replies import MAY_SEEM_LOST, OPERATIONS, Moments, Operation, Scene, watched
 from tests.faults.support import by_road
 from tests.servers.postgres import Postgres
+from tests.servers.processes import PATIENCE
 from tests.servers.proxy import Direction, TcpProxy
 from understudy.ledger import Database, SqlLedger
 from understudy.ledger.upgrading import upgrade
@@ -22,7 +23,6 @@ from understudy.ledger.upgrading import upgrade
 EACH_OPERATION = pytest.mark.parametrize("operation", OPERATIONS, ids=lambda each: each.name)
 
 TOUCH = text("UPDATE understudy_jobs SET hb = hb WHERE id = :id")
-PATIENCE = 30
 #: What is one statement on PostgreSQL.
 COMMIT_BY_THEMSELVES = ("dispatch", "begin", "memo")
 

@@ -13,7 +13,7 @@ import pytest
 from pydantic import BaseModel
 
 from tests.features.lane import LANE
-from tests.servers.processes import Process, Processes, wait_until
+from tests.servers.processes import PATIENCE, Process, Processes, wait_until
 from understudy.dispatcher import Dispatcher, DispatchOptions, JobHandle
 from understudy.job_engine import JobDefinition, JobState
 from understudy.job_engine.records import JobRecord
@@ -25,13 +25,12 @@ from understudy.worker.wiring import App, build
 P = TypeVar("P", bound=BaseModel)
 R = TypeVar("R")
 
-#: How long anything may take on a machine that is busy with other things.
-PATIENCE = 60
 ROOT = Path(__file__).parents[2]
 
 #: Everything that is waited for comes sooner than in production.
 HASTE: Mapping[str, str] = MappingProxyType(
     {
+        "UNDERSTUDY_DISPATCH_BUDGET": "5s",
         "UNDERSTUDY_WORKER_BEAT": "500ms",
         "UNDERSTUDY_WORKER_TTL": "30s",
         "UNDERSTUDY_MAINTENANCE_EVERY": "300ms",

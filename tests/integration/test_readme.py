@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from tests.servers.processes import Processes, wait_until
+from tests.servers.processes import PATIENCE, Processes, wait_until
 from understudy.job_engine.diagram import state_diagram
 from understudy.job_engine.states import TRANSITIONS
 from understudy.worker.cli import main
@@ -34,7 +34,7 @@ def test_the_program_works_as_printed(tmp_path: Path, processes: Processes) -> N
     (tmp_path / "app.py").write_text(PROGRAM.group(1))
     command = f"cd {tmp_path} && exec {UNDERSTUDY} dev --no-reload"
     dev = processes.start("sh", "-c", command, env={"UNDERSTUDY_JOBS": "app"})
-    wait_until(lambda: "ready" in dev.output, 60, "understudy dev to be ready")
+    wait_until(lambda: "ready" in dev.output, PATIENCE, "understudy dev to be ready")
 
     printed = subprocess.run(
         ["sh", "-c", f". .understudy/env && {sys.executable} app.py"],

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
 
+from tests.servers.processes import PATIENCE
 from understudy.ledger import sqlite
 from understudy.ledger.database import Database
 
@@ -16,7 +17,6 @@ COUNT = text("SELECT total FROM tally")
 SET = text("UPDATE tally SET total = :total")
 #: How long the second writer is given to do what it must not do.
 A_WHILE = 0.3
-PATIENCE = 30
 
 
 @pytest.fixture

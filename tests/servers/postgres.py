@@ -11,7 +11,7 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from tests.servers.processes import Process, free_port, wait_until
+from tests.servers.processes import PATIENCE, Process, free_port, wait_until
 from tests.servers.server import Server
 
 MISSING = "expected PostgreSQL, got none; run: make setup (or: apt-get install postgresql)"
@@ -56,7 +56,7 @@ class Postgres(Server):
         options = [f"--{name}={value}" for name, value in self.settings.items()]
         program = self._programs / "postgres"
         self.process = Process(program, "-D", self.data, *options, log=self.log, user=self._user)
-        wait_until(self._is_up_or_ended, 30, "PostgreSQL answers")
+        wait_until(self._is_up_or_ended, PATIENCE, "PostgreSQL answers")
         assert self.is_running, f"PostgreSQL ended; its log ends:\n{self.process.tail}"
 
     def stop(self, *, immediate: bool = False) -> None:
@@ -91,7 +91,7 @@ class Postgres(Server):
         return self._execute(statement.format(sql.Literal(database)))
 
     def _execute(self, statement: sql.Composed) -> int:
-        with self._connect(timeout=10) as connection:
+        with self._connect(timeout=PATIENCE) as connection:
             return connection.execute(statement).rowcount
 
     def _connect(self, timeout: int) -> "psycopg.Connection[tuple[object, ...]]":

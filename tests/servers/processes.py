@@ -17,9 +17,22 @@ import psutil
 from understudy.worker.dead_mans_switch import DeadMansSwitch
 from understudy.worker.embedded import free_port
 
-__all__ = ["Process", "Processes", "end", "free_port", "is_alive", "offspring", "wait_until"]
+__all__ = [
+    "PATIENCE",
+    "Process",
+    "Processes",
+    "end",
+    "free_port",
+    "is_alive",
+    "offspring",
+    "wait_until",
+]
 
 T = TypeVar("T")
+
+#: How long anything may take on a machine that is busy with other things, in seconds. Only what
+#: never happens costs it.
+PATIENCE = 90
 
 MARK = "UNDERSTUDY_TEST_PROCESS"
 NO_ENV: Mapping[str, str] = MappingProxyType({})
@@ -112,18 +125,18 @@ class Process:
         self.signal(signal.SIGSTOP)
         frozen = [each for each in self.tree() if tree or each.pid == self.pid]
         _send(signal.SIGSTOP, frozen)
-        wait_until(lambda: all(map(_is_stopped, frozen)), 5, f"{self.name} has stopped")
+        wait_until(lambda: all(map(_is_stopped, frozen)), PATIENCE, f"{self.name} has stopped")
 
     def thaw(self) -> None:
         """SIGCONT the whole tree."""
         _send(signal.SIGCONT, self.tree())
 
-    def terminate(self, deadline: float = 10) -> int:
+    def terminate(self, deadline: float = PATIENCE) -> int:
         """SIGTERM the process and return its exit code."""
         self.signal(signal.SIGTERM)
         return self.wait(deadline)
 
-    def wait(self, deadline: float = 10) -> int:
+    def wait(self, deadline: float = PATIENCE) -> int:
         """Return the exit code, or fail with the end of the log."""
         try:
             return self._popen.wait(deadline)
@@ -132,7 +145,7 @@ class Process:
                 f"expected {self.name} to end within {deadline} s; its log ends:\n{self.tail}"
             ) from None
 
-    def wait_for_output(self, text: str, deadline: float = 10) -> None:
+    def wait_for_output(self, text: str, deadline: float = PATIENCE) -> None:
         """Wait until the log holds the text, or fail with its end."""
         try:
             wait_until(lambda: text in self.output or not self.is_running, deadline, text)

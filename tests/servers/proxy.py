@@ -11,7 +11,7 @@ from enum import Enum
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from tests.servers.processes import free_port
+from tests.servers.processes import PATIENCE, free_port
 
 T = TypeVar("T")
 LOOPBACK = "127.0.0.1"
@@ -120,7 +120,7 @@ class TcpProxy:
         self.close()
 
     def _call(self, work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout=10)
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout=PATIENCE)
 
     async def _set(self, fault: Fault) -> None:
         self.fault.changed.set()

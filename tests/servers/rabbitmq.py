@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pika
 
-from tests.servers.processes import Process, free_port, wait_until
+from tests.servers.processes import PATIENCE, Process, free_port, wait_until
 from tests.servers.server import Server
 
 MISSING = "expected a RabbitMQ server, got none; run: tests/servers/install-rabbitmq"
@@ -21,7 +21,7 @@ PLACES = (
     "/opt/rabbitmq/sbin/rabbitmq-server",  # the official image
 )
 COOKIE = "understudy-tests"
-BOOT_DEADLINE = 60
+BOOT_DEADLINE = 2 * PATIENCE
 AMQP_HEADER = b"AMQP\x00\x00\x09\x01"
 CONNECTION_START = b"\x01"  # the first byte of a method frame
 

@@ -9,7 +9,7 @@ from time import monotonic
 
 import pytest
 
-from tests.servers.processes import free_port, wait_until
+from tests.servers.processes import PATIENCE, free_port, wait_until
 from tests.servers.proxy import Direction, TcpProxy
 
 ProxyTo = Callable[[int], TcpProxy]
@@ -67,7 +67,7 @@ def test_a_healthy_proxy_carries_both_ways_and_the_end(connect: Connect, proxy: 
 
     client.shutdown(socket.SHUT_WR)
     assert client.recv(1) == b""
-    wait_until(lambda: proxy.connections == 0, 5, "the connection has ended")
+    wait_until(lambda: proxy.connections == 0, PATIENCE, "the connection has ended")
 
 
 def test_a_black_hole_takes_everything_and_gives_nothing(
@@ -173,7 +173,7 @@ def test_a_cut_counts_over_pieces_of_a_request(
     client.sendall(b"345")
 
     assert _received_until_reset(client) in (b"", b"34")
-    wait_until(lambda: echo.heard == b"01234", 5, "the server hears what passed")
+    wait_until(lambda: echo.heard == b"01234", PATIENCE, "the server hears what passed")
 
 
 def test_a_reset_ends_open_connections_and_welcomes_new_ones(
@@ -211,7 +211,7 @@ def test_a_reset_is_no_failure_that_asyncio_logs(
     assert _echoed(connect(), b"before")
 
     proxy.reset()
-    wait_until(lambda: proxy.connections == 0, 5, "the connection has ended")
+    wait_until(lambda: proxy.connections == 0, PATIENCE, "the connection has ended")
     proxy.heal()
 
     assert not caplog.records
@@ -223,7 +223,7 @@ def test_a_client_is_reset_when_nothing_listens_behind_the_proxy(proxy_to: Proxy
     # The reset may come before connect() has returned.
     with (
         pytest.raises(ConnectionResetError),
-        socket.create_connection(("127.0.0.1", nowhere.port), timeout=5) as client,
+        socket.create_connection(("127.0.0.1", nowhere.port), timeout=PATIENCE) as client,
     ):
         client.recv(1)
 

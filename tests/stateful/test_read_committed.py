@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from sqlalchemy import event, text
 
-from tests.servers.processes import wait_until
+from tests.servers.processes import PATIENCE, wait_until
 from understudy.job_engine.interrupts import Fenced
 from understudy.job_engine.invariants import history_of, violations
 from understudy.job_engine.states import JobState
@@ -159,7 +159,7 @@ class Meanwhile:
     def result(self) -> Any:
         """Return what came of it."""
         assert self._future is not None, "expected a commit"
-        return self._future.result(timeout=10)
+        return self._future.result(timeout=PATIENCE)
 
     def _begin(self, connection: object) -> None:
         work, self._work = self._work, None

@@ -1,11 +1,11 @@
 """The engines of one process: breakers, probes, and the events of a change."""
 
 import threading
-import time
 from datetime import timedelta
 
 import pytest
 
+from tests.servers.processes import PATIENCE
 from tests.unit.house import POLICY, House
 from tests.unit.support import Heard
 from understudy.dispatcher.bounded import BoundedCaller, DirectCaller
@@ -17,9 +17,9 @@ from understudy.job_engine.errors import EngineUnavailableError, OfferUncertainE
 from understudy.job_engine.message import KeyRing, Message
 from understudy.job_engine.queues import DEFAULT, QueueProfile
 from understudy.testing import FrozenClock, MemoryEngine
+from understudy.testing.engine_suite.stopwatch import Stopwatch
 
 SECOND = timedelta(seconds=1)
-PATIENCE = 10.0
 
 
 class HangingEngine(MemoryEngine):
@@ -116,12 +116,12 @@ def test_an_engine_that_does_not_answer_its_probe_is_not_healthy() -> None:
     engines = EngineSet(
         {"rq": Engine(hanging, caller)}, POLICY, clock=SystemClock(), listener=Heard()
     )
-    started = time.monotonic()
 
-    health = engines.probe("rq")
+    with Stopwatch() as watch:
+        health = engines.probe("rq")
 
     assert not health.healthy
-    assert time.monotonic() - started < 1.5
+    assert watch.elapsed < timedelta(seconds=1.5)
     hanging.open.set()
 
 

@@ -4,6 +4,7 @@ import threading
 
 import pytest
 
+from tests.servers.processes import PATIENCE
 from understudy.job_engine.interrupts import CancelRequested, Fenced, Interrupt, Released
 from understudy.job_engine.lease import Lease
 
@@ -155,6 +156,6 @@ def test_a_watcher_in_another_thread_reaches_the_job() -> None:
     with lease.job_code():
         watcher = threading.Thread(target=lease.revoke, args=(Fenced,))
         watcher.start()
-        watcher.join(5)
+        watcher.join(PATIENCE)
 
     assert interrupter.calls[0] == (threading.get_ident(), Fenced)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from tenacity import wait_none
 
-from tests.servers.processes import wait_until
+from tests.servers.processes import PATIENCE, wait_until
 from tests.unit.support import Stage, Worker
 from tests.unit.test_async_jobs import AsyncStage, double
 from understudy.job_engine import (
@@ -77,7 +77,7 @@ def test_all_run_to_their_end_and_the_first_error_in_order_is_raised() -> None:
     ctx = stage.context()
 
     def fails_late() -> int:
-        wait_until(lambda: "c" in stage.step_names, 5, "the others have ended")
+        wait_until(lambda: "c" in stage.step_names, PATIENCE, "the others have ended")
         raise KeyError("first in order")
 
     with pytest.raises(KeyError, match="first in order"):
@@ -129,7 +129,7 @@ def test_a_branch_has_policies_of_its_own() -> None:
     ctx = JobContext(stage.claim(), stage.ledger, Lease(interrupt_thread), stage.clock)
 
     def slow() -> None:
-        wait_until(lambda: False, 5, "to be interrupted")
+        wait_until(lambda: False, PATIENCE, "to be interrupted")
 
     with pytest.raises(StepTimeoutError):
         ctx.parallel(
@@ -146,11 +146,11 @@ def test_an_interrupt_reaches_every_branch() -> None:
     ctx = JobContext(stage.claim(), stage.ledger, lease, stage.clock)
 
     def long() -> None:
-        began.wait(5)
-        wait_until(lambda: False, 5, "to be interrupted")
+        began.wait(PATIENCE)
+        wait_until(lambda: False, PATIENCE, "to be interrupted")
 
     def revoke() -> None:
-        began.wait(5)
+        began.wait(PATIENCE)
         lease.revoke(TimedOut)
 
     threading.Thread(target=revoke).start()

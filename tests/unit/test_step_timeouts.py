@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from tenacity import wait_none
 
-from tests.servers.processes import wait_until
+from tests.servers.processes import PATIENCE, wait_until
 from tests.unit.support import Body, Stage
 from understudy.job_engine import NOT_DONE, JobContext, JobState, RetryPolicy, StepTimeoutError
 from understudy.job_engine import time_limit as limits
@@ -125,7 +125,7 @@ def test_code_that_cannot_be_interrupted_ends_its_attempt_all_the_same(
 
     def hangs() -> None:
         # A thread that waits for this in C cannot be interrupted, and it is what ends it.
-        ended.wait(20)
+        ended.wait(PATIENCE)
         stuck.set()
 
     stage = Interruptible(lambda ctx: ctx.run("fetch", hangs, timeout=SHORT, once=once))
@@ -133,9 +133,9 @@ def test_code_that_cannot_be_interrupted_ends_its_attempt_all_the_same(
     attempt.start()
 
     expected = JobState.HELD if once else JobState.SCHEDULED
-    wait_until(lambda: stage.state is expected, 10, "the attempt has ended")
+    wait_until(lambda: stage.state is expected, PATIENCE, "the attempt has ended")
     ended.set()
-    attempt.join(10)
+    attempt.join(PATIENCE)
 
     assert stage.job.state is expected
     assert stage.heard.kinds[-1] == "job.fenced"

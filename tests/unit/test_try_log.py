@@ -5,13 +5,13 @@ import time
 
 import pytest
 
+from tests.servers.processes import PATIENCE
 from tests.unit.support import HOUR, exit_code_of_a_child
 from understudy.dispatcher.try_log import TryLog
 from understudy.job_engine.records import DispatchTry, TryOutcome
 from understudy.job_engine.requests import NewJob, OfferPlan
 from understudy.testing import FrozenClock, MemoryLedger
 
-PATIENCE = 10.0
 ACCEPTED = DispatchTry("rq", 1, "offer", TryOutcome.ACCEPTED)
 
 

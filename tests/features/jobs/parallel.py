@@ -6,6 +6,7 @@ from pydantic import BaseModel
 from tenacity import wait_none
 
 from tests.features.lane import LANE
+from tests.servers.processes import PATIENCE
 from understudy.job_engine import AsyncJobContext, JobContext, RetryPolicy, job
 
 POLICY = RetryPolicy(max_attempts=2, wait=wait_none())
@@ -32,7 +33,7 @@ def parallel_sides(payload: Sides, ctx: JobContext) -> list[list[int]]:
 
     def meet(side: int) -> list[int]:
         if ctx.attempt == 1:
-            met.wait(20)
+            met.wait(PATIENCE)
         return work(side, ctx.attempt, payload.fails)
 
     return list(ctx.parallel(*(ctx.branch(f"side {n}", meet, n) for n in range(payload.count))))

@@ -46,7 +46,7 @@ CHILDREN = declare_queue(_hasty("children", "process", slots=4))
 NARROW = declare_queue(_hasty("narrow", "thread", slots=1))
 
 #: Longer than any test waits.
-FOR_EVER = 100
+FOR_EVER = 1000
 
 Misfortune = Literal["none", "sigkill", "segfault", "stuck in C", "stuck in Python"]
 

@@ -13,15 +13,13 @@ from typing import Any, Unpack
 
 from tests.integration.acceptance.jobs_under_test import Act
 from tests.integration.acceptance.witness import ENGINE, FILE, Witness
-from tests.servers.processes import Process, Processes, wait_until
+from tests.servers.processes import PATIENCE, Process, Processes, wait_until
 from understudy.dispatcher import DispatchOptions, JobHandle
 from understudy.job_engine import JobDefinition, JobState
 from understudy.job_engine.events import Event
 from understudy.worker.settings import load_settings
 from understudy.worker.wiring import App, build
 
-#: How long anything may take on a machine that is busy with other things.
-PATIENCE = 30
 TRIES_THREAD = "understudy-tries"
 JOBS = "tests.integration.acceptance.jobs_under_test"
 ROOT = Path(__file__).parents[3]
@@ -33,6 +31,8 @@ SHORT_LIFE = MappingProxyType({"UNDERSTUDY_WORKER_TTL": "1s"})
 #: Everything that is waited for comes sooner than in production.
 HASTE: Mapping[str, str] = MappingProxyType(
     {
+        # Dispatching is not on trial, unless a test gives it a budget.
+        "UNDERSTUDY_DISPATCH_BUDGET": "5s",
         "UNDERSTUDY_WORKER_BEAT": "300ms",
         "UNDERSTUDY_WORKER_TTL": "15s",
         "UNDERSTUDY_MAINTENANCE_EVERY": "200ms",

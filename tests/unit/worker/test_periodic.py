@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests.servers.processes import wait_until
+from tests.servers.processes import PATIENCE, wait_until
 from understudy.job_engine.errors import LedgerUnavailableError
 from understudy.worker.periodic import Periodic
 
@@ -34,13 +34,13 @@ def test_work_begins_at_once_and_goes_on(start: Start) -> None:
 
     start(lambda: calls.append(None))
 
-    wait_until(lambda: len(calls) >= 3, 5, "three calls")
+    wait_until(lambda: len(calls) >= 3, PATIENCE, "three calls")
 
 
 def test_nothing_is_done_after_the_stop(start: Start) -> None:
     calls: list[None] = []
     periodic = start(lambda: calls.append(None))
-    wait_until(lambda: calls, 5, "a call")
+    wait_until(lambda: calls, PATIENCE, "a call")
 
     periodic.stop()
     count = len(calls)
@@ -62,7 +62,7 @@ def test_an_outage_of_the_ledger_is_told_once_and_so_is_its_end(
 
     start(work)
 
-    wait_until(lambda: len(calls) >= 5, 5, "five calls")
+    wait_until(lambda: len(calls) >= 5, PATIENCE, "five calls")
     told = [record.getMessage() for record in caplog.records]
     assert len(told) == 2
     assert told[0].startswith("looking: The ledger's database did not answer")
@@ -81,7 +81,7 @@ def test_any_other_error_is_told_and_the_work_goes_on(
 
     start(work)
 
-    wait_until(lambda: len(calls) >= 2, 5, "two calls")
+    wait_until(lambda: len(calls) >= 2, PATIENCE, "two calls")
     (record,) = caplog.records
     assert (record.getMessage(), record.levelname) == ("looking failed", "ERROR")
     assert record.exc_info
@@ -92,23 +92,23 @@ def test_work_may_stop_itself(start: Start) -> None:
     found: list[Periodic] = []
 
     def work() -> None:
-        ready.wait(5)
+        ready.wait(PATIENCE)
         found[0].stop()
 
     found.append(start(work))
     ready.set()
 
-    wait_until(lambda: not found[0].is_alive, 5, "its end")
+    wait_until(lambda: not found[0].is_alive, PATIENCE, "its end")
 
 
 def test_work_that_is_woken_for_does_not_wait_for_its_time() -> None:
     calls: list[None] = []
     rarely = Periodic("looking", timedelta(hours=1), lambda: calls.append(None))
     rarely.start()
-    wait_until(lambda: len(calls) == 1, 5, "the first call")
+    wait_until(lambda: len(calls) == 1, PATIENCE, "the first call")
 
     rarely.wake()
 
-    wait_until(lambda: len(calls) == 2, 5, "the call that was asked for")
+    wait_until(lambda: len(calls) == 2, PATIENCE, "the call that was asked for")
     rarely.stop()
     assert not rarely.is_alive

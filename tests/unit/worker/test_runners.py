@@ -13,7 +13,7 @@ import psutil
 import pytest
 from pydantic import BaseModel
 
-from tests.servers.processes import end, is_alive, wait_until
+from tests.servers.processes import PATIENCE, end, is_alive, wait_until
 from tests.unit.worker.desk import LEASE, QUEUE, Desk
 from understudy.job_engine import JobContext, RetryPolicy, job
 from understudy.job_engine.catalogue import Catalogue
@@ -48,7 +48,7 @@ def work(payload: Nothing, ctx: JobContext) -> str:
 
 @job(name="hold-out", timeout=TIMEOUT, retry=ONCE)
 def hold_out(payload: Nothing, ctx: JobContext) -> None:
-    wait_until(lambda: False, 60, "to be interrupted")
+    wait_until(lambda: False, PATIENCE, "to be interrupted")
 
 
 CATALOGUE = Catalogue([work, hold_out])
@@ -67,7 +67,7 @@ class Bench:
         """Do something while an attempt runs."""
 
         def do() -> None:
-            wait_until(self.keeper.held, 5, "an attempt that runs")
+            wait_until(self.keeper.held, PATIENCE, "an attempt that runs")
             what()
 
         threading.Thread(target=do, daemon=True).start()
@@ -237,7 +237,7 @@ def test_a_child_whose_worker_stops_is_asked_to_end(child: Child) -> None:
 
     lease.revoke(Released, at_once=False)
 
-    assert child.popen.wait(10) == 7
+    assert child.popen.wait(PATIENCE) == 7
 
 
 @pytest.mark.parametrize("interrupt", [Fenced, TimedOut, CancelRequested])
@@ -249,8 +249,8 @@ def test_a_child_that_must_end_at_once_is_killed_with_all_that_it_started(
 
     lease.revoke(interrupt)
 
-    assert child.popen.wait(10) == -9
-    wait_until(lambda: not any(map(is_alive, child.family)), 5, "its child is gone, too")
+    assert child.popen.wait(PATIENCE) == -9
+    wait_until(lambda: not any(map(is_alive, child.family)), PATIENCE, "its child is gone, too")
 
 
 def test_a_lease_that_was_revoked_before_its_child_came_ends_the_child(child: Child) -> None:
@@ -259,14 +259,14 @@ def test_a_lease_that_was_revoked_before_its_child_came_ends_the_child(child: Ch
 
     lease.attach(child.for_a_lease)
 
-    assert child.popen.wait(10) == -9
+    assert child.popen.wait(PATIENCE) == -9
 
 
 def test_a_child_that_has_ended_is_not_signalled(child: Child) -> None:
     lease = ChildLease()
     lease.attach(child.for_a_lease)
     end(child.family)
-    child.popen.wait(10)
+    child.popen.wait(PATIENCE)
 
     lease.revoke(Fenced)
 

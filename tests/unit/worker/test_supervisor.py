@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.servers.processes import end, is_alive, wait_until
+from tests.servers.processes import PATIENCE, end, is_alive, wait_until
 from understudy.worker.exits import CONFIG
 from understudy.worker.supervisor import MARGIN_SECONDS, Supervisor
 
@@ -60,7 +60,7 @@ class Run:
         return self._notes.read_text().splitlines()
 
     def wait_for(self, note: str) -> None:
-        wait_until(lambda: note in self.notes, 10, f"{note} among {self.notes}")
+        wait_until(lambda: note in self.notes, PATIENCE, f"{note} among {self.notes}")
 
     def processes(self) -> list[psutil.Process]:
         return [psutil.Process(pid) for pid in self.supervisor.pids().values()]
@@ -104,7 +104,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
 def test_each_post_has_a_process_that_knows_its_parent(start: Start) -> None:
     run = start(ENDS_AT_SIGTERM, ("rq", "default"), ("maintenance",))
 
-    wait_until(lambda: len(run.notes) == 2, 10, "two processes")
+    wait_until(lambda: len(run.notes) == 2, PATIENCE, "two processes")
     parent = psutil.Process().pid
     assert sorted(run.notes) == [
         f"maintenance --parent {parent}",
@@ -116,7 +116,7 @@ def test_each_post_has_a_process_that_knows_its_parent(start: Start) -> None:
 def test_the_processes_get_the_environment_they_are_given(start: Start) -> None:
     run = start(ENDS_AT_SIGTERM, environment={"MORE": " and more"})
 
-    wait_until(lambda: run.notes, 10, "a note")
+    wait_until(lambda: run.notes, PATIENCE, "a note")
     assert run.notes[0].endswith(" and more")
 
 
@@ -126,7 +126,7 @@ def test_a_process_that_ends_is_started_again_whatever_it_says(
 ) -> None:
     run = start(f"sys.exit({status})")
 
-    wait_until(lambda: len(run.notes) >= 2, 10, "a second start")
+    wait_until(lambda: len(run.notes) >= 2, PATIENCE, "a second start")
     assert caplog.messages[0] == f"worker rq:default ended with status {status}; starts again"
 
 
@@ -134,11 +134,11 @@ def test_a_process_that_is_killed_is_started_again(
     start: Start, caplog: pytest.LogCaptureFixture
 ) -> None:
     run = start(ENDS_AT_SIGTERM)
-    wait_until(lambda: run.notes, 10, "the first start")
+    wait_until(lambda: run.notes, PATIENCE, "the first start")
 
     end(run.processes())
 
-    wait_until(lambda: len(run.notes) == 2, 10, "a second start")
+    wait_until(lambda: len(run.notes) == 2, PATIENCE, "a second start")
     assert caplog.messages == ["worker rq:default was killed by SIGKILL; starts again"]
 
 
@@ -153,7 +153,7 @@ def test_a_wrong_setting_ends_them_all(start: Start) -> None:
 
 def test_a_stop_ends_every_process_in_order(start: Start) -> None:
     run = start(ENDS_AT_SIGTERM, ("rq", "a"), ("rq", "b"))
-    wait_until(lambda: len(run.notes) == 2, 10, "two processes")
+    wait_until(lambda: len(run.notes) == 2, PATIENCE, "two processes")
     family = run.processes()
 
     run.supervisor.stop()
@@ -200,7 +200,7 @@ def test_a_process_that_does_not_hurry_is_killed(start: Start) -> None:
 def test_a_process_that_fails_at_once_is_started_ever_more_slowly(start: Start) -> None:
     run = start("sys.exit(1)")
 
-    wait_until(lambda: len(run.notes) >= 3, 10, "a third start")
+    wait_until(lambda: len(run.notes) >= 3, PATIENCE, "a third start")
     (child,) = run.supervisor._children
     assert child.pause >= 2
 
@@ -208,7 +208,7 @@ def test_a_process_that_fails_at_once_is_started_ever_more_slowly(start: Start) 
 def test_a_signal_stops_it(start: Start) -> None:
     before = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)}
     run = start(ENDS_AT_SIGTERM)
-    wait_until(lambda: run.notes, 10, "a process")
+    wait_until(lambda: run.notes, PATIENCE, "a process")
     try:
         run.supervisor.on_signals()
         signal.raise_signal(signal.SIGINT)
