@@ -21,6 +21,7 @@ from tests.servers.proxy import TcpProxy
 from tests.servers.rabbitmq import RabbitMQ
 from tests.servers.server import Server
 from tests.servers.valkey import Valkey
+from tests.servers.zygote import Zygote
 
 S = TypeVar("S", bound=Server)
 RUN = "UNDERSTUDY_TEST_RUN"
@@ -130,10 +131,17 @@ def ledger_url(request: pytest.FixtureRequest) -> str:
     return str(request.getfixturevalue(fixture))
 
 
+@pytest.fixture(scope="session")
+def zygote() -> Iterator[Zygote]:
+    """Forks the workers of a session."""
+    with Zygote() as zygote:
+        yield zygote
+
+
 @pytest.fixture
-def processes(tmp_path: Path) -> Iterator[Processes]:
+def processes(tmp_path: Path, zygote: Zygote) -> Iterator[Processes]:
     """Starts processes that end with the test."""
-    started = Processes(tmp_path)
+    started = Processes(tmp_path, zygote)
     yield started
     started.end()
 

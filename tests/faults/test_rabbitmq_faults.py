@@ -38,7 +38,8 @@ def test_a_message_whose_confirm_was_lost_is_refused_where_it_arrives(
     assert stage.app.engines.probe("dramatiq", in_thread.queue).healthy
     road_to_rabbitmq.swallow_replies()
 
-    handle = stage.dispatch(in_thread, engines=TO_RABBITMQ_FIRST)
+    # Later than the dispatcher gives up: no rescuer is to be quicker.
+    handle = stage.dispatch(in_thread, engines=TO_RABBITMQ_FIRST, pickup=LATER)
     stage.wait_for_ends()
     dramatiq.process.thaw()
     wait_until(lambda: dramatiq.told("message.refused"), PATIENCE, "the message is refused")

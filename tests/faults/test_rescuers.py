@@ -16,7 +16,7 @@ from understudy.dispatcher import JobHandle
 from understudy.dispatcher.rescuer import MOVES_AT_ONCE, MOVES_PER_SECOND
 from understudy.job_engine.error_record import ErrorRecord
 from understudy.job_engine.errors import JobCrashedError
-from understudy.job_engine.records import Ticket, WorkerRecord
+from understudy.job_engine.records import Ticket
 from understudy.job_engine.requests import OfferPlan
 from understudy.worker.settings import load_settings
 from understudy.worker.wiring import App, build
@@ -74,7 +74,7 @@ def test_a_long_queue_before_a_live_worker_is_no_storm_and_a_dead_engine_none_ei
     stage: Stage, valkey: Valkey, count: int
 ) -> None:
     for engine in ("rq", "dramatiq"):
-        pretend_to_work(stage, engine)
+        stage.pretend(engine, "threads")
     handles = stage.dispatch_many(count, in_thread)
 
     look_until(stage, lambda: all(each.job().pickups_missed for each in handles[:50]))
@@ -111,8 +111,3 @@ def look_until(stage: Stage, condition: object) -> None:
         return bool(condition())
 
     wait_until(looked, 20 * PATIENCE, "the rescuer has looked")
-
-
-def pretend_to_work(stage: Stage, engine: str) -> None:
-    worker = WorkerRecord(f"pretended-{engine}", engine, "threads", "here", 1, 8)
-    stage.app.ledger.beat(worker, LONG)

@@ -30,7 +30,7 @@ ROOT = Path(__file__).parents[2]
 #: Everything that is waited for comes sooner than in production.
 HASTE: Mapping[str, str] = MappingProxyType(
     {
-        "UNDERSTUDY_DISPATCH_BUDGET": "5s",
+        "UNDERSTUDY_DISPATCH_BUDGET": "3s",
         "UNDERSTUDY_WORKER_BEAT": "500ms",
         "UNDERSTUDY_WORKER_TTL": "30s",
         "UNDERSTUDY_MAINTENANCE_EVERY": "300ms",

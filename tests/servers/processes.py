@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from time import monotonic, sleep
@@ -14,6 +14,7 @@ from typing import Self, TypeVar
 
 import psutil
 
+from tests.servers.zygote import Forked, Zygote
 from understudy.worker.dead_mans_switch import DeadMansSwitch
 from understudy.worker.embedded import free_port
 
@@ -71,19 +72,7 @@ class Process:
         self.name = " ".join(map(str, command))
         self._mark = uuid.uuid4().hex
         self._switch = DeadMansSwitch()
-        with log.open("ab") as output:
-            self._popen = subprocess.Popen(
-                command,
-                cwd=cwd or log.parent,
-                env={**os.environ, **env, MARK: self._mark},
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-                user=user,
-                group=user,
-                extra_groups=None if user is None else [],
-            )
+        self._popen = self._begin(command, {**os.environ, **env, MARK: self._mark}, cwd, user)
         self._switch.watch(self._popen.pid)
 
     @property
@@ -154,6 +143,27 @@ class Process:
             message = f"expected {text!r} from {self.name}; its log ends:\n{self.tail}"
             raise AssertionError(message) from None
 
+    def _begin(
+        self,
+        command: Sequence[str | Path],
+        env: Mapping[str, str],
+        cwd: Path | None,
+        user: int | None,
+    ) -> subprocess.Popen[bytes] | Forked:
+        with self.log.open("ab") as output:
+            return subprocess.Popen(
+                command,
+                cwd=cwd or self.log.parent,
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+                user=user,
+                group=user,
+                extra_groups=None if user is None else [],
+            )
+
     def __enter__(self) -> Self:
         return self
 
@@ -166,16 +176,43 @@ class Process:
         self.kill()
 
 
+class ForkedProcess(Process):
+    """A process as if by `python -m`, from a zygote that has the module loaded."""
+
+    def __init__(
+        self, zygote: Zygote, *words: str, log: Path, env: Mapping[str, str] = NO_ENV
+    ) -> None:
+        self._zygote = zygote
+        super().__init__(*words, log=log, env=env)
+
+    def _begin(
+        self,
+        command: Sequence[str | Path],
+        env: Mapping[str, str],
+        cwd: Path | None,
+        user: int | None,
+    ) -> Forked:
+        module, *words = map(str, command)
+        return self._zygote.fork(module, words, env=env, cwd=self.log.parent, log=self.log)
+
+
 class Processes:
     """Starts programs whose logs go into one folder, and ends them all, orphans included."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, zygote: Zygote | None = None) -> None:
         self.folder = folder
         self.started: list[Process] = []
+        self._zygote = zygote
 
     def start(self, *command: str | Path, env: Mapping[str, str] = NO_ENV) -> Process:
-        log = self.folder / f"process-{len(self.started)}.log"
-        self.started.append(Process(*command, log=log, env=env))
+        self.started.append(Process(*command, log=self._next_log(), env=env))
+        return self.started[-1]
+
+    def fork(self, *words: str, env: Mapping[str, str] = NO_ENV) -> Process:
+        """Start a module with its arguments, quickly; without a zygote like any program."""
+        if self._zygote is None:
+            return self.python("-m", *words, env=env)
+        self.started.append(ForkedProcess(self._zygote, *words, log=self._next_log(), env=env))
         return self.started[-1]
 
     def python(self, *arguments: str, env: Mapping[str, str] = NO_ENV) -> Process:
@@ -185,6 +222,9 @@ class Processes:
     def end(self) -> None:
         for each in self.started:
             each.kill()
+
+    def _next_log(self) -> Path:
+        return self.folder / f"process-{len(self.started)}.log"
 
 
 def offspring(name: str, value: str, root: int) -> list[psutil.Process]:
@@ -197,7 +237,7 @@ def end(processes: Iterable[psutil.Process]) -> None:
     """SIGKILL processes and wait until they are gone."""
     doomed = list(processes)
     _send(signal.SIGKILL, doomed)
-    wait_until(lambda: not _alive(doomed), 5, f"the end of {doomed}")
+    wait_until(lambda: not _alive(doomed), PATIENCE, f"the end of {doomed}")
 
 
 def is_alive(process: psutil.Process) -> bool:

@@ -42,30 +42,43 @@ def test_one_job_that_cannot_be_helped_does_not_keep_the_others_from_help() -> N
     assert handle.job().epoch == 2
 
 
-def test_an_offer_that_the_engine_lost_is_made_to_the_other() -> None:
+def lose_the_offer(house: House, times: int = 1) -> None:
+    """Let the engines lose all that they have, and the rescuer find out."""
+    for _ in range(times):
+        house.rq.drop_messages()
+        house.dramatiq.drop_messages()
+        miss_the_pickup(house)
+
+
+def test_an_offer_that_the_engine_lost_is_made_again() -> None:
     house = House()
-    house.workers()
     handle = house.dispatch()
-    house.rq.drop_messages()
 
-    miss_the_pickup(house)
-
-    job = handle.job()
-    assert (job.engine, job.epoch, job.handoffs, job.claims) == ("dramatiq", 2, 1, 0)
-    assert [m.epoch for m in house.offered(house.dramatiq)] == [2]
-
-
-def test_an_offer_that_the_only_engine_lost_is_made_to_it_again() -> None:
-    house = House()
-    house.workers()
-    handle = house.dispatch(engines=["rq"])
-    house.rq.drop_messages()
-
-    miss_the_pickup(house)
+    lose_the_offer(house)
 
     job = handle.job()
     assert (job.engine, job.epoch, job.handoffs, job.claims) == ("rq", 2, 0, 0)
     assert [m.epoch for m in house.offered(house.rq)] == [2]
+
+
+def test_an_offer_that_the_engine_lost_twice_is_made_to_the_other() -> None:
+    house = House()
+    handle = house.dispatch()
+
+    lose_the_offer(house, times=2)
+
+    job = handle.job()
+    assert (job.engine, job.epoch, job.handoffs, job.claims) == ("dramatiq", 3, 1, 0)
+    assert [m.epoch for m in house.offered(house.dramatiq)] == [3]
+
+
+def test_an_offer_that_the_only_engine_loses_is_made_to_it_again() -> None:
+    house = House()
+    handle = house.dispatch(engines=["rq"])
+
+    lose_the_offer(house, times=3)
+
+    assert (handle.job().engine, handle.job().epoch, handle.job().handoffs) == ("rq", 4, 0)
 
 
 def test_an_offer_that_was_lost_behind_others_is_made_again() -> None:
@@ -82,12 +95,9 @@ def test_an_offer_that_was_lost_behind_others_is_made_again() -> None:
 
 def test_a_new_offer_of_what_is_lost_again_and_again_is_looked_into_within_a_minute() -> None:
     house, spans = House(), []
-    house.workers()
     handle = house.dispatch()
     for _ in range(5):
-        house.rq.drop_messages()
-        house.dramatiq.drop_messages()
-        miss_the_pickup(house)
+        lose_the_offer(house)
         pickup_by = handle.job().pickup_by
         assert pickup_by is not None
         spans.append(pickup_by - house.clock.now())
@@ -98,10 +108,7 @@ def test_a_new_offer_of_what_is_lost_again_and_again_is_looked_into_within_a_min
 def test_what_is_lost_again_and_again_leaves_hand_offs_for_the_death_of_an_engine() -> None:
     house = House()
     handle = house.dispatch()
-    for _ in range(2 * MAX_HANDOFFS):
-        house.rq.drop_messages()
-        house.dramatiq.drop_messages()
-        miss_the_pickup(house)
+    lose_the_offer(house, times=2 * MAX_HANDOFFS)
     lost = handle.job()
 
     house.clock.advance(timedelta(days=1))
@@ -117,13 +124,12 @@ def test_what_an_engine_lost_all_at_once_moves_no_faster_than_a_dead_engines_job
     house = House()
     handles = [house.dispatch() for _ in range(90)]
     house.rescuer._moves = TokenBucket(rate=0, burst=30, clock=house.clock)
-    house.rq.drop_messages()
 
-    miss_the_pickup(house)
+    lose_the_offer(house, times=2)
 
     engines = [handle.job().engine for handle in handles]
     assert (engines.count("dramatiq"), engines.count("rq")) == (30, 60)
-    assert {handle.job().epoch for handle in handles} == {2}
+    assert {handle.job().epoch for handle in handles} == {3}
 
 
 def test_an_offer_that_waits_in_a_long_queue_is_left_alone() -> None:

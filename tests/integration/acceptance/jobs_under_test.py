@@ -36,7 +36,7 @@ def _hasty(name: str, isolation: Isolation, slots: int) -> QueueProfile:
         slots=slots,
         dramatiq_threads=4,
         lease=timedelta(seconds=10),
-        pickup=timedelta(seconds=1),
+        pickup=timedelta(seconds=2),
     )
 
 

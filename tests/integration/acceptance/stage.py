@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Unpack
@@ -17,10 +18,12 @@ from tests.servers.processes import PATIENCE, Process, Processes, wait_until
 from understudy.dispatcher import DispatchOptions, JobHandle
 from understudy.job_engine import JobDefinition, JobState
 from understudy.job_engine.events import Event
+from understudy.job_engine.records import WorkerRecord
 from understudy.worker.settings import load_settings
 from understudy.worker.wiring import App, build
 
 TRIES_THREAD = "understudy-tries"
+MODULE = "understudy.worker.process"
 JOBS = "tests.integration.acceptance.jobs_under_test"
 ROOT = Path(__file__).parents[3]
 
@@ -31,8 +34,8 @@ SHORT_LIFE = MappingProxyType({"UNDERSTUDY_WORKER_TTL": "1s"})
 #: Everything that is waited for comes sooner than in production.
 HASTE: Mapping[str, str] = MappingProxyType(
     {
-        # Dispatching is not on trial, unless a test gives it a budget.
-        "UNDERSTUDY_DISPATCH_BUDGET": "5s",
+        # Dispatching is not on trial, unless a test says so; it is over before a pickup is missed.
+        "UNDERSTUDY_DISPATCH_BUDGET": "3s",
         "UNDERSTUDY_WORKER_BEAT": "300ms",
         "UNDERSTUDY_WORKER_TTL": "15s",
         "UNDERSTUDY_MAINTENANCE_EVERY": "200ms",
@@ -81,8 +84,10 @@ class Stage:
     def worker(self, engine: str, queue: str, **settings: str) -> Worker:
         """Start a worker process, and do not wait for it."""
         env = {ENGINE: engine, **settings}
-        module = "understudy.worker.process"
-        return Worker(self.processes.python("-m", module, engine, queue, env=env))
+        if "PYTHONPATH" in settings:
+            # What it finds there must be loaded first.
+            return Worker(self.processes.python("-m", MODULE, engine, queue, env=env))
+        return Worker(self.processes.fork(MODULE, engine, queue, env=env))
 
     def command(self, engine: str, queue: str) -> Worker:
         """Start a supervised worker as a user does, and do not wait for it."""
@@ -112,6 +117,12 @@ class Stage:
     def freeze(self, worker: Worker) -> None:
         """Halt a worker between two of its writes: halted within one it would halt SQLite."""
         self.app.ledger.database.write(lambda _: worker.process.freeze())
+
+    def pretend(self, engine: str, queue: str) -> WorkerRecord:
+        """Have the ledger believe that a worker lives; it does until the record is retired."""
+        ghost = WorkerRecord(f"pretended-{engine}", engine, queue, "here", 1, 8)
+        self.app.ledger.beat(ghost, timedelta(hours=1))
+        return ghost
 
     def live_pids(self) -> set[int]:
         return {each.pid for each in self.app.ledger.live_workers()}

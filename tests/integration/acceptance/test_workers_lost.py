@@ -23,10 +23,12 @@ EVERY_ISOLATION = pytest.mark.parametrize("job", [in_thread, in_child], ids=["th
 
 def test_jobs_of_dead_rq_workers_go_to_dramatiq_although_redis_is_fine(stage: Stage) -> None:
     rq, _ = stage.workers("threads", **SHORT_LIFE)
+    ghost = stage.pretend("rq", "threads")
     rq.process.kill()
     handles = stage.dispatch_many(5, in_thread)
     assert {handle.dispatched.engine for handle in handles} == {"rq"}
 
+    stage.app.ledger.retire(ghost.boot_id)
     stage.wait_for_ends()
     late = stage.dispatch(in_thread)
     stage.wait_for_ends()

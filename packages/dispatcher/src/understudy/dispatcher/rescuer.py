@@ -190,7 +190,7 @@ class Rescuer:
         stays = tuple(sorted(route.order, key=lambda name: name != job.engine))
         if job.handoffs >= MAX_HANDOFFS:
             return tuple(name for name in stays if name == job.engine)
-        if found is Finding.MAY_WAIT or (found is Finding.LOST and not _may_choose(job)):
+        if found is Finding.MAY_WAIT or (found is Finding.LOST and not _may_leave(job)):
             return stays
         if route.order[:1] in ((), (job.engine,)) or self._moves.take():
             return route.order
@@ -218,6 +218,11 @@ class Rescuer:
 
 def _may_choose(job: JobRecord) -> bool:
     return job.handoffs < HANDOFFS_OF_CHOICE
+
+
+def _may_leave(job: JobRecord) -> bool:
+    # One lost message says little about an engine, the next one says more.
+    return job.pickups_missed > 0 and _may_choose(job)
 
 
 def _patience(job: JobRecord, queue: QueueProfile, longest: timedelta) -> timedelta:
