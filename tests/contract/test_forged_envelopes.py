@@ -56,7 +56,7 @@ def test_a_forged_envelope_does_not_stay_on_the_books(
 
     bench.received(2, ARRIVAL)
 
-    wait_until(lambda: not _on_the_books(second_valkey), 5, "no message is left on the books")
+    wait_until(lambda: not _on_the_books(second_valkey), PATIENCE, "nothing is left on the books")
 
 
 def _on_the_books(server: Valkey) -> set[str]:

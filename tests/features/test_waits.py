@@ -10,13 +10,13 @@ from tests.features.jobs.waits import (
     waits_halves,
     waits_halves_async,
 )
-from tests.servers.processes import wait_until
+from tests.servers.processes import PATIENCE, wait_until
 from understudy.job_engine import JobState
 
 
 def test_an_event_wakes_a_job_that_waits(house: House) -> None:
     handle = house.dispatch(waits_answer, Question(fails=True))
-    wait_until(lambda: "suspend" in house.kinds(handle), 30, "the job waits")
+    wait_until(lambda: "suspend" in house.kinds(handle), PATIENCE, "the job waits")
 
     woken = house.dispatcher.send_event("answer", Number(value=7), to=handle)
 
@@ -53,7 +53,7 @@ def test_a_job_invokes_others_and_catches_their_error(house: House) -> None:
 def test_cancelling_a_job_cancels_the_one_it_invoked(house: House) -> None:
     key = house.unique("cancelled")
     handle = house.dispatch(waits_for_another, Question(key=key))
-    invoked = wait_until(lambda: _waiting(house, key), 30, "the invoked job waits")
+    invoked = wait_until(lambda: _waiting(house, key), PATIENCE, "the invoked job waits")
     assert invoked
 
     again = house.dispatch(waits_for_another, Question(key=key))

@@ -143,7 +143,7 @@ class RabbitMQ(Server):
     def _wait_for_alarm(self, source: str, *, on: bool) -> None:
         is_raised = IS_RAISED.format(source)
         expected = str(on).lower()
-        wait_until(lambda: self.evaluate(is_raised) == expected, 10, f"{source} alarm: {on}")
+        wait_until(lambda: self.evaluate(is_raised) == expected, PATIENCE, f"{source} alarm: {on}")
 
     def _serves(self) -> bool:
         try:

@@ -14,7 +14,7 @@ from pika.adapters.blocking_connection import BlockingChannel
 from pika.adapters.utils.connection_workflow import AMQPConnectorStackTimeout
 
 from tests.servers.postgres import Postgres
-from tests.servers.processes import Processes, is_alive, wait_until
+from tests.servers.processes import PATIENCE, Processes, is_alive, wait_until
 from tests.servers.rabbitmq import RabbitMQ
 from tests.servers.valkey import Valkey
 from understudy.worker.embedded import EmbeddedServerError, EmbeddedValkey
@@ -147,7 +147,7 @@ def test_a_valkey_dies_with_the_process_that_started_it(
 
     starter.kill(tree=False)
 
-    wait_until(lambda: not is_alive(server), 5, "the server dies although a fork lives on")
+    wait_until(lambda: not is_alive(server), PATIENCE, "the server dies although a fork lives on")
 
 
 def test_rabbitmq_keeps_durable_messages_over_sigkill(rabbitmq: RabbitMQ) -> None:

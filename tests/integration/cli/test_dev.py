@@ -116,7 +116,7 @@ def test_a_sigkill_leaves_nothing_behind(dev_cli: CommandLine) -> None:
     os.kill(dev.pid, signal.SIGKILL)
 
     assert len(family) >= 5
-    wait_until(lambda: not any(map(is_alive, family)), 10, f"the end of {family}")
+    wait_until(lambda: not any(map(is_alive, family)), PATIENCE, f"the end of {family}")
 
 
 def test_changed_code_is_what_the_workers_run_next(dev_cli: CommandLine) -> None:

@@ -57,7 +57,7 @@ def test_a_sigkill_of_the_supervisor_leaves_no_process_behind(live_cli: CommandL
 
     # The supervisor, its two workers, and the nursery with the child of an attempt.
     assert len(family) >= 5
-    wait_until(lambda: not any(map(is_alive, family)), 10, f"the end of {family}")
+    wait_until(lambda: not any(map(is_alive, family)), PATIENCE, f"the end of {family}")
 
 
 def test_a_sigkill_of_a_worker_takes_its_children_with_it(
@@ -72,7 +72,7 @@ def test_a_sigkill_of_a_worker_takes_its_children_with_it(
     os.kill(worker.pid, signal.SIGKILL)
 
     assert len(family) >= 3
-    wait_until(lambda: not any(map(is_alive, family)), 10, f"the end of {family}")
+    wait_until(lambda: not any(map(is_alive, family)), PATIENCE, f"the end of {family}")
 
 
 def test_a_worker_that_died_is_started_again(live_cli: CommandLine) -> None:
