@@ -3,9 +3,9 @@
 from datetime import timedelta
 
 from tests.chaos.deed import Act, Deed, Does, step_name
-from tests.chaos.queues import THREADS
+from tests.chaos.queues import RETRY, THREADS
 from tests.chaos.steps import Steps
-from understudy.job_engine import AsyncJobContext, JobContext, declare_job
+from understudy.job_engine import AsyncJobContext, JobContext, JobFailure, declare_job
 from understudy.job_engine.errors import JobCancelledError, JobFailedError
 
 PAUSE = timedelta(milliseconds=300)
@@ -17,8 +17,11 @@ WAIT = timedelta(seconds=5)
 #: What a step met that waited in vain, and what a child came to that has no result.
 NOTHING, FAILED, CANCELLED = "nothing", "failed", "cancelled"
 
-#: What deeds invoke; `tests.chaos.jobs` gives it its handler.
-INVOKED = declare_job("chaos-invoked", payload=Deed, result=int, queue=THREADS.name)
+#: What failures set off, and what deeds invoke; `tests.chaos.jobs` gives them their handlers.
+HOOK = declare_job("chaos-hook", payload=JobFailure, result=int, queue=THREADS.name, retry=RETRY)
+INVOKED = declare_job(
+    "chaos-invoked", payload=Deed, result=int, queue=THREADS.name, retry=RETRY, on_failure=HOOK
+)
 
 
 def perform(deed: Deed, ctx: JobContext) -> int:

@@ -4,7 +4,7 @@ from random import Random
 from typing import Any
 
 from tests.chaos.deed import Deed
-from tests.chaos.jobs import MAX_ATTEMPTS
+from tests.chaos.queues import MAX_ATTEMPTS
 
 #: A step that outlasts RabbitMQ's consumer timeout and every lease.
 LONG_STEP = 3.5

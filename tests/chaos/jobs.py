@@ -2,11 +2,9 @@
 
 from datetime import timedelta
 
-from tenacity import wait_fixed
-
-from tests.chaos.acts import INVOKED, perform, perform_async
+from tests.chaos.acts import HOOK, INVOKED, perform, perform_async
 from tests.chaos.deed import Deed, deed_of_hook
-from tests.chaos.queues import CHILDREN, THREADS
+from tests.chaos.queues import CHILDREN, RETRY, THREADS
 from understudy.job_engine import (
     Concurrency,
     Cron,
@@ -14,16 +12,12 @@ from understudy.job_engine import (
     JobContext,
     JobFailure,
     RateLimit,
-    RetryPolicy,
     Unique,
     job,
 )
 
-MAX_ATTEMPTS = 3
-RETRY = RetryPolicy(max_attempts=MAX_ATTEMPTS, wait=wait_fixed(0.3))
 
-
-@job(name="chaos-hook", queue=THREADS.name, retry=RETRY)
+@HOOK.bind
 def hook(failure: JobFailure, ctx: JobContext) -> int:
     """Do what is done for each job that failed."""
     return perform(deed_of_hook(failure), ctx)
@@ -76,6 +70,6 @@ JOBS = (in_thread, in_child, in_loop)
 LIMITED = (two_at_once, in_measure)
 SCHEDULED = {each.name: each for each in (every_tick, no_overlap, by_the_minute)}
 #: The names of the definitions whose failures set off the hook.
-WITH_A_HOOK = frozenset(each.name for each in (*JOBS, *LIMITED, one_each))
+WITH_A_HOOK = frozenset(each.name for each in (*JOBS, *LIMITED, one_each, invoked))
 #: The jobs that no request made: their labels are made of what did.
 UNASKED = frozenset({hook.name, invoked.name, *SCHEDULED})

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from tests.chaos.evidence import Case
-from tests.chaos.jobs import MAX_ATTEMPTS
 from tests.chaos.linearizability import PARENT, SEQUEL
 from tests.chaos.operations import CANCEL, FAIL
+from tests.chaos.queues import MAX_ATTEMPTS
 from understudy.job_engine.invariants import Violation
 from understudy.job_engine.outcome import MAX_CRASHES
 from understudy.job_engine.records import StepKind

@@ -2,10 +2,14 @@
 
 from datetime import timedelta
 
-from understudy.job_engine import QueueProfile, declare_queue
+from tenacity import wait_fixed
+
+from understudy.job_engine import QueueProfile, RetryPolicy, declare_queue
 from understudy.job_engine.queues import Isolation
 
 LEASE = timedelta(seconds=2)
+MAX_ATTEMPTS = 3
+RETRY = RetryPolicy(max_attempts=MAX_ATTEMPTS, wait=wait_fixed(0.3))
 
 
 def _hasty(name: str, isolation: Isolation, slots: int, *, overflow: bool) -> QueueProfile:

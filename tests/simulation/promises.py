@@ -13,7 +13,6 @@ from tests.simulation.scene import Scene
 from tests.simulation.waiting import NEWS, NOTHING, PATIENCE
 from understudy.job_engine.invariants import History
 from understudy.job_engine.records import StepKind
-from understudy.job_engine.sequel import sequel_from
 from understudy.job_engine.states import CLAIM, JobState
 
 Histories = Sequence[History]
@@ -80,10 +79,8 @@ def _one_hook_each(scene: Scene, histories: Histories) -> Iterator[str]:
         if history.job.origin is None
     )
     for history in histories:
-        sequel = history.job.sequel
-        wanted = history.job.state is JobState.FAILED and bool(
-            sequel and sequel_from(sequel).on_failure
-        )
+        job = history.job
+        wanted = job.state is JobState.FAILED and job.name != scene.jobs.hook.name
         if hooks[history.job.id] != wanted:
             yield f"on_failure: {history.job.id} set off {hooks[history.job.id]}, not {wanted:d}"
 
