@@ -5,7 +5,7 @@ import zlib
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from redis import Redis
 from rq.serializers import JSONSerializer
@@ -49,6 +49,7 @@ def read(raw: dict[bytes, bytes]) -> Any:
     return job
 
 
+@example(zlib.compress(json.dumps([ENTRY_POINT, None, [None], None]).encode()), {})
 @given(DATA, st.dictionaries(FIELDS, VALUES, max_size=8))
 def test_any_job_calls_the_processor_or_is_refused(data: bytes, rest: dict[bytes, bytes]) -> None:
     try:

@@ -69,7 +69,7 @@ class SafeJob(Job):
         """
         try:
             ours = self.func_name == ENTRY_POINT and len(self.args or ()) == 1
-            ours = ours and self.instance is None and not self.kwargs
+            ours = ours and self.instance is None and self.kwargs == {}
         except (DeserializationError, TypeError) as error:
             raise MessageRejectedError("expected a job of ours, got something else") from error
         if not ours:
