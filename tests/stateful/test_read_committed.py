@@ -165,7 +165,9 @@ class Meanwhile:
         work, self._work = self._work, None
         if work is not None:
             future = self._future = work()
-            wait_until(lambda: waiting(self._ledger) or future.done(), 10, "the other one waits")
+            wait_until(
+                lambda: waiting(self._ledger) or future.done(), PATIENCE, "the other one waits"
+            )
             assert not future.done(), f"expected it to wait, got {future}"
 
 
