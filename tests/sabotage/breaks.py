@@ -103,6 +103,15 @@ BREAKS = (
         ("tests/unit/test_rescuer.py",),
     ),
     Break(
+        "R28",
+        "a step on PostgreSQL is inserted by how the job looked, and locks nothing",
+        f"{_LEDGER}/at_once.py",
+        "    done = select(_AUTHORITY.c.id, *values, now_us())\n",
+        '    mine = jobs.c.epoch == bindparam("at_epoch"), jobs.c.id == bindparam("at_id")\n'
+        "    done = select(jobs.c.id, *values, now_us()).where(*mine)\n",
+        ("tests/stateful/test_read_committed.py",),
+    ),
+    Break(
         "DB-01",
         "a transaction on SQLite takes the lock with its first write",
         f"{_LEDGER}/sqlite.py",
