@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import monotonic, sleep
@@ -134,14 +135,13 @@ def main() -> None:
 
 def bury(running: dict[int, Path]) -> None:
     """Write down the exit status of each process that has ended."""
-    while running:
-        pid, status = os.waitpid(-1, os.WNOHANG)
-        if pid == 0:
-            return
-        file = running.pop(pid)
-        draft = file.with_suffix(".draft")
-        draft.write_text(str(os.waitstatus_to_exitcode(status)))
-        draft.rename(file)
+    # The signal may come again meanwhile; whoever finds nobody left has nothing to do.
+    with suppress(ChildProcessError):
+        while (ended := os.waitpid(-1, os.WNOHANG))[0] != 0:
+            file = running.pop(ended[0])
+            draft = file.with_suffix(".draft")
+            draft.write_text(str(os.waitstatus_to_exitcode(ended[1])))
+            draft.rename(file)
 
 
 def become(order: Mapping[str, Any]) -> None:
