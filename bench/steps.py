@@ -2,6 +2,7 @@
 
     make bench-steps                             # PostgreSQL, then SQLite
     make bench-steps ARGS="--ledger sqlite --json"
+    TMPDIR=/dev/shm make bench-steps             # where a commit waits for no disk
 
 In this process: one job of each after the other, from its row to its result. Through the queue:
 a batch of each in turn, dispatched one by one, until its last job has ended; RQ's worker has 16
@@ -17,6 +18,7 @@ faster than the journal that it takes by itself.
 
 import argparse
 import json
+import os
 import statistics
 import tempfile
 import time
@@ -91,6 +93,8 @@ def measured(
     queued = in_turn(arguments.rounds, f"{ledger}, through the queue", console, batches)
     return {
         "ledger": ledger,
+        "folder": tempfile.gettempdir(),
+        "load": round(os.getloadavg()[0], 1),
         "commits": commits(database, ledger),
         "in this process": {"jobs": arguments.jobs, "rates": rates(times, STEPS)},
         "through the queue": {

@@ -11,9 +11,9 @@ FOLDER = Path(__file__).parents[2] / "docs" / "evidence"
 Figures = Mapping[str, Any]
 
 
-def all_in(folder: str) -> Sequence[Figures]:
+def all_in(folder: str, names: str = "*") -> Sequence[Figures]:
     """Return the figures of every run of one kind, by the names of their files."""
-    return [_read(path) for path in sorted((FOLDER / folder).glob("*.json"))]
+    return [_read(path) for path in sorted((FOLDER / folder).glob(f"{names}.json"))]
 
 
 def one(name: str) -> Any:

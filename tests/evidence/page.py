@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 
+from tests.evidence import benches
 from tests.evidence.figures import Figures, all_in, one, total
 from tests.evidence.tables import table
 
@@ -28,6 +29,9 @@ def page() -> str:
         _chaos,
         _sabotage,
         _verify,
+        _steps,
+        _dispatch,
+        _outages,
         _violations,
     )
     return "\n\n".join([INTRODUCTION, *(each() for each in parts)]) + "\n"
@@ -207,6 +211,36 @@ def _verify() -> str:
         "`understudy ledger verify` reads every history of a ledger in one snapshot.",
         "python -m tests.model.ledgers sqlite:////tmp/ledger.db 270000",
         _or_not_run(rows, lambda: table(head, rows)),
+    )
+
+
+def _steps() -> str:
+    found = [each for run in ("disk", "memory") for each in one(f"bench/steps-{run}") or ()]
+    return _part(
+        "Steps a second, beside DBOS",
+        benches.STEPS,
+        "make bench-steps && TMPDIR=/dev/shm make bench-steps",
+        _or_not_run(found, lambda: benches.steps(found)),
+    )
+
+
+def _dispatch() -> str:
+    found = all_in("bench", "dispatch-*")
+    return _part(
+        "Dispatching, beside raw RQ and raw Dramatiq",
+        benches.DISPATCH,
+        'make bench && make bench ARGS="--ledger postgresql"',
+        _or_not_run(found, lambda: benches.dispatch(found)),
+    )
+
+
+def _outages() -> str:
+    found = one("bench/outages")
+    return _part(
+        "Dispatching while a broker is away",
+        benches.OUTAGES,
+        "make bench-outages",
+        _or_not_run(found, lambda: benches.outages(found)),
     )
 
 

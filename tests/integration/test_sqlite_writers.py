@@ -1,12 +1,14 @@
 """Writers of a SQLite ledger wait for each other from their first statement on (DB-01, R29)."""
 
+import os
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 
 import pytest
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, event, text
 from sqlalchemy.exc import OperationalError
 
 from tests.servers.processes import PATIENCE
@@ -38,6 +40,47 @@ def test_deferred_transactions_would_not(
 
     with pytest.raises(OperationalError, match="database is locked"):
         interleave(database)
+
+
+def test_writers_of_one_process_queue_for_their_turn(database: Database) -> None:
+    begun: list[Connection] = []
+    event.listen(database.engine, "begin", begun.append, insert=True)
+    writes, goes_on = threading.Event(), threading.Event()
+
+    def add_when_told(connection: Connection) -> None:
+        writes.set()
+        assert goes_on.wait(PATIENCE)
+        add(connection)
+
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(database.write, add_when_told)
+        assert writes.wait(PATIENCE)
+        second = pool.submit(database.write, add)
+        with pytest.raises(TimeoutError):
+            second.result(A_WHILE)
+        begun_meanwhile = len(begun)
+        goes_on.set()
+        for each in (first, second):
+            each.result(PATIENCE)
+
+    assert (begun_meanwhile, len(begun)) == (1, 2)
+    assert database.read(lambda c: c.execute(COUNT).scalar_one()) == 2
+
+
+def test_a_forked_child_waits_for_no_turn_of_its_parent(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = sqlite.Writer(database.engine)
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(writer._turn.acquire).result()
+    parent = os.getpid()
+    monkeypatch.setattr(os, "getpid", lambda: parent + 1)
+
+    asked_at = time.monotonic()
+    with writer.begin() as connection:
+        add(connection)
+
+    assert time.monotonic() - asked_at < sqlite.BUSY_TIMEOUT.total_seconds() / 2
 
 
 def interleave(database: Database) -> list[int]:

@@ -94,6 +94,7 @@ class Database:
         )
         dialect.prepare(self.engine)
         self._reader = dialect.reader(self.engine)
+        self._begin = dialect.writer(self.engine)
         self._retrying = Retrying(
             retry=retry_if_exception(is_transient),
             wait=wait_random_exponential(multiplier=0.01, max=0.5),
@@ -116,7 +117,7 @@ class Database:
         Raises:
             LedgerUnavailableError: If the database does not answer in time.
         """
-        return self._patiently(self.engine.begin, work, point)
+        return self._patiently(self._begin, work, point)
 
     def write_at_once(self, work: Callable[[Connection], T], point: str = "") -> T:
         """Run one writing statement, which is a transaction of its own where the database can.

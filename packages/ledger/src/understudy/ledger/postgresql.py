@@ -1,5 +1,7 @@
 """What PostgreSQL needs to be a ledger: READ COMMITTED, bounded waits, durable commits."""
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from typing import Any
 
@@ -49,6 +51,11 @@ def prepare(engine: Engine) -> None:
 def reader(engine: Engine) -> Engine:
     """Return the engine for reading: each statement on its own, without BEGIN and ROLLBACK."""
     return engine.execution_options(understudy_reads=True)
+
+
+def writer(engine: Engine) -> Callable[[], AbstractContextManager[Connection]]:
+    """Return what begins a transaction."""
+    return engine.begin
 
 
 def _on_begin(connection: Connection) -> None:

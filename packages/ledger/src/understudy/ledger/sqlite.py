@@ -3,7 +3,10 @@
 import os
 import sqlite3
 import stat
+import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -17,6 +20,8 @@ from understudy.job_engine.errors import ConfigurationError
 DRIVER = ("sqlalchemy.dialects.sqlite.pysqlite",)
 #: How long a writer waits for another one.
 BUSY_TIMEOUT = timedelta(seconds=10)
+
+Begin = Callable[[], AbstractContextManager[Connection]]
 
 _BEGIN = "BEGIN IMMEDIATE"
 _NETWORK = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "fuse.sshfs", "ceph"})
@@ -48,6 +53,44 @@ def prepare(engine: Engine) -> None:
 def reader(engine: Engine) -> Engine:
     """Return the engine for reading: no transaction, so no writer is kept waiting."""
     return engine.execution_options(understudy_reads=True)
+
+
+class Writer:
+    """Begins transactions that write: those of one process in turn.
+
+    SQLite lets a writer that finds another one sleep and look again, for longer each time, so
+    that threads which write much would mostly sleep. Here they queue; between processes SQLite
+    decides, and it also decides when a turn does not come.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        """Begin transactions of an engine."""
+        self._engine = engine
+        self._reset()
+
+    @contextmanager
+    def begin(self) -> Iterator[Connection]:
+        """Begin a transaction when it is this thread's turn; commit it at the end."""
+        if self._pid != os.getpid():
+            # Forked while another thread of the parent had its turn.
+            self._reset()
+        turn = self._turn
+        mine = turn.acquire(timeout=BUSY_TIMEOUT.total_seconds())
+        try:
+            with self._engine.begin() as connection:
+                yield connection
+        finally:
+            if mine:
+                turn.release()
+
+    def _reset(self) -> None:
+        self._pid = os.getpid()
+        self._turn = threading.RLock()
+
+
+def writer(engine: Engine) -> Begin:
+    """Return what begins a transaction."""
+    return Writer(engine).begin
 
 
 def prepare_driver(connection: sqlite3.Connection) -> None:

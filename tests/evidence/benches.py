@@ -1,0 +1,68 @@
+"""What `docs/evidence.md` says of the benchmarks: ratios of what ran in turn, and no promise."""
+
+from collections.abc import Iterator, Sequence
+
+from tests.evidence.figures import Figures
+from tests.evidence.tables import table
+
+WAYS = ("in this process", "through the queue")
+
+STEPS = """Jobs of ten steps that do nothing, of each in turn on one database in one run. The aim is
+three times DBOS's steps a second. Both wait for the disk once at each step, so that on a slow disk
+nobody can be much faster than the other: what a bare `INSERT` of the driver takes, committed, says
+how much of it is the disk; in `/dev/shm` there is none. On SQLite DBOS has Understudy's write-ahead
+log; by itself it uses the slower journal. The two cores had other work (`load`), so the ratios
+count and not the rates."""
+
+DISPATCH = """One call of each in turn. Understudy commits every job to the ledger first, which RQ
+and Dramatiq do not; a ratio below 1 is faster than the raw engine."""
+
+OUTAGES = """What a dispatch takes when the engine that is asked first is down, silent, blocked or
+frozen: `first` is the first failure, `next` what comes after it. `half a second` and `ledger only`
+ask no engine; what they are late by, the machine is. The promise is a p99 of the budget plus 50
+ms."""
+
+
+def steps(runs: Sequence[Figures]) -> str:
+    """Return a table of the rates, and whether the aim was met."""
+    head = ["ledger", "where", "load", "", "", "steps a second", "times DBOS"]
+    return f"{table(head, _rates(runs))}\n\n{_aim(runs)}"
+
+
+def _rates(runs: Sequence[Figures]) -> Iterator[Sequence[object]]:
+    for run in runs:
+        for way in WAYS:
+            for rate in run[way]["rates"]:
+                figures = [rate["steps_per_second"], f"{rate['times_dbos']:.2f}"]
+                yield [run["ledger"], run["folder"], run["load"], way, rate["who"], *figures]
+
+
+def _aim(runs: Sequence[Figures]) -> str:
+    ours = [
+        rate["times_dbos"]
+        for run in runs
+        for way in WAYS
+        for rate in run[way]["rates"]
+        if rate["who"].startswith("Understudy")
+    ]
+    met = sum(each >= 3 for each in ours)
+    return f"**The aim of 3 was met in {met} of {len(ours)};** the least was {min(ours):.2f}."
+
+
+def dispatch(runs: Sequence[Figures]) -> str:
+    """Return a table of what stood beside what."""
+    head = ["ledger", "", "raw", "p50 ms", "Understudy", "p50 ms", "ratio of p50", "of p99"]
+    return table(head, [row for run in runs for row in _pairs(run)])
+
+
+def _pairs(run: Figures) -> Iterator[Sequence[object]]:
+    for pair in run["found"]:
+        calls = [cell for call in pair["calls"] for cell in (call["call"], call["p50_ms"])]
+        yield [run["ledger"], pair["what"], *calls, pair["p50"], pair["p99"]]
+
+
+def outages(run: Figures) -> str:
+    """Return a table of every outage."""
+    head = ["outage", "call", "p50 ms", "p99 ms", "max ms", "promise"]
+    told = f"{run['calls']} calls each; the promise is {run['limit_ms']:g} ms.\n\n"
+    return told + table(head, [list(row.values()) for row in run["found"]])
