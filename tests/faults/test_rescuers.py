@@ -78,7 +78,8 @@ def test_a_long_queue_before_a_live_worker_is_no_storm_and_a_dead_engine_none_ei
     handles = stage.dispatch_many(count, in_thread)
 
     look_until(stage, lambda: all(each.job().pickups_missed for each in handles[:50]))
-    assert {each.job().epoch for each in handles} == {1}
+    # On a busy machine a dispatch may have moved a job on; no rescuer has.
+    assert all(each.job().epoch == each.dispatched.epoch for each in handles)
 
     valkey.kill()
     began = monotonic()
@@ -90,7 +91,11 @@ def test_a_long_queue_before_a_live_worker_is_no_storm_and_a_dead_engine_none_ei
 def dead_job(stage: Stage) -> JobHandle[int]:
     """A job whose worker has died."""
     handle = stage.dispatch(in_thread)
-    ticket = Ticket(handle.id, 1, "rq", "threads", handle.id, "a dead worker", BRIEF)
+    job = handle.job()
+    # On a busy machine the dispatch may have moved it on.
+    ticket = Ticket(
+        handle.id, job.epoch, str(job.engine), "threads", handle.id, "a dead worker", BRIEF
+    )
     assert stage.app.ledger.claim(ticket) is not None
     return handle
 
