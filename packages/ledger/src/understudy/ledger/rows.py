@@ -1,6 +1,8 @@
 """Rows of the ledger as the values that the rest of Understudy knows."""
 
 import json
+from collections.abc import Callable, Mapping
+from dataclasses import fields
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -66,52 +68,6 @@ def _if_returned(row: AnyRow, column: str) -> datetime | None:
     return None if value is None else instant(value)
 
 
-def job_record(row: AnyRow) -> JobRecord:
-    """Read a row of `jobs`."""
-    return JobRecord(
-        id=row.id,
-        name=row.name,
-        queue=row.queue,
-        state=JobState(row.state),
-        engine=row.engine,
-        epoch=row.epoch,
-        hb=row.hb,
-        payload=row.payload,
-        payload_sha=row.payload_sha,
-        idempotency_key=row.idempotency_key,
-        priority=row.priority,
-        engines=tuple(json.loads(row.engines)),
-        tags=tuple(json.loads(row.tags)),
-        claims=row.claims,
-        errors=row.errors,
-        crashes=row.crashes,
-        releases=row.releases,
-        handoffs=row.handoffs,
-        pickups_missed=row.pickups_missed,
-        cancel_requested=row.cancel_requested,
-        result=row.result,
-        error=error_record(row.error),
-        progress=progress_record(row.progress),
-        sequel=row.sequel,
-        waits_for=row.waits_for,
-        created_at=row.created_at,
-        run_at=row.run_at,
-        pickup_by=row.pickup_by,
-        lease_until=row.lease_until,
-        started_at=row.started_at,
-        finished_at=row.finished_at,
-        expires_at=row.expires_at,
-        unique_key=row.unique_key,
-        unique_scope=row.unique_scope and UniqueScope(row.unique_scope),
-        unique_until=row.unique_until,
-        limits=limits(row),
-        origin=row.origin,
-        effects_of=row.effects_of,
-        version=row.version,
-        parent_id=row.parent_id,
-    )
-
-
 def limits(row: AnyRow) -> Limits:
     """Read the limits of a job."""
     concurrency = rate = None
@@ -164,6 +120,25 @@ def progress_record(text: str | None) -> Progress | None:
         return None
     kept = json.loads(text)
     return Progress(**{**kept, "at": datetime.fromisoformat(kept["at"])})
+
+
+#: What a row of `jobs` and its record do not keep in the same form.
+_READ: Mapping[str, Callable[[AnyRow], Any]] = {
+    "state": lambda row: JobState(row.state),
+    "engines": lambda row: tuple(json.loads(row.engines)),
+    "tags": lambda row: tuple(json.loads(row.tags)),
+    "error": lambda row: error_record(row.error),
+    "progress": lambda row: progress_record(row.progress),
+    "unique_scope": lambda row: row.unique_scope and UniqueScope(row.unique_scope),
+    "limits": limits,
+}
+_AS_THEY_ARE = tuple(f.name for f in fields(JobRecord) if f.name not in _READ)
+
+
+def job_record(row: AnyRow) -> JobRecord:
+    """Read a row of `jobs`."""
+    values = {name: getattr(row, name) for name in _AS_THEY_ARE}
+    return JobRecord(**values, **{name: read(row) for name, read in _READ.items()})
 
 
 def claim(row: AnyRow, worker: str) -> Claim:
