@@ -36,13 +36,12 @@ def test_each_tick_is_fired_once_by_workers_that_race(house: House) -> None:
     job = HOURLY[house.engine]
     steer = house.dispatcher.schedules()
     seen = declared(steer, job.name)
-    before = len(jobs_of(house, job.name, JobState.SUCCEEDED))
 
     # As if all workers had been away for three hours.
     assert house.ledger.resume_schedule(seen, seen.read_at - 3 * HOUR)
-    done = before + 3
+    # Where the hour has just turned, the last of the three ticks was fired in its time.
     wait_until(
-        lambda: len(jobs_of(house, job.name, JobState.SUCCEEDED)) >= done, PATIENCE, "three reports"
+        lambda: len(jobs_of(house, job.name, JobState.SUCCEEDED)) >= 3, PATIENCE, "three reports"
     )
 
     after, jobs = steer.get(job), house.ledger.list_jobs(name=job.name)
