@@ -41,23 +41,21 @@ class Crew:
         for engine in ENGINES:
             known = self._workers.get(engine)
             if known is None or not is_alive(known):
-                self._workers[engine] = self._start("work", engine, "threads")
+                self._workers[engine] = self._start_worker(engine)
 
-    def act(self, role: str, *words: str, **env: str) -> psutil.Process:
-        """Start a process that plays another role."""
-        self.others.append(self._start(role, *words, **env))
-        return self.others[-1]
+    def act(self, role: str, *words: str, **env: str) -> None:
+        """Start a process that plays another role; it may have played it by now."""
+        actor = self._start(role, *words, **env)
+        if actor is not None:
+            self.others.append(actor)
 
     def arm(self, cell: Cell) -> None:
         (self._folder / f"{cell.name}.armed").touch()
 
     def hit_by(self, cell: Cell) -> psutil.Process | None:
-        """Return who had the misfortune; None while nobody has reached the point."""
+        """Return who had the misfortune; None if nobody had, or nobody survived it."""
         found = [int(path.suffix[1:]) for path in self._traces(cell) if path.suffix[1:].isdigit()]
-        try:
-            return psutil.Process(found[0]) if found else None
-        except psutil.NoSuchProcess:
-            return psutil.Process()  # gone already, as it should be
+        return process_of(found[0]) if found else None
 
     def was_hit(self, cell: Cell) -> bool:
         return any(path.suffix[1:].isdigit() for path in self._traces(cell))
@@ -78,7 +76,13 @@ class Crew:
     def _traces(self, cell: Cell) -> list[Path]:
         return list(self._folder.glob(f"{cell.name}.*"))
 
-    def _start(self, role: str, *words: str, **env: str) -> psutil.Process:
+    def _start_worker(self, engine: str) -> psutil.Process:
+        # One that meets its misfortune at once is replaced by another.
+        while (worker := self._start("work", engine, "threads")) is None:
+            pass
+        return worker
+
+    def _start(self, role: str, *words: str, **env: str) -> psutil.Process | None:
         number = next(self._numbers)
         log = self._folder / f"{number}-{role}.log"
         wanted = {"role": role, "words": words, "env": env, "log": str(log)}
@@ -91,4 +95,12 @@ class Crew:
             return [path for path in found if path.suffix[1:].isdigit()]
 
         (path,) = wait_until(taken, PATIENCE, f"a process for {role} {words}")
-        return psutil.Process(int(path.suffix[1:]))
+        return process_of(int(path.suffix[1:]))
+
+
+def process_of(pid: int) -> psutil.Process | None:
+    """Return the process, or None if it has ended by now."""
+    try:
+        return psutil.Process(pid)
+    except psutil.NoSuchProcess:
+        return None
