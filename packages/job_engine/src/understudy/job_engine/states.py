@@ -36,10 +36,11 @@ class Fence(Enum):
     The value names the columns.
     """
 
-    STATE = ()
-    EPOCH = ("epoch", "engine", "queue")
-    CLAIM = ("epoch", "claim_id")
-    SEEN = ("epoch", "hb")
+    # No tuples: early releases of Python 3.11 lose an empty one.
+    STATE = frozenset[str]()
+    EPOCH = frozenset({"epoch", "engine", "queue"})
+    CLAIM = frozenset({"epoch", "claim_id"})
+    SEEN = frozenset({"epoch", "hb"})
 
 
 class Budget(StrEnum):

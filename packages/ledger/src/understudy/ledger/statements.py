@@ -166,7 +166,7 @@ def compare_and_set(
     conditions += [_column(name) == bindparam(f"at_{name}") for name in sorted(guard)]
     if transition is CLAIM:
         conditions += [_MAY_BEGIN, ~IS_PAUSED]
-    missing = set(transition.fence.value) - guard
+    missing = transition.fence.value - guard
     if missing:
         raise AssertionError(f"{transition.name} needs {missing} in its guard")
     changes = _side_effects(transition, sets_engine="engine" in values)
