@@ -1,13 +1,14 @@
 """What a PostgreSQL ledger does, one job each, broken at any statement or commit."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import Engine, event
 
+from tests.servers.drivers import watched
 from understudy.job_engine.records import Claim, Conclusion, JobRecord, StepKind, StepRecord, Ticket
 from understudy.job_engine.requests import NewJob, OfferPlan
 from understudy.job_engine.states import SUCCEED
@@ -128,26 +129,19 @@ class Moments:
     at: int = 0
     met: int = field(default=0, init=False)
 
-    def meet(self, *args: object) -> None:
+    def meet(self, connection: object) -> None:
         self.met += 1
         if self.met == self.at:
             self.act()
 
 
 @contextmanager
-def watched(engine: Engine, moments: Moments, *kinds: str) -> Iterator[Moments]:
-    """Count the moments of these kinds while a block runs."""
-    listeners = {kind: _listener(kind, moments) for kind in kinds}
-    for kind, listener in listeners.items():
-        event.listen(engine, kind, listener)
-    try:
-        yield moments
-    finally:
-        for kind, listener in listeners.items():
-            event.remove(engine, kind, listener)
-
-
-def _listener(kind: str, moments: Moments) -> Callable[..., None]:
-    if kind == "commit":
-        return lambda connection: moments.meet()
-    return lambda c, cursor, statement, parameters, context, many: moments.meet()
+def met(engine: Engine, moments: Moments, *kinds: str) -> Iterator[None]:
+    """Meet the moments of these kinds, `statement` and `commit`, while a block runs."""
+    with ExitStack() as stack:
+        if "statement" in kinds:
+            stack.enter_context(watched(engine, moments.meet))
+        if "commit" in kinds:
+            event.listen(engine, "commit", moments.meet)
+            stack.callback(event.remove, engine, "commit", moments.meet)
+        yield

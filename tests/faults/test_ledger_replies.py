@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, event, text
 
-from tests.faults.lost_replies import MAY_SEEM_LOST, OPERATIONS, Moments, Operation, Scene, watched
+from tests.faults.lost_replies import MAY_SEEM_LOST, OPERATIONS, Moments, Operation, Scene, met
 from tests.faults.support import by_road
 from tests.servers.postgres import Postgres
 from tests.servers.processes import PATIENCE
@@ -52,7 +52,7 @@ def test_a_session_that_is_ended_at_any_statement_changes_no_outcome(
         while True:
             at += 1
             moments = Moments(end_sessions, at)
-            run(ledger, operation, moments, "before_cursor_execute", "commit")
+            run(ledger, operation, moments, "statement", "commit")
             if moments.met < at:
                 break
 
@@ -65,11 +65,11 @@ def test_a_commit_whose_reply_was_lost_is_not_made_twice(
     postgres: Postgres, upgraded: str, road_to_postgres: TcpProxy, operation: Operation
 ) -> None:
     url = by_road(postgres.url(upgraded), postgres.port, road_to_postgres)
-    kind = "before_cursor_execute" if operation.name in COMMIT_BY_THEMSELVES else "commit"
+    kind = "statement" if operation.name in COMMIT_BY_THEMSELVES else "commit"
     lost = Moments(lambda: road_to_postgres.cut_after(0, Direction.TO_CLIENT), at=1)
 
     with closing(Database(url)) as database:
-        event.listen(database.engine, "handle_error", lambda _: road_to_postgres.heal())
+        event.listen(database.engine, "invalidate", lambda *_: road_to_postgres.heal())
         run(SqlLedger(database), operation, lost, kind)
 
     assert lost.met > 1
@@ -79,7 +79,7 @@ def run(ledger: SqlLedger, operation: Operation, moments: Moments, *kinds: str) 
     """Run an operation on a job of its own, and see what it left."""
     scene = Scene(ledger, f"{operation.name}-{next(_numbers)}")
     given = operation.before(scene)
-    with watched(ledger.database.engine, moments, *kinds):
+    with met(ledger.database.engine, moments, *kinds):
         came_of_it = operation.run(scene, given)
     assert came_of_it or (moments.met > 1 and operation.name in MAY_SEEM_LOST)
     assert tuple(each.kind for each in ledger.events(scene.job_id)) == operation.leaves

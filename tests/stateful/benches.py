@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, event, text
 
+from tests.servers.drivers import watch
 from understudy.ledger import Database, SqlLedger
 from understudy.ledger.instants import stored
 from understudy.ledger.tables import info, metadata, signing_keys
@@ -49,7 +50,7 @@ class Bench:
         self.database = Database(url)
         upgrade(self.database)
         self._freeze()
-        event.listen(self.database.engine, "before_cursor_execute", self._live_on)
+        watch(self.database.engine, self._live_on)
         event.listen(self.database.engine, "commit", self._live_on)
 
     def empty(self) -> SqlLedger:

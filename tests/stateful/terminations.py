@@ -9,7 +9,10 @@ from psycopg.pq import TransactionStatus
 from sqlalchemy import Connection, event
 from sqlalchemy.exc import OperationalError
 
+from tests.servers.drivers import watch
 from understudy.ledger import Database
+
+Driver = psycopg.Connection[Any]
 
 
 class Terminations:
@@ -23,12 +26,11 @@ class Terminations:
         too_late: Whether that was after the commit, so that only the reply was lost.
     """
 
-    def __init__(self, database: Database, admin: "psycopg.Connection[Any]") -> None:
+    def __init__(self, database: Database, admin: Driver) -> None:
         self._admin = admin
         self._moments_left: int | None = None
         self.struck = self.too_late = False
-        event.listen(database.engine, "before_cursor_execute", self._before_statement)
-        event.listen(database.engine, "after_cursor_execute", self._after_statement)
+        watch(database.engine, self._before_statement, self._after_statement)
         event.listen(database.engine, "commit", self._at_commit)
 
     @contextmanager
@@ -41,23 +43,28 @@ class Terminations:
         finally:
             self._moments_left = None
 
-    def _before_statement(self, connection: Connection, *told: Any) -> None:
+    def _before_statement(self, driver: Driver) -> None:
         if self._is_now():
-            self._terminate(connection)
+            self._terminate(driver)
 
-    def _after_statement(self, connection: Connection, *told: Any) -> None:
-        driver: Any = connection.connection.dbapi_connection
+    def _after_statement(self, driver: Driver) -> None:
         commits_by_itself = driver.info.transaction_status is TransactionStatus.IDLE
         if commits_by_itself and self._is_now():
-            self._lose_reply(connection)
+            self._lose_reply(driver)
 
     def _at_commit(self, connection: Connection) -> None:
+        driver: Any = connection.connection.dbapi_connection
         if self._is_now():
-            self._terminate(connection)
+            self._terminate(driver)
         elif self._is_now():
-            driver: Any = connection.connection.dbapi_connection
             driver.commit()
-            self._lose_reply(connection)
+            try:
+                self._lose_reply(driver)
+            except psycopg.OperationalError as error:
+                connection.invalidate()
+                raise OperationalError(
+                    "COMMIT", None, error, connection_invalidated=True
+                ) from error
 
     def _is_now(self) -> bool:
         if self._moments_left is None:
@@ -67,16 +74,10 @@ class Terminations:
             self._moments_left, self.struck = None, True
         return self._moments_left is None
 
-    def _lose_reply(self, connection: Connection) -> None:
+    def _lose_reply(self, driver: Driver) -> None:
         self.too_late = True
-        self._terminate(connection)
-        driver: Any = connection.connection.dbapi_connection
-        try:
-            driver.execute("SELECT 1")
-        except psycopg.OperationalError as error:
-            connection.invalidate()
-            raise OperationalError("COMMIT", None, error, connection_invalidated=True) from error
+        self._terminate(driver)
+        driver.execute("SELECT 1")
 
-    def _terminate(self, connection: Connection) -> None:
-        driver: Any = connection.connection.dbapi_connection
+    def _terminate(self, driver: Driver) -> None:
         self._admin.execute("SELECT pg_terminate_backend(%s, 5000)", (driver.info.backend_pid,))

@@ -81,7 +81,7 @@ class SqlAttempts:
     def begin(self, claim: Claim, name: str, seq: int) -> Sequence[StepRecord]:
         """Check the authority and look for the step, in one statement (rule 8)."""
         parameters = {"job": claim.job_id, "step": name, "place": seq}
-        found = self._database.read(lambda c: execute(c, _BEGIN, parameters).all(), "begin")
+        found = self._database.read(lambda c: execute(c, _BEGIN, parameters).rows, "begin")
         if not found or not _has_authority(found[0], claim):
             raise Fenced
         if found[0].cancel_requested:

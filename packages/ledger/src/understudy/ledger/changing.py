@@ -11,8 +11,7 @@ from sqlalchemy import Connection
 from understudy.job_engine.states import CLAIM, Fence, Transition
 from understudy.ledger import at_once, statements
 from understudy.ledger.instants import microseconds, stored
-from understudy.ledger.prepared import Statement, execute
-from understudy.ledger.rows import AnyRow
+from understudy.ledger.prepared import AnyRow, Statement, execute
 
 
 @dataclass(frozen=True, slots=True)

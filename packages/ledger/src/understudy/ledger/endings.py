@@ -11,8 +11,7 @@ from understudy.job_engine.groups import GroupRecord
 from understudy.job_engine.states import JobState
 from understudy.ledger import invoking, sequels, statements, waking
 from understudy.ledger.changing import Cause
-from understudy.ledger.prepared import execute
-from understudy.ledger.rows import AnyRow
+from understudy.ledger.prepared import AnyRow, execute
 from understudy.ledger.tables import aggregates
 
 #: How many rows share one counter of ended jobs.

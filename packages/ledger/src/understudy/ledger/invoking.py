@@ -14,7 +14,7 @@ from understudy.job_engine.states import CANCEL
 from understudy.ledger import recording, transitions
 from understudy.ledger.changing import Cause, Change, compare_and_set
 from understudy.ledger.job_table import jobs
-from understudy.ledger.rows import AnyRow
+from understudy.ledger.prepared import AnyRow
 from understudy.ledger.tables import steps
 
 #: Who the events name.

@@ -29,7 +29,7 @@ from understudy.ledger import rows, waking
 from understudy.ledger.changing import After, Cause, Change, compare_and_set
 from understudy.ledger.instants import microseconds, now_us
 from understudy.ledger.job_table import IS_LIMITED, jobs
-from understudy.ledger.rows import AnyRow
+from understudy.ledger.prepared import AnyRow
 from understudy.ledger.tables import attempts, rate_starts
 
 #: How many starts that no limit counts any more are forgotten at a time.

@@ -22,7 +22,7 @@ from understudy.job_engine.states import (
 from understudy.ledger import invoking, limiting, rows, statements, transitions
 from understudy.ledger.database import Database
 from understudy.ledger.job_table import jobs
-from understudy.ledger.rows import AnyRow
+from understudy.ledger.prepared import AnyRow
 from understudy.ledger.transitions import After, Cause, Change
 
 #: How an offer is made, by the state the job was seen in.

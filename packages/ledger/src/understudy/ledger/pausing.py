@@ -10,7 +10,7 @@ from understudy.job_engine.pause import Pausable, Pause
 from understudy.ledger.database import Database
 from understudy.ledger.instants import now_us
 from understudy.ledger.job_table import jobs
-from understudy.ledger.rows import AnyRow
+from understudy.ledger.prepared import AnyRow
 from understudy.ledger.tables import pauses
 
 #: Whether a row of `jobs` may not begin; nearly always an empty table to look at.

@@ -18,7 +18,7 @@ from understudy.job_engine.states import JobState
 from understudy.ledger import limiting, rows
 from understudy.ledger.database import Database
 from understudy.ledger.job_table import jobs
-from understudy.ledger.rows import AnyRow
+from understudy.ledger.prepared import AnyRow
 from understudy.ledger.tables import attempts, dispatch_attempts, events, steps
 
 

@@ -11,7 +11,7 @@ from understudy.ledger import rows, transitions
 from understudy.ledger.database import Database
 from understudy.ledger.instants import now_us
 from understudy.ledger.job_table import UNIQUE_HELD, jobs
-from understudy.ledger.rows import AnyRow
+from understudy.ledger.prepared import AnyRow
 
 _BY_ID = select(*jobs.c).where(jobs.c.id == bindparam("job"))
 _BY_KEY = select(*jobs.c).where(

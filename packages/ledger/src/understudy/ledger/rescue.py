@@ -13,7 +13,7 @@ from understudy.ledger.database import Database
 from understudy.ledger.instants import microseconds, now_us
 from understudy.ledger.job_table import IS_LIMITED, jobs
 from understudy.ledger.pausing import IS_PAUSED
-from understudy.ledger.rows import AnyRow
+from understudy.ledger.prepared import AnyRow
 
 _DUE = (
     select(*jobs.c)

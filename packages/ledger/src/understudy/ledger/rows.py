@@ -6,8 +6,6 @@ from dataclasses import fields
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row
-
 from understudy.job_engine.error_record import ErrorRecord
 from understudy.job_engine.groups import GroupRecord
 from understudy.job_engine.identity import UniqueScope
@@ -28,8 +26,7 @@ from understudy.job_engine.records import (
 from understudy.job_engine.requests import NewJob, OfferPlan
 from understudy.job_engine.states import JobState
 from understudy.ledger.instants import instant, microseconds
-
-AnyRow = Row[*tuple[Any, ...]]
+from understudy.ledger.prepared import AnyRow
 
 
 def new_record(job: NewJob, plan: OfferPlan | None, row: AnyRow) -> JobRecord:

@@ -19,7 +19,7 @@ from understudy.ledger import transitions
 from understudy.ledger.database import Database
 from understudy.ledger.instants import instant, now_us
 from understudy.ledger.job_table import jobs
-from understudy.ledger.rows import AnyRow
+from understudy.ledger.prepared import AnyRow
 from understudy.ledger.tables import schedules
 
 _ALL = select(*schedules.c).order_by(schedules.c.name)

@@ -14,7 +14,7 @@ from understudy.ledger import rows, transitions
 from understudy.ledger.changing import Cause, Change, compare_and_set
 from understudy.ledger.instants import now_us
 from understudy.ledger.job_table import jobs
-from understudy.ledger.rows import AnyRow
+from understudy.ledger.prepared import AnyRow
 from understudy.ledger.tables import groups
 
 #: Who the events name.

@@ -27,8 +27,7 @@ from understudy.ledger.changing import (
     event_of,
 )
 from understudy.ledger.instants import microseconds, stored
-from understudy.ledger.prepared import execute
-from understudy.ledger.rows import AnyRow
+from understudy.ledger.prepared import AnyRow, execute
 
 __all__ = ["After", "Cause", "Change"]
 

@@ -39,7 +39,7 @@ from understudy.ledger import rows
 from understudy.ledger.database import Database
 from understudy.ledger.errors import translated
 from understudy.ledger.job_table import LIMIT_COLUMNS, jobs
-from understudy.ledger.rows import AnyRow
+from understudy.ledger.prepared import AnyRow
 from understudy.ledger.tables import attempts, events, steps
 
 #: How many jobs are checked between two signs of progress.

@@ -1,0 +1,80 @@
+"""What an engine tells its driver, below SQLAlchemy: every statement, and none unseen."""
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from sqlalchemy import Engine, event
+
+#: Called with the driver's connection; what it raises, the statement raises.
+Hook = Callable[[Any], object]
+
+
+def nothing(connection: Any) -> None:
+    """Do nothing about a statement."""
+
+
+class _Hooks:
+    before: Hook = staticmethod(nothing)
+    after: Hook = staticmethod(nothing)
+
+
+def watch(engine: Engine, before: Hook, after: Hook = nothing) -> Callable[[], None]:
+    """Call a hook before, and one after, each statement of an engine's; return what ends that."""
+    hooks = _Hooks()
+    options = _sqlite(hooks) if engine.dialect.name == "sqlite" else _postgresql(hooks)
+
+    def connecting(dialect: Any, record: Any, arguments: Any, given: dict[str, Any]) -> None:
+        given.update(options)
+
+    def end() -> None:
+        event.remove(engine, "do_connect", connecting)
+        engine.dispose()
+
+    event.listen(engine, "do_connect", connecting)
+    engine.dispose()
+    # What an engine asks at its first connection is nobody's statement.
+    engine.connect().close()
+    hooks.before, hooks.after = before, after
+    return end
+
+
+@contextmanager
+def watched(engine: Engine, before: Hook, after: Hook = nothing) -> Iterator[None]:
+    """Watch every statement of an engine's while a block runs."""
+    end = watch(engine, before, after)
+    try:
+        yield
+    finally:
+        end()
+
+
+def _sqlite(hooks: _Hooks) -> dict[str, Any]:
+    class Cursor(sqlite3.Cursor):
+        def execute(self, *statement: Any) -> sqlite3.Cursor:
+            hooks.before(self.connection)
+            super().execute(*statement)
+            hooks.after(self.connection)
+            return self
+
+    class Connection(sqlite3.Connection):
+        def cursor(self, factory: Any = Cursor) -> Any:
+            return super().cursor(factory)
+
+        def execute(self, *statement: Any) -> sqlite3.Cursor:
+            return self.cursor().execute(*statement)
+
+    return {"factory": Connection}
+
+
+def _postgresql(hooks: _Hooks) -> dict[str, Any]:
+    class Cursor(psycopg.Cursor[Any]):
+        def execute(self, *statement: Any, **options: Any) -> Any:
+            hooks.before(self.connection)
+            super().execute(*statement, **options)
+            hooks.after(self.connection)
+            return self
+
+    return {"cursor_factory": Cursor}
