@@ -55,7 +55,8 @@ class Expect:
 
     def value(self, met: object, expected: str, got: object, todo: str = "") -> None:
         """Refuse a value unless it is met."""
-        self.that(met, expected, shown(got), todo)
+        if not met:
+            self.that(met, expected, shown(got), todo)
 
     def span(
         self,

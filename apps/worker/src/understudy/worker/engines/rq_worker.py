@@ -24,12 +24,13 @@ from rq.job import Job
 from rq.serializers import JSONSerializer
 from rq.suspension import is_suspended
 from rq.timeouts import BaseDeathPenalty
-from rq.worker import BaseWorker, WorkerStatus
+from rq.worker import WorkerStatus
 
 from understudy.job_engine.crash_points import CRASH_POINTS
 from understudy.job_engine.errors import MessageRejectedError
 from understudy.queue import SafeJob
 from understudy.queue.safe_job import Processor
+from understudy.worker.engines.rq_bookkeeping import Bookkeeper, StoppedByCommandError
 
 logger: logging.Logger = logging.getLogger("understudy.worker")
 
@@ -55,11 +56,7 @@ class _NoDeathPenalty(BaseDeathPenalty):
         """Cancel nothing."""
 
 
-class StoppedByCommandError(Exception):
-    """Tell RQ that the job was stopped, after its attempt has ended."""
-
-
-class SlotWorker(BaseWorker):
+class SlotWorker(Bookkeeper):
     """Run the jobs of one queue side by side in the slots of one process."""
 
     death_penalty_class = _NoDeathPenalty
@@ -111,7 +108,7 @@ class SlotWorker(BaseWorker):
         self._pool = ThreadPoolExecutor(slots, thread_name_prefix="understudy-slot")
         self._free = threading.BoundedSemaphore(slots)
         self._commanded: set[str] = set()
-        self._spoken_at = float("-inf")
+        self._spoken_at = self._asked_at = float("-inf")
         self._kept_at = float("-inf")
         self._pause = FIRST_PAUSE
         self._suspended = False
@@ -149,7 +146,7 @@ class SlotWorker(BaseWorker):
         self._keep_up()
         if not self._free.acquire(timeout=BLOCK_SECONDS):
             # Busy is not dead: Redis must be heard all the same, or the heartbeats would stop.
-            self._is_suspended()
+            self._ask_if_suspended()
             return
         started = False
         try:
@@ -232,15 +229,13 @@ class SlotWorker(BaseWorker):
             self._commanded.discard(job_id)
             raise StoppedByCommandError
 
-    def handle_job_failure(self, job: Job, queue: Queue, *args: Any, **kwargs: Any) -> None:
-        """Note RQ's failure; a job that a command stopped is noted as stopped."""
-        if "StoppedByCommandError" in kwargs.get("exc_string", ""):
-            self._stopped_job_id = job.id
-        super().handle_job_failure(job, queue, *args, **kwargs)
-
     def _is_suspended(self) -> bool:
+        busy = time.monotonic() - self._asked_at < BLOCK_SECONDS
+        return False if busy and not self._suspended else self._ask_if_suspended()
+
+    def _ask_if_suspended(self) -> bool:
         self._suspended = bool(is_suspended(self.connection))
-        self._spoken_at = time.monotonic()
+        self._spoken_at = self._asked_at = time.monotonic()
         if self._suspended:
             self.set_state(WorkerStatus.SUSPENDED)
             self._stopping.wait(BLOCK_SECONDS)
