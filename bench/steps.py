@@ -4,12 +4,12 @@
     make bench-steps ARGS="--ledger sqlite --json"
     TMPDIR=/dev/shm make bench-steps             # where a commit waits for no disk
 
-In this process: one job of each after the other, from its row to its result. Through the queue:
-a batch of each in turn, dispatched one by one, until its last job has ended; RQ's worker has 16
-slots, Dramatiq's 8 threads, and DBOS's process takes 16 workflows at once and looks for them ten
-times a second (its default is once). A step adds one. In turn, so that whatever else the machine
-does falls on all. Beside them a bare INSERT on one connection of the driver, committed ten times:
-nobody who keeps every step on this disk can be faster.
+One after the other: each in a process of its own, a job of each in turn, from its row to its
+result. Through the queue: a batch of each in turn, dispatched one by one, until its last job has
+ended; RQ's worker has 16 slots, Dramatiq's 8 threads, and DBOS's process takes 16 workflows at
+once and looks for them ten times a second (its default is once). A step adds one. In turn, so
+that whatever else the machine does falls on all. Beside them a bare INSERT on one connection of
+the driver, committed ten times: nobody who keeps every step on this disk can be faster.
 
 Both commit each step durably: PostgreSQL with fsync and synchronous_commit on, SQLite with
 synchronous=FULL. They share one database; on SQLite that gives DBOS the write-ahead log, which is
@@ -33,6 +33,7 @@ from rich.table import Table
 from sqlalchemy import Engine, create_engine, text
 
 from bench import of_dbos, of_understudy
+from bench.apart import Apart
 from bench.of_understudy import STEPS
 from tests.servers.postgres import Postgres
 from tests.servers.processes import wait_until
@@ -40,10 +41,13 @@ from tests.servers.rabbitmq import RabbitMQ
 from understudy.worker.embedded import EmbeddedValkey
 
 LEDGERS = ("postgresql", "sqlite")
+ALONE = "one after the other"
 #: How long a batch may take, in seconds.
 PATIENCE = 600
 
 Call = Callable[[int], object]
+#: Does it, and returns the seconds that it took.
+Timed = Callable[[int], float]
 #: The seconds of each round, by what was measured.
 Times = Mapping[str, list[float]]
 
@@ -83,12 +87,13 @@ def measured(
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True)))
     url = database_url(ledger, folder, stack)
     database = create_engine(url)
-    ours = of_understudy.InProcess(url)
-    theirs = of_dbos.InProcess(url)
-    stack.callback(theirs.stop)
-    bare = bare_inserts(database, stack)
-    alone = {"Understudy": ours.run, "DBOS": theirs.run, "bare INSERTs": bare}
-    times = in_turn(arguments.jobs, f"{ledger}, in this process", console, alone)
+    alone: dict[str, Timed] = {}
+    for who, module in (("Understudy", of_understudy), ("DBOS", of_dbos)):
+        contender = Apart(module.__name__, url)
+        stack.callback(contender.stop)
+        alone[who] = contender.run
+    alone["bare INSERTs"] = timed(bare_inserts(database, stack))
+    times = in_turn(arguments.jobs, f"{ledger}, {ALONE}", console, alone)
     batches = queues(database, folder, stack, count=arguments.batch)
     queued = in_turn(arguments.rounds, f"{ledger}, through the queue", console, batches)
     return {
@@ -96,7 +101,7 @@ def measured(
         "folder": tempfile.gettempdir(),
         "load": round(os.getloadavg()[0], 1),
         "commits": commits(database, ledger),
-        "in this process": {"jobs": arguments.jobs, "rates": rates(times, STEPS)},
+        ALONE: {"jobs": arguments.jobs, "rates": rates(times, STEPS)},
         "through the queue": {
             "jobs": arguments.batch,
             "rounds": arguments.rounds,
@@ -122,7 +127,7 @@ def bare_inserts(database: Engine, stack: ExitStack) -> Call:
     return call
 
 
-def queues(database: Engine, folder: Path, stack: ExitStack, *, count: int) -> dict[str, Call]:
+def queues(database: Engine, folder: Path, stack: ExitStack, *, count: int) -> dict[str, Timed]:
     """Start the workers; return what sends each a batch and waits for its end."""
     url = database.url.render_as_string(hide_password=False)
     valkey = stack.enter_context(EmbeddedValkey(folder / "valkey"))
@@ -142,8 +147,8 @@ def queues(database: Engine, folder: Path, stack: ExitStack, *, count: int) -> d
     table = "workflow_status" if database.dialect.name == "sqlite" else "dbos.workflow_status"
     ended = {"ours": _OURS, "theirs": _THEIRS.format(table)}
 
-    def batch(call: Call, which: str) -> Call:
-        return lambda _: work_off(call, count, lambda: number(database, ended[which]))
+    def batch(call: Call, which: str) -> Timed:
+        return timed(lambda _: work_off(call, count, lambda: number(database, ended[which])))
 
     return {
         "Understudy, RQ": batch(ours.dispatch_to("rq"), "ours"),
@@ -166,15 +171,25 @@ def number(database: Engine, query: str) -> int:
         return int(connection.execute(text(query)).scalar_one())
 
 
-def in_turn(rounds: int, title: str, console: Console, calls: Mapping[str, Call]) -> Times:
+def timed(call: Call) -> Timed:
+    """Return the call with a clock."""
+
+    def run(number: int) -> float:
+        started = time.perf_counter()
+        call(number)
+        return time.perf_counter() - started
+
+    return run
+
+
+def in_turn(rounds: int, title: str, console: Console, calls: Mapping[str, Timed]) -> Times:
     """Call each in turn, once before anything counts; return the seconds of every call."""
     times: dict[str, list[float]] = {name: [] for name in calls}
     for round_ in track(range(rounds + 1), description=title, console=console):
         for name, call in calls.items():
-            started = time.perf_counter()
-            call(round_)
+            seconds = call(round_)
             if round_:
-                times[name].append(time.perf_counter() - started)
+                times[name].append(seconds)
     return times
 
 
@@ -205,7 +220,7 @@ def as_table(found: Mapping[str, Any]) -> Table:
     """Return a table of one ledger's figures."""
     table = Table("", "", "p50 ms", "steps a second", "DBOS", title_justify="left")
     table.title = f"{found['ledger']}, {found['commits']}"
-    for way in ("in this process", "through the queue"):
+    for way in (ALONE, "through the queue"):
         for rate in found[way]["rates"]:
             times = f"{rate['times_dbos']:.2f}x"
             figures: Sequence[str] = (f"{rate['p50_ms']:.1f}", f"{rate['steps_per_second']:,}")

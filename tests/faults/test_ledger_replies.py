@@ -24,7 +24,7 @@ EACH_OPERATION = pytest.mark.parametrize("operation", OPERATIONS, ids=lambda eac
 
 TOUCH = text("UPDATE understudy_jobs SET hb = hb WHERE id = :id")
 #: What is one statement on PostgreSQL.
-COMMIT_BY_THEMSELVES = ("dispatch", "begin", "memo")
+COMMIT_BY_THEMSELVES = ("dispatch", "claim", "begin", "memo", "finish")
 
 _numbers = count()
 

@@ -8,11 +8,11 @@ from typing import Any
 import psycopg
 from sqlalchemy import Engine, event
 
-#: Called with the driver's connection; what it raises, the statement raises.
+#: Called with the driver's cursor; what it raises, the statement raises.
 Hook = Callable[[Any], object]
 
 
-def nothing(connection: Any) -> None:
+def nothing(cursor: Any) -> None:
     """Do nothing about a statement."""
 
 
@@ -54,9 +54,9 @@ def watched(engine: Engine, before: Hook, after: Hook = nothing) -> Iterator[Non
 def _sqlite(hooks: _Hooks) -> dict[str, Any]:
     class Cursor(sqlite3.Cursor):
         def execute(self, *statement: Any) -> sqlite3.Cursor:
-            hooks.before(self.connection)
+            hooks.before(self)
             super().execute(*statement)
-            hooks.after(self.connection)
+            hooks.after(self)
             return self
 
     class Connection(sqlite3.Connection):
@@ -72,9 +72,9 @@ def _sqlite(hooks: _Hooks) -> dict[str, Any]:
 def _postgresql(hooks: _Hooks) -> dict[str, Any]:
     class Cursor(psycopg.Cursor[Any]):
         def execute(self, *statement: Any, **options: Any) -> Any:
-            hooks.before(self.connection)
+            hooks.before(self)
             super().execute(*statement, **options)
-            hooks.after(self.connection)
+            hooks.after(self)
             return self
 
     return {"cursor_factory": Cursor}

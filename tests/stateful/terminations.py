@@ -13,6 +13,7 @@ from tests.servers.drivers import watch
 from understudy.ledger import Database
 
 Driver = psycopg.Connection[Any]
+Cursor = psycopg.Cursor[Any]
 
 
 class Terminations:
@@ -43,14 +44,14 @@ class Terminations:
         finally:
             self._moments_left = None
 
-    def _before_statement(self, driver: Driver) -> None:
+    def _before_statement(self, cursor: Cursor) -> None:
         if self._is_now():
-            self._terminate(driver)
+            self._terminate(cursor.connection)
 
-    def _after_statement(self, driver: Driver) -> None:
-        commits_by_itself = driver.info.transaction_status is TransactionStatus.IDLE
-        if commits_by_itself and self._is_now():
-            self._lose_reply(driver)
+    def _after_statement(self, cursor: Cursor) -> None:
+        commits_by_itself = cursor.connection.info.transaction_status is TransactionStatus.IDLE
+        if commits_by_itself and cursor.rowcount > 0 and self._is_now():
+            self._lose_reply(cursor.connection)
 
     def _at_commit(self, connection: Connection) -> None:
         driver: Any = connection.connection.dbapi_connection

@@ -29,10 +29,7 @@ _HOLD_UP = (
         "CREATE FUNCTION hold_up() RETURNS trigger LANGUAGE plpgsql AS"
         " 'BEGIN PERFORM pg_advisory_xact_lock_shared(1); RETURN NEW; END'"
     ),
-    (
-        "CREATE TRIGGER hold_up BEFORE INSERT ON understudy_steps"
-        " FOR EACH ROW EXECUTE FUNCTION hold_up()"
-    ),
+    "CREATE TRIGGER hold_up BEFORE INSERT ON {} FOR EACH ROW EXECUTE FUNCTION hold_up()",
 )
 
 
@@ -61,7 +58,7 @@ def test_a_rescuer_waits_for_a_step_that_is_being_recorded(
     claim = scene.started(worker)
     seen = rescuer.get(claim.job_id)
 
-    with inserts_held_up(worker) as let_go_on:
+    with inserts_held_up(worker, "understudy_steps") as let_go_on:
         recorded = another.submit(worker.record, claim, scene.step())
         wait_until(lambda: waiting(worker) == 1, 10, "the step waits, past its fence")
         offered = another.submit(rescuer.offer, seen, scene.plan(scene.SECOND))
@@ -94,12 +91,15 @@ def test_two_ends_of_one_attempt_are_one(
     worker: SqlLedger, rescuer: SqlLedger, another: ThreadPoolExecutor
 ) -> None:
     claim = scene.started(worker)
-    meanwhile = Meanwhile(rescuer)
-    meanwhile.begin(lambda: another.submit(worker.conclude, claim, scene.FAILURE))
 
-    assert rescuer.conclude(claim, scene.SUCCESS) is JobState.SUCCEEDED
+    with inserts_held_up(worker, "understudy_events") as let_go_on:
+        succeeded = another.submit(rescuer.conclude, claim, scene.SUCCESS)
+        wait_until(lambda: waiting(worker) == 1, PATIENCE, "the first end waits for its event")
+        failed = another.submit(worker.conclude, claim, scene.FAILURE)
+        wait_until(lambda: waiting(worker) == 2, PATIENCE, "the second waits for the first")
+        let_go_on()
 
-    assert meanwhile.result() is JobState.SUCCEEDED
+    assert succeeded.result(PATIENCE) is failed.result(PATIENCE) is JobState.SUCCEEDED
     expect_sound(worker, claim.job_id)
 
 
@@ -118,11 +118,11 @@ def test_a_fence_without_a_lock_lets_a_stale_step_in(worker: SqlLedger, rescuer:
 
 
 @contextmanager
-def inserts_held_up(ledger: SqlLedger) -> Iterator[Callable[[], None]]:
-    """Hold every step up in the middle of its statement, when it is inserted."""
+def inserts_held_up(ledger: SqlLedger, table: str) -> Iterator[Callable[[], None]]:
+    """Hold everybody up who inserts into a table, in the middle of the statement."""
     with ledger.database.engine.begin() as connection:
         for statement in _HOLD_UP:
-            connection.exec_driver_sql(statement)
+            connection.exec_driver_sql(statement.format(table))
     with psycopg.connect(_address(ledger), autocommit=True) as gate:
         gate.execute("SELECT pg_advisory_lock(1)")
         yield lambda: gate.execute("SELECT pg_advisory_unlock(1)") and None

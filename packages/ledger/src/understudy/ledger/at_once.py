@@ -9,18 +9,17 @@ write in the name of an attempt that was replaced while it waited (R28).
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import CTE, Select, Update, bindparam, select, update
+from sqlalchemy import CTE, Update, bindparam, func, literal, select, update
 from sqlalchemy.dialects.postgresql import Insert, insert
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from understudy.job_engine.records import StepKind
 from understudy.job_engine.states import CLAIM, Transition
-from understudy.ledger import statements
+from understudy.ledger import counting, statements
+from understudy.ledger.counting import AnySelect
 from understudy.ledger.instants import now_us
 from understudy.ledger.job_table import jobs
-from understudy.ledger.tables import attempts, events, steps
-
-AnySelect = Select[*tuple[Any, ...]]
+from understudy.ledger.tables import aggregates, attempts, events, steps
 
 _AUTHORITY = statements.FENCE.returning(jobs.c.id).cte("authority")
 
@@ -41,7 +40,7 @@ def _event_of(job: CTE) -> CTE:
 
 @lru_cache
 def change(statement: ReturningUpdate[Any], transition: Transition) -> AnySelect:
-    """Make a transition, write its event and note the attempt that it begins or ends."""
+    """Make a transition, write its event, note the attempt it begins or ends, count a job's end."""
     job = statement.cte("job")
     done = select(*job.c).add_cte(_event_of(job))
     if transition is CLAIM:
@@ -49,7 +48,7 @@ def change(statement: ReturningUpdate[Any], transition: Transition) -> AnySelect
     elif transition.ends_attempt:
         ended = statements.END_ATTEMPT.where(attempts.c.job_id == job.c.id)
         done = done.add_cte(ended.cte("attempt"))
-    return done
+    return done.add_cte(_count_of(job)) if transition.target.is_terminal else done
 
 
 def _attempt_of(job: CTE) -> CTE:
@@ -57,6 +56,13 @@ def _attempt_of(job: CTE) -> CTE:
     begun = select(job.c.id, job.c.epoch, job.c.claim_id, job.c.engine, worker, now_us())
     columns = ["job_id", "epoch", "claim_id", "engine", "worker", "started_at"]
     return insert(attempts).from_select(columns, begun).cte("attempt")
+
+
+def _count_of(job: CTE) -> CTE:
+    engine = func.coalesce(job.c.engine, "")
+    shard = bindparam("to_shard", type_=aggregates.c.shard.type)
+    ended = select(job.c.name, job.c.queue, engine, job.c.state, shard, literal(1))
+    return counting.count_end("postgresql", ended).cte("count")
 
 
 def _record_step() -> Insert:

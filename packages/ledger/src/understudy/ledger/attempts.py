@@ -19,6 +19,7 @@ from understudy.job_engine.states import (
     JobState,
 )
 from understudy.ledger import limiting, rows, transacting, transitions, waits, waking
+from understudy.ledger.changing import compare_and_set
 from understudy.ledger.database import Database
 from understudy.ledger.instants import microseconds
 from understudy.ledger.job_table import jobs
@@ -73,7 +74,12 @@ class SqlAttempts:
 
     def claim(self, ticket: Ticket) -> Claim | None:
         """Take an offered job; None if the offer is void (rule 6)."""
-        found = self._database.write(lambda connection: _claim(connection, ticket), "claim")
+        change = _claiming(ticket)
+        unlimited = replace(change, guard={**change.guard, **_UNLIMITED})
+        row = self._database.write_at_once(lambda c: compare_and_set(c, CLAIM, unlimited), "claim")
+        if row is not None:
+            return rows.claim(row, ticket.worker)
+        found = self._database.write(lambda c: _claim_under_limits(c, ticket, change), "claim")
         if isinstance(found, JobDeferredError):
             raise found
         return found
@@ -81,7 +87,7 @@ class SqlAttempts:
     def begin(self, claim: Claim, name: str, seq: int) -> Sequence[StepRecord]:
         """Check the authority and look for the step, in one statement (rule 8)."""
         parameters = {"job": claim.job_id, "step": name, "place": seq}
-        found = self._database.read(lambda c: execute(c, _BEGIN, parameters).rows, "begin")
+        found = self._database.ask(lambda c: execute(c, _BEGIN, parameters).rows, "begin")
         if not found or not _has_authority(found[0], claim):
             raise Fenced
         if found[0].cancel_requested:
@@ -108,6 +114,13 @@ class SqlAttempts:
 
     def conclude(self, claim: Claim, conclusion: Conclusion) -> JobState:
         """End the attempt; a pending cancel request wins over all but success (I9)."""
+        if conclusion.step is None and conclusion.wait is None:
+            change = _concluding(claim, conclusion)
+            row = self._database.write_at_once(
+                lambda c: transitions.apply_alone(c, conclusion.transition, change), "conclude"
+            )
+            if row is not None:
+                return JobState(row.state)
 
         def work(connection: Connection) -> JobState:
             if conclusion.wait is not None:
@@ -126,10 +139,10 @@ class SqlAttempts:
         )
 
 
-def _claim(connection: Connection, ticket: Ticket) -> Claim | JobDeferredError | None:
-    change = Change(
+def _claiming(ticket: Ticket) -> Change:
+    return Change(
         ticket.job_id,
-        {"epoch": ticket.epoch, "engine": ticket.engine, "queue": ticket.queue, **_UNLIMITED},
+        {"epoch": ticket.epoch, "engine": ticket.engine, "queue": ticket.queue},
         {
             "claim_id": ticket.claim_id,
             "lease_us": microseconds(ticket.lease),
@@ -137,9 +150,13 @@ def _claim(connection: Connection, ticket: Ticket) -> Claim | JobDeferredError |
         },
         Cause(ticket.worker, {"claim": ticket.claim_id, "engine": ticket.engine}),
     )
-    found = transitions.apply(connection, CLAIM, change) or limiting.claim(
-        connection, ticket, replace(change, guard={**change.guard, **_LIMITED})
-    )
+
+
+def _claim_under_limits(
+    connection: Connection, ticket: Ticket, change: Change
+) -> Claim | JobDeferredError | None:
+    limited = replace(change, guard={**change.guard, **_LIMITED})
+    found = limiting.claim(connection, ticket, limited)
     if isinstance(found, JobDeferredError):
         return found
     if found is None:
@@ -165,11 +182,16 @@ def _has_authority(row: Any, claim: Claim) -> bool:
     )
 
 
-def _conclude(connection: Connection, claim: Claim, conclusion: Conclusion) -> JobState:
-    mine: dict[str, Any] = {"epoch": claim.epoch, "claim_id": claim.claim_id}
+def _concluding(claim: Claim, conclusion: Conclusion) -> Change:
+    guard: dict[str, Any] = {"epoch": claim.epoch, "claim_id": claim.claim_id}
+    if conclusion.transition is not SUCCEED:
+        guard |= {"cancel_requested": False}
     cause = Cause(claim.worker, {"reason": conclusion.reason} if conclusion.reason else {})
-    guard = mine if conclusion.transition is SUCCEED else mine | {"cancel_requested": False}
-    change = Change(claim.job_id, guard, _values(conclusion), cause)
+    return Change(claim.job_id, guard, _values(conclusion), cause)
+
+
+def _conclude(connection: Connection, claim: Claim, conclusion: Conclusion) -> JobState:
+    change = _concluding(claim, conclusion)
     row = transitions.apply(connection, conclusion.transition, change)
     if row is not None:
         if conclusion.step is not None:
@@ -177,8 +199,8 @@ def _conclude(connection: Connection, claim: Claim, conclusion: Conclusion) -> J
         if conclusion.wait is not None:
             waits.begin_to_wait(connection, claim, conclusion)
         return JobState(row.state)
-    stop = Change(claim.job_id, mine | {"cancel_requested": True}, {}, cause)
-    row = transitions.apply(connection, STOP, stop)
+    asked = {**change.guard, "cancel_requested": True}
+    row = transitions.apply(connection, STOP, replace(change, guard=asked, values={}))
     return JobState(row.state) if row is not None else _concluded_before(connection, claim)
 
 

@@ -9,9 +9,9 @@ from typing import Any
 from sqlalchemy import Connection
 
 from understudy.job_engine.states import CLAIM, Fence, Transition
-from understudy.ledger import at_once, statements
+from understudy.ledger import at_once, counting, statements
 from understudy.ledger.instants import microseconds, stored
-from understudy.ledger.prepared import AnyRow, Statement, execute
+from understudy.ledger.prepared import AnyConnection, AnyRow, Statement, execute
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +49,11 @@ class Change:
 
 
 def compare_and_set(
-    connection: Connection, transition: Transition, change: Change
+    connection: AnyConnection, transition: Transition, change: Change
 ) -> AnyRow | None:
-    """Try a transition, note its attempt and its event; nothing else that its end may set off.
+    """Try a transition; note its attempt and its event, and count it if it is the job's end.
+
+    Nothing else that the end of a job may set off.
 
     Returns:
         The changed row, or None if the job is not as it was seen.
@@ -72,6 +74,7 @@ def compare_and_set(
     parameters["at_id"] = change.job_id
     if connection.dialect.name == "postgresql":
         parameters |= {"at_job": change.job_id, "to_outcome": transition.name}
+        parameters |= {"to_shard": counting.any_shard()}
         parameters |= event_detail(transition.name, change.cause)
         at_once_ = at_once.change(statement, transition)
         return _executed(connection, at_once_, parameters, transition)
@@ -82,7 +85,7 @@ def compare_and_set(
 
 
 def _executed(
-    connection: Connection,
+    connection: AnyConnection,
     statement: Statement,
     parameters: Mapping[str, Any],
     transition: Transition,
@@ -91,6 +94,7 @@ def _executed(
         # No time is read back, and of all transitions these are made the most often.
         plain = {name: _plain(value) for name, value in parameters.items()}
         return execute(connection, statement, plain).one_or_none()
+    assert isinstance(connection, Connection)  # noqa: S101 - times are SQLAlchemy's to read
     return connection.execute(statement, parameters).one_or_none()
 
 
@@ -98,8 +102,8 @@ def _plain(value: object) -> object:
     return stored(value) if isinstance(value, datetime) else value
 
 
-def _note(connection: Connection, transition: Transition, change: Change, row: AnyRow) -> None:
-    """Note the attempt that a transition begins or ends, and append its event."""
+def _note(connection: AnyConnection, transition: Transition, change: Change, row: AnyRow) -> None:
+    """Note the attempt that a transition begins or ends, append its event, count a job's end."""
     if transition is CLAIM:
         begun = {name: getattr(row, name) for name in ("epoch", "claim_id", "engine")}
         begun |= {"job_id": row.id, "worker": change.cause.actor}
@@ -107,6 +111,10 @@ def _note(connection: Connection, transition: Transition, change: Change, row: A
     elif transition.ends_attempt:
         ended = {"at_job": row.id, "at_epoch": change.guard["epoch"], "to_outcome": transition.name}
         execute(connection, statements.END_ATTEMPT, ended)
+    if transition.target.is_terminal:
+        ended = {"name": row.name, "queue": row.queue, "engine": row.engine or ""}
+        ended |= {"outcome": row.state, "shard": counting.any_shard()}
+        execute(connection, counting.count_end(connection.dialect.name), ended)
     append_event(connection, event_of(row), transition.name, change.cause)
 
 
@@ -115,7 +123,9 @@ def event_of(row: AnyRow) -> dict[str, Any]:
     return {"job_id": row.id, "n": row.events, "state": row.state, "epoch": row.epoch}
 
 
-def append_event(connection: Connection, event: Mapping[str, Any], kind: str, cause: Cause) -> None:
+def append_event(
+    connection: AnyConnection, event: Mapping[str, Any], kind: str, cause: Cause
+) -> None:
     """Write the history on, in the transaction of what happened (rule 22)."""
     execute(connection, statements.INSERT_EVENT, {**event, **event_detail(kind, cause)})
 

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import timedelta
+from functools import partial
 from typing import TypeVar
 from weakref import WeakSet
 
@@ -19,8 +20,10 @@ from tenacity import (
 from understudy.job_engine.crash_points import CRASH_POINTS
 from understudy.job_engine.errors import ConfigurationError
 from understudy.ledger import postgresql, sqlite
+from understudy.ledger.channel import Channel
 from understudy.ledger.errors import is_transient, translated
 
+C = TypeVar("C")
 T = TypeVar("T")
 
 #: How long a transaction that failed for a passing reason is tried again.
@@ -94,7 +97,7 @@ class Database:
         )
         dialect.prepare(self.engine)
         self._reader = dialect.reader(self.engine)
-        self._begin = dialect.writer(self.engine)
+        self._writer: sqlite.Writer | postgresql.Writer = dialect.Writer(self.engine)
         self._retrying = Retrying(
             retry=retry_if_exception(is_transient),
             wait=wait_random_exponential(multiplier=0.01, max=0.5),
@@ -117,24 +120,28 @@ class Database:
         Raises:
             LedgerUnavailableError: If the database does not answer in time.
         """
-        return self._patiently(self._begin, work, point)
+        return self._patiently(self._writer.begin, work, point)
 
-    def write_at_once(self, work: Callable[[Connection], T], point: str = "") -> T:
-        """Run one writing statement, which is a transaction of its own where the database can.
+    def write_at_once(self, work: Callable[[Channel], T], point: str = "") -> T:
+        """Run one prepared statement that writes, or what SQLite has in its place.
 
-        PostgreSQL answers once instead of four times. What SQLite does in two statements is one
-        transaction here, too.
+        PostgreSQL answers once instead of three times: the statement is a transaction of its own.
+        What takes SQLite several is one transaction here, too.
         """
         if self.is_sqlite:
-            return self.write(work, point)
+            return self._patiently(self._writer.at_once, work, point)
         if CRASH_POINTS.reached is not None and point:
             # The statement commits by itself: inside there is no moment before that.
             CRASH_POINTS.reached(f"{point}.before")
-        return self._patiently(self._reader.connect, work, point, commits=False)
+        return self._patiently(self._writer.at_once, work, point, commits=False)
 
     def read(self, work: Callable[[Connection], T], point: str = "") -> T:
         """Run reading statements, each seeing what is committed when it runs."""
         return self._patiently(self._reader.connect, work, point)
+
+    def ask(self, work: Callable[[Channel], T], point: str = "") -> T:
+        """Run prepared statements that read."""
+        return self._patiently(partial(Channel, self.engine), work, point)
 
     def close(self) -> None:
         """Close every connection of this process."""
@@ -142,8 +149,8 @@ class Database:
 
     def _patiently(
         self,
-        open_: Callable[[], AbstractContextManager[Connection]],
-        work: Callable[[Connection], T],
+        open_: Callable[[], AbstractContextManager[C]],
+        work: Callable[[C], T],
         point: str,
         *,
         commits: bool = True,

@@ -1,21 +1,13 @@
 """What a job's end sets off, in the transaction that ends it."""
 
-import random
-from functools import lru_cache
-from typing import Any
-
-from sqlalchemy import Connection, bindparam
+from sqlalchemy import Connection
 
 from understudy.job_engine.awaited import end_topic, waker
 from understudy.job_engine.groups import GroupRecord
 from understudy.job_engine.states import JobState
-from understudy.ledger import invoking, sequels, statements, waking
+from understudy.ledger import invoking, sequels, waking
 from understudy.ledger.changing import Cause
-from understudy.ledger.prepared import AnyRow, execute
-from understudy.ledger.tables import aggregates
-
-#: How many rows share one counter of ended jobs.
-SHARDS = 8
+from understudy.ledger.prepared import AnyRow
 
 
 def job_ended(connection: Connection, row: AnyRow) -> None:
@@ -31,7 +23,6 @@ def job_ended(connection: Connection, row: AnyRow) -> None:
     ended = [row]
     while ended:
         each = ended.pop()
-        _count_end(connection, each)
         if each.parent_id is not None:
             topic = end_topic(each.id)
             waking.lock(connection, topic)
@@ -47,25 +38,3 @@ def group_over(connection: Connection, group: GroupRecord) -> None:
     """Carry out what the end of a group sets off; repeating it is harmless."""
     for row in sequels.complete(connection, group):
         job_ended(connection, row)
-
-
-def _count_end(connection: Connection, row: AnyRow) -> None:
-    values = {
-        "name": row.name,
-        "queue": row.queue,
-        "engine": row.engine or "",
-        "outcome": row.state,
-        "shard": random.randrange(SHARDS),
-    }
-    execute(connection, _counting(connection.dialect.name), values)
-
-
-@lru_cache
-def _counting(dialect: str) -> statements.AnyInsert:
-    """Add one to the counter of jobs that ended so."""
-    key = tuple(column.name for column in aggregates.primary_key)
-    values: dict[str, Any] = {name: bindparam(name) for name in key} | {"count": 1}
-    statement = statements.insert_into(dialect, aggregates).values(values)
-    return statement.on_conflict_do_update(
-        index_elements=key, set_={"count": aggregates.c.count + 1}
-    )

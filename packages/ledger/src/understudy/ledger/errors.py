@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
+from sqlalchemy import Dialect
 from sqlalchemy.exc import (
     DBAPIError,
     InterfaceError,
@@ -35,6 +37,28 @@ def is_transient(error: BaseException) -> bool:
     if state in _RETRY_SQLSTATES or state in _GONE_SQLSTATES or error.connection_invalidated:
         return True
     return isinstance(error, OperationalError) and any(t in str(error.orig) for t in _BUSY)
+
+
+def as_sqlalchemy(
+    error: Exception, statement: str, dialect: Dialect, driver: Any = None
+) -> BaseException:
+    """Return what SQLAlchemy would raise for an error of the driver's.
+
+    Args:
+        error: The driver's error.
+        statement: What was executed; its parameters may hold payloads, and are left out.
+        dialect: The database's.
+        driver: The driver's connection, if there is one.
+    """
+    is_lost: Any = dialect.is_disconnect
+    return DBAPIError.instance(
+        statement,
+        None,
+        error,
+        dialect.loaded_dbapi.Error,
+        connection_invalidated=is_lost(error, driver, None),
+        dialect=dialect,
+    )
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    and_,
     or_,
     text,
 )
@@ -113,6 +114,8 @@ LIMIT_COLUMNS = (
 )
 #: Whether a job is under any limit; nearly none is.
 IS_LIMITED = or_(jobs.c.concurrency_key.is_not(None), jobs.c.rate_key.is_not(None))
+#: Whether a job's end sets nothing off: no job follows it, and none waits for it.
+IS_ALONE = and_(jobs.c.sequel.is_(None), jobs.c.parent_id.is_(None))
 _UNDER_LIMITS = "(concurrency_key IS NOT NULL OR rate_key IS NOT NULL)"
 _partial("limited", f"state = 'scheduled' AND {_UNDER_LIMITS}", "run_at")
 for _key in ("concurrency_key", "rate_key"):

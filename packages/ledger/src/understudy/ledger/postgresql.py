@@ -1,11 +1,12 @@
 """What PostgreSQL needs to be a ledger: READ COMMITTED, bounded waits, durable commits."""
 
-from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, event
+
+from understudy.ledger.channel import Channel
 
 #: What connecting imports.
 DRIVER = ("psycopg", "sqlalchemy.dialects.postgresql.psycopg")
@@ -40,6 +41,8 @@ def engine_options(url: URL, connect_timeout: timedelta) -> dict[str, Any]:
         "pool_size": 8,
         "max_overflow": 24,
         "pool_timeout": connect_timeout.total_seconds(),
+        # What a connection has prepared is used again.
+        "pool_use_lifo": True,
     }
 
 
@@ -53,9 +56,20 @@ def reader(engine: Engine) -> Engine:
     return engine.execution_options(understudy_reads=True)
 
 
-def writer(engine: Engine) -> Callable[[], AbstractContextManager[Connection]]:
-    """Return what begins a transaction."""
-    return engine.begin
+class Writer:
+    """Begins transactions that write."""
+
+    def __init__(self, engine: Engine) -> None:
+        """Begin transactions of an engine."""
+        self._engine = engine
+
+    def begin(self) -> AbstractContextManager[Connection]:
+        """Begin a transaction; commit it at the end."""
+        return self._engine.begin()
+
+    def at_once(self) -> AbstractContextManager[Channel]:
+        """Return what executes one statement, which is a transaction of its own."""
+        return Channel(self._engine)
 
 
 def _on_begin(connection: Connection) -> None:

@@ -15,6 +15,10 @@ from sqlalchemy.engine import result_tuple
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.dml import UpdateBase
 
+from understudy.ledger.channel import Channel
+from understudy.ledger.errors import as_sqlalchemy
+
+AnyConnection = Connection | Channel
 AnyRow = Row[*tuple[Any, ...]]
 Statement = UpdateBase | Select[*tuple[Any, ...]]
 
@@ -44,9 +48,10 @@ class Prepared:
         self._text = str(compiled)
         self._fixed: Mapping[str, Any] = compiled.params
         self._order: tuple[str, ...] | None = compiled.positional and tuple(compiled.positiontup)
-        self._row: Callable[[Any], AnyRow] | None = None
+        names = [column.name for column in statement.exported_columns]
+        self._row: Callable[[Any], AnyRow] | None = result_tuple(names) if names else None
 
-    def execute(self, connection: Connection, values: Mapping[str, Any]) -> Outcome:
+    def execute(self, connection: AnyConnection, values: Mapping[str, Any]) -> Outcome:
         """Execute it with a value for each parameter.
 
         Raises:
@@ -55,14 +60,14 @@ class Prepared:
         given: Any = {**self._fixed, **values}
         if self._order:
             given = tuple([given[name] for name in self._order])
-        dialect: Any = connection.dialect
         cursor: Any = connection.connection.cursor()
         try:
             cursor.execute(self._text, given)
-            outcome = Outcome(self._rows(cursor), cursor.rowcount)
+            rows = [self._row(each) for each in cursor.fetchall()] if self._row else ()
+            outcome = Outcome(rows, cursor.rowcount)
             cursor.close()
-        except dialect.loaded_dbapi.Error as error:
-            raise self._translated(connection, cursor, error) from error
+        except connection.dialect.loaded_dbapi.Error as error:
+            raise self._translated(connection, error) from error
         except Exception:
             raise
         except BaseException as interrupt:
@@ -71,32 +76,18 @@ class Prepared:
             raise
         return outcome
 
-    def _rows(self, cursor: Any) -> Sequence[AnyRow]:
-        if cursor.description is None:
-            return ()
-        if self._row is None:
-            self._row = result_tuple([column[0] for column in cursor.description])
-        return [self._row(each) for each in cursor.fetchall()]
-
-    def _translated(self, connection: Connection, cursor: Any, error: Exception) -> BaseException:
+    def _translated(self, connection: AnyConnection, error: Exception) -> BaseException:
         """Return SQLAlchemy's error for it; forget the connections if this one is broken."""
-        dialect: Any = connection.dialect
-        broken = dialect.is_disconnect(error, connection.connection.dbapi_connection, cursor)
-        if broken:
+        driver = connection.connection.dbapi_connection
+        raised = as_sqlalchemy(error, self._text, connection.dialect, driver)
+        if isinstance(raised, DBAPIError) and raised.connection_invalidated:
             connection.invalidate(error)
             # The server went away, most likely, and every other connection with it.
             connection.engine.dispose()
-        return DBAPIError.instance(
-            self._text,
-            None,
-            error,
-            dialect.loaded_dbapi.Error,
-            connection_invalidated=broken,
-            dialect=dialect,
-        )
+        return raised
 
 
-def execute(connection: Connection, statement: Statement, values: Mapping[str, Any]) -> Outcome:
+def execute(connection: AnyConnection, statement: Statement, values: Mapping[str, Any]) -> Outcome:
     """Execute a statement that lives as long as the process, prepared at its first execution."""
     return _prepared(statement, connection.dialect).execute(connection, values)
 

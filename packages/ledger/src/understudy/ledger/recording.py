@@ -38,9 +38,12 @@ class SqlRecording:
 
     def record_job(self, job: NewJob, plan: OfferPlan | None) -> tuple[JobRecord, bool]:
         """Record a job in one commit, already offered if there is a plan (rules 1 and 3)."""
-        return self._database.write_at_once(
-            lambda connection: record(connection, job, plan, self._actor), "dispatch"
+        new = self._database.write_at_once(
+            lambda c: transitions.insert_job(c, job, plan, self._actor), "dispatch"
         )
+        if new is not None:
+            return new, True
+        return self._database.write(lambda c: record(c, job, plan, self._actor), "dispatch")
 
     def record_jobs(
         self, jobs: Sequence[tuple[NewJob, OfferPlan | None]]

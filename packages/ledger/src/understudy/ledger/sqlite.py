@@ -5,8 +5,8 @@ import sqlite3
 import stat
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,13 +15,12 @@ from sqlalchemy import URL, Connection, Engine, event
 from sqlalchemy.exc import OperationalError
 
 from understudy.job_engine.errors import ConfigurationError
+from understudy.ledger.channel import Channel
 
 #: What connecting imports.
 DRIVER = ("sqlalchemy.dialects.sqlite.pysqlite",)
 #: How long a writer waits for another one.
 BUSY_TIMEOUT = timedelta(seconds=10)
-
-Begin = Callable[[], AbstractContextManager[Connection]]
 
 _BEGIN = "BEGIN IMMEDIATE"
 _NETWORK = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "fuse.sshfs", "ceph"})
@@ -41,6 +40,8 @@ def engine_options(url: URL, connect_timeout: timedelta) -> dict[str, Any]:
         "pool_size": 8,
         "max_overflow": 24,
         "pool_timeout": connect_timeout.total_seconds(),
+        # What a connection has in its caches is used again.
+        "pool_use_lifo": True,
     }
 
 
@@ -71,14 +72,26 @@ class Writer:
     @contextmanager
     def begin(self) -> Iterator[Connection]:
         """Begin a transaction when it is this thread's turn; commit it at the end."""
+        with self._my_turn(), self._engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def at_once(self) -> Iterator[Channel]:
+        """Do the same for prepared statements alone."""
+        with self._my_turn(), Channel(self._engine) as channel:
+            channel.execute(_BEGIN)
+            yield channel
+            channel.execute("COMMIT")
+
+    @contextmanager
+    def _my_turn(self) -> Iterator[None]:
         if self._pid != os.getpid():
             # Forked while another thread of the parent had its turn.
             self._reset()
         turn = self._turn
         mine = turn.acquire(timeout=BUSY_TIMEOUT.total_seconds())
         try:
-            with self._engine.begin() as connection:
-                yield connection
+            yield
         finally:
             if mine:
                 turn.release()
@@ -86,11 +99,6 @@ class Writer:
     def _reset(self) -> None:
         self._pid = os.getpid()
         self._turn = threading.RLock()
-
-
-def writer(engine: Engine) -> Begin:
-    """Return what begins a transaction."""
-    return Writer(engine).begin
 
 
 def prepare_driver(connection: sqlite3.Connection) -> None:

@@ -25,7 +25,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from understudy.job_engine.records import StepKind
 from understudy.job_engine.states import CLAIM, REOFFER, Fence, JobState, Transition
 from understudy.ledger.instants import now_us
-from understudy.ledger.job_table import IS_LIMITED, LIMIT_COLUMNS, jobs
+from understudy.ledger.job_table import IS_ALONE, IS_LIMITED, LIMIT_COLUMNS, jobs
 from understudy.ledger.pausing import IS_PAUSED
 from understudy.ledger.tables import (
     attempts,
@@ -75,7 +75,7 @@ _EXTRAS: dict[str, tuple[str, Any]] = {
 }
 NO_EXTRAS: frozenset[str] = frozenset()
 #: What a guard may compare that is no column.
-_GUARDED: dict[str, ColumnElement[bool]] = {"is_limited": IS_LIMITED}
+_GUARDED: dict[str, ColumnElement[bool]] = {"is_limited": IS_LIMITED, "is_alone": IS_ALONE}
 
 
 @lru_cache

@@ -6,7 +6,7 @@ decides (rule 4). The event of a transition is appended in the same transaction 
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -26,14 +26,15 @@ from understudy.ledger.changing import (
     event_detail,
     event_of,
 )
+from understudy.ledger.channel import Channel
 from understudy.ledger.instants import microseconds, stored
-from understudy.ledger.prepared import AnyRow, execute
+from understudy.ledger.prepared import AnyConnection, AnyRow, execute
 
 __all__ = ["After", "Cause", "Change"]
 
 
 def insert_job(
-    connection: Connection, job: NewJob, plan: OfferPlan | None, actor: str
+    connection: AnyConnection, job: NewJob, plan: OfferPlan | None, actor: str
 ) -> JobRecord | None:
     """Record a job, already offered if there is a plan (rules 1 and 3).
 
@@ -88,7 +89,7 @@ class _Insert:
 
 
 def _insert_with_event(
-    connection: Connection, values: Mapping[str, Any], cause: Cause, insert: _Insert
+    connection: AnyConnection, values: Mapping[str, Any], cause: Cause, insert: _Insert
 ) -> AnyRow | None:
     given = {"offered": insert.offered, "extras": insert.extras}
     if connection.dialect.name == "postgresql":
@@ -109,6 +110,13 @@ def apply(connection: Connection, transition: Transition, change: Change) -> Any
     return row
 
 
+def apply_alone(channel: Channel, transition: Transition, change: Change) -> AnyRow | None:
+    """Try the transition of a job whose end sets nothing off; None also if it would."""
+    if transition.target.is_terminal:
+        change = replace(change, guard={**change.guard, "is_alone": True})
+    return compare_and_set(channel, transition, change)
+
+
 def cancel(connection: Connection, job_id: str, actor: str) -> AnyRow | None:
     """Cancel a job that no attempt runs; None if one does, or if it has ended (R20)."""
     return apply(connection, CANCEL, Change(job_id, {}, {}, Cause(actor, {})))
@@ -122,7 +130,7 @@ def request_cancel(connection: Connection, job_id: str, cause: Cause) -> bool:
     return row is not None
 
 
-def fence(connection: Connection, claim: Claim) -> None:
+def fence(connection: AnyConnection, claim: Claim) -> None:
     """Prove the authority and renew the lease; the first statement of every worker write.
 
     Raises:
@@ -133,7 +141,7 @@ def fence(connection: Connection, claim: Claim) -> None:
         raise Fenced
 
 
-def has_authority(connection: Connection, claim: Claim) -> bool:
+def has_authority(connection: AnyConnection, claim: Claim) -> bool:
     """Tell whether an attempt has the authority, and renew its lease if so (rule 12)."""
     seen = {"at_id": claim.job_id, "at_epoch": claim.epoch, "at_claim_id": claim.claim_id}
     return execute(connection, statements.FENCE, seen).rowcount == 1
@@ -151,7 +159,7 @@ def note_progress(connection: Connection, claim: Claim, progress: str) -> None:
         raise Fenced
 
 
-def record_step(connection: Connection, claim: Claim, step: StepRecord) -> None:
+def record_step(connection: AnyConnection, claim: Claim, step: StepRecord) -> None:
     """Record a finished step once, after the fence (rules 7 and 9).
 
     Raises:
@@ -170,7 +178,7 @@ def record_step(connection: Connection, claim: Claim, step: StepRecord) -> None:
         raise Fenced
 
 
-def insert_step(connection: Connection, claim: Claim, step: StepRecord) -> None:
+def insert_step(connection: AnyConnection, claim: Claim, step: StepRecord) -> None:
     """Record a finished step, once (rule 9); call it after the fence, in its transaction."""
     once = step.kind is StepKind.ONCE
     insert = statements.insert_step(connection.dialect.name)
