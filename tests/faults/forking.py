@@ -10,13 +10,14 @@ import os
 import sys
 from contextlib import closing
 
-from sqlalchemy import text
+from sqlalchemy import func, select
 
 from tests.faults.lost_replies import Scene
 from understudy.ledger import Database, SqlLedger
+from understudy.ledger.prepared import execute
 
 JOBS = 50
-SESSION = text("SELECT pg_backend_pid()")
+SESSION = select(func.pg_backend_pid().label("pid"))
 
 
 def main(url: str) -> None:
@@ -40,7 +41,7 @@ def session(database: Database) -> object:
     """Return the session that answers here: PostgreSQL's process."""
     if database.is_sqlite:
         return None
-    return database.read(lambda connection: connection.execute(SESSION).scalar_one())
+    return database.ask(lambda channel: execute(channel, SESSION, {}).rows[0].pid)
 
 
 if __name__ == "__main__":

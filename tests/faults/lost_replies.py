@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Engine, event
+from sqlalchemy import event
 
 from tests.servers.drivers import watched
 from understudy.job_engine.records import Claim, Conclusion, JobRecord, StepKind, StepRecord, Ticket
 from understudy.job_engine.requests import NewJob, OfferPlan
 from understudy.job_engine.states import SUCCEED
-from understudy.ledger import SqlLedger
+from understudy.ledger import Database, SqlLedger
 
 LEASE = timedelta(minutes=1)
 PLAN = OfferPlan("rq", LEASE)
@@ -136,12 +136,12 @@ class Moments:
 
 
 @contextmanager
-def met(engine: Engine, moments: Moments, *kinds: str) -> Iterator[None]:
+def met(database: Database, moments: Moments, *kinds: str) -> Iterator[None]:
     """Meet the moments of these kinds, `statement` and `commit`, while a block runs."""
     with ExitStack() as stack:
         if "statement" in kinds:
-            stack.enter_context(watched(engine, moments.meet))
+            stack.enter_context(watched(database, moments.meet))
         if "commit" in kinds:
-            event.listen(engine, "commit", moments.meet)
-            stack.callback(event.remove, engine, "commit", moments.meet)
+            event.listen(database.engine, "commit", moments.meet)
+            stack.callback(event.remove, database.engine, "commit", moments.meet)
         yield

@@ -79,7 +79,7 @@ def run(ledger: SqlLedger, operation: Operation, moments: Moments, *kinds: str) 
     """Run an operation on a job of its own, and see what it left."""
     scene = Scene(ledger, f"{operation.name}-{next(_numbers)}")
     given = operation.before(scene)
-    with met(ledger.database.engine, moments, *kinds):
+    with met(ledger.database, moments, *kinds):
         came_of_it = operation.run(scene, given)
     assert came_of_it or (moments.met > 1 and operation.name in MAY_SEEM_LOST)
     assert tuple(each.kind for each in ledger.events(scene.job_id)) == operation.leaves

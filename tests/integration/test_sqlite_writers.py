@@ -13,6 +13,7 @@ from sqlalchemy.exc import OperationalError
 
 from tests.servers.processes import PATIENCE
 from understudy.ledger import sqlite
+from understudy.ledger.channel import Channels
 from understudy.ledger.database import Database
 
 COUNT = text("SELECT total FROM tally")
@@ -70,7 +71,7 @@ def test_writers_of_one_process_queue_for_their_turn(database: Database) -> None
 def test_a_forked_child_waits_for_no_turn_of_its_parent(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    writer = sqlite.Writer(database.engine)
+    writer = sqlite.Writer(database.engine, Channels(database.engine))
     with ThreadPoolExecutor(1) as pool:
         assert pool.submit(writer._turn.acquire).result()
     parent = os.getpid()

@@ -1,4 +1,4 @@
-"""What an engine tells its driver, below SQLAlchemy: every statement, and none unseen."""
+"""What a ledger tells its driver, below SQLAlchemy: every statement, and none unseen."""
 
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -6,7 +6,9 @@ from contextlib import contextmanager
 from typing import Any
 
 import psycopg
-from sqlalchemy import Engine, event
+from sqlalchemy import event
+
+from understudy.ledger import Database
 
 #: Called with the driver's cursor; what it raises, the statement raises.
 Hook = Callable[[Any], object]
@@ -21,9 +23,9 @@ class _Hooks:
     after: Hook = staticmethod(nothing)
 
 
-def watch(engine: Engine, before: Hook, after: Hook = nothing) -> Callable[[], None]:
-    """Call a hook before, and one after, each statement of an engine's; return what ends that."""
-    hooks = _Hooks()
+def watch(database: Database, before: Hook, after: Hook = nothing) -> Callable[[], None]:
+    """Call a hook before, and one after, each statement; return what ends that."""
+    hooks, engine = _Hooks(), database.engine
     options = _sqlite(hooks) if engine.dialect.name == "sqlite" else _postgresql(hooks)
 
     def connecting(dialect: Any, record: Any, arguments: Any, given: dict[str, Any]) -> None:
@@ -31,10 +33,10 @@ def watch(engine: Engine, before: Hook, after: Hook = nothing) -> Callable[[], N
 
     def end() -> None:
         event.remove(engine, "do_connect", connecting)
-        engine.dispose()
+        database.close()
 
     event.listen(engine, "do_connect", connecting)
-    engine.dispose()
+    database.close()
     # What an engine asks at its first connection is nobody's statement.
     engine.connect().close()
     hooks.before, hooks.after = before, after
@@ -42,9 +44,9 @@ def watch(engine: Engine, before: Hook, after: Hook = nothing) -> Callable[[], N
 
 
 @contextmanager
-def watched(engine: Engine, before: Hook, after: Hook = nothing) -> Iterator[None]:
-    """Watch every statement of an engine's while a block runs."""
-    end = watch(engine, before, after)
+def watched(database: Database, before: Hook, after: Hook = nothing) -> Iterator[None]:
+    """Watch every statement of a database's while a block runs."""
+    end = watch(database, before, after)
     try:
         yield
     finally:

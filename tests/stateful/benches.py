@@ -50,7 +50,7 @@ class Bench:
         self.database = Database(url)
         upgrade(self.database)
         self._freeze()
-        watch(self.database.engine, self._live_on)
+        watch(self.database, self._live_on)
         event.listen(self.database.engine, "commit", self._live_on)
 
     def empty(self) -> SqlLedger:

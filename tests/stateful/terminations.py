@@ -31,7 +31,7 @@ class Terminations:
         self._admin = admin
         self._moments_left: int | None = None
         self.struck = self.too_late = False
-        watch(database.engine, self._before_statement, self._after_statement)
+        watch(database, self._before_statement, self._after_statement)
         event.listen(database.engine, "commit", self._at_commit)
 
     @contextmanager

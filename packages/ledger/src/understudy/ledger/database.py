@@ -4,7 +4,6 @@ import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import timedelta
-from functools import partial
 from typing import TypeVar
 from weakref import WeakSet
 
@@ -20,7 +19,7 @@ from tenacity import (
 from understudy.job_engine.crash_points import CRASH_POINTS
 from understudy.job_engine.errors import ConfigurationError
 from understudy.ledger import postgresql, sqlite
-from understudy.ledger.channel import Channel
+from understudy.ledger.channel import Channel, Channels, leave_all_to_parent
 from understudy.ledger.errors import is_transient, translated
 
 C = TypeVar("C")
@@ -33,6 +32,7 @@ _engines: WeakSet[Engine] = WeakSet()
 
 
 def _forget_connections() -> None:
+    leave_all_to_parent()
     for engine in list(_engines):
         # The parent goes on using the sockets; the child only lets go of them (rule 21).
         engine.dispose(close=False)
@@ -96,8 +96,11 @@ class Database:
             self.url, **dialect.engine_options(self.url, connect_timeout)
         )
         dialect.prepare(self.engine)
+        self._channels = Channels(self.engine)
         self._reader = dialect.reader(self.engine)
-        self._writer: sqlite.Writer | postgresql.Writer = dialect.Writer(self.engine)
+        self._writer: sqlite.Writer | postgresql.Writer = dialect.Writer(
+            self.engine, self._channels
+        )
         self._retrying = Retrying(
             retry=retry_if_exception(is_transient),
             wait=wait_random_exponential(multiplier=0.01, max=0.5),
@@ -141,7 +144,7 @@ class Database:
 
     def ask(self, work: Callable[[Channel], T], point: str = "") -> T:
         """Run prepared statements that read."""
-        return self._patiently(partial(Channel, self.engine), work, point)
+        return self._patiently(self._channels.take, work, point)
 
     def close(self) -> None:
         """Close every connection of this process."""

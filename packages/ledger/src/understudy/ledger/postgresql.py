@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, event
 
-from understudy.ledger.channel import Channel
+from understudy.ledger.channel import Channel, Channels
 
 #: What connecting imports.
 DRIVER = ("psycopg", "sqlalchemy.dialects.postgresql.psycopg")
@@ -59,9 +59,10 @@ def reader(engine: Engine) -> Engine:
 class Writer:
     """Begins transactions that write."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, channels: Channels) -> None:
         """Begin transactions of an engine."""
         self._engine = engine
+        self._channels = channels
 
     def begin(self) -> AbstractContextManager[Connection]:
         """Begin a transaction; commit it at the end."""
@@ -69,7 +70,7 @@ class Writer:
 
     def at_once(self) -> AbstractContextManager[Channel]:
         """Return what executes one statement, which is a transaction of its own."""
-        return Channel(self._engine)
+        return self._channels.take()
 
 
 def _on_begin(connection: Connection) -> None:

@@ -15,7 +15,7 @@ from sqlalchemy import URL, Connection, Engine, event
 from sqlalchemy.exc import OperationalError
 
 from understudy.job_engine.errors import ConfigurationError
-from understudy.ledger.channel import Channel
+from understudy.ledger.channel import Channel, Channels
 
 #: What connecting imports.
 DRIVER = ("sqlalchemy.dialects.sqlite.pysqlite",)
@@ -64,9 +64,10 @@ class Writer:
     decides, and it also decides when a turn does not come.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, channels: Channels) -> None:
         """Begin transactions of an engine."""
         self._engine = engine
+        self._channels = channels
         self._reset()
 
     @contextmanager
@@ -78,7 +79,7 @@ class Writer:
     @contextmanager
     def at_once(self) -> Iterator[Channel]:
         """Do the same for prepared statements alone."""
-        with self._my_turn(), Channel(self._engine) as channel:
+        with self._my_turn(), self._channels.take() as channel:
             channel.execute(_BEGIN)
             yield channel
             channel.execute("COMMIT")
