@@ -127,7 +127,8 @@ class Performer:
             meaning: What the attempt ends with if it takes longer and cannot be interrupted.
         """
         self._journal.ask_if_stale(name)
-        with self._journal.open(name), self._limited(name, timeout, meaning):
+        limited = self._limited(name, timeout, meaning) if timeout else self._lease.job_code()
+        with self._journal.open(name), limited:
             if CRASH_POINTS.reached is not None:
                 CRASH_POINTS.reached("body.before")
             value = work()
@@ -137,17 +138,13 @@ class Performer:
 
     @contextmanager
     def _limited(
-        self, name: str, timeout: timedelta | None, meaning: Callable[[Exception], End]
+        self, name: str, timeout: timedelta, meaning: Callable[[Exception], End]
     ) -> Iterator[None]:
         """Mark a stretch of the job's own code that takes no longer than its timeout.
 
         Raises:
             StepTimeoutError: It did, also if it swallowed the interrupt and went on.
         """
-        if timeout is None:
-            with self._lease.job_code():
-                yield
-            return
         late = step_timeout(name, timeout)
         limit = TimeLimit(timeout, self._lease, lambda: self._give_up(meaning(late)))
         try:

@@ -8,7 +8,7 @@ from typing import TypeVar
 from weakref import WeakSet
 
 from sqlalchemy import URL, Connection, Engine, create_engine, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from tenacity import (
     Retrying,
     retry_if_exception,
@@ -20,7 +20,7 @@ from understudy.job_engine.crash_points import CRASH_POINTS
 from understudy.job_engine.errors import ConfigurationError
 from understudy.ledger import postgresql, sqlite
 from understudy.ledger.channel import Channel, Channels, leave_all_to_parent
-from understudy.ledger.errors import is_transient, translated
+from understudy.ledger.errors import is_transient, translated, translation
 
 C = TypeVar("C")
 T = TypeVar("T")
@@ -167,11 +167,11 @@ class Database:
                 CRASH_POINTS.reached(f"{point}.after")
             return result
 
+        try:
+            return once()
+        except SQLAlchemyError as error:
+            # Only now: what goes well, as nearly everything does, pays for no retrying.
+            if not is_transient(error):
+                raise translation(error) from error
         with translated():
-            try:
-                return once()
-            except DBAPIError as error:
-                # Only now: what goes well, as nearly everything does, pays for no retrying.
-                if not is_transient(error):
-                    raise
             return self._retrying(once)

@@ -67,10 +67,11 @@ def translated() -> Iterator[None]:
     try:
         yield
     except SQLAlchemyError as error:
-        raise _translation(error) from error
+        raise translation(error) from error
 
 
-def _translation(error: SQLAlchemyError) -> LedgerError:
+def translation(error: SQLAlchemyError) -> LedgerError:
+    """Return the ledger's error for what the database raised."""
     if isinstance(error, DBAPIError) and _misses_a_table(error):
         return LedgerSchemaError(
             "expected the ledger's tables, got a database without them; "
