@@ -1,0 +1,155 @@
+"""Prepared statements over channels: their errors, their interrupts, and what is left behind."""
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import func, select
+from sqlalchemy.exc import IntegrityError, OperationalError
+
+from tests.servers.drivers import watched
+from tests.servers.postgres import Postgres
+from tests.servers.processes import PATIENCE
+from understudy.job_engine.errors import LedgerError
+from understudy.ledger import Database, SqlLedger, statements
+from understudy.ledger.channel import MOST_IDLE, Channel
+from understudy.ledger.prepared import AnyConnection, execute
+from understudy.ledger.tables import attempts
+from understudy.ledger.upgrading import upgrade
+from understudy.testing.ledger_suite import scene
+
+COUNT = select(func.count().label("found")).select_from(attempts)
+SESSION = select(func.pg_backend_pid().label("pid"))
+SECRET = "sesame-2718"
+ATTEMPT = {"job_id": "job", "epoch": 1, "claim_id": SECRET, "engine": "rq", "worker": "w"}
+
+
+@pytest.fixture
+def database(ledger_url: str) -> Iterator[Database]:
+    with closing(Database(ledger_url)) as database:
+        upgrade(database)
+        yield database
+
+
+def test_a_channel_that_was_left_in_order_is_used_again(database: Database) -> None:
+    first = database.ask(lambda channel: channel)
+
+    assert database.ask(lambda channel: channel) is first
+
+
+def test_after_an_error_the_next_one_is_another(database: Database) -> None:
+    first = database.ask(lambda channel: channel)
+
+    with pytest.raises(ZeroDivisionError):
+        database.ask(lambda channel: 1 / 0)
+
+    assert database.ask(lambda channel: channel) is not first
+
+
+def test_what_was_begun_and_raised_leaves_nothing(sqlite_url: str) -> None:
+    with closing(Database(sqlite_url)) as database:
+        upgrade(database)
+        job = scene.offered(SqlLedger(database, actor="tests"))
+
+        def insert_and_raise(channel: Channel) -> None:
+            insert(channel, {**ATTEMPT, "job_id": job.id})
+            raise ZeroDivisionError
+
+        for _ in range(2):
+            with pytest.raises(ZeroDivisionError):
+                database.write_at_once(insert_and_raise)
+
+        assert database.ask(count) == 0
+        database.write(lambda connection: insert(connection, {**ATTEMPT, "job_id": job.id}))
+
+
+def test_an_error_is_sqlalchemys_and_tells_no_value(database: Database) -> None:
+    with pytest.raises(LedgerError) as raised:
+        database.write_at_once(lambda channel: insert(channel, ATTEMPT))
+
+    cause = raised.value.__cause__
+    assert isinstance(cause, IntegrityError)
+    assert "FOREIGN KEY" in str(cause).upper()
+    assert SECRET not in f"{raised.value} {cause}"
+
+
+def test_who_is_interrupted_in_a_statement_leaves_no_connection_behind(
+    database: Database,
+) -> None:
+    def interrupt(cursor: object) -> None:
+        raise KeyboardInterrupt
+
+    first = database.ask(lambda channel: channel)
+    with watched(database, interrupt), pytest.raises(KeyboardInterrupt):
+        database.ask(count)
+
+    assert not first.connection.is_valid
+    assert database.ask(count) == 0
+
+
+def test_only_so_many_are_kept_at_hand(database: Database) -> None:
+    everybody = threading.Barrier(MOST_IDLE + 2)
+
+    def meet(channel: Channel) -> Channel:
+        everybody.wait(PATIENCE)
+        return channel
+
+    with ThreadPoolExecutor(MOST_IDLE + 2) as pool:
+        used = [pool.submit(database.ask, meet) for _ in range(MOST_IDLE + 2)]
+        channels = [each.result(PATIENCE) for each in used]
+
+    at_hand = [each for each in channels if each.connection.is_valid]
+    assert (len(set(channels)), len(at_hand)) == (MOST_IDLE + 2, MOST_IDLE)
+
+
+def test_a_closed_database_has_no_channel_left(database: Database) -> None:
+    channel = database.ask(lambda channel: channel)
+
+    database.close()
+
+    assert not channel.connection.is_valid
+
+
+@pytest.mark.fault("F21")
+def test_when_one_session_ends_no_other_is_trusted(postgres: Postgres) -> None:
+    name = "channels"
+    with ExitStack() as stack:
+        database = stack.enter_context(closing(Database(postgres.create_database(name))))
+        stack.callback(postgres.drop_database, name)
+        stack.callback(database.close)
+        upgrade(database)
+        before = database.ask(session)
+        postgres.terminate_backends(name)
+
+        tried: list[object] = []
+
+        def ask(channel: Channel) -> int:
+            tried.append(channel)
+            return session(channel)
+
+        assert database.ask(ask) != before
+        assert len(tried) == 2
+
+
+def test_a_server_that_is_not_there_is_said_to_be_away(postgres: Postgres) -> None:
+    nowhere = postgres.url("none").replace(str(postgres.port), "1")
+    away = pytest.raises(LedgerError, match="expected the ledger's database to answer")
+    with closing(Database(nowhere, connect_timeout=timedelta(seconds=1))) as database, away as told:
+        database.ask(session)
+
+    assert isinstance(told.value.__cause__, OperationalError)
+
+
+def insert(connection: AnyConnection, attempt: dict[str, object]) -> None:
+    execute(connection, statements.INSERT_ATTEMPT, attempt)
+
+
+def count(channel: Channel) -> int:
+    return int(execute(channel, COUNT, {}).rows[0].found)
+
+
+def session(channel: Channel) -> int:
+    return int(execute(channel, SESSION, {}).rows[0].pid)
