@@ -5,15 +5,16 @@ from collections.abc import Iterator, Sequence
 from tests.evidence.figures import Figures
 from tests.evidence.tables import table
 
-WAYS = ("in this process", "through the queue")
+WAYS = ("one after the other", "through the queue")
 
 STEPS = """Jobs of ten steps that do nothing, of each in turn on one database in one run. The aim is
 three times DBOS's steps a second. Both wait for the disk once at each step, so that on a slow disk
 nobody can be much faster than the other: what a bare `INSERT` of the driver takes, committed, says
 how much of it is the disk; in `/dev/shm` there is none. On SQLite DBOS has Understudy's write-ahead
-log; by itself it uses the slower journal. What is missing to the aim is what each call costs on its
-way through SQLAlchemy, the driver and the server: the job engine itself takes a fiftieth of a
-millisecond a step. `load` is how many processes wanted the two cores, the benchmark's own too."""
+log; by itself it uses the slower journal. One after the other, each runs in a process of its own.
+The job engine itself takes a fiftieth of a millisecond a step; the rest is the database and the way
+there, and through the queue the engine's own work. `load` is how many processes wanted the two
+cores, the benchmark's own too."""
 
 DISPATCH = """One call of each in turn. Understudy commits every job to the ledger first, which RQ
 and Dramatiq do not; a ratio below 1 is faster than the raw engine."""
