@@ -28,11 +28,16 @@ _ADOPT = (
 _WAITS = select(steps.c.result).where(
     steps.c.job_id == bindparam("job"), steps.c.kind == StepKind.WAIT
 )
-_LOCK = select(jobs.c.id).where(jobs.c.id == bindparam("job")).with_for_update()
+_KNOWN = select(jobs.c.id).where(jobs.c.id == bindparam("job"))
+_LOCK = _KNOWN.with_for_update()
 
 
 def adopt(connection: Connection, claim: Claim, child: NewJob) -> str | None:
     """Record a job that is invoked, once; return the job that holds its key, if one does."""
+    if connection.execute(_KNOWN, {"job": child.id}).one_or_none() is not None:
+        # By an attempt before. To insert it again would wait for whoever is ending it, and who
+        # waits for the topic that is locked here: a circle.
+        return None
     record, created = recording.record(connection, child, None, claim.worker)
     if created:
         given = {"at_child": child.id, "to_parent": claim.job_id, "to_depth": claim.depth + 1}
