@@ -45,16 +45,27 @@ def _effects_are_the_records(scene: Scene, histories: Histories) -> Iterator[str
 def _met_what_was_sent(scene: Scene, histories: Histories) -> Iterator[str]:
     """A wait comes to what was sent to the job, or to nothing if that came too late."""
     witness = scene.jobs.witness
+    origins = {history.job.id: history.job.origin for history in histories}
     for (job_id, step), met in witness.met.items():
         if step != NEWS:
             continue
-        if len(met) > 1 or not met <= {NOTHING, f"for {job_id}"}:
+        if len(met) > 1 or not met <= {
+            NOTHING,
+            *(f"for {each}" for each in _line(job_id, origins)),
+        }:
             yield f"events: job {job_id} met {met}"
         begins = witness.ended.get((job_id, "ask"), 0.0)
         in_time = scene.sent.get(job_id, begins + 1e9) < begins + PATIENCE.total_seconds()
         if NOTHING in met and in_time:
             yield f"events: job {job_id} met nothing, and it was sent something"
         scene.weather.notice(f"a wait met {'nothing' if NOTHING in met else 'its event'}")
+
+
+def _line(job_id: str | None, origins: Mapping[str, str | None]) -> Iterator[str]:
+    """Return a job and those that it does again, whose finished steps it goes on after."""
+    while job_id is not None:
+        yield job_id
+        job_id = origins.get(job_id)
 
 
 def _told_as_it_ended(scene: Scene, histories: Histories) -> Iterator[str]:
