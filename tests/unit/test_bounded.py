@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -196,6 +197,43 @@ def test_a_thread_that_comes_back_after_it_was_replaced_ends(gate: Gate) -> None
     gate.open.set()
 
     assert eventually(lambda: threads_of("replaced") == 1)
+
+
+def test_closing_ends_the_threads_and_their_connections() -> None:
+    ended: list[str] = []
+    caller = BoundedCaller(
+        "closing", threads=8, last=lambda: ended.append(threading.current_thread().name)
+    )
+    both_in = threading.Barrier(2)
+    with ThreadPoolExecutor(2) as pool:
+        calls = [pool.submit(caller.call, both_in.wait, within(PATIENCE)) for _ in range(2)]
+        assert sorted(each.result(PATIENCE) for each in calls) == [0, 1]
+
+    caller.close()
+
+    assert eventually(lambda: threads_of("closing") == 0)
+    assert ended == ["understudy-closing"] * 2
+
+
+def test_a_stuck_thread_ends_when_its_call_does(gate: Gate) -> None:
+    caller = BoundedCaller("stuck-and-closed", threads=1)
+    stick(caller, gate)
+
+    caller.close()
+    assert threads_of("stuck-and-closed") == 1
+    gate.open.set()
+
+    assert eventually(lambda: threads_of("stuck-and-closed") == 0)
+
+
+def test_who_calls_after_closing_gets_a_new_thread() -> None:
+    caller = BoundedCaller("again", threads=1)
+    assert caller.call(lambda: 1, within(PATIENCE)) == 1
+    caller.close()
+    assert eventually(lambda: threads_of("again") == 0)
+
+    assert caller.call(lambda: 2, within(PATIENCE)) == 2
+    assert threads_of("again") == 1
 
 
 class LateCaller(BoundedCaller):

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests.servers.processes import PATIENCE
+from tests.servers.processes import PATIENCE, wait_until
 from tests.unit.house import POLICY, House
 from tests.unit.support import Heard
 from understudy.dispatcher.bounded import BoundedCaller, DirectCaller
@@ -166,3 +166,21 @@ def test_a_message_for_an_engine_that_is_not_there_is_a_mistake_of_the_caller() 
         house.engines.offer(
             "kafka", Message(1, "a", 1, "k", "m"), DEFAULT, Deadline(house.clock, 1)
         )
+
+
+def test_nobody_watches_for_a_set_that_was_closed() -> None:
+    def threads() -> set[str]:
+        names = {"understudy-prober", "understudy-shut"}
+        return names & {thread.name for thread in threading.enumerate()}
+
+    policy = BreakerPolicy(probe_every=timedelta(milliseconds=4), min_open=timedelta(hours=1))
+    engine = Engine(MemoryEngine("rq"), BoundedCaller("shut", threads=1))
+    engines = EngineSet({"rq": engine}, policy, clock=SystemClock(), listener=Heard())
+    engines.failed("rq", "a test")
+    engines.probe("rq")
+    engines.watch_in_background()
+    assert threads() == {"understudy-prober", "understudy-shut"}
+
+    engines.close()
+
+    wait_until(lambda: not threads(), PATIENCE, "the threads end")

@@ -16,6 +16,10 @@ T = TypeVar("T")
 IDLE_SECONDS = 3.0
 
 
+def nothing() -> None:
+    """Do nothing."""
+
+
 class Caller(Protocol):
     """Something that calls an engine and comes back by the deadline."""
 
@@ -28,6 +32,9 @@ class Caller(Protocol):
         """
         ...
 
+    def close(self) -> None:
+        """Let go of what is kept for the next call."""
+
 
 class DirectCaller:
     """Call in this thread; for engines in memory and for simulations."""
@@ -35,6 +42,9 @@ class DirectCaller:
     def call(self, work: Callable[[], T], deadline: Deadline) -> T:
         """Return what `work` returns, however long it takes."""
         return work()
+
+    def close(self) -> None:
+        """Keep nothing anyway."""
 
 
 class _Call:
@@ -88,7 +98,13 @@ class BoundedCaller:
     """
 
     def __init__(
-        self, name: str, *, threads: int, spare: int = 4, idle: Callable[[], None] | None = None
+        self,
+        name: str,
+        *,
+        threads: int,
+        spare: int = 4,
+        idle: Callable[[], None] = nothing,
+        last: Callable[[], None] = nothing,
     ) -> None:
         """Prepare; threads start when they are needed.
 
@@ -97,11 +113,13 @@ class BoundedCaller:
             threads: How many calls may run side by side.
             spare: How many threads may be stuck before no more are started.
             idle: Called now and then by each idle thread, to keep its connection alive.
+            last: Called by each thread that ends when all do, to close its connection.
         """
         self._name = name
         self._threads = threads
         self._spare = spare
         self._idle_work = idle
+        self._last_work = last
         self._reset()
 
     def call(self, work: Callable[[], T], deadline: Deadline) -> T:
@@ -120,6 +138,7 @@ class BoundedCaller:
 
     def _reset(self) -> None:
         self._pid = os.getpid()
+        self._is_closed = False
         self._lock = threading.Lock()
         self._all: set[_Thread] = set()
         self._idle: list[_Thread] = []
@@ -127,8 +146,17 @@ class BoundedCaller:
         self._stuck: set[_Thread] = set()
         self._waiting: deque[_Call] = deque()
 
+    def close(self) -> None:
+        """End the threads, each when its call is over; a later call starts new ones."""
+        with self._lock:
+            self._is_closed = True
+            idle, self._idle = self._idle, []
+            for thread in idle:
+                thread.wake.release()
+
     def _hand_over(self, call: _Call) -> None:
         with self._lock:
+            self._is_closed = False
             if self._idle:
                 thread = self._idle.pop()
                 thread.take(call)
@@ -177,13 +205,17 @@ class BoundedCaller:
                 call.done.release()
             if more and thread.call is None:
                 self._await_call(thread)
+        if self._is_closed:
+            with contextlib.suppress(Exception):  # nobody needs that connection any more
+                self._last_work()
 
     def _settle(self, thread: _Thread) -> bool:
         """Take the next call or lie idle; False for a thread that was replaced meanwhile."""
         with self._lock:
             self._keeping.discard(thread)
             self._stuck.discard(thread)
-            if len(self._all) - len(self._stuck) > self._threads:
+            is_surplus = len(self._all) - len(self._stuck) > self._threads
+            if is_surplus or (self._is_closed and not self._waiting):
                 self._all.discard(thread)
                 return False
             thread.take(self._waiting.popleft() if self._waiting else None)
@@ -203,7 +235,7 @@ class BoundedCaller:
         thread.wake.acquire()
 
     def _look_after_connection(self) -> None:
-        if self._idle_work is not None:
+        if not self._is_closed:
             with contextlib.suppress(Exception):  # the next call will find out and tell
                 self._idle_work()
 

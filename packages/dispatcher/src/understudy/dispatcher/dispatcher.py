@@ -239,8 +239,12 @@ class Dispatcher(Control):
         return self._ledger.send(event)
 
     def close(self) -> None:
-        """Write what is still to be written; for programs that end soon after a dispatch."""
+        """Write what is still to be written, and end the threads that wait for a next dispatch.
+
+        For programs that end soon after a dispatch, or make many dispatchers; it may still be used.
+        """
         self._offerer.flush()
+        self._engines.close()
 
     def _hand_over(
         self, settled: Settled, route: Route, queue: QueueProfile, deadline: Deadline

@@ -54,6 +54,7 @@ class EngineSet:
         }
         self._pause = policy.probe_every.total_seconds() / 4
         self._prober: threading.Thread | None = None
+        self._is_closed = False
         self._lock = threading.Lock()
 
     def __iter__(self) -> Iterator[str]:
@@ -156,6 +157,7 @@ class EngineSet:
     def watch_in_background(self) -> None:
         """Probe from a thread of its own while any breaker is open."""
         with self._lock:
+            self._is_closed = False
             alive = self._prober is not None and self._prober.is_alive()
             if alive or not self._any_open():
                 return
@@ -164,10 +166,23 @@ class EngineSet:
             )
             self._prober.start()
 
+    def close(self) -> None:
+        """End the threads that are kept for the next call; it starts new ones."""
+        with self._lock:
+            self._is_closed = True
+        self._close_callers()
+
+    def _close_callers(self) -> None:
+        for engine in self._engines.values():
+            engine.caller.close()
+
     def _watch(self) -> None:
-        while self._any_open():
+        while self._any_open() and not self._is_closed:
             self.check()
             self._clock.sleep(self._pause)
+        if self._is_closed:
+            # Its last probe may have started a thread after the others ended.
+            self._close_callers()
 
     def _any_open(self) -> bool:
         return any(breaker.is_open for breaker in self._breakers.values())

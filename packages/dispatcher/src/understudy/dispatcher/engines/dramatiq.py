@@ -62,10 +62,14 @@ class DramatiqEngine:
         """Look after an idle connection."""
         self._broker.keep_alive()
 
+    def disconnect(self) -> None:
+        """Close the connection of this thread."""
+        self._broker.forget_connection()
+
 
 def build(config: EngineConfig) -> Engine:
     """Build the engine from the settings."""
     adapter = DramatiqEngine(make_broker(config.fallback_url, config.namespace), config.namespace)
     # One thread, because an AMQP connection belongs to one; it also answers the heartbeats.
-    caller = BoundedCaller("dramatiq", threads=1, idle=adapter.keep_alive)
+    caller = BoundedCaller("dramatiq", threads=1, idle=adapter.keep_alive, last=adapter.disconnect)
     return Engine(adapter, caller)

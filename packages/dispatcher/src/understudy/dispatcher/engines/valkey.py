@@ -61,6 +61,9 @@ class SafeRedisBroker(RedisBroker):
     def keep_alive(self) -> None:
         """Do nothing: an idle Redis connection needs no care."""
 
+    def forget_connection(self) -> None:
+        """Do nothing: the client's pool has the connections of all threads."""
+
 
 class SafeRedisConsumer(_RedisConsumer):
     """A consumer that drops what is no message of ours, and keeps going.
