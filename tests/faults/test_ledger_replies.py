@@ -14,6 +14,7 @@ from sqlalchemy import Connection, event, text
 
 from tests.faults.lost_replies import MAY_SEEM_LOST, OPERATIONS, Moments, Operation, Scene, met
 from tests.faults.support import by_road
+from tests.servers.drivers import watched
 from tests.servers.postgres import Postgres
 from tests.servers.processes import PATIENCE
 from tests.servers.proxy import Direction, TcpProxy
@@ -140,14 +141,12 @@ def test_a_busy_sqlite_is_tried_again(sqlite_url: str) -> None:
         stranger = stack.enter_context(closing(sqlite3.connect(path, isolation_level=None)))
         stranger.execute("BEGIN IMMEDIATE")
 
-        def give_way(connection: sqlite3.Connection, *rest: object) -> None:
-            # SQLite shall say at once that it is busy, rather than in ten seconds.
-            connection.execute("PRAGMA busy_timeout = 0").close()
-            tries.append(connection)
+        def give_way(cursor: object) -> None:
+            tries.append(cursor)
             if len(tries) == 3:
                 stranger.execute("ROLLBACK")
 
-        event.listen(database.engine, "checkout", give_way)
+        stack.enter_context(watched(database, give_way))
         assert Scene(SqlLedger(database), "busy").record()
 
-    assert len(tries) == 3
+    assert len(tries) > 3

@@ -13,6 +13,12 @@ from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, event
 from sqlalchemy.exc import OperationalError
+from tenacity import (
+    Retrying,
+    retry_if_exception,
+    stop_after_delay,
+    wait_random_exponential,
+)
 
 from understudy.job_engine.errors import ConfigurationError
 from understudy.ledger.channel import Channel, Channels
@@ -80,7 +86,7 @@ class Writer:
     def at_once(self) -> Iterator[Channel]:
         """Do the same for prepared statements alone."""
         with self._my_turn(), self._channels.take() as channel:
-            channel.execute(_BEGIN)
+            begin(channel.connection.dbapi_connection)
             yield channel
             channel.execute("COMMIT")
 
@@ -102,6 +108,40 @@ class Writer:
         self._turn = threading.RLock()
 
 
+def begin(driver: Any) -> None:
+    """Begin a transaction as the only writer; wait for another process that writes.
+
+    A deferred transaction that reads and then writes fails with SQLITE_BUSY at once (DB-01).
+
+    Raises:
+        OperationalError: The other one did not end in time, or the file cannot be written.
+    """
+    try:
+        try:
+            driver.execute(_BEGIN)
+        except sqlite3.OperationalError as error:
+            if not _is_busy(error):
+                raise
+            _patiently(driver.execute, _BEGIN)
+    except sqlite3.Error as error:
+        raise OperationalError(_BEGIN, None, error) from error
+
+
+def _is_busy(error: BaseException) -> bool:
+    code = getattr(error, "sqlite_errorcode", None)
+    return code is not None and code & 0xFF == sqlite3.SQLITE_BUSY
+
+
+#: SQLite's own wait sleeps for up to a tenth of a second between two looks; a commit takes less
+#: than a thousandth.
+_patiently = Retrying(
+    retry=retry_if_exception(_is_busy),
+    wait=wait_random_exponential(multiplier=0.0005, max=0.005),
+    stop=stop_after_delay(BUSY_TIMEOUT),
+    reraise=True,
+)
+
+
 def prepare_driver(connection: sqlite3.Connection) -> None:
     """Give a connection the function that the ledger's statements call."""
     connection.create_function("understudy_now_us", 0, _now_us)
@@ -109,7 +149,8 @@ def prepare_driver(connection: sqlite3.Connection) -> None:
 
 def _on_connect(connection: sqlite3.Connection, record: object) -> None:
     prepare_driver(connection)
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+    # From then on nobody waits for others but who begins to write, and that in our own way.
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=0"):
         connection.execute(f"PRAGMA {pragma}").close()
 
 
@@ -119,12 +160,7 @@ def _now_us() -> int:
 
 def _on_begin(connection: Connection) -> None:
     if not connection.get_execution_options().get("understudy_reads"):
-        # A deferred transaction that reads and then writes fails with SQLITE_BUSY at once (DB-01).
-        driver: Any = connection.connection.dbapi_connection
-        try:
-            driver.execute(_BEGIN)
-        except sqlite3.Error as error:
-            raise OperationalError(_BEGIN, None, error) from error
+        begin(connection.connection.dbapi_connection)
 
 
 def _create_private(path: Path) -> None:
