@@ -78,7 +78,7 @@ class Stage:
         self.handles: list[JobHandle[int]] = []
 
     def close(self) -> None:
-        self._write_tries()
+        self.app.dispatcher.close()
         self.app.ledger.database.close()
 
     def worker(self, engine: str, queue: str, **settings: str) -> Worker:
@@ -171,7 +171,7 @@ class Stage:
         return [event.engine for event in self.told if event.kind == kind]
 
     def _write_tries(self) -> None:
-        self.app.dispatcher.close()
+        self.app.dispatcher.flush()
         wait_until(lambda: not _runs_thread(TRIES_THREAD), PATIENCE, "all tries are written")
 
     def _gone(self, workers: Sequence[Worker]) -> bool:

@@ -238,12 +238,16 @@ class Dispatcher(Control):
         event = new_event(name, payload, to=to, key=key, event_id=event_id, keep=keep)
         return self._ledger.send(event)
 
+    def flush(self) -> None:
+        """Write what is still to be written of the tries to hand jobs over."""
+        self._offerer.flush()
+
     def close(self) -> None:
         """Write what is still to be written, and end the threads that wait for a next dispatch.
 
         For programs that end soon after a dispatch, or make many dispatchers; it may still be used.
         """
-        self._offerer.flush()
+        self.flush()
         self._engines.close()
 
     def _hand_over(
