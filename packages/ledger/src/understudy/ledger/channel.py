@@ -81,8 +81,9 @@ class Channel:
             raise as_sqlalchemy(error, "connecting", self.dialect) from error
 
     def invalidate(self, exception: BaseException | None = None) -> None:
-        """Never use the connection again."""
+        """Never use the connection again, nor those at hand: they are as old."""
         self.connection.invalidate(exception)
+        self._home.close()
 
     def execute(self, text: str) -> None:
         """Execute one of the statements around a transaction.

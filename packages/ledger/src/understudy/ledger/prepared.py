@@ -81,9 +81,11 @@ class Prepared:
         driver = connection.connection.dbapi_connection
         raised = as_sqlalchemy(error, self._text, connection.dialect, driver)
         if isinstance(raised, DBAPIError) and raised.connection_invalidated:
+            # The server went away, most likely: connections of the pool that are as old as this one
+            # are opened anew when they are taken. SQLAlchemy has no public name for it.
+            pool: Any = connection.engine.pool
+            pool._invalidate(connection.connection, error, _checkin=False)  # noqa: SLF001
             connection.invalidate(error)
-            # The server went away, most likely, and every other connection with it.
-            connection.engine.dispose()
         return raised
 
 
