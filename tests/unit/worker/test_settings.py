@@ -196,8 +196,8 @@ def test_every_setting_is_documented_and_can_be_told() -> None:
     told = {each.name: each for each in provenance(settings)}
 
     assert told.keys() == Settings.model_fields.keys()
-    for name in told:
-        assert f"        {name}: " in (Settings.__doc__ or "")
+    documented = {line.strip().partition(":")[0] for line in (Settings.__doc__ or "").splitlines()}
+    assert told.keys() <= documented
 
 
 @pytest.mark.parametrize(
