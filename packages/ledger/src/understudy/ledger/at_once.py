@@ -16,9 +16,9 @@ from sqlalchemy.sql.dml import ReturningUpdate
 from understudy.job_engine.records import StepKind
 from understudy.job_engine.states import CLAIM, Transition
 from understudy.ledger import counting, statements
-from understudy.ledger.counting import AnySelect
 from understudy.ledger.instants import now_us
 from understudy.ledger.job_table import jobs
+from understudy.ledger.prepared import AnySelect
 from understudy.ledger.tables import aggregates, attempts, events, steps
 
 _AUTHORITY = statements.FENCE.returning(jobs.c.id).cte("authority")

@@ -1,7 +1,6 @@
 """Connections for prepared statements alone: SQLAlchemy's own is set up for any statement."""
 
 from collections import deque
-from types import TracebackType
 from typing import Any, Self
 from weakref import WeakSet
 
@@ -101,12 +100,7 @@ class Channel:
         """Return the channel."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
         """Keep it at hand; after an error the pool takes it, and rolls back."""
         if error is None:
             self._home.put(self)

@@ -2,14 +2,12 @@
 
 import random
 from functools import lru_cache
-from typing import Any
 
-from sqlalchemy import Select, bindparam
+from sqlalchemy import bindparam
 
 from understudy.ledger import statements
+from understudy.ledger.prepared import AnySelect
 from understudy.ledger.tables import aggregates
-
-AnySelect = Select[*tuple[Any, ...]]
 
 _KEY = tuple(column.name for column in aggregates.primary_key)
 #: How many rows share one counter, so that jobs which end together do not wait for one.

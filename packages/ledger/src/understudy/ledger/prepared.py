@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Dialect, Row, Select
 from sqlalchemy.engine import result_tuple
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, MultipleResultsFound
 from sqlalchemy.sql.dml import UpdateBase
 
 from understudy.ledger.channel import Channel
@@ -20,7 +20,8 @@ from understudy.ledger.errors import as_sqlalchemy
 
 AnyConnection = Connection | Channel
 AnyRow = Row[*tuple[Any, ...]]
-Statement = UpdateBase | Select[*tuple[Any, ...]]
+AnySelect = Select[*tuple[Any, ...]]
+Statement = UpdateBase | AnySelect
 
 
 class Outcome(NamedTuple):
@@ -35,7 +36,13 @@ class Outcome(NamedTuple):
     rowcount: int
 
     def one_or_none(self) -> AnyRow | None:
-        """Return the row, of a statement that returns no second one."""
+        """Return the row.
+
+        Raises:
+            MultipleResultsFound: There is a second one.
+        """
+        if len(self.rows) > 1:
+            raise MultipleResultsFound(f"expected one row at most, got {len(self.rows)}")
         return self.rows[0] if self.rows else None
 
 

@@ -117,14 +117,18 @@ def begin(driver: Any) -> None:
         OperationalError: The other one did not end in time, or the file cannot be written.
     """
     try:
-        try:
-            driver.execute(_BEGIN)
-        except sqlite3.OperationalError as error:
-            if not _is_busy(error):
-                raise
-            _patiently(driver.execute, _BEGIN)
+        _execute_begin(driver)
     except sqlite3.Error as error:
         raise OperationalError(_BEGIN, None, error) from error
+
+
+def _execute_begin(driver: Any) -> None:
+    try:
+        driver.execute(_BEGIN)
+    except sqlite3.OperationalError as error:
+        if not _is_busy(error):
+            raise
+        _until_free(driver.execute, _BEGIN)
 
 
 def _is_busy(error: BaseException) -> bool:
@@ -134,7 +138,7 @@ def _is_busy(error: BaseException) -> bool:
 
 #: SQLite's own wait sleeps for up to a tenth of a second between two looks; a commit takes less
 #: than a thousandth.
-_patiently = Retrying(
+_until_free = Retrying(
     retry=retry_if_exception(_is_busy),
     wait=wait_random_exponential(multiplier=0.0005, max=0.005),
     stop=stop_after_delay(BUSY_TIMEOUT),

@@ -2,7 +2,7 @@
 
 A job of ours has no result, no dependents, no repeats, no callbacks and no rate limit (rule 15),
 so RQ need not ask for any before it forgets one: a job costs two round trips, at its beginning
-and at its end, instead of eleven, which take longer than all that the ledger keeps of it.
+and at its end, instead of thirteen, which took a quarter of the time of a busy worker.
 """
 
 from typing import Any
@@ -40,7 +40,7 @@ class Bookkeeper(BaseWorker):
         """Note nothing more: `prepare_execution` did."""
 
     def handle_execution_ended(self, job: Job, queue: Queue, heartbeat_ttl: int) -> None:
-        """Note the time; what follows at once removes the job."""
+        """Note the time, and leave the heartbeat: what follows at once ends the job for RQ, too."""
         job.ended_at = now()
 
     def handle_job_success(
