@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 from sqlalchemy import func, select
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import IntegrityError, MultipleResultsFound, OperationalError
 
 from tests.servers.drivers import watched
 from tests.servers.postgres import Postgres
@@ -16,6 +16,7 @@ from tests.servers.processes import PATIENCE
 from understudy.job_engine.errors import LedgerError
 from understudy.ledger import Database, SqlLedger, statements
 from understudy.ledger.channel import MOST_IDLE, Channel
+from understudy.ledger.job_table import jobs
 from understudy.ledger.prepared import AnyConnection, execute
 from understudy.ledger.tables import attempts
 from understudy.ledger.upgrading import upgrade
@@ -74,6 +75,17 @@ def test_an_error_is_sqlalchemys_and_tells_no_value(database: Database) -> None:
     assert isinstance(cause, IntegrityError)
     assert "FOREIGN KEY" in str(cause).upper()
     assert SECRET not in f"{raised.value} {cause}"
+
+
+def test_a_second_row_is_not_passed_over(database: Database) -> None:
+    ledger = SqlLedger(database, actor="tests")
+    for _ in range(2):
+        scene.offered(ledger)
+
+    with pytest.raises(LedgerError) as raised:
+        database.ask(lambda channel: execute(channel, select(jobs.c.id), {}).one_or_none())
+
+    assert isinstance(raised.value.__cause__, MultipleResultsFound)
 
 
 def test_who_is_interrupted_in_a_statement_leaves_no_connection_behind(
