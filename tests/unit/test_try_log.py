@@ -2,6 +2,8 @@
 
 import threading
 import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -12,6 +14,8 @@ from understudy.job_engine.records import DispatchTry, TryOutcome
 from understudy.job_engine.requests import NewJob, OfferPlan
 from understudy.testing import FrozenClock, MemoryLedger
 
+#: Longer than a flush that waits for nobody takes.
+A_WHILE = 0.2
 ACCEPTED = DispatchTry("rq", 1, "offer", TryOutcome.ACCEPTED)
 
 
@@ -73,6 +77,36 @@ def test_what_was_collected_is_written_when_the_program_ends(ledger: MemoryLedge
     log.flush()
 
     assert written(ledger) == [0]
+
+
+class SlowLedger(MemoryLedger):
+    """Takes its time to note tries."""
+
+    def __init__(self) -> None:
+        super().__init__(FrozenClock())
+        self.begun, self.goes_on, self.noted = threading.Event(), threading.Event(), False
+
+    def note_tries(self, tries: Sequence[tuple[str, DispatchTry]]) -> None:
+        if tries:
+            self.begun.set()
+            assert self.goes_on.wait(PATIENCE)
+            self.noted = True
+
+
+def test_flushing_waits_for_what_is_being_written() -> None:
+    ledger = SlowLedger()
+    log = TryLog(ledger)
+    log.add("job-0", ACCEPTED)
+    assert ledger.begun.wait(PATIENCE)
+
+    with ThreadPoolExecutor(1) as pool:
+        flushed = pool.submit(log.flush)
+        with pytest.raises(TimeoutError):
+            flushed.result(A_WHILE)
+        ledger.goes_on.set()
+        flushed.result(PATIENCE)
+
+    assert ledger.noted
 
 
 def test_without_a_background_a_try_is_written_at_once(ledger: MemoryLedger) -> None:

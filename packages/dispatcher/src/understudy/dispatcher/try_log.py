@@ -50,11 +50,17 @@ class TryLog:
             self.add(job_id, attempt)
 
     def flush(self) -> None:
-        """Write what was collected; a ledger that is away costs the explanation, not the job."""
-        with self._lock:
-            waiting = self._waiting
-            self._waiting = []
-        with contextlib.suppress(LedgerError):
+        """Write what was collected, and wait for what is being written.
+
+        A ledger that is away costs the explanation, not the job.
+        """
+        if self._pid != os.getpid():
+            self._reset()
+        # Who closes the ledger after this takes no connection from a thread that is writing.
+        with self._writes, contextlib.suppress(LedgerError):
+            with self._lock:
+                waiting = self._waiting
+                self._waiting = []
             self._ledger.note_tries(waiting)
 
     def _write(self) -> None:
@@ -69,6 +75,7 @@ class TryLog:
     def _reset(self) -> None:
         self._pid = os.getpid()
         self._lock = threading.Lock()
+        self._writes = threading.Lock()
         self._pause = threading.Event()
         self._waiting = []
         self._writing = False
