@@ -68,6 +68,12 @@ class Crew:
         if cell.action == "stop" and found is not None:
             found.resume()
 
+    def last_words(self) -> str:
+        """Return what the processes that began last have logged, the oldest first."""
+        logs = sorted(self._folder.glob("*.log"), key=lambda log: int(log.name.partition("-")[0]))
+        ends = (f"{log.name}:\n{log.read_text(errors='replace')[-1500:]}" for log in logs[-6:])
+        return "\n".join(ends)
+
     def end(self) -> None:
         for each in (*self._workers.values(), *self.others):
             if is_alive(each):

@@ -105,7 +105,12 @@ def let_all_be_hit(crew: Crew, wave: list[Cell]) -> None:
         over = [is_over(cell) for cell in wave]
         return all(over)
 
-    wait_until(all_over, 2 * PATIENCE, f"somebody reaches each of {[each.name for each in wave]}")
+    try:
+        wait_until(all_over, 2 * PATIENCE, f"somebody reaches each of {[c.name for c in wave]}")
+    except AssertionError as late:
+        missed = [cell.name for cell in wave if not crew.was_hit(cell)]
+        late.add_note(f"nobody reached {missed}; the last words of the crew:\n{crew.last_words()}")
+        raise
 
 
 def assert_ends(stage: Stage, cell: Cell) -> None:
