@@ -101,9 +101,8 @@ def is_quick(cell: Cell) -> bool:
     return cell.action == "raise" or cell.point in SLICE
 
 
-def arm() -> None:
-    """Let the cells of the folder that the environment names happen in this process."""
-    folder = Path(os.environ[FOLDER])
+def arm(folder: Path) -> None:
+    """Let the cells of a folder happen in this process."""
 
     def reached(point: str) -> None:
         for action, act in ACTIONS.items():

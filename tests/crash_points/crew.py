@@ -60,6 +60,10 @@ class Crew:
     def was_hit(self, cell: Cell) -> bool:
         return any(path.suffix[1:].isdigit() for path in self._traces(cell))
 
+    def frozen(self) -> set[int]:
+        """Return the processes that stood still for a while."""
+        return {int(path.suffix[1:]) for path in self._folder.glob("*-stop.[0-9]*")}
+
     def let_go_on(self, cell: Cell) -> None:
         """End a halt or a hang."""
         for path in self._traces(cell):

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from tests.crash_points import acting
-from tests.crash_points.cells import arm
 
 LOOK_SECONDS = 0.01
 
@@ -42,7 +41,6 @@ def be(wanted: Mapping[str, Any]) -> None:
     os.dup2(log, 1)
     os.dup2(log, 2)
     os.environ.update(wanted["env"])
-    arm()
     acting.ROLES[wanted["role"]](*wanted["words"])
 
 

@@ -1,6 +1,7 @@
 """The promises, checked against the witness and the ledger of a test that has ended."""
 
 from collections import Counter
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 
 from tests.integration.acceptance.stage import ENDS, Stage
@@ -53,11 +54,23 @@ def assert_one_authority(stage: Stage, handle: JobHandle[int]) -> None:
     assert len(runs) == len({attempt for attempt, _ in runs}), f"one attempt ran twice: {runs}"
 
 
-def assert_finished_steps_stayed_finished(stage: Stage, handle: JobHandle[int]) -> None:
+def assert_finished_steps_stayed_finished(
+    stage: Stage, handle: JobHandle[int], frozen: Collection[int] = ()
+) -> None:
+    """No step began after it was finished.
+
+    One may in a process that stood still between the look at the ledger and the step's first
+    line, and then only that one: the next look tells the attempt that it is over (R9, R10).
+    """
     recorded = {step.name: _microseconds(step) for step in stage.app.ledger.steps(handle.id)}
-    for line in stage.witness.begun(handle.id):
-        finished = recorded.get(line.step)
-        assert finished is None or line.at <= finished, f"a finished step began again: {line}"
+    late = [
+        line
+        for line in stage.witness.begun(handle.id)
+        if line.step in recorded and line.at > recorded[line.step]
+    ]
+    assert {line.pid for line in late} <= {*frozen}, f"a finished step began again: {late}"
+    attempts = [line.attempt for line in late]
+    assert len(attempts) == len(set(attempts)), f"an attempt went on that was over: {late}"
 
 
 def _microseconds(step: StepRecord) -> int:
