@@ -15,6 +15,7 @@ from tests.servers.processes import PATIENCE
 from understudy.ledger import sqlite
 from understudy.ledger.channel import Channels
 from understudy.ledger.database import Database
+from understudy.ledger.turns import Write
 
 COUNT = text("SELECT total FROM tally")
 SET = text("UPDATE tally SET total = :total")
@@ -73,7 +74,7 @@ def test_a_forked_child_waits_for_no_turn_of_its_parent(
 ) -> None:
     writer = sqlite.Writer(database.engine, Channels(database.engine))
     with ThreadPoolExecutor(1) as pool:
-        assert pool.submit(writer._turn.acquire).result()
+        pool.submit(writer._turns.await_turn, Write(lambda _: None)).result(PATIENCE)
     parent = os.getpid()
     monkeypatch.setattr(os, "getpid", lambda: parent + 1)
 

@@ -123,50 +123,40 @@ class Database:
         Raises:
             LedgerUnavailableError: If the database does not answer in time.
         """
-        return self._patiently(self._writer.begin, work, point)
+        return self._patiently(lambda: _done_in(self._writer.begin(), work, point))
 
     def write_at_once(self, work: Callable[[Channel], T], point: str = "") -> T:
         """Run one prepared statement that writes, or what SQLite has in its place.
 
         PostgreSQL answers once instead of three times: the statement is a transaction of its own.
-        What takes SQLite several is one transaction here, too.
+        What takes SQLite several is one transaction here, too, and may be one with other threads'.
         """
-        if self.is_sqlite:
-            return self._patiently(self._writer.at_once, work, point)
-        if CRASH_POINTS.reached is not None and point:
-            # The statement commits by itself: inside there is no moment before that.
-            CRASH_POINTS.reached(f"{point}.before")
-        return self._patiently(self._writer.at_once, work, point, commits=False)
+
+        def before() -> None:
+            if CRASH_POINTS.reached is not None and point:
+                CRASH_POINTS.reached(f"{point}.before")
+
+        def once() -> T:
+            result = self._writer.at_once(work, before)
+            if CRASH_POINTS.reached is not None and point:
+                CRASH_POINTS.reached(f"{point}.after")
+            return result
+
+        return self._patiently(once)
 
     def read(self, work: Callable[[Connection], T], point: str = "") -> T:
         """Run reading statements, each seeing what is committed when it runs."""
-        return self._patiently(self._reader.connect, work, point)
+        return self._patiently(lambda: _done_in(self._reader.connect(), work, point))
 
     def ask(self, work: Callable[[Channel], T], point: str = "") -> T:
         """Run prepared statements that read."""
-        return self._patiently(self._channels.take, work, point)
+        return self._patiently(lambda: _done_in(self._channels.take(), work, point))
 
     def close(self) -> None:
         """Close every connection of this process."""
         self.engine.dispose()
 
-    def _patiently(
-        self,
-        open_: Callable[[], AbstractContextManager[C]],
-        work: Callable[[C], T],
-        point: str,
-        *,
-        commits: bool = True,
-    ) -> T:
-        def once() -> T:
-            with open_() as connection:
-                result = work(connection)
-                if CRASH_POINTS.reached is not None and point and commits:
-                    CRASH_POINTS.reached(f"{point}.before")
-            if CRASH_POINTS.reached is not None and point:
-                CRASH_POINTS.reached(f"{point}.after")
-            return result
-
+    def _patiently(self, once: Callable[[], T]) -> T:
         try:
             return once()
         except SQLAlchemyError as error:
@@ -175,3 +165,13 @@ class Database:
                 raise translation(error) from error
         with translated():
             return self._retrying(once)
+
+
+def _done_in(opened: AbstractContextManager[C], work: Callable[[C], T], point: str) -> T:
+    with opened as connection:
+        result = work(connection)
+        if CRASH_POINTS.reached is not None and point:
+            CRASH_POINTS.reached(f"{point}.before")
+    if CRASH_POINTS.reached is not None and point:
+        CRASH_POINTS.reached(f"{point}.after")
+    return result

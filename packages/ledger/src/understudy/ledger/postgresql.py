@@ -1,12 +1,15 @@
 """What PostgreSQL needs to be a ledger: READ COMMITTED, bounded waits, durable commits."""
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, event
 
 from understudy.ledger.channel import Channel, Channels
+
+T = TypeVar("T")
 
 #: What connecting imports.
 DRIVER = ("psycopg", "sqlalchemy.dialects.postgresql.psycopg")
@@ -68,9 +71,16 @@ class Writer:
         """Begin a transaction; commit it at the end."""
         return self._engine.begin()
 
-    def at_once(self) -> AbstractContextManager[Channel]:
-        """Return what executes one statement, which is a transaction of its own."""
-        return self._channels.take()
+    def at_once(self, work: Callable[[Channel], T], before: Callable[[], None]) -> T:
+        """Execute one statement, which is a transaction of its own.
+
+        Args:
+            work: Executes it.
+            before: Called before: between it and its commit there is no moment.
+        """
+        with self._channels.take() as channel:
+            before()
+            return work(channel)
 
 
 def _on_begin(connection: Connection) -> None:

@@ -3,13 +3,12 @@
 import os
 import sqlite3
 import stat
-import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, event
 from sqlalchemy.exc import OperationalError
@@ -22,6 +21,9 @@ from tenacity import (
 
 from understudy.job_engine.errors import ConfigurationError
 from understudy.ledger.channel import Channel, Channels
+from understudy.ledger.turns import Turns, Write
+
+T = TypeVar("T")
 
 #: What connecting imports.
 DRIVER = ("sqlalchemy.dialects.sqlite.pysqlite",)
@@ -66,8 +68,9 @@ class Writer:
     """Begins transactions that write: those of one process in turn.
 
     SQLite lets a writer that finds another one sleep and look again, for longer each time, so
-    that threads which write much would mostly sleep. Here they queue; between processes SQLite
-    decides, and it also decides when a turn does not come.
+    that threads which write much would mostly sleep. Here they queue, and who has the turn
+    commits what others have to write with its own: the disk is waited for once. Between processes
+    SQLite decides, and it also decides when a turn does not come.
     """
 
     def __init__(self, engine: Engine, channels: Channels) -> None:
@@ -79,33 +82,74 @@ class Writer:
     @contextmanager
     def begin(self) -> Iterator[Connection]:
         """Begin a transaction when it is this thread's turn; commit it at the end."""
-        with self._my_turn(), self._engine.begin() as connection:
-            yield connection
+        alone, turns = Write[Channel, None](_nothing, is_shared=False), self._queue()
+        try:
+            turns.await_turn(alone)
+            with self._engine.begin() as connection:
+                yield connection
+        finally:
+            turns.leave(alone)
 
-    @contextmanager
-    def at_once(self) -> Iterator[Channel]:
-        """Do the same for prepared statements alone."""
-        with self._my_turn(), self._channels.take() as channel:
+    def at_once(self, work: Callable[[Channel], T], before: Callable[[], None]) -> T:
+        """Commit the work of prepared statements, in this thread's transaction or another's.
+
+        Args:
+            work: Executes them; it leaves the same rows behind however often it runs.
+            before: Called before the commit.
+        """
+
+        def whole(channel: Channel) -> T:
+            result = work(channel)
+            before()
+            return result
+
+        write, turns = Write(whole), self._queue()
+        try:
+            turns.await_turn(write)
+            if write.has_turn:
+                self._commit_with_others(write, turns)
+            elif not write.is_done:
+                self._commit(write, tuple)
+        finally:
+            turns.leave(write)
+        return write.result
+
+    def _commit_with_others(self, write: Write[Channel, Any], turns: Turns[Channel]) -> None:
+        try:
+            self._commit(write, turns.take_others)
+        except Exception:
+            if not turns.has_others:
+                raise
+            # It may be another's fault: each commits its own.
+            turns.give_others_back()
+            self._commit(write, tuple)
+        else:
+            turns.finish_others()
+
+    def _commit(
+        self, write: Write[Channel, Any], others: Callable[[], Sequence[Write[Channel, Any]]]
+    ) -> None:
+        with self._channels.take() as channel:
             begin(channel.connection.dbapi_connection)
-            yield channel
+            write.run(channel)
+            # Only now: what has failed by then is this one's own.
+            for each in others():
+                each.run(channel)
             channel.execute("COMMIT")
 
-    @contextmanager
-    def _my_turn(self) -> Iterator[None]:
+    def _queue(self) -> Turns[Channel]:
         if self._pid != os.getpid():
             # Forked while another thread of the parent had its turn.
             self._reset()
-        turn = self._turn
-        mine = turn.acquire(timeout=BUSY_TIMEOUT.total_seconds())
-        try:
-            yield
-        finally:
-            if mine:
-                turn.release()
+        return self._turns
 
     def _reset(self) -> None:
         self._pid = os.getpid()
-        self._turn = threading.RLock()
+        self._turns = Turns[Channel](BUSY_TIMEOUT)
+
+
+def _nothing(_: Channel) -> None:
+    """Leave the writing to who begins the transaction."""
 
 
 def begin(driver: Any) -> None:

@@ -1,0 +1,202 @@
+"""Threads that write to a SQLite ledger at the same time wait for its disk once."""
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import OperationalError
+
+from tests.servers.processes import PATIENCE, wait_until
+from understudy.job_engine.errors import LedgerError
+from understudy.ledger.channel import Channel
+from understudy.ledger.database import Database
+
+CROWD = 16
+
+
+class RefusedError(Exception):
+    """What a work raises."""
+
+
+@pytest.fixture
+def database(sqlite_url: str) -> Iterator[Database]:
+    with closing(Database(sqlite_url)) as database:
+        database.write(lambda c: c.execute(text("CREATE TABLE tally (number INTEGER UNIQUE)")))
+        yield database
+
+
+@pytest.fixture
+def threads() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(CROWD + 1) as pool:
+        yield pool
+
+
+def add(number: int) -> Callable[[Channel], int]:
+    def work(channel: Channel) -> int:
+        channel.execute(f"INSERT INTO tally VALUES ({number:d})")  # noqa: S608 - a number
+        return number
+
+    return work
+
+
+def refuse(channel: Channel) -> int:
+    channel.execute("INSERT INTO tally VALUES (1000)")
+    raise RefusedError
+
+
+def numbers(database: Database) -> list[int]:
+    found = database.read(lambda c: c.execute(text("SELECT number FROM tally ORDER BY number")))
+    return list(found.scalars())
+
+
+@contextmanager
+def all_waiting(database: Database, threads: ThreadPoolExecutor, works: list[Any]) -> Iterator[Any]:
+    """Let every work wait for one turn, and let go of it at the end of the block."""
+    has_turn, goes_on = threading.Event(), threading.Event()
+
+    def hold(connection: Connection) -> None:
+        has_turn.set()
+        assert goes_on.wait(PATIENCE)
+
+    holds = threads.submit(database.write, hold)
+    assert has_turn.wait(PATIENCE)
+    begun = [threads.submit(database.write_at_once, work) for work in works]
+    waiting = database._writer._turns._waiting  # type: ignore[union-attr]
+    wait_until(lambda: len(waiting) == len(works), PATIENCE, "all of them wait")
+    yield begun
+    goes_on.set()
+    holds.result(PATIENCE)
+
+
+def endings(futures: list[Future[int]]) -> list[object]:
+    return [future.exception(PATIENCE) or future.result() for future in futures]
+
+
+@pytest.fixture
+def commits(database: Database, monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """Count the statements around transactions of channels."""
+    counted: Counter[str] = Counter()
+    execute = Channel.execute
+
+    def counting(channel: Channel, statement: str) -> None:
+        execute(channel, statement)
+        counted[statement] += 1
+
+    monkeypatch.setattr(Channel, "execute", counting)
+    return counted
+
+
+def test_what_waits_is_committed_at_once(
+    database: Database, threads: ThreadPoolExecutor, commits: Counter[str]
+) -> None:
+    with all_waiting(database, threads, [add(n) for n in range(CROWD)]) as begun:
+        pass
+
+    assert endings(begun) == list(range(CROWD))
+    assert numbers(database) == list(range(CROWD))
+    assert commits["COMMIT"] == 1
+
+
+@pytest.mark.parametrize("place", [0, 1, CROWD // 2, CROWD])
+def test_only_who_fails_fails(database: Database, threads: ThreadPoolExecutor, place: int) -> None:
+    works: list[Any] = [add(n) for n in range(CROWD)]
+    works.insert(place, refuse)
+    with all_waiting(database, threads, works[:CROWD]) as begun:
+        pass
+
+    expected = list(range(CROWD))
+    found = endings(begun)
+    refused = [end for end in found if isinstance(end, RefusedError)]
+    assert len(refused) == (place < CROWD)
+    assert [end for end in found if end not in refused] == expected[: len(found) - len(refused)]
+    assert numbers(database) == expected[: len(found) - len(refused)]
+
+
+def test_two_that_want_the_same_fail_for_one(
+    database: Database, threads: ThreadPoolExecutor
+) -> None:
+    with all_waiting(database, threads, [add(1), add(2), add(1), add(3)]) as begun:
+        pass
+
+    found = endings(begun)
+    assert [end for end in found if isinstance(end, int)] in ([1, 2, 3], [2, 1, 3])
+    assert sum(isinstance(end, LedgerError) for end in found) == 1
+    assert numbers(database) == [1, 2, 3]
+
+
+def test_after_a_commit_that_failed_each_commits_its_own(
+    database: Database, threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    execute, failed = Channel.execute, list[str]()
+
+    def fail_once(channel: Channel, statement: str) -> None:
+        if statement == "COMMIT" and not failed:
+            failed.append(statement)
+            raise OperationalError(statement, None, OSError("the disk is full"))
+        execute(channel, statement)
+
+    monkeypatch.setattr(Channel, "execute", fail_once)
+    with all_waiting(database, threads, [add(n) for n in range(CROWD)]) as begun:
+        pass
+
+    assert endings(begun) == list(range(CROWD))
+    assert numbers(database) == list(range(CROWD))
+    assert failed
+
+
+def test_who_is_interrupted_takes_nobody_along(
+    database: Database, threads: ThreadPoolExecutor
+) -> None:
+    interrupted = list[int]()
+
+    def interrupt_once(channel: Channel) -> int:
+        if not interrupted:
+            interrupted.append(threading.get_ident())
+            raise KeyboardInterrupt
+        return add(1)(channel)
+
+    with all_waiting(database, threads, [add(0), interrupt_once, add(2), add(3)]) as begun:
+        pass
+
+    # It met the thread that wrote for the others, whose own is undone with it.
+    found = endings(begun)
+    assert isinstance(found[0], KeyboardInterrupt)
+    assert found[1:] == [1, 2, 3]
+    assert numbers(database) == [1, 2, 3]
+
+
+def test_every_write_of_a_crowd_is_there_and_no_other(
+    database: Database, threads: ThreadPoolExecutor
+) -> None:
+    def write(lane: int) -> list[int]:
+        written = []
+        for number in range(lane * 100, lane * 100 + 50):
+            fails = number % 7 == 0
+            try:
+                written.append(database.write_at_once(failing(number) if fails else add(number)))
+            except RefusedError:
+                assert fails
+            if number % 11 == 0:
+                database.write(lambda c: c.execute(text("UPDATE tally SET number = number")))
+        return written
+
+    lanes = [threads.submit(write, lane) for lane in range(CROWD)]
+
+    written = sorted(number for lane in lanes for number in lane.result(PATIENCE))
+    assert numbers(database) == written
+    assert len(written) == sum(
+        n % 7 != 0 for lane in range(CROWD) for n in range(lane * 100, lane * 100 + 50)
+    )
+
+
+def failing(number: int) -> Callable[[Channel], int]:
+    def work(channel: Channel) -> int:
+        add(number)(channel)
+        raise RefusedError
+
+    return work
