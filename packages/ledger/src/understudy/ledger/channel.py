@@ -63,6 +63,7 @@ class Channel:
         engine: The engine whose pool it was taken from.
         dialect: The database's.
         connection: The driver's, as the pool lends it.
+        cursor: The driver's, one for every statement: to make one takes as long as a short one.
     """
 
     def __init__(self, engine: Engine, home: Channels) -> None:
@@ -76,6 +77,7 @@ class Channel:
         self._home = home
         try:
             self.connection: PoolProxiedConnection = engine.raw_connection()
+            self.cursor: Any = self.connection.cursor()
         except engine.dialect.loaded_dbapi.Error as error:
             raise as_sqlalchemy(error, "connecting", self.dialect) from error
 

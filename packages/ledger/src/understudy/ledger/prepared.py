@@ -8,6 +8,7 @@ and None. Errors are SQLAlchemy's all the same; only its statement events are no
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Dialect, Row, Select
@@ -54,7 +55,9 @@ class Prepared:
         compiled: Any = statement.compile(dialect=dialect)
         self._text = str(compiled)
         self._fixed: Mapping[str, Any] = compiled.params
-        self._order: tuple[str, ...] | None = compiled.positional and tuple(compiled.positiontup)
+        self._in_order: Callable[[Any], Any] | None = None
+        if compiled.positional and compiled.positiontup:
+            self._in_order = _getter(compiled.positiontup)
         names = [column.name for column in statement.exported_columns]
         self._row: Callable[[Any], AnyRow] | None = result_tuple(names) if names else None
 
@@ -65,14 +68,16 @@ class Prepared:
             DBAPIError: What the driver raised, as SQLAlchemy would raise it.
         """
         given: Any = {**self._fixed, **values}
-        if self._order:
-            given = tuple([given[name] for name in self._order])
-        cursor: Any = connection.connection.cursor()
+        if self._in_order:
+            given = self._in_order(given)
+        kept = connection.cursor if isinstance(connection, Channel) else None
+        cursor: Any = kept or connection.connection.cursor()
         try:
             cursor.execute(self._text, given)
             rows = [self._row(each) for each in cursor.fetchall()] if self._row else ()
             outcome = Outcome(rows, cursor.rowcount)
-            cursor.close()
+            if kept is None:
+                cursor.close()
         except connection.dialect.loaded_dbapi.Error as error:
             raise self._translated(connection, error) from error
         except Exception:
@@ -94,6 +99,11 @@ class Prepared:
             pool._invalidate(connection.connection, error, _checkin=False)  # noqa: SLF001
             connection.invalidate(error)
         return raised
+
+
+def _getter(names: Sequence[str]) -> Callable[[Mapping[str, Any]], Any]:
+    """Return what takes several values, or a single one, out of a mapping as a tuple."""
+    return itemgetter(*names) if len(names) > 1 else lambda given: (given[names[0]],)
 
 
 def execute(connection: AnyConnection, statement: Statement, values: Mapping[str, Any]) -> Outcome:
