@@ -149,6 +149,29 @@ def test_after_a_commit_that_failed_each_commits_its_own(
     assert failed
 
 
+def test_no_write_is_told_to_be_done_before_its_commit(
+    database: Database, threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    execute, committing, goes_on = Channel.execute, threading.Event(), threading.Event()
+
+    def commit_later(channel: Channel, statement: str) -> None:
+        if statement == "COMMIT":
+            committing.set()
+            assert goes_on.wait(PATIENCE)
+        execute(channel, statement)
+
+    monkeypatch.setattr(Channel, "execute", commit_later)
+    with all_waiting(database, threads, [add(n) for n in range(CROWD)]) as begun:
+        pass
+    assert committing.wait(PATIENCE)
+
+    assert not any(future.done() for future in begun)
+    assert numbers(database) == []
+
+    goes_on.set()
+    assert endings(begun) == list(range(CROWD))
+
+
 def test_who_is_interrupted_takes_nobody_along(
     database: Database, threads: ThreadPoolExecutor
 ) -> None:
