@@ -39,7 +39,7 @@ test: setup  ## Run all tests against real Valkey, RabbitMQ, PostgreSQL and SQLi
 test-long: setup  ## Run the long ones: 2,000 seeds, every engine on every ledger, every crash point
 	@PATH="$$PATH:/usr/sbin:/sbin" command -v rabbitmq-server >/dev/null || tests/servers/install-rabbitmq
 	@$(RUN) python -m tests.simulation --seeds 2000 $(ARGS)
-	@UNDERSTUDY_TEST_PROFILE=long $(RUN) pytest -n 2 --dist worksteal tests/stateful
+	@UNDERSTUDY_TEST_PROFILE=long UNDERSTUDY_STATEFUL_SUMMARY=$(CURDIR)/docs/evidence/stateful $(RUN) pytest -n 2 --dist worksteal tests/stateful
 	@$(RUN) pytest -n 2 --dist worksteal -m long
 
 chaos: setup  ## Break everything for a while and check every promise (MINUTES=10 SEED= LEDGER=sqlite)

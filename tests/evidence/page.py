@@ -99,7 +99,7 @@ def _spin() -> str:
 def _stateful() -> str:
     runs = all_in("stateful")
     rows = [
-        [run["ledger"], run["profile"], run["machines"], run["transitions"], run["seconds"]]
+        [run["ledger"], run["profile"], run["machines"], run["rules"], run["seconds"]]
         for run in runs
     ]
     head = ["ledger", "profile", "machines", "calls", "seconds"]
