@@ -1,16 +1,18 @@
 """Prepared statements over channels: their errors, their interrupts, and what is left behind."""
 
+import sqlite3
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError, MultipleResultsFound, OperationalError
 
-from tests.servers.drivers import watched
+from tests.servers.drivers import nothing, watched
 from tests.servers.postgres import Postgres
 from tests.servers.processes import PATIENCE
 from understudy.job_engine.errors import LedgerError
@@ -100,6 +102,22 @@ def test_who_is_interrupted_in_a_statement_leaves_no_connection_behind(
 
     assert not first.connection.is_valid
     assert database.ask(count) == 0
+
+
+def test_who_keeps_an_interrupt_keeps_no_lock(sqlite_url: str) -> None:
+    def interrupt(cursor: Any) -> None:
+        if cursor.description:
+            raise KeyboardInterrupt
+
+    with closing(Database(sqlite_url)) as database:
+        upgrade(database)
+        ledger = SqlLedger(database, actor="tests")
+        with watched(database, nothing, interrupt), pytest.raises(KeyboardInterrupt) as kept:
+            scene.offered(ledger)
+
+        with closing(sqlite3.connect(str(database.url.database), timeout=0)) as stranger:
+            stranger.execute("BEGIN IMMEDIATE")
+        assert kept.value.__traceback__
 
 
 def test_only_so_many_are_kept_at_hand(database: Database) -> None:

@@ -13,8 +13,12 @@ from sqlalchemy.exc import OperationalError
 
 from tests.servers.processes import PATIENCE, wait_until
 from understudy.job_engine.errors import LedgerError
+from understudy.job_engine.interrupts import Fenced
+from understudy.ledger import SqlLedger
 from understudy.ledger.channel import Channel
 from understudy.ledger.database import Database
+from understudy.ledger.upgrading import upgrade
+from understudy.testing.ledger_suite import scene
 
 CROWD = 16
 
@@ -57,6 +61,17 @@ def numbers(database: Database) -> list[int]:
 @contextmanager
 def all_waiting(database: Database, threads: ThreadPoolExecutor, works: list[Any]) -> Iterator[Any]:
     """Let every work wait for one turn, and let go of it at the end of the block."""
+    with holding(database, threads):
+        begun = []
+        for number, work in enumerate(works, 1):
+            begun.append(threads.submit(database.write_at_once, work))
+            wait_for(database, number)
+        yield begun
+
+
+@contextmanager
+def holding(database: Database, threads: ThreadPoolExecutor) -> Iterator[None]:
+    """Have the turn in a thread."""
     has_turn, goes_on = threading.Event(), threading.Event()
 
     def hold(connection: Connection) -> None:
@@ -65,12 +80,15 @@ def all_waiting(database: Database, threads: ThreadPoolExecutor, works: list[Any
 
     holds = threads.submit(database.write, hold)
     assert has_turn.wait(PATIENCE)
-    begun = [threads.submit(database.write_at_once, work) for work in works]
-    waiting = database._writer._turns._waiting  # type: ignore[union-attr]
-    wait_until(lambda: len(waiting) == len(works), PATIENCE, "all of them wait")
-    yield begun
+    yield
     goes_on.set()
     holds.result(PATIENCE)
+
+
+def wait_for(database: Database, number: int) -> None:
+    """Wait until so many threads wait for the turn."""
+    waiting = database._writer._turns._waiting  # type: ignore[union-attr]
+    wait_until(lambda: len(waiting) == number, PATIENCE, "all of them wait")
 
 
 def endings(futures: list[Future[int]]) -> list[object]:
@@ -172,25 +190,59 @@ def test_no_write_is_told_to_be_done_before_its_commit(
     assert endings(begun) == list(range(CROWD))
 
 
+@pytest.mark.parametrize("when", ["before the commit", "after it"])
 def test_who_is_interrupted_takes_nobody_along(
-    database: Database, threads: ThreadPoolExecutor
+    database: Database, threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch, when: str
 ) -> None:
-    interrupted = list[int]()
+    execute, interrupted, tried = Channel.execute, list[str](), Counter[int]()
 
-    def interrupt_once(channel: Channel) -> int:
-        if not interrupted:
-            interrupted.append(threading.get_ident())
+    def interrupt_once(channel: Channel, statement: str) -> None:
+        meets = statement == "COMMIT" and not interrupted
+        if not meets or when == "after it":
+            execute(channel, statement)
+        if meets:
+            interrupted.append(statement)
             raise KeyboardInterrupt
-        return add(1)(channel)
 
-    with all_waiting(database, threads, [add(0), interrupt_once, add(2), add(3)]) as begun:
+    def counting(number: int) -> Callable[[Channel], int]:
+        def work(channel: Channel) -> int:
+            tried[number] += 1
+            return add(number)(channel)
+
+        return work
+
+    monkeypatch.setattr(Channel, "execute", interrupt_once)
+    with all_waiting(database, threads, [counting(n) for n in range(CROWD)]) as begun:
         pass
 
-    # It met the thread that wrote for the others, whose own is undone with it.
-    found = endings(begun)
-    assert isinstance(found[0], KeyboardInterrupt)
-    assert found[1:] == [1, 2, 3]
-    assert numbers(database) == [1, 2, 3]
+    first, *others = endings(begun)
+    assert isinstance(first, KeyboardInterrupt)
+    assert others == list(range(1, CROWD))
+    is_there = when == "after it"
+    assert numbers(database) == list(range(0 if is_there else 1, CROWD))
+    # What is committed is not done again: who recorded a job would be told that it was there.
+    assert set(tried.values()) == ({1} if is_there else {1, 2})
+
+
+def test_an_attempt_that_is_fenced_takes_nobody_along(
+    sqlite_url: str, threads: ThreadPoolExecutor
+) -> None:
+    with closing(Database(sqlite_url)) as database:
+        upgrade(database)
+        ledger = SqlLedger(database, actor="tests")
+        held = [scene.started(ledger) for _ in range(CROWD)]
+        lost = held[1:CROWD:3]
+        for claim in lost:
+            scene.taken_over(ledger, claim)
+
+        with holding(database, threads):
+            begun = [threads.submit(ledger.record, claim, scene.step()) for claim in held]
+            wait_for(database, len(begun))
+
+        fenced = [isinstance(future.exception(PATIENCE), Fenced) for future in begun]
+        assert fenced == [claim in lost for claim in held]
+        recorded = [bool(ledger.steps(claim.job_id)) for claim in held]
+        assert recorded == [not each for each in fenced]
 
 
 def test_every_write_of_a_crowd_is_there_and_no_other(

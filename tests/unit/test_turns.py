@@ -23,9 +23,11 @@ class Waiter(threading.Thread):
         super().__init__(daemon=True)
         self._turns, self._write, self._over = turns, each, over
         self._awake = threading.Event()
+        self.has_turn = False
 
     def run(self) -> None:
-        self._turns.await_turn(self._write)
+        self._write.thread = threading.get_ident()
+        self.has_turn = self._turns.await_turn(self._write)
         self._awake.set()
         self._over.wait(PATIENCE)
 
@@ -33,10 +35,10 @@ class Waiter(threading.Thread):
     def is_awake(self) -> bool:
         return self._awake.is_set()
 
-    def wake(self) -> AWrite:
-        """Return what it waited for, once it waits no more."""
+    def wake(self) -> "Waiter":
+        """Return it once it waits no more."""
         assert self._awake.wait(PATIENCE)
-        return self._write
+        return self
 
 
 def write(*, is_shared: bool = True) -> AWrite:
@@ -75,10 +77,10 @@ def test_one_has_the_turn_and_the_next_one_waits_until_it_is_left(
     turns: Turns[None], begin: Start
 ) -> None:
     first, second = write(), write()
-    begin(first).wake()
+    assert begin(first).wake().has_turn
     waits = begin(second)
 
-    assert (first.has_turn, waits.is_awake) == (True, False)
+    assert not waits.is_awake
 
     turns.leave(first)
     assert waits.wake().has_turn
@@ -89,8 +91,8 @@ def test_turns_come_in_the_order_they_were_asked_for(turns: Turns[None], begin: 
     waiters = begun(begin, *writes)
 
     for each, waiter in zip(writes, waiters, strict=True):
-        waiter.wake()
-        assert [one.has_turn for one in writes].count(True) == writes.index(each) + 1
+        assert waiter.wake().has_turn
+        assert [one.is_awake for one in waiters].count(True) == writes.index(each) + 1
         turns.leave(each)
 
 
@@ -102,11 +104,11 @@ def test_what_waits_is_written_in_the_turn_of_another(turns: Turns[None], begin:
     turns.finish_others()
     # A thread that is awake leaves, and so wakes the next.
     for each, waiter in zip(others, waiters[1:], strict=True):
-        waiter.wake()
+        assert not waiter.wake().has_turn
         turns.leave(each)
 
     assert list(taken) == others
-    assert all(each.is_done and not each.has_turn for each in others)
+    assert all(each.is_done for each in others)
     assert not turns.has_others
 
 
@@ -148,9 +150,11 @@ def test_what_is_given_back_comes_first_and_is_shared_no_more(
     assert list(turns._waiting) == [one, other, late]
     assert turns.take_others() == (late,)
     turns.finish_others()
-    for each in (first, one, other):
+    for each, waiter in zip((first, one, other), waiters, strict=False):
+        assert waiter.wake().has_turn
         turns.leave(each)
-    assert all(waiter.wake() for waiter in waiters)
+    waiters[-1].wake()
+    assert late.is_done
 
 
 def test_who_is_interrupted_with_writes_of_others_gives_them_back(
@@ -170,9 +174,9 @@ def test_who_waits_in_vain_goes_on_without_a_turn(begin: Start, turns: Turns[Non
     turns._patience = BRIEF.total_seconds()
     first, second, third = write(), write(), write()
     begin(first).wake()
-    begin(second).wake()
+    waited = begin(second).wake()
 
-    assert (second.has_turn, second.is_done) == (False, False)
+    assert (waited.has_turn, second.is_done) == (False, False)
 
     # Nobody passes the turn to one that is gone.
     turns.leave(second)
@@ -184,9 +188,9 @@ def test_who_is_being_written_for_waits_for_the_end_of_that(
     turns: Turns[None], begin: Start
 ) -> None:
     class TakenAsItsPatienceEnds(Write[None, None]):
-        def wait(self, seconds: float = -1) -> bool:
-            if seconds < 0:
-                return super().wait()
+        def wait(self, seconds: float) -> bool:
+            if turns.has_others:
+                return super().wait(seconds)
             assert turns.take_others() == (self,)
             return False
 
@@ -205,13 +209,12 @@ def test_who_is_being_written_for_waits_for_the_end_of_that(
 
 def test_who_has_the_turn_waits_for_no_second_one(turns: Turns[None]) -> None:
     outer, inner = write(), write()
-    turns.await_turn(outer)
+    assert turns.await_turn(outer)
 
-    turns.await_turn(inner)
+    assert not turns.await_turn(inner)
 
-    assert not inner.has_turn
     turns.leave(inner)
-    assert outer.has_turn
+    assert turns._owner is outer
     turns.leave(outer)
 
 
@@ -229,7 +232,19 @@ def test_who_was_interrupted_while_it_waited_breaks_nothing(
         turns.take_others()
     turns.finish_others()
 
-    assert waiters[2].wake().is_done
+    waiters[2].wake()
+    assert other.is_done
     turns.leave(other)
     turns.leave(first)
-    gone.tell()  # the thread of this test was not interrupted at all
+
+
+def test_who_is_woken_for_nothing_waits_on(turns: Turns[None], begin: Start) -> None:
+    first, second = write(), write()
+    _, waits = begun(begin, first, second)
+
+    second.tell()
+
+    with pytest.raises(AssertionError, match="wait for nothing"):
+        wait_until(lambda: waits.is_awake, BRIEF.total_seconds(), "wait for nothing")
+    turns.leave(first)
+    assert waits.wake().has_turn

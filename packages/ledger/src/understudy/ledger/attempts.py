@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, or_, select
@@ -96,7 +97,9 @@ class SqlAttempts:
 
     def record(self, claim: Claim, step: StepRecord) -> None:
         """Record a finished step after the fence, in its transaction (rules 7 and 9)."""
-        self._database.write_at_once(lambda c: transitions.record_step(c, claim, step), "step")
+        work = partial(transitions.record_step, claim=claim, step=step)
+        if not self._database.write_at_once(work, "step"):
+            raise Fenced
 
     def record_in(self, claim: Claim, step: StepRecord, work: Callable[[Any], str]) -> StepRecord:
         """Do a step's work in the transaction that records it: both or neither (rule 11)."""

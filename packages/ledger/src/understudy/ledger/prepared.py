@@ -7,6 +7,7 @@ and None. Errors are SQLAlchemy's all the same; only its statement events are no
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -83,7 +84,10 @@ class Prepared:
         except Exception:
             raise
         except BaseException as interrupt:
-            # The connection may be in the middle of anything.
+            # The connection may be in the middle of anything. SQLite keeps its lock while there is
+            # a statement, and whoever keeps the interrupt keeps this cursor.
+            with suppress(connection.dialect.loaded_dbapi.Error):
+                cursor.close()
             connection.invalidate(interrupt)
             raise
         return outcome

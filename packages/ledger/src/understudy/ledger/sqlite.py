@@ -4,7 +4,7 @@ import os
 import sqlite3
 import stat
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -88,13 +88,18 @@ class Writer:
             with self._engine.begin() as connection:
                 yield connection
         finally:
-            turns.leave(alone)
+            # An interrupt may also come at the first line of `leave`.
+            try:
+                turns.leave(alone)
+            except BaseException:
+                turns.leave(alone)
+                raise
 
     def at_once(self, work: Callable[[Channel], T], before: Callable[[], None]) -> T:
         """Commit the work of prepared statements, in this thread's transaction or another's.
 
         Args:
-            work: Executes them; it leaves the same rows behind however often it runs.
+            work: Executes them; see `Write` for what it must not do.
             before: Called before the commit.
         """
 
@@ -105,37 +110,41 @@ class Writer:
 
         write, turns = Write(whole), self._queue()
         try:
-            turns.await_turn(write)
-            if write.has_turn:
+            if turns.await_turn(write):
                 self._commit_with_others(write, turns)
             elif not write.is_done:
-                self._commit(write, tuple)
+                self._commit(write)
         finally:
-            turns.leave(write)
+            try:
+                turns.leave(write)
+            except BaseException:
+                turns.leave(write)
+                raise
         return write.result
 
     def _commit_with_others(self, write: Write[Channel, Any], turns: Turns[Channel]) -> None:
         try:
-            self._commit(write, turns.take_others)
+            self._commit(write, turns)
         except Exception:
             if not turns.has_others:
                 raise
-            # It may be another's fault: each commits its own.
-            turns.give_others_back()
-            self._commit(write, tuple)
         else:
-            turns.finish_others()
+            return
+        # It may be another's fault: each commits its own.
+        turns.give_others_back()
+        self._commit(write)
 
-    def _commit(
-        self, write: Write[Channel, Any], others: Callable[[], Sequence[Write[Channel, Any]]]
-    ) -> None:
+    def _commit(self, write: Write[Channel, Any], turns: Turns[Channel] | None = None) -> None:
         with self._channels.take() as channel:
             begin(channel.connection.dbapi_connection)
             write.run(channel)
+            if turns is None:
+                channel.execute("COMMIT")
+                return
             # Only now: what has failed by then is this one's own.
-            for each in others():
+            for each in turns.take_others():
                 each.run(channel)
-            channel.execute("COMMIT")
+            _commit_and_tell(channel, turns)
 
     def _queue(self) -> Turns[Channel]:
         if self._pid != os.getpid():
@@ -144,12 +153,27 @@ class Writer:
         return self._turns
 
     def _reset(self) -> None:
-        self._pid = os.getpid()
         self._turns = Turns[Channel](BUSY_TIMEOUT)
+        # Last: until then no thread of a child goes on with the queue of its parent.
+        self._pid = os.getpid()
 
 
 def _nothing(_: Channel) -> None:
     """Leave the writing to who begins the transaction."""
+
+
+def _commit_and_tell(channel: Channel, turns: Turns[Channel]) -> None:
+    driver: Any = channel.connection.dbapi_connection
+    try:
+        channel.execute("COMMIT")
+    except Exception:
+        raise
+    except BaseException as interrupt:
+        # Without an error before it, it came after the commit, which others need not repeat.
+        if interrupt.__context__ is None and not driver.in_transaction:
+            turns.finish_others()
+        raise
+    turns.finish_others()
 
 
 def begin(driver: Any) -> None:

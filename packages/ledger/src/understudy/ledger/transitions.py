@@ -159,23 +159,24 @@ def note_progress(connection: Connection, claim: Claim, progress: str) -> None:
         raise Fenced
 
 
-def record_step(connection: AnyConnection, claim: Claim, step: StepRecord) -> None:
+def record_step(connection: AnyConnection, claim: Claim, step: StepRecord) -> bool:
     """Record a finished step once, after the fence (rules 7 and 9).
 
-    Raises:
-        Fenced: If another attempt has the authority.
+    Returns:
+        Whether the attempt has the authority; nothing is written if another one has. That is no
+        error here: the thread that finds it out may write for the one that is fenced.
     """
     if connection.dialect.name != "postgresql":
-        fence(connection, claim)
-        insert_step(connection, claim, step)
-        return
+        held = has_authority(connection, claim)
+        if held:
+            insert_step(connection, claim, step)
+        return held
     statement = at_once.SETTLE_STEP if step.kind is StepKind.ONCE else at_once.RECORD_STEP
     seen = {"at_id": claim.job_id, "at_epoch": claim.epoch, "at_claim_id": claim.claim_id}
     if execute(connection, statement, seen | _values_of(claim, step)).rowcount == 1:
-        return
+        return True
     # It was recorded before, and the reply lost; or another attempt has the authority.
-    if execute(connection, statements.HELD, seen).one_or_none() is None:
-        raise Fenced
+    return execute(connection, statements.HELD, seen).one_or_none() is not None
 
 
 def insert_step(connection: AnyConnection, claim: Claim, step: StepRecord) -> None:

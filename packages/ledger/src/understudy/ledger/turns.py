@@ -1,4 +1,9 @@
-"""Whose turn it is to write: the threads of a process queue, and one may write for others."""
+"""Whose turn it is to write: the threads of a process queue, and one may write for others.
+
+A thread may be interrupted at any line: by Ctrl-C, or in a job's own code that dispatches a job.
+Whatever it leaves half done is done again by `leave`, and no thread waits for another without
+looking again.
+"""
 
 import threading
 from collections import deque
@@ -18,30 +23,43 @@ class Write(Generic[C, T]):
     """What one thread wants to write.
 
     Attributes:
+        thread: The thread's identity.
         is_shared: Whether another thread may do it in its turn.
-        has_turn: Whether it is this one's turn.
         is_done: Whether another thread has committed it.
         is_over: Whether nobody waits for it any more.
-        following: Whose thread this one's is to wake, once it is awake.
+        following: The write whose thread this one's wakes next.
         result: What the work returned.
     """
 
     __slots__ = (
-        *("_told", "_work", "following", "result"),
-        *("has_turn", "is_done", "is_over", "is_shared"),
+        "_told",
+        "_work",
+        "following",
+        "is_done",
+        "is_over",
+        "is_shared",
+        "result",
+        "thread",
     )
 
     def __init__(self, work: Callable[[C], T], *, is_shared: bool = True) -> None:
-        """Prepare the work, which must leave the same rows behind however often it runs."""
+        """Prepare the work of this thread.
+
+        Args:
+            work: Leaves the same rows behind however often it runs, in whichever thread, and
+                raises nothing but `Exception`: anything else would end another thread's work.
+            is_shared: Whether another thread may do it.
+        """
         self._work = work
         self._told: threading.Lock | None = None
+        self.thread = threading.get_ident()
         self.is_shared = is_shared
-        self.has_turn = self.is_done = self.is_over = False
+        self.is_done = self.is_over = False
         self.following: Write[C, Any] | None = None
         self.result: T
 
     def run(self, connection: C) -> None:
-        """Do the work, in whichever thread's transaction."""
+        """Do the work in a transaction."""
         self.result = self._work(connection)
 
     def expect(self) -> None:
@@ -50,26 +68,24 @@ class Write(Generic[C, T]):
         self._told.acquire()
 
     def tell(self) -> None:
-        """Wake the thread that waits, if nobody has."""
+        """Wake the thread that waits, if it does; it looks why."""
         if self._told is not None and self._told.locked():
             self._told.release()
 
-    def wait(self, seconds: float = -1) -> bool:
+    def wait(self, seconds: float) -> bool:
         """Wait to be told; return whether that came in time."""
         return self._told is None or self._told.acquire(timeout=seconds)
 
 
 class Turns(Generic[C]):
-    """The queue of one process: one thread at a time has the turn."""
+    """The queue of one process: one write at a time has the turn."""
 
     def __init__(self, patience: timedelta) -> None:
         """Let no thread wait longer than that in the queue."""
         self._patience = patience.total_seconds()
         self._mutex = threading.Lock()
         self._waiting: deque[Write[C, Any]] = deque()
-        self._is_taken = False
-        self._holder: int | None = None
-        #: What the holder writes for others; not lost to them wherever it is interrupted.
+        self._owner: Write[C, Any] | None = None
         self._taken: list[Write[C, Any]] = []
 
     @property
@@ -77,27 +93,36 @@ class Turns(Generic[C]):
         """Whether the turn has writes of others to finish or to give back."""
         return bool(self._taken)
 
-    def await_turn(self, write: Write[C, Any]) -> None:
-        """Wait for the turn, or until another thread has done the write in its own.
+    def await_turn(self, write: Write[C, Any]) -> bool:
+        """Wait for the turn, or until another thread has done the write; then `leave`.
 
-        Who has the turn already, or waits in vain, goes on without one. Call `leave` afterwards,
-        and also if this was interrupted.
+        Returns:
+            Whether the write has the turn. If not, and it is not done either, its thread has the
+            turn already or has waited in vain: it goes on without one.
         """
-        me = threading.get_ident()
-        if self._holder != me:
-            self._wait_for(write)
-            if write.has_turn:
-                self._holder = me
+        owner = self._owner
+        if owner is not None and owner.thread == write.thread:
+            return False
+        self._join(write)
+        while not (write.is_done or self._owner is write):
+            if not write.wait(self._patience) and self._is_in_vain(write):
+                return False
+        return self._owner is write
 
     def leave(self, write: Write[C, Any]) -> None:
-        """Pass the turn on, or wait no longer."""
+        """Pass the turn on, or wait no longer; call it again if it is interrupted."""
         if not write.is_done:
-            self._give_up(write)
+            with self._mutex:
+                write.is_over = True
+                if self._owner is write:
+                    self._give_back()
+                    self._owner = self._waiting[0] if self._waiting else None
+                self._let_go_on(write)
         if write.following is not None:
             write.following.tell()
 
     def take_others(self) -> Sequence[Write[C, Any]]:
-        """Take the writes that wait and are shared, to finish them or to give them back."""
+        """Take the writes that wait and are shared; who has the turn finishes them all, or none."""
         if not self._waiting:
             return ()
         with self._mutex:
@@ -107,7 +132,7 @@ class Turns(Generic[C]):
         return tuple(self._taken)
 
     def finish_others(self) -> None:
-        """Tell those who wait for the writes that were taken that these are committed.
+        """Tell the threads whose writes were taken that these are committed.
 
         Each wakes the next one: threads that wake together fight for the interpreter.
         """
@@ -124,50 +149,40 @@ class Turns(Generic[C]):
     def give_others_back(self) -> None:
         """Let the writes that were taken wait on, first; each gets a turn of its own."""
         with self._mutex:
-            while self._taken:
-                self._give_back(self._taken[-1])
-                self._taken.pop()
+            self._give_back()
 
-    def _give_back(self, write: Write[C, Any]) -> None:
-        write.is_shared = False
-        if write.is_done:
-            # Who finished it was interrupted before it said so.
-            write.tell()
-        elif not write.is_over and write not in self._waiting:
-            self._waiting.appendleft(write)
-
-    def _wait_for(self, write: Write[C, Any]) -> None:
+    def _join(self, write: Write[C, Any]) -> None:
         with self._mutex:
-            if not self._is_taken:
-                self._is_taken = write.has_turn = True
+            if self._owner is None:
+                self._owner = write
                 return
             write.expect()
             self._waiting.append(write)
-        if write.wait(self._patience):
-            return
-        with self._mutex:
-            is_in_vain = write in self._waiting
-            if is_in_vain:
-                self._waiting.remove(write)
-        if not is_in_vain:
-            # Another thread is about to commit it, or passes the turn on.
-            write.wait()
 
-    def _give_up(self, write: Write[C, Any]) -> None:
-        if write.has_turn and self._taken:
-            self.give_others_back()
+    def _is_in_vain(self, write: Write[C, Any]) -> bool:
         with self._mutex:
-            write.is_over = True
-            if write.has_turn:
-                self._holder = None
-                self._pass_on()
-            elif write in self._waiting:
+            if write in self._waiting:
                 self._waiting.remove(write)
+                return True
+            # Else another thread commits it just now, or has just told.
+            return write not in self._taken and self._owner is not write
 
-    def _pass_on(self) -> None:
-        if self._waiting:
-            following = self._waiting.popleft()
-            following.has_turn = True
-            following.tell()
-        else:
-            self._is_taken = False
+    def _let_go_on(self, write: Write[C, Any]) -> None:
+        if write in self._waiting:
+            self._waiting.remove(write)
+        owner = self._owner
+        if owner is not None and owner in self._waiting:
+            self._waiting.remove(owner)
+        if owner is not None:
+            owner.tell()
+
+    def _give_back(self) -> None:
+        while self._taken:
+            each = self._taken[-1]
+            each.is_shared = False
+            if each.is_done:
+                # Its commit was about to be told when the one that told was interrupted.
+                each.tell()
+            elif not each.is_over and each not in self._waiting:
+                self._waiting.appendleft(each)
+            self._taken.pop()
