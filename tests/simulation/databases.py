@@ -22,7 +22,7 @@ def sqlite_ledger(
     """Make a ledger of a kind in a file, whose clock is this one."""
 
     def set_up(connection: Any, record: object) -> None:
-        connection.create_function("understudy_now_us", 0, lambda: stored(clock.now()))
+        connection.create_function("understudy_now_ns", 0, lambda: 1000 * stored(clock.now()))
         # A simulation kills processes, never the machine.
         connection.execute("PRAGMA synchronous=OFF").close()
 

@@ -92,7 +92,7 @@ class Bench:
         self._set_clock()
 
     def _freeze_connection(self, connection: Any, record: object) -> None:
-        connection.create_function("understudy_now_us", 0, lambda: stored(self.clock.now()))
+        connection.create_function("understudy_now_ns", 0, lambda: 1000 * stored(self.clock.now()))
         # The tests kill processes, never the machine.
         connection.execute("PRAGMA synchronous=OFF").close()
 

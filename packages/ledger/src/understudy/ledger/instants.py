@@ -64,4 +64,4 @@ def _on_postgresql(element: now_us, compiler: SQLCompiler, **kwargs: Any) -> str
 
 @compiles(now_us, "sqlite")
 def _on_sqlite(element: now_us, compiler: SQLCompiler, **kwargs: Any) -> str:
-    return "understudy_now_us()"
+    return "(understudy_now_ns() / 1000)"
