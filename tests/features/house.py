@@ -12,11 +12,14 @@ from typing import TypeVar, Unpack
 import pytest
 from pydantic import BaseModel
 
+from tests.features.jobs.schedules import SECONDLY
 from tests.features.lane import LANE
 from tests.servers.processes import PATIENCE, Process, Processes, wait_until
 from understudy.dispatcher import Dispatcher, DispatchOptions, JobHandle
+from understudy.dispatcher.ticker import spec_of
 from understudy.job_engine import JobDefinition, JobState
 from understudy.job_engine.records import JobRecord
+from understudy.job_engine.scheduling import ScheduleDeclaration
 from understudy.ledger import Database, SqlLedger
 from understudy.ledger.upgrading import upgrade
 from understudy.worker.settings import load_settings
@@ -86,6 +89,7 @@ def built(folder: Path, settings: Mapping[str, str]) -> Iterator[Building]:
     database.close()
     with _environment(env):
         app = build(load_settings(), lambda _: None)
+    hush(app.ledger)
     processes = Processes(folder)
     try:
         yield Building(app, processes, env)
@@ -93,6 +97,16 @@ def built(folder: Path, settings: Mapping[str, str]) -> Iterator[Building]:
         processes.end()
         app.dispatcher.close()
         app.ledger.database.close()
+
+
+def hush(ledger: SqlLedger) -> None:
+    """Pause what would tick every second, until its own test resumes it."""
+    now, _ = ledger.schedules()
+    for job in SECONDLY.values():
+        assert job.schedule is not None
+        first = ScheduleDeclaration(job.name, spec_of(job), job.schedule.after(now))
+        ledger.declare_schedule(None, first)
+        ledger.pause_schedule(job.name)
 
 
 class House:
@@ -107,6 +121,7 @@ class House:
         self.engine = engine
         self.app = building.app
         self.processes = building.processes
+        self._building = building
 
     @property
     def ledger(self) -> SqlLedger:
@@ -119,6 +134,10 @@ class House:
     @property
     def database(self) -> Database:
         return self.app.ledger.database
+
+    def staff(self, engine: str) -> None:
+        """Have a worker of another engine, too, take jobs of this ledger."""
+        self._building.staff(engine)
 
     def dispatch(
         self, job: JobDefinition[P, R], payload: P, **options: Unpack[DispatchOptions]

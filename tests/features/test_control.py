@@ -1,13 +1,18 @@
 """Failed work is done again, from where it stopped or from a step; what is paused waits."""
 
+from datetime import timedelta
 from pathlib import Path
 
-from tests.features.house import PATIENCE, House
+from tests.features.house import House
+from tests.features.jobs.cancelling import Gate, gated
 from tests.features.jobs.control import Parcel, control_parcel, control_paused
-from tests.servers.processes import wait_until
+from tests.features.lane import LANE
+from tests.servers.processes import PATIENCE, wait_until
 from understudy.dispatcher import JobHandle
 from understudy.job_engine import JobState
 from understudy.job_engine.invariants import history_of, violations
+
+SOON = timedelta(milliseconds=300)
 
 
 def test_a_failed_job_is_tried_again_replayed_and_edited(house: House, tmp_path: Path) -> None:
@@ -41,6 +46,33 @@ def test_nothing_of_a_paused_definition_begins(house: House, tmp_path: Path) -> 
         house.dispatcher.unpause("job", control_paused.name)
 
     assert [handle.result() for handle in handles] == [7, 7, 7]
+    for handle in handles:
+        expect_sound(house, handle)
+
+
+def test_nothing_of_a_paused_queue_begins_and_what_runs_goes_on(
+    house: House, tmp_path: Path
+) -> None:
+    gate = Gate(entered=tmp_path / "entered", opened=tmp_path / "opened")
+    running = house.dispatch(gated, gate)
+    wait_until(gate.entered.exists, PATIENCE, "a job runs")
+
+    house.dispatcher.pause("queue", LANE.name, reason="the carrier is on strike")
+    try:
+        parcels = [Parcel(number=n, stamp=tmp_path) for n in (1, 2)]
+        # Whoever has not heard of the pause yet offers them in vain, and for so long only.
+        handles = [house.dispatch(control_paused, each, pickup=SOON) for each in parcels]
+        wait_until(lambda: waiting(handles), PATIENCE, "the queue's jobs are set aside")
+        gate.opened.touch()
+        house.wait_for(running)
+        assert [handle.job().claims for handle in handles] == [0, 0]
+        pause = handles[0].paused()
+        assert pause is not None
+        assert (pause.kind, pause.reason) == ("queue", "the carrier is on strike")
+    finally:
+        house.dispatcher.unpause("queue", LANE.name)
+
+    assert [handle.result() for handle in handles] == [1, 2]
     for handle in handles:
         expect_sound(house, handle)
 

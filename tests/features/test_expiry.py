@@ -1,6 +1,6 @@
 """A job that was not begun in time is not begun any more."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -20,4 +20,19 @@ def test_a_job_that_waits_too_long_expires(house: House) -> None:
         late.result()
     assert house.kinds(late)[-1] == "expire"
     assert "claim" not in house.kinds(late)
+    assert in_time.result() == "in time"
+
+
+def test_a_job_expires_at_a_moment(house: House) -> None:
+    moment = datetime.now(UTC) + timedelta(milliseconds=300)
+    late = house.dispatch(deserted, Note(), expires_at=moment)
+    in_time = house.dispatch(echo, Note(text="in time"), expires_at=moment + timedelta(hours=1))
+
+    expired = house.wait_for(late, JobState.CANCELLED)
+
+    assert expired.expires_at == moment
+    assert expired.finished_at is not None
+    assert expired.finished_at >= moment
+    assert house.kinds(late)[-1] == "expire"
+    assert expired.claims == 0
     assert in_time.result() == "in time"

@@ -9,9 +9,12 @@ import pytest
 from tests.features.house import House
 from tests.features.jobs.limits import PERIOD, Call, call, fails, metered, nap
 from understudy.dispatcher import JobHandle
-from understudy.job_engine import JobState
+from understudy.job_engine import Concurrency, JobState
 from understudy.job_engine.invariants import LimitedAttempt, beyond_their_limit
 from understudy.ledger.verifying import verify
+
+BY = ("tenant",)
+ENGINES = ("rq", "dramatiq")
 
 
 @pytest.fixture
@@ -95,6 +98,48 @@ def test_a_job_that_fails_leaves_its_place_to_others(house: House, diary: Path) 
 
     for handle in handles:
         house.wait_for(handle, JobState.FAILED)
+
+
+def test_a_limit_holds_for_both_engines_together(house: House, diary: Path, tmp_path: Path) -> None:
+    tenant, gate, alone = house.unique("acme"), tmp_path / "gate", Concurrency(limit=1, by=BY)
+    payload = Call(tenant=tenant, diary=str(diary), gate=str(gate))
+    on_both = staffed(house)
+    handles = [house.dispatch(call, payload, concurrency=alone, engines=on) for on in on_both]
+    first, *others = handles
+    house.wait_for(first, JobState.RUNNING)
+
+    assert {handle.status() for handle in others} == {JobState.SCHEDULED}
+    gate.touch()
+
+    assert [handle.result() for handle in handles] == [0] * len(handles)
+    assert ran_on(house, handles) == on_both
+    at_once = accumulate(1 if word == "begin" else -1 for _, word in begun(diary))
+    assert max(at_once) == 1
+    assert kept(house, handles, "concurrency")
+
+
+def test_a_rate_counts_what_begins_on_both_engines(house: House, diary: Path) -> None:
+    payload = Call(tenant=house.unique("acme"), diary=str(diary))
+    on_both = staffed(house)
+
+    handles = [house.dispatch(metered, payload, engines=on) for on in on_both]
+
+    assert [handle.result() for handle in handles] == [0] * len(handles)
+    assert ran_on(house, handles) == on_both
+    assert kept(house, handles, "rate")
+    started = sorted(house.ledger.attempts(handle.id)[0].started_at for handle in handles)
+    assert started[2] - started[0] >= PERIOD
+
+
+def staffed(house: House) -> list[tuple[str, ...]]:
+    """Have workers of both engines; return where four jobs go, by turns."""
+    for engine in ENGINES:
+        house.staff(engine)
+    return [(engine,) for engine in ENGINES * 2]
+
+
+def ran_on(house: House, handles: Sequence[JobHandle[int]]) -> list[tuple[str, ...]]:
+    return [tuple(each.engine for each in house.ledger.attempts(handle.id)) for handle in handles]
 
 
 def test_the_histories_of_all_limited_jobs_are_sound(house: House) -> None:

@@ -2,8 +2,11 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.features.house import House
-from tests.features.jobs.recorded import Draw, draw, transfer
+from tests.features.jobs.recorded import Draw, call, call_async, draw, transfer
+from understudy.job_engine import JobDefinition
 
 
 def test_a_moment_a_uuid_and_a_random_number_are_the_same_in_every_attempt(
@@ -25,3 +28,15 @@ def test_a_once_step_in_doubt_is_found_out_and_not_begun_again(
 
     assert handle.result() == "found"
     assert (tmp_path / "sent").read_text() == "sent\n"
+
+
+@pytest.mark.parametrize("job", [call, call_async], ids=lambda job: job.name)
+def test_a_once_step_that_was_not_done_is_begun_again(
+    house: House, job: JobDefinition[Draw, str], tmp_path: Path
+) -> None:
+    handle = house.dispatch(job, Draw(drawn=tmp_path / "calls"))
+
+    assert handle.result() == "sent"
+    calls = (tmp_path / "calls").read_text().splitlines()
+    assert calls == ["dialled 1", "asked 2", "dialled 2", "sent"]
+    assert handle.job().errors == 1

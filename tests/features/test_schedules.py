@@ -2,9 +2,9 @@
 
 from datetime import timedelta
 
-from tests.features.house import PATIENCE, House
-from tests.features.jobs.schedules import HOURLY, NIGHTLY
-from tests.servers.processes import wait_until
+from tests.features.house import House
+from tests.features.jobs.schedules import HOURLY, NIGHTLY, SECONDLY
+from tests.servers.processes import PATIENCE, wait_until
 from understudy.dispatcher import Schedules
 from understudy.job_engine import JobState
 from understudy.job_engine.errors import ScheduleNotFoundError
@@ -12,6 +12,8 @@ from understudy.job_engine.records import JobRecord
 from understudy.job_engine.scheduling import ScheduleRecord
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+#: In which every worker has looked for what is due.
+A_FEW_LOOKS = timedelta(milliseconds=900)
 
 
 def declared(steer: Schedules, name: str) -> ScheduleRecord:
@@ -69,3 +71,57 @@ def test_a_schedule_is_paused_triggered_and_resumed(house: House) -> None:
     assert (paused.last_at, paused.next_at) == (seen.last_at, seen.next_at)
     assert not resumed.paused
     assert timedelta(0) < resumed.next_at - resumed.read_at <= DAY + HOUR
+
+
+def test_a_cron_tick_is_fired_at_its_time(house: House) -> None:
+    job = NIGHTLY[house.engine]
+    assert job.schedule is not None
+    steer = house.dispatcher.schedules()
+    seen = declared(steer, job.name)
+    (night,) = job.schedule.ticks(seen.read_at - 2 * DAY, seen.read_at, 1)
+
+    # As if all workers had been away since before last night.
+    assert house.ledger.resume_schedule(seen, night)
+    wait_until(lambda: steer.get(job).last_at == night, PATIENCE, "last night's tick")
+
+    after = steer.get(job)
+    assert after.last_job_id is not None
+    handle = house.dispatcher.handle(job, after.last_job_id)
+    assert handle.result() == "report on nothing"
+    assert handle.job().engine == house.engine
+    assert handle.job().idempotency_key == f"schedule:{job.name}:{night.isoformat()}"
+    assert after.next_at == job.schedule.after(night)
+
+
+def test_a_paused_schedule_does_not_tick_before_it_is_resumed(house: House) -> None:
+    job = SECONDLY[house.engine]
+    steer = house.dispatcher.schedules()
+    try:
+        steer.resume(job)
+        ticked(house, steer.get(job))
+        paused = steer.pause(job)
+        wait_until(lambda: overdue(steer.get(job)), PATIENCE, "a tick that nobody fires")
+        assert steer.get(job).last_at == paused.last_at
+
+        resumed = steer.resume(job)
+
+        again = ticked(house, resumed)
+        assert again.last_at is not None
+        # What passed during the pause is not made up for.
+        assert again.last_at >= resumed.next_at > paused.next_at
+    finally:
+        steer.pause(job)
+
+
+def ticked(house: House, seen: ScheduleRecord) -> ScheduleRecord:
+    """Wait for a tick that has not been seen yet, and for its job."""
+    steer = house.dispatcher.schedules()
+    wait_until(lambda: steer.get(seen.name).last_at != seen.last_at, PATIENCE, "a tick")
+    found = steer.get(seen.name)
+    assert found.last_job_id is not None
+    house.wait_for(house.dispatcher.handle(SECONDLY[house.engine], found.last_job_id))
+    return found
+
+
+def overdue(seen: ScheduleRecord) -> bool:
+    return seen.read_at > seen.next_at + A_FEW_LOOKS

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from tests.features.house import House
 from tests.features.jobs.dispatching import Note, echo
-from tests.features.jobs.timing import Nap, napping
+from tests.features.jobs.timing import Alarm, Nap, napping, until_the_alarm
 from understudy.job_engine import JobState
 
 SOON = timedelta(milliseconds=400)
@@ -33,6 +33,16 @@ def test_a_job_sleeps_and_holds_no_worker(house: House) -> None:
     assert handle.result() == [2, True]
     assert house.kinds(handle).count("suspend") == 1
     assert handle.job().errors == 0
+
+
+def test_a_job_sleeps_until_a_moment_and_wakes_at_once_if_that_has_passed(house: House) -> None:
+    moment = datetime.now(UTC) + SOON
+    handle = house.dispatch(until_the_alarm, Alarm(moment=moment))
+    passed = house.dispatch(until_the_alarm, Alarm(moment=moment - timedelta(days=1)))
+
+    assert handle.result() == passed.result() == [2, True]
+    assert house.kinds(handle).count("suspend") == 1
+    assert house.ledger.attempts(handle.id)[1].started_at >= moment
 
 
 def test_an_attempt_that_takes_too_long_is_an_error_like_any_other(house: House) -> None:

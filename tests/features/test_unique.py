@@ -2,14 +2,21 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from pathlib import Path
+
+import pytest
 
 from tests.features.house import House
+from tests.features.jobs.cancelling import Gate, gated
+from tests.features.jobs.control import Parcel, control_parcel
 from tests.features.jobs.dispatching import Note, echo
-from understudy.dispatcher import JobHandle
-from understudy.job_engine import Debounce, Throttle, Unique
+from tests.servers.processes import PATIENCE, wait_until
+from understudy.dispatcher import DispatchOptions, JobHandle
+from understudy.job_engine import Debounce, JobState, Throttle, Unique
 
 HOUR = timedelta(hours=1)
 BY = ("customer",)
+BY_STAMP = ("stamp",)
 
 
 def test_a_unique_job_is_there_once_until_it_has_ended(house: House) -> None:
@@ -26,6 +33,84 @@ def test_a_unique_job_is_there_once_until_it_has_ended(house: House) -> None:
     assert [handle.created for handle in handles].count(True) == 1
     handles[0].cancel()
     assert dispatch(9).created
+
+
+def test_a_key_is_free_when_its_job_has_ended(house: House, tmp_path: Path) -> None:
+    gate = Gate(entered=tmp_path / "entered", opened=tmp_path / "opened")
+    one = Unique(by=("entered",))
+    first = house.dispatch(gated, gate, unique=one)
+    house.wait_for(first, JobState.RUNNING)
+    assert house.dispatch(gated, gate, unique=one).id == first.id
+
+    gate.opened.touch()
+    house.wait_for(first)
+
+    again = house.dispatch(gated, gate, unique=one)
+    assert (again.created, again.id != first.id) == (True, True)
+    house.wait_for(again)
+
+
+def test_a_key_is_free_when_its_job_has_failed(house: House, tmp_path: Path) -> None:
+    parcel, one = Parcel(number=7, stamp=tmp_path / "stamp"), Unique(by=BY_STAMP)
+    first = house.dispatch(control_parcel, parcel, unique=one)
+    house.wait_for(first, JobState.FAILED)
+
+    again = house.dispatch(control_parcel, parcel, unique=one)
+
+    assert again.created
+    house.wait_for(again, JobState.FAILED)
+
+
+def test_a_job_unique_for_a_period_holds_its_key_when_it_has_ended(house: House) -> None:
+    customer, once = house.unique("acme"), Unique(by=BY, period=HOUR)
+    first = house.dispatch(echo, Note(text="first", customer=customer), unique=once)
+    assert first.result() == "first"
+
+    again = house.dispatch(echo, Note(text="second", customer=customer), unique=once)
+    other = house.dispatch(echo, Note(text="other", customer=customer + "-2"), unique=once)
+
+    assert (again.id, again.disposition, again.result()) == (first.id, "existing", "first")
+    assert (other.disposition, other.result()) == ("created", "other")
+
+
+def test_a_key_is_free_when_its_period_is_over(house: House) -> None:
+    note, period = Note(customer=house.unique("acme")), timedelta(milliseconds=300)
+
+    def dispatch() -> JobHandle[str]:
+        return house.dispatch(echo, note, unique=Unique(by=BY, period=period))
+
+    first = dispatch()
+    wait_until(lambda: dispatch().created, PATIENCE, "the period is over")
+
+    mine = [job for job in house.ledger.list_jobs(name=echo.name) if note.customer in job.payload]
+    newest, oldest = sorted((job.created_at for job in mine), reverse=True)
+    assert oldest == first.job().created_at
+    assert newest - oldest >= period
+
+
+@pytest.mark.parametrize(
+    "identity",
+    [
+        {"unique": Unique(by=BY_STAMP)},
+        {"unique": Unique(by=BY_STAMP, period=HOUR)},
+        {"throttle": Throttle(by=BY_STAMP, period=HOUR)},
+    ],
+    ids=["incomplete", "period", "throttle"],
+)
+def test_a_dead_letter_is_tried_again_although_it_holds_its_key(
+    house: House, tmp_path: Path, identity: DispatchOptions
+) -> None:
+    parcel = Parcel(number=7, stamp=tmp_path / "stamp")
+    dead = house.dispatch(control_parcel, parcel, **identity)
+    house.wait_for(dead, JobState.FAILED)
+    parcel.stamp.touch()
+
+    retried = dead.retry()
+
+    assert retried.id != dead.id
+    assert retried.result() == ["70 g", f"{dead.id}:send"]
+    again = house.dispatch(control_parcel, parcel, **identity)
+    assert again.created == (identity.get("unique") == Unique(by=BY_STAMP))
 
 
 def test_one_for_a_period_is_not_there_again_before_it_is_over(house: House) -> None:

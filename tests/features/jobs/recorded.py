@@ -5,7 +5,14 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from tests.features.lane import LANE
-from understudy.job_engine import NOT_DONE, JobContext, NotDone, RetryPolicy, job
+from understudy.job_engine import (
+    NOT_DONE,
+    AsyncJobContext,
+    JobContext,
+    NotDone,
+    RetryPolicy,
+    job,
+)
 
 AT_ONCE = RetryPolicy(max_attempts=2, wait=lambda state: 0)
 
@@ -46,3 +53,40 @@ def look(payload: Draw) -> str | NotDone:
 def transfer(payload: Draw, ctx: JobContext) -> str:
     """Send once, whatever happens."""
     return ctx.run("send", send, payload, once=True, verify=look)
+
+
+def dial(payload: Draw, attempt: int) -> str:
+    """Send in the second attempt; the first one does not come so far."""
+    payload.note(f"dialled {attempt}")
+    if attempt == 1:
+        raise ConnectionError("nobody answers")
+    payload.note("sent")
+    return "sent"
+
+
+def ask(payload: Draw, attempt: int) -> str | NotDone:
+    """Find out that it was not sent."""
+    payload.note(f"asked {attempt}")
+    return NOT_DONE
+
+
+async def dial_async(payload: Draw, attempt: int) -> str:
+    """Do the same, awaited."""
+    return dial(payload, attempt)
+
+
+async def ask_async(payload: Draw, attempt: int) -> str | NotDone:
+    """Ask the same, awaited."""
+    return ask(payload, attempt)
+
+
+@job(name="recorded-call", queue=LANE.name, retry=AT_ONCE)
+def call(payload: Draw, ctx: JobContext) -> str:
+    """Send once, and again only if it was not sent."""
+    return ctx.run("dial", dial, payload, ctx.attempt, once=True, verify=ask)
+
+
+@job(name="recorded-call-async", queue=LANE.name, retry=AT_ONCE)
+async def call_async(payload: Draw, ctx: AsyncJobContext) -> str:
+    """Do the same in an async job."""
+    return await ctx.run("dial", dial_async, payload, ctx.attempt, once=True, verify=ask_async)

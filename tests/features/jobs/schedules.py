@@ -43,3 +43,17 @@ NIGHTLY = {
     for engine in ("rq", "dramatiq")
 }
 nightly_rq, nightly_dramatiq = NIGHTLY["rq"], NIGHTLY["dramatiq"]
+
+#: Paused from the start, lest they tick through the whole session.
+SECONDLY = {
+    engine: declare_job(
+        f"schedules-secondly-{engine}",
+        payload=Report,
+        result=str,
+        queue=LANE.name,
+        engines=(engine,),
+        schedule=Every(timedelta(seconds=1), missed="skip"),
+    ).bind(_report)
+    for engine in ("rq", "dramatiq")
+}
+secondly_rq, secondly_dramatiq = SECONDLY["rq"], SECONDLY["dramatiq"]

@@ -34,3 +34,16 @@ def napping(payload: Nap, ctx: JobContext) -> list[object]:
 
 def _slept(began: str, seconds: float) -> bool:
     return (datetime.now(UTC) - datetime.fromisoformat(began)).total_seconds() >= seconds
+
+
+class Alarm(BaseModel):
+    """When to wake."""
+
+    moment: datetime
+
+
+@job(name="timing-alarm", queue=LANE.name, retry=RetryPolicy(max_attempts=1))
+def until_the_alarm(payload: Alarm, ctx: JobContext) -> list[object]:
+    """Return the attempt that woke, and whether that was not before the alarm."""
+    ctx.sleep_until("sleep", payload.moment)
+    return [ctx.attempt, ctx.run("look", lambda: datetime.now(UTC) >= payload.moment)]
