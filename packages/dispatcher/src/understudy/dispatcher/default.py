@@ -10,14 +10,14 @@ from typing import Any, TypeVar, Unpack
 from pydantic import BaseModel
 
 from understudy.dispatcher.dispatcher import Dispatcher
-from understudy.dispatcher.flow import AnyLink, Completion
+from understudy.dispatcher.flow import Completion
 from understudy.dispatcher.flow_handles import ChainHandle, GroupHandle
 from understudy.dispatcher.handle import JobHandle
 from understudy.dispatcher.many import MANY, DispatchOutcome, DispatchRequest, Many
 from understudy.dispatcher.options import DispatchOptions
 from understudy.job_engine.definition import JobDefinition
 from understudy.job_engine.errors import ConfigurationError
-from understudy.job_engine.flow import Link
+from understudy.job_engine.flow import AnyLink
 from understudy.job_engine.groups import When
 
 P = TypeVar("P", bound=BaseModel)
@@ -94,14 +94,14 @@ def dispatch_job(
 
 
 def dispatch_chain(
-    *links: *tuple[*tuple[AnyLink, ...], Link[Any, R]], chain_id: str | None = None
+    *links: *tuple[*tuple[AnyLink[Any], ...], AnyLink[R]], chain_id: str | None = None
 ) -> ChainHandle[R]:
     """Dispatch jobs that run one after the other; see `Dispatcher.dispatch_chain`."""
     return default_dispatcher().dispatch_chain(*links, chain_id=chain_id)
 
 
 def dispatch_group(
-    links: Sequence[AnyLink],
+    links: Sequence[AnyLink[Any]],
     completion: Completion | None = None,
     *,
     when: When = "all_ended",

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from understudy.dispatcher.control import Control
 from understudy.dispatcher.duplicates import Settled
 from understudy.dispatcher.engine_set import EngineSet
-from understudy.dispatcher.flow import AnyLink, Completion, Flow
+from understudy.dispatcher.flow import Completion, Flow
 from understudy.dispatcher.flow_handles import ChainHandle, GroupHandle
 from understudy.dispatcher.handle import HandleLedger, JobHandle
 from understudy.dispatcher.many import MANY, BulkDispatch, DispatchOutcome, DispatchRequest, Many
@@ -28,7 +28,7 @@ from understudy.job_engine.clock import Clock, Deadline
 from understudy.job_engine.definition import JobDefinition
 from understudy.job_engine.errors import LedgerError
 from understudy.job_engine.events import Listener
-from understudy.job_engine.flow import Link
+from understudy.job_engine.flow import AnyLink
 from understudy.job_engine.groups import When
 from understudy.job_engine.queues import QueueProfile
 from understudy.job_engine.records import JobRecord
@@ -161,7 +161,7 @@ class Dispatcher(Control):
         return bulk.run(items, how, options)
 
     def dispatch_chain(
-        self, *links: *tuple[*tuple[AnyLink, ...], Link[Any, R]], chain_id: str | None = None
+        self, *links: *tuple[*tuple[AnyLink[Any], ...], AnyLink[R]], chain_id: str | None = None
     ) -> ChainHandle[R]:
         """Record jobs that run one after the other; each starts when the one before succeeded.
 
@@ -180,7 +180,7 @@ class Dispatcher(Control):
 
     def dispatch_group(
         self,
-        links: Sequence[AnyLink],
+        links: Sequence[AnyLink[Any]],
         completion: Completion | None = None,
         *,
         when: When = "all_ended",

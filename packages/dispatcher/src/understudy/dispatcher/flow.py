@@ -24,7 +24,7 @@ from understudy.job_engine.errors import (
     OptionInvalidError,
 )
 from understudy.job_engine.expecting import Expect
-from understudy.job_engine.flow import Link
+from understudy.job_engine.flow import AnyLink, Link
 from understudy.job_engine.groups import WHOLE, GroupRecord, GroupResult, When, member_id
 from understudy.job_engine.records import JobRecord
 from understudy.job_engine.requests import NewJob, OfferPlan
@@ -37,8 +37,7 @@ MAX_CHAIN = 100
 MAX_GROUP = 100_000
 CHUNK = 500
 
-AnyLink = Link[Any, Any]
-Completion = JobDefinition[GroupResult, Any] | AnyLink
+Completion = JobDefinition[GroupResult, Any] | AnyLink[Any]
 
 # Room for what is added to it: the place of a job, or `-completion`.
 _FLOW_ID = re.compile(r"[A-Za-z0-9_-]{1,48}")
@@ -63,7 +62,7 @@ class Flow:
         self._clock = clock
         self._budget = budget
 
-    def chain(self, links: Sequence[AnyLink], chain_id: str | None) -> ChainHandle[Any]:
+    def chain(self, links: Sequence[AnyLink[Any]], chain_id: str | None) -> ChainHandle[Any]:
         """Record a chain in one commit, and offer its first job."""
         check_links(links)
         _expect(0 < len(links) <= MAX_CHAIN, f"a chain of 1 to {MAX_CHAIN} jobs", len(links))
@@ -76,7 +75,7 @@ class Flow:
 
     def group(
         self,
-        links: Sequence[AnyLink],
+        links: Sequence[AnyLink[Any]],
         completion: Completion | None,
         when: When,
         group_id: str | None,
@@ -104,7 +103,7 @@ class Flow:
             handle = self._handle(self._ledger.get(waiting.id), last)
         return GroupHandle(own_id, self._ledger, self._clock, completion=handle)
 
-    def _chained(self, links: Sequence[AnyLink], chain_id: str) -> list[NewJob]:
+    def _chained(self, links: Sequence[AnyLink[Any]], chain_id: str) -> list[NewJob]:
         ids = [each.job_id or f"{chain_id}-{n}" for n, each in enumerate(links)]
         twice = [each for each, count in Counter(ids).items() if count > 1]
         _expect(not twice, "jobs of a chain with ids of their own", twice)
@@ -119,7 +118,7 @@ class Flow:
             jobs.append(replace(job, sequel=sequel.text, waits_for=waits_for))
         return jobs
 
-    def _grouped(self, links: Sequence[AnyLink], group_id: str) -> list[NewJob]:
+    def _grouped(self, links: Sequence[AnyLink[Any]], group_id: str) -> list[NewJob]:
         jobs = []
         for place, link in enumerate(links):
             sequel = replace(sequel_of(link.job), group=group_id)
@@ -132,11 +131,11 @@ class Flow:
         for job in {job.engines: job for job in jobs}.values():
             self._route(job)
 
-    def _waiting(self, link: AnyLink, group_id: str) -> NewJob:
+    def _waiting(self, link: AnyLink[Any], group_id: str) -> NewJob:
         job = self._new_job(link, link.job_id or f"{group_id}-completion")
         return replace(job, waits_for=group_id)
 
-    def _new_job(self, link: AnyLink, job_id: str) -> NewJob:
+    def _new_job(self, link: AnyLink[Any], job_id: str) -> NewJob:
         # Another job would stand in for it, and nobody would wait for that one.
         alone = link.job.identity is None
         _expect(alone, "jobs without unique, debounce or throttle", link.job.name)
@@ -147,7 +146,7 @@ class Flow:
         _check_field(link, job.payload)
         return job
 
-    def _flow_id(self, given: str | None, first: AnyLink) -> str:
+    def _flow_id(self, given: str | None, first: AnyLink[Any]) -> str:
         if given is None:
             return new_job(first.job, first.payload, {}, self._clock).id
         expected = "an id of 1 to 48 letters, digits, `_` or `-`"
@@ -155,7 +154,7 @@ class Flow:
         return given
 
     def _record_chain(
-        self, jobs: Sequence[NewJob], route: Route, first: AnyLink
+        self, jobs: Sequence[NewJob], route: Route, first: AnyLink[Any]
     ) -> tuple[list[JobRecord], bool]:
         deadline = Deadline.after(self._clock, self._budget)
         queue = first.job.queue
@@ -174,12 +173,12 @@ class Flow:
                 records[0] = self._offerer.carry(records[0], route.order[1:], queue, deadline)
         return records, created
 
-    def _handle(self, record: JobRecord, link: AnyLink) -> JobHandle[Any]:
+    def _handle(self, record: JobRecord, link: AnyLink[Any]) -> JobHandle[Any]:
         return JobHandle(record, link.job, self._ledger, self._clock)
 
 
-def _completion_link(completion: Completion) -> AnyLink:
-    if isinstance(completion, Link):
+def _completion_link(completion: Completion) -> AnyLink[Any]:
+    if isinstance(completion, AnyLink):
         return completion
     kind = completion.payload_type
     _expect(
@@ -192,14 +191,17 @@ def _completion_link(completion: Completion) -> AnyLink:
     return Link(completion, nothing, result_field=WHOLE)
 
 
-def _check_members(links: Sequence[AnyLink]) -> None:
+def _check_members(links: Sequence[AnyLink[Any]]) -> None:
     for link in links:
         _expect(link.result_field is None, "no result_field in the jobs of a group", link.job.name)
         _expect(link.job_id is None, "no job_id in a group; give a group_id", link.job_id)
 
 
 def _check_completion(
-    last: AnyLink | None, waiting: NewJob | None, links: Sequence[AnyLink], jobs: Sequence[NewJob]
+    last: AnyLink[Any] | None,
+    waiting: NewJob | None,
+    links: Sequence[AnyLink[Any]],
+    jobs: Sequence[NewJob],
 ) -> None:
     """Refuse a job that would wait for its own end."""
     if last is not None and waiting is not None:
@@ -207,7 +209,7 @@ def _check_completion(
         _expect(not inside, "a completion that is none of the group's jobs", waiting.id)
 
 
-def _check_field(link: AnyLink, payload: str) -> None:
+def _check_field(link: AnyLink[Any], payload: str) -> None:
     field = link.result_field
     if field is not None and field != WHOLE:
         # Of the JSON, and not of the model: that is where the ledger puts the result.

@@ -13,20 +13,42 @@ from understudy.job_engine.handlers import (
 from understudy.job_engine.queues import queue_profile
 
 
+@overload
 def declare_job(
     name: str,
     *,
     payload: type[P],
-    result: type[R] | None = None,
+    result: None = None,
     queue: str = "default",
     **options: Unpack[JobOptions],
-) -> JobDefinition[P, R]:
+) -> JobDefinition[P, None]: ...
+
+
+@overload
+def declare_job(
+    name: str,
+    *,
+    payload: type[P],
+    result: type[R],
+    queue: str = "default",
+    **options: Unpack[JobOptions],
+) -> JobDefinition[P, R]: ...
+
+
+def declare_job(
+    name: str,
+    *,
+    payload: type[P],
+    result: type[Any] | None = None,
+    queue: str = "default",
+    **options: Unpack[JobOptions],
+) -> JobDefinition[P, Any]:
     """Declare a job without its handler, so that a web app need not import what it needs.
 
     Args:
         name: The job's name.
         payload: The pydantic model of its payload.
-        result: The type of its result.
+        result: The type of its result; None where it has none.
         queue: The name of a declared queue.
         options: Any other attribute of `JobDefinition`.
 

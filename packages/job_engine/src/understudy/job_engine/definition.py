@@ -61,7 +61,7 @@ class JobOptions(TypedDict, total=False):
     keep_succeeded: Retention
     keep_failed: Retention
     schedule: Schedule | None
-    on_failure: "AnyDefinition | None"
+    on_failure: "FailureHook | None"
     version: int
 
 
@@ -111,7 +111,7 @@ class JobDefinition(Generic[P, R]):
     keep_succeeded: Retention = KEEP_SUCCEEDED
     keep_failed: Retention = KEEP_FAILED
     schedule: Schedule | None = None
-    on_failure: "AnyDefinition | None" = None
+    on_failure: "FailureHook | None" = None
     version: int = 1
     upgrades: Upgrades = field(default_factory=Upgrades, compare=False, repr=False)
     handler: AnyHandler[P, R] | None = None
@@ -255,3 +255,6 @@ class JobDefinition(Generic[P, R]):
 
 #: A definition whose payload and result types are not known here.
 AnyDefinition = JobDefinition[Any, Any]
+
+#: The definition of a job that is dispatched when another one fails.
+FailureHook = JobDefinition[JobFailure, Any]

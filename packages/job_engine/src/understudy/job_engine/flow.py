@@ -1,7 +1,7 @@
 """The jobs of chains and groups, as they are dispatched."""
 
 from dataclasses import KW_ONLY, dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel
 
@@ -19,20 +19,15 @@ R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
-class Link(Generic[P, R]):
-    """One job of a chain or a group.
+class AnyLink(Generic[R]):
+    """A link whose payload is not known here; a list of them holds links of any payload.
 
-    Attributes:
-        job: Its definition.
-        payload: What it works on.
-        result_field: The field of its payload that takes the result of the job before it in the
-            chain or, in the completion of a group, the `GroupResult`.
-        job_id: Its id; made from the chain's where None.
-        engines: The engines it may run on, in order; the definition's where None.
+    A class of its own, and no `Link[Any, R]`: type checkers would take that for what the payload
+    of each link in the list may be, and check none of them.
     """
 
-    job: JobDefinition[P, R]
-    payload: P
+    job: JobDefinition[Any, R]
+    payload: BaseModel
     _: KW_ONLY
     result_field: str | None = None
     job_id: str | None = None
@@ -48,3 +43,20 @@ class Link(Generic[P, R]):
             _EXPECT.value(is_job_id(self.job_id), "a job id", self.job_id)
         if self.engines is not None:
             _EXPECT.words("engines", self.engines, most=MAX_WORD_CHARS)
+
+
+@dataclass(frozen=True, slots=True)
+class Link(AnyLink[R], Generic[P, R]):
+    """One job of a chain or a group.
+
+    Attributes:
+        job: Its definition.
+        payload: What it works on.
+        result_field: The field of its payload that takes the result of the job before it in the
+            chain or, in the completion of a group, the `GroupResult`.
+        job_id: Its id; made from the chain's where None.
+        engines: The engines it may run on, in order; the definition's where None.
+    """
+
+    job: JobDefinition[P, R]
+    payload: P

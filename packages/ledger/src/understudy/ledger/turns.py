@@ -52,9 +52,10 @@ class Write(Generic[C, T]):
         """
         self._work = work
         self._told: threading.Lock | None = None
-        self.thread = threading.get_ident()
-        self.is_shared = is_shared
-        self.is_done = self.is_over = False
+        self.thread: int = threading.get_ident()
+        self.is_shared: bool = is_shared
+        self.is_done: bool = False
+        self.is_over: bool = False
         self.following: Write[C, Any] | None = None
         self.result: T
 

@@ -2,22 +2,16 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import datetime, timedelta
 from http import HTTPStatus
 
 import httpx
 
 from understudy.job_engine.errors import NonRetryableError, RetryAfterError, UnderstudyError
+from understudy.job_engine.jobs.retry_after import LONGEST_WAIT, SHORTEST_WAIT, retry_after
 
 #: Besides 5xx, the replies that may be another one later.
 TRY_AGAIN = frozenset({408, 425, 429})
-#: A server that asks for less is given this.
-SHORTEST_WAIT = timedelta(seconds=1)
-#: A server that asks for more is given this.
-LONGEST_WAIT = timedelta(hours=24)
-
-_SECONDS_DIGITS = 9
 
 
 class PeerUnavailableError(UnderstudyError):
@@ -66,19 +60,6 @@ def check_status(
     if wait is None:
         raise PeerUnavailableError(problem)
     raise RetryAfterError(min(max(wait, SHORTEST_WAIT), longest_wait), problem)
-
-
-def retry_after(value: str, now: datetime) -> timedelta | None:
-    """Read a `Retry-After`, in seconds or as a date; None if it says nothing that can be read."""
-    text = value.strip()
-    if text.isascii() and text.isdecimal():
-        return timedelta(seconds=int(text[:_SECONDS_DIGITS]))
-    try:
-        moment = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return max(aware - now, timedelta(0))
 
 
 def _shown(response: httpx.Response) -> str:

@@ -1,20 +1,18 @@
 """Where a CSV comes from: a file of this host, or a URL that is downloaded first."""
 
-import hashlib
-import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import IO, ClassVar
+from typing import IO
 
 import httpx
-from pydantic import BaseModel, ConfigDict
 
 from understudy.job_engine.clock import Clock
 from understudy.job_engine.errors import NonRetryableError, UnderstudyError
+from understudy.job_engine.jobs.data_sync.csv_file import CsvFile
 from understudy.job_engine.jobs.http_replies import check_status, connection_errors, origin
 from understudy.job_engine.jobs.public_http import PublicTransport
 
@@ -45,53 +43,6 @@ class ImportSettings:
     timeout: timedelta = timedelta(seconds=30)
     max_bytes: int = 2 * 1024**3
     spool: Path | None = None
-
-
-class Fingerprint(BaseModel):
-    """What tells whether a file is still the same.
-
-    Attributes:
-        size: In bytes.
-        sha256: Of its content, in hexadecimal.
-        etag: What the server called it; for people, who may find it in the server's logs.
-    """
-
-    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True)
-
-    size: int
-    sha256: str
-    etag: str | None = None
-
-
-class CsvFile:
-    """An open file whose content is known.
-
-    Attributes:
-        file: The bytes.
-        fingerprint: What they are.
-    """
-
-    def __init__(self, file: IO[bytes], etag: str | None = None) -> None:
-        """Read the file once, for its fingerprint."""
-        self.file = file
-        file.seek(0)
-        self._seen = self._state()
-        digest = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]  # any binary file will do
-        self.fingerprint: Fingerprint = Fingerprint(size=self._seen[0], sha256=digest, etag=etag)
-        self.check_unchanged()
-
-    def check_unchanged(self) -> None:
-        """Refuse a file that somebody wrote to since it was opened.
-
-        Raises:
-            NonRetryableError: If somebody did.
-        """
-        if self._state() != self._seen:
-            raise NonRetryableError("expected the file to stay as it is, got one being written to")
-
-    def _state(self) -> tuple[int, int]:
-        found = os.fstat(self.file.fileno())
-        return found.st_size, found.st_mtime_ns
 
 
 class CsvSource:

@@ -13,8 +13,8 @@ from understudy.job_engine.context import JobContext
 from understudy.job_engine.declaring import declare_job
 from understudy.job_engine.definition import JobDefinition
 from understudy.job_engine.errors import NonRetryableError
+from understudy.job_engine.jobs.data_sync.csv_file import CsvFile, CsvOpener, Fingerprint
 from understudy.job_engine.jobs.data_sync.csv_reader import CsvReader, Encoding, Place, Record
-from understudy.job_engine.jobs.data_sync.csv_source import CsvFile, CsvSource, Fingerprint
 from understudy.job_engine.jobs.data_sync.row_schema import (
     BadRowError,
     Positions,
@@ -151,7 +151,7 @@ class ImportCsv:
     """
 
     def __init__(
-        self, source: CsvSource, sink: TableSink, on_progress: ProgressHook = log_progress
+        self, source: CsvOpener, sink: TableSink, on_progress: ProgressHook = log_progress
     ) -> None:
         """Import from a source into a sink."""
         self._source = source
@@ -202,7 +202,7 @@ class _Run:
     """One attempt at an import; the file is opened when a step first needs it."""
 
     def __init__(
-        self, payload: CsvImport, source: CsvSource, sink: TableSink, files: ExitStack
+        self, payload: CsvImport, source: CsvOpener, sink: TableSink, files: ExitStack
     ) -> None:
         self._payload = payload
         self._source = source

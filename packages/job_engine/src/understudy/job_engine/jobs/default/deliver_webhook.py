@@ -3,12 +3,10 @@
 import json
 import re
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
-import httpx
 from pydantic import (
     AwareDatetime,
     BaseModel,
@@ -21,20 +19,17 @@ from pydantic import (
 )
 from tenacity import wait_chain, wait_random
 
-from understudy.job_engine.clock import Clock, Deadline
+from understudy.job_engine.clock import Clock
 from understudy.job_engine.context import JobContext
 from understudy.job_engine.declaring import declare_job
 from understudy.job_engine.definition import JobDefinition
 from understudy.job_engine.errors import ConfigurationError
 from understudy.job_engine.jobs import standard_webhooks
-from understudy.job_engine.jobs.http_replies import (
-    LONGEST_WAIT,
-    check_status,
-    connection_errors,
-    origin,
-)
-from understudy.job_engine.jobs.public_http import PublicTransport
+from understudy.job_engine.jobs.retry_after import LONGEST_WAIT
 from understudy.job_engine.retry import RetryPolicy
+
+if TYPE_CHECKING:
+    import httpx
 
 #: The pauses between attempts that the specification gives as its example: ten in three days.
 PAUSES = (
@@ -156,7 +151,7 @@ class DeliverWebhook:
         self,
         settings: WebhookSettings,
         clock: Clock,
-        transport: httpx.BaseTransport | None = None,
+        transport: "httpx.BaseTransport | None" = None,
     ) -> None:
         """Read the secrets.
 
@@ -168,18 +163,17 @@ class DeliverWebhook:
         Raises:
             ConfigurationError: If a secret is not as the specification wants it.
         """
-        self._settings = settings
+        # Here, and not above: a program that only dispatches webhooks need not have httpx.
+        from understudy.job_engine.jobs.default.webhook_client import (  # noqa: PLC0415 - see above
+            WebhookClient,
+        )
+
         self._clock = clock
         self._keys = {
             name: standard_webhooks.signing_keys(name, secret)
             for name, secret in settings.secrets.items()
         }
-        self._client = httpx.Client(
-            transport=transport or PublicTransport(allow_private=settings.allow_private),
-            timeout=settings.timeout.total_seconds(),
-            headers={"user-agent": "Understudy", "connection": "close"},
-            trust_env=False,
-        )
+        self._client = WebhookClient(settings, clock, transport)
 
     def __call__(self, payload: Webhook, ctx: JobContext) -> Delivery:
         """Deliver the webhook, once.
@@ -194,16 +188,11 @@ class DeliverWebhook:
 
     def _deliver(self, webhook: Webhook, message_id: str) -> Delivery:
         began = self._clock.steady()
-        url, body = httpx.URL(str(webhook.url)), _body(webhook)
+        body = _body(webhook)
         headers = self._headers(webhook, message_id, body)
-        with (
-            connection_errors(origin(url)),
-            self._client.stream("POST", url, content=body, headers=headers) as response,
-        ):
-            self._drain(response)
-            check_status(response, now=self._clock.now(), longest_wait=self._settings.longest_wait)
+        status = self._client.post(str(webhook.url), body, headers)
         elapsed = timedelta(seconds=self._clock.steady() - began)
-        return Delivery(status=response.status_code, elapsed=elapsed)
+        return Delivery(status=status, elapsed=elapsed)
 
     def _headers(self, webhook: Webhook, message_id: str, body: bytes) -> Mapping[str, str]:
         keys = self._signing_keys(webhook.secret_name)
@@ -220,17 +209,6 @@ class DeliverWebhook:
                 "set it in UNDERSTUDY_WEBHOOK_SECRETS"
             )
         return self._keys[name]
-
-    def _drain(self, response: httpx.Response) -> None:
-        """Take the rest of a short reply, so that its sender sees no broken connection."""
-        deadline = Deadline.after(self._clock, self._settings.timeout)
-        taken = 0
-        # The status says that it was delivered, whatever becomes of the words after it.
-        with suppress(httpx.TransportError, httpx.StreamError):
-            for chunk in response.iter_raw():
-                taken += len(chunk)
-                if taken > MAX_REPLY_BYTES or deadline.passed:
-                    return
 
 
 def _body(webhook: Webhook) -> bytes:

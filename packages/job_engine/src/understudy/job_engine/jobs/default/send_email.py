@@ -13,11 +13,12 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     ConfigDict,
-    EmailStr,
     Field,
     TypeAdapter,
     ValidationError,
+    WithJsonSchema,
     model_validator,
+    validate_email,
 )
 from tenacity import wait_exponential, wait_random
 
@@ -59,6 +60,8 @@ def _one_line(text: str) -> str:
 
 
 def _ascii_address(address: str) -> str:
+    # Not `EmailStr`, which needs email-validator as soon as a model has such a field.
+    _, address = validate_email(address)
     local, _, domain = address.rpartition("@")
     if not local.isascii():
         raise ValueError("expected an address with an ASCII name before the @")
@@ -66,13 +69,17 @@ def _ascii_address(address: str) -> str:
 
 
 def _ascii_label(label: str) -> str:
-    # EmailStr has made it canonical (IDNA 2008); Python's own `idna` codec is of 2003 and turns
-    # some domains into other people's.
+    # email-validator has made it canonical (IDNA 2008); Python's own `idna` codec is of 2003 and
+    # turns some domains into other people's.
     return label if label.isascii() else f"xn--{label.encode('punycode').decode()}"
 
 
 OneLine = Annotated[str, Field(max_length=998), AfterValidator(_one_line)]
-EmailAddress = Annotated[EmailStr, AfterValidator(_ascii_address)]
+EmailAddress = Annotated[
+    str,
+    AfterValidator(_ascii_address),
+    WithJsonSchema({"type": "string", "format": "email"}),
+]
 
 
 class Email(BaseModel):
