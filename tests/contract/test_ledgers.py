@@ -1,7 +1,7 @@
 """Every ledger keeps every promise: in memory, on SQLite, on PostgreSQL."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import timedelta
 from time import monotonic
@@ -58,6 +58,20 @@ class TestPostgresLedger(SqlLedgerSuite):
     @pytest.fixture
     def database(self, postgres_database: Database) -> Database:
         return postgres_database
+
+    @pytest.fixture
+    def deadlocks(self, postgres: Postgres) -> Callable[[], int]:
+        return lambda: postgres.log.read_text().count("deadlock detected")
+
+    def test_many_in_opposite_orders_are_no_deadlock(
+        self, ledger: Ledger, deadlocks: Callable[[], int]
+    ) -> None:
+        # A deadlock costs a second, and then one of the two is repeated: nobody else notices.
+        before = deadlocks()
+
+        self.test_many_in_opposite_orders_do_not_wait_for_each_other(ledger)
+
+        assert deadlocks() == before
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """Recording jobs in memory, each once: by its id, its idempotency key and its unique key (I10)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
 from understudy.job_engine.identity import UniqueScope
@@ -29,8 +30,20 @@ class MemoryRecording(MemoryReading):
         self, jobs: Sequence[tuple[NewJob, OfferPlan | None]]
     ) -> Sequence[tuple[JobRecord, bool]]:
         """Record many jobs in one commit, or none of them."""
-        with self.transaction():
+        with self.transaction(), self._all_or_nothing():
             return [self._recorded(job, plan, self._actor) for job, plan in jobs]
+
+    @contextmanager
+    def _all_or_nothing(self) -> Iterator[None]:
+        before = dict(self._store.rows)
+        try:
+            yield
+        except BaseException:
+            for job_id in self._store.rows.keys() - before.keys():
+                del self._store.rows[job_id]
+                self._store.history.pop(job_id, None)
+            self._store.rows.update(before)
+            raise
 
     def _recorded(self, job: NewJob, plan: OfferPlan | None, actor: str) -> tuple[JobRecord, bool]:
         known = self._existing(job)

@@ -48,8 +48,7 @@ class DramatiqEngine:
     ) -> Sequence[EngineError | None]:
         """Publish messages and wait once for all of them."""
         name = queue_name(queue, self._namespace)
-        self._broker.enqueue_many([pack(message, name) for message in messages])
-        return [None] * len(messages)
+        return self._broker.enqueue_many([pack(message, name) for message in messages])
 
     def probe(self, queue: QueueProfile, deadline: Deadline) -> EngineHealth:
         """Write to the broker and count what waits in the queue."""

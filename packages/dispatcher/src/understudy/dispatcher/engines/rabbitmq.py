@@ -108,7 +108,7 @@ class SafeRabbitmqBroker(RabbitmqBroker):
                 self._publish(message.queue_name, encode(message))
         return message
 
-    def enqueue_many(self, messages: Sequence[Envelope]) -> None:
+    def enqueue_many(self, messages: Sequence[Envelope]) -> Sequence[EngineError | None]:
         """Publish messages in one transaction of RabbitMQ's: all are taken, or none is.
 
         Waiting for each confirm would take a round trip a message.
@@ -130,6 +130,7 @@ class SafeRabbitmqBroker(RabbitmqBroker):
             channel.close()
         if returned:
             raise OfferUncertainError(f"RabbitMQ returned {len(returned)} messages")
+        return [None] * len(messages)
 
     def probe(self, queue_name: str) -> EngineHealth:
         """Publish with a confirm and count what waits: connecting would prove nothing."""

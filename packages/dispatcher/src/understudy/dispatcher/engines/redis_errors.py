@@ -35,9 +35,18 @@ def redis_errors(client: Redis) -> Iterator[None]:
         yield
     except ResponseError as error:
         # OOM, READONLY, MISCONF, NOREPLICAS, NOPERM: it answers PING and takes no writes (RS-04).
-        raise OfferRefusedError(f"Redis refused: {error}") from error
+        raise _refused(error) from error
     except (RedisError, OSError) as error:
         raise OfferUncertainError(f"Redis did not answer: {error}") from error
+
+
+def refusal(reply: object) -> OfferRefusedError | None:
+    """Say of a reply out of a pipeline why its command was refused; None if it was not."""
+    return _refused(reply) if isinstance(reply, ResponseError) else None
+
+
+def _refused(error: ResponseError) -> OfferRefusedError:
+    return OfferRefusedError(f"Redis refused: {error}")
 
 
 def probe_redis(client: Redis, backlog_key: str) -> EngineHealth:

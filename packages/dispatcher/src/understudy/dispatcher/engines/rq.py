@@ -12,10 +12,10 @@ from rq.scripts import UNIQUE_ENQUEUE_SCRIPT, save_unique_job
 from understudy.dispatcher.bounded import BoundedCaller
 from understudy.dispatcher.engine_set import Engine
 from understudy.dispatcher.engines.config import EngineConfig
-from understudy.dispatcher.engines.redis_errors import probe_redis, redis_errors
+from understudy.dispatcher.engines.redis_errors import probe_redis, redis_errors, refusal
 from understudy.job_engine.clock import Deadline
 from understudy.job_engine.engine_port import EngineHealth
-from understudy.job_engine.errors import EngineError, OfferRefusedError
+from understudy.job_engine.errors import EngineError
 from understudy.job_engine.message import Message
 from understudy.job_engine.queues import QueueProfile
 from understudy.queue import SafeJob, new_job, rq_queue, shared_client
@@ -59,7 +59,8 @@ class RqEngine:
                 keys, no_ttl = [job.key, target.key], -1
                 enqueue(keys, [job.id, "R", no_ttl, *_fields(job)], client=pipeline)
             replies = pipeline.execute(raise_on_error=False)
-        return [_failure(reply) for reply in replies]
+        # 0 says that this very offer stands in the queue already (RS-01).
+        return [refusal(reply) for reply in replies]
 
     def probe(self, queue: QueueProfile, deadline: Deadline) -> EngineHealth:
         """Write to Redis and count what waits in the queue."""
@@ -99,14 +100,8 @@ def _fields(job: SafeJob) -> list[str | bytes]:
 
 
 def _sent(value: object) -> str | bytes:
-    return value if isinstance(value, bytes) else str(value)
-
-
-def _failure(reply: object) -> EngineError | None:
-    # 0 says that this very offer stands in the queue already (RS-01).
-    if isinstance(reply, Exception):
-        return OfferRefusedError(f"Redis refused: {reply}")
-    return None
+    # RQ's status is a text whose `str` is another: no worker would know "JobStatus.QUEUED".
+    return value if isinstance(value, bytes | str) else str(value)
 
 
 def build(config: EngineConfig) -> Engine:

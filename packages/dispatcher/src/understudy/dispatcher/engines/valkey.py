@@ -2,7 +2,9 @@
 
 import time
 from collections.abc import Sequence
-from typing import Any
+from copy import copy
+from functools import partial
+from typing import Any, Self
 from uuid import uuid4
 
 from dramatiq.broker import MessageProxy
@@ -10,12 +12,14 @@ from dramatiq.brokers.redis import RedisBroker, _RedisConsumer
 from dramatiq.common import compute_backoff
 from dramatiq.errors import ConnectionClosed
 from redis import Redis
+from redis.client import Pipeline
 from redis.exceptions import RedisError
 
 from understudy.dispatcher.engines.inbox import Envelope, Inbox, encode
-from understudy.dispatcher.engines.redis_errors import probe_redis, redis_errors
+from understudy.dispatcher.engines.redis_errors import probe_redis, redis_errors, refusal
 from understudy.job_engine.crash_points import CRASH_POINTS
 from understudy.job_engine.engine_port import EngineHealth
+from understudy.job_engine.errors import EngineError
 
 
 class SafeRedisBroker(RedisBroker):
@@ -43,16 +47,28 @@ class SafeRedisBroker(RedisBroker):
         Raises:
             EngineError: Named by what is known of the message.
         """
-        message_id = str(uuid4())
-        message = message.copy(options={"redis_message_id": message_id})
         with redis_errors(self.client):
-            self.do_enqueue(message.queue_name, message_id, encode(message))
-        return message
+            return _store(self, message)
 
-    def enqueue_many(self, messages: Sequence[Envelope]) -> None:
-        """Store messages; the first that fails says what is known of all of them."""
-        for message in messages:
-            self.enqueue(message)
+    def enqueue_many(self, messages: Sequence[Envelope]) -> Sequence[EngineError | None]:
+        """Store messages in one pipeline; say of each why Redis refused it.
+
+        Raises:
+            EngineError: Named by what is known of all of them.
+        """
+        with redis_errors(self.client), self.client.pipeline(transaction=False) as pipeline:
+            broker = self._filling(pipeline)
+            for message in messages:
+                _store(broker, message)
+            replies = pipeline.execute(raise_on_error=False)
+        return [refusal(reply) for reply in replies]
+
+    def _filling(self, pipeline: Pipeline) -> Self:
+        """Return this broker as one whose commands go into a pipeline."""
+        dispatch = partial(self.scripts["dispatch"], client=pipeline)
+        broker = copy(self)
+        broker.scripts = {**self.scripts, "dispatch": dispatch}
+        return broker
 
     def probe(self, queue_name: str) -> EngineHealth:
         """Write to Redis and count what waits in the queue."""
@@ -63,6 +79,13 @@ class SafeRedisBroker(RedisBroker):
 
     def forget_connection(self) -> None:
         """Do nothing: the client's pool has the connections of all threads."""
+
+
+def _store(broker: RedisBroker, message: Envelope) -> Envelope:
+    message_id = str(uuid4())
+    message = message.copy(options={"redis_message_id": message_id})
+    broker.do_enqueue(message.queue_name, message_id, encode(message))
+    return message
 
 
 class SafeRedisConsumer(_RedisConsumer):

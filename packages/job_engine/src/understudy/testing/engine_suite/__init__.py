@@ -13,15 +13,18 @@ keeps the promises of `ServerlessEngineSuite`.
 from understudy.testing.engine_suite.bench import EngineBench
 from understudy.testing.engine_suite.delivering import DeliveringPromises
 from understudy.testing.engine_suite.freezes import FreezePromises
+from understudy.testing.engine_suite.many import FrozenManyPromises, ManyOffersPromises
 from understudy.testing.engine_suite.outages import OutagePromises
 from understudy.testing.engine_suite.strangers import StrangerPromises
 
 __all__ = ["EngineBench", "EngineSuite", "ServerlessEngineSuite"]
 
 
-class ServerlessEngineSuite(DeliveringPromises, OutagePromises, StrangerPromises):
+class ServerlessEngineSuite(
+    DeliveringPromises, ManyOffersPromises, OutagePromises, StrangerPromises
+):
     """Every promise of an engine that is in this process; stopping it refuses all offers."""
 
 
-class EngineSuite(ServerlessEngineSuite, FreezePromises):
+class EngineSuite(ServerlessEngineSuite, FreezePromises, FrozenManyPromises):
     """Every promise that an engine makes."""

@@ -26,6 +26,7 @@ from understudy.testing.ledger_suite.pausing import PausingPromises
 from understudy.testing.ledger_suite.racing import RacingPromises
 from understudy.testing.ledger_suite.reading import ReadingPromises
 from understudy.testing.ledger_suite.recording import RecordingPromises
+from understudy.testing.ledger_suite.recording_many import ManyPromises
 from understudy.testing.ledger_suite.resolving import ResolvingPromises
 from understudy.testing.ledger_suite.retrying import RetryingPromises
 from understudy.testing.ledger_suite.scene import PassTime
@@ -41,6 +42,7 @@ __all__ = ["LedgerSuite", "PassTime"]
 
 class LedgerSuite(
     RecordingPromises,
+    ManyPromises,
     OfferingPromises,
     ClaimingPromises,
     SteppingPromises,
