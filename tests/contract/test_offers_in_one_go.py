@@ -11,7 +11,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from tests.contract.benches import NAMESPACE, QUEUE
-from tests.servers.processes import wait_until
+from tests.servers.processes import PATIENCE, wait_until
 from tests.servers.proxy import Direction, TcpProxy
 from tests.servers.valkey import Valkey
 from understudy.dispatcher.engines.dramatiq import DramatiqEngine
@@ -136,8 +136,9 @@ def test_a_connection_that_is_lost_half_way_leaves_all_uncertain(
         offering.offer(10)
 
     if direction is Direction.TO_CLIENT:
-        # The server has all of them, and nobody was told.
-        wait_until(lambda: make(valkey.port).backlog() == 11, 10, "the offers are stored")
+        # The server has the first at least, and nobody was told.
+        backlog = make(valkey.port).backlog
+        wait_until(lambda: (backlog() or 0) > 1, PATIENCE, "an offer is stored")
 
 
 def test_what_is_refused_in_the_middle_is_refused_alone(
