@@ -12,10 +12,10 @@ three times DBOS's steps a second. Both wait for the disk once at each step, so 
 nobody can be much faster than the other: what a bare `INSERT` of the driver takes, committed, says
 how much of it is the disk; in `/dev/shm` there is none. On SQLite DBOS has Understudy's write-ahead
 log; by itself it uses the slower journal. One after the other, each runs in a process of its own.
-The job engine itself takes a fiftieth of a millisecond a step; the rest is the database and the way
-there, and through the queue the engine's own work. What is missing to the aim on SQLite through the
-queue is one wait for the disk for each thread's step, one after the other. `load` is how many
-processes wanted the two cores, the benchmark's own too."""
+The job engine itself takes a fiftieth of a millisecond a step; the rest is the database and the
+way there, and through the queue the engine's own work. On SQLite the steps that threads of a
+worker record at the same time share one wait for the disk. `load` is how many processes wanted
+the two cores, the benchmark's own too."""
 
 DISPATCH = """One call of each in turn. Understudy commits every job to the ledger first, which RQ
 and Dramatiq do not; a ratio below 1 is faster than the raw engine."""
