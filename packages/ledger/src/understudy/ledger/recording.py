@@ -11,6 +11,7 @@ from understudy.ledger import rows, transitions
 from understudy.ledger.database import Database
 from understudy.ledger.instants import now_us
 from understudy.ledger.job_table import UNIQUE_HELD, jobs
+from understudy.ledger.precedence import lock_many, order_of
 from understudy.ledger.prepared import AnyRow
 
 _BY_ID = select(*jobs.c).where(jobs.c.id == bindparam("job"))
@@ -51,17 +52,12 @@ class SqlRecording:
         """Record many jobs in one commit, or none of them."""
 
         def work(connection: Connection) -> list[tuple[JobRecord, bool]]:
-            # Whoever waits for a key waits for it in one order everywhere, so that no two
-            # transactions wait for each other.
-            order = sorted(range(len(jobs)), key=lambda place: _keys(jobs[place][0]))
-            found = {place: record(connection, *jobs[place], self._actor) for place in order}
-            return [found[place] for place in range(len(jobs))]
+            lock_many(connection, [job for job, _ in jobs])
+            found = {n: record(connection, *jobs[n], self._actor) for n in order}
+            return [found[n] for n in range(len(jobs))]
 
+        order = order_of([job for job, _ in jobs])
         return self._database.write(work, "dispatch")
-
-
-def _keys(job: NewJob) -> tuple[str, str]:
-    return job.idempotency_key or "", job.unique.key if job.unique else ""
 
 
 def record(

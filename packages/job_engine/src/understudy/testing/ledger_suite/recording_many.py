@@ -3,6 +3,7 @@
 
 import threading
 import time
+from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
 
@@ -138,14 +139,37 @@ class ManyPromises:
         """Both calls come back, and of each key there is one job."""
         for turn in range(ROUNDS):
             keys = [f"{turn} {n:02}" for n in range(MANY)]
-            for make in (_keyed, _united):
+            for make in (_keyed, _united, _named, _with_ids):
                 rivals = make(*keys), make(*reversed(keys))
-                calls = [partial(ledger.record_jobs, list(map(_offer, each))) for each in rivals]
 
-                there, back = both(*calls)
+                there, back = both(*(partial(_record_all, ledger, each) for each in rivals))
 
                 assert [job.id for job, _ in there] == [job.id for job, _ in reversed(back)]
                 assert sum(created for _, created in (*there, *back)) == MANY
+
+    def test_many_with_two_keys_crosswise_do_not_wait_for_each_other(self, ledger: Ledger) -> None:
+        """No order of one kind of key is one of the other, and yet both calls come back."""
+        for turn in range(ROUNDS):
+            for others in (_straight, _crossed, _keyed, _united):
+                keys = [f"{others.__name__} {turn} {n:02}" for n in range(MANY)]
+                rivals = _straight(*reversed(keys)), others(*keys)
+
+                answers = both(*(partial(_record_all, ledger, each) for each in rivals))
+
+                assert [len(each) for each in answers] == [MANY, MANY]
+                made = [job for each in answers for job, created in each if created]
+                for held in ("idempotency_key", "unique_key"):
+                    values = [key for job in made if (key := getattr(job, held)) is not None]
+                    assert len(values) == len(set(values)) <= MANY
+
+    def test_of_two_with_one_key_the_first_given_is_made(self, ledger: Ledger) -> None:
+        """Also where their other keys would put the second first."""
+        for keys in (("b", "a"), ("a", "b")):
+            given = [_two_keys(f"{keys}", unique) for unique in keys]
+
+            (first, created), (second, again) = _record_all(ledger, given)
+
+            assert (first.id, created, second, again) == (given[0].id, True, first, False)
 
 
 def _keyed(*keys: str) -> list[NewJob]:
@@ -154,6 +178,32 @@ def _keyed(*keys: str) -> list[NewJob]:
 
 def _united(*keys: str) -> list[NewJob]:
     return [new_job(unique=UniqueKey(key, UniqueScope.INCOMPLETE)) for key in keys]
+
+
+def _named(*keys: str) -> list[NewJob]:
+    """Return jobs of as many definitions that have one key."""
+    return [new_job(name=f"job_{key.replace(' ', '_')}", idempotency_key="same") for key in keys]
+
+
+def _with_ids(*keys: str) -> list[NewJob]:
+    return [new_job(id=f"id-{key.replace(' ', '-')}") for key in keys]
+
+
+def _two_keys(key: str, unique: str) -> NewJob:
+    return new_job(idempotency_key=key, unique=UniqueKey(unique, UniqueScope.INCOMPLETE))
+
+
+def _straight(*keys: str) -> list[NewJob]:
+    return list(map(_two_keys, keys, keys))
+
+
+def _crossed(*keys: str) -> list[NewJob]:
+    half = len(keys) // 2
+    return list(map(_two_keys, keys, (*keys[half:], *keys[:half])))
+
+
+def _record_all(ledger: Ledger, given: Sequence[NewJob]) -> Sequence[tuple[JobRecord, bool]]:
+    return ledger.record_jobs([_offer(new) for new in given])
 
 
 def _offer(new: NewJob) -> tuple[NewJob, OfferPlan]:
