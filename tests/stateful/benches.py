@@ -6,27 +6,14 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Connection, event, text
+from sqlalchemy import Connection, event
 
+from tests.servers.database_clock import DatabaseClock
 from tests.servers.drivers import watch
 from understudy.ledger import Database, SqlLedger
-from understudy.ledger.instants import stored
 from understudy.ledger.tables import info, metadata, signing_keys
 from understudy.ledger.upgrading import upgrade
 from understudy.testing import FrozenClock
-
-_CLOCK = (
-    "CREATE SCHEMA frozen",
-    "CREATE TABLE frozen.clock (at timestamptz)",
-    "INSERT INTO frozen.clock VALUES (now())",
-    (
-        "CREATE FUNCTION frozen.clock_timestamp() RETURNS timestamptz LANGUAGE sql VOLATILE "
-        "AS 'SELECT at FROM frozen.clock'"
-    ),
-)
-# Named, so that PostgreSQL's own functions are looked for last.
-_PATH = "frozen, pg_catalog"
-_SET_CLOCK = text("UPDATE frozen.clock SET at = :now")
 
 
 class CutOff(BaseException):
@@ -49,7 +36,9 @@ class Bench:
         self._statements_left: int | None = None
         self.database = Database(url)
         upgrade(self.database)
-        self._freeze()
+        if self.database.is_sqlite:
+            event.listen(self.database.engine, "connect", _without_syncing)
+        self._clock = DatabaseClock(self.database, self.clock.now())
         watch(self.database, self._live_on)
         event.listen(self.database.engine, "commit", self._live_on)
 
@@ -66,7 +55,7 @@ class Bench:
     def pass_time(self, span: timedelta) -> None:
         """Let the database's clock move on."""
         self.clock.advance(span)
-        self._set_clock()
+        self._clock.advance(span)
 
     @contextmanager
     def dying_before(self, statement: int) -> Iterator[None]:
@@ -83,29 +72,10 @@ class Bench:
             if self._statements_left == 0:
                 raise CutOff
 
-    def _freeze(self) -> None:
-        if self.database.is_sqlite:
-            event.listen(self.database.engine, "connect", self._freeze_connection)
-        else:
-            self.database.write(_shadow_the_clock)
-        self.database.close()
-        self._set_clock()
 
-    def _freeze_connection(self, connection: Any, record: object) -> None:
-        connection.create_function("understudy_now_ns", 0, lambda: 1000 * stored(self.clock.now()))
-        # The tests kill processes, never the machine.
-        connection.execute("PRAGMA synchronous=OFF").close()
-
-    def _set_clock(self) -> None:
-        if not self.database.is_sqlite:
-            self.database.write(lambda c: c.execute(_SET_CLOCK, {"now": self.clock.now()}))
-
-
-def _shadow_the_clock(connection: Connection) -> None:
-    """Put a clock of ours before PostgreSQL's own, for every connection made from now on."""
-    name = connection.engine.url.database
-    for statement in (*_CLOCK, f'ALTER DATABASE "{name}" SET search_path = public, {_PATH}'):
-        connection.exec_driver_sql(statement)
+def _without_syncing(connection: Any, record: object) -> None:
+    # The tests kill processes, never the machine.
+    connection.execute("PRAGMA synchronous=OFF").close()
 
 
 def _empty(connection: Connection) -> None:

@@ -4,7 +4,7 @@
     def ledger() -> Ledger: ...            # empty, with its signing key
 
     @pytest.fixture
-    def pass_time() -> PassTime: ...       # returns once the ledger's clock has moved on so far
+    def pass_time() -> PassTime: ...       # moves the ledger's clock on, without waiting
 
     class TestMyLedger(LedgerSuite): ...
 

@@ -35,12 +35,12 @@ from understudy.job_engine.states import (
     JobState,
 )
 
-#: Lets the ledger's clock move on: it returns when so much time has passed there.
+#: Moves the ledger's clock on by so much.
 PassTime = Callable[[timedelta], None]
 
-#: A span that is not over while a test runs, and one that is over after a wink.
+#: Spans that are not over while a test runs, however slow the machine, unless it lets them pass.
 LONG = timedelta(hours=1)
-MOMENT = timedelta(milliseconds=20)
+MOMENT = timedelta(minutes=1)
 
 FIRST, SECOND = "first", "second"
 QUEUE = "default"
