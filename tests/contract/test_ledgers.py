@@ -15,7 +15,6 @@ from understudy.ledger.upgrading import upgrade
 from understudy.testing import FrozenClock, LedgerSuite, MemoryLedger
 from understudy.testing.ledger_suite import PassTime
 
-
 Bench = tuple[Database, DatabaseClock]
 
 
