@@ -10,6 +10,8 @@ SEED    ?=
 LEDGER  ?= postgresql
 export UV_PYTHON_DOWNLOADS := never
 export UV_SYSTEM_CERTS := 1
+# Hundreds of processes import the same: where none may keep what it compiled, all of them compile.
+export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo evidence test test-long chaos sabotage bench-outages bench-steps model-spin check format bench clean

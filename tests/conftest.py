@@ -111,14 +111,6 @@ def _ledger_of(item: pytest.Function) -> str | None:
     return str(given) if given and WHOLE & set(item.path.parts) else None
 
 
-@pytest.fixture(scope="session")
-def bytecode(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> dict[str, str]:
-    """Where processes keep what they compiled, those of all sessions side by side in one place."""
-    mine = tmp_path_factory.getbasetemp()
-    folder = (mine if worker_id == "master" else mine.parent) / "bytecode"
-    return {"PYTHONPYCACHEPREFIX": str(folder), "PYTHONDONTWRITEBYTECODE": ""}
-
-
 @pytest.fixture
 def sqlite_url(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path / 'ledger.db'}"

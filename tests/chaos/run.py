@@ -27,7 +27,7 @@ from tests.chaos.progress import Progress
 from tests.chaos.report import Report, count, last_to_end
 from tests.chaos.schedule import Journal, lanes
 from tests.chaos.surroundings import Surroundings
-from tests.chaos.topology import PATIENCE, Topology, compile_ahead
+from tests.chaos.topology import PATIENCE, Topology
 from tests.chaos.witness import now, read
 from understudy.job_engine.invariants import history_of
 from understudy.job_engine.records import JobRecord
@@ -58,9 +58,7 @@ class Run:
         surroundings = Surroundings(self.folder, self.plan.ledger)
         try:
             self.progress.phase("servers start")
-            with compile_ahead(self.folder) as compiler:
-                surroundings.start()
-                compiler.wait(PATIENCE)
+            surroundings.start()
             with Topology(surroundings, self.plan.seed, self.plan.rate) as topology:
                 return self._perform(topology)
         finally:

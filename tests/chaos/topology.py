@@ -158,7 +158,7 @@ class Topology:
         links = self._links()
         skew = Skew(self.folder / f"skew-{name}", self.surroundings.skewer)
         told = {ACTOR: name, FILE: str(self.witness), **self._addresses(links)}
-        environment = {**HASTE, **bytecode(self.folder), **skew.environment, **told, **env}
+        environment = {**HASTE, **skew.environment, **told, **env}
         log = self.folder / f"{name}.log"
         return Actor(name, role, (sys.executable, *command), environment, log, skew, links)
 
@@ -180,15 +180,3 @@ class Topology:
             "UNDERSTUDY_AMQP_URL": f"amqp://guest:guest@127.0.0.1:{links['rabbitmq'].port}/%2F",
             "UNDERSTUDY_LEDGER_URL": ledger.render_as_string(hide_password=False),
         }
-
-
-def bytecode(folder: Path) -> Mapping[str, str]:
-    """Let processes share what they compiled; the first has to compile everything."""
-    return {"PYTHONPYCACHEPREFIX": str(folder / "bytecode"), "PYTHONDONTWRITEBYTECODE": ""}
-
-
-def compile_ahead(folder: Path) -> Process:
-    """Begin to compile what the actors import, lest each of them does so at the same time."""
-    program = "import tests.chaos.dispatching, tests.chaos.jobs, understudy.worker.process"
-    environment = {**HASTE, **bytecode(folder)}
-    return Process(sys.executable, "-c", program, log=folder / "compile.log", env=environment)

@@ -6,7 +6,7 @@ from contextlib import closing
 import pytest
 
 from tests.contract.benches import DramatiqBench, MemoryBench, RqBench
-from tests.servers.rabbitmq import RabbitMQ
+from tests.servers.rabbitmq import Application, RabbitMQ
 from tests.servers.valkey import Valkey
 from understudy.testing import EngineBench, EngineSuite, ServerlessEngineSuite
 
@@ -28,7 +28,7 @@ class TestRqEngine(EngineSuite):
 class TestDramatiqEngineOnRabbitmq(EngineSuite):
     @pytest.fixture
     def bench(self, rabbitmq: RabbitMQ, amqp_url: str) -> Iterator[EngineBench]:
-        with closing(DramatiqBench(rabbitmq, amqp_url)) as bench:
+        with closing(DramatiqBench(Application(rabbitmq), amqp_url)) as bench:
             yield bench
 
 

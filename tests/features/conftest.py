@@ -33,16 +33,15 @@ from tests.servers.valkey import Valkey
 
 @pytest.fixture(scope="session")
 def features_engines(
-    rabbitmq: RabbitMQ, bytecode: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+    rabbitmq: RabbitMQ, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, str]]:
-    """RQ's Valkey, Dramatiq's virtual host, and where workers keep what they compiled."""
+    """RQ's Valkey, and Dramatiq's virtual host."""
     folder = tmp_path_factory.mktemp("features")
     vhost = "features"
     with Valkey(folder / "valkey") as valkey:
         yield {
             "UNDERSTUDY_REDIS_URL": valkey.url,
             "UNDERSTUDY_AMQP_URL": rabbitmq.add_vhost(vhost),
-            **bytecode,
         }
         rabbitmq.delete_vhost(vhost)
 

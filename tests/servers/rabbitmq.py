@@ -195,6 +195,31 @@ class RabbitMQ(Server):
         }
 
 
+class Application:
+    """RabbitMQ in a node that goes on: clients see it stopped and started, in a tenth of the time.
+
+    Most of the time of a start is its Erlang machine's.
+    """
+
+    def __init__(self, node: RabbitMQ) -> None:
+        self._node = node
+        self.is_running = True
+
+    def stop(self) -> None:
+        self._node.evaluate("rabbit:stop().")
+        self.is_running = False
+
+    def start(self) -> None:
+        self._node.evaluate("rabbit:start().")
+        self.is_running = True
+
+    def freeze(self) -> None:
+        self._node.freeze()
+
+    def thaw(self) -> None:
+        self._node.thaw()
+
+
 def _scripts() -> Path:
     chosen = os.environ.get("RABBITMQ_SERVER")
     found = [Path(chosen)] if chosen else [path for place in PLACES for path in _matches(place)]

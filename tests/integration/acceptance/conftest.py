@@ -57,14 +57,13 @@ def addresses(upgraded_ledger_url: str, valkey: Valkey, fallback_url: str) -> di
 @pytest.fixture
 def environment(
     addresses: dict[str, str],
-    bytecode: dict[str, str],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> pytest.MonkeyPatch:
     """The environment of the dispatcher here and of the workers."""
     monkeypatch.delenv("USE_RQ", raising=False)
     witness = {FILE: str(tmp_path / "witness")}
-    for name, value in {**HASTE, **addresses, **bytecode, **witness}.items():
+    for name, value in {**HASTE, **addresses, **witness}.items():
         monkeypatch.setenv(name, value)
     return monkeypatch
 
