@@ -145,10 +145,10 @@ class Expect:
 
     def known(self, what: str, given: Mapping[str, object], known: Collection[str]) -> None:
         """Expect nothing but options that there are."""
-        for name in given:
+        for name in (name for name in given if name not in known):
             close = get_close_matches(name, known, 1)
             todo = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(known)}"
-            self.value(name in known, what, name, todo)
+            self.value(False, what, name, todo)
 
 
 def check_said(expect: Expect, actor: object, reason: object) -> None:
