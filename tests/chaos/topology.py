@@ -20,7 +20,7 @@ from tests.chaos.queues import CHILDREN, THREADS
 from tests.chaos.skew import Skew
 from tests.chaos.surroundings import Surroundings
 from tests.chaos.witness import ACTOR, ENGINE, FILE
-from tests.servers.processes import PATIENCE, Process, wait_until
+from tests.servers.processes import PATIENCE, wait_until
 from tests.servers.proxy import TcpProxy
 from understudy.ledger import SqlLedger
 

@@ -49,8 +49,7 @@ class Task:
         """Return when it can go on; the dead need no time to end."""
         if self.process.is_dead:
             return 0.0
-        frozen_until = self.process.frozen_until
-        return self.wakes_at if self.wakes_at > frozen_until else frozen_until
+        return max(frozen_until, self.wakes_at)
 
 
 class Conductor:
