@@ -49,7 +49,7 @@ class Task:
         """Return when it can go on; the dead need no time to end."""
         if self.process.is_dead:
             return 0.0
-        return max(frozen_until, self.wakes_at)
+        return max(self.wakes_at, self.process.frozen_until)
 
 
 class Conductor:
