@@ -2,38 +2,18 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
 
 from tests.servers.processes import PATIENCE
+from tests.unit.gates import Gate, eventually, stick, threads_of, within
 from tests.unit.support import exit_code_of_a_child
-from understudy.dispatcher.bounded import BoundedCaller, DirectCaller, _Call
-from understudy.job_engine.clock import Deadline, SystemClock
+from understudy.dispatcher.bounded import BoundedCaller, DirectCaller
 from understudy.job_engine.errors import EngineUnavailableError, OfferUncertainError
 from understudy.testing.engine_suite.stopwatch import Stopwatch
-
-
-def within(seconds: float) -> Deadline:
-    return Deadline.after(SystemClock(), timedelta(seconds=seconds))
-
-
-class Gate:
-    """Work that hangs until it is let through."""
-
-    def __init__(self) -> None:
-        self.entered = threading.Semaphore(0)
-        self.open = threading.Event()
-
-    def __call__(self) -> str:
-        self.entered.release()
-        assert self.open.wait(PATIENCE)
-        return "late"
-
-    def wait_until_entered(self) -> None:
-        assert self.entered.acquire(timeout=PATIENCE)
 
 
 @pytest.fixture
@@ -41,24 +21,6 @@ def gate() -> Iterator[Gate]:
     gate = Gate()
     yield gate
     gate.open.set()
-
-
-def eventually(condition: Callable[[], bool]) -> bool:
-    patience_ends, pause = time.monotonic() + PATIENCE, threading.Event()
-    while not condition() and time.monotonic() < patience_ends:
-        pause.wait(0.005)
-    return condition()
-
-
-def threads_of(name: str) -> int:
-    return sum(thread.name == f"understudy-{name}" for thread in threading.enumerate())
-
-
-def stick(caller: BoundedCaller, work: Callable[[], object], times: int = 1) -> None:
-    """Let calls hang and be given up."""
-    for _ in range(times):
-        with pytest.raises(OfferUncertainError):
-            caller.call(work, within(0.02))
 
 
 def test_a_call_returns_what_the_work_returns() -> None:
@@ -234,75 +196,6 @@ def test_who_calls_after_closing_gets_a_new_thread() -> None:
 
     assert caller.call(lambda: 2, within(PATIENCE)) == 2
     assert threads_of("again") == 1
-
-
-class LateCaller(BoundedCaller):
-    """Lets the work end after its deadline has passed and before it is given up."""
-
-    def _give_up(self, call: _Call) -> EngineUnavailableError | OfferUncertainError:
-        self.gate.open.set()
-        assert eventually(lambda: len(self._idle) == 1)
-        return super()._give_up(call)
-
-    gate: Gate
-
-
-def test_work_that_ends_at_the_very_last_moment_leaves_no_thread_counted_as_stuck(
-    gate: Gate,
-) -> None:
-    caller = LateCaller("rq", threads=1, spare=1)
-    caller.gate = gate
-    with pytest.raises(OfferUncertainError):
-        caller.call(gate, within(0.02))
-    plain, second = BoundedCaller._give_up, Gate()
-    caller._give_up = lambda call: plain(caller, call)  # type: ignore[method-assign]
-
-    stick(caller, second)
-
-    assert caller.call(lambda: "replaced", within(PATIENCE)) == "replaced"
-    second.open.set()
-
-
-def test_an_idle_thread_looks_after_its_connection(monkeypatch: pytest.MonkeyPatch) -> None:
-    looked = threading.Event()
-    monkeypatch.setattr("understudy.dispatcher.bounded.IDLE_SECONDS", 0.01)
-    caller = BoundedCaller("rq", threads=1, idle=looked.set)
-
-    caller.call(lambda: None, within(PATIENCE))
-
-    assert looked.wait(PATIENCE)
-
-
-def test_a_connection_that_has_died_while_idle_stops_no_thread(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    looks = threading.Semaphore(0)
-
-    def dead() -> None:
-        looks.release()
-        raise OSError("broken pipe")
-
-    monkeypatch.setattr("understudy.dispatcher.bounded.IDLE_SECONDS", 0.01)
-    caller = BoundedCaller("rq", threads=1, idle=dead)
-    caller.call(lambda: None, within(PATIENCE))
-
-    assert looks.acquire(timeout=PATIENCE)
-    assert looks.acquire(timeout=PATIENCE)
-    assert caller.call(lambda: "next", within(PATIENCE)) == "next"
-
-
-def test_a_connection_that_hangs_while_idle_does_not_keep_calls_from_the_engine(
-    monkeypatch: pytest.MonkeyPatch, gate: Gate
-) -> None:
-    monkeypatch.setattr("understudy.dispatcher.bounded.IDLE_SECONDS", 0.01)
-    caller = BoundedCaller("rq", threads=1, idle=gate)
-    caller.call(lambda: None, within(PATIENCE))
-    gate.wait_until_entered()
-
-    with pytest.raises((OfferUncertainError, EngineUnavailableError)):
-        caller.call(lambda: "first", within(0.05))
-
-    assert caller.call(lambda: "second", within(PATIENCE)) == "second"
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")

@@ -1,94 +1,23 @@
 """Chains and groups: what is refused, what is recorded, what the handles say."""
 
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from pydantic import BaseModel, RootModel
 
-from tests.unit.house import House
+from tests.unit.flows import COUNT, WRITE, Digest, Factory, Report, count, digest, gather, write
 from tests.unit.support import Mail
 from understudy.dispatcher import flow
-from understudy.dispatcher.dispatcher import Dispatcher
-from understudy.job_engine import GroupResult, JobContext, JobState, Link, Unique, job
-from understudy.job_engine.error_record import ErrorRecord
+from understudy.job_engine import GroupResult, Link
 from understudy.job_engine.errors import (
     DuplicateDispatchError,
-    GroupNotFoundError,
     IdempotencyConflictError,
     JobCancelledError,
     JobFailedError,
-    OptionInvalidError,
     ResultTimeoutError,
 )
-from understudy.job_engine.records import Conclusion
-from understudy.job_engine.states import FAIL, SUCCEED
 
 SECOND = timedelta(seconds=1)
-
-
-class Report(BaseModel):
-    pages: int = 0
-
-
-class Digest(BaseModel):
-    text: str = ""
-    of: GroupResult | None = None
-
-
-@job()
-def count(payload: Mail, ctx: JobContext) -> int:
-    return payload.user_id
-
-
-@job()
-def write(payload: Report, ctx: JobContext) -> str:
-    return f"{payload.pages} pages"
-
-
-@job()
-def gather(payload: GroupResult, ctx: JobContext) -> int:
-    return payload.succeeded
-
-
-@job()
-def digest(payload: Digest, ctx: JobContext) -> None:
-    return None
-
-
-@job(unique=Unique(by=("user_id",)))
-def single(payload: Mail, ctx: JobContext) -> None:
-    return None
-
-
-class Numbers(RootModel[list[int]]):
-    pass
-
-
-@job()
-def add(payload: Numbers, ctx: JobContext) -> int:
-    return sum(payload.root)
-
-
-class Factory(House):
-    """A house whose jobs end as a test says."""
-
-    def end(self, job_id: str, result: str | None = "null") -> None:
-        self.workers()
-        if self.ledger.get(job_id).state is JobState.SCHEDULED:
-            self.scheduler.tick()
-        claim = self.claim(self.ledger.get(job_id))
-        assert claim is not None
-        failed = Conclusion(FAIL, error=ErrorRecord("ValueError", "no paper"))
-        self.ledger.conclude(claim, failed if result is None else Conclusion(SUCCEED, result))
-
-    def states(self, *job_ids: str) -> list[str]:
-        return [self.ledger.get(each).state.value for each in job_ids]
-
-
-COUNT, WRITE = Link(count, Mail()), Link(write, Report(), result_field="pages")
-DIGEST = Link(digest, Digest(), result_field="of", job_id="g-0")
 
 
 def test_a_chain_passes_results_on_and_ends_with_the_last() -> None:
@@ -255,66 +184,3 @@ def test_the_same_link_twice_is_two_jobs() -> None:
 
     assert [job.id for job in chain.jobs] == ["twice-0", "twice-1"]
     assert group.progress().total == 2
-
-
-def test_a_chain_in_a_circle_cannot_be_recorded() -> None:
-    house = Factory()
-    first = house.dispatcher.dispatch_chain(
-        Link(count, Mail(), job_id="a"), Link(count, Mail(), job_id="b")
-    )
-
-    for ids in (("b", "a"), ("c", "a"), ("a", "c")):
-        with pytest.raises((DuplicateDispatchError, IdempotencyConflictError)):
-            house.dispatcher.dispatch_chain(*(Link(count, Mail(), job_id=each) for each in ids))
-
-    assert {job.id for job in house.ledger.list_jobs()} == {job.id for job in first.jobs}
-
-
-BAD: dict[str, Callable[[Dispatcher], object]] = {
-    "chain of 1 to 100": lambda d: d.dispatch_chain(*[COUNT] * 101),
-    "no result_field in the first": lambda d: d.dispatch_chain(WRITE, COUNT),
-    "a field of Mail": lambda d: d.dispatch_chain(COUNT, Link(count, Mail(), result_field="x")),
-    "ids of their own": lambda d: d.dispatch_chain(
-        Link(count, Mail(), job_id="a"), COUNT, Link(count, Mail(), job_id="a")
-    ),
-    "of their own, got \\['c-1'\\]": lambda d: d.dispatch_chain(
-        Link(count, Mail(), job_id="c-1"), COUNT, chain_id="c"
-    ),
-    "none of the group's jobs, got 'g-0'": lambda d: d.dispatch_group(
-        [COUNT], DIGEST, group_id="g"
-    ),
-    "none of the group's jobs, got 'h-completion'": lambda d: d.dispatch_group(
-        [COUNT], COUNT, group_id="h"
-    ),
-    "an id of 1 to 48": lambda d: d.dispatch_chain(COUNT, chain_id="a b"),
-    "engines that this program has": lambda d: d.dispatch_chain(
-        COUNT, Link(count, Mail(), engines=("horse",))
-    ),
-    "group of 1 to": lambda d: d.dispatch_group([]),
-    "jobs without unique": lambda d: d.dispatch_group([Link(single, Mail())]),
-    "when to be": lambda d: d.dispatch_group([COUNT], when="never"),  # type: ignore[arg-type]
-    "no result_field in the jobs": lambda d: d.dispatch_group([WRITE]),
-    "no job_id in a group": lambda d: d.dispatch_group([Link(count, Mail(), job_id="a")]),
-    "for GroupResult": lambda d: d.dispatch_group([COUNT], count),  # type: ignore[arg-type]
-    "a field of Numbers": lambda d: d.dispatch_chain(
-        COUNT, Link(add, Numbers([1]), result_field="root")
-    ),
-    "a field of Digest": lambda d: d.dispatch_group(
-        [COUNT], Link(digest, Digest(), result_field="x")
-    ),
-}
-
-
-@pytest.mark.parametrize("told", BAD)
-def test_what_makes_no_sense_is_refused_and_nothing_recorded(told: str) -> None:
-    house = Factory()
-
-    with pytest.raises(OptionInvalidError, match=told):
-        BAD[told](house.dispatcher)
-
-    assert not house.ledger.list_jobs()
-
-
-def test_a_group_that_is_not_there() -> None:
-    with pytest.raises(GroupNotFoundError, match="'nobody'"):
-        Factory().ledger.group("nobody")

@@ -3,30 +3,20 @@
 from datetime import timedelta
 
 from tests.unit.house import House
+from tests.unit.rescuing import A_LITTLE, PICKUP, lose_the_offer, miss_the_pickup
 from tests.unit.support import Mail, define
-from understudy.dispatcher.inquiry import LOOKS_PER_OFFER
 from understudy.dispatcher.rescuer import (
     HANDOFFS_OF_CHOICE,
-    LONGEST_PATIENCE,
     MAX_HANDOFFS,
     SHORT_PATIENCE,
 )
 from understudy.dispatcher.tokens import TokenBucket
-from understudy.job_engine.queues import DEFAULT, QueueProfile, declare_queue
+from understudy.job_engine.queues import QueueProfile, declare_queue
 from understudy.job_engine.requests import NewJob, OfferPlan
 from understudy.job_engine.states import JobState
 
 LEASE = timedelta(seconds=60)
-PICKUP = DEFAULT.pickup
-A_LITTLE = timedelta(seconds=1)
 OVERFLOWING = declare_queue(QueueProfile("overflowing", overflow=True))
-
-
-def miss_the_pickup(house: House, looks: int = 1) -> None:
-    for _ in range(looks):
-        house.clock.advance(LONGEST_PATIENCE)
-        house.workers()
-        house.rescuer.tick()
 
 
 def test_one_job_that_cannot_be_helped_does_not_keep_the_others_from_help() -> None:
@@ -40,14 +30,6 @@ def test_one_job_that_cannot_be_helped_does_not_keep_the_others_from_help() -> N
     miss_the_pickup(house)
 
     assert handle.job().epoch == 2
-
-
-def lose_the_offer(house: House, times: int = 1) -> None:
-    """Let the engines lose all that they have, and the rescuer find out."""
-    for _ in range(times):
-        house.rq.drop_messages()
-        house.dramatiq.drop_messages()
-        miss_the_pickup(house)
 
 
 def test_an_offer_that_the_engine_lost_is_made_again() -> None:
@@ -130,104 +112,6 @@ def test_what_an_engine_lost_all_at_once_moves_no_faster_than_a_dead_engines_job
     engines = [handle.job().engine for handle in handles]
     assert (engines.count("dramatiq"), engines.count("rq")) == (30, 60)
     assert {handle.job().epoch for handle in handles} == {3}
-
-
-def test_an_offer_that_waits_in_a_long_queue_is_left_alone() -> None:
-    house = House()
-    house.workers()
-    handle = house.dispatch()
-
-    miss_the_pickup(house)
-
-    job = handle.job()
-    assert (job.state, job.engine, job.epoch) == (JobState.OFFERED, "rq", 1)
-    assert job.pickups_missed == 1
-    assert job.pickup_by is not None
-    assert job.pickup_by > house.clock.now()
-
-
-def test_an_offer_that_waits_very_long_is_left_alone_all_the_same() -> None:
-    house = House()
-    house.workers()
-    handle = house.dispatch()
-
-    miss_the_pickup(house, 2 * LOOKS_PER_OFFER)
-
-    assert handle.job().epoch == 1
-
-
-def test_an_engine_that_cannot_tell_what_it_has_gets_it_again_now_and_then() -> None:
-    house = House()
-    house.workers()
-    handle = house.dispatch()
-    house.rq.holds = lambda *args: None  # type: ignore[method-assign]
-
-    miss_the_pickup(house, LOOKS_PER_OFFER)
-
-    job = handle.job()
-    assert (job.engine, job.epoch, job.handoffs) == ("rq", 2, 0)
-
-
-def test_a_long_queue_is_looked_at_less_and_less_often() -> None:
-    house, spans = House(), []
-    house.workers()
-    handle = house.dispatch()
-    for _ in range(3):
-        miss_the_pickup(house)
-        pickup_by = handle.job().pickup_by
-        assert pickup_by is not None
-        spans.append(pickup_by - house.clock.now())
-
-    assert spans == [PICKUP, 2 * PICKUP, 4 * PICKUP]
-
-
-def test_patience_with_a_long_queue_ends_when_nobody_serves_it_any_more() -> None:
-    house = House()
-    house.workers()
-    handle = house.dispatch()
-    miss_the_pickup(house, 6)
-    before = handle.job()
-
-    for worker in house.ledger.live_workers():
-        if worker.engine == "rq":
-            house.ledger.retire(worker.boot_id)
-    house.clock.advance(2 * A_LITTLE)
-    house.rescuer.tick()
-
-    assert (before.engine, before.epoch) == ("rq", 1)
-    assert (handle.job().engine, handle.job().epoch) == ("dramatiq", 2)
-
-
-def test_patience_with_a_long_queue_ends_when_the_engine_has_lost_all_of_it() -> None:
-    house = House()
-    house.workers()
-    old = house.dispatch()
-    miss_the_pickup(house, 6)
-    house.rq.drop_messages()
-    new = house.dispatch(engines=["rq"])
-    house.rq.drop_messages()
-
-    house.clock.advance(PICKUP)
-    house.rescuer.tick()
-    house.rescuer.tick()
-
-    assert (old.job().epoch, new.job().epoch) == (2, 2)
-
-
-def test_the_patience_with_an_offer_does_not_grow_while_no_engine_takes_any() -> None:
-    house = House()
-    house.workers()
-    handle = house.dispatch()
-    for engine in ("rq", "dramatiq"):
-        house.engines.failed(engine, "away")
-
-    for _ in range(10):
-        house.clock.advance(PICKUP)
-        house.workers()
-        house.rescuer.tick()
-
-    job = handle.job()
-    assert (job.state, job.epoch, job.pickups_missed) == (JobState.OFFERED, 1, 0)
 
 
 def test_an_offer_to_an_engine_without_live_workers_goes_to_the_other() -> None:

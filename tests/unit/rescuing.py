@@ -1,0 +1,27 @@
+"""What befalls offers in the tests of the rescuer."""
+
+from datetime import timedelta
+
+from tests.unit.house import House
+from understudy.dispatcher.rescuer import (
+    LONGEST_PATIENCE,
+)
+from understudy.job_engine.queues import DEFAULT
+
+PICKUP = DEFAULT.pickup
+A_LITTLE = timedelta(seconds=1)
+
+
+def miss_the_pickup(house: House, looks: int = 1) -> None:
+    for _ in range(looks):
+        house.clock.advance(LONGEST_PATIENCE)
+        house.workers()
+        house.rescuer.tick()
+
+
+def lose_the_offer(house: House, times: int = 1) -> None:
+    """Let the engines lose all that they have, and the rescuer find out."""
+    for _ in range(times):
+        house.rq.drop_messages()
+        house.dramatiq.drop_messages()
+        miss_the_pickup(house)
