@@ -46,7 +46,8 @@ def prune_command(*, dry_run: bool, batch: int, as_json: bool) -> None:
     with closing(open_database(settings)) as database:
         check(database)
         pruner = SqlPruner(database)
-        gone = 0
+        # Groups go after their jobs: how many they will be is not known before.
+        gone: int | None = None
         if dry_run:
             found = _counted(pruner, list(catalogue))
         else:
