@@ -28,6 +28,8 @@ from understudy.job_engine.scheduling import (
     ScheduleRecord,
     Tick,
     TickOutcome,
+    tick_id,
+    tick_key,
 )
 
 #: How often a process tells the ledger which schedules it runs.
@@ -156,13 +158,16 @@ class Ticker:
         job = self._jobs[name]
         schedule = _schedule(job)
         run_at = tick + schedule.jitter * self._rng.random()
-        key = f"schedule:{name}:{tick.isoformat()}"
         try:
             payload = payload_of(job)
             return new_job(
                 job,
                 payload,
-                {"job_id": _id_of(key, tick), "idempotency_key": key, "run_at": run_at},
+                {
+                    "job_id": tick_id(name, tick),
+                    "idempotency_key": tick_key(name, tick),
+                    "run_at": run_at,
+                },
                 self._clock,
             )
         except Exception as error:  # noqa: BLE001 - a model may raise anything; other schedules go on
@@ -229,8 +234,3 @@ def _timing(spec: str) -> tuple[object, ...]:
 
 def _sha(spec: str) -> str:
     return hashlib.sha256(spec.encode()).hexdigest()
-
-
-def _id_of(key: str, tick: datetime) -> str:
-    # The time comes first, as in every id; the rest is the same whoever fires the tick.
-    return f"{int(tick.timestamp() * 1000):012x}{_sha(key)[:20]}"

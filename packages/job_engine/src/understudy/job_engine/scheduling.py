@@ -1,5 +1,6 @@
 """What passes between those who fire schedules and the ledger."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -10,6 +11,18 @@ from understudy.job_engine.requests import NewJob
 
 #: A schedule that no process has declared for so long is an orphan.
 ORPHANED_AFTER = timedelta(minutes=2)
+
+
+def tick_key(name: str, tick: datetime) -> str:
+    """Return the idempotency key of a tick's job."""
+    return f"schedule:{name}:{tick.isoformat()}"
+
+
+def tick_id(name: str, tick: datetime) -> str:
+    """Return the id of a tick's job: the same whoever fires it."""
+    # The time comes first, as in every id.
+    told = hashlib.sha256(tick_key(name, tick).encode()).hexdigest()[:20]
+    return f"{int(tick.timestamp() * 1000):012x}{told}"
 
 
 @dataclass(frozen=True, slots=True)

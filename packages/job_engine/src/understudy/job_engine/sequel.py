@@ -20,6 +20,9 @@ from understudy.job_engine.requests import NewJob
 if TYPE_CHECKING:
     from understudy.job_engine.definition import AnyDefinition
 
+#: The idempotency key of a hook's job begins with this, and ends with the id of what failed.
+FAILURE_PREFIX = "on_failure:"
+
 
 @dataclass(frozen=True, slots=True)
 class Hook:
@@ -114,12 +117,12 @@ def failure_job(hook: Hook, failed: JobRecord) -> NewJob:
     )
     payload = failure.model_dump_json()
     return NewJob(
-        id=_sha(f"on_failure:{failed.id}")[:32],
+        id=failure_id(failed.id),
         name=hook.name,
         queue=hook.queue,
         payload=payload,
         payload_sha=_sha(payload),
-        idempotency_key=f"on_failure:{failed.id}",
+        idempotency_key=failure_key(failed.id),
         priority=hook.priority,
         engines=hook.engines,
         tags=hook.tags,
@@ -127,6 +130,16 @@ def failure_job(hook: Hook, failed: JobRecord) -> NewJob:
         sequel=Sequel(on_failure=hook.on_failure).text,
         limits=limits_of(hook.name, failure, hook.concurrency, hook.rate_limit),
     )
+
+
+def failure_key(job_id: str) -> str:
+    """Return the idempotency key of the job that a failure sets off."""
+    return f"{FAILURE_PREFIX}{job_id}"
+
+
+def failure_id(job_id: str) -> str:
+    """Return the id of that job."""
+    return _sha(failure_key(job_id))[:32]
 
 
 def _sha(text: str) -> str:

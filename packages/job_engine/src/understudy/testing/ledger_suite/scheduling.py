@@ -11,18 +11,20 @@ from understudy.job_engine.scheduling import (
     ScheduleRecord,
     Tick,
     TickOutcome,
+    tick_id,
+    tick_key,
 )
 from understudy.job_engine.states import JobState
 from understudy.testing.ledger_suite.racing import CROWD, ROUNDS, at_once, both
 from understudy.testing.ledger_suite.scene import MOMENT, PassTime, new_job
 
-HOUR = timedelta(hours=1)
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 
 def declared(ledger: Ledger, name: str = "sweep", spec: str = "{}") -> ScheduleRecord:
-    """Declare a schedule whose next tick is in an hour."""
+    """Declare a schedule whose next tick was long ago, so that several are due."""
     now, _ = ledger.schedules()
-    assert ledger.declare_schedule(None, ScheduleDeclaration(name, spec, now + HOUR))
+    assert ledger.declare_schedule(None, ScheduleDeclaration(name, spec, now - DAY))
     return the(ledger, name)
 
 
@@ -34,10 +36,10 @@ def the(ledger: Ledger, name: str = "sweep") -> ScheduleRecord:
 
 def tick_of(seen: ScheduleRecord, *, unless_running: bool = False) -> Tick:
     """Return the next tick, with a job whose id and key come from it."""
-    stamp = f"{seen.next_at:%Y%m%dT%H%M%S%f}"
     job = new_job(
-        id=f"{seen.name}-{stamp}",
-        idempotency_key=f"schedule:{seen.name}:{stamp}",
+        id=tick_id(seen.name, seen.next_at),
+        name=seen.name,
+        idempotency_key=tick_key(seen.name, seen.next_at),
         run_at=seen.next_at,
     )
     return Tick(seen.next_at, seen.next_at + HOUR, job, unless_running)
