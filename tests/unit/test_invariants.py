@@ -21,6 +21,7 @@ from understudy.job_engine.invariants import (
     Check,
     History,
     history_of,
+    of_chains,
     of_events,
     of_rows,
     repeated_keys,
@@ -161,6 +162,14 @@ Case = tuple[str, Callable[[], History], Change]
 # The events of `handed_over` are dispatch, claim, recover, claim, succeed.
 CASES: dict[Callable[[History], Iterator[Finding]], list[Case]] = {
     of_rows.somebody_will_look: [("a job without a time", retried, _row(run_at=None))],
+    of_chains.never_offered_while_it_waits: [
+        ("a link that was offered", handed_over, _row(waits_for="another")),
+        ("a link that will be offered", retried, _row(waits_for="another", epoch=0)),
+    ],
+    of_chains.sequel_can_be_read: [
+        ("a sequel cut short", handed_over, _row(sequel='{"then": {"job_')),
+        ("a sequel of nothing", handed_over, _row(sequel="[7]")),
+    ],
     of_events.epochs_grow: [
         ("an epoch that shrinks", handed_over, _event(4, epoch=1)),
         ("an epoch that is offered again", handed_over, _event(3, epoch=1)),

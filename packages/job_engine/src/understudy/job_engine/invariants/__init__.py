@@ -1,13 +1,16 @@
 """The promises I1 to I12 as checks over what a ledger keeps of a job: pure, no I/O.
 
-The tests of every layer and `understudy ledger verify` use these and no others. What leaves no
-trace in the ledger is not checked here: that a finished or a `once` step does not begin again
-(I5, I6) beyond its record, how often a plain step ran (I7), and `tx` steps (I11).
+The tests of every layer and `understudy ledger verify` use these and no others. `CHECKS` look at
+one job; `of_limits` and the modules of the features, from `of_chains` to `of_pauses`, at several
+that have to do with each other, as far as they are there: ended jobs are pruned.
+
+What leaves no trace in the ledger is not checked here: that a finished or a `once` step does not
+begin again (I5, I6) beyond its record, how often a plain step ran (I7), and `tx` steps (I11).
 """
 
 from collections.abc import Iterable, Iterator
 
-from understudy.job_engine.invariants import of_events, of_rows
+from understudy.job_engine.invariants import of_chains, of_events, of_rows
 from understudy.job_engine.invariants.history import Check, History, Violation, history_of
 from understudy.job_engine.invariants.of_limits import LimitedAttempt, beyond_their_limit
 from understudy.job_engine.records import JobRecord
@@ -31,6 +34,12 @@ CHECKS: tuple[Check, ...] = (
         "a job that is not over has a moment at which somebody looks at it",
         of_rows.somebody_will_look,
     ),
+    Check(
+        "I1",
+        "a job that waits for another has no time and is not offered",
+        of_chains.never_offered_while_it_waits,
+    ),
+    Check("I1", "what the end of a job sets off can be read", of_chains.sequel_can_be_read),
     Check("I2", "epochs only grow, and each is offered once", of_events.epochs_grow),
     Check("I2", "each epoch is claimed at most once", of_events.claimed_at_most_once),
     Check(

@@ -29,8 +29,9 @@ class Violation:
     """One promise broken by one job.
 
     Attributes:
-        job_id: The job.
-        invariant: `I1` to `I12`; the rule of the protocol where no promise says it.
+        job_id: The job; the group or the schedule where it is one of those.
+        invariant: `I1` to `I12`; the rule of the protocol, or the feature, where no promise
+            says it.
         rule: What must be true.
         found: What is.
         events: Where in the history.

@@ -1,0 +1,299 @@
+"""Each invariant of jobs that have to do with each other finds what breaks it, and nothing else."""
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from tests.unit.stories import handed_over
+from understudy.job_engine.awaited import end_topic, event_topic
+from understudy.job_engine.groups import GroupRecord
+from understudy.job_engine.invariants import (
+    Violation,
+    of_chains,
+    of_children,
+    of_groups,
+    of_hooks,
+    of_pauses,
+    of_schedules,
+    of_waits,
+)
+from understudy.job_engine.pause import Pause
+from understudy.job_engine.records import StepKind, StepRecord
+from understudy.job_engine.scheduling import ScheduleRecord, tick_id, tick_key
+from understudy.job_engine.sequel import Hook, Sequel, Successor, failure_id
+from understudy.job_engine.states import JobState
+
+SUCCEEDED, FAILED, CANCELLED = JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED
+SCHEDULED, OFFERED, RUNNING = JobState.SCHEDULED, JobState.OFFERED, JobState.RUNNING
+SECOND, HOUR = timedelta(seconds=1), timedelta(hours=1)
+
+JOB = replace(handed_over().job, id="job", result="42")
+NOW = JOB.created_at
+
+FIRST = replace(JOB, id="chain-0", state=RUNNING, sequel=Sequel(then=Successor("chain-1")).text)
+NEXT = replace(JOB, id="chain-1", state=SCHEDULED, waits_for="chain-0")
+STARTED = replace(NEXT, waits_for=None)
+LATER = replace(STARTED, created_at=NOW + HOUR)
+
+GROUP = GroupRecord("group", "5ad1", "all_succeeded", "done", total=4, succeeded=2, failed=1)
+OVER = replace(GROUP, sealed=True, succeeded=4, failed=0)
+DONE = replace(JOB, id="done", state=SCHEDULED, waits_for="group")
+BEGUN = replace(DONE, waits_for=None, state=RUNNING)
+
+BROKE = replace(JOB, id="broke", state=FAILED, sequel=Sequel(Hook("tell", "default")).text)
+HOOK = replace(JOB, id=failure_id("broke"), name="tell")
+
+TICK = NOW - HOUR
+SCHEDULE = ScheduleRecord(
+    "sweep",
+    "{}",
+    NOW,
+    NOW,
+    NOW + HOUR,
+    last_at=TICK,
+    last_job_id=tick_id("sweep", TICK),
+)
+FIRED = of_schedules.Fired(tick_id("sweep", TICK), "sweep", tick_key("sweep", TICK), TICK + SECOND)
+
+ENDED = {"job": "child", "state": "succeeded", "result": "42", "error": None}
+WAIT = of_waits.met_from("job", StepRecord("invoke", 0, StepKind.WAIT, '{"job": "child"}', 1))
+TOLD = of_waits.met_from("job", StepRecord("invoke", 0, StepKind.MET, json.dumps(ENDED), 2))
+MET = of_waits.met_from("job", StepRecord("wait", 0, StepKind.MET, '{"id": "e", "payload": 1}', 1))
+CHILD = of_children.Child(
+    replace(JOB, id="child", parent_id="job", state=SUCCEEDED), 1, JOB, 0, [TOLD]
+)
+AWAITING = of_waits.Awaiting(
+    "job", SCHEDULED, end_topic("child"), NOW + HOUR, True, [WAIT], RUNNING, None
+)
+PAUSE = Pause("queue", "default", "ada", since=NOW)
+
+Check = Callable[..., Iterable[Violation]]
+
+SOUND: list[tuple[Check, list[Any]]] = [
+    (
+        of_chains.waits_in_vain,
+        [
+            of_chains.Waiting("chain-1", "chain-0", FIRST, None),
+            of_chains.Waiting("done", "group", None, GROUP),
+            # A job may have the id of a group.
+            of_chains.Waiting("chain-1", "chain-0", FIRST, replace(OVER, id="chain-0")),
+        ],
+    ),
+    (
+        of_chains.started_out_of_turn,
+        [
+            of_chains.Link(FIRST, NEXT),
+            of_chains.Link(replace(FIRST, state=SUCCEEDED), STARTED),
+            of_chains.Link(replace(FIRST, state=FAILED), replace(NEXT, state=CANCELLED)),
+            # The id was free again when somebody else took it.
+            of_chains.Link(FIRST, LATER),
+        ],
+    ),
+    (
+        of_groups.miscounted,
+        [
+            of_groups.Tally(GROUP, NOW, 1, 2, 1, 0, DONE),
+            # What has ended was pruned.
+            of_groups.Tally(GROUP, NOW, 1, 0, 0, 0, DONE),
+        ],
+    ),
+    (
+        of_groups.completed_out_of_turn,
+        [
+            of_groups.Tally(GROUP, NOW, 1, 2, 1, 0, DONE),
+            of_groups.Tally(OVER, NOW, 0, 4, 0, 0, BEGUN),
+            of_groups.Tally(GROUP, NOW, 1, 2, 1, 0, replace(BEGUN, created_at=NOW + HOUR)),
+            of_groups.Tally(GROUP, NOW, 1, 2, 1, 0, None),
+        ],
+    ),
+    (
+        of_hooks.set_off_by_nothing,
+        [
+            of_hooks.SetOff(HOOK, BROKE),
+            of_hooks.SetOff(replace(HOOK, id="by-hand"), replace(BROKE, state=SUCCEEDED)),
+            of_hooks.SetOff(HOOK, replace(BROKE, state=RUNNING, created_at=NOW + HOUR)),
+        ],
+    ),
+    (
+        of_schedules.out_of_step,
+        [
+            SCHEDULE,
+            replace(SCHEDULE, last_at=None, last_job_id=None),
+            # Its clock was set back, and then its timing was changed.
+            replace(SCHEDULE, read_at=TICK - HOUR, next_at=TICK - SECOND),
+        ],
+    ),
+    (
+        of_waits.awaits_in_vain,
+        [
+            AWAITING,
+            # It was offered since, and comes back: it will look.
+            replace(AWAITING, is_suspended=False, child=SUCCEEDED),
+            replace(AWAITING, state=OFFERED, child=SUCCEEDED),
+        ],
+    ),
+    (
+        of_waits.received_otherwise,
+        [
+            of_waits.Received("job", ["e"], [MET, TOLD]),
+            of_waits.Received("job", [], [replace(MET, epoch=0)]),
+        ],
+    ),
+    (
+        of_children.broken_by,
+        [
+            CHILD,
+            replace(CHILD, steps=[WAIT], job=replace(CHILD.job, state=RUNNING)),
+            # The parent was pruned, and its id taken again.
+            replace(CHILD, parent=replace(JOB, created_at=NOW + HOUR), steps=[]),
+        ],
+    ),
+    (of_pauses.begun_in_a_pause, [of_pauses.Begun("job", 1, NOW + SECOND, PAUSE)]),
+]
+
+BROKEN: list[tuple[Check, Any, str]] = [
+    (of_chains.waits_in_vain, of_chains.Waiting("chain-1", "gone", None, None), "not there"),
+    (
+        of_chains.waits_in_vain,
+        of_chains.Waiting("chain-1", "chain-0", replace(FIRST, state=SUCCEEDED), None),
+        "which is succeeded",
+    ),
+    (
+        of_chains.waits_in_vain,
+        of_chains.Waiting("chain-1", "chain-0", replace(FIRST, sequel=None), None),
+        "which is running",
+    ),
+    (of_chains.waits_in_vain, of_chains.Waiting("done", "group", None, OVER), "is over"),
+    (of_chains.waits_in_vain, of_chains.Waiting("other", "group", None, GROUP), "by done"),
+    (of_chains.started_out_of_turn, of_chains.Link(FIRST, STARTED), "before it is running"),
+    (
+        of_chains.started_out_of_turn,
+        of_chains.Link(replace(FIRST, state=FAILED), STARTED),
+        "before it is failed",
+    ),
+    (of_groups.miscounted, of_groups.Tally(GROUP, NOW, 2, 2, 1, 0), "2 are open"),
+    (of_groups.miscounted, of_groups.Tally(GROUP, NOW, 0, 2, 1, 0), "0 are open"),
+    (of_groups.miscounted, of_groups.Tally(GROUP, NOW, 1, 3, 1, 0), "have succeeded, it counts 2"),
+    (of_groups.miscounted, of_groups.Tally(GROUP, NOW, 1, 2, 1, 1), "have cancelled, it counts 0"),
+    (of_groups.completed_out_of_turn, of_groups.Tally(GROUP, NOW, 1, 2, 1, 0, BEGUN), "3 of 4"),
+    (
+        of_groups.completed_out_of_turn,
+        of_groups.Tally(replace(OVER, succeeded=3, failed=1), NOW, 0, 3, 1, 0, BEGUN),
+        "3 succeeded",
+    ),
+    (of_hooks.set_off_by_nothing, of_hooks.SetOff(HOOK, replace(BROKE, state=SUCCEEDED)), "is suc"),
+    (of_hooks.set_off_by_nothing, of_hooks.SetOff(HOOK, replace(BROKE, sequel=None)), "is None"),
+    (of_schedules.out_of_step, replace(SCHEDULE, last_job_id="another"), "it is another"),
+    (of_schedules.out_of_step, replace(SCHEDULE, last_job_id=None), "it is None"),
+    (of_schedules.out_of_step, replace(SCHEDULE, next_at=TICK), "the next is"),
+    (of_waits.awaits_in_vain, replace(AWAITING, state=RUNNING), "1 of its steps wait"),
+    (of_waits.awaits_in_vain, replace(AWAITING, steps=[]), "0 of its steps wait"),
+    (of_waits.awaits_in_vain, replace(AWAITING, child=FAILED), "job child is failed"),
+    (of_waits.awaits_in_vain, replace(AWAITING, child=None), "job child is not there"),
+    (
+        of_waits.awaits_in_vain,
+        replace(AWAITING, topic=event_topic("paid", key="7"), child=None, missed="e"),
+        "event e is there",
+    ),
+    (of_waits.received_otherwise, of_waits.Received("job", [], [MET]), "1 steps have met it, 0"),
+    (of_waits.received_otherwise, of_waits.Received("job", ["e"], []), "0 steps have met it, 1"),
+    (
+        of_waits.received_otherwise,
+        of_waits.Received("job", ["e"], [MET, replace(MET, step="again")]),
+        "2 steps",
+    ),
+    (of_children.broken_by, replace(CHILD, steps=[]), "0 steps of job job"),
+    (of_children.broken_by, replace(CHILD, steps=[TOLD, replace(TOLD, step="more")]), "2 steps"),
+    (of_children.broken_by, replace(CHILD, depth=2), "2 deep"),
+    (of_children.broken_by, replace(CHILD, job=replace(CHILD.job, state=FAILED)), "it is failed"),
+    (
+        of_children.broken_by,
+        replace(CHILD, job=replace(CHILD.job, result="43")),
+        "with another result",
+    ),
+    (
+        of_children.broken_by,
+        replace(
+            CHILD,
+            steps=[WAIT],
+            job=replace(CHILD.job, state=RUNNING),
+            parent=replace(JOB, state=CANCELLED),
+        ),
+        "job job was cancelled",
+    ),
+    (of_pauses.begun_in_a_pause, of_pauses.Begun("job", 1, NOW + HOUR, PAUSE), "paused by ada"),
+]
+
+
+@pytest.mark.parametrize(("check", "sound"), SOUND, ids=lambda each: getattr(each, "__name__", ""))
+def test_what_is_as_it_must_be_breaks_nothing(check: Check, sound: list[Any]) -> None:
+    assert [found for each in sound for found in check(each)] == []
+
+
+@pytest.mark.parametrize(("check", "broken", "said"), BROKEN, ids=lambda each: str(each)[:40])
+def test_what_is_broken_is_found(check: Check, broken: object, said: str) -> None:
+    (found,) = check(broken)
+
+    assert said in found.found
+
+
+def test_every_check_of_several_jobs_finds_something() -> None:
+    assert {check for check, _ in SOUND} == {check for check, _, _ in BROKEN}
+
+
+def test_the_job_of_a_tick_is_known_by_its_id_and_its_key() -> None:
+    by_hand = replace(FIRED, job_id="by-hand")
+
+    assert FIRED.tick == ("sweep", TICK)
+    assert by_hand.tick is None
+    assert replace(FIRED, key="schedule:sweep:soon").tick is None
+    assert replace(FIRED, key="schedule:sweep:20261127T000000").tick is None
+    assert not list(of_schedules.fired_wrongly(SCHEDULE, FIRED))
+    assert not list(of_schedules.fired_wrongly(SCHEDULE, by_hand))
+    assert not list(of_schedules.fired_wrongly(replace(SCHEDULE, name="other"), FIRED))
+
+
+@pytest.mark.parametrize(
+    ("schedule", "fired", "said"),
+    [
+        (SCHEDULE, replace(FIRED, name="other"), "it is a 'other'"),
+        (SCHEDULE, replace(FIRED, created_at=TICK - SECOND), "it was recorded at"),
+        (replace(SCHEDULE, last_at=None), FIRED, "the last of sweep is None"),
+        (replace(SCHEDULE, last_at=TICK - HOUR), FIRED, "its tick is"),
+    ],
+)
+def test_the_job_of_a_tick_fits_its_schedule(
+    schedule: ScheduleRecord, fired: of_schedules.Fired, said: str
+) -> None:
+    (found,) = of_schedules.fired_wrongly(schedule, fired)
+
+    assert said in found.found
+
+
+@pytest.mark.parametrize(
+    "changes", [{"paused": True}, {"declared_at": NOW - HOUR}, {"read_at": TICK}]
+)
+def test_a_schedule_that_nobody_fires_is_not_judged_by_its_times(changes: Any) -> None:
+    schedule = replace(SCHEDULE, last_at=None, last_job_id=None, **changes)
+
+    assert not list(of_schedules.fired_wrongly(schedule, FIRED))
+    assert not list(of_schedules.out_of_step(schedule))
+
+
+def test_who_looked_for_a_job_that_was_pruned_was_told_no_end() -> None:
+    gone = {"job": "child", "state": "failed", "result": None}
+    told = json.dumps({**gone, "error": {"type": "JobNotFoundError", "message": "it is gone"}})
+
+    met = of_waits.met_from("job", StepRecord("invoke", 0, StepKind.MET, told, 2))
+
+    assert (met.child_id, met.is_told) == ("child", False)
+
+
+@pytest.mark.parametrize("result", ["", "[]", "null", "7"])
+def test_a_record_that_no_step_could_have_made_is_refused(result: str) -> None:
+    with pytest.raises(ValueError, match=r"(?i)expect"):
+        of_waits.met_from("job", StepRecord("wait", 0, StepKind.MET, result))
