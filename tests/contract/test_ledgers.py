@@ -12,6 +12,7 @@ from understudy.job_engine.ports import Ledger
 from understudy.ledger import Database, SqlLedger
 from understudy.ledger.tables import info, metadata, signing_keys
 from understudy.ledger.upgrading import upgrade
+from understudy.ledger.verifying import verify
 from understudy.testing import FrozenClock, LedgerSuite, MemoryLedger
 from understudy.testing.ledger_suite import PassTime
 
@@ -36,10 +37,12 @@ class SqlLedgerSuite(LedgerSuite):
     """One database for all tests, emptied for each: to upgrade one takes longer than a test."""
 
     @pytest.fixture
-    def ledger(self, database: Database, clock: DatabaseClock) -> Ledger:
+    def ledger(self, database: Database, clock: DatabaseClock) -> Iterator[Ledger]:
         clock.reset()
         database.write(_empty)
-        return SqlLedger(database, actor="tests")
+        yield SqlLedger(database, actor="tests")
+
+        assert [found for checked in verify(database) for found in checked.violations] == []
 
     @pytest.fixture
     def pass_time(self, clock: DatabaseClock) -> PassTime:

@@ -13,13 +13,13 @@ from understudy.ledger.job_table import jobs
 from understudy.ledger.prepared import AnyRow
 from understudy.ledger.tables import pauses
 
-#: Whether a row of `jobs` may not begin; nearly always an empty table to look at.
-IS_PAUSED: ColumnElement[bool] = exists().where(
-    or_(
-        and_(pauses.c.kind == "queue", pauses.c.name == jobs.c.queue),
-        and_(pauses.c.kind == "job", pauses.c.name == jobs.c.name),
-    )
+#: Whether a row of `pauses` is about a row of `jobs`.
+COVERS: ColumnElement[bool] = or_(
+    and_(pauses.c.kind == "queue", pauses.c.name == jobs.c.queue),
+    and_(pauses.c.kind == "job", pauses.c.name == jobs.c.name),
 )
+#: Whether a row of `jobs` may not begin; nearly always an empty table to look at.
+IS_PAUSED: ColumnElement[bool] = exists().where(COVERS)
 
 _ONE = (pauses.c.kind == bindparam("at_kind"), pauses.c.name == bindparam("at_name"))
 _FIND = select(*pauses.c).where(*_ONE)
@@ -45,7 +45,7 @@ class SqlPauses:
 
     def pauses(self) -> Sequence[Pause]:
         """Return what is paused, the queues first."""
-        return [_record(row) for row in self._database.read(lambda c: c.execute(_ALL).all())]
+        return [record(row) for row in self._database.read(lambda c: c.execute(_ALL).all())]
 
 
 def _pause(connection: Connection, pause: Pause) -> Pause:
@@ -55,8 +55,9 @@ def _pause(connection: Connection, pause: Pause) -> Pause:
     new = dialect.insert(pauses).values(**values, since=now_us()).on_conflict_do_nothing()
     connection.execute(new)
     one = {"at_kind": pause.kind, "at_name": pause.name}
-    return _record(connection.execute(_FIND, one).one())
+    return record(connection.execute(_FIND, one).one())
 
 
-def _record(row: AnyRow) -> Pause:
+def record(row: AnyRow) -> Pause:
+    """Read a row of `pauses`."""
     return Pause(row.kind, row.name, row.actor, row.reason, row.since)

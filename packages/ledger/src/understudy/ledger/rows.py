@@ -24,6 +24,7 @@ from understudy.job_engine.records import (
     WorkerRecord,
 )
 from understudy.job_engine.requests import NewJob, OfferPlan
+from understudy.job_engine.scheduling import ScheduleRecord
 from understudy.job_engine.states import JobState
 from understudy.ledger.instants import instant, microseconds
 from understudy.ledger.prepared import AnyRow
@@ -245,4 +246,21 @@ def group_record(row: AnyRow) -> GroupRecord:
         row.failed,
         row.cancelled,
         row.sealed,
+    )
+
+
+def schedule_record(row: AnyRow, now: datetime) -> ScheduleRecord:
+    """Read a row of `schedules` that was read at a moment."""
+    return ScheduleRecord(
+        name=row.name,
+        spec=row.spec,
+        read_at=now,
+        declared_at=row.declared_at,
+        next_at=row.next_at,
+        former=tuple(json.loads(row.former)),
+        paused=row.paused,
+        last_at=row.last_at,
+        last_job_id=row.last_job_id,
+        skipped_at=row.skipped_at,
+        skip_reason=row.skip_reason,
     )

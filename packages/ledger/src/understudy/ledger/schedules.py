@@ -15,7 +15,7 @@ from understudy.job_engine.scheduling import (
     TickOutcome,
 )
 from understudy.job_engine.states import JobState
-from understudy.ledger import transitions
+from understudy.ledger import rows, transitions
 from understudy.ledger.database import Database
 from understudy.ledger.instants import instant, now_us
 from understudy.ledger.job_table import jobs
@@ -48,7 +48,7 @@ class SqlSchedules:
 
         read, found = self._database.read(work)
         now = instant(read)
-        return now, [_record(row, now) for row in found]
+        return now, [rows.schedule_record(row, now) for row in found]
 
     def declare_schedule(self, seen: ScheduleRecord | None, new: ScheduleDeclaration) -> bool:
         """Record a schedule, or replace its spec; tell whether that was done."""
@@ -136,19 +136,3 @@ def _is_there(connection: Connection, job_id: str) -> bool:
 def _runs(connection: Connection, job_id: str | None) -> bool:
     found = connection.execute(select(jobs.c.state).where(jobs.c.id == job_id)).scalar_one_or_none()
     return found is not None and not JobState(found).is_terminal
-
-
-def _record(row: AnyRow, now: datetime) -> ScheduleRecord:
-    return ScheduleRecord(
-        name=row.name,
-        spec=row.spec,
-        read_at=now,
-        declared_at=row.declared_at,
-        next_at=row.next_at,
-        former=tuple(json.loads(row.former)),
-        paused=row.paused,
-        last_at=row.last_at,
-        last_job_id=row.last_job_id,
-        skipped_at=row.skipped_at,
-        skip_reason=row.skip_reason,
-    )

@@ -42,19 +42,19 @@ class InvokingPromises:
             (Conclusion(SUCCEED, result="42"), ("succeeded", "42")),
             (Conclusion(FAIL, error=ERROR), ("failed", None)),
         ):
-            claim, child = _invoked(ledger)
+            claim, child = invoked(ledger)
             asleep = claim.job_id in _due(ledger)
 
             ledger.conclude(claimed(ledger, reoffered(ledger, child.id)), ending)
 
-            answer = _met(ledger, claim, child)
+            answer = told(ledger, claim, child)
             assert not asleep
             assert (answer["state"], answer["result"]) == expected
             assert (answer["error"] is None) == (expected[0] == "succeeded")
 
     def test_the_wake_up_is_an_event_that_says_what_woke_it(self, ledger: Ledger) -> None:
         """Everything is (rule 22)."""
-        claim, child = _invoked(ledger)
+        claim, child = invoked(ledger)
 
         ledger.conclude(claimed(ledger, reoffered(ledger, child.id)), SUCCESS)
 
@@ -65,7 +65,7 @@ class InvokingPromises:
 
     def test_an_invoked_job_is_recorded_once(self, ledger: Ledger) -> None:
         """However often its parent suspends itself."""
-        claim, child = _invoked(ledger)
+        claim, child = invoked(ledger)
         again = claimed(ledger, reoffered(ledger, claim.job_id))
 
         _suspend(ledger, again, child)
@@ -76,7 +76,7 @@ class InvokingPromises:
     def test_a_job_that_ends_while_its_parent_falls_asleep_wakes_it(self, ledger: Ledger) -> None:
         """Whichever commits first, the other one sees it."""
         for _ in range(ROUNDS):
-            parent, child = _invoked(ledger)
+            parent, child = invoked(ledger)
             again = claimed(ledger, reoffered(ledger, parent.job_id))
             running = claimed(ledger, reoffered(ledger, child.id))
             works: list[Callable[[], object]] = [
@@ -90,7 +90,7 @@ class InvokingPromises:
 
     def test_cancelling_an_invoked_job_wakes_its_parent(self, ledger: Ledger) -> None:
         """Every end does."""
-        claim, child = _invoked(ledger)
+        claim, child = invoked(ledger)
 
         ledger.cancel(child.id, "somebody")
 
@@ -98,13 +98,13 @@ class InvokingPromises:
 
     def test_an_invoked_job_is_one_deeper_than_its_parent(self, ledger: Ledger) -> None:
         """So that a circle of jobs comes to an end."""
-        claim, child = _invoked(ledger)
+        claim, child = invoked(ledger)
 
         assert claimed(ledger, reoffered(ledger, child.id)).depth == claim.depth + 1
 
     def test_a_retry_is_as_deep_as_the_job_it_does_again(self, ledger: Ledger) -> None:
         """Or a circle could go on in the retries of its jobs."""
-        _, child = _invoked(ledger)
+        _, child = invoked(ledger)
         ledger.conclude(claimed(ledger, reoffered(ledger, child.id)), FAILURE)
 
         again, _ = ledger.retry(Retrial(child.id, "ada"))
@@ -113,7 +113,7 @@ class InvokingPromises:
 
     def test_an_invoked_job_holds_its_unique_key(self, ledger: Ledger) -> None:
         """As if it had been dispatched."""
-        _, child = _invoked(ledger, unique=KEY)
+        _, child = invoked(ledger, unique=KEY)
 
         found, created = ledger.record_job(new_job(unique=KEY), None)
 
@@ -122,7 +122,7 @@ class InvokingPromises:
     def test_a_job_whose_key_is_held_is_not_invoked(self, ledger: Ledger) -> None:
         """The step has met that, in this and in every later attempt; and its job goes on."""
         holder = offered(ledger, unique=KEY)
-        claim, child = _invoked(ledger, unique=KEY)
+        claim, child = invoked(ledger, unique=KEY)
 
         found = ledger.record_job(new_job(unique=KEY), None)
 
@@ -138,7 +138,7 @@ class InvokingPromises:
 
     def test_a_cancelled_job_cancels_the_one_it_awaits(self, ledger: Ledger) -> None:
         """And that one those below it, whose history says why."""
-        claim, child = _invoked(ledger)
+        claim, child = invoked(ledger)
         below = _suspend(ledger, claimed(ledger, reoffered(ledger, child.id)))
 
         outcome = ledger.cancel(claim.job_id, "ada")
@@ -152,7 +152,7 @@ class InvokingPromises:
 
     def test_an_invoked_job_that_runs_is_asked_to_stop(self, ledger: Ledger) -> None:
         """As after any cancel of a job that runs (R20)."""
-        claim, child = _invoked(ledger)
+        claim, child = invoked(ledger)
         claimed(ledger, reoffered(ledger, child.id))
 
         ledger.cancel(claim.job_id, "ada")
@@ -164,7 +164,7 @@ class InvokingPromises:
 
     def test_an_attempt_that_stops_cancels_the_job_that_it_awaits(self, ledger: Ledger) -> None:
         """It was woken in vain, and asked to stop before it fell asleep again."""
-        claim, child = _invoked(ledger)
+        claim, child = invoked(ledger)
         again = claimed(ledger, reoffered(ledger, claim.job_id))
         ledger.cancel(claim.job_id, "ada")
 
@@ -174,7 +174,7 @@ class InvokingPromises:
 
     def test_what_has_ended_is_left_alone(self, ledger: Ledger) -> None:
         """An invoked job that succeeded stays so (I4)."""
-        claim, child = _invoked(ledger)
+        claim, child = invoked(ledger)
         ledger.conclude(claimed(ledger, reoffered(ledger, child.id)), SUCCESS)
 
         ledger.cancel(claim.job_id, "ada")
@@ -186,7 +186,7 @@ class InvokingPromises:
     ) -> None:
         """Neither waits for the other for ever, and who had finished has succeeded."""
         for _ in range(ROUNDS):
-            parent, child = _invoked(ledger)
+            parent, child = invoked(ledger)
             running = claimed(ledger, reoffered(ledger, child.id))
             works: list[Callable[[], object]] = [
                 partial(ledger.cancel, parent.job_id, "ada"),
@@ -200,7 +200,7 @@ class InvokingPromises:
             expect_sound_history(ledger, child.id)
 
 
-def _invoked(ledger: Ledger, **changes: Any) -> tuple[Claim, NewJob]:
+def invoked(ledger: Ledger, **changes: Any) -> tuple[Claim, NewJob]:
     """Let a job fall asleep over one that it invokes; return its claim, and that one."""
     claim = started(ledger)
     return claim, _suspend(ledger, claim, new_job(delay=timedelta(0), **changes))
@@ -214,7 +214,8 @@ def _suspend(ledger: Ledger, claim: Claim, child: NewJob | None = None) -> NewJo
     return child
 
 
-def _met(ledger: Ledger, claim: Claim, child: NewJob) -> dict[str, Any]:
+def told(ledger: Ledger, claim: Claim, child: NewJob) -> dict[str, Any]:
+    """Let a job that was woken look how the one ended that it had invoked."""
     again = claimed(ledger, reoffered(ledger, claim.job_id))
     met = ledger.receive(again, _step(child), Wait(end_topic(child.id), None, child.id))
     assert met is not None

@@ -37,9 +37,9 @@ class MeetingPromises:
     def test_an_event_is_received_once_by_each_job(self, ledger: Ledger) -> None:
         """The oldest first, by whichever step asks."""
         claim = started(ledger)
-        wait = _wait(claim)
+        wait = wait_of(claim)
         for number in (1, 2):
-            ledger.send(_event(wait, number))
+            ledger.send(event_for(wait, number))
 
         met = [ledger.receive(claim, _step(f"s{n}", n), wait) for n in range(3)]
 
@@ -51,9 +51,9 @@ class MeetingPromises:
     def test_receiving_again_gives_what_was_received(self, ledger: Ledger) -> None:
         """The reply may have been lost (R12)."""
         claim = started(ledger)
-        wait = _wait(claim)
-        ledger.send(_event(wait, 1))
-        ledger.send(_event(wait, 2))
+        wait = wait_of(claim)
+        ledger.send(event_for(wait, 1))
+        ledger.send(event_for(wait, 2))
 
         first = ledger.receive(claim, _step(), wait)
         again = ledger.receive(claim, _step(), wait)
@@ -65,8 +65,8 @@ class MeetingPromises:
     def test_a_fenced_attempt_receives_nothing(self, ledger: Ledger) -> None:
         """And the event stays for the one that has the authority (I3)."""
         old = started(ledger)
-        wait = _wait(old)
-        ledger.send(_event(wait, 1))
+        wait = wait_of(old)
+        ledger.send(event_for(wait, 1))
         new = taken_over(ledger, old)
 
         assert is_fenced(lambda: ledger.receive(old, _step(), wait))
@@ -75,19 +75,19 @@ class MeetingPromises:
     def test_an_event_of_another_topic_is_not_received(self, ledger: Ledger) -> None:
         """Neither of another job nor of another name."""
         claim = started(ledger)
-        ledger.send(_event(_wait(started(ledger)), 1))
-        ledger.send(_event(_wait(claim, "other"), 1))
+        ledger.send(event_for(wait_of(started(ledger)), 1))
+        ledger.send(event_for(wait_of(claim, "other"), 1))
 
-        assert ledger.receive(claim, _step(), _wait(claim)) is None
+        assert ledger.receive(claim, _step(), wait_of(claim)) is None
 
     def test_an_event_id_is_kept_once(self, ledger: Ledger) -> None:
         """Sending it again is harmless (F22)."""
         claim = started(ledger)
-        event = _event(_wait(claim), 1)
+        event = event_for(wait_of(claim), 1)
         ledger.send(event)
         ledger.send(event)
 
-        met = [ledger.receive(claim, _step(f"s{n}", n), _wait(claim)) for n in range(2)]
+        met = [ledger.receive(claim, _step(f"s{n}", n), wait_of(claim)) for n in range(2)]
 
         assert met[0] is not None
         assert met[1] is None
@@ -95,20 +95,20 @@ class MeetingPromises:
     def test_an_event_is_kept_for_its_time(self, ledger: Ledger, pass_time: PassTime) -> None:
         """By the ledger's clock."""
         claim = started(ledger)
-        ledger.send(replace(_event(_wait(claim), 1), keep=MOMENT))
+        ledger.send(replace(event_for(wait_of(claim), 1), keep=MOMENT))
         pass_time(MOMENT * 2)
 
-        assert ledger.receive(claim, _step(), _wait(claim)) is None
+        assert ledger.receive(claim, _step(), wait_of(claim)) is None
 
     def test_an_event_wakes_who_waits_for_it(self, ledger: Ledger) -> None:
         """And nobody else; the step still says that it waits."""
         claim, other = started(ledger), started(ledger)
-        wait = _wait(claim)
-        _suspend(ledger, claim, wait)
-        _suspend(ledger, other, _wait(other))
+        wait = wait_of(claim)
+        suspend(ledger, claim, wait)
+        suspend(ledger, other, wait_of(other))
         asleep = _due(ledger)
 
-        woken = ledger.send(_event(wait, 1))
+        woken = ledger.send(event_for(wait, 1))
 
         assert (asleep & {claim.job_id, other.job_id}, woken) == (set(), 1)
         assert claim.job_id in _due(ledger)
@@ -120,12 +120,12 @@ class MeetingPromises:
         """Everything is (rule 22), whichever of the two came first."""
         for comes_first in (True, False):
             claim = started(ledger)
-            event = _event(_wait(claim), 1)
+            event = event_for(wait_of(claim), 1)
             send = partial(ledger.send, event)
 
             if comes_first:
                 send()
-            _suspend(ledger, claim, _wait(claim))
+            suspend(ledger, claim, wait_of(claim))
             if not comes_first:
                 send()
 
@@ -137,9 +137,9 @@ class MeetingPromises:
     def test_an_event_that_is_there_wakes_a_job_that_begins_to_wait(self, ledger: Ledger) -> None:
         """It came after the job had looked."""
         claim = started(ledger)
-        ledger.send(_event(_wait(claim), 1))
+        ledger.send(event_for(wait_of(claim), 1))
 
-        _suspend(ledger, claim, _wait(claim))
+        suspend(ledger, claim, wait_of(claim))
 
         assert claim.job_id in _due(ledger)
 
@@ -149,10 +149,10 @@ class MeetingPromises:
         """Whichever commits first, the other one sees it."""
         for _ in range(ROUNDS):
             claim = started(ledger)
-            wait = _wait(claim)
+            wait = wait_of(claim)
             both: list[Callable[[], object]] = [
-                partial(_suspend, ledger, claim, wait),
-                partial(ledger.send, _event(wait, 1)),
+                partial(suspend, ledger, claim, wait),
+                partial(ledger.send, event_for(wait, 1)),
             ]
             at_once(both)
 
@@ -161,11 +161,11 @@ class MeetingPromises:
     def test_a_wait_that_lasts_too_long_is_over(self, ledger: Ledger, pass_time: PassTime) -> None:
         """Its time runs from its beginning, also if the job was woken in vain meanwhile."""
         claim = started(ledger)
-        wait = _wait(claim, timeout=WHILE)
-        _suspend(ledger, claim, wait)
+        wait = wait_of(claim, timeout=WHILE)
+        suspend(ledger, claim, wait)
         again = claimed(ledger, reoffered(ledger, claim.job_id))
         early = ledger.receive(again, _step(), wait)
-        _suspend(ledger, again, wait)
+        suspend(ledger, again, wait)
         pass_time(WHILE)
 
         assert claim.job_id in _due(ledger)
@@ -180,15 +180,18 @@ def _step(name: str = "wait", seq: int = 0) -> StepRecord:
     return StepRecord(name, seq, StepKind.WAIT, "{}")
 
 
-def _wait(claim: Claim, name: str = "answer", timeout: timedelta | None = None) -> Wait:
+def wait_of(claim: Claim, name: str = "answer", timeout: timedelta | None = None) -> Wait:
+    """Return the wait of a job for an event that is sent to it."""
     return Wait(event_topic(name, job_id=claim.job_id), timeout)
 
 
-def _event(wait: Wait, payload: int) -> SentEvent:
+def event_for(wait: Wait, payload: int) -> SentEvent:
+    """Return an event that a job waits for."""
     return SentEvent(secrets.token_hex(8), wait.topic, "answer", json.dumps(payload))
 
 
-def _suspend(ledger: Ledger, claim: Claim, wait: Wait) -> None:
+def suspend(ledger: Ledger, claim: Claim, wait: Wait) -> None:
+    """Let a job fall asleep over what it waits for."""
     conclusion = Conclusion(SUSPEND, delay=LONG, step=_step(), wait=wait)
     assert ledger.conclude(claim, conclusion) is JobState.SCHEDULED
 

@@ -1,0 +1,72 @@
+"""Groups, beside the jobs that are still there of them."""
+
+from collections.abc import Iterator
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Subquery,
+    and_,
+    case,
+    exists,
+    func,
+    literal,
+    select,
+)
+
+from understudy.job_engine.invariants import Violation, of_groups
+from understudy.job_engine.states import TERMINAL, JobState
+from understudy.ledger import rows
+from understudy.ledger.job_table import jobs
+from understudy.ledger.tables import groups
+from understudy.ledger.verifying.streams import batches, jobs_by_id, stream
+
+_PLACELESS = func.rtrim(jobs.c.id, "0123456789")
+#: The group's part of a member's id, as `member_id` makes it.
+_OWN = func.substr(_PLACELESS, 1, func.length(_PLACELESS) - 1)
+_SAID = literal('"group":"') + _OWN + literal('"')
+#: As `is_member` has it: a job that does the work of another again may name the group, too.
+_IS_MEMBER = and_(
+    jobs.c.sequel.contains('"group":'),
+    jobs.c.id != _PLACELESS,
+    _OWN + "-" == _PLACELESS,
+    func.replace(jobs.c.sequel, _SAID, "") != jobs.c.sequel,
+)
+#: What is counted of the members of each group.
+_COUNTED: dict[str, ColumnElement[bool]] = {
+    "open": jobs.c.state.not_in(sorted(TERMINAL)),
+    "succeeded": jobs.c.state == JobState.SUCCEEDED,
+    "failed": jobs.c.state == JobState.FAILED,
+    "cancelled": jobs.c.state == JobState.CANCELLED,
+}
+
+
+def miscounted(connection: Connection) -> Iterator[Violation]:
+    """Find groups whose counters, or whose completion jobs, are not as their jobs are."""
+    members = _members()
+    counts = [func.coalesce(members.c[f"n_{name}"], 0).label(f"n_{name}") for name in _COUNTED]
+    beside = groups.outerjoin(members, members.c.own == groups.c.id)
+    for batch in batches(stream(connection, select(*groups.c, *counts).select_from(beside))):
+        completions = jobs_by_id(connection, [row.completion_id for row in batch])
+        for row in batch:
+            found = {name: int(getattr(row, f"n_{name}")) for name in _COUNTED}
+            completion = completions.get(row.completion_id)
+            tally = of_groups.Tally(
+                rows.group_record(row), row.created_at, **found, completion=completion
+            )
+            for check in of_groups.CHECKS:
+                yield from check(tally)
+
+
+def missing(connection: Connection) -> Iterator[Violation]:
+    """Find jobs that nobody could count."""
+    known = exists().where(groups.c.id == _OWN)
+    statement = select(jobs.c.id, _OWN.label("own")).where(_IS_MEMBER, ~known)
+    for job_id, own in stream(connection, statement):
+        yield of_groups.without_its_group(job_id, own)
+
+
+def _members() -> Subquery:
+    own = _OWN.label("own")
+    counts = [func.sum(case((is_so, 1), else_=0)).label(f"n_{n}") for n, is_so in _COUNTED.items()]
+    return select(own, *counts).where(_IS_MEMBER).group_by(own).subquery("members")

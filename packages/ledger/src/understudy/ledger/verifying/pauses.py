@@ -1,0 +1,24 @@
+"""What is paused, beside the attempts of its jobs."""
+
+from collections.abc import Iterator
+
+from sqlalchemy import Connection, select
+
+from understudy.job_engine.invariants import Violation, of_pauses
+from understudy.ledger.job_table import jobs
+from understudy.ledger.pausing import COVERS, record
+from understudy.ledger.tables import attempts, pauses
+from understudy.ledger.verifying.streams import stream
+
+_BEGUN = (
+    select(attempts.c.job_id, attempts.c.epoch, attempts.c.started_at, *pauses.c)
+    .select_from(pauses.join(jobs, COVERS).join(attempts, attempts.c.job_id == jobs.c.id))
+    .where(attempts.c.started_at > pauses.c.since)
+)
+
+
+def begun_meanwhile(connection: Connection) -> Iterator[Violation]:
+    """Find attempts that began although their queue or their definition was paused."""
+    for row in stream(connection, _BEGUN):
+        begun = of_pauses.Begun(row.job_id, row.epoch, row.started_at, record(row))
+        yield from of_pauses.begun_in_a_pause(begun)

@@ -1,0 +1,64 @@
+"""What jobs share: their keys, and the limits of how many run or begin."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import Connection, Select, func, select, tuple_
+
+from understudy.job_engine.invariants import (
+    LimitedAttempt,
+    Violation,
+    beyond_their_limit,
+    repeated_keys,
+)
+from understudy.job_engine.records import JobRecord
+from understudy.ledger import rows
+from understudy.ledger.job_table import LIMIT_COLUMNS, jobs
+from understudy.ledger.tables import attempts
+from understudy.ledger.verifying.streams import columns, stream
+
+
+def one_key_twice(connection: Connection) -> Iterator[Violation]:
+    """Find jobs that share a name and an idempotency key (I10)."""
+    return repeated_keys(_with_repeated_keys(connection))
+
+
+def too_many_at_once(connection: Connection) -> Iterator[Violation]:
+    """Find attempts beyond their concurrency limit (I12)."""
+    return beyond_their_limit(_under_concurrency(connection))
+
+
+def too_many_in_a_period(connection: Connection) -> Iterator[Violation]:
+    """Find attempts beyond their rate limit (I12)."""
+    return beyond_their_limit(_under_rates(connection))
+
+
+def _with_repeated_keys(connection: Connection) -> Iterator[JobRecord]:
+    key = (jobs.c.name, jobs.c.idempotency_key)
+    given = jobs.c.idempotency_key.is_not(None)
+    repeated = select(*key).where(given).group_by(*key).having(func.count() > 1)
+    statement = select(*columns(jobs)).where(tuple_(*key).in_(repeated))
+    for row in connection.execute(statement.order_by(*key, jobs.c.created_at, jobs.c.id)):
+        yield rows.job_record(row)
+
+
+def _under_concurrency(connection: Connection) -> Iterator[LimitedAttempt]:
+    for row in stream(connection, _limited("concurrency_key")):
+        limit = rows.limits(row).concurrency
+        assert limit is not None  # noqa: S101 - the statement says so
+        yield LimitedAttempt(row.job_id, row.epoch, limit, row.began_at, row.ended_at)
+
+
+def _under_rates(connection: Connection) -> Iterator[LimitedAttempt]:
+    for row in stream(connection, _limited("rate_key")):
+        limit = rows.limits(row).rate
+        assert limit is not None  # noqa: S101 - the statement says so
+        yield LimitedAttempt(row.job_id, row.epoch, limit, row.began_at, row.ended_at)
+
+
+def _limited(key: str) -> Select[*tuple[Any, ...]]:
+    began = attempts.c.started_at.label("began_at")
+    attempted = (attempts.c.job_id, attempts.c.epoch, began, attempts.c.ended_at)
+    found = select(*attempted, *(jobs.c[name] for name in LIMIT_COLUMNS))
+    found = found.join_from(attempts, jobs, attempts.c.job_id == jobs.c.id)
+    return found.where(jobs.c[key].is_not(None)).order_by(jobs.c[key], attempts.c.started_at)

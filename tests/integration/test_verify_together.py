@@ -1,0 +1,84 @@
+"""`understudy ledger verify` on what jobs have to do with each other: sound, pruned, and broken."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import delete, update
+
+from tests.integration.broken_rows import BREAKS, HOUR_US, do
+from tests.integration.together import everything_happens
+from understudy.job_engine.invariants import Violation
+from understudy.job_engine.retention import Retention
+from understudy.job_engine.states import TERMINAL
+from understudy.ledger import Database, SqlLedger
+from understudy.ledger.job_table import jobs
+from understudy.ledger.pruning import SqlPruner
+from understudy.ledger.upgrading import upgrade
+from understudy.ledger.verifying import verify
+from understudy.testing.ledger_suite import flowing, scene, sequels
+
+EVERYTHING = Retention(age=timedelta(0))
+
+
+@pytest.fixture
+def database(ledger_url: str) -> Iterator[Database]:
+    with closing(Database(ledger_url)) as database:
+        upgrade(database)
+        yield database
+
+
+@pytest.fixture
+def ledger(database: Database) -> SqlLedger:
+    return SqlLedger(database, actor="tests")
+
+
+def test_what_belongs_together_is_sound_whatever_is_pruned(
+    database: Database, ledger: SqlLedger
+) -> None:
+    everything_happens(ledger)
+    assert list(found(database)) == []
+
+    pruner, pruned = SqlPruner(database), 0
+    for name in pruner.ended_names():
+        for state in sorted(TERMINAL):
+            while pruner.prune(name, state, EVERYTHING, 1):
+                pruned += 1
+                assert list(found(database)) == []
+
+    assert pruned > 20
+    assert pruner.prune_groups(10) == 3
+    assert list(found(database)) == []
+
+
+def test_an_id_that_was_pruned_may_be_used_again(database: Database, ledger: SqlLedger) -> None:
+    links, broke = flowing.links(2), sequels.hooked(ledger)
+    ledger.record_chain(links, scene.plan())
+    ledger.conclude(broke, scene.FAILURE)
+    ledger.cancel(links[1].id, "somebody")
+    for gone in (links[1].id, broke.job_id):
+        do(ledger, delete(jobs).where(jobs.c.id == gone))
+        do(ledger, update(jobs).values(created_at=jobs.c.created_at - HOUR_US))
+
+        ledger.record_job(scene.new_job(id=gone), scene.plan())
+
+    assert list(found(database)) == []
+
+
+def test_what_nobody_could_have_made_is_found(database: Database, ledger: SqlLedger) -> None:
+    everything_happens(ledger)
+    known = set[tuple[str, str]]()
+
+    for break_it, (invariant, rule) in BREAKS.items():
+        broken = break_it(ledger)
+        told = [(each.invariant, each.rule, each.job_id) for each in found(database)]
+
+        assert (invariant, rule, broken) in told, break_it.__name__
+        assert (rule, broken) not in known
+        known |= {(rule, job_id) for _, rule, job_id in told}
+
+
+def found(database: Database) -> Iterator[Violation]:
+    for checked in verify(database):
+        yield from checked.violations
