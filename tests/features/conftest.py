@@ -29,6 +29,7 @@ from tests.features.house import Building, House, built
 from tests.servers.postgres import Postgres
 from tests.servers.rabbitmq import RabbitMQ
 from tests.servers.valkey import Valkey
+from understudy.ledger.verifying import verify
 
 
 @pytest.fixture(scope="session")
@@ -91,4 +92,8 @@ def _building(
     # One namespace a ledger: they share the brokers.
     own = {"UNDERSTUDY_LEDGER_URL": ledger_url, "UNDERSTUDY_NAMESPACE": f"features-{kind}"}
     with ExitStack() as stack:
-        yield stack.enter_context(built(folder, {**engines, **own}))
+        building = stack.enter_context(built(folder, {**engines, **own}))
+        yield building
+        # While the workers are at work: what is in use must not look broken.
+        batches = verify(building.app.ledger.database)
+        assert [found for checked in batches for found in checked.violations] == []

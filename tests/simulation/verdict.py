@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from tests.simulation.promises import broken_promises
 from tests.simulation.scene import Scene
+from tests.simulation.together import broken_together
 from understudy.job_engine.invariants import History, history_of, repeated_keys, violations
 from understudy.job_engine.records import StepKind
 from understudy.job_engine.states import (
@@ -37,6 +38,7 @@ def wrongs(scene: Scene) -> Iterator[str]:
         _notice(scene, history)
         yield from (str(violation) for violation in violations(history))
         yield from _wrongs_of(scene, history)
+    yield from (str(violation) for violation in broken_together(scene.kept))
     yield from broken_promises(scene, histories)
 
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from tests.simulation.together import broken_together
 from tests.unit.stories import (
     asked_to_stop,
     asked_to_stop_side_by_side,
@@ -51,6 +52,7 @@ class TestEveryPromiseLeavesSoundHistories(LedgerSuite):
         ledger.up()
         ids = [job.id for job in ledger.list_jobs(limit=1_000)]
         assert [found for each in ids for found in violations(history_of(ledger, each))] == []
+        assert list(broken_together(ledger)) == []
 
     @pytest.fixture
     def pass_time(self, clock: FrozenClock) -> PassTime:

@@ -1,0 +1,145 @@
+"""What must be true of jobs that have to do with each other, in a ledger of either kind."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+
+from understudy.job_engine.groups import GroupRecord, is_member
+from understudy.job_engine.invariants import (
+    Violation,
+    of_chains,
+    of_children,
+    of_groups,
+    of_hooks,
+    of_pauses,
+    of_schedules,
+    of_waits,
+)
+from understudy.job_engine.invariants.of_waits import Met
+from understudy.job_engine.ports import Ledger
+from understudy.job_engine.records import JobRecord, StepKind
+from understudy.job_engine.sequel import FAILURE_PREFIX
+from understudy.job_engine.states import SUSPEND, JobState
+from understudy.ledger import SqlLedger
+from understudy.ledger.verifying import verify
+from understudy.testing import MemoryLedger
+from understudy.testing.memory_rows import Row
+from understudy.testing.memory_store import Store
+
+WAITS = (StepKind.WAIT, StepKind.MET)
+
+
+def broken_together(ledger: Ledger) -> Iterator[Violation]:
+    """Find what is wrong between the jobs of a ledger that nobody changes meanwhile."""
+    if isinstance(ledger, SqlLedger):
+        for checked in verify(ledger.database):
+            yield from checked.violations
+    if isinstance(ledger, MemoryLedger):
+        store = ledger._store
+        for find in (_chains, _groups, _hooks, _waits, _children, _pauses):
+            yield from find(store)
+        yield from _schedules(ledger, store)
+
+
+def _chains(store: Store) -> Iterator[Violation]:
+    rows = store.rows
+    for row in rows.values():
+        if row.waits_for is not None and row.state is JobState.SCHEDULED:
+            before, group = rows.get(row.waits_for), store.groups.get(row.waits_for)
+            waiting = of_chains.Waiting(row.id, row.waits_for, before, group)
+            yield from of_chains.waits_in_vain(waiting)
+        sequel = of_chains.read_sequel(row.sequel)
+        if sequel is not None and sequel.then is not None and sequel.then.job_id in rows:
+            link = of_chains.Link(row, rows[sequel.then.job_id])
+            yield from of_chains.started_out_of_turn(link)
+
+
+def _groups(store: Store) -> Iterator[Violation]:
+    for group in store.groups.values():
+        mine = [row.state for row in store.rows.values() if _is_of(row, group)]
+        completion = store.rows.get(group.completion_id or "")
+        tally = of_groups.Tally(
+            group,
+            completion.created_at if completion else store.clock.now(),
+            sum(not state.is_terminal for state in mine),
+            mine.count(JobState.SUCCEEDED),
+            mine.count(JobState.FAILED),
+            mine.count(JobState.CANCELLED),
+            completion,
+        )
+        for check in of_groups.CHECKS:
+            yield from check(tally)
+
+
+def _is_of(row: JobRecord, group: GroupRecord) -> bool:
+    sequel = of_chains.read_sequel(row.sequel)
+    return sequel is not None and sequel.group == group.id and is_member(row.id, group.id)
+
+
+def _hooks(store: Store) -> Iterator[Violation]:
+    for row in store.rows.values():
+        failed = store.rows.get((row.idempotency_key or "").removeprefix(FAILURE_PREFIX))
+        if failed is not None:
+            yield from of_hooks.set_off_by_nothing(of_hooks.SetOff(row, failed))
+
+
+def _waits(store: Store) -> Iterator[Violation]:
+    met = _met(store)
+    received: defaultdict[str, list[str]] = defaultdict(list)
+    for job_id, event_id in store.received:
+        received[job_id].append(event_id)
+    for row in store.rows.values():
+        noted = of_waits.Received(row.id, received[row.id], met[row.id])
+        yield from of_waits.received_otherwise(noted)
+        if row.awaits is not None:
+            yield from of_waits.awaits_in_vain(_awaiting(store, row, row.awaits, met[row.id]))
+
+
+def _awaiting(store: Store, row: Row, topic: str, met: Sequence[Met]) -> of_waits.Awaiting:
+    suspension = store.attempts[row.id].get(row.epoch)
+    suspended = suspension is not None and suspension.outcome == SUSPEND.name
+    missed = None
+    if suspension is not None and suspension.ended_at is not None:
+        since = suspension.ended_at
+        sent = (each for each, until in store.sent.values() if until > since)
+        there = (each.id for each in sent if each.topic == topic)
+        missed = next((each for each in there if (row.id, each) not in store.received), None)
+    waits = [step for step in met if step.kind is StepKind.WAIT]
+    children = [store.rows[each.child_id] for each in waits if each.child_id in store.rows]
+    child = children[0].state if children else None
+    return of_waits.Awaiting(row.id, row.state, topic, row.run_at, suspended, waits, child, missed)
+
+
+def _children(store: Store) -> Iterator[Violation]:
+    met = _met(store)
+    for row in store.rows.values():
+        parent = store.rows.get(row.parent_id or "")
+        if parent is not None:
+            steps = [step for step in met[parent.id] if step.child_id == row.id]
+            child = of_children.Child(row, row.depth, parent, parent.depth, steps)
+            yield from of_children.broken_by(child)
+
+
+def _pauses(store: Store) -> Iterator[Violation]:
+    for pause in store.pauses.values():
+        for row in store.rows.values():
+            covered = pause.covers(row.name, row.queue)
+            for attempt in store.attempts[row.id].values() if covered else ():
+                begun = of_pauses.Begun(row.id, attempt.epoch, attempt.started_at, pause)
+                yield from of_pauses.begun_in_a_pause(begun)
+
+
+def _schedules(ledger: MemoryLedger, store: Store) -> Iterator[Violation]:
+    for schedule in ledger.schedules()[1]:
+        yield from of_schedules.out_of_step(schedule)
+        for row in store.rows.values():
+            fired = of_schedules.Fired(row.id, row.name, row.idempotency_key or "", row.created_at)
+            yield from of_schedules.fired_wrongly(schedule, fired)
+
+
+def _met(store: Store) -> Mapping[str, Sequence[Met]]:
+    return {
+        job_id: [
+            of_waits.met_from(job_id, step) for step in store.steps[job_id] if step.kind in WAITS
+        ]
+        for job_id in store.rows
+    }
