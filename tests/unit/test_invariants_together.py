@@ -141,6 +141,7 @@ SOUND: list[tuple[Check, list[Any]]] = [
         [
             of_waits.Received("job", ["e"], [MET, TOLD]),
             of_waits.Received("job", [], [replace(MET, epoch=0)]),
+            of_waits.Received("job", ["e"], [replace(MET, epoch=0)]),
         ],
     ),
     (
@@ -203,7 +204,7 @@ BROKEN: list[tuple[Check, Any, str]] = [
     (of_waits.received_otherwise, of_waits.Received("job", ["e"], []), "0 steps have met it, 1"),
     (
         of_waits.received_otherwise,
-        of_waits.Received("job", ["e"], [MET, replace(MET, step="again")]),
+        of_waits.Received("job", ["e"], [MET, replace(MET, step="again", epoch=0)]),
         "2 steps",
     ),
     (of_children.broken_by, replace(CHILD, steps=[]), "0 steps of job job"),

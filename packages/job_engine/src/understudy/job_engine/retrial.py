@@ -8,7 +8,7 @@ from datetime import timedelta
 from understudy.job_engine.errors import JobStateError, OptionInvalidError, StepError
 from understudy.job_engine.expecting import Expect, check_said
 from understudy.job_engine.limits import Limits
-from understudy.job_engine.records import JobRecord, StepRecord
+from understudy.job_engine.records import JobRecord, StepKind, StepRecord
 from understudy.job_engine.states import JobState
 
 #: How many dead letters one request means at the most.
@@ -77,6 +77,11 @@ class Retrial:
     def takes_over(self, step: StepRecord, place: int | None) -> bool:
         """Tell whether a recorded step is taken over; `place` is that of `from_step`."""
         return self.payload is None and (place is None or step.seq < place)
+
+    def receipts(self, taken: list[StepRecord]) -> list[str]:
+        """Return the events that the steps taken over have received: none of them comes again."""
+        met = (json.loads(step.result) for step in taken if step.kind is StepKind.MET)
+        return sorted({answer["id"] for answer in met if "id" in answer})
 
     def place(self, steps: list[StepRecord]) -> int | None:
         """Return the place of `from_step`; None if everything is taken over.

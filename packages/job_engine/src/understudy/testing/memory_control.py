@@ -106,6 +106,7 @@ class MemoryControl(MemoryReading):
         )
         self._store.rows[row.id] = row
         self._store.steps[row.id] = [replace(step, epoch=0) for step in taken]
+        self._store.received |= {(row.id, event) for event in retrial.receipts(taken)}
         detail = retrial.detail([step.name for step in taken])
         self._store.append_event(row, "dispatch", retrial.actor, detail)
         return row

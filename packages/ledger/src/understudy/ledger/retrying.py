@@ -16,7 +16,7 @@ from understudy.ledger.changing import Cause, append_event, event_of
 from understudy.ledger.database import Database
 from understudy.ledger.instants import microseconds, now_us
 from understudy.ledger.job_table import jobs
-from understudy.ledger.tables import steps
+from understudy.ledger.tables import receipts, steps
 
 #: What a new job has of the old one, whatever is changed.
 _KEPT = ("name", "queue", "priority", "engines", "tags", "depth")
@@ -81,6 +81,7 @@ def _retry(connection: Connection, retrial: Retrial) -> tuple[JobRecord, bool]:
         # Somebody else asked for the same at the same moment.
         return rows.job_record(connection.execute(_BY_ID, {"job": retrial.id}).one()), False
     _copy_steps(connection, retrial.id, taken, origin.id)
+    _note_receipts(connection, retrial.id, retrial.receipts(taken))
     cause = Cause(retrial.actor, retrial.detail([step.name for step in taken]))
     append_event(connection, event_of(made), "dispatch", cause)
     return rows.job_record(made), True
@@ -120,3 +121,9 @@ def _copy_steps(connection: Connection, job_id: str, taken: Sequence[StepRecord]
         steps.c.job_id == of, steps.c.seq <= max(step.seq for step in taken)
     )
     connection.execute(insert(steps).from_select([column.name for column in steps.c], copied))
+
+
+def _note_receipts(connection: Connection, job_id: str, events: Sequence[str]) -> None:
+    if events:
+        noted = [{"job_id": job_id, "event_id": event} for event in events]
+        connection.execute(insert(receipts), noted)

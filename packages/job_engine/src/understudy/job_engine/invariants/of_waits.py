@@ -129,12 +129,14 @@ def awaits_in_vain(awaiting: Awaiting) -> Iterator[Violation]:
 def received_otherwise(received: Received) -> Iterator[Violation]:
     """Find events that a job received twice, or without a receipt, or with one and without a step.
 
-    A step of epoch 0 was copied from the job whose work this one does again: that one has the
-    receipt.
+    A step of epoch 0 was copied from the job whose work this one does again, and its receipt with
+    it; before there were those, it had none.
     """
-    met = Counter(step.event_id for step in received.steps if step.event_id and step.epoch)
+    met = Counter(step.event_id for step in received.steps if step.event_id)
+    mine = {step.event_id for step in received.steps if step.epoch}
     noted = Counter(received.receipts)
     for event in sorted(met.keys() | noted.keys()):
-        if (met[event], noted[event]) != (1, 1):
+        copied = event not in mine and not noted[event]
+        if met[event] != 1 or (noted[event] != 1 and not copied):
             found = f"event {event}: {met[event]} steps have met it, {noted[event]} receipts"
             yield Violation(received.job_id, "events", RECEIVED, found)

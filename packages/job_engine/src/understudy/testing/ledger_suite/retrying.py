@@ -1,6 +1,9 @@
 # ruff: noqa: S101 - a conformance suite asserts
 """What a ledger promises when ended work is done again (rule 19)."""
 
+import json
+
+from understudy.job_engine.awaited import SentEvent, Wait, event_topic
 from understudy.job_engine.errors import JobNotFoundError, JobStateError, StepError
 from understudy.job_engine.ports import Ledger
 from understudy.job_engine.records import Claim, StepKind, StepRecord
@@ -96,6 +99,35 @@ class RetryingPromises:
         second, _ = ledger.retry(Retrial(first.id, "ada"))
 
         assert (claim.effects_of, second.effects_of) == (old.job_id, old.job_id)
+
+    def test_it_receives_no_event_again_that_it_has_taken_over(self, ledger: Ledger) -> None:
+        """Of those that were sent to a key it goes on with the one after them."""
+        topic, claim = Wait(event_topic("parcel", key="dock-7")), started(ledger)
+        for number in (1, 2):
+            event_id = f"parcel-{number}"
+            ledger.send(SentEvent(event_id, topic.topic, "parcel", str(number)))
+        ledger.receive(claim, StepRecord("one", 0, StepKind.WAIT, "{}"), topic)
+        ledger.conclude(claim, FAILURE)
+
+        again, _ = ledger.retry(Retrial(claim.job_id, "ada"))
+        next_claim = claimed(ledger, reoffered(ledger, again.id))
+        met = ledger.receive(next_claim, StepRecord("two", 1, StepKind.WAIT, "{}"), topic)
+
+        assert met is not None
+        assert json.loads(met.result)["id"] == "parcel-2"
+
+    def test_a_replay_receives_what_it_has_not_taken_over(self, ledger: Ledger) -> None:
+        """The step that had received it is done anew."""
+        topic, claim = Wait(event_topic("parcel", key="dock-8")), started(ledger)
+        ledger.send(SentEvent("parcel-3", topic.topic, "parcel", "3"))
+        ledger.receive(claim, StepRecord("one", 0, StepKind.WAIT, "{}"), topic)
+        ledger.conclude(claim, FAILURE)
+
+        again, _ = ledger.retry(Retrial(claim.job_id, "ada", from_step="one"))
+        next_claim = claimed(ledger, reoffered(ledger, again.id))
+
+        step = StepRecord("one", 0, StepKind.WAIT, "{}")
+        assert ledger.receive(next_claim, step, topic) is not None
 
     def test_a_replay_takes_over_what_was_before_the_step(self, ledger: Ledger) -> None:
         """And uses keys of its own: a person wants the rest done anew."""

@@ -52,8 +52,9 @@ _AWAITING = (
     .where(jobs.c.awaits.is_not(None))
 )
 
-_MET = (steps.c.kind == StepKind.MET, steps.c.epoch > 0)
-_RECEIVERS = union(select(receipts.c.job_id), select(steps.c.job_id).where(*_MET)).subquery()
+_RECEIVERS = union(
+    select(receipts.c.job_id), select(steps.c.job_id).where(steps.c.kind == StepKind.MET)
+).subquery()
 
 
 def awaiting_in_vain(connection: Connection) -> Iterator[Violation]:
@@ -71,7 +72,7 @@ def awaiting_in_vain(connection: Connection) -> Iterator[Violation]:
 def received_otherwise(connection: Connection) -> Iterator[Violation]:
     """Find jobs whose receipts and steps do not agree."""
     noted = ByJob(stream(connection, _in_order(select(*receipts.c))))
-    met = ByJob(stream(connection, _in_order(_kept_of(StepKind.MET).where(*_MET))))
+    met = ByJob(stream(connection, _in_order(_kept_of(StepKind.MET))))
     receivers = select(_RECEIVERS.c.job_id).order_by(_RECEIVERS.c.job_id)
     for (job_id,) in stream(connection, receivers):
         mine, unread = _read(met.of(job_id))
