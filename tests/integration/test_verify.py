@@ -10,11 +10,12 @@ from click.testing import CliRunner, Result
 from sqlalchemy import Connection, delete, text, update
 
 from tests.model.ledgers import fill, job_id
-from understudy.ledger import Database
+from understudy.ledger import Database, SqlLedger
 from understudy.ledger.job_table import jobs
-from understudy.ledger.tables import events
+from understudy.ledger.tables import events, groups
 from understudy.ledger.upgrading import upgrade
 from understudy.ledger.verifying import BATCH
+from understudy.testing.ledger_suite import flowing
 from understudy.worker.cli import main
 
 #: More than one batch, and more than travels at once.
@@ -143,6 +144,18 @@ def test_all_violations_are_counted_and_some_listed(database: Database) -> None:
 
     assert (report["violations"], len(report["listed"])) == (JOBS, 3)
     assert report["by_invariant"] == {"rule 18": JOBS}
+
+
+def test_a_group_is_named_as_one(database: Database) -> None:
+    made = flowing.group(SqlLedger(database, actor="tests"), 2)
+    row = update(groups).where(groups.c.id == made.id)
+    database.write(lambda c: c.execute(row.values(total=7)))
+
+    result = run()
+
+    assert result.exit_code == 1
+    assert f"groups group {made.id}" in result.stdout
+    assert "got: 2 are open, it counts 0 ends of 7 jobs" in result.stdout
 
 
 def test_a_ledger_without_tables_is_refused(

@@ -48,11 +48,14 @@ class _Report:
 )
 @json_option
 def verify(*, limit: int, as_json: bool) -> None:
-    """Check the history of every job against the invariants.
+    """Check every job against the invariants: its history, and those it has to do with.
+
+    These are the links of its chain, the jobs of its group, who invoked it or set it off, the
+    events that it waits for, and its schedule, as far as they were not pruned.
 
     Reads one snapshot of the ledger and changes nothing; the workers need not stop. Ends with 0
-    if every promise was kept, with 1 if any was broken: each violation names the job, the
-    invariant, the rule and the events.
+    if every promise was kept, with 1 if any was broken: each violation names the job (or
+    the group, or the schedule), the invariant, the rule and the events.
     """
     with closing(open_database(load_settings())) as database:
         check(database)
@@ -99,7 +102,8 @@ def _plain(report: _Report) -> dict[str, object]:
 def _show(report: _Report) -> None:
     out = console()
     for violation in report.listed:
-        out.print(f"[bold red]{escape(violation.invariant)}[/] job [bold]{violation.job_id}[/]")
+        broken = f"{violation.about} [bold]{escape(violation.job_id)}[/]"
+        out.print(f"[bold red]{escape(violation.invariant)}[/] {broken}")
         out.print(f"  expected: {escape(violation.rule)}")
         out.print(f"  got: {escape(violation.found)}")
         for event in violation.events:

@@ -29,12 +29,13 @@ class Violation:
     """One promise broken by one job.
 
     Attributes:
-        job_id: The job; the group or the schedule where it is one of those.
+        job_id: The job, or what else `about` says.
         invariant: `I1` to `I12`; the rule of the protocol, or the feature, where no promise
             says it.
         rule: What must be true.
         found: What is.
         events: Where in the history.
+        about: What breaks it: a `job`, a `group`, a `schedule`.
     """
 
     job_id: str
@@ -42,6 +43,7 @@ class Violation:
     rule: str
     found: str
     events: tuple[EventRecord, ...] = ()
+    about: str = "job"
 
 
 #: What a check finds: what is wrong, and the events that show it.

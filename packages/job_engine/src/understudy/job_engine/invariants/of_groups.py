@@ -44,12 +44,12 @@ def miscounted(tally: Tally) -> Iterator[Violation]:
     group = tally.group
     if group.total - group.ended != tally.open:
         found = f"{tally.open} are open, it counts {group.ended} ends of {group.total} jobs"
-        yield Violation(group.id, "groups", OPEN, found)
+        yield Violation(group.id, "groups", OPEN, found, about="group")
     for end in ("succeeded", "failed", "cancelled"):
         there, counted = getattr(tally, end), getattr(group, end)
         if there > counted:
             found = f"{there} are there that have {end}, it counts {counted}"
-            yield Violation(group.id, "groups", ENDED, found)
+            yield Violation(group.id, "groups", ENDED, found, about="group")
 
 
 def completed_out_of_turn(tally: Tally) -> Iterator[Violation]:

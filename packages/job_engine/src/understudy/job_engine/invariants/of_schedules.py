@@ -49,10 +49,10 @@ def out_of_step(schedule: ScheduleRecord) -> Iterator[Violation]:
     wanted = None if last is None else tick_id(name, last)
     if schedule.last_job_id != wanted:
         found = f"it is {schedule.last_job_id}, that of {last} is {wanted}"
-        yield Violation(name, "schedules", LAST, found)
+        yield Violation(name, "schedules", LAST, found, about="schedule")
     if last is not None and last >= schedule.next_at and _is_judged(schedule, last):
         found = f"the last was {last}, the next is {schedule.next_at}"
-        yield Violation(name, "schedules", MOVES_ON, found)
+        yield Violation(name, "schedules", MOVES_ON, found, about="schedule")
 
 
 def fired_wrongly(schedule: ScheduleRecord, fired: Fired) -> Iterator[Violation]:
