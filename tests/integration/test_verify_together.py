@@ -1,6 +1,7 @@
 """`understudy ledger verify` on what jobs have to do with each other: sound, pruned, and broken."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import timedelta
 
@@ -19,6 +20,8 @@ from understudy.ledger.upgrading import upgrade
 from understudy.ledger.verifying import verify
 from understudy.testing.ledger_suite import flowing, scene, sequels
 
+#: How many threads write at once.
+WRITERS = 3
 EVERYTHING = Retention(age=timedelta(0))
 
 
@@ -49,6 +52,19 @@ def test_what_belongs_together_is_sound_whatever_is_pruned(
 
     assert pruned > 20
     assert pruner.prune_groups(10) == 3
+    assert list(found(database)) == []
+
+
+def test_a_ledger_in_use_is_sound_at_every_moment(database: Database, ledger: SqlLedger) -> None:
+    with ThreadPoolExecutor(WRITERS) as pool:
+        writers = [pool.submit(everything_happens, ledger, f"s{n}") for n in range(3 * WRITERS)]
+        looks = 0
+        while not all(writer.done() for writer in writers):
+            assert list(found(database)) == []
+            looks += 1
+
+    assert looks
+    assert [writer.exception() for writer in writers] == [None] * len(writers)
     assert list(found(database)) == []
 
 

@@ -9,7 +9,7 @@ from understudy.ledger import SqlLedger
 from understudy.testing.ledger_suite import flowing, invoking, meeting, scene, scheduling, sequels
 
 
-def everything_happens(ledger: SqlLedger) -> None:
+def everything_happens(ledger: SqlLedger, schedule: str = "sweep") -> None:
     """Let everything happen that jobs may have to do with each other, and leave some of it open."""
     for ends in JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED:
         first, _, _ = flowing.chain(ledger, field="report")
@@ -30,10 +30,10 @@ def everything_happens(ledger: SqlLedger) -> None:
     failed = sequels.hooked(ledger)
     ledger.conclude(failed, scene.FAILURE)
     ledger.retry(Retrial(failed.job_id, "ada"))
-    seen = scheduling.declared(ledger)
+    seen = scheduling.declared(ledger, schedule)
     for _ in range(3):
         ledger.take_tick(seen, scheduling.tick_of(seen))
-        seen = scheduling.the(ledger)
+        seen = scheduling.the(ledger, schedule)
     received(ledger)
     awaiting(ledger)
     ledger.pause(Pause("queue", "data-sync", "ada"))
