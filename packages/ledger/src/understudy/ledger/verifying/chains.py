@@ -15,8 +15,11 @@ from understudy.ledger.verifying.streams import batches, columns, jobs_by_id, re
 _WAITING = select(jobs.c.id, jobs.c.waits_for).where(
     jobs.c.state == JobState.SCHEDULED, jobs.c.waits_for.is_not(None)
 )
-#: What merely looks as if it were followed by another job is found out when it is read.
-_FOLLOWED = select(*columns(jobs)).where(jobs.c.sequel.contains('"then":'))
+#: Those after which the next job may not have started. What merely looks as if it were followed by
+#: another one is found out when it is read.
+_FOLLOWED = select(*columns(jobs)).where(
+    jobs.c.sequel.contains('"then":'), jobs.c.state != JobState.SUCCEEDED
+)
 
 
 def waiting_in_vain(connection: Connection) -> Iterator[Violation]:

@@ -2,36 +2,57 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from sqlalchemy import Connection, select
 
 from understudy.job_engine.invariants import Violation, of_children
 from understudy.job_engine.invariants.of_waits import Met
-from understudy.job_engine.records import StepKind
+from understudy.job_engine.records import JobRecord, StepKind
 from understudy.ledger.job_table import jobs
 from understudy.ledger.verifying.streams import batches, columns, jobs_by_id, records, stream
 from understudy.ledger.verifying.waits import steps_by_job
 
-#: With their results: they were told to their parents.
-_INVOKED = select(
-    *(column for column in columns(jobs) if column.name != "result"), jobs.c.result, jobs.c.depth
-).where(jobs.c.parent_id.is_not(None))
+#: With their results: they were told to their parents. The children of one come one after another.
+_INVOKED = (
+    select(*(each for each in columns(jobs) if each.name != "result"), jobs.c.result)
+    .where(jobs.c.parent_id.is_not(None))
+    .order_by(jobs.c.parent_id)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Parent:
+    """Who has invoked a job, and its steps that wait for one or have, by that one's id."""
+
+    job: JobRecord
+    depth: int
+    steps: Mapping[str | None, Sequence[Met]]
 
 
 def at_odds_with_their_parents(connection: Connection) -> Iterator[Violation]:
     """Find invoked jobs that nobody invoked, or that their parents know otherwise."""
+    parents: dict[str, _Parent] = {}
     for batch in batches(stream(connection, _INVOKED)):
         ids = {row.parent_id for row in batch}
-        parents, depths = jobs_by_id(connection, ids), _depths(connection, ids)
-        waits = steps_by_job(connection, ids, StepKind.WAIT, StepKind.MET)
-        steps = {each: _by_child(mine) for each, mine in waits.items()}
-        depth_of = {row.id: row.depth for row in batch}
+        # One with many children is the last of one batch and the first of the next.
+        parents = {each: parents[each] for each in ids & parents.keys()}
+        parents |= _parents(connection, ids - parents.keys())
+        depths = {row.id: row.depth for row in batch}
         for job in records(batch):
             parent = parents.get(str(job.parent_id))
             if parent is not None:
-                mine = steps.get(parent.id, {}).get(job.id, ())
-                child = of_children.Child(job, depth_of[job.id], parent, depths[parent.id], mine)
+                mine = parent.steps.get(job.id, ())
+                child = of_children.Child(job, depths[job.id], parent.job, parent.depth, mine)
                 yield from of_children.broken_by(child)
+
+
+def _parents(connection: Connection, ids: Collection[str]) -> dict[str, _Parent]:
+    found = jobs_by_id(connection, ids)
+    deep = connection.execute(select(jobs.c.id, jobs.c.depth).where(jobs.c.id.in_(found)))
+    depths = {row.id: row.depth for row in deep}
+    steps = steps_by_job(connection, found, StepKind.WAIT, StepKind.MET)
+    return {each: _Parent(job, depths[each], _by_child(steps[each])) for each, job in found.items()}
 
 
 def _by_child(steps: Sequence[Met]) -> Mapping[str | None, Sequence[Met]]:
@@ -39,8 +60,3 @@ def _by_child(steps: Sequence[Met]) -> Mapping[str | None, Sequence[Met]]:
     for step in steps:
         found[step.child_id].append(step)
     return found
-
-
-def _depths(connection: Connection, ids: Collection[str]) -> Mapping[str, int]:
-    found = connection.execute(select(jobs.c.id, jobs.c.depth).where(jobs.c.id.in_(ids)))
-    return {row.id: row.depth for row in found}
