@@ -93,7 +93,7 @@ def _an_end_counted_as_another(ledger: SqlLedger) -> str:
 def _a_member_whose_group_is_gone(ledger: SqlLedger) -> str:
     made = flowing.group(ledger, 2)
     do(ledger, delete(groups).where(groups.c.id == made.id))
-    return member_id(made.id, 1)
+    return member_id(made.id, 0)
 
 
 def _a_hook_of_a_success(ledger: SqlLedger) -> str:

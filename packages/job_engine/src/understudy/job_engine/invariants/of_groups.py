@@ -64,9 +64,9 @@ def completed_out_of_turn(tally: Tally) -> Iterator[Violation]:
         yield Violation(job.id, "groups", IN_ITS_TURN, f"{found}, {group.succeeded} succeeded")
 
 
-def without_its_group(job_id: str, group_id: str) -> Violation:
-    """Tell of a job whose end nobody can count."""
-    return Violation(job_id, "I1", COUNTED, f"group {group_id} is not there")
+def without_their_group(job_id: str, group_id: str, count: int) -> Violation:
+    """Tell of jobs, one of them by its id, whose ends nobody can count."""
+    return Violation(job_id, "I1", COUNTED, f"group {group_id} of {count} jobs is not there")
 
 
 CHECKS: tuple[Callable[[Tally], Iterator[Violation]], ...] = (miscounted, completed_out_of_turn)

@@ -1,15 +1,13 @@
 """Jobs that wait for others, beside what they wait for."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator
 
 from sqlalchemy import Connection, select
 
-from understudy.job_engine.groups import GroupRecord
 from understudy.job_engine.invariants import Violation, of_chains
 from understudy.job_engine.states import JobState
-from understudy.ledger import rows
 from understudy.ledger.job_table import jobs
-from understudy.ledger.tables import groups
+from understudy.ledger.verifying.groups import groups_by_id
 from understudy.ledger.verifying.streams import batches, columns, jobs_by_id, records, stream
 
 _WAITING = select(jobs.c.id, jobs.c.waits_for).where(
@@ -26,7 +24,7 @@ def waiting_in_vain(connection: Connection) -> Iterator[Violation]:
     """Find jobs that nobody would ever start."""
     for batch in batches(stream(connection, _WAITING)):
         ids = {row.waits_for for row in batch}
-        before, their_groups = jobs_by_id(connection, ids), _groups_by_id(connection, ids)
+        before, their_groups = jobs_by_id(connection, ids), groups_by_id(connection, ids)
         for job_id, waits_for in batch:
             waiting = of_chains.Waiting(
                 job_id, waits_for, before.get(waits_for), their_groups.get(waits_for)
@@ -44,8 +42,3 @@ def started_out_of_turn(connection: Connection) -> Iterator[Violation]:
             link = after.get(then.get(job.id, ""))
             if link is not None:
                 yield from of_chains.started_out_of_turn(of_chains.Link(job, link))
-
-
-def _groups_by_id(connection: Connection, ids: Collection[str]) -> Mapping[str, GroupRecord]:
-    found = connection.execute(select(*groups.c).where(groups.c.id.in_(ids)))
-    return {row.id: rows.group_record(row) for row in found}
