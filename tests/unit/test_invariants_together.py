@@ -230,12 +230,12 @@ BROKEN: list[tuple[Check, Any, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("check", "sound"), SOUND, ids=lambda each: getattr(each, "__name__", ""))
+@pytest.mark.parametrize(("check", "sound"), SOUND, ids=[case[0].__name__ for case in SOUND])
 def test_what_is_as_it_must_be_breaks_nothing(check: Check, sound: list[Any]) -> None:
     assert [found for each in sound for found in check(each)] == []
 
 
-@pytest.mark.parametrize(("check", "broken", "said"), BROKEN, ids=lambda each: str(each)[:40])
+@pytest.mark.parametrize(("check", "broken", "said"), BROKEN, ids=[case[2] for case in BROKEN])
 def test_what_is_broken_is_found(check: Check, broken: object, said: str) -> None:
     (found,) = check(broken)
 

@@ -2,7 +2,8 @@
 
 Whoever ends what a job waits for starts it, or cancels it, in the same transaction. Nobody else
 looks at it, for it has no time. What was pruned says nothing: an id may be used again then, so
-that a job which has begun is only taken for a link if both were recorded at one moment.
+that a job which has begun is only taken for a link if both were recorded at one moment. Nor are the
+results compared that a chain has passed on: who is started may be dispatched again and replaced.
 """
 
 from collections.abc import Iterator
