@@ -1,20 +1,27 @@
 """Every ledger keeps every promise: in memory, on SQLite, on PostgreSQL."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
 from tests.servers.database_clock import DatabaseClock
 from tests.servers.postgres import Postgres
+from tests.servers.processes import PATIENCE, wait_until
+from understudy.job_engine.errors import UniqueKeyHeldError
 from understudy.job_engine.ports import Ledger
+from understudy.job_engine.retrial import Retrial
 from understudy.ledger import Database, SqlLedger
+from understudy.ledger.recording import record
 from understudy.ledger.tables import info, metadata, signing_keys
 from understudy.ledger.upgrading import upgrade
 from understudy.ledger.verifying import verify
 from understudy.testing import FrozenClock, LedgerSuite, MemoryLedger
 from understudy.testing.ledger_suite import PassTime
+from understudy.testing.ledger_suite.retried_keys import ONE, dead, dispatched, retried
+from understudy.testing.ledger_suite.scene import new_job, plan
 
 Bench = tuple[Database, DatabaseClock]
 
@@ -83,6 +90,34 @@ class TestPostgresLedger(SqlLedgerSuite):
 
         assert deadlocks() == before
 
+    def test_dispatches_and_retries_of_a_key_are_no_deadlock(
+        self, ledger: Ledger, deadlocks: Callable[[], int]
+    ) -> None:
+        before = deadlocks()
+
+        self.test_a_dispatch_and_a_retry_leave_one_holder(ledger)
+        self.test_a_crowd_does_one_work_again_and_one_holds_the_key(ledger)
+
+        assert deadlocks() == before
+
+    @pytest.mark.parametrize("commits", [True, False])
+    def test_a_retry_waits_for_what_may_yet_hold_its_key(
+        self, ledger: Ledger, database: Database, *, commits: bool
+    ) -> None:
+        ended, rival = dead(ledger), new_job(unique=ONE)
+
+        with database.engine.connect() as other, ThreadPoolExecutor(1) as threads:
+            transaction = other.begin()
+            assert record(other, rival, plan(), "somebody")[1]
+            retry = threads.submit(retried, ledger, Retrial(ended, "ada"))
+            wait_until(lambda: _waits(database), PATIENCE, "the retry waits for the dispatch")
+            (transaction.commit if commits else transaction.rollback)()
+            answer = retry.result(PATIENCE)
+
+        assert isinstance(answer, UniqueKeyHeldError) is commits
+        holder = rival.id if commits else ledger.again(ended)[0].id
+        assert dispatched(ledger)[0].id == holder
+
 
 @pytest.fixture(scope="module")
 def sqlite_database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
@@ -99,6 +134,14 @@ def _upgraded(url: str) -> Iterator[Bench]:
     with closing(Database(url)) as database:
         upgrade(database)
         yield database, DatabaseClock(database)
+
+
+def _waits(database: Database) -> bool:
+    statement = text(
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    return bool(database.read(lambda connection: connection.execute(statement).scalar_one()))
 
 
 def _empty(connection: Connection) -> None:

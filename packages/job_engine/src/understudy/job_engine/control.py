@@ -24,9 +24,10 @@ class ControlLedger(Protocol):
     def retry(self, retrial: Retrial) -> tuple[JobRecord, bool]:
         """Record a new job that does an ended job's work again, due at once (rule 19).
 
-        The ended job stays as it is (I4), and so does what its key points at. What was recorded
-        of its steps is copied in the same transaction, under epoch 0, which no attempt has; a
-        step in doubt stays in doubt.
+        The ended job stays as it is (I4), and so does what its idempotency key points at. What
+        was recorded of its steps is copied in the same transaction, under epoch 0, which no
+        attempt has; a step in doubt stays in doubt. A unique key that it held while it was
+        incomplete is held by the new job (I10); keys that limit dispatches are not.
 
         Returns:
             The job and whether it is new: asking for the same again makes no second one.
@@ -34,6 +35,7 @@ class ControlLedger(Protocol):
         Raises:
             JobNotFoundError: If there is no such job.
             JobStateError: If it has not ended; for a mere retry, if it has not failed.
+            UniqueKeyHeldError: If another job holds the unique key.
             StepError: If the step to replay from is not recorded.
         """
         ...

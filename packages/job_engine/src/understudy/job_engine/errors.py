@@ -26,6 +26,7 @@
         ScheduleNotFoundError
         GroupNotFoundError
       JobStateError                  the job is not in a state that allows what a person asked for
+        UniqueKeyHeldError           another job holds the unique key that the retry would have
       MessageRejectedError           a message that is not ours: dropped and counted
       StepError                      a step was used wrongly, or the code changed under the job
         NonDeterministicJobError
@@ -154,6 +155,24 @@ class JobDeferredError(UnderstudyError):
 
 class JobStateError(UnderstudyError):
     """The job is not in a state that allows that; nothing was changed."""
+
+
+class UniqueKeyHeldError(JobStateError):
+    """Another job holds the unique key of the work that is to be done again.
+
+    Attributes:
+        job_id: The job that ended.
+        holder_id: The job that holds the key and is not over.
+    """
+
+    def __init__(self, job_id: str, holder_id: str, state: str) -> None:
+        """Say who is in the way, and what to do."""
+        super().__init__(
+            f"expected a free unique key to retry job {job_id}, got one that job {holder_id} "
+            f"holds, which is {state}; wait until that job has ended, or cancel it"
+        )
+        self.job_id = job_id
+        self.holder_id = holder_id
 
 
 class GroupNotFoundError(LedgerError):

@@ -5,8 +5,14 @@ import json
 from dataclasses import dataclass
 from datetime import timedelta
 
-from understudy.job_engine.errors import JobStateError, OptionInvalidError, StepError
+from understudy.job_engine.errors import (
+    JobStateError,
+    OptionInvalidError,
+    StepError,
+    UniqueKeyHeldError,
+)
 from understudy.job_engine.expecting import Expect, check_said
+from understudy.job_engine.identity import UniqueKey, UniqueScope
 from understudy.job_engine.limits import Limits
 from understudy.job_engine.records import JobRecord, StepKind, StepRecord
 from understudy.job_engine.states import JobState
@@ -31,6 +37,7 @@ class Retrial:
         payload: Another payload as JSON; nothing recorded is taken over then.
         version: That payload's version; the old job's where None.
         limits: That payload's limits; the old job's where None.
+        unique: That payload's unique key, for a job that holds one while it is incomplete.
     """
 
     origin: str
@@ -40,6 +47,7 @@ class Retrial:
     payload: str | None = None
     version: int | None = None
     limits: Limits | None = None
+    unique: UniqueKey | None = None
 
     def __post_init__(self) -> None:
         """Refuse what no history could keep."""
@@ -73,6 +81,14 @@ class Retrial:
             raise JobStateError(
                 f"expected a job that has ended, got job {origin.id}, which is {origin.state}"
             )
+        # The old key is made of the old payload: a job that held it with another would stand in
+        # for work that it does not do.
+        unknown = self.payload is not None and self.version is None and _holds_its_key(origin)
+        _EXPECT.that(
+            not unknown,
+            f"another payload with its definition, for the unique key of job {origin.id}",
+            "the payload alone; ask by the job's handle",
+        )
 
     def takes_over(self, step: StepRecord, place: int | None) -> bool:
         """Tell whether a recorded step is taken over; `place` is that of `from_step`."""
@@ -106,6 +122,21 @@ class Retrial:
         wants done anew, or with another payload, is not.
         """
         return (origin.effects_of or origin.id) if self.continues else None
+
+    def unique_key(self, origin: JobRecord) -> UniqueKey | None:
+        """Return the unique key that the new job holds: what the old one held until it ended.
+
+        A key that limits dispatches, for a period or until a job begins, is none of a retry's.
+        """
+        if not _holds_its_key(origin):
+            return None
+        kept = UniqueKey(str(origin.unique_key), UniqueScope.INCOMPLETE)
+        key = kept if self.payload is None else self.unique
+        return key if key is not None and key.scope is UniqueScope.INCOMPLETE else None
+
+    def refused_for(self, holder: JobRecord) -> UniqueKeyHeldError:
+        """Return the error for a new job whose unique key another one holds."""
+        return UniqueKeyHeldError(self.origin, holder.id, holder.state)
 
     def sequel(self, origin: JobRecord) -> str | None:
         """Return what the new job's end sets off: a failure's hook, as before.
@@ -150,6 +181,11 @@ class DeadLetters:
         for name in ("name", "queue"):
             if (value := getattr(self, name)) is not None:
                 _EXPECT.text(f"a {name}", value, most=MAX_NAME_CHARS)
+
+
+def _holds_its_key(job: JobRecord) -> bool:
+    """Tell whether a job holds a unique key as long as it has not ended."""
+    return job.unique_key is not None and job.unique_scope is UniqueScope.INCOMPLETE
 
 
 def sha_of(payload: str) -> str:

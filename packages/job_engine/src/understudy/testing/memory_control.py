@@ -90,10 +90,8 @@ class MemoryControl(MemoryReading):
         recorded = sorted(self._store.steps[origin.id], key=lambda step: step.seq)
         place = retrial.place(recorded)
         taken = [step for step in recorded if retrial.takes_over(step, place)]
-        payload = origin.payload if retrial.payload is None else retrial.payload
-        new = NewJob(retrial.id, origin.name, origin.queue, payload, sha_of(payload))
         row = replace(
-            new_row(new, None, self._store.clock.now()),
+            new_row(self._new(retrial, origin), None, self._store.clock.now()),
             priority=origin.priority,
             engines=origin.engines,
             tags=origin.tags,
@@ -110,6 +108,15 @@ class MemoryControl(MemoryReading):
         detail = retrial.detail([step.name for step in taken])
         self._store.append_event(row, "dispatch", retrial.actor, detail)
         return row
+
+    def _new(self, retrial: Retrial, origin: Row) -> NewJob:
+        payload = origin.payload if retrial.payload is None else retrial.payload
+        unique = retrial.unique_key(origin)
+        holder = self._store.holder_of(origin.name, unique) if unique else None
+        if holder is not None:
+            raise retrial.refused_for(holder)
+        sha = sha_of(payload)
+        return NewJob(retrial.id, origin.name, origin.queue, payload, sha, unique=unique)
 
     def _settle(self, job_id: str, resolution: Resolution) -> None:
         now, recorded = self._store.clock.now(), self._store.steps[job_id]

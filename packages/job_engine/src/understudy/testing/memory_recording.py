@@ -2,12 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 
-from understudy.job_engine.identity import UniqueScope
 from understudy.job_engine.records import JobRecord
 from understudy.job_engine.requests import NewJob, OfferPlan
-from understudy.job_engine.waiting import holds_unique_key
 from understudy.testing.memory_reading import MemoryReading
 from understudy.testing.memory_rows import Row, new_row
 from understudy.testing.memory_store import Store
@@ -49,7 +46,6 @@ class MemoryRecording(MemoryReading):
         known = self._existing(job)
         if known is not None:
             return known.record(), False
-        self._free_unique_key(job)
         row = new_row(job, plan, self._store.clock.now())
         self._store.rows[job.id] = row
         detail = {"engine": plan.engine, "reason": plan.reason} if plan else {}
@@ -63,14 +59,4 @@ class MemoryRecording(MemoryReading):
         for row in same:
             if job.idempotency_key is not None and row.idempotency_key == job.idempotency_key:
                 return row
-        unique, now = job.unique, self._store.clock.now()
-        keys = (row for row in same if unique and row.unique_key == unique.key)
-        held = (row for row in keys if holds_unique_key(row))
-        return next((r for r in held if not r.unique_until or r.unique_until > now), None)
-
-    def _free_unique_key(self, job: NewJob) -> None:
-        # Whoever holds it no more for a period; an index in SQL does not know the time.
-        for row in list(self._store.rows.values()):
-            over = row.unique_scope is UniqueScope.PERIOD and job.unique is not None
-            if over and (row.name, row.unique_key) == (job.name, job.unique and job.unique.key):
-                self._store.rows[row.id] = replace(row, unique_key=None)
+        return self._store.holder_of(job.name, job.unique) if job.unique else None

@@ -13,6 +13,7 @@ from understudy.job_engine.awaited import WAKE, SentEvent, end_topic, waker
 from understudy.job_engine.clock import Clock
 from understudy.job_engine.errors import LedgerUnavailableError
 from understudy.job_engine.groups import GroupRecord
+from understudy.job_engine.identity import UniqueKey
 from understudy.job_engine.pause import Pause
 from understudy.job_engine.records import (
     AttemptRecord,
@@ -25,6 +26,7 @@ from understudy.job_engine.records import (
 )
 from understudy.job_engine.scheduling import ScheduleRecord
 from understudy.job_engine.states import CLAIM, REOFFER, JobState, Transition, permits
+from understudy.job_engine.waiting import holds_unique_key
 from understudy.testing.memory_rows import Row, has_authority
 
 
@@ -149,6 +151,17 @@ class Store:
             self.rows[row.id] = woken
             self.append_event(woken, WAKE, actor, detail)
         return len(waiting)
+
+    def holder_of(self, name: str, unique: UniqueKey) -> Row | None:
+        """Find the job that holds a unique key; whose period is over holds it no more."""
+        now, key = self.clock.now(), (name, unique.key)
+        for row in list(self.rows.values()):
+            if (row.name, row.unique_key) == key and holds_unique_key(row):
+                if not row.unique_until or row.unique_until > now:
+                    return row
+                # An index in SQL does not know the time.
+                self.rows[row.id] = replace(row, unique_key=None)
+        return None
 
     def is_paused(self, row: Row) -> bool:
         """Tell whether a job may not begin."""

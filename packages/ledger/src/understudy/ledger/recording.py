@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, and_, bindparam, or_, select, text, update
 
-from understudy.job_engine.identity import UniqueScope
+from understudy.job_engine.identity import UniqueKey, UniqueScope
 from understudy.job_engine.records import JobRecord
 from understudy.job_engine.requests import NewJob, OfferPlan
 from understudy.ledger import rows, transitions
@@ -83,8 +83,14 @@ def _in_the_way(connection: Connection, job: NewJob) -> AnyRow | None:
         key = {"name": job.name, "key": job.idempotency_key}
         known = connection.execute(_BY_KEY, key).one_or_none()
     if known is None and job.unique is not None:
-        held = {"at_name": job.name, "at_key": job.unique.key}
-        known = connection.execute(_BY_UNIQUE_KEY, held).one_or_none()
-        if known is None:
-            connection.execute(_FREE_UNIQUE_KEY, held)
+        known = holder_of(connection, job.name, job.unique)
     return known
+
+
+def holder_of(connection: Connection, name: str, unique: UniqueKey) -> AnyRow | None:
+    """Find the job that holds a unique key; whose period is over holds it no more."""
+    held = {"at_name": name, "at_key": unique.key}
+    holder = connection.execute(_BY_UNIQUE_KEY, held).one_or_none()
+    if holder is None:
+        connection.execute(_FREE_UNIQUE_KEY, held)
+    return holder

@@ -16,6 +16,8 @@ from understudy.ledger.changing import Cause, append_event, event_of
 from understudy.ledger.database import Database
 from understudy.ledger.instants import microseconds, now_us
 from understudy.ledger.job_table import jobs
+from understudy.ledger.prepared import AnyRow
+from understudy.ledger.recording import holder_of
 from understudy.ledger.tables import receipts, steps
 
 #: What a new job has of the old one, whatever is changed.
@@ -76,20 +78,39 @@ def _retry(connection: Connection, retrial: Retrial) -> tuple[JobRecord, bool]:
     place = retrial.place(recorded)
     taken = [step for step in recorded if retrial.takes_over(step, place)]
     values = {column: getattr(row, column) for column in _KEPT} | _values(retrial, origin)
-    made = connection.execute(_insert(connection, values)).one_or_none()
-    if made is None:
-        # Somebody else asked for the same at the same moment.
-        return rows.job_record(connection.execute(_BY_ID, {"job": retrial.id}).one()), False
-    _copy_steps(connection, retrial.id, taken, origin.id)
-    _note_receipts(connection, retrial.id, retrial.receipts(taken))
-    cause = Cause(retrial.actor, retrial.detail([step.name for step in taken]))
-    append_event(connection, event_of(made), "dispatch", cause)
-    return rows.job_record(made), True
+    made, is_new = _inserted(connection, retrial, origin, values)
+    if is_new:
+        _copy_steps(connection, retrial.id, taken, origin.id)
+        _note_receipts(connection, retrial.id, retrial.receipts(taken))
+        cause = Cause(retrial.actor, retrial.detail([step.name for step in taken]))
+        append_event(connection, event_of(made), "dispatch", cause)
+    return rows.job_record(made), is_new
+
+
+def _inserted(
+    connection: Connection, retrial: Retrial, origin: JobRecord, values: dict[str, Any]
+) -> tuple[AnyRow, bool]:
+    """Insert the new job, or find the one that somebody else made at the same moment.
+
+    As in `recording.record`, an index decides, and whoever is in the way may be so no more.
+    """
+    unique = retrial.unique_key(origin)
+    while True:
+        made = connection.execute(_insert(connection, values)).one_or_none()
+        if made is not None:
+            return made, True
+        known = connection.execute(_BY_ID, {"job": retrial.id}).one_or_none()
+        if known is not None:
+            return known, False
+        holder = None if unique is None else holder_of(connection, origin.name, unique)
+        if holder is not None:
+            raise retrial.refused_for(rows.job_record(holder))
 
 
 def _values(retrial: Retrial, origin: JobRecord) -> dict[str, Any]:
     payload = origin.payload if retrial.payload is None else retrial.payload
     limits = origin.limits if retrial.limits is None else retrial.limits
+    unique = retrial.unique_key(origin)
     return rows.limit_columns(limits) | {
         "id": retrial.id,
         "origin": origin.id,
@@ -98,6 +119,8 @@ def _values(retrial: Retrial, origin: JobRecord) -> dict[str, Any]:
         "payload": payload,
         "version": retrial.version or origin.version,
         "payload_sha": sha_of(payload),
+        "unique_key": unique and unique.key,
+        "unique_scope": unique and unique.scope,
         "state": JobState.SCHEDULED,
         "epoch": 0,
         "events": 1,

@@ -28,6 +28,7 @@ from understudy.testing.ledger_suite.reading import ReadingPromises
 from understudy.testing.ledger_suite.recording import RecordingPromises
 from understudy.testing.ledger_suite.recording_many import ManyPromises
 from understudy.testing.ledger_suite.resolving import ResolvingPromises
+from understudy.testing.ledger_suite.retried_keys import RetriedKeysPromises
 from understudy.testing.ledger_suite.retrying import RetryingPromises
 from understudy.testing.ledger_suite.scene import PassTime
 from understudy.testing.ledger_suite.scheduling import SchedulingPromises
@@ -55,6 +56,7 @@ class LedgerSuite(
     MeetingPromises,
     InvokingPromises,
     RetryingPromises,
+    RetriedKeysPromises,
     PausingPromises,
     LimitingPromises,
     WatchingPromises,
