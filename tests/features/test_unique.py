@@ -10,9 +10,11 @@ from tests.features.house import House
 from tests.features.jobs.cancelling import Gate, gated
 from tests.features.jobs.control import Parcel, control_parcel
 from tests.features.jobs.dispatching import Note, echo
+from tests.features.jobs.unique import Repair, repair
 from tests.servers.processes import PATIENCE, wait_until
 from understudy.dispatcher import DispatchOptions, JobHandle
 from understudy.job_engine import Debounce, JobState, Throttle, Unique
+from understudy.job_engine.errors import UniqueKeyHeldError
 
 HOUR = timedelta(hours=1)
 BY = ("customer",)
@@ -111,6 +113,66 @@ def test_a_dead_letter_is_tried_again_although_it_holds_its_key(
     assert retried.result() == ["70 g", f"{dead.id}:send"]
     again = house.dispatch(control_parcel, parcel, **identity)
     assert again.created == (identity.get("unique") == Unique(by=BY_STAMP))
+
+
+def test_a_retry_holds_the_key_of_its_dead_letter_while_it_runs(
+    house: House, tmp_path: Path
+) -> None:
+    dead, payload = failed_repair(house, tmp_path)
+    payload.part.touch()
+
+    retried = dead.retry()
+    house.wait_for(retried, JobState.RUNNING)
+    meanwhile = house.dispatch(repair, payload)
+    with pytest.raises(UniqueKeyHeldError, match=f"got one that job {retried.id} holds"):
+        dead.retry(from_step="look")
+
+    assert (meanwhile.id, meanwhile.created) == (retried.id, False)
+    assert dead.retry().id == retried.id
+    payload.gate.opened.touch()
+    assert meanwhile.result() == f"{payload.customer}: part"
+    replayed = retried.retry(from_step="wait")
+    assert house.dispatch(repair, payload).id == replayed.id
+    house.wait_for(replayed)
+
+
+def test_a_retry_waits_for_whoever_holds_its_key(house: House, tmp_path: Path) -> None:
+    dead, payload = failed_repair(house, tmp_path)
+    payload.part.touch()
+    holder = house.dispatch(repair, payload)
+
+    with pytest.raises(UniqueKeyHeldError, match=f"job {holder.id}.*; wait until .* or cancel it"):
+        dead.retry()
+    report = house.dispatcher.retry_many(name=repair.name)
+
+    mine = [each for each in report.refused if each.job_id == dead.id]
+    assert [each.holder_id for each in mine] == [holder.id]
+    assert list(house.ledger.again(dead.id)) == []
+    payload.gate.opened.touch()
+    house.wait_for(holder)
+    assert dead.retry().result() == f"{payload.customer}: part"
+
+
+def test_an_edited_retry_holds_the_key_of_its_new_payload(house: House, tmp_path: Path) -> None:
+    dead, payload = failed_repair(house, tmp_path)
+    payload.part.touch()
+    moved = payload.model_copy(update={"customer": house.unique("moved")})
+
+    edited = dead.retry(payload=moved)
+    for_old, for_new = (house.dispatch(repair, each) for each in (payload, moved))
+
+    assert (for_new.id, for_old.created) == (edited.id, True)
+    payload.gate.opened.touch()
+    for handle in (edited, for_old):
+        house.wait_for(handle)
+
+
+def failed_repair(house: House, folder: Path) -> tuple[JobHandle[str], Repair]:
+    gate = Gate(entered=folder / "entered", opened=folder / "opened")
+    payload = Repair(customer=house.unique("acme"), part=folder / "part", gate=gate)
+    dead = house.dispatch(repair, payload)
+    house.wait_for(dead, JobState.FAILED)
+    return dead, payload
 
 
 def test_one_for_a_period_is_not_there_again_before_it_is_over(house: House) -> None:

@@ -33,6 +33,7 @@ from understudy.job_engine import (
     QueueProfile,
     Retention,
     RetryPolicy,
+    Unique,
     declare_queue,
     job,
 )

@@ -73,9 +73,9 @@ def test_a_decision_that_cannot_be_is_refused(
     assert cli.state(job_id) == "held"
 
 
-def failed(cli: CommandLine) -> str:
+def failed(cli: CommandLine, payload: str = '{"numbers": [1]}') -> str:
     """Let the handler of a user's job fail."""
-    made = cli.run("dispatch", "add", '{"numbers": [1]}', "--json").json["id"]
+    made = cli.run("dispatch", "add", payload, "--json").json["id"]
     with cli.ledger() as ledger:
         job = ledger.offer(ledger.get(made), plan())
         assert job is not None
@@ -136,6 +136,31 @@ def test_a_retry_that_cannot_be_is_refused(
     assert cli.counts() == {JobState.FAILED: 1}
 
 
+def test_what_another_job_holds_the_key_of_is_refused_and_the_others_go_on(
+    cli: CommandLine,
+) -> None:
+    cli.write_jobs(JOBS.replace('job(name="add", queue="threads")', _UNIQUE))
+    first = failed(cli)
+    holder = cli.run("dispatch", "add", '{"numbers": [1]}', "--json").json["id"]
+    other = failed(cli, '{"numbers": [2]}')
+    expected = f"UniqueKeyHeldError: expected a free unique key to retry job {first}, got one that"
+
+    alone = cli.run("jobs", "retry", first)
+    asked = cli.run("jobs", "retry", first, other, "--json")
+    every = cli.run("jobs", "retry", "--name", "add")
+    edited = cli.run("jobs", "retry", first, "--payload", '{"numbers": [3]}', "--json")
+    replaced = cli.run("jobs", "retry", first, "--payload", '{"numbers": [1]}')
+
+    for answer in (alone, every, replaced):
+        assert (answer.status, answer.out.strip()) == (FAILURE, "0 jobs tried again")
+        assert answer.err.startswith(f"{expected} job {holder} holds, which is")
+        assert "cancel it" in answer.err
+    (refusal,) = asked.json["refused"]
+    assert (asked.status, refusal["job_id"], refusal["holder_id"]) == (FAILURE, first, holder)
+    assert [old for old, _ in asked.json["retried"]] == [other]
+    assert (edited.status, edited.json["refused"]) == (OK, [])
+
+
 def test_jobs_are_cancelled_and_told_how(cli: CommandLine) -> None:
     waits = cli.run("dispatch", "add", '{"numbers": [1]}', "--json").json["id"]
     ended = failed(cli)
@@ -194,3 +219,4 @@ def test_the_ledger_is_pruned_as_the_definitions_say(cli: CommandLine) -> None:
 
 
 _BRIEFLY = 'job(name="add", queue="threads", keep_failed=Retention(age=timedelta(microseconds=1)))'
+_UNIQUE = 'job(name="add", queue="threads", unique=Unique(by=("numbers",)))'

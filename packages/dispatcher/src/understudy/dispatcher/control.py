@@ -60,6 +60,9 @@ class Control:
         Raises:
             JobNotFoundError: If there is no such job.
             JobStateError: If it is not in a state that allows it.
+            UniqueKeyHeldError: If another job holds its unique key.
+            OptionInvalidError: If it has a unique key and the payload is another one: ask the
+                job's handle, whose definition knows which fields the key is made of.
             StepError: If the step to replay from is not recorded.
         """
         return retry(
@@ -82,6 +85,8 @@ class Control:
         actor: str = ACTOR,
     ) -> RetryReport:
         """Try failed jobs again that nobody has tried again yet, the oldest first.
+
+        Those whose unique key another job holds are refused, and reported.
 
         Args:
             name: Only of this definition.

@@ -47,9 +47,9 @@ class Duplicates:
 
     def _replace(self, new: NewJob, known: JobRecord) -> Settled:
         # Each turn that loses lost to somebody who changed the job: it ends with its first claim.
-        # What waits for another job is not set free by a dispatch, and whoever invoked one gets
-        # the result of what it asked for.
-        while known.is_unbegun and known.waits_for is None and known.parent_id is None:
+        # What waits for another job is not set free by a dispatch, whoever invoked one gets the
+        # result of what it asked for, and work that is done again has steps of its payload.
+        while known.is_unbegun and not (known.waits_for or known.parent_id or known.origin):
             replaced = self._ledger.replace(known, new)
             if replaced is not None:
                 return Settled(replaced, "replaced")

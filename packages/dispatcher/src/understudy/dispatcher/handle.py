@@ -152,8 +152,9 @@ class JobHandle(Generic[R]):
     ) -> "JobHandle[R]":
         """Do the failed job's work again, as a new job that goes on after its last finished step.
 
-        This job stays as it ended, and its idempotency key goes on pointing at it. Asking for
-        the same again returns the job that is there.
+        This job stays as it ended, and its idempotency key goes on pointing at it. The unique key
+        that it held until then is the new job's until that has ended, made anew for another
+        payload. Asking for the same again returns the job that is there.
 
         Args:
             payload: Another payload: the new job starts from the beginning.
@@ -164,6 +165,7 @@ class JobHandle(Generic[R]):
 
         Raises:
             JobStateError: If the job has not failed; with a payload or a step, if it has not ended.
+            UniqueKeyHeldError: If another job holds the unique key; wait for it, or cancel it.
             StepError: If the step to replay from is not recorded.
             PayloadInvalidError: If the payload is not of the job's payload model.
         """

@@ -8,9 +8,34 @@ from pydantic import BaseModel
 from understudy.job_engine.codec import MAX_PAYLOAD_BYTES, encode_payload
 from understudy.job_engine.control import ControlLedger
 from understudy.job_engine.definition import AnyDefinition
-from understudy.job_engine.errors import JobNotFoundError, JobStateError, OptionInvalidError
+from understudy.job_engine.errors import (
+    JobNotFoundError,
+    JobStateError,
+    OptionInvalidError,
+    UniqueKeyHeldError,
+)
 from understudy.job_engine.records import JobRecord
 from understudy.job_engine.retrial import DeadLetters, Retrial
+
+
+@dataclass(frozen=True, slots=True)
+class RetryRefusal:
+    """A job that was not tried again because another one holds its unique key.
+
+    Attributes:
+        job_id: The job that ended.
+        holder_id: The job to wait for, or to cancel.
+        reason: What the error says.
+    """
+
+    job_id: str
+    holder_id: str
+    reason: str
+
+    @classmethod
+    def of(cls, error: UniqueKeyHeldError) -> "RetryRefusal":
+        """Keep what an error says."""
+        return cls(error.job_id, error.holder_id, str(error))
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +45,12 @@ class RetryReport:
     Attributes:
         retried: The old job's id and the new one's, in the order of their failures.
         skipped: Jobs that were gone or no longer failed when their turn came.
+        refused: Jobs whose unique key another one holds; they may be tried again later.
     """
 
     retried: tuple[tuple[str, str], ...]
     skipped: tuple[str, ...]
+    refused: tuple[RetryRefusal, ...] = ()
 
 
 def retry(
@@ -55,8 +82,9 @@ def retry(
         text = encode_payload(payload, expected, MAX_PAYLOAD_BYTES)
         retrial = replace(retrial, payload=text)
         if definition is not None:
-            limits = definition.limits(payload)
-            retrial = replace(retrial, version=definition.version, limits=limits)
+            limits, version = definition.limits(payload), definition.version
+            unique = definition.unique.key(payload) if definition.unique else None
+            retrial = replace(retrial, version=version, limits=limits, unique=unique)
     return ledger.retry(retrial)[0]
 
 
@@ -70,7 +98,8 @@ def retry_many(
 ) -> RetryReport:
     """Try failed jobs again that nobody has tried again yet, each in a transaction of its own.
 
-    What fails again meanwhile is not tried a second time.
+    What fails again meanwhile is not tried a second time, and of those that share a unique key
+    the oldest is.
 
     Args:
         ledger: Where they are.
@@ -80,12 +109,14 @@ def retry_many(
         told: Hears how many of how many are done.
     """
     found = ledger.dead_letters(wanted)
-    retried, skipped = [], []
+    retried, skipped, refused = [], [], []
     for done, job_id in enumerate(found, 1):
         try:
             job, _ = ledger.retry(Retrial(job_id, actor, reason))
             retried.append((job_id, job.id))
+        except UniqueKeyHeldError as error:
+            refused.append(RetryRefusal.of(error))
         except (JobNotFoundError, JobStateError):
             skipped.append(job_id)
         told(done, len(found))
-    return RetryReport(tuple(retried), tuple(skipped))
+    return RetryReport(tuple(retried), tuple(skipped), tuple(refused))

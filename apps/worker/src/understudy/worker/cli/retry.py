@@ -5,16 +5,17 @@ from typing import Any
 import click
 from pydantic import BaseModel, ValidationError
 
-from understudy.dispatcher.retrying import RetryReport, retry, retry_many
+from understudy.dispatcher.retrying import RetryRefusal, RetryReport, retry, retry_many
 from understudy.job_engine.codec import describe
 from understudy.job_engine.definition import AnyDefinition
-from understudy.job_engine.errors import PayloadInvalidError
+from understudy.job_engine.errors import PayloadInvalidError, UniqueKeyHeldError
 from understudy.job_engine.records import CancelOutcome
 from understudy.job_engine.retrial import MOST, DeadLetters
 from understudy.ledger import SqlLedger
 from understudy.worker.cli.actor import actor
 from understudy.worker.cli.durations import duration
 from understudy.worker.cli.output import counted, json_option, print_json
+from understudy.worker.exits import FAILURE, OK
 from understudy.worker.settings import Settings, load_settings
 from understudy.worker.wiring import load_catalogue, open_ledger
 
@@ -39,7 +40,8 @@ def retry_command(job_ids: tuple[str, ...], **given: Any) -> None:
     """Do the work of failed jobs again: those of the given IDs, or all that the options choose.
 
     Each becomes a new job that goes on after the last finished step of the old one, which stays
-    as it ended. What has been tried again before is not tried a second time.
+    as it ended. What has been tried again before is not tried a second time. A job whose unique
+    key another one holds is refused; the others go on, and the command ends with 1.
     """
     settings = load_settings()
     if job_ids:
@@ -48,9 +50,16 @@ def retry_command(job_ids: tuple[str, ...], **given: Any) -> None:
         report = _retry_many(open_ledger(settings), given)
     if given["as_json"]:
         print_json(report)
-        return
+    else:
+        _print_report(report)
+    raise SystemExit(FAILURE if report.refused else OK)
+
+
+def _print_report(report: RetryReport) -> None:
     for old, new in report.retried:
         click.echo(f"{old} -> {new}")
+    for refusal in report.refused:
+        click.secho(f"{UniqueKeyHeldError.__name__}: {refusal.reason}", fg="red", err=True)
     click.secho(f"{counted(len(report.retried), 'job')} tried again", fg="green")
 
 
@@ -72,7 +81,7 @@ def _retry_many(ledger: SqlLedger, given: dict[str, Any]) -> RetryReport:
 def _retry_these(settings: Settings, ids: tuple[str, ...], given: dict[str, Any]) -> RetryReport:
     if any(given[name] for name in ("name", "queue", "since")):
         raise click.UsageError("expected IDs, or --name, --queue and --since, got both")
-    ledger, retried = open_ledger(settings), []
+    ledger, retried, refused = open_ledger(settings), [], []
     told: dict[str, Any] = {"actor": actor()}
     told |= {name: given[name] for name in ("from_step", "reason")}
     for job_id in ids:
@@ -80,8 +89,11 @@ def _retry_these(settings: Settings, ids: tuple[str, ...], given: dict[str, Any]
             definition = load_catalogue(settings).get(ledger.get(job_id).name)
             told["definition"] = definition
             told["payload"] = payload_of(definition, given["payload"])
-        retried.append((job_id, retry(ledger, job_id, **told).id))
-    return RetryReport(tuple(retried), ())
+        try:
+            retried.append((job_id, retry(ledger, job_id, **told).id))
+        except UniqueKeyHeldError as error:
+            refused.append(RetryRefusal.of(error))
+    return RetryReport(tuple(retried), (), tuple(refused))
 
 
 def payload_of(definition: AnyDefinition, text: str) -> BaseModel:
