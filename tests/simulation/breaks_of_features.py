@@ -9,6 +9,7 @@ from understudy.job_engine.clock import Clock
 from understudy.job_engine.limits import NO_LIMITS
 from understudy.job_engine.records import Claim, JobRecord, StepKind, StepRecord, Ticket
 from understudy.job_engine.requests import NewJob, OfferPlan
+from understudy.job_engine.retrial import Retrial
 from understudy.job_engine.scheduling import ScheduleRecord, Tick, TickOutcome
 from understudy.ledger import SqlLedger
 from understudy.testing import MemoryLedger
@@ -54,6 +55,18 @@ class KnowsNoKeys(MemoryLedger):
 
     def record_job(self, job: NewJob, plan: OfferPlan | None) -> tuple[JobRecord, bool]:
         return super().record_job(replace(job, unique=None), plan)
+
+
+class RetriesWithoutKeys(MemoryLedger):
+    """What is done again holds no unique key."""
+
+    def retry(self, retrial: Retrial) -> tuple[JobRecord, bool]:
+        row = self._store.rows[retrial.origin]
+        self._store.rows[row.id] = replace(row, unique_key=None)
+        try:
+            return super().retry(retrial)
+        finally:
+            self._store.rows[row.id] = row
 
 
 class KnowsNoLimits(MemoryLedger):
@@ -125,6 +138,7 @@ BREAKS_OF_FEATURES: Mapping[type[MemoryLedger], str] = {
     SetsNothingOff: "on_failure",
     WaitsForNothing: "flow",
     KnowsNoKeys: "I10",
+    RetriesWithoutKeys: "I10",
     KnowsNoLimits: "I12",
     LosesTicks: "schedules",
     ExpiresNothing: "expiry",

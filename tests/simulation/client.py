@@ -96,6 +96,9 @@ class Client:
         """Do what people do: try the failed again, and settle what is held."""
         with suppress(LedgerUnavailableError, JobNotFoundError, JobStateError):
             self._dispatcher.retry_many(limit=2, actor="a client")
+            unique = self._scene.jobs.one_each.name
+            if self._dispatcher.retry_many(name=unique, limit=2, actor="a client").refused:
+                self._scene.weather.notice("a retry was refused: its key was held")
             for job in self._parts.ledger.list_jobs(states=[JobState.HELD], limit=1):
                 self._settle(job.id)
 

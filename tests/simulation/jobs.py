@@ -65,7 +65,10 @@ class Jobs(WaitingBodies):
         )
         self.definitions = [*self.plain, *(self._define(body) for body in others)]
         by = ("customer",)
-        self.one_each = self._define(self._one_each, unique=Unique(by=by))
+        # It fails at once, so that many are tried again.
+        self.one_each = self._define(
+            self._one_each, unique=Unique(by=by), retry=RetryPolicy(max_attempts=1)
+        )
         debounce = Debounce(by=by, period=timedelta(seconds=4), max_wait=timedelta(seconds=12))
         self.the_last = self._define(self._the_last, debounce=debounce)
         self.the_newest = self._define(self._the_newest)

@@ -128,10 +128,10 @@ def _knows(history: History, states: Sequence[JobState]) -> Iterator[str]:
 
 
 def _one_at_a_time(scene: Scene, histories: Histories) -> Iterator[str]:
-    """Of the jobs with one unique key one is there at a time (I10)."""
+    """Of the jobs with one unique key one is there at a time, done again or not (I10)."""
     for jobs in _by_customer(scene.jobs.one_each.name, histories):
         ordered = sorted((history.job for history in jobs), key=lambda job: job.created_at)
-        for before, after in pairwise(job for job in ordered if job.origin is None):
+        for before, after in pairwise(ordered):
             if before.finished_at is None or before.finished_at > after.created_at:
                 yield f"I10: {after.id} was there beside {before.id}"
 

@@ -35,7 +35,7 @@ class Requests:
         """Choose the request of a number; what is returned asks for the same every time."""
         kinds = (self._single, self._chain, self._group, self._many)
         by_key = (self._one_each, self._the_last, self._the_newest, self._one_at_once)
-        make = self.rng.choices((*kinds, *by_key), (10, 1, 1, 1, 1, 1, 1, 1))[0]
+        make = self.rng.choices((*kinds, *by_key), (10, 1, 1, 1, 3, 1, 1, 1))[0]
         return make(number)
 
     def _single(self, number: int) -> Ask:

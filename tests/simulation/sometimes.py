@@ -24,6 +24,7 @@ SOMETIMES = frozenset(
         "a message was lost",
         "a process was frozen",
         "a process was killed",
+        "a retry was refused: its key was held",
         "a wait met its event",
         "a wait met nothing",
         "a worker was told to stop",
