@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
-from typing import ClassVar, TypeVar, cast
+from typing import Any, ClassVar, TypeVar, cast
 
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -17,37 +17,35 @@ from hypothesis.stateful import (
 
 from tests.stateful.attempt import ENDINGS, Attempt
 from tests.stateful.benches import Bench
+from tests.stateful.choices import (
+    MINUTE,
+    delays,
+    engines,
+    faults,
+    keys,
+    limits,
+    numbers,
+    outcomes,
+    rarely,
+    resolutions,
+    retrials,
+    spans,
+    uniques,
+)
 from tests.stateful.pair import Fault
 from tests.stateful.play import Play
-from understudy.job_engine.identity import hashed
-from understudy.job_engine.limits import Limit, Limits
+from understudy.job_engine.identity import UniqueKey
+from understudy.job_engine.limits import Limits
 from understudy.job_engine.records import Conclusion, DispatchTry, JobRecord, TryOutcome
 from understudy.job_engine.resolution import Resolution
-from understudy.job_engine.states import ABANDON, ACCEPT, RESUME, STOP, Transition
+from understudy.job_engine.retrial import Retrial
+from understudy.job_engine.states import ACCEPT, FAIL, RESUME, STOP, JobState, Transition
 from understudy.testing.ledger_suite.scene import FIRST, SECOND
 
 T = TypeVar("T")
 
 #: More jobs would only keep each from going far.
-MOST_JOBS = 6
-
-engines = st.sampled_from((FIRST, SECOND))
-spans = st.sampled_from((0, 1, 15, 61, 3600)).map(lambda seconds: timedelta(seconds=seconds))
-delays = st.one_of(st.none(), spans)
-keys = st.sampled_from((None, None, "a", "b"))
-faults = st.sampled_from((*(None,) * 12, 0, 0, 0, 1, 2, 3, 4))
-outcomes = st.sampled_from(TryOutcome)
-rarely = st.sampled_from((False, False, False, True))
-resolutions = st.sampled_from((RESUME, RESUME, ACCEPT, ABANDON))
-MINUTE = timedelta(minutes=1)
-limits = st.sampled_from(
-    (
-        Limits(Limit(hashed("one"), 1)),
-        Limits(rate=Limit(hashed("two a minute"), 2, MINUTE)),
-        Limits(Limit(hashed("both"), 1), Limit(hashed("both a minute"), 2, MINUTE)),
-    )
-)
-numbers = st.integers(0, 2**10)
+MOST_JOBS = 7
 
 
 class LedgerMachine(RuleBasedStateMachine):
@@ -74,6 +72,13 @@ class LedgerMachine(RuleBasedStateMachine):
     def start_the_first(self) -> Attempt:
         return if_any(self.play.start(FIRST))
 
+    @initialize(target=seen, unique=uniques)
+    def fail_one_of_a_kind(self, unique: UniqueKey) -> JobRecord:
+        """Have a job that somebody may try again."""
+        attempt = if_any(self.play.start(FIRST, unique=unique))
+        self.play.conclude(attempt, attempt.conclusion(FAIL.name, MINUTE), None)
+        return self.play.look(attempt.claim.job_id)
+
     @precondition(lambda self: self.play.recorded < MOST_JOBS)
     @rule(target=seen, engine=engines, delay=delays, key=keys, fault=faults)
     def dispatch(
@@ -94,6 +99,23 @@ class LedgerMachine(RuleBasedStateMachine):
         """Record a job that shares its limits with others, and claim it if there is room."""
         job = self.play.dispatch(engine, fault, limits=limits)
         return if_any(self.play.claim(self.play.issue(job, engine)) if job else None)
+
+    @precondition(lambda self: self.play.recorded < MOST_JOBS)
+    @rule(target=seen, engine=engines, unique=uniques, fault=faults)
+    def dispatch_one_of_a_kind(self, engine: str, unique: UniqueKey, fault: Fault) -> JobRecord:
+        """Record a job that is unique, or find the one that holds its key."""
+        return if_any(self.play.dispatch(engine, fault, unique=unique))
+
+    @precondition(lambda self: self.play.done_again < MOST_JOBS)
+    @rule(target=seen, number=numbers, job=seen, how=retrials, raced=st.booleans(), fault=faults)
+    def do_again(  # noqa: PLR0917 - hypothesis passes keywords
+        self, number: int, job: JobRecord, how: Mapping[str, Any], raced: bool, fault: Fault
+    ) -> JobRecord:
+        """Do a failed job's work again, or any job's; after somebody dispatched the same."""
+        known = self.play.any_in(JobState.FAILED, number) or job
+        if raced:
+            self.play.dispatch_like(known)
+        return if_any(self.play.retry(Retrial(known.id, "a person", **how), fault))
 
     @rule(target=seen, number=numbers, engine=engines, fault=faults)
     def offer_if_there_is_room(self, number: int, engine: str, fault: Fault) -> JobRecord:
@@ -222,7 +244,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self, number: int, stale: bool, job: JobRecord, how: Transition, done: bool, fault: Fault
     ) -> None:
         """Let a person decide, by what they saw at any time."""
-        known = job if stale else self.play.any_held(number)
+        known = job if stale else self.play.any_in(JobState.HELD, number)
         steps = {f"step-{place}": '"told"' for place in range(3)} if done else {}
         self.play.resolve(known or job, resolution(how, steps), fault)
 

@@ -1,14 +1,16 @@
 """Ledgers that break one rule each, as somebody might by mistake; the machine must find them."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 
 from sqlalchemy import event
 
 from tests.stateful.benches import Bench
+from understudy.job_engine.identity import UniqueKey
 from understudy.job_engine.interrupts import Fenced
 from understudy.job_engine.records import Claim, JobRecord, StepRecord, Ticket
 from understudy.job_engine.requests import OfferPlan
+from understudy.job_engine.retrial import Retrial
 from understudy.ledger import SqlLedger, sqlite, transitions
 
 
@@ -75,6 +77,19 @@ class HoldsBack(SqlLedger):
         return super().begin(claim, name, seq)
 
 
+class _Keyless(Retrial):
+    def unique_key(self, origin: JobRecord) -> UniqueKey | None:
+        return None
+
+
+class RetriesWithoutKey(SqlLedger):
+    """What is done again holds no unique key: I10."""
+
+    def retry(self, retrial: Retrial) -> tuple[JobRecord, bool]:
+        given = {each.name: getattr(retrial, each.name) for each in fields(retrial)}
+        return super().retry(_Keyless(**given))
+
+
 MUTANTS: tuple[type[SqlLedger], ...] = (
     ClaimsAnyEpoch,
     ClaimsForAnyEngine,
@@ -84,6 +99,7 @@ MUTANTS: tuple[type[SqlLedger], ...] = (
     RenewsForAll,
     ForgetsLostReplies,
     HoldsBack,
+    RetriesWithoutKey,
 )
 
 

@@ -8,8 +8,8 @@ from typing import Any
 from tests.stateful.attempt import ENDINGS, Attempt
 from tests.stateful.machine import resolution
 from tests.stateful.play import PICKUP, Play
-from understudy.job_engine.errors import JobDeferredError
-from understudy.job_engine.identity import hashed
+from understudy.job_engine.errors import JobDeferredError, UniqueKeyHeldError
+from understudy.job_engine.identity import UniqueKey, UniqueScope, hashed
 from understudy.job_engine.limits import Limit, Limits
 from understudy.job_engine.ports import Ledger
 from understudy.job_engine.records import (
@@ -21,6 +21,7 @@ from understudy.job_engine.records import (
 )
 from understudy.job_engine.requests import OfferPlan
 from understudy.job_engine.resolution import Resolution
+from understudy.job_engine.retrial import Retrial
 from understudy.job_engine.states import ABANDON, ACCEPT, RESUME, STOP
 from understudy.testing.ledger_suite.scene import ERROR, FIRST, SECOND, new_job
 
@@ -30,6 +31,7 @@ Operation = Callable[[Play], Question]
 
 MINUTE = timedelta(minutes=1)
 PLAN = OfferPlan(SECOND, PICKUP, "a test")
+UNIQUE = UniqueKey(hashed("one"), UniqueScope.INCOMPLETE)
 WORKER = WorkerRecord("boot", FIRST, "default", "host", 1, 8)
 
 
@@ -153,6 +155,25 @@ def _resolve(play: Play, resolution: Resolution) -> Question:
     return lambda ledger: ledger.resolve(job, resolution)
 
 
+def _retry(play: Play, *, is_free: bool) -> Question:
+    attempt = play.start(FIRST, unique=UNIQUE)
+    assert attempt is not None
+    play.begin(attempt)
+    play.record(attempt)
+    play.conclude(attempt, attempt.conclusion("fail", MINUTE), None)
+    if not is_free:
+        play.dispatch(FIRST, unique=UNIQUE)
+    retrial = Retrial(attempt.claim.job_id, "a person")
+
+    def retry(ledger: Ledger) -> JobRecord | str:
+        try:
+            return ledger.retry(retrial)[0]
+        except UniqueKeyHeldError as error:
+            return str(error)
+
+    return retry
+
+
 def _cancel(play: Play, scene: Callable[[Play], JobRecord]) -> Question:
     job = scene(play)
     return lambda ledger: ledger.cancel(job.id, "a client")
@@ -185,6 +206,8 @@ REPEATABLE: Mapping[str, Operation] = {
     "renew": _renew,
     "stop": _stop,
     **{name: partial(_conclude, name=name) for name in ENDINGS},
+    "do again": partial(_retry, is_free=True),
+    "do again while the key is held": partial(_retry, is_free=False),
     "note tries": _note_tries,
     "beat": _beat,
     "retire": _retire,

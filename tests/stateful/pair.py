@@ -8,7 +8,7 @@ from typing import Any, TypeVar, cast
 
 from tests.stateful.benches import Bench, CutOff
 from tests.stateful.histories import histories_of
-from understudy.job_engine.errors import JobDeferredError
+from understudy.job_engine.errors import JobDeferredError, JobStateError
 from understudy.job_engine.interrupts import Interrupt
 from understudy.job_engine.invariants import (
     History,
@@ -110,10 +110,10 @@ class Pair:
 
 def _said(
     question: Callable[[Ledger], T], ledger: Ledger
-) -> T | type[Interrupt] | type[JobDeferredError]:
+) -> T | type[Interrupt] | type[JobDeferredError] | type[JobStateError]:
     try:
         return question(ledger)
-    except (Interrupt, JobDeferredError) as interrupt:
+    except (Interrupt, JobDeferredError, JobStateError) as interrupt:
         return type(interrupt)
 
 

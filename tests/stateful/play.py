@@ -8,6 +8,7 @@ from functools import partial
 from tests.stateful.attempt import Attempt
 from tests.stateful.benches import Bench
 from tests.stateful.pair import Fault, Pair
+from understudy.job_engine.identity import UniqueKey
 from understudy.job_engine.limits import NO_LIMITS, Limits
 from understudy.job_engine.outcome import MAX_CRASHES
 from understudy.job_engine.ports import Ledger
@@ -21,6 +22,7 @@ from understudy.job_engine.records import (
 )
 from understudy.job_engine.requests import OfferPlan
 from understudy.job_engine.resolution import Resolution
+from understudy.job_engine.retrial import Retrial
 from understudy.job_engine.states import HOLD, JobState
 from understudy.testing.ledger_suite.scene import ERROR, new_job
 
@@ -36,6 +38,7 @@ class Play:
         self.pair = Pair(bench)
         self.tickets: list[Ticket] = []
         self.recorded = 0
+        self.done_again = 0
 
     def dispatch(
         self,
@@ -46,9 +49,10 @@ class Play:
         delay: timedelta | None = None,
         expires_in: timedelta | None = None,
         limits: Limits = NO_LIMITS,
+        unique: UniqueKey | None = None,
     ) -> JobRecord | None:
         new = new_job(id=f"job-{self.recorded}", expires_in=expires_in, limits=limits)
-        job = replace(new, idempotency_key=key, delay=delay)
+        job = replace(new, idempotency_key=key, delay=delay, unique=unique)
         plan = None if engine is None else OfferPlan(engine, PICKUP, "a test")
         answer = self.pair.ask(
             "dispatch", lambda x: x.record_job(job, plan), fault, same=lambda told: told[0]
@@ -58,8 +62,15 @@ class Play:
         self.recorded += answer[0].id == job.id
         return answer[0]
 
-    def start(self, engine: str, limits: Limits = NO_LIMITS) -> Attempt | None:
-        job = self.dispatch(engine, limits=limits)
+    def dispatch_like(self, job: JobRecord) -> None:
+        """Dispatch a job of another id with the same unique key, if there is one."""
+        if job.unique_key is not None and job.unique_scope is not None:
+            self.dispatch(None, unique=UniqueKey(job.unique_key, job.unique_scope))
+
+    def start(
+        self, engine: str, limits: Limits = NO_LIMITS, *, unique: UniqueKey | None = None
+    ) -> Attempt | None:
+        job = self.dispatch(engine, limits=limits, unique=unique)
         return None if job is None else self.claim(self.issue(job, engine))
 
     def issue(self, job: JobRecord, engine: str) -> Ticket:
@@ -163,6 +174,16 @@ class Play:
     def resolve(self, job: JobRecord, resolution: Resolution, fault: Fault) -> None:
         self.pair.ask("resolve", lambda x: x.resolve(job, resolution), fault)
 
+    def retry(self, retrial: Retrial, fault: Fault) -> JobRecord | None:
+        """Do ended work again, if it may be done and nobody holds its unique key."""
+        answer = self.pair.ask(
+            "retry", lambda x: x.retry(retrial), fault, same=lambda told: told[0]
+        )
+        if answer is None:
+            return None
+        self.done_again += answer[1]
+        return answer[0]
+
     def keep_the_books(
         self, job: JobRecord, told: DispatchTry, span: timedelta, fault: Fault
     ) -> None:
@@ -174,10 +195,10 @@ class Play:
     def any_job(self, number: int) -> JobRecord:
         return self.look(f"job-{number % self.recorded}")
 
-    def any_held(self, number: int) -> JobRecord | None:
-        """Return any job that is held, if one is."""
-        held = self.pair.ask("held", lambda x: sorted(x.list_jobs(states=[JobState.HELD]), key=_id))
-        return held[number % len(held)] if held else None
+    def any_in(self, state: JobState, number: int) -> JobRecord | None:
+        """Return any job that is in a state, if one is."""
+        found = self.pair.ask(str(state), lambda x: sorted(x.list_jobs(states=[state]), key=_id))
+        return found[number % len(found)] if found else None
 
     def look(self, job_id: str) -> JobRecord:
         record = self.pair.ask("get", lambda x: x.get(job_id))

@@ -22,6 +22,7 @@ SOMETIMES = frozenset(
         "exhaust: refused",
         "offer: refused",
         "park: refused",
+        "retry: UniqueKeyHeldError",
     }
 )
 
