@@ -105,6 +105,7 @@ BUGS = (
         {
             f"{SUITE}/uniting.py": ("test_a_retry_is_not_blocked_by_its_own_key",),
             f"{SUITE}/retrying.py": ("test_the_old_key_goes_on_pointing_at_the_old_job",),
+            f"{SUITE}/retried_keys.py": ("test_a_retry_holds_the_key_until_it_has_ended",),
             "tests/features/test_identity.py": (
                 "test_a_dead_letter_is_tried_again_whatever_its_key",
             ),
