@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 
 import pytest
@@ -131,9 +131,31 @@ def test_events_whose_job_is_gone_are_reported_and_the_others_still_checked(
 
 def test_two_jobs_of_one_idempotency_key_are_reported(database: Database) -> None:
     fill(database, 5)
-    database.write(lambda c: _share_a_key(c, job_id(1), job_id(3)))
+    database.write(lambda c: _share(c, (job_id(1), job_id(3)), idempotency_key="order-7"))
 
     assert listed(run("--json")) == {"I10"}
+
+
+@pytest.mark.parametrize("also", [{}, {"idempotency_key": "order-7"}], ids=["alone", "both"])
+def test_two_jobs_that_hold_one_unique_key_are_reported(
+    database: Database, also: dict[str, str]
+) -> None:
+    fill(database, 5)
+    held = {"unique_key": "k", "unique_scope": "period", **also}
+    database.write(lambda c: _share(c, (job_id(1), job_id(3)), **held))
+
+    result = run("--json")
+
+    assert listed(result) == {"I10"}
+    assert len(json.loads(result.stdout)["listed"]) == 1 + len(also)
+
+
+def test_ended_jobs_of_one_unique_key_are_sound(database: Database) -> None:
+    fill(database, 5)
+    ended = {"unique_key": "k", "unique_scope": "incomplete"}
+    database.write(lambda c: _share(c, (job_id(0), job_id(1)), **ended))
+
+    assert run("--json").exit_code == 0
 
 
 def test_all_violations_are_counted_and_some_listed(database: Database) -> None:
@@ -190,10 +212,9 @@ def _delete_job_alone(connection: Connection, job: str) -> None:
     connection.execute(delete(jobs).where(jobs.c.id == job))
 
 
-def _share_a_key(connection: Connection, *ids: str) -> None:
+def _share(connection: Connection, ids: Sequence[str], **same: str) -> None:
     _without_constraints(connection)
-    same = update(jobs).where(jobs.c.id.in_(ids)).values(name="send", idempotency_key="order-7")
-    connection.execute(same)
+    connection.execute(update(jobs).where(jobs.c.id.in_(ids)).values(name="send", **same))
 
 
 def _without_constraints(connection: Connection) -> None:

@@ -3,7 +3,19 @@
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, select, tuple_
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Select,
+    TextClause,
+    and_,
+    func,
+    or_,
+    select,
+    text,
+    tuple_,
+)
 
 from understudy.job_engine.invariants import (
     LimitedAttempt,
@@ -13,13 +25,13 @@ from understudy.job_engine.invariants import (
 )
 from understudy.job_engine.records import JobRecord
 from understudy.ledger import rows
-from understudy.ledger.job_table import LIMIT_COLUMNS, jobs
+from understudy.ledger.job_table import LIMIT_COLUMNS, UNIQUE_HELD, jobs
 from understudy.ledger.tables import attempts
 from understudy.ledger.verifying.streams import columns, stream
 
 
 def one_key_twice(connection: Connection) -> Iterator[Violation]:
-    """Find jobs that share a name and an idempotency key (I10)."""
+    """Find jobs of one name that share an idempotency key, or hold the same unique key (I10)."""
     return repeated_keys(_with_repeated_keys(connection))
 
 
@@ -34,12 +46,17 @@ def too_many_in_a_period(connection: Connection) -> Iterator[Violation]:
 
 
 def _with_repeated_keys(connection: Connection) -> Iterator[JobRecord]:
-    key = (jobs.c.name, jobs.c.idempotency_key)
-    given = jobs.c.idempotency_key.is_not(None)
-    repeated = select(*key).where(given).group_by(*key).having(func.count() > 1)
-    statement = select(*columns(jobs)).where(tuple_(*key).in_(repeated))
-    for row in connection.execute(statement.order_by(*key, jobs.c.created_at, jobs.c.id)):
+    given = _repeated(jobs.c.idempotency_key, jobs.c.idempotency_key.is_not(None))
+    held = _repeated(jobs.c.unique_key, text(UNIQUE_HELD))
+    statement = select(*columns(jobs)).where(or_(given, held))
+    for row in connection.execute(statement.order_by(jobs.c.created_at, jobs.c.id)):
         yield rows.job_record(row)
+
+
+def _repeated(column: Column[Any], counts: ColumnElement[bool] | TextClause) -> ColumnElement[bool]:
+    key = (jobs.c.name, column)
+    repeated = select(*key).where(counts).group_by(*key).having(func.count() > 1)
+    return and_(counts, tuple_(*key).in_(repeated))
 
 
 def _under_concurrency(connection: Connection) -> Iterator[LimitedAttempt]:
