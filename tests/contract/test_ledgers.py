@@ -20,7 +20,13 @@ from understudy.ledger.upgrading import upgrade
 from understudy.ledger.verifying import verify
 from understudy.testing import FrozenClock, LedgerSuite, MemoryLedger
 from understudy.testing.ledger_suite import PassTime
-from understudy.testing.ledger_suite.retried_keys import ONE, dead, dispatched, retried
+from understudy.testing.ledger_suite.retried_keys import (
+    ONE,
+    dead,
+    dispatched,
+    race_for_a_key,
+    retried,
+)
 from understudy.testing.ledger_suite.scene import new_job, plan
 
 Bench = tuple[Database, DatabaseClock]
@@ -54,6 +60,13 @@ class SqlLedgerSuite(LedgerSuite):
     @pytest.fixture
     def pass_time(self, clock: DatabaseClock) -> PassTime:
         return clock.advance
+
+    def test_a_dispatch_and_another_programs_retry_leave_one_holder(
+        self, ledger: Ledger, database: Database
+    ) -> None:
+        url = database.url.render_as_string(hide_password=False)
+        with closing(Database(url)) as of_another_program:
+            race_for_a_key(ledger, SqlLedger(of_another_program, actor="another"))
 
 
 class TestSqliteLedger(SqlLedgerSuite):

@@ -36,6 +36,7 @@ class ControlLedger(Protocol):
             JobNotFoundError: If there is no such job.
             JobStateError: If it has not ended; for a mere retry, if it has not failed.
             UniqueKeyHeldError: If another job holds the unique key.
+            OptionInvalidError: If the old job held a unique key and the payload's is unknown.
             StepError: If the step to replay from is not recorded.
         """
         ...

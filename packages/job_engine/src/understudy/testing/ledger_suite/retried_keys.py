@@ -132,18 +132,7 @@ class RetriedKeysPromises:
 
     def test_a_dispatch_and_a_retry_leave_one_holder(self, ledger: Ledger) -> None:
         """Whichever is first: the other one is led to it, or refused because of it."""
-        for _ in range(ROUNDS):
-            ended = dead(ledger)
-
-            (job, created), answer = both(
-                partial(dispatched, ledger), partial(retried, ledger, Retrial(ended, "ada"))
-            )
-
-            if isinstance(answer, UniqueKeyHeldError):
-                assert (created, answer.holder_id) == (True, job.id)
-            else:
-                assert (created, answer.id) == (False, job.id)
-            self._expect_one_holder(ledger, job)
+        race_for_a_key(ledger, ledger)
 
     def test_a_crowd_does_one_work_again_and_one_holds_the_key(self, ledger: Ledger) -> None:
         """Who asks for the same gets the same; who asks for something else is refused."""
@@ -157,12 +146,29 @@ class RetriedKeysPromises:
             refused = {each.holder_id for each in found if isinstance(each, UniqueKeyHeldError)}
             assert len(made) == 1
             assert refused == made
-            self._expect_one_holder(ledger, ledger.get(made.pop()))
+            _expect_one_holder(ledger, made.pop())
 
-    def _expect_one_holder(self, ledger: Ledger, holder: JobRecord) -> None:
-        assert list(repeated_keys(ledger.list_jobs(limit=100))) == []
-        assert dispatched(ledger) == (ledger.get(holder.id), False)
-        ledger.cancel(holder.id, "a test")
+
+def race_for_a_key(ledger: Ledger, other: Ledger) -> None:
+    """Let one ledger dispatch and another, of the same database, retry at the same moment."""
+    for _ in range(ROUNDS):
+        ended = dead(ledger)
+
+        (job, created), answer = both(
+            partial(dispatched, ledger), partial(retried, other, Retrial(ended, "ada"))
+        )
+
+        if isinstance(answer, UniqueKeyHeldError):
+            assert (created, answer.holder_id) == (True, job.id)
+        else:
+            assert (created, answer.id) == (False, job.id)
+        _expect_one_holder(ledger, job.id)
+
+
+def _expect_one_holder(ledger: Ledger, job_id: str) -> None:
+    assert list(repeated_keys(ledger.list_jobs(limit=100))) == []
+    assert dispatched(ledger) == (ledger.get(job_id), False)
+    ledger.cancel(job_id, "a test")
 
 
 def dead(ledger: Ledger, state: JobState = JobState.FAILED, key: UniqueKey = ONE) -> str:
