@@ -121,7 +121,6 @@ def test_a_job_is_replayed_and_edited(cli: CommandLine) -> None:
         (("--name", "add", "--since", "soon"), USAGE, "expected a duration"),
         (("ID", "--from-step", "no"), FAILURE, "expected a recorded step"),
         (("ID", "--payload", '{"numbers": "many"}'), USAGE, "expected JSON that fits Sum"),
-        (("nobody",), FAILURE, "expected the id of a job"),
     ],
 )
 def test_a_retry_that_cannot_be_is_refused(
@@ -134,6 +133,21 @@ def test_a_retry_that_cannot_be_is_refused(
     assert (answer.status, answer.out) == (status, "")
     assert expected in answer.err
     assert cli.counts() == {JobState.FAILED: 1}
+
+
+def test_jobs_that_cannot_be_retried_do_not_stop_the_others(cli: CommandLine) -> None:
+    job_id = failed(cli)
+    waits = cli.run("dispatch", "add", '{"numbers": [1]}', "--json").json["id"]
+
+    answer = cli.run("jobs", "retry", "nobody", waits, job_id, "--json")
+    told = cli.run("jobs", "retry", "nobody", waits)
+
+    assert answer.status == told.status == FAILURE
+    assert [old for old, _ in answer.json["retried"]] == [job_id]
+    refused = [(each["job_id"], each["error"]) for each in answer.json["refused"]]
+    assert refused == [("nobody", "JobNotFoundError"), (waits, "JobStateError")]
+    assert "JobNotFoundError: expected the id of a job" in told.err
+    assert "JobStateError: expected a failed job" in told.err
 
 
 def test_what_another_job_holds_the_key_of_is_refused_and_the_others_go_on(

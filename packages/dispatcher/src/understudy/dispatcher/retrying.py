@@ -12,6 +12,7 @@ from understudy.job_engine.errors import (
     JobNotFoundError,
     JobStateError,
     OptionInvalidError,
+    UnderstudyError,
     UniqueKeyHeldError,
 )
 from understudy.job_engine.records import JobRecord
@@ -20,22 +21,25 @@ from understudy.job_engine.retrial import DeadLetters, Retrial
 
 @dataclass(frozen=True, slots=True)
 class RetryRefusal:
-    """A job that was not tried again because another one holds its unique key.
+    """A job that was not tried again.
 
     Attributes:
-        job_id: The job that ended.
-        holder_id: The job to wait for, or to cancel.
+        job_id: The job whose work is not done again.
+        error: The type of the error.
         reason: What the error says.
+        holder_id: The job that holds its unique key, where that is why: to wait for, or to cancel.
     """
 
     job_id: str
-    holder_id: str
+    error: str
     reason: str
+    holder_id: str | None = None
 
     @classmethod
-    def of(cls, error: UniqueKeyHeldError) -> "RetryRefusal":
+    def of(cls, job_id: str, error: UnderstudyError) -> "RetryRefusal":
         """Keep what an error says."""
-        return cls(error.job_id, error.holder_id, str(error))
+        holder_id = error.holder_id if isinstance(error, UniqueKeyHeldError) else None
+        return cls(job_id, type(error).__name__, str(error), holder_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +119,7 @@ def retry_many(
             job, _ = ledger.retry(Retrial(job_id, actor, reason))
             retried.append((job_id, job.id))
         except UniqueKeyHeldError as error:
-            refused.append(RetryRefusal.of(error))
+            refused.append(RetryRefusal.of(job_id, error))
         except (JobNotFoundError, JobStateError):
             skipped.append(job_id)
         told(done, len(found))

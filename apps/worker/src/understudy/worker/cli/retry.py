@@ -8,7 +8,7 @@ from pydantic import BaseModel, ValidationError
 from understudy.dispatcher.retrying import RetryRefusal, RetryReport, retry, retry_many
 from understudy.job_engine.codec import describe
 from understudy.job_engine.definition import AnyDefinition
-from understudy.job_engine.errors import PayloadInvalidError, UniqueKeyHeldError
+from understudy.job_engine.errors import JobNotFoundError, JobStateError, PayloadInvalidError
 from understudy.job_engine.records import CancelOutcome
 from understudy.job_engine.retrial import MOST, DeadLetters
 from understudy.ledger import SqlLedger
@@ -40,8 +40,8 @@ def retry_command(job_ids: tuple[str, ...], **given: Any) -> None:
     """Do the work of failed jobs again: those of the given IDs, or all that the options choose.
 
     Each becomes a new job that goes on after the last finished step of the old one, which stays
-    as it ended. What has been tried again before is not tried a second time. A job whose unique
-    key another one holds is refused; the others go on, and the command ends with 1.
+    as it ended. What has been tried again before is not tried a second time. Where one is refused,
+    as a job whose unique key another one holds, the others go on, and the command ends with 1.
     """
     settings = load_settings()
     if job_ids:
@@ -59,7 +59,7 @@ def _print_report(report: RetryReport) -> None:
     for old, new in report.retried:
         click.echo(f"{old} -> {new}")
     for refusal in report.refused:
-        click.secho(f"{UniqueKeyHeldError.__name__}: {refusal.reason}", fg="red", err=True)
+        click.secho(f"{refusal.error}: {refusal.reason}", fg="red", err=True)
     click.secho(f"{counted(len(report.retried), 'job')} tried again", fg="green")
 
 
@@ -85,14 +85,14 @@ def _retry_these(settings: Settings, ids: tuple[str, ...], given: dict[str, Any]
     told: dict[str, Any] = {"actor": actor()}
     told |= {name: given[name] for name in ("from_step", "reason")}
     for job_id in ids:
-        if given["payload"] is not None:
-            definition = load_catalogue(settings).get(ledger.get(job_id).name)
-            told["definition"] = definition
-            told["payload"] = payload_of(definition, given["payload"])
         try:
+            if given["payload"] is not None:
+                definition = load_catalogue(settings).get(ledger.get(job_id).name)
+                told["definition"] = definition
+                told["payload"] = payload_of(definition, given["payload"])
             retried.append((job_id, retry(ledger, job_id, **told).id))
-        except UniqueKeyHeldError as error:
-            refused.append(RetryRefusal.of(error))
+        except (JobNotFoundError, JobStateError) as error:
+            refused.append(RetryRefusal.of(job_id, error))
     return RetryReport(tuple(retried), (), tuple(refused))
 
 
