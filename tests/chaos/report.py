@@ -102,7 +102,8 @@ def count(evidence: Evidence, logs: Iterable[Path]) -> dict[str, int]:
 def last_to_end(evidence: Evidence, healed: int) -> Mapping[str, Any]:
     """Tell what the job that ended last was waiting for."""
     cases = evidence.cases.values()
-    last = max(cases, key=lambda case: case.at(case.history.job.finished_at), default=None)
+    ended = [case for case in cases if case.history.job.finished_at is not None]
+    last = max(ended, key=lambda case: case.at(case.history.job.finished_at), default=None)
     if last is None:
         return {}
     seconds = {(each.opens - healed) / 1e6: each.event for each in last.moments}
