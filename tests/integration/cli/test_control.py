@@ -119,7 +119,6 @@ def test_a_job_is_replayed_and_edited(cli: CommandLine) -> None:
         (("ID", "--queue", "threads"), USAGE, "got both"),
         (("--name", "add", "--from-step", "add"), USAGE, "expected IDs with --from-step"),
         (("--name", "add", "--since", "soon"), USAGE, "expected a duration"),
-        (("ID", "--from-step", "no"), FAILURE, "expected a recorded step"),
         (("ID", "--payload", '{"numbers": "many"}'), USAGE, "expected JSON that fits Sum"),
     ],
 )
@@ -141,6 +140,7 @@ def test_jobs_that_cannot_be_retried_do_not_stop_the_others(cli: CommandLine) ->
 
     answer = cli.run("jobs", "retry", "nobody", waits, job_id, "--json")
     told = cli.run("jobs", "retry", "nobody", waits)
+    replayed = cli.run("jobs", "retry", job_id, "--from-step", "no", "--json")
 
     assert answer.status == told.status == FAILURE
     assert [old for old, _ in answer.json["retried"]] == [job_id]
@@ -148,6 +148,9 @@ def test_jobs_that_cannot_be_retried_do_not_stop_the_others(cli: CommandLine) ->
     assert refused == [("nobody", "JobNotFoundError"), (waits, "JobStateError")]
     assert "JobNotFoundError: expected the id of a job" in told.err
     assert "JobStateError: expected a failed job" in told.err
+    (refusal,) = replayed.json["refused"]
+    assert (replayed.status, refusal["error"]) == (FAILURE, "StepError")
+    assert "expected a recorded step" in refusal["reason"]
 
 
 def test_what_another_job_holds_the_key_of_is_refused_and_the_others_go_on(

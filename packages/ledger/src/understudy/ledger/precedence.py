@@ -12,12 +12,10 @@ it has inserted anything.
 import hashlib
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from understudy.job_engine.requests import NewJob
-
-_SHARED = text("SELECT pg_advisory_xact_lock_shared(:key)")
-_ALONE = text("SELECT pg_advisory_xact_lock(:key)")
+from understudy.ledger import advisory
 
 
 def order_of(jobs: Sequence[NewJob]) -> list[int]:
@@ -32,11 +30,10 @@ def order_of(jobs: Sequence[NewJob]) -> list[int]:
 
 def lock_many(connection: Connection, jobs: Sequence[NewJob]) -> None:
     """Wait until nobody records many jobs with the same names in another order."""
-    if connection.dialect.name != "postgresql":
-        return
-    statement = _ALONE if any(map(_has_two_keys, jobs)) else _SHARED
+    shared = not any(map(_has_two_keys, jobs))
     for name in sorted({job.name for job in jobs if job.idempotency_key or job.unique}):
-        connection.execute(statement, {"key": _lock_key(name)})
+        digest = hashlib.sha256(f"keys of {name}".encode()).hexdigest()
+        advisory.lock(connection, digest, shared=shared)
 
 
 def _has_two_keys(job: NewJob) -> bool:
@@ -46,8 +43,3 @@ def _has_two_keys(job: NewJob) -> bool:
 def _rank(job: NewJob) -> tuple[str, str, str, str]:
     key, unique = job.idempotency_key or "", job.unique.key if job.unique else ""
     return job.name, key, unique, "" if key or unique else job.id
-
-
-def _lock_key(name: str) -> int:
-    digest = hashlib.sha256(f"keys of {name}".encode()).digest()
-    return int.from_bytes(digest[:8], signed=True)

@@ -52,11 +52,12 @@ class SqlRecording:
         """Record many jobs in one commit, or none of them."""
 
         def work(connection: Connection) -> list[tuple[JobRecord, bool]]:
-            lock_many(connection, [job for job, _ in jobs])
+            lock_many(connection, given)
             found = {n: record(connection, *jobs[n], self._actor) for n in order}
             return [found[n] for n in range(len(jobs))]
 
-        order = order_of([job for job, _ in jobs])
+        given = [job for job, _ in jobs]
+        order = order_of(given)
         return self._database.write(work, "dispatch")
 
 

@@ -1,15 +1,13 @@
 """Waking jobs that wait; changes no state, only the time at which they are offered again."""
 
-from sqlalchemy import Connection, bindparam, text, update
+from sqlalchemy import Connection, bindparam, update
 
 from understudy.job_engine.awaited import WAKE
 from understudy.job_engine.states import JobState
-from understudy.ledger import statements
+from understudy.ledger import advisory, statements
 from understudy.ledger.changing import Cause, event_detail, event_of
 from understudy.ledger.instants import now_us
 from understudy.ledger.job_table import jobs
-
-_LOCK = text("SELECT pg_advisory_xact_lock(:key)")
 
 _WAKE = (
     update(jobs)
@@ -26,9 +24,7 @@ def lock(connection: Connection, topic: str) -> None:
     statement sees what is committed when it begins. On SQLite there is one writer at a time. Who
     waits locks the topic before its job, who answers it before the jobs it wakes: no circle.
     """
-    if connection.dialect.name == "postgresql":
-        key = int.from_bytes(bytes.fromhex(topic[:16]), signed=True)
-        connection.execute(_LOCK, {"key": key})
+    advisory.lock(connection, topic)
 
 
 def wake(connection: Connection, topic: str, cause: Cause) -> int:

@@ -8,7 +8,12 @@ from pydantic import BaseModel, ValidationError
 from understudy.dispatcher.retrying import RetryRefusal, RetryReport, retry, retry_many
 from understudy.job_engine.codec import describe
 from understudy.job_engine.definition import AnyDefinition
-from understudy.job_engine.errors import JobNotFoundError, JobStateError, PayloadInvalidError
+from understudy.job_engine.errors import (
+    JobNotFoundError,
+    JobStateError,
+    PayloadInvalidError,
+    StepError,
+)
 from understudy.job_engine.records import CancelOutcome
 from understudy.job_engine.retrial import MOST, DeadLetters
 from understudy.ledger import SqlLedger
@@ -91,7 +96,7 @@ def _retry_these(settings: Settings, ids: tuple[str, ...], given: dict[str, Any]
                 told["definition"] = definition
                 told["payload"] = payload_of(definition, given["payload"])
             retried.append((job_id, retry(ledger, job_id, **told).id))
-        except (JobNotFoundError, JobStateError) as error:
+        except (JobNotFoundError, JobStateError, StepError) as error:
             refused.append(RetryRefusal.of(job_id, error))
     return RetryReport(tuple(retried), (), tuple(refused))
 
