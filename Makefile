@@ -8,6 +8,8 @@ ARGS   ?=
 MINUTES ?= 10
 SEED    ?=
 LEDGER  ?= postgresql
+# What the tests start beside what is in wheels.
+SERVERS := rabbitmq pgbouncer
 export UV_PYTHON_DOWNLOADS := never
 export UV_SYSTEM_CERTS := 1
 # Hundreds of processes import the same: where none may keep what it compiled, all of them compile.
@@ -35,17 +37,17 @@ demo: setup  ## Run the main job on embedded servers: RQ is killed, Dramatiq car
 	@$(RUN) understudy demo $(ARGS)
 
 test: setup  ## Run all tests against real Valkey, RabbitMQ, PostgreSQL and SQLite
-	@PATH="$$PATH:/usr/sbin:/sbin" command -v rabbitmq-server >/dev/null || tests/servers/install-rabbitmq
+	@tests/servers/install $(SERVERS)
 	@$(RUN) pytest -n 3 --dist worksteal $(ARGS)
 
 test-long: setup  ## Run the long ones: 2,000 seeds, every engine on every ledger, every crash point
-	@PATH="$$PATH:/usr/sbin:/sbin" command -v rabbitmq-server >/dev/null || tests/servers/install-rabbitmq
+	@tests/servers/install $(SERVERS)
 	@$(RUN) python -m tests.simulation --seeds 2000 $(ARGS)
 	@UNDERSTUDY_TEST_PROFILE=long UNDERSTUDY_STATEFUL_SUMMARY=$(CURDIR)/docs/evidence/stateful $(RUN) pytest -n 2 --dist worksteal tests/stateful
 	@$(RUN) pytest -n 2 --dist worksteal -m long
 
 chaos: setup  ## Break everything for a while and check every promise (MINUTES=10 SEED= LEDGER=sqlite)
-	@PATH="$$PATH:/usr/sbin:/sbin" command -v rabbitmq-server >/dev/null || tests/servers/install-rabbitmq
+	@tests/servers/install $(SERVERS)
 	@$(RUN) python -m tests.chaos --minutes $(MINUTES) --seed "$(SEED)" --ledger $(LEDGER) $(ARGS)
 
 sabotage: setup  ## Break one rule of the code after the other: a layer must turn red each time

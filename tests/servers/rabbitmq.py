@@ -13,7 +13,7 @@ import pika
 from tests.servers.processes import PATIENCE, Process, free_port, wait_until
 from tests.servers.server import Server
 
-MISSING = "expected a RabbitMQ server, got none; run: tests/servers/install-rabbitmq"
+MISSING = "expected a RabbitMQ server, got none; run: tests/servers/install rabbitmq"
 PLACES = (
     "/usr/lib/rabbitmq/lib/rabbitmq_server-*/sbin/rabbitmq-server",  # Debian, Fedora
     "/opt/homebrew/opt/rabbitmq/sbin/rabbitmq-server",
