@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import timedelta
+from pathlib import Path
 from typing import TypeVar
 from weakref import WeakSet
 
@@ -113,6 +114,19 @@ class Database:
     def is_sqlite(self) -> bool:
         """Tell whether the ledger is a SQLite file."""
         return self.url.get_backend_name() == "sqlite"
+
+    @property
+    def place(self) -> str:
+        """Name the ledger for people: the file with its whole path, or the database and its host.
+
+        Neither a user nor a password is in it.
+        """
+        if self.is_sqlite:
+            return str(Path(str(self.url.database)).absolute())
+        port = f":{self.url.port}" if self.url.port else ""
+        hosts = self.url.host or self.url.query.get("host") or "the local socket"
+        shown = hosts if isinstance(hosts, str) else ",".join(hosts)
+        return f"database {self.url.database} on {shown}{port}"
 
     def write(self, work: Callable[[Connection], T], point: str = "") -> T:
         """Run one transaction and commit it; `point` names it among the crash points.

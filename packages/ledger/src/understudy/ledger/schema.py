@@ -1,15 +1,27 @@
 """The refusal to work on a ledger that this code does not fit."""
 
 import socket
+from collections.abc import Collection
+from typing import NamedTuple
 
-from sqlalchemy import Column, Connection, MetaData, String, Table, inspect, select
+from sqlalchemy import (
+    Column,
+    Connection,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    inspect,
+    select,
+)
 
 from understudy.job_engine.errors import LedgerHostError, LedgerSchemaError
 from understudy.ledger.columns import PREFIX
 from understudy.ledger.database import Database
 from understudy.ledger.tables import info
 
-#: The newest migration; the ledger must be at exactly this one.
+#: The newest migration; the ledger must be at this one, or at a newer one that says that code of
+#: this one can work on it.
 REVISION = "0012"
 #: Every migration there has been, the oldest first.
 REVISIONS = (
@@ -26,56 +38,104 @@ REVISIONS = (
     "0011",
     "0012",
 )
-#: Where Alembic notes the revision; a name of our own, beside an application's own Alembic.
+#: Where the revision stands; a name of our own, beside an application's own Alembic.
 VERSION_TABLE = f"{PREFIX}schema"
 
 #: The fact that names the host of a SQLite ledger.
 HOST = "host"
+#: The fact that names the oldest revision whose code can work on the ledger.
+MINIMUM = "minimum_revision"
 
-_version = Table(VERSION_TABLE, MetaData(), Column("version_num", String(32)))
+version: Table = Table(
+    VERSION_TABLE,
+    MetaData(),
+    Column("version_num", String(32), nullable=False),
+    PrimaryKeyConstraint("version_num", name=f"{VERSION_TABLE}_pkc"),
+)
+
+
+class Standing(NamedTuple):
+    """Where a ledger stands.
+
+    Attributes:
+        revision: Its revision; None if it has no tables.
+        minimum: The oldest revision whose code can work on it; None if no upgrade has noted one.
+    """
+
+    revision: str | None
+    minimum: str | None
+
+    def is_too_new(self, known: Collection[str] = REVISIONS) -> bool:
+        """Tell whether code that knows some revisions is too old for it."""
+        # The minimum decides, also where the revision is known: an upgrade raises it before it
+        # does what older code cannot live with.
+        if self.minimum is not None:
+            return self.minimum not in known
+        return self.revision is not None and self.revision not in known
+
+    @property
+    def is_too_old(self) -> bool:
+        """Tell whether it has to be upgraded before this code can work on it."""
+        return self.revision is None or self.revision in REVISIONS[:-1]
 
 
 def check(database: Database) -> None:
     """Refuse a ledger that this code cannot work on.
 
     Raises:
-        LedgerSchemaError: If the schema is missing, older or newer.
+        LedgerSchemaError: If the schema is missing or older, or so new that it needs newer code.
         LedgerHostError: If it is a SQLite file that belongs to another host.
         LedgerUnavailableError: If the database does not answer.
     """
-    _check_revision(database.read(revision))
+    _check_revision(database.read(standing), database.place)
     if database.is_sqlite:
         _check_host(database.read(host))
+
+
+def standing(connection: Connection) -> Standing:
+    """Return where the ledger stands."""
+    found = revision(connection)
+    return Standing(found, None if found is None else fact(connection, MINIMUM))
 
 
 def revision(connection: Connection) -> str | None:
     """Return the revision the ledger is at; None if it has no tables."""
     if not inspect(connection).has_table(VERSION_TABLE):
         return None
-    found: str | None = connection.execute(select(_version.c.version_num)).scalar_one_or_none()
+    found: str | None = connection.execute(select(version.c.version_num)).scalar_one_or_none()
     return found
 
 
 def host(connection: Connection) -> str | None:
     """Return the host that a SQLite ledger belongs to."""
+    return fact(connection, HOST)
+
+
+def fact(connection: Connection, key: str) -> str | None:
+    """Return what the ledger notes about itself."""
     found: str | None = connection.execute(
-        select(info.c.value).where(info.c.key == HOST)
+        select(info.c.value).where(info.c.key == key)
     ).scalar_one_or_none()
     return found
 
 
-def _check_revision(found: str | None) -> None:
-    if found == REVISION:
-        return
-    if found is None or found in REVISIONS:
+def too_new(found: Standing, place: str) -> LedgerSchemaError:
+    """Return the refusal of a ledger that needs newer code."""
+    needs = f", which needs code of {found.minimum} at least" if found.minimum else ""
+    return LedgerSchemaError(
+        f"expected ledger schema {REVISION}, got {found.revision}, which a newer Understudy made"
+        f"{needs}, in {place}; upgrade this installation"
+    )
+
+
+def _check_revision(found: Standing, place: str) -> None:
+    if found.is_too_new():
+        raise too_new(found, place)
+    if found.is_too_old:
         raise LedgerSchemaError(
-            f"expected ledger schema {REVISION}, got {found or 'none'}; "
+            f"expected ledger schema {REVISION}, got {found.revision or 'none'} in {place}; "
             "run `understudy ledger upgrade`"
         )
-    raise LedgerSchemaError(
-        f"expected ledger schema {REVISION}, got {found}, which a newer Understudy made; "
-        "upgrade this installation"
-    )
 
 
 def _check_host(there: str | None) -> None:

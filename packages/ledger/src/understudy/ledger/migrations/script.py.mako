@@ -1,11 +1,15 @@
 """${message}."""
 
 import sqlalchemy as sa
-from alembic import op
+
+from understudy.ledger.migrating import online
 
 revision = ${repr(up_revision)}
 down_revision = ${repr(down_revision)}
+# Only if code of an older revision cannot work on what this makes (docs/upgrading.md):
+# minimum = ${repr(up_revision)}
 
 
 def upgrade() -> None:
-    ${upgrades if upgrades else "pass"}
+    online.add_columns("understudy_jobs", sa.Column("name", sa.Text(), nullable=True))
+    online.create_index("ix_understudy_jobs_name", "understudy_jobs", ["name"])

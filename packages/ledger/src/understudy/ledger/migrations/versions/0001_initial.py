@@ -1,14 +1,15 @@
 """The tables of the ledger."""
 
 import sqlalchemy as sa
-from alembic import op
+
+from understudy.ledger.migrating import online
 
 revision = "0001"
 down_revision = None
 
 
 def upgrade() -> None:
-    op.create_table(
+    online.create_table(
         "understudy_aggregates",
         sa.Column("name", sa.String(length=128), nullable=False),
         sa.Column("queue", sa.String(length=64), nullable=False),
@@ -20,13 +21,13 @@ def upgrade() -> None:
             "name", "queue", "engine", "outcome", "shard", name="pk_understudy_aggregates"
         ),
     )
-    op.create_table(
+    online.create_table(
         "understudy_info",
         sa.Column("key", sa.String(length=64), nullable=False),
         sa.Column("value", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("key", name="pk_understudy_info"),
     )
-    op.create_table(
+    online.create_table(
         "understudy_jobs",
         sa.Column("id", sa.String(length=64), nullable=False),
         sa.Column("name", sa.String(length=128), nullable=False),
@@ -64,48 +65,39 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_understudy_jobs"),
         sqlite_with_rowid=False,
     )
-    op.create_index(
+    online.create_index(
         "ix_understudy_jobs_key",
         "understudy_jobs",
         ["name", "idempotency_key"],
         unique=True,
-        sqlite_where=sa.text("idempotency_key IS NOT NULL"),
-        postgresql_where=sa.text("idempotency_key IS NOT NULL"),
+        where="idempotency_key IS NOT NULL",
     )
-    op.create_index(
+    online.create_index(
         "ix_understudy_jobs_due",
         "understudy_jobs",
         ["run_at"],
-        unique=False,
-        sqlite_where=sa.text("state = 'scheduled'"),
-        postgresql_where=sa.text("state = 'scheduled'"),
+        where="state = 'scheduled'",
     )
-    op.create_index(
+    online.create_index(
         "ix_understudy_jobs_ended",
         "understudy_jobs",
         ["name", "state", "finished_at"],
-        unique=False,
-        sqlite_where=sa.text("finished_at IS NOT NULL"),
-        postgresql_where=sa.text("finished_at IS NOT NULL"),
+        where="finished_at IS NOT NULL",
     )
-    op.create_index("ix_understudy_jobs_newest", "understudy_jobs", ["created_at"], unique=False)
-    op.create_index(
+    online.create_index("ix_understudy_jobs_newest", "understudy_jobs", ["created_at"])
+    online.create_index(
         "ix_understudy_jobs_running",
         "understudy_jobs",
         ["id"],
-        unique=False,
-        sqlite_where=sa.text("state = 'running'"),
-        postgresql_where=sa.text("state = 'running'"),
+        where="state = 'running'",
     )
-    op.create_index(
+    online.create_index(
         "ix_understudy_jobs_unclaimed",
         "understudy_jobs",
         ["pickup_by"],
-        unique=False,
-        sqlite_where=sa.text("state = 'offered'"),
-        postgresql_where=sa.text("state = 'offered'"),
+        where="state = 'offered'",
     )
-    op.create_table(
+    online.create_table(
         "understudy_schedules",
         sa.Column("name", sa.String(length=128), nullable=False),
         sa.Column("spec", sa.Text(), nullable=False),
@@ -115,7 +107,7 @@ def upgrade() -> None:
         sa.Column("last_job_id", sa.String(length=64), nullable=True),
         sa.PrimaryKeyConstraint("name", name="pk_understudy_schedules"),
     )
-    op.create_table(
+    online.create_table(
         "understudy_signing_keys",
         sa.Column("kid", sa.String(length=64), nullable=False),
         sa.Column("secret", sa.LargeBinary(), nullable=False),
@@ -123,7 +115,7 @@ def upgrade() -> None:
         sa.Column("retired_at", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("kid", name="pk_understudy_signing_keys"),
     )
-    op.create_table(
+    online.create_table(
         "understudy_workers",
         sa.Column("boot_id", sa.String(length=64), nullable=False),
         sa.Column("engine", sa.String(length=64), nullable=False),
@@ -136,7 +128,7 @@ def upgrade() -> None:
         sa.Column("live_until", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("boot_id", name="pk_understudy_workers"),
     )
-    op.create_table(
+    online.create_table(
         "understudy_attempts",
         sa.Column("job_id", sa.String(length=64), nullable=False),
         sa.Column("epoch", sa.Integer(), nullable=False),
@@ -155,7 +147,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("job_id", "epoch", name="pk_understudy_attempts"),
         sqlite_with_rowid=False,
     )
-    op.create_table(
+    online.create_table(
         "understudy_dispatch_attempts",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("job_id", sa.String(length=64), nullable=False),
@@ -181,7 +173,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name="pk_understudy_dispatch_attempts"),
     )
-    op.create_table(
+    online.create_table(
         "understudy_events",
         sa.Column("job_id", sa.String(length=64), nullable=False),
         sa.Column("n", sa.Integer(), nullable=False),
@@ -200,7 +192,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("job_id", "n", name="pk_understudy_events"),
         sqlite_with_rowid=False,
     )
-    op.create_table(
+    online.create_table(
         "understudy_steps",
         sa.Column("job_id", sa.String(length=64), nullable=False),
         sa.Column("name", sa.String(length=128), nullable=False),

@@ -1,11 +1,12 @@
 """How far a job has come, in its own words."""
 
 import sqlalchemy as sa
-from alembic import op
+
+from understudy.ledger.migrating import online
 
 revision = "0002"
 down_revision = "0001"
 
 
 def upgrade() -> None:
-    op.add_column("understudy_jobs", sa.Column("progress", sa.Text(), nullable=True))
+    online.add_columns("understudy_jobs", sa.Column("progress", sa.Text(), nullable=True))

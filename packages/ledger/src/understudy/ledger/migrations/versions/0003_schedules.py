@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from understudy.ledger.migrating import online
+
 revision = "0003"
 down_revision = "0002"
 
@@ -10,7 +12,13 @@ _TABLE = "understudy_schedules"
 
 
 def upgrade() -> None:
+    online.once(f"table {_TABLE}", _TABLE, _replace)
+
+
+def _replace() -> None:
     # No code before this one wrote a schedule: the table is empty.
+    if online.has_column(_TABLE, "former"):
+        return
     op.drop_table(_TABLE)
     op.create_table(
         _TABLE,

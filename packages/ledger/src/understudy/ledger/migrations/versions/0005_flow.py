@@ -1,7 +1,8 @@
 """Jobs that wait for other jobs, and groups that count how theirs ended."""
 
 import sqlalchemy as sa
-from alembic import op
+
+from understudy.ledger.migrating import online
 
 revision = "0005"
 down_revision = "0004"
@@ -10,8 +11,10 @@ _ZERO = sa.text("0")
 
 
 def upgrade() -> None:
-    op.add_column("understudy_jobs", sa.Column("waits_for", sa.String(length=64), nullable=True))
-    op.create_table(
+    online.add_columns(
+        "understudy_jobs", sa.Column("waits_for", sa.String(length=64), nullable=True)
+    )
+    online.create_table(
         "understudy_groups",
         sa.Column("id", sa.String(length=64), nullable=False),
         sa.Column("sha", sa.String(length=64), nullable=False),

@@ -1,7 +1,8 @@
 """The keys that no two jobs may hold at the same time."""
 
 import sqlalchemy as sa
-from alembic import op
+
+from understudy.ledger.migrating import online
 
 revision = "0007"
 down_revision = "0006"
@@ -14,14 +15,16 @@ HELD = (
 
 
 def upgrade() -> None:
-    op.add_column("understudy_jobs", sa.Column("unique_key", sa.String(length=64), nullable=True))
-    op.add_column("understudy_jobs", sa.Column("unique_scope", sa.String(length=16), nullable=True))
-    op.add_column("understudy_jobs", sa.Column("unique_until", sa.BigInteger(), nullable=True))
-    op.create_index(
+    online.add_columns(
+        "understudy_jobs",
+        sa.Column("unique_key", sa.String(length=64), nullable=True),
+        sa.Column("unique_scope", sa.String(length=16), nullable=True),
+        sa.Column("unique_until", sa.BigInteger(), nullable=True),
+    )
+    online.create_index(
         "ix_understudy_jobs_unique",
         "understudy_jobs",
         ["name", "unique_key"],
         unique=True,
-        sqlite_where=sa.text(HELD),
-        postgresql_where=sa.text(HELD),
+        where=HELD,
     )

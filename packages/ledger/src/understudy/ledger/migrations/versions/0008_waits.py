@@ -1,28 +1,27 @@
 """What jobs wait for: events that are sent, and jobs that they invoke."""
 
 import sqlalchemy as sa
-from alembic import op
+
+from understudy.ledger.migrating import online
 
 revision = "0008"
 down_revision = "0007"
 
 
 def upgrade() -> None:
-    op.add_column("understudy_jobs", sa.Column("awaits", sa.String(length=64), nullable=True))
-    op.add_column("understudy_jobs", sa.Column("parent_id", sa.String(length=64), nullable=True))
-    op.add_column(
+    online.add_columns(
         "understudy_jobs",
+        sa.Column("awaits", sa.String(length=64), nullable=True),
+        sa.Column("parent_id", sa.String(length=64), nullable=True),
         sa.Column("depth", sa.Integer(), server_default=sa.text("0"), nullable=False),
     )
-    op.create_index(
+    online.create_index(
         "ix_understudy_jobs_awaiting",
         "understudy_jobs",
         ["awaits"],
-        unique=False,
-        sqlite_where=sa.text("awaits IS NOT NULL"),
-        postgresql_where=sa.text("awaits IS NOT NULL"),
+        where="awaits IS NOT NULL",
     )
-    op.create_table(
+    online.create_table(
         "understudy_sent_events",
         sa.Column("id", sa.String(length=64), nullable=False),
         sa.Column("topic", sa.String(length=64), nullable=False),
@@ -32,13 +31,13 @@ def upgrade() -> None:
         sa.Column("expires_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_understudy_sent_events"),
     )
-    op.create_index(
+    online.create_index(
         "ix_understudy_sent_events_topic", "understudy_sent_events", ["topic", "sent_at"]
     )
-    op.create_index(
+    online.create_index(
         "ix_understudy_sent_events_expires_at", "understudy_sent_events", ["expires_at"]
     )
-    op.create_table(
+    online.create_table(
         "understudy_receipts",
         sa.Column("job_id", sa.String(length=64), nullable=False),
         sa.Column("event_id", sa.String(length=64), nullable=False),

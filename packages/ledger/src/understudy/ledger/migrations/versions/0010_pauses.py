@@ -1,14 +1,15 @@
 """Queues and definitions of which nothing begins."""
 
 import sqlalchemy as sa
-from alembic import op
+
+from understudy.ledger.migrating import online
 
 revision = "0010"
 down_revision = "0009"
 
 
 def upgrade() -> None:
-    op.create_table(
+    online.create_table(
         "understudy_pauses",
         sa.Column("kind", sa.String(length=8), nullable=False),
         sa.Column("name", sa.String(length=128), nullable=False),

@@ -1,7 +1,8 @@
 """The version of a job's payload."""
 
 import sqlalchemy as sa
-from alembic import op
+
+from understudy.ledger.migrating import online
 
 revision = "0011"
 down_revision = "0010"
@@ -9,4 +10,4 @@ down_revision = "0010"
 
 def upgrade() -> None:
     version = sa.Column("version", sa.Integer(), server_default=sa.text("1"), nullable=False)
-    op.add_column("understudy_jobs", version)
+    online.add_columns("understudy_jobs", version)

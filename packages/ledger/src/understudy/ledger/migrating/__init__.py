@@ -1,0 +1,1 @@
+"""How migrations are carried out: step by step, each of them short, idempotent and resumable."""
