@@ -152,7 +152,7 @@ def test_a_ledger_without_tables_names_the_command_to_run(
     answer = bare_cli.run(*words)
 
     assert answer.status == CONFIG
-    assert "got none; run `understudy ledger upgrade`" in answer.err
+    assert f"got none in {bare_cli.folder / 'ledger.db'}; run `understudy ledger" in answer.err
     assert len(answer.err.splitlines()) == 1
 
 
@@ -163,11 +163,13 @@ def test_a_ledger_of_a_newer_release_is_left_alone(
     cli: CommandLine, words: tuple[str, ...]
 ) -> None:
     _execute(cli, "UPDATE understudy_schema SET version_num = '9999'")
+    _execute(cli, "UPDATE understudy_info SET value = '9998' WHERE key = 'minimum_revision'")
 
     answer = cli.run(*words)
 
     assert answer.status == CONFIG
-    assert "got 9999, which a newer Understudy made; upgrade this installation" in answer.err
+    assert "got 9999, which a newer Understudy made, which needs code of 9998" in answer.err
+    assert f"in {cli.folder / 'ledger.db'}; upgrade this installation" in answer.err
     assert len(answer.err.splitlines()) == 1
 
 

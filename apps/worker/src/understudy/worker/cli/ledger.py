@@ -2,12 +2,9 @@
 
 import click
 
-from understudy.ledger.upgrading import upgrade
-from understudy.worker.cli.output import json_option, print_json
 from understudy.worker.cli.prune import prune_command
+from understudy.worker.cli.upgrade import upgrade_command
 from understudy.worker.cli.verify import verify
-from understudy.worker.settings import load_settings
-from understudy.worker.wiring import open_database
 
 
 @click.group()
@@ -15,23 +12,6 @@ def ledger() -> None:
     """Look after the ledger."""
 
 
+ledger.add_command(upgrade_command)
 ledger.add_command(verify)
 ledger.add_command(prune_command)
-
-
-@ledger.command("upgrade")
-@click.option(
-    "--adopt",
-    is_flag=True,
-    help="Make this host the owner of a SQLite ledger that was moved here.",
-)
-@json_option
-def upgrade_command(adopt: bool, as_json: bool) -> None:
-    """Create the ledger's tables, or bring them up to date."""
-    database = open_database(load_settings())
-    revision = upgrade(database, adopt_host=adopt)
-    where = database.url.render_as_string(hide_password=True)
-    if as_json:
-        print_json({"ledger": where, "revision": revision})
-    else:
-        click.secho(f"ledger {where} is at schema {revision}", fg="green")

@@ -16,6 +16,7 @@ from understudy.ledger import Database, SqlLedger, check
 from understudy.ledger.database import ledger_url
 from understudy.ledger.instants import now_us
 from understudy.ledger.job_table import jobs
+from understudy.ledger.schema import REVISION, standing
 from understudy.worker.doctor.finding import Finding, failure, fine, warning
 from understudy.worker.provenance import masked_url
 from understudy.worker.settings import Settings
@@ -41,7 +42,7 @@ def look_at_ledger(settings: Settings) -> Iterator[Finding]:
     url = ledger_url(settings.ledger_url)
     path = Path(url.database or "")
     if url.get_backend_name() == "sqlite" and not path.exists():
-        yield failure("ledger", f"no file at {path}", _UPGRADE)
+        yield failure("ledger", f"no file at {path.absolute()}", _UPGRADE)
         return
     with closing(Database(settings.ledger_url)) as database:
         if database.is_sqlite:
@@ -50,7 +51,7 @@ def look_at_ledger(settings: Settings) -> Iterator[Finding]:
             yield from _postgresql(database, masked_url(settings.ledger_url))
         yield _clock(database)
         check(database)
-        yield fine("ledger schema", "is this code's")
+        yield _schema(database)
         yield _signing_key(SqlLedger(database))
         yield _queues(database)
         yield from _for_people(SqlLedger(database))
@@ -80,7 +81,7 @@ def _exists(settings: Settings) -> bool:
 def _sqlite(database: Database, path: Path) -> Iterator[Finding]:
     version = database.read(lambda c: c.exec_driver_sql("SELECT sqlite_version()").scalar_one())
     # Opening it has refused a network disk and a folder that everybody may write to.
-    yield fine("ledger", f"SQLite {version}, {path} on a local disk")
+    yield fine("ledger", f"SQLite {version}, {path.absolute()} on a local disk")
     mode = stat.S_IMODE(path.stat().st_mode)
     if mode & 0o077:
         found = f"mode {mode:04o}: it holds payloads and signing keys, and others may open it"
@@ -130,6 +131,16 @@ def _clock(database: Database) -> Finding:
     if skew > MAX_SKEW.total_seconds():
         return warning("ledger clock", found, "set both clocks by NTP: times are the database's")
     return fine("ledger clock", found)
+
+
+def _schema(database: Database) -> Finding:
+    found = database.read(standing)
+    minimum = found.minimum or found.revision
+    words = f"ledger {found.revision}, code {REVISION}, minimum {minimum}"
+    if found.minimum is None:
+        # Made before upgrades noted it: nothing else says who may work on it.
+        return warning("ledger schema", f"{words}, which is not noted", _UPGRADE)
+    return fine("ledger schema", words)
 
 
 def _signing_key(ledger: SqlLedger) -> Finding:
