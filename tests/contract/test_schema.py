@@ -37,12 +37,18 @@ DEFINITIONS = {
     ),
     "postgresql": (
         "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'",
-        "SELECT indexrelid::regclass::text, indisvalid, indisready FROM pg_index"
-        " WHERE indexrelid::regclass::text LIKE '%understudy%'",
-        "SELECT table_name, column_name, ordinal_position, column_default, is_nullable, data_type,"
-        " character_maximum_length FROM information_schema.columns WHERE table_schema = 'public'",
-        "SELECT conname, pg_get_constraintdef(oid), convalidated FROM pg_constraint"
-        " WHERE connamespace = 'public'::regnamespace",
+        """
+        SELECT relname, indisvalid, indisready FROM pg_index
+        JOIN pg_class ON pg_class.oid = indexrelid WHERE relname LIKE '%understudy%'
+        """,
+        """
+        SELECT table_name, column_name, ordinal_position, column_default, is_nullable, data_type,
+            character_maximum_length FROM information_schema.columns WHERE table_schema = 'public'
+        """,
+        """
+        SELECT conname, pg_get_constraintdef(oid), convalidated FROM pg_constraint
+        WHERE connamespace = 'public'::regnamespace
+        """,
     ),
 }
 

@@ -1,0 +1,18 @@
+"""What code of this release cannot live with: a column it reads goes."""
+
+from alembic import op
+
+from understudy.ledger.migrating import online
+
+revision = "0100"
+down_revision = "0099"
+minimum = "0100"
+
+
+def upgrade() -> None:
+    online.once("column hb", "understudy_jobs", _drop)
+
+
+def _drop() -> None:
+    if online.has_column("understudy_jobs", "hb"):
+        op.drop_column("understudy_jobs", "hb")

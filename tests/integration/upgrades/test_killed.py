@@ -1,0 +1,60 @@
+"""F47: an upgrade that is killed at every point, under load, and run again."""
+
+import json
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from tests.integration.acceptance.stage import ROOT
+from tests.integration.upgrades.killed import BATCHES, POINTS
+from tests.integration.upgrades.load import Load
+from tests.integration.upgrades.next_release import ADDITIVE
+from tests.servers.processes import PATIENCE, Processes, wait_until
+from understudy.ledger import Database, SqlLedger, check
+from understudy.ledger.upgrading import upgrade
+from understudy.ledger.verifying import verify
+
+#: More than the batches of the backfill after which it is killed.
+BEFORE = 350
+
+
+@pytest.mark.fault("F47")
+def test_an_upgrade_that_is_killed_everywhere_gets_through_and_nobody_minds(
+    ledger_url: str, processes: Processes, tmp_path: Path
+) -> None:
+    with closing(Database(ledger_url)) as database:
+        upgrade(database)
+        with Load(database) as load:
+            wait_until(lambda: len(load.accepted) > BEFORE or load.errors, PATIENCE, "some jobs")
+            before = list(load.accepted)
+            env = {"PYTHONPATH": str(ROOT), "UNDERSTUDY_TEST_TRAP": str(tmp_path / "trap")}
+            words = ("-m", "tests.integration.upgrades.killed", ledger_url, str(tmp_path))
+            program = processes.python(*words, env=env)
+            assert program.wait(2 * PATIENCE) == 0, program.tail
+
+        assert load.errors == []
+        check(database)
+        assert {job.id for job in SqlLedger(database).list_jobs(limit=10**6)} == set(load.accepted)
+        assert set(before) <= coloured(database)
+        assert facts(database) == {"host", "minimum_revision"}
+        assert [found for checked in verify(database) for found in checked.violations] == []
+        again = upgrade(database, migrations=ADDITIVE)
+        assert (again.before, again.revision) == ("0099", "0099")
+    assert (tmp_path / "trap").exists()
+    points = [json.loads(line) for line in (tmp_path / POINTS).read_text().splitlines()]
+    steps = {step for _, step, _ in points}
+    assert {"table understudy_colours", "columns colour, shade", "backfill colours"} <= steps
+    assert {"index ix_understudy_jobs_colour", "index ix_understudy_jobs_shade"} <= steps
+    assert [phase for *_, phase in points].count("rows") == BATCHES
+
+
+def coloured(database: Database) -> set[str]:
+    statement = text("SELECT job_id FROM understudy_colours")
+    return set(database.read(lambda c: c.execute(statement).scalars().all()))
+
+
+def facts(database: Database) -> set[str]:
+    statement = text("SELECT key FROM understudy_info")
+    return set(database.read(lambda c: c.execute(statement).scalars().all()))
