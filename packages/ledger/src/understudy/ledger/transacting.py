@@ -9,7 +9,7 @@ from sqlalchemy import Connection, bindparam, event, select
 from understudy.job_engine.errors import StepError
 from understudy.job_engine.records import Claim, StepRecord
 from understudy.ledger import rows, transitions
-from understudy.ledger.errors import is_transient
+from understudy.ledger.errors import is_outage
 from understudy.ledger.tables import steps
 
 _RECORDED = select(*steps.c).where(
@@ -50,7 +50,8 @@ def _worked(connection: Connection, work: Callable[[Connection], str]) -> str:
     try:
         return work(connection)
     except Exception as error:
-        if is_transient(error):
+        if is_outage(error):
+            # The ledger's trouble is never the job's: the step waits, and is done again.
             raise
         raise WorkError(error) from error
 
