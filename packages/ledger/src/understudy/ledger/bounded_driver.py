@@ -42,9 +42,7 @@ class BoundedConnection(psycopg.Connection[TupleRow]):
 
     longest: float = inf
 
-    def wait(
-        self, gen: _Wait[T], interval: float = 0.1, timeout: float | None = None
-    ) -> T:
+    def wait(self, gen: _Wait[T], interval: float = 0.1, timeout: float | None = None) -> T:
         """Consume what operates on the connection, in time.
 
         Raises:

@@ -5,12 +5,15 @@ with it wherever it waits; see `bounded_driver`.
 """
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from math import inf
 from time import monotonic
 
-#: How long one call of the ledger takes at most, in seconds.
-DEFAULT_SECONDS = 5.0
+#: How long one call of the ledger takes at most, tries of a failed transaction included.
+LIMIT = timedelta(seconds=5)
 #: What is left for the answer of a server that ended a statement because it took too long.
 STATEMENT_SHARE = 0.8
 #: A lock is waited for less long than a statement takes, and longer than it takes to find a
@@ -30,7 +33,7 @@ class CallLimit:
         statement: What the server is given for a statement; None is what the connection has.
     """
 
-    whole: float = DEFAULT_SECONDS
+    whole: float = LIMIT.total_seconds()
     answer: float = inf
     statement: float | None = None
 
@@ -40,11 +43,15 @@ class CallLimit:
         return replace(self, whole=inf, answer=self.whole)
 
     def with_statements_of(self, seconds: float) -> "CallLimit":
-        """Return the limit of a call at length in which the server takes so long for each."""
+        """Return the limit of a call at length in which a statement may take longer.
+
+        The server is given so many seconds for each. What answers it is still waited for no
+        longer than any other answer, but within `Running.answers_within`.
+        """
         return replace(self.at_length, statement=seconds)
 
 
-class _Running(threading.local):
+class Running(threading.local):
     """The call that a thread is in.
 
     Attributes:
@@ -68,10 +75,19 @@ class _Running(threading.local):
         self.statement = limit.statement
         return outer
 
+    @contextmanager
+    def answers_within(self, seconds: float) -> Iterator[None]:
+        """Let each answer take so many seconds while a block runs."""
+        before, self.answer = self.answer, seconds
+        try:
+            yield
+        finally:
+            self.answer = before
+
     def end(self, outer: tuple[float, float, float | None]) -> None:
         """Leave a call."""
         self.ends_at, self.answer, self.statement = outer
 
 
 #: The call that this thread is in.
-RUNNING = _Running()
+RUNNING = Running()

@@ -15,7 +15,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_e
 from understudy.job_engine.crash_points import CRASH_POINTS
 from understudy.job_engine.errors import ConfigurationError
 from understudy.ledger import postgresql, sqlite
-from understudy.ledger.call_limit import DEFAULT_SECONDS, RUNNING, CallLimit
+from understudy.ledger.call_limit import LIMIT, RUNNING, CallLimit
 from understudy.ledger.channel import Channel, Channels, leave_all_to_parent
 from understudy.ledger.errors import (
     VALUE_ERRORS,
@@ -29,8 +29,6 @@ from understudy.ledger.errors import (
 C = TypeVar("C")
 T = TypeVar("T")
 
-#: How long one call of the ledger takes at most, tries of a failed transaction included.
-LIMIT = timedelta(seconds=DEFAULT_SECONDS)
 #: The most connections of a process unless its part in the system says otherwise.
 POOL = 32
 
@@ -116,7 +114,9 @@ class Database:
         self._limit = CallLimit(limit.total_seconds())
         self.engine: Engine
         if self.is_sqlite:
-            self.engine = create_engine(self.url, **sqlite.engine_options(self.url, connect_timeout))
+            self.engine = create_engine(
+                self.url, **sqlite.engine_options(self.url, connect_timeout)
+            )
             sqlite.prepare(self.engine)
         else:
             self.engine = postgresql.create(
@@ -218,8 +218,8 @@ class Database:
 
 def _call_is_over(state: RetryCallState) -> bool:
     """Tell whether there is no time left for another try."""
-    patience = min(RUNNING.ends_at - monotonic(), RUNNING.answer - state.seconds_since_start)
-    return patience <= 0
+    tried_for = state.seconds_since_start or 0.0
+    return min(RUNNING.ends_at - monotonic(), RUNNING.answer - tried_for) <= 0
 
 
 def _done_in(opened: AbstractContextManager[C], work: Callable[[C], T], point: str) -> T:

@@ -3,6 +3,7 @@
 Loaded when the first engine on PostgreSQL is made: it imports psycopg.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import psycopg
@@ -10,7 +11,7 @@ from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 from understudy.job_engine.errors import ConfigurationError
 from understudy.ledger.bounded_driver import BoundedConnection, resolved
-from understudy.ledger.pooler import refuse_shared_sessions
+from understudy.ledger.pooler import is_pooler_between, refuse_shared_session
 from understudy.ledger.session import SessionSettings
 
 #: What PgBouncer says of what it neither knows nor was told to ignore.
@@ -40,18 +41,22 @@ class LedgerDialect(PGDialect_psycopg):
         connection = _opened(cargs, given)
         try:
             if not self.session.is_pooled:
-                if not self.session.is_trusted:
-                    refuse_shared_sessions(
-                        connection,
-                        lambda: _opened(cargs, given),
-                        at_start=not self._has_connected,
-                    )
-                connection.execute(self.session.set_once, prepare=False)
+                self._set_up(connection, lambda: _opened(cargs, given))
         except BaseException:
             connection.close()
             raise
         self._has_connected = True
         return connection
+
+    def _set_up(
+        self, connection: BoundedConnection, connect: Callable[[], BoundedConnection]
+    ) -> None:
+        is_pooler = is_pooler_between(connection)
+        if is_pooler and not self.session.is_trusted:
+            refuse_shared_session(connection, connect, at_start=not self._has_connected)
+        # A pooler ignores or refuses what a client wants set at the start.
+        text = self.session.set_all if is_pooler else self.session.set_once
+        connection.execute(text, prepare=False)
 
 
 def _opened(cargs: Any, given: dict[str, Any]) -> BoundedConnection:
@@ -60,6 +65,9 @@ def _opened(cargs: Any, given: dict[str, Any]) -> BoundedConnection:
     except psycopg.OperationalError as error:
         if _UNSUPPORTED not in str(error):
             raise
+        if given.pop("options", None) is not None:
+            # It is a pooler; they are set when it is known to lend a session for good.
+            return _opened(cargs, given)
         raise ConfigurationError(
             f"expected a server that takes what UNDERSTUDY_LEDGER_URL sets, got {error}; name "
             "PostgreSQL itself, or take the parameter out of the URL and set it for the role: "

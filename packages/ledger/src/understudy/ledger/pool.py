@@ -32,12 +32,16 @@ _SINCE = "understudy_idle_since"
 
 
 class LedgerPool(QueuePool):
-    """A pool that waits no longer than the call may take, and closes what is idle."""
+    """A pool that waits no longer than the call may take, and closes what is idle.
+
+    Attributes:
+        give_back: Gives back what is kept at hand outside the pool.
+        longest: How long a call waits for a connection at most, in seconds.
+    """
 
     def __init__(self, *args: Any, **options: Any) -> None:
         """Prepare; nothing is connected yet."""
         self._waiting: list[None] = []
-        #: Gives back what is kept at hand outside the pool.
         self.give_back: Callable[[], None] = _nothing
         super().__init__(*args, **options)
 
@@ -54,7 +58,7 @@ class LedgerPool(QueuePool):
                 found.append(self._pool.get(block=False))
         # The one that was used last is taken first, so it goes back last.
         for record in reversed(found):
-            if record.record_info.get(_SINCE, inf) < before:
+            if record.dbapi_connection is None or record.info.get(_SINCE, inf) < before:
                 record.close()
                 self._dec_overflow()
             else:
@@ -64,7 +68,9 @@ class LedgerPool(QueuePool):
     def recreate(self) -> "LedgerPool":
         """Return a pool like this one, for the same engine."""
         made = cast("LedgerPool", super().recreate())
-        made.give_back, made._longest = self.give_back, self._longest
+        made.give_back = self.give_back
+        # Not as short as what is left of the call that this is in.
+        made.longest = self.longest
         return made
 
     def _do_get(self) -> ConnectionPoolEntry:
@@ -79,16 +85,16 @@ class LedgerPool(QueuePool):
             self._waiting.pop()
 
     def _do_return_conn(self, record: ConnectionPoolEntry) -> None:
-        record.record_info[_SINCE] = monotonic()
+        record.info[_SINCE] = monotonic()
         super()._do_return_conn(record)
 
     @property
     def _timeout(self) -> float:
-        return max(0.0, min(self._longest, RUNNING.left()))
+        return max(0.0, min(self.longest, RUNNING.left()))
 
     @_timeout.setter
     def _timeout(self, seconds: float) -> None:
-        self._longest = seconds
+        self.longest: float = seconds
 
 
 def close_what_is_idle(engine: Engine, channels: Callable[[float], None]) -> None:
@@ -108,12 +114,15 @@ class _Caretaker:
     def __init__(self, engine: Engine, channels: Callable[[float], None]) -> None:
         self._engine = ref(engine)
         self._channels = channels
-        self._reset()
+        self._lock = threading.Lock()
+        self._is_running = False
+        self._pid = os.getpid()
 
     def begin(self) -> None:
         """Let the thread run; called when there is a connection."""
         if self._pid != os.getpid():
-            self._reset()
+            # The thread did not come along, and it may have had the lock.
+            self._lock, self._is_running, self._pid = threading.Lock(), False, os.getpid()
         with self._lock:
             if self._is_running:
                 return
@@ -136,11 +145,6 @@ class _Caretaker:
             # A connection that is being made counts as checked out.
             self._is_running = engine.pool.checkedin() + engine.pool.checkedout() > 0
             return self._is_running
-
-    def _reset(self) -> None:
-        self._lock = threading.Lock()
-        self._is_running = False
-        self._pid = os.getpid()
 
 
 def _nothing() -> None:

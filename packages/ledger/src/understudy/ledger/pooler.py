@@ -24,13 +24,22 @@ _REFUSAL = (
 )
 
 
-def refuse_shared_sessions(
+def is_pooler_between(connection: BoundedConnection) -> bool:
+    """Tell whether the connection ends at a pooler.
+
+    A pooler gives its clients numbers of its own for the request that cancels a statement, where
+    a server gives its process's.
+    """
+    return _session_of(connection) != connection.pgconn.backend_pid
+
+
+def refuse_shared_session(
     connection: BoundedConnection, connect: Callable[[], BoundedConnection], *, at_start: bool
 ) -> None:
-    """Refuse a connection whose session is lent to others between its transactions.
+    """Refuse a pooler that lends the session to others between two transactions.
 
     Args:
-        connection: A connection on which nothing was set yet.
+        connection: A connection to a pooler, on which nothing was set yet.
         connect: Opens another one the same way.
         at_start: Whether it is the first one of this process; a pooler that is set to another
             mode later is an outage and no wrong setting.
@@ -39,10 +48,6 @@ def refuse_shared_sessions(
         ConfigurationError: It is shared.
         OperationalError: It is shared, and was not when the process began.
     """
-    # A pooler gives its clients numbers of its own for the request that cancels a statement, where
-    # a server gives its process's.
-    if _session_of(connection) == connection.pgconn.backend_pid:
-        return
     if _shares(connection, connect):
         if at_start:
             raise ConfigurationError(_REFUSAL)

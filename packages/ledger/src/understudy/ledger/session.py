@@ -9,6 +9,9 @@ from types import MappingProxyType
 from understudy.ledger.call_limit import IDLE_SHARE, LOCK_SHARE, STATEMENT_SHARE, CallLimit
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
+_ISOLATION: Mapping[str, str] = MappingProxyType(
+    {"default_transaction_isolation": "read committed"}
+)
 _OPTION = re.compile(r"(?:-c\s*|--)([\w.-]+)=((?:\\.|\S)*)")
 _BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
 
@@ -25,16 +28,21 @@ class SessionSettings:
         is_trusted: Whether the URL says that each connection has a session of its own.
     """
 
-    limit: CallLimit = CallLimit()
+    limit: CallLimit = field(default_factory=CallLimit)
     options: Mapping[str, str] = field(default_factory=dict)
     is_pooled: bool = False
     is_trusted: bool = False
 
     @property
     def set_once(self) -> str:
-        """The statement that sets a session up."""
-        isolation = {"default_transaction_isolation": "read committed"}
-        return _set({**_limits(self.limit), **isolation}, self.options, is_local=False)
+        """The statement that sets a session up, where the user's options were given before."""
+        values = {**_limits(self.limit), **_ISOLATION}
+        return _set(values, self.options, is_local=False)
+
+    @property
+    def set_all(self) -> str:
+        """The statement that sets a session up with the user's options."""
+        return _set({**_limits(self.limit), **_ISOLATION, **self.options}, _NOTHING, is_local=False)
 
     @property
     def begin(self) -> str:
