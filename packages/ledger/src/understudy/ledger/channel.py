@@ -33,6 +33,7 @@ class Channels:
         self.begin: str = begin
         self._idle: deque[Channel] = deque()
         event.listen(engine, "engine_disposed", lambda _: self.close())
+        event.listen(engine, "invalidate", self._on_invalidate)
         _everybodys.add(self)
 
     def take(self) -> "Channel":
@@ -77,6 +78,12 @@ class Channels:
         while self._idle:
             # Not given back: its pool may have been disposed of, and nobody would close it there.
             self._idle.pop().connection.invalidate()
+
+    def _on_invalidate(self, driver: object, record: object, error: object) -> None:
+        # After an error of one connection no other that is as old is trusted; an interrupt, or a
+        # connection that was idle, says nothing of the others.
+        if isinstance(error, self._engine.dialect.loaded_dbapi.Error):
+            self.close()
 
     def _is_wanted(self) -> bool:
         pool = self._engine.pool

@@ -20,11 +20,12 @@ from understudy.ledger.channel import Channel, Channels, leave_all_to_parent
 from understudy.ledger.errors import (
     VALUE_ERRORS,
     drop_what_is_of_no_use,
+    is_silence,
     is_transient,
-    translated,
     translation,
     value_refused,
 )
+from understudy.ledger.pool import IDLE
 
 C = TypeVar("C")
 T = TypeVar("T")
@@ -98,6 +99,7 @@ class Database:
         *,
         limit: timedelta = LIMIT,
         pool: int = POOL,
+        idle: timedelta = IDLE,
         connect_timeout: timedelta = timedelta(seconds=2),
     ) -> None:
         """Prepare the engine; nothing is connected yet.
@@ -107,6 +109,7 @@ class Database:
             limit: How long one call takes at most, whatever the server does.
             pool: How many connections to PostgreSQL there are at most, but for a few that calls
                 within calls may need.
+            idle: How long one of them may be idle before it is closed.
             connect_timeout: How long a server may take to be connected to, where the URL does not
                 say.
         """
@@ -125,7 +128,7 @@ class Database:
         self._channels = Channels(self.engine)
         dialect = sqlite if self.is_sqlite else postgresql
         if not self.is_sqlite:
-            postgresql.prepare(self.engine, self._channels)
+            postgresql.prepare(self.engine, self._channels, idle)
         drop_what_is_of_no_use(self.engine)
         self._reader = dialect.reader(self.engine)
         self._writer: sqlite.Writer | postgresql.Writer = dialect.Writer(
@@ -208,12 +211,18 @@ class Database:
             # Only now: what goes well, as nearly everything does, pays for no retrying.
             if not is_transient(error):
                 raise translation(error) from error
-            with translated():
-                return self._retrying(once)
+            return self._tried_again(once, error)
         except VALUE_ERRORS as error:
             raise value_refused(error) from error
         finally:
             RUNNING.end(outer)
+
+    def _tried_again(self, once: Callable[[], T], first: SQLAlchemyError) -> T:
+        try:
+            return self._retrying(once)
+        except SQLAlchemyError as last:
+            # That there was no time left for one more try is not why the first one failed.
+            raise translation(first if is_silence(last) else last) from last
 
 
 def _call_is_over(state: RetryCallState) -> bool:

@@ -35,6 +35,11 @@ def is_transient(error: BaseException) -> bool:
     return found is Verdict.AGAIN
 
 
+def is_silence(error: BaseException) -> bool:
+    """Tell whether an error is that of a call whose time was up."""
+    return isinstance(error, DBAPIError) and getattr(error.orig, "is_silence", False)
+
+
 def is_outage(error: BaseException) -> bool:
     """Tell whether an error says that the database cannot serve, whatever was wanted of it.
 

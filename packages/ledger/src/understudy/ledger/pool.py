@@ -9,6 +9,7 @@ import os
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import timedelta
 from math import inf
 from time import monotonic
 from typing import Any, cast
@@ -20,10 +21,10 @@ from sqlalchemy.util.queue import Empty, Full
 
 from understudy.ledger.call_limit import RUNNING
 
-#: How long a connection may be idle, in seconds.
-IDLE_SECONDS = 30.0
-#: How often it is looked after them, in seconds.
-LOOK_SECONDS = 5.0
+#: How long a connection may be idle.
+IDLE = timedelta(seconds=30)
+#: How often the idle ones are looked for, in a share of that.
+LOOK_SHARE = 1 / 6
 #: How many connections beyond its size a pool has for calls within calls, as a dispatch in a
 #: `tx` step: they are closed when they are given back.
 SPARE = 2
@@ -97,22 +98,24 @@ class LedgerPool(QueuePool):
         self.longest: float = seconds
 
 
-def close_what_is_idle(engine: Engine, channels: Callable[[float], None]) -> None:
+def close_what_is_idle(engine: Engine, channels: Callable[[float], None], idle: timedelta) -> None:
     """Close the idle connections of an engine from now on, in a thread that ends with them.
 
     Args:
         engine: An engine whose pool is a `LedgerPool`.
         channels: Closes the channels that were put back before a moment.
+        idle: How long one may be idle.
     """
-    caretaker = _Caretaker(engine, channels)
+    caretaker = _Caretaker(engine, channels, idle.total_seconds())
     event.listen(engine, "connect", lambda driver, record: caretaker.begin())
 
 
 class _Caretaker:
     """The thread of one engine; it runs while there are connections."""
 
-    def __init__(self, engine: Engine, channels: Callable[[float], None]) -> None:
+    def __init__(self, engine: Engine, channels: Callable[[float], None], idle: float) -> None:
         self._engine = ref(engine)
+        self._idle = idle
         self._channels = channels
         self._lock = threading.Lock()
         self._is_running = False
@@ -132,13 +135,13 @@ class _Caretaker:
     def _run(self) -> None:
         pause = threading.Event()
         while self._look():
-            pause.wait(LOOK_SECONDS)
+            pause.wait(self._idle * LOOK_SHARE)
 
     def _look(self) -> bool:
         engine = self._engine()
         if engine is None or not isinstance(engine.pool, LedgerPool):
             return False
-        before = monotonic() - IDLE_SECONDS
+        before = monotonic() - self._idle
         self._channels(before)
         engine.pool.close_idle(before)
         with self._lock:

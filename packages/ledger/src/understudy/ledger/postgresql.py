@@ -100,7 +100,7 @@ def _session(url: URL, limit: CallLimit) -> SessionSettings:
     )
 
 
-def prepare(engine: Engine, channels: Channels) -> None:
+def prepare(engine: Engine, channels: Channels, idle: timedelta) -> None:
     """Begin every transaction; what only reads, or writes at once, has none but in a pooler."""
     dialect: Any = engine.dialect
     session: SessionSettings = dialect.session
@@ -108,7 +108,7 @@ def prepare(engine: Engine, channels: Channels) -> None:
         channels.begin = session.begin
     pool: Any = engine.pool
     pool.give_back = channels.give_back
-    close_what_is_idle(engine, channels.close_idle)
+    close_what_is_idle(engine, channels.close_idle, idle)
 
     def begin(connection: Connection) -> None:
         driver: Any = connection.connection.dbapi_connection

@@ -16,6 +16,7 @@ from understudy.ledger import Database, SqlLedger, check
 from understudy.ledger.database import ledger_url
 from understudy.ledger.instants import now_us
 from understudy.ledger.job_table import jobs
+from understudy.worker.doctor.connection_checks import look_at_connections
 from understudy.worker.doctor.finding import Finding, failure, fine, warning
 from understudy.worker.provenance import masked_url
 from understudy.worker.settings import Settings
@@ -51,6 +52,9 @@ def look_at_ledger(settings: Settings) -> Iterator[Finding]:
         yield _clock(database)
         check(database)
         yield fine("ledger schema", "is this code's")
+        if not database.is_sqlite:
+            live = SqlLedger(database).live_workers()
+            yield look_at_connections(database, settings, live)
         yield _signing_key(SqlLedger(database))
         yield _queues(database)
         yield from _for_people(SqlLedger(database))
