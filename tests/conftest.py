@@ -5,7 +5,7 @@ import signal
 import uuid
 from collections import defaultdict
 from collections.abc import Callable, Generator, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TypeVar
@@ -15,7 +15,9 @@ import psutil
 import pytest
 
 from tests.features.house import House
+from tests.servers.pgbouncer import PgBouncer
 from tests.servers.postgres import Postgres
+from tests.servers.postgres_pair import PostgresPair
 from tests.servers.processes import PATIENCE, Processes, end, offspring, wait_until
 from tests.servers.proxy import TcpProxy
 from tests.servers.rabbitmq import RabbitMQ
@@ -58,9 +60,22 @@ def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMQ]:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
     """One server for the session, without fsync; it is whole again after each test."""
-    # Not a tmp_path: PostgreSQL runs as another user under root, who cannot enter that.
-    with TemporaryDirectory(prefix="understudy-postgres-", ignore_cleanup_errors=True) as folder:
-        yield from _serving(Postgres(Path(folder), fast=True))
+    with _open_folder("postgres") as folder:
+        yield from _serving(Postgres(folder, fast=True))
+
+
+@pytest.fixture(scope="session")
+def postgres_pair() -> Iterator[PostgresPair]:
+    """A primary and a replica of their own; both are whole again after each test."""
+    with _open_folder("postgres-pair") as folder:
+        yield from _serving(PostgresPair(folder, fast=True))
+
+
+@pytest.fixture(scope="session")
+def pgbouncer(postgres: Postgres) -> Iterator[PgBouncer]:
+    """A pooler in transaction mode before the session's PostgreSQL."""
+    with _open_folder("pgbouncer") as folder:
+        yield from _serving(PgBouncer(folder, postgres.port))
 
 
 @pytest.fixture
@@ -162,6 +177,14 @@ def pytest_runtest_makereport(
     if report.failed:
         report.sections += [(str(log), _tail(log)) for log in _logs(item) if log.exists()]
     return report
+
+
+@contextmanager
+def _open_folder(name: str) -> Iterator[Path]:
+    # Not a tmp_path: under root its server runs as another user, who cannot enter that.
+    prefix = f"understudy-{name}-"
+    with TemporaryDirectory(prefix=prefix, ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
 
 
 def _serving(server: S) -> Iterator[S]:

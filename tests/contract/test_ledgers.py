@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import Connection, text
 
 from tests.servers.database_clock import DatabaseClock
+from tests.servers.pgbouncer import PgBouncer
 from tests.servers.postgres import Postgres
 from tests.servers.processes import PATIENCE, wait_until
 from understudy.job_engine.errors import UniqueKeyHeldError
@@ -132,6 +133,18 @@ class TestPostgresLedger(SqlLedgerSuite):
         assert dispatched(ledger)[0].id == holder
 
 
+class TestPooledPostgresLedger(TestPostgresLedger):
+    """Behind PgBouncer in transaction mode; all of it with `-m long`, a tenth in each run."""
+
+    @pytest.fixture
+    def database(self, pooled_database: Bench) -> Database:
+        return pooled_database[0]
+
+    @pytest.fixture
+    def clock(self, pooled_database: Bench) -> DatabaseClock:
+        return pooled_database[1]
+
+
 @pytest.fixture(scope="module")
 def sqlite_database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     yield from _upgraded(f"sqlite:///{tmp_path_factory.mktemp('ledger') / 'ledger.db'}")
@@ -141,6 +154,17 @@ def sqlite_database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]
 def postgres_database(postgres: Postgres) -> Iterator[Bench]:
     yield from _upgraded(postgres.create_database("ledger_suite"))
     postgres.drop_database("ledger_suite")
+
+
+@pytest.fixture(scope="module")
+def pooled_database(postgres: Postgres, pgbouncer: PgBouncer) -> Iterator[Bench]:
+    url = postgres.create_database("pooled_suite")
+    for direct, clock in _upgraded(url):
+        by_pooler = f"{pgbouncer.by_pooler(url)}?pooler=transaction"
+        with closing(Database(by_pooler)) as database:
+            assert direct.url.port != database.url.port
+            yield database, clock
+    postgres.drop_database("pooled_suite")
 
 
 def _upgraded(url: str) -> Iterator[Bench]:

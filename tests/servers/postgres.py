@@ -7,9 +7,11 @@ import signal
 import subprocess
 from importlib.util import find_spec
 from pathlib import Path
+from typing import LiteralString
 
 import psycopg
 from psycopg import sql
+from psycopg.conninfo import make_conninfo
 
 from tests.servers.processes import PATIENCE, Process, free_port, wait_until
 from tests.servers.server import Server
@@ -24,6 +26,8 @@ SETTINGS = {
 }
 INITDB_OPTIONS = ("--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync")
 NOT_DURABLE = {"fsync": "off", "full_page_writes": "off"}
+#: A copy that a replica begins with, which is then told where to stream from.
+COPY_OPTIONS = ("--no-password", "--no-sync", "--checkpoint=fast", "--write-recovery-conf")
 
 
 class Postgres(Server):
@@ -37,11 +41,12 @@ class Postgres(Server):
 
     def __init__(self, folder: Path, *, fast: bool = False) -> None:
         self.folder = folder
+        self.fast = fast
         self.data = folder / "data"
         self.log = folder / "postgres.log"
         self.port = free_port()
         self.settings = {**SETTINGS, "port": str(self.port), **(NOT_DURABLE if fast else {})}
-        self._user = _unprivileged_user()
+        self._user = unprivileged_user()
         self._programs = _programs(folder, self._user)
 
     def url(self, database: str = "postgres") -> str:
@@ -83,6 +88,68 @@ class Postgres(Server):
         statement = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)")
         self._execute(statement.format(sql.Identifier(name)))
 
+    def add_replica(self, folder: Path) -> "Postgres":
+        """Start another server, in a folder of its own, that streams from this one.
+
+        It answers what only reads, until it is promoted.
+        """
+        replica = Postgres(folder, fast=self.fast)
+        replica.follow(self)
+        return replica
+
+    def follow(self, primary: "Postgres") -> None:
+        """Become a replica of another server, whatever this one was: from a fresh copy of it."""
+        self.stop()
+        shutil.rmtree(self.data, ignore_errors=True)
+        self._make_data()
+        address = primary.dsn(application_name=self.name)
+        self._run("pg_basebackup", "-D", self.data, "-d", address, *COPY_OPTIONS)
+        self.data.chmod(0o700)
+        self.start()
+        wait_until(lambda: primary.has_replica(self), PATIENCE, "the replica streams")
+
+    def promote(self) -> None:
+        """Make a replica a primary, and wait until it takes writes."""
+        assert self.ask("SELECT pg_promote(true, %s)", PATIENCE) == (True,)
+
+    def synchronous_to(self, *replicas: "Postgres") -> None:
+        """Commit only what one of these has, too; with none, what it has itself."""
+        names = ", ".join(f'"{each.name}"' for each in replicas)
+        self.set("synchronous_standby_names", f"FIRST 1 ({names})" if names else "")
+
+    def has_replica(self, replica: "Postgres") -> bool:
+        """Tell whether a replica streams from this server, and has all that is here."""
+        statement = """SELECT 1 FROM pg_stat_replication WHERE application_name = %s
+            AND state = 'streaming' AND replay_lsn >= pg_current_wal_lsn()"""
+        return self.ask(statement, replica.name) is not None
+
+    @property
+    def name(self) -> str:
+        """What it is called as a replica."""
+        return f"postgres_{self.port}"
+
+    @property
+    def is_replica(self) -> bool:
+        """Tell whether it follows another server, and takes no writes."""
+        return self.ask("SELECT pg_is_in_recovery()") == (True,)
+
+    def read_only(self, *, on: bool) -> None:
+        """Refuse every write, in open sessions, too, as a managed server does that is demoted."""
+        self.set("default_transaction_read_only", "on" if on else "off")
+
+    def set(self, name: str, value: str) -> None:
+        """Change a setting while it runs, for open sessions, too; it outlasts restarts."""
+        statement = sql.SQL("ALTER SYSTEM SET {} = {}")
+        self._execute(statement.format(sql.Identifier(name), sql.Literal(value)))
+        self.ask("SELECT pg_reload_conf()")
+        # A session hears of it between two statements.
+        wait_until(lambda: self._shows(name, value), PATIENCE, f"{name} is {value}")
+
+    def ask(self, statement: LiteralString, *values: object) -> tuple[object, ...] | None:
+        """Return the first row that a statement gives."""
+        with self._connect(timeout=PATIENCE) as connection:
+            return connection.execute(statement, values).fetchone()
+
     def terminate_backends(self, database: str) -> int:
         """End all sessions of a database and return how many there were."""
         statement = sql.SQL(
@@ -90,13 +157,24 @@ class Postgres(Server):
         )
         return self._execute(statement.format(sql.Literal(database)))
 
+    def dsn(self, **options: str) -> str:
+        """The address of the database `postgres` as libpq takes it."""
+        return make_conninfo(host="127.0.0.1", port=self.port, user="postgres", **options)
+
     def _execute(self, statement: sql.Composed) -> int:
         with self._connect(timeout=PATIENCE) as connection:
             return connection.execute(statement).rowcount
 
+    def _shows(self, name: str, value: str) -> bool:
+        statement = "SELECT current_setting(%s)"
+        with psycopg.connect(self.dsn(dbname="postgres"), autocommit=True) as connection:
+            return connection.execute(statement, [name]).fetchone() == (value,)
+
     def _connect(self, timeout: int) -> "psycopg.Connection[tuple[object, ...]]":
-        address = self.url().replace("+psycopg", "")
-        return psycopg.connect(address, autocommit=True, connect_timeout=timeout)
+        # What is done to a server by its tests is done however little it would let others do.
+        options = "-c default_transaction_read_only=off"
+        address = self.dsn(dbname="postgres", connect_timeout=str(timeout), options=options)
+        return psycopg.connect(address, autocommit=True)
 
     def _is_up_or_ended(self) -> bool:
         try:
@@ -106,12 +184,18 @@ class Postgres(Server):
         return True
 
     def _initialise(self) -> None:
+        self._make_data()
+        self._run("initdb", "-D", self.data, "-U", "postgres", *INITDB_OPTIONS)
+
+    def _make_data(self) -> None:
         self.data.mkdir(parents=True)
         if self._user is not None:
             self.folder.chmod(0o711)
             os.chown(self.data, self._user, self._user)
+
+    def _run(self, program: str, *arguments: str | Path) -> None:
         subprocess.run(
-            [self._programs / "initdb", "-D", self.data, "-U", "postgres", *INITDB_OPTIONS],
+            [self._programs / program, *arguments],
             check=True,
             capture_output=True,
             cwd=self.folder,
@@ -121,8 +205,8 @@ class Postgres(Server):
         )
 
 
-def _unprivileged_user() -> int | None:
-    """PostgreSQL refuses to run as root."""
+def unprivileged_user() -> int | None:
+    """The user to run as: PostgreSQL and PgBouncer refuse to be root."""
     return pwd.getpwnam("nobody").pw_uid if os.geteuid() == 0 else None
 
 

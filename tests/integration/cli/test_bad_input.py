@@ -8,7 +8,7 @@ from sqlalchemy import text
 from tests.integration.cli.command_line import JOBS, CommandLine
 from understudy.ledger import Database
 from understudy.ledger.schema import REVISION
-from understudy.worker.exits import CONFIG, FAILURE, UNAVAILABLE, USAGE
+from understudy.worker.exits import CONFIG, FAILURE, TRY_AGAIN, UNAVAILABLE, USAGE
 
 DECLARED_ONLY = f"""{JOBS}
 from understudy.job_engine import declare_job
@@ -126,7 +126,7 @@ def test_a_ledger_that_is_away_accepts_nothing(cli: CommandLine) -> None:
 
     answer = cli.run("dispatch", "add", '{"numbers": [1]}', UNDERSTUDY_LEDGER_URL=url)
 
-    assert (answer.status, answer.out) == (UNAVAILABLE, "")
+    assert (answer.status, answer.out) == (TRY_AGAIN, "")
     assert "expected the ledger's database to answer" in answer.err
     assert "hunter2" not in answer.err
 

@@ -25,7 +25,7 @@ _BY_ERROR: tuple[tuple[type[UnderstudyError], int], ...] = (
     (LedgerSchemaError, CONFIG),
     (LedgerHostError, CONFIG),
     (DispatchError, USAGE),
-    (LedgerUnavailableError, UNAVAILABLE),
+    (LedgerUnavailableError, TRY_AGAIN),
     (EngineError, UNAVAILABLE),
     (ResultTimeoutError, TRY_AGAIN),
 )

@@ -7,6 +7,7 @@ import os
 import threading
 
 from understudy.job_engine.events import Event
+from understudy.worker.last_exit import HASTE_SECONDS, exit_within
 from understudy.worker.periodic import Periodic
 from understudy.worker.wiring import App
 
@@ -20,6 +21,7 @@ class MaintenanceProcess:
     def __init__(self, app: App) -> None:
         """Put the parts together; nothing runs yet."""
         self._listener = app.listener
+        self._grace = app.settings.shutdown_grace.total_seconds()
         self._stopping = threading.Event()
         self._periodic = Periodic(
             MAINTENANCE,
@@ -37,6 +39,7 @@ class MaintenanceProcess:
 
     def stop(self) -> None:
         """Begin no further look."""
+        exit_within(self._grace + HASTE_SECONDS)
         self._stopping.set()
 
     def abandon(self) -> None:

@@ -31,6 +31,7 @@ from understudy.worker.engines.dramatiq_worker import ThreadWorker
 from understudy.worker.engines.port import EngineWorker
 from understudy.worker.engines.rq_worker import SlotWorker
 from understudy.worker.exits import exit_code
+from understudy.worker.last_exit import HASTE_SECONDS, exit_within
 from understudy.worker.lease_keeper import LeaseKeeper
 from understudy.worker.logs import configure_logs
 from understudy.worker.maintenance import MAINTENANCE, MaintenanceProcess
@@ -39,7 +40,7 @@ from understudy.worker.periodic import Periodic
 from understudy.worker.processor import Processor
 from understudy.worker.runners import CautiousRunner, ChildRunner, Runner, ThreadRunner
 from understudy.worker.settings import Settings, load_settings
-from understudy.worker.wiring import App, build, load_catalogue, modules_of_children
+from understudy.worker.wiring import KEEPERS, App, build, load_catalogue, modules_of_children
 
 
 class WorkerProcess:
@@ -88,17 +89,21 @@ class WorkerProcess:
     def stop(self) -> None:
         """Take no more; attempts give their job back at their next step.
 
-        The ledger is told first: what is given back must not be offered to this worker again.
+        The ledger is told first: what is given back must not be offered to this worker again. One
+        that does not answer delays the end of the process by no more than the grace.
         """
         self._stopping.set()
-        timer = threading.Timer(self._settings.shutdown_grace.total_seconds(), self.abandon)
+        grace = self._settings.shutdown_grace.total_seconds()
+        timer = threading.Timer(grace, self.abandon)
         timer.daemon = True
         timer.start()
+        exit_within(grace + HASTE_SECONDS)
         self._retire()
         self._keeper.release_all()
 
     def abandon(self) -> None:
-        """Stop now: give back every job that is still held, and exit."""
+        """Stop now: give back every job that is still held, as far as the ledger answers; exit."""
+        exit_within(HASTE_SECONDS)
         for claim, lease in self._keeper.held():
             lease.revoke(Fenced)
             self._conclude_once(claim, Conclusion(RELEASE, reason="worker stops"))
@@ -144,11 +149,8 @@ class WorkerProcess:
             self._queue.name,
             socket.gethostname(),
             os.getpid(),
-            self._slots(),
+            _slots(self._engine, self._queue),
         )
-
-    def _slots(self) -> int:
-        return self._queue.slots if self._engine == "rq" else self._queue.dramatiq_threads
 
     def _build_worker(self, processor: Processor) -> EngineWorker:
         build_one = {"rq": self._build_rq, "dramatiq": self._build_dramatiq}[self._engine]
@@ -182,7 +184,11 @@ class WorkerProcess:
         self._keeper.revoke(job_id, CancelRequested)
 
     def _tell(self, kind: str) -> None:
-        detail = {"worker": self._boot_id, "pid": os.getpid(), "slots": self._slots()}
+        detail = {
+            "worker": self._boot_id,
+            "pid": os.getpid(),
+            "slots": _slots(self._engine, self._queue),
+        }
         self._app.listener(Event(kind, queue=self._queue.name, engine=self._engine, detail=detail))
 
 
@@ -216,7 +222,12 @@ def _prepare(settings: Settings, engine: str, queue: str) -> WorkerProcess | Mai
         profile = replace(profile, lease=settings.lease)
     catalogue.require_handlers([queue])
     ChildRunner.prepare_nursery(modules_of_children(settings), start=profile.isolation == "process")
-    return WorkerProcess(build(settings, jobs=catalogue), catalogue, engine, profile)
+    app = build(settings, jobs=catalogue, connections=_slots(engine, profile) + KEEPERS)
+    return WorkerProcess(app, catalogue, engine, profile)
+
+
+def _slots(engine: str, queue: QueueProfile) -> int:
+    return queue.slots if engine == "rq" else queue.dramatiq_threads
 
 
 def _on_signals(process: WorkerProcess | MaintenanceProcess) -> None:

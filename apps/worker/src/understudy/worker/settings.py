@@ -88,6 +88,9 @@ class Settings(BaseSettings):
         redis_port: See `redis_host`.
         amqp_url: Dramatiq's broker: `amqp://` for RabbitMQ, `redis://` for a second Redis.
         ledger_url: The ledger's database.
+        ledger_timeout: How long one call of the ledger takes at most, whatever its server does.
+        ledger_pool: How many connections to PostgreSQL a process has at most, but for two that
+            calls within calls may need; by what the process does where absent.
         jobs: Modules that hold the jobs.
         namespace: Prefixed to every queue name on both engines.
         engines: The engines in order of preference.
@@ -134,6 +137,8 @@ class Settings(BaseSettings):
     ledger_url: str = _url(
         "sqlite:///.understudy/ledger.db", "UNDERSTUDY_LEDGER_URL", "DATABASE_URL"
     )
+    ledger_timeout: Duration = timedelta(seconds=5)
+    ledger_pool: int | None = Field(default=None, ge=1, le=1000)
     jobs: Names = ()
     namespace: str = Field(default=DEFAULT_NAMESPACE, pattern=r"^[a-z0-9-]{0,32}$")
     engines: Names = ("rq", "dramatiq")

@@ -17,6 +17,7 @@ from datetime import timedelta
 from types import FrameType
 
 from understudy.worker.exits import CONFIG
+from understudy.worker.last_exit import HASTE_SECONDS
 
 logger: logging.Logger = logging.getLogger("understudy.supervisor")
 
@@ -30,8 +31,6 @@ STEADY_SECONDS = 60.0
 LOOK_SECONDS = 0.1
 #: How much longer than their grace the workers may take to stop, in seconds.
 MARGIN_SECONDS = 5.0
-#: How long they may take to give their jobs back when there is no grace left, in seconds.
-HASTE_SECONDS = 2.0
 
 
 @dataclass(slots=True)
@@ -150,9 +149,11 @@ class Supervisor:
         self._signal_all(signal.SIGINT)
         self._wait(HASTE_SECONDS)
         self._signal_all(signal.SIGKILL)
+        # A process that waits for a disk that does not answer is not gone when it is killed.
+        self._wait(HASTE_SECONDS)
         for child in self._children:
-            if child.process is not None:
-                child.process.wait()
+            if child.is_alive:
+                logger.error("worker %s was killed and is still there; left behind", child.label)
 
     def _wait(self, seconds: float, unless: Callable[[], bool] = lambda: False) -> None:
         deadline = time.monotonic() + seconds

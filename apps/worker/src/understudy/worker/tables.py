@@ -94,7 +94,10 @@ class SqlTables:
             TablesUnavailableError: If the database does not answer.
         """
         with _translated():
-            return self._database.write(lambda connection: _write(connection, table, key, rows))
+            return self._database.write(
+                lambda connection: _write(connection, table, key, rows),
+                limit=self._database.at_length,
+            )
 
     def close(self) -> None:
         """Close every connection of this process."""

@@ -30,6 +30,13 @@ from understudy.worker.logs import log_event
 from understudy.worker.settings import Settings, ledger_folder, load_settings
 from understudy.worker.shipped import shipped_jobs
 
+#: The most connections to PostgreSQL of a process that only dispatches, asks or maintains.
+FEW = 4
+#: Those of the process of one attempt.
+ALONE = 2
+#: What a worker has besides one for each of its slots: for leases, heartbeats and maintenance.
+KEEPERS = 4
+
 
 @dataclass(frozen=True, slots=True)
 class App:
@@ -46,7 +53,11 @@ class App:
 
 
 def build(
-    settings: Settings, listener: Listener = log_event, jobs: Iterable[AnyDefinition] = ()
+    settings: Settings,
+    listener: Listener = log_event,
+    jobs: Iterable[AnyDefinition] = (),
+    *,
+    connections: int = FEW,
 ) -> App:
     """Put everything together for one process.
 
@@ -54,6 +65,7 @@ def build(
         settings: What the operator decided.
         listener: Hears what happens.
         jobs: The jobs whose schedules this process declares and fires.
+        connections: How many to PostgreSQL it has at most, unless the settings say.
 
     Raises:
         ConfigurationError: If a setting is wrong.
@@ -61,7 +73,7 @@ def build(
         LedgerUnavailableError: If the ledger does not answer.
     """
     clock = SystemClock()
-    ledger = open_ledger(settings)
+    ledger = open_ledger(settings, connections)
     keys = KeyRing(ledger.signing_keys, clock)
     engines = EngineSet(
         build_engines(settings.engines, _engine_config(settings)),
@@ -87,19 +99,20 @@ def build(
     return App(settings, clock, listener, ledger, keys, engines, dispatcher, maintenance)
 
 
-def open_ledger(settings: Settings) -> SqlLedger:
+def open_ledger(settings: Settings, connections: int = FEW) -> SqlLedger:
     """Open the ledger and refuse one that does not fit."""
-    database = open_database(settings)
+    database = open_database(settings, connections)
     check(database)
     return SqlLedger(database)
 
 
-def open_database(settings: Settings) -> Database:
+def open_database(settings: Settings, connections: int = FEW) -> Database:
     """Open the ledger's database, whatever its schema; make the default folder."""
     folder = ledger_folder(settings.ledger_url)
     if folder is not None:
         folder.mkdir(mode=0o700, exist_ok=True)
-    return Database(settings.ledger_url)
+    pool = settings.ledger_pool or connections
+    return Database(settings.ledger_url, limit=settings.ledger_timeout, pool=pool)
 
 
 def load_catalogue(settings: Settings) -> Catalogue:
@@ -112,7 +125,7 @@ def load_catalogue(settings: Settings) -> Catalogue:
 
 def build_executor(settings: Settings) -> Executor:
     """Put together what the child process of an attempt needs, and no more."""
-    database = open_database(settings)
+    database = open_database(settings, ALONE)
     return Executor(SqlLedger(database), load_catalogue(settings), SystemClock(), log_event)
 
 

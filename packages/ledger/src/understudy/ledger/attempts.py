@@ -105,7 +105,9 @@ class SqlAttempts:
         """Do a step's work in the transaction that records it: both or neither (rule 11)."""
         try:
             return self._database.write(
-                lambda c: transacting.record_in(c, claim, step, work), "step"
+                lambda c: transacting.record_in(c, claim, step, work),
+                "step",
+                self._database.at_length.with_statements_of(transacting.longest(claim)),
             )
         except transacting.WorkError as raised:
             raise raised.error from raised.error.__cause__

@@ -1,12 +1,16 @@
 """Connections for prepared statements alone: SQLAlchemy's own is set up for any statement."""
 
 from collections import deque
+from contextlib import suppress
+from time import monotonic
 from typing import Any, Self
 from weakref import WeakSet
 
 from sqlalchemy import Dialect, Engine, PoolProxiedConnection, event
+from sqlalchemy.exc import DBAPIError
 
 from understudy.ledger.errors import as_sqlalchemy
+from understudy.ledger.pool import LedgerPool
 
 #: How many are kept at hand.
 MOST_IDLE = 8
@@ -18,11 +22,18 @@ class Channels:
     To take a connection from the pool and give it back takes longer than most statements.
     """
 
-    def __init__(self, engine: Engine) -> None:
-        """Keep channels of an engine; nothing is connected yet."""
+    def __init__(self, engine: Engine, begin: str = "") -> None:
+        """Keep channels of an engine; nothing is connected yet.
+
+        Args:
+            engine: The engine.
+            begin: What begins a transaction around each use; without it there is none.
+        """
         self._engine = engine
+        self.begin: str = begin
         self._idle: deque[Channel] = deque()
         event.listen(engine, "engine_disposed", lambda _: self.close())
+        event.listen(engine, "invalidate", self._on_invalidate)
         _everybodys.add(self)
 
     def take(self) -> "Channel":
@@ -34,20 +45,49 @@ class Channels:
         try:
             return self._idle.pop()
         except IndexError:
-            return Channel(self._engine, self)
+            # Made outside of it: whatever goes wrong then has nothing to do with an empty deque.
+            pass
+        return Channel(self._engine, self)
 
     def put(self, channel: "Channel") -> None:
-        """Keep a channel that is in no transaction for whoever comes next."""
-        if len(self._idle) < MOST_IDLE:
+        """Keep a channel that is in no transaction for the next call."""
+        if len(self._idle) < MOST_IDLE and not self._is_wanted():
+            channel.idle_since = monotonic()
             self._idle.append(channel)
+            if self._is_wanted():
+                # A thread began to wait for the pool meanwhile, and may not have seen this one.
+                self.give_back()
         else:
             channel.connection.close()
+
+    def give_back(self) -> None:
+        """Give every channel that is at hand back to the pool."""
+        with suppress(IndexError):
+            while True:
+                self._idle.pop().connection.close()
+
+    def close_idle(self, before: float) -> None:
+        """Close the channels that were put back before a moment of the steady clock."""
+        with suppress(IndexError):
+            while self._idle[0].idle_since < before:
+                # What is used last is taken first, so the first is the oldest.
+                self._idle.popleft().connection.invalidate()
 
     def close(self) -> None:
         """Close every channel that nobody uses."""
         while self._idle:
             # Not given back: its pool may have been disposed of, and nobody would close it there.
             self._idle.pop().connection.invalidate()
+
+    def _on_invalidate(self, driver: object, record: object, error: object) -> None:
+        # After an error of one connection no other that is as old is trusted; an interrupt, or a
+        # connection that was idle, says nothing of the others.
+        if isinstance(error, self._engine.dialect.loaded_dbapi.Error):
+            self.close()
+
+    def _is_wanted(self) -> bool:
+        pool = self._engine.pool
+        return isinstance(pool, LedgerPool) and pool.is_wanted
 
     def leave_to_parent(self) -> None:
         """Forget the channels of the process that this one was forked from (rule 21)."""
@@ -64,6 +104,7 @@ class Channel:
         dialect: The database's.
         connection: The driver's, as the pool lends it.
         cursor: The driver's, one for every statement: to make one takes as long as a short one.
+        idle_since: When it was put back, by the steady clock.
     """
 
     def __init__(self, engine: Engine, home: Channels) -> None:
@@ -75,6 +116,7 @@ class Channel:
         self.engine: Engine = engine
         self.dialect: Dialect = engine.dialect
         self._home = home
+        self.idle_since: float = 0.0
         try:
             self.connection: PoolProxiedConnection = engine.raw_connection()
             self.cursor: Any = self.connection.cursor()
@@ -86,6 +128,15 @@ class Channel:
         self.connection.invalidate(exception)
         self._home.close()
 
+    def invalidate_all(self, exception: Exception) -> None:
+        """Never use the connection again, nor any of the pool that is as old.
+
+        Those are opened anew when they are taken. SQLAlchemy has no public name for it.
+        """
+        pool: Any = self.engine.pool
+        pool._invalidate(self.connection, exception, _checkin=False)  # noqa: SLF001
+        self.invalidate(exception)
+
     def execute(self, text: str) -> None:
         """Execute one of the statements around a transaction.
 
@@ -96,18 +147,33 @@ class Channel:
         try:
             driver.execute(text)
         except self.dialect.loaded_dbapi.Error as error:
-            raise as_sqlalchemy(error, text, self.dialect, driver) from error
+            raised = as_sqlalchemy(error, text, self.dialect, driver)
+            if isinstance(raised, DBAPIError) and raised.connection_invalidated:
+                self.invalidate_all(error)
+            raise raised from error
 
     def __enter__(self) -> Self:
         """Return the channel."""
+        if self._home.begin:
+            try:
+                self.execute(self._home.begin)
+            except BaseException:
+                self.connection.close()
+                raise
         return self
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         """Keep it at hand; after an error the pool takes it, and rolls back."""
-        if error is None:
-            self._home.put(self)
-        else:
+        if error is not None:
             self.connection.close()
+            return
+        if self._home.begin:
+            try:
+                self.execute("COMMIT")
+            except BaseException:
+                self.connection.close()
+                raise
+        self._home.put(self)
 
 
 _everybodys: WeakSet[Channels] = WeakSet()

@@ -5,29 +5,34 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import timedelta
 from pathlib import Path
+from time import monotonic
 from typing import TypeVar
 from weakref import WeakSet
 
 from sqlalchemy import URL, Connection, Engine, create_engine, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
-from tenacity import (
-    Retrying,
-    retry_if_exception,
-    stop_after_delay,
-    wait_random_exponential,
-)
+from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_exponential
 
 from understudy.job_engine.crash_points import CRASH_POINTS
 from understudy.job_engine.errors import ConfigurationError
 from understudy.ledger import postgresql, sqlite
+from understudy.ledger.call_limit import LIMIT, RUNNING, CallLimit
 from understudy.ledger.channel import Channel, Channels, leave_all_to_parent
-from understudy.ledger.errors import is_transient, translated, translation
+from understudy.ledger.errors import (
+    VALUE_ERRORS,
+    drop_what_is_of_no_use,
+    is_silence,
+    is_transient,
+    translation,
+    value_refused,
+)
+from understudy.ledger.pool import IDLE
 
 C = TypeVar("C")
 T = TypeVar("T")
 
-#: How long a transaction that failed for a passing reason is tried again.
-RETRY_FOR = timedelta(seconds=5)
+#: The most connections of a process unless its part in the system says otherwise.
+POOL = 32
 
 _engines: WeakSet[Engine] = WeakSet()
 
@@ -49,7 +54,7 @@ def ledger_url(text: str) -> URL:
         ConfigurationError: If it is neither, or cannot be read.
     """
     try:
-        url = make_url(text)
+        url = make_url(postgresql.hosts_apart(text))
     except ArgumentError as error:
         raise ConfigurationError(
             "expected a ledger URL like sqlite:///ledger.db or postgresql://user@host/db, "
@@ -89,15 +94,43 @@ class Database:
         engine: The SQLAlchemy engine; connections belong to the process that opened them.
     """
 
-    def __init__(self, url: str, *, connect_timeout: timedelta = timedelta(seconds=2)) -> None:
-        """Prepare the engine; nothing is connected yet."""
+    def __init__(
+        self,
+        url: str,
+        *,
+        limit: timedelta = LIMIT,
+        pool: int = POOL,
+        idle: timedelta = IDLE,
+        connect_timeout: timedelta = timedelta(seconds=2),
+    ) -> None:
+        """Prepare the engine; nothing is connected yet.
+
+        Args:
+            url: The ledger's URL.
+            limit: How long one call takes at most, whatever the server does.
+            pool: How many connections to PostgreSQL there are at most, but for a few that calls
+                within calls may need.
+            idle: How long one of them may be idle before it is closed.
+            connect_timeout: How long a server may take to be connected to, where the URL does not
+                say.
+        """
         self.url: URL = ledger_url(url)
-        dialect = sqlite if self.is_sqlite else postgresql
-        self.engine: Engine = create_engine(
-            self.url, **dialect.engine_options(self.url, connect_timeout)
-        )
-        dialect.prepare(self.engine)
+        self._limit = CallLimit(limit.total_seconds())
+        self.engine: Engine
+        if self.is_sqlite:
+            self.engine = create_engine(
+                self.url, **sqlite.engine_options(self.url, connect_timeout)
+            )
+            sqlite.prepare(self.engine)
+        else:
+            self.engine = postgresql.create(
+                self.url, self._limit, connect_timeout=connect_timeout, pool=pool
+            )
         self._channels = Channels(self.engine)
+        dialect = sqlite if self.is_sqlite else postgresql
+        if not self.is_sqlite:
+            postgresql.prepare(self.engine, self._channels, idle)
+        drop_what_is_of_no_use(self.engine)
         self._reader = dialect.reader(self.engine)
         self._writer: sqlite.Writer | postgresql.Writer = dialect.Writer(
             self.engine, self._channels
@@ -105,7 +138,7 @@ class Database:
         self._retrying = Retrying(
             retry=retry_if_exception(is_transient),
             wait=wait_random_exponential(multiplier=0.01, max=0.5),
-            stop=stop_after_delay(RETRY_FOR),
+            stop=_call_is_over,
             reraise=True,
         )
         _engines.add(self.engine)
@@ -128,16 +161,28 @@ class Database:
         shown = hosts if isinstance(hosts, str) else ",".join(hosts)
         return f"database {self.url.database} on {shown}{port}"
 
-    def write(self, work: Callable[[Connection], T], point: str = "") -> T:
+    @property
+    def at_length(self) -> CallLimit:
+        """The limit of a call with many statements: each is answered in time, not all of them."""
+        return self._limit.at_length
+
+    def write(
+        self, work: Callable[[Connection], T], point: str = "", limit: CallLimit | None = None
+    ) -> T:
         """Run one transaction and commit it; `point` names it among the crash points.
 
         `work` may run again after a passing failure, also when a commit's reply was lost; it
         must leave the same rows behind however often it runs (F22).
 
+        Args:
+            work: Executes the statements.
+            point: Its name among the crash points.
+            limit: What it may take, where that is not what every call may.
+
         Raises:
             LedgerUnavailableError: If the database does not answer in time.
         """
-        return self._patiently(lambda: _done_in(self._writer.begin(), work, point))
+        return self._patiently(lambda: _done_in(self._writer.begin(), work, point), limit)
 
     def write_at_once(self, work: Callable[[Channel], T], point: str = "") -> T:
         """Run one prepared statement that writes, or what SQLite has in its place.
@@ -158,9 +203,11 @@ class Database:
 
         return self._patiently(once)
 
-    def read(self, work: Callable[[Connection], T], point: str = "") -> T:
+    def read(
+        self, work: Callable[[Connection], T], point: str = "", limit: CallLimit | None = None
+    ) -> T:
         """Run reading statements, each seeing what is committed when it runs."""
-        return self._patiently(lambda: _done_in(self._reader.connect(), work, point))
+        return self._patiently(lambda: _done_in(self._reader.connect(), work, point), limit)
 
     def ask(self, work: Callable[[Channel], T], point: str = "") -> T:
         """Run prepared statements that read."""
@@ -170,15 +217,32 @@ class Database:
         """Close every connection of this process."""
         self.engine.dispose()
 
-    def _patiently(self, once: Callable[[], T]) -> T:
+    def _patiently(self, once: Callable[[], T], limit: CallLimit | None = None) -> T:
+        outer = RUNNING.begin(limit or self._limit)
         try:
             return once()
         except SQLAlchemyError as error:
             # Only now: what goes well, as nearly everything does, pays for no retrying.
             if not is_transient(error):
                 raise translation(error) from error
-        with translated():
+            return self._tried_again(once, error)
+        except VALUE_ERRORS as error:
+            raise value_refused(error) from error
+        finally:
+            RUNNING.end(outer)
+
+    def _tried_again(self, once: Callable[[], T], first: SQLAlchemyError) -> T:
+        try:
             return self._retrying(once)
+        except SQLAlchemyError as last:
+            # That there was no time left for one more try is not why the first one failed.
+            raise translation(first if is_silence(last) else last) from last
+
+
+def _call_is_over(state: RetryCallState) -> bool:
+    """Tell whether there is no time left for another try."""
+    tried_for = state.seconds_since_start or 0.0
+    return min(RUNNING.ends_at - monotonic(), RUNNING.answer - tried_for) <= 0
 
 
 def _done_in(opened: AbstractContextManager[C], work: Callable[[C], T], point: str) -> T:

@@ -1,42 +1,58 @@
-"""The one place where database errors become Understudy's."""
+"""The one place where database errors become Understudy's; `outages` says which become which."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Dialect
-from sqlalchemy.exc import (
-    DBAPIError,
-    InterfaceError,
-    OperationalError,
-    ProgrammingError,
-    SQLAlchemyError,
-)
+from sqlalchemy import Dialect, Engine, event
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from understudy.job_engine.errors import LedgerError, LedgerSchemaError, LedgerUnavailableError
+from understudy.ledger.outages import Verdict, drops_connections, verdict
 
-#: What PostgreSQL says when a transaction may simply be run again: serialization failure,
-#: deadlock, and a backend that was terminated or is starting up or shutting down.
-_RETRY_SQLSTATES = frozenset({"40001", "40P01", "55P03"})
-_GONE_SQLSTATES = frozenset({"57P01", "57P02", "57P03"})
-_BUSY = ("database is locked", "database table is locked", "database is busy")
-_NO_TABLE = ("no such table", "no such column")
-_NO_TABLE_SQLSTATES = frozenset({"42P01", "42703"})
+#: What drivers raise of values that they cannot send or have not understood; none of theirs.
+VALUE_ERRORS = (ValueError, OverflowError)
+
+_AWAY = frozenset({Verdict.AGAIN, Verdict.RECONNECT, Verdict.AWAY, Verdict.SLOW})
 
 
 def is_transient(error: BaseException) -> bool:
     """Tell whether the same transaction may succeed if it is run again at once (F22, F23).
 
     A connection that broke counts: every transaction of the ledger may be repeated after a
-    lost reply.
+    lost reply. One that does not come about does not: what is refused now is refused at once again.
     """
-    if not isinstance(error, DBAPIError):
+    if not isinstance(error, DBAPIError) or error.orig is None:
         return False
-    state = getattr(error.orig, "sqlstate", None)
-    if state in _RETRY_SQLSTATES or state in _GONE_SQLSTATES or error.connection_invalidated:
-        return True
-    return isinstance(error, OperationalError) and any(t in str(error.orig) for t in _BUSY)
+    found = verdict(error.orig)
+    if found is Verdict.RECONNECT and not error.connection_invalidated:
+        # While it connected: only what the server itself has said.
+        return getattr(error.orig, "sqlstate", None) is not None
+    if error.connection_invalidated:
+        return found not in (Verdict.AWAY, Verdict.SLOW)
+    return found is Verdict.AGAIN
+
+
+def is_silence(error: BaseException) -> bool:
+    """Tell whether an error is that of a call whose time was up."""
+    return isinstance(error, DBAPIError) and getattr(error.orig, "is_silence", False)
+
+
+def is_outage(error: BaseException) -> bool:
+    """Tell whether an error says that the database cannot serve, whatever was wanted of it.
+
+    A statement that took too long does not: it may be that statement's own fault.
+    """
+    if not isinstance(error, DBAPIError) or error.orig is None:
+        return False
+    return error.connection_invalidated or verdict(error.orig) in _AWAY - {Verdict.SLOW}
+
+
+def drop_what_is_of_no_use(engine: Engine) -> None:
+    """Let an engine close connections after errors that say so, not only after broken ones."""
+    event.listen(engine, "handle_error", _on_error)
 
 
 def as_sqlalchemy(
@@ -51,12 +67,13 @@ def as_sqlalchemy(
         driver: The driver's connection, if there is one.
     """
     is_lost: Any = dialect.is_disconnect
+    is_useless = driver is not None and drops_connections(error)
     return DBAPIError.instance(
         statement,
         None,
         error,
         dialect.loaded_dbapi.Error,
-        connection_invalidated=is_lost(error, driver, None),
+        connection_invalidated=is_useless or is_lost(error, driver, None),
         dialect=dialect,
     )
 
@@ -72,25 +89,40 @@ def translated() -> Iterator[None]:
 
 def translation(error: SQLAlchemyError) -> LedgerError:
     """Return the ledger's error for what the database raised."""
-    if isinstance(error, DBAPIError) and _misses_a_table(error):
+    if isinstance(error, PoolTimeoutError):
+        return LedgerUnavailableError(
+            "expected a connection to the ledger's database, got none in time: all that this "
+            "process may have are in use; raise UNDERSTUDY_LEDGER_POOL, or find what holds them"
+        )
+    if not isinstance(error, DBAPIError) or error.orig is None:
+        return LedgerError(f"the ledger's database refused: {_first_line(error)}")
+    found = verdict(error.orig)
+    if found is Verdict.SCHEMA:
         return LedgerSchemaError(
             "expected the ledger's tables, got a database without them; "
             "run `understudy ledger upgrade`"
         )
-    if isinstance(error, OperationalError | InterfaceError | PoolTimeoutError):
+    if found in _AWAY:
         return LedgerUnavailableError(
             f"expected the ledger's database to answer, got {_first_line(error)}; "
             "check UNDERSTUDY_LEDGER_URL and the database"
         )
-    if isinstance(error, DBAPIError) and error.connection_invalidated:
+    if error.connection_invalidated:
         return LedgerUnavailableError(f"the ledger's database went away: {_first_line(error)}")
     return LedgerError(f"the ledger's database refused: {_first_line(error)}")
 
 
-def _misses_a_table(error: DBAPIError) -> bool:
-    if isinstance(error, ProgrammingError):
-        return getattr(error.orig, "sqlstate", None) in _NO_TABLE_SQLSTATES
-    return any(text in str(error.orig) for text in _NO_TABLE)
+def value_refused(error: Exception) -> LedgerError:
+    """Return the ledger's error for a value that a driver could not send, or not read.
+
+    The error's own text may hold it.
+    """
+    return LedgerError(f"the ledger's database cannot hold a value: {type(error).__name__}")
+
+
+def _on_error(context: ExceptionContext) -> None:
+    if context.connection is not None and drops_connections(context.original_exception):
+        context.is_disconnect = True
 
 
 def _first_line(error: SQLAlchemyError) -> str:

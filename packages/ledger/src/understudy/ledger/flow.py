@@ -33,7 +33,9 @@ class SqlFlow:
         self, jobs: Sequence[NewJob], plan: OfferPlan | None
     ) -> tuple[Sequence[JobRecord], bool]:
         """Record the jobs of a chain in one transaction, the first offered if there is a plan."""
-        return self._database.write(lambda c: _record_chain(c, jobs, plan, self._actor))
+        return self._database.write(
+            lambda c: _record_chain(c, jobs, plan, self._actor), limit=self._database.at_length
+        )
 
     def record_group(
         self, group: GroupRecord, completion: NewJob | None, jobs: Sequence[NewJob]
@@ -51,7 +53,7 @@ class SqlFlow:
                     raise _taken(completion)
             return _add(connection, group, jobs, self._actor)
 
-        return self._database.write(work)
+        return self._database.write(work, limit=self._database.at_length)
 
     def group(self, group_id: str) -> GroupRecord:
         """Return a group and how many of its jobs have ended how."""

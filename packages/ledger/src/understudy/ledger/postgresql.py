@@ -1,57 +1,124 @@
-"""What PostgreSQL needs to be a ledger: READ COMMITTED, bounded waits, durable commits."""
+"""What PostgreSQL needs to be a ledger: READ COMMITTED, bounded calls, few connections."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from sqlalchemy import URL, Connection, Engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.dialects import registry
+from sqlalchemy.exc import ArgumentError
 
+from understudy.job_engine.errors import ConfigurationError
+from understudy.ledger.call_limit import RUNNING, CallLimit
 from understudy.ledger.channel import Channel, Channels
+from understudy.ledger.pool import SPARE, LedgerPool, close_what_is_idle
+from understudy.ledger.session import SessionSettings, options_of
 
 T = TypeVar("T")
 
 #: What connecting imports.
-DRIVER = ("psycopg", "sqlalchemy.dialects.postgresql.psycopg")
-#: No statement of the ledger takes longer; what does is an outage.
-STATEMENT_TIMEOUT = timedelta(seconds=10)
-#: No statement waits longer for a row than this.
-LOCK_TIMEOUT = timedelta(seconds=5)
+DRIVER = ("psycopg", "sqlalchemy.dialects.postgresql.psycopg", "understudy.ledger.dialect")
+#: What the URL says of a pooler between: `transaction`, or `session` where that is known.
+POOLER = "pooler"
+POOLERS = ("transaction", "session")
 
-_BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
+#: Where a server listens unless the URL says otherwise.
+PORT = 5432
+
+_SEVERAL = re.compile(r"(postgres(?:ql)?(?:\+psycopg)?://)([^/?@]*@)?([^/?@]*,[^/?@]*)(.*)")
+_HAS_PORT = re.compile(r":\d+$")
+_DIALECT = "postgresql.understudy"
+
+registry.register(_DIALECT, "understudy.ledger.dialect", "LedgerDialect")
 
 
-def engine_options(url: URL, connect_timeout: timedelta) -> dict[str, Any]:
-    """Return the arguments of `create_engine`."""
-    settings = {
-        "statement_timeout": STATEMENT_TIMEOUT,
-        "lock_timeout": LOCK_TIMEOUT,
-        "idle_in_transaction_session_timeout": STATEMENT_TIMEOUT,
+def hosts_apart(text: str) -> str:
+    """Return a URL in the form that SQLAlchemy reads, where several hosts stand in their place."""
+    found = _SEVERAL.fullmatch(text)
+    if found is None:
+        return text
+    scheme, user, hosts, rest = found.groups("")
+    path, _, query = rest.partition("?")
+    each = [host if _HAS_PORT.search(host) else f"{host}:{PORT}" for host in hosts.split(",")]
+    pairs = [query] if query else []
+    return f"{scheme}{user}{path}?{'&'.join([*pairs, *(f'host={host}' for host in each)])}"
+
+
+def create(url: URL, limit: CallLimit, *, connect_timeout: timedelta, pool: int) -> Engine:
+    """Return an engine for a ledger; nothing is connected yet.
+
+    Raises:
+        ConfigurationError: If the URL contradicts itself.
+    """
+    options = _options(url, limit, connect_timeout)
+    plain = url.difference_update_query([POOLER]).set(drivername=_DIALECT.replace(".", "+"))
+    try:
+        engine = create_engine(plain, pool_size=pool, **options)
+    except ArgumentError as error:
+        raise ConfigurationError(
+            f"expected a ledger URL like postgresql://user@host/db, got one whose {error}"
+        ) from error
+    dialect: Any = engine.dialect
+    dialect.session = _session(url, limit)
+    return engine
+
+
+def _options(url: URL, limit: CallLimit, connect_timeout: timedelta) -> dict[str, Any]:
+    ours: Mapping[str, object] = {
+        "application_name": "understudy",
+        "connect_timeout": max(2, int(connect_timeout.total_seconds())),
+        "keepalives_idle": 10,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+        "tcp_user_timeout": max(1, int(limit.whole * 1000)),
     }
-    options = " ".join(f"-c {k}={int(v.total_seconds() * 1000)}" for k, v in settings.items())
-    options += r" -c default_transaction_isolation=read\ committed"
     return {
         # Set once, when a connection is made: to switch it for each statement takes longer than
         # most of them. What is a transaction begins by itself.
         "isolation_level": "AUTOCOMMIT",
-        "connect_args": {
-            "connect_timeout": max(1, int(connect_timeout.total_seconds())),
-            "options": options,
-            "application_name": "understudy",
-            "keepalives_idle": 30,
-            "tcp_user_timeout": int(STATEMENT_TIMEOUT.total_seconds() * 1000),
-        },
-        "pool_size": 8,
-        "max_overflow": 24,
-        "pool_timeout": connect_timeout.total_seconds(),
+        # The user's come first: what the URL sets is not replaced.
+        "connect_args": {name: value for name, value in ours.items() if name not in url.query},
+        "use_native_hstore": False,
+        "poolclass": LedgerPool,
+        "max_overflow": SPARE,
+        "pool_timeout": limit.whole,
         # What a connection has prepared is used again.
         "pool_use_lifo": True,
     }
 
 
-def prepare(engine: Engine) -> None:
-    """Begin every transaction; what only reads, or writes at once, has none."""
-    event.listen(engine, "begin", _on_begin)
+def _session(url: URL, limit: CallLimit) -> SessionSettings:
+    pooler = url.query.get(POOLER)
+    if pooler is not None and pooler not in POOLERS:
+        raise ConfigurationError(
+            f"expected pooler=transaction or pooler=session in UNDERSTUDY_LEDGER_URL, got {pooler}"
+        )
+    return SessionSettings(
+        limit, options_of(url.query), pooler == POOLERS[0], is_trusted=pooler == POOLERS[1]
+    )
+
+
+def prepare(engine: Engine, channels: Channels, idle: timedelta) -> None:
+    """Begin every transaction; what only reads, or writes at once, has none but in a pooler."""
+    dialect: Any = engine.dialect
+    session: SessionSettings = dialect.session
+    if session.is_pooled:
+        channels.begin = session.begin
+    pool: Any = engine.pool
+    pool.give_back = channels.give_back
+    close_what_is_idle(engine, channels.close_idle, idle)
+
+    def begin(connection: Connection) -> None:
+        driver: Any = connection.connection.dbapi_connection
+        reads = connection.get_execution_options().get("understudy_reads")
+        if not driver.autocommit or (reads and not session.is_pooled):
+            return
+        longer = RUNNING.statement
+        connection.exec_driver_sql(session.begin if longer is None else session.begin_with(longer))
+
+    event.listen(engine, "begin", begin)
 
 
 def reader(engine: Engine) -> Engine:
@@ -81,9 +148,3 @@ class Writer:
         with self._channels.take() as channel:
             before()
             return work(channel)
-
-
-def _on_begin(connection: Connection) -> None:
-    driver: Any = connection.connection.dbapi_connection
-    if driver.autocommit and not connection.get_execution_options().get("understudy_reads"):
-        connection.exec_driver_sql(_BEGIN)

@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError, MultipleResultsFound
 from sqlalchemy.sql.dml import UpdateBase
 
 from understudy.ledger.channel import Channel
-from understudy.ledger.errors import as_sqlalchemy
+from understudy.ledger.errors import VALUE_ERRORS, as_sqlalchemy, value_refused
 
 AnyConnection = Connection | Channel
 AnyRow = Row[*tuple[Any, ...]]
@@ -81,6 +81,8 @@ class Prepared:
                 cursor.close()
         except connection.dialect.loaded_dbapi.Error as error:
             raise self._translated(connection, error) from error
+        except VALUE_ERRORS as error:
+            raise value_refused(error) from error
         except Exception:
             raise
         except BaseException as interrupt:
@@ -97,11 +99,12 @@ class Prepared:
         driver = connection.connection.dbapi_connection
         raised = as_sqlalchemy(error, self._text, connection.dialect, driver)
         if isinstance(raised, DBAPIError) and raised.connection_invalidated:
-            # The server went away, most likely: connections of the pool that are as old as this one
-            # are opened anew when they are taken. SQLAlchemy has no public name for it.
-            pool: Any = connection.engine.pool
-            pool._invalidate(connection.connection, error, _checkin=False)  # noqa: SLF001
-            connection.invalidate(error)
+            if isinstance(connection, Channel):
+                connection.invalidate_all(error)
+            else:
+                pool: Any = connection.engine.pool
+                pool._invalidate(connection.connection, error, _checkin=False)  # noqa: SLF001
+                connection.invalidate(error)
         return raised
 
 

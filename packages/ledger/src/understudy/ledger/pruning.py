@@ -72,7 +72,8 @@ class SqlPruner:
         """
         most = min(limit, MAX_JOBS)
         return self._database.write(
-            lambda c: _delete(c, _prunable(c, name, state, retention), most)
+            lambda c: _delete(c, _prunable(c, name, state, retention), most),
+            limit=self._database.at_length,
         )
 
     def prune_groups(self, limit: int) -> int:

@@ -58,7 +58,7 @@ class SqlRecording:
 
         given = [job for job, _ in jobs]
         order = order_of(given)
-        return self._database.write(work, "dispatch")
+        return self._database.write(work, "dispatch", self._database.at_length)
 
 
 def record(

@@ -8,8 +8,10 @@ from sqlalchemy import Connection, bindparam, event, select
 
 from understudy.job_engine.errors import StepError
 from understudy.job_engine.records import Claim, StepRecord
+from understudy.job_engine.transacting import LEASE_SHARE
 from understudy.ledger import rows, transitions
-from understudy.ledger.errors import is_transient
+from understudy.ledger.call_limit import RUNNING, STATEMENT_SHARE
+from understudy.ledger.errors import is_outage
 from understudy.ledger.tables import steps
 
 _RECORDED = select(*steps.c).where(
@@ -26,6 +28,11 @@ class WorkError(Exception):
         self.error = error
 
 
+def longest(claim: Claim) -> float:
+    """Return how many seconds a statement of a `tx` step may take: as long as the step may."""
+    return (claim.lease * LEASE_SHARE).total_seconds()
+
+
 def record_in(
     connection: Connection, claim: Claim, step: StepRecord, work: Callable[[Connection], str]
 ) -> StepRecord:
@@ -39,7 +46,9 @@ def record_in(
     known = connection.execute(_RECORDED, {"job": claim.job_id, "step": step.name}).one_or_none()
     if known is not None:
         return rows.step_record(known)
-    with _uncommitted(connection):
+    # A statement that takes too long is ended by the server, so that its answer comes first.
+    patience = longest(claim) / STATEMENT_SHARE
+    with _uncommitted(connection), RUNNING.answers_within(patience):
         result = _worked(connection, work)
     recorded = replace(step, result=result)
     transitions.insert_step(connection, claim, recorded)
@@ -50,7 +59,8 @@ def _worked(connection: Connection, work: Callable[[Connection], str]) -> str:
     try:
         return work(connection)
     except Exception as error:
-        if is_transient(error):
+        if is_outage(error):
+            # The ledger's trouble is never the job's: the step waits, and is done again.
             raise
         raise WorkError(error) from error
 

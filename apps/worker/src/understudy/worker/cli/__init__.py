@@ -61,7 +61,8 @@ def main() -> None:
     UNDERSTUDY_LEDGER_URL, UNDERSTUDY_JOBS, USE_RQ and others; see the README.
 
     Ends with 0 when all is well, 1 after a failure, 2 for a wrong argument, 69 if a server is
-    away, 75 if it is worth trying again, 78 if a setting is wrong. Errors go to standard error.
+    away, 75 if it is worth trying again, as when the ledger is away, 78 if a setting is wrong.
+    Errors go to standard error.
     """
     # Job modules of the folder where the command was started can be imported.
     if "" not in sys.path:

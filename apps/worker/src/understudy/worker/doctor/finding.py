@@ -8,7 +8,7 @@ from datetime import timedelta
 from enum import StrEnum
 
 from understudy.job_engine.errors import UnderstudyError
-from understudy.worker.exits import CONFIG, FAILURE, OK, UNAVAILABLE, exit_code
+from understudy.worker.exits import CONFIG, FAILURE, OK, TRY_AGAIN, UNAVAILABLE, exit_code
 
 #: How long one check may take.
 LIMIT = timedelta(seconds=2)
@@ -64,7 +64,8 @@ def failed(check: str, error: Exception) -> Finding:
     """Return the finding that an error stands for; ours carry their remedy after a semicolon."""
     if isinstance(error, UnderstudyError):
         found, _, remedy = str(error).partition("; ")
-        return failure(check, found, remedy, exit_code(error))
+        code = exit_code(error)
+        return failure(check, found, remedy, UNAVAILABLE if code == TRY_AGAIN else code)
     return failure(check, f"{type(error).__name__}: {error}", "")
 
 

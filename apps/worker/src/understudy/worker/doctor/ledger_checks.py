@@ -17,6 +17,7 @@ from understudy.ledger.database import ledger_url
 from understudy.ledger.instants import now_us
 from understudy.ledger.job_table import jobs
 from understudy.ledger.schema import REVISION, standing
+from understudy.worker.doctor.connection_checks import look_at_connections
 from understudy.worker.doctor.finding import Finding, failure, fine, warning
 from understudy.worker.provenance import masked_url
 from understudy.worker.settings import Settings
@@ -52,6 +53,9 @@ def look_at_ledger(settings: Settings) -> Iterator[Finding]:
         yield _clock(database)
         check(database)
         yield _schema(database)
+        if not database.is_sqlite:
+            live = SqlLedger(database).live_workers()
+            yield look_at_connections(database, settings, live)
         yield _signing_key(SqlLedger(database))
         yield _queues(database)
         yield from _for_people(SqlLedger(database))

@@ -1,0 +1,93 @@
+"""How long the call of the ledger that this thread is in may take.
+
+The client's side keeps the time: a server that answers nothing keeps none. The driver compares
+with it wherever it waits; see `bounded_driver`.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from math import inf
+from time import monotonic
+
+#: How long one call of the ledger takes at most, tries of a failed transaction included.
+LIMIT = timedelta(seconds=5)
+#: What is left for the answer of a server that ended a statement because it took too long.
+STATEMENT_SHARE = 0.8
+#: A lock is waited for less long than a statement takes, and longer than it takes to find a
+#: deadlock (one second by default).
+LOCK_SHARE = 0.4
+#: How long a transaction may do nothing, in limits: a client that is gone keeps its locks so long.
+IDLE_SHARE = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class CallLimit:
+    """What one call may take, in seconds.
+
+    Attributes:
+        whole: The whole call, tries of a failed transaction included.
+        answer: Each answer of the server.
+        statement: What the server is given for a statement; None is what the connection has.
+    """
+
+    whole: float = LIMIT.total_seconds()
+    answer: float = inf
+    statement: float | None = None
+
+    @property
+    def at_length(self) -> "CallLimit":
+        """The limit of a call with many statements: of each answer instead of the whole."""
+        return replace(self, whole=inf, answer=self.whole)
+
+    def with_statements_of(self, seconds: float) -> "CallLimit":
+        """Return the limit of a call at length in which a statement may take longer.
+
+        The server is given so many seconds for each. What answers it is still waited for no
+        longer than any other answer, but within `Running.answers_within`.
+        """
+        return replace(self.at_length, statement=seconds)
+
+
+class Running(threading.local):
+    """The call that a thread is in.
+
+    Attributes:
+        ends_at: When the whole call must be over, by the steady clock.
+        answer: How long each answer may take.
+        statement: See `CallLimit`.
+    """
+
+    ends_at: float = inf
+    answer: float = inf
+    statement: float | None = None
+
+    def left(self) -> float:
+        """Return how long the next answer may take; infinite outside a call."""
+        return min(self.answer, self.ends_at - monotonic())
+
+    def begin(self, limit: CallLimit) -> tuple[float, float, float | None]:
+        """Enter a call and return what `end` needs; an inner call has a limit of its own."""
+        outer = (self.ends_at, self.answer, self.statement)
+        self.ends_at, self.answer = monotonic() + limit.whole, limit.answer
+        self.statement = limit.statement
+        return outer
+
+    @contextmanager
+    def answers_within(self, seconds: float) -> Iterator[None]:
+        """Let each answer take so many seconds while a block runs."""
+        before, self.answer = self.answer, seconds
+        try:
+            yield
+        finally:
+            self.answer = before
+
+    def end(self, outer: tuple[float, float, float | None]) -> None:
+        """Leave a call."""
+        self.ends_at, self.answer, self.statement = outer
+
+
+#: The call that this thread is in.
+RUNNING = Running()
