@@ -2,10 +2,10 @@
 
     python bench/upgrade.py [--rows 2000000] [--ledger postgresql|sqlite]
 
-A ledger of revision 0005 gets so many jobs and is upgraded to this code's revision while two threads
-record, claim and end jobs as code of that revision did. Kept are the time of the upgrade, that of each
-step, and the longest time that a job took to be recorded. The step that is longest, among those that
-hold a lock which keeps writers out, is named: an index of PostgreSQL keeps none out.
+A ledger of revision 0005 gets so many jobs and is upgraded to this code's revision while two
+threads record, claim and end jobs as code of that revision did. Shown are the time of the upgrade,
+the longest write meanwhile, and the longest step that keeps writers out: on PostgreSQL no index
+does.
 """
 
 import argparse
@@ -43,9 +43,9 @@ VALUES = """
         CASE WHEN g % 1000 BETWEEN 980 AND 997 THEN 1900000000000000 + g END
 """
 SEED = {
-    "postgresql": f"INSERT INTO understudy_jobs ({COLUMNS}) {VALUES.format(id='md5(g::text)')}"  # noqa: S608 - no input
+    "postgresql": f"INSERT INTO understudy_jobs ({COLUMNS}) {VALUES.format(id='md5(g::text)')}"
     " FROM generate_series(:first ::bigint, :last) g",
-    "sqlite": "WITH RECURSIVE s(g) AS (SELECT :first UNION ALL SELECT g + 1 FROM s WHERE g < :last)"  # noqa: S608
+    "sqlite": "WITH RECURSIVE s(g) AS (SELECT :first UNION ALL SELECT g + 1 FROM s WHERE g < :last)"
     f" INSERT INTO understudy_jobs ({COLUMNS}) {VALUES.format(id='lower(hex(randomblob(16)))')}"
     " FROM s",
 }

@@ -19,7 +19,6 @@ from understudy.ledger.migrating import steps
 from understudy.ledger.migrating.scripts import Migration
 from understudy.ledger.migrating.steps import IndexSpec, Progress, Report
 
-
 #: How long it waits before it says so, in seconds, and again after as long.
 REPORT_AFTER = 1
 #: The longest pause between two looks whether it may write: others look as often.
