@@ -42,12 +42,12 @@ VALUES = """
         CASE WHEN g % 1000 < 980 THEN 1700000001000000 + g * 1000000 END,
         CASE WHEN g % 1000 BETWEEN 980 AND 997 THEN 1900000000000000 + g END
 """
+INSERT = f"INSERT INTO understudy_jobs ({COLUMNS}) {VALUES}"
+SERIES = "WITH RECURSIVE s(g) AS (SELECT :first UNION ALL SELECT g + 1 FROM s WHERE g < :last)"
 SEED = {
-    "postgresql": f"INSERT INTO understudy_jobs ({COLUMNS}) {VALUES.format(id='md5(g::text)')}"
-    " FROM generate_series(:first ::bigint, :last) g",
-    "sqlite": "WITH RECURSIVE s(g) AS (SELECT :first UNION ALL SELECT g + 1 FROM s WHERE g < :last)"
-    f" INSERT INTO understudy_jobs ({COLUMNS}) {VALUES.format(id='lower(hex(randomblob(16)))')}"
-    " FROM s",
+    "postgresql": INSERT.format(id="md5(g::text)")
+    + " FROM generate_series(CAST(:first AS bigint), :last) g",
+    "sqlite": f"{SERIES} {INSERT.format(id='lower(hex(randomblob(16)))')} FROM s",
 }
 AT_ONCE = 20_000
 RECORD = text(

@@ -7,6 +7,7 @@ from contextlib import closing
 import pytest
 from sqlalchemy import Connection, text
 
+from tests.integration.upgrades.next_release import ADDITIVE
 from tests.servers.database_clock import DatabaseClock
 from tests.servers.postgres import Postgres
 from tests.servers.processes import PATIENCE, wait_until
@@ -130,6 +131,24 @@ class TestPostgresLedger(SqlLedgerSuite):
         assert isinstance(answer, UniqueKeyHeldError) is commits
         holder = rival.id if commits else ledger.again(ended)[0].id
         assert dispatched(ledger)[0].id == holder
+
+
+@pytest.mark.long
+class TestSqliteLedgerOfTheNextRelease(TestSqliteLedger):
+    """Code of this release on a ledger that has more (F47)."""
+
+    @pytest.fixture(autouse=True)
+    def upgraded(self, sqlite_database: Bench) -> None:
+        upgrade(sqlite_database[0], migrations=ADDITIVE)
+
+
+@pytest.mark.long
+class TestPostgresLedgerOfTheNextRelease(TestPostgresLedger):
+    """Code of this release on a ledger that has more (F47)."""
+
+    @pytest.fixture(autouse=True)
+    def upgraded(self, postgres_database: Bench) -> None:
+        upgrade(postgres_database[0], migrations=ADDITIVE)
 
 
 @pytest.fixture(scope="module")

@@ -174,7 +174,7 @@ MATRIX = (
     Fault("F35", "A process forks with an open connection", "The child opens its own"),
     Fault(
         "F47",
-        "An upgrade of the ledger under load is killed and run again; old workers restart during it",
+        "An upgrade of the ledger under load is killed and run again; old workers restart",
         "It goes on where it stopped; dispatches wait for a second at most; code of the release "
         "before works on",
         "On SQLite writers wait for the step under way: it has one writer at a time.",
