@@ -16,7 +16,7 @@ export UV_SYSTEM_CERTS := 1
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo evidence test test-long chaos sabotage bench-outages bench-steps model-spin check format bench clean
+.PHONY: help setup demo evidence test test-long chaos sabotage bench-outages bench-steps bench-upgrade model-spin check format bench clean
 
 help:  ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -81,6 +81,9 @@ bench-outages: setup  ## How long a dispatch takes while a broker is down, silen
 bench-steps: setup  ## Steps a second of jobs of ten steps, beside DBOS on the same database
 	@PYTHONPATH=. $(UV) run --quiet --locked --isolated --all-packages --all-extras --group bench \
 		--python $(PYTHON) python bench/steps.py $(ARGS)
+
+bench-upgrade: setup  ## Upgrade a ledger of 2,000,000 jobs under load (ARGS="--ledger sqlite")
+	@PYTHONPATH=. $(RUN) python bench/upgrade.py $(ARGS)
 
 clean:  ## Remove what the targets installed and built
 	rm -rf $(TOOLS) .venv dist .mypy_cache .ruff_cache .pytest_cache .understudy

@@ -7,6 +7,7 @@ from contextlib import closing
 import pytest
 from sqlalchemy import Connection, text
 
+from tests.integration.upgrades.next_release import ADDITIVE
 from tests.servers.database_clock import DatabaseClock
 from tests.servers.pgbouncer import PgBouncer
 from tests.servers.postgres import Postgres
@@ -143,6 +144,24 @@ class TestPooledPostgresLedger(TestPostgresLedger):
     @pytest.fixture
     def clock(self, pooled_database: Bench) -> DatabaseClock:
         return pooled_database[1]
+
+
+@pytest.mark.long
+class TestSqliteLedgerOfTheNextRelease(TestSqliteLedger):
+    """Code of this release on a ledger that has more (F47)."""
+
+    @pytest.fixture(autouse=True)
+    def upgraded(self, sqlite_database: Bench) -> None:
+        upgrade(sqlite_database[0], migrations=ADDITIVE)
+
+
+@pytest.mark.long
+class TestPostgresLedgerOfTheNextRelease(TestPostgresLedger):
+    """Code of this release on a ledger that has more (F47)."""
+
+    @pytest.fixture(autouse=True)
+    def upgraded(self, postgres_database: Bench) -> None:
+        upgrade(postgres_database[0], migrations=ADDITIVE)
 
 
 @pytest.fixture(scope="module")

@@ -172,4 +172,11 @@ MATRIX = (
         "By an older copy of the database, as a restore from a backup gives.",
     ),
     Fault("F35", "A process forks with an open connection", "The child opens its own"),
+    Fault(
+        "F47",
+        "An upgrade of the ledger under load is killed and run again; old workers restart",
+        "It goes on where it stopped; dispatches wait for a second at most; code of the release "
+        "before works on",
+        "On SQLite writers wait for the step under way: it has one writer at a time.",
+    ),
 )

@@ -6,18 +6,23 @@ SQLite has one writer at a time. Readers go on meanwhile, for they see what was 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
-from time import monotonic
-from typing import Any
+from random import uniform
+from time import monotonic, sleep
 
 from sqlalchemy import Connection, Engine, inspect
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from understudy.job_engine.errors import LedgerUnavailableError
-from understudy.ledger import schema, sqlite
+from understudy.ledger import schema
 from understudy.ledger.errors import is_transient
 from understudy.ledger.migrating import steps
 from understudy.ledger.migrating.scripts import Migration
 from understudy.ledger.migrating.steps import IndexSpec, Progress, Report
+
+#: How long it waits before it says so, in seconds, and again after as long.
+REPORT_AFTER = 1
+#: The longest pause between two looks whether it may write: others look as often.
+LOOK_WITHIN = 0.005
 
 
 class OvertakenError(Exception):
@@ -47,23 +52,29 @@ def transaction(connection: Connection, report: Report, patience: timedelta) -> 
 
 
 def _begin(connection: Connection, report: Report, patience: timedelta) -> None:
-    driver: Any = connection.connection.dbapi_connection
-    began = monotonic()
-    while True:
-        try:
-            sqlite.begin(driver)
-        except OperationalError as error:
-            if not is_transient(error):
-                raise
-            if monotonic() - began > patience.total_seconds():
-                raise LedgerUnavailableError(
-                    f"expected the turn to write to the ledger within {patience}, got another "
-                    "process that writes; end it, and run `understudy ledger upgrade` again: it "
-                    "goes on where it stopped"
-                ) from error
+    began = reported = monotonic()
+    while not _has_begun(connection):
+        now = monotonic()
+        if now - began > patience.total_seconds():
+            raise LedgerUnavailableError(
+                f"expected the turn to write to the ledger within {patience}, got another process "
+                "that writes all the time; end it, and run `understudy ledger upgrade` again: it "
+                "goes on where it stopped"
+            )
+        if now - reported > REPORT_AFTER:
+            reported = now
             report(Progress("", "the turn to write", "waiting for another process that writes"))
-        else:
-            return
+        sleep(uniform(0, LOOK_WITHIN))
+
+
+def _has_begun(connection: Connection) -> bool:
+    try:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    except OperationalError as error:
+        if not is_transient(error):
+            raise
+        return False
+    return True
 
 
 class SqliteSteps:

@@ -1,0 +1,112 @@
+"""What `understudy ledger upgrade` says, and to whom."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.cli.command_line import CommandLine
+from tests.integration.cli.zygote import Zygote
+from tests.integration.upgrades.next_release import ADDITIVE
+from tests.servers.processes import Processes
+from tests.unit.worker.environment import forget_settings
+from understudy.ledger import Database
+from understudy.ledger.migrating.scripts import load
+from understudy.ledger.schema import REVISION, REVISIONS
+from understudy.ledger.upgrading import upgrade
+from understudy.worker.exits import CONFIG, OK
+
+
+@pytest.fixture(scope="module")
+def commands() -> Iterator[Zygote]:
+    commands = Zygote()
+    yield commands
+    commands.close()
+
+
+@pytest.fixture
+def cli(ledger_url: str, processes: Processes, commands: Zygote, tmp_path: Path) -> CommandLine:
+    forget_settings(monkeypatch, tmp_path)
+    return CommandLine(tmp_path, processes, commands, ledger_url)
+
+
+def test_it_says_what_it_did(cli: CommandLine) -> None:
+    place = of(cli, "none")
+
+    made = cli.run("ledger", "upgrade")
+    again = cli.run("ledger", "upgrade")
+
+    assert made.out == f"ledger {place}: made 16 tables at schema {REVISION}\n"
+    assert again.out == f"ledger {place}: nothing to do, at schema {REVISION}\n"
+    assert made.err == again.err == ""
+
+
+def test_it_says_from_where_to_where_and_shows_each_step(cli: CommandLine) -> None:
+    place = of(cli, REVISIONS[4])
+
+    done = cli.run("ledger", "upgrade")
+
+    assert done.out == f"ledger {place}: upgraded from schema {REVISIONS[4]} to {REVISION}\n"
+    assert "0006 columns expires_at: done in " in done.err
+    assert "0006 index ix_understudy_jobs_expiring: done in " in done.err
+
+
+def test_a_program_gets_one_document_and_a_line_for_each_step(cli: CommandLine) -> None:
+    place = of(cli, REVISIONS[4])
+
+    done = cli.run("ledger", "upgrade", "--json")
+
+    assert done.json == {
+        "ledger": place,
+        "before": REVISIONS[4],
+        "revision": REVISION,
+        "minimum": load()[-1].minimum,
+        "tables": 0,
+        "adopted_from": None,
+    }
+    steps = [json.loads(line) for line in done.err.splitlines()]
+    assert {"0006", REVISION} <= {each["revision"] for each in steps}
+    assert {"begun", "done"} <= {each["phase"] for each in steps}
+
+
+def test_a_ledger_of_the_next_release_is_left_and_the_doctor_shows_all_revisions(
+    cli: CommandLine,
+) -> None:
+    place = of(cli, "next")
+
+    left = cli.run("ledger", "upgrade")
+    checks = {each["check"]: each for each in cli.run("doctor", "--json").json["checks"]}
+
+    assert left.out == f"ledger {place}: nothing to do, at schema 0099\n"
+    assert cli.run("jobs", "list", "--json").json == []
+    shown = f"ledger 0099, code {REVISION}, minimum {load()[-1].minimum}"
+    assert (checks["ledger schema"]["level"], checks["ledger schema"]["found"]) == ("ok", shown)
+
+
+def test_a_newcomer_in_another_folder_sees_which_file_was_meant(
+    cli: CommandLine, tmp_path: Path
+) -> None:
+    env = {"UNDERSTUDY_LEDGER_URL": "sqlite:///.understudy/ledger.db"}
+
+    refused = cli.run("jobs", "list", **env)
+
+    assert refused.status == CONFIG
+    assert f"got none in {tmp_path}/.understudy/ledger.db; run `understudy" in refused.err
+    made = cli.run("ledger", "upgrade", **env)
+    assert made.status == OK
+    assert f"ledger {tmp_path}/.understudy/ledger.db: made 16 tables" in made.out
+
+
+def of(cli: CommandLine, revision: str) -> str:
+    """Bring the ledger to a revision; return how it is to be named."""
+    migrations = {"next": ADDITIVE, "none": []}.get(revision)
+    database = Database(cli.ledger_url)
+    if migrations is None:
+        migrations = [each for each in load() if each.revision <= revision]
+    if migrations:
+        upgrade(database, migrations=migrations)
+    database.close()
+    if database.is_sqlite:
+        return str(database.url.database)
+    return f"database {database.url.database} on 127.0.0.1:{database.url.port}"
