@@ -173,10 +173,35 @@ MATRIX = (
     ),
     Fault("F35", "A process forks with an open connection", "The child opens its own"),
     Fault(
+        "F41",
+        "PostgreSQL answers nothing: on an open connection, while it is connected to, at all",
+        "Every call of the ledger ends in its limit with `LedgerUnavailableError`; a stop ends",
+        "How long that takes is promised in seconds and checked in half minutes: these machines "
+        "are busy.",
+    ),
+    Fault(
+        "F42",
+        "PostgreSQL says that it cannot serve: read-only, failing over, full, starting up",
+        "An outage: connections are dropped, the next ones lead to the new primary; no job pays",
+        "Each state is raised by a trigger of the server's; what promoted replicas lose is F43.",
+    ),
+    Fault(
+        "F45",
+        "PgBouncer lends the ledger's session to others",
+        "Refused before anything is set in it; with `pooler=transaction` no promise is touched",
+        "The whole contract of the ledger behind it with the marker `long`, a tenth in "
+        "`make test`.",
+    ),
+    Fault(
         "F47",
         "An upgrade of the ledger under load is killed and run again; old workers restart",
         "It goes on where it stopped; dispatches wait for a second at most; code of the release "
         "before works on",
         "On SQLite writers wait for the step under way: it has one writer at a time.",
+    ),
+    Fault(
+        "F50",
+        "PostgreSQL has no connection left",
+        "A dispatch says so at once; workers wait; idle connections are given back",
     ),
 )

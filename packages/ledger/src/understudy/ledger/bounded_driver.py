@@ -48,7 +48,9 @@ class BoundedConnection(psycopg.Connection[TupleRow]):
         Raises:
             SilentServerError: The server did not answer.
         """
-        left = min(RUNNING.left(), self.longest)
+        left = RUNNING.left()
+        if left == inf:
+            left = self.longest
         if left == inf or timeout is not None:
             return super().wait(gen, interval, timeout)
         began = monotonic()

@@ -51,42 +51,55 @@ class CallLimit:
         return replace(self.at_length, statement=seconds)
 
 
+#: When the whole call must be over, by the steady clock; how long each answer may take; and what
+#: the server is given for a statement, see `CallLimit`.
+Now = tuple[float, float, float | None]
+
+
 class Running(threading.local):
     """The call that a thread is in.
 
     Attributes:
-        ends_at: When the whole call must be over, by the steady clock.
-        answer: How long each answer may take.
-        statement: See `CallLimit`.
+        now: What it may take; one value, because every statement looks at it.
     """
 
-    ends_at: float = inf
-    answer: float = inf
-    statement: float | None = None
+    now: Now = (inf, inf, None)
+
+    @property
+    def statement(self) -> float | None:
+        """What the server is given for a statement; None is what the connection has."""
+        return self.now[2]
+
+    @property
+    def answer(self) -> float:
+        """How long each answer may take."""
+        return self.now[1]
 
     def left(self) -> float:
         """Return how long the next answer may take; infinite outside a call."""
-        return min(self.answer, self.ends_at - monotonic())
+        ends_at, answer, _ = self.now
+        left = ends_at - monotonic()
+        return min(answer, left)
 
-    def begin(self, limit: CallLimit) -> tuple[float, float, float | None]:
+    def begin(self, limit: CallLimit) -> Now:
         """Enter a call and return what `end` needs; an inner call has a limit of its own."""
-        outer = (self.ends_at, self.answer, self.statement)
-        self.ends_at, self.answer = monotonic() + limit.whole, limit.answer
-        self.statement = limit.statement
+        outer = self.now
+        self.now = (monotonic() + limit.whole, limit.answer, limit.statement)
         return outer
 
     @contextmanager
     def answers_within(self, seconds: float) -> Iterator[None]:
         """Let each answer take so many seconds while a block runs."""
-        before, self.answer = self.answer, seconds
+        before = self.now
+        self.now = (before[0], seconds, before[2])
         try:
             yield
         finally:
-            self.answer = before
+            self.now = before
 
-    def end(self, outer: tuple[float, float, float | None]) -> None:
+    def end(self, outer: Now) -> None:
         """Leave a call."""
-        self.ends_at, self.answer, self.statement = outer
+        self.now = outer
 
 
 #: The call that this thread is in.

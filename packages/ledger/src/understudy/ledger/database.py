@@ -5,7 +5,6 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import timedelta
 from pathlib import Path
-from time import monotonic
 from typing import TypeVar
 from weakref import WeakSet
 
@@ -242,7 +241,7 @@ class Database:
 def _call_is_over(state: RetryCallState) -> bool:
     """Tell whether there is no time left for another try."""
     tried_for = state.seconds_since_start or 0.0
-    return min(RUNNING.ends_at - monotonic(), RUNNING.answer - tried_for) <= 0
+    return RUNNING.left() <= 0 or tried_for >= RUNNING.answer
 
 
 def _done_in(opened: AbstractContextManager[C], work: Callable[[C], T], point: str) -> T:

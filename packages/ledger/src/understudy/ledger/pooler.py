@@ -11,6 +11,7 @@ import psycopg
 
 from understudy.job_engine.errors import ConfigurationError
 from understudy.ledger.bounded_driver import BoundedConnection, SilentServerError
+from understudy.ledger.call_limit import RUNNING
 
 #: How often two connections are compared before they count as having sessions of their own.
 ROUNDS = 4
@@ -57,10 +58,11 @@ def refuse_shared_session(
 def _shares(connection: BoundedConnection, connect: Callable[[], BoundedConnection]) -> bool:
     mine = _session_of(connection)
     second = connect()
-    second.longest = WAIT_SECONDS
     try:
         for _ in range(ROUNDS):
-            if _session_of(second) == mine or _session_of(connection) != mine:
+            with RUNNING.answers_within(WAIT_SECONDS):
+                other = _session_of(second)
+            if other == mine or _session_of(connection) != mine:
                 return True
     except SilentServerError:
         # There is no session for a second client while the first one keeps the last: as it does
