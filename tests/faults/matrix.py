@@ -172,4 +172,19 @@ MATRIX = (
         "By an older copy of the database, as a restore from a backup gives.",
     ),
     Fault("F35", "A process forks with an open connection", "The child opens its own"),
+    Fault(
+        "F49",
+        "Text, sizes and floods of a stranger: control characters in names and errors, secrets in "
+        "URLs, a value of many megabytes, ten thousand forged messages, paths out of a folder",
+        "Shown escaped and masked; refused before it is read; dropped and counted; the worker goes "
+        "on within its memory",
+    ),
+    Fault(
+        "F53",
+        "A broker of another make: a Redis Cluster, a queue that was declared with other "
+        "arguments, quorum queues, policies and delivery limits",
+        "Refused at the start with what to use instead, or served; a dropped message is offered "
+        "again",
+        "RabbitMQ 3.10 of Debian 12.",
+    ),
 )

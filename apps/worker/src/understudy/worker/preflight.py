@@ -15,6 +15,7 @@ from understudy.ledger import check
 from understudy.worker.exits import exit_code
 from understudy.worker.parentage import die_with_parent
 from understudy.worker.settings import Settings, load_settings
+from understudy.worker.visible import described
 from understudy.worker.wiring import load_catalogue, open_database
 
 
@@ -51,7 +52,7 @@ def main(queues: tuple[str, ...], parent: int | None) -> None:
     try:
         click.echo(json.dumps(preflight(load_settings(), queues)))
     except UnderstudyError as error:
-        click.echo(f"{type(error).__name__}: {error}", err=True)
+        click.echo(described(error), err=True)
         sys.exit(exit_code(error))
 
 

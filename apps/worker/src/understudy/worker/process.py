@@ -32,13 +32,14 @@ from understudy.worker.engines.port import EngineWorker
 from understudy.worker.engines.rq_worker import SlotWorker
 from understudy.worker.exits import exit_code
 from understudy.worker.lease_keeper import LeaseKeeper
-from understudy.worker.logs import configure_logs
+from understudy.worker.logs import configure_logs, flush_logs
 from understudy.worker.maintenance import MAINTENANCE, MaintenanceProcess
 from understudy.worker.parentage import die_with_parent
 from understudy.worker.periodic import Periodic
 from understudy.worker.processor import Processor
 from understudy.worker.runners import CautiousRunner, ChildRunner, Runner, ThreadRunner
 from understudy.worker.settings import Settings, load_settings
+from understudy.worker.visible import described
 from understudy.worker.wiring import App, build, load_catalogue, modules_of_children
 
 
@@ -126,6 +127,7 @@ class WorkerProcess:
             periodic.stop()
         self._keeper.stop()
         self._retire()
+        flush_logs()
         self._tell("worker.stop")
 
     def _beat(self) -> None:
@@ -203,7 +205,7 @@ def main(engine: str, queue: str, parent: int | None) -> None:
         _on_signals(process)
         process.run()
     except UnderstudyError as error:
-        click.echo(f"{type(error).__name__}: {error}", err=True)
+        click.echo(described(error), err=True)
         sys.exit(exit_code(error))
 
 

@@ -18,6 +18,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from understudy.job_engine.errors import ConfigurationError
+from understudy.job_engine.redaction import scheme_of
 from understudy.queue.rq_queue import DEFAULT_NAMESPACE
 from understudy.worker.provenance import explain
 
@@ -72,8 +73,8 @@ def _url(default: str, *variables: str) -> Any:
 
 def _begins_with(known: tuple[str, ...], url: str) -> str:
     if not url.startswith(known):
-        scheme, separator, _ = url.partition("://")
-        got = f"one that begins with {scheme + separator}" if separator else "one without a scheme"
+        scheme = scheme_of(url)
+        got = f"one that begins with {scheme}" if scheme else "one without a scheme"
         raise ValueError(f"expected a URL that begins with one of {', '.join(known)}, got {got}")
     return url
 

@@ -15,6 +15,7 @@ from sqlalchemy.exc import (
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from understudy.job_engine.errors import LedgerError, LedgerSchemaError, LedgerUnavailableError
+from understudy.job_engine.redaction import redacted
 
 #: What PostgreSQL says when a transaction may simply be run again: serialization failure,
 #: deadlock, and a backend that was terminated or is starting up or shutting down.
@@ -97,4 +98,4 @@ def _first_line(error: SQLAlchemyError) -> str:
     # Never the whole text: SQLAlchemy appends the parameters, which hold payloads.
     cause = error.orig if isinstance(error, DBAPIError) else error
     lines = str(cause).strip().splitlines()
-    return lines[0] if lines else type(cause).__name__
+    return redacted(lines[0]) if lines else type(cause).__name__

@@ -11,6 +11,7 @@ from redis.retry import Retry
 from redis.sentinel import Sentinel
 
 from understudy.job_engine.errors import ConfigurationError
+from understudy.job_engine.redaction import redacted_url
 
 #: How long a command of a dispatcher may wait for its answer.
 COMMAND_TIMEOUT = timedelta(seconds=1)
@@ -53,11 +54,12 @@ def _make(url: str, timeout: timedelta) -> Redis:
         if url.startswith(("redis+sentinel://", "rediss+sentinel://")):
             return _sentinel_client(url, options)
         return Redis(connection_pool=ConnectionPool.from_url(url, **options))
-    except (ValueError, RedisError) as error:
+    except (ValueError, TypeError, RedisError):
         raise ConfigurationError(
             "expected a Redis URL like redis://host:6379/0, rediss://... or "
-            f"redis+sentinel://host:26379/0?service=name, got one that cannot be read: {error}"
-        ) from error
+            f"redis+sentinel://host:26379/0?service=name, got {redacted_url(url)}, which cannot be "
+            "read; percent-encode what is not a letter or a digit in its password"
+        ) from None
 
 
 def _sentinel_client(url: str, options: dict[str, Any]) -> Redis:

@@ -9,7 +9,7 @@ from understudy.dispatcher.engine_set import EngineSet
 from understudy.job_engine.engine_port import EngineHealth
 from understudy.job_engine.queues import declared_queues
 from understudy.job_engine.records import WorkerRecord
-from understudy.worker.cli.output import json_option, print_json, print_table
+from understudy.worker.cli.output import json_option, print_json, print_table, say
 from understudy.worker.exits import UNAVAILABLE
 from understudy.worker.settings import load_settings
 from understudy.worker.wiring import build, load_catalogue
@@ -35,7 +35,7 @@ def engines(*, as_json: bool) -> None:
         columns = ("engine", "queue", "healthy", "workers", "backlog", "detail")
         print_table("Engines", columns, ([row[column] for column in columns] for row in found))
         for pause in app.ledger.pauses():
-            click.secho(str(pause), fg="yellow")
+            say(str(pause), "yellow")
     if not any(row["healthy"] for row in found):
         raise SystemExit(UNAVAILABLE)
 

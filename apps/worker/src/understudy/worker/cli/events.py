@@ -6,7 +6,7 @@ import click
 
 from understudy.dispatcher.sending import new_event
 from understudy.job_engine.errors import PayloadInvalidError
-from understudy.worker.cli.output import json_option, print_json
+from understudy.worker.cli.output import json_option, print_json, say
 from understudy.worker.settings import load_settings
 from understudy.worker.wiring import open_ledger
 
@@ -42,4 +42,4 @@ def send_command(
     if as_json:
         print_json({"id": event.id, "woken": woken})
         return
-    click.secho(f"{event.id} sent, {woken} woken", fg="green")
+    say(f"{event.id} sent, {woken} woken", "green")

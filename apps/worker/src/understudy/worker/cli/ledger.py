@@ -2,8 +2,9 @@
 
 import click
 
+from understudy.job_engine.redaction import redacted_url
 from understudy.ledger.upgrading import upgrade
-from understudy.worker.cli.output import json_option, print_json
+from understudy.worker.cli.output import json_option, print_json, say
 from understudy.worker.cli.prune import prune_command
 from understudy.worker.cli.verify import verify
 from understudy.worker.settings import load_settings
@@ -30,8 +31,8 @@ def upgrade_command(adopt: bool, as_json: bool) -> None:
     """Create the ledger's tables, or bring them up to date."""
     database = open_database(load_settings())
     revision = upgrade(database, adopt_host=adopt)
-    where = database.url.render_as_string(hide_password=True)
+    where = redacted_url(database.url.render_as_string(hide_password=True))
     if as_json:
         print_json({"ledger": where, "revision": revision})
     else:
-        click.secho(f"ledger {where} is at schema {revision}", fg="green")
+        say(f"ledger {where} is at schema {revision}", "green")

@@ -4,7 +4,7 @@ import click
 
 from understudy.job_engine.pause import Pausable, Pause
 from understudy.worker.cli.actor import actor
-from understudy.worker.cli.output import json_option, print_json
+from understudy.worker.cli.output import json_option, print_json, say
 from understudy.worker.settings import load_settings
 from understudy.worker.wiring import open_ledger
 
@@ -22,7 +22,7 @@ def pause_command(kind: Pausable, known: str) -> click.Command:
         if as_json:
             print_json(holds)
         else:
-            click.secho(str(holds), fg="yellow")
+            say(str(holds), "yellow")
 
     return pause
 
@@ -39,6 +39,6 @@ def resume_command(kind: Pausable, known: str) -> click.Command:
             print_json({"kind": kind, "name": name, "was_paused": was_paused})
         else:
             told = "goes on" if was_paused else "was not paused"
-            click.secho(f"{kind} {name} {told}", fg="green")
+            say(f"{kind} {name} {told}", "green")
 
     return resume

@@ -17,7 +17,7 @@ from understudy.job_engine.jobs.scheduled.prune_ledger import (
 from understudy.job_engine.states import JobState
 from understudy.ledger import check
 from understudy.ledger.pruning import SqlPruner
-from understudy.worker.cli.output import json_option, print_json, print_table
+from understudy.worker.cli.output import json_option, print_json, print_table, say
 from understudy.worker.logs import log_event
 from understudy.worker.settings import load_settings
 from understudy.worker.wiring import load_catalogue, open_database
@@ -62,9 +62,9 @@ def prune_command(*, dry_run: bool, batch: int, as_json: bool) -> None:
     )
     print_table("To be pruned" if dry_run else "Pruned", ("ended", "job", "jobs"), rows)
     if gone:
-        click.echo(f"{gone} groups went with the last of their jobs")
+        say(f"{gone} groups went with the last of their jobs")
     if unknown:
-        click.echo(f"left alone, not known here: {', '.join(unknown)}")
+        say(f"left alone, not known here: {', '.join(unknown)}")
 
 
 def _counted(pruner: LedgerPruner, definitions: list[AnyDefinition]) -> Counts:
@@ -83,7 +83,7 @@ def _pruned(
 
     def tell(deleted: int) -> None:
         if not quiet:
-            click.echo(f"{deleted} deleted", err=True)
+            say(f"{deleted} deleted", err=True)
 
     found: dict[str, dict[str, int]] = {str(state): {} for state in _ENDED}
     for state in _ENDED:
@@ -91,7 +91,7 @@ def _pruned(
 
             def warn(count: int, each: AnyDefinition = each) -> None:
                 log_event(pruning_dead_letters(each, count))
-                click.secho(f"{count} dead letters of {each.name} go", fg="yellow", err=True)
+                say(f"{count} dead letters of {each.name} go", "yellow", err=True)
 
             if count := prune(pruner, each, state, limits, warn=warn, told=tell):
                 found[str(state)][each.name] = count

@@ -19,7 +19,7 @@ from understudy.job_engine.retrial import MOST, DeadLetters
 from understudy.ledger import SqlLedger
 from understudy.worker.cli.actor import actor
 from understudy.worker.cli.durations import duration
-from understudy.worker.cli.output import counted, json_option, print_json
+from understudy.worker.cli.output import counted, json_option, print_json, say
 from understudy.worker.exits import FAILURE, OK
 from understudy.worker.settings import Settings, load_settings
 from understudy.worker.wiring import load_catalogue, open_ledger
@@ -62,10 +62,10 @@ def retry_command(job_ids: tuple[str, ...], **given: Any) -> None:
 
 def _print_report(report: RetryReport) -> None:
     for old, new in report.retried:
-        click.echo(f"{old} -> {new}")
+        say(f"{old} -> {new}")
     for refusal in report.refused:
-        click.secho(f"{refusal.error}: {refusal.reason}", fg="red", err=True)
-    click.secho(f"{counted(len(report.retried), 'job')} tried again", fg="green")
+        say(f"{refusal.error}: {refusal.reason}", "red", err=True)
+    say(f"{counted(len(report.retried), 'job')} tried again", "green")
 
 
 def _retry_many(ledger: SqlLedger, given: dict[str, Any]) -> RetryReport:
@@ -77,7 +77,7 @@ def _retry_many(ledger: SqlLedger, given: dict[str, Any]) -> RetryReport:
 
     def tell(done: int, of: int) -> None:
         if not given["as_json"] and (done % _TOLD_EVERY == 0):
-            click.echo(f"{done} of {of}", err=True)
+            say(f"{done} of {of}", err=True)
 
     wanted = DeadLetters(**chosen, limit=given["limit"])
     return retry_many(ledger, wanted, reason=given["reason"], actor=actor(), told=tell)
@@ -134,4 +134,4 @@ def cancel_command(*, job_ids: tuple[str, ...], as_json: bool) -> None:
         print_json(found)
         return
     for job_id, outcome in found.items():
-        click.echo(f"{job_id} {_TOLD[outcome]}")
+        say(f"{job_id} {_TOLD[outcome]}")

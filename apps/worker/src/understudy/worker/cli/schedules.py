@@ -7,7 +7,7 @@ import click
 
 from understudy.dispatcher import Schedules
 from understudy.job_engine.scheduling import ScheduleRecord
-from understudy.worker.cli.output import counted, json_option, plain, print_json, print_table
+from understudy.worker.cli.output import counted, json_option, plain, print_json, print_table, say
 from understudy.worker.settings import load_settings
 from understudy.worker.wiring import build, load_catalogue
 
@@ -60,7 +60,7 @@ def trigger(name: str, *, as_json: bool) -> None:
     if as_json:
         print_json(handle.dispatched)
     else:
-        click.echo(handle.id)
+        say(handle.id)
 
 
 def _print(found: Sequence[ScheduleRecord], *, as_json: bool) -> None:

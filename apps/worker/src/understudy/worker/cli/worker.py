@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import click
 
 from understudy.ledger import check
-from understudy.worker.cli.output import Option, print_json
+from understudy.worker.cli.output import Option, print_json, say
 from understudy.worker.logs import configure_logs
 from understudy.worker.maintenance import MAINTENANCE
 from understudy.worker.preflight import preflight
@@ -83,5 +83,5 @@ def _supervise(settings: Settings, posts: Sequence[tuple[str, ...]], *, as_json:
     if as_json:
         print_json({"pid": os.getpid(), "serves": labels})
     else:
-        click.echo(f"serving {', '.join(labels)}; Ctrl-C stops, twice at once")
+        say(f"serving {', '.join(labels)}; Ctrl-C stops, twice at once")
     raise SystemExit(supervisor.run())

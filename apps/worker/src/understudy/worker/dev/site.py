@@ -11,10 +11,10 @@ from typing import Self
 from urllib.parse import urlsplit
 
 from understudy.job_engine.errors import EngineUnavailableError, UnderstudyError
+from understudy.job_engine.redaction import redacted_url
 from understudy.ledger import Database
 from understudy.ledger.upgrading import upgrade
 from understudy.worker.embedded import EmbeddedServerError, EmbeddedValkey
-from understudy.worker.provenance import masked_url
 from understudy.worker.settings import Settings
 
 #: What is queued survives a restart of `understudy dev`.
@@ -65,7 +65,7 @@ class DevSite:
             if "UNDERSTUDY_LEDGER_URL" not in theirs:
                 self.environment["UNDERSTUDY_LEDGER_URL"] = self._upgrade_ledger()
             self._write_exports()
-            shown = {variable: masked_url(url) for variable, url in theirs.items()}
+            shown = {variable: redacted_url(url) for variable, url in theirs.items()}
             self.addresses = shown | self.environment
             self._stack = self._stack.pop_all()
         return self

@@ -10,6 +10,7 @@ from time import time
 from sqlalchemy import select
 
 from understudy.job_engine.queues import declared_queues
+from understudy.job_engine.redaction import redacted_url
 from understudy.job_engine.retrial import MOST, DeadLetters
 from understudy.job_engine.states import TERMINAL, JobState
 from understudy.ledger import Database, SqlLedger, check
@@ -17,7 +18,6 @@ from understudy.ledger.database import ledger_url
 from understudy.ledger.instants import now_us
 from understudy.ledger.job_table import jobs
 from understudy.worker.doctor.finding import Finding, failure, fine, warning
-from understudy.worker.provenance import masked_url
 from understudy.worker.settings import Settings
 
 #: A clock that is further from this host's than this is worth a warning.
@@ -47,7 +47,7 @@ def look_at_ledger(settings: Settings) -> Iterator[Finding]:
         if database.is_sqlite:
             yield from _sqlite(database, path)
         else:
-            yield from _postgresql(database, masked_url(settings.ledger_url))
+            yield from _postgresql(database, redacted_url(settings.ledger_url))
         yield _clock(database)
         check(database)
         yield fine("ledger schema", "is this code's")

@@ -30,6 +30,7 @@ from understudy.job_engine.errors import (
     OfferRefusedError,
     OfferUncertainError,
 )
+from understudy.job_engine.redaction import redacted, redacted_url
 
 #: What a probe is published to: one message, gone after a while.
 PROBE_QUEUE = "understudy-probe"
@@ -59,11 +60,12 @@ class SafeRabbitmqBroker(RabbitmqBroker):
         """
         try:
             super().__init__(url=url, confirm_delivery=True, middleware=[])
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, SyntaxError):
             raise ConfigurationError(
-                f"expected an AMQP URL like amqp://user@host:5672/vhost, got one that cannot be "
-                f"read: {error}"
-            ) from error
+                "expected an AMQP URL like amqp://user@host:5672/vhost, got "
+                f"{redacted_url(url)}, which cannot be read; percent-encode what is not a letter "
+                "or a digit in its password"
+            ) from None
         self.inbox = inbox
         # Every failure is translated and told; pika's own account of it would come on top.
         logging.getLogger("pika").setLevel(logging.CRITICAL)
@@ -242,4 +244,4 @@ def amqp_errors(broker: SafeRabbitmqBroker) -> Iterator[None]:
 
 
 def _text(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return f"{type(error).__name__}: {redacted(str(error))}" if str(error) else type(error).__name__
