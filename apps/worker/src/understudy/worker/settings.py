@@ -108,7 +108,7 @@ class Settings(BaseSettings):
         webhook_allow_private: Whether webhooks may go to private addresses.
         webhook_timeout: How long a webhook's receiver may take.
         import_url: The database that `import_csv` writes to; the ledger's where absent.
-        import_folder: The only folder it reads files from; every folder where absent.
+        import_folder: The only folder it reads files from; where absent it reads URLs only.
         import_allow_private: Whether its URLs may lead to private addresses.
         import_timeout: How long a server may take for each piece of a file.
         smtp_host: The mail server.

@@ -13,6 +13,7 @@ from understudy.job_engine.events import Event
 from understudy.job_engine.queues import queue_profile
 from understudy.ledger import SqlLedger
 from understudy.ledger.upgrading import upgrade
+from understudy.worker.demo.airports import airports_csv
 from understudy.worker.demo.hosts import WorkerHost
 from understudy.worker.demo.interruption import UnhurriedStack, interrupted_once
 from understudy.worker.demo.receiver import Receiver
@@ -161,7 +162,13 @@ def set_stage() -> Iterator[Stage]:
         for server in servers:
             stack.enter_context(server)
         primary, fallback = (server.url for server in servers)
-        settings = demo_settings(path, primary=primary, fallback=fallback, secret=secret)
+        settings = demo_settings(
+            path,
+            imports=airports_csv().parent,
+            primary=primary,
+            fallback=fallback,
+            secret=secret,
+        )
         stack.enter_context(only_these_settings(settings))
         stage.build_app()
         for close in (stage.ledger.database.close, stage.app.dispatcher.close, stage.stop_workers):
