@@ -9,7 +9,6 @@ from tests.integration.acceptance import hostile
 from tests.integration.acceptance.evidence import assert_each_ran_once
 from tests.integration.acceptance.jobs_under_test import in_thread
 from tests.integration.acceptance.stage import PATIENCE, Stage, Worker
-from tests.servers.processes import wait_until
 from tests.servers.valkey import Valkey
 from understudy.dispatcher import JobHandle
 

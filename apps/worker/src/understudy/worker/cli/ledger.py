@@ -1,4 +1,4 @@
-"""`understudy ledger`: upgrade, verify and prune."""
+"""`understudy ledger`: upgrade, verify, prune and rotate-keys."""
 
 import click
 
@@ -6,6 +6,7 @@ from understudy.job_engine.redaction import redacted_url
 from understudy.ledger.upgrading import upgrade
 from understudy.worker.cli.output import json_option, print_json, say
 from understudy.worker.cli.prune import prune_command
+from understudy.worker.cli.rotate_keys import rotate_keys
 from understudy.worker.cli.verify import verify
 from understudy.worker.settings import load_settings
 from understudy.worker.wiring import open_database
@@ -18,6 +19,7 @@ def ledger() -> None:
 
 ledger.add_command(verify)
 ledger.add_command(prune_command)
+ledger.add_command(rotate_keys)
 
 
 @ledger.command("upgrade")

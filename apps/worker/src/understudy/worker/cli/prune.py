@@ -15,7 +15,7 @@ from understudy.job_engine.jobs.scheduled.prune_ledger import (
     pruning_dead_letters,
 )
 from understudy.job_engine.states import JobState
-from understudy.ledger import check
+from understudy.ledger import SqlLedger, check
 from understudy.ledger.pruning import SqlPruner
 from understudy.worker.cli.output import json_option, print_json, print_table, say
 from understudy.worker.logs import log_event
@@ -38,7 +38,8 @@ def prune_command(*, dry_run: bool, batch: int, as_json: bool) -> None:
     """Delete ended jobs that are no longer to be kept.
 
     Each definition says how long: `keep_succeeded` and `keep_failed`. Jobs of definitions that
-    are not known here stay. A group goes with the last of its jobs. A few are deleted at once, so
+    are not known here stay. A group goes with the last of its jobs, and signing keys that have
+    ended go, too. A few are deleted at once, so
     that nobody waits for long.
     """
     settings = load_settings()
@@ -53,6 +54,7 @@ def prune_command(*, dry_run: bool, batch: int, as_json: bool) -> None:
         else:
             found = _pruned(pruner, list(catalogue), batch, quiet=as_json)
             gone = prune_groups(pruner, Pruning(batch_size=batch))
+            SqlLedger(database).forget_ended_keys()
         unknown = sorted(set(pruner.ended_names()) - {each.name for each in catalogue})
     if as_json:
         print_json({"dry_run": dry_run, **found, "groups": gone, "unknown": unknown})

@@ -133,10 +133,13 @@ def _clock(database: Database) -> Finding:
 
 
 def _signing_key(ledger: SqlLedger) -> Finding:
-    count = len(ledger.signing_keys())
-    if count == 0:
+    records = ledger.key_records()
+    if not records:
         return failure("signing key", "none, so nothing can be offered", _UPGRADE)
-    return fine("signing key", f"{count} valid")
+    days = records[0].age / timedelta(days=1)
+    found = f"{records[0].kid} signs and is {days:.1f} days old"
+    ending = [f"{each.kid} until {each.ends_at:%Y-%m-%d %H:%M}" for each in records if each.ends_at]
+    return fine("signing key", "; accepted: ".join([found, *filter(None, [", ".join(ending)])]))
 
 
 def _for_people(ledger: SqlLedger) -> Iterator[Finding]:
