@@ -26,6 +26,7 @@ from understudy.job_engine.queues import DEFAULT, QueueProfile, queue_profile
 from understudy.job_engine.records import Claim, Conclusion, WorkerRecord
 from understudy.job_engine.states import RELEASE
 from understudy.queue import queue_name, rq_queue, shared_client
+from understudy.queue.cluster import refuse_cluster
 from understudy.worker.admission import Admission, Post
 from understudy.worker.engines.dramatiq_worker import ThreadWorker
 from understudy.worker.engines.port import EngineWorker
@@ -158,6 +159,7 @@ class WorkerProcess:
 
     def _build_rq(self, processor: Processor) -> EngineWorker:
         client = shared_client(self._settings.primary_url, "rq-worker")
+        refuse_cluster(client, "REDIS_URL")
         return SlotWorker(
             rq_queue(self._queue, client, self._settings.namespace),
             client,
@@ -170,10 +172,12 @@ class WorkerProcess:
 
     def _build_dramatiq(self, processor: Processor) -> EngineWorker:
         settings = self._settings
-        inbox = Inbox(self._admission.reject)
+        broker = make_broker(settings.amqp_url, settings.namespace, Inbox(self._admission.reject))
+        name = queue_name(self._queue, settings.namespace)
+        broker.check(name)
         return ThreadWorker(
-            make_broker(settings.amqp_url, settings.namespace, inbox),
-            queue_name(self._queue, settings.namespace),
+            broker,
+            name,
             processor,
             threads=self._queue.dramatiq_threads,
             grace=settings.shutdown_grace + timedelta(seconds=5),

@@ -84,7 +84,18 @@ def _rabbitmq(broker: SafeRabbitmqBroker, url: str, name: str) -> Iterator[Findi
     for server in servers:
         if not _is_loopback(server.host):
             yield _login(server)
-    yield _published(broker.probe(name), url)
+    health = broker.probe(name)
+    yield _published(health, url)
+    if health.healthy:
+        yield _arguments(broker, name)
+
+
+def _arguments(broker: SafeRabbitmqBroker, name: str) -> Finding:
+    found = broker.differences(name)
+    if found:
+        remedy = "works; what each argument does to messages stands in docs/rabbitmq.md"
+        return warning("dramatiq queue", f"{name} has other arguments: {found}", remedy)
+    return fine("dramatiq queue", f"{name} is as Understudy declares it")
 
 
 def _published(health: EngineHealth, url: str) -> Finding:

@@ -9,6 +9,7 @@ from understudy.job_engine.engine_port import EngineHealth
 from understudy.job_engine.redaction import redacted_url
 from understudy.queue import shared_client
 from understudy.worker.doctor.finding import Finding, failure, fine, unreachable, warning
+from understudy.worker.exits import CONFIG
 
 
 def look_at_redis(
@@ -32,8 +33,9 @@ def look_at_redis(
     kind, version = _kind(facts)
     yield fine(name, f"{kind} {version}, {redacted_url(url)}")
     if facts.get("cluster_enabled"):
-        remedy = f"name a single server, or a Sentinel service, in {variable}"
-        yield failure(f"{name} role", "a cluster, which RQ and Dramatiq do not speak", remedy)
+        remedy = f"name a single server, or redis+sentinel://…?service=name, in {variable}"
+        found = "a Redis Cluster, which RQ and Dramatiq do not speak"
+        yield failure(f"{name} role", found, remedy, CONFIG)
         return
     yield _role(name, facts, variable)
     yield _write(name, probe())
