@@ -6,6 +6,7 @@ code has changed, because a process imports a module only once.
 
 import json
 import sys
+from contextlib import closing
 
 import click
 
@@ -39,7 +40,8 @@ def preflight(settings: Settings, queues: tuple[str, ...] = ()) -> tuple[str, ..
         )
     chosen = tuple(dict.fromkeys(queues)) or known
     catalogue.require_handlers(chosen)
-    check(open_database(settings))
+    with closing(open_database(settings)) as database:
+        check(database)
     return chosen
 
 

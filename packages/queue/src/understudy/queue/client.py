@@ -92,4 +92,4 @@ def close_clients() -> None:
     """Close the connections of every client of this process; each may still be used."""
     for (pid, _, _), client in list(_clients.items()):
         if pid == os.getpid():
-            client.close()
+            client.connection_pool.disconnect()

@@ -7,6 +7,7 @@ import click
 from rich.table import Table
 
 from understudy.job_engine.errors import ConfigurationError
+from understudy.queue.client import close_clients
 from understudy.worker.cli.durations import duration
 from understudy.worker.cli.output import console, json_option, print_json, show
 from understudy.worker.doctor.examination import examine
@@ -44,6 +45,7 @@ def doctor(*, everything: bool, limit: timedelta, as_json: bool) -> None:
     try:
         loaded = load_settings()
         settings = provenance(loaded)
+        click.get_current_context().call_on_close(close_clients)
         findings = examine(loaded, limit)
     except ConfigurationError as error:
         wrong = str(error).split("; ")

@@ -14,6 +14,7 @@ from understudy.job_engine.records import (
 )
 from understudy.job_engine.states import JobState
 from understudy.ledger import SqlLedger
+from understudy.worker.cli.opening import opened_ledger
 from understudy.worker.cli.output import (
     console,
     counted,
@@ -26,11 +27,10 @@ from understudy.worker.cli.pausing import pause_command, resume_command
 from understudy.worker.cli.resolve import resolve_command
 from understudy.worker.cli.retry import cancel_command, retry_command
 from understudy.worker.settings import load_settings
-from understudy.worker.wiring import open_ledger
 
 
 def _ledger() -> SqlLedger:
-    return open_ledger(load_settings())
+    return opened_ledger(load_settings())
 
 
 @click.group()

@@ -1,5 +1,7 @@
 """`understudy ledger`: upgrade, verify, prune and rotate-keys."""
 
+from contextlib import closing
+
 import click
 
 from understudy.job_engine.redaction import redacted_url
@@ -31,8 +33,8 @@ ledger.add_command(rotate_keys)
 @json_option
 def upgrade_command(adopt: bool, as_json: bool) -> None:
     """Create the ledger's tables, or bring them up to date."""
-    database = open_database(load_settings())
-    revision = upgrade(database, adopt_host=adopt)
+    with closing(open_database(load_settings())) as database:
+        revision = upgrade(database, adopt_host=adopt)
     where = redacted_url(database.url.render_as_string(hide_password=True))
     if as_json:
         print_json({"ledger": where, "revision": revision})

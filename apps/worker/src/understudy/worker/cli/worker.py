@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from contextlib import closing
 
 import click
 
@@ -60,7 +61,8 @@ def maintenance(*, as_json: bool) -> None:
     """
     settings = _settings()
     load_catalogue(settings)
-    check(open_database(settings))
+    with closing(open_database(settings)) as database:
+        check(database)
     _supervise(settings, [(MAINTENANCE,)], as_json=as_json)
 
 

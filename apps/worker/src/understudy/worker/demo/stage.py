@@ -3,7 +3,7 @@
 import base64
 import secrets
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -96,9 +96,8 @@ class Stage:
     def build_app(self) -> None:
         """Make the ledger, and Understudy for this process."""
         settings = load_settings(_env_file=None)
-        database = open_database(settings)
-        upgrade(database)
-        database.close()
+        with closing(open_database(settings)) as database:
+            upgrade(database)
         self.app = build(settings, self.witness)
 
     def await_workers(self, host: WorkerHost) -> None:
@@ -171,6 +170,6 @@ def set_stage() -> Iterator[Stage]:
         )
         stack.enter_context(only_these_settings(settings))
         stage.build_app()
-        for close in (stage.ledger.database.close, stage.app.dispatcher.close, stage.stop_workers):
+        for close in (stage.app.close, stage.stop_workers):
             stack.callback(close)
         yield stage

@@ -4,7 +4,7 @@ import fcntl
 import os
 import shlex
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -105,9 +105,8 @@ class DevSite:
 
     def _upgrade_ledger(self) -> str:
         url = f"sqlite:///{self._folder / 'ledger.db'}"
-        database = Database(url)
-        upgrade(database)
-        database.close()
+        with closing(Database(url)) as database:
+            upgrade(database)
         return url
 
     def _write_exports(self) -> None:
