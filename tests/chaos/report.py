@@ -1,6 +1,7 @@
 """What came out of a run, for programs and for people."""
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -128,7 +129,9 @@ def _kinds(log: Path) -> Iterable[str]:
     for text in log.read_text(errors="replace").splitlines():
         for kind in COUNTED:
             if f'"event": "{kind}"' in text:
-                yield kind
+                # A line may stand for several that were not logged.
+                stands = re.search(r'"suppressed": (\d+)', text)
+                yield from [kind] * (int(stands[1]) if stands else 1)
 
 
 def _told(violation: Violation) -> dict[str, Any]:

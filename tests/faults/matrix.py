@@ -200,8 +200,23 @@ MATRIX = (
         "On SQLite writers wait for the step under way: it has one writer at a time.",
     ),
     Fault(
+        "F49",
+        "Text, sizes and floods of a stranger: control characters in names and errors, secrets in "
+        "URLs, a value of many megabytes, ten thousand forged messages, paths out of a folder",
+        "Shown escaped and masked; refused before it is read; dropped and counted; the worker goes "
+        "on within its memory",
+    ),
+    Fault(
         "F50",
         "PostgreSQL has no connection left",
         "A dispatch says so at once; workers wait; idle connections are given back",
+    ),
+    Fault(
+        "F53",
+        "A broker of another make: a Redis Cluster, a queue that was declared with other "
+        "arguments, quorum queues, policies and delivery limits",
+        "Refused at the start with what to use instead, or served; a dropped message is offered "
+        "again",
+        "RabbitMQ 3.10 of Debian 12.",
     ),
 )

@@ -66,6 +66,10 @@ class Worker:
         lines = [json.loads(text) for text in self.process.output.splitlines() if text[:1] == "{"]
         return [line for line in lines if line["event"] == kind]
 
+    def count(self, kind: str) -> int:
+        """How often it happened: a line may stand for several that were not logged."""
+        return sum(line.get("suppressed", 1) for line in self.told(kind))
+
 
 class Stage:
     """What a test works with; the environment it is made in decides everything."""

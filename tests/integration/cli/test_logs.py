@@ -60,8 +60,8 @@ def test_people_get_lines_and_a_readable_traceback(live_cli: CommandLine) -> Non
 
     dispatch(live_cli, "fails", JobState.FAILED)
 
-    worker.wait_for_output("\nValueError: these numbers do not add up\n", PATIENCE)
-    assert "\n    raise ValueError(" in worker.output
+    worker.wait_for_output("\n  | ValueError: these numbers do not add up\n", PATIENCE)
+    assert "\n  |     raise ValueError(" in worker.output
 
 
 def start_worker(cli: CommandLine, queue: str) -> Process:

@@ -68,7 +68,9 @@ def execute(database: Engine, statement: str) -> None:
 
 
 def handler(tables: SqlTables, **settings: Any) -> ImportCsv:
-    return ImportCsv(CsvSource(ImportSettings(**settings), SystemClock()), tables)
+    return ImportCsv(
+        CsvSource(ImportSettings(**{"folder": Path("/")} | settings), SystemClock()), tables
+    )
 
 
 def payload(source: object) -> CsvImport:

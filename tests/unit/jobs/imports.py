@@ -1,5 +1,6 @@
 """An import job, its file, its table and its attempts."""
 
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -37,7 +38,9 @@ class Bench:
         self.tables = tables or MemoryTables()
         self.told: list[tuple[float, str]] = []
         transport = httpx.MockTransport(web or Web())
-        source = CsvSource(ImportSettings(**settings), self.job.clock, transport)
+        source = CsvSource(
+            ImportSettings(**{"folder": Path("/")} | settings), self.job.clock, transport
+        )
         self.handler = ImportCsv(source, self.tables, lambda _, *told: self.told.append(told))
 
     def run(self, payload: CsvImport) -> ImportReport:

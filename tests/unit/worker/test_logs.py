@@ -113,7 +113,7 @@ def test_a_final_failure_brings_its_recorded_traceback(screen: Screen) -> None:
 def test_people_read_the_traceback_line_by_line(terminal: Screen) -> None:
     log_event(Event("job.fail", error=FAILURE))
 
-    assert "\nTraceback ...\nshop.TornPageError: torn\n" in terminal.text()
+    assert "\n  | Traceback ...\n  | shop.TornPageError: torn\n" in terminal.text()
 
 
 def test_every_line_of_a_job_names_it_and_no_other_line_does(screen: Screen) -> None:

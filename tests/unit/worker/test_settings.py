@@ -7,7 +7,8 @@ import pytest
 
 from tests.unit.worker.environment import forget_settings
 from understudy.job_engine.errors import ConfigurationError
-from understudy.worker.provenance import MASK, masked_url, provenance
+from understudy.job_engine.redaction import MASK, redacted_url
+from understudy.worker.provenance import provenance
 from understudy.worker.settings import Settings, ledger_folder, load_settings
 
 
@@ -187,7 +188,7 @@ def test_no_secret_is_shown(env: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_a_url_is_shown_without_its_password(url: str, expected: str) -> None:
-    assert masked_url(url) == expected
+    assert redacted_url(url) == expected
 
 
 def test_every_setting_is_documented_and_can_be_told() -> None:

@@ -1,9 +1,10 @@
 """Logs: one line per event, for people on a terminal and as JSON elsewhere."""
 
+import atexit
 import logging
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,7 +12,10 @@ import structlog
 
 from understudy.job_engine.events import Event
 from understudy.job_engine.records import Claim
+from understudy.job_engine.redaction import redacted
+from understudy.worker.log_limits import FloodGate
 from understudy.worker.settings import Settings
+from understudy.worker.visible import MARGIN, visible, visible_block
 
 _LEVELS = {
     "job.retry": logging.WARNING,
@@ -35,6 +39,9 @@ _SHARED: list[Any] = [
     structlog.stdlib.ExtraAdder(),
     structlog.processors.TimeStamper(fmt="iso", utc=True),
 ]
+
+#: What is printed below a record instead of in it.
+_BLOCKS = ("stack_info", "exception")
 
 logger: logging.Logger = logging.getLogger("understudy")
 
@@ -70,15 +77,46 @@ def bound_to(claim: Claim) -> Iterator[None]:
 def _formatter(*, as_json: bool) -> logging.Formatter:
     renderer: list[Any]
     if as_json:
-        renderer = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+        renderer = [structlog.processors.JSONRenderer()]
     else:
-        # Not the pretty traceback, which shows the values of variables, and so of payloads.
-        plain = structlog.dev.plain_traceback
-        renderer = [structlog.dev.ConsoleRenderer(exception_formatter=plain)]
+        renderer = [_for_people, structlog.dev.ConsoleRenderer()]
     return structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=_SHARED,
-        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderer],
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            # Not the pretty traceback, which shows the values of variables, and so of payloads.
+            structlog.processors.format_exc_info,
+            _without_secrets,
+            *renderer,
+        ],
     )
+
+
+def _without_secrets(
+    logger: object, method: str, fields: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """Mask the passwords in what drivers and libraries say of their URLs."""
+    for name, value in fields.items():
+        if isinstance(value, str):
+            fields[name] = redacted(value)
+    return fields
+
+
+def _for_people(
+    logger: object, method: str, fields: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """Make a record one line that nothing in it can end; a traceback is a block behind a margin."""
+    shown = {visible(str(name)): _cell(value) for name, value in fields.items()}
+    blocks = [str(fields[name]) for name in _BLOCKS if shown.pop(name, None)]
+    if blocks:
+        shown["exception"] = MARGIN + visible_block("\n".join(blocks))
+    return shown
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, bool | int | float | None):
+        return value
+    return visible(value if isinstance(value, str) else repr(value))
 
 
 def _quieten() -> None:
@@ -108,7 +146,23 @@ class _OncePerMinute(logging.Filter):
 
 
 def log_event(event: Event) -> None:
-    """Log an event as one line; the traceback only with a final failure."""
+    """Log an event as one line; the traceback only with a final failure.
+
+    Events that a stranger can cause are limited: see `FloodGate`.
+    """
+    fields = _fields(event)
+    # The id of a job differs from line to line, and is left out of a count.
+    alike = {name: fields[name] for name in ("queue", "engine") if name in fields}
+    if _FLOODS.passes(event.kind, str(event.detail.get("reason", "")), alike):
+        _emit(event.kind, fields)
+
+
+def flush_logs() -> None:
+    """Log what was counted instead of logged; a process that ends calls this."""
+    _FLOODS.flush()
+
+
+def _fields(event: Event) -> dict[str, Any]:
     fields: dict[str, Any] = {
         name: getattr(event, name)
         for name in ("job_id", "queue", "engine", "epoch")
@@ -119,5 +173,13 @@ def log_event(event: Event) -> None:
     fields |= event.detail
     if event.error is not None:
         fields |= {"error_type": event.error.type, "exception": event.error.traceback}
+    return fields
+
+
+def _emit(kind: str, fields: Mapping[str, Any]) -> None:
     # "message", "name" and "args" belong to the logging module.
-    logger.log(_LEVELS.get(event.kind, logging.INFO), event.kind, extra=fields)
+    logger.log(_LEVELS.get(kind, logging.INFO), kind, extra=fields)
+
+
+_FLOODS = FloodGate(_emit)
+atexit.register(flush_logs)

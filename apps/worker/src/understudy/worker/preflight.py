@@ -6,6 +6,7 @@ code has changed, because a process imports a module only once.
 
 import json
 import sys
+from contextlib import closing
 
 import click
 
@@ -15,6 +16,7 @@ from understudy.ledger import check
 from understudy.worker.exits import exit_code
 from understudy.worker.parentage import die_with_parent
 from understudy.worker.settings import Settings, load_settings
+from understudy.worker.visible import described
 from understudy.worker.wiring import load_catalogue, open_database
 
 
@@ -38,7 +40,8 @@ def preflight(settings: Settings, queues: tuple[str, ...] = ()) -> tuple[str, ..
         )
     chosen = tuple(dict.fromkeys(queues)) or known
     catalogue.require_handlers(chosen)
-    check(open_database(settings))
+    with closing(open_database(settings)) as database:
+        check(database)
     return chosen
 
 
@@ -51,7 +54,7 @@ def main(queues: tuple[str, ...], parent: int | None) -> None:
     try:
         click.echo(json.dumps(preflight(load_settings(), queues)))
     except UnderstudyError as error:
-        click.echo(f"{type(error).__name__}: {error}", err=True)
+        click.echo(described(error), err=True)
         sys.exit(exit_code(error))
 
 

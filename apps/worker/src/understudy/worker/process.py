@@ -26,6 +26,7 @@ from understudy.job_engine.queues import DEFAULT, QueueProfile, queue_profile
 from understudy.job_engine.records import Claim, Conclusion, WorkerRecord
 from understudy.job_engine.states import RELEASE
 from understudy.queue import queue_name, rq_queue, shared_client
+from understudy.queue.cluster import refuse_cluster
 from understudy.worker.admission import Admission, Post
 from understudy.worker.engines.dramatiq_worker import ThreadWorker
 from understudy.worker.engines.port import EngineWorker
@@ -33,13 +34,14 @@ from understudy.worker.engines.rq_worker import SlotWorker
 from understudy.worker.exits import exit_code
 from understudy.worker.last_exit import HASTE_SECONDS, exit_within
 from understudy.worker.lease_keeper import LeaseKeeper
-from understudy.worker.logs import configure_logs
+from understudy.worker.logs import configure_logs, flush_logs
 from understudy.worker.maintenance import MAINTENANCE, MaintenanceProcess
 from understudy.worker.parentage import die_with_parent
 from understudy.worker.periodic import Periodic
 from understudy.worker.processor import Processor
 from understudy.worker.runners import CautiousRunner, ChildRunner, Runner, ThreadRunner
 from understudy.worker.settings import Settings, load_settings
+from understudy.worker.visible import described
 from understudy.worker.wiring import KEEPERS, App, build, load_catalogue, modules_of_children
 
 
@@ -131,6 +133,7 @@ class WorkerProcess:
             periodic.stop()
         self._keeper.stop()
         self._retire()
+        flush_logs()
         self._tell("worker.stop")
 
     def _beat(self) -> None:
@@ -158,6 +161,7 @@ class WorkerProcess:
 
     def _build_rq(self, processor: Processor) -> EngineWorker:
         client = shared_client(self._settings.primary_url, "rq-worker")
+        refuse_cluster(client, "REDIS_URL")
         return SlotWorker(
             rq_queue(self._queue, client, self._settings.namespace),
             client,
@@ -170,10 +174,12 @@ class WorkerProcess:
 
     def _build_dramatiq(self, processor: Processor) -> EngineWorker:
         settings = self._settings
-        inbox = Inbox(self._admission.reject)
+        broker = make_broker(settings.amqp_url, settings.namespace, Inbox(self._admission.reject))
+        name = queue_name(self._queue, settings.namespace)
+        broker.check(name)
         return ThreadWorker(
-            make_broker(settings.amqp_url, settings.namespace, inbox),
-            queue_name(self._queue, settings.namespace),
+            broker,
+            name,
             processor,
             threads=self._queue.dramatiq_threads,
             grace=settings.shutdown_grace + timedelta(seconds=5),
@@ -209,7 +215,7 @@ def main(engine: str, queue: str, parent: int | None) -> None:
         _on_signals(process)
         process.run()
     except UnderstudyError as error:
-        click.echo(f"{type(error).__name__}: {error}", err=True)
+        click.echo(described(error), err=True)
         sys.exit(exit_code(error))
 
 

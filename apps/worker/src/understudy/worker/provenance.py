@@ -1,6 +1,5 @@
 """Where each setting came from, and what is wrong with it, in words and without its secrets."""
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -10,10 +9,7 @@ from pydantic import AliasChoices, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSource
 
-MASK = "***"
-
-_CREDENTIALS = re.compile(r"(://[^:@/]*:).*(?=@)")
-_PASSWORD_OPTION = re.compile(r"((?:password|passwd|pwd|secret|token)=)[^&]*", re.IGNORECASE)
+from understudy.job_engine.redaction import MASK, redacted, redacted_url
 
 #: What was expected where pydantic says it in another form.
 _EXPECTED: Mapping[str, str] = {
@@ -74,13 +70,7 @@ def shown(value: object) -> str:
         case bool():
             return str(value).lower()
         case _:
-            return masked_url(str(value))
-
-
-def masked_url(text: str) -> str:
-    """Return a URL without its password; several may be separated by `;`."""
-    parts = (_CREDENTIALS.sub(rf"\1{MASK}", part) for part in text.split(";"))
-    return ";".join(_PASSWORD_OPTION.sub(rf"\1{MASK}", part) for part in parts)
+            return redacted_url(str(value))
 
 
 def _found(kind: type[BaseSettings]) -> list[tuple[str, Mapping[str, str | None]]]:
@@ -130,9 +120,9 @@ def _what(kind: type[BaseSettings], name: str, error: ErrorDetails) -> str:
     context: dict[str, Any] = error.get("ctx", {})
     if "error" in context:
         # A validator of ours has said it all.
-        return str(context["error"])
+        return redacted(str(context["error"]))
     pattern = _EXPECTED.get(error["type"])
     expected = pattern.format(**context) if pattern else f"a value that fits ({error['msg']})"
     # What is kept out of the settings' repr is kept out of every message.
-    got = repr(error["input"]) if kind.model_fields[name].repr else "something else"
+    got = redacted(repr(error["input"])) if kind.model_fields[name].repr else "something else"
     return f"expected {expected}, got {got}"

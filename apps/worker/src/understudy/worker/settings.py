@@ -18,6 +18,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from understudy.job_engine.errors import ConfigurationError
+from understudy.job_engine.redaction import scheme_of
 from understudy.queue.rq_queue import DEFAULT_NAMESPACE
 from understudy.worker.provenance import explain
 
@@ -72,8 +73,8 @@ def _url(default: str, *variables: str) -> Any:
 
 def _begins_with(known: tuple[str, ...], url: str) -> str:
     if not url.startswith(known):
-        scheme, separator, _ = url.partition("://")
-        got = f"one that begins with {scheme + separator}" if separator else "one without a scheme"
+        scheme = scheme_of(url)
+        got = f"one that begins with {scheme}" if scheme else "one without a scheme"
         raise ValueError(f"expected a URL that begins with one of {', '.join(known)}, got {got}")
     return url
 
@@ -110,7 +111,7 @@ class Settings(BaseSettings):
         webhook_allow_private: Whether webhooks may go to private addresses.
         webhook_timeout: How long a webhook's receiver may take.
         import_url: The database that `import_csv` writes to; the ledger's where absent.
-        import_folder: The only folder it reads files from; every folder where absent.
+        import_folder: The only folder it reads files from; where absent it reads URLs only.
         import_allow_private: Whether its URLs may lead to private addresses.
         import_timeout: How long a server may take for each piece of a file.
         smtp_host: The mail server.

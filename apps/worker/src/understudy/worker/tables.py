@@ -35,6 +35,7 @@ from understudy.job_engine.jobs.data_sync.table_sink import (
     TableShape,
     TablesUnavailableError,
 )
+from understudy.job_engine.redaction import redacted
 from understudy.ledger import Database
 from understudy.ledger.instants import Instant, now_us
 
@@ -159,4 +160,4 @@ def _cause(error: LedgerError) -> str:
     # The first line only: the others, and SQLAlchemy's own text, show the row.
     cause = error.__cause__
     text = str(cause.orig if isinstance(cause, DBAPIError) else cause).strip()
-    return text.splitlines()[0] if text else type(cause).__name__
+    return redacted(text.splitlines()[0]) if text else type(cause).__name__

@@ -26,6 +26,7 @@ from understudy.job_engine.executor import Executor
 from understudy.job_engine.message import KeyRing
 from understudy.ledger import Database, SqlLedger, check
 from understudy.ledger.database import driver_modules
+from understudy.queue.client import close_clients
 from understudy.worker.logs import log_event
 from understudy.worker.settings import Settings, ledger_folder, load_settings
 from understudy.worker.shipped import shipped_jobs
@@ -51,6 +52,12 @@ class App:
     dispatcher: Dispatcher
     maintenance: Maintenance
 
+    def close(self) -> None:
+        """Write what is still to be written, and close every connection of this process."""
+        self.dispatcher.close()
+        self.ledger.database.close()
+        close_clients()
+
 
 def build(
     settings: Settings,
@@ -73,10 +80,12 @@ def build(
         LedgerUnavailableError: If the ledger does not answer.
     """
     clock = SystemClock()
+    adapters = build_engines(settings.engines, _engine_config(settings))
+    # After what may be refused: nothing is left open then.
     ledger = open_ledger(settings, connections)
     keys = KeyRing(ledger.signing_keys, clock)
     engines = EngineSet(
-        build_engines(settings.engines, _engine_config(settings)),
+        adapters,
         _breaker_policy(settings),
         clock=clock,
         listener=listener,
@@ -102,7 +111,11 @@ def build(
 def open_ledger(settings: Settings, connections: int = FEW) -> SqlLedger:
     """Open the ledger and refuse one that does not fit."""
     database = open_database(settings, connections)
-    check(database)
+    try:
+        check(database)
+    except BaseException:
+        database.close()
+        raise
     return SqlLedger(database)
 
 

@@ -12,6 +12,7 @@ import re
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from understudy.job_engine.clock import Clock
@@ -24,7 +25,9 @@ MAX_MESSAGE_BYTES = 512
 #: Keys are read again for an unknown key id, but no more often than this.
 RELOAD_SECONDS = 1.0
 #: And they are read again after this long in any case.
-REFRESH_SECONDS = 60.0
+REFRESH_SECONDS = 5.0
+#: A new key signs from this age on: every process that verifies has read it by then.
+ACTIVATION = timedelta(seconds=2 * REFRESH_SECONDS)
 
 _JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _FIELDS = {"v": int, "job_id": str, "epoch": int, "kid": str, "mac": str}
@@ -104,7 +107,7 @@ class SigningKey:
 
 
 class KeyRing:
-    """The signing keys of the ledger, the newest first, loaded when they are needed."""
+    """The signing keys of the ledger, the one that signs first, loaded when they are needed."""
 
     def __init__(self, load: Callable[[], Sequence[SigningKey]], clock: Clock) -> None:
         """Keep the function that reads the keys from the ledger."""

@@ -13,8 +13,8 @@ from understudy.job_engine.bulk import BulkLedger
 from understudy.job_engine.control import ControlLedger
 from understudy.job_engine.error_record import ErrorRecord
 from understudy.job_engine.flowing import FlowLedger
+from understudy.job_engine.key_ledger import KeyLedger
 from understudy.job_engine.limits import Limits, LimitUse
-from understudy.job_engine.message import SigningKey
 from understudy.job_engine.records import (
     AttemptRecord,
     CancelOutcome,
@@ -260,14 +260,6 @@ class WorkerLedger(Protocol):
 
     def live_workers(self) -> Sequence[WorkerRecord]:
         """Return the workers whose last beat is fresh."""
-        ...
-
-
-class KeyLedger(Protocol):
-    """Where the signing keys live."""
-
-    def signing_keys(self) -> Sequence[SigningKey]:
-        """Return the keys that are valid, the newest first."""
         ...
 
 

@@ -258,3 +258,20 @@ class CancelOutcome(StrEnum):
     CANCELLED = "cancelled"
     REQUESTED = "requested"
     ENDED = "ended"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRecord:
+    """A signing key without its secret.
+
+    Attributes:
+        kid: Its id, which every message that it signed names.
+        created_at: When it was made.
+        ends_at: Until when its messages are accepted; None while it is not to end.
+        age: How old it is, on the ledger's clock.
+    """
+
+    kid: str
+    created_at: datetime
+    ends_at: datetime | None
+    age: timedelta

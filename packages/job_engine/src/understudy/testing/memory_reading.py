@@ -13,10 +13,12 @@ from understudy.job_engine.records import (
     DispatchTry,
     EventRecord,
     JobRecord,
+    KeyRecord,
     StepRecord,
     WorkerRecord,
 )
 from understudy.job_engine.states import JobState
+from understudy.testing.memory_keys import MemoryKeys
 from understudy.testing.memory_limits import uses, with_room
 from understudy.testing.memory_rows import Row
 from understudy.testing.memory_store import Connection, Store
@@ -29,7 +31,7 @@ class MemoryReading(Connection):
         """Read a store."""
         super().__init__()
         self._store = store
-        self._keys = [SigningKey.generate()]
+        self._keys = MemoryKeys(store.clock)
 
     def due(self, limit: int) -> Sequence[JobRecord]:
         """Return scheduled jobs whose time has come, the most urgent first."""
@@ -142,9 +144,29 @@ class MemoryReading(Connection):
             return [worker for worker, until in self._store.workers.values() if until > now]
 
     def signing_keys(self) -> Sequence[SigningKey]:
-        """Return the keys that are valid, the newest first."""
+        """Return the keys that are valid, the one to sign with first."""
         with self.transaction():
-            return list(self._keys)
+            return self._keys.signing()
+
+    def key_records(self) -> Sequence[KeyRecord]:
+        """Return what is known of the valid keys but their secrets, in the same order."""
+        with self.transaction():
+            return self._keys.records()
+
+    def rotate_keys(self, overlap: timedelta) -> str:
+        """Add a key, let every other one end after the overlap, and delete those that have."""
+        with self.transaction():
+            return self._keys.rotate(overlap)
+
+    def revoke_key(self, kid: str) -> bool:
+        """End a key at once; make another one where none would be left to sign for good."""
+        with self.transaction():
+            return self._keys.revoke(kid)
+
+    def forget_ended_keys(self) -> int:
+        """Delete the keys that are no longer accepted; return how many."""
+        with self.transaction():
+            return self._keys.forget()
 
     def _in(self, state: JobState) -> list[Row]:
         return [row for row in self._store.rows.values() if row.state is state]

@@ -14,6 +14,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_e
 
 from understudy.job_engine.crash_points import CRASH_POINTS
 from understudy.job_engine.errors import ConfigurationError
+from understudy.job_engine.redaction import redacted_url, scheme_of
 from understudy.ledger import postgresql, sqlite
 from understudy.ledger.call_limit import LIMIT, RUNNING, CallLimit
 from understudy.ledger.channel import Channel, Channels, leave_all_to_parent
@@ -54,11 +55,11 @@ def ledger_url(text: str) -> URL:
     """
     try:
         url = make_url(postgresql.hosts_apart(text))
-    except ArgumentError as error:
+    except (ArgumentError, ValueError):
         raise ConfigurationError(
             "expected a ledger URL like sqlite:///ledger.db or postgresql://user@host/db, "
-            f"got one that begins with {text.split(':', maxsplit=1)[0]!r} and cannot be read"
-        ) from error
+            f"got one that {_beginning(text)} and cannot be read"
+        ) from None
     if url.drivername in ("postgres", "postgresql", "postgresql+psycopg"):
         return url.set(drivername="postgresql+psycopg")
     if url.drivername in ("sqlite", "sqlite+pysqlite") and url.database not in (
@@ -69,8 +70,13 @@ def ledger_url(text: str) -> URL:
         return url.set(drivername="sqlite+pysqlite")
     raise ConfigurationError(
         "expected a ledger URL like sqlite:///ledger.db or postgresql://user@host/db, "
-        f"got {url.render_as_string(hide_password=True)!r}"
+        f"got {redacted_url(text)!r}"
     )
+
+
+def _beginning(text: str) -> str:
+    scheme = scheme_of(text)
+    return f"begins with {scheme}" if scheme else "has no scheme"
 
 
 def driver_modules(text: str) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from understudy.job_engine.errors import LedgerError, LedgerSchemaError, LedgerUnavailableError
+from understudy.job_engine.redaction import redacted
 from understudy.ledger.outages import Verdict, drops_connections, verdict
 
 #: What drivers raise of values that they cannot send or have not understood; none of theirs.
@@ -129,4 +130,4 @@ def _first_line(error: SQLAlchemyError) -> str:
     # Never the whole text: SQLAlchemy appends the parameters, which hold payloads.
     cause = error.orig if isinstance(error, DBAPIError) else error
     lines = str(cause).strip().splitlines()
-    return lines[0] if lines else type(cause).__name__
+    return redacted(lines[0]) if lines else type(cause).__name__

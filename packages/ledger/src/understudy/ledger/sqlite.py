@@ -21,6 +21,7 @@ from tenacity import (
 
 from understudy.job_engine.errors import ConfigurationError
 from understudy.ledger.channel import Channel, Channels
+from understudy.ledger.mounts import file_system
 from understudy.ledger.turns import Turns, Write
 
 T = TypeVar("T")
@@ -253,22 +254,9 @@ def _refuse_unsafe_folder(folder: Path) -> None:
             f"expected a folder that only its owner writes, got {folder}, which everybody may; "
             f"run `chmod o-w {folder}`"
         )
-    kind = _file_system(folder)
+    kind = file_system(folder)
     if kind in _NETWORK:
         raise ConfigurationError(
             f"expected a local disk for a SQLite ledger, got {folder} on {kind}; use PostgreSQL "
             "where there is more than one host"
         )
-
-
-def _file_system(folder: Path) -> str:
-    try:
-        mounts = Path("/proc/mounts").read_text().splitlines()
-    except OSError:
-        return "unknown"
-    kind, longest = "unknown", -1
-    for line in mounts:
-        _, mount_point, found, *_ = line.split()
-        if folder.is_relative_to(mount_point) and len(mount_point) >= longest:
-            kind, longest = found, len(mount_point)
-    return kind

@@ -11,6 +11,8 @@ from redis.retry import Retry
 from redis.sentinel import Sentinel
 
 from understudy.job_engine.errors import ConfigurationError
+from understudy.job_engine.redaction import redacted_url
+from understudy.queue.bounded_replies import bound
 
 #: How long a command of a dispatcher may wait for its answer.
 COMMAND_TIMEOUT = timedelta(seconds=1)
@@ -52,12 +54,17 @@ def _make(url: str, timeout: timedelta) -> Redis:
     try:
         if url.startswith(("redis+sentinel://", "rediss+sentinel://")):
             return _sentinel_client(url, options)
-        return Redis(connection_pool=ConnectionPool.from_url(url, **options))
-    except (ValueError, RedisError) as error:
+        client = Redis(connection_pool=ConnectionPool.from_url(url, **options))
+        bound(client.connection_pool)
+        # Options that no connection has are found out here, and not at the first command.
+        client.connection_pool.connection_class(**client.connection_pool.connection_kwargs)
+        return client
+    except (ValueError, TypeError, RedisError):
         raise ConfigurationError(
             "expected a Redis URL like redis://host:6379/0, rediss://... or "
-            f"redis+sentinel://host:26379/0?service=name, got one that cannot be read: {error}"
-        ) from error
+            f"redis+sentinel://host:26379/0?service=name, got {redacted_url(url)}, which cannot be "
+            "read; percent-encode what is not a letter or a digit in its password"
+        ) from None
 
 
 def _sentinel_client(url: str, options: dict[str, Any]) -> Redis:
@@ -77,4 +84,12 @@ def _sentinel_client(url: str, options: dict[str, Any]) -> Redis:
         **options,
     )
     client: Redis = sentinel.master_for(service[0])
+    bound(client.connection_pool)
     return client
+
+
+def close_clients() -> None:
+    """Close the connections of every client of this process; each may still be used."""
+    for (pid, _, _), client in list(_clients.items()):
+        if pid == os.getpid():
+            client.connection_pool.disconnect()

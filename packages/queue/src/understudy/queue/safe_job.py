@@ -9,17 +9,22 @@ import zlib
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
+from redis.exceptions import ResponseError
 from rq.exceptions import DeserializationError, NoSuchJobError
 from rq.job import Job, JobStatus
 from rq.queue import Queue
 from rq.serializers import JSONSerializer
 
 from understudy.job_engine.errors import MessageRejectedError
+from understudy.queue.bounded_replies import ReplyTooLargeError
 
 #: The only function name that a job may carry.
 ENTRY_POINT = "understudy.queue.entry_point.perform"
 #: A job of ours is a few hundred bytes; more than this is not read at all.
 MAX_DATA_BYTES = 4096
+#: No job of ours is longer, in bytes of all its fields.
+MAX_JOB_BYTES = 4 * MAX_DATA_BYTES
+TOO_LARGE = f"expected a job of at most {MAX_JOB_BYTES} bytes, got a larger one"
 #: Seconds a refused or failed job stays visible in RQ's registry; the truth is in the ledger.
 FAILURE_TTL = 60
 
@@ -32,6 +37,20 @@ _OURS = frozenset(
         *("origin", "status", "worker_name", "description"),
     )
 )
+
+_FIELDS = (b"data", *sorted(_OURS))
+
+#: Asks for the sizes before it reads: what is too large does not even leave Redis.
+_READ = """
+local size = 0
+for i = 2, #ARGV do
+    size = size + redis.call('HSTRLEN', KEYS[1], ARGV[i])
+end
+if size > tonumber(ARGV[1]) then
+    return size
+end
+return redis.call('HMGET', KEYS[1], unpack(ARGV, 2))
+"""
 
 
 class SafeJob(Job):
@@ -74,6 +93,30 @@ class SafeJob(Job):
             raise MessageRejectedError("expected a job of ours, got something else") from error
         if not ours:
             raise MessageRejectedError("expected a job that calls our entry point, got another")
+
+    def refresh(self) -> None:
+        """Read the job from Redis: only the fields that are ours, and no more than is ours.
+
+        Raises:
+            NoSuchJobError: If there is none.
+            MessageRejectedError: If it is larger than any job of ours; it was not read.
+        """
+        read = self.connection.register_script(_READ)
+        try:
+            found: Any = read([self.key], [MAX_JOB_BYTES, *_FIELDS])
+        except ResponseError as error:
+            # What stands there is no hash.
+            raise NoSuchJobError(f"No such job: {self.key}") from error
+        except ReplyTooLargeError as error:
+            raise MessageRejectedError(TOO_LARGE) from error
+        if isinstance(found, int):
+            raise MessageRejectedError(TOO_LARGE)
+        fields = {
+            name: value for name, value in zip(_FIELDS, found, strict=True) if value is not None
+        }
+        if not fields:
+            raise NoSuchJobError(f"No such job: {self.key}")
+        self.restore(fields)
 
     def restore(self, raw_data: Mapping[bytes, bytes]) -> None:
         """Read the few fields that are ours; the rest is as if it had not been sent."""

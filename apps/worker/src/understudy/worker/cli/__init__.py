@@ -8,7 +8,9 @@ from types import MappingProxyType
 import click
 
 from understudy.job_engine.errors import UnderstudyError
+from understudy.job_engine.redaction import redacted
 from understudy.worker.exits import exit_code
+from understudy.worker.visible import described, visible_block
 
 #: The modules of the commands; each holds a command of its own name. A module is loaded when its
 #: command is asked for, because loading them all takes longer than most commands do.
@@ -48,8 +50,11 @@ class _Group(click.Group):
         try:
             return super().invoke(ctx)
         except UnderstudyError as error:
-            click.secho(f"{type(error).__name__}: {error}", fg="red", err=True)
+            click.secho(described(error), fg="red", err=True)
             ctx.exit(exit_code(error))
+        except click.ClickException as error:
+            error.message = visible_block(redacted(error.message))
+            raise
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})

@@ -8,10 +8,11 @@ import click
 
 from understudy.dispatcher import DispatchOptions
 from understudy.worker.cli.durations import duration
-from understudy.worker.cli.output import json_option, print_json
+from understudy.worker.cli.opening import opened_app
+from understudy.worker.cli.output import json_option, print_json, say
 from understudy.worker.cli.retry import payload_of
 from understudy.worker.settings import load_settings
-from understudy.worker.wiring import build, load_catalogue
+from understudy.worker.wiring import load_catalogue
 
 
 @click.command()
@@ -36,9 +37,8 @@ def dispatch(
     settings = load_settings()
     definition = load_catalogue(settings).get(name)
     model = payload_of(definition, payload)
-    dispatcher = build(settings).dispatcher
+    dispatcher = opened_app(settings).dispatcher
     handle = dispatcher.dispatch(definition, model, **_given(options))
-    dispatcher.close()
     job = handle.dispatched
     found: dict[str, object] = {"id": job.id, "created": handle.created, "state": job.state}
     found |= {"engine": job.engine, "epoch": job.epoch}
@@ -47,9 +47,9 @@ def dispatch(
     if as_json:
         print_json(found)
         return
-    click.secho(f"{job.id} {job.state} to {job.engine or 'nobody yet'}", fg="green")
+    say(f"{job.id} {job.state} to {job.engine or 'nobody yet'}", "green")
     if wait:
-        click.echo(json.dumps(found["result"]))
+        say(json.dumps(found["result"]))
 
 
 def _given(options: Mapping[str, str | None]) -> DispatchOptions:

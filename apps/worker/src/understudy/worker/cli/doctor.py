@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 import click
-from rich.markup import escape
 from rich.table import Table
 
 from understudy.job_engine.errors import ConfigurationError
+from understudy.queue.client import close_clients
 from understudy.worker.cli.durations import duration
-from understudy.worker.cli.output import console, json_option, print_json
+from understudy.worker.cli.output import console, json_option, print_json, show
 from understudy.worker.doctor.examination import examine
 from understudy.worker.doctor.finding import LIMIT, Finding, Level, exit_status, failure
 from understudy.worker.exits import CONFIG
@@ -45,6 +45,7 @@ def doctor(*, everything: bool, limit: timedelta, as_json: bool) -> None:
     try:
         loaded = load_settings()
         settings = provenance(loaded)
+        click.get_current_context().call_on_close(close_clients)
         findings = examine(loaded, limit)
     except ConfigurationError as error:
         wrong = str(error).split("; ")
@@ -65,8 +66,8 @@ def _show(settings: Sequence[Provenance], findings: Sequence[Finding], *, everyt
     table.add_column("check", no_wrap=True)
     table.add_column("found, and what to do", overflow="fold")
     for each in findings:
-        remedy = f"\n[bold]→ {escape(each.remedy)}[/]" if each.remedy else ""
-        table.add_row(_MARKS[each.level], each.check, escape(each.found) + remedy)
+        remedy = f"\n[bold]→ {show(each.remedy)}[/]" if each.remedy else ""
+        table.add_row(_MARKS[each.level], show(each.check), show(each.found) + remedy)
     console().print(table)
     counted = {level: sum(each.level is level for each in findings) for level in Level}
     console().print(", ".join(f"{count} {level}" for level, count in counted.items()))
@@ -79,7 +80,7 @@ def _show_settings(settings: Sequence[Provenance], *, everything: bool) -> None:
         table.add_column(column, overflow="fold")
     for each in chosen:
         source = "default" if each.source == "default" else f"{each.variable} ({each.source})"
-        table.add_row(each.name, escape(each.value), source)
+        table.add_row(show(each.name), show(each.value), show(source))
     console().print(table)
     if len(chosen) < len(settings):
         console().print(f"{len(settings) - len(chosen)} more have their default; --all shows them")

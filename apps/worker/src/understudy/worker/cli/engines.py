@@ -9,10 +9,11 @@ from understudy.dispatcher.engine_set import EngineSet
 from understudy.job_engine.engine_port import EngineHealth
 from understudy.job_engine.queues import declared_queues
 from understudy.job_engine.records import WorkerRecord
-from understudy.worker.cli.output import json_option, print_json, print_table
+from understudy.worker.cli.opening import opened_app
+from understudy.worker.cli.output import json_option, print_json, print_table, say
 from understudy.worker.exits import UNAVAILABLE
 from understudy.worker.settings import load_settings
-from understudy.worker.wiring import build, load_catalogue
+from understudy.worker.wiring import load_catalogue
 
 
 @click.command()
@@ -26,7 +27,7 @@ def engines(*, as_json: bool) -> None:
     """
     settings = load_settings()
     load_catalogue(settings)  # its modules declare queues
-    app = build(settings)
+    app = opened_app(settings)
     live = app.ledger.live_workers()
     found = [_row(engine, queue, health, live) for engine, queue, health in _probed(app.engines)]
     if as_json:
@@ -35,7 +36,7 @@ def engines(*, as_json: bool) -> None:
         columns = ("engine", "queue", "healthy", "workers", "backlog", "detail")
         print_table("Engines", columns, ([row[column] for column in columns] for row in found))
         for pause in app.ledger.pauses():
-            click.secho(str(pause), fg="yellow")
+            say(str(pause), "yellow")
     if not any(row["healthy"] for row in found):
         raise SystemExit(UNAVAILABLE)
 

@@ -6,9 +6,9 @@ import click
 
 from understudy.dispatcher.sending import new_event
 from understudy.job_engine.errors import PayloadInvalidError
-from understudy.worker.cli.output import json_option, print_json
+from understudy.worker.cli.opening import opened_ledger
+from understudy.worker.cli.output import json_option, print_json, say
 from understudy.worker.settings import load_settings
-from understudy.worker.wiring import open_ledger
 
 
 @click.group()
@@ -38,8 +38,8 @@ def send_command(
     except ValueError as error:
         raise PayloadInvalidError(f"expected JSON, got {payload!r}: {error}") from None
     event = new_event(name, said, to=job_id, key=key, event_id=event_id, keep=None)
-    woken = open_ledger(load_settings()).send(event)
+    woken = opened_ledger(load_settings()).send(event)
     if as_json:
         print_json({"id": event.id, "woken": woken})
         return
-    click.secho(f"{event.id} sent, {woken} woken", fg="green")
+    say(f"{event.id} sent, {woken} woken", "green")

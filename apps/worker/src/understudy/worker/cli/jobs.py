@@ -14,6 +14,7 @@ from understudy.job_engine.records import (
 )
 from understudy.job_engine.states import JobState
 from understudy.ledger import SqlLedger
+from understudy.worker.cli.opening import opened_ledger
 from understudy.worker.cli.output import (
     console,
     counted,
@@ -26,11 +27,10 @@ from understudy.worker.cli.pausing import pause_command, resume_command
 from understudy.worker.cli.resolve import resolve_command
 from understudy.worker.cli.retry import cancel_command, retry_command
 from understudy.worker.settings import load_settings
-from understudy.worker.wiring import open_ledger
 
 
 def _ledger() -> SqlLedger:
-    return open_ledger(load_settings())
+    return opened_ledger(load_settings())
 
 
 @click.group()
@@ -99,7 +99,9 @@ def show_command(job_id: str, as_json: bool) -> None:
         limits = ledger.limit_uses(job.limits)
         print_json({"job": job, **story, **relations, "limits": limits})
         return
-    console().print(f"[bold]{job.name}[/] {job.id} {show(job.state)} on {show(job.engine)}")
+    console().print(
+        f"[bold]{show(job.name)}[/] {show(job.id)} {show(job.state)} on {show(job.engine)}"
+    )
     if job.error is not None:
         console().print(f"[red]{show(job.error.type)}: {show(job.error.message)}[/]")
     if job.progress is not None:
@@ -110,9 +112,9 @@ def show_command(job_id: str, as_json: bool) -> None:
 
 def _print_relations(ledger: SqlLedger, job: JobRecord) -> None:
     if job.origin is not None:
-        console().print(f"does the work of {job.origin} again")
+        console().print(f"does the work of {show(job.origin)} again")
     for again in ledger.again(job.id):
-        console().print(f"tried again as {again.id}, which is {show(again.state)}")
+        console().print(f"tried again as {show(again.id)}, which is {show(again.state)}")
     for use in () if job.state.is_terminal else ledger.limit_uses(job.limits):
         console().print(f"[yellow]{show(str(use))}[/]" if use.is_full else show(str(use)))
     pause = pause_of(job, ledger.pauses())

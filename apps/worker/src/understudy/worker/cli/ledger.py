@@ -1,8 +1,9 @@
-"""`understudy ledger`: upgrade, verify and prune."""
+"""`understudy ledger`: upgrade, verify, prune and rotate-keys."""
 
 import click
 
 from understudy.worker.cli.prune import prune_command
+from understudy.worker.cli.rotate_keys import rotate_keys
 from understudy.worker.cli.upgrade import upgrade_command
 from understudy.worker.cli.verify import verify
 
@@ -15,3 +16,4 @@ def ledger() -> None:
 ledger.add_command(upgrade_command)
 ledger.add_command(verify)
 ledger.add_command(prune_command)
+ledger.add_command(rotate_keys)

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from understudy.job_engine.states import JobState
+from understudy.worker.visible import visible, visible_block
 
 _COLOURS = {
     JobState.SCHEDULED: "cyan",
@@ -43,8 +44,19 @@ json_option: Option = click.option(
 
 
 def console() -> Console:
-    """Return the console of standard output."""
-    return Console(highlight=False)
+    """Return the console of standard output; `:name:` in a job's text is no emoji."""
+    return Console(highlight=False, emoji=False)
+
+
+def say(text: str, colour: str | None = None, *, err: bool = False) -> None:
+    """Print a line for people, whatever the text holds.
+
+    Args:
+        text: One line; further ones stand behind a margin.
+        colour: Its colour on a terminal.
+        err: On standard error instead of standard output.
+    """
+    click.secho(visible_block(text), fg=colour, err=err)
 
 
 def print_json(value: Any) -> None:
@@ -83,7 +95,9 @@ def print_table(
     """
     out = console()
     kept = [c not in spare or out.width >= WIDE for c in columns]
-    cells = [[Text.from_markup(show(cell)) for cell in compress(row, kept)] for row in rows]
+    cells = [
+        [Text.from_markup(show(cell), emoji=False) for cell in compress(row, kept)] for row in rows
+    ]
     table = Table(title=title, title_justify="left", header_style="bold", box=None)
     for column, *texts in zip(compress(columns, kept), *cells, strict=True):
         longest = max(len(column), *(text.cell_len for text in texts), 0)
@@ -103,7 +117,7 @@ def counted(number: int, noun: str) -> str:
 
 
 def show(value: Any) -> str:
-    """Return a cell's text for people."""
+    """Return a value as markup of `rich` for people; nothing in a text is markup or control."""
     if isinstance(value, JobState):
         return f"[{_COLOURS[value]}]{value}[/]"
     if isinstance(value, bool):
@@ -114,7 +128,7 @@ def show(value: Any) -> str:
         return _when(value.astimezone())
     if isinstance(value, Mapping):
         return show(", ".join(f"{key}={item}" for key, item in value.items() if item != ""))
-    return escape(str(value))
+    return escape(visible(str(value)))
 
 
 def _when(moment: datetime) -> str:

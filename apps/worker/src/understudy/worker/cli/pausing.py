@@ -4,9 +4,9 @@ import click
 
 from understudy.job_engine.pause import Pausable, Pause
 from understudy.worker.cli.actor import actor
-from understudy.worker.cli.output import json_option, print_json
+from understudy.worker.cli.opening import opened_ledger
+from understudy.worker.cli.output import json_option, print_json, say
 from understudy.worker.settings import load_settings
-from understudy.worker.wiring import open_ledger
 
 
 def pause_command(kind: Pausable, known: str) -> click.Command:
@@ -17,12 +17,12 @@ def pause_command(kind: Pausable, known: str) -> click.Command:
     @click.option("--reason", default="", help="Why, for whoever wonders.")
     @json_option
     def pause(*, name: str, reason: str, as_json: bool) -> None:
-        ledger = open_ledger(load_settings())
+        ledger = opened_ledger(load_settings())
         holds = ledger.pause(Pause(kind, name, actor(), reason))
         if as_json:
             print_json(holds)
         else:
-            click.secho(str(holds), fg="yellow")
+            say(str(holds), "yellow")
 
     return pause
 
@@ -34,11 +34,11 @@ def resume_command(kind: Pausable, known: str) -> click.Command:
     @click.argument("name")
     @json_option
     def resume(*, name: str, as_json: bool) -> None:
-        was_paused = open_ledger(load_settings()).unpause(kind, name)
+        was_paused = opened_ledger(load_settings()).unpause(kind, name)
         if as_json:
             print_json({"kind": kind, "name": name, "was_paused": was_paused})
         else:
             told = "goes on" if was_paused else "was not paused"
-            click.secho(f"{kind} {name} {told}", fg="green")
+            say(f"{kind} {name} {told}", "green")
 
     return resume

@@ -15,9 +15,9 @@ from understudy.job_engine.jobs.scheduled.prune_ledger import (
     pruning_dead_letters,
 )
 from understudy.job_engine.states import JobState
-from understudy.ledger import check
+from understudy.ledger import SqlLedger, check
 from understudy.ledger.pruning import SqlPruner
-from understudy.worker.cli.output import json_option, print_json, print_table
+from understudy.worker.cli.output import json_option, print_json, print_table, say
 from understudy.worker.logs import log_event
 from understudy.worker.settings import load_settings
 from understudy.worker.wiring import load_catalogue, open_database
@@ -38,7 +38,8 @@ def prune_command(*, dry_run: bool, batch: int, as_json: bool) -> None:
     """Delete ended jobs that are no longer to be kept.
 
     Each definition says how long: `keep_succeeded` and `keep_failed`. Jobs of definitions that
-    are not known here stay. A group goes with the last of its jobs. A few are deleted at once, so
+    are not known here stay. A group goes with the last of its jobs, and signing keys that have
+    ended go, too. A few are deleted at once, so
     that nobody waits for long.
     """
     settings = load_settings()
@@ -53,6 +54,7 @@ def prune_command(*, dry_run: bool, batch: int, as_json: bool) -> None:
         else:
             found = _pruned(pruner, list(catalogue), batch, quiet=as_json)
             gone = prune_groups(pruner, Pruning(batch_size=batch))
+            SqlLedger(database).forget_ended_keys()
         unknown = sorted(set(pruner.ended_names()) - {each.name for each in catalogue})
     if as_json:
         print_json({"dry_run": dry_run, **found, "groups": gone, "unknown": unknown})
@@ -62,9 +64,9 @@ def prune_command(*, dry_run: bool, batch: int, as_json: bool) -> None:
     )
     print_table("To be pruned" if dry_run else "Pruned", ("ended", "job", "jobs"), rows)
     if gone:
-        click.echo(f"{gone} groups went with the last of their jobs")
+        say(f"{gone} groups went with the last of their jobs")
     if unknown:
-        click.echo(f"left alone, not known here: {', '.join(unknown)}")
+        say(f"left alone, not known here: {', '.join(unknown)}")
 
 
 def _counted(pruner: LedgerPruner, definitions: list[AnyDefinition]) -> Counts:
@@ -83,7 +85,7 @@ def _pruned(
 
     def tell(deleted: int) -> None:
         if not quiet:
-            click.echo(f"{deleted} deleted", err=True)
+            say(f"{deleted} deleted", err=True)
 
     found: dict[str, dict[str, int]] = {str(state): {} for state in _ENDED}
     for state in _ENDED:
@@ -91,7 +93,7 @@ def _pruned(
 
             def warn(count: int, each: AnyDefinition = each) -> None:
                 log_event(pruning_dead_letters(each, count))
-                click.secho(f"{count} dead letters of {each.name} go", fg="yellow", err=True)
+                say(f"{count} dead letters of {each.name} go", "yellow", err=True)
 
             if count := prune(pruner, each, state, limits, warn=warn, told=tell):
                 found[str(state)][each.name] = count

@@ -6,10 +6,11 @@ from typing import Any
 import click
 
 from understudy.job_engine.queues import declared_queues
+from understudy.worker.cli.opening import opened_ledger
 from understudy.worker.cli.output import json_option, print_json, print_table
 from understudy.worker.cli.pausing import pause_command, resume_command
 from understudy.worker.settings import load_settings
-from understudy.worker.wiring import load_catalogue, open_ledger
+from understudy.worker.wiring import load_catalogue
 
 
 @click.group()
@@ -27,7 +28,7 @@ def list_command(*, as_json: bool) -> None:
     """List the declared queues, those that are paused, and who serves them."""
     settings = load_settings()
     load_catalogue(settings)  # its modules declare queues
-    ledger = open_ledger(settings)
+    ledger = opened_ledger(settings)
     live = Counter(worker.queue for worker in ledger.live_workers())
     paused = {pause.name: pause for pause in ledger.pauses() if pause.kind == "queue"}
     names = [*declared_queues(), *(name for name in paused if name not in declared_queues())]

@@ -10,9 +10,10 @@ from understudy.job_engine.errors import ResultInvalidError, StepError
 from understudy.job_engine.resolution import Resolution, json_text
 from understudy.job_engine.states import ABANDON, ACCEPT, RESUME, Transition
 from understudy.worker.cli.actor import actor
-from understudy.worker.cli.output import json_option, print_json
+from understudy.worker.cli.opening import opened_ledger
+from understudy.worker.cli.output import json_option, print_json, say
 from understudy.worker.settings import Settings, load_settings
-from understudy.worker.wiring import load_catalogue, open_ledger
+from understudy.worker.wiring import load_catalogue
 
 
 @click.command("resolve")
@@ -37,7 +38,7 @@ def resolve_command(job_id: str, reason: str, epoch: int | None, **given: Any) -
     """
     transition = _chosen(given)
     settings = load_settings()
-    ledger = open_ledger(settings)
+    ledger = opened_ledger(settings)
     result = given["result"]
     if result is not None:
         result = _result(settings, ledger.get(job_id).name, result)
@@ -47,7 +48,7 @@ def resolve_command(job_id: str, reason: str, epoch: int | None, **given: Any) -
     if given["as_json"]:
         print_json(job)
     else:
-        click.secho(f"{job.id} is {job.state}", fg="green")
+        say(f"{job.id} is {job.state}", "green")
 
 
 def _chosen(given: Mapping[str, Any]) -> Transition:

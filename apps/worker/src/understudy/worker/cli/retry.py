@@ -19,10 +19,11 @@ from understudy.job_engine.retrial import MOST, DeadLetters
 from understudy.ledger import SqlLedger
 from understudy.worker.cli.actor import actor
 from understudy.worker.cli.durations import duration
-from understudy.worker.cli.output import counted, json_option, print_json
+from understudy.worker.cli.opening import opened_ledger
+from understudy.worker.cli.output import counted, json_option, print_json, say
 from understudy.worker.exits import FAILURE, OK
 from understudy.worker.settings import Settings, load_settings
-from understudy.worker.wiring import load_catalogue, open_ledger
+from understudy.worker.wiring import load_catalogue
 
 _TOLD_EVERY = 100
 
@@ -52,7 +53,7 @@ def retry_command(job_ids: tuple[str, ...], **given: Any) -> None:
     if job_ids:
         report = _retry_these(settings, job_ids, given)
     else:
-        report = _retry_many(open_ledger(settings), given)
+        report = _retry_many(opened_ledger(settings), given)
     if given["as_json"]:
         print_json(report)
     else:
@@ -62,10 +63,10 @@ def retry_command(job_ids: tuple[str, ...], **given: Any) -> None:
 
 def _print_report(report: RetryReport) -> None:
     for old, new in report.retried:
-        click.echo(f"{old} -> {new}")
+        say(f"{old} -> {new}")
     for refusal in report.refused:
-        click.secho(f"{refusal.error}: {refusal.reason}", fg="red", err=True)
-    click.secho(f"{counted(len(report.retried), 'job')} tried again", fg="green")
+        say(f"{refusal.error}: {refusal.reason}", "red", err=True)
+    say(f"{counted(len(report.retried), 'job')} tried again", "green")
 
 
 def _retry_many(ledger: SqlLedger, given: dict[str, Any]) -> RetryReport:
@@ -77,7 +78,7 @@ def _retry_many(ledger: SqlLedger, given: dict[str, Any]) -> RetryReport:
 
     def tell(done: int, of: int) -> None:
         if not given["as_json"] and (done % _TOLD_EVERY == 0):
-            click.echo(f"{done} of {of}", err=True)
+            say(f"{done} of {of}", err=True)
 
     wanted = DeadLetters(**chosen, limit=given["limit"])
     return retry_many(ledger, wanted, reason=given["reason"], actor=actor(), told=tell)
@@ -86,7 +87,7 @@ def _retry_many(ledger: SqlLedger, given: dict[str, Any]) -> RetryReport:
 def _retry_these(settings: Settings, ids: tuple[str, ...], given: dict[str, Any]) -> RetryReport:
     if any(given[name] for name in ("name", "queue", "since")):
         raise click.UsageError("expected IDs, or --name, --queue and --since, got both")
-    ledger, retried, refused = open_ledger(settings), [], []
+    ledger, retried, refused = opened_ledger(settings), [], []
     told: dict[str, Any] = {"actor": actor()}
     told |= {name: given[name] for name in ("from_step", "reason")}
     for job_id in ids:
@@ -128,10 +129,10 @@ _TOLD = {
 @json_option
 def cancel_command(*, job_ids: tuple[str, ...], as_json: bool) -> None:
     """Cancel jobs that wait, and ask those that run to stop at their next step."""
-    ledger = open_ledger(load_settings())
+    ledger = opened_ledger(load_settings())
     found = {job_id: ledger.cancel(job_id, actor()) for job_id in job_ids}
     if as_json:
         print_json(found)
         return
     for job_id, outcome in found.items():
-        click.echo(f"{job_id} {_TOLD[outcome]}")
+        say(f"{job_id} {_TOLD[outcome]}")

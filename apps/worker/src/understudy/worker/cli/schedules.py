@@ -7,13 +7,14 @@ import click
 
 from understudy.dispatcher import Schedules
 from understudy.job_engine.scheduling import ScheduleRecord
-from understudy.worker.cli.output import counted, json_option, plain, print_json, print_table
+from understudy.worker.cli.opening import opened_app
+from understudy.worker.cli.output import counted, json_option, plain, print_json, print_table, say
 from understudy.worker.settings import load_settings
-from understudy.worker.wiring import build, load_catalogue
+from understudy.worker.wiring import load_catalogue
 
 
 def _schedules() -> Schedules:
-    return build(load_settings()).dispatcher.schedules()
+    return opened_app(load_settings()).dispatcher.schedules()
 
 
 @click.group()
@@ -54,13 +55,12 @@ def trigger(name: str, *, as_json: bool) -> None:
     """Dispatch the job of a schedule now, besides its ticks."""
     settings = load_settings()
     definition = load_catalogue(settings).get(name)
-    dispatcher = build(settings).dispatcher
+    dispatcher = opened_app(settings).dispatcher
     handle = dispatcher.schedules().trigger(definition)
-    dispatcher.close()
     if as_json:
         print_json(handle.dispatched)
     else:
-        click.echo(handle.id)
+        say(handle.id)
 
 
 def _print(found: Sequence[ScheduleRecord], *, as_json: bool) -> None:

@@ -8,14 +8,14 @@ from time import monotonic
 
 import click
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from understudy.job_engine.invariants import Violation
 from understudy.job_engine.records import EventRecord
+from understudy.job_engine.redaction import redacted_url
 from understudy.ledger import Database, check, verifying
 from understudy.ledger.verifying import Checked
-from understudy.worker.cli.output import console, json_option, print_json
+from understudy.worker.cli.output import console, json_option, print_json, show
 from understudy.worker.exits import FAILURE, OK
 from understudy.worker.settings import load_settings
 from understudy.worker.wiring import open_database
@@ -61,7 +61,7 @@ def verify(*, limit: int, as_json: bool) -> None:
         check(database)
         report = _verified(database, limit)
     if as_json:
-        where = database.url.render_as_string(hide_password=True)
+        where = redacted_url(database.url.render_as_string(hide_password=True))
         print_json({"ledger": where, "sound": not report.violations, **_plain(report)})
     else:
         _show(report)
@@ -102,12 +102,12 @@ def _plain(report: _Report) -> dict[str, object]:
 def _show(report: _Report) -> None:
     out = console()
     for violation in report.listed:
-        broken = f"{violation.about} [bold]{escape(violation.job_id)}[/]"
-        out.print(f"[bold red]{escape(violation.invariant)}[/] {broken}")
-        out.print(f"  expected: {escape(violation.rule)}")
-        out.print(f"  got: {escape(violation.found)}")
+        broken = f"{show(violation.about)} [bold]{show(violation.job_id)}[/]"
+        out.print(f"[bold red]{show(violation.invariant)}[/] {broken}")
+        out.print(f"  expected: {show(violation.rule)}")
+        out.print(f"  got: {show(violation.found)}")
         for event in violation.events:
-            out.print(f"    {escape(_line(event))}")
+            out.print(f"    {show(_line(event))}")
     more = report.violations - len(report.listed)
     if more:
         out.print(f"and {more:,} more; see --limit")

@@ -2,11 +2,12 @@
 
 import os
 from collections.abc import Sequence
+from contextlib import closing
 
 import click
 
 from understudy.ledger import check
-from understudy.worker.cli.output import Option, print_json
+from understudy.worker.cli.output import Option, print_json, say
 from understudy.worker.logs import configure_logs
 from understudy.worker.maintenance import MAINTENANCE
 from understudy.worker.preflight import preflight
@@ -60,7 +61,8 @@ def maintenance(*, as_json: bool) -> None:
     """
     settings = _settings()
     load_catalogue(settings)
-    check(open_database(settings))
+    with closing(open_database(settings)) as database:
+        check(database)
     _supervise(settings, [(MAINTENANCE,)], as_json=as_json)
 
 
@@ -83,5 +85,5 @@ def _supervise(settings: Settings, posts: Sequence[tuple[str, ...]], *, as_json:
     if as_json:
         print_json({"pid": os.getpid(), "serves": labels})
     else:
-        click.echo(f"serving {', '.join(labels)}; Ctrl-C stops, twice at once")
+        say(f"serving {', '.join(labels)}; Ctrl-C stops, twice at once")
     raise SystemExit(supervisor.run())

@@ -40,7 +40,8 @@ def airports_csv() -> Path:
     found = [path for folder in folders if (path := Path(folder, "_data", "airports.csv")).exists()]
     if not found:
         raise ConfigurationError(f"expected airports.csv in vega_datasets, got none; {REMEDY}")
-    return found[0]
+    # The file itself, where an installer has made a link of it: imports stay in one folder.
+    return found[0].resolve()
 
 
 def read_airports(path: Path) -> Sequence[Airport]:

@@ -12,6 +12,7 @@ from rich.text import Text
 from understudy.job_engine.errors import LedgerError
 from understudy.worker.demo.drawing import Goals, draw
 from understudy.worker.demo.pulse import Pulse
+from understudy.worker.visible import visible
 
 REFRESH_PER_SECOND = 4
 
@@ -28,6 +29,7 @@ class Board:
 
     def say(self, words: str) -> None:
         """Tell what happens, and when."""
+        words = visible(words)
         moment = f"{time.monotonic() - self._began:5.1f} s"
         if not self._console.is_terminal:
             self._console.print(f"{moment}  {words}", soft_wrap=True, markup=False)

@@ -13,6 +13,7 @@ from rich.text import Text
 from understudy.job_engine.states import JobState
 from understudy.worker.demo.pulse import EngineView, Pulse
 from understudy.worker.demo.verdict import Evidence, Verdict
+from understudy.worker.visible import visible
 
 _BREAKERS: Mapping[str, str] = {"closed": "green", "open": "bold red", "ramping": "yellow"}
 _STATES: Mapping[JobState, str] = {
@@ -53,7 +54,7 @@ def _engines(engines: Sequence[EngineView]) -> Table:
         table.add_column(column, justify="right")
     for engine in engines:
         table.add_row(
-            Text(engine.name, style="bold"),
+            Text(visible(engine.name), style="bold"),
             Text("up", style="green") if engine.server_runs else Text("down", style="bold red"),
             Text(engine.breaker, style=_BREAKERS.get(engine.breaker, "")),
             *(str(number) for number in (engine.workers, engine.running, engine.done)),
@@ -76,12 +77,14 @@ def _bar(done: int, goal: int) -> tuple[RenderableType, str]:
 def summary(evidence: Evidence, verdict: Verdict, problems: Sequence[str]) -> RenderableType:
     """Draw the end: every number, and what was missed."""
     good = "No job was lost, and none had two authorities"
-    title = Text("; ".join(problems) or good, style="bold red" if problems else "bold green")
+    title = Text(
+        visible("; ".join(problems)) or good, style="bold red" if problems else "bold green"
+    )
     table = Table(title=title, title_justify="left", show_header=False)
     table.add_column()
     table.add_column(justify="right", no_wrap=True)
     for name, value in _rows(evidence, verdict):
-        table.add_row(name, value)
+        table.add_row(Text(visible(name)), value)
     return table
 
 

@@ -14,6 +14,7 @@ from understudy.worker.demo.script import Script, write_script
 from understudy.worker.demo.stage import Stage, set_stage
 from understudy.worker.demo.story import Story
 from understudy.worker.demo.verdict import Evidence, Verdict, judge, problems
+from understudy.worker.visible import visible
 
 
 def perform(console: Console, *, jobs: int, seed: int) -> tuple[Verdict, Sequence[str]]:
@@ -38,7 +39,8 @@ def perform(console: Console, *, jobs: int, seed: int) -> tuple[Verdict, Sequenc
         missed = problems(verdict)
         console.print(summary(evidence, verdict, missed))
         if missed:
-            console.print("\n".join(unexplained(stage)), markup=False, soft_wrap=True)
+            lines = map(visible, unexplained(stage))
+            console.print("\n".join(lines), markup=False, soft_wrap=True)
     return verdict, missed
 
 

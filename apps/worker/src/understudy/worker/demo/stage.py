@@ -3,7 +3,7 @@
 import base64
 import secrets
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,6 +13,7 @@ from understudy.job_engine.events import Event
 from understudy.job_engine.queues import queue_profile
 from understudy.ledger import SqlLedger
 from understudy.ledger.upgrading import upgrade
+from understudy.worker.demo.airports import airports_csv
 from understudy.worker.demo.hosts import WorkerHost
 from understudy.worker.demo.interruption import UnhurriedStack, interrupted_once
 from understudy.worker.demo.receiver import Receiver
@@ -95,9 +96,8 @@ class Stage:
     def build_app(self) -> None:
         """Make the ledger, and Understudy for this process."""
         settings = load_settings(_env_file=None)
-        database = open_database(settings)
-        upgrade(database)
-        database.close()
+        with closing(open_database(settings)) as database:
+            upgrade(database)
         self.app = build(settings, self.witness)
 
     def await_workers(self, host: WorkerHost) -> None:
@@ -161,9 +161,15 @@ def set_stage() -> Iterator[Stage]:
         for server in servers:
             stack.enter_context(server)
         primary, fallback = (server.url for server in servers)
-        settings = demo_settings(path, primary=primary, fallback=fallback, secret=secret)
+        settings = demo_settings(
+            path,
+            imports=airports_csv().parent,
+            primary=primary,
+            fallback=fallback,
+            secret=secret,
+        )
         stack.enter_context(only_these_settings(settings))
         stage.build_app()
-        for close in (stage.ledger.database.close, stage.app.dispatcher.close, stage.stop_workers):
+        for close in (stage.app.close, stage.stop_workers):
             stack.callback(close)
         yield stage

@@ -27,11 +27,14 @@ _SPANS: Mapping[str, str] = {
 }
 
 
-def demo_settings(folder: Path, *, primary: str, fallback: str, secret: str) -> Mapping[str, str]:
+def demo_settings(
+    folder: Path, *, imports: Path, primary: str, fallback: str, secret: str
+) -> Mapping[str, str]:
     """Return the settings of the demo as environment variables.
 
     Args:
         folder: Where the databases go.
+        imports: Where the file to import is.
         primary: The URL of RQ's Valkey.
         fallback: The URL of Dramatiq's.
         secret: What signs the webhooks.
@@ -41,6 +44,7 @@ def demo_settings(folder: Path, *, primary: str, fallback: str, secret: str) -> 
         "AMQP_URL": fallback,
         "LEDGER_URL": f"sqlite:///{folder / 'ledger.db'}",
         "IMPORT_URL": f"sqlite:///{folder / 'imported.db'}",
+        "IMPORT_FOLDER": str(imports),
         "WEBHOOK_SECRETS": json.dumps({SECRET_NAME: secret}),
         "WEBHOOK_ALLOW_PRIVATE": "true",
         "LOG_FORMAT": "json",

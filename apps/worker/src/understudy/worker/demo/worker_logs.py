@@ -8,7 +8,9 @@ from typing import Any
 
 def refusals(log: Path) -> int:
     """Count the stale messages that the workers of a host refused."""
-    return sum(line.get("event") == "message.refused" for line in _lines(log))
+    refused = (line for line in _lines(log) if line.get("event") == "message.refused")
+    # A line may stand for several that were not logged.
+    return sum(int(line.get("suppressed", 1)) for line in refused)
 
 
 def complaints(log: Path) -> list[str]:

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from types import FrameType
@@ -145,12 +146,13 @@ class DevSession:
             time.sleep(LOOK_SECONDS)
 
     def _tell_when_live(self, supervisor: Supervisor, over: threading.Event) -> None:
-        ledger = SqlLedger(Database(self._ledger_url))
-        while self._ready is not None and not over.wait(LOOK_SECONDS):
-            pids = supervisor.pids()
-            if len(pids) == len(supervisor.posts) and set(pids.values()) <= _live(ledger):
-                self._ready(pids)
-                self._ready = None
+        with closing(Database(self._ledger_url)) as database:
+            ledger = SqlLedger(database)
+            while self._ready is not None and not over.wait(LOOK_SECONDS):
+                pids = supervisor.pids()
+                if len(pids) == len(supervisor.posts) and set(pids.values()) <= _live(ledger):
+                    self._ready(pids)
+                    self._ready = None
 
 
 def _live(ledger: SqlLedger) -> set[int]:

@@ -4,17 +4,17 @@ import fcntl
 import os
 import shlex
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
 from understudy.job_engine.errors import EngineUnavailableError, UnderstudyError
+from understudy.job_engine.redaction import redacted_url
 from understudy.ledger import Database
 from understudy.ledger.upgrading import upgrade
 from understudy.worker.embedded import EmbeddedServerError, EmbeddedValkey
-from understudy.worker.provenance import masked_url
 from understudy.worker.settings import Settings
 
 #: What is queued survives a restart of `understudy dev`.
@@ -65,7 +65,7 @@ class DevSite:
             if "UNDERSTUDY_LEDGER_URL" not in theirs:
                 self.environment["UNDERSTUDY_LEDGER_URL"] = self._upgrade_ledger()
             self._write_exports()
-            shown = {variable: masked_url(url) for variable, url in theirs.items()}
+            shown = {variable: redacted_url(url) for variable, url in theirs.items()}
             self.addresses = shown | self.environment
             self._stack = self._stack.pop_all()
         return self
@@ -105,9 +105,8 @@ class DevSite:
 
     def _upgrade_ledger(self) -> str:
         url = f"sqlite:///{self._folder / 'ledger.db'}"
-        database = Database(url)
-        upgrade(database)
-        database.close()
+        with closing(Database(url)) as database:
+            upgrade(database)
         return url
 
     def _write_exports(self) -> None:

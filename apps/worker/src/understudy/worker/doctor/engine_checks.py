@@ -13,6 +13,7 @@ from understudy.dispatcher.engines.rq import RqEngine
 from understudy.job_engine.clock import Deadline, SystemClock
 from understudy.job_engine.engine_port import EngineHealth
 from understudy.job_engine.queues import DEFAULT
+from understudy.job_engine.redaction import redacted_url
 from understudy.queue import queue_name, shared_client
 from understudy.worker.doctor.finding import (
     Check,
@@ -23,7 +24,6 @@ from understudy.worker.doctor.finding import (
     warning,
 )
 from understudy.worker.doctor.redis_checks import look_at_redis
-from understudy.worker.provenance import masked_url
 from understudy.worker.settings import Settings
 
 #: How long RabbitMQ may hold a publisher back before the look gives up, in seconds.
@@ -84,11 +84,22 @@ def _rabbitmq(broker: SafeRabbitmqBroker, url: str, name: str) -> Iterator[Findi
     for server in servers:
         if not _is_loopback(server.host):
             yield _login(server)
-    yield _published(broker.probe(name), url)
+    health = broker.probe(name)
+    yield _published(health, url)
+    if health.healthy:
+        yield _arguments(broker, name)
+
+
+def _arguments(broker: SafeRabbitmqBroker, name: str) -> Finding:
+    found = broker.differences(name)
+    if found:
+        remedy = "works; what each argument does to messages stands in docs/rabbitmq.md"
+        return warning("dramatiq queue", f"{name} has other arguments: {found}", remedy)
+    return fine("dramatiq queue", f"{name} is as Understudy declares it")
 
 
 def _published(health: EngineHealth, url: str) -> Finding:
-    shown = masked_url(url)
+    shown = redacted_url(url)
     if health.healthy:
         return fine("dramatiq", f"RabbitMQ, {shown}, {health.detail}")
     if "ConnectionBlockedTimeout" in health.detail:

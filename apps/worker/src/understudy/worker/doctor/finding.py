@@ -8,6 +8,7 @@ from datetime import timedelta
 from enum import StrEnum
 
 from understudy.job_engine.errors import UnderstudyError
+from understudy.job_engine.redaction import redacted
 from understudy.worker.exits import CONFIG, FAILURE, OK, TRY_AGAIN, UNAVAILABLE, exit_code
 
 #: How long one check may take.
@@ -42,17 +43,17 @@ class Finding:
 
 def fine(check: str, found: str) -> Finding:
     """Return a finding that nothing is to be done about."""
-    return Finding(check, Level.OK, found)
+    return Finding(check, Level.OK, redacted(found))
 
 
 def warning(check: str, found: str, remedy: str) -> Finding:
     """Return a finding that Understudy works with, but not as well as it might."""
-    return Finding(check, Level.WARNING, found, remedy)
+    return Finding(check, Level.WARNING, redacted(found), remedy)
 
 
 def failure(check: str, found: str, remedy: str, status: int = FAILURE) -> Finding:
     """Return a finding that Understudy does not work with."""
-    return Finding(check, Level.FAILURE, found, remedy, status)
+    return Finding(check, Level.FAILURE, redacted(found), remedy, status)
 
 
 def unreachable(check: str, found: str, remedy: str) -> Finding:

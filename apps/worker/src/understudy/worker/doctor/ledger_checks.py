@@ -10,6 +10,7 @@ from time import time
 from sqlalchemy import select
 
 from understudy.job_engine.queues import declared_queues
+from understudy.job_engine.redaction import redacted_url
 from understudy.job_engine.retrial import MOST, DeadLetters
 from understudy.job_engine.states import TERMINAL, JobState
 from understudy.ledger import Database, SqlLedger, check
@@ -19,7 +20,6 @@ from understudy.ledger.job_table import jobs
 from understudy.ledger.schema import REVISION, standing
 from understudy.worker.doctor.connection_checks import look_at_connections
 from understudy.worker.doctor.finding import Finding, failure, fine, warning
-from understudy.worker.provenance import masked_url
 from understudy.worker.settings import Settings
 
 #: A clock that is further from this host's than this is worth a warning.
@@ -49,7 +49,7 @@ def look_at_ledger(settings: Settings) -> Iterator[Finding]:
         if database.is_sqlite:
             yield from _sqlite(database, path)
         else:
-            yield from _postgresql(database, masked_url(settings.ledger_url))
+            yield from _postgresql(database, redacted_url(settings.ledger_url))
         yield _clock(database)
         check(database)
         yield _schema(database)
@@ -148,10 +148,13 @@ def _schema(database: Database) -> Finding:
 
 
 def _signing_key(ledger: SqlLedger) -> Finding:
-    count = len(ledger.signing_keys())
-    if count == 0:
+    records = ledger.key_records()
+    if not records:
         return failure("signing key", "none, so nothing can be offered", _UPGRADE)
-    return fine("signing key", f"{count} valid")
+    days = records[0].age / timedelta(days=1)
+    found = f"{records[0].kid} signs and is {days:.1f} days old"
+    ending = [f"{each.kid} until {each.ends_at:%Y-%m-%d %H:%M}" for each in records if each.ends_at]
+    return fine("signing key", "; accepted: ".join([found, *filter(None, [", ".join(ending)])]))
 
 
 def _for_people(ledger: SqlLedger) -> Iterator[Finding]:

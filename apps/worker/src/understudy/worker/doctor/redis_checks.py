@@ -6,9 +6,10 @@ from typing import Any
 from redis.exceptions import RedisError
 
 from understudy.job_engine.engine_port import EngineHealth
+from understudy.job_engine.redaction import redacted_url
 from understudy.queue import shared_client
 from understudy.worker.doctor.finding import Finding, failure, fine, unreachable, warning
-from understudy.worker.provenance import masked_url
+from understudy.worker.exits import CONFIG
 
 
 def look_at_redis(
@@ -26,14 +27,15 @@ def look_at_redis(
     try:
         facts: Mapping[str, Any] = client.info()
     except (RedisError, OSError) as error:
-        found = f"{masked_url(url)} was not reached: {error}"
+        found = f"{redacted_url(url)} was not reached: {error}"
         yield unreachable(name, found, f"start it, or correct {variable}")
         return
     kind, version = _kind(facts)
-    yield fine(name, f"{kind} {version}, {masked_url(url)}")
+    yield fine(name, f"{kind} {version}, {redacted_url(url)}")
     if facts.get("cluster_enabled"):
-        remedy = f"name a single server, or a Sentinel service, in {variable}"
-        yield failure(f"{name} role", "a cluster, which RQ and Dramatiq do not speak", remedy)
+        remedy = f"name a single server, or redis+sentinel://…?service=name, in {variable}"
+        found = "a Redis Cluster, which RQ and Dramatiq do not speak"
+        yield failure(f"{name} role", found, remedy, CONFIG)
         return
     yield _role(name, facts, variable)
     yield _write(name, probe())

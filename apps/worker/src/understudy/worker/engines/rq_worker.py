@@ -29,6 +29,8 @@ from rq.worker import WorkerStatus
 from understudy.job_engine.crash_points import CRASH_POINTS
 from understudy.job_engine.errors import MessageRejectedError
 from understudy.queue import SafeJob
+from understudy.queue.bounded_replies import ReplyTooLargeError
+from understudy.queue.cluster import cluster_error, is_of_a_cluster
 from understudy.queue.safe_job import Processor
 from understudy.worker.engines.rq_bookkeeping import Bookkeeper, StoppedByCommandError
 
@@ -44,6 +46,17 @@ SILENT_SECONDS = 10
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
 #: How long `rq info` shows a worker that has died, in seconds.
 WORKER_TTL = 60
+#: No id of a job is longer, in bytes: the ledger's, a number, and what they are joined by.
+MAX_ID_BYTES = 512
+
+#: Deletes the elements of a list that are longer; they do not leave Redis.
+_PURGE = """
+for _, id in ipairs(redis.call('LRANGE', KEYS[1], 0, -1)) do
+    if #id > tonumber(ARGV[1]) then
+        redis.call('LREM', KEYS[1], 0, id)
+    end
+end
+"""
 
 
 class _NoDeathPenalty(BaseDeathPenalty):
@@ -129,13 +142,19 @@ class SlotWorker(Bookkeeper):
         return not self._suspended and time.monotonic() - self._spoken_at < SILENT_SECONDS
 
     def run(self, stopping: threading.Event) -> None:
-        """Take jobs until `stopping` is set; then wait for those that run."""
+        """Take jobs until `stopping` is set; then wait for those that run.
+
+        Raises:
+            ConfigurationError: If Redis has become a cluster.
+        """
         self._stopping = stopping
         while not stopping.is_set():
             try:
                 self._turn()
                 self._pause = FIRST_PAUSE
-            except (RedisError, OSError):
+            except (RedisError, OSError) as error:
+                if is_of_a_cluster(error):
+                    raise cluster_error("REDIS_URL") from error
                 stopping.wait(self._pause)
                 self._pause = min(self._pause * 2, LONGEST_PAUSE)
         self._pool.shutdown(wait=True)
@@ -169,6 +188,9 @@ class SlotWorker(Bookkeeper):
             )
         except DequeueTimeout:
             found = None
+        except ReplyTooLargeError as error:
+            self._drop_too_large(error)
+            found = None
         except (RedisError, OSError):
             raise
         except Exception as error:  # noqa: BLE001 - whatever stands in Redis, the worker goes on
@@ -179,9 +201,20 @@ class SlotWorker(Bookkeeper):
 
     def _drop(self, error: Exception) -> None:
         job_id = getattr(error, "job_id", None)
-        self._rejected(MessageRejectedError(f"expected a job of ours, got {type(error).__name__}"))
+        is_told = isinstance(error, MessageRejectedError)
+        text = str(error) if is_told else f"expected a job of ours, got {type(error).__name__}"
+        self._rejected(MessageRejectedError(text))
         if job_id is not None:
             self.connection.lrem(self._queue.intermediate_queue_key, 1, job_id)
+            if is_told:
+                # Too large to be read; it would stay for ever.
+                self.connection.delete(self.job_class.key_for(job_id))
+
+    def _drop_too_large(self, error: ReplyTooLargeError) -> None:
+        """Drop an id that is no id: its list holds it, and nobody would read that list again."""
+        self._rejected(MessageRejectedError(f"expected the id of a job, got: {error}"))
+        purge = self.connection.register_script(_PURGE)
+        purge([self._queue.intermediate_queue_key], [MAX_ID_BYTES])
 
     def _start(self, job: Job) -> bool:
         if self._stopping.is_set():
@@ -258,8 +291,22 @@ class SlotWorker(Bookkeeper):
         for execution in list(self.executions.values()):
             self.maintain_heartbeats(execution.job, execution)
         if self.should_run_maintenance_tasks:
-            self.clean_registries()
+            self._clean_registries()
         self._kept_at = time.monotonic()
+
+    def _clean_registries(self) -> None:
+        try:
+            self.clean_registries()
+        except ReplyTooLargeError as error:
+            # RQ's own books only; the ledger misses nothing.
+            self._rejected(MessageRejectedError(f"expected a registry of RQ's, got: {error}"))
+
+    def _pubsub_exception_handler(self, exc: Exception, pubsub: Any, pubsub_thread: Any) -> None:
+        """Go on after a command that was too large to be read."""
+        if isinstance(exc, ReplyTooLargeError):
+            self._rejected(MessageRejectedError(f"expected an RQ command, got: {exc}"))
+        else:
+            super()._pubsub_exception_handler(exc, pubsub, pubsub_thread)
 
     def handle_payload(self, message: Any) -> None:
         """Obey RQ's commands: shutdown, stop-job, stop-execution, kill-horse."""

@@ -18,6 +18,7 @@ from understudy.job_engine.message import Message
 ACTOR = "understudy"
 #: No envelope is longer, in bytes.
 MAX_ENVELOPE_BYTES = 1024
+TOO_LARGE = f"expected at most {MAX_ENVELOPE_BYTES} bytes, got more"
 
 Envelope = dramatiq.Message[Any]
 
@@ -48,10 +49,14 @@ class Inbox:
             self._rejected(error)
             return None
 
+    def reject_too_large(self) -> None:
+        """Count a message that was dropped unread, because of its size."""
+        self._rejected(MessageRejectedError(TOO_LARGE))
+
 
 def _opened(body: bytes) -> Message:
     if len(body) > MAX_ENVELOPE_BYTES:
-        raise MessageRejectedError(f"expected at most {MAX_ENVELOPE_BYTES} bytes, got more")
+        raise MessageRejectedError(TOO_LARGE)
     try:
         fields = json.loads(body)
         (wire,) = fields["args"]

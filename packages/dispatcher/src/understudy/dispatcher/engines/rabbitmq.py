@@ -5,12 +5,13 @@ are meant for (DQ-02, MQ-01, MQ-02, MQ-03).
 """
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
 import pika
 from dramatiq.brokers.rabbitmq import RabbitmqBroker, _RabbitmqConsumer, _RabbitmqMessage
+from dramatiq.common import xq_name
 from dramatiq.errors import ConnectionClosed
 from pika.exceptions import (
     AMQPChannelError,
@@ -20,6 +21,7 @@ from pika.exceptions import (
     UnroutableError,
 )
 
+from understudy.dispatcher.engines.amqp_frames import BoundedAssembler
 from understudy.dispatcher.engines.inbox import Envelope, Inbox, encode
 from understudy.job_engine.crash_points import CRASH_POINTS
 from understudy.job_engine.engine_port import EngineHealth
@@ -30,10 +32,12 @@ from understudy.job_engine.errors import (
     OfferRefusedError,
     OfferUncertainError,
 )
+from understudy.job_engine.redaction import redacted, redacted_url
 
 #: What a probe is published to: one message, gone after a while.
 PROBE_QUEUE = "understudy-probe"
-PROBE_ARGUMENTS = {"x-max-length": 1, "x-message-ttl": 10_000}
+# A classic queue, also in a virtual host whose default are quorum queues: it is not durable.
+PROBE_ARGUMENTS = {"x-queue-type": "classic", "x-max-length": 1, "x-message-ttl": 10_000}
 
 #: Bounds on every wait inside pika, in seconds; by default some are for ever (MQ-01, MQ-03).
 HEARTBEAT = 10
@@ -42,6 +46,8 @@ BLOCKED_TIMEOUT = 3
 
 #: AMQP's reply code for a queue that does not exist.
 QUEUE_MISSING = 404
+#: AMQP's reply code for a queue that was declared with other arguments.
+OTHER_ARGUMENTS = 406
 
 
 class SafeRabbitmqBroker(RabbitmqBroker):
@@ -59,11 +65,12 @@ class SafeRabbitmqBroker(RabbitmqBroker):
         """
         try:
             super().__init__(url=url, confirm_delivery=True, middleware=[])
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, SyntaxError):
             raise ConfigurationError(
-                f"expected an AMQP URL like amqp://user@host:5672/vhost, got one that cannot be "
-                f"read: {error}"
-            ) from error
+                "expected an AMQP URL like amqp://user@host:5672/vhost, got "
+                f"{redacted_url(url)}, which cannot be read; percent-encode what is not a letter "
+                "or a digit in its password"
+            ) from None
         self.inbox = inbox
         # Every failure is translated and told; pika's own account of it would come on top.
         logging.getLogger("pika").setLevel(logging.CRITICAL)
@@ -90,6 +97,56 @@ class SafeRabbitmqBroker(RabbitmqBroker):
 
     def _declare_dq_queue(self, queue_name: str) -> None:
         """Declare no delay queue."""
+
+    def _declare_queue(self, queue_name: str) -> Any:
+        """Declare the queue, or take the one that an administrator has declared in another way."""
+        return self._declare_or_take(queue_name, super()._declare_queue)
+
+    def _declare_xq_queue(self, queue_name: str) -> Any:
+        """Declare the queue of dead letters, or take the one that is there."""
+        declare = super()._declare_xq_queue
+        return self._declare_or_take(xq_name(queue_name), lambda _: declare(queue_name))
+
+    def _declare_or_take(self, name: str, declare: Callable[[str], Any]) -> Any:
+        try:
+            return declare(name)
+        except ChannelClosedByBroker as error:
+            if error.reply_code != OTHER_ARGUMENTS:
+                raise
+            if "'stream'" in error.reply_text:
+                raise ConfigurationError(
+                    f"expected a classic or quorum queue {name}, got a stream, which keeps what is "
+                    "acknowledged; delete it, or choose another UNDERSTUDY_NAMESPACE"
+                ) from error
+            # The error has closed the channel.
+            del self.channel
+            return self.channel.queue_declare(name, passive=True)
+
+    def differences(self, queue_name: str) -> str:
+        """Return what RabbitMQ says of a queue that is not as it would be declared; "" of others.
+
+        Raises:
+            EngineError: If that cannot be found out.
+        """
+        with amqp_errors(self):
+            try:
+                super()._declare_queue(queue_name)
+            except ChannelClosedByBroker as error:
+                del self.channel
+                if error.reply_code == OTHER_ARGUMENTS:
+                    return str(error.reply_text)
+                raise
+        return ""
+
+    def check(self, queue_name: str) -> None:
+        """Refuse a queue that cannot be served, if RabbitMQ answers.
+
+        Raises:
+            ConfigurationError: If it is a stream.
+        """
+        with suppress(EngineError), amqp_errors(self):
+            self.declare_queue(queue_name, ensure=True)
+        self.forget_connection()
 
     def enqueue(self, message: Envelope, *, delay: int | None = None) -> Envelope:
         """Publish once and wait for the confirm; Dramatiq would publish up to six times (MQ-02).
@@ -191,6 +248,11 @@ class SafeRabbitmqConsumer(_RabbitmqConsumer):
     and its claim refused.
     """
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Consume, and keep no more of a body than may be ours."""
+        super().__init__(*args, **kwargs)
+        self.channel._impl._content_assembler = BoundedAssembler()  # noqa: SLF001 - pika has no other way in
+
     def __next__(self) -> _BoundMessage | None:
         """Return the next message of ours; drop and acknowledge any other."""
         try:
@@ -233,13 +295,22 @@ def amqp_errors(broker: SafeRabbitmqBroker) -> Iterator[None]:
         raise EngineUnavailableError(f"RabbitMQ was not reached: {_text(error)}") from error
     try:
         yield
+    except ConfigurationError:
+        raise
     except (ChannelClosedByBroker, NackError, UnroutableError) as error:
         broker.forget_connection()
         raise OfferRefusedError(f"RabbitMQ refused: {_text(error)}") from error
+    except ConnectionClosed as error:
+        # Dramatiq's, around what closed the channel while a queue was declared.
+        broker.forget_connection()
+        cause = error.args[0] if error.args else error
+        if isinstance(cause, ChannelClosedByBroker):
+            raise OfferRefusedError(f"RabbitMQ refused: {_text(cause)}") from error
+        raise OfferUncertainError(f"RabbitMQ did not confirm: {_text(cause)}") from error
     except Exception as error:  # every error after the first byte means unknown (MQ-03)
         broker.forget_connection()
         raise OfferUncertainError(f"RabbitMQ did not confirm: {_text(error)}") from error
 
 
 def _text(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return f"{type(error).__name__}: {redacted(str(error))}" if str(error) else type(error).__name__

@@ -13,6 +13,8 @@ from understudy.job_engine.errors import (
     OfferRefusedError,
     OfferUncertainError,
 )
+from understudy.job_engine.redaction import redacted
+from understudy.queue.cluster import cluster_error, is_of_a_cluster
 
 #: What a probe writes, for this long.
 PROBE_KEY = "understudy:probe"
@@ -30,14 +32,14 @@ def redis_errors(client: Redis) -> Iterator[None]:
         pool = client.connection_pool
         pool.release(pool.get_connection())
     except (RedisError, OSError) as error:
-        raise EngineUnavailableError(f"Redis was not reached: {error}") from error
+        raise EngineUnavailableError(f"Redis was not reached: {_text(error)}") from error
     try:
         yield
     except ResponseError as error:
         # OOM, READONLY, MISCONF, NOREPLICAS, NOPERM: it answers PING and takes no writes (RS-04).
         raise _refused(error) from error
     except (RedisError, OSError) as error:
-        raise OfferUncertainError(f"Redis did not answer: {error}") from error
+        raise OfferUncertainError(f"Redis did not answer: {_text(error)}") from error
 
 
 def refusal(reply: object) -> OfferRefusedError | None:
@@ -46,7 +48,11 @@ def refusal(reply: object) -> OfferRefusedError | None:
 
 
 def _refused(error: ResponseError) -> OfferRefusedError:
-    return OfferRefusedError(f"Redis refused: {error}")
+    return OfferRefusedError(f"Redis refused: {_text(error)}")
+
+
+def _text(error: Exception) -> str:
+    return str(cluster_error()) if is_of_a_cluster(error) else redacted(str(error))
 
 
 def probe_redis(client: Redis, backlog_key: str) -> EngineHealth:
@@ -59,6 +65,6 @@ def probe_redis(client: Redis, backlog_key: str) -> EngineHealth:
             pipeline.llen(backlog_key)
             _, found, backlog = pipeline.execute()
     except (RedisError, OSError) as error:
-        return EngineHealth(healthy=False, detail=f"{type(error).__name__}: {error}")
+        return EngineHealth(healthy=False, detail=f"{type(error).__name__}: {_text(error)}")
     healthy = found in (token, token.encode())
     return EngineHealth(healthy, "wrote and read back" if healthy else "lost a write", backlog)

@@ -15,11 +15,27 @@ from redis import Redis
 from redis.client import Pipeline
 from redis.exceptions import RedisError
 
-from understudy.dispatcher.engines.inbox import Envelope, Inbox, encode
+from understudy.dispatcher.engines.inbox import MAX_ENVELOPE_BYTES, Envelope, Inbox, encode
 from understudy.dispatcher.engines.redis_errors import probe_redis, redis_errors, refusal
 from understudy.job_engine.crash_points import CRASH_POINTS
 from understudy.job_engine.engine_port import EngineHealth
 from understudy.job_engine.errors import EngineError
+from understudy.queue.bounded_replies import ReplyTooLargeError
+from understudy.queue.cluster import refuse_cluster
+
+#: Deletes ids and bodies that are longer than any of ours; they do not leave Redis.
+_PURGE = """
+local dropped = 0
+for _, id in ipairs(redis.call('SMEMBERS', KEYS[1])) do
+    local most = tonumber(ARGV[1])
+    if #id > most or redis.call('HSTRLEN', KEYS[2], id) > most then
+        redis.call('SREM', KEYS[1], id)
+        redis.call('HDEL', KEYS[2], id)
+        dropped = dropped + 1
+    end
+end
+return dropped
+"""
 
 
 class SafeRedisBroker(RedisBroker):
@@ -69,6 +85,14 @@ class SafeRedisBroker(RedisBroker):
         broker = copy(self)
         broker.scripts = {**self.scripts, "dispatch": dispatch}
         return broker
+
+    def check(self, queue_name: str) -> None:
+        """Refuse a node of a Redis Cluster, if it answers.
+
+        Raises:
+            ConfigurationError: If it is one.
+        """
+        refuse_cluster(self.client, "AMQP_URL")
 
     def probe(self, queue_name: str) -> EngineHealth:
         """Write to Redis and count what waits in the queue."""
@@ -127,21 +151,43 @@ class SafeRedisConsumer(_RedisConsumer):
 
     def _fetch(self) -> None:
         room = self.prefetch - self.outstanding_message_count
-        if room > 0 and (bodies := self.broker.do_fetch(self.queue_name, room)):
+        if room <= 0:
+            return
+        try:
+            bodies: list[bytes | None] | None = self.broker.do_fetch(self.queue_name, room)
+        except ReplyTooLargeError:
+            self._drop_too_large()
+            bodies = None
+        if bodies != []:
             self.message_cache: list[tuple[bytes, bytes]] = self._with_ids(bodies)
 
-    def _with_ids(self, bodies: list[bytes | None]) -> list[tuple[bytes, bytes]]:
-        """Find the ids of what was fetched, in its order; an id without a body is forgotten."""
+    def _drop_too_large(self) -> None:
+        """Delete what is longer than any message of ours from the books; nothing of it is read."""
+        purge = self.broker.client.register_script(_PURGE)
+        bodies = f"{self.broker.namespace}:{self.queue_name}.msgs"
+        dropped: Any = purge([self._books, bodies], [MAX_ENVELOPE_BYTES])
+        for _ in range(dropped):
+            self.broker.inbox.reject_too_large()
+
+    @property
+    def _books(self) -> str:
+        """Return the key of the ids that were fetched and not acknowledged."""
+        return f"{self.broker.namespace}:__acks__.{self.broker.broker_id}.{self.queue_name}"
+
+    def _with_ids(self, bodies: list[bytes | None] | None) -> list[tuple[bytes, bytes]]:
+        """Find the ids of what was fetched, in its order; an id without a body is forgotten.
+
+        Without `bodies` everything that stands on the books was fetched.
+        """
         namespace, client = self.broker.namespace, self.broker.client
-        books = f"{namespace}:__acks__.{self.broker.broker_id}.{self.queue_name}"
         found = []
-        for message_id in client.smembers(books) - self.queued_message_ids:
+        for message_id in client.smembers(self._books) - self.queued_message_ids:
             body = client.hget(f"{namespace}:{self.queue_name}.msgs", message_id)
             if body is None:
                 self.broker.do_ack(self.queue_name, message_id)
-            elif body in bodies:
+            elif bodies is None or body in bodies:
                 found.append((message_id, body))
-        return sorted(found, key=lambda each: bodies.index(each[1]))
+        return sorted(found, key=lambda each: bodies.index(each[1]) if bodies else 0)
 
     def _idle(self) -> None:
         self.misses, backoff_ms = compute_backoff(self.misses, max_backoff=self.timeout)

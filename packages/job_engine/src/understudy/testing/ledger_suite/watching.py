@@ -21,7 +21,6 @@ from understudy.testing.ledger_suite.scene import (
 
 NOW = timedelta(0)
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
-KEY_BYTES = 32
 WORKER = WorkerRecord("boot-1", "first", "default", "host-1", 4711, 8)
 
 
@@ -230,11 +229,3 @@ class WatchingPromises:
         ledger.retire("boot-3")
 
         assert [alive.boot_id for alive in ledger.live_workers()] == ["boot-2"]
-
-    def test_a_ledger_has_a_signing_key(self, ledger: Ledger) -> None:
-        """The same at each look, and long enough."""
-        keys, again = ledger.signing_keys(), ledger.signing_keys()
-
-        assert list(keys) == list(again)
-        assert keys
-        assert all(len(key.secret) >= KEY_BYTES for key in keys)

@@ -11,8 +11,9 @@ from typing import IO
 import httpx
 
 from understudy.job_engine.clock import Clock
-from understudy.job_engine.errors import NonRetryableError, UnderstudyError
+from understudy.job_engine.errors import NonRetryableError
 from understudy.job_engine.jobs.data_sync.csv_file import CsvFile
+from understudy.job_engine.jobs.data_sync.csv_folder import open_below
 from understudy.job_engine.jobs.http_replies import check_status, connection_errors, origin
 from understudy.job_engine.jobs.public_http import PublicTransport
 
@@ -21,17 +22,13 @@ MAX_REDIRECTS = 5
 _CHUNK = 64 * 1024
 
 
-class SourceUnavailableError(UnderstudyError):
-    """The file is not here, or not now; the job is tried again, perhaps on another host."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportSettings:
     """What the operator decides about imports.
 
     Attributes:
-        folder: Only files below it are read, and relative paths start there; None allows every
-            file that the worker may read.
+        folder: Only files below it are read, and relative paths start there; None allows no file
+            of this host, only URLs.
         allow_private: Whether URLs may lead to addresses that are not public.
         timeout: How long a server may take to connect, and for each piece of the file.
         max_bytes: Longer downloads are refused.
@@ -77,7 +74,7 @@ class CsvSource:
         """Open a file by its path or URL; a download is gone when it is closed.
 
         Raises:
-            SourceUnavailableError: If there is no such file on this host.
+            SourceUnavailableError: If there is no such file on this host; see `open_below`.
             PeerUnavailableError: If the server did not answer, or not now.
             RetryAfterError: If it asks to be left alone for a while.
             NonRetryableError: If it may not be read, or is too long.
@@ -90,16 +87,12 @@ class CsvSource:
                 yield CsvFile(stack.enter_context(self._local(location)))
 
     def _local(self, location: str) -> IO[bytes]:
-        folder = self._settings.folder
-        path = ((folder or Path()) / location).resolve()
-        if folder is not None and not path.is_relative_to(folder.resolve()):
-            raise NonRetryableError(f"expected a file below {folder}, got {location}")
-        try:
-            if not path.is_file():
-                raise SourceUnavailableError(f"expected a file on this host, got none at {path}")
-            return path.open("rb")
-        except OSError as error:
-            raise SourceUnavailableError(f"cannot read {path}: {error.strerror}") from error
+        if self._settings.folder is None:
+            raise NonRetryableError(
+                f"expected a URL, because this worker has no folder for imports, got {location}; "
+                "name the folder in UNDERSTUDY_IMPORT_FOLDER and put the file there"
+            )
+        return open_below(self._settings.folder, location)
 
     def _download(self, location: str, file: IO[bytes]) -> str | None:
         with connection_errors(location):

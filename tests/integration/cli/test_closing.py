@@ -1,0 +1,111 @@
+"""What a command opens it closes, in its own process: connections, clients, threads."""
+
+import threading
+from contextlib import closing
+from pathlib import Path
+
+import psycopg
+import pytest
+from click.testing import CliRunner
+
+from tests.integration.cli.command_line import JOBS
+from tests.servers.processes import PATIENCE, wait_until
+from tests.servers.valkey import Valkey
+from tests.unit.worker.environment import forget_settings
+from understudy.ledger import Database
+from understudy.ledger.upgrading import upgrade
+from understudy.worker.cli import main
+from understudy.worker.preflight import preflight
+from understudy.worker.settings import load_settings
+
+COMMANDS = (
+    ("dispatch", "add", '{"numbers": [1]}', "--job-id", "job-1"),
+    ("dispatch", "add", '{"numbers": "none"}'),
+    ("jobs", "list"),
+    ("jobs", "show", "job-1"),
+    ("jobs", "show", "absent"),
+    ("jobs", "steps", "job-1"),
+    ("jobs", "cancel", "job-1"),
+    ("jobs", "retry", "absent"),
+    ("jobs", "resolve", "job-1", "--fail"),
+    ("jobs", "pause", "add"),
+    ("jobs", "resume", "add"),
+    ("queues", "list"),
+    ("queues", "pause", "default"),
+    ("queues", "resume", "default"),
+    ("schedules", "list"),
+    ("events", "send", "paid", "--key", "k"),
+    ("engines",),
+    ("doctor",),
+    ("ledger", "upgrade"),
+    ("ledger", "verify"),
+    ("ledger", "prune"),
+    ("ledger", "rotate-keys"),
+)
+
+
+@pytest.fixture
+def ledger(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    postgres_url: str,
+    valkey: Valkey,
+    second_valkey: Valkey,
+) -> str:
+    forget_settings(monkeypatch, tmp_path)
+    (tmp_path / "closing_jobs.py").write_text(JOBS)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("UNDERSTUDY_LEDGER_URL", postgres_url)
+    monkeypatch.setenv("REDIS_URL", valkey.url)
+    monkeypatch.setenv("AMQP_URL", second_valkey.url)
+    monkeypatch.setenv("UNDERSTUDY_JOBS", "closing_jobs")
+    with closing(Database(postgres_url)) as database:
+        upgrade(database)
+    return postgres_url
+
+
+def connections(url: str) -> int:
+    """How many others are connected to the ledger."""
+    query = (
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    with psycopg.connect(url.replace("+psycopg", "")) as connection:
+        found = connection.execute(query).fetchone()
+        assert found is not None
+        return int(found[0])
+
+
+def clients(server: Valkey) -> int:
+    """How many are connected to a Valkey, but for the one who asks."""
+    return len(server.command("CLIENT", "LIST")) - 1
+
+
+def test_no_command_leaves_a_connection_or_a_thread(
+    ledger: str, valkey: Valkey, second_valkey: Valkey
+) -> None:
+    before = set(threading.enumerate())
+
+    for words in COMMANDS:
+        done = CliRunner().invoke(main, words)
+
+        assert done.exception is None or isinstance(done.exception, SystemExit), words
+        wait_until(lambda: connections(ledger) == 0, PATIENCE, f"{words} closes the ledger")
+        for server in (valkey, second_valkey):
+            wait_until(lambda s=server: clients(s) == 0, PATIENCE, f"{words} closes its clients")
+        wait_until(lambda: set(threading.enumerate()) <= before, PATIENCE, f"{words} ends threads")
+
+
+def test_a_preflight_closes_the_ledger(ledger: str) -> None:
+    assert "threads" in preflight(load_settings())
+
+    wait_until(lambda: connections(ledger) == 0, PATIENCE, "the preflight closes the ledger")
+
+
+def test_a_ledger_that_does_not_fit_is_closed(ledger: str) -> None:
+    with psycopg.connect(ledger.replace("+psycopg", ""), autocommit=True) as connection:
+        connection.execute("UPDATE understudy_schema SET version_num = '9999'")
+
+    for words in (("jobs", "list"), ("engines",), ("worker", "maintenance"), ("worker", "rq")):
+        assert CliRunner().invoke(main, words).exit_code == 78
+        wait_until(lambda: connections(ledger) == 0, PATIENCE, f"{words} closes the ledger")

@@ -1,0 +1,63 @@
+"""A Redis Cluster is named and refused when a worker starts, and by the doctor."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.integration.cli.command_line import CommandLine
+from tests.servers.processes import PATIENCE
+from tests.servers.valkey import Valkey
+from understudy.dispatcher.engines.rq import RqEngine
+from understudy.job_engine.clock import Deadline, SystemClock
+from understudy.job_engine.errors import ConfigurationError, OfferRefusedError
+from understudy.job_engine.message import KeyRing, SigningKey
+from understudy.job_engine.queues import DEFAULT
+from understudy.queue import shared_client
+from understudy.queue.cluster import refuse_cluster
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[Valkey]:
+    """A node that has every slot: whatever it refuses, it refuses for the keys' slots."""
+    config = {"cluster-enabled": "yes", "cluster-config-file": str(tmp_path / "nodes.conf")}
+    with Valkey(tmp_path / "cluster", config=config) as server:
+        server.command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+        yield server
+
+
+@pytest.mark.fault("F53")
+@pytest.mark.parametrize(("engine", "variable"), [("rq", "REDIS_URL"), ("dramatiq", "AMQP_URL")])
+def test_a_worker_on_a_cluster_ends_with_78_and_says_what_to_use(
+    cli: CommandLine, cluster: Valkey, engine: str, variable: str
+) -> None:
+    worker = cli.start("worker", engine, "--queue", "threads", **{variable: cluster.url})
+
+    assert worker.wait(PATIENCE) == 78
+    assert "Redis Cluster" in worker.output
+    assert f"redis+sentinel://host:26379/0?service=name, in {variable}" in worker.output
+
+
+@pytest.mark.fault("F53")
+def test_the_doctor_names_a_cluster(cli: CommandLine, cluster: Valkey) -> None:
+    answer = cli.run("doctor", "--json", REDIS_URL=cluster.url)
+
+    assert answer.status == 78
+    (found,) = [each for each in answer.json["checks"] if each["check"] == "rq role"]
+    assert "Redis Cluster" in found["found"]
+    assert "REDIS_URL" in found["remedy"]
+
+
+@pytest.mark.fault("F53")
+def test_an_offer_to_a_cluster_is_refused_with_what_to_use(cluster: Valkey) -> None:
+    client = shared_client(cluster.url, "test-cluster")
+    engine, key = RqEngine(client), SigningKey.generate()
+    message = KeyRing(lambda: [key], SystemClock()).sign("job-1", 1, "rq")
+    deadline = Deadline.after(SystemClock(), timedelta(seconds=5))
+
+    with pytest.raises(OfferRefusedError):
+        engine.offer(message, DEFAULT, deadline)
+    assert not engine.probe(DEFAULT, deadline).healthy
+    with pytest.raises(ConfigurationError, match=r"Cluster.*sentinel.*REDIS_URL"):
+        refuse_cluster(client, "REDIS_URL")
