@@ -20,6 +20,7 @@ from understudy.testing.ledger_suite.flowing import ChainPromises
 from understudy.testing.ledger_suite.grouping import GroupPromises
 from understudy.testing.ledger_suite.invoking import InvokingPromises
 from understudy.testing.ledger_suite.limiting import LimitingPromises
+from understudy.testing.ledger_suite.losing import LosingPromises
 from understudy.testing.ledger_suite.meeting import MeetingPromises
 from understudy.testing.ledger_suite.offering import OfferingPromises
 from understudy.testing.ledger_suite.pausing import PausingPromises
@@ -60,6 +61,7 @@ class LedgerSuite(
     PausingPromises,
     LimitingPromises,
     WatchingPromises,
+    LosingPromises,
     ReadingPromises,
     SchedulingPromises,
     SequelPromises,
