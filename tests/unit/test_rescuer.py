@@ -53,7 +53,7 @@ def test_a_recovery_is_told() -> None:
 
     event = next(each for each in house.heard if each.kind == "job.recover")
     assert (event.job_id, event.epoch) == (handle.id, 2)
-    assert event.detail == {"from": "rq", "crashes": 1}
+    assert event.detail == {"from": "rq", "crashes": 1, "reason": "lease lost"}
 
 
 def test_a_lease_that_only_looks_expired_is_watched_for_a_whole_lease_first() -> None:

@@ -9,10 +9,18 @@ import pytest
 
 from tests.servers.processes import PATIENCE, wait_until
 from tests.unit.worker.desk import LEASE, Desk
-from understudy.job_engine.interrupts import CancelRequested, Fenced, Interrupt, Released, TimedOut
+from understudy.job_engine.interrupts import (
+    CancelRequested,
+    CutOff,
+    Fenced,
+    Interrupt,
+    Released,
+    TimedOut,
+)
 from understudy.job_engine.lease import Lease
 from understudy.job_engine.records import Claim
 from understudy.job_engine.requests import OfferPlan
+from understudy.worker.claim_returns import ClaimReturns
 from understudy.worker.lease_keeper import OVERDUE_SECONDS, LeaseKeeper
 
 LONG = timedelta(hours=1)
@@ -25,7 +33,10 @@ class Watch:
     def __init__(self) -> None:
         self.desk = Desk()
         self.overdue: list[str] = []
-        self.keeper = LeaseKeeper(self.desk.ledger, self.desk.clock, self._note_overdue)
+        self.returns = ClaimReturns(self.desk.ledger, self.desk.clock, self.desk.told.append)
+        self.keeper = LeaseKeeper(
+            self.desk.ledger, self.desk.clock, self._note_overdue, self.returns
+        )
         self.claim = self.desk.claim()
         self.lease = Lease()
 
@@ -74,7 +85,9 @@ def test_leases_that_are_nearly_due_are_renewed_along_with_one_that_is(watch: Wa
             return desk.ledger.renew(claims)
 
     ledger: Any = CountingLedger()
-    keeper = LeaseKeeper(ledger, desk.clock, lambda claim: None)
+    keeper = LeaseKeeper(
+        ledger, desk.clock, lambda claim: None, ClaimReturns(desk.ledger, desk.clock)
+    )
     first, second, third = watch.claim, desk.claim("job-2"), desk.claim("job-3")
     with keeper.hold(first, Lease(), LONG):
         desk.clock.advance(LEASE / 8)
@@ -112,7 +125,7 @@ def test_an_attempt_stops_itself_when_three_quarters_of_its_lease_are_over_unren
         early = watch.after(LEASE * 0.75 - A_MOMENT)
         late = watch.after(A_MOMENT)
 
-    assert (early, late) == (None, Fenced)
+    assert (early, late) == (None, CutOff)
 
 
 def test_a_ledger_that_comes_back_in_time_is_forgiven(watch: Watch) -> None:
@@ -184,7 +197,9 @@ def test_a_hanging_ledger_does_not_keep_an_attempt_from_stopping() -> None:
             return claims
 
     ledger: Any = HangingLedger()
-    keeper = LeaseKeeper(ledger, desk.clock, lambda claim: None)
+    keeper = LeaseKeeper(
+        ledger, desk.clock, lambda claim: None, ClaimReturns(desk.ledger, desk.clock)
+    )
     lease = Lease()
     keeper.start()
     try:

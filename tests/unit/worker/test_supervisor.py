@@ -106,10 +106,12 @@ def test_each_post_has_a_process_that_knows_its_parent(start: Start) -> None:
 
     wait_until(lambda: len(run.notes) == 2, PATIENCE, "two processes")
     parent = psutil.Process().pid
-    assert sorted(run.notes) == [
-        f"maintenance --parent {parent}",
-        f"rq default --parent {parent}",
+    told = sorted(note.rpartition(" ") for note in run.notes)
+    assert [before for before, _, _ in told] == [
+        f"maintenance --parent {parent} --boot-id",
+        f"rq default --parent {parent} --boot-id",
     ]
+    assert len({boot_id for _, _, boot_id in told}) == len(told)
     assert set(run.supervisor.pids()) == {"rq:default", "maintenance"}
 
 
