@@ -172,4 +172,15 @@ MATRIX = (
         "By an older copy of the database, as a restore from a backup gives.",
     ),
     Fault("F35", "A process forks with an open connection", "The child opens its own"),
+    Fault(
+        "F44",
+        "The ledger is away for longer than a lease, again and again, or refuses what it is asked",
+        "The attempt stops and its claim is given back: no error, no crash; finished steps stay "
+        "finished; one that was cut off alone takes back the crash that was charged",
+    ),
+    Fault(
+        "F52",
+        "A worker process is killed whose lease has long to run",
+        "Its jobs are handed over at the next look; those of one that is only silent are not",
+    ),
 )
