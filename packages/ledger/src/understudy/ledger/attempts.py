@@ -144,7 +144,7 @@ class SqlAttempts:
 
     def uncharge(self, claim: Claim) -> bool:
         """Take back the crash that a rescuer charged for a lease that was lost to an outage."""
-        return self._database.write(lambda c: uncharging.uncharge(c, claim), "uncharge")
+        return self._database.write(lambda c: uncharging.uncharge(c, claim))
 
     def renew(self, claims: Sequence[Claim]) -> Sequence[Claim]:
         """Renew leases in one transaction; return those that still have the authority (rule 12)."""
