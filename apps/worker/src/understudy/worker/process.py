@@ -125,7 +125,7 @@ class WorkerProcess:
 
     def abandon(self) -> None:
         """Stop now: give back every job that is still held, as far as the ledger answers; exit."""
-        exit_within(HASTE_SECONDS)
+        exit_within(HASTE_SECONDS, TRY_AGAIN)
         for claim, lease in self._keeper.held():
             lease.revoke(Fenced)
             self._returns.owe(claim, _WORKER_STOPS)
