@@ -131,18 +131,17 @@ class Admission:
             self._post.boot_id,
             self._post.queue.lease,
         )
-        doubtful = False
         try:
             while True:
                 try:
                     return self._ledger.claim(ticket)
                 except LedgerUnavailableError:
-                    doubtful = True
                     self._wait()
-        except (_WorkerStopsError, LedgerError):
-            if doubtful:
-                # The commit may have gone through and its reply been lost (R13).
-                self._give_back(ticket)
+        except JobDeferredError:
+            raise
+        except Exception:
+            # The commit may have gone through and its reply been lost (R13).
+            self._give_back(ticket)
             raise
 
     def _wait(self) -> None:

@@ -156,7 +156,7 @@ class WorkerProcess:
             releases=0,
             lease=ticket.lease,
         )
-        self._returns.owe(claim, _WORKER_STOPS)
+        self._returns.owe(claim, Conclusion(RELEASE, reason="claim in doubt"))
 
     def _build_runner(self) -> Runner:
         parts = (self._executor, self._catalogue, self._keeper, self._queue)
