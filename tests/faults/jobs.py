@@ -2,9 +2,12 @@
 
 import ctypes
 import os
+from contextlib import suppress
+from pathlib import Path
 
-from tests.integration.acceptance.jobs_under_test import Act, step
+from tests.integration.acceptance.jobs_under_test import FOR_EVER, Act, step
 from tests.integration.acceptance.witness import BEGUN, ENDED, note
+from tests.servers.processes import wait_until
 from understudy.job_engine import JobContext, job
 
 #: What a worker calls the first step of `renamed`, as a deploy would change it.
@@ -43,3 +46,34 @@ def renamed(act: Act, ctx: JobContext) -> int:
     ctx.run(os.environ.get(FIRST_STEP, "step-1"), step, act, 1, ctx.job_id, ctx.attempt)
     ctx.run("step-2", step, act, 2, ctx.job_id, ctx.attempt)
     return 2
+
+
+def gated(act: Act, ctx: JobContext) -> int:
+    """Wait in each step for a gate of its own, in every attempt."""
+    for number in range(1, act.steps + 1):
+        ctx.run(f"step-{number}", wait_at_gate, act, number, ctx.job_id, ctx.attempt)
+    return act.steps
+
+
+def wait_at_gate(act: Act, number: int, job_id: str, attempt: int) -> int:
+    name = f"step-{number}"
+    note(BEGUN, job_id, name, attempt)
+    wait_until(Path(f"{act.gate}-{number}").exists, FOR_EVER, f"gate {number}")
+    note(ENDED, job_id, name, attempt)
+    return number
+
+
+gated_in_thread = job(name="gated-in-thread", queue="threads")(gated)
+gated_in_child = job(name="gated-in-child", queue="children")(gated)
+
+
+def swallowing(act: Act, ctx: JobContext) -> int:
+    """Take every error for its own, and go on."""
+    for number in range(1, act.steps + 1):
+        with suppress(Exception):
+            ctx.run(f"step-{number}", step, act, number, ctx.job_id, ctx.attempt)
+    return act.steps
+
+
+swallowing_in_thread = job(name="swallowing-in-thread", queue="threads")(swallowing)
+swallowing_in_child = job(name="swallowing-in-child", queue="children")(swallowing)

@@ -186,6 +186,12 @@ MATRIX = (
         "Each state is raised by a trigger of the server's; what promoted replicas lose is F43.",
     ),
     Fault(
+        "F44",
+        "The ledger is away for longer than a lease, again and again, or refuses what it is asked",
+        "The attempt stops and its claim is given back: no error, no crash; finished steps stay "
+        "finished; one that was cut off alone takes back the crash that was charged",
+    ),
+    Fault(
         "F45",
         "PgBouncer lends the ledger's session to others",
         "Refused before anything is set in it; with `pooler=transaction` no promise is touched",
@@ -210,6 +216,11 @@ MATRIX = (
         "F50",
         "PostgreSQL has no connection left",
         "A dispatch says so at once; workers wait; idle connections are given back",
+    ),
+    Fault(
+        "F52",
+        "A worker process is killed whose lease has long to run",
+        "Its jobs are handed over at the next look; those of one that is only silent are not",
     ),
     Fault(
         "F53",

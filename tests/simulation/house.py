@@ -5,10 +5,14 @@ from dataclasses import dataclass
 
 from tests.simulation.baton import Process
 from tests.simulation.client import Client
+from tests.simulation.jobs import QUEUE
 from tests.simulation.scene import FALLBACK, PRIMARY, Parts, Scene
 from tests.simulation.worker import MAINTAIN_EVERY, Worker
+from understudy.job_engine.records import WorkerRecord
 
 ORDERS_EACH = 4
+#: The chance that somebody is left who knows that a worker has died.
+MARKED = 0.6
 
 
 @dataclass
@@ -56,12 +60,22 @@ class House:
             self._bury_the_stopped()
             for seat in self._seats:
                 if seat.process.is_dead:
+                    self._mark(seat)
                     seat.boots += 1
                     seat.process = seat.boot(f"{seat.name}-{seat.boots}")
 
     def _add(self, name: str, boot: Callable[[str], Process]) -> None:
         name = f"{len(self._seats)}-{name}"
         self._seats.append(Seat(name, boot, boot(f"{name}-1")))
+
+    def _mark(self, seat: Seat) -> None:
+        """Say that a worker has died, as a supervisor does that was not killed with it."""
+        weather = self._scene.weather
+        if "worker" in seat.name and weather.rng.random() < MARKED:
+            _, engine = seat.name.rsplit("-", 1)
+            dead = WorkerRecord(seat.process.name, engine, QUEUE.name, "host", 1, 0)
+            self._scene.kept.mark_dead(dead)
+            weather.notice("a dead worker was marked")
 
     def _bury_the_stopped(self) -> None:
         for worker in self.workers:

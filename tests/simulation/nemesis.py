@@ -10,6 +10,8 @@ PAUSE = 2.5
 AT_WORK = 0.5
 #: The chance that a pause is over after the next deed.
 RESUMES = 0.5
+#: How long the ledger is away at the most, and how often for longer than a lease.
+SHORT_OUTAGE, LONG_OUTAGE, OUTLASTS = 12, 45, 0.2
 
 
 class Nemesis:
@@ -25,7 +27,7 @@ class Nemesis:
         deeds = (
             *(self._kill, self._kill, self._freeze, self._freeze, self._starve, self._stop),
             *(self._cut_off_engine, self._cut_off_engine, self._forget, self._cut_off_ledger),
-            self._pause,
+            *(self._pause, self._mark_a_living_worker),
         )
         ends = conductor.clock.steady() + seconds
         while conductor.clock.steady() < ends:
@@ -80,7 +82,15 @@ class Nemesis:
 
     def _cut_off_ledger(self) -> None:
         now, rng = self._scene.conductor.clock.steady(), self._scene.weather.rng
-        self._scene.outage.until = now + rng.uniform(0.5, 12)
+        longest = LONG_OUTAGE if rng.random() < OUTLASTS else SHORT_OUTAGE
+        self._scene.outage.until = now + rng.uniform(0.5, longest)
+
+    def _mark_a_living_worker(self) -> None:
+        """Take a worker for dead that lives: it loses what it has, and nothing else."""
+        serving = [worker for worker in self._house.workers if not worker.is_stopping]
+        if serving:
+            self._scene.kept.mark_dead(self._scene.weather.rng.choice(serving).record)
+            self._scene.weather.notice("a living worker was taken for dead")
 
     def _pause(self) -> None:
         self._scene.pause()

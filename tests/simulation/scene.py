@@ -30,6 +30,8 @@ from understudy.job_engine.ports import Ledger
 
 PRIMARY, FALLBACK = "rq", "dramatiq"
 BUDGET = timedelta(seconds=1)
+#: The pause between two looks of a rescuer.
+LOOKS_EVERY = timedelta(seconds=2)
 POLICY = BreakerPolicy(min_open=timedelta(seconds=2), ramp=timedelta(seconds=5))
 #: How wrong the wall clock of a machine may be, in seconds.
 SKEW = 3600
@@ -115,6 +117,10 @@ class Parts:
         )
         shared: Any = {"clock": clock, "listener": listener, "budget": BUDGET}
         scheduler = Scheduler(self.ledger, self.router, self.offerer, rng=rng, **shared)
-        rescuer = Rescuer(self.ledger, self.router, self.offerer, self.engines, **shared)
+        rescuer = Rescuer(
+            *(self.ledger, self.router, self.offerer, self.engines),
+            **shared,
+            looks_every=LOOKS_EVERY,
+        )
         ticker = Ticker(self.ledger, scene.jobs.catalogue, clock=clock, listener=listener, rng=rng)
         self.maintenance = Maintenance(self.engines, scheduler, rescuer, ticker)

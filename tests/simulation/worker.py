@@ -5,22 +5,23 @@ from datetime import timedelta
 
 from tests.simulation.baton import Process
 from tests.simulation.jobs import QUEUE
-from tests.simulation.scene import Parts, Scene
+from tests.simulation.scene import LOOKS_EVERY, Parts, Scene
 from understudy.job_engine import outcome
 from understudy.job_engine.errors import LedgerError
 from understudy.job_engine.executor import Executor
-from understudy.job_engine.interrupts import Fenced
 from understudy.job_engine.lease import Lease
 from understudy.job_engine.records import Claim, WorkerRecord
 from understudy.worker.admission import Admission, Post
+from understudy.worker.claim_returns import ClaimReturns
 from understudy.worker.lease_keeper import LeaseKeeper
 from understudy.worker.processor import Processor
 from understudy.worker.runners import attempt_timeout
 
 BEAT_EVERY, BEAT_TTL = 2.0, timedelta(seconds=7)
 LOOK_EVERY = 0.8
+RETURN_EVERY = 1.0
 POLL_EVERY = 1.5
-MAINTAIN_EVERY = 2.0
+MAINTAIN_EVERY = LOOKS_EVERY.total_seconds()
 
 
 class Worker:
@@ -33,8 +34,11 @@ class Worker:
         self.is_stopping = False
         self._parts = Parts(scene)
         catalogue, clock, ledger = scene.jobs.catalogue, self._parts.clock, self._parts.ledger
-        self._executor = Executor(ledger, catalogue, clock, scene.hear)
-        self._keeper = LeaseKeeper(ledger, clock, self._time_out)
+        self._returns = ClaimReturns(ledger, clock, scene.hear)
+        self._executor = Executor(
+            ledger, catalogue, clock, scene.hear, unrecorded=self._returns.owe
+        )
+        self._keeper = LeaseKeeper(ledger, clock, self._time_out, self._returns)
         post = Post(engine, QUEUE, process.name)
         self._admission = Admission(
             post,
@@ -44,7 +48,7 @@ class Worker:
             listener=scene.hear,
             stopping=lambda: self.is_stopping,
         )
-        self._record = WorkerRecord(process.name, engine, QUEUE.name, "host", 1, QUEUE.slots)
+        self.record = WorkerRecord(process.name, engine, QUEUE.name, "host", 1, QUEUE.slots)
 
     def start(self) -> None:
         """Begin all that it does."""
@@ -53,6 +57,7 @@ class Worker:
         repeat = self._scene.repeat
         repeat(self.process, "beat", BEAT_EVERY, self._beat)
         repeat(self.process, "renew", LOOK_EVERY, self._keeper._renew_due)
+        repeat(self.process, "return", RETURN_EVERY, self._returns.settle)
         repeat(self.process, "watch", LOOK_EVERY, self._keeper._watch)
         repeat(self.process, "maintain", MAINTAIN_EVERY, self._parts.maintenance.tick)
 
@@ -64,8 +69,8 @@ class Worker:
         self._keeper.release_all()
 
     def is_idle(self) -> bool:
-        """Tell whether no attempt runs."""
-        return not self._keeper.held()
+        """Tell whether no attempt runs, and no claim is to be given back."""
+        return not self._keeper.held() and not self._returns.count
 
     def run(self, claim: Claim) -> None:
         """Run an attempt as the thread runner does; only how it is interrupted is ours."""
@@ -86,10 +91,8 @@ class Worker:
 
     def _beat(self) -> None:
         if not self.is_stopping:
-            self._parts.ledger.beat(self._record, BEAT_TTL)
+            self._parts.ledger.beat(self.record, BEAT_TTL)
 
     def _time_out(self, claim: Claim) -> None:
-        lost = Lease()
-        lost.revoke(Fenced)
         definition = self._scene.jobs.catalogue.get(claim.name)
-        self._executor.conclude(claim, outcome.timed_out(definition, claim), lost)
+        self._returns.owe(claim, outcome.timed_out(definition, claim))

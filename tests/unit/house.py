@@ -51,7 +51,13 @@ class QuietEngineSet(EngineSet):
 class House:
     """Puts the parts together as the wiring does; `rq` is the primary, `dramatiq` the other."""
 
-    def __init__(self, *, disabled: Sequence[str] = (), policy: BreakerPolicy = POLICY) -> None:
+    def __init__(
+        self,
+        *,
+        disabled: Sequence[str] = (),
+        policy: BreakerPolicy = POLICY,
+        looks_every: timedelta | None = None,
+    ) -> None:
         self.clock = FrozenClock()
         self.ledger = MemoryLedger(self.clock)
         self.heard = Heard()
@@ -66,7 +72,7 @@ class House:
         self.offerer = Offerer(self.ledger, self.engines, keys, tries, **told)
         parts = (self.ledger, self.router, self.offerer)
         self.dispatcher = Dispatcher(*parts, self.engines, **told, budget=BUDGET)
-        self.rescuer = Rescuer(*parts, self.engines, **told, budget=BUDGET)
+        self.rescuer = Rescuer(*parts, self.engines, **told, budget=BUDGET, looks_every=looks_every)
         self.scheduler = Scheduler(*parts, **told, budget=BUDGET, rng=random.Random(7))
 
     def dispatch(self, payload: Mail | None = None, **options: Any) -> JobHandle[Any]:

@@ -53,7 +53,7 @@ def test_a_recovery_is_told() -> None:
 
     event = next(each for each in house.heard if each.kind == "job.recover")
     assert (event.job_id, event.epoch) == (handle.id, 2)
-    assert event.detail == {"from": "rq", "crashes": 1}
+    assert event.detail == {"from": "rq", "crashes": 1, "reason": "lease lost"}
 
 
 def test_a_lease_that_only_looks_expired_is_watched_for_a_whole_lease_first() -> None:
@@ -94,6 +94,64 @@ def test_a_ledger_that_was_away_makes_no_lease_expire() -> None:
     house.rescuer.tick()
 
     assert handle.status() is JobState.RUNNING
+
+
+def test_what_stood_still_before_an_outage_is_watched_for_a_whole_lease_after_it() -> None:
+    house = House()
+    handle, _ = house.running(lease=LEASE)
+    house.rescuer.tick()
+    house.ledger.down()
+    house.clock.advance(10 * LEASE)
+    with pytest.raises(LedgerUnavailableError):
+        house.rescuer.tick()
+    house.ledger.up()
+
+    watch(house, LEASE - A_LITTLE)
+    early = handle.status()
+    watch(house, A_LITTLE)
+
+    assert (early, handle.job().crashes) == (JobState.RUNNING, 1)
+
+
+def test_a_rescuer_that_stood_still_itself_has_not_watched_meanwhile() -> None:
+    house = House(looks_every=A_LITTLE)
+    handle, _ = house.running(lease=LEASE)
+    watch(house, 10 * LEASE)
+    frozen = handle.status()
+    for _ in range(3):
+        house.clock.advance(LEASE / 4)
+        house.rescuer.tick()
+
+    assert (frozen, handle.job().crashes) == (JobState.RUNNING, 1)
+
+
+def test_what_a_dead_worker_had_is_handed_over_in_one_look_however_long_its_leases_are() -> None:
+    house = House()
+    house.workers()
+    handles = [house.running(lease=LEASE)[0] for _ in range(16)]
+    house.clock.advance(A_LITTLE)
+
+    house.ledger.mark_dead(WorkerRecord("worker", "rq", "default", "host", 1, 16))
+    house.rescuer.tick()
+
+    assert {(each.job().epoch, each.job().crashes) for each in handles} == {(2, 1)}
+    told = [event.detail["reason"] for event in house.heard if event.kind == "job.recover"]
+    assert told == ["worker died"] * 16
+
+
+def test_a_job_that_kills_its_workers_fails_however_soon_they_are_known_dead() -> None:
+    house = House()
+    handle, _ = house.running(lease=LEASE)
+    for crashes in range(1, MAX_CRASHES + 1):
+        house.clock.advance(A_LITTLE)
+        house.ledger.retire("worker")
+        house.ledger.mark_dead(WorkerRecord("worker", "rq", "default", "host", 1, 16))
+        house.rescuer.tick()
+        house.clock.advance(A_LITTLE)
+        if crashes < MAX_CRASHES:
+            assert house.claim(handle.job(), lease=LEASE) is not None
+
+    assert (handle.job().state, handle.job().crashes) == (JobState.FAILED, MAX_CRASHES)
 
 
 def test_a_job_that_finishes_while_the_rescuer_looks_stays_finished() -> None:

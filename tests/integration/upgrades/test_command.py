@@ -26,7 +26,13 @@ def commands() -> Iterator[Zygote]:
 
 
 @pytest.fixture
-def cli(ledger_url: str, processes: Processes, commands: Zygote, tmp_path: Path) -> CommandLine:
+def cli(
+    ledger_url: str,
+    processes: Processes,
+    commands: Zygote,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> CommandLine:
     forget_settings(monkeypatch, tmp_path)
     return CommandLine(tmp_path, processes, commands, ledger_url)
 

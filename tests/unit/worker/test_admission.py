@@ -8,6 +8,7 @@ import pytest
 from tests.unit.worker.desk import QUEUE, Desk
 from understudy.job_engine.limits import Limit, Limits
 from understudy.job_engine.message import MAX_MESSAGE_BYTES, KeyRing
+from understudy.job_engine.records import Ticket
 from understudy.job_engine.states import JobState
 from understudy.testing import FrozenClock
 from understudy.worker.admission import Admission, Post
@@ -159,3 +160,50 @@ def test_a_worker_that_stops_does_not_wait_for_the_ledger() -> None:
     assert claim is None
     assert desk.told == []
     assert desk.clock.slept == []
+
+
+def test_a_claim_whose_reply_was_lost_is_given_back_when_the_worker_stops() -> None:
+    desk, doubtful = Desk(), list[Ticket]()
+    message = desk.offer()
+    stopping = iter([False, True])
+
+    def lose_it() -> bool:
+        desk.ledger.down()
+        return next(stopping, True)
+
+    desk.ledger.lose_replies()
+    admission = Admission(
+        Post("rq", QUEUE, "boot-1"),
+        desk.ledger,
+        desk.keys,
+        clock=desk.clock,
+        listener=desk.told.append,
+        stopping=lose_it,
+        give_back=doubtful.append,
+    )
+    desk.keys.verify(message, "rq")
+
+    assert admission.admit(message.to_wire()) is None
+    assert [ticket.job_id for ticket in doubtful] == ["job-1"]
+
+
+def test_what_the_ledger_refuses_costs_a_message_and_not_the_slot(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    desk, doubtful = Desk(), list[Ticket]()
+    message = desk.offer()
+    desk.keys.verify(message, "rq")
+    admission = Admission(
+        Post("rq", QUEUE, "boot-1"),
+        desk.ledger,
+        desk.keys,
+        clock=desk.clock,
+        listener=desk.told.append,
+        stopping=lambda: False,
+        give_back=doubtful.append,
+    )
+    desk.ledger.refuse_next()
+
+    assert admission.admit(message.to_wire()) is None
+    assert any(record.exc_info for record in caplog.records)
+    assert (desk.state(), len(doubtful)) == (JobState.OFFERED, 1)

@@ -9,10 +9,20 @@ import pytest
 
 from tests.servers.processes import PATIENCE, wait_until
 from tests.unit.worker.desk import LEASE, Desk
-from understudy.job_engine.interrupts import CancelRequested, Fenced, Interrupt, Released, TimedOut
+from understudy.job_engine.errors import LedgerUnavailableError
+from understudy.job_engine.interrupts import (
+    CancelRequested,
+    CutOff,
+    Fenced,
+    Interrupt,
+    Released,
+    TimedOut,
+)
 from understudy.job_engine.lease import Lease
-from understudy.job_engine.records import Claim
+from understudy.job_engine.records import Claim, Ticket
 from understudy.job_engine.requests import OfferPlan
+from understudy.job_engine.states import JobState
+from understudy.worker.claim_returns import ClaimReturns
 from understudy.worker.lease_keeper import OVERDUE_SECONDS, LeaseKeeper
 
 LONG = timedelta(hours=1)
@@ -25,7 +35,10 @@ class Watch:
     def __init__(self) -> None:
         self.desk = Desk()
         self.overdue: list[str] = []
-        self.keeper = LeaseKeeper(self.desk.ledger, self.desk.clock, self._note_overdue)
+        self.returns = ClaimReturns(self.desk.ledger, self.desk.clock, self.desk.told.append)
+        self.keeper = LeaseKeeper(
+            self.desk.ledger, self.desk.clock, self._note_overdue, self.returns
+        )
         self.claim = self.desk.claim()
         self.lease = Lease()
 
@@ -74,7 +87,9 @@ def test_leases_that_are_nearly_due_are_renewed_along_with_one_that_is(watch: Wa
             return desk.ledger.renew(claims)
 
     ledger: Any = CountingLedger()
-    keeper = LeaseKeeper(ledger, desk.clock, lambda claim: None)
+    keeper = LeaseKeeper(
+        ledger, desk.clock, lambda claim: None, ClaimReturns(desk.ledger, desk.clock)
+    )
     first, second, third = watch.claim, desk.claim("job-2"), desk.claim("job-3")
     with keeper.hold(first, Lease(), LONG):
         desk.clock.advance(LEASE / 8)
@@ -112,7 +127,7 @@ def test_an_attempt_stops_itself_when_three_quarters_of_its_lease_are_over_unren
         early = watch.after(LEASE * 0.75 - A_MOMENT)
         late = watch.after(A_MOMENT)
 
-    assert (early, late) == (None, Fenced)
+    assert (early, late) == (None, CutOff)
 
 
 def test_a_ledger_that_comes_back_in_time_is_forgiven(watch: Watch) -> None:
@@ -184,7 +199,9 @@ def test_a_hanging_ledger_does_not_keep_an_attempt_from_stopping() -> None:
             return claims
 
     ledger: Any = HangingLedger()
-    keeper = LeaseKeeper(ledger, desk.clock, lambda claim: None)
+    keeper = LeaseKeeper(
+        ledger, desk.clock, lambda claim: None, ClaimReturns(desk.ledger, desk.clock)
+    )
     lease = Lease()
     keeper.start()
     try:
@@ -195,6 +212,143 @@ def test_a_hanging_ledger_does_not_keep_an_attempt_from_stopping() -> None:
     finally:
         hangs.set()
         keeper.stop()
+
+
+def cut_off(watch: Watch) -> None:
+    """Let the ledger be away until the attempt has stopped."""
+    watch.desk.ledger.down()
+    watch.after(LEASE / 4)
+    watch.after(LEASE / 2)
+    assert watch.lease.revoked_by is CutOff
+
+
+def test_a_claim_is_given_back_when_the_ledger_answers_again_and_nothing_is_charged(
+    watch: Watch,
+) -> None:
+    with watch.hold():
+        cut_off(watch)
+    with pytest.raises(LedgerUnavailableError):
+        watch.returns.settle()
+    watch.desk.ledger.up()
+
+    watch.returns.settle()
+
+    job = watch.desk.ledger.get("job-1")
+    assert (job.state, job.crashes, job.errors, job.releases) == (JobState.SCHEDULED, 0, 0, 1)
+    assert watch.desk.kinds() == ["job.release"]
+    assert watch.returns.count == 0
+
+
+def test_a_claim_that_is_to_be_given_back_is_renewed_no_more(watch: Watch) -> None:
+    with watch.hold():
+        cut_off(watch)
+        watch.desk.ledger.up()
+        before = watch.renewals
+
+        watch.after(LEASE / 4)
+
+        assert watch.renewals == before
+
+
+def test_a_claim_of_code_that_cannot_be_interrupted_is_given_back_all_the_same(
+    watch: Watch,
+) -> None:
+    with watch.hold():
+        cut_off(watch)
+        watch.desk.ledger.up()
+        watch.returns.settle()
+        before = watch.desk.state()
+        watch.after(timedelta(seconds=OVERDUE_SECONDS))
+        watch.returns.settle()
+
+        assert (before, watch.desk.state()) == (JobState.RUNNING, JobState.SCHEDULED)
+    watch.returns.settle()
+    assert watch.desk.ledger.get("job-1").releases == 1
+
+
+def test_the_same_process_may_have_the_same_job_again_at_once(watch: Watch) -> None:
+    with watch.hold():
+        cut_off(watch)
+        watch.desk.ledger.up()
+        watch.after(timedelta(seconds=OVERDUE_SECONDS))
+        watch.returns.settle()
+        moved = watch.desk.ledger.offer(watch.desk.ledger.get("job-1"), _plan())
+        assert moved is not None
+        shown = Ticket("job-1", moved.epoch, "dramatiq", "default", "second", "worker", LEASE)
+        again = watch.desk.ledger.claim(shown)
+        assert again is not None
+        newer = Lease()
+        with watch.keeper.hold(again, newer, LONG):
+            watch.returns.settle()
+            watch.after(LEASE / 4)
+
+            assert newer.revoked_by is None
+            assert watch.desk.state() is JobState.RUNNING
+    watch.returns.settle()
+    assert watch.desk.state() is JobState.RUNNING
+
+
+def test_an_attempt_whose_end_is_still_to_be_recorded_is_not_cut_off(watch: Watch) -> None:
+    with watch.hold():
+        watch.lease.end()
+        watch.desk.ledger.down()
+        watch.after(LEASE / 4)
+        watch.after(LEASE)
+
+        assert watch.lease.revoked_by is None
+    assert watch.returns.count == 0
+
+
+def test_a_process_that_stood_still_has_not_been_cut_off(watch: Watch) -> None:
+    with watch.hold():
+        watch.desk.clock.advance(LEASE)
+        watch.keeper._watch()
+
+        assert watch.lease.revoked_by is Fenced
+    assert watch.returns.count == 0
+
+
+def test_a_renewal_that_is_refused_is_told_once_with_its_traceback(
+    watch: Watch, caplog: pytest.LogCaptureFixture
+) -> None:
+    watch.desk.ledger.refuse_next(3)
+    with watch.hold():
+        for _ in range(3):
+            watch.after(LEASE / 4 if not caplog.records else A_MOMENT)
+        watch.after(A_MOMENT)
+
+        assert watch.lease.revoked_by is None
+    assert [bool(record.exc_info) for record in caplog.records if record.levelno > 20] == [True]
+
+
+def test_the_time_that_the_ledger_was_away_is_no_time_of_the_jobs(watch: Watch) -> None:
+    with watch.hold(timeout=LEASE / 2):
+        watch.desk.ledger.down()
+        watch.after(LEASE / 4)
+        watch.after(LEASE / 4)
+        watch.desk.ledger.up()
+        early = watch.after(A_MOMENT)
+        late = watch.after(LEASE / 4)
+
+    assert (early, late) == (None, TimedOut)
+
+
+def test_an_attempt_that_waits_for_the_ledger_is_not_stopped_for_its_time(watch: Watch) -> None:
+    with watch.hold(timeout=timedelta(seconds=5)):
+        watch.lease.ask()
+        waiting = watch.after(timedelta(seconds=6))
+        watch.lease.answered()
+
+        assert (waiting, watch.after(A_MOMENT)) == (None, TimedOut)
+
+
+def test_what_escapes_from_an_attempt_gives_its_claim_back(watch: Watch) -> None:
+    with pytest.raises(ZeroDivisionError), watch.hold():
+        raise ZeroDivisionError
+
+    watch.returns.settle()
+
+    assert (watch.desk.state(), watch.desk.ledger.get("job-1").errors) == (JobState.SCHEDULED, 0)
 
 
 def _plan() -> OfferPlan:

@@ -24,6 +24,7 @@ from understudy.job_engine.outcome import MAX_CRASHES
 from understudy.job_engine.records import Claim
 from understudy.job_engine.requests import OfferPlan
 from understudy.job_engine.states import JobState
+from understudy.worker.claim_returns import ClaimReturns
 from understudy.worker.lease_keeper import LeaseKeeper
 from understudy.worker.runners import (
     CautiousRunner,
@@ -59,7 +60,10 @@ class Bench:
 
     def __init__(self) -> None:
         self.desk = Desk()
-        self.keeper = LeaseKeeper(self.desk.ledger, self.desk.clock, lambda claim: None)
+        self.returns = ClaimReturns(self.desk.ledger, self.desk.clock, self.desk.told.append)
+        self.keeper = LeaseKeeper(
+            self.desk.ledger, self.desk.clock, lambda claim: None, self.returns
+        )
         executor = Executor(self.desk.ledger, CATALOGUE, self.desk.clock, self.desk.told.append)
         self.parts = (executor, CATALOGUE, self.keeper, QUEUE)
 

@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from tests.servers.processes import PATIENCE, end, is_alive, wait_until
+from understudy.job_engine.records import WorkerRecord
 from understudy.worker.exits import CONFIG
 from understudy.worker.supervisor import MARGIN_SECONDS, Supervisor
 
@@ -106,10 +107,12 @@ def test_each_post_has_a_process_that_knows_its_parent(start: Start) -> None:
 
     wait_until(lambda: len(run.notes) == 2, PATIENCE, "two processes")
     parent = psutil.Process().pid
-    assert sorted(run.notes) == [
-        f"maintenance --parent {parent}",
-        f"rq default --parent {parent}",
+    told = sorted(note.rpartition(" ") for note in run.notes)
+    assert [before for before, _, _ in told] == [
+        f"maintenance --parent {parent} --boot-id",
+        f"rq default --parent {parent} --boot-id",
     ]
+    assert len({boot_id for _, _, boot_id in told}) == len(told)
     assert set(run.supervisor.pids()) == {"rq:default", "maintenance"}
 
 
@@ -217,3 +220,21 @@ def test_a_signal_stops_it(start: Start) -> None:
             signal.signal(each, handler)
 
     assert run.join() == 0
+
+
+def test_a_child_that_dies_is_told_by_its_boot_id_and_one_that_ends_in_order_is_not(
+    tmp_path: Path,
+) -> None:
+    died: list[WorkerRecord] = []
+    body = "time.sleep(60) if os.path.exists({notes!r} + '.stay') else sys.exit(3)"
+    run = Run(tmp_path, body, (("rq", "default"), ("maintenance",)))
+    run.supervisor.on_death = died.append
+    run.start()
+    wait_until(lambda: died, PATIENCE, "a death")
+    Path(f"{tmp_path / 'notes'}.stay").touch()
+    run.supervisor.stop()
+    run.join()
+
+    told = [note.rpartition(" ")[2] for note in run.notes if note.startswith("rq default")]
+    assert died[0].boot_id == told[0]
+    assert {(each.engine, each.queue) for each in died} == {("rq", "default")}

@@ -1,5 +1,6 @@
 """The door: what an engine delivered becomes a claim, or nothing."""
 
+import logging
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,6 +8,7 @@ from dataclasses import dataclass
 from understudy.job_engine.clock import Clock
 from understudy.job_engine.errors import (
     JobDeferredError,
+    LedgerError,
     LedgerUnavailableError,
     MessageRejectedError,
 )
@@ -18,6 +20,8 @@ from understudy.job_engine.records import Claim, Ticket
 
 #: The pause before a ledger that is away is asked again, in seconds.
 PAUSE_SECONDS = 0.5
+
+logger: logging.Logger = logging.getLogger("understudy.worker")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +49,20 @@ class Admission:
         clock: Clock,
         listener: Listener,
         stopping: Callable[[], bool],
+        give_back: Callable[[Ticket], object] = lambda ticket: None,
     ) -> None:
-        """Stand at the door of one worker process."""
+        """Stand at the door of one worker process.
+
+        Args:
+            post: Which process that is.
+            ledger: Where jobs are claimed.
+            keys: What messages are signed with.
+            clock: Where time comes from.
+            listener: What is called with every event.
+            stopping: Whether the process stops.
+            give_back: Takes what was shown for a claim that may have been made and is not wanted.
+        """
+        self._give_back = give_back
         self._post = post
         self._ledger = ledger
         self._keys = keys
@@ -66,6 +82,9 @@ class Admission:
         except _WorkerStopsError:
             # The message is lost; the ledger's row is not, and is offered again (R13).
             pass
+        except LedgerError:
+            # The same: no engine may hear of it, and nobody may run what nobody claimed.
+            logger.exception("the ledger refused a message of %s", self._post.engine)
         return None
 
     def _begin(self, message: Message) -> Claim | None:
@@ -112,11 +131,18 @@ class Admission:
             self._post.boot_id,
             self._post.queue.lease,
         )
-        while True:
-            try:
-                return self._ledger.claim(ticket)
-            except LedgerUnavailableError:
-                self._wait()
+        try:
+            while True:
+                try:
+                    return self._ledger.claim(ticket)
+                except LedgerUnavailableError:
+                    self._wait()
+        except JobDeferredError:
+            raise
+        except Exception:
+            # The commit may have gone through and its reply been lost (R13).
+            self._give_back(ticket)
+            raise
 
     def _wait(self) -> None:
         if self._stopping():

@@ -21,6 +21,8 @@ _LEVELS = {
     "job.retry": logging.WARNING,
     "job.crash": logging.WARNING,
     "job.recover": logging.WARNING,
+    "job.refused": logging.WARNING,
+    "job.uncharge": logging.WARNING,
     "job.park": logging.WARNING,
     "job.hold": logging.ERROR,
     "job.fail": logging.ERROR,

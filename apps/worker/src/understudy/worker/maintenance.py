@@ -7,6 +7,7 @@ import os
 import threading
 
 from understudy.job_engine.events import Event
+from understudy.worker.deaths import NeighbourWatch
 from understudy.worker.last_exit import HASTE_SECONDS, exit_within
 from understudy.worker.periodic import Periodic
 from understudy.worker.wiring import App
@@ -26,8 +27,10 @@ class MaintenanceProcess:
         self._periodic = Periodic(
             MAINTENANCE,
             app.settings.maintenance_every,
-            lambda: app.maintenance.tick(self._stopping.is_set),
+            self._look_after,
         )
+        self._app = app
+        self._neighbours = NeighbourWatch(app.ledger)
 
     def run(self) -> None:
         """Look again and again until asked to stop."""
@@ -45,6 +48,13 @@ class MaintenanceProcess:
     def abandon(self) -> None:
         """End now; whatever was begun, the ledger has it, and the next look goes on from there."""
         os._exit(0)
+
+    def _look_after(self) -> None:
+        try:
+            self._neighbours.tick()
+        finally:
+            # Also while the ledger is away: the engines are probed all the same.
+            self._app.maintenance.tick(self._stopping.is_set)
 
     def _tell(self, kind: str) -> None:
         self._listener(Event(kind, detail={"role": MAINTENANCE, "pid": os.getpid()}))

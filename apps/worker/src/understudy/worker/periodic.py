@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from datetime import timedelta
 
-from understudy.job_engine.errors import LedgerError
+from understudy.job_engine.errors import LedgerError, LedgerUnavailableError
 
 logger: logging.Logger = logging.getLogger("understudy.worker")
 
@@ -20,7 +20,7 @@ class Periodic:
         self._work = work
         self._stopped = threading.Event()
         self._woken = threading.Event()
-        self._failing = False
+        self._trouble: type[Exception] | None = None
         self._thread = threading.Thread(target=self._run, name=f"understudy-{name}", daemon=True)
         self._name = name
 
@@ -53,14 +53,24 @@ class Periodic:
     def _call(self) -> None:
         try:
             self._work()
-        except LedgerError as error:
-            if not self._failing:
-                logger.warning("%s: %s", self._name, error)
-            self._failing = True
-        except Exception:
+        except Exception as error:  # noqa: BLE001 - it is logged
             # Whatever it was, the next call may find it gone; nothing else would call again.
-            logger.exception("%s failed", self._name)
+            self._note(error)
         else:
-            if self._failing:
+            if self._trouble is not None:
                 logger.info("%s: the ledger is back", self._name)
-            self._failing = False
+            self._trouble = None
+
+    def _note(self, error: Exception) -> None:
+        kind = type(error)
+        if isinstance(error, LedgerUnavailableError):
+            if kind is not self._trouble:
+                logger.warning("%s: %s", self._name, error)
+            self._trouble = kind
+        elif isinstance(error, LedgerError):
+            # Not an outage: it refuses, and the traceback says what. Told once, as an outage is.
+            if kind is not self._trouble:
+                logger.warning("%s: %s", self._name, error, exc_info=error)
+            self._trouble = kind
+        else:
+            logger.error("%s failed", self._name, exc_info=error)

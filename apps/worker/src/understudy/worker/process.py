@@ -20,18 +20,19 @@ from understudy.job_engine.errors import LedgerError, UnderstudyError
 from understudy.job_engine.events import Event
 from understudy.job_engine.executor import Executor
 from understudy.job_engine.interrupts import CancelRequested, Fenced
-from understudy.job_engine.lease import Lease
 from understudy.job_engine.outcome import timed_out
 from understudy.job_engine.queues import DEFAULT, QueueProfile, queue_profile
-from understudy.job_engine.records import Claim, Conclusion, WorkerRecord
+from understudy.job_engine.records import Claim, Conclusion, Ticket, WorkerRecord
 from understudy.job_engine.states import RELEASE
 from understudy.queue import queue_name, rq_queue, shared_client
 from understudy.queue.cluster import refuse_cluster
 from understudy.worker.admission import Admission, Post
+from understudy.worker.claim_returns import ClaimReturns
+from understudy.worker.deaths import NeighbourWatch, birth, this_machine
 from understudy.worker.engines.dramatiq_worker import ThreadWorker
 from understudy.worker.engines.port import EngineWorker
 from understudy.worker.engines.rq_worker import SlotWorker
-from understudy.worker.exits import exit_code
+from understudy.worker.exits import OK, TRY_AGAIN, exit_code
 from understudy.worker.last_exit import HASTE_SECONDS, exit_within
 from understudy.worker.lease_keeper import LeaseKeeper
 from understudy.worker.logs import configure_logs, flush_logs
@@ -44,22 +45,38 @@ from understudy.worker.settings import Settings, load_settings
 from understudy.worker.visible import described
 from understudy.worker.wiring import KEEPERS, App, build, load_catalogue, modules_of_children
 
+#: How an attempt ends whose worker stops before it does.
+_WORKER_STOPS = Conclusion(RELEASE, reason="worker stops")
+
 
 class WorkerProcess:
     """Everything that one worker process does."""
 
-    def __init__(self, app: App, catalogue: Catalogue, engine: str, queue: QueueProfile) -> None:
-        """Put the parts together; nothing runs yet."""
+    def __init__(
+        self, app: App, catalogue: Catalogue, post: tuple[str, QueueProfile], boot_id: str
+    ) -> None:
+        """Put the parts together; nothing runs yet.
+
+        Args:
+            app: Understudy.
+            catalogue: The jobs.
+            post: The engine and the queue to serve.
+            boot_id: What this process is known by, to the ledger and to its parent.
+        """
+        engine, queue = post
         self._app = app
         self._settings = app.settings
         self._queue = queue
         self._engine = engine
-        self._boot_id = secrets.token_hex(8)
+        self._boot_id = boot_id
         self._stopping = threading.Event()
         self._beating = threading.Lock()
         self._catalogue = catalogue
-        self._executor = Executor(app.ledger, catalogue, app.clock, app.listener)
-        self._keeper = LeaseKeeper(app.ledger, app.clock, self._time_out)
+        self._returns = ClaimReturns(app.ledger, app.clock, app.listener)
+        self._executor = Executor(
+            app.ledger, catalogue, app.clock, app.listener, unrecorded=self._returns.owe
+        )
+        self._keeper = LeaseKeeper(app.ledger, app.clock, self._time_out, self._returns)
         self._admission = Admission(
             Post(engine, queue, self._boot_id),
             app.ledger,
@@ -67,12 +84,14 @@ class WorkerProcess:
             clock=app.clock,
             listener=app.listener,
             stopping=self._stopping.is_set,
+            give_back=self._give_back,
         )
         maintenance = Periodic(
             MAINTENANCE,
             self._settings.maintenance_every,
-            lambda: app.maintenance.tick(self._stopping.is_set),
+            self._look_after,
         )
+        self._neighbours = NeighbourWatch(app.ledger)
         self._periodic = [Periodic("beat", self._settings.worker_beat, self._beat), maintenance]
         processor = Processor(self._admission, self._build_runner(), maintenance.wake)
         self._worker = self._build_worker(processor)
@@ -81,11 +100,14 @@ class WorkerProcess:
         """Work until asked to stop, then give back what cannot be finished in time."""
         self._tell("worker.start")
         self._keeper.start()
+        self._returns.start()
         for periodic in self._periodic:
             periodic.start()
         try:
             self._worker.run(self._stopping)
         finally:
+            # As long as attempts may take to end: a claim that dies with this process is charged.
+            self._returns.wait_until_settled(self._settings.shutdown_grace)
             self._leave()
 
     def stop(self) -> None:
@@ -105,22 +127,38 @@ class WorkerProcess:
 
     def abandon(self) -> None:
         """Stop now: give back every job that is still held, as far as the ledger answers; exit."""
-        exit_within(HASTE_SECONDS)
+        exit_within(HASTE_SECONDS, TRY_AGAIN)
         for claim, lease in self._keeper.held():
             lease.revoke(Fenced)
-            self._conclude_once(claim, Conclusion(RELEASE, reason="worker stops"))
+            self._returns.owe(claim, _WORKER_STOPS)
+        # A ledger that is away is asked once, for all of them.
+        with suppress(LedgerError):
+            self._returns.settle()
         self._leave()
-        os._exit(0)
+        os._exit(TRY_AGAIN if self._returns.count else OK)
 
     def _time_out(self, claim: Claim) -> None:
         if claim.name in self._catalogue:
-            self._conclude_once(claim, timed_out(self._catalogue.get(claim.name), claim))
+            self._returns.owe(claim, timed_out(self._catalogue.get(claim.name), claim))
 
-    def _conclude_once(self, claim: Claim, conclusion: Conclusion) -> None:
-        # With a lease that is lost already, a ledger that is away is not waited for.
-        lost = Lease()
-        lost.revoke(Fenced)
-        self._executor.conclude(claim, conclusion, lost)
+    def _give_back(self, ticket: Ticket) -> None:
+        # Of a claim that was perhaps made nothing is known but what was shown for it.
+        claim = Claim(
+            ticket.job_id,
+            ticket.epoch,
+            ticket.claim_id,
+            ticket.engine,
+            ticket.worker,
+            name="",
+            queue=ticket.queue,
+            payload="",
+            attempt=0,
+            errors=0,
+            crashes=0,
+            releases=0,
+            lease=ticket.lease,
+        )
+        self._returns.owe(claim, Conclusion(RELEASE, reason="claim in doubt"))
 
     def _build_runner(self) -> Runner:
         parts = (self._executor, self._catalogue, self._keeper, self._queue)
@@ -132,9 +170,17 @@ class WorkerProcess:
         for periodic in self._periodic:
             periodic.stop()
         self._keeper.stop()
+        self._returns.stop()
         self._retire()
         flush_logs()
         self._tell("worker.stop")
+
+    def _look_after(self) -> None:
+        try:
+            self._neighbours.tick()
+        finally:
+            # Also while the ledger is away: the engines are probed all the same.
+            self._app.maintenance.tick(self._stopping.is_set)
 
     def _beat(self) -> None:
         with self._beating:
@@ -153,6 +199,8 @@ class WorkerProcess:
             socket.gethostname(),
             os.getpid(),
             _slots(self._engine, self._queue),
+            machine=this_machine(),
+            birth=birth(os.getpid()),
         )
 
     def _build_worker(self, processor: Processor) -> EngineWorker:
@@ -202,7 +250,8 @@ class WorkerProcess:
 @click.argument("engine", type=click.Choice(("rq", "dramatiq", MAINTENANCE)))
 @click.argument("queue", default=DEFAULT.name)
 @click.option("--parent", type=int, help="The process that this one ends with.")
-def main(engine: str, queue: str, parent: int | None) -> None:
+@click.option("--boot-id", help="What the process is known by; a random one where absent.")
+def main(engine: str, queue: str, parent: int | None, boot_id: str | None) -> None:
     """Run one worker process until a signal.
 
     SIGTERM or SIGINT stops it gracefully, a second one at once.
@@ -211,7 +260,7 @@ def main(engine: str, queue: str, parent: int | None) -> None:
     try:
         settings = load_settings()
         configure_logs(settings)
-        process = _prepare(settings, engine, queue)
+        process = _prepare(settings, engine, queue, boot_id or secrets.token_hex(8))
         _on_signals(process)
         process.run()
     except UnderstudyError as error:
@@ -219,7 +268,9 @@ def main(engine: str, queue: str, parent: int | None) -> None:
         sys.exit(exit_code(error))
 
 
-def _prepare(settings: Settings, engine: str, queue: str) -> WorkerProcess | MaintenanceProcess:
+def _prepare(
+    settings: Settings, engine: str, queue: str, boot_id: str
+) -> WorkerProcess | MaintenanceProcess:
     catalogue = load_catalogue(settings)
     if engine == MAINTENANCE:
         return MaintenanceProcess(build(settings, jobs=catalogue))
@@ -229,7 +280,7 @@ def _prepare(settings: Settings, engine: str, queue: str) -> WorkerProcess | Mai
     catalogue.require_handlers([queue])
     ChildRunner.prepare_nursery(modules_of_children(settings), start=profile.isolation == "process")
     app = build(settings, jobs=catalogue, connections=_slots(engine, profile) + KEEPERS)
-    return WorkerProcess(app, catalogue, engine, profile)
+    return WorkerProcess(app, catalogue, (engine, profile), boot_id)
 
 
 def _slots(engine: str, queue: QueueProfile) -> int:

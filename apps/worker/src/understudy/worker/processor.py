@@ -1,10 +1,13 @@
 """What an engine's worker calls with a message: admit it, run it, return."""
 
+import logging
 from collections.abc import Callable
 
 from understudy.worker.admission import Admission
 from understudy.worker.logs import bound_to
 from understudy.worker.runners import Runner
+
+logger: logging.Logger = logging.getLogger("understudy.worker")
 
 
 class Processor:
@@ -25,10 +28,17 @@ class Processor:
         self._left_room = left_room
 
     def __call__(self, wire: object) -> None:
-        """Process a message; a job's failure is the ledger's business, not the engine's."""
-        claim = self._admission.admit(wire)
-        if claim is not None:
-            with bound_to(claim):
-                self._runner.run(claim)
-            if claim.is_limited:
-                self._left_room()
+        """Process a message; a job's failure is the ledger's business, not the engine's.
+
+        Raises nothing: an engine would end the slot, or deliver the message again. What nobody
+        foresaw is logged, and the job goes on when its lease or its pickup deadline has passed.
+        """
+        try:
+            claim = self._admission.admit(wire)
+            if claim is not None:
+                with bound_to(claim):
+                    self._runner.run(claim)
+                if claim.is_limited:
+                    self._left_room()
+        except Exception:
+            logger.exception("a message could not be processed")

@@ -8,14 +8,22 @@ from contextlib import suppress
 from dataclasses import asdict
 from datetime import timedelta
 from multiprocessing import forkserver
+from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
-from typing import Protocol
+from typing import Any, Protocol
 
 from understudy.job_engine import outcome
 from understudy.job_engine.catalogue import Catalogue
 from understudy.job_engine.errors import UnknownJobError
 from understudy.job_engine.executor import Executor
-from understudy.job_engine.interrupts import CancelRequested, Fenced, Interrupt, Released, TimedOut
+from understudy.job_engine.interrupts import (
+    CancelRequested,
+    CutOff,
+    Fenced,
+    Interrupt,
+    Released,
+    TimedOut,
+)
 from understudy.job_engine.lease import Lease
 from understudy.job_engine.queues import QueueProfile
 from understudy.job_engine.records import Claim, Conclusion
@@ -130,17 +138,27 @@ class ChildRunner:
                 self._executor.conclude(claim, conclusion, lease)
 
     def _attempt(self, claim: Claim, lease: ChildLease) -> Conclusion | None:
-        child = self._context.Process(target=run_attempt, args=(asdict(claim),))
-        try:
-            child.start()
-        except (OSError, EOFError) as error:
-            return Conclusion(RELEASE, delay=NO_CHILD_DELAY, reason=f"no child process: {error}")
-        lease.attach(child)
-        child.join()
+        word, of_child = self._context.Pipe(duplex=False)
+        child = self._context.Process(target=run_attempt, args=(asdict(claim), of_child))
+        with word:
+            with of_child:
+                try:
+                    child.start()
+                except (OSError, EOFError) as error:
+                    why = f"no child process: {error}"
+                    return Conclusion(RELEASE, delay=NO_CHILD_DELAY, reason=why)
+            lease.attach(child)
+            child.join()
+            unrecorded = _said(word)
+        if unrecorded is not None:
+            return Conclusion(RELEASE, delay=NO_CHILD_DELAY, reason=unrecorded)
         return self._conclusion(claim, lease, child.exitcode)
 
     def _conclusion(self, claim: Claim, lease: Lease, exitcode: int | None) -> Conclusion | None:
-        if exitcode == 0 or lease.revoked_by is Fenced:
+        if exitcode == 0:
+            # It has recorded the end itself, or it was fenced.
+            lease.end()
+        if exitcode == 0 or lease.revoked_by in (Fenced, CutOff):
             return None
         if lease.revoked_by is CancelRequested:
             return Conclusion(STOP)
@@ -177,6 +195,14 @@ def _kill_group(pid: int) -> None:
     except ProcessLookupError:
         # It has not made its own group yet.
         os.kill(pid, signal.SIGKILL)
+
+
+def _said(word: "Connection[Any, Any]") -> str | None:
+    """Return why a child could record no end of its attempt, if it said so."""
+    try:
+        return word.recv_bytes().decode(errors="replace") if word.poll() else None
+    except (EOFError, OSError):
+        return None
 
 
 def _how(exitcode: int | None) -> str:

@@ -7,7 +7,9 @@ Always, not only on failure: RQ's and Dramatiq's own workers end for reasons of 
 import logging
 import os
 import random
+import secrets
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -16,12 +18,14 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from types import FrameType
 
-from understudy.worker.exits import CONFIG
+from understudy.job_engine.records import WorkerRecord
+from understudy.worker.exits import CONFIG, OK
 from understudy.worker.last_exit import HASTE_SECONDS
+from understudy.worker.maintenance import MAINTENANCE
 
 logger: logging.Logger = logging.getLogger("understudy.supervisor")
 
-#: What runs as a worker process; its post and `--parent` follow.
+#: What runs as a worker process; its post, `--parent` and `--boot-id` follow.
 WORKER = (sys.executable, "-m", "understudy.worker.process")
 #: The pauses before a worker is started again.
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
@@ -36,6 +40,7 @@ MARGIN_SECONDS = 5.0
 @dataclass(slots=True)
 class _Child:
     post: tuple[str, ...]
+    boot_id: str = ""
     process: "subprocess.Popen[bytes] | None" = None
     started_at: float = 0.0
     start_at: float = 0.0
@@ -63,12 +68,14 @@ class Supervisor:
         grace: How long they may take to stop before they are killed.
         environment: The environment of the processes; this one's where None.
         command: What runs as a worker process.
+        on_death: Called with a worker process that ended without giving its jobs back.
     """
 
     posts: Sequence[tuple[str, ...]]
     grace: timedelta
     environment: Mapping[str, str] | None = None
     command: Sequence[str] = WORKER
+    on_death: Callable[[WorkerRecord], object] = lambda worker: None
     _children: list[_Child] = field(init=False)
     # A plain number, because a signal handler adds to it: an Event's lock may be held just then.
     _stops: int = field(init=False, default=0)
@@ -117,6 +124,7 @@ class Supervisor:
         status = child.process.poll()
         if status is None:
             return
+        self._note_death(child, status)
         child.process = None
         if status == CONFIG:
             # Starting it again would read the same settings.
@@ -124,6 +132,13 @@ class Supervisor:
             self._stops = max(1, self._stops)
         else:
             self._start_later(child, status)
+
+    def _note_death(self, child: _Child, status: int) -> None:
+        process, orderly = child.process, status in (OK, CONFIG)
+        if process is not None and not orderly and child.post != (MAINTENANCE,):
+            engine, queue = child.post
+            host = socket.gethostname()
+            self.on_death(WorkerRecord(child.boot_id, engine, queue, host, process.pid, 0))
 
     def _start_later(self, child: _Child, status: int) -> None:
         lived = time.monotonic() - child.started_at
@@ -133,7 +148,10 @@ class Supervisor:
         logger.warning("worker %s %s; starts again", child.label, _how(status))
 
     def _start(self, child: _Child) -> None:
+        # Chosen here, so that this process knows whose jobs they are when it reaps the child.
+        child.boot_id = secrets.token_hex(8)
         command = [*self.command, *child.post, "--parent", str(os.getpid())]
+        command += ["--boot-id", child.boot_id]
         environment = dict(self.environment) if self.environment is not None else None
         # In a session of its own: a Ctrl-C at the terminal reaches the supervisor alone, which
         # then stops the workers in order.
@@ -154,6 +172,8 @@ class Supervisor:
         for child in self._children:
             if child.is_alive:
                 logger.error("worker %s was killed and is still there; left behind", child.label)
+            elif child.process is not None:
+                self._note_death(child, child.process.wait())
 
     def _wait(self, seconds: float, unless: Callable[[], bool] = lambda: False) -> None:
         deadline = time.monotonic() + seconds

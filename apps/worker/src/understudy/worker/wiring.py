@@ -4,7 +4,7 @@ To know how Understudy is put together, read `build`.
 """
 
 import random
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from understudy.dispatcher import Dispatcher
@@ -22,11 +22,12 @@ from understudy.job_engine.catalogue import Catalogue
 from understudy.job_engine.clock import Clock, SystemClock
 from understudy.job_engine.definition import AnyDefinition
 from understudy.job_engine.events import Listener
-from understudy.job_engine.executor import Executor
+from understudy.job_engine.executor import Executor, Unrecorded
 from understudy.job_engine.message import KeyRing
 from understudy.ledger import Database, SqlLedger, check
 from understudy.ledger.database import driver_modules
 from understudy.queue.client import close_clients
+from understudy.worker.deaths import DeathNotices
 from understudy.worker.logs import log_event
 from understudy.worker.settings import Settings, ledger_folder, load_settings
 from understudy.worker.shipped import shipped_jobs
@@ -101,7 +102,11 @@ def build(
         ledger, router, offerer, clock=clock, listener=listener, budget=budget, rng=random.Random()
     )
     rescuer = Rescuer(
-        ledger, router, offerer, engines, clock=clock, listener=listener, budget=budget
+        *(ledger, router, offerer, engines),
+        clock=clock,
+        listener=listener,
+        budget=budget,
+        looks_every=settings.maintenance_every,
     )
     ticker = Ticker(ledger, jobs, clock=clock, listener=listener)
     maintenance = Maintenance(engines, scheduler, rescuer, ticker)
@@ -136,10 +141,21 @@ def load_catalogue(settings: Settings) -> Catalogue:
     return catalogue
 
 
-def build_executor(settings: Settings) -> Executor:
+def build_executor(settings: Settings, unrecorded: Unrecorded) -> Executor:
     """Put together what the child process of an attempt needs, and no more."""
-    database = open_database(settings, ALONE)
-    return Executor(SqlLedger(database), load_catalogue(settings), SystemClock(), log_event)
+    ledger = SqlLedger(open_database(settings, ALONE))
+    catalogue = load_catalogue(settings)
+    return Executor(ledger, catalogue, SystemClock(), log_event, unrecorded=unrecorded)
+
+
+def death_notices(settings: Settings) -> DeathNotices:
+    """Put together what a supervisor marks its dead children with."""
+
+    def opened() -> tuple[SqlLedger, Callable[[], object]]:
+        database = open_database(settings, ALONE)
+        return SqlLedger(database), database.close
+
+    return DeathNotices(opened)
 
 
 def modules_of_children(settings: Settings) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from understudy.dispatcher.tokens import TokenBucket
 from understudy.job_engine.clock import Clock, Deadline
 from understudy.job_engine.control import ControlLedger
 from understudy.job_engine.error_record import ErrorRecord
-from understudy.job_engine.errors import JobCrashedError
+from understudy.job_engine.errors import JobCrashedError, LedgerError
 from understudy.job_engine.events import Event, Listener
 from understudy.job_engine.outcome import MAX_CRASHES
 from understudy.job_engine.pause import pause_of
@@ -33,6 +33,8 @@ HANDOFFS_OF_CHOICE = MAX_HANDOFFS // 2
 LONGEST_PATIENCE = timedelta(minutes=10)
 #: The longest pause with an engine that loses messages, or that nobody serves any more.
 SHORT_PATIENCE = timedelta(minutes=1)
+#: The share of a lease that may pass between two looks and counts as watched.
+LONGEST_BLINK = 0.25
 #: How many jobs a second may be moved to another engine, and how many at once.
 MOVES_PER_SECOND = 50
 MOVES_AT_ONCE = 200
@@ -49,12 +51,13 @@ class _Seen:
     epoch: int
     hb: int
     since: float
+    at: float
 
 
 class Rescuer:
     """Hand over jobs whose lease was lost, end what expired, look into offers nobody claimed."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - its parts, and how often it looks
         self,
         ledger: RescuerLedger,
         router: Router,
@@ -64,8 +67,22 @@ class Rescuer:
         clock: Clock,
         listener: Listener,
         budget: timedelta,
+        looks_every: timedelta | None = None,
     ) -> None:
-        """Work beside any number of others."""
+        """Work beside any number of others.
+
+        Args:
+            ledger: Where the jobs are.
+            router: Orders the engines for an offer.
+            offerer: Makes offers.
+            engines: The engines.
+            clock: Where time comes from.
+            listener: What is called with every event.
+            budget: How long an offer may take.
+            looks_every: The pause between two looks. Where it is given, a much longer one does
+                not count as time in which a job was seen standing still.
+        """
+        self._looks_every = looks_every
         self._ledger = ledger
         self._router = router
         self._offerer = offerer
@@ -102,19 +119,34 @@ class Rescuer:
         # Expired on the database's clock, and seen standing still for a whole lease on ours:
         # neither a skewed clock nor an outage of the ledger looks like a death (R17, R18).
         now = self._clock.steady()
-        running = self._ledger.running()
+        try:
+            running = self._ledger.running()
+        except LedgerError:
+            # While it is away no owner can renew anything: what stood still proves nothing.
+            self._watched = {}
+            raise
         self._watched = {job.job_id: self._seen(job, now) for job in running}
         return [
             job
             for job in running
-            if job.expired and now - self._watched[job.job_id].since >= job.lease.total_seconds()
+            # A process that is known to be dead needs no watching.
+            if job.is_orphan
+            or (job.expired and now - self._watched[job.job_id].since >= job.lease.total_seconds())
         ]
 
     def _seen(self, job: RunningJob, now: float) -> _Seen:
         before = self._watched.get(job.job_id)
         if before is not None and (before.epoch, before.hb) == (job.epoch, job.hb):
-            return before
-        return _Seen(job.epoch, job.hb, now)
+            # Whoever stood still itself between two looks has not watched meanwhile.
+            unwatched = max(0.0, now - before.at - self._longest_blink(job))
+            return _Seen(job.epoch, job.hb, before.since + unwatched, now)
+        return _Seen(job.epoch, job.hb, now, now)
+
+    def _longest_blink(self, job: RunningJob) -> float:
+        if self._looks_every is None:
+            return float("inf")
+        share = job.lease.total_seconds() * LONGEST_BLINK
+        return max(share, 2 * self._looks_every.total_seconds())
 
     def _recover(self, lost: RunningJob) -> None:
         job = self._ledger.get(lost.job_id)
@@ -125,10 +157,12 @@ class Rescuer:
             return
         route = self._router.route(job.queue, job.engines, epoch=job.epoch + 1, avoid=job.engine)
         order = route.order or self._router.allowed(job.engines) or (str(job.engine),)
-        moved = self._ledger.offer(job, OfferPlan(order[0], self._pickup(job), "lease lost"))
+        reason = "worker died" if lost.is_orphan else "lease lost"
+        moved = self._ledger.offer(job, OfferPlan(order[0], self._pickup(job), reason))
         if moved is None:
             return
-        self._tell("job.recover", moved, {"from": job.engine, "crashes": moved.crashes})
+        detail = {"from": job.engine, "crashes": moved.crashes, "reason": reason}
+        self._tell("job.recover", moved, detail)
         if route.order:
             self._carry(moved, order[1:])
         else:
@@ -136,7 +170,9 @@ class Rescuer:
 
     def _exhaust(self, job: JobRecord) -> None:
         error = ErrorRecord.of(
-            JobCrashedError(f"the lease was lost {job.crashes + 1} times: crash loop")
+            JobCrashedError(
+                f"its worker died or lost the lease {job.crashes + 1} times: crash loop"
+            )
         )
         failed = self._ledger.exhaust(job, error)
         if failed is not None:

@@ -22,9 +22,10 @@
         LedgerUnavailableError       the database did not answer: nothing was accepted
         LedgerSchemaError            the schema is older or newer than this code
         LedgerHostError              a SQLite ledger was opened from a second host
-        JobNotFoundError
-        ScheduleNotFoundError
-        GroupNotFoundError
+        NotFoundError                it answered: there is nothing of that name
+          JobNotFoundError
+          ScheduleNotFoundError
+          GroupNotFoundError
       JobStateError                  the job is not in a state that allows what a person asked for
         UniqueKeyHeldError           another job holds the unique key that the retry would have
       MessageRejectedError           a message that is not ours: dropped and counted
@@ -145,8 +146,17 @@ class LedgerHostError(LedgerError):
     """A SQLite ledger serves one host; use PostgreSQL where there are more."""
 
 
-class JobNotFoundError(LedgerError):
+class NotFoundError(LedgerError):
+    """The ledger holds nothing of that name."""
+
+
+class JobNotFoundError(NotFoundError):
     """The ledger holds no job of that id."""
+
+
+def is_trouble(error: BaseException) -> bool:
+    """Tell whether an error says that the ledger is away or refuses, whatever it was asked for."""
+    return isinstance(error, LedgerError) and not isinstance(error, NotFoundError)
 
 
 class JobDeferredError(UnderstudyError):
@@ -175,11 +185,11 @@ class UniqueKeyHeldError(JobStateError):
         self.holder_id = holder_id
 
 
-class GroupNotFoundError(LedgerError):
+class GroupNotFoundError(NotFoundError):
     """The ledger holds no group of that id."""
 
 
-class ScheduleNotFoundError(LedgerError):
+class ScheduleNotFoundError(NotFoundError):
     """The ledger holds no schedule of that name."""
 
 

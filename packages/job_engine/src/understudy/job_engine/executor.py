@@ -1,7 +1,10 @@
 """Running one attempt, as a chain of named steps."""
 
+import logging
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Protocol
 
 from understudy.job_engine import outcome
 from understudy.job_engine.async_context import AsyncJobContext
@@ -10,17 +13,38 @@ from understudy.job_engine.catalogue import Catalogue
 from understudy.job_engine.clock import Clock
 from understudy.job_engine.context import JobContext
 from understudy.job_engine.definition import AnyDefinition
-from understudy.job_engine.errors import MissingHandlerError, UnknownJobError
+from understudy.job_engine.error_record import ErrorRecord
+from understudy.job_engine.errors import MissingHandlerError, UnknownJobError, is_trouble
 from understudy.job_engine.events import Event, Listener, ignore
-from understudy.job_engine.interrupts import Fenced, Interrupt
+from understudy.job_engine.interrupts import CutOff, Fenced, Interrupt, LedgerRefused
 from understudy.job_engine.lease import Lease
 from understudy.job_engine.patience import PatientLedger
 from understudy.job_engine.ports import AttemptLedger
-from understudy.job_engine.records import Claim, Conclusion
-from understudy.job_engine.states import JobState
+from understudy.job_engine.records import Claim, Conclusion, EventRecord
+from understudy.job_engine.states import RELEASE, RESUME, TRANSITIONS, JobState
 from understudy.job_engine.time_limit import AttemptLimits, End
 
 AnyContext = JobContext | AsyncJobContext
+#: Takes over the end of an attempt that the ledger refuses to record.
+Unrecorded = Callable[[Claim, Conclusion], None]
+
+#: What an attempt, or a person, makes of a job on its merits.
+_ENDS = frozenset(t.name for t in TRANSITIONS if t.ends_attempt) | {RESUME.name}
+
+logger: logging.Logger = logging.getLogger("understudy.executor")
+
+
+class ExecutorLedger(AttemptLedger, Protocol):
+    """The ledger as the executor needs it."""
+
+    def events(self, job_id: str) -> Sequence[EventRecord]:
+        """Return the history, the first event first."""
+        ...
+
+
+def note_unrecorded(claim: Claim, conclusion: Conclusion) -> None:
+    """Log an end that the ledger did not take; the job goes on when the lease has run out."""
+    logger.error("job %s: no end of the attempt could be recorded: %s", claim.job_id, conclusion)
 
 
 class Executor:
@@ -31,41 +55,99 @@ class Executor:
     """
 
     def __init__(
-        self, ledger: AttemptLedger, catalogue: Catalogue, clock: Clock, listener: Listener = ignore
+        self,
+        ledger: ExecutorLedger,
+        catalogue: Catalogue,
+        clock: Clock,
+        listener: Listener = ignore,
+        *,
+        unrecorded: Unrecorded = note_unrecorded,
     ) -> None:
-        """Serve the jobs of a catalogue."""
+        """Serve the jobs of a catalogue.
+
+        Args:
+            ledger: Where attempts are recorded.
+            catalogue: The jobs.
+            clock: Where time comes from.
+            listener: What is called with every event.
+            unrecorded: Takes over the end of an attempt that the ledger refuses to record.
+        """
         self._ledger = ledger
         self._catalogue = catalogue
         self._clock = clock
         self._listener = listener
+        self._unrecorded = unrecorded
 
     def run(self, claim: Claim, lease: Lease) -> JobState | None:
         """Run one attempt to its end and record it; never raises for the job's sake.
 
         Returns:
-            The state the job is in then, or None if the attempt was fenced and recorded
-            nothing (I3).
+            The state the job is in then, or None if nothing was recorded: the attempt was
+            fenced (I3), or its claim is given back when the ledger answers again.
         """
         started = self._clock.steady()
-        ledger = PatientLedger(self._ledger, lease, self._clock)
         try:
-            conclusion = self._attempt(claim, lease, ledger)
-            state = ledger.conclude(claim, conclusion)
+            conclusion = self._attempt(
+                claim, lease, PatientLedger(self._ledger, lease, self._clock)
+            )
         except Fenced:
-            self._listener(_event("job.fenced", claim))
+            self._listener(attempt_event("job.fenced", claim))
             return None
-        self._listener(_concluded(claim, conclusion, state, self._clock.steady() - started))
-        return state
+        except CutOff:
+            self._listener(attempt_event("job.fenced", claim, reason=outcome.LEDGER_AWAY))
+            return None
+        except LedgerRefused as refused:
+            conclusion = self._refused(claim, refused.cause)
+        except Exception as error:  # noqa: BLE001 - a defect of ours is no error of the job's
+            conclusion = self._refused(claim, error)
+        return self._record(claim, conclusion, lease, started)
 
     def conclude(self, claim: Claim, conclusion: Conclusion, lease: Lease) -> JobState | None:
         """Record the end of an attempt that ran, and ended, somewhere else."""
+        return self._record(claim, conclusion, lease, None)
+
+    def _record(
+        self, claim: Claim, conclusion: Conclusion, lease: Lease, started: float | None
+    ) -> JobState | None:
+        lease.end()
+        ledger = PatientLedger(self._ledger, lease, self._clock)
         try:
-            state = PatientLedger(self._ledger, lease, self._clock).conclude(claim, conclusion)
+            try:
+                state = ledger.conclude(claim, conclusion)
+            except LedgerRefused as refused:
+                conclusion = self._refused(claim, refused.cause)
+                state = ledger.conclude(claim, conclusion)
         except Fenced:
-            self._listener(_event("job.fenced", claim))
+            self._listener(attempt_event("job.fenced", claim))
             return None
-        self._listener(_concluded(claim, conclusion, state, None))
+        except LedgerRefused:
+            self._unrecorded(claim, conclusion)
+            return None
+        elapsed = None if started is None else self._clock.steady() - started
+        self._listener(concluded_event(claim, conclusion, state, elapsed))
         return state
+
+    def _refused(self, claim: Claim, cause: Exception) -> Conclusion:
+        """Decide about an attempt that the ledger's trouble ended, and tell of it."""
+        before = self._refusals_before(claim)
+        event = attempt_event("job.refused", claim, times=before + 1)
+        self._listener(replace(event, error=ErrorRecord.of(cause)))
+        return outcome.refused(cause, before)
+
+    def _refusals_before(self, claim: Claim) -> int:
+        """Count how often in a row the job was given back because the ledger refused something."""
+        try:
+            events = self._ledger.events(claim.job_id)
+        except Exception:
+            logger.exception("the history of job %s could not be read", claim.job_id)
+            return 0
+        count = 0
+        for event in reversed(events):
+            if event.kind == RELEASE.name:
+                count += str(event.detail.get("reason", "")).startswith(outcome.REFUSED)
+            elif event.kind in _ENDS:
+                break
+        return count
 
     def _attempt(self, claim: Claim, lease: Lease, ledger: AttemptLedger) -> Conclusion:
         try:
@@ -94,6 +176,7 @@ class Executor:
             conclusion = outcome.interrupted(definition, claim, end)
         else:
             conclusion = outcome.raised(definition, claim, end)
+        # A lease of its own: the end is worth waiting for, however long the ledger is away.
         self.conclude(claim, conclusion, Lease())
 
     def _call(
@@ -110,7 +193,10 @@ class Executor:
             return outcome.unknown(claim, error)
         except Interrupt:
             raise
-        except BaseException as error:  # noqa: BLE001 - whatever job code raises is its outcome
+        except BaseException as error:
+            if is_trouble(error):
+                # From a dispatch or a look of its own, which it did not catch.
+                raise LedgerRefused(_as_error(error)) from error
             return outcome.raised(definition, claim, _as_error(error))
         return outcome.succeeded(definition, value)
 
@@ -124,7 +210,8 @@ def _as_error(error: BaseException) -> Exception:
     return wrapped
 
 
-def _event(kind: str, claim: Claim, **detail: object) -> Event:
+def attempt_event(kind: str, claim: Claim, **detail: object) -> Event:
+    """Return an event of an attempt."""
     return Event(
         kind,
         job_id=claim.job_id,
@@ -136,15 +223,16 @@ def _event(kind: str, claim: Claim, **detail: object) -> Event:
     )
 
 
-def _concluded(
-    claim: Claim, conclusion: Conclusion, state: JobState, elapsed: float | None
+def concluded_event(
+    claim: Claim, conclusion: Conclusion, state: JobState, elapsed: float | None = None
 ) -> Event:
+    """Return the event of an attempt whose end is recorded."""
     detail: dict[str, object] = {"state": str(state)}
     if elapsed is not None:
         detail["duration_s"] = round(elapsed, 4)
     if conclusion.reason:
         detail["reason"] = conclusion.reason
-    event = _event(f"job.{conclusion.transition.name}", claim, **detail)
+    event = attempt_event(f"job.{conclusion.transition.name}", claim, **detail)
     if state is JobState.FAILED:
         # The traceback is told once, when the job has failed for good.
         return replace(event, error=conclusion.error)

@@ -38,6 +38,23 @@ class Fenced(Interrupt):
     """Another attempt has the authority now; this one may record nothing (rule 7)."""
 
 
+class CutOff(Interrupt):
+    """The ledger did not renew the lease for most of it; the claim is given back later (R18)."""
+
+
+class LedgerRefused(Interrupt):
+    """The ledger refused what the attempt asked of it, which is no fault of the job's.
+
+    Attributes:
+        cause: What it said.
+    """
+
+    def __init__(self, cause: Exception) -> None:
+        """Keep the error that says why."""
+        super().__init__(str(cause))
+        self.cause = cause
+
+
 class CancelRequested(Interrupt):
     """Somebody cancelled the job while it ran; no further step begins (I9)."""
 

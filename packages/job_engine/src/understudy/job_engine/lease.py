@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from understudy.job_engine.interrupts import Interrupt
+from understudy.job_engine.interrupts import Fenced, Interrupt
 
 #: Raises an exception class in the thread of that id, or takes back one not yet raised.
 ThreadInterrupter = Callable[[int, type[Interrupt] | None], None]
@@ -48,11 +48,49 @@ class Lease:
         self._lock = threading.RLock()
         self._revoked_by: type[Interrupt] | None = None
         self._stretches: dict[int, Stretch] = {}
+        self._has_ended = False
+        self._asking: set[int] = set()
+        self._excused = 0.0
+        self._excused_until = float("-inf")
 
     @property
     def revoked_by(self) -> type[Interrupt] | None:
         """Tell by which interrupt the lease was revoked, if it was."""
         return self._revoked_by
+
+    @property
+    def has_ended(self) -> bool:
+        """Tell whether the job's code is over, and only its end is still to be recorded."""
+        return self._has_ended
+
+    @property
+    def is_asking(self) -> bool:
+        """Tell whether the attempt waits for an answer of the ledger now."""
+        return bool(self._asking)
+
+    @property
+    def excused(self) -> float:
+        """Return how many seconds the attempt waited for the ledger: not the job's own time."""
+        return self._excused
+
+    def end(self) -> None:
+        """Take the job's code for over: from now on nothing but `Fenced` can revoke the lease."""
+        with self._lock:
+            self._has_ended = True
+
+    def ask(self) -> None:
+        """Mark that this thread waits for the ledger: until `answered`, no time of the job's."""
+        self._asking.add(threading.get_ident())
+
+    def answered(self) -> None:
+        """Mark that this thread waits for the ledger no more."""
+        self._asking.discard(threading.get_ident())
+
+    def excuse(self, since: float, until: float) -> None:
+        """Count a span of steady time in which the ledger was away; a moment counts once."""
+        with self._lock:
+            self._excused += max(0.0, until - max(since, self._excused_until))
+            self._excused_until = max(until, self._excused_until)
 
     def revoke(self, interrupt: type[Interrupt], *, at_once: bool = True) -> None:
         """Tell the attempt to stop; the first reason given stays.
@@ -62,7 +100,7 @@ class Lease:
             at_once: Whether to interrupt the job's own code, or to wait for the step's end.
         """
         with self._lock:
-            if self._revoked_by is not None:
+            if self._revoked_by is not None or (self._has_ended and interrupt is not Fenced):
                 return
             self._revoked_by = interrupt
             if at_once:

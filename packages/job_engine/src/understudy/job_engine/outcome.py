@@ -7,6 +7,7 @@ from understudy.job_engine.error_record import ErrorRecord
 from understudy.job_engine.errors import (
     AttemptTimeoutError,
     JobCrashedError,
+    LedgerError,
     ResultInvalidError,
     UnderstudyError,
 )
@@ -35,12 +36,19 @@ from understudy.job_engine.states import (
 MAX_CRASHES = 3
 #: A worker that does not know a job gives it back this often before a person must look.
 MAX_RELEASES = 10
+#: An attempt that the ledger refused is given back this often in a row before a person must look.
+MAX_REFUSALS = 10
+#: How the reason of a job begins that was given back because the ledger refused something.
+REFUSED = "ledger refused"
+#: Why a job was given back whose lease the ledger was too long away to renew.
+LEDGER_AWAY = "ledger away"
 #: How long a job that was given back unknown waits, so that a newer worker may find it.
 UNKNOWN_JOB_DELAY = timedelta(seconds=5)
 #: The longest that one waits which is newer than the workers it met.
 LONGEST_DELAY = timedelta(minutes=5)
 #: How long a crashed job waits, times the crashes so far.
 CRASH_DELAY = timedelta(seconds=1)
+_REASON_CHARS = 255
 
 
 def succeeded(definition: AnyDefinition, value: object) -> Conclusion:
@@ -110,6 +118,26 @@ def crashed(claim: Claim, how: str) -> Conclusion:
     return Conclusion(CRASH, error=error, delay=CRASH_DELAY * (claim.crashes + 1), reason=how)
 
 
+def cut_off() -> Conclusion:
+    """Conclude an attempt that stopped because the ledger was away for most of its lease."""
+    return Conclusion(RELEASE, reason=LEDGER_AWAY)
+
+
+def refused(cause: Exception, before: int) -> Conclusion:
+    """Conclude an attempt of which the ledger refused something: no error of the job's.
+
+    Args:
+        cause: What the ledger said.
+        before: How often that has befallen the job in a row.
+    """
+    # Only our own errors are known to hold nothing of a payload.
+    said = str(cause) if isinstance(cause, LedgerError) else type(cause).__name__
+    reason = f"{REFUSED}: {said}"[:_REASON_CHARS]
+    if before + 1 >= MAX_REFUSALS:
+        return Conclusion(HOLD, error=ErrorRecord.of(cause), reason=reason)
+    return Conclusion(RELEASE, delay=_growing(before), reason=reason)
+
+
 def unknown(claim: Claim, error: UnderstudyError) -> Conclusion:
     """Conclude an attempt on a worker that does not know the job, perhaps an older one."""
     if claim.releases + 1 >= MAX_RELEASES:
@@ -122,6 +150,10 @@ def too_old(claim: Claim, version: int) -> Conclusion:
 
     A newer worker will run it: however often it is given back, it neither fails nor is held.
     """
-    delay = min(UNKNOWN_JOB_DELAY * 2 ** min(claim.releases, 10), LONGEST_DELAY)
     reason = f"payload version {claim.version}, this worker knows {version}"
-    return Conclusion(RELEASE, delay=delay, reason=reason)
+    return Conclusion(RELEASE, delay=_growing(claim.releases), reason=reason)
+
+
+def _growing(times: int) -> timedelta:
+    doublings: int = 1 << min(times, 10)
+    return min(UNKNOWN_JOB_DELAY * doublings, LONGEST_DELAY)

@@ -1,12 +1,12 @@
-"""A ledger that is waited for while the attempt's lease lasts."""
+"""The ledger as one attempt sees it: never away, and never the job's error."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from understudy.job_engine.awaited import SentEvent, Wait
 from understudy.job_engine.clock import Clock
-from understudy.job_engine.errors import LedgerUnavailableError
-from understudy.job_engine.interrupts import Fenced
+from understudy.job_engine.errors import LedgerUnavailableError, StepError
+from understudy.job_engine.interrupts import CutOff, Fenced, LedgerRefused
 from understudy.job_engine.lease import Lease
 from understudy.job_engine.ports import AttemptLedger
 from understudy.job_engine.records import Claim, Conclusion, Progress, StepRecord, Ticket
@@ -19,10 +19,11 @@ PAUSE_SECONDS = 0.2
 
 
 class PatientLedger:
-    """Ask the ledger again while it is away, until this attempt's lease is fenced.
+    """Ask the ledger again while it is away, until this attempt's lease is lost.
 
-    A job never sees an outage of the ledger: its step waits. Every method of the attempt's
-    ledger may be repeated after a lost reply, which is what makes this safe (R12, GN-15).
+    A job never sees the trouble of the ledger: while it is away the step waits, and what it
+    refuses ends the attempt by an interrupt, which is not the job's error. Every method of the
+    attempt's ledger may be repeated after a lost reply, which is what makes this safe (R12, GN-15).
     """
 
     def __init__(self, ledger: AttemptLedger, lease: Lease, clock: Clock) -> None:
@@ -44,8 +45,24 @@ class PatientLedger:
         self._patiently(lambda: self._ledger.record(claim, step))
 
     def record_in(self, claim: Claim, step: StepRecord, work: Callable[[Any], str]) -> StepRecord:
-        """Do a step's work in the transaction that records it."""
-        return self._patiently(lambda: self._ledger.record_in(claim, step, work))
+        """Do a step's work in the transaction that records it; what the work raises is its own."""
+        raised: list[Exception] = []
+
+        def watched(connection: Any) -> str:
+            self._lease.answered()
+            try:
+                return work(connection)
+            except Exception as error:
+                raised.append(error)
+                raise
+            finally:
+                self._lease.ask()
+
+        def ask() -> StepRecord:
+            raised.clear()
+            return self._ledger.record_in(claim, step, watched)
+
+        return self._patiently(ask, raised)
 
     def receive(self, claim: Claim, step: StepRecord, wait: Wait) -> StepRecord | None:
         """Record what a step waits for, if it is there."""
@@ -67,11 +84,45 @@ class PatientLedger:
         """Renew leases."""
         return self._patiently(lambda: self._ledger.renew(claims))
 
-    def _patiently(self, ask: Callable[[], T]) -> T:
-        while True:
-            try:
-                return ask()
-            except LedgerUnavailableError:
-                if self._lease.revoked_by is Fenced:
-                    raise Fenced from None
+    def _patiently(self, ask: Callable[[], T], raised: Sequence[Exception] = ()) -> T:
+        """Ask until there is an answer.
+
+        Args:
+            ask: What to ask.
+            raised: What the job's own code raised while it was asked.
+
+        Raises:
+            Fenced: The lease was lost meanwhile.
+            CutOff: The ledger was away for most of the lease.
+            LedgerRefused: The ledger refused.
+        """
+        self._lease.ask()
+        try:
+            while True:
+                since = self._clock.steady()
+                try:
+                    return ask()
+                except Exception as error:
+                    if _is_the_jobs(error, raised):
+                        raise
+                    if not isinstance(error, LedgerUnavailableError):
+                        raise LedgerRefused(error) from error
+                self._give_up_if_lost()
                 self._clock.sleep(PAUSE_SECONDS)
+                self._lease.excuse(since, self._clock.steady())
+        finally:
+            self._lease.answered()
+
+    def _give_up_if_lost(self) -> None:
+        lost = self._lease.revoked_by
+        # An attempt that is over runs no code that must stop, and its end is worth keeping.
+        if lost is Fenced or (lost is CutOff and not self._lease.has_ended):
+            raise lost
+
+
+def _is_the_jobs(error: Exception, raised: Sequence[Exception]) -> bool:
+    if isinstance(error, StepError) or any(error is each for each in raised):
+        return True
+    # Its own SQL went on failing: the ledger only said so in its own words.
+    own = any(error.__cause__ is each for each in raised)
+    return own and not isinstance(error, LedgerUnavailableError)

@@ -112,6 +112,26 @@ class AttemptLedger(WaitLedger, Protocol):
         ...
 
 
+class ReturnLedger(Protocol):
+    """The ledger as a process needs it that gives claims back which it can use no more."""
+
+    def conclude(self, claim: Claim, conclusion: Conclusion) -> JobState:
+        """End the attempt, as `AttemptLedger.conclude` does."""
+        ...
+
+    def uncharge(self, claim: Claim) -> bool:
+        """Take back the crash that a rescuer charged for a lease that was lost to an outage.
+
+        Called by the process that had the claim, and lives: it was cut off from the ledger, and
+        nothing of that was the job's doing (R18). Once for each claim, however often it is
+        repeated; a job that has ended keeps its counters (I4).
+
+        Returns:
+            Whether a crash was taken back, by this call or an earlier one.
+        """
+        ...
+
+
 class OfferLedger(Protocol):
     """The ledger as the dispatcher, the rescuer and the scheduler need it."""
 
@@ -163,13 +183,19 @@ class OfferLedger(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RunningJob:
-    """What a rescuer watches of a running job (rule 12)."""
+    """What a rescuer watches of a running job (rule 12).
+
+    Attributes:
+        expired: Whether the lease has run out on the database's clock.
+        is_orphan: Whether the process that runs it is marked as dead since it claimed the job.
+    """
 
     job_id: str
     epoch: int
     hb: int
     lease: timedelta
     expired: bool
+    is_orphan: bool = False
 
 
 class RescueLedger(Protocol):
@@ -262,9 +288,24 @@ class WorkerLedger(Protocol):
         """Return the workers whose last beat is fresh."""
         ...
 
+    def mark_dead(self, worker: WorkerRecord) -> None:
+        """Mark a worker process as dead, also one that never beat; repeating it is harmless.
+
+        Only for a process that is known to have ended: its parent reaped it, or its host has it
+        no more. A beat that is overdue says nothing of the kind. What it had claimed by now is
+        handed over without waiting for the lease. A wrong mark costs a living process the jobs
+        that it has, and no more: what it claims later is its own, and its next beat counts.
+        """
+        ...
+
+    def workers_on(self, machine: str) -> Sequence[WorkerRecord]:
+        """Return the workers of a machine that are not marked as dead, however old their beat."""
+        ...
+
 
 class Ledger(
     AttemptLedger,
+    ReturnLedger,
     OfferLedger,
     BulkLedger,
     TransactionalLedger,

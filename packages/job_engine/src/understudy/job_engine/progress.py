@@ -1,5 +1,6 @@
 """How far a job has come, told by the job and kept without a commit for each word."""
 
+import logging
 import threading
 from datetime import datetime
 
@@ -16,6 +17,8 @@ MAX_NOTE_CHARS = 255
 MOST = 2**63 - 1
 
 _EXPECT = Expect(StepError, "progress: ")
+
+logger: logging.Logger = logging.getLogger("understudy.job")
 
 
 class ProgressNote:
@@ -68,6 +71,9 @@ class ProgressNote:
                 self._ledger.note_progress(self._claim, progress)
             except LedgerUnavailableError:
                 self._unwritten = progress
+            except Exception:
+                # No word on a job's progress is worth its attempt; each newer one is tried.
+                logger.exception("the ledger refused the progress of job %s", self._claim.job_id)
 
 
 def progress_of(done: int, total: int | None, note: str, at: datetime) -> Progress:

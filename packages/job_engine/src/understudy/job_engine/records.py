@@ -240,7 +240,14 @@ class EventRecord:
 
 @dataclass(frozen=True, slots=True)
 class WorkerRecord:
-    """A live worker process, known by its boot id and not by its host name."""
+    """A worker process, known by its boot id and not by its host name.
+
+    Attributes:
+        machine: What its process id is unique in: a boot of a kernel and a namespace of it; empty
+            where that is not known.
+        birth: When the process began, in the machine's own measure; tells it from a later one
+            with its id.
+    """
 
     boot_id: str
     engine: str
@@ -250,6 +257,8 @@ class WorkerRecord:
     slots: int
     started_at: datetime | None = None
     seen_at: datetime | None = None
+    machine: str = ""
+    birth: str = ""
 
 
 class CancelOutcome(StrEnum):

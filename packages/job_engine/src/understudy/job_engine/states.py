@@ -28,6 +28,8 @@ class JobState(StrEnum):
 
 
 TERMINAL = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED})
+#: The event of a crash that is taken back: the owner of the lost lease lives (R18).
+UNCHARGE = "uncharge"
 
 
 class Fence(Enum):

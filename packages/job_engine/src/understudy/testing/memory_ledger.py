@@ -34,6 +34,7 @@ from understudy.job_engine.states import (
     STOP,
     SUCCEED,
     TRANSITIONS,
+    UNCHARGE,
     JobState,
     Transition,
 )
@@ -125,6 +126,11 @@ class MemoryLedger(
                 self._begin_to_wait(claim, conclusion)
             return row.state
 
+    def uncharge(self, claim: Claim) -> bool:
+        """Take back the crash that a rescuer charged for a lease that was lost to an outage."""
+        with self.transaction():
+            return self._uncharge(claim)
+
     def renew(self, claims: Sequence[Claim]) -> Sequence[Claim]:
         """Renew leases; return those that still have the authority (rule 12)."""
         with self.transaction():
@@ -212,6 +218,23 @@ class MemoryLedger(
         if attempt.outcome is None or attempt.outcome in _TAKEN_AWAY:
             raise Fenced
         return _TARGETS[attempt.outcome]
+
+    def _uncharge(self, claim: Claim) -> bool:
+        attempt = self._store.attempts[claim.job_id].get(claim.epoch)
+        if attempt is None or (attempt.claim_id, attempt.outcome) != (claim.claim_id, RECOVER.name):
+            return False
+        events = self._store.history[claim.job_id]
+        mine = {"claim": claim.claim_id, "lost": claim.epoch}
+        if any(event.kind == UNCHARGE and event.detail == mine for event in events):
+            return True
+        row = self._store.rows[claim.job_id]
+        if row.state.is_terminal or row.crashes == 0:
+            return False
+        # The heartbeat moves on: who was about to fail the job for its crashes must look again.
+        changed = replace(row, crashes=row.crashes - 1, hb=row.hb + 1, events=row.events + 1)
+        self._store.rows[claim.job_id] = changed
+        self._store.append_event(changed, UNCHARGE, claim.worker, mine)
+        return True
 
     def _note_try(self, job_id: str, attempt: DispatchTry) -> None:
         tries = self._store.tries[job_id]

@@ -136,12 +136,30 @@ class MemoryReading(Connection):
         """Forget a worker that stops."""
         with self.transaction():
             self._store.workers.pop(boot_id, None)
+            self._store.deaths.pop(boot_id, None)
 
     def live_workers(self) -> Sequence[WorkerRecord]:
         """Return the workers whose last beat is fresh."""
         with self.transaction():
             now = self._store.clock.now()
             return [worker for worker, until in self._store.workers.values() if until > now]
+
+    def mark_dead(self, worker: WorkerRecord) -> None:
+        """Mark a worker process as dead, also one that never beat."""
+        with self.transaction():
+            now, boot = self._store.clock.now(), worker.boot_id
+            if self._store.deaths.setdefault(boot, now) == now:
+                dead = replace(worker, started_at=now, seen_at=now)
+                known, _ = self._store.workers.get(boot, (dead, now))
+                self._store.workers[boot] = (known, now)
+
+    def workers_on(self, machine: str) -> Sequence[WorkerRecord]:
+        """Return the workers of a machine that are not marked as dead, however old their beat."""
+        with self.transaction():
+            known = [worker for worker, _ in self._store.workers.values()]
+            return [
+                w for w in known if w.machine == machine and w.boot_id not in self._store.deaths
+            ]
 
     def signing_keys(self) -> Sequence[SigningKey]:
         """Return the keys that are valid, the one to sign with first."""
@@ -173,4 +191,7 @@ class MemoryReading(Connection):
 
     def _watched(self, row: Row) -> RunningJob:
         expired = row.lease_until is not None and row.lease_until < self._store.clock.now()
-        return RunningJob(row.id, row.epoch, row.hb, row.lease or timedelta(0), expired)
+        attempt = self._store.attempts[row.id][row.epoch]
+        died_at = self._store.deaths.get(attempt.worker)
+        is_orphan = died_at is not None and died_at >= attempt.started_at
+        return RunningJob(row.id, row.epoch, row.hb, row.lease or timedelta(0), expired, is_orphan)

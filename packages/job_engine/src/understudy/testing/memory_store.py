@@ -11,7 +11,7 @@ from typing import Any
 
 from understudy.job_engine.awaited import WAKE, SentEvent, end_topic, waker
 from understudy.job_engine.clock import Clock
-from understudy.job_engine.errors import LedgerUnavailableError
+from understudy.job_engine.errors import LedgerError, LedgerUnavailableError
 from understudy.job_engine.groups import GroupRecord
 from understudy.job_engine.identity import UniqueKey
 from understudy.job_engine.pause import Pause
@@ -56,6 +56,7 @@ class Connection:
         self._lock = threading.RLock()
         self._is_down = False
         self._failures = 0
+        self._refusals = 0
         self._lost_replies = 0
 
     def down(self) -> None:
@@ -65,11 +66,15 @@ class Connection:
     def up(self) -> None:
         """Answer again."""
         self._is_down = False
-        self._failures = self._lost_replies = 0
+        self._failures = self._lost_replies = self._refusals = 0
 
     def fail_next(self, times: int = 1) -> None:
         """Let the next calls fail and change nothing."""
         self._failures = times
+
+    def refuse_next(self, times: int = 1) -> None:
+        """Let the next calls be refused, as by a database that finds fault with them."""
+        self._refusals = times
 
     def lose_replies(self, times: int = 1) -> None:
         """Let the next calls do what they are asked, and fail all the same (R12, R13)."""
@@ -82,6 +87,9 @@ class Connection:
             if self._is_down or self._failures > 0:
                 self._failures = max(0, self._failures - 1)
                 raise LedgerUnavailableError
+            if self._refusals > 0:
+                self._refusals -= 1
+                raise LedgerError("the ledger's database refused: as it was told to")
             yield
             if self._lost_replies > 0:
                 self._lost_replies -= 1
@@ -109,6 +117,8 @@ class Store:
         self.received: set[tuple[str, str]] = set()
         self.pauses: dict[tuple[str, str], Pause] = {}
         self.workers: dict[str, tuple[WorkerRecord, datetime]] = {}
+        #: Since when which worker processes are known to be dead.
+        self.deaths: dict[str, datetime] = {}
 
     def apply(self, transition: Transition, change: Change) -> Row | None:
         """Try a transition; return the changed row, or None if the job is not as it was seen."""

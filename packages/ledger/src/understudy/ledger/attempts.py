@@ -19,7 +19,15 @@ from understudy.job_engine.states import (
     TRANSITIONS,
     JobState,
 )
-from understudy.ledger import limiting, rows, transacting, transitions, waits, waking
+from understudy.ledger import (
+    limiting,
+    rows,
+    transacting,
+    transitions,
+    uncharging,
+    waits,
+    waking,
+)
 from understudy.ledger.changing import compare_and_set
 from understudy.ledger.database import Database
 from understudy.ledger.instants import microseconds
@@ -133,6 +141,10 @@ class SqlAttempts:
             return _conclude(connection, claim, conclusion)
 
         return self._database.write(work, "conclude")
+
+    def uncharge(self, claim: Claim) -> bool:
+        """Take back the crash that a rescuer charged for a lease that was lost to an outage."""
+        return self._database.write(lambda c: uncharging.uncharge(c, claim))
 
     def renew(self, claims: Sequence[Claim]) -> Sequence[Claim]:
         """Renew leases in one transaction; return those that still have the authority (rule 12)."""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
-from sqlalchemy import BigInteger, Connection, bindparam, select, update
+from sqlalchemy import BigInteger, Connection, bindparam, exists, select, update
 
 from understudy.job_engine.ports import RunningJob
 from understudy.job_engine.records import JobRecord
@@ -14,6 +14,7 @@ from understudy.ledger.instants import microseconds, now_us
 from understudy.ledger.job_table import IS_LIMITED, jobs
 from understudy.ledger.pausing import IS_PAUSED
 from understudy.ledger.prepared import AnyRow
+from understudy.ledger.tables import attempts, workers
 
 _DUE = (
     select(*jobs.c)
@@ -43,12 +44,20 @@ _HASTEN = (
     .where(jobs.c.id.in_(_FAR), jobs.c.state == JobState.OFFERED)
     .values(pickup_by=now_us())
 )
+#: Only what it had claimed by then: a claim after its death shows that the mark is wrong.
+_IS_ORPHAN = exists().where(
+    attempts.c.job_id == jobs.c.id,
+    attempts.c.epoch == jobs.c.epoch,
+    workers.c.boot_id == attempts.c.worker,
+    workers.c.died_at >= attempts.c.started_at,
+)
 _RUNNING = select(
     jobs.c.id,
     jobs.c.epoch,
     jobs.c.hb,
     jobs.c.lease_us,
     (jobs.c.lease_until < now_us()).label("expired"),
+    _IS_ORPHAN.label("is_orphan"),
 ).where(jobs.c.state == JobState.RUNNING)
 
 

@@ -165,7 +165,7 @@ def claim(row: AnyRow, worker: str) -> Claim:
 def running_job(row: AnyRow) -> RunningJob:
     """Read what a rescuer watches."""
     lease = timedelta(microseconds=row.lease_us or 0)
-    return RunningJob(row.id, row.epoch, row.hb, lease, bool(row.expired))
+    return RunningJob(row.id, row.epoch, row.hb, lease, bool(row.expired), bool(row.is_orphan))
 
 
 def step_record(row: AnyRow) -> StepRecord:
@@ -230,6 +230,8 @@ def worker_record(row: AnyRow) -> WorkerRecord:
         row.slots,
         row.started_at,
         row.seen_at,
+        row.machine or "",
+        row.birth or "",
     )
 
 

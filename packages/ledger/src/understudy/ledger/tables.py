@@ -132,6 +132,10 @@ workers: Table = Table(
     Column("started_at", Instant, nullable=False),
     Column("seen_at", Instant, nullable=False),
     Column("live_until", Instant, nullable=False),
+    # What its process id is unique in, when the process began, and since when it is known dead.
+    Column("machine", String(128)),
+    Column("birth", String(128)),
+    Column("died_at", Instant),
 )
 
 #: Queues and definitions of which nothing begins.

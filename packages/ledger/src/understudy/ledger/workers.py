@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
 from sqlalchemy import Connection, Delete, bindparam, delete, insert, select, update
 
@@ -9,9 +10,10 @@ from understudy.job_engine.records import WorkerRecord
 from understudy.ledger import rows
 from understudy.ledger.database import Database
 from understudy.ledger.instants import microseconds, now_us
+from understudy.ledger.statements import insert_into
 from understudy.ledger.tables import workers
 
-_IDENTITY = ("boot_id", "engine", "queue", "host", "pid", "slots")
+_IDENTITY = ("boot_id", "engine", "queue", "host", "pid", "slots", "machine", "birth")
 _ALIVE = {
     "seen_at": now_us(),
     "live_until": now_us() + bindparam("ttl", type_=workers.c.live_until.type),
@@ -21,6 +23,12 @@ _INSERT = insert(workers).values(
 )
 _UPDATE = update(workers).where(workers.c.boot_id == bindparam("boot")).values(_ALIVE)
 _LIVE = select(*workers.c).where(workers.c.live_until > now_us()).order_by(workers.c.started_at)
+_NOT_DEAD = (
+    select(*workers.c)
+    .where(workers.c.machine == bindparam("machine"), workers.c.died_at.is_(None))
+    .order_by(workers.c.started_at)
+)
+_GONE = {"died_at": now_us(), "live_until": now_us()}
 _FORGET_AFTER = timedelta(hours=1)
 
 
@@ -37,8 +45,7 @@ class SqlWorkers:
         def work(connection: Connection) -> None:
             alive = {"ttl": microseconds(ttl)}
             if connection.execute(_UPDATE, alive | {"boot": worker.boot_id}).rowcount == 0:
-                identity = {name: getattr(worker, name) for name in _IDENTITY}
-                connection.execute(_INSERT, alive | identity)
+                connection.execute(_INSERT, alive | _identity(worker))
                 connection.execute(_forget_the_dead())
 
         self._database.write(work)
@@ -54,6 +61,32 @@ class SqlWorkers:
         return [
             rows.worker_record(row) for row in self._database.read(lambda c: c.execute(_LIVE).all())
         ]
+
+    def mark_dead(self, worker: WorkerRecord) -> None:
+        """Mark a worker process as dead, also one that never beat."""
+
+        def work(connection: Connection) -> None:
+            dead = insert_into(connection.dialect.name, workers).values(
+                {name: bindparam(name) for name in _IDENTITY}
+                | {"started_at": now_us(), "seen_at": now_us()}
+                | _GONE
+            )
+            # The first mark stays: what was claimed after it was claimed by a living process.
+            marked = dead.on_conflict_do_update(
+                index_elements=[workers.c.boot_id], set_=_GONE, where=workers.c.died_at.is_(None)
+            )
+            connection.execute(marked, _identity(worker))
+
+        self._database.write(work)
+
+    def workers_on(self, machine: str) -> Sequence[WorkerRecord]:
+        """Return the workers of a machine that are not marked as dead, however old their beat."""
+        found = self._database.read(lambda c: c.execute(_NOT_DEAD, {"machine": machine}).all())
+        return [rows.worker_record(row) for row in found]
+
+
+def _identity(worker: WorkerRecord) -> dict[str, Any]:
+    return {name: getattr(worker, name) for name in _IDENTITY}
 
 
 def _forget_the_dead() -> Delete:

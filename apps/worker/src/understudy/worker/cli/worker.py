@@ -13,7 +13,7 @@ from understudy.worker.maintenance import MAINTENANCE
 from understudy.worker.preflight import preflight
 from understudy.worker.settings import Settings, load_settings
 from understudy.worker.supervisor import Supervisor
-from understudy.worker.wiring import load_catalogue, open_database
+from understudy.worker.wiring import death_notices, load_catalogue, open_database
 
 queue_option: Option = click.option(
     "--queue",
@@ -79,11 +79,14 @@ def _serve(engine: str, queues: tuple[str, ...], *, as_json: bool) -> None:
 
 
 def _supervise(settings: Settings, posts: Sequence[tuple[str, ...]], *, as_json: bool) -> None:
-    supervisor = Supervisor(posts, settings.shutdown_grace)
+    deaths = death_notices(settings)
+    supervisor = Supervisor(posts, settings.shutdown_grace, on_death=deaths.note)
     supervisor.on_signals()
     labels = [":".join(post) for post in posts]
     if as_json:
         print_json({"pid": os.getpid(), "serves": labels})
     else:
         say(f"serving {', '.join(labels)}; Ctrl-C stops, twice at once")
-    raise SystemExit(supervisor.run())
+    status = supervisor.run()
+    deaths.finish()
+    raise SystemExit(status)

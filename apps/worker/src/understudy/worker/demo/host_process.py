@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from understudy.worker.parentage import die_with_parent
+from understudy.worker.settings import load_settings
 from understudy.worker.supervisor import Supervisor
+from understudy.worker.wiring import death_notices
 
 #: How long the workers may take to stop.
 GRACE = timedelta(seconds=3)
@@ -20,7 +22,9 @@ def main(parent: int, engine: str, queues: Sequence[str]) -> int:
         queues: The names of the queues.
     """
     die_with_parent(parent)
-    supervisor = Supervisor([(engine, queue) for queue in queues], GRACE)
+    deaths = death_notices(load_settings())
+    posts = [(engine, queue) for queue in queues]
+    supervisor = Supervisor(posts, GRACE, on_death=deaths.note)
     supervisor.on_signals()
     return supervisor.run()
 

@@ -20,6 +20,7 @@ from understudy.worker.dev.watcher import CodeWatcher
 from understudy.worker.exits import OK
 from understudy.worker.settings import Settings
 from understudy.worker.supervisor import Supervisor
+from understudy.worker.wiring import death_notices
 
 logger: logging.Logger = logging.getLogger("understudy.dev")
 
@@ -64,6 +65,7 @@ class DevSession:
         grace = {"UNDERSTUDY_SHUTDOWN_GRACE": f"{self._grace.total_seconds():g}s"}
         self._environment = {**os.environ, **grace, **environment}
         self._ledger_url = environment.get("UNDERSTUDY_LEDGER_URL", settings.ledger_url)
+        self._deaths = death_notices(settings.model_copy(update={"ledger_url": self._ledger_url}))
         self._queues = queues
         self._watcher = CodeWatcher(watch, self._code_changed) if watch else None
         self._ready: Ready | None = ready
@@ -105,7 +107,9 @@ class DevSession:
         if status != OK:
             return status
         posts = [(engine, queue) for engine in ENGINES for queue in queues]
-        supervisor = self._supervisor = Supervisor(posts, self._grace, self._environment)
+        supervisor = self._supervisor = Supervisor(
+            posts, self._grace, self._environment, on_death=self._deaths.note
+        )
         if self._is_over:
             # It was asked for while there was nobody to be told.
             supervisor.stop()

@@ -6,7 +6,16 @@ from itertools import pairwise
 from understudy.job_engine.awaited import WAKE
 from understudy.job_engine.invariants.history import Finding, History
 from understudy.job_engine.records import EventRecord
-from understudy.job_engine.states import CLAIM, STOP, SUCCEED, TRANSITIONS, Fence, JobState
+from understudy.job_engine.states import (
+    CLAIM,
+    STOP,
+    SUCCEED,
+    TERMINAL,
+    TRANSITIONS,
+    UNCHARGE,
+    Fence,
+    JobState,
+)
 
 #: The events that no transition makes.
 DISPATCH = "dispatch"
@@ -21,7 +30,11 @@ _OFFERS = frozenset(t.name for t in TRANSITIONS if t.target is JobState.OFFERED)
 _CONCLUSIONS = frozenset(t.name for t in TRANSITIONS if t.fence is Fence.CLAIM)
 _AFTER_A_REQUEST = frozenset({SUCCEED.name, STOP.name})
 #: What such an event leaves the job in: the state it was in, and no other epoch.
-_STAYS = {CANCEL_REQUEST: JobState.RUNNING, WAKE: JobState.SCHEDULED}
+_STAYS = {
+    CANCEL_REQUEST: frozenset({JobState.RUNNING}),
+    WAKE: frozenset({JobState.SCHEDULED}),
+    UNCHARGE: frozenset(JobState) - TERMINAL,
+}
 _FIRST = ((JobState.OFFERED, 1), (JobState.SCHEDULED, 0))
 
 
@@ -133,7 +146,7 @@ def cancelled_or_finished(history: History) -> Iterator[Finding]:
 
 def _follows(before: EventRecord, after: EventRecord) -> bool:
     if after.kind in _STAYS:
-        fits = before.state is _STAYS[after.kind]
+        fits = before.state in _STAYS[after.kind]
         return fits and (after.state, after.epoch) == (before.state, before.epoch)
     transition = TRANSITION.get(after.kind)
     if transition is None or before.state not in transition.sources:

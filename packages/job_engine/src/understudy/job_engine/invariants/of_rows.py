@@ -14,7 +14,7 @@ from understudy.job_engine.invariants.of_events import (
     makes_an_offer,
 )
 from understudy.job_engine.records import AttemptRecord, EventRecord, StepKind, StepRecord
-from understudy.job_engine.states import RESUME, SUSPEND, Budget, JobState
+from understudy.job_engine.states import RESUME, SUSPEND, UNCHARGE, Budget, JobState
 
 #: What may be recorded with the suspension of its attempt.
 _SUSPENDING = frozenset({StepKind.SLEEP, StepKind.WAIT, StepKind.MET})
@@ -56,6 +56,7 @@ def counters_as_events(history: History) -> Iterator[Finding]:
     charged = Counter(
         TRANSITION[event.kind].charges for event in history.events if event.kind in TRANSITION
     )
+    charged[Budget.CRASHES] -= sum(event.kind == UNCHARGE for event in history.events)
     for budget in Budget:
         counted: int = getattr(history.job, budget)
         if counted != charged[budget]:

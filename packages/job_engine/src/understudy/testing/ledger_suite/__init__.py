@@ -21,6 +21,7 @@ from understudy.testing.ledger_suite.grouping import GroupPromises
 from understudy.testing.ledger_suite.invoking import InvokingPromises
 from understudy.testing.ledger_suite.keys import KeyPromises
 from understudy.testing.ledger_suite.limiting import LimitingPromises
+from understudy.testing.ledger_suite.losing import LosingPromises
 from understudy.testing.ledger_suite.meeting import MeetingPromises
 from understudy.testing.ledger_suite.offering import OfferingPromises
 from understudy.testing.ledger_suite.pausing import PausingPromises
@@ -62,6 +63,7 @@ class LedgerSuite(
     LimitingPromises,
     WatchingPromises,
     KeyPromises,
+    LosingPromises,
     ReadingPromises,
     SchedulingPromises,
     SequelPromises,

@@ -31,6 +31,7 @@ from understudy.job_engine.states import (
     STOP,
     SUCCEED,
     SUSPEND,
+    TERMINAL,
     TRANSITIONS,
     JobState,
 )
@@ -65,7 +66,11 @@ ENDINGS = {
 }
 
 #: The events that no transition makes, and the state that they happen in.
-_STAYS = {"cancel_request": JobState.RUNNING, "wake": JobState.SCHEDULED}
+_STAYS = {
+    "cancel_request": frozenset({JobState.RUNNING}),
+    "wake": frozenset({JobState.SCHEDULED}),
+    "uncharge": frozenset(JobState) - TERMINAL,
+}
 _BY_NAME = {transition.name: transition for transition in TRANSITIONS}
 
 
@@ -161,7 +166,7 @@ def expect_sound_history(ledger: Ledger, job_id: str) -> None:
 
 def _follows(before: EventRecord, after: EventRecord) -> bool:
     if after.kind in _STAYS:
-        return before.state is _STAYS[after.kind] and _same_place(before, after)
+        return before.state in _STAYS[after.kind] and _same_place(before, after)
     transition = _BY_NAME[after.kind]
     allowed = before.state in transition.sources and after.state is transition.target
     return allowed and after.epoch == before.epoch + transition.new_epoch
