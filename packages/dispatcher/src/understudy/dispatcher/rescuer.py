@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from understudy.dispatcher.engine_set import EngineSet
@@ -15,6 +15,7 @@ from understudy.job_engine.control import ControlLedger
 from understudy.job_engine.error_record import ErrorRecord
 from understudy.job_engine.errors import JobCrashedError
 from understudy.job_engine.events import Event, Listener
+from understudy.job_engine.ledger_clock import ClockLedger, ClockWatch
 from understudy.job_engine.outcome import MAX_CRASHES
 from understudy.job_engine.pause import pause_of
 from understudy.job_engine.ports import LedgerReader, OfferLedger, RescueLedger, RunningJob
@@ -25,6 +26,8 @@ from understudy.job_engine.waiting import WaitingLedger
 
 #: How many jobs one look takes on.
 BATCH = 100
+#: A job that stood still for so many leases is lost, whatever the ledger's clock says.
+LEASES_STILL = 3
 #: A job that changed engine this often stays where it is (rule 18).
 MAX_HANDOFFS = 10
 #: So many of them may be due to a lost message or a long queue; the others are kept for deaths.
@@ -39,7 +42,13 @@ MOVES_AT_ONCE = 200
 
 
 class RescuerLedger(
-    RescueLedger, OfferLedger, ControlLedger, WaitingLedger, LedgerReader, Protocol
+    RescueLedger,
+    OfferLedger,
+    ControlLedger,
+    WaitingLedger,
+    ClockLedger,
+    LedgerReader,
+    Protocol,
 ):
     """What the rescuer needs of the ledger."""
 
@@ -76,6 +85,8 @@ class Rescuer:
         self._moves = TokenBucket(MOVES_PER_SECOND, MOVES_AT_ONCE, clock)
         self._watched: dict[str, _Seen] = {}
         self._deserted: frozenset[tuple[str, str]] = frozenset()
+        self._watch = ClockWatch(clock)
+        self._mended: tuple[datetime | None, datetime | None] | None = None
 
     def tick(self) -> None:
         """Look once.
@@ -85,8 +96,9 @@ class Rescuer:
         """
         for running in self._lost():
             self._recover(running)
-        for job in self._ledger.expired(BATCH):
-            self._expire(job)
+        if self._looks_at_the_clock():
+            for job in self._ledger.expired(BATCH):
+                self._expire(job)
         self._give_up_on_deserted()
         unclaimed = self._ledger.unclaimed(BATCH)
         pauses = self._ledger.pauses() if unclaimed else ()
@@ -98,17 +110,36 @@ class Rescuer:
             else:
                 self._set_aside(job, str(pause))
 
+    def _looks_at_the_clock(self) -> bool:
+        """Mend what the ledger's clock wrote while it was ahead; tell whether it may be trusted."""
+        found = self._ledger.clock()
+        is_trusted = self._watch.look(found.now)
+        patience = {
+            name: max(queue.pickup, LONGEST_PATIENCE) for name, queue in declared_queues().items()
+        }
+        is_behind = found.is_behind(max(patience.values()))
+        written = (found.newest, found.pickup) if is_behind else None
+        # What names a moment ahead stays so until it has come: it is looked into once.
+        if self._watch.went_back() or (written is not None and written != self._mended):
+            mended = self._ledger.mend(patience)
+            self._mended = written
+            if mended:
+                self._listener(Event("ledger.mended", detail={"instants": mended}))
+        return is_trusted
+
     def _lost(self) -> list[RunningJob]:
         # Expired on the database's clock, and seen standing still for a whole lease on ours:
-        # neither a skewed clock nor an outage of the ledger looks like a death (R17, R18).
+        # neither a skewed clock nor an outage of the ledger looks like a death (R17, R18). Or
+        # still for so long that whatever the database's clock says, the job is lost.
         now = self._clock.steady()
         running = self._ledger.running()
         self._watched = {job.job_id: self._seen(job, now) for job in running}
-        return [
-            job
-            for job in running
-            if job.expired and now - self._watched[job.job_id].since >= job.lease.total_seconds()
-        ]
+        return [job for job in running if self._is_lost(job, now)]
+
+    def _is_lost(self, job: RunningJob, now: float) -> bool:
+        still = now - self._watched[job.job_id].since
+        leases = 1 if job.expired else LEASES_STILL
+        return still >= leases * job.lease.total_seconds()
 
     def _seen(self, job: RunningJob, now: float) -> _Seen:
         before = self._watched.get(job.job_id)

@@ -250,6 +250,7 @@ class WorkerRecord:
     slots: int
     started_at: datetime | None = None
     seen_at: datetime | None = None
+    live_until: datetime | None = None
 
 
 class CancelOutcome(StrEnum):

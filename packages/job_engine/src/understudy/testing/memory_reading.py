@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from understudy.job_engine.errors import JobNotFoundError
+from understudy.job_engine.ledger_clock import SLACK
 from understudy.job_engine.limits import Limits, LimitUse
 from understudy.job_engine.message import SigningKey
 from understudy.job_engine.ports import RunningJob
@@ -18,6 +19,7 @@ from understudy.job_engine.records import (
 )
 from understudy.job_engine.states import JobState
 from understudy.testing.memory_limits import uses, with_room
+from understudy.testing.memory_mending import mend_beats
 from understudy.testing.memory_rows import Row
 from understudy.testing.memory_store import Connection, Store
 
@@ -126,9 +128,12 @@ class MemoryReading(Connection):
         """Tell that a worker process lives, for `ttl` from now."""
         with self.transaction():
             now = self._store.clock.now()
-            known, _ = self._store.workers.get(worker.boot_id, (None, None))
-            alive = replace(known or replace(worker, started_at=now), seen_at=now)
-            self._store.workers[worker.boot_id] = (alive, now + ttl)
+            known = self._store.workers.get(worker.boot_id)
+            until = now + ttl
+            alive = replace(known or worker, seen_at=now, live_until=until)
+            self._store.workers[worker.boot_id] = replace(
+                alive, started_at=known.started_at if known else now
+            )
 
     def retire(self, boot_id: str) -> None:
         """Forget a worker that stops."""
@@ -139,7 +144,9 @@ class MemoryReading(Connection):
         """Return the workers whose last beat is fresh."""
         with self.transaction():
             now = self._store.clock.now()
-            return [worker for worker, until in self._store.workers.values() if until > now]
+            mend_beats(self._store)
+            known = self._store.workers.values()
+            return [each for each in known if each.live_until and each.live_until > now]
 
     def signing_keys(self) -> Sequence[SigningKey]:
         """Return the keys that are valid, the newest first."""
@@ -150,5 +157,8 @@ class MemoryReading(Connection):
         return [row for row in self._store.rows.values() if row.state is state]
 
     def _watched(self, row: Row) -> RunningJob:
-        expired = row.lease_until is not None and row.lease_until < self._store.clock.now()
-        return RunningJob(row.id, row.epoch, row.hb, row.lease or timedelta(0), expired)
+        now, lease = self._store.clock.now(), row.lease or timedelta(0)
+        expired = row.lease_until is not None and (
+            row.lease_until < now or row.lease_until > now + lease + SLACK
+        )
+        return RunningJob(row.id, row.epoch, row.hb, lease, expired)

@@ -103,12 +103,13 @@ class Store:
         self.history: defaultdict[str, list[EventRecord]] = defaultdict(list)
         self.groups: dict[str, GroupRecord] = {}
         self.schedules: dict[str, ScheduleRecord] = {}
-        self.sent: dict[str, tuple[SentEvent, datetime]] = {}
+        #: Events that were sent, when, and until when they are kept.
+        self.sent: dict[str, tuple[SentEvent, datetime, datetime]] = {}
         #: What rate limits count: their keys, and when an attempt of it began.
         self.starts: list[tuple[str, datetime]] = []
         self.received: set[tuple[str, str]] = set()
         self.pauses: dict[tuple[str, str], Pause] = {}
-        self.workers: dict[str, tuple[WorkerRecord, datetime]] = {}
+        self.workers: dict[str, WorkerRecord] = {}
 
     def apply(self, transition: Transition, change: Change) -> Row | None:
         """Try a transition; return the changed row, or None if the job is not as it was seen."""

@@ -19,6 +19,7 @@ from understudy.testing.ledger_suite.concluding import ConcludingPromises
 from understudy.testing.ledger_suite.flowing import ChainPromises
 from understudy.testing.ledger_suite.grouping import GroupPromises
 from understudy.testing.ledger_suite.invoking import InvokingPromises
+from understudy.testing.ledger_suite.jumping import JumpingPromises
 from understudy.testing.ledger_suite.limiting import LimitingPromises
 from understudy.testing.ledger_suite.meeting import MeetingPromises
 from understudy.testing.ledger_suite.offering import OfferingPromises
@@ -60,6 +61,7 @@ class LedgerSuite(
     PausingPromises,
     LimitingPromises,
     WatchingPromises,
+    JumpingPromises,
     ReadingPromises,
     SchedulingPromises,
     SequelPromises,

@@ -1,0 +1,207 @@
+"""The ledger's clock, which may jump ahead and back: how that is noticed, and what it leaves.
+
+No instant that is made of "now and a span" may lie further ahead than that span; one that does
+was written while the clock was ahead. See docs/clocks.md.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from understudy.job_engine.clock import Clock
+from understudy.job_engine.records import Conclusion, EventRecord, JobRecord
+from understudy.job_engine.requests import NewJob
+from understudy.job_engine.states import PARK, RESUME, JobState
+
+#: So far may a recorded instant lie ahead of the clock, and clocks drift between two looks.
+SLACK = timedelta(seconds=1)
+#: How long a clock that was set anew must go on so before what is late by it is taken for late.
+GRACE = timedelta(minutes=1)
+
+#: The longest that a job waits that no engine took.
+PARK_MOST = timedelta(seconds=30)
+
+#: In an event's detail: the spans, in seconds, that the instants it set were made of.
+DELAY, EXPIRES_IN, UNIQUE_FOR = "delay", "expires_in", "unique_for"
+#: In that of a dispatch: what the job waits for; the end of that makes it due at once.
+WAITS_FOR = "waits_for"
+
+#: The event that a history begins with.
+DISPATCH = "dispatch"
+#: Events that note no span: the job is due at once after them, or within so long.
+_AT_ONCE: Mapping[str, timedelta] = {
+    "wake": timedelta(0),
+    RESUME.name: timedelta(0),
+    PARK.name: PARK_MOST,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerClock:
+    """What a look at the ledger's clock has found.
+
+    Attributes:
+        now: The database's time.
+        newest: The latest moment at which a job was recorded or a worker beat.
+        pickup: The latest pickup deadline of an offer.
+    """
+
+    now: datetime
+    newest: datetime | None
+    pickup: datetime | None
+
+    def is_behind(self, patience: timedelta) -> bool:
+        """Tell whether something was written while the clock was ahead of what it is now.
+
+        Args:
+            patience: The longest that an offer may wait for its pickup.
+        """
+        recorded = self.newest is not None and self.newest > self.now + SLACK
+        return recorded or (self.pickup is not None and self.pickup > self.now + patience + SLACK)
+
+
+class ClockLedger(Protocol):
+    """The ledger's clock, and the repair of what was written while it was ahead."""
+
+    def clock(self) -> LedgerClock:
+        """Look at the clock, and at the latest instants that were written by it."""
+        ...
+
+    def mend(self, patience: Mapping[str, timedelta]) -> int:
+        """Pull in what was written while the clock was ahead; return how much that was.
+
+        Beats, events that were sent and starts that a rate limit counts are taken for as old as
+        this look. A job that waits for a known span waits for that span from now on; one that
+        waits for a moment that its dispatch named is left alone. No state is changed.
+
+        Args:
+            patience: The longest that an offer of a queue may wait for its pickup, by the queue's
+                name; offers of other queues are left alone.
+        """
+        ...
+
+
+class ClockWatch:
+    """Notices by a steady clock that the ledger's clock was set.
+
+    Not to be shared by threads.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        """Take the clock as it is first seen for right."""
+        self._clock = clock
+        self._trusted: float | None = None
+        self._other: float | None = None
+        self._since = 0.0
+        self._went_back = False
+
+    def look(self, now: datetime) -> bool:
+        """Compare the ledger's time with the steady one; tell whether it may be trusted.
+
+        A clock that was set is trusted when it is back where it was, or has stayed where it was
+        set to for `GRACE`. Until then nothing should be taken for late, and nothing made up for.
+        """
+        steady = self._clock.steady()
+        offset = now.timestamp() - steady
+        before = self._other if self._other is not None else self._trusted
+        if self._trusted is None or before is None:
+            self._trusted = offset
+            return True
+        self._went_back = self._went_back or offset < before - SLACK.total_seconds()
+        if _is_near(offset, self._trusted):
+            self._trusted, self._other = offset, None
+        elif self._other is None or not _is_near(offset, self._other):
+            self._other, self._since = offset, steady
+        elif steady - self._since >= GRACE.total_seconds():
+            self._trusted, self._other = offset, None
+        else:
+            self._other = offset
+        return self._other is None
+
+    def went_back(self) -> bool:
+        """Tell whether the clock was set back since this was last asked."""
+        went_back, self._went_back = self._went_back, False
+        return went_back
+
+
+def spans_of_dispatch(job: NewJob, *, offered: bool) -> dict[str, Any]:
+    """Return what the event of a dispatch notes of the spans that its instants are made of."""
+    noted: dict[str, Any] = {}
+    if job.expires_in is not None:
+        noted[EXPIRES_IN] = job.expires_in.total_seconds()
+    if job.unique is not None and job.unique.period is not None:
+        noted[UNIQUE_FOR] = job.unique.period.total_seconds()
+    if offered:
+        return noted
+    if job.waits_for is not None:
+        noted[WAITS_FOR] = job.waits_for
+    elif job.run_at is None:
+        noted[DELAY] = 0.0 if job.delay is None else job.delay.total_seconds()
+    return noted
+
+
+def spans_of_end(conclusion: Conclusion) -> dict[str, Any]:
+    """Return what the event of an attempt's end notes of them."""
+    if conclusion.transition.target is not JobState.SCHEDULED or conclusion.run_at is not None:
+        return {}
+    return {DELAY: conclusion.delay.total_seconds()}
+
+
+def mended_time(job: JobRecord, last: EventRecord, now: datetime) -> dict[str, datetime]:
+    """Return when a job is due that waits, if it waits for longer than it should.
+
+    Args:
+        job: The job.
+        last: Its last event.
+        now: The ledger's time.
+    """
+    delay = _delay(job, last) if job.state is JobState.SCHEDULED else None
+    # What was made due by the end of another job has no event of its own: none is due later.
+    if delay is None or not (last.at > now + SLACK or last.kind == DISPATCH):
+        return {}
+    if last.at <= now + SLACK and DELAY in last.detail:
+        return {}
+    return _if_later(job, {"run_at": now + delay})
+
+
+def mended_terms(job: JobRecord, event: EventRecord, now: datetime) -> dict[str, datetime]:
+    """Return by when a job must begin and until when its key is held, if those are too late.
+
+    Args:
+        job: The job.
+        event: That of its dispatch, or of one that took its place.
+        now: The ledger's time.
+    """
+    if event.at <= now + SLACK:
+        return {}
+    terms = {"expires_at": EXPIRES_IN, "unique_until": UNIQUE_FOR}
+    noted = {
+        column: now + timedelta(seconds=event.detail[span])
+        for column, span in terms.items()
+        if span in event.detail
+    }
+    return _if_later(job, noted)
+
+
+def _delay(job: JobRecord, event: EventRecord) -> timedelta | None:
+    if DELAY in event.detail:
+        return timedelta(seconds=event.detail[DELAY])
+    if event.kind == DISPATCH:
+        # Due when what it waited for ended, or at once: the work of another job, done again.
+        due = (WAITS_FOR in event.detail and job.waits_for is None) or job.origin is not None
+        return timedelta(0) if due else None
+    return _AT_ONCE.get(event.kind)
+
+
+def _if_later(job: JobRecord, wanted: Mapping[str, datetime]) -> dict[str, datetime]:
+    known = {column: getattr(job, column) for column in wanted}
+    return {
+        column: at
+        for column, at in wanted.items()
+        if known[column] is not None and known[column] > at + SLACK
+    }
+
+
+def _is_near(one: float, other: float) -> bool:
+    return abs(one - other) <= SLACK.total_seconds()
