@@ -4,12 +4,13 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import Enum
 from typing import Any
 
 from tests.simulation.baton import Conductor, Process
 from tests.simulation.broker import Broker
-from tests.simulation.clocks import ProcessClock
-from tests.simulation.jobs import QUEUE, Jobs
+from tests.simulation.clocks import LedgerTime, ProcessClock
+from tests.simulation.jobs import QUEUE, TICKS, Jobs
 from tests.simulation.ledger import DistantLedger, Outage
 from tests.simulation.weather import Weather
 from understudy.dispatcher.bounded import DirectCaller
@@ -35,6 +36,14 @@ POLICY = BreakerPolicy(min_open=timedelta(seconds=2), ramp=timedelta(seconds=5))
 SKEW = 3600
 
 
+class Kind(Enum):
+    """What a run is about besides what befalls all: a seed is of one kind."""
+
+    PLAIN = "nothing besides"
+    CLOCK = "the ledger's clock is set"
+    LEDGER = "the ledger takes no writes, is silent, or is another file"
+
+
 class QuietEngineSet(EngineSet):
     """Starts no thread of its own; the process probes in a task."""
 
@@ -51,6 +60,9 @@ class Scene:
         sent: When an event for a job was acknowledged.
         pauses: From when to when the queue was paused.
         paused_since: Since when it is.
+        clock: The ledger's clock.
+        kind: What the run is about.
+        late_tick: What was wrong with the schedule once the ledger's clock was right again.
     """
 
     conductor: Conductor
@@ -59,6 +71,9 @@ class Scene:
     outage: Outage
     brokers: Mapping[str, Broker]
     jobs: Jobs
+    clock: LedgerTime
+    kind: Kind = Kind.PLAIN
+    late_tick: str = ""
     ledgers: list[DistantLedger] = field(default_factory=list)
     accepted: set[str] = field(default_factory=set)
     sent: dict[str, float] = field(default_factory=dict)
@@ -72,10 +87,16 @@ class Scene:
 
     def resume(self) -> None:
         """Let jobs begin again."""
-        now = self.conductor.clock.now()
+        now = self.clock.now()
         if self.kept.unpause("queue", QUEUE.name) and self.paused_since is not None:
             self.pauses.append((self.paused_since, now))
         self.paused_since = None
+
+    def note_next_tick(self) -> None:
+        """Look whether the schedule goes on as the right time has it."""
+        now, records = self.kept.schedules()
+        for each in (each for each in records if each.next_at > TICKS.after(now)):
+            self.late_tick = f"the next of {each.name} is {each.next_at}, at {now}"
 
     def hear(self, event: Event) -> None:
         """Note what was told."""

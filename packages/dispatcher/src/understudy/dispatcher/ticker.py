@@ -24,6 +24,7 @@ from understudy.job_engine.ledger_clock import ClockWatch
 from understudy.job_engine.requests import NewJob
 from understudy.job_engine.schedule import Schedule
 from understudy.job_engine.scheduling import (
+    SET_BACK,
     ScheduleDeclaration,
     ScheduleLedger,
     ScheduleRecord,
@@ -144,6 +145,7 @@ class Ticker:
     def _fire_all(self, seen: ScheduleRecord) -> int:
         """Take on the ticks of a schedule that are due, the oldest first."""
         schedule = _schedule(self._jobs[seen.name])
+        seen = self._go_on_after(self._handled(seen), seen)
         due = _due(schedule, seen)
         fired = 0
         if not due or due[0] > seen.next_at:
@@ -163,6 +165,26 @@ class Ticker:
             fired += taken.last_at == tick
             seen = taken
         return fired
+
+    def _handled(self, seen: ScheduleRecord) -> datetime:
+        """Return the first tick that may not have been seen to yet, where a clock was set.
+
+        A clock that was behind brought ticks back that were seen to before, and one that leapt
+        passed over ticks that never were.
+        """
+        first = seen.next_at
+        if seen.skip_reason == SET_BACK and seen.skipped_at and seen.skipped_at <= seen.read_at:
+            first = max(first, seen.skipped_at)
+        since = self._watch.since
+        if since is not None and first < since - LATENESS:
+            first = max(first, _schedule(self._jobs[seen.name]).after(since - LATENESS))
+        return first
+
+    def _go_on_after(self, first: datetime, seen: ScheduleRecord) -> ScheduleRecord:
+        if first <= seen.next_at:
+            return seen
+        reason = f"the clock was set: ticks from {seen.next_at.isoformat()} on"
+        return self._take(seen, Tick(seen.next_at, first, None, reason=reason)) or seen
 
     def _take(self, seen: ScheduleRecord, tick: Tick) -> ScheduleRecord | None:
         """Take a tick on; return the schedule after it, or None if it is somebody else's."""

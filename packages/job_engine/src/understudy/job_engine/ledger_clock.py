@@ -6,7 +6,7 @@ was written while the clock was ahead. See docs/clocks.md.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 from understudy.job_engine.clock import Clock
@@ -83,9 +83,12 @@ class ClockLedger(Protocol):
 
 
 class ClockWatch:
-    """Notices by a steady clock that the ledger's clock was set.
+    """Notices by a steady clock that the ledger's clock was set. Not to be shared by threads.
 
-    Not to be shared by threads.
+    Attributes:
+        since: From when on time has passed that this watch saw pass: the last look before the
+            clock was set, where it is back; the first one after that, where it stayed. None
+            before it was ever set.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -94,6 +97,8 @@ class ClockWatch:
         self._trusted: float | None = None
         self._other: float | None = None
         self._since = 0.0
+        self._last = self._first = datetime.min.replace(tzinfo=UTC)
+        self.since: datetime | None = None
         self._went_back = False
 
     def look(self, now: datetime) -> bool:
@@ -106,17 +111,20 @@ class ClockWatch:
         offset = now.timestamp() - steady
         before = self._other if self._other is not None else self._trusted
         if self._trusted is None or before is None:
-            self._trusted = offset
+            self._trusted, self._last = offset, now
             return True
         self._went_back = self._went_back or offset < before - SLACK.total_seconds()
         if _is_near(offset, self._trusted):
+            self.since = self.since if self._other is None else self._last
             self._trusted, self._other = offset, None
         elif self._other is None or not _is_near(offset, self._other):
-            self._other, self._since = offset, steady
+            self._other, self._since, self._first = offset, steady, now
         elif steady - self._since >= GRACE.total_seconds():
-            self._trusted, self._other = offset, None
+            self._trusted, self._other, self.since = offset, None, self._first
         else:
             self._other = offset
+        if self._other is None:
+            self._last = now
         return self._other is None
 
     def went_back(self) -> bool:

@@ -12,6 +12,9 @@ from understudy.job_engine.requests import NewJob
 #: A schedule that no process has declared for so long is an orphan.
 ORPHANED_AFTER = timedelta(minutes=2)
 
+#: Why a schedule's next tick was left out for an earlier one.
+SET_BACK = "the ledger's clock was ahead of now, or is behind"
+
 
 def tick_key(name: str, tick: datetime) -> str:
     """Return the idempotency key of a tick's job."""
@@ -130,7 +133,10 @@ class ScheduleLedger(Protocol):
         ...
 
     def set_back(self, seen: ScheduleRecord, next_at: datetime) -> bool:
-        """Let an earlier tick be the next; False if the schedule is no longer as it was seen."""
+        """Let an earlier tick be the next; False if the schedule is no longer as it was seen.
+
+        The tick that was the next is noted as left out, for the reason `SET_BACK`.
+        """
         ...
 
     def pause_schedule(self, name: str) -> bool:

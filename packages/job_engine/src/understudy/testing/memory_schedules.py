@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from understudy.job_engine.scheduling import (
+    SET_BACK,
     ScheduleDeclaration,
     ScheduleRecord,
     Tick,
@@ -71,7 +72,9 @@ class MemorySchedules(MemoryRecording):
             known = self._store.schedules.get(seen.name)
             if known is None or _place(known) != _place(seen):
                 return False
-            self._store.schedules[seen.name] = replace(known, next_at=next_at)
+            self._store.schedules[seen.name] = replace(
+                known, next_at=next_at, skipped_at=seen.next_at, skip_reason=SET_BACK
+            )
             return True
 
     def pause_schedule(self, name: str) -> bool:

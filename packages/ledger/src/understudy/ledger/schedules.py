@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Connection, bindparam, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from understudy.job_engine.scheduling import (
+    SET_BACK,
     ScheduleDeclaration,
     ScheduleRecord,
     Tick,
@@ -71,7 +72,8 @@ class SqlSchedules:
 
     def set_back(self, seen: ScheduleRecord, next_at: datetime) -> bool:
         """Let an earlier tick be the next; False if the schedule is no longer as it was seen."""
-        return self._changes(seen, {"next_at": next_at}, schedules.c.next_at == seen.next_at)
+        values = {"next_at": next_at, "skipped_at": seen.next_at, "skip_reason": SET_BACK}
+        return self._changes(seen, values, schedules.c.next_at == seen.next_at)
 
     def pause_schedule(self, name: str) -> bool:
         """Fire no tick until it is resumed; False if there is no such schedule."""
