@@ -19,7 +19,7 @@ class SetsNothingBack(MemoryLedger):
 class MendsNothing(MemoryLedger):
     """What waits for a span waits for it on the clock that was ahead."""
 
-    def mend(self, patience: Mapping[str, timedelta]) -> int:
+    def mend(self, patience: Mapping[str, timedelta], ahead: timedelta) -> int:
         return 0
 
 

@@ -28,6 +28,7 @@ from understudy.job_engine.events import Event
 from understudy.job_engine.message import KeyRing
 from understudy.job_engine.pause import Pause
 from understudy.job_engine.ports import Ledger
+from understudy.job_engine.records import JobRecord
 
 PRIMARY, FALLBACK = "rq", "dramatiq"
 BUDGET = timedelta(seconds=1)
@@ -91,6 +92,11 @@ class Scene:
         if self.kept.unpause("queue", QUEUE.name) and self.paused_since is not None:
             self.pauses.append((self.paused_since, now))
         self.paused_since = None
+
+    def is_to_come(self, job: JobRecord) -> bool:
+        """Tell whether a job is that of a tick to come, fired while the clock was ahead of it."""
+        waits = job.name == self.jobs.ticking.name and job.epoch == 0 and not job.state.is_terminal
+        return waits and self.clock.was_set and bool(job.run_at and job.run_at > self.clock.now())
 
     def note_next_tick(self) -> None:
         """Look whether the schedule goes on as the right time has it."""

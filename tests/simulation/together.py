@@ -100,7 +100,7 @@ def _awaiting(store: Store, row: Row, topic: str, met: Sequence[Met]) -> of_wait
     missed = None
     if suspension is not None and suspension.ended_at is not None:
         since = suspension.ended_at
-        sent = (each for each, until in store.sent.values() if until > since)
+        sent = (each for each, _, until in store.sent.values() if until > since)
         there = (each.id for each in sent if each.topic == topic)
         missed = next((each for each in there if (row.id, each) not in store.received), None)
     waits = [step for step in met if step.kind is StepKind.WAIT]

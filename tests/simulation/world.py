@@ -105,4 +105,9 @@ class World:
         self._is_over = True
 
     def _all_ended(self, house: House) -> bool:
-        return house.all_dispatched and self._scene.kept.counts().keys() <= _OVER
+        if not house.all_dispatched:
+            return False
+        if not self._scene.clock.was_set:
+            return self._scene.kept.counts().keys() <= _OVER
+        jobs = self._scene.kept.list_jobs(limit=MOST_MOMENTS)
+        return all(job.state in _OVER or self._scene.is_to_come(job) for job in jobs)

@@ -15,7 +15,7 @@ from understudy.job_engine.control import ControlLedger
 from understudy.job_engine.error_record import ErrorRecord
 from understudy.job_engine.errors import JobCrashedError
 from understudy.job_engine.events import Event, Listener
-from understudy.job_engine.ledger_clock import ClockLedger, ClockWatch
+from understudy.job_engine.ledger_clock import ClockLedger, ClockWatch, LedgerClock
 from understudy.job_engine.outcome import MAX_CRASHES
 from understudy.job_engine.pause import pause_of
 from understudy.job_engine.ports import LedgerReader, OfferLedger, RescueLedger, RunningJob
@@ -96,7 +96,8 @@ class Rescuer:
         """
         for running in self._lost():
             self._recover(running)
-        if self._looks_at_the_clock():
+        found = self._ledger.clock()
+        if self._watch.look(found.now):
             for job in self._ledger.expired(BATCH):
                 self._expire(job)
         self._give_up_on_deserted()
@@ -109,23 +110,23 @@ class Rescuer:
                 self._look_into(job, inquiry)
             else:
                 self._set_aside(job, str(pause))
+        # Last: on a large ledger it takes a while, and no rescue is to wait for it.
+        self._mend(found)
 
-    def _looks_at_the_clock(self) -> bool:
-        """Mend what the ledger's clock wrote while it was ahead; tell whether it may be trusted."""
-        found = self._ledger.clock()
-        is_trusted = self._watch.look(found.now)
+    def _mend(self, found: LedgerClock) -> None:
+        """Pull in what the ledger's clock wrote while it was ahead of what it is now."""
         patience = {
             name: max(queue.pickup, LONGEST_PATIENCE) for name, queue in declared_queues().items()
         }
-        is_behind = found.is_behind(max(patience.values()))
-        written = (found.newest, found.pickup) if is_behind else None
         # What names a moment ahead stays so until it has come: it is looked into once.
-        if self._watch.went_back() or (written is not None and written != self._mended):
-            mended = self._ledger.mend(patience)
+        written = found.newest, found.pickup
+        seen = timedelta(0) if written == self._mended else found.ahead(max(patience.values()))
+        ahead = max(self._watch.set_back(), seen)
+        if ahead:
+            mended = self._ledger.mend(patience, ahead)
             self._mended = written
             if mended:
                 self._listener(Event("ledger.mended", detail={"instants": mended}))
-        return is_trusted
 
     def _lost(self) -> list[RunningJob]:
         # Expired on the database's clock, and seen standing still for a whole lease on ours:

@@ -51,14 +51,17 @@ class LedgerClock:
     newest: datetime | None
     pickup: datetime | None
 
-    def is_behind(self, patience: timedelta) -> bool:
-        """Tell whether something was written while the clock was ahead of what it is now.
+    def ahead(self, patience: timedelta) -> timedelta:
+        """Return by how much the clock was ahead when it wrote the latest; zero if it was not.
 
         Args:
             patience: The longest that an offer may wait for its pickup.
         """
-        recorded = self.newest is not None and self.newest > self.now + SLACK
-        return recorded or (self.pickup is not None and self.pickup > self.now + patience + SLACK)
+        none = timedelta(0)
+        recorded = none if self.newest is None else self.newest - self.now
+        offered = none if self.pickup is None else self.pickup - self.now - patience
+        ahead = max(recorded, offered)
+        return ahead if ahead > SLACK else none
 
 
 class ClockLedger(Protocol):
@@ -68,7 +71,7 @@ class ClockLedger(Protocol):
         """Look at the clock, and at the latest instants that were written by it."""
         ...
 
-    def mend(self, patience: Mapping[str, timedelta]) -> int:
+    def mend(self, patience: Mapping[str, timedelta], ahead: timedelta) -> int:
         """Pull in what was written while the clock was ahead; return how much that was.
 
         Beats, events that were sent and starts that a rate limit counts are taken for as old as
@@ -78,6 +81,8 @@ class ClockLedger(Protocol):
         Args:
             patience: The longest that an offer of a queue may wait for its pickup, by the queue's
                 name; offers of other queues are left alone.
+            ahead: By how much the clock was ahead, as far as that is known. It is kept: moments
+                that were written in this time prove nothing to those who check the ledger.
         """
         ...
 
@@ -99,7 +104,7 @@ class ClockWatch:
         self._since = 0.0
         self._last = self._first = datetime.min.replace(tzinfo=UTC)
         self.since: datetime | None = None
-        self._went_back = False
+        self._back = 0.0
 
     def look(self, now: datetime) -> bool:
         """Compare the ledger's time with the steady one; tell whether it may be trusted.
@@ -113,7 +118,7 @@ class ClockWatch:
         if self._trusted is None or before is None:
             self._trusted, self._last = offset, now
             return True
-        self._went_back = self._went_back or offset < before - SLACK.total_seconds()
+        self._back = max(self._back, before - offset)
         if _is_near(offset, self._trusted):
             self.since = self.since if self._other is None else self._last
             self._trusted, self._other = offset, None
@@ -127,10 +132,10 @@ class ClockWatch:
             self._last = now
         return self._other is None
 
-    def went_back(self) -> bool:
-        """Tell whether the clock was set back since this was last asked."""
-        went_back, self._went_back = self._went_back, False
-        return went_back
+    def set_back(self) -> timedelta:
+        """Return by how much the clock was set back since this was last asked; mostly zero."""
+        back, self._back = self._back, 0.0
+        return timedelta(seconds=back) if back > SLACK.total_seconds() else timedelta(0)
 
 
 def spans_of_dispatch(job: NewJob, *, offered: bool) -> dict[str, Any]:

@@ -34,7 +34,7 @@ class MemoryMending(Connection):
             newest, pickup = max(recorded + seen, default=None), max(pickups, default=None)
             return LedgerClock(self._store.clock.now(), newest, pickup)
 
-    def mend(self, patience: Mapping[str, timedelta]) -> int:
+    def mend(self, patience: Mapping[str, timedelta], ahead: timedelta) -> int:
         """Pull in what was written while the clock was ahead; return how much that was."""
         with self.transaction():
             count = mend_beats(self._store) + _mend_starts(self._store) + _mend_sent(self._store)

@@ -17,7 +17,7 @@ from understudy.job_engine.ledger_clock import (
 )
 from understudy.job_engine.records import EventRecord, JobRecord, StepKind
 from understudy.job_engine.states import REPLACE, JobState
-from understudy.ledger import rows
+from understudy.ledger import rows, unsure
 from understudy.ledger.database import Database
 from understudy.ledger.instants import instant, microseconds, now_us
 from understudy.ledger.job_table import jobs
@@ -148,8 +148,9 @@ class SqlMending:
         found = [moment for moment in (row.recorded, row.seen) if moment is not None]
         return LedgerClock(instant(row.now), max(found, default=None), row.pickup)
 
-    def mend(self, patience: Mapping[str, timedelta]) -> int:
+    def mend(self, patience: Mapping[str, timedelta], ahead: timedelta) -> int:
         """Pull in what was written while the clock was ahead; return how much that was."""
+        self._database.write(lambda c: unsure.note(c, _now(c), ahead))
         count = self._database.write(lambda c: _mend_all(c, patience))
         for statement, mended in _MENDED:
             after = ""

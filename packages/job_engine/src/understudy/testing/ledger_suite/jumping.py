@@ -47,8 +47,8 @@ class JumpingPromises:
 
         pass_time(MOMENT)
 
-        assert not ledger.clock().is_behind(LONG)
-        assert ledger.mend(PATIENCE) == 0
+        assert not ledger.clock().ahead(LONG)
+        assert ledger.mend(PATIENCE, DAY) == 0
         assert [ledger.get(each) for each in ids] == before
 
     def test_a_clock_that_was_ahead_is_known_by_what_it_wrote(
@@ -57,12 +57,12 @@ class JumpingPromises:
         """By a job that was recorded, a beat, or the deadline of an offer."""
         pass_time(DAY)
         job = offered(ledger)
-        assert not ledger.clock().is_behind(LONG)
+        assert not ledger.clock().ahead(LONG)
 
         pass_time(-DAY)
 
         found = ledger.clock()
-        assert found.is_behind(LONG)
+        assert found.ahead(LONG) > LONG
         assert found.newest == job.created_at
         assert found.pickup == job.pickup_by
 
@@ -98,7 +98,7 @@ class JumpingPromises:
         job = offered(ledger)
         pass_time(-DAY)
 
-        assert ledger.mend(PATIENCE) == 1
+        assert ledger.mend(PATIENCE, DAY) == 1
 
         after = ledger.get(job.id)
         assert after.pickup_by is not None
@@ -114,7 +114,7 @@ class JumpingPromises:
         job = offered(ledger)
         pass_time(-DAY)
 
-        ledger.mend({"another": MOMENT})
+        ledger.mend({"another": MOMENT}, DAY)
 
         assert ledger.get(job.id).pickup_by == job.pickup_by
 
@@ -139,11 +139,11 @@ class JumpingPromises:
         pass_time(-DAY)
         assert not ledger.due(10)
 
-        assert ledger.mend(PATIENCE) == len(ids)
+        assert ledger.mend(PATIENCE, DAY) == len(ids)
 
         until = [ledger.get(job_id).run_at for job_id in ids]
         assert all(moment and moment - ledger.clock().now <= MOMENT for moment in until)
-        assert ledger.mend(PATIENCE) == 0
+        assert ledger.mend(PATIENCE, DAY) == 0
         pass_time(MOMENT)
         assert {job.id for job in ledger.due(10)} == set(ids)
 
@@ -154,7 +154,7 @@ class JumpingPromises:
         ledger.park(job, timedelta(seconds=5), "no engine took it")
         pass_time(-DAY)
 
-        ledger.mend(PATIENCE)
+        ledger.mend(PATIENCE, DAY)
         pass_time(MOMENT)
 
         assert [each.id for each in ledger.due(10)] == [job.id]
@@ -171,7 +171,7 @@ class JumpingPromises:
         ledger.conclude(claim, Conclusion(SUSPEND, run_at=moment, step=nap))
         pass_time(-DAY)
 
-        ledger.mend(PATIENCE)
+        ledger.mend(PATIENCE, DAY)
 
         assert [ledger.get(each).run_at for each in (job.id, claim.job_id)] == [moment, moment]
 
@@ -184,7 +184,7 @@ class JumpingPromises:
         offered(ledger)
         pass_time(-DAY)
 
-        ledger.mend(PATIENCE)
+        ledger.mend(PATIENCE, DAY)
 
         assert ledger.get(job.id).run_at == job.run_at
 
@@ -196,7 +196,7 @@ class JumpingPromises:
         ledger.conclude(claim, Conclusion(RETRY, error=ERROR, delay=MOMENT))
         pass_time(-LONG)
 
-        ledger.mend(PATIENCE)
+        ledger.mend(PATIENCE, DAY)
         pass_time(MOMENT)
 
         assert [job.id for job in ledger.due(10)] == [claim.job_id]
@@ -210,7 +210,7 @@ class JumpingPromises:
         ledger.conclude(claim, end)
         pass_time(-DAY)
 
-        ledger.mend(PATIENCE)
+        ledger.mend(PATIENCE, DAY)
         pass_time(MOMENT)
 
         (due,) = ledger.due(10)
@@ -228,7 +228,7 @@ class JumpingPromises:
         other = offered(ledger, expires_at=moment)
         pass_time(-DAY)
 
-        ledger.mend(PATIENCE)
+        ledger.mend(PATIENCE, DAY)
         pass_time(MOMENT + TAKES)
 
         assert [late.id for late in ledger.expired(10)] == [job.id]
@@ -241,8 +241,8 @@ class JumpingPromises:
         first = offered(ledger, unique=key)
         pass_time(-DAY)
 
-        ledger.mend(PATIENCE)
-        ledger.mend(PATIENCE)
+        ledger.mend(PATIENCE, DAY)
+        ledger.mend(PATIENCE, DAY)
 
         assert ledger.record_job(new_job(unique=key), plan())[0].id == first.id
         pass_time(LONG)
@@ -255,7 +255,7 @@ class JumpingPromises:
         claimed(ledger, offered(ledger, limits=limits))
         pass_time(-DAY)
 
-        ledger.mend(PATIENCE)
+        ledger.mend(PATIENCE, DAY)
 
         assert [use.taken for use in ledger.limit_uses(limits)] == [1]
         pass_time(LONG + MOMENT)
@@ -271,7 +271,7 @@ class JumpingPromises:
             pass_time(MOMENT)
         pass_time(-DAY)
 
-        ledger.mend(PATIENCE)
+        ledger.mend(PATIENCE, DAY)
 
         met = ledger.receive(claim, step, wait)
         assert met is not None
@@ -286,7 +286,7 @@ class JumpingPromises:
         ledger.conclude(claim, SUCCESS)
         pass_time(-DAY)
 
-        ledger.mend(PATIENCE)
+        ledger.mend(PATIENCE, DAY)
 
         job = ledger.get(claim.job_id)
         assert job.state is JobState.SUCCEEDED
