@@ -42,7 +42,7 @@ def wrongs(scene: Scene) -> Iterator[str]:
         _notice(scene, history)
         yield from (str(violation) for violation in violations(history, unsure))
         yield from _wrongs_of(scene, history)
-    yield from (str(violation) for violation in broken_together(scene.kept))
+    yield from (str(violation) for violation in broken_together(scene.kept, unsure))
     yield from broken_promises(scene, histories)
 
 

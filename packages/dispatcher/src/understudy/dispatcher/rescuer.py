@@ -121,10 +121,11 @@ class Rescuer:
         # What names a moment ahead stays so until it has come: it is looked into once.
         written = found.newest, found.pickup
         seen = timedelta(0) if written == self._mended else found.ahead(max(patience.values()))
-        ahead = max(self._watch.set_back(), seen)
+        ahead = max(self._watch.set_back, seen)
         if ahead:
             mended = self._ledger.mend(patience, ahead)
             self._mended = written
+            self._watch.forget()
             if mended:
                 self._listener(Event("ledger.mended", detail={"instants": mended}))
 

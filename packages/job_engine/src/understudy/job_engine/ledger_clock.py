@@ -21,9 +21,13 @@ GRACE = timedelta(minutes=1)
 
 #: The longest that a job waits that no engine took.
 PARK_MOST = timedelta(seconds=30)
+#: How long a due job waits whose own engines take no offers, while others do.
+BLOCKED_PAUSE = timedelta(seconds=5)
 
 #: In an event's detail: the spans, in seconds, that the instants it set were made of.
 DELAY, EXPIRES_IN, UNIQUE_FOR = "delay", "expires_in", "unique_for"
+#: And the moment, where it was given as one.
+UNTIL = "until"
 #: In that of a dispatch: what the job waits for; the end of that makes it due at once.
 WAITS_FOR = "waits_for"
 
@@ -132,10 +136,15 @@ class ClockWatch:
             self._last = now
         return self._other is None
 
+    @property
     def set_back(self) -> timedelta:
-        """Return by how much the clock was set back since this was last asked; mostly zero."""
-        back, self._back = self._back, 0.0
-        return timedelta(seconds=back) if back > SLACK.total_seconds() else timedelta(0)
+        """Return by how much the clock was set back since `forget`; mostly zero."""
+        is_set = self._back > SLACK.total_seconds()
+        return timedelta(seconds=self._back) if is_set else timedelta(0)
+
+    def forget(self) -> None:
+        """Forget that the clock was set back: what it had written is mended."""
+        self._back = 0.0
 
 
 def spans_of_dispatch(job: NewJob, *, offered: bool) -> dict[str, Any]:
@@ -149,16 +158,21 @@ def spans_of_dispatch(job: NewJob, *, offered: bool) -> dict[str, Any]:
         return noted
     if job.waits_for is not None:
         noted[WAITS_FOR] = job.waits_for
-    elif job.run_at is None:
-        noted[DELAY] = 0.0 if job.delay is None else job.delay.total_seconds()
-    return noted
+        return noted
+    return noted | _time(job.delay, job.run_at)
 
 
 def spans_of_end(conclusion: Conclusion) -> dict[str, Any]:
     """Return what the event of an attempt's end notes of them."""
-    if conclusion.transition.target is not JobState.SCHEDULED or conclusion.run_at is not None:
+    if conclusion.transition.target is not JobState.SCHEDULED:
         return {}
-    return {DELAY: conclusion.delay.total_seconds()}
+    return _time(conclusion.delay, conclusion.run_at)
+
+
+def _time(delay: timedelta | None, run_at: datetime | None) -> dict[str, Any]:
+    if run_at is not None:
+        return {UNTIL: run_at.isoformat()}
+    return {DELAY: 0.0 if delay is None else delay.total_seconds()}
 
 
 def mended_time(job: JobRecord, last: EventRecord, now: datetime) -> dict[str, datetime]:
@@ -169,13 +183,14 @@ def mended_time(job: JobRecord, last: EventRecord, now: datetime) -> dict[str, d
         last: Its last event.
         now: The ledger's time.
     """
-    delay = _delay(job, last) if job.state is JobState.SCHEDULED else None
-    # What was made due by the end of another job has no event of its own: none is due later.
-    if delay is None or not (last.at > now + SLACK or last.kind == DISPATCH):
+    if job.state is not JobState.SCHEDULED or job.run_at is None:
         return {}
-    if last.at <= now + SLACK and DELAY in last.detail:
+    due = _due(job, last, now)
+    # A job that was due may have been put off since, for a moment.
+    latest = None if due is None else max(due, now + BLOCKED_PAUSE)
+    if due is None or latest is None or job.run_at <= latest + SLACK:
         return {}
-    return _if_later(job, {"run_at": now + delay})
+    return {"run_at": max(due, now)}
 
 
 def mended_terms(job: JobRecord, event: EventRecord, now: datetime) -> dict[str, datetime]:
@@ -197,14 +212,18 @@ def mended_terms(job: JobRecord, event: EventRecord, now: datetime) -> dict[str,
     return _if_later(job, noted)
 
 
-def _delay(job: JobRecord, event: EventRecord) -> timedelta | None:
-    if DELAY in event.detail:
-        return timedelta(seconds=event.detail[DELAY])
-    if event.kind == DISPATCH:
+def _due(job: JobRecord, last: EventRecord, now: datetime) -> datetime | None:
+    """Return when a job was to be due by its last event; None if that does not say it."""
+    if UNTIL in last.detail:
+        return datetime.fromisoformat(last.detail[UNTIL])
+    span = _AT_ONCE.get(last.kind)
+    if DELAY in last.detail:
+        span = timedelta(seconds=last.detail[DELAY])
+    elif last.kind == DISPATCH:
         # Due when what it waited for ended, or at once: the work of another job, done again.
-        due = (WAITS_FOR in event.detail and job.waits_for is None) or job.origin is not None
-        return timedelta(0) if due else None
-    return _AT_ONCE.get(event.kind)
+        waited = WAITS_FOR in last.detail and job.waits_for is None
+        span = timedelta(0) if waited or job.origin is not None else None
+    return None if span is None else min(last.at, now) + span
 
 
 def _if_later(job: JobRecord, wanted: Mapping[str, datetime]) -> dict[str, datetime]:

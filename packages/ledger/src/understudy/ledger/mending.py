@@ -8,9 +8,9 @@ from typing import Any
 from sqlalchemy import BigInteger, Connection, Select, and_, bindparam, func, or_, select, update
 
 from understudy.job_engine.ledger_clock import (
+    BLOCKED_PAUSE,
     DISPATCH,
     SLACK,
-    WAITS_FOR,
     LedgerClock,
     mended_terms,
     mended_time,
@@ -49,20 +49,13 @@ _NOW = select(now_us())
 
 _OF_EVENT = tuple(events.c[n].label(f"event_{n}") for n in ("n", "at", "kind", "detail"))
 
-#: A job that waits, with its last event, if that may say that it waits for too long.
+#: A job that waits, with its last event, which says until when it should.
 _WAITING = (
     select(*jobs.c, *_OF_EVENT)
     .join(events, and_(events.c.job_id == jobs.c.id, events.c.n == jobs.c.events))
     .where(
         jobs.c.state == JobState.SCHEDULED,
-        jobs.c.run_at > _AHEAD,
-        or_(
-            events.c.at > _AHEAD,
-            and_(
-                events.c.kind == DISPATCH,
-                or_(jobs.c.origin.is_not(None), events.c.detail.contains(f'"{WAITS_FOR}"')),
-            ),
-        ),
+        jobs.c.run_at > now_us() + microseconds(BLOCKED_PAUSE),
         jobs.c.id > bindparam("after"),
     )
     .order_by(jobs.c.id)

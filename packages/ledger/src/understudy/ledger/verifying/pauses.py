@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from sqlalchemy import Connection, select
 
-from understudy.job_engine.invariants import Violation, of_pauses, is_unsure
+from understudy.job_engine.invariants import Violation, is_unsure, of_pauses
 from understudy.ledger.job_table import jobs
 from understudy.ledger.pausing import COVERS, record
 from understudy.ledger.tables import attempts, pauses
