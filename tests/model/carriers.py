@@ -59,10 +59,11 @@ def _put(state: State, number: int, carrier: Carrier) -> State:
 
 def _look(model: Model, state: State, number: int) -> Iterator[Edge]:
     """See a job that is due, unclaimed or silent: any deadline may have passed at any time."""
+    rules, is_right = model.rules, not model.config.clock_ahead
     looks = {
-        JobState.SCHEDULED: True,
-        JobState.OFFERED: model.rules.rescue_offered,
-        JobState.RUNNING: model.rules.rescue_running,
+        JobState.SCHEDULED: is_right or rules.mend_deadlines,
+        JobState.OFFERED: rules.rescue_offered and (is_right or rules.mend_deadlines),
+        JobState.RUNNING: rules.rescue_running and (is_right or rules.watch_by_steady_clock),
     }
     if not looks.get(state.row.state, False):
         return

@@ -42,6 +42,17 @@ CONFIGURATIONS: tuple[Config, ...] = (
         expires=True,
         replaced=True,
     ),
+    Config(
+        "the ledger's clock was ahead",
+        2,
+        2,
+        3,
+        (PLAIN, ONCE),
+        cancel=True,
+        retries=1,
+        delayed=True,
+        clock_ahead=True,
+    ),
     Config("no step at all", 2, 2, 4, (), cancel=True, retries=1, releases=1, deaths=True),
 )
 

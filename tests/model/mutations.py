@@ -160,4 +160,20 @@ MUTATIONS: tuple[Mutation, ...] = (
         config=replace(_SMALL, cancel=True),
         only=True,
     ),
+    Mutation(
+        "M13",
+        "a rescuer goes by the ledger's clock alone, and it was ahead when the lease was written",
+        frozenset({"I1"}),
+        dropped=("watch_by_steady_clock",),
+        config=replace(_SMALL, clock_ahead=True),
+        only=True,
+    ),
+    Mutation(
+        "M14",
+        "nobody pulls in what waits for a time that the ledger's clock wrote while it was ahead",
+        frozenset({"I1"}),
+        dropped=("mend_deadlines",),
+        config=replace(_SMALL, clock_ahead=True),
+        only=True,
+    ),
 )

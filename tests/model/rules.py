@@ -25,6 +25,8 @@ class Config:
         expires: Whether a job that no attempt has begun may expire.
         replaced: Whether it may be dispatched again with another payload.
         limited: Whether a claim may find no room, for other jobs of its key run (I12).
+        clock_ahead: Whether the ledger's clock was ahead when it wrote every deadline of the job:
+            none of them ever passes on it.
         any_engine: Whether an offer may go to either engine, or to the other one only.
     """
 
@@ -43,6 +45,7 @@ class Config:
     replaced: bool = False
     limited: bool = False
     any_engine: bool = False
+    clock_ahead: bool = False
     lost_replies: bool = True
     max_crashes: int = MAX_CRASHES
 
@@ -60,6 +63,8 @@ class Rules:
     intent_before_once: bool = True  # 10
     rescue_offered: bool = True  # 14
     rescue_running: bool = True  # 14
+    watch_by_steady_clock: bool = True  # 12: what stood still for three leases is lost
+    mend_deadlines: bool = True  # 12: what lies further ahead than its span is pulled in
 
 
 @dataclass(frozen=True)

@@ -8,16 +8,16 @@ from typing import Any
 
 from sqlalchemy import Connection, event, text
 
+from tests.simulation.clocks import LedgerTime
 from understudy.job_engine.ports import Ledger
 from understudy.ledger import Database, SqlLedger
 from understudy.ledger.instants import stored
 from understudy.ledger.upgrading import upgrade
-from understudy.testing import FrozenClock
 
 
 @contextmanager
 def sqlite_ledger(
-    path: Path, clock: FrozenClock, kind: type[SqlLedger] = SqlLedger
+    path: Path, clock: LedgerTime, kind: type[SqlLedger] = SqlLedger
 ) -> Iterator[SqlLedger]:
     """Make a ledger of a kind in a file, whose clock is this one."""
 

@@ -1,6 +1,7 @@
 """The way of one process to the ledger: it may be left, found away, or lose its replies."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from tests.simulation.baton import Conductor
@@ -17,11 +18,27 @@ T = TypeVar("T")
 FAILS, LOSES_REPLY = 0.01, 0.03
 
 
+#: What only reads, and is answered by a ledger that takes no writes.
+READS = frozenset(
+    {
+        *("due", "unclaimed", "expired", "running", "clock", "live_workers", "pauses", "schedules"),
+        *("get", "list_jobs", "steps", "attempts", "tries", "events", "limit_uses", "counts"),
+        *("signing_keys", "begin", "dead_letters", "again"),
+    }
+)
+#: How long a call waits for a ledger that is silent, in seconds: longer than a lease.
+BOUND = 10.0
+
+
 class Outage:
-    """Until when the ledger answers nobody."""
+    """Until when the ledger answers nobody, takes no writes, or lets calls wait."""
 
     def __init__(self) -> None:
-        self.until = 0.0
+        self.until = self.read_only_until = self.silent_until = 0.0
+
+    def end(self) -> None:
+        """Let it answer again."""
+        self.until = self.read_only_until = self.silent_until = 0.0
 
 
 class DistantLedger:
@@ -29,12 +46,14 @@ class DistantLedger:
 
     Attributes:
         wrong: What it saw that must not be.
+        is_split: Whether the file that this process writes to is no longer that of the others.
     """
 
     def __init__(
         self, ledger: Ledger, conductor: Conductor, weather: Weather, outage: Outage
     ) -> None:
         self.wrong: list[str] = []
+        self.is_split = False
         self._ledger = ledger
         self._conductor = conductor
         self._weather = weather
@@ -98,6 +117,7 @@ class DistantLedger:
         if self._conductor.clock.steady() < self._outage.until:
             self._weather.notice("the ledger was away")
             raise LedgerUnavailableError
+        self._be_in_trouble(about, question)
         if self._weather.strikes(FAILS):
             raise LedgerUnavailableError
         answer = question()
@@ -107,6 +127,32 @@ class DistantLedger:
             raise LedgerUnavailableError
         self._conductor.moment()
         return answer
+
+    def _be_in_trouble(self, about: str, question: Callable[[], object]) -> None:
+        now = self._conductor.clock.steady()
+        if self.is_split:
+            # It is told so once, and opens the file that is there now.
+            self.is_split = False
+            self._weather.notice("a process was cut off from the others' ledger")
+            raise LedgerUnavailableError
+        if now < self._outage.read_only_until and about not in READS:
+            self._weather.notice("the ledger took no writes")
+            raise LedgerUnavailableError
+        if now < self._outage.silent_until:
+            self._wait_in_vain(question, min(BOUND, self._outage.silent_until - now))
+
+    def _wait_in_vain(self, question: Callable[[], object], seconds: float) -> None:
+        """Send a call into silence: it may be done, at once or when the silence is over."""
+        self._weather.notice("the ledger was silent")
+        when = self._weather.rng.choice(("never", "at once", "at the end"))
+        if when == "at once":
+            with suppress(Exception):
+                question()
+        self._conductor.sleep(seconds)
+        if when == "at the end":
+            with suppress(Exception):
+                question()
+        raise LedgerUnavailableError
 
     def _begin(self, claim: Claim, name: str, seq: int) -> Sequence[StepRecord]:
         found = self._ledger.begin(claim, name, seq)

@@ -1,8 +1,12 @@
 """Whoever kills, freezes and cuts off; its hand is the seed's."""
 
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+
 from tests.simulation.baton import Process
 from tests.simulation.house import House
-from tests.simulation.scene import Scene
+from tests.simulation.scene import Kind, Scene
+from understudy.job_engine.ledger_clock import GRACE
 
 #: The mean pause between two deeds, in seconds.
 PAUSE = 2.5
@@ -12,6 +16,9 @@ AT_WORK = 0.5
 RESUMES = 0.5
 #: How long the ledger is away at the most, and how often for longer than a lease.
 SHORT_OUTAGE, LONG_OUTAGE, OUTLASTS = 12, 45, 0.2
+#: By how much the ledger's clock is set, in seconds.
+JUMPS = (90, 3600, 86_400, 3 * 86_400)
+NOW = timedelta(0)
 
 
 class Nemesis:
@@ -28,6 +35,7 @@ class Nemesis:
             *(self._kill, self._kill, self._freeze, self._freeze, self._starve, self._stop),
             *(self._cut_off_engine, self._cut_off_engine, self._forget, self._cut_off_ledger),
             *(self._pause, self._mark_a_living_worker),
+            *self._deeds_of_kind(),
         )
         ends = conductor.clock.steady() + seconds
         while conductor.clock.steady() < ends:
@@ -40,12 +48,45 @@ class Nemesis:
         """Heal everything."""
         self._scene.weather.is_calm = True
         self._scene.resume()
+        self._scene.clock.set_right()
+        if self._scene.clock.was_set:
+            # Longer than a clock that was set is distrusted: by then the schedule goes on.
+            self._scene.conductor.sleep(2 * GRACE.total_seconds())
+            self._scene.note_next_tick()
         self._scene.kept.pause_schedule(self._scene.jobs.ticking.name)
-        self._scene.outage.until = 0.0
+        self._scene.outage.end()
         for broker in self._scene.brokers.values():
             broker.away_until = 0.0
         for process in self._house.processes():
             process.frozen_until = 0.0
+
+    def _deeds_of_kind(self) -> Sequence[Callable[[], None]]:
+        """Return what happens in some runs only, as these are about it."""
+        return {
+            Kind.CLOCK: (self._set_clock, self._set_clock, self._set_clock, self._set_clock),
+            Kind.LEDGER: (self._forbid_writes, self._silence_ledger, self._split_ledger),
+            Kind.PLAIN: (),
+        }[self._scene.kind]
+
+    def _set_clock(self) -> None:
+        """Set the ledger's clock ahead or back by minutes, hours or days, for a while."""
+        rng = self._scene.weather.rng
+        ahead = rng.choice((-1, 1, 1)) * timedelta(seconds=rng.choice(JUMPS))
+        self._scene.clock.set(ahead, rng.uniform(0.5, 25))
+        self._scene.weather.notice(
+            f"the ledger's clock was set {'ahead' if ahead > NOW else 'back'}"
+        )
+
+    def _forbid_writes(self) -> None:
+        now, rng = self._scene.conductor.clock.steady(), self._scene.weather.rng
+        self._scene.outage.read_only_until = now + rng.uniform(0.5, 12)
+
+    def _silence_ledger(self) -> None:
+        now, rng = self._scene.conductor.clock.steady(), self._scene.weather.rng
+        self._scene.outage.silent_until = now + rng.uniform(1, 15)
+
+    def _split_ledger(self) -> None:
+        self._scene.weather.rng.choice(self._scene.ledgers).is_split = True
 
     def _kill(self) -> None:
         self._any_process().is_dead = True

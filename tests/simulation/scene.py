@@ -4,12 +4,13 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import Enum
 from typing import Any
 
 from tests.simulation.baton import Conductor, Process
 from tests.simulation.broker import Broker
-from tests.simulation.clocks import ProcessClock
-from tests.simulation.jobs import QUEUE, Jobs
+from tests.simulation.clocks import LedgerTime, ProcessClock
+from tests.simulation.jobs import QUEUE, TICKS, Jobs
 from tests.simulation.ledger import DistantLedger, Outage
 from tests.simulation.weather import Weather
 from understudy.dispatcher.bounded import DirectCaller
@@ -27,6 +28,7 @@ from understudy.job_engine.events import Event
 from understudy.job_engine.message import KeyRing
 from understudy.job_engine.pause import Pause
 from understudy.job_engine.ports import Ledger
+from understudy.job_engine.records import JobRecord
 
 PRIMARY, FALLBACK = "rq", "dramatiq"
 BUDGET = timedelta(seconds=1)
@@ -35,6 +37,14 @@ LOOKS_EVERY = timedelta(seconds=2)
 POLICY = BreakerPolicy(min_open=timedelta(seconds=2), ramp=timedelta(seconds=5))
 #: How wrong the wall clock of a machine may be, in seconds.
 SKEW = 3600
+
+
+class Kind(Enum):
+    """What a run is about besides what befalls all: a seed is of one kind."""
+
+    PLAIN = "nothing besides"
+    CLOCK = "the ledger's clock is set"
+    LEDGER = "the ledger takes no writes, is silent, or is another file"
 
 
 class QuietEngineSet(EngineSet):
@@ -53,6 +63,9 @@ class Scene:
         sent: When an event for a job was acknowledged.
         pauses: From when to when the queue was paused.
         paused_since: Since when it is.
+        clock: The ledger's clock.
+        kind: What the run is about.
+        late_tick: What was wrong with the schedule once the ledger's clock was right again.
     """
 
     conductor: Conductor
@@ -61,6 +74,9 @@ class Scene:
     outage: Outage
     brokers: Mapping[str, Broker]
     jobs: Jobs
+    clock: LedgerTime
+    kind: Kind = Kind.PLAIN
+    late_tick: str = ""
     ledgers: list[DistantLedger] = field(default_factory=list)
     accepted: set[str] = field(default_factory=set)
     sent: dict[str, float] = field(default_factory=dict)
@@ -74,10 +90,21 @@ class Scene:
 
     def resume(self) -> None:
         """Let jobs begin again."""
-        now = self.conductor.clock.now()
+        now = self.clock.now()
         if self.kept.unpause("queue", QUEUE.name) and self.paused_since is not None:
             self.pauses.append((self.paused_since, now))
         self.paused_since = None
+
+    def is_to_come(self, job: JobRecord) -> bool:
+        """Tell whether a job is that of a tick to come, fired while the clock was ahead of it."""
+        waits = job.name == self.jobs.ticking.name and job.epoch == 0 and not job.state.is_terminal
+        return waits and self.clock.was_set and bool(job.run_at and job.run_at > self.clock.now())
+
+    def note_next_tick(self) -> None:
+        """Look whether the schedule goes on as the right time has it."""
+        now, records = self.kept.schedules()
+        for each in (each for each in records if each.next_at > TICKS.after(now)):
+            self.late_tick = f"the next of {each.name} is {each.next_at}, at {now}"
 
     def hear(self, event: Event) -> None:
         """Note what was told."""

@@ -8,6 +8,7 @@ import pytest
 
 from tests.simulation import seeds
 from tests.simulation.breaks import BREAKS, ForgetsOffers
+from tests.simulation.breaks_of_clocks import BREAKS_OF_CLOCKS
 from tests.simulation.breaks_of_features import BREAKS_OF_FEATURES, TakesEffectTwice
 from tests.simulation.databases import sqlite_ledger
 from tests.simulation.sometimes import SOMETIMES
@@ -21,7 +22,7 @@ SEEDS = range(100, 200)
 SEEDS_ON_SQLITE = range(3)
 #: A broken rule is found within sixty seeds: these.
 ENOUGH = range(73, 133)
-EVERY_BREAK = {**BREAKS, **BREAKS_OF_FEATURES}
+EVERY_BREAK = {**BREAKS, **BREAKS_OF_FEATURES, **BREAKS_OF_CLOCKS}
 
 
 def test_no_seed_breaks_a_promise_and_together_they_meet_everything() -> None:

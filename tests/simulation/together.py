@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from understudy.job_engine.groups import GroupRecord, is_member
 from understudy.job_engine.invariants import (
+    Span,
     Violation,
     of_chains,
     of_children,
@@ -28,16 +29,22 @@ from understudy.testing.memory_store import Store
 WAITS = (StepKind.WAIT, StepKind.MET)
 
 
-def broken_together(ledger: Ledger) -> Iterator[Violation]:
-    """Find what is wrong between the jobs of a ledger that nobody changes meanwhile."""
+def broken_together(ledger: Ledger, unsure: Sequence[Span] = ()) -> Iterator[Violation]:
+    """Find what is wrong between the jobs of a ledger that nobody changes meanwhile.
+
+    Args:
+        ledger: The ledger.
+        unsure: When its clock was set; a SQL ledger has that written down.
+    """
     if isinstance(ledger, SqlLedger):
         for checked in verify(ledger.database):
             yield from checked.violations
     if isinstance(ledger, MemoryLedger):
         store = ledger._store
-        for find in (_chains, _groups, _hooks, _waits, _children, _pauses):
+        for find in (_chains, _groups, _hooks, _waits, _children):
             yield from find(store)
-        yield from _schedules(ledger, store)
+        yield from () if unsure else _pauses(store)
+        yield from _schedules(ledger, store, unsure)
 
 
 def _chains(store: Store) -> Iterator[Violation]:
@@ -100,7 +107,7 @@ def _awaiting(store: Store, row: Row, topic: str, met: Sequence[Met]) -> of_wait
     missed = None
     if suspension is not None and suspension.ended_at is not None:
         since = suspension.ended_at
-        sent = (each for each, until in store.sent.values() if until > since)
+        sent = (each for each, _, until in store.sent.values() if until > since)
         there = (each.id for each in sent if each.topic == topic)
         missed = next((each for each in there if (row.id, each) not in store.received), None)
     waits = [step for step in met if step.kind is StepKind.WAIT]
@@ -128,12 +135,12 @@ def _pauses(store: Store) -> Iterator[Violation]:
                 yield from of_pauses.begun_in_a_pause(begun)
 
 
-def _schedules(ledger: MemoryLedger, store: Store) -> Iterator[Violation]:
+def _schedules(ledger: MemoryLedger, store: Store, unsure: Sequence[Span]) -> Iterator[Violation]:
     for schedule in ledger.schedules()[1]:
         yield from of_schedules.out_of_step(schedule)
         for row in store.rows.values():
             fired = of_schedules.Fired(row.id, row.name, row.idempotency_key or "", row.created_at)
-            yield from of_schedules.fired_wrongly(schedule, fired)
+            yield from of_schedules.fired_wrongly(schedule, fired, unsure)
 
 
 def _met(store: Store) -> Mapping[str, Sequence[Met]]:

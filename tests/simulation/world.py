@@ -8,12 +8,13 @@ from dataclasses import dataclass
 
 from tests.simulation.baton import Conductor, Process
 from tests.simulation.broker import Broker
+from tests.simulation.clocks import LedgerTime
 from tests.simulation.databases import keeps_effects
 from tests.simulation.house import House
 from tests.simulation.jobs import Jobs
 from tests.simulation.ledger import Outage
 from tests.simulation.nemesis import Nemesis
-from tests.simulation.scene import FALLBACK, PRIMARY, Scene
+from tests.simulation.scene import FALLBACK, PRIMARY, Kind, Scene
 from tests.simulation.verdict import wrongs
 from tests.simulation.weather import Weather
 from understudy.job_engine.ports import Ledger
@@ -26,6 +27,9 @@ MOST_MOMENTS = 200_000
 
 #: By how much faults are more frequent than they mostly are; one for each run.
 SEVERITIES = (0.3, 1.0, 1.0, 2.0)
+
+#: What the seeds are about, in turn.
+KINDS = (Kind.PLAIN, Kind.CLOCK, Kind.LEDGER)
 
 _OVER = TERMINAL | {JobState.HELD}
 
@@ -56,16 +60,18 @@ class Run:
 class World:
     """Everything there is in one run."""
 
-    def __init__(
-        self, seed: int, ledger_on: Callable[[FrozenClock], Ledger] = MemoryLedger
-    ) -> None:
+    def __init__(self, seed: int, ledger_on: Callable[[LedgerTime], Ledger] = MemoryLedger) -> None:
         rng, clock = random.Random(seed), FrozenClock()
         conductor, weather = Conductor(rng, clock), Weather(rng, rng.choice(SEVERITIES))
         brokers = {name: Broker(name, conductor, weather) for name in (PRIMARY, FALLBACK)}
-        ledger = ledger_on(clock)
+        time_of_ledger = LedgerTime(clock)
+        ledger = ledger_on(time_of_ledger)
         jobs = Jobs(conductor, weather, books=keeps_effects(ledger))
         self._seed = seed
-        self._scene = Scene(conductor, weather, ledger, Outage(), brokers, jobs)
+        kind = KINDS[seed % len(KINDS)]
+        self._scene = Scene(
+            conductor, weather, ledger, Outage(), brokers, jobs, time_of_ledger, kind
+        )
         self._is_over = False
 
     def run(self) -> Run:
@@ -99,4 +105,9 @@ class World:
         self._is_over = True
 
     def _all_ended(self, house: House) -> bool:
-        return house.all_dispatched and self._scene.kept.counts().keys() <= _OVER
+        if not house.all_dispatched:
+            return False
+        if not self._scene.clock.was_set:
+            return self._scene.kept.counts().keys() <= _OVER
+        jobs = self._scene.kept.list_jobs(limit=MOST_MOMENTS)
+        return all(job.state in _OVER or self._scene.is_to_come(job) for job in jobs)

@@ -17,7 +17,7 @@ from understudy.dispatcher.rescuer import Rescuer
 from understudy.dispatcher.routing import LiveWorkers, Router
 from understudy.dispatcher.scheduler import Scheduler
 from understudy.dispatcher.try_log import TryLog
-from understudy.job_engine.clock import Deadline
+from understudy.job_engine.clock import Clock, Deadline
 from understudy.job_engine.message import KeyRing, Message
 from understudy.job_engine.queues import DEFAULT, QueueProfile
 from understudy.job_engine.records import Claim, Conclusion, JobRecord, Ticket, WorkerRecord
@@ -57,9 +57,10 @@ class House:
         disabled: Sequence[str] = (),
         policy: BreakerPolicy = POLICY,
         looks_every: timedelta | None = None,
+        ledger_time: Callable[[FrozenClock], Clock] = lambda clock: clock,
     ) -> None:
         self.clock = FrozenClock()
-        self.ledger = MemoryLedger(self.clock)
+        self.ledger = MemoryLedger(ledger_time(self.clock))
         self.heard = Heard()
         self.rq, self.dramatiq = LeakyEngine("rq"), LeakyEngine("dramatiq")
         adapters = {each.name: Engine(each, DirectCaller()) for each in (self.rq, self.dramatiq)}

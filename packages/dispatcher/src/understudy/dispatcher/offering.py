@@ -12,15 +12,15 @@ from understudy.job_engine.errors import (
     OfferRefusedError,
 )
 from understudy.job_engine.events import Event, Listener
+from understudy.job_engine.ledger_clock import PARK_MOST
 from understudy.job_engine.message import KeyRing
 from understudy.job_engine.ports import OfferLedger
 from understudy.job_engine.queues import QueueProfile
 from understudy.job_engine.records import DispatchTry, JobRecord, TryOutcome
 from understudy.job_engine.requests import OfferPlan
 
-#: How long a parked job waits before its first new offer, and at most.
+#: How long a parked job waits before its first new offer; `PARK_MOST` at most.
 PARK_FIRST = timedelta(seconds=1)
-PARK_MOST = timedelta(seconds=30)
 
 
 class Offerer:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from understudy.dispatcher.engine_set import EngineSet
@@ -15,6 +15,7 @@ from understudy.job_engine.control import ControlLedger
 from understudy.job_engine.error_record import ErrorRecord
 from understudy.job_engine.errors import JobCrashedError, LedgerError
 from understudy.job_engine.events import Event, Listener
+from understudy.job_engine.ledger_clock import ClockLedger, ClockWatch, LedgerClock
 from understudy.job_engine.outcome import MAX_CRASHES
 from understudy.job_engine.pause import pause_of
 from understudy.job_engine.ports import LedgerReader, OfferLedger, RescueLedger, RunningJob
@@ -25,6 +26,8 @@ from understudy.job_engine.waiting import WaitingLedger
 
 #: How many jobs one look takes on.
 BATCH = 100
+#: A job that stood still for so many leases is lost, whatever the ledger's clock says.
+LEASES_STILL = 3
 #: A job that changed engine this often stays where it is (rule 18).
 MAX_HANDOFFS = 10
 #: So many of them may be due to a lost message or a long queue; the others are kept for deaths.
@@ -41,7 +44,13 @@ MOVES_AT_ONCE = 200
 
 
 class RescuerLedger(
-    RescueLedger, OfferLedger, ControlLedger, WaitingLedger, LedgerReader, Protocol
+    RescueLedger,
+    OfferLedger,
+    ControlLedger,
+    WaitingLedger,
+    ClockLedger,
+    LedgerReader,
+    Protocol,
 ):
     """What the rescuer needs of the ledger."""
 
@@ -93,6 +102,8 @@ class Rescuer:
         self._moves = TokenBucket(MOVES_PER_SECOND, MOVES_AT_ONCE, clock)
         self._watched: dict[str, _Seen] = {}
         self._deserted: frozenset[tuple[str, str]] = frozenset()
+        self._watch = ClockWatch(clock)
+        self._mended: tuple[datetime | None, datetime | None] | None = None
 
     def tick(self) -> None:
         """Look once.
@@ -102,8 +113,10 @@ class Rescuer:
         """
         for running in self._lost():
             self._recover(running)
-        for job in self._ledger.expired(BATCH):
-            self._expire(job)
+        found = self._ledger.clock()
+        if self._watch.look(found.now):
+            for job in self._ledger.expired(BATCH):
+                self._expire(job)
         self._give_up_on_deserted()
         unclaimed = self._ledger.unclaimed(BATCH)
         pauses = self._ledger.pauses() if unclaimed else ()
@@ -114,10 +127,29 @@ class Rescuer:
                 self._look_into(job, inquiry)
             else:
                 self._set_aside(job, str(pause))
+        # Last: on a large ledger it takes a while, and no rescue is to wait for it.
+        self._mend(found)
+
+    def _mend(self, found: LedgerClock) -> None:
+        """Pull in what the ledger's clock wrote while it was ahead of what it is now."""
+        patience = {
+            name: max(queue.pickup, LONGEST_PATIENCE) for name, queue in declared_queues().items()
+        }
+        # What names a moment ahead stays so until it has come: it is looked into once.
+        written = found.newest, found.pickup
+        seen = timedelta(0) if written == self._mended else found.ahead(max(patience.values()))
+        ahead = max(self._watch.set_back, seen)
+        if ahead:
+            mended = self._ledger.mend(patience, ahead)
+            self._mended = written
+            self._watch.forget()
+            if mended:
+                self._listener(Event("ledger.mended", detail={"instants": mended}))
 
     def _lost(self) -> list[RunningJob]:
         # Expired on the database's clock, and seen standing still for a whole lease on ours:
-        # neither a skewed clock nor an outage of the ledger looks like a death (R17, R18).
+        # neither a skewed clock nor an outage of the ledger looks like a death (R17, R18). Or
+        # still for so long that whatever the database's clock says, the job is lost.
         now = self._clock.steady()
         try:
             running = self._ledger.running()
@@ -126,13 +158,15 @@ class Rescuer:
             self._watched = {}
             raise
         self._watched = {job.job_id: self._seen(job, now) for job in running}
-        return [
-            job
-            for job in running
+        return [job for job in running if self._is_lost(job, now)]
+
+    def _is_lost(self, job: RunningJob, now: float) -> bool:
+        if job.is_orphan:
             # A process that is known to be dead needs no watching.
-            if job.is_orphan
-            or (job.expired and now - self._watched[job.job_id].since >= job.lease.total_seconds())
-        ]
+            return True
+        still = now - self._watched[job.job_id].since
+        leases = 1 if job.expired else LEASES_STILL
+        return still >= leases * job.lease.total_seconds()
 
     def _seen(self, job: RunningJob, now: float) -> _Seen:
         before = self._watched.get(job.job_id)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from understudy.dispatcher.beats import Beats
 from understudy.dispatcher.engine_set import EngineSet
 from understudy.job_engine.clock import Clock
 from understudy.job_engine.control import ControlLedger
@@ -34,6 +35,7 @@ class LiveWorkers:
         """Look when asked; remember for a second."""
         self._ledger = ledger
         self._clock = clock
+        self._beats = Beats(clock)
         self._seen: frozenset[tuple[str, str]] = frozenset()
         self._pauses: Sequence[Pause] = ()
         self._seen_at = float("-inf")
@@ -53,7 +55,8 @@ class LiveWorkers:
 
     def _look(self) -> None:
         if self._clock.steady() - self._seen_at > FRESH_SECONDS:
-            self._seen = frozenset((w.engine, w.queue) for w in self._ledger.live_workers())
+            beating = self._beats.fresh(self._ledger.live_workers())
+            self._seen = frozenset((worker.engine, worker.queue) for worker in beating)
             self._pauses = self._ledger.pauses()
             self._seen_at = self._clock.steady()
 

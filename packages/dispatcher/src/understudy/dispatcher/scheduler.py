@@ -8,6 +8,7 @@ from understudy.dispatcher.offering import Offerer
 from understudy.dispatcher.routing import Router
 from understudy.job_engine.clock import Clock, Deadline
 from understudy.job_engine.events import Event, Listener
+from understudy.job_engine.ledger_clock import BLOCKED_PAUSE
 from understudy.job_engine.ports import OfferLedger, RescueLedger
 from understudy.job_engine.queues import profile_or_default
 from understudy.job_engine.records import JobRecord
@@ -15,8 +16,6 @@ from understudy.job_engine.requests import OfferPlan
 
 #: How many due jobs one look takes on.
 BATCH = 100
-#: How long a due job waits whose own engines take no offers, while others do.
-BLOCKED_PAUSE = timedelta(seconds=5)
 
 
 class SchedulerLedger(RescueLedger, OfferLedger, Protocol):

@@ -8,7 +8,7 @@ fired once.
 import hashlib
 import json
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -20,9 +20,11 @@ from understudy.job_engine.codec import MAX_PAYLOAD_BYTES, encode_payload
 from understudy.job_engine.definition import AnyDefinition
 from understudy.job_engine.error_record import ErrorRecord
 from understudy.job_engine.events import Event, Listener
+from understudy.job_engine.ledger_clock import ClockWatch
 from understudy.job_engine.requests import NewJob
 from understudy.job_engine.schedule import Schedule
 from understudy.job_engine.scheduling import (
+    SET_BACK,
     ScheduleDeclaration,
     ScheduleLedger,
     ScheduleRecord,
@@ -68,6 +70,7 @@ class Ticker:
         self._listener = listener
         self._rng = rng or random.Random()
         self._declared: float | None = None
+        self._watch = ClockWatch(clock)
 
     def tick(self) -> int:
         """Look once; return how many ticks were fired.
@@ -79,8 +82,14 @@ class Ticker:
         if not self._jobs:
             return 0
         now, records = self._ledger.schedules()
+        if not self._watch.look(now):
+            # The ledger's clock was set, perhaps for a moment: nothing is late by it yet.
+            self._confirm()
+            return 0
         if self._is_time_to_declare():
             self._declare(now, {record.name: record for record in records})
+            now, records = self._ledger.schedules()
+        if self._set_back(now, records):
             now, records = self._ledger.schedules()
         due = [each for each in records if each.next_at <= now and not each.paused]
         return sum(self._fire_all(each) for each in due if self._specs.get(each.name) == each.spec)
@@ -104,7 +113,22 @@ class Ticker:
             seen = records.get(name)
             if seen is None or _takes_over(seen, spec):
                 self._replace(now, seen, name)
+        self._confirm()
+
+    def _confirm(self) -> None:
         self._ledger.confirm_schedules(list(self._specs.items()))
+
+    def _set_back(self, now: datetime, records: Sequence[ScheduleRecord]) -> bool:
+        """Set schedules back that wait for a later tick than their timing can yield now."""
+        is_back = False
+        for seen in records:
+            if self._specs.get(seen.name) == seen.spec:
+                next_at = _schedule(self._jobs[seen.name]).after(now)
+                if seen.next_at > next_at and self._ledger.set_back(seen, next_at):
+                    is_back = True
+                    detail = {"from": seen.next_at.isoformat(), "next_at": next_at.isoformat()}
+                    self._tell("schedule.set_back", seen.name, detail)
+        return is_back
 
     def _replace(self, now: datetime, seen: ScheduleRecord | None, name: str) -> None:
         schedule, spec = _schedule(self._jobs[name]), self._specs[name]
@@ -121,6 +145,7 @@ class Ticker:
     def _fire_all(self, seen: ScheduleRecord) -> int:
         """Take on the ticks of a schedule that are due, the oldest first."""
         schedule = _schedule(self._jobs[seen.name])
+        seen = self._go_on_after(self._handled(seen), seen)
         due = _due(schedule, seen)
         fired = 0
         if not due or due[0] > seen.next_at:
@@ -140,6 +165,26 @@ class Ticker:
             fired += taken.last_at == tick
             seen = taken
         return fired
+
+    def _handled(self, seen: ScheduleRecord) -> datetime:
+        """Return the first tick that may not have been seen to yet, where a clock was set.
+
+        A clock that was behind brought ticks back that were seen to before, and one that leapt
+        passed over ticks that never were.
+        """
+        first = seen.next_at
+        if seen.skip_reason == SET_BACK and seen.skipped_at and seen.skipped_at <= seen.read_at:
+            first = max(first, seen.skipped_at)
+        since = self._watch.since
+        if since is not None and first < since - LATENESS:
+            first = max(first, _schedule(self._jobs[seen.name]).after(since - LATENESS))
+        return first
+
+    def _go_on_after(self, first: datetime, seen: ScheduleRecord) -> ScheduleRecord:
+        if first <= seen.next_at:
+            return seen
+        reason = f"the clock was set: ticks from {seen.next_at.isoformat()} on"
+        return self._take(seen, Tick(seen.next_at, first, None, reason=reason)) or seen
 
     def _take(self, seen: ScheduleRecord, tick: Tick) -> ScheduleRecord | None:
         """Take a tick on; return the schedule after it, or None if it is somebody else's."""

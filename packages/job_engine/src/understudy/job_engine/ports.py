@@ -14,6 +14,7 @@ from understudy.job_engine.control import ControlLedger
 from understudy.job_engine.error_record import ErrorRecord
 from understudy.job_engine.flowing import FlowLedger
 from understudy.job_engine.key_ledger import KeyLedger
+from understudy.job_engine.ledger_clock import ClockLedger
 from understudy.job_engine.limits import Limits, LimitUse
 from understudy.job_engine.records import (
     AttemptRecord,
@@ -222,7 +223,11 @@ class RescueLedger(Protocol):
         ...
 
     def running(self) -> Sequence[RunningJob]:
-        """Return every running job, and whether its lease has run out."""
+        """Return every running job, and whether its lease has run out.
+
+        A lease that ends later than a whole one from now has run out, too: a clock that was ahead
+        wrote it.
+        """
         ...
 
 
@@ -274,7 +279,10 @@ class LedgerReader(Protocol):
 
 
 class WorkerLedger(Protocol):
-    """Who is alive. A worker is live for `ttl` after its last beat on the database's clock."""
+    """Who is alive. A worker is live for `ttl` after its last beat on the database's clock.
+
+    A beat from ahead of that clock is taken for as old as the first look that finds it.
+    """
 
     def beat(self, worker: WorkerRecord, ttl: timedelta) -> None:
         """Tell that a worker process lives."""
@@ -311,6 +319,7 @@ class Ledger(
     TransactionalLedger,
     WaitingLedger,
     RescueLedger,
+    ClockLedger,
     ControlLedger,
     LedgerReader,
     WorkerLedger,

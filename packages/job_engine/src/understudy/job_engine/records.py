@@ -259,6 +259,7 @@ class WorkerRecord:
     seen_at: datetime | None = None
     machine: str = ""
     birth: str = ""
+    live_until: datetime | None = None
 
 
 class CancelOutcome(StrEnum):

@@ -12,6 +12,9 @@ from understudy.job_engine.requests import NewJob
 #: A schedule that no process has declared for so long is an orphan.
 ORPHANED_AFTER = timedelta(minutes=2)
 
+#: Why a schedule's next tick was left out for an earlier one.
+SET_BACK = "the ledger's clock was ahead of now, or is behind"
+
 
 def tick_key(name: str, tick: datetime) -> str:
     """Return the idempotency key of a tick's job."""
@@ -54,8 +57,11 @@ class ScheduleRecord:
 
     @property
     def is_orphaned(self) -> bool:
-        """Tell whether nobody declares it any more, so that nobody fires it either."""
-        return self.read_at - self.declared_at > ORPHANED_AFTER
+        """Tell whether nobody declares it any more, so that nobody fires it either.
+
+        One that was declared last by a clock that was ahead would have been declared since.
+        """
+        return abs(self.read_at - self.declared_at) > ORPHANED_AFTER
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +82,8 @@ class Tick:
         at: The tick.
         next_at: The tick after it.
         job: Its job; None leaves the tick out.
-        unless_running: Leave it out if the job of the tick before has not ended.
+        unless_running: Leave it out if the job of the tick before has not ended. A job whose
+            tick is still to come, fired by a clock that was ahead, counts once it was begun.
         reason: Why it is left out.
     """
 
@@ -122,6 +129,13 @@ class ScheduleLedger(Protocol):
 
         One compare-and-set on spec, next tick and pause decides, so that each tick is taken once,
         and none of a spec that was replaced.
+        """
+        ...
+
+    def set_back(self, seen: ScheduleRecord, next_at: datetime) -> bool:
+        """Let an earlier tick be the next; False if the schedule is no longer as it was seen.
+
+        The tick that was the next is noted as left out, for the reason `SET_BACK`.
         """
         ...
 

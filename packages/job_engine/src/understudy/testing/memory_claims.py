@@ -1,6 +1,7 @@
 """Claiming the jobs of a ledger in memory."""
 
 from understudy.job_engine.errors import JobDeferredError
+from understudy.job_engine.ledger_clock import DELAY
 from understudy.job_engine.records import Claim, Ticket
 from understudy.job_engine.states import CLAIM, DEFER, JobState, permits
 from understudy.testing.memory_limits import free_at, uses
@@ -31,7 +32,7 @@ class MemoryClaims(MemoryReading):
         if full:
             run_at = free_at(self._store, full[0].limit)
             values = {"run_at": run_at, "pickup_by": None, "pickups_missed": 0}
-            reason = {"reason": str(full[0])}
+            reason = {"reason": str(full[0]), DELAY: 0.0}
             self._store.apply(DEFER, Change(row.id, guard, values, ticket.worker, reason))
             return JobDeferredError(f"job {row.id} waits for its turn: {full[0]}")
         return self._begin(ticket, guard)

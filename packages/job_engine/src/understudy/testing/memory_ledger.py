@@ -14,6 +14,7 @@ from understudy.job_engine.errors import (
     TransactionUnsupportedError,
 )
 from understudy.job_engine.interrupts import CancelRequested, Fenced
+from understudy.job_engine.ledger_clock import spans_of_end
 from understudy.job_engine.records import (
     CancelOutcome,
     Claim,
@@ -43,9 +44,8 @@ from understudy.testing.memory_claims import MemoryClaims
 from understudy.testing.memory_control import MemoryControl
 from understudy.testing.memory_flow import MemoryFlow
 from understudy.testing.memory_limits import has_room
-from understudy.testing.memory_rows import (
-    has_authority,
-)
+from understudy.testing.memory_mending import MemoryMending
+from understudy.testing.memory_rows import has_authority
 from understudy.testing.memory_schedules import MemorySchedules
 from understudy.testing.memory_sequels import set_off
 from understudy.testing.memory_store import Change, Store
@@ -62,7 +62,13 @@ _TAKEN_AWAY = frozenset({RECOVER.name, EXHAUST.name})
 
 
 class MemoryLedger(
-    MemoryClaims, MemoryControl, MemorySchedules, MemoryFlow, MemoryWaiting, MemoryWaits
+    MemoryClaims,
+    MemoryMending,
+    MemoryControl,
+    MemorySchedules,
+    MemoryFlow,
+    MemoryWaiting,
+    MemoryWaits,
 ):
     """`Ledger` in memory; every transition is decided by the one table.
 
@@ -200,6 +206,7 @@ class MemoryLedger(
         stops = cancelled and conclusion.transition is not SUCCEED
         guard = {"epoch": claim.epoch, "claim_id": claim.claim_id}
         detail = {"reason": conclusion.reason} if conclusion.reason else {}
+        detail |= {} if stops else spans_of_end(conclusion)
         values = {} if stops else self._concluded_values(conclusion)
         change = Change(claim.job_id, guard, values, claim.worker, detail)
         return (STOP if stops else conclusion.transition), change

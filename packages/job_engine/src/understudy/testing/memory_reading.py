@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from understudy.job_engine.errors import JobNotFoundError
+from understudy.job_engine.ledger_clock import SLACK
 from understudy.job_engine.limits import Limits, LimitUse
 from understudy.job_engine.message import SigningKey
 from understudy.job_engine.ports import RunningJob
@@ -20,6 +21,7 @@ from understudy.job_engine.records import (
 from understudy.job_engine.states import JobState
 from understudy.testing.memory_keys import MemoryKeys
 from understudy.testing.memory_limits import uses, with_room
+from understudy.testing.memory_mending import mend_beats
 from understudy.testing.memory_rows import Row
 from understudy.testing.memory_store import Connection, Store
 
@@ -128,9 +130,12 @@ class MemoryReading(Connection):
         """Tell that a worker process lives, for `ttl` from now."""
         with self.transaction():
             now = self._store.clock.now()
-            known, _ = self._store.workers.get(worker.boot_id, (None, None))
-            alive = replace(known or replace(worker, started_at=now), seen_at=now)
-            self._store.workers[worker.boot_id] = (alive, now + ttl)
+            known = self._store.workers.get(worker.boot_id)
+            until = now + ttl
+            alive = replace(known or worker, seen_at=now, live_until=until)
+            self._store.workers[worker.boot_id] = replace(
+                alive, started_at=known.started_at if known else now
+            )
 
     def retire(self, boot_id: str) -> None:
         """Forget a worker that stops."""
@@ -142,7 +147,9 @@ class MemoryReading(Connection):
         """Return the workers whose last beat is fresh."""
         with self.transaction():
             now = self._store.clock.now()
-            return [worker for worker, until in self._store.workers.values() if until > now]
+            mend_beats(self._store)
+            known = self._store.workers.values()
+            return [each for each in known if each.live_until and each.live_until > now]
 
     def mark_dead(self, worker: WorkerRecord) -> None:
         """Mark a worker process as dead, also one that never beat."""
@@ -150,13 +157,13 @@ class MemoryReading(Connection):
             now, boot = self._store.clock.now(), worker.boot_id
             if self._store.deaths.setdefault(boot, now) == now:
                 dead = replace(worker, started_at=now, seen_at=now)
-                known, _ = self._store.workers.get(boot, (dead, now))
-                self._store.workers[boot] = (known, now)
+                known = self._store.workers.get(boot, dead)
+                self._store.workers[boot] = replace(known, live_until=now)
 
     def workers_on(self, machine: str) -> Sequence[WorkerRecord]:
         """Return the workers of a machine that are not marked as dead, however old their beat."""
         with self.transaction():
-            known = [worker for worker, _ in self._store.workers.values()]
+            known = self._store.workers.values()
             return [
                 w for w in known if w.machine == machine and w.boot_id not in self._store.deaths
             ]
@@ -190,8 +197,11 @@ class MemoryReading(Connection):
         return [row for row in self._store.rows.values() if row.state is state]
 
     def _watched(self, row: Row) -> RunningJob:
-        expired = row.lease_until is not None and row.lease_until < self._store.clock.now()
+        now, lease = self._store.clock.now(), row.lease or timedelta(0)
+        expired = row.lease_until is not None and (
+            row.lease_until < now or row.lease_until > now + lease + SLACK
+        )
         attempt = self._store.attempts[row.id][row.epoch]
         died_at = self._store.deaths.get(attempt.worker)
         is_orphan = died_at is not None and died_at >= attempt.started_at
-        return RunningJob(row.id, row.epoch, row.hb, row.lease or timedelta(0), expired, is_orphan)
+        return RunningJob(row.id, row.epoch, row.hb, lease, expired, is_orphan)

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
+from understudy.job_engine.ledger_clock import spans_of_dispatch
 from understudy.job_engine.records import JobRecord
 from understudy.job_engine.requests import NewJob, OfferPlan
 from understudy.testing.memory_reading import MemoryReading
@@ -48,7 +50,8 @@ class MemoryRecording(MemoryReading):
             return known.record(), False
         row = new_row(job, plan, self._store.clock.now())
         self._store.rows[job.id] = row
-        detail = {"engine": plan.engine, "reason": plan.reason} if plan else {}
+        detail: dict[str, Any] = {"engine": plan.engine, "reason": plan.reason} if plan else {}
+        detail |= spans_of_dispatch(job, offered=plan is not None)
         self._store.append_event(row, "dispatch", actor, detail)
         return row.record(), True
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from understudy.job_engine.scheduling import (
+    SET_BACK,
     ScheduleDeclaration,
     ScheduleRecord,
     Tick,
@@ -50,7 +51,7 @@ class MemorySchedules(MemoryRecording):
             if known is None or known.paused or _place(known) != _place(seen):
                 return TickOutcome.STALE
             job, reason = tick.job, tick.reason
-            if tick.unless_running and self._runs(seen.last_job_id):
+            if tick.unless_running and self._runs(seen, tick.at):
                 job, reason = None, "the job of the tick before has not ended"
             values: dict[str, Any] = {"next_at": tick.next_at}
             if job is None:
@@ -64,6 +65,17 @@ class MemorySchedules(MemoryRecording):
                     job = None
             self._store.schedules[seen.name] = replace(known, **values)
             return TickOutcome.SKIPPED if job is None else TickOutcome.FIRED
+
+    def set_back(self, seen: ScheduleRecord, next_at: datetime) -> bool:
+        """Let an earlier tick be the next; False if the schedule is no longer as it was seen."""
+        with self.transaction():
+            known = self._store.schedules.get(seen.name)
+            if known is None or _place(known) != _place(seen):
+                return False
+            self._store.schedules[seen.name] = replace(
+                known, next_at=next_at, skipped_at=seen.next_at, skip_reason=SET_BACK
+            )
+            return True
 
     def pause_schedule(self, name: str) -> bool:
         """Fire no tick until it is resumed; False if there is no such schedule."""
@@ -83,9 +95,13 @@ class MemorySchedules(MemoryRecording):
             self._store.schedules[seen.name] = replace(known, paused=False, next_at=next_at)
             return True
 
-    def _runs(self, job_id: str | None) -> bool:
-        row = self._store.rows.get(job_id or "")
-        return row is not None and not row.state.is_terminal
+    def _runs(self, seen: ScheduleRecord, tick: datetime) -> bool:
+        row = self._store.rows.get(seen.last_job_id or "")
+        if row is None or row.state.is_terminal:
+            return False
+        # Fired by a clock that was ahead, and still to come: it waits for its own tick.
+        is_to_come = seen.last_at is not None and seen.last_at > tick
+        return not is_to_come or row.epoch > 0
 
 
 def _place(record: ScheduleRecord) -> tuple[str, datetime]:

@@ -1,8 +1,10 @@
 """Carrying out what the end of a job sets off, in a ledger in memory."""
 
 from dataclasses import replace
+from typing import Any
 
 from understudy.job_engine.groups import GroupRecord, is_member, with_field
+from understudy.job_engine.ledger_clock import spans_of_dispatch
 from understudy.job_engine.requests import NewJob, OfferPlan
 from understudy.job_engine.sequel import Successor, failure_job, sequel_from
 from understudy.job_engine.states import CANCEL, JobState
@@ -51,7 +53,8 @@ def insert(store: Store, job: NewJob, plan: OfferPlan | None, actor: str) -> Row
         return None
     row = new_row(job, plan, store.clock.now())
     store.rows[job.id] = row
-    detail = {"engine": plan.engine, "reason": plan.reason} if plan else {}
+    detail: dict[str, Any] = {"engine": plan.engine, "reason": plan.reason} if plan else {}
+    detail |= spans_of_dispatch(job, offered=plan is not None)
     store.append_event(row, "dispatch", actor, detail)
     return row
 

@@ -111,12 +111,13 @@ class Store:
         self.history: defaultdict[str, list[EventRecord]] = defaultdict(list)
         self.groups: dict[str, GroupRecord] = {}
         self.schedules: dict[str, ScheduleRecord] = {}
-        self.sent: dict[str, tuple[SentEvent, datetime]] = {}
+        #: Events that were sent, when, and until when they are kept.
+        self.sent: dict[str, tuple[SentEvent, datetime, datetime]] = {}
         #: What rate limits count: their keys, and when an attempt of it began.
         self.starts: list[tuple[str, datetime]] = []
         self.received: set[tuple[str, str]] = set()
         self.pauses: dict[tuple[str, str], Pause] = {}
-        self.workers: dict[str, tuple[WorkerRecord, datetime]] = {}
+        self.workers: dict[str, WorkerRecord] = {}
         #: Since when which worker processes are known to be dead.
         self.deaths: dict[str, datetime] = {}
 

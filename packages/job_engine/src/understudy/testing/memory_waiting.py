@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from understudy.job_engine.error_record import ErrorRecord
 from understudy.job_engine.errors import JobExpiredError
+from understudy.job_engine.ledger_clock import spans_of_dispatch
 from understudy.job_engine.records import JobRecord
 from understudy.job_engine.requests import NewJob
 from understudy.job_engine.states import EXPIRE, REPLACE, Transition
@@ -50,7 +51,8 @@ class MemoryWaiting(MemoryRecording):
             "expires_at": expiry(new, now),
             "limits": new.limits,
         }
-        return self._change(REPLACE, seen, values, {"reason": "dispatched again"})
+        detail = {"reason": "dispatched again"} | spans_of_dispatch(new, offered=False)
+        return self._change(REPLACE, seen, values, detail)
 
     def _change(
         self,

@@ -39,8 +39,8 @@ class MemoryWaits(MemoryRecording):
     def send(self, event: SentEvent) -> int:
         """Keep an event and wake those who wait for it; return how many that were."""
         with self.transaction():
-            until = self._store.clock.now() + event.keep
-            self._store.sent.setdefault(event.id, (event, until))
+            now = self._store.clock.now()
+            self._store.sent.setdefault(event.id, (event, now, now + event.keep))
             return self._store.wake(event.topic, self._actor, waker({"id": event.id}))
 
     def _begin_to_wait(self, claim: Claim, conclusion: Conclusion) -> None:
@@ -98,7 +98,8 @@ class MemoryWaits(MemoryRecording):
 
     def _kept(self, topic: str) -> Sequence[SentEvent]:
         now, sent = self._store.clock.now(), self._store.sent.values()
-        return [each for each, until in sent if each.topic == topic and until > now]
+        kept = [(at, each) for each, at, until in sent if each.topic == topic and until > now]
+        return [each for _, each in sorted(kept, key=lambda found: found[0])]
 
     def _end_of(self, job_id: str) -> dict[str, Any] | None:
         row = self._store.rows.get(job_id)

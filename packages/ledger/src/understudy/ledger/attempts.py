@@ -9,6 +9,7 @@ from sqlalchemy import Connection, and_, bindparam, or_, select
 
 from understudy.job_engine.errors import JobDeferredError
 from understudy.job_engine.interrupts import CancelRequested, Fenced
+from understudy.job_engine.ledger_clock import DELAY, spans_of_end
 from understudy.job_engine.records import Claim, Conclusion, Progress, StepRecord, Ticket
 from understudy.job_engine.states import (
     CLAIM,
@@ -203,7 +204,8 @@ def _concluding(claim: Claim, conclusion: Conclusion) -> Change:
     guard: dict[str, Any] = {"epoch": claim.epoch, "claim_id": claim.claim_id}
     if conclusion.transition is not SUCCEED:
         guard |= {"cancel_requested": False}
-    cause = Cause(claim.worker, {"reason": conclusion.reason} if conclusion.reason else {})
+    reason = {"reason": conclusion.reason} if conclusion.reason else {}
+    cause = Cause(claim.worker, reason | spans_of_end(conclusion))
     return Change(claim.job_id, guard, _values(conclusion), cause)
 
 
@@ -217,7 +219,11 @@ def _conclude(connection: Connection, claim: Claim, conclusion: Conclusion) -> J
             waits.begin_to_wait(connection, claim, conclusion)
         return JobState(row.state)
     asked = {**change.guard, "cancel_requested": True}
-    row = transitions.apply(connection, STOP, replace(change, guard=asked, values={}))
+    cause = replace(
+        change.cause, detail={k: v for k, v in change.cause.detail.items() if k != DELAY}
+    )
+    stopped = replace(change, guard=asked, values={}, cause=cause)
+    row = transitions.apply(connection, STOP, stopped)
     return JobState(row.state) if row is not None else _concluded_before(connection, claim)
 
 

@@ -8,6 +8,7 @@ from understudy.ledger.control import SqlControl
 from understudy.ledger.database import Database
 from understudy.ledger.flow import SqlFlow
 from understudy.ledger.keys import SqlKeys
+from understudy.ledger.mending import SqlMending
 from understudy.ledger.offers import SqlOffers
 from understudy.ledger.pausing import SqlPauses
 from understudy.ledger.reading import SqlReader
@@ -29,6 +30,7 @@ class SqlLedger(
     SqlOffers,
     SqlWaiting,
     SqlRescue,
+    SqlMending,
     SqlControl,
     SqlReader,
     SqlWorkers,

@@ -22,6 +22,7 @@ from sqlalchemy import (
 )
 
 from understudy.job_engine.errors import JobDeferredError
+from understudy.job_engine.ledger_clock import DELAY
 from understudy.job_engine.limits import Limit, Limits, LimitUse
 from understudy.job_engine.records import Claim, JobRecord, Ticket
 from understudy.job_engine.states import CLAIM, DEFER, JobState
@@ -180,7 +181,10 @@ def _defer(
     values = {"run_at": run_at, "pickup_by": None, "pickups_missed": 0}
     guard = {name: change.guard[name] for name in DEFER.fence.value}
     deferred = replace(
-        change, guard=guard, values=values, cause=Cause(change.cause.actor, {"reason": reason})
+        change,
+        guard=guard,
+        values=values,
+        cause=Cause(change.cause.actor, {"reason": reason, DELAY: 0.0}),
     )
     row = compare_and_set(connection, DEFER, deferred)
     return None if row is None else JobDeferredError(f"job {row.id} waits for its turn: {reason}")

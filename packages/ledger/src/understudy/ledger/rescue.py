@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
-from sqlalchemy import BigInteger, Connection, bindparam, exists, select, update
+from sqlalchemy import BigInteger, Connection, bindparam, exists, or_, select, update
 
+from understudy.job_engine.ledger_clock import SLACK
 from understudy.job_engine.ports import RunningJob
 from understudy.job_engine.records import JobRecord
 from understudy.job_engine.states import JobState
@@ -51,12 +52,17 @@ _IS_ORPHAN = exists().where(
     workers.c.boot_id == attempts.c.worker,
     workers.c.died_at >= attempts.c.started_at,
 )
+_SLACK = microseconds(SLACK)
 _RUNNING = select(
     jobs.c.id,
     jobs.c.epoch,
     jobs.c.hb,
     jobs.c.lease_us,
-    (jobs.c.lease_until < now_us()).label("expired"),
+    # No lease ends later than a whole one from now; one that does was renewed by a clock that was
+    # ahead, and says nothing. Whether it is lost, the rescuer sees by its own clock.
+    or_(
+        jobs.c.lease_until < now_us(), jobs.c.lease_until > now_us() + jobs.c.lease_us + _SLACK
+    ).label("expired"),
     _IS_ORPHAN.label("is_orphan"),
 ).where(jobs.c.state == JobState.RUNNING)
 
@@ -89,7 +95,7 @@ class SqlRescue:
         self._database.write(lambda c: c.execute(_HASTEN, values))
 
     def running(self) -> Sequence[RunningJob]:
-        """Return every running job, and whether its lease has run out."""
+        """Return every running job, and whether its lease has run out, or cannot be true."""
         return [
             rows.running_job(row)
             for row in self._database.read(lambda c: c.execute(_RUNNING).all())

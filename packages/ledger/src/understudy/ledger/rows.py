@@ -219,6 +219,20 @@ def event_record(row: AnyRow) -> EventRecord:
     )
 
 
+def event_of_job(row: AnyRow) -> EventRecord:
+    """Read an event that was joined to its job; its actor, state and epoch are not among it."""
+    return EventRecord(
+        row.id,
+        row.event_n,
+        row.event_at,
+        "",
+        row.event_kind,
+        JobState(row.state),
+        row.epoch,
+        json.loads(row.event_detail),
+    )
+
+
 def worker_record(row: AnyRow) -> WorkerRecord:
     """Read a row of `workers`."""
     return WorkerRecord(
@@ -232,6 +246,7 @@ def worker_record(row: AnyRow) -> WorkerRecord:
         row.seen_at,
         row.machine or "",
         row.birth or "",
+        row.live_until,
     )
 
 

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from understudy.job_engine.scheduling import (
+    SET_BACK,
     ScheduleDeclaration,
     ScheduleRecord,
     Tick,
@@ -69,6 +70,11 @@ class SqlSchedules:
         """Fire a tick, or leave it out, in one transaction with its job."""
         return self._database.write(lambda c: _take(c, seen, tick, self._actor))
 
+    def set_back(self, seen: ScheduleRecord, next_at: datetime) -> bool:
+        """Let an earlier tick be the next; False if the schedule is no longer as it was seen."""
+        values = {"next_at": next_at, "skipped_at": seen.next_at, "skip_reason": SET_BACK}
+        return self._changes(seen, values, schedules.c.next_at == seen.next_at)
+
     def pause_schedule(self, name: str) -> bool:
         """Fire no tick until it is resumed; False if there is no such schedule."""
         statement = update(schedules).where(schedules.c.name == name).values(paused=True)
@@ -78,10 +84,12 @@ class SqlSchedules:
         """Go on with a later tick; False if the spec is no longer as it was seen."""
         return self._changes(seen, {"paused": False, "next_at": next_at})
 
-    def _changes(self, seen: ScheduleRecord, values: dict[str, Any]) -> bool:
+    def _changes(
+        self, seen: ScheduleRecord, values: dict[str, Any], *more: ColumnElement[bool]
+    ) -> bool:
         statement = (
             update(schedules)
-            .where(schedules.c.name == seen.name, schedules.c.spec == seen.spec)
+            .where(schedules.c.name == seen.name, schedules.c.spec == seen.spec, *more)
             .values(values)
         )
         return self._database.write(lambda c: c.execute(statement).rowcount == 1)
@@ -96,7 +104,7 @@ def _insert(connection: Connection, values: dict[str, Any]) -> bool:
 def _take(connection: Connection, seen: ScheduleRecord, tick: Tick, actor: str) -> TickOutcome:
     job = tick.job
     reason = tick.reason
-    if tick.unless_running and _runs(connection, seen.last_job_id):
+    if tick.unless_running and _runs(connection, seen, tick.at):
         job, reason = None, "the job of the tick before has not ended"
     values: dict[str, Any] = {"next_at": tick.next_at}
     if job is None:
@@ -133,6 +141,11 @@ def _is_there(connection: Connection, job_id: str) -> bool:
     return connection.execute(select(jobs.c.id).where(jobs.c.id == job_id)).first() is not None
 
 
-def _runs(connection: Connection, job_id: str | None) -> bool:
-    found = connection.execute(select(jobs.c.state).where(jobs.c.id == job_id)).scalar_one_or_none()
-    return found is not None and not JobState(found).is_terminal
+def _runs(connection: Connection, seen: ScheduleRecord, tick: datetime) -> bool:
+    wanted = select(jobs.c.state, jobs.c.epoch).where(jobs.c.id == seen.last_job_id)
+    found = connection.execute(wanted).one_or_none()
+    if found is None or JobState(found.state).is_terminal:
+        return False
+    # Fired by a clock that was ahead, and still to come: it waits for its own tick.
+    is_to_come = seen.last_at is not None and seen.last_at > tick
+    return not is_to_come or found.epoch > 0

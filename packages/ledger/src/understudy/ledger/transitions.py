@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from understudy.job_engine.interrupts import Fenced
+from understudy.job_engine.ledger_clock import spans_of_dispatch
 from understudy.job_engine.records import Claim, JobRecord, StepKind, StepRecord
 from understudy.job_engine.requests import NewJob, OfferPlan
 from understudy.job_engine.states import CANCEL, JobState, Transition
@@ -62,7 +63,8 @@ def insert_job(
         run_at = None if job.run_at is None else stored(job.run_at)
         wait = None if job.waits_for else microseconds(job.delay or timedelta(0))
         values |= {"run_at": run_at, "wait": wait}
-    detail = {"engine": plan.engine, "reason": plan.reason} if plan else {}
+    detail: dict[str, Any] = {"engine": plan.engine, "reason": plan.reason} if plan else {}
+    detail |= spans_of_dispatch(job, offered=plan is not None)
     cause, insert = Cause(actor, detail), _Insert(plan is not None, frozenset(extras))
     row = _insert_with_event(connection, values | extras, cause, insert)
     return None if row is None else rows.new_record(job, plan, row)

@@ -9,6 +9,7 @@ from sqlalchemy import bindparam, select
 
 from understudy.job_engine.error_record import ErrorRecord
 from understudy.job_engine.errors import JobExpiredError
+from understudy.job_engine.ledger_clock import spans_of_dispatch
 from understudy.job_engine.records import JobRecord
 from understudy.job_engine.requests import NewJob
 from understudy.job_engine.states import EXPIRE, REPLACE, Transition
@@ -52,7 +53,7 @@ class SqlWaiting:
     def expire(self, seen: JobRecord) -> JobRecord | None:
         """Cancel a job that has expired; None if it is no longer as it was seen."""
         error = rows.error_text(ErrorRecord.of(JobExpiredError()))
-        return self._change_waiting(EXPIRE, seen, {"error": error}, "expired")
+        return self._change_waiting(EXPIRE, seen, {"error": error}, {"reason": "expired"})
 
     def replace(self, seen: JobRecord, new: NewJob) -> JobRecord | None:
         """Give a job that was not begun the payload and the options of another dispatch."""
@@ -69,13 +70,18 @@ class SqlWaiting:
             **rows.limit_columns(new.limits),
             "expires_at": new.expires_at if new.expires_in is None else After(new.expires_in),
         }
-        return self._change_waiting(REPLACE, seen, values, "dispatched again")
+        detail = {"reason": "dispatched again"} | spans_of_dispatch(new, offered=False)
+        return self._change_waiting(REPLACE, seen, values, detail)
 
     def _change_waiting(
-        self, transition: Transition, seen: JobRecord, values: Mapping[str, Any], reason: str
+        self,
+        transition: Transition,
+        seen: JobRecord,
+        values: Mapping[str, Any],
+        detail: Mapping[str, Any],
     ) -> JobRecord | None:
         guard = {"state": seen.state, "epoch": seen.epoch, "hb": seen.hb}
-        change = Change(seen.id, guard, values, Cause(self._actor, {"reason": reason}))
+        change = Change(seen.id, guard, values, Cause(self._actor, detail))
         row = self._database.write(
             lambda c: transitions.apply(c, transition, change), transition.name
         )

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import (
@@ -29,6 +30,8 @@ from understudy.ledger.tables import receipts, sent_events, steps
 
 #: How many events that nobody waited for are forgotten at a time.
 FORGET = 100
+#: How long after their time: a clock that is ahead for a moment must not lose them.
+FORGET_AFTER = timedelta(days=1)
 
 _STEP = select(
     *steps.c,
@@ -186,7 +189,7 @@ def _send(connection: Connection, event: SentEvent, actor: str) -> int:
     connection.execute(statements.keep_event(connection.dialect.name).values(**values, **times))
     expired = (
         select(sent_events.c.id)
-        .where(sent_events.c.expires_at <= now_us())
+        .where(sent_events.c.expires_at <= now_us() - microseconds(FORGET_AFTER))
         .limit(FORGET)
         .with_for_update(skip_locked=True)
     )

@@ -6,8 +6,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Delete, bindparam, delete, insert, select, update
 
+from understudy.job_engine.ledger_clock import SLACK
 from understudy.job_engine.records import WorkerRecord
-from understudy.ledger import rows
+from understudy.ledger import mending, rows
 from understudy.ledger.database import Database
 from understudy.ledger.instants import microseconds, now_us
 from understudy.ledger.statements import insert_into
@@ -22,7 +23,12 @@ _INSERT = insert(workers).values(
     {name: bindparam(name) for name in _IDENTITY} | {"started_at": now_us()} | _ALIVE
 )
 _UPDATE = update(workers).where(workers.c.boot_id == bindparam("boot")).values(_ALIVE)
-_LIVE = select(*workers.c).where(workers.c.live_until > now_us()).order_by(workers.c.started_at)
+_IS_AHEAD = (workers.c.seen_at > now_us() + microseconds(SLACK)).label("is_ahead")
+_LIVE = (
+    select(*workers.c, _IS_AHEAD)
+    .where(workers.c.live_until > now_us())
+    .order_by(workers.c.started_at)
+)
 _NOT_DEAD = (
     select(*workers.c)
     .where(workers.c.machine == bindparam("machine"), workers.c.died_at.is_(None))
@@ -57,10 +63,16 @@ class SqlWorkers:
         )
 
     def live_workers(self) -> Sequence[WorkerRecord]:
-        """Return the workers whose last beat is fresh."""
-        return [
-            rows.worker_record(row) for row in self._database.read(lambda c: c.execute(_LIVE).all())
-        ]
+        """Return the workers whose last beat is fresh.
+
+        A beat from ahead of the clock says nothing of how old it is: it is taken for as old as
+        the first look that finds it.
+        """
+        found = self._database.read(lambda c: c.execute(_LIVE).all())
+        if any(row.is_ahead for row in found):
+            self._database.write(mending.mend_beats)
+            found = self._database.read(lambda c: c.execute(_LIVE).all())
+        return [rows.worker_record(row) for row in found]
 
     def mark_dead(self, worker: WorkerRecord) -> None:
         """Mark a worker process as dead, also one that never beat."""

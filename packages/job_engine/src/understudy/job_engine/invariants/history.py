@@ -1,7 +1,8 @@
 """What the invariants look at, and what they say."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from understudy.job_engine.ports import LedgerReader
 from understudy.job_engine.records import AttemptRecord, EventRecord, JobRecord, StepRecord
@@ -50,6 +51,10 @@ class Violation:
 Finding = tuple[str, tuple[EventRecord, ...]]
 
 
+#: From when to when moments prove nothing, for the clock was set back.
+Span = tuple[datetime, datetime]
+
+
 @dataclass(frozen=True, slots=True)
 class Check:
     """One thing that must be true of every history.
@@ -58,11 +63,28 @@ class Check:
         invariant: The promise it belongs to.
         rule: The promise in a sentence.
         find: Finds where a history breaks it.
+        of_moments: Whether it compares moments that different processes wrote.
     """
 
     invariant: str
     rule: str
     find: Callable[[History], Iterator[Finding]]
+    of_moments: bool = False
+
+
+def is_unsure(moment: datetime | None, unsure: Iterable[Span]) -> bool:
+    """Tell whether a moment is of a time that the clock told twice."""
+    return moment is not None and any(since <= moment <= until for since, until in unsure)
+
+
+def has_unsure_moments(history: History, unsure: Sequence[Span]) -> bool:
+    """Tell whether any moment of a history is."""
+    moments = [
+        *(event.at for event in history.events),
+        *(moment for each in history.attempts for moment in (each.started_at, each.ended_at)),
+        *(step.recorded_at for step in history.steps),
+    ]
+    return any(is_unsure(moment, unsure) for moment in moments)
 
 
 def history_of(ledger: LedgerReader, job_id: str) -> History:

@@ -118,7 +118,7 @@ def recorded_once_in_its_place(history: History) -> Iterator[Finding]:
 
 
 def recorded_by_who_had_claimed(history: History) -> Iterator[Finding]:
-    """Find steps of an epoch that nobody claimed, or older than what was recorded before them.
+    """Find steps of an epoch that nobody claimed.
 
     A step of epoch 0 is no attempt's: a person said what its result is, or it was copied from
     the job whose work this one does again.
@@ -130,6 +130,10 @@ def recorded_by_who_had_claimed(history: History) -> Iterator[Finding]:
     for step in history.steps:
         if step.epoch not in claimed and (step.epoch, step.name) not in told:
             yield f"step {step.name!r} of epoch {step.epoch}, which nobody claimed", ()
+
+
+def recorded_by_the_newest(history: History) -> Iterator[Finding]:
+    """Find steps of an older epoch than what was recorded before them."""
     for before, after in pairwise(_as_recorded(history)):
         if after.epoch < before.epoch:
             yield f"step {after.name!r} of epoch {after.epoch} after {_named(before)}", ()
@@ -144,7 +148,9 @@ def recorded_while_it_had_authority(history: History) -> Iterator[Finding]:
         attempt = attempts.get(step.epoch)
         if attempt is not None and step.recorded_at is not None:
             late = _is_later(step, attempt)
-            if late or step.recorded_at < attempt.started_at:
+            # A wait may be taken for younger than it was, where a clock was ahead.
+            early = step.kind is not StepKind.WAIT and step.recorded_at < attempt.started_at
+            if late or early:
                 when = "after it had ended" if late else "before it began"
                 yield f"{_named(step)} was recorded {when}", _of_epoch(history, step.epoch)
 
@@ -173,7 +179,7 @@ def settled_by_a_person(history: History) -> Iterator[Finding]:
 
 def _as_recorded(history: History) -> Sequence[StepRecord]:
     """Return the steps of attempts as they were recorded, where clocks can tell."""
-    steps = [step for step in history.steps if step.epoch]
+    steps = [step for step in history.steps if step.epoch and step.kind is not StepKind.WAIT]
     if not _clock_went_forward(history):
         return ()
     # By their places where two were recorded at one moment.

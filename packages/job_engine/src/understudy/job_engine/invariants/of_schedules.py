@@ -4,11 +4,11 @@ That no tick is missing cannot be told: jobs are pruned, and a policy leaves out
 missed or would overlap.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from understudy.job_engine.invariants.history import Violation
+from understudy.job_engine.invariants.history import Span, Violation, is_unsure
 from understudy.job_engine.scheduling import ORPHANED_AFTER, ScheduleRecord, tick_id, tick_key
 
 LAST = "the last job of a schedule is that of its last tick"
@@ -55,14 +55,22 @@ def out_of_step(schedule: ScheduleRecord) -> Iterator[Violation]:
         yield Violation(name, "schedules", MOVES_ON, found, about="schedule")
 
 
-def fired_wrongly(schedule: ScheduleRecord, fired: Fired) -> Iterator[Violation]:
-    """Find the job of a tick that had not come, or that its schedule knows nothing of."""
+def fired_wrongly(
+    schedule: ScheduleRecord, fired: Fired, unsure: Sequence[Span] = ()
+) -> Iterator[Violation]:
+    """Find the job of a tick that had not come, or that its schedule knows nothing of.
+
+    Args:
+        schedule: The schedule.
+        fired: A job.
+        unsure: When the clock was set back; it may have been while a tick was fired.
+    """
     if fired.tick is None or fired.tick[0] != schedule.name:
         return
     tick, last = fired.tick[1], schedule.last_at
     if fired.name != schedule.name:
         yield Violation(fired.job_id, "schedules", OF_ITS_TICK, f"it is a {fired.name!r}")
-    if fired.created_at < tick:
+    if fired.created_at < tick and not is_unsure(tick, unsure):
         found = f"it was recorded at {fired.created_at}, the tick is {tick}"
         yield Violation(fired.job_id, "schedules", AFTER_ITS_TICK, found)
     if (last is None or last < tick) and _is_judged(schedule, tick):

@@ -19,6 +19,7 @@ from understudy.testing.ledger_suite.concluding import ConcludingPromises
 from understudy.testing.ledger_suite.flowing import ChainPromises
 from understudy.testing.ledger_suite.grouping import GroupPromises
 from understudy.testing.ledger_suite.invoking import InvokingPromises
+from understudy.testing.ledger_suite.jumping import JumpingPromises
 from understudy.testing.ledger_suite.keys import KeyPromises
 from understudy.testing.ledger_suite.limiting import LimitingPromises
 from understudy.testing.ledger_suite.losing import LosingPromises
@@ -64,6 +65,7 @@ class LedgerSuite(
     WatchingPromises,
     KeyPromises,
     LosingPromises,
+    JumpingPromises,
     ReadingPromises,
     SchedulingPromises,
     SequelPromises,

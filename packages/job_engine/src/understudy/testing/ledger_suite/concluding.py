@@ -200,7 +200,7 @@ class ConcludingPromises:
 
         event = ledger.events(claim.job_id)[-1]
         assert (event.kind, event.actor) == ("retry", "worker-9")
-        assert event.detail == {"reason": "ValueError"}
+        assert event.detail == {"reason": "ValueError", "delay": LONG.total_seconds()}
 
 
 def _spent(job: JobRecord) -> dict[Budget, int]:

@@ -13,7 +13,8 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
-from understudy.job_engine.invariants import History, Violation, violations
+from understudy.job_engine.invariants import History, Span, Violation, violations
+from understudy.ledger import unsure
 from understudy.ledger.database import Database
 from understudy.ledger.errors import translated
 from understudy.ledger.job_table import jobs
@@ -88,7 +89,8 @@ def verify(database: Database) -> Iterator[Checked]:
         for find in _TOGETHER:
             yield Checked(0, 0, list(find(connection)))
         with_orphans = [table for table, found in orphans.items() if found]
-        yield from _batches(histories.side_by_side(connection, with_orphans))
+        found = histories.side_by_side(connection, with_orphans)
+        yield from _batches(found, unsure.spans(connection))
 
 
 @contextmanager
@@ -120,7 +122,9 @@ def _answered_in_time(connection: Connection) -> Iterator[None]:
         driver.longest = before
 
 
-def _batches(found: Iterator[History | Violation]) -> Iterator[Checked]:
+def _batches(
+    found: Iterator[History | Violation], unsure_spans: Sequence[Span]
+) -> Iterator[Checked]:
     checked, seen, broken = 0, 0, list[Violation]()
     for history in found:
         checked += 1
@@ -128,7 +132,7 @@ def _batches(found: Iterator[History | Violation]) -> Iterator[Checked]:
             broken.append(history)
         else:
             seen += len(history.events)
-            broken += violations(history)
+            broken += violations(history, unsure_spans)
         if checked == BATCH:
             yield Checked(checked, seen, broken)
             checked, seen, broken = 0, 0, []

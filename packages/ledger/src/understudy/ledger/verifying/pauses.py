@@ -4,10 +4,11 @@ from collections.abc import Iterator
 
 from sqlalchemy import Connection, select
 
-from understudy.job_engine.invariants import Violation, of_pauses
+from understudy.job_engine.invariants import Violation, is_unsure, of_pauses
 from understudy.ledger.job_table import jobs
 from understudy.ledger.pausing import COVERS, record
 from understudy.ledger.tables import attempts, pauses
+from understudy.ledger.unsure import spans
 from understudy.ledger.verifying.streams import stream
 
 _BEGUN = (
@@ -19,6 +20,9 @@ _BEGUN = (
 
 def begun_meanwhile(connection: Connection) -> Iterator[Violation]:
     """Find attempts that began although their queue or their definition was paused."""
+    unsure = spans(connection)
     for row in stream(connection, _BEGUN):
+        if is_unsure(row.started_at, unsure) or is_unsure(row.since, unsure):
+            continue
         begun = of_pauses.Begun(row.job_id, row.epoch, row.started_at, record(row))
         yield from of_pauses.begun_in_a_pause(begun)

@@ -10,6 +10,7 @@ from understudy.ledger import rows
 from understudy.ledger.instants import instant, now_us
 from understudy.ledger.job_table import jobs
 from understudy.ledger.tables import schedules
+from understudy.ledger.unsure import spans
 from understudy.ledger.verifying.streams import stream
 
 _FIRED = select(jobs.c.id, jobs.c.name, jobs.c.idempotency_key, jobs.c.created_at).where(
@@ -25,12 +26,12 @@ def out_of_step(connection: Connection) -> Iterator[Violation]:
 
 def fired_wrongly(connection: Connection) -> Iterator[Violation]:
     """Find jobs of ticks that had not come, or that no schedule has noted."""
-    known = _schedules(connection)
+    known, unsure = _schedules(connection), spans(connection)
     for row in stream(connection, _FIRED) if known else ():
         fired = of_schedules.Fired(*row)
         tick = fired.tick
         if tick is not None and tick[0] in known:
-            yield from of_schedules.fired_wrongly(known[tick[0]], fired)
+            yield from of_schedules.fired_wrongly(known[tick[0]], fired, unsure)
 
 
 def _schedules(connection: Connection) -> Mapping[str, ScheduleRecord]:

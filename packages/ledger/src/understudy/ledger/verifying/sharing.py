@@ -21,12 +21,14 @@ from understudy.job_engine.invariants import (
     LimitedAttempt,
     Violation,
     beyond_their_limit,
+    is_unsure,
     repeated_keys,
 )
 from understudy.job_engine.records import JobRecord
 from understudy.ledger import rows
 from understudy.ledger.job_table import LIMIT_COLUMNS, UNIQUE_HELD, jobs
 from understudy.ledger.tables import attempts
+from understudy.ledger.unsure import spans
 from understudy.ledger.verifying.streams import columns, stream
 
 
@@ -37,12 +39,20 @@ def one_key_twice(connection: Connection) -> Iterator[Violation]:
 
 def too_many_at_once(connection: Connection) -> Iterator[Violation]:
     """Find attempts beyond their concurrency limit (I12)."""
-    return beyond_their_limit(_under_concurrency(connection))
+    return beyond_their_limit(_sure(connection, _under_concurrency(connection)))
 
 
 def too_many_in_a_period(connection: Connection) -> Iterator[Violation]:
     """Find attempts beyond their rate limit (I12)."""
-    return beyond_their_limit(_under_rates(connection))
+    return beyond_their_limit(_sure(connection, _under_rates(connection)))
+
+
+def _sure(connection: Connection, attempted: Iterator[LimitedAttempt]) -> Iterator[LimitedAttempt]:
+    """Leave out what began or ended while the clock was ahead of what it was set back to."""
+    unsure = spans(connection)
+    for each in attempted:
+        if not is_unsure(each.started_at, unsure) and not is_unsure(each.ended_at, unsure):
+            yield each
 
 
 def _with_repeated_keys(connection: Connection) -> Iterator[JobRecord]:
