@@ -45,20 +45,21 @@ COMMANDS = (
 
 
 @pytest.fixture
-def ledger(
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-    postgres_url: str,
-    valkey: Valkey,
-    second_valkey: Valkey,
-) -> str:
+def environment(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, valkey: Valkey, second_valkey: Valkey
+) -> pytest.MonkeyPatch:
     forget_settings(monkeypatch, tmp_path)
     (tmp_path / "closing_jobs.py").write_text(JOBS)
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setenv("UNDERSTUDY_LEDGER_URL", postgres_url)
     monkeypatch.setenv("REDIS_URL", valkey.url)
     monkeypatch.setenv("AMQP_URL", second_valkey.url)
     monkeypatch.setenv("UNDERSTUDY_JOBS", "closing_jobs")
+    return monkeypatch
+
+
+@pytest.fixture
+def ledger(environment: pytest.MonkeyPatch, postgres_url: str) -> str:
+    environment.setenv("UNDERSTUDY_LEDGER_URL", postgres_url)
     with closing(Database(postgres_url)) as database:
         upgrade(database)
     return postgres_url
@@ -78,7 +79,7 @@ def connections(url: str) -> int:
 
 def clients(server: Valkey) -> int:
     """How many are connected to a Valkey, but for the one who asks."""
-    return len(server.command("CLIENT", "LIST")) - 1
+    return len(server.command("CLIENT", "LIST").splitlines()) - 1
 
 
 def test_no_command_leaves_a_connection_or_a_thread(

@@ -154,7 +154,7 @@ def log_event(event: Event) -> None:
     """
     fields = _fields(event)
     # The id of a job differs from line to line, and is left out of a count.
-    alike = {name: fields[name] for name in ("queue", "engine") if name in fields}
+    alike: dict[str, Any] = {k: fields[k] for k in ("queue", "engine") if k in fields}
     if _FLOODS.passes(event.kind, str(event.detail.get("reason", "")), alike):
         _emit(event.kind, fields)
 

@@ -9,8 +9,8 @@ from functools import cache
 from typing import Any
 
 from redis import ConnectionPool
+from redis._parsers import _HiredisParser, _RESP2Parser, _RESP3Parser
 from redis._parsers.socket import SocketBuffer
-from redis.connection import _HiredisParser, _RESP2Parser, _RESP3Parser
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 #: No reply is longer, in bytes, with all its elements. The longest that is read on purpose is the
@@ -68,7 +68,8 @@ class _Bounded:
 
 def bound(pool: ConnectionPool) -> None:
     """Let every connection that a pool makes from now on refuse replies that are too large."""
-    pool.connection_class = _bounded_connection(pool.connection_class)
+    kind: Any = pool.connection_class
+    pool.connection_class = _bounded_connection(kind)
 
 
 @cache

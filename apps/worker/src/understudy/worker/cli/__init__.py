@@ -53,7 +53,8 @@ class _Group(click.Group):
             click.secho(described(error), fg="red", err=True)
             ctx.exit(exit_code(error))
         except click.ClickException as error:
-            error.message = visible_block(redacted(error.message))
+            # Its own copy of the text, because click prints it and ends the process.
+            vars(error)["message"] = visible_block(redacted(error.message))
             raise
 
 

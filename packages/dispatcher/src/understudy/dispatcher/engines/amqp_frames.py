@@ -8,7 +8,7 @@ from pika.channel import ContentFrameAssembler
 from understudy.dispatcher.engines.inbox import MAX_ENVELOPE_BYTES
 
 
-class BoundedAssembler(ContentFrameAssembler):
+class BoundedAssembler(ContentFrameAssembler):  # type: ignore[misc]  # pika has no types
     """Counts the frames of a body, and keeps only the first of one that is longer than ours.
 
     RabbitMQ delivers bodies of up to 512 MB in frames of 128 KB, which pika would keep until the
