@@ -68,13 +68,12 @@ class _Bounded:
 
 def bound(pool: ConnectionPool) -> None:
     """Let every connection that a pool makes from now on refuse replies that are too large."""
-    kind: Any = pool.connection_class
-    pool.connection_class = _bounded_connection(kind)
+    pool.connection_class = _bounded_connection(pool.connection_class)
 
 
 @cache
-def _bounded_connection(kind: type[Any]) -> type[Any]:
-    def set_parser(self: Any, parser_class: type[Any]) -> None:
+def _bounded_connection(kind: Any) -> Any:
+    def set_parser(self: Any, parser_class: Any) -> None:
         if parser_class is _HiredisParser:
             # It reads as much as comes; ours are small replies, which it would not read faster.
             parser_class = _RESP3Parser if int(self.protocol) > 2 else _RESP2Parser  # noqa: PLR2004 - RESP's versions
@@ -84,7 +83,7 @@ def _bounded_connection(kind: type[Any]) -> type[Any]:
 
 
 @cache
-def _bounded_parser(kind: type[Any]) -> type[Any]:
+def _bounded_parser(kind: Any) -> Any:
     return (
         kind
         if issubclass(kind, _Bounded)
