@@ -154,12 +154,14 @@ class SafeRedisConsumer(_RedisConsumer):
         if room <= 0:
             return
         try:
-            bodies: list[bytes | None] | None = self.broker.do_fetch(self.queue_name, room)
+            bodies = self.broker.do_fetch(self.queue_name, room)
+            found = self._with_ids(bodies) if bodies else []
         except ReplyTooLargeError:
+            # Also of what an earlier fetch left on the books, whose reply was lost.
             self._drop_too_large()
-            bodies = None
-        if bodies != []:
-            self.message_cache: list[tuple[bytes, bytes]] = self._with_ids(bodies)
+            found = self._with_ids(None)
+        if found:
+            self.message_cache: list[tuple[bytes, bytes]] = found
 
     def _drop_too_large(self) -> None:
         """Delete what is longer than any message of ours from the books; nothing of it is read."""
