@@ -20,7 +20,6 @@ from understudy.dispatcher.engines.redis_errors import probe_redis, redis_errors
 from understudy.job_engine.crash_points import CRASH_POINTS
 from understudy.job_engine.engine_port import EngineHealth
 from understudy.job_engine.errors import EngineError
-from understudy.queue.bounded_replies import ReplyTooLargeError
 from understudy.queue.cluster import refuse_cluster
 
 #: Deletes ids and bodies that are longer than any of ours; they do not leave Redis.
@@ -119,6 +118,8 @@ class SafeRedisConsumer(_RedisConsumer):
     text claims to have: what a stranger wrote would stay on the books otherwise.
     """
 
+    _lost_reply = False
+
     def __next__(self) -> MessageProxy | None:
         """Return the next message of ours, or None after waiting a little."""
         try:
@@ -153,13 +154,16 @@ class SafeRedisConsumer(_RedisConsumer):
         room = self.prefetch - self.outstanding_message_count
         if room <= 0:
             return
-        try:
-            bodies = self.broker.do_fetch(self.queue_name, room)
-            found = self._with_ids(bodies) if bodies else []
-        except ReplyTooLargeError:
-            # Also of what an earlier fetch left on the books, whose reply was lost.
+        if self._lost_reply:
+            # What a fetch took whose reply never came: too large, or too late.
             self._drop_too_large()
             found = self._with_ids(None)
+            self._lost_reply = False
+        else:
+            self._lost_reply = True
+            bodies = self.broker.do_fetch(self.queue_name, room)
+            found = self._with_ids(bodies) if bodies else []
+            self._lost_reply = False
         if found:
             self.message_cache: list[tuple[bytes, bytes]] = found
 
