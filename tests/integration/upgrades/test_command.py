@@ -26,15 +26,16 @@ def commands() -> Iterator[Zygote]:
 
 
 @pytest.fixture
-def cli(
-    ledger_url: str,
-    processes: Processes,
-    commands: Zygote,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> CommandLine:
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     forget_settings(monkeypatch, tmp_path)
-    return CommandLine(tmp_path, processes, commands, ledger_url)
+    return tmp_path
+
+
+@pytest.fixture
+def cli(
+    clean_environment: Path, processes: Processes, commands: Zygote, ledger_url: str
+) -> CommandLine:
+    return CommandLine(clean_environment, processes, commands, ledger_url)
 
 
 def test_it_says_what_it_did(cli: CommandLine) -> None:
