@@ -24,6 +24,7 @@ from understudy.ledger.migrating.online import STEPS
 from understudy.ledger.migrating.scripts import Migration, load
 from understudy.ledger.migrating.sqlite import OvertakenError
 from understudy.ledger.migrating.steps import PATIENCE, Progress, Report, Steps
+from understudy.ledger.postgresql import POOLER
 from understudy.ledger.tables import info
 
 
@@ -111,9 +112,10 @@ def _site(database: Database, report: Report, patience: timedelta) -> Iterator[_
         return
     # An engine of its own, without the limits of the workers and of their calls.
     engine = postgresql.engine(database.url)
+    pooler = database.url.query.get(POOLER)
     try:
         with (
-            closing(postgresql.connect(engine)) as connection,
+            closing(postgresql.connect(engine, pooler)) as connection,
             postgresql.alone(connection, report, patience),
         ):
             yield _Site(

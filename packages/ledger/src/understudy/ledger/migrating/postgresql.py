@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from time import monotonic
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
@@ -22,12 +22,12 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from understudy.job_engine.errors import LedgerUnavailableError
+from understudy.job_engine.errors import ConfigurationError, LedgerUnavailableError
 from understudy.ledger.migrating import steps
 from understudy.ledger.migrating.scripts import Migration
 from understudy.ledger.migrating.steps import IndexSpec, Progress, Report
+from understudy.ledger.postgresql import POOLER
 
-T = TypeVar("T")
 
 #: How long a statement waits for a lock while others queue behind it.
 LOCK_TIMEOUT = timedelta(seconds=1)
@@ -66,28 +66,45 @@ _VALIDITY = text("""
 
 def engine(url: URL) -> Engine:
     """Return an engine for upgrades: without the limits of the workers, and with few locks."""
+    ours = {
+        "connect_timeout": 10,
+        "application_name": "understudy ledger upgrade",
+        # Without a limit on statements these alone find out that the server's host is gone.
+        "keepalives_idle": 30,
+        "keepalives_interval": 10,
+        "keepalives_count": 6,
+    }
     return create_engine(
-        url,
+        url.difference_update_query([POOLER]),
         isolation_level="AUTOCOMMIT",
         poolclass=NullPool,
-        connect_args={
-            "connect_timeout": 10,
-            "application_name": "understudy ledger upgrade",
-            # Without a limit on statements these alone find out that the server's host is gone.
-            "keepalives_idle": 30,
-            "keepalives_interval": 10,
-            "keepalives_count": 6,
-        },
+        connect_args={name: value for name, value in ours.items() if name not in url.query},
     )
 
 
-def connect(engine: Engine) -> Connection:
-    """Open a connection and set the limits of upgrades, whatever the role's or database's are."""
+def connect(engine: Engine, pooler: object) -> Connection:
+    """Open a connection and set the limits of upgrades, whatever the role's or database's are.
+
+    Args:
+        engine: What `engine` returned.
+        pooler: What the URL says of a pooler between.
+
+    Raises:
+        ConfigurationError: A pooler is between that may lend the session to others.
+    """
     connection = engine.connect()
+    driver: Any = connection.connection.dbapi_connection
+    itself = connection.exec_driver_sql("SELECT pg_catalog.pg_backend_pid()").scalar_one()
+    if pooler != "session" and (pooler or itself != driver.info.backend_pid):
+        connection.close()
+        raise ConfigurationError(
+            "expected PostgreSQL itself for an upgrade, whose lock and limits belong to a session, "
+            "got a pooler between; name the server in UNDERSTUDY_LEDGER_URL for this command, or "
+            "add pooler=session to its query if the pooler lends a session for good"
+        )
     for setting in _SETTINGS:
         connection.exec_driver_sql(setting)
-    version: Any = connection.connection.dbapi_connection
-    if version.info.server_version >= _WATCHES_CLIENT:
+    if driver.info.server_version >= _WATCHES_CLIENT:
         connection.exec_driver_sql(_WATCH_CLIENT)
     return connection
 

@@ -3,6 +3,7 @@
 SQLite has one writer at a time. Readers go on meanwhile, for they see what was there before.
 """
 
+import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
@@ -14,7 +15,6 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from understudy.job_engine.errors import LedgerUnavailableError
 from understudy.ledger import schema
-from understudy.ledger.errors import is_transient
 from understudy.ledger.migrating import steps
 from understudy.ledger.migrating.scripts import Migration
 from understudy.ledger.migrating.steps import IndexSpec, Progress, Report
@@ -71,7 +71,7 @@ def _has_begun(connection: Connection) -> bool:
     try:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
     except OperationalError as error:
-        if not is_transient(error):
+        if getattr(error.orig, "sqlite_errorcode", 0) & 0xFF != sqlite3.SQLITE_BUSY:
             raise
         return False
     return True
