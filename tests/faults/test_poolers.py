@@ -184,3 +184,27 @@ def usual(url: str) -> tuple[object, ...]:
     """Return what a session has that nobody has touched."""
     with psycopg.connect(url.replace("+psycopg", "")) as client:
         return client.execute(TRACES).fetchone() or ()
+
+
+@pytest.mark.fault("F45")
+@pytest.mark.parametrize("query", ["", "?pooler=transaction"])
+def test_an_upgrade_by_a_pooler_that_lends_sessions_is_refused(
+    direct: str, pgbouncer: PgBouncer, query: str
+) -> None:
+    pgbouncer.set(pool_mode="transaction", **IGNORED)
+
+    with closing(Database(pgbouncer.by_pooler(direct) + query)) as database:
+        refused = pytest.raises(ConfigurationError, match="PostgreSQL itself for an upgrade")
+        with refused:
+            upgrade(database)
+
+
+@pytest.mark.fault("F45")
+def test_an_upgrade_by_a_pooler_that_lends_for_good_goes_through(
+    direct: str, pgbouncer: PgBouncer
+) -> None:
+    pgbouncer.set(pool_mode="session", **IGNORED)
+
+    with closing(Database(pgbouncer.by_pooler(direct) + "?pooler=session")) as database:
+        done = upgrade(database)
+    assert done.before == done.revision

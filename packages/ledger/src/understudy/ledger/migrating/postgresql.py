@@ -28,7 +28,6 @@ from understudy.ledger.migrating.scripts import Migration
 from understudy.ledger.migrating.steps import IndexSpec, Progress, Report
 from understudy.ledger.postgresql import POOLER
 
-
 #: How long a statement waits for a lock while others queue behind it.
 LOCK_TIMEOUT = timedelta(seconds=1)
 #: How often another session looks how far a build has come.
