@@ -47,7 +47,8 @@ SERIES = "WITH RECURSIVE s(g) AS (SELECT :first UNION ALL SELECT g + 1 FROM s WH
 SEED = {
     "postgresql": INSERT.format(id="md5(g::text)")
     + " FROM generate_series(CAST(:first AS bigint), :last) g",
-    "sqlite": f"{SERIES} {INSERT.format(id='lower(hex(randomblob(16)))')} FROM s",
+    # In the order of the key: at random it takes ten times as long to fill.
+    "sqlite": SERIES + " " + INSERT.format(id="printf('%032x', g)") + " FROM s",
 }
 AT_ONCE = 20_000
 RECORD = text(
