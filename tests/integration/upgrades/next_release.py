@@ -3,8 +3,12 @@
 from pathlib import Path
 
 from understudy.ledger.migrating.scripts import load
+from understudy.ledger.tables import metadata
 
 HERE = Path(__file__).parent
 
 ADDITIVE = load(HERE / "additive")
 BREAKING = load(HERE / "additive", HERE / "breaking")
+
+#: How many tables this release makes, with the one that notes the revision.
+TABLES = len(metadata.tables) + 1

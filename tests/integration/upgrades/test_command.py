@@ -8,7 +8,7 @@ import pytest
 
 from tests.integration.cli.command_line import CommandLine
 from tests.integration.cli.zygote import Zygote
-from tests.integration.upgrades.next_release import ADDITIVE
+from tests.integration.upgrades.next_release import ADDITIVE, TABLES
 from tests.servers.processes import Processes
 from tests.unit.worker.environment import forget_settings
 from understudy.ledger import Database
@@ -44,7 +44,7 @@ def test_it_says_what_it_did(cli: CommandLine) -> None:
     made = cli.run("ledger", "upgrade")
     again = cli.run("ledger", "upgrade")
 
-    assert made.out == f"ledger {place}: made 16 tables at schema {REVISION}\n"
+    assert made.out == f"ledger {place}: made {TABLES} tables at schema {REVISION}\n"
     assert again.out == f"ledger {place}: nothing to do, at schema {REVISION}\n"
     assert made.err == again.err == ""
 
@@ -102,7 +102,7 @@ def test_a_newcomer_in_another_folder_sees_which_file_was_meant(
     assert f"got none in {tmp_path}/.understudy/ledger.db; run `understudy" in refused.err
     made = cli.run("ledger", "upgrade", **env)
     assert made.status == OK
-    assert f"ledger {tmp_path}/.understudy/ledger.db: made 16 tables" in made.out
+    assert f"ledger {tmp_path}/.understudy/ledger.db: made {TABLES} tables" in made.out
 
 
 def of(cli: CommandLine, revision: str) -> str:

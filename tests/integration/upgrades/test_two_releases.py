@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from tests.integration.upgrades.load import Load
-from tests.integration.upgrades.next_release import ADDITIVE, BREAKING
+from tests.integration.upgrades.next_release import ADDITIVE, BREAKING, TABLES
 from tests.servers.processes import PATIENCE, wait_until
 from understudy.job_engine.errors import LedgerSchemaError
 from understudy.ledger import Database, check
@@ -113,7 +113,7 @@ def test_the_place_of_a_relative_file_is_named_whole(
             check(database)
         done = upgrade(database)
     assert (done.place, done.before, done.revision) == (f"{tmp_path}/ledger.db", None, REVISION)
-    assert done.tables == 16
+    assert done.tables == TABLES
 
 
 def test_neither_user_nor_password_is_in_the_place() -> None:
