@@ -186,6 +186,7 @@ class _Run:
             return
         here = schema.version.c.version_num == migration.before
         stamp = update(schema.version).where(here).values(version_num=migration.revision)
+        self._site.report(Progress(migration.revision, "revision", "begun"))
         with self._site.transaction():
             self._connection.execute(stamp)
         self._site.report(Progress(migration.revision, "revision", "done"))
