@@ -23,6 +23,8 @@ from understudy.ledger.migrating.steps import IndexSpec, Progress, Report
 REPORT_AFTER = 1
 #: The longest pause between two looks whether it may write: others look as often.
 LOOK_WITHIN = 0.005
+#: The longest pause after a step, in seconds; it is as long as the step was.
+LONGEST_PAUSE = 1.0
 
 
 class OvertakenError(Exception):
@@ -95,9 +97,12 @@ class SqliteSteps:
     def once(self, step: str, table: str, work: Callable[[], None]) -> None:
         """Do it in a transaction."""
         self.report(step, "begun")
+        began = monotonic()
         with self.transaction(table):
             work()
         self.report(step, "done")
+        # Who waits looks now and then: without a pause the next step would begin before.
+        sleep(min(monotonic() - began, LONGEST_PAUSE))
 
     @contextmanager
     def transaction(self, table: str) -> Iterator[None]:
