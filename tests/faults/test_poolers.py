@@ -65,7 +65,7 @@ def traces(pgbouncer: PgBouncer, sessions: int = 4) -> set[tuple[object, ...]]:
 @pytest.mark.parametrize("sessions", ["1", "20"])
 @pytest.mark.parametrize("settings", [{}, IGNORED], ids=["strict", "ignoring"])
 def test_sessions_that_are_lent_are_refused_and_nothing_is_left_in_them(
-    direct: str, pgbouncer: PgBouncer, mode: str, sessions: str, settings: dict[str, str]
+    direct: str, pgbouncer: PgBouncer, *, mode: str, sessions: str, settings: dict[str, str]
 ) -> None:
     pgbouncer.set(pool_mode=mode, default_pool_size=sessions, **settings)
     url = pgbouncer.by_pooler(direct)
@@ -129,7 +129,7 @@ def test_the_mode_for_them_works_and_no_other_client_notices(
         assert all(threads.map(lambda _: runs(ledger), range(100)))
         limits = database.ask(limits_of)
 
-    assert limits == ("4s", "2s", "10s", "public")
+    assert limits == ("4s", "2s", "10s", '"public"')
     assert traces(pgbouncer, 3) == {usual(direct)}
 
 
