@@ -5,7 +5,7 @@ others waiting is waited for longer than a second, because all who come later qu
 """
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from time import monotonic
@@ -22,10 +22,11 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from understudy.job_engine.errors import LedgerUnavailableError
+from understudy.job_engine.errors import ConfigurationError, LedgerUnavailableError
 from understudy.ledger.migrating import steps
 from understudy.ledger.migrating.scripts import Migration
 from understudy.ledger.migrating.steps import IndexSpec, Progress, Report
+from understudy.ledger.postgresql import POOLER, TRANSACTION, engine_url
 
 T = TypeVar("T")
 
@@ -65,19 +66,31 @@ _VALIDITY = text("""
 
 
 def engine(url: URL) -> Engine:
-    """Return an engine for upgrades: without the limits of the workers, and with few locks."""
+    """Return an engine for upgrades: without the limits of the workers, and with few locks.
+
+    Raises:
+        ConfigurationError: If the URL leads to a pooler that lends sessions by the transaction: the
+            lock of upgrades and their limits are a session's. One that the URL does not tell of is
+            refused when it is connected to.
+    """
+    if url.query.get(POOLER) == TRANSACTION:
+        raise ConfigurationError(
+            "expected PostgreSQL itself for an upgrade, got a pooler in transaction mode; run "
+            "`understudy ledger upgrade` with the server's own address in UNDERSTUDY_LEDGER_URL"
+        )
+    ours: Mapping[str, object] = {
+        "connect_timeout": 10,
+        "application_name": "understudy ledger upgrade",
+        # Without a limit on statements these alone find out that the server's host is gone.
+        "keepalives_idle": 30,
+        "keepalives_interval": 10,
+        "keepalives_count": 6,
+    }
     return create_engine(
-        url,
+        engine_url(url),
         isolation_level="AUTOCOMMIT",
         poolclass=NullPool,
-        connect_args={
-            "connect_timeout": 10,
-            "application_name": "understudy ledger upgrade",
-            # Without a limit on statements these alone find out that the server's host is gone.
-            "keepalives_idle": 30,
-            "keepalives_interval": 10,
-            "keepalives_count": 6,
-        },
+        connect_args={name: value for name, value in ours.items() if name not in url.query},
     )
 
 
