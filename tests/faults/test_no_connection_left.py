@@ -87,8 +87,11 @@ def test_threads_wait_for_one_another_within_the_pool(url: str) -> None:
 
 
 @pytest.mark.fault("F50")
-def test_what_waits_for_a_connection_gets_those_that_are_at_hand(url: str) -> None:
-    with closing(Database(url, pool=2)) as database, ExitStack() as stack:
+@pytest.mark.usefixtures("url")
+def test_what_waits_for_a_connection_gets_those_that_are_at_hand(
+    postgres: Postgres,
+) -> None:
+    with closing(Database(postgres.url(NAME), pool=2)) as database, ExitStack() as stack:
         for _ in range(2 + SPARE - 1):
             stack.enter_context(database.engine.connect())
         channel = database.ask(lambda channel: channel)

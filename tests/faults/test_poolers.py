@@ -65,7 +65,7 @@ def traces(pgbouncer: PgBouncer, sessions: int = 4) -> set[tuple[object, ...]]:
 @pytest.mark.parametrize("sessions", ["1", "20"])
 @pytest.mark.parametrize("settings", [{}, IGNORED], ids=["strict", "ignoring"])
 def test_sessions_that_are_lent_are_refused_and_nothing_is_left_in_them(
-    direct: str, pgbouncer: PgBouncer, mode: str, sessions: str, settings: dict[str, str]
+    direct: str, pgbouncer: PgBouncer, *, mode: str, sessions: str, settings: dict[str, str]
 ) -> None:
     pgbouncer.set(pool_mode=mode, default_pool_size=sessions, **settings)
     url = pgbouncer.by_pooler(direct)
@@ -104,6 +104,21 @@ def test_sessions_are_found_to_be_lent_while_others_use_them(
 
 
 @pytest.mark.fault("F45")
+@pytest.mark.parametrize(
+    ("query", "remedy"),
+    [("", "name the server itself"), ("?pooler=transaction", "the server's own address")],
+)
+def test_an_upgrade_goes_to_the_server_itself(
+    direct: str, pgbouncer: PgBouncer, query: str, remedy: str
+) -> None:
+    refused = pytest.raises(ConfigurationError, match=remedy)
+    with closing(Database(pgbouncer.by_pooler(direct) + query)) as database, refused:
+        upgrade(database)
+
+    assert traces(pgbouncer) == {usual(direct)}
+
+
+@pytest.mark.fault("F45")
 def test_a_command_says_what_to_do_and_ends_with_78(
     direct: str, pgbouncer: PgBouncer, processes: Processes
 ) -> None:
@@ -129,7 +144,7 @@ def test_the_mode_for_them_works_and_no_other_client_notices(
         assert all(threads.map(lambda _: runs(ledger), range(100)))
         limits = database.ask(limits_of)
 
-    assert limits == ("4s", "2s", "10s", "public")
+    assert limits == ("4s", "2s", "10s", '"public"')
     assert traces(pgbouncer, 3) == {usual(direct)}
 
 

@@ -1,6 +1,7 @@
 """What the doctor's checks find on real servers that are not as they should be."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -9,7 +10,8 @@ import pytest
 from tests.servers.postgres import Postgres
 from tests.servers.rabbitmq import RabbitMQ
 from tests.servers.valkey import Valkey
-from understudy.ledger import Database
+from understudy.job_engine.records import WorkerRecord
+from understudy.ledger import Database, SqlLedger
 from understudy.ledger.upgrading import upgrade
 from understudy.testing.engine_suite.stopwatch import Stopwatch
 from understudy.worker.doctor.examination import examine
@@ -150,6 +152,26 @@ def test_a_postgresql_that_may_lose_commits_is_worth_a_warning(on_postgres: Pati
     assert on_postgres.found("ledger durability") == "synchronous_commit=on, fsync=off"
     assert on_postgres.found("ledger").startswith("PostgreSQL ")
     assert on_postgres.level("ledger clock") is Level.OK
+
+
+@pytest.mark.fault("F50")
+def test_a_postgresql_with_few_connections_left_is_worth_a_warning(
+    on_postgres: Patient, postgres_url: str
+) -> None:
+    assert on_postgres.examine(use_rq="false") == OK
+    assert on_postgres.level("ledger connections") is Level.OK
+    name = postgres_url.rpartition("/")[2]
+    with closing(Database(postgres_url)) as database:
+        ledger = SqlLedger(database)
+        ledger.beat(WorkerRecord("boot", "rq", "default", "here", 1, 16), timedelta(minutes=1))
+        database.write(lambda c: c.exec_driver_sql(f"ALTER DATABASE {name} CONNECTION LIMIT 20"))
+
+    assert on_postgres.examine(use_rq="false") == OK
+
+    assert on_postgres.level("ledger connections") is Level.WARNING
+    assert on_postgres.found("ledger connections").endswith("live workers take up to 22")
+    assert on_postgres.examine(use_rq="false", ledger_pool="8") == OK
+    assert on_postgres.level("ledger connections") is Level.OK
 
 
 def test_a_postgresql_that_takes_no_writes_fails(on_postgres: Patient, postgres_url: str) -> None:

@@ -75,6 +75,9 @@ class LedgerPool(QueuePool):
         return made
 
     def _do_get(self) -> ConnectionPoolEntry:
+        if not self.checkedin() and self._overflow >= 0:
+            # What is at hand comes before one more than the size.
+            self.give_back()
         if self.checkedin() or self._overflow < self._max_overflow:
             return super()._do_get()
         self._waiting.append(None)

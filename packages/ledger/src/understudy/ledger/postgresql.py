@@ -22,7 +22,8 @@ T = TypeVar("T")
 DRIVER = ("psycopg", "sqlalchemy.dialects.postgresql.psycopg", "understudy.ledger.dialect")
 #: What the URL says of a pooler between: `transaction`, or `session` where that is known.
 POOLER = "pooler"
-POOLERS = ("transaction", "session")
+TRANSACTION = "transaction"
+SESSION = "session"
 
 #: Where a server listens unless the URL says otherwise.
 PORT = 5432
@@ -53,9 +54,8 @@ def create(url: URL, limit: CallLimit, *, connect_timeout: timedelta, pool: int)
         ConfigurationError: If the URL contradicts itself.
     """
     options = _options(url, limit, connect_timeout)
-    plain = url.difference_update_query([POOLER]).set(drivername=_DIALECT.replace(".", "+"))
     try:
-        engine = create_engine(plain, pool_size=pool, **options)
+        engine = create_engine(engine_url(url), pool_size=pool, **options)
     except ArgumentError as error:
         raise ConfigurationError(
             f"expected a ledger URL like postgresql://user@host/db, got one whose {error}"
@@ -63,6 +63,11 @@ def create(url: URL, limit: CallLimit, *, connect_timeout: timedelta, pool: int)
     dialect: Any = engine.dialect
     dialect.session = _session(url, limit)
     return engine
+
+
+def engine_url(url: URL) -> URL:
+    """Return the URL of an engine whose connections are the ledger's."""
+    return url.difference_update_query([POOLER]).set(drivername=_DIALECT.replace(".", "+"))
 
 
 def _options(url: URL, limit: CallLimit, connect_timeout: timedelta) -> dict[str, Any]:
@@ -91,12 +96,12 @@ def _options(url: URL, limit: CallLimit, connect_timeout: timedelta) -> dict[str
 
 def _session(url: URL, limit: CallLimit) -> SessionSettings:
     pooler = url.query.get(POOLER)
-    if pooler is not None and pooler not in POOLERS:
+    if pooler not in (None, TRANSACTION, SESSION):
         raise ConfigurationError(
             f"expected pooler=transaction or pooler=session in UNDERSTUDY_LEDGER_URL, got {pooler}"
         )
     return SessionSettings(
-        limit, options_of(url.query), pooler == POOLERS[0], is_trusted=pooler == POOLERS[1]
+        limit, options_of(url.query), pooler == TRANSACTION, is_trusted=pooler == SESSION
     )
 
 
