@@ -5,7 +5,13 @@ import threading
 import pytest
 
 from tests.servers.processes import PATIENCE
-from understudy.job_engine.interrupts import CancelRequested, Fenced, Interrupt, Released
+from understudy.job_engine.interrupts import (
+    CancelRequested,
+    CutOff,
+    Fenced,
+    Interrupt,
+    Released,
+)
 from understudy.job_engine.lease import Lease
 
 
@@ -40,10 +46,10 @@ def test_an_attempt_stops_at_its_next_look_once_the_lease_was_revoked() -> None:
 def test_the_first_reason_stays() -> None:
     lease = Lease()
 
-    lease.revoke(Released)
+    lease.revoke(CancelRequested)
     lease.revoke(Fenced)
 
-    assert lease.revoked_by is Released
+    assert lease.revoked_by is CancelRequested
 
 
 def test_no_job_code_begins_once_the_lease_was_revoked() -> None:
@@ -159,3 +165,18 @@ def test_a_watcher_in_another_thread_reaches_the_job() -> None:
         watcher.join(PATIENCE)
 
     assert interrupter.calls[0] == (threading.get_ident(), Fenced)
+
+
+@pytest.mark.parametrize("lost", [Fenced, CutOff])
+def test_a_lease_that_is_lost_stops_code_that_was_to_release_it_at_its_next_step(
+    lost: type[Interrupt],
+) -> None:
+    sent: list[type[Interrupt] | None] = []
+    lease = Lease(lambda thread, interrupt: sent.append(interrupt))
+
+    with lease.job_code():
+        lease.revoke(Released, at_once=False)
+        lease.revoke(lost)
+        during = list(sent)
+
+    assert (lease.revoked_by, during) == (lost, [lost])

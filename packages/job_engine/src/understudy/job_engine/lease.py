@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from understudy.job_engine.interrupts import Fenced, Interrupt
+from understudy.job_engine.interrupts import CutOff, Fenced, Interrupt, Released
 
 #: Raises an exception class in the thread of that id, or takes back one not yet raised.
 ThreadInterrupter = Callable[[int, type[Interrupt] | None], None]
@@ -95,12 +95,18 @@ class Lease:
     def revoke(self, interrupt: type[Interrupt], *, at_once: bool = True) -> None:
         """Tell the attempt to stop; the first reason given stays.
 
+        Only a lost lease is worse than to be asked to give the job back at the next step, and
+        takes its place.
+
         Args:
             interrupt: What the attempt ends with.
             at_once: Whether to interrupt the job's own code, or to wait for the step's end.
         """
         with self._lock:
-            if self._revoked_by is not None or (self._has_ended and interrupt is not Fenced):
+            if self._has_ended and interrupt is not Fenced:
+                return
+            asked_to_release = self._revoked_by is Released and interrupt in (Fenced, CutOff)
+            if self._revoked_by is not None and not asked_to_release:
                 return
             self._revoked_by = interrupt
             if at_once:
