@@ -8,7 +8,7 @@ from typing import Any, TypeVar, cast
 
 from tests.stateful.benches import Bench, CutOff
 from tests.stateful.histories import histories_of
-from understudy.job_engine.errors import JobDeferredError, JobStateError, LedgerError
+from understudy.job_engine.errors import JobDeferredError, JobStateError, LedgerUnavailableError
 from understudy.job_engine.interrupts import Interrupt
 from understudy.job_engine.invariants import (
     History,
@@ -88,7 +88,7 @@ class Pair:
         with self._bench.taking_no_writes():
             try:
                 write(self.sql)
-            except LedgerError:
+            except LedgerUnavailableError:
                 self._bench.figures["a write was refused: read-only"] += 1
             found = sorted(job.id for job in self.sql.list_jobs(limit=1000))
         assert found == sorted(job.id for job in self.memory.list_jobs(limit=1000))
