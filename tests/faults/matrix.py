@@ -119,10 +119,11 @@ MATRIX = (
     ),
     Fault(
         "F24",
-        "Wall clocks an hour fast and an hour slow",
+        "Wall clocks an hour fast and an hour slow, and clocks that jump ahead and back",
         "No promise is touched; a rescue may be early or late on SQLite, guarded by a lease's "
         "worth of observation",
-        "The clocks are moved inside Python, by a `sitecustomize`; libfaketime is not everywhere.",
+        "The clocks are moved inside Python, by a `sitecustomize`, and while the processes run by "
+        "a library that is loaded before the C library; libfaketime is not everywhere.",
     ),
     Fault("F25", "Two rescuers; one wakes up with a stale view", "It loses, without effect"),
     Fault(
@@ -197,6 +198,12 @@ MATRIX = (
         "Refused before anything is set in it; with `pooler=transaction` no promise is touched",
         "The whole contract of the ledger behind it with the marker `long`, a tenth in "
         "`make test`.",
+    ),
+    Fault(
+        "F46",
+        "The clock of the ledger's database jumps ahead or back, and comes back",
+        "No schedule is silent, and no lease, beat, deadline or delay lasts longer, for the size "
+        "of the jump; no tick is fired twice",
     ),
     Fault(
         "F47",

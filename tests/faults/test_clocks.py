@@ -1,20 +1,26 @@
-"""F24: the wall clocks of the workers are an hour fast and an hour slow.
+"""F24 and F46: clocks are an hour fast and an hour slow, and jump ahead and back.
 
 Not by libfaketime, which is not everywhere: a `sitecustomize` moves `time.time` and
 `time.time_ns`, the only wall clock that decides anything, in every process of a worker.
 """
 
+from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from tests.faults.support import let_pass
+from tests.chaos.skew import Skew, build_library
+from tests.faults.support import ON_POSTGRESQL, ON_SQLITE, let_pass
 from tests.integration.acceptance.evidence import assert_one_authority, assert_one_outcome
 from tests.integration.acceptance.jobs_under_test import Act, in_thread
 from tests.integration.acceptance.stage import PATIENCE, ROOT, SHORT_LEASE, Stage, Worker
+from tests.servers.database_clock import DatabaseClock
 from tests.servers.processes import wait_until
+from understudy.dispatcher import JobHandle
 
 HOUR = 3600
+DAY = timedelta(days=1)
 #: Longer than `SHORT_LEASE`, in seconds.
 A_LEASE_AND_MORE = 3
 
@@ -59,6 +65,66 @@ def test_clocks_that_are_hours_apart_take_no_job_from_who_works_on_it(
         assert_one_outcome(stage, handle)
         assert_one_authority(stage, handle)
         assert set(stage.witness.times_begun(handle.id).values()) == {1}
+
+
+@pytest.mark.fault("F24", "F46")
+@ON_POSTGRESQL
+@pytest.mark.parametrize("jump", [DAY, -DAY], ids=["ahead", "back"])
+def test_a_ledger_whose_clock_was_set_for_a_while_delays_no_job(
+    stage: Stage, gate: Path, jump: timedelta
+) -> None:
+    clock = DatabaseClock(stage.app.ledger.database)
+    rq, _ = stage.workers("threads", **SHORT_LEASE)
+
+    clock.advance(jump)
+    handles = lose_a_worker(stage, rq, gate)
+    clock.reset()
+
+    expect_no_delay(stage, gate, handles)
+
+
+@pytest.mark.fault("F24", "F46")
+@ON_SQLITE
+@pytest.mark.parametrize("jump", [DAY, pytest.param(-DAY, marks=pytest.mark.long)])
+def test_a_host_whose_clock_was_set_for_a_while_delays_no_job(
+    stage: Stage, tmp_path: Path, gate: Path, jump: timedelta
+) -> None:
+    library = build_library(tmp_path)
+    if library is None:
+        pytest.skip("expected a C compiler for Linux")
+    skew = Skew(tmp_path / "skew", library)
+    settings: Mapping[str, str] = {**skew.environment, **SHORT_LEASE, "PYTHONPATH": str(ROOT)}
+    rq, other = (stage.worker(name, "threads", **settings) for name in ("rq", "dramatiq"))
+    stage.wait_for(rq, other)
+
+    skew.set(jump // timedelta(seconds=1))
+    handles = lose_a_worker(stage, rq, gate)
+    skew.set(0)
+
+    expect_no_delay(stage, gate, handles)
+
+
+def lose_a_worker(stage: Stage, rq: Worker, gate: Path) -> tuple[JobHandle[int], ...]:
+    """Let a worker claim a job by the clock as it is now, and die; have another job wait."""
+    act = Act(steps=2, halt_at=1, gate=str(gate))
+    lost = stage.dispatch(in_thread, act, engines=("rq", "dramatiq"))
+    stage.wait_for_step(lost, "step-1")
+    delayed = stage.dispatch(in_thread, delay=timedelta(seconds=1))
+    rq.process.kill()
+    return lost, delayed
+
+
+def expect_no_delay(stage: Stage, gate: Path, handles: tuple[JobHandle[int], ...]) -> None:
+    """Expect that all jobs end soon, where a day was to pass before."""
+    gate.touch()
+    stage.wait_for_ends()
+
+    lost, delayed = handles
+    assert (lost.job().claims, lost.job().crashes) == (2, 1)
+    assert delayed.job().claims == 1
+    for handle in handles:
+        assert_one_outcome(stage, handle)
+        assert_one_authority(stage, handle)
 
 
 def skewed_worker(stage: Stage, folder: Path, engine: str, by: int, **settings: str) -> Worker:

@@ -1,5 +1,6 @@
 """Databases whose clock stands still until it is told, and whose callers may die mid-way."""
 
+import sqlite3
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -58,6 +59,18 @@ class Bench:
         self._clock.advance(span)
 
     @contextmanager
+    def taking_no_writes(self) -> Iterator[None]:
+        """Let the database refuse every write, as a standby and a file system do."""
+        engine = self.database.engine
+        self.database.close()
+        event.listen(engine, "connect", _only_reading)
+        try:
+            yield
+        finally:
+            event.remove(engine, "connect", _only_reading)
+            self.database.close()
+
+    @contextmanager
     def dying_before(self, statement: int) -> Iterator[None]:
         """Let the process die before its so manyeth statement, the commit among them."""
         self._statements_left = statement
@@ -76,6 +89,14 @@ class Bench:
 def _without_syncing(connection: Any, record: object) -> None:
     # The tests kill processes, never the machine.
     connection.execute("PRAGMA synchronous=OFF").close()
+
+
+def _only_reading(connection: Any, record: object) -> None:
+    if isinstance(connection, sqlite3.Connection):
+        connection.execute("PRAGMA query_only=ON").close()
+        return
+    connection.execute("SET default_transaction_read_only = on")
+    connection.commit()
 
 
 def _empty(connection: Connection) -> None:

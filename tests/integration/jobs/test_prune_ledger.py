@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select, update
 
+from tests.servers.database_clock import DatabaseClock
 from tests.servers.postgres import Postgres
 from tests.unit.jobs.fakes import Job
 from understudy.job_engine.catalogue import Catalogue
@@ -253,3 +254,22 @@ def test_a_database_that_is_away_is_said_to_be(postgres: Postgres, postgres_url:
         ledger.pruner.prune("job", JobState.SUCCEEDED, DAY, 10)
 
     ledger.database.close()
+
+
+@pytest.mark.fault("F46")
+@pytest.mark.parametrize("span", [timedelta(days=8), timedelta(days=-8)], ids=["ahead", "back"])
+def test_nothing_is_pruned_by_a_clock_that_this_host_does_not_bear_out(
+    ledger: Ledger, span: timedelta
+) -> None:
+    ledger.add("young", JobState.FAILED, age=timedelta(0))
+    clock = DatabaseClock(ledger.database)
+    clock.advance(span)
+
+    with pytest.raises(LedgerUnavailableError, match="nothing is pruned"):
+        ledger.pruner.count("job", JobState.FAILED, DAY)
+    with pytest.raises(LedgerUnavailableError, match="nothing is pruned"):
+        ledger.pruner.prune("job", JobState.FAILED, DAY, 10)
+
+    clock.reset()
+    assert ledger.pruner.count("job", JobState.FAILED, DAY) == 0
+    assert ledger.sql.get("young").state is JobState.FAILED

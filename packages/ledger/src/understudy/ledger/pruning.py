@@ -4,6 +4,7 @@ The counters in `aggregates` stay: they say how many jobs ever ended.
 """
 
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -20,17 +21,22 @@ from sqlalchemy import (
     select,
 )
 
+from understudy.job_engine.errors import LedgerUnavailableError
 from understudy.job_engine.groups import member_id
 from understudy.job_engine.retention import Retention
 from understudy.job_engine.states import TERMINAL, JobState
 from understudy.ledger.database import Database
-from understudy.ledger.instants import microseconds, now_us
+from understudy.ledger.instants import instant, microseconds, now_us
 from understudy.ledger.job_table import jobs
 from understudy.ledger.tables import groups
 
 #: The most jobs that one transaction deletes; SQLite lets nobody else write meanwhile.
 MAX_JOBS = 500
 
+#: A host whose clock and the ledger's are further apart prunes nothing.
+CLOCKS_APART = timedelta(hours=1)
+
+_NOW = select(now_us())
 _ENDED = groups.c.succeeded + groups.c.failed + groups.c.cancelled
 
 
@@ -62,7 +68,12 @@ class SqlPruner:
 
     def count(self, name: str, state: JobState, retention: Retention) -> int:
         """Count the jobs of a name and a terminal state that may be pruned."""
-        return self._database.read(lambda c: _count(c, _prunable(c, name, state, retention)))
+
+        def work(connection: Connection) -> int:
+            _expect_one_time(connection)
+            return _count(connection, _prunable(connection, name, state, retention))
+
+        return self._database.read(work)
 
     def prune(self, name: str, state: JobState, retention: Retention, limit: int) -> int:
         """Delete at most `limit` of them, and never more than `MAX_JOBS`, the oldest first.
@@ -71,10 +82,12 @@ class SqlPruner:
             How many were deleted.
         """
         most = min(limit, MAX_JOBS)
-        return self._database.write(
-            lambda c: _delete(c, _prunable(c, name, state, retention), most),
-            limit=self._database.at_length,
-        )
+
+        def work(connection: Connection) -> int:
+            _expect_one_time(connection)
+            return _delete(connection, _prunable(connection, name, state, retention), most)
+
+        return self._database.write(work, limit=self._database.at_length)
 
     def prune_groups(self, limit: int) -> int:
         """Delete at most `limit` groups, and never more than `MAX_JOBS`, whose jobs are gone.
@@ -95,6 +108,17 @@ class SqlPruner:
             if self._database.read(partial(_any_of, [member_id(group_id, n) for n in places])):
                 return True
         return False
+
+
+def _expect_one_time(connection: Connection) -> None:
+    """Refuse to prune by a clock that this host's does not bear out: what is gone is gone."""
+    here, there = datetime.now(UTC), instant(connection.execute(_NOW).scalar_one())
+    if abs(here - there) > CLOCKS_APART:
+        raise LedgerUnavailableError(
+            f"expected the ledger's clock and this host's within {CLOCKS_APART} of each other to "
+            f"tell which jobs are old, got {there:%Y-%m-%d %H:%M} and {here:%Y-%m-%d %H:%M} UTC; "
+            "nothing is pruned until the wrong one is set right"
+        )
 
 
 def _count(connection: Connection, prunable: ColumnElement[bool]) -> int:

@@ -59,11 +59,10 @@ CHECKS: tuple[Check, ...] = (
     ),
     Check("I3", "only the newest claim concludes", of_events.concluded_by_the_newest_claim),
     Check("I3", "an attempt ends once, as its event says", of_rows.attempts_end_with_their_event),
-    Check("I3", "steps are recorded by attempts", of_rows.recorded_by_who_had_claimed),
     Check(
         "I3",
-        "steps are recorded by the newest attempt",
-        of_rows.recorded_by_the_newest,
+        "steps are recorded by attempts, the newest last",
+        of_rows.recorded_by_who_had_claimed,
         of_moments=True,
     ),
     Check(

@@ -118,7 +118,7 @@ def recorded_once_in_its_place(history: History) -> Iterator[Finding]:
 
 
 def recorded_by_who_had_claimed(history: History) -> Iterator[Finding]:
-    """Find steps of an epoch that nobody claimed.
+    """Find steps of an epoch that nobody claimed, or older than what was recorded before them.
 
     A step of epoch 0 is no attempt's: a person said what its result is, or it was copied from
     the job whose work this one does again.
@@ -130,10 +130,6 @@ def recorded_by_who_had_claimed(history: History) -> Iterator[Finding]:
     for step in history.steps:
         if step.epoch not in claimed and (step.epoch, step.name) not in told:
             yield f"step {step.name!r} of epoch {step.epoch}, which nobody claimed", ()
-
-
-def recorded_by_the_newest(history: History) -> Iterator[Finding]:
-    """Find steps of an older epoch than what was recorded before them."""
     for before, after in pairwise(_as_recorded(history)):
         if after.epoch < before.epoch:
             yield f"step {after.name!r} of epoch {after.epoch} after {_named(before)}", ()
