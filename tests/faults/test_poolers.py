@@ -104,21 +104,6 @@ def test_sessions_are_found_to_be_lent_while_others_use_them(
 
 
 @pytest.mark.fault("F45")
-@pytest.mark.parametrize(
-    ("query", "remedy"),
-    [("", "name the server itself"), ("?pooler=transaction", "the server's own address")],
-)
-def test_an_upgrade_goes_to_the_server_itself(
-    direct: str, pgbouncer: PgBouncer, query: str, remedy: str
-) -> None:
-    refused = pytest.raises(ConfigurationError, match=remedy)
-    with closing(Database(pgbouncer.by_pooler(direct) + query)) as database, refused:
-        upgrade(database)
-
-    assert traces(pgbouncer) == {usual(direct)}
-
-
-@pytest.mark.fault("F45")
 def test_a_command_says_what_to_do_and_ends_with_78(
     direct: str, pgbouncer: PgBouncer, processes: Processes
 ) -> None:
