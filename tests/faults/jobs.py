@@ -5,10 +5,14 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from tests.integration.acceptance.jobs_under_test import FOR_EVER, Act, step
+from tests.integration.acceptance.jobs_under_test import FOR_EVER, Act, in_thread, step
 from tests.integration.acceptance.witness import BEGUN, ENDED, note
 from tests.servers.processes import wait_until
+from understudy.dispatcher import dispatch_job
 from understudy.job_engine import JobContext, job
+from understudy.job_engine.jobs.data_sync.table_sink import Column, TableShape
+from understudy.worker.settings import load_settings
+from understudy.worker.tables import SqlTables
 
 #: What a worker calls the first step of `renamed`, as a deploy would change it.
 FIRST_STEP = "FIRST_STEP"
@@ -77,3 +81,27 @@ def swallowing(act: Act, ctx: JobContext) -> int:
 
 swallowing_in_thread = job(name="swallowing-in-thread", queue="threads")(swallowing)
 swallowing_in_child = job(name="swallowing-in-child", queue="children")(swallowing)
+
+
+@job(name="busy-with-the-ledger", queue="threads")
+def busy_with_the_ledger(act: Act, ctx: JobContext) -> int:
+    """Dispatch a job and import a row into the ledger's own file, in turn."""
+    for number in range(1, act.steps + 1):
+        ctx.run(f"dispatch-{number}", hand_over, f"{ctx.job_id}-{number}")
+        ctx.run(f"step-{number}", step, act, number, ctx.job_id, ctx.attempt)
+        ctx.run(f"import-{number}", take_in, f"{ctx.job_id}-{number}")
+    return act.steps
+
+
+def hand_over(job_id: str) -> str:
+    return dispatch_job(in_thread, Act(), job_id=job_id).id
+
+
+def take_in(key: str) -> int:
+    tables = SqlTables(load_settings().ledger_url)
+    shape = TableShape("imported", (Column("key", "str"),))
+    tables.ensure(shape)
+    try:
+        return tables.write_batch(shape, key, [{"key": key}])
+    finally:
+        tables.close()

@@ -172,7 +172,30 @@ MATRIX = (
         "Lost commits are lost promises; but an epoch that is given twice has one authority",
         "By an older copy of the database, as a restore from a backup gives.",
     ),
-    Fault("F35", "A process forks with an open connection", "The child opens its own"),
+    Fault(
+        "F35",
+        "A process forks with an open connection",
+        "The child opens its own; on SQLite what is idle is closed before the fork",
+        "What else a fork can meet on SQLite is F37.",
+    ),
+    Fault(
+        "F36",
+        "A process opens and closes the file of its SQLite ledger, or has another engine on it",
+        "No code of ours does; one that does is noticed, and the locks are taken anew; no accepted "
+        "job is lost",
+    ),
+    Fault(
+        "F37",
+        "A process forks with a SQLite ledger in use, or with a connection to it that is not ours",
+        "The parent goes on unharmed; the child records with locks of its own, or is refused",
+    ),
+    Fault(
+        "F38",
+        "The file, the log or the index of a SQLite ledger is deleted, replaced or restored while "
+        "it is in use",
+        "Its processes accept nothing more for it and open it anew; `verify` and `doctor` tell of "
+        "those that hold another file, and of messages whose job is missing",
+    ),
     Fault(
         "F41",
         "PostgreSQL answers nothing: on an open connection, while it is connected to, at all",

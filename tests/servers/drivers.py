@@ -9,6 +9,7 @@ import psycopg
 from sqlalchemy import event
 
 from understudy.ledger import Database
+from understudy.ledger.ledger_file import LedgerConnection
 
 #: Called with the driver's cursor; what it raises, the statement raises.
 Hook = Callable[[Any], object]
@@ -61,7 +62,7 @@ def _sqlite(hooks: _Hooks) -> dict[str, Any]:
             hooks.after(self)
             return self
 
-    class Connection(sqlite3.Connection):
+    class Connection(LedgerConnection):
         def cursor(self, factory: Any = Cursor) -> Any:
             return super().cursor(factory)
 

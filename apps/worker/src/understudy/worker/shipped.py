@@ -25,7 +25,8 @@ from understudy.job_engine.jobs.default.deliver_webhook import (
 from understudy.job_engine.jobs.default.send_email import SendEmail, send_email
 from understudy.job_engine.jobs.scheduled.prune_ledger import PruneLedger, prune_ledger
 from understudy.job_engine.jobs.smtp import SmtpSettings
-from understudy.ledger import Database
+from understudy.ledger.ledger_file import is_open_ledger
+from understudy.ledger.opening import shared_database
 from understudy.ledger.pruning import SqlPruner
 from understudy.worker.logs import log_event
 from understudy.worker.settings import Settings
@@ -88,6 +89,7 @@ def _import_csv(settings: Settings) -> ImportCsv:
         folder=settings.import_folder,
         allow_private=settings.import_allow_private,
         timeout=settings.import_timeout,
+        is_barred=is_open_ledger,
     )
     sink = SqlTables(settings.import_url or settings.ledger_url)
     return ImportCsv(CsvSource(decided, SystemClock()), sink)
@@ -96,4 +98,4 @@ def _import_csv(settings: Settings) -> ImportCsv:
 def _prune_ledger(
     settings: Settings, catalogue: Callable[[], Catalogue], listener: Listener
 ) -> PruneLedger:
-    return PruneLedger(SqlPruner(Database(settings.ledger_url)), catalogue, listener)
+    return PruneLedger(SqlPruner(shared_database(settings.ledger_url)), catalogue, listener)

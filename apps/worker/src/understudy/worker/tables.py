@@ -36,8 +36,8 @@ from understudy.job_engine.jobs.data_sync.table_sink import (
     TablesUnavailableError,
 )
 from understudy.job_engine.redaction import redacted
-from understudy.ledger import Database
 from understudy.ledger.instants import Instant, now_us
+from understudy.ledger.opening import shared_database
 
 _TYPES: Mapping[ColumnType, TypeEngine[Any]] = {
     "str": Text(),
@@ -62,12 +62,12 @@ class SqlTables:
     """`TableSink` on SQL: SQLite in WAL mode with `BEGIN IMMEDIATE`, or PostgreSQL."""
 
     def __init__(self, url: str) -> None:
-        """Write to a database; nothing is connected yet.
+        """Write to a database, the ledger's own where that is it; nothing is connected yet.
 
         Raises:
             ConfigurationError: If the URL is not one of SQLite or PostgreSQL.
         """
-        self._database = Database(url)
+        self._database = shared_database(url)
 
     def ensure(self, table: TableShape) -> None:
         """Create the table, and that of the keys, if they are missing.
@@ -101,7 +101,7 @@ class SqlTables:
             )
 
     def close(self) -> None:
-        """Close every connection of this process."""
+        """Close the connections that are not in use."""
         self._database.close()
 
 

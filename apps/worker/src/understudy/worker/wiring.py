@@ -26,6 +26,7 @@ from understudy.job_engine.executor import Executor, Unrecorded
 from understudy.job_engine.message import KeyRing
 from understudy.ledger import Database, SqlLedger, check
 from understudy.ledger.database import driver_modules
+from understudy.ledger.opening import shared_database
 from understudy.queue.client import close_clients
 from understudy.worker.deaths import DeathNotices
 from understudy.worker.logs import log_event
@@ -125,12 +126,12 @@ def open_ledger(settings: Settings, connections: int = FEW) -> SqlLedger:
 
 
 def open_database(settings: Settings, connections: int = FEW) -> Database:
-    """Open the ledger's database, whatever its schema; make the default folder."""
+    """Return this process's database of the ledger, whatever its schema; make its folder."""
     folder = ledger_folder(settings.ledger_url)
     if folder is not None:
         folder.mkdir(mode=0o700, exist_ok=True)
     pool = settings.ledger_pool or connections
-    return Database(settings.ledger_url, limit=settings.ledger_timeout, pool=pool)
+    return shared_database(settings.ledger_url, limit=settings.ledger_timeout, pool=pool)
 
 
 def load_catalogue(settings: Settings) -> Catalogue:

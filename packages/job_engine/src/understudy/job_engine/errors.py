@@ -20,6 +20,7 @@
         OfferUncertainError          may have arrived: only a new epoch makes the next engine safe
       LedgerError
         LedgerUnavailableError       the database did not answer: nothing was accepted
+          LedgerForkedError          this process has no locks of its own on a SQLite ledger
         LedgerSchemaError            the schema is older or newer than this code
         LedgerHostError              a SQLite ledger was opened from a second host
         NotFoundError                it answered: there is nothing of that name
@@ -140,6 +141,10 @@ class LedgerUnavailableError(LedgerError):
 
 class LedgerSchemaError(LedgerError):
     """The ledger's schema does not fit this code; run `understudy ledger upgrade`."""
+
+
+class LedgerForkedError(LedgerUnavailableError):
+    """This process has no locks of its own on a SQLite ledger; fork earlier, or spawn."""
 
 
 class LedgerHostError(LedgerError):

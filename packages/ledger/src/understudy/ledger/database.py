@@ -26,6 +26,7 @@ from understudy.ledger.errors import (
     translation,
     value_refused,
 )
+from understudy.ledger.ledger_file import LedgerFile
 from understudy.ledger.pool import IDLE
 
 C = TypeVar("C")
@@ -97,6 +98,7 @@ class Database:
     Attributes:
         url: The database's URL.
         engine: The SQLAlchemy engine; connections belong to the process that opened them.
+        file: The file of a SQLite ledger, as this process has it open; None on PostgreSQL.
     """
 
     def __init__(
@@ -147,6 +149,9 @@ class Database:
             reraise=True,
         )
         _engines.add(self.engine)
+        self.file: LedgerFile | None = sqlite.file_of(self.url) if self.is_sqlite else None
+        if self.file is not None:
+            self.file.add_user(self)
 
     @property
     def is_sqlite(self) -> bool:
@@ -212,15 +217,34 @@ class Database:
         self, work: Callable[[Connection], T], point: str = "", limit: CallLimit | None = None
     ) -> T:
         """Run reading statements, each seeing what is committed when it runs."""
+        self._look_at_file()
         return self._patiently(lambda: _done_in(self._reader.connect(), work, point), limit)
 
     def ask(self, work: Callable[[Channel], T], point: str = "") -> T:
         """Run prepared statements that read."""
+        self._look_at_file()
         return self._patiently(lambda: _done_in(self._channels.take(), work, point))
 
     def close(self) -> None:
-        """Close every connection of this process."""
-        self.engine.dispose()
+        """Close the connections of this process that are not in use; others are opened if asked."""
+        if self.is_sqlite:
+            self.release_idle()
+        else:
+            self.engine.dispose()
+
+    def release_idle(self) -> None:
+        """Close the connections that are not in use."""
+        self._channels.close()
+        # Not `dispose`, after which a connection in use would come back to a pool of nobody's.
+        self.engine.pool.dispose()
+
+    def has_turn(self) -> bool:
+        """Tell whether this thread is in the middle of a transaction that writes to SQLite."""
+        return isinstance(self._writer, sqlite.Writer) and self._writer.has_turn()
+
+    def _look_at_file(self) -> None:
+        if self.file is not None:
+            self.file.ready()
 
     def _patiently(self, once: Callable[[], T], limit: CallLimit | None = None) -> T:
         outer = RUNNING.begin(limit or self._limit)

@@ -28,6 +28,7 @@ from understudy.job_engine.states import TERMINAL, JobState
 from understudy.ledger.database import Database
 from understudy.ledger.instants import instant, microseconds, now_us
 from understudy.ledger.job_table import jobs
+from understudy.ledger.missing import note_pruned
 from understudy.ledger.tables import groups
 
 #: The most jobs that one transaction deletes; SQLite lets nobody else write meanwhile.
@@ -131,10 +132,18 @@ def _any_of(ids: Sequence[str], connection: Connection) -> bool:
 
 
 def _delete(connection: Connection, prunable: ColumnElement[bool], limit: int) -> int:
-    oldest = select(jobs.c.id).where(prunable).order_by(jobs.c.finished_at, jobs.c.id).limit(limit)
+    oldest = (
+        select(jobs.c.id, jobs.c.finished_at)
+        .where(prunable)
+        .order_by(jobs.c.finished_at, jobs.c.id)
+        .limit(limit)
+    )
     # Two statements: PostgreSQL may run a LIMIT inside a DELETE again after it waited for a row,
     # and would then take others. Two pruners choose the same jobs, and one of them deletes none.
-    ids = connection.execute(oldest).scalars().all()
+    found = connection.execute(oldest).all()
+    if found:
+        note_pruned(connection, max(each.finished_at for each in found))
+    ids = [each.id for each in found]
     return connection.execute(delete(jobs).where(jobs.c.id.in_(ids), prunable)).rowcount
 
 

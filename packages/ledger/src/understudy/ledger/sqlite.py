@@ -19,8 +19,9 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from understudy.job_engine.errors import ConfigurationError
+from understudy.job_engine.errors import ConfigurationError, LedgerUnavailableError
 from understudy.ledger.channel import Channel, Channels
+from understudy.ledger.ledger_file import LedgerConnection, LedgerFile, file_at
 from understudy.ledger.mounts import file_system
 from understudy.ledger.turns import Turns, Write
 
@@ -37,14 +38,14 @@ _NETWORK = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "fuse
 
 def engine_options(url: URL, connect_timeout: timedelta) -> dict[str, Any]:
     """Return the arguments of `create_engine`; the file is made, private, if it is missing."""
-    path = Path(str(url.database))
-    _refuse_unsafe_folder(path.resolve().parent)
-    _create_private(path)
     return {
         "connect_args": {
             "timeout": BUSY_TIMEOUT.total_seconds(),
             "isolation_level": None,
             "check_same_thread": False,
+            "factory": LedgerConnection,
+            "file": file_of(url),
+            "prepare": _prepare,
         },
         "pool_size": 8,
         "max_overflow": 24,
@@ -54,10 +55,26 @@ def engine_options(url: URL, connect_timeout: timedelta) -> dict[str, Any]:
     }
 
 
+def file_of(url: URL) -> LedgerFile:
+    """Return the file of a ledger; it is made, private, if it is missing.
+
+    Raises:
+        ConfigurationError: It cannot be one, or its folder cannot hold one.
+    """
+    path = Path(str(url.database))
+    _refuse_unsafe_folder(path.resolve().parent)
+    return file_at(path)
+
+
 def prepare(engine: Engine) -> None:
-    """Set every connection up, and begin every transaction as a writer (rule 20, R29)."""
-    event.listen(engine, "connect", _on_connect)
+    """Begin every transaction as a writer (rule 20, R29), and commit to the file at its path."""
+    file = file_of(engine.url)
+
+    def expect_whole(_: Connection) -> None:
+        file.expect_whole()
+
     event.listen(engine, "begin", _on_begin)
+    event.listen(engine, "commit", expect_whole)
 
 
 def reader(engine: Engine) -> Engine:
@@ -78,16 +95,31 @@ class Writer:
         """Begin transactions of an engine."""
         self._engine = engine
         self._channels = channels
+        self._file = file_of(engine.url)
         self._reset()
+
+    def has_turn(self) -> bool:
+        """Tell whether this thread is in the middle of a transaction."""
+        return self._pid == os.getpid() and self._turns.is_mine()
 
     @contextmanager
     def begin(self) -> Iterator[Connection]:
-        """Begin a transaction when it is this thread's turn; commit it at the end."""
+        """Begin a transaction when it is this thread's turn; commit it at the end.
+
+        Raises:
+            LedgerUnavailableError: The file is no longer the one at its path.
+        """
+        self._file.ready()
         alone, turns = Write[Channel, None](_nothing, is_shared=False), self._queue()
         try:
             turns.await_turn(alone)
             with self._engine.begin() as connection:
                 yield connection
+            self._file.expect_kept()
+        except LedgerUnavailableError:
+            # What was in use when the file was found to be another one is open still.
+            self._file.release_idle()
+            raise
         finally:
             # An interrupt may also come at the first line of `leave`.
             try:
@@ -102,7 +134,11 @@ class Writer:
         Args:
             work: Executes them; see `Write` for what it must not do.
             before: Called before the commit.
+
+        Raises:
+            LedgerUnavailableError: The file is no longer the one at its path.
         """
+        self._file.ready()
 
         def whole(channel: Channel) -> T:
             result = work(channel)
@@ -115,6 +151,10 @@ class Writer:
                 self._commit_with_others(write, turns)
             elif not write.is_done:
                 self._commit(write)
+        except LedgerUnavailableError:
+            # What was in use when the file was found to be another one is open still.
+            self._file.release_idle()
+            raise
         finally:
             try:
                 turns.leave(write)
@@ -139,13 +179,16 @@ class Writer:
         with self._channels.take() as channel:
             begin(channel.connection.dbapi_connection)
             write.run(channel)
+            if turns is not None:
+                # Only now: what has failed by then is this one's own.
+                for each in turns.take_others():
+                    each.run(channel)
+            self._file.expect_whole()
             if turns is None:
                 channel.execute("COMMIT")
-                return
-            # Only now: what has failed by then is this one's own.
-            for each in turns.take_others():
-                each.run(channel)
-            _commit_and_tell(channel, turns)
+                self._file.expect_kept()
+            else:
+                _commit_and_tell(channel, turns, self._file)
 
     def _queue(self) -> Turns[Channel]:
         if self._pid != os.getpid():
@@ -163,10 +206,11 @@ def _nothing(_: Channel) -> None:
     """Leave the writing to who begins the transaction."""
 
 
-def _commit_and_tell(channel: Channel, turns: Turns[Channel]) -> None:
+def _commit_and_tell(channel: Channel, turns: Turns[Channel], file: LedgerFile) -> None:
     driver: Any = channel.connection.dbapi_connection
     try:
         channel.execute("COMMIT")
+        file.expect_kept()
     except Exception:
         raise
     except BaseException as interrupt:
@@ -221,7 +265,7 @@ def prepare_driver(connection: sqlite3.Connection) -> None:
     connection.create_function("understudy_now_ns", 0, time.time_ns)
 
 
-def _on_connect(connection: sqlite3.Connection, record: object) -> None:
+def _prepare(connection: sqlite3.Connection) -> None:
     prepare_driver(connection)
     # From then on nobody waits for others but who begins to write, and that in our own way.
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=0"):
@@ -231,15 +275,6 @@ def _on_connect(connection: sqlite3.Connection, record: object) -> None:
 def _on_begin(connection: Connection) -> None:
     if not connection.get_execution_options().get("understudy_reads"):
         begin(connection.connection.dbapi_connection)
-
-
-def _create_private(path: Path) -> None:
-    try:
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-    except OSError as error:
-        raise ConfigurationError(
-            f"expected a ledger file that can be written, got {path}: {error.strerror}"
-        ) from error
 
 
 def _refuse_unsafe_folder(folder: Path) -> None:

@@ -94,6 +94,11 @@ class Turns(Generic[C]):
         """Whether the turn has writes of others to finish or to give back."""
         return bool(self._taken)
 
+    def is_mine(self) -> bool:
+        """Tell whether a write of this thread has the turn."""
+        owner = self._owner
+        return owner is not None and owner.thread == threading.get_ident()
+
     def await_turn(self, write: Write[C, Any]) -> bool:
         """Wait for the turn, or until another thread has done the write; then `leave`.
 
@@ -101,8 +106,7 @@ class Turns(Generic[C]):
             Whether the write has the turn. If not, and it is not done either, its thread has the
             turn already or has waited in vain: it goes on without one.
         """
-        owner = self._owner
-        if owner is not None and owner.thread == write.thread:
+        if self.is_mine():
             return False
         self._join(write)
         while not (write.is_done or self._owner is write):

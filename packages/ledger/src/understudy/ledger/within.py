@@ -18,6 +18,7 @@ from understudy.job_engine.transactional import CallersTransaction
 from understudy.ledger import recording, sqlite
 from understudy.ledger.database import Database
 from understudy.ledger.errors import translated
+from understudy.ledger.ledger_file import LedgerFile
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session, SessionTransaction
@@ -55,8 +56,8 @@ class SqlTransactional:
         theirs = connection.dialect.name
         if theirs != ours:
             raise _another_database(f"a {ours} database", f"a {theirs} one")
-        if ours == "sqlite":
-            self._expect_our_file(connection)
+        if self._database.file is not None:
+            self._expect_our_file(connection, self._database.file)
         elif _identity(connection) != self._own_identity(connection):
             raise _another_database("the ledger's own", "another database")
 
@@ -66,12 +67,15 @@ class SqlTransactional:
             return await_only(asyncio.to_thread(self._database.read, _identity))
         return self._database.read(_identity)
 
-    def _expect_our_file(self, connection: Connection) -> None:
+    def _expect_our_file(self, connection: Connection, ours: LedgerFile) -> None:
         files = connection.exec_driver_sql("PRAGMA database_list").all()
         file = next((name for _, schema, name in files if schema == "main"), "")
-        known = Path(str(self._database.url.database)).resolve()
-        if not file or Path(file).resolve() != known:
-            raise _another_database(f"the ledger's file {known}", file or "one in memory")
+        if not file or Path(file).resolve() != ours.path:
+            raise _another_database(f"the ledger's file {ours.path}", file or "one in memory")
+        ours.expect_callers(
+            connection.info,
+            lambda: connection.exec_driver_sql("SELECT count(*) FROM sqlite_master").all(),
+        )
         driver: Any = connection.connection.dbapi_connection
         sqlite.prepare_driver(driver)
 

@@ -16,6 +16,12 @@ from understudy.job_engine.redaction import redacted_url
 from understudy.ledger import Database, check, verifying
 from understudy.ledger.verifying import Checked
 from understudy.worker.cli.output import console, json_option, print_json, show
+from understudy.worker.doctor.wholeness import (
+    LOST_REMEDY,
+    REMEDY,
+    Wholeness,
+    look_at_wholeness,
+)
 from understudy.worker.exits import FAILURE, OK
 from understudy.worker.settings import load_settings
 from understudy.worker.wiring import open_database
@@ -53,19 +59,25 @@ def verify(*, limit: int, as_json: bool) -> None:
     These are the links of its chain, the jobs of its group, who invoked it or set it off, the
     events that it waits for, and its schedule, as far as they were not pruned.
 
-    Reads one snapshot of the ledger and changes nothing; the workers need not stop. Ends with 0
-    if every promise was kept, with 1 if any was broken: each violation names the job (or
-    the group, or the schedule), the invariant, the rule and the events.
+    Reads one snapshot of the ledger and changes nothing; the workers need not stop. Then it looks
+    for what a ledger cannot know of itself: processes of this host that write to a file which is
+    not this ledger's any more, and messages in the engines' queues whose job is missing. Ends with
+    0 if every promise was kept, with 1 if any was broken: each violation names the job (or the
+    group, or the schedule), the invariant, the rule and the events.
     """
-    with closing(open_database(load_settings())) as database:
+    settings = load_settings()
+    with closing(open_database(settings)) as database:
         check(database)
         report = _verified(database, limit)
+        whole = look_at_wholeness(settings, database)
+    is_sound = not report.violations and whole.is_whole
     if as_json:
         where = redacted_url(database.url.render_as_string(hide_password=True))
-        print_json({"ledger": where, "sound": not report.violations, **_plain(report)})
+        print_json({"ledger": where, "sound": is_sound, **_plain(report), "wholeness": whole})
     else:
-        _show(report)
-    raise SystemExit(FAILURE if report.violations else OK)
+        _show_wholeness(whole, limit)
+        _show(report, is_whole=whole.is_whole)
+    raise SystemExit(OK if is_sound else FAILURE)
 
 
 def _verified(database: Database, limit: int) -> _Report:
@@ -99,7 +111,29 @@ def _plain(report: _Report) -> dict[str, object]:
     }
 
 
-def _show(report: _Report) -> None:
+def _show_wholeness(whole: Wholeness, most: int) -> None:
+    out = console()
+    for stray in whole.strays:
+        out.print(
+            f"[bold red]split[/] process {stray.pid} writes to what was {show(stray.path)}, and "
+            f"is another file; {REMEDY}"
+        )
+    for lost in whole.lost[:most]:
+        out.print(
+            f"[bold red]lost[/] job [bold]{show(lost.job_id)}[/]: its message, epoch "
+            f"{lost.epoch}, stands in {show(lost.engine)}, and the ledger does not hold the job"
+        )
+    if whole.lost:
+        out.print(f"{len(whole.lost):,} accepted jobs are missing; {LOST_REMEDY}")
+    if whole.unexplained:
+        out.print(
+            f"{whole.unexplained:,} messages name jobs that are gone and may have been pruned"
+        )
+    for each in whole.unread:
+        out.print(f"[yellow]not looked at[/] {show(each)}")
+
+
+def _show(report: _Report, *, is_whole: bool) -> None:
     out = console()
     for violation in report.listed:
         broken = f"{show(violation.about)} [bold]{show(violation.job_id)}[/]"
@@ -114,10 +148,12 @@ def _show(report: _Report) -> None:
     out.print(
         f"{report.events:,} events of {report.jobs:,} jobs in {report.seconds:.1f} s: ", end=""
     )
-    out.print(_verdict(report.violations, report.by_invariant.most_common()))
+    out.print(_verdict(report.violations, report.by_invariant.most_common(), is_whole=is_whole))
 
 
-def _verdict(violations: int, counted: Sequence[tuple[str, int]]) -> str:
+def _verdict(violations: int, counted: Sequence[tuple[str, int]], *, is_whole: bool) -> str:
+    if not violations and not is_whole:
+        return "[bold red]what is here is sound, and it is not all that was accepted[/]"
     if not violations:
         return "[green]every promise was kept[/]"
     kinds = ", ".join(f"{name} {count:,}" for name, count in counted)

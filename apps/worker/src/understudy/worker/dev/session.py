@@ -15,7 +15,8 @@ from pathlib import Path
 from types import FrameType
 
 from understudy.job_engine.errors import LedgerError
-from understudy.ledger import Database, SqlLedger
+from understudy.ledger import SqlLedger
+from understudy.ledger.opening import shared_database
 from understudy.worker.dev.watcher import CodeWatcher
 from understudy.worker.exits import OK
 from understudy.worker.settings import Settings
@@ -150,7 +151,7 @@ class DevSession:
             time.sleep(LOOK_SECONDS)
 
     def _tell_when_live(self, supervisor: Supervisor, over: threading.Event) -> None:
-        with closing(Database(self._ledger_url)) as database:
+        with closing(shared_database(self._ledger_url)) as database:
             ledger = SqlLedger(database)
             while self._ready is not None and not over.wait(LOOK_SECONDS):
                 pids = supervisor.pids()

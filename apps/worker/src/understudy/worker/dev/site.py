@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from understudy.job_engine.errors import EngineUnavailableError, UnderstudyError
 from understudy.job_engine.redaction import redacted_url
-from understudy.ledger import Database
+from understudy.ledger.opening import shared_database
 from understudy.ledger.upgrading import upgrade
 from understudy.worker.embedded import EmbeddedServerError, EmbeddedValkey
 from understudy.worker.settings import Settings
@@ -105,7 +105,7 @@ class DevSite:
 
     def _upgrade_ledger(self) -> str:
         url = f"sqlite:///{self._folder / 'ledger.db'}"
-        with closing(Database(url)) as database:
+        with closing(shared_database(url)) as database:
             upgrade(database)
         return url
 

@@ -17,9 +17,11 @@ from understudy.ledger import Database, SqlLedger, check
 from understudy.ledger.database import ledger_url
 from understudy.ledger.instants import now_us
 from understudy.ledger.job_table import jobs
+from understudy.ledger.opening import shared_database
 from understudy.ledger.schema import REVISION, standing
 from understudy.worker.doctor.connection_checks import look_at_connections
 from understudy.worker.doctor.finding import Finding, failure, fine, warning
+from understudy.worker.doctor.wholeness import LOST_REMEDY, REMEDY, look_at_wholeness
 from understudy.worker.settings import Settings
 
 #: A clock that is further from this host's than this is worth a warning.
@@ -45,7 +47,7 @@ def look_at_ledger(settings: Settings) -> Iterator[Finding]:
     if url.get_backend_name() == "sqlite" and not path.exists():
         yield failure("ledger", f"no file at {path.absolute()}", _UPGRADE)
         return
-    with closing(Database(settings.ledger_url)) as database:
+    with closing(shared_database(settings.ledger_url)) as database:
         if database.is_sqlite:
             yield from _sqlite(database, path)
         else:
@@ -59,13 +61,14 @@ def look_at_ledger(settings: Settings) -> Iterator[Finding]:
         yield _signing_key(SqlLedger(database))
         yield _queues(database)
         yield from _for_people(SqlLedger(database))
+        yield from _wholeness(settings, database)
 
 
 def look_at_workers(settings: Settings) -> Iterator[Finding]:
     """Look for a live worker of each engine for each declared queue."""
     if not _exists(settings):
         return
-    with closing(Database(settings.ledger_url)) as database:
+    with closing(shared_database(settings.ledger_url)) as database:
         live = SqlLedger(database).live_workers()
     engines = [name for name in settings.engines if settings.use_rq or name != "rq"]
     for engine, queue in ((e, q) for e in engines for q in declared_queues()):
@@ -92,6 +95,9 @@ def _sqlite(database: Database, path: Path) -> Iterator[Finding]:
         yield warning("ledger file", found, f"chmod 600 {path}")
     else:
         yield fine("ledger file", f"mode {mode:04o}")
+    if path.stat().st_nlink > 1:
+        found = "has another name, too: who opens it by that keeps another log, and both are lost"
+        yield failure("ledger file", found, "remove the other hard link")
     journal = database.read(lambda c: c.exec_driver_sql("PRAGMA journal_mode").scalar_one())
     level = database.read(lambda c: c.exec_driver_sql("PRAGMA synchronous").scalar_one())
     found = f"journal_mode={journal}, synchronous={_SYNCHRONOUS[level]}"
@@ -173,6 +179,22 @@ def _for_people(ledger: SqlLedger) -> Iterator[Finding]:
         yield warning("paused", str(pause), f"understudy {group} resume {pause.name}")
     if not (held or dead):
         yield fine("waiting for people", "no job")
+
+
+def _wholeness(settings: Settings, database: Database) -> Iterator[Finding]:
+    whole = look_at_wholeness(settings, database)
+    for stray in whole.strays:
+        found = f"process {stray.pid} writes to what was {stray.path}, and is another file"
+        yield failure("ledger file in use", found, REMEDY)
+    if whole.lost:
+        some = ", ".join(each.job_id for each in whole.lost[:3])
+        found = f"{len(whole.lost)} messages whose job is not in the ledger: {some}"
+        yield failure("accepted jobs", found, LOST_REMEDY)
+    elif whole.unexplained:
+        found = f"{whole.unexplained} messages name jobs that are gone and may have been pruned"
+        yield fine("accepted jobs", found)
+    else:
+        yield fine("accepted jobs", "none is missing, as far as the queues can be read")
 
 
 def _queues(database: Database) -> Finding:

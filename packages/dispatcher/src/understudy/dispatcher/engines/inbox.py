@@ -44,7 +44,7 @@ class Inbox:
     def read(self, body: bytes, queue_name: str) -> Envelope | None:
         """Return the envelope of a message of ours; None if it is anything else."""
         try:
-            return pack(_opened(body), queue_name)
+            return pack(unpack(body), queue_name)
         except MessageRejectedError as error:
             self._rejected(error)
             return None
@@ -54,7 +54,12 @@ class Inbox:
         self._rejected(MessageRejectedError(TOO_LARGE))
 
 
-def _opened(body: bytes) -> Message:
+def unpack(body: bytes) -> Message:
+    """Return the message of ours that an envelope carries.
+
+    Raises:
+        MessageRejectedError: If it is anything else.
+    """
     if len(body) > MAX_ENVELOPE_BYTES:
         raise MessageRejectedError(TOO_LARGE)
     try:

@@ -1,6 +1,6 @@
 """Where a CSV comes from: a file of this host, or a URL that is downloaded first."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -33,6 +33,8 @@ class ImportSettings:
         timeout: How long a server may take to connect, and for each piece of the file.
         max_bytes: Longer downloads are refused.
         spool: Where downloads are kept meanwhile; the system's folder where None.
+        is_barred: Tells of a file that must not be opened here, such as a database in use: to
+            close it again would drop the locks of this process on it.
     """
 
     folder: Path | None = None
@@ -40,6 +42,7 @@ class ImportSettings:
     timeout: timedelta = timedelta(seconds=30)
     max_bytes: int = 2 * 1024**3
     spool: Path | None = None
+    is_barred: Callable[[Path], bool] = lambda _: False
 
 
 class CsvSource:
@@ -87,12 +90,15 @@ class CsvSource:
                 yield CsvFile(stack.enter_context(self._local(location)))
 
     def _local(self, location: str) -> IO[bytes]:
-        if self._settings.folder is None:
+        folder = self._settings.folder
+        if folder is None:
             raise NonRetryableError(
                 f"expected a URL, because this worker has no folder for imports, got {location}; "
                 "name the folder in UNDERSTUDY_IMPORT_FOLDER and put the file there"
             )
-        return open_below(self._settings.folder, location)
+        if self._settings.is_barred(folder / location):
+            raise NonRetryableError(f"expected a CSV file, got {location}, a database in use")
+        return open_below(folder, location)
 
     def _download(self, location: str, file: IO[bytes]) -> str | None:
         with connection_errors(location):

@@ -1,0 +1,92 @@
+"""What a fork leaves of the connections of a process: none that SQLite counts on in the child.
+
+SQLite keeps the locks of a process in a table of its own, which a child inherits; the locks
+themselves stay with the parent. A child that goes on with that table writes without a lock
+(docs/ledger-sqlite.md). So whatever is open is closed before the fork, as far as it can be.
+"""
+
+import os
+import threading
+from types import TracebackType
+from typing import Protocol
+from weakref import WeakSet
+
+
+class Forkable(Protocol):
+    """Something that has to be brought across a fork."""
+
+    def before_fork(self) -> None:
+        """Close what can be closed; open nothing until one of the others is called."""
+        ...
+
+    def after_fork_in_parent(self) -> None:
+        """Go on."""
+        ...
+
+    def after_fork_in_child(self) -> None:
+        """Forget what is the parent's, and go on."""
+        ...
+
+
+_all: WeakSet[Forkable] = WeakSet()
+_under_way: list[Forkable] = []
+
+
+def bring_across_forks(forkable: Forkable) -> None:
+    """Call something at every fork of this process, as long as it lives."""
+    _all.add(forkable)
+
+
+class Lock:
+    """A lock of this process's: no other thread holds it at a fork, and nobody in the child."""
+
+    def __init__(self) -> None:
+        """Make it; it is free."""
+        self._lock = threading.RLock()
+        bring_across_forks(self)
+
+    def __enter__(self) -> None:
+        """Take it."""
+        self._lock.acquire()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Give it back."""
+        self._lock.release()
+
+    def before_fork(self) -> None:
+        """Take it."""
+        self._lock.acquire()
+
+    def after_fork_in_parent(self) -> None:
+        """Give it back."""
+        self._lock.release()
+
+    def after_fork_in_child(self) -> None:
+        """Have another one."""
+        self._lock = threading.RLock()
+
+
+def _before() -> None:
+    for each in list(_all):
+        _under_way.append(each)
+        each.before_fork()
+
+
+def _in_parent() -> None:
+    while _under_way:
+        _under_way.pop().after_fork_in_parent()
+
+
+def _in_child() -> None:
+    # Not only those that `before` was called for: what forks in C may leave that out.
+    _under_way.clear()
+    for each in list(_all):
+        each.after_fork_in_child()
+
+
+os.register_at_fork(before=_before, after_in_parent=_in_parent, after_in_child=_in_child)

@@ -1,0 +1,44 @@
+"""Making the file of a SQLite ledger without ever closing a descriptor of it."""
+
+import os
+import tempfile
+from pathlib import Path
+
+from understudy.job_engine.errors import ConfigurationError
+
+
+def create_private(path: Path) -> None:
+    """Make an empty file that only its owner reads, unless there is one, which is not opened.
+
+    To close a descriptor of the ledger's file drops every lock of this process on it, so what is
+    opened and closed is another file, which then gets the ledger's name.
+
+    Raises:
+        ConfigurationError: If it cannot be made or written.
+    """
+    try:
+        if not path.exists():
+            _link_new(path)
+        if not path.is_file():
+            raise IsADirectoryError(0, "it is no file")
+        if not os.access(path, os.R_OK | os.W_OK):
+            raise PermissionError(0, "Permission denied")
+    except OSError as error:
+        raise ConfigurationError(
+            f"expected a ledger file that can be written, got {path}: {error.strerror}"
+        ) from error
+
+
+def _link_new(path: Path) -> None:
+    descriptor, made = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    os.close(descriptor)
+    try:
+        os.link(made, path)
+    except FileExistsError:
+        # Another process was faster.
+        return
+    except OSError:
+        # A file system without links. The descriptor stays open, for the reason above.
+        os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    finally:
+        Path(made).unlink()
