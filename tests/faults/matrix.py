@@ -186,6 +186,13 @@ MATRIX = (
         "Each state is raised by a trigger of the server's; what promoted replicas lose is F43.",
     ),
     Fault(
+        "F43",
+        "The ledger's PostgreSQL is killed or demoted, and its replica is promoted, under load",
+        "With a synchronous replica no accepted job is lost; dispatches and workers go on with the "
+        "new primary by themselves, and no job is charged; an asynchronous one loses what it had "
+        "not received, and an epoch that is given twice has one authority",
+    ),
+    Fault(
         "F44",
         "The ledger is away for longer than a lease, again and again, or refuses what it is asked",
         "The attempt stops and its claim is given back: no error, no crash; finished steps stay "
