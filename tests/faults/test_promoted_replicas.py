@@ -1,13 +1,12 @@
 """F43: the PostgreSQL of a ledger dies or is demoted, and its replica is promoted, under load."""
 
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from tests.faults.load import charged, under_load
 from tests.faults.lost_replies import LEASE, OTHER, STEP, Scene
 from tests.faults.support import by_road
 from tests.integration.acceptance.evidence import (
@@ -27,8 +26,6 @@ from understudy.ledger import Database, SqlLedger
 from understudy.ledger.upgrading import upgrade
 
 LEDGER = "fail_over"
-#: How many more jobs must have been accepted before and after a fail-over.
-LOAD = 15
 #: Outlasts a fail-over on a busy machine, so that none has to give up a job.
 LONG_LEASE = "60s"
 
@@ -41,46 +38,6 @@ def ledger_url(postgres_pair: PostgresPair) -> Iterator[str]:
     yield postgres_pair.url(LEDGER)
     postgres_pair.heal()
     postgres_pair.primary.drop_database(LEDGER)
-
-
-@dataclass
-class Load:
-    """Dispatches one job after the other; a ledger that is away refuses some of them."""
-
-    stage: Stage
-    refused: int = 0
-    broken: list[BaseException] = field(default_factory=list)
-    ending: threading.Event = field(default_factory=threading.Event)
-
-    def run(self) -> None:
-        while not self.ending.wait(0.05):
-            try:
-                self.stage.dispatch(in_thread, Act(steps=2))
-            except LedgerUnavailableError:
-                self.refused += 1
-            except BaseException as error:
-                self.broken.append(error)
-                raise
-
-    def goes_on(self) -> None:
-        """Wait until so many more jobs are accepted."""
-        wanted = len(self.stage.handles) + LOAD
-        wait_until(lambda: len(self.stage.handles) >= wanted, PATIENCE, "jobs are accepted")
-
-
-@contextmanager
-def under_load(stage: Stage) -> Iterator[Load]:
-    load = Load(stage)
-    thread = threading.Thread(target=load.run)
-    thread.start()
-    try:
-        load.goes_on()
-        yield load
-        load.goes_on()
-    finally:
-        load.ending.set()
-        thread.join()
-    assert not load.broken, "expected a dispatch to be accepted, or to find the ledger away"
 
 
 def the_primary_dies(pair: PostgresPair) -> None:
@@ -195,12 +152,6 @@ def accepts(stage: Stage) -> bool:
     except LedgerUnavailableError:
         return False
     return True
-
-
-def charged(stage: Stage) -> dict[str, tuple[int, int]]:
-    """The jobs that an error or a crash was charged to."""
-    jobs = [each.job() for each in stage.handles]
-    return {each.id: (each.errors, each.crashes) for each in jobs if each.errors or each.crashes}
 
 
 def claim_second_epoch(scene: Scene, worker: str) -> Claim:

@@ -6,6 +6,7 @@ The tests' own processes reach every host; the hosts reach each other and the te
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,9 +16,12 @@ from typing import Self
 import psutil
 
 NEEDS = (
-    "a Linux whose root runs the tests, with `ip` and `setpriv`: the cluster's nodes get network "
-    "namespaces, which others may not make; run: sudo make test-cluster"
+    "root on Linux with `ip` and `setpriv`, and in a container the capabilities NET_ADMIN and "
+    "SYS_ADMIN: each node of the cluster has a network namespace, which others may not make; "
+    "run: sudo make test-cluster"
 )
+#: NET_ADMIN and SYS_ADMIN.
+CAPABILITIES = (12, 21)
 #: Set aside for trials of networks between one another (RFC 2544): nobody's addresses.
 NETWORK = "198.18"
 PREFIX = "understudy"
@@ -26,9 +30,15 @@ PREFIX = "understudy"
 def missing() -> str:
     """Tell what stands in the way of having hosts; empty if nothing does."""
     programs = all(map(shutil.which, ("ip", "setpriv")))
-    if Path("/proc/self/ns/net").exists() and os.geteuid() == 0 and programs:
-        return ""
-    return f"expected {NEEDS}"
+    return "" if programs and _may_make_networks() else f"expected {NEEDS}"
+
+
+def _may_make_networks() -> bool:
+    # Root in a container may not, unless it was started with both capabilities.
+    status = Path("/proc/self/status")
+    lines = status.read_text().splitlines() if status.exists() else []
+    found = next((line.split()[1] for line in lines if line.startswith("CapEff:")), "0")
+    return all(int(found, 16) >> number & 1 for number in CAPABILITIES)
 
 
 class Host:
@@ -122,3 +132,7 @@ def _ip(*arguments: str) -> str:
     done = subprocess.run(["ip", *arguments], capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"ip {' '.join(arguments)}: {done.stderr.strip()}"
     return done.stdout
+
+
+if __name__ == "__main__":
+    sys.exit(missing())

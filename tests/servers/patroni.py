@@ -177,7 +177,7 @@ class PatroniCluster:
 
     def __init__(self, folder: Path, *, synchronous: bool) -> None:
         self._folder = folder
-        self._synchronous = synchronous
+        self.synchronous = synchronous
         self._stack = ExitStack()
         self.etcds: Sequence[Etcd] = ()
         self.members: Sequence[Member] = ()
@@ -214,7 +214,7 @@ class PatroniCluster:
             in_step = [each for each in streaming if each["state"] == "streaming"]
             # Written down in etcd, which is later: only such a replica may become the leader.
             roles = [each["role"] for each in leader.ask("/cluster").get("members", [])]
-            is_safe = "sync_standby" in roles or not self._synchronous
+            is_safe = "sync_standby" in roles or not self.synchronous
             return len(in_step) == NODES - 1 and is_safe
 
         wait_until(is_whole, 2 * PATIENCE, "a leader with two replicas")
@@ -246,7 +246,7 @@ class PatroniCluster:
         for etcd in self.etcds:
             etcd.start(self.etcds)
         for member in self.members:
-            member.start(self.etcds, bin_dir, synchronous=self._synchronous)
+            member.start(self.etcds, bin_dir, synchronous=self.synchronous)
 
     def __enter__(self) -> Self:
         network = self._stack.enter_context(Network())
