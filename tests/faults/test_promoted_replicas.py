@@ -98,11 +98,7 @@ def test_a_replica_that_was_behind_loses_what_it_lacks_and_mixes_no_epochs(
         ledger = SqlLedger(database)
         kept, lost = Scene(ledger, "kept"), Scene(ledger, "lost")
         kept.record()
-        wait_until(
-            lambda: postgres_pair.primary.has_replica(postgres_pair.replica),
-            PATIENCE,
-            "the replica has all",
-        )
+        postgres_pair.primary.wait_for(postgres_pair.replica)
         postgres_pair.synchronous(on=False)
         postgres_pair.replica.stop()
         lost.record()

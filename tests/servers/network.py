@@ -135,4 +135,4 @@ def _ip(*arguments: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(missing())
+    sys.exit(missing() or 0)
