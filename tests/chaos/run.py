@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from time import monotonic
@@ -15,19 +15,23 @@ from tests.chaos.evidence import Evidence, gather
 from tests.chaos.features import met, never_met
 from tests.chaos.jobs import SCHEDULED
 from tests.chaos.nemesis import Nemesis
+from tests.chaos.of_commands import OfCommands
 from tests.chaos.of_ledger import of_ledger
 from tests.chaos.of_links import OfLinks
 from tests.chaos.of_processes import OfProcesses
 from tests.chaos.of_rabbitmq import OfRabbitMQ
 from tests.chaos.of_requests import healthy_again
+from tests.chaos.of_strangers import OfStrangers
 from tests.chaos.of_valkey import OfValkey
 from tests.chaos.operations import BROKEN, operations
 from tests.chaos.plan import Plan
 from tests.chaos.progress import Progress
 from tests.chaos.report import Report, count, last_to_end
 from tests.chaos.schedule import Journal, lanes
+from tests.chaos.stalls import Stalls
 from tests.chaos.surroundings import Surroundings
 from tests.chaos.topology import PATIENCE, Topology
+from tests.chaos.within import orders_in
 from tests.chaos.witness import now, read
 from understudy.job_engine.invariants import history_of
 from understudy.job_engine.records import JobRecord
@@ -52,6 +56,7 @@ class Run:
     folder: Path
     progress: Progress
     seconds: dict[str, float] = field(default_factory=dict)
+    stalls: Stalls = field(default_factory=Stalls)
 
     def __call__(self) -> Report:
         """Run to the end; whatever happens, nothing is left running."""
@@ -59,7 +64,8 @@ class Run:
         try:
             self.progress.phase("servers start")
             surroundings.start()
-            with Topology(surroundings, self.plan.seed, self.plan.rate) as topology:
+            topology = Topology(surroundings, self.plan.seed, self.plan.rate)
+            with topology, self.stalls:
                 return self._perform(topology)
         finally:
             surroundings.stop()
@@ -108,7 +114,7 @@ class Run:
         healed: int,
     ) -> Report:
         database = topology.surroundings.database
-        evidence = self._timed("gather", lambda: _gather(topology))
+        evidence = self._timed("gather", lambda: self._gather(topology, journal))
         found = [*chain.from_iterable(each.violations for each in verify(database))]
         found += violations(evidence, healed)
         logs = [actor.log for actor in topology.actors if actor.log.exists()]
@@ -135,6 +141,14 @@ class Run:
             last_to_end(evidence, healed),
         )
 
+    def _gather(self, topology: Topology, journal: Journal) -> Evidence:
+        return replace(
+            _gather(topology),
+            strikes=[*journal.fired, *self.stalls.found],
+            workers=topology.worker_names(),
+            orders=orders_in(topology.surroundings.database),
+        )
+
     def _timed(self, what: str, do: Callable[[], T]) -> T:
         began = monotonic()
         try:
@@ -152,6 +166,8 @@ def all_nemeses(topology: Topology) -> list[Nemesis]:
         *OfValkey(surroundings.valkey).all(),
         *OfRabbitMQ(surroundings.rabbitmq).all(),
         *of_ledger(surroundings),
+        *OfStrangers(topology).all(),
+        *OfCommands(topology).all(),
     ]
 
 
