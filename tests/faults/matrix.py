@@ -237,4 +237,13 @@ MATRIX = (
         "again",
         "RabbitMQ 3.10 of Debian 12.",
     ),
+    Fault(
+        "F54",
+        "A PostgreSQL cluster under load: its primary is killed, switched over or cut off, and its "
+        "store is left without a majority",
+        "Dispatches and workers go on by themselves, seconds after there is a primary again; with "
+        "synchronous replication no accepted job is lost, none is done twice, and none is charged",
+        "Debian's Patroni and etcd, three nodes of each on addresses of their own; with the marker "
+        "`long`, by `make test-cluster`, which needs root.",
+    ),
 )
