@@ -26,7 +26,7 @@ from understudy.job_engine.states import JobState
 
 Met = Callable[[Case], bool]
 #: The name of an operation of a process that was forked by another (`tests.chaos.preforking`).
-FORKED = re.compile(r"-\d+\.\d+-\d+_")
+FORKED = re.compile(r"-\d+f\d+-\d+_")
 
 #: What the cases of jobs that succeeded are counted for.
 IN_SUCCESSES: Mapping[str, Met] = {

@@ -2,7 +2,8 @@
 
 A crash is explained by what befell the attempt's worker while it ran: it was killed, halted, told
 to stop, its clock was set wrong, or its own way to the ledger was cut. That the ledger itself was
-away, silent, read-only or full explains none.
+away, silent, read-only or full explains none: that is what is found here. A lease that ran out
+while nothing at all was struck is the machine's, which was too busy to renew it.
 """
 
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ CHARGED = frozenset(each.name for each in (RECOVER, EXHAUST, CRASH, CRASH_OUT))
 #: What a strike on a worker looks like; what is done to its other links breaks no attempt.
 ON_PROCESSES = ("kill", "freeze", "terminate", "skew")
 ON_LINKS = "to ledger"
+ON_THE_LEDGER = ("postgresql", "pgbouncer", "sqlite")
 #: The machine itself gave a process no time.
 STALL = "stall"
 #: How long after a strike a lease still runs out for it, in microseconds: a lease, and as long
@@ -46,19 +48,29 @@ def crashes_are_explained(evidence: Evidence) -> Iterator[Violation]:
 
 
 def unexplained(evidence: Evidence, case: Case) -> int:
-    """Return how many crashes of a job no strike explains; those taken back are none."""
+    """Return how many crashes of a job the ledger's trouble brought about, and no strike else.
+
+    A crash that was taken back is none.
+    """
     lost = [each for each in case.history.attempts if each.outcome in CHARGED]
-    explained = sum(_is_explained(evidence, case, attempt) for attempt in lost)
-    return max(0, case.history.job.crashes - explained)
+    blameless = sum(not _is_the_ledgers(evidence, case, attempt) for attempt in lost)
+    return max(0, case.history.job.crashes - blameless)
 
 
-def _is_explained(evidence: Evidence, case: Case, attempt: AttemptRecord) -> bool:
+def _is_the_ledgers(evidence: Evidence, case: Case, attempt: AttemptRecord) -> bool:
+    """Tell whether the ledger was struck while an attempt ran, and its worker was not."""
     began, ended = case.at(attempt.started_at) - TICK, case.at(attempt.ended_at) + TICK
-    actor = evidence.workers.get(attempt.worker)
-    return any(
-        strike.began <= ended and began <= strike.ended + AFTERWARDS and _hits(strike, actor)
+    meanwhile = [
+        strike
         for strike in evidence.strikes
+        if strike.began <= ended and began <= strike.ended + AFTERWARDS
+    ]
+    actor = evidence.workers.get(attempt.worker)
+    struck = any(
+        each.kind.startswith(ON_THE_LEDGER) and each.began <= ended and began <= each.ended
+        for each in meanwhile
     )
+    return struck and not any(_hits(each, actor) for each in meanwhile)
 
 
 def _hits(strike: Fired, actor: str | None) -> bool:

@@ -16,6 +16,8 @@ from understudy.worker import exits
 LANE = "commands"
 #: How long a command runs at most that is ended early, in seconds; most of it is Python's start.
 EARLY = 3.0
+#: How long nobody looks then: starting a command takes as much of a CPU as all the jobs meanwhile.
+QUIET = (3.0, 8.0)
 LEDGER_AWAY = frozenset({exits.UNAVAILABLE, exits.TRY_AGAIN})
 #: How each command may end; `doctor` finds fault with a system that is being broken.
 COMMANDS: Mapping[str, frozenset[int]] = {
@@ -37,10 +39,10 @@ class OfCommands:
 
     def all(self) -> Sequence[Nemesis]:
         return [
-            Nemesis(f"command: {words}", LANE, self._run(words, self._wait), 0.5, 2)
+            Nemesis(f"command: {words}", LANE, self._run(words, self._wait), *QUIET)
             for words in COMMANDS
         ] + [
-            Nemesis(f"command: {words}, killed", LANE, self._run(words, self._kill), 0.5, 2)
+            Nemesis(f"command: {words}, killed", LANE, self._run(words, self._kill), *QUIET)
             for words in COMMANDS
         ]
 

@@ -69,7 +69,7 @@ class Preforking:
             os._exit(status)
 
     def _work(self, parent: int) -> None:
-        boot = f"{self._orders.boot}.{self._forked}"
+        boot = f"{self._orders.boot}f{self._forked}"
         orders = replace(self._orders, boot=boot, rate=self._orders.rate / CHILDREN)
         # What the parent has built, as such a server's children use it.
         process = DispatcherProcess(orders, self._app)

@@ -15,6 +15,9 @@ from tests.chaos.stories import Story
 FAILS_TWICE = Deed(label="fails", fails_at=1, failures=2)
 
 
+FROZEN = strike("postgresql: freeze", "SIGSTOP of every process")
+
+
 @pytest.mark.parametrize(
     "explained",
     [
@@ -29,15 +32,14 @@ FAILS_TWICE = Deed(label="fails", fails_at=1, failures=2)
     ids=lambda each: each.kind,
 )
 def test_a_crash_is_explained_by_what_befell_its_worker(explained: Fired) -> None:
-    assert not list(crashes_are_explained(replace(evidence(), strikes=[explained])))
+    assert not list(crashes_are_explained(replace(evidence(), strikes=[FROZEN, explained])))
 
 
 @pytest.mark.parametrize(
     "other",
     [
-        strike("postgresql: freeze", "SIGSTOP of every process"),
         strike("postgresql: promote the replica", "kill -9 of the primary"),
-        strike("pgbouncer: kill", "kill"),
+        strike("pgbouncer: kill", "2 clients"),
         strike("kill rq", "rq-children"),
         strike("kill rq", None),
         strike("kill rq", "rq-threads", at=20),
@@ -46,15 +48,21 @@ def test_a_crash_is_explained_by_what_befell_its_worker(explained: Fired) -> Non
     ids=lambda each: f"{each.kind} {each.detail}",
 )
 def test_a_crash_of_the_ledger_alone_is_found(other: Fired) -> None:
-    assert list(crashes_are_explained(replace(evidence(), strikes=[other])))
+    assert list(crashes_are_explained(replace(evidence(), strikes=[FROZEN, other])))
+
+
+def test_a_lease_that_ran_out_while_nothing_was_struck_is_the_machines() -> None:
+    assert not list(crashes_are_explained(replace(evidence(), strikes=[])))
 
 
 def test_any_strike_on_a_worker_explains_the_crash_of_an_unknown_one() -> None:
-    assert not list(crashes_are_explained(replace(evidence(), workers={})))
+    strikes = [FROZEN, strike("kill rq", "rq-children")]
+
+    assert not list(crashes_are_explained(replace(evidence(), strikes=strikes, workers={})))
 
 
 def test_a_crash_that_was_taken_back_needs_no_explanation() -> None:
-    assert not list(crashes_are_explained(replace(evidence(crashes=0), strikes=[])))
+    assert not list(crashes_are_explained(replace(evidence(crashes=0), strikes=[FROZEN])))
 
 
 @pytest.mark.parametrize(("errors", "found"), [(2, False), (3, True)])
