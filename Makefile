@@ -53,7 +53,7 @@ test-cluster: setup  ## Fail a PostgreSQL cluster over, under load: Patroni and 
 	@tests/servers/install cluster
 	@UNDERSTUDY_CLUSTER_SUMMARY=$(CURDIR)/docs/evidence/cluster $(RUN) pytest -m long tests/cluster $(ARGS)
 
-chaos: setup  ## Break everything for a while and check every promise (MINUTES=10 SEED= LEDGER=sqlite)
+chaos: setup  ## Break everything for a while and check every promise (MINUTES=10 SEED= LEDGER=sqlite ARGS=)
 	@tests/servers/install $(SERVERS)
 	@$(RUN) python -m tests.chaos --minutes $(MINUTES) --seed "$(SEED)" --ledger $(LEDGER) $(ARGS)
 
