@@ -121,6 +121,11 @@ class Topology:
                 link.heal()
         self.surroundings.heal()
 
+    def end_all(self) -> None:
+        """SIGKILL everyone, for good."""
+        for actor in self.actors:
+            actor.end()
+
     def retire_dispatchers(self) -> None:
         """Let the dispatchers finish what they have begun, and go."""
         for actor in self.of_role("dispatcher"):
@@ -138,8 +143,7 @@ class Topology:
         self._closing.set()
         if self._keeper.is_alive():
             self._keeper.join()
-        for actor in self.actors:
-            actor.end()
+        self.end_all()
         self._stack.close()
 
     def _keep(self) -> None:
