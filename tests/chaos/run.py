@@ -2,12 +2,12 @@
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Sized
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from time import monotonic
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from tests.chaos.checks import vacuous, violations
 from tests.chaos.effects import effects_in
@@ -49,6 +49,14 @@ LEISURE = 0.3
 LONGEST = 3
 
 
+class Listing(Protocol):
+    """What a drain asks of a ledger."""
+
+    def list_jobs(self, *, states: Sequence[JobState], limit: int) -> Sized:
+        """Return the jobs in these states."""
+        ...
+
+
 @dataclass
 class Run:
     """Does what a plan says, in a folder, and reports."""
@@ -87,7 +95,7 @@ class Run:
         ledger = SqlLedger(topology.surroundings.database)
         for schedule in SCHEDULED:
             ledger.pause_schedule(schedule)
-        self._timed("drain", lambda: _drain(ledger, self.plan.drain))
+        self._timed("drain", lambda: drain(ledger, self.plan.drain))
         # What is left is looked at as it is: nothing may run on while the evidence is gathered.
         topology.end_all()
         self.progress.phase("check")
@@ -199,7 +207,7 @@ def _is_healthy(topology: Topology, healed: int) -> bool:
     )
 
 
-def _drain(ledger: SqlLedger, patience: float) -> None:
+def drain(ledger: Listing, patience: float) -> None:
     """Wait until every job has ended; on a busy machine for longer, as long as fewer are left."""
     began = moved = monotonic()
     least = waiting = _waiting(ledger)
@@ -210,7 +218,7 @@ def _drain(ledger: SqlLedger, patience: float) -> None:
             least, moved = waiting, monotonic()
 
 
-def _waiting(ledger: SqlLedger) -> int:
+def _waiting(ledger: Listing) -> int:
     return len(ledger.list_jobs(states=OPEN, limit=ALL))
 
 
