@@ -1,5 +1,10 @@
-"""Run chaos: `python -m tests.chaos --minutes 10 --seed 1 --ledger postgresql`."""
+"""Run chaos: `python -m tests.chaos --minutes 10 --seed 1 --ledger postgresql`.
 
+A long run may be made of several, each with a seed made of the run's: `--slices 6 --into FOLDER`.
+Started again, it goes on with the first of them that has not passed.
+"""
+
+import json
 import secrets
 import shutil
 import sys
@@ -15,25 +20,42 @@ from tests.chaos.report import Report
 from tests.chaos.run import Run
 from tests.chaos.surroundings import LEDGER_KINDS, LedgerKind
 
+FOLDER = click.Path(path_type=Path, file_okay=False)
+
 
 @click.command()
 @click.option("--minutes", default=10.0, help="How long there are faults.")
 @click.option("--seed", default="", help="What decides everything but the timing.")
 @click.option("--ledger", type=click.Choice(LEDGER_KINDS), default="postgresql")
 @click.option("--rate", default=3.0, help="Requests a second of each dispatcher.")
-@click.option("--report", type=click.Path(path_type=Path), help="Where the summary goes, as JSON.")
+@click.option("--slices", default=1, help="How many runs the minutes are shared among.")
+@click.option("--into", type=FOLDER, help="Where the summary of each run goes, as JSON.")
 def main(
-    *, minutes: float, seed: str, ledger: LedgerKind, rate: float, report: Path | None
+    *, minutes: float, seed: str, ledger: LedgerKind, rate: float, slices: int, into: Path | None
 ) -> None:
     """Break everything for a while, heal it, and check every promise. Exit 1 if one is broken."""
     console = Console(stderr=True)
-    plan = Plan(seed=seed or secrets.token_hex(4), ledger=ledger, faults=minutes * 60, rate=rate)
-    console.print(f"seed [bold]{plan.seed}[/bold], ledger {plan.ledger}")
-    outcome = perform(plan, Progress(console))
-    if report is not None:
-        outcome.write(report)
-    show(outcome, console)
-    sys.exit(0 if outcome.passed else 1)
+    seed = seed or secrets.token_hex(4)
+    seeds = [seed] if slices == 1 else [f"{seed}-{number}" for number in range(1, slices + 1)]
+    passed = True
+    for each in seeds:
+        plan = Plan(seed=each, ledger=ledger, faults=minutes * 60 / slices, rate=rate)
+        summary = None if into is None else into / f"{ledger}-{each}.json"
+        console.print(f"seed [bold]{each}[/bold], ledger {ledger}")
+        if summary is not None and has_passed(summary):
+            console.print(f"has passed before: {summary}", highlight=False)
+            continue
+        outcome = perform(plan, Progress(console))
+        if summary is not None:
+            outcome.write(summary)
+        show(outcome, console)
+        passed &= outcome.passed
+    sys.exit(0 if passed else 1)
+
+
+def has_passed(summary: Path) -> bool:
+    """Tell whether a run has left its summary, and kept every promise."""
+    return summary.exists() and bool(json.loads(summary.read_text())["passed"])
 
 
 def perform(plan: Plan, progress: Progress) -> Report:

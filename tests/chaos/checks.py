@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 
 from tests.chaos import (
+    of_charges,
     of_children,
     of_effects,
     of_ends,
@@ -26,6 +27,8 @@ OF_THE_RUN: tuple[Callable[[Evidence], Iterator[Violation]], ...] = (
     of_requests.one_job_each,
     of_requests.created_once,
     of_requests.other_work_is_refused,
+    of_requests.committed_together,
+    of_charges.crashes_are_explained,
     of_children.one_child_each,
     of_children.told_as_it_ended,
     of_failures.one_hook_each,
@@ -45,6 +48,7 @@ OF_THE_RUN: tuple[Callable[[Evidence], Iterator[Violation]], ...] = (
 OF_EACH_JOB: tuple[Callable[[Case], Iterator[Violation]], ...] = (
     of_ends.ended,
     of_ends.ended_for_a_reason,
+    of_charges.errors_are_its_own,
     of_steps.ran_under_its_claim,
     of_steps.one_run_each,
     of_steps.finished_stay_finished,

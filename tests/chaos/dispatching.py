@@ -33,7 +33,7 @@ from tests.chaos.operations import (
     SEND,
     OperationLog,
 )
-from tests.chaos.requests import Answer, Later, Many, Request
+from tests.chaos.requests import Answer, Later, Request
 from tests.chaos.workload import keyed_request, request
 from understudy.dispatcher import JobHandle
 from understudy.job_engine.errors import DispatchError, LedgerError
@@ -58,7 +58,7 @@ class Orders:
     """
 
     actor: str
-    boot: int
+    boot: str
     seed: str
     rate: float
     started: float
@@ -78,13 +78,24 @@ class DispatcherProcess:
         self._number = 0
         self.stopping = threading.Event()
 
-    def run(self) -> None:
-        """Ask at a steady rate; what was asked is waited for at the end."""
-        while not self.stopping.wait(1 / self._orders.rate):
+    def run(self, *, goes_on: Callable[[], bool] = lambda: True) -> None:
+        """Ask at a steady rate, as long as it goes on; wait for what was asked at the end."""
+        while goes_on() and not self.stopping.wait(1 / self._orders.rate):
             self._number += 1
             self._pool.submit(self._try_to_ask, self._number, *self._next())
         self._pool.shutdown()
         self._app.dispatcher.close()
+
+    def ask_once(self) -> None:
+        """Ask for one thing, and wait for the answer."""
+        self._number += 1
+        self._try_to_ask(self._number, *self._next())
+
+    def tell_broken(self, what: str) -> None:
+        """Write down an error of the harness's own, for the report."""
+        self._number += 1
+        op = self._log.invoke(f"{self._number}_broken", BROKEN, "")
+        self._log.answer(op, INFO, error=what)
 
     def _next(self) -> tuple[str, Request]:
         seconds = monotonic() - self._orders.started
@@ -103,8 +114,7 @@ class DispatcherProcess:
         try:
             self._ask(number, kind, asked)
         except Exception:  # noqa: BLE001 - told in the report, lest it be lost with the thread
-            op = self._log.invoke(f"{number}_broken", BROKEN, "")
-            self._log.answer(op, INFO, error=traceback.format_exc())
+            self.tell_broken(traceback.format_exc())
 
     def _ask(self, number: int, kind: str, asked: Request) -> None:
         """Ask, noting an operation for each job that is asked for."""
@@ -115,13 +125,13 @@ class DispatcherProcess:
         except (DispatchError, LedgerError) as error:
             answers = [error] * len(ops)
         for op, label, answer in zip(ops, labels, answers, strict=True):
-            self._note(op, label, answer, many=isinstance(asked, Many))
+            self._note(op, label, answer, way=type(asked).__name__)
         if isinstance(answers[0], JobHandle):
             self._follow(number, asked.deeds[0], asked.later, answers[0])
 
-    def _note(self, op: str, label: str, answer: Answer, *, many: bool) -> None:
+    def _note(self, op: str, label: str, answer: Answer, *, way: str) -> None:
         if isinstance(answer, JobHandle):
-            self._log.answer(op, OK, answer.id, created=answer.created, many=many)
+            self._log.answer(op, OK, answer.id, created=answer.created, way=way)
             self._acknowledged.add(label)
         else:
             outcome = INFO if isinstance(answer, LedgerError) else FAIL
@@ -162,15 +172,21 @@ def _seen(handle: JobHandle[int]) -> dict[str, Any]:
     return {"state": str(job.state), "epoch": job.epoch}
 
 
-def main() -> None:
-    """Dispatch until SIGTERM; end if the ledger is away, as somebody starts this again."""
+def begin() -> tuple[Orders, App]:
+    """Read the orders and build what dispatches; end if the ledger is away."""
     orders = Orders(**json.loads(os.environ[ORDERS]))
     settings = load_settings()
     configure_logs(settings)
     try:
-        process = DispatcherProcess(orders, build(settings))
+        return orders, build(settings)
     except LedgerError as error:
+        # Somebody starts this again.
         sys.exit(f"{type(error).__name__}: {error}")
+
+
+def main() -> None:
+    """Dispatch until SIGTERM."""
+    process = DispatcherProcess(*begin())
     signal.signal(signal.SIGTERM, lambda signum, frame: process.stopping.set())
     process.run()
 

@@ -8,6 +8,7 @@ from typing import Any
 from tests.chaos.deed import Deed
 from tests.chaos.evidence import EPOCH, Case, Evidence, gather
 from tests.chaos.operations import DISPATCH, OK, Operation
+from tests.chaos.schedule import Fired
 from tests.chaos.witness import BEGIN, END, Line
 from understudy.job_engine.invariants import History
 from understudy.job_engine.records import (
@@ -48,6 +49,11 @@ def operation(kind: str, invoked: float, returned: float | None, **other: Any) -
     return replace(usual, **{**outcome, **other})
 
 
+def strike(kind: str, detail: str | None, at: float = 3) -> Fired:
+    """What befell somebody for half a second; at 3 the first attempt is at work."""
+    return Fired(kind, detail, int(at * SECOND), int((at + 0.5) * SECOND))
+
+
 #: Dispatched at 1 to RQ, whose worker was lost in step-2 at 4; Dramatiq went on at 5.
 EVENTS = (
     event(1, 1.0, "dispatch", JobState.OFFERED, engine="rq"),
@@ -64,6 +70,8 @@ STEPS = (
     StepRecord("step-1", 0, StepKind.RUN, "1", 1, instant(2.6)),
     StepRecord("step-2", 1, StepKind.RUN, "2", 2, instant(6.6)),
 )
+#: The process of each worker.
+WORKERS = {"worker-1": "rq-threads", "worker-2": "dramatiq-threads"}
 LINES = (
     line(BEGIN, "step-1", 1, 2.1),
     line(END, "step-1", 1, 2.5),
@@ -105,7 +113,8 @@ def evidence(
     lines: Sequence[Line] = LINES, operations: Sequence[Operation] = OPERATIONS, **changed: Any
 ) -> Evidence:
     freezes = changed.pop("freezes", ())
-    return gather([history(**changed)], operations, lines, freezes=freezes)
+    whole = gather([history(**changed)], operations, lines, freezes=freezes)
+    return replace(whole, strikes=[strike("kill rq", "rq-threads")], workers=WORKERS)
 
 
 def case(

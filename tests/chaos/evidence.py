@@ -12,6 +12,7 @@ from tests.chaos.deed import Deed, deed_of_hook
 from tests.chaos.effects import Effect
 from tests.chaos.jobs import SCHEDULED, UNASKED, hook
 from tests.chaos.operations import Operation
+from tests.chaos.schedule import Fired
 from tests.chaos.witness import BEGIN, MET, Line
 from understudy.job_engine import JobFailure
 from understudy.job_engine.invariants import History
@@ -150,6 +151,9 @@ class Evidence:
         cases: By job id.
         labels: The jobs of each label.
         schedules: The schedules as they were left.
+        strikes: What was done to the system, and when the machine itself stood still.
+        workers: The process of each worker, by what the ledger calls the worker.
+        orders: The label of each order that a transaction of the app's own wrote with its job.
     """
 
     cases: Mapping[str, Case]
@@ -157,6 +161,9 @@ class Evidence:
     lines: Sequence[Line] = ()
     labels: Mapping[str, Sequence[str]] = field(default_factory=dict)
     schedules: Sequence[ScheduleRecord] = ()
+    strikes: Sequence[Fired] = ()
+    workers: Mapping[str, str] = field(default_factory=dict)
+    orders: Sequence[str] = ()
 
     def of_name(self, name: str) -> list[Case]:
         """Return the cases of a definition."""

@@ -1,5 +1,7 @@
 """How many jobs met each feature and ended well: what a run has not met it has not shown."""
 
+import re
+from collections import Counter
 from collections.abc import Callable, Mapping
 
 from tests.chaos.acts import CANCELLED, FAILED, INVOKED, NOTHING, SLEEP, WAITS
@@ -17,11 +19,14 @@ from tests.chaos.jobs import (
 from tests.chaos.of_limits import waited_for_its_turn
 from tests.chaos.of_times import has_expired
 from tests.chaos.operations import OK, UNIQUE
+from tests.chaos.requests import Many, Within
 from tests.chaos.witness import Line
 from understudy.job_engine.records import StepKind
 from understudy.job_engine.states import JobState
 
 Met = Callable[[Case], bool]
+#: The name of an operation of a process that was forked by another (`tests.chaos.preforking`).
+FORKED = re.compile(r"-\d+f\d+-\d+_")
 
 #: What the cases of jobs that succeeded are counted for.
 IN_SUCCESSES: Mapping[str, Met] = {
@@ -75,10 +80,13 @@ def never_met(counts: Mapping[str, int]) -> list[str]:
 
 def _of_requests(evidence: Evidence) -> dict[str, int]:
     accepted = [each for each in evidence.operations if each.outcome == OK]
+    ways = Counter(each.answer.get("way") for each in accepted)
     unique = [each for each in accepted if each.kind == UNIQUE]
     return {
         "unique jobs found": sum(each.answer["created"] is False for each in unique),
-        "dispatched at once with others": sum(bool(each.answer.get("many")) for each in accepted),
+        "dispatched at once with others": ways[Many.__name__],
+        "dispatched by a forked process": sum(bool(FORKED.search(each.op)) for each in accepted),
+        "dispatched in a transaction of the app's own": ways[Within.__name__],
     }
 
 

@@ -6,54 +6,11 @@ from contextlib import closing, contextmanager
 from random import Random
 
 from tests.chaos.nemesis import Nemesis
+from tests.chaos.of_pgbouncer import OfPgBouncer
+from tests.chaos.of_postgres import OfPostgres
 from tests.chaos.surroundings import Surroundings
-from tests.servers.postgres import Postgres
 
 LANE = "ledger"
-DATABASE = "chaos"
-
-
-class OfPostgres:
-    """The misfortunes of a PostgreSQL server."""
-
-    def __init__(self, postgres: Postgres) -> None:
-        self._postgres = postgres
-
-    def all(self) -> Sequence[Nemesis]:
-        return [
-            Nemesis("postgresql: restart", LANE, self._restart, 0.1, 2),
-            Nemesis("postgresql: crash", LANE, self._crash, 0.1, 2),
-            Nemesis("postgresql: terminate backends", LANE, self._terminate, 0.1, 0.5),
-            Nemesis("postgresql: freeze", LANE, self._freeze, 0.5, 2.5),
-        ]
-
-    @contextmanager
-    def _restart(self, rng: Random) -> Iterator[str]:
-        self._postgres.stop()
-        try:
-            yield "fast shutdown"
-        finally:
-            self._postgres.start()
-
-    @contextmanager
-    def _crash(self, rng: Random) -> Iterator[str]:
-        self._postgres.stop(immediate=True)
-        try:
-            yield "immediate shutdown, then recovery"
-        finally:
-            self._postgres.start()
-
-    @contextmanager
-    def _terminate(self, rng: Random) -> Iterator[str]:
-        yield f"{self._postgres.terminate_backends(DATABASE)} sessions"
-
-    @contextmanager
-    def _freeze(self, rng: Random) -> Iterator[str]:
-        self._postgres.freeze()
-        try:
-            yield "SIGSTOP of every process"
-        finally:
-            self._postgres.thaw()
 
 
 class OfSqlite:
@@ -79,6 +36,7 @@ class OfSqlite:
 
 def of_ledger(surroundings: Surroundings) -> Sequence[Nemesis]:
     """Every misfortune that this ledger can have."""
-    if surroundings.postgres is not None:
-        return OfPostgres(surroundings.postgres).all()
-    return OfSqlite(surroundings).all()
+    if surroundings.postgres is None or surroundings.pgbouncer is None:
+        return OfSqlite(surroundings).all()
+    pair, pooler = surroundings.postgres, surroundings.pgbouncer
+    return [*OfPostgres(pair, pooler).all(), *OfPgBouncer(pooler).all()]

@@ -5,10 +5,12 @@ from contextlib import contextmanager
 from random import Random
 
 from tests.chaos.nemesis import Nemesis, Strike
+from tests.chaos.queues import LEASE
 from tests.chaos.topology import Topology
 from tests.servers.proxy import Direction, TcpProxy
 
 LANE = "links"
+SECONDS = LEASE.total_seconds()
 
 FAULTS: Mapping[str, Callable[[TcpProxy, Random], None]] = {
     "delay": lambda link, rng: link.delay(rng.uniform(0.05, 0.6)),
@@ -32,7 +34,26 @@ class OfLinks:
         return [
             Nemesis(f"link: {kind}", LANE, self._hit(fault), 0.5, 3)
             for kind, fault in FAULTS.items()
-        ]
+        ] + self._silences()
+
+    def _silences(self) -> list[Nemesis]:
+        """A ledger that takes what it is told and never answers, for longer than a lease."""
+        if self._topology.surroundings.postgres is None:
+            return []
+        kind = "link: a ledger that is silent for longer than a lease"
+        return [Nemesis(kind, LANE, self._silent_ledger, 1.5 * SECONDS, 3.5 * SECONDS)]
+
+    @contextmanager
+    def _silent_ledger(self, rng: Random) -> Iterator[str]:
+        actor = self._topology.any_actor(rng)
+        links = [link for name, link in actor.links.items() if "ledger" in name]
+        for link in links:
+            link.swallow_replies()
+        try:
+            yield f"{actor.name} to ledger"
+        finally:
+            for link in links:
+                link.heal()
 
     def _hit(self, fault: Callable[[TcpProxy, Random], None]) -> Strike:
         @contextmanager

@@ -10,7 +10,7 @@ from tests.chaos.actor import Actor
 from tests.chaos.nemesis import Nemesis, Strike
 from tests.chaos.queues import LEASE
 from tests.chaos.skew import HOUR
-from tests.chaos.topology import Topology
+from tests.chaos.topology import PREFORKING, Topology
 
 LANE = "processes"
 ROLES = ("dispatcher", "rq", "dramatiq", "maintenance")
@@ -30,6 +30,7 @@ class OfProcesses:
             *(self._freezes(role) for role in ROLES),
             Nemesis("freeze shorter than a lease", LANE, self._hit(self._freeze), 0.2, 0.6),
             Nemesis("kill a child", LANE, self._kill_a_child, 0.1, 0.3),
+            Nemesis("kill a forked dispatcher", LANE, self._kill_a_forked_one, 0.1, 1),
             Nemesis("terminate a worker", LANE, self._hit(self._terminate, "rq", "dramatiq"), 0, 2),
             *self._skews(),
         ]
@@ -95,13 +96,20 @@ class OfProcesses:
     @contextmanager
     def _kill_a_child(self, rng: Random) -> Iterator[str | None]:
         actor = rng.choice([each for each in self._topology.workers if "children" in each.name])
-        children = [child for child in actor.children() if _is_an_attempt(child)]
-        if not children:
-            yield None
-            return
-        child = rng.choice(children)
-        child.kill()
-        yield f"{child.pid} of {actor.name}"
+        yield _kill_one(actor, [each for each in actor.children() if _is_an_attempt(each)], rng)
+
+    @contextmanager
+    def _kill_a_forked_one(self, rng: Random) -> Iterator[str | None]:
+        [actor] = [each for each in self._topology.actors if each.name == PREFORKING]
+        yield _kill_one(actor, actor.children(), rng)
+
+
+def _kill_one(actor: Actor, children: Sequence[psutil.Process], rng: Random) -> str | None:
+    if not children:
+        return None
+    child = rng.choice(children)
+    child.kill()
+    return f"{child.pid} of {actor.name}"
 
 
 def _is_an_attempt(process: psutil.Process) -> bool:

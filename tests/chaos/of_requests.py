@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from tests.chaos.evidence import Evidence
 from tests.chaos.operations import ASKS_FOR_A_JOB, CONFLICT, DISPATCH, FAIL, OK, UNIQUE
+from tests.chaos.requests import Within
 from understudy.job_engine.invariants import Violation
 
 #: How the tail of a healed run must look: so many of each dispatcher's last requests succeed.
@@ -67,6 +68,18 @@ def other_work_is_refused(evidence: Evidence) -> Iterator[Violation]:
         if operation.kind == CONFLICT and operation.outcome == OK:
             found = f"accepted: {operation}"
             yield Violation(str(operation.job_id), "I10", "a key stands for one payload", found)
+
+
+def committed_together(evidence: Evidence) -> Iterator[Violation]:
+    """Find orders whose transaction was to make a job that is not there, and the reverse (I1)."""
+    rule = "what one transaction writes is there together"
+    for label in set(evidence.orders) - evidence.labels.keys():
+        yield Violation("", "I1", rule, f"an order without its job: {label!r}")
+    orders = set(evidence.orders)
+    for operation in evidence.operations:
+        within = operation.answer.get("way") == Within.__name__
+        if operation.outcome == OK and within and operation.label not in orders:
+            yield Violation(str(operation.job_id), "I1", rule, f"no order: {operation}")
 
 
 def healthy_again(evidence: Evidence, healed: int) -> Iterator[Violation]:

@@ -49,7 +49,7 @@ class Operation:
 class OperationLog:
     """Writes down the operations of one dispatcher process as they happen."""
 
-    def __init__(self, path: Path, actor: str, boot: int) -> None:
+    def __init__(self, path: Path, actor: str, boot: str) -> None:
         self._path = path
         self._actor = actor
         self._boot = boot

@@ -4,11 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from tests.chaos.deed import Deed
 from tests.chaos.operations import DISPATCH
+from tests.chaos.within import ordering
 from understudy.dispatcher import Dispatcher, DispatchOptions, DispatchRequest, JobHandle
 from understudy.job_engine import JobDefinition, Link
-from understudy.job_engine.errors import UnderstudyError
+from understudy.job_engine.errors import LedgerError, UnderstudyError
 from understudy.job_engine.groups import When
 
 Definition = JobDefinition[Deed, int]
@@ -70,6 +73,29 @@ class Single:
 
     def ask(self, dispatcher: Dispatcher) -> Sequence[Answer]:
         return [dispatcher.dispatch(self.job, self.deed, **self.options)]
+
+
+@dataclass(frozen=True)
+class Within:
+    """Asks for one job in a transaction of the app's own, which writes an order, too."""
+
+    job: Definition
+    deed: Deed
+    later: Later = Later()
+    kind: str = DISPATCH
+
+    @property
+    def deeds(self) -> Sequence[Deed]:
+        return [self.deed]
+
+    def ask(self, dispatcher: Dispatcher) -> Sequence[Answer]:
+        try:
+            with ordering(self.deed.label) as connection:
+                handle = dispatcher.dispatch(self.job, self.deed, session=connection)
+        except SQLAlchemyError as error:
+            # The app's own statement, or its commit: of that nobody knows whether it was made.
+            return [LedgerError(type(error).__name__)]
+        return [handle]
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,12 @@
 
 import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence, Sized
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from time import monotonic
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from tests.chaos.checks import vacuous, violations
 from tests.chaos.effects import effects_in
@@ -15,22 +15,25 @@ from tests.chaos.evidence import Evidence, gather
 from tests.chaos.features import met, never_met
 from tests.chaos.jobs import SCHEDULED
 from tests.chaos.nemesis import Nemesis
+from tests.chaos.of_commands import OfCommands
 from tests.chaos.of_ledger import of_ledger
 from tests.chaos.of_links import OfLinks
 from tests.chaos.of_processes import OfProcesses
 from tests.chaos.of_rabbitmq import OfRabbitMQ
 from tests.chaos.of_requests import healthy_again
+from tests.chaos.of_strangers import OfStrangers
 from tests.chaos.of_valkey import OfValkey
 from tests.chaos.operations import BROKEN, operations
 from tests.chaos.plan import Plan
 from tests.chaos.progress import Progress
 from tests.chaos.report import Report, count, last_to_end
 from tests.chaos.schedule import Journal, lanes
+from tests.chaos.stalls import Stalls
 from tests.chaos.surroundings import Surroundings
 from tests.chaos.topology import PATIENCE, Topology
+from tests.chaos.within import orders_in
 from tests.chaos.witness import now, read
 from understudy.job_engine.invariants import history_of
-from understudy.job_engine.records import JobRecord
 from understudy.job_engine.states import JobState
 from understudy.ledger import SqlLedger
 from understudy.ledger.verifying import verify
@@ -42,6 +45,16 @@ OPEN = tuple(state for state in JobState if not state.is_terminal and state is n
 ALL = 1_000_000
 #: How often a run looks whether something has come about, in seconds.
 LEISURE = 0.3
+#: How many times the patience of a drain it may last in all.
+LONGEST = 3
+
+
+class Listing(Protocol):
+    """What a drain asks of a ledger."""
+
+    def list_jobs(self, *, states: Sequence[JobState], limit: int) -> Sized:
+        """Return the jobs in these states."""
+        ...
 
 
 @dataclass
@@ -52,6 +65,7 @@ class Run:
     folder: Path
     progress: Progress
     seconds: dict[str, float] = field(default_factory=dict)
+    stalls: Stalls = field(default_factory=Stalls)
 
     def __call__(self) -> Report:
         """Run to the end; whatever happens, nothing is left running."""
@@ -59,7 +73,8 @@ class Run:
         try:
             self.progress.phase("servers start")
             surroundings.start()
-            with Topology(surroundings, self.plan.seed, self.plan.rate) as topology:
+            topology = Topology(surroundings, self.plan.seed, self.plan.rate)
+            with topology, self.stalls:
                 return self._perform(topology)
         finally:
             surroundings.stop()
@@ -80,7 +95,9 @@ class Run:
         ledger = SqlLedger(topology.surroundings.database)
         for schedule in SCHEDULED:
             ledger.pause_schedule(schedule)
-        self._timed("drain", lambda: _within(self.plan.drain, lambda: not _waiting(ledger)))
+        self._timed("drain", lambda: drain(ledger, self.plan.drain))
+        # What is left is looked at as it is: nothing may run on while the evidence is gathered.
+        topology.end_all()
         self.progress.phase("check")
         return self._check(topology, journal, nemeses, healed)
 
@@ -108,7 +125,7 @@ class Run:
         healed: int,
     ) -> Report:
         database = topology.surroundings.database
-        evidence = self._timed("gather", lambda: _gather(topology))
+        evidence = self._timed("gather", lambda: self._gather(topology, journal))
         found = [*chain.from_iterable(each.violations for each in verify(database))]
         found += violations(evidence, healed)
         logs = [actor.log for actor in topology.actors if actor.log.exists()]
@@ -135,6 +152,14 @@ class Run:
             last_to_end(evidence, healed),
         )
 
+    def _gather(self, topology: Topology, journal: Journal) -> Evidence:
+        return replace(
+            _gather(topology),
+            strikes=[*journal.fired, *self.stalls.found],
+            workers=topology.worker_names(),
+            orders=orders_in(topology.surroundings.database),
+        )
+
     def _timed(self, what: str, do: Callable[[], T]) -> T:
         began = monotonic()
         try:
@@ -152,6 +177,8 @@ def all_nemeses(topology: Topology) -> list[Nemesis]:
         *OfValkey(surroundings.valkey).all(),
         *OfRabbitMQ(surroundings.rabbitmq).all(),
         *of_ledger(surroundings),
+        *OfStrangers(topology).all(),
+        *OfCommands(topology).all(),
     ]
 
 
@@ -180,8 +207,19 @@ def _is_healthy(topology: Topology, healed: int) -> bool:
     )
 
 
-def _waiting(ledger: SqlLedger) -> list[JobRecord]:
-    return list(ledger.list_jobs(states=OPEN, limit=1))
+def drain(ledger: Listing, patience: float) -> None:
+    """Wait until every job has ended; on a busy machine for longer, as long as fewer are left."""
+    began = moved = monotonic()
+    least = waiting = _waiting(ledger)
+    while waiting and monotonic() < min(moved + patience, began + LONGEST * patience):
+        _pass(LEISURE)
+        waiting = _waiting(ledger)
+        if waiting < least:
+            least, moved = waiting, monotonic()
+
+
+def _waiting(ledger: Listing) -> int:
+    return len(ledger.list_jobs(states=OPEN, limit=ALL))
 
 
 def _within(seconds: float, met: Callable[[], bool]) -> None:

@@ -1,17 +1,22 @@
-"""The servers of a chaos run: Valkey, RabbitMQ and a ledger, all its own."""
+"""The servers of a chaos run: Valkey, RabbitMQ and a ledger, all its own.
+
+A PostgreSQL has a replica that has every commit, and some reach it by a pooler.
+"""
 
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Literal, Self
 
-from tests.chaos.effects import make_table
+from tests.chaos import effects, within
 from tests.chaos.skew import build_library
-from tests.servers.postgres import Postgres
+from tests.servers.pgbouncer import PgBouncer
+from tests.servers.postgres_pair import PostgresPair
 from tests.servers.rabbitmq import RabbitMQ
 from tests.servers.valkey import Valkey
 from understudy.ledger.database import Database
 from understudy.ledger.upgrading import upgrade
 
+DATABASE = "chaos"
 LedgerKind = Literal["postgresql", "sqlite"]
 LEDGER_KINDS: tuple[LedgerKind, ...] = ("postgresql", "sqlite")
 
@@ -20,7 +25,8 @@ class Surroundings:
     """Starts and ends the servers.
 
     Attributes:
-        postgres: The ledger's server; None where the ledger is a file.
+        postgres: The ledger's servers; None where the ledger is a file.
+        pgbouncer: The pooler before the one that takes writes.
         database: The ledger, reached without any proxy.
         skewer: The library that sets clocks wrong; None where it cannot be built.
     """
@@ -30,20 +36,27 @@ class Surroundings:
         self.valkey = Valkey(folder / "valkey")
         self.rabbitmq = RabbitMQ(folder / "rabbitmq")
         # It does not survive a loss of power, which no nemesis here brings about.
-        self.postgres = Postgres(folder / "postgres", fast=True) if kind == "postgresql" else None
+        self.postgres = (
+            PostgresPair(folder / "postgres", fast=True) if kind == "postgresql" else None
+        )
+        self.pgbouncer: PgBouncer | None = None
         self.skewer = build_library(folder)
         self._stack = ExitStack()
 
     def start(self) -> Self:
         for server in (self.valkey, self.rabbitmq, self.postgres):
             if server is not None:
-                server.folder.mkdir(parents=True, exist_ok=True)
+                self._folder(server.folder.name)
                 self._stack.callback(server.stop)
                 server.start()
+        if self.postgres is not None:
+            self.pgbouncer = PgBouncer(self._folder("pgbouncer"), self.postgres.port)
+            self._stack.enter_context(self.pgbouncer)
         self.ledger_url = self._make_ledger()
         self.database = Database(self.ledger_url)
         upgrade(self.database)
-        make_table(self.database)
+        effects.make_table(self.database)
+        within.make_table(self.database)
         self._stack.callback(self.database.close)
         return self
 
@@ -51,8 +64,11 @@ class Surroundings:
         """Bring every server back to health, whatever was done to it."""
         self._heal_valkey()
         self.rabbitmq.heal()
-        if self.postgres is not None:
+        if self.postgres is not None and self.pgbouncer is not None:
             self.postgres.heal()
+            self.postgres.synchronous(on=True)
+            self.pgbouncer.heal()
+            self.pgbouncer.point_at(self.postgres.port)
 
     def stop(self) -> None:
         self._stack.close()
@@ -67,4 +83,11 @@ class Surroundings:
     def _make_ledger(self) -> str:
         if self.postgres is None:
             return f"sqlite:///{self.folder / 'ledger.db'}"
-        return self.postgres.create_database("chaos")
+        self.postgres.synchronous(on=True)
+        self.postgres.primary.create_database(DATABASE)
+        return self.postgres.url(DATABASE)
+
+    def _folder(self, name: str) -> Path:
+        folder = self.folder / name
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder

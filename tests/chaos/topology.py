@@ -1,6 +1,7 @@
 """The system under test: its processes, each behind proxies of its own, and their servers."""
 
 import json
+import re
 import sys
 import threading
 from collections.abc import Mapping, Sequence
@@ -18,13 +19,19 @@ from tests.chaos.actor import Actor, Freeze
 from tests.chaos.dispatching import ORDERS, Orders
 from tests.chaos.queues import CHILDREN, THREADS
 from tests.chaos.skew import Skew
-from tests.chaos.surroundings import Surroundings
+from tests.chaos.surroundings import DATABASE, Surroundings
 from tests.chaos.witness import ACTOR, ENGINE, FILE
 from tests.servers.processes import PATIENCE, wait_until
 from tests.servers.proxy import TcpProxy
 from understudy.ledger import SqlLedger
 
 ROOT = Path(__file__).parents[2]
+#: How a line of a log names the worker.
+WORKER = re.compile(r'"worker": "([0-9a-f]+)"')
+#: Whose children dispatch.
+PREFORKING = "dispatcher-2"
+#: Who reaches a PostgreSQL ledger by the pooler.
+POOLED = frozenset({"dispatcher-2", "rq-children", "dramatiq-threads", "maintenance-2"})
 QUEUES = (THREADS.name, CHILDREN.name)
 
 #: Everything that is waited for comes sooner than in production.
@@ -61,7 +68,8 @@ class Topology:
         self._closing = threading.Event()
         self._keeper = threading.Thread(target=self._keep, name="chaos-keeper", daemon=True)
         self.actors: Sequence[Actor] = [
-            *(self._dispatcher(f"dispatcher-{n}") for n in (1, 2)),
+            self._dispatcher("dispatcher-1", "dispatching"),
+            self._dispatcher(PREFORKING, "preforking"),
             *(self._worker(engine, queue) for engine in ("rq", "dramatiq") for queue in QUEUES),
             *(self._maintenance(f"maintenance-{n}") for n in (1, 2)),
         ]
@@ -86,6 +94,15 @@ class Topology:
         role = rng.choice(("dispatcher", "rq", "dramatiq", "maintenance"))
         return rng.choice(self.of_role(role))
 
+    def worker_names(self) -> Mapping[str, str]:
+        """Return the actor of each worker, by what the ledger calls the worker: from the logs."""
+        return {
+            worker: actor.name
+            for actor in self.workers
+            if actor.log.exists()
+            for worker in WORKER.findall(actor.log.read_text(errors="replace"))
+        }
+
     def start(self) -> None:
         """Start everyone and keep them running; return when all workers serve."""
         self._keeper.start()
@@ -104,6 +121,11 @@ class Topology:
                 link.heal()
         self.surroundings.heal()
 
+    def end_all(self) -> None:
+        """SIGKILL everyone, for good."""
+        for actor in self.actors:
+            actor.end()
+
     def retire_dispatchers(self) -> None:
         """Let the dispatchers finish what they have begun, and go."""
         for actor in self.of_role("dispatcher"):
@@ -121,8 +143,7 @@ class Topology:
         self._closing.set()
         if self._keeper.is_alive():
             self._keeper.join()
-        for actor in self.actors:
-            actor.end()
+        self.end_all()
         self._stack.close()
 
     def _keep(self) -> None:
@@ -138,12 +159,11 @@ class Topology:
     def _operations(self, name: str) -> Path:
         return self.folder / f"operations-{name}.jsonl"
 
-    def _dispatcher(self, name: str) -> Actor:
+    def _dispatcher(self, name: str, module: str) -> Actor:
         log = str(self._operations(name))
-        orders = asdict(Orders(name, 0, self._seed, self._rate, self.started, log))
-        told = json.dumps(orders).replace('"boot": 0', '"boot": {boot}')
-        command = ("-m", "tests.chaos.dispatching")
-        return self._actor(name, "dispatcher", command, {ORDERS: told})
+        orders = asdict(Orders(name, "{boot}", self._seed, self._rate, self.started, log))
+        command = ("-m", f"tests.chaos.{module}")
+        return self._actor(name, "dispatcher", command, {ORDERS: json.dumps(orders)})
 
     def _worker(self, engine: str, queue: str) -> Actor:
         name = f"{engine}-{queue.removeprefix('chaos-')}"
@@ -155,26 +175,32 @@ class Topology:
         return self._actor(name, "maintenance", command, {})
 
     def _actor(self, name: str, role: str, command: Sequence[str], env: Mapping[str, str]) -> Actor:
-        links = self._links()
+        links = self._links(name)
         skew = Skew(self.folder / f"skew-{name}", self.surroundings.skewer)
         told = {ACTOR: name, FILE: str(self.witness), **self._addresses(links)}
         environment = {**HASTE, **skew.environment, **told, **env}
         log = self.folder / f"{name}.log"
         return Actor(name, role, (sys.executable, *command), environment, log, skew, links)
 
-    def _links(self) -> Mapping[str, TcpProxy]:
+    def _links(self, name: str) -> Mapping[str, TcpProxy]:
         servers = self.surroundings
         ports = {"valkey": servers.valkey.port, "rabbitmq": servers.rabbitmq.port}
-        if servers.postgres is not None:
-            ports["ledger"] = servers.postgres.port
+        if name in POOLED and servers.pgbouncer is not None:
+            ports["ledger"] = servers.pgbouncer.port
+        elif servers.postgres is not None:
+            one, other = servers.postgres.primary, servers.postgres.replica
+            ports |= {"ledger": one.port, "ledger's replica": other.port}
         return {
             name: self._stack.enter_context(closing(TcpProxy(port))) for name, port in ports.items()
         }
 
     def _addresses(self, links: Mapping[str, TcpProxy]) -> Mapping[str, str]:
         ledger = make_url(self.surroundings.ledger_url)
-        if "ledger" in links:
-            ledger = ledger.set(port=links["ledger"].port)
+        hosts = [f"127.0.0.1:{link.port}" for name, link in links.items() if "ledger" in name]
+        if len(hosts) > 1:
+            ledger = ledger.update_query_dict({"host": hosts})
+        elif hosts:
+            ledger = make_url(f"postgresql://postgres@{hosts[0]}/{DATABASE}?pooler=transaction")
         return {
             "UNDERSTUDY_REDIS_URL": f"redis://127.0.0.1:{links['valkey'].port}/0",
             "UNDERSTUDY_AMQP_URL": f"amqp://guest:guest@127.0.0.1:{links['rabbitmq'].port}/%2F",

@@ -9,7 +9,7 @@ from tests.chaos.deed import Deed
 from tests.chaos.deeds import CUSTOMERS, deed, short_deed
 from tests.chaos.jobs import JOBS, LIMITED, in_thread, one_each
 from tests.chaos.operations import UNIQUE
-from tests.chaos.requests import Chain, Group, Later, Many, Request, Single
+from tests.chaos.requests import Chain, Group, Later, Many, Request, Single, Within
 from understudy.dispatcher import DispatchOptions, DispatchRequest
 from understudy.job_engine import Link
 from understudy.job_engine.groups import When
@@ -17,13 +17,13 @@ from understudy.job_engine.groups import When
 #: How long one key is the current one, in seconds.
 KEY_SPAN = 2
 #: The shares of the requests of each kind; the others are of single jobs.
-CHAINS, GROUPS, MANY, UNIQUES, LIMITS = 0.05, 0.05, 0.05, 0.08, 0.04
+CHAINS, GROUPS, MANY, UNIQUES, LIMITS, WITHIN = 0.05, 0.05, 0.05, 0.08, 0.04, 0.06
 
 
 def request(rng: Random, label: str) -> Request:
     """Make a request that nobody else makes."""
-    makers = (_chain, _group, _many, _unique, _limited, _single)
-    shares = (CHAINS, GROUPS, MANY, UNIQUES, LIMITS)
+    makers = (_chain, _group, _many, _unique, _limited, _within, _single)
+    shares = (CHAINS, GROUPS, MANY, UNIQUES, LIMITS, WITHIN)
     make = rng.choices(makers, (*shares, 1 - sum(shares)))[0]
     return make(rng, label)
 
@@ -67,6 +67,11 @@ def _limited(rng: Random, label: str) -> Many:
         for number in range(rng.randint(3, 5))
     ]
     return Many(rng.choice(LIMITED), [DispatchRequest(each) for each in deeds])
+
+
+def _within(rng: Random, label: str) -> Within:
+    asked = deed(rng, label)
+    return Within(rng.choice(JOBS), asked, _later(rng, asked))
 
 
 def _chain(rng: Random, label: str) -> Chain:

@@ -210,6 +210,13 @@ MATRIX = (
         "Each state is raised by a trigger of the server's; what promoted replicas lose is F43.",
     ),
     Fault(
+        "F43",
+        "The ledger's PostgreSQL is killed or demoted, and its replica is promoted, under load",
+        "With a synchronous replica no accepted job is lost; dispatches and workers go on with the "
+        "new primary by themselves, and no job is charged; an asynchronous one loses what it had "
+        "not received, and an epoch that is given twice has one authority",
+    ),
+    Fault(
         "F44",
         "The ledger is away for longer than a lease, again and again, or refuses what it is asked",
         "The attempt stops and its claim is given back: no error, no crash; finished steps stay "
@@ -259,5 +266,14 @@ MATRIX = (
         "Refused at the start with what to use instead, or served; a dropped message is offered "
         "again",
         "RabbitMQ 3.10 of Debian 12.",
+    ),
+    Fault(
+        "F54",
+        "A PostgreSQL cluster under load: its primary is killed, switched over or cut off, and its "
+        "store is left without a majority",
+        "Dispatches and workers go on by themselves, seconds after there is a primary again; with "
+        "synchronous replication no accepted job is lost, none is done twice, and none is charged",
+        "Debian's Patroni and etcd, three nodes of each on addresses of their own; with the marker "
+        "`long`, by `make test-cluster`, which needs root.",
     ),
 )

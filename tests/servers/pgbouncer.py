@@ -106,9 +106,8 @@ class PgBouncer(Server):
 
     def command(self, text: str) -> list[tuple[Any, ...]]:
         """Run a command of the console, such as `SHOW POOLS` or `KILL db`."""
-        with psycopg.connect(
-            host="127.0.0.1", port=self.port, dbname="pgbouncer", user="postgres", autocommit=True
-        ) as connection:
+        address = f"host=127.0.0.1 port={self.port} dbname=pgbouncer user=postgres"
+        with psycopg.connect(address, autocommit=True, connect_timeout=PATIENCE) as connection:
             # The console knows no extended protocol.
             cursor = psycopg.ClientCursor(connection).execute(text.encode())
             return cursor.fetchall() if cursor.description else []

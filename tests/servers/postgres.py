@@ -106,7 +106,7 @@ class Postgres(Server):
         self._run("pg_basebackup", "-D", self.data, "-d", address, *COPY_OPTIONS)
         self.data.chmod(0o700)
         self.start()
-        wait_until(lambda: primary.has_replica(self), PATIENCE, "the replica streams")
+        primary.wait_for(self)
 
     def promote(self) -> None:
         """Make a replica a primary, and wait until it takes writes."""
@@ -117,11 +117,14 @@ class Postgres(Server):
         names = ", ".join(f'"{each.name}"' for each in replicas)
         self.set("synchronous_standby_names", f"FIRST 1 ({names})" if names else "")
 
-    def has_replica(self, replica: "Postgres") -> bool:
-        """Tell whether a replica streams from this server, and has all that is here."""
+    def wait_for(self, replica: "Postgres") -> None:
+        """Wait until a replica streams from this server, and shows all that is here now."""
+        written = self.ask("SELECT pg_current_wal_lsn()::text")
+        assert written is not None
         statement = """SELECT 1 FROM pg_stat_replication WHERE application_name = %s
-            AND state = 'streaming' AND replay_lsn >= pg_current_wal_lsn()"""
-        return self.ask(statement, replica.name) is not None
+            AND state = 'streaming' AND replay_lsn >= %s::pg_lsn"""
+        has_it = lambda: self.ask(statement, replica.name, *written)  # noqa: E731
+        wait_until(has_it, PATIENCE, "the replica has what its primary has")
 
     @property
     def name(self) -> str:

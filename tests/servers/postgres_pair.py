@@ -50,8 +50,10 @@ class PostgresPair(Server):
         self.primary.thaw()
 
     def synchronous(self, *, on: bool) -> None:
-        """Commit only what both have, or what the primary has."""
+        """Commit only what both have, or what the primary has; both have what was before."""
         self.primary.synchronous_to(*([self.replica] if on else []))
+        if on:
+            self.primary.wait_for(self.replica)
 
     def fail_over(self) -> None:
         """Promote the replica; what has become of the primary, and what it has, is forgotten."""

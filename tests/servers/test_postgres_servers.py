@@ -23,7 +23,7 @@ def test_a_replica_has_what_its_primary_has_and_takes_no_writes(
     primary, replica = postgres_pair.primary, postgres_pair.replica
     execute(primary, "CREATE TABLE replicated AS SELECT 7 AS n")
 
-    wait_until(lambda: primary.has_replica(replica), PATIENCE, "the replica has the table")
+    primary.wait_for(replica)
 
     assert execute(replica, "SELECT n FROM replicated") == (7,)
     with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):

@@ -1,0 +1,82 @@
+"""No job is charged for the ledger's trouble: its errors are its own, its crashes are a strike's.
+
+A crash is explained by what befell the attempt's worker while it ran: it was killed, halted, told
+to stop, its clock was set wrong, or its own way to the ledger was cut. That the ledger itself was
+away, silent, read-only or full explains none: that is what is found here. A lease that ran out
+while nothing at all was struck is the machine's, which was too busy to renew it.
+"""
+
+from collections.abc import Iterator
+
+from tests.chaos.evidence import TICK, Case, Evidence
+from tests.chaos.queues import LEASE
+from tests.chaos.schedule import Fired
+from understudy.job_engine.invariants import Violation
+from understudy.job_engine.records import AttemptRecord
+from understudy.job_engine.states import CRASH, CRASH_OUT, EXHAUST, RECOVER
+
+#: The ends of attempts that a crash is charged for.
+CHARGED = frozenset(each.name for each in (RECOVER, EXHAUST, CRASH, CRASH_OUT))
+#: What a strike on a worker looks like; what is done to its other links breaks no attempt.
+ON_PROCESSES = ("kill", "freeze", "terminate", "skew")
+ON_LINKS = "to ledger"
+ON_THE_LEDGER = ("postgresql", "pgbouncer", "sqlite")
+#: The machine itself gave a process no time.
+STALL = "stall"
+#: How long after a strike a lease still runs out for it, in microseconds: a lease, and as long
+#: again until the rescuers have seen it stand still (rule 12), and as much for a busy machine.
+AFTERWARDS = int(4 * LEASE.total_seconds() * 1e6)
+
+
+def errors_are_its_own(case: Case) -> Iterator[Violation]:
+    """Find jobs with more errors than their script raises."""
+    job, deed = case.history.job, case.deed
+    raises = deed.failures if deed.fails_at else 0
+    if job.errors > raises:
+        found = f"{job.errors} errors, of which it raises {raises} at most: {job.error}"
+        yield Violation(case.job_id, "charge", "a job's errors are its own", found)
+
+
+def crashes_are_explained(evidence: Evidence) -> Iterator[Violation]:
+    """Find jobs with more crashes than strikes on their workers explain."""
+    for case in evidence.cases.values():
+        if unexplained(evidence, case):
+            lost = [each for each in case.history.attempts if each.outcome in CHARGED]
+            actors = [evidence.workers.get(each.worker, "?") for each in lost]
+            found = f"{case.history.job.crashes} crashes; nothing struck one of {actors}: {lost}"
+            yield Violation(case.job_id, "charge", "a job's crashes are some strike's", found)
+
+
+def unexplained(evidence: Evidence, case: Case) -> int:
+    """Return how many crashes of a job the ledger's trouble brought about, and no strike else.
+
+    A crash that was taken back is none.
+    """
+    lost = [each for each in case.history.attempts if each.outcome in CHARGED]
+    blameless = sum(not _is_the_ledgers(evidence, case, attempt) for attempt in lost)
+    return max(0, case.history.job.crashes - blameless)
+
+
+def _is_the_ledgers(evidence: Evidence, case: Case, attempt: AttemptRecord) -> bool:
+    """Tell whether the ledger was struck while an attempt ran, and its worker was not."""
+    began, ended = case.at(attempt.started_at) - TICK, case.at(attempt.ended_at) + TICK
+    meanwhile = [
+        strike
+        for strike in evidence.strikes
+        if strike.began <= ended and began <= strike.ended + AFTERWARDS
+    ]
+    actor = evidence.workers.get(attempt.worker)
+    struck = any(
+        each.kind.startswith(ON_THE_LEDGER) and each.began <= ended and began <= each.ended
+        for each in meanwhile
+    )
+    return struck and not any(_hits(each, actor) for each in meanwhile)
+
+
+def _hits(strike: Fired, actor: str | None) -> bool:
+    """Tell whether a strike can have cost a worker its attempt; of one unknown, any worker."""
+    if strike.kind == STALL:
+        return True
+    detail = strike.detail or ""
+    harms = strike.kind.startswith(ON_PROCESSES) or ON_LINKS in detail
+    return harms and (actor is None or actor in detail)

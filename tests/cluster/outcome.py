@@ -1,0 +1,140 @@
+"""What became of the jobs of a load while a cluster failed over, and how long that took."""
+
+import json
+import os
+from collections import Counter
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from pathlib import Path
+
+from tests.faults.load import Load, charged
+from tests.integration.acceptance.evidence import (
+    assert_finished_steps_stayed_finished,
+    assert_one_authority,
+    assert_one_outcome,
+)
+from tests.integration.acceptance.stage import Stage
+from understudy.dispatcher import JobHandle
+from understudy.job_engine import JobState
+from understudy.job_engine.errors import JobNotFoundError
+
+#: The folder that the figures go to, as JSON.
+VARIABLE = "UNDERSTUDY_CLUSTER_SUMMARY"
+MICROSECOND = 1e-6
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The figures of one misfortune.
+
+    Attributes:
+        accepted: How many dispatches were accepted.
+        refused: How many dispatches found the ledger away.
+        lost: How many accepted jobs the ledger does not have.
+        doubled: How many steps began more than once.
+        charged: To how many jobs an error or a crash was charged.
+        dispatches_paused: For how long no dispatch was accepted, in seconds.
+        steps_paused: For how long no step began.
+        dispatches_went_on: How long after there was a primary again one was accepted.
+        steps_went_on: How long after that one began.
+    """
+
+    misfortune: str
+    synchronous: bool
+    accepted: int
+    refused: int
+    lost: int
+    doubled: int
+    charged: int
+    dispatches_paused: float
+    steps_paused: float
+    dispatches_went_on: float
+    steps_went_on: float
+
+    def write(self) -> None:
+        """Leave the figures for the page of evidence, if the environment says where."""
+        if VARIABLE in os.environ:
+            mode = "synchronous" if self.synchronous else "asynchronous"
+            file = Path(os.environ[VARIABLE]) / f"{self.misfortune}-{mode}.json"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            figures = {
+                name: round(value, 1) if isinstance(value, float) else value
+                for name, value in asdict(self).items()
+            }
+            file.write_text(json.dumps(figures, indent=2) + "\n")
+
+
+def forget_lost(stage: Stage, load: Load) -> list[tuple[float, JobHandle[int]]]:
+    """Return the accepted jobs that the ledger does not have; the stage waits for the others."""
+    lost = [each for each in load.accepted if not _is_there(stage, each[1].id)]
+    gone = {handle.id for _, handle in lost}
+    stage.handles[:] = [handle for handle in stage.handles if handle.id not in gone]
+    return lost
+
+
+def assert_kept(stage: Stage, may_repeat: Collection[str] = ()) -> None:
+    """Every job succeeded, once, under one authority; finished steps stayed finished.
+
+    Args:
+        stage: Where all jobs have ended.
+        may_repeat: The jobs of which the ledger has lost what it had recorded.
+    """
+    for handle in stage.handles:
+        assert handle.job().state is JobState.SUCCEEDED, handle.job()
+        assert_one_outcome(stage, handle)
+        if handle.id not in may_repeat:
+            assert_one_authority(stage, handle)
+            assert_finished_steps_stayed_finished(stage, handle)
+
+
+def at_work(stage: Stage, since: float, until: float) -> set[str]:
+    """The jobs of which a step began or ended in a stretch of time."""
+    lines = stage.witness.lines()
+    return {line.job_id for line in lines if since <= line.at * MICROSECOND <= until}
+
+
+def outcome(
+    misfortune: str, load: Load, lost: int, served_again: float, *, synchronous: bool
+) -> Outcome:
+    """Put the figures together.
+
+    Args:
+        misfortune: What happened.
+        load: What was dispatched meanwhile.
+        lost: How many accepted jobs are lost.
+        served_again: When there was a primary that takes writes, in seconds since the epoch.
+        synchronous: Whether commits waited for a replica.
+    """
+    stage = load.stage
+    accepted = [at for at, _ in load.accepted]
+    begun = [line.at * MICROSECOND for line in stage.witness.begun()]
+    times = Counter((line.job_id, line.step) for line in stage.witness.begun())
+    return Outcome(
+        misfortune,
+        synchronous,
+        len(load.accepted),
+        len(load.refused),
+        lost,
+        sum(count > 1 for count in times.values()),
+        len(charged(stage)),
+        _longest_pause(accepted),
+        _longest_pause(begun),
+        _went_on(accepted, served_again),
+        _went_on(begun, served_again),
+    )
+
+
+def _is_there(stage: Stage, job_id: str) -> bool:
+    with suppress(JobNotFoundError):
+        return bool(stage.state(job_id))
+    return False
+
+
+def _longest_pause(moments: Sequence[float]) -> float:
+    return max(after - before for before, after in pairwise(sorted(moments)))
+
+
+def _went_on(moments: Sequence[float], since: float) -> float:
+    return min(at for at in moments if at >= since) - since

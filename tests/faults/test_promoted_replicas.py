@@ -1,0 +1,159 @@
+"""F43: the PostgreSQL of a ledger dies or is demoted, and its replica is promoted, under load."""
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.faults.load import charged, under_load
+from tests.faults.lost_replies import LEASE, OTHER, STEP, Scene
+from tests.faults.support import by_road
+from tests.integration.acceptance.evidence import (
+    assert_each_ran_once,
+    assert_promises_kept,
+)
+from tests.integration.acceptance.jobs_under_test import Act, in_thread
+from tests.integration.acceptance.stage import PATIENCE, Stage
+from tests.servers.postgres_pair import PostgresPair
+from tests.servers.processes import wait_until
+from tests.servers.proxy import TcpProxy
+from understudy.job_engine.errors import JobNotFoundError, LedgerUnavailableError
+from understudy.job_engine.interrupts import Fenced
+from understudy.job_engine.records import Claim, Conclusion, Ticket
+from understudy.job_engine.states import SUCCEED, JobState
+from understudy.ledger import Database, SqlLedger
+from understudy.ledger.upgrading import upgrade
+
+LEDGER = "fail_over"
+#: Outlasts a fail-over on a busy machine, so that none has to give up a job.
+LONG_LEASE = "60s"
+
+
+@pytest.fixture
+def ledger_url(postgres_pair: PostgresPair) -> Iterator[str]:
+    """A database on both servers of a pair."""
+    postgres_pair.synchronous(on=True)
+    postgres_pair.primary.create_database(LEDGER)
+    yield postgres_pair.url(LEDGER)
+    postgres_pair.heal()
+    postgres_pair.primary.drop_database(LEDGER)
+
+
+def the_primary_dies(pair: PostgresPair) -> None:
+    pair.kill()
+    pair.fail_over()
+
+
+@pytest.mark.fault("F43")
+@pytest.mark.parametrize("happens", [the_primary_dies, PostgresPair.switch_over])
+def test_a_promoted_replica_goes_on_with_every_accepted_job(
+    stage: Stage, postgres_pair: PostgresPair, gate: Path, happens: Callable[[PostgresPair], None]
+) -> None:
+    stage.workers("threads", UNDERSTUDY_LEASE=LONG_LEASE)
+    running = stage.dispatch(in_thread, Act(steps=3, halt_at=2, gate=str(gate)), engines=("rq",))
+    stage.wait_for_step(running, "step-2")
+
+    with under_load(stage):
+        happens(postgres_pair)
+    gate.touch()
+    stage.wait_for_ends()
+
+    # A fail-over is no failure of a job's: its attempt goes on where it was.
+    assert stage.witness.times_begun(running.id) == {"step-1": 1, "step-2": 1, "step-3": 1}
+    assert charged(stage) == {}
+    assert_promises_kept(stage)
+
+
+@pytest.mark.fault("F43")
+def test_sessions_that_stay_open_to_a_demoted_primary_are_given_up(
+    stage_by_address: Stage, postgres_pair: PostgresPair, address: TcpProxy, gate: Path
+) -> None:
+    """One address that moves late, as a virtual IP or a DNS name does."""
+    stage = stage_by_address
+    stage.workers("threads", UNDERSTUDY_LEASE=LONG_LEASE)
+    running = stage.dispatch(in_thread, Act(steps=3, halt_at=2, gate=str(gate)))
+    stage.wait_for_step(running, "step-2")
+
+    postgres_pair.switch_over()
+    with pytest.raises(LedgerUnavailableError):
+        stage.app.dispatcher.dispatch(in_thread, Act(), job_id="read-only")
+    gate.touch()
+    wait_until(lambda: address.connections > 0, PATIENCE, "sessions of the replica are open")
+    # Those stay: what the address means is asked for by new ones only.
+    address.target_port = postgres_pair.port
+    wait_until(lambda: accepts(stage), PATIENCE, "jobs are accepted again")
+    stage.wait_for_ends()
+
+    assert charged(stage) == {}
+    assert_each_ran_once(stage)
+
+
+@pytest.mark.fault("F43", "F34")
+def test_a_replica_that_was_behind_loses_what_it_lacks_and_mixes_no_epochs(
+    postgres_pair: PostgresPair, ledger_url: str
+) -> None:
+    with closing(Database(ledger_url)) as database:
+        upgrade(database)
+        ledger = SqlLedger(database)
+        kept, lost = Scene(ledger, "kept"), Scene(ledger, "lost")
+        kept.record()
+        postgres_pair.primary.wait_for(postgres_pair.replica)
+        postgres_pair.synchronous(on=False)
+        postgres_pair.replica.stop()
+        lost.record()
+        before = claim_second_epoch(kept, "a worker")
+
+        postgres_pair.kill()
+        postgres_pair.replica.start()
+        postgres_pair.fail_over()
+
+        after = claim_second_epoch(kept, "another")
+        assert before.epoch == after.epoch == 2
+        with pytest.raises(JobNotFoundError):
+            lost.seen()
+        for write in (
+            lambda: ledger.begin(before, "step", 0),
+            lambda: ledger.record(before, STEP),
+            lambda: ledger.conclude(before, Conclusion(SUCCEED, result='"stale"')),
+        ):
+            with pytest.raises(Fenced):
+                write()
+        assert ledger.renew([before]) == []
+        ledger.record(after, STEP)
+        assert ledger.conclude(after, Conclusion(SUCCEED, result='"true"')) is JobState.SUCCEEDED
+
+
+@pytest.fixture
+def address(postgres_pair: PostgresPair, proxy_to: Callable[[int], TcpProxy]) -> TcpProxy:
+    return proxy_to(postgres_pair.port)
+
+
+@pytest.fixture
+def stage_by_address(
+    environment: pytest.MonkeyPatch,
+    postgres_pair: PostgresPair,
+    address: TcpProxy,
+    request: pytest.FixtureRequest,
+) -> Stage:
+    url = by_road(postgres_pair.primary.url(LEDGER), postgres_pair.port, address)
+    environment.setenv("UNDERSTUDY_LEDGER_URL", url)
+    stage: Stage = request.getfixturevalue("stage")
+    return stage
+
+
+def accepts(stage: Stage) -> bool:
+    try:
+        stage.dispatch(in_thread)
+    except LedgerUnavailableError:
+        return False
+    return True
+
+
+def claim_second_epoch(scene: Scene, worker: str) -> Claim:
+    assert scene.ledger.offer(scene.seen(), OTHER) is not None
+    claim = scene.ledger.claim(
+        Ticket(scene.job_id, 2, "dramatiq", "default", worker, worker, LEASE)
+    )
+    assert claim is not None
+    return claim

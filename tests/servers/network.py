@@ -1,0 +1,138 @@
+"""Hosts with addresses of their own on one machine: network namespaces on a bridge (Linux, root).
+
+The tests' own processes reach every host; the hosts reach each other and the tests.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import psutil
+
+NEEDS = (
+    "root on Linux with `ip` and `setpriv`, and in a container the capabilities NET_ADMIN and "
+    "SYS_ADMIN: each node of the cluster has a network namespace, which others may not make; "
+    "run: sudo make test-cluster"
+)
+#: NET_ADMIN and SYS_ADMIN.
+CAPABILITIES = (12, 21)
+#: Set aside for trials of networks between one another (RFC 2544): nobody's addresses.
+NETWORK = "198.18"
+PREFIX = "understudy"
+
+
+def missing() -> str:
+    """Tell what stands in the way of having hosts; empty if nothing does."""
+    programs = all(map(shutil.which, ("ip", "setpriv")))
+    return "" if programs and _may_make_networks() else f"expected {NEEDS}"
+
+
+def _may_make_networks() -> bool:
+    # Root in a container may not, unless it was started with both capabilities.
+    status = Path("/proc/self/status")
+    lines = status.read_text().splitlines() if status.exists() else []
+    found = next((line.split()[1] for line in lines if line.startswith("CapEff:")), "0")
+    return all(int(found, 16) >> number & 1 for number in CAPABILITIES)
+
+
+class Host:
+    """One namespace, with an interface on the network's bridge."""
+
+    def __init__(self, name: str, namespace: str, address: str, interface: str) -> None:
+        self.name = name
+        self.address = address
+        self._namespace = namespace
+        self._interface = interface
+
+    def command(
+        self, *program: str | Path, user: int | None = None, group: int | None = None
+    ) -> Sequence[str | Path]:
+        """Return the command that runs a program on this host, as root or as another user."""
+        into = ("ip", "netns", "exec", self._namespace)
+        if user is None:
+            return (*into, *program)
+        ids = (f"--reuid={user}", f"--regid={group if group is not None else user}")
+        return (*into, "setpriv", *ids, "--clear-groups", "--", *program)
+
+    def cut_off(self) -> None:
+        """Take the host's cable out: what is sent to it or by it is lost, and none is told."""
+        _ip("link", "set", self._interface, "down")
+
+    def connect(self) -> None:
+        """Put the cable in again."""
+        _ip("link", "set", self._interface, "up")
+
+
+class Network:
+    """A bridge, and the hosts on it; a context manager makes and removes them."""
+
+    def __init__(self) -> None:
+        # Of this process, so that two runs on one machine have two networks.
+        self._number = os.getpid()
+        self._subnet = f"{NETWORK}.{self._number % 256}"
+        self._bridge = f"us-br{self._number}"
+        self._stack = ExitStack()
+        self._hosts = 0
+
+    def add(self, name: str) -> Host:
+        """Make a host."""
+        self._hosts += 1
+        number, address = self._hosts, f"{self._subnet}.{10 + self._hosts}"
+        namespace = f"{PREFIX}-{self._number}-{name}"
+        outer, inner = f"us{self._number}-{number}", f"us{self._number}i{number}"
+        _ip("netns", "add", namespace)
+        self._stack.callback(_ip, "netns", "delete", namespace)
+        _ip("link", "add", outer, "type", "veth", "peer", "name", inner, "netns", namespace)
+        _ip("link", "set", outer, "master", self._bridge, "up")
+        _ip("-netns", namespace, "address", "add", f"{address}/24", "dev", inner)
+        _ip("-netns", namespace, "link", "set", inner, "up")
+        _ip("-netns", namespace, "link", "set", "lo", "up")
+        return Host(name, namespace, address, outer)
+
+    def __enter__(self) -> Self:
+        _remove_what_was_left()
+        _ip("link", "add", self._bridge, "type", "bridge", "forward_delay", "0")
+        self._stack.callback(_ip, "link", "delete", self._bridge)
+        _ip("address", "add", f"{self._subnet}.1/24", "dev", self._bridge)
+        _ip("link", "set", self._bridge, "up")
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stack.close()
+
+
+def _remove_what_was_left() -> None:
+    """Remove the hosts and bridges of runs that were killed."""
+    for line in _ip("-o", "link", "show", "type", "bridge").splitlines():
+        name = line.split(":")[1].strip()
+        if name.startswith("us-br") and _has_ended(name.removeprefix("us-br")):
+            _ip("link", "delete", name)
+    for line in _ip("netns", "list").splitlines():
+        name = line.split()[0]
+        if name.startswith(f"{PREFIX}-") and _has_ended(name.split("-")[1]):
+            _ip("netns", "delete", name)
+
+
+def _has_ended(pid: str) -> bool:
+    return pid.isdecimal() and not psutil.pid_exists(int(pid))
+
+
+def _ip(*arguments: str) -> str:
+    done = subprocess.run(["ip", *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"ip {' '.join(arguments)}: {done.stderr.strip()}"
+    return done.stdout
+
+
+if __name__ == "__main__":
+    sys.exit(missing() or 0)
