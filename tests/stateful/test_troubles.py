@@ -15,11 +15,11 @@ pytestmark = [pytest.mark.timeout(7200), pytest.mark.fault("F46")]
 
 
 def test_sqlite_does_in_trouble_as_the_ledger_in_memory_does(sqlite_url: str) -> None:
-    run_on(Bench(sqlite_url), 25)
+    run_on(Bench(sqlite_url), 10)
 
 
 def test_postgresql_does_in_trouble_as_the_ledger_in_memory_does(postgres_url: str) -> None:
-    run_on(Bench(postgres_url), 12)
+    run_on(Bench(postgres_url), 6)
 
 
 def run_on(bench: Bench, quickly: int) -> None:

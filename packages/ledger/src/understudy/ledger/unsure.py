@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, select
 
 from understudy.job_engine.invariants import Span
 from understudy.job_engine.ledger_clock import GRACE, SLACK
 from understudy.ledger.instants import instant, now_us, stored
+from understudy.ledger.statements import insert_into
 from understudy.ledger.tables import info
 
 _KEY = "clock-set-back-at-"
@@ -21,7 +22,9 @@ def note(connection: Connection, now: datetime, ahead: timedelta) -> None:
     """Note that the clock was ahead by so much until just now."""
     # What it told before it was noticed, and what was measured late.
     values = {"key": f"{_KEY}{stored(now)}", "value": str(stored(now + ahead + GRACE))}
-    connection.execute(insert(info).values(values))
+    # It may be noted again at the same moment, after a lost reply too (F22).
+    statement = insert_into(connection.dialect.name, info)
+    connection.execute(statement.values(values).on_conflict_do_nothing())
 
 
 def spans(connection: Connection) -> Sequence[Span]:
