@@ -74,7 +74,7 @@ def build(
     """
     clock = SystemClock()
     ledger = open_ledger(settings, connections)
-    keys = KeyRing(ledger.signing_keys, clock)
+    keys = KeyRing(ledger.signing_keys, clock, settings.namespace)
     engines = EngineSet(
         build_engines(settings.engines, _engine_config(settings)),
         _breaker_policy(settings),
