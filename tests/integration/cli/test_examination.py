@@ -1,6 +1,7 @@
 """What the doctor's checks find on real servers that are not as they should be."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -9,7 +10,9 @@ import pytest
 from tests.servers.postgres import Postgres
 from tests.servers.rabbitmq import RabbitMQ
 from tests.servers.valkey import Valkey
-from understudy.ledger import Database
+from understudy.job_engine.records import WorkerRecord
+from understudy.job_engine.requests import NewJob
+from understudy.ledger import Database, SqlLedger
 from understudy.ledger.upgrading import upgrade
 from understudy.testing.engine_suite.stopwatch import Stopwatch
 from understudy.worker.doctor.examination import examine
@@ -188,3 +191,27 @@ def test_another_engine_is_probed(patient: Patient) -> None:
     patient.examine(engines="memory")
 
     assert patient.level("memory") is Level.OK
+
+
+@pytest.mark.fault("F40")
+def test_engines_and_queues_of_others_and_jobs_that_nobody_takes_are_worth_a_warning(
+    patient: Patient, valkey: Valkey
+) -> None:
+    with closing(Database(patient.settings["ledger_url"])) as database:
+        ledger = SqlLedger(database)
+        for boot, engine, queue in (("1", "kafka", "default"), ("2", "rq", "reports")):
+            ledger.beat(WorkerRecord(boot, engine, queue, "host", 1, 8), timedelta(hours=1))
+        for n, engines in enumerate([("kafka",), ("nats", "sqs"), ("nats", "sqs"), ()]):
+            new = NewJob(f"job-{n}", "send_mail", "default", "{}", "sha", engines=engines)
+            ledger.record_job(new, None)
+
+    patient.examine(redis_url=valkey.url)
+
+    assert patient.level("engine kafka") is patient.level("queue reports") is Level.WARNING
+    assert "UNDERSTUDY_ENGINES" in patient.findings["engine kafka"].remedy
+    assert patient.found("pinned jobs").startswith("2 in default may run on nats or sqs only")
+    assert patient.level("pinned jobs") is Level.WARNING
+
+    patient.examine(redis_url=valkey.url, use_rq="false")
+
+    assert "USE_RQ is false here" in patient.found("engine rq")

@@ -5,8 +5,9 @@ from datetime import timedelta
 from understudy.worker.doctor.engine_checks import engine_checks
 from understudy.worker.doctor.finding import Check, Finding, look_at_all
 from understudy.worker.doctor.job_checks import look_at_jobs
-from understudy.worker.doctor.ledger_checks import look_at_ledger, look_at_workers
+from understudy.worker.doctor.ledger_checks import look_at_ledger
 from understudy.worker.doctor.versions import look_at_versions
+from understudy.worker.doctor.worker_checks import look_at_workers
 from understudy.worker.settings import Settings
 
 
