@@ -149,6 +149,10 @@ class JobNotFoundError(LedgerError):
     """The ledger holds no job of that id."""
 
 
+class JobPrunedError(JobNotFoundError):
+    """The job has ended and was pruned; its result and its error are gone."""
+
+
 class JobDeferredError(UnderstudyError):
     """Expected room under the limits of a job, got none; it waits for its turn."""
 
