@@ -30,11 +30,12 @@ from understudy.worker.admission import Admission, Post
 from understudy.worker.engines.dramatiq_worker import ThreadWorker
 from understudy.worker.engines.port import EngineWorker
 from understudy.worker.engines.rq_worker import SlotWorker
-from understudy.worker.exits import exit_code
 from understudy.worker.last_exit import HASTE_SECONDS, exit_within
+from understudy.worker.exits import CONFIG, OK, exit_code
 from understudy.worker.lease_keeper import LeaseKeeper
 from understudy.worker.logs import configure_logs
 from understudy.worker.maintenance import MAINTENANCE, MaintenanceProcess
+from understudy.worker.namespace_guard import EVERY, NamespaceGuard
 from understudy.worker.parentage import die_with_parent
 from understudy.worker.periodic import Periodic
 from understudy.worker.processor import Processor
@@ -71,12 +72,23 @@ class WorkerProcess:
             self._settings.maintenance_every,
             lambda: app.maintenance.tick(self._stopping.is_set),
         )
-        self._periodic = [Periodic("beat", self._settings.worker_beat, self._beat), maintenance]
+        self._status = OK
+        self._guard = NamespaceGuard(app.engines, [engine], self._refuse)
+        self._periodic = [
+            Periodic("beat", self._settings.worker_beat, self._beat),
+            maintenance,
+            Periodic("namespace", EVERY, self._guard.look),
+        ]
         processor = Processor(self._admission, self._build_runner(), maintenance.wake)
         self._worker = self._build_worker(processor)
 
     def run(self) -> None:
-        """Work until asked to stop, then give back what cannot be finished in time."""
+        """Work until asked to stop, then give back what cannot be finished in time.
+
+        Raises:
+            NamespaceTakenError: The broker's namespace is another ledger's.
+        """
+        self._guard.expect_ours()
         self._tell("worker.start")
         self._keeper.start()
         for periodic in self._periodic:
@@ -85,6 +97,13 @@ class WorkerProcess:
             self._worker.run(self._stopping)
         finally:
             self._leave()
+        if self._status != OK:
+            sys.exit(self._status)
+
+    def _refuse(self) -> None:
+        """Stop, and do not start again: with these settings it would be the same."""
+        self._status = CONFIG
+        threading.Thread(target=self.stop, name="understudy-stop", daemon=True).start()
 
     def stop(self) -> None:
         """Take no more; attempts give their job back at their next step.
@@ -97,18 +116,18 @@ class WorkerProcess:
         timer = threading.Timer(grace, self.abandon)
         timer.daemon = True
         timer.start()
-        exit_within(grace + HASTE_SECONDS)
+        exit_within(grace + HASTE_SECONDS, self._status)
         self._retire()
         self._keeper.release_all()
 
     def abandon(self) -> None:
         """Stop now: give back every job that is still held, as far as the ledger answers; exit."""
-        exit_within(HASTE_SECONDS)
+        exit_within(HASTE_SECONDS, self._status)
         for claim, lease in self._keeper.held():
             lease.revoke(Fenced)
             self._conclude_once(claim, Conclusion(RELEASE, reason="worker stops"))
         self._leave()
-        os._exit(0)
+        os._exit(self._status)
 
     def _time_out(self, claim: Claim) -> None:
         if claim.name in self._catalogue:

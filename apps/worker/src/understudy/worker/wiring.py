@@ -80,6 +80,7 @@ def build(
         _breaker_policy(settings),
         clock=clock,
         listener=listener,
+        ledger_id=ledger.ledger_id(),
     )
     disabled = () if settings.use_rq else ("rq",)
     router = Router(settings.engines, disabled, engines, LiveWorkers(ledger, clock))

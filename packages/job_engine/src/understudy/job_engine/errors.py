@@ -141,6 +141,10 @@ class LedgerSchemaError(LedgerError):
     """The ledger's schema does not fit this code; run `understudy ledger upgrade`."""
 
 
+class NamespaceTakenError(ConfigurationError):
+    """A broker's namespace belongs to another ledger, whose messages this one would take."""
+
+
 class LedgerHostError(LedgerError):
     """A SQLite ledger serves one host; use PostgreSQL where there are more."""
 

@@ -4,15 +4,17 @@ import fcntl
 import os
 import shlex
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
+from understudy.dispatcher.engines.marks import redis_owner
 from understudy.job_engine.errors import EngineUnavailableError, UnderstudyError
-from understudy.ledger import Database
+from understudy.ledger import Database, SqlLedger
 from understudy.ledger.upgrading import upgrade
+from understudy.queue import shared_client
 from understudy.worker.embedded import EmbeddedServerError, EmbeddedValkey
 from understudy.worker.provenance import masked_url
 from understudy.worker.settings import Settings
@@ -64,6 +66,7 @@ class DevSite:
                     self.environment[variable] = url
             if "UNDERSTUDY_LEDGER_URL" not in theirs:
                 self.environment["UNDERSTUDY_LEDGER_URL"] = self._upgrade_ledger()
+                self._take_over()
             self._write_exports()
             shown = {variable: masked_url(url) for variable, url in theirs.items()}
             self.addresses = shown | self.environment
@@ -109,6 +112,15 @@ class DevSite:
         upgrade(database)
         database.close()
         return url
+
+    def _take_over(self) -> None:
+        """Make our servers this ledger's: they may have served one that was deleted."""
+        with closing(Database(self.environment["UNDERSTUDY_LEDGER_URL"])) as database:
+            ledger_id = SqlLedger(database).ledger_id()
+        for variable in ("REDIS_URL", "AMQP_URL"):
+            if variable in self.environment and ledger_id is not None:
+                client = shared_client(self.environment[variable], "dev")
+                redis_owner(client, self._settings.namespace, ledger_id, "take_over")
 
     def _write_exports(self) -> None:
         self.env_file.touch(mode=0o600)

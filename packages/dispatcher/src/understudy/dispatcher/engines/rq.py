@@ -12,9 +12,10 @@ from rq.scripts import UNIQUE_ENQUEUE_SCRIPT, save_unique_job
 from understudy.dispatcher.bounded import BoundedCaller
 from understudy.dispatcher.engine_set import Engine
 from understudy.dispatcher.engines.config import EngineConfig
+from understudy.dispatcher.engines.marks import redis_owner
 from understudy.dispatcher.engines.redis_errors import probe_redis, redis_errors, refusal
 from understudy.job_engine.clock import Deadline
-from understudy.job_engine.engine_port import EngineHealth
+from understudy.job_engine.engine_port import Claiming, EngineHealth, Owner
 from understudy.job_engine.errors import EngineError
 from understudy.job_engine.message import Message
 from understudy.job_engine.queues import QueueProfile
@@ -79,6 +80,10 @@ class RqEngine:
         if kept and not any(place is not None for place in kept) and length > LOOKED_THROUGH:
             return None
         return any(place is not None for place in kept)
+
+    def owner(self, ledger_id: str, deadline: Deadline, claiming: Claiming) -> Owner:
+        """Say whose the namespace is on this Redis."""
+        return redis_owner(self._client, self._namespace, ledger_id, claiming)
 
     def withdraw(self, message: Message, queue: QueueProfile) -> None:
         """Take a void offer out of the queue, if Redis is there."""
