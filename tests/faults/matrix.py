@@ -172,4 +172,24 @@ MATRIX = (
         "By an older copy of the database, as a restore from a backup gives.",
     ),
     Fault("F35", "A process forks with an open connection", "The child opens its own"),
+    Fault(
+        "F39",
+        "A request is repeated when its job is pruned",
+        "The key still stands for that job, for as long as it says",
+    ),
+    Fault(
+        "F40",
+        "A process whose settings lack an engine shares the ledger",
+        "It leaves the jobs of that engine to others, charges them nothing, and goes on",
+    ),
+    Fault(
+        "F48",
+        "Two programs with namespaces of their own share a Redis, and have jobs with one id",
+        "Each has its own offer; neither takes back the other's",
+    ),
+    Fault(
+        "F51",
+        "Two ledgers stand behind one namespace on one broker",
+        "The second is refused at start, and offers nothing there",
+    ),
 )

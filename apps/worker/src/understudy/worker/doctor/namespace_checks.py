@@ -5,6 +5,7 @@ from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
+from understudy.dispatcher.engine_set import Engine
 from understudy.dispatcher.engines.config import EngineConfig, build_engines
 from understudy.dispatcher.owners import refusal
 from understudy.job_engine.clock import Deadline, SystemClock
@@ -33,14 +34,15 @@ def look_at_namespaces(settings: Settings) -> Iterator[Finding]:
             continue
         engine = build_engines((name,), config)[name]
         with closing(engine.caller):
-            yield from _look(name, engine.adapter, ledger_id)
+            yield from _look(name, engine, ledger_id)
 
 
-def _look(name: str, adapter: object, ledger_id: str) -> Iterator[Finding]:
+def _look(name: str, engine: Engine, ledger_id: str) -> Iterator[Finding]:
+    adapter, deadline = engine.adapter, Deadline.after(SystemClock(), BUDGET)
     if not isinstance(adapter, OwnedEngineAdapter):
         return
     try:
-        owner = adapter.owner(ledger_id, Deadline.after(SystemClock(), BUDGET), "look")
+        owner = engine.caller.call(lambda: adapter.owner(ledger_id, deadline, "look"), deadline)
     except EngineError:
         return  # the engine's own check says that it is away
     check = f"namespace {name}"
