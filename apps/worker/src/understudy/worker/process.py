@@ -30,8 +30,8 @@ from understudy.worker.admission import Admission, Post
 from understudy.worker.engines.dramatiq_worker import ThreadWorker
 from understudy.worker.engines.port import EngineWorker
 from understudy.worker.engines.rq_worker import SlotWorker
-from understudy.worker.last_exit import HASTE_SECONDS, exit_within
 from understudy.worker.exits import CONFIG, OK, exit_code
+from understudy.worker.last_exit import HASTE_SECONDS, exit_within
 from understudy.worker.lease_keeper import LeaseKeeper
 from understudy.worker.logs import configure_logs
 from understudy.worker.maintenance import MAINTENANCE, MaintenanceProcess

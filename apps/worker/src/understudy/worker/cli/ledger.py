@@ -4,7 +4,6 @@ import click
 
 from understudy.job_engine.engine_port import Owner
 from understudy.worker.cli.output import json_option, print_json, print_table
-
 from understudy.worker.cli.prune import prune_command
 from understudy.worker.cli.upgrade import upgrade_command
 from understudy.worker.cli.verify import verify

@@ -60,9 +60,7 @@ def upgrade_command(*, adopt: bool, new_id: bool, patience: timedelta, as_json: 
         closing(open_database(load_settings())) as database,
         _progress(as_json=as_json) as report,
     ):
-        done = upgrade(
-            database, adopt_host=adopt, new_id=new_id, report=report, patience=patience
-        )
+        done = upgrade(database, adopt_host=adopt, new_id=new_id, report=report, patience=patience)
     if as_json:
         facts = asdict(done)
         print_json({"ledger": facts.pop("place"), **facts})

@@ -1,8 +1,8 @@
 """Keys that are remembered longer than their jobs.
 
-Pruning fills the table: the rows of code of 0012 hold their keys until they are pruned, and the index
-on them stays. That code does not look into the table, so that until it is replaced a repeated
-request may make a second job of one that was pruned, as it did before.
+Pruning fills the table: until a job is pruned its row holds the key, and the index on it stays.
+Code of 0012 does not look into the table: until it is replaced, a repeated request may make a
+second job of one that was pruned, as it did before.
 """
 
 import sqlalchemy as sa
