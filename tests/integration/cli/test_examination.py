@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ from tests.servers.valkey import Valkey
 from understudy.job_engine.records import WorkerRecord
 from understudy.job_engine.requests import NewJob
 from understudy.ledger import Database, SqlLedger
+from understudy.ledger.job_table import jobs
 from understudy.ledger.upgrading import upgrade
 from understudy.testing.engine_suite.stopwatch import Stopwatch
 from understudy.worker.doctor.examination import examine
@@ -215,3 +216,24 @@ def test_engines_and_queues_of_others_and_jobs_that_nobody_takes_are_worth_a_war
     patient.examine(redis_url=valkey.url, use_rq="false")
 
     assert "USE_RQ is false here" in patient.found("engine rq")
+
+
+@pytest.mark.fault("F39")
+@pytest.mark.parametrize("prune", ["off", "1h"])
+def test_ended_jobs_that_nothing_prunes_are_worth_a_warning(
+    patient: Patient, valkey: Valkey, prune: str
+) -> None:
+    long_ago = datetime.now(UTC) - timedelta(days=30)
+    with closing(Database(patient.settings["ledger_url"])) as database:
+        ledger = SqlLedger(database)
+        for n, name in enumerate(("send_email", "send_email", "of_others")):
+            ledger.record_job(NewJob(f"job-{n}", name, "default", "{}", "sha"), None)
+            ledger.cancel(f"job-{n}", "a person")
+        database.write(lambda c: c.execute(jobs.update().values(finished_at=long_ago)))
+
+    patient.examine(redis_url=valkey.url, prune=prune)
+
+    assert patient.level("retention") is Level.WARNING
+    assert patient.found("retention").startswith("2 ended jobs are beyond their retention")
+    assert "understudy ledger prune" in patient.findings["retention"].remedy
+    assert "of_others" in patient.found("retention unknown")

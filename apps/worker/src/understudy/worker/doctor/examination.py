@@ -7,6 +7,7 @@ from understudy.worker.doctor.finding import Check, Finding, look_at_all
 from understudy.worker.doctor.job_checks import look_at_jobs
 from understudy.worker.doctor.ledger_checks import look_at_ledger
 from understudy.worker.doctor.namespace_checks import look_at_namespaces
+from understudy.worker.doctor.retention_checks import look_at_retention
 from understudy.worker.doctor.versions import look_at_versions
 from understudy.worker.doctor.worker_checks import look_at_workers
 from understudy.worker.settings import Settings
@@ -22,6 +23,7 @@ def examine(settings: Settings, limit: timedelta) -> list[Finding]:
         *engine_checks(settings),
         Check("namespaces", lambda: look_at_namespaces(settings), remedy),
         Check("workers", lambda: look_at_workers(settings), remedy),
+        Check("retention", lambda: look_at_retention(settings), remedy),
         Check("versions", look_at_versions),
     ]
     return [*jobs, *look_at_all(checks, limit)]
