@@ -128,7 +128,9 @@ def test_without_any_right_the_answer_is_that_it_is_unknown(
     assert owner(engine, OURS, "take_over") is Owner.UNKNOWN
 
 
-def test_a_policy_of_the_operators_is_no_other_ledger(rabbitmq: RabbitMQ, amqp_url: str) -> None:
+def test_a_policy_of_the_operators_is_no_other_ledger(
+    rabbitmq: RabbitMQ, amqp_url: str, dramatiq: Callable[[str, str], DramatiqEngine]
+) -> None:
     vhost = amqp_url.rpartition("/")[2]
     limits = '{"max-length": 100000, "max-length-bytes": 5000, "overflow": "reject-publish"}'
     rabbitmq.ctl("set_policy", "-p", vhost, "limits", ".*", limits, "--apply-to", "queues")
