@@ -71,12 +71,14 @@ def test_a_broker_that_is_silent_at_start_is_asked_when_it_is_back(
     stage.wait_for(stage.worker("rq", "threads"))
     valkey.freeze()
 
-    second = stage.worker("rq", "threads", UNDERSTUDY_LEDGER_URL=other_url)
-    wait_until(lambda: second.told("worker.start"), PATIENCE, "it begins")
+    # Supervised, as a user starts it: RQ's own worker ends when its Redis does not answer.
+    words = (script("understudy"), "worker", "rq", "--queue", "threads")
+    second = stage.processes.start(*words, env={"UNDERSTUDY_LEDGER_URL": other_url})
+    wait_until(lambda: "starts again" in second.output, PATIENCE, "it tries in vain")
     valkey.thaw()
 
-    assert ended_with(second) == CONFIG
-    assert WHAT_TO_DO in second.process.output
+    assert second.wait() == CONFIG
+    assert WHAT_TO_DO in second.output
 
 
 @ON_SQLITE
