@@ -197,6 +197,16 @@ MATRIX = (
         "those that hold another file, and of messages whose job is missing",
     ),
     Fault(
+        "F39",
+        "A request is repeated when its job is pruned",
+        "The key still stands for that job, for as long as it says",
+    ),
+    Fault(
+        "F40",
+        "A process whose settings lack an engine shares the ledger",
+        "It leaves the jobs of that engine to others, charges them nothing, and goes on",
+    ),
+    Fault(
         "F41",
         "PostgreSQL answers nothing: on an open connection, while it is connected to, at all",
         "Every call of the ledger ends in its limit with `LedgerUnavailableError`; a stop ends",
@@ -243,6 +253,11 @@ MATRIX = (
         "On SQLite writers wait for the step under way: it has one writer at a time.",
     ),
     Fault(
+        "F48",
+        "Two programs with namespaces of their own share a Redis, and have jobs with one id",
+        "Each has its own offer; neither takes back the other's",
+    ),
+    Fault(
         "F49",
         "Text, sizes and floods of a stranger: control characters in names and errors, secrets in "
         "URLs, a value of many megabytes, ten thousand forged messages, paths out of a folder",
@@ -253,6 +268,11 @@ MATRIX = (
         "F50",
         "PostgreSQL has no connection left",
         "A dispatch says so at once; workers wait; idle connections are given back",
+    ),
+    Fault(
+        "F51",
+        "Two ledgers stand behind one namespace on one broker",
+        "The second is refused at start, and offers nothing there",
     ),
     Fault(
         "F52",

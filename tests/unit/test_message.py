@@ -43,8 +43,8 @@ class Keys:
         return list(self.keys)
 
 
-def ring_of(*keys: SigningKey) -> KeyRing:
-    return KeyRing(lambda: keys, FrozenClock())
+def ring_of(*keys: SigningKey, namespace: str = "") -> KeyRing:
+    return KeyRing(lambda: keys, FrozenClock(), namespace)
 
 
 def is_let_in(wire: object) -> bool:
@@ -102,7 +102,8 @@ def test_a_mac_that_is_no_mac_is_rejected(mac: str) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"v": 2},
+        {"v": 0},
+        {"v": 3},
         {"v": True},
         {"v": 1.0},
         {"epoch": 0},
@@ -177,6 +178,32 @@ def test_a_message_for_another_engine_is_rejected() -> None:
 
     with pytest.raises(MessageRejectedError, match="MAC"):
         ring.verify(ring.sign("job-1", 1, "rq"), "dramatiq")
+
+
+@pytest.mark.fault("F48")
+@pytest.mark.parametrize("namespace", ["", "shop-eu", "sho", "Shop"])
+def test_a_message_of_another_namespace_is_rejected(namespace: str) -> None:
+    shop, other = ring_of(KEY, namespace="shop"), ring_of(KEY, namespace=namespace)
+    message = shop.sign("job-1", 1, "rq")
+
+    shop.verify(message, "rq")
+    with pytest.raises(MessageRejectedError, match="MAC"):
+        other.verify(message, "rq")
+
+
+@pytest.mark.fault("F48")
+def test_a_message_of_the_version_before_is_still_accepted() -> None:
+    before = Message(1, "job-1", 1, KEY.kid, KEY.mac("job-1", 1, "rq"))
+
+    ring_of(KEY, namespace="shop").verify(Message.from_wire(before.to_wire()), "rq")
+
+
+def test_no_message_passes_for_one_of_the_other_version() -> None:
+    ring = ring_of(KEY, namespace="shop")
+    for sent, claimed in ((1, 2), (2, 1)):
+        mac = KEY.mac("job-1", 1, "rq", None if sent == 1 else "shop")
+        with pytest.raises(MessageRejectedError, match="MAC"):
+            ring.verify(Message(claimed, "job-1", 1, KEY.kid, mac), "rq")
 
 
 def test_a_message_of_another_known_key_is_rejected_under_this_one() -> None:

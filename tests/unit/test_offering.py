@@ -40,7 +40,7 @@ def test_the_message_is_signed_for_its_engine_and_epoch() -> None:
     (message,) = house.offered(house.dramatiq)
 
     key = house.ledger.signing_keys()[0]
-    assert (message.kid, message.mac) == (key.kid, key.mac("job-1", 2, "dramatiq"))
+    assert (message.kid, message.mac) == (key.kid, key.mac("job-1", 2, "dramatiq", ""))
 
 
 def test_each_further_engine_gets_a_newer_epoch() -> None:

@@ -57,7 +57,7 @@ def test_rqs_registries_show_a_running_job_and_its_stop_command_cancels_it(
     stage.wait_for(stage.worker("rq", job.queue.name))
     handle = stage.dispatch(job, Act(steps=2, halt_at=1, gate="never"))
     stage.wait_for_step(handle, "step-1")
-    rq_id = f"{handle.id}-1"
+    rq_id = f"understudy_{handle.id}-1"
 
     with valkey.client() as client:
         queue = Queue(f"understudy-{job.queue.name}", connection=client)

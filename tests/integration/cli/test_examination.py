@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -11,11 +11,14 @@ from tests.servers.postgres import Postgres
 from tests.servers.rabbitmq import RabbitMQ
 from tests.servers.valkey import Valkey
 from understudy.job_engine.records import WorkerRecord
+from understudy.job_engine.requests import NewJob
 from understudy.ledger import Database, SqlLedger
+from understudy.ledger.job_table import jobs
 from understudy.ledger.upgrading import upgrade
 from understudy.testing.engine_suite.stopwatch import Stopwatch
 from understudy.worker.doctor.examination import examine
 from understudy.worker.doctor.finding import Finding, Level, exit_status
+from understudy.worker.doctor.retention_checks import look_at_retention
 from understudy.worker.exits import FAILURE, OK, UNAVAILABLE
 from understudy.worker.settings import load_settings
 
@@ -210,3 +213,47 @@ def test_another_engine_is_probed(patient: Patient) -> None:
     patient.examine(engines="memory")
 
     assert patient.level("memory") is Level.OK
+
+
+@pytest.mark.fault("F40")
+def test_engines_and_queues_of_others_and_jobs_that_nobody_takes_are_worth_a_warning(
+    patient: Patient, valkey: Valkey
+) -> None:
+    with closing(Database(patient.settings["ledger_url"])) as database:
+        ledger = SqlLedger(database)
+        for boot, engine, queue in (("1", "kafka", "default"), ("2", "rq", "reports")):
+            ledger.beat(WorkerRecord(boot, engine, queue, "host", 1, 8), timedelta(hours=1))
+        for n, engines in enumerate([("kafka",), ("nats", "sqs"), ("nats", "sqs"), ()]):
+            new = NewJob(f"job-{n}", "send_mail", "default", "{}", "sha", engines=engines)
+            ledger.record_job(new, None)
+
+    patient.examine(redis_url=valkey.url)
+
+    assert patient.level("engine kafka") is patient.level("queue reports") is Level.WARNING
+    assert "UNDERSTUDY_ENGINES" in patient.findings["engine kafka"].remedy
+    assert patient.found("pinned jobs").startswith("2 in default may run on nats or sqs only")
+    assert patient.level("pinned jobs") is Level.WARNING
+
+    patient.examine(redis_url=valkey.url, use_rq="false")
+
+    assert "USE_RQ is false here" in patient.found("engine rq")
+
+
+@pytest.mark.fault("F39")
+@pytest.mark.parametrize("prune", ["off", "1h"])
+def test_ended_jobs_that_nothing_prunes_are_worth_a_warning(patient: Patient, prune: str) -> None:
+    long_ago = datetime.now(UTC) - timedelta(days=30)
+    with closing(Database(patient.settings["ledger_url"])) as database:
+        ledger = SqlLedger(database)
+        for n, name in enumerate(("send_email", "send_email", "of_others")):
+            ledger.record_job(NewJob(f"job-{n}", name, "default", "{}", "sha"), None)
+            ledger.cancel(f"job-{n}", "a person")
+        database.write(lambda c: c.execute(jobs.update().values(finished_at=long_ago)))
+
+    settings = load_settings(**patient.settings, prune=prune)
+    found = {each.check: each for each in look_at_retention(settings)}
+
+    assert {each.level for each in found.values()} == {Level.WARNING}
+    assert found["retention"].found.startswith("2 ended jobs are beyond their retention")
+    assert "understudy ledger prune" in found["retention"].remedy
+    assert "of_others" in found["retention unknown"].found

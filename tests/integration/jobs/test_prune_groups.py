@@ -14,8 +14,9 @@ from understudy.job_engine.declaring import declare_job
 from understudy.job_engine.errors import GroupNotFoundError
 from understudy.job_engine.groups import GroupRecord, member_id
 from understudy.job_engine.jobs.scheduled.prune_ledger import PruneLedger, Pruning
-from understudy.job_engine.retention import Retention
+from understudy.job_engine.retention import IDEMPOTENCY_FOR, Retention
 from understudy.ledger import Database, SqlLedger
+from understudy.ledger.instants import microseconds, now_us
 from understudy.ledger.job_table import jobs
 from understudy.ledger.pruning import MAX_JOBS, SqlPruner
 from understudy.ledger.tables import groups
@@ -42,7 +43,14 @@ class Ledger:
         for place in range(count):
             run(self.sql, member_id(made.id, place))
         run(self.sql, str(made.completion_id))
+        self.let_ids_go(made)
         return made
+
+    def let_ids_go(self, made: GroupRecord) -> None:
+        """Let so much time pass that the ids of a group's jobs need be remembered no longer."""
+        moment = now_us() - microseconds(IDEMPOTENCY_FOR + timedelta(seconds=1))
+        old = update(groups).where(groups.c.id == made.id).values(created_at=moment)
+        self.database.write(lambda connection: connection.execute(old))
 
     def forget(self, *job_ids: str) -> None:
         gone = delete(jobs).where(jobs.c.id.in_(job_ids))

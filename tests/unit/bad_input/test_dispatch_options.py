@@ -32,6 +32,7 @@ NO_MOMENTS: tuple[Any, ...] = (5, "2030-01-01", SECOND, NAIVE, NAIVE.date(), NAI
 WRONG_TYPE = {
     "job_id": (5, b"id", ["id"]),
     "idempotency_key": NO_TEXT,
+    "idempotency_for": NO_SPANS,
     "on_duplicate": (5, None, True),
     "unique": ("user_id", ("user_id",), True),
     "debounce": (SECOND, 5),
@@ -53,6 +54,7 @@ WRONG_TYPE = {
 OUT_OF_RANGE = {
     "job_id": ("", "a b", "a/b", "a" * 65, "a\0"),
     "idempotency_key": ("", "k" * 256, "k\0", "k\n", "\ud800"),
+    "idempotency_for": (*OUT_OF_SPAN, SECOND),
     "on_duplicate": ("keep", ""),
     "unique": (Unique(by=("nobody",)),),
     "debounce": (Debounce(by=("nobody",), period=SECOND),),

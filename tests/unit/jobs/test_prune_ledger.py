@@ -47,6 +47,8 @@ class Ledger:
         self.prunable = prunable
         self.late = late
         self.groups = 0
+        self.keyed = 0
+        self.keys = 0
         self.asked: list[tuple[str, JobState, Retention, int]] = []
 
     def ended_names(self) -> Sequence[str]:
@@ -58,6 +60,11 @@ class Ledger:
             self.prunable[name, state] += self.late
         return found
 
+    def remember_keys(self, name: str, state: JobState, retention: Retention, limit: int) -> int:
+        remembered = min(limit, self.keyed)
+        self.keyed -= remembered
+        return remembered
+
     def prune(self, name: str, state: JobState, retention: Retention, limit: int) -> int:
         self.asked.append((name, state, retention, limit))
         deleted = min(limit, self.prunable[name, state])
@@ -68,6 +75,14 @@ class Ledger:
         deleted = min(limit, self.groups)
         self.groups -= deleted
         return deleted
+
+    def prune_keys(self, limit: int) -> int:
+        deleted = min(limit, self.keys)
+        self.keys -= deleted
+        return deleted
+
+    def prune_schedules(self) -> int:
+        return 0
 
 
 class Bench:

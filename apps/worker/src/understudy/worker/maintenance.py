@@ -9,6 +9,7 @@ import threading
 from understudy.job_engine.events import Event
 from understudy.worker.deaths import NeighbourWatch
 from understudy.worker.last_exit import HASTE_SECONDS, exit_within
+from understudy.worker.namespace_guard import NamespaceGuard
 from understudy.worker.periodic import Periodic
 from understudy.worker.wiring import App
 
@@ -32,8 +33,15 @@ class MaintenanceProcess:
         self._app = app
         self._neighbours = NeighbourWatch(app.ledger)
 
+        self._guard = NamespaceGuard(app.engines, app.settings.engines, self._stopping.set)
+
     def run(self) -> None:
-        """Look again and again until asked to stop."""
+        """Look again and again until asked to stop.
+
+        Raises:
+            NamespaceTakenError: A broker's namespace is another ledger's.
+        """
+        self._guard.expect_ours()
         self._tell("worker.start")
         self._periodic.start()
         self._stopping.wait()

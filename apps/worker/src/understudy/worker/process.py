@@ -32,11 +32,12 @@ from understudy.worker.deaths import NeighbourWatch, birth, this_machine
 from understudy.worker.engines.dramatiq_worker import ThreadWorker
 from understudy.worker.engines.port import EngineWorker
 from understudy.worker.engines.rq_worker import SlotWorker
-from understudy.worker.exits import OK, TRY_AGAIN, exit_code
+from understudy.worker.exits import CONFIG, OK, TRY_AGAIN, exit_code
 from understudy.worker.last_exit import HASTE_SECONDS, exit_within
 from understudy.worker.lease_keeper import LeaseKeeper
 from understudy.worker.logs import configure_logs, flush_logs
 from understudy.worker.maintenance import MAINTENANCE, MaintenanceProcess
+from understudy.worker.namespace_guard import EVERY, NamespaceGuard
 from understudy.worker.parentage import die_with_parent
 from understudy.worker.periodic import Periodic
 from understudy.worker.processor import Processor
@@ -92,12 +93,23 @@ class WorkerProcess:
             self._look_after,
         )
         self._neighbours = NeighbourWatch(app.ledger)
-        self._periodic = [Periodic("beat", self._settings.worker_beat, self._beat), maintenance]
+        self._status = OK
+        self._guard = NamespaceGuard(app.engines, [engine], self._refuse)
+        self._periodic = [
+            Periodic("beat", self._settings.worker_beat, self._beat),
+            maintenance,
+            Periodic("namespace", EVERY, self._guard.look),
+        ]
         processor = Processor(self._admission, self._build_runner(), maintenance.wake)
         self._worker = self._build_worker(processor)
 
     def run(self) -> None:
-        """Work until asked to stop, then give back what cannot be finished in time."""
+        """Work until asked to stop, then give back what cannot be finished in time.
+
+        Raises:
+            NamespaceTakenError: The broker's namespace is another ledger's.
+        """
+        self._guard.expect_ours()
         self._tell("worker.start")
         self._keeper.start()
         self._returns.start()
@@ -109,6 +121,13 @@ class WorkerProcess:
             # As long as attempts may take to end: a claim that dies with this process is charged.
             self._returns.wait_until_settled(self._settings.shutdown_grace)
             self._leave()
+        if self._status != OK:
+            sys.exit(self._status)
+
+    def _refuse(self) -> None:
+        """Stop, and do not start again: with these settings it would be the same."""
+        self._status = CONFIG
+        threading.Thread(target=self.stop, name="understudy-stop", daemon=True).start()
 
     def stop(self) -> None:
         """Take no more; attempts give their job back at their next step.
@@ -121,13 +140,13 @@ class WorkerProcess:
         timer = threading.Timer(grace, self.abandon)
         timer.daemon = True
         timer.start()
-        exit_within(grace + HASTE_SECONDS)
+        exit_within(grace + HASTE_SECONDS, self._status)
         self._retire()
         self._keeper.release_all()
 
     def abandon(self) -> None:
         """Stop now: give back every job that is still held, as far as the ledger answers; exit."""
-        exit_within(HASTE_SECONDS, TRY_AGAIN)
+        exit_within(HASTE_SECONDS, self._status or TRY_AGAIN)
         for claim, lease in self._keeper.held():
             lease.revoke(Fenced)
             self._returns.owe(claim, _WORKER_STOPS)
@@ -135,7 +154,7 @@ class WorkerProcess:
         with suppress(LedgerError):
             self._returns.settle()
         self._leave()
-        os._exit(TRY_AGAIN if self._returns.count else OK)
+        os._exit(self._status or (TRY_AGAIN if self._returns.count else OK))
 
     def _time_out(self, claim: Claim) -> None:
         if claim.name in self._catalogue:

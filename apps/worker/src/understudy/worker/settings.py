@@ -38,6 +38,10 @@ def _duration(value: Any) -> Any:
     return timedelta(**{unit: float(number) for unit, number in parts if number})
 
 
+def _or_off(value: Any) -> Any:
+    return None if isinstance(value, str) and value.strip().lower() == "off" else _duration(value)
+
+
 def _above_zero(value: timedelta) -> timedelta:
     if value <= timedelta(0):
         raise ValueError(f"expected a duration above zero, got {value.total_seconds():g}s")
@@ -62,6 +66,12 @@ def _json_object(value: Any) -> Any:
 
 
 Duration = Annotated[timedelta, BeforeValidator(_duration), AfterValidator(_above_zero)]
+#: A duration, or None for `off`.
+DurationOrOff = Annotated[
+    timedelta | None,
+    BeforeValidator(_or_off),
+    AfterValidator(lambda value: None if value is None else _above_zero(value)),
+]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)]
 Secrets = Annotated[dict[str, SecretStr], NoDecode, BeforeValidator(_json_object)]
 
@@ -101,6 +111,7 @@ class Settings(BaseSettings):
         worker_beat: How often a worker tells that it lives.
         worker_ttl: How long it counts as live after that.
         maintenance_every: The pause between two looks of the rescuer.
+        prune: How often ended jobs that need be kept no longer are pruned; `off` for never.
         probe_every: The pause between two probes of a failed engine.
         healthy_probes: How many healthy probes in a row bring it back.
         min_open: How long it gets no offers at least.
@@ -149,6 +160,7 @@ class Settings(BaseSettings):
     worker_beat: Duration = timedelta(seconds=2)
     worker_ttl: Duration = timedelta(seconds=10)
     maintenance_every: Duration = timedelta(seconds=1)
+    prune: DurationOrOff = timedelta(hours=1)
     probe_every: Duration = timedelta(seconds=1)
     healthy_probes: int = Field(default=3, ge=1)
     min_open: Duration = timedelta(seconds=2)

@@ -5,6 +5,7 @@ opens no client and no database for them.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -25,6 +26,7 @@ from understudy.job_engine.jobs.default.deliver_webhook import (
 from understudy.job_engine.jobs.default.send_email import SendEmail, send_email
 from understudy.job_engine.jobs.scheduled.prune_ledger import PruneLedger, prune_ledger
 from understudy.job_engine.jobs.smtp import SmtpSettings
+from understudy.job_engine.schedule import Every
 from understudy.ledger.ledger_file import is_open_ledger
 from understudy.ledger.opening import shared_database
 from understudy.ledger.pruning import SqlPruner
@@ -49,7 +51,11 @@ def shipped_jobs(
         deliver_webhook.bind(_on_first_run(lambda: _deliver_webhook(settings))),
         send_email.bind(_on_first_run(lambda: _send_email(settings))),
         import_csv.bind(_on_first_run(lambda: _import_csv(settings))),
-        prune_ledger.bind(_on_first_run(lambda: _prune_ledger(settings, catalogue, listener))),
+        replace(
+            prune_ledger.bind(_on_first_run(lambda: _prune_ledger(settings, catalogue, listener))),
+            # One run at a time: what it leaves, the next one finds.
+            schedule=Every(settings.prune, overlap="skip") if settings.prune else None,
+        ),
     )
 
 

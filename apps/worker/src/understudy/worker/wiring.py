@@ -85,12 +85,13 @@ def build(
     adapters = build_engines(settings.engines, _engine_config(settings))
     # After what may be refused: nothing is left open then.
     ledger = open_ledger(settings, connections)
-    keys = KeyRing(ledger.signing_keys, clock)
+    keys = KeyRing(ledger.signing_keys, clock, settings.namespace)
     engines = EngineSet(
         adapters,
         _breaker_policy(settings),
         clock=clock,
         listener=listener,
+        ledger_id=ledger.ledger_id(),
     )
     disabled = () if settings.use_rq else ("rq",)
     router = Router(settings.engines, disabled, engines, LiveWorkers(ledger, clock))

@@ -3,15 +3,22 @@
 import random
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from understudy.dispatcher.bounded import Caller
 from understudy.dispatcher.breaker import Breaker, BreakerPolicy
+from understudy.dispatcher.owners import Owners, taken
 from understudy.job_engine.bulk import BulkEngineAdapter
 from understudy.job_engine.clock import Clock, Deadline
 from understudy.job_engine.crash_points import CRASH_POINTS
-from understudy.job_engine.engine_port import AskableEngineAdapter, EngineAdapter, EngineHealth
+from understudy.job_engine.engine_port import (
+    AskableEngineAdapter,
+    Claiming,
+    EngineAdapter,
+    EngineHealth,
+    Owner,
+)
 from understudy.job_engine.errors import (
     EngineError,
     EngineUnavailableError,
@@ -44,9 +51,21 @@ class EngineSet:
         clock: Clock,
         listener: Listener,
         rng: random.Random | None = None,
+        ledger_id: str | None = None,
     ) -> None:
-        """Begin with every engine trusted."""
+        """Begin with every engine trusted.
+
+        Args:
+            engines: The engines by name.
+            policy: How one that failed comes back.
+            clock: The process's.
+            listener: Hears when an engine fails, and when it is back.
+            rng: For jitter.
+            ledger_id: The ledger whose jobs are offered; with one, nothing is offered where a
+                namespace is another ledger's.
+        """
         self._engines = dict(engines)
+        self._owners = Owners(ledger_id, clock)
         self._clock = clock
         self._listener = listener
         self._breakers = {
@@ -75,7 +94,7 @@ class EngineSet:
         try:
             if CRASH_POINTS.reached is not None:
                 CRASH_POINTS.reached("engine.before")
-            caller.call(lambda: adapter.offer(message, queue, deadline), deadline)
+            caller.call(lambda: self._offer(adapter, message, queue, deadline), deadline)
             if CRASH_POINTS.reached is not None:
                 CRASH_POINTS.reached("engine.after")
         except EngineError as error:
@@ -94,7 +113,9 @@ class EngineSet:
         if not isinstance(adapter, BulkEngineAdapter):
             return self._one_by_one(engine, messages, queue, deadline)
         try:
-            found = caller.call(lambda: adapter.offer_many(messages, queue, deadline), deadline)
+            found = caller.call(
+                lambda: self._offer_many(engine, messages, queue, deadline), deadline
+            )
         except EngineError as error:
             found = [error] * len(messages)
         except Exception as error:  # noqa: BLE001 - what such an adapter did is unknown
@@ -104,6 +125,29 @@ class EngineSet:
         if first is not None:
             self.failed(engine, str(first))
         return found
+
+    def _offer(
+        self, adapter: EngineAdapter, message: Message, queue: QueueProfile, deadline: Deadline
+    ) -> None:
+        self._owners.expect_ours(adapter, deadline)
+        adapter.offer(message, queue, deadline)
+
+    def _offer_many(
+        self, engine: str, messages: Sequence[Message], queue: QueueProfile, deadline: Deadline
+    ) -> Sequence[EngineError | None]:
+        adapter = self._engines[engine].adapter
+        assert isinstance(adapter, BulkEngineAdapter)  # noqa: S101 - the caller looked
+        self._owners.expect_ours(self._engines[engine].adapter, deadline)
+        return adapter.offer_many(messages, queue, deadline)
+
+    def owner(self, engine: str, claiming: Claiming = "if_free") -> Owner:
+        """Ask an engine's broker whose its namespace is; unknown if it does not say in time."""
+        adapter, caller = self._engines[engine].adapter, self._engines[engine].caller
+        deadline = Deadline.after(self._clock, PROBE_BUDGET)
+        try:
+            return caller.call(lambda: self._owners.look(adapter, deadline, claiming), deadline)
+        except EngineError:
+            return Owner.UNKNOWN
 
     def _one_by_one(
         self, engine: str, messages: Sequence[Message], queue: QueueProfile, deadline: Deadline
@@ -126,9 +170,17 @@ class EngineSet:
         adapter, caller = self._engines[engine].adapter, self._engines[engine].caller
         deadline = Deadline.after(self._clock, PROBE_BUDGET)
         try:
-            return caller.call(lambda: adapter.probe(queue, deadline), deadline)
+            return caller.call(lambda: self._probe(adapter, queue, deadline), deadline)
         except Exception as error:  # noqa: BLE001 - a probe that fails is an answer
             return EngineHealth(healthy=False, detail=str(error) or repr(error))
+
+    def _probe(
+        self, adapter: EngineAdapter, queue: QueueProfile, deadline: Deadline
+    ) -> EngineHealth:
+        found = adapter.probe(queue, deadline)
+        if found.healthy and self._owners.look(adapter, deadline, "look") is Owner.ANOTHER:
+            return replace(found, healthy=False, detail=taken(adapter.name))
+        return found
 
     def holds(self, engine: str, message: Message, queue: QueueProfile) -> bool | None:
         """Ask an engine whether a message still waits; None if it cannot tell, or not in time."""

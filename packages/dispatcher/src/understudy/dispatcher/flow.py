@@ -68,6 +68,8 @@ class Flow:
         _expect(0 < len(links) <= MAX_CHAIN, f"a chain of 1 to {MAX_CHAIN} jobs", len(links))
         _expect(links[0].result_field is None, "no result_field in the first job", "one")
         jobs = self._chained(links, self._flow_id(chain_id, links[0]))
+        if chain_id is None:
+            jobs = [job if link.job_id else _unnamed(job) for job, link in _pairs(jobs, links)]
         self._check_engines(jobs)
         records, created = self._record_chain(jobs, self._route(jobs[0]), links[0])
         handles = [self._handle(*pair) for pair in zip(records, links, strict=True)]
@@ -90,6 +92,8 @@ class Flow:
         jobs = self._grouped(links, own_id)
         last = None if completion is None else _completion_link(completion)
         waiting = None if last is None else self._waiting(last, own_id)
+        if last is not None and waiting is not None and group_id is None and not last.job_id:
+            waiting = _unnamed(waiting)
         _check_completion(last, waiting, links, jobs)
         self._check_engines([*jobs, *([waiting] if waiting else [])])
         group = GroupRecord(own_id, _sha_of([*jobs, *([waiting] if waiting else [])]), when)
@@ -123,7 +127,8 @@ class Flow:
         for place, link in enumerate(links):
             sequel = replace(sequel_of(link.job), group=group_id)
             job = self._new_job(link, member_id(group_id, place))
-            jobs.append(replace(job, sequel=sequel.text))
+            # The group remembers the ids of its jobs.
+            jobs.append(_unnamed(replace(job, sequel=sequel.text)))
         return jobs
 
     def _check_engines(self, jobs: Sequence[NewJob]) -> None:
@@ -175,6 +180,17 @@ class Flow:
 
     def _handle(self, record: JobRecord, link: AnyLink[Any]) -> JobHandle[Any]:
         return JobHandle(record, link.job, self._ledger, self._clock)
+
+
+def _pairs(
+    jobs: Sequence[NewJob], links: Sequence[AnyLink[Any]]
+) -> Iterator[tuple[NewJob, AnyLink[Any]]]:
+    return zip(jobs, links, strict=True)
+
+
+def _unnamed(job: NewJob) -> NewJob:
+    """Return a job whose id is nothing to be remembered."""
+    return replace(job, key_for=None)
 
 
 def _completion_link(completion: Completion) -> AnyLink[Any]:
@@ -234,15 +250,16 @@ def _sha_of(jobs: Sequence[NewJob]) -> str:
 
 
 def _accept_existing(jobs: Sequence[NewJob], records: Sequence[JobRecord]) -> None:
-    same = all(
-        (job.name, job.payload_sha, _then(job)) == (record.name, record.payload_sha, _then(record))
-        for job, record in zip(jobs, records, strict=True)
-    )
-    if not same:
+    if not all(_is_same(*pair) for pair in zip(jobs, records, strict=True)):
         raise IdempotencyConflictError(
             f"expected the jobs that the chain of {jobs[0].id} was dispatched with, got others; "
             "use another chain_id for other work"
         )
+
+
+def _is_same(job: NewJob, record: JobRecord) -> bool:
+    same = (job.name, job.payload_sha) == (record.name, record.payload_sha)
+    return same and (record.is_pruned or _then(job) == _then(record))
 
 
 def _then(job: NewJob | JobRecord) -> Successor | None:

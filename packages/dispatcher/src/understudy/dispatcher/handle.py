@@ -18,6 +18,7 @@ from understudy.job_engine.errors import (
     JobExpiredError,
     JobFailedError,
     JobNotFoundError,
+    JobPrunedError,
     OptionInvalidError,
     ResultTimeoutError,
 )
@@ -104,7 +105,7 @@ class JobHandle(Generic[R]):
         One that was rolled back never will, and its handle stays pending.
         """
         try:
-            self._ledger.get(self.id)
+            self.job()
         except JobNotFoundError:
             return True
         return False
@@ -115,8 +116,11 @@ class JobHandle(Generic[R]):
         return self._first_seen
 
     def job(self) -> JobRecord:
-        """Return everything the ledger knows of the job now."""
-        return self._ledger.get(self.id)
+        """Return everything the ledger knows of the job now.
+
+        That is little of one that the dispatch found pruned, by a key that is remembered longer.
+        """
+        return self._first_seen if self._first_seen.is_pruned else self._ledger.get(self.id)
 
     def status(self) -> JobState:
         """Return the job's state now."""
@@ -140,6 +144,8 @@ class JobHandle(Generic[R]):
 
     def cancel(self) -> CancelOutcome:
         """Cancel the job, or ask the attempt that runs it to stop; the answer says which."""
+        if self._first_seen.is_pruned:
+            return CancelOutcome.ENDED
         return self._ledger.cancel(self.id, ACTOR)
 
     def retry(
@@ -224,6 +230,7 @@ class JobHandle(Generic[R]):
         Raises:
             JobFailedError: If it failed; with the recorded type, message and traceback.
             JobCancelledError: If it was cancelled; `JobExpiredError` if that was its expiry.
+            JobPrunedError: If it has ended and was pruned since; its state is still known.
             ResultTimeoutError: If it has not ended in time; it goes on.
         """
         Expect(OptionInvalidError).span("a timeout", timeout, zero=True)
@@ -242,6 +249,12 @@ class JobHandle(Generic[R]):
             pause = min(pause * 2, SLOWEST_LOOK)
 
     def _outcome(self, job: JobRecord) -> R:
+        if job.is_pruned:
+            raise JobPrunedError(
+                f"expected the outcome of job {job.id}, got one that {job.state} at "
+                f"{job.finished_at} and was pruned since; keep such jobs longer with "
+                "keep_succeeded or keep_failed"
+            )
         if job.state is JobState.SUCCEEDED:
             return self._definition.result.decode(job.result or "null")
         if job.has_expired:

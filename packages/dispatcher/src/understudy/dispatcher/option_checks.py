@@ -36,6 +36,7 @@ CHECKS: Mapping[str, Callable[[Expect, Any], None]] = MappingProxyType(
         "idempotency_key": lambda expect, value: expect.text(
             "an idempotency_key", value, most=MAX_KEY_CHARS
         ),
+        "idempotency_for": OF_DEFINITIONS["idempotency_for"],
         "on_duplicate": lambda expect, value: expect.one_of(
             "on_duplicate", value, ("return_existing", "raise", "replace")
         ),

@@ -38,6 +38,8 @@ class DispatchOptions(TypedDict, total=False):
     Attributes:
         job_id: The job's id; a new one where absent.
         idempotency_key: Dispatching the same job with the same key again makes no second one.
+        idempotency_for: How long that key, or the job id, is remembered from now on, instead of the
+            definition's; the same key means the same job for as long, and as long as that is there.
         on_duplicate: What a used key does: `return_existing` returns the job there is, `raise`
             raises, `replace` gives a job that no attempt has begun this payload and these
             options, and returns one that has begun or ended as it is; the handle says which.
@@ -65,6 +67,7 @@ class DispatchOptions(TypedDict, total=False):
 
     job_id: str
     idempotency_key: str
+    idempotency_for: timedelta
     on_duplicate: OnDuplicate
     unique: Unique | None
     debounce: Debounce | None
@@ -160,6 +163,7 @@ def _plain_job(
         payload=text,
         payload_sha=hashlib.sha256(text.encode()).hexdigest(),
         idempotency_key=options.get("idempotency_key"),
+        key_for=_key_for(definition, options),
         delay=options.get("delay"),
         run_at=options.get("run_at"),
         priority=options.get("priority", definition.priority),
@@ -170,6 +174,14 @@ def _plain_job(
         expires_at=options.get("expires_at"),
         expires_in=options.get("expires_in"),
     )
+
+
+def _key_for(definition: AnyDefinition, options: DispatchOptions) -> timedelta | None:
+    span = options.get("idempotency_for", definition.idempotency_for)
+    named = options.get("idempotency_key") is not None or options.get("job_id") is not None
+    asked = "idempotency_for" in options
+    _expect(named or not asked, "a key or a job_id with an idempotency_for", "neither")
+    return span if named else None
 
 
 def _new_id(clock: Clock) -> str:

@@ -118,7 +118,7 @@ class Rescuer:
             for job in self._ledger.expired(BATCH):
                 self._expire(job)
         self._give_up_on_deserted()
-        unclaimed = self._ledger.unclaimed(BATCH)
+        unclaimed = self._ledger.unclaimed(BATCH, self._router.reach())
         pauses = self._ledger.pauses() if unclaimed else ()
         inquiry = Inquiry(self._router, self._engines, self._offerer)
         for job in unclaimed:
@@ -184,7 +184,7 @@ class Rescuer:
 
     def _recover(self, lost: RunningJob) -> None:
         job = self._ledger.get(lost.job_id)
-        if (job.epoch, job.hb) != (lost.epoch, lost.hb):
+        if (job.epoch, job.hb) != (lost.epoch, lost.hb) or self._router.is_others(job.engines):
             return
         if job.crashes + 1 >= MAX_CRASHES:
             self._exhaust(job)

@@ -10,6 +10,7 @@ from understudy.job_engine.clock import Clock
 from understudy.job_engine.control import ControlLedger
 from understudy.job_engine.pause import Pause
 from understudy.job_engine.ports import WorkerLedger
+from understudy.job_engine.reach import Reach
 from understudy.job_engine.records import DispatchTry, TryOutcome
 
 #: How old the list of live workers may be, in seconds.
@@ -44,6 +45,11 @@ class LiveWorkers:
         """Tell whether a live worker takes this queue's jobs from this engine."""
         self._look()
         return (engine, queue) in self._seen
+
+    def engines(self) -> frozenset[str]:
+        """Return the engines that live workers serve."""
+        self._look()
+        return frozenset(engine for engine, _ in self._seen)
 
     def is_paused(self, name: str, queue: str) -> bool:
         """Tell whether a job of that name and queue may not begin.
@@ -89,9 +95,26 @@ class Router:
         return tuple(name for name in engines if name not in self._preference)
 
     def allowed(self, engines: Sequence[str]) -> tuple[str, ...]:
-        """Return the engines that the flag and the definition leave, in order."""
-        order = [name for name in engines if name in self._preference] or self._preference
-        return tuple(name for name in order if name not in self._disabled)
+        """Return the engines that the flag and the definition leave, in order.
+
+        None is left of a job that may only run on engines that this program does not have.
+        """
+        order = [name for name in engines if name in self._preference]
+        return tuple(
+            name for name in (order if engines else self._preference) if name not in self._disabled
+        )
+
+    def is_others(self, engines: Sequence[str]) -> bool:
+        """Tell whether a job may only run on engines that this program does not have.
+
+        It is not this program's to judge, then, whatever becomes of it.
+        """
+        return bool(engines) and all(name not in self._preference for name in engines)
+
+    def reach(self) -> Reach:
+        """Return which waiting jobs are this program's to offer."""
+        others = self._live.engines().difference(self._preference)
+        return Reach(frozenset(self._preference) - self._disabled, others)
 
     @property
     def has_usable(self) -> bool:

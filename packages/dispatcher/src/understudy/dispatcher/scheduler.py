@@ -53,7 +53,7 @@ class Scheduler:
         """
         if not self._router.has_usable:
             return 0
-        due = list(self._ledger.due(BATCH))
+        due = list(self._ledger.due(BATCH, self._router.reach()))
         # Schedulers that look at the same moment begin at different jobs of one urgency.
         self._rng.shuffle(due)
         due.sort(key=lambda job: -job.priority)

@@ -34,7 +34,12 @@ from understudy.job_engine.identity import (
 )
 from understudy.job_engine.limits import Concurrency, Limits, RateLimit, limits_of
 from understudy.job_engine.queues import QueueProfile
-from understudy.job_engine.retention import KEEP_FAILED, KEEP_SUCCEEDED, Retention
+from understudy.job_engine.retention import (
+    IDEMPOTENCY_FOR,
+    KEEP_FAILED,
+    KEEP_SUCCEEDED,
+    Retention,
+)
 from understudy.job_engine.retry import RetryPolicy
 from understudy.job_engine.schedule import Schedule
 from understudy.job_engine.upgrades import Upcaster, Upgrades
@@ -60,6 +65,7 @@ class JobOptions(TypedDict, total=False):
     rate_limit: RateLimit | None
     keep_succeeded: Retention
     keep_failed: Retention
+    idempotency_for: timedelta
     schedule: Schedule | None
     on_failure: "FailureHook | None"
     version: int
@@ -86,6 +92,8 @@ class JobDefinition(Generic[P, R]):
         rate_limit: How many of its attempts may begin within a period.
         keep_succeeded: How long succeeded jobs stay.
         keep_failed: How long failed jobs stay.
+        idempotency_for: How long an idempotency key, a job id of the caller's or a chain id is
+            remembered from the dispatch on; longer, if the job is there for longer.
         schedule: `Cron` or `Every`: when it is dispatched by itself.
         on_failure: The job that is dispatched when one fails; its payload is `JobFailure`.
         version: The version of its payload; raise it, and add an `upgrade`, when that changes.
@@ -110,6 +118,7 @@ class JobDefinition(Generic[P, R]):
     rate_limit: RateLimit | None = None
     keep_succeeded: Retention = KEEP_SUCCEEDED
     keep_failed: Retention = KEEP_FAILED
+    idempotency_for: timedelta = IDEMPOTENCY_FOR
     schedule: Schedule | None = None
     on_failure: "FailureHook | None" = None
     version: int = 1

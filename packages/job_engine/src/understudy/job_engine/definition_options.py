@@ -50,6 +50,7 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
         "rate_limit": _instance(RateLimit, "RateLimit(limit=..., period=...)"),
         "keep_succeeded": _instance(Retention, "Retention(age=...)"),
         "keep_failed": _instance(Retention, "Retention(age=...)"),
+        "idempotency_for": lambda expect, value: expect.span("an idempotency_for", value),
         "schedule": _instance(Schedule, "Cron('0 * * * *') or Every(timedelta(hours=1))"),
         "version": lambda expect, value: expect.whole(
             "a version", value, least=1, most=MAX_VERSION

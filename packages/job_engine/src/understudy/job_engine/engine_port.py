@@ -1,7 +1,8 @@
 """The contract of an engine: what the core needs of a broker."""
 
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from enum import Enum
+from typing import Literal, Protocol, runtime_checkable
 
 from understudy.job_engine.clock import Deadline
 from understudy.job_engine.message import Message
@@ -63,5 +64,35 @@ class AskableEngineAdapter(Protocol):
 
         False also means that a worker was given the message. May raise what `offer` raises; that
         counts as unknown.
+        """
+        ...
+
+
+class Owner(Enum):
+    """Whose a broker's namespace is."""
+
+    OURS = "this ledger's"
+    ANOTHER = "another ledger's"
+    NOBODY = "no ledger's yet"
+    UNKNOWN = "the broker does not say"
+
+
+#: Only look; take it if it is no ledger's; take it in any case.
+Claiming = Literal["look", "if_free", "take_over"]
+
+
+@runtime_checkable
+class OwnedEngineAdapter(Protocol):
+    """What an engine adapter may do besides: keep a ledger's mark on the broker.
+
+    Two ledgers behind one namespace would take each other's messages. Without it their signatures
+    still keep them from running each other's jobs, and a message that is lost is offered again.
+    """
+
+    def owner(self, ledger_id: str, deadline: Deadline, claiming: Claiming) -> Owner:
+        """Say whose the namespace is, and take it as asked.
+
+        Raises:
+            EngineError: The broker did not say.
         """
         ...

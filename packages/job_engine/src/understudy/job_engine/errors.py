@@ -147,6 +147,10 @@ class LedgerForkedError(LedgerUnavailableError):
     """This process has no locks of its own on a SQLite ledger; fork earlier, or spawn."""
 
 
+class NamespaceTakenError(ConfigurationError):
+    """A broker's namespace belongs to another ledger, whose messages this one would take."""
+
+
 class LedgerHostError(LedgerError):
     """A SQLite ledger serves one host; use PostgreSQL where there are more."""
 
@@ -162,6 +166,10 @@ class JobNotFoundError(NotFoundError):
 def is_trouble(error: BaseException) -> bool:
     """Tell whether an error says that the ledger is away or refuses, whatever it was asked for."""
     return isinstance(error, LedgerError) and not isinstance(error, NotFoundError)
+
+
+class JobPrunedError(JobNotFoundError):
+    """The job has ended and was pruned; its result and its error are gone."""
 
 
 class JobDeferredError(UnderstudyError):

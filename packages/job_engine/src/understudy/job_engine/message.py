@@ -2,7 +2,7 @@
 
 A message is a bell. Whoever controls a broker can delay, drop, replay or ring bells; the claim
 in the ledger decides what a bell is worth. The MAC keeps strangers' bells out and ties each
-to one job, one epoch and one engine.
+to one namespace, one job, one epoch and one engine.
 """
 
 import hashlib
@@ -18,8 +18,13 @@ from typing import Any
 from understudy.job_engine.clock import Clock
 from understudy.job_engine.errors import ConfigurationError, LedgerError, MessageRejectedError
 
-#: The version of the message format; another one is refused.
-VERSION = 1
+#: The version of the messages that are signed.
+VERSION = 2
+#: The version without the namespace: workers of before sign it, and it is read while they are
+#: replaced (decision 0029).
+WITHOUT_NAMESPACE = 1
+#: The versions that are read; any other is refused.
+VERSIONS = (WITHOUT_NAMESPACE, VERSION)
 #: No message is longer, in bytes of JSON.
 MAX_MESSAGE_BYTES = 512
 #: Keys are read again for an unknown key id, but no more often than this.
@@ -68,8 +73,9 @@ class Message:
         if any(type(fields[name]) is not kind for name, kind in _FIELDS.items()):
             raise MessageRejectedError("expected the message fields in their types, got others")
         message = cls(**fields)
-        if message.v != VERSION:
-            raise MessageRejectedError(f"expected message version {VERSION}, got {message.v}")
+        if message.v not in VERSIONS:
+            known = " or ".join(map(str, VERSIONS))
+            raise MessageRejectedError(f"expected message version {known}, got {message.v}")
         if not is_job_id(message.job_id) or not 0 < message.epoch < 2**31:
             raise MessageRejectedError("expected a job id and an epoch in range, got others")
         return message
@@ -100,19 +106,37 @@ class SigningKey:
         """Make a new random key."""
         return cls(kid=secrets.token_hex(4), secret=secrets.token_bytes(32))
 
-    def mac(self, job_id: str, epoch: int, engine: str) -> str:
-        """Return the MAC of an offer, in hexadecimal."""
-        text = f"{VERSION}|{job_id}|{epoch}|{engine}|{self.kid}"
+    def mac(self, job_id: str, epoch: int, engine: str, namespace: str | None = None) -> str:
+        """Return the MAC of an offer, in hexadecimal.
+
+        Args:
+            job_id: The job.
+            epoch: The offer's epoch.
+            engine: The engine that carries it.
+            namespace: The program's namespace; None for a message of the version without one.
+        """
+        # No part can hold a `|`, so no two offers have one text.
+        v = str(WITHOUT_NAMESPACE) if namespace is None else f"{VERSION}|{namespace}"
+        text = f"{v}|{job_id}|{epoch}|{engine}|{self.kid}"
         return hmac.new(self.secret, text.encode(), hashlib.sha256).hexdigest()
 
 
 class KeyRing:
     """The signing keys of the ledger, the one that signs first, loaded when they are needed."""
 
-    def __init__(self, load: Callable[[], Sequence[SigningKey]], clock: Clock) -> None:
-        """Keep the function that reads the keys from the ledger."""
+    def __init__(
+        self, load: Callable[[], Sequence[SigningKey]], clock: Clock, namespace: str = ""
+    ) -> None:
+        """Keep the function that reads the keys from the ledger.
+
+        Args:
+            load: Reads the keys.
+            clock: Says when they are to be read again.
+            namespace: The program's; a message that was signed in another is refused.
+        """
         self._load = load
         self._clock = clock
+        self._namespace = namespace
         self._keys: Sequence[SigningKey] = ()
         self._loaded_at = float("-inf")
 
@@ -128,7 +152,8 @@ class KeyRing:
                 "expected a signing key in the ledger, got none; run `understudy ledger upgrade`"
             )
         key = self._keys[0]
-        return Message(VERSION, job_id, epoch, key.kid, key.mac(job_id, epoch, engine))
+        mac = key.mac(job_id, epoch, engine, self._namespace)
+        return Message(VERSION, job_id, epoch, key.kid, mac)
 
     def verify(self, message: Message, engine: str) -> None:
         """Accept a message that one of the keys signed for this engine.
@@ -140,7 +165,8 @@ class KeyRing:
         key = self._find(message.kid)
         if key is None:
             raise MessageRejectedError("expected a known signing key, got another")
-        expected = key.mac(message.job_id, message.epoch, engine)
+        namespace = None if message.v == WITHOUT_NAMESPACE else self._namespace
+        expected = key.mac(message.job_id, message.epoch, engine, namespace)
         if not hmac.compare_digest(expected.encode(), message.mac.encode(errors="replace")):
             raise MessageRejectedError("expected the MAC of a known key, got another")
 

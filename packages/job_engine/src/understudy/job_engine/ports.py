@@ -16,6 +16,7 @@ from understudy.job_engine.flowing import FlowLedger
 from understudy.job_engine.key_ledger import KeyLedger
 from understudy.job_engine.ledger_clock import ClockLedger
 from understudy.job_engine.limits import Limits, LimitUse
+from understudy.job_engine.reach import Reach
 from understudy.job_engine.records import (
     AttemptRecord,
     CancelOutcome,
@@ -202,12 +203,22 @@ class RunningJob:
 class RescueLedger(Protocol):
     """What a rescuer sees of the jobs. All time comparisons are the database's (rule 12)."""
 
-    def due(self, limit: int) -> Sequence[JobRecord]:
-        """Return scheduled jobs whose time has come, the most urgent first."""
+    def due(self, limit: int, reach: Reach | None = None) -> Sequence[JobRecord]:
+        """Return scheduled jobs whose time has come, the most urgent first.
+
+        Args:
+            limit: How many at the most, of those within reach.
+            reach: Leave out what the process may not offer; None leaves out nothing.
+        """
         ...
 
-    def unclaimed(self, limit: int) -> Sequence[JobRecord]:
-        """Return offered jobs whose pickup deadline has passed."""
+    def unclaimed(self, limit: int, reach: Reach | None = None) -> Sequence[JobRecord]:
+        """Return offered jobs whose pickup deadline has passed.
+
+        Args:
+            limit: How many at the most, of those within reach.
+            reach: Leave out what is not the process's to look into; None leaves out nothing.
+        """
         ...
 
     def hasten(self, engine: str, queue: str, beyond: timedelta) -> None:

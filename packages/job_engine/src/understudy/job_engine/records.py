@@ -32,7 +32,11 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class JobRecord:
-    """One row of the ledger: everything known of a job; `Retrial` says what `origin` is."""
+    """One row of the ledger: everything known of a job; `Retrial` says what `origin` is.
+
+    Of one that `is_pruned` no more is known than what its key stands for: its id, its name and
+    queue, its payload's hash, and how and when it ended.
+    """
 
     id: str
     name: str
@@ -74,6 +78,7 @@ class JobRecord:
     effects_of: str | None = None
     version: int = 1
     parent_id: str | None = None
+    is_pruned: bool = False
 
     @property
     def is_unbegun(self) -> bool:

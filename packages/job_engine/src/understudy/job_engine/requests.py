@@ -14,6 +14,8 @@ class NewJob:
     Attributes:
         payload: The payload as JSON text.
         payload_sha: SHA-256 of that text; tells whether a repeated key means the same work.
+        key_for: How long its idempotency key or, where it has none, its id is remembered from now
+            on, whatever becomes of the job; None for an id that no caller knows before.
         delay: How long it waits from now on the database's clock; None offers it at once.
         run_at: The moment it waits for; None offers it at once.
         expires_at: The moment by which it must have begun, or is cancelled.
@@ -45,6 +47,7 @@ class NewJob:
     limits: Limits = NO_LIMITS
     sequel: str | None = None
     waits_for: str | None = None
+    key_for: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)

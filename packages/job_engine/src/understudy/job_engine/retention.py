@@ -28,5 +28,7 @@ class Retention:
             _EXPECT.whole("a count", self.count, least=0)
 
 
+#: How long a key is remembered from its dispatch on, and at least as long as its job is there.
+IDEMPOTENCY_FOR = timedelta(days=7)
 KEEP_SUCCEEDED = Retention(age=timedelta(hours=24), count=1000)
 KEEP_FAILED = Retention(age=timedelta(days=7))

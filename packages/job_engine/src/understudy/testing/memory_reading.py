@@ -9,6 +9,7 @@ from understudy.job_engine.ledger_clock import SLACK
 from understudy.job_engine.limits import Limits, LimitUse
 from understudy.job_engine.message import SigningKey
 from understudy.job_engine.ports import RunningJob
+from understudy.job_engine.reach import Reach
 from understudy.job_engine.records import (
     AttemptRecord,
     DispatchTry,
@@ -35,21 +36,23 @@ class MemoryReading(Connection):
         self._store = store
         self._keys = MemoryKeys(store.clock)
 
-    def due(self, limit: int) -> Sequence[JobRecord]:
+    def due(self, limit: int, reach: Reach | None = None) -> Sequence[JobRecord]:
         """Return scheduled jobs whose time has come, the most urgent first."""
         with self.transaction():
             now = self._store.clock.now()
             waiting = [r for r in self._in(JobState.SCHEDULED) if not self._store.is_paused(r)]
             due = [row for row in waiting if row.run_at and row.run_at <= now]
+            due = [row for row in due if reach is None or reach.may_offer(row)]
             limited = with_room(self._store, [row for row in due if row.limits])
             due = [*(row for row in due if not row.limits), *limited]
             due.sort(key=lambda row: (-row.priority, row.run_at))
             return [row.record() for row in due[:limit]]
 
-    def unclaimed(self, limit: int) -> Sequence[JobRecord]:
+    def unclaimed(self, limit: int, reach: Reach | None = None) -> Sequence[JobRecord]:
         """Return offered jobs whose pickup deadline has passed."""
         with self.transaction():
             now, offered = self._store.clock.now(), self._in(JobState.OFFERED)
+            offered = [row for row in offered if reach is None or reach.may_look_into(row)]
             late = sorted((by, n, row) for n, row in enumerate(offered) if (by := row.pickup_by))
             return [row.record() for by, _, row in late if by <= now][:limit]
 

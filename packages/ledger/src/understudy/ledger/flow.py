@@ -14,7 +14,7 @@ from understudy.job_engine.groups import GroupRecord
 from understudy.job_engine.records import JobRecord
 from understudy.job_engine.requests import NewJob, OfferPlan
 from understudy.job_engine.sequel import counts_in
-from understudy.ledger import endings, rows, transitions
+from understudy.ledger import endings, remembering, rows, transitions
 from understudy.ledger.database import Database
 from understudy.ledger.instants import now_us
 from understudy.ledger.job_table import jobs
@@ -82,6 +82,10 @@ def _known(connection: Connection, chain: Sequence[NewJob]) -> Sequence[JobRecor
     ids = [job.id for job in chain]
     found = connection.execute(select(*jobs.c).where(jobs.c.id.in_(ids))).all()
     by_id = {row.id: rows.job_record(row) for row in found}
+    for job in chain:
+        pruned = None if job.id in by_id else remembering.find_id(connection, job.id)
+        if pruned is not None:
+            by_id[job.id] = pruned
     if len(by_id) < len(ids):
         raise _taken(chain[0])
     return [by_id[each] for each in ids]

@@ -65,6 +65,8 @@ jobs: Table = Table(
     Column("finished_at", Instant),
     # By when it must have begun; NULL for a job that may begin at any time.
     Column("expires_at", Instant),
+    # How long its idempotency key, or the id that the caller gave it, is remembered at least.
+    Column("key_until", Instant),
     # What no other job of its name may hold, for as long as the scope says.
     Column("unique_key", SHORT),
     Column("unique_scope", String(16)),

@@ -8,6 +8,7 @@ from understudy.ledger.control import SqlControl
 from understudy.ledger.database import Database
 from understudy.ledger.flow import SqlFlow
 from understudy.ledger.keys import SqlKeys
+from understudy.ledger.ledger_id import SqlIdentity
 from understudy.ledger.mending import SqlMending
 from understudy.ledger.offers import SqlOffers
 from understudy.ledger.pausing import SqlPauses
@@ -39,6 +40,7 @@ class SqlLedger(
     SqlRetrials,
     SqlPauses,
     SqlKeys,
+    SqlIdentity,
 ):
     """Every role of the ledger on one database, SQLite or PostgreSQL.
 

@@ -3,7 +3,7 @@
 The counters in `aggregates` stay: they say how many jobs ever ended.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import islice
@@ -23,13 +23,14 @@ from sqlalchemy import (
 
 from understudy.job_engine.errors import LedgerUnavailableError
 from understudy.job_engine.groups import member_id
-from understudy.job_engine.retention import Retention
+from understudy.job_engine.retention import IDEMPOTENCY_FOR, Retention
 from understudy.job_engine.states import TERMINAL, JobState
+from understudy.ledger import remembering
 from understudy.ledger.database import Database
 from understudy.ledger.instants import instant, microseconds, now_us
 from understudy.ledger.job_table import jobs
 from understudy.ledger.missing import note_pruned
-from understudy.ledger.tables import groups
+from understudy.ledger.tables import groups, schedules
 
 #: The most jobs that one transaction deletes; SQLite lets nobody else write meanwhile.
 MAX_JOBS = 500
@@ -38,6 +39,16 @@ MAX_JOBS = 500
 CLOCKS_APART = timedelta(hours=1)
 
 _NOW = select(now_us())
+#: How long a key is remembered before its job may be deleted: longer than any statement runs, and
+#: than a transaction of a caller's should that dispatches within it.
+SETTLES = timedelta(hours=1)
+#: How long a schedule that no program declares any more is kept, with its last tick.
+SCHEDULES_FOR = timedelta(days=30)
+
+_GONE = delete(schedules).where(
+    schedules.c.declared_at < now_us() - microseconds(SCHEDULES_FOR), ~schedules.c.paused
+)
+
 _ENDED = groups.c.succeeded + groups.c.failed + groups.c.cancelled
 
 
@@ -49,18 +60,37 @@ def _is_there(job_id: ColumnElement[Any]) -> ColumnElement[bool]:
 _OVER = select(groups.c.id, groups.c.total).where(
     groups.c.sealed,
     groups.c.total == _ENDED,
+    # The group is what is remembered of the ids of its jobs.
+    groups.c.created_at < now_us() - microseconds(IDEMPOTENCY_FOR),
     ~_is_there(groups.c.completion_id),
     ~_is_there(groups.c.id + "-0"),
     ~_is_there(groups.c.id + "-" + cast(groups.c.total - 1, String)),
 )
 
 
+#: The groups that were begun and not recorded to the end; nearly never any.
+_UNSEALED = (
+    select(groups.c.id)
+    .where(~groups.c.sealed, groups.c.created_at >= now_us() - microseconds(IDEMPOTENCY_FOR))
+    .order_by(groups.c.created_at.desc())
+    .limit(100)
+)
+
+
 class SqlPruner:
     """`LedgerPruner` on SQL."""
 
-    def __init__(self, database: Database) -> None:
-        """Prune a ledger's database."""
+    def __init__(self, database: Database, *, settles: timedelta = SETTLES) -> None:
+        """Prune a ledger's database.
+
+        Args:
+            database: The ledger's database.
+            settles: How long a key is remembered before its job may be deleted, on PostgreSQL. A
+                statement that began before it was remembered does not see it, and would record
+                another job if that one's row were gone. SQLite has one writer at a time.
+        """
         self._database = database
+        self._settles = timedelta(0) if database.is_sqlite else settles
 
     def ended_names(self) -> Sequence[str]:
         """Return the names of the definitions that have ended jobs."""
@@ -76,8 +106,38 @@ class SqlPruner:
 
         return self._database.read(work)
 
+    def remember_keys(self, name: str, state: JobState, retention: Retention, limit: int) -> int:
+        """Put the keys of at most `limit` of them where they outlive their jobs.
+
+        Returns:
+            How many those were; 0 when no key is left to remember.
+        """
+        most = min(limit, MAX_JOBS)
+        return self._database.write(
+            lambda c: remembering.remember(c, _prunable(c, name, state, retention), most),
+            limit=self._database.at_length,
+        )
+
     def prune(self, name: str, state: JobState, retention: Retention, limit: int) -> int:
         """Delete at most `limit` of them, and never more than `MAX_JOBS`, the oldest first.
+
+        One whose key must outlive it stays until that is remembered, and no dispatch can be
+        under way that does not see it.
+
+        Returns:
+            How many were deleted.
+        """
+        most, settled = min(limit, MAX_JOBS), remembering.has_settled(self._settles)
+
+        def work(connection: Connection) -> int:
+            _expect_one_time(connection)
+            prunable = and_(_prunable(connection, name, state, retention), settled)
+            return _delete(connection, prunable, most)
+
+        return self._database.write(work, limit=self._database.at_length)
+
+    def prune_keys(self, limit: int) -> int:
+        """Delete at most `limit` keys, and never more than `MAX_JOBS`, whose time is over.
 
         Returns:
             How many were deleted.
@@ -86,9 +146,22 @@ class SqlPruner:
 
         def work(connection: Connection) -> int:
             _expect_one_time(connection)
-            return _delete(connection, _prunable(connection, name, state, retention), most)
+            return remembering.forget(connection, most)
 
         return self._database.write(work, limit=self._database.at_length)
+
+    def prune_schedules(self) -> int:
+        """Delete the schedules that no program has declared for long; a paused one stays.
+
+        Returns:
+            How many were deleted.
+        """
+
+        def work(connection: Connection) -> int:
+            _expect_one_time(connection)
+            return connection.execute(_GONE).rowcount
+
+        return self._database.write(work)
 
     def prune_groups(self, limit: int) -> int:
         """Delete at most `limit` groups, and never more than `MAX_JOBS`, whose jobs are gone.
@@ -156,7 +229,25 @@ def _prunable(
     too_old = jobs.c.finished_at < now_us() - microseconds(retention.age)
     # Who is asked for by a unique key that is still held must be there.
     asked_for = or_(jobs.c.unique_until.is_(None), jobs.c.unique_until <= now_us())
-    return and_(ended, asked_for, or_(too_old, *_too_many(connection, ended, retention.count)))
+    return and_(
+        ended,
+        asked_for,
+        *_needed(connection),
+        or_(too_old, *_too_many(connection, ended, retention.count)),
+    )
+
+
+def _needed(connection: Connection) -> Iterator[ColumnElement[bool]]:
+    """Say which jobs nothing relies on: no dead letter, no parent, and no group half recorded."""
+    origin, parent = jobs.alias("origin"), jobs.alias("parent")
+    # Without the job that did its work again, a dead letter would look untried.
+    yield ~select(origin.c.id).where(origin.c.id == jobs.c.origin).exists()
+    # Its parent may have to look at its end once more.
+    open_parent = and_(parent.c.id == jobs.c.parent_id, parent.c.finished_at.is_(None))
+    yield ~select(parent.c.id).where(open_parent).exists()
+    # Whoever dispatches the group again goes on with it, and would record them again.
+    for group_id in connection.execute(_UNSEALED).scalars():
+        yield ~jobs.c.id.startswith(f"{group_id}-", autoescape=True)
 
 
 def _too_many(

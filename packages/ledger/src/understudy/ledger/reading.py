@@ -15,7 +15,7 @@ from understudy.job_engine.records import (
     StepRecord,
 )
 from understudy.job_engine.states import JobState
-from understudy.ledger import limiting, rows
+from understudy.ledger import limiting, remembering, rows
 from understudy.ledger.database import Database
 from understudy.ledger.job_table import jobs
 from understudy.ledger.prepared import AnyRow
@@ -32,9 +32,12 @@ class SqlReader:
     def get(self, job_id: str) -> JobRecord:
         """Return a job."""
         found = self._all(select(*jobs.c).where(jobs.c.id == job_id))
-        if not found:
+        if found:
+            return rows.job_record(found[0])
+        pruned = self._database.read(lambda c: remembering.find_id(c, job_id))
+        if pruned is None:
             raise JobNotFoundError(f"expected the id of a job in the ledger, got {job_id!r}")
-        return rows.job_record(found[0])
+        return pruned
 
     def list_jobs(
         self,

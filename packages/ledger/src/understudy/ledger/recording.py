@@ -7,7 +7,7 @@ from sqlalchemy import Connection, and_, bindparam, or_, select, text, update
 from understudy.job_engine.identity import UniqueKey, UniqueScope
 from understudy.job_engine.records import JobRecord
 from understudy.job_engine.requests import NewJob, OfferPlan
-from understudy.ledger import rows, transitions
+from understudy.ledger import remembering, rows, transitions
 from understudy.ledger.database import Database
 from understudy.ledger.instants import now_us
 from understudy.ledger.job_table import UNIQUE_HELD, jobs
@@ -75,17 +75,21 @@ def record(
             return new, True
         known = _in_the_way(connection, job)
         if known is not None:
-            return rows.job_record(known), False
+            return known, False
 
 
-def _in_the_way(connection: Connection, job: NewJob) -> AnyRow | None:
+def _in_the_way(connection: Connection, job: NewJob) -> JobRecord | None:
     known = connection.execute(_BY_ID, {"job": job.id}).one_or_none()
     if known is None and job.idempotency_key is not None:
         key = {"name": job.name, "key": job.idempotency_key}
         known = connection.execute(_BY_KEY, key).one_or_none()
+    if known is None and job.key_for is not None:
+        pruned = remembering.find(connection, job)
+        if pruned is not None:
+            return pruned
     if known is None and job.unique is not None:
         known = holder_of(connection, job.name, job.unique)
-    return known
+    return None if known is None else rows.job_record(known)
 
 
 def holder_of(connection: Connection, name: str, unique: UniqueKey) -> AnyRow | None:

@@ -2,19 +2,21 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import lru_cache
 
 from sqlalchemy import BigInteger, Connection, bindparam, exists, or_, select, update
 
 from understudy.job_engine.ledger_clock import SLACK
 from understudy.job_engine.ports import RunningJob
+from understudy.job_engine.reach import Reach
 from understudy.job_engine.records import JobRecord
 from understudy.job_engine.states import JobState
-from understudy.ledger import room, rows
+from understudy.ledger import reaching, room, rows
 from understudy.ledger.database import Database
 from understudy.ledger.instants import microseconds, now_us
 from understudy.ledger.job_table import IS_LIMITED, jobs
 from understudy.ledger.pausing import IS_PAUSED
-from understudy.ledger.prepared import AnyRow
+from understudy.ledger.prepared import AnyRow, AnySelect
 from understudy.ledger.tables import attempts, workers
 
 _DUE = (
@@ -67,6 +69,18 @@ _RUNNING = select(
 ).where(jobs.c.state == JobState.RUNNING)
 
 
+@lru_cache(maxsize=8)
+def _due(reach: Reach | None) -> tuple[AnySelect, AnySelect]:
+    """Return what finds the due jobs without limits, and those with limits."""
+    within = reaching.may_offer(reach)
+    return _DUE.where(within), room.due(within)
+
+
+@lru_cache(maxsize=8)
+def _unclaimed(reach: Reach | None) -> AnySelect:
+    return _UNCLAIMED.where(reaching.may_look_into(reach))
+
+
 class SqlRescue:
     """`RescueLedger` on SQL."""
 
@@ -74,19 +88,20 @@ class SqlRescue:
         """Read a database."""
         self._database = database
 
-    def due(self, limit: int) -> Sequence[JobRecord]:
+    def due(self, limit: int, reach: Reach | None = None) -> Sequence[JobRecord]:
         """Return scheduled jobs whose time has come, the most urgent first."""
 
         def work(connection: Connection) -> list[AnyRow]:
             most = {"limit": limit}
-            return [*connection.execute(_DUE, most), *connection.execute(room.DUE, most)]
+            return [row for each in _due(reach) for row in connection.execute(each, most)]
 
         found = [rows.job_record(row) for row in self._database.read(work)]
         return sorted(found, key=lambda job: (-job.priority, job.run_at))[:limit]
 
-    def unclaimed(self, limit: int) -> Sequence[JobRecord]:
+    def unclaimed(self, limit: int, reach: Reach | None = None) -> Sequence[JobRecord]:
         """Return offered jobs whose pickup deadline has passed."""
-        found = self._database.read(lambda c: c.execute(_UNCLAIMED, {"limit": limit}).all())
+        statement, most = _unclaimed(reach), {"limit": limit}
+        found = self._database.read(lambda c: c.execute(statement, most).all())
         return [rows.job_record(row) for row in found]
 
     def hasten(self, engine: str, queue: str, beyond: timedelta) -> None:

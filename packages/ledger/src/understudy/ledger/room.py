@@ -25,11 +25,9 @@ from understudy.ledger.job_table import IS_LIMITED, LIMIT_COLUMNS, jobs
 from understudy.ledger.pausing import IS_PAUSED
 from understudy.ledger.tables import rate_starts
 
-_WAITING = (
-    select(jobs.c.id, jobs.c.priority, jobs.c.created_at, *(jobs.c[n] for n in LIMIT_COLUMNS))
-    .where(jobs.c.state == JobState.SCHEDULED, jobs.c.run_at <= now_us(), IS_LIMITED, ~IS_PAUSED)
-    .cte("waiting")
-)
+_WAITING = select(
+    jobs.c.id, jobs.c.priority, jobs.c.created_at, *(jobs.c[n] for n in LIMIT_COLUMNS)
+).where(jobs.c.state == JobState.SCHEDULED, jobs.c.run_at <= now_us(), IS_LIMITED, ~IS_PAUSED)
 
 
 def _taken(column: str, keys: CTE, *states: JobState) -> ScalarSelect[int]:
@@ -38,22 +36,22 @@ def _taken(column: str, keys: CTE, *states: JobState) -> ScalarSelect[int]:
     return select(func.count()).select_from(other).where(*mine).scalar_subquery()
 
 
-def _keys(column: str, *also: ColumnElement[Any]) -> CTE:
-    key = _WAITING.c[column]
+def _keys(waiting: CTE, column: str, *also: ColumnElement[Any]) -> CTE:
+    key = waiting.c[column]
     found = select(key.label("key"), *also).where(key.is_not(None)).group_by(key)
     return found.cte(f"{column}s")
 
 
-def _busy() -> CTE:
+def _busy(waiting: CTE) -> CTE:
     """Count the jobs of each waiting concurrency key that run, or are on their way."""
-    keys = _keys("concurrency_key")
+    keys = _keys(waiting, "concurrency_key")
     taken = _taken("concurrency_key", keys, JobState.OFFERED, JobState.RUNNING)
     return select(keys.c.key, taken.label("taken")).cte("busy")
 
 
-def _begun() -> CTE:
+def _begun(waiting: CTE) -> CTE:
     """Count the starts of each waiting rate key, and the jobs that are about to begin."""
-    keys = _keys("rate_key", func.max(_WAITING.c.rate_period).label("period"))
+    keys = _keys(waiting, "rate_key", func.max(waiting.c.rate_period).label("period"))
     counted = and_(rate_starts.c.key == keys.c.key, rate_starts.c.at > now_us() - keys.c.period)
     starts = select(func.count()).select_from(rate_starts).where(counted).scalar_subquery()
     taken = starts + _taken("rate_key", keys, JobState.OFFERED)
@@ -74,13 +72,13 @@ def _fits(among: CTE, limited: tuple[str, str], place: str | None = None) -> Col
     return or_(among.c[key].is_(None), among.c[f"{key}_taken"] + then <= among.c[limit])
 
 
-def _with_room() -> CTE:
+def _with_room(waiting: CTE) -> CTE:
     """Leave out the jobs of full keys."""
-    busy, begun = _busy(), _begun()
-    joined = _WAITING.outerjoin(busy, busy.c.key == _WAITING.c.concurrency_key)
-    joined = joined.outerjoin(begun, begun.c.key == _WAITING.c.rate_key)
+    busy, begun = _busy(waiting), _begun(waiting)
+    joined = waiting.outerjoin(busy, busy.c.key == waiting.c.concurrency_key)
+    joined = joined.outerjoin(begun, begun.c.key == waiting.c.rate_key)
     taken = (busy.c.taken.label("concurrency_key_taken"), begun.c.taken.label("rate_key_taken"))
-    counted = select(*_WAITING.c, *taken).select_from(joined).cte("counted")
+    counted = select(*waiting.c, *taken).select_from(joined).cte("counted")
     fits = (_fits(counted, _RATE), _fits(counted, _CONCURRENCY))
     return select(*counted.c).where(*fits).cte("with_room")
 
@@ -92,13 +90,18 @@ def _numbered(among: CTE, limited: tuple[str, str], name: str) -> CTE:
     return select(*numbered.c).where(_fits(numbered, limited, f"{name}_place")).cte(name)
 
 
-def _due() -> Select[*tuple[Any, ...]]:
-    in_time = _numbered(_with_room(), _RATE, "in_time")
+def due(within: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
+    """Find the due jobs with limits that there is room for, the most urgent first.
+
+    Args:
+        within: Which jobs may be offered at all; others take no place in the order.
+
+    Returns:
+        A statement that takes `limit`, how many it finds at the most.
+    """
+    waiting = _WAITING.where(within).cte("waiting")
+    in_time = _numbered(_with_room(waiting), _RATE, "in_time")
     fitting = _numbered(in_time, _CONCURRENCY, "fitting")
     order = (jobs.c.priority.desc(), jobs.c.created_at, jobs.c.id)
-    due = select(*jobs.c).where(jobs.c.id.in_(select(fitting.c.id)))
-    return due.order_by(*order).limit(bindparam("limit"))
-
-
-#: The due jobs with limits that there is room for, the most urgent first; `limit` at the most.
-DUE = _due()
+    found = select(*jobs.c).where(jobs.c.id.in_(select(fitting.c.id)))
+    return found.order_by(*order).limit(bindparam("limit"))

@@ -129,6 +129,7 @@ _READ: Mapping[str, Callable[[AnyRow], Any]] = {
     "progress": lambda row: progress_record(row.progress),
     "unique_scope": lambda row: row.unique_scope and UniqueScope(row.unique_scope),
     "limits": limits,
+    "is_pruned": lambda row: False,
 }
 _AS_THEY_ARE = tuple(f.name for f in fields(JobRecord) if f.name not in _READ)
 

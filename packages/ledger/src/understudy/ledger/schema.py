@@ -37,6 +37,7 @@ REVISIONS = (
     "0010",
     "0011",
     "0012",
+    "0013",
     "0014",
 )
 #: Where the revision stands; a name of our own, beside an application's own Alembic.

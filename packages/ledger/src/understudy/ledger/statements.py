@@ -14,6 +14,7 @@ from sqlalchemy import (
     case,
     func,
     insert,
+    literal,
     or_,
     select,
     update,
@@ -24,6 +25,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from understudy.job_engine.records import StepKind
 from understudy.job_engine.states import CLAIM, REOFFER, Fence, JobState, Transition
+from understudy.ledger import remembering
 from understudy.ledger.instants import now_us
 from understudy.ledger.job_table import IS_ALONE, IS_LIMITED, LIMIT_COLUMNS, jobs
 from understudy.ledger.pausing import IS_PAUSED
@@ -68,6 +70,7 @@ _MAY_BEGIN = (
 _EXTRAS: dict[str, tuple[str, Any]] = {
     "expires_at": ("expires_at", bindparam("expires_at", type_=BigInteger)),
     "expires_in": ("expires_at", now_us() + bindparam("expires_in", type_=BigInteger)),
+    "key_for": ("key_until", now_us() + bindparam("key_for", type_=BigInteger)),
     "unique_key": ("unique_key", bindparam("unique_key")),
     "unique_scope": ("unique_scope", bindparam("unique_scope")),
     "unique_for": ("unique_until", now_us() + bindparam("unique_for", type_=BigInteger)),
@@ -99,10 +102,21 @@ def insert_job(
     given: tuple[str, ...] = ("id", "name", "queue", "payload", "payload_sha")
     given += ("idempotency_key", "priority", "engines", "tags", "sequel", "waits_for", "version")
     given += ("engine",) if offered else ()
-    values |= {name: bindparam(name) for name in given}
+    values |= {name: bindparam(name, type_=jobs.c[name].type) for name in given}
     more = dict(_EXTRAS[name] for name in sorted(extras))
-    statement = insert_into(dialect, jobs).values(values | more).on_conflict_do_nothing()
+    insert_ = insert_into(dialect, jobs)
+    if "key_for" in extras:
+        # Its key may be remembered although the job that had it is gone.
+        columns = {name: _typed(name, value) for name, value in (values | more).items()}
+        unused = select(*columns.values()).where(~remembering.IS_TAKEN)
+        statement = insert_.from_select(list(columns), unused).on_conflict_do_nothing()
+    else:
+        statement = insert_.values(values | more).on_conflict_do_nothing()
     return statement.returning(*(jobs.c[name] for name in (*_OF_NEW, *more)))
+
+
+def _typed(name: str, value: object) -> ColumnElement[Any]:
+    return value if isinstance(value, ColumnElement) else literal(value, jobs.c[name].type)
 
 
 @lru_cache

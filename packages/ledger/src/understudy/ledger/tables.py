@@ -27,6 +27,7 @@ __all__ = [
     "events",
     "groups",
     "info",
+    "keys",
     "metadata",
     "pauses",
     "rate_starts",
@@ -148,6 +149,27 @@ pauses: Table = Table(
     Column("reason", Text, nullable=False, server_default=""),
     Column("since", Instant, nullable=False),
 )
+
+#: The keys, and the ids that callers gave, of jobs that are gone or about to go (decision 0028).
+keys: Table = Table(
+    f"{PREFIX}keys",
+    metadata,
+    # The job's name; empty where the key is a job's id.
+    Column("scope", NAME, primary_key=True),
+    Column("key", String(255), primary_key=True),
+    # No foreign key: it outlives the job.
+    Column("job_id", JOB_ID, nullable=False),
+    Column("name", NAME, nullable=False),
+    Column("queue", SHORT, nullable=False),
+    Column("payload_sha", SHORT, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("finished_at", Instant),
+    Column("expires_at", Instant, nullable=False),
+    Column("remembered_at", Instant, nullable=False),
+    **CLUSTERED,
+)
+Index(f"ix_{PREFIX}keys_expires_at", keys.c.expires_at)
 
 #: The attempts that rate limits count; each is forgotten when none counts it any more.
 rate_starts: Table = Table(

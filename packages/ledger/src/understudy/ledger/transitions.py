@@ -17,7 +17,7 @@ from understudy.job_engine.ledger_clock import spans_of_dispatch
 from understudy.job_engine.records import Claim, JobRecord, StepKind, StepRecord
 from understudy.job_engine.requests import NewJob, OfferPlan
 from understudy.job_engine.states import CANCEL, JobState, Transition
-from understudy.ledger import at_once, endings, rows, statements
+from understudy.ledger import at_once, endings, remembering, rows, statements
 from understudy.ledger.changing import (
     After,
     Cause,
@@ -40,7 +40,7 @@ def insert_job(
     """Record a job, already offered if there is a plan (rules 1 and 3).
 
     Returns:
-        The new job; None if its id or its idempotency key is taken.
+        The new job; None if its id or its idempotency key is taken, or remembered.
     """
     values: dict[str, Any] = {
         "id": job.id,
@@ -66,6 +66,7 @@ def insert_job(
     detail: dict[str, Any] = {"engine": plan.engine, "reason": plan.reason} if plan else {}
     detail |= spans_of_dispatch(job, offered=plan is not None)
     cause, insert = Cause(actor, detail), _Insert(plan is not None, frozenset(extras))
+    values |= {} if job.key_for is None else remembering.key_of(job)
     row = _insert_with_event(connection, values | extras, cause, insert)
     return None if row is None else rows.new_record(job, plan, row)
 
@@ -77,6 +78,8 @@ def _extras(job: NewJob) -> dict[str, Any]:
     elif job.expires_at is not None:
         extras["expires_at"] = stored(job.expires_at)
     extras |= rows.limit_columns(job.limits)
+    if job.key_for is not None:
+        extras["key_for"] = microseconds(job.key_for)
     if job.unique is not None:
         extras |= {"unique_key": job.unique.key, "unique_scope": job.unique.scope}
         if job.unique.period is not None:

@@ -18,6 +18,7 @@ from understudy.ledger.columns import PREFIX
 from understudy.ledger.database import Database
 from understudy.ledger.errors import translated
 from understudy.ledger.keys import ensure_key
+from understudy.ledger.ledger_id import ensure_id
 from understudy.ledger.migrating import postgresql, sqlite
 from understudy.ledger.migrating.at_first import FirstSteps
 from understudy.ledger.migrating.online import STEPS
@@ -57,6 +58,7 @@ def upgrade(
     database: Database,
     *,
     adopt_host: bool = False,
+    new_id: bool = False,
     report: Report = quiet,
     patience: timedelta = PATIENCE,
     migrations: Sequence[Migration] | None = None,
@@ -68,6 +70,7 @@ def upgrade(
 
     Args:
         database: The ledger's database.
+        new_id: Give the ledger another id: it is a copy, and not to be taken for the other one.
         adopt_host: Make this host the one a SQLite ledger belongs to, after the file was moved.
         report: Called with what is being done.
         patience: How long it waits for each lock, and for another upgrade to end.
@@ -79,7 +82,7 @@ def upgrade(
     """
     given = load() if migrations is None else migrations
     with translated(), _site(database, report, patience) as site:
-        return _Run(site, database.place, given).run(adopt_host=adopt_host)
+        return _Run(site, database.place, given).run(adopt_host=adopt_host, new_id=new_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +141,7 @@ class _Run:
         self._migrations = migrations
         self._known = [each.revision for each in migrations]
 
-    def run(self, *, adopt_host: bool) -> Upgrade:
+    def run(self, *, adopt_host: bool, new_id: bool) -> Upgrade:
         before = schema.standing(self._connection)
         if before.is_too_new(self._known):
             raise schema.too_new(before, self._place)
@@ -148,6 +151,7 @@ class _Run:
         with self._site.transaction():
             self._note_minimum(self._migrations[-1])
             ensure_key(self._connection)
+            ensure_id(self._connection, new=new_id)
             adopted_from = self._note_host(adopt=adopt_host)
         now = schema.standing(self._connection)
         return Upgrade(

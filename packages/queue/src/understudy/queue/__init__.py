@@ -2,7 +2,7 @@
 
 from understudy.job_engine.queues import QueueProfile, declare_queue
 from understudy.queue.client import shared_client
-from understudy.queue.rq_queue import queue_name, rq_queue
+from understudy.queue.rq_queue import queue_name, rq_id, rq_queue
 from understudy.queue.safe_job import SafeJob, new_job
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "declare_queue",
     "new_job",
     "queue_name",
+    "rq_id",
     "rq_queue",
     "shared_client",
 ]

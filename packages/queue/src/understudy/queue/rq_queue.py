@@ -16,6 +16,15 @@ def queue_name(profile: QueueProfile, namespace: str = DEFAULT_NAMESPACE) -> str
     return f"{namespace}-{profile.name}" if namespace else profile.name
 
 
+def rq_id(namespace: str, job_id: str, epoch: int) -> str:
+    """Return the id of the RQ job that carries an offer: `<namespace>_<job_id>-<epoch>`.
+
+    RQ keeps the jobs of all programs on a Redis under their ids alone. A namespace holds no `_`
+    and an epoch no `-`, so no two offers have one id.
+    """
+    return f"{namespace}_{job_id}-{epoch}"
+
+
 def rq_queue(
     profile: QueueProfile,
     client: Redis,

@@ -15,6 +15,8 @@ from understudy.worker.exits import UNAVAILABLE
 from understudy.worker.settings import load_settings
 from understudy.worker.wiring import load_catalogue
 
+_OF_OTHERS = EngineHealth(healthy=False, detail="not probed: not in UNDERSTUDY_ENGINES here")
+
 
 @click.command()
 @json_option
@@ -23,13 +25,14 @@ def engines(*, as_json: bool) -> None:
 
     A probe writes what a dispatch would write. Workers are those whose heartbeat is fresh. The
     breakers are not shown: each process that dispatches has its own. Ends with 69 if no engine is
-    healthy.
+    healthy. Engines that live workers serve and this program does not have are not probed.
     """
     settings = load_settings()
     load_catalogue(settings)  # its modules declare queues
     app = opened_app(settings)
     live = app.ledger.live_workers()
     found = [_row(engine, queue, health, live) for engine, queue, health in _probed(app.engines)]
+    found += [_row(*each, _OF_OTHERS, live) for each in _served_by_others(settings.engines, live)]
     if as_json:
         print_json(found)
     else:
@@ -48,6 +51,13 @@ def _probed(engines: EngineSet) -> Iterator[tuple[str, str, EngineHealth]]:
             # One that is away is asked once, not once a queue.
             health = engines.probe(engine, queue) if health.healthy else health
             yield engine, queue.name, health
+
+
+def _served_by_others(
+    engines: Sequence[str], live: Sequence[WorkerRecord]
+) -> Iterator[tuple[str, str]]:
+    served = {(worker.engine, worker.queue) for worker in live}
+    return (each for each in sorted(served) if each[0] not in engines)
 
 
 def _row(

@@ -12,6 +12,7 @@ from understudy.job_engine.jobs.scheduled.prune_ledger import (
     prunable,
     prune,
     prune_groups,
+    prune_keys,
     pruning_dead_letters,
 )
 from understudy.job_engine.states import JobState
@@ -38,9 +39,10 @@ def prune_command(*, dry_run: bool, batch: int, as_json: bool) -> None:
     """Delete ended jobs that are no longer to be kept.
 
     Each definition says how long: `keep_succeeded` and `keep_failed`. Jobs of definitions that
-    are not known here stay. A group goes with the last of its jobs, and signing keys that have
-    ended go, too. A few are deleted at once, so
-    that nobody waits for long.
+    are not known here stay. A group goes with the last of its jobs, a key when its time is over,
+    a signing key that has ended, too. A few are deleted at once, so that nobody waits for long.
+
+    On PostgreSQL a job with a key that must outlive it goes an hour after a run that came by.
     """
     settings = load_settings()
     catalogue = load_catalogue(settings)
@@ -55,6 +57,8 @@ def prune_command(*, dry_run: bool, batch: int, as_json: bool) -> None:
             found = _pruned(pruner, list(catalogue), batch, quiet=as_json)
             gone = prune_groups(pruner, Pruning(batch_size=batch))
             SqlLedger(database).forget_ended_keys()
+            prune_keys(pruner, Pruning(batch_size=batch))
+            pruner.prune_schedules()
         unknown = sorted(set(pruner.ended_names()) - {each.name for each in catalogue})
     if as_json:
         print_json({"dry_run": dry_run, **found, "groups": gone, "unknown": unknown})

@@ -38,6 +38,11 @@ AGAIN_AFTER = 10
     help="Make this host the owner of a SQLite ledger that was moved here.",
 )
 @click.option(
+    "--new-id",
+    is_flag=True,
+    help="Give a copy of a ledger an id of its own, before anything else is done with it.",
+)
+@click.option(
     "--patience",
     callback=duration,
     default=f"{PATIENCE // timedelta(minutes=1)}m",
@@ -45,7 +50,7 @@ AGAIN_AFTER = 10
     help="How long to wait for a lock, or for another upgrade.",
 )
 @json_option
-def upgrade_command(*, adopt: bool, patience: timedelta, as_json: bool) -> None:
+def upgrade_command(*, adopt: bool, new_id: bool, patience: timedelta, as_json: bool) -> None:
     """Create the ledger's tables, or bring them up to date.
 
     Others go on working meanwhile. If it is killed, run it again: it goes on where it was. The
@@ -55,7 +60,7 @@ def upgrade_command(*, adopt: bool, patience: timedelta, as_json: bool) -> None:
         closing(open_database(load_settings())) as database,
         _progress(as_json=as_json) as report,
     ):
-        done = upgrade(database, adopt_host=adopt, report=report, patience=patience)
+        done = upgrade(database, adopt_host=adopt, new_id=new_id, report=report, patience=patience)
     if as_json:
         facts = asdict(done)
         print_json({"ledger": facts.pop("place"), **facts})

@@ -10,10 +10,13 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
+from understudy.dispatcher.engines.marks import redis_owner
 from understudy.job_engine.errors import EngineUnavailableError, UnderstudyError
 from understudy.job_engine.redaction import redacted_url
+from understudy.ledger import SqlLedger
 from understudy.ledger.opening import shared_database
 from understudy.ledger.upgrading import upgrade
+from understudy.queue import shared_client
 from understudy.worker.embedded import EmbeddedServerError, EmbeddedValkey
 from understudy.worker.settings import Settings
 
@@ -64,6 +67,7 @@ class DevSite:
                     self.environment[variable] = url
             if "UNDERSTUDY_LEDGER_URL" not in theirs:
                 self.environment["UNDERSTUDY_LEDGER_URL"] = self._upgrade_ledger()
+                self._take_over()
             self._write_exports()
             shown = {variable: redacted_url(url) for variable, url in theirs.items()}
             self.addresses = shown | self.environment
@@ -108,6 +112,15 @@ class DevSite:
         with closing(shared_database(url)) as database:
             upgrade(database)
         return url
+
+    def _take_over(self) -> None:
+        """Make our servers this ledger's: they may have served one that was deleted."""
+        with closing(shared_database(self.environment["UNDERSTUDY_LEDGER_URL"])) as database:
+            ledger_id = SqlLedger(database).ledger_id()
+        for variable in ("REDIS_URL", "AMQP_URL"):
+            if variable in self.environment and ledger_id is not None:
+                client = shared_client(self.environment[variable], "dev")
+                redis_owner(client, self._settings.namespace, ledger_id, "take_over")
 
     def _write_exports(self) -> None:
         self.env_file.touch(mode=0o600)

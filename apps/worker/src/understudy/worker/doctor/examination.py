@@ -5,8 +5,11 @@ from datetime import timedelta
 from understudy.worker.doctor.engine_checks import engine_checks
 from understudy.worker.doctor.finding import Check, Finding, look_at_all
 from understudy.worker.doctor.job_checks import look_at_jobs
-from understudy.worker.doctor.ledger_checks import look_at_ledger, look_at_workers
+from understudy.worker.doctor.ledger_checks import look_at_ledger
+from understudy.worker.doctor.namespace_checks import look_at_namespaces
+from understudy.worker.doctor.retention_checks import look_at_retention
 from understudy.worker.doctor.versions import look_at_versions
+from understudy.worker.doctor.worker_checks import look_at_workers
 from understudy.worker.settings import Settings
 
 
@@ -18,7 +21,9 @@ def examine(settings: Settings, limit: timedelta) -> list[Finding]:
     checks = [
         Check("ledger", lambda: look_at_ledger(settings), remedy),
         *engine_checks(settings),
+        Check("namespaces", lambda: look_at_namespaces(settings), remedy),
         Check("workers", lambda: look_at_workers(settings), remedy),
+        Check("retention", lambda: look_at_retention(settings), remedy),
         Check("versions", look_at_versions),
     ]
     return [*jobs, *look_at_all(checks, limit)]

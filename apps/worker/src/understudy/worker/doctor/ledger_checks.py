@@ -64,27 +64,6 @@ def look_at_ledger(settings: Settings) -> Iterator[Finding]:
         yield from _wholeness(settings, database)
 
 
-def look_at_workers(settings: Settings) -> Iterator[Finding]:
-    """Look for a live worker of each engine for each declared queue."""
-    if not _exists(settings):
-        return
-    with closing(shared_database(settings.ledger_url)) as database:
-        live = SqlLedger(database).live_workers()
-    engines = [name for name in settings.engines if settings.use_rq or name != "rq"]
-    for engine, queue in ((e, q) for e in engines for q in declared_queues()):
-        count = sum((worker.engine, worker.queue) == (engine, queue) for worker in live)
-        name = f"workers {engine}:{queue}"
-        if count:
-            yield fine(name, f"{count} live")
-        else:
-            yield warning(name, "none live", f"understudy worker {engine} --queue {queue}")
-
-
-def _exists(settings: Settings) -> bool:
-    url = ledger_url(settings.ledger_url)
-    return url.get_backend_name() != "sqlite" or Path(url.database or "").exists()
-
-
 def _sqlite(database: Database, path: Path) -> Iterator[Finding]:
     version = database.read(lambda c: c.exec_driver_sql("SELECT sqlite_version()").scalar_one())
     # Opening it has refused a network disk and a folder that everybody may write to.

@@ -329,7 +329,8 @@ class SlotWorker(Bookkeeper):
                 "kill-horse": True,
             }
             if named[command]:
-                job_id = execution.job_id.rpartition("-")[0]
+                # Of the message: RQ's id has a namespace and an epoch around it.
+                job_id = _job_id(execution.job.args[0])
                 self._commanded.add(job_id)
                 self._stop_job(job_id)
 

@@ -9,7 +9,7 @@ from understudy.dispatcher.engines.inbox import Inbox, pack
 from understudy.dispatcher.engines.rabbitmq import SafeRabbitmqBroker
 from understudy.dispatcher.engines.valkey import SafeRedisBroker
 from understudy.job_engine.clock import Deadline
-from understudy.job_engine.engine_port import EngineHealth
+from understudy.job_engine.engine_port import Claiming, EngineHealth, Owner
 from understudy.job_engine.errors import EngineError
 from understudy.job_engine.message import Message
 from understudy.job_engine.queues import QueueProfile
@@ -53,6 +53,10 @@ class DramatiqEngine:
     def probe(self, queue: QueueProfile, deadline: Deadline) -> EngineHealth:
         """Write to the broker and count what waits in the queue."""
         return self._broker.probe(queue_name(queue, self._namespace))
+
+    def owner(self, ledger_id: str, deadline: Deadline, claiming: Claiming) -> Owner:
+        """Say whose the namespace is on this broker."""
+        return self._broker.owner(self._namespace, ledger_id, claiming)
 
     def withdraw(self, message: Message, queue: QueueProfile) -> None:
         """Leave the message: no broker of Dramatiq's can take a single one back."""

@@ -23,8 +23,9 @@ from pika.exceptions import (
 
 from understudy.dispatcher.engines.amqp_frames import BoundedAssembler
 from understudy.dispatcher.engines.inbox import Envelope, Inbox, encode
+from understudy.dispatcher.engines.marks import rabbitmq_owner
 from understudy.job_engine.crash_points import CRASH_POINTS
-from understudy.job_engine.engine_port import EngineHealth
+from understudy.job_engine.engine_port import Claiming, EngineHealth, Owner
 from understudy.job_engine.errors import (
     ConfigurationError,
     EngineError,
@@ -201,6 +202,15 @@ class SafeRabbitmqBroker(RabbitmqBroker):
             return EngineHealth(healthy=False, detail=str(error))
         backlog: int = found.method.message_count
         return EngineHealth(healthy=True, detail="published with a confirm", backlog=backlog)
+
+    def owner(self, namespace: str, ledger_id: str, claiming: Claiming) -> Owner:
+        """Say whose a namespace is on this RabbitMQ.
+
+        Raises:
+            EngineError: It did not say.
+        """
+        with amqp_errors(self):
+            return rabbitmq_owner(self.connection, namespace, ledger_id, claiming)
 
     def keep_alive(self) -> None:
         """Answer heartbeats on this thread's connection; forget it if it has died (DQ-15)."""

@@ -12,13 +12,14 @@ from rq.scripts import UNIQUE_ENQUEUE_SCRIPT, save_unique_job
 from understudy.dispatcher.bounded import BoundedCaller
 from understudy.dispatcher.engine_set import Engine
 from understudy.dispatcher.engines.config import EngineConfig
+from understudy.dispatcher.engines.marks import redis_owner
 from understudy.dispatcher.engines.redis_errors import probe_redis, redis_errors, refusal
 from understudy.job_engine.clock import Deadline
-from understudy.job_engine.engine_port import EngineHealth
+from understudy.job_engine.engine_port import Claiming, EngineHealth, Owner
 from understudy.job_engine.errors import EngineError
 from understudy.job_engine.message import Message
 from understudy.job_engine.queues import QueueProfile
-from understudy.queue import SafeJob, new_job, rq_queue, shared_client
+from understudy.queue import SafeJob, new_job, rq_id, rq_queue, shared_client
 from understudy.queue.rq_queue import DEFAULT_NAMESPACE
 
 #: How many offers of one process may be under way at once.
@@ -28,7 +29,7 @@ LOOKED_THROUGH = 10_000
 
 
 class RqEngine:
-    """`EngineAdapter` of RQ: one RQ job per offer, under the id `<job_id>-<epoch>`."""
+    """`EngineAdapter` of RQ: one RQ job per offer, under an id of its namespace."""
 
     name = "rq"
 
@@ -41,7 +42,7 @@ class RqEngine:
     def offer(self, message: Message, queue: QueueProfile, deadline: Deadline) -> None:
         """Enqueue the message; the same offer made twice stands in the queue once (RS-01)."""
         target = self._queue(queue)
-        job = new_job(_rq_id(message), message.to_wire(), target)
+        job = new_job(self._id(message), message.to_wire(), target)
         with redis_errors(self._client), contextlib.suppress(DuplicateJobError):
             # What `Queue.enqueue_job(job, unique=True)` does, without its second round trip; the
             # worker notes the queue's name in RQ's set of queues.
@@ -55,7 +56,7 @@ class RqEngine:
         enqueue = self._client.register_script(UNIQUE_ENQUEUE_SCRIPT)
         with redis_errors(self._client), self._client.pipeline(transaction=False) as pipeline:
             for message in messages:
-                job = new_job(_rq_id(message), message.to_wire(), target)
+                job = new_job(self._id(message), message.to_wire(), target)
                 keys, no_ttl = [job.key, target.key], -1
                 enqueue(keys, [job.id, "R", no_ttl, *_fields(job)], client=pipeline)
             replies = pipeline.execute(raise_on_error=False)
@@ -68,21 +69,30 @@ class RqEngine:
 
     def holds(self, message: Message, queue: QueueProfile, deadline: Deadline) -> bool | None:
         """Look for the message in the queue's list, but not through one without end."""
-        key, rq_id = self._queue(queue).key, _rq_id(message)
+        key, ids = self._queue(queue).key, (self._id(message), _former_id(message))
         with redis_errors(self._client), self._client.pipeline() as pipeline:
-            pipeline.exists(SafeJob.key_for(rq_id))
-            pipeline.lpos(key, rq_id, maxlen=LOOKED_THROUGH)
             pipeline.llen(key)
-            is_kept, place, length = pipeline.execute()
-        if is_kept and place is None and length > LOOKED_THROUGH:
+            for each in ids:
+                pipeline.exists(SafeJob.key_for(each))
+                pipeline.lpos(key, each, maxlen=LOOKED_THROUGH)
+            length, *found = pipeline.execute()
+        kept = [place for is_kept, place in zip(found[::2], found[1::2], strict=True) if is_kept]
+        if kept and not any(place is not None for place in kept) and length > LOOKED_THROUGH:
             return None
-        return bool(is_kept) and place is not None
+        return any(place is not None for place in kept)
+
+    def owner(self, ledger_id: str, deadline: Deadline, claiming: Claiming) -> Owner:
+        """Say whose the namespace is on this Redis."""
+        return redis_owner(self._client, self._namespace, ledger_id, claiming)
 
     def withdraw(self, message: Message, queue: QueueProfile) -> None:
         """Take a void offer out of the queue, if Redis is there."""
         with contextlib.suppress(RedisError, OSError):
-            self._client.lrem(self._queue(queue).key, 1, _rq_id(message))
-            self._client.delete(SafeJob.key_for(_rq_id(message)))
+            self._client.lrem(self._queue(queue).key, 1, self._id(message))
+            self._client.delete(SafeJob.key_for(self._id(message)))
+
+    def _id(self, message: Message) -> str:
+        return rq_id(self._namespace, message.job_id, message.epoch)
 
     def _queue(self, profile: QueueProfile) -> Queue:
         if profile.name not in self._queues:
@@ -90,7 +100,11 @@ class RqEngine:
         return self._queues[profile.name]
 
 
-def _rq_id(message: Message) -> str:
+def _former_id(message: Message) -> str:
+    """Return the id that programs before decision 0029 gave to an offer, in any namespace.
+
+    It may be another program's, so it is looked for in this program's queue and never removed.
+    """
     return f"{message.job_id}-{message.epoch}"
 
 

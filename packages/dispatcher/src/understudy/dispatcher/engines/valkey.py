@@ -16,9 +16,10 @@ from redis.client import Pipeline
 from redis.exceptions import RedisError
 
 from understudy.dispatcher.engines.inbox import MAX_ENVELOPE_BYTES, Envelope, Inbox, encode
+from understudy.dispatcher.engines.marks import redis_owner
 from understudy.dispatcher.engines.redis_errors import probe_redis, redis_errors, refusal
 from understudy.job_engine.crash_points import CRASH_POINTS
-from understudy.job_engine.engine_port import EngineHealth
+from understudy.job_engine.engine_port import Claiming, EngineHealth, Owner
 from understudy.job_engine.errors import EngineError
 from understudy.queue.cluster import refuse_cluster
 
@@ -96,6 +97,10 @@ class SafeRedisBroker(RedisBroker):
     def probe(self, queue_name: str) -> EngineHealth:
         """Write to Redis and count what waits in the queue."""
         return probe_redis(self.client, f"{self.namespace}:{queue_name}")
+
+    def owner(self, namespace: str, ledger_id: str, claiming: Claiming) -> Owner:
+        """Say whose a namespace is on this Redis."""
+        return redis_owner(self.client, namespace, ledger_id, claiming)
 
     def keep_alive(self) -> None:
         """Do nothing: an idle Redis connection needs no care."""

@@ -34,6 +34,7 @@ __all__ = [
     "beyond_their_limit",
     "history_of",
     "is_unsure",
+    "remembered_otherwise",
     "repeated_keys",
     "violations",
 ]
@@ -132,3 +133,9 @@ def repeated_keys(jobs: Iterable[JobRecord]) -> Iterator[Violation]:
             if known != job.id:
                 found = f"{job.name!r} with key {job.idempotency_key!r} is job {known}, too"
                 yield Violation(job.id, "I10", _ONE_KEY_ONE_JOB, found)
+
+
+def remembered_otherwise(job_id: str, name: str, key: str, known: str) -> Violation:
+    """Tell of a job that was made under a key that stood for another one, now pruned (I10)."""
+    found = f"{name!r} with key {key!r} is job {known}, too, which was pruned"
+    return Violation(job_id, "I10", _ONE_KEY_ONE_JOB, found)

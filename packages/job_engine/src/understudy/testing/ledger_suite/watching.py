@@ -3,10 +3,13 @@
 
 from datetime import UTC, datetime, timedelta
 
+from understudy.job_engine.limits import NO_LIMITS, Limit, Limits
 from understudy.job_engine.ports import Ledger
+from understudy.job_engine.reach import Reach
 from understudy.job_engine.records import WorkerRecord
 from understudy.testing.ledger_suite.scene import (
     CONCLUSIONS,
+    FIRST,
     LONG,
     MOMENT,
     SECOND,
@@ -112,6 +115,46 @@ class WatchingPromises:
         assert hastened.pickups_missed == before.pickups_missed
         assert ledger.get(near.id) == near
         assert ledger.get(elsewhere.id) == elsewhere
+
+    def test_what_is_due_is_within_reach(self, ledger: Ledger) -> None:
+        """Jobs that may run on none of a process's engines take no place of others."""
+        limits = Limits(Limit("reach", 10))
+        for engines in (("third",), ("FIRST", "first,"), ("firs_", "%")):
+            waiting(ledger, NOW, engines=engines, priority=9)
+            waiting(ledger, NOW, engines=engines, priority=9, limits=limits)
+        ours = [
+            waiting(ledger, NOW, engines=engines, limits=limited).id
+            for engines in ((), ("third", FIRST), (SECOND,))
+            for limited in (NO_LIMITS, limits)
+        ]
+        reach = Reach(frozenset({FIRST, SECOND}))
+
+        assert {job.id for job in ledger.due(len(ours), reach)} == set(ours)
+        assert len(ledger.due(100)) == 2 * len(ours)
+        assert {job.engines for job in ledger.due(100, Reach(frozenset()))} == {()}
+
+    def test_only_room_that_a_process_can_give_is_counted(self, ledger: Ledger) -> None:
+        """The one place of a key goes to the first job that the process may offer."""
+        limits = Limits(Limit("reach", 1))
+        waiting(ledger, NOW, engines=("third",), limits=limits)
+        ours = waiting(ledger, NOW, engines=(FIRST,), limits=limits)
+
+        assert [job.id for job in ledger.due(10, Reach(frozenset({FIRST})))] == [ours.id]
+
+    def test_what_is_unclaimed_is_within_reach(self, ledger: Ledger) -> None:
+        """So is what was offered to an engine that other processes look after."""
+        for _ in range(3):
+            offered(ledger, "third", pickup=-MOMENT, engines=("third",))
+            offered(ledger, "third", pickup=-MOMENT)
+        ours = [
+            offered(ledger, FIRST, pickup=NOW, engines=(FIRST,)).id,
+            offered(ledger, SECOND, pickup=NOW).id,
+        ]
+        reach = Reach(frozenset({FIRST}), others=frozenset({"third"}))
+
+        assert {job.id for job in ledger.unclaimed(2, reach)} == set(ours)
+        assert len(ledger.unclaimed(100, Reach(frozenset({FIRST})))) == len(ours) + 3
+        assert len(ledger.unclaimed(100)) == len(ours) + 6
 
     def test_running_jobs_are_watched(self, ledger: Ledger) -> None:
         """With all that a rescuer compares, and no others."""

@@ -24,6 +24,7 @@ from understudy.ledger.verifying import (
     groups,
     histories,
     hooks,
+    keys,
     pauses,
     schedules,
     sharing,
@@ -40,6 +41,7 @@ _PATIENCE = 10
 #: What is checked of jobs that have to do with each other.
 _TOGETHER: tuple[Callable[[Connection], Iterator[Violation]], ...] = (
     sharing.one_key_twice,
+    keys.given_twice,
     sharing.too_many_at_once,
     sharing.too_many_in_a_period,
     chains.waiting_in_vain,

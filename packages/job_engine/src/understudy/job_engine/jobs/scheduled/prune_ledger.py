@@ -1,6 +1,7 @@
 """Prune ended jobs from the ledger, as each definition's retention allows."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import timedelta
 from functools import partial
 from typing import ClassVar, Protocol
 
@@ -38,8 +39,18 @@ class LedgerPruner(Protocol):
         """Count the jobs of a name and a terminal state that may be pruned."""
         ...
 
+    def remember_keys(self, name: str, state: JobState, retention: Retention, limit: int) -> int:
+        """Put the keys of at most `limit` of them, in one transaction, where they outlive the jobs.
+
+        Returns:
+            How many those were; 0 when no key is left to remember.
+        """
+        ...
+
     def prune(self, name: str, state: JobState, retention: Retention, limit: int) -> int:
         """Delete at most `limit` of them in one transaction, the oldest first.
+
+        One whose key must outlive it is deleted some time after that was remembered.
 
         Returns:
             How many were deleted; 0 when there is nothing left to delete.
@@ -48,6 +59,22 @@ class LedgerPruner(Protocol):
 
     def prune_groups(self, limit: int) -> int:
         """Delete at most `limit` groups that are over and of which no job is left.
+
+        Returns:
+            How many were deleted.
+        """
+        ...
+
+    def prune_keys(self, limit: int) -> int:
+        """Delete at most `limit` remembered keys whose time is over.
+
+        Returns:
+            How many were deleted.
+        """
+        ...
+
+    def prune_schedules(self) -> int:
+        """Delete the schedules that no program has declared for long, unless they are paused.
 
         Returns:
             How many were deleted.
@@ -77,6 +104,8 @@ class PruneReport(BaseModel):
         cancelled: Jobs that had been cancelled; kept as long as succeeded ones.
         failed: Dead letters.
         groups: How many groups went with the last of their jobs.
+        keys: How many keys are remembered no longer.
+        schedules: How many schedules went that no program declares any more.
         unknown: Definitions with ended jobs that this worker does not know, and left alone.
     """
 
@@ -86,6 +115,8 @@ class PruneReport(BaseModel):
     cancelled: Mapping[str, int]
     failed: Mapping[str, int]
     groups: int = 0
+    keys: int = 0
+    schedules: int = 0
     unknown: tuple[str, ...]
 
 
@@ -94,6 +125,7 @@ prune_ledger: JobDefinition[Pruning, PruneReport] = declare_job(
     payload=Pruning,
     result=PruneReport,
     queue="scheduled",
+    keep_succeeded=Retention(age=timedelta(days=7), count=100),
     retry=RetryPolicy(max_attempts=3, wait=wait_exponential(multiplier=30) + wait_random(0, 5)),
 )
 
@@ -134,6 +166,8 @@ class PruneLedger:
             cancelled=ctx.run("prune-cancelled", self._prune, JobState.CANCELLED, payload, ctx),
             failed=ctx.run("prune-failed", self._prune, JobState.FAILED, payload, ctx),
             groups=ctx.run("prune-groups", prune_groups, self._pruner, payload),
+            keys=ctx.run("prune-keys", prune_keys, self._pruner, payload),
+            schedules=ctx.run("prune-schedules", self._pruner.prune_schedules),
         )
 
     def _unknown(self) -> tuple[str, ...]:
@@ -200,7 +234,12 @@ def prune(
         return None
     if state is JobState.FAILED:
         warn(count)
-    delete = partial(pruner.prune, definition.name, state, _retention(definition, state))
+    retention = _retention(definition, state)
+    remember = partial(pruner.remember_keys, definition.name, state, retention)
+    for _ in _in_batches(remember, count, limits.batch_size):
+        # Each is a transaction of its own, as each batch of the jobs is.
+        continue
+    delete = partial(pruner.prune, definition.name, state, retention)
     total = 0
     for deleted in _in_batches(delete, count, limits.batch_size):
         total += deleted
@@ -211,6 +250,11 @@ def prune(
 def prune_groups(pruner: LedgerPruner, limits: Pruning) -> int:
     """Prune the groups of which no job is left, batch by batch; return how many those were."""
     return sum(_in_batches(pruner.prune_groups, limits.max_jobs, limits.batch_size))
+
+
+def prune_keys(pruner: LedgerPruner, limits: Pruning) -> int:
+    """Prune the keys whose time is over, batch by batch; return how many those were."""
+    return sum(_in_batches(pruner.prune_keys, limits.max_jobs, limits.batch_size))
 
 
 def _in_batches(delete: Callable[[int], int], count: int, size: int) -> Iterator[int]:

@@ -5,7 +5,7 @@ import sqlalchemy as sa
 from understudy.ledger.migrating import online
 
 revision = "0014"
-down_revision = "0012"
+down_revision = "0013"
 # Columns that code before this one neither reads nor writes: it takes every worker for alive.
 minimum = "0012"
 
