@@ -8,7 +8,7 @@ from pathlib import Path
 from understudy.job_engine.definition import AnyDefinition
 from understudy.job_engine.jobs.scheduled.prune_ledger import prunable, prune_ledger
 from understudy.job_engine.states import JobState
-from understudy.ledger import SqlLedger
+from understudy.ledger import Database, SqlLedger
 from understudy.ledger.database import ledger_url
 from understudy.ledger.opening import shared_database
 from understudy.ledger.pruning import SETTLES, SqlPruner

@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from understudy.job_engine.queues import declared_queues
 from understudy.job_engine.records import WorkerRecord
 from understudy.job_engine.states import TERMINAL
-from understudy.ledger import SqlLedger
+from understudy.ledger import Database, SqlLedger
 from understudy.ledger.database import ledger_url
 from understudy.ledger.job_table import jobs
 from understudy.ledger.opening import shared_database
