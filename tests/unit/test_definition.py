@@ -130,7 +130,7 @@ def hidden(payload: "Hidden", ctx: JobContext) -> None: ...
         (too_few, r"expected a handler \(payload, ctx\), got 1 parameters"),
         (too_many, "got 3 parameters"),
         (no_model, "first parameter annotated with a pydantic model"),
-        (unannotated, "first parameter annotated with a pydantic model, got None"),
+        (unannotated, "first parameter annotated with a pydantic model, got typing.Any"),
         (swapped, "first parameter annotated with a pydantic model"),
         (hidden, "outside `if TYPE_CHECKING`"),
     ],

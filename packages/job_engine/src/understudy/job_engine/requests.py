@@ -13,7 +13,7 @@ class NewJob:
 
     Attributes:
         payload: The payload as JSON text.
-        payload_sha: SHA-256 of that text; tells whether a repeated key means the same work.
+        payload_sha: Its `digest`; tells whether a repeated key means the same work.
         delay: How long it waits from now on the database's clock; None offers it at once.
         run_at: The moment it waits for; None offers it at once.
         expires_at: The moment by which it must have begun, or is cancelled.
