@@ -2,23 +2,25 @@
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
-from functools import partial
+from functools import partial, wraps
 from typing import Any
 from uuid import UUID
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, TypeAdapter, computed_field
 
 from understudy.job_engine.codec import (
     MAX_DEPTH,
     MAX_RESULT_BYTES,
     Result,
+    encode_freely,
     result_of,
     result_of_type,
 )
@@ -103,13 +105,104 @@ def test_a_result_comes_back_in_its_declared_type(declared: Any, value: Any) -> 
     assert type(again) is type(value)
 
 
-def test_a_result_without_annotation_comes_back_as_plain_json() -> None:
-    result = result_of_type(Any)
+@pytest.mark.parametrize(
+    ("value", "changed"),
+    [
+        (Point(1, 2), "Point as it"),
+        ({"at": [datetime(2026, 1, 2, tzinfo=UTC)]}, "datetime as an element of a list"),
+        ((1, 2), "tuple as it"),
+        ([{1}], "set as an element of a list"),
+        (Decimal("1.10"), "Decimal as it"),
+        ({"c": Colour.RED}, "Colour as a value of a dict"),
+        ({3: "three"}, "a dict with int as keys"),
+        ({Colour.RED: 1}, "a dict with Colour as keys"),
+        (b"text", "bytes as it"),
+        (Mail(to="a"), "Mail as it"),
+    ],
+)
+def test_what_json_changes_is_refused_where_no_annotation_says_what_it_is(
+    value: Any, changed: str
+) -> None:
+    with pytest.raises(ResultInvalidError, match=f"got {changed}; annotate what is returned"):
+        result_of_type(Any).encode(value)
 
-    assert result.decode(result.encode({"at": Point(1, 2), "t": (1, 2)})) == {
-        "at": {"x": 1, "y": 2},
-        "t": [1, 2],
-    }
+
+class Login(BaseModel):
+    token: SecretStr
+
+
+class Withheld(BaseModel):
+    n: int = Field(default=0, exclude=True)
+
+
+class Aliased(BaseModel):
+    user_id: int = Field(default=0, alias="userId")
+
+
+class Apart(BaseModel):
+    user_id: int = Field(default=0, validation_alias="in", serialization_alias="out")
+
+
+class Computed(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    n: int
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def twice(self) -> int:
+        return 2 * self.n
+
+
+@dataclass
+class Unlike:
+    words: dict[str, Any]
+
+
+@pytest.mark.parametrize(
+    ("value", "changed"),
+    [
+        (Login(token=SecretStr(CANARY)), "another SecretStr as its field 'token'"),
+        (Withheld(n=7), "another int as its field 'n'"),
+        (Unlike({"a": (1,)}), "list instead of tuple as a value of a dict"),
+        (Unlike({"a\ud800": 1}), "another dict as its field 'words'"),
+    ],
+)
+def test_what_json_changes_is_refused_whatever_is_declared(value: Any, changed: str) -> None:
+    with pytest.raises(ResultInvalidError, match=changed) as caught:
+        result_of_type(type(value)).encode(value)
+
+    assert CANARY not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "value", [Aliased(userId=7), Apart(**{"in": 7}), Computed(n=7), Unlike({"a": [1]})]
+)
+def test_aliases_and_computed_fields_are_no_obstacle(value: Any) -> None:
+    result = result_of_type(type(value))
+
+    assert result.decode(result.encode(value)) == value
+
+
+def test_a_recorded_result_may_have_its_fields_under_their_aliases() -> None:
+    assert result_of_type(Aliased).decode('{"userId": 7}') == Aliased(userId=7)
+
+
+def test_what_is_declared_as_any_sequence_may_be_a_tuple() -> None:
+    result = result_of_type(Sequence[int])
+
+    assert result.decode(result.encode((1, 2))) == [1, 2]
+
+
+def test_what_no_annotation_describes_is_written_part_by_part() -> None:
+    value = {"mails": [Mail(to="a"), Mail(to="b")], "price": Decimal("1.10"), "pair": (1, None)}
+
+    written = json.loads(encode_freely(value))
+
+    assert TypeAdapter(list[Mail]).validate_python(written["mails"]) == value["mails"]
+    assert (written["price"], written["pair"]) == ("1.10", [1, None])
+    for bad in ([SecretStr(CANARY)], {"n": math.nan}, nested(40), {1: 2}, object()):
+        with pytest.raises(ResultInvalidError):
+            encode_freely(bad)
 
 
 @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
@@ -203,13 +296,39 @@ def test_the_return_annotation_is_found_wherever_it_stands() -> None:
         assert result_of(function).decode('{"x": 1, "y": 2}') == Point(1, 2)
 
 
-@pytest.mark.parametrize("function", [lambda: 1, len, int, partial(print)])
+@pytest.mark.parametrize("function", [lambda: 1, len, partial(print), {}.get])
 def test_a_function_without_annotation_returns_anything(function: Any) -> None:
     assert result_of(function).decode('{"a": [1]}') == {"a": [1]}
+
+
+@pytest.mark.parametrize(
+    ("function", "returned"),
+    [(Point, Point(1, 2)), (Mail, Mail(to="a")), (Decimal, Decimal("1.10")), (partial(int), 7)],
+)
+def test_a_class_returns_its_instances(function: Any, returned: Any) -> None:
+    result = result_of(function)
+
+    assert result.decode(result.encode(returned)) == returned
 
 
 def test_an_annotation_that_exists_for_type_checkers_only_says_nothing() -> None:
     def function() -> "OnlyForCheckers":  # type: ignore[name-defined]  # noqa: F821
         return 1
 
-    assert result_of(function).decode("[1]") == [1]
+    def no_type() -> "this is no type":  # type: ignore[valid-type]  # noqa: F722
+        return 1
+
+    for each in (function, no_type):
+        assert result_of(each).decode("[1]") == [1]
+
+
+def test_a_parameter_that_exists_for_type_checkers_only_spoils_no_return_annotation() -> None:
+    def price(session: "OnlyForCheckers") -> Decimal:  # type: ignore[name-defined]  # noqa: F821
+        return Decimal("1.10")
+
+    @wraps(price)
+    def wrapped(*args: Any) -> Any:
+        return price(*args)
+
+    for each in (price, wrapped, partial(price, None)):
+        assert result_of(each).decode('"1.10"') == Decimal("1.10")

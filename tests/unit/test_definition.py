@@ -130,7 +130,7 @@ def hidden(payload: "Hidden", ctx: JobContext) -> None: ...
         (too_few, r"expected a handler \(payload, ctx\), got 1 parameters"),
         (too_many, "got 3 parameters"),
         (no_model, "first parameter annotated with a pydantic model"),
-        (unannotated, "first parameter annotated with a pydantic model, got None"),
+        (unannotated, "first parameter annotated with a pydantic model, got typing.Any"),
         (swapped, "first parameter annotated with a pydantic model"),
         (hidden, "outside `if TYPE_CHECKING`"),
     ],
@@ -181,3 +181,13 @@ def test_a_definition_does_not_change() -> None:
 
     with pytest.raises(AttributeError):
         definition.queue = QueueProfile("other")  # type: ignore[misc]
+
+
+def test_the_parentheses_may_be_left_out_where_there_are_no_options() -> None:
+    @job
+    def bare(payload: Mail, ctx: JobContext) -> str:
+        return "sent"
+
+    assert (bare.name, bare.payload_type, bare.result_type) == ("bare", Mail, str)
+    with pytest.raises(DefinitionError, match="a handler that can be called, got"):
+        job("mail")  # type: ignore[call-overload]

@@ -1,15 +1,28 @@
 """`once` steps: never begun twice; in doubt a person decides, or `verify` finds out."""
 
+from asyncio import CancelledError
+
 import pytest
 
+from tests.unit.async_stage import AsyncStage
 from tests.unit.support import Stage, Worker
-from understudy.job_engine import NOT_DONE, JobContext, JobState
-from understudy.job_engine.interrupts import Fenced, HoldRequested
+from understudy.job_engine import NOT_DONE, AsyncJobContext, JobContext, JobState
+from understudy.job_engine.interrupts import Fenced, HoldRequested, Interrupt
 from understudy.job_engine.records import StepKind
 
 
-class ProcessDiedError(BaseException):
+class ProcessDiedError(Interrupt):
     """Stands for the end of the process: nothing after it is recorded."""
+
+
+BASE_EXCEPTIONS = [
+    SystemExit,
+    KeyboardInterrupt,
+    GeneratorExit,
+    CancelledError,
+    StopIteration,
+    StopAsyncIteration,
+]
 
 
 def dies(*args: object) -> None:
@@ -56,6 +69,29 @@ def test_one_that_was_cut_off_is_not_begun_again() -> None:
         stage.context().run("pay", worker.work, once=True)
 
     assert worker.calls == []
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+@pytest.mark.parametrize("error", [*BASE_EXCEPTIONS, ValueError])
+def test_whatever_it_raises_it_may_have_taken_effect(
+    error: type[BaseException], *, asynchronous: bool
+) -> None:
+    def raises() -> None:
+        raise error
+
+    async def body(ctx: AsyncJobContext) -> None:
+        await ctx.run("pay", raises, once=True)
+
+    if asynchronous:
+        stage = AsyncStage()
+        state = stage.go(body)
+    else:
+        stage = Stage(lambda ctx: ctx.run("pay", raises, once=True))
+        state = stage.run()
+
+    assert state is JobState.HELD
+    assert stage.job.error is not None
+    assert "may have taken effect" in stage.job.error.message
 
 
 def test_what_it_raised_counts_as_done() -> None:

@@ -78,10 +78,10 @@ def test_a_handler_that_returned_succeeded() -> None:
     assert (conclusion.transition, conclusion.result) == (SUCCEED, '{"sent":true}')
 
 
-def test_a_handler_that_returned_what_nobody_can_store_failed() -> None:
+def test_a_handler_that_returned_what_json_cannot_carry_is_held() -> None:
     conclusion = outcome.succeeded(JOB, object())
 
-    assert (conclusion.transition, conclusion.reason) == (FAIL, "result invalid")
+    assert (conclusion.transition, conclusion.reason) == (HOLD, "result invalid")
     assert conclusion.error is not None
 
 

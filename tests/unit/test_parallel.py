@@ -211,16 +211,14 @@ def test_bad_branches_hold_the_job(wrong: Callable[[JobContext], Any], match: st
 def test_async_branches_run_side_by_side() -> None:
     stage = AsyncStage()
 
-    async def body(ctx: AsyncJobContext) -> Any:
+    async def body(ctx: AsyncJobContext) -> None:
         met = asyncio.Barrier(2)
 
         async def meet() -> str:
             await met.wait()
             return "met"
 
-        return await ctx.parallel(
-            ctx.branch("a", meet), ctx.branch("b", meet), ctx.branch("c", abs, -3)
-        )
+        await ctx.parallel(ctx.branch("a", meet), ctx.branch("b", meet), ctx.branch("c", abs, -3))
 
     assert stage.go(body) is JobState.SUCCEEDED
     assert places(stage) == [("a", 0, '"met"'), ("b", 1, '"met"'), ("c", 2, "3")]

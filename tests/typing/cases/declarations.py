@@ -5,7 +5,7 @@ from typing import assert_type
 from pydantic import BaseModel
 
 from understudy.dispatcher import JobHandle, dispatch_job
-from understudy.job_engine import AsyncJobContext, JobContext, JobDefinition, declare_job
+from understudy.job_engine import AsyncJobContext, JobContext, JobDefinition, declare_job, job
 from understudy.job_engine.jobs.data_sync.import_csv import import_cvs  # error: no such job
 from understudy.job_engine.jobs.default import deliver_webhook as webhooks
 from understudy.job_engine.jobs.default.deliver_webhook import deliver_webhook
@@ -109,3 +109,25 @@ def of_a_result(payload: Parcel, ctx: JobContext) -> int:
 @forget.bind
 def of_nothing(payload: Parcel, ctx: JobContext) -> None:
     """Return nothing."""
+
+
+@job
+def bare(payload: Parcel, ctx: JobContext) -> str:
+    """Handle the payload."""
+    return f"{payload.grams} g"
+
+
+@job
+async def bare_awaited(payload: Parcel, ctx: AsyncJobContext) -> str:
+    """Handle the payload."""
+    return f"{payload.grams} g"
+
+
+@job  # error: a handler takes a context
+def bare_without_context(payload: Parcel) -> str:
+    """Handle the payload."""
+    return f"{payload.grams} g"
+
+
+assert_type(bare, JobDefinition[Parcel, str])
+assert_type(bare_awaited, JobDefinition[Parcel, str])

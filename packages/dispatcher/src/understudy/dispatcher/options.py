@@ -1,6 +1,5 @@
 """The options of one dispatch, and the job that they make; everything wrong is refused here."""
 
-import hashlib
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -10,6 +9,7 @@ from typing import Any, Literal, TypedDict, cast
 from pydantic import BaseModel
 
 from understudy.dispatcher.option_checks import check_job, check_options
+from understudy.job_engine.canonical import digest
 from understudy.job_engine.clock import Clock
 from understudy.job_engine.codec import MAX_PAYLOAD_BYTES, encode_payload
 from understudy.job_engine.definition import AnyDefinition
@@ -161,7 +161,7 @@ def _plain_job(
         name=definition.name,
         queue=definition.queue.name,
         payload=text,
-        payload_sha=hashlib.sha256(text.encode()).hexdigest(),
+        payload_sha=digest(text),
         idempotency_key=options.get("idempotency_key"),
         key_for=_key_for(definition, options),
         delay=options.get("delay"),

@@ -12,7 +12,7 @@ from understudy.job_engine.awaited import (
     SentEvent,
     event_topic,
 )
-from understudy.job_engine.codec import MAX_PAYLOAD_BYTES, result_of_type
+from understudy.job_engine.codec import MAX_PAYLOAD_BYTES, encode_freely
 from understudy.job_engine.errors import (
     OptionInvalidError,
     PayloadInvalidError,
@@ -23,7 +23,6 @@ from understudy.job_engine.expecting import Expect
 from understudy.job_engine.message import is_job_id
 
 _EXPECT = Expect(OptionInvalidError, "send_event: ")
-_ANY = result_of_type(Any)
 
 
 def new_event(
@@ -57,7 +56,7 @@ def new_event(
 
 def _text(payload: object) -> str:
     try:
-        text = _ANY.encode(payload)
+        text = encode_freely(payload)
     except ResultInvalidError as error:
         raise PayloadInvalidError(f"the event cannot be written as JSON: {error}") from error
     if len(text.encode()) > MAX_PAYLOAD_BYTES:

@@ -13,6 +13,7 @@ from understudy.job_engine.async_running import off_loop
 from understudy.job_engine.clock import Clock
 from understudy.job_engine.crash_points import CRASH_POINTS
 from understudy.job_engine.doubt import NotDone, begun_before, raised
+from understudy.job_engine.interrupts import Interrupt
 from understudy.job_engine.journal import Journal
 from understudy.job_engine.lease import Lease
 from understudy.job_engine.performing import (
@@ -71,7 +72,11 @@ class AsyncPerformer:
             return await self._call(name, work, policy.timeout)
         try:
             return await self._call(name, work, policy.timeout, partial(raised, name))
-        except Exception as error:
+        except Interrupt:
+            raise
+        except BaseException as error:
+            # Cancelled by us, which is an interrupt; anything else may have taken effect before.
+            self._lease.check()
             raise raised(name, error) from error
 
     async def _call(

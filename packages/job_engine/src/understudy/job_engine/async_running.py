@@ -1,10 +1,15 @@
 """Running the coroutine of one attempt: an event loop of its own, and how it is interrupted."""
 
 import asyncio
+import logging
 import threading
+from asyncio import AbstractEventLoop
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Generic, TypeVar
+from weakref import WeakKeyDictionary
 
+from understudy.job_engine.errors import StepError
 from understudy.job_engine.interrupts import Interrupt
 from understudy.job_engine.lease import Lease, ThreadInterrupter
 
@@ -15,28 +20,85 @@ T = TypeVar("T")
 BLOCKED_SECONDS = 0.5
 
 
+#: How long the end of an attempt waits for what its job left in the loop, in seconds.
+CLOSE_SECONDS = 0.5
+#: More threads than an attempt could need at once, its branches included; most never start.
+MOST_THREADS = 1024
+
+_log = logging.getLogger("understudy.job")
+_threads: WeakKeyDictionary[AbstractEventLoop, ThreadPoolExecutor] = WeakKeyDictionary()
+
+
 def run_coroutine(main: Coroutine[Any, Any, T], lease: Lease) -> T:
     """Run a coroutine to its end in an event loop of its own.
+
+    Tasks and threads that it leaves behind are cancelled and waited for, but not for long: the
+    attempt is over, and its slot is another's.
 
     Raises:
         Interrupt: The lease was revoked and the coroutine let itself be cancelled.
     """
-    with asyncio.Runner() as runner:
+    runner = asyncio.Runner(loop_factory=asyncio.new_event_loop)
+    # The loop's own threads are the job's: it may keep all of them busy.
+    threads = ThreadPoolExecutor(MOST_THREADS, "understudy-off-loop")
+    _threads[runner.get_loop()] = threads
+    try:
         return runner.run(_watched(main, lease))
+    finally:
+        threads.shutdown(wait=False)
+        _close(runner)
+
+
+def _close(runner: asyncio.Runner) -> None:
+    closing = threading.Thread(target=runner.close, name="understudy-close-loop", daemon=True)
+    closing.start()
+    closing.join(CLOSE_SECONDS)
+    if closing.is_alive():
+        _log.warning(
+            "a job left tasks or threads behind that do not end; expected it to await or cancel "
+            "what it starts"
+        )
 
 
 async def off_loop(work: Callable[[], T]) -> T:
-    """Do blocking work of ours in a thread, and see it end whatever happens to this task."""
-    done = asyncio.get_running_loop().run_in_executor(None, work)
+    """Do blocking work in a thread, and see it end whatever happens to this task.
+
+    Raises:
+        BaseException: What the work raised; `StepError` in the place of `StopIteration`.
+    """
+    loop = asyncio.get_running_loop()
+    done = loop.run_in_executor(_threads.get(loop), _Ended, work)
     try:
-        return await asyncio.shield(done)
+        ended = await asyncio.shield(done)
     except asyncio.CancelledError:
         while not done.done():
             await _once_more(done)
-        # What it raised is not what ends the task, and asyncio would complain if nobody looked.
-        if not done.cancelled():
-            done.exception()
         raise
+    if isinstance(ended.error, StopIteration):
+        # No coroutine can raise it: it would read as its own return.
+        raise StepError("expected a step to return or raise, got StopIteration") from ended.error
+    return ended.value()
+
+
+class _Ended(Generic[T]):
+    """What became of work in a thread: a future cannot carry every exception.
+
+    With `StopIteration` it would never be done.
+    """
+
+    def __init__(self, work: Callable[[], T]) -> None:
+        """Do it."""
+        self.error: BaseException | None = None
+        try:
+            self._value = work()
+        except BaseException as error:  # noqa: BLE001 - raised again on the loop
+            self.error = error
+
+    def value(self) -> T:
+        """Return what it returned, or raise what it raised."""
+        if self.error is not None:
+            raise self.error
+        return self._value
 
 
 async def _once_more(done: "asyncio.Future[Any]") -> None:

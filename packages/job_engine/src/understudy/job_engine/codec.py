@@ -5,9 +5,9 @@ gets when it resumes on the other engine.
 """
 
 import json
-from collections.abc import Callable, Iterable
-from functools import lru_cache, partial
-from typing import Annotated, Any, Generic, NoReturn, TypeVar, get_type_hints
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Annotated, Any, Generic, NoReturn, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -21,11 +21,14 @@ from pydantic import (
 )
 from pydantic_core import PydanticSerializationError
 
+from understudy.job_engine.annotations import returned_by
+from understudy.job_engine.canonical import sort_sets
 from understudy.job_engine.errors import (
     PayloadInvalidError,
     PayloadTooLargeError,
     ResultInvalidError,
 )
+from understudy.job_engine.round_trip import change, changed_fields, is_same, plain_change
 
 P = TypeVar("P", bound=BaseModel)
 R = TypeVar("R")
@@ -37,6 +40,8 @@ MAX_RESULT_BYTES = 256 * 1024
 #: How deep JSON may nest.
 MAX_DEPTH = 32
 
+_TOO_DEEP = f"expected a result that nests at most {MAX_DEPTH} deep, got a deeper one; flatten it"
+
 #: A secret that hides in logs and `repr`, and still survives the way through the ledger.
 SecretText = Annotated[
     SecretStr, PlainSerializer(lambda secret: secret.get_secret_value(), when_used="json")
@@ -45,6 +50,9 @@ SecretText = Annotated[
 
 def encode_payload(payload: BaseModel, expected: type[BaseModel], limit: int) -> str:
     """Return the payload as JSON that decodes to an equal payload.
+
+    Fields stand under their own names, whatever their aliases, and sets are sorted: equal
+    payloads have the same text but for the order of what a dict was filled with.
 
     Raises:
         PayloadInvalidError: If it is no instance of the job's payload model, or changes on its
@@ -56,8 +64,8 @@ def encode_payload(payload: BaseModel, expected: type[BaseModel], limit: int) ->
             f"expected a payload of type {expected.__name__}, got {type(payload).__name__}"
         )
     try:
-        text = payload.model_dump_json()
-    except PydanticSerializationError as error:
+        text = payload.model_dump_json(by_alias=False, round_trip=True)
+    except (PydanticSerializationError, ValueError) as error:
         raise PayloadInvalidError(f"the payload cannot be written as JSON: {error}") from error
     if len(text.encode()) > limit:
         raise PayloadTooLargeError(
@@ -68,20 +76,35 @@ def encode_payload(payload: BaseModel, expected: type[BaseModel], limit: int) ->
         raise PayloadInvalidError(
             f"expected a payload that nests at most {MAX_DEPTH} deep, got a deeper one; flatten it"
         )
-    if decode_payload(text, type(payload)) != payload:
-        raise PayloadInvalidError(_changed_fields(payload, text))
+    text = _with_sorted_sets(payload, text)
+    again = decode_payload(text, type(payload))
+    if not is_same(payload, again):
+        raise PayloadInvalidError(
+            "expected a payload that is the same after JSON, got other values in "
+            f"{', '.join(changed_fields(payload, again)) or type(payload).__name__}; use "
+            "SecretText for secrets, finite numbers for floats, and no excluded fields"
+        )
     return text
 
 
+def _with_sorted_sets(payload: BaseModel, text: str) -> str:
+    if "[" not in text:
+        return text
+    data = json.loads(text)
+    if not sort_sets(payload, data):
+        return text
+    return json.dumps(data, separators=(",", ":"), ensure_ascii=False)
+
+
 def decode_payload(text: str, expected: type[P]) -> P:
-    """Return the payload that the JSON holds.
+    """Return the payload that the JSON holds, with its fields under their names or aliases.
 
     Raises:
         PayloadInvalidError: If it does not fit the model. The message names the fields, and never
             a value: a payload may hold secrets.
     """
     try:
-        return expected.model_validate_json(text)
+        return expected.model_validate_json(text, by_alias=True, by_name=True)
     except ValidationError as error:
         raise PayloadInvalidError(
             f"expected a payload that fits {expected.__name__}, got: {describe(error)}"
@@ -101,28 +124,44 @@ class Result(Generic[R]):
 
     def __init__(self, declared: Any) -> None:
         """Build the adapter of the declared type; `Any` where nothing was declared."""
+        self._declared = declared
         self._adapter: TypeAdapter[R] = _adapter(declared)
 
     def encode(self, value: R) -> str:
-        """Return the value as strict JSON.
+        """Return the value as strict JSON that decodes to an equal value.
 
         Raises:
-            ResultInvalidError: If JSON cannot carry it, it nests too deep or is too large.
+            ResultInvalidError: If JSON cannot carry it or changes it, it nests too deep or is too
+                large. The message names places and types, and never a value.
         """
         try:
-            text = self._adapter.dump_json(value, warnings="error").decode()
+            dumped = self._adapter.dump_json(
+                value, by_alias=False, round_trip=True, warnings="error"
+            )
+            text = dumped.decode()
         except (PydanticSerializationError, ValueError) as error:
             raise ResultInvalidError(
                 f"expected a result that fits JSON and its return annotation, got "
                 f"{type(value).__name__}: {type(error).__name__}"
             ) from error
         _check_strict(text)
-        if _has_odd_keys(value) and self.decode(text) != value:
-            raise ResultInvalidError(
-                "expected a result whose dicts have text as keys, got others, which JSON would "
-                "turn into text; annotate what is returned, as in `-> dict[int, str]`"
-            )
+        self._check_same(value, text)
         return text
+
+    def _check_same(self, value: R, text: str) -> None:
+        changed = plain_change(value) if self._declared is Any else ""
+        if not changed:
+            again: Any = self.decode(text)
+            if isinstance(value, tuple) and isinstance(again, list):
+                # Declared as any sequence: a list is one, too.
+                again = tuple(again)
+            changed = "" if is_same(value, again) else change(value, again)
+        if changed:
+            raise ResultInvalidError(
+                f"expected a result that is the same after JSON, got {changed}; annotate what is "
+                "returned, as in `-> Decimal` or `-> dict[int, str]`, and use SecretText for "
+                "secrets and no excluded fields"
+            )
 
     def decode(self, text: str) -> R:
         """Return the value that the JSON holds.
@@ -131,11 +170,35 @@ class Result(Generic[R]):
             ResultInvalidError: If it no longer fits the return annotation.
         """
         try:
-            return self._adapter.validate_json(text)
+            return self._adapter.validate_json(text, by_alias=True, by_name=True)
         except ValidationError as error:
             raise ResultInvalidError(
                 f"the recorded result does not fit the return annotation: {describe(error)}"
             ) from None
+
+
+def encode_freely(value: object) -> str:
+    """Return a value that no annotation describes as strict JSON, each part by its own type.
+
+    Who reads it says what it is: a list of models may be read as one again.
+
+    Raises:
+        ResultInvalidError: If JSON cannot carry a part of it or changes one, it nests too deep or
+            is too large.
+    """
+    return _ANYTHING.encode(_parts(value))
+
+
+def _parts(value: object, depth: int = 0) -> object:
+    if depth > MAX_DEPTH:
+        raise ResultInvalidError(_TOO_DEEP)
+    if isinstance(value, dict):
+        return {key: _parts(inner, depth + 1) for key, inner in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_parts(inner, depth + 1) for inner in value]
+    if value is None or type(value) in (str, int, float, bool):
+        return value
+    return json.loads(result_of_type(type(value)).encode(value))
 
 
 def _adapter(declared: Any) -> TypeAdapter[Any]:
@@ -148,21 +211,12 @@ def _adapter(declared: Any) -> TypeAdapter[Any]:
 
 
 def result_of(function: Callable[..., Any]) -> Result[Any]:
-    """Return how the result of this function is stored, by its return annotation."""
-    while isinstance(function, partial):
-        function = function.func
-    target = function if hasattr(function, "__code__") else getattr(function, "__call__", function)  # noqa: B004 - the method itself is wanted, for its annotations
-    return result_of_type(_return_annotation(getattr(target, "__func__", target)))
+    """Return how the result of this function is stored, by what it declares to return.
 
-
-@lru_cache(maxsize=1024)
-def _return_annotation(function: Callable[..., Any]) -> Any:
-    try:
-        declared = get_type_hints(function, include_extras=True).get("return", Any)
-    except (NameError, TypeError):
-        # An annotation that only a type checker can see says nothing at run time.
-        return Any
-    return type(None) if declared is None else declared
+    Raises:
+        ResultInvalidError: If pydantic does not understand that.
+    """
+    return result_of_type(returned_by(function))
 
 
 def result_of_type(declared: Any) -> Result[Any]:
@@ -183,6 +237,7 @@ def _build_result(declared: Any) -> Result[Any]:
 
 
 _cached_result = lru_cache(maxsize=1024)(_build_result)
+_ANYTHING: Result[Any] = Result(Any)
 
 
 def _check_strict(text: str) -> None:
@@ -192,9 +247,7 @@ def _check_strict(text: str) -> None:
             "store it elsewhere and return a reference to it"
         )
     if _is_too_deep(text):
-        raise ResultInvalidError(
-            f"expected a result that nests at most {MAX_DEPTH} deep, got a deeper one; flatten it"
-        )
+        raise ResultInvalidError(_TOO_DEEP)
     if "NaN" in text or "Infinity" in text:
         json.loads(text, parse_constant=_refuse_constant)
 
@@ -209,17 +262,6 @@ def _is_too_deep(text: str) -> bool:
     return not few and _depth(json.loads(text)) > MAX_DEPTH
 
 
-def _has_odd_keys(value: object) -> bool:
-    inner: Iterable[object] = ()
-    if isinstance(value, dict):
-        if not all(isinstance(key, str) for key in value):
-            return True
-        inner = value.values()
-    elif isinstance(value, list | tuple):
-        inner = value
-    return any(map(_has_odd_keys, inner))
-
-
 def _depth(value: Any) -> int:
     level, depth = [value], 0
     while level and depth <= MAX_DEPTH:
@@ -231,17 +273,3 @@ def _depth(value: Any) -> int:
             for inner in (item.values() if isinstance(item, dict) else item)
         ]
     return depth
-
-
-def _changed_fields(payload: BaseModel, text: str) -> str:
-    again = decode_payload(text, type(payload))
-    changed = [
-        name
-        for name in type(payload).model_fields
-        if getattr(payload, name) != getattr(again, name)
-    ]
-    return (
-        f"expected a payload that is the same after JSON, got other values in "
-        f"{', '.join(changed) or type(payload).__name__}; use SecretText for secrets and finite "
-        "numbers for floats"
-    )

@@ -73,18 +73,38 @@ class Define(Protocol):
         ...
 
 
+@overload
+def job(handler: AsyncHandler[P, R], /) -> JobDefinition[P, R]: ...
+
+
+@overload
+def job(handler: Handler[P, R], /) -> JobDefinition[P, R]: ...
+
+
+@overload
 def job(
     *,
     name: str | None = None,
     queue: str = "default",
     **options: Unpack[JobOptions],
-) -> Define:
+) -> Define: ...
+
+
+def job(
+    handler: AnyHandler[Any, Any] | None = None,
+    /,
+    *,
+    name: str | None = None,
+    queue: str = "default",
+    **options: Unpack[JobOptions],
+) -> Any:
     """Make a job of a handler: the short form that declares and binds in one.
 
     The handler takes `(payload, ctx)`; its annotations say the payload model and the result. An
-    `async def` takes an `AsyncJobContext`.
+    `async def` takes an `AsyncJobContext`. Without options the parentheses may be left out.
 
     Args:
+        handler: The handler, where the decorator stands without parentheses.
         name: The job's name; the function's name where None.
         queue: The name of a declared queue.
         options: Any other attribute of `JobDefinition`.
@@ -106,4 +126,4 @@ def job(
             **options,
         )
 
-    return define
+    return define if handler is None else define(handler)

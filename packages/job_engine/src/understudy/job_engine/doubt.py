@@ -33,7 +33,7 @@ def begun_before(name: str) -> HoldRequested:
     )
 
 
-def raised(name: str, error: Exception) -> HoldRequested:
+def raised(name: str, error: BaseException) -> HoldRequested:
     """Return what holds a job whose `once` step raised."""
     doubt = StepInDoubtError(
         f"step {name!r} raised {type(error).__name__} and may have taken effect before; find out, "

@@ -1,12 +1,13 @@
 """Handlers: the functions that jobs are made of, plain and async, and what they must look like."""
 
 import inspect
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
+from understudy.job_engine.annotations import UNRESOLVABLE, hint
 from understudy.job_engine.async_context import AsyncJobContext
 from understudy.job_engine.async_performing import is_async
 from understudy.job_engine.context import JobContext
@@ -34,15 +35,14 @@ def check_signature(name: str, handler: Callable[..., Any]) -> tuple[Any, Any]:
         raise DefinitionError(
             f"job {name!r}: expected a handler (payload, ctx), got {len(parameters)} parameters"
         )
-    hints = _hints(name, target)
-    payload_type = hints.get(parameters[0].name)
+    payload_type = _hint(name, target, parameters[0].name)
     if not is_model(payload_type):
         raise DefinitionError(
             f"job {name!r}: expected the first parameter annotated with a pydantic model, "
             f"got {payload_type!r}"
         )
-    _check_context(name, handler, hints.get(parameters[1].name))
-    return payload_type, hints.get("return", Any)
+    _check_context(name, handler, _hint(name, target, parameters[1].name, must_exist=False))
+    return payload_type, _hint(name, target, "return")
 
 
 def _check_context(name: str, handler: Callable[..., Any], declared: object) -> None:
@@ -67,10 +67,12 @@ def _plain_function(handler: Callable[..., Any]) -> Callable[..., Any]:
     return type(handler).__call__
 
 
-def _hints(name: str, target: Callable[..., Any]) -> Mapping[str, Any]:
+def _hint(name: str, target: Callable[..., Any], of: str, *, must_exist: bool = True) -> Any:
     try:
-        return get_type_hints(target, include_extras=True)
-    except NameError as error:
+        return hint(target, of)
+    except UNRESOLVABLE as error:
+        if not must_exist:
+            return Any
         raise DefinitionError(
             f"job {name!r}: expected annotations that exist at run time, got {error}; "
             "import the payload model outside `if TYPE_CHECKING`"

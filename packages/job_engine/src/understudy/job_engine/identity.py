@@ -1,7 +1,6 @@
 """Which jobs count as the same: `Unique`, `Debounce` and `Throttle`, by fields of the payload."""
 
 import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -9,6 +8,7 @@ from enum import StrEnum
 
 from pydantic import BaseModel
 
+from understudy.job_engine.canonical import canonical, sort_sets
 from understudy.job_engine.errors import DefinitionError
 from understudy.job_engine.expecting import Expect
 
@@ -144,13 +144,14 @@ def wrong_with(given: Sequence[Identity | None], payload_type: type[BaseModel]) 
 
 def hashed(*parts: object) -> str:
     """Return a hash of what JSON can carry, the same in every process."""
-    text = json.dumps(parts, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(canonical(parts).encode()).hexdigest()
 
 
 def chosen(by: tuple[str, ...], payload: BaseModel) -> dict[str, object]:
-    """Return some fields of a payload, as JSON has them."""
-    return payload.model_dump(mode="json", include=set(by), by_alias=False)
+    """Return some fields of a payload, as JSON has them; equal payloads have the same."""
+    fields = payload.model_dump(mode="json", include=set(by), by_alias=False)
+    sort_sets(payload, fields)
+    return fields
 
 
 def _key(

@@ -14,6 +14,7 @@ from understudy.job_engine.awaited import (
     end_topic,
     event_topic,
 )
+from understudy.job_engine.canonical import digest
 from understudy.job_engine.codec import MAX_PAYLOAD_BYTES, Result, encode_payload
 from understudy.job_engine.errors import (
     DuplicateDispatchError,
@@ -110,7 +111,7 @@ def child_job(seed: str, definition: Any, payload: BaseModel) -> NewJob:
         name=definition.name,
         queue=definition.queue.name,
         payload=text,
-        payload_sha=hashlib.sha256(text.encode()).hexdigest(),
+        payload_sha=digest(text),
         delay=timedelta(0),
         priority=definition.priority,
         engines=definition.engines,

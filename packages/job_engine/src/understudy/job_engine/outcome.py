@@ -56,7 +56,8 @@ def succeeded(definition: AnyDefinition, value: object) -> Conclusion:
     try:
         return Conclusion(SUCCEED, result=definition.result.encode(value))
     except ResultInvalidError as error:
-        return Conclusion(FAIL, error=ErrorRecord.of(error), reason="result invalid")
+        # Its work is done and only its result cannot be kept: a person may accept another one.
+        return Conclusion(HOLD, error=ErrorRecord.of(error), reason="result invalid")
 
 
 def raised(definition: AnyDefinition, claim: Claim, error: Exception) -> Conclusion:

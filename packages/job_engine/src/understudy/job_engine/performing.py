@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from understudy.job_engine.clock import Clock
 from understudy.job_engine.crash_points import CRASH_POINTS
 from understudy.job_engine.doubt import NotDone, begun_before, raised
-from understudy.job_engine.interrupts import StepTimedOut
+from understudy.job_engine.interrupts import Interrupt, StepTimedOut
 from understudy.job_engine.journal import Journal
 from understudy.job_engine.lease import Lease
 from understudy.job_engine.records import StepKind
@@ -108,7 +108,10 @@ class Performer:
             return self.call(name, work, policy.timeout)
         try:
             return self.call(name, work, policy.timeout, partial(raised, name))
-        except Exception as error:
+        except Interrupt:
+            raise
+        except BaseException as error:
+            # Whatever it raised, it may have taken effect before.
             raise raised(name, error) from error
 
     def call(

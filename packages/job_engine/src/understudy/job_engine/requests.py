@@ -13,7 +13,7 @@ class NewJob:
 
     Attributes:
         payload: The payload as JSON text.
-        payload_sha: SHA-256 of that text; tells whether a repeated key means the same work.
+        payload_sha: Its `digest`; tells whether a repeated key means the same work.
         key_for: How long its idempotency key or, where it has none, its id is remembered from now
             on, whatever becomes of the job; None for an id that no caller knows before.
         delay: How long it waits from now on the database's clock; None offers it at once.

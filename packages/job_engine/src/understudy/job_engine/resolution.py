@@ -5,13 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from understudy.job_engine.codec import result_of_type
+from understudy.job_engine.codec import encode_freely
 from understudy.job_engine.errors import OptionInvalidError, ResultInvalidError, StepError
 from understudy.job_engine.expecting import Expect, check_said
 from understudy.job_engine.records import EventRecord, JobRecord
 from understudy.job_engine.states import ABANDON, ACCEPT, HOLD, RESUME, Transition
 
-_ANY = result_of_type(Any)
 _DECISIONS = frozenset({RESUME.name, ACCEPT.name, ABANDON.name, HOLD.name})
 
 
@@ -71,7 +70,7 @@ def done_json(done: Mapping[str, object]) -> dict[str, str]:
     texts = {}
     for name, value in done.items():
         try:
-            texts[name] = _ANY.encode(value)
+            texts[name] = encode_freely(value)
         except ResultInvalidError as error:
             raise ResultInvalidError(f"step {name!r}: {error}") from error
     return texts
@@ -90,4 +89,4 @@ def json_text(text: str) -> str:
         raise StepError(
             f"expected a result as JSON, like 3, null or '\"text\"', got {text!r}"
         ) from None
-    return _ANY.encode(value)
+    return encode_freely(value)

@@ -186,8 +186,3 @@ class DeadLetters:
 def _holds_its_key(job: JobRecord) -> bool:
     """Tell whether a job holds a unique key as long as it has not ended."""
     return job.unique_key is not None and job.unique_scope is UniqueScope.INCOMPLETE
-
-
-def sha_of(payload: str) -> str:
-    """Return what tells whether two payloads are the same work."""
-    return hashlib.sha256(payload.encode()).hexdigest()

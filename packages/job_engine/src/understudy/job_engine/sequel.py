@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter
 
+from understudy.job_engine.canonical import digest
 from understudy.job_engine.error_record import ErrorRecord
 from understudy.job_engine.failure import JobFailure
 from understudy.job_engine.limits import Concurrency, RateLimit, limits_of
@@ -121,7 +122,7 @@ def failure_job(hook: Hook, failed: JobRecord) -> NewJob:
         name=hook.name,
         queue=hook.queue,
         payload=payload,
-        payload_sha=_sha(payload),
+        payload_sha=digest(payload),
         idempotency_key=failure_key(failed.id),
         priority=hook.priority,
         engines=hook.engines,

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from understudy.job_engine.canonical import digest
 from understudy.job_engine.errors import JobNotFoundError
 from understudy.job_engine.pause import Pausable, Pause
 from understudy.job_engine.records import JobRecord, StepKind
 from understudy.job_engine.requests import NewJob
 from understudy.job_engine.resolution import Resolution
-from understudy.job_engine.retrial import DeadLetters, Retrial, sha_of
+from understudy.job_engine.retrial import DeadLetters, Retrial
 from understudy.job_engine.states import RESUME, JobState
 from understudy.testing.memory_reading import MemoryReading
 from understudy.testing.memory_rows import Row, new_row
@@ -115,7 +116,7 @@ class MemoryControl(MemoryReading):
         holder = self._store.holder_of(origin.name, unique) if unique else None
         if holder is not None:
             raise retrial.refused_for(holder)
-        sha = sha_of(payload)
+        sha = digest(payload)
         return NewJob(retrial.id, origin.name, origin.queue, payload, sha, unique=unique)
 
     def _settle(self, job_id: str, resolution: Resolution) -> None:

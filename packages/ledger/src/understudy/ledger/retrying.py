@@ -7,9 +7,10 @@ from sqlalchemy import Connection, bindparam, insert, literal, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.elements import ColumnElement
 
+from understudy.job_engine.canonical import digest
 from understudy.job_engine.errors import JobNotFoundError
 from understudy.job_engine.records import JobRecord, StepRecord
-from understudy.job_engine.retrial import DeadLetters, Retrial, sha_of
+from understudy.job_engine.retrial import DeadLetters, Retrial
 from understudy.job_engine.states import JobState
 from understudy.ledger import rows
 from understudy.ledger.changing import Cause, append_event, event_of
@@ -118,7 +119,7 @@ def _values(retrial: Retrial, origin: JobRecord) -> dict[str, Any]:
         "sequel": retrial.sequel(origin),
         "payload": payload,
         "version": retrial.version or origin.version,
-        "payload_sha": sha_of(payload),
+        "payload_sha": digest(payload),
         "unique_key": unique and unique.key,
         "unique_scope": unique and unique.scope,
         "state": JobState.SCHEDULED,

@@ -7,10 +7,10 @@ A parent that was pruned says nothing, nor does a newer job of its id.
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from understudy.job_engine.canonical import digest
 from understudy.job_engine.invariants.history import Violation
 from understudy.job_engine.invariants.of_waits import Met
 from understudy.job_engine.records import JobRecord, StepKind
-from understudy.job_engine.retrial import sha_of
 from understudy.job_engine.states import JobState
 
 INVOKED = "an invoked job is that of one step of its parent, and one deeper"
@@ -45,7 +45,7 @@ def invoked_by_nobody(child: Child) -> Iterator[Violation]:
 def told_otherwise(child: Child) -> Iterator[Violation]:
     """Find a parent that was told another end than the one there was."""
     job = child.job
-    result_sha = None if job.result is None else sha_of(job.result)
+    result_sha = None if job.result is None else digest(job.result)
     for step in (step for step in child.steps if step.is_told):
         if (step.state, step.result_sha) != (job.state, result_sha):
             ended = "with another result" if step.state == job.state else f"{job.state}"

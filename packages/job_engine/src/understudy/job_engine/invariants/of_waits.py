@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from understudy.job_engine.awaited import end_topic
+from understudy.job_engine.canonical import digest
 from understudy.job_engine.invariants.history import Violation
 from understudy.job_engine.records import StepKind, StepRecord
-from understudy.job_engine.retrial import sha_of
 from understudy.job_engine.states import JobState
 
 WHO_AWAITS = "only a job that waits for its time awaits anything, in a step of its own"
@@ -102,7 +102,7 @@ def met_from(job_id: str, step: StepRecord) -> Met:
         child_id=told.get("job"),
         event_id=told.get("id"),
         state=told.get("state"),
-        result_sha=None if result is None else sha_of(result),
+        result_sha=None if result is None else digest(result),
         is_told="state" in told and error.get("type") != "JobNotFoundError",
     )
 
