@@ -1,5 +1,6 @@
 """Workers in this process that serve every queue on an engine in memory."""
 
+import secrets
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -87,7 +88,7 @@ class PageWorker(WorkerProcess):
         catalogue: Catalogue
         shipped = shipped_jobs(app.settings, lambda: catalogue, app.listener)
         catalogue = PageCatalogue(page, shipped)
-        super().__init__(app, catalogue, engine.name, queue)
+        super().__init__(app, catalogue, (engine.name, queue), secrets.token_hex(8))
 
     def _build_worker(self, processor: Processor) -> EngineWorker:
         return MemoryWorker(self._memory, self._queue, processor)

@@ -27,6 +27,7 @@ def page() -> str:
         _simulation,
         _crash_points,
         _chaos,
+        _cluster,
         _sabotage,
         _verify,
         _steps,
@@ -155,6 +156,29 @@ def _chaos() -> str:
         "and a witness that the system does not write is compared with the ledger.",
         "make chaos MINUTES=10",
         _or_not_run(rows, lambda: f"{_chaos_sum(runs)}\n\n{table(head, rows)}{_features(runs)}"),
+    )
+
+
+def _cluster() -> str:
+    runs = all_in("cluster")
+    names = ("accepted", "refused", "lost", "doubled", "charged")
+    seconds = ("dispatches_paused", "dispatches_went_on", "steps_went_on")
+    rows = [
+        [
+            run["misfortune"].replace("_", " "),
+            "synchronous" if run["synchronous"] else "asynchronous",
+            *(run[name] for name in (*names, *seconds)),
+        ]
+        for run in runs
+    ]
+    head = ["", "replication", *names, "seconds without", "until accepted", "until a step began"]
+    return _part(
+        "A PostgreSQL cluster that fails over",
+        "Debian's Patroni and etcd, three nodes of each on addresses of their own, under a load of "
+        "dispatches and with a worker at work; the last two columns count from the moment at which "
+        "there is a primary again.",
+        "sudo make test-cluster",
+        _or_not_run(rows, lambda: table(head, rows)),
     )
 
 

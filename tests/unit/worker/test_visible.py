@@ -72,7 +72,7 @@ def in_a_finding(text: str) -> None:
 
 def in_a_violation(text: str) -> None:
     report = verify._Report(listed=[Violation(text, text, text, text, about=text)])
-    verify._show(report)
+    verify._show(report, is_whole=False)
 
 
 def in_the_demo(text: str) -> None:

@@ -56,7 +56,7 @@ class LedgerDialect(PGDialect_psycopg):
             refuse_shared_session(connection, connect, at_start=not self._has_connected)
         # A pooler ignores or refuses what a client wants set at the start.
         text = self.session.set_all if is_pooler else self.session.set_once
-        connection.execute(text, prepare=False)
+        connection.execute(text.encode(), prepare=False)
 
 
 def _opened(cargs: Any, given: dict[str, Any]) -> BoundedConnection:

@@ -261,7 +261,8 @@ class SafeRabbitmqConsumer(_RabbitmqConsumer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Consume, and keep no more of a body than may be ours."""
         super().__init__(*args, **kwargs)
-        self.channel._impl._content_assembler = BoundedAssembler()  # noqa: SLF001 - pika has no other way in
+        channel: Any = self.channel
+        channel._impl._content_assembler = BoundedAssembler()  # noqa: SLF001 - pika has no other way in
 
     def __next__(self) -> _BoundMessage | None:
         """Return the next message of ours; drop and acknowledge any other."""
