@@ -5,13 +5,14 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from sqlalchemy import Connection, text
 
 from tests.servers.database_clock import DatabaseClock
 from tests.servers.postgres import Postgres
+from understudy.job_engine.clock import SystemClock
 from understudy.job_engine.errors import JobNotFoundError
 from understudy.job_engine.records import JobRecord
 from understudy.job_engine.requests import NewJob
@@ -43,6 +44,16 @@ HOUR = timedelta(hours=1)
 NOTHING_KEPT = Retention(age=timedelta(days=365), count=0)
 
 
+class HostClock(SystemClock):
+    """The clock of a host that agrees with the ledger's, however far a test moves that."""
+
+    def __init__(self, of_ledger: DatabaseClock) -> None:
+        self._of_ledger = of_ledger
+
+    def now(self) -> datetime:
+        return self._of_ledger.now()
+
+
 class Ledger:
     """A ledger whose clock a test moves, with its pruner."""
 
@@ -51,7 +62,9 @@ class Ledger:
         upgrade(self.database)
         self.clock = DatabaseClock(self.database)
         self.sql = SqlLedger(self.database, actor="tests")
-        self.pruner = SqlPruner(self.database, settles=timedelta(0))
+        self.pruner = SqlPruner(
+            self.database, settles=timedelta(0), host_clock=HostClock(self.clock)
+        )
 
     def succeeded(self, new: NewJob) -> JobRecord:
         """Let a job live and end."""
@@ -199,7 +212,7 @@ def test_a_chain_is_known_by_its_id_when_some_of_its_jobs_are_gone(ledger: Ledge
 
 
 def test_a_job_with_a_key_goes_no_sooner_than_every_dispatch_can_see_that(ledger: Ledger) -> None:
-    careful = SqlPruner(ledger.database)
+    careful = SqlPruner(ledger.database, host_clock=HostClock(ledger.clock))
     ledger.succeeded(KEYED)
     ledger.succeeded(new_job())
 
@@ -281,7 +294,10 @@ def test_a_dispatch_that_began_before_is_what_settling_is_for(
 ) -> None:
     """A snapshot of before sees no key; the row must still be there to stand in its way."""
     ledger = make_ledger(postgres.create_database("settling"))
-    job, careful = ledger.succeeded(KEYED), SqlPruner(ledger.database)
+    job, careful = (
+        ledger.succeeded(KEYED),
+        SqlPruner(ledger.database, host_clock=HostClock(ledger.clock)),
+    )
 
     repeatable = ledger.database.engine.execution_options(isolation_level="REPEATABLE READ")
     with repeatable.connect() as connection:

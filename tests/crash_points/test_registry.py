@@ -13,8 +13,9 @@ SOURCES = [*ROOT.glob("packages/*/src/**/*.py"), *ROOT.glob("apps/*/src/**/*.py"
 REACHED = re.compile(r'CRASH_POINTS\.reached\("([a-z]+\.[a-z]+)"\)')
 #: What the ledger writes in the name of attempts and offers, and where that is.
 WRITERS = ("attempts.py", "offers.py", "recording.py", "waiting.py")
-#: What became of offers, and how far a job has come: no state, and no promise hangs on it.
-UNNAMED = {"note_tries", "note_progress"}
+#: What became of offers, how far a job has come, and a crash that was charged for an outage of the
+#: ledger: no state, and no promise hangs on it.
+UNNAMED = {"note_tries", "note_progress", "uncharge"}
 
 
 def test_every_point_has_its_cells_and_its_scenario() -> None:

@@ -51,7 +51,8 @@ def test_a_person_is_told_in_a_sentence(database: Database) -> None:
 
     result = run()
 
-    said = r"[\d,]+ events of 5 jobs in [\d.]+ s: every promise was kept\n"
+    # Without engines there are no messages to compare with the ledger.
+    said = r"(not looked at .*\n)*[\d,]+ events of 5 jobs in [\d.]+ s: every promise was kept\n"
     assert (result.exit_code, bool(re.fullmatch(said, result.stdout))) == (0, True)
 
 

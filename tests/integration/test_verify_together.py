@@ -16,12 +16,15 @@ from understudy.job_engine.states import TERMINAL
 from understudy.ledger import Database, SqlLedger
 from understudy.ledger.job_table import jobs
 from understudy.ledger.pruning import SqlPruner
+from understudy.ledger.tables import groups
 from understudy.ledger.upgrading import upgrade
 from understudy.ledger.verifying import verify
 from understudy.testing.ledger_suite import flowing, scene, sequels
 
 #: How many threads write at once.
 WRITERS = 3
+#: Longer than the id of a group is remembered.
+EIGHT_DAYS_US = 8 * 24 * HOUR_US
 EVERYTHING = Retention(age=timedelta(0))
 
 
@@ -51,6 +54,10 @@ def test_what_belongs_together_is_sound_whatever_is_pruned(
                 assert list(found(database)) == []
 
     assert pruned > 20
+    # A group outlives its jobs for as long as its id stands for it.
+    database.write(
+        lambda c: c.execute(update(groups).values(created_at=groups.c.created_at - EIGHT_DAYS_US))
+    )
     assert pruner.prune_groups(10) == 3
     assert list(found(database)) == []
 

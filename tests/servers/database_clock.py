@@ -1,7 +1,7 @@
 """A database's clock that tests move; the ledger's statements cannot tell it from the real one."""
 
 import time
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, event, text
@@ -37,6 +37,10 @@ class DatabaseClock:
             database.write(_shadow_the_clock)
         database.close()
         self._set()
+
+    def now(self) -> datetime:
+        """Return the moment that the database takes for now, as a host would that agrees."""
+        return (self._stands_at or datetime.now(UTC)) + self._ahead
 
     def advance(self, span: timedelta) -> None:
         """Let so much time pass at once."""

@@ -4,7 +4,7 @@ The counters in `aggregates` stay: they say how many jobs ever ended.
 """
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -21,6 +21,7 @@ from sqlalchemy import (
     select,
 )
 
+from understudy.job_engine.clock import Clock, SystemClock
 from understudy.job_engine.errors import LedgerUnavailableError
 from understudy.job_engine.groups import member_id
 from understudy.job_engine.retention import IDEMPOTENCY_FOR, Retention
@@ -30,6 +31,7 @@ from understudy.ledger.database import Database
 from understudy.ledger.instants import instant, microseconds, now_us
 from understudy.ledger.job_table import jobs
 from understudy.ledger.missing import note_pruned
+from understudy.ledger.prepared import AnyRow
 from understudy.ledger.tables import groups, schedules
 
 #: The most jobs that one transaction deletes; SQLite lets nobody else write meanwhile.
@@ -80,7 +82,9 @@ _UNSEALED = (
 class SqlPruner:
     """`LedgerPruner` on SQL."""
 
-    def __init__(self, database: Database, *, settles: timedelta = SETTLES) -> None:
+    def __init__(
+        self, database: Database, *, settles: timedelta = SETTLES, host_clock: Clock | None = None
+    ) -> None:
         """Prune a ledger's database.
 
         Args:
@@ -88,8 +92,11 @@ class SqlPruner:
             settles: How long a key is remembered before its job may be deleted, on PostgreSQL. A
                 statement that began before it was remembered does not see it, and would record
                 another job if that one's row were gone. SQLite has one writer at a time.
+            host_clock: What the ledger's clock is compared with before anything is deleted; this
+                host's where None.
         """
         self._database = database
+        self._host_clock = host_clock or SystemClock()
         self._settles = timedelta(0) if database.is_sqlite else settles
 
     def ended_names(self) -> Sequence[str]:
@@ -101,7 +108,7 @@ class SqlPruner:
         """Count the jobs of a name and a terminal state that may be pruned."""
 
         def work(connection: Connection) -> int:
-            _expect_one_time(connection)
+            self._expect_one_time(connection)
             return _count(connection, _prunable(connection, name, state, retention))
 
         return self._database.read(work)
@@ -130,7 +137,7 @@ class SqlPruner:
         most, settled = min(limit, MAX_JOBS), remembering.has_settled(self._settles)
 
         def work(connection: Connection) -> int:
-            _expect_one_time(connection)
+            self._expect_one_time(connection)
             prunable = and_(_prunable(connection, name, state, retention), settled)
             return _delete(connection, prunable, most)
 
@@ -145,7 +152,7 @@ class SqlPruner:
         most = min(limit, MAX_JOBS)
 
         def work(connection: Connection) -> int:
-            _expect_one_time(connection)
+            self._expect_one_time(connection)
             return remembering.forget(connection, most)
 
         return self._database.write(work, limit=self._database.at_length)
@@ -158,7 +165,7 @@ class SqlPruner:
         """
 
         def work(connection: Connection) -> int:
-            _expect_one_time(connection)
+            self._expect_one_time(connection)
             return connection.execute(_GONE).rowcount
 
         return self._database.write(work)
@@ -169,12 +176,27 @@ class SqlPruner:
         Returns:
             How many were deleted.
         """
-        over = self._database.read(lambda c: c.execute(_OVER).all())
+
+        def those_over(connection: Connection) -> Sequence[AnyRow]:
+            self._expect_one_time(connection)
+            return connection.execute(_OVER).all()
+
+        over = self._database.read(those_over)
         gone = (group.id for group in over if not self._has_jobs(group.id, group.total))
         ids = list(islice(gone, min(limit, MAX_JOBS)))
         # Nothing brings one of them back: a group that is over takes no more jobs.
         statement = delete(groups).where(groups.c.id.in_(ids))
         return self._database.write(lambda c: c.execute(statement).rowcount) if ids else 0
+
+    def _expect_one_time(self, connection: Connection) -> None:
+        """Refuse to prune by a clock that this host's does not bear out: what is gone is gone."""
+        here, there = self._host_clock.now(), instant(connection.execute(_NOW).scalar_one())
+        if abs(here - there) > CLOCKS_APART:
+            raise LedgerUnavailableError(
+                f"expected the ledger's clock and this host's within {CLOCKS_APART} of each other "
+                f"to tell which jobs are old, got {there:%Y-%m-%d %H:%M} and "
+                f"{here:%Y-%m-%d %H:%M} UTC; nothing is pruned until the wrong one is set right"
+            )
 
     def _has_jobs(self, group_id: str, total: int) -> bool:
         for first in range(0, total, MAX_JOBS):
@@ -182,17 +204,6 @@ class SqlPruner:
             if self._database.read(partial(_any_of, [member_id(group_id, n) for n in places])):
                 return True
         return False
-
-
-def _expect_one_time(connection: Connection) -> None:
-    """Refuse to prune by a clock that this host's does not bear out: what is gone is gone."""
-    here, there = datetime.now(UTC), instant(connection.execute(_NOW).scalar_one())
-    if abs(here - there) > CLOCKS_APART:
-        raise LedgerUnavailableError(
-            f"expected the ledger's clock and this host's within {CLOCKS_APART} of each other to "
-            f"tell which jobs are old, got {there:%Y-%m-%d %H:%M} and {here:%Y-%m-%d %H:%M} UTC; "
-            "nothing is pruned until the wrong one is set right"
-        )
 
 
 def _count(connection: Connection, prunable: ColumnElement[bool]) -> int:
