@@ -98,6 +98,7 @@ def test_a_large_group_stays_while_any_of_its_jobs_does(ledger: Ledger) -> None:
     run(ledger.sql, member_id("large", middle))
 
     _count_all_as_ended(ledger, "large", total)
+    ledger.let_ids_go(large)
 
     assert (ledger.pruner.prune_groups(10), ledger.has(made)) == (0, True)
     ledger.forget(member_id("large", middle))

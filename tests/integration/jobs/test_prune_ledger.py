@@ -234,7 +234,7 @@ def test_two_pruners_at_once_delete_no_more_than_one_would(ledger: Ledger) -> No
 
 
 def test_the_job_prunes_what_its_own_retention_allows(ledger: Ledger) -> None:
-    ledger.add("old", JobState.SUCCEEDED, name="prune_ledger", age=30 * HOUR)
+    ledger.add("old", JobState.SUCCEEDED, name="prune_ledger", age=200 * HOUR)
     ledger.add("dead", JobState.FAILED, name="prune_ledger", age=30 * HOUR)
     ledger.add("strange", JobState.FAILED, name="strange", age=9999 * HOUR)
     catalogue = Catalogue([prune_ledger])

@@ -105,7 +105,12 @@ class SqlPruner:
         return self._database.read(lambda c: c.execute(statement).scalars().all())
 
     def count(self, name: str, state: JobState, retention: Retention) -> int:
-        """Count the jobs of a name and a terminal state that may be pruned."""
+        """Count the jobs of a name and a terminal state that may be pruned.
+
+        Raises:
+            ValueError: If the state is no terminal one.
+        """
+        _check(state)
 
         def work(connection: Connection) -> int:
             self._expect_one_time(connection)
@@ -118,7 +123,11 @@ class SqlPruner:
 
         Returns:
             How many those were; 0 when no key is left to remember.
+
+        Raises:
+            ValueError: If the state is no terminal one.
         """
+        _check(state)
         most = min(limit, MAX_JOBS)
         return self._database.write(
             lambda c: remembering.remember(c, _prunable(c, name, state, retention), most),
@@ -133,7 +142,11 @@ class SqlPruner:
 
         Returns:
             How many were deleted.
+
+        Raises:
+            ValueError: If the state is no terminal one.
         """
+        _check(state)
         most, settled = min(limit, MAX_JOBS), remembering.has_settled(self._settles)
 
         def work(connection: Connection) -> int:
@@ -206,6 +219,11 @@ class SqlPruner:
         return False
 
 
+def _check(state: JobState) -> None:
+    if state not in TERMINAL:
+        raise ValueError(f"expected a terminal state, got {state}")
+
+
 def _count(connection: Connection, prunable: ColumnElement[bool]) -> int:
     return connection.execute(select(func.count()).select_from(jobs).where(prunable)).scalar_one()
 
@@ -234,8 +252,6 @@ def _delete(connection: Connection, prunable: ColumnElement[bool], limit: int) -
 def _prunable(
     connection: Connection, name: str, state: JobState, retention: Retention
 ) -> ColumnElement[bool]:
-    if state not in TERMINAL:
-        raise ValueError(f"expected a terminal state, got {state}")
     ended = and_(jobs.c.name == name, jobs.c.state == state, jobs.c.finished_at.is_not(None))
     too_old = jobs.c.finished_at < now_us() - microseconds(retention.age)
     # Who is asked for by a unique key that is still held must be there.
