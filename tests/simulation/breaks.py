@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from understudy.job_engine.ports import RunningJob
+from understudy.job_engine.reach import Reach
 from understudy.job_engine.records import Claim, Conclusion, JobRecord, StepRecord, Ticket
 from understudy.job_engine.requests import OfferPlan
 from understudy.job_engine.states import JobState
@@ -54,7 +55,7 @@ class OffersById(MemoryLedger):
 class ForgetsOffers(MemoryLedger):
     """M8: no rescuer looks at offers."""
 
-    def unclaimed(self, limit: int) -> Sequence[JobRecord]:
+    def unclaimed(self, limit: int, reach: Reach | None = None) -> Sequence[JobRecord]:
         return []
 
 

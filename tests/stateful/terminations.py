@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from weakref import WeakSet
 
 import psycopg
 from psycopg.pq import TransactionStatus
@@ -30,7 +31,9 @@ class Terminations:
     def __init__(self, database: Database, admin: Driver) -> None:
         self._admin = admin
         self._moments_left: int | None = None
+        self._set_up: WeakSet[Driver] = WeakSet()
         self.struck = self.too_late = False
+        event.listen(database.engine, "connect", lambda driver, record: self._set_up.add(driver))
         watch(database, self._before_statement, self._after_statement)
         event.listen(database.engine, "commit", self._at_commit)
 
@@ -49,6 +52,9 @@ class Terminations:
             self._terminate(cursor.connection)
 
     def _after_statement(self, cursor: Cursor) -> None:
+        if cursor.connection not in self._set_up:
+            # It asks the server what it is connected to, and commits nothing.
+            return
         commits_by_itself = cursor.connection.info.transaction_status is TransactionStatus.IDLE
         if commits_by_itself and cursor.rowcount > 0 and self._is_now():
             self._lose_reply(cursor.connection)
