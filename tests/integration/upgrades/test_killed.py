@@ -38,7 +38,7 @@ def test_an_upgrade_that_is_killed_everywhere_gets_through_and_nobody_minds(
         check(database)
         assert {job.id for job in SqlLedger(database).list_jobs(limit=10**6)} == set(load.accepted)
         assert set(before) <= coloured(database)
-        assert facts(database) == {"host", "minimum_revision"}
+        assert facts(database) == {"host", "ledger_id", "minimum_revision"}
         assert [found for checked in verify(database) for found in checked.violations] == []
         again = upgrade(database, migrations=ADDITIVE)
         assert (again.before, again.revision) == ("0099", "0099")

@@ -5,9 +5,9 @@ import signal
 from pathlib import Path
 
 import sqlalchemy as sa
-from alembic import op
 
 from understudy.ledger.migrating import online
+from understudy.ledger.migrating.operations import op
 from understudy.ledger.schema import REVISION
 
 revision = "0099"
