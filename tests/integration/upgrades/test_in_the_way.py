@@ -15,7 +15,7 @@ from alembic.operations import Operations
 from sqlalchemy import Column, Integer, create_engine, inspect, text
 
 from tests.integration.acceptance.stage import ROOT
-from tests.integration.upgrades.killed import POINTS
+from tests.integration.upgrades.killed import MOST
 from tests.integration.upgrades.load import Load
 from tests.integration.upgrades.next_release import ADDITIVE, TABLES
 from tests.servers.processes import PATIENCE, Processes, wait_until
@@ -146,9 +146,14 @@ def test_an_index_that_a_killed_upgrade_left_is_built_anew(
 ) -> None:
     with closing(Database(postgres_url)) as database:
         upgrade(database)
-        (tmp_path / POINTS).write_text("")
         with old_snapshot(postgres_url):
-            words = ("-m", "tests.integration.upgrades.killed", postgres_url, str(tmp_path))
+            words = (
+                "-m",
+                "tests.integration.upgrades.killed",
+                postgres_url,
+                str(tmp_path),
+                str(MOST),
+            )
             program = processes.python(*words, env={"PYTHONPATH": str(ROOT)})
             wait_until(lambda: validity(database) == [False], PATIENCE, "an index is being built")
             program.kill()

@@ -44,7 +44,7 @@ def upgrade() -> None:
         "colours",
         table=JOBS,
         key="id",
-        batch=100,
+        batch=40,
         statement="INSERT INTO understudy_colours (job_id, colour) SELECT id, 'red'"
         " FROM understudy_jobs WHERE id > :after AND id <= :upto ON CONFLICT DO NOTHING",
     )
