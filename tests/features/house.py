@@ -37,6 +37,8 @@ HASTE: Mapping[str, str] = MappingProxyType(
         "UNDERSTUDY_WORKER_BEAT": "500ms",
         "UNDERSTUDY_WORKER_TTL": "30s",
         "UNDERSTUDY_MAINTENANCE_EVERY": "300ms",
+        # It would come at the hour, and delete what a test looks at; one test prunes by itself.
+        "UNDERSTUDY_PRUNE": "off",
         "UNDERSTUDY_PROBE_EVERY": "1s",
         "UNDERSTUDY_HEALTHY_PROBES": "1",
         "UNDERSTUDY_MIN_OPEN": "200ms",

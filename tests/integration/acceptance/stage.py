@@ -39,6 +39,8 @@ HASTE: Mapping[str, str] = MappingProxyType(
         "UNDERSTUDY_WORKER_BEAT": "300ms",
         "UNDERSTUDY_WORKER_TTL": "15s",
         "UNDERSTUDY_MAINTENANCE_EVERY": "200ms",
+        # It would come at the hour, among the jobs of a test.
+        "UNDERSTUDY_PRUNE": "off",
         "UNDERSTUDY_PROBE_EVERY": "200ms",
         "UNDERSTUDY_HEALTHY_PROBES": "2",
         "UNDERSTUDY_MIN_OPEN": "300ms",

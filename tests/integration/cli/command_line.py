@@ -116,6 +116,8 @@ class CommandLine:
         self.ledger_url = ledger_url
         self.env: dict[str, str] = {
             "UNDERSTUDY_LEDGER_URL": ledger_url,
+            # What a worker has running of itself is no job of the test's.
+            "UNDERSTUDY_PRUNE": "off",
             # Ports that nobody listens on.
             "REDIS_URL": "redis://127.0.0.1:1/0",
             "AMQP_URL": "redis://127.0.0.1:2/0",

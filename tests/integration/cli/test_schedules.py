@@ -38,13 +38,14 @@ def rest(payload: Sweep, ctx: JobContext) -> None:
 def scheduled_cli(live_cli: CommandLine) -> CommandLine:
     """A command line whose ledger holds the schedules that a process has declared."""
     live_cli.write_jobs(JOBS, "chores")
+    live_cli.env["UNDERSTUDY_PRUNE"] = "90m"
     maintenance = live_cli.start("worker", "maintenance")
 
     def declared() -> bool:
         with live_cli.ledger() as ledger:
-            return len(ledger.schedules()[1]) == 2
+            return len(ledger.schedules()[1]) == 3
 
-    wait_until(declared, PATIENCE, "two schedules")
+    wait_until(declared, PATIENCE, "three schedules")
     maintenance.terminate(PATIENCE)
     return live_cli
 
@@ -58,10 +59,12 @@ def test_schedules_are_listed_and_steered(scheduled_cli: CommandLine) -> None:
 
     assert [(each["name"], each["state"]) for each in listed] == [
         ("dust", "active"),
+        ("prune_ledger", "active"),
         ("sweep", "active"),
     ]
     assert listed[0]["spec"]["payload"] == {"room": "attic"}
-    assert listed[1]["spec"]["cron"] == "30 2 * * *"
+    assert listed[1]["spec"]["every"] == 5400.0
+    assert listed[2]["spec"]["cron"] == "30 2 * * *"
     assert "30 2 * * *" in table
     assert (paused["state"], resumed["state"]) == ("paused", "active")
     assert (triggered["name"], triggered["payload"]) == ("dust", '{"room":"attic"}')

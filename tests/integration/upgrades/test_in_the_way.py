@@ -9,10 +9,13 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from sqlalchemy import text
+from alembic import op
+from alembic.migration import MigrationContext
+from alembic.operations import Operations
+from sqlalchemy import Column, Integer, create_engine, inspect, text
 
 from tests.integration.acceptance.stage import ROOT
-from tests.integration.upgrades.killed import POINTS
+from tests.integration.upgrades.killed import MOST
 from tests.integration.upgrades.load import Load
 from tests.integration.upgrades.next_release import ADDITIVE, TABLES
 from tests.servers.processes import PATIENCE, Processes, wait_until
@@ -28,6 +31,9 @@ from understudy.ledger.upgrading import Upgrade, upgrade
 pytestmark = pytest.mark.fault("F47")
 
 MOMENT = timedelta(seconds=3)
+#: The steps that both databases have.
+MET = ("table ", "columns ", "index ", "a view", "backfill", "dropping ")
+VIEW = "understudy_colours_of_jobs"
 
 
 class Reports(list[Progress]):
@@ -140,9 +146,14 @@ def test_an_index_that_a_killed_upgrade_left_is_built_anew(
 ) -> None:
     with closing(Database(postgres_url)) as database:
         upgrade(database)
-        (tmp_path / POINTS).write_text("")
         with old_snapshot(postgres_url):
-            words = ("-m", "tests.integration.upgrades.killed", postgres_url, str(tmp_path))
+            words = (
+                "-m",
+                "tests.integration.upgrades.killed",
+                postgres_url,
+                str(tmp_path),
+                str(MOST),
+            )
             program = processes.python(*words, env={"PYTHONPATH": str(ROOT)})
             wait_until(lambda: validity(database) == [False], PATIENCE, "an index is being built")
             program.kill()
@@ -205,6 +216,46 @@ def test_a_ledger_that_two_make_at_once_is_made_once(ledger_url: str) -> None:
         assert {each.revision for each in made} == {REVISION}
         keys = text("SELECT count(*) FROM understudy_signing_keys")
         assert database.read(lambda c: c.execute(keys).scalar_one()) == 1
+
+
+def test_upgrades_of_two_ledgers_in_two_threads_keep_to_their_own(
+    sqlite_url: str, postgres_url: str
+) -> None:
+    """Alembic's own `op` is one for the process; each of these meets the other at every step."""
+    meeting = threading.Barrier(2)
+
+    def upgraded(url: str) -> str:
+        def meet(progress: Progress) -> None:
+            if progress.step.startswith(MET) and progress.phase == "begun":
+                meeting.wait(PATIENCE)
+
+        with closing(Database(url)) as database:
+            upgrade(database)
+            return upgrade(database, migrations=ADDITIVE, report=meet).revision
+
+    with ThreadPoolExecutor(2) as threads:
+        assert list(threads.map(upgraded, (sqlite_url, postgres_url))) == ["0099", "0099"]
+
+    for url in (sqlite_url, postgres_url):
+        with closing(Database(url)) as database:
+            made = database.read(lambda c: inspect(c).get_table_names())
+            assert "understudy_colours" in made
+            assert database.read(lambda c: inspect(c).get_view_names()) == [VIEW]
+
+
+def test_an_upgrade_within_an_applications_own_migration_leaves_its_operations_alone(
+    sqlite_url: str, tmp_path: Path
+) -> None:
+    own = create_engine(f"sqlite:///{tmp_path / 'application.db'}")
+    with closing(Database(sqlite_url)) as database, own.begin() as connection:
+        with Operations.context(MigrationContext.configure(connection)):
+            upgrade(database)
+            upgrade(database, migrations=ADDITIVE)
+            op.create_table("orders", Column("id", Integer, primary_key=True))
+
+        assert inspect(connection).get_table_names() == ["orders"]
+        assert "orders" not in database.read(lambda c: inspect(c).get_table_names())
+    own.dispose()
 
 
 def test_sqlite_waits_for_another_writer_says_so_and_gives_up_in_time(sqlite_url: str) -> None:

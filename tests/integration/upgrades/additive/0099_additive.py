@@ -5,9 +5,9 @@ import signal
 from pathlib import Path
 
 import sqlalchemy as sa
-from alembic import op
 
 from understudy.ledger.migrating import online
+from understudy.ledger.migrating.operations import op
 from understudy.ledger.schema import REVISION
 
 revision = "0099"
@@ -44,7 +44,7 @@ def upgrade() -> None:
         "colours",
         table=JOBS,
         key="id",
-        batch=100,
+        batch=40,
         statement="INSERT INTO understudy_colours (job_id, colour) SELECT id, 'red'"
         " FROM understudy_jobs WHERE id > :after AND id <= :upto ON CONFLICT DO NOTHING",
     )

@@ -1,8 +1,7 @@
 """What code of this release cannot live with: a column it reads goes."""
 
-from alembic import op
-
 from understudy.ledger.migrating import online
+from understudy.ledger.migrating.operations import op
 
 revision = "0100"
 down_revision = "0099"

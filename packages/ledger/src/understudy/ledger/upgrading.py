@@ -9,8 +9,6 @@ from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
-from alembic.migration import MigrationContext
-from alembic.operations import Operations
 from sqlalchemy import Connection, insert, inspect, update
 
 from understudy.ledger import schema
@@ -21,7 +19,7 @@ from understudy.ledger.keys import ensure_key
 from understudy.ledger.ledger_id import ensure_id
 from understudy.ledger.migrating import postgresql, sqlite
 from understudy.ledger.migrating.at_first import FirstSteps
-from understudy.ledger.migrating.online import STEPS
+from understudy.ledger.migrating.operations import carrying_out
 from understudy.ledger.migrating.scripts import Migration, load
 from understudy.ledger.migrating.sqlite import OvertakenError
 from understudy.ledger.migrating.steps import PATIENCE, Progress, Report, Steps
@@ -196,8 +194,7 @@ class _Run:
         self._site.report(Progress(migration.revision, "revision", "done"))
 
     def _carry_out(self, migration: Migration, steps: Steps) -> None:
-        context = MigrationContext.configure(self._connection, opts={STEPS: steps})
-        with Operations.context(context):
+        with carrying_out(steps):
             migration.upgrade()
 
     def _note_minimum(self, migration: Migration) -> None:

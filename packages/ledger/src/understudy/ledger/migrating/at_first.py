@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from sqlalchemy import Connection
 
-from understudy.ledger.migrating import steps
+from understudy.ledger.migrating import operations
 from understudy.ledger.migrating.steps import IndexSpec
 
 
@@ -29,7 +29,7 @@ class FirstSteps:
 
     def create_index(self, index: IndexSpec) -> None:
         """Create it at once."""
-        steps.create_index(index)
+        operations.create_index(index)
 
     def drop_index(self, name: str, table: str) -> None:
         """Drop it at once."""

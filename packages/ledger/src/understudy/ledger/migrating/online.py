@@ -4,22 +4,19 @@ A migration calls these and nothing else. `docs/upgrading.md` says how one is wr
 """
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
-from alembic import op
 from sqlalchemy import Column, Connection, inspect, text
 from sqlalchemy.schema import SchemaItem
 
 from understudy.ledger.migrating.backfilling import BATCH, Backfill, run
-from understudy.ledger.migrating.steps import IndexSpec, Steps
-
-#: The option of Alembic's context that holds the steps.
-STEPS = "understudy_steps"
+from understudy.ledger.migrating.operations import op, running
+from understudy.ledger.migrating.steps import IndexSpec
 
 
 def connection() -> Connection:
     """Return the connection of the migration, to look at what is there."""
-    return _steps().connection
+    return running().connection
 
 
 def is_postgresql() -> bool:
@@ -33,7 +30,7 @@ def create_table(name: str, *items: SchemaItem, **options: Any) -> None:
     def work() -> None:
         op.create_table(name, *items, if_not_exists=True, **options)
 
-    _steps().once(f"table {name}", name, work)
+    running().once(f"table {name}", name, work)
 
 
 def add_columns(table: str, *columns: Column[Any]) -> None:
@@ -59,7 +56,7 @@ def add_columns(table: str, *columns: Column[Any]) -> None:
             if not has_column(table, each.name):
                 op.add_column(table, each)
 
-    _steps().once(f"columns {', '.join(each.name for each in columns)}", table, work)
+    running().once(f"columns {', '.join(each.name for each in columns)}", table, work)
 
 
 def create_index(
@@ -74,12 +71,12 @@ def create_index(
         unique: Whether no two rows may have the same values.
         where: The condition of a partial index.
     """
-    _steps().create_index(IndexSpec(name, table, columns, unique, where))
+    running().create_index(IndexSpec(name, table, columns, unique, where))
 
 
 def drop_index(name: str, table: str) -> None:
     """Drop an index that no code above the minimum revision needs."""
-    _steps().drop_index(name, table)
+    running().drop_index(name, table)
 
 
 def add_check(table: str, name: str, condition: str) -> None:
@@ -99,9 +96,9 @@ def add_check(table: str, name: str, condition: str) -> None:
         if _validity(table, name) is False:
             op.execute(f"ALTER TABLE {table} VALIDATE CONSTRAINT {name}")
 
-    _steps().once(f"check {name}", table, add)
+    running().once(f"check {name}", table, add)
     # It locks no row and no writer.
-    _steps().once(f"validation of {name}", table, validate)
+    running().once(f"validation of {name}", table, validate)
 
 
 def once(step: str, table: str, work: Callable[[], None]) -> None:
@@ -110,9 +107,10 @@ def once(step: str, table: str, work: Callable[[], None]) -> None:
     Args:
         step: What it is, for the progress.
         table: The table that it locks.
-        work: Does it with `op`. It may run again after it was committed, and must not mind.
+        work: Does it with `operations.op`. It may run again after it was committed, and must not
+            mind.
     """
-    _steps().once(step, table, work)
+    running().once(step, table, work)
 
 
 def backfill(name: str, table: str, key: str, statement: str, *, batch: int = BATCH) -> None:
@@ -130,7 +128,7 @@ def backfill(name: str, table: str, key: str, statement: str, *, batch: int = BA
             which lie the keys of a batch. It may run twice for the same rows.
         batch: How many rows.
     """
-    run(_steps(), Backfill(name, table, key, statement, batch))
+    run(running(), Backfill(name, table, key, statement, batch))
 
 
 def has_column(table: str, column: str) -> bool:
@@ -153,7 +151,3 @@ def _validity(table: str, constraint: str) -> bool | None:
     given = {"table": table, "constraint": constraint}
     valid: bool | None = connection().execute(found, given).scalar_one_or_none()
     return valid
-
-
-def _steps() -> Steps:
-    return cast("Steps", op.get_context().opts[STEPS])

@@ -23,7 +23,7 @@ from tenacity import (
 )
 
 from understudy.job_engine.errors import ConfigurationError, LedgerUnavailableError
-from understudy.ledger.migrating import steps
+from understudy.ledger.migrating import operations
 from understudy.ledger.migrating.scripts import Migration
 from understudy.ledger.migrating.steps import IndexSpec, Progress, Report
 from understudy.ledger.postgresql import POOLER
@@ -188,7 +188,7 @@ class PostgresqlSteps:
             if valid is False:
                 self._drop_concurrently(index.name)
             if not valid:
-                steps.create_index(index, concurrently=True)
+                operations.create_index(index, concurrently=True)
 
         step = f"index {index.name}"
         self.report(step, "begun")

@@ -15,7 +15,7 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from understudy.job_engine.errors import LedgerUnavailableError
 from understudy.ledger import schema
-from understudy.ledger.migrating import steps
+from understudy.ledger.migrating import operations
 from understudy.ledger.migrating.scripts import Migration
 from understudy.ledger.migrating.steps import IndexSpec, Progress, Report
 
@@ -122,7 +122,7 @@ class SqliteSteps:
         def work() -> None:
             there = inspect(self.connection).get_indexes(index.table)
             if all(each["name"] != index.name for each in there):
-                steps.create_index(index)
+                operations.create_index(index)
 
         self.once(f"index {index.name}", index.table, work)
 

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
 
-from alembic import op
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 #: How long an upgrade waits for a lock, or for another upgrade, before it gives up.
 PATIENCE = timedelta(minutes=10)
@@ -85,17 +84,3 @@ class Steps(Protocol):
     ) -> None:
         """Report how far a step has come."""
         ...
-
-
-def create_index(index: IndexSpec, *, concurrently: bool = False) -> None:
-    """Create an index on the connection of the migration."""
-    where = None if index.where is None else text(index.where)
-    op.create_index(
-        index.name,
-        index.table,
-        list(index.columns),
-        unique=index.unique,
-        sqlite_where=where,
-        postgresql_where=where,
-        postgresql_concurrently=concurrently,
-    )

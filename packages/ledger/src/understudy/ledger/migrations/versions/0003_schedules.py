@@ -1,9 +1,9 @@
 """What a schedule has become: who declares it, and the tick that was left out last."""
 
 import sqlalchemy as sa
-from alembic import op
 
 from understudy.ledger.migrating import online
+from understudy.ledger.migrating.operations import op
 
 revision = "0003"
 down_revision = "0002"
