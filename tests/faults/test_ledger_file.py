@@ -337,7 +337,8 @@ def test_messages_whose_job_is_missing_are_lost_jobs(
 ) -> None:
     settings = settings_of(sqlite_url, valkey.url, second_valkey.url)
     config = EngineConfig(valkey.url, second_valkey.url, settings.namespace)
-    keys, clock = KeyRing(ledger.signing_keys, SystemClock()), SystemClock()
+    clock = SystemClock()
+    keys = KeyRing(ledger.signing_keys, clock, settings.namespace)
     for name, engine in build_engines(("rq", "dramatiq"), config).items():
         for job_id in ("kept", "gone"):
             deadline = Deadline.after(clock, timedelta(seconds=PATIENCE))

@@ -13,11 +13,14 @@ from tests.servers.processes import PATIENCE, wait_until
 from tests.servers.valkey import Valkey
 from tests.unit.worker.environment import forget_settings
 from understudy.ledger import Database
+from understudy.ledger.schema import MINIMUM
 from understudy.ledger.upgrading import upgrade
 from understudy.worker.cli import main
 from understudy.worker.preflight import preflight
 from understudy.worker.settings import load_settings
 
+#: Imported into this process, where other tests declare queues of the same names.
+OWN_JOBS = JOBS.replace('"threads"', '"closed-threads"').replace('"children"', '"closed-children"')
 COMMANDS = (
     ("dispatch", "add", '{"numbers": [1]}', "--job-id", "job-1"),
     ("dispatch", "add", '{"numbers": "none"}'),
@@ -41,6 +44,7 @@ COMMANDS = (
     ("ledger", "verify"),
     ("ledger", "prune"),
     ("ledger", "rotate-keys"),
+    ("ledger", "take-over"),
 )
 
 
@@ -49,7 +53,7 @@ def environment(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, valkey: Valkey, second_valkey: Valkey
 ) -> pytest.MonkeyPatch:
     forget_settings(monkeypatch, tmp_path)
-    (tmp_path / "closing_jobs.py").write_text(JOBS)
+    (tmp_path / "closing_jobs.py").write_text(OWN_JOBS)
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setenv("REDIS_URL", valkey.url)
     monkeypatch.setenv("AMQP_URL", second_valkey.url)
@@ -98,7 +102,7 @@ def test_no_command_leaves_a_connection_or_a_thread(
 
 
 def test_a_preflight_closes_the_ledger(ledger: str) -> None:
-    assert "threads" in preflight(load_settings())
+    assert "closed-threads" in preflight(load_settings())
 
     wait_until(lambda: connections(ledger) == 0, PATIENCE, "the preflight closes the ledger")
 
@@ -106,6 +110,7 @@ def test_a_preflight_closes_the_ledger(ledger: str) -> None:
 def test_a_ledger_that_does_not_fit_is_closed(ledger: str) -> None:
     with psycopg.connect(ledger.replace("+psycopg", ""), autocommit=True) as connection:
         connection.execute("UPDATE understudy_schema SET version_num = '9999'")
+        connection.execute("UPDATE understudy_info SET value = '9999' WHERE key = %s", [MINIMUM])
 
     for words in (("jobs", "list"), ("engines",), ("worker", "maintenance"), ("worker", "rq")):
         assert CliRunner().invoke(main, words).exit_code == 78

@@ -14,7 +14,8 @@ class KeyLedger(Protocol):
     def signing_keys(self) -> Sequence[SigningKey]:
         """Return the keys that are valid, the one to sign with first.
 
-        It is the newest of those that are older than `ACTIVATION`, or the newest of all.
+        It is the newest of those that are older than `ACTIVATION`; where there is none, it is the
+        oldest of all, which the most processes know.
         """
         ...
 

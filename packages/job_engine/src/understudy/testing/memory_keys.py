@@ -68,7 +68,8 @@ class MemoryKeys:
         latest = reversed(self._kept)
         newest_first = sorted(latest, key=lambda each: each.created_at, reverse=True)
         valid = [each for each in newest_first if self._is_valid(each)]
-        return sorted(valid, key=self._is_young)
+        young = [each for each in valid if self._is_young(each)]
+        return [*(each for each in valid if each not in young), *reversed(young)]
 
     def _is_valid(self, kept: _Kept) -> bool:
         return kept.ends_at is None or kept.ends_at > self._clock.now()

@@ -27,7 +27,7 @@ from understudy.ledger.errors import (
     value_refused,
 )
 from understudy.ledger.ledger_file import LedgerFile
-from understudy.ledger.pool import IDLE
+from understudy.ledger.pool import IDLE, LedgerPool
 
 C = TypeVar("C")
 T = TypeVar("T")
@@ -227,16 +227,18 @@ class Database:
 
     def close(self) -> None:
         """Close the connections of this process that are not in use; others are opened if asked."""
-        if self.is_sqlite:
-            self.release_idle()
-        else:
-            self.engine.dispose()
+        self.release_idle()
 
     def release_idle(self) -> None:
         """Close the connections that are not in use."""
         self._channels.close()
-        # Not `dispose`, after which a connection in use would come back to a pool of nobody's.
-        self.engine.pool.dispose()
+        # Not the engine's `dispose`, after which a connection that another thread uses would come
+        # back to a pool of nobody's, and stay open.
+        pool = self.engine.pool
+        if isinstance(pool, LedgerPool):
+            pool.close_idle()
+        else:
+            pool.dispose()
 
     def has_turn(self) -> bool:
         """Tell whether this thread is in the middle of a transaction that writes to SQLite."""

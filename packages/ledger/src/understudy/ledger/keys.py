@@ -13,11 +13,18 @@ from understudy.ledger.tables import signing_keys
 
 _IS_VALID = signing_keys.c.retired_at.is_(None) | (signing_keys.c.retired_at > now_us())
 _IS_YOUNG = signing_keys.c.created_at > now_us() - microseconds(ACTIVATION)
+#: Of those that not every process knows yet the oldest is known to the most.
+_OLDEST_OF_YOUNG = case((_IS_YOUNG, signing_keys.c.created_at))
 #: The one that signs first: a key that not every process knows yet comes after those they know.
 _VALID = (
     select(*signing_keys.c, now_us().label("now"))
     .where(_IS_VALID)
-    .order_by(case((_IS_YOUNG, 1), else_=0), signing_keys.c.created_at.desc(), signing_keys.c.kid)
+    .order_by(
+        case((_IS_YOUNG, 1), else_=0),
+        _OLDEST_OF_YOUNG,
+        signing_keys.c.created_at.desc(),
+        signing_keys.c.kid,
+    )
 )
 _LASTING = select(signing_keys.c.kid).where(signing_keys.c.retired_at.is_(None))
 _FORGET = delete(signing_keys).where(signing_keys.c.retired_at <= now_us())

@@ -51,8 +51,11 @@ class LedgerPool(QueuePool):
         """Whether a thread waits for a connection."""
         return bool(self._waiting)
 
-    def close_idle(self, before: float) -> None:
-        """Close the connections that were given back before a moment of the steady clock."""
+    def close_idle(self, before: float = inf) -> None:
+        """Close the connections that were given back before a moment of the steady clock.
+
+        Those in use are still counted, and come back; `dispose` would forget them.
+        """
         found = list[ConnectionPoolEntry]()
         with suppress(Empty):
             while True:

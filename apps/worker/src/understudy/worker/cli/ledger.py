@@ -3,6 +3,7 @@
 import click
 
 from understudy.job_engine.engine_port import Owner
+from understudy.worker.cli.opening import opened_app
 from understudy.worker.cli.output import json_option, print_json, print_table
 from understudy.worker.cli.prune import prune_command
 from understudy.worker.cli.rotate_keys import rotate_keys
@@ -10,7 +11,6 @@ from understudy.worker.cli.upgrade import upgrade_command
 from understudy.worker.cli.verify import verify
 from understudy.worker.exits import UNAVAILABLE
 from understudy.worker.settings import load_settings
-from understudy.worker.wiring import build
 
 
 @click.group()
@@ -33,7 +33,7 @@ def take_over(*, as_json: bool) -> None:
     would go on taking its messages.
     """
     settings = load_settings()
-    engines = build(settings).engines
+    engines = opened_app(settings).engines
     found = {name: engines.owner(name, "take_over").value for name in engines}
     if as_json:
         print_json({"namespace": settings.namespace, "engines": found})

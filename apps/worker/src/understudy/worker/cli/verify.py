@@ -15,6 +15,7 @@ from understudy.job_engine.records import EventRecord
 from understudy.job_engine.redaction import redacted_url
 from understudy.ledger import Database, check, verifying
 from understudy.ledger.verifying import Checked
+from understudy.queue.client import close_clients
 from understudy.worker.cli.output import console, json_option, print_json, show
 from understudy.worker.doctor.wholeness import (
     LOST_REMEDY,
@@ -66,6 +67,7 @@ def verify(*, limit: int, as_json: bool) -> None:
     group, or the schedule), the invariant, the rule and the events.
     """
     settings = load_settings()
+    click.get_current_context().call_on_close(close_clients)
     with closing(open_database(settings)) as database:
         check(database)
         report = _verified(database, limit)

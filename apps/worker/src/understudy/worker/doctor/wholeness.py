@@ -68,11 +68,13 @@ def look_at_wholeness(settings: Settings, database: Database) -> Wholeness:
     found = Wholeness()
     if database.file is not None:
         found.strays += find_strays(database.file.path)
+    keys = KeyRing(SqlLedger(database).signing_keys, SystemClock(), settings.namespace)
     for engine, queues in (("rq", _in_rq), ("dramatiq", _in_dramatiq)):
         if engine not in settings.engines or (engine == "rq" and not settings.use_rq):
             continue
         try:
-            _compare(found, database, engine, list(queues(settings)))
+            ours = [each for each in queues(settings) if _is_signed(keys, each, engine)]
+            _compare(found, database, engine, ours)
         except _UnreadableError as error:
             found.unread.append(f"{engine}: {error}")
         except (RedisError, OSError) as error:
@@ -98,9 +100,7 @@ def _in_dramatiq(settings: Settings) -> Iterator[Standing]:
         yield from standing_in_valkey(broker, queue_name(profile, settings.namespace))
 
 
-def _compare(found: Wholeness, database: Database, engine: str, standing: list[Standing]) -> None:
-    keys = KeyRing(SqlLedger(database).signing_keys, SystemClock())
-    ours = [each for each in standing if _is_signed(keys, each, engine)]
+def _compare(found: Wholeness, database: Database, engine: str, ours: list[Standing]) -> None:
     # The messages were read before: a job that is made meanwhile is no part of them.
     missing = find_missing(database, [each.message.job_id for each in ours])
     for each in ours:

@@ -307,6 +307,7 @@ def amqp_errors(broker: SafeRabbitmqBroker) -> Iterator[None]:
     try:
         yield
     except ConfigurationError:
+        broker.forget_connection()
         raise
     except (ChannelClosedByBroker, NackError, UnroutableError) as error:
         broker.forget_connection()

@@ -45,6 +45,8 @@ class SafeRedisBroker(RedisBroker):
         """Speak through a client whose timeouts are short and whose retries are zero."""
         super().__init__(client=client, namespace=namespace or "understudy", middleware=[])
         self.inbox = inbox
+        #: The last consumer of each queue; the next one goes on where it ended.
+        self.last_consumers: dict[str, SafeRedisConsumer] = {}
 
     @property
     def consumer_class(self) -> type[_RedisConsumer]:
@@ -121,9 +123,23 @@ class SafeRedisConsumer(_RedisConsumer):
 
     A message is acknowledged by the id that it stands under in Redis, never by the one that its
     text claims to have: what a stranger wrote would stay on the books otherwise.
+
+    After a lost connection Dramatiq makes another consumer of the queue. What the former one has
+    fetched is on the same books, so the other goes on with what that knew of it.
     """
 
-    _lost_reply = False
+    def __init__(
+        self, broker: SafeRedisBroker, queue_name: str, prefetch: int, timeout: int
+    ) -> None:
+        """Go on where the last consumer of the queue ended."""
+        super().__init__(broker, queue_name, prefetch, timeout)
+        former = broker.last_consumers.get(queue_name)
+        self._lost_reply: bool = former is not None and former._lost_reply  # noqa: SLF001 - its own class's
+        if former is not None:
+            # The very sets: what worker threads have of the former one is acknowledged here.
+            self.queued_message_ids = former.queued_message_ids
+            self.message_cache = former.message_cache
+        broker.last_consumers[queue_name] = self
 
     def __next__(self) -> MessageProxy | None:
         """Return the next message of ours, or None after waiting a little."""
@@ -147,9 +163,9 @@ class SafeRedisConsumer(_RedisConsumer):
             if CRASH_POINTS.reached is not None:
                 CRASH_POINTS.reached("ack.after")
         except (RedisError, OSError) as error:
+            # It is tried again, and stands on the books until then.
             raise ConnectionClosed(error) from None
-        finally:
-            self.queued_message_ids.discard(message_id)
+        self.queued_message_ids.discard(message_id)
 
     def nack(self, message: Any) -> None:
         """Acknowledge a message whose actor raised; the ledger knows, a dead letter would not."""
@@ -170,7 +186,7 @@ class SafeRedisConsumer(_RedisConsumer):
             found = self._with_ids(bodies) if bodies else []
             self._lost_reply = False
         if found:
-            self.message_cache: list[tuple[bytes, bytes]] = found
+            self.message_cache = found
 
     def _drop_too_large(self) -> None:
         """Delete what is longer than any message of ours from the books; nothing of it is read."""

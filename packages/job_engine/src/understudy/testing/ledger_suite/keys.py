@@ -33,6 +33,20 @@ class KeyPromises:
         pass_time(JUST_OVER)
         assert kids(ledger) == [new, old]
 
+    def test_of_keys_that_are_all_new_the_oldest_signs(
+        self, ledger: Ledger, pass_time: PassTime
+    ) -> None:
+        """Also where a ledger's first key is as young: the next one is known to fewer."""
+        ledger.revoke_key(the_only_key(ledger, pass_time))
+        (first,) = kids(ledger)
+        pass_time(timedelta(seconds=1))
+
+        second = ledger.rotate_keys(LONG)
+
+        assert kids(ledger) == [first, second]
+        pass_time(JUST_OVER)
+        assert kids(ledger) == [second, first]
+
     def test_an_old_key_ends_after_the_overlap(self, ledger: Ledger, pass_time: PassTime) -> None:
         """The new one has no end."""
         old = the_only_key(ledger, pass_time)
