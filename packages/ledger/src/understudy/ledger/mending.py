@@ -60,8 +60,9 @@ _LAST = (
 #: A job that waits, with its last event that changed that, which says until when it should.
 _WAITING = (
     select(*jobs.c, *_OF_EVENT)
-    .join(events, and_(events.c.job_id == jobs.c.id, events.c.n == _LAST))
+    .join(events, events.c.job_id == jobs.c.id)
     .where(
+        events.c.n == _LAST,
         jobs.c.state == JobState.SCHEDULED,
         jobs.c.run_at > now_us() + microseconds(BLOCKED_PAUSE),
         jobs.c.id > bindparam("after"),
