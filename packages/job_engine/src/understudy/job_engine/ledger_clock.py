@@ -175,6 +175,10 @@ def _time(delay: timedelta | None, run_at: datetime | None) -> dict[str, Any]:
     return {DELAY: 0.0 if delay is None else delay.total_seconds()}
 
 
+#: Events of a waiting job that leave it waiting until when it did; what is before them says when.
+BESIDE_WAITS = ("uncharge",)
+
+
 def mended_time(job: JobRecord, last: EventRecord, now: datetime) -> dict[str, datetime]:
     """Return when a job is due that waits, if it waits for longer than it should.
 

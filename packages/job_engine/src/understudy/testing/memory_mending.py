@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from understudy.job_engine.ledger_clock import (
+    BESIDE_WAITS,
     DISPATCH,
     SLACK,
     LedgerClock,
@@ -86,7 +87,7 @@ def _mend(store: Store, row: Row, patience: Mapping[str, timedelta]) -> int:
         changes["pickup_by"] = latest
     for event in (each for each in history if each.kind in (DISPATCH, REPLACE.name)):
         changes |= mended_terms(row, event, now)
-    due = mended_time(row, history[-1], now)
+    due = mended_time(row, next(e for e in reversed(history) if e.kind not in BESIDE_WAITS), now)
     if due:
         store.steps[row.id] = [_of_now(step, now) for step in store.steps[row.id]]
     changes |= due

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Connection, Select, and_, bindparam, func, or_, select, update
 
 from understudy.job_engine.ledger_clock import (
+    BESIDE_WAITS,
     BLOCKED_PAUSE,
     DISPATCH,
     SLACK,
@@ -49,11 +50,19 @@ _NOW = select(now_us())
 
 _OF_EVENT = tuple(events.c[n].label(f"event_{n}") for n in ("n", "at", "kind", "detail"))
 
-#: A job that waits, with its last event, which says until when it should.
+_told = events.alias("told")
+_LAST = (
+    select(func.max(_told.c.n))
+    .where(_told.c.job_id == jobs.c.id, _told.c.kind.not_in(BESIDE_WAITS))
+    .correlate(jobs)
+    .scalar_subquery()
+)
+#: A job that waits, with its last event that changed that, which says until when it should.
 _WAITING = (
     select(*jobs.c, *_OF_EVENT)
-    .join(events, and_(events.c.job_id == jobs.c.id, events.c.n == jobs.c.events))
+    .join(events, events.c.job_id == jobs.c.id)
     .where(
+        events.c.n == _LAST,
         jobs.c.state == JobState.SCHEDULED,
         jobs.c.run_at > now_us() + microseconds(BLOCKED_PAUSE),
         jobs.c.id > bindparam("after"),
