@@ -40,7 +40,9 @@ def test_a_queue_that_was_declared_in_another_way_is_served(
 ) -> None:
     declare(fallback_url, **arguments)
 
-    handles = stage.dispatch_many(3, in_thread, engines=("dramatiq",))
+    # However long the worker takes to begin: no offer is made again.
+    pickup = timedelta(seconds=PATIENCE)
+    handles = stage.dispatch_many(3, in_thread, engines=("dramatiq",), pickup=pickup)
     assert [stage.tries(each)[0][2] for each in handles] == ["accepted"] * 3
     worker = stage.worker("dramatiq", "threads")
     stage.wait_for_ends()
