@@ -16,8 +16,9 @@ AT_WORK = 0.5
 RESUMES = 0.5
 #: How long the ledger is away at the most, and how often for longer than a lease.
 SHORT_OUTAGE, LONG_OUTAGE, OUTLASTS = 12, 45, 0.2
-#: By how much the ledger's clock is set, in seconds.
-JUMPS = (90, 3600, 86_400, 3 * 86_400)
+#: By how much the ledger's clock is set ahead, and back, in seconds. A schedule that is declared
+#: while it is back makes up for all that it takes for missed afterwards, job by job.
+AHEAD, BACK = (90, 3600, 86_400, 3 * 86_400), (30, 90, 300)
 NOW = timedelta(0)
 
 
@@ -71,7 +72,8 @@ class Nemesis:
     def _set_clock(self) -> None:
         """Set the ledger's clock ahead or back by minutes, hours or days, for a while."""
         rng = self._scene.weather.rng
-        ahead = rng.choice((-1, 1, 1)) * timedelta(seconds=rng.choice(JUMPS))
+        jumps = rng.choice((tuple(-each for each in BACK), AHEAD, AHEAD))
+        ahead = timedelta(seconds=rng.choice(jumps))
         self._scene.clock.set(ahead, rng.uniform(0.5, 25))
         self._scene.weather.notice(
             f"the ledger's clock was set {'ahead' if ahead > NOW else 'back'}"
