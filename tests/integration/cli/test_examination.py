@@ -82,7 +82,7 @@ def test_a_cluster_fails(patient: Patient, tmp_path: Path) -> None:
         status = patient.examine(redis_url=cluster.url)
 
     assert (status, patient.level("rq role")) == (CONFIG, Level.FAILURE)
-    assert "cluster" in patient.found("rq role")
+    assert "Redis Cluster" in patient.found("rq role")
 
 
 def test_a_server_without_persistence_is_worth_a_warning(patient: Patient, valkey: Valkey) -> None:
