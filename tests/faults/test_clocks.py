@@ -4,7 +4,7 @@ Not by libfaketime, which is not everywhere: a `sitecustomize` moves `time.time`
 `time.time_ns`, the only wall clock that decides anything, in every process of a worker.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
 
@@ -97,18 +97,29 @@ def test_a_host_whose_clock_was_set_for_a_while_delays_no_job(
     rq, other = (stage.worker(name, "threads", **settings) for name in ("rq", "dramatiq"))
     stage.wait_for(rq, other)
 
-    skew.set(jump // timedelta(seconds=1))
-    handles = lose_a_worker(stage, rq, gate)
+    def jumps(held: JobHandle[int]) -> None:
+        # Not before the claim: an offer that a right clock made is overdue at once by this one.
+        skew.set(jump // timedelta(seconds=1))
+        renewals = held.job().hb + 2
+        wait_until(lambda: held.job().hb >= renewals, PATIENCE, "the lease is renewed by it")
+
+    handles = lose_a_worker(stage, rq, gate, jumps)
     skew.set(0)
 
     expect_no_delay(stage, gate, handles)
 
 
-def lose_a_worker(stage: Stage, rq: Worker, gate: Path) -> tuple[JobHandle[int], ...]:
-    """Let a worker claim a job by the clock as it is now, and die; have another job wait."""
+def lose_a_worker(
+    stage: Stage,
+    rq: Worker,
+    gate: Path,
+    before: Callable[[JobHandle[int]], None] = lambda held: None,
+) -> tuple[JobHandle[int], ...]:
+    """Let a worker hold a job by the clock as it is now, and die; have another job wait."""
     act = Act(steps=2, halt_at=1, gate=str(gate))
     lost = stage.dispatch(in_thread, act, engines=("rq", "dramatiq"))
     stage.wait_for_step(lost, "step-1")
+    before(lost)
     delayed = stage.dispatch(in_thread, delay=timedelta(seconds=1))
     rq.process.kill()
     return lost, delayed
