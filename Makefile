@@ -38,7 +38,7 @@ demo: setup  ## Run the main job on embedded servers: RQ is killed, Dramatiq car
 
 test: setup  ## Run all tests against real Valkey, RabbitMQ, PostgreSQL and SQLite
 	@tests/servers/install $(SERVERS)
-	@$(RUN) pytest -n 3 --dist worksteal $(ARGS)
+	@$(RUN) pytest -n 2 --dist worksteal $(ARGS)
 
 test-long: setup  ## Run the long ones: 2,000 seeds, every engine on every ledger, every crash point
 	@tests/servers/install $(SERVERS)
