@@ -5,7 +5,7 @@ python -m tests.faults.table
 
 import ast
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from tests.faults.matrix import MATRIX, Fault
@@ -33,15 +33,24 @@ def marked() -> Mapping[str, list[str]]:
 
 
 def _marks(module: ast.Module) -> Iterator[tuple[str, str]]:
+    of_all = list(_faults(_marks_of_all(module)))
     for node in ast.walk(module):
         if isinstance(node, ast.FunctionDef):
-            for decorator in node.decorator_list:
-                if isinstance(decorator, ast.Call) and _is_fault(decorator.func):
-                    yield from ((node.name, ast.literal_eval(each)) for each in decorator.args)
+            inherited = of_all if node.name.startswith("test_") else []
+            for fault in dict.fromkeys([*inherited, *_faults(node.decorator_list)]):
+                yield node.name, fault
 
 
-def _is_fault(node: ast.expr) -> bool:
-    return ast.unparse(node) == "pytest.mark.fault"
+def _marks_of_all(module: ast.Module) -> Iterator[ast.expr]:
+    for node in module.body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "pytestmark":
+            yield from node.value.elts if isinstance(node.value, ast.List) else [node.value]
+
+
+def _faults(marks: Iterable[ast.expr]) -> Iterator[str]:
+    for mark in marks:
+        if isinstance(mark, ast.Call) and ast.unparse(mark.func) == "pytest.mark.fault":
+            yield from (ast.literal_eval(each) for each in mark.args)
 
 
 def page() -> str:
