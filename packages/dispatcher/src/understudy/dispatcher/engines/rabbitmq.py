@@ -38,7 +38,11 @@ from understudy.job_engine.redaction import redacted, redacted_url
 #: What a probe is published to: one message, gone after a while.
 PROBE_QUEUE = "understudy-probe"
 # A classic queue, also in a virtual host whose default are quorum queues: it is not durable.
-PROBE_ARGUMENTS = {"x-queue-type": "classic", "x-max-length": 1, "x-message-ttl": 10_000}
+PROBE_ARGUMENTS: dict[str, Any] = {
+    "x-queue-type": "classic",
+    "x-max-length": 1,
+    "x-message-ttl": 10_000,
+}
 
 #: Bounds on every wait inside pika, in seconds; by default some are for ever (MQ-01, MQ-03).
 HEARTBEAT = 10

@@ -137,8 +137,8 @@ class SafeRedisConsumer(_RedisConsumer):
         self._lost_reply: bool = former is not None and former._lost_reply  # noqa: SLF001 - its own class's
         if former is not None:
             # The very sets: what worker threads have of the former one is acknowledged here.
-            self.queued_message_ids = former.queued_message_ids
-            self.message_cache = former.message_cache
+            self.queued_message_ids: set[Any] = former.queued_message_ids
+            self.message_cache: list[Any] = former.message_cache
         broker.last_consumers[queue_name] = self
 
     def __next__(self) -> MessageProxy | None:
