@@ -11,7 +11,7 @@ from understudy.dispatcher.engines.inbox import MAX_ENVELOPE_BYTES
 _Assembler: Any = ContentFrameAssembler
 
 
-class BoundedAssembler(_Assembler):  # type: ignore[misc]  # as above
+class _BoundedAssembler(_Assembler):  # type: ignore[misc]  # as above
     """Counts the frames of a body, and keeps only the first of one that is longer than ours.
 
     RabbitMQ delivers bodies of up to 512 MB in frames of 128 KB, which pika would keep until the
@@ -24,3 +24,8 @@ class BoundedAssembler(_Assembler):  # type: ignore[misc]  # as above
         if kept > MAX_ENVELOPE_BYTES and self._body_fragments:
             self._body_fragments.pop()
         return result
+
+
+def bounded_assembler() -> Any:
+    """Return what puts the frames of deliveries together for one channel of pika's."""
+    return _BoundedAssembler()

@@ -21,7 +21,7 @@ from pika.exceptions import (
     UnroutableError,
 )
 
-from understudy.dispatcher.engines.amqp_frames import BoundedAssembler
+from understudy.dispatcher.engines.amqp_frames import bounded_assembler
 from understudy.dispatcher.engines.inbox import Envelope, Inbox, encode
 from understudy.dispatcher.engines.marks import rabbitmq_owner
 from understudy.job_engine.crash_points import CRASH_POINTS
@@ -266,7 +266,7 @@ class SafeRabbitmqConsumer(_RabbitmqConsumer):
         """Consume, and keep no more of a body than may be ours."""
         super().__init__(*args, **kwargs)
         channel: Any = self.channel
-        channel._impl._content_assembler = BoundedAssembler()  # noqa: SLF001 - pika has no other way in
+        channel._impl._content_assembler = bounded_assembler()  # noqa: SLF001 - pika has no other way in
 
     def __next__(self) -> _BoundMessage | None:
         """Return the next message of ours; drop and acknowledge any other."""
