@@ -26,6 +26,9 @@ class Names:
     def __init__(self, database: Path) -> None:
         """Name them after the database."""
         self.modified: int = 0
+        self.database: str
+        self.log: str
+        self.index: str
         self.database, self.log, self.index = (f"{database}{suffix}" for suffix in SUFFIXES)
 
     def identity(self) -> Identity | None:
