@@ -97,11 +97,12 @@ def _import_csv(settings: Settings) -> ImportCsv:
         timeout=settings.import_timeout,
         is_barred=is_open_ledger,
     )
-    sink = SqlTables(settings.import_url or settings.ledger_url)
+    sink = SqlTables(settings.import_url or settings.ledger_url, limit=settings.ledger_timeout)
     return ImportCsv(CsvSource(decided, SystemClock()), sink)
 
 
 def _prune_ledger(
     settings: Settings, catalogue: Callable[[], Catalogue], listener: Listener
 ) -> PruneLedger:
-    return PruneLedger(SqlPruner(shared_database(settings.ledger_url)), catalogue, listener)
+    database = shared_database(settings.ledger_url, limit=settings.ledger_timeout)
+    return PruneLedger(SqlPruner(database), catalogue, listener)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import (
@@ -36,6 +37,7 @@ from understudy.job_engine.jobs.data_sync.table_sink import (
     TablesUnavailableError,
 )
 from understudy.job_engine.redaction import redacted
+from understudy.ledger.call_limit import LIMIT
 from understudy.ledger.instants import Instant, now_us
 from understudy.ledger.opening import shared_database
 
@@ -61,13 +63,17 @@ imports: Table = Table(
 class SqlTables:
     """`TableSink` on SQL: SQLite in WAL mode with `BEGIN IMMEDIATE`, or PostgreSQL."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, limit: timedelta = LIMIT) -> None:
         """Write to a database, the ledger's own where that is it; nothing is connected yet.
+
+        Args:
+            url: The database's URL.
+            limit: How long one call of it takes at most; a batch may take longer.
 
         Raises:
             ConfigurationError: If the URL is not one of SQLite or PostgreSQL.
         """
-        self._database = shared_database(url)
+        self._database = shared_database(url, limit=limit)
 
     def ensure(self, table: TableShape) -> None:
         """Create the table, and that of the keys, if they are missing.

@@ -47,7 +47,7 @@ def look_at_ledger(settings: Settings) -> Iterator[Finding]:
     if url.get_backend_name() == "sqlite" and not path.exists():
         yield failure("ledger", f"no file at {path.absolute()}", _UPGRADE)
         return
-    with closing(shared_database(settings.ledger_url)) as database:
+    with closing(shared_database(settings.ledger_url, limit=settings.ledger_timeout)) as database:
         if database.is_sqlite:
             yield from _sqlite(database, path)
         else:

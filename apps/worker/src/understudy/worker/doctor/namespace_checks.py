@@ -25,7 +25,7 @@ def look_at_namespaces(settings: Settings) -> Iterator[Finding]:
     url = ledger_url(settings.ledger_url)
     if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
         return
-    with closing(shared_database(settings.ledger_url)) as database:
+    with closing(shared_database(settings.ledger_url, limit=settings.ledger_timeout)) as database:
         ledger_id = SqlLedger(database).ledger_id()
     if ledger_id is None:
         return

@@ -26,7 +26,7 @@ def look_at_retention(settings: Settings) -> Iterator[Finding]:
     if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
         return
     definitions = list(load_catalogue(settings))
-    with closing(shared_database(settings.ledger_url)) as database:
+    with closing(shared_database(settings.ledger_url, limit=settings.ledger_timeout)) as database:
         pruner = SqlPruner(database)
         yield _overdue(settings, _counts(pruner, definitions), _since_pruned(database))
         unknown = sorted(set(pruner.ended_names()) - {each.name for each in definitions})

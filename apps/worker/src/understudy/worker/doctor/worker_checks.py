@@ -31,7 +31,7 @@ def look_at_workers(settings: Settings) -> Iterator[Finding]:
     url = ledger_url(settings.ledger_url)
     if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
         return
-    with closing(shared_database(settings.ledger_url)) as database:
+    with closing(shared_database(settings.ledger_url, limit=settings.ledger_timeout)) as database:
         live = SqlLedger(database).live_workers()
         engines = [name for name in settings.engines if settings.use_rq or name != "rq"]
         yield from _missing(engines, live)

@@ -6,7 +6,7 @@ others waiting is waited for longer than a second, because all who come later qu
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import timedelta
 from time import monotonic
 from typing import Any
@@ -26,6 +26,7 @@ from understudy.job_engine.errors import ConfigurationError, LedgerUnavailableEr
 from understudy.ledger.migrating import operations
 from understudy.ledger.migrating.scripts import Migration
 from understudy.ledger.migrating.steps import IndexSpec, Progress, Report
+from understudy.ledger.migrating.transactions import committed
 from understudy.ledger.postgresql import POOLER
 
 #: How long a statement waits for a lock while others queue behind it.
@@ -108,17 +109,9 @@ def connect(engine: Engine, pooler: object) -> Connection:
     return connection
 
 
-@contextmanager
-def transaction(connection: Connection) -> Iterator[None]:
+def transaction(connection: Connection) -> AbstractContextManager[None]:
     """Begin a transaction on a connection that commits each statement; commit it at the end."""
-    connection.exec_driver_sql("BEGIN")
-    try:
-        yield
-    except BaseException:
-        with suppress(SQLAlchemyError):
-            connection.exec_driver_sql("ROLLBACK")
-        raise
-    connection.exec_driver_sql("COMMIT")
+    return committed(connection, lambda: connection.exec_driver_sql("BEGIN"))
 
 
 @contextmanager

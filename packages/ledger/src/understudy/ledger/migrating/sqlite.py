@@ -5,19 +5,20 @@ SQLite has one writer at a time. Readers go on meanwhile, for they see what was 
 
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from random import uniform
 from time import monotonic, sleep
 
 from sqlalchemy import Connection, Engine, inspect
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.exc import OperationalError
 
 from understudy.job_engine.errors import LedgerUnavailableError
 from understudy.ledger import schema
 from understudy.ledger.migrating import operations
 from understudy.ledger.migrating.scripts import Migration
 from understudy.ledger.migrating.steps import IndexSpec, Progress, Report
+from understudy.ledger.migrating.transactions import committed
 
 #: How long it waits before it says so, in seconds, and again after as long.
 REPORT_AFTER = 1
@@ -36,21 +37,15 @@ def connect(engine: Engine) -> Connection:
     return engine.connect().execution_options(understudy_reads=True)
 
 
-@contextmanager
-def transaction(connection: Connection, report: Report, patience: timedelta) -> Iterator[None]:
+def transaction(
+    connection: Connection, report: Report, patience: timedelta
+) -> AbstractContextManager[None]:
     """Begin a transaction when no other process writes; commit it at the end.
 
     Raises:
         LedgerUnavailableError: Another process has written all the time.
     """
-    _begin(connection, report, patience)
-    try:
-        yield
-    except BaseException:
-        with suppress(SQLAlchemyError):
-            connection.exec_driver_sql("ROLLBACK")
-        raise
-    connection.exec_driver_sql("COMMIT")
+    return committed(connection, lambda: _begin(connection, report, patience))
 
 
 def _begin(connection: Connection, report: Report, patience: timedelta) -> None:
