@@ -27,6 +27,7 @@ from understudy.queue import SafeJob, queue_name, rq_queue, shared_client
 from understudy.queue.safe_job import ENTRY_POINT
 from understudy.testing import MemoryEngine
 from understudy.worker.engines.dramatiq_worker import ThreadWorker
+from understudy.worker.engines.link import Link
 from understudy.worker.engines.port import EngineWorker
 from understudy.worker.engines.rq_worker import SlotWorker
 
@@ -188,12 +189,12 @@ class RqBench(Bench):
         client = shared_client(self._url, "rq-worker")
         return SlotWorker(
             rq_queue(QUEUE, client, NAMESPACE),
-            client,
             self.process,
             name=f"bench-{secrets.token_hex(4)}",
             slots=QUEUE.slots,
             rejected=self.reject,
             stop_job=lambda job_id: None,
+            link=Link(self._url),
         )
 
     def plant(self, body: bytes) -> None:
@@ -223,9 +224,17 @@ class DramatiqBench(Bench):
         return [each.encode() for each in (other, ours, several, follow_up)]
 
     def build_worker(self) -> EngineWorker:
-        broker = make_broker(self._url, NAMESPACE, Inbox(self.reject))
+        link = Link(self._url)
+        broker = make_broker(self._url, NAMESPACE, Inbox(self.reject, link))
         threads, grace = QUEUE.dramatiq_threads, timedelta(seconds=5)
-        return ThreadWorker(broker, self._name, self.process, threads=threads, grace=grace)
+        return ThreadWorker(
+            broker,
+            self._name,
+            self.process,
+            link=link,
+            threads=threads,
+            grace=grace,
+        )
 
     def plant(self, body: bytes) -> None:
         plant = self._plant_in_rabbitmq if self._url.startswith("amqp") else self._plant_in_valkey

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from understudy.dispatcher.engines.inbox import ACTOR, MAX_ENVELOPE_BYTES, Inbox, encode, pack
 from understudy.job_engine.errors import MessageRejectedError
 from understudy.job_engine.message import Message
+from understudy.worker.engines.link import Link
 
 WIRE: dict[str, Any] = {"v": 1, "job_id": "job-1", "epoch": 2, "kid": "k1", "mac": "ab" * 32}
 ANYTHING = st.recursive(
@@ -22,7 +23,7 @@ ANYTHING = st.recursive(
 class Rejections:
     def __init__(self) -> None:
         self.errors: list[MessageRejectedError] = []
-        self.inbox = Inbox(self.errors.append)
+        self.inbox = Inbox(self.errors.append, Link("a broker"))
 
 
 def envelope(**changes: Any) -> dict[str, Any]:

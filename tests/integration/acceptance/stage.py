@@ -66,7 +66,7 @@ class Worker:
     def told(self, kind: str) -> list[Told]:
         """The log lines of one kind of event."""
         lines = [json.loads(text) for text in self.process.output.splitlines() if text[:1] == "{"]
-        return [line for line in lines if line["event"] == kind]
+        return [line for line in lines if line.get("event") == kind]
 
     def count(self, kind: str) -> int:
         """How often it happened: a line may stand for several that were not logged."""

@@ -66,12 +66,14 @@ def fail_to_print(letters: str = "hunter2") -> None:
 
 
 def test_a_program_gets_each_event_as_one_json_object(screen: Screen) -> None:
-    log_event(Event("job.claim", "job-1", "work", "default", "rq", 3, {"attempt": 2}))
+    detail = {"attempt": 2, "worker": "w-1"}
+    log_event(Event("job.claim", "job-1", "work", "default", "rq", 3, detail))
 
     (line,) = screen.lines()
     assert line.pop("timestamp").endswith("Z")
     assert line == {
         "event": "job.claim",
+        "message": "job job-1 (work) is claimed by worker w-1 of rq, attempt 2",
         "level": "info",
         "logger": "understudy",
         "job_id": "job-1",
@@ -80,6 +82,7 @@ def test_a_program_gets_each_event_as_one_json_object(screen: Screen) -> None:
         "engine": "rq",
         "epoch": 3,
         "attempt": 2,
+        "worker": "w-1",
     }
 
 
@@ -94,7 +97,7 @@ def test_a_program_gets_each_event_as_one_json_object(screen: Screen) -> None:
         ("message.refused", "info"),
         ("message.rejected", "warning"),
         ("engine.failed_over", "warning"),
-        ("engine.failed_back", "info"),
+        ("engine.failed_back", "warning"),
     ],
 )
 def test_what_needs_a_person_is_louder(screen: Screen, kind: str, level: str) -> None:
@@ -124,7 +127,7 @@ def test_every_line_of_a_job_names_it_and_no_other_line_does(screen: Screen) -> 
     logging.getLogger("shop").info("outside")
 
     inside, outside = screen.lines()
-    assert inside["event"] == "inside it"
+    assert inside["message"] == "inside it"
     assert (inside["job_id"], inside["job"], inside["attempt"]) == ("job-1", "work", 1)
     assert (inside["queue"], inside["engine"], inside["epoch"]) == ("default", "rq", 1)
     assert "job_id" not in outside
@@ -146,7 +149,7 @@ def test_an_exception_that_a_job_logs_is_one_line_for_programs(screen: Screen) -
         logging.getLogger("shop").exception("a page was torn", extra={"page": 7})
 
     (line,) = screen.lines()
-    assert (line["event"], line["page"]) == ("a page was torn", 7)
+    assert (line["message"], line["page"]) == ("a page was torn", 7)
     assert line["exception"].endswith("ValueError: torn after 7 letters")
 
 
@@ -180,7 +183,7 @@ def test_a_broker_that_repeats_itself_is_heard_once_a_minute(screen: Screen) -> 
         logging.getLogger("dramatiq.worker").error("connection lost, again")
         logging.getLogger("shop").error("sold out")
 
-    assert [line["event"] for line in screen.lines()] == [
+    assert [line["message"] for line in screen.lines()] == [
         "connection lost, again",
         *["sold out"] * 3,
     ]

@@ -14,6 +14,7 @@ from understudy.job_engine.events import Event
 from understudy.job_engine.records import Claim
 from understudy.job_engine.redaction import redacted
 from understudy.worker.log_limits import FloodGate
+from understudy.worker.sentences import sentence
 from understudy.worker.settings import Settings
 from understudy.worker.visible import MARGIN, visible, visible_block
 
@@ -31,6 +32,8 @@ _LEVELS = {
     "message.rejected": logging.WARNING,
     "message.refused": logging.INFO,
     "engine.failed_over": logging.WARNING,
+    # As loud as the way there, or a page is told of an outage and never of its end.
+    "engine.failed_back": logging.WARNING,
     "ledger.pruning_dead_letters": logging.WARNING,
 }
 
@@ -42,8 +45,15 @@ _SHARED: list[Any] = [
     structlog.processors.TimeStamper(fmt="iso", utc=True),
 ]
 
+#: The name of the kind of an event among the facts of a record.
+KIND = "event_kind"
 #: What is printed below a record instead of in it.
 _BLOCKS = ("stack_info", "exception")
+
+#: How Dramatiq says that its broker is away, at each try.
+_LOST = "Consumer encountered a connection error"
+#: What every line has.
+_OF_ALL = ("event", "level", "logger", "timestamp")
 
 logger: logging.Logger = logging.getLogger("understudy")
 
@@ -79,7 +89,7 @@ def bound_to(claim: Claim) -> Iterator[None]:
 def _formatter(*, as_json: bool) -> logging.Formatter:
     renderer: list[Any]
     if as_json:
-        renderer = [structlog.processors.JSONRenderer()]
+        renderer = [_for_programs, structlog.processors.JSONRenderer()]
     else:
         renderer = [_for_people, structlog.dev.ConsoleRenderer()]
     return structlog.stdlib.ProcessorFormatter(
@@ -104,15 +114,30 @@ def _without_secrets(
     return fields
 
 
+def _for_programs(
+    logger: object, method: str, fields: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """Name the text of a line `message`; `event` is the kind of what happened, if it has one."""
+    message, kind = fields.pop("event"), fields.pop(KIND, None)
+    return {**({} if kind is None else {"event": kind}), "message": message, **fields}
+
+
 def _for_people(
     logger: object, method: str, fields: MutableMapping[str, Any]
 ) -> MutableMapping[str, Any]:
     """Make a record one line that nothing in it can end; a traceback is a block behind a margin."""
-    shown = {visible(str(name)): _cell(value) for name, value in fields.items()}
+    said = str(fields["event"]) if fields.pop(KIND, None) else ""
+    told = [name for name, value in fields.items() if _says(said, name, value)]
+    shown = {visible(str(name)): _cell(fields[name]) for name in fields if name not in told}
     blocks = [str(fields[name]) for name in _BLOCKS if shown.pop(name, None)]
     if blocks:
         shown["exception"] = MARGIN + visible_block("\n".join(blocks))
     return shown
+
+
+def _says(sentence: str, name: str, value: object) -> bool:
+    """Tell whether a sentence says a fact; of a number nobody can tell what it stands for."""
+    return name not in _OF_ALL and isinstance(value, str) and bool(value) and value in sentence
 
 
 def _cell(value: object) -> object:
@@ -139,6 +164,9 @@ class _OncePerMinute(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         if not record.name.startswith("dramatiq"):
             return True
+        if record.msg.startswith(_LOST):
+            # The worker says it, once, and when it is over: see `Link`.
+            return False
         now = time.monotonic()
         key = f"{record.name}:{record.msg}"
         if now - self._seen.get(key, float("-inf")) < 60:  # noqa: PLR2004 - a minute
@@ -153,10 +181,11 @@ def log_event(event: Event) -> None:
     Events that a stranger can cause are limited: see `FloodGate`.
     """
     fields = _fields(event)
+    said = sentence(event)
     # The id of a job differs from line to line, and is left out of a count.
     alike: dict[str, Any] = {k: fields[k] for k in ("queue", "engine") if k in fields}
     if _FLOODS.passes(event.kind, str(event.detail.get("reason", "")), alike):
-        _emit(event.kind, fields)
+        _emit(event.kind, said, fields)
 
 
 def flush_logs() -> None:
@@ -178,10 +207,16 @@ def _fields(event: Event) -> dict[str, Any]:
     return fields
 
 
-def _emit(kind: str, fields: Mapping[str, Any]) -> None:
-    # "message", "name" and "args" belong to the logging module.
-    logger.log(_LEVELS.get(kind, logging.INFO), kind, extra=fields)
+def _emit(kind: str, said: str, fields: Mapping[str, Any]) -> None:
+    # "message", "name" and "args" belong to the logging module, and a sign of per cent to people.
+    logger.log(_LEVELS.get(kind, logging.INFO), "%s", said, extra={KIND: kind, **fields})
 
 
-_FLOODS = FloodGate(_emit)
+def _emit_count(kind: str, fields: Mapping[str, Any]) -> None:
+    told = {name: fields[name] for name in ("queue", "engine") if name in fields}
+    said = sentence(Event(kind, **told, detail={"reason": fields["reason"]}))
+    _emit(kind, f"{said} ({fields['suppressed']} more like it)", fields)
+
+
+_FLOODS = FloodGate(_emit_count)
 atexit.register(flush_logs)

@@ -30,6 +30,7 @@ from understudy.worker.admission import Admission, Post
 from understudy.worker.claim_returns import ClaimReturns
 from understudy.worker.deaths import NeighbourWatch, birth, this_machine
 from understudy.worker.engines.dramatiq_worker import ThreadWorker
+from understudy.worker.engines.link import Link
 from understudy.worker.engines.port import EngineWorker
 from understudy.worker.engines.rq_worker import SlotWorker
 from understudy.worker.exits import CONFIG, OK, TRY_AGAIN, exit_code
@@ -231,23 +232,26 @@ class WorkerProcess:
         refuse_cluster(client, "REDIS_URL")
         return SlotWorker(
             rq_queue(self._queue, client, self._settings.namespace),
-            client,
             processor,
             name=f"understudy-{self._boot_id}",
             slots=self._queue.slots,
             rejected=self._admission.reject,
             stop_job=self._stop_job,
+            link=Link(f"Redis ({self._settings.primary_url})"),
         )
 
     def _build_dramatiq(self, processor: Processor) -> EngineWorker:
         settings = self._settings
-        broker = make_broker(settings.amqp_url, settings.namespace, Inbox(self._admission.reject))
+        link = Link(f"Dramatiq's broker ({settings.amqp_url})")
+        inbox = Inbox(self._admission.reject, link)
+        broker = make_broker(settings.amqp_url, settings.namespace, inbox)
         name = queue_name(self._queue, settings.namespace)
         broker.check(name)
         return ThreadWorker(
             broker,
             name,
             processor,
+            link=link,
             threads=self._queue.dramatiq_threads,
             grace=settings.shutdown_grace + timedelta(seconds=5),
         )

@@ -1,5 +1,7 @@
 """The core of Understudy: what a job is and how one attempt of it runs; no engine, no database."""
 
+import logging
+
 from understudy.job_engine.async_context import AsyncJobContext
 from understudy.job_engine.catalogue import Catalogue
 from understudy.job_engine.codec import SecretText
@@ -26,6 +28,9 @@ from understudy.job_engine.retention import Retention
 from understudy.job_engine.retry import RetryPolicy
 from understudy.job_engine.schedule import Cron, Every
 from understudy.job_engine.states import JobState
+
+# A library prints nothing by itself: what it logs goes where the application sends it.
+logging.getLogger("understudy").addHandler(logging.NullHandler())
 
 __all__ = [
     "NOT_DONE",

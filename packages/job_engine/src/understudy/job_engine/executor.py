@@ -232,6 +232,8 @@ def concluded_event(
         detail["duration_s"] = round(elapsed, 4)
     if conclusion.reason:
         detail["reason"] = conclusion.reason
+    if conclusion.error is not None:
+        detail["error"] = conclusion.error.message
     event = attempt_event(f"job.{conclusion.transition.name}", claim, **detail)
     if state is JobState.FAILED:
         # The traceback is told once, when the job has failed for good.

@@ -14,6 +14,7 @@ from understudy.dispatcher.engines.dramatiq import SafeBroker
 from understudy.dispatcher.engines.inbox import ACTOR
 from understudy.job_engine.errors import EngineUnavailableError
 from understudy.queue.safe_job import Processor
+from understudy.worker.engines.link import Link
 
 #: How long an idle consumer waits between two looks, in milliseconds.
 IDLE_MS = 200
@@ -30,11 +31,21 @@ class ThreadWorker:
         queue_name: str,
         processor: Processor,
         *,
+        link: Link,
         threads: int,
         grace: timedelta,
     ) -> None:
-        """Prepare; `run` begins."""
-        self._queue_name = queue_name
+        """Prepare; `run` begins.
+
+        Args:
+            broker: The broker.
+            queue_name: The queue's name there.
+            processor: What gets the messages.
+            link: What the broker's inbox is told of.
+            threads: How many jobs run side by side.
+            grace: How long those that run may take at the end.
+        """
+        self._link = link
         self._grace_ms = int(grace.total_seconds() * 1000)
 
         @dramatiq.actor(broker=broker, actor_name=ACTOR, queue_name=queue_name)
@@ -61,10 +72,8 @@ class ThreadWorker:
         self._broker.close()
 
     def is_serving(self) -> bool:
-        """Tell whether the consumer is connected and every thread lives."""
-        consumer = self._worker.consumers.get(self._queue_name)
-        connected = consumer is not None and consumer.consumer is not None
-        return connected and self._threads_alive()
+        """Tell whether the broker answers and every thread lives."""
+        return self._link.is_up and self._threads_alive()
 
     def _threads_alive(self) -> bool:
         threads = [*self._worker.workers, *self._worker.consumers.values()]

@@ -32,6 +32,7 @@ from understudy.queue import SafeJob
 from understudy.queue.bounded_replies import ReplyTooLargeError
 from understudy.queue.cluster import cluster_error, is_of_a_cluster
 from understudy.queue.safe_job import Processor
+from understudy.worker.engines.link import Link
 from understudy.worker.engines.rq_bookkeeping import Bookkeeper, StoppedByCommandError
 
 logger: logging.Logger = logging.getLogger("understudy.worker")
@@ -77,30 +78,30 @@ class SlotWorker(Bookkeeper):
     def __init__(
         self,
         queue: Queue,
-        client: Redis,
         processor: Processor,
         *,
         name: str,
         slots: int,
         rejected: Callable[[MessageRejectedError], None],
         stop_job: Callable[[str], None],
+        link: Link,
     ) -> None:
         """Prepare; `run` begins.
 
         Args:
-            queue: The RQ queue.
-            client: A client of this worker's own: RQ raises its timeouts (RQ-18).
+            queue: The RQ queue, on a client of this worker's own: RQ raises its timeouts (RQ-18).
             processor: What gets the messages.
             name: The worker's name in RQ's registries.
             slots: How many jobs run side by side.
             rejected: Told of messages that are dropped.
             stop_job: Called with the job id when RQ's stop command names one of ours.
+            link: Is told whether Redis answers.
         """
         self._processor = processor
         super().__init__(
             [queue],
             name=name,
-            connection=client,
+            connection=queue.connection,
             job_class=SafeJob.bound_to(self._process),
             queue_class=Queue,
             serializer=JSONSerializer,
@@ -109,7 +110,7 @@ class SlotWorker(Bookkeeper):
         )
         self._queue = Queue(
             queue.name,
-            connection=client,
+            connection=queue.connection,
             job_class=self.job_class,
             serializer=JSONSerializer,
             death_penalty_class=_NoDeathPenalty,
@@ -118,6 +119,7 @@ class SlotWorker(Bookkeeper):
         self._ordered_queues = self.queues
         self._rejected = rejected
         self._stop_job = stop_job
+        self._link = link
         self._pool = ThreadPoolExecutor(slots, thread_name_prefix="understudy-slot")
         self._free = threading.BoundedSemaphore(slots)
         self._commanded: set[str] = set()
@@ -137,6 +139,10 @@ class SlotWorker(Bookkeeper):
         """Return how long a command may take; RQ's default would be minutes."""
         return BLOCK_SECONDS + 4
 
+    def _set_ip_address(self, connection: Redis) -> None:
+        """Leave the address for later: a worker also starts while Redis is away."""
+        self.ip_address = "unknown"
+
     def is_serving(self) -> bool:
         """Tell whether Redis answers, the worker is not suspended, and the loop turns."""
         return not self._suspended and time.monotonic() - self._spoken_at < SILENT_SECONDS
@@ -152,9 +158,11 @@ class SlotWorker(Bookkeeper):
             try:
                 self._turn()
                 self._pause = FIRST_PAUSE
+                self._link.answered()
             except (RedisError, OSError) as error:
                 if is_of_a_cluster(error):
                     raise cluster_error("REDIS_URL") from error
+                self._link.lost(error)
                 stopping.wait(self._pause)
                 self._pause = min(self._pause * 2, LONGEST_PAUSE)
         self._pool.shutdown(wait=True)
@@ -280,6 +288,7 @@ class SlotWorker(Bookkeeper):
         if not self.connection.hexists(self.key, "birth"):
             # The first time, and after Redis lost its data.
             self.connection.delete(self.key)
+            super()._set_ip_address(self.connection)
             self.register_birth()
             self.set_state(WorkerStatus.IDLE)
             self.connection.sadd(Queue.redis_queues_keys, self._queue.key)

@@ -7,7 +7,7 @@ fields of our own message.
 
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import dramatiq
 
@@ -34,12 +34,29 @@ def encode(envelope: Envelope) -> bytes:
     return json.dumps(envelope.asdict(), separators=(",", ":")).encode()
 
 
-class Inbox:
-    """Where the worker side reads what a broker delivers."""
+class Link(Protocol):
+    """What is told whether the broker answers those who consume from it."""
 
-    def __init__(self, rejected: Callable[[MessageRejectedError], None]) -> None:
+    def answered(self) -> None:
+        """Note that it answers."""
+        ...
+
+    def lost(self, reason: object) -> None:
+        """Note that it does not, and why."""
+        ...
+
+
+class Inbox:
+    """Where the worker side reads what a broker delivers.
+
+    Attributes:
+        link: What its consumers tell whether the broker answers.
+    """
+
+    def __init__(self, rejected: Callable[[MessageRejectedError], None], link: Link) -> None:
         """Tell `rejected` of every message that is dropped."""
         self._rejected = rejected
+        self.link: Link = link
 
     def read(self, body: bytes, queue_name: str) -> Envelope | None:
         """Return the envelope of a message of ours; None if it is anything else."""

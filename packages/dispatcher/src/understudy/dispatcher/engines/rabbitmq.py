@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 import pika
+from dramatiq.broker import Consumer
 from dramatiq.brokers.rabbitmq import RabbitmqBroker, _RabbitmqConsumer, _RabbitmqMessage
 from dramatiq.common import xq_name
 from dramatiq.errors import ConnectionClosed
@@ -90,6 +91,15 @@ class SafeRabbitmqBroker(RabbitmqBroker):
     def consumer_class(self) -> type[_RabbitmqConsumer]:
         """Return the consumer that acknowledges on its own channel only."""
         return SafeRabbitmqConsumer
+
+    def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 5000) -> Consumer:
+        """Connect and begin to consume a queue; the inbox is told of a RabbitMQ that is away."""
+        try:
+            return super().consume(queue_name, prefetch, timeout)
+        except Exception as error:
+            if self.inbox is not None:
+                self.inbox.link.lost(error)
+            raise
 
     def declare_queue(self, queue_name: str, *, ensure: bool = False) -> None:
         """Declare a queue without a delay queue: time lives in the ledger (DQ-06)."""
@@ -275,7 +285,9 @@ class SafeRabbitmqConsumer(_RabbitmqConsumer):
         except (AssertionError, AMQPConnectionError, AMQPChannelError) as error:
             if getattr(error, "reply_code", None) == QUEUE_MISSING:
                 self.broker.queues_pending.add(self.queue_name)
+            self.broker.inbox.link.lost(error)
             raise ConnectionClosed(error) from None
+        self.broker.inbox.link.answered()
         if method is None:
             return None
         envelope = self.broker.inbox.read(body, self.queue_name)

@@ -146,11 +146,13 @@ class SafeRedisConsumer(_RedisConsumer):
         try:
             if not self.message_cache:
                 self._fetch()
+                self.broker.inbox.link.answered()
             if not self.message_cache:
                 self._idle()
                 return None
             return self._open(*self.message_cache.pop(0))
         except (RedisError, OSError) as error:
+            self.broker.inbox.link.lost(error)
             raise ConnectionClosed(error) from None
 
     def ack(self, message: Any) -> None:

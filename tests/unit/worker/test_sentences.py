@@ -1,0 +1,117 @@
+"""Every event reads like a sentence, in whatever logging the process has."""
+
+import ast
+import logging
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.unit.worker.test_logs import FAILURE
+from understudy.job_engine.events import Event
+from understudy.job_engine.states import TRANSITIONS
+from understudy.worker.logs import log_event
+from understudy.worker.sentences import SENTENCES, sentence
+
+ROOT = Path(__file__).parents[3]
+KIND = re.compile(r"(job|engine|message|worker|schedule|ledger)\.[a-z_]+")
+
+
+def told() -> set[str]:
+    """Return the kinds of all events that the code tells, as its calls spell them."""
+    found = {f"job.{transition.name}" for transition in TRANSITIONS}
+    for path in (*ROOT.glob("packages/*/src/**/*.py"), *ROOT.glob("apps/*/src/**/*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and _tells(node.func):
+                found |= {
+                    each.value
+                    for each in node.args[:1]
+                    if isinstance(each, ast.Constant) and isinstance(each.value, str)
+                }
+    return {kind for kind in found if KIND.fullmatch(kind)}
+
+
+def _tells(function: ast.expr) -> bool:
+    name = getattr(function, "attr", getattr(function, "id", ""))
+    return name in {"Event", "_tell", "attempt_event"}
+
+
+def test_every_kind_of_event_has_a_sentence() -> None:
+    silent = {"job.accept", "job.abandon", "job.resume"}
+
+    assert told() - silent <= SENTENCES.keys()
+    assert len(told()) > 30
+
+
+@pytest.mark.parametrize(
+    ("event", "expected"),
+    [
+        (
+            Event("job.claim", "a1", "mail", "default", "rq", 2, {"attempt": 3, "worker": "w"}),
+            "job a1 (mail) is claimed by worker w of rq, attempt 3",
+        ),
+        (
+            Event(
+                "job.retry", "a1", "mail", detail={"attempt": 1, "reason": "OSError", "error": "no"}
+            ),
+            "job a1 (mail) is tried again after attempt 1: OSError: no",
+        ),
+        (
+            Event("job.succeed", "a1", "mail", detail={"attempt": 1, "duration_s": 0.25}),
+            "job a1 (mail) has succeeded, attempt 1, in 0.25 s",
+        ),
+        (Event("job.fail", "a1", error=FAILURE), "job a1 has failed, attempt ?: torn"),
+        (
+            Event(
+                "engine.failed_over", engine="rq", detail={"reason": "refused", "to": "dramatiq"}
+            ),
+            "rq failed over to dramatiq: refused",
+        ),
+        (Event("engine.failed_over", engine="rq"), "rq failed over"),
+        (Event("engine.failed_back", engine="rq"), "rq is back and takes jobs again"),
+        (Event("something.new", detail={"reason": "so"}), "something.new: so"),
+    ],
+)
+def test_an_event_is_a_sentence(event: Event, expected: str) -> None:
+    assert sentence(event) == expected
+
+
+def test_a_sentence_is_one_line_without_passwords_however_long_a_stranger_talks() -> None:
+    reason = "\x1b[2J\nfake line of redis://u:hunter2@host/0 " + "x" * 10_000
+
+    said = sentence(Event("job.hold", "a1", detail={"reason": reason}))
+
+    assert said.isprintable()
+    assert "hunter2" not in said
+    assert len(said) < 1000
+
+
+def test_the_logging_of_a_host_gets_the_sentence_and_the_facts(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with caplog.at_level(logging.INFO, "understudy"):
+        log_event(Event("job.park", "a1", "mail", "default", "rq", 2, {"reason": "100 % full"}))
+
+    [record] = caplog.records
+    said = "job a1 (mail) waits in the ledger until an engine takes it: 100 % full"
+    assert record.getMessage() == said
+    assert record.levelname == "WARNING"
+    facts = vars(record)
+    assert (facts["event_kind"], facts["job_id"], facts["epoch"]) == ("job.park", "a1", 2)
+
+
+ALONE = """
+import logging
+from understudy.job_engine.events import Event
+from understudy.worker.logs import log_event
+log_event(Event("job.fail", "a1"))
+logging.getLogger("understudy.ledger").error("expected a ledger, got none")
+"""
+
+
+def test_a_library_alone_prints_nothing() -> None:
+    done = subprocess.run([sys.executable, "-c", ALONE], capture_output=True, text=True, check=True)
+
+    assert (done.stdout, done.stderr) == ("", "")
