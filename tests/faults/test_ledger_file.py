@@ -74,7 +74,8 @@ def settings_of(url: str, redis: str = NOWHERE, amqp: str = NOWHERE) -> Settings
 def locks_on(path: Path) -> list[str]:
     """The locks of this process on a file, as the kernel has them."""
     of_file = f":{path.stat().st_ino} "
-    lines = Path("/proc/locks").read_text().splitlines()
+    # The kernel numbers the locks of all processes anew at each look.
+    lines = [each.partition(": ")[2] for each in Path("/proc/locks").read_text().splitlines()]
     return [each for each in lines if of_file in each and f" {os.getpid()} " in each]
 
 

