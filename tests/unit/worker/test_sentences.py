@@ -12,7 +12,7 @@ import pytest
 from tests.unit.worker.test_logs import FAILURE
 from understudy.job_engine.events import Event
 from understudy.job_engine.states import TRANSITIONS
-from understudy.worker.logs import log_event
+from understudy.worker.logs import level_of, log_event
 from understudy.worker.sentences import SENTENCES, sentence
 
 ROOT = Path(__file__).parents[3]
@@ -105,7 +105,7 @@ def test_the_logging_of_a_host_gets_the_sentence_and_the_facts(
 ALONE = """
 import logging
 from understudy.job_engine.events import Event
-from understudy.worker.logs import log_event
+from understudy.worker.logs import level_of, log_event
 log_event(Event("job.fail", "a1"))
 logging.getLogger("understudy.ledger").error("expected a ledger, got none")
 """
@@ -115,3 +115,14 @@ def test_a_library_alone_prints_nothing() -> None:
     done = subprocess.run([sys.executable, "-c", ALONE], capture_output=True, text=True, check=True)
 
     assert (done.stdout, done.stderr) == ("", "")
+
+
+def test_the_page_about_logs_names_every_event_with_its_level() -> None:
+    row = re.compile(r"^\| ((?:`[a-z._]+`(?:, )?)+) \| (\w+) \|", re.MULTILINE)
+    page = (ROOT / "docs" / "logs.md").read_text()
+
+    found = {
+        kind: level for kinds, level in row.findall(page) for kind in re.findall(r"[a-z._]+", kinds)
+    }
+
+    assert found == {kind: logging.getLevelName(level_of(kind)).lower() for kind in SENTENCES}

@@ -35,6 +35,7 @@ _LEVELS = {
     # As loud as the way there, or a page is told of an outage and never of its end.
     "engine.failed_back": logging.WARNING,
     "ledger.pruning_dead_letters": logging.WARNING,
+    "schedule.error": logging.ERROR,
 }
 
 _SHARED: list[Any] = [
@@ -188,6 +189,11 @@ def log_event(event: Event) -> None:
         _emit(event.kind, said, fields)
 
 
+def level_of(kind: str) -> int:
+    """Return how loud an event of a kind is, as `logging` numbers it."""
+    return _LEVELS.get(kind, logging.INFO)
+
+
 def flush_logs() -> None:
     """Log what was counted instead of logged; a process that ends calls this."""
     _FLOODS.flush()
@@ -209,7 +215,7 @@ def _fields(event: Event) -> dict[str, Any]:
 
 def _emit(kind: str, said: str, fields: Mapping[str, Any]) -> None:
     # "message", "name" and "args" belong to the logging module, and a sign of per cent to people.
-    logger.log(_LEVELS.get(kind, logging.INFO), "%s", said, extra={KIND: kind, **fields})
+    logger.log(level_of(kind), "%s", said, extra={KIND: kind, **fields})
 
 
 def _emit_count(kind: str, fields: Mapping[str, Any]) -> None:
