@@ -6,9 +6,10 @@ from datetime import timedelta
 from typing import Any
 
 from tests.chaos.deed import Deed
-from tests.chaos.evidence import EPOCH, Case, Evidence, gather
+from tests.chaos.evidence import Case, Evidence, gather
 from tests.chaos.operations import DISPATCH, OK, Operation
 from tests.chaos.schedule import Fired
+from tests.chaos.timeline import EPOCH
 from tests.chaos.witness import BEGIN, END, Line
 from understudy.job_engine.invariants import History
 from understudy.job_engine.records import (

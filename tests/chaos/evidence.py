@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from itertools import pairwise
 from types import MappingProxyType
 
@@ -13,6 +13,7 @@ from tests.chaos.effects import Effect
 from tests.chaos.jobs import SCHEDULED, UNASKED, hook
 from tests.chaos.operations import Operation
 from tests.chaos.schedule import Fired
+from tests.chaos.timeline import BEHIND, FOR_EVER, STEADY, Timeline, mark_of
 from tests.chaos.witness import BEGIN, MET, Line
 from understudy.job_engine import JobFailure
 from understudy.job_engine.invariants import History
@@ -26,12 +27,8 @@ from understudy.job_engine.records import (
 from understudy.job_engine.scheduling import ScheduleRecord
 from understudy.job_engine.states import JobState
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-FOR_EVER = 1 << 62
 #: The kinds of steps that do something.
 WORK = frozenset({StepKind.RUN, StepKind.BRANCH, StepKind.ONCE})
-#: By how much the ledger's clock and the witness's may disagree, in microseconds.
-TICK = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +55,7 @@ class Case:
         lines: What its steps wrote down.
         operations: What was asked of its label, and of it by those who were given it instead.
         effects: The rows that its transactions left.
-        wall_minus_monotonic: What turns the ledger's time into the witness's, in microseconds.
+        time: What turns the ledger's time into the witness's.
     """
 
     history: History
@@ -67,7 +64,7 @@ class Case:
     operations: Sequence[Operation] = ()
     effects: Sequence[Effect] = ()
     freezes: Sequence[Freeze] = ()
-    wall_minus_monotonic: int = 0
+    time: Timeline = STEADY
 
     @property
     def job_id(self) -> str:
@@ -92,8 +89,17 @@ class Case:
 
     @property
     def ended_at(self) -> int:
-        """Return when it ended, as the ledger says; never, if it has not."""
-        return self.at(self.history.job.finished_at)
+        """Return when it ended, as the ledger says; never, if it has not.
+
+        The event says it: what a clock that was ahead has written in the row is mended.
+        """
+        ends = (event.at for event in self.history.events if event.state.is_terminal)
+        return self.at(next(ends, None))
+
+    @property
+    def is_by_a_clock_behind(self) -> bool:
+        """Tell whether it was recorded while the ledger's clock was behind."""
+        return mark_of(self.history.job.created_at) == BEHIND
 
     @property
     def first_begun(self) -> int:
@@ -112,9 +118,7 @@ class Case:
 
     def at(self, moment: datetime | None) -> int:
         """Return a moment of the ledger on the monotonic clock; None is never."""
-        if moment is None:
-            return FOR_EVER
-        return (moment - EPOCH) // timedelta(microseconds=1) - self.wall_minus_monotonic
+        return self.time.at(moment)
 
     def attempt(self, number: int) -> AttemptRecord | None:
         """Return the attempt that a job's code knows by that number: the number of its claim."""
@@ -178,7 +182,7 @@ def gather(
     effects: Mapping[str, Sequence[Effect]] = MappingProxyType({}),
     schedules: Sequence[ScheduleRecord] = (),
     freezes: Sequence[Freeze] = (),
-    wall_minus_monotonic: int = 0,
+    time: Timeline = STEADY,
 ) -> Evidence:
     """Put the evidence together."""
     by_job: dict[str, list[Line]] = defaultdict(list)
@@ -196,7 +200,7 @@ def gather(
             asked.of(deed.label, job_id),
             effects.get(job_id, ()),
             freezes,
-            wall_minus_monotonic,
+            time,
         )
         labels[deed.label].append(job_id)
     return Evidence(cases, operations, lines, labels, schedules)

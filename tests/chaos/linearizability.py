@@ -13,7 +13,7 @@ it was made, or never; it explains an event, and needs no explanation itself.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from tests.chaos.evidence import FOR_EVER, TICK, Case, Moment
+from tests.chaos.evidence import Case, Moment
 from tests.chaos.operations import (
     ASKS_FOR_A_JOB,
     CANCEL,
@@ -24,6 +24,7 @@ from tests.chaos.operations import (
     UNIQUE,
     Operation,
 )
+from tests.chaos.timeline import FOR_EVER, TICK
 from understudy.job_engine.invariants import Violation
 from understudy.job_engine.records import CancelOutcome
 from understudy.job_engine.states import JobState

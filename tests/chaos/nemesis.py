@@ -17,6 +17,7 @@ class Nemesis:
         lane: Misfortunes of one lane come one after another; lanes run side by side.
         shortest: How long it lasts at least, in seconds.
         longest: And at most.
+        rest: How long its lane keeps quiet afterwards, besides the usual pause.
     """
 
     kind: str
@@ -24,3 +25,4 @@ class Nemesis:
     strike: Strike
     shortest: float = 0.5
     longest: float = 3.0
+    rest: float = 0.0

@@ -2,15 +2,17 @@
 
 A crash is explained by what befell the attempt's worker while it ran: it was killed, halted, told
 to stop, its clock was set wrong, or its own way to the ledger was cut. That the ledger itself was
-away, silent, read-only or full explains none: that is what is found here. A lease that ran out
-while nothing at all was struck is the machine's, which was too busy to renew it.
+away, silent, read-only or full, or that its own clock jumped, explains none: that is what is found
+here. A lease that ran out while nothing at all was struck is the machine's, which was too busy to
+renew it.
 """
 
 from collections.abc import Iterator
 
-from tests.chaos.evidence import TICK, Case, Evidence
+from tests.chaos.evidence import Case, Evidence
 from tests.chaos.queues import LEASE
 from tests.chaos.schedule import Fired
+from tests.chaos.timeline import TICK
 from understudy.job_engine.invariants import Violation
 from understudy.job_engine.records import AttemptRecord
 from understudy.job_engine.states import CRASH, CRASH_OUT, EXHAUST, RECOVER
@@ -20,7 +22,7 @@ CHARGED = frozenset(each.name for each in (RECOVER, EXHAUST, CRASH, CRASH_OUT))
 #: What a strike on a worker looks like; what is done to its other links breaks no attempt.
 ON_PROCESSES = ("kill", "freeze", "terminate", "skew")
 ON_LINKS = "to ledger"
-ON_THE_LEDGER = ("postgresql", "pgbouncer", "sqlite")
+ON_THE_LEDGER = ("postgresql", "pgbouncer", "sqlite", "clock")
 #: The machine itself gave a process no time.
 STALL = "stall"
 #: How long after a strike a lease still runs out for it, in microseconds: a lease, and as long

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from tests.chaos.acts import CANCELLED, FAILED, INVOKED
-from tests.chaos.evidence import TICK, Case, Evidence
+from tests.chaos.evidence import Case, Evidence
+from tests.chaos.timeline import TICK
 from understudy.job_engine.invariants import Violation
 from understudy.job_engine.states import JobState
 

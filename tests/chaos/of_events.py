@@ -5,8 +5,9 @@ from datetime import timedelta
 
 from tests.chaos.acts import NOTHING, WAIT, WAITS
 from tests.chaos.deed import step_name
-from tests.chaos.evidence import TICK, Case
+from tests.chaos.evidence import Case
 from tests.chaos.operations import OK, SEND
+from tests.chaos.timeline import TICK
 from tests.chaos.witness import END, Line
 from understudy.job_engine.invariants import Violation
 
@@ -33,11 +34,15 @@ def met_what_was_sent(case: Case) -> Iterator[Violation]:
 
 
 def misses_nothing(case: Case) -> Iterator[Violation]:
-    """Find waits in vain although more was sent, in time and acknowledged, than was received."""
+    """Find waits in vain although more was sent, in time and acknowledged, than was received.
+
+    A wait that the ledger's clock leaps over ends then.
+    """
     met = {step: lines[0] for step, lines in _met(case).items()}
     begins = _begins_to_wait(case)
     for step in (step for step in WAITS if step in met):
-        missed = _sent_before(case, begins + WAIT_US - TICK) - {line.met for line in met.values()}
+        ends = case.time.passed(begins, WAIT_US)
+        missed = _sent_before(case, ends - TICK) - {line.met for line in met.values()}
         if met[step].met == NOTHING and missed:
             found = f"{step} waited from {begins} on and met none of {missed}"
             yield _broken(case, "what was sent in time is received", found)

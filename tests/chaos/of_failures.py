@@ -3,8 +3,9 @@
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
-from tests.chaos.evidence import TICK, Case, Evidence
+from tests.chaos.evidence import Case, Evidence
 from tests.chaos.jobs import WITH_A_HOOK, hook
+from tests.chaos.timeline import TICK
 from understudy.job_engine import JobFailure
 from understudy.job_engine.invariants import Violation
 from understudy.job_engine.states import JobState

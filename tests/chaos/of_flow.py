@@ -4,9 +4,10 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
-from tests.chaos.evidence import TICK, Case, Evidence
+from tests.chaos.evidence import Case, Evidence
 from tests.chaos.linearizability import SEQUEL
 from tests.chaos.operations import CANCEL
+from tests.chaos.timeline import TICK
 from understudy.job_engine.invariants import Violation
 from understudy.job_engine.states import JobState
 

@@ -7,9 +7,10 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from tests.chaos.evidence import TICK, Case, Evidence
+from tests.chaos.evidence import Case, Evidence
 from tests.chaos.jobs import LIMITED, two_at_once
 from tests.chaos.of_steps import is_late
+from tests.chaos.timeline import TICK
 from tests.chaos.witness import END, Line
 from understudy.job_engine.invariants import Violation
 from understudy.job_engine.states import DEFER, JobState

@@ -8,8 +8,9 @@ most one step for each attempt that lost its authority. That, and no more, is le
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
-from tests.chaos.evidence import TICK, Case
+from tests.chaos.evidence import Case
 from tests.chaos.operations import CANCEL, OK
+from tests.chaos.timeline import TICK
 from tests.chaos.witness import END, Line
 from understudy.job_engine.invariants import Violation
 from understudy.job_engine.records import CancelOutcome, StepKind

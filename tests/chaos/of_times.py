@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from tests.chaos.acts import PAUSE, SLEEP
-from tests.chaos.evidence import TICK, Case
+from tests.chaos.evidence import Case
+from tests.chaos.timeline import TICK
 from understudy.job_engine.invariants import Violation
 from understudy.job_engine.records import StepKind
 from understudy.job_engine.states import EXPIRE, JobState
@@ -13,8 +14,8 @@ MICROSECOND = timedelta(microseconds=1)
 
 
 def not_before_its_delay(case: Case) -> Iterator[Violation]:
-    """Find jobs whose code ran before their delay was over."""
-    earliest = case.created_at + int(case.deed.delay * 1e6)
+    """Find jobs whose code ran before their delay was over, by the ledger's clock."""
+    earliest = case.time.passed(case.created_at, int(case.deed.delay * 1e6))
     if case.first_begun < earliest - TICK:
         found = f"it began {earliest - case.first_begun} us too early: {case.lines[0]}"
         yield Violation(case.job_id, "delay", "a delayed job begins later", found)
@@ -26,7 +27,7 @@ def slept_long_enough(case: Case) -> Iterator[Violation]:
     after = case.deed.step_names[case.deed.sleep_after :]
     if slept is None or not case.deed.sleep_after:
         return
-    wakes = case.at(slept.recorded_at) + PAUSE // MICROSECOND
+    wakes = case.time.passed(case.at(slept.recorded_at), PAUSE // MICROSECOND)
     for line in case.begun:
         attempt = case.attempt(line.attempt)
         same = attempt is not None and attempt.epoch == slept.epoch
@@ -36,14 +37,17 @@ def slept_long_enough(case: Case) -> Iterator[Violation]:
 
 
 def expired_never_began(case: Case) -> Iterator[Violation]:
-    """Find jobs that expired and had run or whose time was not over, and late first claims."""
+    """Find jobs that expired and had run or whose time was not over, and late first claims.
+
+    By the ledger's clock, whatever it told: it decides, and what it wrote is mended by it.
+    """
     expires = case.history.job.expires_at
     if (expires is not None) != bool(case.deed.expires_in):
         yield Violation(case.job_id, "expiry", "it expires as was asked", f"it does at {expires}")
     if expires is None:
         return
     for attempt in case.history.attempts[:1]:
-        if case.at(attempt.started_at) > case.at(expires) + TICK:
+        if attempt.started_at > expires + TICK * MICROSECOND:
             found = f"claimed at {attempt.started_at}, expired at {expires}"
             yield Violation(case.job_id, "expiry", "what has expired is not begun", found)
     last = case.history.events[-1]

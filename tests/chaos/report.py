@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from tests.chaos import of_charges
-from tests.chaos.evidence import TICK, Case, Evidence
+from tests.chaos.evidence import Case, Evidence
 from tests.chaos.plan import Plan
+from tests.chaos.timeline import TICK
 from understudy.job_engine.invariants import Violation
 
 #: How many violations are told in full.

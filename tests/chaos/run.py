@@ -15,6 +15,7 @@ from tests.chaos.evidence import Evidence, gather
 from tests.chaos.features import met, never_met
 from tests.chaos.jobs import SCHEDULED
 from tests.chaos.nemesis import Nemesis
+from tests.chaos.of_clock import OfClock
 from tests.chaos.of_commands import OfCommands
 from tests.chaos.of_ledger import of_ledger
 from tests.chaos.of_links import OfLinks
@@ -30,9 +31,11 @@ from tests.chaos.report import Report, count, last_to_end
 from tests.chaos.schedule import Journal, lanes
 from tests.chaos.stalls import Stalls
 from tests.chaos.surroundings import Surroundings
-from tests.chaos.topology import PATIENCE, Topology
+from tests.chaos.timeline import Timeline
+from tests.chaos.topology import Topology
 from tests.chaos.within import orders_in
 from tests.chaos.witness import now, read
+from tests.servers.processes import PATIENCE
 from understudy.job_engine.invariants import history_of
 from understudy.job_engine.states import JobState
 from understudy.ledger import SqlLedger
@@ -177,6 +180,7 @@ def all_nemeses(topology: Topology) -> list[Nemesis]:
         *OfValkey(surroundings.valkey).all(),
         *OfRabbitMQ(surroundings.rabbitmq).all(),
         *of_ledger(surroundings),
+        *OfClock(surroundings.clock).all(),
         *OfStrangers(topology).all(),
         *OfCommands(topology).all(),
     ]
@@ -187,6 +191,8 @@ def _gather(topology: Topology) -> Evidence:
     histories = [history_of(ledger, job.id) for job in ledger.list_jobs(limit=ALL)]
     asked = operations(path for path in topology.operation_logs if path.exists())
     offset = time.time_ns() // 1000 - now()
+    clock = topology.surroundings.clock
+    leaps = clock.leaps if clock is not None else ()
     return gather(
         histories,
         asked,
@@ -194,7 +200,7 @@ def _gather(topology: Topology) -> Evidence:
         effects=effects_in(topology.surroundings.database),
         schedules=ledger.schedules()[1],
         freezes=topology.freezes,
-        wall_minus_monotonic=offset,
+        time=Timeline(offset, leaps),
     )
 
 

@@ -70,6 +70,7 @@ class Lane:
             if self._ending.wait(self._rng.uniform(SHORTEST_GAP, LONGEST_GAP)):
                 return
             self._journal.note(self._strike(nemesis, lasts))
+            self._ending.wait(nemesis.rest)
 
     def _dealt(self) -> Iterator[Nemesis]:
         while True:

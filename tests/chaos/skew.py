@@ -1,7 +1,8 @@
-"""The wall clock of one process, set an hour forward or back while it runs.
+"""The wall clock of a process, set forward or back while it runs.
 
 A small library of ours, loaded before the C library, answers for the wall clock with the offset
-that a file says. Only the wall clock lies: were the monotonic clock to jump, no program could
+that a file says; processes with one file have one clock, as on a host. It tells tens of
+microseconds. Only the wall clock lies: were the monotonic clock to jump, no program could
 keep a deadline, and none does on a real machine.
 
 Debian's libfaketime (0.9.10) cannot do this. Told to leave the monotonic clock alone, it still
@@ -32,19 +33,19 @@ def build_library(folder: Path) -> Path | None:
 
 
 class Skew:
-    """The offset of one process's wall clock; it takes effect at once."""
+    """The offset of the wall clock of one process, or of several; it takes effect at once."""
 
     def __init__(self, file: Path, library: Path | None) -> None:
         self._file = file
         self._library = library
         file.write_bytes(struct.pack("l", 0))
 
-    def set(self, seconds: int) -> None:
+    def set(self, seconds: float) -> None:
         """Skew the clock; 0 sets it right."""
         # In place and at once: the process has these bytes in its memory.
         descriptor = os.open(self._file, os.O_WRONLY)
         try:
-            os.pwrite(descriptor, struct.pack("l", seconds), 0)
+            os.pwrite(descriptor, struct.pack("l", round(seconds * 1e9)), 0)
         finally:
             os.close(descriptor)
 

@@ -7,8 +7,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Literal, Self
 
-from tests.chaos import effects, within
-from tests.chaos.skew import build_library
+from tests.chaos import effects, moved_clock, within
+from tests.chaos.moved_clock import MovedClock
+from tests.chaos.skew import Skew, build_library
 from tests.servers.pgbouncer import PgBouncer
 from tests.servers.postgres_pair import PostgresPair
 from tests.servers.rabbitmq import RabbitMQ
@@ -29,6 +30,7 @@ class Surroundings:
         pgbouncer: The pooler before the one that takes writes.
         database: The ledger, reached without any proxy.
         skewer: The library that sets clocks wrong; None where it cannot be built.
+        clock: The ledger's clock; None where that is the host's and cannot be set wrong.
     """
 
     def __init__(self, folder: Path, kind: LedgerKind) -> None:
@@ -41,6 +43,8 @@ class Surroundings:
         )
         self.pgbouncer: PgBouncer | None = None
         self.skewer = build_library(folder)
+        self.clock: MovedClock | None = None
+        self._host = Skew(folder / "skew-host", self.skewer)
         self._stack = ExitStack()
 
     def start(self) -> Self:
@@ -54,6 +58,7 @@ class Surroundings:
             self._stack.enter_context(self.pgbouncer)
         self.ledger_url = self._make_ledger()
         self.database = Database(self.ledger_url)
+        self.clock = self._make_clock()
         upgrade(self.database)
         effects.make_table(self.database)
         within.make_table(self.database)
@@ -69,6 +74,13 @@ class Surroundings:
             self.postgres.synchronous(on=True)
             self.pgbouncer.heal()
             self.pgbouncer.point_at(self.postgres.port)
+        if self.clock is not None:
+            self.clock.heal()
+
+    def skew_of(self, actor: str) -> Skew:
+        """Return the wall clock of a process: where the ledger is a file, that of the host."""
+        host = self.postgres is None
+        return self._host if host else Skew(self.folder / f"skew-{actor}", self.skewer)
 
     def stop(self) -> None:
         self._stack.close()
@@ -79,6 +91,11 @@ class Surroundings:
         self.valkey.start()
         self.valkey.replica_of_nobody()
         self.valkey.out_of_memory(on=False)
+
+    def _make_clock(self) -> MovedClock | None:
+        if self.postgres is not None:
+            return moved_clock.of_database(self.database)
+        return None if self.skewer is None else moved_clock.of_host(self._host)
 
     def _make_ledger(self) -> str:
         if self.postgres is None:

@@ -18,7 +18,6 @@ from sqlalchemy import make_url
 from tests.chaos.actor import Actor, Freeze
 from tests.chaos.dispatching import ORDERS, Orders
 from tests.chaos.queues import CHILDREN, THREADS
-from tests.chaos.skew import Skew
 from tests.chaos.surroundings import DATABASE, Surroundings
 from tests.chaos.witness import ACTOR, ENGINE, FILE
 from tests.servers.processes import PATIENCE, wait_until
@@ -176,7 +175,7 @@ class Topology:
 
     def _actor(self, name: str, role: str, command: Sequence[str], env: Mapping[str, str]) -> Actor:
         links = self._links(name)
-        skew = Skew(self.folder / f"skew-{name}", self.surroundings.skewer)
+        skew = self.surroundings.skew_of(name)
         told = {ACTOR: name, FILE: str(self.witness), **self._addresses(links)}
         environment = {**HASTE, **skew.environment, **told, **env}
         log = self.folder / f"{name}.log"

@@ -15,7 +15,8 @@ _SCHEMA = (
     "INSERT INTO moved.clock VALUES (NULL, '0')",
     (
         "CREATE FUNCTION moved.clock_timestamp() RETURNS timestamptz LANGUAGE sql VOLATILE AS "
-        "'SELECT coalesce(stands_at, pg_catalog.clock_timestamp()) + ahead FROM moved.clock'"
+        "'SELECT coalesce(stands_at, pg_catalog.date_bin(''10 microseconds'', "
+        "pg_catalog.clock_timestamp(), ''2000-01-01 00:00:00+00'')) + ahead FROM moved.clock'"
     ),
 )
 # Named, so that PostgreSQL's own functions are looked for last.
@@ -24,7 +25,11 @@ _SET = text("UPDATE moved.clock SET stands_at = :stands_at, ahead = :ahead")
 
 
 class DatabaseClock:
-    """What a SQL ledger takes for its clock: the real one, set ahead, or one that stands still."""
+    """What a SQL ledger takes for its clock: the real one, set ahead, or one that stands still.
+
+    PostgreSQL's tells tens of microseconds while it goes: so that the last digit of an instant may
+    tell by how much it was ahead.
+    """
 
     def __init__(self, database: Database, stands_at: datetime | None = None) -> None:
         """Take the place of the clock in every connection that is made from now on."""
@@ -44,12 +49,15 @@ class DatabaseClock:
 
     def advance(self, span: timedelta) -> None:
         """Let so much time pass at once."""
-        self._ahead += span
-        self._set()
+        self.set(self._ahead + span)
 
     def reset(self) -> None:
         """Go back to where the clock was at first."""
-        self._ahead = timedelta(0)
+        self.set(timedelta(0))
+
+    def set(self, ahead: timedelta) -> None:
+        """Be so far ahead of where the clock was at first."""
+        self._ahead = ahead
         self._set()
 
     def _put_into(self, connection: Any, record: object) -> None:
