@@ -9,6 +9,7 @@ from tests.chaos.doctoring import SECOND, event, instant
 from tests.chaos.effects import Effect
 from tests.chaos.evidence import Case, Evidence, gather
 from tests.chaos.operations import OK, Operation
+from tests.chaos.timeline import RIGHT, STEADY, Timeline, marked
 from tests.chaos.witness import BEGIN, END, MET, Line
 from understudy.job_engine.error_record import ErrorRecord
 from understudy.job_engine.invariants import History
@@ -47,10 +48,16 @@ class Story:
         self.operations: list[Operation] = []
         self.effects: list[Effect] = []
         self._events: Sequence[EventRecord] | None = None
+        self._mark = RIGHT
 
     def at(self, created: float, began: float, ended: float) -> "Story":
         """Say when it was dispatched, claimed and ended, in seconds."""
         self._times = (created, began, ended)
+        return self
+
+    def by(self, mark: int) -> "Story":
+        """Let the ledger write all of it by a clock that is ahead or behind."""
+        self._mark = mark
         return self
 
     def ends(self, state: JobState, **row: Any) -> "Story":
@@ -108,6 +115,27 @@ class Story:
 
     @property
     def history(self) -> History:
+        """What the ledger keeps, as its clock told the time."""
+        kept, ahead = self._kept(), marked(self._mark)
+        moments = {
+            name: moment + ahead
+            for name in ("created_at", "finished_at", "expires_at")
+            if (moment := getattr(kept.job, name)) is not None
+        }
+        events = [replace(each, at=each.at + ahead) for each in kept.events]
+        attempts = [
+            replace(each, started_at=each.started_at + ahead, ended_at=each.ended_at + ahead)
+            for each in kept.attempts
+            if each.ended_at is not None
+        ]
+        steps = [
+            replace(each, recorded_at=each.recorded_at + ahead)
+            for each in kept.steps
+            if each.recorded_at is not None
+        ]
+        return History(replace(kept.job, **moments), events, attempts, steps)
+
+    def _kept(self) -> History:
         created, began, ended = self._times
         row = replace(
             self.row,
@@ -131,7 +159,9 @@ class Story:
         return Line(phase, self.row.id, step, 1, "rq", "rq-threads", 1, at, met)
 
 
-def told(*stories: Story, schedules: Sequence[ScheduleRecord] = ()) -> Evidence:
+def told(
+    *stories: Story, schedules: Sequence[ScheduleRecord] = (), time: Timeline = STEADY
+) -> Evidence:
     """Put the evidence of some jobs together."""
     return gather(
         [story.history for story in stories],
@@ -139,4 +169,5 @@ def told(*stories: Story, schedules: Sequence[ScheduleRecord] = ()) -> Evidence:
         [line for story in stories for line in story.lines],
         effects={story.row.id: story.effects for story in stories},
         schedules=schedules,
+        time=time,
     )

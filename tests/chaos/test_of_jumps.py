@@ -1,0 +1,178 @@
+"""A jump of the ledger's clock hides nothing from the checks but what it makes legitimate."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.chaos import of_events, of_ticks, of_times
+from tests.chaos.acts import NOTHING, SLEEP, WAIT
+from tests.chaos.checks import OF_EACH_JOB
+from tests.chaos.deed import Deed
+from tests.chaos.doctoring import SECOND, case, instant
+from tests.chaos.evidence import Case, Evidence
+from tests.chaos.jobs import by_the_minute, every_tick
+from tests.chaos.operations import DISPATCH, SEND
+from tests.chaos.stories import Story, told
+from tests.chaos.timeline import AHEAD, BEHIND, RIGHT, STEADY, Leap, Timeline
+from understudy.job_engine.invariants import Violation
+from understudy.job_engine.records import StepKind
+from understudy.job_engine.scheduling import ScheduleRecord
+from understudy.job_engine.states import JobState
+
+Check = Callable[[Case], Iterator[Violation]]
+
+DELAYED = Deed(label="delayed", delay=1.0)
+SLEEPS = Deed(label="sleeps", paces=[0.0, 0.0], sleep_after=1)
+WAITS = Deed(label="waits", waits_after=1)
+EXPIRES = Deed(label="expires", expires_in=1.5)
+
+
+def jump(mark: int, began: float, ended: float) -> Timeline:
+    """A clock that is ahead or behind between two moments."""
+    leaps = [(began, mark), (ended, RIGHT)]
+    return Timeline(0, [Leap(int(at * SECOND), int(at * SECOND), to) for at, to in leaps])
+
+
+def of(story: Story, time: Timeline) -> Case:
+    return told(story, time=time).cases[story.row.id]
+
+
+def done() -> Story:
+    story = Story("job", Deed(label="done")).asked(DISPATCH, 0.9, 1.1, answer={"created": True})
+    story.begins(2.0).records("step-1", StepKind.RUN, 2.5)
+    return story.ends(JobState.SUCCEEDED, result="1")
+
+
+def expired() -> Story:
+    story = Story("job", EXPIRES).at(1.0, 2.0, 2.6).asked(DISPATCH, 0.9, 1.1)
+    story.operations[-1] = replace(story.operations[-1], answer={"created": True})
+    story.never_begins(JobState.CANCELLED, "expire")
+    return story.ends(JobState.CANCELLED, expires_at=instant(2.5))
+
+
+@pytest.mark.parametrize("mark", [RIGHT, AHEAD, BEHIND])
+@pytest.mark.parametrize("story", [done, expired])
+@pytest.mark.parametrize("check", OF_EACH_JOB)
+def test_what_a_clock_wrote_that_was_wrong_is_read_as_it_was(
+    check: Check, story: Callable[[], Story], mark: int
+) -> None:
+    assert not list(check(of(story().by(mark), jump(mark, 0.5, 3.5))))
+
+
+def test_a_job_ended_when_its_event_says_whatever_was_mended() -> None:
+    assert case(finished_at=instant(90)).ended_at == 7 * SECOND
+
+
+def delayed() -> Story:
+    return Story("job", DELAYED).begins(1.5)
+
+
+def slept() -> Story:
+    story = Story("job", SLEEPS).at(1, 2, 3).begins(2.5, step="step-2")
+    story.records("step-1", StepKind.RUN, 2.05).records(SLEEP, StepKind.SLEEP, 2.3)
+    return story
+
+
+@pytest.mark.parametrize(
+    ("time", "passes"),
+    [
+        pytest.param(STEADY, False, id="it never jumped"),
+        pytest.param(jump(AHEAD, 0.5, 0.9), False, id="it did before"),
+        pytest.param(jump(AHEAD, 1.4, 3), True, id="ahead meanwhile"),
+        pytest.param(jump(AHEAD, 0.5, 1.4), False, id="back meanwhile"),
+        pytest.param(jump(BEHIND, 1.4, 3), False, id="behind meanwhile"),
+        pytest.param(jump(BEHIND, 0.5, 1.4), True, id="right again meanwhile"),
+        pytest.param(jump(AHEAD, 1.6, 3), False, id="it did afterwards"),
+    ],
+)
+def test_a_delay_is_over_where_the_clock_leapt_over_it(time: Timeline, *, passes: bool) -> None:
+    assert bool(list(of_times.not_before_its_delay(of(delayed(), time)))) is not passes
+
+
+@pytest.mark.parametrize(
+    ("time", "passes"),
+    [(STEADY, False), (jump(AHEAD, 2.4, 3), True), (jump(AHEAD, 1, 2.2), False)],
+)
+def test_a_sleep_is_over_where_the_clock_leapt_over_it(time: Timeline, *, passes: bool) -> None:
+    story = slept()
+    # Another attempt goes on.
+    story.lines[:] = [replace(line, attempt=2) for line in story.lines]
+
+    assert bool(list(of_times.slept_long_enough(of(story, time)))) is not passes
+
+
+@pytest.mark.parametrize(
+    ("time", "passes"),
+    [(STEADY, False), (jump(AHEAD, 3, 6), True), (jump(AHEAD, 5, 6), False)],
+)
+def test_a_wait_ends_where_the_clock_leapt_over_it(time: Timeline, *, passes: bool) -> None:
+    story = Story("job", WAITS).at(1, 2, 20).begins(2.0)
+    story.meets("news-1", NOTHING, 2.0 + 2 * WAIT.total_seconds()).asked(SEND, 3.9, 4.0)
+
+    assert bool(list(of_events.misses_nothing(of(story, time)))) is not passes
+
+
+def test_what_expired_by_the_clock_that_told_it_is_not_begun() -> None:
+    late = Story("job", EXPIRES).by(AHEAD).ends(JobState.SUCCEEDED, expires_at=instant(1.5))
+    in_time = Story("job", EXPIRES).by(AHEAD).ends(JobState.SUCCEEDED, expires_at=instant(2.5))
+
+    assert list(of_times.expired_never_began(of(late, STEADY)))
+    assert not list(of_times.expired_never_began(of(in_time, STEADY)))
+
+
+def tick(seconds: int, name: str, created: float) -> Story:
+    moment = instant(seconds)
+    story = Story(f"tick-{seconds}", Deed(label="from the schedule"), name)
+    story.at(created, created + 0.2, created + 1).begins(created + 0.3)
+    key = f"schedule:{name}:{moment.isoformat()}"
+    return story.ends(JobState.SUCCEEDED, idempotency_key=key)
+
+
+@pytest.mark.parametrize(
+    ("time", "passes"),
+    [
+        (STEADY, False),
+        (jump(AHEAD, 11, 14), True),
+        pytest.param(jump(AHEAD, 7, 8), False, id="not so far"),
+        pytest.param(jump(BEHIND, 11, 14), False, id="behind"),
+    ],
+)
+def test_a_tick_that_the_clock_leapt_to_may_be_fired(time: Timeline, *, passes: bool) -> None:
+    early = told(tick(84, every_tick.name, 12).by(AHEAD), time=time)
+
+    assert bool(list(of_ticks.one_job_each(early))) is not passes
+
+
+def missing(*stories: Story, until: int, name: str, time: Timeline) -> list[Violation]:
+    moment: Any = instant(until)
+    record = ScheduleRecord(name, "", moment, moment, moment)
+    evidence: Evidence = told(*stories, schedules=[record], time=time)
+    return list(of_ticks.none_missing(evidence))
+
+
+@pytest.mark.parametrize(("mark", "found"), [(AHEAD, False), (RIGHT, True)])
+def test_ticks_are_missed_by_a_process_that_starts_while_the_clock_is_ahead(
+    mark: int, *, found: bool
+) -> None:
+    name, time = by_the_minute.name, jump(AHEAD, 118, 124)
+    stories = [tick(60, name, 60), tick(180, name, 121).by(mark)]
+
+    assert bool(missing(*stories, until=180, name=name, time=time)) is found
+
+
+def test_a_schedule_that_makes_up_for_all_ticks_misses_none_by_a_jump() -> None:
+    name, time = every_tick.name, jump(AHEAD, 10, 14)
+    ahead = [tick(9, name, 9), *(tick(each, name, 12).by(AHEAD) for each in range(12, 88, 3))]
+
+    assert not missing(*ahead, until=15, name=name, time=time)
+    assert missing(*ahead[:1], *ahead[2:], until=15, name=name, time=time)
+
+
+@pytest.mark.parametrize(("mark", "found"), [(BEHIND, False), (RIGHT, True)])
+def test_ticks_from_before_a_schedule_need_not_be_fired(mark: int, *, found: bool) -> None:
+    name, time = every_tick.name, jump(BEHIND, 75, 80)
+    stories = [tick(3, name, 78).by(mark), tick(60, name, 60), tick(63, name, 63)]
+
+    assert bool(missing(*stories, until=66, name=name, time=time)) is found
