@@ -3,8 +3,10 @@
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import timedelta
+from enum import Enum
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, event
@@ -19,6 +21,14 @@ from understudy.testing import FrozenClock
 
 class CutOff(BaseException):
     """The process died before it could execute a statement."""
+
+
+class Loss(Enum):
+    """What happens to a file that is open."""
+
+    GONE = "gone"
+    REPLACED = "replaced"
+    LOG = "without its log"
 
 
 class Bench:
@@ -69,6 +79,28 @@ class Bench:
         finally:
             event.remove(engine, "connect", _only_reading)
             self.database.close()
+
+    @contextmanager
+    def losing(self, loss: Loss) -> Iterator[None]:
+        """Let the file of a SQLite ledger be another one than is open, and then as it was."""
+        file = Path(str(self.database.url.database))
+        aside, other = file.with_suffix(".aside"), file.with_suffix(".other")
+        if loss is Loss.LOG:
+            # It is made again from what is open.
+            for suffix in ("-wal", "-shm"):
+                Path(f"{file}{suffix}").unlink()
+            yield
+            return
+        if loss is Loss.REPLACED:
+            with closing(sqlite3.connect(file)) as stranger:
+                stranger.execute("VACUUM INTO ?", (str(other),))
+        file.rename(aside)
+        if loss is Loss.REPLACED:
+            other.rename(file)
+        try:
+            yield
+        finally:
+            aside.rename(file)
 
     @contextmanager
     def dying_before(self, statement: int) -> Iterator[None]:

@@ -2,11 +2,11 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar, cast
 
-from tests.stateful.benches import Bench, CutOff
+from tests.stateful.benches import Bench, CutOff, Loss
 from tests.stateful.histories import histories_of
 from understudy.job_engine.errors import JobDeferredError, JobStateError, LedgerUnavailableError
 from understudy.job_engine.interrupts import Interrupt
@@ -92,6 +92,35 @@ class Pair:
                 self._bench.figures["a write was refused: read-only"] += 1
             found = sorted(job.id for job in self.sql.list_jobs(limit=1000))
         assert found == sorted(job.id for job in self.memory.list_jobs(limit=1000))
+
+    def ask_while_its_file_is_lost(self, loss: Loss, write: Callable[[Ledger], T]) -> None:
+        """Ask a ledger in a file to write while that is not the one at its path: it refuses."""
+        with self._bench.losing(loss):
+            try:
+                write(self.sql)
+            except LedgerUnavailableError:
+                self._bench.figures[f"a write was refused: the file was {loss.value}"] += 1
+            else:
+                raise AssertionError(f"expected to refuse, as its file was {loss.value}")
+
+    def ask_while_it_goes_away(
+        self, question: Callable[[Ledger], T], cut: AbstractContextManager[None]
+    ) -> None:
+        """Ask both; the way to the SQL ledger is cut in the middle, and stays so for a while.
+
+        Whoever asked it is told that it is away, and what was asked is done or not.
+        """
+        before = histories_of(self._bench.database)
+        try:
+            with cut:
+                said = _said(question, self.sql)
+        except LedgerUnavailableError:
+            is_done = histories_of(self._bench.database) != before
+            self._bench.figures[f"a call was cut: {'done' if is_done else 'not done'}"] += 1
+            if is_done:
+                _said(question, self.memory)
+        else:
+            self._agreed("a call was not cut", said, question)
 
     def reopen(self) -> None:
         """Open the SQL ledger as a new process does."""

@@ -30,6 +30,8 @@ class Terminations:
 
     def __init__(self, database: Database, admin: Driver) -> None:
         self._admin = admin
+        self._name = database.url.database
+        self._for_good = False
         self._moments_left: int | None = None
         self._set_up: WeakSet[Driver] = WeakSet()
         self.struck = self.too_late = False
@@ -38,14 +40,22 @@ class Terminations:
         event.listen(database.engine, "commit", self._at_commit)
 
     @contextmanager
-    def at(self, moment: int) -> Iterator[None]:
-        """End the session at the so manyeth moment of what happens inside."""
+    def at(self, moment: int, *, for_good: bool = False) -> Iterator[None]:
+        """End the session at the so manyeth moment of what happens inside.
+
+        Args:
+            moment: The moment.
+            for_good: Whether the server takes no other session of the database meanwhile.
+        """
         self.struck = self.too_late = False
         self._moments_left = moment
+        self._for_good = for_good
         try:
             yield
         finally:
             self._moments_left = None
+            if for_good:
+                self._admin.execute(f'ALTER DATABASE "{self._name}" ALLOW_CONNECTIONS true')
 
     def _before_statement(self, cursor: Cursor) -> None:
         if self._is_now():
@@ -87,4 +97,6 @@ class Terminations:
         driver.execute("SELECT 1")
 
     def _terminate(self, driver: Driver) -> None:
+        if self._for_good:
+            self._admin.execute(f'ALTER DATABASE "{self._name}" ALLOW_CONNECTIONS false')
         self._admin.execute("SELECT pg_terminate_backend(%s, 5000)", (driver.info.backend_pid,))

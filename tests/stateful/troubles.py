@@ -1,14 +1,20 @@
-"""The machine on a ledger whose clock jumps, and that takes no writes for a while."""
+"""The machine on a ledger whose clock jumps, that takes no writes, is cut off or split."""
 
+from collections.abc import Callable, Mapping
 from datetime import timedelta
+from functools import partial
+from typing import ClassVar
 
 from hypothesis import strategies as st
-from hypothesis.stateful import initialize, invariant, rule
+from hypothesis.stateful import initialize, invariant, precondition, rule
 
-from tests.stateful.benches import Bench
-from tests.stateful.choices import numbers, spans
+from tests.stateful.attempt import Attempt
+from tests.stateful.benches import Bench, Loss
+from tests.stateful.choices import MINUTE, numbers, spans
 from tests.stateful.machine import MOST_JOBS, LedgerMachine, if_any
 from tests.stateful.play import LEASE, PICKUP
+from tests.stateful.terminations import Terminations
+from understudy.job_engine.ports import Ledger
 from understudy.job_engine.records import JobRecord, WorkerRecord
 from understudy.testing.ledger_suite.scene import FIRST, QUEUE, new_job, plan
 
@@ -19,8 +25,30 @@ TTL = timedelta(seconds=15)
 LONGEST = timedelta(hours=1) + timedelta(seconds=2)
 
 
+def _conclude(name: str, attempt: Attempt, ledger: Ledger) -> None:
+    ledger.conclude(attempt.claim, attempt.conclusion(name, MINUTE))
+
+
+#: What an attempt asks that may be cut, by its name.
+ASKED: Mapping[str, Callable[[Attempt, Ledger], object]] = {
+    "begin": lambda attempt, ledger: ledger.begin(attempt.claim, attempt.step.name, attempt.place),
+    "claim": lambda attempt, ledger: ledger.claim(attempt.ticket),
+    "cancel": lambda attempt, ledger: ledger.cancel(attempt.claim.job_id, "a client"),
+    "renew": lambda attempt, ledger: sorted(c.job_id for c in ledger.renew([attempt.claim])),
+    **{name: partial(_conclude, name) for name in ("retry", "succeed")},
+}
+#: At which of its statements, commits and replies a call is cut; most have fewer.
+moments = st.integers(1, 6)
+
+
 class TroubledMachine(LedgerMachine):
-    """What may happen to any ledger, and what happens to the clock and the disk of its host."""
+    """What may happen to any ledger, and what happens to the clock and the disk of its host.
+
+    Attributes:
+        terminations: What cuts the way to a PostgreSQL ledger; None where it is a file.
+    """
+
+    terminations: ClassVar[Terminations | None] = None
 
     def __init__(self) -> None:
         super().__init__()
@@ -57,6 +85,25 @@ class TroubledMachine(LedgerMachine):
         job = new_job()
         self.play.pair.ask_while_it_takes_no_writes(lambda x: x.record_job(job, plan(FIRST, span)))
 
+    @precondition(lambda self: self.terminations is None)
+    @rule(loss=st.sampled_from(Loss), reopened=st.booleans())
+    def lose_the_file(self, loss: Loss, reopened: bool) -> None:
+        """Have another file at the path than the one that is open; nothing is lost with it."""
+        job = new_job()
+        self.play.pair.ask_while_its_file_is_lost(
+            loss, lambda x: x.record_job(job, plan(FIRST, PICKUP))
+        )
+        if reopened:
+            self.play.pair.reopen()
+
+    @precondition(lambda self: self.terminations is not None)
+    @rule(attempt=LedgerMachine.attempts, what=st.sampled_from(sorted(ASKED)), moment=moments)
+    def cut_a_call(self, attempt: Attempt, what: str, moment: int) -> None:
+        """Lose the ledger at a statement, a commit or its reply, for longer than the call lasts."""
+        assert self.terminations is not None
+        cut = self.terminations.at(moment, for_good=True)
+        self.play.pair.ask_while_it_goes_away(lambda x: ASKED[what](attempt, x), cut)
+
     @invariant()
     def nobody_lives_for_longer_than_a_beat_counts(self) -> None:
         pair = self.play.pair
@@ -90,6 +137,9 @@ class TroubledMachine(LedgerMachine):
         pair.memory.mend({QUEUE: PICKUP}, ahead)
 
 
-def troubled_machine_on(bench: Bench) -> type[TroubledMachine]:
+def troubled_machine_on(
+    bench: Bench, terminations: Terminations | None = None
+) -> type[TroubledMachine]:
     """Return the machine that works on a bench."""
-    return type("TroubledMachineOnBench", (TroubledMachine,), {"bench": bench})
+    given = {"bench": bench, "terminations": terminations}
+    return type("TroubledMachineOnBench", (TroubledMachine,), given)
