@@ -13,7 +13,7 @@ from tests.chaos.effects import Effect
 from tests.chaos.jobs import SCHEDULED, UNASKED, hook
 from tests.chaos.operations import Operation
 from tests.chaos.schedule import Fired
-from tests.chaos.timeline import BEHIND, FOR_EVER, STEADY, Timeline, mark_of
+from tests.chaos.timeline import FOR_EVER, STEADY, Timeline, mark_of
 from tests.chaos.witness import BEGIN, MET, Line
 from understudy.job_engine import JobFailure
 from understudy.job_engine.invariants import History
@@ -97,9 +97,9 @@ class Case:
         return self.at(next(ends, None))
 
     @property
-    def is_by_a_clock_behind(self) -> bool:
-        """Tell whether it was recorded while the ledger's clock was behind."""
-        return mark_of(self.history.job.created_at) == BEHIND
+    def mark(self) -> int:
+        """Return that of the clock by which it was recorded."""
+        return mark_of(self.history.job.created_at)
 
     @property
     def first_begun(self) -> int:

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from tests.chaos.evidence import Case, Evidence
 from tests.chaos.jobs import SCHEDULED
-from tests.chaos.timeline import TICK
+from tests.chaos.timeline import AHEAD, BEHIND, TICK
 from understudy.dispatcher.ticker import LATENESS
 from understudy.job_engine.invariants import Violation
 from understudy.job_engine.schedule import Schedule
@@ -40,7 +40,7 @@ def none_missing(evidence: Evidence) -> Iterator[Violation]:
     ends = {record.name: record.next_at for record in evidence.schedules}
     for name, schedule in _schedules():
         fired = {tick_of(case): case for case in evidence.of_name(name)}
-        known = [tick for tick, case in fired.items() if not case.is_by_a_clock_behind]
+        known = [tick for tick, case in fired.items() if case.mark != BEHIND]
         if not known:
             continue
         for tick in schedule.ticks(min(known), ends.get(name, max(fired)), MOST):
@@ -54,11 +54,15 @@ def none_missing(evidence: Evidence) -> Iterator[Violation]:
 
 
 def no_overlap(evidence: Evidence) -> Iterator[Violation]:
-    """Find ticks that were fired while the job of the tick before had not ended."""
+    """Find ticks that were fired while the job that was fired before had not ended.
+
+    One that a clock fired which was ahead does not count before it has begun.
+    """
     for name, schedule in _schedules():
-        cases = sorted(evidence.of_name(name), key=tick_of)
+        cases = sorted(evidence.of_name(name), key=lambda case: case.created_at)
         for before, after in pairwise(cases if schedule.overlap == "skip" else ()):
-            if before.ended_at > after.created_at + TICK:
+            is_to_come = before.mark == AHEAD and before.first_begun > after.created_at - TICK
+            if before.ended_at > after.created_at + TICK and not is_to_come:
                 found = f"fired at {after.created_at}, {before.job_id} ended {before.ended_at}"
                 yield _broken(after, "jobs of a schedule do not overlap", found)
 
@@ -71,11 +75,16 @@ def tick_of(case: Case) -> datetime:
 def _left_out(schedule: Schedule, tick: datetime, fired: Mapping[datetime, Case]) -> bool:
     """Tell whether a policy leaves a tick out: the job before had not ended, or all were late.
 
-    How late it was found is for the clock to say that fired the next: a process that starts while
-    that is ahead takes what it leapt over for missed.
+    The job before may be that of a later tick, which was fired by a clock that was ahead. How late
+    it was found is for the clock to say that fired the next: a process that starts while that is
+    ahead takes what it leapt over for missed.
     """
     before = fired[max(each for each in fired if each < tick)]
-    if schedule.overlap == "skip" and before.ended_at > before.at(tick) - TICK:
+    moment = before.at(tick)
+    leapt = [case for case in fired.values() if _was_fired_ahead_of(case, tick)]
+    if schedule.overlap == "skip" and any(
+        case.ended_at > moment - TICK for case in (before, *leapt)
+    ):
         return True
     if schedule.missed == "all":
         return False
@@ -84,6 +93,12 @@ def _left_out(schedule: Schedule, tick: datetime, fired: Mapping[datetime, Case]
         return False
     found = min(after, key=lambda case: case.created_at).history.job.created_at
     return found - tick >= LATENESS - timedelta(microseconds=TICK)
+
+
+def _was_fired_ahead_of(case: Case, tick: datetime) -> bool:
+    """Tell whether a clock that was ahead fired a later tick when this one was to be looked at."""
+    is_later = case.mark == AHEAD and tick_of(case) > tick
+    return is_later and case.created_at < case.at(tick) + LATENESS // timedelta(microseconds=1)
 
 
 def _schedules() -> Iterator[tuple[str, Schedule]]:

@@ -12,7 +12,7 @@ from tests.chaos.checks import OF_EACH_JOB
 from tests.chaos.deed import Deed
 from tests.chaos.doctoring import SECOND, case, instant
 from tests.chaos.evidence import Case, Evidence
-from tests.chaos.jobs import by_the_minute, every_tick
+from tests.chaos.jobs import by_the_minute, every_tick, no_overlap
 from tests.chaos.operations import DISPATCH, SEND
 from tests.chaos.stories import Story, told
 from tests.chaos.timeline import AHEAD, BEHIND, RIGHT, STEADY, Leap, Timeline
@@ -168,6 +168,33 @@ def test_a_schedule_that_makes_up_for_all_ticks_misses_none_by_a_jump() -> None:
 
     assert not missing(*ahead, until=15, name=name, time=time)
     assert missing(*ahead[:1], *ahead[2:], until=15, name=name, time=time)
+
+
+def fired(seconds: int, created: float, began: float, ended: float) -> Story:
+    story = tick(seconds, no_overlap.name, created).at(created, began, ended)
+    story.lines.clear()
+    return story.begins(began)
+
+
+@pytest.mark.parametrize(("ended", "found"), [(27.5, True), (28.5, False)])
+def test_a_job_of_a_later_tick_is_in_the_way_of_those_that_come_again(
+    ended: float, *, found: bool
+) -> None:
+    name, time = no_overlap.name, jump(AHEAD, 10.5, 11.8)
+    ahead = fired(84, 11, 11.2, ended).by(AHEAD)
+    stories = [fired(10, 10, 10.1, 10.4), ahead, fired(30, 30, 30.1, 31)]
+
+    # Those of fifteen seconds were late by a minute for the clock that fired it.
+    assert bool(missing(*stories, until=30, name=name, time=time)) is found
+
+
+@pytest.mark.parametrize(("began", "found"), [(12.2, True), (84.0, False)])
+def test_a_job_of_a_later_tick_overlaps_when_it_has_begun(began: float, *, found: bool) -> None:
+    ahead, after = fired(84, 12, began, began + 2).by(AHEAD), fired(14, 14, 14.1, 15)
+
+    overlaps = of_ticks.no_overlap(told(ahead, after, time=jump(AHEAD, 11, 13)))
+
+    assert bool(list(overlaps)) is found
 
 
 @pytest.mark.parametrize(("mark", "found"), [(BEHIND, False), (RIGHT, True)])

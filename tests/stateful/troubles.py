@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import partial
+from itertools import count
 from typing import ClassVar
 
 from hypothesis import strategies as st
@@ -37,8 +38,6 @@ ASKED: Mapping[str, Callable[[Attempt, Ledger], object]] = {
     "renew": lambda attempt, ledger: sorted(c.job_id for c in ledger.renew([attempt.claim])),
     **{name: partial(_conclude, name) for name in ("retry", "succeed")},
 }
-#: At which of its statements, commits and replies a call is cut; most have fewer.
-moments = st.integers(1, 6)
 
 
 class TroubledMachine(LedgerMachine):
@@ -86,23 +85,29 @@ class TroubledMachine(LedgerMachine):
         self.play.pair.ask_while_it_takes_no_writes(lambda x: x.record_job(job, plan(FIRST, span)))
 
     @precondition(lambda self: self.terminations is None)
-    @rule(loss=st.sampled_from(Loss), reopened=st.booleans())
-    def lose_the_file(self, loss: Loss, reopened: bool) -> None:
+    @rule(losses=st.permutations(list(Loss)), reopened=st.booleans())
+    def lose_the_file(self, losses: list[Loss], reopened: bool) -> None:
         """Have another file at the path than the one that is open; nothing is lost with it."""
         job = new_job()
-        self.play.pair.ask_while_its_file_is_lost(
-            loss, lambda x: x.record_job(job, plan(FIRST, PICKUP))
-        )
-        if reopened:
-            self.play.pair.reopen()
+        for loss in losses:
+            self.play.pair.ask_while_its_file_is_lost(
+                loss, lambda x: x.record_job(job, plan(FIRST, PICKUP))
+            )
+            if reopened:
+                self.play.pair.reopen()
+            self.play.pair.expect_sound()
 
     @precondition(lambda self: self.terminations is not None)
-    @rule(attempt=LedgerMachine.attempts, what=st.sampled_from(sorted(ASKED)), moment=moments)
-    def cut_a_call(self, attempt: Attempt, what: str, moment: int) -> None:
-        """Lose the ledger at a statement, a commit or its reply, for longer than the call lasts."""
+    @rule(attempt=LedgerMachine.attempts, what=st.sampled_from(sorted(ASKED)))
+    def cut_calls(self, attempt: Attempt, what: str) -> None:
+        """Lose the ledger at each statement, commit and reply, for longer than the call lasts."""
         assert self.terminations is not None
-        cut = self.terminations.at(moment, for_good=True)
-        self.play.pair.ask_while_it_goes_away(lambda x: ASKED[what](attempt, x), cut)
+        for moment in count(1):
+            cut = self.terminations.at(moment, for_good=True)
+            self.play.pair.ask_while_it_goes_away(lambda x: ASKED[what](attempt, x), cut)
+            if not self.terminations.struck:
+                break
+            self.play.pair.expect_sound()
 
     @invariant()
     def nobody_lives_for_longer_than_a_beat_counts(self) -> None:
