@@ -7,6 +7,7 @@ from weakref import WeakSet
 
 import psycopg
 from psycopg.pq import TransactionStatus
+from psycopg.sql import SQL, Identifier
 from sqlalchemy import Connection, event
 from sqlalchemy.exc import OperationalError
 
@@ -15,6 +16,7 @@ from understudy.ledger import Database
 
 Driver = psycopg.Connection[Any]
 Cursor = psycopg.Cursor[Any]
+TAKES_SESSIONS = SQL("ALTER DATABASE {} ALLOW_CONNECTIONS {}")
 
 
 class Terminations:
@@ -30,7 +32,7 @@ class Terminations:
 
     def __init__(self, database: Database, admin: Driver) -> None:
         self._admin = admin
-        self._name = database.url.database
+        self._name = Identifier(str(database.url.database))
         self._for_good = False
         self._moments_left: int | None = None
         self._set_up: WeakSet[Driver] = WeakSet()
@@ -55,7 +57,7 @@ class Terminations:
         finally:
             self._moments_left = None
             if for_good:
-                self._admin.execute(f'ALTER DATABASE "{self._name}" ALLOW_CONNECTIONS true')
+                self._admin.execute(TAKES_SESSIONS.format(self._name, SQL("true")))
 
     def _before_statement(self, cursor: Cursor) -> None:
         if self._is_now():
@@ -98,5 +100,5 @@ class Terminations:
 
     def _terminate(self, driver: Driver) -> None:
         if self._for_good:
-            self._admin.execute(f'ALTER DATABASE "{self._name}" ALLOW_CONNECTIONS false')
+            self._admin.execute(TAKES_SESSIONS.format(self._name, SQL("false")))
         self._admin.execute("SELECT pg_terminate_backend(%s, 5000)", (driver.info.backend_pid,))
