@@ -22,6 +22,7 @@ from understudy.testing.ledger_suite.scene import (
     new_job,
     offered,
     plan,
+    reoffered,
     started,
     waiting,
 )
@@ -158,6 +159,21 @@ class JumpingPromises:
         pass_time(MOMENT)
 
         assert [each.id for each in ledger.due(10)] == [job.id]
+
+    def test_a_parked_job_whose_crash_was_taken_back_is_offered_again_soon(
+        self, ledger: Ledger, pass_time: PassTime
+    ) -> None:
+        """What was told of it since the park says nothing of how long it waits."""
+        pass_time(DAY)
+        lost = started(ledger)
+        moved = reoffered(ledger, lost.job_id)
+        assert ledger.park(moved, MOMENT, "no engine takes offers") is not None
+        assert ledger.uncharge(lost)
+        pass_time(-DAY)
+
+        assert ledger.mend(PATIENCE, DAY) == 1
+
+        assert ledger.get(lost.job_id).run_at - ledger.clock().now <= MOMENT
 
     def test_a_moment_that_a_dispatch_named_stays(
         self, ledger: Ledger, pass_time: PassTime
