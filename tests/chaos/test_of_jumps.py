@@ -15,7 +15,7 @@ from tests.chaos.evidence import Case, Evidence
 from tests.chaos.jobs import by_the_minute, every_tick, no_overlap
 from tests.chaos.operations import DISPATCH, SEND
 from tests.chaos.stories import Story, told
-from tests.chaos.timeline import AHEAD, BEHIND, RIGHT, STEADY, Leap, Timeline
+from tests.chaos.timeline import AHEAD, BEHIND, RIGHT, STEADY, Leap, Timeline, marked
 from understudy.job_engine.invariants import Violation
 from understudy.job_engine.records import StepKind
 from understudy.job_engine.scheduling import ScheduleRecord
@@ -112,6 +112,24 @@ def test_a_wait_ends_where_the_clock_leapt_over_it(time: Timeline, *, passes: bo
     story.meets("news-1", NOTHING, 2.0 + 2 * WAIT.total_seconds()).asked(SEND, 3.9, 4.0)
 
     assert bool(list(of_events.misses_nothing(of(story, time)))) is not passes
+
+
+def test_a_clock_that_is_set_back_while_a_job_expires_brings_nothing_about() -> None:
+    """It was found by the right clock, and ended by one that is behind."""
+    found, early = (ended_by_one_behind(at, jump(BEHIND, at - 0.05, at + 1.0)) for at in (2.6, 2.3))
+
+    assert not list(of_times.expired_never_began(found))
+    assert list(of_times.expired_never_began(early))
+
+
+def ended_by_one_behind(at: float, time: Timeline) -> Case:
+    """A job that expires at 2.5 s, as a clock says that was right until shortly before its end."""
+    story = Story("job", EXPIRES).at(1.0, 2.0, at)
+    story.never_begins(JobState.CANCELLED, "expire")
+    seen = of(story.ends(JobState.CANCELLED, expires_at=instant(2.5)), time)
+    *before, last = seen.history.events
+    last = replace(last, at=last.at + marked(BEHIND))
+    return replace(seen, history=replace(seen.history, events=[*before, last]))
 
 
 def test_what_expired_by_the_clock_that_told_it_is_not_begun() -> None:
