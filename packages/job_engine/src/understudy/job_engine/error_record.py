@@ -3,6 +3,8 @@
 import traceback
 from dataclasses import dataclass
 
+from understudy.job_engine.redaction import redacted
+
 #: A recorded traceback keeps its end, which is where the error is.
 MAX_TRACEBACK_CHARS = 16 * 1024
 
@@ -10,10 +12,13 @@ MAX_TRACEBACK_CHARS = 16 * 1024
 #: A recorded message keeps its beginning.
 MAX_MESSAGE_CHARS = 2000
 
+#: Secrets are masked in so many times as much, so that no end of a password is left at the cut.
+_LOOKED_AT = 4
+
 
 @dataclass(frozen=True, slots=True)
 class ErrorRecord:
-    """An exception as the ledger keeps it: text only, never local values."""
+    """An exception as the ledger keeps it: text only, never local values, no passwords of URLs."""
 
     type: str
     message: str
@@ -29,9 +34,9 @@ class ErrorRecord:
             trace = "".join(traceback.format_exception(error))
         except Exception as again:  # noqa: BLE001 - an error that cannot be shown is one all the same
             message, trace = f"cannot be shown: {type(again).__name__}", ""
-        return cls(
-            name, _storable(message)[:MAX_MESSAGE_CHARS], _storable(trace)[-MAX_TRACEBACK_CHARS:]
-        )
+        message = redacted(_storable(message[: _LOOKED_AT * MAX_MESSAGE_CHARS]))
+        trace = redacted(_storable(trace[-_LOOKED_AT * MAX_TRACEBACK_CHARS :]))
+        return cls(name, message[:MAX_MESSAGE_CHARS], trace[-MAX_TRACEBACK_CHARS:])
 
 
 def _dotted(kind: type) -> str:

@@ -218,7 +218,12 @@ class DispatchTry:
 
 @dataclass(frozen=True, slots=True)
 class AttemptRecord:
-    """One execution of a job, as the ledger keeps it."""
+    """One execution of a job, as the ledger keeps it.
+
+    Attributes:
+        outcome: The name of the transition that ended it; None while it runs.
+        error: What it raised, or what befell it; None if it ended without an error.
+    """
 
     epoch: int
     claim_id: str
@@ -227,6 +232,7 @@ class AttemptRecord:
     started_at: datetime
     ended_at: datetime | None
     outcome: str | None
+    error: ErrorRecord | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -166,7 +166,7 @@ class MemoryLedger(
 
     def exhaust(self, seen: JobRecord, error: ErrorRecord) -> JobRecord | None:
         """Fail a running job whose lease was lost once too often."""
-        return self._change(EXHAUST, seen, {"error": error}, {"reason": "crash loop"})
+        return self._change(EXHAUST, seen, {"error": error}, {"reason": "crash loop"}, error)
 
     def postpone(self, seen: JobRecord, span: timedelta, *, missed: bool = True) -> None:
         """Look at a waiting job again after `span`."""
@@ -208,7 +208,7 @@ class MemoryLedger(
         detail = {"reason": conclusion.reason} if conclusion.reason else {}
         detail |= {} if stops else spans_of_end(conclusion)
         values = {} if stops else self._concluded_values(conclusion)
-        change = Change(claim.job_id, guard, values, claim.worker, detail)
+        change = Change(claim.job_id, guard, values, claim.worker, detail, conclusion.error)
         return (STOP if stops else conclusion.transition), change
 
     def _concluded_values(self, conclusion: Conclusion) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from understudy.job_engine.awaited import WAKE, SentEvent, end_topic, waker
 from understudy.job_engine.clock import Clock
+from understudy.job_engine.error_record import ErrorRecord
 from understudy.job_engine.errors import LedgerError, LedgerUnavailableError
 from understudy.job_engine.groups import GroupRecord
 from understudy.job_engine.identity import UniqueKey
@@ -39,6 +40,7 @@ class Change:
         values: What it sets.
         actor: Who its event names.
         detail: Why, kept in its event.
+        error: What the attempt ended with that the transition ends.
     """
 
     job_id: str
@@ -46,6 +48,7 @@ class Change:
     values: Mapping[str, Any]
     actor: str
     detail: Mapping[str, Any] = field(default_factory=dict)
+    error: ErrorRecord | None = None
 
 
 class Connection:
@@ -133,7 +136,9 @@ class Store:
         changed = replace(row, **{**effects, **change.values})
         self.rows[row.id] = changed
         if transition.ends_attempt:
-            self._end_attempt(row, transition, now)
+            running = self.attempts[row.id][row.epoch]
+            ended = replace(running, ended_at=now, outcome=transition.name, error=change.error)
+            self.attempts[row.id][row.epoch] = ended
         self.append_event(changed, transition.name, change.actor, change.detail)
         if changed.state.is_terminal:
             self.on_end(changed)
@@ -216,11 +221,6 @@ class Store:
             recorded[:] = others
         if not any(known.name == step.name or known.seq == step.seq for known in recorded):
             recorded.append(replace(step, epoch=claim.epoch, recorded_at=self.clock.now()))
-
-    def _end_attempt(self, row: Row, transition: Transition, now: datetime) -> None:
-        running = self.attempts[row.id][row.epoch]
-        ended = replace(running, ended_at=now, outcome=transition.name)
-        self.attempts[row.id][row.epoch] = ended
 
 
 def _side_effects(

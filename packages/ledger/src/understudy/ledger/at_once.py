@@ -39,14 +39,17 @@ def _event_of(job: CTE) -> CTE:
 
 
 @lru_cache
-def change(statement: ReturningUpdate[Any], transition: Transition) -> AnySelect:
+def change(
+    statement: ReturningUpdate[Any], transition: Transition, *, with_error: bool
+) -> AnySelect:
     """Make a transition, write its event, note the attempt it begins or ends, count a job's end."""
     job = statement.cte("job")
     done = select(*job.c).add_cte(_event_of(job))
     if transition is CLAIM:
         done = done.add_cte(_attempt_of(job))
     elif transition.ends_attempt:
-        ended = statements.END_ATTEMPT.where(attempts.c.job_id == job.c.id)
+        end = statements.END_WITH_ERROR if with_error else statements.END_ATTEMPT
+        ended = end.where(attempts.c.job_id == job.c.id)
         done = done.add_cte(ended.cte("attempt"))
     return done.add_cte(_count_of(job)) if transition.target.is_terminal else done
 

@@ -206,7 +206,8 @@ def _concluding(claim: Claim, conclusion: Conclusion) -> Change:
         guard |= {"cancel_requested": False}
     reason = {"reason": conclusion.reason} if conclusion.reason else {}
     cause = Cause(claim.worker, reason | spans_of_end(conclusion))
-    return Change(claim.job_id, guard, _values(conclusion), cause)
+    error = rows.error_text(conclusion.error)
+    return Change(claim.job_id, guard, _values(conclusion, error), cause, error)
 
 
 def _conclude(connection: Connection, claim: Claim, conclusion: Conclusion) -> JobState:
@@ -227,12 +228,12 @@ def _conclude(connection: Connection, claim: Claim, conclusion: Conclusion) -> J
     return JobState(row.state) if row is not None else _concluded_before(connection, claim)
 
 
-def _values(conclusion: Conclusion) -> dict[str, Any]:
+def _values(conclusion: Conclusion, error: str | None) -> dict[str, Any]:
     values: dict[str, Any] = {}
     if conclusion.result is not None:
         values["result"] = conclusion.result
-    if conclusion.error is not None:
-        values["error"] = rows.error_text(conclusion.error)
+    if error is not None:
+        values["error"] = error
     if conclusion.transition.target is JobState.SCHEDULED:
         values["run_at"] = conclusion.run_at or After(conclusion.delay)
     if conclusion.wait is not None:

@@ -40,12 +40,14 @@ class Change:
             column that must still hold a value.
         values: Columns to set; an `After` counts from the database's now.
         cause: What its event keeps.
+        error: What the attempt ended with that the transition ends, as the ledger keeps it.
     """
 
     job_id: str
     guard: Mapping[str, Any]
     values: Mapping[str, Any]
     cause: Cause
+    error: str | None = None
 
 
 def compare_and_set(
@@ -76,7 +78,8 @@ def compare_and_set(
         parameters |= {"at_job": change.job_id, "to_outcome": transition.name}
         parameters |= {"to_shard": counting.any_shard()}
         parameters |= event_detail(transition.name, change.cause)
-        at_once_ = at_once.change(statement, transition)
+        parameters |= _error_of(change)
+        at_once_ = at_once.change(statement, transition, with_error=change.error is not None)
         return _executed(connection, at_once_, parameters, transition)
     row = _executed(connection, statement, parameters, transition)
     if row is not None:
@@ -110,12 +113,17 @@ def _note(connection: AnyConnection, transition: Transition, change: Change, row
         execute(connection, statements.INSERT_ATTEMPT, begun)
     elif transition.ends_attempt:
         ended = {"at_job": row.id, "at_epoch": change.guard["epoch"], "to_outcome": transition.name}
-        execute(connection, statements.END_ATTEMPT, ended)
+        end = statements.END_ATTEMPT if change.error is None else statements.END_WITH_ERROR
+        execute(connection, end, ended | _error_of(change))
     if transition.target.is_terminal:
         ended = {"name": row.name, "queue": row.queue, "engine": row.engine or ""}
         ended |= {"outcome": row.state, "shard": counting.any_shard()}
         execute(connection, counting.count_end(connection.dialect.name), ended)
     append_event(connection, event_of(row), transition.name, change.cause)
+
+
+def _error_of(change: Change) -> dict[str, Any]:
+    return {} if change.error is None else {"to_error": change.error}
 
 
 def event_of(row: AnyRow) -> dict[str, Any]:

@@ -90,7 +90,8 @@ class SqlOffers:
         if_room: bool = False,
     ) -> JobRecord | None:
         guard = {"state": seen.state, "epoch": seen.epoch, "hb": seen.hb}
-        change = Change(seen.id, guard, values, Cause(self._actor, detail))
+        cause, error = Cause(self._actor, detail), values.get("error")
+        change = Change(seen.id, guard, values, cause, error)
 
         def work(connection: Connection) -> AnyRow | None:
             if if_room and not limiting.has_room(connection, seen):

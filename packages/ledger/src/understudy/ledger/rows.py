@@ -190,6 +190,7 @@ def attempt_record(row: AnyRow) -> AttemptRecord:
         row.started_at,
         row.ended_at,
         row.outcome,
+        error_record(row.error),
     )
 
 

@@ -22,7 +22,7 @@ from understudy.ledger.tables import info
 
 #: The newest migration; the ledger must be at this one, or at a newer one that says that code of
 #: this one can work on it.
-REVISION = "0014"
+REVISION = "0015"
 #: Every migration there has been, the oldest first.
 REVISIONS = (
     "0001",
@@ -39,6 +39,7 @@ REVISIONS = (
     "0012",
     "0013",
     "0014",
+    "0015",
 )
 #: Where the revision stands; a name of our own, beside an application's own Alembic.
 VERSION_TABLE = f"{PREFIX}schema"

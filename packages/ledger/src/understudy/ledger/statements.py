@@ -301,6 +301,8 @@ END_ATTEMPT = (
     )
     .values(ended_at=now_us(), outcome=bindparam("to_outcome"))
 )
+#: The same with the error that it ended with; the most end with none.
+END_WITH_ERROR = END_ATTEMPT.values(error=bindparam("to_error"))
 
 INSERT_EVENT = insert(events).values(
     {name: bindparam(name) for name in ("job_id", "n", "actor", "kind", "state", "epoch", "detail")}

@@ -88,6 +88,8 @@ attempts: Table = Table(
     Column("started_at", Instant, nullable=False),
     Column("ended_at", Instant),
     Column("outcome", String(16)),
+    # What it ended with; the newest one stands with the job, too.
+    Column("error", Text),
     **CLUSTERED,
 )
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
+from understudy.job_engine.error_record import ErrorRecord
 from understudy.job_engine.ports import Ledger
 from understudy.job_engine.records import Conclusion, JobRecord, StepKind
 from understudy.job_engine.states import RETRY, Budget, JobState
@@ -23,6 +24,7 @@ from understudy.testing.ledger_suite.scene import (
 )
 
 RETRYING, SUSPENDING = CONCLUSIONS[1], CONCLUSIONS[5]
+OTHER_ERROR = ErrorRecord("TypeError", "another one", "Traceback ...\nTypeError: another one")
 
 
 class ConcludingPromises:
@@ -110,6 +112,52 @@ class ConcludingPromises:
         job = ledger.get(claim.job_id)
         assert (job.result, job.error) == (None, ERROR)
         assert job.finished_at is not None
+
+    def test_the_error_of_every_attempt_is_kept(self, ledger: Ledger) -> None:
+        """Not only the newest one: the attempt that ended with it keeps it, and it stays there."""
+        first = started(ledger)
+        ledger.conclude(first, RETRYING)
+        second = claimed(ledger, reoffered(ledger, first.job_id))
+        ledger.conclude(second, replace(RETRYING, error=OTHER_ERROR))
+        third = claimed(ledger, reoffered(ledger, first.job_id))
+        ledger.conclude(third, SUCCESS)
+
+        errors = [attempt.error for attempt in ledger.attempts(first.job_id)]
+
+        assert errors == [ERROR, OTHER_ERROR, None]
+        assert ledger.get(first.job_id).error == OTHER_ERROR
+
+    def test_every_conclusion_keeps_its_error_with_its_attempt(self, ledger: Ledger) -> None:
+        """Those without an error keep none."""
+        for conclusion in CONCLUSIONS:
+            claim = started(ledger)
+
+            ledger.conclude(claim, conclusion)
+
+            (attempt,) = ledger.attempts(claim.job_id)
+            assert attempt.error == conclusion.error
+
+    def test_an_attempt_keeps_its_error_although_its_job_was_cancelled(
+        self, ledger: Ledger
+    ) -> None:
+        """A pending cancel request ends the job; what the attempt raised is no secret then."""
+        claim = started(ledger)
+        ledger.cancel(claim.job_id, "somebody")
+
+        assert ledger.conclude(claim, RETRYING) is JobState.CANCELLED
+
+        (attempt,) = ledger.attempts(claim.job_id)
+        assert (attempt.outcome, attempt.error) == ("stop", ERROR)
+
+    def test_an_attempt_that_was_lost_once_too_often_keeps_why(self, ledger: Ledger) -> None:
+        """One that is handed over ended without an error of its own."""
+        first = started(ledger)
+        second = taken_over(ledger, first)
+        ledger.exhaust(ledger.get(second.job_id), OTHER_ERROR)
+
+        errors = [attempt.error for attempt in ledger.attempts(first.job_id)]
+
+        assert errors == [None, OTHER_ERROR]
 
     def test_a_retry_waits_its_delay(self, ledger: Ledger) -> None:
         """From now, on the ledger's clock, with the error for people to see."""
