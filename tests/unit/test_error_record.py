@@ -13,7 +13,7 @@ URL = "amqp://shop:hunter2@rabbit.example/orders"
 
 def raised(error: BaseException) -> ErrorRecord:
     try:
-        raise error
+        raise error  # noqa: TRY301 - so that it has a traceback
     except BaseException as caught:  # noqa: BLE001 - any error is described
         return ErrorRecord.of(caught)
 

@@ -7,11 +7,12 @@ Adapters depend on these; never the reverse. Each ledger passes
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Protocol
+from typing import Any, Protocol, Unpack
 
 from understudy.job_engine.bulk import BulkLedger
 from understudy.job_engine.control import ControlLedger
 from understudy.job_engine.error_record import ErrorRecord
+from understudy.job_engine.finding import JobFilter
 from understudy.job_engine.flowing import FlowLedger
 from understudy.job_engine.key_ledger import KeyLedger
 from understudy.job_engine.ledger_clock import ClockLedger
@@ -253,15 +254,17 @@ class LedgerReader(Protocol):
         """
         ...
 
-    def list_jobs(
-        self,
-        *,
-        states: Sequence[JobState] = (),
-        queue: str | None = None,
-        name: str | None = None,
-        limit: int = 50,
-    ) -> Sequence[JobRecord]:
-        """Return jobs, the newest first."""
+    def list_jobs(self, *, limit: int = 50, **wanted: Unpack[JobFilter]) -> Sequence[JobRecord]:
+        """Return jobs, the newest first.
+
+        Args:
+            limit: How many at most.
+            wanted: See `JobFilter`.
+        """
+        ...
+
+    def find_ids(self, beginning: str, limit: int) -> Sequence[str]:
+        """Return the ids of jobs that begin so, in their order, `limit` at most."""
         ...
 
     def steps(self, job_id: str) -> Sequence[StepRecord]:

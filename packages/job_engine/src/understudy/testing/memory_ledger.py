@@ -166,7 +166,7 @@ class MemoryLedger(
 
     def exhaust(self, seen: JobRecord, error: ErrorRecord) -> JobRecord | None:
         """Fail a running job whose lease was lost once too often."""
-        return self._change(EXHAUST, seen, {"error": error}, {"reason": "crash loop"}, error)
+        return self._change(EXHAUST, seen, {"error": error}, {"reason": "crash loop"})
 
     def postpone(self, seen: JobRecord, span: timedelta, *, missed: bool = True) -> None:
         """Look at a waiting job again after `span`."""
@@ -208,7 +208,8 @@ class MemoryLedger(
         detail = {"reason": conclusion.reason} if conclusion.reason else {}
         detail |= {} if stops else spans_of_end(conclusion)
         values = {} if stops else self._concluded_values(conclusion)
-        change = Change(claim.job_id, guard, values, claim.worker, detail, conclusion.error)
+        error = conclusion.error
+        change = Change(claim.job_id, guard, values, claim.worker, detail, error)
         return (STOP if stops else conclusion.transition), change
 
     def _concluded_values(self, conclusion: Conclusion) -> dict[str, Any]:

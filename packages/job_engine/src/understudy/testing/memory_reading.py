@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
+from typing import Unpack
 
 from understudy.job_engine.errors import JobNotFoundError
+from understudy.job_engine.finding import JobFilter
 from understudy.job_engine.ledger_clock import SLACK
 from understudy.job_engine.limits import Limits, LimitUse
 from understudy.job_engine.message import SigningKey
@@ -78,25 +80,19 @@ class MemoryReading(Connection):
                 raise JobNotFoundError(f"expected the id of a job in the ledger, got {job_id!r}")
             return row.record()
 
-    def list_jobs(
-        self,
-        *,
-        states: Sequence[JobState] = (),
-        queue: str | None = None,
-        name: str | None = None,
-        limit: int = 50,
-    ) -> Sequence[JobRecord]:
+    def list_jobs(self, *, limit: int = 50, **wanted: Unpack[JobFilter]) -> Sequence[JobRecord]:
         """Return jobs, the newest first."""
         with self.transaction():
-            found = [
-                row
-                for row in sorted(self._store.rows.values(), key=lambda row: row.id)
-                if (not states or row.state in states)
-                and queue in (None, row.queue)
-                and name in (None, row.name)
-            ]
+            ordered = sorted(self._store.rows.values(), key=lambda row: row.id)
+            found = [row for row in ordered if _fits(row, wanted)]
             found.sort(key=lambda row: row.created_at, reverse=True)
             return [row.record() for row in found[:limit]]
+
+    def find_ids(self, beginning: str, limit: int) -> Sequence[str]:
+        """Return the ids of jobs that begin so, in their order."""
+        with self.transaction():
+            found = [job_id for job_id in self._store.rows if job_id.startswith(beginning)]
+            return sorted(found)[:limit]
 
     def steps(self, job_id: str) -> Sequence[StepRecord]:
         """Return the recorded steps in their order."""
@@ -208,3 +204,17 @@ class MemoryReading(Connection):
         died_at = self._store.deaths.get(attempt.worker)
         is_orphan = died_at is not None and died_at >= attempt.started_at
         return RunningJob(row.id, row.epoch, row.hb, lease, expired, is_orphan)
+
+
+def _fits(row: Row, wanted: JobFilter) -> bool:
+    states, tag = wanted.get("states"), wanted.get("tag")
+    since, until = wanted.get("since"), wanted.get("until")
+    return (
+        (not states or row.state in states)
+        and wanted.get("queue") in (None, row.queue)
+        and wanted.get("name") in (None, row.name)
+        and wanted.get("key") in (None, row.idempotency_key)
+        and (tag is None or tag in row.tags)
+        and (since is None or row.created_at >= since)
+        and (until is None or row.created_at < until)
+    )

@@ -40,7 +40,7 @@ class Change:
         values: What it sets.
         actor: Who its event names.
         detail: Why, kept in its event.
-        error: What the attempt ended with that the transition ends.
+        error: What the attempt ended with that the transition ends, if its job does not keep it.
     """
 
     job_id: str
@@ -136,8 +136,9 @@ class Store:
         changed = replace(row, **{**effects, **change.values})
         self.rows[row.id] = changed
         if transition.ends_attempt:
-            running = self.attempts[row.id][row.epoch]
-            ended = replace(running, ended_at=now, outcome=transition.name, error=change.error)
+            running, error = self.attempts[row.id][row.epoch], change.values.get("error")
+            ended = replace(running, ended_at=now, outcome=transition.name)
+            ended = replace(ended, error=change.error or error)
             self.attempts[row.id][row.epoch] = ended
         self.append_event(changed, transition.name, change.actor, change.detail)
         if changed.state.is_terminal:

@@ -60,10 +60,9 @@ class MemoryWaiting(MemoryRecording):
         seen: JobRecord,
         values: Mapping[str, object],
         detail: Mapping[str, object],
-        error: ErrorRecord | None = None,
     ) -> JobRecord | None:
         guard = {"state": seen.state, "epoch": seen.epoch, "hb": seen.hb}
         with self.transaction():
-            change = Change(seen.id, guard, values, self._actor, detail, error)
+            change = Change(seen.id, guard, values, self._actor, detail)
             row = self._store.apply(transition, change)
             return None if row is None else row.record()

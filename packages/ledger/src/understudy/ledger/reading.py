@@ -1,11 +1,13 @@
 """What people and programs read of the ledger."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, Unpack
 
-from sqlalchemy import ColumnElement, Select, Table, func, select
+from sqlalchemy import ColumnElement, Select, String, Table, cast, func, select
+from sqlalchemy.dialects.postgresql import JSONB
 
 from understudy.job_engine.errors import JobNotFoundError
+from understudy.job_engine.finding import JobFilter
 from understudy.job_engine.limits import Limits, LimitUse
 from understudy.job_engine.records import (
     AttemptRecord,
@@ -39,24 +41,20 @@ class SqlReader:
             raise JobNotFoundError(f"expected the id of a job in the ledger, got {job_id!r}")
         return pruned
 
-    def list_jobs(
-        self,
-        *,
-        states: Sequence[JobState] = (),
-        queue: str | None = None,
-        name: str | None = None,
-        limit: int = 50,
-    ) -> Sequence[JobRecord]:
+    def list_jobs(self, *, limit: int = 50, **wanted: Unpack[JobFilter]) -> Sequence[JobRecord]:
         """Return jobs, the newest first."""
-        statement = select(*jobs.c).order_by(jobs.c.created_at.desc(), jobs.c.id).limit(limit)
-        for wanted, condition in (
-            (states, jobs.c.state.in_(states)),
-            (queue, jobs.c.queue == queue),
-            (name, jobs.c.name == name),
-        ):
-            if wanted:
-                statement = statement.where(condition)
+        newest = select(*jobs.c).order_by(jobs.c.created_at.desc(), jobs.c.id).limit(limit)
+        statement = newest.where(*_chosen(wanted, is_sqlite=self._database.is_sqlite))
         return [rows.job_record(row) for row in self._all(statement)]
+
+    def find_ids(self, beginning: str, limit: int) -> Sequence[str]:
+        """Return the ids of jobs that begin so, in their order."""
+        fits = jobs.c.id.startswith(beginning, autoescape=True)
+        if self._database.is_sqlite:
+            # Its LIKE takes capitals for small letters, and uses no index.
+            fits = jobs.c.id.between(beginning, f"{beginning}\x7f")
+        statement = select(jobs.c.id).where(fits).order_by(jobs.c.id).limit(limit)
+        return [row.id for row in self._all(statement)]
 
     def steps(self, job_id: str) -> Sequence[StepRecord]:
         """Return the recorded steps in their order."""
@@ -90,3 +88,25 @@ class SqlReader:
 
     def _all(self, statement: Select[*tuple[Any, ...]]) -> Sequence[AnyRow]:
         return self._database.read(lambda connection: connection.execute(statement).all())
+
+
+def _chosen(wanted: JobFilter, *, is_sqlite: bool) -> Iterator[ColumnElement[bool]]:
+    if states := wanted.get("states"):
+        yield jobs.c.state.in_(states)
+    columns = {"queue": jobs.c.queue, "name": jobs.c.name, "key": jobs.c.idempotency_key}
+    for name, column in columns.items():
+        if (value := wanted.get(name)) is not None:
+            yield column == value
+    if (since := wanted.get("since")) is not None:
+        yield jobs.c.created_at >= since
+    if (until := wanted.get("until")) is not None:
+        yield jobs.c.created_at < until
+    if (tag := wanted.get("tag")) is not None:
+        yield _has_tag(tag, is_sqlite=is_sqlite)
+
+
+def _has_tag(tag: str, *, is_sqlite: bool) -> ColumnElement[bool]:
+    if not is_sqlite:
+        return cast(jobs.c.tags, JSONB).contains([tag])
+    tags = func.json_each(jobs.c.tags).table_valued("value")
+    return select(tags.c.value).where(cast(tags.c.value, String) == tag).exists()

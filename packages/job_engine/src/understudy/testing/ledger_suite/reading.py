@@ -75,6 +75,44 @@ class ReadingPromises:
         assert not ledger.list_jobs(queue="default", name="send_bill")
         assert not ledger.list_jobs(states=[JobState.FAILED], name="send_bill")
 
+    def test_jobs_are_found_by_their_tags_as_they_are_written(self, ledger: Ledger) -> None:
+        """A tag that is part of another one is another one."""
+        red = offered(ledger, tags=("red", "of 50%"))
+        odd = offered(ledger, tags=('a, "', "\u00e4\\_"))
+        offered(ledger, tags=("Red", "reddish", "of 50 _"))
+
+        def with_tag(tag: str) -> set[str]:
+            return {job.id for job in ledger.list_jobs(tag=tag)}
+
+        assert with_tag("red") == with_tag("of 50%") == {red.id}
+        assert with_tag('a, "') == with_tag("\u00e4\\_") == {odd.id}
+        assert with_tag(", ") == with_tag("of 50") == set()
+
+    def test_jobs_are_found_by_key_and_by_time(self, ledger: Ledger, pass_time: PassTime) -> None:
+        """From the first moment on, and before the second."""
+        first = offered(ledger, idempotency_key="one")
+        pass_time(MOMENT)
+        second = offered(ledger, idempotency_key="two")
+        pass_time(MOMENT)
+        third = offered(ledger)
+        since, until = second.created_at, third.created_at
+
+        assert [job.id for job in ledger.list_jobs(key="one")] == [first.id]
+        assert [job.id for job in ledger.list_jobs(since=since)] == [third.id, second.id]
+        assert [job.id for job in ledger.list_jobs(since=since, until=until)] == [second.id]
+        assert not ledger.list_jobs(key="one", since=since)
+
+    def test_jobs_are_found_by_the_beginning_of_their_ids(self, ledger: Ledger) -> None:
+        """In their order; capitals are other letters, and no sign stands for another one."""
+        for job_id in ("ab_2", "ab_1", "abc", "AB_1", "ab-0", "zz"):
+            offered(ledger, id=job_id)
+
+        assert list(ledger.find_ids("ab_", 10)) == ["ab_1", "ab_2"]
+        assert list(ledger.find_ids("ab_", 1)) == ["ab_1"]
+        assert set(ledger.find_ids("ab", 10)) == {"ab_1", "ab_2", "abc", "ab-0"}
+        assert list(ledger.find_ids("zz", 10)) == ["zz"]
+        assert list(ledger.find_ids("q", 10)) == []
+
     def test_jobs_are_counted_by_state(self, ledger: Ledger) -> None:
         """States without any are left out."""
         offered(ledger)
