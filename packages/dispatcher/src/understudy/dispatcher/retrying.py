@@ -1,6 +1,6 @@
 """Doing ended work again: one job, or many."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from pydantic import BaseModel
@@ -113,8 +113,20 @@ def retry_many(
         told: Hears how many of how many are done.
     """
     found = ledger.dead_letters(wanted)
+    return retry_each(ledger, found, reason=reason, actor=actor, told=told)
+
+
+def retry_each(
+    ledger: ControlLedger,
+    job_ids: Sequence[str],
+    *,
+    reason: str = "",
+    actor: str,
+    told: Callable[[int, int], object] = lambda done, of: None,
+) -> RetryReport:
+    """Try the failed jobs of some ids again, in their order; see `retry_many`."""
     retried, skipped, refused = [], [], []
-    for done, job_id in enumerate(found, 1):
+    for done, job_id in enumerate(job_ids, 1):
         try:
             job, _ = ledger.retry(Retrial(job_id, actor, reason))
             retried.append((job_id, job.id))
@@ -122,5 +134,5 @@ def retry_many(
             refused.append(RetryRefusal.of(job_id, error))
         except (JobNotFoundError, JobStateError):
             skipped.append(job_id)
-        told(done, len(found))
+        told(done, len(job_ids))
     return RetryReport(tuple(retried), tuple(skipped), tuple(refused))

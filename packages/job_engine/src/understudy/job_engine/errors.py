@@ -163,6 +163,10 @@ class JobNotFoundError(NotFoundError):
     """The ledger holds no job of that id."""
 
 
+class JobIdAmbiguousError(JobNotFoundError):
+    """The ids of several jobs begin so; write more of the one that is meant."""
+
+
 def is_trouble(error: BaseException) -> bool:
     """Tell whether an error says that the ledger is away or refuses, whatever it was asked for."""
     return isinstance(error, LedgerError) and not isinstance(error, NotFoundError)

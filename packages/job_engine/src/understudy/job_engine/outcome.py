@@ -42,6 +42,8 @@ MAX_REFUSALS = 10
 REFUSED = "ledger refused"
 #: Why a job was given back whose lease the ledger was too long away to renew.
 LEDGER_AWAY = "ledger away"
+#: Why a job was given back by a worker that does not know it.
+UNKNOWN_JOB = "unknown job"
 #: How long a job that was given back unknown waits, so that a newer worker may find it.
 UNKNOWN_JOB_DELAY = timedelta(seconds=5)
 #: The longest that one waits which is newer than the workers it met.

@@ -1,6 +1,7 @@
 """What the commands print: tables and colours for people, JSON for programs."""
 
 import json
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from datetime import datetime, timedelta
@@ -13,6 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from understudy.job_engine.error_record import ErrorRecord
 from understudy.job_engine.states import JobState
 from understudy.worker.visible import visible, visible_block
 
@@ -28,6 +30,9 @@ _COLOURS = {
 
 #: A terminal of so many columns has room for every column of a table.
 WIDE = 110
+#: The name of a class, with its module.
+_DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*|\.<locals>)*\.[A-Z]\w*")
+
 #: The columns whose cells stay on one line.
 UNCUT = frozenset({"id", "state", "engine", "worker", "created", "started", "ended", "at"})
 #: What any other column gets at least.
@@ -85,7 +90,7 @@ def print_table(
     rows: Iterable[Sequence[Any]],
     spare: Collection[str] = (),
 ) -> None:
-    """Print a table for people.
+    """Print a table for people; of an empty one its title.
 
     Args:
         title: What stands above it.
@@ -98,6 +103,9 @@ def print_table(
     cells = [
         [Text.from_markup(show(cell), emoji=False) for cell in compress(row, kept)] for row in rows
     ]
+    if not cells:
+        say(title if title.startswith("0 ") else f"{title}: none")
+        return
     table = Table(title=title, title_justify="left", header_style="bold", box=None)
     for column, *texts in zip(compress(columns, kept), *cells, strict=True):
         longest = max(len(column), *(text.cell_len for text in texts), 0)
@@ -125,12 +133,24 @@ def show(value: Any) -> str:
     if value is None or value == "":
         return "[dim]-[/]"
     if isinstance(value, datetime):
-        return _when(value.astimezone())
+        return when(value)
     if isinstance(value, Mapping):
         return show(", ".join(f"{key}={item}" for key, item in value.items() if item != ""))
     return escape(visible(str(value)))
 
 
-def _when(moment: datetime) -> str:
-    is_today = moment.date() == datetime.now(moment.tzinfo).date()
-    return moment.strftime("%H:%M:%S" if is_today else "%Y-%m-%d %H:%M")
+def in_short(error: ErrorRecord) -> str:
+    """Return an error in a line: its class without its module, and its message."""
+    return (
+        f"{unqualified(error.type)}: {error.message}" if error.message else unqualified(error.type)
+    )
+
+
+def unqualified(name: str) -> str:
+    """Return a class's name without its module; any other text as it is."""
+    return name.rpartition(".")[2] if _DOTTED.fullmatch(name) else name
+
+
+def when(moment: datetime) -> str:
+    """Return a moment in local time, its day included."""
+    return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S")

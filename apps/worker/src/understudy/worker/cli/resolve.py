@@ -1,23 +1,41 @@
-"""`understudy jobs resolve ID`."""
+"""`understudy jobs resolve`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import click
 
 from understudy.dispatcher.resolving import resolve
+from understudy.dispatcher.retrying import RetryRefusal
 from understudy.job_engine.errors import ResultInvalidError, StepError
+from understudy.job_engine.records import JobRecord
 from understudy.job_engine.resolution import Resolution, json_text
-from understudy.job_engine.states import ABANDON, ACCEPT, RESUME, Transition
+from understudy.job_engine.states import ABANDON, ACCEPT, RESUME, JobState, Transition
+from understudy.ledger import SqlLedger
 from understudy.worker.cli.actor import actor
+from understudy.worker.cli.documents import job_document
+from understudy.worker.cli.finding import (
+    REFUSALS,
+    chosen_by,
+    confirm,
+    filter_options,
+    find_id,
+    find_many,
+    many_options,
+    say_refusals,
+)
 from understudy.worker.cli.opening import opened_ledger
-from understudy.worker.cli.output import json_option, print_json, say
+from understudy.worker.cli.output import counted, json_option, print_json, say
+from understudy.worker.exits import FAILURE, OK
 from understudy.worker.settings import Settings, load_settings
 from understudy.worker.wiring import load_catalogue
 
 
 @click.command("resolve")
-@click.argument("job_id")
+@click.argument("job_ids", metavar="[ID]...", nargs=-1)
+@filter_options("recorded")
+@many_options
 @click.option("--retry", is_flag=True, help="Go on; a step in doubt may begin again.")
 @click.option(
     "--done",
@@ -31,24 +49,67 @@ from understudy.worker.wiring import load_catalogue
 @click.option("--reason", default="", help="Why; kept in the job's history.")
 @click.option("--epoch", type=int, help="Only if the job is still held at this epoch.")
 @json_option
-def resolve_command(job_id: str, reason: str, epoch: int | None, **given: Any) -> None:
-    """Decide what becomes of the held job ID.
+def resolve_command(job_ids: tuple[str, ...], reason: str, **given: Any) -> None:
+    """Decide what becomes of held jobs: those of the given IDs, or all that the options choose.
 
-    Say one of --retry, --done, --result and --fail; --retry and --done may stand together.
+    Say one of --retry, --done, --result and --fail; --retry and --done may stand together. Each
+    job is reported. Where one of several is refused, the others go on, and the command ends with 1.
     """
     transition = _chosen(given)
     settings = load_settings()
     ledger = opened_ledger(settings)
-    result = given["result"]
-    if result is not None:
-        result = _result(settings, ledger.get(job_id).name, result)
     done = dict(map(_step, given["done"]))
-    resolution = Resolution(transition, actor(), reason, result, done)
-    job = resolve(ledger, job_id, resolution, epoch)
+    resolution = Resolution(transition, actor(), reason, None, done)
+    deciding = _Deciding(settings, ledger, resolution, given["result"], given["epoch"])
+    if len(job_ids) == 1 and not chosen_by(given):
+        job = deciding.decide(job_ids[0])
+        if given["as_json"]:
+            print_json(job_document(job))
+        else:
+            say(f"{job.id} is {job.state}", "green")
+        return
+    _resolve_many(deciding, job_ids or _held(ledger, given), given)
+
+
+@dataclass(frozen=True, slots=True)
+class _Deciding:
+    settings: Settings
+    ledger: SqlLedger
+    resolution: Resolution
+    result: str | None
+    epoch: int | None
+
+    def decide(self, given: str) -> JobRecord:
+        """Resolve the job of an id, or of the beginning of one."""
+        job_id, resolution = find_id(self.ledger, given), self.resolution
+        if self.result is not None:
+            name = self.ledger.get(job_id).name
+            resolution = replace(resolution, result=_result(self.settings, name, self.result))
+        return resolve(self.ledger, job_id, resolution, self.epoch)
+
+
+def _held(ledger: SqlLedger, given: Mapping[str, Any]) -> Sequence[str]:
+    if not chosen_by(given):
+        raise click.UsageError("expected IDs, or options that choose jobs, as --name or --error")
+    found = find_many(ledger, (JobState.HELD,), given)
+    return [job.id for job in found] if confirm(len(found), "held job", "resolve", given) else []
+
+
+def _resolve_many(deciding: _Deciding, ids: Sequence[str], given: Mapping[str, Any]) -> None:
+    resolved, refused = list[JobRecord](), list[RetryRefusal]()
+    for each in ids:
+        try:
+            resolved.append(deciding.decide(each))
+        except REFUSALS as error:
+            refused.append(RetryRefusal.of(each, error))
     if given["as_json"]:
-        print_json(job)
+        print_json({"resolved": {job.id: job.state for job in resolved}, "refused": refused})
     else:
-        say(f"{job.id} is {job.state}", "green")
+        for job in resolved:
+            say(f"{job.id} is {job.state}")
+        say_refusals(refused)
+        say(f"{counted(len(resolved), 'job')} resolved", "green")
+    raise SystemExit(FAILURE if refused else OK)
 
 
 def _chosen(given: Mapping[str, Any]) -> Transition:

@@ -1,24 +1,30 @@
-"""`understudy jobs retry` and `understudy jobs cancel`."""
+"""`understudy jobs retry`."""
 
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import click
 from pydantic import BaseModel, ValidationError
 
-from understudy.dispatcher.retrying import RetryRefusal, RetryReport, retry, retry_many
+from understudy.dispatcher.retrying import RetryRefusal, RetryReport, retry, retry_each
 from understudy.job_engine.codec import describe
 from understudy.job_engine.definition import AnyDefinition
-from understudy.job_engine.errors import (
-    JobNotFoundError,
-    JobStateError,
-    PayloadInvalidError,
-    StepError,
-)
-from understudy.job_engine.records import CancelOutcome
+from understudy.job_engine.errors import PayloadInvalidError
+from understudy.job_engine.records import JobRecord
 from understudy.job_engine.retrial import MOST, DeadLetters
 from understudy.ledger import SqlLedger
 from understudy.worker.cli.actor import actor
-from understudy.worker.cli.durations import duration
+from understudy.worker.cli.finding import (
+    REFUSALS,
+    chosen_by,
+    confirm,
+    filter_options,
+    find_id,
+    many_options,
+    say_refusals,
+    tells_of,
+)
 from understudy.worker.cli.opening import opened_ledger
 from understudy.worker.cli.output import counted, json_option, print_json, say
 from understudy.worker.exits import FAILURE, OK
@@ -30,14 +36,8 @@ _TOLD_EVERY = 100
 
 @click.command("retry")
 @click.argument("job_ids", metavar="[ID]...", nargs=-1)
-@click.option("--name", help="Every failed job of this definition.")
-@click.option("--queue", help="Every failed job of this queue.")
-@click.option(
-    "--since", metavar="DURATION", callback=duration, help="Only those that failed so recently."
-)
-@click.option(
-    "--limit", default=MOST, show_default=True, type=click.IntRange(1), help="How many at most."
-)
+@filter_options("failed")
+@many_options
 @click.option("--from-step", help="Replay from this step; also what succeeded or was cancelled.")
 @click.option("--payload", metavar="JSON", help="Start anew, with another payload.")
 @click.option("--reason", default="", help="Why; kept in the new job's history.")
@@ -64,41 +64,63 @@ def retry_command(job_ids: tuple[str, ...], **given: Any) -> None:
 def _print_report(report: RetryReport) -> None:
     for old, new in report.retried:
         say(f"{old} -> {new}")
-    for refusal in report.refused:
-        say(f"{refusal.error}: {refusal.reason}", "red", err=True)
+    say_refusals(report.refused)
+    for job_id in report.skipped:
+        say(f"{job_id} was left out: it is gone, or has not failed any more")
     say(f"{counted(len(report.retried), 'job')} tried again", "green")
 
 
 def _retry_many(ledger: SqlLedger, given: dict[str, Any]) -> RetryReport:
-    chosen = {name: given[name] for name in ("name", "queue", "since")}
-    if not any(chosen.values()):
-        raise click.UsageError("expected IDs, or --name, --queue or --since")
+    if not chosen_by(given):
+        raise click.UsageError("expected IDs, or options that choose jobs, as --name or --since")
     if given["from_step"] or given["payload"]:
         raise click.UsageError("expected IDs with --from-step and --payload")
+    ids = _dead_letters(ledger, given)
+    if not confirm(len(ids), "failed job", "try again", given):
+        ids = ()
 
     def tell(done: int, of: int) -> None:
         if not given["as_json"] and (done % _TOLD_EVERY == 0):
             say(f"{done} of {of}", err=True)
 
-    wanted = DeadLetters(**chosen, limit=given["limit"])
-    return retry_many(ledger, wanted, reason=given["reason"], actor=actor(), told=tell)
+    return retry_each(ledger, ids, reason=given["reason"], actor=actor(), told=tell)
+
+
+def _dead_letters(ledger: SqlLedger, given: dict[str, Any]) -> Sequence[str]:
+    since: datetime | None = given["since"]
+    recent = None if since is None else datetime.now(UTC) - since
+    found = ledger.dead_letters(DeadLetters(given["name"], given["queue"], recent, MOST))
+    if any(given[name] for name in ("tag", "key", "until", "error")):
+        found = [job_id for job_id in found if _is_meant(ledger, ledger.get(job_id), given)]
+    return found[: given["limit"]]
+
+
+def _is_meant(ledger: SqlLedger, job: JobRecord, given: dict[str, Any]) -> bool:
+    tag, until, text = given["tag"], given["until"], given["error"]
+    return (
+        (tag is None or tag in job.tags)
+        and given["key"] in (None, job.idempotency_key)
+        and (until is None or job.finished_at is None or job.finished_at < until)
+        and (not text or tells_of(ledger, job, text))
+    )
 
 
 def _retry_these(settings: Settings, ids: tuple[str, ...], given: dict[str, Any]) -> RetryReport:
-    if any(given[name] for name in ("name", "queue", "since")):
-        raise click.UsageError("expected IDs, or --name, --queue and --since, got both")
+    if chosen_by(given):
+        raise click.UsageError("expected IDs, or options that choose jobs, got both")
     ledger, retried, refused = opened_ledger(settings), [], []
     told: dict[str, Any] = {"actor": actor()}
     told |= {name: given[name] for name in ("from_step", "reason")}
-    for job_id in ids:
+    for each in ids:
         try:
+            job_id = find_id(ledger, each)
             if given["payload"] is not None:
                 definition = load_catalogue(settings).get(ledger.get(job_id).name)
                 told["definition"] = definition
                 told["payload"] = payload_of(definition, given["payload"])
             retried.append((job_id, retry(ledger, job_id, **told).id))
-        except (JobNotFoundError, JobStateError, StepError) as error:
-            refused.append(RetryRefusal.of(job_id, error))
+        except REFUSALS as error:
+            refused.append(RetryRefusal.of(each, error))
     return RetryReport(tuple(retried), (), tuple(refused))
 
 
@@ -115,24 +137,3 @@ def payload_of(definition: AnyDefinition, text: str) -> BaseModel:
             f"expected JSON that fits {definition.payload_type.__name__}, got: {describe(error)}"
         ) from None
     return payload
-
-
-_TOLD = {
-    CancelOutcome.CANCELLED: "cancelled",
-    CancelOutcome.REQUESTED: "runs, and was asked to stop at its next step",
-    CancelOutcome.ENDED: "had ended before",
-}
-
-
-@click.command("cancel")
-@click.argument("job_ids", metavar="ID...", nargs=-1, required=True)
-@json_option
-def cancel_command(*, job_ids: tuple[str, ...], as_json: bool) -> None:
-    """Cancel jobs that wait, and ask those that run to stop at their next step."""
-    ledger = opened_ledger(load_settings())
-    found = {job_id: ledger.cancel(job_id, actor()) for job_id in job_ids}
-    if as_json:
-        print_json(found)
-        return
-    for job_id, outcome in found.items():
-        say(f"{job_id} {_TOLD[outcome]}")
