@@ -10,7 +10,6 @@ from understudy.job_engine import outcome
 from understudy.job_engine.errors import (
     NonDeterministicJobError,
     NonRetryableError,
-    UnknownJobError,
 )
 from understudy.job_engine.interrupts import (
     CancelRequested,
@@ -219,12 +218,14 @@ def test_the_third_death_is_a_crash_loop() -> None:
 
 
 def test_an_unknown_job_is_given_back_so_that_a_newer_worker_may_find_it() -> None:
-    conclusion = outcome.unknown(CLAIM, UnknownJobError())
+    conclusion = outcome.unknown(CLAIM)
 
     assert (conclusion.transition, conclusion.delay) == (RELEASE, timedelta(seconds=5))
 
 
-def test_a_job_that_no_worker_knows_is_held_in_the_end() -> None:
-    conclusion = outcome.unknown(replace(CLAIM, releases=9), UnknownJobError())
+def test_a_job_that_no_worker_knows_waits_for_one_however_long() -> None:
+    delays = [outcome.unknown(replace(CLAIM, releases=n)) for n in (0, 1, 2, 9, 100_000)]
 
-    assert (conclusion.transition, conclusion.reason) == (HOLD, "unknown job")
+    assert {conclusion.transition for conclusion in delays} == {RELEASE}
+    minutes = [timedelta(seconds=5), timedelta(seconds=10), timedelta(seconds=20)]
+    assert [each.delay for each in delays] == [*minutes, *[timedelta(minutes=5)] * 2]

@@ -90,7 +90,7 @@ def test_failed_jobs_are_tried_again_by_id_and_in_bulk(cli: CommandLine) -> None
 
     one = cli.run("jobs", "retry", first, "--reason", "fixed", "--json").json
     same = cli.run("jobs", "retry", first, "--json").json
-    rest = cli.run("jobs", "retry", "--name", "add", "--since", "1h")
+    rest = cli.run("jobs", "retry", "--name", "add", "--since", "1h", "--yes")
     shown = cli.run("jobs", "show", first)
 
     ((old, new),) = one["retried"]
@@ -115,7 +115,7 @@ def test_a_job_is_replayed_and_edited(cli: CommandLine) -> None:
 @pytest.mark.parametrize(
     ("words", "status", "expected"),
     [
-        ((), USAGE, "expected IDs, or --name"),
+        ((), USAGE, "expected IDs, or options that choose jobs"),
         (("ID", "--queue", "threads"), USAGE, "got both"),
         (("--name", "add", "--from-step", "add"), USAGE, "expected IDs with --from-step"),
         (("--name", "add", "--since", "soon"), USAGE, "expected a duration"),
@@ -164,7 +164,7 @@ def test_what_another_job_holds_the_key_of_is_refused_and_the_others_go_on(
 
     alone = cli.run("jobs", "retry", first)
     asked = cli.run("jobs", "retry", first, other, "--json")
-    every = cli.run("jobs", "retry", "--name", "add")
+    every = cli.run("jobs", "retry", "--name", "add", "--yes")
     edited = cli.run("jobs", "retry", first, "--payload", '{"numbers": [3]}', "--json")
     replaced = cli.run("jobs", "retry", first, "--payload", '{"numbers": [1]}')
 
@@ -185,7 +185,10 @@ def test_jobs_are_cancelled_and_told_how(cli: CommandLine) -> None:
     answer = cli.run("jobs", "cancel", waits, ended)
 
     assert answer.out.splitlines() == [f"{waits} cancelled", f"{ended} had ended before"]
-    assert cli.run("jobs", "cancel", waits, "--json").json == {waits: "ended"}
+    assert cli.run("jobs", "cancel", waits, "--json").json == {
+        "cancelled": {waits: "ended"},
+        "refused": [],
+    }
 
 
 def test_a_queue_and_a_definition_are_paused_and_go_on(cli: CommandLine) -> None:

@@ -28,11 +28,11 @@ def test_every_command_that_shows_something_speaks_json(
 
     assert (done["state"], done["engine"], done["created"]) == ("offered", "rq", True)
     assert [each["id"] for each in listed] == [done["id"]]
-    assert shown["job"]["result"] == "3"
+    assert (shown["job"]["payload"], shown["job"]["result"]) == ({"numbers": [1, 2]}, 3)
     tries = [(each["engine"], each["outcome"]) for each in shown["tries"]]
     assert tries == [("dramatiq", "skipped"), ("rq", "accepted")]
     assert [event["kind"] for event in shown["events"]] == ["dispatch", "claim", "succeed"]
-    assert [(step["name"], step["result"]) for step in steps] == [("add", "3")]
+    assert [(step["name"], step["result"]) for step in steps] == [("add", 3)]
     served = {(row["engine"], row["queue"]): row for row in engines}
     assert served["rq", "threads"] | {"backlog": 0} == {
         "engine": "rq",

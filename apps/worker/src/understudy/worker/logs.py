@@ -11,6 +11,7 @@ from typing import Any
 import structlog
 
 from understudy.job_engine.events import Event
+from understudy.job_engine.outcome import UNKNOWN_JOB
 from understudy.job_engine.records import Claim
 from understudy.job_engine.redaction import redacted
 from understudy.worker.log_limits import FloodGate
@@ -187,6 +188,9 @@ def log_event(event: Event) -> None:
     alike: dict[str, Any] = {k: fields[k] for k in ("queue", "engine") if k in fields}
     if _FLOODS.passes(event.kind, str(event.detail.get("reason", "")), alike):
         _emit(event.kind, said, fields)
+    if event.detail.get("reason") == UNKNOWN_JOB and event.name not in _unknown_jobs:
+        _unknown_jobs.add(event.name)
+        logger.warning("job %s is not known to this worker: %s", event.name, _UNKNOWN)
 
 
 def level_of(kind: str) -> int:
@@ -224,5 +228,8 @@ def _emit_count(kind: str, fields: Mapping[str, Any]) -> None:
     _emit(kind, f"{said} ({fields['suppressed']} more like it)", fields)
 
 
+_UNKNOWN = "its jobs wait for a worker whose UNDERSTUDY_JOBS has it; `understudy doctor` names them"
+#: Each is told of once a process, at its first job.
+_unknown_jobs = set[str | None]()
 _FLOODS = FloodGate(_emit_count)
 atexit.register(flush_logs)

@@ -5,12 +5,14 @@ code has changed, because a process imports a module only once.
 """
 
 import json
+import logging
 import sys
 from contextlib import closing
 
 import click
 
 from understudy.job_engine.errors import UnderstudyError, UnknownQueueError
+from understudy.job_engine.expecting import did_you_mean
 from understudy.job_engine.queues import declared_queues
 from understudy.ledger import check
 from understudy.worker.exits import exit_code
@@ -18,6 +20,8 @@ from understudy.worker.parentage import die_with_parent
 from understudy.worker.settings import Settings, load_settings
 from understudy.worker.visible import described
 from understudy.worker.wiring import load_catalogue, open_database
+
+logger: logging.Logger = logging.getLogger("understudy")
 
 
 def preflight(settings: Settings, queues: tuple[str, ...] = ()) -> tuple[str, ...]:
@@ -37,9 +41,12 @@ def preflight(settings: Settings, queues: tuple[str, ...] = ()) -> tuple[str, ..
     if unknown:
         raise UnknownQueueError(
             f"expected declared queues ({', '.join(sorted(known))}), got {', '.join(unknown)}"
+            f"{did_you_mean(unknown[0], known)}"
         )
     chosen = tuple(dict.fromkeys(queues)) or known
     catalogue.require_handlers(chosen)
+    for name in catalogue.empty_modules:
+        logger.warning("module %s of UNDERSTUDY_JOBS adds no job", name)
     with closing(open_database(settings)) as database:
         check(database)
     return chosen

@@ -46,7 +46,9 @@ class Runner(Protocol):
 
 def attempt_timeout(catalogue: Catalogue, claim: Claim, queue: QueueProfile) -> timedelta:
     """Return the longest the attempt may run."""
-    return catalogue.get(claim.name).attempt_timeout if claim.name in catalogue else queue.timeout
+    if claim.name not in catalogue:
+        return queue.timeout
+    return catalogue.get(claim.name).timeout_on(queue.name)
 
 
 class ThreadRunner:
@@ -167,8 +169,8 @@ class ChildRunner:
         if lease.revoked_by is TimedOut:
             try:
                 return outcome.timed_out(self._catalogue.get(claim.name), claim)
-            except UnknownJobError as error:
-                return outcome.unknown(claim, error)
+            except UnknownJobError:
+                return outcome.unknown(claim)
         return outcome.crashed(claim, _how(exitcode))
 
 

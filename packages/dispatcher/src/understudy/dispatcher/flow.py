@@ -26,6 +26,7 @@ from understudy.job_engine.errors import (
 from understudy.job_engine.expecting import Expect
 from understudy.job_engine.flow import AnyLink, Link
 from understudy.job_engine.groups import WHOLE, GroupRecord, GroupResult, When, member_id
+from understudy.job_engine.queues import profile_or_default
 from understudy.job_engine.records import JobRecord
 from understudy.job_engine.requests import NewJob, OfferPlan
 from understudy.job_engine.sequel import Successor, sequel_from, sequel_of
@@ -162,7 +163,7 @@ class Flow:
         self, jobs: Sequence[NewJob], route: Route, first: AnyLink[Any]
     ) -> tuple[list[JobRecord], bool]:
         deadline = Deadline.after(self._clock, self._budget)
-        queue = first.job.queue
+        queue = profile_or_default(jobs[0].queue)
         plan = None
         if route.order and not jobs[0].limits:
             plan = OfferPlan(route.order[0], queue.pickup)

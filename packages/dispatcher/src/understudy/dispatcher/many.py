@@ -22,6 +22,7 @@ from understudy.job_engine.clock import Clock, Deadline
 from understudy.job_engine.definition import JobDefinition
 from understudy.job_engine.errors import LedgerError, OptionInvalidError, UnderstudyError
 from understudy.job_engine.expecting import Expect
+from understudy.job_engine.queues import profile_or_default
 from understudy.job_engine.records import JobRecord
 from understudy.job_engine.requests import NewJob
 from understudy.job_engine.states import JobState
@@ -175,13 +176,13 @@ class BulkDispatch(Generic[P, R]):
             for each in chunk:
                 self._note_error(each.index, error)
             return
-        groups: defaultdict[Route, list[JobRecord]] = defaultdict(list)
+        groups: defaultdict[tuple[Route, str], list[JobRecord]] = defaultdict(list)
         for each, record in zip(chunk, found, strict=True):
             settled = self._settle(each, record)
             if settled is not None and settled.disposition != "existing":
                 self._recorder.tell(settled)
                 if settled.record.state is JobState.OFFERED:
-                    groups[each.route].append(settled.record)
+                    groups[each.route, settled.record.queue].append(settled.record)
         with suppress(LedgerError):
             # They are committed; a ledger that goes away now costs time only (I1).
             self._carry(groups)
@@ -205,11 +206,12 @@ class BulkDispatch(Generic[P, R]):
         self._outcomes[each.index] = DispatchOutcome(each.index, handle)
         return settled
 
-    def _carry(self, groups: Mapping[Route, Sequence[JobRecord]]) -> None:
-        for route, records in groups.items():
+    def _carry(self, groups: Mapping[tuple[Route, str], Sequence[JobRecord]]) -> None:
+        for (route, name), records in groups.items():
+            queue = profile_or_default(name)
             budget = self._budget + A_JOB_MORE * len(records)
             deadline = Deadline.after(self._clock, budget)
-            self._offerer.carry_many(records, route.order[1:], self._job.queue, deadline)
+            self._offerer.carry_many(records, route.order[1:], queue, deadline)
         self._engines.watch_in_background()
 
     def _note_error(self, index: int, error: UnderstudyError) -> None:

@@ -7,10 +7,15 @@ from typing import Any
 from understudy.job_engine.definition import JobDefinition
 from understudy.job_engine.definition_options import CHECKS as OF_DEFINITIONS
 from understudy.job_engine.definition_options import MAX_WORD_CHARS
-from understudy.job_engine.errors import JobIdInvalidError, OptionInvalidError
+from understudy.job_engine.errors import (
+    JobIdInvalidError,
+    OptionInvalidError,
+    UnknownQueueError,
+)
 from understudy.job_engine.expecting import Expect, shown
 from understudy.job_engine.flow import Link
 from understudy.job_engine.message import is_job_id
+from understudy.job_engine.queues import queue_profile
 
 #: The longest idempotency key.
 MAX_KEY_CHARS = 255
@@ -24,6 +29,14 @@ def _job_id(expect: Expect, value: object) -> None:
         raise JobIdInvalidError(
             f"expected a job id of 1 to 64 letters, digits, `_` or `-`, got {shown(value)}"
         )
+
+
+def _queue(expect: Expect, value: object) -> None:
+    expect.text("a queue", value, most=MAX_WORD_CHARS)
+    try:
+        queue_profile(str(value))
+    except UnknownQueueError as error:
+        raise OptionInvalidError(str(error)) from None
 
 
 def _words(name: str) -> Callable[[Expect, object], None]:
@@ -49,6 +62,7 @@ CHECKS: Mapping[str, Callable[[Expect, Any], None]] = MappingProxyType(
         "run_at": lambda expect, value: expect.moment("a run_at", value),
         "expires_at": lambda expect, value: expect.moment("an expires_at", value),
         "expires_in": lambda expect, value: expect.span("an expires_in", value),
+        "queue": _queue,
         "priority": OF_DEFINITIONS["priority"],
         "engines": _words("engines"),
         "tags": _words("tags"),

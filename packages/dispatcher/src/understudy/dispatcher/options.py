@@ -54,6 +54,8 @@ class DispatchOptions(TypedDict, total=False):
         expires_at: The aware moment by which it must have begun; a job that has not is cancelled
             and runs no more. One that has begun is not stopped by it.
         expires_in: The same as a span from now.
+        queue: The name of the declared queue it runs on, instead of the definition's; some worker
+            that has the job must serve it.
         priority: From -100 to 100; the definition's where absent.
         engines: The engines it may run on, in order; the definition's where absent.
         tags: Words to find the job by, besides the definition's.
@@ -78,6 +80,7 @@ class DispatchOptions(TypedDict, total=False):
     run_at: datetime
     expires_at: datetime
     expires_in: timedelta
+    queue: str
     priority: int
     engines: Sequence[str]
     tags: Sequence[str]
@@ -159,7 +162,7 @@ def _plain_job(
     return NewJob(
         id=options.get("job_id") or _new_id(clock),
         name=definition.name,
-        queue=definition.queue.name,
+        queue=options.get("queue", definition.queue.name),
         payload=text,
         payload_sha=digest(text),
         idempotency_key=options.get("idempotency_key"),

@@ -12,7 +12,7 @@ from understudy.job_engine.definition import AnyDefinition
 from understudy.job_engine.errors import OptionInvalidError
 from understudy.job_engine.events import Event, Listener
 from understudy.job_engine.identity import UniqueScope
-from understudy.job_engine.queues import QueueProfile
+from understudy.job_engine.queues import QueueProfile, queue_profile
 from understudy.job_engine.records import JobRecord
 from understudy.job_engine.requests import NewJob, OfferPlan
 from understudy.job_engine.transactional import CallersTransaction
@@ -111,9 +111,10 @@ class Recorder:
 
 
 def queue_of(job: AnyDefinition, options: DispatchOptions) -> QueueProfile:
-    """Return the profile of a job's queue, with the pickup deadline of this dispatch."""
+    """Return the profile of the queue of this dispatch, with its pickup deadline."""
+    queue = queue_profile(options["queue"]) if "queue" in options else job.queue
     pickup = options.get("pickup")
-    return job.queue if pickup is None else replace(job.queue, pickup=pickup)
+    return queue if pickup is None else replace(queue, pickup=pickup)
 
 
 def _is_debounced(new: NewJob) -> bool:

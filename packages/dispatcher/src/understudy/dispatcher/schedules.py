@@ -10,6 +10,7 @@ from understudy.dispatcher.option_checks import check_job
 from understudy.dispatcher.ticker import payload_of
 from understudy.job_engine.definition import AnyDefinition, JobDefinition
 from understudy.job_engine.errors import OptionInvalidError, ScheduleNotFoundError
+from understudy.job_engine.expecting import did_you_mean
 from understudy.job_engine.schedule import schedule_of
 from understudy.job_engine.scheduling import ScheduleLedger, ScheduleRecord
 
@@ -39,12 +40,12 @@ class Schedules:
             ScheduleNotFoundError: If the ledger holds none of that name.
         """
         name = _name(job)
-        for each in self.list():
-            if each.name == name:
-                return each
+        known = {each.name: each for each in self.list()}
+        if name in known:
+            return known[name]
         raise ScheduleNotFoundError(
-            f"expected the name of a schedule in the ledger, got {name!r}; a worker that knows "
-            "the job declares it"
+            f"expected the name of a schedule in the ledger, got {name!r}"
+            f"{did_you_mean(name, known)}; a worker that knows the job declares it"
         )
 
     def pause(self, job: AnyDefinition | str) -> ScheduleRecord:

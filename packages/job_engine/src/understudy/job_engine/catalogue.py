@@ -1,22 +1,24 @@
 """The closed set of jobs a process knows, by name."""
 
-import importlib
 from collections.abc import Iterable, Iterator
-from types import ModuleType
 
-from understudy.job_engine.definition import AnyDefinition, JobDefinition
+from understudy.job_engine.definition import AnyDefinition
 from understudy.job_engine.errors import (
-    ConfigurationError,
     DefinitionError,
     DuplicateJobError,
     MissingHandlerError,
-    UnderstudyError,
     UnknownJobError,
 )
+from understudy.job_engine.expecting import did_you_mean
+from understudy.job_engine.importing import definitions_of
 
 
 class Catalogue:
-    """Jobs by name; a worker runs these and no others."""
+    """Jobs by name; a worker runs these and no others.
+
+    Attributes:
+        empty_modules: The named modules that add no job: perhaps not what was meant.
+    """
 
     def __init__(self, definitions: Iterable[AnyDefinition] = ()) -> None:
         """Collect the definitions; a bound one takes the place of its mere declaration.
@@ -25,18 +27,21 @@ class Catalogue:
             DuplicateJobError: If two different jobs carry one name.
         """
         self._jobs: dict[str, AnyDefinition] = {}
+        self.empty_modules: tuple[str, ...] = ()
         for definition in definitions:
             self._add(definition)
 
     @classmethod
     def from_modules(cls, names: Iterable[str], also: Iterable[AnyDefinition] = ()) -> "Catalogue":
-        """Import modules and collect every definition they hold at their top level.
+        """Import modules and collect every definition that they hold or import.
 
         Raises:
             ConfigurationError: If a module does not import; the message says which and why.
         """
-        modules = [_import(name) for name in names]
-        return cls([*also, *(job for module in modules for job in _definitions(module))])
+        found = {name: definitions_of(name) for name in names}
+        catalogue = cls([*also, *(job for jobs in found.values() for job in jobs)])
+        catalogue.empty_modules = tuple(name for name, jobs in found.items() if not jobs)
+        return catalogue
 
     def __iter__(self) -> Iterator[AnyDefinition]:
         """Iterate over the jobs in the order they were added."""
@@ -56,9 +61,11 @@ class Catalogue:
             return self._jobs[name]
         except KeyError:
             known = ", ".join(sorted(self._jobs)) or "none"
+            none = f"; no job is in {', '.join(self.empty_modules)}" if self.empty_modules else ""
             raise UnknownJobError(
-                f"expected one of the known jobs ({known}), got {name!r}; "
-                "name the module that holds it in UNDERSTUDY_JOBS"
+                f"expected one of the known jobs ({known}), got {name!r}"
+                f"{did_you_mean(name, self._jobs)}; "
+                f"name the module that holds it in UNDERSTUDY_JOBS{none}"
             ) from None
 
     def require_handlers(self, queues: Iterable[str]) -> None:
@@ -103,19 +110,3 @@ class Catalogue:
 
 def _agree(known: AnyDefinition, other: AnyDefinition) -> bool:
     return None in (known.handler, other.handler) or known.handler == other.handler
-
-
-def _import(name: str) -> ModuleType:
-    try:
-        return importlib.import_module(name)
-    except UnderstudyError:
-        raise
-    except Exception as error:  # an import may raise anything
-        raise ConfigurationError(
-            f"expected a job module that imports, got {name!r}, which raises "
-            f"{type(error).__name__}: {error}; check UNDERSTUDY_JOBS and the module itself"
-        ) from error
-
-
-def _definitions(module: ModuleType) -> list[AnyDefinition]:
-    return [value for value in vars(module).values() if isinstance(value, JobDefinition)]

@@ -33,7 +33,7 @@ from understudy.job_engine.identity import (
     wrong_with,
 )
 from understudy.job_engine.limits import Concurrency, Limits, RateLimit, limits_of
-from understudy.job_engine.queues import QueueProfile
+from understudy.job_engine.queues import QueueProfile, profile_or_default
 from understudy.job_engine.retention import (
     IDEMPOTENCY_FOR,
     KEEP_FAILED,
@@ -207,8 +207,13 @@ class JobDefinition(Generic[P, R]):
 
     @property
     def attempt_timeout(self) -> timedelta:
-        """Return the longest an attempt may run."""
+        """Return the longest an attempt may run on the definition's own queue."""
         return self.timeout or self.queue.timeout
+
+    def timeout_on(self, queue: str) -> timedelta:
+        """Return the longest an attempt may run on a queue that its dispatch may have chosen."""
+        is_own = queue == self.queue.name
+        return self.attempt_timeout if is_own else self.timeout or profile_or_default(queue).timeout
 
     def upgrade(self, *, from_version: int) -> Callable[[Upcaster], Upcaster]:
         """Bring payloads of an older version up to the next; use it as a decorator.

@@ -152,12 +152,12 @@ class Executor:
     def _attempt(self, claim: Claim, lease: Lease, ledger: AttemptLedger) -> Conclusion:
         try:
             definition = self._catalogue.get(claim.name)
-        except UnknownJobError as error:
-            return outcome.unknown(claim, error)
+        except UnknownJobError:
+            return outcome.unknown(claim)
         if claim.version > definition.version:
             return outcome.too_old(claim, definition.version)
         give_up = partial(self._give_up, definition, claim, lease)
-        limits = AttemptLimits(definition.attempt_timeout, give_up)
+        limits = AttemptLimits(definition.timeout_on(claim.queue), give_up)
         kind = AsyncJobContext if definition.is_async else JobContext
         ctx = kind(claim, ledger, lease, self._clock, limits=limits)
         try:
@@ -189,8 +189,8 @@ class Executor:
             else:
                 with lease.job_code():
                     value = definition.call(payload, ctx)
-        except MissingHandlerError as error:
-            return outcome.unknown(claim, error)
+        except MissingHandlerError:
+            return outcome.unknown(claim)
         except Interrupt:
             raise
         except BaseException as error:

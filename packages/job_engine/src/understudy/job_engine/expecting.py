@@ -2,7 +2,7 @@
 
 import re
 import reprlib
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 from types import UnionType
@@ -29,6 +29,12 @@ _SHORT.maxstring = _SHORT.maxother = _SHOWN_CHARS
 def shown(value: object) -> str:
     """Return a wrong value as a message shows it."""
     return str(value) if isinstance(value, timedelta | datetime) else _SHORT.repr(value)
+
+
+def did_you_mean(name: object, known: Iterable[str]) -> str:
+    """Return the question for a name that is near a known one, to end a message; else nothing."""
+    close = get_close_matches(name, list(known), 1) if isinstance(name, str) else []
+    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 class Expect:

@@ -9,7 +9,6 @@ from understudy.job_engine.errors import (
     JobCrashedError,
     LedgerError,
     ResultInvalidError,
-    UnderstudyError,
 )
 from understudy.job_engine.interrupts import (
     CancelRequested,
@@ -34,8 +33,6 @@ from understudy.job_engine.states import (
 
 #: A job whose attempts lost their process this often is failed: crash loop (rule 18).
 MAX_CRASHES = 3
-#: A worker that does not know a job gives it back this often before a person must look.
-MAX_RELEASES = 10
 #: An attempt that the ledger refused is given back this often in a row before a person must look.
 MAX_REFUSALS = 10
 #: How the reason of a job begins that was given back because the ledger refused something.
@@ -105,7 +102,7 @@ def interrupted(definition: AnyDefinition, claim: Claim, interrupt: Interrupt) -
 
 def timed_out(definition: AnyDefinition, claim: Claim) -> Conclusion:
     """Conclude an attempt that ran too long; it counts as an error."""
-    limit = definition.attempt_timeout
+    limit = definition.timeout_on(claim.queue)
     return raised(
         definition,
         claim,
@@ -141,11 +138,13 @@ def refused(cause: Exception, before: int) -> Conclusion:
     return Conclusion(RELEASE, delay=_growing(before), reason=reason)
 
 
-def unknown(claim: Claim, error: UnderstudyError) -> Conclusion:
-    """Conclude an attempt on a worker that does not know the job, perhaps an older one."""
-    if claim.releases + 1 >= MAX_RELEASES:
-        return Conclusion(HOLD, error=ErrorRecord.of(error), reason="unknown job")
-    return Conclusion(RELEASE, delay=UNKNOWN_JOB_DELAY, reason="unknown job")
+def unknown(claim: Claim) -> Conclusion:
+    """Conclude an attempt on a worker that does not know the job, or cannot run it.
+
+    A worker that is deployed later will: as a newer payload does, it waits however often it is
+    given back, and neither fails nor is held for the order in which programs are deployed.
+    """
+    return Conclusion(RELEASE, delay=_growing(claim.releases), reason=UNKNOWN_JOB)
 
 
 def too_old(claim: Claim, version: int) -> Conclusion:

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Literal, get_args
 
 from understudy.job_engine.errors import DefinitionError, UnknownQueueError
-from understudy.job_engine.expecting import Expect, shown
+from understudy.job_engine.expecting import Expect, did_you_mean, shown
 
 Isolation = Literal["thread", "process"]
 
@@ -121,7 +121,8 @@ def queue_profile(name: str) -> QueueProfile:
     except (KeyError, TypeError):
         known = ", ".join(sorted(_declared))
         raise UnknownQueueError(
-            f"expected one of the declared queues ({known}), got {shown(name)}; "
+            f"expected one of the declared queues ({known}), got {shown(name)}"
+            f"{did_you_mean(name, _declared)}; "
             "declare it with declare_queue(QueueProfile(...)) before the job, and give its name"
         ) from None
 

@@ -40,6 +40,7 @@ class MemoryWaiting(MemoryRecording):
         """Give a job that was not begun the payload and the options of another dispatch."""
         now = self._store.clock.now()
         values = {
+            "queue": new.queue,
             "payload": new.payload,
             "payload_sha": new.payload_sha,
             "version": new.version,

@@ -58,6 +58,7 @@ class SqlWaiting:
     def replace(self, seen: JobRecord, new: NewJob) -> JobRecord | None:
         """Give a job that was not begun the payload and the options of another dispatch."""
         values = {
+            "queue": new.queue,
             "payload": new.payload,
             "payload_sha": new.payload_sha,
             "version": new.version,

@@ -1,15 +1,17 @@
 """`understudy dispatch NAME JSON`."""
 
 import json
-from collections.abc import Mapping
 from datetime import timedelta
+from typing import Any
 
 import click
 
-from understudy.dispatcher import DispatchOptions
+from understudy.job_engine.records import JobRecord
+from understudy.job_engine.states import JobState
+from understudy.worker.cli.dispatch_options import dispatch_options, options_of
 from understudy.worker.cli.durations import duration
 from understudy.worker.cli.opening import opened_app
-from understudy.worker.cli.output import json_option, print_json, say
+from understudy.worker.cli.output import json_option, print_json, say, when
 from understudy.worker.cli.retry import payload_of
 from understudy.worker.settings import load_settings
 from understudy.worker.wiring import load_catalogue
@@ -18,8 +20,7 @@ from understudy.worker.wiring import load_catalogue
 @click.command()
 @click.argument("name")
 @click.argument("payload", metavar="JSON")
-@click.option("--key", "idempotency_key", help="Make no second job for the same key.")
-@click.option("--job-id", help="The job's id; a new one where absent.")
+@dispatch_options
 @click.option("--wait", is_flag=True, help="Wait for the result and print it.")
 @click.option(
     "--timeout",
@@ -31,31 +32,36 @@ from understudy.worker.wiring import load_catalogue
 )
 @json_option
 def dispatch(
-    *, name: str, payload: str, wait: bool, timeout: timedelta, as_json: bool, **options: str | None
+    *, name: str, payload: str, wait: bool, timeout: timedelta, as_json: bool, **options: Any
 ) -> None:
-    """Dispatch the job NAME with the payload JSON."""
+    """Dispatch the job NAME with the payload JSON.
+
+    The options are those of `dispatch_job`; a moment is one of ISO 8601, in local time unless it
+    says otherwise.
+    """
     settings = load_settings()
     definition = load_catalogue(settings).get(name)
     model = payload_of(definition, payload)
     dispatcher = opened_app(settings).dispatcher
-    handle = dispatcher.dispatch(definition, model, **_given(options))
+    handle = dispatcher.dispatch(definition, model, **options_of(options))
     job = handle.dispatched
     found: dict[str, object] = {"id": job.id, "created": handle.created, "state": job.state}
-    found |= {"engine": job.engine, "epoch": job.epoch}
+    found |= {"engine": job.engine, "epoch": job.epoch, "run_at": job.run_at}
     if wait:
         found["result"] = json.loads(definition.result.encode(handle.result(timeout)))
     if as_json:
         print_json(found)
         return
-    say(f"{job.id} {job.state} to {job.engine or 'nobody yet'}", "green")
+    known = "" if handle.created else f", {handle.disposition}"
+    say(f"{job.id} {_told(job)}{known}", "green")
     if wait:
         say(json.dumps(found["result"]))
 
 
-def _given(options: Mapping[str, str | None]) -> DispatchOptions:
-    chosen = DispatchOptions()
-    if (key := options["idempotency_key"]) is not None:
-        chosen["idempotency_key"] = key
-    if (job_id := options["job_id"]) is not None:
-        chosen["job_id"] = job_id
-    return chosen
+def _told(job: JobRecord) -> str:
+    """Say where the job is; one that waits is on no engine, whatever was tried."""
+    if job.state is not JobState.SCHEDULED:
+        return f"{job.state} to {job.engine}" if job.state is JobState.OFFERED else str(job.state)
+    if job.epoch:
+        return f"{job.state}: parked, no engine took it; it is tried again by itself"
+    return f"{job.state}, due {when(job.run_at)}" if job.run_at else str(job.state)

@@ -1,11 +1,15 @@
 """`understudy events send`."""
 
 import json
+from datetime import timedelta
 
 import click
 
 from understudy.dispatcher.sending import new_event
-from understudy.job_engine.errors import PayloadInvalidError
+from understudy.job_engine.errors import JobStateError, PayloadInvalidError
+from understudy.ledger import SqlLedger
+from understudy.worker.cli.durations import duration
+from understudy.worker.cli.finding import find_id
 from understudy.worker.cli.opening import opened_ledger
 from understudy.worker.cli.output import json_option, print_json, say
 from understudy.worker.settings import load_settings
@@ -19,8 +23,14 @@ def events() -> None:
 @events.command("send")
 @click.argument("name")
 @click.argument("payload", metavar="JSON", default="null")
-@click.option("--job", "job_id", help="The job it is for.")
+@click.option("--job", "job_id", metavar="ID", help="The job it is for.")
 @click.option("--key", help="Or a key: every job that waits under it receives the event.")
+@click.option(
+    "--keep",
+    metavar="DURATION",
+    callback=duration,
+    help="How long it is kept for jobs that do not wait yet; 7 days where absent.",
+)
 @click.option("--id", "event_id", help="Sending the same id again is harmless.")
 @json_option
 def send_command(
@@ -30,6 +40,7 @@ def send_command(
     job_id: str | None,
     key: str | None,
     event_id: str | None,
+    keep: timedelta | None,
     as_json: bool,
 ) -> None:
     """Send the event NAME that says JSON."""
@@ -37,9 +48,27 @@ def send_command(
         said = json.loads(payload)
     except ValueError as error:
         raise PayloadInvalidError(f"expected JSON, got {payload!r}: {error}") from None
-    event = new_event(name, said, to=job_id, key=key, event_id=event_id, keep=None)
-    woken = opened_ledger(load_settings()).send(event)
+    ledger = opened_ledger(load_settings())
+    to = None if job_id is None else _open_job(ledger, job_id)
+    event = new_event(name, said, to=to, key=key, event_id=event_id, keep=keep)
+    woken = ledger.send(event)
     if as_json:
-        print_json({"id": event.id, "woken": woken})
+        print_json({"id": event.id, "job": to, "woken": woken})
         return
-    say(f"{event.id} sent, {woken} woken", "green")
+    kept = "" if woken else "; it is kept for a job that will wait for it"
+    say(f"{event.id} sent, {woken} woken{kept}", "green")
+
+
+def _open_job(ledger: SqlLedger, given: str) -> str:
+    """Return the id of a job that can receive an event.
+
+    Raises:
+        JobNotFoundError: If there is none.
+        JobStateError: If it has ended: nothing would ever receive it.
+    """
+    job = ledger.get(find_id(ledger, given))
+    if job.state.is_terminal:
+        raise JobStateError(
+            f"expected a job that has not ended, got job {job.id}, which is {job.state}"
+        )
+    return job.id

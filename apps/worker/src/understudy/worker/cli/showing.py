@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from understudy.job_engine.pause import pause_of
+from understudy.job_engine.ports import Ledger
 from understudy.job_engine.records import AttemptRecord, EventRecord, JobRecord, Progress
 from understudy.job_engine.states import JobState
-from understudy.ledger import SqlLedger
 from understudy.worker.cli.documents import in_json, job_document, step_document
 from understudy.worker.cli.explaining import Story, why
 from understudy.worker.cli.output import (
@@ -26,7 +26,7 @@ TRACEBACK_LINES = 12
 _NOT_SHOWN = ("claim",)
 
 
-def read_story(ledger: SqlLedger, job_id: str) -> Story:
+def read_story(ledger: Ledger, job_id: str) -> Story:
     """Read everything that the ledger keeps of a job."""
     job = ledger.get(job_id)
     is_served = any(

@@ -39,6 +39,10 @@ def _modules(settings: Settings, catalogue: Catalogue) -> Finding:
             f"no module of yours, {count} jobs that ship",
             "name the modules that hold your jobs in UNDERSTUDY_JOBS, separated by commas",
         )
+    if catalogue.empty_modules:
+        empty = ", ".join(catalogue.empty_modules)
+        found = f"{empty} of UNDERSTUDY_JOBS adds no job; {count} jobs in all"
+        return warning("jobs", found, "import the jobs there, or name the module that holds them")
     return fine("jobs", f"{count} jobs, with those of {', '.join(settings.jobs)}")
 
 

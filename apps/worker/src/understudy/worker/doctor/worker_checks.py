@@ -7,15 +7,19 @@ from pathlib import Path
 
 from sqlalchemy import func, select
 
+from understudy.job_engine.catalogue import Catalogue
+from understudy.job_engine.errors import UnderstudyError
+from understudy.job_engine.expecting import did_you_mean
 from understudy.job_engine.queues import declared_queues
 from understudy.job_engine.records import WorkerRecord
-from understudy.job_engine.states import TERMINAL
+from understudy.job_engine.states import TERMINAL, JobState
 from understudy.ledger import Database, SqlLedger
 from understudy.ledger.database import ledger_url
 from understudy.ledger.job_table import jobs
 from understudy.ledger.opening import shared_database
 from understudy.worker.doctor.finding import Finding, fine, warning
 from understudy.worker.settings import Settings
+from understudy.worker.wiring import load_catalogue
 
 #: The jobs that have not ended and may run on some engines only, by those and by queue.
 _PINNED = (
@@ -23,6 +27,13 @@ _PINNED = (
     .where(jobs.c.state.not_in(TERMINAL), jobs.c.engines != "[]")
     .group_by(jobs.c.engines, jobs.c.queue)
     .order_by(jobs.c.engines, jobs.c.queue)
+)
+#: The jobs that wait, by name, and how often workers gave them back.
+_WAITING = (
+    select(jobs.c.name, func.count().label("jobs"), func.max(jobs.c.releases).label("releases"))
+    .where(jobs.c.state.in_([JobState.SCHEDULED, JobState.OFFERED]))
+    .group_by(jobs.c.name)
+    .order_by(jobs.c.name)
 )
 
 
@@ -37,6 +48,25 @@ def look_at_workers(settings: Settings) -> Iterator[Finding]:
         yield from _missing(engines, live)
         yield from _unnamed(settings, engines, live)
         yield from _pinned(database, live)
+        yield from _unknown(settings, database)
+
+
+def _unknown(settings: Settings, database: Database) -> Iterator[Finding]:
+    """Tell of jobs that wait and that nothing here, and perhaps no worker, knows."""
+    try:
+        catalogue = load_catalogue(settings)
+    except UnderstudyError:
+        return  # said before, where the modules are looked at
+    for row in database.read(lambda connection: connection.execute(_WAITING).all()):
+        if row.name not in catalogue:
+            met = "; workers gave them back" if row.releases else ""
+            found = f"{row.jobs} wait, and no module of UNDERSTUDY_JOBS here has the job{met}"
+            remedy = f"deploy a worker that has it{did_you_mean(row.name, _names(catalogue))}"
+            yield warning(f"job {row.name}", found, remedy)
+
+
+def _names(catalogue: Catalogue) -> Sequence[str]:
+    return [definition.name for definition in catalogue]
 
 
 def _missing(engines: Sequence[str], live: Sequence[WorkerRecord]) -> Iterator[Finding]:
