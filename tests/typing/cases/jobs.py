@@ -6,7 +6,7 @@ from typing import assert_type
 from pydantic import BaseModel
 
 from understudy.dispatcher import AsyncJobHandle, JobHandle, dispatch_job, dispatch_job_async
-from understudy.job_engine import AsyncJobContext, JobContext, JobDefinition, job
+from understudy.job_engine import AsyncJobContext, Branch, JobContext, JobDefinition, job
 
 
 class Mail(BaseModel):
@@ -19,9 +19,9 @@ class Other(BaseModel):
     """Another payload."""
 
 
-def fetch(user_id: int, name: str) -> float:
+def fetch(user_id: int, kind: str) -> float:
     """Return a number."""
-    return user_id + len(name)
+    return user_id + len(kind)
 
 
 async def fetch_awaited(user_id: int) -> float:
@@ -36,6 +36,9 @@ def plain(payload: Mail, ctx: JobContext) -> str:
     assert_type(
         ctx.parallel(ctx.branch("a", fetch, 1, "a"), ctx.branch("b", str, 1)), tuple[float, str]
     )
+    assert_type(ctx.run("fetch", fetch, payload.user_id, kind="a"), float)
+    assert_type(ctx.branch("fetch", fetch, user_id=7, kind="a"), Branch[float])
+    ctx.run("fetch", fetch, 7, kind=7)  # error: that argument is text
     assert_type(ctx.wait_for_event("answer", Mail), Mail | None)
     assert_type(ctx.invoke(awaited, payload), int)
     ctx.run("fetch", fetch, "seven", "a")  # error: the first argument is a number
@@ -51,6 +54,8 @@ async def awaited(payload: Mail, ctx: AsyncJobContext) -> int:
     """Await steps."""
     assert_type(await ctx.run("fetch", fetch_awaited, payload.user_id), float)
     assert_type(await ctx.run("plain", fetch, 7, "a"), float)
+    assert_type(await ctx.run("fetch", fetch_awaited, user_id=7), float)
+    await ctx.run("fetch", fetch_awaited, user_id="seven")  # error: it is a number
     await ctx.run("fetch", fetch_awaited, "seven")  # error: the argument is a number
     return 7
 

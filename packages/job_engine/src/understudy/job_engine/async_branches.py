@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
-from typing import Any, TypeVar, TypeVarTuple, overload
+from typing import Any, ParamSpec, TypeVar, TypeVarTuple, overload
 
 from understudy.job_engine.async_performing import AsyncPerformer
 from understudy.job_engine.async_running import off_loop
@@ -27,6 +27,7 @@ T2 = TypeVar("T2")
 T3 = TypeVar("T3")
 T4 = TypeVar("T4")
 Args = TypeVarTuple("Args")
+Params = ParamSpec("Params")
 
 
 class AsyncBranches(ContextBase):
@@ -70,14 +71,30 @@ class AsyncBranches(ContextBase):
         timeout: timedelta | None = None,
     ) -> Branch[T]: ...
 
+    @overload
     def branch(
         self,
         name: str,
-        fn: Callable[[*Args], Any],
+        fn: Callable[Params, Awaitable[T]],
         /,
-        *args: *Args,
-        retry: RetryPolicy | None = None,
-        timeout: timedelta | None = None,
+        *args: Params.args,
+        **named: Params.kwargs,
+    ) -> Branch[T]: ...
+
+    @overload
+    def branch(
+        self, name: str, fn: Callable[Params, T], /, *args: Params.args, **named: Params.kwargs
+    ) -> Branch[T]: ...
+
+    def branch(
+        self,
+        name: str,
+        fn: Callable[..., Any],
+        /,
+        *args: object,
+        retry: Any = None,
+        timeout: Any = None,
+        **named: Any,
     ) -> Branch[Any]:
         """Return a step for `ctx.parallel`; nothing runs yet.
 
@@ -87,8 +104,9 @@ class AsyncBranches(ContextBase):
             args: Its arguments.
             retry: Whether the step is tried again within the attempt when it raises.
             timeout: The longest one try of it may take.
+            named: Its keyword arguments.
         """
-        return self._branch(name, fn, args, StepPolicy(retry, timeout))
+        return self._branch(name, fn, args, named, policy=StepPolicy(retry, timeout))
 
     @overload
     async def parallel(

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import count, islice
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, TypeVarTuple, overload
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, TypeVarTuple, overload
 from uuid import UUID
 
 from pydantic import BaseModel
@@ -24,7 +24,7 @@ from understudy.job_engine.performing import StepPolicy
 from understudy.job_engine.progress import progress_of
 from understudy.job_engine.records import StepKind
 from understudy.job_engine.retry import RetryPolicy
-from understudy.job_engine.step_options import check_batches, check_invoked
+from understudy.job_engine.step_options import check_batches, check_invoked, check_named
 
 if TYPE_CHECKING:
     from understudy.job_engine.definition import JobDefinition
@@ -37,6 +37,7 @@ T2 = TypeVar("T2")
 T3 = TypeVar("T3")
 T4 = TypeVar("T4")
 Args = TypeVarTuple("Args")
+Params = ParamSpec("Params")
 
 
 class AsyncJobContext(AsyncBranches):
@@ -84,17 +85,33 @@ class AsyncJobContext(AsyncBranches):
         timeout: timedelta | None = None,
     ) -> T: ...
 
+    @overload
+    async def run(
+        self,
+        name: str,
+        fn: Callable[Params, Awaitable[T]],
+        /,
+        *args: Params.args,
+        **named: Params.kwargs,
+    ) -> T: ...
+
+    @overload
+    async def run(
+        self, name: str, fn: Callable[Params, T], /, *args: Params.args, **named: Params.kwargs
+    ) -> T: ...
+
     async def run(
         self,
         name: str,
         fn: Callable[..., Any],
         /,
         *args: object,
-        retry: RetryPolicy | None = None,
-        timeout: timedelta | None = None,
-        once: bool = False,
-        verify: Callable[..., Any] | None = None,
-        tx: bool = False,
+        retry: Any = None,
+        timeout: Any = None,
+        once: Any = False,
+        verify: Any = None,
+        tx: Any = False,
+        **named: Any,
     ) -> Any:
         """Run a step once and remember its result, as `JobContext.run` does.
 
@@ -106,6 +123,7 @@ class AsyncJobContext(AsyncBranches):
             timeout: The longest one try of it may take; a longer one raises `StepTimeoutError`.
             once: Never begin the step a second time, whatever happens (I6).
             verify: Finds out for a `once` step whether it has taken effect, awaited or plain.
+            named: Its keyword arguments, but those that are named like an option.
             tx: Give `fn`, a plain function, a connection to the ledger's database before its
                 arguments; its SQL and the step's record are committed together or not at all.
 
@@ -114,17 +132,21 @@ class AsyncJobContext(AsyncBranches):
         """
         policy = StepPolicy(retry, timeout, once, verify, tx)
         with self._machinery(name):
+            if named:
+                check_named(name, fn, (None, *args) if tx else args, named)
             result, found = await off_loop(partial(self._look_up, name, fn, policy))
             if tx and found is None:
                 if is_async(fn):
                     refuse(f"step {name!r}: expected a plain function for a `tx` step")
-                work_in = partial(self._transact, name, lambda c: fn(c, *args), result, policy)
+                work_in = partial(
+                    self._transact, name, lambda c: fn(c, *args, **named), result, policy
+                )
                 found = await off_loop(work_in)
             elif found is None or found.kind is StepKind.INTENT:
                 begun = found is not None
-                work = partial(fn, *args)
+                work = partial(fn, *args, **named)
                 if once:
-                    find_out = verify and partial(verify, *args)
+                    find_out = verify and partial(verify, *args, **named)
                     value = await self._performer.perform_once(
                         name, work, find_out, policy, begun=begun
                     )

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import count, islice
-from typing import Any, Literal, TypeVar, TypeVarTuple, overload
+from typing import Any, Literal, ParamSpec, TypeVar, TypeVarTuple, overload
 from uuid import UUID
 
 from understudy.job_engine.awaiting import Waits
@@ -23,7 +23,7 @@ from understudy.job_engine.ports import AttemptLedger
 from understudy.job_engine.progress import progress_of
 from understudy.job_engine.records import Claim, StepKind, StepRecord
 from understudy.job_engine.retry import RetryPolicy
-from understudy.job_engine.step_options import check_batches
+from understudy.job_engine.step_options import check_batches, check_named
 from understudy.job_engine.time_limit import UNLIMITED, AttemptLimits
 
 T = TypeVar("T")
@@ -32,6 +32,7 @@ T2 = TypeVar("T2")
 T3 = TypeVar("T3")
 T4 = TypeVar("T4")
 Args = TypeVarTuple("Args")
+Params = ParamSpec("Params")
 
 
 class JobContext(Waits):
@@ -75,17 +76,23 @@ class JobContext(Waits):
         timeout: timedelta | None = None,
     ) -> T: ...
 
+    @overload
+    def run(
+        self, name: str, fn: Callable[Params, T], /, *args: Params.args, **named: Params.kwargs
+    ) -> T: ...
+
     def run(
         self,
         name: str,
         fn: Callable[..., Any],
         /,
         *args: object,
-        retry: RetryPolicy | None = None,
-        timeout: timedelta | None = None,
-        once: bool = False,
-        verify: Callable[..., Any] | None = None,
-        tx: bool = False,
+        retry: Any = None,
+        timeout: Any = None,
+        once: Any = False,
+        verify: Any = None,
+        tx: Any = False,
+        **named: Any,
     ) -> Any:
         """Run a step once and remember its result.
 
@@ -109,20 +116,23 @@ class JobContext(Waits):
                 SQLAlchemy one; its SQL and the step's record are committed together or not at
                 all, so its effect happens exactly once (I11). `fn` does nothing but SQL there,
                 and commits nothing.
+            named: Its keyword arguments, but those that are named like an option above.
 
         Returns:
             What `fn` returned, as it reads after its way through JSON.
         """
         policy = StepPolicy(retry, timeout, once, verify, tx)
         with self._machinery():
+            if named:
+                check_named(name, fn, (None, *args) if tx else args, named)
             result, found = self._look_up(name, fn, policy)
             if tx and found is None:
-                found = self._transact(name, lambda c: fn(c, *args), result, policy)
+                found = self._transact(name, lambda c: fn(c, *args, **named), result, policy)
             elif found is None or found.kind is StepKind.INTENT:
                 begun = found is not None
-                work = partial(fn, *args)
+                work = partial(fn, *args, **named)
                 if once:
-                    find_out = verify and partial(verify, *args)
+                    find_out = verify and partial(verify, *args, **named)
                     value = self._performer.perform_once(name, work, find_out, policy, begun=begun)
                 else:
                     value = self._performer.perform(name, work, policy)
@@ -130,6 +140,7 @@ class JobContext(Waits):
                 found = self._keep(name, kind, result, value)
             return self._leave(found, result)
 
+    @overload
     def branch(
         self,
         name: str,
@@ -138,7 +149,23 @@ class JobContext(Waits):
         *args: *Args,
         retry: RetryPolicy | None = None,
         timeout: timedelta | None = None,
-    ) -> Branch[T]:
+    ) -> Branch[T]: ...
+
+    @overload
+    def branch(
+        self, name: str, fn: Callable[Params, T], /, *args: Params.args, **named: Params.kwargs
+    ) -> Branch[T]: ...
+
+    def branch(
+        self,
+        name: str,
+        fn: Callable[..., Any],
+        /,
+        *args: object,
+        retry: Any = None,
+        timeout: Any = None,
+        **named: Any,
+    ) -> Branch[Any]:
         """Return a step for `ctx.parallel`; nothing runs yet.
 
         Args:
@@ -147,8 +174,9 @@ class JobContext(Waits):
             args: Its arguments.
             retry: Whether the step is tried again within the attempt when it raises.
             timeout: The longest one try of it may take.
+            named: Its keyword arguments.
         """
-        return self._branch(name, fn, args, StepPolicy(retry, timeout))
+        return self._branch(name, fn, args, named, policy=StepPolicy(retry, timeout))
 
     @overload
     def parallel(

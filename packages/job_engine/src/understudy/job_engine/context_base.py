@@ -3,7 +3,7 @@
 import json
 import logging
 import random
-from collections.abc import Callable, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -23,6 +23,7 @@ from understudy.job_engine.progress import ProgressNote
 from understudy.job_engine.records import Claim, StepKind, StepRecord
 from understudy.job_engine.step_options import (
     check_branches,
+    check_named,
     check_plain,
     check_sleep,
     check_step,
@@ -122,12 +123,20 @@ class ContextBase:
         return self._in_this_thread.tried(name, record, policy)
 
     def _branch(
-        self, name: str, fn: Callable[..., Any], args: Sequence[object], policy: StepPolicy
+        self,
+        name: str,
+        fn: Callable[..., Any],
+        args: Sequence[object],
+        named: Mapping[str, object],
+        *,
+        policy: StepPolicy,
     ) -> Branch[Any]:
         try:
             self._check_step(name, fn, policy)
+            if named:
+                check_named(name, fn, args, named)
             result = self._translated(name, result_of, fn)
-            return Branch(name, partial(fn, *args), result, policy)
+            return Branch(name, partial(fn, *args, **named), result, policy)
         except Interrupt as interrupt:
             self.ended_by = interrupt
             raise

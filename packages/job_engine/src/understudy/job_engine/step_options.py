@@ -1,17 +1,20 @@
 """What the options of steps must be: a job that uses its steps wrongly is held."""
 
 import inspect
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from understudy.job_engine.expecting import LONGEST, Expect
+from understudy.job_engine.expecting import LONGEST, Expect, did_you_mean
 from understudy.job_engine.journal import refusal
 from understudy.job_engine.parallel import Branch
 from understudy.job_engine.performing import StepPolicy
 from understudy.job_engine.retry import RetryPolicy
 from understudy.job_engine.transacting import check_transaction
+
+#: The keywords of `ctx.run` that are none of its function's.
+STEP_OPTIONS = ("retry", "timeout", "once", "verify", "tx")
 
 #: The most branches that run at the same time, and the largest batch.
 MOST_AT_ONCE = 1_000
@@ -51,6 +54,29 @@ def check_step(
         most = longest or LONGEST
         step.value(policy.timeout <= most, f"a timeout of at most {most}", policy.timeout, todo)
     check_transaction(name, policy, lease)
+
+
+def check_named(name: str, fn: object, args: Sequence[object], named: Mapping[str, object]) -> None:
+    """Hold a job with keyword arguments that its step's function does not take.
+
+    Args:
+        name: The step.
+        fn: What it calls.
+        args: Its arguments by their places.
+        named: Those by name.
+    """
+    if not callable(fn):
+        return
+    try:
+        inspect.signature(fn).bind(*args, **named)
+    except TypeError as error:
+        meant = next(filter(None, (did_you_mean(each, STEP_OPTIONS) for each in named)), "")
+        raise refusal(
+            f"step {name!r}: expected arguments of {getattr(fn, '__name__', fn)!r} or options of a "
+            f"step ({', '.join(STEP_OPTIONS)}), got {', '.join(named)}: {error}{meant}"
+        ) from None
+    except ValueError:
+        return  # built in, and does not say what it takes
 
 
 def check_plain(name: str, fn: Callable[..., Any]) -> None:
