@@ -79,7 +79,8 @@ def _left_out(schedule: Schedule, tick: datetime, fired: Mapping[datetime, Case]
     it was found is for the clock to say that fired the next: a process that starts while that is
     ahead takes what it leapt over for missed.
     """
-    before = fired[max(each for each in fired if each < tick)]
+    earlier = max(each for each in fired if each < tick)
+    before = fired[earlier]
     moment = before.at(tick)
     leapt = [case for case in fired.values() if _was_fired_ahead_of(case, tick)]
     if schedule.overlap == "skip" and any(
@@ -92,7 +93,8 @@ def _left_out(schedule: Schedule, tick: datetime, fired: Mapping[datetime, Case]
     if not after:
         return False
     found = min(after, key=lambda case: case.created_at).history.job.created_at
-    return found - tick >= LATENESS - timedelta(microseconds=TICK)
+    # Those after the first that was missed are left out with it, however little late they are.
+    return found - schedule.after(earlier) >= LATENESS - timedelta(microseconds=TICK)
 
 
 def _was_fired_ahead_of(case: Case, tick: datetime) -> bool:

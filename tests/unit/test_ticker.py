@@ -108,6 +108,19 @@ def test_the_latest_of_missed_ticks_gives_way_to_one_that_is_on_time() -> None:
     assert nodes.ticks == ["5:00:00"]
 
 
+@pytest.mark.parametrize("missed", ["skip", "latest"])
+def test_after_a_time_without_workers_one_of_many_short_ticks_is_fired(missed: Any) -> None:
+    nodes = Nodes()
+    ticker = nodes.ticker(scheduled(Every(10 * SECOND, missed=missed)))
+    ticker.tick()
+    nodes.clock.advance(150 * SECOND)
+
+    assert ticker.tick() == 1
+    assert nodes.ticks == ["0:02:30"]
+    nodes.clock.advance(30 * SECOND)
+    assert ticker.tick() == 3
+
+
 def test_missed_ticks_are_fired_in_batches_and_not_without_end() -> None:
     nodes = Nodes()
     ticker = nodes.ticker(scheduled(Every(SECOND, missed="all")))

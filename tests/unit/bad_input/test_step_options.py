@@ -149,7 +149,7 @@ def test_no_option_is_left_out() -> None:
         f"{method}.{name}"
         for method in (*methods, "invoke")
         for name in inspect.signature(getattr(JobContext, method)).parameters
-        if name not in ("self", "args")
+        if name not in ("self", "args", "named")
     }
     # A payload of an event is any type, and `raises` a mere yes or no; a payload that a job could
     # not take is refused by `encode_payload`, whose tables are those of the dispatch.
@@ -174,6 +174,43 @@ def test_no_option_is_left_out() -> None:
 def test_options_that_contradict_each_other(contradiction: dict[str, Any], told: str) -> None:
     for reason in held(lambda ctx: ctx.run("a", work, **contradiction)):
         assert told in reason or "timeout of at most" in reason
+
+
+def weigh(article: str, *, grams: int = 1) -> str:
+    return f"{article} {grams}"
+
+
+def test_a_step_takes_keyword_arguments() -> None:
+    for give in (
+        lambda ctx: ctx.run("a", weigh, "ink", grams=3),
+        lambda ctx: ctx.run("a", weigh, article="ink", grams=3, retry=RetryPolicy()),
+        lambda ctx: ctx.run("a", weigh, "ink", grams=3, once=True, verify=weigh),
+    ):
+        for stage in (plain(give), awaiting(give)):
+            assert stage.executor.run(stage.claim(), stage.lease) is JobState.SUCCEEDED
+            assert stage.job.result == '"ink 3"'
+
+
+def test_a_branch_takes_keyword_arguments() -> None:
+    stage = plain(lambda ctx: ctx.parallel(ctx.branch("a", weigh, "ink", grams=3))[0])
+
+    assert stage.executor.run(stage.claim(), stage.lease) is JobState.SUCCEEDED
+    assert stage.job.result == '"ink 3"'
+
+
+@pytest.mark.parametrize(
+    ("named", "told"),
+    [
+        ({"retires": RetryPolicy()}, "did you mean 'retry'?"),
+        ({"pounds": 3}, "unexpected keyword argument 'pounds'"),
+        ({"article": "pen"}, "multiple values for argument 'article'"),
+    ],
+)
+def test_a_keyword_that_neither_the_step_nor_its_function_has(
+    named: dict[str, Any], told: str
+) -> None:
+    for reason in held(lambda ctx: ctx.run("a", weigh, "ink", **named)):
+        assert told in reason
 
 
 def test_a_plain_job_cannot_await() -> None:

@@ -18,6 +18,7 @@ from understudy.ledger import check
 from understudy.worker.exits import exit_code
 from understudy.worker.parentage import die_with_parent
 from understudy.worker.settings import Settings, load_settings
+from understudy.worker.slots import check_slots
 from understudy.worker.visible import described
 from understudy.worker.wiring import load_catalogue, open_database
 
@@ -37,6 +38,7 @@ def preflight(settings: Settings, queues: tuple[str, ...] = ()) -> tuple[str, ..
     """
     catalogue = load_catalogue(settings)
     known = tuple(declared_queues())
+    check_slots(settings.slots, known)
     unknown = [queue for queue in queues if queue not in known]
     if unknown:
         raise UnknownQueueError(

@@ -44,6 +44,7 @@ from understudy.worker.periodic import Periodic
 from understudy.worker.processor import Processor
 from understudy.worker.runners import CautiousRunner, ChildRunner, Runner, ThreadRunner
 from understudy.worker.settings import Settings, load_settings
+from understudy.worker.slots import with_slots
 from understudy.worker.visible import described
 from understudy.worker.wiring import KEEPERS, App, build, load_catalogue, modules_of_children
 
@@ -300,6 +301,7 @@ def _prepare(
     profile = queue_profile(queue)
     if settings.lease is not None:
         profile = replace(profile, lease=settings.lease)
+    profile = with_slots(profile, settings.slots)
     catalogue.require_handlers([queue])
     ChildRunner.prepare_nursery(modules_of_children(settings), start=profile.isolation == "process")
     app = build(settings, jobs=catalogue, connections=_slots(engine, profile) + KEEPERS)

@@ -21,6 +21,7 @@ from understudy.job_engine.errors import ConfigurationError
 from understudy.job_engine.redaction import scheme_of
 from understudy.queue.rq_queue import DEFAULT_NAMESPACE
 from understudy.worker.provenance import explain
+from understudy.worker.slots import read_slots
 
 _DURATION = re.compile(
     r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?(?:(\d+)ms)?"
@@ -73,6 +74,7 @@ DurationOrOff = Annotated[
     AfterValidator(lambda value: None if value is None else _above_zero(value)),
 ]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)]
+SlotsByQueue = Annotated[dict[str, int], NoDecode, BeforeValidator(read_slots)]
 Secrets = Annotated[dict[str, SecretStr], NoDecode, BeforeValidator(_json_object)]
 
 
@@ -108,6 +110,8 @@ class Settings(BaseSettings):
         dispatch_budget: How long handing a job over may take.
         shutdown_grace: How long a stopping worker waits for its attempts.
         lease: The lease of every queue, instead of the profiles'; a short one hands over sooner.
+        slots: How many attempts a worker process has side by side, instead of the profiles': a
+            number for every queue, or `default=4,data-sync=1`.
         worker_beat: How often a worker tells that it lives.
         worker_ttl: How long it counts as live after that.
         maintenance_every: The pause between two looks of the rescuer.
@@ -157,6 +161,7 @@ class Settings(BaseSettings):
     dispatch_budget: Duration = timedelta(seconds=1)
     shutdown_grace: Duration = timedelta(seconds=25)
     lease: Duration | None = None
+    slots: SlotsByQueue = {}
     worker_beat: Duration = timedelta(seconds=2)
     worker_ttl: Duration = timedelta(seconds=10)
     maintenance_every: Duration = timedelta(seconds=1)

@@ -159,8 +159,12 @@ class Supervisor:
         child.started_at = time.monotonic()
 
     def _stop_all(self) -> None:
+        seconds = self.grace.total_seconds()
+        logger.info(
+            "stops: what runs ends within %g s, or goes back; again to stop at once", seconds
+        )
         self._signal_all(signal.SIGTERM)
-        grace = self.grace.total_seconds() + MARGIN_SECONDS
+        grace = seconds + MARGIN_SECONDS
         self._wait(grace, unless=lambda: self._stops > 1)
         # At the second one a worker gives its jobs back at once, without waiting for a lease. It
         # is another one, because two of a kind may arrive as one.

@@ -252,6 +252,9 @@ def _due(schedule: Schedule, seen: ScheduleRecord) -> list[datetime]:
     """Return the ticks to fire: those that are due and, as the policy says, those missed."""
     punctual = seen.read_at - LATENESS
     current = schedule.ticks(max(seen.next_at, punctual), seen.read_at, MOST_MISSED)
+    if seen.next_at < punctual and schedule.missed != "all":
+        # Nobody looked for so long: of many short ticks, those of the last minute are no flood.
+        current = current[-1:]
     most = {"skip": 0, "latest": 0 if current else 1, "all": MOST_MISSED}[schedule.missed]
     late = schedule.ticks(seen.next_at, punctual - timedelta(microseconds=1), most)
     return [*late, *current]

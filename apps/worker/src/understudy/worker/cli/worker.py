@@ -22,6 +22,12 @@ queue_option: Option = click.option(
     metavar="QUEUE",
     help="Serve this queue; may be given several times. All declared queues where absent.",
 )
+slots_option: Option = click.option(
+    "--slots",
+    metavar="N|QUEUE=N",
+    help="How many attempts a process has side by side, as 4 or default=4,data-sync=1; over "
+    "UNDERSTUDY_SLOTS.",
+)
 json_option: Option = click.option(
     "--json", "as_json", is_flag=True, help="Say as JSON, on one line, what is served."
 )
@@ -38,18 +44,20 @@ def worker() -> None:
 
 @worker.command("rq")
 @queue_option
+@slots_option
 @json_option
-def rq(queues: tuple[str, ...], *, as_json: bool) -> None:
+def rq(queues: tuple[str, ...], *, slots: str | None, as_json: bool) -> None:
     """Serve queues from RQ on Redis."""
-    _serve("rq", queues, as_json=as_json)
+    _serve("rq", queues, slots, as_json=as_json)
 
 
 @worker.command("dramatiq")
 @queue_option
+@slots_option
 @json_option
-def dramatiq(queues: tuple[str, ...], *, as_json: bool) -> None:
+def dramatiq(queues: tuple[str, ...], *, slots: str | None, as_json: bool) -> None:
     """Serve queues from Dramatiq on RabbitMQ or Redis."""
-    _serve("dramatiq", queues, as_json=as_json)
+    _serve("dramatiq", queues, slots, as_json=as_json)
 
 
 @worker.command("maintenance")
@@ -72,7 +80,10 @@ def _settings() -> Settings:
     return settings
 
 
-def _serve(engine: str, queues: tuple[str, ...], *, as_json: bool) -> None:
+def _serve(engine: str, queues: tuple[str, ...], slots: str | None, *, as_json: bool) -> None:
+    if slots is not None:
+        # The processes of the queues read it there.
+        os.environ["UNDERSTUDY_SLOTS"] = slots
     settings = _settings()
     posts = [(engine, queue) for queue in preflight(settings, queues)]
     _supervise(settings, posts, as_json=as_json)
