@@ -14,6 +14,7 @@ from zlib import crc32
 import psutil
 import pytest
 
+from tests import environment
 from tests.features.house import House
 from tests.servers.pgbouncer import PgBouncer
 from tests.servers.postgres import Postgres
@@ -32,6 +33,8 @@ WHOLE = {"acceptance", "faults", "cli"}
 
 
 def pytest_configure() -> None:
+    # Once for all, before anything reads it and before a process inherits it.
+    environment.forget()
     # A shell's background job ignores SIGINT, and so would every program that a test starts.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -1,10 +1,13 @@
 """`understudy dispatch`, `jobs`, `engines` and `ledger` show people tables and programs JSON."""
 
 import pytest
+from click import Context
 
 from tests.integration.cli.command_line import PATIENCE, CommandLine
 from tests.servers.processes import Process, wait_until
 from understudy.ledger.schema import REVISION
+from understudy.testing.ledger_suite.scene import waiting
+from understudy.worker.cli import COMMANDS, main
 from understudy.worker.exits import FAILURE, TRY_AGAIN
 
 LONG_ID = "i" * 64
@@ -124,8 +127,12 @@ def test_help_and_completion_know_every_command(bare_cli: CommandLine) -> None:
         _UNDERSTUDY_COMPLETE="bash_complete", COMP_WORDS="understudy wor", COMP_CWORD="1"
     )
 
-    for command in ("dev", "worker", "dispatch", "jobs", "engines", "doctor", "ledger"):
-        assert f"\n  {command} " in help_text
+    told = {name: " ".join(text.split()) for name, text in COMMANDS.items()}
+    assert all(f"\n  {name} " in help_text for name in told)
+    for name, text in told.items():
+        own = main.get_command(Context(main), name)
+        assert own is not None
+        assert own.get_short_help_str(200).removesuffix(".") == text.removesuffix(".")
     assert completed.out.split() == ["plain,worker"]
 
 
@@ -134,3 +141,17 @@ def test_colours_are_for_terminals_only(cli: CommandLine) -> None:
 
     assert "\x1b[" not in cli.run("jobs", "list").out
     assert "\x1b[" in cli.run("jobs", "list", FORCE_COLOR="1").out
+
+
+@pytest.mark.parametrize(
+    "terminal", [{"TERM": "dumb"}, {"TERM": ""}, {"PYTHONIOENCODING": "ascii"}]
+)
+def test_every_terminal_is_shown_something(cli: CommandLine, terminal: dict[str, str]) -> None:
+    with cli.ledger() as ledger:
+        waiting(ledger, id="a-job", name="wärmt", payload='{"n": "→ Größe"}')
+
+    for words in (("jobs", "list"), ("jobs", "show", "a-job"), ("doctor",), ("--help",)):
+        answer = cli.run(*words, **terminal)
+
+        assert "Traceback" not in answer.err
+        assert answer.out

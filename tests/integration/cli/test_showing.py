@@ -42,8 +42,8 @@ def test_what_one_asks_first_comes_first(cli: CommandLine) -> None:
         "next",
         "payload",
         "error",
-        "dates",
-        "key",
+        "created",
+        "began",
     ]
     assert "waits for another attempt after 2 errors: GatewayError: ref 4712" in facts[0]
     assert "(in 59 min)" in facts[1] or "(in 1 h)" in facts[1] or "min)" in facts[1]

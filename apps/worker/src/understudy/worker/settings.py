@@ -18,8 +18,8 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from understudy.job_engine.errors import ConfigurationError
+from understudy.job_engine.queues import DEFAULT_NAMESPACE
 from understudy.job_engine.redaction import scheme_of
-from understudy.queue.rq_queue import DEFAULT_NAMESPACE
 from understudy.worker.provenance import explain
 from understudy.worker.slots import read_slots
 

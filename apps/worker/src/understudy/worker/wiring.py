@@ -24,18 +24,31 @@ from understudy.job_engine.definition import AnyDefinition
 from understudy.job_engine.events import Listener
 from understudy.job_engine.executor import Executor, Unrecorded
 from understudy.job_engine.message import KeyRing
-from understudy.ledger import Database, SqlLedger, check
+from understudy.ledger import SqlLedger
 from understudy.ledger.database import driver_modules
-from understudy.ledger.opening import shared_database
 from understudy.queue.client import close_clients
 from understudy.worker.deaths import DeathNotices
+from understudy.worker.ledger_access import FEW, open_database, open_ledger
 from understudy.worker.logs import log_event
-from understudy.worker.settings import Settings, ledger_folder, load_settings
+from understudy.worker.settings import Settings, load_settings
 from understudy.worker.shipped import shipped_jobs
 
-#: The most connections to PostgreSQL of a process that only dispatches, asks or maintains.
-FEW = 4
-#: Those of the process of one attempt.
+__all__ = [
+    "ALONE",
+    "FEW",
+    "KEEPERS",
+    "App",
+    "build",
+    "build_executor",
+    "death_notices",
+    "dispatcher_from_environment",
+    "load_catalogue",
+    "modules_of_children",
+    "open_database",
+    "open_ledger",
+]
+
+#: The connections to PostgreSQL of the process of one attempt.
 ALONE = 2
 #: What a worker has besides one for each of its slots: for leases, heartbeats and maintenance.
 KEEPERS = 4
@@ -113,26 +126,6 @@ def build(
     ticker = Ticker(ledger, jobs, clock=clock, listener=listener)
     maintenance = Maintenance(engines, scheduler, rescuer, ticker)
     return App(settings, clock, listener, ledger, keys, engines, dispatcher, maintenance)
-
-
-def open_ledger(settings: Settings, connections: int = FEW) -> SqlLedger:
-    """Open the ledger and refuse one that does not fit."""
-    database = open_database(settings, connections)
-    try:
-        check(database)
-    except BaseException:
-        database.close()
-        raise
-    return SqlLedger(database)
-
-
-def open_database(settings: Settings, connections: int = FEW) -> Database:
-    """Return this process's database of the ledger, whatever its schema; make its folder."""
-    folder = ledger_folder(settings.ledger_url)
-    if folder is not None:
-        folder.mkdir(mode=0o700, exist_ok=True)
-    pool = settings.ledger_pool or connections
-    return shared_database(settings.ledger_url, limit=settings.ledger_timeout, pool=pool)
 
 
 def load_catalogue(settings: Settings) -> Catalogue:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 from functools import partial
+from importlib.util import find_spec
 from typing import Any, Protocol, TypeVar
 
 from pydantic import BaseModel
@@ -17,7 +18,12 @@ from understudy.dispatcher.recorder import Recorder, queue_of
 from understudy.dispatcher.routing import Route
 from understudy.job_engine.clock import Clock, Deadline
 from understudy.job_engine.definition import JobDefinition
-from understudy.job_engine.errors import JobNotFoundError, LedgerError, OptionInvalidError
+from understudy.job_engine.errors import (
+    ConfigurationError,
+    JobNotFoundError,
+    LedgerError,
+    OptionInvalidError,
+)
 from understudy.job_engine.queues import QueueProfile
 from understudy.job_engine.records import JobRecord
 from understudy.job_engine.requests import NewJob
@@ -129,6 +135,11 @@ def _awaited(session: Any) -> AwaitedSession:
             "expected a SQLAlchemy AsyncSession or AsyncConnection, got "
             f"{type(session).__name__}; write `dispatch_job(..., session=session)`, which blocks "
             "the event loop as that session does"
+        )
+    if find_spec("greenlet") is None:
+        raise ConfigurationError(
+            f"expected greenlet, which SQLAlchemy needs for a {type(session).__name__}, got none; "
+            "install it with `pip install 'sqlalchemy[asyncio]'`"
         )
     awaited: AwaitedSession = session
     return awaited

@@ -142,6 +142,12 @@ class JobDefinition(Generic[P, R]):
             self._check_scheduled(self.schedule)
         self._check_hooks()
 
+    def __repr__(self) -> str:
+        """Show what tells it from others, and not every policy."""
+        bound = "" if self.handler is not None else ", not bound"
+        payload = getattr(self.payload_type, "__name__", self.payload_type)
+        return f"JobDefinition({self.name!r}, payload={payload}, queue={self.queue.name!r}{bound})"
+
     def _check_hooks(self) -> None:
         names, hook = [self.name], self.on_failure
         while hook is not None:

@@ -20,6 +20,9 @@ Isolation = Literal["thread", "process"]
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,47}")
 
+#: What the names of the queues begin with on the engines, unless a setting says otherwise.
+DEFAULT_NAMESPACE = "understudy"
+
 #: The most attempts side by side in one worker process.
 MAX_SLOTS = 10_000
 

@@ -4,11 +4,8 @@ from redis import Redis
 from rq import Queue
 from rq.serializers import JSONSerializer
 
-from understudy.job_engine.queues import QueueProfile
+from understudy.job_engine.queues import DEFAULT_NAMESPACE, QueueProfile
 from understudy.queue.safe_job import SafeJob
-
-#: Prefixed to every queue name on every engine, so that others may share the servers.
-DEFAULT_NAMESPACE = "understudy"
 
 
 def queue_name(profile: QueueProfile, namespace: str = DEFAULT_NAMESPACE) -> str:

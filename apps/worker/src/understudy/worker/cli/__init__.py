@@ -1,6 +1,7 @@
 """The `understudy` command."""
 
 import importlib
+import io
 import sys
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -12,24 +13,21 @@ from understudy.job_engine.redaction import redacted
 from understudy.worker.exits import exit_code
 from understudy.worker.visible import described, visible_block
 
-#: The modules of the commands; each holds a command of its own name. A module is loaded when its
-#: command is asked for, because loading them all takes longer than most commands do.
-_COMMANDS: Mapping[str, str] = MappingProxyType(
+#: The commands, and what the help says of each. A command is in a module of its name, which is
+#: loaded when it is asked for, because loading them all takes longer than most commands do.
+COMMANDS: Mapping[str, str] = MappingProxyType(
     {
-        name: f"understudy.worker.cli.{name}"
-        for name in (
-            "worker",
-            "dispatch",
-            "jobs",
-            "schedules",
-            "events",
-            "engines",
-            "queues",
-            "ledger",
-            "doctor",
-            "dev",
-            "demo",
-        )
+        "worker": "Run workers: a supervised process per queue.",
+        "dispatch": "Dispatch the job NAME with the payload JSON.",
+        "jobs": "Look at jobs: what they are, where they ran, and why there; decide what becomes of them.",
+        "schedules": "Look at the schedules and steer them; each is named after its job.",
+        "events": "Send the events that jobs wait for.",
+        "engines": "Probe every engine and show who serves which queue.",
+        "queues": "Look at queues; let nothing of one begin for a while.",
+        "ledger": "Look after the ledger.",
+        "doctor": "Check settings, jobs, ledger, engines and workers.",
+        "dev": "Run servers, a ledger and workers, all in this folder.",
+        "demo": "Lose RQ's host in the middle of the work, and see that nothing else is lost.",
     }
 )
 
@@ -38,13 +36,18 @@ class _Group(click.Group):
     """A group whose commands end with a clear message and a meaningful exit status."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_COMMANDS)
+        return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in _COMMANDS:
+        if cmd_name not in COMMANDS:
             return None
-        command: click.Command = getattr(importlib.import_module(_COMMANDS[cmd_name]), cmd_name)
+        module = importlib.import_module(f"understudy.worker.cli.{cmd_name}")
+        command: click.Command = getattr(module, cmd_name)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
 
     def invoke(self, ctx: click.Context) -> object:
         try:
@@ -70,6 +73,10 @@ def main() -> None:
     away, 75 if it is worth trying again, as when the ledger is away, 78 if a setting is wrong.
     Errors go to standard error.
     """
+    for stream in (sys.stdout, sys.stderr):
+        # What an ASCII terminal cannot show is escaped: no command ends for the sake of a letter.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     # Job modules of the folder where the command was started can be imported.
     if "" not in sys.path:
         sys.path.insert(0, "")

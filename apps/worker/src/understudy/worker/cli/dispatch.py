@@ -10,11 +10,10 @@ from understudy.job_engine.records import JobRecord
 from understudy.job_engine.states import JobState
 from understudy.worker.cli.dispatch_options import dispatch_options, options_of
 from understudy.worker.cli.durations import duration
-from understudy.worker.cli.opening import opened_app
+from understudy.worker.cli.opening import loaded_catalogue, opened_app
 from understudy.worker.cli.output import json_option, print_json, say, when
 from understudy.worker.cli.retry import payload_of
 from understudy.worker.settings import load_settings
-from understudy.worker.wiring import load_catalogue
 
 
 @click.command()
@@ -40,7 +39,7 @@ def dispatch(
     says otherwise.
     """
     settings = load_settings()
-    definition = load_catalogue(settings).get(name)
+    definition = loaded_catalogue(settings).get(name)
     model = payload_of(definition, payload)
     dispatcher = opened_app(settings).dispatcher
     handle = dispatcher.dispatch(definition, model, **options_of(options))

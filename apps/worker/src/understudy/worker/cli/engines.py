@@ -9,11 +9,10 @@ from understudy.dispatcher.engine_set import EngineSet
 from understudy.job_engine.engine_port import EngineHealth
 from understudy.job_engine.queues import declared_queues
 from understudy.job_engine.records import WorkerRecord
-from understudy.worker.cli.opening import opened_app
+from understudy.worker.cli.opening import loaded_catalogue, opened_app
 from understudy.worker.cli.output import json_option, print_json, print_table, say
 from understudy.worker.exits import UNAVAILABLE
 from understudy.worker.settings import load_settings
-from understudy.worker.wiring import load_catalogue
 
 _OF_OTHERS = EngineHealth(healthy=False, detail="not probed: not in UNDERSTUDY_ENGINES here")
 
@@ -28,7 +27,7 @@ def engines(*, as_json: bool) -> None:
     healthy. Engines that live workers serve and this program does not have are not probed.
     """
     settings = load_settings()
-    load_catalogue(settings)  # its modules declare queues
+    loaded_catalogue(settings)  # its modules declare queues
     app = opened_app(settings)
     live = app.ledger.live_workers()
     found = [_row(engine, queue, health, live) for engine, queue, health in _probed(app.engines)]

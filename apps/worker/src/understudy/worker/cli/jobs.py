@@ -12,14 +12,13 @@ from understudy.ledger import SqlLedger
 from understudy.worker.cli.cancel import cancel_command
 from understudy.worker.cli.documents import in_json, job_document, step_document
 from understudy.worker.cli.finding import chosen_by, filter_options, find_id, hints
-from understudy.worker.cli.opening import opened_ledger
+from understudy.worker.cli.opening import loaded_catalogue, opened_ledger
 from understudy.worker.cli.output import counted, json_option, print_json, print_table, say
 from understudy.worker.cli.pausing import pause_command, resume_command
 from understudy.worker.cli.resolve import resolve_command
 from understudy.worker.cli.retry import retry_command
 from understudy.worker.cli.showing import print_story, read_story, story_document
 from understudy.worker.settings import Settings, load_settings
-from understudy.worker.wiring import load_catalogue
 
 
 def _ledger() -> SqlLedger:
@@ -84,7 +83,7 @@ def _print_jobs(found: Sequence[JobRecord]) -> None:
 def _hint(settings: Settings, ledger: SqlLedger, given: Mapping[str, Any]) -> None:
     """Say which names may be misspelled where nothing was found."""
     if given.get("name") or given.get("queue"):
-        names = [definition.name for definition in load_catalogue(settings)]
+        names = [definition.name for definition in loaded_catalogue(settings)]
         known = {"name": names, "queue": list(declared_queues())}
         for hint in hints(ledger, given, known):
             say(hint, "yellow", err=True)

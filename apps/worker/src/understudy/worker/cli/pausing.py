@@ -12,10 +12,9 @@ from understudy.job_engine.pause import Pausable, Pause
 from understudy.job_engine.queues import declared_queues
 from understudy.ledger import SqlLedger
 from understudy.worker.cli.actor import actor
-from understudy.worker.cli.opening import opened_ledger
+from understudy.worker.cli.opening import loaded_catalogue, opened_ledger
 from understudy.worker.cli.output import Option, json_option, print_json, say
 from understudy.worker.settings import load_settings
-from understudy.worker.wiring import load_catalogue
 
 _anyway: Option = click.option(
     "--anyway", is_flag=True, help="Also a name that nothing here has, as of a job to be deployed."
@@ -67,7 +66,7 @@ def _ledger_that_knows(kind: Pausable, name: str, *, anyway: bool) -> SqlLedger:
         NotFoundError: If nothing has that name.
     """
     settings = load_settings()
-    catalogue = load_catalogue(settings)  # its modules declare queues
+    catalogue = loaded_catalogue(settings)  # its modules declare queues
     ledger = opened_ledger(settings)
     known = _known(kind, catalogue, ledger)
     if not anyway and name not in known and not _has_jobs(ledger, kind, name):

@@ -63,14 +63,21 @@ def prune_command(*, dry_run: bool, batch: int, as_json: bool) -> None:
     if as_json:
         print_json({"dry_run": dry_run, **found, "groups": gone, "unknown": unknown})
         return
-    rows = (
-        (state, name, count) for state, by_name in found.items() for name, count in by_name.items()
-    )
-    print_table("To be pruned" if dry_run else "Pruned", ("ended", "job", "jobs"), rows)
+    _print(found, dry_run=dry_run)
     if gone:
         say(f"{gone} groups went with the last of their jobs")
     if unknown:
         say(f"left alone, not known here: {', '.join(unknown)}")
+
+
+def _print(found: Counts, *, dry_run: bool) -> None:
+    if not any(found.values()):
+        say("no job is to be pruned" if dry_run else "no job was to be pruned")
+        return
+    rows = (
+        (state, name, count) for state, by_name in found.items() for name, count in by_name.items()
+    )
+    print_table("To be pruned" if dry_run else "Pruned", ("ended", "job", "jobs"), rows)
 
 
 def _counted(pruner: LedgerPruner, definitions: list[AnyDefinition]) -> Counts:

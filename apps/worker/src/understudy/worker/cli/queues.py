@@ -6,11 +6,10 @@ from typing import Any
 import click
 
 from understudy.job_engine.queues import declared_queues
-from understudy.worker.cli.opening import opened_ledger
+from understudy.worker.cli.opening import loaded_catalogue, opened_ledger
 from understudy.worker.cli.output import json_option, print_json, print_table
 from understudy.worker.cli.pausing import pause_command, resume_command
 from understudy.worker.settings import load_settings
-from understudy.worker.wiring import load_catalogue
 
 
 @click.group()
@@ -27,7 +26,7 @@ queues.add_command(resume_command("queue", "jobs of the queue"))
 def list_command(*, as_json: bool) -> None:
     """List the declared queues, those that are paused, and who serves them."""
     settings = load_settings()
-    load_catalogue(settings)  # its modules declare queues
+    loaded_catalogue(settings)  # its modules declare queues
     ledger = opened_ledger(settings)
     live = Counter(worker.queue for worker in ledger.live_workers())
     paused = {pause.name: pause for pause in ledger.pauses() if pause.kind == "queue"}

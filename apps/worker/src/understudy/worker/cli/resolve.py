@@ -25,11 +25,10 @@ from understudy.worker.cli.finding import (
     many_options,
     say_refusals,
 )
-from understudy.worker.cli.opening import opened_ledger
+from understudy.worker.cli.opening import loaded_catalogue, opened_ledger
 from understudy.worker.cli.output import counted, json_option, print_json, say
 from understudy.worker.exits import FAILURE, OK
 from understudy.worker.settings import Settings, load_settings
-from understudy.worker.wiring import load_catalogue
 
 
 @click.command("resolve")
@@ -135,7 +134,7 @@ def _step(text: str) -> tuple[str, str]:
 def _result(settings: Settings, name: str, text: str) -> str:
     try:
         given = json_text(text)
-        catalogue = load_catalogue(settings)
+        catalogue = loaded_catalogue(settings)
         if name not in catalogue:
             # What the job returns is not known here; any JSON may be it.
             return given

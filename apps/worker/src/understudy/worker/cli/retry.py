@@ -25,11 +25,10 @@ from understudy.worker.cli.finding import (
     say_refusals,
     tells_of,
 )
-from understudy.worker.cli.opening import opened_ledger
+from understudy.worker.cli.opening import loaded_catalogue, opened_ledger
 from understudy.worker.cli.output import counted, json_option, print_json, say
 from understudy.worker.exits import FAILURE, OK
 from understudy.worker.settings import Settings, load_settings
-from understudy.worker.wiring import load_catalogue
 
 _TOLD_EVERY = 100
 
@@ -115,7 +114,7 @@ def _retry_these(settings: Settings, ids: tuple[str, ...], given: dict[str, Any]
         try:
             job_id = find_id(ledger, each)
             if given["payload"] is not None:
-                definition = load_catalogue(settings).get(ledger.get(job_id).name)
+                definition = loaded_catalogue(settings).get(ledger.get(job_id).name)
                 told["definition"] = definition
                 told["payload"] = payload_of(definition, given["payload"])
             retried.append((job_id, retry(ledger, job_id, **told).id))

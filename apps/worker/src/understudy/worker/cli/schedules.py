@@ -7,10 +7,9 @@ import click
 
 from understudy.dispatcher import Schedules
 from understudy.job_engine.scheduling import ScheduleRecord
-from understudy.worker.cli.opening import opened_app
+from understudy.worker.cli.opening import loaded_catalogue, opened_app
 from understudy.worker.cli.output import counted, json_option, plain, print_json, print_table, say
 from understudy.worker.settings import load_settings
-from understudy.worker.wiring import load_catalogue
 
 
 def _schedules() -> Schedules:
@@ -54,7 +53,7 @@ def resume(name: str, *, as_json: bool) -> None:
 def trigger(name: str, *, as_json: bool) -> None:
     """Dispatch the job of a schedule now, besides its ticks."""
     settings = load_settings()
-    definition = load_catalogue(settings).get(name)
+    definition = loaded_catalogue(settings).get(name)
     dispatcher = opened_app(settings).dispatcher
     handle = dispatcher.schedules().trigger(definition)
     if as_json:

@@ -99,7 +99,7 @@ def _facts(story: Story) -> Iterator[tuple[str, str]]:
     words = {
         "progress": None if job.progress is None else _progress(job.progress),
         "cancel": _cancel(job),
-        "dates": _dates(job),
+        **_dates(job),
         "key": job.idempotency_key,
         "tags": ", ".join(job.tags),
         "queue": _queue(job),
@@ -125,12 +125,12 @@ def _cancel(job: JobRecord) -> str:
     return "requested before it ended" if job.state.is_terminal else "requested"
 
 
-def _dates(job: JobRecord) -> str:
+def _dates(job: JobRecord) -> Mapping[str, str]:
     moments = {"created": job.created_at, "began": job.started_at, "ended": job.finished_at}
     if not job.state.is_terminal:
-        moments |= {"pickup by": job.pickup_by, "lease until": job.lease_until}
+        moments |= {"pickup by": job.pickup_by, "lease": job.lease_until}
         moments |= {"expires": job.expires_at if job.started_at is None else None}
-    return ", ".join(f"{name} {when(moment)}" for name, moment in moments.items() if moment)
+    return {name: when(moment) for name, moment in moments.items() if moment}
 
 
 def _queue(job: JobRecord) -> str:

@@ -18,9 +18,8 @@ from understudy.job_engine.clock import Deadline
 from understudy.job_engine.engine_port import Claiming, EngineHealth, Owner
 from understudy.job_engine.errors import EngineError
 from understudy.job_engine.message import Message
-from understudy.job_engine.queues import QueueProfile
+from understudy.job_engine.queues import DEFAULT_NAMESPACE, QueueProfile
 from understudy.queue import SafeJob, new_job, rq_id, rq_queue, shared_client
-from understudy.queue.rq_queue import DEFAULT_NAMESPACE
 
 #: How many offers of one process may be under way at once.
 CALLER_THREADS = 8

@@ -1,0 +1,26 @@
+"""No test depends on the variables of whoever runs it."""
+
+import os
+
+from tests import environment
+
+
+def test_what_others_set_is_forgotten_and_what_tests_set_stays() -> None:
+    given = {
+        "TERM": "dumb",
+        "NO_COLOR": "1",
+        "PGOPTIONS": "-c default_transaction_read_only=on",
+        "UNDERSTUDY_JOBS": "nosuch",
+        "DATABASE_URL": "mysql://",
+        "UNDERSTUDY_TEST_RUN": "mine",
+        "HOME": "/home/me",
+    }
+
+    environment.forget(given)
+
+    assert given == {**environment.GIVEN, "UNDERSTUDY_TEST_RUN": "mine", "HOME": "/home/me"}
+
+
+def test_this_run_has_forgotten_them() -> None:
+    assert os.environ["TERM"] == environment.GIVEN["TERM"]
+    assert not environment.NAMES & os.environ.keys() - environment.GIVEN.keys()
