@@ -1,4 +1,4 @@
-"""The environment that tests run in: what the developer, an editor or a CI system sets is forgotten.
+"""The environment that tests run in: what a developer, an editor or a CI system sets is forgotten.
 
 What a variable means is tested by tests that set it.
 """

@@ -19,7 +19,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
     {
         "worker": "Run workers: a supervised process per queue.",
         "dispatch": "Dispatch the job NAME with the payload JSON.",
-        "jobs": "Look at jobs: what they are, where they ran, and why there; decide what becomes of them.",
+        "jobs": "Look at jobs: what they are, where they ran, and why there; decide about them.",
         "schedules": "Look at the schedules and steer them; each is named after its job.",
         "events": "Send the events that jobs wait for.",
         "engines": "Probe every engine and show who serves which queue.",

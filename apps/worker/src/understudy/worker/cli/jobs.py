@@ -27,7 +27,7 @@ def _ledger() -> SqlLedger:
 
 @click.group()
 def jobs() -> None:
-    """Look at jobs: what they are, where they ran, and why there; decide what becomes of them.
+    """Look at jobs: what they are, where they ran, and why there; decide about them.
 
     An ID may be the beginning of one, from 4 characters on, where no other job's begins so.
     """
