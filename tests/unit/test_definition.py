@@ -191,3 +191,11 @@ def test_the_parentheses_may_be_left_out_where_there_are_no_options() -> None:
     assert (bare.name, bare.payload_type, bare.result_type) == ("bare", Mail, str)
     with pytest.raises(DefinitionError, match="a handler that can be called, got"):
         job("mail")  # type: ignore[call-overload]
+
+
+def test_a_job_is_shown_by_what_tells_it_from_others() -> None:
+    bound = job(retry=RETRY)(send)
+
+    assert repr(bound).startswith("JobDefinition('send', payload=")
+    assert repr(bound).endswith("queue='default')")
+    assert repr(declare_job("mail", payload=bound.payload_type)).endswith(", not bound)")
