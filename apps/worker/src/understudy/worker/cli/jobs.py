@@ -20,6 +20,11 @@ from understudy.worker.cli.retry import retry_command
 from understudy.worker.cli.showing import print_story, read_story, story_document
 from understudy.worker.settings import Settings, load_settings
 
+#: So much of a payload stands in a list.
+BRIEF = 60
+#: What a list shows where there is room.
+_SPARE = ("queue", "engine", "tries", "due", "key", "tags", "payload")
+
 
 def _ledger() -> SqlLedger:
     return opened_ledger(load_settings())
@@ -68,16 +73,21 @@ def list_command(*, limit: int, as_json: bool, **given: Any) -> None:
 def _print_jobs(found: Sequence[JobRecord]) -> None:
     print_table(
         counted(len(found), "job"),
-        ("id", "job", "state", "created", "queue", "engine", "tries", "due", "key", "tags"),
+        ("id", "job", "state", "created", *_SPARE),
         (
             (
                 *(j.id, j.name, j.state, j.created_at, j.queue, j.engine, j.claims),
-                *(j.run_at, j.idempotency_key, ", ".join(j.tags)),
+                *(j.run_at, j.idempotency_key, ", ".join(j.tags), _brief(j.payload)),
             )
             for j in found
         ),
-        spare=("queue", "engine", "tries", "due", "key", "tags"),
+        spare=_SPARE,
     )
+
+
+def _brief(payload: str) -> str:
+    text = in_json(payload) or ""
+    return text if len(text) <= BRIEF else f"{text[: BRIEF - 3]}..."
 
 
 def _hint(settings: Settings, ledger: SqlLedger, given: Mapping[str, Any]) -> None:

@@ -5,10 +5,10 @@ import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from datetime import datetime, timedelta
-from itertools import compress
 from typing import Any
 
 import click
+from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -28,15 +28,14 @@ _COLOURS = {
     JobState.HELD: "magenta",
 }
 
-#: A terminal of so many columns has room for every column of a table.
-WIDE = 110
 #: The name of a class, with its module.
 _DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*|\.<locals>)*\.[A-Z]\w*")
 
 #: The columns whose cells stay on one line.
 UNCUT = frozenset({"id", "state", "engine", "worker", "created", "started", "ended", "at"})
-#: What any other column gets at least.
+#: What any other column gets at least, and how long a word may be that is not broken.
 ROOM = 12
+MAX_WORD = 24
 #: The blanks around a cell.
 PADDING = 2
 
@@ -96,27 +95,53 @@ def print_table(
         title: What stands above it.
         columns: The names of the columns.
         rows: A cell for each column.
-        spare: Columns that a narrow terminal does without.
+        spare: Columns that a narrow terminal does without, the last ones first.
     """
     out = console()
-    kept = [c not in spare or out.width >= WIDE for c in columns]
-    cells = [
-        [Text.from_markup(show(cell), emoji=False) for cell in compress(row, kept)] for row in rows
-    ]
+    cells = [[Text.from_markup(show(cell), emoji=False) for cell in row] for row in rows]
     if not cells:
         say(title if title.startswith("0 ") else f"{title}: none")
         return
+    named = dict(zip(columns, zip(*cells, strict=True), strict=True))
+    widths = _widths(named, spare, out.width)
     table = Table(title=title, title_justify="left", header_style="bold", box=None)
-    for column, *texts in zip(compress(columns, kept), *cells, strict=True):
-        longest = max(len(column), *(text.cell_len for text in texts), 0)
-        # An id that is cut in two cannot be copied: rather than that, the table is too wide.
-        least = longest if column in UNCUT else min(longest, ROOM)
+    for column, least in widths.items():
         table.add_column(column, overflow="fold", no_wrap=column in UNCUT, min_width=least)
-    for each in cells:
-        table.add_row(*each)
-    least_width = sum((column.min_width or 0) + PADDING for column in table.columns)
-    out.width = max(out.width, least_width)
+    for row in zip(*(named[column] for column in widths), strict=True):
+        table.add_row(*row)
+    out.width = max(out.width, _total(widths))
     out.print(table)
+
+
+def _widths(
+    named: Mapping[str, Sequence[Text]], spare: Collection[str], width: int
+) -> dict[str, int]:
+    """Return what each column has at least, of as many as there is room for; spare ones go first.
+
+    No word of theirs is broken while there is room for that.
+    """
+    left = list(named)
+    widths = {column: _least(column, named[column], MAX_WORD) for column in left}
+    for column in [each for each in reversed(left) if each in spare]:
+        if _total(widths) <= width:
+            return widths
+        del widths[column]
+    if _total(widths) > width:
+        widths = {column: _least(column, named[column], ROOM) for column in widths}
+    return widths
+
+
+def _least(column: str, texts: Sequence[Text], most: int) -> int:
+    longest = max(len(column), *(text.cell_len for text in texts))
+    if column in UNCUT:
+        # An id that is cut in two cannot be copied: rather than that, the table is too wide.
+        return longest
+    words = [cell_len(word) for text in texts for word in text.plain.split()]
+    return min(longest, max(ROOM, min(max(words, default=0), most)))
+
+
+def _total(widths: Mapping[str, int]) -> int:
+    return sum(width + PADDING for width in widths.values())
 
 
 def counted(number: int, noun: str) -> str:

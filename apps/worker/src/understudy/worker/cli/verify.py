@@ -10,12 +10,13 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from understudy.job_engine.invariants import Violation
+from understudy.job_engine.invariants import Violation, history_of, violations
 from understudy.job_engine.records import EventRecord
 from understudy.job_engine.redaction import redacted_url
-from understudy.ledger import Database, check, verifying
+from understudy.ledger import Database, SqlLedger, check, verifying
 from understudy.ledger.verifying import Checked
 from understudy.queue.client import close_clients
+from understudy.worker.cli.finding import find_id
 from understudy.worker.cli.output import console, json_option, print_json, show
 from understudy.worker.doctor.wholeness import (
     LOST_REMEDY,
@@ -53,8 +54,9 @@ class _Report:
     type=click.IntRange(min=0),
     help="How many violations to list; all are counted.",
 )
+@click.option("--job", "job_id", metavar="ID", help="Check the history of this job alone.")
 @json_option
-def verify(*, limit: int, as_json: bool) -> None:
+def verify(*, limit: int, job_id: str | None, as_json: bool) -> None:
     """Check every job against the invariants: its history, and those it has to do with.
 
     These are the links of its chain, the jobs of its group, who invoked it or set it off, the
@@ -70,8 +72,10 @@ def verify(*, limit: int, as_json: bool) -> None:
     click.get_current_context().call_on_close(close_clients)
     with closing(open_database(settings)) as database:
         check(database)
-        report = _verified(database, limit)
-        whole = look_at_wholeness(settings, database)
+        if job_id is not None:
+            report, whole = _verified_job(SqlLedger(database), job_id), Wholeness()
+        else:
+            report, whole = _verified(database, limit), look_at_wholeness(settings, database)
     is_sound = not report.violations and whole.is_whole
     if as_json:
         where = redacted_url(database.url.render_as_string(hide_password=True))
@@ -80,6 +84,15 @@ def verify(*, limit: int, as_json: bool) -> None:
         _show_wholeness(whole, limit)
         _show(report, is_whole=whole.is_whole)
     raise SystemExit(OK if is_sound else FAILURE)
+
+
+def _verified_job(ledger: SqlLedger, given: str) -> _Report:
+    history = history_of(ledger, find_id(ledger, given))
+    report = _Report(events=len(history.events), jobs=1)
+    report.listed = list(violations(history))
+    report.violations = len(report.listed)
+    report.by_invariant.update(violation.invariant for violation in report.listed)
+    return report
 
 
 def _verified(database: Database, limit: int) -> _Report:
