@@ -196,3 +196,17 @@ def test_the_level_is_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
     log_event(Event("job.retry"))
 
     assert [line["event"] for line in screen.lines()] == ["job.retry"]
+
+
+def test_a_job_that_a_worker_does_not_know_is_told_of_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    given = {"reason": "unknown job", "state": "scheduled"}
+    with caplog.at_level(logging.INFO, "understudy"):
+        for job_id in ("one", "two"):
+            log_event(Event("job.release", job_id, "only-told-once", "default", detail=given))
+
+    warned = [each for each in caplog.records if each.levelno == logging.WARNING]
+    assert [each.getMessage() for each in warned] == [
+        "no job only-told-once is known here: they wait for a worker that has it; see doctor"
+    ]

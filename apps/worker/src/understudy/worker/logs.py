@@ -26,6 +26,7 @@ _LEVELS = {
     "job.refused": logging.WARNING,
     "job.uncharge": logging.WARNING,
     "job.park": logging.WARNING,
+    "job.unknown": logging.WARNING,
     "job.hold": logging.ERROR,
     "job.fail": logging.ERROR,
     "job.crash_out": logging.ERROR,
@@ -190,7 +191,8 @@ def log_event(event: Event) -> None:
         _emit(event.kind, said, fields)
     if event.detail.get("reason") == UNKNOWN_JOB and event.name not in _unknown_jobs:
         _unknown_jobs.add(event.name)
-        logger.warning("job %s is not known to this worker: %s", event.name, _UNKNOWN)
+        unknown = Event("job.unknown", name=event.name, queue=event.queue)
+        _emit(unknown.kind, sentence(unknown), _fields(unknown))
 
 
 def level_of(kind: str) -> int:
@@ -228,7 +230,6 @@ def _emit_count(kind: str, fields: Mapping[str, Any]) -> None:
     _emit(kind, f"{said} ({fields['suppressed']} more like it)", fields)
 
 
-_UNKNOWN = "its jobs wait for a worker whose UNDERSTUDY_JOBS has it; `understudy doctor` names them"
 #: Each is told of once a process, at its first job.
 _unknown_jobs = set[str | None]()
 _FLOODS = FloodGate(_emit_count)

@@ -26,6 +26,7 @@ SENTENCES: Mapping[str, str] = {
     "job.crash_out": "{job} has failed: its attempts crash{because}",
     "job.suspend": "{job} sleeps or waits{because}",
     "job.release": "{job} is given back to the ledger{because}",
+    "job.unknown": "no job {name} is known here: they wait for a worker that has it; see doctor",
     "job.hold": "{job} is held until a person decides{because}",
     "job.stop": "{job} has stopped: it was cancelled",
     "job.cancel": "{job} is cancelled",
