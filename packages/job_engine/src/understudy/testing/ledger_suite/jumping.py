@@ -173,7 +173,9 @@ class JumpingPromises:
 
         assert ledger.mend(PATIENCE, DAY) == 1
 
-        assert ledger.get(lost.job_id).run_at - ledger.clock().now <= MOMENT
+        due = ledger.get(lost.job_id).run_at
+        assert due is not None
+        assert due - ledger.clock().now <= MOMENT
 
     def test_a_moment_that_a_dispatch_named_stays(
         self, ledger: Ledger, pass_time: PassTime
