@@ -34,6 +34,7 @@ from understudy.worker.engines.link import Link
 from understudy.worker.engines.port import EngineWorker
 from understudy.worker.engines.rq_worker import SlotWorker
 from understudy.worker.exits import CONFIG, OK, TRY_AGAIN, exit_code
+from understudy.worker.forks import guard_forks
 from understudy.worker.last_exit import HASTE_SECONDS, exit_within
 from understudy.worker.lease_keeper import LeaseKeeper
 from understudy.worker.logs import configure_logs, flush_logs
@@ -43,7 +44,7 @@ from understudy.worker.parentage import die_with_parent
 from understudy.worker.periodic import Periodic
 from understudy.worker.processor import Processor
 from understudy.worker.runners import CautiousRunner, ChildRunner, Runner, ThreadRunner
-from understudy.worker.settings import Settings, load_settings
+from understudy.worker.settings import Settings, adopt, load_settings
 from understudy.worker.visible import described
 from understudy.worker.wiring import KEEPERS, App, build, load_catalogue, modules_of_children
 
@@ -282,9 +283,11 @@ def main(engine: str, queue: str, parent: int | None, boot_id: str | None) -> No
     die_with_parent(parent)
     try:
         settings = load_settings()
+        adopt(settings)
         configure_logs(settings)
         process = _prepare(settings, engine, queue, boot_id or secrets.token_hex(8))
         _on_signals(process)
+        guard_forks()
         process.run()
     except UnderstudyError as error:
         click.echo(described(error), err=True)

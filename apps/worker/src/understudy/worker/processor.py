@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from contextvars import Context
 
 from understudy.worker.admission import Admission
 from understudy.worker.logs import bound_to
@@ -32,7 +33,12 @@ class Processor:
 
         Raises nothing: an engine would end the slot, or deliver the message again. What nobody
         foresaw is logged, and the job goes on when its lease or its pickup deadline has passed.
+
+        Each has a `contextvars.Context` of its own: no job sees what another one set.
         """
+        Context().run(self._process, wire)
+
+    def _process(self, wire: object) -> None:
         try:
             claim = self._admission.admit(wire)
             if claim is not None:

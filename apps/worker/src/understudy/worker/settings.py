@@ -220,6 +220,23 @@ def load_settings(**overrides: Any) -> Settings:
         raise ConfigurationError(explain(Settings, error)) from None
 
 
+_adopted: list[Settings] = []
+
+
+def adopt(settings: Settings) -> None:
+    """Make these the settings of this process, whatever its jobs make of the environment."""
+    _adopted[:] = [settings]
+
+
+def process_settings() -> Settings:
+    """Return the settings that this process adopted, or those of the environment.
+
+    Raises:
+        ConfigurationError: If any is wrong.
+    """
+    return _adopted[0] if _adopted else load_settings()
+
+
 def ledger_folder(url: str) -> Path | None:
     """Return the folder of the default SQLite ledger, which is made when it is missing."""
     prefix = "sqlite:///.understudy/"

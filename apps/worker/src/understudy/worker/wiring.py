@@ -30,7 +30,7 @@ from understudy.ledger.opening import shared_database
 from understudy.queue.client import close_clients
 from understudy.worker.deaths import DeathNotices
 from understudy.worker.logs import log_event
-from understudy.worker.settings import Settings, ledger_folder, load_settings
+from understudy.worker.settings import Settings, ledger_folder, process_settings
 from understudy.worker.shipped import shipped_jobs
 
 #: The most connections to PostgreSQL of a process that only dispatches, asks or maintains.
@@ -167,7 +167,7 @@ def modules_of_children(settings: Settings) -> tuple[str, ...]:
 
 def dispatcher_from_environment() -> Dispatcher:
     """Build the dispatcher that `dispatch_job` uses; found as an entry point."""
-    return build(load_settings()).dispatcher
+    return build(process_settings()).dispatcher
 
 
 def _engine_config(settings: Settings) -> EngineConfig:

@@ -27,7 +27,7 @@ class ErrorRecord:
         try:
             message = str(error)
             trace = "".join(traceback.format_exception(error))
-        except Exception as again:  # noqa: BLE001 - an error that cannot be shown is one all the same
+        except BaseException as again:  # noqa: BLE001 - an error that cannot be shown is one all the same
             message, trace = f"cannot be shown: {type(again).__name__}", ""
         return cls(
             name, _storable(message)[:MAX_MESSAGE_CHARS], _storable(trace)[-MAX_TRACEBACK_CHARS:]
