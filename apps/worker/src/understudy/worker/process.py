@@ -45,6 +45,7 @@ from understudy.worker.periodic import Periodic
 from understudy.worker.processor import Processor
 from understudy.worker.runners import CautiousRunner, ChildRunner, Runner, ThreadRunner
 from understudy.worker.settings import Settings, adopt, load_settings
+from understudy.worker.streams import open_standard_streams
 from understudy.worker.visible import described
 from understudy.worker.wiring import KEEPERS, App, build, load_catalogue, modules_of_children
 
@@ -280,6 +281,7 @@ def main(engine: str, queue: str, parent: int | None, boot_id: str | None) -> No
 
     SIGTERM or SIGINT stops it gracefully, a second one at once.
     """
+    open_standard_streams()
     die_with_parent(parent)
     try:
         settings = load_settings()
@@ -290,7 +292,8 @@ def main(engine: str, queue: str, parent: int | None, boot_id: str | None) -> No
         guard_forks()
         process.run()
     except UnderstudyError as error:
-        click.echo(described(error), err=True)
+        with suppress(OSError):
+            click.echo(described(error), err=True)
         sys.exit(exit_code(error))
 
 

@@ -1,15 +1,18 @@
 """The `understudy` command."""
 
+import errno
 import importlib
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from types import MappingProxyType
 
 import click
 
 from understudy.job_engine.errors import UnderstudyError
 from understudy.job_engine.redaction import redacted
-from understudy.worker.exits import exit_code
+from understudy.worker.exits import FAILURE, exit_code
+from understudy.worker.streams import open_standard_streams
 from understudy.worker.visible import described, visible_block
 
 #: The modules of the commands; each holds a command of its own name. A module is loaded when its
@@ -32,6 +35,9 @@ _COMMANDS: Mapping[str, str] = MappingProxyType(
         )
     }
 )
+
+#: What writing to a stream says that is full, or that nothing reads.
+_UNWRITABLE = (errno.ENOSPC, errno.EPIPE, errno.EDQUOT, errno.EBADF)
 
 
 class _Group(click.Group):
@@ -56,6 +62,12 @@ class _Group(click.Group):
             # Its own copy of the text, because click prints it and ends the process.
             vars(error)["message"] = visible_block(redacted(error.message))
             raise
+        except OSError as error:
+            if error.errno not in _UNWRITABLE:
+                raise
+            with suppress(OSError):
+                click.echo(f"the output cannot be written: {error.strerror}", err=True)
+            ctx.exit(FAILURE)
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -70,6 +82,7 @@ def main() -> None:
     away, 75 if it is worth trying again, as when the ledger is away, 78 if a setting is wrong.
     Errors go to standard error.
     """
+    open_standard_streams()
     # Job modules of the folder where the command was started can be imported.
     if "" not in sys.path:
         sys.path.insert(0, "")

@@ -1,0 +1,135 @@
+"""Standard streams that may be closed, full, or read by nothing any more: no worker stops for them.
+
+See docs/decisions/0033.
+"""
+
+import errno
+import logging
+import os
+import select
+import socket
+import stat
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+#: How long a line may wait for room before lines are counted instead of written, in seconds.
+PATIENCE_SECONDS = 1.0
+#: Why a stream takes nothing for now: it is full, and is read slowly or not at all.
+_FULL = (errno.EAGAIN, errno.EWOULDBLOCK)
+
+#: Writes as much as there is room for, and never waits.
+Write = Callable[[bytes], int]
+
+
+def open_standard_streams() -> None:
+    """Open what this process was started without: else the next file opened would be in its place."""
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            # The lowest one that is free is this one.
+            os.open(os.devnull, os.O_RDWR)
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115, PTH123 - for good
+
+
+class PatientHandler(logging.Handler):
+    """Write log records to standard error, but wait for nothing that reads it.
+
+    Lines that it cannot take are counted, and one that says how many follows when it can.
+    """
+
+    def __init__(self, descriptor: int = 2) -> None:
+        """Write to a descriptor."""
+        super().__init__()
+        self._descriptor = descriptor
+        self._write = writer(descriptor)
+        self._lost = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record, or count it."""
+        try:
+            line = self.format(record)
+        except Exception:
+            self.handleError(record)
+            return
+        if self._lost:
+            self._tell_lost()
+        self._put(line)
+
+    def _tell_lost(self) -> None:
+        count = self._lost
+        note = logging.LogRecord(
+            "understudy.worker",
+            logging.WARNING,
+            __file__,
+            0,
+            "%d lines of the log were lost: standard error could not be written",
+            (count,),
+            None,
+        )
+        if self._put(self.format(note)):
+            self._lost -= count
+        else:
+            # The note itself is no line of the log.
+            self._lost -= 1
+
+    def _put(self, line: str) -> bool:
+        rest = f"{line}\n".encode(errors="backslashreplace")
+        # One that was lost already is not waited for again.
+        ends = time.monotonic() + (0.0 if self._lost else PATIENCE_SECONDS)
+        while rest:
+            try:
+                rest = rest[self._write(rest) :]
+            except OSError as error:
+                if error.errno not in _FULL or not self._has_room_by(ends):
+                    self._lost += 1
+                    return False
+        return True
+
+    def _has_room_by(self, ends: float) -> bool:
+        left = ends - time.monotonic()
+        if left <= 0:
+            return False
+        poll = select.poll()
+        poll.register(self._descriptor, select.POLLOUT)
+        return bool(poll.poll(left * 1000))
+
+
+def writer(descriptor: int) -> Write:
+    """Return what writes to a descriptor without ever waiting, as far as that can be had."""
+    try:
+        kind = os.fstat(descriptor).st_mode
+    except OSError:
+        return lambda data: os.write(descriptor, data)
+    if stat.S_ISSOCK(kind):
+        return _to_socket(descriptor)
+    if stat.S_ISFIFO(kind) or stat.S_ISCHR(kind):
+        return _to_pipe(descriptor)
+    return lambda data: os.write(descriptor, data)
+
+
+def _to_socket(descriptor: int) -> Write:
+    connection = socket.socket(fileno=os.dup(descriptor))
+    return lambda data: connection.send(data, socket.MSG_DONTWAIT)
+
+
+def _to_pipe(descriptor: int) -> Write:
+    flags = os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+    # Opened anew: the flags of the one there is are those of every process that shares it.
+    with suppress(OSError):
+        own = os.open(f"/proc/self/fd/{descriptor}", flags)
+        return lambda data: os.write(own, data)
+    poll = select.poll()
+    poll.register(descriptor, select.POLLOUT)
+
+    def write(data: bytes) -> int:
+        # So much has room where there is any.
+        if not poll.poll(0):
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        return os.write(descriptor, data[: select.PIPE_BUF])
+
+    return write
