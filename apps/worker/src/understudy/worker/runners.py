@@ -86,6 +86,11 @@ class ChildLease(Lease):
         super().__init__()
         self._child: ForkServerProcess | None = None
 
+    @property
+    def is_in_job_code(self) -> bool:
+        """Tell whether the child is there, which runs nothing else."""
+        return self._child is not None
+
     def attach(self, child: ForkServerProcess) -> None:
         """Signal this child from now on, also for what was revoked before."""
         self._child = child
@@ -149,7 +154,9 @@ class ChildRunner:
 
     def _attempt(self, claim: Claim, lease: ChildLease) -> Conclusion | None:
         word, of_child = self._context.Pipe(duplex=False)
-        child = self._context.Process(target=run_attempt, args=(asdict(claim), of_child, process_settings()))
+        child = self._context.Process(
+            target=run_attempt, args=(asdict(claim), of_child, process_settings())
+        )
         with word:
             with of_child:
                 try:

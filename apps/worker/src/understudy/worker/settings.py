@@ -163,9 +163,7 @@ class Settings(BaseSettings):
         "amqp://guest:guest@localhost:5672/%2F",
         *("UNDERSTUDY_AMQP_URL", "AMQP_URL", "CLOUDAMQP_URL", "RABBITMQ_URL"),
     )
-    ledger_url: str = _url(
-        f"sqlite:///{DEFAULT_LEDGER}", "UNDERSTUDY_LEDGER_URL", "DATABASE_URL"
-    )
+    ledger_url: str = _url(f"sqlite:///{DEFAULT_LEDGER}", "UNDERSTUDY_LEDGER_URL", "DATABASE_URL")
     ledger_timeout: Duration = timedelta(seconds=5)
     ledger_pool: int | None = Field(default=None, ge=1, le=1000)
     jobs: Names = ()

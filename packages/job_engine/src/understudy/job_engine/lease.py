@@ -50,6 +50,8 @@ class Lease:
         """Keep the way to interrupt a thread that runs the job's own code."""
         self._interrupter = interrupter
         self._process = os.getpid()
+        #: How often the attempt made sure of its authority, which it does at whatever it begins.
+        self.checks: int = 0
         # A signal handler may revoke in the thread that holds it.
         self._lock = threading.RLock()
         self._revoked_by: type[Interrupt] | None = None
@@ -68,6 +70,11 @@ class Lease:
     def has_ended(self) -> bool:
         """Tell whether the job's code is over, and only its end is still to be recorded."""
         return self._has_ended
+
+    @property
+    def is_in_job_code(self) -> bool:
+        """Tell whether the job's own code runs now, in any thread."""
+        return bool(self._stretches)
 
     @property
     def is_asking(self) -> bool:
@@ -133,6 +140,7 @@ class Lease:
             Interrupt: The one it was revoked with, or `ForkedError`.
         """
         self.expect_own_process()
+        self.checks += 1
         if self._revoked_by is not None:
             raise self._revoked_by
 

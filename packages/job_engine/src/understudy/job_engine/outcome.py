@@ -85,7 +85,9 @@ def unreadable(definition: AnyDefinition, claim: Claim, error: Exception) -> Con
         return raised(definition, claim, error)
     model = definition.payload_type.__name__
     # Of errors of the model's own code only the class is known to hold nothing of the payload.
-    said = str(error) if isinstance(error, UnderstudyError) else f"{type(error).__name__} was raised"
+    said = (
+        str(error) if isinstance(error, UnderstudyError) else f"{type(error).__name__} was raised"
+    )
     step = (
         f", upgraded from version {claim.version} to {definition.version}"
         if claim.version < definition.version
