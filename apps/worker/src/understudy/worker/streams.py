@@ -24,7 +24,7 @@ Write = Callable[[bytes], int]
 
 
 def open_standard_streams() -> None:
-    """Open what this process was started without: else the next file opened would be in its place."""
+    """Open what this process was started without, or the next file would stand in its place."""
     for descriptor in (0, 1, 2):
         try:
             os.fstat(descriptor)
@@ -48,12 +48,14 @@ class PatientHandler(logging.Handler):
         self._descriptor = descriptor
         self._write = writer(descriptor)
         self._lost = 0
+        # Whether only the beginning of the last line was written.
+        self._is_cut = False
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a record, or count it."""
         try:
             line = self.format(record)
-        except Exception:
+        except Exception:  # noqa: BLE001 - as every handler does
             self.handleError(record)
             return
         if self._lost:
@@ -81,13 +83,18 @@ class PatientHandler(logging.Handler):
         rest = f"{line}\n".encode(errors="backslashreplace")
         # One that was lost already is not waited for again.
         ends = time.monotonic() + (0.0 if self._lost else PATIENCE_SECONDS)
+        if self._is_cut:
+            rest = b"\n" + rest
+        whole = len(rest)
         while rest:
             try:
                 rest = rest[self._write(rest) :]
             except OSError as error:
                 if error.errno not in _FULL or not self._has_room_by(ends):
                     self._lost += 1
+                    self._is_cut = self._is_cut or len(rest) < whole
                     return False
+        self._is_cut = False
         return True
 
     def _has_room_by(self, ends: float) -> bool:

@@ -7,7 +7,6 @@ import threading
 from asyncio import AbstractEventLoop
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextvars import copy_context
 from functools import partial
 from typing import Any, Generic, TypeVar
 from weakref import WeakKeyDictionary
@@ -15,6 +14,7 @@ from weakref import WeakKeyDictionary
 from understudy.job_engine.errors import StepError
 from understudy.job_engine.interrupts import Interrupt
 from understudy.job_engine.lease import Lease, ThreadInterrupter
+from understudy.job_engine.variables import own_copy
 
 T = TypeVar("T")
 
@@ -97,7 +97,7 @@ async def off_loop(work: Callable[[], T]) -> T:
         BaseException: What the work raised; `StepError` in the place of `StopIteration`.
     """
     loop = asyncio.get_running_loop()
-    done = loop.run_in_executor(_threads.get(loop), copy_context().run, _Ended, work)
+    done = loop.run_in_executor(_threads.get(loop), own_copy().run, _Ended, work)
     try:
         ended = await asyncio.shield(done)
     except asyncio.CancelledError:

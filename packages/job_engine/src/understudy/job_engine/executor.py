@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable, Sequence
-from contextvars import copy_context
 from dataclasses import replace
 from functools import partial
 from typing import Protocol
@@ -24,6 +23,7 @@ from understudy.job_engine.ports import AttemptLedger
 from understudy.job_engine.records import Claim, Conclusion, EventRecord
 from understudy.job_engine.states import RELEASE, RESUME, TRANSITIONS, JobState
 from understudy.job_engine.time_limit import AttemptLimits, End
+from understudy.job_engine.variables import own_copy
 
 AnyContext = JobContext | AsyncJobContext
 #: Takes over the end of an attempt that the ledger refuses to record.
@@ -88,7 +88,7 @@ class Executor:
             The state the job is in then, or None if nothing was recorded: the attempt was
             fenced (I3), or its claim is given back when the ledger answers again.
         """
-        return copy_context().run(self._run, claim, lease)
+        return own_copy().run(self._run, claim, lease)
 
     def _run(self, claim: Claim, lease: Lease) -> JobState | None:
         started = self._clock.steady()

@@ -1,6 +1,5 @@
 """What an attempt's end means for its job: pure decisions, no I/O."""
 
-from contextvars import copy_context
 from datetime import timedelta
 
 from understudy.job_engine.definition import AnyDefinition
@@ -35,6 +34,7 @@ from understudy.job_engine.states import (
     SUCCEED,
     SUSPEND,
 )
+from understudy.job_engine.variables import own_copy
 
 #: A job whose attempts lost their process this often is failed: crash loop (rule 18).
 MAX_CRASHES = 3
@@ -69,7 +69,7 @@ def raised(definition: AnyDefinition, claim: Claim, error: Exception) -> Conclus
     record = ErrorRecord.of(error)
     try:
         # Of the thread that asks it keeps nothing: that is the lease keeper's, or a timer's.
-        delay = copy_context().run(definition.retry.delay, claim.errors + 1, error)
+        delay = own_copy().run(definition.retry.delay, claim.errors + 1, error)
     except BaseException as broken:  # noqa: BLE001 - a policy may be anybody's code
         reason = f"the retry policy raised {type(broken).__name__}"
         return Conclusion(FAIL, error=record, reason=reason)
