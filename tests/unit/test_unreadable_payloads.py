@@ -75,7 +75,9 @@ def test_it_is_held_and_the_reason_names_what_differs(payload: str, differs: str
     assert "hunter2" not in f"{stage.job.error.message} {held.detail}"
 
 
-@pytest.mark.parametrize("upcaster", [raises(KeyError("address")), lambda old: None, lambda old: {}])
+@pytest.mark.parametrize(
+    "upcaster", [raises(KeyError("address")), lambda old: None, lambda old: {}]
+)
 def test_it_is_held_if_an_upgrade_does_not_make_one_that_fits(
     upcaster: Callable[[dict[str, Any]], Any],
 ) -> None:
