@@ -7,9 +7,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.integration.processes.conftest import Yard
+from tests.integration.processes.conftest import Yard, is_there
 from tests.integration.processes.jobs import CHILDREN, THREADS, Forking, Leaving, Nothing
-from tests.servers.processes import PATIENCE, is_alive, wait_until
+from tests.servers.processes import PATIENCE, wait_until
 from understudy.job_engine import JobState, QueueProfile
 
 pytestmark = pytest.mark.fault("F61")
@@ -92,8 +92,8 @@ def test_what_a_job_forked_ends_with_its_worker(
     noted = tmp_path / "noted"
     left = yard.end_of(yard.dispatch("leave", THREADS, Leaving(what=what, noted=noted)))
     pid = int(noted.read_text())
-    assert (left.state, is_alive(pid)) == (JobState.SUCCEEDED, True)
+    assert (left.state, is_there(pid)) == (JobState.SUCCEEDED, True)
 
     psutil.Process(lone_worker).kill()
 
-    wait_until(lambda: not is_alive(pid), PATIENCE, "the fork has ended")
+    wait_until(lambda: not is_there(pid), PATIENCE, "the fork has ended")

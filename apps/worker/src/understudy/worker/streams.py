@@ -58,26 +58,23 @@ class PatientHandler(logging.Handler):
         except Exception:  # noqa: BLE001 - as every handler does
             self.handleError(record)
             return
-        if self._lost:
-            self._tell_lost()
-        self._put(line)
+        lost = self._lost
+        # In one piece: a pipe may have room for the note, and none for the line.
+        if self._put(f"{self._note(lost)}\n{line}" if lost else line):
+            self._lost -= lost
 
-    def _tell_lost(self) -> None:
-        count = self._lost
-        note = logging.LogRecord(
-            "understudy.worker",
-            logging.WARNING,
-            __file__,
-            0,
-            "%d lines of the log were lost: standard error could not be written",
-            (count,),
-            None,
+    def _note(self, lost: int) -> str:
+        return self.format(
+            logging.LogRecord(
+                "understudy.worker",
+                logging.WARNING,
+                __file__,
+                0,
+                "%d lines of the log were lost: standard error could not be written",
+                (lost,),
+                None,
+            )
         )
-        if self._put(self.format(note)):
-            self._lost -= count
-        else:
-            # The note itself is no line of the log.
-            self._lost -= 1
 
     def _put(self, line: str) -> bool:
         rest = f"{line}\n".encode(errors="backslashreplace")

@@ -31,6 +31,8 @@ class Surroundings:
         self._umask = os.umask(0o077)
         os.umask(self._umask)
         self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+        # One that is set is not a job's.
+        self._has_alarm = signal.getitimer(signal.ITIMER_REAL) != (0.0, 0.0)
         self._locale = locale.setlocale(locale.LC_ALL)
         self._filters = list(warnings.filters)
         self._timeout = socket.getdefaulttimeout()
@@ -55,8 +57,9 @@ class Surroundings:
                 os.fchdir(self._folder)
         os.umask(self._umask)
         signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
-        # An alarm without a handler, which only the main thread can set, ends the process.
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        if not self._has_alarm:
+            # One without a handler, which only the main thread can set, ends the process.
+            signal.setitimer(signal.ITIMER_REAL, 0)
         if locale.setlocale(locale.LC_ALL) != self._locale:
             locale.setlocale(locale.LC_ALL, self._locale)
         if warnings.filters != self._filters:
