@@ -1,13 +1,12 @@
 """Running one attempt to its end, whichever that is."""
 
 import asyncio
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from tests.unit.support import RETRY, Mail, Stage, define
+from tests.unit.support import RETRY, Mail, Stage
 from understudy.job_engine.context import JobContext
 from understudy.job_engine.declaring import declare_job
 from understudy.job_engine.errors import NonRetryableError

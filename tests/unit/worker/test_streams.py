@@ -66,11 +66,12 @@ def test_what_is_not_read_is_counted_and_waited_for_once(ends: tuple[int, int]) 
     assert 0 < written < MANY
     told = f"{MANY - written} lines of the log were lost: standard error could not be written"
     assert after[-2:] == [told, "again"]
+    handler.close()
 
 
 def test_the_flags_of_a_pipe_that_others_share_stay_as_they_are() -> None:
     reading, writing = os.pipe()
-    writer(writing)
+    writer(writing).close()
     assert os.get_blocking(writing)
     os.close(reading)
     os.close(writing)
@@ -89,6 +90,8 @@ def test_a_stream_that_takes_nothing_stops_nothing(kind: str) -> None:
 
     for _ in range(MANY):
         log_to(handler, LINE)
+    if kind != "closed":
+        os.close(writing)
 
 
 START = """

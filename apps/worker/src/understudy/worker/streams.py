@@ -13,14 +13,25 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 
 #: How long a line may wait for room before lines are counted instead of written, in seconds.
 PATIENCE_SECONDS = 1.0
 #: Why a stream takes nothing for now: it is full, and is read slowly or not at all.
 _FULL = (errno.EAGAIN, errno.EWOULDBLOCK)
 
-#: Writes as much as there is room for, and never waits.
-Write = Callable[[bytes], int]
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """Writes to a descriptor without waiting.
+
+    Attributes:
+        write: Writes as much as there is room for.
+        close: Gives back what was opened for that.
+    """
+
+    write: Callable[[bytes], int]
+    close: Callable[[], object]
 
 
 def open_standard_streams() -> None:
@@ -46,7 +57,7 @@ class PatientHandler(logging.Handler):
         """Write to a descriptor."""
         super().__init__()
         self._descriptor = descriptor
-        self._write = writer(descriptor)
+        self._writer = writer(descriptor)
         self._lost = 0
         # Whether only the beginning of the last line was written.
         self._is_cut = False
@@ -62,6 +73,11 @@ class PatientHandler(logging.Handler):
         # In one piece: a pipe may have room for the note, and none for the line.
         if self._put(f"{self._note(lost)}\n{line}" if lost else line):
             self._lost -= lost
+
+    def close(self) -> None:
+        """Give back what was opened."""
+        self._writer.close()
+        super().close()
 
     def _note(self, lost: int) -> str:
         return self.format(
@@ -85,7 +101,7 @@ class PatientHandler(logging.Handler):
         whole = len(rest)
         while rest:
             try:
-                rest = rest[self._write(rest) :]
+                rest = rest[self._writer.write(rest) :]
             except OSError as error:
                 if error.errno not in _FULL or not self._has_room_by(ends):
                     self._lost += 1
@@ -103,30 +119,34 @@ class PatientHandler(logging.Handler):
         return bool(poll.poll(left * 1000))
 
 
-def writer(descriptor: int) -> Write:
+def writer(descriptor: int) -> Writer:
     """Return what writes to a descriptor without ever waiting, as far as that can be had."""
     try:
         kind = os.fstat(descriptor).st_mode
     except OSError:
-        return lambda data: os.write(descriptor, data)
+        return _plain(descriptor)
     if stat.S_ISSOCK(kind):
         return _to_socket(descriptor)
     if stat.S_ISFIFO(kind) or stat.S_ISCHR(kind):
         return _to_pipe(descriptor)
-    return lambda data: os.write(descriptor, data)
+    return _plain(descriptor)
 
 
-def _to_socket(descriptor: int) -> Write:
+def _plain(descriptor: int) -> Writer:
+    return Writer(lambda data: os.write(descriptor, data), lambda: None)
+
+
+def _to_socket(descriptor: int) -> Writer:
     connection = socket.socket(fileno=os.dup(descriptor))
-    return lambda data: connection.send(data, socket.MSG_DONTWAIT)
+    return Writer(lambda data: connection.send(data, socket.MSG_DONTWAIT), connection.close)
 
 
-def _to_pipe(descriptor: int) -> Write:
+def _to_pipe(descriptor: int) -> Writer:
     flags = os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
     # Opened anew: the flags of the one there is are those of every process that shares it.
     with suppress(OSError):
         own = os.open(f"/proc/self/fd/{descriptor}", flags)
-        return lambda data: os.write(own, data)
+        return Writer(lambda data: os.write(own, data), lambda: os.close(own))
     poll = select.poll()
     poll.register(descriptor, select.POLLOUT)
 
@@ -136,4 +156,4 @@ def _to_pipe(descriptor: int) -> Write:
             raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
         return os.write(descriptor, data[: select.PIPE_BUF])
 
-    return write
+    return Writer(write, lambda: None)
