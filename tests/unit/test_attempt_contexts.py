@@ -1,4 +1,4 @@
-"""No attempt sees what another one set: context variables, decimal contexts, what logs are bound to."""
+"""No attempt sees what another one set: context variables, decimal contexts, bound logs."""
 
 import asyncio
 import decimal

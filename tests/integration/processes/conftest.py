@@ -1,4 +1,4 @@
-"""Workers of both engines on queues of threads and of children, which start when a test needs one."""
+"""Workers of both engines, on threads and in children, which start when a test needs them."""
 
 import os
 import uuid
