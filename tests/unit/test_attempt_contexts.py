@@ -41,7 +41,11 @@ def test_a_plain_attempt_leaves_nothing_in_its_thread() -> None:
     before = seen()
     stage, at_the_end = Stage(), []
 
-    stage.run(lambda ctx: (change(), at_the_end.append(seen())))
+    def body(ctx: JobContext) -> None:
+        change()
+        at_the_end.append(seen())
+
+    stage.run(body)
 
     assert at_the_end == [CHANGED]
     assert seen() == before

@@ -52,9 +52,11 @@ class Yard:
 
     def end_of(self, handle: JobHandle[Any]) -> JobRecord:
         """Wait until a job has ended, or is held."""
-        return wait_until(lambda: self._ended(handle), PATIENCE, f"{handle.id} ends")
+        found = wait_until(lambda: self._ended(handle), PATIENCE, f"{handle.id} ends")
+        assert found is not None
+        return found
 
-    def _ended(self, handle: JobHandle[Any]) -> Any:
+    def _ended(self, handle: JobHandle[Any]) -> JobRecord | None:
         found = handle.job()
         return found if found.state.is_terminal or found.state == "held" else None
 

@@ -24,7 +24,7 @@ class Floor:
 
     def moves_after(self, span: timedelta, looks: int = LOOKS) -> bool:
         """Look as often within a span, and return what the last look says."""
-        self.watch.any_moves()
+        moves = self.watch.any_moves()
         for _ in range(looks):
             self.clock.advance(span / looks)
             moves = self.watch.any_moves()
