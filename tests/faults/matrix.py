@@ -296,4 +296,16 @@ MATRIX = (
         "Debian's Patroni and etcd, three nodes of each on addresses of their own; with the marker "
         "`long`, by `make test-cluster`, which needs root.",
     ),
+    Fault(
+        "F61",
+        "A job forks, and the child returns, raises, exits, goes on in the job's context or is "
+        "terminated",
+        "The attempt stays its parent's; the child records nothing, ends where the job's code "
+        "does, and leaves no copy of the worker",
+    ),
+    Fault(
+        "F62",
+        "A job leaves threads, executors or processes behind",
+        "Its slot is another job's at once; in a child they end with the attempt",
+    ),
 )

@@ -24,6 +24,25 @@ def test_a_worker_reads_what_an_older_program_dispatched(house: House) -> None:
     assert handle.result(timedelta(seconds=PATIENCE)) == "Rua 1 in Porto"
 
 
+class HalfALetter(BaseModel):
+    street: str
+
+
+def test_a_payload_that_no_longer_fits_is_held_by_the_first_attempt(house: House) -> None:
+    other = declare_job(
+        versions_letter.name, payload=HalfALetter, result=str, queue=LANE.name, version=2
+    )
+
+    handle = house.dispatch(other, HalfALetter(street="Rua 1"))
+
+    held = house.wait_for(handle, JobState.HELD)
+    assert (held.claims, held.errors) == (1, 0)
+    assert held.error is not None
+    assert "got: city: Field required" in held.error.message
+    *_, last = house.ledger.events(handle.id)
+    assert "city: Field required" in f"{last.detail['reason']}"
+
+
 def test_a_worker_gives_back_what_is_newer_than_it(house: House) -> None:
     newer = replace(versions_letter, version=3)
 

@@ -16,6 +16,7 @@ from understudy.worker.claim_returns import ClaimReturns
 from understudy.worker.lease_keeper import LeaseKeeper
 from understudy.worker.processor import Processor
 from understudy.worker.runners import attempt_timeout
+from understudy.worker.slot_watch import SlotWatch
 
 BEAT_EVERY, BEAT_TTL = 2.0, timedelta(seconds=7)
 LOOK_EVERY = 0.8
@@ -80,7 +81,8 @@ class Worker:
             self._executor.run(claim, lease)
 
     def _serve(self) -> None:
-        processor = Processor(self._admission, self, lambda: None)
+        watch = SlotWatch(QUEUE.slots, self._keeper.held, self._parts.clock)
+        processor = Processor(self._admission, self, lambda: None, watch)
         broker = self._scene.brokers[self._engine]
         while not self.is_stopping:
             message = broker.take()

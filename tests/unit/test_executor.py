@@ -1,13 +1,12 @@
 """Running one attempt to its end, whichever that is."""
 
 import asyncio
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from tests.unit.support import RETRY, Mail, Stage, define
+from tests.unit.support import RETRY, Mail, Stage
 from understudy.job_engine.context import JobContext
 from understudy.job_engine.declaring import declare_job
 from understudy.job_engine.errors import NonRetryableError
@@ -129,20 +128,6 @@ def test_a_job_that_is_declared_and_not_bound_here_is_given_back() -> None:
     state = stage.executor.run(stage.claim(), Lease())
 
     assert (state, stage.job.releases) == (JobState.SCHEDULED, 1)
-
-
-def test_a_payload_that_no_longer_fits_is_an_error_that_shows_no_value() -> None:
-    stage = Stage()
-    stage.definitions = [define(lambda ctx: None, retry=RETRY)]
-    claim = stage.claim()
-    broken = replace(claim, payload='{"user_id": "hunter2-canary"}')
-
-    state = stage.executor.run(broken, Lease())
-
-    assert state is JobState.SCHEDULED
-    assert stage.job.error is not None
-    assert "user_id" in stage.job.error.message
-    assert "hunter2" not in f"{stage.job.error}"
 
 
 def test_an_attempt_waits_for_a_ledger_that_is_away_for_a_while() -> None:

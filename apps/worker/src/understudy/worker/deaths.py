@@ -6,9 +6,11 @@ process is dead if its parent reaped it, or if the machine that it ran on has it
 
 import logging
 import os
+import signal
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -22,8 +24,9 @@ logger: logging.Logger = logging.getLogger("understudy.worker")
 PAUSE = timedelta(milliseconds=500)
 LAST_WORDS = timedelta(seconds=2)
 
-#: The place of the start time in what follows the name of a process in `/proc/<pid>/stat`.
-_START_TIME = 19
+#: The places of its session and its start in what follows the name of a process in
+#: `/proc/<pid>/stat`.
+_SESSION, _START_TIME = 3, 19
 
 
 def this_machine() -> str:
@@ -41,13 +44,39 @@ def this_machine() -> str:
 
 def birth(pid: int) -> str:
     """Return when a process began, in ticks since the boot; empty if it cannot be read."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text(errors="replace")
-    except OSError:
-        return ""
-    # The name may hold spaces and parentheses; what follows the last one does not.
-    fields = stat.rpartition(")")[2].split()
+    fields = _fields(Path(f"/proc/{pid}"))
     return fields[_START_TIME] if len(fields) > _START_TIME else ""
+
+
+def _session(process: Path) -> int | None:
+    fields = _fields(process)
+    return int(fields[_SESSION]) if len(fields) > _SESSION else None
+
+
+def _fields(process: Path) -> list[str]:
+    try:
+        stat = (process / "stat").read_text(errors="replace")
+    except OSError:
+        return []
+    # The name may hold spaces and parentheses; what follows the last one does not.
+    return stat.rpartition(")")[2].split()
+
+
+def end_session(leader: int) -> None:
+    """Kill what a process that led a session, and is gone, has left behind in it.
+
+    What a job started in a session of its own is meant to outlive its worker. Where `/proc` does
+    not tell sessions, only the process's own group is ended.
+    """
+    if birth(leader):
+        # The number is another process's by now: a session has its leader's as long as it lasts.
+        return
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(leader, signal.SIGKILL)
+    for folder in Path("/proc").glob("[0-9]*"):
+        if _session(folder) == leader:
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(int(folder.name), signal.SIGKILL)
 
 
 def has_gone(worker: WorkerRecord) -> bool:

@@ -17,6 +17,7 @@ from understudy.job_engine.redaction import redacted
 from understudy.worker.log_limits import FloodGate
 from understudy.worker.sentences import sentence
 from understudy.worker.settings import Settings
+from understudy.worker.streams import PatientHandler
 from understudy.worker.visible import MARGIN, visible, visible_block
 
 _LEVELS = {
@@ -66,13 +67,19 @@ def configure_logs(settings: Settings) -> None:
     as_json = settings.log_format == "json" or (
         settings.log_format == "auto" and not sys.stderr.isatty()
     )
-    handler = logging.StreamHandler()
+    handler = _handler()
     handler.setFormatter(_formatter(as_json=as_json))
     handler.addFilter(_OncePerMinute())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.log_level)
     _quieten()
+
+
+def _handler() -> logging.Handler:
+    # What stands in the place of standard error, as in a test, is written to as it is.
+    stream = sys.stderr
+    return PatientHandler() if stream is sys.__stderr__ else logging.StreamHandler(stream)
 
 
 @contextmanager

@@ -13,8 +13,8 @@ _PR_SET_PDEATHSIG = 1
 def die_with_parent(parent: int | None = None) -> None:
     """Ask to be killed with the parent.
 
-    On Linux the kernel does it, whatever this process is busy with; elsewhere a thread looks
-    once a second.
+    On Linux the kernel does it, whatever this process is busy with, when the thread ends that
+    started it; elsewhere a thread looks once a second.
 
     Args:
         parent: Who the parent must be; by default whoever it is now, which is too late for one
@@ -24,10 +24,17 @@ def die_with_parent(parent: int | None = None) -> None:
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     else:
-        threading.Thread(target=_watch, args=(parent,), daemon=True).start()
+        watch_parent(parent)
     if os.getppid() != parent:
         # It died between our birth and the request.
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+def watch_parent(parent: int) -> None:
+    """End this process within a second of its parent's end, whichever thread started it."""
+    threading.Thread(
+        target=_watch, args=(parent,), name="understudy-watch-parent", daemon=True
+    ).start()
 
 
 def _watch(parent: int) -> None:

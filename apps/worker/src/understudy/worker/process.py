@@ -1,5 +1,6 @@
 """One worker process: one engine, one queue, with its leases, heartbeats and maintenance."""
 
+import logging
 import os
 import secrets
 import signal
@@ -34,6 +35,7 @@ from understudy.worker.engines.link import Link
 from understudy.worker.engines.port import EngineWorker
 from understudy.worker.engines.rq_worker import SlotWorker
 from understudy.worker.exits import CONFIG, OK, TRY_AGAIN, exit_code
+from understudy.worker.forks import guard_forks
 from understudy.worker.last_exit import HASTE_SECONDS, exit_within
 from understudy.worker.lease_keeper import LeaseKeeper
 from understudy.worker.logs import configure_logs, flush_logs
@@ -43,10 +45,14 @@ from understudy.worker.parentage import die_with_parent
 from understudy.worker.periodic import Periodic
 from understudy.worker.processor import Processor
 from understudy.worker.runners import CautiousRunner, ChildRunner, Runner, ThreadRunner
-from understudy.worker.settings import Settings, load_settings
+from understudy.worker.settings import Settings, adopt, load_settings
+from understudy.worker.slot_watch import SlotWatch
 from understudy.worker.slots import with_slots
+from understudy.worker.streams import open_standard_streams
 from understudy.worker.visible import described
 from understudy.worker.wiring import KEEPERS, App, build, load_catalogue, modules_of_children
+
+logger: logging.Logger = logging.getLogger("understudy.worker")
 
 #: How an attempt ends whose worker stops before it does.
 _WORKER_STOPS = Conclusion(RELEASE, reason="worker stops")
@@ -102,7 +108,9 @@ class WorkerProcess:
             maintenance,
             Periodic("namespace", EVERY, self._guard.look),
         ]
-        processor = Processor(self._admission, self._build_runner(), maintenance.wake)
+        self._watch = SlotWatch(_slots(engine, queue), self._keeper.held, app.clock)
+        runner = self._build_runner()
+        processor = Processor(self._admission, runner, maintenance.wake, self._watch)
         self._worker = self._build_worker(processor)
 
     def run(self) -> None:
@@ -205,8 +213,24 @@ class WorkerProcess:
 
     def _beat(self) -> None:
         with self._beating:
-            if self._worker.is_serving() and not self._stopping.is_set():
+            if not self._worker.is_serving() or self._stopping.is_set():
+                return
+            try:
                 self._app.ledger.beat(self._record(), self._settings.worker_ttl)
+            except LedgerError:
+                # Slots that wait for the ledger stand still, and are not lost.
+                self._watch.begin_anew()
+                raise
+            if not self._watch.any_moves():
+                self._start_anew()
+
+    def _start_anew(self) -> None:
+        """End this process, whose every slot is lost; the supervisor starts another."""
+        if not self._status:
+            logger.error("no slot of this worker moves any more; it ends, to be started again")
+            self._status = TRY_AGAIN
+            self._stopping.set()
+            threading.Thread(target=self.abandon, name="understudy-stop", daemon=True).start()
 
     def _retire(self) -> None:
         with self._beating, suppress(LedgerError):
@@ -280,15 +304,19 @@ def main(engine: str, queue: str, parent: int | None, boot_id: str | None) -> No
 
     SIGTERM or SIGINT stops it gracefully, a second one at once.
     """
+    open_standard_streams()
     die_with_parent(parent)
     try:
         settings = load_settings()
+        adopt(settings)
         configure_logs(settings)
         process = _prepare(settings, engine, queue, boot_id or secrets.token_hex(8))
         _on_signals(process)
+        guard_forks()
         process.run()
     except UnderstudyError as error:
-        click.echo(described(error), err=True)
+        with suppress(OSError):
+            click.echo(described(error), err=True)
         sys.exit(exit_code(error))
 
 

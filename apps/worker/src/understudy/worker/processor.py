@@ -2,10 +2,12 @@
 
 import logging
 from collections.abc import Callable
+from contextvars import Context
 
 from understudy.worker.admission import Admission
 from understudy.worker.logs import bound_to
 from understudy.worker.runners import Runner
+from understudy.worker.slot_watch import Slot, SlotWatch
 
 logger: logging.Logger = logging.getLogger("understudy.worker")
 
@@ -14,7 +16,11 @@ class Processor:
     """The one door from an engine back into the core, the same for all of them."""
 
     def __init__(
-        self, admission: Admission, runner: Runner, left_room: Callable[[], object]
+        self,
+        admission: Admission,
+        runner: Runner,
+        left_room: Callable[[], object],
+        watch: SlotWatch,
     ) -> None:
         """Serve one worker process.
 
@@ -22,22 +28,32 @@ class Processor:
             admission: What makes a claim of a message.
             runner: What runs the attempt.
             left_room: Called when an attempt is over that may leave room to another job (I12).
+            watch: Sees whether the slots move.
         """
         self._admission = admission
         self._runner = runner
         self._left_room = left_room
+        self._watch = watch
 
     def __call__(self, wire: object) -> None:
         """Process a message; a job's failure is the ledger's business, not the engine's.
 
         Raises nothing: an engine would end the slot, or deliver the message again. What nobody
         foresaw is logged, and the job goes on when its lease or its pickup deadline has passed.
+
+        Each has a `contextvars.Context` of its own: no job sees what another one set.
         """
+        with self._watch.slot() as slot:
+            Context().run(self._process, wire, slot)
+
+    def _process(self, wire: object, slot: Slot) -> None:
         try:
             claim = self._admission.admit(wire)
             if claim is not None:
+                slot.move(claim)
                 with bound_to(claim):
                     self._runner.run(claim)
+                slot.move()
                 if claim.is_limited:
                     self._left_room()
         except Exception:

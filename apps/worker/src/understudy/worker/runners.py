@@ -28,9 +28,12 @@ from understudy.job_engine.lease import Lease
 from understudy.job_engine.queues import QueueProfile
 from understudy.job_engine.records import Claim, Conclusion
 from understudy.job_engine.states import RELEASE, STOP
+from understudy.worker import forks
 from understudy.worker.child import run_attempt
 from understudy.worker.interrupter import interrupt_thread
 from understudy.worker.lease_keeper import LeaseKeeper
+from understudy.worker.settings import process_settings
+from understudy.worker.surroundings import Surroundings
 
 #: How long a job waits that found no child process to run in.
 NO_CHILD_DELAY = timedelta(seconds=5)
@@ -52,7 +55,11 @@ def attempt_timeout(catalogue: Catalogue, claim: Claim, queue: QueueProfile) -> 
 
 
 class ThreadRunner:
-    """Run attempts in the calling thread: `isolation="thread"`."""
+    """Run attempts in the calling thread: `isolation="thread"`.
+
+    It is taken to live as long as the process. What an attempt changes of the process, and what
+    can be put right again, is as it was when the next one begins.
+    """
 
     def __init__(
         self, executor: Executor, catalogue: Catalogue, keeper: LeaseKeeper, queue: QueueProfile
@@ -62,12 +69,14 @@ class ThreadRunner:
         self._catalogue = catalogue
         self._keeper = keeper
         self._queue = queue
+        self._surroundings = Surroundings()
 
     def run(self, claim: Claim) -> None:
         """Run the attempt in this thread."""
+        forks.stays()
         lease = Lease(interrupt_thread)
         timeout = attempt_timeout(self._catalogue, claim, self._queue)
-        with self._keeper.hold(claim, lease, timeout):
+        with self._surroundings.kept(), self._keeper.hold(claim, lease, timeout):
             self._executor.run(claim, lease)
 
 
@@ -78,6 +87,11 @@ class ChildLease(Lease):
         """Begin without a child."""
         super().__init__()
         self._child: ForkServerProcess | None = None
+
+    @property
+    def is_in_job_code(self) -> bool:
+        """Tell whether the child is there, which runs nothing else."""
+        return self._child is not None
 
     def attach(self, child: ForkServerProcess) -> None:
         """Signal this child from now on, also for what was revoked before."""
@@ -106,7 +120,8 @@ class ChildRunner:
 
     The children are forked by a server that was started before this process had threads, and
     that has the job modules loaded. This process holds the lease; a child that dies is recorded
-    at once, without waiting for the lease to run out.
+    at once, without waiting for the lease to run out. Processes that it leaves in its group end
+    with it.
     """
 
     def __init__(
@@ -141,7 +156,9 @@ class ChildRunner:
 
     def _attempt(self, claim: Claim, lease: ChildLease) -> Conclusion | None:
         word, of_child = self._context.Pipe(duplex=False)
-        child = self._context.Process(target=run_attempt, args=(asdict(claim), of_child))
+        child = self._context.Process(
+            target=run_attempt, args=(asdict(claim), of_child, process_settings())
+        )
         with word:
             with of_child:
                 try:
@@ -151,6 +168,7 @@ class ChildRunner:
                     return Conclusion(RELEASE, delay=NO_CHILD_DELAY, reason=why)
             lease.attach(child)
             child.join()
+            _end_rest_of_group(child)
             unrecorded = _said(word)
         if unrecorded is not None:
             return Conclusion(RELEASE, delay=NO_CHILD_DELAY, reason=unrecorded)
@@ -197,6 +215,13 @@ def _kill_group(pid: int) -> None:
     except ProcessLookupError:
         # It has not made its own group yet.
         os.kill(pid, signal.SIGKILL)
+
+
+def _end_rest_of_group(child: ForkServerProcess) -> None:
+    # The number is given to no other process as long as one of the group is there.
+    if child.pid is not None:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(child.pid, signal.SIGKILL)
 
 
 def _said(word: "Connection[Any, Any]") -> str | None:

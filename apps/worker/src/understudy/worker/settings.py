@@ -66,6 +66,19 @@ def _json_object(value: Any) -> Any:
         raise ValueError("expected a JSON object, got something else") from None
 
 
+#: The ledger where no other is named, below the folder that a program is started in.
+DEFAULT_LEDGER = Path(".understudy/ledger.db")
+
+_SQLITE_PATH = re.compile(r"sqlite(?:\+pysqlite)?:///(.+)")
+_SQLITE = re.compile(r"(sqlite(?:\+pysqlite)?:///)(?![/:])(.+)")
+
+
+def _wherever_it_is(url: str) -> str:
+    """Name the file of a SQLite URL by its whole path: a job may change the directory."""
+    found = _SQLITE.fullmatch(url)
+    return f"{found[1]}{Path.cwd() / found[2]}" if found else url
+
+
 Duration = Annotated[timedelta, BeforeValidator(_duration), AfterValidator(_above_zero)]
 #: A duration, or None for `off`.
 DurationOrOff = Annotated[
@@ -139,7 +152,11 @@ class Settings(BaseSettings):
     """
 
     model_config: ClassVar[SettingsConfigDict] = SettingsConfigDict(
-        env_prefix="UNDERSTUDY_", env_file=".env", extra="ignore", populate_by_name=True
+        env_prefix="UNDERSTUDY_",
+        env_file=".env",
+        extra="ignore",
+        populate_by_name=True,
+        validate_default=True,
     )
 
     use_rq: bool = Field(default=True, validation_alias=AliasChoices("UNDERSTUDY_USE_RQ", "USE_RQ"))
@@ -150,9 +167,7 @@ class Settings(BaseSettings):
         "amqp://guest:guest@localhost:5672/%2F",
         *("UNDERSTUDY_AMQP_URL", "AMQP_URL", "CLOUDAMQP_URL", "RABBITMQ_URL"),
     )
-    ledger_url: str = _url(
-        "sqlite:///.understudy/ledger.db", "UNDERSTUDY_LEDGER_URL", "DATABASE_URL"
-    )
+    ledger_url: str = _url(f"sqlite:///{DEFAULT_LEDGER}", "UNDERSTUDY_LEDGER_URL", "DATABASE_URL")
     ledger_timeout: Duration = timedelta(seconds=5)
     ledger_pool: int | None = Field(default=None, ge=1, le=1000)
     jobs: Names = ()
@@ -188,6 +203,16 @@ class Settings(BaseSettings):
     smtp_password: SecretStr = Field(default=SecretStr(""), validation_alias="SMTP_PASSWORD")
     smtp_sender: str = Field(default="", validation_alias="SMTP_SENDER")
     smtp_timeout: Duration = Field(default=timedelta(seconds=30), validation_alias="SMTP_TIMEOUT")
+
+    @field_validator("ledger_url", "import_url")
+    @classmethod
+    def _name_whole_path(cls, url: str) -> str:
+        return _wherever_it_is(url)
+
+    @field_validator("import_folder")
+    @classmethod
+    def _name_whole_folder(cls, folder: Path | None) -> Path | None:
+        return None if folder is None else folder.absolute()
 
     @field_validator("redis_url")
     @classmethod
@@ -225,7 +250,25 @@ def load_settings(**overrides: Any) -> Settings:
         raise ConfigurationError(explain(Settings, error)) from None
 
 
+_adopted: list[Settings] = []
+
+
+def adopt(settings: Settings) -> None:
+    """Make these the settings of this process, whatever its jobs make of the environment."""
+    _adopted[:] = [settings]
+
+
+def process_settings() -> Settings:
+    """Return the settings that this process adopted, or those of the environment.
+
+    Raises:
+        ConfigurationError: If any is wrong.
+    """
+    return _adopted[0] if _adopted else load_settings()
+
+
 def ledger_folder(url: str) -> Path | None:
-    """Return the folder of the default SQLite ledger, which is made when it is missing."""
-    prefix = "sqlite:///.understudy/"
-    return Path(".understudy") if url.startswith(prefix) else None
+    """Return the folder of the default SQLite ledger, the only one that an upgrade makes."""
+    found = _SQLITE_PATH.fullmatch(url)
+    path = Path(found[1]) if found else None
+    return path.parent if path is not None and path.parts[-2:] == DEFAULT_LEDGER.parts else None

@@ -19,6 +19,7 @@ from datetime import timedelta
 from types import FrameType
 
 from understudy.job_engine.records import WorkerRecord
+from understudy.worker.deaths import end_session
 from understudy.worker.exits import CONFIG, OK
 from understudy.worker.last_exit import HASTE_SECONDS
 from understudy.worker.maintenance import MAINTENANCE
@@ -135,6 +136,8 @@ class Supervisor:
 
     def _note_death(self, child: _Child, status: int) -> None:
         process, orderly = child.process, status in (OK, CONFIG)
+        if process is not None:
+            end_session(process.pid)
         if process is not None and not orderly and child.post != (MAINTENANCE,):
             engine, queue = child.post
             host = socket.gethostname()

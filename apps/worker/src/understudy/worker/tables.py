@@ -83,6 +83,8 @@ class SqlTables:
             TablesUnavailableError: If the database does not answer.
         """
         with _translated():
+            # Not the ledger's, if that is it: a job that runs is in one that is there.
+            self._database.make_file()
             missing = self._database.write(lambda connection: _ensure(connection, table))
         if missing:
             raise NonRetryableError(

@@ -30,7 +30,7 @@ from understudy.queue.client import close_clients
 from understudy.worker.deaths import DeathNotices
 from understudy.worker.ledger_access import FEW, open_database, open_ledger
 from understudy.worker.logs import log_event
-from understudy.worker.settings import Settings, load_settings
+from understudy.worker.settings import Settings, process_settings
 from understudy.worker.shipped import shipped_jobs
 
 __all__ = [
@@ -160,7 +160,7 @@ def modules_of_children(settings: Settings) -> tuple[str, ...]:
 
 def dispatcher_from_environment() -> Dispatcher:
     """Build the dispatcher that `dispatch_job` uses; found as an entry point."""
-    return build(load_settings()).dispatcher
+    return build(process_settings()).dispatcher
 
 
 def _engine_config(settings: Settings) -> EngineConfig:

@@ -20,6 +20,7 @@ from understudy.job_engine.ports import AttemptLedger
 from understudy.job_engine.records import Claim, StepKind
 from understudy.job_engine.retry import RetryPolicy
 from understudy.job_engine.time_limit import UNLIMITED, AttemptLimits
+from understudy.job_engine.variables import part_with_decimals
 
 T = TypeVar("T")
 T1 = TypeVar("T1")
@@ -157,6 +158,7 @@ class AsyncBranches(ContextBase):
             return self._leave_all(branches, found, missing, ends)
 
     async def _end(self, branch: Branch[Any], turns: asyncio.Semaphore) -> End:
+        part_with_decimals()
         try:
             async with turns:
                 value = await self._performer.perform(branch.name, branch.work, branch.policy)

@@ -103,7 +103,7 @@ class AsyncPerformer:
         meaning: Callable[[Exception], End],
     ) -> Any:
         if timeout is None:
-            return await _body(work)
+            return await self._body(work)
         late, seconds = step_timeout(name, timeout), timeout.total_seconds()
         loop = asyncio.get_running_loop()
         ends_at = loop.time() + seconds
@@ -113,7 +113,7 @@ class AsyncPerformer:
         limit = asyncio.timeout(seconds)
         try:
             async with limit:
-                value = await _body(work)
+                value = await self._body(work)
         except TimeoutError:
             if limit.expired():
                 raise late from None
@@ -130,14 +130,18 @@ class AsyncPerformer:
             self._lease.check()
             await off_loop(partial(self._clock.sleep, min(rest, LOOK_SECONDS)))
 
-
-async def _body(work: Callable[[], Awaitable[Any]]) -> Any:
-    if CRASH_POINTS.reached is not None:
-        CRASH_POINTS.reached("body.before")
-    value = await work()
-    if CRASH_POINTS.reached is not None:
-        CRASH_POINTS.reached("body.after")
-    return value
+    async def _body(self, work: Callable[[], Awaitable[Any]]) -> Any:
+        if CRASH_POINTS.reached is not None:
+            CRASH_POINTS.reached("body.before")
+        try:
+            value = await work()
+        except BaseException as error:
+            self._lease.end_fork(error)
+            raise
+        self._lease.end_fork()
+        if CRASH_POINTS.reached is not None:
+            CRASH_POINTS.reached("body.after")
+        return value
 
 
 def is_async(function: Callable[..., Any]) -> bool:

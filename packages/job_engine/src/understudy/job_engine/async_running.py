@@ -2,16 +2,19 @@
 
 import asyncio
 import logging
+import os
 import threading
 from asyncio import AbstractEventLoop
 from collections.abc import Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import Any, Generic, TypeVar
 from weakref import WeakKeyDictionary
 
 from understudy.job_engine.errors import StepError
 from understudy.job_engine.interrupts import Interrupt
 from understudy.job_engine.lease import Lease, ThreadInterrupter
+from understudy.job_engine.variables import own_copy
 
 T = TypeVar("T")
 
@@ -29,6 +32,29 @@ _log = logging.getLogger("understudy.job")
 _threads: WeakKeyDictionary[AbstractEventLoop, ThreadPoolExecutor] = WeakKeyDictionary()
 
 
+def _stop_in_fork() -> None:
+    # A fork inside a coroutine has the loop as it is, and shares with its parent what that waits
+    # by: it may go on to where it would wait, and no further.
+    for loop in list(_threads):
+        loop.stop()
+
+
+os.register_at_fork(after_in_child=_stop_in_fork)
+
+
+class _JobThreads(ThreadPoolExecutor):
+    """The threads of `asyncio.to_thread`: a fork that comes out of the job's code ends there."""
+
+    def __init__(self, lease: Lease) -> None:
+        """Start none yet."""
+        super().__init__(thread_name_prefix="understudy-to-thread")
+        self._lease = lease
+
+    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> "Future[T]":
+        """Have a thread call a function."""
+        return super().submit(self._lease.call, partial(fn, *args, **kwargs))
+
+
 def run_coroutine(main: Coroutine[Any, Any, T], lease: Lease) -> T:
     """Run a coroutine to its end in an event loop of its own.
 
@@ -41,9 +67,11 @@ def run_coroutine(main: Coroutine[Any, Any, T], lease: Lease) -> T:
     runner = asyncio.Runner(loop_factory=asyncio.new_event_loop)
     # The loop's own threads are the job's: it may keep all of them busy.
     threads = ThreadPoolExecutor(MOST_THREADS, "understudy-off-loop")
-    _threads[runner.get_loop()] = threads
+    loop = runner.get_loop()
+    loop.set_default_executor(_JobThreads(lease))
+    _threads[loop] = threads
     try:
-        return runner.run(_watched(main, lease))
+        return lease.call(lambda: runner.run(_watched(main, lease)))
     finally:
         threads.shutdown(wait=False)
         _close(runner)
@@ -63,11 +91,13 @@ def _close(runner: asyncio.Runner) -> None:
 async def off_loop(work: Callable[[], T]) -> T:
     """Do blocking work in a thread, and see it end whatever happens to this task.
 
+    The thread has a copy of this task's context variables, as that of `asyncio.to_thread` has.
+
     Raises:
         BaseException: What the work raised; `StepError` in the place of `StopIteration`.
     """
     loop = asyncio.get_running_loop()
-    done = loop.run_in_executor(_threads.get(loop), _Ended, work)
+    done = loop.run_in_executor(_threads.get(loop), own_copy().run, _Ended, work)
     try:
         ended = await asyncio.shield(done)
     except asyncio.CancelledError:
@@ -112,7 +142,9 @@ async def _watched(main: Coroutine[Any, Any, T], lease: Lease) -> T:
     canceller = _Canceller()
     try:
         with lease.job_code(canceller):
-            return await main
+            value = await main
+            lease.end_fork()
+            return value
     except asyncio.CancelledError:
         # Cancelled by us, which is an interrupt, or by the job itself, which is its error.
         lease.check()

@@ -139,7 +139,8 @@ class Result(Generic[R]):
                 value, by_alias=False, round_trip=True, warnings="error"
             )
             text = dumped.decode()
-        except (PydanticSerializationError, ValueError) as error:
+        except Exception as error:
+            # Also what a serializer of the type's own raises.
             raise ResultInvalidError(
                 f"expected a result that fits JSON and its return annotation, got "
                 f"{type(value).__name__}: {type(error).__name__}"
@@ -151,7 +152,7 @@ class Result(Generic[R]):
     def _check_same(self, value: R, text: str) -> None:
         changed = plain_change(value) if self._declared is Any else ""
         if not changed:
-            again: Any = self.decode(text)
+            again: Any = self._decoded_at_once(value, text)
             if isinstance(value, tuple) and isinstance(again, list):
                 # Declared as any sequence: a list is one, too.
                 again = tuple(again)
@@ -162,6 +163,17 @@ class Result(Generic[R]):
                 "returned, as in `-> Decimal` or `-> dict[int, str]`, and use SecretText for "
                 "secrets and no excluded fields"
             )
+
+    def _decoded_at_once(self, value: R, text: str) -> R:
+        try:
+            return self.decode(text)
+        except ResultInvalidError:
+            raise
+        except Exception as error:
+            raise ResultInvalidError(
+                "expected a result that can be read again from its JSON, got "
+                f"{type(value).__name__}: {type(error).__name__}"
+            ) from error
 
     def decode(self, text: str) -> R:
         """Return the value that the JSON holds.

@@ -32,7 +32,7 @@ class ErrorRecord:
         try:
             message = str(error)
             trace = "".join(traceback.format_exception(error))
-        except Exception as again:  # noqa: BLE001 - an error that cannot be shown is one all the same
+        except BaseException as again:  # noqa: BLE001 - an error that cannot be shown is one all the same
             message, trace = f"cannot be shown: {type(again).__name__}", ""
         message = redacted(_storable(message[: _LOOKED_AT * MAX_MESSAGE_CHARS]))
         trace = redacted(_storable(trace[-_LOOKED_AT * MAX_TRACEBACK_CHARS :]))

@@ -23,6 +23,7 @@ from understudy.job_engine.ports import AttemptLedger
 from understudy.job_engine.records import Claim, Conclusion, EventRecord
 from understudy.job_engine.states import RELEASE, RESUME, TRANSITIONS, JobState
 from understudy.job_engine.time_limit import AttemptLimits, End
+from understudy.job_engine.variables import own_copy
 
 AnyContext = JobContext | AsyncJobContext
 #: Takes over the end of an attempt that the ledger refuses to record.
@@ -81,10 +82,15 @@ class Executor:
     def run(self, claim: Claim, lease: Lease) -> JobState | None:
         """Run one attempt to its end and record it; never raises for the job's sake.
 
+        What the job sets of context variables, decimal contexts among them, ends with it.
+
         Returns:
             The state the job is in then, or None if nothing was recorded: the attempt was
             fenced (I3), or its claim is given back when the ledger answers again.
         """
+        return own_copy().run(self._run, claim, lease)
+
+    def _run(self, claim: Claim, lease: Lease) -> JobState | None:
         started = self._clock.steady()
         try:
             conclusion = self._attempt(
@@ -98,8 +104,11 @@ class Executor:
             return None
         except LedgerRefused as refused:
             conclusion = self._refused(claim, refused.cause)
-        except Exception as error:  # noqa: BLE001 - a defect of ours is no error of the job's
-            conclusion = self._refused(claim, error)
+        except BaseException as error:  # noqa: BLE001 - a defect of ours is no error of the job's
+            # Nor does it end the slot, whatever it is.
+            lease.end_fork(error)
+            conclusion = self._refused(claim, _as_error(error))
+        lease.end_fork()
         return self._record(claim, conclusion, lease, started)
 
     def conclude(self, claim: Claim, conclusion: Conclusion, lease: Lease) -> JobState | None:
@@ -184,11 +193,16 @@ class Executor:
     ) -> Conclusion:
         try:
             payload = definition.decode(claim.payload, claim.version)
+        except Exception as error:
+            if is_trouble(error):
+                raise LedgerRefused(error) from error
+            return outcome.unreadable(definition, claim, error)
+        try:
             if isinstance(ctx, AsyncJobContext):
                 value = run_coroutine(definition.start(payload, ctx), lease)
             else:
                 with lease.job_code():
-                    value = definition.call(payload, ctx)
+                    value = lease.call(partial(definition.call, payload, ctx))
         except MissingHandlerError:
             return outcome.unknown(claim)
         except Interrupt:

@@ -1,11 +1,16 @@
 """What a running attempt and the one who watches over it share."""
 
+import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
 from understudy.job_engine.interrupts import CutOff, Fenced, Interrupt, Released
+from understudy.job_engine.own_process import ForkedError, end_fork
+
+T = TypeVar("T")
 
 #: Raises an exception class in the thread of that id, or takes back one not yet raised.
 ThreadInterrupter = Callable[[int, type[Interrupt] | None], None]
@@ -38,12 +43,15 @@ class Lease:
     The watcher revokes it when the ledger fenced the attempt, the lease could not be renewed in
     time (rule 13), the attempt's time is up or the worker stops; the attempt notices at the
     next step, or inside its own code where the interrupter can reach it. Its code may run in
-    several threads at once.
+    several threads at once, and in this process only: a fork of it has no authority.
     """
 
     def __init__(self, interrupter: ThreadInterrupter = leave_threads_alone) -> None:
         """Keep the way to interrupt a thread that runs the job's own code."""
         self._interrupter = interrupter
+        self._process = os.getpid()
+        #: How often the attempt made sure of its authority, which it does at whatever it begins.
+        self.checks: int = 0
         # A signal handler may revoke in the thread that holds it.
         self._lock = threading.RLock()
         self._revoked_by: type[Interrupt] | None = None
@@ -62,6 +70,11 @@ class Lease:
     def has_ended(self) -> bool:
         """Tell whether the job's code is over, and only its end is still to be recorded."""
         return self._has_ended
+
+    @property
+    def is_in_job_code(self) -> bool:
+        """Tell whether the job's own code runs now, in any thread."""
+        return bool(self._stretches)
 
     @property
     def is_asking(self) -> bool:
@@ -121,13 +134,39 @@ class Lease:
                 self._reach(stretch, interrupt)
 
     def check(self) -> None:
-        """Go on only if the lease was not revoked.
+        """Go on only if the lease was not revoked, and is this process's.
 
         Raises:
-            Interrupt: The one it was revoked with.
+            Interrupt: The one it was revoked with, or `ForkedError`.
         """
+        self.expect_own_process()
+        self.checks += 1
         if self._revoked_by is not None:
             raise self._revoked_by
+
+    def expect_own_process(self) -> None:
+        """Go on only in the process that has the authority.
+
+        Raises:
+            ForkedError: This one is a fork of it.
+        """
+        if os.getpid() != self._process:
+            raise ForkedError(self._process)
+
+    def end_fork(self, error: BaseException | None = None) -> None:
+        """End this process if it is a fork of the attempt's, in which the job's code is over."""
+        if os.getpid() != self._process:
+            end_fork(error)
+
+    def call(self, work: Callable[[], T]) -> T:
+        """Call the job's own code; a fork that comes out of it ends there."""
+        try:
+            value = work()
+        except BaseException as error:
+            self.end_fork(error)
+            raise
+        self.end_fork()
+        return value
 
     @contextmanager
     def job_code(self, reach: Reach | None = None) -> Iterator[Stretch]:
@@ -144,6 +183,8 @@ class Lease:
     @contextmanager
     def our_code(self) -> Iterator[None]:
         """Mark a stretch of our own code inside the job's."""
+        # Before the lock, which another thread may have held at the fork.
+        self.expect_own_process()
         thread = threading.get_ident()
         stretch = self._leave()
         try:

@@ -8,7 +8,11 @@ from understudy.job_engine.errors import (
     AttemptTimeoutError,
     JobCrashedError,
     LedgerError,
+    NonRetryableError,
+    PayloadInvalidError,
     ResultInvalidError,
+    RetryAfterError,
+    UnderstudyError,
 )
 from understudy.job_engine.interrupts import (
     CancelRequested,
@@ -30,6 +34,7 @@ from understudy.job_engine.states import (
     SUCCEED,
     SUSPEND,
 )
+from understudy.job_engine.variables import own_copy
 
 #: A job whose attempts lost their process this often is failed: crash loop (rule 18).
 MAX_CRASHES = 3
@@ -63,13 +68,37 @@ def raised(definition: AnyDefinition, claim: Claim, error: Exception) -> Conclus
     """Conclude an attempt whose handler raised: another try, or the dead letter."""
     record = ErrorRecord.of(error)
     try:
-        delay = definition.retry.delay(claim.errors + 1, error)
-    except Exception as broken:  # noqa: BLE001 - a policy may be anybody's code
+        # Of the thread that asks it keeps nothing: that is the lease keeper's, or a timer's.
+        delay = own_copy().run(definition.retry.delay, claim.errors + 1, error)
+    except BaseException as broken:  # noqa: BLE001 - a policy may be anybody's code
         reason = f"the retry policy raised {type(broken).__name__}"
         return Conclusion(FAIL, error=record, reason=reason)
     if delay is None:
         return Conclusion(FAIL, error=record, reason="no attempt left")
     return Conclusion(RETRY, error=record, delay=delay, reason=record.type)
+
+
+def unreadable(definition: AnyDefinition, claim: Claim, error: Exception) -> Conclusion:
+    """Conclude an attempt whose payload this code cannot read: no other attempt could, either."""
+    if isinstance(error, NonRetryableError | RetryAfterError):
+        # Its model, or an upgrade of it, says itself what is to become of the job.
+        return raised(definition, claim, error)
+    model = definition.payload_type.__name__
+    # Of errors of the model's own code only the class is known to hold nothing of the payload.
+    said = (
+        str(error) if isinstance(error, UnderstudyError) else f"{type(error).__name__} was raised"
+    )
+    step = (
+        f", upgraded from version {claim.version} to {definition.version}"
+        if claim.version < definition.version
+        else ""
+    )
+    told = PayloadInvalidError(
+        f"the payload cannot be read as {model}{step}: {said}; deploy code that reads it, with an "
+        "upgrade from its version where the model has changed, then resolve the job"
+    )
+    told.__cause__ = error
+    return Conclusion(HOLD, error=ErrorRecord.of(told), reason=str(told)[:_REASON_CHARS])
 
 
 def interrupted(definition: AnyDefinition, claim: Claim, interrupt: Interrupt) -> Conclusion:

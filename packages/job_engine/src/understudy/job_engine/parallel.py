@@ -10,6 +10,7 @@ from understudy.job_engine.codec import Result
 from understudy.job_engine.interrupts import Interrupt
 from understudy.job_engine.performing import StepPolicy
 from understudy.job_engine.records import StepRecord
+from understudy.job_engine.variables import own_copy
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -55,7 +56,7 @@ def side_by_side(
 
     if not branches:
         return []
-    contexts = [contextvars.copy_context() for _ in branches]
+    contexts = [own_copy() for _ in branches]
     with ThreadPoolExecutor(min(at_once, len(branches)), "understudy-branch") as threads:
         return list(threads.map(end, branches, contexts))
 

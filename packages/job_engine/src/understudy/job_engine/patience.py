@@ -74,6 +74,7 @@ class PatientLedger:
 
     def note_progress(self, claim: Claim, progress: Progress) -> None:
         """Keep how far a job has come; a ledger that is away is not waited for."""
+        self._lease.expect_own_process()
         self._ledger.note_progress(claim, progress)
 
     def conclude(self, claim: Claim, conclusion: Conclusion) -> JobState:
@@ -96,6 +97,7 @@ class PatientLedger:
             CutOff: The ledger was away for most of the lease.
             LedgerRefused: The ledger refused.
         """
+        self._lease.expect_own_process()
         self._lease.ask()
         try:
             while True:

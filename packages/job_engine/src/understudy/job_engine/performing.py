@@ -134,7 +134,7 @@ class Performer:
         with self._journal.open(name), limited:
             if CRASH_POINTS.reached is not None:
                 CRASH_POINTS.reached("body.before")
-            value = work()
+            value = self._lease.call(work)
             if CRASH_POINTS.reached is not None:
                 CRASH_POINTS.reached("body.after")
         return value

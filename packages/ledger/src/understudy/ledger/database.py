@@ -28,6 +28,7 @@ from understudy.ledger.errors import (
 )
 from understudy.ledger.ledger_file import LedgerFile
 from understudy.ledger.pool import IDLE, LedgerPool
+from understudy.ledger.private_file import create_private
 
 C = TypeVar("C")
 T = TypeVar("T")
@@ -170,6 +171,15 @@ class Database:
         hosts = self.url.host or self.url.query.get("host") or "the local socket"
         shown = hosts if isinstance(hosts, str) else ",".join(hosts)
         return f"database {self.url.database} on {shown}{port}"
+
+    def make_file(self) -> None:
+        """Make the file of a SQLite ledger, private, if it is missing; no other call does.
+
+        Raises:
+            ConfigurationError: If it cannot be made.
+        """
+        if self.file is not None:
+            create_private(self.file.path)
 
     @property
     def at_length(self) -> CallLimit:

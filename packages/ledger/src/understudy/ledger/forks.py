@@ -29,6 +29,8 @@ class Forkable(Protocol):
 
 
 _all: WeakSet[Forkable] = WeakSet()
+#: Threads fork one after the other: each takes every lock, and gives back what it took itself.
+_forking = threading.RLock()
 _under_way: list[Forkable] = []
 
 
@@ -72,17 +74,23 @@ class Lock:
 
 
 def _before() -> None:
+    _forking.acquire()
     for each in list(_all):
         _under_way.append(each)
         each.before_fork()
 
 
 def _in_parent() -> None:
-    while _under_way:
-        _under_way.pop().after_fork_in_parent()
+    try:
+        while _under_way:
+            _under_way.pop().after_fork_in_parent()
+    finally:
+        _forking.release()
 
 
 def _in_child() -> None:
+    global _forking  # noqa: PLW0603 - the one there is belongs to a thread of the parent's
+    _forking = threading.RLock()
     # Not only those that `before` was called for: what forks in C may leave that out.
     _under_way.clear()
     for each in list(_all):

@@ -21,7 +21,7 @@ from understudy.job_engine.errors import LedgerForkedError, LedgerUnavailableErr
 from understudy.ledger import forks
 from understudy.ledger.descriptors import Locks
 from understudy.ledger.file_identity import Identity, Names, locks_of
-from understudy.ledger.private_file import create_private
+from understudy.ledger.private_file import expect_usable, no_ledger
 
 logger: logging.Logger = logging.getLogger("understudy.ledger")
 
@@ -71,6 +71,7 @@ class LedgerConnection(sqlite3.Connection):
 
         Raises:
             LedgerForkedError: The process has no locks of its own.
+            LedgerSchemaError: There is no file.
             LedgerUnavailableError: The file has changed, and something of the old one is open.
             sqlite3.Error: SQLite cannot open it.
         """
@@ -105,7 +106,7 @@ class LedgerFile:
     """
 
     def __init__(self, path: Path) -> None:
-        """Use the file at a path; `file_at` makes it if it is missing."""
+        """Use the file at a path, which need not be there before it is opened."""
         self.path: Path = path
         self.is_lost: bool = False
         self.uri: str = f"file:{quote(str(path))}?mode=rw"
@@ -114,6 +115,8 @@ class LedgerFile:
         self._open: WeakSet[LedgerConnection] = WeakSet()
         self._of_parent: list[LedgerConnection] = []
         self._identity: Identity | None = None
+        # One that was there and is missing is away: it may be brought back.
+        self._was_there = False
         self._locks: Locks | None = None
         self._lost: Identity | None = None
         self._next_look = 0.0
@@ -132,6 +135,8 @@ class LedgerFile:
             self._expect_own_table()
             if self.is_lost:
                 self._expect_another_log()
+            elif not self._was_there and not self.path.exists():
+                raise no_ledger(self.path)
             if not self._open:
                 self._identity = None
             yield
@@ -150,7 +155,7 @@ class LedgerFile:
                     self._lose()
                 return
             self._expect_locks(found)
-            self._identity = found
+            self._identity, self._was_there = found, True
             self.expect_whole()
             self._next_look = time.monotonic() + LOOK_SECONDS
             if self.is_lost:
@@ -325,13 +330,13 @@ _files_lock = forks.Lock()
 
 
 def file_at(path: Path) -> LedgerFile:
-    """Return this process's own of the file at a path, which is made, private, if it is missing.
+    """Return this process's own of the file at a path, which is never made here.
 
     Raises:
-        ConfigurationError: If it cannot be made or written.
+        ConfigurationError: If it is none, or cannot be written.
     """
     real = Path(os.path.realpath(path))
-    create_private(real)
+    expect_usable(real)
     with _files_lock:
         found = _files.get(real)
         if found is None:

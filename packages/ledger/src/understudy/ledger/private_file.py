@@ -4,7 +4,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from understudy.job_engine.errors import ConfigurationError
+from understudy.job_engine.errors import ConfigurationError, LedgerSchemaError
 
 
 def create_private(path: Path) -> None:
@@ -19,14 +19,40 @@ def create_private(path: Path) -> None:
     try:
         if not path.exists():
             _link_new(path)
+    except OSError as error:
+        raise _unusable(path, error) from error
+    expect_usable(path)
+
+
+def expect_usable(path: Path) -> None:
+    """Make sure that a file is one and can be written, if there is any.
+
+    Raises:
+        ConfigurationError: It is not.
+    """
+    try:
+        if not path.exists():
+            return
         if not path.is_file():
             raise IsADirectoryError(0, "it is no file")
         if not os.access(path, os.R_OK | os.W_OK):
             raise PermissionError(0, "Permission denied")
     except OSError as error:
-        raise ConfigurationError(
-            f"expected a ledger file that can be written, got {path}: {error.strerror}"
-        ) from error
+        raise _unusable(path, error) from error
+
+
+def no_ledger(path: Path) -> LedgerSchemaError:
+    """Return the refusal of a ledger whose file there is not: only an upgrade makes it."""
+    return LedgerSchemaError(
+        f"expected a ledger, got no file at {path.absolute()}; run `understudy ledger upgrade` to "
+        "make one there, or name another one in UNDERSTUDY_LEDGER_URL"
+    )
+
+
+def _unusable(path: Path, error: OSError) -> ConfigurationError:
+    return ConfigurationError(
+        f"expected a ledger file that can be written, got {path}: {error.strerror}"
+    )
 
 
 def _link_new(path: Path) -> None:

@@ -37,7 +37,7 @@ _NETWORK = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "fuse
 
 
 def engine_options(url: URL, connect_timeout: timedelta) -> dict[str, Any]:
-    """Return the arguments of `create_engine`; the file is made, private, if it is missing."""
+    """Return the arguments of `create_engine`; the file need not be there yet."""
     return {
         "connect_args": {
             "timeout": BUSY_TIMEOUT.total_seconds(),
@@ -56,7 +56,7 @@ def engine_options(url: URL, connect_timeout: timedelta) -> dict[str, Any]:
 
 
 def file_of(url: URL) -> LedgerFile:
-    """Return the file of a ledger; it is made, private, if it is missing.
+    """Return the file of a ledger, which need not be there yet.
 
     Raises:
         ConfigurationError: It cannot be one, or its folder cannot hold one.

@@ -61,7 +61,7 @@ def upgrade(
     patience: timedelta = PATIENCE,
     migrations: Sequence[Migration] | None = None,
 ) -> Upgrade:
-    """Bring the schema to this code's revision and make a signing key.
+    """Bring the schema to this code's revision and make a signing key; make a missing file.
 
     It may be killed at any point and goes on where it was when it is called again. A ledger that
     is newer than this code stays as it is, if this code can work on it.
@@ -75,10 +75,12 @@ def upgrade(
         migrations: Those to carry out; by default this code's.
 
     Raises:
+        ConfigurationError: If a SQLite ledger's file cannot be made.
         LedgerUnavailableError: If the database does not answer, or a lock was not to be had.
         LedgerSchemaError: If the ledger needs newer code.
     """
     given = load() if migrations is None else migrations
+    database.make_file()
     with translated(), _site(database, report, patience) as site:
         return _Run(site, database.place, given).run(adopt_host=adopt_host, new_id=new_id)
 

@@ -1,16 +1,19 @@
 """The `understudy` command."""
 
+import errno
 import importlib
 import io
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from types import MappingProxyType
 
 import click
 
 from understudy.job_engine.errors import UnderstudyError
 from understudy.job_engine.redaction import redacted
-from understudy.worker.exits import exit_code
+from understudy.worker.exits import FAILURE, exit_code
+from understudy.worker.streams import open_standard_streams
 from understudy.worker.visible import described, visible_block
 
 #: The commands, and what the help says of each. A command is in a module of its name, which is
@@ -30,6 +33,9 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "demo": "Lose RQ's host in the middle of the work, and see that nothing else is lost.",
     }
 )
+
+#: What writing to a stream says that is full, or that nothing reads.
+_UNWRITABLE = (errno.ENOSPC, errno.EPIPE, errno.EDQUOT, errno.EBADF)
 
 
 class _Group(click.Group):
@@ -59,6 +65,12 @@ class _Group(click.Group):
             # Its own copy of the text, because click prints it and ends the process.
             vars(error)["message"] = visible_block(redacted(error.message))
             raise
+        except OSError as error:
+            if error.errno not in _UNWRITABLE:
+                raise
+            with suppress(OSError):
+                click.echo(f"the output cannot be written: {error.strerror}", err=True)
+            ctx.exit(FAILURE)
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -73,6 +85,7 @@ def main() -> None:
     away, 75 if it is worth trying again, as when the ledger is away, 78 if a setting is wrong.
     Errors go to standard error.
     """
+    open_standard_streams()
     for stream in (sys.stdout, sys.stderr):
         # What an ASCII terminal cannot show is escaped: no command ends for the sake of a letter.
         if isinstance(stream, io.TextIOWrapper):

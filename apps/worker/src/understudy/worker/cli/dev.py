@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from understudy.worker.cli.output import print_json, say
+from understudy.worker.cli.output import may_be_lost, print_json, say
 from understudy.worker.cli.worker import queue_option
 from understudy.worker.dev.session import DevSession
 from understudy.worker.dev.site import DevSite
@@ -44,18 +44,21 @@ def dev(
     settings = load_settings()
     configure_logs(settings)
     if not settings.jobs:
-        say("UNDERSTUDY_JOBS names no module: only the jobs that ship are served", err=True)
+        with may_be_lost():
+            say("UNDERSTUDY_JOBS names no module: only the jobs that ship are served", err=True)
     with DevSite(settings, FOLDER) as site:
         if not as_json:
-            click.echo(f"# other programs need this; it stands in {FOLDER / 'env'}, too")
-            click.echo(site.exports(), nl=False)
+            with may_be_lost():
+                click.echo(f"# other programs need this; it stands in {FOLDER / 'env'}, too")
+                click.echo(site.exports(), nl=False)
 
         def ready(pids: Mapping[str, int]) -> None:
-            if as_json:
-                workers = {"workers": pids, "pid": os.getpid(), "env_file": str(site.env_file)}
-                print_json({"environment": site.addresses, **workers})
-            else:
-                say(f"ready: {', '.join(pids)}; Ctrl-C stops, twice at once")
+            workers = {"workers": pids, "pid": os.getpid(), "env_file": str(site.env_file)}
+            with may_be_lost():
+                if as_json:
+                    print_json({"environment": site.addresses, **workers})
+                else:
+                    say(f"ready: {', '.join(pids)}; Ctrl-C stops, twice at once")
 
         watch = () if no_reload else watched or (Path(),)
         session = DevSession(settings, site.environment, queues, watch=watch, ready=ready)

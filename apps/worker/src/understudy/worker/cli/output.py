@@ -2,7 +2,8 @@
 
 import json
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, is_dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -61,6 +62,13 @@ def say(text: str, colour: str | None = None, *, err: bool = False) -> None:
         err: On standard error instead of standard output.
     """
     click.secho(visible_block(text), fg=colour, err=err)
+
+
+@contextmanager
+def may_be_lost() -> Iterator[None]:
+    """Go on if what is printed cannot be written: it is not what the command is for."""
+    with suppress(OSError):
+        yield
 
 
 def print_json(value: Any) -> None:

@@ -24,8 +24,8 @@ from understudy.ledger.migrating.steps import PATIENCE, Progress, Report
 from understudy.ledger.upgrading import Upgrade, upgrade
 from understudy.worker.cli.durations import duration
 from understudy.worker.cli.output import counted, json_option, plain, print_json
+from understudy.worker.ledger_access import make_ledger_folder, open_database
 from understudy.worker.settings import load_settings
-from understudy.worker.wiring import open_database
 
 #: How often a step that goes on is printed again where there is no terminal, in seconds.
 AGAIN_AFTER = 10
@@ -56,8 +56,10 @@ def upgrade_command(*, adopt: bool, new_id: bool, patience: timedelta, as_json: 
     Others go on working meanwhile. If it is killed, run it again: it goes on where it was. The
     progress goes to standard error, with --json as one document a line.
     """
+    settings = load_settings()
+    make_ledger_folder(settings)
     with (
-        closing(open_database(load_settings())) as database,
+        closing(open_database(settings)) as database,
         _progress(as_json=as_json) as report,
     ):
         done = upgrade(database, adopt_host=adopt, new_id=new_id, report=report, patience=patience)

@@ -7,7 +7,7 @@ from contextlib import closing
 import click
 
 from understudy.ledger import check
-from understudy.worker.cli.output import Option, print_json, say
+from understudy.worker.cli.output import Option, may_be_lost, print_json, say
 from understudy.worker.logs import configure_logs
 from understudy.worker.maintenance import MAINTENANCE
 from understudy.worker.preflight import preflight
@@ -94,10 +94,11 @@ def _supervise(settings: Settings, posts: Sequence[tuple[str, ...]], *, as_json:
     supervisor = Supervisor(posts, settings.shutdown_grace, on_death=deaths.note)
     supervisor.on_signals()
     labels = [":".join(post) for post in posts]
-    if as_json:
-        print_json({"pid": os.getpid(), "serves": labels})
-    else:
-        say(f"serving {', '.join(labels)}; Ctrl-C stops, twice at once")
+    with may_be_lost():
+        if as_json:
+            print_json({"pid": os.getpid(), "serves": labels})
+        else:
+            say(f"serving {', '.join(labels)}; Ctrl-C stops, twice at once")
     status = supervisor.run()
     deaths.finish()
     raise SystemExit(status)

@@ -1,0 +1,94 @@
+"""What the jobs of a process with threads share besides memory, put back after each attempt.
+
+The working directory and the umask are a thread's own where Linux allows it. The rest is the whole
+process's: it is put back when an attempt ends that has changed it, also while others run. What
+stands in no list here, as the environment and the modules' globals, stays as a job leaves it; see
+docs/guide/processes.md.
+"""
+
+import ctypes
+import gc
+import locale
+import os
+import signal
+import socket
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+#: Of `unshare`: the working directory, the root and the umask.
+_CLONE_FS = 0x200
+
+
+class Surroundings:
+    """What a process is set to before its first job."""
+
+    def __init__(self) -> None:
+        """Look at this process."""
+        self._unshare = _find_unshare()
+        self._folder = _open_folder()
+        self._umask = os.umask(0o077)
+        os.umask(self._umask)
+        self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+        # One that is set is not a job's.
+        self._has_alarm = signal.getitimer(signal.ITIMER_REAL) != (0.0, 0.0)
+        self._locale = locale.setlocale(locale.LC_ALL)
+        self._filters = list(warnings.filters)
+        self._timeout = socket.getdefaulttimeout()
+        self._recursion = sys.getrecursionlimit()
+        self._collects = gc.isenabled()
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Let an attempt run in this thread, and put back what it has changed."""
+        # Again for each one: threads that the last one left behind share this thread's.
+        if self._unshare is not None:
+            self._unshare(_CLONE_FS)
+        try:
+            yield
+        finally:
+            self._put_back()
+
+    def _put_back(self) -> None:
+        if self._folder is not None:
+            # Its permissions may be others by now.
+            with suppress(OSError):
+                os.fchdir(self._folder)
+        os.umask(self._umask)
+        signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
+        if not self._has_alarm:
+            # One without a handler, which only the main thread can set, ends the process.
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        if locale.setlocale(locale.LC_ALL) != self._locale:
+            locale.setlocale(locale.LC_ALL, self._locale)
+        if warnings.filters != self._filters:
+            warnings.resetwarnings()
+            list.extend(warnings.filters, self._filters)  # type: ignore[arg-type]
+        if socket.getdefaulttimeout() != self._timeout:
+            socket.setdefaulttimeout(self._timeout)
+        if sys.getrecursionlimit() != self._recursion:
+            # Not while this thread is deeper than that.
+            with suppress(RecursionError):
+                sys.setrecursionlimit(self._recursion)
+        if gc.isenabled() != self._collects:
+            (gc.enable if self._collects else gc.disable)()
+
+
+def _find_unshare() -> Callable[[int], int] | None:
+    """Return what gives a thread a working directory of its own; no right is needed for that.
+
+    Where it is refused all the same, as by the default profile of a container's runtime, threads
+    go on sharing the process's.
+    """
+    if sys.platform != "linux":
+        return None
+    unshare: Callable[[int], int] | None = getattr(ctypes.CDLL(None), "unshare", None)
+    return unshare
+
+
+def _open_folder() -> int | None:
+    try:
+        return os.open(".", getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return None

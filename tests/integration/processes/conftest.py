@@ -1,0 +1,112 @@
+"""Workers of both engines, on threads and in children, which start when a test needs them."""
+
+import os
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from pydantic import BaseModel
+
+from tests.integration.processes.jobs import DEFINED
+from tests.servers.processes import PATIENCE, Process, Processes, wait_until
+from tests.servers.valkey import Valkey
+from understudy.dispatcher import JobHandle
+from understudy.job_engine import QueueProfile
+from understudy.job_engine.records import JobRecord
+from understudy.ledger import Database
+from understudy.ledger.upgrading import upgrade
+from understudy.worker.settings import load_settings
+from understudy.worker.wiring import App, build
+
+ROOT = Path(__file__).parents[3]
+
+
+@dataclass
+class Yard:
+    """What a test works with."""
+
+    app: App
+    processes: Processes
+    env: Mapping[str, str]
+    workers: dict[tuple[str, str], Process] = field(default_factory=dict)
+
+    def staff(self, engine: str, queue: QueueProfile) -> Process:
+        """Have a worker, and wait until it takes jobs."""
+        post = engine, queue.name
+        if post not in self.workers or not self.workers[post].is_running:
+            words = ("-m", "understudy.worker.process", *post)
+            started = self.processes.python(*words, env=self.env)
+            self.workers[post] = started
+            wait_until(lambda: self._is_live(started), PATIENCE, "a live worker")
+        return self.workers[post]
+
+    def dispatch(
+        self, word: str, queue: QueueProfile, payload: BaseModel, engine: str = "rq"
+    ) -> JobHandle[Any]:
+        """Dispatch a job to an engine."""
+        return self.app.dispatcher.dispatch(DEFINED[word, queue.name], payload, engines=(engine,))
+
+    def end_of(self, handle: JobHandle[Any]) -> JobRecord:
+        """Wait until a job has ended, or is held."""
+        found = wait_until(lambda: self._ended(handle), PATIENCE, f"{handle.id} ends")
+        assert found is not None
+        return found
+
+    def _ended(self, handle: JobHandle[Any]) -> JobRecord | None:
+        found = handle.job()
+        return found if found.state.is_terminal or found.state == "held" else None
+
+    def _is_live(self, worker: Process) -> bool:
+        assert worker.is_running, f"expected a worker that lives, got:\n{worker.tail}"
+        return worker.pid in {each.pid for each in self.app.ledger.live_workers()}
+
+
+def is_there(pid: int) -> bool:
+    """Tell whether a process is there and has not ended."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+@pytest.fixture(scope="module")
+def yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
+    """One ledger, whose path the workers know as a relative one, and both engines."""
+    folder = tmp_path_factory.mktemp("processes")
+    with Valkey(folder / "rq") as rq, Valkey(folder / "broker") as broker:
+        env = {
+            "UNDERSTUDY_REDIS_URL": rq.url,
+            "UNDERSTUDY_AMQP_URL": broker.url,
+            "UNDERSTUDY_LEDGER_URL": "sqlite:///ledger.db",
+            "UNDERSTUDY_JOBS": "tests.integration.processes.jobs",
+            "UNDERSTUDY_DISPATCH_BUDGET": "5s",
+            "UNDERSTUDY_WORKER_BEAT": "500ms",
+            "UNDERSTUDY_WORKER_TTL": "30s",
+            "UNDERSTUDY_MAINTENANCE_EVERY": "500ms",
+            "UNDERSTUDY_PRUNE": "off",
+            "UNDERSTUDY_LOG_FORMAT": "json",
+            "UNDERSTUDY_NAMESPACE": f"p{uuid.uuid4().hex[:8]}",
+            "PYTHONPATH": str(ROOT),
+            "LC_ALL": "C.UTF-8",
+        }
+        ours = {**env, "UNDERSTUDY_LEDGER_URL": f"sqlite:///{folder}/ledger.db"}
+        database = Database(ours["UNDERSTUDY_LEDGER_URL"])
+        upgrade(database)
+        with pytest.MonkeyPatch.context() as patch:
+            for name in os.environ:
+                if name.startswith("UNDERSTUDY_") and not name.startswith("UNDERSTUDY_TEST"):
+                    patch.delenv(name)
+            for name, value in ours.items():
+                patch.setenv(name, value)
+            app = build(load_settings(), lambda event: None)
+        processes = Processes(folder)
+        try:
+            yield Yard(app, processes, env)
+        finally:
+            processes.end()
+            app.dispatcher.close()
+            app.ledger.database.close()

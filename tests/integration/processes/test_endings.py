@@ -1,0 +1,59 @@
+"""Whatever is raised, wherever: the attempt ends, and its slot is another job's."""
+
+import itertools
+from pathlib import Path
+
+import pytest
+
+from tests.integration.processes.conftest import Yard
+from tests.integration.processes.jobs import (
+    ASYNC_PLACES,
+    CHILDREN,
+    KINDS,
+    PLACES,
+    THREADS,
+    Ending,
+    Meeting,
+)
+from understudy.job_engine import JobState, QueueProfile
+
+ENDED = {JobState.FAILED, JobState.HELD}
+EVERY = [("end", *each) for each in itertools.product(KINDS, PLACES)] + [
+    ("end-async", *each) for each in itertools.product(KINDS, ASYNC_PLACES)
+]
+#: Each kind and each place at least once: a child costs more than a thread.
+SOME = [
+    (("end", "end-async")[number % 2], kind, ASYNC_PLACES[number % len(PLACES)])
+    for number, kind in enumerate(KINDS)
+]
+
+
+def slots_of(queue: QueueProfile, engine: str) -> int:
+    return queue.slots if engine == "rq" else queue.dramatiq_threads
+
+
+@pytest.mark.parametrize("engine", ["rq", "dramatiq"])
+@pytest.mark.parametrize("queue", [THREADS, CHILDREN], ids=["threads", "children"])
+def test_every_slot_comes_back(
+    yard: Yard,
+    engine: str,
+    queue: QueueProfile,
+    tmp_path: Path,
+) -> None:
+    worker = yard.staff(engine, queue)
+    endings = EVERY if (engine, queue) == ("rq", THREADS) else SOME
+    handles = {
+        ending: yard.dispatch(ending[0], queue, Ending(kind=ending[1], place=ending[2]), engine)
+        for ending in endings
+    }
+
+    for ending, handle in handles.items():
+        job = yard.end_of(handle)
+        assert (job.state in ENDED, job.claims) == (True, 1), f"{ending}: {job.state} {job.error}"
+        assert job.error is not None, ending
+
+    slots = slots_of(queue, engine)
+    meeting = [Meeting(folder=tmp_path, number=each, of=slots) for each in range(slots)]
+    met = [yard.dispatch("meet", queue, each, engine) for each in meeting]
+    assert [yard.end_of(each).state for each in met] == [JobState.SUCCEEDED] * slots
+    assert worker.is_running

@@ -1,0 +1,99 @@
+"""A fork inside a job has no authority: it records nothing, and ends where the job's code does."""
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.integration.processes.conftest import Yard, is_there
+from tests.integration.processes.jobs import CHILDREN, THREADS, Forking, Leaving, Nothing
+from tests.servers.processes import PATIENCE, wait_until
+from understudy.job_engine import JobState, QueueProfile
+
+pytestmark = pytest.mark.fault("F61")
+
+#: How the child goes on, and the exit status that it has then; an error is 1, as Python has it.
+HOWS = {"return": 0, "raise": 1, "exit": 7}
+PLAIN = [("fork", where, how) for where in ("job", "step", "branch") for how in HOWS]
+ASYNC = [
+    ("fork-async", where, how)
+    for where in ("job", "step", "awaited step", "thread")
+    for how in HOWS
+]
+#: The child uses the job's context all the same, or awaits what its loop would have to wait for.
+MISUSED = [
+    ("fork", "job", "swallow", 0),
+    ("fork", "step", "swallow", 0),
+    ("fork-async", "job", "suspend", 1),
+    ("fork-async", "awaited step", "suspend", 1),
+]
+EVERY = [(*each, HOWS[each[2]]) for each in (*PLAIN, *ASYNC)] + MISUSED
+#: A child costs more than a thread.
+SOME = [EVERY[number] for number in (0, 4, 8, 10, 15)] + MISUSED
+
+
+@pytest.mark.parametrize(
+    ("engine", "queue", "forks"),
+    [("rq", THREADS, EVERY), ("dramatiq", THREADS, SOME), ("rq", CHILDREN, SOME)],
+    ids=["rq-threads", "dramatiq-threads", "rq-children"],
+)
+def test_the_end_of_a_fork_is_not_the_attempts(
+    yard: Yard, engine: str, queue: QueueProfile, forks: list[tuple[str, str, str, int]]
+) -> None:
+    worker = yard.staff(engine, queue)
+    handles = [
+        (
+            yard.dispatch(word, queue, Forking(where=where, how=how), engine),
+            (word, where, how),
+            status,
+        )
+        for word, where, how, status in forks
+    ]
+
+    for handle, what, status in handles:
+        job = yard.end_of(handle)
+        assert (job.state, job.claims, job.result) == (JobState.SUCCEEDED, 1, f"{status}"), what
+        assert [event.kind for event in yard.app.ledger.events(handle.id)].count("claim") == 1
+    wait_until(lambda: not copies_of(worker.pid), PATIENCE, "no copy of the worker is left")
+
+
+def copies_of(pid: int) -> list[psutil.Process]:
+    """Return the children of a worker that are copies of it, and not the server of its children."""
+    process = psutil.Process(pid)
+    return [each for each in process.children() if "understudy.worker.process" in each.cmdline()]
+
+
+@pytest.mark.parametrize("queue", [THREADS, CHILDREN], ids=["threads", "children"])
+def test_a_fork_can_be_terminated_and_stops_no_worker(yard: Yard, queue: QueueProfile) -> None:
+    worker = yard.staff("rq", queue)
+
+    ended = yard.end_of(yard.dispatch("terminate", queue, Nothing()))
+
+    assert ended.result == f"{-signal.SIGTERM}"
+    live = {each.pid for each in yard.app.ledger.live_workers()}
+    assert worker.pid in live
+    assert yard.end_of(yard.dispatch("terminate", queue, Nothing())).state is JobState.SUCCEEDED
+
+
+@pytest.fixture
+def lone_worker(yard: Yard) -> Iterator[int]:
+    """A worker that may be killed."""
+    worker = yard.staff("rq", THREADS)
+    yield worker.pid
+    worker.kill()
+
+
+@pytest.mark.parametrize("what", ["fork", "process"])
+def test_what_a_job_forked_ends_with_its_worker(
+    yard: Yard, lone_worker: int, what: str, tmp_path: Path
+) -> None:
+    noted = tmp_path / "noted"
+    left = yard.end_of(yard.dispatch("leave", THREADS, Leaving(what=what, noted=noted)))
+    pid = int(noted.read_text())
+    assert (left.state, is_there(pid)) == (JobState.SUCCEEDED, True)
+
+    psutil.Process(lone_worker).kill()
+
+    wait_until(lambda: not is_there(pid), PATIENCE, "the fork has ended")
