@@ -5,6 +5,7 @@ are meant for (DQ-02, MQ-01, MQ-02, MQ-03).
 """
 
 import logging
+import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -36,20 +37,13 @@ from understudy.job_engine.errors import (
 )
 from understudy.job_engine.redaction import redacted, redacted_url
 
-#: What a probe is published to: one message, gone after a while.
-PROBE_QUEUE = "understudy-probe"
-# A classic queue, also in a virtual host whose default are quorum queues: it is not durable.
-PROBE_ARGUMENTS: dict[str, Any] = {
-    "x-queue-type": "classic",
-    "x-max-length": 1,
-    "x-message-ttl": 10_000,
-}
-
 #: Bounds on every wait inside pika, in seconds; by default some are for ever (MQ-01, MQ-03).
 HEARTBEAT = 10
 SOCKET_TIMEOUT = 2
 BLOCKED_TIMEOUT = 3
 
+#: AMQP's reply code for what a user has no right to.
+NO_RIGHT = 403
 #: AMQP's reply code for a queue that does not exist.
 QUEUE_MISSING = 404
 #: AMQP's reply code for a queue that was declared with other arguments.
@@ -120,13 +114,21 @@ class SafeRabbitmqBroker(RabbitmqBroker):
     def _declare_xq_queue(self, queue_name: str) -> Any:
         """Declare the queue of dead letters, or take the one that is there."""
         declare = super()._declare_xq_queue
-        return self._declare_or_take(xq_name(queue_name), lambda _: declare(queue_name))
+        try:
+            return self._declare_or_take(xq_name(queue_name), lambda _: declare(queue_name))
+        except ChannelClosedByBroker as error:
+            if error.reply_code != QUEUE_MISSING:
+                raise
+            # This user may declare none, and an administrator has left it out: nothing is
+            # dead-lettered on purpose.
+            del self.channel
+            return None
 
     def _declare_or_take(self, name: str, declare: Callable[[str], Any]) -> Any:
         try:
             return declare(name)
         except ChannelClosedByBroker as error:
-            if error.reply_code != OTHER_ARGUMENTS:
+            if error.reply_code not in (OTHER_ARGUMENTS, NO_RIGHT):
                 raise
             if "'stream'" in error.reply_text:
                 raise ConfigurationError(
@@ -205,17 +207,29 @@ class SafeRabbitmqBroker(RabbitmqBroker):
         return [None] * len(messages)
 
     def probe(self, queue_name: str) -> EngineHealth:
-        """Publish with a confirm and count what waits: connecting would prove nothing."""
+        """Publish with a confirm and count what waits: connecting would prove nothing.
+
+        To a name that no queue has: what RabbitMQ returns, it has confirmed, and no queue's length,
+        policy or arguments are in the way. It takes the rights that offers to the queue take.
+        """
         try:
             with amqp_errors(self):
-                self.channel.queue_declare(PROBE_QUEUE, durable=False, arguments=PROBE_ARGUMENTS)
-                self._publish(PROBE_QUEUE, b"probe")
+                # Declared anew: it may have vanished, or may not be this user's to use.
+                self.queues_pending.add(queue_name)
                 self.declare_queue(queue_name, ensure=True)
                 found = self.channel.queue_declare(queue_name, passive=True)
+                self._publish_nowhere(queue_name)
+        except (OfferRefusedError, ConfigurationError) as error:
+            return EngineHealth(healthy=False, detail=str(error), is_refused=True)
         except EngineError as error:
             return EngineHealth(healthy=False, detail=str(error))
         backlog: int = found.method.message_count
         return EngineHealth(healthy=True, detail="published with a confirm", backlog=backlog)
+
+    def _publish_nowhere(self, queue_name: str) -> None:
+        # Dots are in no queue's name of ours, and the number is another each time.
+        with suppress(UnroutableError):
+            self._publish(f"{queue_name}.probe.{secrets.token_hex(8)}", b"probe")
 
     def owner(self, namespace: str, ledger_id: str, claiming: Claiming) -> Owner:
         """Say whose a namespace is on this RabbitMQ.
