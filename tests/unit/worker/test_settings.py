@@ -130,7 +130,7 @@ def test_the_first_alias_that_is_set_wins(
 def test_an_argument_beats_the_environment_which_beats_the_file(
     env: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    lines = "UNDERSTUDY_LEASE=3s\nREDIS_URL=redis://file\nUNDERSTUDY_NO_SUCH=1\n"
+    lines = "UNDERSTUDY_LEASE=3s\nREDIS_URL=redis://file\nNO_SUCH=1\n"
     (tmp_path / ".env").write_text(lines)
     env.setenv("REDIS_URL", "redis://environment")
 

@@ -20,6 +20,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from understudy.job_engine.errors import ConfigurationError
 from understudy.job_engine.redaction import scheme_of
 from understudy.queue.rq_queue import DEFAULT_NAMESPACE
+from understudy.worker.misspelled import unknown_settings
 from understudy.worker.provenance import explain
 
 _DURATION = re.compile(
@@ -212,12 +213,17 @@ def load_settings(**overrides: Any) -> Settings:
     """Read the settings from the environment and `.env`; arguments win.
 
     Raises:
-        ConfigurationError: If any is wrong; the message names each and says what was expected.
+        ConfigurationError: If any is wrong, or there is none of that name; the message names each
+            and says what was expected.
     """
+    wrong = unknown_settings(Settings)
     try:
-        return Settings(**overrides)
+        settings = Settings(**overrides)
     except ValidationError as error:
-        raise ConfigurationError(explain(Settings, error)) from None
+        raise ConfigurationError("; ".join([*wrong, explain(Settings, error)])) from None
+    if wrong:
+        raise ConfigurationError("; ".join(wrong))
+    return settings
 
 
 def ledger_folder(url: str) -> Path | None:

@@ -207,7 +207,6 @@ class Router:
         ]
         return (*off, *broken, *idle)
 
-
     def _enabled(self, engines: Sequence[str]) -> tuple[str, ...]:
         """Return those of the allowed engines that get offers now."""
         allowed, disabled = self.allowed(engines), self._live.disabled()

@@ -117,7 +117,7 @@ class SafeRabbitmqBroker(RabbitmqBroker):
         try:
             return self._declare_or_take(xq_name(queue_name), lambda _: declare(queue_name))
         except ChannelClosedByBroker as error:
-            if error.reply_code != QUEUE_MISSING:
+            if error.reply_code != NO_RIGHT:
                 raise
             # This user may declare none, and an administrator has left it out: nothing is
             # dead-lettered on purpose.
@@ -137,7 +137,11 @@ class SafeRabbitmqBroker(RabbitmqBroker):
                 ) from error
             # The error has closed the channel.
             del self.channel
-            return self.channel.queue_declare(name, passive=True)
+            try:
+                return self.channel.queue_declare(name, passive=True)
+            except ChannelClosedByBroker as missing:
+                # What is wrong with a queue that may not be declared, and is not there.
+                raise error from missing
 
     def differences(self, queue_name: str) -> str:
         """Return what RabbitMQ says of a queue that is not as it would be declared; "" of others.
@@ -214,10 +218,7 @@ class SafeRabbitmqBroker(RabbitmqBroker):
         """
         try:
             with amqp_errors(self):
-                # Declared anew: it may have vanished, or may not be this user's to use.
-                self.queues_pending.add(queue_name)
-                self.declare_queue(queue_name, ensure=True)
-                found = self.channel.queue_declare(queue_name, passive=True)
+                found = self._looked_at(queue_name)
                 self._publish_nowhere(queue_name)
         except (OfferRefusedError, ConfigurationError) as error:
             return EngineHealth(healthy=False, detail=str(error), is_refused=True)
@@ -226,9 +227,22 @@ class SafeRabbitmqBroker(RabbitmqBroker):
         backlog: int = found.method.message_count
         return EngineHealth(healthy=True, detail="published with a confirm", backlog=backlog)
 
+    def _looked_at(self, queue_name: str) -> Any:
+        self.declare_queue(queue_name, ensure=True)
+        try:
+            return self.channel.queue_declare(queue_name, passive=True)
+        except ChannelClosedByBroker as error:
+            if error.reply_code != QUEUE_MISSING:
+                raise
+            # Deleted meanwhile: offers declare it again, too.
+            del self.channel
+            self.queues_pending.add(queue_name)
+            self.declare_queue(queue_name, ensure=True)
+            return self.channel.queue_declare(queue_name, passive=True)
+
     def _publish_nowhere(self, queue_name: str) -> None:
         # Dots are in no queue's name of ours, and the number is another each time.
-        with suppress(UnroutableError):
+        with suppress(UnroutableError, NackError):
             self._publish(f"{queue_name}.probe.{secrets.token_hex(8)}", b"probe")
 
     def owner(self, namespace: str, ledger_id: str, claiming: Claiming) -> Owner:

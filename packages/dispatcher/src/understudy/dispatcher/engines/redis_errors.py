@@ -62,8 +62,10 @@ def _refused(error: ResponseError) -> OfferRefusedError:
 def _is_of_server(error: Exception) -> bool:
     # redis-py takes the word off the text of those that it has classes for.
     name, of_classes = type(error).__name__, (ReadOnlyError, OutOfMemoryError)
-    return isinstance(error, of_classes) or is_of_a_cluster(error) or bool(
-        _OF_SERVER.search(f"{name} {error}")
+    return (
+        isinstance(error, of_classes)
+        or is_of_a_cluster(error)
+        or bool(_OF_SERVER.search(f"{name} {error}"))
     )
 
 

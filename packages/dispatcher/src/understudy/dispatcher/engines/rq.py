@@ -24,8 +24,8 @@ from understudy.queue.rq_queue import DEFAULT_NAMESPACE
 
 #: How many offers of one process may be under way at once.
 CALLER_THREADS = 8
-#: The commands of an offer, in `UNIQUE_ENQUEUE_SCRIPT`, taken back at once. A worker sees nothing of
-#: it: the list has its former length before a client that waits for it is served. What an offer
+#: The commands of an offer, in `UNIQUE_ENQUEUE_SCRIPT`, taken back at once. A worker sees nothing
+#: of it: the list has its former length before a client that waits for it is served. What an offer
 #: does not need may be refused: the length, and the taking back, without which nothing is pushed.
 _PROBE = """
 redis.call('EXISTS', KEYS[1])
