@@ -196,6 +196,13 @@ class Settings(BaseSettings):
     def _check_broker_scheme(cls, url: str) -> str:
         return _begins_with(("amqp://", "amqps://", "redis://", "rediss://"), url)
 
+    @field_validator("ledger_url", "import_url")
+    @classmethod
+    def _check_database_scheme(cls, url: str) -> str:
+        # With a driver as in an application's own URL, too; the ledger has its own.
+        known = ("sqlite://", "sqlite+", "postgresql://", "postgresql+", "postgres://")
+        return _begins_with(known, url) if url else url
+
     @field_validator("engines")
     @classmethod
     def _check_engines(cls, names: tuple[str, ...]) -> tuple[str, ...]:
