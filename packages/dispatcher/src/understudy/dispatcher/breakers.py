@@ -9,6 +9,7 @@ import random
 import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from understudy.dispatcher.breaker import Breaker, BreakerPolicy
 from understudy.job_engine.clock import Clock
@@ -45,7 +46,7 @@ class Breakers:
     ) -> None:
         """Begin closed: every engine is trusted until it fails."""
         self._engines = {name: Breaker(policy, clock, rng) for name in engines}
-        self._make_lane = lambda: Breaker(policy, clock, rng, doublings=LANE_DOUBLINGS)
+        self._make_lane = partial(Breaker, policy, clock, rng, doublings=LANE_DOUBLINGS)
         self._failed_at: dict[str, QueueProfile] = {}
         self._lanes: dict[tuple[str, str], tuple[Breaker, QueueProfile]] = {}
         self._lock = threading.Lock()

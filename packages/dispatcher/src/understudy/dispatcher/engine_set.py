@@ -132,8 +132,8 @@ class EngineSet:
             found = [error] * len(messages)
         except Exception as error:  # noqa: BLE001 - it is translated
             found = [_as_engine_error(engine, error)] * len(messages)
-        for error in dict.fromkeys(error for error in found if error is not None):
-            self._note(engine, queue, error)
+        for each in dict.fromkeys(answer for answer in found if answer is not None):
+            self._note(engine, queue, each)
         return found
 
     def _offer(

@@ -1,7 +1,7 @@
 """The one place where Redis errors become engine errors; RQ and Dramatiq on Redis share it."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,6 +20,17 @@ from understudy.queue.cluster import cluster_error, is_of_a_cluster
 
 #: What stands in the place of a job's or a message's id where probes write.
 PROBE_ID = "probe"
+#: Appends to a list and takes it back. A worker sees nothing of it: the list has its former length
+#: before a client that waits for it is served. What an offer does not need may be refused: the
+#: length, and the taking back, without which nothing is appended.
+PROBE_LIST = """
+local length = redis.pcall('LLEN', KEYS[1])
+if type(redis.pcall('LREM', KEYS[1], -1, ARGV[1])) == 'number' then
+    redis.call('RPUSH', KEYS[1], ARGV[1])
+    redis.call('LREM', KEYS[1], -1, ARGV[1])
+end
+return type(length) == 'table' and length.err or length
+"""
 #: What a server says that takes no writes at all, whatever their key. Any other refusal concerns
 #: the keys of a queue: no right to them (NOPERM), or something else in their place (WRONGTYPE).
 #: Older servers put it into the text of their scripts' errors.
@@ -73,17 +84,20 @@ def _text(error: Exception) -> str:
     return str(cluster_error()) if is_of_a_cluster(error) else redacted(str(error))
 
 
-def probe_redis(client: Redis, script: str, keys: Sequence[str]) -> EngineHealth:
+def probe_redis(
+    client: Redis, queue_key: str, script: str = PROBE_LIST, *others: str
+) -> EngineHealth:
     """Write what an offer writes, and take it back: an answer to PING would prove nothing.
 
     Args:
         client: Redis.
+        queue_key: The key of the queue's list.
         script: Executes the commands of an offer with `PROBE_ID`; returns how many messages wait,
             or what the server said instead: offers do not need to know.
-        keys: The keys of an offer; the last is that of the list.
+        others: The other keys of an offer.
     """
     try:
-        found: Any = client.register_script(script)(keys, [PROBE_ID])
+        found: Any = client.register_script(script)([queue_key, *others], [PROBE_ID])
     except ResponseError as error:
         return EngineHealth(
             healthy=False, detail=str(_refused(error)), is_refused=not _is_of_server(error)
@@ -93,6 +107,6 @@ def probe_redis(client: Redis, script: str, keys: Sequence[str]) -> EngineHealth
     if isinstance(found, int):
         return EngineHealth(healthy=True, detail="wrote what an offer writes", backlog=found)
     if b"WRONGTYPE" in found:
-        detail = f"Redis refused: {keys[-1]} is no list"
+        detail = f"Redis refused: {queue_key} is no list"
         return EngineHealth(healthy=False, detail=detail, is_refused=True)
     return EngineHealth(healthy=True, detail="wrote what an offer writes; may not count the queue")

@@ -13,7 +13,13 @@ from understudy.dispatcher.bounded import BoundedCaller
 from understudy.dispatcher.engine_set import Engine
 from understudy.dispatcher.engines.config import EngineConfig
 from understudy.dispatcher.engines.marks import redis_owner
-from understudy.dispatcher.engines.redis_errors import PROBE_ID, probe_redis, redis_errors, refusal
+from understudy.dispatcher.engines.redis_errors import (
+    PROBE_ID,
+    PROBE_LIST,
+    probe_redis,
+    redis_errors,
+    refusal,
+)
 from understudy.job_engine.clock import Deadline
 from understudy.job_engine.engine_port import Claiming, EngineHealth, Owner
 from understudy.job_engine.errors import EngineError
@@ -24,20 +30,15 @@ from understudy.queue.rq_queue import DEFAULT_NAMESPACE
 
 #: How many offers of one process may be under way at once.
 CALLER_THREADS = 8
-#: The commands of an offer, in `UNIQUE_ENQUEUE_SCRIPT`, taken back at once. A worker sees nothing
-#: of it: the list has its former length before a client that waits for it is served. What an offer
-#: does not need may be refused: the length, and the taking back, without which nothing is pushed.
-_PROBE = """
-redis.call('EXISTS', KEYS[1])
-redis.call('HSET', KEYS[1], 'data', '')
-redis.pcall('DEL', KEYS[1])
-local length = redis.pcall('LLEN', KEYS[2])
-if type(redis.pcall('LREM', KEYS[2], -1, ARGV[1])) == 'number' then
-    redis.call('RPUSH', KEYS[2], ARGV[1])
-    redis.call('LREM', KEYS[2], -1, ARGV[1])
-end
-return type(length) == 'table' and length.err or length
+#: The commands of an offer, in `UNIQUE_ENQUEUE_SCRIPT`, taken back at once.
+_PROBE = (
+    """
+redis.call('EXISTS', KEYS[2])
+redis.call('HSET', KEYS[2], 'data', '')
+redis.pcall('DEL', KEYS[2])
 """
+    + PROBE_LIST
+)
 #: How far into a queue a message is looked for: further on it would hold up Redis.
 LOOKED_THROUGH = 10_000
 
@@ -80,7 +81,7 @@ class RqEngine:
     def probe(self, queue: QueueProfile, deadline: Deadline) -> EngineHealth:
         """Write to Redis and count what waits in the queue."""
         key = SafeJob.key_for(rq_id(self._namespace, PROBE_ID, 0))
-        return probe_redis(self._client, _PROBE, [key, self._queue(queue).key])
+        return probe_redis(self._client, self._queue(queue).key, _PROBE, key)
 
     def holds(self, message: Message, queue: QueueProfile, deadline: Deadline) -> bool | None:
         """Look for the message in the queue's list, but not through one without end."""
