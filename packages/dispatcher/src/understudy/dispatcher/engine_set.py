@@ -217,7 +217,7 @@ class EngineSet:
     def refused(self, engine: str, reason: str, queue: QueueProfile) -> None:
         """Note that an engine refused a queue; report once when that opens the queue's breaker."""
         if self._breakers.refuse(engine, queue, reason):
-            self._tell("engine.failed_over", engine, reason, queue.name)
+            self._tell("engine.queue_refused", engine, reason, queue.name)
 
     def _note(self, engine: str, queue: QueueProfile, error: EngineError) -> None:
         of_queue = isinstance(error, OfferRefusedError) and not isinstance(
@@ -236,8 +236,10 @@ class EngineSet:
             self.refused(due.engine, found.detail, due.queue)
         healthy = found.healthy or (found.is_refused and not due.is_lane)
         if due.breaker.note_probe(healthy=healthy, detail=found.detail):
-            queue = due.queue.name if due.is_lane else None
-            self._tell("engine.failed_back", due.engine, found.detail, queue)
+            if due.is_lane:
+                self._tell("engine.queue_accepted", due.engine, found.detail, due.queue.name)
+            else:
+                self._tell("engine.failed_back", due.engine, found.detail)
 
     def watch_in_background(self) -> None:
         """Probe from a thread of its own while any breaker is open."""
