@@ -13,6 +13,7 @@ from pika.exceptions import ChannelClosedByBroker, NackError, UnroutableError
 
 from understudy.job_engine.errors import (
     ConfigurationError,
+    EngineError,
     EngineUnavailableError,
     OfferRefusedError,
     OfferUncertainError,
@@ -51,22 +52,20 @@ def amqp_errors(broker: _Broker) -> Iterator[None]:
     except ConfigurationError:
         broker.forget_connection()
         raise
-    except (NackError, UnroutableError) as error:
-        # An answer: the connection is as good as before.
-        raise OfferRefusedError(f"RabbitMQ refused: {_text(error)}") from error
-    except ChannelClosedByBroker as error:
-        broker.forget_connection()
-        raise OfferRefusedError(f"RabbitMQ refused: {_text(error)}") from error
-    except ConnectionClosed as error:
-        # Dramatiq's, around what closed the channel while a queue was declared.
-        broker.forget_connection()
-        cause = error.args[0] if error.args else error
-        if isinstance(cause, ChannelClosedByBroker):
-            raise OfferRefusedError(f"RabbitMQ refused: {_text(cause)}") from error
-        raise OfferUncertainError(f"RabbitMQ did not confirm: {_text(cause)}") from error
-    except Exception as error:  # every error after the first byte means unknown (MQ-03)
-        broker.forget_connection()
-        raise OfferUncertainError(f"RabbitMQ did not confirm: {_text(error)}") from error
+    except Exception as error:
+        if not isinstance(error, NackError | UnroutableError):
+            # Those two are answers: the connection is as good as before.
+            broker.forget_connection()
+        raise _translated(error) from error
+
+
+def _translated(error: Exception) -> EngineError:
+    # Dramatiq's, around what closed the channel while a queue was declared.
+    cause = error.args[0] if isinstance(error, ConnectionClosed) and error.args else error
+    if isinstance(cause, ChannelClosedByBroker | NackError | UnroutableError):
+        return OfferRefusedError(f"RabbitMQ refused: {_text(cause)}")
+    # Every other error after the first byte means unknown (MQ-03).
+    return OfferUncertainError(f"RabbitMQ did not confirm: {_text(cause)}")
 
 
 def _text(error: BaseException) -> str:
