@@ -22,11 +22,14 @@ from understudy.queue.cluster import cluster_error, is_of_a_cluster
 PROBE_ID = "probe"
 #: Appends to a list and takes it back. A worker sees nothing of it: the list has its former length
 #: before a client that waits for it is served. What an offer does not need may be refused: the
-#: length, and the taking back, without which nothing is appended.
+#: length, and the taking back, without which nothing is appended. Who may take back elsewhere and
+#: not here has no right to this list.
 PROBE_LIST = """
 local length = redis.pcall('LLEN', KEYS[1])
 if type(redis.pcall('LREM', KEYS[1], -1, ARGV[1])) == 'number' then
     redis.call('RPUSH', KEYS[1], ARGV[1])
+    redis.call('LREM', KEYS[1], -1, ARGV[1])
+elseif KEYS[2] and type(redis.pcall('LREM', KEYS[2], -1, ARGV[1])) == 'number' then
     redis.call('LREM', KEYS[1], -1, ARGV[1])
 end
 return type(length) == 'table' and length.err or length
