@@ -296,4 +296,18 @@ MATRIX = (
         "Debian's Patroni and etcd, three nodes of each on addresses of their own; with the marker "
         "`long`, by `make test-cluster`, which needs root.",
     ),
+    Fault(
+        "F59",
+        "A broker refuses one queue: it is full, or its user has no right to it; a user who may do "
+        "no more than the documents say, and an outage; an engine that is disabled in the ledger",
+        "The other queues go on; the engine is used again after its outage; a disabled engine gets "
+        "nothing from any process, until it is enabled",
+    ),
+    Fault(
+        "F60",
+        "A database in another encoding than UTF-8, a client that is told of another, a text that "
+        "no database can hold",
+        "Refused by `ledger upgrade` and at the start; sent as UTF-8; the ledger's error, nothing "
+        "of it stored",
+    ),
 )
