@@ -10,7 +10,6 @@ import pytest
 from tests.faults.support import ON_SQLITE
 from tests.servers.postgres import Postgres
 from understudy.job_engine.errors import ConfigurationError, LedgerError
-from understudy.job_engine.ports import Ledger
 from understudy.job_engine.states import JobState
 from understudy.ledger import Database, SqlLedger, check
 from understudy.ledger.errors import WorkError
@@ -78,7 +77,7 @@ def test_texts_are_sent_as_utf8_whatever_the_clients_encoding_is(
     "query", ["client_encoding=latin1", "options=-c%20client_encoding%3Dlatin1"]
 )
 def test_a_url_that_asks_for_another_encoding_is_refused(query: str, postgres_url: str) -> None:
-    with pytest.raises(ConfigurationError, match="client_encoding=utf8.*got latin1"):
+    with pytest.raises(ConfigurationError, match=r"client_encoding=utf8.*got latin1"):
         Database(f"{postgres_url}?{query}")
 
 
@@ -104,28 +103,17 @@ def _expect_refused(url: str, text: str) -> None:
         for attempt in (
             lambda: ledger.conclude(claim, replace(scene.SUCCESS, result=text)),
             lambda: ledger.record(claim, replace(scene.step(), result=text)),
-            lambda: _recorded(ledger, text),
+            lambda: ledger.record_job(replace(scene.new_job(), payload=text), None),
             lambda: ledger.list_jobs(name=text),
         ):
-            try:
+            with pytest.raises(LedgerError) as refused:
                 attempt()
-            except LedgerError as error:
-                assert text not in str(error)
-            else:
-                # To look for it is no mistake where a driver can say so.
-                assert ledger.list_jobs(name=text) == []
+            assert text not in str(refused.value)
         assert ledger.get(claim.job_id).state is JobState.RUNNING
         assert ledger.conclude(claim, scene.SUCCESS) is JobState.SUCCEEDED
 
 
-def _recorded(ledger: Ledger, text: str) -> None:
-    job = scene.new_job()
-    ledger.record_job(replace(job, payload=text), None)
-
-
-@pytest.mark.parametrize(
-    "error", [TypeError("secret"), KeyError("secret"), OverflowError("secret")]
-)
+@pytest.mark.parametrize("error", [TypeError("pin"), KeyError("pin"), OverflowError("pin")])
 def test_what_is_no_drivers_error_is_translated_and_keeps_its_cause(
     error: Exception, sqlite_url: str
 ) -> None:
@@ -138,7 +126,7 @@ def test_what_is_no_drivers_error_is_translated_and_keeps_its_cause(
             with pytest.raises(LedgerError) as raised:
                 call(work)
             assert raised.value.__cause__ is error
-            assert "secret" not in str(raised.value)
+            assert "pin" not in str(raised.value)
 
 
 def test_what_the_jobs_own_sql_raised_passes_as_it_is(sqlite_url: str) -> None:

@@ -63,14 +63,8 @@ def test_a_parameter_that_cannot_be_obeyed_is_refused_by_name(query: str, expect
 def test_another_system_than_posix_is_refused_before_anything_else_fails() -> None:
     code = "import os; os.name = 'nt'; import understudy.job_engine"
 
-    ended = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=False
-    )
+    command = [sys.executable, "-c", code]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
 
-    assert (
-        ended.stderr.strip()
-        .splitlines()[-1]
-        .startswith(
-            "ImportError: expected a POSIX system, such as Linux or macOS, got one that Python calls 'nt'"
-        )
-    )
+    last = ended.stderr.strip().splitlines()[-1]
+    assert last.startswith("ImportError: expected a POSIX system, such as Linux or macOS, got one")

@@ -148,26 +148,49 @@ def test_an_argument_beats_the_environment_which_beats_the_file(
 
 MISSPELLED = [
     ("UNDERSTUDY_DISPATCH_BUGDET", "got one like UNDERSTUDY_DISPATCH_BUDGET: did you mean that?"),
-    ("UNDERSTUDY_REDIS_HOST", "got one like REDIS_HOST: did you mean that?"),
+    ("UNDERSTUDY_DATABASE_URL", "got one like DATABASE_URL: did you mean that?"),
     ("understudy_nam_espace", "got one like UNDERSTUDY_NAMESPACE: did you mean that?"),
     ("UNDERSTUDY_ANYTHING_ELSE", "got one that there is not"),
 ]
 
 
 @pytest.mark.parametrize(("variable", "got"), MISSPELLED)
-@pytest.mark.parametrize("source", ["environment", ".env"])
 def test_a_setting_that_there_is_not_is_refused(
-    env: pytest.MonkeyPatch, tmp_path: Path, source: str, variable: str, got: str
+    env: pytest.MonkeyPatch, tmp_path: Path, variable: str, got: str
 ) -> None:
-    if source == ".env":
-        (tmp_path / ".env").write_text(f"{variable}=secret\nSHOP_SETTING=1\n")
-    else:
-        env.setenv(variable, "secret")
+    expected = f"{variable.upper()}: expected the name of a setting, {got}"
+    env.setenv(variable, "secret")
+    assert refused() == expected
 
-    with pytest.raises(ConfigurationError) as refused:
+    env.delenv(variable)
+    (tmp_path / ".env").write_text(f"{variable}=secret\nSHOP_SETTING=1\n")
+    assert refused() == expected
+
+
+def refused() -> str:
+    with pytest.raises(ConfigurationError) as error:
         load_settings()
+    return str(error.value)
 
-    assert str(refused.value) == f"{variable.upper()}: expected the name of a setting, {got}"
+
+def test_every_setting_may_be_set_by_its_own_name(env: pytest.MonkeyPatch) -> None:
+    env.setenv("UNDERSTUDY_REDIS_HOST", "cache")
+
+    settings = load_settings()
+
+    assert settings.redis_host == "cache"
+    assert ("UNDERSTUDY_REDIS_HOST", "environment") in {
+        (each.variable, each.source) for each in provenance(settings)
+    }
+
+
+@pytest.mark.parametrize("variable", ["REDIS_PORT", "UNDERSTUDY_REDIS_PORT"])
+def test_a_port_that_kubernetes_sets_is_none_of_ours(
+    env: pytest.MonkeyPatch, variable: str
+) -> None:
+    env.setenv(variable, "tcp://10.0.0.1:6379")
+
+    assert load_settings().primary_url == "redis://localhost:6379/0"
 
 
 def test_wrong_names_and_wrong_values_are_told_at_once(env: pytest.MonkeyPatch) -> None:

@@ -95,12 +95,14 @@ def _origin(
 def variables_of(kind: type[BaseSettings], name: str) -> Iterator[str]:
     """Return the variables that set a setting, the one that wins first."""
     alias = kind.model_fields[name].validation_alias
+    found = list[str]()
     if isinstance(alias, AliasChoices):
-        yield from (choice for choice in alias.choices if isinstance(choice, str))
+        found = [choice for choice in alias.choices if isinstance(choice, str)]
     elif isinstance(alias, str):
-        yield alias
-    else:
-        yield f"{kind.model_config.get('env_prefix', '')}{name}".upper()
+        found = [alias]
+    # `populate_by_name` lets every setting be set by its own name, too.
+    own = f"{kind.model_config.get('env_prefix', '')}{name}".upper()
+    yield from found if own in found else (*found, own)
 
 
 def _line(

@@ -15,6 +15,7 @@ from pydantic import (
     ValidationError,
     field_validator,
 )
+from pydantic_core import PydanticUseDefault
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from understudy.job_engine.errors import ConfigurationError
@@ -64,6 +65,13 @@ def _json_object(value: Any) -> Any:
         return json.loads(value)
     except ValueError:
         raise ValueError("expected a JSON object, got something else") from None
+
+
+def _port(value: Any) -> Any:
+    # Kubernetes sets REDIS_PORT=tcp://10.0.0.1:6379 for a service that is called `redis`.
+    if isinstance(value, str) and "://" in value:
+        raise PydanticUseDefault
+    return value
 
 
 Duration = Annotated[timedelta, BeforeValidator(_duration), AfterValidator(_above_zero)]
@@ -142,7 +150,9 @@ class Settings(BaseSettings):
     use_rq: bool = Field(default=True, validation_alias=AliasChoices("UNDERSTUDY_USE_RQ", "USE_RQ"))
     redis_url: str = _url("", "UNDERSTUDY_REDIS_URL", "REDIS_URL")
     redis_host: str = Field(default="localhost", validation_alias="REDIS_HOST")
-    redis_port: int = Field(default=6379, ge=1, le=65535, validation_alias="REDIS_PORT")
+    redis_port: Annotated[int, BeforeValidator(_port)] = Field(
+        default=6379, ge=1, le=65535, validation_alias="REDIS_PORT"
+    )
     amqp_url: str = _url(
         "amqp://guest:guest@localhost:5672/%2F",
         *("UNDERSTUDY_AMQP_URL", "AMQP_URL", "CLOUDAMQP_URL", "RABBITMQ_URL"),
@@ -176,7 +186,9 @@ class Settings(BaseSettings):
     import_allow_private: bool = False
     import_timeout: Duration = timedelta(seconds=30)
     smtp_host: str = Field(default="localhost", validation_alias="SMTP_HOST")
-    smtp_port: int = Field(default=25, ge=1, le=65535, validation_alias="SMTP_PORT")
+    smtp_port: Annotated[int, BeforeValidator(_port)] = Field(
+        default=25, ge=1, le=65535, validation_alias="SMTP_PORT"
+    )
     smtp_tls: Literal["none", "starttls", "tls"] = Field(
         default="none", validation_alias="SMTP_TLS"
     )
