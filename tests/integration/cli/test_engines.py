@@ -5,7 +5,7 @@ import pytest
 from tests.integration.cli.command_line import CommandLine
 from tests.servers.processes import wait_until
 from tests.servers.valkey import Valkey
-from understudy.worker.exits import CONFIG, FAILURE, OK, UNAVAILABLE
+from understudy.worker.exits import CONFIG, OK, UNAVAILABLE, USAGE
 
 pytestmark = pytest.mark.fault("F59")
 
@@ -53,7 +53,7 @@ def test_an_engine_that_there_is_not_is_refused(cli: CommandLine) -> None:
     for words in (("disable", "rqq"), ("enable", "rqq")):
         refused = cli.run("engines", *words)
 
-        assert refused.status == FAILURE
+        assert refused.status == USAGE
         assert "expected the name of an engine, got 'rqq'; did you mean 'rq'?" in refused.err
 
 

@@ -31,12 +31,14 @@ from tests.servers.rabbitmq import RabbitMQ
 from tests.servers.valkey import Valkey
 from understudy.ledger import Database, SqlLedger, check
 from understudy.ledger.upgrading import upgrade
+from understudy.queue import rq_id
+from understudy.queue.rq_queue import DEFAULT_NAMESPACE
 
 FOR_RQ = "Redis or Valkey, for RQ"
 FOR_DRAMATIQ = "A second Redis or Valkey, for Dramatiq"
 BOTH = ("rq", "dramatiq")
 #: The rescuers leave an offer alone for so long.
-LATER = timedelta(minutes=1)
+LATER = timedelta(minutes=10)
 ON_SQLITE = pytest.mark.parametrize("ledger_url", ["sqlite"], indirect=True)
 
 
@@ -88,7 +90,9 @@ def test_jobs_run_as_the_documented_users_and_no_server_refuses_anything(
     stopped = stage.dispatch(in_thread, act, engines=("rq",), pickup=LATER)
     stage.wait_for_step(stopped, "step-1")
     with valkey.client() as operator:
-        send_stop_job_command(operator, f"{stopped.id}-1", serializer=JSONSerializer)
+        send_stop_job_command(
+            operator, rq_id(DEFAULT_NAMESPACE, stopped.id, 1), serializer=JSONSerializer
+        )
     stage.wait_for_ends()
     assert [worker.process.terminate(PATIENCE) for worker in workers] == [0, 0]
 
