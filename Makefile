@@ -43,7 +43,7 @@ test: setup  ## Run all tests against real Valkey, RabbitMQ, PostgreSQL and SQLi
 test-long: setup  ## Run the long ones: 2,000 seeds, every engine on every ledger, every crash point
 	@tests/servers/install $(SERVERS)
 	@$(RUN) python -m tests.simulation --seeds 2000 $(ARGS)
-	@UNDERSTUDY_TEST_PROFILE=long UNDERSTUDY_STATEFUL_SUMMARY=$(CURDIR)/docs/evidence/stateful $(RUN) pytest -n 2 --dist worksteal tests/stateful
+	@_UNDERSTUDY_TEST_PROFILE=long _UNDERSTUDY_STATEFUL_SUMMARY=$(CURDIR)/docs/evidence/stateful $(RUN) pytest -n 2 --dist worksteal tests/stateful
 	@$(RUN) pytest -n 2 --dist worksteal -m long --ignore tests/cluster
 	@if $(RUN) python -m tests.servers.network; then $(MAKE) test-cluster; \
 		else echo "test-long: left out make test-cluster, for want of what stands above"; fi
@@ -51,7 +51,7 @@ test-long: setup  ## Run the long ones: 2,000 seeds, every engine on every ledge
 test-cluster: setup  ## Fail a PostgreSQL cluster over, under load: Patroni and etcd, each on a host (root)
 	@$(RUN) python -m tests.servers.network
 	@tests/servers/install cluster
-	@UNDERSTUDY_CLUSTER_SUMMARY=$(CURDIR)/docs/evidence/cluster $(RUN) pytest -m long tests/cluster $(ARGS)
+	@_UNDERSTUDY_CLUSTER_SUMMARY=$(CURDIR)/docs/evidence/cluster $(RUN) pytest -m long tests/cluster $(ARGS)
 
 chaos: setup  ## Break everything for a while and check every promise (MINUTES=10 SEED= LEDGER=sqlite ARGS=)
 	@tests/servers/install $(SERVERS)

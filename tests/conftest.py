@@ -27,7 +27,7 @@ from tests.servers.valkey import Valkey
 from tests.servers.zygote import Zygote
 
 S = TypeVar("S", bound=Server)
-RUN = "UNDERSTUDY_TEST_RUN"
+RUN = "_UNDERSTUDY_TEST_RUN"
 #: The folders whose tests start whole processes for each ledger.
 WHOLE = {"acceptance", "faults", "cli"}
 

@@ -21,7 +21,7 @@ from understudy.job_engine import JobState
 from understudy.job_engine.errors import JobNotFoundError
 
 #: The folder that the figures go to, as JSON.
-VARIABLE = "UNDERSTUDY_CLUSTER_SUMMARY"
+VARIABLE = "_UNDERSTUDY_CLUSTER_SUMMARY"
 MICROSECOND = 1e-6
 
 

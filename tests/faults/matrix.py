@@ -297,14 +297,28 @@ MATRIX = (
         "`long`, by `make test-cluster`, which needs root.",
     ),
     Fault(
-        "F61",
+        "F55",
+        "A broker refuses one queue: it is full, or its user has no right to it; a user who may do "
+        "no more than the documents say, and an outage; an engine that is disabled in the ledger",
+        "The other queues go on; the engine is used again after its outage; a disabled engine gets "
+        "nothing from any process, until it is enabled",
+    ),
+    Fault(
+        "F56",
+        "A database in another encoding than UTF-8, a client that is told of another, a text that "
+        "no database can hold",
+        "Refused by `ledger upgrade` and at the start; sent as UTF-8; the ledger's error, nothing "
+        "of it stored",
+    ),
+    Fault(
+        "F57",
         "A job forks, and the child returns, raises, exits, goes on in the job's context or is "
         "terminated",
         "The attempt stays its parent's; the child records nothing, ends where the job's code "
         "does, and leaves no copy of the worker",
     ),
     Fault(
-        "F62",
+        "F58",
         "A job leaves threads, executors or processes behind",
         "Its slot is another job's at once; in a child they end with the attempt",
     ),

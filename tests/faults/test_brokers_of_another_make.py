@@ -8,7 +8,7 @@ import pytest
 
 from tests.faults.support import ON_SQLITE
 from tests.integration.acceptance.evidence import assert_promises_kept
-from tests.integration.acceptance.jobs_under_test import in_thread
+from tests.integration.acceptance.jobs_under_test import in_child, in_thread
 from tests.integration.acceptance.stage import PATIENCE, Stage
 from tests.servers.processes import wait_until
 from understudy.dispatcher.engines.rabbitmq import SafeRabbitmqBroker
@@ -85,6 +85,27 @@ def test_a_queue_that_is_full_refuses_an_offer_and_the_job_waits_for_room(
     assert outcomes[0] == "accepted"
     assert "refused" in outcomes
     assert worker.process.is_running
+    assert_promises_kept(stage)
+
+
+@ON_SQLITE
+@ON_RABBITMQ
+@pytest.mark.fault("F55")
+def test_a_queue_that_is_full_takes_rabbitmq_from_no_other_queue(
+    stage: Stage, fallback_url: str
+) -> None:
+    declare(fallback_url, **{"x-max-length": 1, "x-overflow": "reject-publish"})
+    full = stage.dispatch_many(4, in_thread, engines=("dramatiq",))
+
+    others = stage.dispatch_many(3, in_child, engines=("dramatiq",))
+
+    assert [stage.tries(each)[0][2] for each in full[:2]] == ["accepted", "refused"]
+    assert [stage.tries(each)[0] for each in others] == [("dramatiq", "offer", "accepted")] * 3
+    assert stage.engines_told("engine.failed_over") == []
+    assert stage.engines_told("engine.queue_refused") == ["dramatiq"]
+    workers = [stage.worker("dramatiq", queue) for queue in ("threads", "children")]
+    stage.wait_for_ends(deadline=2 * PATIENCE)
+    assert all(worker.process.is_running for worker in workers)
     assert_promises_kept(stage)
 
 

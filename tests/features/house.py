@@ -176,8 +176,7 @@ class House:
 def _environment(env: Mapping[str, str]) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith(("UNDERSTUDY_", "USE_RQ"))]:
-            if not name.startswith("UNDERSTUDY_TEST"):
-                patch.delenv(name)
+            patch.delenv(name)
         for name, value in env.items():
             patch.setenv(name, value)
         yield

@@ -35,7 +35,7 @@ T = TypeVar("T")
 #: never happens costs it.
 PATIENCE = 90
 
-MARK = "UNDERSTUDY_TEST_PROCESS"
+MARK = "_UNDERSTUDY_TEST_PROCESS"
 NO_ENV: Mapping[str, str] = MappingProxyType({})
 
 

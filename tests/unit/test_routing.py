@@ -4,6 +4,8 @@ from datetime import timedelta
 
 from tests.unit.house import House
 from understudy.dispatcher.breaker import BreakerPolicy
+from understudy.job_engine.engine_switch import DisabledEngine
+from understudy.job_engine.states import JobState
 
 SECOND = timedelta(seconds=1)
 
@@ -142,6 +144,65 @@ def test_an_engine_that_is_switched_off_serves_nothing() -> None:
     house.worker("rq")
 
     assert not house.router.serves("rq", "default")
+
+
+def test_an_engine_that_the_ledger_disables_is_left_out_within_a_second_or_two() -> None:
+    house = House()
+    house.workers()
+    assert house.router.route("default").order == ("rq", "dramatiq")
+    house.ledger.disable_engine(DisabledEngine("rq", "ada", "moved"))
+    house.clock.advance(2 * SECOND)
+
+    assert house.router.route("default").order == ("dramatiq",)
+    assert explained(house) == [("rq", "flag", "engine rq disabled by ada: moved")]
+    assert not house.router.serves("rq", "default")
+    assert not house.router.is_alive("rq", "default")
+    assert house.router.reach().engines == {"dramatiq"}
+    assert house.router.deserted("default") == ("rq",)
+    house.ledger.enable_engine("rq")
+    house.clock.advance(2 * SECOND)
+    assert house.router.route("default").order == ("rq", "dramatiq")
+
+
+def test_a_job_that_may_run_on_a_disabled_engine_alone_waits_for_it() -> None:
+    house = House()
+    house.ledger.disable_engine(DisabledEngine("rq", "ada"))
+
+    handle = house.dispatch(engines=("rq",))
+    house.clock.advance(10 * SECOND)
+    house.scheduler.tick()
+
+    assert handle.status() is JobState.SCHEDULED
+    assert house.offered(house.rq) == []
+    house.ledger.enable_engine("rq")
+    house.clock.advance(2 * SECOND)
+    house.scheduler.tick()
+    assert len(house.offered(house.rq)) == 1
+
+
+def test_where_every_engine_is_disabled_nothing_is_due() -> None:
+    house = House()
+    for name in house.engines:
+        house.ledger.disable_engine(DisabledEngine(name, "ada"))
+
+    handle = house.dispatch()
+    house.clock.advance(10 * SECOND)
+
+    assert not house.router.has_usable
+    assert house.scheduler.tick() == 0
+    assert handle.status() is JobState.SCHEDULED
+
+
+def test_what_a_disabled_engine_has_not_delivered_moves_to_another() -> None:
+    house = House()
+    house.workers()
+    handle = house.dispatch(pickup=5 * SECOND)
+    house.ledger.disable_engine(DisabledEngine("rq", "ada"))
+    house.clock.advance(10 * SECOND)
+
+    house.rescuer.tick()
+
+    assert handle.job().engine == "dramatiq"
 
 
 def test_an_engine_of_another_program_serves_nothing_here() -> None:

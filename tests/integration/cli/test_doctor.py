@@ -34,7 +34,7 @@ def test_all_is_well_with_servers_a_ledger_and_jobs(
     assert all(check.startswith("workers ") for check in worrying)
     assert found(answer, "handlers threads") == ("ok", "add, gate, fails, fails-twice", "")
     assert found(answer, "ledger durability")[1] == "journal_mode=wal, synchronous=FULL"
-    assert found(answer, "rq write")[1] == "wrote and read back"
+    assert found(answer, "rq write")[1] == "wrote what an offer writes"
     assert found(answer, "rq role")[1] == "master"
     assert found(answer, "dramatiq persistence")[1] == "append-only file"
     assert found(answer, "signing key")[1].endswith(" signs and is 0.0 days old")

@@ -45,8 +45,10 @@ def test_every_command_that_shows_something_speaks_json(
         "queue": "threads",
         "workers": 1,
         "healthy": True,
-        "detail": "wrote and read back",
+        "detail": "wrote what an offer writes",
         "backlog": 0,
+        "is_refused": False,
+        "disabled": None,
     }
     assert served["dramatiq", "threads"]["workers"] == 0
 

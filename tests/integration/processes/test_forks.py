@@ -12,7 +12,7 @@ from tests.integration.processes.jobs import CHILDREN, THREADS, Forking, Leaving
 from tests.servers.processes import PATIENCE, wait_until
 from understudy.job_engine import JobState, QueueProfile
 
-pytestmark = pytest.mark.fault("F61")
+pytestmark = pytest.mark.fault("F57")
 
 #: How the child goes on, and the exit status that it has then; an error is 1, as Python has it.
 HOWS = {"return": 0, "raise": 1, "exit": 7}

@@ -11,7 +11,7 @@ from tests.servers.processes import PATIENCE, wait_until
 from understudy.job_engine import JobState, QueueProfile
 
 
-@pytest.mark.fault("F62")
+@pytest.mark.fault("F58")
 @pytest.mark.parametrize("what", ["thread", "executor", "process", "fork"])
 def test_what_is_left_behind_in_a_child_ends_with_the_attempt(
     yard: Yard, what: str, tmp_path: Path
@@ -26,7 +26,7 @@ def test_what_is_left_behind_in_a_child_ends_with_the_attempt(
     wait_until(lambda: not any(map(is_there, pids)), PATIENCE, "they have ended")
 
 
-@pytest.mark.fault("F62")
+@pytest.mark.fault("F58")
 @pytest.mark.parametrize("what", ["thread", "executor"])
 def test_threads_that_are_left_behind_keep_no_slot_of_threads(
     yard: Yard, what: str, tmp_path: Path

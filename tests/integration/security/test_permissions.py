@@ -26,16 +26,19 @@ from tests.integration.security.documented import (
     make_rabbitmq_users,
     make_redis_users,
 )
+from tests.servers.processes import wait_until
 from tests.servers.rabbitmq import RabbitMQ
 from tests.servers.valkey import Valkey
 from understudy.ledger import Database, SqlLedger, check
 from understudy.ledger.upgrading import upgrade
+from understudy.queue import rq_id
+from understudy.queue.rq_queue import DEFAULT_NAMESPACE
 
 FOR_RQ = "Redis or Valkey, for RQ"
 FOR_DRAMATIQ = "A second Redis or Valkey, for Dramatiq"
 BOTH = ("rq", "dramatiq")
 #: The rescuers leave an offer alone for so long.
-LATER = timedelta(minutes=1)
+LATER = timedelta(minutes=10)
 ON_SQLITE = pytest.mark.parametrize("ledger_url", ["sqlite"], indirect=True)
 
 
@@ -87,11 +90,37 @@ def test_jobs_run_as_the_documented_users_and_no_server_refuses_anything(
     stopped = stage.dispatch(in_thread, act, engines=("rq",), pickup=LATER)
     stage.wait_for_step(stopped, "step-1")
     with valkey.client() as operator:
-        send_stop_job_command(operator, f"{stopped.id}-1", serializer=JSONSerializer)
+        send_stop_job_command(
+            operator, rq_id(DEFAULT_NAMESPACE, stopped.id, 1), serializer=JSONSerializer
+        )
     stage.wait_for_ends()
     assert [worker.process.terminate(PATIENCE) for worker in workers] == [0, 0]
 
     assert [handle.job().epoch for handle in early] == [1, 1]
+    assert refusals(request) == []
+    assert_promises_kept(stage)
+
+
+@ON_SQLITE
+@pytest.mark.fault("F55")
+@pytest.mark.parametrize("fallback_url", ["rabbitmq", "valkey"], indirect=True)
+def test_an_engine_is_used_again_after_its_outage_by_the_documented_users(
+    stage: Stage, as_worker: dict[str, str], request: pytest.FixtureRequest, fallback_url: str
+) -> None:
+    stage.wait_for(*(stage.worker(name, "threads", **as_worker) for name in BOTH))
+    fallback = "second_valkey" if fallback_url.startswith("redis") else "rabbitmq"
+
+    for engine, name in zip(BOTH, ("valkey", fallback), strict=True):
+        server = request.getfixturevalue(name)
+        server.freeze()
+        stage.dispatch(in_thread, engines=(engine,))
+        server.thaw()
+        back = lambda e=engine: e in stage.engines_told("engine.failed_back")  # noqa: E731
+        wait_until(back, PATIENCE, f"{engine} is back")
+        again = stage.dispatch(in_thread, engines=(engine,))
+        assert stage.tries(again)[0] == (engine, "offer", "accepted")
+    stage.wait_for_ends()
+
     assert refusals(request) == []
     assert_promises_kept(stage)
 

@@ -16,7 +16,6 @@ def forget_settings(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     """Go to an empty folder, where no variable and no `.env` says anything."""
     monkeypatch.chdir(folder)
     for name in list(os.environ):
-        is_setting = name.startswith(_PREFIXES) or name in _OTHERS
-        if is_setting and not name.startswith("UNDERSTUDY_TEST"):
+        if name.startswith(_PREFIXES) or name in _OTHERS:
             monkeypatch.delenv(name)
     assert {each.source for each in provenance(Settings())} == {"default"}

@@ -8,6 +8,7 @@ import pytest
 from tests.unit.worker.environment import forget_settings
 from understudy.job_engine.errors import ConfigurationError
 from understudy.job_engine.redaction import MASK, redacted_url
+from understudy.worker.misspelled import lookalikes
 from understudy.worker.provenance import provenance
 from understudy.worker.settings import Settings, ledger_folder, load_settings
 
@@ -130,7 +131,7 @@ def test_the_first_alias_that_is_set_wins(
 def test_an_argument_beats_the_environment_which_beats_the_file(
     env: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    lines = "UNDERSTUDY_LEASE=3s\nREDIS_URL=redis://file\nUNDERSTUDY_NO_SUCH=1\n"
+    lines = "UNDERSTUDY_LEASE=3s\nREDIS_URL=redis://file\nNO_SUCH=1\n"
     (tmp_path / ".env").write_text(lines)
     env.setenv("REDIS_URL", "redis://environment")
 
@@ -143,6 +144,102 @@ def test_an_argument_beats_the_environment_which_beats_the_file(
     assert sources["lease"] == ("UNDERSTUDY_LEASE", ".env")
     assert sources["redis_url"] == ("REDIS_URL", "environment")
     assert sources["amqp_url"] == ("UNDERSTUDY_AMQP_URL", "default")
+
+
+MISSPELLED = [
+    ("UNDERSTUDY_DISPATCH_BUGDET", "got one like UNDERSTUDY_DISPATCH_BUDGET: did you mean that?"),
+    ("UNDERSTUDY_DATABASE_URL", "got one like DATABASE_URL: did you mean that?"),
+    ("understudy_nam_espace", "got one like UNDERSTUDY_NAMESPACE: did you mean that?"),
+    ("UNDERSTUDY_ANYTHING_ELSE", "got one that there is not"),
+]
+
+
+@pytest.mark.parametrize(("variable", "got"), MISSPELLED)
+def test_a_setting_that_there_is_not_is_refused(
+    env: pytest.MonkeyPatch, tmp_path: Path, variable: str, got: str
+) -> None:
+    expected = f"{variable.upper()}: expected the name of a setting, {got}"
+    env.setenv(variable, "secret")
+    assert refused() == expected
+
+    env.delenv(variable)
+    (tmp_path / ".env").write_text(f"{variable}=secret\nSHOP_SETTING=1\n")
+    assert refused() == expected
+
+
+def refused() -> str:
+    with pytest.raises(ConfigurationError) as error:
+        load_settings()
+    return str(error.value)
+
+
+def test_every_setting_may_be_set_by_its_own_name(env: pytest.MonkeyPatch) -> None:
+    env.setenv("UNDERSTUDY_REDIS_HOST", "cache")
+
+    settings = load_settings()
+
+    assert settings.redis_host == "cache"
+    assert ("UNDERSTUDY_REDIS_HOST", "environment") in {
+        (each.variable, each.source) for each in provenance(settings)
+    }
+
+
+@pytest.mark.parametrize("variable", ["REDIS_PORT", "UNDERSTUDY_REDIS_PORT"])
+def test_a_port_that_kubernetes_sets_is_none_of_ours(
+    env: pytest.MonkeyPatch, variable: str
+) -> None:
+    env.setenv(variable, "tcp://10.0.0.1:6379")
+
+    assert load_settings().primary_url == "redis://localhost:6379/0"
+
+
+def test_wrong_names_and_wrong_values_are_told_at_once(env: pytest.MonkeyPatch) -> None:
+    env.setenv("UNDERSTUDY_LEESE", "1s")
+    env.setenv("UNDERSTUDY_RAMP", "soon")
+
+    with pytest.raises(ConfigurationError, match=r"UNDERSTUDY_LEESE: .*; UNDERSTUDY_RAMP: "):
+        load_settings()
+
+
+@pytest.mark.parametrize(
+    "variable",
+    [
+        *("UNDERSTUDY_SERVICE_HOST", "UNDERSTUDY_SERVICE_PORT", "UNDERSTUDY_SERVICE_PORT_HTTP"),
+        *("UNDERSTUDY_PORT", "UNDERSTUDY_REDIS_PORT", "UNDERSTUDY_REDIS_PORT_6379_TCP"),
+        *("UNDERSTUDY_PORT_80_TCP_ADDR", "UNDERSTUDY_PORT_80_TCP_PROTO", "UNDERSTUDY_PORT_80_UDP"),
+    ],
+)
+def test_what_kubernetes_sets_for_a_service_of_our_name_is_no_setting(
+    env: pytest.MonkeyPatch, variable: str
+) -> None:
+    env.setenv(variable, "tcp://10.0.0.1:80")
+
+    load_settings()
+
+
+def test_a_variable_like_one_of_others_that_is_not_set_is_told(env: pytest.MonkeyPatch) -> None:
+    env.setenv("REDIS_ULR", "redis://host")
+    env.setenv("DATABASE_URI", "postgresql://host/db")
+    env.setenv("HOSTNAME", "web-1")
+    assert list(lookalikes(Settings)) == [
+        ("DATABASE_URI", "DATABASE_URL"),
+        ("REDIS_ULR", "REDIS_URL"),
+    ]
+
+    env.setenv("REDIS_URL", "redis://host")
+    env.setenv("DATABASE_URL", "postgresql://host/db")
+
+    assert list(lookalikes(Settings)) == []
+
+
+@pytest.mark.parametrize("variable", ["UNDERSTUDY_LEDGER_URL", "DATABASE_URL"])
+def test_a_database_that_is_no_ledgers_is_refused_by_its_variable(
+    env: pytest.MonkeyPatch, variable: str
+) -> None:
+    env.setenv(variable, "mysql+aiomysql://me:hunter2@host/db")
+
+    with pytest.raises(ConfigurationError, match=rf"^{variable}: .*got one that begins with mysql"):
+        load_settings()
 
 
 def test_redis_may_be_named_by_host_and_port(env: pytest.MonkeyPatch) -> None:

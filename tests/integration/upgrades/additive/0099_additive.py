@@ -15,7 +15,7 @@ down_revision = REVISION
 
 JOBS = "understudy_jobs"
 #: Names a file; whoever finds it missing makes it, and is killed in the middle of a transaction.
-TRAP = "UNDERSTUDY_TEST_TRAP"
+TRAP = "_UNDERSTUDY_TEST_TRAP"
 
 
 def upgrade() -> None:

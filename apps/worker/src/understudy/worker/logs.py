@@ -37,6 +37,8 @@ _LEVELS = {
     "engine.failed_over": logging.WARNING,
     # As loud as the way there, or a page is told of an outage and never of its end.
     "engine.failed_back": logging.WARNING,
+    "engine.queue_refused": logging.WARNING,
+    "engine.queue_accepted": logging.WARNING,
     "ledger.pruning_dead_letters": logging.WARNING,
     "schedule.error": logging.ERROR,
 }

@@ -43,7 +43,7 @@ class Provenance:
 def provenance(settings: BaseSettings) -> list[Provenance]:
     """Tell of every setting what it is and where it came from."""
     kind = type(settings)
-    found = _found(kind)
+    found = found_in(kind)
     return [
         Provenance(name, shown(getattr(settings, name)), *_origin(kind, name, found))
         for name in kind.model_fields
@@ -52,7 +52,7 @@ def provenance(settings: BaseSettings) -> list[Provenance]:
 
 def explain(kind: type[BaseSettings], error: ValidationError) -> str:
     """Say of every wrong setting which variable it is, what was expected and what was got."""
-    found = _found(kind)
+    found = found_in(kind)
     return "; ".join(_line(kind, each, found) for each in error.errors(include_url=False))
 
 
@@ -73,7 +73,8 @@ def shown(value: object) -> str:
             return redacted_url(str(value))
 
 
-def _found(kind: type[BaseSettings]) -> list[tuple[str, Mapping[str, str | None]]]:
+def found_in(kind: type[BaseSettings]) -> list[tuple[str, Mapping[str, str | None]]]:
+    """Return what the environment and `.env` hold, each with its name; the first one wins."""
     return [
         ("environment", EnvSettingsSource(kind).env_vars),
         (".env", DotEnvSettingsSource(kind).env_vars),
@@ -83,7 +84,7 @@ def _found(kind: type[BaseSettings]) -> list[tuple[str, Mapping[str, str | None]
 def _origin(
     kind: type[BaseSettings], name: str, found: list[tuple[str, Mapping[str, str | None]]]
 ) -> tuple[str, str]:
-    variables = list(_variables(kind, name))
+    variables = list(variables_of(kind, name))
     for source, values in found:
         for variable in variables:
             if variable.lower() in values:
@@ -91,14 +92,17 @@ def _origin(
     return variables[0], "default"
 
 
-def _variables(kind: type[BaseSettings], name: str) -> Iterator[str]:
+def variables_of(kind: type[BaseSettings], name: str) -> Iterator[str]:
+    """Return the variables that set a setting, the one that wins first."""
     alias = kind.model_fields[name].validation_alias
+    found = list[str]()
     if isinstance(alias, AliasChoices):
-        yield from (choice for choice in alias.choices if isinstance(choice, str))
+        found = [choice for choice in alias.choices if isinstance(choice, str)]
     elif isinstance(alias, str):
-        yield alias
-    else:
-        yield f"{kind.model_config.get('env_prefix', '')}{name}".upper()
+        found = [alias]
+    # `populate_by_name` lets every setting be set by its own name, too.
+    own = f"{kind.model_config.get('env_prefix', '')}{name}".upper()
+    yield from found if own in found else (*found, own)
 
 
 def _line(
@@ -113,7 +117,7 @@ def _line(
 
 def _field(kind: type[BaseSettings], location: str) -> str:
     fields = kind.model_fields
-    return next(name for name in fields if location in (name, *_variables(kind, name)))
+    return next(name for name in fields if location in (name, *variables_of(kind, name)))
 
 
 def _what(kind: type[BaseSettings], name: str, error: ErrorDetails) -> str:

@@ -38,6 +38,8 @@ SENTENCES: Mapping[str, str] = {
     "message.rejected": "a message from {engine} is none of this program's, and dropped{because}",
     "engine.failed_over": "{engine} failed over{to}{because}",
     "engine.failed_back": "{engine} is back and takes jobs again{because}",
+    "engine.queue_refused": "{engine} refuses jobs of queue {queue} alone{because}",
+    "engine.queue_accepted": "{engine} takes jobs of queue {queue} again{because}",
     "worker.start": "worker {worker} of {engine} begins to serve queue {queue}, {slots} slots",
     "worker.stop": "worker {worker} of {engine} has stopped",
     "schedule.declare": "schedule {name} is declared; its next tick is {next_at}",

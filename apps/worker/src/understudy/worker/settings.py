@@ -15,11 +15,13 @@ from pydantic import (
     ValidationError,
     field_validator,
 )
+from pydantic_core import PydanticUseDefault
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from understudy.job_engine.errors import ConfigurationError
 from understudy.job_engine.queues import DEFAULT_NAMESPACE
 from understudy.job_engine.redaction import scheme_of
+from understudy.worker.misspelled import unknown_settings
 from understudy.worker.provenance import explain
 from understudy.worker.slots import read_slots
 
@@ -77,6 +79,13 @@ def _wherever_it_is(url: str) -> str:
     """Name the file of a SQLite URL by its whole path: a job may change the directory."""
     found = _SQLITE.fullmatch(url)
     return f"{found[1]}{Path.cwd() / found[2]}" if found else url
+
+
+def _port(value: Any) -> Any:
+    # Kubernetes sets REDIS_PORT=tcp://10.0.0.1:6379 for a service that is called `redis`.
+    if isinstance(value, str) and "://" in value:
+        raise PydanticUseDefault
+    return value
 
 
 Duration = Annotated[timedelta, BeforeValidator(_duration), AfterValidator(_above_zero)]
@@ -162,7 +171,9 @@ class Settings(BaseSettings):
     use_rq: bool = Field(default=True, validation_alias=AliasChoices("UNDERSTUDY_USE_RQ", "USE_RQ"))
     redis_url: str = _url("", "UNDERSTUDY_REDIS_URL", "REDIS_URL")
     redis_host: str = Field(default="localhost", validation_alias="REDIS_HOST")
-    redis_port: int = Field(default=6379, ge=1, le=65535, validation_alias="REDIS_PORT")
+    redis_port: Annotated[int, BeforeValidator(_port)] = Field(
+        default=6379, ge=1, le=65535, validation_alias="REDIS_PORT"
+    )
     amqp_url: str = _url(
         "amqp://guest:guest@localhost:5672/%2F",
         *("UNDERSTUDY_AMQP_URL", "AMQP_URL", "CLOUDAMQP_URL", "RABBITMQ_URL"),
@@ -195,7 +206,9 @@ class Settings(BaseSettings):
     import_allow_private: bool = False
     import_timeout: Duration = timedelta(seconds=30)
     smtp_host: str = Field(default="localhost", validation_alias="SMTP_HOST")
-    smtp_port: int = Field(default=25, ge=1, le=65535, validation_alias="SMTP_PORT")
+    smtp_port: Annotated[int, BeforeValidator(_port)] = Field(
+        default=25, ge=1, le=65535, validation_alias="SMTP_PORT"
+    )
     smtp_tls: Literal["none", "starttls", "tls"] = Field(
         default="none", validation_alias="SMTP_TLS"
     )
@@ -225,6 +238,13 @@ class Settings(BaseSettings):
     def _check_broker_scheme(cls, url: str) -> str:
         return _begins_with(("amqp://", "amqps://", "redis://", "rediss://"), url)
 
+    @field_validator("ledger_url", "import_url")
+    @classmethod
+    def _check_database_scheme(cls, url: str) -> str:
+        # With a driver as in an application's own URL, too; the ledger has its own.
+        known = ("sqlite://", "sqlite+", "postgresql://", "postgresql+", "postgres://")
+        return _begins_with(known, url) if url else url
+
     @field_validator("engines")
     @classmethod
     def _check_engines(cls, names: tuple[str, ...]) -> tuple[str, ...]:
@@ -242,12 +262,17 @@ def load_settings(**overrides: Any) -> Settings:
     """Read the settings from the environment and `.env`; arguments win.
 
     Raises:
-        ConfigurationError: If any is wrong; the message names each and says what was expected.
+        ConfigurationError: If any is wrong, or there is none of that name; the message names each
+            and says what was expected.
     """
+    wrong = unknown_settings(Settings)
     try:
-        return Settings(**overrides)
+        settings = Settings(**overrides)
     except ValidationError as error:
-        raise ConfigurationError(explain(Settings, error)) from None
+        raise ConfigurationError("; ".join([*wrong, explain(Settings, error)])) from None
+    if wrong:
+        raise ConfigurationError("; ".join(wrong))
+    return settings
 
 
 _adopted: list[Settings] = []

@@ -30,12 +30,28 @@ class BreakerPolicy:
     ramp: timedelta = timedelta(seconds=10)
 
 
+#: A breaker that opens again so soon after it closed has closed too early.
+RELAPSE = timedelta(minutes=1)
+
+
 class Breaker:
     """Whether one engine is worth an offer."""
 
-    def __init__(self, policy: BreakerPolicy, clock: Clock, rng: random.Random) -> None:
-        """Begin closed: an engine is trusted until it fails."""
+    def __init__(
+        self, policy: BreakerPolicy, clock: Clock, rng: random.Random, *, doublings: int = 0
+    ) -> None:
+        """Begin closed: an engine is trusted until it fails.
+
+        Args:
+            policy: How it comes back.
+            clock: The process's.
+            rng: For jitter.
+            doublings: How often the least time that it stays open doubles at most, while it opens
+                again soon after it closed: for what probes cannot see.
+        """
         self._policy = policy
+        self._doublings = doublings
+        self._relapses = 0
         self._clock = clock
         self._rng = rng
         self._lock = threading.Lock()
@@ -71,7 +87,10 @@ class Breaker:
             self._healthy = 0
             opened = self._opened_at is None
             if opened:
-                self._opened_at = self._clock.steady()
+                self._opened_at = now = self._clock.steady()
+                closed_at = float("-inf") if self._closed_at is None else self._closed_at
+                is_relapse = now - closed_at < RELAPSE.total_seconds()
+                self._relapses = min(self._relapses + 1, self._doublings) if is_relapse else 0
                 self._schedule_probe()
             return opened
 
@@ -91,7 +110,7 @@ class Breaker:
             if self._opened_at is None or self._healthy < self._policy.healthy_probes:
                 return False
             open_for = self._clock.steady() - self._opened_at
-            if open_for < self._policy.min_open.total_seconds():
+            if open_for < self._policy.min_open.total_seconds() * 2**self._relapses:
                 return False
             self._opened_at = None
             self._closed_at = self._clock.steady()

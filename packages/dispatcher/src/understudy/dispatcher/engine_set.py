@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from understudy.dispatcher.bounded import Caller
 from understudy.dispatcher.breaker import Breaker, BreakerPolicy
+from understudy.dispatcher.breakers import Breakers, Due
 from understudy.dispatcher.owners import Owners, taken
 from understudy.job_engine.bulk import BulkEngineAdapter
 from understudy.job_engine.clock import Clock, Deadline
@@ -20,8 +21,11 @@ from understudy.job_engine.engine_port import (
     Owner,
 )
 from understudy.job_engine.errors import (
+    ConfigurationError,
     EngineError,
+    EngineRefusedError,
     EngineUnavailableError,
+    OfferRefusedError,
     OfferUncertainError,
 )
 from understudy.job_engine.events import Event, Listener
@@ -68,9 +72,7 @@ class EngineSet:
         self._owners = Owners(ledger_id, clock)
         self._clock = clock
         self._listener = listener
-        self._breakers = {
-            name: Breaker(policy, clock, rng or random.Random()) for name in self._engines
-        }
+        self._breakers = Breakers(self._engines, policy, clock, rng or random.Random())
         self._pause = policy.probe_every.total_seconds() / 4
         self._prober: threading.Thread | None = None
         self._is_closed = False
@@ -82,10 +84,20 @@ class EngineSet:
 
     def breaker(self, engine: str) -> Breaker:
         """Return an engine's breaker."""
-        return self._breakers[engine]
+        return self._breakers.of(engine)
+
+    def blocking(self, engine: str, queue: str) -> Breaker | None:
+        """Return the open breaker that keeps a queue's offers from an engine, if there is one."""
+        return self._breakers.blocking(engine, queue)
+
+    def admits(self, engine: str, queue: str) -> bool:
+        """Decide about one offer to an engine that is trusted; while ramping, by chance."""
+        return self._breakers.admits(engine, queue)
 
     def offer(self, engine: str, message: Message, queue: QueueProfile, deadline: Deadline) -> None:
         """Hand a message to an engine by the deadline; a failure opens its breaker.
+
+        A refusal opens that of the queue alone.
 
         Raises:
             EngineError: It was not taken, or may not have been.
@@ -98,12 +110,12 @@ class EngineSet:
             if CRASH_POINTS.reached is not None:
                 CRASH_POINTS.reached("engine.after")
         except EngineError as error:
-            self.failed(engine, str(error))
+            self._note(engine, queue, error)
             raise
         except Exception as error:
-            # An adapter that breaks its contract loses no job: what it did is unknown.
-            self.failed(engine, repr(error))
-            raise OfferUncertainError(f"{engine} failed unexpectedly: {error!r}") from error
+            found = _as_engine_error(engine, error)
+            self._note(engine, queue, found)
+            raise found from error
 
     def offer_many(
         self, engine: str, messages: Sequence[Message], queue: QueueProfile, deadline: Deadline
@@ -118,12 +130,10 @@ class EngineSet:
             )
         except EngineError as error:
             found = [error] * len(messages)
-        except Exception as error:  # noqa: BLE001 - what such an adapter did is unknown
-            broken = OfferUncertainError(f"{engine} failed unexpectedly: {error!r}")
-            found = [broken] * len(messages)
-        first = next((error for error in found if error is not None), None)
-        if first is not None:
-            self.failed(engine, str(first))
+        except Exception as error:  # noqa: BLE001 - it is translated
+            found = [_as_engine_error(engine, error)] * len(messages)
+        for each in dict.fromkeys(answer for answer in found if answer is not None):
+            self._note(engine, queue, each)
         return found
 
     def _offer(
@@ -193,18 +203,43 @@ class EngineSet:
         except Exception:  # noqa: BLE001 - no answer is an answer: it cannot tell
             return None
 
-    def failed(self, engine: str, reason: str) -> None:
-        """Note that an engine failed; tell once when that opens its breaker."""
-        if self._breakers[engine].fail(reason):
+    def failed(self, engine: str, reason: str, queue: QueueProfile = DEFAULT) -> None:
+        """Note that an engine failed; report once when that opens its breaker.
+
+        Args:
+            engine: The engine's name.
+            reason: What it said, or did not.
+            queue: The queue that it failed with, and is probed with.
+        """
+        if self._breakers.fail(engine, queue, reason):
             self._tell("engine.failed_over", engine, reason)
 
+    def refused(self, engine: str, reason: str, queue: QueueProfile) -> None:
+        """Note that an engine refused a queue; report once when that opens the queue's breaker."""
+        if self._breakers.refuse(engine, queue, reason):
+            self._tell("engine.queue_refused", engine, reason, queue.name)
+
+    def _note(self, engine: str, queue: QueueProfile, error: EngineError) -> None:
+        of_queue = isinstance(error, OfferRefusedError) and not isinstance(
+            error, EngineRefusedError
+        )
+        (self.refused if of_queue else self.failed)(engine, str(error) or repr(error), queue)
+
     def check(self) -> None:
-        """Probe the engines whose breaker is open and whose probe is due."""
-        for name, breaker in self._breakers.items():
-            if breaker.probe_due():
-                found = self.probe(name)
-                if breaker.note_probe(healthy=found.healthy, detail=found.detail):
-                    self._tell("engine.failed_back", name, found.detail)
+        """Make the probes that are due: of engines that failed, and of queues they refused."""
+        for due in self._breakers.due():
+            self._check(due, self.probe(due.engine, due.queue))
+
+    def _check(self, due: Due, found: EngineHealth) -> None:
+        if found.is_refused and not due.is_lane:
+            # It answers, so it is back; with this queue it still refuses to work.
+            self.refused(due.engine, found.detail, due.queue)
+        healthy = found.healthy or (found.is_refused and not due.is_lane)
+        if due.breaker.note_probe(healthy=healthy, detail=found.detail):
+            if due.is_lane:
+                self._tell("engine.queue_accepted", due.engine, found.detail, due.queue.name)
+            else:
+                self._tell("engine.failed_back", due.engine, found.detail)
 
     def watch_in_background(self) -> None:
         """Probe from a thread of its own while any breaker is open."""
@@ -237,7 +272,16 @@ class EngineSet:
             self._close_callers()
 
     def _any_open(self) -> bool:
-        return any(breaker.is_open for breaker in self._breakers.values())
+        return self._breakers.any_open
 
-    def _tell(self, kind: str, engine: str, reason: str) -> None:
-        self._listener(Event(kind, engine=engine, detail={"reason": reason}))
+    def _tell(self, kind: str, engine: str, reason: str, queue: str | None = None) -> None:
+        self._listener(Event(kind, engine=engine, queue=queue, detail={"reason": reason}))
+
+
+def _as_engine_error(engine: str, error: Exception) -> EngineError:
+    """Return what an error that is no engine's means for the offer."""
+    if isinstance(error, ConfigurationError):
+        # Found out before anything was sent: the queue is one that cannot be served.
+        return OfferRefusedError(str(error))
+    # An adapter that breaks its contract loses no job: what it did is unknown.
+    return OfferUncertainError(f"{engine} failed unexpectedly: {error!r}")

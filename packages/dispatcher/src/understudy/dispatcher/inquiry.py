@@ -36,11 +36,12 @@ class Inquiry:
     def about(self, job: JobRecord, queue: QueueProfile) -> Finding:
         """Find out what became of an offer whose pickup was missed."""
         assert job.engine is not None  # noqa: S101 - an offered job has an engine
-        if not self._router.serves(job.engine, job.queue):
+        if not self._router.is_alive(job.engine, job.queue):
             return Finding.DEAD
         found = self._probe(job.engine, queue)
         if not found.healthy:
-            self._engines.failed(job.engine, found.detail)
+            note = self._engines.refused if found.is_refused else self._engines.failed
+            note(job.engine, found.detail, queue)
             return Finding.DEAD
         if queue.overflow and self._fewer_wait_elsewhere(job, queue, found):
             return Finding.OVERFLOWS

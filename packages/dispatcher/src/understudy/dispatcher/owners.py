@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from understudy.job_engine.clock import Clock, Deadline
 from understudy.job_engine.engine_port import Claiming, EngineAdapter, OwnedEngineAdapter, Owner
-from understudy.job_engine.errors import NamespaceTakenError, OfferRefusedError
+from understudy.job_engine.errors import EngineRefusedError, NamespaceTakenError
 
 #: How long what a broker said is taken for true, in seconds.
 MARK_SECONDS = 60.0
@@ -36,7 +36,7 @@ class Owners:
         """Refuse to offer where another ledger's workers would take the message.
 
         Raises:
-            OfferRefusedError: The namespace is another ledger's.
+            EngineRefusedError: The namespace is another ledger's.
             EngineError: The broker did not say.
         """
         if self._ledger_id is None:
@@ -49,7 +49,7 @@ class Owners:
         ):
             return
         if self.look(adapter, deadline, "if_free") is Owner.ANOTHER:
-            raise OfferRefusedError(taken(adapter.name))
+            raise EngineRefusedError(taken(adapter.name))
 
     def look(self, adapter: EngineAdapter, deadline: Deadline, claiming: Claiming) -> Owner:
         """Ask a broker whose the namespace is.

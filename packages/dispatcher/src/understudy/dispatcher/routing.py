@@ -1,13 +1,15 @@
 """Which engine gets an offer, and why the others do not (design 5, step 2)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from understudy.dispatcher.beats import Beats
+from understudy.dispatcher.breaker import Breaker
 from understudy.dispatcher.engine_set import EngineSet
 from understudy.job_engine.clock import Clock
 from understudy.job_engine.control import ControlLedger
+from understudy.job_engine.engine_switch import DisabledEngine
 from understudy.job_engine.pause import Pause
 from understudy.job_engine.ports import WorkerLedger
 from understudy.job_engine.reach import Reach
@@ -39,6 +41,7 @@ class LiveWorkers:
         self._beats = Beats(clock)
         self._seen: frozenset[tuple[str, str]] = frozenset()
         self._pauses: Sequence[Pause] = ()
+        self._disabled: Mapping[str, DisabledEngine] = {}
         self._seen_at = float("-inf")
 
     def serve(self, engine: str, queue: str) -> bool:
@@ -59,11 +62,17 @@ class LiveWorkers:
         self._look()
         return any(pause.covers(name, queue) for pause in self._pauses)
 
+    def disabled(self) -> Mapping[str, DisabledEngine]:
+        """Return the engines that get no offers from any process, by name."""
+        self._look()
+        return self._disabled
+
     def _look(self) -> None:
         if self._clock.steady() - self._seen_at > FRESH_SECONDS:
             beating = self._beats.fresh(self._ledger.live_workers())
             self._seen = frozenset((worker.engine, worker.queue) for worker in beating)
             self._pauses = self._ledger.pauses()
+            self._disabled = {each.name: each for each in self._ledger.disabled_engines()}
             self._seen_at = self._clock.steady()
 
 
@@ -81,7 +90,8 @@ class Router:
 
         Args:
             preference: The primary first.
-            disabled: Engines that get nothing: `rq` where `USE_RQ` is false.
+            disabled: Engines that get nothing from this process: `rq` where `USE_RQ` is false.
+                Those that the ledger disables get nothing from any.
             engines: The engines with their breakers.
             live: The worker heartbeats.
         """
@@ -97,6 +107,7 @@ class Router:
     def allowed(self, engines: Sequence[str]) -> tuple[str, ...]:
         """Return the engines that the flag and the definition leave, in order.
 
+        Those that the ledger disables are among them: a job waits for those.
         None is left of a job that may only run on engines that this program does not have.
         """
         order = [name for name in engines if name in self._preference]
@@ -114,12 +125,12 @@ class Router:
     def reach(self) -> Reach:
         """Return which waiting jobs are this program's to offer."""
         others = self._live.engines().difference(self._preference)
-        return Reach(frozenset(self._preference) - self._disabled, others)
+        return Reach(frozenset(self._enabled(())), others)
 
     @property
     def has_usable(self) -> bool:
         """Tell whether any engine takes offers now."""
-        return any(not self._engines.breaker(name).is_open for name in self.allowed(()))
+        return any(not self._engines.breaker(name).is_open for name in self._enabled(()))
 
     def is_paused(self, name: str, queue: str) -> bool:
         """Tell whether offers of such jobs make no sense now."""
@@ -127,13 +138,22 @@ class Router:
 
     def serves(self, engine: str, queue: str) -> bool:
         """Tell whether offers to the engine make sense now: it is allowed, trusted and served."""
-        known = engine in self._preference and engine not in self._disabled
-        usable = known and not self._engines.breaker(engine).is_open
+        alive = self.is_alive(engine, queue)
+        return alive and self._engines.blocking(engine, queue) is None
+
+    def is_alive(self, engine: str, queue: str) -> bool:
+        """Tell whether what the engine has taken may be expected to be picked up.
+
+        Also where it takes no more: a full queue is served.
+        """
+        enabled = engine in self._enabled(())
+        usable = enabled and not self._engines.breaker(engine).is_open
         return usable and self._live.serve(engine, queue)
 
     def deserted(self, queue: str) -> tuple[str, ...]:
-        """Return the engines that no live worker serves on a queue that others serve."""
-        served = [name for name in self._preference if self._live.serve(name, queue)]
+        """Return the engines that are disabled, or served by no live worker, where others are."""
+        enabled = self._enabled(())
+        served = [name for name in enabled if self._live.serve(name, queue)]
         return tuple(name for name in self._preference if served and name not in served)
 
     def route(
@@ -147,8 +167,9 @@ class Router:
             epoch: The epoch that the offer will have; kept in what was skipped.
             avoid: The engine that just lost the job: tried last.
         """
-        allowed = self.allowed(engines)
-        usable = [name for name in allowed if not self._engines.breaker(name).is_open]
+        allowed = self._enabled(engines)
+        broken = {name: self._engines.blocking(name, queue) for name in allowed}
+        usable = [name for name in allowed if broken[name] is None]
         served = [name for name in usable if self._live.serve(name, queue)]
 
         def rank(name: str) -> tuple[bool, bool, bool]:
@@ -156,22 +177,28 @@ class Router:
             return (
                 bool(served) and name not in served,
                 lost_it,
-                not self._engines.breaker(name).admits(),
+                not self._engines.admits(name, queue),
             )
 
         order = tuple(sorted(usable, key=rank))
-        return Route(order, self._explain(allowed, usable, served, epoch))
+        return Route(order, self._explain(broken, usable, served, epoch))
 
     def _explain(
-        self, allowed: Sequence[str], usable: Sequence[str], served: Sequence[str], epoch: int
+        self,
+        found: Mapping[str, Breaker | None],
+        usable: Sequence[str],
+        served: Sequence[str],
+        epoch: int,
     ) -> tuple[DispatchTry, ...]:
         off = [
-            _skip(n, epoch, "flag", "switched off") for n in self._preference if n in self._disabled
+            _skip(name, epoch, "flag", why)
+            for name in self._preference
+            if (why := self._why_disabled(name))
         ]
         broken = [
-            _skip(name, epoch, "breaker", self._engines.breaker(name).reason)
-            for name in allowed
-            if name not in usable
+            _skip(name, epoch, "breaker", breaker.reason)
+            for name, breaker in found.items()
+            if breaker is not None
         ]
         idle = [
             _skip(name, epoch, "workers", "no live worker")
@@ -179,6 +206,17 @@ class Router:
             if served and name not in served
         ]
         return (*off, *broken, *idle)
+
+    def _enabled(self, engines: Sequence[str]) -> tuple[str, ...]:
+        """Return those of the allowed engines that get offers now."""
+        allowed, disabled = self.allowed(engines), self._live.disabled()
+        return tuple(name for name in allowed if name not in disabled) if disabled else allowed
+
+    def _why_disabled(self, engine: str) -> str:
+        if engine in self._disabled:
+            return "switched off"
+        disabled = self._live.disabled()
+        return str(disabled[engine]) if engine in disabled else ""
 
 
 def _skip(engine: str, epoch: int, stage: str, reason: str) -> DispatchTry:

@@ -2,6 +2,9 @@
 
 import logging
 
+from understudy.job_engine import posix_only  # noqa: F401 - it is there to be imported first
+
+# isort: split
 from understudy.job_engine.async_context import AsyncJobContext
 from understudy.job_engine.catalogue import Catalogue
 from understudy.job_engine.codec import SecretText

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from understudy.job_engine.engine_switch import DisabledEngine
 from understudy.job_engine.pause import Pausable, Pause
 from understudy.job_engine.records import JobRecord
 from understudy.job_engine.resolution import Resolution
@@ -62,4 +63,16 @@ class ControlLedger(Protocol):
 
     def pauses(self) -> Sequence[Pause]:
         """Return what is paused, the queues first."""
+        ...
+
+    def disable_engine(self, engine: DisabledEngine) -> DisabledEngine:
+        """Let an engine get no offers from any process; return what holds now."""
+        ...
+
+    def enable_engine(self, name: str) -> bool:
+        """Let an engine get offers again; tell whether it was disabled."""
+        ...
+
+    def disabled_engines(self) -> Sequence[DisabledEngine]:
+        """Return the engines that are disabled, by name."""
         ...

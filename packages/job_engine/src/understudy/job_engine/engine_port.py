@@ -17,11 +17,14 @@ class EngineHealth:
         healthy: Whether a real write went through; an answer to PING proves nothing.
         detail: For people: what was found.
         backlog: How many messages wait in the queue; None where the engine cannot tell.
+        is_refused: Whether it answered, and refused this queue alone: then it is not away, and
+            says nothing of other queues.
     """
 
     healthy: bool
     detail: str
     backlog: int | None = None
+    is_refused: bool = False
 
 
 class EngineAdapter(Protocol):
@@ -37,13 +40,17 @@ class EngineAdapter(Protocol):
 
         Raises:
             EngineUnavailableError: It was never reached.
-            OfferRefusedError: It said no.
+            OfferRefusedError: It said no, to this queue; to every queue if that is an
+                `EngineRefusedError`.
             OfferUncertainError: It may have it.
         """
         ...
 
     def probe(self, queue: QueueProfile, deadline: Deadline) -> EngineHealth:
-        """Find out by a real write whether the engine would take an offer; never raises."""
+        """Find out by a real write whether the engine would take an offer; never raises.
+
+        It may take no right, no name and no room that an offer to the queue does not take.
+        """
         ...
 
     def withdraw(self, message: Message, queue: QueueProfile) -> None:

@@ -17,6 +17,7 @@
       EngineError                    what became of an offer; named by what the caller may do
         EngineUnavailableError       never reached: try the next engine
         OfferRefusedError            reached, and it said no: try the next engine
+          EngineRefusedError         to every offer, whatever its queue
         OfferUncertainError          may have arrived: only a new epoch makes the next engine safe
       LedgerError
         LedgerUnavailableError       the database did not answer: nothing was accepted
@@ -125,6 +126,10 @@ class EngineUnavailableError(EngineError):
 
 class OfferRefusedError(EngineError):
     """The engine was reached and refused the offer; the next one may be tried."""
+
+
+class EngineRefusedError(OfferRefusedError):
+    """The engine was reached and refuses every offer, whatever its queue."""
 
 
 class OfferUncertainError(EngineError):

@@ -13,7 +13,8 @@ class Event:
 
     Attributes:
         kind: `job.<transition>`, `job.dispatched`, `job.cancel_requested`, `message.refused`,
-            `message.rejected`, `engine.failed_over`, `engine.failed_back`, `worker.*`.
+            `message.rejected`, `engine.failed_over`, `engine.failed_back`,
+            `engine.queue_refused`, `engine.queue_accepted`, `worker.*`.
         error: The exception of a final failure, with its traceback; else None.
     """
 

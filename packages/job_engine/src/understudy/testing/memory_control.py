@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from understudy.job_engine.canonical import digest
+from understudy.job_engine.engine_switch import DisabledEngine
 from understudy.job_engine.errors import JobNotFoundError
 from understudy.job_engine.pause import Pausable, Pause
 from understudy.job_engine.records import JobRecord, StepKind
@@ -86,6 +87,23 @@ class MemoryControl(MemoryReading):
         """Return what is paused, the queues first."""
         with self.transaction():
             return sorted(self._store.pauses.values(), key=lambda p: (p.kind == "job", p.name))
+
+    def disable_engine(self, engine: DisabledEngine) -> DisabledEngine:
+        """Let an engine get no offers from any process; return what holds now."""
+        with self.transaction():
+            new = replace(engine, since=self._store.clock.now())
+            return self._store.disabled_engines.setdefault(engine.name, new)
+
+    def enable_engine(self, name: str) -> bool:
+        """Let an engine get offers again; tell whether it was disabled."""
+        with self.transaction():
+            return self._store.disabled_engines.pop(name, None) is not None
+
+    def disabled_engines(self) -> Sequence[DisabledEngine]:
+        """Return the engines that are disabled, by name."""
+        with self.transaction():
+            disabled = self._store.disabled_engines
+            return [disabled[name] for name in sorted(disabled)]
 
     def _do_again(self, retrial: Retrial, origin: Row) -> Row:
         recorded = sorted(self._store.steps[origin.id], key=lambda step: step.seq)

@@ -7,8 +7,10 @@ from collections import deque
 from understudy.job_engine.clock import Deadline
 from understudy.job_engine.engine_port import EngineHealth
 from understudy.job_engine.errors import (
+    EngineRefusedError,
     EngineUnavailableError,
     MessageRejectedError,
+    OfferRefusedError,
     OfferUncertainError,
 )
 from understudy.job_engine.message import Message
@@ -35,12 +37,13 @@ class MemoryEngine:
         self._home: dict[Message, str] = {}
         self._outage: Exception | None = None
         self._next_error: Exception | None = None
+        self._refused: dict[str, OfferRefusedError] = {}
         self._replies_to_lose = 0
 
     def offer(self, message: Message, queue: QueueProfile, deadline: Deadline) -> None:
         """Keep the message, or fail as told."""
         with self._lock:
-            self._fail_if_told()
+            self._fail_if_told(queue)
             body = _to_text(message)
             self._home[message] = queue.name
             self._lane(queue.name).append(body)
@@ -51,8 +54,12 @@ class MemoryEngine:
     def probe(self, queue: QueueProfile, deadline: Deadline) -> EngineHealth:
         """Tell whether it is up, and how many messages wait."""
         with self._lock:
-            if self._outage is not None:
-                return EngineHealth(healthy=False, detail=str(self._outage))
+            error = self._outage or self._refused.get(queue.name)
+            if error is not None:
+                of_queue = isinstance(error, OfferRefusedError) and not isinstance(
+                    error, EngineRefusedError
+                )
+                return EngineHealth(healthy=False, detail=str(error), is_refused=of_queue)
             return EngineHealth(True, f"{self.name} is up", len(self._lane(queue.name)))
 
     def holds(self, message: Message, queue: QueueProfile, deadline: Deadline) -> bool | None:
@@ -75,9 +82,14 @@ class MemoryEngine:
         """Take no offers until `up`; raise the error, or say that it was never reached."""
         self._outage = error or EngineUnavailableError(f"{self.name} is down")
 
+    def refuse(self, queue: QueueProfile, error: OfferRefusedError | None = None) -> None:
+        """Take no offers in one queue until `up`, and those of others."""
+        self._refused[queue.name] = error or OfferRefusedError(f"{queue.name} is full")
+
     def up(self) -> None:
         """Take offers again."""
         self._outage = self._next_error = None
+        self._refused.clear()
         self._replies_to_lose = 0
 
     def lose_replies(self, times: int = 1) -> None:
@@ -117,8 +129,9 @@ class MemoryEngine:
     def _lane(self, queue: str) -> deque[bytes]:
         return self._waiting.setdefault(queue, deque())
 
-    def _fail_if_told(self) -> None:
-        error, self._next_error = self._next_error or self._outage, None
+    def _fail_if_told(self, queue: QueueProfile) -> None:
+        error = self._next_error or self._outage or self._refused.get(queue.name)
+        self._next_error = None
         if error is not None:
             raise error
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from understudy.job_engine.awaited import WAKE, SentEvent, end_topic, waker
 from understudy.job_engine.clock import Clock
+from understudy.job_engine.engine_switch import DisabledEngine
 from understudy.job_engine.error_record import ErrorRecord
 from understudy.job_engine.errors import LedgerError, LedgerUnavailableError
 from understudy.job_engine.groups import GroupRecord
@@ -120,6 +121,7 @@ class Store:
         self.starts: list[tuple[str, datetime]] = []
         self.received: set[tuple[str, str]] = set()
         self.pauses: dict[tuple[str, str], Pause] = {}
+        self.disabled_engines: dict[str, DisabledEngine] = {}
         self.workers: dict[str, WorkerRecord] = {}
         #: Since when which worker processes are known to be dead.
         self.deaths: dict[str, datetime] = {}

@@ -31,6 +31,7 @@ from understudy.ledger import (
 )
 from understudy.ledger.changing import compare_and_set
 from understudy.ledger.database import Database
+from understudy.ledger.errors import WorkError
 from understudy.ledger.instants import microseconds
 from understudy.ledger.job_table import jobs
 from understudy.ledger.prepared import execute
@@ -118,7 +119,7 @@ class SqlAttempts:
                 "step",
                 self._database.at_length.with_statements_of(transacting.longest(claim)),
             )
-        except transacting.WorkError as raised:
+        except WorkError as raised:
             raise raised.error from raised.error.__cause__
 
     def note_progress(self, claim: Claim, progress: Progress) -> None:

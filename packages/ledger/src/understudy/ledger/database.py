@@ -9,7 +9,7 @@ from typing import TypeVar
 from weakref import WeakSet
 
 from sqlalchemy import URL, Connection, Engine, create_engine, make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError
 from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_exponential
 
 from understudy.job_engine.crash_points import CRASH_POINTS
@@ -19,12 +19,10 @@ from understudy.ledger import postgresql, sqlite
 from understudy.ledger.call_limit import LIMIT, RUNNING, CallLimit
 from understudy.ledger.channel import Channel, Channels, leave_all_to_parent
 from understudy.ledger.errors import (
-    VALUE_ERRORS,
     drop_what_is_of_no_use,
     is_silence,
     is_transient,
-    translation,
-    value_refused,
+    raise_translated,
 )
 from understudy.ledger.ledger_file import LedgerFile
 from understudy.ledger.pool import IDLE, LedgerPool
@@ -62,9 +60,9 @@ def ledger_url(text: str) -> URL:
             "expected a ledger URL like sqlite:///ledger.db or postgresql://user@host/db, "
             f"got one that {_beginning(text)} and cannot be read"
         ) from None
-    if url.drivername in ("postgres", "postgresql", "postgresql+psycopg"):
-        return url.set(drivername="postgresql+psycopg")
-    if url.drivername in ("sqlite", "sqlite+pysqlite") and url.database not in (
+    if url.get_backend_name() in ("postgres", "postgresql"):
+        return postgresql.of_ledger(url)
+    if url.drivername in sqlite.DRIVERS and url.database not in (
         None,
         "",
         ":memory:",
@@ -262,22 +260,20 @@ class Database:
         outer = RUNNING.begin(limit or self._limit)
         try:
             return once()
-        except SQLAlchemyError as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is translated
             # Only now: what goes well, as nearly everything does, pays for no retrying.
-            if not is_transient(error):
-                raise translation(error) from error
-            return self._tried_again(once, error)
-        except VALUE_ERRORS as error:
-            raise value_refused(error) from error
+            if is_transient(error):
+                return self._tried_again(once, error)
+            raise_translated(error)
         finally:
             RUNNING.end(outer)
 
-    def _tried_again(self, once: Callable[[], T], first: SQLAlchemyError) -> T:
+    def _tried_again(self, once: Callable[[], T], first: Exception) -> T:
         try:
             return self._retrying(once)
-        except SQLAlchemyError as last:
+        except Exception as last:  # noqa: BLE001 - as above
             # That there was no time left for one more try is not why the first one failed.
-            raise translation(first if is_silence(last) else last) from last
+            raise_translated(first if is_silence(last) else last)
 
 
 def _call_is_over(state: RetryCallState) -> bool:

@@ -3,7 +3,8 @@
 Loaded when the first engine on PostgreSQL is made: it imports psycopg.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from difflib import get_close_matches
 from typing import Any
 
 import psycopg
@@ -14,6 +15,8 @@ from understudy.ledger.bounded_driver import BoundedConnection, resolved
 from understudy.ledger.pooler import is_pooler_between, refuse_shared_session
 from understudy.ledger.session import SessionSettings
 
+#: Where a parameter is one of another driver's.
+_OWN_URL = "take it out, or give the ledger a URL of its own in UNDERSTUDY_LEDGER_URL"
 #: What PgBouncer says of what it neither knows nor was told to ignore.
 _UNSUPPORTED = "unsupported startup parameter"
 
@@ -26,6 +29,23 @@ class LedgerDialect(PGDialect_psycopg):
     #: What each session is set to; given before the first connection.
     session: SessionSettings = SessionSettings()
     _has_connected: bool = False
+
+    @staticmethod
+    def expect_known(given: Iterable[str]) -> None:
+        """Refuse parameters of a URL that libpq does not know.
+
+        Raises:
+            ConfigurationError: If there is one; the driver would say so at the first connection.
+        """
+        known = [option.keyword.decode() for option in psycopg.pq.Conninfo.get_defaults()]
+        for name in given:
+            if name not in known:
+                close = get_close_matches(name, known, 1, 0.5)
+                todo = f"did you mean {close[0]}?" if close else _OWN_URL
+                raise ConfigurationError(
+                    "expected parameters that PostgreSQL's clients know in the URL of "
+                    f"UNDERSTUDY_LEDGER_URL or DATABASE_URL, got {name}; {todo}"
+                )
 
     def connect(self, *cargs: Any, **cparams: Any) -> Any:
         """Open a connection.

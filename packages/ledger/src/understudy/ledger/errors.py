@@ -2,20 +2,34 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NoReturn
 
 from sqlalchemy import Dialect, Engine, event
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from understudy.job_engine.errors import LedgerError, LedgerSchemaError, LedgerUnavailableError
+from understudy.job_engine.errors import (
+    LedgerError,
+    LedgerSchemaError,
+    LedgerUnavailableError,
+    UnderstudyError,
+)
 from understudy.job_engine.redaction import redacted
 from understudy.ledger.outages import Verdict, drops_connections, verdict
 
-#: What drivers raise of values that they cannot send or have not understood; none of theirs.
-VALUE_ERRORS = (ValueError, OverflowError)
 
+class WorkError(Exception):
+    """Carries what the job's own SQL raised past the translation of the ledger's errors."""
+
+    def __init__(self, error: Exception) -> None:
+        """Keep the error."""
+        super().__init__(str(error))
+        self.error = error
+
+
+#: Errors that have a meaning to who called the ledger, and are passed on as they are.
+_OURS = (UnderstudyError, WorkError)
 _AWAY = frozenset({Verdict.AGAIN, Verdict.RECONNECT, Verdict.AWAY, Verdict.SLOW})
 
 
@@ -81,15 +95,29 @@ def as_sqlalchemy(
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Turn what the database raises into ledger errors; keep the cause."""
+    """Turn what the database and its driver raise into ledger errors; keep the cause."""
     try:
         yield
-    except SQLAlchemyError as error:
-        raise translation(error) from error
+    except Exception as error:  # noqa: BLE001 - whatever it is
+        raise_translated(error)
 
 
-def translation(error: SQLAlchemyError) -> LedgerError:
-    """Return the ledger's error for what the database raised."""
+def raise_translated(error: Exception) -> NoReturn:
+    """Raise the ledger's error for what was raised in one of its calls; ours stay as they are."""
+    found = translation(error)
+    if found is error:
+        raise error
+    raise found from error
+
+
+def translation(error: Exception) -> Exception:
+    """Return the ledger's error for what was raised in one of its calls; ours stay as they are."""
+    if isinstance(error, _OURS):
+        return error
+    return _of_database(error) if isinstance(error, SQLAlchemyError) else _unforeseen(error)
+
+
+def _of_database(error: SQLAlchemyError) -> LedgerError:
     if isinstance(error, PoolTimeoutError):
         return LedgerUnavailableError(
             "expected a connection to the ledger's database, got none in time: all that this "
@@ -113,12 +141,15 @@ def translation(error: SQLAlchemyError) -> LedgerError:
     return LedgerError(f"the ledger's database refused: {_first_line(error)}")
 
 
-def value_refused(error: Exception) -> LedgerError:
-    """Return the ledger's error for a value that a driver could not send, or not read.
+def _unforeseen(error: Exception) -> LedgerError:
+    """Return the ledger's error for what is neither a driver's nor ours.
 
-    The error's own text may hold it.
+    Drivers raise it of values that they cannot send, or have not understood; its own text may hold
+    them, and is left out.
     """
-    return LedgerError(f"the ledger's database cannot hold a value: {type(error).__name__}")
+    if isinstance(error, ValueError | OverflowError | TypeError):
+        return LedgerError(f"the ledger's database cannot hold a value: {type(error).__name__}")
+    return LedgerError(f"the ledger's call failed unexpectedly: {type(error).__name__}")
 
 
 def _on_error(context: ExceptionContext) -> None:

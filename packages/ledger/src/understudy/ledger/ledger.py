@@ -6,6 +6,7 @@ import socket
 from understudy.ledger.attempts import SqlAttempts
 from understudy.ledger.control import SqlControl
 from understudy.ledger.database import Database
+from understudy.ledger.engine_switches import SqlEngineSwitches
 from understudy.ledger.flow import SqlFlow
 from understudy.ledger.keys import SqlKeys
 from understudy.ledger.ledger_id import SqlIdentity
@@ -39,6 +40,7 @@ class SqlLedger(
     SqlFlow,
     SqlRetrials,
     SqlPauses,
+    SqlEngineSwitches,
     SqlKeys,
     SqlIdentity,
 ):

@@ -13,6 +13,7 @@ from sqlalchemy.exc import ArgumentError
 from understudy.job_engine.errors import ConfigurationError
 from understudy.ledger.call_limit import RUNNING, CallLimit
 from understudy.ledger.channel import Channel, Channels
+from understudy.ledger.encoding import CLIENT, expect_utf8_client
 from understudy.ledger.pool import SPARE, LedgerPool, close_what_is_idle
 from understudy.ledger.session import SessionSettings, options_of
 
@@ -28,7 +29,7 @@ SESSION = "session"
 #: Where a server listens unless the URL says otherwise.
 PORT = 5432
 
-_SEVERAL = re.compile(r"(postgres(?:ql)?(?:\+psycopg)?://)([^/?@]*@)?([^/?@]*,[^/?@]*)(.*)")
+_SEVERAL = re.compile(r"(postgres(?:ql)?(?:\+\w+)?://)([^/?@]*@)?([^/?@]*,[^/?@]*)(.*)")
 _HAS_PORT = re.compile(r":\d+$")
 _DIALECT = "postgresql.understudy"
 
@@ -47,6 +48,18 @@ def hosts_apart(text: str) -> str:
     return f"{scheme}{user}{path}?{'&'.join([*pairs, *(f'host={host}' for host in each)])}"
 
 
+def of_ledger(url: URL) -> URL:
+    """Return the URL of a database with the ledger's driver, whichever driver it names.
+
+    An application's own URL names its own, as asyncpg or psycopg2. What asyncpg calls `ssl` is
+    `sslmode` with all others.
+    """
+    driver, query = url.get_driver_name() if "+" in url.drivername else "", dict(url.query)
+    if driver == "asyncpg" and "ssl" in query:
+        query.setdefault("sslmode", query.pop("ssl"))
+    return url.set(drivername="postgresql+psycopg", query=query)
+
+
 def create(url: URL, limit: CallLimit, *, connect_timeout: timedelta, pool: int) -> Engine:
     """Return an engine for a ledger; nothing is connected yet.
 
@@ -61,6 +74,7 @@ def create(url: URL, limit: CallLimit, *, connect_timeout: timedelta, pool: int)
             f"expected a ledger URL like postgresql://user@host/db, got one whose {error}"
         ) from error
     dialect: Any = engine.dialect
+    dialect.expect_known(engine_url(url).query)
     dialect.session = _session(url, limit)
     return engine
 
@@ -73,6 +87,7 @@ def engine_url(url: URL) -> URL:
 def _options(url: URL, limit: CallLimit, connect_timeout: timedelta) -> dict[str, Any]:
     ours: Mapping[str, object] = {
         "application_name": "understudy",
+        "client_encoding": CLIENT,
         "connect_timeout": max(2, int(connect_timeout.total_seconds())),
         "keepalives_idle": 10,
         "keepalives_interval": 5,
@@ -100,9 +115,9 @@ def _session(url: URL, limit: CallLimit) -> SessionSettings:
         raise ConfigurationError(
             f"expected pooler=transaction or pooler=session in UNDERSTUDY_LEDGER_URL, got {pooler}"
         )
-    return SessionSettings(
-        limit, options_of(url.query), pooler == TRANSACTION, is_trusted=pooler == SESSION
-    )
+    options = options_of(url.query)
+    expect_utf8_client(url.query, options)
+    return SessionSettings(limit, options, pooler == TRANSACTION, is_trusted=pooler == SESSION)
 
 
 def prepare(engine: Engine, channels: Channels, idle: timedelta) -> None:

@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError, MultipleResultsFound
 from sqlalchemy.sql.dml import UpdateBase
 
 from understudy.ledger.channel import Channel
-from understudy.ledger.errors import VALUE_ERRORS, as_sqlalchemy, value_refused
+from understudy.ledger.errors import as_sqlalchemy
 
 AnyConnection = Connection | Channel
 AnyRow = Row[*tuple[Any, ...]]
@@ -81,8 +81,6 @@ class Prepared:
                 cursor.close()
         except connection.dialect.loaded_dbapi.Error as error:
             raise self._translated(connection, error) from error
-        except VALUE_ERRORS as error:
-            raise value_refused(error) from error
         except Exception:
             raise
         except BaseException as interrupt:

@@ -18,6 +18,7 @@ from sqlalchemy import (
 from understudy.job_engine.errors import LedgerHostError, LedgerSchemaError
 from understudy.ledger.columns import PREFIX
 from understudy.ledger.database import Database
+from understudy.ledger.encoding import expect_utf8
 from understudy.ledger.tables import info
 
 #: The newest migration; the ledger must be at this one, or at a newer one that says that code of
@@ -86,11 +87,12 @@ def check(database: Database) -> None:
     """Refuse a ledger that this code cannot work on.
 
     Raises:
+        ConfigurationError: If it is a database that cannot hold every text.
         LedgerSchemaError: If the schema is missing or older, or so new that it needs newer code.
         LedgerHostError: If it is a SQLite file that belongs to another host.
         LedgerUnavailableError: If the database does not answer.
     """
-    _check_revision(database.read(standing), database.place)
+    _check_revision(database.read(_standing_of_ledger), database.place)
     if database.is_sqlite:
         _check_host(database.read(host))
 
@@ -99,6 +101,12 @@ def standing(connection: Connection) -> Standing:
     """Return where the ledger stands."""
     found = revision(connection)
     return Standing(found, None if found is None else fact(connection, MINIMUM))
+
+
+def _standing_of_ledger(connection: Connection) -> Standing:
+    if connection.dialect.name == "postgresql":
+        expect_utf8(connection)
+    return standing(connection)
 
 
 def revision(connection: Connection) -> str | None:

@@ -29,6 +29,8 @@ T = TypeVar("T")
 
 #: What connecting imports.
 DRIVER = ("sqlalchemy.dialects.sqlite.pysqlite",)
+#: What a URL may begin with; an application's own may name another driver than the ledger's.
+DRIVERS = ("sqlite", "sqlite+pysqlite", "sqlite+aiosqlite")
 #: How long a writer waits for another one.
 BUSY_TIMEOUT = timedelta(seconds=10)
 

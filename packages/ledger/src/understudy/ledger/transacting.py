@@ -11,21 +11,12 @@ from understudy.job_engine.records import Claim, StepRecord
 from understudy.job_engine.transacting import LEASE_SHARE
 from understudy.ledger import rows, transitions
 from understudy.ledger.call_limit import RUNNING, STATEMENT_SHARE
-from understudy.ledger.errors import is_outage
+from understudy.ledger.errors import WorkError, is_outage
 from understudy.ledger.tables import steps
 
 _RECORDED = select(*steps.c).where(
     steps.c.job_id == bindparam("job"), steps.c.name == bindparam("step")
 )
-
-
-class WorkError(Exception):
-    """Carries what the job's own SQL raised past the translation of the ledger's errors."""
-
-    def __init__(self, error: Exception) -> None:
-        """Keep the error."""
-        super().__init__(str(error))
-        self.error = error
 
 
 def longest(claim: Claim) -> float:

@@ -1,6 +1,6 @@
 """`understudy doctor`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
 import click
@@ -11,10 +11,18 @@ from understudy.queue.client import close_clients
 from understudy.worker.cli.durations import duration
 from understudy.worker.cli.output import console, json_option, print_json, show
 from understudy.worker.doctor.examination import examine
-from understudy.worker.doctor.finding import LIMIT, Finding, Level, exit_status, failure
+from understudy.worker.doctor.finding import (
+    LIMIT,
+    Finding,
+    Level,
+    exit_status,
+    failure,
+    warning,
+)
 from understudy.worker.exits import CONFIG
+from understudy.worker.misspelled import lookalikes
 from understudy.worker.provenance import Provenance, provenance
-from understudy.worker.settings import load_settings
+from understudy.worker.settings import Settings, load_settings
 
 _MARKS = {
     Level.OK: "[green]ok[/]",
@@ -46,7 +54,7 @@ def doctor(*, everything: bool, limit: timedelta, as_json: bool) -> None:
         loaded = load_settings()
         settings = provenance(loaded)
         click.get_current_context().call_on_close(close_clients)
-        findings = examine(loaded, limit)
+        findings = [*_unread(), *examine(loaded, limit)]
     except ConfigurationError as error:
         wrong = str(error).split("; ")
         findings = [failure("settings", each, "correct it", CONFIG) for each in wrong]
@@ -57,6 +65,12 @@ def doctor(*, everything: bool, limit: timedelta, as_json: bool) -> None:
     else:
         _show(settings, findings, everything=everything)
     raise SystemExit(exit_status(findings))
+
+
+def _unread() -> Iterator[Finding]:
+    for name, meant in lookalikes(Settings):
+        remedy = f"set {meant} instead, if that was meant"
+        yield warning("settings", f"{name} is not read; {meant} is, and is not set", remedy)
 
 
 def _show(settings: Sequence[Provenance], findings: Sequence[Finding], *, everything: bool) -> None:

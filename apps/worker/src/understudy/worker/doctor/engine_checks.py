@@ -23,7 +23,7 @@ from understudy.worker.doctor.finding import (
     unreachable,
     warning,
 )
-from understudy.worker.doctor.redis_checks import look_at_redis
+from understudy.worker.doctor.redis_checks import look_at_redis, probed_twice
 from understudy.worker.settings import Settings
 
 #: How long RabbitMQ may hold a publisher back before the look gives up, in seconds.
@@ -70,7 +70,7 @@ def _other(settings: Settings, name: str) -> Check:
     def look() -> Iterator[Finding]:
         config = EngineConfig(settings.primary_url, settings.amqp_url, settings.namespace)
         adapter = build_engines((name,), config)[name].adapter
-        health = adapter.probe(DEFAULT, _deadline())
+        health = probed_twice(lambda: adapter.probe(DEFAULT, _deadline()))
         yield fine(name, health.detail) if health.healthy else unreachable(name, health.detail, "")
 
     return Check(name, look)
@@ -84,7 +84,7 @@ def _rabbitmq(broker: SafeRabbitmqBroker, url: str, name: str) -> Iterator[Findi
     for server in servers:
         if not _is_loopback(server.host):
             yield _login(server)
-    health = broker.probe(name)
+    health = probed_twice(lambda: broker.probe(name))
     yield _published(health, url)
     if health.healthy:
         yield _arguments(broker, name)
@@ -92,6 +92,8 @@ def _rabbitmq(broker: SafeRabbitmqBroker, url: str, name: str) -> Iterator[Findi
 
 def _arguments(broker: SafeRabbitmqBroker, name: str) -> Finding:
     found = broker.differences(name)
+    if found is None:
+        return fine("dramatiq queue", f"{name} is there; this user may declare none")
     if found:
         remedy = "works; what each argument does to messages stands in docs/rabbitmq.md"
         return warning("dramatiq queue", f"{name} has other arguments: {found}", remedy)

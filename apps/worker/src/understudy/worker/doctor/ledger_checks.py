@@ -156,6 +156,8 @@ def _for_people(ledger: SqlLedger) -> Iterator[Finding]:
     for pause in ledger.pauses():
         group = "queues" if pause.kind == "queue" else "jobs"
         yield warning("paused", str(pause), f"understudy {group} resume {pause.name}")
+    for engine in ledger.disabled_engines():
+        yield warning("engine disabled", str(engine), f"understudy engines enable {engine.name}")
     if not (held or dead):
         yield fine("waiting for people", "no job")
 

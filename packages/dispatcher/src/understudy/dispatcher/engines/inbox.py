@@ -46,6 +46,16 @@ class Link(Protocol):
         ...
 
 
+class Unwatched:
+    """A link that nothing looks at."""
+
+    def answered(self) -> None:
+        """Do nothing."""
+
+    def lost(self, reason: object) -> None:
+        """Do nothing."""
+
+
 class Inbox:
     """Where the worker side reads what a broker delivers.
 
@@ -53,10 +63,12 @@ class Inbox:
         link: What its consumers tell whether the broker answers.
     """
 
-    def __init__(self, rejected: Callable[[MessageRejectedError], None], link: Link) -> None:
-        """Tell `rejected` of every message that is dropped."""
+    def __init__(
+        self, rejected: Callable[[MessageRejectedError], None], link: Link | None = None
+    ) -> None:
+        """Call `rejected` with every message that is dropped."""
         self._rejected = rejected
-        self.link: Link = link
+        self.link: Link = link or Unwatched()
 
     def read(self, body: bytes, queue_name: str) -> Envelope | None:
         """Return the envelope of a message of ours; None if it is anything else."""

@@ -1,59 +1,42 @@
 """Dramatiq's RabbitMQ broker, made safe.
 
-One publish with its confirm, bounded waits, and acknowledgements that reach the message they
-are meant for (DQ-02, MQ-01, MQ-02, MQ-03).
+One publish with its confirm, and bounded waits (MQ-01, MQ-02, MQ-03).
 """
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+import secrets
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import pika
 from dramatiq.broker import Consumer
-from dramatiq.brokers.rabbitmq import RabbitmqBroker, _RabbitmqConsumer, _RabbitmqMessage
+from dramatiq.brokers.rabbitmq import RabbitmqBroker, _RabbitmqConsumer
 from dramatiq.common import xq_name
-from dramatiq.errors import ConnectionClosed
-from pika.exceptions import (
-    AMQPChannelError,
-    AMQPConnectionError,
-    ChannelClosedByBroker,
-    NackError,
-    UnroutableError,
-)
+from pika.exceptions import ChannelClosedByBroker, NackError, UnroutableError
 
-from understudy.dispatcher.engines.amqp_frames import bounded_assembler
+from understudy.dispatcher.engines.amqp_errors import (
+    NO_RIGHT,
+    OTHER_ARGUMENTS,
+    QUEUE_MISSING,
+    amqp_errors,
+)
 from understudy.dispatcher.engines.inbox import Envelope, Inbox, encode
 from understudy.dispatcher.engines.marks import rabbitmq_owner
-from understudy.job_engine.crash_points import CRASH_POINTS
+from understudy.dispatcher.engines.rabbitmq_consumer import SafeRabbitmqConsumer
 from understudy.job_engine.engine_port import Claiming, EngineHealth, Owner
 from understudy.job_engine.errors import (
     ConfigurationError,
     EngineError,
-    EngineUnavailableError,
     OfferRefusedError,
     OfferUncertainError,
 )
-from understudy.job_engine.redaction import redacted, redacted_url
-
-#: What a probe is published to: one message, gone after a while.
-PROBE_QUEUE = "understudy-probe"
-# A classic queue, also in a virtual host whose default are quorum queues: it is not durable.
-PROBE_ARGUMENTS: dict[str, Any] = {
-    "x-queue-type": "classic",
-    "x-max-length": 1,
-    "x-message-ttl": 10_000,
-}
+from understudy.job_engine.redaction import redacted_url
 
 #: Bounds on every wait inside pika, in seconds; by default some are for ever (MQ-01, MQ-03).
 HEARTBEAT = 10
 SOCKET_TIMEOUT = 2
 BLOCKED_TIMEOUT = 3
-
-#: AMQP's reply code for a queue that does not exist.
-QUEUE_MISSING = 404
-#: AMQP's reply code for a queue that was declared with other arguments.
-OTHER_ARGUMENTS = 406
 
 
 class SafeRabbitmqBroker(RabbitmqBroker):
@@ -120,13 +103,21 @@ class SafeRabbitmqBroker(RabbitmqBroker):
     def _declare_xq_queue(self, queue_name: str) -> Any:
         """Declare the queue of dead letters, or take the one that is there."""
         declare = super()._declare_xq_queue
-        return self._declare_or_take(xq_name(queue_name), lambda _: declare(queue_name))
+        try:
+            return self._declare_or_take(xq_name(queue_name), lambda _: declare(queue_name))
+        except ChannelClosedByBroker as error:
+            if error.reply_code != NO_RIGHT:
+                raise
+            # This user may declare none, and an administrator has left it out: nothing is
+            # dead-lettered on purpose.
+            del self.channel
+            return None
 
     def _declare_or_take(self, name: str, declare: Callable[[str], Any]) -> Any:
         try:
             return declare(name)
         except ChannelClosedByBroker as error:
-            if error.reply_code != OTHER_ARGUMENTS:
+            if error.reply_code not in (OTHER_ARGUMENTS, NO_RIGHT):
                 raise
             if "'stream'" in error.reply_text:
                 raise ConfigurationError(
@@ -135,10 +126,16 @@ class SafeRabbitmqBroker(RabbitmqBroker):
                 ) from error
             # The error has closed the channel.
             del self.channel
-            return self.channel.queue_declare(name, passive=True)
+            try:
+                return self.channel.queue_declare(name, passive=True)
+            except ChannelClosedByBroker as missing:
+                # What is wrong with a queue that may not be declared, and is not there.
+                raise error from missing
 
-    def differences(self, queue_name: str) -> str:
+    def differences(self, queue_name: str) -> str | None:
         """Return what RabbitMQ says of a queue that is not as it would be declared; "" of others.
+
+        None where this user may declare none, and the two cannot be compared.
 
         Raises:
             EngineError: If that cannot be found out.
@@ -150,6 +147,8 @@ class SafeRabbitmqBroker(RabbitmqBroker):
                 del self.channel
                 if error.reply_code == OTHER_ARGUMENTS:
                     return str(error.reply_text)
+                if error.reply_code == NO_RIGHT:
+                    return None
                 raise
         return ""
 
@@ -205,17 +204,39 @@ class SafeRabbitmqBroker(RabbitmqBroker):
         return [None] * len(messages)
 
     def probe(self, queue_name: str) -> EngineHealth:
-        """Publish with a confirm and count what waits: connecting would prove nothing."""
+        """Publish with a confirm and count what waits: connecting would prove nothing.
+
+        To a name that no queue has: what RabbitMQ returns, it has confirmed, and no queue's length,
+        policy or arguments are in the way. It takes the rights that offers to the queue take.
+        """
         try:
             with amqp_errors(self):
-                self.channel.queue_declare(PROBE_QUEUE, durable=False, arguments=PROBE_ARGUMENTS)
-                self._publish(PROBE_QUEUE, b"probe")
-                self.declare_queue(queue_name, ensure=True)
-                found = self.channel.queue_declare(queue_name, passive=True)
+                found = self._looked_at(queue_name)
+                self._publish_nowhere(queue_name)
+        except (OfferRefusedError, ConfigurationError) as error:
+            return EngineHealth(healthy=False, detail=str(error), is_refused=True)
         except EngineError as error:
             return EngineHealth(healthy=False, detail=str(error))
         backlog: int = found.method.message_count
         return EngineHealth(healthy=True, detail="published with a confirm", backlog=backlog)
+
+    def _looked_at(self, queue_name: str) -> Any:
+        self.declare_queue(queue_name, ensure=True)
+        try:
+            return self.channel.queue_declare(queue_name, passive=True)
+        except ChannelClosedByBroker as error:
+            if error.reply_code != QUEUE_MISSING:
+                raise
+            # Deleted meanwhile: offers declare it again, too.
+            del self.channel
+            self.queues_pending.add(queue_name)
+            self.declare_queue(queue_name, ensure=True)
+            return self.channel.queue_declare(queue_name, passive=True)
+
+    def _publish_nowhere(self, queue_name: str) -> None:
+        # Dots are in no queue's name of ours, and the number is another each time.
+        with suppress(UnroutableError, NackError):
+            self._publish(f"{queue_name}.probe.{secrets.token_hex(8)}", b"probe")
 
     def owner(self, namespace: str, ledger_id: str, claiming: Claiming) -> Owner:
         """Say whose a namespace is on this RabbitMQ.
@@ -252,93 +273,3 @@ def _publish(channel: Any, queue_name: str, body: bytes) -> None:
         properties=pika.BasicProperties(delivery_mode=2),
         mandatory=True,
     )
-
-
-class _BoundMessage(_RabbitmqMessage):
-    """A delivered message that knows its consumer."""
-
-    def __init__(
-        self, consumer: "SafeRabbitmqConsumer", redelivered: bool, tag: int, envelope: Envelope
-    ) -> None:
-        super().__init__(redelivered, tag, envelope)
-        self.consumer = consumer
-
-
-class SafeRabbitmqConsumer(_RabbitmqConsumer):
-    """A consumer whose messages are acknowledged on the channel they came from, or not at all.
-
-    After a reconnect delivery tags begin again at 1, and Dramatiq would acknowledge a new
-    message with the tag of an old one (DQ-02). What is not acknowledged is delivered again,
-    and its claim refused.
-    """
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """Consume, and keep no more of a body than may be ours."""
-        super().__init__(*args, **kwargs)
-        channel: Any = self.channel
-        channel._impl._content_assembler = bounded_assembler()  # noqa: SLF001 - pika has no other way in
-
-    def __next__(self) -> _BoundMessage | None:
-        """Return the next message of ours; drop and acknowledge any other."""
-        try:
-            method, _, body = next(self.iterator)
-        except (AssertionError, AMQPConnectionError, AMQPChannelError) as error:
-            if getattr(error, "reply_code", None) == QUEUE_MISSING:
-                self.broker.queues_pending.add(self.queue_name)
-            self.broker.inbox.link.lost(error)
-            raise ConnectionClosed(error) from None
-        self.broker.inbox.link.answered()
-        if method is None:
-            return None
-        envelope = self.broker.inbox.read(body, self.queue_name)
-        if envelope is None:
-            self.channel.basic_ack(method.delivery_tag)
-            return None
-        message = _BoundMessage(self, method.redelivered, method.delivery_tag, envelope)
-        self.known_tags.add(method.delivery_tag)
-        return message
-
-    def ack(self, message: Any) -> None:
-        """Acknowledge a message of this very consumer."""
-        if CRASH_POINTS.reached is not None:
-            CRASH_POINTS.reached("ack.before")
-        if message.consumer is self:
-            super().ack(message)
-        if CRASH_POINTS.reached is not None:
-            CRASH_POINTS.reached("ack.after")
-
-    def nack(self, message: Any) -> None:
-        """Acknowledge a message whose actor raised; the ledger knows, a dead letter would not."""
-        self.ack(message)
-
-
-@contextmanager
-def amqp_errors(broker: SafeRabbitmqBroker) -> Iterator[None]:
-    """Translate what the one exchange inside raises; a broken connection is forgotten."""
-    try:
-        _ = broker.channel
-    except Exception as error:  # pika raises more than its own classes here (MQ-03)
-        broker.forget_connection()
-        raise EngineUnavailableError(f"RabbitMQ was not reached: {_text(error)}") from error
-    try:
-        yield
-    except ConfigurationError:
-        broker.forget_connection()
-        raise
-    except (ChannelClosedByBroker, NackError, UnroutableError) as error:
-        broker.forget_connection()
-        raise OfferRefusedError(f"RabbitMQ refused: {_text(error)}") from error
-    except ConnectionClosed as error:
-        # Dramatiq's, around what closed the channel while a queue was declared.
-        broker.forget_connection()
-        cause = error.args[0] if error.args else error
-        if isinstance(cause, ChannelClosedByBroker):
-            raise OfferRefusedError(f"RabbitMQ refused: {_text(cause)}") from error
-        raise OfferUncertainError(f"RabbitMQ did not confirm: {_text(cause)}") from error
-    except Exception as error:  # every error after the first byte means unknown (MQ-03)
-        broker.forget_connection()
-        raise OfferUncertainError(f"RabbitMQ did not confirm: {_text(error)}") from error
-
-
-def _text(error: BaseException) -> str:
-    return f"{type(error).__name__}: {redacted(str(error))}" if str(error) else type(error).__name__

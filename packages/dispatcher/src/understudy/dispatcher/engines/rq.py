@@ -13,7 +13,13 @@ from understudy.dispatcher.bounded import BoundedCaller
 from understudy.dispatcher.engine_set import Engine
 from understudy.dispatcher.engines.config import EngineConfig
 from understudy.dispatcher.engines.marks import redis_owner
-from understudy.dispatcher.engines.redis_errors import probe_redis, redis_errors, refusal
+from understudy.dispatcher.engines.redis_errors import (
+    PROBE_ID,
+    PROBE_LIST,
+    probe_redis,
+    redis_errors,
+    refusal,
+)
 from understudy.job_engine.clock import Deadline
 from understudy.job_engine.engine_port import Claiming, EngineHealth, Owner
 from understudy.job_engine.errors import EngineError
@@ -23,6 +29,15 @@ from understudy.queue import SafeJob, new_job, rq_id, rq_queue, shared_client
 
 #: How many offers of one process may be under way at once.
 CALLER_THREADS = 8
+#: The commands of an offer, in `UNIQUE_ENQUEUE_SCRIPT`, taken back at once.
+_PROBE = (
+    """
+redis.call('EXISTS', KEYS[2])
+redis.call('HSET', KEYS[2], 'data', '')
+redis.pcall('DEL', KEYS[2])
+"""
+    + PROBE_LIST
+)
 #: How far into a queue a message is looked for: further on it would hold up Redis.
 LOOKED_THROUGH = 10_000
 
@@ -64,7 +79,8 @@ class RqEngine:
 
     def probe(self, queue: QueueProfile, deadline: Deadline) -> EngineHealth:
         """Write to Redis and count what waits in the queue."""
-        return probe_redis(self._client, self._queue(queue).key)
+        key = SafeJob.key_for(rq_id(self._namespace, PROBE_ID, 0))
+        return probe_redis(self._client, self._queue(queue).key, _PROBE, key)
 
     def holds(self, message: Message, queue: QueueProfile, deadline: Deadline) -> bool | None:
         """Look for the message in the queue's list, but not through one without end."""

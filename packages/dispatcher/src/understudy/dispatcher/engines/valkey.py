@@ -36,6 +36,14 @@ for _, id in ipairs(redis.call('SMEMBERS', KEYS[1])) do
 end
 return dropped
 """
+#: The first command of an offer in Dramatiq's script, taken back by that of an acknowledgement. An
+#: entry of the list could not be taken back by any of that script's commands.
+_PROBE = """
+redis.call('HSET', KEYS[2], ARGV[1], '')
+redis.pcall('HDEL', KEYS[2], ARGV[1])
+local length = redis.pcall('LLEN', KEYS[1])
+return type(length) == 'table' and length.err or length
+"""
 
 
 class SafeRedisBroker(RedisBroker):
@@ -98,7 +106,8 @@ class SafeRedisBroker(RedisBroker):
 
     def probe(self, queue_name: str) -> EngineHealth:
         """Write to Redis and count what waits in the queue."""
-        return probe_redis(self.client, f"{self.namespace}:{queue_name}")
+        key = f"{self.namespace}:{queue_name}"
+        return probe_redis(self.client, key, _PROBE, f"{key}.msgs")
 
     def owner(self, namespace: str, ledger_id: str, claiming: Claiming) -> Owner:
         """Say whose a namespace is on this Redis."""

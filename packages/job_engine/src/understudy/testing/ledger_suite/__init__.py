@@ -16,6 +16,7 @@ from understudy.testing.ledger_suite.absorbing import AbsorbingPromises
 from understudy.testing.ledger_suite.cancelling import CancellingPromises
 from understudy.testing.ledger_suite.claiming import ClaimingPromises
 from understudy.testing.ledger_suite.concluding import ConcludingPromises
+from understudy.testing.ledger_suite.engine_switches import EngineSwitchPromises
 from understudy.testing.ledger_suite.flowing import ChainPromises
 from understudy.testing.ledger_suite.grouping import GroupPromises
 from understudy.testing.ledger_suite.invoking import InvokingPromises
@@ -61,6 +62,7 @@ class LedgerSuite(
     RetryingPromises,
     RetriedKeysPromises,
     PausingPromises,
+    EngineSwitchPromises,
     LimitingPromises,
     WatchingPromises,
     KeyPromises,

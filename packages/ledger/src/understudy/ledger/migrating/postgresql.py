@@ -23,6 +23,7 @@ from tenacity import (
 )
 
 from understudy.job_engine.errors import ConfigurationError, LedgerUnavailableError
+from understudy.ledger.encoding import CLIENT, expect_utf8
 from understudy.ledger.migrating import operations
 from understudy.ledger.migrating.scripts import Migration
 from understudy.ledger.migrating.steps import IndexSpec, Progress, Report
@@ -69,6 +70,7 @@ def engine(url: URL) -> Engine:
     ours = {
         "connect_timeout": 10,
         "application_name": "understudy ledger upgrade",
+        "client_encoding": CLIENT,
         # Without a limit on statements these alone find out that the server's host is gone.
         "keepalives_idle": 30,
         "keepalives_interval": 10,
@@ -90,10 +92,16 @@ def connect(engine: Engine, pooler: object) -> Connection:
         pooler: What the URL says of a pooler between.
 
     Raises:
-        ConfigurationError: A pooler is between that may lend the session to others.
+        ConfigurationError: A pooler is between that may lend the session to others, or the
+            database cannot hold every text.
     """
     connection = engine.connect()
     driver: Any = connection.connection.dbapi_connection
+    try:
+        expect_utf8(connection)
+    except BaseException:
+        connection.close()
+        raise
     itself = connection.exec_driver_sql("SELECT pg_catalog.pg_backend_pid()").scalar_one()
     if pooler != "session" and (pooler or itself != driver.info.backend_pid):
         connection.close()
