@@ -99,7 +99,9 @@ def test_a_newcomer_in_another_folder_sees_which_file_was_meant(
     refused = cli.run("jobs", "list", **env)
 
     assert refused.status == CONFIG
-    assert f"got none in {tmp_path}/.understudy/ledger.db; run `understudy" in refused.err
+    assert f"got no file at {tmp_path}/.understudy/ledger.db; run `understudy" in refused.err
+    # Nothing but the upgrade makes it.
+    assert not (tmp_path / ".understudy").exists()
     made = cli.run("ledger", "upgrade", **env)
     assert made.status == OK
     assert f"ledger {tmp_path}/.understudy/ledger.db: made {TABLES} tables" in made.out
