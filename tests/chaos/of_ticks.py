@@ -92,9 +92,11 @@ def _left_out(schedule: Schedule, tick: datetime, fired: Mapping[datetime, Case]
     after = [case for each, case in fired.items() if each > tick]
     if not after:
         return False
-    found = min(after, key=lambda case: case.created_at).history.job.created_at
-    # Those after the first that was missed are left out with it, however little late they are.
-    return found - schedule.after(earlier) >= LATENESS - timedelta(microseconds=TICK)
+    first = min(after, key=lambda case: case.created_at)
+    # Those after the first that was missed are left out with it, however little late they are; but
+    # what a clock leapt over that was ahead comes again when it is right.
+    missed = tick if first.mark == AHEAD else schedule.after(earlier)
+    return first.history.job.created_at - missed >= LATENESS - timedelta(microseconds=TICK)
 
 
 def _was_fired_ahead_of(case: Case, tick: datetime) -> bool:

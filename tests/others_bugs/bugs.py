@@ -259,4 +259,172 @@ BUGS = (
             ),
         },
     ),
+    Bug(
+        "A process that opens and closes the database's file by itself, or is forked, drops "
+        "SQLite's locks: the log is deleted under it, and what it commits is lost",
+        ("mumble-voip/mumble#5031", "rails/solid_queue#324", "openclaw/openclaw#127855"),
+        "SQLite alone opens the file; a fork closes what is idle, and a file that is not the one "
+        "at its path any more is noticed before a commit",
+        {
+            "tests/faults/test_ledger_file.py": (
+                "test_nothing_that_the_product_does_drops_the_locks",
+                "test_no_job_is_lost_to_a_process_that_opens_and_closes_the_ledger",
+                "test_a_log_that_is_gone_stops_the_process_once_and_takes_nothing_with_it",
+            ),
+            "tests/faults/test_forking.py": (
+                "test_no_job_of_a_parent_or_its_children_is_lost",
+                "test_a_child_that_is_forked_within_a_transaction_is_refused",
+            ),
+        },
+    ),
+    Bug(
+        "A database that takes no writes for some seconds, as in a fail-over, leaves jobs running "
+        "for ever, or pooled connections on the server that was demoted",
+        ("jobrunr/jobrunr#1264", "brettwooldridge/HikariCP#1802", "thiagopradi/octopus#241"),
+        "What it says then is an outage like any other: it is waited for, connections to it are "
+        "dropped, and no job is charged",
+        {
+            "tests/faults/test_unavailable_states.py": (
+                "test_a_server_that_takes_no_writes_for_a_while_is_waited_for",
+            ),
+            "tests/faults/test_promoted_replicas.py": (
+                "test_a_promoted_replica_goes_on_with_every_accepted_job",
+                "test_sessions_that_stay_open_to_a_demoted_primary_are_given_up",
+            ),
+        },
+    ),
+    Bug(
+        "Behind a pooler that lends sessions for a transaction prepared statements are missing, "
+        "or another client's",
+        ("malthe/pq#30", "graphile/worker#125", "porsager/postgres#547"),
+        "Such a pooler is found at connect and refused, or served by a mode of its own",
+        {
+            "tests/faults/test_poolers.py": (
+                "test_sessions_that_are_lent_are_refused_and_nothing_is_left_in_them",
+                "test_the_mode_for_them_works_and_no_other_client_notices",
+            ),
+        },
+    ),
+    Bug(
+        "A clock that is set back silences schedules until it has caught up",
+        (
+            "dbader/schedule#323",
+            "sidekiq-scheduler/sidekiq-scheduler#283",
+            "agronholm/apscheduler#351",
+        ),
+        "What lies further ahead than its timing can yield is pulled in",
+        {
+            "tests/faults/test_clocks.py": (
+                "test_a_ledger_whose_clock_was_set_for_a_while_delays_no_job",
+                "test_a_host_whose_clock_was_set_for_a_while_delays_no_job",
+            ),
+            f"{SUITE}/jumping.py": ("test_a_schedule_is_set_back_as_it_was_seen",),
+        },
+    ),
+    Bug(
+        "Equal payloads have different keys, by the order of a mapping or of a set",
+        (
+            "oban-bg/oban#704",
+            "activesphere/exq-scheduler#42",
+            "django-background-tasks/django-background-tasks#47",
+        ),
+        "Keys are made of one canonical form, the same in every process",
+        {
+            "tests/unit/test_canonical.py": (
+                "test_equal_payloads_have_equal_keys_whatever_the_process",
+                "test_equal_payloads_have_equal_keys_whatever_the_order",
+            ),
+        },
+    ),
+    Bug(
+        "What is read back of a result is another value: by aliases, excluded fields, or types "
+        "that JSON does not know",
+        ("pydantic/pydantic#10824", "pydantic/pydantic#602", "pydantic/pydantic-ai#6542"),
+        "It is compared before it is recorded, and refused if it changed",
+        {
+            "tests/unit/test_codec.py": (
+                "test_what_json_changes_is_refused_where_no_annotation_says_what_it_is",
+                "test_what_json_changes_is_refused_whatever_is_declared",
+                "test_aliases_and_computed_fields_are_no_obstacle",
+            ),
+            "tests/unit/test_step_results.py": (
+                "test_a_value_that_json_changes_holds_the_job_before_it_is_recorded",
+            ),
+        },
+    ),
+    Bug(
+        "`StopIteration` out of a thread is an exception that no future carries: the wait for it "
+        "never ends, and takes a slot with it",
+        ("python/cpython#112182", "langchain-ai/langchain#22997", "ray-project/ray#60521"),
+        "A thread gives back what it raised like a value, and every slot comes back",
+        {
+            "tests/unit/test_async_endings.py": (
+                "test_an_attempt_ends_whatever_is_raised_wherever",
+            ),
+            "tests/integration/processes/test_endings.py": ("test_every_slot_comes_back",),
+        },
+    ),
+    Bug(
+        "What a task leaves in its thread or context, such as a tenant, the next one finds",
+        ("celery/celery#1976", "hatchet-dev/hatchet#1711"),
+        "Each attempt has a context of its own; what a job changes in its process is put back",
+        {
+            "tests/unit/test_attempt_contexts.py": (
+                "test_a_plain_attempt_leaves_nothing_in_its_thread",
+                "test_an_async_attempt_leaves_nothing_in_its_thread",
+            ),
+            "tests/integration/processes/test_leftovers.py": (
+                "test_no_job_finds_what_another_one_changed",
+            ),
+        },
+    ),
+    Bug(
+        "A thread that a job leaves behind keeps its process from ending, and its slot taken",
+        ("PostHog/posthog#41753", "Hydrospheredata/mist#303"),
+        "The process of an attempt ends as soon as its end is recorded, with what is left in it",
+        {
+            "tests/integration/processes/test_leftovers.py": (
+                "test_what_is_left_behind_in_a_child_ends_with_the_attempt",
+                "test_threads_that_are_left_behind_keep_no_slot_of_threads",
+            ),
+        },
+    ),
+    Bug(
+        "An exception in a child that was forked brings it back into the loop of its parent",
+        ("ansible/ansible#51636",),
+        "A claim is valid in the process that made it; a fork records nothing and ends",
+        {
+            "tests/integration/processes/test_forks.py": (
+                "test_the_end_of_a_fork_is_not_the_attempts",
+                "test_what_a_job_forked_ends_with_its_worker",
+            ),
+        },
+    ),
+    Bug(
+        "A standard output or error that nothing reads any more kills jobs, or stops their worker",
+        ("frappe/press#1873", "aiidateam/aiida-core#1006", "celery/celery#2291"),
+        "Lines that are not read are dropped and counted; work goes on",
+        {
+            "tests/unit/worker/test_streams.py": (
+                "test_what_is_not_read_is_counted_and_waited_for_once",
+                "test_a_stream_that_takes_nothing_stops_nothing",
+            ),
+        },
+    ),
+    Bug(
+        "A user with the rights for one prefix of keys cannot run it, or is checked with rights "
+        "that work does not need",
+        ("rq/rq#1855", "conductor-oss/conductor#665", "akira/exq#481"),
+        "The rights are documented and enough, for probes as for work",
+        {
+            "tests/contract/test_probes.py": (
+                "test_a_user_who_may_offer_may_probe",
+                "test_a_user_of_one_namespace_may_offer_and_probe",
+            ),
+            "tests/integration/security/test_permissions.py": (
+                "test_jobs_run_as_the_documented_users_and_no_server_refuses_anything",
+                "test_an_engine_is_used_again_after_its_outage_by_the_documented_users",
+            ),
+        },
+    ),
 )

@@ -3,7 +3,7 @@
 The working directory and the umask are a thread's own where Linux allows it. The rest is the whole
 process's: it is put back when an attempt ends that has changed it, also while others run. What
 stands in no list here, as the environment and the modules' globals, stays as a job leaves it; see
-docs/guide/processes.md.
+docs/processes.md.
 """
 
 import ctypes
