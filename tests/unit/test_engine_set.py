@@ -68,7 +68,16 @@ def test_a_change_is_told_once_with_its_reason() -> None:
 
     (event,) = house.heard
     assert (event.kind, event.engine) == ("engine.failed_over", "rq")
-    assert event.detail == {"reason": "connection refused"}
+    assert event.detail == {"reason": "connection refused", "to": "dramatiq"}
+
+
+def test_what_no_engine_takes_goes_to_the_ledger() -> None:
+    house = House()
+
+    for engine in ("rq", "dramatiq"):
+        house.engines.failed(engine, "away")
+
+    assert [event.detail["to"] for event in house.heard] == ["dramatiq", "the ledger"]
 
 
 def test_an_engine_that_is_well_again_gets_offers_again_and_that_is_told_once() -> None:

@@ -212,7 +212,7 @@ class EngineSet:
             queue: The queue that it failed with, and is probed with.
         """
         if self._breakers.fail(engine, queue, reason):
-            self._tell("engine.failed_over", engine, reason)
+            self._tell("engine.failed_over", engine, reason, to=self._next(queue))
 
     def refused(self, engine: str, reason: str, queue: QueueProfile) -> None:
         """Note that an engine refused a queue; report once when that opens the queue's breaker."""
@@ -274,8 +274,16 @@ class EngineSet:
     def _any_open(self) -> bool:
         return self._breakers.any_open
 
-    def _tell(self, kind: str, engine: str, reason: str, queue: str | None = None) -> None:
-        self._listener(Event(kind, engine=engine, queue=queue, detail={"reason": reason}))
+    def _next(self, queue: QueueProfile) -> str:
+        """Return who has the queue's offers now: an engine, or the ledger until one takes them."""
+        usable = (name for name in self._engines if self.blocking(name, queue.name) is None)
+        return next(usable, "the ledger")
+
+    def _tell(
+        self, kind: str, engine: str, reason: str, queue: str | None = None, **detail: str
+    ) -> None:
+        detail = {"reason": reason, **detail}
+        self._listener(Event(kind, engine=engine, queue=queue, detail=detail))
 
 
 def _as_engine_error(engine: str, error: Exception) -> EngineError:
