@@ -1,7 +1,9 @@
 """F43: the PostgreSQL of a ledger dies or is demoted, and its replica is promoted, under load."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -20,14 +22,18 @@ from tests.servers.processes import wait_until
 from tests.servers.proxy import TcpProxy
 from understudy.job_engine.errors import JobNotFoundError, LedgerUnavailableError
 from understudy.job_engine.interrupts import Fenced
-from understudy.job_engine.records import Claim, Conclusion, Ticket
+from understudy.job_engine.records import Claim, Conclusion, JobRecord, Ticket
+from understudy.job_engine.requests import NewJob
 from understudy.job_engine.states import SUCCEED, JobState
 from understudy.ledger import Database, SqlLedger
 from understudy.ledger.upgrading import upgrade
+from understudy.testing.ledger_suite import scene
 
 LEDGER = "fail_over"
 #: Outlasts a fail-over on a busy machine, so that none has to give up a job.
 LONG_LEASE = "60s"
+#: How long a call may take that is to end in vain.
+SHORT = timedelta(seconds=3)
 
 
 @pytest.fixture
@@ -87,6 +93,58 @@ def test_sessions_that_stay_open_to_a_demoted_primary_are_given_up(
 
     assert charged(stage) == {}
     assert_each_ran_once(stage)
+
+
+def terminated(pair: PostgresPair) -> None:
+    """End the sessions, as an administrator does."""
+    pair.primary.terminate_backends(LEDGER)
+
+
+def stopped(pair: PostgresPair) -> None:
+    """Restart the primary in good order; it does not wait for its replica."""
+    pair.primary.stop()
+    pair.primary.start()
+
+
+@pytest.mark.fault("F43")
+@pytest.mark.parametrize("ends", [terminated, stopped])
+def test_a_commit_that_gave_up_waiting_for_the_replica_is_no_success(
+    postgres_pair: PostgresPair, ledger_url: str, ends: Callable[[PostgresPair], None]
+) -> None:
+    with closing(Database(ledger_url, limit=SHORT)) as database, ThreadPoolExecutor(1) as thread:
+        upgrade(database)
+        ledger, job = SqlLedger(database), scene.new_job()
+        postgres_pair.replica.freeze()
+        recorded = thread.submit(ledger.record_job, job, scene.plan())
+        wait_until(lambda: waits_for_replica(postgres_pair), PATIENCE, "its commit waits")
+        ends(postgres_pair)
+
+        with pytest.raises(LedgerUnavailableError):
+            recorded.result(PATIENCE)
+        # It stands on the primary, where everyone sees it, and nowhere else.
+        assert ledger.get(job.id).id == job.id
+        for _ in range(2):
+            with pytest.raises(LedgerUnavailableError):
+                ledger.record_job(job, scene.plan())
+
+        postgres_pair.replica.thaw()
+        again = lambda: accepted(ledger, job)  # noqa: E731
+        assert wait_until(again, PATIENCE, "it is accepted").id == job.id
+        the_primary_dies(postgres_pair)
+        assert ledger.get(job.id).id == job.id
+
+
+def waits_for_replica(pair: PostgresPair) -> bool:
+    return (
+        pair.primary.ask("SELECT 1 FROM pg_stat_activity WHERE wait_event = 'SyncRep'") is not None
+    )
+
+
+def accepted(ledger: SqlLedger, job: NewJob) -> JobRecord | None:
+    try:
+        return ledger.record_job(job, scene.plan())[0]
+    except LedgerUnavailableError:
+        return None
 
 
 @pytest.mark.fault("F43", "F34")

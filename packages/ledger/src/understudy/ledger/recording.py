@@ -8,6 +8,7 @@ from understudy.job_engine.identity import UniqueKey, UniqueScope
 from understudy.job_engine.records import JobRecord
 from understudy.job_engine.requests import NewJob, OfferPlan
 from understudy.ledger import remembering, rows, transitions
+from understudy.ledger.certainty import expect_replicated
 from understudy.ledger.database import Database
 from understudy.ledger.instants import now_us
 from understudy.ledger.job_table import UNIQUE_HELD, jobs
@@ -75,6 +76,7 @@ def record(
             return new, True
         known = _in_the_way(connection, job)
         if known is not None:
+            expect_replicated(connection)
             return known, False
 
 
