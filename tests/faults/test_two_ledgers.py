@@ -71,10 +71,9 @@ def test_a_broker_that_is_silent_at_start_is_asked_when_it_is_back(
     stage.wait_for(stage.worker("rq", "threads"))
     valkey.freeze()
 
-    # Supervised, as a user starts it: RQ's own worker ends when its Redis does not answer.
     words = (script("understudy"), "worker", "rq", "--queue", "threads")
     second = stage.processes.start(*words, env={"UNDERSTUDY_LEDGER_URL": other_url})
-    wait_until(lambda: "starts again" in second.output, PATIENCE, "it tries in vain")
+    wait_until(lambda: "is lost: " in second.output, PATIENCE, "it tries in vain")
     valkey.thaw()
 
     assert second.wait() == CONFIG

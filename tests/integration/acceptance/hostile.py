@@ -17,7 +17,7 @@ from redis import Redis
 
 from tests.integration.acceptance.stage import Stage
 from understudy.dispatcher import JobHandle
-from understudy.job_engine.message import Message
+from understudy.job_engine.message import VERSION, Message
 from understudy.queue.safe_job import ENTRY_POINT
 
 RqHash = dict[str, str | bytes]
@@ -56,11 +56,12 @@ def forged(stage: Stage, handle: JobHandle[int]) -> dict[str, object]:
         "a MAC for another epoch": replace(good, epoch=good.epoch + 1).to_wire(),
         "a MAC for another engine": _signed_for_nobody(stage, handle).to_wire(),
         "an unknown key": replace(good, kid="no-such-key").to_wire(),
-        "another version": wire | {"v": 2},
+        "a later version": wire | {"v": VERSION + 1},
+        "an earlier version": wire | {"v": VERSION - 1},
         "an epoch that is no number": wire | {"epoch": "1"},
         "an id that is no id": wire | {"job_id": "../../etc/passwd"},
         "a field too many": wire | {"callback": CALLED},
-        "a field too few": {"v": 1, "job_id": handle.id},
+        "a field too few": {"v": VERSION, "job_id": handle.id},
         "no object": "touch",
         "far too much": wire | {"mac": "0" * 3000},
     }

@@ -105,7 +105,7 @@ def test_a_module_that_does_not_import_is_named_with_its_error(
         ("REDIS_URL", "redi://:hunter2@localhost", "REDIS_URL: expected a URL"),
         ("REDIS_URL", "redis://:hunter2@localhost:port", "expected a Redis URL"),
         ("AMQP_URL", "amqp://guest:hunter2@localhost:port", "expected an AMQP URL"),
-        ("UNDERSTUDY_LEDGER_URL", "mysql://me:hunter2@localhost/db", "expected a ledger URL"),
+        ("UNDERSTUDY_LEDGER_URL", "mysql://me:hunter2@localhost/db", "UNDERSTUDY_LEDGER_URL"),
         ("UNDERSTUDY_ENGINES", "rq,celery", "got celery"),
     ],
 )
@@ -152,7 +152,7 @@ def test_a_ledger_without_tables_names_the_command_to_run(
     answer = bare_cli.run(*words)
 
     assert answer.status == CONFIG
-    assert f"got none in {bare_cli.folder / 'ledger.db'}; run `understudy ledger" in answer.err
+    assert f"got no file at {bare_cli.folder / 'ledger.db'}; run `understudy ledger" in answer.err
     assert len(answer.err.splitlines()) == 1
 
 
