@@ -96,8 +96,12 @@ async def off_loop(work: Callable[[], T]) -> T:
     Raises:
         BaseException: What the work raised; `StepError` in the place of `StopIteration`.
     """
-    loop = asyncio.get_running_loop()
-    done = loop.run_in_executor(_threads.get(loop), own_copy().run, _Ended, work)
+    loop, context = asyncio.get_running_loop(), own_copy()
+
+    def end() -> _Ended[T]:
+        return context.run(lambda: _Ended(work))
+
+    done = loop.run_in_executor(_threads.get(loop), end)
     try:
         ended = await asyncio.shield(done)
     except asyncio.CancelledError:
