@@ -74,6 +74,7 @@ def callers(frame: FrameType | None) -> Iterator[FrameType]:
 @pytest.fixture
 def database(sqlite_url: str) -> Iterator[Database]:
     with closing(Database(sqlite_url)) as database:
+        database.make_file()
         database.write(lambda c: c.execute(text("CREATE TABLE tally (number INTEGER UNIQUE)")))
         yield database
 

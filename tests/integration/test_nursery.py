@@ -2,8 +2,9 @@
 
 import subprocess
 import sys
+from contextlib import closing
 
-from understudy.ledger.database import driver_modules
+from understudy.ledger.database import Database, driver_modules
 
 CONNECT = """
 import importlib, sys
@@ -19,6 +20,8 @@ print(*sorted(set(sys.modules) - before))
 
 
 def test_connecting_to_the_ledger_imports_nothing_more(ledger_url: str) -> None:
+    with closing(Database(ledger_url)) as database:
+        database.make_file()
     assert newly_imported(ledger_url, *driver_modules(ledger_url)) == []
 
 

@@ -26,6 +26,7 @@ A_WHILE = 0.3
 @pytest.fixture
 def database(sqlite_url: str) -> Iterator[Database]:
     with closing(Database(sqlite_url)) as database:
+        database.make_file()
         database.write(lambda c: c.execute(text("CREATE TABLE tally (total INTEGER)")))
         database.write(lambda c: c.execute(text("INSERT INTO tally VALUES (0)")))
         yield database

@@ -157,7 +157,8 @@ def _job_row(history: History, new_id: str) -> dict[str, Any]:
 
 
 def _columns(table: Table, values: Mapping[str, Any]) -> dict[str, Any]:
-    as_text = {"detail": json.dumps(values["detail"])} if "detail" in values else {}
+    # What is no single value is kept as JSON.
+    as_text = {name: json.dumps(each) for name, each in values.items() if isinstance(each, dict)}
     return {name: value for name, value in values.items() if name in table.c} | as_text
 
 
