@@ -23,7 +23,7 @@ from understudy.testing.ledger_suite import scene
 CROWD = 16
 
 
-class RefusedError(Exception):
+class RefusedError(LedgerError):
     """What a work raises."""
 
 
