@@ -17,7 +17,6 @@ from understudy.job_engine.errors import ConfigurationError
 from understudy.job_engine.redaction import redacted_url, scheme_of
 from understudy.ledger import postgresql, sqlite
 from understudy.ledger.call_limit import LIMIT, RUNNING, CallLimit
-from understudy.ledger.certainty import Certainty, expect_replicated
 from understudy.ledger.channel import Channel, Channels, leave_all_to_parent
 from understudy.ledger.errors import (
     drop_what_is_of_no_use,
@@ -142,8 +141,6 @@ class Database:
         self._writer: sqlite.Writer | postgresql.Writer = dialect.Writer(
             self.engine, self._channels
         )
-        # A file has no replica.
-        self._certainty = None if self.is_sqlite else Certainty(self._make_sure)
         self._retrying = Retrying(
             retry=retry_if_exception(is_transient),
             wait=wait_random_exponential(multiplier=0.01, max=0.5),
@@ -203,9 +200,7 @@ class Database:
         Raises:
             LedgerUnavailableError: If the database does not answer in time.
         """
-        return self._patiently(
-            self._surely(lambda: _done_in(self._writer.begin(), work, point)), limit
-        )
+        return self._patiently(lambda: _done_in(self._writer.begin(), work, point), limit)
 
     def write_at_once(self, work: Callable[[Channel], T], point: str = "") -> T:
         """Run one prepared statement that writes, or what SQLite has in its place.
@@ -224,7 +219,7 @@ class Database:
                 CRASH_POINTS.reached(f"{point}.after")
             return result
 
-        return self._patiently(self._surely(once))
+        return self._patiently(once)
 
     def read(
         self, work: Callable[[Connection], T], point: str = "", limit: CallLimit | None = None
@@ -260,13 +255,6 @@ class Database:
     def _look_at_file(self) -> None:
         if self.file is not None:
             self.file.ready()
-
-    def _surely(self, once: Callable[[], T]) -> Callable[[], T]:
-        certainty = self._certainty
-        return once if certainty is None else lambda: certainty.after(once)
-
-    def _make_sure(self) -> None:
-        _done_in(self._writer.begin(), expect_replicated, "")
 
     def _patiently(self, once: Callable[[], T], limit: CallLimit | None = None) -> T:
         outer = RUNNING.begin(limit or self._limit)

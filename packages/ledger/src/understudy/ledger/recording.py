@@ -8,12 +8,12 @@ from understudy.job_engine.identity import UniqueKey, UniqueScope
 from understudy.job_engine.records import JobRecord
 from understudy.job_engine.requests import NewJob, OfferPlan
 from understudy.ledger import remembering, rows, transitions
-from understudy.ledger.certainty import expect_replicated
 from understudy.ledger.database import Database
 from understudy.ledger.instants import now_us
 from understudy.ledger.job_table import UNIQUE_HELD, jobs
 from understudy.ledger.precedence import lock_many, order_of
 from understudy.ledger.prepared import AnyRow
+from understudy.ledger.replicated import expect_replicated
 
 _BY_ID = select(*jobs.c).where(jobs.c.id == bindparam("job"))
 _BY_KEY = select(*jobs.c).where(
