@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.orm import Session
 
 from tests.faults.lost_replies import PLAN, Scene
@@ -228,6 +229,31 @@ def test_a_log_that_is_gone_stops_the_process_once_and_takes_nothing_with_it(
         assert Scene(ledger, "after").record()
     assert [each.levelname for each in caplog.records] == ["ERROR", "WARNING"]
     assert {each.id for each in ledger.list_jobs()} == {"before", "after"}
+
+
+@pytest.mark.fault("F38")
+def test_a_statement_that_is_kept_keeps_nothing_of_a_lost_file_open(
+    ledger: SqlLedger, database: Database, path: Path
+) -> None:
+    """As in the traceback of an error that is reported later."""
+    Scene(ledger, "before").record()
+
+    def half_read(connection: Connection) -> sqlite3.Cursor:
+        driver: Any = connection.connection.dbapi_connection
+        cursor: sqlite3.Cursor = driver.execute("SELECT 1 UNION ALL SELECT 2")
+        cursor.fetchone()
+        return cursor
+
+    kept = database.read(half_read)
+    for suffix in ("-wal", "-shm"):
+        Path(f"{path}{suffix}").unlink()
+    with pytest.raises(LedgerUnavailableError, match="to be the one that this process has"):
+        Scene(ledger, "refused").record()
+
+    assert Scene(ledger, "after").record()
+    assert deleted(path) == []
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        kept.fetchone()
 
 
 @pytest.mark.fault("F38")

@@ -76,6 +76,7 @@ class LedgerConnection(sqlite3.Connection):
             sqlite3.Error: SQLite cannot open it.
         """
         self.file: LedgerFile = file
+        self._cursors: WeakSet[sqlite3.Cursor] = WeakSet()
         with file.opening(self):
             super().__init__(file.uri, uri=True, **options)
         try:
@@ -87,8 +88,24 @@ class LedgerConnection(sqlite3.Connection):
             self.close()
             raise
 
+    def cursor(self, *args: Any, **options: Any) -> Any:
+        """Return a cursor, which is closed with the connection at the latest."""
+        made = super().cursor(*args, **options)
+        self._cursors.add(made)
+        return made
+
+    def execute(self, *args: Any) -> sqlite3.Cursor:
+        """Execute a statement by a cursor of its own."""
+        # The driver's own method makes one that `cursor` does not see.
+        made: sqlite3.Cursor = self.cursor().execute(*args)
+        return made
+
     def close(self) -> None:
         """Close it; a log is not copied into a file that others may have written to."""
+        # SQLite keeps the file and its index open for a statement that is not done with, as one in
+        # the traceback of an error that is kept: the next connection would share the old index.
+        for cursor in list(self._cursors):
+            cursor.close()
         if not self.file.may_copy_log():
             # SQLite would. It gives that up when it is interrupted, and nothing else runs here.
             self.interrupt()
