@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
+from typing import TypeAlias
 
 import pytest
 
@@ -21,19 +22,24 @@ from tests.servers.postgres_pair import PostgresPair
 from tests.servers.processes import wait_until
 from tests.servers.proxy import TcpProxy
 from understudy.job_engine.errors import JobNotFoundError, LedgerUnavailableError
+from understudy.job_engine.groups import GroupRecord
 from understudy.job_engine.interrupts import Fenced
-from understudy.job_engine.records import Claim, Conclusion, JobRecord, Ticket
-from understudy.job_engine.requests import NewJob
+from understudy.job_engine.records import Claim, Conclusion, Ticket
+from understudy.job_engine.retrial import Retrial
 from understudy.job_engine.states import SUCCEED, JobState
 from understudy.ledger import Database, SqlLedger
 from understudy.ledger.upgrading import upgrade
 from understudy.testing.ledger_suite import scene
+from understudy.testing.ledger_suite.flowing import members
 
 LEDGER = "fail_over"
 #: Outlasts a fail-over on a busy machine, so that none has to give up a job.
 LONG_LEASE = "60s"
 #: How long a call may take that is to end in vain.
 SHORT = timedelta(seconds=3)
+
+#: The id of a job, and what records it: the same job whenever it is called.
+Recorded: TypeAlias = tuple[str, Callable[[], object]]
 
 
 @pytest.fixture
@@ -106,32 +112,71 @@ def stopped(pair: PostgresPair) -> None:
     pair.primary.start()
 
 
+def one_job(ledger: SqlLedger) -> Recorded:
+    job = scene.new_job()
+    return job.id, lambda: ledger.record_job(job, scene.plan())
+
+
+def many_jobs(ledger: SqlLedger) -> Recorded:
+    job, other = scene.new_job(), scene.new_job()
+    return job.id, lambda: ledger.record_jobs([(job, scene.plan()), (other, None)])
+
+
+def a_chain(ledger: SqlLedger) -> Recorded:
+    job = scene.new_job()
+    return job.id, lambda: ledger.record_chain([job], scene.plan())
+
+
+def a_group(ledger: SqlLedger) -> Recorded:
+    group = GroupRecord("a-group", "5ad1", "all_ended")
+    [job] = members(group.id, 1)
+    return job.id, lambda: ledger.record_group(group, None, [job])
+
+
+def a_retried_job(ledger: SqlLedger) -> Recorded:
+    retrial = Retrial(scene.ended(ledger, JobState.FAILED).job_id, "a person")
+    return retrial.id, lambda: ledger.retry(retrial)
+
+
 @pytest.mark.fault("F43")
-@pytest.mark.parametrize("ends", [terminated, stopped])
+@pytest.mark.parametrize(
+    ("records", "ends"),
+    [
+        (one_job, terminated),
+        (one_job, stopped),
+        (many_jobs, terminated),
+        (a_chain, terminated),
+        (a_group, terminated),
+        (a_retried_job, terminated),
+    ],
+)
 def test_a_commit_that_gave_up_waiting_for_the_replica_is_no_success(
-    postgres_pair: PostgresPair, ledger_url: str, ends: Callable[[PostgresPair], None]
+    postgres_pair: PostgresPair,
+    ledger_url: str,
+    records: Callable[[SqlLedger], Recorded],
+    ends: Callable[[PostgresPair], None],
 ) -> None:
     with closing(Database(ledger_url, limit=SHORT)) as database, ThreadPoolExecutor(1) as thread:
         upgrade(database)
-        ledger, job = SqlLedger(database), scene.new_job()
+        ledger = SqlLedger(database)
+        job_id, record = records(ledger)
         postgres_pair.replica.freeze()
-        recorded = thread.submit(ledger.record_job, job, scene.plan())
+        recorded = thread.submit(record)
         wait_until(lambda: waits_for_replica(postgres_pair), PATIENCE, "its commit waits")
         ends(postgres_pair)
 
         with pytest.raises(LedgerUnavailableError):
             recorded.result(PATIENCE)
         # It stands on the primary, where everyone sees it, and nowhere else.
-        assert ledger.get(job.id).id == job.id
+        assert ledger.get(job_id).id == job_id
         for _ in range(2):
             with pytest.raises(LedgerUnavailableError):
-                ledger.record_job(job, scene.plan())
+                record()
 
         postgres_pair.replica.thaw()
-        again = lambda: accepted(ledger, job)  # noqa: E731
-        assert wait_until(again, PATIENCE, "it is accepted").id == job.id
+        wait_until(lambda: accepted(record), PATIENCE, "it is accepted")
         the_primary_dies(postgres_pair)
-        assert ledger.get(job.id).id == job.id
+        assert ledger.get(job_id).id == job_id
 
 
 def waits_for_replica(pair: PostgresPair) -> bool:
@@ -140,11 +185,12 @@ def waits_for_replica(pair: PostgresPair) -> bool:
     )
 
 
-def accepted(ledger: SqlLedger, job: NewJob) -> JobRecord | None:
+def accepted(record: Callable[[], object]) -> bool:
     try:
-        return ledger.record_job(job, scene.plan())[0]
+        record()
     except LedgerUnavailableError:
-        return None
+        return False
+    return True
 
 
 @pytest.mark.fault("F43", "F34")

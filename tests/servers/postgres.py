@@ -23,6 +23,8 @@ SETTINGS = {
     "shared_buffers": "32MB",
     "max_connections": "100",
     "timezone": "UTC",
+    # A primary whose replica is frozen waits for it as long as this before it stops.
+    "wal_sender_timeout": "5s",
 }
 INITDB_OPTIONS = ("--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync")
 NOT_DURABLE = {"fsync": "off", "full_page_writes": "off"}

@@ -10,7 +10,7 @@ from sqlalchemy import text
 from tests.integration.upgrades.load import Load
 from tests.integration.upgrades.next_release import ADDITIVE, BREAKING, TABLES
 from tests.servers.processes import PATIENCE, wait_until
-from understudy.job_engine.errors import LedgerSchemaError
+from understudy.job_engine.errors import LedgerError, LedgerSchemaError
 from understudy.ledger import Database, check
 from understudy.ledger.migrating.scripts import Migration, load
 from understudy.ledger.schema import REVISION, REVISIONS, Standing, standing
@@ -53,7 +53,7 @@ def test_older_code_refuses_a_ledger_that_is_on_the_way_to_what_it_cannot_live_w
 ) -> None:
     with closing(Database(ledger_url)) as database:
         upgrade(database, migrations=ADDITIVE)
-        with pytest.raises(ZeroDivisionError):
+        with pytest.raises(LedgerError, match="failed unexpectedly: ZeroDivisionError"):
             upgrade(database, migrations=interrupted(BREAKING))
 
         assert database.read(standing) == Standing("0099", "0100")
@@ -109,7 +109,7 @@ def test_the_place_of_a_relative_file_is_named_whole(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with closing(Database("sqlite:///ledger.db")) as database:
-        with pytest.raises(LedgerSchemaError, match=f"got none in {tmp_path}/ledger.db; run"):
+        with pytest.raises(LedgerSchemaError, match=f"got no file at {tmp_path}/ledger.db; run"):
             check(database)
         done = upgrade(database)
     assert (done.place, done.before, done.revision) == (f"{tmp_path}/ledger.db", None, REVISION)

@@ -18,6 +18,7 @@ from understudy.ledger import endings, remembering, rows, transitions
 from understudy.ledger.database import Database
 from understudy.ledger.instants import now_us
 from understudy.ledger.job_table import jobs
+from understudy.ledger.replicated import expect_replicated
 from understudy.ledger.tables import groups
 
 
@@ -45,6 +46,8 @@ class SqlFlow:
         def work(connection: Connection) -> GroupRecord:
             is_new = _open_group(connection, group)
             known = _group(connection, group)
+            if not is_new:
+                expect_replicated(connection)
             if known.sealed:
                 return known
             if completion is not None:
@@ -71,6 +74,7 @@ def _record_chain(
     for place, job in enumerate(chain):
         new = transitions.insert_job(connection, job, plan if place == 0 else None, actor)
         if new is None and place == 0:
+            expect_replicated(connection)
             return _known(connection, chain), False
         if new is None:
             raise _taken(job)

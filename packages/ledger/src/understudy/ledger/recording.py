@@ -45,7 +45,14 @@ class SqlRecording:
         )
         if new is not None:
             return new, True
-        return self._database.write(lambda c: record(c, job, plan, self._actor), "dispatch")
+
+        def work(connection: Connection) -> tuple[JobRecord, bool]:
+            found, is_new = record(connection, job, plan, self._actor)
+            if not is_new:
+                expect_replicated(connection)
+            return found, is_new
+
+        return self._database.write(work, "dispatch")
 
     def record_jobs(
         self, jobs: Sequence[tuple[NewJob, OfferPlan | None]]
@@ -55,6 +62,8 @@ class SqlRecording:
         def work(connection: Connection) -> list[tuple[JobRecord, bool]]:
             lock_many(connection, given)
             found = {n: record(connection, *jobs[n], self._actor) for n in order}
+            if not all(is_new for _, is_new in found.values()):
+                expect_replicated(connection)
             return [found[n] for n in range(len(jobs))]
 
         given = [job for job, _ in jobs]
@@ -76,7 +85,6 @@ def record(
             return new, True
         known = _in_the_way(connection, job)
         if known is not None:
-            expect_replicated(connection)
             return known, False
 
 

@@ -19,6 +19,7 @@ from understudy.ledger.instants import microseconds, now_us
 from understudy.ledger.job_table import jobs
 from understudy.ledger.prepared import AnyRow
 from understudy.ledger.recording import holder_of
+from understudy.ledger.replicated import expect_replicated
 from understudy.ledger.tables import receipts, steps
 
 #: What a new job has of the old one, whatever is changed.
@@ -69,6 +70,7 @@ class SqlRetrials:
 def _retry(connection: Connection, retrial: Retrial) -> tuple[JobRecord, bool]:
     known = connection.execute(_BY_ID, {"job": retrial.id}).one_or_none()
     if known is not None:
+        expect_replicated(connection)
         return rows.job_record(known), False
     row = connection.execute(_LOCKED, {"job": retrial.origin}).one_or_none()
     if row is None:
@@ -102,6 +104,7 @@ def _inserted(
             return made, True
         known = connection.execute(_BY_ID, {"job": retrial.id}).one_or_none()
         if known is not None:
+            expect_replicated(connection)
             return known, False
         holder = None if unique is None else holder_of(connection, origin.name, unique)
         if holder is not None:

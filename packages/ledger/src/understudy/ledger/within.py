@@ -19,6 +19,7 @@ from understudy.ledger import recording, sqlite
 from understudy.ledger.database import Database
 from understudy.ledger.errors import translated
 from understudy.ledger.ledger_file import LedgerFile
+from understudy.ledger.replicated import expect_replicated
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session, SessionTransaction
@@ -92,7 +93,10 @@ class SqlWithin:
     def record_job(self, job: NewJob, plan: OfferPlan | None) -> tuple[JobRecord, bool]:
         """Record a job in it."""
         with translated():
-            return recording.record(self._connection, job, plan, self._actor)
+            found, is_new = recording.record(self._connection, job, plan, self._actor)
+            if not is_new:
+                expect_replicated(self._connection)
+            return found, is_new
 
     def when_over(self, then: Callable[[bool], None]) -> None:
         """Call this once when the transaction is over."""
