@@ -33,9 +33,9 @@ from tests.servers.rabbitmq import RabbitMQ
 from understudy.dispatcher import Dispatcher
 from understudy.job_engine import JobContext, job
 from understudy.ledger import Database
-from understudy.ledger.upgrading import upgrade
-from understudy.worker.embedded import EmbeddedValkey
-from understudy.worker.settings import load_settings
+from understudy.ledger.upgrade.run import upgrade
+from understudy.worker.configuration.settings import load_settings
+from understudy.worker.dev.embedded_valkey import EmbeddedValkey
 from understudy.worker.wiring import build
 
 

@@ -12,7 +12,7 @@ from dbos import DBOS, DBOSClient, DBOSConfig, EnqueueOptions
 
 from bench.of_understudy import STEPS, one_more
 from tests.servers.processes import Process, wait_until
-from understudy.job_engine.queues import DEFAULT
+from understudy.job_engine.policies.queue import DEFAULT
 
 APPLICATION = "bench"
 VERSION = "1"

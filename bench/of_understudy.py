@@ -11,17 +11,17 @@ from pydantic import BaseModel
 from tests.servers.processes import Process, wait_until
 from understudy.dispatcher import Dispatcher
 from understudy.job_engine import JobContext, job
-from understudy.job_engine.catalogue import Catalogue
+from understudy.job_engine.attempt.lease import Lease
 from understudy.job_engine.clock import SystemClock
+from understudy.job_engine.definitions.catalogue import Catalogue
 from understudy.job_engine.executor import Executor
-from understudy.job_engine.lease import Lease
-from understudy.job_engine.queues import DEFAULT
-from understudy.job_engine.records import JobRecord, Ticket
-from understudy.job_engine.requests import NewJob, OfferPlan
-from understudy.job_engine.states import JobState
+from understudy.job_engine.policies.queue import DEFAULT
+from understudy.job_engine.records.job import JobRecord, Ticket
+from understudy.job_engine.records.new_job import NewJob, OfferPlan
+from understudy.job_engine.records.states import JobState
 from understudy.ledger import Database, SqlLedger
-from understudy.ledger.upgrading import upgrade
-from understudy.worker.settings import load_settings
+from understudy.ledger.upgrade.run import upgrade
+from understudy.worker.configuration.settings import load_settings
 from understudy.worker.wiring import build
 
 STEPS = 10

@@ -38,7 +38,7 @@ from bench.of_understudy import STEPS
 from tests.servers.postgres import Postgres
 from tests.servers.processes import wait_until
 from tests.servers.rabbitmq import RabbitMQ
-from understudy.worker.embedded import EmbeddedValkey
+from understudy.worker.dev.embedded_valkey import EmbeddedValkey
 
 LEDGERS = ("postgresql", "sqlite")
 ALONE = "one after the other"

@@ -21,9 +21,9 @@ from sqlalchemy import Connection, text
 
 from tests.servers.postgres import Postgres
 from understudy.ledger import Database
-from understudy.ledger.migrating.scripts import load
-from understudy.ledger.migrating.steps import Progress
-from understudy.ledger.upgrading import upgrade
+from understudy.ledger.upgrade.run import upgrade
+from understudy.ledger.upgrade.scripts import load
+from understudy.ledger.upgrade.steps import Progress
 
 START = "0005"
 THREADS = 2

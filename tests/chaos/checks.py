@@ -73,7 +73,7 @@ OF_EACH_JOB: tuple[Callable[[Case], Iterator[Violation]], ...] = (
 def violations(evidence: Evidence, healed: int) -> Iterator[Violation]:
     """Find every promise that the evidence shows broken.
 
-    The shared invariants over the ledger alone are checked by `understudy.ledger.verifying`.
+    The shared invariants over the ledger alone are checked by `understudy.ledger.verify`.
 
     Args:
         healed: When the last fault was undone, in microseconds of the monotonic clock.

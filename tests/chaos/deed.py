@@ -7,7 +7,7 @@ from enum import StrEnum
 from pydantic import BaseModel
 
 from understudy.job_engine import GroupResult, JobFailure
-from understudy.job_engine.groups import When
+from understudy.job_engine.records.groups import When
 
 
 class Does(StrEnum):

@@ -37,8 +37,8 @@ from tests.chaos.requests import Answer, Later, Request
 from tests.chaos.workload import keyed_request, request
 from understudy.dispatcher import JobHandle
 from understudy.job_engine.errors import DispatchError, LedgerError
-from understudy.worker.logs import configure_logs
-from understudy.worker.settings import load_settings
+from understudy.worker.configuration.settings import load_settings
+from understudy.worker.logs.output import configure_logs
 from understudy.worker.wiring import App, build
 
 #: The environment variable with the orders, as JSON.

@@ -12,14 +12,14 @@ from tests.chaos.schedule import Fired
 from tests.chaos.timeline import EPOCH
 from tests.chaos.witness import BEGIN, END, Line
 from understudy.job_engine.invariants import History
-from understudy.job_engine.records import (
+from understudy.job_engine.records.job import (
     AttemptRecord,
     EventRecord,
     JobRecord,
     StepKind,
     StepRecord,
 )
-from understudy.job_engine.states import JobState
+from understudy.job_engine.records.states import JobState
 
 JOB, LABEL = "job-1", "dispatcher-1-1-1"
 SECOND = 1_000_000

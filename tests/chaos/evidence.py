@@ -17,15 +17,15 @@ from tests.chaos.timeline import FOR_EVER, STEADY, Timeline, mark_of
 from tests.chaos.witness import BEGIN, MET, Line
 from understudy.job_engine import JobFailure
 from understudy.job_engine.invariants import History
-from understudy.job_engine.records import (
+from understudy.job_engine.records.job import (
     AttemptRecord,
     EventRecord,
     JobRecord,
     StepKind,
     StepRecord,
 )
-from understudy.job_engine.scheduling import ScheduleRecord
-from understudy.job_engine.states import JobState
+from understudy.job_engine.records.schedules import ScheduleRecord
+from understudy.job_engine.records.states import JobState
 
 #: The kinds of steps that do something.
 WORK = frozenset({StepKind.RUN, StepKind.BRANCH, StepKind.ONCE})

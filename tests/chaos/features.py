@@ -21,8 +21,8 @@ from tests.chaos.of_times import has_expired
 from tests.chaos.operations import OK, UNIQUE
 from tests.chaos.requests import Many, Within
 from tests.chaos.witness import Line
-from understudy.job_engine.records import StepKind
-from understudy.job_engine.states import JobState
+from understudy.job_engine.records.job import StepKind
+from understudy.job_engine.records.states import JobState
 
 Met = Callable[[Case], bool]
 #: The name of an operation of a process that was forked by another (`tests.chaos.preforking`).

@@ -26,8 +26,8 @@ from tests.chaos.operations import (
 )
 from tests.chaos.timeline import FOR_EVER, TICK
 from understudy.job_engine.invariants import Violation
-from understudy.job_engine.records import CancelOutcome
-from understudy.job_engine.states import JobState
+from understudy.job_engine.records.job import CancelOutcome
+from understudy.job_engine.records.states import JobState
 
 #: Who the events name that the end of another job caused: of what it waited for, of its parent.
 SEQUEL, PARENT = "sequel", "parent"

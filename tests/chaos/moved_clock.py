@@ -10,7 +10,7 @@ from tests.chaos.witness import now
 from tests.servers.database_clock import DatabaseClock
 from tests.servers.processes import PATIENCE, wait_until
 from understudy.job_engine.errors import LedgerUnavailableError
-from understudy.ledger.database import Database
+from understudy.ledger.database.database import Database
 
 #: Sets a clock ahead of what it is when it is right; False if it could not now.
 Move = Callable[[timedelta], bool]

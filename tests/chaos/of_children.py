@@ -6,7 +6,7 @@ from tests.chaos.acts import CANCELLED, FAILED, INVOKED
 from tests.chaos.evidence import Case, Evidence
 from tests.chaos.timeline import TICK
 from understudy.job_engine.invariants import Violation
-from understudy.job_engine.states import JobState
+from understudy.job_engine.records.states import JobState
 
 
 def one_child_each(evidence: Evidence) -> Iterator[Violation]:

@@ -11,19 +11,19 @@ from random import Random
 from tests.chaos.nemesis import Nemesis, Strike
 from tests.chaos.topology import Topology
 from tests.servers.processes import PATIENCE, Process
-from understudy.worker import exits
+from understudy.worker import exit_codes
 
 LANE = "commands"
 #: How long a command runs at most that is ended early, in seconds; most of it is Python's start.
 EARLY = 3.0
 #: How long nobody looks then: starting a command takes as much of a CPU as all the jobs meanwhile.
 QUIET = (3.0, 8.0)
-LEDGER_AWAY = frozenset({exits.UNAVAILABLE, exits.TRY_AGAIN})
+LEDGER_AWAY = frozenset({exit_codes.UNAVAILABLE, exit_codes.TRY_AGAIN})
 #: How each command may end; `doctor` finds fault with a system that is being broken.
 COMMANDS: Mapping[str, frozenset[int]] = {
-    "jobs list": LEDGER_AWAY | {exits.OK},
-    "ledger verify": LEDGER_AWAY | {exits.OK},
-    "doctor": LEDGER_AWAY | {exits.OK, exits.FAILURE, exits.CONFIG},
+    "jobs list": LEDGER_AWAY | {exit_codes.OK},
+    "ledger verify": LEDGER_AWAY | {exit_codes.OK},
+    "doctor": LEDGER_AWAY | {exit_codes.OK, exit_codes.FAILURE, exit_codes.CONFIG},
 }
 
 #: Ends a command, and tells how; None if it had ended before.

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from tests.chaos.evidence import Case
 from understudy.job_engine.invariants import Violation
-from understudy.job_engine.records import StepKind
+from understudy.job_engine.records.job import StepKind
 
 
 def one_row_each(case: Case) -> Iterator[Violation]:

@@ -8,8 +8,8 @@ from tests.chaos.operations import CANCEL, FAIL
 from tests.chaos.queues import MAX_ATTEMPTS
 from understudy.job_engine.invariants import Violation
 from understudy.job_engine.outcome import MAX_CRASHES
-from understudy.job_engine.records import StepKind
-from understudy.job_engine.states import EXPIRE, JobState
+from understudy.job_engine.records.job import StepKind
+from understudy.job_engine.records.states import EXPIRE, JobState
 
 
 def ended(case: Case) -> Iterator[Violation]:

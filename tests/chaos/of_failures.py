@@ -8,7 +8,7 @@ from tests.chaos.jobs import WITH_A_HOOK, hook
 from tests.chaos.timeline import TICK
 from understudy.job_engine import JobFailure
 from understudy.job_engine.invariants import Violation
-from understudy.job_engine.states import JobState
+from understudy.job_engine.records.states import JobState
 
 
 def one_hook_each(evidence: Evidence) -> Iterator[Violation]:

@@ -9,7 +9,7 @@ from tests.chaos.linearizability import SEQUEL
 from tests.chaos.operations import CANCEL
 from tests.chaos.timeline import TICK
 from understudy.job_engine.invariants import Violation
-from understudy.job_engine.states import JobState
+from understudy.job_engine.records.states import JobState
 
 Flow = Sequence[Case]
 

@@ -13,7 +13,7 @@ from tests.chaos.of_steps import is_late
 from tests.chaos.timeline import TICK
 from tests.chaos.witness import END, Line
 from understudy.job_engine.invariants import Violation
-from understudy.job_engine.states import DEFER, JobState
+from understudy.job_engine.records.states import DEFER, JobState
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,8 @@ from tests.chaos.operations import CANCEL, OK
 from tests.chaos.timeline import TICK
 from tests.chaos.witness import END, Line
 from understudy.job_engine.invariants import Violation
-from understudy.job_engine.records import CancelOutcome, StepKind
-from understudy.job_engine.states import (
+from understudy.job_engine.records.job import CancelOutcome, StepKind
+from understudy.job_engine.records.states import (
     CRASH,
     CRASH_OUT,
     EXHAUST,

@@ -7,9 +7,9 @@ from itertools import pairwise
 from tests.chaos.evidence import Case, Evidence
 from tests.chaos.jobs import SCHEDULED
 from tests.chaos.timeline import AHEAD, BEHIND, TICK
-from understudy.dispatcher.ticker import LATENESS
+from understudy.dispatcher.maintenance.cron import LATENESS
 from understudy.job_engine.invariants import Violation
-from understudy.job_engine.schedule import Schedule
+from understudy.job_engine.policies.schedule import Schedule
 
 MOST = 1_000_000
 

@@ -7,8 +7,8 @@ from tests.chaos.acts import PAUSE, SLEEP
 from tests.chaos.evidence import Case
 from tests.chaos.timeline import TICK
 from understudy.job_engine.invariants import Violation
-from understudy.job_engine.records import StepKind
-from understudy.job_engine.states import EXPIRE, JobState
+from understudy.job_engine.records.job import StepKind
+from understudy.job_engine.records.states import EXPIRE, JobState
 
 MICROSECOND = timedelta(microseconds=1)
 

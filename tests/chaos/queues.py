@@ -5,7 +5,7 @@ from datetime import timedelta
 from tenacity import wait_fixed
 
 from understudy.job_engine import QueueProfile, RetryPolicy, declare_queue
-from understudy.job_engine.queues import Isolation
+from understudy.job_engine.policies.queue import Isolation
 
 LEASE = timedelta(seconds=2)
 MAX_ATTEMPTS = 3

@@ -12,7 +12,7 @@ from tests.chaos.within import ordering
 from understudy.dispatcher import Dispatcher, DispatchOptions, DispatchRequest, JobHandle
 from understudy.job_engine import JobDefinition, Link
 from understudy.job_engine.errors import LedgerError, UnderstudyError
-from understudy.job_engine.groups import When
+from understudy.job_engine.records.groups import When
 
 Definition = JobDefinition[Deed, int]
 #: A handle, or why there is none.

@@ -37,9 +37,9 @@ from tests.chaos.within import orders_in
 from tests.chaos.witness import now, read
 from tests.servers.processes import PATIENCE
 from understudy.job_engine.invariants import history_of
-from understudy.job_engine.states import JobState
+from understudy.job_engine.records.states import JobState
 from understudy.ledger import SqlLedger
-from understudy.ledger.verifying import verify
+from understudy.ledger.verify import verify
 
 T = TypeVar("T")
 

@@ -9,7 +9,7 @@ from tests.chaos.deed import Deed, step_name
 from tests.chaos.effects import add_effect
 from tests.chaos.witness import BEGIN, END, MET, has_ended, note
 from understudy.job_engine import NOT_DONE
-from understudy.job_engine.doubt import NotDone
+from understudy.job_engine.steps.once import NotDone
 
 
 class ScriptedError(Exception):

@@ -11,17 +11,17 @@ from tests.chaos.evidence import Case, Evidence, gather
 from tests.chaos.operations import OK, Operation
 from tests.chaos.timeline import RIGHT, STEADY, Timeline, marked
 from tests.chaos.witness import BEGIN, END, MET, Line
-from understudy.job_engine.error_record import ErrorRecord
 from understudy.job_engine.invariants import History
-from understudy.job_engine.records import (
+from understudy.job_engine.records.error_record import ErrorRecord
+from understudy.job_engine.records.job import (
     AttemptRecord,
     EventRecord,
     JobRecord,
     StepKind,
     StepRecord,
 )
-from understudy.job_engine.scheduling import ScheduleRecord
-from understudy.job_engine.states import JobState
+from understudy.job_engine.records.schedules import ScheduleRecord
+from understudy.job_engine.records.states import JobState
 
 ENDS = {JobState.SUCCEEDED: "succeed", JobState.FAILED: "fail", JobState.CANCELLED: "stop"}
 ERROR = ErrorRecord("tests.chaos.steps.ScriptedError", "step-1")

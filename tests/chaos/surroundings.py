@@ -14,8 +14,8 @@ from tests.servers.pgbouncer import PgBouncer
 from tests.servers.postgres_pair import PostgresPair
 from tests.servers.rabbitmq import RabbitMQ
 from tests.servers.valkey import Valkey
-from understudy.ledger.database import Database
-from understudy.ledger.upgrading import upgrade
+from understudy.ledger.database.database import Database
+from understudy.ledger.upgrade.run import upgrade
 
 DATABASE = "chaos"
 LedgerKind = Literal["postgresql", "sqlite"]

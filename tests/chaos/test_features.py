@@ -5,7 +5,7 @@ from tests.chaos.features import IN_OTHER_ENDS, IN_SUCCESSES, met, never_met
 from tests.chaos.jobs import in_loop
 from tests.chaos.plan import Plan
 from tests.chaos.stories import Story, told
-from understudy.job_engine.states import JobState
+from understudy.job_engine.records.states import JobState
 
 
 def test_only_what_ended_well_is_counted() -> None:

@@ -13,8 +13,8 @@ from tests.chaos.evidence import Case
 from tests.chaos.operations import SEND
 from tests.chaos.stories import Story
 from understudy.job_engine.invariants import Violation
-from understudy.job_engine.records import StepKind
-from understudy.job_engine.states import JobState
+from understudy.job_engine.records.job import StepKind
+from understudy.job_engine.records.states import JobState
 
 Check = Callable[[Case], Iterator[Violation]]
 

@@ -17,9 +17,9 @@ from tests.chaos.operations import DISPATCH, SEND
 from tests.chaos.stories import Story, told
 from tests.chaos.timeline import AHEAD, BEHIND, RIGHT, STEADY, Leap, Timeline, marked
 from understudy.job_engine.invariants import Violation
-from understudy.job_engine.records import StepKind
-from understudy.job_engine.scheduling import ScheduleRecord
-from understudy.job_engine.states import JobState
+from understudy.job_engine.records.job import StepKind
+from understudy.job_engine.records.schedules import ScheduleRecord
+from understudy.job_engine.records.states import JobState
 
 Check = Callable[[Case], Iterator[Violation]]
 

@@ -24,10 +24,10 @@ from tests.chaos.doctoring import (
 from tests.chaos.evidence import Evidence, gather
 from tests.chaos.of_requests import TAIL
 from tests.chaos.operations import CONFLICT, DISPATCH, FAIL, INFO, Operation
-from understudy.job_engine.error_record import ErrorRecord
 from understudy.job_engine.invariants import Violation
 from understudy.job_engine.invariants import violations as shared_violations
-from understudy.job_engine.states import JobState
+from understudy.job_engine.records.error_record import ErrorRecord
+from understudy.job_engine.records.states import JobState
 
 Check = Callable[[Evidence], Iterator[Violation]]
 SCRIPTED = ErrorRecord("tests.chaos.jobs.ScriptedError", "step-1")

@@ -18,8 +18,8 @@ from tests.chaos.operations import UNIQUE
 from tests.chaos.stories import ERROR, Story, told
 from understudy.job_engine import GroupResult, JobFailure
 from understudy.job_engine.invariants import Violation
-from understudy.job_engine.scheduling import ScheduleRecord
-from understudy.job_engine.states import JobState
+from understudy.job_engine.records.schedules import ScheduleRecord
+from understudy.job_engine.records.states import JobState
 
 Check = Callable[[Evidence], Iterator[Violation]]
 MODULES = {

@@ -24,8 +24,8 @@ from tests.chaos.evidence import Case
 from tests.chaos.operations import CANCEL
 from tests.chaos.witness import BEGIN, END, Line
 from understudy.job_engine.invariants import Violation
-from understudy.job_engine.records import StepKind
-from understudy.job_engine.states import JobState
+from understudy.job_engine.records.job import StepKind
+from understudy.job_engine.records.states import JobState
 
 Check = Callable[[Case], Iterator[Violation]]
 LATE_BEGIN = line(BEGIN, "step-2", 1, 4.5)

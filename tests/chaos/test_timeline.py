@@ -25,8 +25,8 @@ from tests.chaos.timeline import (
 )
 from tests.servers.processes import Processes
 from understudy.ledger import SqlLedger
-from understudy.ledger.database import Database
-from understudy.ledger.upgrading import upgrade
+from understudy.ledger.database.database import Database
+from understudy.ledger.upgrade.run import upgrade
 
 TELLS = """
 import time

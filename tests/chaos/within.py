@@ -23,7 +23,7 @@ from sqlalchemy import (
     select,
 )
 
-from understudy.ledger.database import Database, ledger_url
+from understudy.ledger.database.database import Database, ledger_url
 
 _METADATA = MetaData()
 _ORDERS = Table("chaos_orders", _METADATA, Column("label", Text, nullable=False))

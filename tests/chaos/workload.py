@@ -12,7 +12,7 @@ from tests.chaos.operations import UNIQUE
 from tests.chaos.requests import Chain, Group, Later, Many, Request, Single, Within
 from understudy.dispatcher import DispatchOptions, DispatchRequest
 from understudy.job_engine import Link
-from understudy.job_engine.groups import When
+from understudy.job_engine.records.groups import When
 
 #: How long one key is the current one, in seconds.
 KEY_SPAN = 2

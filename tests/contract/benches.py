@@ -14,15 +14,15 @@ import pika
 
 from tests.servers.processes import PATIENCE
 from tests.servers.valkey import Valkey
-from understudy.dispatcher.bounded import BoundedCaller, Caller, DirectCaller
 from understudy.dispatcher.engines.dramatiq import DramatiqEngine, make_broker
-from understudy.dispatcher.engines.inbox import ACTOR, Inbox
+from understudy.dispatcher.engines.dramatiq_messages import ACTOR, Inbox
 from understudy.dispatcher.engines.rq import RqEngine
+from understudy.dispatcher.offering.bounded_caller import BoundedCaller, Caller, DirectCaller
 from understudy.job_engine.clock import Deadline, SystemClock
-from understudy.job_engine.engine_port import EngineAdapter
 from understudy.job_engine.errors import EngineError, MessageRejectedError
-from understudy.job_engine.message import Message
-from understudy.job_engine.queues import QueueProfile
+from understudy.job_engine.policies.queue import QueueProfile
+from understudy.job_engine.ports.engine import EngineAdapter
+from understudy.job_engine.records.message import Message
 from understudy.queue import SafeJob, queue_name, rq_queue, shared_client
 from understudy.queue.safe_job import ENTRY_POINT
 from understudy.testing import MemoryEngine

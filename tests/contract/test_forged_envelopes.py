@@ -10,8 +10,8 @@ import pytest
 from tests.contract.benches import QUEUE, DramatiqBench
 from tests.servers.processes import PATIENCE, wait_until
 from tests.servers.valkey import Valkey
-from understudy.dispatcher.engines.inbox import encode, pack
-from understudy.job_engine.message import Message
+from understudy.dispatcher.engines.dramatiq_messages import encode, pack
+from understudy.job_engine.records.message import Message
 from understudy.queue import queue_name
 from understudy.testing.engine_suite.bench import new_message, offer
 

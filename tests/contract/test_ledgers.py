@@ -13,23 +13,23 @@ from tests.servers.pgbouncer import PgBouncer
 from tests.servers.postgres import Postgres
 from tests.servers.processes import PATIENCE, wait_until
 from understudy.job_engine.errors import UniqueKeyHeldError
-from understudy.job_engine.ports import Ledger
-from understudy.job_engine.retrial import Retrial
+from understudy.job_engine.ports.ledger import Ledger
+from understudy.job_engine.records.manual_retry import Retrial
 from understudy.ledger import Database, SqlLedger
-from understudy.ledger.recording import record
-from understudy.ledger.tables import info, metadata, signing_keys
-from understudy.ledger.upgrading import upgrade
-from understudy.ledger.verifying import verify
+from understudy.ledger.schema.tables import info, metadata, signing_keys
+from understudy.ledger.transitions.insert import record
+from understudy.ledger.upgrade.run import upgrade
+from understudy.ledger.verify import verify
 from understudy.testing import FrozenClock, LedgerSuite, MemoryLedger
 from understudy.testing.ledger_suite import PassTime
-from understudy.testing.ledger_suite.retried_keys import (
+from understudy.testing.ledger_suite.control.retried_keys import (
     ONE,
     dead,
     dispatched,
     race_for_a_key,
     retried,
 )
-from understudy.testing.ledger_suite.scene import new_job, plan
+from understudy.testing.ledger_suite.fixtures import new_job, plan
 
 Bench = tuple[Database, DatabaseClock]
 

@@ -13,9 +13,9 @@ from tests.servers.valkey import Valkey
 from understudy.dispatcher.engines.dramatiq import DramatiqEngine, make_broker
 from understudy.dispatcher.engines.rq import RqEngine
 from understudy.job_engine.clock import Deadline, SystemClock
-from understudy.job_engine.engine_port import EngineAdapter
-from understudy.job_engine.message import KeyRing, Message, SigningKey
-from understudy.job_engine.queues import DEFAULT
+from understudy.job_engine.policies.queue import DEFAULT
+from understudy.job_engine.ports.engine import EngineAdapter
+from understudy.job_engine.records.message import KeyRing, Message, SigningKey
 from understudy.queue import SafeJob, rq_id, shared_client
 
 pytestmark = pytest.mark.fault("F48")

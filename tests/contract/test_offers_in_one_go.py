@@ -15,9 +15,9 @@ from tests.servers.processes import PATIENCE, wait_until
 from tests.servers.proxy import Direction, TcpProxy
 from tests.servers.valkey import Valkey
 from understudy.dispatcher.engines.dramatiq import DramatiqEngine
-from understudy.dispatcher.engines.inbox import pack
+from understudy.dispatcher.engines.dramatiq_messages import pack
+from understudy.dispatcher.engines.dramatiq_redis import SafeRedisBroker
 from understudy.dispatcher.engines.rq import RqEngine
-from understudy.dispatcher.engines.valkey import SafeRedisBroker
 from understudy.job_engine.clock import Deadline, SystemClock
 from understudy.job_engine.errors import EngineError, OfferRefusedError, OfferUncertainError
 from understudy.testing.engine_suite.bench import new_message

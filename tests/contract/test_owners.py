@@ -11,10 +11,10 @@ from tests.servers.valkey import Valkey
 from understudy.dispatcher.engines.dramatiq import DramatiqEngine, make_broker
 from understudy.dispatcher.engines.rq import RqEngine
 from understudy.job_engine.clock import Deadline, SystemClock
-from understudy.job_engine.engine_port import Claiming, OwnedEngineAdapter, Owner
 from understudy.job_engine.errors import EngineError
-from understudy.job_engine.message import KeyRing, SigningKey
-from understudy.job_engine.queues import DEFAULT, QueueProfile
+from understudy.job_engine.policies.queue import DEFAULT, QueueProfile
+from understudy.job_engine.ports.engine import Claiming, OwnedEngineAdapter, Owner
+from understudy.job_engine.records.message import KeyRing, SigningKey
 from understudy.queue import shared_client
 
 pytestmark = pytest.mark.fault("F51")

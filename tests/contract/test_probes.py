@@ -17,10 +17,10 @@ from tests.servers.valkey import Valkey
 from understudy.dispatcher.engines.dramatiq import DramatiqEngine, make_broker
 from understudy.dispatcher.engines.rq import RqEngine
 from understudy.job_engine.clock import Deadline, SystemClock
-from understudy.job_engine.engine_port import EngineAdapter, EngineHealth
 from understudy.job_engine.errors import EngineRefusedError, OfferRefusedError
-from understudy.job_engine.message import Message
-from understudy.job_engine.queues import QueueProfile
+from understudy.job_engine.policies.queue import QueueProfile
+from understudy.job_engine.ports.engine import EngineAdapter, EngineHealth
+from understudy.job_engine.records.message import Message
 from understudy.queue import shared_client
 
 QUEUE = QueueProfile("lane", pickup=timedelta(seconds=10))

@@ -14,20 +14,20 @@ from tests.servers.database_clock import DatabaseClock
 from tests.servers.postgres import Postgres
 from understudy.job_engine.clock import SystemClock
 from understudy.job_engine.errors import JobNotFoundError
-from understudy.job_engine.records import JobRecord
-from understudy.job_engine.requests import NewJob
-from understudy.job_engine.retention import IDEMPOTENCY_FOR, Retention
-from understudy.job_engine.retrial import Retrial
-from understudy.job_engine.sequel import Sequel, Successor
-from understudy.job_engine.states import JobState
+from understudy.job_engine.policies.retention import IDEMPOTENCY_FOR, Retention
+from understudy.job_engine.records.follow_ups import Sequel, Successor
+from understudy.job_engine.records.job import JobRecord
+from understudy.job_engine.records.manual_retry import Retrial
+from understudy.job_engine.records.new_job import NewJob
+from understudy.job_engine.records.states import JobState
 from understudy.ledger import Database, SqlLedger
-from understudy.ledger.job_table import jobs
-from understudy.ledger.pruning import SETTLES, SqlPruner
-from understudy.ledger.recording import record
-from understudy.ledger.tables import keys
-from understudy.ledger.upgrading import upgrade
-from understudy.ledger.verifying import verify
-from understudy.testing.ledger_suite.scene import (
+from understudy.ledger.schema.jobs import jobs
+from understudy.ledger.schema.tables import keys
+from understudy.ledger.transitions.insert import record
+from understudy.ledger.upgrade.run import upgrade
+from understudy.ledger.upkeep.pruning import SETTLES, SqlPruner
+from understudy.ledger.verify import verify
+from understudy.testing.ledger_suite.fixtures import (
     FAILURE,
     SUCCESS,
     claimed,

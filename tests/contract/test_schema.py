@@ -10,11 +10,11 @@ from alembic.migration import MigrationContext
 from sqlalchemy import text
 
 from understudy.ledger import Database, check
-from understudy.ledger.columns import PREFIX
-from understudy.ledger.migrating.scripts import load
-from understudy.ledger.schema import REVISION, REVISIONS
-from understudy.ledger.tables import metadata
-from understudy.ledger.upgrading import upgrade
+from understudy.ledger.schema.columns import PREFIX
+from understudy.ledger.schema.revision import REVISION, REVISIONS
+from understudy.ledger.schema.tables import metadata
+from understudy.ledger.upgrade.run import upgrade
+from understudy.ledger.upgrade.scripts import load
 
 #: A job as code of the first revision recorded it.
 JOB = text("""

@@ -5,7 +5,7 @@ from types import MappingProxyType
 
 from tests.crash_points.jobs import Act, crossing
 from understudy.worker import process
-from understudy.worker.settings import load_settings
+from understudy.worker.configuration.settings import load_settings
 from understudy.worker.wiring import build
 
 

@@ -11,8 +11,8 @@ from tests.integration.acceptance.stage import Stage
 from understudy.dispatcher import JobHandle
 from understudy.job_engine import JobState
 from understudy.job_engine.crash_points import COMMITS, DEEDS
-from understudy.job_engine.records import JobRecord, Ticket, WorkerRecord
-from understudy.job_engine.requests import NewJob, OfferPlan
+from understudy.job_engine.records.job import JobRecord, Ticket, WorkerRecord
+from understudy.job_engine.records.new_job import NewJob, OfferPlan
 
 BRIEF = timedelta(milliseconds=200)
 HOUR = timedelta(hours=1)

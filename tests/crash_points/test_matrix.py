@@ -21,7 +21,7 @@ from tests.integration.acceptance.stage import PATIENCE, Stage
 from tests.servers.processes import is_alive, wait_until
 from understudy.job_engine import JobState
 from understudy.job_engine.outcome import MAX_CRASHES
-from understudy.ledger.verifying import verify
+from understudy.ledger.verify import verify
 
 #: The lease is a second, and a rescuer watches for as long before it acts.
 BEYOND_THE_LEASE = 2.5

@@ -14,9 +14,9 @@ from types import ModuleType
 from tests.docs.page import Block, blocks_of
 from tests.docs.staff import PageCatalogue, serve_every_queue
 from understudy.dispatcher import use_dispatcher
-from understudy.ledger.upgrading import upgrade
+from understudy.ledger.upgrade.run import upgrade
 from understudy.testing import MemoryEngine
-from understudy.worker.settings import load_settings
+from understudy.worker.configuration.settings import load_settings
 from understudy.worker.wiring import App, build, open_database
 
 #: How often scheduler, rescuer and heartbeats look: a page is not to wait for them.

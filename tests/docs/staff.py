@@ -6,16 +6,16 @@ import time
 from collections.abc import Iterator, Sequence
 from types import ModuleType
 
-from understudy.job_engine.catalogue import Catalogue
-from understudy.job_engine.definition import AnyDefinition, JobDefinition
+from understudy.job_engine.definitions.catalogue import Catalogue
+from understudy.job_engine.definitions.definition import AnyDefinition, JobDefinition
 from understudy.job_engine.errors import UnknownJobError
-from understudy.job_engine.queues import QueueProfile, declared_queues
+from understudy.job_engine.policies.queue import QueueProfile, declared_queues
 from understudy.testing import MemoryEngine
+from understudy.worker.attempts.processor import Processor
+from understudy.worker.attempts.runners import Runner, ThreadRunner
+from understudy.worker.bundled_jobs import shipped_jobs
 from understudy.worker.engines.port import EngineWorker
 from understudy.worker.process import WorkerProcess
-from understudy.worker.processor import Processor
-from understudy.worker.runners import Runner, ThreadRunner
-from understudy.worker.shipped import shipped_jobs
 from understudy.worker.wiring import App
 
 SLOTS = 4

@@ -10,7 +10,7 @@ import signal
 import sys
 
 from tests.integration.acceptance.jobs_under_test import Act, in_thread
-from understudy.worker.settings import load_settings
+from understudy.worker.configuration.settings import load_settings
 from understudy.worker.wiring import build
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import func, select
 
 from tests.faults.lost_replies import Scene
 from understudy.ledger import Database, SqlLedger
-from understudy.ledger.prepared import execute
+from understudy.ledger.database.compiled import execute
 
 JOBS = 50
 SESSION = select(func.pg_backend_pid().label("pid"))

@@ -11,8 +11,8 @@ from tests.servers.processes import wait_until
 from understudy.dispatcher import dispatch_job
 from understudy.job_engine import JobContext, job
 from understudy.job_engine.jobs.data_sync.table_sink import Column, TableShape
-from understudy.worker.settings import load_settings
-from understudy.worker.tables import SqlTables
+from understudy.worker.configuration.settings import load_settings
+from understudy.worker.import_tables import SqlTables
 
 #: What a worker calls the first step of `renamed`, as a deploy would change it.
 FIRST_STEP = "FIRST_STEP"

@@ -9,9 +9,16 @@ from typing import Any
 from sqlalchemy import event
 
 from tests.servers.drivers import watched
-from understudy.job_engine.records import Claim, Conclusion, JobRecord, StepKind, StepRecord, Ticket
-from understudy.job_engine.requests import NewJob, OfferPlan
-from understudy.job_engine.states import SUCCEED
+from understudy.job_engine.records.job import (
+    Claim,
+    Conclusion,
+    JobRecord,
+    StepKind,
+    StepRecord,
+    Ticket,
+)
+from understudy.job_engine.records.new_job import NewJob, OfferPlan
+from understudy.job_engine.records.states import SUCCEED
 from understudy.ledger import Database, SqlLedger
 
 LEASE = timedelta(minutes=1)

@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 
 from tests.faults.lost_replies import PLAN, Scene
 from understudy.job_engine.errors import LedgerUnavailableError
-from understudy.job_engine.requests import NewJob
+from understudy.job_engine.records.new_job import NewJob
 from understudy.ledger import Database, SqlLedger
 
 #: What every program of SQLite's does at its end: the last one deletes the log.

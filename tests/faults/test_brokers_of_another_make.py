@@ -11,7 +11,7 @@ from tests.integration.acceptance.evidence import assert_promises_kept
 from tests.integration.acceptance.jobs_under_test import in_child, in_thread
 from tests.integration.acceptance.stage import PATIENCE, Stage
 from tests.servers.processes import wait_until
-from understudy.dispatcher.engines.rabbitmq import SafeRabbitmqBroker
+from understudy.dispatcher.engines.dramatiq_rabbitmq import SafeRabbitmqBroker
 from understudy.job_engine.errors import ConfigurationError
 
 QUEUE = "understudy-threads"

@@ -11,7 +11,7 @@ from tests.integration.acceptance.jobs_under_test import Act, in_child, in_threa
 from tests.integration.acceptance.stage import PATIENCE, Play, Stage
 from tests.servers.processes import wait_until
 from understudy.job_engine import JobState
-from understudy.job_engine.records import CancelOutcome
+from understudy.job_engine.records.job import CancelOutcome
 
 
 @pytest.mark.fault("F26")

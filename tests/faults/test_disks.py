@@ -19,9 +19,9 @@ from tests.integration.acceptance.jobs_under_test import Act, in_thread
 from tests.integration.acceptance.stage import PATIENCE, ROOT, Stage
 from tests.servers.processes import Processes, wait_until
 from understudy.job_engine.errors import LedgerUnavailableError
-from understudy.job_engine.requests import NewJob, OfferPlan
+from understudy.job_engine.records.new_job import NewJob, OfferPlan
 from understudy.ledger import Database, SqlLedger
-from understudy.ledger.upgrading import upgrade
+from understudy.ledger.upgrade.run import upgrade
 
 #: More than a page or two.
 LARGE = 60_000

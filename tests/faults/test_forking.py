@@ -22,7 +22,7 @@ from tests.integration.acceptance.stage import ROOT, script
 from tests.servers.processes import PATIENCE, Processes, free_port, wait_until
 from understudy.job_engine.errors import LedgerForkedError
 from understudy.ledger import Database, SqlLedger
-from understudy.ledger.upgrading import upgrade
+from understudy.ledger.upgrade.run import upgrade
 
 HERE = {"PYTHONPATH": str(ROOT)}
 FORK = multiprocessing.get_context("fork")

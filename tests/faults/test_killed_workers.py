@@ -10,7 +10,7 @@ from tests.integration.acceptance.evidence import assert_each_ran_once, assert_p
 from tests.integration.acceptance.jobs_under_test import Act, in_thread
 from tests.integration.acceptance.stage import PATIENCE, SHORT_LIFE, Stage
 from tests.servers.processes import wait_until
-from understudy.worker.supervisor import WORKER
+from understudy.worker.supervision.supervisor import WORKER
 
 #: Far longer than any test waits.
 LONG_LEASE = {"UNDERSTUDY_LEASE": "1h"}

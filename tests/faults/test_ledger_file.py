@@ -30,22 +30,22 @@ from understudy.job_engine.errors import (
 )
 from understudy.job_engine.jobs.data_sync.csv_source import CsvSource, ImportSettings
 from understudy.job_engine.jobs.data_sync.table_sink import Column, TableShape
-from understudy.job_engine.message import KeyRing
-from understudy.job_engine.queues import DEFAULT
-from understudy.job_engine.requests import NewJob
-from understudy.job_engine.retention import Retention
-from understudy.job_engine.states import JobState
-from understudy.ledger import Database, SqlLedger, check, verifying
-from understudy.ledger.ledger_file import is_open_ledger
-from understudy.ledger.missing import note_pruned
+from understudy.job_engine.policies.queue import DEFAULT
+from understudy.job_engine.policies.retention import Retention
+from understudy.job_engine.records.message import KeyRing
+from understudy.job_engine.records.new_job import NewJob
+from understudy.job_engine.records.states import JobState
+from understudy.ledger import Database, SqlLedger, check, verify
+from understudy.ledger.database.sqlite.ledger_file import is_open_ledger
+from understudy.ledger.database.sqlite.private_file import create_private
 from understudy.ledger.opening import shared_database
-from understudy.ledger.private_file import create_private
-from understudy.ledger.pruning import SqlPruner
-from understudy.ledger.upgrading import upgrade
-from understudy.worker.doctor.examination import examine
-from understudy.worker.doctor.wholeness import look_at_wholeness
-from understudy.worker.settings import Settings, load_settings
-from understudy.worker.tables import SqlTables
+from understudy.ledger.upgrade.run import upgrade
+from understudy.ledger.upkeep.missing import note_pruned
+from understudy.ledger.upkeep.pruning import SqlPruner
+from understudy.worker.configuration.settings import Settings, load_settings
+from understudy.worker.doctor.missing_jobs import look_at_wholeness
+from understudy.worker.doctor.run import examine
+from understudy.worker.import_tables import SqlTables
 
 HERE = {"PYTHONPATH": str(ROOT)}
 NOWHERE = "redis://127.0.0.1:1/0"
@@ -98,7 +98,7 @@ def test_nothing_that_the_product_does_drops_the_locks(
         "check": lambda: check(database),
         "upgrade": lambda: upgrade(Database(sqlite_url)),
         "doctor": lambda: examine(settings, timedelta(seconds=PATIENCE)),
-        "verify": lambda: list(verifying.verify(database)),
+        "verify": lambda: list(verify.verify(database)),
         "wholeness": lambda: look_at_wholeness(settings, database),
         "prune": lambda: SqlPruner(database).prune(
             "a-job", JobState.SUCCEEDED, Retention(age=timedelta(0)), 10

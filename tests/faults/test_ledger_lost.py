@@ -6,11 +6,11 @@ import pytest
 
 from tests.faults.lost_replies import LEASE, OTHER, STEP, Scene
 from tests.servers.postgres import Postgres
-from understudy.job_engine.interrupts import Fenced
-from understudy.job_engine.records import Claim, Conclusion, Ticket
-from understudy.job_engine.states import SUCCEED, JobState
+from understudy.job_engine.attempt.interrupts import Fenced
+from understudy.job_engine.records.job import Claim, Conclusion, Ticket
+from understudy.job_engine.records.states import SUCCEED, JobState
 from understudy.ledger import Database, SqlLedger
-from understudy.ledger.upgrading import upgrade
+from understudy.ledger.upgrade.run import upgrade
 
 JOB = "restored"
 OLDER = "an_older_copy"

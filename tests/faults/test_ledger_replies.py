@@ -19,7 +19,7 @@ from tests.servers.postgres import Postgres
 from tests.servers.processes import PATIENCE
 from tests.servers.proxy import Direction, TcpProxy
 from understudy.ledger import Database, SqlLedger
-from understudy.ledger.upgrading import upgrade
+from understudy.ledger.upgrade.run import upgrade
 
 EACH_OPERATION = pytest.mark.parametrize("operation", OPERATIONS, ids=lambda each: each.name)
 

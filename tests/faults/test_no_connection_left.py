@@ -14,12 +14,12 @@ from sqlalchemy import text
 from tests.servers.postgres import Postgres
 from tests.servers.processes import PATIENCE, wait_until
 from understudy.job_engine.errors import LedgerUnavailableError
-from understudy.job_engine.states import JobState
+from understudy.job_engine.records.states import JobState
 from understudy.ledger import Database, SqlLedger
-from understudy.ledger.channel import Channel
-from understudy.ledger.pool import SPARE
-from understudy.ledger.upgrading import upgrade
-from understudy.testing.ledger_suite import scene
+from understudy.ledger.database.pool import SPARE
+from understudy.ledger.database.raw_connections import Channel
+from understudy.ledger.upgrade.run import upgrade
+from understudy.testing.ledger_suite import fixtures
 
 NAME = "crowded"
 #: How many connections the role may have.
@@ -67,7 +67,7 @@ def test_a_dispatch_says_so_and_the_next_one_is_accepted(url: str) -> None:
             others.enter_context(psycopg.connect(url.replace("+psycopg", "")))
 
         with pytest.raises(LedgerUnavailableError, match="too many connections") as raised:
-            ledger.record_job(scene.new_job(), scene.plan())
+            ledger.record_job(fixtures.new_job(), fixtures.plan())
         others.close()
 
         told = "".join(traceback.format_exception(raised.value))
@@ -85,7 +85,7 @@ def test_threads_wait_for_one_another_within_the_pool(url: str) -> None:
         def work(_: int) -> bool:
             everybody.wait(PATIENCE)
             # Through channels and through transactions, which have the pool in common.
-            ended = [scene.ended(ledger, JobState.SUCCEEDED) for _ in range(10)]
+            ended = [fixtures.ended(ledger, JobState.SUCCEEDED) for _ in range(10)]
             ledger.live_workers()
             return len(ended) == 10
 
@@ -140,7 +140,7 @@ def test_idle_connections_are_given_back(url: str, postgres: Postgres) -> None:
 
 def dispatched(ledger: SqlLedger) -> bool:
     try:
-        return ledger.record_job(scene.new_job(), scene.plan())[1]
+        return ledger.record_job(fixtures.new_job(), fixtures.plan())[1]
     except LedgerUnavailableError:
         # The server forgets a session a moment after its client has gone.
         return False

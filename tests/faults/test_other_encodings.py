@@ -10,11 +10,11 @@ import pytest
 from tests.faults.support import ON_SQLITE
 from tests.servers.postgres import Postgres
 from understudy.job_engine.errors import ConfigurationError, LedgerError
-from understudy.job_engine.states import JobState
+from understudy.job_engine.records.states import JobState
 from understudy.ledger import Database, SqlLedger, check
-from understudy.ledger.errors import WorkError
-from understudy.ledger.upgrading import upgrade
-from understudy.testing.ledger_suite import scene
+from understudy.ledger.database.errors import WorkError
+from understudy.ledger.upgrade.run import upgrade
+from understudy.testing.ledger_suite import fixtures
 
 pytestmark = pytest.mark.fault("F56")
 
@@ -66,9 +66,9 @@ def test_texts_are_sent_as_utf8_whatever_the_clients_encoding_is(
     with closing(Database(postgres_url)) as database:
         upgrade(database)
         ledger = SqlLedger(database)
-        claim = scene.started(ledger)
+        claim = fixtures.started(ledger)
 
-        ledger.conclude(claim, replace(scene.SUCCESS, result=f'"{JAPANESE}"'))
+        ledger.conclude(claim, replace(fixtures.SUCCESS, result=f'"{JAPANESE}"'))
 
         assert ledger.get(claim.job_id).result == f'"{JAPANESE}"'
 
@@ -98,19 +98,19 @@ def _expect_refused(url: str, text: str) -> None:
     with closing(Database(url)) as database:
         upgrade(database)
         ledger = SqlLedger(database)
-        claim = scene.started(ledger)
+        claim = fixtures.started(ledger)
 
         for attempt in (
-            lambda: ledger.conclude(claim, replace(scene.SUCCESS, result=text)),
-            lambda: ledger.record(claim, replace(scene.step(), result=text)),
-            lambda: ledger.record_job(replace(scene.new_job(), payload=text), None),
+            lambda: ledger.conclude(claim, replace(fixtures.SUCCESS, result=text)),
+            lambda: ledger.record(claim, replace(fixtures.step(), result=text)),
+            lambda: ledger.record_job(replace(fixtures.new_job(), payload=text), None),
             lambda: ledger.list_jobs(name=text),
         ):
             with pytest.raises(LedgerError) as refused:
                 attempt()
             assert text not in str(refused.value)
         assert ledger.get(claim.job_id).state is JobState.RUNNING
-        assert ledger.conclude(claim, scene.SUCCESS) is JobState.SUCCEEDED
+        assert ledger.conclude(claim, fixtures.SUCCESS) is JobState.SUCCEEDED
 
 
 @pytest.mark.parametrize("error", [TypeError("pin"), KeyError("pin"), OverflowError("pin")])

@@ -8,9 +8,9 @@ from tests.faults.support import ON_SQLITE, adopt
 from tests.integration.acceptance.evidence import assert_each_ran_once
 from tests.integration.acceptance.jobs_under_test import Act, in_thread
 from tests.integration.acceptance.stage import Stage
-from understudy.dispatcher.scheduler import BATCH
-from understudy.job_engine.requests import OfferPlan
-from understudy.job_engine.states import JobState
+from understudy.dispatcher.maintenance.stager import BATCH
+from understudy.job_engine.records.new_job import OfferPlan
+from understudy.job_engine.records.states import JobState
 
 NOW = timedelta(0)
 WITHOUT_RQ = {"UNDERSTUDY_ENGINES": "dramatiq"}

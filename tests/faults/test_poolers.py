@@ -13,12 +13,12 @@ from tests.servers.pgbouncer import PgBouncer
 from tests.servers.postgres import Postgres
 from tests.servers.processes import PATIENCE, Processes
 from understudy.job_engine.errors import ConfigurationError, LedgerUnavailableError
-from understudy.job_engine.states import JobState
+from understudy.job_engine.records.states import JobState
 from understudy.ledger import Database, SqlLedger
-from understudy.ledger.channel import Channel
-from understudy.ledger.upgrading import upgrade
-from understudy.testing.ledger_suite import scene
-from understudy.worker.exits import CONFIG
+from understudy.ledger.database.raw_connections import Channel
+from understudy.ledger.upgrade.run import upgrade
+from understudy.testing.ledger_suite import fixtures
+from understudy.worker.exit_codes import CONFIG
 
 NAME = "poolers"
 #: What a user adds who was told of an unsupported startup parameter.
@@ -165,7 +165,7 @@ def test_a_pooler_that_is_none_is_refused(direct: str) -> None:
 
 def runs(ledger: SqlLedger) -> bool:
     """Dispatch a job, claim it and end it."""
-    return ledger.get(scene.ended(ledger, JobState.SUCCEEDED).job_id).state is JobState.SUCCEEDED
+    return ledger.get(fixtures.ended(ledger, JobState.SUCCEEDED).job_id).state is JobState.SUCCEEDED
 
 
 def limits_of(channel: Channel) -> tuple[object, ...]:

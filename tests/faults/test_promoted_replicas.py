@@ -21,16 +21,16 @@ from tests.integration.acceptance.stage import PATIENCE, Stage
 from tests.servers.postgres_pair import PostgresPair
 from tests.servers.processes import wait_until
 from tests.servers.proxy import TcpProxy
+from understudy.job_engine.attempt.interrupts import Fenced
 from understudy.job_engine.errors import JobNotFoundError, LedgerUnavailableError
-from understudy.job_engine.groups import GroupRecord
-from understudy.job_engine.interrupts import Fenced
-from understudy.job_engine.records import Claim, Conclusion, Ticket
-from understudy.job_engine.retrial import Retrial
-from understudy.job_engine.states import SUCCEED, JobState
+from understudy.job_engine.records.groups import GroupRecord
+from understudy.job_engine.records.job import Claim, Conclusion, Ticket
+from understudy.job_engine.records.manual_retry import Retrial
+from understudy.job_engine.records.states import SUCCEED, JobState
 from understudy.ledger import Database, SqlLedger
-from understudy.ledger.upgrading import upgrade
-from understudy.testing.ledger_suite import scene
-from understudy.testing.ledger_suite.flowing import members
+from understudy.ledger.upgrade.run import upgrade
+from understudy.testing.ledger_suite import fixtures
+from understudy.testing.ledger_suite.flow.chains import members
 
 LEDGER = "fail_over"
 #: Outlasts a fail-over on a busy machine, so that none has to give up a job.
@@ -113,18 +113,18 @@ def stopped(pair: PostgresPair) -> None:
 
 
 def one_job(ledger: SqlLedger) -> Recorded:
-    job = scene.new_job()
-    return job.id, lambda: ledger.record_job(job, scene.plan())
+    job = fixtures.new_job()
+    return job.id, lambda: ledger.record_job(job, fixtures.plan())
 
 
 def many_jobs(ledger: SqlLedger) -> Recorded:
-    job, other = scene.new_job(), scene.new_job()
-    return job.id, lambda: ledger.record_jobs([(job, scene.plan()), (other, None)])
+    job, other = fixtures.new_job(), fixtures.new_job()
+    return job.id, lambda: ledger.record_jobs([(job, fixtures.plan()), (other, None)])
 
 
 def a_chain(ledger: SqlLedger) -> Recorded:
-    job = scene.new_job()
-    return job.id, lambda: ledger.record_chain([job], scene.plan())
+    job = fixtures.new_job()
+    return job.id, lambda: ledger.record_chain([job], fixtures.plan())
 
 
 def a_group(ledger: SqlLedger) -> Recorded:
@@ -134,7 +134,7 @@ def a_group(ledger: SqlLedger) -> Recorded:
 
 
 def a_retried_job(ledger: SqlLedger) -> Recorded:
-    retrial = Retrial(scene.ended(ledger, JobState.FAILED).job_id, "a person")
+    retrial = Retrial(fixtures.ended(ledger, JobState.FAILED).job_id, "a person")
     return retrial.id, lambda: ledger.retry(retrial)
 
 
@@ -255,9 +255,9 @@ def accepts(stage: Stage) -> bool:
 
 
 def claim_second_epoch(scene: Scene, worker: str) -> Claim:
-    assert scene.ledger.offer(scene.seen(), OTHER) is not None
-    claim = scene.ledger.claim(
-        Ticket(scene.job_id, 2, "dramatiq", "default", worker, worker, LEASE)
+    assert fixtures.ledger.offer(fixtures.seen(), OTHER) is not None
+    claim = fixtures.ledger.claim(
+        Ticket(fixtures.job_id, 2, "dramatiq", "default", worker, worker, LEASE)
     )
     assert claim is not None
     return claim

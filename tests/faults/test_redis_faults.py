@@ -16,7 +16,7 @@ from tests.integration.acceptance.stage import PATIENCE, Stage
 from tests.servers.processes import wait_until
 from tests.servers.proxy import TcpProxy
 from tests.servers.valkey import Valkey
-from understudy.dispatcher.rescuer import MAX_HANDOFFS
+from understudy.dispatcher.maintenance.rescuer import MAX_HANDOFFS
 
 ON_FALLBACK = ("dramatiq", "offer", "accepted")
 

@@ -13,12 +13,12 @@ from tests.integration.acceptance.stage import PATIENCE, Stage
 from tests.servers.processes import wait_until
 from tests.servers.valkey import Valkey
 from understudy.dispatcher import JobHandle
-from understudy.dispatcher.rescuer import MOVES_AT_ONCE, MOVES_PER_SECOND
-from understudy.job_engine.error_record import ErrorRecord
+from understudy.dispatcher.maintenance.rescuer import MOVES_AT_ONCE, MOVES_PER_SECOND
 from understudy.job_engine.errors import JobCrashedError
-from understudy.job_engine.records import Ticket
-from understudy.job_engine.requests import OfferPlan
-from understudy.worker.settings import load_settings
+from understudy.job_engine.records.error_record import ErrorRecord
+from understudy.job_engine.records.job import Ticket
+from understudy.job_engine.records.new_job import OfferPlan
+from understudy.worker.configuration.settings import load_settings
 from understudy.worker.wiring import App, build
 
 BRIEF = timedelta(milliseconds=300)

@@ -20,12 +20,12 @@ from tests.servers.postgres import Postgres
 from tests.servers.processes import PATIENCE, Processes, wait_until
 from tests.servers.proxy import TcpProxy
 from understudy.job_engine.errors import LedgerUnavailableError
-from understudy.job_engine.records import Ticket, WorkerRecord
+from understudy.job_engine.records.job import Ticket, WorkerRecord
 from understudy.ledger import Database, SqlLedger
-from understudy.ledger.upgrading import upgrade
-from understudy.testing.ledger_suite import scene
-from understudy.worker.exits import TRY_AGAIN
-from understudy.worker.settings import load_settings
+from understudy.ledger.upgrade.run import upgrade
+from understudy.testing.ledger_suite import fixtures
+from understudy.worker.configuration.settings import load_settings
+from understudy.worker.exit_codes import TRY_AGAIN
 from understudy.worker.wiring import build
 
 #: What the calls may take here; they took for ever, so a busy machine may take some times longer.
@@ -36,8 +36,8 @@ Call = Callable[[SqlLedger], object]
 WORKER = WorkerRecord("boot", "rq", "default", "here", 1, 1)
 TICKET = Ticket("job", 1, "rq", "default", "claim", "here", LIMIT)
 CALLS: dict[str, Call] = {
-    "dispatch": lambda ledger: ledger.record_job(scene.new_job(), scene.plan()),
-    "dispatch many": lambda ledger: ledger.record_jobs([(scene.new_job(), scene.plan())]),
+    "dispatch": lambda ledger: ledger.record_job(fixtures.new_job(), fixtures.plan()),
+    "dispatch many": lambda ledger: ledger.record_jobs([(fixtures.new_job(), fixtures.plan())]),
     "claim": lambda ledger: ledger.claim(TICKET),
     "beat": lambda ledger: ledger.beat(WORKER, LIMIT),
     "retire": lambda ledger: ledger.retire("boot"),
@@ -93,7 +93,7 @@ def test_every_call_of_the_ledger_ends_and_the_next_ones_do_what_they_should(
     all_given_up(ledger)
     road_to_postgres.heal()
 
-    assert ledger.record_job(scene.new_job(), scene.plan())[1]
+    assert ledger.record_job(fixtures.new_job(), fixtures.plan())[1]
 
 
 @pytest.mark.fault("F41")

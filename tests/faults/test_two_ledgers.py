@@ -12,13 +12,13 @@ from tests.integration.acceptance.jobs_under_test import Act, in_thread
 from tests.integration.acceptance.stage import PATIENCE, Stage, Worker, script
 from tests.servers.processes import wait_until
 from tests.servers.valkey import Valkey
-from understudy.job_engine.states import JobState
+from understudy.job_engine.records.states import JobState
 from understudy.ledger import Database, SqlLedger
-from understudy.ledger.upgrading import upgrade
+from understudy.ledger.upgrade.run import upgrade
+from understudy.worker.configuration.settings import load_settings
 from understudy.worker.doctor.finding import Level
 from understudy.worker.doctor.namespace_checks import look_at_namespaces
-from understudy.worker.exits import CONFIG
-from understudy.worker.settings import load_settings
+from understudy.worker.exit_codes import CONFIG
 from understudy.worker.wiring import App, build
 
 pytestmark = pytest.mark.fault("F51")

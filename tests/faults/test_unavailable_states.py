@@ -15,12 +15,12 @@ from sqlalchemy import text
 
 from tests.servers.postgres import Postgres
 from understudy.job_engine.errors import LedgerError, LedgerSchemaError, LedgerUnavailableError
-from understudy.job_engine.records import WorkerRecord
+from understudy.job_engine.records.job import WorkerRecord
 from understudy.ledger import Database, SqlLedger
-from understudy.ledger.channel import Channel
-from understudy.ledger.outages import SQLSTATES, Verdict
-from understudy.ledger.upgrading import upgrade
-from understudy.testing.ledger_suite import scene
+from understudy.ledger.database.outages import SQLSTATES, Verdict
+from understudy.ledger.database.raw_connections import Channel
+from understudy.ledger.upgrade.run import upgrade
+from understudy.testing.ledger_suite import fixtures
 
 PAGE = Path(__file__).parents[2] / "docs" / "ledger-postgresql.md"
 
@@ -103,7 +103,7 @@ def failing(database: Database, state: str) -> Iterator[None]:
 
 def dispatch(ledger: SqlLedger) -> None:
     """Write by one prepared statement."""
-    ledger.record_job(scene.new_job(), scene.plan())
+    ledger.record_job(fixtures.new_job(), fixtures.plan())
 
 
 def beat(ledger: SqlLedger) -> None:

@@ -30,7 +30,7 @@ from tests.servers.postgres import Postgres
 from tests.servers.rabbitmq import RabbitMQ
 from tests.servers.valkey import Valkey
 from understudy.ledger import Database
-from understudy.ledger.verifying import verify
+from understudy.ledger.verify import verify
 
 
 @pytest.fixture(scope="session")

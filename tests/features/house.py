@@ -16,13 +16,13 @@ from tests.features.jobs.schedules import SECONDLY
 from tests.features.lane import LANE
 from tests.servers.processes import PATIENCE, Process, Processes, wait_until
 from understudy.dispatcher import Dispatcher, DispatchOptions, JobHandle
-from understudy.dispatcher.ticker import spec_of
+from understudy.dispatcher.maintenance.cron import spec_of
 from understudy.job_engine import JobDefinition, JobState
-from understudy.job_engine.records import JobRecord
-from understudy.job_engine.scheduling import ScheduleDeclaration
+from understudy.job_engine.records.job import JobRecord
+from understudy.job_engine.records.schedules import ScheduleDeclaration
 from understudy.ledger import Database, SqlLedger
-from understudy.ledger.upgrading import upgrade
-from understudy.worker.settings import load_settings
+from understudy.ledger.upgrade.run import upgrade
+from understudy.worker.configuration.settings import load_settings
 from understudy.worker.wiring import App, build
 
 P = TypeVar("P", bound=BaseModel)

@@ -11,7 +11,7 @@ from tests.features.jobs.dispatching import Note, deserted, echo
 from tests.servers.processes import wait_until
 from understudy.job_engine import JobState
 from understudy.job_engine.errors import JobCancelledError
-from understudy.job_engine.records import CancelOutcome
+from understudy.job_engine.records.job import CancelOutcome
 
 
 def test_a_job_that_waits_never_starts(house: House) -> None:

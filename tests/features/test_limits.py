@@ -11,7 +11,7 @@ from tests.features.jobs.limits import PERIOD, Call, call, fails, metered, nap
 from understudy.dispatcher import JobHandle
 from understudy.job_engine import Concurrency, JobState
 from understudy.job_engine.invariants import LimitedAttempt, beyond_their_limit
-from understudy.ledger.verifying import verify
+from understudy.ledger.verify import verify
 
 BY = ("tenant",)
 ENGINES = ("rq", "dramatiq")

@@ -8,8 +8,8 @@ from tests.servers.processes import PATIENCE, wait_until
 from understudy.dispatcher import Schedules
 from understudy.job_engine import JobState
 from understudy.job_engine.errors import ScheduleNotFoundError
-from understudy.job_engine.records import JobRecord
-from understudy.job_engine.scheduling import ScheduleRecord
+from understudy.job_engine.records.job import JobRecord
+from understudy.job_engine.records.schedules import ScheduleRecord
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 #: In which every worker has looked for what is due.

@@ -7,24 +7,22 @@ from sqlalchemy import Update, delete, insert, select, update
 from sqlalchemy.sql.dml import UpdateBase
 
 from tests.integration.together import awaiting, received, told
-from understudy.job_engine.awaited import event_topic
-from understudy.job_engine.groups import member_id
-from understudy.job_engine.invariants import (
-    of_chains,
-    of_children,
-    of_groups,
-    of_hooks,
-    of_pauses,
-    of_schedules,
-    of_waits,
-)
-from understudy.job_engine.sequel import failure_id
-from understudy.job_engine.states import JobState
+from understudy.job_engine.invariants import chains, children, hooks, waits
+from understudy.job_engine.invariants import groups as of_groups
+from understudy.job_engine.invariants import pauses as of_pauses
+from understudy.job_engine.invariants import schedules as of_schedules
+from understudy.job_engine.records.follow_ups import failure_id
+from understudy.job_engine.records.groups import member_id
+from understudy.job_engine.records.states import JobState
+from understudy.job_engine.records.waits import event_topic
 from understudy.ledger import SqlLedger
-from understudy.ledger.instants import now_us
-from understudy.ledger.job_table import jobs
-from understudy.ledger.tables import groups, pauses, receipts, schedules, sent_events, steps
-from understudy.testing.ledger_suite import flowing, invoking, scene, scheduling, sequels
+from understudy.ledger.database.timestamps import now_us
+from understudy.ledger.schema.jobs import jobs
+from understudy.ledger.schema.tables import groups, pauses, receipts, schedules, sent_events, steps
+from understudy.testing.ledger_suite import fixtures
+from understudy.testing.ledger_suite.dispatching import schedules as scheduling
+from understudy.testing.ledger_suite.flow import chains as flowing
+from understudy.testing.ledger_suite.flow import follow_ups, invoked_jobs
 
 HOUR_US = 3_600_000_000
 
@@ -54,7 +52,7 @@ def _a_link_started_too_early(ledger: SqlLedger) -> str:
 
 def _a_link_offered_while_it_waits(ledger: SqlLedger) -> str:
     _, second, _ = flowing.chain(ledger)
-    ledger.offer(second, scene.plan())
+    ledger.offer(second, fixtures.plan())
     return second.id
 
 
@@ -97,8 +95,8 @@ def _a_member_whose_group_is_gone(ledger: SqlLedger) -> str:
 
 
 def _a_hook_of_a_success(ledger: SqlLedger) -> str:
-    claim = sequels.hooked(ledger)
-    ledger.conclude(claim, scene.FAILURE)
+    claim = follow_ups.hooked(ledger)
+    ledger.conclude(claim, fixtures.FAILURE)
     do(ledger, _row(claim.job_id, state=JobState.SUCCEEDED))
     return failure_id(claim.job_id)
 
@@ -128,7 +126,7 @@ def _a_tick_before_its_time(ledger: SqlLedger) -> str:
 
 
 def _a_job_that_awaits_and_runs(ledger: SqlLedger) -> str:
-    claim = scene.started(ledger)
+    claim = fixtures.started(ledger)
     do(ledger, _row(claim.job_id, awaits=event_topic("paid", key="7")))
     return claim.job_id
 
@@ -142,7 +140,7 @@ def _a_job_that_nobody_woke(ledger: SqlLedger) -> str:
 
 
 def _a_parent_that_nobody_woke(ledger: SqlLedger) -> str:
-    parent, child = invoking.invoked(ledger)
+    parent, child = invoked_jobs.invoked(ledger)
     do(ledger, _row(child.id, state=JobState.CANCELLED, finished_at=now_us()))
     return parent.job_id
 
@@ -172,13 +170,13 @@ def _a_parent_told_another_end(ledger: SqlLedger) -> str:
 
 
 def _a_child_that_goes_on_for_nobody(ledger: SqlLedger) -> str:
-    parent, child = invoking.invoked(ledger)
+    parent, child = invoked_jobs.invoked(ledger)
     do(ledger, _row(parent.job_id, state=JobState.CANCELLED, awaits=None))
     return child.id
 
 
 def _an_attempt_in_a_pause(ledger: SqlLedger) -> str:
-    claim = scene.claimed(ledger, scene.offered(ledger, name="paused"))
+    claim = fixtures.claimed(ledger, fixtures.offered(ledger, name="paused"))
     pause = {"kind": "job", "name": "paused", "actor": "ada", "since": now_us() - HOUR_US}
     do(ledger, insert(pauses).values(pause))
     return claim.job_id
@@ -203,32 +201,32 @@ def _row(job_id: str, **changes: Any) -> Update:
 
 #: What breaks a row, and what must be said of it.
 BREAKS: dict[Callable[[SqlLedger], str], tuple[str, str]] = {
-    _a_link_whose_predecessor_is_gone: ("I1", of_chains.WILL_BE_STARTED),
-    _a_link_that_was_forgotten: ("I1", of_chains.WILL_BE_STARTED),
-    _a_link_started_too_early: ("chains", of_chains.IN_ITS_TURN),
+    _a_link_whose_predecessor_is_gone: ("I1", chains.WILL_BE_STARTED),
+    _a_link_that_was_forgotten: ("I1", chains.WILL_BE_STARTED),
+    _a_link_started_too_early: ("chains", chains.IN_ITS_TURN),
     _a_link_offered_while_it_waits: (
         "I1",
         "a job that waits for another has no time and is not offered",
     ),
     _a_sequel_cut_short: ("I1", "what the end of a job sets off can be read"),
-    _a_completion_that_was_forgotten: ("I1", of_chains.WILL_BE_STARTED),
+    _a_completion_that_was_forgotten: ("I1", chains.WILL_BE_STARTED),
     _a_completion_started_too_early: ("groups", of_groups.IN_ITS_TURN),
     _an_end_that_no_group_counted: ("groups", of_groups.OPEN),
     _an_end_counted_as_another: ("groups", of_groups.ENDED),
     _a_member_whose_group_is_gone: ("I1", of_groups.COUNTED),
-    _a_hook_of_a_success: ("on_failure", of_hooks.BY_A_FAILURE),
+    _a_hook_of_a_success: ("on_failure", hooks.BY_A_FAILURE),
     _a_last_job_that_is_another: ("schedules", of_schedules.LAST),
     _a_tick_that_does_not_move_on: ("schedules", of_schedules.MOVES_ON),
     _a_tick_that_nobody_noted: ("schedules", of_schedules.NOTED),
     _a_tick_of_another_job: ("schedules", of_schedules.OF_ITS_TICK),
     _a_tick_before_its_time: ("schedules", of_schedules.AFTER_ITS_TICK),
-    _a_job_that_awaits_and_runs: ("waits", of_waits.WHO_AWAITS),
-    _a_job_that_nobody_woke: ("waits", of_waits.WAKES),
-    _a_parent_that_nobody_woke: ("waits", of_waits.WAKES),
-    _an_event_without_a_receipt: ("events", of_waits.RECEIVED),
-    _a_receipt_without_its_event: ("events", of_waits.RECEIVED),
-    _a_child_of_nobody: ("invoke", of_children.INVOKED),
-    _a_parent_told_another_end: ("invoke", of_children.TOLD),
-    _a_child_that_goes_on_for_nobody: ("invoke", of_children.CANCELLED),
+    _a_job_that_awaits_and_runs: ("waits", waits.WHO_AWAITS),
+    _a_job_that_nobody_woke: ("waits", waits.WAKES),
+    _a_parent_that_nobody_woke: ("waits", waits.WAKES),
+    _an_event_without_a_receipt: ("events", waits.RECEIVED),
+    _a_receipt_without_its_event: ("events", waits.RECEIVED),
+    _a_child_of_nobody: ("invoke", children.INVOKED),
+    _a_parent_told_another_end: ("invoke", children.TOLD),
+    _a_child_that_goes_on_for_nobody: ("invoke", children.CANCELLED),
     _an_attempt_in_a_pause: ("pauses", of_pauses.NOTHING_BEGINS),
 }

@@ -16,13 +16,14 @@ from tests.servers.drivers import nothing, watched
 from tests.servers.postgres import Postgres
 from tests.servers.processes import PATIENCE
 from understudy.job_engine.errors import LedgerError
-from understudy.ledger import Database, SqlLedger, statements
-from understudy.ledger.channel import MOST_IDLE, Channel
-from understudy.ledger.job_table import jobs
-from understudy.ledger.prepared import AnyConnection, execute
-from understudy.ledger.tables import attempts
-from understudy.ledger.upgrading import upgrade
-from understudy.testing.ledger_suite import scene
+from understudy.ledger import Database, SqlLedger
+from understudy.ledger.database.compiled import AnyConnection, execute
+from understudy.ledger.database.raw_connections import MOST_IDLE, Channel
+from understudy.ledger.schema.jobs import jobs
+from understudy.ledger.schema.tables import attempts
+from understudy.ledger.transitions import statements
+from understudy.ledger.upgrade.run import upgrade
+from understudy.testing.ledger_suite import fixtures
 
 COUNT = select(func.count().label("found")).select_from(attempts)
 SESSION = select(func.pg_backend_pid().label("pid"))
@@ -55,7 +56,7 @@ def test_after_an_error_the_next_one_is_another(database: Database) -> None:
 def test_what_was_begun_and_raised_leaves_nothing(sqlite_url: str) -> None:
     with closing(Database(sqlite_url)) as database:
         upgrade(database)
-        job = scene.offered(SqlLedger(database, actor="tests"))
+        job = fixtures.offered(SqlLedger(database, actor="tests"))
 
         def insert_and_raise(channel: Channel) -> None:
             insert(channel, {**ATTEMPT, "job_id": job.id})
@@ -82,7 +83,7 @@ def test_an_error_is_sqlalchemys_and_tells_no_value(database: Database) -> None:
 def test_a_second_row_is_not_passed_over(database: Database) -> None:
     ledger = SqlLedger(database, actor="tests")
     for _ in range(2):
-        scene.offered(ledger)
+        fixtures.offered(ledger)
 
     with pytest.raises(LedgerError) as raised:
         database.ask(lambda channel: execute(channel, select(jobs.c.id), {}).one_or_none())
@@ -113,7 +114,7 @@ def test_who_keeps_an_interrupt_keeps_no_lock(sqlite_url: str) -> None:
         upgrade(database)
         ledger = SqlLedger(database, actor="tests")
         with watched(database, nothing, interrupt), pytest.raises(KeyboardInterrupt) as kept:
-            scene.offered(ledger)
+            fixtures.offered(ledger)
 
         with closing(sqlite3.connect(str(database.url.database), timeout=0)) as stranger:
             stranger.execute("BEGIN IMMEDIATE")

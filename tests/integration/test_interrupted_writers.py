@@ -18,11 +18,12 @@ import pytest
 from sqlalchemy import text
 
 from tests.servers.processes import PATIENCE, wait_until
-from understudy.ledger import channel, sqlite, turns
-from understudy.ledger.channel import Channel
-from understudy.ledger.database import Database
+from understudy.ledger.database import raw_connections
+from understudy.ledger.database.database import Database
+from understudy.ledger.database.raw_connections import Channel
+from understudy.ledger.database.sqlite import engine, write_queue
 
-FILES = frozenset(str(module.__file__) for module in (turns, sqlite, channel))
+FILES = frozenset(str(module.__file__) for module in (write_queue, engine, raw_connections))
 OTHERS = 3
 
 
@@ -123,7 +124,7 @@ class Play:
         """See that no other was interrupted, that what they were told is true, no turn lost."""
         for thread in self._threads:
             # Far from the patience with which a thread waits for a turn that is lost.
-            thread.join(sqlite.BUSY_TIMEOUT.total_seconds() / 2)
+            thread.join(engine.BUSY_TIMEOUT.total_seconds() / 2)
             assert not thread.is_alive(), self._told
         for number in set(self._numbers) - {self._victim}:
             assert self._told[number] == number
@@ -151,7 +152,7 @@ class Play:
     def _hold(self, channel: Channel) -> None:
         self._has_turn.set()
         self._all_there.wait(PATIENCE)
-        insert(self._numbers[0])(channel)
+        insert(self._numbers[0])(raw_connections)
 
     def _is_there(self, waiting: Sized, place: int) -> bool:
         return len(waiting) >= place or not self._threads[-1].is_alive()
@@ -163,4 +164,4 @@ class Play:
 
 def insert(number: int) -> Callable[[Channel], object]:
     statement = f"INSERT OR IGNORE INTO tally VALUES ({number:d})"  # noqa: S608 - a number
-    return lambda channel: channel.execute(statement)
+    return lambda channel: raw_connections.execute(statement)

@@ -4,11 +4,11 @@ import subprocess
 import sys
 from contextlib import closing
 
-from understudy.ledger.database import Database, driver_modules
+from understudy.ledger.database.database import Database, driver_modules
 
 CONNECT = """
 import importlib, sys
-import understudy.worker.child
+import understudy.worker.attempts.child
 for name in sys.argv[2:]:
     importlib.import_module(name)
 before = set(sys.modules)

@@ -9,10 +9,10 @@ import pytest
 from click.testing import CliRunner
 
 from tests.servers.processes import PATIENCE, Processes, wait_until
-from understudy.job_engine.diagram import state_diagram
-from understudy.job_engine.states import TRANSITIONS
+from understudy.job_engine.records.diagram import state_diagram
+from understudy.job_engine.records.states import TRANSITIONS
 from understudy.worker.cli import main
-from understudy.worker.settings import Settings
+from understudy.worker.configuration.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()

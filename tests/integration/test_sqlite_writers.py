@@ -12,10 +12,10 @@ from sqlalchemy import Connection, event, text
 from sqlalchemy.exc import OperationalError
 
 from tests.servers.processes import PATIENCE
-from understudy.ledger import sqlite
-from understudy.ledger.channel import Channels
-from understudy.ledger.database import Database
-from understudy.ledger.turns import Write
+from understudy.ledger.database.database import Database
+from understudy.ledger.database.raw_connections import Channels
+from understudy.ledger.database.sqlite import engine
+from understudy.ledger.database.sqlite.write_queue import Write
 
 COUNT = text("SELECT total FROM tally")
 SET = text("UPDATE tally SET total = :total")
@@ -39,7 +39,7 @@ def test_a_transaction_that_reads_first_keeps_other_writers_out(database: Databa
 def test_deferred_transactions_would_not(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sqlite, "_BEGIN", "BEGIN DEFERRED")
+    monkeypatch.setattr(engine, "_BEGIN", "BEGIN DEFERRED")
 
     with pytest.raises(OperationalError, match="database is locked"):
         interleave(database)
@@ -73,7 +73,7 @@ def test_writers_of_one_process_queue_for_their_turn(database: Database) -> None
 def test_a_forked_child_waits_for_no_turn_of_its_parent(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    writer = sqlite.Writer(database.engine, Channels(database.engine))
+    writer = engine.Writer(database.engine, Channels(database.engine))
     with ThreadPoolExecutor(1) as pool:
         pool.submit(writer._turns.await_turn, Write(lambda _: None)).result(PATIENCE)
     parent = os.getpid()
@@ -83,7 +83,7 @@ def test_a_forked_child_waits_for_no_turn_of_its_parent(
     with writer.begin() as connection:
         add(connection)
 
-    assert time.monotonic() - asked_at < sqlite.BUSY_TIMEOUT.total_seconds() / 2
+    assert time.monotonic() - asked_at < engine.BUSY_TIMEOUT.total_seconds() / 2
 
 
 def interleave(database: Database) -> list[int]:

@@ -13,6 +13,9 @@ from tenacity import wait_none
 
 from tests.unit.support import exit_code_of_a_child
 from understudy.job_engine import JobContext, RetryPolicy, StepTimeoutError
+from understudy.job_engine.attempt.interrupts import Fenced, HoldRequested
+from understudy.job_engine.attempt.lease import Lease
+from understudy.job_engine.attempt.retrying_ledger import PatientLedger
 from understudy.job_engine.clock import SystemClock
 from understudy.job_engine.crash_points import CRASH_POINTS
 from understudy.job_engine.errors import (
@@ -20,15 +23,12 @@ from understudy.job_engine.errors import (
     StepError,
     TransactionUnsupportedError,
 )
-from understudy.job_engine.interrupts import Fenced, HoldRequested
-from understudy.job_engine.lease import Lease
-from understudy.job_engine.patience import PatientLedger
-from understudy.job_engine.records import Claim, StepKind, StepRecord, Ticket
-from understudy.job_engine.requests import NewJob, OfferPlan
+from understudy.job_engine.records.job import Claim, StepKind, StepRecord, Ticket
+from understudy.job_engine.records.new_job import NewJob, OfferPlan
 from understudy.ledger import Database, SqlLedger
-from understudy.ledger.upgrading import upgrade
+from understudy.ledger.upgrade.run import upgrade
 from understudy.testing import FrozenClock, MemoryLedger
-from understudy.worker.interrupter import interrupt_thread
+from understudy.worker.attempts.thread_interrupt import interrupt_thread
 
 HOUR = timedelta(hours=1)
 TWICE = RetryPolicy(max_attempts=2, wait=wait_none())

@@ -11,11 +11,11 @@ from sqlalchemy import Connection, delete, text, update
 
 from tests.model.ledgers import fill, job_id
 from understudy.ledger import Database, SqlLedger
-from understudy.ledger.job_table import jobs
-from understudy.ledger.tables import events, groups
-from understudy.ledger.upgrading import upgrade
-from understudy.ledger.verifying import BATCH
-from understudy.testing.ledger_suite import flowing
+from understudy.ledger.schema.jobs import jobs
+from understudy.ledger.schema.tables import events, groups
+from understudy.ledger.upgrade.run import upgrade
+from understudy.ledger.verify import BATCH
+from understudy.testing.ledger_suite.flow import chains
 from understudy.worker.cli import main
 
 #: More than one batch, and more than travels at once.
@@ -170,7 +170,7 @@ def test_all_violations_are_counted_and_some_listed(database: Database) -> None:
 
 
 def test_a_group_is_named_as_one(database: Database) -> None:
-    made = flowing.group(SqlLedger(database, actor="tests"), 2)
+    made = chains.group(SqlLedger(database, actor="tests"), 2)
     row = update(groups).where(groups.c.id == made.id)
     database.write(lambda c: c.execute(row.values(total=7)))
 

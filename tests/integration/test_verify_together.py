@@ -11,15 +11,16 @@ from sqlalchemy import delete, update
 from tests.integration.broken_rows import BREAKS, HOUR_US, do
 from tests.integration.together import everything_happens
 from understudy.job_engine.invariants import Violation
-from understudy.job_engine.retention import Retention
-from understudy.job_engine.states import TERMINAL
+from understudy.job_engine.policies.retention import Retention
+from understudy.job_engine.records.states import TERMINAL
 from understudy.ledger import Database, SqlLedger
-from understudy.ledger.job_table import jobs
-from understudy.ledger.pruning import SqlPruner
-from understudy.ledger.tables import groups
-from understudy.ledger.upgrading import upgrade
-from understudy.ledger.verifying import verify
-from understudy.testing.ledger_suite import flowing, scene, sequels
+from understudy.ledger.schema.jobs import jobs
+from understudy.ledger.schema.tables import groups
+from understudy.ledger.upgrade.run import upgrade
+from understudy.ledger.upkeep.pruning import SqlPruner
+from understudy.ledger.verify import verify
+from understudy.testing.ledger_suite import fixtures
+from understudy.testing.ledger_suite.flow import chains, follow_ups
 
 #: How many threads write at once.
 WRITERS = 3
@@ -76,15 +77,15 @@ def test_a_ledger_in_use_is_sound_at_every_moment(database: Database, ledger: Sq
 
 
 def test_an_id_that_was_pruned_may_be_used_again(database: Database, ledger: SqlLedger) -> None:
-    links, broke = flowing.links(2), sequels.hooked(ledger)
-    ledger.record_chain(links, scene.plan())
-    ledger.conclude(broke, scene.FAILURE)
+    links, broke = chains.links(2), follow_ups.hooked(ledger)
+    ledger.record_chain(links, fixtures.plan())
+    ledger.conclude(broke, fixtures.FAILURE)
     ledger.cancel(links[1].id, "somebody")
     for gone in (links[1].id, broke.job_id):
         do(ledger, delete(jobs).where(jobs.c.id == gone))
         do(ledger, update(jobs).values(created_at=jobs.c.created_at - HOUR_US))
 
-        ledger.record_job(scene.new_job(id=gone), scene.plan())
+        ledger.record_job(fixtures.new_job(id=gone), fixtures.plan())
 
     assert list(found(database)) == []
 

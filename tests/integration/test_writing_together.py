@@ -12,13 +12,13 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
 
 from tests.servers.processes import PATIENCE, wait_until
+from understudy.job_engine.attempt.interrupts import Fenced
 from understudy.job_engine.errors import LedgerError
-from understudy.job_engine.interrupts import Fenced
 from understudy.ledger import SqlLedger
-from understudy.ledger.channel import Channel
-from understudy.ledger.database import Database
-from understudy.ledger.upgrading import upgrade
-from understudy.testing.ledger_suite import scene
+from understudy.ledger.database.database import Database
+from understudy.ledger.database.raw_connections import Channel
+from understudy.ledger.upgrade.run import upgrade
+from understudy.testing.ledger_suite import fixtures
 
 CROWD = 16
 
@@ -231,13 +231,13 @@ def test_an_attempt_that_is_fenced_takes_nobody_along(
     with closing(Database(sqlite_url)) as database:
         upgrade(database)
         ledger = SqlLedger(database, actor="tests")
-        held = [scene.started(ledger) for _ in range(CROWD)]
+        held = [fixtures.started(ledger) for _ in range(CROWD)]
         lost = held[1:CROWD:3]
         for claim in lost:
-            scene.taken_over(ledger, claim)
+            fixtures.taken_over(ledger, claim)
 
         with holding(database, threads):
-            begun = [threads.submit(ledger.record, claim, scene.step()) for claim in held]
+            begun = [threads.submit(ledger.record, claim, fixtures.step()) for claim in held]
             wait_for(database, len(begun))
 
         fenced = [isinstance(future.exception(PATIENCE), Fenced) for future in begun]

@@ -13,7 +13,7 @@ from tests.model.cast import (
     make_message,
 )
 from tests.model.model import Edge, Model
-from understudy.job_engine.states import JobState
+from understudy.job_engine.records.states import JobState
 
 _IDLE = make_carrier(IDLE)
 

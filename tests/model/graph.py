@@ -7,7 +7,7 @@ from tests.model.cast import State, make_row
 from tests.model.model import Edge, Model, with_row
 from tests.model.rules import ONCE
 from tests.model.workers import worker_edges
-from understudy.job_engine.states import JobState, permits
+from understudy.job_engine.records.states import JobState, permits
 
 
 def successors(model: Model, state: State) -> Iterator[Edge]:

@@ -11,14 +11,14 @@ from tests.model.model import Edge, Model
 from tests.model.rules import SLEEP
 from tests.model.traces import ENGINES, Moment
 from understudy.job_engine.invariants import History
-from understudy.job_engine.records import (
+from understudy.job_engine.records.job import (
     AttemptRecord,
     EventRecord,
     JobRecord,
     StepKind,
     StepRecord,
 )
-from understudy.job_engine.states import JobState
+from understudy.job_engine.records.states import JobState
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 SECOND = timedelta(seconds=1)

@@ -18,14 +18,14 @@ from typing import Any
 from sqlalchemy import Connection, Table, insert
 
 from understudy.job_engine.invariants import History, history_of
-from understudy.job_engine.records import Claim, Conclusion, StepKind, StepRecord
-from understudy.job_engine.states import RETRY, STOP, SUCCEED, SUSPEND, JobState
+from understudy.job_engine.records.job import Claim, Conclusion, StepKind, StepRecord
+from understudy.job_engine.records.states import RETRY, STOP, SUCCEED, SUSPEND, JobState
 from understudy.ledger import Database
-from understudy.ledger.job_table import jobs
-from understudy.ledger.tables import attempts, events, steps
-from understudy.ledger.upgrading import upgrade
+from understudy.ledger.schema.jobs import jobs
+from understudy.ledger.schema.tables import attempts, events, steps
+from understudy.ledger.upgrade.run import upgrade
 from understudy.testing import FrozenClock, MemoryLedger
-from understudy.testing.ledger_suite import scene
+from understudy.testing.ledger_suite import fixtures
 
 MINUTE = timedelta(minutes=1)
 #: How many jobs one transaction inserts.
@@ -67,49 +67,49 @@ Story = Callable[[MemoryLedger, Callable[[], None]], str]
 
 
 def _plain(ledger: MemoryLedger, later: Callable[[], None]) -> str:
-    claim = scene.started(ledger)
+    claim = fixtures.started(ledger)
     later()
-    ledger.conclude(claim, scene.SUCCESS)
+    ledger.conclude(claim, fixtures.SUCCESS)
     return claim.job_id
 
 
 def _retried(ledger: MemoryLedger, later: Callable[[], None]) -> str:
-    claim = scene.started(ledger)
+    claim = fixtures.started(ledger)
     later()
-    ledger.conclude(claim, Conclusion(RETRY, error=scene.ERROR, reason="ValueError"))
+    ledger.conclude(claim, Conclusion(RETRY, error=fixtures.ERROR, reason="ValueError"))
     later()
-    return _finish(ledger, scene.claimed(ledger, scene.reoffered(ledger, claim.job_id)))
+    return _finish(ledger, fixtures.claimed(ledger, fixtures.reoffered(ledger, claim.job_id)))
 
 
 def _handed_over(ledger: MemoryLedger, later: Callable[[], None]) -> str:
-    claim = scene.started(ledger)
-    ledger.record(claim, scene.step("fetch", 0))
+    claim = fixtures.started(ledger)
+    ledger.record(claim, fixtures.step("fetch", 0))
     later()
-    second = scene.taken_over(ledger, claim)
+    second = fixtures.taken_over(ledger, claim)
     later()
-    ledger.record(second, scene.step("send", 1))
+    ledger.record(second, fixtures.step("send", 1))
     return _finish(ledger, second)
 
 
 def _slept(ledger: MemoryLedger, later: Callable[[], None]) -> str:
-    claim = scene.started(ledger)
+    claim = fixtures.started(ledger)
     nap = StepRecord("nap", 0, StepKind.SLEEP, '"for 0:01:00"')
     ledger.conclude(claim, Conclusion(SUSPEND, delay=MINUTE, step=nap))
     later()
-    return _finish(ledger, scene.claimed(ledger, scene.reoffered(ledger, claim.job_id)))
+    return _finish(ledger, fixtures.claimed(ledger, fixtures.reoffered(ledger, claim.job_id)))
 
 
 def _stopped(ledger: MemoryLedger, later: Callable[[], None]) -> str:
-    claim = scene.started(ledger)
+    claim = fixtures.started(ledger)
     ledger.cancel(claim.job_id, "somebody")
     later()
-    ledger.record(claim, scene.step())
+    ledger.record(claim, fixtures.step())
     ledger.conclude(claim, Conclusion(STOP))
     return claim.job_id
 
 
 def _never_started(ledger: MemoryLedger, later: Callable[[], None]) -> str:
-    job = scene.waiting(ledger)
+    job = fixtures.waiting(ledger)
     later()
     ledger.cancel(job.id, "somebody")
     return job.id
@@ -117,7 +117,7 @@ def _never_started(ledger: MemoryLedger, later: Callable[[], None]) -> str:
 
 def _running(ledger: MemoryLedger, later: Callable[[], None]) -> str:
     later()
-    return scene.started(ledger).job_id
+    return fixtures.started(ledger).job_id
 
 
 def _finish(ledger: MemoryLedger, claim: Claim) -> str:

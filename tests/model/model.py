@@ -28,7 +28,7 @@ from tests.model.cast import (
     without_the_idle,
 )
 from tests.model.rules import Config, Protocol
-from understudy.job_engine.states import Fence, JobState, permits
+from understudy.job_engine.records.states import Fence, JobState, permits
 
 #: What is done by who has looked at the row, or has made it what it is.
 _AFTER_A_LOOK = ("offer", "reoffer", "recover", "exhaust", "park", "expire")

@@ -9,7 +9,7 @@ from enum import Enum
 from typing import cast
 
 from tests.model.rules import ONCE, PLAIN, Config, Protocol, Rules
-from understudy.job_engine.states import (
+from understudy.job_engine.records.states import (
     CLAIM,
     OFFER,
     RECOVER,

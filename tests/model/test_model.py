@@ -20,7 +20,7 @@ from tests.model.search import Search, explore
 from tests.model.summary import VARIABLE, keep
 from tests.model.traces import narrate, path_to, trace_to
 from understudy.job_engine.invariants import violations
-from understudy.job_engine.states import TRANSITIONS
+from understudy.job_engine.records.states import TRANSITIONS
 
 #: What is broken in the ledger and so is seen there; that a step began is not (I5, I6, I9).
 SEEN_IN_THE_LEDGER = frozenset({"I2", "I4", "I8"})

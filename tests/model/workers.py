@@ -23,7 +23,7 @@ from tests.model.cast import (
 )
 from tests.model.model import Edge, Model, with_row, with_worker
 from tests.model.rules import ONCE, PLAIN, SLEEP
-from understudy.job_engine.states import JobState
+from understudy.job_engine.records.states import JobState
 
 _IDLE = make_worker(IDLE)
 

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, event, text
 
 from understudy.ledger import Database
-from understudy.ledger.instants import stored
+from understudy.ledger.database.timestamps import stored
 
 _SCHEMA = (
     "CREATE SCHEMA moved",

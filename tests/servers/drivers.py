@@ -9,7 +9,7 @@ import psycopg
 from sqlalchemy import event
 
 from understudy.ledger import Database
-from understudy.ledger.ledger_file import LedgerConnection
+from understudy.ledger.database.sqlite.ledger_file import LedgerConnection
 
 #: Called with the driver's cursor; what it raises, the statement raises.
 Hook = Callable[[Any], object]

@@ -15,8 +15,8 @@ from typing import Self, TypeVar
 import psutil
 
 from tests.servers.zygote import Forked, Zygote
-from understudy.worker.dead_mans_switch import DeadMansSwitch
-from understudy.worker.embedded import free_port
+from understudy.worker.dev.embedded_valkey import free_port
+from understudy.worker.processes.kill_on_exit import DeadMansSwitch
 
 __all__ = [
     "PATIENCE",

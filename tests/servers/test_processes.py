@@ -8,7 +8,7 @@ import pytest
 from tests.servers.processes import PATIENCE, Processes, is_alive, wait_until
 from tests.servers.valkey import Valkey
 from understudy.ledger import Database
-from understudy.ledger.upgrading import upgrade
+from understudy.ledger.upgrade.run import upgrade
 
 
 def test_a_process_takes_its_orphans_with_it(processes: Processes) -> None:

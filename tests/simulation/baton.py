@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Callable
 from datetime import timedelta
 
-from understudy.job_engine.interrupts import Interrupt
+from understudy.job_engine.attempt.interrupts import Interrupt
 from understudy.testing import FrozenClock
 
 #: What a moment costs at the most, in microseconds.

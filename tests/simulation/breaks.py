@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from understudy.job_engine.ports import RunningJob
-from understudy.job_engine.reach import Reach
-from understudy.job_engine.records import Claim, Conclusion, JobRecord, StepRecord, Ticket
-from understudy.job_engine.requests import OfferPlan
-from understudy.job_engine.states import JobState
+from understudy.job_engine.ports.ledger import RunningJob
+from understudy.job_engine.ports.reach import Reach
+from understudy.job_engine.records.job import Claim, Conclusion, JobRecord, StepRecord, Ticket
+from understudy.job_engine.records.new_job import OfferPlan
+from understudy.job_engine.records.states import JobState
 from understudy.testing import MemoryLedger
 
 

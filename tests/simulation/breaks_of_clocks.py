@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from understudy.job_engine.ports import RunningJob
-from understudy.job_engine.scheduling import ScheduleRecord
+from understudy.job_engine.ports.ledger import RunningJob
+from understudy.job_engine.records.schedules import ScheduleRecord
 from understudy.testing import MemoryLedger
 
 

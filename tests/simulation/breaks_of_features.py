@@ -4,13 +4,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from understudy.job_engine.awaited import SentEvent
 from understudy.job_engine.clock import Clock
-from understudy.job_engine.limits import NO_LIMITS
-from understudy.job_engine.records import Claim, JobRecord, StepKind, StepRecord, Ticket
-from understudy.job_engine.requests import NewJob, OfferPlan
-from understudy.job_engine.retrial import Retrial
-from understudy.job_engine.scheduling import ScheduleRecord, Tick, TickOutcome
+from understudy.job_engine.policies.limits import NO_LIMITS
+from understudy.job_engine.records.job import Claim, JobRecord, StepKind, StepRecord, Ticket
+from understudy.job_engine.records.manual_retry import Retrial
+from understudy.job_engine.records.new_job import NewJob, OfferPlan
+from understudy.job_engine.records.schedules import ScheduleRecord, Tick, TickOutcome
+from understudy.job_engine.records.waits import SentEvent
 from understudy.ledger import SqlLedger
 from understudy.testing import MemoryLedger
 

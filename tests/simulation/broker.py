@@ -3,14 +3,14 @@
 from tests.simulation.baton import Conductor
 from tests.simulation.weather import Weather
 from understudy.job_engine.clock import Deadline
-from understudy.job_engine.engine_port import EngineHealth
 from understudy.job_engine.errors import (
     EngineUnavailableError,
     OfferRefusedError,
     OfferUncertainError,
 )
-from understudy.job_engine.message import Message
-from understudy.job_engine.queues import QueueProfile
+from understudy.job_engine.policies.queue import QueueProfile
+from understudy.job_engine.ports.engine import EngineHealth
+from understudy.job_engine.records.message import Message
 
 LOSES, REFUSES, LOSES_REPLY, DUPLICATES, DELAYS = 0.05, 0.03, 0.06, 0.1, 0.2
 DELIVERS_AGAIN = 0.05

@@ -8,14 +8,14 @@ from tests.simulation.requests import Ask, Handle, Requests
 from tests.simulation.scene import BUDGET, Parts, Scene
 from tests.simulation.waiting import NEWS
 from understudy.dispatcher import Dispatcher
-from understudy.dispatcher.resolving import resolve
+from understudy.dispatcher.handles.resolve import resolve
 from understudy.job_engine.errors import (
     JobNotFoundError,
     JobStateError,
     LedgerUnavailableError,
 )
-from understudy.job_engine.resolution import Resolution
-from understudy.job_engine.states import ABANDON, ACCEPT, RESUME, JobState
+from understudy.job_engine.records.resolution import Resolution
+from understudy.job_engine.records.states import ABANDON, ACCEPT, RESUME, JobState
 
 CANCELS, REPEATS, SENDS, TIDIES = 0.15, 0.2, 0.7, 0.3
 PATIENCE = 5

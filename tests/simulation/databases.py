@@ -9,10 +9,10 @@ from typing import Any
 from sqlalchemy import Connection, event, text
 
 from tests.simulation.clocks import LedgerTime
-from understudy.job_engine.ports import Ledger
+from understudy.job_engine.ports.ledger import Ledger
 from understudy.ledger import Database, SqlLedger
-from understudy.ledger.instants import stored
-from understudy.ledger.upgrading import upgrade
+from understudy.ledger.database.timestamps import stored
+from understudy.ledger.upgrade.run import upgrade
 
 
 @contextmanager

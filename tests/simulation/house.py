@@ -8,7 +8,7 @@ from tests.simulation.client import Client
 from tests.simulation.jobs import QUEUE
 from tests.simulation.scene import FALLBACK, PRIMARY, Parts, Scene
 from tests.simulation.worker import MAINTAIN_EVERY, Worker
-from understudy.job_engine.records import WorkerRecord
+from understudy.job_engine.records.job import WorkerRecord
 
 ORDERS_EACH = 4
 #: The chance that somebody is left who knows that a worker has died.

@@ -10,16 +10,16 @@ from tests.simulation.baton import Conductor
 from tests.simulation.bodies import ERRS, WORK, Order
 from tests.simulation.waiting import Definition, WaitingBodies
 from tests.simulation.weather import Weather
-from understudy.job_engine.catalogue import Catalogue
-from understudy.job_engine.context import JobContext
-from understudy.job_engine.declaring import job
-from understudy.job_engine.definition import JobDefinition
-from understudy.job_engine.failure import JobFailure
-from understudy.job_engine.identity import Debounce, Unique
-from understudy.job_engine.limits import Concurrency
-from understudy.job_engine.queues import QueueProfile, declare_queue
-from understudy.job_engine.retry import RetryPolicy
-from understudy.job_engine.schedule import Every
+from understudy.job_engine.definitions.catalogue import Catalogue
+from understudy.job_engine.definitions.decorators import job
+from understudy.job_engine.definitions.definition import JobDefinition
+from understudy.job_engine.policies.limits import Concurrency
+from understudy.job_engine.policies.queue import QueueProfile, declare_queue
+from understudy.job_engine.policies.retry import RetryPolicy
+from understudy.job_engine.policies.schedule import Every
+from understudy.job_engine.policies.uniqueness import Debounce, Unique
+from understudy.job_engine.records.failure import JobFailure
+from understudy.job_engine.steps.context import JobContext
 
 QUEUE = declare_queue(
     QueueProfile(

@@ -6,12 +6,12 @@ from typing import Any, TypeVar
 
 from tests.simulation.baton import Conductor
 from tests.simulation.weather import Weather
+from understudy.job_engine.attempt.interrupts import Fenced
 from understudy.job_engine.errors import LedgerUnavailableError
-from understudy.job_engine.interrupts import Fenced
-from understudy.job_engine.ports import Ledger
-from understudy.job_engine.records import CancelOutcome, Claim, JobRecord, StepRecord, Ticket
-from understudy.job_engine.requests import OfferPlan
-from understudy.job_engine.states import JobState
+from understudy.job_engine.ports.ledger import Ledger
+from understudy.job_engine.records.job import CancelOutcome, Claim, JobRecord, StepRecord, Ticket
+from understudy.job_engine.records.new_job import OfferPlan
+from understudy.job_engine.records.states import JobState
 
 T = TypeVar("T")
 

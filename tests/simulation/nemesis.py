@@ -6,7 +6,7 @@ from datetime import timedelta
 from tests.simulation.baton import Process
 from tests.simulation.house import House
 from tests.simulation.scene import Kind, Scene
-from understudy.job_engine.ledger_clock import GRACE
+from understudy.job_engine.ports.clock import GRACE
 
 #: The mean pause between two deeds, in seconds.
 PAUSE = 2.5

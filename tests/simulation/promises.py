@@ -12,8 +12,8 @@ from tests.simulation.jobs import TICKS
 from tests.simulation.scene import Scene
 from tests.simulation.waiting import NEWS, NOTHING, PATIENCE
 from understudy.job_engine.invariants import History
-from understudy.job_engine.records import StepKind
-from understudy.job_engine.states import CLAIM, JobState
+from understudy.job_engine.records.job import StepKind
+from understudy.job_engine.records.states import CLAIM, JobState
 
 Histories = Sequence[History]
 MOST = 10**6

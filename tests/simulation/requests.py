@@ -12,10 +12,10 @@ from tests.simulation.bodies import Order
 from tests.simulation.jobs import Jobs
 from tests.simulation.waiting import Definition
 from understudy.dispatcher import Dispatcher, DispatchRequest, JobHandle
-from understudy.dispatcher.options import DispatchOptions
+from understudy.dispatcher.options.options import DispatchOptions
+from understudy.job_engine.definitions.links import Link
 from understudy.job_engine.errors import UnderstudyError
-from understudy.job_engine.flow import Link
-from understudy.job_engine.groups import When
+from understudy.job_engine.records.groups import When
 
 CUSTOMERS = 2
 DELAYS, EXPIRES = 0.2, 0.25

@@ -13,22 +13,22 @@ from tests.simulation.clocks import LedgerTime, ProcessClock
 from tests.simulation.jobs import QUEUE, TICKS, Jobs
 from tests.simulation.ledger import DistantLedger, Outage
 from tests.simulation.weather import Weather
-from understudy.dispatcher.bounded import DirectCaller
-from understudy.dispatcher.breaker import BreakerPolicy
-from understudy.dispatcher.engine_set import Engine, EngineSet
-from understudy.dispatcher.maintenance import Maintenance
-from understudy.dispatcher.offering import Offerer
-from understudy.dispatcher.rescuer import Rescuer
-from understudy.dispatcher.routing import LiveWorkers, Router
-from understudy.dispatcher.scheduler import Scheduler
-from understudy.dispatcher.ticker import Ticker
-from understudy.dispatcher.try_log import TryLog
+from understudy.dispatcher.maintenance.cron import Ticker
+from understudy.dispatcher.maintenance.maintenance import Maintenance
+from understudy.dispatcher.maintenance.rescuer import Rescuer
+from understudy.dispatcher.maintenance.stager import Scheduler
+from understudy.dispatcher.offering.bounded_caller import DirectCaller
+from understudy.dispatcher.offering.breaker import BreakerPolicy
+from understudy.dispatcher.offering.engines import Engine, EngineSet
+from understudy.dispatcher.offering.offerer import Offerer
+from understudy.dispatcher.offering.router import LiveWorkers, Router
+from understudy.dispatcher.offering.try_log import TryLog
 from understudy.job_engine.errors import LedgerError
-from understudy.job_engine.events import Event
-from understudy.job_engine.message import KeyRing
-from understudy.job_engine.pause import Pause
-from understudy.job_engine.ports import Ledger
-from understudy.job_engine.records import JobRecord
+from understudy.job_engine.ports.ledger import Ledger
+from understudy.job_engine.records.job import JobRecord
+from understudy.job_engine.records.message import KeyRing
+from understudy.job_engine.records.pauses import Pause
+from understudy.job_engine.telemetry import Event
 
 PRIMARY, FALLBACK = "rq", "dramatiq"
 BUDGET = timedelta(seconds=1)

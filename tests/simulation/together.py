@@ -3,28 +3,28 @@
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
-from understudy.job_engine.groups import GroupRecord, is_member
 from understudy.job_engine.invariants import (
     Span,
     Violation,
-    of_chains,
-    of_children,
-    of_groups,
-    of_hooks,
-    of_pauses,
-    of_schedules,
-    of_waits,
+    chains,
+    groups,
+    hooks,
+    pauses,
+    schedules,
 )
-from understudy.job_engine.invariants.of_waits import Met
-from understudy.job_engine.ports import Ledger
-from understudy.job_engine.records import JobRecord, StepKind
-from understudy.job_engine.sequel import FAILURE_PREFIX
-from understudy.job_engine.states import SUSPEND, JobState
+from understudy.job_engine.invariants import children as of_children
+from understudy.job_engine.invariants import waits as of_waits
+from understudy.job_engine.invariants.waits import Met
+from understudy.job_engine.ports.ledger import Ledger
+from understudy.job_engine.records.follow_ups import FAILURE_PREFIX
+from understudy.job_engine.records.groups import GroupRecord, is_member
+from understudy.job_engine.records.job import JobRecord, StepKind
+from understudy.job_engine.records.states import SUSPEND, JobState
 from understudy.ledger import SqlLedger
-from understudy.ledger.verifying import verify
+from understudy.ledger.verify import verify
 from understudy.testing import MemoryLedger
-from understudy.testing.memory_rows import Row
-from understudy.testing.memory_store import Store
+from understudy.testing.memory_ledger.rows import Row
+from understudy.testing.memory_ledger.store import Store
 
 WAITS = (StepKind.WAIT, StepKind.MET)
 
@@ -52,19 +52,19 @@ def _chains(store: Store) -> Iterator[Violation]:
     for row in rows.values():
         if row.waits_for is not None and row.state is JobState.SCHEDULED:
             before, group = rows.get(row.waits_for), store.groups.get(row.waits_for)
-            waiting = of_chains.Waiting(row.id, row.waits_for, before, group)
-            yield from of_chains.waits_in_vain(waiting)
-        sequel = of_chains.read_sequel(row.sequel)
+            waiting = chains.Waiting(row.id, row.waits_for, before, group)
+            yield from chains.waits_in_vain(waiting)
+        sequel = chains.read_sequel(row.sequel)
         if sequel is not None and sequel.then is not None and sequel.then.job_id in rows:
-            link = of_chains.Link(row, rows[sequel.then.job_id])
-            yield from of_chains.started_out_of_turn(link)
+            link = chains.Link(row, rows[sequel.then.job_id])
+            yield from chains.started_out_of_turn(link)
 
 
 def _groups(store: Store) -> Iterator[Violation]:
     for group in store.groups.values():
         mine = [row.state for row in store.rows.values() if _is_of(row, group)]
         completion = store.rows.get(group.completion_id or "")
-        tally = of_groups.Tally(
+        tally = groups.Tally(
             group,
             completion.created_at if completion else store.clock.now(),
             sum(not state.is_terminal for state in mine),
@@ -73,12 +73,12 @@ def _groups(store: Store) -> Iterator[Violation]:
             mine.count(JobState.CANCELLED),
             completion,
         )
-        for check in of_groups.CHECKS:
+        for check in groups.CHECKS:
             yield from check(tally)
 
 
 def _is_of(row: JobRecord, group: GroupRecord) -> bool:
-    sequel = of_chains.read_sequel(row.sequel)
+    sequel = chains.read_sequel(row.sequel)
     return sequel is not None and sequel.group == group.id and is_member(row.id, group.id)
 
 
@@ -86,7 +86,7 @@ def _hooks(store: Store) -> Iterator[Violation]:
     for row in store.rows.values():
         failed = store.rows.get((row.idempotency_key or "").removeprefix(FAILURE_PREFIX))
         if failed is not None:
-            yield from of_hooks.set_off_by_nothing(of_hooks.SetOff(row, failed))
+            yield from hooks.set_off_by_nothing(hooks.SetOff(row, failed))
 
 
 def _waits(store: Store) -> Iterator[Violation]:
@@ -131,16 +131,16 @@ def _pauses(store: Store) -> Iterator[Violation]:
         for row in store.rows.values():
             covered = pause.covers(row.name, row.queue)
             for attempt in store.attempts[row.id].values() if covered else ():
-                begun = of_pauses.Begun(row.id, attempt.epoch, attempt.started_at, pause)
-                yield from of_pauses.begun_in_a_pause(begun)
+                begun = pauses.Begun(row.id, attempt.epoch, attempt.started_at, pause)
+                yield from pauses.begun_in_a_pause(begun)
 
 
 def _schedules(ledger: MemoryLedger, store: Store, unsure: Sequence[Span]) -> Iterator[Violation]:
     for schedule in ledger.schedules()[1]:
-        yield from of_schedules.out_of_step(schedule)
+        yield from schedules.out_of_step(schedule)
         for row in store.rows.values():
-            fired = of_schedules.Fired(row.id, row.name, row.idempotency_key or "", row.created_at)
-            yield from of_schedules.fired_wrongly(schedule, fired, unsure)
+            fired = schedules.Fired(row.id, row.name, row.idempotency_key or "", row.created_at)
+            yield from schedules.fired_wrongly(schedule, fired, unsure)
 
 
 def _met(store: Store) -> Mapping[str, Sequence[Met]]:

@@ -8,8 +8,8 @@ from tests.simulation.promises import broken_promises
 from tests.simulation.scene import Scene
 from tests.simulation.together import broken_together
 from understudy.job_engine.invariants import History, history_of, repeated_keys, violations
-from understudy.job_engine.records import StepKind
-from understudy.job_engine.states import (
+from understudy.job_engine.records.job import StepKind
+from understudy.job_engine.records.states import (
     ABANDON,
     ACCEPT,
     DEFER,

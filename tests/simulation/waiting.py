@@ -6,10 +6,10 @@ from sqlalchemy import Connection
 
 from tests.simulation.bodies import Bodies, Order
 from tests.simulation.databases import add_effect
-from understudy.job_engine.context import JobContext
-from understudy.job_engine.definition import JobDefinition
-from understudy.job_engine.doubt import NOT_DONE, NotDone
+from understudy.job_engine.definitions.definition import JobDefinition
 from understudy.job_engine.errors import JobCancelledError, JobFailedError
+from understudy.job_engine.steps.context import JobContext
+from understudy.job_engine.steps.once import NOT_DONE, NotDone
 
 Definition = JobDefinition[Order, list[str]]
 

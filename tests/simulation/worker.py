@@ -7,16 +7,16 @@ from tests.simulation.baton import Process
 from tests.simulation.jobs import QUEUE
 from tests.simulation.scene import LOOKS_EVERY, Parts, Scene
 from understudy.job_engine import outcome
+from understudy.job_engine.attempt.lease import Lease
 from understudy.job_engine.errors import LedgerError
 from understudy.job_engine.executor import Executor
-from understudy.job_engine.lease import Lease
-from understudy.job_engine.records import Claim, WorkerRecord
-from understudy.worker.admission import Admission, Post
-from understudy.worker.claim_returns import ClaimReturns
-from understudy.worker.lease_keeper import LeaseKeeper
-from understudy.worker.processor import Processor
-from understudy.worker.runners import attempt_timeout
-from understudy.worker.slot_watch import SlotWatch
+from understudy.job_engine.records.job import Claim, WorkerRecord
+from understudy.worker.attempts.admission import Admission, Post
+from understudy.worker.attempts.claim_returns import ClaimReturns
+from understudy.worker.attempts.lease_keeper import LeaseKeeper
+from understudy.worker.attempts.processor import Processor
+from understudy.worker.attempts.runners import attempt_timeout
+from understudy.worker.attempts.slot_watch import SlotWatch
 
 BEAT_EVERY, BEAT_TTL = 2.0, timedelta(seconds=7)
 LOOK_EVERY = 0.8

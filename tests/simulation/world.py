@@ -17,8 +17,8 @@ from tests.simulation.nemesis import Nemesis
 from tests.simulation.scene import FALLBACK, PRIMARY, Kind, Scene
 from tests.simulation.verdict import wrongs
 from tests.simulation.weather import Weather
-from understudy.job_engine.ports import Ledger
-from understudy.job_engine.states import TERMINAL, JobState
+from understudy.job_engine.ports.ledger import Ledger
+from understudy.job_engine.records.states import TERMINAL, JobState
 from understudy.testing import FrozenClock, MemoryLedger
 
 #: How long things go wrong, and how long no job may take to end then, in seconds.

@@ -14,8 +14,8 @@ from sqlalchemy import Connection, event
 from tests.servers.database_clock import DatabaseClock
 from tests.servers.drivers import watch
 from understudy.ledger import Database, SqlLedger
-from understudy.ledger.tables import info, metadata, signing_keys
-from understudy.ledger.upgrading import upgrade
+from understudy.ledger.schema.tables import info, metadata, signing_keys
+from understudy.ledger.upgrade.run import upgrade
 from understudy.testing import FrozenClock
 
 

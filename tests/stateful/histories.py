@@ -7,9 +7,10 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Table, select
 
 from understudy.job_engine.invariants import History
-from understudy.ledger import Database, rows
-from understudy.ledger.job_table import jobs
-from understudy.ledger.tables import attempts, events, steps
+from understudy.ledger import Database
+from understudy.ledger.schema import rows
+from understudy.ledger.schema.jobs import jobs
+from understudy.ledger.schema.tables import attempts, events, steps
 
 T = TypeVar("T")
 

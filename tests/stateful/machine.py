@@ -34,13 +34,13 @@ from tests.stateful.choices import (
 )
 from tests.stateful.pair import Fault
 from tests.stateful.play import Play
-from understudy.job_engine.identity import UniqueKey
-from understudy.job_engine.limits import Limits
-from understudy.job_engine.records import Conclusion, DispatchTry, JobRecord, TryOutcome
-from understudy.job_engine.resolution import Resolution
-from understudy.job_engine.retrial import Retrial
-from understudy.job_engine.states import ACCEPT, FAIL, RESUME, STOP, JobState, Transition
-from understudy.testing.ledger_suite.scene import FIRST, SECOND
+from understudy.job_engine.policies.limits import Limits
+from understudy.job_engine.policies.uniqueness import UniqueKey
+from understudy.job_engine.records.job import Conclusion, DispatchTry, JobRecord, TryOutcome
+from understudy.job_engine.records.manual_retry import Retrial
+from understudy.job_engine.records.resolution import Resolution
+from understudy.job_engine.records.states import ACCEPT, FAIL, RESUME, STOP, JobState, Transition
+from understudy.testing.ledger_suite.fixtures import FIRST, SECOND
 
 T = TypeVar("T")
 

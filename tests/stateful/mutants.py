@@ -6,12 +6,14 @@ from dataclasses import fields, replace
 from sqlalchemy import event
 
 from tests.stateful.benches import Bench
-from understudy.job_engine.identity import UniqueKey
-from understudy.job_engine.interrupts import Fenced
-from understudy.job_engine.records import Claim, JobRecord, StepRecord, Ticket
-from understudy.job_engine.requests import OfferPlan
-from understudy.job_engine.retrial import Retrial
-from understudy.ledger import SqlLedger, sqlite, transitions
+from understudy.job_engine.attempt.interrupts import Fenced
+from understudy.job_engine.policies.uniqueness import UniqueKey
+from understudy.job_engine.records.job import Claim, JobRecord, StepRecord, Ticket
+from understudy.job_engine.records.manual_retry import Retrial
+from understudy.job_engine.records.new_job import OfferPlan
+from understudy.ledger import SqlLedger
+from understudy.ledger.database.sqlite import engine as sqlite
+from understudy.ledger.transitions import fenced_writes
 
 
 class ClaimsAnyEpoch(SqlLedger):
@@ -33,7 +35,7 @@ class RecordsUnfenced(SqlLedger):
     """A step is recorded by whoever comes: rule 7."""
 
     def record(self, claim: Claim, step: StepRecord) -> None:
-        self.database.write(lambda c: transitions.insert_step(c, claim, step))
+        self.database.write(lambda c: fenced_writes.insert_step(c, claim, step))
 
 
 class BeginsUnasked(SqlLedger):

@@ -9,21 +9,21 @@ from tests.stateful.attempt import ENDINGS, Attempt
 from tests.stateful.machine import resolution
 from tests.stateful.play import PICKUP, Play
 from understudy.job_engine.errors import JobDeferredError, UniqueKeyHeldError
-from understudy.job_engine.identity import UniqueKey, UniqueScope, hashed
-from understudy.job_engine.limits import Limit, Limits
-from understudy.job_engine.ports import Ledger
-from understudy.job_engine.records import (
+from understudy.job_engine.policies.limits import Limit, Limits
+from understudy.job_engine.policies.uniqueness import UniqueKey, UniqueScope, hashed
+from understudy.job_engine.ports.ledger import Ledger
+from understudy.job_engine.records.job import (
     Conclusion,
     DispatchTry,
     JobRecord,
     TryOutcome,
     WorkerRecord,
 )
-from understudy.job_engine.requests import OfferPlan
-from understudy.job_engine.resolution import Resolution
-from understudy.job_engine.retrial import Retrial
-from understudy.job_engine.states import ABANDON, ACCEPT, RESUME, STOP
-from understudy.testing.ledger_suite.scene import ERROR, FIRST, SECOND, new_job
+from understudy.job_engine.records.manual_retry import Retrial
+from understudy.job_engine.records.new_job import OfferPlan
+from understudy.job_engine.records.resolution import Resolution
+from understudy.job_engine.records.states import ABANDON, ACCEPT, RESUME, STOP
+from understudy.testing.ledger_suite.fixtures import ERROR, FIRST, SECOND, new_job
 
 Question = Callable[[Ledger], Any]
 #: Sets the scene, and says what is asked in it.

@@ -8,8 +8,8 @@ from typing import Any, TypeVar, cast
 
 from tests.stateful.benches import Bench, CutOff, Loss
 from tests.stateful.histories import histories_of
+from understudy.job_engine.attempt.interrupts import Interrupt
 from understudy.job_engine.errors import JobDeferredError, JobStateError, LedgerUnavailableError
-from understudy.job_engine.interrupts import Interrupt
 from understudy.job_engine.invariants import (
     History,
     LimitedAttempt,
@@ -18,9 +18,9 @@ from understudy.job_engine.invariants import (
     repeated_keys,
     violations,
 )
-from understudy.job_engine.limits import Limit
-from understudy.job_engine.ports import Ledger
-from understudy.job_engine.states import JobState
+from understudy.job_engine.policies.limits import Limit
+from understudy.job_engine.ports.ledger import Ledger
+from understudy.job_engine.records.states import JobState
 from understudy.testing import MemoryLedger
 
 T = TypeVar("T")

@@ -8,11 +8,11 @@ from functools import partial
 from tests.stateful.attempt import Attempt
 from tests.stateful.benches import Bench
 from tests.stateful.pair import Fault, Pair
-from understudy.job_engine.identity import UniqueKey
-from understudy.job_engine.limits import NO_LIMITS, Limits
 from understudy.job_engine.outcome import MAX_CRASHES
-from understudy.job_engine.ports import Ledger
-from understudy.job_engine.records import (
+from understudy.job_engine.policies.limits import NO_LIMITS, Limits
+from understudy.job_engine.policies.uniqueness import UniqueKey
+from understudy.job_engine.ports.ledger import Ledger
+from understudy.job_engine.records.job import (
     Conclusion,
     DispatchTry,
     JobRecord,
@@ -20,11 +20,11 @@ from understudy.job_engine.records import (
     StepRecord,
     Ticket,
 )
-from understudy.job_engine.requests import OfferPlan
-from understudy.job_engine.resolution import Resolution
-from understudy.job_engine.retrial import Retrial
-from understudy.job_engine.states import HOLD, JobState
-from understudy.testing.ledger_suite.scene import ERROR, new_job
+from understudy.job_engine.records.manual_retry import Retrial
+from understudy.job_engine.records.new_job import OfferPlan
+from understudy.job_engine.records.resolution import Resolution
+from understudy.job_engine.records.states import HOLD, JobState
+from understudy.testing.ledger_suite.fixtures import ERROR, new_job
 
 LEASE = timedelta(seconds=60)
 PICKUP = timedelta(seconds=10)

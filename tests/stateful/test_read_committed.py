@@ -10,12 +10,12 @@ import pytest
 from sqlalchemy import event, text
 
 from tests.servers.processes import PATIENCE, wait_until
-from understudy.job_engine.interrupts import Fenced
+from understudy.job_engine.attempt.interrupts import Fenced
 from understudy.job_engine.invariants import history_of, violations
-from understudy.job_engine.states import JobState
+from understudy.job_engine.records.states import JobState
 from understudy.ledger import Database, SqlLedger
-from understudy.ledger.upgrading import upgrade
-from understudy.testing.ledger_suite import scene
+from understudy.ledger.upgrade.run import upgrade
+from understudy.testing.ledger_suite import fixtures
 
 #: The fence that nobody should use: PostgreSQL reads the job as it was, and locks nothing.
 _STEP_IF_STILL_MINE = text(
@@ -55,13 +55,13 @@ def another() -> Iterator[ThreadPoolExecutor]:
 def test_a_rescuer_waits_for_a_step_that_is_being_recorded(
     worker: SqlLedger, rescuer: SqlLedger, another: ThreadPoolExecutor
 ) -> None:
-    claim = scene.started(worker)
+    claim = fixtures.started(worker)
     seen = rescuer.get(claim.job_id)
 
     with inserts_held_up(worker, "understudy_steps") as let_go_on:
-        recorded = another.submit(worker.record, claim, scene.step())
+        recorded = another.submit(worker.record, claim, fixtures.step())
         wait_until(lambda: waiting(worker) == 1, 10, "the step waits, past its fence")
-        offered = another.submit(rescuer.offer, seen, scene.plan(scene.SECOND))
+        offered = another.submit(rescuer.offer, seen, fixtures.plan(fixtures.SECOND))
         wait_until(lambda: waiting(worker) == 2, 10, "the rescuer waits for the step")
         let_go_on()
 
@@ -74,11 +74,11 @@ def test_a_rescuer_waits_for_a_step_that_is_being_recorded(
 def test_a_step_waits_for_a_rescuer_that_hands_its_job_over(
     worker: SqlLedger, rescuer: SqlLedger, another: ThreadPoolExecutor
 ) -> None:
-    claim = scene.started(worker)
+    claim = fixtures.started(worker)
     meanwhile = Meanwhile(rescuer)
-    meanwhile.begin(lambda: another.submit(worker.record, claim, scene.step()))
+    meanwhile.begin(lambda: another.submit(worker.record, claim, fixtures.step()))
 
-    moved = rescuer.offer(rescuer.get(claim.job_id), scene.plan(scene.SECOND))
+    moved = rescuer.offer(rescuer.get(claim.job_id), fixtures.plan(fixtures.SECOND))
 
     assert moved is not None
     with pytest.raises(Fenced):
@@ -90,12 +90,12 @@ def test_a_step_waits_for_a_rescuer_that_hands_its_job_over(
 def test_two_ends_of_one_attempt_are_one(
     worker: SqlLedger, rescuer: SqlLedger, another: ThreadPoolExecutor
 ) -> None:
-    claim = scene.started(worker)
+    claim = fixtures.started(worker)
 
     with inserts_held_up(worker, "understudy_events") as let_go_on:
-        succeeded = another.submit(rescuer.conclude, claim, scene.SUCCESS)
+        succeeded = another.submit(rescuer.conclude, claim, fixtures.SUCCESS)
         wait_until(lambda: waiting(worker) == 1, PATIENCE, "the first end waits for its event")
-        failed = another.submit(worker.conclude, claim, scene.FAILURE)
+        failed = another.submit(worker.conclude, claim, fixtures.FAILURE)
         wait_until(lambda: waiting(worker) == 2, PATIENCE, "the second waits for the first")
         let_go_on()
 
@@ -105,12 +105,14 @@ def test_two_ends_of_one_attempt_are_one(
 
 def test_a_fence_without_a_lock_lets_a_stale_step_in(worker: SqlLedger, rescuer: SqlLedger) -> None:
     """The trap itself, so that the tests above are known to look at it."""
-    claim = scene.started(worker)
+    claim = fixtures.started(worker)
     mine = {"id": claim.job_id, "epoch": claim.epoch, "claim_id": claim.claim_id}
 
     with worker.database.engine.begin() as connection:
         connection.execute(_STEP_IF_STILL_MINE, mine)
-        taken = scene.claimed(rescuer, scene.reoffered(rescuer, claim.job_id, scene.SECOND))
+        taken = fixtures.claimed(
+            rescuer, fixtures.reoffered(rescuer, claim.job_id, fixtures.SECOND)
+        )
 
     assert [step.epoch for step in rescuer.steps(claim.job_id)] == [claim.epoch]
     assert taken.epoch > claim.epoch

@@ -14,7 +14,7 @@ from tests.stateful.benches import Bench
 from tests.stateful.operations import COMPARE_AND_SET, REPEATABLE
 from tests.stateful.play import Play
 from tests.stateful.terminations import Terminations
-from understudy.job_engine.states import TRANSITIONS
+from understudy.job_engine.records.states import TRANSITIONS
 
 OPERATIONS = {**REPEATABLE, **COMPARE_AND_SET}
 DATABASE = "terminated"

@@ -14,8 +14,8 @@ from understudy.job_engine import (
     RetryPolicy,
     job,
 )
-from understudy.job_engine.lease import Lease
-from understudy.worker.interrupter import interrupt_thread
+from understudy.job_engine.attempt.lease import Lease
+from understudy.worker.attempts.thread_interrupt import interrupt_thread
 
 Body = Callable[[AsyncJobContext], Coroutine[Any, Any, Any]]
 SHORT = timedelta(milliseconds=30)

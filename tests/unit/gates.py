@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from tests.servers.processes import PATIENCE
-from understudy.dispatcher.bounded import BoundedCaller
+from understudy.dispatcher.offering.bounded_caller import BoundedCaller
 from understudy.job_engine.clock import Deadline, SystemClock
 from understudy.job_engine.errors import OfferUncertainError
 

@@ -7,21 +7,21 @@ from datetime import timedelta
 from typing import Any
 
 from tests.unit.support import HOUR, Heard, Mail, define
-from understudy.dispatcher.bounded import DirectCaller
-from understudy.dispatcher.breaker import BreakerPolicy
 from understudy.dispatcher.dispatcher import Dispatcher
-from understudy.dispatcher.engine_set import Engine, EngineSet
-from understudy.dispatcher.handle import JobHandle
-from understudy.dispatcher.offering import Offerer
-from understudy.dispatcher.rescuer import Rescuer
-from understudy.dispatcher.routing import LiveWorkers, Router
-from understudy.dispatcher.scheduler import Scheduler
-from understudy.dispatcher.try_log import TryLog
+from understudy.dispatcher.handles.job import JobHandle
+from understudy.dispatcher.maintenance.rescuer import Rescuer
+from understudy.dispatcher.maintenance.stager import Scheduler
+from understudy.dispatcher.offering.bounded_caller import DirectCaller
+from understudy.dispatcher.offering.breaker import BreakerPolicy
+from understudy.dispatcher.offering.engines import Engine, EngineSet
+from understudy.dispatcher.offering.offerer import Offerer
+from understudy.dispatcher.offering.router import LiveWorkers, Router
+from understudy.dispatcher.offering.try_log import TryLog
 from understudy.job_engine.clock import Clock, Deadline
-from understudy.job_engine.message import KeyRing, Message
-from understudy.job_engine.queues import DEFAULT, QueueProfile
-from understudy.job_engine.records import Claim, Conclusion, JobRecord, Ticket, WorkerRecord
-from understudy.job_engine.states import SUCCEED
+from understudy.job_engine.policies.queue import DEFAULT, QueueProfile
+from understudy.job_engine.records.job import Claim, Conclusion, JobRecord, Ticket, WorkerRecord
+from understudy.job_engine.records.message import KeyRing, Message
+from understudy.job_engine.records.states import SUCCEED
 from understudy.testing import FrozenClock, MemoryEngine, MemoryLedger
 
 BUDGET = timedelta(seconds=1)

@@ -7,12 +7,12 @@ from typing import Any
 
 from tests.unit.house import House
 from tests.unit.support import define
-from understudy.dispatcher.ticker import Ticker
+from understudy.dispatcher.maintenance.cron import Ticker
 from understudy.job_engine import Every
-from understudy.job_engine.definition import AnyDefinition
-from understudy.job_engine.records import JobRecord
-from understudy.job_engine.schedule import Schedule
-from understudy.job_engine.scheduling import ScheduleRecord
+from understudy.job_engine.definitions.definition import AnyDefinition
+from understudy.job_engine.policies.schedule import Schedule
+from understudy.job_engine.records.job import JobRecord
+from understudy.job_engine.records.schedules import ScheduleRecord
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 SECOND = timedelta(seconds=1)

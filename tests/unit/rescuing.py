@@ -3,10 +3,8 @@
 from datetime import timedelta
 
 from tests.unit.house import House
-from understudy.dispatcher.rescuer import (
-    LONGEST_PATIENCE,
-)
-from understudy.job_engine.queues import DEFAULT
+from understudy.dispatcher.maintenance.rescuer import LONGEST_PATIENCE
+from understudy.job_engine.policies.queue import DEFAULT
 
 PICKUP = DEFAULT.pickup
 A_LITTLE = timedelta(seconds=1)

@@ -6,10 +6,11 @@ from understudy.job_engine.invariants import (
     History,
     history_of,
 )
-from understudy.job_engine.records import Conclusion, StepKind, StepRecord
-from understudy.job_engine.states import FAIL, RETRY, SUSPEND
+from understudy.job_engine.records.job import Conclusion, StepKind, StepRecord
+from understudy.job_engine.records.states import FAIL, RETRY, SUSPEND
 from understudy.testing import FrozenClock, MemoryLedger
-from understudy.testing.ledger_suite import resolving, scene
+from understudy.testing.ledger_suite import fixtures
+from understudy.testing.ledger_suite.control import resolutions
 
 MINUTE = timedelta(minutes=1)
 
@@ -17,79 +18,79 @@ MINUTE = timedelta(minutes=1)
 def handed_over() -> History:
     """Tell of a job that lost its first worker after a step, and succeeded on the other engine."""
     ledger, clock = _ledger()
-    claim = scene.started(ledger)
-    ledger.record(claim, scene.step("fetch", 0))
+    claim = fixtures.started(ledger)
+    ledger.record(claim, fixtures.step("fetch", 0))
     clock.advance(MINUTE)
-    second = scene.taken_over(ledger, claim)
+    second = fixtures.taken_over(ledger, claim)
     clock.advance(MINUTE)
-    ledger.record(second, scene.step("send", 1))
-    ledger.conclude(second, scene.SUCCESS)
+    ledger.record(second, fixtures.step("send", 1))
+    ledger.conclude(second, fixtures.SUCCESS)
     return history_of(ledger, claim.job_id)
 
 
 def retried() -> History:
     """Tell of a job whose handler raised once, and that waits."""
     ledger, clock = _ledger()
-    claim = scene.started(ledger)
+    claim = fixtures.started(ledger)
     clock.advance(MINUTE)
-    ledger.conclude(claim, Conclusion(RETRY, error=scene.ERROR, delay=MINUTE))
+    ledger.conclude(claim, Conclusion(RETRY, error=fixtures.ERROR, delay=MINUTE))
     return history_of(ledger, claim.job_id)
 
 
 def side_by_side() -> History:
     """Tell of a job of whose branches one raised, and was done by the next attempt."""
     ledger, clock = _ledger()
-    claim = scene.started(ledger)
+    claim = fixtures.started(ledger)
     for place in (0, 2):
         clock.advance(MINUTE)
         ledger.record(claim, _branch(place))
-    ledger.conclude(claim, Conclusion(RETRY, error=scene.ERROR, delay=MINUTE))
+    ledger.conclude(claim, Conclusion(RETRY, error=fixtures.ERROR, delay=MINUTE))
     clock.advance(MINUTE)
-    second = scene.claimed(ledger, scene.reoffered(ledger, claim.job_id))
+    second = fixtures.claimed(ledger, fixtures.reoffered(ledger, claim.job_id))
     ledger.record(second, _branch(1))
-    ledger.conclude(second, scene.SUCCESS)
+    ledger.conclude(second, fixtures.SUCCESS)
     return history_of(ledger, claim.job_id)
 
 
 def given_up_side_by_side() -> History:
     """Tell of a job that failed because one of its branches raised, before the others."""
     ledger, clock = _ledger()
-    claim = scene.started(ledger)
+    claim = fixtures.started(ledger)
     clock.advance(MINUTE)
     ledger.record(claim, _branch(1))
-    ledger.conclude(claim, Conclusion(FAIL, error=scene.ERROR))
+    ledger.conclude(claim, Conclusion(FAIL, error=fixtures.ERROR))
     return history_of(ledger, claim.job_id)
 
 
 def asked_to_stop_side_by_side() -> History:
     """Tell of a running job that somebody cancelled; the branches in flight were recorded."""
     ledger, clock = _ledger()
-    claim = scene.started(ledger)
+    claim = fixtures.started(ledger)
     clock.advance(MINUTE)
     ledger.cancel(claim.job_id, "somebody")
     clock.advance(MINUTE)
     for place in (0, 1):
         ledger.record(claim, _branch(place))
-    ledger.conclude(claim, Conclusion(RETRY, error=scene.ERROR))
+    ledger.conclude(claim, Conclusion(RETRY, error=fixtures.ERROR))
     return history_of(ledger, claim.job_id)
 
 
 def asked_to_stop() -> History:
     """Tell of a running job that somebody cancelled; the step in flight was recorded."""
     ledger, clock = _ledger()
-    claim = scene.started(ledger)
+    claim = fixtures.started(ledger)
     clock.advance(MINUTE)
     ledger.cancel(claim.job_id, "somebody")
     clock.advance(MINUTE)
-    ledger.record(claim, scene.step("fetch", 0))
-    ledger.conclude(claim, Conclusion(RETRY, error=scene.ERROR))
+    ledger.record(claim, fixtures.step("fetch", 0))
+    ledger.conclude(claim, Conclusion(RETRY, error=fixtures.ERROR))
     return history_of(ledger, claim.job_id)
 
 
 def asleep() -> History:
     """Tell of a job that sleeps."""
     ledger, _ = _ledger()
-    claim = scene.started(ledger)
+    claim = fixtures.started(ledger)
     nap = StepRecord("nap", 0, StepKind.SLEEP, '"for 0:01:00"')
     ledger.conclude(claim, Conclusion(SUSPEND, delay=MINUTE, step=nap))
     return history_of(ledger, claim.job_id)
@@ -98,10 +99,10 @@ def asleep() -> History:
 def let_go_on() -> History:
     """Tell of a job that was held for a step in doubt, and that a person let go on."""
     ledger, _ = _ledger()
-    claim = resolving.held(ledger)
-    ledger.resolve(ledger.get(claim.job_id), resolving.PAID)
-    second = scene.claimed(ledger, scene.reoffered(ledger, claim.job_id))
-    ledger.conclude(second, scene.SUCCESS)
+    claim = resolutions.held(ledger)
+    ledger.resolve(ledger.get(claim.job_id), resolutions.PAID)
+    second = fixtures.claimed(ledger, fixtures.reoffered(ledger, claim.job_id))
+    ledger.conclude(second, fixtures.SUCCESS)
     return history_of(ledger, claim.job_id)
 
 

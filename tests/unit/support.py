@@ -9,17 +9,17 @@ from typing import Any
 from pydantic import BaseModel
 from tenacity import wait_fixed
 
-from understudy.job_engine.catalogue import Catalogue
-from understudy.job_engine.context import JobContext
-from understudy.job_engine.declaring import job
-from understudy.job_engine.definition import AnyDefinition
-from understudy.job_engine.events import Event
+from understudy.job_engine.attempt.lease import Lease
+from understudy.job_engine.definitions.catalogue import Catalogue
+from understudy.job_engine.definitions.decorators import job
+from understudy.job_engine.definitions.definition import AnyDefinition
 from understudy.job_engine.executor import Executor
-from understudy.job_engine.lease import Lease
-from understudy.job_engine.records import Claim, JobRecord, Ticket
-from understudy.job_engine.requests import NewJob, OfferPlan
-from understudy.job_engine.retry import RetryPolicy
-from understudy.job_engine.states import JobState
+from understudy.job_engine.policies.retry import RetryPolicy
+from understudy.job_engine.records.job import Claim, JobRecord, Ticket
+from understudy.job_engine.records.new_job import NewJob, OfferPlan
+from understudy.job_engine.records.states import JobState
+from understudy.job_engine.steps.context import JobContext
+from understudy.job_engine.telemetry import Event
 from understudy.testing import FrozenClock, MemoryLedger
 
 HOUR = timedelta(hours=1)

@@ -16,7 +16,7 @@ from understudy.job_engine import (
     JobState,
     StepTimeoutError,
 )
-from understudy.job_engine.interrupts import Fenced, Interrupt, Released, TimedOut
+from understudy.job_engine.attempt.interrupts import Fenced, Interrupt, Released, TimedOut
 
 
 async def dawdles() -> None:

@@ -18,7 +18,7 @@ from understudy.job_engine import (
     job,
 )
 from understudy.job_engine.errors import DefinitionError
-from understudy.job_engine.records import StepKind
+from understudy.job_engine.records.job import StepKind
 
 
 def test_a_job_awaits_its_steps() -> None:

@@ -14,10 +14,10 @@ from tests.unit.support import Stage
 from tests.unit.worker.desk import QUEUE, Desk
 from understudy.job_engine import AsyncJobContext, JobContext, JobState, RetryPolicy
 from understudy.job_engine.outcome import timed_out
-from understudy.job_engine.records import Claim
-from understudy.worker.admission import Admission, Post
-from understudy.worker.processor import Processor
-from understudy.worker.slot_watch import SlotWatch
+from understudy.job_engine.records.job import Claim
+from understudy.worker.attempts.admission import Admission, Post
+from understudy.worker.attempts.processor import Processor
+from understudy.worker.attempts.slot_watch import SlotWatch
 
 TENANT: ContextVar[str] = ContextVar("TENANT", default="nobody's")
 PRECISE = decimal.getcontext().prec

@@ -11,7 +11,7 @@ import pytest
 from tests.servers.processes import PATIENCE
 from tests.unit.gates import Gate, eventually, stick, threads_of, within
 from tests.unit.support import exit_code_of_a_child
-from understudy.dispatcher.bounded import BoundedCaller, DirectCaller
+from understudy.dispatcher.offering.bounded_caller import BoundedCaller, DirectCaller
 from understudy.job_engine.errors import EngineUnavailableError, OfferUncertainError
 from understudy.testing.engine_suite.stopwatch import Stopwatch
 

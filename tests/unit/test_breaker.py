@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from understudy.dispatcher.breaker import Breaker, BreakerPolicy
+from understudy.dispatcher.offering.breaker import Breaker, BreakerPolicy
 from understudy.testing import FrozenClock
 
 SECOND = timedelta(seconds=1)

@@ -8,9 +8,9 @@ from types import ModuleType
 import pytest
 
 from tests.unit.support import RETRY, Mail, define
-from understudy.job_engine.catalogue import Catalogue
-from understudy.job_engine.declaring import declare_job
-from understudy.job_engine.definition import AnyDefinition
+from understudy.job_engine.definitions.catalogue import Catalogue
+from understudy.job_engine.definitions.decorators import declare_job
+from understudy.job_engine.definitions.definition import AnyDefinition
 from understudy.job_engine.errors import (
     ConfigurationError,
     DefinitionError,

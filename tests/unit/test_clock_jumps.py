@@ -7,12 +7,12 @@ import pytest
 from tests.unit.house import Heard, House
 from tests.unit.nodes import scheduled
 from tests.unit.support import Mail
-from understudy.dispatcher.beats import TTLS_STILL
-from understudy.dispatcher.rescuer import LEASES_STILL, LONGEST_PATIENCE
-from understudy.dispatcher.ticker import Ticker
+from understudy.dispatcher.maintenance.cron import Ticker
+from understudy.dispatcher.maintenance.rescuer import LEASES_STILL, LONGEST_PATIENCE
+from understudy.dispatcher.offering.heartbeats import TTLS_STILL
 from understudy.job_engine import Every, JobState
-from understudy.job_engine.ledger_clock import GRACE, ClockWatch
-from understudy.job_engine.schedule import Missed
+from understudy.job_engine.policies.schedule import Missed
+from understudy.job_engine.ports.clock import GRACE, ClockWatch
 from understudy.testing import FrozenClock, MemoryLedger
 
 pytestmark = pytest.mark.fault("F46")

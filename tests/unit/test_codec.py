@@ -16,16 +16,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, TypeAdapter, computed_field
 
-from understudy.job_engine.codec import (
+from understudy.job_engine.errors import (
+    ResultInvalidError,
+)
+from understudy.job_engine.values.codec import (
     MAX_DEPTH,
     MAX_RESULT_BYTES,
     Result,
     encode_freely,
     result_of,
     result_of_type,
-)
-from understudy.job_engine.errors import (
-    ResultInvalidError,
 )
 
 CANARY = "hunter2-canary"

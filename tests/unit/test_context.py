@@ -7,9 +7,9 @@ from datetime import timedelta
 import pytest
 
 from tests.unit.support import Stage, Worker
-from understudy.job_engine.context import JobContext
-from understudy.job_engine.interrupts import CancelRequested, Fenced, HoldRequested
-from understudy.job_engine.records import StepKind
+from understudy.job_engine.attempt.interrupts import CancelRequested, Fenced, HoldRequested
+from understudy.job_engine.records.job import StepKind
+from understudy.job_engine.steps.context import JobContext
 from understudy.testing import FrozenClock
 
 

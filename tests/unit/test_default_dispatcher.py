@@ -6,7 +6,7 @@ import pytest
 
 from tests.unit.house import WELCOME, House
 from tests.unit.support import Mail, exit_code_of_a_child
-from understudy.dispatcher import default, default_dispatcher, dispatch_job, use_dispatcher
+from understudy.dispatcher import api, default_dispatcher, dispatch_job, use_dispatcher
 from understudy.job_engine.errors import ConfigurationError
 
 
@@ -30,7 +30,7 @@ def test_a_job_goes_through_the_dispatcher_that_was_chosen() -> None:
 def test_a_forked_child_makes_one_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     use_dispatcher(House().dispatcher)
     childs_own = House().dispatcher
-    monkeypatch.setattr(default, "_wire", lambda: childs_own)
+    monkeypatch.setattr(api, "_wire", lambda: childs_own)
 
     def in_the_child() -> int:
         return 0 if default_dispatcher() is childs_own else 1
@@ -41,7 +41,7 @@ def test_a_forked_child_makes_one_of_its_own(monkeypatch: pytest.MonkeyPatch) ->
 def test_without_anything_that_reads_settings_it_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(default, "entry_points", lambda group: [])
+    monkeypatch.setattr(api, "entry_points", lambda group: [])
 
     with pytest.raises(ConfigurationError, match="pip install understudy"):
         default_dispatcher()

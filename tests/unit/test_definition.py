@@ -8,17 +8,17 @@ import pytest
 from pydantic import BaseModel
 
 from tests.unit.support import RETRY, Mail, Stage
-from understudy.job_engine.context import JobContext
-from understudy.job_engine.declaring import declare_job, job
-from understudy.job_engine.definition import JobDefinition
+from understudy.job_engine.definitions.decorators import declare_job, job
+from understudy.job_engine.definitions.definition import JobDefinition
 from understudy.job_engine.errors import (
     DefinitionError,
     MissingHandlerError,
     PayloadInvalidError,
     UnknownQueueError,
 )
-from understudy.job_engine.queues import DATA_SYNC, DEFAULT, QueueProfile
-from understudy.job_engine.retention import Retention
+from understudy.job_engine.policies.queue import DATA_SYNC, DEFAULT, QueueProfile
+from understudy.job_engine.policies.retention import Retention
+from understudy.job_engine.steps.context import JobContext
 
 if TYPE_CHECKING:
     from decimal import Decimal as Hidden

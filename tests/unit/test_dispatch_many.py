@@ -9,8 +9,8 @@ import pytest
 from tests.unit.house import WELCOME, House
 from tests.unit.support import Mail
 from understudy.dispatcher import DispatchOutcome, DispatchRequest, Many
-from understudy.dispatcher.bounded import DirectCaller
-from understudy.dispatcher.engine_set import Engine
+from understudy.dispatcher.offering.bounded_caller import DirectCaller
+from understudy.dispatcher.offering.engines import Engine
 from understudy.job_engine import Unique
 from understudy.job_engine.clock import Deadline
 from understudy.job_engine.errors import (
@@ -22,9 +22,9 @@ from understudy.job_engine.errors import (
     OptionInvalidError,
     PayloadInvalidError,
 )
-from understudy.job_engine.message import Message
-from understudy.job_engine.queues import DEFAULT, QueueProfile
-from understudy.job_engine.states import JobState
+from understudy.job_engine.policies.queue import DEFAULT, QueueProfile
+from understudy.job_engine.records.message import Message
+from understudy.job_engine.records.states import JobState
 from understudy.testing import MemoryEngine
 
 MINUTE = timedelta(minutes=1)

@@ -7,7 +7,6 @@ import pytest
 
 from tests.unit.house import House
 from tests.unit.support import Mail, define
-from understudy.job_engine.codec import MAX_PAYLOAD_BYTES
 from understudy.job_engine.errors import (
     DispatchError,
     DuplicateDispatchError,
@@ -17,8 +16,9 @@ from understudy.job_engine.errors import (
     PayloadInvalidError,
     PayloadTooLargeError,
 )
-from understudy.job_engine.records import Conclusion
-from understudy.job_engine.states import FAIL, JobState
+from understudy.job_engine.records.job import Conclusion
+from understudy.job_engine.records.states import FAIL, JobState
+from understudy.job_engine.values.codec import MAX_PAYLOAD_BYTES
 
 SECOND = timedelta(seconds=1)
 

@@ -13,7 +13,7 @@ from understudy.job_engine.errors import (
     OfferRefusedError,
     OfferUncertainError,
 )
-from understudy.job_engine.states import JobState
+from understudy.job_engine.records.states import JobState
 
 FAILURES = {
     EngineUnavailableError("connection refused"): "unavailable",

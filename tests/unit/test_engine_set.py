@@ -8,14 +8,14 @@ import pytest
 from tests.servers.processes import PATIENCE, wait_until
 from tests.unit.house import POLICY, House
 from tests.unit.support import Heard
-from understudy.dispatcher.bounded import BoundedCaller, DirectCaller
-from understudy.dispatcher.breaker import BreakerPolicy
-from understudy.dispatcher.engine_set import Engine, EngineSet
+from understudy.dispatcher.offering.bounded_caller import BoundedCaller, DirectCaller
+from understudy.dispatcher.offering.breaker import BreakerPolicy
+from understudy.dispatcher.offering.engines import Engine, EngineSet
 from understudy.job_engine.clock import Deadline, SystemClock
-from understudy.job_engine.engine_port import EngineHealth
 from understudy.job_engine.errors import EngineUnavailableError, OfferUncertainError
-from understudy.job_engine.message import KeyRing, Message
-from understudy.job_engine.queues import DEFAULT, QueueProfile
+from understudy.job_engine.policies.queue import DEFAULT, QueueProfile
+from understudy.job_engine.ports.engine import EngineHealth
+from understudy.job_engine.records.message import KeyRing, Message
 from understudy.testing import FrozenClock, MemoryEngine
 from understudy.testing.engine_suite.stopwatch import Stopwatch
 

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from tests.unit.support import RETRY, Mail, Stage
-from understudy.job_engine.context import JobContext
-from understudy.job_engine.declaring import declare_job
+from understudy.job_engine.attempt.interrupts import Fenced
+from understudy.job_engine.attempt.lease import Lease
+from understudy.job_engine.definitions.decorators import declare_job
 from understudy.job_engine.errors import NonRetryableError
-from understudy.job_engine.interrupts import Fenced
-from understudy.job_engine.lease import Lease
-from understudy.job_engine.records import Conclusion
-from understudy.job_engine.states import CRASH, JobState
+from understudy.job_engine.records.job import Conclusion
+from understudy.job_engine.records.states import CRASH, JobState
+from understudy.job_engine.steps.context import JobContext
 
 
 def raises(error: BaseException) -> Any:

@@ -7,7 +7,7 @@ import pytest
 
 from tests.unit.house import House
 from understudy.job_engine.errors import JobExpiredError, OptionInvalidError
-from understudy.job_engine.states import JobState
+from understudy.job_engine.records.states import JobState
 
 MINUTE = timedelta(minutes=1)
 

@@ -13,10 +13,10 @@ from understudy.job_engine.errors import (
     OfferRefusedError,
     OfferUncertainError,
 )
-from understudy.job_engine.message import Message
-from understudy.job_engine.queues import DEFAULT
-from understudy.job_engine.requests import NewJob, OfferPlan
-from understudy.job_engine.states import JobState
+from understudy.job_engine.policies.queue import DEFAULT
+from understudy.job_engine.records.message import Message
+from understudy.job_engine.records.new_job import NewJob, OfferPlan
+from understudy.job_engine.records.states import JobState
 from understudy.testing import FrozenClock, MemoryEngine, MemoryLedger
 
 NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)

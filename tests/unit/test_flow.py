@@ -7,7 +7,7 @@ import pytest
 
 from tests.unit.flows import COUNT, WRITE, Digest, Factory, Report, count, digest, gather, write
 from tests.unit.support import Mail
-from understudy.dispatcher import flow
+from understudy.dispatcher.dispatching import flow
 from understudy.job_engine import GroupResult, Link
 from understudy.job_engine.errors import (
     DuplicateDispatchError,

@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 from tests.unit.support import HOUR
 from understudy.job_engine import JobState
 from understudy.job_engine.invariants import history_of, violations
-from understudy.job_engine.records import JobRecord, Ticket
-from understudy.job_engine.requests import OfferPlan
+from understudy.job_engine.records.job import JobRecord, Ticket
+from understudy.job_engine.records.new_job import OfferPlan
 from understudy.testing import FrozenClock, MemoryLedger
-from understudy.testing.ledger_suite import flowing, scene
+from understudy.testing.ledger_suite import fixtures
+from understudy.testing.ledger_suite.flow import chains
 
 #: What may happen next: to which job, and what.
 DEEDS = st.tuples(
@@ -36,7 +37,7 @@ class Floor:
         if deed == "cancel":
             self.ledger.cancel(job.id, "somebody")
         if deed in ("succeed", "fail") and job.state is JobState.RUNNING:
-            ending = scene.SUCCESS if deed == "succeed" else scene.FAILURE
+            ending = fixtures.SUCCESS if deed == "succeed" else fixtures.FAILURE
             self.ledger.conclude(self.claims[job.id], ending)
 
     def finish(self, ids: list[str]) -> None:
@@ -55,7 +56,7 @@ class Floor:
 @given(st.lists(DEEDS, max_size=40))
 def test_a_chain_goes_from_end_to_end(deeds: list[tuple[int, str]]) -> None:
     floor = Floor()
-    ids = [job.id for job in flowing.chain(floor.ledger, 5)]
+    ids = [job.id for job in chains.chain(floor.ledger, 5)]
 
     for place, deed in deeds:
         floor.do(floor.ledger.get(ids[place]), deed)
@@ -76,7 +77,7 @@ def test_a_chain_goes_from_end_to_end(deeds: list[tuple[int, str]]) -> None:
 @given(st.lists(DEEDS, max_size=40), st.sampled_from(["all_ended", "all_succeeded"]))
 def test_a_group_completes_when_it_is_over(deeds: list[tuple[int, str]], when: Any) -> None:
     floor = Floor()
-    made = flowing.group(floor.ledger, 4, when)
+    made = chains.group(floor.ledger, 4, when)
     ids = [*(f"{made.id}-{n}" for n in range(4)), str(made.completion_id)]
 
     for place, deed in deeds:

@@ -7,17 +7,17 @@ from pydantic import BaseModel
 
 from tests.unit.house import House
 from tests.unit.support import RETRY, Mail
-from understudy.dispatcher.handle import JobHandle
-from understudy.job_engine.declaring import declare_job
-from understudy.job_engine.error_record import ErrorRecord
+from understudy.dispatcher.handles.job import JobHandle
+from understudy.job_engine.definitions.decorators import declare_job
 from understudy.job_engine.errors import (
     JobCancelledError,
     JobFailedError,
     JobNotFoundError,
     ResultTimeoutError,
 )
-from understudy.job_engine.records import CancelOutcome, Claim, Conclusion
-from understudy.job_engine.states import FAIL, JobState
+from understudy.job_engine.records.error_record import ErrorRecord
+from understudy.job_engine.records.job import CancelOutcome, Claim, Conclusion
+from understudy.job_engine.records.states import FAIL, JobState
 
 ERROR = ErrorRecord("ValueError", "no such user", "Traceback ...")
 

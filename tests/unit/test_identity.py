@@ -9,14 +9,14 @@ from pydantic import BaseModel
 from tests.unit.house import House
 from understudy.dispatcher import JobHandle
 from understudy.job_engine import Debounce, JobContext, Throttle, Unique, job
-from understudy.job_engine.definition import JobDefinition
+from understudy.job_engine.definitions.definition import JobDefinition
 from understudy.job_engine.errors import (
     DefinitionError,
     DuplicateDispatchError,
     IdempotencyConflictError,
     OptionInvalidError,
 )
-from understudy.job_engine.states import JobState
+from understudy.job_engine.records.states import JobState
 
 MINUTE = timedelta(minutes=1)
 BY = ("customer",)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from understudy.job_engine.catalogue import Catalogue
+from understudy.job_engine.definitions.catalogue import Catalogue
 
 JOBS = """
 from pydantic import BaseModel

@@ -21,16 +21,16 @@ from understudy.job_engine.invariants import (
     CHECKS,
     Check,
     History,
+    chains,
     history_of,
-    of_chains,
-    of_events,
-    of_rows,
     repeated_keys,
+    rows,
     violations,
 )
+from understudy.job_engine.invariants import events as of_events
 from understudy.job_engine.invariants.history import Finding
-from understudy.job_engine.records import StepKind
-from understudy.job_engine.states import JobState
+from understudy.job_engine.records.job import StepKind
+from understudy.job_engine.records.states import JobState
 from understudy.testing import FrozenClock, LedgerSuite, MemoryLedger
 from understudy.testing.ledger_suite import PassTime
 
@@ -163,12 +163,12 @@ Case = tuple[str, Callable[[], History], Change]
 
 # The events of `handed_over` are dispatch, claim, recover, claim, succeed.
 CASES: dict[Callable[[History], Iterator[Finding]], list[Case]] = {
-    of_rows.somebody_will_look: [("a job without a time", retried, _row(run_at=None))],
-    of_chains.never_offered_while_it_waits: [
+    rows.somebody_will_look: [("a job without a time", retried, _row(run_at=None))],
+    chains.never_offered_while_it_waits: [
         ("a link that was offered", handed_over, _row(waits_for="another")),
         ("a link that will be offered", retried, _row(waits_for="another", epoch=0)),
     ],
-    of_chains.sequel_can_be_read: [
+    chains.sequel_can_be_read: [
         ("a sequel cut short", handed_over, _row(sequel='{"then": {"job_')),
         ("a sequel of nothing", handed_over, _row(sequel="[7]")),
     ],
@@ -180,7 +180,7 @@ CASES: dict[Callable[[History], Iterator[Finding]], list[Case]] = {
         ("an epoch that is claimed twice", handed_over, _event(4, epoch=1)),
         ("a claim id that is used twice", handed_over, _claim_id_of_the_first),
     ],
-    of_rows.attempts_are_the_claims: [
+    rows.attempts_are_the_claims: [
         ("a claim without its attempt", handed_over, _without_the_last_attempt),
         ("an attempt without its claim", handed_over, _attempt(1, epoch=7)),
         ("an attempt of somebody else", handed_over, _attempt(1, worker="another")),
@@ -190,28 +190,28 @@ CASES: dict[Callable[[History], Iterator[Finding]], list[Case]] = {
         ("an end written by an older epoch", handed_over, _event(5, epoch=1)),
         ("an end without a claim", retried, _without_event(2)),
     ],
-    of_rows.attempts_end_with_their_event: [
+    rows.attempts_end_with_their_event: [
         ("an attempt that ended in another way", handed_over, _attempt(0, outcome="succeed")),
         ("an attempt that never ended", handed_over, _attempt(1, outcome=None, ended_at=None)),
     ],
-    of_rows.recorded_by_who_had_claimed: [
+    rows.recorded_by_who_had_claimed: [
         ("a step of nobody", handed_over, _step(1, epoch=3)),
         ("a step of nobody that a person is said to have told", let_go_on, _step(0, epoch=0)),
         ("a step of an older attempt after one of a newer", handed_over, _steps_swapped),
     ],
-    of_rows.recorded_while_it_had_authority: [
+    rows.recorded_while_it_had_authority: [
         ("a step recorded after its attempt had lost the job", handed_over, _recorded_by(1, 0)),
     ],
     of_events.nothing_after_the_end: [("an event after the end", handed_over, _one_more(3))],
-    of_rows.one_outcome: [
+    rows.one_outcome: [
         ("a result without success", retried, _row(result="7")),
         ("an end without its moment", handed_over, _row(finished_at=None)),
     ],
-    of_rows.recorded_once_in_its_place: [
+    rows.recorded_once_in_its_place: [
         ("a step recorded twice", handed_over, _step(1, name="fetch")),
         ("a step in the place of another", handed_over, _step(1, seq=0)),
     ],
-    of_rows.settled_by_a_person: [
+    rows.settled_by_a_person: [
         ("a doubt that was let go on", let_go_on, _step(1, kind=StepKind.INTENT, epoch=1)),
     ],
     of_events.claimed_from_its_newest_offer: [
@@ -220,7 +220,7 @@ CASES: dict[Callable[[History], Iterator[Finding]], list[Case]] = {
     of_events.cancelled_or_finished: [
         ("a retry after a cancel request", asked_to_stop, _event(4, kind="retry")),
     ],
-    of_rows.no_step_after_a_cancel: [
+    rows.no_step_after_a_cancel: [
         ("a second step after a cancel request", asked_to_stop, _step_after_the_request),
         (
             "a step after the branches in flight",
@@ -232,7 +232,7 @@ CASES: dict[Callable[[History], Iterator[Finding]], list[Case]] = {
         ("a change that the table does not know", handed_over, _event(3, kind="teleport")),
         ("a change from a state that does not allow it", retried, _event(2, state=JobState.HELD)),
     ],
-    of_rows.counters_as_events: [
+    rows.counters_as_events: [
         ("a counter that missed one", retried, _row(errors=0)),
         ("a hand-over that nobody counted", handed_over, _row(handoffs=0)),
     ],
@@ -242,7 +242,7 @@ CASES: dict[Callable[[History], Iterator[Finding]], list[Case]] = {
         ("a second dispatch", retried, _one_more(1)),
     ],
     of_events.numbered_without_a_gap: [("a missing number", handed_over, _without_event(3))],
-    of_rows.row_as_its_last_event: [
+    rows.row_as_its_last_event: [
         ("a row in another state", retried, _row(state=JobState.OFFERED)),
         ("a row on another engine", handed_over, _row(engine="first")),
         ("a cancel request that the row forgot", asked_to_stop, _row(cancel_requested=False)),

@@ -9,23 +9,23 @@ from typing import Any
 import pytest
 
 from tests.unit.stories import handed_over
-from understudy.job_engine.awaited import end_topic, event_topic
-from understudy.job_engine.groups import GroupRecord
 from understudy.job_engine.invariants import (
     Violation,
-    of_chains,
-    of_children,
-    of_groups,
-    of_hooks,
-    of_pauses,
-    of_schedules,
-    of_waits,
+    chains,
+    children,
+    groups,
+    hooks,
+    pauses,
+    schedules,
+    waits,
 )
-from understudy.job_engine.pause import Pause
-from understudy.job_engine.records import StepKind, StepRecord
-from understudy.job_engine.scheduling import ScheduleRecord, tick_id, tick_key
-from understudy.job_engine.sequel import Hook, Sequel, Successor, failure_id
-from understudy.job_engine.states import JobState
+from understudy.job_engine.records.follow_ups import Hook, Sequel, Successor, failure_id
+from understudy.job_engine.records.groups import GroupRecord
+from understudy.job_engine.records.job import StepKind, StepRecord
+from understudy.job_engine.records.pauses import Pause
+from understudy.job_engine.records.schedules import ScheduleRecord, tick_id, tick_key
+from understudy.job_engine.records.states import JobState
+from understudy.job_engine.records.waits import end_topic, event_topic
 
 SUCCEEDED, FAILED, CANCELLED = JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED
 SCHEDULED, OFFERED, RUNNING = JobState.SCHEDULED, JobState.OFFERED, JobState.RUNNING
@@ -57,16 +57,16 @@ SCHEDULE = ScheduleRecord(
     last_at=TICK,
     last_job_id=tick_id("sweep", TICK),
 )
-FIRED = of_schedules.Fired(tick_id("sweep", TICK), "sweep", tick_key("sweep", TICK), TICK + SECOND)
+FIRED = schedules.Fired(tick_id("sweep", TICK), "sweep", tick_key("sweep", TICK), TICK + SECOND)
 
 ENDED = {"job": "child", "state": "succeeded", "result": "42", "error": None}
-WAIT = of_waits.met_from("job", StepRecord("invoke", 0, StepKind.WAIT, '{"job": "child"}', 1))
-TOLD = of_waits.met_from("job", StepRecord("invoke", 0, StepKind.MET, json.dumps(ENDED), 2))
-MET = of_waits.met_from("job", StepRecord("wait", 0, StepKind.MET, '{"id": "e", "payload": 1}', 1))
-CHILD = of_children.Child(
+WAIT = waits.met_from("job", StepRecord("invoke", 0, StepKind.WAIT, '{"job": "child"}', 1))
+TOLD = waits.met_from("job", StepRecord("invoke", 0, StepKind.MET, json.dumps(ENDED), 2))
+MET = waits.met_from("job", StepRecord("wait", 0, StepKind.MET, '{"id": "e", "payload": 1}', 1))
+CHILD = children.Child(
     replace(JOB, id="child", parent_id="job", state=SUCCEEDED), 1, JOB, 0, [TOLD]
 )
-AWAITING = of_waits.Awaiting(
+AWAITING = waits.Awaiting(
     "job", SCHEDULED, end_topic("child"), NOW + HOUR, True, [WAIT], RUNNING, None
 )
 PAUSE = Pause("queue", "default", "ada", since=NOW)
@@ -75,51 +75,51 @@ Check = Callable[..., Iterable[Violation]]
 
 SOUND: list[tuple[Check, list[Any]]] = [
     (
-        of_chains.waits_in_vain,
+        chains.waits_in_vain,
         [
-            of_chains.Waiting("chain-1", "chain-0", FIRST, None),
-            of_chains.Waiting("done", "group", None, GROUP),
+            chains.Waiting("chain-1", "chain-0", FIRST, None),
+            chains.Waiting("done", "group", None, GROUP),
             # A job may have the id of a group.
-            of_chains.Waiting("chain-1", "chain-0", FIRST, replace(OVER, id="chain-0")),
+            chains.Waiting("chain-1", "chain-0", FIRST, replace(OVER, id="chain-0")),
         ],
     ),
     (
-        of_chains.started_out_of_turn,
+        chains.started_out_of_turn,
         [
-            of_chains.Link(FIRST, NEXT),
-            of_chains.Link(replace(FIRST, state=SUCCEEDED), STARTED),
-            of_chains.Link(replace(FIRST, state=FAILED), replace(NEXT, state=CANCELLED)),
+            chains.Link(FIRST, NEXT),
+            chains.Link(replace(FIRST, state=SUCCEEDED), STARTED),
+            chains.Link(replace(FIRST, state=FAILED), replace(NEXT, state=CANCELLED)),
             # The id was free again when somebody else took it.
-            of_chains.Link(FIRST, LATER),
+            chains.Link(FIRST, LATER),
         ],
     ),
     (
-        of_groups.miscounted,
+        groups.miscounted,
         [
-            of_groups.Tally(GROUP, NOW, 1, 2, 1, 0, DONE),
+            groups.Tally(GROUP, NOW, 1, 2, 1, 0, DONE),
             # What has ended was pruned.
-            of_groups.Tally(GROUP, NOW, 1, 0, 0, 0, DONE),
+            groups.Tally(GROUP, NOW, 1, 0, 0, 0, DONE),
         ],
     ),
     (
-        of_groups.completed_out_of_turn,
+        groups.completed_out_of_turn,
         [
-            of_groups.Tally(GROUP, NOW, 1, 2, 1, 0, DONE),
-            of_groups.Tally(OVER, NOW, 0, 4, 0, 0, BEGUN),
-            of_groups.Tally(GROUP, NOW, 1, 2, 1, 0, replace(BEGUN, created_at=NOW + HOUR)),
-            of_groups.Tally(GROUP, NOW, 1, 2, 1, 0, None),
+            groups.Tally(GROUP, NOW, 1, 2, 1, 0, DONE),
+            groups.Tally(OVER, NOW, 0, 4, 0, 0, BEGUN),
+            groups.Tally(GROUP, NOW, 1, 2, 1, 0, replace(BEGUN, created_at=NOW + HOUR)),
+            groups.Tally(GROUP, NOW, 1, 2, 1, 0, None),
         ],
     ),
     (
-        of_hooks.set_off_by_nothing,
+        hooks.set_off_by_nothing,
         [
-            of_hooks.SetOff(HOOK, BROKE),
-            of_hooks.SetOff(replace(HOOK, id="by-hand"), replace(BROKE, state=SUCCEEDED)),
-            of_hooks.SetOff(HOOK, replace(BROKE, state=RUNNING, created_at=NOW + HOUR)),
+            hooks.SetOff(HOOK, BROKE),
+            hooks.SetOff(replace(HOOK, id="by-hand"), replace(BROKE, state=SUCCEEDED)),
+            hooks.SetOff(HOOK, replace(BROKE, state=RUNNING, created_at=NOW + HOUR)),
         ],
     ),
     (
-        of_schedules.out_of_step,
+        schedules.out_of_step,
         [
             SCHEDULE,
             replace(SCHEDULE, last_at=None, last_job_id=None),
@@ -128,7 +128,7 @@ SOUND: list[tuple[Check, list[Any]]] = [
         ],
     ),
     (
-        of_waits.awaits_in_vain,
+        waits.awaits_in_vain,
         [
             AWAITING,
             # It was offered since, and comes back: it will look.
@@ -137,15 +137,15 @@ SOUND: list[tuple[Check, list[Any]]] = [
         ],
     ),
     (
-        of_waits.received_otherwise,
+        waits.received_otherwise,
         [
-            of_waits.Received("job", ["e"], [MET, TOLD]),
-            of_waits.Received("job", [], [replace(MET, epoch=0)]),
-            of_waits.Received("job", ["e"], [replace(MET, epoch=0)]),
+            waits.Received("job", ["e"], [MET, TOLD]),
+            waits.Received("job", [], [replace(MET, epoch=0)]),
+            waits.Received("job", ["e"], [replace(MET, epoch=0)]),
         ],
     ),
     (
-        of_children.broken_by,
+        children.broken_by,
         [
             CHILD,
             replace(CHILD, steps=[WAIT], job=replace(CHILD.job, state=RUNNING)),
@@ -153,71 +153,71 @@ SOUND: list[tuple[Check, list[Any]]] = [
             replace(CHILD, parent=replace(JOB, created_at=NOW + HOUR), steps=[]),
         ],
     ),
-    (of_pauses.begun_in_a_pause, [of_pauses.Begun("job", 1, NOW + SECOND, PAUSE)]),
+    (pauses.begun_in_a_pause, [pauses.Begun("job", 1, NOW + SECOND, PAUSE)]),
 ]
 
 BROKEN: list[tuple[Check, Any, str]] = [
-    (of_chains.waits_in_vain, of_chains.Waiting("chain-1", "gone", None, None), "not there"),
+    (chains.waits_in_vain, chains.Waiting("chain-1", "gone", None, None), "not there"),
     (
-        of_chains.waits_in_vain,
-        of_chains.Waiting("chain-1", "chain-0", replace(FIRST, state=SUCCEEDED), None),
+        chains.waits_in_vain,
+        chains.Waiting("chain-1", "chain-0", replace(FIRST, state=SUCCEEDED), None),
         "which is succeeded",
     ),
     (
-        of_chains.waits_in_vain,
-        of_chains.Waiting("chain-1", "chain-0", replace(FIRST, sequel=None), None),
+        chains.waits_in_vain,
+        chains.Waiting("chain-1", "chain-0", replace(FIRST, sequel=None), None),
         "which is running",
     ),
-    (of_chains.waits_in_vain, of_chains.Waiting("done", "group", None, OVER), "is over"),
-    (of_chains.waits_in_vain, of_chains.Waiting("other", "group", None, GROUP), "by done"),
-    (of_chains.started_out_of_turn, of_chains.Link(FIRST, STARTED), "before it is running"),
+    (chains.waits_in_vain, chains.Waiting("done", "group", None, OVER), "is over"),
+    (chains.waits_in_vain, chains.Waiting("other", "group", None, GROUP), "by done"),
+    (chains.started_out_of_turn, chains.Link(FIRST, STARTED), "before it is running"),
     (
-        of_chains.started_out_of_turn,
-        of_chains.Link(replace(FIRST, state=FAILED), STARTED),
+        chains.started_out_of_turn,
+        chains.Link(replace(FIRST, state=FAILED), STARTED),
         "before it is failed",
     ),
-    (of_groups.miscounted, of_groups.Tally(GROUP, NOW, 2, 2, 1, 0), "2 are open"),
-    (of_groups.miscounted, of_groups.Tally(GROUP, NOW, 0, 2, 1, 0), "0 are open"),
-    (of_groups.miscounted, of_groups.Tally(GROUP, NOW, 1, 3, 1, 0), "have succeeded, it counts 2"),
-    (of_groups.miscounted, of_groups.Tally(GROUP, NOW, 1, 2, 1, 1), "have cancelled, it counts 0"),
-    (of_groups.completed_out_of_turn, of_groups.Tally(GROUP, NOW, 1, 2, 1, 0, BEGUN), "3 of 4"),
+    (groups.miscounted, groups.Tally(GROUP, NOW, 2, 2, 1, 0), "2 are open"),
+    (groups.miscounted, groups.Tally(GROUP, NOW, 0, 2, 1, 0), "0 are open"),
+    (groups.miscounted, groups.Tally(GROUP, NOW, 1, 3, 1, 0), "have succeeded, it counts 2"),
+    (groups.miscounted, groups.Tally(GROUP, NOW, 1, 2, 1, 1), "have cancelled, it counts 0"),
+    (groups.completed_out_of_turn, groups.Tally(GROUP, NOW, 1, 2, 1, 0, BEGUN), "3 of 4"),
     (
-        of_groups.completed_out_of_turn,
-        of_groups.Tally(replace(OVER, succeeded=3, failed=1), NOW, 0, 3, 1, 0, BEGUN),
+        groups.completed_out_of_turn,
+        groups.Tally(replace(OVER, succeeded=3, failed=1), NOW, 0, 3, 1, 0, BEGUN),
         "3 succeeded",
     ),
-    (of_hooks.set_off_by_nothing, of_hooks.SetOff(HOOK, replace(BROKE, state=SUCCEEDED)), "is suc"),
-    (of_hooks.set_off_by_nothing, of_hooks.SetOff(HOOK, replace(BROKE, sequel=None)), "is None"),
-    (of_schedules.out_of_step, replace(SCHEDULE, last_job_id="another"), "it is another"),
-    (of_schedules.out_of_step, replace(SCHEDULE, last_job_id=None), "it is None"),
-    (of_schedules.out_of_step, replace(SCHEDULE, next_at=TICK), "the next is"),
-    (of_waits.awaits_in_vain, replace(AWAITING, state=RUNNING), "1 of its steps wait"),
-    (of_waits.awaits_in_vain, replace(AWAITING, steps=[]), "0 of its steps wait"),
-    (of_waits.awaits_in_vain, replace(AWAITING, child=FAILED), "job child is failed"),
-    (of_waits.awaits_in_vain, replace(AWAITING, child=None), "job child is not there"),
+    (hooks.set_off_by_nothing, hooks.SetOff(HOOK, replace(BROKE, state=SUCCEEDED)), "is suc"),
+    (hooks.set_off_by_nothing, hooks.SetOff(HOOK, replace(BROKE, sequel=None)), "is None"),
+    (schedules.out_of_step, replace(SCHEDULE, last_job_id="another"), "it is another"),
+    (schedules.out_of_step, replace(SCHEDULE, last_job_id=None), "it is None"),
+    (schedules.out_of_step, replace(SCHEDULE, next_at=TICK), "the next is"),
+    (waits.awaits_in_vain, replace(AWAITING, state=RUNNING), "1 of its steps wait"),
+    (waits.awaits_in_vain, replace(AWAITING, steps=[]), "0 of its steps wait"),
+    (waits.awaits_in_vain, replace(AWAITING, child=FAILED), "job child is failed"),
+    (waits.awaits_in_vain, replace(AWAITING, child=None), "job child is not there"),
     (
-        of_waits.awaits_in_vain,
+        waits.awaits_in_vain,
         replace(AWAITING, topic=event_topic("paid", key="7"), child=None, missed="e"),
         "event e is there",
     ),
-    (of_waits.received_otherwise, of_waits.Received("job", [], [MET]), "1 steps have met it, 0"),
-    (of_waits.received_otherwise, of_waits.Received("job", ["e"], []), "0 steps have met it, 1"),
+    (waits.received_otherwise, waits.Received("job", [], [MET]), "1 steps have met it, 0"),
+    (waits.received_otherwise, waits.Received("job", ["e"], []), "0 steps have met it, 1"),
     (
-        of_waits.received_otherwise,
-        of_waits.Received("job", ["e"], [MET, replace(MET, step="again", epoch=0)]),
+        waits.received_otherwise,
+        waits.Received("job", ["e"], [MET, replace(MET, step="again", epoch=0)]),
         "2 steps",
     ),
-    (of_children.broken_by, replace(CHILD, steps=[]), "0 steps of job job"),
-    (of_children.broken_by, replace(CHILD, steps=[TOLD, replace(TOLD, step="more")]), "2 steps"),
-    (of_children.broken_by, replace(CHILD, depth=2), "2 deep"),
-    (of_children.broken_by, replace(CHILD, job=replace(CHILD.job, state=FAILED)), "it is failed"),
+    (children.broken_by, replace(CHILD, steps=[]), "0 steps of job job"),
+    (children.broken_by, replace(CHILD, steps=[TOLD, replace(TOLD, step="more")]), "2 steps"),
+    (children.broken_by, replace(CHILD, depth=2), "2 deep"),
+    (children.broken_by, replace(CHILD, job=replace(CHILD.job, state=FAILED)), "it is failed"),
     (
-        of_children.broken_by,
+        children.broken_by,
         replace(CHILD, job=replace(CHILD.job, result="43")),
         "with another result",
     ),
     (
-        of_children.broken_by,
+        children.broken_by,
         replace(
             CHILD,
             steps=[WAIT],
@@ -226,7 +226,7 @@ BROKEN: list[tuple[Check, Any, str]] = [
         ),
         "job job was cancelled",
     ),
-    (of_pauses.begun_in_a_pause, of_pauses.Begun("job", 1, NOW + HOUR, PAUSE), "paused by ada"),
+    (pauses.begun_in_a_pause, pauses.Begun("job", 1, NOW + HOUR, PAUSE), "paused by ada"),
 ]
 
 
@@ -253,9 +253,9 @@ def test_the_job_of_a_tick_is_known_by_its_id_and_its_key() -> None:
     assert by_hand.tick is None
     assert replace(FIRED, key="schedule:sweep:soon").tick is None
     assert replace(FIRED, key="schedule:sweep:20261127T000000").tick is None
-    assert not list(of_schedules.fired_wrongly(SCHEDULE, FIRED))
-    assert not list(of_schedules.fired_wrongly(SCHEDULE, by_hand))
-    assert not list(of_schedules.fired_wrongly(replace(SCHEDULE, name="other"), FIRED))
+    assert not list(schedules.fired_wrongly(SCHEDULE, FIRED))
+    assert not list(schedules.fired_wrongly(SCHEDULE, by_hand))
+    assert not list(schedules.fired_wrongly(replace(SCHEDULE, name="other"), FIRED))
 
 
 @pytest.mark.parametrize(
@@ -268,9 +268,9 @@ def test_the_job_of_a_tick_is_known_by_its_id_and_its_key() -> None:
     ],
 )
 def test_the_job_of_a_tick_fits_its_schedule(
-    schedule: ScheduleRecord, fired: of_schedules.Fired, said: str
+    schedule: ScheduleRecord, fired: schedules.Fired, said: str
 ) -> None:
-    (found,) = of_schedules.fired_wrongly(schedule, fired)
+    (found,) = schedules.fired_wrongly(schedule, fired)
 
     assert said in found.found
 
@@ -281,15 +281,15 @@ def test_the_job_of_a_tick_fits_its_schedule(
 def test_a_schedule_that_nobody_fires_is_not_judged_by_its_times(changes: Any) -> None:
     schedule = replace(SCHEDULE, last_at=None, last_job_id=None, **changes)
 
-    assert not list(of_schedules.fired_wrongly(schedule, FIRED))
-    assert not list(of_schedules.out_of_step(schedule))
+    assert not list(schedules.fired_wrongly(schedule, FIRED))
+    assert not list(schedules.out_of_step(schedule))
 
 
 def test_who_looked_for_a_job_that_was_pruned_was_told_no_end() -> None:
     gone = {"job": "child", "state": "failed", "result": None}
     told = json.dumps({**gone, "error": {"type": "JobNotFoundError", "message": "it is gone"}})
 
-    met = of_waits.met_from("job", StepRecord("invoke", 0, StepKind.MET, told, 2))
+    met = waits.met_from("job", StepRecord("invoke", 0, StepKind.MET, told, 2))
 
     assert (met.child_id, met.is_told) == ("child", False)
 
@@ -297,4 +297,4 @@ def test_who_looked_for_a_job_that_was_pruned_was_told_no_end() -> None:
 @pytest.mark.parametrize("result", ["", "[]", "null", "7"])
 def test_a_record_that_no_step_could_have_made_is_refused(result: str) -> None:
     with pytest.raises(ValueError, match=r"(?i)expect"):
-        of_waits.met_from("job", StepRecord("wait", 0, StepKind.MET, result))
+        waits.met_from("job", StepRecord("wait", 0, StepKind.MET, result))

@@ -18,20 +18,20 @@ from understudy.job_engine import (
     Unique,
     declare_job,
 )
-from understudy.job_engine.error_record import ErrorRecord
+from understudy.job_engine.attempt.interrupts import HoldRequested
 from understudy.job_engine.errors import (
     DuplicateDispatchError,
     InvokeDepthError,
     JobCancelledError,
     JobFailedError,
 )
-from understudy.job_engine.interrupts import HoldRequested
-from understudy.job_engine.meeting import MAX_DEPTH, child_job
-from understudy.job_engine.records import Conclusion, Ticket
-from understudy.job_engine.requests import OfferPlan
-from understudy.job_engine.retrial import Retrial
-from understudy.job_engine.sequel import sequel_from
-from understudy.job_engine.states import FAIL, SUCCEED, Transition
+from understudy.job_engine.records.error_record import ErrorRecord
+from understudy.job_engine.records.follow_ups import sequel_from
+from understudy.job_engine.records.job import Conclusion, Ticket
+from understudy.job_engine.records.manual_retry import Retrial
+from understudy.job_engine.records.new_job import OfferPlan
+from understudy.job_engine.records.states import FAIL, SUCCEED, Transition
+from understudy.job_engine.steps.waits import MAX_DEPTH, child_job
 
 ADD_UP = define(lambda ctx: 1, name="add-up")
 BY_USER = ("user_id",)

@@ -5,14 +5,14 @@ import threading
 import pytest
 
 from tests.servers.processes import PATIENCE
-from understudy.job_engine.interrupts import (
+from understudy.job_engine.attempt.interrupts import (
     CancelRequested,
     CutOff,
     Fenced,
     Interrupt,
     Released,
 )
-from understudy.job_engine.lease import Lease
+from understudy.job_engine.attempt.lease import Lease
 
 
 class Interrupter:

@@ -9,8 +9,10 @@ import pytest
 
 from tests.unit.async_stage import AsyncStage
 from tests.unit.support import Stage, define
-from understudy.job_engine.catalogue import Catalogue
-from understudy.job_engine.context import JobContext
+from understudy.job_engine.attempt.interrupts import CutOff, Fenced
+from understudy.job_engine.attempt.lease import Lease
+from understudy.job_engine.attempt.retrying_ledger import PAUSE_SECONDS, PatientLedger
+from understudy.job_engine.definitions.catalogue import Catalogue
 from understudy.job_engine.errors import (
     JobNotFoundError,
     LedgerError,
@@ -18,12 +20,10 @@ from understudy.job_engine.errors import (
     LedgerUnavailableError,
 )
 from understudy.job_engine.executor import Executor
-from understudy.job_engine.interrupts import CutOff, Fenced
-from understudy.job_engine.lease import Lease
 from understudy.job_engine.outcome import MAX_REFUSALS
-from understudy.job_engine.patience import PAUSE_SECONDS, PatientLedger
-from understudy.job_engine.records import Claim, Conclusion
-from understudy.job_engine.states import SUCCEED, JobState
+from understudy.job_engine.records.job import Claim, Conclusion
+from understudy.job_engine.records.states import SUCCEED, JobState
+from understudy.job_engine.steps.context import JobContext
 
 
 def refused_once(stage: Stage, *, swallow: bool) -> Callable[[JobContext], str]:

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from understudy.job_engine.errors import ConfigurationError
-from understudy.ledger.database import Database, ledger_url
+from understudy.ledger.database.database import Database, ledger_url
 
 POSTGRESQL = "postgresql+psycopg://me:secret@host:5433/shop"
 

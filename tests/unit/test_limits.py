@@ -10,12 +10,12 @@ from pydantic import BaseModel
 from tests.unit.house import House
 from understudy.dispatcher import JobHandle
 from understudy.job_engine import Concurrency, JobContext, RateLimit, job
-from understudy.job_engine.definition import JobDefinition
+from understudy.job_engine.definitions.definition import JobDefinition
+from understudy.job_engine.definitions.links import Link
 from understudy.job_engine.errors import DefinitionError, JobDeferredError, OptionInvalidError
-from understudy.job_engine.flow import Link
-from understudy.job_engine.records import JobRecord
-from understudy.job_engine.requests import OfferPlan
-from understudy.job_engine.states import JobState
+from understudy.job_engine.records.job import JobRecord
+from understudy.job_engine.records.new_job import OfferPlan
+from understudy.job_engine.records.states import JobState
 
 MINUTE = timedelta(minutes=1)
 BY = ("customer",)

@@ -5,10 +5,10 @@ from datetime import timedelta
 import pytest
 
 from tests.unit.house import House
-from understudy.dispatcher.maintenance import Maintenance
-from understudy.dispatcher.scheduler import BATCH
+from understudy.dispatcher.maintenance.maintenance import Maintenance
+from understudy.dispatcher.maintenance.stager import BATCH
 from understudy.job_engine.errors import LedgerUnavailableError
-from understudy.job_engine.states import JobState
+from understudy.job_engine.records.states import JobState
 
 HOUR = timedelta(hours=1)
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from understudy.job_engine.errors import ConfigurationError, MessageRejectedError
-from understudy.job_engine.message import (
+from understudy.job_engine.records.message import (
     MAX_MESSAGE_BYTES,
     KeyRing,
     Message,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from understudy.ledger.mounts import UNKNOWN, file_system, type_of
+from understudy.ledger.database.sqlite.mounts import UNKNOWN, file_system, type_of
 
 MOUNTINFO = rb"""21 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
 22 21 0:5 / /proc rw - proc proc rw

@@ -8,10 +8,10 @@ from tests.unit.house import BUDGET, House
 from tests.unit.support import HOUR
 from understudy.job_engine.clock import Deadline
 from understudy.job_engine.errors import EngineUnavailableError, OfferRefusedError
-from understudy.job_engine.queues import DEFAULT
-from understudy.job_engine.records import JobRecord
-from understudy.job_engine.requests import NewJob, OfferPlan
-from understudy.job_engine.states import JobState
+from understudy.job_engine.policies.queue import DEFAULT
+from understudy.job_engine.records.job import JobRecord
+from understudy.job_engine.records.new_job import NewJob, OfferPlan
+from understudy.job_engine.records.states import JobState
 
 
 def recorded(house: House, engine: str = "rq") -> JobRecord:

@@ -7,11 +7,11 @@ import pytest
 from tests.unit.house import House
 from tests.unit.support import Mail, define
 from understudy.job_engine import JobContext, JobFailure, declare_job, job
-from understudy.job_engine.error_record import ErrorRecord
 from understudy.job_engine.errors import DefinitionError
-from understudy.job_engine.records import Conclusion
-from understudy.job_engine.sequel import sequel_from
-from understudy.job_engine.states import FAIL
+from understudy.job_engine.records.error_record import ErrorRecord
+from understudy.job_engine.records.follow_ups import sequel_from
+from understudy.job_engine.records.job import Conclusion
+from understudy.job_engine.records.states import FAIL
 
 ALARM = declare_job("alarm", payload=JobFailure, queue="data-sync", priority=9, version=2)
 ERROR = ErrorRecord("ValueError", "no such user")

@@ -7,8 +7,8 @@ import pytest
 from tests.unit.async_stage import AsyncStage
 from tests.unit.support import Stage, Worker
 from understudy.job_engine import NOT_DONE, AsyncJobContext, JobContext, JobState
-from understudy.job_engine.interrupts import Fenced, HoldRequested, Interrupt
-from understudy.job_engine.records import StepKind
+from understudy.job_engine.attempt.interrupts import Fenced, HoldRequested, Interrupt
+from understudy.job_engine.records.job import StepKind
 
 
 class ProcessDiedError(Interrupt):

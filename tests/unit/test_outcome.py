@@ -7,11 +7,7 @@ import pytest
 
 from tests.unit.support import RETRY, define
 from understudy.job_engine import outcome
-from understudy.job_engine.errors import (
-    NonDeterministicJobError,
-    NonRetryableError,
-)
-from understudy.job_engine.interrupts import (
+from understudy.job_engine.attempt.interrupts import (
     CancelRequested,
     Fenced,
     HoldRequested,
@@ -19,9 +15,13 @@ from understudy.job_engine.interrupts import (
     Suspended,
     TimedOut,
 )
-from understudy.job_engine.records import Claim, StepKind, StepRecord
-from understudy.job_engine.retry import RetryPolicy
-from understudy.job_engine.states import (
+from understudy.job_engine.errors import (
+    NonDeterministicJobError,
+    NonRetryableError,
+)
+from understudy.job_engine.policies.retry import RetryPolicy
+from understudy.job_engine.records.job import Claim, StepKind, StepRecord
+from understudy.job_engine.records.states import (
     CRASH,
     CRASH_OUT,
     FAIL,
@@ -31,9 +31,7 @@ from understudy.job_engine.states import (
     SUCCEED,
     SUSPEND,
 )
-from understudy.job_engine.states import (
-    RETRY as RETRYING,
-)
+from understudy.job_engine.records.states import RETRY as RETRYING
 
 JOB = define(lambda ctx: None)
 CLAIM = Claim(

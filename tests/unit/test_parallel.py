@@ -20,9 +20,9 @@ from understudy.job_engine import (
     RetryPolicy,
     StepTimeoutError,
 )
-from understudy.job_engine.interrupts import Fenced, HoldRequested, TimedOut
-from understudy.job_engine.lease import Lease
-from understudy.worker.interrupter import interrupt_thread
+from understudy.job_engine.attempt.interrupts import Fenced, HoldRequested, TimedOut
+from understudy.job_engine.attempt.lease import Lease
+from understudy.worker.attempts.thread_interrupt import interrupt_thread
 
 TWICE = RetryPolicy(max_attempts=2, wait=wait_none())
 

@@ -9,15 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field, SecretStr
 
-from understudy.job_engine.codec import (
+from understudy.job_engine.errors import (
+    PayloadInvalidError,
+    PayloadTooLargeError,
+)
+from understudy.job_engine.values.codec import (
     MAX_PAYLOAD_BYTES,
     SecretText,
     decode_payload,
     encode_payload,
-)
-from understudy.job_engine.errors import (
-    PayloadInvalidError,
-    PayloadTooLargeError,
 )
 
 CANARY = "hunter2-canary"

@@ -9,15 +9,15 @@ from datetime import timedelta
 import pytest
 
 from tests.unit.house import House
-from understudy.dispatcher.rescuer import BATCH
-from understudy.job_engine.error_record import ErrorRecord
+from understudy.dispatcher.maintenance.rescuer import BATCH
 from understudy.job_engine.errors import OptionInvalidError
 from understudy.job_engine.outcome import MAX_CRASHES
-from understudy.job_engine.queues import DEFAULT
-from understudy.job_engine.records import JobRecord, Ticket
-from understudy.job_engine.requests import NewJob, OfferPlan
-from understudy.job_engine.retrial import Retrial
-from understudy.job_engine.states import JobState
+from understudy.job_engine.policies.queue import DEFAULT
+from understudy.job_engine.records.error_record import ErrorRecord
+from understudy.job_engine.records.job import JobRecord, Ticket
+from understudy.job_engine.records.manual_retry import Retrial
+from understudy.job_engine.records.new_job import NewJob, OfferPlan
+from understudy.job_engine.records.states import JobState
 
 pytestmark = pytest.mark.fault("F40")
 

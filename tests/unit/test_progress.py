@@ -7,8 +7,8 @@ import pytest
 
 from tests.unit.support import Stage
 from understudy.job_engine import JobContext, JobState, Progress
+from understudy.job_engine.attempt.interrupts import Fenced
 from understudy.job_engine.errors import StepError
-from understudy.job_engine.interrupts import Fenced
 
 SECOND = timedelta(seconds=1)
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from understudy.job_engine.errors import DefinitionError, UnknownQueueError
-from understudy.job_engine.queues import (
+from understudy.job_engine.policies.queue import (
     DATA_SYNC,
     DEFAULT,
     SCHEDULED,

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from understudy.job_engine.redaction import MASK, redacted, redacted_url, scheme_of
+from understudy.job_engine.values.redaction import MASK, redacted, redacted_url, scheme_of
 
 CANARY = "CANARY"
 SCHEMES = (

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from tests.unit.house import House
-from understudy.dispatcher.breaker import RELAPSE
+from understudy.dispatcher.offering.breaker import RELAPSE
 from understudy.job_engine.clock import Deadline
 from understudy.job_engine.errors import (
     ConfigurationError,
@@ -14,8 +14,8 @@ from understudy.job_engine.errors import (
     EngineUnavailableError,
     OfferRefusedError,
 )
-from understudy.job_engine.message import KeyRing
-from understudy.job_engine.queues import DEFAULT, QueueProfile
+from understudy.job_engine.policies.queue import DEFAULT, QueueProfile
+from understudy.job_engine.records.message import KeyRing
 
 SECOND = timedelta(seconds=1)
 MAIL = QueueProfile("mail", pickup=timedelta(seconds=10))

@@ -7,7 +7,7 @@ import pytest
 from tests.unit.house import House
 from tests.unit.support import Mail, define
 from understudy.job_engine.errors import IdempotencyConflictError
-from understudy.job_engine.states import JobState
+from understudy.job_engine.records.states import JobState
 
 MINUTE = timedelta(minutes=1)
 KEY = {"idempotency_key": "k", "on_duplicate": "replace"}

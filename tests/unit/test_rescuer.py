@@ -8,10 +8,10 @@ import pytest
 from tests.unit.house import House
 from understudy.job_engine.errors import LedgerUnavailableError
 from understudy.job_engine.outcome import MAX_CRASHES
-from understudy.job_engine.queues import DEFAULT
-from understudy.job_engine.records import JobRecord, WorkerRecord
-from understudy.job_engine.requests import NewJob, OfferPlan
-from understudy.job_engine.states import JobState
+from understudy.job_engine.policies.queue import DEFAULT
+from understudy.job_engine.records.job import JobRecord, WorkerRecord
+from understudy.job_engine.records.new_job import NewJob, OfferPlan
+from understudy.job_engine.records.states import JobState
 
 LEASE = timedelta(seconds=60)
 PICKUP = DEFAULT.pickup

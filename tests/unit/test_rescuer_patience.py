@@ -2,8 +2,8 @@
 
 from tests.unit.house import House
 from tests.unit.rescuing import A_LITTLE, PICKUP, miss_the_pickup
-from understudy.dispatcher.inquiry import LOOKS_PER_OFFER
-from understudy.job_engine.states import JobState
+from understudy.dispatcher.maintenance.missed_pickup import LOOKS_PER_OFFER
+from understudy.job_engine.records.states import JobState
 
 
 def test_an_offer_that_waits_in_a_long_queue_is_left_alone() -> None:

@@ -7,18 +7,18 @@ import pytest
 
 from tests.unit.house import House
 from tests.unit.support import Mail
-from understudy.dispatcher.handle import JobHandle
-from understudy.job_engine.declaring import declare_job
-from understudy.job_engine.error_record import ErrorRecord
+from understudy.dispatcher.handles.job import JobHandle
+from understudy.job_engine.definitions.decorators import declare_job
 from understudy.job_engine.errors import (
     JobFailedError,
     JobStateError,
     ResultInvalidError,
     StepError,
 )
-from understudy.job_engine.records import Conclusion, StepKind, StepRecord
-from understudy.job_engine.resolution import json_text
-from understudy.job_engine.states import HOLD, SUCCEED, JobState
+from understudy.job_engine.records.error_record import ErrorRecord
+from understudy.job_engine.records.job import Conclusion, StepKind, StepRecord
+from understudy.job_engine.records.resolution import json_text
+from understudy.job_engine.records.states import HOLD, SUCCEED, JobState
 
 COUNT = declare_job("count", payload=Mail, result=int)
 DOUBT = StepRecord("pay", 0, StepKind.INTENT, "null")

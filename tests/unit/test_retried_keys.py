@@ -7,14 +7,14 @@ import pytest
 from pydantic import BaseModel
 
 from tests.unit.house import House
-from understudy.dispatcher.handle import JobHandle
+from understudy.dispatcher.handles.job import JobHandle
 from understudy.job_engine import Throttle, Unique
-from understudy.job_engine.declaring import declare_job
-from understudy.job_engine.definition import AnyDefinition
-from understudy.job_engine.error_record import ErrorRecord
+from understudy.job_engine.definitions.decorators import declare_job
+from understudy.job_engine.definitions.definition import AnyDefinition
 from understudy.job_engine.errors import OptionInvalidError, UniqueKeyHeldError
-from understudy.job_engine.records import Conclusion
-from understudy.job_engine.states import FAIL
+from understudy.job_engine.records.error_record import ErrorRecord
+from understudy.job_engine.records.job import Conclusion
+from understudy.job_engine.records.states import FAIL
 
 BY = ("customer",)
 ERROR = ErrorRecord("ValueError", "no such customer", "Traceback ...")

@@ -6,7 +6,7 @@ import pytest
 import tenacity
 
 from understudy.job_engine.errors import DefinitionError, NonRetryableError, RetryAfterError
-from understudy.job_engine.retry import RetryPolicy
+from understudy.job_engine.policies.retry import RetryPolicy
 
 BROKEN = RuntimeError("broken")
 MANY = 1000

@@ -7,22 +7,22 @@ import pytest
 
 from tests.unit.house import House
 from tests.unit.support import Mail, define
-from understudy.dispatcher.handle import JobHandle
+from understudy.dispatcher.handles.job import JobHandle
 from understudy.job_engine import JobContext
-from understudy.job_engine.declaring import declare_job
-from understudy.job_engine.error_record import ErrorRecord
+from understudy.job_engine.attempt.lease import Lease
+from understudy.job_engine.definitions.decorators import declare_job
 from understudy.job_engine.errors import (
     JobNotFoundError,
     JobStateError,
     OptionInvalidError,
     PayloadInvalidError,
 )
-from understudy.job_engine.lease import Lease
-from understudy.job_engine.pause import Pause
-from understudy.job_engine.records import Conclusion
-from understudy.job_engine.retrial import DeadLetters
-from understudy.job_engine.states import FAIL, JobState
-from understudy.testing.ledger_suite.retrying import failed as failed_with_steps
+from understudy.job_engine.records.error_record import ErrorRecord
+from understudy.job_engine.records.job import Conclusion
+from understudy.job_engine.records.manual_retry import DeadLetters
+from understudy.job_engine.records.pauses import Pause
+from understudy.job_engine.records.states import FAIL, JobState
+from understudy.testing.ledger_suite.control.retries import failed as failed_with_steps
 
 COUNT = declare_job("count", payload=Mail, result=int)
 ERROR = ErrorRecord("ValueError", "no such user", "Traceback ...")

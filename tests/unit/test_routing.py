@@ -3,9 +3,9 @@
 from datetime import timedelta
 
 from tests.unit.house import House
-from understudy.dispatcher.breaker import BreakerPolicy
-from understudy.job_engine.engine_switch import DisabledEngine
-from understudy.job_engine.states import JobState
+from understudy.dispatcher.offering.breaker import BreakerPolicy
+from understudy.job_engine.records.engine_switch import DisabledEngine
+from understudy.job_engine.records.states import JobState
 
 SECOND = timedelta(seconds=1)
 

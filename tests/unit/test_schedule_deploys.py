@@ -9,7 +9,7 @@ from understudy.job_engine.errors import (
     OptionInvalidError,
     ScheduleNotFoundError,
 )
-from understudy.job_engine.scheduling import ORPHANED_AFTER
+from understudy.job_engine.records.schedules import ORPHANED_AFTER
 
 
 def test_a_new_spec_takes_over_and_the_old_version_beside_it_fires_no_more() -> None:

@@ -5,10 +5,10 @@ from datetime import timedelta
 import pytest
 
 from tests.unit.house import House
-from understudy.dispatcher.scheduler import BATCH
+from understudy.dispatcher.maintenance.stager import BATCH
 from understudy.job_engine.errors import LedgerUnavailableError
-from understudy.job_engine.records import Conclusion
-from understudy.job_engine.states import RETRY, JobState
+from understudy.job_engine.records.job import Conclusion
+from understudy.job_engine.records.states import RETRY, JobState
 
 HOUR = timedelta(hours=1)
 

@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.unit.support import Stage, Worker
-from understudy.job_engine.context import JobContext
-from understudy.job_engine.interrupts import HoldRequested
-from understudy.job_engine.states import JobState
+from understudy.job_engine.attempt.interrupts import HoldRequested
+from understudy.job_engine.records.states import JobState
+from understudy.job_engine.steps.context import JobContext
 
 
 def test_a_sleep_inside_a_step_holds_the_job() -> None:

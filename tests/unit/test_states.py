@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from understudy.job_engine.diagram import state_diagram
-from understudy.job_engine.states import (
+from understudy.job_engine.records.diagram import state_diagram
+from understudy.job_engine.records.states import (
     TERMINAL,
     TRANSITIONS,
     Fence,

@@ -8,10 +8,10 @@ import pytest
 from pydantic import BaseModel
 
 from tests.unit.support import Stage
-from understudy.job_engine.context import JobContext
+from understudy.job_engine.attempt.interrupts import HoldRequested
 from understudy.job_engine.errors import ResultInvalidError
-from understudy.job_engine.interrupts import HoldRequested
-from understudy.job_engine.states import JobState
+from understudy.job_engine.records.states import JobState
+from understudy.job_engine.steps.context import JobContext
 
 NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)
 

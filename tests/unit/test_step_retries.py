@@ -8,7 +8,7 @@ from tenacity import wait_fixed
 
 from tests.unit.support import Stage, Worker
 from understudy.job_engine import NOT_DONE, JobContext, JobState, NonRetryableError, RetryPolicy
-from understudy.job_engine.interrupts import CancelRequested, HoldRequested, Released
+from understudy.job_engine.attempt.interrupts import CancelRequested, HoldRequested, Released
 
 THREE = RetryPolicy(max_attempts=3, wait=wait_fixed(5))
 

@@ -7,10 +7,10 @@ from datetime import timedelta
 import pytest
 
 from tests.unit.support import Body, Stage
-from understudy.job_engine.context import JobContext
-from understudy.job_engine.interrupts import Fenced, Interrupt, Released, TimedOut
-from understudy.job_engine.records import Conclusion
-from understudy.job_engine.states import SUCCEED, JobState
+from understudy.job_engine.attempt.interrupts import Fenced, Interrupt, Released, TimedOut
+from understudy.job_engine.records.job import Conclusion
+from understudy.job_engine.records.states import SUCCEED, JobState
+from understudy.job_engine.steps.context import JobContext
 
 Trouble = Callable[[Stage, JobContext], None]
 

@@ -7,14 +7,14 @@ import pytest
 
 from tests.unit.nodes import DAY, HOUR, HOURLY, SECOND, Nodes, scheduled
 from tests.unit.support import Mail, define
-from understudy.dispatcher.maintenance import Maintenance
-from understudy.dispatcher.ticker import BATCH, MOST_MISSED
+from understudy.dispatcher.maintenance.cron import BATCH, MOST_MISSED
+from understudy.dispatcher.maintenance.maintenance import Maintenance
 from understudy.job_engine import Cron, Every, JobState
 from understudy.job_engine.errors import (
     LedgerUnavailableError,
 )
-from understudy.job_engine.records import Conclusion
-from understudy.job_engine.states import SUCCEED
+from understudy.job_engine.records.job import Conclusion
+from understudy.job_engine.records.states import SUCCEED
 
 
 def test_each_tick_is_fired_once_whoever_looks() -> None:

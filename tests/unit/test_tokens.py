@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from understudy.dispatcher.tokens import TokenBucket
+from understudy.dispatcher.maintenance.token_bucket import TokenBucket
 from understudy.testing import FrozenClock
 
 

@@ -9,9 +9,9 @@ import pytest
 
 from tests.servers.processes import PATIENCE
 from tests.unit.support import HOUR, exit_code_of_a_child
-from understudy.dispatcher.try_log import TryLog
-from understudy.job_engine.records import DispatchTry, TryOutcome
-from understudy.job_engine.requests import NewJob, OfferPlan
+from understudy.dispatcher.offering.try_log import TryLog
+from understudy.job_engine.records.job import DispatchTry, TryOutcome
+from understudy.job_engine.records.new_job import NewJob, OfferPlan
 from understudy.testing import FrozenClock, MemoryLedger
 
 #: Longer than a flush that waits for nobody takes.

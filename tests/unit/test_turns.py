@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from tests.servers.processes import PATIENCE, wait_until
-from understudy.ledger.turns import MOST_OTHERS, Turns, Write
+from understudy.ledger.database.sqlite.write_queue import MOST_OTHERS, Turns, Write
 
 LONG = timedelta(seconds=PATIENCE)
 BRIEF = timedelta(milliseconds=50)

@@ -9,9 +9,9 @@ from pydantic import BaseModel, field_validator
 
 from tests.unit.support import RETRY, Stage
 from understudy.job_engine import JobContext, JobState, NonRetryableError
-from understudy.job_engine.declaring import declare_job
+from understudy.job_engine.attempt.lease import Lease
+from understudy.job_engine.definitions.decorators import declare_job
 from understudy.job_engine.errors import LedgerUnavailableError
-from understudy.job_engine.lease import Lease
 
 
 class Parcel(BaseModel):

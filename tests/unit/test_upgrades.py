@@ -12,9 +12,9 @@ from pydantic import BaseModel
 from tests.unit.house import House
 from tests.unit.support import Mail
 from understudy.job_engine import Catalogue, Executor, JobContext, JobState
-from understudy.job_engine.declaring import declare_job
+from understudy.job_engine.attempt.lease import Lease
+from understudy.job_engine.definitions.decorators import declare_job
 from understudy.job_engine.errors import DefinitionError, MissingHandlerError
-from understudy.job_engine.lease import Lease
 
 
 class Parcel(BaseModel):

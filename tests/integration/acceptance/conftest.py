@@ -9,8 +9,8 @@ from tests.integration.acceptance.stage import HASTE, Stage, opened
 from tests.integration.acceptance.witness import FILE
 from tests.servers.processes import Processes
 from tests.servers.valkey import Valkey
-from understudy.ledger.database import Database
-from understudy.ledger.upgrading import upgrade
+from understudy.ledger.database.database import Database
+from understudy.ledger.upgrade.run import upgrade
 
 #: The fixtures, for the conftest of other folders that play on the same stage.
 __all__ = [

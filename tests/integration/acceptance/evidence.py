@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from tests.integration.acceptance.stage import ENDS, Stage
 from understudy.dispatcher import JobHandle
 from understudy.job_engine import JobState
-from understudy.job_engine.records import StepRecord
+from understudy.job_engine.records.job import StepRecord
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

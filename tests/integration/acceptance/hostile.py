@@ -17,7 +17,7 @@ from redis import Redis
 
 from tests.integration.acceptance.stage import Stage
 from understudy.dispatcher import JobHandle
-from understudy.job_engine.message import VERSION, Message
+from understudy.job_engine.records.message import VERSION, Message
 from understudy.queue.safe_job import ENTRY_POINT
 
 RqHash = dict[str, str | bytes]

@@ -26,7 +26,7 @@ from understudy.job_engine import (
     declare_queue,
     job,
 )
-from understudy.job_engine.queues import Isolation
+from understudy.job_engine.policies.queue import Isolation
 
 
 def _hasty(name: str, isolation: Isolation, slots: int) -> QueueProfile:

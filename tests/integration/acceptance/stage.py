@@ -17,9 +17,9 @@ from tests.integration.acceptance.witness import ENGINE, FILE, Witness
 from tests.servers.processes import PATIENCE, Process, Processes, wait_until
 from understudy.dispatcher import DispatchOptions, JobHandle
 from understudy.job_engine import JobDefinition, JobState
-from understudy.job_engine.events import Event
-from understudy.job_engine.records import WorkerRecord
-from understudy.worker.settings import load_settings
+from understudy.job_engine.records.job import WorkerRecord
+from understudy.job_engine.telemetry import Event
+from understudy.worker.configuration.settings import load_settings
 from understudy.worker.wiring import App, build
 
 TRIES_THREAD = "understudy-tries"

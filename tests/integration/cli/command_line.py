@@ -14,7 +14,7 @@ from tests.integration.cli.zygote import Zygote
 from tests.servers.processes import PATIENCE, Process, Processes, wait_until
 from understudy.job_engine import JobState
 from understudy.ledger import Database, SqlLedger
-from understudy.ledger.upgrading import upgrade
+from understudy.ledger.upgrade.run import upgrade
 
 UNDERSTUDY = Path(sys.executable).parent / "understudy"
 

@@ -7,8 +7,8 @@ from sqlalchemy import text
 
 from tests.integration.cli.command_line import JOBS, CommandLine
 from understudy.ledger import Database
-from understudy.ledger.schema import REVISION
-from understudy.worker.exits import CONFIG, FAILURE, TRY_AGAIN, UNAVAILABLE, USAGE
+from understudy.ledger.schema.revision import REVISION
+from understudy.worker.exit_codes import CONFIG, FAILURE, TRY_AGAIN, UNAVAILABLE, USAGE
 
 DECLARED_ONLY = f"""{JOBS}
 from understudy.job_engine import declare_job

@@ -3,10 +3,17 @@
 import pytest
 
 from tests.integration.cli.command_line import CommandLine
-from understudy.job_engine.records import Conclusion
-from understudy.job_engine.states import HOLD, JobState
-from understudy.testing.ledger_suite.scene import ENDINGS, ERROR, claimed, offered, started, waiting
-from understudy.worker.exits import FAILURE, OK, USAGE
+from understudy.job_engine.records.job import Conclusion
+from understudy.job_engine.records.states import HOLD, JobState
+from understudy.testing.ledger_suite.fixtures import (
+    ENDINGS,
+    ERROR,
+    claimed,
+    offered,
+    started,
+    waiting,
+)
+from understudy.worker.exit_codes import FAILURE, OK, USAGE
 
 
 def held(cli: CommandLine, job_id: str, reason: str = "in doubt") -> str:

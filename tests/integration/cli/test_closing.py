@@ -13,11 +13,11 @@ from tests.servers.processes import PATIENCE, wait_until
 from tests.servers.valkey import Valkey
 from tests.unit.worker.environment import forget_settings
 from understudy.ledger import Database
-from understudy.ledger.schema import MINIMUM
-from understudy.ledger.upgrading import upgrade
+from understudy.ledger.schema.revision import MINIMUM
+from understudy.ledger.upgrade.run import upgrade
 from understudy.worker.cli import main
+from understudy.worker.configuration.settings import load_settings
 from understudy.worker.preflight import preflight
-from understudy.worker.settings import load_settings
 
 #: Imported into this process, where other tests declare queues of the same names.
 OWN_JOBS = JOBS.replace('"threads"', '"closed-threads"').replace('"children"', '"closed-children"')

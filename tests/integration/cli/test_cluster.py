@@ -12,8 +12,8 @@ from tests.servers.valkey import Valkey
 from understudy.dispatcher.engines.rq import RqEngine
 from understudy.job_engine.clock import Deadline, SystemClock
 from understudy.job_engine.errors import ConfigurationError, OfferRefusedError
-from understudy.job_engine.message import KeyRing, SigningKey
-from understudy.job_engine.queues import DEFAULT
+from understudy.job_engine.policies.queue import DEFAULT
+from understudy.job_engine.records.message import KeyRing, SigningKey
 from understudy.queue import shared_client
 from understudy.queue.cluster import refuse_cluster
 

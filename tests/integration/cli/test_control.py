@@ -4,17 +4,10 @@ import pytest
 
 from tests.integration.cli.command_line import JOBS, CommandLine
 from understudy.job_engine.invariants import history_of, violations
-from understudy.job_engine.records import Conclusion, StepKind, StepRecord
-from understudy.job_engine.states import HOLD, JobState
-from understudy.testing.ledger_suite.scene import (
-    ENDINGS,
-    ERROR,
-    claimed,
-    plan,
-    started,
-    step,
-)
-from understudy.worker.exits import FAILURE, OK, USAGE
+from understudy.job_engine.records.job import Conclusion, StepKind, StepRecord
+from understudy.job_engine.records.states import HOLD, JobState
+from understudy.testing.ledger_suite.fixtures import ENDINGS, ERROR, claimed, plan, started, step
+from understudy.worker.exit_codes import FAILURE, OK, USAGE
 
 
 def held(cli: CommandLine) -> str:

@@ -15,7 +15,7 @@ from tests.integration.cli.test_worker import dispatch_to_gate
 from tests.servers.processes import Process, is_alive, wait_until
 from tests.servers.valkey import Valkey
 from understudy.ledger import Database, SqlLedger
-from understudy.worker.exits import CONFIG, FAILURE, UNAVAILABLE
+from understudy.worker.exit_codes import CONFIG, FAILURE, UNAVAILABLE
 
 MORE_JOBS = f"""{JOBS}
 

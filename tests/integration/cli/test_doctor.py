@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tests.integration.cli.command_line import JOBS, Answer, CommandLine
 from tests.servers.valkey import Valkey
-from understudy.worker.exits import CONFIG, FAILURE, OK, UNAVAILABLE
+from understudy.worker.exit_codes import CONFIG, FAILURE, OK, UNAVAILABLE
 
 ONLY_DECLARED = f"""{JOBS}
 from understudy.job_engine import declare_job

@@ -5,7 +5,7 @@ import pytest
 from tests.integration.cli.command_line import CommandLine
 from tests.servers.processes import wait_until
 from tests.servers.valkey import Valkey
-from understudy.worker.exits import CONFIG, OK, UNAVAILABLE, USAGE
+from understudy.worker.exit_codes import CONFIG, OK, UNAVAILABLE, USAGE
 
 pytestmark = pytest.mark.fault("F55")
 

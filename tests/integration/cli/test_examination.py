@@ -10,17 +10,17 @@ import pytest
 from tests.servers.postgres import Postgres
 from tests.servers.rabbitmq import RabbitMQ
 from tests.servers.valkey import Valkey
-from understudy.job_engine.records import WorkerRecord
-from understudy.job_engine.requests import NewJob
+from understudy.job_engine.records.job import WorkerRecord
+from understudy.job_engine.records.new_job import NewJob
 from understudy.ledger import Database, SqlLedger
-from understudy.ledger.job_table import jobs
-from understudy.ledger.upgrading import upgrade
+from understudy.ledger.schema.jobs import jobs
+from understudy.ledger.upgrade.run import upgrade
 from understudy.testing.engine_suite.stopwatch import Stopwatch
-from understudy.worker.doctor.examination import examine
+from understudy.worker.configuration.settings import load_settings
 from understudy.worker.doctor.finding import Finding, Level, exit_status
 from understudy.worker.doctor.retention_checks import look_at_retention
-from understudy.worker.exits import CONFIG, FAILURE, OK, UNAVAILABLE
-from understudy.worker.settings import load_settings
+from understudy.worker.doctor.run import examine
+from understudy.worker.exit_codes import CONFIG, FAILURE, OK, UNAVAILABLE
 
 LIMIT = timedelta(seconds=2)
 DEAD_REDIS = "redis://127.0.0.1:1/0"

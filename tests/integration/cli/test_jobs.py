@@ -8,10 +8,10 @@ from click import Context
 
 from tests.integration.cli.command_line import PATIENCE, UNDERSTUDY, CommandLine
 from tests.servers.processes import Process, wait_until
-from understudy.ledger.schema import REVISION
-from understudy.testing.ledger_suite.scene import waiting
+from understudy.ledger.schema.revision import REVISION
+from understudy.testing.ledger_suite.fixtures import waiting
 from understudy.worker.cli import COMMANDS, main
-from understudy.worker.exits import FAILURE, TRY_AGAIN
+from understudy.worker.exit_codes import FAILURE, TRY_AGAIN
 
 LONG_ID = "i" * 64
 

@@ -3,8 +3,8 @@
 import pytest
 
 from tests.integration.cli.command_line import JOBS, CommandLine
-from understudy.testing.ledger_suite.scene import SUCCESS, started
-from understudy.worker.exits import FAILURE, OK
+from understudy.testing.ledger_suite.fixtures import SUCCESS, started
+from understudy.worker.exit_codes import FAILURE, OK
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 
 from tests.integration.cli.command_line import PATIENCE, CommandLine
 from tests.servers.processes import wait_until
-from understudy.worker.exits import FAILURE
+from understudy.worker.exit_codes import FAILURE
 
 JOBS = """
 from datetime import timedelta

@@ -4,10 +4,10 @@ from datetime import timedelta
 
 from tests.integration.cli.command_line import PATIENCE, CommandLine
 from tests.servers.processes import wait_until
-from understudy.job_engine.error_record import ErrorRecord
-from understudy.job_engine.records import Conclusion
-from understudy.job_engine.states import RETRY
-from understudy.testing.ledger_suite.scene import (
+from understudy.job_engine.records.error_record import ErrorRecord
+from understudy.job_engine.records.job import Conclusion
+from understudy.job_engine.records.states import RETRY
+from understudy.testing.ledger_suite.fixtures import (
     LONG,
     SUCCESS,
     claimed,

@@ -11,7 +11,7 @@ import pytest
 from tests.integration.cli.command_line import PATIENCE, CommandLine
 from tests.servers.processes import Process, Processes, is_alive, wait_until
 from understudy.job_engine import JobState
-from understudy.worker.exits import CONFIG
+from understudy.worker.exit_codes import CONFIG
 
 GATES = (pytest.param("gate", marks=pytest.mark.long), "gate-in-child")
 

@@ -11,14 +11,14 @@ import pytest
 from standardwebhooks.webhooks import Webhook
 
 from understudy.job_engine.errors import ConfigurationError
-from understudy.worker.demo.airports import airports_csv, imported_keys, read_airports
-from understudy.worker.demo.extras import require_extras
-from understudy.worker.demo.hosts import descendants
-from understudy.worker.demo.receiver import Receiver
-from understudy.worker.demo.script import FEWEST_WEBHOOKS, write_script
-from understudy.worker.demo.surroundings import only_these_settings
-from understudy.worker.demo.worker_logs import complaints, refusals
-from understudy.worker.settings import load_settings
+from understudy.worker.configuration.settings import load_settings
+from understudy.worker.demo.environment.airports import airports_csv, imported_keys, read_airports
+from understudy.worker.demo.environment.env_settings import only_these_settings
+from understudy.worker.demo.environment.extras import require_extras
+from understudy.worker.demo.environment.hosts import descendants
+from understudy.worker.demo.environment.receiver import Receiver
+from understudy.worker.demo.environment.worker_logs import complaints, refusals
+from understudy.worker.demo.plan import FEWEST_WEBHOOKS, write_script
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 BODY = b'{"type":"airport.seen","data":{}}'

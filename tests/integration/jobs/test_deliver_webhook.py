@@ -13,12 +13,8 @@ from tests.integration.jobs.receiver import Receiver, receiving
 from tests.unit.jobs.fakes import Job
 from understudy.job_engine.clock import SystemClock
 from understudy.job_engine.errors import NonRetryableError, RetryAfterError
-from understudy.job_engine.jobs.default.deliver_webhook import (
-    MAX_REPLY_BYTES,
-    DeliverWebhook,
-    Webhook,
-    WebhookSettings,
-)
+from understudy.job_engine.jobs.default.deliver_webhook import DeliverWebhook, Webhook
+from understudy.job_engine.jobs.default.webhook_settings import MAX_REPLY_BYTES, WebhookSettings
 from understudy.job_engine.jobs.http_replies import PeerUnavailableError
 from understudy.job_engine.jobs.public_http import ForbiddenAddressError, PublicTransport
 

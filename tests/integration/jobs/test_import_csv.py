@@ -21,7 +21,7 @@ from understudy.job_engine.jobs.data_sync.table_sink import (
     TablesUnavailableError,
 )
 from understudy.job_engine.jobs.public_http import ForbiddenAddressError
-from understudy.worker.tables import SqlTables
+from understudy.worker.import_tables import SqlTables
 
 PEOPLE = TableShape("people", (Column("name", "str"), Column("age", "int", nullable=True)))
 ROWS = 2500

@@ -9,19 +9,19 @@ from pydantic import BaseModel
 from sqlalchemy import delete, update
 
 from tests.unit.jobs.fakes import Job
-from understudy.job_engine.catalogue import Catalogue
-from understudy.job_engine.declaring import declare_job
+from understudy.job_engine.definitions.catalogue import Catalogue
+from understudy.job_engine.definitions.decorators import declare_job
 from understudy.job_engine.errors import GroupNotFoundError
-from understudy.job_engine.groups import GroupRecord, member_id
 from understudy.job_engine.jobs.scheduled.prune_ledger import PruneLedger, Pruning
-from understudy.job_engine.retention import IDEMPOTENCY_FOR, Retention
+from understudy.job_engine.policies.retention import IDEMPOTENCY_FOR, Retention
+from understudy.job_engine.records.groups import GroupRecord, member_id
 from understudy.ledger import Database, SqlLedger
-from understudy.ledger.instants import microseconds, now_us
-from understudy.ledger.job_table import jobs
-from understudy.ledger.pruning import MAX_JOBS, SqlPruner
-from understudy.ledger.tables import groups
-from understudy.ledger.upgrading import upgrade
-from understudy.testing.ledger_suite.flowing import group, members, run
+from understudy.ledger.database.timestamps import microseconds, now_us
+from understudy.ledger.schema.jobs import jobs
+from understudy.ledger.schema.tables import groups
+from understudy.ledger.upgrade.run import upgrade
+from understudy.ledger.upkeep.pruning import MAX_JOBS, SqlPruner
+from understudy.testing.ledger_suite.flow.chains import group, members, run
 
 AT_ONCE = Retention(age=timedelta(microseconds=1))
 

@@ -9,15 +9,16 @@ from sqlalchemy import func, select, update
 from tests.servers.database_clock import DatabaseClock
 from tests.servers.postgres import Postgres
 from tests.unit.jobs.fakes import Job
-from understudy.job_engine.catalogue import Catalogue
-from understudy.job_engine.error_record import ErrorRecord
+from understudy.job_engine.definitions.catalogue import Catalogue
 from understudy.job_engine.errors import LedgerUnavailableError
 from understudy.job_engine.jobs.scheduled.prune_ledger import (
     PruneLedger,
     Pruning,
     prune_ledger,
 )
-from understudy.job_engine.records import (
+from understudy.job_engine.policies.retention import Retention
+from understudy.job_engine.records.error_record import ErrorRecord
+from understudy.job_engine.records.job import (
     Claim,
     Conclusion,
     DispatchTry,
@@ -26,15 +27,14 @@ from understudy.job_engine.records import (
     Ticket,
     TryOutcome,
 )
-from understudy.job_engine.requests import NewJob, OfferPlan
-from understudy.job_engine.retention import Retention
-from understudy.job_engine.states import FAIL, SUCCEED, TERMINAL, JobState
+from understudy.job_engine.records.new_job import NewJob, OfferPlan
+from understudy.job_engine.records.states import FAIL, SUCCEED, TERMINAL, JobState
 from understudy.ledger import Database, SqlLedger
-from understudy.ledger.instants import instant, microseconds, now_us
-from understudy.ledger.job_table import jobs
-from understudy.ledger.pruning import MAX_JOBS, SqlPruner
-from understudy.ledger.tables import aggregates, attempts, dispatch_attempts, events, steps
-from understudy.ledger.upgrading import upgrade
+from understudy.ledger.database.timestamps import instant, microseconds, now_us
+from understudy.ledger.schema.jobs import jobs
+from understudy.ledger.schema.tables import aggregates, attempts, dispatch_attempts, events, steps
+from understudy.ledger.upgrade.run import upgrade
+from understudy.ledger.upkeep.pruning import MAX_JOBS, SqlPruner
 
 DAY = Retention(age=timedelta(days=1))
 NEWEST_TWO = Retention(age=timedelta(days=1), count=2)

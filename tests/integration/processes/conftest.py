@@ -16,10 +16,10 @@ from tests.servers.processes import PATIENCE, Process, Processes, wait_until
 from tests.servers.valkey import Valkey
 from understudy.dispatcher import JobHandle
 from understudy.job_engine import QueueProfile
-from understudy.job_engine.records import JobRecord
+from understudy.job_engine.records.job import JobRecord
 from understudy.ledger import Database
-from understudy.ledger.upgrading import upgrade
-from understudy.worker.settings import load_settings
+from understudy.ledger.upgrade.run import upgrade
+from understudy.worker.configuration.settings import load_settings
 from understudy.worker.wiring import App, build
 
 ROOT = Path(__file__).parents[3]

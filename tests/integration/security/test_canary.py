@@ -18,8 +18,8 @@ from tests.servers.rabbitmq import RabbitMQ
 from tests.servers.valkey import Valkey
 from understudy.dispatcher import JobHandle
 from understudy.job_engine import JobState
-from understudy.ledger.job_table import jobs
-from understudy.ledger.tables import metadata
+from understudy.ledger.schema.jobs import jobs
+from understudy.ledger.schema.tables import metadata
 
 CANARY = "canary-7f3a9c51"
 QUEUE = "understudy-children"

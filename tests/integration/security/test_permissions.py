@@ -30,7 +30,7 @@ from tests.servers.processes import wait_until
 from tests.servers.rabbitmq import RabbitMQ
 from tests.servers.valkey import Valkey
 from understudy.ledger import Database, SqlLedger, check
-from understudy.ledger.upgrading import upgrade
+from understudy.ledger.upgrade.run import upgrade
 from understudy.queue import rq_id
 from understudy.queue.rq_queue import DEFAULT_NAMESPACE
 

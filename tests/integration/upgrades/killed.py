@@ -16,8 +16,8 @@ from pathlib import Path
 
 from tests.integration.upgrades.next_release import ADDITIVE
 from understudy.ledger import Database
-from understudy.ledger.migrating.steps import Progress
-from understudy.ledger.upgrading import upgrade
+from understudy.ledger.upgrade.run import upgrade
+from understudy.ledger.upgrade.steps import Progress
 
 #: Where the points are written down, one a line, and whether a process was killed there.
 POINTS = "points"

@@ -5,9 +5,9 @@ from time import monotonic
 from types import TracebackType
 from typing import Self
 
-from understudy.job_engine.states import JobState
+from understudy.job_engine.records.states import JobState
 from understudy.ledger import Database, SqlLedger, check
-from understudy.testing.ledger_suite.scene import SUCCESS, claimed, new_job, plan
+from understudy.testing.ledger_suite.fixtures import SUCCESS, claimed, new_job, plan
 
 
 class Load:

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from understudy.ledger.migrating.scripts import load
-from understudy.ledger.tables import metadata
+from understudy.ledger.schema.tables import metadata
+from understudy.ledger.upgrade.scripts import load
 
 HERE = Path(__file__).parent
 

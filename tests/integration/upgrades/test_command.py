@@ -12,10 +12,10 @@ from tests.integration.upgrades.next_release import ADDITIVE, TABLES
 from tests.servers.processes import Processes
 from tests.unit.worker.environment import forget_settings
 from understudy.ledger import Database
-from understudy.ledger.migrating.scripts import load
-from understudy.ledger.schema import REVISION, REVISIONS
-from understudy.ledger.upgrading import upgrade
-from understudy.worker.exits import CONFIG, OK
+from understudy.ledger.schema.revision import REVISION, REVISIONS
+from understudy.ledger.upgrade.run import upgrade
+from understudy.ledger.upgrade.scripts import load
+from understudy.worker.exit_codes import CONFIG, OK
 
 
 @pytest.fixture(scope="module")

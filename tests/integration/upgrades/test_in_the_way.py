@@ -21,12 +21,12 @@ from tests.integration.upgrades.next_release import ADDITIVE, TABLES
 from tests.servers.processes import PATIENCE, Processes, wait_until
 from understudy.job_engine.errors import LedgerUnavailableError
 from understudy.ledger import Database, check
-from understudy.ledger.migrating import online
-from understudy.ledger.migrating.postgresql import LOCK_TIMEOUT
-from understudy.ledger.migrating.scripts import Migration, load
-from understudy.ledger.migrating.steps import Progress
-from understudy.ledger.schema import REVISION
-from understudy.ledger.upgrading import Upgrade, upgrade
+from understudy.ledger.schema.revision import REVISION
+from understudy.ledger.upgrade import online
+from understudy.ledger.upgrade.postgresql import LOCK_TIMEOUT
+from understudy.ledger.upgrade.run import Upgrade, upgrade
+from understudy.ledger.upgrade.scripts import Migration, load
+from understudy.ledger.upgrade.steps import Progress
 
 pytestmark = pytest.mark.fault("F47")
 

@@ -13,8 +13,8 @@ from tests.integration.upgrades.load import Load
 from tests.integration.upgrades.next_release import ADDITIVE
 from tests.servers.processes import PATIENCE, Processes, wait_until
 from understudy.ledger import Database, SqlLedger, check
-from understudy.ledger.upgrading import upgrade
-from understudy.ledger.verifying import verify
+from understudy.ledger.upgrade.run import upgrade
+from understudy.ledger.verify import verify
 
 #: More than the batches of the backfill after which it is killed.
 BEFORE = 140

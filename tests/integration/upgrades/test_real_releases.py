@@ -16,15 +16,15 @@ import pytest
 
 from tests.integration.upgrades.next_release import ADDITIVE
 from understudy.ledger import Database, check
-from understudy.ledger.schema import REVISION
-from understudy.ledger.upgrading import upgrade
+from understudy.ledger.schema.revision import REVISION
+from understudy.ledger.upgrade.run import upgrade
 
 pytestmark = [pytest.mark.fault("F47"), pytest.mark.long]
 
 ROOT = Path(__file__).parents[3]
 #: The code before is the oldest that reads the minimum of a ledger: the commit that brought this.
 #: After a revision that raises the minimum it is the commit that brought that one.
-BROUGHT = "packages/ledger/src/understudy/ledger/migrating/online.py"
+BROUGHT = "packages/ledger/src/understudy/ledger/upgrade/online.py"
 SHALLOW = "expected the whole history, got a shallow clone or none; run: git fetch --unshallow"
 
 WORK = """
@@ -105,6 +105,6 @@ def run(folder: Path, program: str, url: str) -> None:
 
 
 WHERE = """
-import understudy.ledger.schema as where
+import understudy.ledger.schema.revision as where
 assert where.__file__.startswith({folder!r}), where.__file__
 """

@@ -12,9 +12,9 @@ from tests.integration.upgrades.next_release import ADDITIVE, BREAKING, TABLES
 from tests.servers.processes import PATIENCE, wait_until
 from understudy.job_engine.errors import LedgerError, LedgerSchemaError
 from understudy.ledger import Database, check
-from understudy.ledger.migrating.scripts import Migration, load
-from understudy.ledger.schema import REVISION, REVISIONS, Standing, standing
-from understudy.ledger.upgrading import upgrade
+from understudy.ledger.schema.revision import REVISION, REVISIONS, Standing, standing
+from understudy.ledger.upgrade.run import upgrade
+from understudy.ledger.upgrade.scripts import Migration, load
 
 pytestmark = pytest.mark.fault("F47")
 

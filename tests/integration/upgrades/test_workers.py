@@ -10,8 +10,8 @@ from tests.integration.acceptance.jobs_under_test import Act, in_thread
 from tests.integration.acceptance.stage import Stage
 from tests.integration.upgrades.next_release import ADDITIVE
 from tests.servers.processes import PATIENCE, wait_until
-from understudy.ledger.migrating.steps import Progress
-from understudy.ledger.upgrading import upgrade
+from understudy.ledger.upgrade.run import upgrade
+from understudy.ledger.upgrade.steps import Progress
 
 
 @pytest.mark.fault("F47")

@@ -17,10 +17,10 @@ from tests.unit.bad_input.refusals import (
 from tests.unit.house import WELCOME, House
 from tests.unit.support import Mail
 from understudy.dispatcher import JobHandle
-from understudy.job_engine.error_record import ErrorRecord
 from understudy.job_engine.errors import ScheduleNotFoundError, UnderstudyError
-from understudy.job_engine.records import Conclusion
-from understudy.job_engine.states import FAIL, HOLD, JobState
+from understudy.job_engine.records.error_record import ErrorRecord
+from understudy.job_engine.records.job import Conclusion
+from understudy.job_engine.records.states import FAIL, HOLD, JobState
 
 ACTORS = (*NO_TEXT, "", "a" * 129, "a\0")
 REASONS = (*NO_TEXT, "r" * 2001, "r\0", "\ud800")

@@ -27,9 +27,9 @@ from understudy.job_engine import (
     declare_job,
     job,
 )
-from understudy.job_engine.definition import JobOptions
-from understudy.job_engine.definition_options import CHECKS, OPTIONAL
+from understudy.job_engine.declaration import JobOptions
 from understudy.job_engine.errors import DefinitionError, UnknownQueueError
+from understudy.job_engine.policies.checks import CHECKS, OPTIONAL
 
 UNIQUE = Unique(by=())
 ONE = declare_job("one", payload=JobFailure)

@@ -15,8 +15,8 @@ from tests.unit.bad_input.refusals import (
 from tests.unit.house import WELCOME, House
 from tests.unit.support import Mail, define
 from understudy.job_engine import Link, Unique
-from understudy.job_engine.codec import MAX_PAYLOAD_BYTES
 from understudy.job_engine.errors import DispatchError
+from understudy.job_engine.values.codec import MAX_PAYLOAD_BYTES
 
 LINK = Link(WELCOME, Mail())
 UNIQUE = define(lambda ctx: None, unique=Unique(by=()))

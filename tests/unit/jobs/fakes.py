@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, TypeVar
 
+from understudy.job_engine.attempt.interrupts import Suspended
+from understudy.job_engine.attempt.lease import Lease
 from understudy.job_engine.clock import Clock
-from understudy.job_engine.context import JobContext
-from understudy.job_engine.interrupts import Suspended
 from understudy.job_engine.jobs.data_sync.table_sink import Row, TableShape
-from understudy.job_engine.lease import Lease
-from understudy.job_engine.ports import AttemptLedger
-from understudy.job_engine.records import Claim, StepRecord
+from understudy.job_engine.ports.ledger import AttemptLedger
+from understudy.job_engine.records.job import Claim, StepRecord
+from understudy.job_engine.steps.context import JobContext
 from understudy.testing import FrozenClock
 
 P = TypeVar("P")

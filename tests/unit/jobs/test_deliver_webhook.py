@@ -9,16 +9,16 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 from tests.unit.jobs.fakes import JOB_ID, Crashed, Job
-from understudy.job_engine.codec import MAX_PAYLOAD_BYTES, encode_payload
 from understudy.job_engine.errors import ConfigurationError, NonRetryableError, RetryAfterError
 from understudy.job_engine.jobs.default.deliver_webhook import (
     PAUSES,
     DeliverWebhook,
     Webhook,
-    WebhookSettings,
     deliver_webhook,
 )
+from understudy.job_engine.jobs.default.webhook_settings import WebhookSettings
 from understudy.job_engine.jobs.http_replies import PeerUnavailableError
+from understudy.job_engine.values.codec import MAX_PAYLOAD_BYTES, encode_payload
 from understudy.testing import FrozenClock
 
 URL = "https://hooks.example.com/in?token=hush"

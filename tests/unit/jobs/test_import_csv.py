@@ -7,7 +7,6 @@ from pydantic import ValidationError
 
 from tests.unit.jobs.fakes import JOB_ID, MemoryTables
 from tests.unit.jobs.imports import PEOPLE, Bench, people
-from understudy.job_engine.codec import MAX_PAYLOAD_BYTES, encode_payload
 from understudy.job_engine.errors import NonRetryableError
 from understudy.job_engine.jobs.data_sync.import_csv import (
     BadRow,
@@ -16,6 +15,7 @@ from understudy.job_engine.jobs.data_sync.import_csv import (
     import_csv,
 )
 from understudy.job_engine.jobs.data_sync.table_sink import Row, TableShape
+from understudy.job_engine.values.codec import MAX_PAYLOAD_BYTES, encode_payload
 
 
 @pytest.fixture

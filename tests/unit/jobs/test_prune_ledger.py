@@ -7,9 +7,8 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from tests.unit.jobs.fakes import Crashed, Job
-from understudy.job_engine.declaring import declare_job
-from understudy.job_engine.definition import AnyDefinition
-from understudy.job_engine.events import Event
+from understudy.job_engine.definitions.decorators import declare_job
+from understudy.job_engine.definitions.definition import AnyDefinition
 from understudy.job_engine.jobs.scheduled.prune_ledger import (
     MAX_BATCH,
     PRUNING_DEAD_LETTERS,
@@ -18,9 +17,10 @@ from understudy.job_engine.jobs.scheduled.prune_ledger import (
     Pruning,
     prune_ledger,
 )
-from understudy.job_engine.retention import Retention
-from understudy.job_engine.retry import RetryPolicy
-from understudy.job_engine.states import JobState
+from understudy.job_engine.policies.retention import Retention
+from understudy.job_engine.policies.retry import RetryPolicy
+from understudy.job_engine.records.states import JobState
+from understudy.job_engine.telemetry import Event
 
 SUCCEEDED = Retention(age=timedelta(hours=1), count=10)
 FAILED = Retention(age=timedelta(days=30))

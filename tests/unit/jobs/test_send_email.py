@@ -8,7 +8,6 @@ import pytest
 from pydantic import ValidationError
 
 from tests.unit.jobs.fakes import Crashed, Job
-from understudy.job_engine.codec import MAX_PAYLOAD_BYTES, encode_payload
 from understudy.job_engine.errors import ConfigurationError, NonRetryableError
 from understudy.job_engine.jobs.default.send_email import (
     MAX_RECIPIENTS,
@@ -24,6 +23,7 @@ from understudy.job_engine.jobs.smtp import (
     SmtpServer,
     SmtpSettings,
 )
+from understudy.job_engine.values.codec import MAX_PAYLOAD_BYTES, encode_payload
 from understudy.testing import FrozenClock
 
 SETTINGS = SmtpSettings(sender="robot@example.com")

@@ -4,13 +4,13 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from understudy.job_engine.events import Event
-from understudy.job_engine.limits import NO_LIMITS, Limits
-from understudy.job_engine.message import KeyRing, Message
-from understudy.job_engine.queues import QueueProfile
-from understudy.job_engine.records import Claim, Ticket
-from understudy.job_engine.requests import NewJob, OfferPlan
-from understudy.job_engine.states import JobState
+from understudy.job_engine.policies.limits import NO_LIMITS, Limits
+from understudy.job_engine.policies.queue import QueueProfile
+from understudy.job_engine.records.job import Claim, Ticket
+from understudy.job_engine.records.message import KeyRing, Message
+from understudy.job_engine.records.new_job import NewJob, OfferPlan
+from understudy.job_engine.records.states import JobState
+from understudy.job_engine.telemetry import Event
 from understudy.testing import FrozenClock, MemoryLedger
 
 LEASE = timedelta(seconds=40)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from understudy.worker.provenance import provenance
-from understudy.worker.settings import Settings
+from understudy.worker.configuration.report import provenance
+from understudy.worker.configuration.settings import Settings
 
 _PREFIXES = ("UNDERSTUDY_", "REDIS_", "SMTP_")
 _OTHERS = frozenset({"USE_RQ", "AMQP_URL", "CLOUDAMQP_URL", "RABBITMQ_URL", "DATABASE_URL"})

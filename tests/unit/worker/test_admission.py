@@ -6,12 +6,12 @@ from dataclasses import replace
 import pytest
 
 from tests.unit.worker.desk import QUEUE, Desk
-from understudy.job_engine.limits import Limit, Limits
-from understudy.job_engine.message import MAX_MESSAGE_BYTES, KeyRing
-from understudy.job_engine.records import Ticket
-from understudy.job_engine.states import JobState
+from understudy.job_engine.policies.limits import Limit, Limits
+from understudy.job_engine.records.job import Ticket
+from understudy.job_engine.records.message import MAX_MESSAGE_BYTES, KeyRing
+from understudy.job_engine.records.states import JobState
 from understudy.testing import FrozenClock
-from understudy.worker.admission import Admission, Post
+from understudy.worker.attempts.admission import Admission, Post
 
 
 class ClockWithVisitor(FrozenClock):

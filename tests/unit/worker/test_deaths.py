@@ -12,9 +12,15 @@ import pytest
 
 from tests.servers.processes import PATIENCE, wait_until
 from understudy.job_engine.errors import LedgerUnavailableError
-from understudy.job_engine.records import WorkerRecord
+from understudy.job_engine.records.job import WorkerRecord
 from understudy.testing import FrozenClock, MemoryLedger
-from understudy.worker.deaths import DeathNotices, NeighbourWatch, birth, has_gone, this_machine
+from understudy.worker.processes.deaths import (
+    DeathNotices,
+    NeighbourWatch,
+    birth,
+    has_gone,
+    this_machine,
+)
 
 LONG = timedelta(hours=1)
 HERE = "here"

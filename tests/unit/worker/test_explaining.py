@@ -6,9 +6,8 @@ from functools import partial
 
 import pytest
 
-from understudy.job_engine.limits import Limit, Limits
-from understudy.job_engine.pause import Pause
-from understudy.job_engine.records import (
+from understudy.job_engine.policies.limits import Limit, Limits
+from understudy.job_engine.records.job import (
     Conclusion,
     DispatchTry,
     JobRecord,
@@ -17,10 +16,11 @@ from understudy.job_engine.records import (
     TryOutcome,
     WorkerRecord,
 )
-from understudy.job_engine.resolution import Resolution
-from understudy.job_engine.states import ABANDON, ACCEPT, HOLD, RELEASE, RESUME, SUSPEND
+from understudy.job_engine.records.pauses import Pause
+from understudy.job_engine.records.resolution import Resolution
+from understudy.job_engine.records.states import ABANDON, ACCEPT, HOLD, RELEASE, RESUME, SUSPEND
 from understudy.testing import FrozenClock, MemoryLedger
-from understudy.testing.ledger_suite.scene import (
+from understudy.testing.ledger_suite.fixtures import (
     CONCLUSIONS,
     LONG,
     claimed,
@@ -30,8 +30,8 @@ from understudy.testing.ledger_suite.scene import (
     started,
     waiting,
 )
-from understudy.worker.cli.explaining import why
-from understudy.worker.cli.showing import read_story
+from understudy.worker.cli.jobs.explanation import why
+from understudy.worker.cli.jobs.page import read_story
 
 HELD = Conclusion(HOLD, error=CONCLUSIONS[1].error, reason="step 'pay' is in doubt")
 

@@ -9,8 +9,7 @@ import pytest
 
 from tests.servers.processes import PATIENCE, wait_until
 from tests.unit.worker.desk import LEASE, Desk
-from understudy.job_engine.errors import LedgerUnavailableError
-from understudy.job_engine.interrupts import (
+from understudy.job_engine.attempt.interrupts import (
     CancelRequested,
     CutOff,
     Fenced,
@@ -18,12 +17,13 @@ from understudy.job_engine.interrupts import (
     Released,
     TimedOut,
 )
-from understudy.job_engine.lease import Lease
-from understudy.job_engine.records import Claim, Ticket
-from understudy.job_engine.requests import OfferPlan
-from understudy.job_engine.states import JobState
-from understudy.worker.claim_returns import ClaimReturns
-from understudy.worker.lease_keeper import OVERDUE_SECONDS, LeaseKeeper
+from understudy.job_engine.attempt.lease import Lease
+from understudy.job_engine.errors import LedgerUnavailableError
+from understudy.job_engine.records.job import Claim, Ticket
+from understudy.job_engine.records.new_job import OfferPlan
+from understudy.job_engine.records.states import JobState
+from understudy.worker.attempts.claim_returns import ClaimReturns
+from understudy.worker.attempts.lease_keeper import OVERDUE_SECONDS, LeaseKeeper
 
 LONG = timedelta(hours=1)
 A_MOMENT = timedelta(milliseconds=1)

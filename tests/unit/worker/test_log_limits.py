@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.servers.processes import wait_until
-from understudy.worker.log_limits import BURSTS, MOST_REASONS, OTHERS, FloodGate
+from understudy.worker.logs.rate_limits import BURSTS, MOST_REASONS, OTHERS, FloodGate
 
 KIND = "message.rejected"
 LONG = timedelta(hours=1)

@@ -12,10 +12,10 @@ import pytest
 import structlog
 
 from tests.unit.worker.desk import Desk
-from understudy.job_engine.error_record import ErrorRecord
-from understudy.job_engine.events import Event
-from understudy.worker.logs import bound_to, configure_logs, log_event
-from understudy.worker.settings import load_settings
+from understudy.job_engine.records.error_record import ErrorRecord
+from understudy.job_engine.telemetry import Event
+from understudy.worker.configuration.settings import load_settings
+from understudy.worker.logs.output import bound_to, configure_logs, log_event
 
 CHATTERS = ("rq", "rq.worker", "rq.job", "dramatiq", "alembic", "httpx", "pika", "watchfiles")
 FAILURE = ErrorRecord("shop.TornPageError", "torn", "Traceback ...\nshop.TornPageError: torn\n")

@@ -9,7 +9,7 @@ import pytest
 
 from tests.servers.processes import PATIENCE, wait_until
 from understudy.job_engine.errors import LedgerUnavailableError
-from understudy.worker.periodic import Periodic
+from understudy.worker.processes.loop_thread import Periodic
 
 OFTEN = timedelta(milliseconds=5)
 Start = Callable[[Callable[[], object]], Periodic]

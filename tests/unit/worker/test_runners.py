@@ -16,17 +16,23 @@ from pydantic import BaseModel
 from tests.servers.processes import PATIENCE, end, is_alive, wait_until
 from tests.unit.worker.desk import LEASE, QUEUE, Desk
 from understudy.job_engine import JobContext, RetryPolicy, job
-from understudy.job_engine.catalogue import Catalogue
+from understudy.job_engine.attempt.interrupts import (
+    CancelRequested,
+    Fenced,
+    Interrupt,
+    Released,
+    TimedOut,
+)
+from understudy.job_engine.attempt.lease import Lease
+from understudy.job_engine.definitions.catalogue import Catalogue
 from understudy.job_engine.executor import Executor
-from understudy.job_engine.interrupts import CancelRequested, Fenced, Interrupt, Released, TimedOut
-from understudy.job_engine.lease import Lease
 from understudy.job_engine.outcome import MAX_CRASHES
-from understudy.job_engine.records import Claim
-from understudy.job_engine.requests import OfferPlan
-from understudy.job_engine.states import JobState
-from understudy.worker.claim_returns import ClaimReturns
-from understudy.worker.lease_keeper import LeaseKeeper
-from understudy.worker.runners import (
+from understudy.job_engine.records.job import Claim
+from understudy.job_engine.records.new_job import OfferPlan
+from understudy.job_engine.records.states import JobState
+from understudy.worker.attempts.claim_returns import ClaimReturns
+from understudy.worker.attempts.lease_keeper import LeaseKeeper
+from understudy.worker.attempts.runners import (
     CautiousRunner,
     ChildLease,
     ChildRunner,

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from tests.unit.worker.test_logs import FAILURE
-from understudy.job_engine.events import Event
-from understudy.job_engine.states import TRANSITIONS
-from understudy.worker.logs import level_of, log_event
-from understudy.worker.sentences import SENTENCES, sentence
+from understudy.job_engine.records.states import TRANSITIONS
+from understudy.job_engine.telemetry import Event
+from understudy.worker.logs.output import level_of, log_event
+from understudy.worker.logs.sentences import SENTENCES, sentence
 
 ROOT = Path(__file__).parents[3]
 KIND = re.compile(r"(job|engine|message|worker|schedule|ledger)\.[a-z_]+")

@@ -7,10 +7,10 @@ import pytest
 
 from tests.unit.worker.environment import forget_settings
 from understudy.job_engine.errors import ConfigurationError
-from understudy.job_engine.redaction import MASK, redacted_url
-from understudy.worker.misspelled import lookalikes
-from understudy.worker.provenance import provenance
-from understudy.worker.settings import Settings, ledger_folder, load_settings
+from understudy.job_engine.values.redaction import MASK, redacted_url
+from understudy.worker.configuration.report import provenance
+from understudy.worker.configuration.settings import Settings, ledger_folder, load_settings
+from understudy.worker.configuration.unknown_variables import lookalikes
 
 
 @pytest.fixture(autouse=True)

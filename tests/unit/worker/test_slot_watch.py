@@ -5,11 +5,11 @@ from datetime import timedelta
 import pytest
 
 from tests.unit.worker.desk import Desk
-from understudy.job_engine.interrupts import Fenced, Interrupt, Released, TimedOut
-from understudy.job_engine.lease import Lease
-from understudy.job_engine.records import Claim
+from understudy.job_engine.attempt.interrupts import Fenced, Interrupt, Released, TimedOut
+from understudy.job_engine.attempt.lease import Lease
+from understudy.job_engine.records.job import Claim
 from understudy.testing import FrozenClock
-from understudy.worker.slot_watch import LOOKS, PATIENCE, SlotWatch
+from understudy.worker.attempts.slot_watch import LOOKS, PATIENCE, SlotWatch
 
 CLAIM = Desk().claim()
 

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from understudy.job_engine.errors import ConfigurationError
-from understudy.job_engine.queues import DATA_SYNC, DEFAULT
-from understudy.worker.settings import load_settings
-from understudy.worker.slots import check_slots, with_slots
+from understudy.job_engine.policies.queue import DATA_SYNC, DEFAULT
+from understudy.worker.configuration.settings import load_settings
+from understudy.worker.configuration.slots import check_slots, with_slots
 
 
 @pytest.mark.parametrize(

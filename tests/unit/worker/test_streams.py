@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.servers.processes import PATIENCE, wait_until
-from understudy.worker.streams import PatientHandler, writer
+from understudy.worker.logs.streams import PatientHandler, writer
 
 LINE = "x" * 1000
 MANY = 500

@@ -11,9 +11,9 @@ import psutil
 import pytest
 
 from tests.servers.processes import PATIENCE, end, is_alive, wait_until
-from understudy.job_engine.records import WorkerRecord
-from understudy.worker.exits import CONFIG
-from understudy.worker.supervisor import MARGIN_SECONDS, Supervisor
+from understudy.job_engine.records.job import WorkerRecord
+from understudy.worker.exit_codes import CONFIG
+from understudy.worker.supervision.supervisor import MARGIN_SECONDS, Supervisor
 
 #: Notes its arguments, then does what the test says.
 PROGRAM = """

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.servers.processes import PATIENCE
-from understudy.worker.surroundings import Surroundings
+from understudy.worker.attempts.process_state import Surroundings
 
 
 def umask() -> int:

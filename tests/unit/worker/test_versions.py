@@ -5,7 +5,7 @@ from importlib.metadata import requires
 
 import pytest
 
-from understudy.worker.doctor.versions import SUPPORTED, Supported, look_at_versions
+from understudy.worker.doctor.version_checks import SUPPORTED, Supported, look_at_versions
 
 MEMBERS = ("understudy-queue", "understudy-dispatcher", "understudy-ledger")
 RQ = Supported("rq", (3,), 4)

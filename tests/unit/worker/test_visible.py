@@ -14,20 +14,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from understudy.job_engine.error_record import ErrorRecord
 from understudy.job_engine.errors import UnderstudyError
-from understudy.job_engine.events import Event
 from understudy.job_engine.invariants import Violation
-from understudy.worker.cli import doctor, verify
+from understudy.job_engine.records.error_record import ErrorRecord
+from understudy.job_engine.telemetry import Event
+from understudy.worker.cli import doctor
 from understudy.worker.cli import main as command_line
+from understudy.worker.cli.ledger import verify
 from understudy.worker.cli.output import console, print_table, say, show
-from understudy.worker.demo.board import Board
-from understudy.worker.demo.drawing import Goals
+from understudy.worker.configuration.report import Provenance
+from understudy.worker.configuration.settings import load_settings
+from understudy.worker.demo.display.live_display import Board
+from understudy.worker.demo.display.rendering import Goals
 from understudy.worker.doctor.finding import failure
-from understudy.worker.logs import configure_logs, log_event
-from understudy.worker.provenance import Provenance
-from understudy.worker.settings import load_settings
-from understudy.worker.visible import described, visible, visible_block
+from understudy.worker.logs.output import configure_logs, log_event
+from understudy.worker.logs.visible import described, visible, visible_block
 
 #: Every character that a terminal may obey, or show in another order, or not at all.
 HOSTILE = [

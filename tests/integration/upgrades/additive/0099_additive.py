@@ -6,9 +6,9 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from understudy.ledger.migrating import online
-from understudy.ledger.migrating.operations import op
-from understudy.ledger.schema import REVISION
+from understudy.ledger.schema.revision import REVISION
+from understudy.ledger.upgrade import online
+from understudy.ledger.upgrade.operations import op
 
 revision = "0099"
 down_revision = REVISION

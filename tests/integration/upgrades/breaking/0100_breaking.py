@@ -1,7 +1,7 @@
 """What code of this release cannot live with: a column it reads goes."""
 
-from understudy.ledger.migrating import online
-from understudy.ledger.migrating.operations import op
+from understudy.ledger.upgrade import online
+from understudy.ledger.upgrade.operations import op
 
 revision = "0100"
 down_revision = "0099"

@@ -1,9 +1,9 @@
 """Opening the ledger, for programs that need nothing else; `wiring` puts the rest together."""
 
 from understudy.ledger import Database, SqlLedger, check
+from understudy.ledger.database.sqlite.private_file import no_ledger
 from understudy.ledger.opening import shared_database
-from understudy.ledger.private_file import no_ledger
-from understudy.worker.settings import DEFAULT_LEDGER, Settings, ledger_folder
+from understudy.worker.configuration.settings import DEFAULT_LEDGER, Settings, ledger_folder
 
 #: The most connections to PostgreSQL of a process that only dispatches, asks or maintains.
 FEW = 4

@@ -12,14 +12,14 @@ from contextlib import closing
 import click
 
 from understudy.job_engine.errors import UnderstudyError, UnknownQueueError
-from understudy.job_engine.expecting import did_you_mean
-from understudy.job_engine.queues import declared_queues
+from understudy.job_engine.policies.queue import declared_queues
+from understudy.job_engine.validation import did_you_mean
 from understudy.ledger import check
-from understudy.worker.exits import exit_code
-from understudy.worker.parentage import die_with_parent
-from understudy.worker.settings import Settings, load_settings
-from understudy.worker.slots import check_slots
-from understudy.worker.visible import described
+from understudy.worker.configuration.settings import Settings, load_settings
+from understudy.worker.configuration.slots import check_slots
+from understudy.worker.exit_codes import exit_code
+from understudy.worker.logs.visible import described
+from understudy.worker.processes.parent_death import die_with_parent
 from understudy.worker.wiring import load_catalogue, open_database
 
 logger: logging.Logger = logging.getLogger("understudy")

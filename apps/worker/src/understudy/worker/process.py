@@ -15,41 +15,41 @@ from types import FrameType
 import click
 
 from understudy.dispatcher.engines.dramatiq import make_broker
-from understudy.dispatcher.engines.inbox import Inbox
-from understudy.job_engine.catalogue import Catalogue
+from understudy.dispatcher.engines.dramatiq_messages import Inbox
+from understudy.job_engine.attempt.interrupts import CancelRequested, Fenced
+from understudy.job_engine.definitions.catalogue import Catalogue
 from understudy.job_engine.errors import LedgerError, UnderstudyError
-from understudy.job_engine.events import Event
 from understudy.job_engine.executor import Executor
-from understudy.job_engine.interrupts import CancelRequested, Fenced
 from understudy.job_engine.outcome import timed_out
-from understudy.job_engine.queues import DEFAULT, QueueProfile, queue_profile
-from understudy.job_engine.records import Claim, Conclusion, Ticket, WorkerRecord
-from understudy.job_engine.states import RELEASE
+from understudy.job_engine.policies.queue import DEFAULT, QueueProfile, queue_profile
+from understudy.job_engine.records.job import Claim, Conclusion, Ticket, WorkerRecord
+from understudy.job_engine.records.states import RELEASE
+from understudy.job_engine.telemetry import Event
 from understudy.queue import queue_name, rq_queue, shared_client
 from understudy.queue.cluster import refuse_cluster
-from understudy.worker.admission import Admission, Post
-from understudy.worker.claim_returns import ClaimReturns
-from understudy.worker.deaths import NeighbourWatch, birth, this_machine
+from understudy.worker.attempts.admission import Admission, Post
+from understudy.worker.attempts.claim_returns import ClaimReturns
+from understudy.worker.attempts.lease_keeper import LeaseKeeper
+from understudy.worker.attempts.processor import Processor
+from understudy.worker.attempts.runners import CautiousRunner, ChildRunner, Runner, ThreadRunner
+from understudy.worker.attempts.slot_watch import SlotWatch
+from understudy.worker.configuration.settings import Settings, adopt, load_settings
+from understudy.worker.configuration.slots import with_slots
 from understudy.worker.engines.dramatiq_worker import ThreadWorker
 from understudy.worker.engines.link import Link
 from understudy.worker.engines.port import EngineWorker
 from understudy.worker.engines.rq_worker import SlotWorker
-from understudy.worker.exits import CONFIG, OK, TRY_AGAIN, exit_code
-from understudy.worker.forks import guard_forks
-from understudy.worker.last_exit import HASTE_SECONDS, exit_within
-from understudy.worker.lease_keeper import LeaseKeeper
-from understudy.worker.logs import configure_logs, flush_logs
-from understudy.worker.maintenance import MAINTENANCE, MaintenanceProcess
-from understudy.worker.namespace_guard import EVERY, NamespaceGuard
-from understudy.worker.parentage import die_with_parent
-from understudy.worker.periodic import Periodic
-from understudy.worker.processor import Processor
-from understudy.worker.runners import CautiousRunner, ChildRunner, Runner, ThreadRunner
-from understudy.worker.settings import Settings, adopt, load_settings
-from understudy.worker.slot_watch import SlotWatch
-from understudy.worker.slots import with_slots
-from understudy.worker.streams import open_standard_streams
-from understudy.worker.visible import described
+from understudy.worker.exit_codes import CONFIG, OK, TRY_AGAIN, exit_code
+from understudy.worker.logs.output import configure_logs, flush_logs
+from understudy.worker.logs.streams import open_standard_streams
+from understudy.worker.logs.visible import described
+from understudy.worker.processes.deaths import NeighbourWatch, birth, this_machine
+from understudy.worker.processes.forks import guard_forks
+from understudy.worker.processes.last_exit import HASTE_SECONDS, exit_within
+from understudy.worker.processes.loop_thread import Periodic
+from understudy.worker.processes.parent_death import die_with_parent
+from understudy.worker.supervision.maintenance import MAINTENANCE, MaintenanceProcess
+from understudy.worker.supervision.namespace_guard import EVERY, NamespaceGuard
 from understudy.worker.wiring import KEEPERS, App, build, load_catalogue, modules_of_children
 
 logger: logging.Logger = logging.getLogger("understudy.worker")

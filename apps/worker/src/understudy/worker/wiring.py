@@ -8,30 +8,30 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from understudy.dispatcher import Dispatcher
-from understudy.dispatcher.breaker import BreakerPolicy
-from understudy.dispatcher.engine_set import EngineSet
 from understudy.dispatcher.engines.config import EngineConfig, build_engines
-from understudy.dispatcher.maintenance import Maintenance
-from understudy.dispatcher.offering import Offerer
-from understudy.dispatcher.rescuer import Rescuer
-from understudy.dispatcher.routing import LiveWorkers, Router
-from understudy.dispatcher.scheduler import Scheduler
-from understudy.dispatcher.ticker import Ticker
-from understudy.dispatcher.try_log import TryLog
-from understudy.job_engine.catalogue import Catalogue
+from understudy.dispatcher.maintenance.cron import Ticker
+from understudy.dispatcher.maintenance.maintenance import Maintenance
+from understudy.dispatcher.maintenance.rescuer import Rescuer
+from understudy.dispatcher.maintenance.stager import Scheduler
+from understudy.dispatcher.offering.breaker import BreakerPolicy
+from understudy.dispatcher.offering.engines import EngineSet
+from understudy.dispatcher.offering.offerer import Offerer
+from understudy.dispatcher.offering.router import LiveWorkers, Router
+from understudy.dispatcher.offering.try_log import TryLog
 from understudy.job_engine.clock import Clock, SystemClock
-from understudy.job_engine.definition import AnyDefinition
-from understudy.job_engine.events import Listener
+from understudy.job_engine.definitions.catalogue import Catalogue
+from understudy.job_engine.definitions.definition import AnyDefinition
 from understudy.job_engine.executor import Executor, Unrecorded
-from understudy.job_engine.message import KeyRing
+from understudy.job_engine.records.message import KeyRing
+from understudy.job_engine.telemetry import Listener
 from understudy.ledger import SqlLedger
-from understudy.ledger.database import driver_modules
+from understudy.ledger.database.database import driver_modules
 from understudy.queue.client import close_clients
-from understudy.worker.deaths import DeathNotices
+from understudy.worker.bundled_jobs import shipped_jobs
+from understudy.worker.configuration.settings import Settings, process_settings
 from understudy.worker.ledger_access import FEW, open_database, open_ledger
-from understudy.worker.logs import log_event
-from understudy.worker.settings import Settings, process_settings
-from understudy.worker.shipped import shipped_jobs
+from understudy.worker.logs.output import log_event
+from understudy.worker.processes.deaths import DeathNotices
 
 __all__ = [
     "ALONE",

@@ -5,17 +5,17 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
-from understudy.dispatcher.handle import HandleLedger, JobHandle
-from understudy.dispatcher.option_checks import check_job
-from understudy.dispatcher.retrying import RetryReport, retry, retry_many
+from understudy.dispatcher.handles.job import HandleLedger, JobHandle
+from understudy.dispatcher.handles.retry import RetryReport, retry, retry_many
+from understudy.dispatcher.options.checks import check_job
 from understudy.job_engine.clock import Clock
-from understudy.job_engine.definition import JobDefinition
+from understudy.job_engine.definitions.definition import JobDefinition
 from understudy.job_engine.errors import JobNotFoundError, OptionInvalidError
-from understudy.job_engine.expecting import Expect
-from understudy.job_engine.message import is_job_id
-from understudy.job_engine.pause import Pausable, Pause
-from understudy.job_engine.records import JobRecord
-from understudy.job_engine.retrial import MOST, DeadLetters
+from understudy.job_engine.records.job import JobRecord
+from understudy.job_engine.records.manual_retry import MOST, DeadLetters
+from understudy.job_engine.records.message import is_job_id
+from understudy.job_engine.records.pauses import Pausable, Pause
+from understudy.job_engine.validation import Expect
 
 P = TypeVar("P", bound=BaseModel)
 R = TypeVar("R")

@@ -10,30 +10,36 @@ from typing import Any, TypeVar, Unpack
 from pydantic import BaseModel
 
 from understudy.dispatcher.control import Control
-from understudy.dispatcher.duplicates import Settled
-from understudy.dispatcher.engine_set import EngineSet
-from understudy.dispatcher.flow import Completion, Flow
-from understudy.dispatcher.flow_handles import ChainHandle, GroupHandle
-from understudy.dispatcher.handle import HandleLedger, JobHandle
-from understudy.dispatcher.many import MANY, BulkDispatch, DispatchOutcome, DispatchRequest, Many
-from understudy.dispatcher.offering import Offerer
-from understudy.dispatcher.options import DispatchOptions, new_job
-from understudy.dispatcher.pickups import Pickups
-from understudy.dispatcher.recorder import Recorder, queue_of
-from understudy.dispatcher.routing import Route, Router
+from understudy.dispatcher.dispatching.bulk import (
+    MANY,
+    BulkDispatch,
+    DispatchOutcome,
+    DispatchRequest,
+    Many,
+)
+from understudy.dispatcher.dispatching.caller_transaction import Within
+from understudy.dispatcher.dispatching.duplicates import Settled
+from understudy.dispatcher.dispatching.flow import Completion, Flow
+from understudy.dispatcher.dispatching.pickup import Pickups
+from understudy.dispatcher.dispatching.recorder import Recorder, queue_of
+from understudy.dispatcher.dispatching.send_event import new_event
+from understudy.dispatcher.handles.flow import ChainHandle, GroupHandle
+from understudy.dispatcher.handles.job import HandleLedger, JobHandle
+from understudy.dispatcher.offering.engines import EngineSet
+from understudy.dispatcher.offering.offerer import Offerer
+from understudy.dispatcher.offering.router import Route, Router
+from understudy.dispatcher.options.options import DispatchOptions, new_job
 from understudy.dispatcher.schedules import Schedules
-from understudy.dispatcher.sending import new_event
-from understudy.dispatcher.within import Within
 from understudy.job_engine.clock import Clock, Deadline
-from understudy.job_engine.definition import JobDefinition
+from understudy.job_engine.definitions.definition import JobDefinition
+from understudy.job_engine.definitions.links import AnyLink
 from understudy.job_engine.errors import LedgerError
-from understudy.job_engine.events import Listener
-from understudy.job_engine.flow import AnyLink
-from understudy.job_engine.groups import When
-from understudy.job_engine.queues import QueueProfile
-from understudy.job_engine.records import JobRecord
-from understudy.job_engine.requests import OfferPlan
-from understudy.job_engine.states import JobState
+from understudy.job_engine.policies.queue import QueueProfile
+from understudy.job_engine.records.groups import When
+from understudy.job_engine.records.job import JobRecord
+from understudy.job_engine.records.new_job import OfferPlan
+from understudy.job_engine.records.states import JobState
+from understudy.job_engine.telemetry import Listener
 
 P = TypeVar("P", bound=BaseModel)
 R = TypeVar("R")

@@ -5,14 +5,14 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from understudy.dispatcher.handle import JobHandle
-from understudy.dispatcher.option_checks import check_job
-from understudy.dispatcher.ticker import payload_of
-from understudy.job_engine.definition import AnyDefinition, JobDefinition
+from understudy.dispatcher.handles.job import JobHandle
+from understudy.dispatcher.maintenance.cron import payload_of
+from understudy.dispatcher.options.checks import check_job
+from understudy.job_engine.definitions.definition import AnyDefinition, JobDefinition
 from understudy.job_engine.errors import OptionInvalidError, ScheduleNotFoundError
-from understudy.job_engine.expecting import did_you_mean
-from understudy.job_engine.schedule import schedule_of
-from understudy.job_engine.scheduling import ScheduleLedger, ScheduleRecord
+from understudy.job_engine.policies.schedule import schedule_of
+from understudy.job_engine.records.schedules import ScheduleLedger, ScheduleRecord
+from understudy.job_engine.validation import did_you_mean
 
 P = TypeVar("P", bound=BaseModel)
 R = TypeVar("R")

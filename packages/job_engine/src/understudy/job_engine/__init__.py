@@ -2,16 +2,13 @@
 
 import logging
 
-from understudy.job_engine import posix_only  # noqa: F401 - it is there to be imported first
+from understudy.job_engine import platform_check  # noqa: F401 - it is there to be imported first
 
 # isort: split
-from understudy.job_engine.async_context import AsyncJobContext
-from understudy.job_engine.catalogue import Catalogue
-from understudy.job_engine.codec import SecretText
-from understudy.job_engine.context import JobContext
-from understudy.job_engine.declaring import declare_job, job
-from understudy.job_engine.definition import JobDefinition
-from understudy.job_engine.doubt import NOT_DONE, NotDone
+from understudy.job_engine.definitions.catalogue import Catalogue
+from understudy.job_engine.definitions.decorators import declare_job, job
+from understudy.job_engine.definitions.definition import JobDefinition
+from understudy.job_engine.definitions.links import Link
 from understudy.job_engine.errors import (
     NonRetryableError,
     RetryAfterError,
@@ -19,18 +16,21 @@ from understudy.job_engine.errors import (
     UnderstudyError,
 )
 from understudy.job_engine.executor import Executor
-from understudy.job_engine.failure import JobFailure
-from understudy.job_engine.flow import Link
-from understudy.job_engine.groups import GroupRecord, GroupResult
-from understudy.job_engine.identity import Debounce, Throttle, Unique
-from understudy.job_engine.limits import Concurrency, RateLimit
-from understudy.job_engine.parallel import Branch
-from understudy.job_engine.queues import QueueProfile, declare_queue
-from understudy.job_engine.records import Progress
-from understudy.job_engine.retention import Retention
-from understudy.job_engine.retry import RetryPolicy
-from understudy.job_engine.schedule import Cron, Every
-from understudy.job_engine.states import JobState
+from understudy.job_engine.policies.limits import Concurrency, RateLimit
+from understudy.job_engine.policies.queue import QueueProfile, declare_queue
+from understudy.job_engine.policies.retention import Retention
+from understudy.job_engine.policies.retry import RetryPolicy
+from understudy.job_engine.policies.schedule import Cron, Every
+from understudy.job_engine.policies.uniqueness import Debounce, Throttle, Unique
+from understudy.job_engine.records.failure import JobFailure
+from understudy.job_engine.records.groups import GroupRecord, GroupResult
+from understudy.job_engine.records.job import Progress
+from understudy.job_engine.records.states import JobState
+from understudy.job_engine.steps.async_context import AsyncJobContext
+from understudy.job_engine.steps.context import JobContext
+from understudy.job_engine.steps.once import NOT_DONE, NotDone
+from understudy.job_engine.steps.parallel import Branch
+from understudy.job_engine.values.codec import SecretText
 
 # A library prints nothing by itself: what it logs goes where the application sends it.
 logging.getLogger("understudy").addHandler(logging.NullHandler())

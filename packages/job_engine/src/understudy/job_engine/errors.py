@@ -53,7 +53,7 @@ is its message where the one who raises it has nothing to add.
 
 from datetime import timedelta
 
-from understudy.job_engine.expecting import Expect
+from understudy.job_engine.validation import Expect
 
 
 class UnderstudyError(Exception):

@@ -7,23 +7,23 @@ from functools import partial
 from typing import Protocol
 
 from understudy.job_engine import outcome
-from understudy.job_engine.async_context import AsyncJobContext
-from understudy.job_engine.async_running import run_coroutine
-from understudy.job_engine.catalogue import Catalogue
+from understudy.job_engine.attempt.context_variables import own_copy
+from understudy.job_engine.attempt.event_loop import run_coroutine
+from understudy.job_engine.attempt.interrupts import CutOff, Fenced, Interrupt, LedgerRefused
+from understudy.job_engine.attempt.lease import Lease
+from understudy.job_engine.attempt.retrying_ledger import PatientLedger
+from understudy.job_engine.attempt.time_limit import AttemptLimits, End
 from understudy.job_engine.clock import Clock
-from understudy.job_engine.context import JobContext
-from understudy.job_engine.definition import AnyDefinition
-from understudy.job_engine.error_record import ErrorRecord
+from understudy.job_engine.definitions.catalogue import Catalogue
+from understudy.job_engine.definitions.definition import AnyDefinition
 from understudy.job_engine.errors import MissingHandlerError, UnknownJobError, is_trouble
-from understudy.job_engine.events import Event, Listener, ignore
-from understudy.job_engine.interrupts import CutOff, Fenced, Interrupt, LedgerRefused
-from understudy.job_engine.lease import Lease
-from understudy.job_engine.patience import PatientLedger
-from understudy.job_engine.ports import AttemptLedger
-from understudy.job_engine.records import Claim, Conclusion, EventRecord
-from understudy.job_engine.states import RELEASE, RESUME, TRANSITIONS, JobState
-from understudy.job_engine.time_limit import AttemptLimits, End
-from understudy.job_engine.variables import own_copy
+from understudy.job_engine.ports.ledger import AttemptLedger
+from understudy.job_engine.records.error_record import ErrorRecord
+from understudy.job_engine.records.job import Claim, Conclusion, EventRecord
+from understudy.job_engine.records.states import RELEASE, RESUME, TRANSITIONS, JobState
+from understudy.job_engine.steps.async_context import AsyncJobContext
+from understudy.job_engine.steps.context import JobContext
+from understudy.job_engine.telemetry import Event, Listener, ignore
 
 AnyContext = JobContext | AsyncJobContext
 #: Takes over the end of an attempt that the ledger refuses to record.

@@ -2,8 +2,16 @@
 
 from datetime import timedelta
 
-from understudy.job_engine.definition import AnyDefinition
-from understudy.job_engine.error_record import ErrorRecord
+from understudy.job_engine.attempt.context_variables import own_copy
+from understudy.job_engine.attempt.interrupts import (
+    CancelRequested,
+    HoldRequested,
+    Interrupt,
+    Released,
+    Suspended,
+    TimedOut,
+)
+from understudy.job_engine.definitions.definition import AnyDefinition
 from understudy.job_engine.errors import (
     AttemptTimeoutError,
     JobCrashedError,
@@ -14,16 +22,9 @@ from understudy.job_engine.errors import (
     RetryAfterError,
     UnderstudyError,
 )
-from understudy.job_engine.interrupts import (
-    CancelRequested,
-    HoldRequested,
-    Interrupt,
-    Released,
-    Suspended,
-    TimedOut,
-)
-from understudy.job_engine.records import Claim, Conclusion
-from understudy.job_engine.states import (
+from understudy.job_engine.records.error_record import ErrorRecord
+from understudy.job_engine.records.job import Claim, Conclusion
+from understudy.job_engine.records.states import (
     CRASH,
     CRASH_OUT,
     FAIL,
@@ -34,7 +35,6 @@ from understudy.job_engine.states import (
     SUCCEED,
     SUSPEND,
 )
-from understudy.job_engine.variables import own_copy
 
 #: A job whose attempts lost their process this often is failed: crash loop (rule 18).
 MAX_CRASHES = 3

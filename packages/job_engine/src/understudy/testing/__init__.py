@@ -8,7 +8,7 @@ from understudy.testing.clock import FrozenClock
 from understudy.testing.engine_suite import EngineBench, EngineSuite, ServerlessEngineSuite
 from understudy.testing.ledger_suite import LedgerSuite
 from understudy.testing.memory_engine import MemoryEngine
-from understudy.testing.memory_ledger import MemoryLedger
+from understudy.testing.memory_ledger.ledger import MemoryLedger
 
 __all__ = [
     "EngineBench",

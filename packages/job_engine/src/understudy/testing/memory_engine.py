@@ -5,7 +5,6 @@ import threading
 from collections import deque
 
 from understudy.job_engine.clock import Deadline
-from understudy.job_engine.engine_port import EngineHealth
 from understudy.job_engine.errors import (
     EngineRefusedError,
     EngineUnavailableError,
@@ -13,8 +12,9 @@ from understudy.job_engine.errors import (
     OfferRefusedError,
     OfferUncertainError,
 )
-from understudy.job_engine.message import Message
-from understudy.job_engine.queues import QueueProfile
+from understudy.job_engine.policies.queue import QueueProfile
+from understudy.job_engine.ports.engine import EngineHealth
+from understudy.job_engine.records.message import Message
 
 
 class MemoryEngine:

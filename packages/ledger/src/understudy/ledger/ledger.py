@@ -3,25 +3,25 @@
 import os
 import socket
 
-from understudy.ledger.attempts import SqlAttempts
-from understudy.ledger.control import SqlControl
-from understudy.ledger.database import Database
-from understudy.ledger.engine_switches import SqlEngineSwitches
-from understudy.ledger.flow import SqlFlow
-from understudy.ledger.keys import SqlKeys
+from understudy.ledger.database.database import Database
 from understudy.ledger.ledger_id import SqlIdentity
-from understudy.ledger.mending import SqlMending
-from understudy.ledger.offers import SqlOffers
-from understudy.ledger.pausing import SqlPauses
-from understudy.ledger.reading import SqlReader
-from understudy.ledger.recording import SqlRecording
-from understudy.ledger.rescue import SqlRescue
-from understudy.ledger.retrying import SqlRetrials
-from understudy.ledger.schedules import SqlSchedules
-from understudy.ledger.waiting import SqlWaiting
-from understudy.ledger.waits import SqlWaits
-from understudy.ledger.within import SqlTransactional
-from understudy.ledger.workers import SqlWorkers
+from understudy.ledger.roles.attempts import SqlAttempts
+from understudy.ledger.roles.caller_transaction import SqlTransactional
+from understudy.ledger.roles.dispatch import SqlRecording
+from understudy.ledger.roles.engine_switches import SqlEngineSwitches
+from understudy.ledger.roles.flow import SqlFlow
+from understudy.ledger.roles.keys import SqlKeys
+from understudy.ledger.roles.offers import SqlOffers
+from understudy.ledger.roles.pauses import SqlPauses
+from understudy.ledger.roles.reader import SqlReader
+from understudy.ledger.roles.resolutions import SqlControl
+from understudy.ledger.roles.retries import SqlRetrials
+from understudy.ledger.roles.waits import SqlWaits
+from understudy.ledger.upkeep.clock_repair import SqlMending
+from understudy.ledger.upkeep.expiry import SqlWaiting
+from understudy.ledger.upkeep.rescue import SqlRescue
+from understudy.ledger.upkeep.schedules import SqlSchedules
+from understudy.ledger.upkeep.workers import SqlWorkers
 
 
 class SqlLedger(
@@ -51,7 +51,7 @@ class SqlLedger(
     """
 
     def __init__(self, database: Database, actor: str | None = None) -> None:
-        """Work on a database whose schema fits; see `understudy.ledger.schema`.
+        """Work on a database whose schema fits; see `understudy.ledger.schema.revision`.
 
         Args:
             database: The ledger's database.

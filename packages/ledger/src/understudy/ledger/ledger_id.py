@@ -4,8 +4,8 @@ import secrets
 
 from sqlalchemy import Connection, insert, select, update
 
-from understudy.ledger.database import Database
-from understudy.ledger.tables import info
+from understudy.ledger.database.database import Database
+from understudy.ledger.schema.tables import info
 
 #: The fact that holds it.
 LEDGER_ID = "ledger_id"

@@ -7,9 +7,9 @@ import os
 from datetime import timedelta
 from weakref import WeakValueDictionary
 
-from understudy.ledger import forks
-from understudy.ledger.call_limit import LIMIT
-from understudy.ledger.database import POOL, Database, ledger_url
+from understudy.ledger.database import forks
+from understudy.ledger.database.call_limit import LIMIT
+from understudy.ledger.database.database import POOL, Database, ledger_url
 
 _open: WeakValueDictionary[tuple[str, timedelta], Database] = WeakValueDictionary()
 _lock = forks.Lock()

@@ -1,6 +1,6 @@
 """RQ and Redis primitives: one shared client, queues for the profiles, the safe job class."""
 
-from understudy.job_engine.queues import QueueProfile, declare_queue
+from understudy.job_engine.policies.queue import QueueProfile, declare_queue
 from understudy.queue.client import shared_client
 from understudy.queue.rq_queue import queue_name, rq_id, rq_queue
 from understudy.queue.safe_job import SafeJob, new_job

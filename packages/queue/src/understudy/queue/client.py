@@ -11,7 +11,7 @@ from redis.retry import Retry
 from redis.sentinel import Sentinel
 
 from understudy.job_engine.errors import ConfigurationError
-from understudy.job_engine.redaction import redacted_url
+from understudy.job_engine.values.redaction import redacted_url
 from understudy.queue.bounded_replies import bound
 
 #: How long a command of a dispatcher may wait for its answer.

@@ -4,7 +4,7 @@ from redis import Redis
 from rq import Queue
 from rq.serializers import JSONSerializer
 
-from understudy.job_engine.queues import DEFAULT_NAMESPACE, QueueProfile
+from understudy.job_engine.policies.queue import DEFAULT_NAMESPACE, QueueProfile
 from understudy.queue.safe_job import SafeJob
 
 

@@ -11,10 +11,10 @@ from types import MappingProxyType
 import click
 
 from understudy.job_engine.errors import UnderstudyError
-from understudy.job_engine.redaction import redacted
-from understudy.worker.exits import FAILURE, exit_code
-from understudy.worker.streams import open_standard_streams
-from understudy.worker.visible import described, visible_block
+from understudy.job_engine.values.redaction import redacted
+from understudy.worker.exit_codes import FAILURE, exit_code
+from understudy.worker.logs.streams import open_standard_streams
+from understudy.worker.logs.visible import described, visible_block
 
 #: The commands, and what the help says of each. A command is in a module of its name, which is
 #: loaded when it is asked for, because loading them all takes longer than most commands do.

@@ -6,9 +6,9 @@ from dataclasses import asdict
 import click
 
 from understudy.worker.cli.output import console, json_option, print_json
-from understudy.worker.demo.performance import perform
-from understudy.worker.demo.script import FEWEST_WEBHOOKS
-from understudy.worker.exits import FAILURE, OK
+from understudy.worker.demo.plan import FEWEST_WEBHOOKS
+from understudy.worker.demo.run import perform
+from understudy.worker.exit_codes import FAILURE, OK
 
 MOST_WEBHOOKS = 1_000
 

@@ -8,10 +8,10 @@ import click
 
 from understudy.worker.cli.output import may_be_lost, print_json, say
 from understudy.worker.cli.worker import queue_option
+from understudy.worker.configuration.settings import load_settings
 from understudy.worker.dev.session import DevSession
 from understudy.worker.dev.site import DevSite
-from understudy.worker.logs import configure_logs
-from understudy.worker.settings import load_settings
+from understudy.worker.logs.output import configure_logs
 
 #: Where everything is kept, below the current folder.
 FOLDER = Path(".understudy")

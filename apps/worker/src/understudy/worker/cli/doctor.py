@@ -10,7 +10,9 @@ from understudy.job_engine.errors import ConfigurationError
 from understudy.queue.client import close_clients
 from understudy.worker.cli.durations import duration
 from understudy.worker.cli.output import console, json_option, print_json, show
-from understudy.worker.doctor.examination import examine
+from understudy.worker.configuration.report import Provenance, provenance
+from understudy.worker.configuration.settings import Settings, load_settings
+from understudy.worker.configuration.unknown_variables import lookalikes
 from understudy.worker.doctor.finding import (
     LIMIT,
     Finding,
@@ -19,10 +21,8 @@ from understudy.worker.doctor.finding import (
     failure,
     warning,
 )
-from understudy.worker.exits import CONFIG
-from understudy.worker.misspelled import lookalikes
-from understudy.worker.provenance import Provenance, provenance
-from understudy.worker.settings import Settings, load_settings
+from understudy.worker.doctor.run import examine
+from understudy.worker.exit_codes import CONFIG
 
 _MARKS = {
     Level.OK: "[green]ok[/]",

@@ -6,7 +6,7 @@ from typing import Any
 import click
 from pydantic import TypeAdapter, ValidationError
 
-from understudy.worker.settings import Duration
+from understudy.worker.configuration.settings import Duration
 
 _READER: TypeAdapter[timedelta] = TypeAdapter(Duration)
 

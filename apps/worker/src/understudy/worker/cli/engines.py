@@ -5,19 +5,19 @@ from dataclasses import asdict
 
 import click
 
-from understudy.dispatcher.engine_set import EngineSet
-from understudy.job_engine.engine_port import EngineHealth
-from understudy.job_engine.engine_switch import DisabledEngine
+from understudy.dispatcher.offering.engines import EngineSet
 from understudy.job_engine.errors import OptionInvalidError
-from understudy.job_engine.expecting import Expect
-from understudy.job_engine.ports import Ledger
-from understudy.job_engine.queues import declared_queues
-from understudy.job_engine.records import WorkerRecord
+from understudy.job_engine.policies.queue import declared_queues
+from understudy.job_engine.ports.engine import EngineHealth
+from understudy.job_engine.ports.ledger import Ledger
+from understudy.job_engine.records.engine_switch import DisabledEngine
+from understudy.job_engine.records.job import WorkerRecord
+from understudy.job_engine.validation import Expect
 from understudy.worker.cli.actor import actor
-from understudy.worker.cli.opening import loaded_catalogue, opened_app, opened_ledger
 from understudy.worker.cli.output import json_option, print_json, print_table, say
-from understudy.worker.exits import UNAVAILABLE
-from understudy.worker.settings import Settings, load_settings
+from understudy.worker.cli.resources import loaded_catalogue, opened_app, opened_ledger
+from understudy.worker.configuration.settings import Settings, load_settings
+from understudy.worker.exit_codes import UNAVAILABLE
 
 _OF_OTHERS = EngineHealth(healthy=False, detail="not probed: not in UNDERSTUDY_ENGINES here")
 _BY_FLAG = "engine rq disabled by USE_RQ, for processes with this environment"

@@ -5,14 +5,14 @@ from datetime import timedelta
 
 import click
 
-from understudy.dispatcher.sending import new_event
+from understudy.dispatcher.dispatching.send_event import new_event
 from understudy.job_engine.errors import JobStateError, PayloadInvalidError
 from understudy.ledger import SqlLedger
 from understudy.worker.cli.durations import duration
-from understudy.worker.cli.finding import find_id
-from understudy.worker.cli.opening import opened_ledger
+from understudy.worker.cli.jobs.selection import find_id
 from understudy.worker.cli.output import json_option, print_json, say
-from understudy.worker.settings import load_settings
+from understudy.worker.cli.resources import opened_ledger
+from understudy.worker.configuration.settings import load_settings
 
 
 @click.group()

@@ -15,9 +15,9 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from understudy.job_engine.error_record import ErrorRecord
-from understudy.job_engine.states import JobState
-from understudy.worker.visible import visible, visible_block
+from understudy.job_engine.records.error_record import ErrorRecord
+from understudy.job_engine.records.states import JobState
+from understudy.worker.logs.visible import visible, visible_block
 
 _COLOURS = {
     JobState.SCHEDULED: "cyan",

@@ -5,11 +5,11 @@ from typing import Any
 
 import click
 
-from understudy.job_engine.queues import declared_queues
-from understudy.worker.cli.opening import loaded_catalogue, opened_ledger
+from understudy.job_engine.policies.queue import declared_queues
 from understudy.worker.cli.output import json_option, print_json, print_table
-from understudy.worker.cli.pausing import pause_command, resume_command
-from understudy.worker.settings import load_settings
+from understudy.worker.cli.pause import pause_command, resume_command
+from understudy.worker.cli.resources import loaded_catalogue, opened_ledger
+from understudy.worker.configuration.settings import load_settings
 
 
 @click.group()

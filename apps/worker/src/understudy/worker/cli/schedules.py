@@ -6,10 +6,10 @@ from collections.abc import Sequence
 import click
 
 from understudy.dispatcher import Schedules
-from understudy.job_engine.scheduling import ScheduleRecord
-from understudy.worker.cli.opening import loaded_catalogue, opened_app
+from understudy.job_engine.records.schedules import ScheduleRecord
 from understudy.worker.cli.output import counted, json_option, plain, print_json, print_table, say
-from understudy.worker.settings import load_settings
+from understudy.worker.cli.resources import loaded_catalogue, opened_app
+from understudy.worker.configuration.settings import load_settings
 
 
 def _schedules() -> Schedules:

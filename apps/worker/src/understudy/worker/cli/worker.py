@@ -8,11 +8,11 @@ import click
 
 from understudy.ledger import check
 from understudy.worker.cli.output import Option, may_be_lost, print_json, say
-from understudy.worker.logs import configure_logs
-from understudy.worker.maintenance import MAINTENANCE
+from understudy.worker.configuration.settings import Settings, load_settings
+from understudy.worker.logs.output import configure_logs
 from understudy.worker.preflight import preflight
-from understudy.worker.settings import Settings, load_settings
-from understudy.worker.supervisor import Supervisor
+from understudy.worker.supervision.maintenance import MAINTENANCE
+from understudy.worker.supervision.supervisor import Supervisor
 from understudy.worker.wiring import death_notices, load_catalogue, open_database
 
 queue_option: Option = click.option(

@@ -17,10 +17,10 @@ from types import FrameType
 from understudy.job_engine.errors import LedgerError
 from understudy.ledger import SqlLedger
 from understudy.ledger.opening import shared_database
+from understudy.worker.configuration.settings import Settings
 from understudy.worker.dev.watcher import CodeWatcher
-from understudy.worker.exits import OK
-from understudy.worker.settings import Settings
-from understudy.worker.supervisor import Supervisor
+from understudy.worker.exit_codes import OK
+from understudy.worker.supervision.supervisor import Supervisor
 from understudy.worker.wiring import death_notices
 
 logger: logging.Logger = logging.getLogger("understudy.dev")

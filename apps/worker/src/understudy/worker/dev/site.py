@@ -10,15 +10,15 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
-from understudy.dispatcher.engines.marks import redis_owner
+from understudy.dispatcher.engines.namespace_marks import redis_owner
 from understudy.job_engine.errors import EngineUnavailableError, UnderstudyError
-from understudy.job_engine.redaction import redacted_url
+from understudy.job_engine.values.redaction import redacted_url
 from understudy.ledger import SqlLedger
 from understudy.ledger.opening import shared_database
-from understudy.ledger.upgrading import upgrade
+from understudy.ledger.upgrade.run import upgrade
 from understudy.queue import shared_client
-from understudy.worker.embedded import EmbeddedServerError, EmbeddedValkey
-from understudy.worker.settings import Settings
+from understudy.worker.configuration.settings import Settings
+from understudy.worker.dev.embedded_valkey import EmbeddedServerError, EmbeddedValkey
 
 #: What is queued survives a restart of `understudy dev`.
 _CONFIG = {"appendonly": "yes"}

@@ -4,11 +4,11 @@ from collections.abc import Iterable
 
 from sqlalchemy import text
 
-from understudy.job_engine.records import WorkerRecord
+from understudy.job_engine.records.job import WorkerRecord
 from understudy.ledger import Database
-from understudy.ledger.pool import SPARE
+from understudy.ledger.database.pool import SPARE
+from understudy.worker.configuration.settings import Settings
 from understudy.worker.doctor.finding import Finding, fine, warning
-from understudy.worker.settings import Settings
 from understudy.worker.wiring import KEEPERS
 
 #: The share of the connections beyond which there are too few left for a deploy, say.

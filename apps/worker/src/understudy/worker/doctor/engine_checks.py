@@ -8,13 +8,14 @@ from typing import Any
 
 from understudy.dispatcher.engines.config import EngineConfig, build_engines
 from understudy.dispatcher.engines.dramatiq import make_broker
-from understudy.dispatcher.engines.rabbitmq import SafeRabbitmqBroker
+from understudy.dispatcher.engines.dramatiq_rabbitmq import SafeRabbitmqBroker
 from understudy.dispatcher.engines.rq import RqEngine
 from understudy.job_engine.clock import Deadline, SystemClock
-from understudy.job_engine.engine_port import EngineHealth
-from understudy.job_engine.queues import DEFAULT
-from understudy.job_engine.redaction import redacted_url
+from understudy.job_engine.policies.queue import DEFAULT
+from understudy.job_engine.ports.engine import EngineHealth
+from understudy.job_engine.values.redaction import redacted_url
 from understudy.queue import queue_name, shared_client
+from understudy.worker.configuration.settings import Settings
 from understudy.worker.doctor.finding import (
     Check,
     Finding,
@@ -24,7 +25,6 @@ from understudy.worker.doctor.finding import (
     warning,
 )
 from understudy.worker.doctor.redis_checks import look_at_redis, probed_twice
-from understudy.worker.settings import Settings
 
 #: How long RabbitMQ may hold a publisher back before the look gives up, in seconds.
 BLOCKED_SECONDS = 1

@@ -8,8 +8,8 @@ from datetime import timedelta
 from enum import StrEnum
 
 from understudy.job_engine.errors import UnderstudyError
-from understudy.job_engine.redaction import redacted
-from understudy.worker.exits import CONFIG, FAILURE, OK, TRY_AGAIN, UNAVAILABLE, exit_code
+from understudy.job_engine.values.redaction import redacted
+from understudy.worker.exit_codes import CONFIG, FAILURE, OK, TRY_AGAIN, UNAVAILABLE, exit_code
 
 #: How long one check may take.
 LIMIT = timedelta(seconds=2)

@@ -6,10 +6,10 @@ from contextlib import contextmanager
 from datetime import timedelta
 from types import FrameType
 
-from understudy.job_engine.catalogue import Catalogue
+from understudy.job_engine.definitions.catalogue import Catalogue
 from understudy.job_engine.errors import MissingHandlerError, UnderstudyError
+from understudy.worker.configuration.settings import Settings
 from understudy.worker.doctor.finding import Finding, failed, fine, warning
-from understudy.worker.settings import Settings
 from understudy.worker.wiring import load_catalogue
 
 

@@ -9,20 +9,20 @@ from time import time
 
 from sqlalchemy import select
 
-from understudy.job_engine.queues import declared_queues
-from understudy.job_engine.redaction import redacted_url
-from understudy.job_engine.retrial import MOST, DeadLetters
-from understudy.job_engine.states import TERMINAL, JobState
+from understudy.job_engine.policies.queue import declared_queues
+from understudy.job_engine.records.manual_retry import MOST, DeadLetters
+from understudy.job_engine.records.states import TERMINAL, JobState
+from understudy.job_engine.values.redaction import redacted_url
 from understudy.ledger import Database, SqlLedger, check
-from understudy.ledger.database import ledger_url
-from understudy.ledger.instants import now_us
-from understudy.ledger.job_table import jobs
+from understudy.ledger.database.database import ledger_url
+from understudy.ledger.database.timestamps import now_us
 from understudy.ledger.opening import shared_database
-from understudy.ledger.schema import REVISION, standing
+from understudy.ledger.schema.jobs import jobs
+from understudy.ledger.schema.revision import REVISION, standing
+from understudy.worker.configuration.settings import Settings
 from understudy.worker.doctor.connection_checks import look_at_connections
 from understudy.worker.doctor.finding import Finding, failure, fine, warning
-from understudy.worker.doctor.wholeness import LOST_REMEDY, REMEDY, look_at_wholeness
-from understudy.worker.settings import Settings
+from understudy.worker.doctor.missing_jobs import LOST_REMEDY, REMEDY, look_at_wholeness
 
 #: A clock that is further from this host's than this is worth a warning.
 MAX_SKEW = timedelta(seconds=5)

@@ -5,17 +5,17 @@ from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
-from understudy.dispatcher.engine_set import Engine
 from understudy.dispatcher.engines.config import EngineConfig, build_engines
-from understudy.dispatcher.owners import refusal
+from understudy.dispatcher.offering.engines import Engine
+from understudy.dispatcher.offering.owners import refusal
 from understudy.job_engine.clock import Deadline, SystemClock
-from understudy.job_engine.engine_port import OwnedEngineAdapter, Owner
 from understudy.job_engine.errors import EngineError
+from understudy.job_engine.ports.engine import OwnedEngineAdapter, Owner
 from understudy.ledger import SqlLedger
-from understudy.ledger.database import ledger_url
+from understudy.ledger.database.database import ledger_url
 from understudy.ledger.opening import shared_database
+from understudy.worker.configuration.settings import Settings
 from understudy.worker.doctor.finding import Finding, failed, fine
-from understudy.worker.settings import Settings
 
 BUDGET = timedelta(seconds=1)
 

@@ -5,11 +5,11 @@ from typing import Any
 
 from redis.exceptions import NoPermissionError, RedisError
 
-from understudy.job_engine.engine_port import EngineHealth
-from understudy.job_engine.redaction import redacted_url
+from understudy.job_engine.ports.engine import EngineHealth
+from understudy.job_engine.values.redaction import redacted_url
 from understudy.queue import shared_client
 from understudy.worker.doctor.finding import Finding, failure, fine, unreachable, warning
-from understudy.worker.exits import CONFIG
+from understudy.worker.exit_codes import CONFIG
 
 
 def look_at_redis(

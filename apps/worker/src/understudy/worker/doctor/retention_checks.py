@@ -5,15 +5,15 @@ from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
-from understudy.job_engine.definition import AnyDefinition
+from understudy.job_engine.definitions.definition import AnyDefinition
 from understudy.job_engine.jobs.scheduled.prune_ledger import prunable, prune_ledger
-from understudy.job_engine.states import JobState
+from understudy.job_engine.records.states import JobState
 from understudy.ledger import Database, SqlLedger
-from understudy.ledger.database import ledger_url
+from understudy.ledger.database.database import ledger_url
 from understudy.ledger.opening import shared_database
-from understudy.ledger.pruning import SETTLES, SqlPruner
+from understudy.ledger.upkeep.pruning import SETTLES, SqlPruner
+from understudy.worker.configuration.settings import Settings
 from understudy.worker.doctor.finding import Finding, fine, warning
-from understudy.worker.settings import Settings
 from understudy.worker.wiring import load_catalogue
 
 _ENDED = (JobState.SUCCEEDED, JobState.CANCELLED, JobState.FAILED)

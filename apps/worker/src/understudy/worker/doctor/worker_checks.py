@@ -7,18 +7,18 @@ from pathlib import Path
 
 from sqlalchemy import func, select
 
-from understudy.job_engine.catalogue import Catalogue
+from understudy.job_engine.definitions.catalogue import Catalogue
 from understudy.job_engine.errors import UnderstudyError
-from understudy.job_engine.expecting import did_you_mean
-from understudy.job_engine.queues import declared_queues
-from understudy.job_engine.records import WorkerRecord
-from understudy.job_engine.states import TERMINAL, JobState
+from understudy.job_engine.policies.queue import declared_queues
+from understudy.job_engine.records.job import WorkerRecord
+from understudy.job_engine.records.states import TERMINAL, JobState
+from understudy.job_engine.validation import did_you_mean
 from understudy.ledger import Database, SqlLedger
-from understudy.ledger.database import ledger_url
-from understudy.ledger.job_table import jobs
+from understudy.ledger.database.database import ledger_url
 from understudy.ledger.opening import shared_database
+from understudy.ledger.schema.jobs import jobs
+from understudy.worker.configuration.settings import Settings
 from understudy.worker.doctor.finding import Finding, fine, warning
-from understudy.worker.settings import Settings
 from understudy.worker.wiring import load_catalogue
 
 #: The jobs that have not ended and may run on some engines only, by those and by queue.

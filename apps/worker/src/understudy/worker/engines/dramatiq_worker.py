@@ -11,7 +11,7 @@ import dramatiq
 from dramatiq.worker import Worker
 
 from understudy.dispatcher.engines.dramatiq import SafeBroker
-from understudy.dispatcher.engines.inbox import ACTOR
+from understudy.dispatcher.engines.dramatiq_messages import ACTOR
 from understudy.job_engine.errors import EngineUnavailableError
 from understudy.queue.safe_job import Processor
 from understudy.worker.engines.link import Link

@@ -3,7 +3,7 @@
 import logging
 import time
 
-from understudy.job_engine.redaction import redacted
+from understudy.job_engine.values.redaction import redacted
 
 logger: logging.Logger = logging.getLogger("understudy.worker")
 

@@ -18,7 +18,7 @@ from understudy.job_engine.errors import (
     OfferRefusedError,
     OfferUncertainError,
 )
-from understudy.job_engine.redaction import redacted
+from understudy.job_engine.values.redaction import redacted
 
 #: AMQP's reply code for what a user has no right to.
 NO_RIGHT = 403

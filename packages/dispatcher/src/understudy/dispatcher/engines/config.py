@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 
-from understudy.dispatcher.engine_set import Engine
+from understudy.dispatcher.offering.engines import Engine
 from understudy.job_engine.errors import ConfigurationError
 
 #: Every entry point of this group is a function from `EngineConfig` to `Engine`.

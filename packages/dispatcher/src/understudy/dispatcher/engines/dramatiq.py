@@ -2,17 +2,17 @@
 
 from collections.abc import Sequence
 
-from understudy.dispatcher.bounded import BoundedCaller
-from understudy.dispatcher.engine_set import Engine
 from understudy.dispatcher.engines.config import EngineConfig
-from understudy.dispatcher.engines.inbox import Inbox, pack
-from understudy.dispatcher.engines.rabbitmq import SafeRabbitmqBroker
-from understudy.dispatcher.engines.valkey import SafeRedisBroker
+from understudy.dispatcher.engines.dramatiq_messages import Inbox, pack
+from understudy.dispatcher.engines.dramatiq_rabbitmq import SafeRabbitmqBroker
+from understudy.dispatcher.engines.dramatiq_redis import SafeRedisBroker
+from understudy.dispatcher.offering.bounded_caller import BoundedCaller
+from understudy.dispatcher.offering.engines import Engine
 from understudy.job_engine.clock import Deadline
-from understudy.job_engine.engine_port import Claiming, EngineHealth, Owner
 from understudy.job_engine.errors import EngineError
-from understudy.job_engine.message import Message
-from understudy.job_engine.queues import DEFAULT_NAMESPACE, QueueProfile
+from understudy.job_engine.policies.queue import DEFAULT_NAMESPACE, QueueProfile
+from understudy.job_engine.ports.engine import Claiming, EngineHealth, Owner
+from understudy.job_engine.records.message import Message
 from understudy.queue import queue_name, shared_client
 
 SafeBroker = SafeRabbitmqBroker | SafeRedisBroker

@@ -1,8 +1,8 @@
 """The engine in memory, for tests and for trying things out in one process."""
 
-from understudy.dispatcher.bounded import DirectCaller
-from understudy.dispatcher.engine_set import Engine
 from understudy.dispatcher.engines.config import EngineConfig
+from understudy.dispatcher.offering.bounded_caller import DirectCaller
+from understudy.dispatcher.offering.engines import Engine
 from understudy.testing import MemoryEngine
 
 

@@ -8,14 +8,14 @@ from typing import Any
 from redis import Redis
 from redis.exceptions import OutOfMemoryError, ReadOnlyError, RedisError, ResponseError
 
-from understudy.job_engine.engine_port import EngineHealth
 from understudy.job_engine.errors import (
     EngineRefusedError,
     EngineUnavailableError,
     OfferRefusedError,
     OfferUncertainError,
 )
-from understudy.job_engine.redaction import redacted
+from understudy.job_engine.ports.engine import EngineHealth
+from understudy.job_engine.values.redaction import redacted
 from understudy.queue.cluster import cluster_error, is_of_a_cluster
 
 #: What stands in the place of a job's or a message's id where probes write.

@@ -9,10 +9,8 @@ from rq import Queue
 from rq.exceptions import DuplicateJobError
 from rq.scripts import UNIQUE_ENQUEUE_SCRIPT, save_unique_job
 
-from understudy.dispatcher.bounded import BoundedCaller
-from understudy.dispatcher.engine_set import Engine
 from understudy.dispatcher.engines.config import EngineConfig
-from understudy.dispatcher.engines.marks import redis_owner
+from understudy.dispatcher.engines.namespace_marks import redis_owner
 from understudy.dispatcher.engines.redis_errors import (
     PROBE_ID,
     PROBE_LIST,
@@ -20,11 +18,13 @@ from understudy.dispatcher.engines.redis_errors import (
     redis_errors,
     refusal,
 )
+from understudy.dispatcher.offering.bounded_caller import BoundedCaller
+from understudy.dispatcher.offering.engines import Engine
 from understudy.job_engine.clock import Deadline
-from understudy.job_engine.engine_port import Claiming, EngineHealth, Owner
 from understudy.job_engine.errors import EngineError
-from understudy.job_engine.message import Message
-from understudy.job_engine.queues import DEFAULT_NAMESPACE, QueueProfile
+from understudy.job_engine.policies.queue import DEFAULT_NAMESPACE, QueueProfile
+from understudy.job_engine.ports.engine import Claiming, EngineHealth, Owner
+from understudy.job_engine.records.message import Message
 from understudy.queue import SafeJob, new_job, rq_id, rq_queue, shared_client
 
 #: How many offers of one process may be under way at once.

@@ -10,7 +10,8 @@ begin again (I5, I6) beyond its record, how often a plain step ran (I7), and `tx
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from understudy.job_engine.invariants import of_chains, of_events, of_rows
+from understudy.job_engine.invariants import chains, rows
+from understudy.job_engine.invariants import events as of_events
 from understudy.job_engine.invariants.history import (
     Check,
     History,
@@ -20,9 +21,9 @@ from understudy.job_engine.invariants.history import (
     history_of,
     is_unsure,
 )
-from understudy.job_engine.invariants.of_limits import LimitedAttempt, beyond_their_limit
-from understudy.job_engine.records import JobRecord
-from understudy.job_engine.waiting import holds_unique_key
+from understudy.job_engine.invariants.limits import LimitedAttempt, beyond_their_limit
+from understudy.job_engine.ports.expiry import holds_unique_key
+from understudy.job_engine.records.job import JobRecord
 
 __all__ = [
     "CHECKS",
@@ -43,42 +44,42 @@ CHECKS: tuple[Check, ...] = (
     Check(
         "I1",
         "a job that is not over has a moment at which somebody looks at it",
-        of_rows.somebody_will_look,
+        rows.somebody_will_look,
     ),
     Check(
         "I1",
         "a job that waits for another has no time and is not offered",
-        of_chains.never_offered_while_it_waits,
+        chains.never_offered_while_it_waits,
     ),
-    Check("I1", "what the end of a job sets off can be read", of_chains.sequel_can_be_read),
+    Check("I1", "what the end of a job sets off can be read", chains.sequel_can_be_read),
     Check("I2", "epochs only grow, and each is offered once", of_events.epochs_grow),
     Check("I2", "each epoch is claimed at most once", of_events.claimed_at_most_once),
     Check(
         "I2",
         "every claim is an attempt, and every attempt a claim",
-        of_rows.attempts_are_the_claims,
+        rows.attempts_are_the_claims,
     ),
     Check("I3", "only the newest claim concludes", of_events.concluded_by_the_newest_claim),
-    Check("I3", "an attempt ends once, as its event says", of_rows.attempts_end_with_their_event),
+    Check("I3", "an attempt ends once, as its event says", rows.attempts_end_with_their_event),
     Check(
         "I3",
         "steps are recorded by attempts, the newest last",
-        of_rows.recorded_by_who_had_claimed,
+        rows.recorded_by_who_had_claimed,
         of_moments=True,
     ),
     Check(
         "I3",
         "a step is recorded while its attempt has the authority",
-        of_rows.recorded_while_it_had_authority,
+        rows.recorded_while_it_had_authority,
         of_moments=True,
     ),
     Check("I4", "nothing follows a terminal state", of_events.nothing_after_the_end),
-    Check("I4", "a result belongs to a success, an end has its moment", of_rows.one_outcome),
-    Check("I5", "a step is recorded once, in its place", of_rows.recorded_once_in_its_place),
+    Check("I4", "a result belongs to a success, an end has its moment", rows.one_outcome),
+    Check("I5", "a step is recorded once, in its place", rows.recorded_once_in_its_place),
     Check(
         "I6",
         "what a person let go on is in doubt no more",
-        of_rows.settled_by_a_person,
+        rows.settled_by_a_person,
     ),
     Check(
         "I8",
@@ -91,14 +92,14 @@ CHECKS: tuple[Check, ...] = (
     Check(
         "I9",
         "no step begins after a cancel request",
-        of_rows.no_step_after_a_cancel,
+        rows.no_step_after_a_cancel,
         of_moments=True,
     ),
     Check("rule 4", "every change of state is in the table", of_events.changes_by_the_table),
-    Check("rule 18", "counters agree with the events", of_rows.counters_as_events),
+    Check("rule 18", "counters agree with the events", rows.counters_as_events),
     Check("rule 22", "a history begins with the dispatch", of_events.begins_with_the_dispatch),
     Check("rule 22", "events are numbered without a gap", of_events.numbered_without_a_gap),
-    Check("rule 22", "the row is as its last event left it", of_rows.row_as_its_last_event),
+    Check("rule 22", "the row is as its last event left it", rows.row_as_its_last_event),
 )
 
 _ONE_HOLDER = "a unique key is held by one job at a time"

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from understudy.job_engine.ports import LedgerReader
-from understudy.job_engine.records import AttemptRecord, EventRecord, JobRecord, StepRecord
+from understudy.job_engine.ports.ledger import LedgerReader
+from understudy.job_engine.records.job import AttemptRecord, EventRecord, JobRecord, StepRecord
 
 
 @dataclass(frozen=True, slots=True)

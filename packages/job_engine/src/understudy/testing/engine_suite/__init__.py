@@ -11,11 +11,11 @@ keeps the promises of `ServerlessEngineSuite`.
 """
 
 from understudy.testing.engine_suite.bench import EngineBench
-from understudy.testing.engine_suite.delivering import DeliveringPromises
+from understudy.testing.engine_suite.bulk import FrozenManyPromises, ManyOffersPromises
+from understudy.testing.engine_suite.delivery import DeliveringPromises
+from understudy.testing.engine_suite.forged_messages import StrangerPromises
 from understudy.testing.engine_suite.freezes import FreezePromises
-from understudy.testing.engine_suite.many import FrozenManyPromises, ManyOffersPromises
 from understudy.testing.engine_suite.outages import OutagePromises
-from understudy.testing.engine_suite.strangers import StrangerPromises
 
 __all__ = ["EngineBench", "EngineSuite", "ServerlessEngineSuite"]
 

@@ -9,10 +9,10 @@ from datetime import timedelta
 from typing import Protocol, TypeVar
 
 from understudy.job_engine.clock import Deadline, SystemClock
-from understudy.job_engine.engine_port import AskableEngineAdapter, EngineAdapter
 from understudy.job_engine.errors import EngineError, EngineUnavailableError
-from understudy.job_engine.message import VERSION, Message, SigningKey
-from understudy.job_engine.queues import QueueProfile
+from understudy.job_engine.policies.queue import QueueProfile
+from understudy.job_engine.ports.engine import AskableEngineAdapter, EngineAdapter
+from understudy.job_engine.records.message import VERSION, Message, SigningKey
 from understudy.testing.engine_suite.stopwatch import Stopwatch
 
 T = TypeVar("T")

@@ -9,9 +9,8 @@ from typing import Annotated, ClassVar
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from tenacity import wait_exponential, wait_random
 
-from understudy.job_engine.context import JobContext
-from understudy.job_engine.declaring import declare_job
-from understudy.job_engine.definition import JobDefinition
+from understudy.job_engine.definitions.decorators import declare_job
+from understudy.job_engine.definitions.definition import JobDefinition
 from understudy.job_engine.errors import NonRetryableError
 from understudy.job_engine.jobs.data_sync.csv_file import CsvFile, CsvOpener, Fingerprint
 from understudy.job_engine.jobs.data_sync.csv_reader import CsvReader, Encoding, Place, Record
@@ -29,7 +28,8 @@ from understudy.job_engine.jobs.data_sync.table_sink import (
     TableShape,
     TableSink,
 )
-from understudy.job_engine.retry import RetryPolicy
+from understudy.job_engine.policies.retry import RetryPolicy
+from understudy.job_engine.steps.context import JobContext
 
 #: Told after each batch how much of the file is done, from 0 to 1, and in words.
 ProgressHook = Callable[[JobContext, float, str], None]

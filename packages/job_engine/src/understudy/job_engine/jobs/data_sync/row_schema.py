@@ -15,10 +15,10 @@ from pydantic import (
     create_model,
 )
 
-from understudy.job_engine.codec import describe
 from understudy.job_engine.errors import NonRetryableError
 from understudy.job_engine.jobs.data_sync.csv_reader import Record
 from understudy.job_engine.jobs.data_sync.table_sink import Column, ColumnType, Row, TableShape
+from understudy.job_engine.values.codec import describe
 
 #: A reason is cut to this many characters.
 MAX_REASON = 200

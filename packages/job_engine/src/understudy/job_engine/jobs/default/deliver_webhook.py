@@ -3,7 +3,6 @@
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
@@ -14,19 +13,18 @@ from pydantic import (
     Field,
     HttpUrl,
     JsonValue,
-    SecretStr,
     field_validator,
 )
 from tenacity import wait_chain, wait_random
 
 from understudy.job_engine.clock import Clock
-from understudy.job_engine.context import JobContext
-from understudy.job_engine.declaring import declare_job
-from understudy.job_engine.definition import JobDefinition
+from understudy.job_engine.definitions.decorators import declare_job
+from understudy.job_engine.definitions.definition import JobDefinition
 from understudy.job_engine.errors import ConfigurationError
 from understudy.job_engine.jobs import standard_webhooks
-from understudy.job_engine.jobs.retry_after import LONGEST_WAIT
-from understudy.job_engine.retry import RetryPolicy
+from understudy.job_engine.jobs.default.webhook_settings import WebhookSettings
+from understudy.job_engine.policies.retry import RetryPolicy
+from understudy.job_engine.steps.context import JobContext
 
 if TYPE_CHECKING:
     import httpx
@@ -43,8 +41,6 @@ PAUSES = (
     timedelta(hours=20),
     timedelta(hours=24),
 )
-#: The end of a longer reply is not waited for.
-MAX_REPLY_BYTES = 64 * 1024
 
 _STEP = "deliver"
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}")
@@ -106,24 +102,6 @@ class Delivery(BaseModel):
 
     status: int
     elapsed: timedelta
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WebhookSettings:
-    """What the operator decides about webhooks.
-
-    Attributes:
-        secrets: Signing secrets by name: `whsec_` and base64; several, separated by spaces, while
-            one is rotated.
-        allow_private: Whether receivers may have addresses that are not public.
-        timeout: How long the receiver may take to connect, and to answer.
-        longest_wait: A `Retry-After` that asks for more is cut to this.
-    """
-
-    secrets: Mapping[str, SecretStr] = field(default_factory=dict[str, SecretStr])
-    allow_private: bool = False
-    timeout: timedelta = timedelta(seconds=15)
-    longest_wait: timedelta = LONGEST_WAIT
 
 
 deliver_webhook: JobDefinition[Webhook, Delivery] = declare_job(

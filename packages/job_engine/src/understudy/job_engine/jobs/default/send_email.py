@@ -23,17 +23,17 @@ from pydantic import (
 from tenacity import wait_exponential, wait_random
 
 from understudy.job_engine.clock import Clock
-from understudy.job_engine.codec import describe
-from understudy.job_engine.context import JobContext
-from understudy.job_engine.declaring import declare_job
-from understudy.job_engine.definition import JobDefinition
+from understudy.job_engine.definitions.decorators import declare_job
+from understudy.job_engine.definitions.definition import JobDefinition
 from understudy.job_engine.errors import ConfigurationError, NonRetryableError
 from understudy.job_engine.jobs.smtp import (
     MailServerUnavailableError,
     SmtpServer,
     SmtpSettings,
 )
-from understudy.job_engine.retry import RetryPolicy
+from understudy.job_engine.policies.retry import RetryPolicy
+from understudy.job_engine.steps.context import JobContext
+from understudy.job_engine.values.codec import describe
 
 #: What every mail server takes at once (RFC 5321, 4.5.3.1.8).
 MAX_RECIPIENTS = 100

@@ -6,7 +6,7 @@ from contextlib import suppress
 import httpx
 
 from understudy.job_engine.clock import Clock, Deadline
-from understudy.job_engine.jobs.default.deliver_webhook import MAX_REPLY_BYTES, WebhookSettings
+from understudy.job_engine.jobs.default.webhook_settings import MAX_REPLY_BYTES, WebhookSettings
 from understudy.job_engine.jobs.http_replies import check_status, connection_errors, origin
 from understudy.job_engine.jobs.public_http import PublicTransport
 

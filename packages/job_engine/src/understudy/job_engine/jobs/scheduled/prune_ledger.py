@@ -8,13 +8,13 @@ from typing import ClassVar, Protocol
 from pydantic import BaseModel, ConfigDict, Field
 from tenacity import wait_exponential, wait_random
 
-from understudy.job_engine.context import JobContext
-from understudy.job_engine.declaring import declare_job
-from understudy.job_engine.definition import AnyDefinition, JobDefinition
-from understudy.job_engine.events import Event, Listener, ignore
-from understudy.job_engine.retention import Retention
-from understudy.job_engine.retry import RetryPolicy
-from understudy.job_engine.states import JobState
+from understudy.job_engine.definitions.decorators import declare_job
+from understudy.job_engine.definitions.definition import AnyDefinition, JobDefinition
+from understudy.job_engine.policies.retention import Retention
+from understudy.job_engine.policies.retry import RetryPolicy
+from understudy.job_engine.records.states import JobState
+from understudy.job_engine.steps.context import JobContext
+from understudy.job_engine.telemetry import Event, Listener, ignore
 
 #: The event that tells how many dead letters of a definition are about to be pruned.
 PRUNING_DEAD_LETTERS = "ledger.pruning_dead_letters"

@@ -2,8 +2,8 @@
 
 import sqlalchemy as sa
 
-from understudy.ledger.migrating import online
-from understudy.ledger.migrating.operations import op
+from understudy.ledger.upgrade import online
+from understudy.ledger.upgrade.operations import op
 
 revision = "0003"
 down_revision = "0002"

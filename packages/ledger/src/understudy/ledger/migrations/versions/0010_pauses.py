@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 
-from understudy.ledger.migrating import online
+from understudy.ledger.upgrade import online
 
 revision = "0010"
 down_revision = "0009"

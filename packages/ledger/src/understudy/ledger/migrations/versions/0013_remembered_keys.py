@@ -7,7 +7,7 @@ second job of one that was pruned, as it did before.
 
 import sqlalchemy as sa
 
-from understudy.ledger.migrating import online
+from understudy.ledger.upgrade import online
 
 revision = "0013"
 down_revision = "0012"

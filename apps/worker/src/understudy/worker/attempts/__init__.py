@@ -1,0 +1,1 @@
+"""Where attempts run: admission, slots, child processes, leases; imports `wiring` and below."""

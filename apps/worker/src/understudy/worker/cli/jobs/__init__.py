@@ -1,0 +1,1 @@
+"""`understudy jobs` and `understudy dispatch`."""

@@ -1,0 +1,1 @@
+"""The settings, where each came from, and variables that are none."""

@@ -1,0 +1,1 @@
+"""The hosts, workers, receiver and data that the demo starts."""

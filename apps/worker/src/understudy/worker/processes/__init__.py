@@ -1,0 +1,1 @@
+"""What operating-system processes need: ends, forks, deaths, loops; imports `exit_codes`."""

@@ -1,0 +1,1 @@
+"""What a dispatch returns, and what can be done with it; imports `options`."""

@@ -1,0 +1,1 @@
+"""Which engine gets a job, and the offer itself: routing, breakers, deadlines."""

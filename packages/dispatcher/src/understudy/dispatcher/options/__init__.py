@@ -1,0 +1,1 @@
+"""The options of a dispatch, and what is refused in them."""

@@ -1,0 +1,1 @@
+"""Jobs with their code: `@job`, the handlers, the catalogue; imports `steps` and below."""

@@ -1,0 +1,4 @@
+"""What a job declares of itself: queue, retries, limits, uniqueness, retention, schedule.
+
+Imports `values` and below.
+"""

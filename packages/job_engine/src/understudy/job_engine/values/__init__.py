@@ -1,0 +1,4 @@
+"""JSON values: how payloads, results and steps are stored, compared and redacted.
+
+Imports `errors`.
+"""

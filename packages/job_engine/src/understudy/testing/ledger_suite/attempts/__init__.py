@@ -1,0 +1,1 @@
+"""Offers, claims, steps, conclusions and rescues."""

@@ -1,0 +1,1 @@
+"""What people do to jobs, queues and engines, and what they read."""

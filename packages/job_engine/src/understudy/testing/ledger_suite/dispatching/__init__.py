@@ -1,0 +1,1 @@
+"""Recording jobs, each once and in its time."""

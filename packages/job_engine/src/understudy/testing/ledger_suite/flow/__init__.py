@@ -1,0 +1,1 @@
+"""Jobs that start, count or wait for others."""

@@ -1,0 +1,1 @@
+"""PostgreSQL: sessions, poolers, replicas, and limits on every call."""

@@ -1,0 +1,1 @@
+"""SQLite: its file, its locks, and the queue of its writers."""

@@ -1,0 +1,4 @@
+"""The ports that maintenance calls, on SQL: rescue, schedules, expiry, pruning.
+
+Imports `transitions` and below.
+"""
