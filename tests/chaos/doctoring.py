@@ -14,7 +14,7 @@ from tests.chaos.witness import BEGIN, END, Line
 from understudy.job_engine.invariants import History
 from understudy.job_engine.records.job import (
     AttemptRecord,
-    EventRecord,
+    HistoryEntry,
     JobRecord,
     StepKind,
     StepRecord,
@@ -33,8 +33,8 @@ def instant(seconds: float) -> Any:
 
 def event(
     n: int, at: float, kind: str, state: JobState, *, epoch: int = 1, **detail: Any
-) -> EventRecord:
-    return EventRecord(JOB, n, instant(at), "actor", kind, state, epoch, detail)
+) -> HistoryEntry:
+    return HistoryEntry(JOB, n, instant(at), "actor", kind, state, epoch, detail)
 
 
 def line(phase: str, step: str, attempt: int, at: float, **other: Any) -> Line:

@@ -14,12 +14,12 @@ from tests.chaos.jobs import SCHEDULED, UNASKED, hook
 from tests.chaos.operations import Operation
 from tests.chaos.schedule import Fired
 from tests.chaos.timeline import FOR_EVER, STEADY, Timeline, mark_of
-from tests.chaos.witness import BEGIN, MET, Line
+from tests.chaos.witness import ANSWERED, BEGIN, Line
 from understudy.job_engine import JobFailure
 from understudy.job_engine.invariants import History
 from understudy.job_engine.records.job import (
     AttemptRecord,
-    EventRecord,
+    HistoryEntry,
     JobRecord,
     StepKind,
     StepRecord,
@@ -39,7 +39,7 @@ class Moment:
     after it, which had to wait for that commit, is stamped not before it.
     """
 
-    event: EventRecord
+    event: HistoryEntry
     opens: int
     closes: int
 
@@ -132,7 +132,7 @@ class Case:
 
     def met_of(self, step: str) -> list[Line]:
         """Return what a wait came to, in each attempt that passed it."""
-        return [line for line in self.lines if line.phase == MET and line.step == step]
+        return [line for line in self.lines if line.phase == ANSWERED and line.step == step]
 
     def step(self, name: str, *kinds: StepKind) -> StepRecord | None:
         """Return a recorded step, if it is of one of these kinds."""

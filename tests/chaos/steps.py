@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from tests.chaos.deed import Deed, step_name
 from tests.chaos.effects import add_effect
-from tests.chaos.witness import BEGIN, END, MET, has_ended, note
+from tests.chaos.witness import ANSWERED, BEGIN, END, has_ended, note
 from understudy.job_engine import NOT_DONE
 from understudy.job_engine.steps.once import NotDone
 
@@ -44,7 +44,7 @@ class Steps:
 
     def met(self, step: str, what: str) -> None:
         """Write down what a wait came to."""
-        note(MET, self.job_id, step, self.attempt, met=what)
+        note(ANSWERED, self.job_id, step, self.attempt, met=what)
 
     def _raise_by_script(self, number: int) -> None:
         if number == self.deed.fails_at and self.attempt <= self.deed.failures:

@@ -10,12 +10,12 @@ from tests.chaos.effects import Effect
 from tests.chaos.evidence import Case, Evidence, gather
 from tests.chaos.operations import OK, Operation
 from tests.chaos.timeline import RIGHT, STEADY, Timeline, marked
-from tests.chaos.witness import BEGIN, END, MET, Line
+from tests.chaos.witness import ANSWERED, BEGIN, END, Line
 from understudy.job_engine.invariants import History
 from understudy.job_engine.records.error_record import ErrorRecord
 from understudy.job_engine.records.job import (
     AttemptRecord,
-    EventRecord,
+    HistoryEntry,
     JobRecord,
     StepKind,
     StepRecord,
@@ -47,7 +47,7 @@ class Story:
         self.lines: list[Line] = []
         self.operations: list[Operation] = []
         self.effects: list[Effect] = []
-        self._events: Sequence[EventRecord] | None = None
+        self._events: Sequence[HistoryEntry] | None = None
         self._mark = RIGHT
 
     def at(self, created: float, began: float, ended: float) -> "Story":
@@ -82,7 +82,7 @@ class Story:
 
     def meets(self, step: str, what: str, moment: float) -> "Story":
         """Let a wait come to something."""
-        self.lines.append(self._line(MET, step, moment, met=what))
+        self.lines.append(self._line(ANSWERED, step, moment, met=what))
         return self
 
     def records(self, step: str, kind: StepKind, moment: float) -> "Story":

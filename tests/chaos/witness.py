@@ -19,7 +19,7 @@ ACTOR = "CHAOS_ACTOR"
 ENGINE = "CHAOS_ENGINE"
 
 #: A step began, or ended; a wait came to something.
-BEGIN, END, MET = "begin", "end", "met"
+BEGIN, END, ANSWERED = "begin", "end", "met"
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from tests.servers.postgres import Postgres
 from tests.servers.processes import PATIENCE, wait_until
 from understudy.job_engine.errors import UniqueKeyHeldError
 from understudy.job_engine.ports.ledger import Ledger
-from understudy.job_engine.records.manual_retry import Retrial
+from understudy.job_engine.records.manual_retry import ManualRetry
 from understudy.ledger import Database, SqlLedger
 from understudy.ledger.schema.tables import info, metadata, signing_keys
 from understudy.ledger.transitions.insert import record
@@ -124,7 +124,7 @@ class TestPostgresLedger(SqlLedgerSuite):
         with database.engine.connect() as other, ThreadPoolExecutor(1) as threads:
             transaction = other.begin()
             assert record(other, rival, plan(), "somebody")[1]
-            retry = threads.submit(retried, ledger, Retrial(ended, "ada"))
+            retry = threads.submit(retried, ledger, ManualRetry(ended, "ada"))
             wait_until(lambda: _waits(database), PATIENCE, "the retry waits for the dispatch")
             (transaction.commit if commits else transaction.rollback)()
             answer = retry.result(PATIENCE)

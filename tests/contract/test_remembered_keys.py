@@ -15,9 +15,9 @@ from tests.servers.postgres import Postgres
 from understudy.job_engine.clock import SystemClock
 from understudy.job_engine.errors import JobNotFoundError
 from understudy.job_engine.policies.retention import IDEMPOTENCY_FOR, Retention
-from understudy.job_engine.records.follow_ups import Sequel, Successor
+from understudy.job_engine.records.follow_ups import FollowUps, NextJob
 from understudy.job_engine.records.job import JobRecord
-from understudy.job_engine.records.manual_retry import Retrial
+from understudy.job_engine.records.manual_retry import ManualRetry
 from understudy.job_engine.records.new_job import NewJob
 from understudy.job_engine.records.states import JobState
 from understudy.ledger import Database, SqlLedger
@@ -197,7 +197,7 @@ def test_many_find_pruned_jobs_among_new_ones(ledger: Ledger) -> None:
 
 
 def test_a_chain_is_known_by_its_id_when_some_of_its_jobs_are_gone(ledger: Ledger) -> None:
-    then = Sequel(then=Successor("chain-1")).text
+    then = FollowUps(then=NextJob("chain-1")).text
     first = new_job(id="chain-0", key_for=HOUR, sequel=then)
     last = new_job(id="chain-1", key_for=HOUR, waits_for="chain-0")
     records, created = ledger.sql.record_chain([first, last], plan())
@@ -228,13 +228,13 @@ def test_a_job_with_a_key_goes_no_sooner_than_every_dispatch_can_see_that(ledger
 def test_what_did_a_dead_letters_work_again_stays_as_long_as_that(ledger: Ledger) -> None:
     dead = offered(ledger.sql)
     ledger.sql.conclude(claimed(ledger.sql, dead), FAILURE)
-    again, _ = ledger.sql.retry(Retrial(dead.id, "a person"))
+    again, _ = ledger.sql.retry(ManualRetry(dead.id, "a person"))
     moved = ledger.sql.offer(again, plan())
     assert moved is not None
     ledger.sql.conclude(claimed(ledger.sql, moved), SUCCESS)
 
     assert ledger.prune() == 0
-    assert ledger.sql.retry(Retrial(dead.id, "a person"))[0].id == again.id
+    assert ledger.sql.retry(ManualRetry(dead.id, "a person"))[0].id == again.id
 
     ledger.pruner.prune("send_welcome", JobState.FAILED, NOTHING_KEPT, 10)
     assert ledger.prune() == 1

@@ -48,7 +48,7 @@ def functions(path: Path) -> list[ast.FunctionDef]:
 
 
 def writes(call: ast.Call) -> bool:
-    return ast.unparse(call.func) in {"self._database.write", "self._database.write_at_once"}
+    return ast.unparse(call.func) in {"self._database.write", "self._database.write_one"}
 
 
 def test_nothing_happens_at_a_point_by_default() -> None:

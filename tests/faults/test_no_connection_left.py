@@ -17,7 +17,7 @@ from understudy.job_engine.errors import LedgerUnavailableError
 from understudy.job_engine.records.states import JobState
 from understudy.ledger import Database, SqlLedger
 from understudy.ledger.database.pool import SPARE
-from understudy.ledger.database.raw_connections import Channel
+from understudy.ledger.database.raw_connections import RawConnection
 from understudy.ledger.upgrade.run import upgrade
 from understudy.testing.ledger_suite import fixtures
 
@@ -126,7 +126,7 @@ def test_idle_connections_are_given_back(url: str, postgres: Postgres) -> None:
     ):
         both = Barrier(2)
 
-        def meet(channel: Channel) -> None:
+        def meet(channel: RawConnection) -> None:
             both.wait(PATIENCE)
 
         list(threads.map(lambda _: database.ask(meet), range(2)))

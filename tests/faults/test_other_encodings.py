@@ -122,7 +122,7 @@ def test_what_is_no_drivers_error_is_translated_and_keeps_its_cause(
 
     with closing(Database(sqlite_url)) as database:
         upgrade(database)
-        for call in (database.read, database.write, database.write_at_once, database.ask):
+        for call in (database.read, database.write, database.write_one, database.ask):
             with pytest.raises(LedgerError) as raised:
                 call(work)
             assert raised.value.__cause__ is error

@@ -15,7 +15,7 @@ from tests.servers.processes import PATIENCE, Processes
 from understudy.job_engine.errors import ConfigurationError, LedgerUnavailableError
 from understudy.job_engine.records.states import JobState
 from understudy.ledger import Database, SqlLedger
-from understudy.ledger.database.raw_connections import Channel
+from understudy.ledger.database.raw_connections import RawConnection
 from understudy.ledger.upgrade.run import upgrade
 from understudy.testing.ledger_suite import fixtures
 from understudy.worker.exit_codes import CONFIG
@@ -168,7 +168,7 @@ def runs(ledger: SqlLedger) -> bool:
     return ledger.get(fixtures.ended(ledger, JobState.SUCCEEDED).job_id).state is JobState.SUCCEEDED
 
 
-def limits_of(channel: Channel) -> tuple[object, ...]:
+def limits_of(channel: RawConnection) -> tuple[object, ...]:
     driver = channel.connection.dbapi_connection
     assert driver is not None
     names = (

@@ -25,7 +25,7 @@ from understudy.job_engine.attempt.interrupts import Fenced
 from understudy.job_engine.errors import JobNotFoundError, LedgerUnavailableError
 from understudy.job_engine.records.groups import GroupRecord
 from understudy.job_engine.records.job import Claim, Conclusion, Ticket
-from understudy.job_engine.records.manual_retry import Retrial
+from understudy.job_engine.records.manual_retry import ManualRetry
 from understudy.job_engine.records.states import SUCCEED, JobState
 from understudy.ledger import Database, SqlLedger
 from understudy.ledger.upgrade.run import upgrade
@@ -134,7 +134,7 @@ def a_group(ledger: SqlLedger) -> Recorded:
 
 
 def a_retried_job(ledger: SqlLedger) -> Recorded:
-    retrial = Retrial(fixtures.ended(ledger, JobState.FAILED).job_id, "a person")
+    retrial = ManualRetry(fixtures.ended(ledger, JobState.FAILED).job_id, "a person")
     return retrial.id, lambda: ledger.retry(retrial)
 
 

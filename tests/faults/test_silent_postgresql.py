@@ -102,7 +102,7 @@ def test_a_frozen_server_is_given_up_and_its_connections_with_it(
 ) -> None:
     with closing(Database(upgraded, limit=LIMIT)) as database:
         ledger = SqlLedger(database, actor="tests")
-        kept = database.ask(lambda channel: channel)
+        kept = database.ask(lambda raw: raw)
         ledger.live_workers()
 
         postgres.freeze()
@@ -140,13 +140,13 @@ def test_a_name_server_that_answers_nothing_is_given_up(
 
 @pytest.mark.fault("F41")
 def test_a_server_that_takes_its_time_is_told_from_a_silent_one(database: Database) -> None:
-    kept = database.ask(lambda channel: channel.connection.dbapi_connection)
+    kept = database.ask(lambda raw: raw.connection.dbapi_connection)
 
     with pytest.raises(LedgerUnavailableError, match="statement timeout"):
         database.write(lambda connection: connection.exec_driver_sql("SELECT pg_sleep(60)"))
 
     # It has answered: there is nothing wrong with the connections.
-    assert database.ask(lambda channel: channel.connection.dbapi_connection) is kept
+    assert database.ask(lambda raw: raw.connection.dbapi_connection) is kept
 
 
 @pytest.mark.fault("F41")

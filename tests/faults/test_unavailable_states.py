@@ -18,7 +18,7 @@ from understudy.job_engine.errors import LedgerError, LedgerSchemaError, LedgerU
 from understudy.job_engine.records.job import WorkerRecord
 from understudy.ledger import Database, SqlLedger
 from understudy.ledger.database.outages import SQLSTATES, Verdict
-from understudy.ledger.database.raw_connections import Channel
+from understudy.ledger.database.raw_connections import RawConnection
 from understudy.ledger.upgrade.run import upgrade
 from understudy.testing.ledger_suite import fixtures
 
@@ -112,7 +112,7 @@ def beat(ledger: SqlLedger) -> None:
     ledger.beat(worker, timedelta(minutes=1))
 
 
-def session(channel: Channel) -> int:
+def session(channel: RawConnection) -> int:
     row = channel.connection.dbapi_connection.execute("SELECT pg_backend_pid()").fetchone()  # type: ignore[union-attr]
     return int(row[0])
 

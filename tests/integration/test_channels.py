@@ -1,4 +1,4 @@
-"""Prepared statements over channels: their errors, their interrupts, and what is left behind."""
+"""Compiled statements over raw connections: errors, interrupts, and what is left behind."""
 
 import sqlite3
 import threading
@@ -18,7 +18,7 @@ from tests.servers.processes import PATIENCE
 from understudy.job_engine.errors import LedgerError
 from understudy.ledger import Database, SqlLedger
 from understudy.ledger.database.compiled import AnyConnection, execute
-from understudy.ledger.database.raw_connections import MOST_IDLE, Channel
+from understudy.ledger.database.raw_connections import MOST_IDLE, RawConnection
 from understudy.ledger.schema.jobs import jobs
 from understudy.ledger.schema.tables import attempts
 from understudy.ledger.transitions import statements
@@ -39,18 +39,18 @@ def database(ledger_url: str) -> Iterator[Database]:
 
 
 def test_a_channel_that_was_left_in_order_is_used_again(database: Database) -> None:
-    first = database.ask(lambda channel: channel)
+    first = database.ask(lambda raw: raw)
 
-    assert database.ask(lambda channel: channel) is first
+    assert database.ask(lambda raw: raw) is first
 
 
 def test_after_an_error_the_next_one_is_another(database: Database) -> None:
-    first = database.ask(lambda channel: channel)
+    first = database.ask(lambda raw: raw)
 
     with pytest.raises(LedgerError, match="ZeroDivisionError"):
-        database.ask(lambda channel: 1 / 0)
+        database.ask(lambda raw: 1 / 0)
 
-    assert database.ask(lambda channel: channel) is not first
+    assert database.ask(lambda raw: raw) is not first
 
 
 def test_what_was_begun_and_raised_leaves_nothing(sqlite_url: str) -> None:
@@ -58,13 +58,13 @@ def test_what_was_begun_and_raised_leaves_nothing(sqlite_url: str) -> None:
         upgrade(database)
         job = fixtures.offered(SqlLedger(database, actor="tests"))
 
-        def insert_and_raise(channel: Channel) -> None:
-            insert(channel, {**ATTEMPT, "job_id": job.id})
+        def insert_and_raise(raw: RawConnection) -> None:
+            insert(raw, {**ATTEMPT, "job_id": job.id})
             raise ZeroDivisionError
 
         for _ in range(2):
             with pytest.raises(LedgerError, match="ZeroDivisionError"):
-                database.write_at_once(insert_and_raise)
+                database.write_one(insert_and_raise)
 
         assert database.ask(count) == 0
         database.write(lambda connection: insert(connection, {**ATTEMPT, "job_id": job.id}))
@@ -72,7 +72,7 @@ def test_what_was_begun_and_raised_leaves_nothing(sqlite_url: str) -> None:
 
 def test_an_error_is_sqlalchemys_and_tells_no_value(database: Database) -> None:
     with pytest.raises(LedgerError) as raised:
-        database.write_at_once(lambda channel: insert(channel, ATTEMPT))
+        database.write_one(lambda raw: insert(raw, ATTEMPT))
 
     cause = raised.value.__cause__
     assert isinstance(cause, IntegrityError)
@@ -86,7 +86,7 @@ def test_a_second_row_is_not_passed_over(database: Database) -> None:
         fixtures.offered(ledger)
 
     with pytest.raises(LedgerError) as raised:
-        database.ask(lambda channel: execute(channel, select(jobs.c.id), {}).one_or_none())
+        database.ask(lambda raw: execute(raw, select(jobs.c.id), {}).one_or_none())
 
     assert isinstance(raised.value.__cause__, MultipleResultsFound)
 
@@ -97,7 +97,7 @@ def test_who_is_interrupted_in_a_statement_leaves_no_connection_behind(
     def interrupt(cursor: object) -> None:
         raise KeyboardInterrupt
 
-    first = database.ask(lambda channel: channel)
+    first = database.ask(lambda raw: raw)
     with watched(database, interrupt), pytest.raises(KeyboardInterrupt):
         database.ask(count)
 
@@ -125,26 +125,26 @@ def test_only_so_many_are_kept_at_hand(database: Database) -> None:
     threads = 3 * MOST_IDLE
     everybody = threading.Barrier(threads)
 
-    def meet(channel: Channel) -> Channel:
+    def meet(raw: RawConnection) -> RawConnection:
         everybody.wait(PATIENCE)
-        return channel
+        return raw
 
     with ThreadPoolExecutor(threads) as pool:
         used = [pool.submit(database.ask, meet) for _ in range(threads)]
-        channels = [each.result(PATIENCE) for each in used]
+        raw_connections = [each.result(PATIENCE) for each in used]
 
-    at_hand = [each for each in channels if each.connection.is_valid]
-    assert len(set(channels)) == threads
+    at_hand = [each for each in raw_connections if each.connection.is_valid]
+    assert len(set(raw_connections)) == threads
     # Threads that come at the same moment may each find the last place free.
     assert MOST_IDLE <= len(at_hand) < 2 * MOST_IDLE
 
 
 def test_a_closed_database_has_no_channel_left(database: Database) -> None:
-    channel = database.ask(lambda channel: channel)
+    raw = database.ask(lambda raw: raw)
 
     database.close()
 
-    assert not channel.connection.is_valid
+    assert not raw.connection.is_valid
 
 
 @pytest.mark.fault("F21")
@@ -160,9 +160,9 @@ def test_when_one_session_ends_no_other_is_trusted(postgres: Postgres) -> None:
 
         tried: list[object] = []
 
-        def ask(channel: Channel) -> int:
-            tried.append(channel)
-            return session(channel)
+        def ask(raw: RawConnection) -> int:
+            tried.append(raw)
+            return session(raw)
 
         assert database.ask(ask) != before
         assert len(tried) == 2
@@ -181,9 +181,9 @@ def insert(connection: AnyConnection, attempt: dict[str, object]) -> None:
     execute(connection, statements.INSERT_ATTEMPT, attempt)
 
 
-def count(channel: Channel) -> int:
-    return int(execute(channel, COUNT, {}).rows[0].found)
+def count(raw: RawConnection) -> int:
+    return int(execute(raw, COUNT, {}).rows[0].found)
 
 
-def session(channel: Channel) -> int:
-    return int(execute(channel, SESSION, {}).rows[0].pid)
+def session(raw: RawConnection) -> int:
+    return int(execute(raw, SESSION, {}).rows[0].pid)

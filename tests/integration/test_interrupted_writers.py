@@ -20,7 +20,7 @@ from sqlalchemy import text
 from tests.servers.processes import PATIENCE, wait_until
 from understudy.ledger.database import raw_connections
 from understudy.ledger.database.database import Database
-from understudy.ledger.database.raw_connections import Channel
+from understudy.ledger.database.raw_connections import RawConnection
 from understudy.ledger.database.sqlite import engine, write_queue
 
 FILES = frozenset(str(module.__file__) for module in (write_queue, engine, raw_connections))
@@ -114,7 +114,7 @@ class Play:
         first, *others = self._numbers
         self._start(first, self._hold)
         self._wait(self._has_turn.is_set)
-        waiting = self._writer._turns._waiting
+        waiting = self._writer._write_queue._waiting
         for place, number in enumerate(others, 1):
             self._start(number, insert(number))
             self._wait(partial(self._is_there, waiting, place))
@@ -131,14 +131,14 @@ class Play:
         tally = text("SELECT number FROM tally")
         found = self._database.read(lambda c: c.execute(tally).scalars().all())
         assert {told for told in self._told.values() if isinstance(told, int)} <= set(found)
-        assert self._writer._turns._owner is None
+        assert self._writer._write_queue._owner is None
 
-    def _start(self, number: int, work: Callable[[Channel], object]) -> None:
+    def _start(self, number: int, work: Callable[[RawConnection], object]) -> None:
         thread = threading.Thread(target=self._write, args=(number, work), daemon=True)
         self._threads.append(thread)
         thread.start()
 
-    def _write(self, number: int, work: Callable[[Channel], object]) -> None:
+    def _write(self, number: int, work: Callable[[RawConnection], object]) -> None:
         try:
             if number == self._victim:
                 self._interrupter.start()
@@ -149,7 +149,7 @@ class Play:
         finally:
             sys.settrace(None)
 
-    def _hold(self, channel: Channel) -> None:
+    def _hold(self, channel: RawConnection) -> None:
         self._has_turn.set()
         self._all_there.wait(PATIENCE)
         insert(self._numbers[0])(raw_connections)
@@ -162,6 +162,6 @@ class Play:
         wait_until(lambda: condition() or self._told, PATIENCE, "it is there")
 
 
-def insert(number: int) -> Callable[[Channel], object]:
+def insert(number: int) -> Callable[[RawConnection], object]:
     statement = f"INSERT OR IGNORE INTO tally VALUES ({number:d})"  # noqa: S608 - a number
     return lambda channel: raw_connections.execute(statement)

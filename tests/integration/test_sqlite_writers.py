@@ -13,9 +13,9 @@ from sqlalchemy.exc import OperationalError
 
 from tests.servers.processes import PATIENCE
 from understudy.ledger.database.database import Database
-from understudy.ledger.database.raw_connections import Channels
+from understudy.ledger.database.raw_connections import RawConnections
 from understudy.ledger.database.sqlite import engine
-from understudy.ledger.database.sqlite.write_queue import Write
+from understudy.ledger.database.sqlite.write_queue import PendingWrite
 
 COUNT = text("SELECT total FROM tally")
 SET = text("UPDATE tally SET total = :total")
@@ -73,9 +73,9 @@ def test_writers_of_one_process_queue_for_their_turn(database: Database) -> None
 def test_a_forked_child_waits_for_no_turn_of_its_parent(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    writer = engine.Writer(database.engine, Channels(database.engine))
+    writer = engine.Writer(database.engine, RawConnections(database.engine))
     with ThreadPoolExecutor(1) as pool:
-        pool.submit(writer._turns.await_turn, Write(lambda _: None)).result(PATIENCE)
+        pool.submit(writer._write_queue.acquire, PendingWrite(lambda _: None)).result(PATIENCE)
     parent = os.getpid()
     monkeypatch.setattr(os, "getpid", lambda: parent + 1)
 

@@ -15,7 +15,7 @@ from tests.unit.support import exit_code_of_a_child
 from understudy.job_engine import JobContext, RetryPolicy, StepTimeoutError
 from understudy.job_engine.attempt.interrupts import Fenced, HoldRequested
 from understudy.job_engine.attempt.lease import Lease
-from understudy.job_engine.attempt.retrying_ledger import PatientLedger
+from understudy.job_engine.attempt.retrying_ledger import RetryingLedger
 from understudy.job_engine.clock import SystemClock
 from understudy.job_engine.crash_points import CRASH_POINTS
 from understudy.job_engine.errors import (
@@ -70,7 +70,7 @@ class Till:
 
     def context(self) -> JobContext:
         lease = Lease(interrupt_thread)
-        ledger = PatientLedger(self.ledger, lease, SystemClock())
+        ledger = RetryingLedger(self.ledger, lease, SystemClock())
         return JobContext(self.claim(), ledger, lease, SystemClock())
 
     def written(self) -> tuple[list[int], list[str]]:

@@ -16,7 +16,7 @@ from understudy.job_engine.attempt.interrupts import Fenced
 from understudy.job_engine.errors import LedgerError
 from understudy.ledger import SqlLedger
 from understudy.ledger.database.database import Database
-from understudy.ledger.database.raw_connections import Channel
+from understudy.ledger.database.raw_connections import RawConnection
 from understudy.ledger.upgrade.run import upgrade
 from understudy.testing.ledger_suite import fixtures
 
@@ -41,15 +41,15 @@ def threads() -> Iterator[ThreadPoolExecutor]:
         yield pool
 
 
-def add(number: int) -> Callable[[Channel], int]:
-    def work(channel: Channel) -> int:
+def add(number: int) -> Callable[[RawConnection], int]:
+    def work(channel: RawConnection) -> int:
         channel.execute(f"INSERT INTO tally VALUES ({number:d})")  # noqa: S608 - a number
         return number
 
     return work
 
 
-def refuse(channel: Channel) -> int:
+def refuse(channel: RawConnection) -> int:
     channel.execute("INSERT INTO tally VALUES (1000)")
     raise RefusedError
 
@@ -65,7 +65,7 @@ def all_waiting(database: Database, threads: ThreadPoolExecutor, works: list[Any
     with holding(database, threads):
         begun = []
         for number, work in enumerate(works, 1):
-            begun.append(threads.submit(database.write_at_once, work))
+            begun.append(threads.submit(database.write_one, work))
             wait_for(database, number)
         yield begun
 
@@ -88,7 +88,7 @@ def holding(database: Database, threads: ThreadPoolExecutor) -> Iterator[None]:
 
 def wait_for(database: Database, number: int) -> None:
     """Wait until so many threads wait for the turn."""
-    waiting = database._writer._turns._waiting  # type: ignore[union-attr]
+    waiting = database._writer._write_queue._waiting  # type: ignore[union-attr]
     wait_until(lambda: len(waiting) == number, PATIENCE, "all of them wait")
 
 
@@ -100,13 +100,13 @@ def endings(futures: list[Future[int]]) -> list[object]:
 def commits(database: Database, monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """Count the statements around transactions of channels."""
     counted: Counter[str] = Counter()
-    execute = Channel.execute
+    execute = RawConnection.execute
 
-    def counting(channel: Channel, statement: str) -> None:
+    def counting(channel: RawConnection, statement: str) -> None:
         execute(channel, statement)
         counted[statement] += 1
 
-    monkeypatch.setattr(Channel, "execute", counting)
+    monkeypatch.setattr(RawConnection, "execute", counting)
     return counted
 
 
@@ -151,15 +151,15 @@ def test_two_that_want_the_same_fail_for_one(
 def test_after_a_commit_that_failed_each_commits_its_own(
     database: Database, threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    execute, failed = Channel.execute, list[str]()
+    execute, failed = RawConnection.execute, list[str]()
 
-    def fail_once(channel: Channel, statement: str) -> None:
+    def fail_once(channel: RawConnection, statement: str) -> None:
         if statement == "COMMIT" and not failed:
             failed.append(statement)
             raise OperationalError(statement, None, OSError("the disk is full"))
         execute(channel, statement)
 
-    monkeypatch.setattr(Channel, "execute", fail_once)
+    monkeypatch.setattr(RawConnection, "execute", fail_once)
     with all_waiting(database, threads, [add(n) for n in range(CROWD)]) as begun:
         pass
 
@@ -171,15 +171,15 @@ def test_after_a_commit_that_failed_each_commits_its_own(
 def test_no_write_is_told_to_be_done_before_its_commit(
     database: Database, threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    execute, committing, goes_on = Channel.execute, threading.Event(), threading.Event()
+    execute, committing, goes_on = RawConnection.execute, threading.Event(), threading.Event()
 
-    def commit_later(channel: Channel, statement: str) -> None:
+    def commit_later(channel: RawConnection, statement: str) -> None:
         if statement == "COMMIT":
             committing.set()
             assert goes_on.wait(PATIENCE)
         execute(channel, statement)
 
-    monkeypatch.setattr(Channel, "execute", commit_later)
+    monkeypatch.setattr(RawConnection, "execute", commit_later)
     with all_waiting(database, threads, [add(n) for n in range(CROWD)]) as begun:
         pass
     assert committing.wait(PATIENCE)
@@ -195,9 +195,9 @@ def test_no_write_is_told_to_be_done_before_its_commit(
 def test_who_is_interrupted_takes_nobody_along(
     database: Database, threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch, when: str
 ) -> None:
-    execute, interrupted, tried = Channel.execute, list[str](), Counter[int]()
+    execute, interrupted, tried = RawConnection.execute, list[str](), Counter[int]()
 
-    def interrupt_once(channel: Channel, statement: str) -> None:
+    def interrupt_once(channel: RawConnection, statement: str) -> None:
         meets = statement == "COMMIT" and not interrupted
         if not meets or when == "after it":
             execute(channel, statement)
@@ -205,14 +205,14 @@ def test_who_is_interrupted_takes_nobody_along(
             interrupted.append(statement)
             raise KeyboardInterrupt
 
-    def counting(number: int) -> Callable[[Channel], int]:
-        def work(channel: Channel) -> int:
+    def counting(number: int) -> Callable[[RawConnection], int]:
+        def work(channel: RawConnection) -> int:
             tried[number] += 1
             return add(number)(channel)
 
         return work
 
-    monkeypatch.setattr(Channel, "execute", interrupt_once)
+    monkeypatch.setattr(RawConnection, "execute", interrupt_once)
     with all_waiting(database, threads, [counting(n) for n in range(CROWD)]) as begun:
         pass
 
@@ -254,7 +254,7 @@ def test_every_write_of_a_crowd_is_there_and_no_other(
         for number in range(lane * 100, lane * 100 + 50):
             fails = number % 7 == 0
             try:
-                written.append(database.write_at_once(failing(number) if fails else add(number)))
+                written.append(database.write_one(failing(number) if fails else add(number)))
             except RefusedError:
                 assert fails
             if number % 11 == 0:
@@ -270,8 +270,8 @@ def test_every_write_of_a_crowd_is_there_and_no_other(
     )
 
 
-def failing(number: int) -> Callable[[Channel], int]:
-    def work(channel: Channel) -> int:
+def failing(number: int) -> Callable[[RawConnection], int]:
+    def work(channel: RawConnection) -> int:
         add(number)(channel)
         raise RefusedError
 

@@ -2,7 +2,7 @@
 
 from understudy.job_engine.records.groups import member_id
 from understudy.job_engine.records.job import StepKind, StepRecord
-from understudy.job_engine.records.manual_retry import Retrial
+from understudy.job_engine.records.manual_retry import ManualRetry
 from understudy.job_engine.records.pauses import Pause
 from understudy.job_engine.records.states import JobState
 from understudy.ledger import SqlLedger
@@ -31,7 +31,7 @@ def everything_happens(ledger: SqlLedger, schedule: str = "sweep") -> None:
     told(ledger)
     failed = follow_ups.hooked(ledger)
     ledger.conclude(failed, fixtures.FAILURE)
-    ledger.retry(Retrial(failed.job_id, "ada"))
+    ledger.retry(ManualRetry(failed.job_id, "ada"))
     seen = schedules.declared(ledger, schedule)
     for _ in range(3):
         ledger.take_tick(seen, schedules.tick_of(seen))

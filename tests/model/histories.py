@@ -13,7 +13,7 @@ from tests.model.traces import ENGINES, Moment
 from understudy.job_engine.invariants import History
 from understudy.job_engine.records.job import (
     AttemptRecord,
-    EventRecord,
+    HistoryEntry,
     JobRecord,
     StepKind,
     StepRecord,
@@ -41,7 +41,7 @@ class _Recorder:
     """Keeps of a trace what the product's ledger keeps."""
 
     model: Model
-    events: list[EventRecord] = field(default_factory=list)
+    events: list[HistoryEntry] = field(default_factory=list)
     attempts: list[AttemptRecord] = field(default_factory=list)
     steps: list[StepRecord] = field(default_factory=list)
     claims: dict[int, str] = field(default_factory=dict)
@@ -51,7 +51,7 @@ class _Recorder:
         """Begin with the dispatch."""
         offered = row.state is JobState.OFFERED
         detail = {"engine": ENGINES[row.engine]} if offered else {}
-        first = EventRecord(JOB, 1, START, "dispatcher", "dispatch", row.state, row.epoch, detail)
+        first = HistoryEntry(JOB, 1, START, "dispatcher", "dispatch", row.state, row.epoch, detail)
         self.events.append(first)
 
     def history(self, row: Row) -> History:
@@ -93,7 +93,7 @@ class _Recorder:
             finished_at=at if row.state.is_terminal else None,
         )
 
-    def _offers(self) -> Iterator[EventRecord]:
+    def _offers(self) -> Iterator[HistoryEntry]:
         for event in self.events:
             if event.state is JobState.OFFERED and "engine" in event.detail:
                 yield event
@@ -159,5 +159,5 @@ class _Recorder:
 
     def _append(self, edge: Edge, actor: str, detail: dict[str, Any]) -> None:
         row, n = edge.state.row, len(self.events) + 1
-        event = EventRecord(JOB, n, self.now, actor, edge.what, row.state, row.epoch, detail)
+        event = HistoryEntry(JOB, n, self.now, actor, edge.what, row.state, row.epoch, detail)
         self.events.append(event)

@@ -16,7 +16,7 @@ import psutil
 
 from tests.servers.zygote import Forked, Zygote
 from understudy.worker.dev.embedded_valkey import free_port
-from understudy.worker.processes.kill_on_exit import DeadMansSwitch
+from understudy.worker.processes.kill_on_exit import KillOnExit
 
 __all__ = [
     "PATIENCE",
@@ -71,7 +71,7 @@ class Process:
         self.log = log
         self.name = " ".join(map(str, command))
         self._mark = uuid.uuid4().hex
-        self._switch = DeadMansSwitch()
+        self._switch = KillOnExit()
         self._popen = self._begin(command, {**os.environ, **env, MARK: self._mark}, cwd, user)
         self._switch.watch(self._popen.pid)
 

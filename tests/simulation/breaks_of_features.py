@@ -7,7 +7,7 @@ from typing import Any
 from understudy.job_engine.clock import Clock
 from understudy.job_engine.policies.limits import NO_LIMITS
 from understudy.job_engine.records.job import Claim, JobRecord, StepKind, StepRecord, Ticket
-from understudy.job_engine.records.manual_retry import Retrial
+from understudy.job_engine.records.manual_retry import ManualRetry
 from understudy.job_engine.records.new_job import NewJob, OfferPlan
 from understudy.job_engine.records.schedules import ScheduleRecord, Tick, TickOutcome
 from understudy.job_engine.records.waits import SentEvent
@@ -60,7 +60,7 @@ class KnowsNoKeys(MemoryLedger):
 class RetriesWithoutKeys(MemoryLedger):
     """What is done again holds no unique key."""
 
-    def retry(self, retrial: Retrial) -> tuple[JobRecord, bool]:
+    def retry(self, retrial: ManualRetry) -> tuple[JobRecord, bool]:
         row = self._store.rows[retrial.origin]
         self._store.rows[row.id] = replace(row, unique_key=None)
         try:

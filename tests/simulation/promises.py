@@ -76,7 +76,7 @@ def _told_as_it_ended(scene: Scene, histories: Histories) -> Iterator[str]:
     children = {history.job.id: history.job for history in _of(name, histories)}
     for history in _of("sending", histories):
         met = scene.jobs.witness.met.get((history.job.id, name), set())
-        steps = [step for step in history.steps if step.kind is StepKind.MET and step.epoch]
+        steps = [step for step in history.steps if step.kind is StepKind.ANSWERED and step.epoch]
         for child in (children[json.loads(step.result)["job"]] for step in steps):
             result = " ".join(json.loads(child.result or "[]"))
             told = {JobState.FAILED: "JobFailedError", JobState.CANCELLED: "JobCancelledError"}

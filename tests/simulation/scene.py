@@ -13,10 +13,10 @@ from tests.simulation.clocks import LedgerTime, ProcessClock
 from tests.simulation.jobs import QUEUE, TICKS, Jobs
 from tests.simulation.ledger import DistantLedger, Outage
 from tests.simulation.weather import Weather
-from understudy.dispatcher.maintenance.cron import Ticker
+from understudy.dispatcher.maintenance.cron import CronScheduler
 from understudy.dispatcher.maintenance.maintenance import Maintenance
 from understudy.dispatcher.maintenance.rescuer import Rescuer
-from understudy.dispatcher.maintenance.stager import Scheduler
+from understudy.dispatcher.maintenance.stager import Stager
 from understudy.dispatcher.offering.bounded_caller import DirectCaller
 from understudy.dispatcher.offering.breaker import BreakerPolicy
 from understudy.dispatcher.offering.engines import Engine, EngineSet
@@ -143,11 +143,13 @@ class Parts:
             self.ledger, self.engines, self.keys, tries, clock=clock, listener=listener
         )
         shared: Any = {"clock": clock, "listener": listener, "budget": BUDGET}
-        scheduler = Scheduler(self.ledger, self.router, self.offerer, rng=rng, **shared)
+        stager = Stager(self.ledger, self.router, self.offerer, rng=rng, **shared)
         rescuer = Rescuer(
             *(self.ledger, self.router, self.offerer, self.engines),
             **shared,
             looks_every=LOOKS_EVERY,
         )
-        ticker = Ticker(self.ledger, scene.jobs.catalogue, clock=clock, listener=listener, rng=rng)
-        self.maintenance = Maintenance(self.engines, scheduler, rescuer, ticker)
+        cron = CronScheduler(
+            self.ledger, scene.jobs.catalogue, clock=clock, listener=listener, rng=rng
+        )
+        self.maintenance = Maintenance(self.engines, stager, rescuer, cron)

@@ -26,7 +26,7 @@ from understudy.testing import MemoryLedger
 from understudy.testing.memory_ledger.rows import Row
 from understudy.testing.memory_ledger.store import Store
 
-WAITS = (StepKind.WAIT, StepKind.MET)
+WAITS = (StepKind.WAIT, StepKind.ANSWERED)
 
 
 def broken_together(ledger: Ledger, unsure: Sequence[Span] = ()) -> Iterator[Violation]:

@@ -11,7 +11,7 @@ from understudy.job_engine.attempt.lease import Lease
 from understudy.job_engine.errors import LedgerError
 from understudy.job_engine.executor import Executor
 from understudy.job_engine.records.job import Claim, WorkerRecord
-from understudy.worker.attempts.admission import Admission, Post
+from understudy.worker.attempts.admission import Admission, WorkerIdentity
 from understudy.worker.attempts.claim_returns import ClaimReturns
 from understudy.worker.attempts.lease_keeper import LeaseKeeper
 from understudy.worker.attempts.processor import Processor
@@ -40,7 +40,7 @@ class Worker:
             ledger, catalogue, clock, scene.hear, unrecorded=self._returns.owe
         )
         self._keeper = LeaseKeeper(ledger, clock, self._time_out, self._returns)
-        post = Post(engine, QUEUE, process.name)
+        post = WorkerIdentity(engine, QUEUE, process.name)
         self._admission = Admission(
             post,
             ledger,

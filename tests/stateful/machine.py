@@ -37,7 +37,7 @@ from tests.stateful.play import Play
 from understudy.job_engine.policies.limits import Limits
 from understudy.job_engine.policies.uniqueness import UniqueKey
 from understudy.job_engine.records.job import Conclusion, DispatchTry, JobRecord, TryOutcome
-from understudy.job_engine.records.manual_retry import Retrial
+from understudy.job_engine.records.manual_retry import ManualRetry
 from understudy.job_engine.records.resolution import Resolution
 from understudy.job_engine.records.states import ACCEPT, FAIL, RESUME, STOP, JobState, Transition
 from understudy.testing.ledger_suite.fixtures import FIRST, SECOND
@@ -115,7 +115,7 @@ class LedgerMachine(RuleBasedStateMachine):
         known = self.play.any_in(JobState.FAILED, number) or job
         if raced:
             self.play.dispatch_like(known)
-        return if_any(self.play.retry(Retrial(known.id, "a person", **how), fault))
+        return if_any(self.play.retry(ManualRetry(known.id, "a person", **how), fault))
 
     @rule(target=seen, number=numbers, engine=engines, fault=faults)
     def offer_if_there_is_room(self, number: int, engine: str, fault: Fault) -> JobRecord:

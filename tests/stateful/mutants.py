@@ -9,7 +9,7 @@ from tests.stateful.benches import Bench
 from understudy.job_engine.attempt.interrupts import Fenced
 from understudy.job_engine.policies.uniqueness import UniqueKey
 from understudy.job_engine.records.job import Claim, JobRecord, StepRecord, Ticket
-from understudy.job_engine.records.manual_retry import Retrial
+from understudy.job_engine.records.manual_retry import ManualRetry
 from understudy.job_engine.records.new_job import OfferPlan
 from understudy.ledger import SqlLedger
 from understudy.ledger.database.sqlite import engine as sqlite
@@ -79,7 +79,7 @@ class HoldsBack(SqlLedger):
         return super().begin(claim, name, seq)
 
 
-class _Keyless(Retrial):
+class _Keyless(ManualRetry):
     def unique_key(self, origin: JobRecord) -> UniqueKey | None:
         return None
 
@@ -87,7 +87,7 @@ class _Keyless(Retrial):
 class RetriesWithoutKey(SqlLedger):
     """What is done again holds no unique key: I10."""
 
-    def retry(self, retrial: Retrial) -> tuple[JobRecord, bool]:
+    def retry(self, retrial: ManualRetry) -> tuple[JobRecord, bool]:
         given = {each.name: getattr(retrial, each.name) for each in fields(retrial)}
         return super().retry(_Keyless(**given))
 

@@ -19,7 +19,7 @@ from understudy.job_engine.records.job import (
     TryOutcome,
     WorkerRecord,
 )
-from understudy.job_engine.records.manual_retry import Retrial
+from understudy.job_engine.records.manual_retry import ManualRetry
 from understudy.job_engine.records.new_job import OfferPlan
 from understudy.job_engine.records.resolution import Resolution
 from understudy.job_engine.records.states import ABANDON, ACCEPT, RESUME, STOP
@@ -163,7 +163,7 @@ def _retry(play: Play, *, is_free: bool) -> Question:
     play.conclude(attempt, attempt.conclusion("fail", MINUTE), None)
     if not is_free:
         play.dispatch(FIRST, unique=UNIQUE)
-    retrial = Retrial(attempt.claim.job_id, "a person")
+    retrial = ManualRetry(attempt.claim.job_id, "a person")
 
     def retry(ledger: Ledger) -> JobRecord | str:
         try:

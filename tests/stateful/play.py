@@ -20,7 +20,7 @@ from understudy.job_engine.records.job import (
     StepRecord,
     Ticket,
 )
-from understudy.job_engine.records.manual_retry import Retrial
+from understudy.job_engine.records.manual_retry import ManualRetry
 from understudy.job_engine.records.new_job import OfferPlan
 from understudy.job_engine.records.resolution import Resolution
 from understudy.job_engine.records.states import HOLD, JobState
@@ -174,7 +174,7 @@ class Play:
     def resolve(self, job: JobRecord, resolution: Resolution, fault: Fault) -> None:
         self.pair.ask("resolve", lambda x: x.resolve(job, resolution), fault)
 
-    def retry(self, retrial: Retrial, fault: Fault) -> JobRecord | None:
+    def retry(self, retrial: ManualRetry, fault: Fault) -> JobRecord | None:
         """Do ended work again, if it may be done and nobody holds its unique key."""
         answer = self.pair.ask(
             "retry", lambda x: x.retry(retrial), fault, same=lambda told: told[0]

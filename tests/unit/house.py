@@ -10,7 +10,7 @@ from tests.unit.support import HOUR, Heard, Mail, define
 from understudy.dispatcher.dispatcher import Dispatcher
 from understudy.dispatcher.handles.job import JobHandle
 from understudy.dispatcher.maintenance.rescuer import Rescuer
-from understudy.dispatcher.maintenance.stager import Scheduler
+from understudy.dispatcher.maintenance.stager import Stager
 from understudy.dispatcher.offering.bounded_caller import DirectCaller
 from understudy.dispatcher.offering.breaker import BreakerPolicy
 from understudy.dispatcher.offering.engines import Engine, EngineSet
@@ -74,7 +74,7 @@ class House:
         parts = (self.ledger, self.router, self.offerer)
         self.dispatcher = Dispatcher(*parts, self.engines, **told, budget=BUDGET)
         self.rescuer = Rescuer(*parts, self.engines, **told, budget=BUDGET, looks_every=looks_every)
-        self.scheduler = Scheduler(*parts, **told, budget=BUDGET, rng=random.Random(7))
+        self.scheduler = Stager(*parts, **told, budget=BUDGET, rng=random.Random(7))
 
     def dispatch(self, payload: Mail | None = None, **options: Any) -> JobHandle[Any]:
         return self.dispatcher.dispatch(WELCOME, payload or Mail(), **options)

@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.unit.house import House
 from tests.unit.support import define
-from understudy.dispatcher.maintenance.cron import Ticker
+from understudy.dispatcher.maintenance.cron import CronScheduler
 from understudy.job_engine import Every
 from understudy.job_engine.definitions.definition import AnyDefinition
 from understudy.job_engine.policies.schedule import Schedule
@@ -26,9 +26,9 @@ def scheduled(schedule: Schedule | None, name: str = "sweep", **options: Any) ->
 class Nodes(House):
     """A house with tickers of any version."""
 
-    def ticker(self, *definitions: AnyDefinition) -> Ticker:
+    def ticker(self, *definitions: AnyDefinition) -> CronScheduler:
         told = {"clock": self.clock, "listener": self.heard}
-        return Ticker(self.ledger, definitions, **told, rng=random.Random(7))
+        return CronScheduler(self.ledger, definitions, **told, rng=random.Random(7))
 
     @property
     def schedule(self) -> ScheduleRecord:
@@ -44,7 +44,7 @@ class Nodes(House):
         start = datetime(2026, 1, 1, tzinfo=UTC)
         return [str((job.run_at or start) - start) for job in self.jobs]
 
-    def pass_hours(self, hours: float, tickers: Iterable[Ticker] = ()) -> None:
+    def pass_hours(self, hours: float, tickers: Iterable[CronScheduler] = ()) -> None:
         """Let hours go by while somebody looks every half minute."""
         for _ in range(int(hours * 120)):
             self.clock.advance(30 * SECOND)

@@ -15,7 +15,7 @@ from tests.unit.worker.desk import QUEUE, Desk
 from understudy.job_engine import AsyncJobContext, JobContext, JobState, RetryPolicy
 from understudy.job_engine.outcome import timed_out
 from understudy.job_engine.records.job import Claim
-from understudy.worker.attempts.admission import Admission, Post
+from understudy.worker.attempts.admission import Admission, WorkerIdentity
 from understudy.worker.attempts.processor import Processor
 from understudy.worker.attempts.slot_watch import SlotWatch
 
@@ -145,7 +145,7 @@ def test_a_retry_policy_leaves_nothing_in_the_thread_that_asks_it() -> None:
 def test_the_attempts_of_a_slot_begin_in_a_context_of_their_own() -> None:
     desk = Desk()
     admission = Admission(
-        Post("rq", QUEUE, "worker"),
+        WorkerIdentity("rq", QUEUE, "worker"),
         desk.ledger,
         desk.keys,
         clock=desk.clock,

@@ -7,7 +7,7 @@ import pytest
 from tests.unit.house import Heard, House
 from tests.unit.nodes import scheduled
 from tests.unit.support import Mail
-from understudy.dispatcher.maintenance.cron import Ticker
+from understudy.dispatcher.maintenance.cron import CronScheduler
 from understudy.dispatcher.maintenance.rescuer import LEASES_STILL, LONGEST_PATIENCE
 from understudy.dispatcher.offering.heartbeats import TTLS_STILL
 from understudy.job_engine import Every, JobState
@@ -55,11 +55,11 @@ class Jumping:
         for each in self.times:
             each.ahead = ahead
 
-    def ticker(self, missed: Missed = "latest") -> Ticker:
+    def ticker(self, missed: Missed = "latest") -> CronScheduler:
         every = scheduled(Every(SECOND, missed=missed))
-        return Ticker(self.ledger, [every], clock=self.house.clock, listener=self.heard)
+        return CronScheduler(self.ledger, [every], clock=self.house.clock, listener=self.heard)
 
-    def seconds(self, count: int, *tickers: Ticker) -> int:
+    def seconds(self, count: int, *tickers: CronScheduler) -> int:
         """Let seconds pass, with a look in each; return how many ticks were fired."""
         fired = 0
         for _ in range(count):

@@ -19,7 +19,7 @@ from understudy.job_engine.invariants import (
     schedules,
     waits,
 )
-from understudy.job_engine.records.follow_ups import Hook, Sequel, Successor, failure_id
+from understudy.job_engine.records.follow_ups import FollowUps, Hook, NextJob, failure_id
 from understudy.job_engine.records.groups import GroupRecord
 from understudy.job_engine.records.job import StepKind, StepRecord
 from understudy.job_engine.records.pauses import Pause
@@ -34,7 +34,7 @@ SECOND, HOUR = timedelta(seconds=1), timedelta(hours=1)
 JOB = replace(handed_over().job, id="job", result="42")
 NOW = JOB.created_at
 
-FIRST = replace(JOB, id="chain-0", state=RUNNING, sequel=Sequel(then=Successor("chain-1")).text)
+FIRST = replace(JOB, id="chain-0", state=RUNNING, sequel=FollowUps(then=NextJob("chain-1")).text)
 NEXT = replace(JOB, id="chain-1", state=SCHEDULED, waits_for="chain-0")
 STARTED = replace(NEXT, waits_for=None)
 LATER = replace(STARTED, created_at=NOW + HOUR)
@@ -44,7 +44,7 @@ OVER = replace(GROUP, sealed=True, succeeded=4, failed=0)
 DONE = replace(JOB, id="done", state=SCHEDULED, waits_for="group")
 BEGUN = replace(DONE, waits_for=None, state=RUNNING)
 
-BROKE = replace(JOB, id="broke", state=FAILED, sequel=Sequel(Hook("tell", "default")).text)
+BROKE = replace(JOB, id="broke", state=FAILED, sequel=FollowUps(Hook("tell", "default")).text)
 HOOK = replace(JOB, id=failure_id("broke"), name="tell")
 
 TICK = NOW - HOUR
@@ -61,8 +61,10 @@ FIRED = schedules.Fired(tick_id("sweep", TICK), "sweep", tick_key("sweep", TICK)
 
 ENDED = {"job": "child", "state": "succeeded", "result": "42", "error": None}
 WAIT = waits.met_from("job", StepRecord("invoke", 0, StepKind.WAIT, '{"job": "child"}', 1))
-TOLD = waits.met_from("job", StepRecord("invoke", 0, StepKind.MET, json.dumps(ENDED), 2))
-MET = waits.met_from("job", StepRecord("wait", 0, StepKind.MET, '{"id": "e", "payload": 1}', 1))
+TOLD = waits.met_from("job", StepRecord("invoke", 0, StepKind.ANSWERED, json.dumps(ENDED), 2))
+ANSWERED = waits.met_from(
+    "job", StepRecord("wait", 0, StepKind.ANSWERED, '{"id": "e", "payload": 1}', 1)
+)
 CHILD = children.Child(
     replace(JOB, id="child", parent_id="job", state=SUCCEEDED), 1, JOB, 0, [TOLD]
 )
@@ -139,9 +141,9 @@ SOUND: list[tuple[Check, list[Any]]] = [
     (
         waits.received_otherwise,
         [
-            waits.Received("job", ["e"], [MET, TOLD]),
-            waits.Received("job", [], [replace(MET, epoch=0)]),
-            waits.Received("job", ["e"], [replace(MET, epoch=0)]),
+            waits.Received("job", ["e"], [ANSWERED, TOLD]),
+            waits.Received("job", [], [replace(ANSWERED, epoch=0)]),
+            waits.Received("job", ["e"], [replace(ANSWERED, epoch=0)]),
         ],
     ),
     (
@@ -200,11 +202,11 @@ BROKEN: list[tuple[Check, Any, str]] = [
         replace(AWAITING, topic=event_topic("paid", key="7"), child=None, missed="e"),
         "event e is there",
     ),
-    (waits.received_otherwise, waits.Received("job", [], [MET]), "1 steps have met it, 0"),
+    (waits.received_otherwise, waits.Received("job", [], [ANSWERED]), "1 steps have met it, 0"),
     (waits.received_otherwise, waits.Received("job", ["e"], []), "0 steps have met it, 1"),
     (
         waits.received_otherwise,
-        waits.Received("job", ["e"], [MET, replace(MET, step="again", epoch=0)]),
+        waits.Received("job", ["e"], [ANSWERED, replace(ANSWERED, step="again", epoch=0)]),
         "2 steps",
     ),
     (children.broken_by, replace(CHILD, steps=[]), "0 steps of job job"),
@@ -289,7 +291,7 @@ def test_who_looked_for_a_job_that_was_pruned_was_told_no_end() -> None:
     gone = {"job": "child", "state": "failed", "result": None}
     told = json.dumps({**gone, "error": {"type": "JobNotFoundError", "message": "it is gone"}})
 
-    met = waits.met_from("job", StepRecord("invoke", 0, StepKind.MET, told, 2))
+    met = waits.met_from("job", StepRecord("invoke", 0, StepKind.ANSWERED, told, 2))
 
     assert (met.child_id, met.is_told) == ("child", False)
 
@@ -297,4 +299,4 @@ def test_who_looked_for_a_job_that_was_pruned_was_told_no_end() -> None:
 @pytest.mark.parametrize("result", ["", "[]", "null", "7"])
 def test_a_record_that_no_step_could_have_made_is_refused(result: str) -> None:
     with pytest.raises(ValueError, match=r"(?i)expect"):
-        waits.met_from("job", StepRecord("wait", 0, StepKind.MET, result))
+        waits.met_from("job", StepRecord("wait", 0, StepKind.ANSWERED, result))

@@ -26,9 +26,9 @@ from understudy.job_engine.errors import (
     JobFailedError,
 )
 from understudy.job_engine.records.error_record import ErrorRecord
-from understudy.job_engine.records.follow_ups import sequel_from
+from understudy.job_engine.records.follow_ups import follow_ups_from
 from understudy.job_engine.records.job import Conclusion, Ticket
-from understudy.job_engine.records.manual_retry import Retrial
+from understudy.job_engine.records.manual_retry import ManualRetry
 from understudy.job_engine.records.new_job import OfferPlan
 from understudy.job_engine.records.states import FAIL, SUCCEED, Transition
 from understudy.job_engine.steps.waits import MAX_DEPTH, child_job
@@ -149,7 +149,7 @@ def test_an_invoked_job_keeps_its_version_and_its_hook() -> None:
 
     child = child_of(stage)
 
-    hook = sequel_from(child.sequel or "").on_failure
+    hook = follow_ups_from(child.sequel or "").on_failure
     assert child.version == 3
     assert hook is not None
     assert hook.name == "alarm"
@@ -212,7 +212,7 @@ def test_a_retry_goes_on_with_the_job_that_was_invoked() -> None:
     stage.run()
     child = child_of(stage)
     stage.ledger.conclude(stage.claim(), Conclusion(FAIL, error=ErrorRecord("KeyError", "seven")))
-    again, _ = stage.ledger.retry(Retrial(stage.job_id, "ada"))
+    again, _ = stage.ledger.retry(ManualRetry(stage.job_id, "ada"))
     stage.job_id = again.id
 
     waits = stage.run()

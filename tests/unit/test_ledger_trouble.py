@@ -11,7 +11,7 @@ from tests.unit.async_stage import AsyncStage
 from tests.unit.support import Stage, define
 from understudy.job_engine.attempt.interrupts import CutOff, Fenced
 from understudy.job_engine.attempt.lease import Lease
-from understudy.job_engine.attempt.retrying_ledger import PAUSE_SECONDS, PatientLedger
+from understudy.job_engine.attempt.retrying_ledger import PAUSE_SECONDS, RetryingLedger
 from understudy.job_engine.definitions.catalogue import Catalogue
 from understudy.job_engine.errors import (
     JobNotFoundError,
@@ -187,7 +187,7 @@ def test_the_end_of_an_attempt_is_waited_for_beyond_its_lease() -> None:
     lease.revoke(CutOff)
     stage.ledger.fail_next(1000)
 
-    ledger = PatientLedger(stage.ledger, lease, stage.clock)
+    ledger = RetryingLedger(stage.ledger, lease, stage.clock)
 
     assert ledger.conclude(claim, Conclusion(SUCCEED, result="1")) is JobState.SUCCEEDED
     assert lease.revoked_by is None
@@ -224,7 +224,7 @@ def test_an_error_of_a_tx_steps_own_work_stays_the_jobs() -> None:
 
     ledger: Any = Transacting()
     claim = stage.claim()
-    patient = PatientLedger(ledger, Lease(), stage.clock)
+    patient = RetryingLedger(ledger, Lease(), stage.clock)
 
     with pytest.raises(LedgerError) as raised:
         patient.record_in(claim, Any, work)  # type: ignore[arg-type]

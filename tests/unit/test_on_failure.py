@@ -9,7 +9,7 @@ from tests.unit.support import Mail, define
 from understudy.job_engine import JobContext, JobFailure, declare_job, job
 from understudy.job_engine.errors import DefinitionError
 from understudy.job_engine.records.error_record import ErrorRecord
-from understudy.job_engine.records.follow_ups import sequel_from
+from understudy.job_engine.records.follow_ups import follow_ups_from
 from understudy.job_engine.records.job import Conclusion
 from understudy.job_engine.records.states import FAIL
 
@@ -26,7 +26,7 @@ def test_the_hook_is_kept_with_the_job() -> None:
 
     handle = house.dispatcher.dispatch(define(nothing, on_failure=ALARM), Mail())
 
-    hook = sequel_from(handle.job().sequel or "").on_failure
+    hook = follow_ups_from(handle.job().sequel or "").on_failure
     assert hook is not None
     assert (hook.name, hook.queue, hook.priority, hook.version) == ("alarm", "data-sync", 9, 2)
 

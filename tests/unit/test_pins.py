@@ -15,7 +15,7 @@ from understudy.job_engine.outcome import MAX_CRASHES
 from understudy.job_engine.policies.queue import DEFAULT
 from understudy.job_engine.records.error_record import ErrorRecord
 from understudy.job_engine.records.job import JobRecord, Ticket
-from understudy.job_engine.records.manual_retry import Retrial
+from understudy.job_engine.records.manual_retry import ManualRetry
 from understudy.job_engine.records.new_job import NewJob, OfferPlan
 from understudy.job_engine.records.states import JobState
 
@@ -173,7 +173,7 @@ def test_work_that_is_done_again_waits_for_a_program_with_the_engine() -> None:
     (lost,) = house.ledger.running()
     error = ErrorRecord("ValueError", "no such user", "")
     assert house.ledger.exhaust(house.ledger.get(lost.job_id), error) is not None
-    again, _ = house.ledger.retry(Retrial(job.id, "a person"))
+    again, _ = house.ledger.retry(ManualRetry(job.id, "a person"))
 
     look_for_long(house)
 

@@ -1,4 +1,4 @@
-"""The scheduler: offers what is due."""
+"""The stager: offers what is due."""
 
 from datetime import timedelta
 
@@ -18,7 +18,7 @@ def test_a_job_is_offered_when_its_time_has_come() -> None:
     handle = house.dispatch(delay=HOUR)
     house.clock.advance(HOUR)
 
-    taken = house.scheduler.tick()
+    taken = house.stager.tick()
 
     job = handle.job()
     assert (taken, job.state, job.engine, job.epoch) == (1, JobState.OFFERED, "rq", 1)
@@ -30,7 +30,7 @@ def test_a_job_is_not_offered_before_its_time() -> None:
     handle = house.dispatch(delay=HOUR)
     house.clock.advance(HOUR - timedelta(seconds=1))
 
-    assert house.scheduler.tick() == 0
+    assert house.stager.tick() == 0
     assert handle.status() is JobState.SCHEDULED
 
 
@@ -42,7 +42,7 @@ def test_a_retry_is_offered_when_its_time_has_come() -> None:
     house.ledger.conclude(claim, Conclusion(RETRY, delay=HOUR))
     house.clock.advance(HOUR)
 
-    house.scheduler.tick()
+    house.stager.tick()
 
     second = house.work(house.rq)
     assert second is not None
@@ -58,7 +58,7 @@ def test_a_parked_job_is_offered_once_an_engine_is_back() -> None:
     _close_breakers(house)
     house.clock.advance(timedelta(seconds=30))
 
-    house.scheduler.tick()
+    house.stager.tick()
 
     assert (handle.job().state, handle.job().engine) == (JobState.OFFERED, "dramatiq")
 
@@ -70,7 +70,7 @@ def test_a_job_stays_due_while_no_engine_takes_offers() -> None:
     house.engines.failed("rq", "timed out")
     house.engines.failed("dramatiq", "timed out")
 
-    assert house.scheduler.tick() == 0
+    assert house.stager.tick() == 0
     assert (handle.status(), handle.job().epoch) == (JobState.SCHEDULED, 0)
 
 
@@ -80,7 +80,7 @@ def test_a_due_job_falls_over_to_the_other_engine() -> None:
     house.clock.advance(HOUR)
     house.rq.down()
 
-    house.scheduler.tick()
+    house.stager.tick()
 
     assert (handle.job().engine, handle.job().epoch) == ("dramatiq", 2)
 
@@ -92,7 +92,7 @@ def test_the_most_urgent_jobs_are_taken_first() -> None:
     late = house.dispatch(delay=HOUR, priority=0)
     house.clock.advance(HOUR)
 
-    taken = house.scheduler.tick()
+    taken = house.stager.tick()
 
     assert (taken, late.status()) == (BATCH, JobState.SCHEDULED)
 
@@ -102,7 +102,7 @@ def test_two_schedulers_offer_a_job_once() -> None:
     handle = house.dispatch(delay=HOUR)
     house.clock.advance(HOUR)
 
-    first, second = house.scheduler.tick(), house.scheduler.tick()
+    first, second = house.stager.tick(), house.stager.tick()
 
     assert (first, second) == (1, 0)
     assert (handle.job().epoch, len(house.offered(house.rq))) == (1, 1)
@@ -116,11 +116,11 @@ def test_a_job_that_another_scheduler_took_meanwhile_is_left_to_it() -> None:
 
     def the_other_one_takes_all() -> None:
         house.heard.then = lambda: None
-        house.scheduler.tick()
+        house.stager.tick()
 
     house.heard.then = the_other_one_takes_all
 
-    assert house.scheduler.tick() == 1
+    assert house.stager.tick() == 1
     assert len(house.offered(house.rq)) == 2
 
 
@@ -129,7 +129,7 @@ def test_a_ledger_that_is_away_is_told() -> None:
     house.ledger.down()
 
     with pytest.raises(LedgerUnavailableError):
-        house.scheduler.tick()
+        house.stager.tick()
 
 
 def test_jobs_that_wait_for_a_broken_engine_do_not_hold_up_the_others() -> None:
@@ -141,7 +141,7 @@ def test_jobs_that_wait_for_a_broken_engine_do_not_hold_up_the_others() -> None:
     free = house.dispatch(delay=timedelta(0))
 
     for _ in range(3):
-        house.scheduler.tick()
+        house.stager.tick()
 
     assert (free.job().state, free.job().engine) == (JobState.OFFERED, "dramatiq")
 
@@ -159,7 +159,7 @@ def test_of_many_due_jobs_the_most_urgent_are_offered_first_on_either_engine(eng
     handles = [house.dispatch(delay=HOUR, priority=each, engines=(engine,)) for each in urgency]
     house.clock.advance(HOUR)
 
-    house.scheduler.tick()
+    house.stager.tick()
 
     adapter = {"rq": house.rq, "dramatiq": house.dramatiq}[engine]
     offered = [message.job_id for message in house.offered(adapter)]

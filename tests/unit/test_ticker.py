@@ -1,4 +1,4 @@
-"""The ticker fires each tick once, whoever looks; what is missed goes by the policy."""
+"""The cron scheduler fires each tick once, whoever looks; what is missed goes by the policy."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -19,7 +19,7 @@ from understudy.job_engine.records.states import SUCCEED
 
 def test_each_tick_is_fired_once_whoever_looks() -> None:
     nodes = Nodes()
-    tickers = [nodes.ticker(scheduled(HOURLY)) for _ in range(3)]
+    tickers = [nodes.cron(scheduled(HOURLY)) for _ in range(3)]
 
     nodes.pass_hours(3.1, tickers)
 
@@ -37,7 +37,7 @@ def test_maintenance_fires_and_offers() -> None:
     nodes = Nodes()
     nodes.workers()
     maintenance = Maintenance(
-        nodes.engines, nodes.scheduler, nodes.rescuer, nodes.ticker(scheduled(HOURLY))
+        nodes.engines, nodes.scheduler, nodes.rescuer, nodes.cron(scheduled(HOURLY))
     )
     maintenance.tick()
     nodes.clock.advance(HOUR)
@@ -63,18 +63,18 @@ def test_two_days_around_a_change_of_clocks_have_two_ticks(
     nodes = Nodes()
     nodes.clock.advance(datetime.fromisoformat(eve) - nodes.clock.now())
 
-    nodes.pass_hours(40, [nodes.ticker(scheduled(Cron(expression, tz=zone)))])
+    nodes.pass_hours(40, [nodes.cron(scheduled(Cron(expression, tz=zone)))])
 
     assert [f"{job.run_at:%dT%H:%M}" for job in nodes.jobs] == ticks
 
 
 def test_a_tick_that_is_found_a_little_late_is_no_missed_one() -> None:
     nodes = Nodes()
-    ticker = nodes.ticker(scheduled(Every(SECOND, missed="skip")))
-    ticker.tick()
+    cron = nodes.cron(scheduled(Every(SECOND, missed="skip")))
+    cron.tick()
     nodes.clock.advance(3 * SECOND)
 
-    assert ticker.tick() == 3
+    assert cron.tick() == 3
 
 
 @pytest.mark.parametrize(
@@ -83,13 +83,13 @@ def test_a_tick_that_is_found_a_little_late_is_no_missed_one() -> None:
 )
 def test_missed_ticks_go_by_the_policy(missed: Any, fired: list[str]) -> None:
     nodes = Nodes()
-    nodes.ticker(scheduled(Every(HOUR, missed=missed))).tick()
+    nodes.cron(scheduled(Every(HOUR, missed=missed))).tick()
     nodes.clock.advance(5.5 * HOUR)
 
     # Everybody was away, and comes back at once.
     for _ in range(3):
-        nodes.ticker(scheduled(Every(HOUR, missed=missed))).tick()
-    nodes.pass_hours(0.6, [nodes.ticker(scheduled(Every(HOUR, missed=missed)))])
+        nodes.cron(scheduled(Every(HOUR, missed=missed))).tick()
+    nodes.pass_hours(0.6, [nodes.cron(scheduled(Every(HOUR, missed=missed)))])
 
     assert nodes.ticks == [*fired, "6:00:00"]
     if missed != "all":
@@ -99,11 +99,11 @@ def test_missed_ticks_go_by_the_policy(missed: Any, fired: list[str]) -> None:
 
 def test_the_latest_of_missed_ticks_gives_way_to_one_that_is_on_time() -> None:
     nodes = Nodes()
-    ticker = nodes.ticker(scheduled(HOURLY))
-    ticker.tick()
+    cron = nodes.cron(scheduled(HOURLY))
+    cron.tick()
     nodes.clock.advance(5 * HOUR)
 
-    ticker.tick()
+    cron.tick()
 
     assert nodes.ticks == ["5:00:00"]
 
@@ -111,24 +111,24 @@ def test_the_latest_of_missed_ticks_gives_way_to_one_that_is_on_time() -> None:
 @pytest.mark.parametrize("missed", ["skip", "latest"])
 def test_after_a_time_without_workers_one_of_many_short_ticks_is_fired(missed: Any) -> None:
     nodes = Nodes()
-    ticker = nodes.ticker(scheduled(Every(10 * SECOND, missed=missed)))
-    ticker.tick()
+    cron = nodes.cron(scheduled(Every(10 * SECOND, missed=missed)))
+    cron.tick()
     nodes.clock.advance(150 * SECOND)
 
-    assert ticker.tick() == 1
+    assert cron.tick() == 1
     assert nodes.ticks == ["0:02:30"]
     nodes.clock.advance(30 * SECOND)
-    assert ticker.tick() == 3
+    assert cron.tick() == 3
 
 
 def test_missed_ticks_are_fired_in_batches_and_not_without_end() -> None:
     nodes = Nodes()
-    ticker = nodes.ticker(scheduled(Every(SECOND, missed="all")))
-    ticker.tick()
+    cron = nodes.cron(scheduled(Every(SECOND, missed="all")))
+    cron.tick()
     nodes.clock.advance(2 * DAY)
 
-    assert ticker.tick() == BATCH
-    while ticker.tick() == BATCH:
+    assert cron.tick() == BATCH
+    while cron.tick() == BATCH:
         pass
 
     fired = nodes.ticks
@@ -139,8 +139,8 @@ def test_missed_ticks_are_fired_in_batches_and_not_without_end() -> None:
 
 def test_a_tick_is_left_out_while_the_job_before_runs() -> None:
     nodes = Nodes()
-    ticker = nodes.ticker(scheduled(Every(HOUR, overlap="skip")))
-    nodes.pass_hours(2.1, [ticker])
+    cron = nodes.cron(scheduled(Every(HOUR, overlap="skip")))
+    nodes.pass_hours(2.1, [cron])
 
     assert nodes.ticks == ["1:00:00"]
     assert nodes.schedule.skipped_at == nodes.clock.now().replace(hour=2, minute=0)
@@ -148,23 +148,23 @@ def test_a_tick_is_left_out_while_the_job_before_runs() -> None:
     assert "schedule.skip" in nodes.heard.kinds
 
     nodes.ledger.cancel(nodes.jobs[0].id, "a person")
-    nodes.pass_hours(1, [ticker])
+    nodes.pass_hours(1, [cron])
 
     assert len(nodes.jobs) == 2
 
 
 def test_overlapping_jobs_are_allowed_by_default() -> None:
     nodes = Nodes()
-    nodes.pass_hours(2.1, [nodes.ticker(scheduled(HOURLY))])
+    nodes.pass_hours(2.1, [nodes.cron(scheduled(HOURLY))])
 
     assert nodes.ticks == ["1:00:00", "2:00:00"]
 
 
 def test_jitter_delays_the_job_and_not_the_tick() -> None:
     nodes = Nodes()
-    ticker = nodes.ticker(scheduled(Every(HOUR, jitter=timedelta(minutes=10))))
+    cron = nodes.cron(scheduled(Every(HOUR, jitter=timedelta(minutes=10))))
 
-    nodes.pass_hours(1.1, [ticker])
+    nodes.pass_hours(1.1, [cron])
 
     (job,) = nodes.jobs
     assert job.idempotency_key == "schedule:sweep:2026-01-01T01:00:00+00:00"
@@ -181,11 +181,11 @@ def test_a_payload_that_cannot_be_made_stops_no_other_schedule() -> None:
     nodes = Nodes()
     bad = define(lambda ctx: None, name="bad")
     bad = type(bad)("bad", Moody, type(None), bad.queue, schedule=HOURLY)
-    ticker = nodes.ticker(bad, scheduled(HOURLY))
-    ticker.tick()
+    cron = nodes.cron(bad, scheduled(HOURLY))
+    cron.tick()
     moody.append(True)
 
-    nodes.pass_hours(1.1, [ticker])
+    nodes.pass_hours(1.1, [cron])
 
     assert nodes.ticks == ["1:00:00"]
     assert "schedule.error" in nodes.heard.kinds
@@ -195,22 +195,22 @@ def test_without_schedules_the_ledger_is_left_alone() -> None:
     nodes = Nodes()
     nodes.ledger.down()
 
-    assert nodes.ticker(scheduled(None)).tick() == 0
+    assert nodes.cron(scheduled(None)).tick() == 0
     with pytest.raises(LedgerUnavailableError):
-        nodes.ticker(scheduled(HOURLY)).tick()
+        nodes.cron(scheduled(HOURLY)).tick()
 
 
 def test_a_tick_is_fired_though_the_reply_was_lost() -> None:
     nodes = Nodes()
-    ticker = nodes.ticker(scheduled(HOURLY))
-    ticker.tick()
+    cron = nodes.cron(scheduled(HOURLY))
+    cron.tick()
     nodes.clock.advance(HOUR)
     nodes.ledger.lose_replies(2)
 
     for _ in range(2):
         with pytest.raises(LedgerUnavailableError):
-            ticker.tick()
-    ticker.tick()
+            cron.tick()
+    cron.tick()
 
     assert nodes.ticks == ["1:00:00"]
 
@@ -218,14 +218,14 @@ def test_a_tick_is_fired_though_the_reply_was_lost() -> None:
 def test_the_job_of_a_tick_runs_like_any_other() -> None:
     nodes = Nodes()
     nodes.workers()
-    ticker = nodes.ticker(scheduled(Every(HOUR, overlap="skip")))
-    nodes.pass_hours(1.1, [ticker])
+    cron = nodes.cron(scheduled(Every(HOUR, overlap="skip")))
+    nodes.pass_hours(1.1, [cron])
     nodes.workers()
     nodes.scheduler.tick()
     claim = nodes.claim(nodes.jobs[0])
     assert claim is not None
 
     nodes.ledger.conclude(claim, Conclusion(SUCCEED, result="null"))
-    nodes.pass_hours(1, [ticker])
+    nodes.pass_hours(1, [cron])
 
     assert [job.state for job in nodes.jobs] == [JobState.SUCCEEDED, JobState.SCHEDULED]

@@ -7,27 +7,27 @@ from datetime import timedelta
 import pytest
 
 from tests.servers.processes import PATIENCE, wait_until
-from understudy.ledger.database.sqlite.write_queue import MOST_OTHERS, Turns, Write
+from understudy.ledger.database.sqlite.write_queue import MOST_OTHERS, PendingWrite, WriteQueue
 
 LONG = timedelta(seconds=PATIENCE)
 BRIEF = timedelta(milliseconds=50)
 
-AWrite = Write[None, None]
+AWrite = PendingWrite[None, None]
 Start = Callable[[AWrite], "Waiter"]
 
 
 class Waiter(threading.Thread):
     """A thread that waits for a turn, and then for the end of the test."""
 
-    def __init__(self, turns: Turns[None], each: AWrite, over: threading.Event) -> None:
+    def __init__(self, turns: WriteQueue[None], each: AWrite, over: threading.Event) -> None:
         super().__init__(daemon=True)
-        self._turns, self._write, self._over = turns, each, over
+        self._write_queue, self._write, self._over = turns, each, over
         self._awake = threading.Event()
         self.has_turn = False
 
     def run(self) -> None:
         self._write.thread = threading.get_ident()
-        self.has_turn = self._turns.await_turn(self._write)
+        self.has_turn = self._write_queue.acquire(self._write)
         self._awake.set()
         self._over.wait(PATIENCE)
 
@@ -42,16 +42,16 @@ class Waiter(threading.Thread):
 
 
 def write(*, is_shared: bool = True) -> AWrite:
-    return Write(lambda _: None, is_shared=is_shared)
+    return PendingWrite(lambda _: None, is_shared=is_shared)
 
 
 @pytest.fixture
-def turns() -> Turns[None]:
-    return Turns(LONG)
+def turns() -> WriteQueue[None]:
+    return WriteQueue(LONG)
 
 
 @pytest.fixture
-def begin(turns: Turns[None]) -> Iterator[Start]:
+def begin(turns: WriteQueue[None]) -> Iterator[Start]:
     """Start threads, one after the other."""
     over = threading.Event()
 
@@ -74,7 +74,7 @@ def begun(start: Start, *writes: AWrite) -> list[Waiter]:
 
 
 def test_one_has_the_turn_and_the_next_one_waits_until_it_is_left(
-    turns: Turns[None], begin: Start
+    turns: WriteQueue[None], begin: Start
 ) -> None:
     first, second = write(), write()
     assert begin(first).wake().has_turn
@@ -86,7 +86,7 @@ def test_one_has_the_turn_and_the_next_one_waits_until_it_is_left(
     assert waits.wake().has_turn
 
 
-def test_turns_come_in_the_order_they_were_asked_for(turns: Turns[None], begin: Start) -> None:
+def test_turns_come_in_the_order_they_were_asked_for(turns: WriteQueue[None], begin: Start) -> None:
     writes = [write() for _ in range(4)]
     waiters = begun(begin, *writes)
 
@@ -96,11 +96,13 @@ def test_turns_come_in_the_order_they_were_asked_for(turns: Turns[None], begin: 
         turns.leave(each)
 
 
-def test_what_waits_is_written_in_the_turn_of_another(turns: Turns[None], begin: Start) -> None:
+def test_what_waits_is_written_in_the_turn_of_another(
+    turns: WriteQueue[None], begin: Start
+) -> None:
     first, *others = (write() for _ in range(4))
     waiters = begun(begin, first, *others)
 
-    taken = turns.take_others()
+    taken = turns.take_batch()
     turns.finish_others()
     # A thread that is awake leaves, and so wakes the next.
     for each, waiter in zip(others, waiters[1:], strict=True):
@@ -113,23 +115,23 @@ def test_what_waits_is_written_in_the_turn_of_another(turns: Turns[None], begin:
 
 
 def test_who_wants_a_transaction_of_its_own_gets_the_turn_after_those_that_share(
-    turns: Turns[None], begin: Start
+    turns: WriteQueue[None], begin: Start
 ) -> None:
     first, alone, shared = write(), write(is_shared=False), write()
     _, its, _ = begun(begin, first, alone, shared)
 
-    assert turns.take_others() == (shared,)
+    assert turns.take_batch() == (shared,)
 
     turns.finish_others()
     turns.leave(first)
     assert its.wake().has_turn
 
 
-def test_so_many_are_taken_and_no_more(turns: Turns[None], begin: Start) -> None:
+def test_so_many_are_taken_and_no_more(turns: WriteQueue[None], begin: Start) -> None:
     first, *others = (write() for _ in range(MOST_OTHERS + 2))
     begun(begin, first, *others)
 
-    assert turns.take_others() == tuple(others[:MOST_OTHERS])
+    assert turns.take_batch() == tuple(others[:MOST_OTHERS])
 
     turns.finish_others()
     for each in (first, *others):
@@ -137,18 +139,18 @@ def test_so_many_are_taken_and_no_more(turns: Turns[None], begin: Start) -> None
 
 
 def test_what_is_given_back_comes_first_and_is_shared_no_more(
-    turns: Turns[None], begin: Start
+    turns: WriteQueue[None], begin: Start
 ) -> None:
     first, one, other = write(), write(), write()
     waiters = begun(begin, first, one, other)
-    turns.take_others()
+    turns.take_batch()
     late = write()
     waiters.append(begin(late))
 
     turns.give_others_back()
 
     assert list(turns._waiting) == [one, other, late]
-    assert turns.take_others() == (late,)
+    assert turns.take_batch() == (late,)
     turns.finish_others()
     for each, waiter in zip((first, one, other), waiters, strict=False):
         assert waiter.wake().has_turn
@@ -158,11 +160,11 @@ def test_what_is_given_back_comes_first_and_is_shared_no_more(
 
 
 def test_who_is_interrupted_with_writes_of_others_gives_them_back(
-    turns: Turns[None], begin: Start
+    turns: WriteQueue[None], begin: Start
 ) -> None:
     first, other = write(), write()
     _, waits = begun(begin, first, other)
-    turns.take_others()
+    turns.take_batch()
 
     turns.leave(first)
 
@@ -170,7 +172,7 @@ def test_who_is_interrupted_with_writes_of_others_gives_them_back(
     assert not other.is_done
 
 
-def test_who_waits_in_vain_goes_on_without_a_turn(begin: Start, turns: Turns[None]) -> None:
+def test_who_waits_in_vain_goes_on_without_a_turn(begin: Start, turns: WriteQueue[None]) -> None:
     turns._patience = BRIEF.total_seconds()
     first, second, third = write(), write(), write()
     begin(first).wake()
@@ -185,17 +187,17 @@ def test_who_waits_in_vain_goes_on_without_a_turn(begin: Start, turns: Turns[Non
 
 
 def test_who_is_being_written_for_waits_for_the_end_of_that(
-    turns: Turns[None], begin: Start
+    turns: WriteQueue[None], begin: Start
 ) -> None:
-    class TakenAsItsPatienceEnds(Write[None, None]):
+    class TakenAsItsPatienceEnds(PendingWrite[None, None]):
         def wait(self, seconds: float) -> bool:
             if turns.has_others:
                 return super().wait(seconds)
-            assert turns.take_others() == (self,)
+            assert turns.take_batch() == (self,)
             return False
 
     first, second = write(), TakenAsItsPatienceEnds(lambda _: None)
-    turns.await_turn(first)
+    turns.acquire(first)
     waits = begin(second)
     assert turns.has_others
 
@@ -207,11 +209,11 @@ def test_who_is_being_written_for_waits_for_the_end_of_that(
     turns.leave(first)
 
 
-def test_who_has_the_turn_waits_for_no_second_one(turns: Turns[None]) -> None:
+def test_who_has_the_turn_waits_for_no_second_one(turns: WriteQueue[None]) -> None:
     outer, inner = write(), write()
-    assert turns.await_turn(outer)
+    assert turns.acquire(outer)
 
-    assert not turns.await_turn(inner)
+    assert not turns.acquire(inner)
 
     turns.leave(inner)
     assert turns._owner is outer
@@ -220,16 +222,16 @@ def test_who_has_the_turn_waits_for_no_second_one(turns: Turns[None]) -> None:
 
 @pytest.mark.parametrize("when", ["before it is taken", "after"])
 def test_who_was_interrupted_while_it_waited_breaks_nothing(
-    turns: Turns[None], begin: Start, when: str
+    turns: WriteQueue[None], begin: Start, when: str
 ) -> None:
     first, gone, other = write(), write(), write()
     waiters = begun(begin, first, gone, other)
 
     if when == "after":
-        turns.take_others()
+        turns.take_batch()
     turns.leave(gone)
     if when != "after":
-        turns.take_others()
+        turns.take_batch()
     turns.finish_others()
 
     waiters[2].wake()
@@ -238,7 +240,7 @@ def test_who_was_interrupted_while_it_waited_breaks_nothing(
     turns.leave(first)
 
 
-def test_who_is_woken_for_nothing_waits_on(turns: Turns[None], begin: Start) -> None:
+def test_who_is_woken_for_nothing_waits_on(turns: WriteQueue[None], begin: Start) -> None:
     first, second = write(), write()
     _, waits = begun(begin, first, second)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from understudy.job_engine.records.job import AttemptRecord, EventRecord
+from understudy.job_engine.records.job import AttemptRecord, HistoryEntry
 from understudy.job_engine.records.states import JobState
 from understudy.worker.demo.checks import Evidence, JobFacts, Verdict, judge, problems
 
@@ -26,11 +26,11 @@ def attempt(
     return AttemptRecord(epoch, f"claim-{epoch}", engine, "worker", at(start), ended, outcome)
 
 
-def event(n: int, kind: str, state: JobState, epoch: int) -> EventRecord:
-    return EventRecord("job", n, at(n), "somebody", kind, state, epoch, {})
+def event(n: int, kind: str, state: JobState, epoch: int) -> HistoryEntry:
+    return HistoryEntry("job", n, at(n), "somebody", kind, state, epoch, {})
 
 
-def history(*epochs: int) -> Sequence[EventRecord]:
+def history(*epochs: int) -> Sequence[HistoryEntry]:
     """Claims of these epochs, and a success."""
     claims = [event(n, "claim", JobState.RUNNING, epoch) for n, epoch in enumerate(epochs)]
     return [*claims, event(len(epochs), "succeed", JobState.SUCCEEDED, epochs[-1])]

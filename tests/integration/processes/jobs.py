@@ -175,7 +175,7 @@ PLACES = ("job", "step", "branch", "once", "verify", "tx", "policy", "result")
 ASYNC_PLACES = (*PLACES, "awaited step", "task")
 
 
-class Meeting(BaseModel):
+class WaitSteps(BaseModel):
     """As many jobs as there are slots, which wait for each other."""
 
     folder: Path
@@ -183,7 +183,7 @@ class Meeting(BaseModel):
     of: int
 
 
-def _meet(payload: Meeting, ctx: JobContext) -> None:
+def _meet(payload: WaitSteps, ctx: JobContext) -> None:
     (payload.folder / str(payload.number)).touch()
     ends = time.monotonic() + 60
     while len(list(payload.folder.iterdir())) < payload.of:

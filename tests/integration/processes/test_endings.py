@@ -13,7 +13,7 @@ from tests.integration.processes.jobs import (
     PLACES,
     THREADS,
     Ending,
-    Meeting,
+    WaitSteps,
 )
 from understudy.job_engine import JobState, QueueProfile
 
@@ -53,7 +53,7 @@ def test_every_slot_comes_back(
         assert job.error is not None, ending
 
     slots = slots_of(queue, engine)
-    meeting = [Meeting(folder=tmp_path, number=each, of=slots) for each in range(slots)]
+    meeting = [WaitSteps(folder=tmp_path, number=each, of=slots) for each in range(slots)]
     met = [yard.dispatch("meet", queue, each, engine) for each in meeting]
     assert [yard.end_of(each).state for each in met] == [JobState.SUCCEEDED] * slots
     assert worker.is_running

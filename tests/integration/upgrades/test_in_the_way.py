@@ -32,7 +32,7 @@ pytestmark = pytest.mark.fault("F47")
 
 MOMENT = timedelta(seconds=3)
 #: The steps that both databases have.
-MET = ("table ", "columns ", "index ", "a view", "backfill", "dropping ")
+ANSWERED = ("table ", "columns ", "index ", "a view", "backfill", "dropping ")
 VIEW = "understudy_colours_of_jobs"
 
 
@@ -226,7 +226,7 @@ def test_upgrades_of_two_ledgers_in_two_threads_keep_to_their_own(
 
     def upgraded(url: str) -> str:
         def meet(progress: Progress) -> None:
-            if progress.step.startswith(MET) and progress.phase == "begun":
+            if progress.step.startswith(ANSWERED) and progress.phase == "begun":
                 meeting.wait(PATIENCE)
 
         with closing(Database(url)) as database:

@@ -11,7 +11,7 @@ from understudy.job_engine.records.job import Ticket
 from understudy.job_engine.records.message import MAX_MESSAGE_BYTES, KeyRing
 from understudy.job_engine.records.states import JobState
 from understudy.testing import FrozenClock
-from understudy.worker.attempts.admission import Admission, Post
+from understudy.worker.attempts.admission import Admission, WorkerIdentity
 
 
 class ClockWithVisitor(FrozenClock):
@@ -28,7 +28,7 @@ class ClockWithVisitor(FrozenClock):
 
 def admission(desk: Desk, *, engine: str = "rq", stopping: bool = False) -> Admission:
     return Admission(
-        Post(engine, QUEUE, "boot"),
+        WorkerIdentity(engine, QUEUE, "boot"),
         desk.ledger,
         desk.keys,
         clock=desk.clock,
@@ -173,7 +173,7 @@ def test_a_claim_whose_reply_was_lost_is_given_back_when_the_worker_stops() -> N
 
     desk.ledger.lose_replies()
     admission = Admission(
-        Post("rq", QUEUE, "boot-1"),
+        WorkerIdentity("rq", QUEUE, "boot-1"),
         desk.ledger,
         desk.keys,
         clock=desk.clock,
@@ -194,7 +194,7 @@ def test_what_the_ledger_refuses_costs_a_message_and_not_the_slot(
     message = desk.offer()
     desk.keys.verify(message, "rq")
     admission = Admission(
-        Post("rq", QUEUE, "boot-1"),
+        WorkerIdentity("rq", QUEUE, "boot-1"),
         desk.ledger,
         desk.keys,
         clock=desk.clock,

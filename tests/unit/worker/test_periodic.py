@@ -9,18 +9,18 @@ import pytest
 
 from tests.servers.processes import PATIENCE, wait_until
 from understudy.job_engine.errors import LedgerUnavailableError
-from understudy.worker.processes.loop_thread import Periodic
+from understudy.worker.processes.loop_thread import LoopThread
 
 OFTEN = timedelta(milliseconds=5)
-Start = Callable[[Callable[[], object]], Periodic]
+Start = Callable[[Callable[[], object]], LoopThread]
 
 
 @pytest.fixture
 def start() -> Iterator[Start]:
-    started: list[Periodic] = []
+    started: list[LoopThread] = []
 
-    def begin(work: Callable[[], object]) -> Periodic:
-        started.append(Periodic("looking", OFTEN, work))
+    def begin(work: Callable[[], object]) -> LoopThread:
+        started.append(LoopThread("looking", OFTEN, work))
         started[-1].start()
         return started[-1]
 
@@ -89,7 +89,7 @@ def test_any_other_error_is_told_and_the_work_goes_on(
 
 def test_work_may_stop_itself(start: Start) -> None:
     ready = threading.Event()
-    found: list[Periodic] = []
+    found: list[LoopThread] = []
 
     def work() -> None:
         ready.wait(PATIENCE)
@@ -103,7 +103,7 @@ def test_work_may_stop_itself(start: Start) -> None:
 
 def test_work_that_is_woken_for_does_not_wait_for_its_time() -> None:
     calls: list[None] = []
-    rarely = Periodic("looking", timedelta(hours=1), lambda: calls.append(None))
+    rarely = LoopThread("looking", timedelta(hours=1), lambda: calls.append(None))
     rarely.start()
     wait_until(lambda: len(calls) == 1, PATIENCE, "the first call")
 

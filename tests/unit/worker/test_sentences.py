@@ -35,7 +35,7 @@ def told() -> set[str]:
 
 def _tells(function: ast.expr) -> bool:
     name = getattr(function, "attr", getattr(function, "id", ""))
-    return name in {"Event", "_tell", "attempt_event"}
+    return name in {"Event", "_emit", "attempt_event"}
 
 
 def test_every_kind_of_event_has_a_sentence() -> None:

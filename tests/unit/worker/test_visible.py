@@ -22,7 +22,7 @@ from understudy.worker.cli import doctor
 from understudy.worker.cli import main as command_line
 from understudy.worker.cli.ledger import verify
 from understudy.worker.cli.output import console, print_table, say, show
-from understudy.worker.configuration.report import Provenance
+from understudy.worker.configuration.report import SettingSource
 from understudy.worker.configuration.settings import load_settings
 from understudy.worker.demo.display.live_display import Board
 from understudy.worker.demo.display.rendering import Goals
@@ -67,7 +67,7 @@ def in_an_error(text: str) -> None:
 
 
 def in_a_finding(text: str) -> None:
-    settings = [Provenance(text, text, text, text)]
+    settings = [SettingSource(text, text, text, text)]
     doctor._show(settings, [failure(text, text, text)], everything=True)
 
 

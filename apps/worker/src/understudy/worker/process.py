@@ -27,7 +27,7 @@ from understudy.job_engine.records.states import RELEASE
 from understudy.job_engine.telemetry import Event
 from understudy.queue import queue_name, rq_queue, shared_client
 from understudy.queue.cluster import refuse_cluster
-from understudy.worker.attempts.admission import Admission, Post
+from understudy.worker.attempts.admission import Admission, WorkerIdentity
 from understudy.worker.attempts.claim_returns import ClaimReturns
 from understudy.worker.attempts.lease_keeper import LeaseKeeper
 from understudy.worker.attempts.processor import Processor
@@ -46,7 +46,7 @@ from understudy.worker.logs.visible import described
 from understudy.worker.processes.deaths import NeighbourWatch, birth, this_machine
 from understudy.worker.processes.forks import guard_forks
 from understudy.worker.processes.last_exit import HASTE_SECONDS, exit_within
-from understudy.worker.processes.loop_thread import Periodic
+from understudy.worker.processes.loop_thread import LoopThread
 from understudy.worker.processes.parent_death import die_with_parent
 from understudy.worker.supervision.maintenance import MAINTENANCE, MaintenanceProcess
 from understudy.worker.supervision.namespace_guard import EVERY, NamespaceGuard
@@ -62,17 +62,17 @@ class WorkerProcess:
     """Everything that one worker process does."""
 
     def __init__(
-        self, app: App, catalogue: Catalogue, post: tuple[str, QueueProfile], boot_id: str
+        self, app: App, catalogue: Catalogue, identity: tuple[str, QueueProfile], boot_id: str
     ) -> None:
         """Put the parts together; nothing runs yet.
 
         Args:
             app: Understudy.
             catalogue: The jobs.
-            post: The engine and the queue to serve.
+            identity: The engine and the queue to serve.
             boot_id: What this process is known by, to the ledger and to its parent.
         """
-        engine, queue = post
+        engine, queue = identity
         self._app = app
         self._settings = app.settings
         self._queue = queue
@@ -87,7 +87,7 @@ class WorkerProcess:
         )
         self._keeper = LeaseKeeper(app.ledger, app.clock, self._time_out, self._returns)
         self._admission = Admission(
-            Post(engine, queue, self._boot_id),
+            WorkerIdentity(engine, queue, self._boot_id),
             app.ledger,
             app.keys,
             clock=app.clock,
@@ -95,7 +95,7 @@ class WorkerProcess:
             stopping=self._stopping.is_set,
             give_back=self._give_back,
         )
-        maintenance = Periodic(
+        maintenance = LoopThread(
             MAINTENANCE,
             self._settings.maintenance_every,
             self._look_after,
@@ -104,9 +104,9 @@ class WorkerProcess:
         self._status = OK
         self._guard = NamespaceGuard(app.engines, [engine], self._refuse)
         self._periodic = [
-            Periodic("beat", self._settings.worker_beat, self._beat),
+            LoopThread("beat", self._settings.worker_beat, self._beat),
             maintenance,
-            Periodic("namespace", EVERY, self._guard.look),
+            LoopThread("namespace", EVERY, self._guard.look),
         ]
         self._watch = SlotWatch(_slots(engine, queue), self._keeper.held, app.clock)
         runner = self._build_runner()
@@ -120,7 +120,7 @@ class WorkerProcess:
             NamespaceTakenError: The broker's namespace is another ledger's.
         """
         self._guard.expect_ours()
-        self._tell("worker.start")
+        self._emit("worker.start")
         self._keeper.start()
         self._returns.start()
         for periodic in self._periodic:
@@ -202,7 +202,7 @@ class WorkerProcess:
         self._returns.stop()
         self._retire()
         flush_logs()
-        self._tell("worker.stop")
+        self._emit("worker.stop")
 
     def _look_after(self) -> None:
         try:
@@ -285,7 +285,7 @@ class WorkerProcess:
         self._app.ledger.cancel(job_id, "rq stop command")
         self._keeper.revoke(job_id, CancelRequested)
 
-    def _tell(self, kind: str) -> None:
+    def _emit(self, kind: str) -> None:
         detail = {
             "worker": self._boot_id,
             "pid": os.getpid(),

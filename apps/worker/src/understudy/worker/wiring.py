@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 from understudy.dispatcher import Dispatcher
 from understudy.dispatcher.engines.config import EngineConfig, build_engines
-from understudy.dispatcher.maintenance.cron import Ticker
+from understudy.dispatcher.maintenance.cron import CronScheduler
 from understudy.dispatcher.maintenance.maintenance import Maintenance
 from understudy.dispatcher.maintenance.rescuer import Rescuer
-from understudy.dispatcher.maintenance.stager import Scheduler
+from understudy.dispatcher.maintenance.stager import Stager
 from understudy.dispatcher.offering.breaker import BreakerPolicy
 from understudy.dispatcher.offering.engines import EngineSet
 from understudy.dispatcher.offering.offerer import Offerer
@@ -113,7 +113,7 @@ def build(
     dispatcher = Dispatcher(
         ledger, router, offerer, engines, clock=clock, listener=listener, budget=budget
     )
-    scheduler = Scheduler(
+    stager = Stager(
         ledger, router, offerer, clock=clock, listener=listener, budget=budget, rng=random.Random()
     )
     rescuer = Rescuer(
@@ -123,8 +123,8 @@ def build(
         budget=budget,
         looks_every=settings.maintenance_every,
     )
-    ticker = Ticker(ledger, jobs, clock=clock, listener=listener)
-    maintenance = Maintenance(engines, scheduler, rescuer, ticker)
+    cron = CronScheduler(ledger, jobs, clock=clock, listener=listener)
+    maintenance = Maintenance(engines, stager, rescuer, cron)
     return App(settings, clock, listener, ledger, keys, engines, dispatcher, maintenance)
 
 

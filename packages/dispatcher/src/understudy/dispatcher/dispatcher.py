@@ -17,7 +17,7 @@ from understudy.dispatcher.dispatching.bulk import (
     DispatchRequest,
     Many,
 )
-from understudy.dispatcher.dispatching.caller_transaction import Within
+from understudy.dispatcher.dispatching.caller_transaction import CallerTransactionDispatch
 from understudy.dispatcher.dispatching.duplicates import Settled
 from understudy.dispatcher.dispatching.flow import Completion, Flow
 from understudy.dispatcher.dispatching.pickup import Pickups
@@ -75,7 +75,7 @@ class Dispatcher(Control):
         self._budget = budget
         self._recorder = Recorder(ledger, router, listener)
         self._pickups = Pickups(ledger, router, offerer, clock=clock, budget=budget)
-        self._within = Within(
+        self._within = CallerTransactionDispatch(
             ledger, self._recorder, offerer, clock, hand_over=self._hand_over, budget=budget
         )
         self._flow = Flow(ledger, self._recorder.route, offerer, clock, budget=budget)

@@ -31,7 +31,7 @@ from understudy.job_engine.policies.uniqueness import (
     wrong_with,
 )
 from understudy.job_engine.records.failure import JobFailure
-from understudy.job_engine.records.follow_ups import Hook, Sequel
+from understudy.job_engine.records.follow_ups import FollowUps, Hook
 from understudy.job_engine.validation import Expect
 from understudy.job_engine.values.codec import (
     Result,
@@ -239,9 +239,9 @@ AnyDeclaration = JobDeclaration[Any, Any]
 FailureHook = JobDeclaration[JobFailure, Any]
 
 
-def sequel_of(job: AnyDeclaration) -> Sequel:
+def follow_ups_of(job: AnyDeclaration) -> FollowUps:
     """Return what every job of a declaration sets off."""
-    return Sequel(on_failure=_hook_of(job.on_failure))
+    return FollowUps(on_failure=_hook_of(job.on_failure))
 
 
 def _hook_of(job: AnyDeclaration | None) -> Hook | None:

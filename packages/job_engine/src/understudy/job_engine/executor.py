@@ -11,7 +11,7 @@ from understudy.job_engine.attempt.context_variables import own_copy
 from understudy.job_engine.attempt.event_loop import run_coroutine
 from understudy.job_engine.attempt.interrupts import CutOff, Fenced, Interrupt, LedgerRefused
 from understudy.job_engine.attempt.lease import Lease
-from understudy.job_engine.attempt.retrying_ledger import PatientLedger
+from understudy.job_engine.attempt.retrying_ledger import RetryingLedger
 from understudy.job_engine.attempt.time_limit import AttemptLimits, End
 from understudy.job_engine.clock import Clock
 from understudy.job_engine.definitions.catalogue import Catalogue
@@ -19,7 +19,7 @@ from understudy.job_engine.definitions.definition import AnyDefinition
 from understudy.job_engine.errors import MissingHandlerError, UnknownJobError, is_trouble
 from understudy.job_engine.ports.ledger import AttemptLedger
 from understudy.job_engine.records.error_record import ErrorRecord
-from understudy.job_engine.records.job import Claim, Conclusion, EventRecord
+from understudy.job_engine.records.job import Claim, Conclusion, HistoryEntry
 from understudy.job_engine.records.states import RELEASE, RESUME, TRANSITIONS, JobState
 from understudy.job_engine.steps.async_context import AsyncJobContext
 from understudy.job_engine.steps.context import JobContext
@@ -38,7 +38,7 @@ logger: logging.Logger = logging.getLogger("understudy.executor")
 class ExecutorLedger(AttemptLedger, Protocol):
     """The ledger as the executor needs it."""
 
-    def events(self, job_id: str) -> Sequence[EventRecord]:
+    def events(self, job_id: str) -> Sequence[HistoryEntry]:
         """Return the history, the first event first."""
         ...
 
@@ -94,7 +94,7 @@ class Executor:
         started = self._clock.steady()
         try:
             conclusion = self._attempt(
-                claim, lease, PatientLedger(self._ledger, lease, self._clock)
+                claim, lease, RetryingLedger(self._ledger, lease, self._clock)
             )
         except Fenced:
             self._listener(attempt_event("job.fenced", claim))
@@ -119,7 +119,7 @@ class Executor:
         self, claim: Claim, conclusion: Conclusion, lease: Lease, started: float | None
     ) -> JobState | None:
         lease.end()
-        ledger = PatientLedger(self._ledger, lease, self._clock)
+        ledger = RetryingLedger(self._ledger, lease, self._clock)
         try:
             try:
                 state = ledger.conclude(claim, conclusion)

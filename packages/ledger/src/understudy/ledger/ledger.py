@@ -15,10 +15,10 @@ from understudy.ledger.roles.offers import SqlOffers
 from understudy.ledger.roles.pauses import SqlPauses
 from understudy.ledger.roles.reader import SqlReader
 from understudy.ledger.roles.resolutions import SqlControl
-from understudy.ledger.roles.retries import SqlRetrials
+from understudy.ledger.roles.retries import SqlManualRetries
 from understudy.ledger.roles.waits import SqlWaits
 from understudy.ledger.upkeep.clock_repair import SqlMending
-from understudy.ledger.upkeep.expiry import SqlWaiting
+from understudy.ledger.upkeep.expiry import SqlExpiry
 from understudy.ledger.upkeep.rescue import SqlRescue
 from understudy.ledger.upkeep.schedules import SqlSchedules
 from understudy.ledger.upkeep.workers import SqlWorkers
@@ -30,7 +30,7 @@ class SqlLedger(
     SqlWaits,
     SqlTransactional,
     SqlOffers,
-    SqlWaiting,
+    SqlExpiry,
     SqlRescue,
     SqlMending,
     SqlControl,
@@ -38,7 +38,7 @@ class SqlLedger(
     SqlWorkers,
     SqlSchedules,
     SqlFlow,
-    SqlRetrials,
+    SqlManualRetries,
     SqlPauses,
     SqlEngineSwitches,
     SqlKeys,

@@ -25,7 +25,7 @@ logger: logging.Logger = logging.getLogger("understudy.worker")
 
 
 @dataclass(frozen=True, slots=True)
-class Post:
+class WorkerIdentity:
     """Where a worker process stands: its engine, its queue, its boot id."""
 
     engine: str
@@ -42,7 +42,7 @@ class Admission:
 
     def __init__(
         self,
-        post: Post,
+        identity: WorkerIdentity,
         ledger: AttemptLedger,
         keys: KeyRing,
         *,
@@ -54,7 +54,7 @@ class Admission:
         """Stand at the door of one worker process.
 
         Args:
-            post: Which process that is.
+            identity: Which process that is.
             ledger: Where jobs are claimed.
             keys: What messages are signed with.
             clock: Where time comes from.
@@ -63,7 +63,7 @@ class Admission:
             give_back: Takes what was shown for a claim that may have been made and is not wanted.
         """
         self._give_back = give_back
-        self._post = post
+        self._identity = identity
         self._ledger = ledger
         self._keys = keys
         self._clock = clock
@@ -84,19 +84,19 @@ class Admission:
             pass
         except LedgerError:
             # The same: no engine may hear of it, and nobody may run what nobody claimed.
-            logger.exception("the ledger refused a message of %s", self._post.engine)
+            logger.exception("the ledger refused a message of %s", self._identity.engine)
         return None
 
     def _begin(self, message: Message) -> Claim | None:
         try:
             claim = self._claim(message)
         except JobDeferredError as error:
-            self._tell("job.defer", message, reason=str(error))
+            self._emit("job.defer", message, reason=str(error))
             return None
         if claim is None:
-            self._tell("message.refused", message, reason="stale")
+            self._emit("message.refused", message, reason="stale")
         else:
-            self._tell("job.claim", message, claim.name, attempt=claim.attempt, worker=claim.worker)
+            self._emit("job.claim", message, claim.name, attempt=claim.attempt, worker=claim.worker)
         return claim
 
     def reject(self, error: MessageRejectedError) -> None:
@@ -105,8 +105,8 @@ class Admission:
         self._listener(
             Event(
                 "message.rejected",
-                queue=self._post.queue.name,
-                engine=self._post.engine,
+                queue=self._identity.queue.name,
+                engine=self._identity.engine,
                 detail=detail,
             )
         )
@@ -115,7 +115,7 @@ class Admission:
         message = Message.from_wire(wire)
         while True:
             try:
-                self._keys.verify(message, self._post.engine)
+                self._keys.verify(message, self._identity.engine)
             except LedgerUnavailableError:
                 self._wait()
             else:
@@ -125,11 +125,11 @@ class Admission:
         ticket = Ticket(
             message.job_id,
             message.epoch,
-            self._post.engine,
-            self._post.queue.name,
+            self._identity.engine,
+            self._identity.queue.name,
             secrets.token_hex(16),
-            self._post.boot_id,
-            self._post.queue.lease,
+            self._identity.boot_id,
+            self._identity.queue.lease,
         )
         try:
             while True:
@@ -149,14 +149,14 @@ class Admission:
             raise _WorkerStopsError
         self._clock.sleep(PAUSE_SECONDS)
 
-    def _tell(self, kind: str, message: Message, name: str | None = None, **detail: object) -> None:
+    def _emit(self, kind: str, message: Message, name: str | None = None, **detail: object) -> None:
         self._listener(
             Event(
                 kind,
                 job_id=message.job_id,
                 name=name,
-                queue=self._post.queue.name,
-                engine=self._post.engine,
+                queue=self._identity.queue.name,
+                engine=self._identity.engine,
                 epoch=message.epoch,
                 detail=detail,
             )

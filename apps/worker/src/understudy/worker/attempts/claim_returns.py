@@ -13,7 +13,7 @@ from understudy.job_engine.executor import attempt_event, concluded_event
 from understudy.job_engine.ports.ledger import ReturnLedger
 from understudy.job_engine.records.job import Claim, Conclusion
 from understudy.job_engine.telemetry import Listener, ignore
-from understudy.worker.processes.loop_thread import Periodic
+from understudy.worker.processes.loop_thread import LoopThread
 
 logger: logging.Logger = logging.getLogger("understudy.worker")
 
@@ -52,7 +52,7 @@ class ClaimReturns:
         self._listener = listener
         self._lock = threading.Lock()
         self._owed: dict[str, _Owed] = {}
-        self._asker = Periodic("return", ASK_EVERY, self.settle)
+        self._asker = LoopThread("return", ASK_EVERY, self.settle)
 
     def start(self) -> None:
         """Begin to ask the ledger."""

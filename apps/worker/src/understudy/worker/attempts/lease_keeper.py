@@ -15,7 +15,7 @@ from understudy.job_engine.errors import LedgerUnavailableError
 from understudy.job_engine.ports.ledger import AttemptLedger
 from understudy.job_engine.records.job import Claim
 from understudy.worker.attempts.claim_returns import ClaimReturns
-from understudy.worker.processes.loop_thread import Periodic
+from understudy.worker.processes.loop_thread import LoopThread
 
 #: A lease is renewed this often before it would run out.
 RENEWALS = 4
@@ -95,8 +95,8 @@ class LeaseKeeper:
         self._lock = threading.Lock()
         self._held: dict[str, _Held] = {}
         self._releasing = False
-        self._renewer = Periodic("renew", LOOK_EVERY, self._renew_due)
-        self._watcher = Periodic("watch", LOOK_EVERY, self._watch)
+        self._renewer = LoopThread("renew", LOOK_EVERY, self._renew_due)
+        self._watcher = LoopThread("watch", LOOK_EVERY, self._watch)
 
     def start(self) -> None:
         """Begin to renew and to watch."""

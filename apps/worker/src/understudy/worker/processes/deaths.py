@@ -157,7 +157,7 @@ class DeathNotices:
     def _tell_all(self) -> None:
         while True:
             try:
-                self._tell()
+                self._emit()
             except LedgerUnavailableError as error:
                 logger.warning("a dead worker is not marked yet: %s", error)
             except Exception:
@@ -170,7 +170,7 @@ class DeathNotices:
                     return
             self._pause.wait(PAUSE.total_seconds())
 
-    def _tell(self) -> None:
+    def _emit(self) -> None:
         ledger, close = self._open()
         try:
             while self._untold:

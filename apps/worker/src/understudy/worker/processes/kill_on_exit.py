@@ -12,7 +12,7 @@ from typing import IO, cast
 _SCRIPT = 'while read -r pid; do all="$all $pid"; done; [ -z "$all" ] || kill -KILL $all'
 
 
-class DeadMansSwitch:
+class KillOnExit:
     """Kills the processes it watches when this Python process ends, however it ends.
 
     A small shell reads from a pipe that only this process holds open, and kills when it closes.

@@ -11,7 +11,7 @@ from understudy.job_engine.errors import LedgerError, LedgerUnavailableError
 logger: logging.Logger = logging.getLogger("understudy.worker")
 
 
-class Periodic:
+class LoopThread:
     """Call `work` at an interval with jitter; an outage of the ledger is told once."""
 
     def __init__(self, name: str, every: timedelta, work: Callable[[], object]) -> None:

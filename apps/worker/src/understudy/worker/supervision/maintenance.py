@@ -9,7 +9,7 @@ import threading
 from understudy.job_engine.telemetry import Event
 from understudy.worker.processes.deaths import NeighbourWatch
 from understudy.worker.processes.last_exit import HASTE_SECONDS, exit_within
-from understudy.worker.processes.loop_thread import Periodic
+from understudy.worker.processes.loop_thread import LoopThread
 from understudy.worker.supervision.namespace_guard import NamespaceGuard
 from understudy.worker.wiring import App
 
@@ -25,7 +25,7 @@ class MaintenanceProcess:
         self._listener = app.listener
         self._grace = app.settings.shutdown_grace.total_seconds()
         self._stopping = threading.Event()
-        self._periodic = Periodic(
+        self._periodic = LoopThread(
             MAINTENANCE,
             app.settings.maintenance_every,
             self._look_after,
@@ -42,11 +42,11 @@ class MaintenanceProcess:
             NamespaceTakenError: A broker's namespace is another ledger's.
         """
         self._guard.expect_ours()
-        self._tell("worker.start")
+        self._emit("worker.start")
         self._periodic.start()
         self._stopping.wait()
         self._periodic.stop()
-        self._tell("worker.stop")
+        self._emit("worker.stop")
 
     def stop(self) -> None:
         """Begin no further look."""
@@ -64,5 +64,5 @@ class MaintenanceProcess:
             # Also while the ledger is away: the engines are probed all the same.
             self._app.maintenance.tick(self._stopping.is_set)
 
-    def _tell(self, kind: str) -> None:
+    def _emit(self, kind: str) -> None:
         self._listener(Event(kind, detail={"role": MAINTENANCE, "pid": os.getpid()}))

@@ -47,7 +47,7 @@ class AwaitedSession(Protocol):
         ...
 
 
-class Within:
+class CallerTransactionDispatch:
     """Record jobs in the callers' transactions."""
 
     def __init__(

@@ -17,7 +17,7 @@ from understudy.dispatcher.offering.router import Route
 from understudy.dispatcher.options.checks import check_completion, check_links
 from understudy.dispatcher.options.options import DispatchOptions, new_job
 from understudy.job_engine.clock import Clock, Deadline
-from understudy.job_engine.declaration import sequel_of
+from understudy.job_engine.declaration import follow_ups_of
 from understudy.job_engine.definitions.definition import JobDefinition
 from understudy.job_engine.definitions.links import AnyLink, Link
 from understudy.job_engine.errors import (
@@ -26,7 +26,7 @@ from understudy.job_engine.errors import (
     OptionInvalidError,
 )
 from understudy.job_engine.policies.queue import profile_or_default
-from understudy.job_engine.records.follow_ups import Successor, sequel_from
+from understudy.job_engine.records.follow_ups import NextJob, follow_ups_from
 from understudy.job_engine.records.groups import WHOLE, GroupRecord, GroupResult, When, member_id
 from understudy.job_engine.records.job import JobRecord
 from understudy.job_engine.records.new_job import NewJob, OfferPlan
@@ -115,9 +115,9 @@ class Flow:
         _expect(not twice, "jobs of a chain with ids of their own", twice)
         jobs = []
         for place, link in enumerate(links):
-            sequel = sequel_of(link.job)
+            sequel = follow_ups_of(link.job)
             if place + 1 < len(links):
-                then = Successor(ids[place + 1], links[place + 1].result_field)
+                then = NextJob(ids[place + 1], links[place + 1].result_field)
                 sequel = replace(sequel, then=then)
             waits_for = ids[place - 1] if place else None
             job = self._new_job(link, ids[place])
@@ -127,7 +127,7 @@ class Flow:
     def _grouped(self, links: Sequence[AnyLink[Any]], group_id: str) -> list[NewJob]:
         jobs = []
         for place, link in enumerate(links):
-            sequel = replace(sequel_of(link.job), group=group_id)
+            sequel = replace(follow_ups_of(link.job), group=group_id)
             job = self._new_job(link, member_id(group_id, place))
             # The group remembers the ids of its jobs.
             jobs.append(_unnamed(replace(job, sequel=sequel.text)))
@@ -264,8 +264,8 @@ def _is_same(job: NewJob, record: JobRecord) -> bool:
     return same and (record.is_pruned or _then(job) == _then(record))
 
 
-def _then(job: NewJob | JobRecord) -> Successor | None:
-    return None if job.sequel is None else sequel_from(job.sequel).then
+def _then(job: NewJob | JobRecord) -> NextJob | None:
+    return None if job.sequel is None else follow_ups_from(job.sequel).then
 
 
 def _expect(met: object, expected: str, got: object) -> None:

@@ -22,7 +22,7 @@ from understudy.job_engine.errors import (
 from understudy.job_engine.policies.limits import LimitUse
 from understudy.job_engine.ports.bulk import BulkLedger
 from understudy.job_engine.ports.control import ControlLedger
-from understudy.job_engine.ports.expiry import WaitingLedger
+from understudy.job_engine.ports.expiry import ExpiryLedger
 from understudy.job_engine.ports.flow import FlowLedger
 from understudy.job_engine.ports.ledger import LedgerReader, OfferLedger
 from understudy.job_engine.ports.transactional import TransactionalLedger
@@ -52,7 +52,7 @@ class HandleLedger(
     OfferLedger,
     BulkLedger,
     TransactionalLedger,
-    WaitingLedger,
+    ExpiryLedger,
     ControlLedger,
     LedgerReader,
     ScheduleLedger,

@@ -15,7 +15,7 @@ from understudy.job_engine.errors import (
 )
 from understudy.job_engine.ports.control import ControlLedger
 from understudy.job_engine.records.job import JobRecord
-from understudy.job_engine.records.manual_retry import DeadLetters, Retrial
+from understudy.job_engine.records.manual_retry import DeadLetters, ManualRetry
 from understudy.job_engine.values.codec import MAX_PAYLOAD_BYTES, encode_payload
 
 
@@ -80,16 +80,16 @@ def retry(
     """
     if payload is not None and from_step is not None:
         raise OptionInvalidError("expected another payload or a step to replay from, got both")
-    retrial = Retrial(job_id, actor, reason, from_step)
+    retry = ManualRetry(job_id, actor, reason, from_step)
     if payload is not None:
         expected = type(payload) if definition is None else definition.payload_type
         text = encode_payload(payload, expected, MAX_PAYLOAD_BYTES)
-        retrial = replace(retrial, payload=text)
+        retry = replace(retry, payload=text)
         if definition is not None:
             limits, version = definition.limits(payload), definition.version
             unique = definition.unique.key(payload) if definition.unique else None
-            retrial = replace(retrial, version=version, limits=limits, unique=unique)
-    return ledger.retry(retrial)[0]
+            retry = replace(retry, version=version, limits=limits, unique=unique)
+    return ledger.retry(retry)[0]
 
 
 def retry_many(
@@ -128,7 +128,7 @@ def retry_each(
     retried, skipped, refused = [], [], []
     for done, job_id in enumerate(job_ids, 1):
         try:
-            job, _ = ledger.retry(Retrial(job_id, actor, reason))
+            job, _ = ledger.retry(ManualRetry(job_id, actor, reason))
             retried.append((job_id, job.id))
         except UniqueKeyHeldError as error:
             refused.append(RetryRefusal.of(job_id, error))

@@ -1,4 +1,4 @@
-"""The ticker: any number of them, no leader, fires the ticks of the schedules.
+"""The cron scheduler: any number of them, no leader, fires the ticks of the schedules.
 
 A process fires only what it declares itself, and only while the ledger holds the same spec. A
 compare-and-set on the schedule's next tick, in one transaction with the job, lets each tick be
@@ -46,7 +46,7 @@ BATCH = 100
 MOST_FORMER = 20
 
 
-class Ticker:
+class CronScheduler:
     """Declare the schedules of this process's jobs, and fire what is due."""
 
     def __init__(
@@ -127,7 +127,7 @@ class Ticker:
                 if seen.next_at > next_at and self._ledger.set_back(seen, next_at):
                     is_back = True
                     detail = {"from": seen.next_at.isoformat(), "next_at": next_at.isoformat()}
-                    self._tell("schedule.set_back", seen.name, detail)
+                    self._emit("schedule.set_back", seen.name, detail)
         return is_back
 
     def _replace(self, now: datetime, seen: ScheduleRecord | None, name: str) -> None:
@@ -140,7 +140,7 @@ class Ticker:
             next_at = seen.next_at if same else new.next_at
             new = replace(new, next_at=next_at, former=tuple(former[-MOST_FORMER:]))
         if self._ledger.declare_schedule(seen, new):
-            self._tell("schedule.declare", name, {"next_at": new.next_at.isoformat()})
+            self._emit("schedule.declare", name, {"next_at": new.next_at.isoformat()})
 
     def _fire_all(self, seen: ScheduleRecord) -> int:
         """Take on the ticks of a schedule that are due, the oldest first."""
@@ -193,10 +193,10 @@ class Ticker:
         if outcome is TickOutcome.STALE:
             return None
         if outcome is TickOutcome.SKIPPED:
-            self._tell("schedule.skip", seen.name, detail | {"reason": tick.reason or "overlap"})
+            self._emit("schedule.skip", seen.name, detail | {"reason": tick.reason or "overlap"})
             return replace(seen, next_at=tick.next_at)
         assert tick.job is not None  # noqa: S101 - what was fired has a job
-        self._tell("schedule.fire", seen.name, detail, job_id=tick.job.id)
+        self._emit("schedule.fire", seen.name, detail, job_id=tick.job.id)
         return replace(seen, next_at=tick.next_at, last_at=tick.at, last_job_id=tick.job.id)
 
     def _job(self, name: str, tick: datetime) -> NewJob | None:
@@ -216,10 +216,10 @@ class Ticker:
                 self._clock,
             )
         except Exception as error:  # noqa: BLE001 - a model may raise anything; other schedules go on
-            self._tell("schedule.error", name, {}, error=ErrorRecord.of(error))
+            self._emit("schedule.error", name, {}, error=ErrorRecord.of(error))
             return None
 
-    def _tell(
+    def _emit(
         self,
         kind: str,
         name: str,

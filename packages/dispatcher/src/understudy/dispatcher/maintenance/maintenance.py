@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
-from understudy.dispatcher.maintenance.cron import Ticker
+from understudy.dispatcher.maintenance.cron import CronScheduler
 from understudy.dispatcher.maintenance.rescuer import Rescuer
-from understudy.dispatcher.maintenance.stager import BATCH, Scheduler
+from understudy.dispatcher.maintenance.stager import BATCH, Stager
 from understudy.dispatcher.offering.engines import EngineSet
 
 
@@ -14,15 +14,15 @@ class Maintenance:
     def __init__(
         self,
         engines: EngineSet,
-        scheduler: Scheduler,
+        stager: Stager,
         rescuer: Rescuer,
-        ticker: Ticker | None = None,
+        cron: CronScheduler | None = None,
     ) -> None:
-        """Put the parts together; without a ticker no schedule is fired."""
+        """Put the parts together; without a cron scheduler no schedule is fired."""
         self._engines = engines
-        self._scheduler = scheduler
+        self._stager = stager
         self._rescuer = rescuer
-        self._ticker = ticker
+        self._cron = cron
 
     def tick(self, stopping: Callable[[], bool] = lambda: False) -> None:
         """Look once, and go on while a full batch was due.
@@ -32,7 +32,7 @@ class Maintenance:
         """
         self._engines.check()
         self._rescuer.tick()
-        if self._ticker is not None:
-            self._ticker.tick()
-        while self._scheduler.tick() >= BATCH and not stopping():
+        if self._cron is not None:
+            self._cron.tick()
+        while self._stager.tick() >= BATCH and not stopping():
             pass

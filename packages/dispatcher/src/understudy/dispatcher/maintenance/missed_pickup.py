@@ -1,4 +1,4 @@
-"""Finding out why nobody has claimed an offer in time: a backlog is no death (R25)."""
+"""PickupFinding out why nobody has claimed an offer in time: a backlog is no death (R25)."""
 
 from enum import Enum
 
@@ -13,7 +13,7 @@ from understudy.job_engine.records.job import JobRecord
 LOOKS_PER_OFFER = 4
 
 
-class Finding(Enum):
+class PickupFinding(Enum):
     """What became of an offer."""
 
     DEAD = "its engine is away, switched off, or served by no live worker"
@@ -23,7 +23,7 @@ class Finding(Enum):
     OVERFLOWS = "it waits in a queue that may overflow, and fewer wait at another engine"
 
 
-class Inquiry:
+class MissedPickup:
     """One look at what became of offers; it probes each engine once a queue."""
 
     def __init__(self, router: Router, engines: EngineSet, offerer: Offerer) -> None:
@@ -33,19 +33,19 @@ class Inquiry:
         self._offerer = offerer
         self._probed: dict[tuple[str, str], EngineHealth] = {}
 
-    def about(self, job: JobRecord, queue: QueueProfile) -> Finding:
+    def about(self, job: JobRecord, queue: QueueProfile) -> PickupFinding:
         """Find out what became of an offer whose pickup was missed."""
         assert job.engine is not None  # noqa: S101 - an offered job has an engine
         if not self._router.is_alive(job.engine, job.queue):
-            return Finding.DEAD
+            return PickupFinding.DEAD
         found = self._probe(job.engine, queue)
         if not found.healthy:
             note = self._engines.refused if found.is_refused else self._engines.failed
             note(job.engine, found.detail, queue)
-            return Finding.DEAD
+            return PickupFinding.DEAD
         if queue.overflow and self._fewer_wait_elsewhere(job, queue, found):
-            return Finding.OVERFLOWS
-        return Finding.LOST if found.backlog == 0 else self._ask(job, queue)
+            return PickupFinding.OVERFLOWS
+        return PickupFinding.LOST if found.backlog == 0 else self._ask(job, queue)
 
     def has_nothing(self, job: JobRecord, queue: QueueProfile) -> bool:
         """Tell whether the job's engine has no message at all in the queue."""
@@ -57,12 +57,12 @@ class Inquiry:
             self._probed[key] = self._engines.probe(engine, queue)
         return self._probed[key]
 
-    def _ask(self, job: JobRecord, queue: QueueProfile) -> Finding:
+    def _ask(self, job: JobRecord, queue: QueueProfile) -> PickupFinding:
         held = self._offerer.holds(job, queue)
         if held is None:
             is_patient = (job.pickups_missed + 1) % LOOKS_PER_OFFER != 0
-            return Finding.WAITS if is_patient else Finding.MAY_WAIT
-        return Finding.WAITS if held else Finding.LOST
+            return PickupFinding.WAITS if is_patient else PickupFinding.MAY_WAIT
+        return PickupFinding.WAITS if held else PickupFinding.LOST
 
     def _fewer_wait_elsewhere(
         self, job: JobRecord, queue: QueueProfile, here: EngineHealth

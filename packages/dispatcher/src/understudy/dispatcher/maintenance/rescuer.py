@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from understudy.dispatcher.maintenance.missed_pickup import Finding, Inquiry
+from understudy.dispatcher.maintenance.missed_pickup import MissedPickup, PickupFinding
 from understudy.dispatcher.maintenance.token_bucket import TokenBucket
 from understudy.dispatcher.offering.engines import EngineSet
 from understudy.dispatcher.offering.offerer import Offerer
@@ -16,7 +16,7 @@ from understudy.job_engine.outcome import MAX_CRASHES
 from understudy.job_engine.policies.queue import QueueProfile, declared_queues, profile_or_default
 from understudy.job_engine.ports.clock import ClockLedger, ClockWatch, LedgerClock
 from understudy.job_engine.ports.control import ControlLedger
-from understudy.job_engine.ports.expiry import WaitingLedger
+from understudy.job_engine.ports.expiry import ExpiryLedger
 from understudy.job_engine.ports.ledger import LedgerReader, OfferLedger, RescueLedger, RunningJob
 from understudy.job_engine.records.error_record import ErrorRecord
 from understudy.job_engine.records.job import JobRecord
@@ -47,7 +47,7 @@ class RescuerLedger(
     RescueLedger,
     OfferLedger,
     ControlLedger,
-    WaitingLedger,
+    ExpiryLedger,
     ClockLedger,
     LedgerReader,
     Protocol,
@@ -120,7 +120,7 @@ class Rescuer:
         self._give_up_on_deserted()
         unclaimed = self._ledger.unclaimed(BATCH, self._router.reach())
         pauses = self._ledger.pauses() if unclaimed else ()
-        inquiry = Inquiry(self._router, self._engines, self._offerer)
+        inquiry = MissedPickup(self._router, self._engines, self._offerer)
         for job in unclaimed:
             pause = pause_of(job, pauses)
             if pause is None:
@@ -196,7 +196,7 @@ class Rescuer:
         if moved is None:
             return
         detail = {"from": job.engine, "crashes": moved.crashes, "reason": reason}
-        self._tell("job.recover", moved, detail)
+        self._emit("job.recover", moved, detail)
         if route.order:
             self._carry(moved, order[1:])
         else:
@@ -210,12 +210,12 @@ class Rescuer:
         )
         failed = self._ledger.exhaust(job, error)
         if failed is not None:
-            self._tell("job.exhaust", failed, {"reason": "crash loop"}, error)
+            self._emit("job.exhaust", failed, {"reason": "crash loop"}, error)
 
     def _expire(self, job: JobRecord) -> None:
         ended = self._ledger.expire(job)
         if ended is not None:
-            self._tell("job.expire", ended, {"expires_at": str(ended.expires_at)})
+            self._emit("job.expire", ended, {"expires_at": str(ended.expires_at)})
 
     def _give_up_on_deserted(self) -> None:
         """Look soon at what waits, with long patience, for workers that are gone."""
@@ -226,33 +226,35 @@ class Rescuer:
             self._ledger.hasten(engine, name, SHORT_PATIENCE)
         self._deserted = deserted
 
-    def _look_into(self, job: JobRecord, inquiry: Inquiry) -> None:
+    def _look_into(self, job: JobRecord, inquiry: MissedPickup) -> None:
         queue = profile_or_default(job.queue)
         found = inquiry.about(job, queue)
-        if found is Finding.WAITS or (found is Finding.OVERFLOWS and not _may_choose(job)):
+        if found is PickupFinding.WAITS or (
+            found is PickupFinding.OVERFLOWS and not _may_choose(job)
+        ):
             self._ledger.postpone(job, _patience(job, queue, LONGEST_PATIENCE))
             return
-        if found is Finding.LOST and inquiry.has_nothing(job, queue):
+        if found is PickupFinding.LOST and inquiry.has_nothing(job, queue):
             self._ledger.hasten(str(job.engine), job.queue, SHORT_PATIENCE)
         order = self._order(job, found)
         if not order:
             # No engine missed it: the patience with the next offer is not to grow meanwhile.
             self._ledger.postpone(job, queue.pickup, missed=False)
             return
-        longest = LONGEST_PATIENCE if found is Finding.MAY_WAIT else SHORT_PATIENCE
+        longest = LONGEST_PATIENCE if found is PickupFinding.MAY_WAIT else SHORT_PATIENCE
         plan = OfferPlan(order[0], _patience(job, queue, longest), "not picked up in time")
         moved = self._ledger.offer(job, plan)
         if moved is not None:
-            self._tell("job.reoffer", moved, {"from": job.engine, "reason": plan.reason})
+            self._emit("job.reoffer", moved, {"from": job.engine, "reason": plan.reason})
             self._carry(moved, order[1:])
 
     def _set_aside(self, job: JobRecord, why: str) -> None:
         # No claim can have it now; it is due again at the moment that it may begin.
         parked = self._ledger.park(job, timedelta(0), why)
         if parked is not None:
-            self._tell("job.park", parked, {"reason": why})
+            self._emit("job.park", parked, {"reason": why})
 
-    def _order(self, job: JobRecord, found: Finding) -> tuple[str, ...]:
+    def _order(self, job: JobRecord, found: PickupFinding) -> tuple[str, ...]:
         """Order the engines for a new offer: the one that missed it last, if it may move."""
         route = self._router.route(
             job.queue, job.engines, epoch=job.epoch + 1, avoid=str(job.engine)
@@ -260,12 +262,12 @@ class Rescuer:
         stays = tuple(sorted(route.order, key=lambda name: name != job.engine))
         if job.handoffs >= MAX_HANDOFFS:
             return tuple(name for name in stays if name == job.engine)
-        if found is Finding.MAY_WAIT or (found is Finding.LOST and not _may_leave(job)):
+        if found is PickupFinding.MAY_WAIT or (found is PickupFinding.LOST and not _may_leave(job)):
             return stays
         if route.order[:1] in ((), (job.engine,)) or self._moves.take():
             return route.order
         # It moves when its turn comes; an offer to the same engine is always allowed (R25).
-        return stays if found is Finding.LOST else ()
+        return stays if found is PickupFinding.LOST else ()
 
     def _pickup(self, job: JobRecord) -> timedelta:
         return profile_or_default(job.queue).pickup
@@ -274,7 +276,7 @@ class Rescuer:
         deadline = Deadline.after(self._clock, self._budget)
         self._offerer.carry(job, then, profile_or_default(job.queue), deadline)
 
-    def _tell(
+    def _emit(
         self,
         kind: str,
         job: JobRecord,

@@ -1,4 +1,4 @@
-"""The scheduler: offers scheduled jobs whose time has come; any number, no leader."""
+"""The stager: offers scheduled jobs whose time has come; any number, no leader."""
 
 import random
 from datetime import timedelta
@@ -19,10 +19,10 @@ BATCH = 100
 
 
 class SchedulerLedger(RescueLedger, OfferLedger, Protocol):
-    """What the scheduler needs of the ledger."""
+    """What the stager needs of the ledger."""
 
 
-class Scheduler:
+class Stager:
     """Turn what is due into offers: delays, retries, sleeps and parked jobs."""
 
     def __init__(

@@ -212,12 +212,12 @@ class EngineSet:
             queue: The queue that it failed with, and is probed with.
         """
         if self._breakers.fail(engine, queue, reason):
-            self._tell("engine.failed_over", engine, reason, to=self._next(queue))
+            self._emit("engine.failed_over", engine, reason, to=self._next(queue))
 
     def refused(self, engine: str, reason: str, queue: QueueProfile) -> None:
         """Note that an engine refused a queue; report once when that opens the queue's breaker."""
         if self._breakers.refuse(engine, queue, reason):
-            self._tell("engine.queue_refused", engine, reason, queue.name)
+            self._emit("engine.queue_refused", engine, reason, queue.name)
 
     def _note(self, engine: str, queue: QueueProfile, error: EngineError) -> None:
         of_queue = isinstance(error, OfferRefusedError) and not isinstance(
@@ -237,9 +237,9 @@ class EngineSet:
         healthy = found.healthy or (found.is_refused and not due.is_lane)
         if due.breaker.note_probe(healthy=healthy, detail=found.detail):
             if due.is_lane:
-                self._tell("engine.queue_accepted", due.engine, found.detail, due.queue.name)
+                self._emit("engine.queue_accepted", due.engine, found.detail, due.queue.name)
             else:
-                self._tell("engine.failed_back", due.engine, found.detail)
+                self._emit("engine.failed_back", due.engine, found.detail)
 
     def watch_in_background(self) -> None:
         """Probe from a thread of its own while any breaker is open."""
@@ -279,7 +279,7 @@ class EngineSet:
         usable = (name for name in self._engines if self.blocking(name, queue.name) is None)
         return next(usable, "the ledger")
 
-    def _tell(
+    def _emit(
         self, kind: str, engine: str, reason: str, queue: str | None = None, **detail: str
     ) -> None:
         detail = {"reason": reason, **detail}

@@ -127,7 +127,7 @@ class Offerer:
         """Make the job another engine's with a new epoch; None if it changed meanwhile."""
         moved = self._ledger.offer(job, OfferPlan(engine, queue.pickup, reason))
         if moved is not None:
-            self._tell("job.offered", moved, {"from": job.engine, "reason": reason})
+            self._emit("job.offered", moved, {"from": job.engine, "reason": reason})
         return moved
 
     def holds(self, job: JobRecord, queue: QueueProfile) -> bool | None:
@@ -142,7 +142,7 @@ class Offerer:
         delay = min(PARK_FIRST * 2 ** max(0, doublings - 2), PARK_MOST)
         parked = self._ledger.park(job, delay, reason)
         if parked is not None:
-            self._tell("job.park", parked, {"reason": reason})
+            self._emit("job.park", parked, {"reason": reason})
         return parked
 
     def _offer(self, job: JobRecord, queue: QueueProfile, deadline: Deadline) -> str | None:
@@ -163,7 +163,7 @@ class Offerer:
         engine = job.engine or ""
         self._tries.add(job.id, DispatchTry(engine, job.epoch, "offer", outcome, reason, elapsed))
 
-    def _tell(self, kind: str, job: JobRecord, detail: Mapping[str, object]) -> None:
+    def _emit(self, kind: str, job: JobRecord, detail: Mapping[str, object]) -> None:
         self._listener(Event(kind, job.id, job.name, job.queue, job.engine, job.epoch, detail))
 
 

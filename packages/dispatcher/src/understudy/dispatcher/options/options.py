@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from understudy.dispatcher.options.checks import check_job, check_options
 from understudy.job_engine.clock import Clock
-from understudy.job_engine.declaration import sequel_of
+from understudy.job_engine.declaration import follow_ups_of
 from understudy.job_engine.definitions.definition import AnyDefinition
 from understudy.job_engine.errors import OptionInvalidError
 from understudy.job_engine.policies.limits import Concurrency, Limits, RateLimit, limits_of
@@ -173,7 +173,7 @@ def _plain_job(
         engines=tuple(options.get("engines", definition.engines)),
         tags=(*definition.tags, *options.get("tags", ())),
         version=definition.version,
-        sequel=sequel_of(definition).text,
+        sequel=follow_ups_of(definition).text,
         expires_at=options.get("expires_at"),
         expires_in=options.get("expires_in"),
     )

@@ -18,7 +18,7 @@ T = TypeVar("T")
 PAUSE_SECONDS = 0.2
 
 
-class PatientLedger:
+class RetryingLedger:
     """Ask the ledger again while it is away, until this attempt's lease is lost.
 
     A job never sees the trouble of the ledger: while it is away the step waits, and what it
@@ -34,15 +34,15 @@ class PatientLedger:
 
     def claim(self, ticket: Ticket) -> Claim | None:
         """Take an offered job."""
-        return self._patiently(lambda: self._ledger.claim(ticket))
+        return self._with_retries(lambda: self._ledger.claim(ticket))
 
     def begin(self, claim: Claim, name: str, seq: int) -> Sequence[StepRecord]:
         """Check the authority before a step."""
-        return self._patiently(lambda: self._ledger.begin(claim, name, seq))
+        return self._with_retries(lambda: self._ledger.begin(claim, name, seq))
 
     def record(self, claim: Claim, step: StepRecord) -> None:
         """Record a finished step."""
-        self._patiently(lambda: self._ledger.record(claim, step))
+        self._with_retries(lambda: self._ledger.record(claim, step))
 
     def record_in(self, claim: Claim, step: StepRecord, work: Callable[[Any], str]) -> StepRecord:
         """Do a step's work in the transaction that records it; what the work raises is its own."""
@@ -62,15 +62,15 @@ class PatientLedger:
             raised.clear()
             return self._ledger.record_in(claim, step, watched)
 
-        return self._patiently(ask, raised)
+        return self._with_retries(ask, raised)
 
     def receive(self, claim: Claim, step: StepRecord, wait: Wait) -> StepRecord | None:
         """Record what a step waits for, if it is there."""
-        return self._patiently(lambda: self._ledger.receive(claim, step, wait))
+        return self._with_retries(lambda: self._ledger.receive(claim, step, wait))
 
     def send(self, event: SentEvent) -> int:
         """Keep an event and wake those who wait for it."""
-        return self._patiently(lambda: self._ledger.send(event))
+        return self._with_retries(lambda: self._ledger.send(event))
 
     def note_progress(self, claim: Claim, progress: Progress) -> None:
         """Keep how far a job has come; a ledger that is away is not waited for."""
@@ -79,13 +79,13 @@ class PatientLedger:
 
     def conclude(self, claim: Claim, conclusion: Conclusion) -> JobState:
         """End the attempt."""
-        return self._patiently(lambda: self._ledger.conclude(claim, conclusion))
+        return self._with_retries(lambda: self._ledger.conclude(claim, conclusion))
 
     def renew(self, claims: Sequence[Claim]) -> Sequence[Claim]:
         """Renew leases."""
-        return self._patiently(lambda: self._ledger.renew(claims))
+        return self._with_retries(lambda: self._ledger.renew(claims))
 
-    def _patiently(self, ask: Callable[[], T], raised: Sequence[Exception] = ()) -> T:
+    def _with_retries(self, ask: Callable[[], T], raised: Sequence[Exception] = ()) -> T:
         """Ask until there is an answer.
 
         Args:

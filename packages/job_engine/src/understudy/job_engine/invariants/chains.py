@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from understudy.job_engine.invariants.history import Finding, History, Violation
-from understudy.job_engine.records.follow_ups import Sequel, sequel_from
+from understudy.job_engine.records.follow_ups import FollowUps, follow_ups_from
 from understudy.job_engine.records.groups import GroupRecord
 from understudy.job_engine.records.job import JobRecord
 from understudy.job_engine.records.states import JobState
@@ -87,10 +87,10 @@ def recorded_at_once(one: JobRecord, other: JobRecord) -> bool:
     return abs(one.created_at - other.created_at) <= AT_ONCE
 
 
-def read_sequel(text: str | None) -> Sequel | None:
+def read_sequel(text: str | None) -> FollowUps | None:
     """Return what the end of a job sets off; None if it is nothing, or nobody can read it."""
     try:
-        return None if text is None else sequel_from(text)
+        return None if text is None else follow_ups_from(text)
     except ValueError:
         return None
 

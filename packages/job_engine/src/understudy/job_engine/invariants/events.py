@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from understudy.job_engine.invariants.history import Finding, History
-from understudy.job_engine.records.job import EventRecord
+from understudy.job_engine.records.job import HistoryEntry
 from understudy.job_engine.records.states import (
     CLAIM,
     STOP,
@@ -38,7 +38,7 @@ _STAYS = {
 _FIRST = ((JobState.OFFERED, 1), (JobState.SCHEDULED, 0))
 
 
-def makes_an_offer(event: EventRecord) -> bool:
+def makes_an_offer(event: HistoryEntry) -> bool:
     """Tell whether an event hands the job to an engine."""
     kind = event.kind
     return kind in _OFFERS or (kind == DISPATCH and event.state is JobState.OFFERED)
@@ -74,7 +74,7 @@ def changes_by_the_table(history: History) -> Iterator[Finding]:
 
 def epochs_grow(history: History) -> Iterator[Finding]:
     """Find an epoch that is smaller than one before it, and an offer with an old one."""
-    highest: EventRecord | None = None
+    highest: HistoryEntry | None = None
     for event in history.events:
         if highest is not None:
             if event.epoch < highest.epoch:
@@ -87,7 +87,7 @@ def epochs_grow(history: History) -> Iterator[Finding]:
 
 def claimed_at_most_once(history: History) -> Iterator[Finding]:
     """Find epochs, and claim ids, with more than one claim."""
-    claims: dict[object, EventRecord] = {}
+    claims: dict[object, HistoryEntry] = {}
     for event in history.events:
         if event.kind == CLAIMED:
             first = claims.setdefault(event.epoch, event)
@@ -100,7 +100,7 @@ def claimed_at_most_once(history: History) -> Iterator[Finding]:
 
 def claimed_from_its_newest_offer(history: History) -> Iterator[Finding]:
     """Find claims by an engine or under an epoch that the newest offer does not name."""
-    offer: EventRecord | None = None
+    offer: HistoryEntry | None = None
     for event in history.events:
         if makes_an_offer(event):
             offer = event
@@ -113,7 +113,7 @@ def claimed_from_its_newest_offer(history: History) -> Iterator[Finding]:
 
 def concluded_by_the_newest_claim(history: History) -> Iterator[Finding]:
     """Find what a worker wrote without having the newest claim."""
-    claim: EventRecord | None = None
+    claim: HistoryEntry | None = None
     for event in history.events:
         if event.kind == CLAIMED:
             claim = event
@@ -126,7 +126,7 @@ def concluded_by_the_newest_claim(history: History) -> Iterator[Finding]:
 
 def nothing_after_the_end(history: History) -> Iterator[Finding]:
     """Find events after a terminal state."""
-    end: EventRecord | None = None
+    end: HistoryEntry | None = None
     for event in history.events:
         if end is not None:
             yield f"{_told(event)} after {_told(end)}", (end, event)
@@ -136,7 +136,7 @@ def nothing_after_the_end(history: History) -> Iterator[Finding]:
 
 def cancelled_or_finished(history: History) -> Iterator[Finding]:
     """Find attempts that ended in another way after somebody had asked them to stop."""
-    request: EventRecord | None = None
+    request: HistoryEntry | None = None
     for event in history.events:
         if event.kind == CANCEL_REQUEST:
             request = request or event
@@ -144,7 +144,7 @@ def cancelled_or_finished(history: History) -> Iterator[Finding]:
             yield f"{_told(event)} after the job was cancelled", (request, event)
 
 
-def _follows(before: EventRecord, after: EventRecord) -> bool:
+def _follows(before: HistoryEntry, after: HistoryEntry) -> bool:
     if after.kind in _STAYS:
         fits = before.state in _STAYS[after.kind]
         return fits and (after.state, after.epoch) == (before.state, before.epoch)
@@ -155,10 +155,10 @@ def _follows(before: EventRecord, after: EventRecord) -> bool:
     return after.state is transition.target and after.epoch == epoch
 
 
-def _offered(event: EventRecord) -> tuple[int, object]:
+def _offered(event: HistoryEntry) -> tuple[int, object]:
     return event.epoch, event.detail.get("engine")
 
 
-def _told(event: EventRecord) -> str:
+def _told(event: HistoryEntry) -> str:
     engine = f" on {event.detail['engine']}" if "engine" in event.detail else ""
     return f"{event.kind} ({event.state}, epoch {event.epoch}{engine}) by {event.actor}"

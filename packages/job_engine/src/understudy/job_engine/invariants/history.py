@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from understudy.job_engine.ports.ledger import LedgerReader
-from understudy.job_engine.records.job import AttemptRecord, EventRecord, JobRecord, StepRecord
+from understudy.job_engine.records.job import AttemptRecord, HistoryEntry, JobRecord, StepRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class History:
     """
 
     job: JobRecord
-    events: Sequence[EventRecord]
+    events: Sequence[HistoryEntry]
     attempts: Sequence[AttemptRecord]
     steps: Sequence[StepRecord]
 
@@ -43,12 +43,12 @@ class Violation:
     invariant: str
     rule: str
     found: str
-    events: tuple[EventRecord, ...] = ()
+    events: tuple[HistoryEntry, ...] = ()
     about: str = "job"
 
 
 #: What a check finds: what is wrong, and the events that show it.
-Finding = tuple[str, tuple[EventRecord, ...]]
+Finding = tuple[str, tuple[HistoryEntry, ...]]
 
 
 #: From when to when moments prove nothing, for the clock was set back.

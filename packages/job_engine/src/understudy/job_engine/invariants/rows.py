@@ -13,11 +13,11 @@ from understudy.job_engine.invariants.events import (
     makes_an_offer,
 )
 from understudy.job_engine.invariants.history import Finding, History
-from understudy.job_engine.records.job import AttemptRecord, EventRecord, StepKind, StepRecord
+from understudy.job_engine.records.job import AttemptRecord, HistoryEntry, StepKind, StepRecord
 from understudy.job_engine.records.states import RESUME, SUSPEND, UNCHARGE, Budget, JobState
 
 #: What may be recorded with the suspension of its attempt.
-_SUSPENDING = frozenset({StepKind.SLEEP, StepKind.WAIT, StepKind.MET})
+_SUSPENDING = frozenset({StepKind.SLEEP, StepKind.WAIT, StepKind.ANSWERED})
 
 
 def somebody_will_look(history: History) -> Iterator[Finding]:
@@ -182,7 +182,7 @@ def _as_recorded(history: History) -> Sequence[StepRecord]:
     return sorted(steps, key=lambda step: step.recorded_at or history.job.created_at)
 
 
-def _in_flight(later: Sequence[StepRecord], request: EventRecord) -> Sequence[StepRecord]:
+def _in_flight(later: Sequence[StepRecord], request: HistoryEntry) -> Sequence[StepRecord]:
     """Return what had begun when a cancel came: its attempt has the authority to record it."""
     mine = list(takewhile(lambda step: step.epoch == request.epoch, later))
     branches = list(takewhile(lambda step: step.kind is StepKind.BRANCH, mine))
@@ -210,14 +210,14 @@ def _is_after(moment: datetime | None, limit: datetime | None) -> bool:
     return moment is not None and limit is not None and moment > limit
 
 
-def _ends(history: History) -> Iterator[tuple[int, EventRecord]]:
+def _ends(history: History) -> Iterator[tuple[int, HistoryEntry]]:
     for before, after in pairwise(history.events):
         transition = TRANSITION.get(after.kind)
         if transition is not None and transition.ends_attempt:
             yield before.epoch, after
 
 
-def _handoffs(history: History) -> tuple[EventRecord, ...]:
+def _handoffs(history: History) -> tuple[HistoryEntry, ...]:
     moved, engine = [], None
     for event in history.events:
         if makes_an_offer(event):
@@ -232,7 +232,7 @@ def _engine_of_newest_offer(history: History) -> object:
     return offers[-1] if offers else None
 
 
-def _token(claim: EventRecord) -> tuple[object, object]:
+def _token(claim: HistoryEntry) -> tuple[object, object]:
     return claim.detail.get("claim"), claim.detail.get("engine")
 
 
@@ -244,9 +244,9 @@ def _named(step: StepRecord) -> str:
     return f"step {step.name!r} of epoch {step.epoch}"
 
 
-def _of_epoch(history: History, epoch: int) -> tuple[EventRecord, ...]:
+def _of_epoch(history: History, epoch: int) -> tuple[HistoryEntry, ...]:
     return tuple(event for event in history.events if event.epoch == epoch)
 
 
-def _last(history: History) -> tuple[EventRecord, ...]:
+def _last(history: History) -> tuple[HistoryEntry, ...]:
     return tuple(history.events[-1:])

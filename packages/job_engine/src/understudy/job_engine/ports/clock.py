@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 from understudy.job_engine.clock import Clock
-from understudy.job_engine.records.job import Conclusion, EventRecord, JobRecord
+from understudy.job_engine.records.job import Conclusion, HistoryEntry, JobRecord
 from understudy.job_engine.records.new_job import NewJob
 from understudy.job_engine.records.states import PARK, RESUME, JobState
 
@@ -179,7 +179,7 @@ def _time(delay: timedelta | None, run_at: datetime | None) -> dict[str, Any]:
 BESIDE_WAITS = ("uncharge",)
 
 
-def mended_time(job: JobRecord, last: EventRecord, now: datetime) -> dict[str, datetime]:
+def mended_time(job: JobRecord, last: HistoryEntry, now: datetime) -> dict[str, datetime]:
     """Return when a job is due that waits, if it waits for longer than it should.
 
     Args:
@@ -197,7 +197,7 @@ def mended_time(job: JobRecord, last: EventRecord, now: datetime) -> dict[str, d
     return {"run_at": max(due, now)}
 
 
-def mended_terms(job: JobRecord, event: EventRecord, now: datetime) -> dict[str, datetime]:
+def mended_terms(job: JobRecord, event: HistoryEntry, now: datetime) -> dict[str, datetime]:
     """Return by when a job must begin and until when its key is held, if those are too late.
 
     Args:
@@ -216,7 +216,7 @@ def mended_terms(job: JobRecord, event: EventRecord, now: datetime) -> dict[str,
     return _if_later(job, noted)
 
 
-def _due(job: JobRecord, last: EventRecord, now: datetime) -> datetime | None:
+def _due(job: JobRecord, last: HistoryEntry, now: datetime) -> datetime | None:
     """Return when a job was to be due by its last event; None if that does not say it."""
     if UNTIL in last.detail:
         return datetime.fromisoformat(last.detail[UNTIL])

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from understudy.job_engine.records.engine_switch import DisabledEngine
 from understudy.job_engine.records.job import JobRecord
-from understudy.job_engine.records.manual_retry import DeadLetters, Retrial
+from understudy.job_engine.records.manual_retry import DeadLetters, ManualRetry
 from understudy.job_engine.records.pauses import Pausable, Pause
 from understudy.job_engine.records.resolution import Resolution
 
@@ -22,7 +22,7 @@ class ControlLedger(Protocol):
         """
         ...
 
-    def retry(self, retrial: Retrial) -> tuple[JobRecord, bool]:
+    def retry(self, retrial: ManualRetry) -> tuple[JobRecord, bool]:
         """Record a new job that does an ended job's work again, due at once (rule 19).
 
         The ended job stays as it is (I4), and so does what its idempotency key points at. What

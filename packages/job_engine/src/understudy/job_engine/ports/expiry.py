@@ -8,7 +8,7 @@ from understudy.job_engine.records.job import JobRecord
 from understudy.job_engine.records.new_job import NewJob
 
 
-class WaitingLedger(Protocol):
+class ExpiryLedger(Protocol):
     """What may befall a job that waits and that no attempt has begun."""
 
     def expired(self, limit: int) -> Sequence[JobRecord]:

@@ -13,7 +13,7 @@ from understudy.job_engine.policies.limits import Limits, LimitUse
 from understudy.job_engine.ports.bulk import BulkLedger
 from understudy.job_engine.ports.clock import ClockLedger
 from understudy.job_engine.ports.control import ControlLedger
-from understudy.job_engine.ports.expiry import WaitingLedger
+from understudy.job_engine.ports.expiry import ExpiryLedger
 from understudy.job_engine.ports.flow import FlowLedger
 from understudy.job_engine.ports.job_filter import JobFilter
 from understudy.job_engine.ports.keys import KeyLedger
@@ -27,7 +27,7 @@ from understudy.job_engine.records.job import (
     Claim,
     Conclusion,
     DispatchTry,
-    EventRecord,
+    HistoryEntry,
     JobRecord,
     Progress,
     StepRecord,
@@ -279,7 +279,7 @@ class LedgerReader(Protocol):
         """Return the dispatch tries, the first first."""
         ...
 
-    def events(self, job_id: str) -> Sequence[EventRecord]:
+    def events(self, job_id: str) -> Sequence[HistoryEntry]:
         """Return the history, the first event first."""
         ...
 
@@ -331,7 +331,7 @@ class Ledger(
     OfferLedger,
     BulkLedger,
     TransactionalLedger,
-    WaitingLedger,
+    ExpiryLedger,
     RescueLedger,
     ClockLedger,
     ControlLedger,

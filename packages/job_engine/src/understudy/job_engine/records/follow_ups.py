@@ -37,7 +37,7 @@ class Hook:
 
 
 @dataclass(frozen=True, slots=True)
-class Successor:
+class NextJob:
     """The next job of a chain, and the field of its payload that takes the result."""
 
     job_id: str
@@ -45,7 +45,7 @@ class Successor:
 
 
 @dataclass(frozen=True, slots=True)
-class Sequel:
+class FollowUps:
     """Everything that the end of a job sets off.
 
     Attributes:
@@ -55,28 +55,28 @@ class Sequel:
     """
 
     on_failure: Hook | None = None
-    then: Successor | None = None
+    then: NextJob | None = None
     group: str | None = None
 
     @property
     def text(self) -> str | None:
         """Return it as the ledger keeps it; None if nothing is set off."""
-        if self == Sequel():
+        if self == FollowUps():
             return None
         return _SEQUEL.dump_json(self, exclude_defaults=True).decode()
 
 
-_SEQUEL = TypeAdapter(Sequel)
+_SEQUEL = TypeAdapter(FollowUps)
 
 
-def sequel_from(text: str) -> Sequel:
+def follow_ups_from(text: str) -> FollowUps:
     """Read what the ledger keeps."""
     return _SEQUEL.validate_json(text)
 
 
 def counts_in(text: str | None, group_id: str) -> bool:
     """Tell whether a job's end counts in a group, by what the ledger keeps."""
-    return text is not None and sequel_from(text).group == group_id
+    return text is not None and follow_ups_from(text).group == group_id
 
 
 def failure_job(hook: Hook, failed: JobRecord) -> NewJob:
@@ -103,7 +103,7 @@ def failure_job(hook: Hook, failed: JobRecord) -> NewJob:
         engines=hook.engines,
         tags=hook.tags,
         version=hook.version,
-        sequel=Sequel(on_failure=hook.on_failure).text,
+        sequel=FollowUps(on_failure=hook.on_failure).text,
         limits=limits_of(hook.name, failure, hook.concurrency, hook.rate_limit),
     )
 

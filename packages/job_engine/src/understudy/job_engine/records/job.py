@@ -32,7 +32,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class JobRecord:
-    """One row of the ledger: everything known of a job; `Retrial` says what `origin` is.
+    """One row of the ledger: everything known of a job; `ManualRetry` says what `origin` is.
 
     Of one that `is_pruned` no more is known than what its key stands for: its id, its name and
     queue, its payload's hash, and how and when it ended.
@@ -150,7 +150,7 @@ class StepKind(StrEnum):
     INTENT = "intent"
     ONCE = "once"
     WAIT = "wait"
-    MET = "met"
+    ANSWERED = "met"
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +236,7 @@ class AttemptRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class EventRecord:
+class HistoryEntry:
     """One line of a job's history (rule 22)."""
 
     job_id: str

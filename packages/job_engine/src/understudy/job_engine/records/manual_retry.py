@@ -26,7 +26,7 @@ _EXPECT = Expect(OptionInvalidError, "retry: ")
 
 
 @dataclass(frozen=True, slots=True)
-class Retrial:
+class ManualRetry:
     """What a person asks for.
 
     Attributes:
@@ -96,7 +96,7 @@ class Retrial:
 
     def receipts(self, taken: list[StepRecord]) -> list[str]:
         """Return the events that the steps taken over have received: none of them comes again."""
-        met = (json.loads(step.result) for step in taken if step.kind is StepKind.MET)
+        met = (json.loads(step.result) for step in taken if step.kind is StepKind.ANSWERED)
         return sorted({answer["id"] for answer in met if "id" in answer})
 
     def place(self, steps: list[StepRecord]) -> int | None:

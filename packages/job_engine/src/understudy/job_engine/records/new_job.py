@@ -24,7 +24,7 @@ class NewJob:
         latest_in: Where it replaces a job that waits: how long after that one was first
             dispatched it is due at the latest.
         limits: What it may have to wait for when its time has come; it is never recorded offered.
-        sequel: What its end sets off, as `Sequel.text` has it.
+        sequel: What its end sets off, as `FollowUps.text` has it.
         waits_for: The job or the group whose end lets it start; it waits for no time then.
     """
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from understudy.job_engine.errors import OptionInvalidError, ResultInvalidError, StepError
-from understudy.job_engine.records.job import EventRecord, JobRecord
+from understudy.job_engine.records.job import HistoryEntry, JobRecord
 from understudy.job_engine.records.states import ABANDON, ACCEPT, HOLD, RESUME, Transition
 from understudy.job_engine.validation import Expect, check_said
 from understudy.job_engine.values.codec import encode_freely
@@ -46,7 +46,7 @@ class Resolution:
         said = {"reason": self.reason, "done": sorted(self.done), "again": sorted(again)}
         return {name: value for name, value in said.items() if value}
 
-    def made(self, job: JobRecord, events: Sequence[EventRecord]) -> bool:
+    def made(self, job: JobRecord, events: Sequence[HistoryEntry]) -> bool:
         """Tell whether it was made before and stands: repeating it is harmless then (F22)."""
         decided = [event for event in events if event.kind in _DECISIONS]
         if not decided or decided[-1].kind != self.transition.name:

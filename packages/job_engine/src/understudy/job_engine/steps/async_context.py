@@ -231,7 +231,7 @@ class AsyncJobContext(AsyncBranches):
         """
         declared = result_of_type(Any if payload is None else payload)
         with self._machinery(step or name):
-            meet = partial(self._meeting.event, step or name, name, key, timeout)
+            meet = partial(self._wait_steps.event, step or name, name, key, timeout)
             answer = await off_loop(meet)
         found: T | None = payload_of(name, answer, declared, raises=raises)
         return found
@@ -259,7 +259,7 @@ class AsyncJobContext(AsyncBranches):
         """
         check_invoked(job)
         with self._machinery(step or job.name):
-            meet = partial(self._meeting.job, step or job.name, job, payload)
+            meet = partial(self._wait_steps.job, step or job.name, job, payload)
             answer = await off_loop(meet)
         result: R = result_of_child(answer, job.result)
         return result

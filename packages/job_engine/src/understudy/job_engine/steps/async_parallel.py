@@ -16,7 +16,7 @@ from understudy.job_engine.clock import Clock
 from understudy.job_engine.policies.retry import RetryPolicy
 from understudy.job_engine.ports.ledger import AttemptLedger
 from understudy.job_engine.records.job import Claim, StepKind
-from understudy.job_engine.steps.async_runner import AsyncPerformer
+from understudy.job_engine.steps.async_runner import AsyncStepRunner
 from understudy.job_engine.steps.base import ContextBase
 from understudy.job_engine.steps.journal import refuse
 from understudy.job_engine.steps.parallel import AT_ONCE, Branch, End
@@ -47,7 +47,7 @@ class AsyncBranches(ContextBase):
     ) -> None:
         """Serve one attempt; made by the executor."""
         super().__init__(claim, ledger, lease, clock, limits=limits)
-        self._performer = AsyncPerformer(self._journal, lease, clock, limits.give_up)
+        self._performer = AsyncStepRunner(self._journal, lease, clock, limits.give_up)
         self._under_way: str | None = None
 
     @overload

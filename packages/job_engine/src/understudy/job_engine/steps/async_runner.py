@@ -18,12 +18,12 @@ from understudy.job_engine.crash_points import CRASH_POINTS
 from understudy.job_engine.records.job import StepKind
 from understudy.job_engine.steps.journal import Journal
 from understudy.job_engine.steps.once import NotDone, begun_before, raised
-from understudy.job_engine.steps.runner import LOOK_SECONDS, Performer, StepPolicy, as_it_is
+from understudy.job_engine.steps.runner import LOOK_SECONDS, StepPolicy, StepRunner, as_it_is
 
 Work = Callable[[], Any]
 
 
-class AsyncPerformer:
+class AsyncStepRunner:
     """Call what a step does, with the authority of one attempt."""
 
     def __init__(self, journal: Journal, lease: Lease, clock: Clock, give_up: GiveUp) -> None:
@@ -32,7 +32,7 @@ class AsyncPerformer:
         self._lease = lease
         self._clock = clock
         self._give_up = give_up
-        self._in_threads = Performer(journal, lease, clock, give_up)
+        self._in_threads = StepRunner(journal, lease, clock, give_up)
 
     async def perform(self, name: str, work: Work, policy: StepPolicy) -> Any:
         """Call it, and again while the policy says so."""

@@ -26,9 +26,9 @@ from understudy.job_engine.steps.checks import (
 from understudy.job_engine.steps.journal import Journal
 from understudy.job_engine.steps.parallel import Branch, End, raise_first
 from understudy.job_engine.steps.progress import ProgressNote
-from understudy.job_engine.steps.runner import Performer, StepPolicy
+from understudy.job_engine.steps.runner import StepPolicy, StepRunner
 from understudy.job_engine.steps.tx import tx_timeout
-from understudy.job_engine.steps.waits import Meeting
+from understudy.job_engine.steps.waits import WaitSteps
 from understudy.job_engine.values.codec import Result, result_of
 
 # A deploy may let steps run side by side that ran one after the other, and the reverse.
@@ -82,8 +82,8 @@ class ContextBase:
         self._clock = clock
         self._limits = limits
         self._journal = Journal(claim, ledger, lease, clock)
-        self._in_this_thread = Performer(self._journal, lease, clock, limits.give_up)
-        self._meeting = Meeting(self._journal)
+        self._in_this_thread = StepRunner(self._journal, lease, clock, limits.give_up)
+        self._wait_steps = WaitSteps(self._journal)
         self._progress = ProgressNote(claim, ledger, clock)
 
     def idempotency_key(self, step: str) -> str:

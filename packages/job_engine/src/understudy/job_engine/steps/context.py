@@ -307,7 +307,7 @@ class JobContext(ContextBase):
         """
         declared = result_of_type(Any if payload is None else payload)
         with self._machinery():
-            answer = self._meeting.event(step or name, name, key, timeout)
+            answer = self._wait_steps.event(step or name, name, key, timeout)
         found: T | None = payload_of(name, answer, declared, raises=raises)
         return found
 
@@ -334,7 +334,7 @@ class JobContext(ContextBase):
         """
         with self._machinery():
             check_invoked(job)
-            answer = self._meeting.job(step or job.name, job, payload)
+            answer = self._wait_steps.job(step or job.name, job, payload)
         result: R = result_of_child(answer, job.result)
         return result
 

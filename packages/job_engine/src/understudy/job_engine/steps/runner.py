@@ -54,7 +54,7 @@ class StepPolicy:
     tx: bool = False
 
 
-class Performer:
+class StepRunner:
     """Call what a step does, with the authority of one attempt."""
 
     def __init__(

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from understudy.job_engine.attempt.interrupts import Suspended
-from understudy.job_engine.declaration import sequel_of
+from understudy.job_engine.declaration import follow_ups_of
 from understudy.job_engine.errors import (
     DuplicateDispatchError,
     EventTimeoutError,
@@ -35,10 +35,10 @@ P = TypeVar("P", bound=BaseModel)
 
 #: How deep jobs may invoke one another.
 MAX_DEPTH = 16
-_KINDS = frozenset({StepKind.WAIT, StepKind.MET})
+_KINDS = frozenset({StepKind.WAIT, StepKind.ANSWERED})
 
 
-class Meeting:
+class WaitSteps:
     """The steps of one attempt that wait and hold no worker."""
 
     def __init__(self, journal: Journal) -> None:
@@ -119,7 +119,7 @@ def child_job(seed: str, definition: Any, payload: BaseModel) -> NewJob:
         limits=definition.limits(payload),
         version=definition.version,
         unique=None if identity is None else identity.key(payload),
-        sequel=sequel_of(definition).text,
+        sequel=follow_ups_of(definition).text,
     )
 
 

@@ -14,7 +14,7 @@ from understudy.job_engine.records.error_record import ErrorRecord
 from understudy.job_engine.records.job import (
     Claim,
     Conclusion,
-    EventRecord,
+    HistoryEntry,
     JobRecord,
     StepKind,
     StepRecord,
@@ -164,7 +164,7 @@ def expect_sound_history(ledger: Ledger, job_id: str) -> None:
     assert (events[-1].state, events[-1].epoch) == (job.state, job.epoch)
 
 
-def _follows(before: EventRecord, after: EventRecord) -> bool:
+def _follows(before: HistoryEntry, after: HistoryEntry) -> bool:
     if after.kind in _STAYS:
         return before.state in _STAYS[after.kind] and _same_place(before, after)
     transition = _BY_NAME[after.kind]
@@ -172,5 +172,5 @@ def _follows(before: EventRecord, after: EventRecord) -> bool:
     return allowed and after.epoch == before.epoch + transition.new_epoch
 
 
-def _same_place(before: EventRecord, after: EventRecord) -> bool:
+def _same_place(before: HistoryEntry, after: HistoryEntry) -> bool:
     return (before.state, before.epoch) == (after.state, after.epoch)

@@ -7,7 +7,7 @@ from typing import Any
 from understudy.job_engine.errors import JobNotFoundError
 from understudy.job_engine.records.engine_switch import DisabledEngine
 from understudy.job_engine.records.job import JobRecord, StepKind
-from understudy.job_engine.records.manual_retry import DeadLetters, Retrial
+from understudy.job_engine.records.manual_retry import DeadLetters, ManualRetry
 from understudy.job_engine.records.new_job import NewJob
 from understudy.job_engine.records.pauses import Pausable, Pause
 from understudy.job_engine.records.resolution import Resolution
@@ -38,19 +38,19 @@ class MemoryControl(MemoryReading):
                 self._settle(seen.id, resolution)
             return None if row is None else row.record()
 
-    def retry(self, retrial: Retrial) -> tuple[JobRecord, bool]:
+    def retry(self, retry: ManualRetry) -> tuple[JobRecord, bool]:
         """Record a new job that does an ended job's work again (rule 19)."""
         with self.transaction():
-            known = self._store.rows.get(retrial.id)
+            known = self._store.rows.get(retry.id)
             if known is not None:
                 return known.record(), False
-            origin = self._store.rows.get(retrial.origin)
+            origin = self._store.rows.get(retry.origin)
             if origin is None:
                 raise JobNotFoundError(
-                    f"expected the id of a job in the ledger, got {retrial.origin!r}"
+                    f"expected the id of a job in the ledger, got {retry.origin!r}"
                 )
-            retrial.check(origin)
-            return self._do_again(retrial, origin).record(), True
+            retry.check(origin)
+            return self._do_again(retry, origin).record(), True
 
     def dead_letters(self, wanted: DeadLetters) -> Sequence[str]:
         """Return the ids of failed jobs that nobody has tried again, the oldest first."""
@@ -105,37 +105,37 @@ class MemoryControl(MemoryReading):
             disabled = self._store.disabled_engines
             return [disabled[name] for name in sorted(disabled)]
 
-    def _do_again(self, retrial: Retrial, origin: Row) -> Row:
+    def _do_again(self, retry: ManualRetry, origin: Row) -> Row:
         recorded = sorted(self._store.steps[origin.id], key=lambda step: step.seq)
-        place = retrial.place(recorded)
-        taken = [step for step in recorded if retrial.takes_over(step, place)]
+        place = retry.place(recorded)
+        taken = [step for step in recorded if retry.takes_over(step, place)]
         row = replace(
-            new_row(self._new(retrial, origin), None, self._store.clock.now()),
+            new_row(self._new(retry, origin), None, self._store.clock.now()),
             priority=origin.priority,
             engines=origin.engines,
             tags=origin.tags,
             depth=origin.depth,
-            sequel=retrial.sequel(origin),
-            version=retrial.version or origin.version,
-            limits=origin.limits if retrial.limits is None else retrial.limits,
+            sequel=retry.sequel(origin),
+            version=retry.version or origin.version,
+            limits=origin.limits if retry.limits is None else retry.limits,
             origin=origin.id,
-            effects_of=retrial.effects(origin),
+            effects_of=retry.effects(origin),
         )
         self._store.rows[row.id] = row
         self._store.steps[row.id] = [replace(step, epoch=0) for step in taken]
-        self._store.received |= {(row.id, event) for event in retrial.receipts(taken)}
-        detail = retrial.detail([step.name for step in taken])
-        self._store.append_event(row, "dispatch", retrial.actor, detail)
+        self._store.received |= {(row.id, event) for event in retry.receipts(taken)}
+        detail = retry.detail([step.name for step in taken])
+        self._store.append_event(row, "dispatch", retry.actor, detail)
         return row
 
-    def _new(self, retrial: Retrial, origin: Row) -> NewJob:
-        payload = origin.payload if retrial.payload is None else retrial.payload
-        unique = retrial.unique_key(origin)
+    def _new(self, retry: ManualRetry, origin: Row) -> NewJob:
+        payload = origin.payload if retry.payload is None else retry.payload
+        unique = retry.unique_key(origin)
         holder = self._store.holder_of(origin.name, unique) if unique else None
         if holder is not None:
-            raise retrial.refused_for(holder)
+            raise retry.refused_for(holder)
         sha = digest(payload)
-        return NewJob(retrial.id, origin.name, origin.queue, payload, sha, unique=unique)
+        return NewJob(retry.id, origin.name, origin.queue, payload, sha, unique=unique)
 
     def _settle(self, job_id: str, resolution: Resolution) -> None:
         now, recorded = self._store.clock.now(), self._store.steps[job_id]

@@ -19,8 +19,8 @@ def _due(seen: JobRecord, new: NewJob, now: datetime) -> datetime:
     return due if new.latest_in is None else min(due, seen.created_at + new.latest_in)
 
 
-class MemoryWaiting(MemoryRecording):
-    """`WaitingLedger` in memory."""
+class MemoryExpiry(MemoryRecording):
+    """`ExpiryLedger` in memory."""
 
     def expired(self, limit: int) -> Sequence[JobRecord]:
         """Return jobs that should have begun by now and have not, the oldest first."""

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from understudy.job_engine.ports.clock import spans_of_dispatch
-from understudy.job_engine.records.follow_ups import Successor, failure_job, sequel_from
+from understudy.job_engine.records.follow_ups import NextJob, failure_job, follow_ups_from
 from understudy.job_engine.records.groups import GroupRecord, is_member, with_field
 from understudy.job_engine.records.new_job import NewJob, OfferPlan
 from understudy.job_engine.records.states import CANCEL, JobState
@@ -15,13 +15,13 @@ from understudy.testing.memory_ledger.store import Change, Store
 ACTOR = "sequel"
 
 
-def set_off(store: Store, ended: Row) -> None:
+def trigger(store: Store, ended: Row) -> None:
     """Carry out the sequel of a job that has just ended; the caller is in a transaction."""
     if ended.state is JobState.CANCELLED:
         _cancel_invoked(store, ended)
     if ended.sequel is None:
         return
-    sequel = sequel_from(ended.sequel)
+    sequel = follow_ups_from(ended.sequel)
     if sequel.on_failure is not None and ended.state is JobState.FAILED:
         insert(store, failure_job(sequel.on_failure, ended.record()), None, ACTOR)
     if sequel.then is not None:
@@ -39,7 +39,7 @@ def complete(store: Store, group: GroupRecord) -> None:
     if group.completion_id is None:
         return
     if group.may_complete:
-        waiting = Successor(group.completion_id, group.completion_field)
+        waiting = NextJob(group.completion_id, group.completion_field)
         _start(store, waiting, group.id, group.result.model_dump_json())
     else:
         _cancel(store, group.completion_id, group.id, group.shortfall)
@@ -67,7 +67,7 @@ def _cancel_invoked(store: Store, ended: Row) -> None:
             store.request_cancel(row.id, "parent", {"reason": reason})
 
 
-def _go_on(store: Store, ended: Row, then: Successor) -> None:
+def _go_on(store: Store, ended: Row, then: NextJob) -> None:
     if ended.state is JobState.SUCCEEDED:
         _start(store, then, ended.id, ended.result)
         return
@@ -75,7 +75,7 @@ def _go_on(store: Store, ended: Row, then: Successor) -> None:
     _cancel(store, then.job_id, ended.id, f"job {ended.id}, which it waited for, {end}")
 
 
-def _start(store: Store, waiting: Successor, waited_for: str, value: str | None) -> None:
+def _start(store: Store, waiting: NextJob, waited_for: str, value: str | None) -> None:
     row = store.rows.get(waiting.job_id)
     if row is None or (row.state, row.waits_for) != (JobState.SCHEDULED, waited_for):
         return

@@ -43,9 +43,9 @@ from understudy.job_engine.records.states import (
 from understudy.testing.memory_ledger.claims import MemoryClaims
 from understudy.testing.memory_ledger.clock_repair import MemoryMending
 from understudy.testing.memory_ledger.control import MemoryControl
-from understudy.testing.memory_ledger.expiry import MemoryWaiting
+from understudy.testing.memory_ledger.expiry import MemoryExpiry
 from understudy.testing.memory_ledger.flow import MemoryFlow
-from understudy.testing.memory_ledger.follow_ups import set_off
+from understudy.testing.memory_ledger.follow_ups import trigger
 from understudy.testing.memory_ledger.limits import has_room
 from understudy.testing.memory_ledger.rows import has_authority
 from understudy.testing.memory_ledger.schedules import MemorySchedules
@@ -67,7 +67,7 @@ class MemoryLedger(
     MemoryControl,
     MemorySchedules,
     MemoryFlow,
-    MemoryWaiting,
+    MemoryExpiry,
     MemoryWaits,
 ):
     """`Ledger` in memory; every transition is decided by the one table.
@@ -83,7 +83,7 @@ class MemoryLedger(
             actor: Who the events name.
         """
         store = Store(clock)
-        store.on_end = partial(set_off, store)
+        store.on_end = partial(trigger, store)
         super().__init__(store, actor)
         self._clock = clock
 

@@ -14,7 +14,7 @@ from understudy.job_engine.ports.reach import Reach
 from understudy.job_engine.records.job import (
     AttemptRecord,
     DispatchTry,
-    EventRecord,
+    HistoryEntry,
     JobRecord,
     KeyRecord,
     StepRecord,
@@ -109,7 +109,7 @@ class MemoryReading(Connection):
         with self.transaction():
             return list(self._store.tries[job_id])
 
-    def events(self, job_id: str) -> Sequence[EventRecord]:
+    def events(self, job_id: str) -> Sequence[HistoryEntry]:
         """Return the history, the first event first."""
         with self.transaction():
             return list(self._store.history[job_id])

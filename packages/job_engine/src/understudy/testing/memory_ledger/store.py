@@ -20,7 +20,7 @@ from understudy.job_engine.records.job import (
     AttemptRecord,
     Claim,
     DispatchTry,
-    EventRecord,
+    HistoryEntry,
     StepKind,
     StepRecord,
     WorkerRecord,
@@ -112,7 +112,7 @@ class Store:
         self.steps: defaultdict[str, list[StepRecord]] = defaultdict(list)
         self.attempts: defaultdict[str, dict[int, AttemptRecord]] = defaultdict(dict)
         self.tries: defaultdict[str, list[DispatchTry]] = defaultdict(list)
-        self.history: defaultdict[str, list[EventRecord]] = defaultdict(list)
+        self.history: defaultdict[str, list[HistoryEntry]] = defaultdict(list)
         self.groups: dict[str, GroupRecord] = {}
         self.schedules: dict[str, ScheduleRecord] = {}
         #: Events that were sent, when, and until when they are kept.
@@ -190,7 +190,7 @@ class Store:
         """Write the history on (rule 22)."""
         kept = json.loads(json.dumps(dict(detail)))
         self.history[row.id].append(
-            EventRecord(
+            HistoryEntry(
                 row.id, row.events, self.clock.now(), actor, kind, row.state, row.epoch, kept
             )
         )

@@ -23,7 +23,7 @@ class MemoryWaits(MemoryRecording):
                 raise Fenced
             recorded = self._store.steps[claim.job_id]
             known = next((each for each in recorded if each.name == step.name), None)
-            if known is not None and known.kind is StepKind.MET:
+            if known is not None and known.kind is StepKind.ANSWERED:
                 return known
             found = self._answer(claim.job_id, wait)
             if found is None and known is not None and self._is_late(known, wait):
@@ -32,7 +32,7 @@ class MemoryWaits(MemoryRecording):
                 return None
             if "id" in found:
                 self._store.received.add((claim.job_id, str(found["id"])))
-            met = StepRecord(step.name, step.seq, StepKind.MET, json.dumps(found))
+            met = StepRecord(step.name, step.seq, StepKind.ANSWERED, json.dumps(found))
             self._meet(claim, met)
             return met
 
@@ -69,7 +69,7 @@ class MemoryWaits(MemoryRecording):
         if record.id == child.id:
             return None
         refused = key_taken(child.id, record.id)
-        self._meet(claim, replace(step, kind=StepKind.MET, result=json.dumps(refused)))
+        self._meet(claim, replace(step, kind=StepKind.ANSWERED, result=json.dumps(refused)))
         return refused
 
     def _meet(self, claim: Claim, met: StepRecord) -> None:

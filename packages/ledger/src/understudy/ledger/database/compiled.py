@@ -18,9 +18,9 @@ from sqlalchemy.exc import DBAPIError, MultipleResultsFound
 from sqlalchemy.sql.dml import UpdateBase
 
 from understudy.ledger.database.errors import as_sqlalchemy
-from understudy.ledger.database.raw_connections import Channel
+from understudy.ledger.database.raw_connections import RawConnection
 
-AnyConnection = Connection | Channel
+AnyConnection = Connection | RawConnection
 AnyRow = Row[*tuple[Any, ...]]
 AnySelect = Select[*tuple[Any, ...]]
 Statement = UpdateBase | AnySelect
@@ -48,7 +48,7 @@ class Outcome(NamedTuple):
         return self.rows[0] if self.rows else None
 
 
-class Prepared:
+class CompiledStatement:
     """A statement in the words of one database."""
 
     def __init__(self, statement: Statement, dialect: Dialect) -> None:
@@ -71,7 +71,7 @@ class Prepared:
         given: Any = {**self._fixed, **values}
         if self._in_order:
             given = self._in_order(given)
-        kept = connection.cursor if isinstance(connection, Channel) else None
+        kept = connection.cursor if isinstance(connection, RawConnection) else None
         cursor: Any = kept or connection.connection.cursor()
         try:
             cursor.execute(self._text, given)
@@ -97,7 +97,7 @@ class Prepared:
         driver = connection.connection.dbapi_connection
         raised = as_sqlalchemy(error, self._text, connection.dialect, driver)
         if isinstance(raised, DBAPIError) and raised.connection_invalidated:
-            if isinstance(connection, Channel):
+            if isinstance(connection, RawConnection):
                 connection.invalidate_all(error)
             else:
                 pool: Any = connection.engine.pool
@@ -117,5 +117,5 @@ def execute(connection: AnyConnection, statement: Statement, values: Mapping[str
 
 
 @lru_cache
-def _prepared(statement: Statement, dialect: Dialect) -> Prepared:
-    return Prepared(statement, dialect)
+def _prepared(statement: Statement, dialect: Dialect) -> CompiledStatement:
+    return CompiledStatement(statement, dialect)

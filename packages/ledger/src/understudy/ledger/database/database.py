@@ -24,7 +24,11 @@ from understudy.ledger.database.errors import (
 )
 from understudy.ledger.database.pool import IDLE, LedgerPool
 from understudy.ledger.database.postgresql import engine as postgresql
-from understudy.ledger.database.raw_connections import Channel, Channels, leave_all_to_parent
+from understudy.ledger.database.raw_connections import (
+    RawConnection,
+    RawConnections,
+    leave_all_to_parent,
+)
 from understudy.ledger.database.sqlite import engine as sqlite
 from understudy.ledger.database.sqlite.ledger_file import LedgerFile
 from understudy.ledger.database.sqlite.private_file import create_private
@@ -133,14 +137,14 @@ class Database:
             self.engine = postgresql.create(
                 self.url, self._limit, connect_timeout=connect_timeout, pool=pool
             )
-        self._channels = Channels(self.engine)
+        self._raw_connections = RawConnections(self.engine)
         dialect = sqlite if self.is_sqlite else postgresql
         if not self.is_sqlite:
-            postgresql.prepare(self.engine, self._channels, idle)
+            postgresql.prepare(self.engine, self._raw_connections, idle)
         drop_what_is_of_no_use(self.engine)
         self._reader = dialect.reader(self.engine)
         self._writer: sqlite.Writer | postgresql.Writer = dialect.Writer(
-            self.engine, self._channels
+            self.engine, self._raw_connections
         )
         self._retrying = Retrying(
             retry=retry_if_exception(is_transient),
@@ -201,9 +205,9 @@ class Database:
         Raises:
             LedgerUnavailableError: If the database does not answer in time.
         """
-        return self._patiently(lambda: _done_in(self._writer.begin(), work, point), limit)
+        return self._with_retries(lambda: _done_in(self._writer.begin(), work, point), limit)
 
-    def write_at_once(self, work: Callable[[Channel], T], point: str = "") -> T:
+    def write_one(self, work: Callable[[RawConnection], T], point: str = "") -> T:
         """Run one prepared statement that writes, or what SQLite has in its place.
 
         PostgreSQL answers once instead of three times: the statement is a transaction of its own.
@@ -220,19 +224,19 @@ class Database:
                 CRASH_POINTS.reached(f"{point}.after")
             return result
 
-        return self._patiently(once)
+        return self._with_retries(once)
 
     def read(
         self, work: Callable[[Connection], T], point: str = "", limit: CallLimit | None = None
     ) -> T:
         """Run reading statements, each seeing what is committed when it runs."""
         self._look_at_file()
-        return self._patiently(lambda: _done_in(self._reader.connect(), work, point), limit)
+        return self._with_retries(lambda: _done_in(self._reader.connect(), work, point), limit)
 
-    def ask(self, work: Callable[[Channel], T], point: str = "") -> T:
+    def ask(self, work: Callable[[RawConnection], T], point: str = "") -> T:
         """Run prepared statements that read."""
         self._look_at_file()
-        return self._patiently(lambda: _done_in(self._channels.take(), work, point))
+        return self._with_retries(lambda: _done_in(self._raw_connections.take(), work, point))
 
     def close(self) -> None:
         """Close the connections of this process that are not in use; others are opened if asked."""
@@ -240,7 +244,7 @@ class Database:
 
     def release_idle(self) -> None:
         """Close the connections that are not in use."""
-        self._channels.close()
+        self._raw_connections.close()
         # Not the engine's `dispose`, after which a connection that another thread uses would come
         # back to a pool of nobody's, and stay open.
         pool = self.engine.pool
@@ -257,7 +261,7 @@ class Database:
         if self.file is not None:
             self.file.ready()
 
-    def _patiently(self, once: Callable[[], T], limit: CallLimit | None = None) -> T:
+    def _with_retries(self, once: Callable[[], T], limit: CallLimit | None = None) -> T:
         outer = RUNNING.begin(limit or self._limit)
         try:
             return once()

@@ -87,7 +87,7 @@ class LedgerPool(QueuePool):
             return super()._do_get()
         self._waiting.append(None)
         try:
-            # From here on none is kept at hand: see `Channels.put`.
+            # From here on none is kept at hand: see `RawConnections.put`.
             self.give_back()
             return super()._do_get()
         finally:
@@ -106,25 +106,29 @@ class LedgerPool(QueuePool):
         self.longest: float = seconds
 
 
-def close_what_is_idle(engine: Engine, channels: Callable[[float], None], idle: timedelta) -> None:
+def close_what_is_idle(
+    engine: Engine, raw_connections: Callable[[float], None], idle: timedelta
+) -> None:
     """Close the idle connections of an engine from now on, in a thread that ends with them.
 
     Args:
         engine: An engine whose pool is a `LedgerPool`.
-        channels: Closes the channels that were put back before a moment.
+        raw_connections: Closes the raw_connections that were put back before a moment.
         idle: How long one may be idle.
     """
-    caretaker = _Caretaker(engine, channels, idle.total_seconds())
+    caretaker = _Caretaker(engine, raw_connections, idle.total_seconds())
     event.listen(engine, "connect", lambda driver, record: caretaker.begin())
 
 
 class _Caretaker:
     """The thread of one engine; it runs while there are connections."""
 
-    def __init__(self, engine: Engine, channels: Callable[[float], None], idle: float) -> None:
+    def __init__(
+        self, engine: Engine, raw_connections: Callable[[float], None], idle: float
+    ) -> None:
         self._engine = ref(engine)
         self._idle = idle
-        self._channels = channels
+        self._raw_connections = raw_connections
         self._lock = threading.Lock()
         self._is_running = False
         self._pid = os.getpid()
@@ -150,7 +154,7 @@ class _Caretaker:
         if engine is None or not isinstance(engine.pool, LedgerPool):
             return False
         before = monotonic() - self._idle
-        self._channels(before)
+        self._raw_connections(before)
         engine.pool.close_idle(before)
         with self._lock:
             # A connection that is being made counts as checked out.

@@ -16,14 +16,14 @@ from understudy.ledger.database.pool import LedgerPool
 MOST_IDLE = 8
 
 
-class Channels:
-    """The channels of one engine that are at hand.
+class RawConnections:
+    """The connections of one engine that are at hand.
 
     To take a connection from the pool and give it back takes longer than most statements.
     """
 
     def __init__(self, engine: Engine, begin: str = "") -> None:
-        """Keep channels of an engine; nothing is connected yet.
+        """Keep connections of an engine; nothing is connected yet.
 
         Args:
             engine: The engine.
@@ -31,13 +31,13 @@ class Channels:
         """
         self._engine = engine
         self.begin: str = begin
-        self._idle: deque[Channel] = deque()
+        self._idle: deque[RawConnection] = deque()
         event.listen(engine, "engine_disposed", lambda _: self.close())
         event.listen(engine, "invalidate", self._on_invalidate)
         _everybodys.add(self)
 
-    def take(self) -> "Channel":
-        """Return the channel that was used last, or a new one.
+    def take(self) -> "RawConnection":
+        """Return the connection that was used last, or a new one.
 
         Raises:
             DBAPIError: The database cannot be reached.
@@ -47,34 +47,34 @@ class Channels:
         except IndexError:
             # Made outside of it: whatever goes wrong then has nothing to do with an empty deque.
             pass
-        return Channel(self._engine, self)
+        return RawConnection(self._engine, self)
 
-    def put(self, channel: "Channel") -> None:
-        """Keep a channel that is in no transaction for the next call."""
+    def put(self, raw: "RawConnection") -> None:
+        """Keep a connection that is in no transaction for the next call."""
         if len(self._idle) < MOST_IDLE and not self._is_wanted():
-            channel.idle_since = monotonic()
-            self._idle.append(channel)
+            raw.idle_since = monotonic()
+            self._idle.append(raw)
             if self._is_wanted():
                 # A thread began to wait for the pool meanwhile, and may not have seen this one.
                 self.give_back()
         else:
-            channel.connection.close()
+            raw.connection.close()
 
     def give_back(self) -> None:
-        """Give every channel that is at hand back to the pool."""
+        """Give every connection that is at hand back to the pool."""
         with suppress(IndexError):
             while True:
                 self._idle.pop().connection.close()
 
     def close_idle(self, before: float) -> None:
-        """Close the channels that were put back before a moment of the steady clock."""
+        """Close the connections that were put back before a moment of the steady clock."""
         with suppress(IndexError):
             while self._idle[0].idle_since < before:
                 # What is used last is taken first, so the first is the oldest.
                 self._idle.popleft().connection.invalidate()
 
     def close(self) -> None:
-        """Close every channel that nobody uses."""
+        """Close every connection that nobody uses."""
         while self._idle:
             # Not given back: its pool may have been disposed of, and nobody would close it there.
             self._idle.pop().connection.invalidate()
@@ -90,13 +90,13 @@ class Channels:
         return isinstance(pool, LedgerPool) and pool.is_wanted
 
     def leave_to_parent(self) -> None:
-        """Forget the channels of the process that this one was forked from (rule 21)."""
+        """Forget the connections of the process that this one was forked from (rule 21)."""
         # Not even their finalizers may run here.
         _of_the_parent.append(self._idle)
         self._idle = deque()
 
 
-class Channel:
+class RawConnection:
     """What a prepared statement needs of a connection; left without an error, it is used again.
 
     Attributes:
@@ -107,7 +107,7 @@ class Channel:
         idle_since: When it was put back, by the steady clock.
     """
 
-    def __init__(self, engine: Engine, home: Channels) -> None:
+    def __init__(self, engine: Engine, home: RawConnections) -> None:
         """Take a connection from the pool.
 
         Raises:
@@ -153,7 +153,7 @@ class Channel:
             raise raised from error
 
     def __enter__(self) -> Self:
-        """Return the channel."""
+        """Return the connection."""
         if self._home.begin:
             try:
                 self.execute(self._home.begin)
@@ -176,11 +176,11 @@ class Channel:
         self._home.put(self)
 
 
-_everybodys: WeakSet[Channels] = WeakSet()
-_of_the_parent: list[deque[Channel]] = []
+_everybodys: WeakSet[RawConnections] = WeakSet()
+_of_the_parent: list[deque[RawConnection]] = []
 
 
 def leave_all_to_parent() -> None:
-    """Forget every channel of the process that this one was forked from (rule 21)."""
-    for channels in list(_everybodys):
-        channels.leave_to_parent()
+    """Forget every connection of the process that this one was forked from (rule 21)."""
+    for raw_connections in list(_everybodys):
+        raw_connections.leave_to_parent()

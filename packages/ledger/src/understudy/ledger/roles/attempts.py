@@ -82,7 +82,7 @@ class SqlAttempts:
         """Take an offered job; None if the offer is void (rule 6)."""
         change = _claiming(ticket)
         unlimited = replace(change, guard={**change.guard, **_UNLIMITED})
-        row = self._database.write_at_once(lambda c: compare_and_set(c, CLAIM, unlimited), "claim")
+        row = self._database.write_one(lambda c: compare_and_set(c, CLAIM, unlimited), "claim")
         if row is not None:
             return rows.claim(row, ticket.worker)
         found = self._database.write(lambda c: _claim_under_limits(c, ticket, change), "claim")
@@ -103,7 +103,7 @@ class SqlAttempts:
     def record(self, claim: Claim, step: StepRecord) -> None:
         """Record a finished step after the fence, in its transaction (rules 7 and 9)."""
         work = partial(fenced_writes.record_step, claim=claim, step=step)
-        if not self._database.write_at_once(work, "step"):
+        if not self._database.write_one(work, "step"):
             raise Fenced
 
     def record_in(self, claim: Claim, step: StepRecord, work: Callable[[Any], str]) -> StepRecord:
@@ -126,7 +126,7 @@ class SqlAttempts:
         """End the attempt; a pending cancel request wins over all but success (I9)."""
         if conclusion.step is None and conclusion.wait is None:
             change = _concluding(claim, conclusion)
-            row = self._database.write_at_once(
+            row = self._database.write_one(
                 lambda c: apply.apply_alone(c, conclusion.transition, change), "conclude"
             )
             if row is not None:

@@ -51,7 +51,7 @@ class SqlTransactional:
         with translated():
             connection = _connection(session)
             self._expect_our_database(connection)
-        return SqlWithin(session, connection, self._actor)
+        return SqlCallerTransaction(session, connection, self._actor)
 
     def _expect_our_database(self, connection: Connection) -> None:
         ours = "sqlite" if self._database.is_sqlite else "postgresql"
@@ -82,7 +82,7 @@ class SqlTransactional:
         engine.prepare_driver(driver)
 
 
-class SqlWithin:
+class SqlCallerTransaction:
     """`CallersTransaction` on SQL."""
 
     def __init__(self, session: "Session | Connection", connection: Connection, actor: str) -> None:

@@ -23,7 +23,7 @@ class SqlRecording:
 
     def record_job(self, job: NewJob, plan: OfferPlan | None) -> tuple[JobRecord, bool]:
         """Record a job in one commit, already offered if there is a plan (rules 1 and 3)."""
-        new = self._database.write_at_once(
+        new = self._database.write_one(
             lambda c: insert.insert_job(c, job, plan, self._actor), "dispatch"
         )
         if new is not None:

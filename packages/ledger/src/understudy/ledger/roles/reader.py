@@ -12,7 +12,7 @@ from understudy.job_engine.ports.job_filter import JobFilter
 from understudy.job_engine.records.job import (
     AttemptRecord,
     DispatchTry,
-    EventRecord,
+    HistoryEntry,
     JobRecord,
     StepRecord,
 )
@@ -72,7 +72,7 @@ class SqlReader:
         found = self._of_job(dispatch_attempts, job_id, dispatch_attempts.c.id)
         return [rows.dispatch_try(row) for row in found]
 
-    def events(self, job_id: str) -> Sequence[EventRecord]:
+    def events(self, job_id: str) -> Sequence[HistoryEntry]:
         """Return the history, the first event first."""
         return [rows.event_record(row) for row in self._of_job(events, job_id, events.c.n)]
 

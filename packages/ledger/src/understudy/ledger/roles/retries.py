@@ -9,7 +9,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from understudy.job_engine.errors import JobNotFoundError
 from understudy.job_engine.records.job import JobRecord, StepRecord
-from understudy.job_engine.records.manual_retry import DeadLetters, Retrial
+from understudy.job_engine.records.manual_retry import DeadLetters, ManualRetry
 from understudy.job_engine.records.states import JobState
 from understudy.job_engine.values.canonical import digest
 from understudy.ledger.database.compiled import AnyRow
@@ -30,16 +30,16 @@ _LOCKED = _BY_ID.with_for_update(read=True, key_share=True)
 _STEPS = select(*steps.c).where(steps.c.job_id == bindparam("job")).order_by(steps.c.seq)
 
 
-class SqlRetrials:
+class SqlManualRetries:
     """The part of `ControlLedger` that does ended work again, on SQL."""
 
     def __init__(self, database: Database) -> None:
         """Work on a database."""
         self._database = database
 
-    def retry(self, retrial: Retrial) -> tuple[JobRecord, bool]:
+    def retry(self, retry: ManualRetry) -> tuple[JobRecord, bool]:
         """Record a new job that does an ended job's work again, in one transaction."""
-        return self._database.write(lambda connection: _retry(connection, retrial))
+        return self._database.write(lambda connection: _retry(connection, retry))
 
     def dead_letters(self, wanted: DeadLetters) -> Sequence[str]:
         """Return the ids of failed jobs that nobody has tried again, the oldest first."""
@@ -67,61 +67,61 @@ class SqlRetrials:
         return [rows.job_record(row) for row in found]
 
 
-def _retry(connection: Connection, retrial: Retrial) -> tuple[JobRecord, bool]:
-    known = connection.execute(_BY_ID, {"job": retrial.id}).one_or_none()
+def _retry(connection: Connection, retry: ManualRetry) -> tuple[JobRecord, bool]:
+    known = connection.execute(_BY_ID, {"job": retry.id}).one_or_none()
     if known is not None:
         expect_replicated(connection)
         return rows.job_record(known), False
-    row = connection.execute(_LOCKED, {"job": retrial.origin}).one_or_none()
+    row = connection.execute(_LOCKED, {"job": retry.origin}).one_or_none()
     if row is None:
-        raise JobNotFoundError(f"expected the id of a job in the ledger, got {retrial.origin!r}")
+        raise JobNotFoundError(f"expected the id of a job in the ledger, got {retry.origin!r}")
     origin = rows.job_record(row)
-    retrial.check(origin)
+    retry.check(origin)
     recorded = [rows.step_record(s) for s in connection.execute(_STEPS, {"job": origin.id})]
-    place = retrial.place(recorded)
-    taken = [step for step in recorded if retrial.takes_over(step, place)]
-    values = {column: getattr(row, column) for column in _KEPT} | _values(retrial, origin)
-    made, is_new = _inserted(connection, retrial, origin, values)
+    place = retry.place(recorded)
+    taken = [step for step in recorded if retry.takes_over(step, place)]
+    values = {column: getattr(row, column) for column in _KEPT} | _values(retry, origin)
+    made, is_new = _inserted(connection, retry, origin, values)
     if is_new:
-        _copy_steps(connection, retrial.id, taken, origin.id)
-        _note_receipts(connection, retrial.id, retrial.receipts(taken))
-        cause = Cause(retrial.actor, retrial.detail([step.name for step in taken]))
+        _copy_steps(connection, retry.id, taken, origin.id)
+        _note_receipts(connection, retry.id, retry.receipts(taken))
+        cause = Cause(retry.actor, retry.detail([step.name for step in taken]))
         append_event(connection, event_of(made), "dispatch", cause)
     return rows.job_record(made), is_new
 
 
 def _inserted(
-    connection: Connection, retrial: Retrial, origin: JobRecord, values: dict[str, Any]
+    connection: Connection, retry: ManualRetry, origin: JobRecord, values: dict[str, Any]
 ) -> tuple[AnyRow, bool]:
     """Insert the new job, or find the one that somebody else made at the same moment.
 
     As in `recording.record`, an index decides, and whoever is in the way may be so no more.
     """
-    unique = retrial.unique_key(origin)
+    unique = retry.unique_key(origin)
     while True:
         made = connection.execute(_insert(connection, values)).one_or_none()
         if made is not None:
             return made, True
-        known = connection.execute(_BY_ID, {"job": retrial.id}).one_or_none()
+        known = connection.execute(_BY_ID, {"job": retry.id}).one_or_none()
         if known is not None:
             expect_replicated(connection)
             return known, False
         holder = None if unique is None else holder_of(connection, origin.name, unique)
         if holder is not None:
-            raise retrial.refused_for(rows.job_record(holder))
+            raise retry.refused_for(rows.job_record(holder))
 
 
-def _values(retrial: Retrial, origin: JobRecord) -> dict[str, Any]:
-    payload = origin.payload if retrial.payload is None else retrial.payload
-    limits = origin.limits if retrial.limits is None else retrial.limits
-    unique = retrial.unique_key(origin)
+def _values(retry: ManualRetry, origin: JobRecord) -> dict[str, Any]:
+    payload = origin.payload if retry.payload is None else retry.payload
+    limits = origin.limits if retry.limits is None else retry.limits
+    unique = retry.unique_key(origin)
     return rows.limit_columns(limits) | {
-        "id": retrial.id,
+        "id": retry.id,
         "origin": origin.id,
-        "effects_of": retrial.effects(origin),
-        "sequel": retrial.sequel(origin),
+        "effects_of": retry.effects(origin),
+        "sequel": retry.sequel(origin),
         "payload": payload,
-        "version": retrial.version or origin.version,
+        "version": retry.version or origin.version,
         "payload_sha": digest(payload),
         "unique_key": unique and unique.key,
         "unique_scope": unique and unique.scope,

@@ -62,7 +62,7 @@ _MEET = (
         steps.c.kind == StepKind.WAIT,
     )
     .values(
-        kind=StepKind.MET,
+        kind=StepKind.ANSWERED,
         result=bindparam("to_result"),
         epoch=bindparam("to_epoch"),
         recorded_at=now_us(),
@@ -129,7 +129,7 @@ def _refuse(connection: Connection, claim: Claim, conclusion: Conclusion, holder
     wait, step, child = conclusion.wait, conclusion.step, conclusion.child
     assert wait and step and child  # noqa: S101, PT018 - the caller looked
     answer = key_taken(child.id, holder)
-    met = replace(step, kind=StepKind.MET, result=json.dumps(answer))
+    met = replace(step, kind=StepKind.ANSWERED, result=json.dumps(answer))
     _meet(connection, claim, met, waited=True)
     wake.wake(connection, wait.topic, Cause(claim.worker, waker(answer)))
 
@@ -140,7 +140,7 @@ def _receive(
     span = None if wait.timeout is None else microseconds(wait.timeout)
     mine = {"job": claim.job_id, "step": step.name, "span": span}
     known = connection.execute(_STEP, mine).one_or_none()
-    if known is not None and known.kind == StepKind.MET:
+    if known is not None and known.kind == StepKind.ANSWERED:
         # Met by this very call, whose reply was lost (F22).
         return rows.step_record(known)
     found = _answer(connection, claim, wait)
@@ -150,7 +150,7 @@ def _receive(
         return None
     if "id" in found:
         connection.execute(insert(receipts).values(job_id=claim.job_id, event_id=found["id"]))
-    met = StepRecord(step.name, step.seq, StepKind.MET, json.dumps(found), claim.epoch)
+    met = StepRecord(step.name, step.seq, StepKind.ANSWERED, json.dumps(found), claim.epoch)
     _meet(connection, claim, met, waited=known is not None)
     return met
 

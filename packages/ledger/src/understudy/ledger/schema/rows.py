@@ -15,7 +15,7 @@ from understudy.job_engine.records.job import (
     AttemptRecord,
     Claim,
     DispatchTry,
-    EventRecord,
+    HistoryEntry,
     JobRecord,
     Progress,
     StepKind,
@@ -207,9 +207,9 @@ def dispatch_try(row: AnyRow) -> DispatchTry:
     )
 
 
-def event_record(row: AnyRow) -> EventRecord:
+def event_record(row: AnyRow) -> HistoryEntry:
     """Read a row of `events`."""
-    return EventRecord(
+    return HistoryEntry(
         row.job_id,
         row.n,
         row.at,
@@ -221,9 +221,9 @@ def event_record(row: AnyRow) -> EventRecord:
     )
 
 
-def event_of_job(row: AnyRow) -> EventRecord:
+def event_of_job(row: AnyRow) -> HistoryEntry:
     """Read an event that was joined to its job; its actor, state and epoch are not among it."""
-    return EventRecord(
+    return HistoryEntry(
         row.id,
         row.event_n,
         row.event_at,

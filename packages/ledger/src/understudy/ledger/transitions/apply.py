@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from understudy.job_engine.records.job import JobRecord
 from understudy.job_engine.records.states import CANCEL, JobState, Transition
 from understudy.ledger.database.compiled import AnyRow
-from understudy.ledger.database.raw_connections import Channel
+from understudy.ledger.database.raw_connections import RawConnection
 from understudy.ledger.database.timestamps import microseconds
 from understudy.ledger.transitions import on_end, statements
 from understudy.ledger.transitions.compare_and_set import (
@@ -33,11 +33,11 @@ def apply(connection: Connection, transition: Transition, change: Change) -> Any
     return row
 
 
-def apply_alone(channel: Channel, transition: Transition, change: Change) -> AnyRow | None:
+def apply_alone(raw: RawConnection, transition: Transition, change: Change) -> AnyRow | None:
     """Try the transition of a job whose end sets nothing off; None also if it would."""
     if transition.target.is_terminal:
         change = replace(change, guard={**change.guard, "is_alone": True})
-    return compare_and_set(channel, transition, change)
+    return compare_and_set(raw, transition, change)
 
 
 def cancel(connection: Connection, job_id: str, actor: str) -> AnyRow | None:

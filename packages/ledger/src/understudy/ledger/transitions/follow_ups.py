@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, select, update
 
-from understudy.job_engine.records.follow_ups import Hook, Successor, failure_job, sequel_from
+from understudy.job_engine.records.follow_ups import Hook, NextJob, failure_job, follow_ups_from
 from understudy.job_engine.records.groups import GroupRecord, is_member, with_field
 from understudy.job_engine.records.states import CANCEL, JobState
 from understudy.ledger.database.compiled import AnyRow
@@ -22,9 +22,9 @@ from understudy.ledger.transitions.compare_and_set import Cause, Change, compare
 ACTOR = "sequel"
 
 
-def set_off(connection: Connection, ended: AnyRow) -> Sequence[AnyRow]:
+def trigger(connection: Connection, ended: AnyRow) -> Sequence[AnyRow]:
     """Carry out the sequel of a job that has just ended; return the jobs it ended in turn."""
-    sequel = sequel_from(ended.sequel)
+    sequel = follow_ups_from(ended.sequel)
     if sequel.on_failure is not None and ended.state == JobState.FAILED:
         _dispatch_hook(connection, ended.id, sequel.on_failure)
     also: list[AnyRow] = []
@@ -42,7 +42,7 @@ def complete(connection: Connection, group: GroupRecord) -> Sequence[AnyRow]:
         return ()
     if not group.may_complete:
         return _cancel(connection, group.completion_id, group.id, group.shortfall)
-    waiting = Successor(group.completion_id, group.completion_field)
+    waiting = NextJob(group.completion_id, group.completion_field)
     _start(connection, waiting, group.id, group.result.model_dump_json())
     return ()
 
@@ -52,7 +52,7 @@ def _dispatch_hook(connection: Connection, job_id: str, hook: Hook) -> None:
     insert.insert_job(connection, failure_job(hook, rows.job_record(row)), None, ACTOR)
 
 
-def _go_on(connection: Connection, ended: AnyRow, then: Successor) -> Sequence[AnyRow]:
+def _go_on(connection: Connection, ended: AnyRow, then: NextJob) -> Sequence[AnyRow]:
     if ended.state != JobState.SUCCEEDED:
         reason = f"job {ended.id}, which it waited for, {_end(ended.state)}"
         return _cancel(connection, then.job_id, ended.id, reason)
@@ -75,7 +75,7 @@ def _count_in_group(connection: Connection, group_id: str, state: JobState) -> G
     return rows.group_record(connection.execute(statement.returning(*groups.c)).one())
 
 
-def _start(connection: Connection, waiting: Successor, waited_for: str, value: str | None) -> None:
+def _start(connection: Connection, waiting: NextJob, waited_for: str, value: str | None) -> None:
     """Make a job due that waits for this; one that was cancelled meanwhile is left alone."""
     waits = (
         jobs.c.id == waiting.job_id,

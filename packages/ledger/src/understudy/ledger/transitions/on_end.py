@@ -31,7 +31,7 @@ def job_ended(connection: Connection, row: AnyRow) -> None:
         if each.state == JobState.CANCELLED:
             ended += invoked_jobs.cancel_awaited(connection, each.id)
         if each.sequel is not None:
-            ended += follow_ups.set_off(connection, each)
+            ended += follow_ups.trigger(connection, each)
 
 
 def group_over(connection: Connection, group: GroupRecord) -> None:

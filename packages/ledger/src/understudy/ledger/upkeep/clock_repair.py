@@ -16,7 +16,7 @@ from understudy.job_engine.ports.clock import (
     mended_terms,
     mended_time,
 )
-from understudy.job_engine.records.job import EventRecord, JobRecord, StepKind
+from understudy.job_engine.records.job import HistoryEntry, JobRecord, StepKind
 from understudy.job_engine.records.states import REPLACE, JobState
 from understudy.ledger.database.compiled import AnyRow
 from understudy.ledger.database.database import Database
@@ -27,7 +27,7 @@ from understudy.ledger.schema.tables import events, rate_starts, sent_events, st
 from understudy.ledger.upkeep import clock_doubt
 
 #: What of a job is too far ahead, by one of its events and the ledger's time.
-Mended = Callable[[JobRecord, EventRecord, datetime], Mapping[str, datetime]]
+Mended = Callable[[JobRecord, HistoryEntry, datetime], Mapping[str, datetime]]
 
 #: How many jobs are read at a time.
 PAGE = 500

@@ -38,8 +38,8 @@ def _latest(seen: JobRecord, new: NewJob) -> datetime | None:
     return None if new.latest_in is None else seen.created_at + new.latest_in
 
 
-class SqlWaiting:
-    """`WaitingLedger` on SQL."""
+class SqlExpiry:
+    """`ExpiryLedger` on SQL."""
 
     def __init__(self, database: Database, actor: str) -> None:
         """Work on a database in the name of `actor`, which the events keep."""

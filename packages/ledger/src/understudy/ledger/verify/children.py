@@ -51,7 +51,7 @@ def _parents(connection: Connection, ids: Collection[str]) -> dict[str, _Parent]
     found = jobs_by_id(connection, ids)
     deep = connection.execute(select(jobs.c.id, jobs.c.depth).where(jobs.c.id.in_(found)))
     depths = {row.id: row.depth for row in deep}
-    steps = steps_by_job(connection, found, StepKind.WAIT, StepKind.MET)
+    steps = steps_by_job(connection, found, StepKind.WAIT, StepKind.ANSWERED)
     return {each: _Parent(job, depths[each], _by_child(steps[each])) for each, job in found.items()}
 
 

@@ -54,7 +54,7 @@ _AWAITING = (
 )
 
 _RECEIVERS = union(
-    select(receipts.c.job_id), select(steps.c.job_id).where(steps.c.kind == StepKind.MET)
+    select(receipts.c.job_id), select(steps.c.job_id).where(steps.c.kind == StepKind.ANSWERED)
 ).subquery()
 
 
@@ -73,7 +73,7 @@ def awaiting_in_vain(connection: Connection) -> Iterator[Violation]:
 def received_otherwise(connection: Connection) -> Iterator[Violation]:
     """Find jobs whose receipts and steps do not agree."""
     noted = ByJob(stream(connection, _in_order(select(*receipts.c))))
-    met = ByJob(stream(connection, _in_order(_kept_of(StepKind.MET))))
+    met = ByJob(stream(connection, _in_order(_kept_of(StepKind.ANSWERED))))
     receivers = select(_RECEIVERS.c.job_id).order_by(_RECEIVERS.c.job_id)
     for (job_id,) in stream(connection, receivers):
         mine, unread = _read(met.of(job_id))

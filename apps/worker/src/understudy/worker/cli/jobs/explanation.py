@@ -12,7 +12,7 @@ from understudy.job_engine.ports.clock import BESIDE_WAITS, DELAY, DISPATCH, UNT
 from understudy.job_engine.records.job import (
     AttemptRecord,
     DispatchTry,
-    EventRecord,
+    HistoryEntry,
     JobRecord,
     StepKind,
     StepRecord,
@@ -51,14 +51,14 @@ class Story:
     tries: Sequence[DispatchTry]
     attempts: Sequence[AttemptRecord]
     steps: Sequence[StepRecord]
-    events: Sequence[EventRecord]
+    events: Sequence[HistoryEntry]
     again: Sequence[JobRecord]
     pause: Pause | None
     limits: Sequence[LimitUse]
     served: bool
 
 
-_Why = Callable[[Story, EventRecord], str]
+_Why = Callable[[Story, HistoryEntry], str]
 
 
 def why(story: Story) -> str:
@@ -69,7 +69,7 @@ def why(story: Story) -> str:
     return _BY_STATE[story.job.state](story, last)
 
 
-def _why_it_waits(story: Story, last: EventRecord) -> str:
+def _why_it_waits(story: Story, last: HistoryEntry) -> str:
     if story.pause is not None:
         return str(story.pause)
     if story.job.waits_for is not None and story.job.run_at is None:
@@ -81,34 +81,34 @@ def _why_it_waits(story: Story, last: EventRecord) -> str:
     return _reason(last) if explain is None else explain(story, last)
 
 
-def _why_it_runs(story: Story, last: EventRecord) -> str:
+def _why_it_runs(story: Story, last: HistoryEntry) -> str:
     asked = "; asked to stop at its next step" if story.job.cancel_requested else ""
     return f"attempt {story.job.claims} on {story.job.engine}{asked}"
 
 
-def _why_cancelled(story: Story, last: EventRecord) -> str:
+def _why_cancelled(story: Story, last: HistoryEntry) -> str:
     if story.job.has_expired and story.job.expires_at is not None:
         return f"not begun by {when(story.job.expires_at)}, when it expired"
     return f"by {last.actor}{_colon(last)}"
 
 
-def _why_failed(story: Story, last: EventRecord) -> str:
+def _why_failed(story: Story, last: HistoryEntry) -> str:
     if last.kind == ABANDON.name:
         return f"given up by {last.actor}{_colon(last)}"
     return _reason(last)
 
 
-def _why_succeeded(story: Story, last: EventRecord) -> str:
+def _why_succeeded(story: Story, last: HistoryEntry) -> str:
     is_said = last.kind == ACCEPT.name
     return f"its result was given by {last.actor}{_colon(last)}" if is_said else ""
 
 
-def _retried(story: Story, last: EventRecord) -> str:
+def _retried(story: Story, last: HistoryEntry) -> str:
     error = "" if story.job.error is None else f": {in_short(story.job.error)}"
     return f"waits for another attempt after {counted(story.job.errors, 'error')}{error}"
 
 
-def _since_its_dispatch(story: Story, last: EventRecord) -> str:
+def _since_its_dispatch(story: Story, last: HistoryEntry) -> str:
     job, detail = story.job, last.detail
     refused = [each for each in story.tries if each.outcome is not TryOutcome.ACCEPTED]
     if UNTIL in detail or (detail.get(DELAY) and not refused):
@@ -118,7 +118,7 @@ def _since_its_dispatch(story: Story, last: EventRecord) -> str:
     return "does ended work again, due now" if job.origin else "due, not offered yet"
 
 
-def _why_nobody_has_it(story: Story, last: EventRecord) -> str:
+def _why_nobody_has_it(story: Story, last: HistoryEntry) -> str:
     job = story.job
     if story.pause is not None:
         return str(story.pause)
@@ -127,7 +127,7 @@ def _why_nobody_has_it(story: Story, last: EventRecord) -> str:
     return f"to {job.engine}, waits for a free worker of queue {job.queue}"
 
 
-def _suspended(story: Story, last: EventRecord) -> str:
+def _suspended(story: Story, last: HistoryEntry) -> str:
     step = story.steps[-1] if story.steps else None
     if step is None or step.kind not in (StepKind.SLEEP, StepKind.WAIT):
         return "woken, due now"
@@ -138,16 +138,16 @@ def _suspended(story: Story, last: EventRecord) -> str:
     return f"waits for {awaited} in step {step.name!r}"
 
 
-def _to_deploy(event: EventRecord) -> str:
+def _to_deploy(event: HistoryEntry) -> str:
     is_unknown = event.detail.get("reason") == UNKNOWN_JOB
     return "; it waits for a worker whose UNDERSTUDY_JOBS has it" if is_unknown else ""
 
 
-def _reason(event: EventRecord) -> str:
+def _reason(event: HistoryEntry) -> str:
     return str(event.detail.get("reason") or event.kind)
 
 
-def _colon(event: EventRecord) -> str:
+def _colon(event: HistoryEntry) -> str:
     return f": {reason}" if (reason := event.detail.get("reason")) else ""
 
 

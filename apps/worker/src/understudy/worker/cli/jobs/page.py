@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from understudy.job_engine.ports.ledger import Ledger
-from understudy.job_engine.records.job import AttemptRecord, EventRecord, JobRecord, Progress
+from understudy.job_engine.records.job import AttemptRecord, HistoryEntry, JobRecord, Progress
 from understudy.job_engine.records.pauses import pause_of
 from understudy.job_engine.records.states import JobState
 from understudy.worker.cli.jobs.explanation import Story, why
@@ -187,7 +187,7 @@ def _attempt(attempt: AttemptRecord) -> Sequence[object]:
     return attempt.epoch, attempt.engine, attempt.worker, *times, attempt.outcome, error
 
 
-def _detail(event: EventRecord) -> Mapping[str, object]:
+def _detail(event: HistoryEntry) -> Mapping[str, object]:
     shown = {name: value for name, value in event.detail.items() if name not in _NOT_SHOWN}
     if isinstance(reason := shown.get("reason"), str):
         shown["reason"] = unqualified(reason)

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from understudy.job_engine.invariants import Violation, history_of, violations
-from understudy.job_engine.records.job import EventRecord
+from understudy.job_engine.records.job import HistoryEntry
 from understudy.job_engine.values.redaction import redacted_url
 from understudy.ledger import Database, SqlLedger, check
 from understudy.ledger import verify as verifying
@@ -171,7 +171,7 @@ def _verdict(violations: int, counted: Sequence[tuple[str, int]], *, is_whole: b
     return f"[bold red]{violations:,} violations[/] ({kinds})"
 
 
-def _line(event: EventRecord) -> str:
+def _line(event: HistoryEntry) -> str:
     return (
         f"{event.n:>3} {event.at:%Y-%m-%d %H:%M:%S.%f} {event.kind} -> {event.state}, "
         f"epoch {event.epoch}, by {event.actor} {event.detail or ''}"

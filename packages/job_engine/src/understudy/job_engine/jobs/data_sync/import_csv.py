@@ -180,10 +180,10 @@ class ImportCsv:
                 batch = ctx.run(name, run.write_batch, plan, work)
                 report, place = report.plus(batch.report), batch.next
                 if run.has_begun:
-                    self._tell(ctx, plan, place, report)
+                    self._emit(ctx, plan, place, report)
         return report
 
-    def _tell(self, ctx: JobContext, plan: Plan, place: Place | None, report: ImportReport) -> None:
+    def _emit(self, ctx: JobContext, plan: Plan, place: Place | None, report: ImportReport) -> None:
         done = 1.0 if place is None else place.offset / plan.fingerprint.size
         words = f"{report.rows_imported} of {report.rows_read} rows imported"
         self._on_progress(ctx, done, words)

@@ -8,7 +8,7 @@ from understudy.job_engine.invariants import repeated_keys
 from understudy.job_engine.policies.uniqueness import UniqueKey, UniqueScope
 from understudy.job_engine.ports.ledger import Ledger
 from understudy.job_engine.records.job import JobRecord
-from understudy.job_engine.records.manual_retry import Retrial
+from understudy.job_engine.records.manual_retry import ManualRetry
 from understudy.job_engine.records.states import JobState
 from understudy.testing.ledger_suite.fixtures import (
     CONCLUSIONS,
@@ -37,7 +37,7 @@ class RetriedKeysPromises:
 
     def test_a_retry_holds_the_key_until_it_has_ended(self, ledger: Ledger) -> None:
         """As any job does: who dispatches the same meanwhile gets it."""
-        job, _ = ledger.retry(Retrial(dead(ledger), "ada"))
+        job, _ = ledger.retry(ManualRetry(dead(ledger), "ada"))
 
         assert (job.unique_key, job.unique_scope) == (ONE.key, ONE.scope)
         assert dispatched(ledger) == (ledger.get(job.id), False)
@@ -52,11 +52,11 @@ class RetriedKeysPromises:
         """A replay from a step of what ended in any way, and the retry of a retry."""
         for state in ENDINGS:
             ended = dead(ledger, state)
-            replay, _ = ledger.retry(Retrial(ended, "ada", from_step="fetch"))
+            replay, _ = ledger.retry(ManualRetry(ended, "ada", from_step="fetch"))
             assert dispatched(ledger)[0].id == replay.id
 
             ledger.conclude(claimed(ledger, reoffered(ledger, replay.id)), FAILURE)
-            again, _ = ledger.retry(Retrial(replay.id, "ada"))
+            again, _ = ledger.retry(ManualRetry(replay.id, "ada"))
             assert dispatched(ledger)[0].id == again.id
             ledger.cancel(again.id, "a test")
 
@@ -64,8 +64,8 @@ class RetriedKeysPromises:
         """Or none: the old one is free for whoever wants the old work."""
         ended = dead(ledger)
 
-        other, _ = ledger.retry(Retrial(ended, "ada", payload="{}", version=1, unique=OTHER))
-        none, _ = ledger.retry(Retrial(ended, "ada", payload="[]", version=1))
+        other, _ = ledger.retry(ManualRetry(ended, "ada", payload="{}", version=1, unique=OTHER))
+        none, _ = ledger.retry(ManualRetry(ended, "ada", payload="[]", version=1))
 
         assert (other.unique_key, none.unique_key) == (OTHER.key, None)
         assert dispatched(ledger, OTHER)[0].id == other.id
@@ -73,7 +73,7 @@ class RetriedKeysPromises:
 
     def test_what_the_key_of_another_payload_is_must_be_known(self, ledger: Ledger) -> None:
         """Under the old key it would be taken for the old work."""
-        edited = Retrial(dead(ledger), "ada", payload="{}")
+        edited = ManualRetry(dead(ledger), "ada", payload="{}")
 
         assert raises(OptionInvalidError, lambda: ledger.retry(edited))
         assert list(ledger.again(edited.origin)) == []
@@ -85,23 +85,23 @@ class RetriedKeysPromises:
         holder = offered(ledger, unique=ONE)
         counts = ledger.counts()
 
-        for asked in (Retrial(ended, "ada"), Retrial(ended, "ada", from_step="fetch")):
+        for asked in (ManualRetry(ended, "ada"), ManualRetry(ended, "ada", from_step="fetch")):
             error = refusal(ledger, asked)
             assert (error.job_id, error.holder_id) == (ended, holder.id)
             assert f"job {holder.id} holds, which is offered" in str(error)
         assert (ledger.counts(), list(ledger.again(ended))) == (counts, [])
         ledger.cancel(holder.id, "a test")
-        assert ledger.retry(Retrial(ended, "ada"))[1]
+        assert ledger.retry(ManualRetry(ended, "ada"))[1]
 
     def test_of_one_dead_letter_one_retrial_is_under_way_at_a_time(self, ledger: Ledger) -> None:
         """A replay is refused while a retry holds the key, and edited work is not."""
         ended = dead(ledger)
-        first, _ = ledger.retry(Retrial(ended, "ada"))
+        first, _ = ledger.retry(ManualRetry(ended, "ada"))
 
-        error = refusal(ledger, Retrial(ended, "bob", from_step="fetch"))
+        error = refusal(ledger, ManualRetry(ended, "bob", from_step="fetch"))
 
         assert error.holder_id == first.id
-        edited = Retrial(ended, "bob", payload="{}", version=1, unique=OTHER)
+        edited = ManualRetry(ended, "bob", payload="{}", version=1, unique=OTHER)
         assert ledger.retry(edited)[1]
 
     def test_a_retrial_that_is_known_is_answered_whoever_holds_the_key(
@@ -109,12 +109,12 @@ class RetriedKeysPromises:
     ) -> None:
         """It may have ended since: asking again makes nothing that could want the key (F22)."""
         ended = dead(ledger)
-        first, _ = ledger.retry(Retrial(ended, "ada"))
-        assert ledger.retry(Retrial(ended, "bob")) == (first, False)
+        first, _ = ledger.retry(ManualRetry(ended, "ada"))
+        assert ledger.retry(ManualRetry(ended, "bob")) == (first, False)
         ledger.cancel(first.id, "a test")
         offered(ledger, unique=ONE)
 
-        assert ledger.retry(Retrial(ended, "bob")) == (ledger.get(first.id), False)
+        assert ledger.retry(ManualRetry(ended, "bob")) == (ledger.get(first.id), False)
 
     def test_keys_that_limit_dispatches_are_not_taken(self, ledger: Ledger) -> None:
         """A replay is not throttled, and who dispatches next finds what it found before."""
@@ -123,8 +123,8 @@ class RetriedKeysPromises:
             holder, created = dispatched(ledger, key)
             assert (holder.id == ended, created) == (key is FOR_LONG, key is UNBEGUN)
 
-            job, is_new = ledger.retry(Retrial(ended, "ada"))
-            replay, _ = ledger.retry(Retrial(ended, "ada", from_step="fetch"))
+            job, is_new = ledger.retry(ManualRetry(ended, "ada"))
+            replay, _ = ledger.retry(ManualRetry(ended, "ada", from_step="fetch"))
 
             assert is_new
             assert (job.unique_key, replay.unique_scope, job.unique_until) == (None, None, None)
@@ -138,7 +138,7 @@ class RetriedKeysPromises:
         """Who asks for the same gets the same; who asks for something else is refused."""
         for _ in range(ROUNDS):
             ended = dead(ledger)
-            asked = [Retrial(ended, "ada"), Retrial(ended, "bob", from_step="fetch")]
+            asked = [ManualRetry(ended, "ada"), ManualRetry(ended, "bob", from_step="fetch")]
 
             found = at_once([partial(retried, ledger, each) for each in asked * (CROWD // 2)])
 
@@ -155,7 +155,7 @@ def race_for_a_key(ledger: Ledger, other: Ledger) -> None:
         ended = dead(ledger)
 
         (job, created), answer = both(
-            partial(dispatched, ledger), partial(retried, other, Retrial(ended, "ada"))
+            partial(dispatched, ledger), partial(retried, other, ManualRetry(ended, "ada"))
         )
 
         if isinstance(answer, UniqueKeyHeldError):
@@ -186,14 +186,14 @@ def dispatched(ledger: Ledger, key: UniqueKey = ONE) -> tuple[JobRecord, bool]:
     return ledger.record_job(new_job(unique=key), plan())
 
 
-def refusal(ledger: Ledger, retrial: Retrial) -> UniqueKeyHeldError:
+def refusal(ledger: Ledger, retrial: ManualRetry) -> UniqueKeyHeldError:
     """Return the error of a retry for which the key is not free."""
     error = retried(ledger, retrial)
     assert isinstance(error, UniqueKeyHeldError), f"expected a refusal, got {error}"
     return error
 
 
-def retried(ledger: Ledger, retrial: Retrial) -> JobRecord | UniqueKeyHeldError:
+def retried(ledger: Ledger, retrial: ManualRetry) -> JobRecord | UniqueKeyHeldError:
     """Do ended work again, or return why not."""
     try:
         return ledger.retry(retrial)[0]

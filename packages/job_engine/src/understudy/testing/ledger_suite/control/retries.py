@@ -6,7 +6,7 @@ import json
 from understudy.job_engine.errors import JobNotFoundError, JobStateError, StepError
 from understudy.job_engine.ports.ledger import Ledger
 from understudy.job_engine.records.job import Claim, StepKind, StepRecord
-from understudy.job_engine.records.manual_retry import DeadLetters, Retrial
+from understudy.job_engine.records.manual_retry import DeadLetters, ManualRetry
 from understudy.job_engine.records.states import JobState
 from understudy.job_engine.records.waits import SentEvent, Wait, event_topic
 from understudy.testing.ledger_suite.fixtures import (
@@ -38,7 +38,7 @@ class RetryingPromises:
         ledger.conclude(claimed(ledger, old), FAILURE)
         before = ledger.get(old.id), ledger.events(old.id)
 
-        job, created = ledger.retry(Retrial(old.id, "ada", "fixed"))
+        job, created = ledger.retry(ManualRetry(old.id, "ada", "fixed"))
 
         assert created
         assert (job.state, job.epoch, job.origin) == (JobState.SCHEDULED, 0, old.id)
@@ -56,7 +56,7 @@ class RetryingPromises:
         new = new_job(idempotency_key="k")
         old, _ = ledger.record_job(new, plan())
         ledger.conclude(claimed(ledger, old), FAILURE)
-        ledger.retry(Retrial(old.id, "ada"))
+        ledger.retry(ManualRetry(old.id, "ada"))
 
         again, created = ledger.record_job(new_job(idempotency_key="k"), plan())
 
@@ -66,7 +66,7 @@ class RetryingPromises:
         """What was recorded is copied, under an epoch that no attempt has."""
         old = failed(ledger)
 
-        job, _ = ledger.retry(Retrial(old.job_id, "ada"))
+        job, _ = ledger.retry(ManualRetry(old.job_id, "ada"))
 
         copied = [(s.name, s.seq, s.kind, s.epoch) for s in ledger.steps(job.id)]
         assert copied == [
@@ -82,7 +82,7 @@ class RetryingPromises:
 
     def test_a_step_in_doubt_stays_in_doubt(self, ledger: Ledger) -> None:
         """Nobody said that it may begin again (I6)."""
-        job, _ = ledger.retry(Retrial(failed(ledger).job_id, "ada"))
+        job, _ = ledger.retry(ManualRetry(failed(ledger).job_id, "ada"))
 
         claim = claimed(ledger, reoffered(ledger, job.id))
 
@@ -92,11 +92,11 @@ class RetryingPromises:
     def test_it_goes_on_with_the_old_idempotency_keys(self, ledger: Ledger) -> None:
         """What may have taken effect is done again under the key it was done with."""
         old = failed(ledger)
-        first, _ = ledger.retry(Retrial(old.job_id, "ada"))
+        first, _ = ledger.retry(ManualRetry(old.job_id, "ada"))
         claim = claimed(ledger, reoffered(ledger, first.id))
         ledger.conclude(claim, FAILURE)
 
-        second, _ = ledger.retry(Retrial(first.id, "ada"))
+        second, _ = ledger.retry(ManualRetry(first.id, "ada"))
 
         assert (claim.effects_of, second.effects_of) == (old.job_id, old.job_id)
 
@@ -109,7 +109,7 @@ class RetryingPromises:
         ledger.receive(claim, StepRecord("one", 0, StepKind.WAIT, "{}"), topic)
         ledger.conclude(claim, FAILURE)
 
-        again, _ = ledger.retry(Retrial(claim.job_id, "ada"))
+        again, _ = ledger.retry(ManualRetry(claim.job_id, "ada"))
         next_claim = claimed(ledger, reoffered(ledger, again.id))
         met = ledger.receive(next_claim, StepRecord("two", 1, StepKind.WAIT, "{}"), topic)
 
@@ -123,7 +123,7 @@ class RetryingPromises:
         ledger.receive(claim, StepRecord("one", 0, StepKind.WAIT, "{}"), topic)
         ledger.conclude(claim, FAILURE)
 
-        again, _ = ledger.retry(Retrial(claim.job_id, "ada", from_step="one"))
+        again, _ = ledger.retry(ManualRetry(claim.job_id, "ada", from_step="one"))
         next_claim = claimed(ledger, reoffered(ledger, again.id))
 
         step = StepRecord("one", 0, StepKind.WAIT, "{}")
@@ -139,7 +139,7 @@ class RetryingPromises:
                 ledger.cancel(claim.job_id, "somebody")
             ledger.conclude(claim, ENDINGS[state])
 
-            job, _ = ledger.retry(Retrial(claim.job_id, "ada", from_step="send"))
+            job, _ = ledger.retry(ManualRetry(claim.job_id, "ada", from_step="send"))
 
             assert [s.name for s in ledger.steps(job.id)] == ["fetch"]
             assert job.effects_of is None
@@ -150,7 +150,7 @@ class RetryingPromises:
         """Nothing recorded belongs to it."""
         old = failed(ledger)
 
-        job, _ = ledger.retry(Retrial(old.job_id, "ada", payload='{"user_id": 8}'))
+        job, _ = ledger.retry(ManualRetry(old.job_id, "ada", payload='{"user_id": 8}'))
 
         assert (job.payload, list(ledger.steps(job.id))) == ('{"user_id": 8}', [])
         assert job.payload_sha != ledger.get(old.job_id).payload_sha
@@ -159,11 +159,11 @@ class RetryingPromises:
     def test_asking_again_makes_no_second_job(self, ledger: Ledger) -> None:
         """Whoever asks, and whatever became of the first (F22)."""
         old = failed(ledger)
-        job, _ = ledger.retry(Retrial(old.job_id, "ada"))
+        job, _ = ledger.retry(ManualRetry(old.job_id, "ada"))
         ledger.conclude(claimed(ledger, reoffered(ledger, job.id)), FAILURE)
 
-        again, created = ledger.retry(Retrial(old.job_id, "bob", "me too"))
-        other, _ = ledger.retry(Retrial(old.job_id, "ada", from_step="nap"))
+        again, created = ledger.retry(ManualRetry(old.job_id, "bob", "me too"))
+        other, _ = ledger.retry(ManualRetry(old.job_id, "ada", from_step="nap"))
 
         assert (again, created) == (ledger.get(job.id), False)
         assert {each.id for each in ledger.again(old.job_id)} == {job.id, other.id}
@@ -174,17 +174,17 @@ class RetryingPromises:
         succeeded = ended(ledger, JobState.SUCCEEDED).job_id
 
         for job_id in (running, succeeded):
-            assert raises(JobStateError, lambda: ledger.retry(Retrial(job_id, "ada")))  # noqa: B023 - called at once
-        edited = Retrial(running, "ada", payload="{}")
+            assert raises(JobStateError, lambda: ledger.retry(ManualRetry(job_id, "ada")))  # noqa: B023 - called at once
+        edited = ManualRetry(running, "ada", payload="{}")
         assert raises(JobStateError, lambda: ledger.retry(edited))
-        assert raises(JobNotFoundError, lambda: ledger.retry(Retrial("nobody", "ada")))
+        assert raises(JobNotFoundError, lambda: ledger.retry(ManualRetry("nobody", "ada")))
         assert list(ledger.due(10)) == []
 
     def test_a_step_that_is_not_recorded_cannot_be_replayed_from(self, ledger: Ledger) -> None:
         """Nothing is recorded then."""
         old = failed(ledger)
 
-        replay = Retrial(old.job_id, "ada", from_step="send")
+        replay = ManualRetry(old.job_id, "ada", from_step="send")
         assert raises(StepError, lambda: ledger.retry(replay))
         assert list(ledger.again(old.job_id)) == []
 
@@ -206,7 +206,7 @@ class RetryingPromises:
         assert ledger.dead_letters(DeadLetters(name="other")) == [other.id]
         assert ledger.dead_letters(DeadLetters(queue="slow")) == [other.id]
         assert ledger.dead_letters(DeadLetters(since=LONG)) == everything
-        ledger.retry(Retrial(first, "ada"))
+        ledger.retry(ManualRetry(first, "ada"))
         assert ledger.dead_letters(DeadLetters()) == everything[1:]
 
 

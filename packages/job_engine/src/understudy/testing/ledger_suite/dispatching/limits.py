@@ -9,7 +9,7 @@ from understudy.job_engine.policies.limits import NO_LIMITS, Limit, Limits
 from understudy.job_engine.policies.uniqueness import hashed
 from understudy.job_engine.ports.ledger import Ledger
 from understudy.job_engine.records.job import Claim, JobRecord
-from understudy.job_engine.records.manual_retry import Retrial
+from understudy.job_engine.records.manual_retry import ManualRetry
 from understudy.job_engine.records.new_job import OfferPlan
 from understudy.job_engine.records.states import JobState
 from understudy.testing.ledger_suite.fixtures import (
@@ -223,8 +223,8 @@ class LimitingPromises:
 
         failed = claimed(ledger, offered(ledger, limits=both))
         ledger.conclude(failed, FAILURE)
-        kept, _ = ledger.retry(Retrial(failed.job_id, "ada"))
-        other, _ = ledger.retry(Retrial(failed.job_id, "ada", payload="{}", limits=TWO))
+        kept, _ = ledger.retry(ManualRetry(failed.job_id, "ada"))
+        other, _ = ledger.retry(ManualRetry(failed.job_id, "ada", payload="{}", limits=TWO))
         assert (kept.limits, other.limits) == (both, TWO)
 
 

@@ -11,7 +11,7 @@ from understudy.job_engine.errors import (
     DuplicateDispatchError,
 )
 from understudy.job_engine.ports.ledger import Ledger
-from understudy.job_engine.records.follow_ups import Hook, Sequel, Successor
+from understudy.job_engine.records.follow_ups import FollowUps, Hook, NextJob
 from understudy.job_engine.records.groups import WHOLE, GroupRecord, When, member_id
 from understudy.job_engine.records.job import Claim, Conclusion, JobRecord
 from understudy.job_engine.records.new_job import NewJob
@@ -39,7 +39,7 @@ def links(length: int = 3, field: str | None = None, hook: Hook | None = None) -
     return [
         new_job(
             id=ids[n],
-            sequel=Sequel(hook, Successor(ids[n + 1], field) if n + 1 < length else None).text,
+            sequel=FollowUps(hook, NextJob(ids[n + 1], field) if n + 1 < length else None).text,
             waits_for=ids[n - 1] if n else None,
         )
         for n in range(length)
@@ -55,7 +55,7 @@ def chain(ledger: Ledger, length: int = 3, field: str | None = None) -> Sequence
 
 def members(group_id: str, count: int) -> list[NewJob]:
     """Return the jobs of a group."""
-    sequel = Sequel(group=group_id).text
+    sequel = FollowUps(group=group_id).text
     return [new_job(id=member_id(group_id, n), sequel=sequel) for n in range(count)]
 
 

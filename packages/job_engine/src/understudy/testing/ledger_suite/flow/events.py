@@ -46,7 +46,10 @@ class MeetingPromises:
         said = [json.loads(each.result)["payload"] for each in met if each is not None]
         assert said == [1, 2]
         assert met[2] is None
-        assert [s.kind for s in ledger.steps(claim.job_id)] == [StepKind.MET, StepKind.MET]
+        assert [s.kind for s in ledger.steps(claim.job_id)] == [
+            StepKind.ANSWERED,
+            StepKind.ANSWERED,
+        ]
 
     def test_receiving_again_gives_what_was_received(self, ledger: Ledger) -> None:
         """The reply may have been lost (R12)."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 from understudy.job_engine.ports.ledger import Ledger
-from understudy.job_engine.records.follow_ups import Hook, Sequel
+from understudy.job_engine.records.follow_ups import FollowUps, Hook
 from understudy.job_engine.records.job import Claim, JobRecord
 from understudy.job_engine.records.states import JobState
 from understudy.testing.ledger_suite.fixtures import (
@@ -35,10 +35,10 @@ FAILURES: dict[str, Callable[[Ledger, Claim], object]] = {
 
 def hooked(ledger: Ledger, hook: Hook = HOOK) -> Claim:
     """Claim a job that has a hook."""
-    return claimed(ledger, offered(ledger, sequel=Sequel(on_failure=hook).text))
+    return claimed(ledger, offered(ledger, sequel=FollowUps(on_failure=hook).text))
 
 
-def set_off(ledger: Ledger) -> list[JobRecord]:
+def trigger(ledger: Ledger) -> list[JobRecord]:
     """Return the jobs of the hook."""
     return list(ledger.list_jobs(name=HOOK.name))
 
@@ -50,12 +50,12 @@ class SequelPromises:
         """By the handler, by a process that died, by a lease that was lost."""
         for transition, fail in FAILURES.items():
             claim = hooked(ledger)
-            before = {job.id for job in set_off(ledger)}
+            before = {job.id for job in trigger(ledger)}
 
             fail(ledger, claim)
 
             assert ledger.events(claim.job_id)[-1].kind == transition
-            (hook,) = [job for job in set_off(ledger) if job.id not in before]
+            (hook,) = [job for job in trigger(ledger) if job.id not in before]
             told = json.loads(hook.payload)
             assert (told["job_id"], told["name"]) == (claim.job_id, "send_welcome")
             assert (told["payload"], told["attempts"]) == ({"user_id": 7}, 1)
@@ -65,7 +65,7 @@ class SequelPromises:
         """Its queue, engines, priority, version; whoever failed the job need not know them."""
         ledger.conclude(hooked(ledger), FAILURE)
 
-        (hook,) = set_off(ledger)
+        (hook,) = trigger(ledger)
 
         assert [job.id for job in ledger.due(10)] == [hook.id]
         assert (hook.state, hook.queue, hook.priority) == (JobState.SCHEDULED, "data-sync", 7)
@@ -77,9 +77,9 @@ class SequelPromises:
         """Not a success, a retry, a cancel, nor what waits for a person."""
         for conclusion in (SUCCESS, *CONCLUSIONS[1:2], *CONCLUSIONS[5:]):
             ledger.conclude(hooked(ledger), conclusion)
-        ledger.cancel(offered(ledger, sequel=Sequel(on_failure=HOOK).text).id, "somebody")
+        ledger.cancel(offered(ledger, sequel=FollowUps(on_failure=HOOK).text).id, "somebody")
 
-        assert not set_off(ledger)
+        assert not trigger(ledger)
 
     def test_a_repeated_conclusion_sets_off_no_other(self, ledger: Ledger) -> None:
         """As a worker does that lost the reply."""
@@ -88,7 +88,7 @@ class SequelPromises:
         for _ in range(3):
             ledger.conclude(claim, FAILURE)
 
-        assert len(set_off(ledger)) == 1
+        assert len(trigger(ledger)) == 1
 
     def test_an_attempt_that_lost_its_job_sets_off_nothing(self, ledger: Ledger) -> None:
         """It can record no failure."""
@@ -96,7 +96,7 @@ class SequelPromises:
         reoffered(ledger, claim.job_id)
 
         assert is_fenced(partial(ledger.conclude, claim, FAILURE))
-        assert not set_off(ledger)
+        assert not trigger(ledger)
 
     def test_the_job_of_a_hook_has_the_hook_that_it_declares_itself(self, ledger: Ledger) -> None:
         """And no other: a hook that fails calls itself no more."""
@@ -104,7 +104,7 @@ class SequelPromises:
         (first,) = ledger.list_jobs(name="first")
 
         ledger.conclude(claimed(ledger, reoffered(ledger, first.id)), FAILURE)
-        (second,) = set_off(ledger)
+        (second,) = trigger(ledger)
         ledger.conclude(claimed(ledger, reoffered(ledger, second.id)), FAILURE)
 
         assert json.loads(second.payload)["job_id"] == first.id
@@ -124,7 +124,7 @@ class SequelPromises:
             )
 
             assert ledger.get(claim.job_id).state is JobState.FAILED
-            assert len(set_off(ledger)) == turn
+            assert len(trigger(ledger)) == turn
 
 
 def _exhausted(ledger: Ledger, seen: JobRecord) -> bool:

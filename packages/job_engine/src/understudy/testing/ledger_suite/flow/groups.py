@@ -12,7 +12,7 @@ from understudy.job_engine.errors import (
     IdempotencyConflictError,
 )
 from understudy.job_engine.ports.ledger import Ledger
-from understudy.job_engine.records.follow_ups import Hook, Sequel
+from understudy.job_engine.records.follow_ups import FollowUps, Hook
 from understudy.job_engine.records.groups import WHOLE, GroupRecord, member_id
 from understudy.job_engine.records.states import JobState
 from understudy.testing.ledger_suite.fixtures import SUCCESS, expect_sound_history, new_job, raises
@@ -147,7 +147,7 @@ class GroupPromises:
         """It keeps the sequel of the job it comes from, and the group has counted that one."""
         made = group(ledger, 2)
         run(ledger, member_id(made.id, 0), JobState.FAILED)
-        ledger.record_job(new_job(id="again", sequel=Sequel(group=made.id).text), None)
+        ledger.record_job(new_job(id="again", sequel=FollowUps(group=made.id).text), None)
 
         run(ledger, "again")
 
@@ -174,7 +174,7 @@ class GroupPromises:
     def test_a_job_may_set_off_a_hook_and_count_in_its_group(self, ledger: Ledger) -> None:
         """All that its end sets off, at once."""
         own = secrets.token_hex(8)
-        sequel = Sequel(Hook("tell_somebody", "default"), group=own).text
+        sequel = FollowUps(Hook("tell_somebody", "default"), group=own).text
         job = new_job(id=member_id(own, 0), sequel=sequel)
         ledger.record_group(GroupRecord(own, "5ad1", "all_ended", sealed=True), None, [job])
 

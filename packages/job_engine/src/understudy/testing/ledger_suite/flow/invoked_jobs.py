@@ -10,7 +10,7 @@ from typing import Any
 from understudy.job_engine.policies.uniqueness import UniqueKey, UniqueScope
 from understudy.job_engine.ports.ledger import Ledger
 from understudy.job_engine.records.job import CancelOutcome, Claim, Conclusion, StepKind, StepRecord
-from understudy.job_engine.records.manual_retry import Retrial
+from understudy.job_engine.records.manual_retry import ManualRetry
 from understudy.job_engine.records.new_job import NewJob
 from understudy.job_engine.records.states import FAIL, SUCCEED, SUSPEND, JobState
 from understudy.job_engine.records.waits import WAKE, Wait, end_topic
@@ -107,7 +107,7 @@ class InvokingPromises:
         _, child = invoked(ledger)
         ledger.conclude(claimed(ledger, reoffered(ledger, child.id)), FAILURE)
 
-        again, _ = ledger.retry(Retrial(child.id, "ada"))
+        again, _ = ledger.retry(ManualRetry(child.id, "ada"))
 
         assert claimed(ledger, reoffered(ledger, again.id)).depth == 1
 
@@ -129,7 +129,7 @@ class InvokingPromises:
         (step,) = ledger.steps(claim.job_id)
         assert found == (ledger.get(holder.id), False)
         assert (step.kind, json.loads(step.result)) == (
-            StepKind.MET,
+            StepKind.ANSWERED,
             {"job": child.id, "taken_by": holder.id},
         )
         assert claim.job_id in _due(ledger)

@@ -15,7 +15,7 @@ from understudy.ledger.database.call_limit import RUNNING, CallLimit
 from understudy.ledger.database.pool import SPARE, LedgerPool, close_what_is_idle
 from understudy.ledger.database.postgresql.encoding import CLIENT, expect_utf8_client
 from understudy.ledger.database.postgresql.session import SessionSettings, options_of
-from understudy.ledger.database.raw_connections import Channel, Channels
+from understudy.ledger.database.raw_connections import RawConnection, RawConnections
 
 T = TypeVar("T")
 
@@ -124,15 +124,15 @@ def _session(url: URL, limit: CallLimit) -> SessionSettings:
     return SessionSettings(limit, options, pooler == TRANSACTION, is_trusted=pooler == SESSION)
 
 
-def prepare(engine: Engine, channels: Channels, idle: timedelta) -> None:
+def prepare(engine: Engine, raw_connections: RawConnections, idle: timedelta) -> None:
     """Begin every transaction; what only reads, or writes at once, has none but in a pooler."""
     dialect: Any = engine.dialect
     session: SessionSettings = dialect.session
     if session.is_pooled:
-        channels.begin = session.begin
+        raw_connections.begin = session.begin
     pool: Any = engine.pool
-    pool.give_back = channels.give_back
-    close_what_is_idle(engine, channels.close_idle, idle)
+    pool.give_back = raw_connections.give_back
+    close_what_is_idle(engine, raw_connections.close_idle, idle)
 
     def begin(connection: Connection) -> None:
         driver: Any = connection.connection.dbapi_connection
@@ -153,22 +153,22 @@ def reader(engine: Engine) -> Engine:
 class Writer:
     """Begins transactions that write."""
 
-    def __init__(self, engine: Engine, channels: Channels) -> None:
+    def __init__(self, engine: Engine, raw_connections: RawConnections) -> None:
         """Begin transactions of an engine."""
         self._engine = engine
-        self._channels = channels
+        self._raw_connections = raw_connections
 
     def begin(self) -> AbstractContextManager[Connection]:
         """Begin a transaction; commit it at the end."""
         return self._engine.begin()
 
-    def at_once(self, work: Callable[[Channel], T], before: Callable[[], None]) -> T:
+    def at_once(self, work: Callable[[RawConnection], T], before: Callable[[], None]) -> T:
         """Execute one statement, which is a transaction of its own.
 
         Args:
             work: Executes it.
             before: Called before: between it and its commit there is no moment.
         """
-        with self._channels.take() as channel:
+        with self._raw_connections.take() as raw:
             before()
-            return work(channel)
+            return work(raw)

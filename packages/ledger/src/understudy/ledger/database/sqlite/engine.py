@@ -20,10 +20,10 @@ from tenacity import (
 )
 
 from understudy.job_engine.errors import ConfigurationError, LedgerUnavailableError
-from understudy.ledger.database.raw_connections import Channel, Channels
+from understudy.ledger.database.raw_connections import RawConnection, RawConnections
 from understudy.ledger.database.sqlite.ledger_file import LedgerConnection, LedgerFile, file_at
 from understudy.ledger.database.sqlite.mounts import file_system
-from understudy.ledger.database.sqlite.write_queue import Turns, Write
+from understudy.ledger.database.sqlite.write_queue import PendingWrite, WriteQueue
 
 T = TypeVar("T")
 
@@ -93,16 +93,16 @@ class Writer:
     SQLite decides, and it also decides when a turn does not come.
     """
 
-    def __init__(self, engine: Engine, channels: Channels) -> None:
+    def __init__(self, engine: Engine, raw_connections: RawConnections) -> None:
         """Begin transactions of an engine."""
         self._engine = engine
-        self._channels = channels
+        self._raw_connections = raw_connections
         self._file = file_of(engine.url)
         self._reset()
 
     def has_turn(self) -> bool:
         """Tell whether this thread is in the middle of a transaction."""
-        return self._pid == os.getpid() and self._turns.is_mine()
+        return self._pid == os.getpid() and self._write_queue.is_mine()
 
     @contextmanager
     def begin(self) -> Iterator[Connection]:
@@ -112,9 +112,12 @@ class Writer:
             LedgerUnavailableError: The file is no longer the one at its path.
         """
         self._file.ready()
-        alone, turns = Write[Channel, None](_nothing, is_shared=False), self._queue()
+        alone, write_queue = (
+            PendingWrite[RawConnection, None](_nothing, is_shared=False),
+            self._queue(),
+        )
         try:
-            turns.await_turn(alone)
+            write_queue.acquire(alone)
             with self._engine.begin() as connection:
                 yield connection
             self._file.expect_kept()
@@ -125,12 +128,12 @@ class Writer:
         finally:
             # An interrupt may also come at the first line of `leave`.
             try:
-                turns.leave(alone)
+                write_queue.leave(alone)
             except BaseException:
-                turns.leave(alone)
+                write_queue.leave(alone)
                 raise
 
-    def at_once(self, work: Callable[[Channel], T], before: Callable[[], None]) -> T:
+    def at_once(self, work: Callable[[RawConnection], T], before: Callable[[], None]) -> T:
         """Commit the work of prepared statements, in this thread's transaction or another's.
 
         Args:
@@ -142,15 +145,15 @@ class Writer:
         """
         self._file.ready()
 
-        def whole(channel: Channel) -> T:
-            result = work(channel)
+        def whole(raw: RawConnection) -> T:
+            result = work(raw)
             before()
             return result
 
-        write, turns = Write(whole), self._queue()
+        write, write_queue = PendingWrite(whole), self._queue()
         try:
-            if turns.await_turn(write):
-                self._commit_with_others(write, turns)
+            if write_queue.acquire(write):
+                self._commit_with_others(write, write_queue)
             elif not write.is_done:
                 self._commit(write)
         except LedgerUnavailableError:
@@ -159,68 +162,76 @@ class Writer:
             raise
         finally:
             try:
-                turns.leave(write)
+                write_queue.leave(write)
             except BaseException:
-                turns.leave(write)
+                write_queue.leave(write)
                 raise
         return write.result
 
-    def _commit_with_others(self, write: Write[Channel, Any], turns: Turns[Channel]) -> None:
+    def _commit_with_others(
+        self, write: PendingWrite[RawConnection, Any], write_queue: WriteQueue[RawConnection]
+    ) -> None:
         try:
-            self._commit(write, turns)
+            self._commit(write, write_queue)
         except Exception:
-            if not turns.has_others:
+            if not write_queue.has_others:
                 raise
         else:
             return
         # It may be another's fault: each commits its own.
-        turns.give_others_back()
+        write_queue.give_others_back()
         self._commit(write)
 
-    def _commit(self, write: Write[Channel, Any], turns: Turns[Channel] | None = None) -> None:
-        with self._channels.take() as channel:
-            begin(channel.connection.dbapi_connection)
-            write.run(channel)
-            if turns is not None:
+    def _commit(
+        self,
+        write: PendingWrite[RawConnection, Any],
+        write_queue: WriteQueue[RawConnection] | None = None,
+    ) -> None:
+        with self._raw_connections.take() as raw:
+            begin(raw.connection.dbapi_connection)
+            write.run(raw)
+            if write_queue is not None:
                 # Only now: what has failed by then is this one's own.
-                for each in turns.take_others():
-                    each.run(channel)
+                for each in write_queue.take_batch():
+                    each.run(raw)
             self._file.expect_whole()
-            if turns is None:
-                channel.execute("COMMIT")
+            if write_queue is None:
+                raw.execute("COMMIT")
                 self._file.expect_kept()
             else:
-                _commit_and_tell(channel, turns, self._file)
+                _commit_and_tell(raw, write_queue, self._file)
 
-    def _queue(self) -> Turns[Channel]:
+    def _queue(self) -> WriteQueue[RawConnection]:
         if self._pid != os.getpid():
             # Forked while another thread of the parent had its turn.
             self._reset()
-        return self._turns
+        return self._write_queue
 
     def _reset(self) -> None:
-        self._turns = Turns[Channel](BUSY_TIMEOUT)
+        self._write_queue = WriteQueue[RawConnection](BUSY_TIMEOUT)
         # Last: until then no thread of a child goes on with the queue of its parent.
         self._pid = os.getpid()
 
 
-def _nothing(_: Channel) -> None:
+def _nothing(_: RawConnection) -> None:
     """Leave the writing to who begins the transaction."""
 
 
-def _commit_and_tell(channel: Channel, turns: Turns[Channel], file: LedgerFile) -> None:
-    driver: Any = channel.connection.dbapi_connection
+def _commit_and_tell(
+    raw: RawConnection, write_queue: WriteQueue[RawConnection], file: LedgerFile
+) -> None:
+    driver: Any = raw.connection.dbapi_connection
     try:
-        channel.execute("COMMIT")
+        raw.execute("COMMIT")
         file.expect_kept()
     except Exception:
         raise
     except BaseException as interrupt:
         # Without an error before it, it came after the commit, which others need not repeat.
         if interrupt.__context__ is None and not driver.in_transaction:
-            turns.finish_others()
+            write_queue.finish_others()
         raise
-    turns.finish_others()
+    write_queue.finish_others()
 
 
 def begin(driver: Any) -> None:

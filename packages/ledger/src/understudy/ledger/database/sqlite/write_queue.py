@@ -19,7 +19,7 @@ T = TypeVar("T")
 MOST_OTHERS = 64
 
 
-class Write(Generic[C, T]):
+class PendingWrite(Generic[C, T]):
     """What one thread wants to write.
 
     Attributes:
@@ -56,7 +56,7 @@ class Write(Generic[C, T]):
         self.is_shared: bool = is_shared
         self.is_done: bool = False
         self.is_over: bool = False
-        self.following: Write[C, Any] | None = None
+        self.following: PendingWrite[C, Any] | None = None
         self.result: T
 
     def run(self, connection: C) -> None:
@@ -78,16 +78,16 @@ class Write(Generic[C, T]):
         return self._told is None or self._told.acquire(timeout=seconds)
 
 
-class Turns(Generic[C]):
+class WriteQueue(Generic[C]):
     """The queue of one process: one write at a time has the turn."""
 
     def __init__(self, patience: timedelta) -> None:
         """Let no thread wait longer than that in the queue."""
         self._patience = patience.total_seconds()
         self._mutex = threading.Lock()
-        self._waiting: deque[Write[C, Any]] = deque()
-        self._owner: Write[C, Any] | None = None
-        self._taken: list[Write[C, Any]] = []
+        self._waiting: deque[PendingWrite[C, Any]] = deque()
+        self._owner: PendingWrite[C, Any] | None = None
+        self._taken: list[PendingWrite[C, Any]] = []
 
     @property
     def has_others(self) -> bool:
@@ -99,7 +99,7 @@ class Turns(Generic[C]):
         owner = self._owner
         return owner is not None and owner.thread == threading.get_ident()
 
-    def await_turn(self, write: Write[C, Any]) -> bool:
+    def acquire(self, write: PendingWrite[C, Any]) -> bool:
         """Wait for the turn, or until another thread has done the write; then `leave`.
 
         Returns:
@@ -114,7 +114,7 @@ class Turns(Generic[C]):
                 return False
         return self._owner is write
 
-    def leave(self, write: Write[C, Any]) -> None:
+    def leave(self, write: PendingWrite[C, Any]) -> None:
         """Pass the turn on, or wait no longer; call it again if it is interrupted."""
         if not write.is_done:
             with self._mutex:
@@ -126,7 +126,7 @@ class Turns(Generic[C]):
         if write.following is not None:
             write.following.tell()
 
-    def take_others(self) -> Sequence[Write[C, Any]]:
+    def take_batch(self) -> Sequence[PendingWrite[C, Any]]:
         """Take the writes that wait and are shared; who has the turn finishes them all, or none."""
         if not self._waiting:
             return ()
@@ -156,7 +156,7 @@ class Turns(Generic[C]):
         with self._mutex:
             self._give_back()
 
-    def _join(self, write: Write[C, Any]) -> None:
+    def _join(self, write: PendingWrite[C, Any]) -> None:
         with self._mutex:
             if self._owner is None:
                 self._owner = write
@@ -164,7 +164,7 @@ class Turns(Generic[C]):
             write.expect()
             self._waiting.append(write)
 
-    def _is_in_vain(self, write: Write[C, Any]) -> bool:
+    def _is_in_vain(self, write: PendingWrite[C, Any]) -> bool:
         with self._mutex:
             if write in self._waiting:
                 self._waiting.remove(write)
@@ -172,7 +172,7 @@ class Turns(Generic[C]):
             # Else another thread commits it just now, or has just told.
             return write not in self._taken and self._owner is not write
 
-    def _let_go_on(self, write: Write[C, Any]) -> None:
+    def _let_go_on(self, write: PendingWrite[C, Any]) -> None:
         if write in self._waiting:
             self._waiting.remove(write)
         owner = self._owner
