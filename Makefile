@@ -1,4 +1,4 @@
-# Understudy: every target installs what it needs, in .tools (uv) and .venv (everything else).
+# Failsoft: every target installs what it needs, in .tools (uv) and .venv (everything else).
 PYTHON ?= python3
 TOOLS  := .tools
 UV     := $(TOOLS)/bin/uv
@@ -34,7 +34,7 @@ $(UV):
 setup: .venv/.installed  ## Install everything into .venv
 
 demo: setup  ## Run the main job on embedded servers: RQ is killed, Dramatiq carries on (ARGS=--json)
-	@$(RUN) understudy demo $(ARGS)
+	@$(RUN) failsoft demo $(ARGS)
 
 test: setup  ## Run all tests against real Valkey, RabbitMQ, PostgreSQL and SQLite
 	@tests/servers/install $(SERVERS)
@@ -43,7 +43,7 @@ test: setup  ## Run all tests against real Valkey, RabbitMQ, PostgreSQL and SQLi
 test-long: setup  ## Run the long ones: 2,000 seeds, every engine on every ledger, every crash point
 	@tests/servers/install $(SERVERS)
 	@$(RUN) python -m tests.simulation --seeds 2000 $(ARGS)
-	@_UNDERSTUDY_TEST_PROFILE=long _UNDERSTUDY_STATEFUL_SUMMARY=$(CURDIR)/docs/evidence/stateful $(RUN) pytest -n 2 --dist worksteal tests/stateful
+	@_FAILSOFT_TEST_PROFILE=long _FAILSOFT_STATEFUL_SUMMARY=$(CURDIR)/docs/evidence/stateful $(RUN) pytest -n 2 --dist worksteal tests/stateful
 	@$(RUN) pytest -n 2 --dist worksteal -m long --ignore tests/cluster
 	@if $(RUN) python -m tests.servers.network; then $(MAKE) test-cluster; \
 		else echo "test-long: left out make test-cluster, for want of what stands above"; fi
@@ -51,7 +51,7 @@ test-long: setup  ## Run the long ones: 2,000 seeds, every engine on every ledge
 test-cluster: setup  ## Fail a PostgreSQL cluster over, under load: Patroni and etcd, each on a host (root)
 	@$(RUN) python -m tests.servers.network
 	@tests/servers/install cluster
-	@_UNDERSTUDY_CLUSTER_SUMMARY=$(CURDIR)/docs/evidence/cluster $(RUN) pytest -m long tests/cluster $(ARGS)
+	@_FAILSOFT_CLUSTER_SUMMARY=$(CURDIR)/docs/evidence/cluster $(RUN) pytest -m long tests/cluster $(ARGS)
 
 chaos: setup  ## Break everything for a while and check every promise (MINUTES=10 SEED= LEDGER=sqlite ARGS=)
 	@tests/servers/install $(SERVERS)
@@ -68,7 +68,7 @@ check: setup  ## Formatting, lint, types and whether all that is public has one,
 	@$(RUN) ruff format --check .
 	@$(RUN) ruff check .
 	@$(RUN) lint-imports
-	@$(RUN) mypy $(foreach p,job_engine testing queue ledger dispatcher worker,-p understudy.$(p))
+	@$(RUN) mypy $(foreach p,job_engine testing queue ledger dispatcher worker,-p failsoft.$(p))
 	@$(RUN) pyright
 	@$(RUN) python -m tests.typing.verify
 
@@ -93,4 +93,4 @@ bench-upgrade: setup  ## Upgrade a ledger of 2,000,000 jobs under load (ARGS="--
 	@PYTHONPATH=. $(RUN) python bench/upgrade.py $(ARGS)
 
 clean:  ## Remove what the targets installed and built
-	rm -rf $(TOOLS) .venv dist .mypy_cache .ruff_cache .pytest_cache .understudy
+	rm -rf $(TOOLS) .venv dist .mypy_cache .ruff_cache .pytest_cache .failsoft

@@ -10,9 +10,9 @@ from threading import Event
 
 from dbos import DBOS, DBOSClient, DBOSConfig, EnqueueOptions
 
-from bench.of_understudy import STEPS, one_more
+from bench.of_failsoft import STEPS, one_more
+from failsoft.job_engine.policies.queue import DEFAULT
 from tests.servers.processes import Process, wait_until
-from understudy.job_engine.policies.queue import DEFAULT
 
 APPLICATION = "bench"
 VERSION = "1"

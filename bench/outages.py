@@ -30,15 +30,15 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from failsoft.dispatcher import Dispatcher
+from failsoft.job_engine import JobContext, job
+from failsoft.ledger import Database
+from failsoft.ledger.upgrade.run import upgrade
+from failsoft.worker.configuration.settings import Settings, load_settings
+from failsoft.worker.dev.embedded_valkey import EmbeddedValkey
+from failsoft.worker.wiring import build
 from tests.servers.proxy import TcpProxy
 from tests.servers.rabbitmq import RabbitMQ
-from understudy.dispatcher import Dispatcher
-from understudy.job_engine import JobContext, job
-from understudy.ledger import Database
-from understudy.ledger.upgrade.run import upgrade
-from understudy.worker.configuration.settings import Settings, load_settings
-from understudy.worker.dev.embedded_valkey import EmbeddedValkey
-from understudy.worker.wiring import build
 
 MARGIN_MS = 50
 

@@ -32,13 +32,13 @@ from rich.progress import track
 from rich.table import Table
 from sqlalchemy import Engine, create_engine, text
 
-from bench import of_dbos, of_understudy
+from bench import of_dbos, of_failsoft
 from bench.apart import Apart
-from bench.of_understudy import STEPS
+from bench.of_failsoft import STEPS
+from failsoft.worker.dev.embedded_valkey import EmbeddedValkey
 from tests.servers.postgres import Postgres
 from tests.servers.processes import wait_until
 from tests.servers.rabbitmq import RabbitMQ
-from understudy.worker.dev.embedded_valkey import EmbeddedValkey
 
 LEDGERS = ("postgresql", "sqlite")
 ALONE = "one after the other"
@@ -51,7 +51,7 @@ Timed = Callable[[int], float]
 #: The seconds of each round, by what was measured.
 Times = Mapping[str, list[float]]
 
-_OURS = "SELECT count(*) FROM understudy_jobs WHERE state = 'succeeded'"
+_OURS = "SELECT count(*) FROM failsoft_jobs WHERE state = 'succeeded'"
 _THEIRS = "SELECT count(*) FROM {} WHERE status = 'SUCCESS'"
 _COMMITS = {
     "postgresql": ("SHOW fsync", "SHOW synchronous_commit"),
@@ -88,7 +88,7 @@ def measured(
     url = database_url(ledger, folder, stack)
     database = create_engine(url)
     alone: dict[str, Timed] = {}
-    for who, module in (("Understudy", of_understudy), ("DBOS", of_dbos)):
+    for who, module in (("Failsoft", of_failsoft), ("DBOS", of_dbos)):
         contender = Apart(module.__name__, url)
         stack.callback(contender.stop)
         alone[who] = contender.run
@@ -135,12 +135,12 @@ def queues(database: Engine, folder: Path, stack: ExitStack, *, count: int) -> d
     rabbitmq.start()
     stack.callback(rabbitmq.stop)
     env = {
-        "UNDERSTUDY_LEDGER_URL": url,
+        "FAILSOFT_LEDGER_URL": url,
         "REDIS_URL": valkey.url,
         "AMQP_URL": rabbitmq.url,
-        "UNDERSTUDY_JOBS": "bench.of_understudy",
+        "FAILSOFT_JOBS": "bench.of_failsoft",
     }
-    ours = of_understudy.Workers(env, folder)
+    ours = of_failsoft.Workers(env, folder)
     stack.callback(ours.stop)
     theirs = of_dbos.Worker(url, folder)
     stack.callback(theirs.stop)
@@ -151,8 +151,8 @@ def queues(database: Engine, folder: Path, stack: ExitStack, *, count: int) -> d
         return timed(lambda _: work_off(call, count, lambda: number(database, ended[which])))
 
     return {
-        "Understudy, RQ": batch(ours.dispatch_to("rq"), "ours"),
-        "Understudy, Dramatiq": batch(ours.dispatch_to("dramatiq"), "ours"),
+        "Failsoft, RQ": batch(ours.dispatch_to("rq"), "ours"),
+        "Failsoft, Dramatiq": batch(ours.dispatch_to("dramatiq"), "ours"),
         "DBOS": batch(theirs.enqueue(), "theirs"),
     }
 

@@ -19,11 +19,11 @@ from time import monotonic
 
 from sqlalchemy import Connection, text
 
+from failsoft.ledger import Database
+from failsoft.ledger.upgrade.run import upgrade
+from failsoft.ledger.upgrade.scripts import load
+from failsoft.ledger.upgrade.steps import Progress
 from tests.servers.postgres import Postgres
-from understudy.ledger import Database
-from understudy.ledger.upgrade.run import upgrade
-from understudy.ledger.upgrade.scripts import load
-from understudy.ledger.upgrade.steps import Progress
 
 START = "0005"
 THREADS = 2
@@ -42,7 +42,7 @@ VALUES = """
         CASE WHEN g % 1000 < 980 THEN 1700000001000000 + g * 1000000 END,
         CASE WHEN g % 1000 BETWEEN 980 AND 997 THEN 1900000000000000 + g END
 """
-INSERT = f"INSERT INTO understudy_jobs ({COLUMNS}) {VALUES}"
+INSERT = f"INSERT INTO failsoft_jobs ({COLUMNS}) {VALUES}"
 SERIES = "WITH RECURSIVE s(g) AS (SELECT :first UNION ALL SELECT g + 1 FROM s WHERE g < :last)"
 SEED = {
     "postgresql": INSERT.format(id="md5(g::text)")
@@ -52,14 +52,14 @@ SEED = {
 }
 AT_ONCE = 20_000
 RECORD = text(
-    "INSERT INTO understudy_jobs (id, name, queue, state, engine, epoch, payload, payload_sha,"
+    "INSERT INTO failsoft_jobs (id, name, queue, state, engine, epoch, payload, payload_sha,"
     " created_at, pickup_by) VALUES (:id, 'live', 'default', 'offered', 'rq', 1, '{}', '', 1, 2)"
 )
 CLAIM = text(
-    "UPDATE understudy_jobs SET state = 'running', claim_id = :id, claims = claims + 1"
+    "UPDATE failsoft_jobs SET state = 'running', claim_id = :id, claims = claims + 1"
     " WHERE id = :id AND state = 'offered'"
 )
-END = text("UPDATE understudy_jobs SET state = 'succeeded', finished_at = 3 WHERE id = :id")
+END = text("UPDATE failsoft_jobs SET state = 'succeeded', finished_at = 3 WHERE id = :id")
 
 
 class Load:
@@ -157,7 +157,7 @@ def main() -> None:
     parser.add_argument("--ledger", choices=sorted(SEED), default="postgresql")
     given = parser.parse_args()
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(TemporaryDirectory(prefix="understudy-bench-")))
+        folder = Path(stack.enter_context(TemporaryDirectory(prefix="failsoft-bench-")))
         if given.ledger == "sqlite":
             measure(f"sqlite:///{folder / 'ledger.db'}", given.rows)
             return

@@ -27,7 +27,7 @@ from tests.servers.valkey import Valkey
 from tests.servers.zygote import Zygote
 
 S = TypeVar("S", bound=Server)
-RUN = "_UNDERSTUDY_TEST_RUN"
+RUN = "_FAILSOFT_TEST_RUN"
 #: The folders whose tests start whole processes for each ledger.
 WHOLE = {"acceptance", "faults", "cli"}
 
@@ -185,7 +185,7 @@ def pytest_runtest_makereport(
 @contextmanager
 def _open_folder(name: str) -> Iterator[Path]:
     # Not a tmp_path: under root its server runs as another user, who cannot enter that.
-    prefix = f"understudy-{name}-"
+    prefix = f"failsoft-{name}-"
     with TemporaryDirectory(prefix=prefix, ignore_cleanup_errors=True) as folder:
         yield Path(folder)
 

@@ -7,7 +7,7 @@ import os
 from collections.abc import MutableMapping
 
 #: What settings, database drivers and others read.
-PREFIXES = ("UNDERSTUDY_", "REDIS_", "SMTP_", "PG", "RQ_", "LC_")
+PREFIXES = ("FAILSOFT_", "REDIS_", "SMTP_", "PG", "RQ_", "LC_")
 NAMES = frozenset(
     {
         *("USE_RQ", "AMQP_URL", "CLOUDAMQP_URL", "RABBITMQ_URL", "DATABASE_URL"),
@@ -20,7 +20,7 @@ NAMES = frozenset(
     }
 )
 #: Those of the tests themselves.
-KEPT = "UNDERSTUDY_TEST"
+KEPT = "FAILSOFT_TEST"
 #: What a program needs to know of a terminal and of letters, the same everywhere.
 GIVEN = {"TERM": "xterm-256color", "LANG": "C.UTF-8"}
 

@@ -60,7 +60,7 @@ def has_passed(summary: Path) -> bool:
 
 def perform(plan: Plan, progress: Progress) -> Report:
     """Run in a folder of its own, which is kept if the run fails."""
-    folder = Path(tempfile.mkdtemp(prefix="understudy-chaos-"))
+    folder = Path(tempfile.mkdtemp(prefix="failsoft-chaos-"))
     # PostgreSQL runs as another user under root, who must get through.
     folder.chmod(0o711)
     report = Run(plan, folder, progress)()

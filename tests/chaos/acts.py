@@ -2,11 +2,11 @@
 
 from datetime import timedelta
 
+from failsoft.job_engine import AsyncJobContext, JobContext, JobFailure, declare_job
+from failsoft.job_engine.errors import JobCancelledError, JobFailedError
 from tests.chaos.deed import Act, Deed, Does, step_name
 from tests.chaos.queues import RETRY, THREADS
 from tests.chaos.steps import Steps
-from understudy.job_engine import AsyncJobContext, JobContext, JobFailure, declare_job
-from understudy.job_engine.errors import JobCancelledError, JobFailedError
 
 PAUSE = timedelta(milliseconds=300)
 SLEEP = "pause"

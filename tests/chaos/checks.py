@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 
+from failsoft.job_engine.invariants import Violation
 from tests.chaos import (
     of_charges,
     of_children,
@@ -19,7 +20,6 @@ from tests.chaos import (
 )
 from tests.chaos.evidence import Case, Evidence
 from tests.chaos.linearizability import answers_fit_the_events
-from understudy.job_engine.invariants import Violation
 
 OF_THE_RUN: tuple[Callable[[Evidence], Iterator[Violation]], ...] = (
     of_requests.acknowledged_is_there,
@@ -73,7 +73,7 @@ OF_EACH_JOB: tuple[Callable[[Case], Iterator[Violation]], ...] = (
 def violations(evidence: Evidence, healed: int) -> Iterator[Violation]:
     """Find every promise that the evidence shows broken.
 
-    The shared invariants over the ledger alone are checked by `understudy.ledger.verify`.
+    The shared invariants over the ledger alone are checked by `failsoft.ledger.verify`.
 
     Args:
         healed: When the last fault was undone, in microseconds of the monotonic clock.

@@ -6,8 +6,8 @@ from enum import StrEnum
 
 from pydantic import BaseModel
 
-from understudy.job_engine import GroupResult, JobFailure
-from understudy.job_engine.records.groups import When
+from failsoft.job_engine import GroupResult, JobFailure
+from failsoft.job_engine.records.groups import When
 
 
 class Does(StrEnum):

@@ -19,6 +19,11 @@ from random import Random
 from time import monotonic
 from typing import Any
 
+from failsoft.dispatcher import JobHandle
+from failsoft.job_engine.errors import DispatchError, LedgerError
+from failsoft.worker.configuration.settings import load_settings
+from failsoft.worker.logs.output import configure_logs
+from failsoft.worker.wiring import App, build
 from tests.chaos.acts import EVENT
 from tests.chaos.deed import Deed
 from tests.chaos.operations import (
@@ -35,11 +40,6 @@ from tests.chaos.operations import (
 )
 from tests.chaos.requests import Answer, Later, Request
 from tests.chaos.workload import keyed_request, request
-from understudy.dispatcher import JobHandle
-from understudy.job_engine.errors import DispatchError, LedgerError
-from understudy.worker.configuration.settings import load_settings
-from understudy.worker.logs.output import configure_logs
-from understudy.worker.wiring import App, build
 
 #: The environment variable with the orders, as JSON.
 ORDERS = "CHAOS_ORDERS"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Column, Connection, Integer, MetaData, Table, Text, insert, select
 
-from understudy.ledger.database.database import Database
+from failsoft.ledger.database.database import Database
 
 _METADATA = MetaData()
 _EFFECTS = Table(

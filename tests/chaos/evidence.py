@@ -7,6 +7,17 @@ from datetime import datetime
 from itertools import pairwise
 from types import MappingProxyType
 
+from failsoft.job_engine import JobFailure
+from failsoft.job_engine.invariants import History
+from failsoft.job_engine.records.job import (
+    AttemptRecord,
+    HistoryEntry,
+    JobRecord,
+    StepKind,
+    StepRecord,
+)
+from failsoft.job_engine.records.schedules import ScheduleRecord
+from failsoft.job_engine.records.states import JobState
 from tests.chaos.actor import Freeze
 from tests.chaos.deed import Deed, deed_of_hook
 from tests.chaos.effects import Effect
@@ -15,17 +26,6 @@ from tests.chaos.operations import Operation
 from tests.chaos.schedule import Fired
 from tests.chaos.timeline import FOR_EVER, STEADY, Timeline, mark_of
 from tests.chaos.witness import ANSWERED, BEGIN, Line
-from understudy.job_engine import JobFailure
-from understudy.job_engine.invariants import History
-from understudy.job_engine.records.job import (
-    AttemptRecord,
-    HistoryEntry,
-    JobRecord,
-    StepKind,
-    StepRecord,
-)
-from understudy.job_engine.records.schedules import ScheduleRecord
-from understudy.job_engine.records.states import JobState
 
 #: The kinds of steps that do something.
 WORK = frozenset({StepKind.RUN, StepKind.BRANCH, StepKind.ONCE})

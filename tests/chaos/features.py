@@ -4,6 +4,8 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 
+from failsoft.job_engine.records.job import StepKind
+from failsoft.job_engine.records.states import JobState
 from tests.chaos.acts import CANCELLED, FAILED, INVOKED, NOTHING, SLEEP, WAITS
 from tests.chaos.evidence import Case, Evidence
 from tests.chaos.jobs import (
@@ -21,8 +23,6 @@ from tests.chaos.of_times import has_expired
 from tests.chaos.operations import OK, UNIQUE
 from tests.chaos.requests import Many, Within
 from tests.chaos.witness import Line
-from understudy.job_engine.records.job import StepKind
-from understudy.job_engine.records.states import JobState
 
 Met = Callable[[Case], bool]
 #: The name of an operation of a process that was forked by another (`tests.chaos.preforking`).

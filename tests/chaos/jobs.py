@@ -2,10 +2,7 @@
 
 from datetime import timedelta
 
-from tests.chaos.acts import HOOK, INVOKED, perform, perform_async
-from tests.chaos.deed import Deed, deed_of_hook
-from tests.chaos.queues import CHILDREN, RETRY, THREADS
-from understudy.job_engine import (
+from failsoft.job_engine import (
     Concurrency,
     Cron,
     Every,
@@ -15,6 +12,9 @@ from understudy.job_engine import (
     Unique,
     job,
 )
+from tests.chaos.acts import HOOK, INVOKED, perform, perform_async
+from tests.chaos.deed import Deed, deed_of_hook
+from tests.chaos.queues import CHILDREN, RETRY, THREADS
 
 
 @HOOK.bind

@@ -13,6 +13,9 @@ it was made, or never; it explains an event, and needs no explanation itself.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from failsoft.job_engine.invariants import Violation
+from failsoft.job_engine.records.job import CancelOutcome
+from failsoft.job_engine.records.states import JobState
 from tests.chaos.evidence import Case, Moment
 from tests.chaos.operations import (
     ASKS_FOR_A_JOB,
@@ -25,9 +28,6 @@ from tests.chaos.operations import (
     Operation,
 )
 from tests.chaos.timeline import FOR_EVER, TICK
-from understudy.job_engine.invariants import Violation
-from understudy.job_engine.records.job import CancelOutcome
-from understudy.job_engine.records.states import JobState
 
 #: Who the events name that the end of another job caused: of what it waited for, of its parent.
 SEQUEL, PARENT = "sequel", "parent"

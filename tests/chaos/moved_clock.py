@@ -4,13 +4,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 
+from failsoft.job_engine.errors import LedgerUnavailableError
+from failsoft.ledger.database.database import Database
 from tests.chaos.skew import Skew
 from tests.chaos.timeline import RIGHT, Leap, marked
 from tests.chaos.witness import now
 from tests.servers.database_clock import DatabaseClock
 from tests.servers.processes import PATIENCE, wait_until
-from understudy.job_engine.errors import LedgerUnavailableError
-from understudy.ledger.database.database import Database
 
 #: Sets a clock ahead of what it is when it is right; False if it could not now.
 Move = Callable[[timedelta], bool]

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 
+from failsoft.job_engine.invariants import Violation
+from failsoft.job_engine.records.states import JobState
 from tests.chaos.acts import CANCELLED, FAILED, INVOKED
 from tests.chaos.evidence import Case, Evidence
 from tests.chaos.timeline import TICK
-from understudy.job_engine.invariants import Violation
-from understudy.job_engine.records.states import JobState
 
 
 def one_child_each(evidence: Evidence) -> Iterator[Violation]:

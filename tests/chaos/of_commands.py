@@ -8,10 +8,10 @@ from itertools import count
 from pathlib import Path
 from random import Random
 
+from failsoft.worker import exit_codes
 from tests.chaos.nemesis import Nemesis, Strike
 from tests.chaos.topology import Topology
 from tests.servers.processes import PATIENCE, Process
-from understudy.worker import exit_codes
 
 LANE = "commands"
 #: How long a command runs at most that is ended early, in seconds; most of it is Python's start.
@@ -72,4 +72,4 @@ class OfCommands:
 
 
 def _program() -> Sequence[str | Path]:
-    return (Path(sys.executable).parent / "understudy",)
+    return (Path(sys.executable).parent / "failsoft",)

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
+from failsoft.job_engine.invariants import Violation
+from failsoft.job_engine.records.job import StepKind
 from tests.chaos.evidence import Case
-from understudy.job_engine.invariants import Violation
-from understudy.job_engine.records.job import StepKind
 
 
 def one_row_each(case: Case) -> Iterator[Violation]:

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator
 
+from failsoft.job_engine.invariants import Violation
+from failsoft.job_engine.outcome import MAX_CRASHES
+from failsoft.job_engine.records.job import StepKind
+from failsoft.job_engine.records.states import EXPIRE, JobState
 from tests.chaos.evidence import Case
 from tests.chaos.linearizability import PARENT, SEQUEL
 from tests.chaos.operations import CANCEL, FAIL
 from tests.chaos.queues import MAX_ATTEMPTS
-from understudy.job_engine.invariants import Violation
-from understudy.job_engine.outcome import MAX_CRASHES
-from understudy.job_engine.records.job import StepKind
-from understudy.job_engine.records.states import EXPIRE, JobState
 
 
 def ended(case: Case) -> Iterator[Violation]:

@@ -3,13 +3,13 @@
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 
+from failsoft.job_engine.invariants import Violation
 from tests.chaos.acts import NOTHING, WAIT, WAITS
 from tests.chaos.deed import step_name
 from tests.chaos.evidence import Case
 from tests.chaos.operations import OK, SEND
 from tests.chaos.timeline import TICK
 from tests.chaos.witness import END, Line
-from understudy.job_engine.invariants import Violation
 
 WAIT_US = WAIT // timedelta(microseconds=1)
 

@@ -3,12 +3,12 @@
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
+from failsoft.job_engine import JobFailure
+from failsoft.job_engine.invariants import Violation
+from failsoft.job_engine.records.states import JobState
 from tests.chaos.evidence import Case, Evidence
 from tests.chaos.jobs import WITH_A_HOOK, hook
 from tests.chaos.timeline import TICK
-from understudy.job_engine import JobFailure
-from understudy.job_engine.invariants import Violation
-from understudy.job_engine.records.states import JobState
 
 
 def one_hook_each(evidence: Evidence) -> Iterator[Violation]:

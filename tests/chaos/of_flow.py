@@ -4,12 +4,12 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
+from failsoft.job_engine.invariants import Violation
+from failsoft.job_engine.records.states import JobState
 from tests.chaos.evidence import Case, Evidence
 from tests.chaos.linearizability import SEQUEL
 from tests.chaos.operations import CANCEL
 from tests.chaos.timeline import TICK
-from understudy.job_engine.invariants import Violation
-from understudy.job_engine.records.states import JobState
 
 Flow = Sequence[Case]
 

@@ -4,12 +4,12 @@ from collections import defaultdict
 from collections.abc import Iterator
 from itertools import pairwise
 
+from failsoft.job_engine.invariants import Violation
 from tests.chaos.evidence import Case, Evidence
 from tests.chaos.jobs import one_each
 from tests.chaos.of_steps import is_late
 from tests.chaos.operations import OK, UNIQUE
 from tests.chaos.timeline import TICK
-from understudy.job_engine.invariants import Violation
 
 
 def one_at_a_time(evidence: Evidence) -> Iterator[Violation]:

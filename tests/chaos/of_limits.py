@@ -7,13 +7,13 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from failsoft.job_engine.invariants import Violation
+from failsoft.job_engine.records.states import DEFER, JobState
 from tests.chaos.evidence import Case, Evidence
 from tests.chaos.jobs import LIMITED, two_at_once
 from tests.chaos.of_steps import is_late
 from tests.chaos.timeline import TICK
 from tests.chaos.witness import END, Line
-from understudy.job_engine.invariants import Violation
-from understudy.job_engine.records.states import DEFER, JobState
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,12 @@ from random import Random
 
 import psutil
 
+from failsoft.job_engine.errors import LedgerUnavailableError
 from tests.chaos.actor import Actor
 from tests.chaos.nemesis import Nemesis, Strike
 from tests.chaos.queues import LEASE
 from tests.chaos.skew import HOUR
 from tests.chaos.topology import PREFORKING, Topology
-from understudy.job_engine.errors import LedgerUnavailableError
 
 LANE = "processes"
 ROLES = ("dispatcher", "rq", "dramatiq", "maintenance")

@@ -59,5 +59,5 @@ class OfRabbitMQ:
         queue = rng.choice(QUEUES)
         lost = 0
         with suppress(AMQPError):
-            lost = self._node.delete_queue(f"understudy-{queue}")
+            lost = self._node.delete_queue(f"failsoft-{queue}")
         yield f"{queue} with {lost} messages"

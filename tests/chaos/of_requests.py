@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
+from failsoft.job_engine.invariants import Violation
 from tests.chaos.evidence import Evidence
 from tests.chaos.operations import ASKS_FOR_A_JOB, CONFLICT, DISPATCH, FAIL, OK, UNIQUE
 from tests.chaos.requests import Within
-from understudy.job_engine.invariants import Violation
 
 #: How the tail of a healed run must look: so many of each dispatcher's last requests succeed.
 TAIL = 3

@@ -8,13 +8,9 @@ most one step for each attempt that lost its authority. That, and no more, is le
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
-from tests.chaos.evidence import Case
-from tests.chaos.operations import CANCEL, OK
-from tests.chaos.timeline import TICK
-from tests.chaos.witness import END, Line
-from understudy.job_engine.invariants import Violation
-from understudy.job_engine.records.job import CancelOutcome, StepKind
-from understudy.job_engine.records.states import (
+from failsoft.job_engine.invariants import Violation
+from failsoft.job_engine.records.job import CancelOutcome, StepKind
+from failsoft.job_engine.records.states import (
     CRASH,
     CRASH_OUT,
     EXHAUST,
@@ -24,6 +20,10 @@ from understudy.job_engine.records.states import (
     RETRY,
     STOP,
 )
+from tests.chaos.evidence import Case
+from tests.chaos.operations import CANCEL, OK
+from tests.chaos.timeline import TICK
+from tests.chaos.witness import END, Line
 
 #: How late a body may run after its answer without asking again: about a second (rule 8), with as
 #: much again for a machine that is busy, in microseconds.

@@ -4,12 +4,12 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from itertools import pairwise
 
+from failsoft.dispatcher.maintenance.cron import LATENESS
+from failsoft.job_engine.invariants import Violation
+from failsoft.job_engine.policies.schedule import Schedule
 from tests.chaos.evidence import Case, Evidence
 from tests.chaos.jobs import SCHEDULED
 from tests.chaos.timeline import AHEAD, BEHIND, TICK
-from understudy.dispatcher.maintenance.cron import LATENESS
-from understudy.job_engine.invariants import Violation
-from understudy.job_engine.policies.schedule import Schedule
 
 MOST = 1_000_000
 

@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from datetime import timedelta
 
+from failsoft.job_engine.invariants import Violation
+from failsoft.job_engine.records.job import StepKind
+from failsoft.job_engine.records.states import EXPIRE, JobState
 from tests.chaos.acts import PAUSE, SLEEP
 from tests.chaos.evidence import Case
 from tests.chaos.timeline import TICK
-from understudy.job_engine.invariants import Violation
-from understudy.job_engine.records.job import StepKind
-from understudy.job_engine.records.states import EXPIRE, JobState
 
 MICROSECOND = timedelta(microseconds=1)
 

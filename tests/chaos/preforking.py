@@ -11,8 +11,8 @@ import threading
 import traceback
 from dataclasses import replace
 
+from failsoft.worker.wiring import App
 from tests.chaos.dispatching import DispatcherProcess, Orders, begin
-from understudy.worker.wiring import App
 
 CHILDREN = 2
 #: How often the parent looks after its children, in seconds.

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 from tenacity import wait_fixed
 
-from understudy.job_engine import QueueProfile, RetryPolicy, declare_queue
-from understudy.job_engine.policies.queue import Isolation
+from failsoft.job_engine import QueueProfile, RetryPolicy, declare_queue
+from failsoft.job_engine.policies.queue import Isolation
 
 LEASE = timedelta(seconds=2)
 MAX_ATTEMPTS = 3

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from failsoft.job_engine.invariants import Violation
 from tests.chaos import of_charges
 from tests.chaos.evidence import Case, Evidence
 from tests.chaos.plan import Plan
 from tests.chaos.timeline import TICK
-from understudy.job_engine.invariants import Violation
 
 #: How many violations are told in full.
 TOLD = 50

@@ -6,17 +6,17 @@ from typing import Protocol
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from failsoft.dispatcher import Dispatcher, DispatchOptions, DispatchRequest, JobHandle
+from failsoft.job_engine import JobDefinition, Link
+from failsoft.job_engine.errors import FailsoftError, LedgerError
+from failsoft.job_engine.records.groups import When
 from tests.chaos.deed import Deed
 from tests.chaos.operations import DISPATCH
 from tests.chaos.within import ordering
-from understudy.dispatcher import Dispatcher, DispatchOptions, DispatchRequest, JobHandle
-from understudy.job_engine import JobDefinition, Link
-from understudy.job_engine.errors import LedgerError, UnderstudyError
-from understudy.job_engine.records.groups import When
 
 Definition = JobDefinition[Deed, int]
 #: A handle, or why there is none.
-Answer = JobHandle[int] | UnderstudyError
+Answer = JobHandle[int] | FailsoftError
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,10 @@ from pathlib import Path
 from time import monotonic
 from typing import Protocol, TypeVar
 
+from failsoft.job_engine.invariants import history_of
+from failsoft.job_engine.records.states import JobState
+from failsoft.ledger import SqlLedger
+from failsoft.ledger.verify import verify
 from tests.chaos.checks import vacuous, violations
 from tests.chaos.effects import effects_in
 from tests.chaos.evidence import Evidence, gather
@@ -36,10 +40,6 @@ from tests.chaos.topology import Topology
 from tests.chaos.within import orders_in
 from tests.chaos.witness import now, read
 from tests.servers.processes import PATIENCE
-from understudy.job_engine.invariants import history_of
-from understudy.job_engine.records.states import JobState
-from understudy.ledger import SqlLedger
-from understudy.ledger.verify import verify
 
 T = TypeVar("T")
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from failsoft.job_engine import NOT_DONE
+from failsoft.job_engine.steps.once import NotDone
 from tests.chaos.deed import Deed, step_name
 from tests.chaos.effects import add_effect
 from tests.chaos.witness import ANSWERED, BEGIN, END, has_ended, note
-from understudy.job_engine import NOT_DONE
-from understudy.job_engine.steps.once import NotDone
 
 
 class ScriptedError(Exception):

@@ -4,6 +4,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from failsoft.job_engine.invariants import History
+from failsoft.job_engine.records.error_record import ErrorRecord
+from failsoft.job_engine.records.job import (
+    AttemptRecord,
+    HistoryEntry,
+    JobRecord,
+    StepKind,
+    StepRecord,
+)
+from failsoft.job_engine.records.schedules import ScheduleRecord
+from failsoft.job_engine.records.states import JobState
 from tests.chaos.deed import Deed
 from tests.chaos.doctoring import SECOND, event, instant
 from tests.chaos.effects import Effect
@@ -11,17 +22,6 @@ from tests.chaos.evidence import Case, Evidence, gather
 from tests.chaos.operations import OK, Operation
 from tests.chaos.timeline import RIGHT, STEADY, Timeline, marked
 from tests.chaos.witness import ANSWERED, BEGIN, END, Line
-from understudy.job_engine.invariants import History
-from understudy.job_engine.records.error_record import ErrorRecord
-from understudy.job_engine.records.job import (
-    AttemptRecord,
-    HistoryEntry,
-    JobRecord,
-    StepKind,
-    StepRecord,
-)
-from understudy.job_engine.records.schedules import ScheduleRecord
-from understudy.job_engine.records.states import JobState
 
 ENDS = {JobState.SUCCEEDED: "succeed", JobState.FAILED: "fail", JobState.CANCELLED: "stop"}
 ERROR = ErrorRecord("tests.chaos.steps.ScriptedError", "step-1")

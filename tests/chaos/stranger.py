@@ -19,7 +19,7 @@ def main(file: str) -> None:
     for number in count():
         # A writer may find another ahead of it for as long as it waits.
         with suppress(sqlite3.OperationalError), closing(sqlite3.connect(file)) as connection:
-            connection.execute("SELECT count(*) FROM understudy_jobs").fetchone()
+            connection.execute("SELECT count(*) FROM failsoft_jobs").fetchone()
             if number % 5 == 0:
                 with connection:
                     connection.execute(TABLE)

@@ -7,6 +7,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Literal, Self
 
+from failsoft.ledger.database.database import Database
+from failsoft.ledger.upgrade.run import upgrade
 from tests.chaos import effects, moved_clock, within
 from tests.chaos.moved_clock import MovedClock
 from tests.chaos.skew import Skew, build_library
@@ -14,8 +16,6 @@ from tests.servers.pgbouncer import PgBouncer
 from tests.servers.postgres_pair import PostgresPair
 from tests.servers.rabbitmq import RabbitMQ
 from tests.servers.valkey import Valkey
-from understudy.ledger.database.database import Database
-from understudy.ledger.upgrade.run import upgrade
 
 DATABASE = "chaos"
 LedgerKind = Literal["postgresql", "sqlite"]

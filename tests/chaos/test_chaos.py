@@ -7,7 +7,7 @@ from tests.chaos.__main__ import perform, show
 from tests.chaos.plan import Plan
 from tests.chaos.progress import Progress
 
-SEED = "understudy"
+SEED = "failsoft"
 
 
 @pytest.mark.timeout(600)

@@ -1,11 +1,11 @@
 """What a run met is counted by what its jobs did, and what none did is told."""
 
+from failsoft.job_engine.records.states import JobState
 from tests.chaos.deed import Deed
 from tests.chaos.features import IN_OTHER_ENDS, IN_SUCCESSES, met, never_met
 from tests.chaos.jobs import in_loop
 from tests.chaos.plan import Plan
 from tests.chaos.stories import Story, told
-from understudy.job_engine.records.states import JobState
 
 
 def test_only_what_ended_well_is_counted() -> None:

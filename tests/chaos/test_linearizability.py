@@ -2,10 +2,10 @@
 
 import pytest
 
+from failsoft.job_engine.records.states import JobState
 from tests.chaos.doctoring import EVENTS, OPERATIONS, case, event, operation
 from tests.chaos.linearizability import answers_fit_the_events
 from tests.chaos.operations import CANCEL, DISPATCH, INFO, READ, Operation
-from understudy.job_engine.records.states import JobState
 
 CANCELLED = (
     event(1, 1.0, "dispatch", JobState.OFFERED, engine="rq"),

@@ -4,6 +4,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from failsoft.job_engine.invariants import Violation
+from failsoft.job_engine.records.job import StepKind
+from failsoft.job_engine.records.states import JobState
 from tests.chaos import of_effects, of_events, of_times
 from tests.chaos.acts import NOTHING, SLEEP, WAIT
 from tests.chaos.checks import OF_EACH_JOB
@@ -12,9 +15,6 @@ from tests.chaos.doctoring import instant
 from tests.chaos.evidence import Case
 from tests.chaos.operations import SEND
 from tests.chaos.stories import Story
-from understudy.job_engine.invariants import Violation
-from understudy.job_engine.records.job import StepKind
-from understudy.job_engine.records.states import JobState
 
 Check = Callable[[Case], Iterator[Violation]]
 

@@ -6,6 +6,10 @@ from typing import Any
 
 import pytest
 
+from failsoft.job_engine.invariants import Violation
+from failsoft.job_engine.records.job import StepKind
+from failsoft.job_engine.records.schedules import ScheduleRecord
+from failsoft.job_engine.records.states import JobState
 from tests.chaos import of_events, of_ticks, of_times
 from tests.chaos.acts import NOTHING, SLEEP, WAIT
 from tests.chaos.checks import OF_EACH_JOB
@@ -16,10 +20,6 @@ from tests.chaos.jobs import by_the_minute, every_tick, no_overlap
 from tests.chaos.operations import DISPATCH, SEND
 from tests.chaos.stories import Story, told
 from tests.chaos.timeline import AHEAD, BEHIND, RIGHT, STEADY, Leap, Timeline, marked
-from understudy.job_engine.invariants import Violation
-from understudy.job_engine.records.job import StepKind
-from understudy.job_engine.records.schedules import ScheduleRecord
-from understudy.job_engine.records.states import JobState
 
 Check = Callable[[Case], Iterator[Violation]]
 

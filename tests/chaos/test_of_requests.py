@@ -6,6 +6,10 @@ from typing import Any
 
 import pytest
 
+from failsoft.job_engine.invariants import Violation
+from failsoft.job_engine.invariants import violations as shared_violations
+from failsoft.job_engine.records.error_record import ErrorRecord
+from failsoft.job_engine.records.states import JobState
 from tests.chaos import of_ends, of_requests
 from tests.chaos.checks import OF_THE_RUN, vacuous, violations
 from tests.chaos.doctoring import (
@@ -24,10 +28,6 @@ from tests.chaos.doctoring import (
 from tests.chaos.evidence import Evidence, gather
 from tests.chaos.of_requests import TAIL
 from tests.chaos.operations import CONFLICT, DISPATCH, FAIL, INFO, Operation
-from understudy.job_engine.invariants import Violation
-from understudy.job_engine.invariants import violations as shared_violations
-from understudy.job_engine.records.error_record import ErrorRecord
-from understudy.job_engine.records.states import JobState
 
 Check = Callable[[Evidence], Iterator[Violation]]
 SCRIPTED = ErrorRecord("tests.chaos.jobs.ScriptedError", "step-1")

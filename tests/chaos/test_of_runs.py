@@ -7,6 +7,10 @@ from typing import Any
 
 import pytest
 
+from failsoft.job_engine import GroupResult, JobFailure
+from failsoft.job_engine.invariants import Violation
+from failsoft.job_engine.records.schedules import ScheduleRecord
+from failsoft.job_engine.records.states import JobState
 from tests.chaos import of_children, of_failures, of_flow, of_keys, of_limits, of_ticks
 from tests.chaos.acts import FAILED, INVOKED
 from tests.chaos.checks import OF_THE_RUN
@@ -16,10 +20,6 @@ from tests.chaos.evidence import Evidence
 from tests.chaos.jobs import by_the_minute, every_tick, hook, no_overlap, one_each, two_at_once
 from tests.chaos.operations import UNIQUE
 from tests.chaos.stories import ERROR, Story, told
-from understudy.job_engine import GroupResult, JobFailure
-from understudy.job_engine.invariants import Violation
-from understudy.job_engine.records.schedules import ScheduleRecord
-from understudy.job_engine.records.states import JobState
 
 Check = Callable[[Evidence], Iterator[Violation]]
 MODULES = {

@@ -5,6 +5,9 @@ from dataclasses import replace
 
 import pytest
 
+from failsoft.job_engine.invariants import Violation
+from failsoft.job_engine.records.job import StepKind
+from failsoft.job_engine.records.states import JobState
 from tests.chaos import of_ends, of_steps
 from tests.chaos.actor import Freeze
 from tests.chaos.checks import OF_EACH_JOB
@@ -23,9 +26,6 @@ from tests.chaos.doctoring import (
 from tests.chaos.evidence import Case
 from tests.chaos.operations import CANCEL
 from tests.chaos.witness import BEGIN, END, Line
-from understudy.job_engine.invariants import Violation
-from understudy.job_engine.records.job import StepKind
-from understudy.job_engine.records.states import JobState
 
 Check = Callable[[Case], Iterator[Violation]]
 LATE_BEGIN = line(BEGIN, "step-2", 1, 4.5)

@@ -7,6 +7,9 @@ from random import Random
 
 import pytest
 
+from failsoft.ledger import SqlLedger
+from failsoft.ledger.database.database import Database
+from failsoft.ledger.upgrade.run import upgrade
 from tests.chaos import moved_clock
 from tests.chaos.doctoring import SECOND, instant
 from tests.chaos.moved_clock import MovedClock
@@ -24,9 +27,6 @@ from tests.chaos.timeline import (
     marked,
 )
 from tests.servers.processes import Processes
-from understudy.ledger import SqlLedger
-from understudy.ledger.database.database import Database
-from understudy.ledger.upgrade.run import upgrade
 
 TELLS = """
 import time

@@ -15,6 +15,7 @@ from typing import Self
 
 from sqlalchemy import make_url
 
+from failsoft.ledger import SqlLedger
 from tests.chaos.actor import Actor, Freeze
 from tests.chaos.dispatching import ORDERS, Orders
 from tests.chaos.queues import CHILDREN, THREADS
@@ -22,7 +23,6 @@ from tests.chaos.surroundings import DATABASE, Surroundings
 from tests.chaos.witness import ACTOR, ENGINE, FILE
 from tests.servers.processes import PATIENCE, wait_until
 from tests.servers.proxy import TcpProxy
-from understudy.ledger import SqlLedger
 
 ROOT = Path(__file__).parents[2]
 #: How a line of a log names the worker.
@@ -36,18 +36,18 @@ QUEUES = (THREADS.name, CHILDREN.name)
 #: Everything that is waited for comes sooner than in production.
 HASTE: Mapping[str, str] = MappingProxyType(
     {
-        "UNDERSTUDY_WORKER_BEAT": "400ms",
-        "UNDERSTUDY_WORKER_TTL": "2s",
-        "UNDERSTUDY_MAINTENANCE_EVERY": "300ms",
-        "UNDERSTUDY_PROBE_EVERY": "300ms",
-        "UNDERSTUDY_HEALTHY_PROBES": "2",
-        "UNDERSTUDY_MIN_OPEN": "300ms",
-        "UNDERSTUDY_RAMP": "0s",
-        "UNDERSTUDY_SHUTDOWN_GRACE": "3s",
-        "UNDERSTUDY_LOG_FORMAT": "json",
-        "UNDERSTUDY_JOBS": "tests.chaos.jobs",
+        "FAILSOFT_WORKER_BEAT": "400ms",
+        "FAILSOFT_WORKER_TTL": "2s",
+        "FAILSOFT_MAINTENANCE_EVERY": "300ms",
+        "FAILSOFT_PROBE_EVERY": "300ms",
+        "FAILSOFT_HEALTHY_PROBES": "2",
+        "FAILSOFT_MIN_OPEN": "300ms",
+        "FAILSOFT_RAMP": "0s",
+        "FAILSOFT_SHUTDOWN_GRACE": "3s",
+        "FAILSOFT_LOG_FORMAT": "json",
+        "FAILSOFT_JOBS": "tests.chaos.jobs",
         # What is pruned is no evidence, and no worker here serves the job that prunes.
-        "UNDERSTUDY_PRUNE": "off",
+        "FAILSOFT_PRUNE": "off",
         "PYTHONPATH": str(ROOT),
         "PYTHONUNBUFFERED": "1",
         "dramatiq_restart_delay": "300",
@@ -168,11 +168,11 @@ class Topology:
 
     def _worker(self, engine: str, queue: str) -> Actor:
         name = f"{engine}-{queue.removeprefix('chaos-')}"
-        command = ("-m", "understudy.worker.process", engine, queue)
+        command = ("-m", "failsoft.worker.process", engine, queue)
         return self._actor(name, engine, command, {ENGINE: engine})
 
     def _maintenance(self, name: str) -> Actor:
-        command = ("-m", "understudy.worker.process", "maintenance")
+        command = ("-m", "failsoft.worker.process", "maintenance")
         return self._actor(name, "maintenance", command, {})
 
     def _actor(self, name: str, role: str, command: Sequence[str], env: Mapping[str, str]) -> Actor:
@@ -203,7 +203,7 @@ class Topology:
         elif hosts:
             ledger = make_url(f"postgresql://postgres@{hosts[0]}/{DATABASE}?pooler=transaction")
         return {
-            "UNDERSTUDY_REDIS_URL": f"redis://127.0.0.1:{links['valkey'].port}/0",
-            "UNDERSTUDY_AMQP_URL": f"amqp://guest:guest@127.0.0.1:{links['rabbitmq'].port}/%2F",
-            "UNDERSTUDY_LEDGER_URL": ledger.render_as_string(hide_password=False),
+            "FAILSOFT_REDIS_URL": f"redis://127.0.0.1:{links['valkey'].port}/0",
+            "FAILSOFT_AMQP_URL": f"amqp://guest:guest@127.0.0.1:{links['rabbitmq'].port}/%2F",
+            "FAILSOFT_LEDGER_URL": ledger.render_as_string(hide_password=False),
         }

@@ -23,7 +23,7 @@ from sqlalchemy import (
     select,
 )
 
-from understudy.ledger.database.database import Database, ledger_url
+from failsoft.ledger.database.database import Database, ledger_url
 
 _METADATA = MetaData()
 _ORDERS = Table("chaos_orders", _METADATA, Column("label", Text, nullable=False))
@@ -50,7 +50,7 @@ def orders_in(database: Database) -> list[str]:
 
 @cache
 def _engine() -> Engine:
-    url = ledger_url(os.environ["UNDERSTUDY_LEDGER_URL"])
+    url = ledger_url(os.environ["FAILSOFT_LEDGER_URL"])
     options: dict[str, Any] = {}
     if url.get_backend_name() == "postgresql":
         options = {"connect_timeout": 2}

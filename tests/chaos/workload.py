@@ -4,15 +4,15 @@ from datetime import timedelta
 from random import Random
 from typing import Any
 
+from failsoft.dispatcher import DispatchOptions, DispatchRequest
+from failsoft.job_engine import Link
+from failsoft.job_engine.records.groups import When
 from tests.chaos.acts import WAIT
 from tests.chaos.deed import Deed
 from tests.chaos.deeds import CUSTOMERS, deed, short_deed
 from tests.chaos.jobs import JOBS, LIMITED, in_thread, one_each
 from tests.chaos.operations import UNIQUE
 from tests.chaos.requests import Chain, Group, Later, Many, Request, Single, Within
-from understudy.dispatcher import DispatchOptions, DispatchRequest
-from understudy.job_engine import Link
-from understudy.job_engine.records.groups import When
 
 #: How long one key is the current one, in seconds.
 KEY_SPAN = 2

@@ -15,7 +15,7 @@ from tests.servers.patroni import PatroniCluster
 @pytest.fixture(scope="module", params=[True, False], ids=["synchronous", "asynchronous"])
 def cluster(request: pytest.FixtureRequest) -> Iterator[PatroniCluster]:
     assert not missing(), missing()
-    prefix = "understudy-cluster-"
+    prefix = "failsoft-cluster-"
     with (
         TemporaryDirectory(prefix=prefix, ignore_cleanup_errors=True) as folder,
         PatroniCluster(Path(folder), synchronous=request.param) as cluster,

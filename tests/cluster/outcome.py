@@ -9,6 +9,9 @@ from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
 
+from failsoft.dispatcher import JobHandle
+from failsoft.job_engine import JobState
+from failsoft.job_engine.errors import JobNotFoundError
 from tests.faults.load import Load, charged
 from tests.integration.acceptance.evidence import (
     assert_finished_steps_stayed_finished,
@@ -16,12 +19,9 @@ from tests.integration.acceptance.evidence import (
     assert_one_outcome,
 )
 from tests.integration.acceptance.stage import Stage
-from understudy.dispatcher import JobHandle
-from understudy.job_engine import JobState
-from understudy.job_engine.errors import JobNotFoundError
 
 #: The folder that the figures go to, as JSON.
-VARIABLE = "_UNDERSTUDY_CLUSTER_SUMMARY"
+VARIABLE = "_FAILSOFT_CLUSTER_SUMMARY"
 MICROSECOND = 1e-6
 
 

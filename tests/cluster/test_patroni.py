@@ -59,7 +59,7 @@ MISFORTUNES = (switched_over, primary_killed, primary_partitioned, store_partiti
 def test_a_ledger_on_a_cluster_goes_on_by_itself(
     stage: Stage, cluster: PatroniCluster, misfortune: Callable[[PatroniCluster], None]
 ) -> None:
-    stage.wait_for(stage.worker("rq", "threads", UNDERSTUDY_LEASE=LONG_LEASE))
+    stage.wait_for(stage.worker("rq", "threads", FAILSOFT_LEASE=LONG_LEASE))
 
     with under_load(stage) as load:
         began = time.time()

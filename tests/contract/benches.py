@@ -12,24 +12,24 @@ from typing import Protocol, TypeVar
 import dramatiq
 import pika
 
+from failsoft.dispatcher.engines.dramatiq import DramatiqEngine, make_broker
+from failsoft.dispatcher.engines.dramatiq_messages import ACTOR, Inbox
+from failsoft.dispatcher.engines.rq import RqEngine
+from failsoft.dispatcher.offering.bounded_caller import BoundedCaller, Caller, DirectCaller
+from failsoft.job_engine.clock import Deadline, SystemClock
+from failsoft.job_engine.errors import EngineError, MessageRejectedError
+from failsoft.job_engine.policies.queue import QueueProfile
+from failsoft.job_engine.ports.engine import EngineAdapter
+from failsoft.job_engine.records.message import Message
+from failsoft.queue import SafeJob, queue_name, rq_queue, shared_client
+from failsoft.queue.safe_job import ENTRY_POINT
+from failsoft.testing import MemoryEngine
+from failsoft.worker.engines.dramatiq_worker import ThreadWorker
+from failsoft.worker.engines.link import Link
+from failsoft.worker.engines.port import EngineWorker
+from failsoft.worker.engines.rq_worker import SlotWorker
 from tests.servers.processes import PATIENCE
 from tests.servers.valkey import Valkey
-from understudy.dispatcher.engines.dramatiq import DramatiqEngine, make_broker
-from understudy.dispatcher.engines.dramatiq_messages import ACTOR, Inbox
-from understudy.dispatcher.engines.rq import RqEngine
-from understudy.dispatcher.offering.bounded_caller import BoundedCaller, Caller, DirectCaller
-from understudy.job_engine.clock import Deadline, SystemClock
-from understudy.job_engine.errors import EngineError, MessageRejectedError
-from understudy.job_engine.policies.queue import QueueProfile
-from understudy.job_engine.ports.engine import EngineAdapter
-from understudy.job_engine.records.message import Message
-from understudy.queue import SafeJob, queue_name, rq_queue, shared_client
-from understudy.queue.safe_job import ENTRY_POINT
-from understudy.testing import MemoryEngine
-from understudy.worker.engines.dramatiq_worker import ThreadWorker
-from understudy.worker.engines.link import Link
-from understudy.worker.engines.port import EngineWorker
-from understudy.worker.engines.rq_worker import SlotWorker
 
 T = TypeVar("T")
 

@@ -4,7 +4,7 @@ from zlib import crc32
 
 import pytest
 
-pytest.register_assert_rewrite("understudy.testing")
+pytest.register_assert_rewrite("failsoft.testing")
 
 #: One test of so many runs behind a pooler in each run.
 ONE_IN = 10

@@ -5,10 +5,10 @@ from contextlib import closing
 
 import pytest
 
+from failsoft.testing import EngineBench, EngineSuite, ServerlessEngineSuite
 from tests.contract.benches import DramatiqBench, MemoryBench, RqBench
 from tests.servers.rabbitmq import Application, RabbitMQ
 from tests.servers.valkey import Valkey
-from understudy.testing import EngineBench, EngineSuite, ServerlessEngineSuite
 
 
 class TestMemoryEngine(ServerlessEngineSuite):

@@ -7,13 +7,13 @@ from datetime import timedelta
 
 import pytest
 
+from failsoft.dispatcher.engines.dramatiq_messages import encode, pack
+from failsoft.job_engine.records.message import Message
+from failsoft.queue import queue_name
+from failsoft.testing.engine_suite.bench import new_message, offer
 from tests.contract.benches import QUEUE, DramatiqBench
 from tests.servers.processes import PATIENCE, wait_until
 from tests.servers.valkey import Valkey
-from understudy.dispatcher.engines.dramatiq_messages import encode, pack
-from understudy.job_engine.records.message import Message
-from understudy.queue import queue_name
-from understudy.testing.engine_suite.bench import new_message, offer
 
 ARRIVAL = timedelta(seconds=PATIENCE)
 

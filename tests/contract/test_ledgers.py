@@ -7,29 +7,29 @@ from contextlib import closing
 import pytest
 from sqlalchemy import Connection, text
 
-from tests.integration.upgrades.next_release import ADDITIVE
-from tests.servers.database_clock import DatabaseClock
-from tests.servers.pgbouncer import PgBouncer
-from tests.servers.postgres import Postgres
-from tests.servers.processes import PATIENCE, wait_until
-from understudy.job_engine.errors import UniqueKeyHeldError
-from understudy.job_engine.ports.ledger import Ledger
-from understudy.job_engine.records.manual_retry import ManualRetry
-from understudy.ledger import Database, SqlLedger
-from understudy.ledger.schema.tables import info, metadata, signing_keys
-from understudy.ledger.transitions.insert import record
-from understudy.ledger.upgrade.run import upgrade
-from understudy.ledger.verify import verify
-from understudy.testing import FrozenClock, LedgerSuite, MemoryLedger
-from understudy.testing.ledger_suite import PassTime
-from understudy.testing.ledger_suite.control.retried_keys import (
+from failsoft.job_engine.errors import UniqueKeyHeldError
+from failsoft.job_engine.ports.ledger import Ledger
+from failsoft.job_engine.records.manual_retry import ManualRetry
+from failsoft.ledger import Database, SqlLedger
+from failsoft.ledger.schema.tables import info, metadata, signing_keys
+from failsoft.ledger.transitions.insert import record
+from failsoft.ledger.upgrade.run import upgrade
+from failsoft.ledger.verify import verify
+from failsoft.testing import FrozenClock, LedgerSuite, MemoryLedger
+from failsoft.testing.ledger_suite import PassTime
+from failsoft.testing.ledger_suite.control.retried_keys import (
     ONE,
     dead,
     dispatched,
     race_for_a_key,
     retried,
 )
-from understudy.testing.ledger_suite.fixtures import new_job, plan
+from failsoft.testing.ledger_suite.fixtures import new_job, plan
+from tests.integration.upgrades.next_release import ADDITIVE
+from tests.servers.database_clock import DatabaseClock
+from tests.servers.pgbouncer import PgBouncer
+from tests.servers.postgres import Postgres
+from tests.servers.processes import PATIENCE, wait_until
 
 Bench = tuple[Database, DatabaseClock]
 

@@ -9,14 +9,14 @@ from datetime import timedelta
 
 import pytest
 
+from failsoft.dispatcher.engines.dramatiq import DramatiqEngine, make_broker
+from failsoft.dispatcher.engines.rq import RqEngine
+from failsoft.job_engine.clock import Deadline, SystemClock
+from failsoft.job_engine.policies.queue import DEFAULT
+from failsoft.job_engine.ports.engine import EngineAdapter
+from failsoft.job_engine.records.message import KeyRing, Message, SigningKey
+from failsoft.queue import SafeJob, rq_id, shared_client
 from tests.servers.valkey import Valkey
-from understudy.dispatcher.engines.dramatiq import DramatiqEngine, make_broker
-from understudy.dispatcher.engines.rq import RqEngine
-from understudy.job_engine.clock import Deadline, SystemClock
-from understudy.job_engine.policies.queue import DEFAULT
-from understudy.job_engine.ports.engine import EngineAdapter
-from understudy.job_engine.records.message import KeyRing, Message, SigningKey
-from understudy.queue import SafeJob, rq_id, shared_client
 
 pytestmark = pytest.mark.fault("F48")
 

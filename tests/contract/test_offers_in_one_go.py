@@ -10,17 +10,17 @@ from redis import Connection, ConnectionPool, Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from failsoft.dispatcher.engines.dramatiq import DramatiqEngine
+from failsoft.dispatcher.engines.dramatiq_messages import pack
+from failsoft.dispatcher.engines.dramatiq_redis import SafeRedisBroker
+from failsoft.dispatcher.engines.rq import RqEngine
+from failsoft.job_engine.clock import Deadline, SystemClock
+from failsoft.job_engine.errors import EngineError, OfferRefusedError, OfferUncertainError
+from failsoft.testing.engine_suite.bench import new_message
 from tests.contract.benches import NAMESPACE, QUEUE
 from tests.servers.processes import PATIENCE, wait_until
 from tests.servers.proxy import Direction, TcpProxy
 from tests.servers.valkey import Valkey
-from understudy.dispatcher.engines.dramatiq import DramatiqEngine
-from understudy.dispatcher.engines.dramatiq_messages import pack
-from understudy.dispatcher.engines.dramatiq_redis import SafeRedisBroker
-from understudy.dispatcher.engines.rq import RqEngine
-from understudy.job_engine.clock import Deadline, SystemClock
-from understudy.job_engine.errors import EngineError, OfferRefusedError, OfferUncertainError
-from understudy.testing.engine_suite.bench import new_message
 
 MANY = 200
 #: What the server answers before the first offer's reply: that it knows the script.

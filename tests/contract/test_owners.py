@@ -6,16 +6,16 @@ from datetime import timedelta
 import pika
 import pytest
 
+from failsoft.dispatcher.engines.dramatiq import DramatiqEngine, make_broker
+from failsoft.dispatcher.engines.rq import RqEngine
+from failsoft.job_engine.clock import Deadline, SystemClock
+from failsoft.job_engine.errors import EngineError
+from failsoft.job_engine.policies.queue import DEFAULT, QueueProfile
+from failsoft.job_engine.ports.engine import Claiming, OwnedEngineAdapter, Owner
+from failsoft.job_engine.records.message import KeyRing, SigningKey
+from failsoft.queue import shared_client
 from tests.servers.rabbitmq import RabbitMQ
 from tests.servers.valkey import Valkey
-from understudy.dispatcher.engines.dramatiq import DramatiqEngine, make_broker
-from understudy.dispatcher.engines.rq import RqEngine
-from understudy.job_engine.clock import Deadline, SystemClock
-from understudy.job_engine.errors import EngineError
-from understudy.job_engine.policies.queue import DEFAULT, QueueProfile
-from understudy.job_engine.ports.engine import Claiming, OwnedEngineAdapter, Owner
-from understudy.job_engine.records.message import KeyRing, SigningKey
-from understudy.queue import shared_client
 
 pytestmark = pytest.mark.fault("F51")
 

@@ -10,18 +10,18 @@ import pika
 import pytest
 from redis import Redis
 
+from failsoft.dispatcher.engines.dramatiq import DramatiqEngine, make_broker
+from failsoft.dispatcher.engines.rq import RqEngine
+from failsoft.job_engine.clock import Deadline, SystemClock
+from failsoft.job_engine.errors import EngineRefusedError, OfferRefusedError
+from failsoft.job_engine.policies.queue import QueueProfile
+from failsoft.job_engine.ports.engine import EngineAdapter, EngineHealth
+from failsoft.job_engine.records.message import Message
+from failsoft.queue import shared_client
 from tests.integration.security.documented import ADD_USER, DELETE_USER, PERMIT
 from tests.servers.processes import PATIENCE, wait_until
 from tests.servers.rabbitmq import RabbitMQ
 from tests.servers.valkey import Valkey
-from understudy.dispatcher.engines.dramatiq import DramatiqEngine, make_broker
-from understudy.dispatcher.engines.rq import RqEngine
-from understudy.job_engine.clock import Deadline, SystemClock
-from understudy.job_engine.errors import EngineRefusedError, OfferRefusedError
-from understudy.job_engine.policies.queue import QueueProfile
-from understudy.job_engine.ports.engine import EngineAdapter, EngineHealth
-from understudy.job_engine.records.message import Message
-from understudy.queue import shared_client
 
 QUEUE = QueueProfile("lane", pickup=timedelta(seconds=10))
 NAME = "shop-lane"

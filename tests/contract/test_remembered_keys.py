@@ -10,24 +10,22 @@ from datetime import datetime, timedelta
 import pytest
 from sqlalchemy import Connection, text
 
-from tests.servers.database_clock import DatabaseClock
-from tests.servers.postgres import Postgres
-from understudy.job_engine.clock import SystemClock
-from understudy.job_engine.errors import JobNotFoundError
-from understudy.job_engine.policies.retention import IDEMPOTENCY_FOR, Retention
-from understudy.job_engine.records.follow_ups import FollowUps, NextJob
-from understudy.job_engine.records.job import JobRecord
-from understudy.job_engine.records.manual_retry import ManualRetry
-from understudy.job_engine.records.new_job import NewJob
-from understudy.job_engine.records.states import JobState
-from understudy.ledger import Database, SqlLedger
-from understudy.ledger.schema.jobs import jobs
-from understudy.ledger.schema.tables import keys
-from understudy.ledger.transitions.insert import record
-from understudy.ledger.upgrade.run import upgrade
-from understudy.ledger.upkeep.pruning import SETTLES, SqlPruner
-from understudy.ledger.verify import verify
-from understudy.testing.ledger_suite.fixtures import (
+from failsoft.job_engine.clock import SystemClock
+from failsoft.job_engine.errors import JobNotFoundError
+from failsoft.job_engine.policies.retention import IDEMPOTENCY_FOR, Retention
+from failsoft.job_engine.records.follow_ups import FollowUps, NextJob
+from failsoft.job_engine.records.job import JobRecord
+from failsoft.job_engine.records.manual_retry import ManualRetry
+from failsoft.job_engine.records.new_job import NewJob
+from failsoft.job_engine.records.states import JobState
+from failsoft.ledger import Database, SqlLedger
+from failsoft.ledger.schema.jobs import jobs
+from failsoft.ledger.schema.tables import keys
+from failsoft.ledger.transitions.insert import record
+from failsoft.ledger.upgrade.run import upgrade
+from failsoft.ledger.upkeep.pruning import SETTLES, SqlPruner
+from failsoft.ledger.verify import verify
+from failsoft.testing.ledger_suite.fixtures import (
     FAILURE,
     SUCCESS,
     claimed,
@@ -36,6 +34,8 @@ from understudy.testing.ledger_suite.fixtures import (
     plan,
     waiting,
 )
+from tests.servers.database_clock import DatabaseClock
+from tests.servers.postgres import Postgres
 
 pytestmark = pytest.mark.fault("F39")
 
@@ -84,7 +84,7 @@ class Ledger:
         return self.sql.record_job(replace(new, id=f"{new.id}-again"), plan())
 
     def rows(self) -> int:
-        count = text("SELECT count(*) FROM understudy_jobs")
+        count = text("SELECT count(*) FROM failsoft_jobs")
         return int(self.database.read(lambda c: c.execute(count).scalar_one()))
 
     def violations(self) -> list[str]:
@@ -301,7 +301,7 @@ def test_a_dispatch_that_began_before_is_what_settling_is_for(
 
     repeatable = ledger.database.engine.execution_options(isolation_level="REPEATABLE READ")
     with repeatable.connect() as connection:
-        connection.execute(text("SELECT count(*) FROM understudy_keys"))
+        connection.execute(text("SELECT count(*) FROM failsoft_keys"))
         assert ledger.prune(careful) == 0
         found, created = _recorded(connection)
         connection.rollback()

@@ -9,16 +9,16 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import text
 
-from understudy.ledger import Database, check
-from understudy.ledger.schema.columns import PREFIX
-from understudy.ledger.schema.revision import REVISION, REVISIONS
-from understudy.ledger.schema.tables import metadata
-from understudy.ledger.upgrade.run import upgrade
-from understudy.ledger.upgrade.scripts import load
+from failsoft.ledger import Database, check
+from failsoft.ledger.schema.columns import PREFIX
+from failsoft.ledger.schema.revision import REVISION, REVISIONS
+from failsoft.ledger.schema.tables import metadata
+from failsoft.ledger.upgrade.run import upgrade
+from failsoft.ledger.upgrade.scripts import load
 
 #: A job as code of the first revision recorded it.
 JOB = text("""
-    INSERT INTO understudy_jobs (id, name, queue, state, payload, payload_sha, created_at)
+    INSERT INTO failsoft_jobs (id, name, queue, state, payload, payload_sha, created_at)
     VALUES (:id, 'a-job', 'default', 'scheduled', '{}', '', 1)
 """)
 
@@ -39,7 +39,7 @@ DEFINITIONS = {
         "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'",
         """
         SELECT relname, indisvalid, indisready FROM pg_index
-        JOIN pg_class ON pg_class.oid = indexrelid WHERE relname LIKE '%understudy%'
+        JOIN pg_class ON pg_class.oid = indexrelid WHERE relname LIKE '%failsoft%'
         """,
         """
         SELECT table_name, column_name, ordinal_position, column_default, is_nullable, data_type,

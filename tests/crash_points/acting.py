@@ -3,10 +3,10 @@
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
+from failsoft.worker import process
+from failsoft.worker.configuration.settings import load_settings
+from failsoft.worker.wiring import build
 from tests.crash_points.jobs import Act, crossing
-from understudy.worker import process
-from understudy.worker.configuration.settings import load_settings
-from understudy.worker.wiring import build
 
 
 def work(engine: str, queue: str) -> None:

@@ -15,9 +15,9 @@ from typing import NamedTuple
 from redis.exceptions import ConnectionError as RedisConnectionError
 from sqlalchemy.exc import OperationalError
 
+from failsoft.job_engine.crash_points import CRASH_POINTS, POINTS
+from failsoft.job_engine.errors import OfferUncertainError
 from tests.servers.processes import wait_until
-from understudy.job_engine.crash_points import CRASH_POINTS, POINTS
-from understudy.job_engine.errors import OfferUncertainError
 
 #: Where the cells lie: only the programs of these tests read it.
 FOLDER = "CRASH_CELLS"

@@ -31,8 +31,8 @@ acceptance = environment
 
 @pytest.fixture
 def environment(acceptance: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    acceptance.setenv("UNDERSTUDY_JOBS", CREW_JOBS)
-    acceptance.setenv("UNDERSTUDY_LEASE", "1s")
+    acceptance.setenv("FAILSOFT_JOBS", CREW_JOBS)
+    acceptance.setenv("FAILSOFT_LEASE", "1s")
     return acceptance
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from tenacity import wait_fixed
 
+from failsoft.job_engine import RetryPolicy, job
 from tests.crash_points.cells import FOLDER, arm
 from tests.integration.acceptance.jobs_under_test import Act, perform
-from understudy.job_engine import RetryPolicy, job
 
 SOON = RetryPolicy(max_attempts=10, wait=wait_fixed(0.1))
 

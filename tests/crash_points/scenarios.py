@@ -5,14 +5,14 @@ from datetime import timedelta
 from types import MappingProxyType
 from typing import NamedTuple
 
+from failsoft.dispatcher import JobHandle
+from failsoft.job_engine import JobState
+from failsoft.job_engine.crash_points import COMMITS, DEEDS
+from failsoft.job_engine.records.job import JobRecord, Ticket, WorkerRecord
+from failsoft.job_engine.records.new_job import NewJob, OfferPlan
 from tests.crash_points.crew import ENGINES, Crew
 from tests.crash_points.jobs import Act, crossing, waiting
 from tests.integration.acceptance.stage import Stage
-from understudy.dispatcher import JobHandle
-from understudy.job_engine import JobState
-from understudy.job_engine.crash_points import COMMITS, DEEDS
-from understudy.job_engine.records.job import JobRecord, Ticket, WorkerRecord
-from understudy.job_engine.records.new_job import NewJob, OfferPlan
 
 BRIEF = timedelta(milliseconds=200)
 HOUR = timedelta(hours=1)
@@ -53,7 +53,7 @@ def dispatch_again(stage: Stage, crew: Crew, job_id: str) -> None:
 
 
 def dispatch_to_nobody(stage: Stage, crew: Crew, job_id: str) -> None:
-    crew.act("dispatch-to-rq", job_id, UNDERSTUDY_REDIS_URL=NOWHERE)
+    crew.act("dispatch-to-rq", job_id, FAILSOFT_REDIS_URL=NOWHERE)
 
 
 def cancel(stage: Stage, crew: Crew, job_id: str) -> None:

@@ -9,6 +9,9 @@ from time import monotonic
 
 import pytest
 
+from failsoft.job_engine import JobState
+from failsoft.job_engine.outcome import MAX_CRASHES
+from failsoft.ledger.verify import verify
 from tests.crash_points.cells import ACTIONS, MATRIX, SLOW, Cell, is_quick
 from tests.crash_points.crew import Crew
 from tests.crash_points.scenarios import SCENARIOS, handle
@@ -19,9 +22,6 @@ from tests.integration.acceptance.evidence import (
 )
 from tests.integration.acceptance.stage import PATIENCE, Stage
 from tests.servers.processes import is_alive, wait_until
-from understudy.job_engine import JobState
-from understudy.job_engine.outcome import MAX_CRASHES
-from understudy.ledger.verify import verify
 
 #: The lease is a second, and a rescuer watches for as long before it acts.
 BEYOND_THE_LEASE = 2.5

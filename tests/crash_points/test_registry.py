@@ -4,9 +4,9 @@ import ast
 import re
 from pathlib import Path
 
+from failsoft.job_engine.crash_points import COMMITS, CRASH_POINTS, DEEDS, POINTS
 from tests.crash_points.cells import ACTIONS, MATRIX
 from tests.crash_points.scenarios import SCENARIOS
-from understudy.job_engine.crash_points import COMMITS, CRASH_POINTS, DEEDS, POINTS
 
 ROOT = Path(__file__).parents[2]
 SOURCES = [*ROOT.glob("packages/*/src/**/*.py"), *ROOT.glob("apps/*/src/**/*.py")]

@@ -11,13 +11,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import ModuleType
 
+from failsoft.dispatcher import use_dispatcher
+from failsoft.ledger.upgrade.run import upgrade
+from failsoft.testing import MemoryEngine
+from failsoft.worker.configuration.settings import load_settings
+from failsoft.worker.wiring import App, build, open_database
 from tests.docs.page import Block, blocks_of
 from tests.docs.staff import PageCatalogue, serve_every_queue
-from understudy.dispatcher import use_dispatcher
-from understudy.ledger.upgrade.run import upgrade
-from understudy.testing import MemoryEngine
-from understudy.worker.configuration.settings import load_settings
-from understudy.worker.wiring import App, build, open_database
 
 #: How often scheduler, rescuer and heartbeats look: a page is not to wait for them.
 LOOK_EVERY = timedelta(milliseconds=40)
@@ -26,8 +26,8 @@ LOOK_EVERY = timedelta(milliseconds=40)
 @contextlib.contextmanager
 def _house(page: ModuleType) -> Iterator[None]:
     with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        os.environ["UNDERSTUDY_LEDGER_URL"] = f"sqlite:///{folder}/ledger.db"
-        os.environ["UNDERSTUDY_ENGINES"] = "memory"
+        os.environ["FAILSOFT_LEDGER_URL"] = f"sqlite:///{folder}/ledger.db"
+        os.environ["FAILSOFT_ENGINES"] = "memory"
         settings = load_settings().model_copy(
             update={"maintenance_every": LOOK_EVERY, "worker_beat": LOOK_EVERY}
         )

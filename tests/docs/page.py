@@ -7,7 +7,7 @@ from itertools import zip_longest
 from pathlib import Path
 
 _BLOCK = re.compile(r"^```(\w+)[^\n]*\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-_COMMAND = re.compile(r"^\$ understudy ([^\n#]+)", re.MULTILINE)
+_COMMAND = re.compile(r"^\$ failsoft ([^\n#]+)", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ def blocks_of(page: Path) -> Iterator[Block]:
 
 
 def commands_of(page: Path) -> list[str]:
-    """Find the commands of `understudy` that a page shows, without their arguments."""
+    """Find the commands of `failsoft` that a page shows, without their arguments."""
     consoles = [b.group(2) for b in _BLOCK.finditer(page.read_text()) if b.group(1) == "console"]
     return [line.strip() for text in consoles for line in _COMMAND.findall(text)]
 

@@ -6,17 +6,17 @@ import time
 from collections.abc import Iterator, Sequence
 from types import ModuleType
 
-from understudy.job_engine.definitions.catalogue import Catalogue
-from understudy.job_engine.definitions.definition import AnyDefinition, JobDefinition
-from understudy.job_engine.errors import UnknownJobError
-from understudy.job_engine.policies.queue import QueueProfile, declared_queues
-from understudy.testing import MemoryEngine
-from understudy.worker.attempts.processor import Processor
-from understudy.worker.attempts.runners import Runner, ThreadRunner
-from understudy.worker.bundled_jobs import shipped_jobs
-from understudy.worker.engines.port import EngineWorker
-from understudy.worker.process import WorkerProcess
-from understudy.worker.wiring import App
+from failsoft.job_engine.definitions.catalogue import Catalogue
+from failsoft.job_engine.definitions.definition import AnyDefinition, JobDefinition
+from failsoft.job_engine.errors import UnknownJobError
+from failsoft.job_engine.policies.queue import QueueProfile, declared_queues
+from failsoft.testing import MemoryEngine
+from failsoft.worker.attempts.processor import Processor
+from failsoft.worker.attempts.runners import Runner, ThreadRunner
+from failsoft.worker.bundled_jobs import shipped_jobs
+from failsoft.worker.engines.port import EngineWorker
+from failsoft.worker.process import WorkerProcess
+from failsoft.worker.wiring import App
 
 SLOTS = 4
 LOOK_EVERY = 0.005

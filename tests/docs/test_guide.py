@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from failsoft.worker.cli import main
 from tests.docs.page import blocks_of, commands_of
-from understudy.worker.cli import main
 
 GUIDE = Path(__file__).parents[2] / "docs" / "guide"
 PAGES = sorted(page for page in GUIDE.glob("*.md") if page.name != "README.md")

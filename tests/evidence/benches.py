@@ -10,14 +10,14 @@ WAYS = ("one after the other", "through the queue")
 STEPS = """Jobs of ten steps that do nothing, of each in turn on one database in one run. The aim is
 three times DBOS's steps a second. Both wait for the disk once at each step, so that on a slow disk
 nobody can be much faster than the other: what a bare `INSERT` of the driver takes, committed, says
-how much of it is the disk; in `/dev/shm` there is none. On SQLite DBOS has Understudy's write-ahead
+how much of it is the disk; in `/dev/shm` there is none. On SQLite DBOS has Failsoft's write-ahead
 log; by itself it uses the slower journal. One after the other, each runs in a process of its own.
 The job engine itself takes a fiftieth of a millisecond a step; the rest is the database and the
 way there, and through the queue the engine's own work. On SQLite the steps that threads of a
 worker record at the same time share one wait for the disk. `load` is how many processes wanted
 the two cores, the benchmark's own too."""
 
-DISPATCH = """One call of each in turn. Understudy commits every job to the ledger first, which RQ
+DISPATCH = """One call of each in turn. Failsoft commits every job to the ledger first, which RQ
 and Dramatiq do not; a ratio below 1 is faster than the raw engine."""
 
 OUTAGES = """What a dispatch takes when the engine that is asked first is down, silent, blocked or
@@ -50,7 +50,7 @@ def _aim(runs: Sequence[Figures]) -> str:
         for run in runs
         for way in WAYS
         for rate in run[way]["rates"]
-        if rate["who"].startswith("Understudy")
+        if rate["who"].startswith("Failsoft")
     ]
     met = sum(each >= 3 for each in ours)
     return f"**The aim of 3 was met in {met} of {len(ours)};** the least was {min(ours):.2f}."
@@ -58,7 +58,7 @@ def _aim(runs: Sequence[Figures]) -> str:
 
 def dispatch(runs: Sequence[Figures]) -> str:
     """Return a table of what stood beside what."""
-    head = ["ledger", "", "raw", "p50 ms", "Understudy", "p50 ms", "ratio of p50", "of p99"]
+    head = ["ledger", "", "raw", "p50 ms", "Failsoft", "p50 ms", "ratio of p50", "of p99"]
     return table(head, [row for run in runs for row in _pairs(run)])
 
 

@@ -232,7 +232,7 @@ def _verify() -> str:
     head = ["ledger", "jobs", "events", "seconds", "megabytes"]
     return _part(
         "A large ledger, verified",
-        "`understudy ledger verify` reads every history of a ledger in one snapshot, and what jobs "
+        "`failsoft ledger verify` reads every history of a ledger in one snapshot, and what jobs "
         "have to do with each other.",
         "python -m tests.model.ledgers sqlite:////tmp/ledger.db 270000",
         _or_not_run(rows, lambda: table(head, rows)),

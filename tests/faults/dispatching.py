@@ -9,9 +9,9 @@ import os
 import signal
 import sys
 
+from failsoft.worker.configuration.settings import load_settings
+from failsoft.worker.wiring import build
 from tests.integration.acceptance.jobs_under_test import Act, in_thread
-from understudy.worker.configuration.settings import load_settings
-from understudy.worker.wiring import build
 
 
 def main(job_id: str, *options: str) -> None:

@@ -12,9 +12,9 @@ from contextlib import closing
 
 from sqlalchemy import func, select
 
+from failsoft.ledger import Database, SqlLedger
+from failsoft.ledger.database.compiled import execute
 from tests.faults.lost_replies import Scene
-from understudy.ledger import Database, SqlLedger
-from understudy.ledger.database.compiled import execute
 
 JOBS = 50
 SESSION = select(func.pg_backend_pid().label("pid"))

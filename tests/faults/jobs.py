@@ -5,14 +5,14 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from failsoft.dispatcher import dispatch_job
+from failsoft.job_engine import JobContext, job
+from failsoft.job_engine.jobs.data_sync.table_sink import Column, TableShape
+from failsoft.worker.configuration.settings import load_settings
+from failsoft.worker.import_tables import SqlTables
 from tests.integration.acceptance.jobs_under_test import FOR_EVER, Act, in_thread, step
 from tests.integration.acceptance.witness import BEGUN, ENDED, note
 from tests.servers.processes import wait_until
-from understudy.dispatcher import dispatch_job
-from understudy.job_engine import JobContext, job
-from understudy.job_engine.jobs.data_sync.table_sink import Column, TableShape
-from understudy.worker.configuration.settings import load_settings
-from understudy.worker.import_tables import SqlTables
 
 #: What a worker calls the first step of `renamed`, as a deploy would change it.
 FIRST_STEP = "FIRST_STEP"

@@ -7,12 +7,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import count
 
+from failsoft.dispatcher import JobHandle
+from failsoft.job_engine.errors import JobNotFoundError, LedgerUnavailableError
 from tests.faults.support import adopt
 from tests.integration.acceptance.jobs_under_test import Act, in_thread
 from tests.integration.acceptance.stage import PATIENCE, Stage
 from tests.servers.processes import wait_until
-from understudy.dispatcher import JobHandle
-from understudy.job_engine.errors import JobNotFoundError, LedgerUnavailableError
 
 #: How long it waits between two dispatches, in seconds.
 PAUSE = 0.05

@@ -8,8 +8,7 @@ from typing import Any
 
 from sqlalchemy import event
 
-from tests.servers.drivers import watched
-from understudy.job_engine.records.job import (
+from failsoft.job_engine.records.job import (
     Claim,
     Conclusion,
     JobRecord,
@@ -17,9 +16,10 @@ from understudy.job_engine.records.job import (
     StepRecord,
     Ticket,
 )
-from understudy.job_engine.records.new_job import NewJob, OfferPlan
-from understudy.job_engine.records.states import SUCCEED
-from understudy.ledger import Database, SqlLedger
+from failsoft.job_engine.records.new_job import NewJob, OfferPlan
+from failsoft.job_engine.records.states import SUCCEED
+from failsoft.ledger import Database, SqlLedger
+from tests.servers.drivers import watched
 
 LEASE = timedelta(minutes=1)
 PLAN = OfferPlan("rq", LEASE)

@@ -45,7 +45,7 @@ MATRIX = (
     Fault(
         "F08",
         "Redis is out of memory, a read-only replica, short of replicas, or evicts",
-        "Passed over for Dramatiq; `understudy doctor` tells of a policy that evicts",
+        "Passed over for Dramatiq; `failsoft doctor` tells of a policy that evicts",
         "A Redis that loads its dump refuses as one without replicas does; the moment is too "
         "short to be hit on purpose.",
     ),

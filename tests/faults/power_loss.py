@@ -18,8 +18,8 @@ from typing import Any
 
 from sqlalchemy import event
 
+from failsoft.ledger import Database, SqlLedger
 from tests.faults.lost_replies import Scene
-from understudy.ledger import Database, SqlLedger
 
 DURABLE = ".durable"
 OK = 0

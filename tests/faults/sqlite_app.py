@@ -18,16 +18,16 @@ from pathlib import Path
 from sqlalchemy import create_engine, text
 from sqlalchemy.orm import Session
 
+from failsoft.job_engine.errors import LedgerUnavailableError
+from failsoft.job_engine.records.new_job import NewJob
+from failsoft.ledger import Database, SqlLedger
 from tests.faults.lost_replies import PLAN, Scene
-from understudy.job_engine.errors import LedgerUnavailableError
-from understudy.job_engine.records.new_job import NewJob
-from understudy.ledger import Database, SqlLedger
 
 #: What every program of SQLite's does at its end: the last one deletes the log.
 VISIT = """
 import sqlite3, sys
 connection = sqlite3.connect(sys.argv[1])
-connection.execute("SELECT count(*) FROM understudy_jobs").fetchall()
+connection.execute("SELECT count(*) FROM failsoft_jobs").fetchall()
 connection.close()
 """
 #: How long `together` goes on, in seconds.

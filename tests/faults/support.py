@@ -5,12 +5,12 @@ from time import monotonic
 
 import pytest
 
+from failsoft.dispatcher import JobHandle
+from failsoft.worker.wiring import App
 from tests.integration.acceptance.jobs_under_test import in_thread
 from tests.integration.acceptance.stage import JOBS, PATIENCE, TRIES_THREAD, Play, Stage
 from tests.servers.processes import wait_until
 from tests.servers.proxy import TcpProxy
-from understudy.dispatcher import JobHandle
-from understudy.worker.wiring import App
 
 #: One kind of ledger, where the fault has nothing to do with it.
 ON_SQLITE = pytest.mark.parametrize("ledger_url", ["sqlite"], indirect=True)

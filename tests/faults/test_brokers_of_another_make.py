@@ -6,15 +6,15 @@ from typing import Any
 import pika
 import pytest
 
+from failsoft.dispatcher.engines.dramatiq_rabbitmq import SafeRabbitmqBroker
+from failsoft.job_engine.errors import ConfigurationError
 from tests.faults.support import ON_SQLITE
 from tests.integration.acceptance.evidence import assert_promises_kept
 from tests.integration.acceptance.jobs_under_test import in_child, in_thread
 from tests.integration.acceptance.stage import PATIENCE, Stage
 from tests.servers.processes import wait_until
-from understudy.dispatcher.engines.dramatiq_rabbitmq import SafeRabbitmqBroker
-from understudy.job_engine.errors import ConfigurationError
 
-QUEUE = "understudy-threads"
+QUEUE = "failsoft-threads"
 ON_RABBITMQ = pytest.mark.parametrize("fallback_url", ["rabbitmq"], indirect=True)
 QUORUM = {"x-queue-type": "quorum"}
 #: What an administrator may declare our queue with.

@@ -25,7 +25,7 @@ STEPS = 6
 def test_a_worker_that_uses_its_ledger_in_every_way_loses_nothing(stage: Stage, gate: Path) -> None:
     path = stage.app.ledger.database.file
     assert path is not None
-    settings = {"UNDERSTUDY_JOBS": OUR_JOBS, "UNDERSTUDY_LEASE": "3s"}
+    settings = {"FAILSOFT_JOBS": OUR_JOBS, "FAILSOFT_LEASE": "3s"}
     worker = stage.worker("rq", "threads", **settings)
     stage.wait_for(worker)
     once = stage.dispatch(in_thread, Act(steps=STEPS, once=True))

@@ -12,16 +12,16 @@ from pathlib import Path
 import pytest
 from sqlalchemy import event, text
 
+from failsoft.job_engine.errors import LedgerUnavailableError
+from failsoft.job_engine.records.new_job import NewJob, OfferPlan
+from failsoft.ledger import Database, SqlLedger
+from failsoft.ledger.upgrade.run import upgrade
 from tests.faults.power_loss import DURABLE
 from tests.faults.support import ON_SQLITE
 from tests.integration.acceptance.evidence import assert_promises_kept
 from tests.integration.acceptance.jobs_under_test import Act, in_thread
 from tests.integration.acceptance.stage import PATIENCE, ROOT, Stage
 from tests.servers.processes import Processes, wait_until
-from understudy.job_engine.errors import LedgerUnavailableError
-from understudy.job_engine.records.new_job import NewJob, OfferPlan
-from understudy.ledger import Database, SqlLedger
-from understudy.ledger.upgrade.run import upgrade
 
 #: More than a page or two.
 LARGE = 60_000
@@ -79,7 +79,7 @@ def assert_sound(database: Database) -> None:
 def test_on_a_full_disk_nothing_is_accepted_and_what_runs_gives_up_in_time(
     stage: Stage, gate: Path
 ) -> None:
-    rq = stage.worker("rq", "threads", UNDERSTUDY_LEASE="3s")
+    rq = stage.worker("rq", "threads", FAILSOFT_LEASE="3s")
     stage.wait_for(rq)
     handle = stage.dispatch(in_thread, Act(steps=3, halt_at=2, gate=str(gate)))
     stage.wait_for_step(handle, "step-2")

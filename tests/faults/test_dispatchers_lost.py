@@ -8,6 +8,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from failsoft.job_engine.errors import JobNotFoundError
 from tests.faults.support import ON_SQLITE, adopt, by_road
 from tests.integration.acceptance.evidence import assert_each_ran_once
 from tests.integration.acceptance.stage import PATIENCE, Stage
@@ -15,7 +16,6 @@ from tests.servers.postgres import Postgres
 from tests.servers.processes import Process, wait_until
 from tests.servers.proxy import TcpProxy
 from tests.servers.valkey import Valkey
-from understudy.job_engine.errors import JobNotFoundError
 
 MODULE = "tests.faults.dispatching"
 JOB = "doomed"
@@ -29,7 +29,7 @@ def test_a_job_whose_dispatcher_died_before_the_offer_runs_once_all_the_same(
     stage: Stage, valkey: Valkey, road_to_valkey: TcpProxy
 ) -> None:
     road_to_valkey.blackhole()
-    redis = {"UNDERSTUDY_REDIS_URL": by_road(valkey.url, valkey.port, road_to_valkey)}
+    redis = {"FAILSOFT_REDIS_URL": by_road(valkey.url, valkey.port, road_to_valkey)}
     dispatcher = stage.processes.python("-m", MODULE, JOB, env=redis)
     wait_until(lambda: exists(stage), PATIENCE, "the job is committed")
 
@@ -82,7 +82,7 @@ def the_jobs_locked(url: str, request: pytest.FixtureRequest) -> Iterator[Waitin
         return
     postgres: Postgres = request.getfixturevalue("postgres")
     with psycopg.connect(url.replace("+psycopg", "")) as stranger:
-        stranger.execute("LOCK TABLE understudy_jobs IN SHARE MODE")
+        stranger.execute("LOCK TABLE failsoft_jobs IN SHARE MODE")
         yield lambda dispatcher: kill_with_its_session(stranger, dispatcher)
         assert postgres.is_running
 

@@ -15,14 +15,14 @@ import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.orm import Session
 
+from failsoft.job_engine.errors import LedgerForkedError
+from failsoft.ledger import Database, SqlLedger
+from failsoft.ledger.upgrade.run import upgrade
 from tests.faults.forking import JOBS
 from tests.faults.lost_replies import Scene
 from tests.faults.test_ledger_file import assert_all_there
 from tests.integration.acceptance.stage import ROOT, script
 from tests.servers.processes import PATIENCE, Processes, free_port, wait_until
-from understudy.job_engine.errors import LedgerForkedError
-from understudy.ledger import Database, SqlLedger
-from understudy.ledger.upgrade.run import upgrade
 
 HERE = {"PYTHONPATH": str(ROOT)}
 FORK = multiprocessing.get_context("fork")
@@ -70,7 +70,7 @@ def test_workers_that_gunicorn_forked_after_it_had_loaded_the_app(
         words = ("--preload", "--workers", "2", "--bind", f"127.0.0.1:{port}", "--log-level=error")
         app = "tests.faults.web_app:application"
         server = processes.start(
-            script("gunicorn"), *words, app, env={**HERE, "UNDERSTUDY_LEDGER_URL": ledger_url}
+            script("gunicorn"), *words, app, env={**HERE, "FAILSOFT_LEDGER_URL": ledger_url}
         )
         answers = [asked(port)]
         while len({answer["pid"] for answer in answers}) < 2 and len(answers) < 200:
@@ -198,7 +198,7 @@ def test_a_child_with_a_connection_that_is_not_ours_is_refused_until_that_is_clo
 ) -> None:
     engine = create_engine(sqlite_url)
     with engine.connect() as connection:
-        connection.execute(text("SELECT count(*) FROM understudy_jobs"))
+        connection.execute(text("SELECT count(*) FROM failsoft_jobs"))
     if is_disposed:
         engine.dispose()
 

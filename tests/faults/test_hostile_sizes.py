@@ -15,7 +15,7 @@ from tests.servers.valkey import Valkey
 
 pytestmark = ON_SQLITE
 
-QUEUE = "understudy-threads"
+QUEUE = "failsoft-threads"
 MEGABYTE = 1024 * 1024
 HUGE = b"x" * (64 * MEGABYTE)
 #: By how much the peak of a worker may grow: what its own work needs, and not one of the values.
@@ -60,7 +60,7 @@ def test_nothing_huge_in_rqs_redis_is_read(stage: Stage, valkey: Valkey) -> None
         client.hset("rq:job:huge-text", mapping=rq_hash(b"", description=HUGE))
         client.hset("rq:job:many", mapping={str(n): "x" * 100 for n in range(20_000)})
         client.rpush(f"rq:queue:{QUEUE}", "huge", "huge-text", "many", HUGE)
-        client.publish(f"rq:pubsub:understudy-{live.boot_id}", HUGE)
+        client.publish(f"rq:pubsub:failsoft-{live.boot_id}", HUGE)
 
     assert_unharmed(stage, worker, before, rejected=4)
     assert not {"rq:job:huge", "rq:job:huge-text"} & valkey.keys()
@@ -74,11 +74,11 @@ def test_nothing_huge_in_dramatiqs_redis_is_read(stage: Stage, second_valkey: Va
     worker, before = a_worker_that_has_done_a_job(stage, "dramatiq")
 
     with second_valkey.client() as client:
-        client.hset(f"understudy:{QUEUE}.msgs", "huge", HUGE)
-        client.rpush(f"understudy:{QUEUE}", "huge", HUGE[: 4 * MEGABYTE])
+        client.hset(f"failsoft:{QUEUE}.msgs", "huge", HUGE)
+        client.rpush(f"failsoft:{QUEUE}", "huge", HUGE[: 4 * MEGABYTE])
 
     assert_unharmed(stage, worker, before, rejected=2)
-    assert second_valkey.command("HLEN", f"understudy:{QUEUE}.msgs") == 0
+    assert second_valkey.command("HLEN", f"failsoft:{QUEUE}.msgs") == 0
 
 
 @pytest.mark.parametrize("fallback_url", ["rabbitmq"], indirect=True)

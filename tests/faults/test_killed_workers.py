@@ -5,15 +5,15 @@ from pathlib import Path
 import psutil
 import pytest
 
+from failsoft.worker.supervision.supervisor import WORKER
 from tests.faults.support import ON_SQLITE
 from tests.integration.acceptance.evidence import assert_each_ran_once, assert_promises_kept
 from tests.integration.acceptance.jobs_under_test import Act, in_thread
 from tests.integration.acceptance.stage import PATIENCE, SHORT_LIFE, Stage
 from tests.servers.processes import wait_until
-from understudy.worker.supervision.supervisor import WORKER
 
 #: Far longer than any test waits.
-LONG_LEASE = {"UNDERSTUDY_LEASE": "1h"}
+LONG_LEASE = {"FAILSOFT_LEASE": "1h"}
 SLOTS = 8
 
 
@@ -42,7 +42,7 @@ def test_a_supervisor_says_which_of_its_workers_died(
     stage: Stage, environment: pytest.MonkeyPatch
 ) -> None:
     # Longer than any test waits: the only look of a neighbour is that of the restarted worker.
-    environment.setenv("UNDERSTUDY_LEASE", "1h")
+    environment.setenv("FAILSOFT_LEASE", "1h")
     supervised = stage.command("rq", "threads")
     wait_until(stage.live_pids, PATIENCE, "a live worker")
     handle = stage.dispatch(in_thread, Act(steps=2, halt_at=2, gate="never"), engines=("rq",))

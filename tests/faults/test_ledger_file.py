@@ -16,36 +16,36 @@ import pytest
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.orm import Session
 
+from failsoft.dispatcher.engines.config import EngineConfig, build_engines
+from failsoft.job_engine.clock import Deadline, SystemClock
+from failsoft.job_engine.errors import (
+    ConfigurationError,
+    LedgerUnavailableError,
+    NonRetryableError,
+)
+from failsoft.job_engine.jobs.data_sync.csv_source import CsvSource, ImportSettings
+from failsoft.job_engine.jobs.data_sync.table_sink import Column, TableShape
+from failsoft.job_engine.policies.queue import DEFAULT
+from failsoft.job_engine.policies.retention import Retention
+from failsoft.job_engine.records.message import KeyRing
+from failsoft.job_engine.records.new_job import NewJob
+from failsoft.job_engine.records.states import JobState
+from failsoft.ledger import Database, SqlLedger, check, verify
+from failsoft.ledger.database.sqlite.ledger_file import is_open_ledger
+from failsoft.ledger.database.sqlite.private_file import create_private
+from failsoft.ledger.opening import shared_database
+from failsoft.ledger.upgrade.run import upgrade
+from failsoft.ledger.upkeep.missing import note_pruned
+from failsoft.ledger.upkeep.pruning import SqlPruner
+from failsoft.worker.configuration.settings import Settings, load_settings
+from failsoft.worker.doctor.missing_jobs import look_at_wholeness
+from failsoft.worker.doctor.run import examine
+from failsoft.worker.import_tables import SqlTables
 from tests.faults.lost_replies import PLAN, Scene
 from tests.faults.sqlite_app import PLAYS, VISIT
 from tests.integration.acceptance.stage import ROOT, script
 from tests.servers.processes import PATIENCE, Processes, wait_until
 from tests.servers.valkey import Valkey
-from understudy.dispatcher.engines.config import EngineConfig, build_engines
-from understudy.job_engine.clock import Deadline, SystemClock
-from understudy.job_engine.errors import (
-    ConfigurationError,
-    LedgerUnavailableError,
-    NonRetryableError,
-)
-from understudy.job_engine.jobs.data_sync.csv_source import CsvSource, ImportSettings
-from understudy.job_engine.jobs.data_sync.table_sink import Column, TableShape
-from understudy.job_engine.policies.queue import DEFAULT
-from understudy.job_engine.policies.retention import Retention
-from understudy.job_engine.records.message import KeyRing
-from understudy.job_engine.records.new_job import NewJob
-from understudy.job_engine.records.states import JobState
-from understudy.ledger import Database, SqlLedger, check, verify
-from understudy.ledger.database.sqlite.ledger_file import is_open_ledger
-from understudy.ledger.database.sqlite.private_file import create_private
-from understudy.ledger.opening import shared_database
-from understudy.ledger.upgrade.run import upgrade
-from understudy.ledger.upkeep.missing import note_pruned
-from understudy.ledger.upkeep.pruning import SqlPruner
-from understudy.worker.configuration.settings import Settings, load_settings
-from understudy.worker.doctor.missing_jobs import look_at_wholeness
-from understudy.worker.doctor.run import examine
-from understudy.worker.import_tables import SqlTables
 
 HERE = {"PYTHONPATH": str(ROOT)}
 NOWHERE = "redis://127.0.0.1:1/0"
@@ -222,7 +222,7 @@ def test_a_log_that_is_gone_stops_the_process_once_and_takes_nothing_with_it(
     for suffix in gone:
         Path(f"{path}{suffix}").unlink()
 
-    with caplog.at_level(logging.WARNING, "understudy.ledger"):
+    with caplog.at_level(logging.WARNING, "failsoft.ledger"):
         with pytest.raises(LedgerUnavailableError, match="to be the one that this process has"):
             Scene(ledger, "refused").record()
         assert deleted(path) == []
@@ -340,12 +340,12 @@ def test_verify_and_doctor_name_a_process_that_writes_to_another_file(
     database.close()
     Scene(ledger, "before").record()
     with closing(sqlite3.connect(path)) as stranger:
-        stranger.execute("SELECT count(*) FROM understudy_jobs").fetchall()
+        stranger.execute("SELECT count(*) FROM failsoft_jobs").fetchall()
         for suffix in ("-wal", "-shm"):
             Path(f"{path}{suffix}").unlink()
-        environment = {"UNDERSTUDY_LEDGER_URL": sqlite_url, "REDIS_URL": NOWHERE}
+        environment = {"FAILSOFT_LEDGER_URL": sqlite_url, "REDIS_URL": NOWHERE}
         verified = subprocess.run(
-            [script("understudy"), "ledger", "verify", "--json"],
+            [script("failsoft"), "ledger", "verify", "--json"],
             env={**os.environ, **environment, "AMQP_URL": NOWHERE},
             capture_output=True,
             text=True,

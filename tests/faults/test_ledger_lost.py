@@ -4,13 +4,13 @@ from contextlib import closing
 
 import pytest
 
+from failsoft.job_engine.attempt.interrupts import Fenced
+from failsoft.job_engine.records.job import Claim, Conclusion, Ticket
+from failsoft.job_engine.records.states import SUCCEED, JobState
+from failsoft.ledger import Database, SqlLedger
+from failsoft.ledger.upgrade.run import upgrade
 from tests.faults.lost_replies import LEASE, OTHER, STEP, Scene
 from tests.servers.postgres import Postgres
-from understudy.job_engine.attempt.interrupts import Fenced
-from understudy.job_engine.records.job import Claim, Conclusion, Ticket
-from understudy.job_engine.records.states import SUCCEED, JobState
-from understudy.ledger import Database, SqlLedger
-from understudy.ledger.upgrade.run import upgrade
 
 JOB = "restored"
 OLDER = "an_older_copy"

@@ -12,18 +12,18 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, event, text
 
+from failsoft.ledger import Database, SqlLedger
+from failsoft.ledger.upgrade.run import upgrade
 from tests.faults.lost_replies import MAY_SEEM_LOST, OPERATIONS, Moments, Operation, Scene, met
 from tests.faults.support import by_road
 from tests.servers.drivers import watched
 from tests.servers.postgres import Postgres
 from tests.servers.processes import PATIENCE
 from tests.servers.proxy import Direction, TcpProxy
-from understudy.ledger import Database, SqlLedger
-from understudy.ledger.upgrade.run import upgrade
 
 EACH_OPERATION = pytest.mark.parametrize("operation", OPERATIONS, ids=lambda each: each.name)
 
-TOUCH = text("UPDATE understudy_jobs SET hb = hb WHERE id = :id")
+TOUCH = text("UPDATE failsoft_jobs SET hb = hb WHERE id = :id")
 #: What is one statement on PostgreSQL.
 COMMIT_BY_THEMSELVES = ("dispatch", "claim", "begin", "memo", "finish")
 
@@ -121,7 +121,7 @@ def test_a_serialization_failure_is_tried_again(postgres: Postgres, upgraded: st
 
         def work(connection: Connection) -> None:
             connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
-            connection.execute(text("SELECT hb FROM understudy_jobs"))
+            connection.execute(text("SELECT hb FROM failsoft_jobs"))
             if not tries:
                 scene.claim()
             tries.append(1)

@@ -8,6 +8,8 @@ from signal import SIGTERM
 import pytest
 from sqlalchemy import text
 
+from failsoft.dispatcher import JobHandle
+from failsoft.job_engine import JobState
 from tests.faults.jobs import (
     gated_in_child,
     gated_in_thread,
@@ -21,21 +23,19 @@ from tests.integration.acceptance.stage import PATIENCE, SHORT_LEASE, Play, Stag
 from tests.servers.postgres import Postgres
 from tests.servers.processes import wait_until
 from tests.servers.proxy import TcpProxy
-from understudy.dispatcher import JobHandle
-from understudy.job_engine import JobState
 
 OUTAGES = 4
 
 #: Refuses every finished step, as a full tablespace or a permission that is gone would.
 REFUSE_STEPS = """
-CREATE TRIGGER refuse_steps BEFORE INSERT ON understudy_steps
+CREATE TRIGGER refuse_steps BEFORE INSERT ON failsoft_steps
 BEGIN SELECT RAISE(ABORT, 'no steps today'); END
 """
 
 
 @pytest.fixture
 def environment(environment: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    environment.setenv("UNDERSTUDY_JOBS", OUR_JOBS)
+    environment.setenv("FAILSOFT_JOBS", OUR_JOBS)
     return environment
 
 
@@ -43,7 +43,7 @@ def environment(environment: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 def ledger_by_proxy(
     postgres: Postgres, ledger_url: str, road_to_postgres: TcpProxy
 ) -> dict[str, str]:
-    return {"UNDERSTUDY_LEDGER_URL": by_road(ledger_url, postgres.port, road_to_postgres)}
+    return {"FAILSOFT_LEDGER_URL": by_road(ledger_url, postgres.port, road_to_postgres)}
 
 
 @pytest.mark.fault("F44")

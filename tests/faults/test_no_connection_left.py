@@ -11,15 +11,15 @@ import psycopg
 import pytest
 from sqlalchemy import text
 
+from failsoft.job_engine.errors import LedgerUnavailableError
+from failsoft.job_engine.records.states import JobState
+from failsoft.ledger import Database, SqlLedger
+from failsoft.ledger.database.pool import SPARE
+from failsoft.ledger.database.raw_connections import RawConnection
+from failsoft.ledger.upgrade.run import upgrade
+from failsoft.testing.ledger_suite import fixtures
 from tests.servers.postgres import Postgres
 from tests.servers.processes import PATIENCE, wait_until
-from understudy.job_engine.errors import LedgerUnavailableError
-from understudy.job_engine.records.states import JobState
-from understudy.ledger import Database, SqlLedger
-from understudy.ledger.database.pool import SPARE
-from understudy.ledger.database.raw_connections import RawConnection
-from understudy.ledger.upgrade.run import upgrade
-from understudy.testing.ledger_suite import fixtures
 
 NAME = "crowded"
 #: How many connections the role may have.
@@ -113,7 +113,7 @@ def test_a_pool_in_which_all_are_in_use_says_so_in_time(url: str) -> None:
         for _ in range(1 + SPARE):
             stack.enter_context(database.engine.connect())
 
-        with pytest.raises(LedgerUnavailableError, match="UNDERSTUDY_LEDGER_POOL"):
+        with pytest.raises(LedgerUnavailableError, match="FAILSOFT_LEDGER_POOL"):
             SqlLedger(database).live_workers()
 
 

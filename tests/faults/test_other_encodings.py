@@ -7,14 +7,14 @@ from dataclasses import replace
 import psycopg
 import pytest
 
+from failsoft.job_engine.errors import ConfigurationError, LedgerError
+from failsoft.job_engine.records.states import JobState
+from failsoft.ledger import Database, SqlLedger, check
+from failsoft.ledger.database.errors import WorkError
+from failsoft.ledger.upgrade.run import upgrade
+from failsoft.testing.ledger_suite import fixtures
 from tests.faults.support import ON_SQLITE
 from tests.servers.postgres import Postgres
-from understudy.job_engine.errors import ConfigurationError, LedgerError
-from understudy.job_engine.records.states import JobState
-from understudy.ledger import Database, SqlLedger, check
-from understudy.ledger.database.errors import WorkError
-from understudy.ledger.upgrade.run import upgrade
-from understudy.testing.ledger_suite import fixtures
 
 pytestmark = pytest.mark.fault("F56")
 

@@ -4,16 +4,16 @@ from datetime import timedelta
 
 import pytest
 
+from failsoft.dispatcher.maintenance.stager import BATCH
+from failsoft.job_engine.records.new_job import OfferPlan
+from failsoft.job_engine.records.states import JobState
 from tests.faults.support import ON_SQLITE, adopt
 from tests.integration.acceptance.evidence import assert_each_ran_once
 from tests.integration.acceptance.jobs_under_test import Act, in_thread
 from tests.integration.acceptance.stage import Stage
-from understudy.dispatcher.maintenance.stager import BATCH
-from understudy.job_engine.records.new_job import OfferPlan
-from understudy.job_engine.records.states import JobState
 
 NOW = timedelta(0)
-WITHOUT_RQ = {"UNDERSTUDY_ENGINES": "dramatiq"}
+WITHOUT_RQ = {"FAILSOFT_ENGINES": "dramatiq"}
 
 
 @pytest.mark.fault("F40")
@@ -50,7 +50,7 @@ def record(stage: Stage, job_id: str, *, plan: OfferPlan | None) -> None:
     if plan is None:
         database.write(
             lambda c: c.exec_driver_sql(
-                "UPDATE understudy_jobs SET run_at = created_at WHERE id = ?", (handle.id,)
+                "UPDATE failsoft_jobs SET run_at = created_at WHERE id = ?", (handle.id,)
             )
         )
     else:

@@ -8,17 +8,17 @@ from threading import Event
 import psycopg
 import pytest
 
-from tests.integration.cli.command_line import UNDERSTUDY
+from failsoft.job_engine.errors import ConfigurationError, LedgerUnavailableError
+from failsoft.job_engine.records.states import JobState
+from failsoft.ledger import Database, SqlLedger
+from failsoft.ledger.database.raw_connections import RawConnection
+from failsoft.ledger.upgrade.run import upgrade
+from failsoft.testing.ledger_suite import fixtures
+from failsoft.worker.exit_codes import CONFIG
+from tests.integration.cli.command_line import FAILSOFT
 from tests.servers.pgbouncer import PgBouncer
 from tests.servers.postgres import Postgres
 from tests.servers.processes import PATIENCE, Processes
-from understudy.job_engine.errors import ConfigurationError, LedgerUnavailableError
-from understudy.job_engine.records.states import JobState
-from understudy.ledger import Database, SqlLedger
-from understudy.ledger.database.raw_connections import RawConnection
-from understudy.ledger.upgrade.run import upgrade
-from understudy.testing.ledger_suite import fixtures
-from understudy.worker.exit_codes import CONFIG
 
 NAME = "poolers"
 #: What a user adds who was told of an unsupported startup parameter.
@@ -107,12 +107,12 @@ def test_sessions_are_found_to_be_lent_while_others_use_them(
 def test_a_command_says_what_to_do_and_ends_with_78(
     direct: str, pgbouncer: PgBouncer, processes: Processes
 ) -> None:
-    env = {"UNDERSTUDY_LEDGER_URL": pgbouncer.by_pooler(direct)}
+    env = {"FAILSOFT_LEDGER_URL": pgbouncer.by_pooler(direct)}
 
-    command = processes.start(UNDERSTUDY, "jobs", "list", env=env)
+    command = processes.start(FAILSOFT, "jobs", "list", env=env)
 
     assert command.wait(PATIENCE) == CONFIG
-    assert "add pooler=transaction to the query of UNDERSTUDY_LEDGER_URL" in command.output
+    assert "add pooler=transaction to the query of FAILSOFT_LEDGER_URL" in command.output
 
 
 @pytest.mark.fault("F45")

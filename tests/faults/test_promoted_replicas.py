@@ -9,6 +9,16 @@ from typing import TypeAlias
 
 import pytest
 
+from failsoft.job_engine.attempt.interrupts import Fenced
+from failsoft.job_engine.errors import JobNotFoundError, LedgerUnavailableError
+from failsoft.job_engine.records.groups import GroupRecord
+from failsoft.job_engine.records.job import Claim, Conclusion, Ticket
+from failsoft.job_engine.records.manual_retry import ManualRetry
+from failsoft.job_engine.records.states import SUCCEED, JobState
+from failsoft.ledger import Database, SqlLedger
+from failsoft.ledger.upgrade.run import upgrade
+from failsoft.testing.ledger_suite import fixtures
+from failsoft.testing.ledger_suite.flow.chains import members
 from tests.faults.load import charged, under_load
 from tests.faults.lost_replies import LEASE, OTHER, STEP, Scene
 from tests.faults.support import by_road
@@ -21,16 +31,6 @@ from tests.integration.acceptance.stage import PATIENCE, Stage
 from tests.servers.postgres_pair import PostgresPair
 from tests.servers.processes import wait_until
 from tests.servers.proxy import TcpProxy
-from understudy.job_engine.attempt.interrupts import Fenced
-from understudy.job_engine.errors import JobNotFoundError, LedgerUnavailableError
-from understudy.job_engine.records.groups import GroupRecord
-from understudy.job_engine.records.job import Claim, Conclusion, Ticket
-from understudy.job_engine.records.manual_retry import ManualRetry
-from understudy.job_engine.records.states import SUCCEED, JobState
-from understudy.ledger import Database, SqlLedger
-from understudy.ledger.upgrade.run import upgrade
-from understudy.testing.ledger_suite import fixtures
-from understudy.testing.ledger_suite.flow.chains import members
 
 LEDGER = "fail_over"
 #: Outlasts a fail-over on a busy machine, so that none has to give up a job.
@@ -62,7 +62,7 @@ def the_primary_dies(pair: PostgresPair) -> None:
 def test_a_promoted_replica_goes_on_with_every_accepted_job(
     stage: Stage, postgres_pair: PostgresPair, gate: Path, happens: Callable[[PostgresPair], None]
 ) -> None:
-    stage.workers("threads", UNDERSTUDY_LEASE=LONG_LEASE)
+    stage.workers("threads", FAILSOFT_LEASE=LONG_LEASE)
     running = stage.dispatch(in_thread, Act(steps=3, halt_at=2, gate=str(gate)), engines=("rq",))
     stage.wait_for_step(running, "step-2")
 
@@ -83,7 +83,7 @@ def test_sessions_that_stay_open_to_a_demoted_primary_are_given_up(
 ) -> None:
     """One address that moves late, as a virtual IP or a DNS name does."""
     stage = stage_by_address
-    stage.workers("threads", UNDERSTUDY_LEASE=LONG_LEASE)
+    stage.workers("threads", FAILSOFT_LEASE=LONG_LEASE)
     running = stage.dispatch(in_thread, Act(steps=3, halt_at=2, gate=str(gate)))
     stage.wait_for_step(running, "step-2")
 
@@ -241,7 +241,7 @@ def stage_by_address(
     request: pytest.FixtureRequest,
 ) -> Stage:
     url = by_road(postgres_pair.primary.url(LEDGER), postgres_pair.port, address)
-    environment.setenv("UNDERSTUDY_LEDGER_URL", url)
+    environment.setenv("FAILSOFT_LEDGER_URL", url)
     stage: Stage = request.getfixturevalue("stage")
     return stage
 

@@ -15,7 +15,7 @@ from tests.servers.proxy import TcpProxy
 from tests.servers.rabbitmq import RabbitMQ
 from tests.servers.valkey import Valkey
 
-QUEUE = "understudy-threads"
+QUEUE = "failsoft-threads"
 TO_RABBITMQ_FIRST = ("dramatiq", "rq")
 #: The rescuers leave the offer alone for so long.
 LATER = timedelta(minutes=1)
@@ -155,6 +155,6 @@ def test_a_delivery_that_rabbitmq_takes_back_meanwhile_is_refused(
 
 def direct_worker(stage: Stage, amqp_url: str) -> Worker:
     """Start a worker of Dramatiq that no fault of the dispatcher's road reaches."""
-    worker = stage.worker("dramatiq", "threads", UNDERSTUDY_AMQP_URL=amqp_url)
+    worker = stage.worker("dramatiq", "threads", FAILSOFT_AMQP_URL=amqp_url)
     stage.wait_for(worker)
     return worker

@@ -5,6 +5,7 @@ from time import monotonic
 
 import pytest
 
+from failsoft.dispatcher.maintenance.rescuer import MAX_HANDOFFS
 from tests.faults.support import ON_SQLITE, by_road, let_pass
 from tests.integration.acceptance.evidence import (
     assert_all_on,
@@ -16,7 +17,6 @@ from tests.integration.acceptance.stage import PATIENCE, Stage
 from tests.servers.processes import wait_until
 from tests.servers.proxy import TcpProxy
 from tests.servers.valkey import Valkey
-from understudy.dispatcher.maintenance.rescuer import MAX_HANDOFFS
 
 ON_FALLBACK = ("dramatiq", "offer", "accepted")
 
@@ -26,7 +26,7 @@ def addresses(
     addresses: dict[str, str], valkey: Valkey, road_to_valkey: TcpProxy
 ) -> dict[str, str]:
     redis = by_road(valkey.url, valkey.port, road_to_valkey)
-    return {**addresses, "UNDERSTUDY_REDIS_URL": redis}
+    return {**addresses, "FAILSOFT_REDIS_URL": redis}
 
 
 @pytest.mark.fault("F07")
@@ -34,7 +34,7 @@ def addresses(
 def test_a_redis_that_falls_silent_without_a_word_costs_one_try(
     stage: Stage, valkey: Valkey, road_to_valkey: TcpProxy
 ) -> None:
-    rq = stage.worker("rq", "threads", UNDERSTUDY_REDIS_URL=valkey.url)
+    rq = stage.worker("rq", "threads", FAILSOFT_REDIS_URL=valkey.url)
     stage.wait_for(rq, stage.worker("dramatiq", "threads"))
     stage.wait_for_ends(stage.dispatch(in_thread))
     road_to_valkey.half_open()

@@ -6,20 +6,20 @@ from time import monotonic
 
 import pytest
 
+from failsoft.dispatcher import JobHandle
+from failsoft.dispatcher.maintenance.rescuer import MOVES_AT_ONCE, MOVES_PER_SECOND
+from failsoft.job_engine.errors import JobCrashedError
+from failsoft.job_engine.records.error_record import ErrorRecord
+from failsoft.job_engine.records.job import Ticket
+from failsoft.job_engine.records.new_job import OfferPlan
+from failsoft.worker.configuration.settings import load_settings
+from failsoft.worker.wiring import App, build
 from tests.faults.support import ON_SQLITE, close
 from tests.integration.acceptance.evidence import assert_one_authority
 from tests.integration.acceptance.jobs_under_test import in_thread
 from tests.integration.acceptance.stage import PATIENCE, Stage
 from tests.servers.processes import wait_until
 from tests.servers.valkey import Valkey
-from understudy.dispatcher import JobHandle
-from understudy.dispatcher.maintenance.rescuer import MOVES_AT_ONCE, MOVES_PER_SECOND
-from understudy.job_engine.errors import JobCrashedError
-from understudy.job_engine.records.error_record import ErrorRecord
-from understudy.job_engine.records.job import Ticket
-from understudy.job_engine.records.new_job import OfferPlan
-from understudy.worker.configuration.settings import load_settings
-from understudy.worker.wiring import App, build
 
 BRIEF = timedelta(milliseconds=300)
 LONG = timedelta(hours=1)

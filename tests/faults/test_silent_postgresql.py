@@ -12,21 +12,21 @@ from typing import Any
 
 import pytest
 
+from failsoft.job_engine.errors import LedgerUnavailableError
+from failsoft.job_engine.records.job import Ticket, WorkerRecord
+from failsoft.ledger import Database, SqlLedger
+from failsoft.ledger.upgrade.run import upgrade
+from failsoft.testing.ledger_suite import fixtures
+from failsoft.worker.configuration.settings import load_settings
+from failsoft.worker.exit_codes import TRY_AGAIN
+from failsoft.worker.wiring import build
 from tests.faults.support import ON_POSTGRESQL, by_road
 from tests.integration.acceptance.jobs_under_test import Act, in_thread
 from tests.integration.acceptance.stage import Stage
-from tests.integration.cli.command_line import UNDERSTUDY
+from tests.integration.cli.command_line import FAILSOFT
 from tests.servers.postgres import Postgres
 from tests.servers.processes import PATIENCE, Processes, wait_until
 from tests.servers.proxy import TcpProxy
-from understudy.job_engine.errors import LedgerUnavailableError
-from understudy.job_engine.records.job import Ticket, WorkerRecord
-from understudy.ledger import Database, SqlLedger
-from understudy.ledger.upgrade.run import upgrade
-from understudy.testing.ledger_suite import fixtures
-from understudy.worker.configuration.settings import load_settings
-from understudy.worker.exit_codes import TRY_AGAIN
-from understudy.worker.wiring import build
 
 #: What the calls may take here; they took for ever, so a busy machine may take some times longer.
 LIMIT = timedelta(seconds=1)
@@ -157,8 +157,8 @@ def test_a_command_says_so_and_ends_with_75(
     url = silent_url
     road_to_postgres.swallow_replies()
 
-    env = {"UNDERSTUDY_LEDGER_URL": url, "UNDERSTUDY_LEDGER_TIMEOUT": "1s"}
-    command = processes.start(UNDERSTUDY, "jobs", "list", env=env)
+    env = {"FAILSOFT_LEDGER_URL": url, "FAILSOFT_LEDGER_TIMEOUT": "1s"}
+    command = processes.start(FAILSOFT, "jobs", "list", env=env)
 
     assert command.wait(PATIENCE) == TRY_AGAIN
     assert "LedgerUnavailableError: expected the ledger's database to answer" in command.output
@@ -171,7 +171,7 @@ def test_a_stop_ends_within_its_grace(
     stage: Stage, silent_url: str, road_to_postgres: TcpProxy, gate: Path, *, engine: str
 ) -> None:
     url = silent_url
-    settings = {"UNDERSTUDY_LEDGER_URL": url, "UNDERSTUDY_SHUTDOWN_GRACE": "2s"}
+    settings = {"FAILSOFT_LEDGER_URL": url, "FAILSOFT_SHUTDOWN_GRACE": "2s"}
     worker = stage.worker(engine, in_thread.queue.name, **settings)
     if engine == "rq":
         stage.wait_for(worker)

@@ -7,23 +7,23 @@ from pathlib import Path
 
 import pytest
 
+from failsoft.job_engine.records.states import JobState
+from failsoft.ledger import Database, SqlLedger
+from failsoft.ledger.upgrade.run import upgrade
+from failsoft.worker.configuration.settings import load_settings
+from failsoft.worker.doctor.finding import Level
+from failsoft.worker.doctor.namespace_checks import look_at_namespaces
+from failsoft.worker.exit_codes import CONFIG
+from failsoft.worker.wiring import App, build
 from tests.faults.support import ON_SQLITE, close
 from tests.integration.acceptance.jobs_under_test import Act, in_thread
 from tests.integration.acceptance.stage import PATIENCE, Stage, Worker, script
 from tests.servers.processes import wait_until
 from tests.servers.valkey import Valkey
-from understudy.job_engine.records.states import JobState
-from understudy.ledger import Database, SqlLedger
-from understudy.ledger.upgrade.run import upgrade
-from understudy.worker.configuration.settings import load_settings
-from understudy.worker.doctor.finding import Level
-from understudy.worker.doctor.namespace_checks import look_at_namespaces
-from understudy.worker.exit_codes import CONFIG
-from understudy.worker.wiring import App, build
 
 pytestmark = pytest.mark.fault("F51")
 
-WHAT_TO_DO = "set UNDERSTUDY_NAMESPACE"
+WHAT_TO_DO = "set FAILSOFT_NAMESPACE"
 
 
 @pytest.fixture
@@ -53,8 +53,8 @@ def test_a_second_ledgers_worker_is_refused_at_start(
 ) -> None:
     stage.wait_for(stage.worker(engine, "threads"))
 
-    second = stage.worker(engine, "threads", UNDERSTUDY_LEDGER_URL=other_url)
-    elsewhere = {"UNDERSTUDY_LEDGER_URL": other_url, "UNDERSTUDY_NAMESPACE": "other"}
+    second = stage.worker(engine, "threads", FAILSOFT_LEDGER_URL=other_url)
+    elsewhere = {"FAILSOFT_LEDGER_URL": other_url, "FAILSOFT_NAMESPACE": "other"}
     third = stage.worker(engine, "threads", **elsewhere)
 
     assert ended_with(second) == CONFIG
@@ -71,8 +71,8 @@ def test_a_broker_that_is_silent_at_start_is_asked_when_it_is_back(
     stage.wait_for(stage.worker("rq", "threads"))
     valkey.freeze()
 
-    words = (script("understudy"), "worker", "rq", "--queue", "threads")
-    second = stage.processes.start(*words, env={"UNDERSTUDY_LEDGER_URL": other_url})
+    words = (script("failsoft"), "worker", "rq", "--queue", "threads")
+    second = stage.processes.start(*words, env={"FAILSOFT_LEDGER_URL": other_url})
     wait_until(lambda: "is lost: " in second.output, PATIENCE, "it tries in vain")
     valkey.thaw()
 
@@ -86,10 +86,10 @@ def test_a_broker_that_lost_its_data_gets_the_mark_of_who_is_at_work_again(
 ) -> None:
     rq = stage.worker("rq", "threads")
     stage.wait_for(rq)
-    before = valkey.command("GET", "understudy:ledger")
+    before = valkey.command("GET", "failsoft:ledger")
 
     valkey.wipe()
-    marked = lambda: valkey.command("GET", "understudy:ledger") == before  # noqa: E731
+    marked = lambda: valkey.command("GET", "failsoft:ledger") == before  # noqa: E731
     wait_until(marked, PATIENCE, "the mark is back")
 
     assert before.decode() == stage.app.ledger.ledger_id()
@@ -131,8 +131,8 @@ def test_a_ledger_that_takes_the_others_place_is_given_the_namespace(
     assert found["namespace rq"].level is Level.FAILURE
     assert "take-over" in found["namespace rq"].remedy
 
-    words = (script("understudy"), "ledger", "take-over", "--json")
-    taken = stage.processes.start(*words, env={"UNDERSTUDY_LEDGER_URL": other_url})
+    words = (script("failsoft"), "ledger", "take-over", "--json")
+    taken = stage.processes.start(*words, env={"FAILSOFT_LEDGER_URL": other_url})
 
     assert taken.wait() == 0
     assert {each.level for each in look_at_namespaces(settings)} == {Level.OK}

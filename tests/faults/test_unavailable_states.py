@@ -13,14 +13,14 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from failsoft.job_engine.errors import LedgerError, LedgerSchemaError, LedgerUnavailableError
+from failsoft.job_engine.records.job import WorkerRecord
+from failsoft.ledger import Database, SqlLedger
+from failsoft.ledger.database.outages import SQLSTATES, Verdict
+from failsoft.ledger.database.raw_connections import RawConnection
+from failsoft.ledger.upgrade.run import upgrade
+from failsoft.testing.ledger_suite import fixtures
 from tests.servers.postgres import Postgres
-from understudy.job_engine.errors import LedgerError, LedgerSchemaError, LedgerUnavailableError
-from understudy.job_engine.records.job import WorkerRecord
-from understudy.ledger import Database, SqlLedger
-from understudy.ledger.database.outages import SQLSTATES, Verdict
-from understudy.ledger.database.raw_connections import RawConnection
-from understudy.ledger.upgrade.run import upgrade
-from understudy.testing.ledger_suite import fixtures
 
 PAGE = Path(__file__).parents[2] / "docs" / "ledger-postgresql.md"
 
@@ -58,11 +58,11 @@ TRIGGERS = (
     END $$
     """,
     """
-    CREATE TRIGGER fail BEFORE INSERT OR UPDATE ON understudy_jobs
+    CREATE TRIGGER fail BEFORE INSERT OR UPDATE ON failsoft_jobs
     FOR EACH ROW EXECUTE FUNCTION fail_once()
     """,
     """
-    CREATE TRIGGER fail BEFORE INSERT OR UPDATE ON understudy_workers
+    CREATE TRIGGER fail BEFORE INSERT OR UPDATE ON failsoft_workers
     FOR EACH ROW EXECUTE FUNCTION fail_once()
     """,
 )

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from failsoft.job_engine import JobState
 from tests.faults.jobs import FIRST_STEP, once_only, renamed, starved
 from tests.faults.support import ON_POSTGRESQL, ON_SQLITE, OUR_JOBS, by_road, let_pass
 from tests.integration.acceptance.evidence import assert_each_ran_once, assert_promises_kept
@@ -14,7 +15,6 @@ from tests.integration.acceptance.witness import ENDED
 from tests.servers.postgres import Postgres
 from tests.servers.processes import wait_until
 from tests.servers.proxy import TcpProxy
-from understudy.job_engine import JobState
 
 #: Longer than a heartbeat and several looks of a rescuer, and far shorter than the lease.
 BRIEFLY = 1.5
@@ -24,7 +24,7 @@ TWO_LEASES = 4
 
 @pytest.fixture
 def environment(environment: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    environment.setenv("UNDERSTUDY_JOBS", OUR_JOBS)
+    environment.setenv("FAILSOFT_JOBS", OUR_JOBS)
     return environment
 
 
@@ -32,7 +32,7 @@ def environment(environment: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 def ledger_by_proxy(
     postgres: Postgres, ledger_url: str, road_to_postgres: TcpProxy
 ) -> dict[str, str]:
-    return {"UNDERSTUDY_LEDGER_URL": by_road(ledger_url, postgres.port, road_to_postgres)}
+    return {"FAILSOFT_LEDGER_URL": by_road(ledger_url, postgres.port, road_to_postgres)}
 
 
 @pytest.mark.fault("F16")

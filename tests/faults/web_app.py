@@ -6,10 +6,10 @@ import uuid
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from failsoft.ledger import Database, SqlLedger
 from tests.faults.lost_replies import Scene
-from understudy.ledger import Database, SqlLedger
 
-database = Database(os.environ["UNDERSTUDY_LEDGER_URL"])
+database = Database(os.environ["FAILSOFT_LEDGER_URL"])
 ledger = SqlLedger(database)
 Scene(ledger, "of-the-master").record()
 

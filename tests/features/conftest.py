@@ -25,12 +25,12 @@ from pathlib import Path
 
 import pytest
 
+from failsoft.ledger import Database
+from failsoft.ledger.verify import verify
 from tests.features.house import Building, House, built
 from tests.servers.postgres import Postgres
 from tests.servers.rabbitmq import RabbitMQ
 from tests.servers.valkey import Valkey
-from understudy.ledger import Database
-from understudy.ledger.verify import verify
 
 
 @pytest.fixture(scope="session")
@@ -42,8 +42,8 @@ def features_engines(
     vhost = "features"
     with Valkey(folder / "valkey") as valkey:
         yield {
-            "UNDERSTUDY_REDIS_URL": valkey.url,
-            "UNDERSTUDY_AMQP_URL": rabbitmq.add_vhost(vhost),
+            "FAILSOFT_REDIS_URL": valkey.url,
+            "FAILSOFT_AMQP_URL": rabbitmq.add_vhost(vhost),
         }
         rabbitmq.delete_vhost(vhost)
 
@@ -91,7 +91,7 @@ def _building(
     kind: str, ledger_url: str, folder: Path, engines: dict[str, str]
 ) -> Iterator[Building]:
     # One namespace a ledger: they share the brokers.
-    own = {"UNDERSTUDY_LEDGER_URL": ledger_url, "UNDERSTUDY_NAMESPACE": f"features-{kind}"}
+    own = {"FAILSOFT_LEDGER_URL": ledger_url, "FAILSOFT_NAMESPACE": f"features-{kind}"}
     with ExitStack() as stack:
         building = stack.enter_context(built(folder, {**engines, **own}))
         yield building

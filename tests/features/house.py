@@ -12,18 +12,18 @@ from typing import TypeVar, Unpack
 import pytest
 from pydantic import BaseModel
 
+from failsoft.dispatcher import Dispatcher, DispatchOptions, JobHandle
+from failsoft.dispatcher.maintenance.cron import spec_of
+from failsoft.job_engine import JobDefinition, JobState
+from failsoft.job_engine.records.job import JobRecord
+from failsoft.job_engine.records.schedules import ScheduleDeclaration
+from failsoft.ledger import Database, SqlLedger
+from failsoft.ledger.upgrade.run import upgrade
+from failsoft.worker.configuration.settings import load_settings
+from failsoft.worker.wiring import App, build
 from tests.features.jobs.schedules import SECONDLY
 from tests.features.lane import LANE
 from tests.servers.processes import PATIENCE, Process, Processes, wait_until
-from understudy.dispatcher import Dispatcher, DispatchOptions, JobHandle
-from understudy.dispatcher.maintenance.cron import spec_of
-from understudy.job_engine import JobDefinition, JobState
-from understudy.job_engine.records.job import JobRecord
-from understudy.job_engine.records.schedules import ScheduleDeclaration
-from understudy.ledger import Database, SqlLedger
-from understudy.ledger.upgrade.run import upgrade
-from understudy.worker.configuration.settings import load_settings
-from understudy.worker.wiring import App, build
 
 P = TypeVar("P", bound=BaseModel)
 R = TypeVar("R")
@@ -33,17 +33,17 @@ ROOT = Path(__file__).parents[2]
 #: Everything that is waited for comes sooner than in production.
 HASTE: Mapping[str, str] = MappingProxyType(
     {
-        "UNDERSTUDY_DISPATCH_BUDGET": "3s",
-        "UNDERSTUDY_WORKER_BEAT": "500ms",
-        "UNDERSTUDY_WORKER_TTL": "30s",
-        "UNDERSTUDY_MAINTENANCE_EVERY": "300ms",
+        "FAILSOFT_DISPATCH_BUDGET": "3s",
+        "FAILSOFT_WORKER_BEAT": "500ms",
+        "FAILSOFT_WORKER_TTL": "30s",
+        "FAILSOFT_MAINTENANCE_EVERY": "300ms",
         # It would come at the hour, and delete what a test looks at; one test prunes by itself.
-        "UNDERSTUDY_PRUNE": "off",
-        "UNDERSTUDY_PROBE_EVERY": "1s",
-        "UNDERSTUDY_HEALTHY_PROBES": "1",
-        "UNDERSTUDY_MIN_OPEN": "200ms",
-        "UNDERSTUDY_RAMP": "0s",
-        "UNDERSTUDY_LOG_FORMAT": "json",
+        "FAILSOFT_PRUNE": "off",
+        "FAILSOFT_PROBE_EVERY": "1s",
+        "FAILSOFT_HEALTHY_PROBES": "1",
+        "FAILSOFT_MIN_OPEN": "200ms",
+        "FAILSOFT_RAMP": "0s",
+        "FAILSOFT_LOG_FORMAT": "json",
         "PYTHONPATH": str(ROOT),
         "dramatiq_restart_delay": "300",
     }
@@ -68,7 +68,7 @@ class Building:
     def staff(self, engine: str) -> None:
         """Have a worker of an engine take jobs, from the first test that needs one."""
         if engine not in self.workers:
-            words = ("-m", "understudy.worker.process", engine, LANE.name)
+            words = ("-m", "failsoft.worker.process", engine, LANE.name)
             self.workers[engine] = self.processes.python(*words, env=self.env)
             wait_until(lambda: self.check() or self._live(engine), PATIENCE, "a live worker")
 
@@ -85,8 +85,8 @@ class Building:
 @contextmanager
 def built(folder: Path, settings: Mapping[str, str]) -> Iterator[Building]:
     """Make the ledger; workers start when a test needs them."""
-    env = {**HASTE, "UNDERSTUDY_JOBS": job_modules(), **settings}
-    database = Database(env["UNDERSTUDY_LEDGER_URL"])
+    env = {**HASTE, "FAILSOFT_JOBS": job_modules(), **settings}
+    database = Database(env["FAILSOFT_LEDGER_URL"])
     upgrade(database)
     database.close()
     with _environment(env):
@@ -175,7 +175,7 @@ class House:
 @contextmanager
 def _environment(env: Mapping[str, str]) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith(("UNDERSTUDY_", "USE_RQ"))]:
+        for name in [name for name in os.environ if name.startswith(("FAILSOFT_", "USE_RQ"))]:
             patch.delenv(name)
         for name, value in env.items():
             patch.setenv(name, value)

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from understudy.job_engine import QueueProfile, declare_queue
+from failsoft.job_engine import QueueProfile, declare_queue
 
 #: Wide, so that tests and jobs that wait do not stand in each other's way.
 LANE = declare_queue(

@@ -10,11 +10,11 @@ import pytest
 from sqlalchemy import make_url, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, create_async_engine
 
+from failsoft.dispatcher import AsyncJobHandle, dispatch_job_async, use_dispatcher
+from failsoft.job_engine.errors import OptionInvalidError
 from tests.features.house import PATIENCE, House
 from tests.features.jobs.dispatching import Note, echo
 from tests.servers.processes import wait_until
-from understudy.dispatcher import AsyncJobHandle, dispatch_job_async, use_dispatcher
-from understudy.job_engine.errors import OptionInvalidError
 
 Opened = AsyncSession | AsyncConnection
 KINDS: dict[str, type[Opened]] = {"session": AsyncSession, "connection": AsyncConnection}

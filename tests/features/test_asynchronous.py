@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from failsoft.dispatcher import dispatch_job_async, use_dispatcher
+from failsoft.job_engine import JobState
+from failsoft.job_engine.errors import JobFailedError
 from tests.features.house import House
 from tests.features.jobs.asynchronous import Numbers, Tour, async_slow, async_sum, async_tour
 from tests.servers.processes import PATIENCE, wait_until
-from understudy.dispatcher import dispatch_job_async, use_dispatcher
-from understudy.job_engine import JobState
-from understudy.job_engine.errors import JobFailedError
 
 
 def test_an_async_job_sleeps_fails_and_resumes(house: House) -> None:

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from failsoft.job_engine import JobState
+from failsoft.job_engine.errors import JobCancelledError
+from failsoft.job_engine.records.job import CancelOutcome
 from tests.features.house import PATIENCE, House
 from tests.features.jobs.cancelling import Gate, gated
 from tests.features.jobs.dispatching import Note, deserted, echo
 from tests.servers.processes import wait_until
-from understudy.job_engine import JobState
-from understudy.job_engine.errors import JobCancelledError
-from understudy.job_engine.records.job import CancelOutcome
 
 
 def test_a_job_that_waits_never_starts(house: House) -> None:

@@ -3,14 +3,14 @@
 from datetime import timedelta
 from pathlib import Path
 
+from failsoft.dispatcher import JobHandle
+from failsoft.job_engine import JobState
+from failsoft.job_engine.invariants import history_of, violations
 from tests.features.house import House
 from tests.features.jobs.cancelling import Gate, gated
 from tests.features.jobs.control import Parcel, control_parcel, control_paused
 from tests.features.lane import LANE
 from tests.servers.processes import PATIENCE, wait_until
-from understudy.dispatcher import JobHandle
-from understudy.job_engine import JobState
-from understudy.job_engine.invariants import history_of, violations
 
 SOON = timedelta(milliseconds=300)
 

@@ -2,9 +2,9 @@
 
 from datetime import timedelta
 
+from failsoft.dispatcher import DispatchRequest, Many
 from tests.features.house import House
 from tests.features.jobs.dispatching import Note, echo
-from understudy.dispatcher import DispatchRequest, Many
 
 
 def test_many_jobs_run_and_each_has_its_own_outcome(house: House) -> None:

@@ -4,10 +4,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from failsoft.job_engine import JobState
+from failsoft.job_engine.errors import JobExpiredError
 from tests.features.house import House
 from tests.features.jobs.dispatching import Note, deserted, echo
-from understudy.job_engine import JobState
-from understudy.job_engine.errors import JobExpiredError
 
 
 def test_a_job_that_waits_too_long_expires(house: House) -> None:

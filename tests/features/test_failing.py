@@ -4,11 +4,11 @@ from datetime import timedelta
 
 import pytest
 
+from failsoft.dispatcher import JobHandle
+from failsoft.job_engine import JobState
+from failsoft.job_engine.errors import JobFailedError
 from tests.features.house import House
 from tests.features.jobs.failing import A_LITTLE, LATER, Trouble, failing
-from understudy.dispatcher import JobHandle
-from understudy.job_engine import JobState
-from understudy.job_engine.errors import JobFailedError
 
 
 def pauses(house: House, handle: JobHandle[int]) -> list[timedelta]:

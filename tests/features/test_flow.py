@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from failsoft.job_engine import JobState, Link
+from failsoft.job_engine.errors import JobCancelledError, JobFailedError
 from tests.features.house import House
 from tests.features.jobs.cancelling import Gate, gated
 from tests.features.jobs.dispatching import Note, deserted
 from tests.features.jobs.flow import FlowNumber, flow_double, flow_gather
 from tests.servers.processes import PATIENCE, wait_until
-from understudy.job_engine import JobState, Link
-from understudy.job_engine.errors import JobCancelledError, JobFailedError
 
 LONG = timedelta(seconds=PATIENCE)
 

@@ -2,11 +2,11 @@
 
 import pytest
 
+from failsoft.job_engine import JobState
+from failsoft.job_engine.errors import DuplicateDispatchError, IdempotencyConflictError
 from tests.features.house import House
 from tests.features.jobs.dispatching import Note, echo
 from tests.features.jobs.failing import Trouble, failing
-from understudy.job_engine import JobState
-from understudy.job_engine.errors import DuplicateDispatchError, IdempotencyConflictError
 
 
 def test_a_used_key_leads_to_its_job_also_when_that_has_ended(house: House) -> None:

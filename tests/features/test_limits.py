@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from failsoft.dispatcher import JobHandle
+from failsoft.job_engine import Concurrency, JobState
+from failsoft.job_engine.invariants import LimitedAttempt, beyond_their_limit
+from failsoft.ledger.verify import verify
 from tests.features.house import House
 from tests.features.jobs.limits import PERIOD, Call, call, fails, metered, nap
-from understudy.dispatcher import JobHandle
-from understudy.job_engine import Concurrency, JobState
-from understudy.job_engine.invariants import LimitedAttempt, beyond_their_limit
-from understudy.ledger.verify import verify
 
 BY = ("tenant",)
 ENGINES = ("rq", "dramatiq")

@@ -2,11 +2,11 @@
 
 import json
 
+from failsoft.job_engine import JobState
+from failsoft.job_engine.records.job import JobRecord
 from tests.features.house import PATIENCE, House
 from tests.features.jobs.on_failure import Charge, on_failure_charge
 from tests.servers.processes import wait_until
-from understudy.job_engine import JobState
-from understudy.job_engine.records.job import JobRecord
 
 
 def test_a_failure_is_told_once(house: House) -> None:

@@ -2,9 +2,9 @@
 
 import pytest
 
+from failsoft.job_engine import JobDefinition
 from tests.features.house import House
 from tests.features.jobs.parallel import Sides, parallel_async_sides, parallel_sides
-from understudy.job_engine import JobDefinition
 
 
 @pytest.mark.parametrize("job", [parallel_sides, parallel_async_sides], ids=lambda job: job.name)

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from failsoft.job_engine import JobDefinition
 from tests.features.house import House
 from tests.features.jobs.recorded import Draw, call, call_async, draw, transfer
-from understudy.job_engine import JobDefinition
 
 
 def test_a_moment_a_uuid_and_a_random_number_are_the_same_in_every_attempt(

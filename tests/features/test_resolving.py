@@ -2,12 +2,12 @@
 
 import pytest
 
+from failsoft.dispatcher import JobHandle
+from failsoft.job_engine import JobState
+from failsoft.job_engine.errors import JobFailedError
+from failsoft.job_engine.invariants import history_of, violations
 from tests.features.house import House
 from tests.features.jobs.resolving import Bill, resolving_pay
-from understudy.dispatcher import JobHandle
-from understudy.job_engine import JobState
-from understudy.job_engine.errors import JobFailedError
-from understudy.job_engine.invariants import history_of, violations
 
 
 def test_a_held_job_is_resolved_by_a_person(house: House) -> None:

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from failsoft.dispatcher import JobHandle
+from failsoft.job_engine import JobDefinition, JobState
+from failsoft.job_engine.jobs.scheduled.prune_ledger import PruneReport, Pruning, prune_ledger
 from tests.features.house import House
 from tests.features.jobs.retention import Leaf, dust, leaf
 from tests.features.lane import LANE
-from understudy.dispatcher import JobHandle
-from understudy.job_engine import JobDefinition, JobState
-from understudy.job_engine.jobs.scheduled.prune_ledger import PruneReport, Pruning, prune_ledger
 
 #: The worker runs the job that ships; only the queue is one that somebody serves.
 PRUNE = replace(prune_ledger, queue=LANE)

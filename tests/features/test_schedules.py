@@ -2,14 +2,14 @@
 
 from datetime import timedelta
 
+from failsoft.dispatcher import Schedules
+from failsoft.job_engine import JobState
+from failsoft.job_engine.errors import ScheduleNotFoundError
+from failsoft.job_engine.records.job import JobRecord
+from failsoft.job_engine.records.schedules import ScheduleRecord
 from tests.features.house import House
 from tests.features.jobs.schedules import HOURLY, NIGHTLY, SECONDLY
 from tests.servers.processes import PATIENCE, wait_until
-from understudy.dispatcher import Schedules
-from understudy.job_engine import JobState
-from understudy.job_engine.errors import ScheduleNotFoundError
-from understudy.job_engine.records.job import JobRecord
-from understudy.job_engine.records.schedules import ScheduleRecord
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 #: In which every worker has looked for what is due.

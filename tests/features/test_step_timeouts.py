@@ -2,9 +2,9 @@
 
 import pytest
 
+from failsoft.job_engine import JobState
 from tests.features.house import House
 from tests.features.jobs.step_timeouts import Dawdling, step_timeouts
-from understudy.job_engine import JobState
 
 
 @pytest.mark.parametrize("swallows", [False, True])

@@ -3,9 +3,9 @@
 import pytest
 from sqlalchemy import text
 
+from failsoft.job_engine import JobDefinition
 from tests.features.house import House
 from tests.features.jobs.transactions import Payment, tx_pay, tx_pay_async
-from understudy.job_engine import JobDefinition
 
 
 @pytest.mark.parametrize("job", [tx_pay, tx_pay_async], ids=lambda job: job.name)

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from failsoft.dispatcher import DispatchOptions, JobHandle
+from failsoft.job_engine import Debounce, JobState, Throttle, Unique
+from failsoft.job_engine.errors import UniqueKeyHeldError
 from tests.features.house import House
 from tests.features.jobs.cancelling import Gate, gated
 from tests.features.jobs.control import Parcel, control_parcel
 from tests.features.jobs.dispatching import Note, echo
 from tests.features.jobs.unique import Repair, repair
 from tests.servers.processes import PATIENCE, wait_until
-from understudy.dispatcher import DispatchOptions, JobHandle
-from understudy.job_engine import Debounce, JobState, Throttle, Unique
-from understudy.job_engine.errors import UniqueKeyHeldError
 
 HOUR = timedelta(hours=1)
 BY = ("customer",)

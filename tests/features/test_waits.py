@@ -1,5 +1,6 @@
 """`ctx.wait_for_event` and `ctx.invoke` hold no worker and miss nothing."""
 
+from failsoft.job_engine import JobState
 from tests.features.house import House
 from tests.features.jobs.waits import (
     Number,
@@ -11,7 +12,6 @@ from tests.features.jobs.waits import (
     waits_halves_async,
 )
 from tests.servers.processes import PATIENCE, wait_until
-from understudy.job_engine import JobState
 
 
 def test_an_event_wakes_a_job_that_waits(house: House) -> None:

@@ -6,23 +6,23 @@ from typing import Any
 from sqlalchemy import Update, delete, insert, select, update
 from sqlalchemy.sql.dml import UpdateBase
 
+from failsoft.job_engine.invariants import chains, children, hooks, waits
+from failsoft.job_engine.invariants import groups as of_groups
+from failsoft.job_engine.invariants import pauses as of_pauses
+from failsoft.job_engine.invariants import schedules as of_schedules
+from failsoft.job_engine.records.follow_ups import failure_id
+from failsoft.job_engine.records.groups import member_id
+from failsoft.job_engine.records.states import JobState
+from failsoft.job_engine.records.waits import event_topic
+from failsoft.ledger import SqlLedger
+from failsoft.ledger.database.timestamps import now_us
+from failsoft.ledger.schema.jobs import jobs
+from failsoft.ledger.schema.tables import groups, pauses, receipts, schedules, sent_events, steps
+from failsoft.testing.ledger_suite import fixtures
+from failsoft.testing.ledger_suite.dispatching import schedules as scheduling
+from failsoft.testing.ledger_suite.flow import chains as flowing
+from failsoft.testing.ledger_suite.flow import follow_ups, invoked_jobs
 from tests.integration.together import awaiting, received, told
-from understudy.job_engine.invariants import chains, children, hooks, waits
-from understudy.job_engine.invariants import groups as of_groups
-from understudy.job_engine.invariants import pauses as of_pauses
-from understudy.job_engine.invariants import schedules as of_schedules
-from understudy.job_engine.records.follow_ups import failure_id
-from understudy.job_engine.records.groups import member_id
-from understudy.job_engine.records.states import JobState
-from understudy.job_engine.records.waits import event_topic
-from understudy.ledger import SqlLedger
-from understudy.ledger.database.timestamps import now_us
-from understudy.ledger.schema.jobs import jobs
-from understudy.ledger.schema.tables import groups, pauses, receipts, schedules, sent_events, steps
-from understudy.testing.ledger_suite import fixtures
-from understudy.testing.ledger_suite.dispatching import schedules as scheduling
-from understudy.testing.ledger_suite.flow import chains as flowing
-from understudy.testing.ledger_suite.flow import follow_ups, invoked_jobs
 
 HOUR_US = 3_600_000_000
 

@@ -12,18 +12,18 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError, MultipleResultsFound, OperationalError
 
+from failsoft.job_engine.errors import LedgerError
+from failsoft.ledger import Database, SqlLedger
+from failsoft.ledger.database.compiled import AnyConnection, execute
+from failsoft.ledger.database.raw_connections import MOST_IDLE, RawConnection
+from failsoft.ledger.schema.jobs import jobs
+from failsoft.ledger.schema.tables import attempts
+from failsoft.ledger.transitions import statements
+from failsoft.ledger.upgrade.run import upgrade
+from failsoft.testing.ledger_suite import fixtures
 from tests.servers.drivers import nothing, watched
 from tests.servers.postgres import Postgres
 from tests.servers.processes import PATIENCE
-from understudy.job_engine.errors import LedgerError
-from understudy.ledger import Database, SqlLedger
-from understudy.ledger.database.compiled import AnyConnection, execute
-from understudy.ledger.database.raw_connections import MOST_IDLE, RawConnection
-from understudy.ledger.schema.jobs import jobs
-from understudy.ledger.schema.tables import attempts
-from understudy.ledger.transitions import statements
-from understudy.ledger.upgrade.run import upgrade
-from understudy.testing.ledger_suite import fixtures
 
 COUNT = select(func.count().label("found")).select_from(attempts)
 SESSION = select(func.pg_backend_pid().label("pid"))

@@ -44,9 +44,9 @@ def run(python: Path, code: str, cwd: Path) -> str:
 
 
 def test_the_wheels_install_into_a_clean_environment(wheels: Path, tmp_path: Path) -> None:
-    python = environment_with("understudy", wheels, tmp_path / "environment")
+    python = environment_with("failsoft", wheels, tmp_path / "environment")
 
-    modules = ", ".join(f"understudy.{member}" for member in MEMBERS)
+    modules = ", ".join(f"failsoft.{member}" for member in MEMBERS)
     typed = run(
         python,
         f"import {modules}, queue, pathlib\n"
@@ -59,21 +59,21 @@ def test_the_wheels_install_into_a_clean_environment(wheels: Path, tmp_path: Pat
 
 
 def test_the_installed_command_creates_a_ledger(wheels: Path, tmp_path: Path) -> None:
-    python = environment_with("understudy", wheels, tmp_path / "environment")
+    python = environment_with("failsoft", wheels, tmp_path / "environment")
 
-    command = [str(python.parent / "understudy"), "ledger", "upgrade", "--json"]
+    command = [str(python.parent / "failsoft"), "ledger", "upgrade", "--json"]
     found = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
 
     assert found.returncode == 0, found.stderr
-    assert (tmp_path / ".understudy" / "ledger.db").exists()
+    assert (tmp_path / ".failsoft" / "ledger.db").exists()
 
 
 def test_the_core_is_installed_without_any_engine_or_database(wheels: Path, tmp_path: Path) -> None:
-    python = environment_with("understudy-job-engine", wheels, tmp_path / "environment")
+    python = environment_with("failsoft-job-engine", wheels, tmp_path / "environment")
 
     present = run(
         python,
-        "import importlib.util, understudy.job_engine, understudy.testing\n"
+        "import importlib.util, failsoft.job_engine, failsoft.testing\n"
         f"print([n for n in {FOREIGN_TO_THE_CORE} if importlib.util.find_spec(n)])",
         tmp_path,
     )

@@ -17,11 +17,11 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from failsoft.ledger.database import raw_connections
+from failsoft.ledger.database.database import Database
+from failsoft.ledger.database.raw_connections import RawConnection
+from failsoft.ledger.database.sqlite import engine, write_queue
 from tests.servers.processes import PATIENCE, wait_until
-from understudy.ledger.database import raw_connections
-from understudy.ledger.database.database import Database
-from understudy.ledger.database.raw_connections import RawConnection
-from understudy.ledger.database.sqlite import engine, write_queue
 
 FILES = frozenset(str(module.__file__) for module in (write_queue, engine, raw_connections))
 OTHERS = 3

@@ -4,15 +4,15 @@ import subprocess
 import sys
 from contextlib import closing
 
-from understudy.ledger.database.database import Database, driver_modules
+from failsoft.ledger.database.database import Database, driver_modules
 
 CONNECT = """
 import importlib, sys
-import understudy.worker.attempts.child
+import failsoft.worker.attempts.child
 for name in sys.argv[2:]:
     importlib.import_module(name)
 before = set(sys.modules)
-from understudy.ledger.database import Database
+from failsoft.ledger.database import Database
 from sqlalchemy import text
 assert Database(sys.argv[1]).read(lambda c: c.execute(text("SELECT 1")).scalar()) == 1
 print(*sorted(set(sys.modules) - before))

@@ -8,17 +8,17 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from failsoft.job_engine.records.diagram import state_diagram
+from failsoft.job_engine.records.states import TRANSITIONS
+from failsoft.worker.cli import main
+from failsoft.worker.configuration.settings import Settings
 from tests.servers.processes import PATIENCE, Processes, wait_until
-from understudy.job_engine.records.diagram import state_diagram
-from understudy.job_engine.records.states import TRANSITIONS
-from understudy.worker.cli import main
-from understudy.worker.configuration.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 STATES = (ROOT / "docs" / "states.md").read_text()
 PROGRAM = re.search(r"```python\n(.*?)```", README, re.DOTALL)
-UNDERSTUDY = Path(sys.executable).parent / "understudy"
+FAILSOFT = Path(sys.executable).parent / "failsoft"
 PRINTED = "Welcome, user 7 <ada@example.org>!"
 
 
@@ -32,12 +32,12 @@ def test_the_program_is_complete_within_the_first_forty_lines() -> None:
 def test_the_program_works_as_printed(tmp_path: Path, processes: Processes) -> None:
     assert PROGRAM is not None
     (tmp_path / "app.py").write_text(PROGRAM.group(1))
-    command = f"cd {tmp_path} && exec {UNDERSTUDY} dev --no-reload"
-    dev = processes.start("sh", "-c", command, env={"UNDERSTUDY_JOBS": "app"})
-    wait_until(lambda: "ready" in dev.output, PATIENCE, "understudy dev to be ready")
+    command = f"cd {tmp_path} && exec {FAILSOFT} dev --no-reload"
+    dev = processes.start("sh", "-c", command, env={"FAILSOFT_JOBS": "app"})
+    wait_until(lambda: "ready" in dev.output, PATIENCE, "failsoft dev to be ready")
 
     printed = subprocess.run(
-        ["sh", "-c", f". .understudy/env && {sys.executable} app.py"],
+        ["sh", "-c", f". .failsoft/env && {sys.executable} app.py"],
         cwd=tmp_path,
         capture_output=True,
         text=True,
@@ -49,7 +49,7 @@ def test_the_program_works_as_printed(tmp_path: Path, processes: Processes) -> N
 
 
 @pytest.mark.parametrize(
-    "line", sorted(set(re.findall(r"^\$ understudy ([a-z ]+)", README, re.MULTILINE)))
+    "line", sorted(set(re.findall(r"^\$ failsoft ([a-z ]+)", README, re.MULTILINE)))
 )
 def test_every_command_it_names_exists(line: str) -> None:
     words = [word for word in line.split() if word.isalpha()]
@@ -62,7 +62,7 @@ def test_every_command_it_names_exists(line: str) -> None:
 
 @pytest.mark.parametrize("variable", re.findall(r"^\| `([A-Z_]+)` \|", README, re.MULTILINE))
 def test_every_variable_it_names_is_read(variable: str) -> None:
-    read = {f"UNDERSTUDY_{name.upper()}" for name in Settings.model_fields}
+    read = {f"FAILSOFT_{name.upper()}" for name in Settings.model_fields}
     for field in Settings.model_fields.values():
         alias = field.validation_alias
         read |= {str(each) for each in getattr(alias, "choices", [alias])}

@@ -11,11 +11,11 @@ import pytest
 from sqlalchemy import Connection, event, text
 from sqlalchemy.exc import OperationalError
 
+from failsoft.ledger.database.database import Database
+from failsoft.ledger.database.raw_connections import RawConnections
+from failsoft.ledger.database.sqlite import engine
+from failsoft.ledger.database.sqlite.write_queue import PendingWrite
 from tests.servers.processes import PATIENCE
-from understudy.ledger.database.database import Database
-from understudy.ledger.database.raw_connections import RawConnections
-from understudy.ledger.database.sqlite import engine
-from understudy.ledger.database.sqlite.write_queue import PendingWrite
 
 COUNT = text("SELECT total FROM tally")
 SET = text("UPDATE tally SET total = :total")

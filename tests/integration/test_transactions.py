@@ -11,24 +11,24 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 from tenacity import wait_none
 
-from tests.unit.support import exit_code_of_a_child
-from understudy.job_engine import JobContext, RetryPolicy, StepTimeoutError
-from understudy.job_engine.attempt.interrupts import Fenced, HoldRequested
-from understudy.job_engine.attempt.lease import Lease
-from understudy.job_engine.attempt.retrying_ledger import RetryingLedger
-from understudy.job_engine.clock import SystemClock
-from understudy.job_engine.crash_points import CRASH_POINTS
-from understudy.job_engine.errors import (
+from failsoft.job_engine import JobContext, RetryPolicy, StepTimeoutError
+from failsoft.job_engine.attempt.interrupts import Fenced, HoldRequested
+from failsoft.job_engine.attempt.lease import Lease
+from failsoft.job_engine.attempt.retrying_ledger import RetryingLedger
+from failsoft.job_engine.clock import SystemClock
+from failsoft.job_engine.crash_points import CRASH_POINTS
+from failsoft.job_engine.errors import (
     LedgerUnavailableError,
     StepError,
     TransactionUnsupportedError,
 )
-from understudy.job_engine.records.job import Claim, StepKind, StepRecord, Ticket
-from understudy.job_engine.records.new_job import NewJob, OfferPlan
-from understudy.ledger import Database, SqlLedger
-from understudy.ledger.upgrade.run import upgrade
-from understudy.testing import FrozenClock, MemoryLedger
-from understudy.worker.attempts.thread_interrupt import interrupt_thread
+from failsoft.job_engine.records.job import Claim, StepKind, StepRecord, Ticket
+from failsoft.job_engine.records.new_job import NewJob, OfferPlan
+from failsoft.ledger import Database, SqlLedger
+from failsoft.ledger.upgrade.run import upgrade
+from failsoft.testing import FrozenClock, MemoryLedger
+from failsoft.worker.attempts.thread_interrupt import interrupt_thread
+from tests.unit.support import exit_code_of_a_child
 
 HOUR = timedelta(hours=1)
 TWICE = RetryPolicy(max_attempts=2, wait=wait_none())

@@ -1,4 +1,4 @@
-"""`understudy ledger verify` on ledgers of both kinds: sound ones, and broken ones."""
+"""`failsoft ledger verify` on ledgers of both kinds: sound ones, and broken ones."""
 
 import json
 import re
@@ -9,14 +9,14 @@ import pytest
 from click.testing import CliRunner, Result
 from sqlalchemy import Connection, delete, text, update
 
+from failsoft.ledger import Database, SqlLedger
+from failsoft.ledger.schema.jobs import jobs
+from failsoft.ledger.schema.tables import events, groups
+from failsoft.ledger.upgrade.run import upgrade
+from failsoft.ledger.verify import BATCH
+from failsoft.testing.ledger_suite.flow import chains
+from failsoft.worker.cli import main
 from tests.model.ledgers import fill, job_id
-from understudy.ledger import Database, SqlLedger
-from understudy.ledger.schema.jobs import jobs
-from understudy.ledger.schema.tables import events, groups
-from understudy.ledger.upgrade.run import upgrade
-from understudy.ledger.verify import BATCH
-from understudy.testing.ledger_suite.flow import chains
-from understudy.worker.cli import main
 
 #: More than one batch, and more than travels at once.
 JOBS = 2 * BATCH + 7
@@ -24,7 +24,7 @@ JOBS = 2 * BATCH + 7
 
 @pytest.fixture
 def database(ledger_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
-    monkeypatch.setenv("UNDERSTUDY_LEDGER_URL", ledger_url)
+    monkeypatch.setenv("FAILSOFT_LEDGER_URL", ledger_url)
     with closing(Database(ledger_url)) as database:
         upgrade(database)
         yield database
@@ -184,12 +184,12 @@ def test_a_group_is_named_as_one(database: Database) -> None:
 def test_a_ledger_without_tables_is_refused(
     ledger_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("UNDERSTUDY_LEDGER_URL", ledger_url)
+    monkeypatch.setenv("FAILSOFT_LEDGER_URL", ledger_url)
 
     result = run("--json")
 
     assert result.exit_code == 78
-    assert "understudy ledger upgrade" in result.stderr
+    assert "failsoft ledger upgrade" in result.stderr
 
 
 def run(*arguments: str) -> Result:
@@ -202,9 +202,9 @@ def listed(result: Result) -> set[str]:
 
 
 _EVENT_AFTER_THE_END = text(
-    "INSERT INTO understudy_events (job_id, n, at, actor, kind, state, epoch)"
+    "INSERT INTO failsoft_events (job_id, n, at, actor, kind, state, epoch)"
     " SELECT job_id, n + 1, at, actor, 'retry', 'succeeded', epoch"
-    " FROM understudy_events WHERE job_id = :job AND kind = 'succeed'"
+    " FROM failsoft_events WHERE job_id = :job AND kind = 'succeed'"
 )
 
 
@@ -220,5 +220,5 @@ def _share(connection: Connection, ids: Sequence[str], **same: str) -> None:
 
 def _without_constraints(connection: Connection) -> None:
     # What a careless restore does: a copy of the rows in a table without its constraints.
-    connection.execute(text("ALTER TABLE understudy_jobs RENAME TO understudy_jobs_before"))
-    connection.execute(text("CREATE TABLE understudy_jobs AS SELECT * FROM understudy_jobs_before"))
+    connection.execute(text("ALTER TABLE failsoft_jobs RENAME TO failsoft_jobs_before"))
+    connection.execute(text("CREATE TABLE failsoft_jobs AS SELECT * FROM failsoft_jobs_before"))

@@ -1,4 +1,4 @@
-"""`understudy ledger verify` on what jobs have to do with each other: sound, pruned, and broken."""
+"""`failsoft ledger verify` on what jobs have to do with each other: sound, pruned, and broken."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -8,19 +8,19 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import delete, update
 
+from failsoft.job_engine.invariants import Violation
+from failsoft.job_engine.policies.retention import Retention
+from failsoft.job_engine.records.states import TERMINAL
+from failsoft.ledger import Database, SqlLedger
+from failsoft.ledger.schema.jobs import jobs
+from failsoft.ledger.schema.tables import groups
+from failsoft.ledger.upgrade.run import upgrade
+from failsoft.ledger.upkeep.pruning import SqlPruner
+from failsoft.ledger.verify import verify
+from failsoft.testing.ledger_suite import fixtures
+from failsoft.testing.ledger_suite.flow import chains, follow_ups
 from tests.integration.broken_rows import BREAKS, HOUR_US, do
 from tests.integration.together import everything_happens
-from understudy.job_engine.invariants import Violation
-from understudy.job_engine.policies.retention import Retention
-from understudy.job_engine.records.states import TERMINAL
-from understudy.ledger import Database, SqlLedger
-from understudy.ledger.schema.jobs import jobs
-from understudy.ledger.schema.tables import groups
-from understudy.ledger.upgrade.run import upgrade
-from understudy.ledger.upkeep.pruning import SqlPruner
-from understudy.ledger.verify import verify
-from understudy.testing.ledger_suite import fixtures
-from understudy.testing.ledger_suite.flow import chains, follow_ups
 
 #: How many threads write at once.
 WRITERS = 3

@@ -11,14 +11,14 @@ import pytest
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
 
+from failsoft.job_engine.attempt.interrupts import Fenced
+from failsoft.job_engine.errors import LedgerError
+from failsoft.ledger import SqlLedger
+from failsoft.ledger.database.database import Database
+from failsoft.ledger.database.raw_connections import RawConnection
+from failsoft.ledger.upgrade.run import upgrade
+from failsoft.testing.ledger_suite import fixtures
 from tests.servers.processes import PATIENCE, wait_until
-from understudy.job_engine.attempt.interrupts import Fenced
-from understudy.job_engine.errors import LedgerError
-from understudy.ledger import SqlLedger
-from understudy.ledger.database.database import Database
-from understudy.ledger.database.raw_connections import RawConnection
-from understudy.ledger.upgrade.run import upgrade
-from understudy.testing.ledger_suite import fixtures
 
 CROWD = 16
 

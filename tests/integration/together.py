@@ -1,14 +1,14 @@
 """What jobs may have to do with each other, let happen in a ledger on SQL."""
 
-from understudy.job_engine.records.groups import member_id
-from understudy.job_engine.records.job import StepKind, StepRecord
-from understudy.job_engine.records.manual_retry import ManualRetry
-from understudy.job_engine.records.pauses import Pause
-from understudy.job_engine.records.states import JobState
-from understudy.ledger import SqlLedger
-from understudy.testing.ledger_suite import fixtures
-from understudy.testing.ledger_suite.dispatching import schedules
-from understudy.testing.ledger_suite.flow import chains, events, follow_ups, invoked_jobs
+from failsoft.job_engine.records.groups import member_id
+from failsoft.job_engine.records.job import StepKind, StepRecord
+from failsoft.job_engine.records.manual_retry import ManualRetry
+from failsoft.job_engine.records.pauses import Pause
+from failsoft.job_engine.records.states import JobState
+from failsoft.ledger import SqlLedger
+from failsoft.testing.ledger_suite import fixtures
+from failsoft.testing.ledger_suite.dispatching import schedules
+from failsoft.testing.ledger_suite.flow import chains, events, follow_ups, invoked_jobs
 
 
 def everything_happens(ledger: SqlLedger, schedule: str = "sweep") -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
+from failsoft.job_engine.records.states import JobState
 from tests.model.cast import (
     CARRYING,
     IDLE,
@@ -13,7 +14,6 @@ from tests.model.cast import (
     make_message,
 )
 from tests.model.model import Edge, Model
-from understudy.job_engine.records.states import JobState
 
 _IDLE = make_carrier(IDLE)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import ClassVar, NamedTuple, TypeVar
 
-from understudy.job_engine.records.states import JobState
+from failsoft.job_engine.records.states import JobState
 
 #: Where a worker is.
 IDLE, READING, ASKING, READY, VOUCHED, BODY, STOPPING, HOLDING = (

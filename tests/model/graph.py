@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 
+from failsoft.job_engine.records.states import JobState, permits
 from tests.model.carriers import carrier_edges, dispatcher_edges
 from tests.model.cast import State, make_row
 from tests.model.model import Edge, Model, with_row
 from tests.model.rules import ONCE
 from tests.model.workers import worker_edges
-from understudy.job_engine.records.states import JobState, permits
 
 
 def successors(model: Model, state: State) -> Iterator[Edge]:

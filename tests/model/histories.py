@@ -6,19 +6,19 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
-from tests.model.cast import Row
-from tests.model.model import Edge, Model
-from tests.model.rules import SLEEP
-from tests.model.traces import ENGINES, Moment
-from understudy.job_engine.invariants import History
-from understudy.job_engine.records.job import (
+from failsoft.job_engine.invariants import History
+from failsoft.job_engine.records.job import (
     AttemptRecord,
     HistoryEntry,
     JobRecord,
     StepKind,
     StepRecord,
 )
-from understudy.job_engine.records.states import JobState
+from failsoft.job_engine.records.states import JobState
+from tests.model.cast import Row
+from tests.model.model import Edge, Model
+from tests.model.rules import SLEEP
+from tests.model.traces import ENGINES, Moment
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 SECOND = timedelta(seconds=1)

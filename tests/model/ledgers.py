@@ -2,7 +2,7 @@
 
     python -m tests.model.ledgers sqlite:////tmp/ledger.db 270000
 
-makes one of about a million events, for `understudy ledger verify` to be measured with.
+makes one of about a million events, for `failsoft ledger verify` to be measured with.
 """
 
 import json
@@ -17,15 +17,15 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, insert
 
-from understudy.job_engine.invariants import History, history_of
-from understudy.job_engine.records.job import Claim, Conclusion, StepKind, StepRecord
-from understudy.job_engine.records.states import RETRY, STOP, SUCCEED, SUSPEND, JobState
-from understudy.ledger import Database
-from understudy.ledger.schema.jobs import jobs
-from understudy.ledger.schema.tables import attempts, events, steps
-from understudy.ledger.upgrade.run import upgrade
-from understudy.testing import FrozenClock, MemoryLedger
-from understudy.testing.ledger_suite import fixtures
+from failsoft.job_engine.invariants import History, history_of
+from failsoft.job_engine.records.job import Claim, Conclusion, StepKind, StepRecord
+from failsoft.job_engine.records.states import RETRY, STOP, SUCCEED, SUSPEND, JobState
+from failsoft.ledger import Database
+from failsoft.ledger.schema.jobs import jobs
+from failsoft.ledger.schema.tables import attempts, events, steps
+from failsoft.ledger.upgrade.run import upgrade
+from failsoft.testing import FrozenClock, MemoryLedger
+from failsoft.testing.ledger_suite import fixtures
 
 MINUTE = timedelta(minutes=1)
 #: How many jobs one transaction inserts.

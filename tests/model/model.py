@@ -8,6 +8,7 @@ Every edge is watched: it carries the invariants that it breaks.
 from functools import cache
 from typing import NamedTuple
 
+from failsoft.job_engine.records.states import Fence, JobState, permits
 from tests.model.cast import (
     CARRYING,
     IDLE,
@@ -28,7 +29,6 @@ from tests.model.cast import (
     without_the_idle,
 )
 from tests.model.rules import Config, Protocol
-from understudy.job_engine.records.states import Fence, JobState, permits
 
 #: What is done by who has looked at the row, or has made it what it is.
 _AFTER_A_LOOK = ("offer", "reoffer", "recover", "exhaust", "park", "expire")

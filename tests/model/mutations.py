@@ -8,8 +8,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import cast
 
-from tests.model.rules import ONCE, PLAIN, Config, Protocol, Rules
-from understudy.job_engine.records.states import (
+from failsoft.job_engine.records.states import (
     CLAIM,
     OFFER,
     RECOVER,
@@ -20,6 +19,7 @@ from understudy.job_engine.records.states import (
     JobState,
     Transition,
 )
+from tests.model.rules import ONCE, PLAIN, Config, Protocol, Rules
 
 _ANYWHERE = frozenset(JobState)
 _SMALL = Config("2 workers, 1 rescuer, 3 epochs", 2, 1, 3, (PLAIN, ONCE))

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from understudy.job_engine.outcome import MAX_CRASHES
-from understudy.job_engine.records.states import TRANSITIONS, Transition
+from failsoft.job_engine.outcome import MAX_CRASHES
+from failsoft.job_engine.records.states import TRANSITIONS, Transition
 
 #: The kinds of steps a job is made of.
 PLAIN, ONCE, SLEEP = "plain", "once", "sleep"

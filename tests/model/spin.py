@@ -1,4 +1,4 @@
-"""Let Spin check `understudy.pml`: as it is, and with each rule taken away.
+"""Let Spin check `failsoft.pml`: as it is, and with each rule taken away.
 
     python -m tests.model.spin
 
@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 
 from tests.model.summary import VARIABLE
 
-MODEL = Path(__file__).with_name("understudy.pml")
+MODEL = Path(__file__).with_name("failsoft.pml")
 #: The memory of a search, in megabytes.
 MEMORY = 4096
 _COMPILE = ("cc", "-O2", "-DSAFETY", "-DCOLLAPSE", f"-DMEMLIM={MEMORY}", "-o", "pan", "pan.c")
@@ -100,7 +100,7 @@ def cases() -> Iterator[Case]:
 
 def check(case: Case) -> Verdict:
     """Run one search in a folder of its own."""
-    with TemporaryDirectory(prefix="understudy-spin-") as folder:
+    with TemporaryDirectory(prefix="failsoft-spin-") as folder:
         options = [f"-D{define}" for define in case.defines]
         _call(["spin", "-a", *options, str(MODEL)], folder)
         _call(_COMPILE, folder)

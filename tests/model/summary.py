@@ -9,7 +9,7 @@ from tests.model.mutations import Mutation
 from tests.model.search import Search
 
 #: Names a folder: each search leaves a JSON file there.
-VARIABLE = "_UNDERSTUDY_MODEL_SUMMARY"
+VARIABLE = "_FAILSOFT_MODEL_SUMMARY"
 
 
 def summarise(search: Search, mutation: Mutation | None = None) -> dict[str, object]:

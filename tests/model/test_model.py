@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from failsoft.job_engine.invariants import violations
+from failsoft.job_engine.records.states import TRANSITIONS
 from tests.model.configurations import CONFIGURATIONS, EVERY_LOOK, EVERYTHING_SMALL
 from tests.model.histories import history_of
 from tests.model.model import Model
@@ -19,8 +21,6 @@ from tests.model.rules import Config
 from tests.model.search import Search, explore
 from tests.model.summary import VARIABLE, keep
 from tests.model.traces import narrate, path_to, trace_to
-from understudy.job_engine.invariants import violations
-from understudy.job_engine.records.states import TRANSITIONS
 
 #: What is broken in the ledger and so is seen there; that a step began is not (I5, I6, I9).
 SEEN_IN_THE_LEDGER = frozenset({"I2", "I4", "I8"})

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
+from failsoft.job_engine.records.states import JobState
 from tests.model.cast import (
     ASKING,
     BODY,
@@ -23,7 +24,6 @@ from tests.model.cast import (
 )
 from tests.model.model import Edge, Model, with_row, with_worker
 from tests.model.rules import ONCE, PLAIN, SLEEP
-from understudy.job_engine.records.states import JobState
 
 _IDLE = make_worker(IDLE)
 

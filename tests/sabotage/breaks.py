@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 CONTRACT = ("tests/contract/test_ledgers.py", "-k", "Sqlite")
-_LEDGER = "packages/ledger/src/understudy/ledger"
-_DISPATCHER = "packages/dispatcher/src/understudy/dispatcher"
-_CORE = "packages/job_engine/src/understudy/job_engine"
+_LEDGER = "packages/ledger/src/failsoft/ledger"
+_DISPATCHER = "packages/dispatcher/src/failsoft/dispatcher"
+_CORE = "packages/job_engine/src/failsoft/job_engine"
 _COMPARED = '_column(name) == bindparam(f"at_{name}") for name in sorted(guard)'
 _ANY = """(_column(name) == bindparam(f"at_{name}"))
         | ((jobs.c.id if %s else jobs.c.id + "-") == bindparam("at_id"))

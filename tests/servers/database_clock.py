@@ -6,8 +6,8 @@ from typing import Any
 
 from sqlalchemy import Connection, event, text
 
-from understudy.ledger import Database
-from understudy.ledger.database.timestamps import stored
+from failsoft.ledger import Database
+from failsoft.ledger.database.timestamps import stored
 
 _SCHEMA = (
     "CREATE SCHEMA moved",
@@ -61,7 +61,7 @@ class DatabaseClock:
         self._set()
 
     def _put_into(self, connection: Any, record: object) -> None:
-        connection.create_function("understudy_now_ns", 0, self._now_ns)
+        connection.create_function("failsoft_now_ns", 0, self._now_ns)
 
     def _now_ns(self) -> int:
         ahead = 1000 * (self._ahead // timedelta(microseconds=1))

@@ -8,8 +8,8 @@ from typing import Any
 import psycopg
 from sqlalchemy import event
 
-from understudy.ledger import Database
-from understudy.ledger.database.sqlite.ledger_file import LedgerConnection
+from failsoft.ledger import Database
+from failsoft.ledger.database.sqlite.ledger_file import LedgerConnection
 
 #: Called with the driver's cursor; what it raises, the statement raises.
 Hook = Callable[[Any], object]

@@ -24,7 +24,7 @@ NEEDS = (
 CAPABILITIES = (12, 21)
 #: Set aside for trials of networks between one another (RFC 2544): nobody's addresses.
 NETWORK = "198.18"
-PREFIX = "understudy"
+PREFIX = "failsoft"
 
 
 def missing() -> str:

@@ -143,7 +143,7 @@ class Member(_Node):
         address = self.host.address
         secret = {"password": "not-needed-here"}
         return {
-            "scope": "understudy",
+            "scope": "failsoft",
             "name": self.host.name,
             "restapi": {"listen": f"{address}:{REST}", "connect_address": f"{address}:{REST}"},
             "etcd3": {"hosts": [f"{each.host.address}:{CLIENTS}" for each in etcds]},

@@ -14,9 +14,9 @@ from typing import Self, TypeVar
 
 import psutil
 
+from failsoft.worker.dev.embedded_valkey import free_port
+from failsoft.worker.processes.kill_on_exit import KillOnExit
 from tests.servers.zygote import Forked, Zygote
-from understudy.worker.dev.embedded_valkey import free_port
-from understudy.worker.processes.kill_on_exit import KillOnExit
 
 __all__ = [
     "PATIENCE",
@@ -35,7 +35,7 @@ T = TypeVar("T")
 #: never happens costs it.
 PATIENCE = 90
 
-MARK = "_UNDERSTUDY_TEST_PROCESS"
+MARK = "_FAILSOFT_TEST_PROCESS"
 NO_ENV: Mapping[str, str] = MappingProxyType({})
 
 
@@ -216,7 +216,7 @@ class Processes:
         return self.started[-1]
 
     def python(self, *arguments: str, env: Mapping[str, str] = NO_ENV) -> Process:
-        """Start this Python with arguments such as `-m understudy.worker`."""
+        """Start this Python with arguments such as `-m failsoft.worker`."""
         return self.start(sys.executable, *arguments, env={"PYTHONUNBUFFERED": "1", **env})
 
     def end(self) -> None:

@@ -20,7 +20,7 @@ PLACES = (
     "/usr/local/opt/rabbitmq/sbin/rabbitmq-server",
     "/opt/rabbitmq/sbin/rabbitmq-server",  # the official image
 )
-COOKIE = "understudy-tests"
+COOKIE = "failsoft-tests"
 BOOT_DEADLINE = 2 * PATIENCE
 AMQP_HEADER = b"AMQP\x00\x00\x09\x01"
 CONNECTION_START = b"\x01"  # the first byte of a method frame
@@ -52,7 +52,7 @@ class RabbitMQ(Server):
         self.folder = folder
         self.log = folder / "rabbitmq.log"
         self.port, self._dist_port, self._epmd_port = free_port(), free_port(), free_port()
-        self.node = f"understudy-{self.port}@localhost"
+        self.node = f"failsoft-{self.port}@localhost"
         self._scripts = _scripts()
         self._epmd: Process | None = None
         self._undo: dict[str, str] = {}

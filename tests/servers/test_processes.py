@@ -5,10 +5,10 @@ import signal
 
 import pytest
 
+from failsoft.ledger import Database
+from failsoft.ledger.upgrade.run import upgrade
 from tests.servers.processes import PATIENCE, Processes, is_alive, wait_until
 from tests.servers.valkey import Valkey
-from understudy.ledger import Database
-from understudy.ledger.upgrade.run import upgrade
 
 
 def test_a_process_takes_its_orphans_with_it(processes: Processes) -> None:
@@ -32,7 +32,7 @@ def test_a_process_that_does_not_end_shows_its_log(processes: Processes) -> None
 
 
 def test_a_forked_module_ends_with_its_own_status_in_its_own_log(processes: Processes) -> None:
-    wrong = processes.fork("understudy.worker.process", "rq", "nowhere", env={"USE_RQ": "perhaps"})
+    wrong = processes.fork("failsoft.worker.process", "rq", "nowhere", env={"USE_RQ": "perhaps"})
 
     assert wrong.wait() == 78
     assert "USE_RQ: expected" in wrong.output
@@ -43,11 +43,11 @@ def test_a_forked_module_ends_with_its_own_status_in_its_own_log(processes: Proc
 def test_a_forked_module_is_killed_like_any_process(
     processes: Processes, sqlite_url: str, valkey: Valkey
 ) -> None:
-    env = {"UNDERSTUDY_LEDGER_URL": sqlite_url, "UNDERSTUDY_REDIS_URL": valkey.url}
+    env = {"FAILSOFT_LEDGER_URL": sqlite_url, "FAILSOFT_REDIS_URL": valkey.url}
     database = Database(sqlite_url)
     upgrade(database)
     database.close()
-    worker = processes.fork("understudy.worker.process", "rq", "data-sync", env=env)
+    worker = processes.fork("failsoft.worker.process", "rq", "data-sync", env=env)
     worker.wait_for_output("worker.start")
     family = worker.tree()
 

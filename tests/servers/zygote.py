@@ -22,7 +22,7 @@ from types import MappingProxyType
 from typing import Any, Self
 
 #: What is loaded before the first order comes.
-LOADED = ("understudy.worker.process", "psycopg", "sqlalchemy.dialects.postgresql")
+LOADED = ("failsoft.worker.process", "psycopg", "sqlalchemy.dialects.postgresql")
 #: What is read of the environment when code is loaded: by Python, and by Dramatiq.
 ENV: Mapping[str, str] = MappingProxyType(
     {"PYTHONUNBUFFERED": "1", "dramatiq_restart_delay": "300"}

@@ -10,8 +10,8 @@ import zlib
 from collections.abc import Callable
 from datetime import timedelta
 
-from understudy.job_engine.attempt.interrupts import Interrupt
-from understudy.testing import FrozenClock
+from failsoft.job_engine.attempt.interrupts import Interrupt
+from failsoft.testing import FrozenClock
 
 #: What a moment costs at the most, in microseconds.
 _MOMENT = 2000

@@ -2,11 +2,11 @@
 
 from pydantic import BaseModel
 
+from failsoft.job_engine.records.groups import GroupResult
+from failsoft.job_engine.steps.context import JobContext
 from tests.simulation.baton import Conductor
 from tests.simulation.weather import Weather
 from tests.simulation.witness import Witness
-from understudy.job_engine.records.groups import GroupResult
-from understudy.job_engine.steps.context import JobContext
 
 #: How long a piece of work takes, in seconds.
 WORK = (0.2, 1, 1, 3, 6, 10)

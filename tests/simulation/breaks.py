@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from understudy.job_engine.ports.ledger import RunningJob
-from understudy.job_engine.ports.reach import Reach
-from understudy.job_engine.records.job import Claim, Conclusion, JobRecord, StepRecord, Ticket
-from understudy.job_engine.records.new_job import OfferPlan
-from understudy.job_engine.records.states import JobState
-from understudy.testing import MemoryLedger
+from failsoft.job_engine.ports.ledger import RunningJob
+from failsoft.job_engine.ports.reach import Reach
+from failsoft.job_engine.records.job import Claim, Conclusion, JobRecord, StepRecord, Ticket
+from failsoft.job_engine.records.new_job import OfferPlan
+from failsoft.job_engine.records.states import JobState
+from failsoft.testing import MemoryLedger
 
 
 class ClaimsAnyEpoch(MemoryLedger):

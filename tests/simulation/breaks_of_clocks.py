@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from understudy.job_engine.ports.ledger import RunningJob
-from understudy.job_engine.records.schedules import ScheduleRecord
-from understudy.testing import MemoryLedger
+from failsoft.job_engine.ports.ledger import RunningJob
+from failsoft.job_engine.records.schedules import ScheduleRecord
+from failsoft.testing import MemoryLedger
 
 
 class SetsNothingBack(MemoryLedger):

@@ -4,15 +4,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from understudy.job_engine.clock import Clock
-from understudy.job_engine.policies.limits import NO_LIMITS
-from understudy.job_engine.records.job import Claim, JobRecord, StepKind, StepRecord, Ticket
-from understudy.job_engine.records.manual_retry import ManualRetry
-from understudy.job_engine.records.new_job import NewJob, OfferPlan
-from understudy.job_engine.records.schedules import ScheduleRecord, Tick, TickOutcome
-from understudy.job_engine.records.waits import SentEvent
-from understudy.ledger import SqlLedger
-from understudy.testing import MemoryLedger
+from failsoft.job_engine.clock import Clock
+from failsoft.job_engine.policies.limits import NO_LIMITS
+from failsoft.job_engine.records.job import Claim, JobRecord, StepKind, StepRecord, Ticket
+from failsoft.job_engine.records.manual_retry import ManualRetry
+from failsoft.job_engine.records.new_job import NewJob, OfferPlan
+from failsoft.job_engine.records.schedules import ScheduleRecord, Tick, TickOutcome
+from failsoft.job_engine.records.waits import SentEvent
+from failsoft.ledger import SqlLedger
+from failsoft.testing import MemoryLedger
 
 
 class BeginsDoubtsAgain(MemoryLedger):

@@ -1,16 +1,16 @@
 """An engine whose broker loses, duplicates, delays and reorders, and goes away."""
 
-from tests.simulation.baton import Conductor
-from tests.simulation.weather import Weather
-from understudy.job_engine.clock import Deadline
-from understudy.job_engine.errors import (
+from failsoft.job_engine.clock import Deadline
+from failsoft.job_engine.errors import (
     EngineUnavailableError,
     OfferRefusedError,
     OfferUncertainError,
 )
-from understudy.job_engine.policies.queue import QueueProfile
-from understudy.job_engine.ports.engine import EngineHealth
-from understudy.job_engine.records.message import Message
+from failsoft.job_engine.policies.queue import QueueProfile
+from failsoft.job_engine.ports.engine import EngineHealth
+from failsoft.job_engine.records.message import Message
+from tests.simulation.baton import Conductor
+from tests.simulation.weather import Weather
 
 LOSES, REFUSES, LOSES_REPLY, DUPLICATES, DELAYS = 0.05, 0.03, 0.06, 0.1, 0.2
 DELIVERS_AGAIN = 0.05

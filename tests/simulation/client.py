@@ -3,19 +3,19 @@
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
-from tests.simulation.baton import Process
-from tests.simulation.requests import Ask, Handle, Requests
-from tests.simulation.scene import BUDGET, Parts, Scene
-from tests.simulation.waiting import NEWS
-from understudy.dispatcher import Dispatcher
-from understudy.dispatcher.handles.resolve import resolve
-from understudy.job_engine.errors import (
+from failsoft.dispatcher import Dispatcher
+from failsoft.dispatcher.handles.resolve import resolve
+from failsoft.job_engine.errors import (
     JobNotFoundError,
     JobStateError,
     LedgerUnavailableError,
 )
-from understudy.job_engine.records.resolution import Resolution
-from understudy.job_engine.records.states import ABANDON, ACCEPT, RESUME, JobState
+from failsoft.job_engine.records.resolution import Resolution
+from failsoft.job_engine.records.states import ABANDON, ACCEPT, RESUME, JobState
+from tests.simulation.baton import Process
+from tests.simulation.requests import Ask, Handle, Requests
+from tests.simulation.scene import BUDGET, Parts, Scene
+from tests.simulation.waiting import NEWS
 
 CANCELS, REPEATS, SENDS, TIDIES = 0.15, 0.2, 0.7, 0.3
 PATIENCE = 5

@@ -2,8 +2,8 @@
 
 from datetime import datetime, timedelta
 
+from failsoft.testing import FrozenClock
 from tests.simulation.baton import Conductor
-from understudy.testing import FrozenClock
 
 
 class LedgerTime:

@@ -8,11 +8,11 @@ from typing import Any
 
 from sqlalchemy import Connection, event, text
 
+from failsoft.job_engine.ports.ledger import Ledger
+from failsoft.ledger import Database, SqlLedger
+from failsoft.ledger.database.timestamps import stored
+from failsoft.ledger.upgrade.run import upgrade
 from tests.simulation.clocks import LedgerTime
-from understudy.job_engine.ports.ledger import Ledger
-from understudy.ledger import Database, SqlLedger
-from understudy.ledger.database.timestamps import stored
-from understudy.ledger.upgrade.run import upgrade
 
 
 @contextmanager
@@ -22,7 +22,7 @@ def sqlite_ledger(
     """Make a ledger of a kind in a file, whose clock is this one."""
 
     def set_up(connection: Any, record: object) -> None:
-        connection.create_function("understudy_now_ns", 0, lambda: 1000 * stored(clock.now()))
+        connection.create_function("failsoft_now_ns", 0, lambda: 1000 * stored(clock.now()))
         # A simulation kills processes, never the machine.
         connection.execute("PRAGMA synchronous=OFF").close()
 

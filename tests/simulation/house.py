@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from failsoft.job_engine.records.job import WorkerRecord
 from tests.simulation.baton import Process
 from tests.simulation.client import Client
 from tests.simulation.jobs import QUEUE
 from tests.simulation.scene import FALLBACK, PRIMARY, Parts, Scene
 from tests.simulation.worker import MAINTAIN_EVERY, Worker
-from understudy.job_engine.records.job import WorkerRecord
 
 ORDERS_EACH = 4
 #: The chance that somebody is left who knows that a worker has died.

@@ -6,20 +6,20 @@ from typing import Any
 
 from tenacity import wait_fixed
 
+from failsoft.job_engine.definitions.catalogue import Catalogue
+from failsoft.job_engine.definitions.decorators import job
+from failsoft.job_engine.definitions.definition import JobDefinition
+from failsoft.job_engine.policies.limits import Concurrency
+from failsoft.job_engine.policies.queue import QueueProfile, declare_queue
+from failsoft.job_engine.policies.retry import RetryPolicy
+from failsoft.job_engine.policies.schedule import Every
+from failsoft.job_engine.policies.uniqueness import Debounce, Unique
+from failsoft.job_engine.records.failure import JobFailure
+from failsoft.job_engine.steps.context import JobContext
 from tests.simulation.baton import Conductor
 from tests.simulation.bodies import ERRS, WORK, Order
 from tests.simulation.waiting import Definition, WaitingBodies
 from tests.simulation.weather import Weather
-from understudy.job_engine.definitions.catalogue import Catalogue
-from understudy.job_engine.definitions.decorators import job
-from understudy.job_engine.definitions.definition import JobDefinition
-from understudy.job_engine.policies.limits import Concurrency
-from understudy.job_engine.policies.queue import QueueProfile, declare_queue
-from understudy.job_engine.policies.retry import RetryPolicy
-from understudy.job_engine.policies.schedule import Every
-from understudy.job_engine.policies.uniqueness import Debounce, Unique
-from understudy.job_engine.records.failure import JobFailure
-from understudy.job_engine.steps.context import JobContext
 
 QUEUE = declare_queue(
     QueueProfile(

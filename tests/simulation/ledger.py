@@ -4,14 +4,14 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
 
+from failsoft.job_engine.attempt.interrupts import Fenced
+from failsoft.job_engine.errors import LedgerUnavailableError
+from failsoft.job_engine.ports.ledger import Ledger
+from failsoft.job_engine.records.job import CancelOutcome, Claim, JobRecord, StepRecord, Ticket
+from failsoft.job_engine.records.new_job import OfferPlan
+from failsoft.job_engine.records.states import JobState
 from tests.simulation.baton import Conductor
 from tests.simulation.weather import Weather
-from understudy.job_engine.attempt.interrupts import Fenced
-from understudy.job_engine.errors import LedgerUnavailableError
-from understudy.job_engine.ports.ledger import Ledger
-from understudy.job_engine.records.job import CancelOutcome, Claim, JobRecord, StepRecord, Ticket
-from understudy.job_engine.records.new_job import OfferPlan
-from understudy.job_engine.records.states import JobState
 
 T = TypeVar("T")
 

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 
+from failsoft.job_engine.ports.clock import GRACE
 from tests.simulation.baton import Process
 from tests.simulation.house import House
 from tests.simulation.scene import Kind, Scene
-from understudy.job_engine.ports.clock import GRACE
 
 #: The mean pause between two deeds, in seconds.
 PAUSE = 2.5

@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
 
+from failsoft.job_engine.invariants import History
+from failsoft.job_engine.records.job import StepKind
+from failsoft.job_engine.records.states import CLAIM, JobState
 from tests.simulation.bodies import Order
 from tests.simulation.databases import effects_in
 from tests.simulation.jobs import TICKS
 from tests.simulation.scene import Scene
 from tests.simulation.waiting import NEWS, NOTHING, PATIENCE
-from understudy.job_engine.invariants import History
-from understudy.job_engine.records.job import StepKind
-from understudy.job_engine.records.states import CLAIM, JobState
 
 Histories = Sequence[History]
 MOST = 10**6

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from random import Random
 
+from failsoft.dispatcher import Dispatcher, DispatchRequest, JobHandle
+from failsoft.dispatcher.options.options import DispatchOptions
+from failsoft.job_engine.definitions.links import Link
+from failsoft.job_engine.errors import FailsoftError
+from failsoft.job_engine.records.groups import When
 from tests.simulation.bodies import Order
 from tests.simulation.jobs import Jobs
 from tests.simulation.waiting import Definition
-from understudy.dispatcher import Dispatcher, DispatchRequest, JobHandle
-from understudy.dispatcher.options.options import DispatchOptions
-from understudy.job_engine.definitions.links import Link
-from understudy.job_engine.errors import UnderstudyError
-from understudy.job_engine.records.groups import When
 
 CUSTOMERS = 2
 DELAYS, EXPIRES = 0.2, 0.25
@@ -115,6 +115,6 @@ class Requests:
         return options
 
 
-def _raise(error: UnderstudyError | None) -> None:
+def _raise(error: FailsoftError | None) -> None:
     if error is not None:
         raise error

@@ -7,28 +7,28 @@ from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any
 
+from failsoft.dispatcher.maintenance.cron import CronScheduler
+from failsoft.dispatcher.maintenance.maintenance import Maintenance
+from failsoft.dispatcher.maintenance.rescuer import Rescuer
+from failsoft.dispatcher.maintenance.stager import Stager
+from failsoft.dispatcher.offering.bounded_caller import DirectCaller
+from failsoft.dispatcher.offering.breaker import BreakerPolicy
+from failsoft.dispatcher.offering.engines import Engine, EngineSet
+from failsoft.dispatcher.offering.offerer import Offerer
+from failsoft.dispatcher.offering.router import LiveWorkers, Router
+from failsoft.dispatcher.offering.try_log import TryLog
+from failsoft.job_engine.errors import LedgerError
+from failsoft.job_engine.ports.ledger import Ledger
+from failsoft.job_engine.records.job import JobRecord
+from failsoft.job_engine.records.message import KeyRing
+from failsoft.job_engine.records.pauses import Pause
+from failsoft.job_engine.telemetry import Event
 from tests.simulation.baton import Conductor, Process
 from tests.simulation.broker import Broker
 from tests.simulation.clocks import LedgerTime, ProcessClock
 from tests.simulation.jobs import QUEUE, TICKS, Jobs
 from tests.simulation.ledger import DistantLedger, Outage
 from tests.simulation.weather import Weather
-from understudy.dispatcher.maintenance.cron import CronScheduler
-from understudy.dispatcher.maintenance.maintenance import Maintenance
-from understudy.dispatcher.maintenance.rescuer import Rescuer
-from understudy.dispatcher.maintenance.stager import Stager
-from understudy.dispatcher.offering.bounded_caller import DirectCaller
-from understudy.dispatcher.offering.breaker import BreakerPolicy
-from understudy.dispatcher.offering.engines import Engine, EngineSet
-from understudy.dispatcher.offering.offerer import Offerer
-from understudy.dispatcher.offering.router import LiveWorkers, Router
-from understudy.dispatcher.offering.try_log import TryLog
-from understudy.job_engine.errors import LedgerError
-from understudy.job_engine.ports.ledger import Ledger
-from understudy.job_engine.records.job import JobRecord
-from understudy.job_engine.records.message import KeyRing
-from understudy.job_engine.records.pauses import Pause
-from understudy.job_engine.telemetry import Event
 
 PRIMARY, FALLBACK = "rq", "dramatiq"
 BUDGET = timedelta(seconds=1)
@@ -125,7 +125,7 @@ class Scene:
 
 
 class Parts:
-    """The product, put together for one process as `understudy.worker.wiring` does it."""
+    """The product, put together for one process as `failsoft.worker.wiring` does it."""
 
     def __init__(self, scene: Scene) -> None:
         rng, listener = scene.weather.rng, scene.hear

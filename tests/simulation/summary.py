@@ -10,7 +10,7 @@ from tests.simulation.sometimes import SOMETIMES
 from tests.simulation.world import Run
 
 #: Names a folder: each run of many seeds leaves a JSON file there.
-VARIABLE = "_UNDERSTUDY_SIMULATION_SUMMARY"
+VARIABLE = "_FAILSOFT_SIMULATION_SUMMARY"
 
 
 def seen_in(runs: Sequence[Run]) -> Counter[str]:

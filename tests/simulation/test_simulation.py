@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from failsoft.ledger import SqlLedger
+from failsoft.testing import MemoryLedger
 from tests.simulation import seeds
 from tests.simulation.breaks import BREAKS, ForgetsOffers
 from tests.simulation.breaks_of_clocks import BREAKS_OF_CLOCKS
@@ -14,8 +16,6 @@ from tests.simulation.databases import sqlite_ledger
 from tests.simulation.sometimes import SOMETIMES
 from tests.simulation.summary import keep, seen_in
 from tests.simulation.world import Run, World
-from understudy.ledger import SqlLedger
-from understudy.testing import MemoryLedger
 
 #: A hundred that meet everything: clients resolve most of what is held before a run is over.
 SEEDS = range(100, 200)

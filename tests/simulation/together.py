@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
-from understudy.job_engine.invariants import (
+from failsoft.job_engine.invariants import (
     Span,
     Violation,
     chains,
@@ -12,19 +12,19 @@ from understudy.job_engine.invariants import (
     pauses,
     schedules,
 )
-from understudy.job_engine.invariants import children as of_children
-from understudy.job_engine.invariants import waits as of_waits
-from understudy.job_engine.invariants.waits import Met
-from understudy.job_engine.ports.ledger import Ledger
-from understudy.job_engine.records.follow_ups import FAILURE_PREFIX
-from understudy.job_engine.records.groups import GroupRecord, is_member
-from understudy.job_engine.records.job import JobRecord, StepKind
-from understudy.job_engine.records.states import SUSPEND, JobState
-from understudy.ledger import SqlLedger
-from understudy.ledger.verify import verify
-from understudy.testing import MemoryLedger
-from understudy.testing.memory_ledger.rows import Row
-from understudy.testing.memory_ledger.store import Store
+from failsoft.job_engine.invariants import children as of_children
+from failsoft.job_engine.invariants import waits as of_waits
+from failsoft.job_engine.invariants.waits import Met
+from failsoft.job_engine.ports.ledger import Ledger
+from failsoft.job_engine.records.follow_ups import FAILURE_PREFIX
+from failsoft.job_engine.records.groups import GroupRecord, is_member
+from failsoft.job_engine.records.job import JobRecord, StepKind
+from failsoft.job_engine.records.states import SUSPEND, JobState
+from failsoft.ledger import SqlLedger
+from failsoft.ledger.verify import verify
+from failsoft.testing import MemoryLedger
+from failsoft.testing.memory_ledger.rows import Row
+from failsoft.testing.memory_ledger.store import Store
 
 WAITS = (StepKind.WAIT, StepKind.ANSWERED)
 

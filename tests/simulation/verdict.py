@@ -4,12 +4,9 @@ import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from tests.simulation.promises import broken_promises
-from tests.simulation.scene import Scene
-from tests.simulation.together import broken_together
-from understudy.job_engine.invariants import History, history_of, repeated_keys, violations
-from understudy.job_engine.records.job import StepKind
-from understudy.job_engine.records.states import (
+from failsoft.job_engine.invariants import History, history_of, repeated_keys, violations
+from failsoft.job_engine.records.job import StepKind
+from failsoft.job_engine.records.states import (
     ABANDON,
     ACCEPT,
     DEFER,
@@ -19,6 +16,9 @@ from understudy.job_engine.records.states import (
     TERMINAL,
     JobState,
 )
+from tests.simulation.promises import broken_promises
+from tests.simulation.scene import Scene
+from tests.simulation.together import broken_together
 
 #: Where the clock was set in a run, no two of its moments can be compared.
 ALWAYS = (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))

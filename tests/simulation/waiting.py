@@ -4,12 +4,12 @@ from datetime import timedelta
 
 from sqlalchemy import Connection
 
+from failsoft.job_engine.definitions.definition import JobDefinition
+from failsoft.job_engine.errors import JobCancelledError, JobFailedError
+from failsoft.job_engine.steps.context import JobContext
+from failsoft.job_engine.steps.once import NOT_DONE, NotDone
 from tests.simulation.bodies import Bodies, Order
 from tests.simulation.databases import add_effect
-from understudy.job_engine.definitions.definition import JobDefinition
-from understudy.job_engine.errors import JobCancelledError, JobFailedError
-from understudy.job_engine.steps.context import JobContext
-from understudy.job_engine.steps.once import NOT_DONE, NotDone
 
 Definition = JobDefinition[Order, list[str]]
 

@@ -3,20 +3,20 @@
 from contextlib import suppress
 from datetime import timedelta
 
+from failsoft.job_engine import outcome
+from failsoft.job_engine.attempt.lease import Lease
+from failsoft.job_engine.errors import LedgerError
+from failsoft.job_engine.executor import Executor
+from failsoft.job_engine.records.job import Claim, WorkerRecord
+from failsoft.worker.attempts.admission import Admission, WorkerIdentity
+from failsoft.worker.attempts.claim_returns import ClaimReturns
+from failsoft.worker.attempts.lease_keeper import LeaseKeeper
+from failsoft.worker.attempts.processor import Processor
+from failsoft.worker.attempts.runners import attempt_timeout
+from failsoft.worker.attempts.slot_watch import SlotWatch
 from tests.simulation.baton import Process
 from tests.simulation.jobs import QUEUE
 from tests.simulation.scene import LOOKS_EVERY, Parts, Scene
-from understudy.job_engine import outcome
-from understudy.job_engine.attempt.lease import Lease
-from understudy.job_engine.errors import LedgerError
-from understudy.job_engine.executor import Executor
-from understudy.job_engine.records.job import Claim, WorkerRecord
-from understudy.worker.attempts.admission import Admission, WorkerIdentity
-from understudy.worker.attempts.claim_returns import ClaimReturns
-from understudy.worker.attempts.lease_keeper import LeaseKeeper
-from understudy.worker.attempts.processor import Processor
-from understudy.worker.attempts.runners import attempt_timeout
-from understudy.worker.attempts.slot_watch import SlotWatch
 
 BEAT_EVERY, BEAT_TTL = 2.0, timedelta(seconds=7)
 LOOK_EVERY = 0.8

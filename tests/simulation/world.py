@@ -6,6 +6,9 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from failsoft.job_engine.ports.ledger import Ledger
+from failsoft.job_engine.records.states import TERMINAL, JobState
+from failsoft.testing import FrozenClock, MemoryLedger
 from tests.simulation.baton import Conductor, Process
 from tests.simulation.broker import Broker
 from tests.simulation.clocks import LedgerTime
@@ -17,9 +20,6 @@ from tests.simulation.nemesis import Nemesis
 from tests.simulation.scene import FALLBACK, PRIMARY, Kind, Scene
 from tests.simulation.verdict import wrongs
 from tests.simulation.weather import Weather
-from understudy.job_engine.ports.ledger import Ledger
-from understudy.job_engine.records.states import TERMINAL, JobState
-from understudy.testing import FrozenClock, MemoryLedger
 
 #: How long things go wrong, and how long no job may take to end then, in seconds.
 RAGES_FOR, ENDS_WITHIN = 40.0, 600.0

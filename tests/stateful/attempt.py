@@ -3,9 +3,9 @@
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from understudy.job_engine.records.job import Claim, Conclusion, StepKind, StepRecord, Ticket
-from understudy.job_engine.records.states import SUSPEND, Transition
-from understudy.testing.ledger_suite.fixtures import CONCLUSIONS
+from failsoft.job_engine.records.job import Claim, Conclusion, StepKind, StepRecord, Ticket
+from failsoft.job_engine.records.states import SUSPEND, Transition
+from failsoft.testing.ledger_suite.fixtures import CONCLUSIONS
 
 #: How an attempt may end, by the name of the transition.
 ENDINGS = {conclusion.transition.name: conclusion for conclusion in CONCLUSIONS}

@@ -11,12 +11,12 @@ from typing import Any
 
 from sqlalchemy import Connection, event
 
+from failsoft.ledger import Database, SqlLedger
+from failsoft.ledger.schema.tables import info, metadata, signing_keys
+from failsoft.ledger.upgrade.run import upgrade
+from failsoft.testing import FrozenClock
 from tests.servers.database_clock import DatabaseClock
 from tests.servers.drivers import watch
-from understudy.ledger import Database, SqlLedger
-from understudy.ledger.schema.tables import info, metadata, signing_keys
-from understudy.ledger.upgrade.run import upgrade
-from understudy.testing import FrozenClock
 
 
 class CutOff(BaseException):

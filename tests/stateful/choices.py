@@ -4,11 +4,11 @@ from datetime import timedelta
 
 from hypothesis import strategies as st
 
-from understudy.job_engine.policies.limits import Limit, Limits
-from understudy.job_engine.policies.uniqueness import UniqueKey, UniqueScope, hashed
-from understudy.job_engine.records.job import TryOutcome
-from understudy.job_engine.records.states import ABANDON, ACCEPT, RESUME
-from understudy.testing.ledger_suite.fixtures import FIRST, SECOND
+from failsoft.job_engine.policies.limits import Limit, Limits
+from failsoft.job_engine.policies.uniqueness import UniqueKey, UniqueScope, hashed
+from failsoft.job_engine.records.job import TryOutcome
+from failsoft.job_engine.records.states import ABANDON, ACCEPT, RESUME
+from failsoft.testing.ledger_suite.fixtures import FIRST, SECOND
 
 engines = st.sampled_from((FIRST, SECOND))
 spans = st.sampled_from((0, 1, 15, 61, 3600)).map(lambda seconds: timedelta(seconds=seconds))

@@ -6,11 +6,11 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Table, select
 
-from understudy.job_engine.invariants import History
-from understudy.ledger import Database
-from understudy.ledger.schema import rows
-from understudy.ledger.schema.jobs import jobs
-from understudy.ledger.schema.tables import attempts, events, steps
+from failsoft.job_engine.invariants import History
+from failsoft.ledger import Database
+from failsoft.ledger.schema import rows
+from failsoft.ledger.schema.jobs import jobs
+from failsoft.ledger.schema.tables import attempts, events, steps
 
 T = TypeVar("T")
 

@@ -15,6 +15,13 @@ from hypothesis.stateful import (
     rule,
 )
 
+from failsoft.job_engine.policies.limits import Limits
+from failsoft.job_engine.policies.uniqueness import UniqueKey
+from failsoft.job_engine.records.job import Conclusion, DispatchTry, JobRecord, TryOutcome
+from failsoft.job_engine.records.manual_retry import ManualRetry
+from failsoft.job_engine.records.resolution import Resolution
+from failsoft.job_engine.records.states import ACCEPT, FAIL, RESUME, STOP, JobState, Transition
+from failsoft.testing.ledger_suite.fixtures import FIRST, SECOND
 from tests.stateful.attempt import ENDINGS, Attempt
 from tests.stateful.benches import Bench
 from tests.stateful.choices import (
@@ -34,13 +41,6 @@ from tests.stateful.choices import (
 )
 from tests.stateful.pair import Fault
 from tests.stateful.play import Play
-from understudy.job_engine.policies.limits import Limits
-from understudy.job_engine.policies.uniqueness import UniqueKey
-from understudy.job_engine.records.job import Conclusion, DispatchTry, JobRecord, TryOutcome
-from understudy.job_engine.records.manual_retry import ManualRetry
-from understudy.job_engine.records.resolution import Resolution
-from understudy.job_engine.records.states import ACCEPT, FAIL, RESUME, STOP, JobState, Transition
-from understudy.testing.ledger_suite.fixtures import FIRST, SECOND
 
 T = TypeVar("T")
 

@@ -5,15 +5,15 @@ from dataclasses import fields, replace
 
 from sqlalchemy import event
 
+from failsoft.job_engine.attempt.interrupts import Fenced
+from failsoft.job_engine.policies.uniqueness import UniqueKey
+from failsoft.job_engine.records.job import Claim, JobRecord, StepRecord, Ticket
+from failsoft.job_engine.records.manual_retry import ManualRetry
+from failsoft.job_engine.records.new_job import OfferPlan
+from failsoft.ledger import SqlLedger
+from failsoft.ledger.database.sqlite import engine as sqlite
+from failsoft.ledger.transitions import fenced_writes
 from tests.stateful.benches import Bench
-from understudy.job_engine.attempt.interrupts import Fenced
-from understudy.job_engine.policies.uniqueness import UniqueKey
-from understudy.job_engine.records.job import Claim, JobRecord, StepRecord, Ticket
-from understudy.job_engine.records.manual_retry import ManualRetry
-from understudy.job_engine.records.new_job import OfferPlan
-from understudy.ledger import SqlLedger
-from understudy.ledger.database.sqlite import engine as sqlite
-from understudy.ledger.transitions import fenced_writes
 
 
 class ClaimsAnyEpoch(SqlLedger):

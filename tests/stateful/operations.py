@@ -5,25 +5,25 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from tests.stateful.attempt import ENDINGS, Attempt
-from tests.stateful.machine import resolution
-from tests.stateful.play import PICKUP, Play
-from understudy.job_engine.errors import JobDeferredError, UniqueKeyHeldError
-from understudy.job_engine.policies.limits import Limit, Limits
-from understudy.job_engine.policies.uniqueness import UniqueKey, UniqueScope, hashed
-from understudy.job_engine.ports.ledger import Ledger
-from understudy.job_engine.records.job import (
+from failsoft.job_engine.errors import JobDeferredError, UniqueKeyHeldError
+from failsoft.job_engine.policies.limits import Limit, Limits
+from failsoft.job_engine.policies.uniqueness import UniqueKey, UniqueScope, hashed
+from failsoft.job_engine.ports.ledger import Ledger
+from failsoft.job_engine.records.job import (
     Conclusion,
     DispatchTry,
     JobRecord,
     TryOutcome,
     WorkerRecord,
 )
-from understudy.job_engine.records.manual_retry import ManualRetry
-from understudy.job_engine.records.new_job import OfferPlan
-from understudy.job_engine.records.resolution import Resolution
-from understudy.job_engine.records.states import ABANDON, ACCEPT, RESUME, STOP
-from understudy.testing.ledger_suite.fixtures import ERROR, FIRST, SECOND, new_job
+from failsoft.job_engine.records.manual_retry import ManualRetry
+from failsoft.job_engine.records.new_job import OfferPlan
+from failsoft.job_engine.records.resolution import Resolution
+from failsoft.job_engine.records.states import ABANDON, ACCEPT, RESUME, STOP
+from failsoft.testing.ledger_suite.fixtures import ERROR, FIRST, SECOND, new_job
+from tests.stateful.attempt import ENDINGS, Attempt
+from tests.stateful.machine import resolution
+from tests.stateful.play import PICKUP, Play
 
 Question = Callable[[Ledger], Any]
 #: Sets the scene, and says what is asked in it.

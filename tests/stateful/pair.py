@@ -6,11 +6,9 @@ from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar, cast
 
-from tests.stateful.benches import Bench, CutOff, Loss
-from tests.stateful.histories import histories_of
-from understudy.job_engine.attempt.interrupts import Interrupt
-from understudy.job_engine.errors import JobDeferredError, JobStateError, LedgerUnavailableError
-from understudy.job_engine.invariants import (
+from failsoft.job_engine.attempt.interrupts import Interrupt
+from failsoft.job_engine.errors import JobDeferredError, JobStateError, LedgerUnavailableError
+from failsoft.job_engine.invariants import (
     History,
     LimitedAttempt,
     beyond_their_limit,
@@ -18,10 +16,12 @@ from understudy.job_engine.invariants import (
     repeated_keys,
     violations,
 )
-from understudy.job_engine.policies.limits import Limit
-from understudy.job_engine.ports.ledger import Ledger
-from understudy.job_engine.records.states import JobState
-from understudy.testing import MemoryLedger
+from failsoft.job_engine.policies.limits import Limit
+from failsoft.job_engine.ports.ledger import Ledger
+from failsoft.job_engine.records.states import JobState
+from failsoft.testing import MemoryLedger
+from tests.stateful.benches import Bench, CutOff, Loss
+from tests.stateful.histories import histories_of
 
 T = TypeVar("T")
 

@@ -5,14 +5,11 @@ from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
-from tests.stateful.attempt import Attempt
-from tests.stateful.benches import Bench
-from tests.stateful.pair import Fault, Pair
-from understudy.job_engine.outcome import MAX_CRASHES
-from understudy.job_engine.policies.limits import NO_LIMITS, Limits
-from understudy.job_engine.policies.uniqueness import UniqueKey
-from understudy.job_engine.ports.ledger import Ledger
-from understudy.job_engine.records.job import (
+from failsoft.job_engine.outcome import MAX_CRASHES
+from failsoft.job_engine.policies.limits import NO_LIMITS, Limits
+from failsoft.job_engine.policies.uniqueness import UniqueKey
+from failsoft.job_engine.ports.ledger import Ledger
+from failsoft.job_engine.records.job import (
     Conclusion,
     DispatchTry,
     JobRecord,
@@ -20,11 +17,14 @@ from understudy.job_engine.records.job import (
     StepRecord,
     Ticket,
 )
-from understudy.job_engine.records.manual_retry import ManualRetry
-from understudy.job_engine.records.new_job import OfferPlan
-from understudy.job_engine.records.resolution import Resolution
-from understudy.job_engine.records.states import HOLD, JobState
-from understudy.testing.ledger_suite.fixtures import ERROR, new_job
+from failsoft.job_engine.records.manual_retry import ManualRetry
+from failsoft.job_engine.records.new_job import OfferPlan
+from failsoft.job_engine.records.resolution import Resolution
+from failsoft.job_engine.records.states import HOLD, JobState
+from failsoft.testing.ledger_suite.fixtures import ERROR, new_job
+from tests.stateful.attempt import Attempt
+from tests.stateful.benches import Bench
+from tests.stateful.pair import Fault, Pair
 
 LEASE = timedelta(seconds=60)
 PICKUP = timedelta(seconds=10)

@@ -5,7 +5,7 @@ import os
 from hypothesis import HealthCheck, Phase, settings
 
 #: Names the profile: `long`, or anything else for the short one.
-VARIABLE = "_UNDERSTUDY_TEST_PROFILE"
+VARIABLE = "_FAILSOFT_TEST_PROFILE"
 
 _EACH = settings(
     deadline=None,

@@ -8,7 +8,7 @@ from tests.stateful.benches import Bench
 from tests.stateful.profiles import is_long
 
 #: Names a folder: the run on each ledger leaves a JSON file there.
-VARIABLE = "_UNDERSTUDY_STATEFUL_SUMMARY"
+VARIABLE = "_FAILSOFT_STATEFUL_SUMMARY"
 
 
 def summarise(bench: Bench, seconds: float) -> dict[str, object]:

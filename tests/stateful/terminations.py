@@ -11,8 +11,8 @@ from psycopg.sql import SQL, Identifier
 from sqlalchemy import Connection, event
 from sqlalchemy.exc import OperationalError
 
+from failsoft.ledger import Database
 from tests.servers.drivers import watch
-from understudy.ledger import Database
 
 Driver = psycopg.Connection[Any]
 Cursor = psycopg.Cursor[Any]

@@ -3,6 +3,7 @@
 import pytest
 from hypothesis.stateful import run_state_machine_as_test
 
+from failsoft.ledger import SqlLedger
 from tests.stateful.benches import Bench
 from tests.stateful.machine import machine_on
 from tests.stateful.mutants import (
@@ -13,7 +14,6 @@ from tests.stateful.mutants import (
     without_transactions,
 )
 from tests.stateful.profiles import HUNT
-from understudy.ledger import SqlLedger
 
 #: The others run with `-m long`.
 QUICK = (ClaimsAnyEpoch, RecordsUnfenced, BeginsUnasked)

@@ -9,18 +9,18 @@ import psycopg
 import pytest
 from sqlalchemy import event, text
 
+from failsoft.job_engine.attempt.interrupts import Fenced
+from failsoft.job_engine.invariants import history_of, violations
+from failsoft.job_engine.records.states import JobState
+from failsoft.ledger import Database, SqlLedger
+from failsoft.ledger.upgrade.run import upgrade
+from failsoft.testing.ledger_suite import fixtures
 from tests.servers.processes import PATIENCE, wait_until
-from understudy.job_engine.attempt.interrupts import Fenced
-from understudy.job_engine.invariants import history_of, violations
-from understudy.job_engine.records.states import JobState
-from understudy.ledger import Database, SqlLedger
-from understudy.ledger.upgrade.run import upgrade
-from understudy.testing.ledger_suite import fixtures
 
 #: The fence that nobody should use: PostgreSQL reads the job as it was, and locks nothing.
 _STEP_IF_STILL_MINE = text(
-    "INSERT INTO understudy_steps (job_id, name, seq, kind, result, epoch, recorded_at)"
-    " SELECT id, 'stale', 0, 'run', '1', epoch, 0 FROM understudy_jobs"
+    "INSERT INTO failsoft_steps (job_id, name, seq, kind, result, epoch, recorded_at)"
+    " SELECT id, 'stale', 0, 'run', '1', epoch, 0 FROM failsoft_jobs"
     " WHERE id = :id AND epoch = :epoch AND claim_id = :claim_id AND state = 'running'"
 )
 
@@ -58,7 +58,7 @@ def test_a_rescuer_waits_for_a_step_that_is_being_recorded(
     claim = fixtures.started(worker)
     seen = rescuer.get(claim.job_id)
 
-    with inserts_held_up(worker, "understudy_steps") as let_go_on:
+    with inserts_held_up(worker, "failsoft_steps") as let_go_on:
         recorded = another.submit(worker.record, claim, fixtures.step())
         wait_until(lambda: waiting(worker) == 1, 10, "the step waits, past its fence")
         offered = another.submit(rescuer.offer, seen, fixtures.plan(fixtures.SECOND))
@@ -92,7 +92,7 @@ def test_two_ends_of_one_attempt_are_one(
 ) -> None:
     claim = fixtures.started(worker)
 
-    with inserts_held_up(worker, "understudy_events") as let_go_on:
+    with inserts_held_up(worker, "failsoft_events") as let_go_on:
         succeeded = another.submit(rescuer.conclude, claim, fixtures.SUCCESS)
         wait_until(lambda: waiting(worker) == 1, PATIENCE, "the first end waits for its event")
         failed = another.submit(worker.conclude, claim, fixtures.FAILURE)

@@ -9,12 +9,12 @@ from contextlib import closing
 import psycopg
 import pytest
 
+from failsoft.job_engine.records.states import TRANSITIONS
 from tests.servers.postgres import Postgres
 from tests.stateful.benches import Bench
 from tests.stateful.operations import COMPARE_AND_SET, REPEATABLE
 from tests.stateful.play import Play
 from tests.stateful.terminations import Terminations
-from understudy.job_engine.records.states import TRANSITIONS
 
 OPERATIONS = {**REPEATABLE, **COMPARE_AND_SET}
 DATABASE = "terminated"

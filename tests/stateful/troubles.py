@@ -9,15 +9,15 @@ from typing import ClassVar
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, precondition, rule
 
+from failsoft.job_engine.ports.ledger import Ledger
+from failsoft.job_engine.records.job import JobRecord, WorkerRecord
+from failsoft.testing.ledger_suite.fixtures import FIRST, QUEUE, new_job, plan
 from tests.stateful.attempt import Attempt
 from tests.stateful.benches import Bench, Loss
 from tests.stateful.choices import MINUTE, numbers, spans
 from tests.stateful.machine import MOST_JOBS, LedgerMachine, if_any
 from tests.stateful.play import LEASE, PICKUP
 from tests.stateful.terminations import Terminations
-from understudy.job_engine.ports.ledger import Ledger
-from understudy.job_engine.records.job import JobRecord, WorkerRecord
-from understudy.testing.ledger_suite.fixtures import FIRST, QUEUE, new_job, plan
 
 DAY = timedelta(days=1)
 jumps = st.sampled_from((timedelta(minutes=2), timedelta(hours=1), DAY, 400 * DAY))

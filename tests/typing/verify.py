@@ -17,7 +17,7 @@ AT_ONCE = 2
 def incomplete(package: str) -> list[str]:
     """Return what is said of the symbols of a package that are not typed completely."""
     command = [sys.executable, "-m", "pyright", "--outputjson", "--ignoreexternal"]
-    command += ["--verifytypes", f"understudy.{package}"]
+    command += ["--verifytypes", f"failsoft.{package}"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     report: dict[str, Any] = json.loads(done.stdout)["typeCompleteness"]
     found = list(_missing(report))

@@ -7,15 +7,15 @@ from typing import Any
 
 from tenacity import wait_none
 
-from tests.unit.support import Mail, Stage
-from understudy.job_engine import (
+from failsoft.job_engine import (
     AsyncJobContext,
     JobState,
     RetryPolicy,
     job,
 )
-from understudy.job_engine.attempt.lease import Lease
-from understudy.worker.attempts.thread_interrupt import interrupt_thread
+from failsoft.job_engine.attempt.lease import Lease
+from failsoft.worker.attempts.thread_interrupt import interrupt_thread
+from tests.unit.support import Mail, Stage
 
 Body = Callable[[AsyncJobContext], Coroutine[Any, Any, Any]]
 SHORT = timedelta(milliseconds=30)

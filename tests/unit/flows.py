@@ -2,12 +2,12 @@
 
 from pydantic import BaseModel, RootModel
 
+from failsoft.job_engine import GroupResult, JobContext, JobState, Link, Unique, job
+from failsoft.job_engine.records.error_record import ErrorRecord
+from failsoft.job_engine.records.job import Conclusion
+from failsoft.job_engine.records.states import FAIL, SUCCEED
 from tests.unit.house import House
 from tests.unit.support import Mail
-from understudy.job_engine import GroupResult, JobContext, JobState, Link, Unique, job
-from understudy.job_engine.records.error_record import ErrorRecord
-from understudy.job_engine.records.job import Conclusion
-from understudy.job_engine.records.states import FAIL, SUCCEED
 
 
 class Report(BaseModel):

@@ -7,10 +7,10 @@ from datetime import timedelta
 
 import pytest
 
+from failsoft.dispatcher.offering.bounded_caller import BoundedCaller
+from failsoft.job_engine.clock import Deadline, SystemClock
+from failsoft.job_engine.errors import OfferUncertainError
 from tests.servers.processes import PATIENCE
-from understudy.dispatcher.offering.bounded_caller import BoundedCaller
-from understudy.job_engine.clock import Deadline, SystemClock
-from understudy.job_engine.errors import OfferUncertainError
 
 
 def within(seconds: float) -> Deadline:
@@ -41,7 +41,7 @@ def eventually(condition: Callable[[], bool]) -> bool:
 
 
 def threads_of(name: str) -> int:
-    return sum(thread.name == f"understudy-{name}" for thread in threading.enumerate())
+    return sum(thread.name == f"failsoft-{name}" for thread in threading.enumerate())
 
 
 def stick(caller: BoundedCaller, work: Callable[[], object], times: int = 1) -> None:

@@ -1,4 +1,4 @@
-"""A whole Understudy in memory: two engines, a ledger, a clock that stands still."""
+"""A whole Failsoft in memory: two engines, a ledger, a clock that stands still."""
 
 import random
 import secrets
@@ -6,23 +6,23 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
+from failsoft.dispatcher.dispatcher import Dispatcher
+from failsoft.dispatcher.handles.job import JobHandle
+from failsoft.dispatcher.maintenance.rescuer import Rescuer
+from failsoft.dispatcher.maintenance.stager import Stager
+from failsoft.dispatcher.offering.bounded_caller import DirectCaller
+from failsoft.dispatcher.offering.breaker import BreakerPolicy
+from failsoft.dispatcher.offering.engines import Engine, EngineSet
+from failsoft.dispatcher.offering.offerer import Offerer
+from failsoft.dispatcher.offering.router import LiveWorkers, Router
+from failsoft.dispatcher.offering.try_log import TryLog
+from failsoft.job_engine.clock import Clock, Deadline
+from failsoft.job_engine.policies.queue import DEFAULT, QueueProfile
+from failsoft.job_engine.records.job import Claim, Conclusion, JobRecord, Ticket, WorkerRecord
+from failsoft.job_engine.records.message import KeyRing, Message
+from failsoft.job_engine.records.states import SUCCEED
+from failsoft.testing import FrozenClock, MemoryEngine, MemoryLedger
 from tests.unit.support import HOUR, Heard, Mail, define
-from understudy.dispatcher.dispatcher import Dispatcher
-from understudy.dispatcher.handles.job import JobHandle
-from understudy.dispatcher.maintenance.rescuer import Rescuer
-from understudy.dispatcher.maintenance.stager import Stager
-from understudy.dispatcher.offering.bounded_caller import DirectCaller
-from understudy.dispatcher.offering.breaker import BreakerPolicy
-from understudy.dispatcher.offering.engines import Engine, EngineSet
-from understudy.dispatcher.offering.offerer import Offerer
-from understudy.dispatcher.offering.router import LiveWorkers, Router
-from understudy.dispatcher.offering.try_log import TryLog
-from understudy.job_engine.clock import Clock, Deadline
-from understudy.job_engine.policies.queue import DEFAULT, QueueProfile
-from understudy.job_engine.records.job import Claim, Conclusion, JobRecord, Ticket, WorkerRecord
-from understudy.job_engine.records.message import KeyRing, Message
-from understudy.job_engine.records.states import SUCCEED
-from understudy.testing import FrozenClock, MemoryEngine, MemoryLedger
 
 BUDGET = timedelta(seconds=1)
 POLICY = BreakerPolicy(ramp=timedelta(0))

@@ -5,14 +5,14 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from failsoft.dispatcher.maintenance.cron import CronScheduler
+from failsoft.job_engine import Every
+from failsoft.job_engine.definitions.definition import AnyDefinition
+from failsoft.job_engine.policies.schedule import Schedule
+from failsoft.job_engine.records.job import JobRecord
+from failsoft.job_engine.records.schedules import ScheduleRecord
 from tests.unit.house import House
 from tests.unit.support import define
-from understudy.dispatcher.maintenance.cron import CronScheduler
-from understudy.job_engine import Every
-from understudy.job_engine.definitions.definition import AnyDefinition
-from understudy.job_engine.policies.schedule import Schedule
-from understudy.job_engine.records.job import JobRecord
-from understudy.job_engine.records.schedules import ScheduleRecord
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 SECOND = timedelta(seconds=1)

@@ -2,9 +2,9 @@
 
 from datetime import timedelta
 
+from failsoft.dispatcher.maintenance.rescuer import LONGEST_PATIENCE
+from failsoft.job_engine.policies.queue import DEFAULT
 from tests.unit.house import House
-from understudy.dispatcher.maintenance.rescuer import LONGEST_PATIENCE
-from understudy.job_engine.policies.queue import DEFAULT
 
 PICKUP = DEFAULT.pickup
 A_LITTLE = timedelta(seconds=1)

@@ -2,15 +2,15 @@
 
 from datetime import timedelta
 
-from understudy.job_engine.invariants import (
+from failsoft.job_engine.invariants import (
     History,
     history_of,
 )
-from understudy.job_engine.records.job import Conclusion, StepKind, StepRecord
-from understudy.job_engine.records.states import FAIL, RETRY, SUSPEND
-from understudy.testing import FrozenClock, MemoryLedger
-from understudy.testing.ledger_suite import fixtures
-from understudy.testing.ledger_suite.control import resolutions
+from failsoft.job_engine.records.job import Conclusion, StepKind, StepRecord
+from failsoft.job_engine.records.states import FAIL, RETRY, SUSPEND
+from failsoft.testing import FrozenClock, MemoryLedger
+from failsoft.testing.ledger_suite import fixtures
+from failsoft.testing.ledger_suite.control import resolutions
 
 MINUTE = timedelta(minutes=1)
 

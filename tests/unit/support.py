@@ -9,18 +9,18 @@ from typing import Any
 from pydantic import BaseModel
 from tenacity import wait_fixed
 
-from understudy.job_engine.attempt.lease import Lease
-from understudy.job_engine.definitions.catalogue import Catalogue
-from understudy.job_engine.definitions.decorators import job
-from understudy.job_engine.definitions.definition import AnyDefinition
-from understudy.job_engine.executor import Executor
-from understudy.job_engine.policies.retry import RetryPolicy
-from understudy.job_engine.records.job import Claim, JobRecord, Ticket
-from understudy.job_engine.records.new_job import NewJob, OfferPlan
-from understudy.job_engine.records.states import JobState
-from understudy.job_engine.steps.context import JobContext
-from understudy.job_engine.telemetry import Event
-from understudy.testing import FrozenClock, MemoryLedger
+from failsoft.job_engine.attempt.lease import Lease
+from failsoft.job_engine.definitions.catalogue import Catalogue
+from failsoft.job_engine.definitions.decorators import job
+from failsoft.job_engine.definitions.definition import AnyDefinition
+from failsoft.job_engine.executor import Executor
+from failsoft.job_engine.policies.retry import RetryPolicy
+from failsoft.job_engine.records.job import Claim, JobRecord, Ticket
+from failsoft.job_engine.records.new_job import NewJob, OfferPlan
+from failsoft.job_engine.records.states import JobState
+from failsoft.job_engine.steps.context import JobContext
+from failsoft.job_engine.telemetry import Event
+from failsoft.testing import FrozenClock, MemoryLedger
 
 HOUR = timedelta(hours=1)
 RETRY = RetryPolicy(max_attempts=3, wait=wait_fixed(5))

@@ -8,9 +8,9 @@ from contextlib import suppress
 
 import pytest
 
+from failsoft.job_engine import AsyncJobContext, JobState
 from tests.servers.processes import PATIENCE, wait_until
 from tests.unit.async_stage import AsyncStage
-from understudy.job_engine import AsyncJobContext, JobState
 
 RAISED: list[type[BaseException]] = [
     StopIteration,
@@ -76,7 +76,7 @@ def test_an_attempt_ends_whatever_is_raised_wherever(
 
 
 def closers() -> list[threading.Thread]:
-    return [each for each in threading.enumerate() if each.name == "understudy-close-loop"]
+    return [each for each in threading.enumerate() if each.name == "failsoft-close-loop"]
 
 
 @pytest.mark.timeout(60)

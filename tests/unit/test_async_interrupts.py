@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from tests.unit.async_stage import SHORT, AsyncStage, double
-from understudy.job_engine import (
+from failsoft.job_engine import (
     AsyncJobContext,
     JobState,
     StepTimeoutError,
 )
-from understudy.job_engine.attempt.interrupts import Fenced, Interrupt, Released, TimedOut
+from failsoft.job_engine.attempt.interrupts import Fenced, Interrupt, Released, TimedOut
+from tests.unit.async_stage import SHORT, AsyncStage, double
 
 
 async def dawdles() -> None:

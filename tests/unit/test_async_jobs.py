@@ -8,17 +8,17 @@ from typing import Any
 
 import pytest
 
-from tests.unit.async_stage import TWICE, AsyncStage, double
-from tests.unit.support import Mail, Worker
-from understudy.job_engine import (
+from failsoft.job_engine import (
     NOT_DONE,
     AsyncJobContext,
     JobContext,
     JobState,
     job,
 )
-from understudy.job_engine.errors import DefinitionError
-from understudy.job_engine.records.job import StepKind
+from failsoft.job_engine.errors import DefinitionError
+from failsoft.job_engine.records.job import StepKind
+from tests.unit.async_stage import TWICE, AsyncStage, double
+from tests.unit.support import Mail, Worker
 
 
 def test_a_job_awaits_its_steps() -> None:

@@ -9,15 +9,15 @@ from typing import Any
 import structlog
 from tenacity import RetryCallState
 
+from failsoft.job_engine import AsyncJobContext, JobContext, JobState, RetryPolicy
+from failsoft.job_engine.outcome import timed_out
+from failsoft.job_engine.records.job import Claim
+from failsoft.worker.attempts.admission import Admission, WorkerIdentity
+from failsoft.worker.attempts.processor import Processor
+from failsoft.worker.attempts.slot_watch import SlotWatch
 from tests.unit.async_stage import AsyncStage
 from tests.unit.support import Stage
 from tests.unit.worker.desk import QUEUE, Desk
-from understudy.job_engine import AsyncJobContext, JobContext, JobState, RetryPolicy
-from understudy.job_engine.outcome import timed_out
-from understudy.job_engine.records.job import Claim
-from understudy.worker.attempts.admission import Admission, WorkerIdentity
-from understudy.worker.attempts.processor import Processor
-from understudy.worker.attempts.slot_watch import SlotWatch
 
 TENANT: ContextVar[str] = ContextVar("TENANT", default="nobody's")
 PRECISE = decimal.getcontext().prec

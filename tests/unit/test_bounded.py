@@ -8,12 +8,12 @@ from datetime import timedelta
 
 import pytest
 
+from failsoft.dispatcher.offering.bounded_caller import BoundedCaller, DirectCaller
+from failsoft.job_engine.errors import EngineUnavailableError, OfferUncertainError
+from failsoft.testing.engine_suite.stopwatch import Stopwatch
 from tests.servers.processes import PATIENCE
 from tests.unit.gates import Gate, eventually, stick, threads_of, within
 from tests.unit.support import exit_code_of_a_child
-from understudy.dispatcher.offering.bounded_caller import BoundedCaller, DirectCaller
-from understudy.job_engine.errors import EngineUnavailableError, OfferUncertainError
-from understudy.testing.engine_suite.stopwatch import Stopwatch
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_the_work_runs_in_another_thread() -> None:
     thread = caller.call(threading.current_thread, within(PATIENCE))
 
     assert thread is not threading.current_thread()
-    assert (thread.name, thread.daemon) == ("understudy-rq", True)
+    assert (thread.name, thread.daemon) == ("failsoft-rq", True)
 
 
 def test_one_thread_serves_many_calls() -> None:
@@ -174,7 +174,7 @@ def test_closing_ends_the_threads_and_their_connections() -> None:
     caller.close()
 
     assert eventually(lambda: threads_of("closing") == 0)
-    assert ended == ["understudy-closing"] * 2
+    assert ended == ["failsoft-closing"] * 2
 
 
 def test_a_stuck_thread_ends_when_its_call_does(gate: Gate) -> None:

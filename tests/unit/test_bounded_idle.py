@@ -5,10 +5,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from failsoft.dispatcher.offering.bounded_caller import BoundedCaller, _Call
+from failsoft.job_engine.errors import EngineUnavailableError, OfferUncertainError
 from tests.servers.processes import PATIENCE
 from tests.unit.gates import Gate, eventually, stick, within
-from understudy.dispatcher.offering.bounded_caller import BoundedCaller, _Call
-from understudy.job_engine.errors import EngineUnavailableError, OfferUncertainError
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def test_work_that_ends_at_the_very_last_moment_leaves_no_thread_counted_as_stuc
 
 def test_an_idle_thread_looks_after_its_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     looked = threading.Event()
-    monkeypatch.setattr("understudy.dispatcher.offering.bounded_caller.IDLE_SECONDS", 0.01)
+    monkeypatch.setattr("failsoft.dispatcher.offering.bounded_caller.IDLE_SECONDS", 0.01)
     caller = BoundedCaller("rq", threads=1, idle=looked.set)
 
     caller.call(lambda: None, within(PATIENCE))
@@ -64,7 +64,7 @@ def test_a_connection_that_has_died_while_idle_stops_no_thread(
         looks.release()
         raise OSError("broken pipe")
 
-    monkeypatch.setattr("understudy.dispatcher.offering.bounded_caller.IDLE_SECONDS", 0.01)
+    monkeypatch.setattr("failsoft.dispatcher.offering.bounded_caller.IDLE_SECONDS", 0.01)
     caller = BoundedCaller("rq", threads=1, idle=dead)
     caller.call(lambda: None, within(PATIENCE))
 
@@ -76,7 +76,7 @@ def test_a_connection_that_has_died_while_idle_stops_no_thread(
 def test_a_connection_that_hangs_while_idle_does_not_keep_calls_from_the_engine(
     monkeypatch: pytest.MonkeyPatch, gate: Gate
 ) -> None:
-    monkeypatch.setattr("understudy.dispatcher.offering.bounded_caller.IDLE_SECONDS", 0.01)
+    monkeypatch.setattr("failsoft.dispatcher.offering.bounded_caller.IDLE_SECONDS", 0.01)
     caller = BoundedCaller("rq", threads=1, idle=gate)
     caller.call(lambda: None, within(PATIENCE))
     gate.wait_until_entered()

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from understudy.dispatcher.offering.breaker import Breaker, BreakerPolicy
-from understudy.testing import FrozenClock
+from failsoft.dispatcher.offering.breaker import Breaker, BreakerPolicy
+from failsoft.testing import FrozenClock
 
 SECOND = timedelta(seconds=1)
 

@@ -14,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
-from understudy.job_engine.policies.limits import Concurrency, RateLimit
-from understudy.job_engine.policies.uniqueness import Unique
-from understudy.job_engine.values.canonical import digest
-from understudy.job_engine.values.codec import decode_payload, encode_payload
+from failsoft.job_engine.policies.limits import Concurrency, RateLimit
+from failsoft.job_engine.policies.uniqueness import Unique
+from failsoft.job_engine.values.canonical import digest
+from failsoft.job_engine.values.codec import decode_payload, encode_payload
 
 ROOT = Path(__file__).parents[2]
 LIMIT = 64 * 1024

@@ -7,17 +7,17 @@ from types import ModuleType
 
 import pytest
 
-from tests.unit.support import RETRY, Mail, define
-from understudy.job_engine.definitions.catalogue import Catalogue
-from understudy.job_engine.definitions.decorators import declare_job
-from understudy.job_engine.definitions.definition import AnyDefinition
-from understudy.job_engine.errors import (
+from failsoft.job_engine.definitions.catalogue import Catalogue
+from failsoft.job_engine.definitions.decorators import declare_job
+from failsoft.job_engine.definitions.definition import AnyDefinition
+from failsoft.job_engine.errors import (
     ConfigurationError,
     DefinitionError,
     DuplicateJobError,
     MissingHandlerError,
     UnknownJobError,
 )
+from tests.unit.support import RETRY, Mail, define
 
 
 def declared(name: str, queue: str = "default") -> AnyDefinition:
@@ -49,7 +49,7 @@ def test_a_job_is_found_by_its_name() -> None:
 
 
 def test_an_unknown_job_is_refused_with_those_that_are_known() -> None:
-    with pytest.raises(UnknownJobError, match=r"bill, send.*got 'sned'.*UNDERSTUDY_JOBS"):
+    with pytest.raises(UnknownJobError, match=r"bill, send.*got 'sned'.*FAILSOFT_JOBS"):
         Catalogue([bound("send"), bound("bill")]).get("sned")
 
 
@@ -116,7 +116,7 @@ def test_a_module_that_does_not_import_is_named_with_the_reason(
 ) -> None:
     (shelf / "broken_jobs.py").write_text(text)
 
-    with pytest.raises(ConfigurationError, match=f"'broken_jobs'.*{expected}.*UNDERSTUDY_JOBS"):
+    with pytest.raises(ConfigurationError, match=f"'broken_jobs'.*{expected}.*FAILSOFT_JOBS"):
         Catalogue.from_modules(["broken_jobs"])
 
 

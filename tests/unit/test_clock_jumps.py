@@ -4,16 +4,16 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from failsoft.dispatcher.maintenance.cron import CronScheduler
+from failsoft.dispatcher.maintenance.rescuer import LEASES_STILL, LONGEST_PATIENCE
+from failsoft.dispatcher.offering.heartbeats import TTLS_STILL
+from failsoft.job_engine import Every, JobState
+from failsoft.job_engine.policies.schedule import Missed
+from failsoft.job_engine.ports.clock import GRACE, ClockWatch
+from failsoft.testing import FrozenClock, MemoryLedger
 from tests.unit.house import Heard, House
 from tests.unit.nodes import scheduled
 from tests.unit.support import Mail
-from understudy.dispatcher.maintenance.cron import CronScheduler
-from understudy.dispatcher.maintenance.rescuer import LEASES_STILL, LONGEST_PATIENCE
-from understudy.dispatcher.offering.heartbeats import TTLS_STILL
-from understudy.job_engine import Every, JobState
-from understudy.job_engine.policies.schedule import Missed
-from understudy.job_engine.ports.clock import GRACE, ClockWatch
-from understudy.testing import FrozenClock, MemoryLedger
 
 pytestmark = pytest.mark.fault("F46")
 

@@ -16,10 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, TypeAdapter, computed_field
 
-from understudy.job_engine.errors import (
+from failsoft.job_engine.errors import (
     ResultInvalidError,
 )
-from understudy.job_engine.values.codec import (
+from failsoft.job_engine.values.codec import (
     MAX_DEPTH,
     MAX_RESULT_BYTES,
     Result,

@@ -6,11 +6,11 @@ from datetime import timedelta
 
 import pytest
 
+from failsoft.job_engine.attempt.interrupts import CancelRequested, Fenced, HoldRequested
+from failsoft.job_engine.records.job import StepKind
+from failsoft.job_engine.steps.context import JobContext
+from failsoft.testing import FrozenClock
 from tests.unit.support import Stage, Worker
-from understudy.job_engine.attempt.interrupts import CancelRequested, Fenced, HoldRequested
-from understudy.job_engine.records.job import StepKind
-from understudy.job_engine.steps.context import JobContext
-from understudy.testing import FrozenClock
 
 
 class Hiccup(FrozenClock):
@@ -223,7 +223,7 @@ def test_a_context_knows_its_attempt_and_its_queue() -> None:
 def test_a_log_line_of_a_job_names_it(caplog: pytest.LogCaptureFixture) -> None:
     stage = Stage()
 
-    with caplog.at_level(logging.INFO, logger="understudy.job"):
+    with caplog.at_level(logging.INFO, logger="failsoft.job"):
         stage.context().log.info("hello", extra={"colour": "red"})
 
     record = vars(caplog.records[0])

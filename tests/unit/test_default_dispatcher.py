@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from failsoft.dispatcher import api, default_dispatcher, dispatch_job, use_dispatcher
+from failsoft.job_engine.errors import ConfigurationError
 from tests.unit.house import WELCOME, House
 from tests.unit.support import Mail, exit_code_of_a_child
-from understudy.dispatcher import api, default_dispatcher, dispatch_job, use_dispatcher
-from understudy.job_engine.errors import ConfigurationError
 
 
 @pytest.fixture(autouse=True)
@@ -43,5 +43,5 @@ def test_without_anything_that_reads_settings_it_says_what_to_install(
 ) -> None:
     monkeypatch.setattr(api, "entry_points", lambda group: [])
 
-    with pytest.raises(ConfigurationError, match="pip install understudy"):
+    with pytest.raises(ConfigurationError, match="pip install failsoft"):
         default_dispatcher()

@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pydantic import BaseModel
 
-from tests.unit.support import RETRY, Mail, Stage
-from understudy.job_engine.definitions.decorators import declare_job, job
-from understudy.job_engine.definitions.definition import JobDefinition
-from understudy.job_engine.errors import (
+from failsoft.job_engine.definitions.decorators import declare_job, job
+from failsoft.job_engine.definitions.definition import JobDefinition
+from failsoft.job_engine.errors import (
     DefinitionError,
     MissingHandlerError,
     PayloadInvalidError,
     UnknownQueueError,
 )
-from understudy.job_engine.policies.queue import DATA_SYNC, DEFAULT, QueueProfile
-from understudy.job_engine.policies.retention import Retention
-from understudy.job_engine.steps.context import JobContext
+from failsoft.job_engine.policies.queue import DATA_SYNC, DEFAULT, QueueProfile
+from failsoft.job_engine.policies.retention import Retention
+from failsoft.job_engine.steps.context import JobContext
+from tests.unit.support import RETRY, Mail, Stage
 
 if TYPE_CHECKING:
     from decimal import Decimal as Hidden

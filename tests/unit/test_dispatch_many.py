@@ -6,14 +6,12 @@ from typing import Any, cast
 
 import pytest
 
-from tests.unit.house import WELCOME, House
-from tests.unit.support import Mail
-from understudy.dispatcher import DispatchOutcome, DispatchRequest, Many
-from understudy.dispatcher.offering.bounded_caller import DirectCaller
-from understudy.dispatcher.offering.engines import Engine
-from understudy.job_engine import Unique
-from understudy.job_engine.clock import Deadline
-from understudy.job_engine.errors import (
+from failsoft.dispatcher import DispatchOutcome, DispatchRequest, Many
+from failsoft.dispatcher.offering.bounded_caller import DirectCaller
+from failsoft.dispatcher.offering.engines import Engine
+from failsoft.job_engine import Unique
+from failsoft.job_engine.clock import Deadline
+from failsoft.job_engine.errors import (
     DuplicateDispatchError,
     EngineError,
     EngineUnavailableError,
@@ -22,10 +20,12 @@ from understudy.job_engine.errors import (
     OptionInvalidError,
     PayloadInvalidError,
 )
-from understudy.job_engine.policies.queue import DEFAULT, QueueProfile
-from understudy.job_engine.records.message import Message
-from understudy.job_engine.records.states import JobState
-from understudy.testing import MemoryEngine
+from failsoft.job_engine.policies.queue import DEFAULT, QueueProfile
+from failsoft.job_engine.records.message import Message
+from failsoft.job_engine.records.states import JobState
+from failsoft.testing import MemoryEngine
+from tests.unit.house import WELCOME, House
+from tests.unit.support import Mail
 
 MINUTE = timedelta(minutes=1)
 

@@ -5,9 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.house import House
-from tests.unit.support import Mail, define
-from understudy.job_engine.errors import (
+from failsoft.job_engine.errors import (
     DispatchError,
     DuplicateDispatchError,
     IdempotencyConflictError,
@@ -16,9 +14,11 @@ from understudy.job_engine.errors import (
     PayloadInvalidError,
     PayloadTooLargeError,
 )
-from understudy.job_engine.records.job import Conclusion
-from understudy.job_engine.records.states import FAIL, JobState
-from understudy.job_engine.values.codec import MAX_PAYLOAD_BYTES
+from failsoft.job_engine.records.job import Conclusion
+from failsoft.job_engine.records.states import FAIL, JobState
+from failsoft.job_engine.values.codec import MAX_PAYLOAD_BYTES
+from tests.unit.house import House
+from tests.unit.support import Mail, define
 
 SECOND = timedelta(seconds=1)
 

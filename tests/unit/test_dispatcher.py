@@ -4,16 +4,16 @@ from datetime import timedelta
 
 import pytest
 
-from tests.unit.house import House
-from tests.unit.support import Mail
-from understudy.job_engine.clock import Deadline
-from understudy.job_engine.errors import (
+from failsoft.job_engine.clock import Deadline
+from failsoft.job_engine.errors import (
     EngineUnavailableError,
     LedgerUnavailableError,
     OfferRefusedError,
     OfferUncertainError,
 )
-from understudy.job_engine.records.states import JobState
+from failsoft.job_engine.records.states import JobState
+from tests.unit.house import House
+from tests.unit.support import Mail
 
 FAILURES = {
     EngineUnavailableError("connection refused"): "unavailable",

@@ -5,19 +5,19 @@ from datetime import timedelta
 
 import pytest
 
+from failsoft.dispatcher.offering.bounded_caller import BoundedCaller, DirectCaller
+from failsoft.dispatcher.offering.breaker import BreakerPolicy
+from failsoft.dispatcher.offering.engines import Engine, EngineSet
+from failsoft.job_engine.clock import Deadline, SystemClock
+from failsoft.job_engine.errors import EngineUnavailableError, OfferUncertainError
+from failsoft.job_engine.policies.queue import DEFAULT, QueueProfile
+from failsoft.job_engine.ports.engine import EngineHealth
+from failsoft.job_engine.records.message import KeyRing, Message
+from failsoft.testing import FrozenClock, MemoryEngine
+from failsoft.testing.engine_suite.stopwatch import Stopwatch
 from tests.servers.processes import PATIENCE, wait_until
 from tests.unit.house import POLICY, House
 from tests.unit.support import Heard
-from understudy.dispatcher.offering.bounded_caller import BoundedCaller, DirectCaller
-from understudy.dispatcher.offering.breaker import BreakerPolicy
-from understudy.dispatcher.offering.engines import Engine, EngineSet
-from understudy.job_engine.clock import Deadline, SystemClock
-from understudy.job_engine.errors import EngineUnavailableError, OfferUncertainError
-from understudy.job_engine.policies.queue import DEFAULT, QueueProfile
-from understudy.job_engine.ports.engine import EngineHealth
-from understudy.job_engine.records.message import KeyRing, Message
-from understudy.testing import FrozenClock, MemoryEngine
-from understudy.testing.engine_suite.stopwatch import Stopwatch
 
 SECOND = timedelta(seconds=1)
 
@@ -179,7 +179,7 @@ def test_a_message_for_an_engine_that_is_not_there_is_a_mistake_of_the_caller() 
 
 def test_nobody_watches_for_a_set_that_was_closed() -> None:
     def threads() -> set[str]:
-        names = {"understudy-prober", "understudy-shut"}
+        names = {"failsoft-prober", "failsoft-shut"}
         return names & {thread.name for thread in threading.enumerate()}
 
     policy = BreakerPolicy(probe_every=timedelta(milliseconds=4), min_open=timedelta(hours=1))
@@ -188,7 +188,7 @@ def test_nobody_watches_for_a_set_that_was_closed() -> None:
     engines.failed("rq", "a test")
     engines.probe("rq")
     engines.watch_in_background()
-    assert threads() == {"understudy-prober", "understudy-shut"}
+    assert threads() == {"failsoft-prober", "failsoft-shut"}
 
     engines.close()
 

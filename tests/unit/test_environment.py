@@ -10,15 +10,15 @@ def test_what_others_set_is_forgotten_and_what_tests_set_stays() -> None:
         "TERM": "dumb",
         "NO_COLOR": "1",
         "PGOPTIONS": "-c default_transaction_read_only=on",
-        "UNDERSTUDY_JOBS": "nosuch",
+        "FAILSOFT_JOBS": "nosuch",
         "DATABASE_URL": "mysql://",
-        "UNDERSTUDY_TEST_RUN": "mine",
+        "FAILSOFT_TEST_RUN": "mine",
         "HOME": "/home/me",
     }
 
     environment.forget(given)
 
-    assert given == {**environment.GIVEN, "UNDERSTUDY_TEST_RUN": "mine", "HOME": "/home/me"}
+    assert given == {**environment.GIVEN, "FAILSOFT_TEST_RUN": "mine", "HOME": "/home/me"}
 
 
 def test_this_run_has_forgotten_them() -> None:

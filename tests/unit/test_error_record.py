@@ -2,7 +2,7 @@
 
 import pytest
 
-from understudy.job_engine.records.error_record import (
+from failsoft.job_engine.records.error_record import (
     MAX_MESSAGE_CHARS,
     MAX_TRACEBACK_CHARS,
     ErrorRecord,

@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
+from failsoft.job_engine.attempt.interrupts import Fenced
+from failsoft.job_engine.attempt.lease import Lease
+from failsoft.job_engine.definitions.decorators import declare_job
+from failsoft.job_engine.errors import NonRetryableError
+from failsoft.job_engine.records.job import Conclusion
+from failsoft.job_engine.records.states import CRASH, JobState
+from failsoft.job_engine.steps.context import JobContext
 from tests.unit.support import RETRY, Mail, Stage
-from understudy.job_engine.attempt.interrupts import Fenced
-from understudy.job_engine.attempt.lease import Lease
-from understudy.job_engine.definitions.decorators import declare_job
-from understudy.job_engine.errors import NonRetryableError
-from understudy.job_engine.records.job import Conclusion
-from understudy.job_engine.records.states import CRASH, JobState
-from understudy.job_engine.steps.context import JobContext
 
 
 def raises(error: BaseException) -> Any:

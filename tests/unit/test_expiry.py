@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from failsoft.job_engine.errors import JobExpiredError, OptionInvalidError
+from failsoft.job_engine.records.states import JobState
 from tests.unit.house import House
-from understudy.job_engine.errors import JobExpiredError, OptionInvalidError
-from understudy.job_engine.records.states import JobState
 
 MINUTE = timedelta(minutes=1)
 

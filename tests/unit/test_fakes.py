@@ -5,19 +5,19 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.unit.support import HOUR, Stage
-from understudy.job_engine.clock import Deadline
-from understudy.job_engine.errors import (
+from failsoft.job_engine.clock import Deadline
+from failsoft.job_engine.errors import (
     EngineUnavailableError,
     LedgerUnavailableError,
     OfferRefusedError,
     OfferUncertainError,
 )
-from understudy.job_engine.policies.queue import DEFAULT
-from understudy.job_engine.records.message import Message
-from understudy.job_engine.records.new_job import NewJob, OfferPlan
-from understudy.job_engine.records.states import JobState
-from understudy.testing import FrozenClock, MemoryEngine, MemoryLedger
+from failsoft.job_engine.policies.queue import DEFAULT
+from failsoft.job_engine.records.message import Message
+from failsoft.job_engine.records.new_job import NewJob, OfferPlan
+from failsoft.job_engine.records.states import JobState
+from failsoft.testing import FrozenClock, MemoryEngine, MemoryLedger
+from tests.unit.support import HOUR, Stage
 
 NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)
 

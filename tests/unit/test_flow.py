@@ -5,17 +5,17 @@ from typing import Any
 
 import pytest
 
-from tests.unit.flows import COUNT, WRITE, Digest, Factory, Report, count, digest, gather, write
-from tests.unit.support import Mail
-from understudy.dispatcher.dispatching import flow
-from understudy.job_engine import GroupResult, Link
-from understudy.job_engine.errors import (
+from failsoft.dispatcher.dispatching import flow
+from failsoft.job_engine import GroupResult, Link
+from failsoft.job_engine.errors import (
     DuplicateDispatchError,
     IdempotencyConflictError,
     JobCancelledError,
     JobFailedError,
     ResultTimeoutError,
 )
+from tests.unit.flows import COUNT, WRITE, Digest, Factory, Report, count, digest, gather, write
+from tests.unit.support import Mail
 
 SECOND = timedelta(seconds=1)
 

@@ -5,14 +5,14 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from failsoft.job_engine import JobState
+from failsoft.job_engine.invariants import history_of, violations
+from failsoft.job_engine.records.job import JobRecord, Ticket
+from failsoft.job_engine.records.new_job import OfferPlan
+from failsoft.testing import FrozenClock, MemoryLedger
+from failsoft.testing.ledger_suite import fixtures
+from failsoft.testing.ledger_suite.flow import chains
 from tests.unit.support import HOUR
-from understudy.job_engine import JobState
-from understudy.job_engine.invariants import history_of, violations
-from understudy.job_engine.records.job import JobRecord, Ticket
-from understudy.job_engine.records.new_job import OfferPlan
-from understudy.testing import FrozenClock, MemoryLedger
-from understudy.testing.ledger_suite import fixtures
-from understudy.testing.ledger_suite.flow import chains
 
 #: What may happen next: to which job, and what.
 DEEDS = st.tuples(

@@ -4,6 +4,14 @@ from collections.abc import Callable
 
 import pytest
 
+from failsoft.dispatcher.dispatcher import Dispatcher
+from failsoft.job_engine import Link
+from failsoft.job_engine.errors import (
+    DuplicateDispatchError,
+    GroupNotFoundError,
+    IdempotencyConflictError,
+    OptionInvalidError,
+)
 from tests.unit.flows import (
     COUNT,
     DIGEST,
@@ -17,14 +25,6 @@ from tests.unit.flows import (
     single,
 )
 from tests.unit.support import Mail
-from understudy.dispatcher.dispatcher import Dispatcher
-from understudy.job_engine import Link
-from understudy.job_engine.errors import (
-    DuplicateDispatchError,
-    GroupNotFoundError,
-    IdempotencyConflictError,
-    OptionInvalidError,
-)
 
 
 def test_a_chain_in_a_circle_cannot_be_recorded() -> None:

@@ -5,19 +5,19 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from pydantic import BaseModel
 
-from tests.unit.house import House
-from tests.unit.support import RETRY, Mail
-from understudy.dispatcher.handles.job import JobHandle
-from understudy.job_engine.definitions.decorators import declare_job
-from understudy.job_engine.errors import (
+from failsoft.dispatcher.handles.job import JobHandle
+from failsoft.job_engine.definitions.decorators import declare_job
+from failsoft.job_engine.errors import (
     JobCancelledError,
     JobFailedError,
     JobNotFoundError,
     ResultTimeoutError,
 )
-from understudy.job_engine.records.error_record import ErrorRecord
-from understudy.job_engine.records.job import CancelOutcome, Claim, Conclusion
-from understudy.job_engine.records.states import FAIL, JobState
+from failsoft.job_engine.records.error_record import ErrorRecord
+from failsoft.job_engine.records.job import CancelOutcome, Claim, Conclusion
+from failsoft.job_engine.records.states import FAIL, JobState
+from tests.unit.house import House
+from tests.unit.support import RETRY, Mail
 
 ERROR = ErrorRecord("ValueError", "no such user", "Traceback ...")
 

@@ -6,17 +6,17 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from tests.unit.house import House
-from understudy.dispatcher import JobHandle
-from understudy.job_engine import Debounce, JobContext, Throttle, Unique, job
-from understudy.job_engine.definitions.definition import JobDefinition
-from understudy.job_engine.errors import (
+from failsoft.dispatcher import JobHandle
+from failsoft.job_engine import Debounce, JobContext, Throttle, Unique, job
+from failsoft.job_engine.definitions.definition import JobDefinition
+from failsoft.job_engine.errors import (
     DefinitionError,
     DuplicateDispatchError,
     IdempotencyConflictError,
     OptionInvalidError,
 )
-from understudy.job_engine.records.states import JobState
+from failsoft.job_engine.records.states import JobState
+from tests.unit.house import House
 
 MINUTE = timedelta(minutes=1)
 BY = ("customer",)

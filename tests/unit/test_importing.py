@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from understudy.job_engine.definitions.catalogue import Catalogue
+from failsoft.job_engine.definitions.catalogue import Catalogue
 
 JOBS = """
 from pydantic import BaseModel
-from understudy.job_engine import JobContext, job
+from failsoft.job_engine import JobContext, job
 
 class Nothing(BaseModel): pass
 
@@ -79,7 +79,7 @@ def test_what_somebody_else_imported_first_counts_too(write: Write) -> None:
 
 def test_a_module_without_jobs_is_named_and_adds_none(write: Write) -> None:
     write("orders_c.jobs", JOBS.format(name="ship"))
-    write("empty_c", "import json\nfrom understudy.job_engine import job")
+    write("empty_c", "import json\nfrom failsoft.job_engine import job")
 
     catalogue = Catalogue.from_modules(["orders_c.jobs", "empty_c"])
 

@@ -7,16 +7,16 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from understudy.dispatcher.engines.dramatiq_messages import (
+from failsoft.dispatcher.engines.dramatiq_messages import (
     ACTOR,
     MAX_ENVELOPE_BYTES,
     Inbox,
     encode,
     pack,
 )
-from understudy.job_engine.errors import MessageRejectedError
-from understudy.job_engine.records.message import Message
-from understudy.worker.engines.link import Link
+from failsoft.job_engine.errors import MessageRejectedError
+from failsoft.job_engine.records.message import Message
+from failsoft.worker.engines.link import Link
 
 WIRE: dict[str, Any] = {"v": 1, "job_id": "job-1", "epoch": 2, "kid": "k1", "mac": "ab" * 32}
 ANYTHING = st.recursive(

@@ -6,6 +6,22 @@ from datetime import timedelta
 
 import pytest
 
+from failsoft.job_engine.invariants import (
+    CHECKS,
+    Check,
+    History,
+    chains,
+    history_of,
+    repeated_keys,
+    rows,
+    violations,
+)
+from failsoft.job_engine.invariants import events as of_events
+from failsoft.job_engine.invariants.history import Finding
+from failsoft.job_engine.records.job import StepKind
+from failsoft.job_engine.records.states import JobState
+from failsoft.testing import FrozenClock, LedgerSuite, MemoryLedger
+from failsoft.testing.ledger_suite import PassTime
 from tests.simulation.together import broken_together
 from tests.unit.stories import (
     asked_to_stop,
@@ -17,22 +33,6 @@ from tests.unit.stories import (
     retried,
     side_by_side,
 )
-from understudy.job_engine.invariants import (
-    CHECKS,
-    Check,
-    History,
-    chains,
-    history_of,
-    repeated_keys,
-    rows,
-    violations,
-)
-from understudy.job_engine.invariants import events as of_events
-from understudy.job_engine.invariants.history import Finding
-from understudy.job_engine.records.job import StepKind
-from understudy.job_engine.records.states import JobState
-from understudy.testing import FrozenClock, LedgerSuite, MemoryLedger
-from understudy.testing.ledger_suite import PassTime
 
 MINUTE = timedelta(minutes=1)
 

@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.stories import handed_over
-from understudy.job_engine.invariants import (
+from failsoft.job_engine.invariants import (
     Violation,
     chains,
     children,
@@ -19,13 +18,14 @@ from understudy.job_engine.invariants import (
     schedules,
     waits,
 )
-from understudy.job_engine.records.follow_ups import FollowUps, Hook, NextJob, failure_id
-from understudy.job_engine.records.groups import GroupRecord
-from understudy.job_engine.records.job import StepKind, StepRecord
-from understudy.job_engine.records.pauses import Pause
-from understudy.job_engine.records.schedules import ScheduleRecord, tick_id, tick_key
-from understudy.job_engine.records.states import JobState
-from understudy.job_engine.records.waits import end_topic, event_topic
+from failsoft.job_engine.records.follow_ups import FollowUps, Hook, NextJob, failure_id
+from failsoft.job_engine.records.groups import GroupRecord
+from failsoft.job_engine.records.job import StepKind, StepRecord
+from failsoft.job_engine.records.pauses import Pause
+from failsoft.job_engine.records.schedules import ScheduleRecord, tick_id, tick_key
+from failsoft.job_engine.records.states import JobState
+from failsoft.job_engine.records.waits import end_topic, event_topic
+from tests.unit.stories import handed_over
 
 SUCCEEDED, FAILED, CANCELLED = JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED
 SCHEDULED, OFFERED, RUNNING = JobState.SCHEDULED, JobState.OFFERED, JobState.RUNNING

@@ -7,9 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.house import House
-from tests.unit.support import HOUR, Mail, Stage, define
-from understudy.job_engine import (
+from failsoft.job_engine import (
     Debounce,
     JobContext,
     JobFailure,
@@ -18,20 +16,22 @@ from understudy.job_engine import (
     Unique,
     declare_job,
 )
-from understudy.job_engine.attempt.interrupts import HoldRequested
-from understudy.job_engine.errors import (
+from failsoft.job_engine.attempt.interrupts import HoldRequested
+from failsoft.job_engine.errors import (
     DuplicateDispatchError,
     InvokeDepthError,
     JobCancelledError,
     JobFailedError,
 )
-from understudy.job_engine.records.error_record import ErrorRecord
-from understudy.job_engine.records.follow_ups import follow_ups_from
-from understudy.job_engine.records.job import Conclusion, Ticket
-from understudy.job_engine.records.manual_retry import ManualRetry
-from understudy.job_engine.records.new_job import OfferPlan
-from understudy.job_engine.records.states import FAIL, SUCCEED, Transition
-from understudy.job_engine.steps.waits import MAX_DEPTH, child_job
+from failsoft.job_engine.records.error_record import ErrorRecord
+from failsoft.job_engine.records.follow_ups import follow_ups_from
+from failsoft.job_engine.records.job import Conclusion, Ticket
+from failsoft.job_engine.records.manual_retry import ManualRetry
+from failsoft.job_engine.records.new_job import OfferPlan
+from failsoft.job_engine.records.states import FAIL, SUCCEED, Transition
+from failsoft.job_engine.steps.waits import MAX_DEPTH, child_job
+from tests.unit.house import House
+from tests.unit.support import HOUR, Mail, Stage, define
 
 ADD_UP = define(lambda ctx: 1, name="add-up")
 BY_USER = ("user_id",)

@@ -4,15 +4,15 @@ import threading
 
 import pytest
 
-from tests.servers.processes import PATIENCE
-from understudy.job_engine.attempt.interrupts import (
+from failsoft.job_engine.attempt.interrupts import (
     CancelRequested,
     CutOff,
     Fenced,
     Interrupt,
     Released,
 )
-from understudy.job_engine.attempt.lease import Lease
+from failsoft.job_engine.attempt.lease import Lease
+from tests.servers.processes import PATIENCE
 
 
 class Interrupter:

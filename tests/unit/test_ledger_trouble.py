@@ -7,23 +7,23 @@ from typing import Any
 
 import pytest
 
-from tests.unit.async_stage import AsyncStage
-from tests.unit.support import Stage, define
-from understudy.job_engine.attempt.interrupts import CutOff, Fenced
-from understudy.job_engine.attempt.lease import Lease
-from understudy.job_engine.attempt.retrying_ledger import PAUSE_SECONDS, RetryingLedger
-from understudy.job_engine.definitions.catalogue import Catalogue
-from understudy.job_engine.errors import (
+from failsoft.job_engine.attempt.interrupts import CutOff, Fenced
+from failsoft.job_engine.attempt.lease import Lease
+from failsoft.job_engine.attempt.retrying_ledger import PAUSE_SECONDS, RetryingLedger
+from failsoft.job_engine.definitions.catalogue import Catalogue
+from failsoft.job_engine.errors import (
     JobNotFoundError,
     LedgerError,
     LedgerSchemaError,
     LedgerUnavailableError,
 )
-from understudy.job_engine.executor import Executor
-from understudy.job_engine.outcome import MAX_REFUSALS
-from understudy.job_engine.records.job import Claim, Conclusion
-from understudy.job_engine.records.states import SUCCEED, JobState
-from understudy.job_engine.steps.context import JobContext
+from failsoft.job_engine.executor import Executor
+from failsoft.job_engine.outcome import MAX_REFUSALS
+from failsoft.job_engine.records.job import Claim, Conclusion
+from failsoft.job_engine.records.states import SUCCEED, JobState
+from failsoft.job_engine.steps.context import JobContext
+from tests.unit.async_stage import AsyncStage
+from tests.unit.support import Stage, define
 
 
 def refused_once(stage: Stage, *, swallow: bool) -> Callable[[JobContext], str]:

@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from understudy.job_engine.errors import ConfigurationError
-from understudy.ledger.database.database import Database, ledger_url
+from failsoft.job_engine.errors import ConfigurationError
+from failsoft.ledger.database.database import Database, ledger_url
 
 POSTGRESQL = "postgresql+psycopg://me:secret@host:5433/shop"
 
@@ -56,12 +56,12 @@ def test_a_parameter_that_cannot_be_obeyed_is_refused_by_name(query: str, expect
         Database(f"{POSTGRESQL}?{query}")
 
     assert expected in str(refused.value)
-    assert "UNDERSTUDY_LEDGER_URL or DATABASE_URL" in str(refused.value)
+    assert "FAILSOFT_LEDGER_URL or DATABASE_URL" in str(refused.value)
     assert "secret" not in str(refused.value)
 
 
 def test_another_system_than_posix_is_refused_before_anything_else_fails() -> None:
-    code = "import os; os.name = 'nt'; import understudy.job_engine"
+    code = "import os; os.name = 'nt'; import failsoft.job_engine"
 
     command = [sys.executable, "-c", code]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)

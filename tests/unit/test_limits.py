@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
+from failsoft.dispatcher import JobHandle
+from failsoft.job_engine import Concurrency, JobContext, RateLimit, job
+from failsoft.job_engine.definitions.definition import JobDefinition
+from failsoft.job_engine.definitions.links import Link
+from failsoft.job_engine.errors import DefinitionError, JobDeferredError, OptionInvalidError
+from failsoft.job_engine.records.job import JobRecord
+from failsoft.job_engine.records.new_job import OfferPlan
+from failsoft.job_engine.records.states import JobState
 from tests.unit.house import House
-from understudy.dispatcher import JobHandle
-from understudy.job_engine import Concurrency, JobContext, RateLimit, job
-from understudy.job_engine.definitions.definition import JobDefinition
-from understudy.job_engine.definitions.links import Link
-from understudy.job_engine.errors import DefinitionError, JobDeferredError, OptionInvalidError
-from understudy.job_engine.records.job import JobRecord
-from understudy.job_engine.records.new_job import OfferPlan
-from understudy.job_engine.records.states import JobState
 
 MINUTE = timedelta(minutes=1)
 BY = ("customer",)

@@ -4,11 +4,11 @@ from datetime import timedelta
 
 import pytest
 
+from failsoft.dispatcher.maintenance.maintenance import Maintenance
+from failsoft.dispatcher.maintenance.stager import BATCH
+from failsoft.job_engine.errors import LedgerUnavailableError
+from failsoft.job_engine.records.states import JobState
 from tests.unit.house import House
-from understudy.dispatcher.maintenance.maintenance import Maintenance
-from understudy.dispatcher.maintenance.stager import BATCH
-from understudy.job_engine.errors import LedgerUnavailableError
-from understudy.job_engine.records.states import JobState
 
 HOUR = timedelta(hours=1)
 

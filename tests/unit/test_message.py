@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from understudy.job_engine.errors import ConfigurationError, MessageRejectedError
-from understudy.job_engine.records.message import (
+from failsoft.job_engine.errors import ConfigurationError, MessageRejectedError
+from failsoft.job_engine.records.message import (
     MAX_MESSAGE_BYTES,
     KeyRing,
     Message,
     SigningKey,
     is_job_id,
 )
-from understudy.testing import FrozenClock
+from failsoft.testing import FrozenClock
 
 KEY = SigningKey.generate()
 WIRE: dict[str, Any] = {"v": 1, "job_id": "job-1", "epoch": 2, "kid": KEY.kid, "mac": "ab" * 32}

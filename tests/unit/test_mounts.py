@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from understudy.ledger.database.sqlite.mounts import UNKNOWN, file_system, type_of
+from failsoft.ledger.database.sqlite.mounts import UNKNOWN, file_system, type_of
 
 MOUNTINFO = rb"""21 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
 22 21 0:5 / /proc rw - proc proc rw
@@ -26,7 +26,7 @@ UNSHARE = shutil.which("unshare")
 SCRIPT = """
 import os, subprocess, sys
 from pathlib import Path
-from understudy.ledger.mounts import file_system
+from failsoft.ledger.mounts import file_system
 
 base = Path(sys.argv[1])
 odd = os.fsdecode(b"with space\\tand \\\\ and \\xff\\xfe")

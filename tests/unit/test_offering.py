@@ -4,14 +4,14 @@ from datetime import timedelta
 
 import pytest
 
+from failsoft.job_engine.clock import Deadline
+from failsoft.job_engine.errors import EngineUnavailableError, OfferRefusedError
+from failsoft.job_engine.policies.queue import DEFAULT
+from failsoft.job_engine.records.job import JobRecord
+from failsoft.job_engine.records.new_job import NewJob, OfferPlan
+from failsoft.job_engine.records.states import JobState
 from tests.unit.house import BUDGET, House
 from tests.unit.support import HOUR
-from understudy.job_engine.clock import Deadline
-from understudy.job_engine.errors import EngineUnavailableError, OfferRefusedError
-from understudy.job_engine.policies.queue import DEFAULT
-from understudy.job_engine.records.job import JobRecord
-from understudy.job_engine.records.new_job import NewJob, OfferPlan
-from understudy.job_engine.records.states import JobState
 
 
 def recorded(house: House, engine: str = "rq") -> JobRecord:

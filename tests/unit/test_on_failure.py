@@ -4,14 +4,14 @@ from typing import Any
 
 import pytest
 
+from failsoft.job_engine import JobContext, JobFailure, declare_job, job
+from failsoft.job_engine.errors import DefinitionError
+from failsoft.job_engine.records.error_record import ErrorRecord
+from failsoft.job_engine.records.follow_ups import follow_ups_from
+from failsoft.job_engine.records.job import Conclusion
+from failsoft.job_engine.records.states import FAIL
 from tests.unit.house import House
 from tests.unit.support import Mail, define
-from understudy.job_engine import JobContext, JobFailure, declare_job, job
-from understudy.job_engine.errors import DefinitionError
-from understudy.job_engine.records.error_record import ErrorRecord
-from understudy.job_engine.records.follow_ups import follow_ups_from
-from understudy.job_engine.records.job import Conclusion
-from understudy.job_engine.records.states import FAIL
 
 ALARM = declare_job("alarm", payload=JobFailure, queue="data-sync", priority=9, version=2)
 ERROR = ErrorRecord("ValueError", "no such user")

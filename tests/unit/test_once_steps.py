@@ -4,11 +4,11 @@ from asyncio import CancelledError
 
 import pytest
 
+from failsoft.job_engine import NOT_DONE, AsyncJobContext, JobContext, JobState
+from failsoft.job_engine.attempt.interrupts import Fenced, HoldRequested, Interrupt
+from failsoft.job_engine.records.job import StepKind
 from tests.unit.async_stage import AsyncStage
 from tests.unit.support import Stage, Worker
-from understudy.job_engine import NOT_DONE, AsyncJobContext, JobContext, JobState
-from understudy.job_engine.attempt.interrupts import Fenced, HoldRequested, Interrupt
-from understudy.job_engine.records.job import StepKind
 
 
 class ProcessDiedError(Interrupt):

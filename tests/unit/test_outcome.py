@@ -5,9 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.unit.support import RETRY, define
-from understudy.job_engine import outcome
-from understudy.job_engine.attempt.interrupts import (
+from failsoft.job_engine import outcome
+from failsoft.job_engine.attempt.interrupts import (
     CancelRequested,
     Fenced,
     HoldRequested,
@@ -15,13 +14,13 @@ from understudy.job_engine.attempt.interrupts import (
     Suspended,
     TimedOut,
 )
-from understudy.job_engine.errors import (
+from failsoft.job_engine.errors import (
     NonDeterministicJobError,
     NonRetryableError,
 )
-from understudy.job_engine.policies.retry import RetryPolicy
-from understudy.job_engine.records.job import Claim, StepKind, StepRecord
-from understudy.job_engine.records.states import (
+from failsoft.job_engine.policies.retry import RetryPolicy
+from failsoft.job_engine.records.job import Claim, StepKind, StepRecord
+from failsoft.job_engine.records.states import (
     CRASH,
     CRASH_OUT,
     FAIL,
@@ -31,7 +30,8 @@ from understudy.job_engine.records.states import (
     SUCCEED,
     SUSPEND,
 )
-from understudy.job_engine.records.states import RETRY as RETRYING
+from failsoft.job_engine.records.states import RETRY as RETRYING
+from tests.unit.support import RETRY, define
 
 JOB = define(lambda ctx: None)
 CLAIM = Claim(

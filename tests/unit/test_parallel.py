@@ -10,19 +10,19 @@ from typing import Any
 import pytest
 from tenacity import wait_none
 
-from tests.servers.processes import PATIENCE, wait_until
-from tests.unit.support import Stage, Worker
-from tests.unit.test_async_jobs import AsyncStage, double
-from understudy.job_engine import (
+from failsoft.job_engine import (
     AsyncJobContext,
     JobContext,
     JobState,
     RetryPolicy,
     StepTimeoutError,
 )
-from understudy.job_engine.attempt.interrupts import Fenced, HoldRequested, TimedOut
-from understudy.job_engine.attempt.lease import Lease
-from understudy.worker.attempts.thread_interrupt import interrupt_thread
+from failsoft.job_engine.attempt.interrupts import Fenced, HoldRequested, TimedOut
+from failsoft.job_engine.attempt.lease import Lease
+from failsoft.worker.attempts.thread_interrupt import interrupt_thread
+from tests.servers.processes import PATIENCE, wait_until
+from tests.unit.support import Stage, Worker
+from tests.unit.test_async_jobs import AsyncStage, double
 
 TWICE = RetryPolicy(max_attempts=2, wait=wait_none())
 

@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field, SecretStr
 
-from understudy.job_engine.errors import (
+from failsoft.job_engine.errors import (
     PayloadInvalidError,
     PayloadTooLargeError,
 )
-from understudy.job_engine.values.codec import (
+from failsoft.job_engine.values.codec import (
     MAX_PAYLOAD_BYTES,
     SecretText,
     decode_payload,

@@ -8,16 +8,16 @@ from datetime import timedelta
 
 import pytest
 
+from failsoft.dispatcher.maintenance.rescuer import BATCH
+from failsoft.job_engine.errors import OptionInvalidError
+from failsoft.job_engine.outcome import MAX_CRASHES
+from failsoft.job_engine.policies.queue import DEFAULT
+from failsoft.job_engine.records.error_record import ErrorRecord
+from failsoft.job_engine.records.job import JobRecord, Ticket
+from failsoft.job_engine.records.manual_retry import ManualRetry
+from failsoft.job_engine.records.new_job import NewJob, OfferPlan
+from failsoft.job_engine.records.states import JobState
 from tests.unit.house import House
-from understudy.dispatcher.maintenance.rescuer import BATCH
-from understudy.job_engine.errors import OptionInvalidError
-from understudy.job_engine.outcome import MAX_CRASHES
-from understudy.job_engine.policies.queue import DEFAULT
-from understudy.job_engine.records.error_record import ErrorRecord
-from understudy.job_engine.records.job import JobRecord, Ticket
-from understudy.job_engine.records.manual_retry import ManualRetry
-from understudy.job_engine.records.new_job import NewJob, OfferPlan
-from understudy.job_engine.records.states import JobState
 
 pytestmark = pytest.mark.fault("F40")
 
@@ -147,9 +147,9 @@ def test_a_pin_to_an_engine_that_is_switched_off_here_is_left_to_others_too() ->
 def test_such_a_job_cannot_be_dispatched_here_and_nothing_is_stored() -> None:
     house = House()
 
-    with pytest.raises(OptionInvalidError, match="kafka; check UNDERSTUDY_ENGINES"):
+    with pytest.raises(OptionInvalidError, match="kafka; check FAILSOFT_ENGINES"):
         house.dispatch(engines=("kafka",))
-    with pytest.raises(OptionInvalidError, match="kafka; check UNDERSTUDY_ENGINES"):
+    with pytest.raises(OptionInvalidError, match="kafka; check FAILSOFT_ENGINES"):
         house.dispatch(engines=("rq", "kafka"))
 
     assert not house.ledger.list_jobs()

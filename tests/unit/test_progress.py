@@ -5,10 +5,10 @@ from datetime import timedelta
 
 import pytest
 
+from failsoft.job_engine import JobContext, JobState, Progress
+from failsoft.job_engine.attempt.interrupts import Fenced
+from failsoft.job_engine.errors import StepError
 from tests.unit.support import Stage
-from understudy.job_engine import JobContext, JobState, Progress
-from understudy.job_engine.attempt.interrupts import Fenced
-from understudy.job_engine.errors import StepError
 
 SECOND = timedelta(seconds=1)
 

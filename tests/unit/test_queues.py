@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from understudy.job_engine.errors import DefinitionError, UnknownQueueError
-from understudy.job_engine.policies.queue import (
+from failsoft.job_engine.errors import DefinitionError, UnknownQueueError
+from failsoft.job_engine.policies.queue import (
     DATA_SYNC,
     DEFAULT,
     SCHEDULED,

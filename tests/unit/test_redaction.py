@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from understudy.job_engine.values.redaction import MASK, redacted, redacted_url, scheme_of
+from failsoft.job_engine.values.redaction import MASK, redacted, redacted_url, scheme_of
 
 CANARY = "CANARY"
 SCHEMES = (
@@ -72,9 +72,9 @@ def test_a_secret_in_a_connection_string_is_masked(text: str) -> None:
         "postgresql://me@host:5432/db?sslmode=require&target_session_attrs=read-write",
         "postgresql://[::1]:5432/db",
         "amqp://me@localhost:5672/%2F?heartbeat=10",
-        "sqlite:////var/lib/understudy/ledger.db",
+        "sqlite:////var/lib/failsoft/ledger.db",
         "https://files.example.com/people.csv",
-        "expected ledger schema 0012, got 0011; run `understudy ledger upgrade`",
+        "expected ledger schema 0012, got 0011; run `failsoft ledger upgrade`",
         "maxmemory-policy=noeviction, a=1",
     ],
 )

@@ -4,18 +4,18 @@ from datetime import timedelta
 
 import pytest
 
-from tests.unit.house import House
-from understudy.dispatcher.offering.breaker import RELAPSE
-from understudy.job_engine.clock import Deadline
-from understudy.job_engine.errors import (
+from failsoft.dispatcher.offering.breaker import RELAPSE
+from failsoft.job_engine.clock import Deadline
+from failsoft.job_engine.errors import (
     ConfigurationError,
     EngineError,
     EngineRefusedError,
     EngineUnavailableError,
     OfferRefusedError,
 )
-from understudy.job_engine.policies.queue import DEFAULT, QueueProfile
-from understudy.job_engine.records.message import KeyRing
+from failsoft.job_engine.policies.queue import DEFAULT, QueueProfile
+from failsoft.job_engine.records.message import KeyRing
+from tests.unit.house import House
 
 SECOND = timedelta(seconds=1)
 MAIL = QueueProfile("mail", pickup=timedelta(seconds=10))

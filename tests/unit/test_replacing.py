@@ -4,10 +4,10 @@ from datetime import timedelta
 
 import pytest
 
+from failsoft.job_engine.errors import IdempotencyConflictError
+from failsoft.job_engine.records.states import JobState
 from tests.unit.house import House
 from tests.unit.support import Mail, define
-from understudy.job_engine.errors import IdempotencyConflictError
-from understudy.job_engine.records.states import JobState
 
 MINUTE = timedelta(minutes=1)
 KEY = {"idempotency_key": "k", "on_duplicate": "replace"}

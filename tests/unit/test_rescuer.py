@@ -5,13 +5,13 @@ from datetime import timedelta
 
 import pytest
 
+from failsoft.job_engine.errors import LedgerUnavailableError
+from failsoft.job_engine.outcome import MAX_CRASHES
+from failsoft.job_engine.policies.queue import DEFAULT
+from failsoft.job_engine.records.job import JobRecord, WorkerRecord
+from failsoft.job_engine.records.new_job import NewJob, OfferPlan
+from failsoft.job_engine.records.states import JobState
 from tests.unit.house import House
-from understudy.job_engine.errors import LedgerUnavailableError
-from understudy.job_engine.outcome import MAX_CRASHES
-from understudy.job_engine.policies.queue import DEFAULT
-from understudy.job_engine.records.job import JobRecord, WorkerRecord
-from understudy.job_engine.records.new_job import NewJob, OfferPlan
-from understudy.job_engine.records.states import JobState
 
 LEASE = timedelta(seconds=60)
 PICKUP = DEFAULT.pickup

@@ -2,18 +2,18 @@
 
 from datetime import timedelta
 
-from tests.unit.house import House
-from tests.unit.rescuing import A_LITTLE, PICKUP, lose_the_offer, miss_the_pickup
-from tests.unit.support import Mail, define
-from understudy.dispatcher.maintenance.rescuer import (
+from failsoft.dispatcher.maintenance.rescuer import (
     HANDOFFS_OF_CHOICE,
     MAX_HANDOFFS,
     SHORT_PATIENCE,
 )
-from understudy.dispatcher.maintenance.token_bucket import TokenBucket
-from understudy.job_engine.policies.queue import QueueProfile, declare_queue
-from understudy.job_engine.records.new_job import NewJob, OfferPlan
-from understudy.job_engine.records.states import JobState
+from failsoft.dispatcher.maintenance.token_bucket import TokenBucket
+from failsoft.job_engine.policies.queue import QueueProfile, declare_queue
+from failsoft.job_engine.records.new_job import NewJob, OfferPlan
+from failsoft.job_engine.records.states import JobState
+from tests.unit.house import House
+from tests.unit.rescuing import A_LITTLE, PICKUP, lose_the_offer, miss_the_pickup
+from tests.unit.support import Mail, define
 
 LEASE = timedelta(seconds=60)
 OVERFLOWING = declare_queue(QueueProfile("overflowing", overflow=True))

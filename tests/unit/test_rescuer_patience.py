@@ -1,9 +1,9 @@
 """How long the rescuer is patient with offers that wait behind others."""
 
+from failsoft.dispatcher.maintenance.missed_pickup import LOOKS_PER_OFFER
+from failsoft.job_engine.records.states import JobState
 from tests.unit.house import House
 from tests.unit.rescuing import A_LITTLE, PICKUP, miss_the_pickup
-from understudy.dispatcher.maintenance.missed_pickup import LOOKS_PER_OFFER
-from understudy.job_engine.records.states import JobState
 
 
 def test_an_offer_that_waits_in_a_long_queue_is_left_alone() -> None:

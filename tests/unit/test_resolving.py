@@ -5,20 +5,20 @@ from typing import Any
 
 import pytest
 
-from tests.unit.house import House
-from tests.unit.support import Mail
-from understudy.dispatcher.handles.job import JobHandle
-from understudy.job_engine.definitions.decorators import declare_job
-from understudy.job_engine.errors import (
+from failsoft.dispatcher.handles.job import JobHandle
+from failsoft.job_engine.definitions.decorators import declare_job
+from failsoft.job_engine.errors import (
     JobFailedError,
     JobStateError,
     ResultInvalidError,
     StepError,
 )
-from understudy.job_engine.records.error_record import ErrorRecord
-from understudy.job_engine.records.job import Conclusion, StepKind, StepRecord
-from understudy.job_engine.records.resolution import json_text
-from understudy.job_engine.records.states import HOLD, SUCCEED, JobState
+from failsoft.job_engine.records.error_record import ErrorRecord
+from failsoft.job_engine.records.job import Conclusion, StepKind, StepRecord
+from failsoft.job_engine.records.resolution import json_text
+from failsoft.job_engine.records.states import HOLD, SUCCEED, JobState
+from tests.unit.house import House
+from tests.unit.support import Mail
 
 COUNT = declare_job("count", payload=Mail, result=int)
 DOUBT = StepRecord("pay", 0, StepKind.INTENT, "null")

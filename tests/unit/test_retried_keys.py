@@ -6,15 +6,15 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
+from failsoft.dispatcher.handles.job import JobHandle
+from failsoft.job_engine import Throttle, Unique
+from failsoft.job_engine.definitions.decorators import declare_job
+from failsoft.job_engine.definitions.definition import AnyDefinition
+from failsoft.job_engine.errors import OptionInvalidError, UniqueKeyHeldError
+from failsoft.job_engine.records.error_record import ErrorRecord
+from failsoft.job_engine.records.job import Conclusion
+from failsoft.job_engine.records.states import FAIL
 from tests.unit.house import House
-from understudy.dispatcher.handles.job import JobHandle
-from understudy.job_engine import Throttle, Unique
-from understudy.job_engine.definitions.decorators import declare_job
-from understudy.job_engine.definitions.definition import AnyDefinition
-from understudy.job_engine.errors import OptionInvalidError, UniqueKeyHeldError
-from understudy.job_engine.records.error_record import ErrorRecord
-from understudy.job_engine.records.job import Conclusion
-from understudy.job_engine.records.states import FAIL
 
 BY = ("customer",)
 ERROR = ErrorRecord("ValueError", "no such customer", "Traceback ...")

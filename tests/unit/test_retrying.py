@@ -5,24 +5,24 @@ from typing import Any
 
 import pytest
 
-from tests.unit.house import House
-from tests.unit.support import Mail, define
-from understudy.dispatcher.handles.job import JobHandle
-from understudy.job_engine import JobContext
-from understudy.job_engine.attempt.lease import Lease
-from understudy.job_engine.definitions.decorators import declare_job
-from understudy.job_engine.errors import (
+from failsoft.dispatcher.handles.job import JobHandle
+from failsoft.job_engine import JobContext
+from failsoft.job_engine.attempt.lease import Lease
+from failsoft.job_engine.definitions.decorators import declare_job
+from failsoft.job_engine.errors import (
     JobNotFoundError,
     JobStateError,
     OptionInvalidError,
     PayloadInvalidError,
 )
-from understudy.job_engine.records.error_record import ErrorRecord
-from understudy.job_engine.records.job import Conclusion
-from understudy.job_engine.records.manual_retry import DeadLetters
-from understudy.job_engine.records.pauses import Pause
-from understudy.job_engine.records.states import FAIL, JobState
-from understudy.testing.ledger_suite.control.retries import failed as failed_with_steps
+from failsoft.job_engine.records.error_record import ErrorRecord
+from failsoft.job_engine.records.job import Conclusion
+from failsoft.job_engine.records.manual_retry import DeadLetters
+from failsoft.job_engine.records.pauses import Pause
+from failsoft.job_engine.records.states import FAIL, JobState
+from failsoft.testing.ledger_suite.control.retries import failed as failed_with_steps
+from tests.unit.house import House
+from tests.unit.support import Mail, define
 
 COUNT = declare_job("count", payload=Mail, result=int)
 ERROR = ErrorRecord("ValueError", "no such user", "Traceback ...")

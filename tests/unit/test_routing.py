@@ -2,10 +2,10 @@
 
 from datetime import timedelta
 
+from failsoft.dispatcher.offering.breaker import BreakerPolicy
+from failsoft.job_engine.records.engine_switch import DisabledEngine
+from failsoft.job_engine.records.states import JobState
 from tests.unit.house import House
-from understudy.dispatcher.offering.breaker import BreakerPolicy
-from understudy.job_engine.records.engine_switch import DisabledEngine
-from understudy.job_engine.records.states import JobState
 
 SECOND = timedelta(seconds=1)
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from redis import Redis
 from rq.serializers import JSONSerializer
 
-from understudy.queue import SafeJob
-from understudy.queue.safe_job import ENTRY_POINT
+from failsoft.queue import SafeJob
+from failsoft.queue.safe_job import ENTRY_POINT
 
 CALLED: list[object] = []
 BOUND = SafeJob.bound_to(CALLED.append)

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from understudy.job_engine import Cron, Debounce, Every, JobContext, declare_job, job
-from understudy.job_engine.errors import DefinitionError
-from understudy.job_engine.policies.schedule import Schedule, schedule_of
+from failsoft.job_engine import Cron, Debounce, Every, JobContext, declare_job, job
+from failsoft.job_engine.errors import DefinitionError
+from failsoft.job_engine.policies.schedule import Schedule, schedule_of
 
 MADRID, NEW_YORK = "Europe/Madrid", "America/New_York"
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)

@@ -2,14 +2,14 @@
 
 import pytest
 
-from tests.unit.nodes import HOUR, HOURLY, SECOND, Nodes, scheduled
-from tests.unit.support import Mail
-from understudy.job_engine import Every
-from understudy.job_engine.errors import (
+from failsoft.job_engine import Every
+from failsoft.job_engine.errors import (
     OptionInvalidError,
     ScheduleNotFoundError,
 )
-from understudy.job_engine.records.schedules import ORPHANED_AFTER
+from failsoft.job_engine.records.schedules import ORPHANED_AFTER
+from tests.unit.nodes import HOUR, HOURLY, SECOND, Nodes, scheduled
+from tests.unit.support import Mail
 
 
 def test_a_new_spec_takes_over_and_the_old_version_beside_it_fires_no_more() -> None:

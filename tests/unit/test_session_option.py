@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
+from failsoft.dispatcher import DispatchRequest
+from failsoft.job_engine import Debounce
+from failsoft.job_engine.errors import OptionInvalidError
 from tests.unit.house import WELCOME, House
 from tests.unit.support import Mail
-from understudy.dispatcher import DispatchRequest
-from understudy.job_engine import Debounce
-from understudy.job_engine.errors import OptionInvalidError
 
 QUIET = Debounce(by=("user_id",), period=timedelta(seconds=1))
 

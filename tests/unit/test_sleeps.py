@@ -4,10 +4,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from failsoft.job_engine.attempt.interrupts import HoldRequested
+from failsoft.job_engine.records.states import JobState
+from failsoft.job_engine.steps.context import JobContext
 from tests.unit.support import Stage, Worker
-from understudy.job_engine.attempt.interrupts import HoldRequested
-from understudy.job_engine.records.states import JobState
-from understudy.job_engine.steps.context import JobContext
 
 
 def test_a_sleep_inside_a_step_holds_the_job() -> None:

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from understudy.job_engine.records.diagram import state_diagram
-from understudy.job_engine.records.states import (
+from failsoft.job_engine.records.diagram import state_diagram
+from failsoft.job_engine.records.states import (
     TERMINAL,
     TRANSITIONS,
     Fence,

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
+from failsoft.job_engine.attempt.interrupts import HoldRequested
+from failsoft.job_engine.errors import ResultInvalidError
+from failsoft.job_engine.records.states import JobState
+from failsoft.job_engine.steps.context import JobContext
 from tests.unit.support import Stage
-from understudy.job_engine.attempt.interrupts import HoldRequested
-from understudy.job_engine.errors import ResultInvalidError
-from understudy.job_engine.records.states import JobState
-from understudy.job_engine.steps.context import JobContext
 
 NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)
 

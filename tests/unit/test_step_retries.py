@@ -6,9 +6,9 @@ from datetime import timedelta
 import pytest
 from tenacity import wait_fixed
 
+from failsoft.job_engine import NOT_DONE, JobContext, JobState, NonRetryableError, RetryPolicy
+from failsoft.job_engine.attempt.interrupts import CancelRequested, HoldRequested, Released
 from tests.unit.support import Stage, Worker
-from understudy.job_engine import NOT_DONE, JobContext, JobState, NonRetryableError, RetryPolicy
-from understudy.job_engine.attempt.interrupts import CancelRequested, HoldRequested, Released
 
 THREE = RetryPolicy(max_attempts=3, wait=wait_fixed(5))
 

@@ -8,14 +8,14 @@ from datetime import timedelta
 import pytest
 from tenacity import wait_none
 
+from failsoft.job_engine import NOT_DONE, JobContext, JobState, RetryPolicy, StepTimeoutError
+from failsoft.job_engine.attempt import time_limit as limits
+from failsoft.job_engine.attempt.interrupts import Fenced, HoldRequested
+from failsoft.job_engine.attempt.lease import Lease
+from failsoft.job_engine.attempt.time_limit import AttemptLimits
+from failsoft.worker.attempts.thread_interrupt import interrupt_thread
 from tests.servers.processes import PATIENCE, wait_until
 from tests.unit.support import Body, Stage
-from understudy.job_engine import NOT_DONE, JobContext, JobState, RetryPolicy, StepTimeoutError
-from understudy.job_engine.attempt import time_limit as limits
-from understudy.job_engine.attempt.interrupts import Fenced, HoldRequested
-from understudy.job_engine.attempt.lease import Lease
-from understudy.job_engine.attempt.time_limit import AttemptLimits
-from understudy.worker.attempts.thread_interrupt import interrupt_thread
 
 SHORT = timedelta(milliseconds=20)
 TWICE = RetryPolicy(max_attempts=2, wait=wait_none())

@@ -6,11 +6,11 @@ from datetime import timedelta
 
 import pytest
 
+from failsoft.job_engine.attempt.interrupts import Fenced, Interrupt, Released, TimedOut
+from failsoft.job_engine.records.job import Conclusion
+from failsoft.job_engine.records.states import SUCCEED, JobState
+from failsoft.job_engine.steps.context import JobContext
 from tests.unit.support import Body, Stage
-from understudy.job_engine.attempt.interrupts import Fenced, Interrupt, Released, TimedOut
-from understudy.job_engine.records.job import Conclusion
-from understudy.job_engine.records.states import SUCCEED, JobState
-from understudy.job_engine.steps.context import JobContext
 
 Trouble = Callable[[Stage, JobContext], None]
 

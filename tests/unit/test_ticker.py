@@ -5,16 +5,16 @@ from typing import Any
 
 import pytest
 
-from tests.unit.nodes import DAY, HOUR, HOURLY, SECOND, Nodes, scheduled
-from tests.unit.support import Mail, define
-from understudy.dispatcher.maintenance.cron import BATCH, MOST_MISSED
-from understudy.dispatcher.maintenance.maintenance import Maintenance
-from understudy.job_engine import Cron, Every, JobState
-from understudy.job_engine.errors import (
+from failsoft.dispatcher.maintenance.cron import BATCH, MOST_MISSED
+from failsoft.dispatcher.maintenance.maintenance import Maintenance
+from failsoft.job_engine import Cron, Every, JobState
+from failsoft.job_engine.errors import (
     LedgerUnavailableError,
 )
-from understudy.job_engine.records.job import Conclusion
-from understudy.job_engine.records.states import SUCCEED
+from failsoft.job_engine.records.job import Conclusion
+from failsoft.job_engine.records.states import SUCCEED
+from tests.unit.nodes import DAY, HOUR, HOURLY, SECOND, Nodes, scheduled
+from tests.unit.support import Mail, define
 
 
 def test_each_tick_is_fired_once_whoever_looks() -> None:

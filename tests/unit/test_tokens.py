@@ -2,8 +2,8 @@
 
 from datetime import timedelta
 
-from understudy.dispatcher.maintenance.token_bucket import TokenBucket
-from understudy.testing import FrozenClock
+from failsoft.dispatcher.maintenance.token_bucket import TokenBucket
+from failsoft.testing import FrozenClock
 
 
 def taken(bucket: TokenBucket, tries: int) -> int:

@@ -7,12 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from failsoft.dispatcher.offering.try_log import TryLog
+from failsoft.job_engine.records.job import DispatchTry, TryOutcome
+from failsoft.job_engine.records.new_job import NewJob, OfferPlan
+from failsoft.testing import FrozenClock, MemoryLedger
 from tests.servers.processes import PATIENCE
 from tests.unit.support import HOUR, exit_code_of_a_child
-from understudy.dispatcher.offering.try_log import TryLog
-from understudy.job_engine.records.job import DispatchTry, TryOutcome
-from understudy.job_engine.records.new_job import NewJob, OfferPlan
-from understudy.testing import FrozenClock, MemoryLedger
 
 #: Longer than a flush that waits for nobody takes.
 A_WHILE = 0.2

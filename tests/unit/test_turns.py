@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
+from failsoft.ledger.database.sqlite.write_queue import MOST_OTHERS, PendingWrite, WriteQueue
 from tests.servers.processes import PATIENCE, wait_until
-from understudy.ledger.database.sqlite.write_queue import MOST_OTHERS, PendingWrite, WriteQueue
 
 LONG = timedelta(seconds=PATIENCE)
 BRIEF = timedelta(milliseconds=50)

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, field_validator
 
+from failsoft.job_engine import JobContext, JobState, NonRetryableError
+from failsoft.job_engine.attempt.lease import Lease
+from failsoft.job_engine.definitions.decorators import declare_job
+from failsoft.job_engine.errors import LedgerUnavailableError
 from tests.unit.support import RETRY, Stage
-from understudy.job_engine import JobContext, JobState, NonRetryableError
-from understudy.job_engine.attempt.lease import Lease
-from understudy.job_engine.definitions.decorators import declare_job
-from understudy.job_engine.errors import LedgerUnavailableError
 
 
 class Parcel(BaseModel):

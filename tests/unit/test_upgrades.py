@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
+from failsoft.job_engine import Catalogue, Executor, JobContext, JobState
+from failsoft.job_engine.attempt.lease import Lease
+from failsoft.job_engine.definitions.decorators import declare_job
+from failsoft.job_engine.errors import DefinitionError, MissingHandlerError
 from tests.unit.house import House
 from tests.unit.support import Mail
-from understudy.job_engine import Catalogue, Executor, JobContext, JobState
-from understudy.job_engine.attempt.lease import Lease
-from understudy.job_engine.definitions.decorators import declare_job
-from understudy.job_engine.errors import DefinitionError, MissingHandlerError
 
 
 class Parcel(BaseModel):
@@ -111,7 +111,7 @@ def test_a_declaration_needs_nothing_of_what_its_handler_does(module: str) -> No
     name = module.rpartition(".")[2]
     asked = (
         f"import sys; sys.modules.update(dict.fromkeys({NOT_NEEDED}))\n"
-        f"from understudy.job_engine.jobs.{module} import *\n"
+        f"from failsoft.job_engine.jobs.{module} import *\n"
         f"print({name}.name, {name}.handler, bool({DECLARED[module]}))"
     )
     ran = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=False)

@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from tests.unit.support import HOUR, Mail, Stage
-from tests.unit.test_async_jobs import AsyncStage
-from understudy.job_engine import AsyncJobContext, JobContext, JobState
-from understudy.job_engine.attempt.interrupts import HoldRequested
-from understudy.job_engine.errors import (
+from failsoft.job_engine import AsyncJobContext, JobContext, JobState
+from failsoft.job_engine.attempt.interrupts import HoldRequested
+from failsoft.job_engine.errors import (
     EventTimeoutError,
 )
-from understudy.job_engine.records.job import Claim, Conclusion
-from understudy.job_engine.records.waits import KEEP_EVENTS, SentEvent, event_topic
+from failsoft.job_engine.records.job import Claim, Conclusion
+from failsoft.job_engine.records.waits import KEEP_EVENTS, SentEvent, event_topic
+from tests.unit.support import HOUR, Mail, Stage
+from tests.unit.test_async_jobs import AsyncStage
 
 
 def send(stage: Stage, payload: str = '"yes"', *, key: str | None = None, **given: Any) -> int:

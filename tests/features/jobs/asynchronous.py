@@ -7,8 +7,8 @@ from pathlib import Path
 from pydantic import BaseModel
 from tenacity import wait_none
 
+from failsoft.job_engine import AsyncJobContext, RetryPolicy, job
 from tests.features.lane import LANE
-from understudy.job_engine import AsyncJobContext, RetryPolicy, job
 
 LIMIT = timedelta(milliseconds=50)
 

@@ -5,8 +5,8 @@ from time import sleep
 
 from pydantic import BaseModel
 
+from failsoft.job_engine import JobContext, job
 from tests.features.lane import LANE
-from understudy.job_engine import JobContext, job
 
 
 class Gate(BaseModel):

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from failsoft.job_engine import JobContext, RetryPolicy, job
 from tests.features.lane import LANE
-from understudy.job_engine import JobContext, RetryPolicy, job
 
 ONCE = RetryPolicy(max_attempts=1)
 

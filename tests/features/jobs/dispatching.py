@@ -4,8 +4,8 @@ import threading
 
 from pydantic import BaseModel
 
+from failsoft.job_engine import JobContext, job
 from tests.features.lane import DESERTED, LANE
-from understudy.job_engine import JobContext, job
 
 
 class Note(BaseModel):

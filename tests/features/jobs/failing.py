@@ -4,14 +4,14 @@ from datetime import timedelta
 
 from pydantic import BaseModel
 
-from tests.features.lane import LANE
-from understudy.job_engine import (
+from failsoft.job_engine import (
     JobContext,
     NonRetryableError,
     RetryAfterError,
     RetryPolicy,
     job,
 )
+from tests.features.lane import LANE
 
 A_LITTLE = timedelta(milliseconds=50)
 LATER = timedelta(milliseconds=350)

@@ -2,8 +2,8 @@
 
 from pydantic import BaseModel
 
+from failsoft.job_engine import GroupResult, JobContext, NonRetryableError, job
 from tests.features.lane import LANE
-from understudy.job_engine import GroupResult, JobContext, NonRetryableError, job
 
 
 class FlowNumber(BaseModel):

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from failsoft.job_engine import Concurrency, JobContext, RateLimit, RetryPolicy, job
 from tests.features.lane import LANE
-from understudy.job_engine import Concurrency, JobContext, RateLimit, RetryPolicy, job
 
 #: A little longer than a look of the schedulers, so that those that may overlap do.
 A_WHILE = 0.15

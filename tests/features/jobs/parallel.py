@@ -5,9 +5,9 @@ import threading
 from pydantic import BaseModel
 from tenacity import wait_none
 
+from failsoft.job_engine import AsyncJobContext, JobContext, RetryPolicy, job
 from tests.features.lane import LANE
 from tests.servers.processes import PATIENCE
-from understudy.job_engine import AsyncJobContext, JobContext, RetryPolicy, job
 
 POLICY = RetryPolicy(max_attempts=2, wait=wait_none())
 

@@ -2,8 +2,8 @@
 
 from pydantic import BaseModel
 
+from failsoft.job_engine import JobContext, job
 from tests.features.lane import LANE
-from understudy.job_engine import JobContext, job
 
 
 class Words(BaseModel):

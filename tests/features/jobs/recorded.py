@@ -4,8 +4,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from tests.features.lane import LANE
-from understudy.job_engine import (
+from failsoft.job_engine import (
     NOT_DONE,
     AsyncJobContext,
     JobContext,
@@ -13,6 +12,7 @@ from understudy.job_engine import (
     RetryPolicy,
     job,
 )
+from tests.features.lane import LANE
 
 AT_ONCE = RetryPolicy(max_attempts=2, wait=lambda state: 0)
 

@@ -3,8 +3,8 @@
 from pydantic import BaseModel
 from tenacity import wait_none
 
+from failsoft.job_engine import JobContext, RetryPolicy, job
 from tests.features.lane import LANE
-from understudy.job_engine import JobContext, RetryPolicy, job
 
 
 class Bill(BaseModel):

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 from pydantic import BaseModel
 
+from failsoft.job_engine import JobContext, NonRetryableError, Retention, job
 from tests.features.lane import LANE
-from understudy.job_engine import JobContext, NonRetryableError, Retention, job
 
 HOUR = timedelta(hours=1)
 

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 from pydantic import BaseModel
 
+from failsoft.job_engine import Cron, Every, JobContext, declare_job
 from tests.features.lane import LANE
-from understudy.job_engine import Cron, Every, JobContext, declare_job
 
 
 class Report(BaseModel):

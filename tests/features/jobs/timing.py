@@ -5,8 +5,8 @@ from time import monotonic, sleep
 
 from pydantic import BaseModel
 
+from failsoft.job_engine import JobContext, RetryPolicy, job
 from tests.features.lane import LANE
-from understudy.job_engine import JobContext, RetryPolicy, job
 
 
 class Nap(BaseModel):

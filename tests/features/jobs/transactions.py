@@ -4,8 +4,8 @@ from pydantic import BaseModel
 from sqlalchemy import Connection, text
 from tenacity import wait_none
 
+from failsoft.job_engine import AsyncJobContext, JobContext, RetryPolicy, job
 from tests.features.lane import LANE
-from understudy.job_engine import AsyncJobContext, JobContext, RetryPolicy, job
 
 POLICY = RetryPolicy(max_attempts=2, wait=wait_none())
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from failsoft.job_engine import JobContext, RetryPolicy, Unique, job
 from tests.features.jobs.cancelling import Gate, wait
 from tests.features.lane import LANE
-from understudy.job_engine import JobContext, RetryPolicy, Unique, job
 
 
 class Repair(BaseModel):

@@ -4,8 +4,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from failsoft.job_engine import JobContext, job
 from tests.features.lane import LANE
-from understudy.job_engine import JobContext, job
 
 
 class Letter(BaseModel):

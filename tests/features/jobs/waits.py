@@ -5,9 +5,9 @@ from datetime import timedelta
 from pydantic import BaseModel
 from tenacity import wait_none
 
+from failsoft.job_engine import AsyncJobContext, JobContext, RetryPolicy, Unique, job
+from failsoft.job_engine.errors import DuplicateDispatchError, JobFailedError
 from tests.features.lane import LANE
-from understudy.job_engine import AsyncJobContext, JobContext, RetryPolicy, Unique, job
-from understudy.job_engine.errors import DuplicateDispatchError, JobFailedError
 
 NO_RETRY = RetryPolicy(max_attempts=1)
 

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from failsoft.ledger.database.database import Database
+from failsoft.ledger.upgrade.run import upgrade
 from tests.integration.acceptance.stage import HASTE, Stage, opened
 from tests.integration.acceptance.witness import FILE
 from tests.servers.processes import Processes
 from tests.servers.valkey import Valkey
-from understudy.ledger.database.database import Database
-from understudy.ledger.upgrade.run import upgrade
 
 #: The fixtures, for the conftest of other folders that play on the same stage.
 __all__ = [
@@ -48,9 +48,9 @@ def upgraded_ledger_url(ledger_url: str) -> str:
 @pytest.fixture
 def addresses(upgraded_ledger_url: str, valkey: Valkey, fallback_url: str) -> dict[str, str]:
     return {
-        "UNDERSTUDY_LEDGER_URL": upgraded_ledger_url,
-        "UNDERSTUDY_REDIS_URL": valkey.url,
-        "UNDERSTUDY_AMQP_URL": fallback_url,
+        "FAILSOFT_LEDGER_URL": upgraded_ledger_url,
+        "FAILSOFT_REDIS_URL": valkey.url,
+        "FAILSOFT_AMQP_URL": fallback_url,
     }
 
 

@@ -4,10 +4,10 @@ from collections import Counter
 from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 
+from failsoft.dispatcher import JobHandle
+from failsoft.job_engine import JobState
+from failsoft.job_engine.records.job import StepRecord
 from tests.integration.acceptance.stage import ENDS, Stage
-from understudy.dispatcher import JobHandle
-from understudy.job_engine import JobState
-from understudy.job_engine.records.job import StepRecord
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

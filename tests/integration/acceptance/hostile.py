@@ -15,10 +15,10 @@ from typing import Any
 
 from redis import Redis
 
+from failsoft.dispatcher import JobHandle
+from failsoft.job_engine.records.message import VERSION, Message
+from failsoft.queue.safe_job import ENTRY_POINT
 from tests.integration.acceptance.stage import Stage
-from understudy.dispatcher import JobHandle
-from understudy.job_engine.records.message import VERSION, Message
-from understudy.queue.safe_job import ENTRY_POINT
 
 RqHash = dict[str, str | bytes]
 
@@ -80,7 +80,7 @@ def rq_hash(data: bytes, **fields: str | bytes) -> RqHash:
     """A job as RQ stores it."""
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     usual: RqHash = {"created_at": now, "enqueued_at": now, "status": "queued", "data": data}
-    return {**usual, "origin": "understudy-threads", **fields}
+    return {**usual, "origin": "failsoft-threads", **fields}
 
 
 def rq_call(name: str, *args: object, **kwargs: object) -> bytes:
@@ -128,9 +128,9 @@ def rq_bell(wire: object) -> RqHash:
     return rq_hash(rq_call(ENTRY_POINT, wire), **names, **again)
 
 
-def dramatiq_envelope(*args: object, actor: str = "understudy", **options: object) -> bytes:
+def dramatiq_envelope(*args: object, actor: str = "failsoft", **options: object) -> bytes:
     """A message as Dramatiq's own brokers send it."""
-    fields = {"queue_name": "understudy-threads", "actor_name": actor, "args": args, "kwargs": {}}
+    fields = {"queue_name": "failsoft-threads", "actor_name": actor, "args": args, "kwargs": {}}
     rest = {"options": options, "message_id": "stranger", "message_timestamp": 0}
     return json.dumps(fields | rest).encode()
 

@@ -15,9 +15,7 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from tests.integration.acceptance.witness import BEGUN, ENDED, note
-from tests.servers.processes import wait_until
-from understudy.job_engine import (
+from failsoft.job_engine import (
     NOT_DONE,
     JobContext,
     NotDone,
@@ -26,7 +24,9 @@ from understudy.job_engine import (
     declare_queue,
     job,
 )
-from understudy.job_engine.policies.queue import Isolation
+from failsoft.job_engine.policies.queue import Isolation
+from tests.integration.acceptance.witness import BEGUN, ENDED, note
+from tests.servers.processes import wait_until
 
 
 def _hasty(name: str, isolation: Isolation, slots: int) -> QueueProfile:

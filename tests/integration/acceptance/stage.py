@@ -12,41 +12,41 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Unpack
 
+from failsoft.dispatcher import DispatchOptions, JobHandle
+from failsoft.job_engine import JobDefinition, JobState
+from failsoft.job_engine.records.job import WorkerRecord
+from failsoft.job_engine.telemetry import Event
+from failsoft.worker.configuration.settings import load_settings
+from failsoft.worker.wiring import App, build
 from tests.integration.acceptance.jobs_under_test import Act
 from tests.integration.acceptance.witness import ENGINE, FILE, Witness
 from tests.servers.processes import PATIENCE, Process, Processes, wait_until
-from understudy.dispatcher import DispatchOptions, JobHandle
-from understudy.job_engine import JobDefinition, JobState
-from understudy.job_engine.records.job import WorkerRecord
-from understudy.job_engine.telemetry import Event
-from understudy.worker.configuration.settings import load_settings
-from understudy.worker.wiring import App, build
 
-TRIES_THREAD = "understudy-tries"
-MODULE = "understudy.worker.process"
+TRIES_THREAD = "failsoft-tries"
+MODULE = "failsoft.worker.process"
 JOBS = "tests.integration.acceptance.jobs_under_test"
 ROOT = Path(__file__).parents[3]
 
 #: For a worker whose lease or heartbeat a test waits to run out.
-SHORT_LEASE = MappingProxyType({"UNDERSTUDY_LEASE": "2s"})
-SHORT_LIFE = MappingProxyType({"UNDERSTUDY_WORKER_TTL": "1s"})
+SHORT_LEASE = MappingProxyType({"FAILSOFT_LEASE": "2s"})
+SHORT_LIFE = MappingProxyType({"FAILSOFT_WORKER_TTL": "1s"})
 
 #: Everything that is waited for comes sooner than in production.
 HASTE: Mapping[str, str] = MappingProxyType(
     {
         # Dispatching is not on trial, unless a test says so; it is over before a pickup is missed.
-        "UNDERSTUDY_DISPATCH_BUDGET": "3s",
-        "UNDERSTUDY_WORKER_BEAT": "300ms",
-        "UNDERSTUDY_WORKER_TTL": "15s",
-        "UNDERSTUDY_MAINTENANCE_EVERY": "200ms",
+        "FAILSOFT_DISPATCH_BUDGET": "3s",
+        "FAILSOFT_WORKER_BEAT": "300ms",
+        "FAILSOFT_WORKER_TTL": "15s",
+        "FAILSOFT_MAINTENANCE_EVERY": "200ms",
         # It would come at the hour, among the jobs of a test.
-        "UNDERSTUDY_PRUNE": "off",
-        "UNDERSTUDY_PROBE_EVERY": "200ms",
-        "UNDERSTUDY_HEALTHY_PROBES": "2",
-        "UNDERSTUDY_MIN_OPEN": "300ms",
-        "UNDERSTUDY_RAMP": "0s",
-        "UNDERSTUDY_LOG_FORMAT": "json",
-        "UNDERSTUDY_JOBS": JOBS,
+        "FAILSOFT_PRUNE": "off",
+        "FAILSOFT_PROBE_EVERY": "200ms",
+        "FAILSOFT_HEALTHY_PROBES": "2",
+        "FAILSOFT_MIN_OPEN": "300ms",
+        "FAILSOFT_RAMP": "0s",
+        "FAILSOFT_LOG_FORMAT": "json",
+        "FAILSOFT_JOBS": JOBS,
         "PYTHONPATH": str(ROOT),
         "dramatiq_restart_delay": "300",
     }
@@ -97,7 +97,7 @@ class Stage:
 
     def command(self, engine: str, queue: str) -> Worker:
         """Start a supervised worker as a user does, and do not wait for it."""
-        words = (script("understudy"), "worker", engine, "--queue", queue)
+        words = (script("failsoft"), "worker", engine, "--queue", queue)
         return Worker(self.processes.start(*words, env={ENGINE: engine}))
 
     def workers(self, queue: str, **of_rq: str) -> tuple[Worker, Worker]:

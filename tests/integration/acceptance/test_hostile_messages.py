@@ -5,14 +5,14 @@ from pathlib import Path
 import pika
 import pytest
 
+from failsoft.dispatcher import JobHandle
 from tests.integration.acceptance import hostile
 from tests.integration.acceptance.evidence import assert_each_ran_once
 from tests.integration.acceptance.jobs_under_test import in_thread
 from tests.integration.acceptance.stage import PATIENCE, Stage, Worker
 from tests.servers.valkey import Valkey
-from understudy.dispatcher import JobHandle
 
-QUEUE = "understudy-threads"
+QUEUE = "failsoft-threads"
 #: Where RQ expects the id of a job.
 NO_TEXT = b"\xff\xfe"
 
@@ -48,7 +48,7 @@ def test_no_command_that_rq_does_not_know_ends_its_worker(
 
     with valkey.client() as client:
         for command in (NO_TEXT, b"[]", b"{}", hostile.pickled(canary)):
-            client.publish(f"rq:pubsub:understudy-{live.boot_id}", command)
+            client.publish(f"rq:pubsub:failsoft-{live.boot_id}", command)
 
     assert_unharmed(stage, worker, canary, rejected=4, refused=0)
 
@@ -78,9 +78,9 @@ def test_nothing_planted_in_dramatiqs_valkey_runs_and_its_worker_goes_on(
 
     with second_valkey.client() as client:
         for number, body in enumerate(bodies):
-            client.hset(f"understudy:{QUEUE}.msgs", str(number), body)
-            client.rpush(f"understudy:{QUEUE}", number)
-        client.rpush(f"understudy:{QUEUE}", "nothing-at-all")
+            client.hset(f"failsoft:{QUEUE}.msgs", str(number), body)
+            client.rpush(f"failsoft:{QUEUE}", number)
+        client.rpush(f"failsoft:{QUEUE}", "nothing-at-all")
 
     assert_unharmed(stage, worker, canary, rejected=len(bodies) - 2, refused=2)
 

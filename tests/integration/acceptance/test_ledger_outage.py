@@ -7,13 +7,13 @@ from time import monotonic
 
 import pytest
 
+from failsoft.job_engine.errors import JobNotFoundError, LedgerUnavailableError
 from tests.integration.acceptance.evidence import assert_all_on, assert_each_ran_once
 from tests.integration.acceptance.jobs_under_test import Act, in_child, in_thread
 from tests.integration.acceptance.stage import PATIENCE, Play, Stage
 from tests.integration.acceptance.witness import ENDED
 from tests.servers.postgres import Postgres
 from tests.servers.processes import Processes, wait_until
-from understudy.job_engine.errors import JobNotFoundError, LedgerUnavailableError
 
 Outage = Callable[[], AbstractContextManager[None]]
 
@@ -63,7 +63,7 @@ def stopped(postgres: Postgres) -> Iterator[None]:
 def test_an_outage_of_the_ledger_starts_nothing_and_ends_nothing(
     stage: Stage, outage: Outage, gate: Path, job: Play
 ) -> None:
-    _, dramatiq = stage.workers(job.queue.name, UNDERSTUDY_LEASE=LONG_LEASE)
+    _, dramatiq = stage.workers(job.queue.name, FAILSOFT_LEASE=LONG_LEASE)
     running = stage.dispatch(job, Act(steps=3, halt_at=2, gate=str(gate)), engines=("rq",))
     stage.wait_for_step(running, "step-2")
     stage.freeze(dramatiq)

@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 import pytest
 
+from failsoft.dispatcher import JobHandle
+from failsoft.job_engine import JobState
 from tests.integration.acceptance.evidence import assert_promises_kept
 from tests.integration.acceptance.jobs_under_test import (
     Act,
@@ -15,8 +17,6 @@ from tests.integration.acceptance.jobs_under_test import (
     in_thread,
 )
 from tests.integration.acceptance.stage import Play, Stage
-from understudy.dispatcher import JobHandle
-from understudy.job_engine import JobState
 
 CRASHES = ("sigkill", "SIGKILL"), ("segfault", "SIGSEGV")
 #: A crash that is known sooner than this was not noticed by its lease.
@@ -42,7 +42,7 @@ STUCK = (
 def test_a_job_that_kills_its_process_fails_after_three_crashes_and_alone(
     stage: Stage, gate: Path, engine: str
 ) -> None:
-    worker = stage.worker(engine, "children", UNDERSTUDY_LEASE=LONG_LEASE)
+    worker = stage.worker(engine, "children", FAILSOFT_LEASE=LONG_LEASE)
     stage.wait_for(worker)
     neighbour = stage.dispatch(in_child, Act(halt_at=1, gate=str(gate)))
     doomed = [stage.dispatch(in_child, Act(misfortune=how)) for how, _ in CRASHES]

@@ -8,12 +8,12 @@ from rq.command import send_stop_job_command
 from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 
+from failsoft.job_engine import JobState
 from tests.integration.acceptance.evidence import assert_each_ran_once, assert_promises_kept
 from tests.integration.acceptance.jobs_under_test import Act, in_child, in_thread
 from tests.integration.acceptance.stage import PATIENCE, SHORT_LIFE, Play, Stage, script
 from tests.servers.processes import is_alive, wait_until
 from tests.servers.valkey import Valkey
-from understudy.job_engine import JobState
 
 EVERY_ISOLATION = pytest.mark.parametrize("job", [in_thread, in_child], ids=["thread", "process"])
 
@@ -57,12 +57,12 @@ def test_rqs_registries_show_a_running_job_and_its_stop_command_cancels_it(
     stage.wait_for(stage.worker("rq", job.queue.name))
     handle = stage.dispatch(job, Act(steps=2, halt_at=1, gate="never"))
     stage.wait_for_step(handle, "step-1")
-    rq_id = f"understudy_{handle.id}-1"
+    rq_id = f"failsoft_{handle.id}-1"
 
     with valkey.client() as client:
-        queue = Queue(f"understudy-{job.queue.name}", connection=client)
+        queue = Queue(f"failsoft-{job.queue.name}", connection=client)
         assert queue.started_job_registry.get_job_ids() == [rq_id]
-        assert f"understudy-{job.queue.name}" in run_rq("info", valkey)
+        assert f"failsoft-{job.queue.name}" in run_rq("info", valkey)
         send_stop_job_command(client, rq_id, serializer=JSONSerializer)
         stage.wait_for_ends()
         known = Job.fetch(rq_id, connection=client, serializer=JSONSerializer)

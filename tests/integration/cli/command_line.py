@@ -1,4 +1,4 @@
-"""The `understudy` command, run as a user runs it: a real process in a folder of its own."""
+"""The `failsoft` command, run as a user runs it: a real process in a folder of its own."""
 
 import json
 import os
@@ -10,13 +10,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from failsoft.job_engine import JobState
+from failsoft.ledger import Database, SqlLedger
+from failsoft.ledger.upgrade.run import upgrade
 from tests.integration.cli.zygote import Zygote
 from tests.servers.processes import PATIENCE, Process, Processes, wait_until
-from understudy.job_engine import JobState
-from understudy.ledger import Database, SqlLedger
-from understudy.ledger.upgrade.run import upgrade
 
-UNDERSTUDY = Path(sys.executable).parent / "understudy"
+FAILSOFT = Path(sys.executable).parent / "failsoft"
 
 JOBS = '''
 """Jobs of a user, in the folder where the command is started."""
@@ -28,7 +28,7 @@ from time import sleep
 
 from pydantic import BaseModel
 
-from understudy.job_engine import (
+from failsoft.job_engine import (
     JobContext,
     QueueProfile,
     Retention,
@@ -103,7 +103,7 @@ class Answer:
 
 
 class CommandLine:
-    """Runs `understudy` in a folder, with an environment that only the test decides.
+    """Runs `failsoft` in a folder, with an environment that only the test decides.
 
     Attributes:
         folder: Where it runs.
@@ -115,9 +115,9 @@ class CommandLine:
         self.folder = folder
         self.ledger_url = ledger_url
         self.env: dict[str, str] = {
-            "UNDERSTUDY_LEDGER_URL": ledger_url,
+            "FAILSOFT_LEDGER_URL": ledger_url,
             # What a worker has running of itself is no job of the test's.
-            "UNDERSTUDY_PRUNE": "off",
+            "FAILSOFT_PRUNE": "off",
             # Ports that nobody listens on.
             "REDIS_URL": "redis://127.0.0.1:1/0",
             "AMQP_URL": "redis://127.0.0.1:2/0",
@@ -135,12 +135,12 @@ class CommandLine:
 
     def start(self, *words: str, **env: str) -> Process:
         """Start a command that goes on, by the script that is installed."""
-        return self._processes.start(UNDERSTUDY, *words, env={**self.env, **env})
+        return self._processes.start(FAILSOFT, *words, env={**self.env, **env})
 
     def write_jobs(self, text: str = JOBS, module: str = "shop_jobs") -> None:
         """Write a module of jobs and let the commands import it."""
         (self.folder / f"{module}.py").write_text(text)
-        self.env["UNDERSTUDY_JOBS"] = module
+        self.env["FAILSOFT_JOBS"] = module
 
     def upgrade(self) -> None:
         """Bring the ledger up to date."""

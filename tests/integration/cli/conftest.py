@@ -12,10 +12,10 @@ from tests.servers.valkey import Valkey
 from tests.unit.worker.environment import forget_settings
 
 SOON = {
-    "UNDERSTUDY_WORKER_BEAT": "200ms",
-    "UNDERSTUDY_WORKER_TTL": "2s",
-    "UNDERSTUDY_MAINTENANCE_EVERY": "200ms",
-    "UNDERSTUDY_LEASE": "2s",
+    "FAILSOFT_WORKER_BEAT": "200ms",
+    "FAILSOFT_WORKER_TTL": "2s",
+    "FAILSOFT_MAINTENANCE_EVERY": "200ms",
+    "FAILSOFT_LEASE": "2s",
 }
 
 

@@ -5,13 +5,13 @@ import socket
 import pytest
 from sqlalchemy import text
 
+from failsoft.ledger import Database
+from failsoft.ledger.schema.revision import REVISION
+from failsoft.worker.exit_codes import CONFIG, FAILURE, TRY_AGAIN, UNAVAILABLE, USAGE
 from tests.integration.cli.command_line import JOBS, CommandLine
-from understudy.ledger import Database
-from understudy.ledger.schema.revision import REVISION
-from understudy.worker.exit_codes import CONFIG, FAILURE, TRY_AGAIN, UNAVAILABLE, USAGE
 
 DECLARED_ONLY = f"""{JOBS}
-from understudy.job_engine import declare_job
+from failsoft.job_engine import declare_job
 
 print_label = declare_job("print-label", payload=Sum, queue="threads")
 """
@@ -105,8 +105,8 @@ def test_a_module_that_does_not_import_is_named_with_its_error(
         ("REDIS_URL", "redi://:hunter2@localhost", "REDIS_URL: expected a URL"),
         ("REDIS_URL", "redis://:hunter2@localhost:port", "expected a Redis URL"),
         ("AMQP_URL", "amqp://guest:hunter2@localhost:port", "expected an AMQP URL"),
-        ("UNDERSTUDY_LEDGER_URL", "mysql://me:hunter2@localhost/db", "UNDERSTUDY_LEDGER_URL"),
-        ("UNDERSTUDY_ENGINES", "rq,celery", "got celery"),
+        ("FAILSOFT_LEDGER_URL", "mysql://me:hunter2@localhost/db", "FAILSOFT_LEDGER_URL"),
+        ("FAILSOFT_ENGINES", "rq,celery", "got celery"),
     ],
 )
 def test_a_misspelled_url_is_refused_without_showing_its_password(
@@ -124,7 +124,7 @@ def test_a_misspelled_url_is_refused_without_showing_its_password(
 def test_a_ledger_that_is_away_accepts_nothing(cli: CommandLine) -> None:
     url = "postgresql://me:hunter2@127.0.0.1:1/none"
 
-    answer = cli.run("dispatch", "add", '{"numbers": [1]}', UNDERSTUDY_LEDGER_URL=url)
+    answer = cli.run("dispatch", "add", '{"numbers": [1]}', FAILSOFT_LEDGER_URL=url)
 
     assert (answer.status, answer.out) == (TRY_AGAIN, "")
     assert "expected the ledger's database to answer" in answer.err
@@ -152,7 +152,7 @@ def test_a_ledger_without_tables_names_the_command_to_run(
     answer = bare_cli.run(*words)
 
     assert answer.status == CONFIG
-    assert f"got no file at {bare_cli.folder / 'ledger.db'}; run `understudy ledger" in answer.err
+    assert f"got no file at {bare_cli.folder / 'ledger.db'}; run `failsoft ledger" in answer.err
     assert len(answer.err.splitlines()) == 1
 
 
@@ -162,13 +162,13 @@ def test_a_ledger_without_tables_names_the_command_to_run(
 def test_a_ledger_of_a_newer_release_is_left_alone(
     cli: CommandLine, words: tuple[str, ...]
 ) -> None:
-    _execute(cli, "UPDATE understudy_schema SET version_num = '9999'")
-    _execute(cli, "UPDATE understudy_info SET value = '9998' WHERE key = 'minimum_revision'")
+    _execute(cli, "UPDATE failsoft_schema SET version_num = '9999'")
+    _execute(cli, "UPDATE failsoft_info SET value = '9998' WHERE key = 'minimum_revision'")
 
     answer = cli.run(*words)
 
     assert answer.status == CONFIG
-    assert "got 9999, which a newer Understudy made, which needs code of 9998" in answer.err
+    assert "got 9999, which a newer Failsoft made, which needs code of 9998" in answer.err
     assert f"in {cli.folder / 'ledger.db'}; upgrade this installation" in answer.err
     assert len(answer.err.splitlines()) == 1
 
@@ -177,7 +177,7 @@ def test_a_ledger_of_a_newer_release_is_left_alone(
 def test_a_sqlite_ledger_of_another_host_is_refused(
     cli: CommandLine, words: tuple[str, ...]
 ) -> None:
-    _execute(cli, "UPDATE understudy_info SET value = 'elsewhere' WHERE key = 'host'")
+    _execute(cli, "UPDATE failsoft_info SET value = 'elsewhere' WHERE key = 'host'")
 
     answer = cli.run(*words)
 
@@ -188,7 +188,7 @@ def test_a_sqlite_ledger_of_another_host_is_refused(
 
 
 def test_a_sqlite_ledger_of_another_host_can_be_adopted(cli: CommandLine) -> None:
-    _execute(cli, "UPDATE understudy_info SET value = 'elsewhere' WHERE key = 'host'")
+    _execute(cli, "UPDATE failsoft_info SET value = 'elsewhere' WHERE key = 'host'")
 
     upgraded = cli.run("ledger", "upgrade", "--adopt", "--json")
 

@@ -2,10 +2,9 @@
 
 import pytest
 
-from tests.integration.cli.command_line import CommandLine
-from understudy.job_engine.records.job import Conclusion
-from understudy.job_engine.records.states import HOLD, JobState
-from understudy.testing.ledger_suite.fixtures import (
+from failsoft.job_engine.records.job import Conclusion
+from failsoft.job_engine.records.states import HOLD, JobState
+from failsoft.testing.ledger_suite.fixtures import (
     ENDINGS,
     ERROR,
     claimed,
@@ -13,7 +12,8 @@ from understudy.testing.ledger_suite.fixtures import (
     started,
     waiting,
 )
-from understudy.worker.exit_codes import FAILURE, OK, USAGE
+from failsoft.worker.exit_codes import FAILURE, OK, USAGE
+from tests.integration.cli.command_line import CommandLine
 
 
 def held(cli: CommandLine, job_id: str, reason: str = "in doubt") -> str:

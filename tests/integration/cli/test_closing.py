@@ -8,16 +8,16 @@ import psycopg
 import pytest
 from click.testing import CliRunner
 
+from failsoft.ledger import Database
+from failsoft.ledger.schema.revision import MINIMUM
+from failsoft.ledger.upgrade.run import upgrade
+from failsoft.worker.cli import main
+from failsoft.worker.configuration.settings import load_settings
+from failsoft.worker.preflight import preflight
 from tests.integration.cli.command_line import JOBS
 from tests.servers.processes import PATIENCE, wait_until
 from tests.servers.valkey import Valkey
 from tests.unit.worker.environment import forget_settings
-from understudy.ledger import Database
-from understudy.ledger.schema.revision import MINIMUM
-from understudy.ledger.upgrade.run import upgrade
-from understudy.worker.cli import main
-from understudy.worker.configuration.settings import load_settings
-from understudy.worker.preflight import preflight
 
 #: Imported into this process, where other tests declare queues of the same names.
 OWN_JOBS = JOBS.replace('"threads"', '"closed-threads"').replace('"children"', '"closed-children"')
@@ -57,13 +57,13 @@ def environment(
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setenv("REDIS_URL", valkey.url)
     monkeypatch.setenv("AMQP_URL", second_valkey.url)
-    monkeypatch.setenv("UNDERSTUDY_JOBS", "closing_jobs")
+    monkeypatch.setenv("FAILSOFT_JOBS", "closing_jobs")
     return monkeypatch
 
 
 @pytest.fixture
 def ledger(environment: pytest.MonkeyPatch, postgres_url: str) -> str:
-    environment.setenv("UNDERSTUDY_LEDGER_URL", postgres_url)
+    environment.setenv("FAILSOFT_LEDGER_URL", postgres_url)
     with closing(Database(postgres_url)) as database:
         upgrade(database)
     return postgres_url
@@ -109,8 +109,8 @@ def test_a_preflight_closes_the_ledger(ledger: str) -> None:
 
 def test_a_ledger_that_does_not_fit_is_closed(ledger: str) -> None:
     with psycopg.connect(ledger.replace("+psycopg", ""), autocommit=True) as connection:
-        connection.execute("UPDATE understudy_schema SET version_num = '9999'")
-        connection.execute("UPDATE understudy_info SET value = '9999' WHERE key = %s", [MINIMUM])
+        connection.execute("UPDATE failsoft_schema SET version_num = '9999'")
+        connection.execute("UPDATE failsoft_info SET value = '9999' WHERE key = %s", [MINIMUM])
 
     for words in (("jobs", "list"), ("engines",), ("worker", "maintenance"), ("worker", "rq")):
         assert CliRunner().invoke(main, words).exit_code == 78

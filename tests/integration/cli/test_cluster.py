@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
+from failsoft.dispatcher.engines.rq import RqEngine
+from failsoft.job_engine.clock import Deadline, SystemClock
+from failsoft.job_engine.errors import ConfigurationError, OfferRefusedError
+from failsoft.job_engine.policies.queue import DEFAULT
+from failsoft.job_engine.records.message import KeyRing, SigningKey
+from failsoft.queue import shared_client
+from failsoft.queue.cluster import refuse_cluster
 from tests.integration.cli.command_line import CommandLine
 from tests.servers.processes import PATIENCE
 from tests.servers.valkey import Valkey
-from understudy.dispatcher.engines.rq import RqEngine
-from understudy.job_engine.clock import Deadline, SystemClock
-from understudy.job_engine.errors import ConfigurationError, OfferRefusedError
-from understudy.job_engine.policies.queue import DEFAULT
-from understudy.job_engine.records.message import KeyRing, SigningKey
-from understudy.queue import shared_client
-from understudy.queue.cluster import refuse_cluster
 
 
 @pytest.fixture

@@ -2,12 +2,12 @@
 
 import pytest
 
+from failsoft.job_engine.invariants import history_of, violations
+from failsoft.job_engine.records.job import Conclusion, StepKind, StepRecord
+from failsoft.job_engine.records.states import HOLD, JobState
+from failsoft.testing.ledger_suite.fixtures import ENDINGS, ERROR, claimed, plan, started, step
+from failsoft.worker.exit_codes import FAILURE, OK, USAGE
 from tests.integration.cli.command_line import JOBS, CommandLine
-from understudy.job_engine.invariants import history_of, violations
-from understudy.job_engine.records.job import Conclusion, StepKind, StepRecord
-from understudy.job_engine.records.states import HOLD, JobState
-from understudy.testing.ledger_suite.fixtures import ENDINGS, ERROR, claimed, plan, started, step
-from understudy.worker.exit_codes import FAILURE, OK, USAGE
 
 
 def held(cli: CommandLine) -> str:
@@ -198,7 +198,7 @@ def test_a_queue_and_a_definition_are_paused_and_go_on(cli: CommandLine) -> None
     assert by_name["threads"]["reason"] == "the bank is closed"
     assert by_name["children"] is None
     assert (shown["job"]["state"], shown["paused"]["name"]) == ("scheduled", "threads")
-    assert "understudy queues resume threads" in examined
+    assert "failsoft queues resume threads" in examined
     assert cli.run("queues", "resume", "threads", "--json").json["was_paused"] is True
     assert "was not paused" in cli.run("queues", "resume", "threads").out
     assert "goes on" in cli.run("jobs", "resume", "add").out

@@ -1,4 +1,4 @@
-"""`understudy dev` runs everything in one folder, follows the code, and leaves nothing behind."""
+"""`failsoft dev` runs everything in one folder, follows the code, and leaves nothing behind."""
 
 import json
 import os
@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
+from failsoft.ledger import Database, SqlLedger
+from failsoft.worker.exit_codes import CONFIG, FAILURE, UNAVAILABLE
 from tests.integration.cli.command_line import JOBS, PATIENCE, CommandLine
 from tests.integration.cli.test_worker import dispatch_to_gate
 from tests.servers.processes import Process, is_alive, wait_until
 from tests.servers.valkey import Valkey
-from understudy.ledger import Database, SqlLedger
-from understudy.worker.exit_codes import CONFIG, FAILURE, UNAVAILABLE
 
 MORE_JOBS = f"""{JOBS}
 
@@ -29,10 +29,10 @@ def count(payload: Sum, ctx: JobContext) -> int:
 def dev_cli(bare_cli: CommandLine) -> CommandLine:
     """A folder with jobs and nothing else."""
     bare_cli.write_jobs()
-    for name in ("UNDERSTUDY_LEDGER_URL", "REDIS_URL", "AMQP_URL"):
+    for name in ("FAILSOFT_LEDGER_URL", "REDIS_URL", "AMQP_URL"):
         del bare_cli.env[name]
-    bare_cli.env |= {"UNDERSTUDY_WORKER_BEAT": "200ms", "UNDERSTUDY_WORKER_TTL": "2s"}
-    bare_cli.ledger_url = f"sqlite:///{bare_cli.folder}/.understudy/ledger.db"
+    bare_cli.env |= {"FAILSOFT_WORKER_BEAT": "200ms", "FAILSOFT_WORKER_TTL": "2s"}
+    bare_cli.ledger_url = f"sqlite:///{bare_cli.folder}/.failsoft/ledger.db"
     return bare_cli
 
 
@@ -48,8 +48,8 @@ def announced(dev: Process) -> str:
 
 
 def source(cli: CommandLine) -> None:
-    """Do what `source .understudy/env` does."""
-    words = shlex.split((cli.folder / ".understudy" / "env").read_text())
+    """Do what `source .failsoft/env` does."""
+    words = shlex.split((cli.folder / ".failsoft" / "env").read_text())
     cli.env |= dict(word.split("=", 1) for word in words if word != "export")
 
 
@@ -72,7 +72,7 @@ def test_everything_is_up_and_a_program_that_knows_where_can_use_it(dev_cli: Com
     assert set(told["workers"]) == {"rq:threads", "dramatiq:threads"}
     assert told["environment"].items() <= dev_cli.env.items()
     mode = stat.S_IMODE(Path(told["env_file"]).stat().st_mode)
-    assert (told["env_file"], mode) == (f"{dev_cli.folder}/.understudy/env", 0o600)
+    assert (told["env_file"], mode) == (f"{dev_cli.folder}/.failsoft/env", 0o600)
     assert another.status == FAILURE
     assert f"got one with process id {dev.pid}" in another.err
 
@@ -95,7 +95,7 @@ def test_ctrl_c_stops_everything_and_the_next_run_has_the_same_addresses(
 
 @pytest.mark.long
 def test_a_second_ctrl_c_waits_for_no_job(dev_cli: CommandLine) -> None:
-    dev_cli.env["UNDERSTUDY_SHUTDOWN_GRACE"] = "60s"
+    dev_cli.env["FAILSOFT_SHUTDOWN_GRACE"] = "60s"
     dev, _ = start(dev_cli)
     source(dev_cli)
     job_id, _ = dispatch_to_gate(dev_cli, "gate")
@@ -157,7 +157,7 @@ def test_people_get_lines_to_copy_and_may_change_code_unnoticed(dev_cli: Command
     # The worker that was started again has read the new code, and no other has.
     assert dev.wait(PATIENCE) == CONFIG
     assert "changed; the workers start again" not in dev.output
-    for variable in ("REDIS_URL=redis://127", "AMQP_URL=redis://127", "UNDERSTUDY_LEDGER_URL="):
+    for variable in ("REDIS_URL=redis://127", "AMQP_URL=redis://127", "FAILSOFT_LEDGER_URL="):
         assert f"\nexport {variable}" in dev.output
 
 
@@ -181,7 +181,7 @@ def test_servers_that_are_named_are_used_and_not_started(
     assert told["environment"]["REDIS_URL"] == valkey.url
     assert told["environment"]["AMQP_URL"] == second_valkey.url
     exported = Path(told["env_file"]).read_text()
-    assert exported == f"export UNDERSTUDY_LEDGER_URL={dev_cli.ledger_url}\n"
+    assert exported == f"export FAILSOFT_LEDGER_URL={dev_cli.ledger_url}\n"
     assert not any("valkey" in each.name() for each in dev.tree())
 
 
@@ -193,5 +193,5 @@ def test_it_says_what_to_install_where_no_server_is_embedded(dev_cli: CommandLin
     dev = dev_cli.start("dev", PYTHONPATH=str(missing))
 
     assert dev.wait(PATIENCE) == UNAVAILABLE
-    assert "pip install 'understudy[embedded]'" in dev.output
+    assert "pip install 'failsoft[embedded]'" in dev.output
     assert len(dev.output.splitlines()) == 1

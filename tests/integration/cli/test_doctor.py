@@ -1,13 +1,13 @@
-"""`understudy doctor` finds what is wrong, says what to do, and ends with the right status."""
+"""`failsoft doctor` finds what is wrong, says what to do, and ends with the right status."""
 
 from pathlib import Path
 
+from failsoft.worker.exit_codes import CONFIG, FAILURE, OK, UNAVAILABLE
 from tests.integration.cli.command_line import JOBS, Answer, CommandLine
 from tests.servers.valkey import Valkey
-from understudy.worker.exit_codes import CONFIG, FAILURE, OK, UNAVAILABLE
 
 ONLY_DECLARED = f"""{JOBS}
-from understudy.job_engine import declare_job
+from failsoft.job_engine import declare_job
 
 print_label = declare_job("print-label", payload=Sum, queue="children")
 """
@@ -47,7 +47,7 @@ def test_it_tells_who_works_and_who_does_not(live_cli: CommandLine) -> None:
     answer = live_cli.run("doctor", "--json")
 
     assert found(answer, "workers dramatiq:threads") == ("ok", "1 live", "")
-    nobody = ("warning", "none live", "understudy worker rq --queue threads")
+    nobody = ("warning", "none live", "failsoft worker rq --queue threads")
     assert found(answer, "workers rq:threads") == nobody
 
 
@@ -57,7 +57,7 @@ def test_it_tells_where_each_setting_came_from_and_hides_what_is_secret(
     cli.env |= {
         "REDIS_URL": "redis://me:hunter2@127.0.0.1:1/0",
         "SMTP_PASSWORD": "hunter2",
-        "UNDERSTUDY_WEBHOOK_SECRETS": '{"orders": "hunter2"}',
+        "FAILSOFT_WEBHOOK_SECRETS": '{"orders": "hunter2"}',
     }
     dotenv = "AMQP_URL=amqp://me:hunter2@127.0.0.1:2/?password=hunter2\nREDIS_URL=redis://unused\n"
     (cli.folder / ".env").write_text(dotenv)
@@ -84,13 +84,13 @@ def test_it_tells_where_each_setting_came_from_and_hides_what_is_secret(
 
 
 def test_wrong_settings_are_each_told(cli: CommandLine) -> None:
-    answer = cli.run("doctor", "--json", USE_RQ="perhaps", UNDERSTUDY_LEASE="soon")
+    answer = cli.run("doctor", "--json", USE_RQ="perhaps", FAILSOFT_LEASE="soon")
 
     assert answer.status == CONFIG
     words = [each["found"] for each in answer.json["checks"]]
     assert words == [
         "USE_RQ: expected true or false, got 'perhaps'",
-        "UNDERSTUDY_LEASE: expected a duration like 500ms, 25s, 10m or 1h30m, got 'soon'",
+        "FAILSOFT_LEASE: expected a duration like 500ms, 25s, 10m or 1h30m, got 'soon'",
     ]
 
 
@@ -117,9 +117,9 @@ def test_a_ledger_that_is_missing_is_told_and_not_made(bare_cli: CommandLine) ->
     answer = bare_cli.run("doctor", "--json")
 
     level, _, remedy = found(answer, "ledger")
-    assert (level, remedy) == ("failure", "run `understudy ledger upgrade`")
+    assert (level, remedy) == ("failure", "run `failsoft ledger upgrade`")
     assert not (bare_cli.folder / "ledger.db").exists()
-    assert not Path(bare_cli.folder / ".understudy").exists()
+    assert not Path(bare_cli.folder / ".failsoft").exists()
 
 
 def test_a_module_that_does_not_import_is_told_with_the_rest(cli: CommandLine) -> None:
@@ -158,7 +158,7 @@ def test_a_module_that_takes_too_long_is_left_alone(cli: CommandLine) -> None:
 def test_jobs_that_wait_where_nobody_looks_are_told(cli: CommandLine) -> None:
     cli.run("dispatch", "add", '{"numbers": [1]}')
 
-    answer = cli.run("doctor", "--json", UNDERSTUDY_JOBS="")
+    answer = cli.run("doctor", "--json", FAILSOFT_JOBS="")
 
     assert found(answer, "queues")[1] == "jobs wait in threads, not declared here"
     assert found(answer, "jobs")[0] == "warning"
@@ -186,7 +186,7 @@ def test_a_wrong_argument_is_refused(bare_cli: CommandLine) -> None:
 
 def test_a_missing_key_fails(cli: CommandLine) -> None:
     with cli.ledger() as ledger:
-        ledger.database.write(lambda c: c.exec_driver_sql("DELETE FROM understudy_signing_keys"))
+        ledger.database.write(lambda c: c.exec_driver_sql("DELETE FROM failsoft_signing_keys"))
 
     answer = cli.run("doctor", "--json", USE_RQ="false")
 

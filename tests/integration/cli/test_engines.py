@@ -2,10 +2,10 @@
 
 import pytest
 
+from failsoft.worker.exit_codes import CONFIG, OK, UNAVAILABLE, USAGE
 from tests.integration.cli.command_line import CommandLine
 from tests.servers.processes import wait_until
 from tests.servers.valkey import Valkey
-from understudy.worker.exit_codes import CONFIG, OK, UNAVAILABLE, USAGE
 
 pytestmark = pytest.mark.fault("F55")
 
@@ -31,7 +31,7 @@ def test_an_engine_is_disabled_and_enabled_for_every_process(live_cli: CommandLi
     assert offered_to(live_cli) == "dramatiq"
     doctor = live_cli.run("doctor", "--json").json["checks"]
     (found,) = [each for each in doctor if each["check"] == "engine disabled"]
-    assert (found["level"], found["remedy"]) == ("warning", "understudy engines enable rq")
+    assert (found["level"], found["remedy"]) == ("warning", "failsoft engines enable rq")
     assert "gets offers again" in live_cli.run("engines", "enable", "rq").out
     assert "was not disabled" in live_cli.run("engines", "enable", "rq").out
     assert offered_to(live_cli) == "rq"
@@ -72,7 +72,7 @@ def test_no_engine_is_healthy_where_none_is_there(cli: CommandLine) -> None:
 
 
 def test_the_doctor_knows_a_misspelt_setting(cli: CommandLine) -> None:
-    answer = cli.run("doctor", "--json", UNDERSTUDY_DISPATCH_BUGDET="2s")
+    answer = cli.run("doctor", "--json", FAILSOFT_DISPATCH_BUGDET="2s")
 
     assert answer.status == CONFIG
     (found,) = answer.json["checks"]
@@ -80,7 +80,7 @@ def test_the_doctor_knows_a_misspelt_setting(cli: CommandLine) -> None:
 
 
 def test_the_doctor_probes_as_the_user_that_is_set(live_cli: CommandLine, valkey: Valkey) -> None:
-    rights = "~rq:job:* ~rq:queue:understudy-* -@all +hello +auth +client|setinfo +evalsha"
+    rights = "~rq:job:* ~rq:queue:failsoft-* -@all +hello +auth +client|setinfo +evalsha"
     rights += " +script|load +exists +hset +rpush"
     valkey.command("ACL", "SETUSER", "few", "reset", "on", ">secret", *rights.split())
     url = valkey.url.replace("://", "://few:secret@")

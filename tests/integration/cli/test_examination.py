@@ -7,20 +7,20 @@ from pathlib import Path
 
 import pytest
 
+from failsoft.job_engine.records.job import WorkerRecord
+from failsoft.job_engine.records.new_job import NewJob
+from failsoft.ledger import Database, SqlLedger
+from failsoft.ledger.schema.jobs import jobs
+from failsoft.ledger.upgrade.run import upgrade
+from failsoft.testing.engine_suite.stopwatch import Stopwatch
+from failsoft.worker.configuration.settings import load_settings
+from failsoft.worker.doctor.finding import Finding, Level, exit_status
+from failsoft.worker.doctor.retention_checks import look_at_retention
+from failsoft.worker.doctor.run import examine
+from failsoft.worker.exit_codes import CONFIG, FAILURE, OK, UNAVAILABLE
 from tests.servers.postgres import Postgres
 from tests.servers.rabbitmq import RabbitMQ
 from tests.servers.valkey import Valkey
-from understudy.job_engine.records.job import WorkerRecord
-from understudy.job_engine.records.new_job import NewJob
-from understudy.ledger import Database, SqlLedger
-from understudy.ledger.schema.jobs import jobs
-from understudy.ledger.upgrade.run import upgrade
-from understudy.testing.engine_suite.stopwatch import Stopwatch
-from understudy.worker.configuration.settings import load_settings
-from understudy.worker.doctor.finding import Finding, Level, exit_status
-from understudy.worker.doctor.retention_checks import look_at_retention
-from understudy.worker.doctor.run import examine
-from understudy.worker.exit_codes import CONFIG, FAILURE, OK, UNAVAILABLE
 
 LIMIT = timedelta(seconds=2)
 DEAD_REDIS = "redis://127.0.0.1:1/0"
@@ -230,7 +230,7 @@ def test_engines_and_queues_of_others_and_jobs_that_nobody_takes_are_worth_a_war
     patient.examine(redis_url=valkey.url)
 
     assert patient.level("engine kafka") is patient.level("queue reports") is Level.WARNING
-    assert "UNDERSTUDY_ENGINES" in patient.findings["engine kafka"].remedy
+    assert "FAILSOFT_ENGINES" in patient.findings["engine kafka"].remedy
     assert patient.found("pinned jobs").startswith("2 in default may run on nats or sqs only")
     assert patient.level("pinned jobs") is Level.WARNING
 
@@ -255,5 +255,5 @@ def test_ended_jobs_that_nothing_prunes_are_worth_a_warning(patient: Patient, pr
 
     assert {each.level for each in found.values()} == {Level.WARNING}
     assert found["retention"].found.startswith("2 ended jobs are beyond their retention")
-    assert "understudy ledger prune" in found["retention"].remedy
+    assert "failsoft ledger prune" in found["retention"].remedy
     assert "of_others" in found["retention unknown"].found

@@ -1,4 +1,4 @@
-"""`understudy dispatch`, `jobs`, `engines` and `ledger` show people tables and programs JSON."""
+"""`failsoft dispatch`, `jobs`, `engines` and `ledger` show people tables and programs JSON."""
 
 import os
 import subprocess
@@ -6,12 +6,12 @@ import subprocess
 import pytest
 from click import Context
 
-from tests.integration.cli.command_line import PATIENCE, UNDERSTUDY, CommandLine
+from failsoft.ledger.schema.revision import REVISION
+from failsoft.testing.ledger_suite.fixtures import waiting
+from failsoft.worker.cli import COMMANDS, main
+from failsoft.worker.exit_codes import FAILURE, TRY_AGAIN
+from tests.integration.cli.command_line import FAILSOFT, PATIENCE, CommandLine
 from tests.servers.processes import Process, wait_until
-from understudy.ledger.schema.revision import REVISION
-from understudy.testing.ledger_suite.fixtures import waiting
-from understudy.worker.cli import COMMANDS, main
-from understudy.worker.exit_codes import FAILURE, TRY_AGAIN
 
 LONG_ID = "i" * 64
 
@@ -129,7 +129,7 @@ def test_an_upgraded_ledger_is_upgraded_again_without_harm(bare_cli: CommandLine
 def test_help_and_completion_know_every_command(bare_cli: CommandLine) -> None:
     help_text = bare_cli.run("--help").out
     completed = bare_cli.run(
-        _UNDERSTUDY_COMPLETE="bash_complete", COMP_WORDS="understudy wor", COMP_CWORD="1"
+        _FAILSOFT_COMPLETE="bash_complete", COMP_WORDS="failsoft wor", COMP_CWORD="1"
     )
 
     told = {name: " ".join(text.split()) for name, text in COMMANDS.items()}
@@ -163,7 +163,7 @@ def test_a_terminal_that_knows_no_letters_but_ascii_is_shown_them_escaped(cli: C
     # A process of its own: Python reads the variable when it starts.
     env = {**os.environ, **cli.env, "PYTHONIOENCODING": "ascii"}
     for words in (("jobs", "show", "a-job"), ("doctor",)):
-        command = [UNDERSTUDY, *words]
+        command = [FAILSOFT, *words]
         done = subprocess.run(command, env=env, cwd=cli.folder, capture_output=True, check=False)
         assert b"Traceback" not in done.stderr
         assert done.stdout.isascii()

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from failsoft.job_engine import JobState
 from tests.integration.cli.command_line import PATIENCE, CommandLine
 from tests.servers.processes import Process, wait_until
-from understudy.job_engine import JobState
 
 Line = Mapping[str, Any]
 
@@ -27,7 +27,7 @@ def test_each_transition_is_one_line_and_each_line_of_a_job_names_it(
         "adding 2 numbers",
         "job.succeed",
     ]
-    assert lines[1]["logger"] == "understudy.job"
+    assert lines[1]["logger"] == "failsoft.job"
     assert lines[2]["logger"] == "shop"
     for line in lines:
         assert (line["job"], line["attempt"], line["engine"], line["epoch"]) == (name, 1, "rq", 1)
@@ -55,7 +55,7 @@ def test_only_the_final_failure_is_told_with_its_exception(live_cli: CommandLine
 
 
 def test_people_get_lines_and_a_readable_traceback(live_cli: CommandLine) -> None:
-    live_cli.env |= {"UNDERSTUDY_LOG_FORMAT": "console"}
+    live_cli.env |= {"FAILSOFT_LOG_FORMAT": "console"}
     worker = start_worker(live_cli, "threads")
 
     dispatch(live_cli, "fails", JobState.FAILED)

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
+from failsoft.job_engine import JobState
 from tests.integration.cli.command_line import PATIENCE, CommandLine
 from tests.servers.processes import Process, wait_until
 from tests.servers.valkey import Valkey
-from understudy.job_engine import JobState
 
 LOST, BACK = "is lost: ", "is back after "
 

@@ -2,9 +2,9 @@
 
 import pytest
 
+from failsoft.testing.ledger_suite.fixtures import SUCCESS, started
+from failsoft.worker.exit_codes import FAILURE, OK
 from tests.integration.cli.command_line import JOBS, CommandLine
-from understudy.testing.ledger_suite.fixtures import SUCCESS, started
-from understudy.worker.exit_codes import FAILURE, OK
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_a_module_that_only_imports_its_jobs_has_them(cli: CommandLine) -> None:
 def test_a_module_that_adds_no_job_is_named(cli: CommandLine) -> None:
     cli.write_jobs()
     (cli.folder / "nothing_here.py").write_text("import json\n")
-    cli.env["UNDERSTUDY_JOBS"] = "shop_jobs,nothing_here"
+    cli.env["FAILSOFT_JOBS"] = "shop_jobs,nothing_here"
 
     found = {each["check"]: each for each in cli.run("doctor", "--json").json["checks"]}
 

@@ -1,15 +1,15 @@
 """Workers prune what need be kept no longer by themselves, unless a setting turns that off."""
 
+from failsoft.job_engine import JobState
 from tests.integration.cli.command_line import PATIENCE, CommandLine
 from tests.servers.processes import wait_until
-from understudy.job_engine import JobState
 
 JOBS = """
 from datetime import timedelta
 
 from pydantic import BaseModel
 
-from understudy.job_engine import JobContext, Retention, job
+from failsoft.job_engine import JobContext, Retention, job
 
 
 class Note(BaseModel):
@@ -24,7 +24,7 @@ def note(payload: Note, ctx: JobContext) -> str:
 
 def test_ended_jobs_beyond_their_retention_go_without_a_command(live_cli: CommandLine) -> None:
     live_cli.write_jobs(JOBS, "notes")
-    live_cli.env |= {"UNDERSTUDY_JOBS": "notes", "UNDERSTUDY_PRUNE": "1s"}
+    live_cli.env |= {"FAILSOFT_JOBS": "notes", "FAILSOFT_PRUNE": "1s"}
     live_cli.start("worker", "rq", "--queue", "default", "--queue", "scheduled")
     live_cli.wait_for_workers(2)
 

@@ -1,4 +1,4 @@
-"""`understudy ledger rotate-keys`."""
+"""`failsoft ledger rotate-keys`."""
 
 from tests.integration.cli.command_line import CommandLine
 

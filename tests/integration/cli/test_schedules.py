@@ -1,17 +1,17 @@
-"""`understudy schedules` shows what a worker has declared, and steers it."""
+"""`failsoft schedules` shows what a worker has declared, and steers it."""
 
 import pytest
 
+from failsoft.worker.exit_codes import FAILURE
 from tests.integration.cli.command_line import PATIENCE, CommandLine
 from tests.servers.processes import wait_until
-from understudy.worker.exit_codes import FAILURE
 
 JOBS = """
 from datetime import timedelta
 
 from pydantic import BaseModel
 
-from understudy.job_engine import Cron, Every, JobContext, job
+from failsoft.job_engine import Cron, Every, JobContext, job
 
 
 class Sweep(BaseModel):
@@ -38,7 +38,7 @@ def rest(payload: Sweep, ctx: JobContext) -> None:
 def scheduled_cli(live_cli: CommandLine) -> CommandLine:
     """A command line whose ledger holds the schedules that a process has declared."""
     live_cli.write_jobs(JOBS, "chores")
-    live_cli.env["UNDERSTUDY_PRUNE"] = "90m"
+    live_cli.env["FAILSOFT_PRUNE"] = "90m"
     maintenance = live_cli.start("worker", "maintenance")
 
     def declared() -> bool:

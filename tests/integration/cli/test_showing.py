@@ -2,12 +2,10 @@
 
 from datetime import timedelta
 
-from tests.integration.cli.command_line import PATIENCE, CommandLine
-from tests.servers.processes import wait_until
-from understudy.job_engine.records.error_record import ErrorRecord
-from understudy.job_engine.records.job import Conclusion
-from understudy.job_engine.records.states import RETRY
-from understudy.testing.ledger_suite.fixtures import (
+from failsoft.job_engine.records.error_record import ErrorRecord
+from failsoft.job_engine.records.job import Conclusion
+from failsoft.job_engine.records.states import RETRY
+from failsoft.testing.ledger_suite.fixtures import (
     LONG,
     SUCCESS,
     claimed,
@@ -15,6 +13,8 @@ from understudy.testing.ledger_suite.fixtures import (
     reoffered,
     waiting,
 )
+from tests.integration.cli.command_line import PATIENCE, CommandLine
+from tests.servers.processes import wait_until
 
 SECRETS = """{"card": {"api_token": "hunter2", "nested": ["a"]}, "passwords": ["hunter2"],
 "url": "amqp://shop:hunter2@rabbit/", "text": "plain"}"""

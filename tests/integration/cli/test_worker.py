@@ -1,4 +1,4 @@
-"""`understudy worker` keeps its workers running, and leaves nothing behind however it ends."""
+"""`failsoft worker` keeps its workers running, and leaves nothing behind however it ends."""
 
 import json
 import os
@@ -8,10 +8,10 @@ from pathlib import Path
 import psutil
 import pytest
 
+from failsoft.job_engine import JobState
+from failsoft.worker.exit_codes import CONFIG
 from tests.integration.cli.command_line import PATIENCE, CommandLine
 from tests.servers.processes import Process, Processes, is_alive, wait_until
-from understudy.job_engine import JobState
-from understudy.worker.exit_codes import CONFIG
 
 GATES = (pytest.param("gate", marks=pytest.mark.long), "gate-in-child")
 
@@ -63,7 +63,7 @@ def test_a_sigkill_of_the_supervisor_leaves_no_process_behind(live_cli: CommandL
 def test_a_sigkill_of_a_worker_takes_its_children_with_it(
     live_cli: CommandLine, processes: Processes
 ) -> None:
-    module = "understudy.worker.process"
+    module = "failsoft.worker.process"
     worker = processes.python("-m", module, "rq", "children", env=live_cli.env)
     live_cli.wait_for_workers(1)
     dispatch_to_gate(live_cli, "gate-in-child")
@@ -114,7 +114,7 @@ def test_a_url_that_only_a_worker_reads_ends_the_supervisor(live_cli: CommandLin
 def test_a_worker_says_what_it_serves_and_runs_the_jobs_of_a_module(
     live_cli: CommandLine, engine: str
 ) -> None:
-    live_cli.env["UNDERSTUDY_ENGINES"] = engine
+    live_cli.env["FAILSOFT_ENGINES"] = engine
     worker = live_cli.start("worker", engine, "--queue", "threads", "--queue", "children", "--json")
     live_cli.wait_for_workers(2)
 

@@ -32,7 +32,7 @@ class Zygote:
     def run(
         self, words: Sequence[str], folder: Path, env: Mapping[str, str], files: Sequence[Path]
     ) -> int:
-        """Run `understudy` with its output in two files; return its exit status."""
+        """Run `failsoft` with its output in two files; return its exit status."""
         order = {
             "words": list(words),
             "folder": str(folder),
@@ -54,7 +54,7 @@ class Zygote:
 def main() -> None:
     """Fork for every order, and tell how each ended."""
     for command in COMMANDS:
-        importlib.import_module(f"understudy.worker.cli.{command}")
+        importlib.import_module(f"failsoft.worker.cli.{command}")
     for line in sys.stdin:
         pid = os.fork()
         if pid == 0:
@@ -72,8 +72,8 @@ def become(order: Mapping[str, Any]) -> None:
     os.chdir(order["folder"])
     os.environ.clear()
     os.environ.update(order["env"])
-    sys.argv = ["understudy", *order["words"]]
-    importlib.import_module("understudy.worker.cli").main()
+    sys.argv = ["failsoft", *order["words"]]
+    importlib.import_module("failsoft.worker.cli").main()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""`understudy demo` as a person runs it: a real process, and nothing left of it."""
+"""`failsoft demo` as a person runs it: a real process, and nothing left of it."""
 
 import json
 import re
@@ -40,9 +40,9 @@ def folder() -> Iterator[Path]:
 
 def start(processes: Processes, folder: Path, *arguments: str) -> Process:
     """Start the demo; its temporary folder goes below `folder`."""
-    understudy = Path(sys.executable).with_name("understudy")
+    failsoft = Path(sys.executable).with_name("failsoft")
     env = {"TMPDIR": str(folder), "PYTHONUNBUFFERED": "1"}
-    return processes.start(understudy, "demo", *arguments, env=env)
+    return processes.start(failsoft, "demo", *arguments, env=env)
 
 
 def numbers(output: str) -> dict[str, Any]:

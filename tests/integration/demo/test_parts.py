@@ -10,15 +10,15 @@ import httpx
 import pytest
 from standardwebhooks.webhooks import Webhook
 
-from understudy.job_engine.errors import ConfigurationError
-from understudy.worker.configuration.settings import load_settings
-from understudy.worker.demo.environment.airports import airports_csv, imported_keys, read_airports
-from understudy.worker.demo.environment.env_settings import only_these_settings
-from understudy.worker.demo.environment.extras import require_extras
-from understudy.worker.demo.environment.hosts import descendants
-from understudy.worker.demo.environment.receiver import Receiver
-from understudy.worker.demo.environment.worker_logs import complaints, refusals
-from understudy.worker.demo.plan import FEWEST_WEBHOOKS, write_script
+from failsoft.job_engine.errors import ConfigurationError
+from failsoft.worker.configuration.settings import load_settings
+from failsoft.worker.demo.environment.airports import airports_csv, imported_keys, read_airports
+from failsoft.worker.demo.environment.env_settings import only_these_settings
+from failsoft.worker.demo.environment.extras import require_extras
+from failsoft.worker.demo.environment.hosts import descendants
+from failsoft.worker.demo.environment.receiver import Receiver
+from failsoft.worker.demo.environment.worker_logs import complaints, refusals
+from failsoft.worker.demo.plan import FEWEST_WEBHOOKS, write_script
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 BODY = b'{"type":"airport.seen","data":{}}'
@@ -104,17 +104,17 @@ def test_a_process_tree_is_read_from_a_listing() -> None:
 
 
 def test_missing_packages_are_named_with_the_command() -> None:
-    with pytest.raises(ConfigurationError, match=r"no_such_package.*understudy\[demo\]"):
+    with pytest.raises(ConfigurationError, match=r"no_such_package.*failsoft\[demo\]"):
         require_extras(["json", "no_such_package"])
 
 
 def test_the_demo_lives_by_its_own_settings_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REDIS_URL", "redis://production:6379/0")
-    monkeypatch.setenv("UNDERSTUDY_JOBS", "somebody.elses")
+    monkeypatch.setenv("FAILSOFT_JOBS", "somebody.elses")
     monkeypatch.setenv("USE_RQ", "false")
     before = dict(os.environ)
 
-    with only_these_settings({"UNDERSTUDY_REDIS_URL": "redis://127.0.0.1:1/0"}):
+    with only_these_settings({"FAILSOFT_REDIS_URL": "redis://127.0.0.1:1/0"}):
         settings = load_settings(_env_file=None)
 
     assert (settings.primary_url, settings.jobs, settings.use_rq) == (

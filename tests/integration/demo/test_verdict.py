@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from understudy.job_engine.records.job import AttemptRecord, HistoryEntry
-from understudy.job_engine.records.states import JobState
-from understudy.worker.demo.checks import Evidence, JobFacts, Verdict, judge, problems
+from failsoft.job_engine.records.job import AttemptRecord, HistoryEntry
+from failsoft.job_engine.records.states import JobState
+from failsoft.worker.demo.checks import Evidence, JobFacts, Verdict, judge, problems
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 

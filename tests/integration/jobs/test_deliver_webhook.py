@@ -9,14 +9,14 @@ import trustme
 from pydantic import SecretStr
 from standardwebhooks import Webhook as Verifier
 
+from failsoft.job_engine.clock import SystemClock
+from failsoft.job_engine.errors import NonRetryableError, RetryAfterError
+from failsoft.job_engine.jobs.default.deliver_webhook import DeliverWebhook, Webhook
+from failsoft.job_engine.jobs.default.webhook_settings import MAX_REPLY_BYTES, WebhookSettings
+from failsoft.job_engine.jobs.http_replies import PeerUnavailableError
+from failsoft.job_engine.jobs.public_http import ForbiddenAddressError, PublicTransport
 from tests.integration.jobs.receiver import Receiver, receiving
 from tests.unit.jobs.fakes import Job
-from understudy.job_engine.clock import SystemClock
-from understudy.job_engine.errors import NonRetryableError, RetryAfterError
-from understudy.job_engine.jobs.default.deliver_webhook import DeliverWebhook, Webhook
-from understudy.job_engine.jobs.default.webhook_settings import MAX_REPLY_BYTES, WebhookSettings
-from understudy.job_engine.jobs.http_replies import PeerUnavailableError
-from understudy.job_engine.jobs.public_http import ForbiddenAddressError, PublicTransport
 
 OLD = f"whsec_{base64.b64encode(b'o' * 24).decode()}"
 NEW = f"whsec_{base64.b64encode(b'n' * 24).decode()}"

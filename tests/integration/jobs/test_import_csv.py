@@ -8,20 +8,20 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, create_engine, make_url, text
 
-from tests.integration.jobs.receiver import receiving
-from tests.servers.postgres import Postgres
-from tests.unit.jobs.fakes import JOB_ID, Crashed, Job
-from understudy.job_engine.clock import SystemClock
-from understudy.job_engine.errors import ConfigurationError, NonRetryableError
-from understudy.job_engine.jobs.data_sync.csv_source import CsvSource, ImportSettings
-from understudy.job_engine.jobs.data_sync.import_csv import CsvImport, ImportCsv, ImportReport
-from understudy.job_engine.jobs.data_sync.table_sink import (
+from failsoft.job_engine.clock import SystemClock
+from failsoft.job_engine.errors import ConfigurationError, NonRetryableError
+from failsoft.job_engine.jobs.data_sync.csv_source import CsvSource, ImportSettings
+from failsoft.job_engine.jobs.data_sync.import_csv import CsvImport, ImportCsv, ImportReport
+from failsoft.job_engine.jobs.data_sync.table_sink import (
     Column,
     TableShape,
     TablesUnavailableError,
 )
-from understudy.job_engine.jobs.public_http import ForbiddenAddressError
-from understudy.worker.import_tables import SqlTables
+from failsoft.job_engine.jobs.public_http import ForbiddenAddressError
+from failsoft.worker.import_tables import SqlTables
+from tests.integration.jobs.receiver import receiving
+from tests.servers.postgres import Postgres
+from tests.unit.jobs.fakes import JOB_ID, Crashed, Job
 
 PEOPLE = TableShape("people", (Column("name", "str"), Column("age", "int", nullable=True)))
 ROWS = 2500
@@ -84,7 +84,7 @@ def test_a_file_becomes_a_table(tables: SqlTables, database: Engine, file: Path)
     assert rows(database, "SELECT count(*), min(age), max(age) FROM people") == [
         (ROWS, 0, ROWS - 1)
     ]
-    keys = rows(database, "SELECT key, rows FROM understudy_imports ORDER BY key")
+    keys = rows(database, "SELECT key, rows FROM failsoft_imports ORDER BY key")
     assert keys == [(f"{JOB_ID}:batch-{n}", 1000 if n < 3 else 500) for n in (1, 2, 3)]
 
 
@@ -140,7 +140,7 @@ def test_a_batch_is_committed_whole_or_not_at_all(tables: SqlTables, database: E
         tables.write_batch(PEOPLE, "k", twice)
 
     assert rows(database) == []
-    assert rows(database, "SELECT key FROM understudy_imports") == []
+    assert rows(database, "SELECT key FROM failsoft_imports") == []
     assert "ann" not in str(raised.value)
 
 
@@ -251,7 +251,7 @@ def test_a_database_that_is_away_is_tried_again(postgres: Postgres, postgres_url
     tables.ensure(PEOPLE)
     postgres.stop()
 
-    with pytest.raises(TablesUnavailableError, match="UNDERSTUDY_IMPORT_URL"):
+    with pytest.raises(TablesUnavailableError, match="FAILSOFT_IMPORT_URL"):
         tables.write_batch(PEOPLE, "k", [{"name": "ann", "age": 1}])
 
     postgres.start()

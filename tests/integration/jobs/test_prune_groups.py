@@ -8,20 +8,20 @@ import pytest
 from pydantic import BaseModel
 from sqlalchemy import delete, update
 
+from failsoft.job_engine.definitions.catalogue import Catalogue
+from failsoft.job_engine.definitions.decorators import declare_job
+from failsoft.job_engine.errors import GroupNotFoundError
+from failsoft.job_engine.jobs.scheduled.prune_ledger import PruneLedger, Pruning
+from failsoft.job_engine.policies.retention import IDEMPOTENCY_FOR, Retention
+from failsoft.job_engine.records.groups import GroupRecord, member_id
+from failsoft.ledger import Database, SqlLedger
+from failsoft.ledger.database.timestamps import microseconds, now_us
+from failsoft.ledger.schema.jobs import jobs
+from failsoft.ledger.schema.tables import groups
+from failsoft.ledger.upgrade.run import upgrade
+from failsoft.ledger.upkeep.pruning import MAX_JOBS, SqlPruner
+from failsoft.testing.ledger_suite.flow.chains import group, members, run
 from tests.unit.jobs.fakes import Job
-from understudy.job_engine.definitions.catalogue import Catalogue
-from understudy.job_engine.definitions.decorators import declare_job
-from understudy.job_engine.errors import GroupNotFoundError
-from understudy.job_engine.jobs.scheduled.prune_ledger import PruneLedger, Pruning
-from understudy.job_engine.policies.retention import IDEMPOTENCY_FOR, Retention
-from understudy.job_engine.records.groups import GroupRecord, member_id
-from understudy.ledger import Database, SqlLedger
-from understudy.ledger.database.timestamps import microseconds, now_us
-from understudy.ledger.schema.jobs import jobs
-from understudy.ledger.schema.tables import groups
-from understudy.ledger.upgrade.run import upgrade
-from understudy.ledger.upkeep.pruning import MAX_JOBS, SqlPruner
-from understudy.testing.ledger_suite.flow.chains import group, members, run
 
 AT_ONCE = Retention(age=timedelta(microseconds=1))
 

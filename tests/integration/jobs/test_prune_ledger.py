@@ -6,19 +6,16 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select, update
 
-from tests.servers.database_clock import DatabaseClock
-from tests.servers.postgres import Postgres
-from tests.unit.jobs.fakes import Job
-from understudy.job_engine.definitions.catalogue import Catalogue
-from understudy.job_engine.errors import LedgerUnavailableError
-from understudy.job_engine.jobs.scheduled.prune_ledger import (
+from failsoft.job_engine.definitions.catalogue import Catalogue
+from failsoft.job_engine.errors import LedgerUnavailableError
+from failsoft.job_engine.jobs.scheduled.prune_ledger import (
     PruneLedger,
     Pruning,
     prune_ledger,
 )
-from understudy.job_engine.policies.retention import Retention
-from understudy.job_engine.records.error_record import ErrorRecord
-from understudy.job_engine.records.job import (
+from failsoft.job_engine.policies.retention import Retention
+from failsoft.job_engine.records.error_record import ErrorRecord
+from failsoft.job_engine.records.job import (
     Claim,
     Conclusion,
     DispatchTry,
@@ -27,14 +24,17 @@ from understudy.job_engine.records.job import (
     Ticket,
     TryOutcome,
 )
-from understudy.job_engine.records.new_job import NewJob, OfferPlan
-from understudy.job_engine.records.states import FAIL, SUCCEED, TERMINAL, JobState
-from understudy.ledger import Database, SqlLedger
-from understudy.ledger.database.timestamps import instant, microseconds, now_us
-from understudy.ledger.schema.jobs import jobs
-from understudy.ledger.schema.tables import aggregates, attempts, dispatch_attempts, events, steps
-from understudy.ledger.upgrade.run import upgrade
-from understudy.ledger.upkeep.pruning import MAX_JOBS, SqlPruner
+from failsoft.job_engine.records.new_job import NewJob, OfferPlan
+from failsoft.job_engine.records.states import FAIL, SUCCEED, TERMINAL, JobState
+from failsoft.ledger import Database, SqlLedger
+from failsoft.ledger.database.timestamps import instant, microseconds, now_us
+from failsoft.ledger.schema.jobs import jobs
+from failsoft.ledger.schema.tables import aggregates, attempts, dispatch_attempts, events, steps
+from failsoft.ledger.upgrade.run import upgrade
+from failsoft.ledger.upkeep.pruning import MAX_JOBS, SqlPruner
+from tests.servers.database_clock import DatabaseClock
+from tests.servers.postgres import Postgres
+from tests.unit.jobs.fakes import Job
 
 DAY = Retention(age=timedelta(days=1))
 NEWEST_TWO = Retention(age=timedelta(days=1), count=2)

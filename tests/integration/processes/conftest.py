@@ -11,16 +11,16 @@ import psutil
 import pytest
 from pydantic import BaseModel
 
+from failsoft.dispatcher import JobHandle
+from failsoft.job_engine import QueueProfile
+from failsoft.job_engine.records.job import JobRecord
+from failsoft.ledger import Database
+from failsoft.ledger.upgrade.run import upgrade
+from failsoft.worker.configuration.settings import load_settings
+from failsoft.worker.wiring import App, build
 from tests.integration.processes.jobs import DEFINED
 from tests.servers.processes import PATIENCE, Process, Processes, wait_until
 from tests.servers.valkey import Valkey
-from understudy.dispatcher import JobHandle
-from understudy.job_engine import QueueProfile
-from understudy.job_engine.records.job import JobRecord
-from understudy.ledger import Database
-from understudy.ledger.upgrade.run import upgrade
-from understudy.worker.configuration.settings import load_settings
-from understudy.worker.wiring import App, build
 
 ROOT = Path(__file__).parents[3]
 
@@ -38,7 +38,7 @@ class Yard:
         """Have a worker, and wait until it takes jobs."""
         post = engine, queue.name
         if post not in self.workers or not self.workers[post].is_running:
-            words = ("-m", "understudy.worker.process", *post)
+            words = ("-m", "failsoft.worker.process", *post)
             started = self.processes.python(*words, env=self.env)
             self.workers[post] = started
             wait_until(lambda: self._is_live(started), PATIENCE, "a live worker")
@@ -79,26 +79,26 @@ def yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
     folder = tmp_path_factory.mktemp("processes")
     with Valkey(folder / "rq") as rq, Valkey(folder / "broker") as broker:
         env = {
-            "UNDERSTUDY_REDIS_URL": rq.url,
-            "UNDERSTUDY_AMQP_URL": broker.url,
-            "UNDERSTUDY_LEDGER_URL": "sqlite:///ledger.db",
-            "UNDERSTUDY_JOBS": "tests.integration.processes.jobs",
-            "UNDERSTUDY_DISPATCH_BUDGET": "5s",
-            "UNDERSTUDY_WORKER_BEAT": "500ms",
-            "UNDERSTUDY_WORKER_TTL": "30s",
-            "UNDERSTUDY_MAINTENANCE_EVERY": "500ms",
-            "UNDERSTUDY_PRUNE": "off",
-            "UNDERSTUDY_LOG_FORMAT": "json",
-            "UNDERSTUDY_NAMESPACE": f"p{uuid.uuid4().hex[:8]}",
+            "FAILSOFT_REDIS_URL": rq.url,
+            "FAILSOFT_AMQP_URL": broker.url,
+            "FAILSOFT_LEDGER_URL": "sqlite:///ledger.db",
+            "FAILSOFT_JOBS": "tests.integration.processes.jobs",
+            "FAILSOFT_DISPATCH_BUDGET": "5s",
+            "FAILSOFT_WORKER_BEAT": "500ms",
+            "FAILSOFT_WORKER_TTL": "30s",
+            "FAILSOFT_MAINTENANCE_EVERY": "500ms",
+            "FAILSOFT_PRUNE": "off",
+            "FAILSOFT_LOG_FORMAT": "json",
+            "FAILSOFT_NAMESPACE": f"p{uuid.uuid4().hex[:8]}",
             "PYTHONPATH": str(ROOT),
             "LC_ALL": "C.UTF-8",
         }
-        ours = {**env, "UNDERSTUDY_LEDGER_URL": f"sqlite:///{folder}/ledger.db"}
-        database = Database(ours["UNDERSTUDY_LEDGER_URL"])
+        ours = {**env, "FAILSOFT_LEDGER_URL": f"sqlite:///{folder}/ledger.db"}
+        database = Database(ours["FAILSOFT_LEDGER_URL"])
         upgrade(database)
         with pytest.MonkeyPatch.context() as patch:
             for name in os.environ:
-                if name.startswith("UNDERSTUDY_") and not name.startswith("UNDERSTUDY_TEST"):
+                if name.startswith("FAILSOFT_") and not name.startswith("FAILSOFT_TEST"):
                     patch.delenv(name)
             for name, value in ours.items():
                 patch.setenv(name, value)

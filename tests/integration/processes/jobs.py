@@ -24,8 +24,8 @@ from typing import Any
 
 from pydantic import BaseModel, field_serializer
 
-from understudy.dispatcher import dispatch_job
-from understudy.job_engine import (
+from failsoft.dispatcher import dispatch_job
+from failsoft.job_engine import (
     AsyncJobContext,
     JobContext,
     JobDefinition,

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from failsoft.job_engine import JobState, QueueProfile
 from tests.integration.processes.conftest import Yard
 from tests.integration.processes.jobs import (
     ASYNC_PLACES,
@@ -15,7 +16,6 @@ from tests.integration.processes.jobs import (
     Ending,
     WaitSteps,
 )
-from understudy.job_engine import JobState, QueueProfile
 
 ENDED = {JobState.FAILED, JobState.HELD}
 EVERY = [("end", *each) for each in itertools.product(KINDS, PLACES)] + [

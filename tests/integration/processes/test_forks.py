@@ -7,10 +7,10 @@ from pathlib import Path
 import psutil
 import pytest
 
+from failsoft.job_engine import JobState, QueueProfile
 from tests.integration.processes.conftest import Yard, is_there
 from tests.integration.processes.jobs import CHILDREN, THREADS, Forking, Leaving, Nothing
 from tests.servers.processes import PATIENCE, wait_until
-from understudy.job_engine import JobState, QueueProfile
 
 pytestmark = pytest.mark.fault("F57")
 
@@ -62,7 +62,7 @@ def test_the_end_of_a_fork_is_not_the_attempts(
 def copies_of(pid: int) -> list[psutil.Process]:
     """Return the children of a worker that are copies of it, and not the server of its children."""
     process = psutil.Process(pid)
-    return [each for each in process.children() if "understudy.worker.process" in each.cmdline()]
+    return [each for each in process.children() if "failsoft.worker.process" in each.cmdline()]
 
 
 @pytest.mark.parametrize("queue", [THREADS, CHILDREN], ids=["threads", "children"])

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from failsoft.job_engine import JobState, QueueProfile
 from tests.integration.processes.conftest import Yard, is_there
 from tests.integration.processes.jobs import CHILDREN, THREADS, Leaving, Nothing
 from tests.servers.processes import PATIENCE, wait_until
-from understudy.job_engine import JobState, QueueProfile
 
 
 @pytest.mark.fault("F58")

@@ -9,7 +9,7 @@ from tests.servers.rabbitmq import RabbitMQ
 from tests.servers.valkey import Valkey
 
 PAGE = Path(__file__).parents[3] / "docs" / "security.md"
-DISPATCHER, WORKER = "understudy-dispatcher", "understudy-worker"
+DISPATCHER, WORKER = "failsoft-dispatcher", "failsoft-worker"
 PASSWORDS = {DISPATCHER: "DISPATCHER-PASSWORD", WORKER: "WORKER-PASSWORD"}
 
 ADD_USER = 'rabbit_auth_backend_internal:add_user(<<"{0}">>, <<"{1}">>, <<"tests">>).'
@@ -54,16 +54,16 @@ def delete_rabbitmq_users(server: RabbitMQ) -> None:
 def make_postgresql_user(url: str) -> str:
     """Make the user that owns nothing, and return its address."""
     with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
-        connection.execute("CREATE ROLE understudy LOGIN")
+        connection.execute("CREATE ROLE failsoft LOGIN")
         for line in commands("PostgreSQL, for the ledger", "GRANT"):
             connection.execute(line.encode())
-    return url.replace("postgres@", "understudy@")
+    return url.replace("postgres@", "failsoft@")
 
 
 def drop_postgresql_user(url: str) -> None:
     with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
-        connection.execute("DROP OWNED BY understudy")
-        connection.execute("DROP ROLE understudy")
+        connection.execute("DROP OWNED BY failsoft")
+        connection.execute("DROP ROLE failsoft")
 
 
 def _as(url: str, user: str) -> str:

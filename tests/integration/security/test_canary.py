@@ -11,18 +11,18 @@ import pika
 import pytest
 from pydantic import SecretStr
 
+from failsoft.dispatcher import JobHandle
+from failsoft.job_engine import JobState
+from failsoft.ledger.schema.jobs import jobs
+from failsoft.ledger.schema.tables import metadata
 from tests.integration.acceptance.stage import JOBS, PATIENCE, SHORT_LEASE, Stage
 from tests.integration.security.jobs import Confidential, Fate, confidential
 from tests.servers.processes import wait_until
 from tests.servers.rabbitmq import RabbitMQ
 from tests.servers.valkey import Valkey
-from understudy.dispatcher import JobHandle
-from understudy.job_engine import JobState
-from understudy.ledger.schema.jobs import jobs
-from understudy.ledger.schema.tables import metadata
 
 CANARY = "canary-7f3a9c51"
-QUEUE = "understudy-children"
+QUEUE = "failsoft-children"
 ENGINES = ("rq", "dramatiq")
 
 pytestmark = pytest.mark.parametrize(
@@ -41,8 +41,8 @@ ENDS = {
 
 @pytest.fixture
 def environment(environment: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    environment.setenv("UNDERSTUDY_JOBS", f"{JOBS},tests.integration.security.jobs")
-    environment.setenv("UNDERSTUDY_LOG_LEVEL", "DEBUG")
+    environment.setenv("FAILSOFT_JOBS", f"{JOBS},tests.integration.security.jobs")
+    environment.setenv("FAILSOFT_LOG_LEVEL", "DEBUG")
     return environment
 
 
@@ -140,7 +140,7 @@ def everything_in_rabbitmq(request: pytest.FixtureRequest) -> Iterator[str]:
     url = pika.URLParameters(request.getfixturevalue("fallback_url"))
     with pika.BlockingConnection(url) as connection:
         channel = connection.channel()
-        for queue in (QUEUE, f"{QUEUE}.XQ", "understudy-probe"):
+        for queue in (QUEUE, f"{QUEUE}.XQ", "failsoft-probe"):
             with suppress(pika.exceptions.ChannelClosedByBroker):
                 while (found := channel.basic_get(queue))[0] is not None:
                     yield f"{found}"

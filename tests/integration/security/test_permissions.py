@@ -13,6 +13,10 @@ from redis.exceptions import NoPermissionError
 from rq.command import send_stop_job_command
 from rq.serializers import JSONSerializer
 
+from failsoft.ledger import Database, SqlLedger, check
+from failsoft.ledger.upgrade.run import upgrade
+from failsoft.queue import rq_id
+from failsoft.queue.rq_queue import DEFAULT_NAMESPACE
 from tests.faults.lost_replies import OPERATIONS, Scene
 from tests.integration.acceptance.evidence import assert_promises_kept
 from tests.integration.acceptance.jobs_under_test import Act, in_thread
@@ -29,10 +33,6 @@ from tests.integration.security.documented import (
 from tests.servers.processes import wait_until
 from tests.servers.rabbitmq import RabbitMQ
 from tests.servers.valkey import Valkey
-from understudy.ledger import Database, SqlLedger, check
-from understudy.ledger.upgrade.run import upgrade
-from understudy.queue import rq_id
-from understudy.queue.rq_queue import DEFAULT_NAMESPACE
 
 FOR_RQ = "Redis or Valkey, for RQ"
 FOR_DRAMATIQ = "A second Redis or Valkey, for Dramatiq"
@@ -72,8 +72,8 @@ def as_worker(rq_users: dict[str, str], fallback_users: dict[str, str]) -> dict[
 
 def of(user: str, rq_users: dict[str, str], fallback_users: dict[str, str]) -> dict[str, str]:
     return {
-        "UNDERSTUDY_REDIS_URL": rq_users[user],
-        "UNDERSTUDY_AMQP_URL": fallback_users[user],
+        "FAILSOFT_REDIS_URL": rq_users[user],
+        "FAILSOFT_AMQP_URL": fallback_users[user],
     }
 
 
@@ -183,7 +183,7 @@ def test_no_user_of_rabbitmq_reaches_queues_of_others(
                 lambda channel: channel.basic_get("somebody-elses"),
                 lambda channel: channel.queue_delete("somebody-elses"),
                 lambda channel: channel.exchange_declare("somebody-elses"),
-                lambda channel: channel.queue_bind("understudy-threads", "amq.topic"),
+                lambda channel: channel.queue_bind("failsoft-threads", "amq.topic"),
             ):
                 with pytest.raises(ChannelClosedByBroker, match="403"):
                     forbidden(connection.channel())
@@ -200,7 +200,7 @@ def test_a_ledger_is_served_by_a_user_who_owns_none_of_its_tables(postgres_url: 
             scene = Scene(SqlLedger(database), f"job-{number}")
             assert operation.run(scene, operation.before(scene))
     with psycopg.connect(url.replace("+psycopg", "")) as connection:
-        for forbidden in ("DROP TABLE understudy_jobs", "CREATE TABLE mine (a int)"):
+        for forbidden in ("DROP TABLE failsoft_jobs", "CREATE TABLE mine (a int)"):
             with pytest.raises(psycopg.Error, match=r"owner|permission"), connection.transaction():
                 connection.execute(forbidden.encode())
     drop_postgresql_user(postgres_url)

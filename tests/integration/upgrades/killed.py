@@ -14,10 +14,10 @@ from contextlib import closing
 from dataclasses import astuple
 from pathlib import Path
 
+from failsoft.ledger import Database
+from failsoft.ledger.upgrade.run import upgrade
+from failsoft.ledger.upgrade.steps import Progress
 from tests.integration.upgrades.next_release import ADDITIVE
-from understudy.ledger import Database
-from understudy.ledger.upgrade.run import upgrade
-from understudy.ledger.upgrade.steps import Progress
 
 #: Where the points are written down, one a line, and whether a process was killed there.
 POINTS = "points"

@@ -5,9 +5,9 @@ from time import monotonic
 from types import TracebackType
 from typing import Self
 
-from understudy.job_engine.records.states import JobState
-from understudy.ledger import Database, SqlLedger, check
-from understudy.testing.ledger_suite.fixtures import SUCCESS, claimed, new_job, plan
+from failsoft.job_engine.records.states import JobState
+from failsoft.ledger import Database, SqlLedger, check
+from failsoft.testing.ledger_suite.fixtures import SUCCESS, claimed, new_job, plan
 
 
 class Load:

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from understudy.ledger.schema.tables import metadata
-from understudy.ledger.upgrade.scripts import load
+from failsoft.ledger.schema.tables import metadata
+from failsoft.ledger.upgrade.scripts import load
 
 HERE = Path(__file__).parent
 

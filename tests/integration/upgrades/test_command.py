@@ -1,4 +1,4 @@
-"""What `understudy ledger upgrade` says, and to whom."""
+"""What `failsoft ledger upgrade` says, and to whom."""
 
 import json
 from collections.abc import Iterator
@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
+from failsoft.ledger import Database
+from failsoft.ledger.schema.revision import REVISION, REVISIONS
+from failsoft.ledger.upgrade.run import upgrade
+from failsoft.ledger.upgrade.scripts import load
+from failsoft.worker.exit_codes import CONFIG, OK
 from tests.integration.cli.command_line import CommandLine
 from tests.integration.cli.zygote import Zygote
 from tests.integration.upgrades.next_release import ADDITIVE, TABLES
 from tests.servers.processes import Processes
 from tests.unit.worker.environment import forget_settings
-from understudy.ledger import Database
-from understudy.ledger.schema.revision import REVISION, REVISIONS
-from understudy.ledger.upgrade.run import upgrade
-from understudy.ledger.upgrade.scripts import load
-from understudy.worker.exit_codes import CONFIG, OK
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def test_it_says_from_where_to_where_and_shows_each_step(cli: CommandLine) -> No
 
     assert done.out == f"ledger {place}: upgraded from schema {REVISIONS[4]} to {REVISION}\n"
     assert "0006 columns expires_at: done in " in done.err
-    assert "0006 index ix_understudy_jobs_expiring: done in " in done.err
+    assert "0006 index ix_failsoft_jobs_expiring: done in " in done.err
 
 
 def test_a_program_gets_one_document_and_a_line_for_each_step(cli: CommandLine) -> None:
@@ -94,17 +94,17 @@ def test_a_ledger_of_the_next_release_is_left_and_the_doctor_shows_all_revisions
 def test_a_newcomer_in_another_folder_sees_which_file_was_meant(
     cli: CommandLine, tmp_path: Path
 ) -> None:
-    env = {"UNDERSTUDY_LEDGER_URL": "sqlite:///.understudy/ledger.db"}
+    env = {"FAILSOFT_LEDGER_URL": "sqlite:///.failsoft/ledger.db"}
 
     refused = cli.run("jobs", "list", **env)
 
     assert refused.status == CONFIG
-    assert f"got no file at {tmp_path}/.understudy/ledger.db; run `understudy" in refused.err
+    assert f"got no file at {tmp_path}/.failsoft/ledger.db; run `failsoft" in refused.err
     # Nothing but the upgrade makes it.
-    assert not (tmp_path / ".understudy").exists()
+    assert not (tmp_path / ".failsoft").exists()
     made = cli.run("ledger", "upgrade", **env)
     assert made.status == OK
-    assert f"ledger {tmp_path}/.understudy/ledger.db: made {TABLES} tables" in made.out
+    assert f"ledger {tmp_path}/.failsoft/ledger.db: made {TABLES} tables" in made.out
 
 
 def of(cli: CommandLine, revision: str) -> str:

@@ -14,26 +14,26 @@ from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from sqlalchemy import Column, Integer, create_engine, inspect, text
 
+from failsoft.job_engine.errors import LedgerUnavailableError
+from failsoft.ledger import Database, check
+from failsoft.ledger.schema.revision import REVISION
+from failsoft.ledger.upgrade import online
+from failsoft.ledger.upgrade.postgresql import LOCK_TIMEOUT
+from failsoft.ledger.upgrade.run import Upgrade, upgrade
+from failsoft.ledger.upgrade.scripts import Migration, load
+from failsoft.ledger.upgrade.steps import Progress
 from tests.integration.acceptance.stage import ROOT
 from tests.integration.upgrades.killed import MOST
 from tests.integration.upgrades.load import Load
 from tests.integration.upgrades.next_release import ADDITIVE, TABLES
 from tests.servers.processes import PATIENCE, Processes, wait_until
-from understudy.job_engine.errors import LedgerUnavailableError
-from understudy.ledger import Database, check
-from understudy.ledger.schema.revision import REVISION
-from understudy.ledger.upgrade import online
-from understudy.ledger.upgrade.postgresql import LOCK_TIMEOUT
-from understudy.ledger.upgrade.run import Upgrade, upgrade
-from understudy.ledger.upgrade.scripts import Migration, load
-from understudy.ledger.upgrade.steps import Progress
 
 pytestmark = pytest.mark.fault("F47")
 
 MOMENT = timedelta(seconds=3)
 #: The steps that both databases have.
 ANSWERED = ("table ", "columns ", "index ", "a view", "backfill", "dropping ")
-VIEW = "understudy_colours_of_jobs"
+VIEW = "failsoft_colours_of_jobs"
 
 
 class Reports(list[Progress]):
@@ -69,7 +69,7 @@ def reading_transaction(url: str) -> Iterator[None]:
     """Leave a transaction open that has read the jobs, as a session in an editor does."""
     address = url.replace("+psycopg", "")
     with psycopg.connect(address, application_name="an-editor") as connection:
-        connection.execute("SELECT count(*) FROM understudy_jobs")
+        connection.execute("SELECT count(*) FROM failsoft_jobs")
         yield
 
 
@@ -170,7 +170,7 @@ def test_an_index_that_a_killed_upgrade_left_is_built_anew(
 def validity(database: Database) -> list[bool]:
     statement = text("""
         SELECT indisvalid FROM pg_index
-        WHERE indexrelid = to_regclass('ix_understudy_jobs_colour')
+        WHERE indexrelid = to_regclass('ix_failsoft_jobs_colour')
     """)
     return list(database.read(lambda c: c.execute(statement).scalars().all()))
 
@@ -178,7 +178,7 @@ def validity(database: Database) -> list[bool]:
 def sessions(database: Database) -> int:
     statement = text(
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
-        " AND application_name = 'understudy ledger upgrade'"
+        " AND application_name = 'failsoft ledger upgrade'"
     )
     return int(database.read(lambda c: c.execute(statement).scalar_one()))
 
@@ -214,7 +214,7 @@ def test_a_ledger_that_two_make_at_once_is_made_once(ledger_url: str) -> None:
 
         assert sorted(each.tables for each in made) == [0, 0, 0, TABLES]
         assert {each.revision for each in made} == {REVISION}
-        keys = text("SELECT count(*) FROM understudy_signing_keys")
+        keys = text("SELECT count(*) FROM failsoft_signing_keys")
         assert database.read(lambda c: c.execute(keys).scalar_one()) == 1
 
 
@@ -239,7 +239,7 @@ def test_upgrades_of_two_ledgers_in_two_threads_keep_to_their_own(
     for url in (sqlite_url, postgres_url):
         with closing(Database(url)) as database:
             made = database.read(lambda c: inspect(c).get_table_names())
-            assert "understudy_colours" in made
+            assert "failsoft_colours" in made
             assert database.read(lambda c: inspect(c).get_view_names()) == [VIEW]
 
 
@@ -289,7 +289,7 @@ def test_an_upgrade_has_no_limit_of_time_whatever_the_database_sets(postgres_url
             for setting in ("statement_timeout", "idle_in_transaction_session_timeout"):
                 connection.execute(text(f"ALTER DATABASE {name} SET {setting} = '200ms'"))
         after = Migration(
-            REVISION, "0099", REVISION, lambda: online.once("a look", "understudy_jobs", look)
+            REVISION, "0099", REVISION, lambda: online.once("a look", "failsoft_jobs", look)
         )
 
         assert upgrade(database, migrations=[*load(), after]).revision == "0099"

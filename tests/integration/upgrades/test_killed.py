@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from failsoft.ledger import Database, SqlLedger, check
+from failsoft.ledger.upgrade.run import upgrade
+from failsoft.ledger.verify import verify
 from tests.integration.acceptance.stage import ROOT
 from tests.integration.upgrades.killed import BATCHES, POINTS
 from tests.integration.upgrades.load import Load
 from tests.integration.upgrades.next_release import ADDITIVE
 from tests.servers.processes import PATIENCE, Processes, wait_until
-from understudy.ledger import Database, SqlLedger, check
-from understudy.ledger.upgrade.run import upgrade
-from understudy.ledger.verify import verify
 
 #: More than the batches of the backfill after which it is killed.
 BEFORE = 140
@@ -34,7 +34,7 @@ def test_an_upgrade_that_is_killed_gets_through_and_holds_no_program_up(
         with Load(database) as load:
             wait_until(lambda: len(load.accepted) > BEFORE or load.errors, PATIENCE, "some jobs")
             before = list(load.accepted)
-            env = {"PYTHONPATH": str(ROOT), "_UNDERSTUDY_TEST_TRAP": str(tmp_path / "trap")}
+            env = {"PYTHONPATH": str(ROOT), "_FAILSOFT_TEST_TRAP": str(tmp_path / "trap")}
             words = (
                 "-m",
                 "tests.integration.upgrades.killed",
@@ -57,16 +57,16 @@ def test_an_upgrade_that_is_killed_gets_through_and_holds_no_program_up(
     points = [json.loads(line) for line in (tmp_path / POINTS).read_text().splitlines()]
     assert [killed for *_, killed in points].count(True) == len(points) // every > 2
     steps = {step for _, step, *_ in points}
-    assert {"table understudy_colours", "columns colour, shade", "backfill colours"} <= steps
-    assert {"index ix_understudy_jobs_colour", "index ix_understudy_jobs_shade"} <= steps
+    assert {"table failsoft_colours", "columns colour, shade", "backfill colours"} <= steps
+    assert {"index ix_failsoft_jobs_colour", "index ix_failsoft_jobs_shade"} <= steps
     assert [phase for *_, phase, _ in points].count("rows") == BATCHES
 
 
 def coloured(database: Database) -> set[str]:
-    statement = text("SELECT job_id FROM understudy_colours")
+    statement = text("SELECT job_id FROM failsoft_colours")
     return set(database.read(lambda c: c.execute(statement).scalars().all()))
 
 
 def facts(database: Database) -> set[str]:
-    statement = text("SELECT key FROM understudy_info")
+    statement = text("SELECT key FROM failsoft_info")
     return set(database.read(lambda c: c.execute(statement).scalars().all()))

@@ -14,25 +14,25 @@ from pathlib import Path
 
 import pytest
 
+from failsoft.ledger import Database, check
+from failsoft.ledger.schema.revision import REVISION
+from failsoft.ledger.upgrade.run import upgrade
 from tests.integration.upgrades.next_release import ADDITIVE
-from understudy.ledger import Database, check
-from understudy.ledger.schema.revision import REVISION
-from understudy.ledger.upgrade.run import upgrade
 
 pytestmark = [pytest.mark.fault("F47"), pytest.mark.long]
 
 ROOT = Path(__file__).parents[3]
 #: The code before is the oldest that reads the minimum of a ledger: the commit that brought this.
 #: After a revision that raises the minimum it is the commit that brought that one.
-BROUGHT = "packages/ledger/src/understudy/ledger/upgrade/online.py"
+BROUGHT = "packages/ledger/src/failsoft/ledger/upgrade/online.py"
 SHALLOW = "expected the whole history, got a shallow clone or none; run: git fetch --unshallow"
 
 WORK = """
 import sys
 from contextlib import closing
-from understudy.ledger import Database, SqlLedger, check
-from understudy.job_engine.states import JobState
-from understudy.testing.ledger_suite.scene import SUCCESS, claimed, new_job, plan
+from failsoft.ledger import Database, SqlLedger, check
+from failsoft.job_engine.states import JobState
+from failsoft.testing.ledger_suite.scene import SUCCESS, claimed, new_job, plan
 
 with closing(Database(sys.argv[1])) as database:
     check(database)
@@ -44,8 +44,8 @@ with closing(Database(sys.argv[1])) as database:
 UPGRADE = """
 import sys
 from contextlib import closing
-from understudy.ledger import Database
-from understudy.ledger.upgrading import upgrade
+from failsoft.ledger import Database
+from failsoft.ledger.upgrading import upgrade
 
 with closing(Database(sys.argv[1])) as database:
     upgrade(database)
@@ -105,6 +105,6 @@ def run(folder: Path, program: str, url: str) -> None:
 
 
 WHERE = """
-import understudy.ledger.schema.revision as where
+import failsoft.ledger.schema.revision as where
 assert where.__file__.startswith({folder!r}), where.__file__
 """

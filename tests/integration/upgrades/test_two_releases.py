@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from failsoft.job_engine.errors import LedgerError, LedgerSchemaError
+from failsoft.ledger import Database, check
+from failsoft.ledger.schema.revision import REVISION, REVISIONS, Standing, standing
+from failsoft.ledger.upgrade.run import upgrade
+from failsoft.ledger.upgrade.scripts import Migration, load
 from tests.integration.upgrades.load import Load
 from tests.integration.upgrades.next_release import ADDITIVE, BREAKING, TABLES
 from tests.servers.processes import PATIENCE, wait_until
-from understudy.job_engine.errors import LedgerError, LedgerSchemaError
-from understudy.ledger import Database, check
-from understudy.ledger.schema.revision import REVISION, REVISIONS, Standing, standing
-from understudy.ledger.upgrade.run import upgrade
-from understudy.ledger.upgrade.scripts import Migration, load
 
 pytestmark = pytest.mark.fault("F47")
 
@@ -81,7 +81,7 @@ def test_newer_code_refuses_a_ledger_of_any_revision_before_and_names_the_comman
 def test_a_ledger_from_before_minimums_gets_its_own(ledger_url: str) -> None:
     with closing(Database(ledger_url)) as database:
         upgrade(database)
-        database.write(lambda c: c.execute(text("DELETE FROM understudy_info WHERE key != 'host'")))
+        database.write(lambda c: c.execute(text("DELETE FROM failsoft_info WHERE key != 'host'")))
         check(database)
 
         done = upgrade(database)
@@ -97,7 +97,7 @@ def test_a_ledger_from_before_minimums_gets_its_own(ledger_url: str) -> None:
 def test_a_newer_ledger_without_a_minimum_is_refused(ledger_url: str) -> None:
     with closing(Database(ledger_url)) as database:
         upgrade(database, migrations=ADDITIVE)
-        database.write(lambda c: c.execute(text("DELETE FROM understudy_info WHERE key != 'host'")))
+        database.write(lambda c: c.execute(text("DELETE FROM failsoft_info WHERE key != 'host'")))
 
         for refused in (check, upgrade):
             with pytest.raises(LedgerSchemaError, match="upgrade this installation"):

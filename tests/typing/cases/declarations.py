@@ -4,12 +4,12 @@ from typing import assert_type
 
 from pydantic import BaseModel
 
-from understudy.dispatcher import JobHandle, dispatch_job
-from understudy.job_engine import AsyncJobContext, JobContext, JobDefinition, declare_job, job
-from understudy.job_engine.jobs.data_sync.import_csv import import_cvs  # error: no such job
-from understudy.job_engine.jobs.default import deliver_webhook as webhooks
-from understudy.job_engine.jobs.default.deliver_webhook import deliver_webhook
-from understudy.job_engine.jobs.scheduled.prune_ledger import Pruning, prune_ledger
+from failsoft.dispatcher import JobHandle, dispatch_job
+from failsoft.job_engine import AsyncJobContext, JobContext, JobDefinition, declare_job, job
+from failsoft.job_engine.jobs.data_sync.import_csv import import_cvs  # error: no such job
+from failsoft.job_engine.jobs.default import deliver_webhook as webhooks
+from failsoft.job_engine.jobs.default.deliver_webhook import deliver_webhook
+from failsoft.job_engine.jobs.scheduled.prune_ledger import Pruning, prune_ledger
 
 
 class Parcel(BaseModel):

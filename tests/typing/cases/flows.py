@@ -4,7 +4,7 @@ from typing import assert_type
 
 from pydantic import BaseModel
 
-from understudy.dispatcher import (
+from failsoft.dispatcher import (
     ChainHandle,
     Dispatcher,
     DispatchOutcome,
@@ -17,7 +17,7 @@ from understudy.dispatcher import (
     dispatch_many,
     send_event,
 )
-from understudy.job_engine import GroupResult, JobContext, JobFailure, Link, job
+from failsoft.job_engine import GroupResult, JobContext, JobFailure, Link, job
 
 
 class Mail(BaseModel):

@@ -5,8 +5,8 @@ from typing import assert_type
 
 from pydantic import BaseModel
 
-from understudy.dispatcher import AsyncJobHandle, JobHandle, dispatch_job, dispatch_job_async
-from understudy.job_engine import AsyncJobContext, Branch, JobContext, JobDefinition, job
+from failsoft.dispatcher import AsyncJobHandle, JobHandle, dispatch_job, dispatch_job_async
+from failsoft.job_engine import AsyncJobContext, Branch, JobContext, JobDefinition, job
 
 
 class Mail(BaseModel):

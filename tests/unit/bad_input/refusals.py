@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from understudy.job_engine.errors import UnderstudyError
+from failsoft.job_engine.errors import FailsoftError
 
 ZERO = timedelta(0)
 SECOND = timedelta(seconds=1)
@@ -35,7 +35,7 @@ def each(rows: Rows, optional: Collection[str] = ()) -> Any:
     return pytest.mark.parametrize(("option", "value"), pairs, ids=ids)
 
 
-def refused(error: type[UnderstudyError], act: Callable[[], object]) -> str:
+def refused(error: type[FailsoftError], act: Callable[[], object]) -> str:
     """Expect one clear error; return its message."""
     with pytest.raises(error) as caught:
         act()

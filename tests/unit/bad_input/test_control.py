@@ -6,6 +6,11 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
+from failsoft.dispatcher import JobHandle
+from failsoft.job_engine.errors import FailsoftError, ScheduleNotFoundError
+from failsoft.job_engine.records.error_record import ErrorRecord
+from failsoft.job_engine.records.job import Conclusion
+from failsoft.job_engine.records.states import FAIL, HOLD, JobState
 from tests.unit.bad_input.refusals import (
     NO_SPANS,
     NO_TEXT,
@@ -16,11 +21,6 @@ from tests.unit.bad_input.refusals import (
 )
 from tests.unit.house import WELCOME, House
 from tests.unit.support import Mail
-from understudy.dispatcher import JobHandle
-from understudy.job_engine.errors import ScheduleNotFoundError, UnderstudyError
-from understudy.job_engine.records.error_record import ErrorRecord
-from understudy.job_engine.records.job import Conclusion
-from understudy.job_engine.records.states import FAIL, HOLD, JobState
 
 ACTORS = (*NO_TEXT, "", "a" * 129, "a\0")
 REASONS = (*NO_TEXT, "r" * 2001, "r\0", "\ud800")
@@ -139,7 +139,7 @@ def test_of_a_failed_job(option: str, value: Any) -> None:
     house = House()
     handle = ended_by(FAIL, house)
 
-    refused(UnderstudyError, lambda: OF_FAILED[option][0](handle, house, value))
+    refused(FailsoftError, lambda: OF_FAILED[option][0](handle, house, value))
     assert house.ledger.counts() == {JobState.FAILED: 1}
 
 
@@ -148,7 +148,7 @@ def test_of_a_held_job(option: str, value: Any) -> None:
     house = House()
     handle = ended_by(HOLD, house)
 
-    refused(UnderstudyError, lambda: OF_HELD[option][0](handle, house, value))
+    refused(FailsoftError, lambda: OF_HELD[option][0](handle, house, value))
     assert handle.status() is JobState.HELD
 
 
@@ -157,7 +157,7 @@ def test_of_queues_and_schedules(option: str, value: Any) -> None:
     house = House()
     handle = house.dispatch()
 
-    refused(UnderstudyError, lambda: OF_A_HOUSE[option][0](handle, house, value))
+    refused(FailsoftError, lambda: OF_A_HOUSE[option][0](handle, house, value))
     assert not house.ledger.pauses()
 
 
@@ -165,7 +165,7 @@ def test_a_retry_is_of_another_payload_or_from_a_step() -> None:
     house = House()
     handle = ended_by(FAIL, house)
 
-    told = refused(UnderstudyError, lambda: handle.retry(payload=Mail(), from_step="a"))
+    told = refused(FailsoftError, lambda: handle.retry(payload=Mail(), from_step="a"))
 
     assert "got both" in told
 

@@ -5,17 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.bad_input.refusals import (
-    NO_SPANS,
-    NO_TEXT,
-    NO_WHOLE_NUMBERS,
-    OUT_OF_SPAN,
-    SECOND,
-    each,
-    refused,
-)
-from tests.unit.support import Mail, define
-from understudy.job_engine import (
+from failsoft.job_engine import (
     Concurrency,
     Debounce,
     Every,
@@ -27,9 +17,19 @@ from understudy.job_engine import (
     declare_job,
     job,
 )
-from understudy.job_engine.declaration import JobOptions
-from understudy.job_engine.errors import DefinitionError, UnknownQueueError
-from understudy.job_engine.policies.checks import CHECKS, OPTIONAL
+from failsoft.job_engine.declaration import JobOptions
+from failsoft.job_engine.errors import DefinitionError, UnknownQueueError
+from failsoft.job_engine.policies.checks import CHECKS, OPTIONAL
+from tests.unit.bad_input.refusals import (
+    NO_SPANS,
+    NO_TEXT,
+    NO_WHOLE_NUMBERS,
+    OUT_OF_SPAN,
+    SECOND,
+    each,
+    refused,
+)
+from tests.unit.support import Mail, define
 
 UNIQUE = Unique(by=())
 ONE = declare_job("one", payload=JobFailure)

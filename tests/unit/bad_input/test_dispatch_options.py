@@ -7,6 +7,12 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
+from failsoft.dispatcher import DispatchRequest, Many
+from failsoft.dispatcher.options.checks import CHECKS, OPTIONAL
+from failsoft.dispatcher.options.options import DispatchOptions
+from failsoft.job_engine import Concurrency, Debounce, RateLimit, Throttle, Unique, declare_job
+from failsoft.job_engine.errors import DispatchError, PayloadInvalidError
+from failsoft.job_engine.values.codec import MAX_DEPTH
 from tests.unit.bad_input.refusals import (
     NAIVE,
     NO_SPANS,
@@ -20,12 +26,6 @@ from tests.unit.bad_input.refusals import (
 )
 from tests.unit.house import WELCOME, House
 from tests.unit.support import Mail
-from understudy.dispatcher import DispatchRequest, Many
-from understudy.dispatcher.options.checks import CHECKS, OPTIONAL
-from understudy.dispatcher.options.options import DispatchOptions
-from understudy.job_engine import Concurrency, Debounce, RateLimit, Throttle, Unique, declare_job
-from understudy.job_engine.errors import DispatchError, PayloadInvalidError
-from understudy.job_engine.values.codec import MAX_DEPTH
 
 NO_MOMENTS: tuple[Any, ...] = (5, "2030-01-01", SECOND, NAIVE, NAIVE.date(), NAIVE.timestamp())
 

@@ -5,6 +5,9 @@ from typing import Any
 
 import pytest
 
+from failsoft.job_engine import Link, Unique
+from failsoft.job_engine.errors import DispatchError
+from failsoft.job_engine.values.codec import MAX_PAYLOAD_BYTES
 from tests.unit.bad_input.refusals import (
     NO_SPANS,
     NO_TEXT,
@@ -14,9 +17,6 @@ from tests.unit.bad_input.refusals import (
 )
 from tests.unit.house import WELCOME, House
 from tests.unit.support import Mail, define
-from understudy.job_engine import Link, Unique
-from understudy.job_engine.errors import DispatchError
-from understudy.job_engine.values.codec import MAX_PAYLOAD_BYTES
 
 LINK = Link(WELCOME, Mail())
 UNIQUE = define(lambda ctx: None, unique=Unique(by=()))

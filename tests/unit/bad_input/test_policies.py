@@ -7,17 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from tests.unit.bad_input.refusals import (
-    NO_CALLABLES,
-    NO_SPANS,
-    NO_TEXT,
-    NO_WHOLE_NUMBERS,
-    OUT_OF_SPAN,
-    SECOND,
-    ZERO,
-    refused,
-)
-from understudy.job_engine import (
+from failsoft.job_engine import (
     Concurrency,
     Cron,
     Debounce,
@@ -31,7 +21,17 @@ from understudy.job_engine import (
     Unique,
     declare_queue,
 )
-from understudy.job_engine.errors import DefinitionError, StepError
+from failsoft.job_engine.errors import DefinitionError, StepError
+from tests.unit.bad_input.refusals import (
+    NO_CALLABLES,
+    NO_SPANS,
+    NO_TEXT,
+    NO_WHOLE_NUMBERS,
+    OUT_OF_SPAN,
+    SECOND,
+    ZERO,
+    refused,
+)
 
 NEGATIVE = (-SECOND, timedelta.max)
 SPANS = (*NO_SPANS, *OUT_OF_SPAN)

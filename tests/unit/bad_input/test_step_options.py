@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 
+from failsoft.job_engine import AsyncJobContext, JobContext, JobState, RetryPolicy, job
+from failsoft.job_engine.steps.journal import MAX_STEPS
+from failsoft.job_engine.values.codec import MAX_DEPTH, MAX_RESULT_BYTES
 from tests.unit.bad_input.refusals import (
     NAIVE,
     NO_CALLABLES,
@@ -18,9 +21,6 @@ from tests.unit.bad_input.refusals import (
     TOO_LATE,
 )
 from tests.unit.support import Mail, Stage, Worker
-from understudy.job_engine import AsyncJobContext, JobContext, JobState, RetryPolicy, job
-from understudy.job_engine.steps.journal import MAX_STEPS
-from understudy.job_engine.values.codec import MAX_DEPTH, MAX_RESULT_BYTES
 
 WORKER = Worker()
 SPANS = tuple(value for value in (*NO_SPANS, *OUT_OF_SPAN) if value is not None)
@@ -257,7 +257,7 @@ def test_a_result_that_nests_too_deep() -> None:
 
 
 def test_a_job_has_so_many_steps_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("understudy.job_engine.steps.journal.MAX_STEPS", 3)
+    monkeypatch.setattr("failsoft.job_engine.steps.journal.MAX_STEPS", 3)
 
     def body(ctx: JobContext) -> None:
         for _ in ctx.batches("rows", range(MAX_STEPS), size=1):

@@ -6,9 +6,9 @@ from typing import Any
 import httpx
 import pytest
 
+from failsoft.job_engine.jobs.data_sync.csv_source import CsvSource, ImportSettings
+from failsoft.job_engine.jobs.data_sync.import_csv import CsvImport, ImportCsv, ImportReport
 from tests.unit.jobs.fakes import Crashed, Job, MemoryTables
-from understudy.job_engine.jobs.data_sync.csv_source import CsvSource, ImportSettings
-from understudy.job_engine.jobs.data_sync.import_csv import CsvImport, ImportCsv, ImportReport
 
 COLUMNS = {"name": "str", "age": "int"}
 PEOPLE = "name,age\n" + "".join(f"person {n},{n}\n" for n in range(1, 8))

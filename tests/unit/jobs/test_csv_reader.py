@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from understudy.job_engine.errors import NonRetryableError
-from understudy.job_engine.jobs.data_sync.csv_reader import (
+from failsoft.job_engine.errors import NonRetryableError
+from failsoft.job_engine.jobs.data_sync.csv_reader import (
     MAX_LINE_BYTES,
     CsvReader,
     Place,

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from failsoft.job_engine.errors import NonRetryableError
+from failsoft.job_engine.jobs.data_sync.csv_folder import SourceUnavailableError, open_below
+from failsoft.job_engine.jobs.http_replies import PeerUnavailableError
 from tests.unit.jobs.imports import PEOPLE, URL, Bench, Web, people
-from understudy.job_engine.errors import NonRetryableError
-from understudy.job_engine.jobs.data_sync.csv_folder import SourceUnavailableError, open_below
-from understudy.job_engine.jobs.http_replies import PeerUnavailableError
 
 
 @pytest.fixture

@@ -8,18 +8,18 @@ import httpx
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from tests.unit.jobs.fakes import JOB_ID, Crashed, Job
-from understudy.job_engine.errors import ConfigurationError, NonRetryableError, RetryAfterError
-from understudy.job_engine.jobs.default.deliver_webhook import (
+from failsoft.job_engine.errors import ConfigurationError, NonRetryableError, RetryAfterError
+from failsoft.job_engine.jobs.default.deliver_webhook import (
     PAUSES,
     DeliverWebhook,
     Webhook,
     deliver_webhook,
 )
-from understudy.job_engine.jobs.default.webhook_settings import WebhookSettings
-from understudy.job_engine.jobs.http_replies import PeerUnavailableError
-from understudy.job_engine.values.codec import MAX_PAYLOAD_BYTES, encode_payload
-from understudy.testing import FrozenClock
+from failsoft.job_engine.jobs.default.webhook_settings import WebhookSettings
+from failsoft.job_engine.jobs.http_replies import PeerUnavailableError
+from failsoft.job_engine.values.codec import MAX_PAYLOAD_BYTES, encode_payload
+from failsoft.testing import FrozenClock
+from tests.unit.jobs.fakes import JOB_ID, Crashed, Job
 
 URL = "https://hooks.example.com/in?token=hush"
 SECRET = f"whsec_{base64.b64encode(b's' * 24).decode()}"

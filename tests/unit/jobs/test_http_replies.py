@@ -3,8 +3,8 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
-from understudy.job_engine.errors import NonRetryableError, RetryAfterError
-from understudy.job_engine.jobs.http_replies import (
+from failsoft.job_engine.errors import NonRetryableError, RetryAfterError
+from failsoft.job_engine.jobs.http_replies import (
     PeerUnavailableError,
     check_status,
     connection_errors,

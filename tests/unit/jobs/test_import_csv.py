@@ -5,17 +5,17 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from tests.unit.jobs.fakes import JOB_ID, MemoryTables
-from tests.unit.jobs.imports import PEOPLE, Bench, people
-from understudy.job_engine.errors import NonRetryableError
-from understudy.job_engine.jobs.data_sync.import_csv import (
+from failsoft.job_engine.errors import NonRetryableError
+from failsoft.job_engine.jobs.data_sync.import_csv import (
     BadRow,
     CsvImport,
     ImportReport,
     import_csv,
 )
-from understudy.job_engine.jobs.data_sync.table_sink import Row, TableShape
-from understudy.job_engine.values.codec import MAX_PAYLOAD_BYTES, encode_payload
+from failsoft.job_engine.jobs.data_sync.table_sink import Row, TableShape
+from failsoft.job_engine.values.codec import MAX_PAYLOAD_BYTES, encode_payload
+from tests.unit.jobs.fakes import JOB_ID, MemoryTables
+from tests.unit.jobs.imports import PEOPLE, Bench, people
 
 
 @pytest.fixture
@@ -204,7 +204,7 @@ def test_the_progress_is_told_for_the_batches_of_this_attempt(file: Path) -> Non
         {"table": ""},
         {"table": "p" * 64},
         {"table": "people\n"},
-        {"table": "understudy_jobs"},
+        {"table": "failsoft_jobs"},
         {"table": "sqlite_master"},
         {"table": "pg_class"},
         {"columns": {}},

@@ -6,10 +6,9 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from tests.unit.jobs.fakes import Crashed, Job
-from understudy.job_engine.definitions.decorators import declare_job
-from understudy.job_engine.definitions.definition import AnyDefinition
-from understudy.job_engine.jobs.scheduled.prune_ledger import (
+from failsoft.job_engine.definitions.decorators import declare_job
+from failsoft.job_engine.definitions.definition import AnyDefinition
+from failsoft.job_engine.jobs.scheduled.prune_ledger import (
     MAX_BATCH,
     PRUNING_DEAD_LETTERS,
     PruneLedger,
@@ -17,10 +16,11 @@ from understudy.job_engine.jobs.scheduled.prune_ledger import (
     Pruning,
     prune_ledger,
 )
-from understudy.job_engine.policies.retention import Retention
-from understudy.job_engine.policies.retry import RetryPolicy
-from understudy.job_engine.records.states import JobState
-from understudy.job_engine.telemetry import Event
+from failsoft.job_engine.policies.retention import Retention
+from failsoft.job_engine.policies.retry import RetryPolicy
+from failsoft.job_engine.records.states import JobState
+from failsoft.job_engine.telemetry import Event
+from tests.unit.jobs.fakes import Crashed, Job
 
 SUCCEEDED = Retention(age=timedelta(hours=1), count=10)
 FAILED = Retention(age=timedelta(days=30))

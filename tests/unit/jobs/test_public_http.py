@@ -3,7 +3,7 @@ from collections.abc import Sequence
 import httpx
 import pytest
 
-from understudy.job_engine.jobs.public_http import (
+from failsoft.job_engine.jobs.public_http import (
     MAX_ADDRESSES,
     ForbiddenAddressError,
     PublicTransport,

@@ -3,15 +3,15 @@ from typing import Any
 
 import pytest
 
-from understudy.job_engine.errors import NonRetryableError
-from understudy.job_engine.jobs.data_sync.csv_reader import Record
-from understudy.job_engine.jobs.data_sync.row_schema import (
+from failsoft.job_engine.errors import NonRetryableError
+from failsoft.job_engine.jobs.data_sync.csv_reader import Record
+from failsoft.job_engine.jobs.data_sync.row_schema import (
     BadRowError,
     Positions,
     RowParser,
     find_columns,
 )
-from understudy.job_engine.jobs.data_sync.table_sink import Column, ColumnType, TableShape
+from failsoft.job_engine.jobs.data_sync.table_sink import Column, ColumnType, TableShape
 
 
 def parsed(kind: ColumnType, text: str, *, nullable: bool = False) -> Any:

@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from tests.unit.jobs.fakes import Crashed, Job
-from understudy.job_engine.errors import ConfigurationError, NonRetryableError
-from understudy.job_engine.jobs.default.send_email import (
+from failsoft.job_engine.errors import ConfigurationError, NonRetryableError
+from failsoft.job_engine.jobs.default.send_email import (
     MAX_RECIPIENTS,
     MAX_ROUNDS,
     PAUSE,
@@ -17,14 +16,15 @@ from understudy.job_engine.jobs.default.send_email import (
     SendEmail,
     send_email,
 )
-from understudy.job_engine.jobs.smtp import (
+from failsoft.job_engine.jobs.smtp import (
     MailServerUnavailableError,
     Refusal,
     SmtpServer,
     SmtpSettings,
 )
-from understudy.job_engine.values.codec import MAX_PAYLOAD_BYTES, encode_payload
-from understudy.testing import FrozenClock
+from failsoft.job_engine.values.codec import MAX_PAYLOAD_BYTES, encode_payload
+from failsoft.testing import FrozenClock
+from tests.unit.jobs.fakes import Crashed, Job
 
 SETTINGS = SmtpSettings(sender="robot@example.com")
 GREYLISTED = Refusal(451, "come back later")

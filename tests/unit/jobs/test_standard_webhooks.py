@@ -5,8 +5,8 @@ import pytest
 from pydantic import SecretStr
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from understudy.job_engine.errors import ConfigurationError
-from understudy.job_engine.jobs.standard_webhooks import headers, signing_keys
+from failsoft.job_engine.errors import ConfigurationError
+from failsoft.job_engine.jobs.standard_webhooks import headers, signing_keys
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 OTHER = f"whsec_{base64.b64encode(b'o' * 32).decode()}"

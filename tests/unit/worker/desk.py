@@ -4,14 +4,14 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from understudy.job_engine.policies.limits import NO_LIMITS, Limits
-from understudy.job_engine.policies.queue import QueueProfile
-from understudy.job_engine.records.job import Claim, Ticket
-from understudy.job_engine.records.message import KeyRing, Message
-from understudy.job_engine.records.new_job import NewJob, OfferPlan
-from understudy.job_engine.records.states import JobState
-from understudy.job_engine.telemetry import Event
-from understudy.testing import FrozenClock, MemoryLedger
+from failsoft.job_engine.policies.limits import NO_LIMITS, Limits
+from failsoft.job_engine.policies.queue import QueueProfile
+from failsoft.job_engine.records.job import Claim, Ticket
+from failsoft.job_engine.records.message import KeyRing, Message
+from failsoft.job_engine.records.new_job import NewJob, OfferPlan
+from failsoft.job_engine.records.states import JobState
+from failsoft.job_engine.telemetry import Event
+from failsoft.testing import FrozenClock, MemoryLedger
 
 LEASE = timedelta(seconds=40)
 QUEUE = QueueProfile("default", lease=LEASE)

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from understudy.worker.configuration.report import provenance
-from understudy.worker.configuration.settings import Settings
+from failsoft.worker.configuration.report import provenance
+from failsoft.worker.configuration.settings import Settings
 
-_PREFIXES = ("UNDERSTUDY_", "REDIS_", "SMTP_")
+_PREFIXES = ("FAILSOFT_", "REDIS_", "SMTP_")
 _OTHERS = frozenset({"USE_RQ", "AMQP_URL", "CLOUDAMQP_URL", "RABBITMQ_URL", "DATABASE_URL"})
 
 

@@ -5,13 +5,13 @@ from dataclasses import replace
 
 import pytest
 
+from failsoft.job_engine.policies.limits import Limit, Limits
+from failsoft.job_engine.records.job import Ticket
+from failsoft.job_engine.records.message import MAX_MESSAGE_BYTES, KeyRing
+from failsoft.job_engine.records.states import JobState
+from failsoft.testing import FrozenClock
+from failsoft.worker.attempts.admission import Admission, WorkerIdentity
 from tests.unit.worker.desk import QUEUE, Desk
-from understudy.job_engine.policies.limits import Limit, Limits
-from understudy.job_engine.records.job import Ticket
-from understudy.job_engine.records.message import MAX_MESSAGE_BYTES, KeyRing
-from understudy.job_engine.records.states import JobState
-from understudy.testing import FrozenClock
-from understudy.worker.attempts.admission import Admission, WorkerIdentity
 
 
 class ClockWithVisitor(FrozenClock):

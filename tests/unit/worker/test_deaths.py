@@ -10,17 +10,17 @@ from datetime import timedelta
 
 import pytest
 
-from tests.servers.processes import PATIENCE, wait_until
-from understudy.job_engine.errors import LedgerUnavailableError
-from understudy.job_engine.records.job import WorkerRecord
-from understudy.testing import FrozenClock, MemoryLedger
-from understudy.worker.processes.deaths import (
+from failsoft.job_engine.errors import LedgerUnavailableError
+from failsoft.job_engine.records.job import WorkerRecord
+from failsoft.testing import FrozenClock, MemoryLedger
+from failsoft.worker.processes.deaths import (
     DeathNotices,
     NeighbourWatch,
     birth,
     has_gone,
     this_machine,
 )
+from tests.servers.processes import PATIENCE, wait_until
 
 LONG = timedelta(hours=1)
 HERE = "here"

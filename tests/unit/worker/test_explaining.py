@@ -6,8 +6,8 @@ from functools import partial
 
 import pytest
 
-from understudy.job_engine.policies.limits import Limit, Limits
-from understudy.job_engine.records.job import (
+from failsoft.job_engine.policies.limits import Limit, Limits
+from failsoft.job_engine.records.job import (
     Conclusion,
     DispatchTry,
     JobRecord,
@@ -16,11 +16,11 @@ from understudy.job_engine.records.job import (
     TryOutcome,
     WorkerRecord,
 )
-from understudy.job_engine.records.pauses import Pause
-from understudy.job_engine.records.resolution import Resolution
-from understudy.job_engine.records.states import ABANDON, ACCEPT, HOLD, RELEASE, RESUME, SUSPEND
-from understudy.testing import FrozenClock, MemoryLedger
-from understudy.testing.ledger_suite.fixtures import (
+from failsoft.job_engine.records.pauses import Pause
+from failsoft.job_engine.records.resolution import Resolution
+from failsoft.job_engine.records.states import ABANDON, ACCEPT, HOLD, RELEASE, RESUME, SUSPEND
+from failsoft.testing import FrozenClock, MemoryLedger
+from failsoft.testing.ledger_suite.fixtures import (
     CONCLUSIONS,
     LONG,
     claimed,
@@ -30,8 +30,8 @@ from understudy.testing.ledger_suite.fixtures import (
     started,
     waiting,
 )
-from understudy.worker.cli.jobs.explanation import why
-from understudy.worker.cli.jobs.page import read_story
+from failsoft.worker.cli.jobs.explanation import why
+from failsoft.worker.cli.jobs.page import read_story
 
 HELD = Conclusion(HOLD, error=CONCLUSIONS[1].error, reason="step 'pay' is in doubt")
 
@@ -131,7 +131,7 @@ def released(reason: str) -> Conclusion:
             partial(concluded, conclusion=released("worker stops")),
             "given back by its worker: worker",
         ),
-        (partial(concluded, conclusion=released("unknown job")), "whose UNDERSTUDY_JOBS has it"),
+        (partial(concluded, conclusion=released("unknown job")), "whose FAILSOFT_JOBS has it"),
         (paused, "queue default paused by ana: the bank is closed"),
         (full, "waits for its turn: concurrency: 1 of 1 run"),
         (chained, "to end"),
@@ -139,7 +139,7 @@ def released(reason: str) -> Conclusion:
         (served, "to first, waits for a free worker"),
         (lambda ledger: started(ledger).job_id, "attempt 1 on first"),
         (asked_to_stop, "asked to stop at its next step"),
-        (partial(concluded, conclusion=HELD), "step 'pay' is in doubt; decide with `understudy"),
+        (partial(concluded, conclusion=HELD), "step 'pay' is in doubt; decide with `failsoft"),
         (partial(resolved, resolution=Resolution(RESUME, "ana", "it is fine")), "resolved by ana"),
         (partial(resolved, resolution=Resolution(ABANDON, "ana")), "given up by ana"),
         (partial(resolved, resolution=Resolution(ACCEPT, "ana", "", "1")), "given by ana"),

@@ -7,9 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.servers.processes import PATIENCE, wait_until
-from tests.unit.worker.desk import LEASE, Desk
-from understudy.job_engine.attempt.interrupts import (
+from failsoft.job_engine.attempt.interrupts import (
     CancelRequested,
     CutOff,
     Fenced,
@@ -17,13 +15,15 @@ from understudy.job_engine.attempt.interrupts import (
     Released,
     TimedOut,
 )
-from understudy.job_engine.attempt.lease import Lease
-from understudy.job_engine.errors import LedgerUnavailableError
-from understudy.job_engine.records.job import Claim, Ticket
-from understudy.job_engine.records.new_job import OfferPlan
-from understudy.job_engine.records.states import JobState
-from understudy.worker.attempts.claim_returns import ClaimReturns
-from understudy.worker.attempts.lease_keeper import OVERDUE_SECONDS, LeaseKeeper
+from failsoft.job_engine.attempt.lease import Lease
+from failsoft.job_engine.errors import LedgerUnavailableError
+from failsoft.job_engine.records.job import Claim, Ticket
+from failsoft.job_engine.records.new_job import OfferPlan
+from failsoft.job_engine.records.states import JobState
+from failsoft.worker.attempts.claim_returns import ClaimReturns
+from failsoft.worker.attempts.lease_keeper import OVERDUE_SECONDS, LeaseKeeper
+from tests.servers.processes import PATIENCE, wait_until
+from tests.unit.worker.desk import LEASE, Desk
 
 LONG = timedelta(hours=1)
 A_MOMENT = timedelta(milliseconds=1)

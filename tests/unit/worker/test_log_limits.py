@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from failsoft.worker.logs.rate_limits import BURSTS, MOST_REASONS, OTHERS, FloodGate
 from tests.servers.processes import wait_until
-from understudy.worker.logs.rate_limits import BURSTS, MOST_REASONS, OTHERS, FloodGate
 
 KIND = "message.rejected"
 LONG = timedelta(hours=1)

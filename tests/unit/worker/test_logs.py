@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 import structlog
 
+from failsoft.job_engine.records.error_record import ErrorRecord
+from failsoft.job_engine.telemetry import Event
+from failsoft.worker.configuration.settings import load_settings
+from failsoft.worker.logs.output import bound_to, configure_logs, log_event
 from tests.unit.worker.desk import Desk
-from understudy.job_engine.records.error_record import ErrorRecord
-from understudy.job_engine.telemetry import Event
-from understudy.worker.configuration.settings import load_settings
-from understudy.worker.logs.output import bound_to, configure_logs, log_event
 
 CHATTERS = ("rq", "rq.worker", "rq.job", "dramatiq", "alembic", "httpx", "pika", "watchfiles")
 FAILURE = ErrorRecord("shop.TornPageError", "torn", "Traceback ...\nshop.TornPageError: torn\n")
@@ -75,7 +75,7 @@ def test_a_program_gets_each_event_as_one_json_object(screen: Screen) -> None:
         "event": "job.claim",
         "message": "job job-1 (work) is claimed by worker w-1 of rq, attempt 2",
         "level": "info",
-        "logger": "understudy",
+        "logger": "failsoft",
         "job_id": "job-1",
         "job": "work",
         "queue": "default",
@@ -202,7 +202,7 @@ def test_a_job_that_a_worker_does_not_know_is_told_of_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     given = {"reason": "unknown job", "state": "scheduled"}
-    with caplog.at_level(logging.INFO, "understudy"):
+    with caplog.at_level(logging.INFO, "failsoft"):
         for job_id in ("one", "two"):
             log_event(Event("job.release", job_id, "only-told-once", "default", detail=given))
 

@@ -7,9 +7,9 @@ from datetime import timedelta
 
 import pytest
 
+from failsoft.job_engine.errors import LedgerUnavailableError
+from failsoft.worker.processes.loop_thread import LoopThread
 from tests.servers.processes import PATIENCE, wait_until
-from understudy.job_engine.errors import LedgerUnavailableError
-from understudy.worker.processes.loop_thread import LoopThread
 
 OFTEN = timedelta(milliseconds=5)
 Start = Callable[[Callable[[], object]], LoopThread]

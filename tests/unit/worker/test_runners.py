@@ -13,32 +13,32 @@ import psutil
 import pytest
 from pydantic import BaseModel
 
-from tests.servers.processes import PATIENCE, end, is_alive, wait_until
-from tests.unit.worker.desk import LEASE, QUEUE, Desk
-from understudy.job_engine import JobContext, RetryPolicy, job
-from understudy.job_engine.attempt.interrupts import (
+from failsoft.job_engine import JobContext, RetryPolicy, job
+from failsoft.job_engine.attempt.interrupts import (
     CancelRequested,
     Fenced,
     Interrupt,
     Released,
     TimedOut,
 )
-from understudy.job_engine.attempt.lease import Lease
-from understudy.job_engine.definitions.catalogue import Catalogue
-from understudy.job_engine.executor import Executor
-from understudy.job_engine.outcome import MAX_CRASHES
-from understudy.job_engine.records.job import Claim
-from understudy.job_engine.records.new_job import OfferPlan
-from understudy.job_engine.records.states import JobState
-from understudy.worker.attempts.claim_returns import ClaimReturns
-from understudy.worker.attempts.lease_keeper import LeaseKeeper
-from understudy.worker.attempts.runners import (
+from failsoft.job_engine.attempt.lease import Lease
+from failsoft.job_engine.definitions.catalogue import Catalogue
+from failsoft.job_engine.executor import Executor
+from failsoft.job_engine.outcome import MAX_CRASHES
+from failsoft.job_engine.records.job import Claim
+from failsoft.job_engine.records.new_job import OfferPlan
+from failsoft.job_engine.records.states import JobState
+from failsoft.worker.attempts.claim_returns import ClaimReturns
+from failsoft.worker.attempts.lease_keeper import LeaseKeeper
+from failsoft.worker.attempts.runners import (
     CautiousRunner,
     ChildLease,
     ChildRunner,
     ThreadRunner,
     attempt_timeout,
 )
+from tests.servers.processes import PATIENCE, end, is_alive, wait_until
+from tests.unit.worker.desk import LEASE, QUEUE, Desk
 
 TIMEOUT = timedelta(seconds=7)
 ONCE = RetryPolicy(max_attempts=1)

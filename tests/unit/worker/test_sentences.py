@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from failsoft.job_engine.records.states import TRANSITIONS
+from failsoft.job_engine.telemetry import Event
+from failsoft.worker.logs.output import level_of, log_event
+from failsoft.worker.logs.sentences import SENTENCES, sentence
 from tests.unit.worker.test_logs import FAILURE
-from understudy.job_engine.records.states import TRANSITIONS
-from understudy.job_engine.telemetry import Event
-from understudy.worker.logs.output import level_of, log_event
-from understudy.worker.logs.sentences import SENTENCES, sentence
 
 ROOT = Path(__file__).parents[3]
 KIND = re.compile(r"(job|engine|message|worker|schedule|ledger)\.[a-z_]+")
@@ -91,7 +91,7 @@ def test_a_sentence_is_one_line_without_passwords_however_long_a_stranger_talks(
 def test_the_logging_of_a_host_gets_the_sentence_and_the_facts(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    with caplog.at_level(logging.INFO, "understudy"):
+    with caplog.at_level(logging.INFO, "failsoft"):
         log_event(Event("job.park", "a1", "mail", "default", "rq", 2, {"reason": "100 % full"}))
 
     [record] = caplog.records
@@ -104,10 +104,10 @@ def test_the_logging_of_a_host_gets_the_sentence_and_the_facts(
 
 ALONE = """
 import logging
-from understudy.job_engine.events import Event
-from understudy.worker.logs import level_of, log_event
+from failsoft.job_engine.events import Event
+from failsoft.worker.logs import level_of, log_event
 log_event(Event("job.fail", "a1"))
-logging.getLogger("understudy.ledger").error("expected a ledger, got none")
+logging.getLogger("failsoft.ledger").error("expected a ledger, got none")
 """
 
 

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from failsoft.job_engine.errors import ConfigurationError
+from failsoft.job_engine.values.redaction import MASK, redacted_url
+from failsoft.worker.configuration.report import provenance
+from failsoft.worker.configuration.settings import Settings, ledger_folder, load_settings
+from failsoft.worker.configuration.unknown_variables import lookalikes
 from tests.unit.worker.environment import forget_settings
-from understudy.job_engine.errors import ConfigurationError
-from understudy.job_engine.values.redaction import MASK, redacted_url
-from understudy.worker.configuration.report import provenance
-from understudy.worker.configuration.settings import Settings, ledger_folder, load_settings
-from understudy.worker.configuration.unknown_variables import lookalikes
 
 
 @pytest.fixture(autouse=True)
@@ -21,22 +21,22 @@ def env(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
 
 WRONG = [
     ("USE_RQ", "perhaps", "true or false, got 'perhaps'"),
-    ("UNDERSTUDY_USE_RQ", "perhaps", "true or false, got 'perhaps'"),
+    ("FAILSOFT_USE_RQ", "perhaps", "true or false, got 'perhaps'"),
     ("REDIS_PORT", "many", "a whole number, got 'many'"),
     ("REDIS_PORT", "65536", "a number of at most 65535, got '65536'"),
     ("SMTP_PORT", "0", "a number of at least 1, got '0'"),
     ("SMTP_TLS", "maybe", "'none', 'starttls' or 'tls', got 'maybe'"),
-    ("UNDERSTUDY_LEASE", "5", "a duration like 500ms, 25s, 10m or 1h30m, got '5'"),
-    ("UNDERSTUDY_LEASE", "", "a duration like 500ms, 25s, 10m or 1h30m, got ''"),
-    ("UNDERSTUDY_LEASE", "-3s", "a duration like 500ms, 25s, 10m or 1h30m, got '-3s'"),
-    ("UNDERSTUDY_LEASE", "0s", "a duration above zero, got 0s"),
-    ("UNDERSTUDY_PROBE_EVERY", "0ms", "a duration above zero, got 0s"),
-    ("UNDERSTUDY_HEALTHY_PROBES", "0", "a number of at least 1, got '0'"),
-    ("UNDERSTUDY_NAMESPACE", "No Good", "text like ^[a-z0-9-]{0,32}$, got 'No Good'"),
-    ("UNDERSTUDY_ENGINES", " , ", "at least one engine, as in rq,dramatiq, got none"),
-    ("UNDERSTUDY_LOG_FORMAT", "xml", "'auto', 'console' or 'json', got 'xml'"),
-    ("UNDERSTUDY_LOG_LEVEL", "LOUD", "'DEBUG', 'INFO', 'WARNING' or 'ERROR', got 'LOUD'"),
-    ("UNDERSTUDY_WEBHOOK_ALLOW_PRIVATE", "so so", "true or false, got 'so so'"),
+    ("FAILSOFT_LEASE", "5", "a duration like 500ms, 25s, 10m or 1h30m, got '5'"),
+    ("FAILSOFT_LEASE", "", "a duration like 500ms, 25s, 10m or 1h30m, got ''"),
+    ("FAILSOFT_LEASE", "-3s", "a duration like 500ms, 25s, 10m or 1h30m, got '-3s'"),
+    ("FAILSOFT_LEASE", "0s", "a duration above zero, got 0s"),
+    ("FAILSOFT_PROBE_EVERY", "0ms", "a duration above zero, got 0s"),
+    ("FAILSOFT_HEALTHY_PROBES", "0", "a number of at least 1, got '0'"),
+    ("FAILSOFT_NAMESPACE", "No Good", "text like ^[a-z0-9-]{0,32}$, got 'No Good'"),
+    ("FAILSOFT_ENGINES", " , ", "at least one engine, as in rq,dramatiq, got none"),
+    ("FAILSOFT_LOG_FORMAT", "xml", "'auto', 'console' or 'json', got 'xml'"),
+    ("FAILSOFT_LOG_LEVEL", "LOUD", "'DEBUG', 'INFO', 'WARNING' or 'ERROR', got 'LOUD'"),
+    ("FAILSOFT_WEBHOOK_ALLOW_PRIVATE", "so so", "true or false, got 'so so'"),
 ]
 
 
@@ -56,12 +56,12 @@ def test_a_wrong_setting_names_the_variable_that_was_set_and_what_was_expected(
     ("variable", "value", "got"),
     [
         ("REDIS_URL", "redi://:hunter2@host", "one that begins with redi://"),
-        ("UNDERSTUDY_REDIS_URL", "hunter2@host", "one without a scheme"),
+        ("FAILSOFT_REDIS_URL", "hunter2@host", "one without a scheme"),
         ("AMQP_URL", "http://me:hunter2@host", "one that begins with http://"),
         ("CLOUDAMQP_URL", "hunter2", "one without a scheme"),
         ("RABBITMQ_URL", "amq://me:hunter2@host", "one that begins with amq://"),
-        ("UNDERSTUDY_WEBHOOK_SECRETS", '{"orders": hunter2}', "something else"),
-        ("UNDERSTUDY_WEBHOOK_SECRETS", '["hunter2"]', "something else"),
+        ("FAILSOFT_WEBHOOK_SECRETS", '{"orders": hunter2}', "something else"),
+        ("FAILSOFT_WEBHOOK_SECRETS", '["hunter2"]', "something else"),
     ],
 )
 def test_a_wrong_setting_that_may_hold_a_secret_is_not_repeated(
@@ -80,9 +80,9 @@ def test_a_wrong_setting_that_may_hold_a_secret_is_not_repeated(
 
 def test_every_wrong_setting_is_named_at_once(env: pytest.MonkeyPatch) -> None:
     env.setenv("USE_RQ", "perhaps")
-    env.setenv("UNDERSTUDY_LEASE", "soon")
+    env.setenv("FAILSOFT_LEASE", "soon")
 
-    with pytest.raises(ConfigurationError, match=r"^USE_RQ: .*; UNDERSTUDY_LEASE: .*"):
+    with pytest.raises(ConfigurationError, match=r"^USE_RQ: .*; FAILSOFT_LEASE: .*"):
         load_settings()
 
 
@@ -100,21 +100,21 @@ def test_every_wrong_setting_is_named_at_once(env: pytest.MonkeyPatch) -> None:
 def test_durations_carry_their_units(
     env: pytest.MonkeyPatch, text: str, expected: timedelta
 ) -> None:
-    env.setenv("UNDERSTUDY_LEASE", text)
+    env.setenv("FAILSOFT_LEASE", text)
 
     assert load_settings().lease == expected
 
 
 def test_a_ramp_may_take_no_time(env: pytest.MonkeyPatch) -> None:
-    env.setenv("UNDERSTUDY_RAMP", "0s")
+    env.setenv("FAILSOFT_RAMP", "0s")
 
     assert load_settings().ramp == timedelta(0)
 
 
 ALIASES = [
-    ("amqp_url", ["UNDERSTUDY_AMQP_URL", "AMQP_URL", "CLOUDAMQP_URL", "RABBITMQ_URL"], "amqp://"),
-    ("redis_url", ["UNDERSTUDY_REDIS_URL", "REDIS_URL"], "redis://"),
-    ("ledger_url", ["UNDERSTUDY_LEDGER_URL", "DATABASE_URL"], "postgresql://"),
+    ("amqp_url", ["FAILSOFT_AMQP_URL", "AMQP_URL", "CLOUDAMQP_URL", "RABBITMQ_URL"], "amqp://"),
+    ("redis_url", ["FAILSOFT_REDIS_URL", "REDIS_URL"], "redis://"),
+    ("ledger_url", ["FAILSOFT_LEDGER_URL", "DATABASE_URL"], "postgresql://"),
 ]
 
 
@@ -131,7 +131,7 @@ def test_the_first_alias_that_is_set_wins(
 def test_an_argument_beats_the_environment_which_beats_the_file(
     env: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    lines = "UNDERSTUDY_LEASE=3s\nREDIS_URL=redis://file\nNO_SUCH=1\n"
+    lines = "FAILSOFT_LEASE=3s\nREDIS_URL=redis://file\nNO_SUCH=1\n"
     (tmp_path / ".env").write_text(lines)
     env.setenv("REDIS_URL", "redis://environment")
 
@@ -141,16 +141,16 @@ def test_an_argument_beats_the_environment_which_beats_the_file(
     assert settings.redis_url == "redis://environment"
     assert not settings.use_rq
     sources = {each.name: (each.variable, each.source) for each in provenance(settings)}
-    assert sources["lease"] == ("UNDERSTUDY_LEASE", ".env")
+    assert sources["lease"] == ("FAILSOFT_LEASE", ".env")
     assert sources["redis_url"] == ("REDIS_URL", "environment")
-    assert sources["amqp_url"] == ("UNDERSTUDY_AMQP_URL", "default")
+    assert sources["amqp_url"] == ("FAILSOFT_AMQP_URL", "default")
 
 
 MISSPELLED = [
-    ("UNDERSTUDY_DISPATCH_BUGDET", "got one like UNDERSTUDY_DISPATCH_BUDGET: did you mean that?"),
-    ("UNDERSTUDY_DATABASE_URL", "got one like DATABASE_URL: did you mean that?"),
-    ("understudy_nam_espace", "got one like UNDERSTUDY_NAMESPACE: did you mean that?"),
-    ("UNDERSTUDY_ANYTHING_ELSE", "got one that there is not"),
+    ("FAILSOFT_DISPATCH_BUGDET", "got one like FAILSOFT_DISPATCH_BUDGET: did you mean that?"),
+    ("FAILSOFT_DATABASE_URL", "got one like DATABASE_URL: did you mean that?"),
+    ("failsoft_nam_espace", "got one like FAILSOFT_NAMESPACE: did you mean that?"),
+    ("FAILSOFT_ANYTHING_ELSE", "got one that there is not"),
 ]
 
 
@@ -174,17 +174,17 @@ def refused() -> str:
 
 
 def test_every_setting_may_be_set_by_its_own_name(env: pytest.MonkeyPatch) -> None:
-    env.setenv("UNDERSTUDY_REDIS_HOST", "cache")
+    env.setenv("FAILSOFT_REDIS_HOST", "cache")
 
     settings = load_settings()
 
     assert settings.redis_host == "cache"
-    assert ("UNDERSTUDY_REDIS_HOST", "environment") in {
+    assert ("FAILSOFT_REDIS_HOST", "environment") in {
         (each.variable, each.source) for each in provenance(settings)
     }
 
 
-@pytest.mark.parametrize("variable", ["REDIS_PORT", "UNDERSTUDY_REDIS_PORT"])
+@pytest.mark.parametrize("variable", ["REDIS_PORT", "FAILSOFT_REDIS_PORT"])
 def test_a_port_that_kubernetes_sets_is_none_of_ours(
     env: pytest.MonkeyPatch, variable: str
 ) -> None:
@@ -194,19 +194,19 @@ def test_a_port_that_kubernetes_sets_is_none_of_ours(
 
 
 def test_wrong_names_and_wrong_values_are_told_at_once(env: pytest.MonkeyPatch) -> None:
-    env.setenv("UNDERSTUDY_LEESE", "1s")
-    env.setenv("UNDERSTUDY_RAMP", "soon")
+    env.setenv("FAILSOFT_LEESE", "1s")
+    env.setenv("FAILSOFT_RAMP", "soon")
 
-    with pytest.raises(ConfigurationError, match=r"UNDERSTUDY_LEESE: .*; UNDERSTUDY_RAMP: "):
+    with pytest.raises(ConfigurationError, match=r"FAILSOFT_LEESE: .*; FAILSOFT_RAMP: "):
         load_settings()
 
 
 @pytest.mark.parametrize(
     "variable",
     [
-        *("UNDERSTUDY_SERVICE_HOST", "UNDERSTUDY_SERVICE_PORT", "UNDERSTUDY_SERVICE_PORT_HTTP"),
-        *("UNDERSTUDY_PORT", "UNDERSTUDY_REDIS_PORT", "UNDERSTUDY_REDIS_PORT_6379_TCP"),
-        *("UNDERSTUDY_PORT_80_TCP_ADDR", "UNDERSTUDY_PORT_80_TCP_PROTO", "UNDERSTUDY_PORT_80_UDP"),
+        *("FAILSOFT_SERVICE_HOST", "FAILSOFT_SERVICE_PORT", "FAILSOFT_SERVICE_PORT_HTTP"),
+        *("FAILSOFT_PORT", "FAILSOFT_REDIS_PORT", "FAILSOFT_REDIS_PORT_6379_TCP"),
+        *("FAILSOFT_PORT_80_TCP_ADDR", "FAILSOFT_PORT_80_TCP_PROTO", "FAILSOFT_PORT_80_UDP"),
     ],
 )
 def test_what_kubernetes_sets_for_a_service_of_our_name_is_no_setting(
@@ -232,7 +232,7 @@ def test_a_variable_like_one_of_others_that_is_not_set_is_told(env: pytest.Monke
     assert list(lookalikes(Settings)) == []
 
 
-@pytest.mark.parametrize("variable", ["UNDERSTUDY_LEDGER_URL", "DATABASE_URL"])
+@pytest.mark.parametrize("variable", ["FAILSOFT_LEDGER_URL", "DATABASE_URL"])
 def test_a_database_that_is_no_ledgers_is_refused_by_its_variable(
     env: pytest.MonkeyPatch, variable: str
 ) -> None:
@@ -250,7 +250,7 @@ def test_redis_may_be_named_by_host_and_port(env: pytest.MonkeyPatch) -> None:
 
 
 def test_names_are_separated_by_commas(env: pytest.MonkeyPatch) -> None:
-    env.setenv("UNDERSTUDY_JOBS", " shop.jobs, ,shop.reports ")
+    env.setenv("FAILSOFT_JOBS", " shop.jobs, ,shop.reports ")
 
     assert load_settings().jobs == ("shop.jobs", "shop.reports")
 
@@ -259,9 +259,9 @@ def test_no_secret_is_shown(env: pytest.MonkeyPatch) -> None:
     env.setenv("REDIS_URL", "redis://:hunter2@host/0")
     env.setenv("AMQP_URL", "amqp://me:hunter2@host/%2F")
     env.setenv("DATABASE_URL", "postgresql://me:hunter2@host/db")
-    env.setenv("UNDERSTUDY_IMPORT_URL", "postgresql://me:hunter2@host/db")
+    env.setenv("FAILSOFT_IMPORT_URL", "postgresql://me:hunter2@host/db")
     env.setenv("SMTP_PASSWORD", "hunter2")
-    env.setenv("UNDERSTUDY_WEBHOOK_SECRETS", '{"orders": "hunter2"}')
+    env.setenv("FAILSOFT_WEBHOOK_SECRETS", '{"orders": "hunter2"}')
 
     settings = load_settings()
 
@@ -302,7 +302,7 @@ def test_every_setting_is_documented_and_can_be_told() -> None:
 @pytest.mark.parametrize(
     ("url", "folder"),
     [
-        ("sqlite:///.understudy/ledger.db", Path(".understudy")),
+        ("sqlite:///.failsoft/ledger.db", Path(".failsoft")),
         ("sqlite:////var/lib/ledger.db", None),
         ("postgresql://host/db", None),
     ],

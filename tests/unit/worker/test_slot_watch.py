@@ -4,12 +4,12 @@ from datetime import timedelta
 
 import pytest
 
+from failsoft.job_engine.attempt.interrupts import Fenced, Interrupt, Released, TimedOut
+from failsoft.job_engine.attempt.lease import Lease
+from failsoft.job_engine.records.job import Claim
+from failsoft.testing import FrozenClock
+from failsoft.worker.attempts.slot_watch import LOOKS, PATIENCE, SlotWatch
 from tests.unit.worker.desk import Desk
-from understudy.job_engine.attempt.interrupts import Fenced, Interrupt, Released, TimedOut
-from understudy.job_engine.attempt.lease import Lease
-from understudy.job_engine.records.job import Claim
-from understudy.testing import FrozenClock
-from understudy.worker.attempts.slot_watch import LOOKS, PATIENCE, SlotWatch
 
 CLAIM = Desk().claim()
 

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from understudy.job_engine.errors import ConfigurationError
-from understudy.job_engine.policies.queue import DATA_SYNC, DEFAULT
-from understudy.worker.configuration.settings import load_settings
-from understudy.worker.configuration.slots import check_slots, with_slots
+from failsoft.job_engine.errors import ConfigurationError
+from failsoft.job_engine.policies.queue import DATA_SYNC, DEFAULT
+from failsoft.worker.configuration.settings import load_settings
+from failsoft.worker.configuration.slots import check_slots, with_slots
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ from understudy.worker.configuration.slots import check_slots, with_slots
 def test_slots_take_the_place_of_the_profiles(
     monkeypatch: pytest.MonkeyPatch, text: str, default: Any, data_sync: Any
 ) -> None:
-    monkeypatch.setenv("UNDERSTUDY_SLOTS", text)
+    monkeypatch.setenv("FAILSOFT_SLOTS", text)
 
     slots = load_settings().slots
 
@@ -34,9 +34,9 @@ def test_slots_take_the_place_of_the_profiles(
 
 @pytest.mark.parametrize("text", ["many", "0", "-1", "default=", "default=x", "10001", "default:3"])
 def test_what_is_no_number_of_slots_is_refused(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
-    monkeypatch.setenv("UNDERSTUDY_SLOTS", text)
+    monkeypatch.setenv("FAILSOFT_SLOTS", text)
 
-    with pytest.raises(ConfigurationError, match=r"UNDERSTUDY_SLOTS.*expected slots like 4 or"):
+    with pytest.raises(ConfigurationError, match=r"FAILSOFT_SLOTS.*expected slots like 4 or"):
         load_settings()
 
 

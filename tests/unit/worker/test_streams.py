@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from failsoft.worker.logs.streams import PatientHandler, writer
 from tests.servers.processes import PATIENCE, wait_until
-from understudy.worker.logs.streams import PatientHandler, writer
 
 LINE = "x" * 1000
 MANY = 500
@@ -96,7 +96,7 @@ def test_a_stream_that_takes_nothing_stops_nothing(kind: str) -> None:
 
 START = """
 import sys
-from understudy.worker.streams import open_standard_streams
+from failsoft.worker.streams import open_standard_streams
 open_standard_streams()
 print("out"); print("err", file=sys.stderr)
 open({path!r}, "w").write("went on")

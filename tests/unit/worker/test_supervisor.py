@@ -10,10 +10,10 @@ from pathlib import Path
 import psutil
 import pytest
 
+from failsoft.job_engine.records.job import WorkerRecord
+from failsoft.worker.exit_codes import CONFIG
+from failsoft.worker.supervision.supervisor import MARGIN_SECONDS, Supervisor
 from tests.servers.processes import PATIENCE, end, is_alive, wait_until
-from understudy.job_engine.records.job import WorkerRecord
-from understudy.worker.exit_codes import CONFIG
-from understudy.worker.supervision.supervisor import MARGIN_SECONDS, Supervisor
 
 #: Notes its arguments, then does what the test says.
 PROGRAM = """

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from failsoft.worker.attempts.process_state import Surroundings
 from tests.servers.processes import PATIENCE
-from understudy.worker.attempts.process_state import Surroundings
 
 
 def umask() -> int:

@@ -5,9 +5,9 @@ from importlib.metadata import requires
 
 import pytest
 
-from understudy.worker.doctor.version_checks import SUPPORTED, Supported, look_at_versions
+from failsoft.worker.doctor.version_checks import SUPPORTED, Supported, look_at_versions
 
-MEMBERS = ("understudy-queue", "understudy-dispatcher", "understudy-ledger")
+MEMBERS = ("failsoft-queue", "failsoft-dispatcher", "failsoft-ledger")
 RQ = Supported("rq", (3,), 4)
 
 

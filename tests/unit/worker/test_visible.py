@@ -14,21 +14,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from understudy.job_engine.errors import UnderstudyError
-from understudy.job_engine.invariants import Violation
-from understudy.job_engine.records.error_record import ErrorRecord
-from understudy.job_engine.telemetry import Event
-from understudy.worker.cli import doctor
-from understudy.worker.cli import main as command_line
-from understudy.worker.cli.ledger import verify
-from understudy.worker.cli.output import console, print_table, say, show
-from understudy.worker.configuration.report import SettingSource
-from understudy.worker.configuration.settings import load_settings
-from understudy.worker.demo.display.live_display import Board
-from understudy.worker.demo.display.rendering import Goals
-from understudy.worker.doctor.finding import failure
-from understudy.worker.logs.output import configure_logs, log_event
-from understudy.worker.logs.visible import described, visible, visible_block
+from failsoft.job_engine.errors import FailsoftError
+from failsoft.job_engine.invariants import Violation
+from failsoft.job_engine.records.error_record import ErrorRecord
+from failsoft.job_engine.telemetry import Event
+from failsoft.worker.cli import doctor
+from failsoft.worker.cli import main as command_line
+from failsoft.worker.cli.ledger import verify
+from failsoft.worker.cli.output import console, print_table, say, show
+from failsoft.worker.configuration.report import SettingSource
+from failsoft.worker.configuration.settings import load_settings
+from failsoft.worker.demo.display.live_display import Board
+from failsoft.worker.demo.display.rendering import Goals
+from failsoft.worker.doctor.finding import failure
+from failsoft.worker.logs.output import configure_logs, log_event
+from failsoft.worker.logs.visible import described, visible, visible_block
 
 #: Every character that a terminal may obey, or show in another order, or not at all.
 HOSTILE = [
@@ -63,7 +63,7 @@ def in_a_line(text: str) -> None:
 
 
 def in_an_error(text: str) -> None:
-    click.echo(described(UnderstudyError(text)))
+    click.echo(described(FailsoftError(text)))
 
 
 def in_a_finding(text: str) -> None:

@@ -6,55 +6,55 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from understudy.ledger.schema.revision import REVISION
-from understudy.ledger.upgrade import online
-from understudy.ledger.upgrade.operations import op
+from failsoft.ledger.schema.revision import REVISION
+from failsoft.ledger.upgrade import online
+from failsoft.ledger.upgrade.operations import op
 
 revision = "0099"
 down_revision = REVISION
 
-JOBS = "understudy_jobs"
+JOBS = "failsoft_jobs"
 #: Names a file; whoever finds it missing makes it, and is killed in the middle of a transaction.
-TRAP = "_UNDERSTUDY_TEST_TRAP"
+TRAP = "_FAILSOFT_TEST_TRAP"
 
 
 def upgrade() -> None:
     online.create_table(
-        "understudy_colours",
+        "failsoft_colours",
         sa.Column("job_id", sa.String(length=64), nullable=False),
         sa.Column("colour", sa.String(length=16), nullable=False),
         sa.ForeignKeyConstraint(
             ["job_id"],
-            ["understudy_jobs.id"],
-            name="fk_understudy_colours_job_id",
+            ["failsoft_jobs.id"],
+            name="fk_failsoft_colours_job_id",
             ondelete="CASCADE",
         ),
-        sa.PrimaryKeyConstraint("job_id", name="pk_understudy_colours"),
+        sa.PrimaryKeyConstraint("job_id", name="pk_failsoft_colours"),
     )
     online.add_columns(
         JOBS,
         sa.Column("colour", sa.String(length=16), nullable=True),
         sa.Column("shade", sa.Integer(), server_default=sa.text("0"), nullable=False),
     )
-    online.create_index("ix_understudy_jobs_colour", JOBS, ["colour"], where="colour IS NOT NULL")
-    online.create_index("ix_understudy_jobs_shade", JOBS, ["shade", "id"], unique=True)
-    online.add_check(JOBS, "ck_understudy_jobs_shade", "shade >= 0")
+    online.create_index("ix_failsoft_jobs_colour", JOBS, ["colour"], where="colour IS NOT NULL")
+    online.create_index("ix_failsoft_jobs_shade", JOBS, ["shade", "id"], unique=True)
+    online.add_check(JOBS, "ck_failsoft_jobs_shade", "shade >= 0")
     online.once("a view of colours", JOBS, _view)
     online.backfill(
         "colours",
         table=JOBS,
         key="id",
         batch=40,
-        statement="INSERT INTO understudy_colours (job_id, colour) SELECT id, 'red'"
-        " FROM understudy_jobs WHERE id > :after AND id <= :upto ON CONFLICT DO NOTHING",
+        statement="INSERT INTO failsoft_colours (job_id, colour) SELECT id, 'red'"
+        " FROM failsoft_jobs WHERE id > :after AND id <= :upto ON CONFLICT DO NOTHING",
     )
-    online.create_index("ix_understudy_colours_passing", "understudy_colours", ["colour"])
-    online.drop_index("ix_understudy_colours_passing", "understudy_colours")
+    online.create_index("ix_failsoft_colours_passing", "failsoft_colours", ["colour"])
+    online.drop_index("ix_failsoft_colours_passing", "failsoft_colours")
 
 
 def _view() -> None:
-    op.execute("DROP VIEW IF EXISTS understudy_colours_of_jobs")
-    op.execute("CREATE VIEW understudy_colours_of_jobs AS SELECT colour FROM understudy_colours")
+    op.execute("DROP VIEW IF EXISTS failsoft_colours_of_jobs")
+    op.execute("CREATE VIEW failsoft_colours_of_jobs AS SELECT colour FROM failsoft_colours")
     trap = Path(os.environ.get(TRAP, os.devnull))
     if not trap.exists():
         trap.touch()

@@ -1,7 +1,7 @@
 """What code of this release cannot live with: a column it reads goes."""
 
-from understudy.ledger.upgrade import online
-from understudy.ledger.upgrade.operations import op
+from failsoft.ledger.upgrade import online
+from failsoft.ledger.upgrade.operations import op
 
 revision = "0100"
 down_revision = "0099"
@@ -9,9 +9,9 @@ minimum = "0100"
 
 
 def upgrade() -> None:
-    online.once("column hb", "understudy_jobs", _drop)
+    online.once("column hb", "failsoft_jobs", _drop)
 
 
 def _drop() -> None:
-    if online.has_column("understudy_jobs", "hb"):
-        op.drop_column("understudy_jobs", "hb")
+    if online.has_column("failsoft_jobs", "hb"):
+        op.drop_column("failsoft_jobs", "hb")

@@ -1,0 +1,1 @@
+"""The processes of Failsoft: workers, maintenance, settings, wiring, the command line."""

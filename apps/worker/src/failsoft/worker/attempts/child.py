@@ -1,0 +1,71 @@
+"""The child process of one attempt."""
+
+import os
+import signal
+import traceback
+from contextvars import Context
+from multiprocessing.connection import Connection
+from types import FrameType
+from typing import Any, NoReturn
+
+from failsoft.job_engine.attempt.interrupts import Released
+from failsoft.job_engine.attempt.lease import Lease
+from failsoft.job_engine.attempt.own_process import flush_standard_streams
+from failsoft.job_engine.records.job import Claim, Conclusion
+from failsoft.worker.attempts.thread_interrupt import interrupt_thread
+from failsoft.worker.configuration.settings import Settings, adopt
+from failsoft.worker.exit_codes import FAILURE, OK
+from failsoft.worker.logs.output import bound_to, configure_logs, flush_logs
+from failsoft.worker.processes.forks import guard_forks
+from failsoft.worker.processes.parent_death import die_with_parent
+from failsoft.worker.wiring import build_executor
+
+
+def run_attempt(
+    claim: dict[str, Any], parent: "Connection[Any, Any]", settings: Settings
+) -> NoReturn:
+    """Run one claimed attempt and exit; the parent renews its lease and may kill it.
+
+    The exit status is 0 once the end of the attempt is recorded, or it was fenced. Threads and
+    processes that the job left behind are not waited for: the slot is another job's.
+
+    Args:
+        claim: The authority of the attempt.
+        parent: Where to say why no end of the attempt could be recorded; the parent gives the
+            job back then.
+        settings: Those of the worker, as it read them.
+    """
+    status = FAILURE
+    try:
+        # What the modules of the jobs set where they were imported is no context of a job's.
+        Context().run(_run, Claim(**claim), parent, settings)
+        status = OK
+    except BaseException:  # noqa: BLE001 - this process ends here, whatever it was
+        traceback.print_exc()
+    finally:
+        flush_logs()
+        flush_standard_streams()
+        os._exit(status)
+
+
+def _run(mine: Claim, parent: "Connection[Any, Any]", settings: Settings) -> None:
+    die_with_parent()
+    os.setpgid(0, 0)
+    # Only steps whose own time is up are interrupted here; the parent kills for the rest.
+    lease = Lease(interrupt_thread)
+
+    def release(signum: int, frame: FrameType | None) -> None:
+        lease.revoke(Released, at_once=False)
+
+    def unrecorded(claim: Claim, conclusion: Conclusion) -> None:
+        parent.send_bytes(conclusion.reason.encode() or b"not recorded")
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, release)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+    adopt(settings)
+    configure_logs(settings)
+    executor = build_executor(settings, unrecorded)
+    guard_forks()
+    with bound_to(mine):
+        executor.run(mine, lease)

@@ -1,0 +1,132 @@
+"""The claims that this process is done with and the ledger does not know of yet."""
+
+import logging
+import threading
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from failsoft.job_engine.attempt.interrupts import Fenced
+from failsoft.job_engine.attempt.lease import Lease
+from failsoft.job_engine.clock import Clock
+from failsoft.job_engine.errors import LedgerUnavailableError
+from failsoft.job_engine.executor import attempt_event, concluded_event
+from failsoft.job_engine.ports.ledger import ReturnLedger
+from failsoft.job_engine.records.job import Claim, Conclusion
+from failsoft.job_engine.telemetry import Listener, ignore
+from failsoft.worker.processes.loop_thread import LoopThread
+
+logger: logging.Logger = logging.getLogger("failsoft.worker")
+
+#: How often the ledger is asked to take them, and the longest pause after it refused one.
+ASK_EVERY = timedelta(milliseconds=200)
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Owed:
+    claim: Claim
+    conclusion: Conclusion
+    lease: Lease | None
+    not_before: float = 0.0
+    pause: float = FIRST_PAUSE
+
+    @property
+    def is_settled_elsewhere(self) -> bool:
+        """Tell whether the attempt's own thread came back and records its end itself."""
+        return self.lease is not None and self.lease.has_ended
+
+
+class ClaimReturns:
+    """Give claims back as soon as the ledger answers, or find them taken.
+
+    A claim whose lease could not be renewed is void for the job's code, but nobody charges the
+    job for it while its owner lives: a rescuer first watches for a whole lease (R18), and the
+    owner gives it back within a moment. Each write is fenced by the claim, so it can never hurt
+    a newer attempt (rule 7).
+    """
+
+    def __init__(self, ledger: ReturnLedger, clock: Clock, listener: Listener = ignore) -> None:
+        """Owe nothing yet; `start` begins."""
+        self._ledger = ledger
+        self._clock = clock
+        self._listener = listener
+        self._lock = threading.Lock()
+        self._owed: dict[str, _Owed] = {}
+        self._asker = LoopThread("return", ASK_EVERY, self.settle)
+
+    def start(self) -> None:
+        """Begin to ask the ledger."""
+        self._asker.start()
+
+    def stop(self) -> None:
+        """Ask no more."""
+        self._asker.stop()
+
+    def owe(self, claim: Claim, conclusion: Conclusion, lease: Lease | None = None) -> None:
+        """Take over the end of an attempt; the first one given for a claim stays.
+
+        Args:
+            claim: The attempt's authority.
+            conclusion: How it ended.
+            lease: The attempt's, if its own thread may still come to record an end.
+        """
+        with self._lock:
+            self._owed.setdefault(claim.claim_id, _Owed(claim, conclusion, lease))
+
+    @property
+    def count(self) -> int:
+        """Return how many claims the ledger has not taken yet."""
+        return len(self._owed)
+
+    def wait_until_settled(self, timeout: timedelta) -> bool:
+        """Wait until nothing is owed, for so long at the most; tell whether that is so."""
+        ends_at = self._clock.steady() + timeout.total_seconds()
+        while self._owed and self._clock.steady() < ends_at:
+            self._asker.wake()
+            self._clock.sleep(ASK_EVERY.total_seconds())
+        return not self._owed
+
+    def settle(self) -> None:
+        """Ask the ledger to take each claim that is due.
+
+        Raises:
+            LedgerUnavailableError: It is away; nothing is lost.
+        """
+        now = self._clock.steady()
+        for owed in list(self._owed.values()):
+            if owed.is_settled_elsewhere:
+                self._forget(owed)
+            elif now >= owed.not_before:
+                self._settle(owed)
+
+    def _settle(self, owed: _Owed) -> None:
+        try:
+            self._return(owed)
+        except LedgerUnavailableError:
+            raise
+        except Exception:
+            logger.exception("the ledger refuses to take job %s back", owed.claim.job_id)
+            self._try_later(owed)
+        else:
+            self._forget(owed)
+
+    def _return(self, owed: _Owed) -> None:
+        claim = owed.claim
+        try:
+            state = self._ledger.conclude(claim, owed.conclusion)
+        except Fenced:
+            # Taken by a rescuer that took silence for a death: the owner lives, and says so.
+            if self._ledger.uncharge(claim):
+                self._listener(attempt_event("job.uncharge", claim))
+            return
+        self._listener(concluded_event(claim, owed.conclusion, state))
+
+    def _try_later(self, owed: _Owed) -> None:
+        pause = min(owed.pause * 2, LONGEST_PAUSE)
+        later = replace(owed, not_before=self._clock.steady() + owed.pause, pause=pause)
+        with self._lock:
+            self._owed[owed.claim.claim_id] = later
+
+    def _forget(self, owed: _Owed) -> None:
+        with self._lock:
+            self._owed.pop(owed.claim.claim_id, None)

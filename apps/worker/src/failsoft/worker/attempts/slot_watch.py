@@ -1,0 +1,117 @@
+"""Whether any slot of a worker still moves; one whose every slot is lost may not count as live.
+
+A long attempt is no lost slot: its own code runs, and its lease is renewed. A slot is lost that
+stands still in our code, as in a log line that nothing takes, and one whose attempt was told to
+stop, or was ended in its place, and goes on in a call that no interrupt reaches. See
+docs/decisions/0033.
+"""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+from failsoft.job_engine.attempt.interrupts import Released
+from failsoft.job_engine.attempt.lease import Lease
+from failsoft.job_engine.clock import Clock
+from failsoft.job_engine.records.job import Claim
+
+#: How long a slot may stand still before it counts as lost.
+PATIENCE = timedelta(seconds=60)
+#: How often it must have been seen standing still, too: this process may have been stopped.
+LOOKS = 5
+
+
+@dataclass(slots=True, eq=False)
+class Slot:
+    """What a slot is busy with.
+
+    Attributes:
+        moves: How often it went from one part of its work to the next.
+        claim_id: The claim whose attempt it runs.
+    """
+
+    moves: int = 0
+    claim_id: str | None = None
+    _seen: tuple[int, int] | None = None
+    _since: float = 0.0
+    _looks: int = 0
+
+    def move(self, claim: Claim | None = None) -> None:
+        """Note that the next part of its work begins, an attempt or what is ours."""
+        self.moves += 1
+        self.claim_id = None if claim is None else claim.claim_id
+
+    def forget(self) -> None:
+        """Take it for one that moves."""
+        self._seen = None
+
+    def look(self, lease: Lease | None, now: float, patience: float) -> bool:
+        """Tell whether it has stood still for so long."""
+        if lease is not None and _is_at_work(lease):
+            self.forget()
+            return False
+        seen = (self.moves, 0 if lease is None else lease.checks)
+        if seen != self._seen:
+            self._seen, self._since, self._looks = seen, now, 0
+        self._looks += 1
+        return self._looks >= LOOKS and now - self._since >= patience
+
+
+def _is_at_work(lease: Lease) -> bool:
+    told_to_stop = lease.revoked_by not in (None, Released)
+    return lease.is_asking or (lease.is_in_job_code and not told_to_stop)
+
+
+class SlotWatch:
+    """Look now and then whether any slot of a worker process moves."""
+
+    def __init__(
+        self,
+        slots: int,
+        held: Callable[[], Sequence[tuple[Claim, Lease]]],
+        clock: Clock,
+        patience: timedelta = PATIENCE,
+    ) -> None:
+        """Watch over the slots of a process.
+
+        Args:
+            slots: How many there are.
+            held: Returns the attempts that run, with their leases.
+            clock: Where time comes from.
+            patience: How long a slot may stand still.
+        """
+        self._slots = slots
+        self._held = held
+        self._clock = clock
+        self._patience = patience.total_seconds()
+        self._lock = threading.Lock()
+        self._busy: set[Slot] = set()
+
+    @contextmanager
+    def slot(self) -> Iterator[Slot]:
+        """Mark the time in which a slot is busy with a message."""
+        slot = Slot()
+        with self._lock:
+            self._busy.add(slot)
+        try:
+            yield slot
+        finally:
+            with self._lock:
+                self._busy.discard(slot)
+
+    def begin_anew(self) -> None:
+        """Forget for how long the slots have stood still."""
+        with self._lock:
+            for slot in self._busy:
+                slot.forget()
+
+    def any_moves(self) -> bool:
+        """Look, and tell whether there is a slot that is free or moves."""
+        leases = {claim.claim_id: lease for claim, lease in self._held()}
+        now = self._clock.steady()
+        with self._lock:
+            busy = list(self._busy)
+        still = [each.look(leases.get(each.claim_id or ""), now, self._patience) for each in busy]
+        return still.count(True) < self._slots

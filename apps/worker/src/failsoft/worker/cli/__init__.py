@@ -1,0 +1,95 @@
+"""The `failsoft` command."""
+
+import errno
+import importlib
+import io
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from types import MappingProxyType
+
+import click
+
+from failsoft.job_engine.errors import FailsoftError
+from failsoft.job_engine.values.redaction import redacted
+from failsoft.worker.exit_codes import FAILURE, exit_code
+from failsoft.worker.logs.streams import open_standard_streams
+from failsoft.worker.logs.visible import described, visible_block
+
+#: The commands, and what the help says of each. A command is in a module of its name, which is
+#: loaded when it is asked for, because loading them all takes longer than most commands do.
+COMMANDS: Mapping[str, str] = MappingProxyType(
+    {
+        "worker": "Run workers: a supervised process per queue.",
+        "dispatch": "Dispatch the job NAME with the payload JSON.",
+        "jobs": "Look at jobs: what they are, where they ran, and why there; decide about them.",
+        "schedules": "Look at the schedules and steer them; each is named after its job.",
+        "events": "Send the events that jobs wait for.",
+        "engines": "Probe every engine and show who serves which queue.",
+        "queues": "Look at queues; let nothing of one begin for a while.",
+        "ledger": "Look after the ledger.",
+        "doctor": "Check settings, jobs, ledger, engines and workers.",
+        "dev": "Run servers, a ledger and workers, all in this folder.",
+        "demo": "Lose RQ's host in the middle of the work, and see that nothing else is lost.",
+    }
+)
+
+#: What writing to a stream says that is full, or that nothing reads.
+_UNWRITABLE = (errno.ENOSPC, errno.EPIPE, errno.EDQUOT, errno.EBADF)
+
+
+class _Group(click.Group):
+    """A group whose commands end with a clear message and a meaningful exit status."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"failsoft.worker.cli.{cmd_name}")
+        command: click.Command = getattr(module, cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except FailsoftError as error:
+            click.secho(described(error), fg="red", err=True)
+            ctx.exit(exit_code(error))
+        except click.ClickException as error:
+            # Its own copy of the text, because click prints it and ends the process.
+            vars(error)["message"] = visible_block(redacted(error.message))
+            raise
+        except OSError as error:
+            if error.errno not in _UNWRITABLE:
+                raise
+            with suppress(OSError):
+                click.echo(f"the output cannot be written: {error.strerror}", err=True)
+            ctx.exit(FAILURE)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="failsoft-worker", prog_name="failsoft")
+def main() -> None:
+    """Dispatch background jobs to RQ, and carry them on with Dramatiq when RQ cannot.
+
+    Settings come from the environment and from .env: REDIS_URL, AMQP_URL,
+    FAILSOFT_LEDGER_URL, FAILSOFT_JOBS, USE_RQ and others; see the README.
+
+    Ends with 0 when all is well, 1 after a failure, 2 for a wrong argument, 69 if a server is
+    away, 75 if it is worth trying again, as when the ledger is away, 78 if a setting is wrong.
+    Errors go to standard error.
+    """
+    open_standard_streams()
+    for stream in (sys.stdout, sys.stderr):
+        # What an ASCII terminal cannot show is escaped: no command ends for the sake of a letter.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    # Job modules of the folder where the command was started can be imported.
+    if "" not in sys.path:
+        sys.path.insert(0, "")

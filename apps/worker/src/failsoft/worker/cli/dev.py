@@ -1,0 +1,67 @@
+"""`failsoft dev`."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+
+from failsoft.worker.cli.output import may_be_lost, print_json, say
+from failsoft.worker.cli.worker import queue_option
+from failsoft.worker.configuration.settings import load_settings
+from failsoft.worker.dev.session import DevSession
+from failsoft.worker.dev.site import DevSite
+from failsoft.worker.logs.output import configure_logs
+
+#: Where everything is kept, below the current folder.
+FOLDER = Path(".failsoft")
+
+
+@click.command()
+@queue_option
+@click.option(
+    "--watch",
+    "watched",
+    multiple=True,
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Start the workers again when a .py file below this folder changes.  [default: .]",
+)
+@click.option("--no-reload", is_flag=True, help="Leave the workers alone when code changes.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Say as JSON, once everything is up, where it is."
+)
+def dev(
+    *, queues: tuple[str, ...], watched: tuple[Path, ...], no_reload: bool, as_json: bool
+) -> None:
+    """Run servers, a ledger and workers, all in this folder.
+
+    Starts a Valkey server for RQ and one for Dramatiq, unless REDIS_URL and AMQP_URL name others,
+    keeps the ledger in a SQLite file, and serves the queues of the modules in FAILSOFT_JOBS.
+    Everything is kept in .failsoft; .failsoft/env tells other programs where the servers are.
+
+    Ctrl-C stops it, a second one at once.
+    """
+    settings = load_settings()
+    configure_logs(settings)
+    if not settings.jobs:
+        with may_be_lost():
+            say("FAILSOFT_JOBS names no module: only the jobs that ship are served", err=True)
+    with DevSite(settings, FOLDER) as site:
+        if not as_json:
+            with may_be_lost():
+                click.echo(f"# other programs need this; it stands in {FOLDER / 'env'}, too")
+                click.echo(site.exports(), nl=False)
+
+        def ready(pids: Mapping[str, int]) -> None:
+            workers = {"workers": pids, "pid": os.getpid(), "env_file": str(site.env_file)}
+            with may_be_lost():
+                if as_json:
+                    print_json({"environment": site.addresses, **workers})
+                else:
+                    say(f"ready: {', '.join(pids)}; Ctrl-C stops, twice at once")
+
+        watch = () if no_reload else watched or (Path(),)
+        session = DevSession(settings, site.environment, queues, watch=watch, ready=ready)
+        session.on_signals()
+        status = session.run()
+    raise SystemExit(status)

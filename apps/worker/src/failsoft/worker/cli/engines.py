@@ -1,0 +1,135 @@
+"""`failsoft engines`, `failsoft engines disable|enable`."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+
+import click
+
+from failsoft.dispatcher.offering.engines import EngineSet
+from failsoft.job_engine.errors import OptionInvalidError
+from failsoft.job_engine.policies.queue import declared_queues
+from failsoft.job_engine.ports.engine import EngineHealth
+from failsoft.job_engine.ports.ledger import Ledger
+from failsoft.job_engine.records.engine_switch import DisabledEngine
+from failsoft.job_engine.records.job import WorkerRecord
+from failsoft.job_engine.validation import Expect
+from failsoft.worker.cli.actor import actor
+from failsoft.worker.cli.output import json_option, print_json, print_table, say
+from failsoft.worker.cli.resources import loaded_catalogue, opened_app, opened_ledger
+from failsoft.worker.configuration.settings import Settings, load_settings
+from failsoft.worker.exit_codes import UNAVAILABLE
+
+_OF_OTHERS = EngineHealth(healthy=False, detail="not probed: not in FAILSOFT_ENGINES here")
+_BY_FLAG = "engine rq disabled by USE_RQ, for processes with this environment"
+
+
+@click.group(invoke_without_command=True)
+@json_option
+@click.pass_context
+def engines(context: click.Context, *, as_json: bool) -> None:
+    """Probe every engine and show who serves which queue.
+
+    A probe writes what a dispatch would write. Workers are those whose heartbeat is fresh. The
+    breakers are not shown: each process that dispatches has its own. Ends with 69 if no engine is
+    healthy. Engines that live workers serve and this program does not have are not probed.
+    """
+    if context.invoked_subcommand is None:
+        _show(as_json=as_json)
+
+
+@engines.command("disable")
+@click.argument("name")
+@click.option("--reason", default="", help="Why, for whoever wonders.")
+@json_option
+def disable_command(*, name: str, reason: str, as_json: bool) -> None:
+    """Let engine NAME get no offers from any process, within two seconds.
+
+    What it was offered before is picked up as usual, or moves to another engine in time.
+    """
+    settings = load_settings()
+    ledger = opened_ledger(settings)
+    _expect_known(name, _known(settings, ledger))
+    holds = ledger.disable_engine(DisabledEngine(name, actor(), reason))
+    if as_json:
+        print_json(holds)
+        return
+    say(str(holds), "yellow")
+    if not set(settings.engines) - _disabled(settings, ledger).keys():
+        say("no engine is left: jobs wait in the ledger until one is enabled", "yellow")
+
+
+@engines.command("enable")
+@click.argument("name")
+@json_option
+def enable_command(*, name: str, as_json: bool) -> None:
+    """Let engine NAME get offers again."""
+    settings = load_settings()
+    ledger = opened_ledger(settings)
+    disabled = [each.name for each in ledger.disabled_engines()]
+    _expect_known(name, [*_known(settings, ledger), *disabled])
+    was_disabled = ledger.enable_engine(name)
+    if as_json:
+        print_json({"name": name, "was_disabled": was_disabled})
+        return
+    told = "gets offers again" if was_disabled else "was not disabled"
+    say(f"engine {name} {told}", "green")
+    if name == "rq" and not settings.use_rq:
+        say(_BY_FLAG, "yellow")
+
+
+def _show(*, as_json: bool) -> None:
+    settings = load_settings()
+    loaded_catalogue(settings)  # its modules declare queues
+    app = opened_app(settings)
+    live = app.ledger.live_workers()
+    disabled = _disabled(settings, app.ledger)
+    found = [_row(engine, queue, health, live) for engine, queue, health in _probed(app.engines)]
+    found += [_row(*each, _OF_OTHERS, live) for each in _served_by_others(settings.engines, live)]
+    if as_json:
+        print_json([row | {"disabled": disabled.get(str(row["engine"]))} for row in found])
+    else:
+        columns = ("engine", "queue", "healthy", "workers", "backlog", "detail")
+        print_table("Engines", columns, ([row[column] for column in columns] for row in found))
+        for line in (*disabled.values(), *map(str, app.ledger.pauses())):
+            say(line, "yellow")
+    if not any(row["healthy"] for row in found):
+        raise SystemExit(UNAVAILABLE)
+
+
+def _known(settings: Settings, ledger: Ledger) -> list[str]:
+    live = {worker.engine for worker in ledger.live_workers()}
+    return [*settings.engines, *sorted(live - set(settings.engines))]
+
+
+def _expect_known(name: str, known: Sequence[str]) -> None:
+    Expect(OptionInvalidError).known("the name of an engine", {name: None}, known)
+
+
+def _disabled(settings: Settings, ledger: Ledger) -> Mapping[str, str]:
+    """Return the engines that get no offers, with whom that is due to."""
+    disabled = {each.name: str(each) for each in ledger.disabled_engines()}
+    return disabled if settings.use_rq else {"rq": _BY_FLAG} | disabled
+
+
+def _probed(engines: EngineSet) -> Iterator[tuple[str, str, EngineHealth]]:
+    for engine in engines:
+        health = EngineHealth(healthy=True, detail="")
+        for queue in declared_queues().values():
+            # One that is away is asked once, not once a queue.
+            is_away = not (health.healthy or health.is_refused)
+            health = health if is_away else engines.probe(engine, queue)
+            yield engine, queue.name, health
+
+
+def _served_by_others(
+    engines: Sequence[str], live: Sequence[WorkerRecord]
+) -> Iterator[tuple[str, str]]:
+    served = {(worker.engine, worker.queue) for worker in live}
+    return (each for each in sorted(served) if each[0] not in engines)
+
+
+def _row(
+    engine: str, queue: str, health: EngineHealth, live: Sequence[WorkerRecord]
+) -> dict[str, object]:
+    workers = sum((worker.engine, worker.queue) == (engine, queue) for worker in live)
+    return {"engine": engine, "queue": queue, "workers": workers, **asdict(health)}

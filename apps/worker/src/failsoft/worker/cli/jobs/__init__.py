@@ -1,0 +1,1 @@
+"""`failsoft jobs` and `failsoft dispatch`."""

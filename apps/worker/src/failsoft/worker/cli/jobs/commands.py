@@ -1,0 +1,134 @@
+"""`failsoft jobs list|show|steps`, and what people do to jobs."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import click
+
+from failsoft.job_engine.policies.queue import declared_queues
+from failsoft.job_engine.records.job import JobRecord
+from failsoft.job_engine.records.states import JobState
+from failsoft.ledger import SqlLedger
+from failsoft.worker.cli.jobs.cancel import cancel_command
+from failsoft.worker.cli.jobs.page import print_story, read_story, story_document
+from failsoft.worker.cli.jobs.resolve import resolve_command
+from failsoft.worker.cli.jobs.retry import retry_command
+from failsoft.worker.cli.jobs.selection import chosen_by, filter_options, find_id, hints
+from failsoft.worker.cli.jobs.values import in_json, job_document, step_document
+from failsoft.worker.cli.output import counted, json_option, print_json, print_table, say
+from failsoft.worker.cli.pause import pause_command, resume_command
+from failsoft.worker.cli.resources import loaded_catalogue, opened_ledger
+from failsoft.worker.configuration.settings import Settings, load_settings
+
+#: So much of a payload stands in a list.
+BRIEF = 60
+#: What a list shows where there is room.
+_SPARE = ("queue", "engine", "tries", "due", "key", "tags", "payload")
+
+
+def _ledger() -> SqlLedger:
+    return opened_ledger(load_settings())
+
+
+@click.group()
+def jobs() -> None:
+    """Look at jobs: what they are, where they ran, and why there; decide about them.
+
+    An ID may be the beginning of one, from 4 characters on, where no other job's begins so.
+    """
+
+
+jobs.add_command(resolve_command)
+jobs.add_command(retry_command)
+jobs.add_command(cancel_command)
+jobs.add_command(pause_command("job", "job of the definition"))
+jobs.add_command(resume_command("job", "jobs of the definition"))
+
+
+@jobs.command("list")
+@filter_options("recorded", states=tuple(JobState))
+@click.option(
+    "--limit",
+    default=50,
+    type=click.IntRange(1, 10_000),
+    show_default=True,
+    help="How many at most.",
+)
+@json_option
+def list_command(*, limit: int, as_json: bool, **given: Any) -> None:
+    """List jobs, the newest first."""
+    settings, wanted = load_settings(), chosen_by(given)
+    ledger = opened_ledger(settings)
+    if "states" in wanted:
+        wanted["states"] = [JobState(state) for state in wanted["states"]]
+    found = ledger.list_jobs(limit=limit, **wanted)
+    if as_json:
+        print_json([job_document(job) for job in found])
+    else:
+        _print_jobs(found)
+    if not found:
+        _hint(settings, ledger, given)
+
+
+def _print_jobs(found: Sequence[JobRecord]) -> None:
+    print_table(
+        counted(len(found), "job"),
+        ("id", "job", "state", "created", *_SPARE),
+        (
+            (
+                *(j.id, j.name, j.state, j.created_at, j.queue, j.engine, j.claims),
+                *(j.run_at, j.idempotency_key, ", ".join(j.tags), _brief(j.payload)),
+            )
+            for j in found
+        ),
+        spare=_SPARE,
+    )
+
+
+def _brief(payload: str) -> str:
+    text = in_json(payload) or ""
+    return text if len(text) <= BRIEF else f"{text[: BRIEF - 3]}..."
+
+
+def _hint(settings: Settings, ledger: SqlLedger, given: Mapping[str, Any]) -> None:
+    """Say which names may be misspelled where nothing was found."""
+    if given.get("name") or given.get("queue"):
+        names = [definition.name for definition in loaded_catalogue(settings)]
+        known = {"name": names, "queue": list(declared_queues())}
+        for hint in hints(ledger, given, known):
+            say(hint, "yellow", err=True)
+
+
+@jobs.command("show")
+@click.argument("job_id", metavar="ID")
+@json_option
+def show_command(job_id: str, as_json: bool) -> None:
+    """Show a job: its state and why, what it works on, when it is tried next, and its whole story.
+
+    Passwords of URLs, and fields of the payload and the result that are named like secrets, are
+    masked. With --json the traceback of every attempt's error is there, too.
+    """
+    ledger = _ledger()
+    story = read_story(ledger, find_id(ledger, job_id))
+    if as_json:
+        print_json(story_document(story))
+    else:
+        print_story(story)
+
+
+@jobs.command("steps")
+@click.argument("job_id", metavar="ID")
+@json_option
+def steps_command(job_id: str, as_json: bool) -> None:
+    """Show the recorded steps of a job and their results."""
+    ledger = _ledger()
+    steps = ledger.steps(find_id(ledger, job_id))
+    if as_json:
+        print_json([step_document(step) for step in steps])
+        return
+    print_table(
+        counted(len(steps), "step"),
+        ("place", "step", "kind", "epoch", "recorded", "result"),
+        ((s.seq, s.name, s.kind, s.epoch, s.recorded_at, in_json(s.result)) for s in steps),
+        spare=("epoch",),
+    )

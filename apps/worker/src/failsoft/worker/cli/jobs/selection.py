@@ -1,0 +1,182 @@
+"""Which jobs a person means: by an id, by the beginning of one, or by what they have in common."""
+
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+import click
+
+from failsoft.dispatcher.handles.retry import RetryRefusal
+from failsoft.job_engine.errors import (
+    JobIdAmbiguousError,
+    JobNotFoundError,
+    JobStateError,
+    StepError,
+)
+from failsoft.job_engine.ports.ledger import LedgerReader
+from failsoft.job_engine.records.job import JobRecord
+from failsoft.job_engine.records.states import JobState
+from failsoft.worker.cli.dates import since_and_until
+from failsoft.worker.cli.output import Option, counted, say
+
+#: The shortest beginning of an id that stands for it.
+LEAST_CHARS = 4
+#: How many of those that an ambiguous beginning may mean are named.
+NAMED = 8
+#: How many jobs one command changes at the most.
+MOST = 10_000
+
+#: What is refused for one job and lets the others go on.
+REFUSALS = (JobNotFoundError, JobStateError, StepError)
+
+
+def find_id(ledger: LedgerReader, text: str) -> str:
+    """Return the id of the job that is meant by a whole id, or by the beginning of one.
+
+    Raises:
+        JobNotFoundError: If there is none; `JobIdAmbiguousError` if there are several.
+    """
+    try:
+        return ledger.get(text).id
+    except JobNotFoundError as error:
+        found = ledger.find_ids(text, NAMED + 1) if len(text) >= LEAST_CHARS else ()
+        if not found:
+            raise JobNotFoundError(
+                f"{error}; the beginning of an id does from {LEAST_CHARS} characters on"
+            ) from None
+    if len(found) > 1:
+        more = ", and others" if len(found) > NAMED else ""
+        raise JobIdAmbiguousError(
+            f"expected the beginning of one job's id, got {text!r}, with which these begin: "
+            f"{', '.join(found[:NAMED])}{more}; write more of it"
+        )
+    return found[0]
+
+
+def filter_options(what: str, *, states: Sequence[JobState] = ()) -> Option:
+    """Return the options that choose jobs by what they have in common.
+
+    Args:
+        what: What `--since` and `--until` ask the time of, as in `recorded`.
+        states: Those that `--state` may name; no such option where empty.
+    """
+    options: list[Option] = [
+        click.option("--name", help="Only jobs of this definition."),
+        click.option("--queue", help="Only jobs of this queue."),
+        click.option("--tag", help="Only jobs with this tag."),
+        click.option("--key", help="Only jobs with this idempotency key."),
+        since_and_until(what),
+    ]
+    if states:
+        choice = click.Choice([state.value for state in states])
+        help_ = "Only jobs in this state; may be given several times."
+        options.insert(0, click.option("--state", "states", multiple=True, type=choice, help=help_))
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+def many_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add what only a command has that changes many jobs at once."""
+    options: list[Option] = [
+        click.option(
+            "--error",
+            metavar="TEXT",
+            help="Only jobs whose error, or the reason they wait for, has this text in it.",
+        ),
+        click.option(
+            "--limit",
+            default=MOST,
+            show_default=True,
+            type=click.IntRange(1, MOST),
+            help="How many at most.",
+        ),
+        click.option("--yes", is_flag=True, help="Do not ask; for programs."),
+    ]
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def chosen_by(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of `filter_options` that were given."""
+    names = ("states", "name", "queue", "tag", "key", "since", "until", "error")
+    return {name: value for name in names if (value := given.get(name))}
+
+
+def find_many(
+    ledger: LedgerReader, states: Sequence[JobState], given: Mapping[str, Any]
+) -> Sequence[JobRecord]:
+    """Return the jobs in some states that the options choose, the newest first."""
+    wanted = chosen_by(given)
+    text = wanted.pop("error", None)
+    named = [JobState(state) for state in wanted.pop("states", ())]
+    found = ledger.list_jobs(
+        states=[state for state in states if state in (named or states)],
+        limit=MOST if text else given["limit"],
+        **wanted,
+    )
+    return [job for job in found if not text or tells_of(ledger, job, text)][: given["limit"]]
+
+
+def tells_of(ledger: LedgerReader, job: JobRecord, text: str) -> bool:
+    """Tell whether a job's error, or the reason that it waits for, has a text in it."""
+    said = [job.error.type, job.error.message] if job.error else []
+    said += [str(event.detail.get("reason", "")) for event in ledger.events(job.id)[-1:]]
+    return any(text.lower() in each.lower() for each in said)
+
+
+def confirm(number: int, what: str, doing: str, given: Mapping[str, Any]) -> bool:
+    """Ask whether so many jobs are meant; with `--yes` nothing is asked.
+
+    Args:
+        number: How many were chosen.
+        what: What they are, as in `held job`.
+        doing: What is about to happen to them.
+        given: The options of the command.
+
+    Raises:
+        click.UsageError: If there is nobody to ask.
+    """
+    if given["yes"] or number == 0:
+        return True
+    chosen = f"{counted(number, what)} {'is' if number == 1 else 'are'} chosen"
+    if given["as_json"] or not is_terminal():
+        raise click.UsageError(f"{chosen}; give --yes to {doing}, or name fewer")
+    return click.confirm(f"{chosen}; {doing}?", err=True)
+
+
+def is_terminal() -> bool:
+    """Tell whether there is somebody to ask; a program may have closed its standard input."""
+    return bool(sys.stdin) and not sys.stdin.closed and sys.stdin.isatty()
+
+
+def say_refusals(refused: Sequence[RetryRefusal]) -> None:
+    """Name each job that was refused, and why."""
+    for each in refused:
+        told = each.reason if each.job_id in each.reason else f"{each.job_id}: {each.reason}"
+        say(f"{each.error}: {told}", "red", err=True)
+
+
+def hints(
+    ledger: LedgerReader, given: Mapping[str, Any], known: Mapping[str, Any]
+) -> Iterator[str]:
+    """Say what names look misspelled where nothing was found.
+
+    Args:
+        ledger: Where nothing was found.
+        given: The options, of which `name` and `queue` are looked at.
+        known: The names that are known, for each of them.
+    """
+    for option, names in known.items():
+        name = given.get(option)
+        if not name or name in names or ledger.list_jobs(limit=1, **{option: name}):
+            continue
+        close = get_close_matches(name, names, 1)
+        meant = f"; did you mean {close[0]!r}?" if close else f"; there are {', '.join(names)}"
+        yield f"no {option} {name!r} is known{meant}"

@@ -1,0 +1,189 @@
+"""What the commands print: tables and colours for people, JSON for programs."""
+
+import json
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, is_dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import click
+from rich.cells import cell_len
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from failsoft.job_engine.records.error_record import ErrorRecord
+from failsoft.job_engine.records.states import JobState
+from failsoft.worker.logs.visible import visible, visible_block
+
+_COLOURS = {
+    JobState.SCHEDULED: "cyan",
+    JobState.OFFERED: "blue",
+    JobState.RUNNING: "yellow",
+    JobState.SUCCEEDED: "green",
+    JobState.FAILED: "red",
+    JobState.CANCELLED: "dim",
+    JobState.HELD: "magenta",
+}
+
+#: The name of a class, with its module.
+_DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*|\.<locals>)*\.[A-Z]\w*")
+
+#: The columns whose cells stay on one line.
+UNCUT = frozenset({"id", "state", "engine", "worker", "created", "started", "ended", "at"})
+#: What any other column gets at least, and how long a word may be that is not broken.
+ROOM = 12
+MAX_WORD = 24
+#: The blanks around a cell.
+PADDING = 2
+
+#: What an option makes of a command's function.
+Option = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+json_option: Option = click.option(
+    "--json", "as_json", is_flag=True, help="Print JSON, for programs."
+)
+
+
+def console() -> Console:
+    """Return the console of standard output; `:name:` in a job's text is no emoji."""
+    return Console(highlight=False, emoji=False)
+
+
+def say(text: str, colour: str | None = None, *, err: bool = False) -> None:
+    """Print a line for people, whatever the text holds.
+
+    Args:
+        text: One line; further ones stand behind a margin.
+        colour: Its colour on a terminal.
+        err: On standard error instead of standard output.
+    """
+    click.secho(visible_block(text), fg=colour, err=err)
+
+
+@contextmanager
+def may_be_lost() -> Iterator[None]:
+    """Go on if what is printed cannot be written: it is not what the command is for."""
+    with suppress(OSError):
+        yield
+
+
+def print_json(value: Any) -> None:
+    """Print a value as one JSON document."""
+    click.echo(json.dumps(plain(value)))
+
+
+def plain(value: Any) -> Any:
+    """Return a value as JSON can carry it."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return plain(asdict(value))
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(item) for item in value]
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    return value
+
+
+def print_table(
+    title: str,
+    columns: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+    spare: Collection[str] = (),
+) -> None:
+    """Print a table for people; of an empty one its title.
+
+    Args:
+        title: What stands above it.
+        columns: The names of the columns.
+        rows: A cell for each column.
+        spare: Columns that a narrow terminal does without, the last ones first.
+    """
+    out = console()
+    cells = [[Text.from_markup(show(cell), emoji=False) for cell in row] for row in rows]
+    if not cells:
+        say(title if title.startswith("0 ") else f"{title}: none")
+        return
+    named = dict(zip(columns, zip(*cells, strict=True), strict=True))
+    widths = _widths(named, spare, out.width)
+    table = Table(title=title, title_justify="left", header_style="bold", box=None)
+    for column, least in widths.items():
+        table.add_column(column, overflow="fold", no_wrap=column in UNCUT, min_width=least)
+    for row in zip(*(named[column] for column in widths), strict=True):
+        table.add_row(*row)
+    out.width = max(out.width, _total(widths))
+    out.print(table)
+
+
+def _widths(
+    named: Mapping[str, Sequence[Text]], spare: Collection[str], width: int
+) -> dict[str, int]:
+    """Return what each column has at least, of as many as there is room for; spare ones go first.
+
+    No word of theirs is broken while there is room for that.
+    """
+    left = list(named)
+    widths = {column: _least(column, named[column], MAX_WORD) for column in left}
+    for column in [each for each in reversed(left) if each in spare]:
+        if _total(widths) <= width:
+            return widths
+        del widths[column]
+    if _total(widths) > width:
+        widths = {column: _least(column, named[column], ROOM) for column in widths}
+    return widths
+
+
+def _least(column: str, texts: Sequence[Text], most: int) -> int:
+    longest = max(len(column), *(text.cell_len for text in texts))
+    if column in UNCUT:
+        # An id that is cut in two cannot be copied: rather than that, the table is too wide.
+        return longest
+    words = [cell_len(word) for text in texts for word in text.plain.split()]
+    return min(longest, max(ROOM, min(max(words, default=0), most)))
+
+
+def _total(widths: Mapping[str, int]) -> int:
+    return sum(width + PADDING for width in widths.values())
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number of things in words."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def show(value: Any) -> str:
+    """Return a value as markup of `rich` for people; nothing in a text is markup or control."""
+    if isinstance(value, JobState):
+        return f"[{_COLOURS[value]}]{value}[/]"
+    if isinstance(value, bool):
+        return "[green]yes[/]" if value else "[red]no[/]"
+    if value is None or value == "":
+        return "[dim]-[/]"
+    if isinstance(value, datetime):
+        return when(value)
+    if isinstance(value, Mapping):
+        return show(", ".join(f"{key}={item}" for key, item in value.items() if item != ""))
+    return escape(visible(str(value)))
+
+
+def in_short(error: ErrorRecord) -> str:
+    """Return an error in a line: its class without its module, and its message."""
+    return (
+        f"{unqualified(error.type)}: {error.message}" if error.message else unqualified(error.type)
+    )
+
+
+def unqualified(name: str) -> str:
+    """Return a class's name without its module; any other text as it is."""
+    return name.rpartition(".")[2] if _DOTTED.fullmatch(name) else name
+
+
+def when(moment: datetime) -> str:
+    """Return a moment in local time, its day included."""
+    return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S")

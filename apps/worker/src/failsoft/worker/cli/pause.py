@@ -1,0 +1,89 @@
+"""`pause` and `resume`, of a queue or of a job definition."""
+
+from collections.abc import Collection
+from typing import Any
+
+import click
+
+from failsoft.job_engine.definitions.catalogue import Catalogue
+from failsoft.job_engine.errors import NotFoundError
+from failsoft.job_engine.policies.queue import declared_queues
+from failsoft.job_engine.records.pauses import Pausable, Pause
+from failsoft.job_engine.validation import did_you_mean
+from failsoft.ledger import SqlLedger
+from failsoft.worker.cli.actor import actor
+from failsoft.worker.cli.output import Option, json_option, print_json, say
+from failsoft.worker.cli.resources import loaded_catalogue, opened_ledger
+from failsoft.worker.configuration.settings import load_settings
+
+_anyway: Option = click.option(
+    "--anyway", is_flag=True, help="Also a name that nothing here has, as of a job to be deployed."
+)
+
+
+def pause_command(kind: Pausable, known: str) -> click.Command:
+    """Return the command that pauses things of this kind."""
+
+    @click.command("pause", help=f"Let no {known} NAME begin; what runs goes on to its end.")
+    @click.argument("name")
+    @click.option("--reason", default="", help="Why, for whoever wonders.")
+    @_anyway
+    @json_option
+    def pause(*, name: str, reason: str, anyway: bool, as_json: bool) -> None:
+        ledger = _ledger_that_knows(kind, name, anyway=anyway)
+        holds = ledger.pause(Pause(kind, name, actor(), reason))
+        if as_json:
+            print_json(holds)
+        else:
+            say(str(holds), "yellow")
+
+    return pause
+
+
+def resume_command(kind: Pausable, known: str) -> click.Command:
+    """Return the command that lets things of this kind go on."""
+
+    @click.command("resume", help=f"Let {known} NAME begin again.")
+    @click.argument("name")
+    @_anyway
+    @json_option
+    def resume(*, name: str, anyway: bool, as_json: bool) -> None:
+        ledger = _ledger_that_knows(kind, name, anyway=anyway)
+        was_paused = ledger.unpause(kind, name)
+        if as_json:
+            print_json({"kind": kind, "name": name, "was_paused": was_paused})
+        else:
+            told = "goes on" if was_paused else "was not paused"
+            say(f"{kind} {name} {told}", "green")
+
+    return resume
+
+
+def _ledger_that_knows(kind: Pausable, name: str, *, anyway: bool) -> SqlLedger:
+    """Open the ledger, and refuse a name that neither it nor the job modules have.
+
+    Raises:
+        NotFoundError: If nothing has that name.
+    """
+    settings = load_settings()
+    catalogue = loaded_catalogue(settings)  # its modules declare queues
+    ledger = opened_ledger(settings)
+    known = _known(kind, catalogue, ledger)
+    if not anyway and name not in known and not _has_jobs(ledger, kind, name):
+        raise NotFoundError(
+            f"expected a {kind} that is known here ({', '.join(sorted(known))}), got {name!r}"
+            f"{did_you_mean(name, known)}; or give --anyway"
+        )
+    return ledger
+
+
+def _known(kind: Pausable, catalogue: Catalogue, ledger: SqlLedger) -> Collection[str]:
+    paused = {pause.name for pause in ledger.pauses() if pause.kind == kind}
+    if kind == "job":
+        return paused | {definition.name for definition in catalogue}
+    return paused | set(declared_queues()) | {worker.queue for worker in ledger.live_workers()}
+
+
+def _has_jobs(ledger: SqlLedger, kind: Pausable, name: str) -> bool:
+    wanted: Any = {"queue" if kind == "queue" else "name": name}
+    return bool(ledger.list_jobs(limit=1, **wanted))

@@ -1,0 +1,40 @@
+"""What a command opens, and closes when it ends, however it ends.
+
+Most commands only read the ledger: what it takes to dispatch, and the jobs, are loaded by those
+that need them, for loading them takes longer than most commands do.
+"""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from failsoft.job_engine.definitions.catalogue import Catalogue
+from failsoft.ledger import SqlLedger
+from failsoft.worker.configuration.settings import Settings
+from failsoft.worker.ledger_access import open_ledger
+
+if TYPE_CHECKING:
+    from failsoft.worker.wiring import App
+
+
+def opened_ledger(settings: Settings) -> SqlLedger:
+    """Open the ledger for the command that runs; its connections end with the command."""
+    ledger = open_ledger(settings)
+    click.get_current_context().call_on_close(ledger.database.close)
+    return ledger
+
+
+def opened_app(settings: Settings) -> "App":
+    """Put everything together for the command that runs; all of it ends with the command."""
+    from failsoft.worker.wiring import build  # noqa: PLC0415 - see above
+
+    app = build(settings)
+    click.get_current_context().call_on_close(app.close)
+    return app
+
+
+def loaded_catalogue(settings: Settings) -> Catalogue:
+    """Import the job modules, which declares their queues, and collect their jobs."""
+    from failsoft.worker.wiring import load_catalogue  # noqa: PLC0415 - see above
+
+    return load_catalogue(settings)

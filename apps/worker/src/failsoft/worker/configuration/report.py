@@ -1,0 +1,132 @@
+"""Where each setting came from, and what is wrong with it, in words and without its secrets."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from pydantic import AliasChoices, SecretStr, ValidationError
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSource
+
+from failsoft.job_engine.values.redaction import MASK, redacted, redacted_url
+
+#: What was expected where pydantic says it in another form.
+_EXPECTED: Mapping[str, str] = {
+    "bool_parsing": "true or false",
+    "int_parsing": "a whole number",
+    "greater_than_equal": "a number of at least {ge}",
+    "less_than_equal": "a number of at most {le}",
+    "literal_error": "{expected}",
+    "string_pattern_mismatch": "text like {pattern}",
+    "dict_type": "a JSON object",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SettingSource:
+    """One setting as it is, and why.
+
+    Attributes:
+        name: The field of `Settings`.
+        value: What it is, with passwords and secrets masked.
+        variable: The variable that set it, or that would.
+        source: `environment`, `.env` or `default`.
+    """
+
+    name: str
+    value: str
+    variable: str
+    source: str
+
+
+def provenance(settings: BaseSettings) -> list[SettingSource]:
+    """Tell of every setting what it is and where it came from."""
+    kind = type(settings)
+    found = found_in(kind)
+    return [
+        SettingSource(name, shown(getattr(settings, name)), *_origin(kind, name, found))
+        for name in kind.model_fields
+    ]
+
+
+def explain(kind: type[BaseSettings], error: ValidationError) -> str:
+    """Say of every wrong setting which variable it is, what was expected and what was got."""
+    found = found_in(kind)
+    return "; ".join(_line(kind, each, found) for each in error.errors(include_url=False))
+
+
+def shown(value: object) -> str:
+    """Return a setting as text that may be shown: secrets and passwords masked."""
+    match value:
+        case SecretStr():
+            return MASK if value.get_secret_value() else ""
+        case timedelta():
+            return f"{value.total_seconds():g}s"
+        case tuple():
+            return ",".join(value)
+        case dict():
+            return ",".join(f"{name}={shown(item)}" for name, item in value.items())
+        case bool():
+            return str(value).lower()
+        case _:
+            return redacted_url(str(value))
+
+
+def found_in(kind: type[BaseSettings]) -> list[tuple[str, Mapping[str, str | None]]]:
+    """Return what the environment and `.env` hold, each with its name; the first one wins."""
+    return [
+        ("environment", EnvSettingsSource(kind).env_vars),
+        (".env", DotEnvSettingsSource(kind).env_vars),
+    ]
+
+
+def _origin(
+    kind: type[BaseSettings], name: str, found: list[tuple[str, Mapping[str, str | None]]]
+) -> tuple[str, str]:
+    variables = list(variables_of(kind, name))
+    for source, values in found:
+        for variable in variables:
+            if variable.lower() in values:
+                return variable, source
+    return variables[0], "default"
+
+
+def variables_of(kind: type[BaseSettings], name: str) -> Iterator[str]:
+    """Return the variables that set a setting, the one that wins first."""
+    alias = kind.model_fields[name].validation_alias
+    found = list[str]()
+    if isinstance(alias, AliasChoices):
+        found = [choice for choice in alias.choices if isinstance(choice, str)]
+    elif isinstance(alias, str):
+        found = [alias]
+    # `populate_by_name` lets every setting be set by its own name, too.
+    own = f"{kind.model_config.get('env_prefix', '')}{name}".upper()
+    yield from found if own in found else (*found, own)
+
+
+def _line(
+    kind: type[BaseSettings],
+    error: ErrorDetails,
+    found: list[tuple[str, Mapping[str, str | None]]],
+) -> str:
+    name = _field(kind, str(error["loc"][0]))
+    variable, _ = _origin(kind, name, found)
+    return f"{variable}: {_what(kind, name, error)}"
+
+
+def _field(kind: type[BaseSettings], location: str) -> str:
+    fields = kind.model_fields
+    return next(name for name in fields if location in (name, *variables_of(kind, name)))
+
+
+def _what(kind: type[BaseSettings], name: str, error: ErrorDetails) -> str:
+    context: dict[str, Any] = error.get("ctx", {})
+    if "error" in context:
+        # A validator of ours has said it all.
+        return redacted(str(context["error"]))
+    pattern = _EXPECTED.get(error["type"])
+    expected = pattern.format(**context) if pattern else f"a value that fits ({error['msg']})"
+    # What is kept out of the settings' repr is kept out of every message.
+    got = redacted(repr(error["input"])) if kind.model_fields[name].repr else "something else"
+    return f"expected {expected}, got {got}"

@@ -1,0 +1,60 @@
+"""Variables that look like settings and are none: nothing would say that they are not read."""
+
+import re
+from collections.abc import Collection, Iterator, Sequence
+from difflib import get_close_matches
+
+from pydantic_settings import BaseSettings
+
+from failsoft.worker.configuration.report import found_in, variables_of
+
+#: How much of a name must be right for the one that was meant to be named.
+_CLOSE = 0.8
+#: What Kubernetes sets in every container for a service that is called as the prefix is, or begins
+#: with it: https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
+_OF_SERVICES = re.compile(
+    r".*_(SERVICE_(HOST|PORT(_.+)?)|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)", re.IGNORECASE
+)
+
+
+def unknown_settings(kind: type[BaseSettings]) -> list[str]:
+    """Say of every variable that begins as settings do, and is none, which one was meant."""
+    prefix = str(kind.model_config.get("env_prefix", ""))
+    known = _known(kind)
+    names = [
+        name
+        for name in _set(kind)
+        if name.startswith(prefix) and name not in known and not _OF_SERVICES.fullmatch(name)
+    ]
+    return [
+        f"{name}: expected the name of a setting, {_meant(name, prefix, known)}" for name in names
+    ]
+
+
+def lookalikes(kind: type[BaseSettings]) -> Iterator[tuple[str, str]]:
+    """Return variables that are not read, each with the setting without a prefix that it is like.
+
+    They may be another program's, so they are no mistake; and only where that setting is not set.
+    """
+    prefix = str(kind.model_config.get("env_prefix", ""))
+    names, known = _set(kind), _known(kind)
+    absent = [name for name in known if not name.startswith(prefix) and name not in names]
+    for name in names:
+        close = get_close_matches(name, absent, 1, _CLOSE)
+        if close and name not in known:
+            yield name, close[0]
+
+
+def _meant(name: str, prefix: str, known: Collection[str]) -> str:
+    bare = name.removeprefix(prefix)
+    close = [bare] if bare in known else get_close_matches(name, known, 1, _CLOSE)
+    return f"got one like {close[0]}: did you mean that?" if close else "got one that there is not"
+
+
+def _known(kind: type[BaseSettings]) -> Sequence[str]:
+    return [name.upper() for field in kind.model_fields for name in variables_of(kind, field)]
+
+
+def _set(kind: type[BaseSettings]) -> Sequence[str]:
+    # Whatever their case: it is not looked at when they are read either.
+    return sorted({name.upper() for _, values in found_in(kind) for name in values})

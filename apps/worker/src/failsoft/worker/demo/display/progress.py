@@ -1,0 +1,36 @@
+"""How far the play is, by what the ledger holds."""
+
+from collections.abc import Iterable
+
+from failsoft.job_engine.ports.ledger import LedgerReader
+from failsoft.job_engine.records.states import JobState
+
+_BATCH = "batch-"
+
+
+def batches(ledger: LedgerReader, import_id: str) -> list[int]:
+    """Return the epochs of the import's finished batches, in their order."""
+    return [step.epoch for step in ledger.steps(import_id) if step.name.startswith(_BATCH)]
+
+
+def resumed_at(ledger: LedgerReader, import_id: str) -> int | None:
+    """Return the number of the first batch that another attempt added; None if none did."""
+    epochs = batches(ledger, import_id)
+    added = (n for n, epoch in enumerate(epochs, start=1) if epoch != epochs[0])
+    return next(added, None)
+
+
+def offered_to(ledger: LedgerReader, engine: str, jobs: int) -> list[str]:
+    """Return the ids of those that wait for an engine's workers, of so many jobs."""
+    offered = ledger.list_jobs(states=[JobState.OFFERED], limit=jobs)
+    return [job.id for job in offered if job.engine == engine]
+
+
+def have_moved(ledger: LedgerReader, jobs: Iterable[str]) -> bool:
+    """Tell whether every job was offered anew, which makes its first message void."""
+    return all(ledger.get(job).epoch > 1 for job in jobs)
+
+
+def have_ended(ledger: LedgerReader, jobs: int) -> bool:
+    """Tell whether so many jobs have ended."""
+    return sum(count for state, count in ledger.counts().items() if state.is_terminal) >= jobs

@@ -1,0 +1,71 @@
+"""What the demo looks like at one moment."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from failsoft.job_engine.records.states import JobState
+from failsoft.worker.demo.environment.airports import imported_keys
+from failsoft.worker.demo.environment.environment import Stage
+
+
+@dataclass(frozen=True, slots=True)
+class EngineView:
+    """One engine at one moment.
+
+    Attributes:
+        name: The engine.
+        server_runs: Whether its Valkey's process is there.
+        breaker: The state of the dispatcher's breaker.
+        workers: How many worker processes have a fresh heartbeat.
+        running: How many attempts run on it.
+        done: How many jobs it finished.
+    """
+
+    name: str
+    server_runs: bool
+    breaker: str
+    workers: int
+    running: int
+    done: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """Everything that the live table shows.
+
+    Attributes:
+        engines: The engines.
+        states: How many jobs are in which state.
+        webhooks: How many different webhooks the receiver took.
+        rows: How many rows are in the target table.
+    """
+
+    engines: Sequence[EngineView]
+    states: Mapping[JobState, int]
+    webhooks: int
+    rows: int
+
+
+def feel_pulse(stage: Stage, jobs: int) -> Pulse:
+    """Look at everything once.
+
+    Raises:
+        LedgerError: If the ledger could not be read.
+    """
+    found = stage.ledger.list_jobs(limit=jobs)
+    workers = Counter(worker.engine for worker in stage.ledger.live_workers())
+    servers = {"rq": stage.primary.is_running, "dramatiq": stage.fallback.is_running}
+
+    def view(engine: str) -> EngineView:
+        breaker = stage.app.engines.breaker(engine).state
+        states = Counter(job.state for job in found if job.engine == engine)
+        running, done = states[JobState.RUNNING], states[JobState.SUCCEEDED]
+        return EngineView(engine, servers[engine], breaker, workers[engine], running, done)
+
+    return Pulse(
+        engines=[view(engine) for engine in servers],
+        states=Counter(job.state for job in found),
+        webhooks=stage.receiver.unique,
+        rows=len(imported_keys(stage.imported)),
+    )

@@ -1,0 +1,175 @@
+"""What the play needs: two Valkeys, a ledger, a receiver, hosts with workers; all temporary."""
+
+import base64
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from datetime import timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from failsoft.job_engine.errors import FailsoftError
+from failsoft.job_engine.policies.queue import queue_profile
+from failsoft.job_engine.telemetry import Event
+from failsoft.ledger import SqlLedger
+from failsoft.ledger.upgrade.run import upgrade
+from failsoft.worker.configuration.settings import load_settings
+from failsoft.worker.demo.environment.airports import airports_csv
+from failsoft.worker.demo.environment.env_settings import demo_settings, only_these_settings
+from failsoft.worker.demo.environment.hosts import WorkerHost
+from failsoft.worker.demo.environment.receiver import Receiver
+from failsoft.worker.demo.environment.signals import UnhurriedStack, interrupted_once
+from failsoft.worker.demo.wait_for import wait_for
+from failsoft.worker.dev.embedded_valkey import EmbeddedValkey
+from failsoft.worker.wiring import App, build, open_database
+
+QUEUES = ("default", "data-sync")
+
+#: How long servers and workers may take to be ready, and to end.
+START_PATIENCE = timedelta(seconds=30)
+STOP_PATIENCE = timedelta(seconds=12)
+
+
+class DemoError(FailsoftError):
+    """The demo could not be played."""
+
+
+class Witness:
+    """Hears the events of the demo's own dispatcher, and forgets none."""
+
+    def __init__(self) -> None:
+        """Begin with no event."""
+        self._kinds: list[tuple[str, str | None]] = []
+
+    def __call__(self, event: Event) -> None:
+        """Hear an event."""
+        self._kinds.append((event.kind, event.engine))
+
+    def heard(self, kind: str, engine: str) -> bool:
+        """Tell whether there was such an event of an engine."""
+        return (kind, engine) in self._kinds
+
+
+class Stage:
+    """Everything the play is played with; made by `set_stage`.
+
+    Attributes:
+        folder: The temporary folder.
+        primary: RQ's Valkey.
+        fallback: Dramatiq's broker, another Valkey.
+        receiver: Where the webhooks go.
+        app: Failsoft as an application has it; it dispatches.
+        witness: What the application's dispatcher told.
+        rq: The host of RQ's workers.
+        new_rq: The host that takes its place.
+        dramatiq: The host of Dramatiq's workers.
+    """
+
+    def __init__(self, folder: Path, receiver: Receiver) -> None:
+        """Prepare; `set_stage` starts everything."""
+        self.folder = folder
+        self.receiver = receiver
+        self.primary: EmbeddedValkey = EmbeddedValkey(folder / "primary")
+        self.fallback: EmbeddedValkey = EmbeddedValkey(folder / "fallback")
+        self.witness: Witness = Witness()
+        self.rq: WorkerHost = WorkerHost("rq", QUEUES, folder / "rq.log")
+        self.new_rq: WorkerHost = WorkerHost("rq", QUEUES, folder / "new-rq.log")
+        self.dramatiq: WorkerHost = WorkerHost("dramatiq", QUEUES, folder / "dramatiq.log")
+        self.app: App
+        self._dead: set[str] = set()
+
+    @property
+    def ledger(self) -> SqlLedger:
+        """Return the ledger."""
+        return self.app.ledger
+
+    @property
+    def hosts(self) -> Sequence[WorkerHost]:
+        """Return every host."""
+        return (self.rq, self.new_rq, self.dramatiq)
+
+    @property
+    def imported(self) -> Path:
+        """Return the database that the import writes to."""
+        return self.folder / "imported.db"
+
+    def build_app(self) -> None:
+        """Make the ledger, and Failsoft for this process."""
+        settings = load_settings(_env_file=None)
+        with closing(open_database(settings)) as database:
+            upgrade(database)
+        self.app = build(settings, self.witness)
+
+    def await_workers(self, host: WorkerHost) -> None:
+        """Wait until a host that was started serves every queue.
+
+        Raises:
+            DemoError: If it does not; with the end of its log.
+        """
+
+        def settled() -> bool:
+            return not host.is_running or self._serves(host.engine)
+
+        if not wait_for(settled, START_PATIENCE) or not host.is_running:
+            tail = "\n".join(host.log.read_text(errors="replace").splitlines()[-15:])
+            raise DemoError(
+                f"expected {host.engine} workers within {START_PATIENCE.seconds} s, got none; "
+                f"the end of their log:\n{tail}"
+            )
+
+    def kill_workers(self, host: WorkerHost) -> None:
+        """End a host's workers by SIGKILL; their heartbeats stay fresh for a while."""
+        host.kill()
+        live = self.ledger.live_workers()
+        self._dead |= {each.boot_id for each in live if each.engine == host.engine}
+
+    def waiting_in_primary(self) -> int:
+        """Count the messages that wait in the lists of RQ's Valkey."""
+        queues = [queue_profile(name) for name in QUEUES]
+        return sum(self.app.engines.probe("rq", queue).backlog or 0 for queue in queues)
+
+    def trusts_primary(self) -> bool:
+        """Tell whether the application's breaker of RQ opened and closed again."""
+        is_open = self.app.engines.breaker("rq").is_open
+        return self.witness.heard("engine.failed_back", "rq") and not is_open
+
+    def stop_workers(self) -> None:
+        """Stop every host in order, side by side."""
+        for host in self.hosts:
+            host.stop()
+        for host in self.hosts:
+            host.wait(STOP_PATIENCE)
+
+    def _serves(self, engine: str) -> bool:
+        live = [each for each in self.ledger.live_workers() if each.boot_id not in self._dead]
+        return {each.queue for each in live if each.engine == engine}.issuperset(QUEUES)
+
+
+@contextmanager
+def set_stage() -> Iterator[Stage]:
+    """Start everything but the workers; whatever happens, leave nothing behind.
+
+    Raises:
+        FailsoftError: If something could not be started.
+    """
+    secret = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
+    folder = TemporaryDirectory(prefix="failsoft-", ignore_cleanup_errors=True)
+    with interrupted_once() as interruption, UnhurriedStack(interruption) as stack:
+        path = Path(stack.enter_context(folder)).resolve()
+        stage = Stage(path, stack.enter_context(Receiver(secret)))
+        servers = (stage.primary, stage.fallback)
+        for server in servers:
+            stack.enter_context(server)
+        primary, fallback = (server.url for server in servers)
+        settings = demo_settings(
+            path,
+            imports=airports_csv().parent,
+            primary=primary,
+            fallback=fallback,
+            secret=secret,
+        )
+        stack.enter_context(only_these_settings(settings))
+        stage.build_app()
+        for close in (stage.app.close, stage.stop_workers):
+            stack.callback(close)
+        yield stage

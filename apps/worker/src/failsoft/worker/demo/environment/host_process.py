@@ -1,0 +1,33 @@
+"""The process that stands for a host: a supervisor and the workers it starts, and nothing else."""
+
+import sys
+from collections.abc import Sequence
+from datetime import timedelta
+
+from failsoft.worker.configuration.settings import load_settings
+from failsoft.worker.processes.parent_death import die_with_parent
+from failsoft.worker.supervision.supervisor import Supervisor
+from failsoft.worker.wiring import death_notices
+
+#: How long the workers may take to stop.
+GRACE = timedelta(seconds=3)
+
+
+def main(parent: int, engine: str, queues: Sequence[str]) -> int:
+    """Keep a worker process running for each queue until a signal; return the exit status.
+
+    Args:
+        parent: The process that this one ends with.
+        engine: What the workers serve the queues from.
+        queues: The names of the queues.
+    """
+    die_with_parent(parent)
+    deaths = death_notices(load_settings())
+    posts = [(engine, queue) for queue in queues]
+    supervisor = Supervisor(posts, GRACE, on_death=deaths.note)
+    supervisor.on_signals()
+    return supervisor.run()
+
+
+if __name__ == "__main__":
+    sys.exit(main(int(sys.argv[1]), sys.argv[2], sys.argv[3:]))

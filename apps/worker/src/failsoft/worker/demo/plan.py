@@ -1,0 +1,69 @@
+"""What happens in the play and when, decided by the seed before it begins."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from failsoft.worker.demo.environment.airports import BATCH_SIZE, Airport
+
+#: With fewer there would be too few for each act.
+FEWEST_WEBHOOKS = 20
+#: With more, dispatching them would take longer than the import.
+MOST_ALONGSIDE = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """The play: which webhooks are dispatched in which act, and the moment of the kill.
+
+    Attributes:
+        seed: What all of it follows from.
+        batches: How many batches the import has.
+        kill_batch: The primary's host is lost when so many of them are finished.
+        first: Webhooks dispatched while all is well.
+        alongside: Those dispatched while the import runs, in step with its batches; the last of
+            them just before RQ's workers die.
+        stranded: Those dispatched after RQ's workers died and before their Redis did; they wait
+            in its list.
+        outage: Those dispatched while the primary is gone.
+        returning: Those dispatched while it starts again and its workers come.
+        last: Those dispatched once it is trusted again.
+    """
+
+    seed: int
+    batches: int
+    kill_batch: int
+    first: Sequence[Airport]
+    alongside: Sequence[Airport]
+    stranded: Sequence[Airport]
+    outage: Sequence[Airport]
+    returning: Sequence[Airport]
+    last: Sequence[Airport]
+
+    @property
+    def webhooks(self) -> int:
+        """Return how many webhooks there are."""
+        before = len(self.first) + len(self.alongside) + len(self.stranded)
+        return before + len(self.outage) + len(self.returning) + len(self.last)
+
+
+def write_script(jobs: int, seed: int, airports: Sequence[Airport]) -> Script:
+    """Decide everything that the seed decides.
+
+    Args:
+        jobs: How many webhooks to dispatch.
+        seed: The same seed gives the same script.
+        airports: What the webhooks tell of; the rows of the import.
+    """
+    rng = random.Random(seed)
+    events = rng.choices(airports, k=jobs)
+    kill_at = round(jobs * rng.uniform(0.30, 0.36))
+    few, some, many = max(2, jobs // 20), max(2, jobs // 10), max(3, jobs // 5)
+    died_at, returns_at, back_at = kill_at - few, jobs - some - many, jobs - many
+    import_at = died_at - min(few, MOST_ALONGSIDE)
+    ends = (import_at, died_at, kill_at, returns_at, back_at, jobs)
+    parts = [events[start:end] for start, end in pairwise((0, *ends))]
+    batches = -(-len(airports) // BATCH_SIZE)
+    kill_batch = round(batches * rng.uniform(0.30, 0.40))
+    return Script(seed, batches, kill_batch, *parts)

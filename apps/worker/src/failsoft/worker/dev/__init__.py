@@ -1,0 +1,1 @@
+"""What `failsoft dev` runs: servers, ledger, workers; started again when code changes."""

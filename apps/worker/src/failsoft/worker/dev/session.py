@@ -1,0 +1,172 @@
+"""One run of `failsoft dev`: generations of workers, until it is told to stop."""
+
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+from types import FrameType
+
+from failsoft.job_engine.errors import LedgerError
+from failsoft.ledger import SqlLedger
+from failsoft.ledger.opening import shared_database
+from failsoft.worker.configuration.settings import Settings
+from failsoft.worker.dev.watcher import CodeWatcher
+from failsoft.worker.exit_codes import OK
+from failsoft.worker.supervision.supervisor import Supervisor
+from failsoft.worker.wiring import death_notices
+
+logger: logging.Logger = logging.getLogger("failsoft.dev")
+
+ENGINES = ("rq", "dramatiq")
+#: How long a worker may take to stop, unless the settings say: a developer waits for it.
+GRACE = timedelta(seconds=2)
+#: How often everything is looked after, in seconds.
+LOOK_SECONDS = 0.1
+
+_PREFLIGHT = (sys.executable, "-m", "failsoft.worker.preflight")
+
+#: Told once that every worker is live, with their process ids by post.
+Ready = Callable[[Mapping[str, int]], None]
+
+
+class DevSession:
+    """Run workers of both engines for every queue, and others in their place when code changes.
+
+    The code is imported by the workers only; this process outlives every mistake in it.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        environment: Mapping[str, str],
+        queues: Sequence[str],
+        *,
+        watch: Sequence[Path],
+        ready: Ready,
+    ) -> None:
+        """Prepare; `run` begins.
+
+        Args:
+            settings: The settings of the environment as it is.
+            environment: What is added to the environment of the workers.
+            queues: The queues to serve; all declared ones where empty.
+            watch: The folders whose code is watched; empty for none.
+            ready: Told when the first workers are live.
+        """
+        has_grace = "shutdown_grace" in settings.model_fields_set
+        self._grace = settings.shutdown_grace if has_grace else GRACE
+        grace = {"FAILSOFT_SHUTDOWN_GRACE": f"{self._grace.total_seconds():g}s"}
+        self._environment = {**os.environ, **grace, **environment}
+        self._ledger_url = environment.get("FAILSOFT_LEDGER_URL", settings.ledger_url)
+        self._deaths = death_notices(settings.model_copy(update={"ledger_url": self._ledger_url}))
+        self._queues = queues
+        self._watcher = CodeWatcher(watch, self._code_changed) if watch else None
+        self._ready: Ready | None = ready
+        self._supervisor: Supervisor | None = None
+        # Plain values, because a signal handler sets them.
+        self._stops = 0
+        self._changed = False
+
+    def run(self) -> int:
+        """Run until a signal; return the exit status.
+
+        Code that cannot be started ends it at first; later on the next change is waited for.
+        """
+        if self._watcher is not None:
+            self._watcher.start()
+        status = self._run_generation()
+        while self._changed and not self._stops:
+            status = self._run_generation()
+            if status != OK:
+                self._wait_for_change()
+        if self._watcher is not None:
+            self._watcher.stop()
+        return OK if self._stops else status
+
+    def on_signals(self) -> None:
+        """Stop on SIGTERM or SIGINT, at once on the second."""
+
+        def handle(signum: int, frame: FrameType | None) -> None:
+            self._stops += 1
+            if self._supervisor is not None:
+                self._supervisor.stop()
+
+        for each in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(each, handle)
+
+    def _run_generation(self) -> int:
+        self._changed = False
+        status, queues = self._ask_for_queues()
+        if status != OK:
+            return status
+        posts = [(engine, queue) for engine in ENGINES for queue in queues]
+        supervisor = self._supervisor = Supervisor(
+            posts, self._grace, self._environment, on_death=self._deaths.note
+        )
+        if self._is_over:
+            # It was asked for while there was nobody to be told.
+            supervisor.stop()
+        over = threading.Event()
+        threading.Thread(target=self._tell_when_live, args=(supervisor, over), daemon=True).start()
+        status = supervisor.run()
+        over.set()
+        self._supervisor = None
+        return status
+
+    @property
+    def _is_over(self) -> bool:
+        return self._stops > 0 or self._changed
+
+    def _ask_for_queues(self) -> tuple[int, Sequence[str]]:
+        command = [*_PREFLIGHT, *self._queues, "--parent", str(os.getpid())]
+        with subprocess.Popen(  # noqa: S603 - our own module
+            command, env=self._environment, stdout=subprocess.PIPE, start_new_session=True
+        ) as process:
+            while process.poll() is None:
+                if self._is_over:
+                    process.kill()
+                time.sleep(LOOK_SECONDS / 4)
+            output = process.stdout.read() if process.stdout else b""
+        return process.returncode, json.loads(output) if process.returncode == OK else ()
+
+    def _code_changed(self, paths: Sequence[str]) -> None:
+        if not self._changed:
+            logger.info("%s changed; the workers start again", ", ".join(map(_shortened, paths)))
+            self._changed = True
+            if self._supervisor is not None:
+                self._supervisor.stop()
+
+    def _wait_for_change(self) -> None:
+        if not self._is_over:
+            logger.warning("no worker could be started; waiting for the code to change")
+        while not self._is_over:
+            time.sleep(LOOK_SECONDS)
+
+    def _tell_when_live(self, supervisor: Supervisor, over: threading.Event) -> None:
+        with closing(shared_database(self._ledger_url)) as database:
+            ledger = SqlLedger(database)
+            while self._ready is not None and not over.wait(LOOK_SECONDS):
+                pids = supervisor.pids()
+                if len(pids) == len(supervisor.posts) and set(pids.values()) <= _live(ledger):
+                    self._ready(pids)
+                    self._ready = None
+
+
+def _live(ledger: SqlLedger) -> set[int]:
+    try:
+        return {worker.pid for worker in ledger.live_workers()}
+    except LedgerError:
+        return set()
+
+
+def _shortened(path: str) -> str:
+    found = Path(path)
+    return str(found.relative_to(Path.cwd()) if found.is_relative_to(Path.cwd()) else found)

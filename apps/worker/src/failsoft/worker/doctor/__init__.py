@@ -1,0 +1,1 @@
+"""What `failsoft doctor` looks at: a list of checks, each bounded, each with its remedy."""

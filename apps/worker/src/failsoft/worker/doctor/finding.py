@@ -1,0 +1,122 @@
+"""What a check finds, and how checks are run: side by side, each in its time."""
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+
+from failsoft.job_engine.errors import FailsoftError
+from failsoft.job_engine.values.redaction import redacted
+from failsoft.worker.exit_codes import CONFIG, FAILURE, OK, TRY_AGAIN, UNAVAILABLE, exit_code
+
+#: How long one check may take.
+LIMIT = timedelta(seconds=2)
+
+
+class Level(StrEnum):
+    """How bad it is."""
+
+    OK = "ok"
+    WARNING = "warning"
+    FAILURE = "failure"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at.
+
+    Attributes:
+        check: What was looked at.
+        found: What was found.
+        remedy: What to do about it; empty where nothing is to be done.
+        status: The exit status that it calls for.
+    """
+
+    check: str
+    level: Level
+    found: str
+    remedy: str = ""
+    status: int = OK
+
+
+def fine(check: str, found: str) -> Finding:
+    """Return a finding that nothing is to be done about."""
+    return Finding(check, Level.OK, redacted(found))
+
+
+def warning(check: str, found: str, remedy: str) -> Finding:
+    """Return a finding that Failsoft works with, but not as well as it might."""
+    return Finding(check, Level.WARNING, redacted(found), remedy)
+
+
+def failure(check: str, found: str, remedy: str, status: int = FAILURE) -> Finding:
+    """Return a finding that Failsoft does not work with."""
+    return Finding(check, Level.FAILURE, redacted(found), remedy, status)
+
+
+def unreachable(check: str, found: str, remedy: str) -> Finding:
+    """Return the finding of a server that is needed and does not answer."""
+    return failure(check, found, remedy, UNAVAILABLE)
+
+
+def failed(check: str, error: Exception) -> Finding:
+    """Return the finding that an error stands for; ours carry their remedy after a semicolon."""
+    if isinstance(error, FailsoftError):
+        found, _, remedy = str(error).partition("; ")
+        code = exit_code(error)
+        return failure(check, found, remedy, UNAVAILABLE if code == TRY_AGAIN else code)
+    return failure(check, f"{type(error).__name__}: {error}", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """Something to look at.
+
+    Attributes:
+        look: Looks, and may raise.
+        remedy: What to do when it does not come to an end.
+    """
+
+    name: str
+    look: Callable[[], Iterable[Finding]]
+    remedy: str = ""
+
+
+class _Look:
+    """A check that runs in a thread of its own, which is left behind if it does not come back."""
+
+    def __init__(self, check: Check) -> None:
+        self._check = check
+        self._found: list[Finding] = []
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def findings(self, deadline: float, limit: timedelta) -> list[Finding]:
+        self._thread.join(max(0.0, deadline - time.monotonic()))
+        found = list(self._found)
+        if self._thread.is_alive():
+            late = f"no answer within {limit.total_seconds():g} s"
+            found.append(unreachable(self._check.name, late, self._check.remedy))
+        return found
+
+    def _run(self) -> None:
+        try:
+            for found in self._check.look():
+                self._found.append(found)
+        except Exception as error:  # noqa: BLE001 - whatever a check raises is what it found
+            self._found.append(failed(self._check.name, error))
+
+
+def look_at_all(checks: Sequence[Check], limit: timedelta) -> list[Finding]:
+    """Run the checks side by side and return what each found in its time."""
+    deadline = time.monotonic() + limit.total_seconds()
+    looks = [_Look(check) for check in checks]
+    return [found for look in looks for found in look.findings(deadline, limit)]
+
+
+def exit_status(findings: Iterable[Finding]) -> int:
+    """Return the exit status of them all: wrong settings come before servers that are away."""
+    statuses = {found.status for found in findings}
+    return next((code for code in (CONFIG, UNAVAILABLE, FAILURE) if code in statuses), OK)

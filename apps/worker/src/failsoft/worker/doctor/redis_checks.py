@@ -1,0 +1,89 @@
+"""Is a Redis or Valkey fit to carry offers?"""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from redis.exceptions import NoPermissionError, RedisError
+
+from failsoft.job_engine.ports.engine import EngineHealth
+from failsoft.job_engine.values.redaction import redacted_url
+from failsoft.queue import shared_client
+from failsoft.worker.doctor.finding import Finding, failure, fine, unreachable, warning
+from failsoft.worker.exit_codes import CONFIG
+
+
+def look_at_redis(
+    name: str, url: str, variable: str, probe: Callable[[], EngineHealth]
+) -> Iterator[Finding]:
+    """Look at a server.
+
+    Args:
+        name: What its checks are called.
+        url: Its URL.
+        variable: The variable that holds it.
+        probe: Writes what the engine would write.
+    """
+    client = shared_client(url, "doctor")
+    try:
+        facts: Mapping[str, Any] = client.info()
+    except NoPermissionError:
+        # Offers take no right to ask; what they take is what the probe finds out.
+        yield fine(name, f"{redacted_url(url)}; this user may not ask for more (INFO)")
+        yield _write(name, probed_twice(probe))
+        return
+    except (RedisError, OSError) as error:
+        found = f"{redacted_url(url)} was not reached: {error}"
+        yield unreachable(name, found, f"start it, or correct {variable}")
+        return
+    kind, version = _kind(facts)
+    yield fine(name, f"{kind} {version}, {redacted_url(url)}")
+    if facts.get("cluster_enabled"):
+        remedy = f"name a single server, or redis+sentinel://…?service=name, in {variable}"
+        found = "a Redis Cluster, which RQ and Dramatiq do not speak"
+        yield failure(f"{name} role", found, remedy, CONFIG)
+        return
+    yield _role(name, facts, variable)
+    yield _write(name, probed_twice(probe))
+    yield _eviction(name, facts)
+    yield _persistence(name, facts)
+
+
+def probed_twice(probe: Callable[[], EngineHealth]) -> EngineHealth:
+    """Probe a second time where the first went well: an engine comes back by several in a row."""
+    first = probe()
+    return probe() if first.healthy else first
+
+
+def _kind(facts: Mapping[str, Any]) -> tuple[str, str]:
+    if "valkey_version" in facts:
+        return "Valkey", str(facts["valkey_version"])
+    return "Redis", str(facts.get("redis_version", "of an unknown version"))
+
+
+def _role(name: str, facts: Mapping[str, Any], variable: str) -> Finding:
+    role = str(facts.get("role"))
+    if role != "master":
+        return failure(f"{name} role", f"{role}, which takes no writes", f"correct {variable}")
+    return fine(f"{name} role", role)
+
+
+def _write(name: str, health: EngineHealth) -> Finding:
+    if health.healthy:
+        return fine(f"{name} write", health.detail)
+    return failure(f"{name} write", health.detail, "look at the server's log, memory and disk")
+
+
+def _eviction(name: str, facts: Mapping[str, Any]) -> Finding:
+    policy = str(facts.get("maxmemory_policy"))
+    found = f"maxmemory-policy {policy}"
+    if policy == "noeviction":
+        return fine(f"{name} eviction", found)
+    remedy = "CONFIG SET maxmemory-policy noeviction: it would drop offers, and tell nobody"
+    return failure(f"{name} eviction", found, remedy)
+
+
+def _persistence(name: str, facts: Mapping[str, Any]) -> Finding:
+    if facts.get("aof_enabled"):
+        return fine(f"{name} persistence", "append-only file")
+    found = "no append-only file: after a crash the ledger offers every waiting job again"
+    return warning(f"{name} persistence", found, "CONFIG SET appendonly yes")

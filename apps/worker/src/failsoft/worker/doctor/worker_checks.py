@@ -1,0 +1,112 @@
+"""Does a live worker serve what there is, and does this program know what they serve?"""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+
+from sqlalchemy import func, select
+
+from failsoft.job_engine.definitions.catalogue import Catalogue
+from failsoft.job_engine.errors import FailsoftError
+from failsoft.job_engine.policies.queue import declared_queues
+from failsoft.job_engine.records.job import WorkerRecord
+from failsoft.job_engine.records.states import TERMINAL, JobState
+from failsoft.job_engine.validation import did_you_mean
+from failsoft.ledger import Database, SqlLedger
+from failsoft.ledger.database.database import ledger_url
+from failsoft.ledger.opening import shared_database
+from failsoft.ledger.schema.jobs import jobs
+from failsoft.worker.configuration.settings import Settings
+from failsoft.worker.doctor.finding import Finding, fine, warning
+from failsoft.worker.wiring import load_catalogue
+
+#: The jobs that have not ended and may run on some engines only, by those and by queue.
+_PINNED = (
+    select(jobs.c.engines, jobs.c.queue, func.count().label("jobs"))
+    .where(jobs.c.state.not_in(TERMINAL), jobs.c.engines != "[]")
+    .group_by(jobs.c.engines, jobs.c.queue)
+    .order_by(jobs.c.engines, jobs.c.queue)
+)
+#: The jobs that wait, by name, and how often workers gave them back.
+_WAITING = (
+    select(jobs.c.name, func.count().label("jobs"), func.max(jobs.c.releases).label("releases"))
+    .where(jobs.c.state.in_([JobState.SCHEDULED, JobState.OFFERED]))
+    .group_by(jobs.c.name)
+    .order_by(jobs.c.name)
+)
+
+
+def look_at_workers(settings: Settings) -> Iterator[Finding]:
+    """Look for a live worker of each engine for each declared queue, and for others."""
+    url = ledger_url(settings.ledger_url)
+    if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
+        return
+    with closing(shared_database(settings.ledger_url, limit=settings.ledger_timeout)) as database:
+        live = SqlLedger(database).live_workers()
+        engines = [name for name in settings.engines if settings.use_rq or name != "rq"]
+        yield from _missing(engines, live)
+        yield from _unnamed(settings, engines, live)
+        yield from _pinned(database, live)
+        yield from _unknown(settings, database)
+
+
+def _unknown(settings: Settings, database: Database) -> Iterator[Finding]:
+    """Tell of jobs that wait and that nothing here, and perhaps no worker, knows."""
+    try:
+        catalogue = load_catalogue(settings)
+    except FailsoftError:
+        return  # said before, where the modules are looked at
+    for row in database.read(lambda connection: connection.execute(_WAITING).all()):
+        if row.name not in catalogue:
+            met = "; workers gave them back" if row.releases else ""
+            found = f"{row.jobs} wait, and no module of FAILSOFT_JOBS here has the job{met}"
+            remedy = f"deploy a worker that has it{did_you_mean(row.name, _names(catalogue))}"
+            yield warning(f"job {row.name}", found, remedy)
+
+
+def _names(catalogue: Catalogue) -> Sequence[str]:
+    return [definition.name for definition in catalogue]
+
+
+def _missing(engines: Sequence[str], live: Sequence[WorkerRecord]) -> Iterator[Finding]:
+    for engine, queue in ((e, q) for e in engines for q in declared_queues()):
+        count = sum((worker.engine, worker.queue) == (engine, queue) for worker in live)
+        name = f"workers {engine}:{queue}"
+        if count:
+            yield fine(name, f"{count} live")
+        else:
+            yield warning(name, "none live", f"failsoft worker {engine} --queue {queue}")
+
+
+def _unnamed(
+    settings: Settings, engines: Sequence[str], live: Sequence[WorkerRecord]
+) -> Iterator[Finding]:
+    """Tell of what live workers serve and these settings do not name."""
+    for engine in sorted({worker.engine for worker in live}.difference(engines)):
+        count = sum(worker.engine == engine for worker in live)
+        if engine in settings.engines:
+            found = f"{count} live, and USE_RQ is false here: it gets no offers of this program"
+            yield warning(f"engine {engine}", found, "stop them, or set USE_RQ=true")
+        else:
+            found = f"{count} live workers serve it, and FAILSOFT_ENGINES does not name it here"
+            remedy = f"add {engine} to FAILSOFT_ENGINES: this program leaves its jobs to others"
+            yield warning(f"engine {engine}", found, remedy)
+    for queue in sorted({worker.queue for worker in live}.difference(declared_queues())):
+        count = sum(worker.queue == queue for worker in live)
+        found = f"{count} live workers serve it, and it is not declared here"
+        remedy = "name the module that declares it in FAILSOFT_JOBS"
+        yield warning(f"queue {queue}", found, remedy)
+
+
+def _pinned(database: Database, live: Sequence[WorkerRecord]) -> Iterator[Finding]:
+    """Tell of jobs that may only run where no live worker takes them."""
+    served = {(worker.engine, worker.queue) for worker in live}
+    for row in database.read(lambda connection: connection.execute(_PINNED).all()):
+        engines = json.loads(row.engines)
+        if any((engine, row.queue) in served for engine in engines):
+            continue
+        names = " or ".join(engines)
+        found = f"{row.jobs} in {row.queue} may run on {names} only, which no live worker serves"
+        remedy = f"failsoft worker {engines[0]} --queue {row.queue}, or cancel them"
+        yield warning("pinned jobs", found, remedy)

@@ -1,0 +1,245 @@
+"""Logs: one line per event, for people on a terminal and as JSON elsewhere."""
+
+import atexit
+import logging
+import sys
+import time
+from collections.abc import Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
+from typing import Any
+
+import structlog
+
+from failsoft.job_engine.outcome import UNKNOWN_JOB
+from failsoft.job_engine.records.job import Claim
+from failsoft.job_engine.telemetry import Event
+from failsoft.job_engine.values.redaction import redacted
+from failsoft.worker.configuration.settings import Settings
+from failsoft.worker.logs.rate_limits import FloodGate
+from failsoft.worker.logs.sentences import sentence
+from failsoft.worker.logs.streams import PatientHandler
+from failsoft.worker.logs.visible import MARGIN, visible, visible_block
+
+_LEVELS = {
+    "job.retry": logging.WARNING,
+    "job.crash": logging.WARNING,
+    "job.recover": logging.WARNING,
+    "job.refused": logging.WARNING,
+    "job.uncharge": logging.WARNING,
+    "job.park": logging.WARNING,
+    "job.unknown": logging.WARNING,
+    "job.hold": logging.ERROR,
+    "job.fail": logging.ERROR,
+    "job.crash_out": logging.ERROR,
+    "job.exhaust": logging.ERROR,
+    "message.rejected": logging.WARNING,
+    "message.refused": logging.INFO,
+    "engine.failed_over": logging.WARNING,
+    # As loud as the way there, or a page is told of an outage and never of its end.
+    "engine.failed_back": logging.WARNING,
+    "engine.queue_refused": logging.WARNING,
+    "engine.queue_accepted": logging.WARNING,
+    "ledger.pruning_dead_letters": logging.WARNING,
+    "schedule.error": logging.ERROR,
+}
+
+_SHARED: list[Any] = [
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_log_level,
+    structlog.stdlib.add_logger_name,
+    structlog.stdlib.ExtraAdder(),
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+]
+
+#: The name of the kind of an event among the facts of a record.
+KIND = "event_kind"
+#: What is printed below a record instead of in it.
+_BLOCKS = ("stack_info", "exception")
+
+#: How Dramatiq says that its broker is away, at each try.
+_LOST = "Consumer encountered a connection error"
+#: What every line has.
+_OF_ALL = ("event", "level", "logger", "timestamp")
+
+logger: logging.Logger = logging.getLogger("failsoft")
+
+
+def configure_logs(settings: Settings) -> None:
+    """Send the logs of this process to standard error, in the chosen form."""
+    as_json = settings.log_format == "json" or (
+        settings.log_format == "auto" and not sys.stderr.isatty()
+    )
+    handler = _handler()
+    handler.setFormatter(_formatter(as_json=as_json))
+    handler.addFilter(_OncePerMinute())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(settings.log_level)
+    _quieten()
+
+
+def _handler() -> logging.Handler:
+    # What stands in the place of standard error, as in a test, is written to as it is.
+    stream = sys.stderr
+    return PatientHandler() if stream is sys.__stderr__ else logging.StreamHandler(stream)
+
+
+@contextmanager
+def bound_to(claim: Claim) -> Iterator[None]:
+    """Let every line that is logged inside say whose it is, whichever logger the job uses."""
+    with structlog.contextvars.bound_contextvars(
+        job_id=claim.job_id,
+        job=claim.name,
+        attempt=claim.attempt,
+        queue=claim.queue,
+        engine=claim.engine,
+        epoch=claim.epoch,
+    ):
+        yield
+
+
+def _formatter(*, as_json: bool) -> logging.Formatter:
+    renderer: list[Any]
+    if as_json:
+        renderer = [_for_programs, structlog.processors.JSONRenderer()]
+    else:
+        renderer = [_for_people, structlog.dev.ConsoleRenderer()]
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=_SHARED,
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            # Not the pretty traceback, which shows the values of variables, and so of payloads.
+            structlog.processors.format_exc_info,
+            _without_secrets,
+            *renderer,
+        ],
+    )
+
+
+def _without_secrets(
+    logger: object, method: str, fields: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """Mask the passwords in what drivers and libraries say of their URLs."""
+    for name, value in fields.items():
+        if isinstance(value, str):
+            fields[name] = redacted(value)
+    return fields
+
+
+def _for_programs(
+    logger: object, method: str, fields: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """Name the text of a line `message`; `event` is the kind of what happened, if it has one."""
+    message, kind = fields.pop("event"), fields.pop(KIND, None)
+    return {**({} if kind is None else {"event": kind}), "message": message, **fields}
+
+
+def _for_people(
+    logger: object, method: str, fields: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """Make a record one line that nothing in it can end; a traceback is a block behind a margin."""
+    said = str(fields["event"]) if fields.pop(KIND, None) else ""
+    told = [name for name, value in fields.items() if _says(said, name, value)]
+    shown = {visible(str(name)): _cell(fields[name]) for name in fields if name not in told}
+    blocks = [str(fields[name]) for name in _BLOCKS if shown.pop(name, None)]
+    if blocks:
+        shown["exception"] = MARGIN + visible_block("\n".join(blocks))
+    return shown
+
+
+def _says(sentence: str, name: str, value: object) -> bool:
+    """Tell whether a sentence says a fact; of a number nobody can tell what it stands for."""
+    return name not in _OF_ALL and isinstance(value, str) and bool(value) and value in sentence
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, bool | int | float | None):
+        return value
+    return visible(value if isinstance(value, str) else repr(value))
+
+
+def _quieten() -> None:
+    # The engines tell of their own view of a job, which is not the truth; the ledger's is told.
+    for name in ("rq", "rq.worker", "rq.job"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    for name in ("dramatiq", "alembic", "httpx", "pika", "watchfiles"):
+        logging.getLogger(name).setLevel(logging.CRITICAL if name == "pika" else logging.WARNING)
+
+
+class _OncePerMinute(logging.Filter):
+    """Let a line of an engine pass once a minute: a broker that is away repeats itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._seen: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if not record.name.startswith("dramatiq"):
+            return True
+        if record.msg.startswith(_LOST):
+            # The worker says it, once, and when it is over: see `Link`.
+            return False
+        now = time.monotonic()
+        key = f"{record.name}:{record.msg}"
+        if now - self._seen.get(key, float("-inf")) < 60:  # noqa: PLR2004 - a minute
+            return False
+        self._seen[key] = now
+        return True
+
+
+def log_event(event: Event) -> None:
+    """Log an event as one line; the traceback only with a final failure.
+
+    Events that a stranger can cause are limited: see `FloodGate`.
+    """
+    fields = _fields(event)
+    said = sentence(event)
+    # The id of a job differs from line to line, and is left out of a count.
+    alike: dict[str, Any] = {k: fields[k] for k in ("queue", "engine") if k in fields}
+    if _FLOODS.passes(event.kind, str(event.detail.get("reason", "")), alike):
+        _emit(event.kind, said, fields)
+    if event.detail.get("reason") == UNKNOWN_JOB and event.name not in _unknown_jobs:
+        _unknown_jobs.add(event.name)
+        unknown = Event("job.unknown", name=event.name, queue=event.queue)
+        _emit(unknown.kind, sentence(unknown), _fields(unknown))
+
+
+def level_of(kind: str) -> int:
+    """Return how loud an event of a kind is, as `logging` numbers it."""
+    return _LEVELS.get(kind, logging.INFO)
+
+
+def flush_logs() -> None:
+    """Log what was counted instead of logged; a process that ends calls this."""
+    _FLOODS.flush()
+
+
+def _fields(event: Event) -> dict[str, Any]:
+    fields: dict[str, Any] = {
+        name: getattr(event, name)
+        for name in ("job_id", "queue", "engine", "epoch")
+        if getattr(event, name) is not None
+    }
+    if event.name is not None:
+        fields["job"] = event.name
+    fields |= event.detail
+    if event.error is not None:
+        fields |= {"error_type": event.error.type, "exception": event.error.traceback}
+    return fields
+
+
+def _emit(kind: str, said: str, fields: Mapping[str, Any]) -> None:
+    # "message", "name" and "args" belong to the logging module, and a sign of per cent to people.
+    logger.log(level_of(kind), "%s", said, extra={KIND: kind, **fields})
+
+
+def _emit_count(kind: str, fields: Mapping[str, Any]) -> None:
+    told = {name: fields[name] for name in ("queue", "engine") if name in fields}
+    said = sentence(Event(kind, **told, detail={"reason": fields["reason"]}))
+    _emit(kind, f"{said} ({fields['suppressed']} more like it)", fields)
+
+
+#: Each is told of once a process, at its first job.
+_unknown_jobs = set[str | None]()
+_FLOODS = FloodGate(_emit_count)
+atexit.register(flush_logs)

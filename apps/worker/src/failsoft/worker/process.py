@@ -1,0 +1,357 @@
+"""One worker process: one engine, one queue, with its leases, heartbeats and maintenance."""
+
+import logging
+import os
+import secrets
+import signal
+import socket
+import sys
+import threading
+from contextlib import suppress
+from dataclasses import replace
+from datetime import timedelta
+from types import FrameType
+
+import click
+
+from failsoft.dispatcher.engines.dramatiq import make_broker
+from failsoft.dispatcher.engines.dramatiq_messages import Inbox
+from failsoft.job_engine.attempt.interrupts import CancelRequested, Fenced
+from failsoft.job_engine.definitions.catalogue import Catalogue
+from failsoft.job_engine.errors import FailsoftError, LedgerError
+from failsoft.job_engine.executor import Executor
+from failsoft.job_engine.outcome import timed_out
+from failsoft.job_engine.policies.queue import DEFAULT, QueueProfile, queue_profile
+from failsoft.job_engine.records.job import Claim, Conclusion, Ticket, WorkerRecord
+from failsoft.job_engine.records.states import RELEASE
+from failsoft.job_engine.telemetry import Event
+from failsoft.queue import queue_name, rq_queue, shared_client
+from failsoft.queue.cluster import refuse_cluster
+from failsoft.worker.attempts.admission import Admission, WorkerIdentity
+from failsoft.worker.attempts.claim_returns import ClaimReturns
+from failsoft.worker.attempts.lease_keeper import LeaseKeeper
+from failsoft.worker.attempts.processor import Processor
+from failsoft.worker.attempts.runners import CautiousRunner, ChildRunner, Runner, ThreadRunner
+from failsoft.worker.attempts.slot_watch import SlotWatch
+from failsoft.worker.configuration.settings import Settings, adopt, load_settings
+from failsoft.worker.configuration.slots import with_slots
+from failsoft.worker.engines.dramatiq_worker import ThreadWorker
+from failsoft.worker.engines.link import Link
+from failsoft.worker.engines.port import EngineWorker
+from failsoft.worker.engines.rq_worker import SlotWorker
+from failsoft.worker.exit_codes import CONFIG, OK, TRY_AGAIN, exit_code
+from failsoft.worker.logs.output import configure_logs, flush_logs
+from failsoft.worker.logs.streams import open_standard_streams
+from failsoft.worker.logs.visible import described
+from failsoft.worker.processes.deaths import NeighbourWatch, birth, this_machine
+from failsoft.worker.processes.forks import guard_forks
+from failsoft.worker.processes.last_exit import HASTE_SECONDS, exit_within
+from failsoft.worker.processes.loop_thread import LoopThread
+from failsoft.worker.processes.parent_death import die_with_parent
+from failsoft.worker.supervision.maintenance import MAINTENANCE, MaintenanceProcess
+from failsoft.worker.supervision.namespace_guard import EVERY, NamespaceGuard
+from failsoft.worker.wiring import KEEPERS, App, build, load_catalogue, modules_of_children
+
+logger: logging.Logger = logging.getLogger("failsoft.worker")
+
+#: How an attempt ends whose worker stops before it does.
+_WORKER_STOPS = Conclusion(RELEASE, reason="worker stops")
+
+
+class WorkerProcess:
+    """Everything that one worker process does."""
+
+    def __init__(
+        self, app: App, catalogue: Catalogue, identity: tuple[str, QueueProfile], boot_id: str
+    ) -> None:
+        """Put the parts together; nothing runs yet.
+
+        Args:
+            app: Failsoft.
+            catalogue: The jobs.
+            identity: The engine and the queue to serve.
+            boot_id: What this process is known by, to the ledger and to its parent.
+        """
+        engine, queue = identity
+        self._app = app
+        self._settings = app.settings
+        self._queue = queue
+        self._engine = engine
+        self._boot_id = boot_id
+        self._stopping = threading.Event()
+        self._beating = threading.Lock()
+        self._catalogue = catalogue
+        self._returns = ClaimReturns(app.ledger, app.clock, app.listener)
+        self._executor = Executor(
+            app.ledger, catalogue, app.clock, app.listener, unrecorded=self._returns.owe
+        )
+        self._keeper = LeaseKeeper(app.ledger, app.clock, self._time_out, self._returns)
+        self._admission = Admission(
+            WorkerIdentity(engine, queue, self._boot_id),
+            app.ledger,
+            app.keys,
+            clock=app.clock,
+            listener=app.listener,
+            stopping=self._stopping.is_set,
+            give_back=self._give_back,
+        )
+        maintenance = LoopThread(
+            MAINTENANCE,
+            self._settings.maintenance_every,
+            self._look_after,
+        )
+        self._neighbours = NeighbourWatch(app.ledger)
+        self._status = OK
+        self._guard = NamespaceGuard(app.engines, [engine], self._refuse)
+        self._periodic = [
+            LoopThread("beat", self._settings.worker_beat, self._beat),
+            maintenance,
+            LoopThread("namespace", EVERY, self._guard.look),
+        ]
+        self._watch = SlotWatch(_slots(engine, queue), self._keeper.held, app.clock)
+        runner = self._build_runner()
+        processor = Processor(self._admission, runner, maintenance.wake, self._watch)
+        self._worker = self._build_worker(processor)
+
+    def run(self) -> None:
+        """Work until asked to stop, then give back what cannot be finished in time.
+
+        Raises:
+            NamespaceTakenError: The broker's namespace is another ledger's.
+        """
+        self._guard.expect_ours()
+        self._emit("worker.start")
+        self._keeper.start()
+        self._returns.start()
+        for periodic in self._periodic:
+            periodic.start()
+        try:
+            self._worker.run(self._stopping)
+        finally:
+            # As long as attempts may take to end: a claim that dies with this process is charged.
+            self._returns.wait_until_settled(self._settings.shutdown_grace)
+            self._leave()
+        if self._status != OK:
+            sys.exit(self._status)
+
+    def _refuse(self) -> None:
+        """Stop, and do not start again: with these settings it would be the same."""
+        self._status = CONFIG
+        threading.Thread(target=self.stop, name="failsoft-stop", daemon=True).start()
+
+    def stop(self) -> None:
+        """Take no more; attempts give their job back at their next step.
+
+        The ledger is told first: what is given back must not be offered to this worker again. One
+        that does not answer delays the end of the process by no more than the grace.
+        """
+        self._stopping.set()
+        grace = self._settings.shutdown_grace.total_seconds()
+        timer = threading.Timer(grace, self.abandon)
+        timer.daemon = True
+        timer.start()
+        exit_within(grace + HASTE_SECONDS, self._status)
+        self._retire()
+        self._keeper.release_all()
+
+    def abandon(self) -> None:
+        """Stop now: give back every job that is still held, as far as the ledger answers; exit."""
+        exit_within(HASTE_SECONDS, self._status or TRY_AGAIN)
+        for claim, lease in self._keeper.held():
+            lease.revoke(Fenced)
+            self._returns.owe(claim, _WORKER_STOPS)
+        # A ledger that is away is asked once, for all of them.
+        with suppress(LedgerError):
+            self._returns.settle()
+        self._leave()
+        os._exit(self._status or (TRY_AGAIN if self._returns.count else OK))
+
+    def _time_out(self, claim: Claim) -> None:
+        if claim.name in self._catalogue:
+            self._returns.owe(claim, timed_out(self._catalogue.get(claim.name), claim))
+
+    def _give_back(self, ticket: Ticket) -> None:
+        # Of a claim that was perhaps made nothing is known but what was shown for it.
+        claim = Claim(
+            ticket.job_id,
+            ticket.epoch,
+            ticket.claim_id,
+            ticket.engine,
+            ticket.worker,
+            name="",
+            queue=ticket.queue,
+            payload="",
+            attempt=0,
+            errors=0,
+            crashes=0,
+            releases=0,
+            lease=ticket.lease,
+        )
+        self._returns.owe(claim, Conclusion(RELEASE, reason="claim in doubt"))
+
+    def _build_runner(self) -> Runner:
+        parts = (self._executor, self._catalogue, self._keeper, self._queue)
+        if self._queue.isolation == "process":
+            return ChildRunner(*parts)
+        return CautiousRunner(ThreadRunner(*parts), ChildRunner(*parts))
+
+    def _leave(self) -> None:
+        for periodic in self._periodic:
+            periodic.stop()
+        self._keeper.stop()
+        self._returns.stop()
+        self._retire()
+        flush_logs()
+        self._emit("worker.stop")
+
+    def _look_after(self) -> None:
+        try:
+            self._neighbours.tick()
+        finally:
+            # Also while the ledger is away: the engines are probed all the same.
+            self._app.maintenance.tick(self._stopping.is_set)
+
+    def _beat(self) -> None:
+        with self._beating:
+            if not self._worker.is_serving() or self._stopping.is_set():
+                return
+            try:
+                self._app.ledger.beat(self._record(), self._settings.worker_ttl)
+            except LedgerError:
+                # Slots that wait for the ledger stand still, and are not lost.
+                self._watch.begin_anew()
+                raise
+            if not self._watch.any_moves():
+                self._start_anew()
+
+    def _start_anew(self) -> None:
+        """End this process, whose every slot is lost; the supervisor starts another."""
+        if not self._status:
+            logger.error("no slot of this worker moves any more; it ends, to be started again")
+            self._status = TRY_AGAIN
+            self._stopping.set()
+            threading.Thread(target=self.abandon, name="failsoft-stop", daemon=True).start()
+
+    def _retire(self) -> None:
+        with self._beating, suppress(LedgerError):
+            self._app.ledger.retire(self._boot_id)
+
+    def _record(self) -> WorkerRecord:
+        return WorkerRecord(
+            self._boot_id,
+            self._engine,
+            self._queue.name,
+            socket.gethostname(),
+            os.getpid(),
+            _slots(self._engine, self._queue),
+            machine=this_machine(),
+            birth=birth(os.getpid()),
+        )
+
+    def _build_worker(self, processor: Processor) -> EngineWorker:
+        build_one = {"rq": self._build_rq, "dramatiq": self._build_dramatiq}[self._engine]
+        return build_one(processor)
+
+    def _build_rq(self, processor: Processor) -> EngineWorker:
+        client = shared_client(self._settings.primary_url, "rq-worker")
+        refuse_cluster(client, "REDIS_URL")
+        return SlotWorker(
+            rq_queue(self._queue, client, self._settings.namespace),
+            processor,
+            name=f"failsoft-{self._boot_id}",
+            slots=self._queue.slots,
+            rejected=self._admission.reject,
+            stop_job=self._stop_job,
+            link=Link(f"Redis ({self._settings.primary_url})"),
+        )
+
+    def _build_dramatiq(self, processor: Processor) -> EngineWorker:
+        settings = self._settings
+        link = Link(f"Dramatiq's broker ({settings.amqp_url})")
+        inbox = Inbox(self._admission.reject, link)
+        broker = make_broker(settings.amqp_url, settings.namespace, inbox)
+        name = queue_name(self._queue, settings.namespace)
+        broker.check(name)
+        return ThreadWorker(
+            broker,
+            name,
+            processor,
+            link=link,
+            threads=self._queue.dramatiq_threads,
+            grace=settings.shutdown_grace + timedelta(seconds=5),
+        )
+
+    def _stop_job(self, job_id: str) -> None:
+        self._app.ledger.cancel(job_id, "rq stop command")
+        self._keeper.revoke(job_id, CancelRequested)
+
+    def _emit(self, kind: str) -> None:
+        detail = {
+            "worker": self._boot_id,
+            "pid": os.getpid(),
+            "slots": _slots(self._engine, self._queue),
+        }
+        self._app.listener(Event(kind, queue=self._queue.name, engine=self._engine, detail=detail))
+
+
+@click.command()
+@click.argument("engine", type=click.Choice(("rq", "dramatiq", MAINTENANCE)))
+@click.argument("queue", default=DEFAULT.name)
+@click.option("--parent", type=int, help="The process that this one ends with.")
+@click.option("--boot-id", help="What the process is known by; a random one where absent.")
+def main(engine: str, queue: str, parent: int | None, boot_id: str | None) -> None:
+    """Run one worker process until a signal.
+
+    SIGTERM or SIGINT stops it gracefully, a second one at once.
+    """
+    open_standard_streams()
+    die_with_parent(parent)
+    try:
+        settings = load_settings()
+        adopt(settings)
+        configure_logs(settings)
+        process = _prepare(settings, engine, queue, boot_id or secrets.token_hex(8))
+        _on_signals(process)
+        guard_forks()
+        process.run()
+    except FailsoftError as error:
+        with suppress(OSError):
+            click.echo(described(error), err=True)
+        sys.exit(exit_code(error))
+
+
+def _prepare(
+    settings: Settings, engine: str, queue: str, boot_id: str
+) -> WorkerProcess | MaintenanceProcess:
+    catalogue = load_catalogue(settings)
+    if engine == MAINTENANCE:
+        return MaintenanceProcess(build(settings, jobs=catalogue))
+    profile = queue_profile(queue)
+    if settings.lease is not None:
+        profile = replace(profile, lease=settings.lease)
+    profile = with_slots(profile, settings.slots)
+    catalogue.require_handlers([queue])
+    ChildRunner.prepare_nursery(modules_of_children(settings), start=profile.isolation == "process")
+    app = build(settings, jobs=catalogue, connections=_slots(engine, profile) + KEEPERS)
+    return WorkerProcess(app, catalogue, (engine, profile), boot_id)
+
+
+def _slots(engine: str, queue: QueueProfile) -> int:
+    return queue.slots if engine == "rq" else queue.dramatiq_threads
+
+
+def _on_signals(process: WorkerProcess | MaintenanceProcess) -> None:
+    seen: list[int] = []
+
+    def handle(signum: int, frame: FrameType | None) -> None:
+        seen.append(signum)
+        stop = process.stop if len(seen) == 1 else process.abandon
+        # Not in the handler itself: it may have interrupted code that holds a lock.
+        threading.Thread(target=stop, name="failsoft-stop", daemon=True).start()
+
+    for each in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(each, handle)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+"""A thread that does something again and again until it is stopped."""
+
+import logging
+import random
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+
+from failsoft.job_engine.errors import LedgerError, LedgerUnavailableError
+
+logger: logging.Logger = logging.getLogger("failsoft.worker")
+
+
+class LoopThread:
+    """Call `work` at an interval with jitter; an outage of the ledger is told once."""
+
+    def __init__(self, name: str, every: timedelta, work: Callable[[], object]) -> None:
+        """Prepare; `start` begins."""
+        self._every = every.total_seconds()
+        self._work = work
+        self._stopped = threading.Event()
+        self._woken = threading.Event()
+        self._trouble: type[Exception] | None = None
+        self._thread = threading.Thread(target=self._run, name=f"failsoft-{name}", daemon=True)
+        self._name = name
+
+    def start(self) -> None:
+        """Begin, with a first call at once."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Call again at once, or as soon as the call that runs is over."""
+        self._woken.set()
+
+    def stop(self, timeout: float = 5.0) -> None:
+        """Call no more, and wait a little for a call that runs."""
+        self._stopped.set()
+        self._woken.set()
+        if self._thread.is_alive() and self._thread is not threading.current_thread():
+            self._thread.join(timeout)
+
+    @property
+    def is_alive(self) -> bool:
+        """Tell whether it goes on."""
+        return self._thread.is_alive()
+
+    def _run(self) -> None:
+        while not self._stopped.is_set():
+            self._call()
+            self._woken.wait(self._every * random.uniform(0.8, 1.2))
+            self._woken.clear()
+
+    def _call(self) -> None:
+        try:
+            self._work()
+        except Exception as error:  # noqa: BLE001 - it is logged
+            # Whatever it was, the next call may find it gone; nothing else would call again.
+            self._note(error)
+        else:
+            if self._trouble is not None:
+                logger.info("%s: the ledger is back", self._name)
+            self._trouble = None
+
+    def _note(self, error: Exception) -> None:
+        kind = type(error)
+        if isinstance(error, LedgerUnavailableError):
+            if kind is not self._trouble:
+                logger.warning("%s: %s", self._name, error)
+            self._trouble = kind
+        elif isinstance(error, LedgerError):
+            # Not an outage: it refuses, and the traceback says what. Told once, as an outage is.
+            if kind is not self._trouble:
+                logger.warning("%s: %s", self._name, error, exc_info=error)
+            self._trouble = kind
+        else:
+            logger.error("%s failed", self._name, exc_info=error)

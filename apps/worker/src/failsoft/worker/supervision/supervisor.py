@@ -1,0 +1,201 @@
+"""The parent of worker processes: starts one per engine and queue, and starts it again.
+
+Always, not only on failure: RQ's and Dramatiq's own workers end for reasons of their own
+(RQ-09, DQ-10), and a poison job may take a process with it.
+"""
+
+import logging
+import os
+import random
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from types import FrameType
+
+from failsoft.job_engine.records.job import WorkerRecord
+from failsoft.worker.exit_codes import CONFIG, OK
+from failsoft.worker.processes.deaths import end_session
+from failsoft.worker.processes.last_exit import HASTE_SECONDS
+from failsoft.worker.supervision.maintenance import MAINTENANCE
+
+logger: logging.Logger = logging.getLogger("failsoft.supervisor")
+
+#: What runs as a worker process; its post, `--parent` and `--boot-id` follow.
+WORKER = (sys.executable, "-m", "failsoft.worker.process")
+#: The pauses before a worker is started again.
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
+#: A worker that lived this long, in seconds, is started again without a pause growing.
+STEADY_SECONDS = 60.0
+#: How often the children are looked after, in seconds.
+LOOK_SECONDS = 0.1
+#: How much longer than their grace the workers may take to stop, in seconds.
+MARGIN_SECONDS = 5.0
+
+
+@dataclass(slots=True)
+class _Child:
+    post: tuple[str, ...]
+    boot_id: str = ""
+    process: "subprocess.Popen[bytes] | None" = None
+    started_at: float = 0.0
+    start_at: float = 0.0
+    pause: float = FIRST_PAUSE
+
+    @property
+    def label(self) -> str:
+        return ":".join(self.post)
+
+    @property
+    def is_alive(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    def send(self, signum: signal.Signals) -> None:
+        if self.process is not None:
+            self.process.send_signal(signum)
+
+
+@dataclass(slots=True)
+class Supervisor:
+    """Keep worker processes running until told to stop.
+
+    Attributes:
+        posts: What each process gets as arguments: an engine and a queue, or `maintenance`.
+        grace: How long they may take to stop before they are killed.
+        environment: The environment of the processes; this one's where None.
+        command: What runs as a worker process.
+        on_death: Called with a worker process that ended without giving its jobs back.
+    """
+
+    posts: Sequence[tuple[str, ...]]
+    grace: timedelta
+    environment: Mapping[str, str] | None = None
+    command: Sequence[str] = WORKER
+    on_death: Callable[[WorkerRecord], object] = lambda worker: None
+    _children: list[_Child] = field(init=False)
+    # A plain number, because a signal handler adds to it: an Event's lock may be held just then.
+    _stops: int = field(init=False, default=0)
+    _status: int = field(init=False, default=0)
+
+    def __post_init__(self) -> None:
+        """Prepare the children; none is started yet."""
+        self._children = [_Child(post) for post in self.posts]
+
+    def run(self) -> int:
+        """Keep the workers running until a signal or `stop`; return the exit status.
+
+        They end with the thread that runs this, whatever becomes of it.
+        """
+        try:
+            while not self._stops:
+                for child in self._children:
+                    self._look_after(child)
+                time.sleep(LOOK_SECONDS)
+        finally:
+            self._stop_all()
+        return self._status
+
+    def stop(self) -> None:
+        """Stop gracefully; called again, at once."""
+        self._stops += 1
+
+    def pids(self) -> dict[str, int]:
+        """Return the process ids of the living by post, as in `rq:default`."""
+        return {c.label: c.process.pid for c in self._children if c.process and c.is_alive}
+
+    def on_signals(self) -> None:
+        """Stop on SIGTERM or SIGINT, at once on the second."""
+
+        def handle(signum: int, frame: FrameType | None) -> None:
+            self.stop()
+
+        for each in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(each, handle)
+
+    def _look_after(self, child: _Child) -> None:
+        if child.process is None:
+            if time.monotonic() >= child.start_at:
+                self._start(child)
+            return
+        status = child.process.poll()
+        if status is None:
+            return
+        self._note_death(child, status)
+        child.process = None
+        if status == CONFIG:
+            # Starting it again would read the same settings.
+            self._status = CONFIG
+            self._stops = max(1, self._stops)
+        else:
+            self._start_later(child, status)
+
+    def _note_death(self, child: _Child, status: int) -> None:
+        process, orderly = child.process, status in (OK, CONFIG)
+        if process is not None:
+            end_session(process.pid)
+        if process is not None and not orderly and child.post != (MAINTENANCE,):
+            engine, queue = child.post
+            host = socket.gethostname()
+            self.on_death(WorkerRecord(child.boot_id, engine, queue, host, process.pid, 0))
+
+    def _start_later(self, child: _Child, status: int) -> None:
+        lived = time.monotonic() - child.started_at
+        child.pause = FIRST_PAUSE if lived > STEADY_SECONDS else child.pause * 2
+        pause = min(child.pause, LONGEST_PAUSE) * random.uniform(0.5, 1.0)
+        child.start_at = time.monotonic() + pause
+        logger.warning("worker %s %s; starts again", child.label, _how(status))
+
+    def _start(self, child: _Child) -> None:
+        # Chosen here, so that this process knows whose jobs they are when it reaps the child.
+        child.boot_id = secrets.token_hex(8)
+        command = [*self.command, *child.post, "--parent", str(os.getpid())]
+        command += ["--boot-id", child.boot_id]
+        environment = dict(self.environment) if self.environment is not None else None
+        # In a session of its own: a Ctrl-C at the terminal reaches the supervisor alone, which
+        # then stops the workers in order.
+        child.process = subprocess.Popen(command, env=environment, start_new_session=True)  # noqa: S603 - our own module
+        child.started_at = time.monotonic()
+
+    def _stop_all(self) -> None:
+        seconds = self.grace.total_seconds()
+        logger.info(
+            "stops: what runs ends within %g s, or goes back; again to stop at once", seconds
+        )
+        self._signal_all(signal.SIGTERM)
+        grace = seconds + MARGIN_SECONDS
+        self._wait(grace, unless=lambda: self._stops > 1)
+        # At the second one a worker gives its jobs back at once, without waiting for a lease. It
+        # is another one, because two of a kind may arrive as one.
+        self._signal_all(signal.SIGINT)
+        self._wait(HASTE_SECONDS)
+        self._signal_all(signal.SIGKILL)
+        # A process that waits for a disk that does not answer is not gone when it is killed.
+        self._wait(HASTE_SECONDS)
+        for child in self._children:
+            if child.is_alive:
+                logger.error("worker %s was killed and is still there; left behind", child.label)
+            elif child.process is not None:
+                self._note_death(child, child.process.wait())
+
+    def _wait(self, seconds: float, unless: Callable[[], bool] = lambda: False) -> None:
+        deadline = time.monotonic() + seconds
+        while any(child.is_alive for child in self._children):
+            if time.monotonic() > deadline or unless():
+                return
+            time.sleep(LOOK_SECONDS / 4)
+
+    def _signal_all(self, signum: signal.Signals) -> None:
+        for child in self._children:
+            child.send(signum)
+
+
+def _how(status: int) -> str:
+    """Say how a process ended, as `subprocess` tells it."""
+    if status >= 0:
+        return f"ended with status {status}"
+    return f"was killed by {signal.Signals(-status).name}"

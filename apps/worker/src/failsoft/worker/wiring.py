@@ -1,0 +1,176 @@
+"""The composition root: the one place that names concrete classes.
+
+To know how Failsoft is put together, read `build`.
+"""
+
+import random
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from failsoft.dispatcher import Dispatcher
+from failsoft.dispatcher.engines.config import EngineConfig, build_engines
+from failsoft.dispatcher.maintenance.cron import CronScheduler
+from failsoft.dispatcher.maintenance.maintenance import Maintenance
+from failsoft.dispatcher.maintenance.rescuer import Rescuer
+from failsoft.dispatcher.maintenance.stager import Stager
+from failsoft.dispatcher.offering.breaker import BreakerPolicy
+from failsoft.dispatcher.offering.engines import EngineSet
+from failsoft.dispatcher.offering.offerer import Offerer
+from failsoft.dispatcher.offering.router import LiveWorkers, Router
+from failsoft.dispatcher.offering.try_log import TryLog
+from failsoft.job_engine.clock import Clock, SystemClock
+from failsoft.job_engine.definitions.catalogue import Catalogue
+from failsoft.job_engine.definitions.definition import AnyDefinition
+from failsoft.job_engine.executor import Executor, Unrecorded
+from failsoft.job_engine.records.message import KeyRing
+from failsoft.job_engine.telemetry import Listener
+from failsoft.ledger import SqlLedger
+from failsoft.ledger.database.database import driver_modules
+from failsoft.queue.client import close_clients
+from failsoft.worker.bundled_jobs import shipped_jobs
+from failsoft.worker.configuration.settings import Settings, process_settings
+from failsoft.worker.ledger_access import FEW, open_database, open_ledger
+from failsoft.worker.logs.output import log_event
+from failsoft.worker.processes.deaths import DeathNotices
+
+__all__ = [
+    "ALONE",
+    "FEW",
+    "KEEPERS",
+    "App",
+    "build",
+    "build_executor",
+    "death_notices",
+    "dispatcher_from_environment",
+    "load_catalogue",
+    "modules_of_children",
+    "open_database",
+    "open_ledger",
+]
+
+#: The connections to PostgreSQL of the process of one attempt.
+ALONE = 2
+#: What a worker has besides one for each of its slots: for leases, heartbeats and maintenance.
+KEEPERS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """Failsoft, put together for one process."""
+
+    settings: Settings
+    clock: Clock
+    listener: Listener
+    ledger: SqlLedger
+    keys: KeyRing
+    engines: EngineSet
+    dispatcher: Dispatcher
+    maintenance: Maintenance
+
+    def close(self) -> None:
+        """Write what is still to be written, and close every connection of this process."""
+        self.dispatcher.close()
+        self.ledger.database.close()
+        close_clients()
+
+
+def build(
+    settings: Settings,
+    listener: Listener = log_event,
+    jobs: Iterable[AnyDefinition] = (),
+    *,
+    connections: int = FEW,
+) -> App:
+    """Put everything together for one process.
+
+    Args:
+        settings: What the operator decided.
+        listener: Hears what happens.
+        jobs: The jobs whose schedules this process declares and fires.
+        connections: How many to PostgreSQL it has at most, unless the settings say.
+
+    Raises:
+        ConfigurationError: If a setting is wrong.
+        LedgerSchemaError: If the ledger's schema is not this code's.
+        LedgerUnavailableError: If the ledger does not answer.
+    """
+    clock = SystemClock()
+    adapters = build_engines(settings.engines, _engine_config(settings))
+    # After what may be refused: nothing is left open then.
+    ledger = open_ledger(settings, connections)
+    keys = KeyRing(ledger.signing_keys, clock, settings.namespace)
+    engines = EngineSet(
+        adapters,
+        _breaker_policy(settings),
+        clock=clock,
+        listener=listener,
+        ledger_id=ledger.ledger_id(),
+    )
+    disabled = () if settings.use_rq else ("rq",)
+    router = Router(settings.engines, disabled, engines, LiveWorkers(ledger, clock))
+    offerer = Offerer(ledger, engines, keys, TryLog(ledger), clock=clock, listener=listener)
+    budget = settings.dispatch_budget
+    dispatcher = Dispatcher(
+        ledger, router, offerer, engines, clock=clock, listener=listener, budget=budget
+    )
+    stager = Stager(
+        ledger, router, offerer, clock=clock, listener=listener, budget=budget, rng=random.Random()
+    )
+    rescuer = Rescuer(
+        *(ledger, router, offerer, engines),
+        clock=clock,
+        listener=listener,
+        budget=budget,
+        looks_every=settings.maintenance_every,
+    )
+    cron = CronScheduler(ledger, jobs, clock=clock, listener=listener)
+    maintenance = Maintenance(engines, stager, rescuer, cron)
+    return App(settings, clock, listener, ledger, keys, engines, dispatcher, maintenance)
+
+
+def load_catalogue(settings: Settings) -> Catalogue:
+    """Import the job modules and collect their jobs, the shipped ones included."""
+    catalogue: Catalogue
+    shipped = shipped_jobs(settings, lambda: catalogue)
+    catalogue = Catalogue.from_modules(settings.jobs, also=shipped)
+    return catalogue
+
+
+def build_executor(settings: Settings, unrecorded: Unrecorded) -> Executor:
+    """Put together what the child process of an attempt needs, and no more."""
+    ledger = SqlLedger(open_database(settings, ALONE))
+    catalogue = load_catalogue(settings)
+    return Executor(ledger, catalogue, SystemClock(), log_event, unrecorded=unrecorded)
+
+
+def death_notices(settings: Settings) -> DeathNotices:
+    """Put together what a supervisor marks its dead children with."""
+
+    def opened() -> tuple[SqlLedger, Callable[[], object]]:
+        database = open_database(settings, ALONE)
+        return SqlLedger(database), database.close
+
+    return DeathNotices(opened)
+
+
+def modules_of_children(settings: Settings) -> tuple[str, ...]:
+    """Return what every child process of an attempt needs, for its parent to import once."""
+    return (*settings.jobs, *driver_modules(settings.ledger_url))
+
+
+def dispatcher_from_environment() -> Dispatcher:
+    """Build the dispatcher that `dispatch_job` uses; found as an entry point."""
+    return build(process_settings()).dispatcher
+
+
+def _engine_config(settings: Settings) -> EngineConfig:
+    return EngineConfig(settings.primary_url, settings.amqp_url, settings.namespace)
+
+
+def _breaker_policy(settings: Settings) -> BreakerPolicy:
+    return BreakerPolicy(
+        probe_every=settings.probe_every,
+        healthy_probes=settings.healthy_probes,
+        min_open=settings.min_open,
+        ramp=settings.ramp,
+    )

@@ -1,1 +1,0 @@
-"""The processes of Understudy: workers, maintenance, settings, wiring, the command line."""

@@ -1,1 +1,0 @@
-"""`understudy jobs` and `understudy dispatch`."""

@@ -1,1 +1,0 @@
-"""What `understudy dev` runs: servers, ledger, workers; started again when code changes."""

@@ -1,1 +1,0 @@
-"""What `understudy doctor` looks at: a list of checks, each bounded, each with its remedy."""

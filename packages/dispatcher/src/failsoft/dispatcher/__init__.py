@@ -1,0 +1,40 @@
+"""`dispatch_job` and what stands behind it: routing, the breaker, the adapters, the rescuer."""
+
+from failsoft.dispatcher.api import (
+    default_dispatcher,
+    dispatch_chain,
+    dispatch_group,
+    dispatch_job,
+    dispatch_job_async,
+    dispatch_many,
+    send_event,
+    use_dispatcher,
+)
+from failsoft.dispatcher.dispatcher import Dispatcher
+from failsoft.dispatcher.dispatching.bulk import DispatchOutcome, DispatchRequest, Many
+from failsoft.dispatcher.handles.async_job import AsyncJobHandle
+from failsoft.dispatcher.handles.flow import ChainHandle, GroupHandle
+from failsoft.dispatcher.handles.job import JobHandle
+from failsoft.dispatcher.options.options import DispatchOptions
+from failsoft.dispatcher.schedules import Schedules
+
+__all__ = [
+    "AsyncJobHandle",
+    "ChainHandle",
+    "DispatchOptions",
+    "DispatchOutcome",
+    "DispatchRequest",
+    "Dispatcher",
+    "GroupHandle",
+    "JobHandle",
+    "Many",
+    "Schedules",
+    "default_dispatcher",
+    "dispatch_chain",
+    "dispatch_group",
+    "dispatch_job",
+    "dispatch_job_async",
+    "dispatch_many",
+    "send_event",
+    "use_dispatcher",
+]

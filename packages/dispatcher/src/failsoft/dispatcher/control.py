@@ -1,0 +1,118 @@
+"""What people do to jobs, by a dispatcher."""
+
+from datetime import timedelta
+from typing import TypeVar
+
+from pydantic import BaseModel
+
+from failsoft.dispatcher.handles.job import HandleLedger, JobHandle
+from failsoft.dispatcher.handles.retry import RetryReport, retry, retry_many
+from failsoft.dispatcher.options.checks import check_job
+from failsoft.job_engine.clock import Clock
+from failsoft.job_engine.definitions.definition import JobDefinition
+from failsoft.job_engine.errors import JobNotFoundError, OptionInvalidError
+from failsoft.job_engine.records.job import JobRecord
+from failsoft.job_engine.records.manual_retry import MOST, DeadLetters
+from failsoft.job_engine.records.message import is_job_id
+from failsoft.job_engine.records.pauses import Pausable, Pause
+from failsoft.job_engine.validation import Expect
+
+P = TypeVar("P", bound=BaseModel)
+R = TypeVar("R")
+
+#: Who the events name when a program asks for something.
+ACTOR = "dispatcher"
+
+
+class Control:
+    """The half of a dispatcher that dispatches nothing."""
+
+    _ledger: HandleLedger
+    _clock: Clock
+
+    def handle(self, job: JobDefinition[P, R], job_id: str) -> JobHandle[R]:
+        """Return the handle of a job that was dispatched before, perhaps by another program.
+
+        Raises:
+            JobNotFoundError: If there is no such job, or if it is another definition's.
+        """
+        check_job(job)
+        Expect(OptionInvalidError).value(is_job_id(job_id), "a job id", job_id)
+        record = self._ledger.get(job_id)
+        if record.name != job.name:
+            raise JobNotFoundError(
+                f"expected a job of definition {job.name!r}, got job {job_id}, which is of "
+                f"{record.name!r}; ask with that definition"
+            )
+        return JobHandle(record, job, self._ledger, self._clock, disposition="existing")
+
+    def retry(
+        self,
+        job_id: str,
+        *,
+        payload: BaseModel | None = None,
+        from_step: str | None = None,
+        reason: str = "",
+        actor: str = ACTOR,
+    ) -> JobRecord:
+        """Do an ended job's work again, as a new job; see `JobHandle.retry`.
+
+        Raises:
+            JobNotFoundError: If there is no such job.
+            JobStateError: If it is not in a state that allows it.
+            UniqueKeyHeldError: If another job holds its unique key.
+            OptionInvalidError: If it has a unique key and the payload is another one: ask the
+                job's handle, whose definition knows which fields the key is made of.
+            StepError: If the step to replay from is not recorded.
+        """
+        return retry(
+            self._ledger,
+            job_id,
+            payload=payload,
+            from_step=from_step,
+            reason=reason,
+            actor=actor,
+        )
+
+    def retry_many(
+        self,
+        *,
+        name: str | None = None,
+        queue: str | None = None,
+        since: timedelta | None = None,
+        limit: int = MOST,
+        reason: str = "",
+        actor: str = ACTOR,
+    ) -> RetryReport:
+        """Try failed jobs again that nobody has tried again yet, the oldest first.
+
+        Those whose unique key another job holds are refused, and reported.
+
+        Args:
+            name: Only of this definition.
+            queue: Only of this queue.
+            since: Only those that failed so recently.
+            limit: How many at most.
+            reason: Why; kept in each new job's history.
+            actor: Who asked; kept there, too.
+        """
+        wanted = DeadLetters(name, queue, since, limit)
+        return retry_many(self._ledger, wanted, reason=reason, actor=actor)
+
+    def pause(self, kind: Pausable, name: str, *, reason: str = "", actor: str = ACTOR) -> Pause:
+        """Let no job of a queue, or of a definition, begin until it is resumed.
+
+        What runs goes on to its end. Pausing what is paused changes nothing.
+
+        Args:
+            kind: `queue` or `job`.
+            name: The queue's or the definition's name.
+            reason: Why, for whoever wonders.
+            actor: Who asked.
+        """
+        return self._ledger.pause(Pause(kind, name, actor, reason))
+
+    def unpause(self, kind: Pausable, name: str) -> bool:
+        """Let a queue's, or a definition's, jobs begin again; tell whether it was paused."""
+        paused = Pause(kind, name, ACTOR)
+        return self._ledger.unpause(paused.kind, paused.name)

@@ -1,0 +1,271 @@
+"""`Dispatcher`: record a job, then offer it; nothing is sent for what is not committed."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any, TypeVar, Unpack
+
+from pydantic import BaseModel
+
+from failsoft.dispatcher.control import Control
+from failsoft.dispatcher.dispatching.bulk import (
+    MANY,
+    BulkDispatch,
+    DispatchOutcome,
+    DispatchRequest,
+    Many,
+)
+from failsoft.dispatcher.dispatching.caller_transaction import CallerTransactionDispatch
+from failsoft.dispatcher.dispatching.duplicates import Settled
+from failsoft.dispatcher.dispatching.flow import Completion, Flow
+from failsoft.dispatcher.dispatching.pickup import Pickups
+from failsoft.dispatcher.dispatching.recorder import Recorder, queue_of
+from failsoft.dispatcher.dispatching.send_event import new_event
+from failsoft.dispatcher.handles.flow import ChainHandle, GroupHandle
+from failsoft.dispatcher.handles.job import HandleLedger, JobHandle
+from failsoft.dispatcher.offering.engines import EngineSet
+from failsoft.dispatcher.offering.offerer import Offerer
+from failsoft.dispatcher.offering.router import Route, Router
+from failsoft.dispatcher.options.options import DispatchOptions, new_job
+from failsoft.dispatcher.schedules import Schedules
+from failsoft.job_engine.clock import Clock, Deadline
+from failsoft.job_engine.definitions.definition import JobDefinition
+from failsoft.job_engine.definitions.links import AnyLink
+from failsoft.job_engine.errors import LedgerError
+from failsoft.job_engine.policies.queue import QueueProfile
+from failsoft.job_engine.records.groups import When
+from failsoft.job_engine.records.job import JobRecord
+from failsoft.job_engine.records.new_job import OfferPlan
+from failsoft.job_engine.records.states import JobState
+from failsoft.job_engine.telemetry import Listener
+
+P = TypeVar("P", bound=BaseModel)
+R = TypeVar("R")
+
+#: How long handing a job over may take, first failure of an engine included.
+DEFAULT_BUDGET = timedelta(seconds=1)
+
+
+class Dispatcher(Control):
+    """Dispatch jobs: the ledger first, then an engine, then the other one.
+
+    Once `dispatch` has returned, the job is in the ledger and ends visibly, whatever becomes of
+    the engines (I1).
+    """
+
+    def __init__(
+        self,
+        ledger: HandleLedger,
+        router: Router,
+        offerer: Offerer,
+        engines: EngineSet,
+        *,
+        clock: Clock,
+        listener: Listener,
+        budget: timedelta = DEFAULT_BUDGET,
+    ) -> None:
+        """Put the parts together; `failsoft.worker.wiring` does it from the settings."""
+        self._ledger = ledger
+        self._offerer = offerer
+        self._engines = engines
+        self._clock = clock
+        self._listener = listener
+        self._budget = budget
+        self._recorder = Recorder(ledger, router, listener)
+        self._pickups = Pickups(ledger, router, offerer, clock=clock, budget=budget)
+        self._within = CallerTransactionDispatch(
+            ledger, self._recorder, offerer, clock, hand_over=self._hand_over, budget=budget
+        )
+        self._flow = Flow(ledger, self._recorder.route, offerer, clock, budget=budget)
+
+    def dispatch(
+        self, job: JobDefinition[P, R], payload: P, **options: Unpack[DispatchOptions]
+    ) -> JobHandle[R]:
+        """Record a job and hand it to an engine.
+
+        Args:
+            job: The job's definition; its declaration is enough.
+            payload: What it works on.
+            options: See `DispatchOptions`.
+
+        Raises:
+            DispatchError: The payload or an option is wrong, or the key is taken; nothing was
+                stored.
+            LedgerUnavailableError: The ledger did not answer; the job may not have been stored.
+        """
+        new = new_job(job, payload, options, self._clock)
+        deadline = Deadline.after(self._clock, options.get("budget", self._budget))
+        if options.get("session") is not None:
+            return self._within.dispatch(job, new, options)
+        queue = queue_of(job, options)
+        route = self._recorder.route(new)
+        settled = self._recorder.settle(job, new, route, options)
+        if settled.disposition != "existing":
+            self._recorder.tell(settled)
+            self._offerer.note(settled.record.id, route.skipped)
+            with suppress(LedgerError):
+                # The job is committed; a ledger that goes away now costs time only (I1).
+                record = self._hand_over(settled, route, queue, deadline)
+                if options.get("confirm") == "pickup":
+                    record = self._pickups.confirm(record, queue)
+                settled = replace(settled, record=record)
+        return JobHandle(
+            settled.record, job, self._ledger, self._clock, disposition=settled.disposition
+        )
+
+    async def dispatch_async(
+        self, job: JobDefinition[P, R], payload: P, **options: Unpack[DispatchOptions]
+    ) -> JobHandle[R]:
+        """Record a job and hand it to an engine without blocking the event loop; see `dispatch`.
+
+        Args:
+            job: The job's definition; its declaration is enough.
+            payload: What it works on.
+            options: See `DispatchOptions`; `session` is an `AsyncSession` or `AsyncConnection`.
+        """
+        if options.get("session") is None:
+            # A dispatch whose caller is cancelled goes through or does not, but is not cut in half.
+            return await asyncio.to_thread(lambda: self.dispatch(job, payload, **options))
+        new = new_job(job, payload, options, self._clock)
+        return await self._within.dispatch_async(job, new, options)
+
+    def dispatch_many(
+        self,
+        job: JobDefinition[P, R],
+        items: Iterable[P | DispatchRequest[P]],
+        *,
+        how: Many = MANY,
+        **options: Unpack[DispatchOptions],
+    ) -> list[DispatchOutcome[R]]:
+        """Dispatch many jobs of one definition: a transaction a chunk, a pipeline an engine.
+
+        Whatever becomes of the engines half-way, each job that was recorded ends visibly (I1).
+
+        Args:
+            job: The definition of all of them.
+            items: Payloads, or `DispatchRequest`s with options of their own.
+            how: The size of a chunk, what an error does, and who is told of the progress.
+            options: For each item that does not say otherwise.
+
+        Returns:
+            What became of each item, in their order: a handle or the error.
+
+        Raises:
+            DispatchError: With `Many(on_error="raise")`: an item is wrong; nothing was stored.
+        """
+        bulk = BulkDispatch(
+            job,
+            self._ledger,
+            recorder=self._recorder,
+            offerer=self._offerer,
+            engines=self._engines,
+            clock=self._clock,
+            budget=self._budget,
+        )
+        return bulk.run(items, how, options)
+
+    def dispatch_chain(
+        self, *links: *tuple[*tuple[AnyLink[Any], ...], AnyLink[R]], chain_id: str | None = None
+    ) -> ChainHandle[R]:
+        """Record jobs that run one after the other; each starts when the one before succeeded.
+
+        All are recorded in one commit. When one fails or is cancelled, those after it are
+        cancelled and say why.
+
+        Args:
+            links: The jobs, in their order; `result_field` passes on the result before it.
+            chain_id: The chain's id; dispatching it again makes no second chain.
+
+        Raises:
+            DispatchError: A job or an option is wrong, or an id is taken; nothing was stored.
+            LedgerUnavailableError: The ledger did not answer; the chain may not have been stored.
+        """
+        return self._flow.chain(links, chain_id)
+
+    def dispatch_group(
+        self,
+        links: Sequence[AnyLink[Any]],
+        completion: Completion | None = None,
+        *,
+        when: When = "all_ended",
+        group_id: str | None = None,
+    ) -> GroupHandle:
+        """Record jobs that run side by side, and one that starts when all of them have ended.
+
+        They are recorded in chunks. A dispatch that was cut off leaves a group that is not
+        sealed and does not complete; dispatching it again with its id goes on with it.
+
+        Args:
+            links: The jobs of the group.
+            completion: A job for `GroupResult`, or a `Link` whose `result_field` takes one.
+            when: Whether it starts whatever became of the jobs (`all_ended`), or is cancelled
+                unless they all succeeded (`all_succeeded`).
+            group_id: The group's id; dispatching it again makes no second group.
+
+        Raises:
+            DispatchError: A job or an option is wrong; nothing was stored.
+            LedgerUnavailableError: The ledger did not answer; some of the jobs may be stored.
+        """
+        return self._flow.group(links, completion, when, group_id)
+
+    def schedules(self) -> Schedules:
+        """Return the schedules: list, pause, resume or trigger them."""
+        return Schedules(self._ledger, self.dispatch)
+
+    def send_event(
+        self,
+        name: str,
+        payload: object = None,
+        *,
+        to: "JobHandle[Any] | str | None" = None,
+        key: str | None = None,
+        event_id: str | None = None,
+        keep: timedelta | None = None,
+    ) -> int:
+        """Send an event to a job that waits for it, now or later.
+
+        Args:
+            name: The event's name.
+            payload: What it says: anything JSON can carry, a pydantic model too.
+            to: The job it is for: its handle or its id.
+            key: Or a key: every job that waits under it receives the event once.
+            event_id: Sending the same id again is harmless; a new one where None.
+            keep: How long it is kept for jobs that do not wait yet; seven days where None.
+
+        Returns:
+            How many jobs it woke.
+
+        Raises:
+            DispatchError: Something is wrong; nothing was stored.
+            LedgerUnavailableError: The ledger did not answer; the event may not be stored.
+        """
+        event = new_event(name, payload, to=to, key=key, event_id=event_id, keep=keep)
+        return self._ledger.send(event)
+
+    def flush(self) -> None:
+        """Write what is still to be written of the tries to hand jobs over."""
+        self._offerer.flush()
+
+    def close(self) -> None:
+        """Write what is still to be written, and end the threads that wait for a next dispatch.
+
+        For programs that end soon after a dispatch, or make many dispatchers; it may still be used.
+        """
+        self.flush()
+        self._engines.close()
+
+    def _hand_over(
+        self, settled: Settled, route: Route, queue: QueueProfile, deadline: Deadline
+    ) -> JobRecord:
+        record = settled.record
+        if record.state is JobState.SCHEDULED and route.order:
+            # Dispatched again, or under limits: it was recorded without an offer.
+            reason = "dispatched again" if settled.disposition == "replaced" else "room"
+            plan = OfferPlan(route.order[0], queue.pickup, reason, if_room=bool(record.limits))
+            record = self._ledger.offer(record, plan) or record
+        if record.state is JobState.OFFERED and route.order:
+            record = self._offerer.carry(record, route.order[1:], queue, deadline)
+            self._engines.watch_in_background()
+        return record

@@ -1,0 +1,240 @@
+"""Dispatching many jobs at once: a transaction a chunk, a pipeline an engine."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+from itertools import islice
+from typing import Generic, Literal, TypeVar, cast
+
+from pydantic import BaseModel
+
+from failsoft.dispatcher.dispatching.duplicates import Settled
+from failsoft.dispatcher.dispatching.recorder import Recorder, queue_of
+from failsoft.dispatcher.handles.job import HandleLedger, JobHandle
+from failsoft.dispatcher.offering.engines import EngineSet
+from failsoft.dispatcher.offering.offerer import Offerer
+from failsoft.dispatcher.offering.router import Route
+from failsoft.dispatcher.options.checks import check_job
+from failsoft.dispatcher.options.options import DispatchOptions, new_job
+from failsoft.job_engine.clock import Clock, Deadline
+from failsoft.job_engine.definitions.definition import JobDefinition
+from failsoft.job_engine.errors import FailsoftError, LedgerError, OptionInvalidError
+from failsoft.job_engine.policies.queue import profile_or_default
+from failsoft.job_engine.records.job import JobRecord
+from failsoft.job_engine.records.new_job import NewJob
+from failsoft.job_engine.records.states import JobState
+from failsoft.job_engine.validation import Expect
+
+P = TypeVar("P", bound=BaseModel)
+R = TypeVar("R")
+
+#: How many jobs one transaction records at the most.
+MAX_CHUNK = 10_000
+
+#: How much longer than one offer those of a chunk may take, for each of its jobs.
+A_JOB_MORE = timedelta(milliseconds=10)
+
+_EXPECT = Expect(OptionInvalidError, "dispatch_many: ")
+
+
+@dataclass(frozen=True)
+class DispatchRequest(Generic[P]):
+    """One of many dispatches, with options of its own.
+
+    Attributes:
+        payload: What the job works on.
+        options: They win over those that all of them share.
+    """
+
+    payload: P
+    options: DispatchOptions = field(default_factory=DispatchOptions)
+
+
+@dataclass(frozen=True)
+class DispatchOutcome(Generic[R]):
+    """What became of one of many dispatches: a handle, or an error.
+
+    Attributes:
+        index: The place of its item.
+        handle: The job; None where there is an error.
+        error: Why there is none. After a `LedgerError` the job may have been stored.
+    """
+
+    index: int
+    handle: JobHandle[R] | None = None
+    error: FailsoftError | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Many:
+    """How many jobs are dispatched at once.
+
+    Attributes:
+        chunk: How many one transaction records.
+        on_error: `report` leaves out what is wrong and says so in its outcome; `raise` checks
+            every item first, and stores nothing if one is wrong.
+        progress: Called after each chunk with how many items are done.
+    """
+
+    chunk: int = 500
+    on_error: Literal["report", "raise"] = "report"
+    progress: Callable[[int], object] = lambda done: None
+
+    def __post_init__(self) -> None:
+        """Refuse a chunk of nothing."""
+        _EXPECT.whole("a chunk", self.chunk, least=1, most=MAX_CHUNK)
+        _EXPECT.one_of("on_error", self.on_error, ("report", "raise"))
+        _EXPECT.callable("a progress that can be called", self.progress)
+
+
+#: In chunks of 500, and what is wrong is reported.
+MANY = Many()
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    index: int
+    new: NewJob
+    route: Route
+    options: DispatchOptions
+
+
+class BulkDispatch(Generic[P, R]):
+    """The many dispatches of one definition."""
+
+    def __init__(
+        self,
+        job: JobDefinition[P, R],
+        ledger: HandleLedger,
+        *,
+        recorder: Recorder,
+        offerer: Offerer,
+        engines: EngineSet,
+        clock: Clock,
+        budget: timedelta,
+    ) -> None:
+        """Work with the parts of a dispatcher."""
+        self._job = job
+        self._ledger = ledger
+        self._recorder = recorder
+        self._offerer = offerer
+        self._engines = engines
+        self._clock = clock
+        self._budget = budget
+        self._outcomes: dict[int, DispatchOutcome[R]] = {}
+
+    def run(
+        self, items: Iterable[P | DispatchRequest[P]], how: Many, shared: DispatchOptions
+    ) -> list[DispatchOutcome[R]]:
+        """Dispatch them all; see `Dispatcher.dispatch_many`."""
+        check_job(self._job)
+        _EXPECT.a(Many, "how many", how, "write Many(chunk=..., on_error=...)")
+        _EXPECT.a(Iterable, "items to go through", items)
+        _refuse_lonely_options(shared)
+        given = enumerate(items)
+        if how.on_error == "raise":
+            ready = [self._prepare(index, item, shared) for index, item in given]
+            for chunk in _chunks(iter(ready), how.chunk):
+                self._dispatch(chunk)
+                how.progress(chunk[-1].index + 1)
+        else:
+            for some in _chunks(given, how.chunk):
+                self._dispatch([each for each in map(self._tried(shared), some) if each])
+                how.progress(some[-1][0] + 1)
+        return [self._outcomes[index] for index in sorted(self._outcomes)]
+
+    def _tried(
+        self, shared: DispatchOptions
+    ) -> Callable[[tuple[int, P | DispatchRequest[P]]], _Ready | None]:
+        def prepare(given: tuple[int, P | DispatchRequest[P]]) -> _Ready | None:
+            try:
+                return self._prepare(*given, shared)
+            except FailsoftError as error:
+                self._note_error(given[0], error)
+                return None
+
+        return prepare
+
+    def _prepare(self, index: int, item: P | DispatchRequest[P], shared: DispatchOptions) -> _Ready:
+        payload, options = item, shared
+        if isinstance(item, DispatchRequest):
+            payload, options = item.payload, _merged(shared, item.options)
+            _refuse_lonely_options(options)
+        new = new_job(self._job, cast("P", payload), options, self._clock)
+        return _Ready(index, new, self._recorder.route(new), options)
+
+    def _dispatch(self, chunk: Sequence[_Ready]) -> None:
+        planned = [
+            self._recorder.planned(each.new, queue_of(self._job, each.options), each.route)
+            for each in chunk
+        ]
+        try:
+            found = self._ledger.record_jobs(planned)
+        except LedgerError as error:
+            for each in chunk:
+                self._note_error(each.index, error)
+            return
+        groups: defaultdict[tuple[Route, str], list[JobRecord]] = defaultdict(list)
+        for each, record in zip(chunk, found, strict=True):
+            settled = self._settle(each, record)
+            if settled is not None and settled.disposition != "existing":
+                self._recorder.tell(settled)
+                if settled.record.state is JobState.OFFERED:
+                    groups[each.route, settled.record.queue].append(settled.record)
+        with suppress(LedgerError):
+            # They are committed; a ledger that goes away now costs time only (I1).
+            self._carry(groups)
+
+    def _settle(self, each: _Ready, found: tuple[JobRecord, bool]) -> Settled | None:
+        try:
+            settled = self._recorder.settled(self._job, each.new, found, each.options)
+            settled = settled or self._recorder.settle(
+                self._job, each.new, each.route, each.options
+            )
+        except FailsoftError as error:
+            self._note_error(each.index, error)
+            return None
+        handle = JobHandle(
+            settled.record,
+            self._job,
+            self._ledger,
+            self._clock,
+            disposition=settled.disposition,
+        )
+        self._outcomes[each.index] = DispatchOutcome(each.index, handle)
+        return settled
+
+    def _carry(self, groups: Mapping[tuple[Route, str], Sequence[JobRecord]]) -> None:
+        for (route, name), records in groups.items():
+            queue = profile_or_default(name)
+            budget = self._budget + A_JOB_MORE * len(records)
+            deadline = Deadline.after(self._clock, budget)
+            self._offerer.carry_many(records, route.order[1:], queue, deadline)
+        self._engines.watch_in_background()
+
+    def _note_error(self, index: int, error: FailsoftError) -> None:
+        self._outcomes[index] = DispatchOutcome(index, error=error)
+
+
+T = TypeVar("T")
+
+
+def _chunks(items: Iterator[T], size: int) -> Iterator[list[T]]:
+    while some := list(islice(items, size)):
+        yield some
+
+
+def _merged(shared: DispatchOptions, own: DispatchOptions) -> DispatchOptions:
+    merged = DispatchOptions(**shared)
+    merged.update(own)
+    return merged
+
+
+def _refuse_lonely_options(options: DispatchOptions) -> None:
+    if options.get("confirm") == "pickup" or options.get("session") is not None:
+        raise OptionInvalidError(
+            "expected neither confirm='pickup' nor a session for many jobs, got one; "
+            "use dispatch_job"
+        )

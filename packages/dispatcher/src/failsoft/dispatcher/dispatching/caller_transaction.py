@@ -1,0 +1,145 @@
+"""Dispatching in a transaction of the caller's: the offer goes out when that has committed."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import timedelta
+from functools import partial
+from importlib.util import find_spec
+from typing import Any, Protocol, TypeVar
+
+from pydantic import BaseModel
+
+from failsoft.dispatcher.dispatching.duplicates import Settled
+from failsoft.dispatcher.dispatching.recorder import Recorder, queue_of
+from failsoft.dispatcher.handles.job import FIRST_LOOK, HandleLedger, JobHandle
+from failsoft.dispatcher.offering.offerer import Offerer
+from failsoft.dispatcher.offering.router import Route
+from failsoft.dispatcher.options.options import DispatchOptions
+from failsoft.job_engine.clock import Clock, Deadline
+from failsoft.job_engine.definitions.definition import JobDefinition
+from failsoft.job_engine.errors import (
+    ConfigurationError,
+    JobNotFoundError,
+    LedgerError,
+    OptionInvalidError,
+)
+from failsoft.job_engine.policies.queue import QueueProfile
+from failsoft.job_engine.records.job import JobRecord
+from failsoft.job_engine.records.new_job import NewJob
+
+P = TypeVar("P", bound=BaseModel)
+R = TypeVar("R")
+T = TypeVar("T")
+
+#: How long a caller's commit that is under way is waited for; a rescuer finds what comes later.
+COMMIT_PATIENCE = timedelta(seconds=5)
+NONE = timedelta(0)
+
+HandOver = Callable[[Settled, Route, QueueProfile, Deadline], JobRecord]
+
+
+class AwaitedSession(Protocol):
+    """What SQLAlchemy's `AsyncSession` and `AsyncConnection` have in common."""
+
+    async def run_sync(self, fn: Callable[[Any], T], /) -> T:
+        """Call a function with the session that is not awaited, off and on the event loop."""
+        ...
+
+
+class CallerTransactionDispatch:
+    """Record jobs in the callers' transactions."""
+
+    def __init__(
+        self,
+        ledger: HandleLedger,
+        recorder: Recorder,
+        offerer: Offerer,
+        clock: Clock,
+        *,
+        hand_over: HandOver,
+        budget: timedelta,
+    ) -> None:
+        """Take a dispatcher's parts; `hand_over` offers what is committed."""
+        self._ledger = ledger
+        self._recorder = recorder
+        self._offerer = offerer
+        self._clock = clock
+        self._hand_over = hand_over
+        self._budget = budget
+
+    def dispatch(
+        self, job: JobDefinition[P, R], new: NewJob, options: DispatchOptions
+    ) -> JobHandle[R]:
+        """Record a job in the transaction of `session`."""
+        record = partial(self._record, job, new, options, route=self._recorder.route(new))
+        return record(options.get("session"))
+
+    async def dispatch_async(
+        self, job: JobDefinition[P, R], new: NewJob, options: DispatchOptions
+    ) -> JobHandle[R]:
+        """Do so where that is an awaited one; nothing but the caller's own SQL is on the loop."""
+        session = _awaited(options.get("session"))
+        route = await asyncio.to_thread(self._recorder.route, new)
+        return await session.run_sync(partial(self._record, job, new, options, route=route))
+
+    def _record(
+        self,
+        job: JobDefinition[P, R],
+        new: NewJob,
+        options: DispatchOptions,
+        session: object,
+        *,
+        route: Route,
+    ) -> JobHandle[R]:
+        caller = self._ledger.within(session)
+        queue = queue_of(job, options)
+        settled = self._recorder.settle(job, new, route, options, caller=caller)
+        if settled.disposition == "created":
+            caller.when_over(
+                lambda is_over: self._after_commit(
+                    settled, route, queue, patience=NONE if is_over else COMMIT_PATIENCE
+                )
+            )
+        return JobHandle(
+            settled.record, job, self._ledger, self._clock, disposition=settled.disposition
+        )
+
+    def _after_commit(
+        self, settled: Settled, route: Route, queue: QueueProfile, *, patience: timedelta
+    ) -> None:
+        # Whatever goes wrong here, the job is committed or not: a rescuer finds one that is (I1).
+        with suppress(LedgerError):
+            if self._is_committed(settled.record, patience):
+                self._recorder.tell(settled)
+                self._offerer.note(settled.record.id, route.skipped)
+                deadline = Deadline.after(self._clock, self._budget)
+                self._hand_over(settled, route, queue, deadline)
+
+    def _is_committed(self, job: JobRecord, patience: timedelta) -> bool:
+        """Look for the job, and again where its commit may be under way."""
+        deadline, pause = Deadline.after(self._clock, patience), FIRST_LOOK / 10
+        while True:
+            try:
+                return self._ledger.get(job.id).epoch == job.epoch
+            except JobNotFoundError:
+                if deadline.passed:
+                    return False
+            self._clock.sleep(pause)
+            pause = min(pause * 2, FIRST_LOOK)
+
+
+def _awaited(session: Any) -> AwaitedSession:
+    if not callable(getattr(session, "run_sync", None)):
+        raise OptionInvalidError(
+            "expected a SQLAlchemy AsyncSession or AsyncConnection, got "
+            f"{type(session).__name__}; write `dispatch_job(..., session=session)`, which blocks "
+            "the event loop as that session does"
+        )
+    if find_spec("greenlet") is None:
+        raise ConfigurationError(
+            f"expected greenlet, which SQLAlchemy needs for a {type(session).__name__}, got none; "
+            "install it with `pip install 'sqlalchemy[asyncio]'`"
+        )
+    awaited: AwaitedSession = session
+    return awaited

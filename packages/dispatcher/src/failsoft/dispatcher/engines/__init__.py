@@ -1,0 +1,1 @@
+"""The engine adapters, one engine a file; found through the entry points `failsoft.engines`."""

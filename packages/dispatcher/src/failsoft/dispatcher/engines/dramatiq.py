@@ -1,0 +1,77 @@
+"""Dramatiq on RabbitMQ or Redis: the engine that goes on when RQ cannot."""
+
+from collections.abc import Sequence
+
+from failsoft.dispatcher.engines.config import EngineConfig
+from failsoft.dispatcher.engines.dramatiq_messages import Inbox, pack
+from failsoft.dispatcher.engines.dramatiq_rabbitmq import SafeRabbitmqBroker
+from failsoft.dispatcher.engines.dramatiq_redis import SafeRedisBroker
+from failsoft.dispatcher.offering.bounded_caller import BoundedCaller
+from failsoft.dispatcher.offering.engines import Engine
+from failsoft.job_engine.clock import Deadline
+from failsoft.job_engine.errors import EngineError
+from failsoft.job_engine.policies.queue import DEFAULT_NAMESPACE, QueueProfile
+from failsoft.job_engine.ports.engine import Claiming, EngineHealth, Owner
+from failsoft.job_engine.records.message import Message
+from failsoft.queue import queue_name, shared_client
+
+SafeBroker = SafeRabbitmqBroker | SafeRedisBroker
+
+
+def make_broker(
+    url: str, namespace: str = DEFAULT_NAMESPACE, inbox: Inbox | None = None
+) -> SafeBroker:
+    """Return the broker for a URL: `amqp://` or `amqps://`, else Redis."""
+    if url.startswith(("amqp://", "amqps://")):
+        return SafeRabbitmqBroker(url, inbox)
+    purpose = "dramatiq-worker" if inbox else "dramatiq"
+    return SafeRedisBroker(shared_client(url, purpose), namespace, inbox)
+
+
+class DramatiqEngine:
+    """`EngineAdapter` of Dramatiq: one message per offer, to the one actor there is."""
+
+    name = "dramatiq"
+
+    def __init__(self, broker: SafeBroker, namespace: str = DEFAULT_NAMESPACE) -> None:
+        """Speak through a broker that publishes once."""
+        self._broker = broker
+        self._namespace = namespace
+
+    def offer(self, message: Message, queue: QueueProfile, deadline: Deadline) -> None:
+        """Publish the message and wait for the broker's confirm."""
+        self._broker.enqueue(pack(message, queue_name(queue, self._namespace)))
+
+    def offer_many(
+        self, messages: Sequence[Message], queue: QueueProfile, deadline: Deadline
+    ) -> Sequence[EngineError | None]:
+        """Publish messages and wait once for all of them."""
+        name = queue_name(queue, self._namespace)
+        return self._broker.enqueue_many([pack(message, name) for message in messages])
+
+    def probe(self, queue: QueueProfile, deadline: Deadline) -> EngineHealth:
+        """Write to the broker and count what waits in the queue."""
+        return self._broker.probe(queue_name(queue, self._namespace))
+
+    def owner(self, ledger_id: str, deadline: Deadline, claiming: Claiming) -> Owner:
+        """Say whose the namespace is on this broker."""
+        return self._broker.owner(self._namespace, ledger_id, claiming)
+
+    def withdraw(self, message: Message, queue: QueueProfile) -> None:
+        """Leave the message: no broker of Dramatiq's can take a single one back."""
+
+    def keep_alive(self) -> None:
+        """Look after an idle connection."""
+        self._broker.keep_alive()
+
+    def disconnect(self) -> None:
+        """Close the connection of this thread."""
+        self._broker.forget_connection()
+
+
+def build(config: EngineConfig) -> Engine:
+    """Build the engine from the settings."""
+    adapter = DramatiqEngine(make_broker(config.fallback_url, config.namespace), config.namespace)
+    # One thread, because an AMQP connection belongs to one; it also answers the heartbeats.
+    caller = BoundedCaller("dramatiq", threads=1, idle=adapter.keep_alive, last=adapter.disconnect)
+    return Engine(adapter, caller)

@@ -1,0 +1,247 @@
+"""Dramatiq's Redis broker, made safe: no retries of the client's own, strangers dropped."""
+
+import time
+from collections.abc import Sequence
+from copy import copy
+from functools import partial
+from typing import Any, Self
+from uuid import uuid4
+
+from dramatiq.broker import MessageProxy
+from dramatiq.brokers.redis import RedisBroker, _RedisConsumer
+from dramatiq.common import compute_backoff
+from dramatiq.errors import ConnectionClosed
+from redis import Redis
+from redis.client import Pipeline
+from redis.exceptions import RedisError
+
+from failsoft.dispatcher.engines.dramatiq_messages import (
+    MAX_ENVELOPE_BYTES,
+    Envelope,
+    Inbox,
+    encode,
+)
+from failsoft.dispatcher.engines.namespace_marks import redis_owner
+from failsoft.dispatcher.engines.redis_errors import probe_redis, redis_errors, refusal
+from failsoft.job_engine.crash_points import CRASH_POINTS
+from failsoft.job_engine.errors import EngineError
+from failsoft.job_engine.ports.engine import Claiming, EngineHealth, Owner
+from failsoft.queue.cluster import refuse_cluster
+
+#: Deletes ids and bodies that are longer than any of ours; they do not leave Redis.
+_PURGE = """
+local dropped = 0
+for _, id in ipairs(redis.call('SMEMBERS', KEYS[1])) do
+    local most = tonumber(ARGV[1])
+    if #id > most or redis.call('HSTRLEN', KEYS[2], id) > most then
+        redis.call('SREM', KEYS[1], id)
+        redis.call('HDEL', KEYS[2], id)
+        dropped = dropped + 1
+    end
+end
+return dropped
+"""
+#: The first command of an offer in Dramatiq's script, taken back by that of an acknowledgement. An
+#: entry of the list could not be taken back by any of that script's commands.
+_PROBE = """
+redis.call('HSET', KEYS[2], ARGV[1], '')
+redis.pcall('HDEL', KEYS[2], ARGV[1])
+local length = redis.pcall('LLEN', KEYS[1])
+return type(length) == 'table' and length.err or length
+"""
+
+
+class SafeRedisBroker(RedisBroker):
+    """The broker of both sides; the worker side drops what is no message of ours."""
+
+    def __init__(self, client: Redis, namespace: str, inbox: Inbox | None = None) -> None:
+        """Speak through a client whose timeouts are short and whose retries are zero."""
+        super().__init__(client=client, namespace=namespace or "failsoft", middleware=[])
+        self.inbox = inbox
+        #: The last consumer of each queue; the next one goes on where it ended.
+        self.last_consumers: dict[str, SafeRedisConsumer] = {}
+
+    @property
+    def consumer_class(self) -> type[_RedisConsumer]:
+        """Return the consumer that drops strangers."""
+        return SafeRedisConsumer
+
+    def declare_queue(self, queue_name: str) -> None:
+        """Declare a queue without a delay queue: time lives in the ledger (DQ-06)."""
+        if queue_name not in self.queues:
+            self.queues.add(queue_name)
+            self.emit_after("declare_queue", queue_name)
+
+    def enqueue(self, message: Envelope, *, delay: int | None = None) -> Envelope:
+        """Store the message once.
+
+        Raises:
+            EngineError: Named by what is known of the message.
+        """
+        with redis_errors(self.client):
+            return _store(self, message)
+
+    def enqueue_many(self, messages: Sequence[Envelope]) -> Sequence[EngineError | None]:
+        """Store messages in one pipeline; say of each why Redis refused it.
+
+        Raises:
+            EngineError: Named by what is known of all of them.
+        """
+        with redis_errors(self.client), self.client.pipeline(transaction=False) as pipeline:
+            broker = self._filling(pipeline)
+            for message in messages:
+                _store(broker, message)
+            replies = pipeline.execute(raise_on_error=False)
+        return [refusal(reply) for reply in replies]
+
+    def _filling(self, pipeline: Pipeline) -> Self:
+        """Return this broker as one whose commands go into a pipeline."""
+        dispatch = partial(self.scripts["dispatch"], client=pipeline)
+        broker = copy(self)
+        broker.scripts = {**self.scripts, "dispatch": dispatch}
+        return broker
+
+    def check(self, queue_name: str) -> None:
+        """Refuse a node of a Redis Cluster, if it answers.
+
+        Raises:
+            ConfigurationError: If it is one.
+        """
+        refuse_cluster(self.client, "AMQP_URL")
+
+    def probe(self, queue_name: str) -> EngineHealth:
+        """Write to Redis and count what waits in the queue."""
+        key = f"{self.namespace}:{queue_name}"
+        return probe_redis(self.client, key, _PROBE, f"{key}.msgs")
+
+    def owner(self, namespace: str, ledger_id: str, claiming: Claiming) -> Owner:
+        """Say whose a namespace is on this Redis."""
+        return redis_owner(self.client, namespace, ledger_id, claiming)
+
+    def keep_alive(self) -> None:
+        """Do nothing: an idle Redis connection needs no care."""
+
+    def forget_connection(self) -> None:
+        """Do nothing: the client's pool has the connections of all threads."""
+
+
+def _store(broker: RedisBroker, message: Envelope) -> Envelope:
+    message_id = str(uuid4())
+    message = message.copy(options={"redis_message_id": message_id})
+    broker.do_enqueue(message.queue_name, message_id, encode(message))
+    return message
+
+
+class SafeRedisConsumer(_RedisConsumer):
+    """A consumer that drops what is no message of ours, and keeps going.
+
+    A message is acknowledged by the id that it stands under in Redis, never by the one that its
+    text claims to have: what a stranger wrote would stay on the books otherwise.
+
+    After a lost connection Dramatiq makes another consumer of the queue. What the former one has
+    fetched is on the same books, so the other goes on with what that knew of it.
+    """
+
+    def __init__(
+        self, broker: SafeRedisBroker, queue_name: str, prefetch: int, timeout: int
+    ) -> None:
+        """Go on where the last consumer of the queue ended."""
+        super().__init__(broker, queue_name, prefetch, timeout)
+        former = broker.last_consumers.get(queue_name)
+        self._lost_reply: bool = former is not None and former._lost_reply  # noqa: SLF001 - its own class's
+        if former is not None:
+            # The very sets: what worker threads have of the former one is acknowledged here.
+            self.queued_message_ids: set[Any] = former.queued_message_ids
+            self.message_cache: list[Any] = former.message_cache
+        broker.last_consumers[queue_name] = self
+
+    def __next__(self) -> MessageProxy | None:
+        """Return the next message of ours, or None after waiting a little."""
+        try:
+            if not self.message_cache:
+                self._fetch()
+                self.broker.inbox.link.answered()
+            if not self.message_cache:
+                self._idle()
+                return None
+            return self._open(*self.message_cache.pop(0))
+        except (RedisError, OSError) as error:
+            self.broker.inbox.link.lost(error)
+            raise ConnectionClosed(error) from None
+
+    def ack(self, message: Any) -> None:
+        """Take a message off the books."""
+        message_id = message.options["redis_message_id"]
+        if CRASH_POINTS.reached is not None:
+            CRASH_POINTS.reached("ack.before")
+        try:
+            self.broker.do_ack(self.queue_name, message_id)
+            if CRASH_POINTS.reached is not None:
+                CRASH_POINTS.reached("ack.after")
+        except (RedisError, OSError) as error:
+            # It is tried again, and stands on the books until then.
+            raise ConnectionClosed(error) from None
+        self.queued_message_ids.discard(message_id)
+
+    def nack(self, message: Any) -> None:
+        """Acknowledge a message whose actor raised; the ledger knows, a dead letter would not."""
+        self.ack(message)
+
+    def _fetch(self) -> None:
+        room = self.prefetch - self.outstanding_message_count
+        if room <= 0:
+            return
+        if self._lost_reply:
+            # What a fetch took whose reply never came: too large, or too late.
+            self._drop_too_large()
+            found = self._with_ids(None)
+            self._lost_reply = False
+        else:
+            self._lost_reply = True
+            bodies = self.broker.do_fetch(self.queue_name, room)
+            found = self._with_ids(bodies) if bodies else []
+            self._lost_reply = False
+        if found:
+            self.message_cache = found
+
+    def _drop_too_large(self) -> None:
+        """Delete what is longer than any message of ours from the books; nothing of it is read."""
+        purge = self.broker.client.register_script(_PURGE)
+        bodies = f"{self.broker.namespace}:{self.queue_name}.msgs"
+        dropped: Any = purge([self._books, bodies], [MAX_ENVELOPE_BYTES])
+        for _ in range(dropped):
+            self.broker.inbox.reject_too_large()
+
+    @property
+    def _books(self) -> str:
+        """Return the key of the ids that were fetched and not acknowledged."""
+        return f"{self.broker.namespace}:__acks__.{self.broker.broker_id}.{self.queue_name}"
+
+    def _with_ids(self, bodies: list[bytes | None] | None) -> list[tuple[bytes, bytes]]:
+        """Find the ids of what was fetched, in its order; an id without a body is forgotten.
+
+        Without `bodies` everything that stands on the books was fetched.
+        """
+        namespace, client = self.broker.namespace, self.broker.client
+        found = []
+        for message_id in client.smembers(self._books) - self.queued_message_ids:
+            body = client.hget(f"{namespace}:{self.queue_name}.msgs", message_id)
+            if body is None:
+                self.broker.do_ack(self.queue_name, message_id)
+            elif bodies is None or body in bodies:
+                found.append((message_id, body))
+        return sorted(found, key=lambda each: bodies.index(each[1]) if bodies else 0)
+
+    def _idle(self) -> None:
+        self.misses, backoff_ms = compute_backoff(self.misses, max_backoff=self.timeout)
+        time.sleep(backoff_ms / 1000)
+
+    def _open(self, message_id: bytes, body: bytes) -> MessageProxy | None:
+        self.misses: int = 0
+        envelope = self.broker.inbox.read(body, self.queue_name)
+        if envelope is None:
+            self.broker.do_ack(self.queue_name, message_id)
+            return None
+        envelope.options["redis_message_id"] = message_id
+        self.queued_message_ids.add(message_id)
+        return MessageProxy(envelope)

@@ -1,0 +1,139 @@
+"""RQ on Redis: the primary engine."""
+
+import contextlib
+from collections.abc import Sequence
+
+from redis import Redis
+from redis.exceptions import RedisError
+from rq import Queue
+from rq.exceptions import DuplicateJobError
+from rq.scripts import UNIQUE_ENQUEUE_SCRIPT, save_unique_job
+
+from failsoft.dispatcher.engines.config import EngineConfig
+from failsoft.dispatcher.engines.namespace_marks import redis_owner
+from failsoft.dispatcher.engines.redis_errors import (
+    PROBE_ID,
+    PROBE_LIST,
+    probe_redis,
+    redis_errors,
+    refusal,
+)
+from failsoft.dispatcher.offering.bounded_caller import BoundedCaller
+from failsoft.dispatcher.offering.engines import Engine
+from failsoft.job_engine.clock import Deadline
+from failsoft.job_engine.errors import EngineError
+from failsoft.job_engine.policies.queue import DEFAULT_NAMESPACE, QueueProfile
+from failsoft.job_engine.ports.engine import Claiming, EngineHealth, Owner
+from failsoft.job_engine.records.message import Message
+from failsoft.queue import SafeJob, new_job, rq_id, rq_queue, shared_client
+
+#: How many offers of one process may be under way at once.
+CALLER_THREADS = 8
+#: The commands of an offer, in `UNIQUE_ENQUEUE_SCRIPT`, taken back at once.
+_PROBE = (
+    """
+redis.call('EXISTS', KEYS[2])
+redis.call('HSET', KEYS[2], 'data', '')
+redis.pcall('DEL', KEYS[2])
+"""
+    + PROBE_LIST
+)
+#: How far into a queue a message is looked for: further on it would hold up Redis.
+LOOKED_THROUGH = 10_000
+
+
+class RqEngine:
+    """`EngineAdapter` of RQ: one RQ job per offer, under an id of its namespace."""
+
+    name = "rq"
+
+    def __init__(self, client: Redis, namespace: str = DEFAULT_NAMESPACE) -> None:
+        """Speak through a client whose timeouts are short and whose retries are zero."""
+        self._client = client
+        self._namespace = namespace
+        self._queues: dict[str, Queue] = {}
+
+    def offer(self, message: Message, queue: QueueProfile, deadline: Deadline) -> None:
+        """Enqueue the message; the same offer made twice stands in the queue once (RS-01)."""
+        target = self._queue(queue)
+        job = new_job(self._id(message), message.to_wire(), target)
+        with redis_errors(self._client), contextlib.suppress(DuplicateJobError):
+            # What `Queue.enqueue_job(job, unique=True)` does, without its second round trip; the
+            # worker notes the queue's name in RQ's set of queues.
+            save_unique_job(self._client, target.key, job)
+
+    def offer_many(
+        self, messages: Sequence[Message], queue: QueueProfile, deadline: Deadline
+    ) -> Sequence[EngineError | None]:
+        """Enqueue messages in one pipeline: a round trip for all of them."""
+        target = self._queue(queue)
+        enqueue = self._client.register_script(UNIQUE_ENQUEUE_SCRIPT)
+        with redis_errors(self._client), self._client.pipeline(transaction=False) as pipeline:
+            for message in messages:
+                job = new_job(self._id(message), message.to_wire(), target)
+                keys, no_ttl = [job.key, target.key], -1
+                enqueue(keys, [job.id, "R", no_ttl, *_fields(job)], client=pipeline)
+            replies = pipeline.execute(raise_on_error=False)
+        # 0 says that this very offer stands in the queue already (RS-01).
+        return [refusal(reply) for reply in replies]
+
+    def probe(self, queue: QueueProfile, deadline: Deadline) -> EngineHealth:
+        """Write to Redis and count what waits in the queue."""
+        key = SafeJob.key_for(rq_id(self._namespace, PROBE_ID, 0))
+        return probe_redis(self._client, self._queue(queue).key, _PROBE, key)
+
+    def holds(self, message: Message, queue: QueueProfile, deadline: Deadline) -> bool | None:
+        """Look for the message in the queue's list, but not through one without end."""
+        key, ids = self._queue(queue).key, (self._id(message), _former_id(message))
+        with redis_errors(self._client), self._client.pipeline() as pipeline:
+            pipeline.llen(key)
+            for each in ids:
+                pipeline.exists(SafeJob.key_for(each))
+                pipeline.lpos(key, each, maxlen=LOOKED_THROUGH)
+            length, *found = pipeline.execute()
+        kept = [place for is_kept, place in zip(found[::2], found[1::2], strict=True) if is_kept]
+        if kept and not any(place is not None for place in kept) and length > LOOKED_THROUGH:
+            return None
+        return any(place is not None for place in kept)
+
+    def owner(self, ledger_id: str, deadline: Deadline, claiming: Claiming) -> Owner:
+        """Say whose the namespace is on this Redis."""
+        return redis_owner(self._client, self._namespace, ledger_id, claiming)
+
+    def withdraw(self, message: Message, queue: QueueProfile) -> None:
+        """Take a void offer out of the queue, if Redis is there."""
+        with contextlib.suppress(RedisError, OSError):
+            self._client.lrem(self._queue(queue).key, 1, self._id(message))
+            self._client.delete(SafeJob.key_for(self._id(message)))
+
+    def _id(self, message: Message) -> str:
+        return rq_id(self._namespace, message.job_id, message.epoch)
+
+    def _queue(self, profile: QueueProfile) -> Queue:
+        if profile.name not in self._queues:
+            self._queues[profile.name] = rq_queue(profile, self._client, self._namespace)
+        return self._queues[profile.name]
+
+
+def _former_id(message: Message) -> str:
+    """Return the id that programs before decision 0029 gave to an offer, in any namespace.
+
+    It may be another program's, so it is looked for in this program's queue and never removed.
+    """
+    return f"{message.job_id}-{message.epoch}"
+
+
+def _fields(job: SafeJob) -> list[str | bytes]:
+    fields = ((name, value) for name, value in job.to_dict().items() if value is not None)
+    return [each for name, value in fields for each in (name, _sent(value))]
+
+
+def _sent(value: object) -> str | bytes:
+    # RQ's status is a text whose `str` is another: no worker would know "JobStatus.QUEUED".
+    return value if isinstance(value, bytes | str) else str(value)
+
+
+def build(config: EngineConfig) -> Engine:
+    """Build the engine from the settings."""
+    adapter = RqEngine(shared_client(config.primary_url), config.namespace)
+    return Engine(adapter, BoundedCaller("rq", threads=CALLER_THREADS))

@@ -1,0 +1,123 @@
+"""What dispatching a chain or a group gives back."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any, Generic, TypeVar
+
+from failsoft.dispatcher.handles.job import FIRST_LOOK, SLOWEST_LOOK, HandleLedger, JobHandle
+from failsoft.job_engine.clock import Clock, Deadline
+from failsoft.job_engine.errors import OptionInvalidError, ResultTimeoutError
+from failsoft.job_engine.records.groups import GroupRecord, member_id
+from failsoft.job_engine.validation import Expect
+
+R = TypeVar("R")
+
+#: How long a handle waits unless told otherwise.
+PATIENCE = timedelta(seconds=30)
+
+
+class ChainHandle(Generic[R]):
+    """A dispatched chain.
+
+    Attributes:
+        jobs: Its jobs, in their order.
+        created: Whether this dispatch made it; False if its id had been used before.
+    """
+
+    def __init__(self, jobs: Sequence[JobHandle[Any]], clock: Clock, *, created: bool) -> None:
+        """Stand for the jobs of a chain."""
+        self.jobs: tuple[JobHandle[Any], ...] = tuple(jobs)
+        self.created = created
+        self._clock = clock
+
+    def __repr__(self) -> str:
+        """Show the ids."""
+        return f"ChainHandle({', '.join(job.id for job in self.jobs)})"
+
+    @property
+    def last(self) -> JobHandle[R]:
+        """Return its last job."""
+        return self.jobs[-1]
+
+    def result(self, timeout: timedelta = PATIENCE) -> R:
+        """Wait for the chain to end and return the result of its last job.
+
+        Raises:
+            JobFailedError: If one of its jobs failed; the others after it were cancelled.
+            JobCancelledError: If one was cancelled.
+            ResultTimeoutError: If it has not ended in time; it goes on.
+        """
+        Expect(OptionInvalidError).span("a timeout", timeout, zero=True)
+        deadline = Deadline.after(self._clock, timeout)
+        # The first that did not succeed says why; those after it were cancelled for that.
+        for job in self.jobs[:-1]:
+            job.result(timedelta(seconds=deadline.remaining()))
+        return self.last.result(timedelta(seconds=deadline.remaining()))
+
+    def cancel(self) -> None:
+        """Cancel what has not ended; the job that runs is asked to stop."""
+        # From the end: nothing starts meanwhile.
+        for job in reversed(self.jobs):
+            job.cancel()
+
+
+class GroupHandle:
+    """A dispatched group: how far it has come, until it is over.
+
+    Attributes:
+        id: The group's id.
+        completion: Its completion job, if it has one.
+    """
+
+    def __init__(
+        self,
+        group_id: str,
+        ledger: HandleLedger,
+        clock: Clock,
+        *,
+        completion: JobHandle[Any] | None = None,
+    ) -> None:
+        """Stand for a group in a ledger."""
+        self.id = group_id
+        self.completion = completion
+        self._ledger = ledger
+        self._clock = clock
+
+    def __repr__(self) -> str:
+        """Show the id."""
+        return f"GroupHandle({self.id!r})"
+
+    @property
+    def job_ids(self) -> tuple[str, ...]:
+        """Return the ids of its jobs, in the order they were given."""
+        return tuple(member_id(self.id, place) for place in range(self.progress().total))
+
+    def progress(self) -> GroupRecord:
+        """Return how many jobs it has and how many have ended, succeeded, failed, ..."""
+        return self._ledger.group(self.id)
+
+    def wait(self, timeout: timedelta = PATIENCE) -> GroupRecord:
+        """Wait until all of its jobs have ended, however; return how.
+
+        Raises:
+            ResultTimeoutError: If they have not in time; they go on.
+        """
+        Expect(OptionInvalidError).span("a timeout", timeout, zero=True)
+        deadline = Deadline.after(self._clock, timeout)
+        pause = FIRST_LOOK
+        while not (group := self.progress()).is_over:
+            if deadline.passed:
+                raise ResultTimeoutError(
+                    f"expected the jobs of group {self.id} to end within {timeout}, got "
+                    f"{group.ended} of {group.total}; they go on, ask again later"
+                )
+            self._clock.sleep(min(pause, deadline.remaining()))
+            pause = min(pause * 2, SLOWEST_LOOK)
+        return group
+
+    def cancel(self) -> None:
+        """Cancel its jobs and its completion job; those that run are asked to stop."""
+        if self.completion is not None:
+            self.completion.cancel()
+        for job_id in self.job_ids:
+            self._ledger.cancel(job_id, "group handle")

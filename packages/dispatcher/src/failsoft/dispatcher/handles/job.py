@@ -1,0 +1,265 @@
+"""What `dispatch_job` gives back."""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any, Generic, Literal, Protocol, TypeVar
+
+from pydantic import BaseModel
+
+from failsoft.dispatcher.handles.resolve import resolve
+from failsoft.dispatcher.handles.retry import retry
+from failsoft.job_engine.clock import Clock, Deadline
+from failsoft.job_engine.definitions.definition import JobDefinition
+from failsoft.job_engine.errors import (
+    JobCancelledError,
+    JobExpiredError,
+    JobFailedError,
+    JobNotFoundError,
+    JobPrunedError,
+    OptionInvalidError,
+    ResultTimeoutError,
+)
+from failsoft.job_engine.policies.limits import LimitUse
+from failsoft.job_engine.ports.bulk import BulkLedger
+from failsoft.job_engine.ports.control import ControlLedger
+from failsoft.job_engine.ports.expiry import ExpiryLedger
+from failsoft.job_engine.ports.flow import FlowLedger
+from failsoft.job_engine.ports.ledger import LedgerReader, OfferLedger
+from failsoft.job_engine.ports.transactional import TransactionalLedger
+from failsoft.job_engine.ports.waits import WaitLedger
+from failsoft.job_engine.records.error_record import ErrorRecord
+from failsoft.job_engine.records.job import CancelOutcome, DispatchTry, JobRecord, Progress
+from failsoft.job_engine.records.pauses import Pause, pause_of
+from failsoft.job_engine.records.resolution import Resolution, done_json
+from failsoft.job_engine.records.schedules import ScheduleLedger
+from failsoft.job_engine.records.states import ABANDON, ACCEPT, RESUME, JobState
+from failsoft.job_engine.validation import Expect
+
+R = TypeVar("R")
+
+Disposition = Literal["created", "existing", "replaced"]
+
+#: How often a waiting handle looks, at first and at most, in seconds.
+FIRST_LOOK = 0.01
+SLOWEST_LOOK = 0.25
+
+
+#: Who the events name when a handle asks for something.
+ACTOR = "handle"
+
+
+class HandleLedger(
+    OfferLedger,
+    BulkLedger,
+    TransactionalLedger,
+    ExpiryLedger,
+    ControlLedger,
+    LedgerReader,
+    ScheduleLedger,
+    FlowLedger,
+    WaitLedger,
+    Protocol,
+):
+    """What a handle needs of the ledger."""
+
+
+class JobHandle(Generic[R]):
+    """One dispatched job: ask for its state, wait for its result, cancel it.
+
+    Attributes:
+        id: The job's id.
+        disposition: What the dispatch did: `created` the job, found it `existing`, or `replaced`
+            what it works on.
+    """
+
+    def __init__(
+        self,
+        job: JobRecord,
+        definition: JobDefinition[Any, R],
+        ledger: HandleLedger,
+        clock: Clock,
+        *,
+        disposition: Disposition = "created",
+    ) -> None:
+        """Stand for a job in a ledger."""
+        self.id: str = job.id
+        self.disposition: Disposition = disposition
+        self._definition = definition
+        self._ledger = ledger
+        self._clock = clock
+        self._first_seen = job
+
+    def __repr__(self) -> str:
+        """Show the id."""
+        return f"JobHandle({self._definition.name!r}, {self.id!r})"
+
+    @property
+    def created(self) -> bool:
+        """Tell whether this dispatch made the job."""
+        return self.disposition == "created"
+
+    @property
+    def pending(self) -> bool:
+        """Tell whether the job is not there yet: the caller's transaction has not committed.
+
+        One that was rolled back never will, and its handle stays pending.
+        """
+        try:
+            self.job()
+        except JobNotFoundError:
+            return True
+        return False
+
+    @property
+    def dispatched(self) -> JobRecord:
+        """Return the job as the dispatch left it; its engine is the one that took it."""
+        return self._first_seen
+
+    def job(self) -> JobRecord:
+        """Return everything the ledger knows of the job now.
+
+        That is little of one that the dispatch found pruned, by a key that is remembered longer.
+        """
+        return self._first_seen if self._first_seen.is_pruned else self._ledger.get(self.id)
+
+    def status(self) -> JobState:
+        """Return the job's state now."""
+        return self.job().state
+
+    def progress(self) -> Progress | None:
+        """Return how far the job says it has come; None if it has said nothing."""
+        return self.job().progress
+
+    def tries(self) -> Sequence[DispatchTry]:
+        """Return every try to hand the job to an engine."""
+        return self._ledger.tries(self.id)
+
+    def limits(self) -> Sequence[LimitUse]:
+        """Return how much of the room is taken that the job's limits leave; one may be full."""
+        return self._ledger.limit_uses(self.job().limits)
+
+    def paused(self) -> Pause | None:
+        """Return what keeps the job from beginning, if its queue or its definition is paused."""
+        return pause_of(self.job(), self._ledger.pauses())
+
+    def cancel(self) -> CancelOutcome:
+        """Cancel the job, or ask the attempt that runs it to stop; the answer says which."""
+        if self._first_seen.is_pruned:
+            return CancelOutcome.ENDED
+        return self._ledger.cancel(self.id, ACTOR)
+
+    def retry(
+        self,
+        *,
+        payload: BaseModel | None = None,
+        from_step: str | None = None,
+        reason: str = "",
+        actor: str = ACTOR,
+    ) -> "JobHandle[R]":
+        """Do the failed job's work again, as a new job that goes on after its last finished step.
+
+        This job stays as it ended, and its idempotency key goes on pointing at it. The unique key
+        that it held until then is the new job's until that has ended, made anew for another
+        payload. Asking for the same again returns the job that is there.
+
+        Args:
+            payload: Another payload: the new job starts from the beginning.
+            from_step: The step to replay from: the new job goes on before it. Jobs that have
+                succeeded or were cancelled can be replayed, too.
+            reason: Why; kept in the new job's history.
+            actor: Who asked; kept there, too.
+
+        Raises:
+            JobStateError: If the job has not failed; with a payload or a step, if it has not ended.
+            UniqueKeyHeldError: If another job holds the unique key; wait for it, or cancel it.
+            StepError: If the step to replay from is not recorded.
+            PayloadInvalidError: If the payload is not of the job's payload model.
+        """
+        job = retry(
+            self._ledger,
+            self.id,
+            payload=payload,
+            definition=self._definition,
+            from_step=from_step,
+            reason=reason,
+            actor=actor,
+        )
+        return JobHandle(job, self._definition, self._ledger, self._clock)
+
+    def resume(
+        self, *, done: Mapping[str, object] | None = None, reason: str = "", actor: str = ACTOR
+    ) -> JobRecord:
+        """Let the held job go on where it stopped.
+
+        Every `once` step in doubt may then begin again, because you say so, except those that
+        are `done`. Saying it again is harmless.
+
+        Args:
+            done: Steps in doubt that have taken effect, with what they returned.
+            reason: Why; kept in the job's history.
+            actor: Who decided; kept there, too.
+
+        Raises:
+            JobStateError: If the job is not held.
+            StepError: If a step that is said to be done is not in doubt.
+        """
+        known = done_json(done or {})
+        return resolve(self._ledger, self.id, Resolution(RESUME, actor, reason, done=known))
+
+    def accept(self, result: R, *, reason: str = "", actor: str = ACTOR) -> JobRecord:
+        """Let the held job succeed with a result that you know.
+
+        Raises:
+            JobStateError: If the job is not held.
+            ResultInvalidError: If the result does not fit the definition's result type.
+        """
+        text = self._definition.result.encode(result)
+        return resolve(self._ledger, self.id, Resolution(ACCEPT, actor, reason, text))
+
+    def abandon(self, *, reason: str = "", actor: str = ACTOR) -> JobRecord:
+        """Let the held job fail with the error that it is held for.
+
+        Raises:
+            JobStateError: If the job is not held.
+        """
+        return resolve(self._ledger, self.id, Resolution(ABANDON, actor, reason))
+
+    def result(self, timeout: timedelta = timedelta(seconds=30)) -> R:
+        """Wait for the job to end and return its result.
+
+        Raises:
+            JobFailedError: If it failed; with the recorded type, message and traceback.
+            JobCancelledError: If it was cancelled; `JobExpiredError` if that was its expiry.
+            JobPrunedError: If it has ended and was pruned since; its state is still known.
+            ResultTimeoutError: If it has not ended in time; it goes on.
+        """
+        Expect(OptionInvalidError).span("a timeout", timeout, zero=True)
+        deadline = Deadline.after(self._clock, timeout)
+        pause = FIRST_LOOK
+        while True:
+            job = self.job()
+            if job.state.is_terminal:
+                return self._outcome(job)
+            if deadline.passed:
+                raise ResultTimeoutError(
+                    f"expected job {self.id} to end within {timeout}, got state {job.state}; "
+                    "it goes on, ask again later"
+                )
+            self._clock.sleep(min(pause, deadline.remaining()))
+            pause = min(pause * 2, SLOWEST_LOOK)
+
+    def _outcome(self, job: JobRecord) -> R:
+        if job.is_pruned:
+            raise JobPrunedError(
+                f"expected the outcome of job {job.id}, got one that {job.state} at "
+                f"{job.finished_at} and was pruned since; keep such jobs longer with "
+                "keep_succeeded or keep_failed"
+            )
+        if job.state is JobState.SUCCEEDED:
+            return self._definition.result.decode(job.result or "null")
+        if job.has_expired:
+            raise JobExpiredError(f"job {job.id} was not begun by {job.expires_at}, and never will")
+        if job.state is JobState.CANCELLED:
+            raise JobCancelledError(f"job {job.id} was cancelled and has no result")
+        error = job.error or ErrorRecord("unknown", "no error was recorded")
+        raise JobFailedError(job.id, error.type, error.message, error.traceback)

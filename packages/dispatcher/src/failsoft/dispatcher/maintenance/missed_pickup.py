@@ -1,0 +1,82 @@
+"""PickupFinding out why nobody has claimed an offer in time: a backlog is no death (R25)."""
+
+from enum import Enum
+
+from failsoft.dispatcher.offering.engines import EngineSet
+from failsoft.dispatcher.offering.offerer import Offerer
+from failsoft.dispatcher.offering.router import Router
+from failsoft.job_engine.policies.queue import QueueProfile
+from failsoft.job_engine.ports.engine import EngineHealth
+from failsoft.job_engine.records.job import JobRecord
+
+#: Where an engine cannot tell, every so manyeth look takes the message for lost.
+LOOKS_PER_OFFER = 4
+
+
+class PickupFinding(Enum):
+    """What became of an offer."""
+
+    DEAD = "its engine is away, switched off, or served by no live worker"
+    LOST = "its engine works and does not have it any more"
+    WAITS = "it waits in a queue that live workers serve"
+    MAY_WAIT = "it waits or is lost; its engine cannot tell"
+    OVERFLOWS = "it waits in a queue that may overflow, and fewer wait at another engine"
+
+
+class MissedPickup:
+    """One look at what became of offers; it probes each engine once a queue."""
+
+    def __init__(self, router: Router, engines: EngineSet, offerer: Offerer) -> None:
+        """Ask the heartbeats, the engines' queues, and the engines for single messages."""
+        self._router = router
+        self._engines = engines
+        self._offerer = offerer
+        self._probed: dict[tuple[str, str], EngineHealth] = {}
+
+    def about(self, job: JobRecord, queue: QueueProfile) -> PickupFinding:
+        """Find out what became of an offer whose pickup was missed."""
+        assert job.engine is not None  # noqa: S101 - an offered job has an engine
+        if not self._router.is_alive(job.engine, job.queue):
+            return PickupFinding.DEAD
+        found = self._probe(job.engine, queue)
+        if not found.healthy:
+            note = self._engines.refused if found.is_refused else self._engines.failed
+            note(job.engine, found.detail, queue)
+            return PickupFinding.DEAD
+        if queue.overflow and self._fewer_wait_elsewhere(job, queue, found):
+            return PickupFinding.OVERFLOWS
+        return PickupFinding.LOST if found.backlog == 0 else self._ask(job, queue)
+
+    def has_nothing(self, job: JobRecord, queue: QueueProfile) -> bool:
+        """Tell whether the job's engine has no message at all in the queue."""
+        return self._probe(str(job.engine), queue).backlog == 0
+
+    def _probe(self, engine: str, queue: QueueProfile) -> EngineHealth:
+        key = (engine, queue.name)
+        if key not in self._probed:
+            self._probed[key] = self._engines.probe(engine, queue)
+        return self._probed[key]
+
+    def _ask(self, job: JobRecord, queue: QueueProfile) -> PickupFinding:
+        held = self._offerer.holds(job, queue)
+        if held is None:
+            is_patient = (job.pickups_missed + 1) % LOOKS_PER_OFFER != 0
+            return PickupFinding.WAITS if is_patient else PickupFinding.MAY_WAIT
+        return PickupFinding.WAITS if held else PickupFinding.LOST
+
+    def _fewer_wait_elsewhere(
+        self, job: JobRecord, queue: QueueProfile, here: EngineHealth
+    ) -> bool:
+        others = (
+            self._probe(name, queue)
+            for name in self._router.allowed(job.engines)
+            if name != job.engine and self._router.serves(name, job.queue)
+        )
+        return any(
+            there.healthy and (None in (there.backlog, here.backlog) or _is_less(there, here))
+            for there in others
+        )
+
+
+def _is_less(there: EngineHealth, here: EngineHealth) -> bool:
+    return (there.backlog or 0) < (here.backlog or 0)

@@ -1,0 +1,302 @@
+"""The rescuer: any number of them, no leader, brings back what went silent (rule 14)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from failsoft.dispatcher.maintenance.missed_pickup import MissedPickup, PickupFinding
+from failsoft.dispatcher.maintenance.token_bucket import TokenBucket
+from failsoft.dispatcher.offering.engines import EngineSet
+from failsoft.dispatcher.offering.offerer import Offerer
+from failsoft.dispatcher.offering.router import Router
+from failsoft.job_engine.clock import Clock, Deadline
+from failsoft.job_engine.errors import JobCrashedError, LedgerError
+from failsoft.job_engine.outcome import MAX_CRASHES
+from failsoft.job_engine.policies.queue import QueueProfile, declared_queues, profile_or_default
+from failsoft.job_engine.ports.clock import ClockLedger, ClockWatch, LedgerClock
+from failsoft.job_engine.ports.control import ControlLedger
+from failsoft.job_engine.ports.expiry import ExpiryLedger
+from failsoft.job_engine.ports.ledger import LedgerReader, OfferLedger, RescueLedger, RunningJob
+from failsoft.job_engine.records.error_record import ErrorRecord
+from failsoft.job_engine.records.job import JobRecord
+from failsoft.job_engine.records.new_job import OfferPlan
+from failsoft.job_engine.records.pauses import pause_of
+from failsoft.job_engine.telemetry import Event, Listener
+
+#: How many jobs one look takes on.
+BATCH = 100
+#: A job that stood still for so many leases is lost, whatever the ledger's clock says.
+LEASES_STILL = 3
+#: A job that changed engine this often stays where it is (rule 18).
+MAX_HANDOFFS = 10
+#: So many of them may be due to a lost message or a long queue; the others are kept for deaths.
+HANDOFFS_OF_CHOICE = MAX_HANDOFFS // 2
+#: The longest pause between two looks at an offer that waits in a long queue.
+LONGEST_PATIENCE = timedelta(minutes=10)
+#: The longest pause with an engine that loses messages, or that nobody serves any more.
+SHORT_PATIENCE = timedelta(minutes=1)
+#: The share of a lease that may pass between two looks and counts as watched.
+LONGEST_BLINK = 0.25
+#: How many jobs a second may be moved to another engine, and how many at once.
+MOVES_PER_SECOND = 50
+MOVES_AT_ONCE = 200
+
+
+class RescuerLedger(
+    RescueLedger,
+    OfferLedger,
+    ControlLedger,
+    ExpiryLedger,
+    ClockLedger,
+    LedgerReader,
+    Protocol,
+):
+    """What the rescuer needs of the ledger."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    epoch: int
+    hb: int
+    since: float
+    at: float
+
+
+class Rescuer:
+    """Hand over jobs whose lease was lost, end what expired, look into offers nobody claimed."""
+
+    def __init__(  # noqa: PLR0913 - its parts, and how often it looks
+        self,
+        ledger: RescuerLedger,
+        router: Router,
+        offerer: Offerer,
+        engines: EngineSet,
+        *,
+        clock: Clock,
+        listener: Listener,
+        budget: timedelta,
+        looks_every: timedelta | None = None,
+    ) -> None:
+        """Work beside any number of others.
+
+        Args:
+            ledger: Where the jobs are.
+            router: Orders the engines for an offer.
+            offerer: Makes offers.
+            engines: The engines.
+            clock: Where time comes from.
+            listener: What is called with every event.
+            budget: How long an offer may take.
+            looks_every: The pause between two looks. Where it is given, a much longer one does
+                not count as time in which a job was seen standing still.
+        """
+        self._looks_every = looks_every
+        self._ledger = ledger
+        self._router = router
+        self._offerer = offerer
+        self._engines = engines
+        self._clock = clock
+        self._listener = listener
+        self._budget = budget
+        self._moves = TokenBucket(MOVES_PER_SECOND, MOVES_AT_ONCE, clock)
+        self._watched: dict[str, _Seen] = {}
+        self._deserted: frozenset[tuple[str, str]] = frozenset()
+        self._watch = ClockWatch(clock)
+        self._mended: tuple[datetime | None, datetime | None] | None = None
+
+    def tick(self) -> None:
+        """Look once.
+
+        Raises:
+            LedgerUnavailableError: The ledger is away; nothing expires meanwhile (R18).
+        """
+        for running in self._lost():
+            self._recover(running)
+        found = self._ledger.clock()
+        if self._watch.look(found.now):
+            for job in self._ledger.expired(BATCH):
+                self._expire(job)
+        self._give_up_on_deserted()
+        unclaimed = self._ledger.unclaimed(BATCH, self._router.reach())
+        pauses = self._ledger.pauses() if unclaimed else ()
+        inquiry = MissedPickup(self._router, self._engines, self._offerer)
+        for job in unclaimed:
+            pause = pause_of(job, pauses)
+            if pause is None:
+                self._look_into(job, inquiry)
+            else:
+                self._set_aside(job, str(pause))
+        # Last: on a large ledger it takes a while, and no rescue is to wait for it.
+        self._mend(found)
+
+    def _mend(self, found: LedgerClock) -> None:
+        """Pull in what the ledger's clock wrote while it was ahead of what it is now."""
+        patience = {
+            name: max(queue.pickup, LONGEST_PATIENCE) for name, queue in declared_queues().items()
+        }
+        # What names a moment ahead stays so until it has come: it is looked into once.
+        written = found.newest, found.pickup
+        seen = timedelta(0) if written == self._mended else found.ahead(max(patience.values()))
+        ahead = max(self._watch.set_back, seen)
+        if ahead:
+            mended = self._ledger.mend(patience, ahead)
+            self._mended = written
+            self._watch.forget()
+            if mended:
+                self._listener(Event("ledger.mended", detail={"instants": mended}))
+
+    def _lost(self) -> list[RunningJob]:
+        # Expired on the database's clock, and seen standing still for a whole lease on ours:
+        # neither a skewed clock nor an outage of the ledger looks like a death (R17, R18). Or
+        # still for so long that whatever the database's clock says, the job is lost.
+        now = self._clock.steady()
+        try:
+            running = self._ledger.running()
+        except LedgerError:
+            # While it is away no owner can renew anything: what stood still proves nothing.
+            self._watched = {}
+            raise
+        self._watched = {job.job_id: self._seen(job, now) for job in running}
+        return [job for job in running if self._is_lost(job, now)]
+
+    def _is_lost(self, job: RunningJob, now: float) -> bool:
+        if job.is_orphan:
+            # A process that is known to be dead needs no watching.
+            return True
+        still = now - self._watched[job.job_id].since
+        leases = 1 if job.expired else LEASES_STILL
+        return still >= leases * job.lease.total_seconds()
+
+    def _seen(self, job: RunningJob, now: float) -> _Seen:
+        before = self._watched.get(job.job_id)
+        if before is not None and (before.epoch, before.hb) == (job.epoch, job.hb):
+            # Whoever stood still itself between two looks has not watched meanwhile.
+            unwatched = max(0.0, now - before.at - self._longest_blink(job))
+            return _Seen(job.epoch, job.hb, before.since + unwatched, now)
+        return _Seen(job.epoch, job.hb, now, now)
+
+    def _longest_blink(self, job: RunningJob) -> float:
+        if self._looks_every is None:
+            return float("inf")
+        share = job.lease.total_seconds() * LONGEST_BLINK
+        return max(share, 2 * self._looks_every.total_seconds())
+
+    def _recover(self, lost: RunningJob) -> None:
+        job = self._ledger.get(lost.job_id)
+        if (job.epoch, job.hb) != (lost.epoch, lost.hb) or self._router.is_others(job.engines):
+            return
+        if job.crashes + 1 >= MAX_CRASHES:
+            self._exhaust(job)
+            return
+        route = self._router.route(job.queue, job.engines, epoch=job.epoch + 1, avoid=job.engine)
+        order = route.order or self._router.allowed(job.engines) or (str(job.engine),)
+        reason = "worker died" if lost.is_orphan else "lease lost"
+        moved = self._ledger.offer(job, OfferPlan(order[0], self._pickup(job), reason))
+        if moved is None:
+            return
+        detail = {"from": job.engine, "crashes": moved.crashes, "reason": reason}
+        self._emit("job.recover", moved, detail)
+        if route.order:
+            self._carry(moved, order[1:])
+        else:
+            self._offerer.park(moved, "no engine takes offers")
+
+    def _exhaust(self, job: JobRecord) -> None:
+        error = ErrorRecord.of(
+            JobCrashedError(
+                f"its worker died or lost the lease {job.crashes + 1} times: crash loop"
+            )
+        )
+        failed = self._ledger.exhaust(job, error)
+        if failed is not None:
+            self._emit("job.exhaust", failed, {"reason": "crash loop"}, error)
+
+    def _expire(self, job: JobRecord) -> None:
+        ended = self._ledger.expire(job)
+        if ended is not None:
+            self._emit("job.expire", ended, {"expires_at": str(ended.expires_at)})
+
+    def _give_up_on_deserted(self) -> None:
+        """Look soon at what waits, with long patience, for workers that are gone."""
+        deserted = frozenset(
+            (engine, name) for name in declared_queues() for engine in self._router.deserted(name)
+        )
+        for engine, name in deserted - self._deserted:
+            self._ledger.hasten(engine, name, SHORT_PATIENCE)
+        self._deserted = deserted
+
+    def _look_into(self, job: JobRecord, inquiry: MissedPickup) -> None:
+        queue = profile_or_default(job.queue)
+        found = inquiry.about(job, queue)
+        if found is PickupFinding.WAITS or (
+            found is PickupFinding.OVERFLOWS and not _may_choose(job)
+        ):
+            self._ledger.postpone(job, _patience(job, queue, LONGEST_PATIENCE))
+            return
+        if found is PickupFinding.LOST and inquiry.has_nothing(job, queue):
+            self._ledger.hasten(str(job.engine), job.queue, SHORT_PATIENCE)
+        order = self._order(job, found)
+        if not order:
+            # No engine missed it: the patience with the next offer is not to grow meanwhile.
+            self._ledger.postpone(job, queue.pickup, missed=False)
+            return
+        longest = LONGEST_PATIENCE if found is PickupFinding.MAY_WAIT else SHORT_PATIENCE
+        plan = OfferPlan(order[0], _patience(job, queue, longest), "not picked up in time")
+        moved = self._ledger.offer(job, plan)
+        if moved is not None:
+            self._emit("job.reoffer", moved, {"from": job.engine, "reason": plan.reason})
+            self._carry(moved, order[1:])
+
+    def _set_aside(self, job: JobRecord, why: str) -> None:
+        # No claim can have it now; it is due again at the moment that it may begin.
+        parked = self._ledger.park(job, timedelta(0), why)
+        if parked is not None:
+            self._emit("job.park", parked, {"reason": why})
+
+    def _order(self, job: JobRecord, found: PickupFinding) -> tuple[str, ...]:
+        """Order the engines for a new offer: the one that missed it last, if it may move."""
+        route = self._router.route(
+            job.queue, job.engines, epoch=job.epoch + 1, avoid=str(job.engine)
+        )
+        stays = tuple(sorted(route.order, key=lambda name: name != job.engine))
+        if job.handoffs >= MAX_HANDOFFS:
+            return tuple(name for name in stays if name == job.engine)
+        if found is PickupFinding.MAY_WAIT or (found is PickupFinding.LOST and not _may_leave(job)):
+            return stays
+        if route.order[:1] in ((), (job.engine,)) or self._moves.take():
+            return route.order
+        # It moves when its turn comes; an offer to the same engine is always allowed (R25).
+        return stays if found is PickupFinding.LOST else ()
+
+    def _pickup(self, job: JobRecord) -> timedelta:
+        return profile_or_default(job.queue).pickup
+
+    def _carry(self, job: JobRecord, then: tuple[str, ...]) -> None:
+        deadline = Deadline.after(self._clock, self._budget)
+        self._offerer.carry(job, then, profile_or_default(job.queue), deadline)
+
+    def _emit(
+        self,
+        kind: str,
+        job: JobRecord,
+        detail: Mapping[str, object],
+        error: ErrorRecord | None = None,
+    ) -> None:
+        self._listener(
+            Event(kind, job.id, job.name, job.queue, job.engine, job.epoch, detail, error)
+        )
+
+
+def _may_choose(job: JobRecord) -> bool:
+    return job.handoffs < HANDOFFS_OF_CHOICE
+
+
+def _may_leave(job: JobRecord) -> bool:
+    # One lost message says little about an engine, the next one says more.
+    return job.pickups_missed > 0 and _may_choose(job)
+
+
+def _patience(job: JobRecord, queue: QueueProfile, longest: timedelta) -> timedelta:
+    doublings: int = 1 << min(job.pickups_missed, 16)
+    return max(queue.pickup, min(queue.pickup * doublings, longest))

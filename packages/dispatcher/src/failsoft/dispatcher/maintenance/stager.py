@@ -1,0 +1,77 @@
+"""The stager: offers scheduled jobs whose time has come; any number, no leader."""
+
+import random
+from datetime import timedelta
+from typing import Protocol
+
+from failsoft.dispatcher.offering.offerer import Offerer
+from failsoft.dispatcher.offering.router import Router
+from failsoft.job_engine.clock import Clock, Deadline
+from failsoft.job_engine.policies.queue import profile_or_default
+from failsoft.job_engine.ports.clock import BLOCKED_PAUSE
+from failsoft.job_engine.ports.ledger import OfferLedger, RescueLedger
+from failsoft.job_engine.records.job import JobRecord
+from failsoft.job_engine.records.new_job import OfferPlan
+from failsoft.job_engine.telemetry import Event, Listener
+
+#: How many due jobs one look takes on.
+BATCH = 100
+
+
+class SchedulerLedger(RescueLedger, OfferLedger, Protocol):
+    """What the stager needs of the ledger."""
+
+
+class Stager:
+    """Turn what is due into offers: delays, retries, sleeps and parked jobs."""
+
+    def __init__(
+        self,
+        ledger: SchedulerLedger,
+        router: Router,
+        offerer: Offerer,
+        *,
+        clock: Clock,
+        listener: Listener,
+        budget: timedelta,
+        rng: random.Random | None = None,
+    ) -> None:
+        """Work beside any number of others."""
+        self._ledger = ledger
+        self._router = router
+        self._offerer = offerer
+        self._clock = clock
+        self._listener = listener
+        self._budget = budget
+        self._rng = rng or random.Random()
+
+    def tick(self) -> int:
+        """Offer what is due; return how many jobs were taken on.
+
+        Raises:
+            LedgerUnavailableError: The ledger is away.
+        """
+        if not self._router.has_usable:
+            return 0
+        due = list(self._ledger.due(BATCH, self._router.reach()))
+        # Schedulers that look at the same moment begin at different jobs of one urgency.
+        self._rng.shuffle(due)
+        due.sort(key=lambda job: -job.priority)
+        return sum(self._offer(job) for job in due)
+
+    def _offer(self, job: JobRecord) -> bool:
+        route = self._router.route(job.queue, job.engines, epoch=job.epoch + 1)
+        if not route.order:
+            # Others that are due get their turn; this one is looked at again soon.
+            self._ledger.postpone(job, BLOCKED_PAUSE)
+            return True
+        queue = profile_or_default(job.queue)
+        moved = self._ledger.offer(job, OfferPlan(route.order[0], queue.pickup, "due"))
+        if moved is None:
+            return False
+        self._listener(
+            Event("job.offer", moved.id, moved.name, moved.queue, moved.engine, moved.epoch)
+        )
+        deadline = Deadline.after(self._clock, self._budget)
+        self._offerer.carry(moved, route.order[1:], queue, deadline)
+        return True

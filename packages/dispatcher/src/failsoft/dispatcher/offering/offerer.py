@@ -1,0 +1,175 @@
+"""Carrying an offered job to an engine: hand over until one takes it, or park it."""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+
+from failsoft.dispatcher.offering.engines import EngineSet
+from failsoft.dispatcher.offering.try_log import TryLog
+from failsoft.job_engine.clock import Clock, Deadline
+from failsoft.job_engine.errors import (
+    EngineError,
+    EngineUnavailableError,
+    OfferRefusedError,
+)
+from failsoft.job_engine.policies.queue import QueueProfile
+from failsoft.job_engine.ports.clock import PARK_MOST
+from failsoft.job_engine.ports.ledger import OfferLedger
+from failsoft.job_engine.records.job import DispatchTry, JobRecord, TryOutcome
+from failsoft.job_engine.records.message import KeyRing
+from failsoft.job_engine.records.new_job import OfferPlan
+from failsoft.job_engine.telemetry import Event, Listener
+
+#: How long a parked job waits before its first new offer; `PARK_MOST` at most.
+PARK_FIRST = timedelta(seconds=1)
+
+
+class Offerer:
+    """Offer a job through the engines; the dispatcher, the rescuer and the scheduler share it."""
+
+    def __init__(
+        self,
+        ledger: OfferLedger,
+        engines: EngineSet,
+        keys: KeyRing,
+        tries: TryLog,
+        *,
+        clock: Clock,
+        listener: Listener,
+    ) -> None:
+        """Work in the name of one process."""
+        self._ledger = ledger
+        self._engines = engines
+        self._keys = keys
+        self._tries = tries
+        self._clock = clock
+        self._listener = listener
+
+    def note(self, job_id: str, skipped: Sequence[DispatchTry]) -> None:
+        """Keep why some engines were not tried."""
+        self._tries.add_all(job_id, skipped)
+
+    def flush(self) -> None:
+        """Write what became of earlier offers."""
+        self._tries.flush()
+
+    def carry(
+        self, job: JobRecord, then: Sequence[str], queue: QueueProfile, deadline: Deadline
+    ) -> JobRecord:
+        """Offer a job to its engine, then to the others, and park it if none takes it.
+
+        Args:
+            job: The job as it was committed, `offered` to `job.engine` (rule 3).
+            then: The engines to try after that one.
+            queue: Its queue's profile.
+            deadline: When this must be over; each engine gets its share of what is left.
+
+        Returns:
+            The job as it was last seen. A compare-and-set that loses means that somebody
+            claimed or cancelled the job meanwhile; then it is returned as it was.
+        """
+        rest = list(then)
+        while (reason := self._offer(job, queue, deadline.share(1 + len(rest)))) is not None:
+            if not rest:
+                return self.park(job, reason) or job
+            moved = self.hand_over(job, rest.pop(0), queue, reason)
+            if moved is None:
+                return job
+            job = moved
+        return job
+
+    def carry_many(
+        self,
+        jobs: Sequence[JobRecord],
+        then: Sequence[str],
+        queue: QueueProfile,
+        deadline: Deadline,
+    ) -> None:
+        """Offer many jobs to the engine they name, then to the others, and park what none takes.
+
+        What a ledger that goes away leaves undone, rescuers find (I1).
+
+        Args:
+            jobs: As they were committed, all `offered` to one engine (rule 3).
+            then: The engines to try after that one.
+            queue: Their queue's profile.
+            deadline: When this must be over; each engine gets its share of what is left.
+        """
+        rest, waiting = list(then), list(jobs)
+        while waiting:
+            reasons = self._offer_many(waiting, queue, deadline.share(1 + len(rest)))
+            failed = [(job, why) for job, why in zip(waiting, reasons, strict=True) if why]
+            if not rest:
+                for job, why in failed:
+                    self.park(job, why)
+                return
+            engine = rest.pop(0)
+            moved = (self.hand_over(job, engine, queue, why) for job, why in failed)
+            waiting = [job for job in moved if job is not None]
+
+    def _offer_many(
+        self, jobs: Sequence[JobRecord], queue: QueueProfile, deadline: Deadline
+    ) -> list[str]:
+        """Offer once; return why each was not taken, or nothing for those that were."""
+        engine, started = str(jobs[0].engine), self._clock.steady()
+        messages = [self._keys.sign(job.id, job.epoch, engine) for job in jobs]
+        reasons = list[str]()
+        for job, error in zip(
+            jobs, self._engines.offer_many(engine, messages, queue, deadline), strict=True
+        ):
+            outcome = TryOutcome.ACCEPTED if error is None else _outcome(error)
+            reasons.append("" if error is None else str(error) or repr(error))
+            self._note(job, outcome, reasons[-1], started)
+        return reasons
+
+    def hand_over(
+        self, job: JobRecord, engine: str, queue: QueueProfile, reason: str
+    ) -> JobRecord | None:
+        """Make the job another engine's with a new epoch; None if it changed meanwhile."""
+        moved = self._ledger.offer(job, OfferPlan(engine, queue.pickup, reason))
+        if moved is not None:
+            self._emit("job.offered", moved, {"from": job.engine, "reason": reason})
+        return moved
+
+    def holds(self, job: JobRecord, queue: QueueProfile) -> bool | None:
+        """Ask the job's engine whether it still has this very offer; None if it cannot tell."""
+        assert job.engine is not None  # noqa: S101 - an offered job has an engine
+        message = self._keys.sign(job.id, job.epoch, job.engine)
+        return self._engines.holds(job.engine, message, queue)
+
+    def park(self, job: JobRecord, reason: str) -> JobRecord | None:
+        """Let the job wait until an engine takes offers again (design 5, step 6)."""
+        doublings = min(job.epoch, 10)
+        delay = min(PARK_FIRST * 2 ** max(0, doublings - 2), PARK_MOST)
+        parked = self._ledger.park(job, delay, reason)
+        if parked is not None:
+            self._emit("job.park", parked, {"reason": reason})
+        return parked
+
+    def _offer(self, job: JobRecord, queue: QueueProfile, deadline: Deadline) -> str | None:
+        """Offer once; return why it was not taken, or None if it was."""
+        assert job.engine is not None  # noqa: S101 - an offered job has an engine
+        message = self._keys.sign(job.id, job.epoch, job.engine)
+        started = self._clock.steady()
+        try:
+            self._engines.offer(job.engine, message, queue, deadline)
+        except EngineError as error:
+            self._note(job, _outcome(error), str(error), started)
+            return str(error)
+        self._note(job, TryOutcome.ACCEPTED, "", started)
+        return None
+
+    def _note(self, job: JobRecord, outcome: TryOutcome, reason: str, started: float) -> None:
+        elapsed = self._clock.steady() - started
+        engine = job.engine or ""
+        self._tries.add(job.id, DispatchTry(engine, job.epoch, "offer", outcome, reason, elapsed))
+
+    def _emit(self, kind: str, job: JobRecord, detail: Mapping[str, object]) -> None:
+        self._listener(Event(kind, job.id, job.name, job.queue, job.engine, job.epoch, detail))
+
+
+def _outcome(error: EngineError) -> TryOutcome:
+    if isinstance(error, EngineUnavailableError):
+        return TryOutcome.UNAVAILABLE
+    if isinstance(error, OfferRefusedError):
+        return TryOutcome.REFUSED
+    return TryOutcome.UNKNOWN

@@ -1,0 +1,223 @@
+"""Which engine gets an offer, and why the others do not (design 5, step 2)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from failsoft.dispatcher.offering.breaker import Breaker
+from failsoft.dispatcher.offering.engines import EngineSet
+from failsoft.dispatcher.offering.heartbeats import Beats
+from failsoft.job_engine.clock import Clock
+from failsoft.job_engine.ports.control import ControlLedger
+from failsoft.job_engine.ports.ledger import WorkerLedger
+from failsoft.job_engine.ports.reach import Reach
+from failsoft.job_engine.records.engine_switch import DisabledEngine
+from failsoft.job_engine.records.job import DispatchTry, TryOutcome
+from failsoft.job_engine.records.pauses import Pause
+
+#: How old the list of live workers may be, in seconds.
+FRESH_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """The engines to try, in order, and what was decided about the others."""
+
+    order: tuple[str, ...]
+    skipped: tuple[DispatchTry, ...]
+
+
+class RoutingLedger(WorkerLedger, ControlLedger, Protocol):
+    """What routing needs of the ledger."""
+
+
+class LiveWorkers:
+    """Which queues are served, by the ledger's heartbeats, and which are paused."""
+
+    def __init__(self, ledger: RoutingLedger, clock: Clock) -> None:
+        """Look when asked; remember for a second."""
+        self._ledger = ledger
+        self._clock = clock
+        self._beats = Beats(clock)
+        self._seen: frozenset[tuple[str, str]] = frozenset()
+        self._pauses: Sequence[Pause] = ()
+        self._disabled: Mapping[str, DisabledEngine] = {}
+        self._seen_at = float("-inf")
+
+    def serve(self, engine: str, queue: str) -> bool:
+        """Tell whether a live worker takes this queue's jobs from this engine."""
+        self._look()
+        return (engine, queue) in self._seen
+
+    def engines(self) -> frozenset[str]:
+        """Return the engines that live workers serve."""
+        self._look()
+        return frozenset(engine for engine, _ in self._seen)
+
+    def is_paused(self, name: str, queue: str) -> bool:
+        """Tell whether a job of that name and queue may not begin.
+
+        Who is told so a moment too late is refused at the claim.
+        """
+        self._look()
+        return any(pause.covers(name, queue) for pause in self._pauses)
+
+    def disabled(self) -> Mapping[str, DisabledEngine]:
+        """Return the engines that get no offers from any process, by name."""
+        self._look()
+        return self._disabled
+
+    def _look(self) -> None:
+        if self._clock.steady() - self._seen_at > FRESH_SECONDS:
+            beating = self._beats.fresh(self._ledger.live_workers())
+            self._seen = frozenset((worker.engine, worker.queue) for worker in beating)
+            self._pauses = self._ledger.pauses()
+            self._disabled = {each.name: each for each in self._ledger.disabled_engines()}
+            self._seen_at = self._clock.steady()
+
+
+class Router:
+    """Order the engines for one offer: the flag, the definition, the breakers, the workers."""
+
+    def __init__(
+        self,
+        preference: Sequence[str],
+        disabled: Sequence[str],
+        engines: EngineSet,
+        live: LiveWorkers,
+    ) -> None:
+        """Keep the engines in order of preference.
+
+        Args:
+            preference: The primary first.
+            disabled: Engines that get nothing from this process: `rq` where `USE_RQ` is false.
+                Those that the ledger disables get nothing from any.
+            engines: The engines with their breakers.
+            live: The worker heartbeats.
+        """
+        self._preference = tuple(preference)
+        self._disabled = frozenset(disabled)
+        self._engines = engines
+        self._live = live
+
+    def unknown(self, engines: Sequence[str]) -> tuple[str, ...]:
+        """Return those of the engines that this program does not have."""
+        return tuple(name for name in engines if name not in self._preference)
+
+    def allowed(self, engines: Sequence[str]) -> tuple[str, ...]:
+        """Return the engines that the flag and the definition leave, in order.
+
+        Those that the ledger disables are among them: a job waits for those.
+        None is left of a job that may only run on engines that this program does not have.
+        """
+        order = [name for name in engines if name in self._preference]
+        return tuple(
+            name for name in (order if engines else self._preference) if name not in self._disabled
+        )
+
+    def is_others(self, engines: Sequence[str]) -> bool:
+        """Tell whether a job may only run on engines that this program does not have.
+
+        It is not this program's to judge, then, whatever becomes of it.
+        """
+        return bool(engines) and all(name not in self._preference for name in engines)
+
+    def reach(self) -> Reach:
+        """Return which waiting jobs are this program's to offer."""
+        others = self._live.engines().difference(self._preference)
+        return Reach(frozenset(self._enabled(())), others)
+
+    @property
+    def has_usable(self) -> bool:
+        """Tell whether any engine takes offers now."""
+        return any(not self._engines.breaker(name).is_open for name in self._enabled(()))
+
+    def is_paused(self, name: str, queue: str) -> bool:
+        """Tell whether offers of such jobs make no sense now."""
+        return self._live.is_paused(name, queue)
+
+    def serves(self, engine: str, queue: str) -> bool:
+        """Tell whether offers to the engine make sense now: it is allowed, trusted and served."""
+        alive = self.is_alive(engine, queue)
+        return alive and self._engines.blocking(engine, queue) is None
+
+    def is_alive(self, engine: str, queue: str) -> bool:
+        """Tell whether what the engine has taken may be expected to be picked up.
+
+        Also where it takes no more: a full queue is served.
+        """
+        enabled = engine in self._enabled(())
+        usable = enabled and not self._engines.breaker(engine).is_open
+        return usable and self._live.serve(engine, queue)
+
+    def deserted(self, queue: str) -> tuple[str, ...]:
+        """Return the engines that are disabled, or served by no live worker, where others are."""
+        enabled = self._enabled(())
+        served = [name for name in enabled if self._live.serve(name, queue)]
+        return tuple(name for name in self._preference if served and name not in served)
+
+    def route(
+        self, queue: str, engines: Sequence[str] = (), *, epoch: int = 1, avoid: str | None = None
+    ) -> Route:
+        """Decide about one offer.
+
+        Args:
+            queue: The queue's name.
+            engines: The engines that the job allows, in its order; empty allows all.
+            epoch: The epoch that the offer will have; kept in what was skipped.
+            avoid: The engine that just lost the job: tried last.
+        """
+        allowed = self._enabled(engines)
+        broken = {name: self._engines.blocking(name, queue) for name in allowed}
+        usable = [name for name in allowed if broken[name] is None]
+        served = [name for name in usable if self._live.serve(name, queue)]
+
+        def rank(name: str) -> tuple[bool, bool, bool]:
+            lost_it = name == avoid and len(served) > 1
+            return (
+                bool(served) and name not in served,
+                lost_it,
+                not self._engines.admits(name, queue),
+            )
+
+        order = tuple(sorted(usable, key=rank))
+        return Route(order, self._explain(broken, usable, served, epoch))
+
+    def _explain(
+        self,
+        found: Mapping[str, Breaker | None],
+        usable: Sequence[str],
+        served: Sequence[str],
+        epoch: int,
+    ) -> tuple[DispatchTry, ...]:
+        off = [
+            _skip(name, epoch, "flag", why)
+            for name in self._preference
+            if (why := self._why_disabled(name))
+        ]
+        broken = [
+            _skip(name, epoch, "breaker", breaker.reason)
+            for name, breaker in found.items()
+            if breaker is not None
+        ]
+        idle = [
+            _skip(name, epoch, "workers", "no live worker")
+            for name in usable
+            if served and name not in served
+        ]
+        return (*off, *broken, *idle)
+
+    def _enabled(self, engines: Sequence[str]) -> tuple[str, ...]:
+        """Return those of the allowed engines that get offers now."""
+        allowed, disabled = self.allowed(engines), self._live.disabled()
+        return tuple(name for name in allowed if name not in disabled) if disabled else allowed
+
+    def _why_disabled(self, engine: str) -> str:
+        if engine in self._disabled:
+            return "switched off"
+        disabled = self._live.disabled()
+        return str(disabled[engine]) if engine in disabled else ""
+
+
+def _skip(engine: str, epoch: int, stage: str, reason: str) -> DispatchTry:
+    return DispatchTry(engine, epoch, stage, TryOutcome.SKIPPED, reason)

@@ -1,0 +1,81 @@
+"""What became of offers, written to the ledger a moment later.
+
+That an offer was accepted changes no state (rule 3), so it need not cost the caller a second
+commit. The event of the offer is in the first one.
+"""
+
+import atexit
+import contextlib
+import os
+import threading
+from collections.abc import Sequence
+
+from failsoft.job_engine.errors import LedgerError
+from failsoft.job_engine.ports.ledger import OfferLedger
+from failsoft.job_engine.records.job import DispatchTry
+
+#: How long tries are collected before they are written together, in seconds.
+DELAY_SECONDS = 0.1
+
+
+class TryLog:
+    """Collect what became of offers and write it in the background."""
+
+    def __init__(self, ledger: OfferLedger, *, background: bool = True) -> None:
+        """Write to a ledger; without `background`, at once."""
+        self._ledger = ledger
+        self._background = background
+        self._waiting: list[tuple[str, DispatchTry]] = []
+        self._writing = False
+        self._reset()
+        if background:
+            atexit.register(self.flush)
+
+    def add(self, job_id: str, attempt: DispatchTry) -> None:
+        """Keep what became of one offer."""
+        if self._pid != os.getpid():
+            self._reset()
+        with self._lock:
+            self._waiting.append((job_id, attempt))
+            start = self._background and not self._writing
+            self._writing = self._writing or start
+        if start:
+            threading.Thread(target=self._write, name="failsoft-tries", daemon=True).start()
+        elif not self._background:
+            self.flush()
+
+    def add_all(self, job_id: str, tries: Sequence[DispatchTry]) -> None:
+        """Keep what became of several."""
+        for attempt in tries:
+            self.add(job_id, attempt)
+
+    def flush(self) -> None:
+        """Write what was collected, and wait for what is being written.
+
+        A ledger that is away costs the explanation, not the job.
+        """
+        if self._pid != os.getpid():
+            self._reset()
+        # Who closes the ledger after this takes no connection from a thread that is writing.
+        with self._writes, contextlib.suppress(LedgerError):
+            with self._lock:
+                waiting = self._waiting
+                self._waiting = []
+            self._ledger.note_tries(waiting)
+
+    def _write(self) -> None:
+        more = True
+        while more:
+            self._pause.wait(DELAY_SECONDS)
+            self.flush()
+            with self._lock:
+                more = bool(self._waiting)
+                self._writing = more
+
+    def _reset(self) -> None:
+        self._pid = os.getpid()
+        self._lock = threading.Lock()
+        self._writes = threading.Lock()
+        self._pause = threading.Event()
+        self._waiting = []
+        self._writing = False

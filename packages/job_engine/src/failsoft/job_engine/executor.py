@@ -1,0 +1,255 @@
+"""Running one attempt, as a chain of named steps."""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Protocol
+
+from failsoft.job_engine import outcome
+from failsoft.job_engine.attempt.context_variables import own_copy
+from failsoft.job_engine.attempt.event_loop import run_coroutine
+from failsoft.job_engine.attempt.interrupts import CutOff, Fenced, Interrupt, LedgerRefused
+from failsoft.job_engine.attempt.lease import Lease
+from failsoft.job_engine.attempt.retrying_ledger import RetryingLedger
+from failsoft.job_engine.attempt.time_limit import AttemptLimits, End
+from failsoft.job_engine.clock import Clock
+from failsoft.job_engine.definitions.catalogue import Catalogue
+from failsoft.job_engine.definitions.definition import AnyDefinition
+from failsoft.job_engine.errors import MissingHandlerError, UnknownJobError, is_trouble
+from failsoft.job_engine.ports.ledger import AttemptLedger
+from failsoft.job_engine.records.error_record import ErrorRecord
+from failsoft.job_engine.records.job import Claim, Conclusion, HistoryEntry
+from failsoft.job_engine.records.states import RELEASE, RESUME, TRANSITIONS, JobState
+from failsoft.job_engine.steps.async_context import AsyncJobContext
+from failsoft.job_engine.steps.context import JobContext
+from failsoft.job_engine.telemetry import Event, Listener, ignore
+
+AnyContext = JobContext | AsyncJobContext
+#: Takes over the end of an attempt that the ledger refuses to record.
+Unrecorded = Callable[[Claim, Conclusion], None]
+
+#: What an attempt, or a person, makes of a job on its merits.
+_ENDS = frozenset(t.name for t in TRANSITIONS if t.ends_attempt) | {RESUME.name}
+
+logger: logging.Logger = logging.getLogger("failsoft.executor")
+
+
+class ExecutorLedger(AttemptLedger, Protocol):
+    """The ledger as the executor needs it."""
+
+    def events(self, job_id: str) -> Sequence[HistoryEntry]:
+        """Return the history, the first event first."""
+        ...
+
+
+def note_unrecorded(claim: Claim, conclusion: Conclusion) -> None:
+    """Log an end that the ledger did not take; the job goes on when the lease has run out."""
+    logger.error("job %s: no end of the attempt could be recorded: %s", claim.job_id, conclusion)
+
+
+class Executor:
+    """Run claimed attempts: find the job, call it, record how it ended, tell.
+
+    It knows no engine. What woke it, what renews the lease and in which process it runs are
+    other people's business.
+    """
+
+    def __init__(
+        self,
+        ledger: ExecutorLedger,
+        catalogue: Catalogue,
+        clock: Clock,
+        listener: Listener = ignore,
+        *,
+        unrecorded: Unrecorded = note_unrecorded,
+    ) -> None:
+        """Serve the jobs of a catalogue.
+
+        Args:
+            ledger: Where attempts are recorded.
+            catalogue: The jobs.
+            clock: Where time comes from.
+            listener: What is called with every event.
+            unrecorded: Takes over the end of an attempt that the ledger refuses to record.
+        """
+        self._ledger = ledger
+        self._catalogue = catalogue
+        self._clock = clock
+        self._listener = listener
+        self._unrecorded = unrecorded
+
+    def run(self, claim: Claim, lease: Lease) -> JobState | None:
+        """Run one attempt to its end and record it; never raises for the job's sake.
+
+        What the job sets of context variables, decimal contexts among them, ends with it.
+
+        Returns:
+            The state the job is in then, or None if nothing was recorded: the attempt was
+            fenced (I3), or its claim is given back when the ledger answers again.
+        """
+        return own_copy().run(self._run, claim, lease)
+
+    def _run(self, claim: Claim, lease: Lease) -> JobState | None:
+        started = self._clock.steady()
+        try:
+            conclusion = self._attempt(
+                claim, lease, RetryingLedger(self._ledger, lease, self._clock)
+            )
+        except Fenced:
+            self._listener(attempt_event("job.fenced", claim))
+            return None
+        except CutOff:
+            self._listener(attempt_event("job.fenced", claim, reason=outcome.LEDGER_AWAY))
+            return None
+        except LedgerRefused as refused:
+            conclusion = self._refused(claim, refused.cause)
+        except BaseException as error:  # noqa: BLE001 - a defect of ours is no error of the job's
+            # Nor does it end the slot, whatever it is.
+            lease.end_fork(error)
+            conclusion = self._refused(claim, _as_error(error))
+        lease.end_fork()
+        return self._record(claim, conclusion, lease, started)
+
+    def conclude(self, claim: Claim, conclusion: Conclusion, lease: Lease) -> JobState | None:
+        """Record the end of an attempt that ran, and ended, somewhere else."""
+        return self._record(claim, conclusion, lease, None)
+
+    def _record(
+        self, claim: Claim, conclusion: Conclusion, lease: Lease, started: float | None
+    ) -> JobState | None:
+        lease.end()
+        ledger = RetryingLedger(self._ledger, lease, self._clock)
+        try:
+            try:
+                state = ledger.conclude(claim, conclusion)
+            except LedgerRefused as refused:
+                conclusion = self._refused(claim, refused.cause)
+                state = ledger.conclude(claim, conclusion)
+        except Fenced:
+            self._listener(attempt_event("job.fenced", claim))
+            return None
+        except LedgerRefused:
+            self._unrecorded(claim, conclusion)
+            return None
+        elapsed = None if started is None else self._clock.steady() - started
+        self._listener(concluded_event(claim, conclusion, state, elapsed))
+        return state
+
+    def _refused(self, claim: Claim, cause: Exception) -> Conclusion:
+        """Decide about an attempt that the ledger's trouble ended, and tell of it."""
+        before = self._refusals_before(claim)
+        event = attempt_event("job.refused", claim, times=before + 1)
+        self._listener(replace(event, error=ErrorRecord.of(cause)))
+        return outcome.refused(cause, before)
+
+    def _refusals_before(self, claim: Claim) -> int:
+        """Count how often in a row the job was given back because the ledger refused something."""
+        try:
+            events = self._ledger.events(claim.job_id)
+        except Exception:
+            logger.exception("the history of job %s could not be read", claim.job_id)
+            return 0
+        count = 0
+        for event in reversed(events):
+            if event.kind == RELEASE.name:
+                count += str(event.detail.get("reason", "")).startswith(outcome.REFUSED)
+            elif event.kind in _ENDS:
+                break
+        return count
+
+    def _attempt(self, claim: Claim, lease: Lease, ledger: AttemptLedger) -> Conclusion:
+        try:
+            definition = self._catalogue.get(claim.name)
+        except UnknownJobError:
+            return outcome.unknown(claim)
+        if claim.version > definition.version:
+            return outcome.too_old(claim, definition.version)
+        give_up = partial(self._give_up, definition, claim, lease)
+        limits = AttemptLimits(definition.timeout_on(claim.queue), give_up)
+        kind = AsyncJobContext if definition.is_async else JobContext
+        ctx = kind(claim, ledger, lease, self._clock, limits=limits)
+        try:
+            conclusion = self._call(definition, claim, ctx, lease)
+            ctx.flush()
+        except Interrupt as interrupt:
+            return outcome.interrupted(definition, claim, interrupt)
+        # A job that swallowed the interrupt and went on is over all the same.
+        return outcome.interrupted(definition, claim, ctx.ended_by) if ctx.ended_by else conclusion
+
+    def _give_up(self, definition: AnyDefinition, claim: Claim, lease: Lease, end: End) -> None:
+        """End an attempt whose code hangs where no interrupt reaches it."""
+        # Whatever it does when it comes back, it does without authority (I3).
+        lease.revoke(Fenced)
+        if isinstance(end, Interrupt):
+            conclusion = outcome.interrupted(definition, claim, end)
+        else:
+            conclusion = outcome.raised(definition, claim, end)
+        # A lease of its own: the end is worth waiting for, however long the ledger is away.
+        self.conclude(claim, conclusion, Lease())
+
+    def _call(
+        self, definition: AnyDefinition, claim: Claim, ctx: AnyContext, lease: Lease
+    ) -> Conclusion:
+        try:
+            payload = definition.decode(claim.payload, claim.version)
+        except Exception as error:
+            if is_trouble(error):
+                raise LedgerRefused(error) from error
+            return outcome.unreadable(definition, claim, error)
+        try:
+            if isinstance(ctx, AsyncJobContext):
+                value = run_coroutine(definition.start(payload, ctx), lease)
+            else:
+                with lease.job_code():
+                    value = lease.call(partial(definition.call, payload, ctx))
+        except MissingHandlerError:
+            return outcome.unknown(claim)
+        except Interrupt:
+            raise
+        except BaseException as error:
+            if is_trouble(error):
+                # From a dispatch or a look of its own, which it did not catch.
+                raise LedgerRefused(_as_error(error)) from error
+            return outcome.raised(definition, claim, _as_error(error))
+        return outcome.succeeded(definition, value)
+
+
+def _as_error(error: BaseException) -> Exception:
+    if isinstance(error, Exception):
+        return error
+    # SystemExit, CancelledError and the like end the attempt, not the worker.
+    wrapped = RuntimeError(f"the job raised {type(error).__name__}: {error}")
+    wrapped.__cause__ = error
+    return wrapped
+
+
+def attempt_event(kind: str, claim: Claim, **detail: object) -> Event:
+    """Return an event of an attempt."""
+    return Event(
+        kind,
+        job_id=claim.job_id,
+        name=claim.name,
+        queue=claim.queue,
+        engine=claim.engine,
+        epoch=claim.epoch,
+        detail={"attempt": claim.attempt, "worker": claim.worker, **detail},
+    )
+
+
+def concluded_event(
+    claim: Claim, conclusion: Conclusion, state: JobState, elapsed: float | None = None
+) -> Event:
+    """Return the event of an attempt whose end is recorded."""
+    detail: dict[str, object] = {"state": str(state)}
+    if elapsed is not None:
+        detail["duration_s"] = round(elapsed, 4)
+    if conclusion.reason:
+        detail["reason"] = conclusion.reason
+    if conclusion.error is not None:
+        detail["error"] = conclusion.error.message
+    event = attempt_event(f"job.{conclusion.transition.name}", claim, **detail)
+    if state is JobState.FAILED:
+        # The traceback is told once, when the job has failed for good.
+        return replace(event, error=conclusion.error)
+    return event

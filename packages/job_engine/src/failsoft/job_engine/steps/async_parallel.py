@@ -1,0 +1,205 @@
+"""Steps of an `async def` job that run side by side, and what ends the attempt."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from functools import partial
+from typing import Any, ParamSpec, TypeVar, TypeVarTuple, overload
+
+from failsoft.job_engine.attempt.context_variables import part_with_decimals
+from failsoft.job_engine.attempt.event_loop import off_loop
+from failsoft.job_engine.attempt.interrupts import Interrupt
+from failsoft.job_engine.attempt.lease import Lease
+from failsoft.job_engine.attempt.time_limit import UNLIMITED, AttemptLimits
+from failsoft.job_engine.clock import Clock
+from failsoft.job_engine.policies.retry import RetryPolicy
+from failsoft.job_engine.ports.ledger import AttemptLedger
+from failsoft.job_engine.records.job import Claim, StepKind
+from failsoft.job_engine.steps.async_runner import AsyncStepRunner
+from failsoft.job_engine.steps.base import ContextBase
+from failsoft.job_engine.steps.journal import refuse
+from failsoft.job_engine.steps.parallel import AT_ONCE, Branch, End
+from failsoft.job_engine.steps.runner import StepPolicy
+
+T = TypeVar("T")
+T1 = TypeVar("T1")
+T2 = TypeVar("T2")
+T3 = TypeVar("T3")
+T4 = TypeVar("T4")
+Args = TypeVarTuple("Args")
+Params = ParamSpec("Params")
+
+
+class AsyncBranches(ContextBase):
+    """The half of `AsyncJobContext` that runs steps side by side."""
+
+    awaits = True
+
+    def __init__(
+        self,
+        claim: Claim,
+        ledger: AttemptLedger,
+        lease: Lease,
+        clock: Clock,
+        *,
+        limits: AttemptLimits = UNLIMITED,
+    ) -> None:
+        """Serve one attempt; made by the executor."""
+        super().__init__(claim, ledger, lease, clock, limits=limits)
+        self._performer = AsyncStepRunner(self._journal, lease, clock, limits.give_up)
+        self._under_way: str | None = None
+
+    @overload
+    def branch(
+        self,
+        name: str,
+        fn: Callable[[*Args], Awaitable[T]],
+        /,
+        *args: *Args,
+        retry: RetryPolicy | None = None,
+        timeout: timedelta | None = None,
+    ) -> Branch[T]: ...
+
+    @overload
+    def branch(
+        self,
+        name: str,
+        fn: Callable[[*Args], T],
+        /,
+        *args: *Args,
+        retry: RetryPolicy | None = None,
+        timeout: timedelta | None = None,
+    ) -> Branch[T]: ...
+
+    @overload
+    def branch(
+        self,
+        name: str,
+        fn: Callable[Params, Awaitable[T]],
+        /,
+        *args: Params.args,
+        **named: Params.kwargs,
+    ) -> Branch[T]: ...
+
+    @overload
+    def branch(
+        self, name: str, fn: Callable[Params, T], /, *args: Params.args, **named: Params.kwargs
+    ) -> Branch[T]: ...
+
+    def branch(
+        self,
+        name: str,
+        fn: Callable[..., Any],
+        /,
+        *args: object,
+        retry: Any = None,
+        timeout: Any = None,
+        **named: Any,
+    ) -> Branch[Any]:
+        """Return a step for `ctx.parallel`; nothing runs yet.
+
+        Args:
+            name: The step's name, unique within the job.
+            fn: The work, a coroutine function or a plain one, which runs in a thread.
+            args: Its arguments.
+            retry: Whether the step is tried again within the attempt when it raises.
+            timeout: The longest one try of it may take.
+            named: Its keyword arguments.
+        """
+        return self._branch(name, fn, args, named, policy=StepPolicy(retry, timeout))
+
+    @overload
+    async def parallel(
+        self, one: Branch[T1], two: Branch[T2], /, *, at_once: int = ...
+    ) -> tuple[T1, T2]: ...
+
+    @overload
+    async def parallel(
+        self, one: Branch[T1], two: Branch[T2], three: Branch[T3], /, *, at_once: int = ...
+    ) -> tuple[T1, T2, T3]: ...
+
+    @overload
+    async def parallel(
+        self,
+        one: Branch[T1],
+        two: Branch[T2],
+        three: Branch[T3],
+        four: Branch[T4],
+        /,
+        *,
+        at_once: int = ...,
+    ) -> tuple[T1, T2, T3, T4]: ...
+
+    @overload
+    async def parallel(self, /, *branches: Branch[T], at_once: int = ...) -> tuple[T, ...]: ...
+
+    async def parallel(self, /, *branches: Branch[Any], at_once: int = AT_ONCE) -> tuple[Any, ...]:
+        """Run independent steps side by side, in tasks, and plain functions in threads.
+
+        Each is a step of its own, in the order given. All run to their end, even if one raises;
+        what the others returned is recorded. A job that resumes runs the missing ones only.
+
+        Args:
+            branches: The steps, made by `ctx.branch`; they begin no other steps.
+            at_once: How many run at the same time at the most.
+
+        Returns:
+            Their results, in the order given.
+
+        Raises:
+            Exception: What the first of them, in their order, raised; when all have ended.
+        """
+        with self._machinery("parallel"):
+            found = await off_loop(partial(self._look_up_all, branches, at_once))
+            missing = [branch for branch in branches if branch.name not in found]
+            turns = asyncio.Semaphore(at_once)
+            ends = await asyncio.gather(*(self._end(branch, turns) for branch in missing))
+            return self._leave_all(branches, found, missing, ends)
+
+    async def _end(self, branch: Branch[Any], turns: asyncio.Semaphore) -> End:
+        part_with_decimals()
+        try:
+            async with turns:
+                value = await self._performer.perform(branch.name, branch.work, branch.policy)
+                keep = partial(self._keep, branch.name, StepKind.BRANCH, branch.result, value)
+                return End(await off_loop(keep))
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            # What a branch cancels itself is its error.
+            return End(raised=error)
+        except BaseException as error:  # noqa: BLE001 - raised again when all have ended
+            return End(raised=error)
+
+    @contextmanager
+    def _machinery(self, name: str) -> Iterator[None]:
+        """Do what a step takes, one step at a time: their order is their identity."""
+        with self._interrupts():
+            if self._under_way is not None:
+                refuse(
+                    f"step {name!r} was begun while {self._under_way!r} was under way; await one "
+                    "after the other, or use ctx.parallel"
+                )
+            self._under_way = name
+            try:
+                yield
+            finally:
+                self._under_way = None
+
+    @contextmanager
+    def _interrupts(self) -> Iterator[None]:
+        if self.ended_by is not None:
+            raise self.ended_by
+        try:
+            self._lease.check()
+            yield
+            self._lease.check()
+        except Interrupt as interrupt:
+            self._end_by(interrupt)
+            raise
+        except asyncio.CancelledError:
+            if self._lease.revoked_by is None:
+                raise
+            raise self._end_by(self._lease.revoked_by()) from None

@@ -1,0 +1,175 @@
+"""The steps of one attempt: which it has met, what the ledger knows of them, which one is open."""
+
+import re
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any, NoReturn
+
+from failsoft.job_engine.attempt.interrupts import HoldRequested
+from failsoft.job_engine.attempt.lease import Lease
+from failsoft.job_engine.clock import Clock
+from failsoft.job_engine.errors import NonDeterministicJobError, StepError
+from failsoft.job_engine.ports.ledger import AttemptLedger
+from failsoft.job_engine.records.job import Claim, StepKind, StepRecord
+from failsoft.job_engine.records.waits import Wait
+from failsoft.job_engine.validation import Expect
+
+#: A process that stood still this long between the ledger's answer and the step's first
+#: instruction asks again (rule 8).
+STALE_ANSWER_SECONDS = 1.0
+
+#: The most steps of a job; what needs more goes through them in larger batches.
+MAX_STEPS = 10_000
+
+_NAME = re.compile(
+    r"[^\s\0-\x1f\ud800-\udfff](?:[^\0-\x1f\ud800-\udfff]{0,126}[^\s\0-\x1f\ud800-\udfff])?"
+)
+
+
+class Journal:
+    """What the job asks for, beside what the ledger has recorded; they must not differ."""
+
+    def __init__(self, claim: Claim, ledger: AttemptLedger, lease: Lease, clock: Clock) -> None:
+        """Begin at the job's first step."""
+        self._claim = claim
+        self._ledger = ledger
+        self._lease = lease
+        self._clock = clock
+        self._met: list[str] = []
+        self._open: list[str] = []
+        self._places: dict[str, int] = {}
+        self._answered_at: dict[str, float] = {}
+
+    @property
+    def claim(self) -> Claim:
+        """Return the authority of the attempt."""
+        return self._claim
+
+    @property
+    def lease(self) -> timedelta:
+        """Return how long the authority lasts without renewal."""
+        return self._claim.lease
+
+    @property
+    def place(self) -> int:
+        """Return how many steps the attempt has behind it: the place of the next one."""
+        return len(self._met)
+
+    def begin(self, name: str, kinds: Collection[StepKind], *, ahead: int = 0) -> StepRecord | None:
+        """Check name and authority, and return what is recorded of the step (rule 8).
+
+        Args:
+            name: The step.
+            kinds: What it may have been recorded as.
+            ahead: How many steps that are begun with it come before it.
+
+        Raises:
+            HoldRequested: The step cannot be of this job, as it was recorded.
+            Interrupt: The attempt is over.
+        """
+        self._check_name(name)
+        self._lease.check()
+        self._places[name] = self.place + ahead
+        self._check_place(name)
+        found = self._in_its_place(name, self.ask(name))
+        if found is not None and found.kind not in kinds:
+            _mismatch(f"{' or '.join(sorted(kinds))} {name!r}", f"{found.kind} {found.name!r}")
+        return found
+
+    def ask(self, name: str) -> Sequence[StepRecord]:
+        """Ask the ledger for the authority over the step, and for what it has recorded."""
+        records = self._ledger.begin(self._claim, name, self._places[name])
+        self._answered_at[name] = self._clock.steady()
+        return records
+
+    def ask_if_stale(self, name: str) -> None:
+        """Ask again if the process stood still since the last answer (rule 8)."""
+        while self.is_stale(name):
+            self.ask(name)
+
+    def is_stale(self, name: str) -> bool:
+        """Tell whether the process stood still since the last answer."""
+        return self._clock.steady() - self._answered_at[name] > STALE_ANSWER_SECONDS
+
+    def step(self, name: str, kind: StepKind, result: str) -> StepRecord:
+        """Return the record of a step at this place."""
+        return StepRecord(name, self._places[name], kind, result, epoch=self._claim.epoch)
+
+    def record(self, name: str, kind: StepKind, result: str) -> StepRecord:
+        """Record a step in the ledger."""
+        step = self.step(name, kind, result)
+        self._ledger.record(self._claim, step)
+        self._answered_at[name] = self._clock.steady()
+        return step
+
+    def record_in(self, name: str, work: Callable[[Any], str]) -> StepRecord:
+        """Do a step's work in the ledger's transaction that records it (rule 11)."""
+        step = self.step(name, StepKind.RUN, "null")
+        return self._ledger.record_in(self._claim, step, work)
+
+    def receive(self, step: StepRecord, wait: Wait) -> StepRecord | None:
+        """Record what a step waits for, if it is there."""
+        return self._ledger.receive(self._claim, step, wait)
+
+    def leave(self, name: str) -> None:
+        """Put a step behind the attempt."""
+        self._met.append(name)
+
+    @contextmanager
+    def open(self, name: str) -> Iterator[None]:
+        """Mark the time in which a step's own code runs: no other may begin."""
+        self._open.append(name)
+        try:
+            yield
+        finally:
+            self._open.remove(name)
+
+    def _check_place(self, name: str) -> None:
+        if self._places[name] >= MAX_STEPS:
+            refuse(
+                f"step {name!r}: expected a job of at most {MAX_STEPS} steps, got one more; do more"
+                " in each step, as with larger batches, or dispatch jobs for parts of the work"
+            )
+
+    def _check_name(self, name: str) -> None:
+        expected = "a step name of 1 to 128 printable characters"
+        Expect(refusal).matching(expected, name, _NAME)
+        if self._open:
+            refuse(
+                f"step {name!r} was begun inside step {self._open[0]!r}: steps do not nest; "
+                "call ctx.run from the job's own body"
+            )
+        if name in self._met:
+            refuse(f"step {name!r} was run before in this job: give each step its own name")
+
+    def _in_its_place(self, name: str, records: Sequence[StepRecord]) -> StepRecord | None:
+        for record in records:
+            if record.name != name:
+                _mismatch(f"step {name!r} at place {self._places[name]}", f"{record.name!r}")
+            if record.seq != self._places[name]:
+                _mismatch(f"step {name!r} at place {record.seq}", f"place {self._places[name]}")
+        return records[0] if records else None
+
+
+def refusal(message: str) -> HoldRequested:
+    """Return what holds a job that uses its steps wrongly."""
+    return HoldRequested(StepError(message))
+
+
+def refuse(message: str) -> NoReturn:
+    """Hold the job: it uses its steps wrongly.
+
+    Raises:
+        HoldRequested: Always.
+    """
+    raise refusal(message)
+
+
+def _mismatch(asked: str, recorded: str) -> NoReturn:
+    raise HoldRequested(
+        NonDeterministicJobError(
+            f"the job asks for {asked}, the ledger recorded {recorded}: the code changed under "
+            "the job; deploy the code it began with, or resolve it by hand"
+        )
+    )

@@ -1,0 +1,121 @@
+"""Statements whose text is made once: those that every dispatch, step and transition execute.
+
+SQLAlchemy looks a statement up by its structure at each execution, builds its parameters anew and
+sets up a result, which takes five times as long as SQLite takes to carry a short one out. Here
+the text is kept, and it goes to the driver with the values as they are: whole numbers, strings
+and None. Errors are SQLAlchemy's all the same; only its statement events are not told.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from functools import lru_cache
+from operator import itemgetter
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Dialect, Row, Select
+from sqlalchemy.engine import result_tuple
+from sqlalchemy.exc import DBAPIError, MultipleResultsFound
+from sqlalchemy.sql.dml import UpdateBase
+
+from failsoft.ledger.database.errors import as_sqlalchemy
+from failsoft.ledger.database.raw_connections import RawConnection
+
+AnyConnection = Connection | RawConnection
+AnyRow = Row[*tuple[Any, ...]]
+AnySelect = Select[*tuple[Any, ...]]
+Statement = UpdateBase | AnySelect
+
+
+class Outcome(NamedTuple):
+    """What a statement returned and did.
+
+    Attributes:
+        rows: What it returned, as the driver has it.
+        rowcount: How many rows it touched.
+    """
+
+    rows: Sequence[AnyRow]
+    rowcount: int
+
+    def one_or_none(self) -> AnyRow | None:
+        """Return the row.
+
+        Raises:
+            MultipleResultsFound: There is a second one.
+        """
+        if len(self.rows) > 1:
+            raise MultipleResultsFound(f"expected one row at most, got {len(self.rows)}")
+        return self.rows[0] if self.rows else None
+
+
+class CompiledStatement:
+    """A statement in the words of one database."""
+
+    def __init__(self, statement: Statement, dialect: Dialect) -> None:
+        """Compile a statement that has no list of variable length."""
+        compiled: Any = statement.compile(dialect=dialect)
+        self._text = str(compiled)
+        self._fixed: Mapping[str, Any] = compiled.params
+        self._in_order: Callable[[Any], Any] | None = None
+        if compiled.positional and compiled.positiontup:
+            self._in_order = _getter(compiled.positiontup)
+        names = [column.name for column in statement.exported_columns]
+        self._row: Callable[[Any], AnyRow] | None = result_tuple(names) if names else None
+
+    def execute(self, connection: AnyConnection, values: Mapping[str, Any]) -> Outcome:
+        """Execute it with a value for each parameter.
+
+        Raises:
+            DBAPIError: What the driver raised, as SQLAlchemy would raise it.
+        """
+        given: Any = {**self._fixed, **values}
+        if self._in_order:
+            given = self._in_order(given)
+        kept = connection.cursor if isinstance(connection, RawConnection) else None
+        cursor: Any = kept or connection.connection.cursor()
+        try:
+            cursor.execute(self._text, given)
+            rows = [self._row(each) for each in cursor.fetchall()] if self._row else ()
+            outcome = Outcome(rows, cursor.rowcount)
+            if kept is None:
+                cursor.close()
+        except connection.dialect.loaded_dbapi.Error as error:
+            raise self._translated(connection, error) from error
+        except Exception:
+            raise
+        except BaseException as interrupt:
+            # The connection may be in the middle of anything. SQLite keeps its lock while there is
+            # a statement, and whoever keeps the interrupt keeps this cursor.
+            with suppress(connection.dialect.loaded_dbapi.Error):
+                cursor.close()
+            connection.invalidate(interrupt)
+            raise
+        return outcome
+
+    def _translated(self, connection: AnyConnection, error: Exception) -> BaseException:
+        """Return SQLAlchemy's error for it; forget the connections if this one is broken."""
+        driver = connection.connection.dbapi_connection
+        raised = as_sqlalchemy(error, self._text, connection.dialect, driver)
+        if isinstance(raised, DBAPIError) and raised.connection_invalidated:
+            if isinstance(connection, RawConnection):
+                connection.invalidate_all(error)
+            else:
+                pool: Any = connection.engine.pool
+                pool._invalidate(connection.connection, error, _checkin=False)  # noqa: SLF001
+                connection.invalidate(error)
+        return raised
+
+
+def _getter(names: Sequence[str]) -> Callable[[Mapping[str, Any]], Any]:
+    """Return what takes several values, or a single one, out of a mapping as a tuple."""
+    return itemgetter(*names) if len(names) > 1 else lambda given: (given[names[0]],)
+
+
+def execute(connection: AnyConnection, statement: Statement, values: Mapping[str, Any]) -> Outcome:
+    """Execute a statement that lives as long as the process, prepared at its first execution."""
+    return _prepared(statement, connection.dialect).execute(connection, values)
+
+
+@lru_cache
+def _prepared(statement: Statement, dialect: Dialect) -> CompiledStatement:
+    return CompiledStatement(statement, dialect)

@@ -1,0 +1,54 @@
+"""Recording jobs, each once: by its id, its idempotency key and its unique key (I10)."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection
+
+from failsoft.job_engine.records.job import JobRecord
+from failsoft.job_engine.records.new_job import NewJob, OfferPlan
+from failsoft.ledger.database.database import Database
+from failsoft.ledger.database.postgresql.replicated import expect_replicated
+from failsoft.ledger.transitions import insert
+from failsoft.ledger.transitions.insert import record
+from failsoft.ledger.transitions.precedence import lock_many, order_of
+
+
+class SqlRecording:
+    """`record_job` on SQL; it may be repeated after a lost reply (F22)."""
+
+    def __init__(self, database: Database, actor: str) -> None:
+        """Work on a database in the name of `actor`, which the events keep."""
+        self._database = database
+        self._actor = actor
+
+    def record_job(self, job: NewJob, plan: OfferPlan | None) -> tuple[JobRecord, bool]:
+        """Record a job in one commit, already offered if there is a plan (rules 1 and 3)."""
+        new = self._database.write_one(
+            lambda c: insert.insert_job(c, job, plan, self._actor), "dispatch"
+        )
+        if new is not None:
+            return new, True
+
+        def work(connection: Connection) -> tuple[JobRecord, bool]:
+            found, is_new = record(connection, job, plan, self._actor)
+            if not is_new:
+                expect_replicated(connection)
+            return found, is_new
+
+        return self._database.write(work, "dispatch")
+
+    def record_jobs(
+        self, jobs: Sequence[tuple[NewJob, OfferPlan | None]]
+    ) -> Sequence[tuple[JobRecord, bool]]:
+        """Record many jobs in one commit, or none of them."""
+
+        def work(connection: Connection) -> list[tuple[JobRecord, bool]]:
+            lock_many(connection, given)
+            found = {n: record(connection, *jobs[n], self._actor) for n in order}
+            if not all(is_new for _, is_new in found.values()):
+                expect_replicated(connection)
+            return [found[n] for n in range(len(jobs))]
+
+        given = [job for job, _ in jobs]
+        order = order_of(given)
+        return self._database.write(work, "dispatch", self._database.at_length)

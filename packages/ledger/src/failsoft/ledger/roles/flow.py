@@ -1,0 +1,156 @@
+"""Chains and groups on SQL."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from failsoft.job_engine.errors import (
+    DuplicateDispatchError,
+    GroupNotFoundError,
+    IdempotencyConflictError,
+)
+from failsoft.job_engine.records.follow_ups import counts_in
+from failsoft.job_engine.records.groups import GroupRecord
+from failsoft.job_engine.records.job import JobRecord
+from failsoft.job_engine.records.new_job import NewJob, OfferPlan
+from failsoft.ledger.database.database import Database
+from failsoft.ledger.database.postgresql.replicated import expect_replicated
+from failsoft.ledger.database.timestamps import now_us
+from failsoft.ledger.schema import rows
+from failsoft.ledger.schema.jobs import jobs
+from failsoft.ledger.schema.tables import groups
+from failsoft.ledger.transitions import insert, on_end, remembered_keys
+
+
+class SqlFlow:
+    """`FlowLedger` on SQL; every method may be repeated after a lost reply (F22)."""
+
+    def __init__(self, database: Database, actor: str) -> None:
+        """Work on a database in the name of `actor`, which the events keep."""
+        self._database = database
+        self._actor = actor
+
+    def record_chain(
+        self, jobs: Sequence[NewJob], plan: OfferPlan | None
+    ) -> tuple[Sequence[JobRecord], bool]:
+        """Record the jobs of a chain in one transaction, the first offered if there is a plan."""
+        return self._database.write(
+            lambda c: _record_chain(c, jobs, plan, self._actor), limit=self._database.at_length
+        )
+
+    def record_group(
+        self, group: GroupRecord, completion: NewJob | None, jobs: Sequence[NewJob]
+    ) -> GroupRecord:
+        """Record some jobs of a group in one transaction, and the group with the first of them."""
+
+        def work(connection: Connection) -> GroupRecord:
+            is_new = _open_group(connection, group)
+            known = _group(connection, group)
+            if not is_new:
+                expect_replicated(connection)
+            if known.sealed:
+                return known
+            if completion is not None:
+                made = insert.insert_job(connection, completion, None, self._actor)
+                if made is None and is_new:
+                    raise _taken(completion)
+            return _add(connection, group, jobs, self._actor)
+
+        return self._database.write(work, limit=self._database.at_length)
+
+    def group(self, group_id: str) -> GroupRecord:
+        """Return a group and how many of its jobs have ended how."""
+        statement = select(*groups.c).where(groups.c.id == group_id)
+        row = self._database.read(lambda c: c.execute(statement).one_or_none())
+        if row is None:
+            raise GroupNotFoundError(f"expected the id of a group in the ledger, got {group_id!r}")
+        return rows.group_record(row)
+
+
+def _record_chain(
+    connection: Connection, chain: Sequence[NewJob], plan: OfferPlan | None, actor: str
+) -> tuple[Sequence[JobRecord], bool]:
+    recorded: list[JobRecord] = []
+    for place, job in enumerate(chain):
+        new = insert.insert_job(connection, job, plan if place == 0 else None, actor)
+        if new is None and place == 0:
+            expect_replicated(connection)
+            return _known(connection, chain), False
+        if new is None:
+            raise _taken(job)
+        recorded.append(new)
+    return recorded, True
+
+
+def _known(connection: Connection, chain: Sequence[NewJob]) -> Sequence[JobRecord]:
+    ids = [job.id for job in chain]
+    found = connection.execute(select(*jobs.c).where(jobs.c.id.in_(ids))).all()
+    by_id = {row.id: rows.job_record(row) for row in found}
+    for job in chain:
+        pruned = None if job.id in by_id else remembered_keys.find_id(connection, job.id)
+        if pruned is not None:
+            by_id[job.id] = pruned
+    if len(by_id) < len(ids):
+        raise _taken(chain[0])
+    return [by_id[each] for each in ids]
+
+
+def _taken(job: NewJob) -> DuplicateDispatchError:
+    return DuplicateDispatchError(
+        f"expected ids and keys that no other job has, got those of job {job.id!r} ({job.name}), "
+        "which are taken; nothing was recorded"
+    )
+
+
+def _open_group(connection: Connection, group: GroupRecord) -> bool:
+    """Record a group unless it is; tell whether it is new."""
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    values = {
+        "id": group.id,
+        "sha": group.sha,
+        "policy": group.when,
+        "completion_id": group.completion_id,
+        "completion_field": group.completion_field,
+        "created_at": now_us(),
+    }
+    statement = dialect.insert(groups).values(values).on_conflict_do_nothing()
+    return connection.execute(statement).rowcount == 1
+
+
+def _group(connection: Connection, group: GroupRecord) -> GroupRecord:
+    row = connection.execute(select(*groups.c).where(groups.c.id == group.id)).one()
+    known = rows.group_record(row)
+    if known.sha != group.sha:
+        raise IdempotencyConflictError(
+            f"expected the jobs that group {group.id} was dispatched with, got others; use "
+            "another group_id for other work"
+        )
+    return known
+
+
+def _add(
+    connection: Connection, group: GroupRecord, members: Sequence[NewJob], actor: str
+) -> GroupRecord:
+    added = [insert.insert_job(connection, job, None, actor) for job in members]
+    there = [job for job, new in zip(members, added, strict=True) if new is None]
+    _expect_of_group(connection, group.id, there)
+    new = len(members) - len(there)
+    values = {"total": groups.c.total + new, "sealed": groups.c.sealed | group.sealed}
+    statement = update(groups).where(groups.c.id == group.id).values(values)
+    after = rows.group_record(connection.execute(statement.returning(*groups.c)).one())
+    if after.is_over:
+        # All of its jobs had ended before the last of them was recorded again.
+        on_end.group_over(connection, after)
+    return after
+
+
+def _expect_of_group(connection: Connection, group_id: str, there: Sequence[NewJob]) -> None:
+    """Refuse a group whose jobs have the ids of others: those would never be counted."""
+    if there:
+        ids = [job.id for job in there]
+        found = connection.execute(select(jobs.c.id, jobs.c.sequel).where(jobs.c.id.in_(ids)))
+        known = {row.id: row.sequel for row in found}
+        for job in there:
+            if not counts_in(known.get(job.id), group_id):
+                raise _taken(job)

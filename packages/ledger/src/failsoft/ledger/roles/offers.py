@@ -1,0 +1,131 @@
+"""The ledger as the dispatcher, the rescuer and the scheduler need it."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, select
+
+from failsoft.job_engine.errors import JobNotFoundError
+from failsoft.job_engine.records.error_record import ErrorRecord
+from failsoft.job_engine.records.job import CancelOutcome, DispatchTry, JobRecord
+from failsoft.job_engine.records.new_job import OfferPlan
+from failsoft.job_engine.records.states import (
+    EXHAUST,
+    OFFER,
+    PARK,
+    RECOVER,
+    REOFFER,
+    JobState,
+    Transition,
+)
+from failsoft.ledger.database.compiled import AnyRow
+from failsoft.ledger.database.database import Database
+from failsoft.ledger.schema import rows
+from failsoft.ledger.schema.jobs import jobs
+from failsoft.ledger.transitions import apply, compare_and_set, invoked_jobs, limits, statements
+from failsoft.ledger.transitions.apply import After, Cause, Change
+
+#: How an offer is made, by the state the job was seen in.
+_OFFERS: dict[JobState, Transition] = {
+    JobState.SCHEDULED: OFFER,
+    JobState.OFFERED: REOFFER,
+    JobState.RUNNING: RECOVER,
+}
+
+_BY_ID = select(*jobs.c).where(jobs.c.id == bindparam("job"))
+_REASON_CHARS = 255
+
+
+class SqlOffers:
+    """`OfferLedger` on SQL; every method may be repeated after a lost reply (F22)."""
+
+    def __init__(self, database: Database, actor: str) -> None:
+        """Work on a database in the name of `actor`, which the events keep."""
+        self._database = database
+        self._actor = actor
+
+    def offer(self, seen: JobRecord, plan: OfferPlan) -> JobRecord | None:
+        """Hand over with a new epoch; None if the job is no longer as it was seen (rule 4)."""
+        transition = _OFFERS.get(seen.state)
+        if transition is None:
+            return None
+        values = {"engine": plan.engine, "pickup_by": After(plan.pickup)}
+        detail = {"engine": plan.engine, "from": seen.engine, "reason": plan.reason}
+        return self._change(transition, seen, values, detail, if_room=plan.if_room)
+
+    def park(self, seen: JobRecord, delay: timedelta, reason: str) -> JobRecord | None:
+        """Put an offered job that no engine took back to `scheduled`."""
+        values = {"run_at": After(delay), "pickup_by": None}
+        return self._change(PARK, seen, values, {"reason": reason})
+
+    def exhaust(self, seen: JobRecord, error: ErrorRecord) -> JobRecord | None:
+        """Fail a running job whose lease was lost once too often."""
+        return self._change(
+            EXHAUST, seen, {"error": rows.error_text(error)}, {"reason": "crash loop"}
+        )
+
+    def postpone(self, seen: JobRecord, span: timedelta, *, missed: bool = True) -> None:
+        """Look at a waiting job again after `span`: an offer, or one that is due."""
+        self._database.write(lambda c: apply.postpone(c, seen, span, missed=missed), "postpone")
+
+    def note_tries(self, tries: Sequence[tuple[str, DispatchTry]]) -> None:
+        """Keep what became of offers: pairs of job id and try."""
+        if tries:
+            values = [_noted(job_id, attempt) for job_id, attempt in tries]
+            self._database.write(lambda c: c.execute(statements.insert_try(c.dialect.name), values))
+
+    def cancel(self, job_id: str, actor: str) -> CancelOutcome:
+        """Cancel a job that waits, or ask the attempt that runs it to stop (R20)."""
+        return self._database.write(lambda connection: _cancel(connection, job_id, actor), "cancel")
+
+    def _change(
+        self,
+        transition: Transition,
+        seen: JobRecord,
+        values: dict[str, Any],
+        detail: dict[str, Any],
+        *,
+        if_room: bool = False,
+    ) -> JobRecord | None:
+        guard = {"state": seen.state, "epoch": seen.epoch, "hb": seen.hb}
+        cause, error = Cause(self._actor, detail), values.get("error")
+        change = Change(seen.id, guard, values, cause, error)
+
+        def work(connection: Connection) -> AnyRow | None:
+            if if_room and not limits.has_room(connection, seen):
+                return None
+            return apply.apply(connection, transition, change)
+
+        row = self._database.write(work, transition.name)
+        return None if row is None else rows.job_record(row)
+
+
+def _cancel(connection: Connection, job_id: str, actor: str) -> CancelOutcome:
+    invoked_jobs.lock_awaited(connection, job_id)
+    while True:
+        if apply.cancel(connection, job_id, actor) is not None:
+            return CancelOutcome.CANCELLED
+        if compare_and_set.request_cancel(connection, job_id, Cause(actor, {})):
+            return CancelOutcome.REQUESTED
+        row = connection.execute(_BY_ID, {"job": job_id}).one_or_none()
+        if row is None:
+            raise JobNotFoundError(f"expected the id of a job in the ledger, got {job_id!r}")
+        if JobState(row.state).is_terminal:
+            return CancelOutcome.ENDED
+        if row.cancel_requested and row.state == JobState.RUNNING:
+            # Asked before, perhaps by this very call, whose reply was lost (F22).
+            return CancelOutcome.REQUESTED
+        # Between the two an attempt gave the job back: under READ COMMITTED each saw it move.
+
+
+def _noted(job_id: str, attempt: DispatchTry) -> dict[str, Any]:
+    return {
+        "job_id": job_id,
+        "epoch": attempt.epoch,
+        "engine": attempt.engine,
+        "stage": attempt.stage,
+        "outcome": attempt.outcome,
+        "reason": attempt.reason[:_REASON_CHARS],
+        "elapsed_us": int(attempt.elapsed * 1e6),
+    }

@@ -1,0 +1,114 @@
+"""What people and programs read of the ledger."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Unpack
+
+from sqlalchemy import ColumnElement, Select, String, Table, cast, func, select
+from sqlalchemy.dialects.postgresql import JSONB
+
+from failsoft.job_engine.errors import JobNotFoundError
+from failsoft.job_engine.policies.limits import Limits, LimitUse
+from failsoft.job_engine.ports.job_filter import JobFilter
+from failsoft.job_engine.records.job import (
+    AttemptRecord,
+    DispatchTry,
+    HistoryEntry,
+    JobRecord,
+    StepRecord,
+)
+from failsoft.job_engine.records.states import JobState
+from failsoft.ledger.database.compiled import AnyRow
+from failsoft.ledger.database.database import Database
+from failsoft.ledger.schema import rows
+from failsoft.ledger.schema.jobs import jobs
+from failsoft.ledger.schema.tables import attempts, dispatch_attempts, events, steps
+from failsoft.ledger.transitions import limits as limiting
+from failsoft.ledger.transitions import remembered_keys
+
+
+class SqlReader:
+    """`LedgerReader` on SQL."""
+
+    def __init__(self, database: Database) -> None:
+        """Read a database."""
+        self._database = database
+
+    def get(self, job_id: str) -> JobRecord:
+        """Return a job."""
+        found = self._all(select(*jobs.c).where(jobs.c.id == job_id))
+        if found:
+            return rows.job_record(found[0])
+        pruned = self._database.read(lambda c: remembered_keys.find_id(c, job_id))
+        if pruned is None:
+            raise JobNotFoundError(f"expected the id of a job in the ledger, got {job_id!r}")
+        return pruned
+
+    def list_jobs(self, *, limit: int = 50, **wanted: Unpack[JobFilter]) -> Sequence[JobRecord]:
+        """Return jobs, the newest first."""
+        newest = select(*jobs.c).order_by(jobs.c.created_at.desc(), jobs.c.id).limit(limit)
+        statement = newest.where(*_chosen(wanted, is_sqlite=self._database.is_sqlite))
+        return [rows.job_record(row) for row in self._all(statement)]
+
+    def find_ids(self, beginning: str, limit: int) -> Sequence[str]:
+        """Return the ids of jobs that begin so, in their order."""
+        fits = jobs.c.id.startswith(beginning, autoescape=True)
+        if self._database.is_sqlite:
+            # Its LIKE takes capitals for small letters, and uses no index.
+            fits = jobs.c.id.between(beginning, f"{beginning}\x7f")
+        statement = select(jobs.c.id).where(fits).order_by(jobs.c.id).limit(limit)
+        return [row.id for row in self._all(statement)]
+
+    def steps(self, job_id: str) -> Sequence[StepRecord]:
+        """Return the recorded steps in their order."""
+        return [rows.step_record(row) for row in self._of_job(steps, job_id, steps.c.seq)]
+
+    def attempts(self, job_id: str) -> Sequence[AttemptRecord]:
+        """Return the attempts, the first first."""
+        found = self._of_job(attempts, job_id, attempts.c.epoch)
+        return [rows.attempt_record(row) for row in found]
+
+    def tries(self, job_id: str) -> Sequence[DispatchTry]:
+        """Return the dispatch tries, the first first."""
+        found = self._of_job(dispatch_attempts, job_id, dispatch_attempts.c.id)
+        return [rows.dispatch_try(row) for row in found]
+
+    def events(self, job_id: str) -> Sequence[HistoryEntry]:
+        """Return the history, the first event first."""
+        return [rows.event_record(row) for row in self._of_job(events, job_id, events.c.n)]
+
+    def limit_uses(self, limits: Limits) -> Sequence[LimitUse]:
+        """Return how much of the room is taken that the limits of a job leave."""
+        return self._database.read(lambda connection: limiting.uses(connection, limits))
+
+    def counts(self) -> dict[JobState, int]:
+        """Return how many jobs are in each state."""
+        statement = select(jobs.c.state, func.count().label("jobs")).group_by(jobs.c.state)
+        return {JobState(row.state): row.jobs for row in self._all(statement)}
+
+    def _of_job(self, table: Table, job_id: str, order: ColumnElement[int]) -> Sequence[AnyRow]:
+        return self._all(select(*table.c).where(table.c.job_id == job_id).order_by(order))
+
+    def _all(self, statement: Select[*tuple[Any, ...]]) -> Sequence[AnyRow]:
+        return self._database.read(lambda connection: connection.execute(statement).all())
+
+
+def _chosen(wanted: JobFilter, *, is_sqlite: bool) -> Iterator[ColumnElement[bool]]:
+    if states := wanted.get("states"):
+        yield jobs.c.state.in_(states)
+    columns = {"queue": jobs.c.queue, "name": jobs.c.name, "key": jobs.c.idempotency_key}
+    for name, column in columns.items():
+        if (value := wanted.get(name)) is not None:
+            yield column == value
+    if (since := wanted.get("since")) is not None:
+        yield jobs.c.created_at >= since
+    if (until := wanted.get("until")) is not None:
+        yield jobs.c.created_at < until
+    if (tag := wanted.get("tag")) is not None:
+        yield _has_tag(tag, is_sqlite=is_sqlite)
+
+
+def _has_tag(tag: str, *, is_sqlite: bool) -> ColumnElement[bool]:
+    if not is_sqlite:
+        return cast(jobs.c.tags, JSONB).contains([tag])
+    tags = func.json_each(jobs.c.tags).table_valued("value")
+    return select(tags.c.value).where(cast(tags.c.value, String) == tag).exists()

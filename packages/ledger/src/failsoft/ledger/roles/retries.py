@@ -1,0 +1,156 @@
+"""Doing the work of ended jobs again, as new jobs."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, insert, literal, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.sql.elements import ColumnElement
+
+from failsoft.job_engine.errors import JobNotFoundError
+from failsoft.job_engine.records.job import JobRecord, StepRecord
+from failsoft.job_engine.records.manual_retry import DeadLetters, ManualRetry
+from failsoft.job_engine.records.states import JobState
+from failsoft.job_engine.values.canonical import digest
+from failsoft.ledger.database.compiled import AnyRow
+from failsoft.ledger.database.database import Database
+from failsoft.ledger.database.postgresql.replicated import expect_replicated
+from failsoft.ledger.database.timestamps import microseconds, now_us
+from failsoft.ledger.schema import rows
+from failsoft.ledger.schema.jobs import jobs
+from failsoft.ledger.schema.tables import receipts, steps
+from failsoft.ledger.transitions.compare_and_set import Cause, append_event, event_of
+from failsoft.ledger.transitions.insert import holder_of
+
+#: What a new job has of the old one, whatever is changed.
+_KEPT = ("name", "queue", "priority", "engines", "tags", "depth")
+_BY_ID = select(*jobs.c).where(jobs.c.id == bindparam("job"))
+#: The row may not be pruned before its steps are copied.
+_LOCKED = _BY_ID.with_for_update(read=True, key_share=True)
+_STEPS = select(*steps.c).where(steps.c.job_id == bindparam("job")).order_by(steps.c.seq)
+
+
+class SqlManualRetries:
+    """The part of `ControlLedger` that does ended work again, on SQL."""
+
+    def __init__(self, database: Database) -> None:
+        """Work on a database."""
+        self._database = database
+
+    def retry(self, retry: ManualRetry) -> tuple[JobRecord, bool]:
+        """Record a new job that does an ended job's work again, in one transaction."""
+        return self._database.write(lambda connection: _retry(connection, retry))
+
+    def dead_letters(self, wanted: DeadLetters) -> Sequence[str]:
+        """Return the ids of failed jobs that nobody has tried again, the oldest first."""
+        again = jobs.alias("again")
+        conditions: list[ColumnElement[bool]] = [
+            jobs.c.state == JobState.FAILED,
+            ~select(literal(1)).where(again.c.origin == jobs.c.id).exists(),
+        ]
+        if wanted.name is not None:
+            conditions.append(jobs.c.name == wanted.name)
+        if wanted.queue is not None:
+            conditions.append(jobs.c.queue == wanted.queue)
+        if wanted.since is not None:
+            conditions.append(jobs.c.finished_at >= now_us() - microseconds(wanted.since))
+        oldest_first = select(jobs.c.id).where(*conditions).order_by(jobs.c.finished_at, jobs.c.id)
+        statement = oldest_first.limit(wanted.limit)
+        return self._database.read(lambda c: c.execute(statement).scalars().all())
+
+    def again(self, job_id: str) -> Sequence[JobRecord]:
+        """Return the jobs that do a job's work again, the oldest first."""
+        statement = (
+            select(*jobs.c).where(jobs.c.origin == job_id).order_by(jobs.c.created_at, jobs.c.id)
+        )
+        found = self._database.read(lambda c: c.execute(statement).all())
+        return [rows.job_record(row) for row in found]
+
+
+def _retry(connection: Connection, retry: ManualRetry) -> tuple[JobRecord, bool]:
+    known = connection.execute(_BY_ID, {"job": retry.id}).one_or_none()
+    if known is not None:
+        expect_replicated(connection)
+        return rows.job_record(known), False
+    row = connection.execute(_LOCKED, {"job": retry.origin}).one_or_none()
+    if row is None:
+        raise JobNotFoundError(f"expected the id of a job in the ledger, got {retry.origin!r}")
+    origin = rows.job_record(row)
+    retry.check(origin)
+    recorded = [rows.step_record(s) for s in connection.execute(_STEPS, {"job": origin.id})]
+    place = retry.place(recorded)
+    taken = [step for step in recorded if retry.takes_over(step, place)]
+    values = {column: getattr(row, column) for column in _KEPT} | _values(retry, origin)
+    made, is_new = _inserted(connection, retry, origin, values)
+    if is_new:
+        _copy_steps(connection, retry.id, taken, origin.id)
+        _note_receipts(connection, retry.id, retry.receipts(taken))
+        cause = Cause(retry.actor, retry.detail([step.name for step in taken]))
+        append_event(connection, event_of(made), "dispatch", cause)
+    return rows.job_record(made), is_new
+
+
+def _inserted(
+    connection: Connection, retry: ManualRetry, origin: JobRecord, values: dict[str, Any]
+) -> tuple[AnyRow, bool]:
+    """Insert the new job, or find the one that somebody else made at the same moment.
+
+    As in `recording.record`, an index decides, and whoever is in the way may be so no more.
+    """
+    unique = retry.unique_key(origin)
+    while True:
+        made = connection.execute(_insert(connection, values)).one_or_none()
+        if made is not None:
+            return made, True
+        known = connection.execute(_BY_ID, {"job": retry.id}).one_or_none()
+        if known is not None:
+            expect_replicated(connection)
+            return known, False
+        holder = None if unique is None else holder_of(connection, origin.name, unique)
+        if holder is not None:
+            raise retry.refused_for(rows.job_record(holder))
+
+
+def _values(retry: ManualRetry, origin: JobRecord) -> dict[str, Any]:
+    payload = origin.payload if retry.payload is None else retry.payload
+    limits = origin.limits if retry.limits is None else retry.limits
+    unique = retry.unique_key(origin)
+    return rows.limit_columns(limits) | {
+        "id": retry.id,
+        "origin": origin.id,
+        "effects_of": retry.effects(origin),
+        "sequel": retry.sequel(origin),
+        "payload": payload,
+        "version": retry.version or origin.version,
+        "payload_sha": digest(payload),
+        "unique_key": unique and unique.key,
+        "unique_scope": unique and unique.scope,
+        "state": JobState.SCHEDULED,
+        "epoch": 0,
+        "events": 1,
+        "created_at": now_us(),
+        "run_at": now_us(),
+    }
+
+
+def _insert(connection: Connection, values: dict[str, Any]) -> Any:
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    return dialect.insert(jobs).values(values).on_conflict_do_nothing().returning(*jobs.c)
+
+
+def _copy_steps(connection: Connection, job_id: str, taken: Sequence[StepRecord], of: str) -> None:
+    if not taken:
+        return
+    # No attempt of the new job has epoch 0: what is copied is nobody's record here.
+    changed = {"job_id": literal(job_id), "epoch": literal(0)}
+    columns: list[Any] = [changed.get(column.name, column) for column in steps.c]
+    copied = select(*columns).where(
+        steps.c.job_id == of, steps.c.seq <= max(step.seq for step in taken)
+    )
+    connection.execute(insert(steps).from_select([column.name for column in steps.c], copied))
+
+
+def _note_receipts(connection: Connection, job_id: str, events: Sequence[str]) -> None:
+    if events:
+        noted = [{"job_id": job_id, "event_id": event} for event in events]
+        connection.execute(insert(receipts), noted)

@@ -1,0 +1,135 @@
+"""The table of the jobs: the only authority over each."""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    String,
+    Table,
+    Text,
+    and_,
+    or_,
+    text,
+)
+
+from failsoft.ledger.database.timestamps import Instant
+from failsoft.ledger.schema.columns import CLUSTERED, JOB_ID, NAME, PREFIX, SHORT, count, metadata
+
+jobs: Table = Table(
+    f"{PREFIX}jobs",
+    metadata,
+    Column("id", JOB_ID, primary_key=True),
+    Column("name", NAME, nullable=False),
+    Column("queue", SHORT, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("engine", SHORT),
+    # The fencing token: the epoch of the newest offer, and who claimed it (rules 5 and 7).
+    count("epoch"),
+    Column("claim_id", SHORT),
+    # Grows with every renewal, so that a rescuer's stale look cannot win (R16).
+    count("hb"),
+    Column("payload", Text, nullable=False),
+    Column("payload_sha", SHORT, nullable=False),
+    Column("idempotency_key", String(255)),
+    count("priority"),
+    Column("engines", Text, nullable=False, server_default="[]"),
+    Column("tags", Text, nullable=False, server_default="[]"),
+    count("claims"),
+    count("errors"),
+    count("crashes"),
+    count("releases"),
+    count("handoffs"),
+    count("pickups_missed"),
+    count("events"),
+    Column("cancel_requested", Boolean, nullable=False, server_default=text("false")),
+    Column("result", Text),
+    Column("error", Text),
+    # How far the job has come, in its own words.
+    Column("progress", Text),
+    # What the end of the job sets off; most have nothing.
+    Column("sequel", Text),
+    # The job or the group whose end lets it start; it has no time until then.
+    Column("waits_for", JOB_ID),
+    # What wakes it before its time, who invoked it, and how deep that goes.
+    Column("awaits", SHORT),
+    Column("parent_id", JOB_ID),
+    count("depth"),
+    Column("lease_us", BigInteger),
+    Column("created_at", Instant, nullable=False),
+    Column("run_at", Instant),
+    Column("pickup_by", Instant),
+    Column("lease_until", Instant),
+    Column("started_at", Instant),
+    Column("finished_at", Instant),
+    # By when it must have begun; NULL for a job that may begin at any time.
+    Column("expires_at", Instant),
+    # How long its idempotency key, or the id that the caller gave it, is remembered at least.
+    Column("key_until", Instant),
+    # What no other job of its name may hold, for as long as the scope says.
+    Column("unique_key", SHORT),
+    Column("unique_scope", String(16)),
+    Column("unique_until", Instant),
+    # How many with its key may run at once, and how many may begin within a period (I12).
+    Column("concurrency_key", SHORT),
+    Column("concurrency_limit", Integer),
+    Column("rate_key", SHORT),
+    Column("rate_limit", Integer),
+    Column("rate_period", BigInteger),
+    # The ended job whose work this one does again, and whose idempotency keys it goes on with.
+    Column("origin", JOB_ID),
+    Column("effects_of", JOB_ID),
+    # Of the payload; a worker that knows only older ones leaves it to another.
+    Column("version", Integer, nullable=False, server_default=text("1")),
+    **CLUSTERED,
+)
+
+
+def _partial(name: str, condition: str, *columns: str, unique: bool = False) -> None:
+    where = text(condition)
+    Index(
+        f"ix_{PREFIX}jobs_{name}",
+        *(jobs.c[column] for column in columns),
+        unique=unique,
+        sqlite_where=where,
+        postgresql_where=where,
+    )
+
+
+_partial("key", "idempotency_key IS NOT NULL", "name", "idempotency_key", unique=True)
+#: Whether a job holds its unique key; one that is not held blocks nobody. A key for a period is
+#: held until somebody who wants it finds that its time is over, for no index knows the time.
+UNIQUE_HELD = (
+    "unique_key IS NOT NULL AND (unique_scope = 'period'"
+    " OR (unique_scope = 'incomplete' AND finished_at IS NULL)"
+    " OR (unique_scope = 'unbegun' AND started_at IS NULL AND finished_at IS NULL))"
+)
+_partial("unique", UNIQUE_HELD, "name", "unique_key", unique=True)
+_partial("due", "state = 'scheduled'", "run_at")
+LIMIT_COLUMNS = (
+    "concurrency_key",
+    "concurrency_limit",
+    "rate_key",
+    "rate_limit",
+    "rate_period",
+)
+#: Whether a job is under any limit; nearly none is.
+IS_LIMITED = or_(jobs.c.concurrency_key.is_not(None), jobs.c.rate_key.is_not(None))
+#: Whether a job's end sets nothing off: no job follows it, and none waits for it.
+IS_ALONE = and_(jobs.c.sequel.is_(None), jobs.c.parent_id.is_(None))
+_UNDER_LIMITS = "(concurrency_key IS NOT NULL OR rate_key IS NOT NULL)"
+_partial("limited", f"state = 'scheduled' AND {_UNDER_LIMITS}", "run_at")
+for _key in ("concurrency_key", "rate_key"):
+    _partial(_key, f"{_key} IS NOT NULL AND finished_at IS NULL", _key, "state")
+_partial("unclaimed", "state = 'offered'", "pickup_by")
+_partial("running", "state = 'running'", "id")
+_partial(
+    "expiring",
+    "expires_at IS NOT NULL AND started_at IS NULL AND finished_at IS NULL",
+    "expires_at",
+)
+_partial("awaiting", "awaits IS NOT NULL", "awaits")
+_partial("ended", "finished_at IS NOT NULL", "name", "state", "finished_at")
+_partial("origin", "origin IS NOT NULL", "origin")
+Index(f"ix_{PREFIX}jobs_newest", jobs.c.created_at)

@@ -1,0 +1,285 @@
+"""Rows of the ledger as the values that the rest of Failsoft knows."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from datetime import datetime, timedelta
+from typing import Any
+
+from failsoft.job_engine.policies.limits import NO_LIMITS, Limit, Limits
+from failsoft.job_engine.policies.uniqueness import UniqueScope
+from failsoft.job_engine.ports.ledger import RunningJob
+from failsoft.job_engine.records.error_record import ErrorRecord
+from failsoft.job_engine.records.groups import GroupRecord
+from failsoft.job_engine.records.job import (
+    AttemptRecord,
+    Claim,
+    DispatchTry,
+    HistoryEntry,
+    JobRecord,
+    Progress,
+    StepKind,
+    StepRecord,
+    TryOutcome,
+    WorkerRecord,
+)
+from failsoft.job_engine.records.new_job import NewJob, OfferPlan
+from failsoft.job_engine.records.schedules import ScheduleRecord
+from failsoft.job_engine.records.states import JobState
+from failsoft.ledger.database.compiled import AnyRow
+from failsoft.ledger.database.timestamps import instant, microseconds
+
+
+def new_record(job: NewJob, plan: OfferPlan | None, row: AnyRow) -> JobRecord:
+    """Return the record of a job that was just inserted; the row has its times as integers."""
+    run_at, pickup_by = row.run_at, row.pickup_by
+    return JobRecord(
+        id=job.id,
+        name=job.name,
+        queue=job.queue,
+        state=JobState.OFFERED if plan else JobState.SCHEDULED,
+        engine=plan.engine if plan else None,
+        epoch=1 if plan else 0,
+        payload=job.payload,
+        payload_sha=job.payload_sha,
+        idempotency_key=job.idempotency_key,
+        priority=job.priority,
+        engines=job.engines,
+        tags=job.tags,
+        version=job.version,
+        sequel=job.sequel,
+        waits_for=job.waits_for,
+        created_at=instant(row.created_at),
+        run_at=None if run_at is None else instant(run_at),
+        pickup_by=None if pickup_by is None else instant(pickup_by),
+        expires_at=_if_returned(row, "expires_at"),
+        unique_key=job.unique.key if job.unique else None,
+        unique_scope=job.unique.scope if job.unique else None,
+        unique_until=_if_returned(row, "unique_until"),
+        limits=job.limits,
+    )
+
+
+def _if_returned(row: AnyRow, column: str) -> datetime | None:
+    # Only what was set is read back.
+    value = getattr(row, column, None)
+    return None if value is None else instant(value)
+
+
+def limits(row: AnyRow) -> Limits:
+    """Read the limits of a job."""
+    concurrency = rate = None
+    if row.concurrency_key is not None:
+        concurrency = Limit(row.concurrency_key, row.concurrency_limit)
+    if row.rate_key is not None:
+        rate = Limit(row.rate_key, row.rate_limit, timedelta(microseconds=row.rate_period))
+    return Limits(concurrency, rate) if concurrency or rate else NO_LIMITS
+
+
+def limit_columns(limits: Limits) -> dict[str, Any]:
+    """Return what the ledger keeps of a job's limits: only the columns that have a value."""
+    columns: dict[str, Any] = {}
+    if limits.concurrency is not None:
+        columns |= {"concurrency_key": limits.concurrency.key}
+        columns |= {"concurrency_limit": limits.concurrency.most}
+    if limits.rate is not None and limits.rate.period is not None:
+        columns |= {"rate_key": limits.rate.key, "rate_limit": limits.rate.most}
+        columns |= {"rate_period": microseconds(limits.rate.period)}
+    return columns
+
+
+def error_text(error: ErrorRecord | None) -> str | None:
+    """Return an error as the JSON the ledger keeps."""
+    if error is None:
+        return None
+    return json.dumps({"type": error.type, "message": error.message, "traceback": error.traceback})
+
+
+def error_record(text: str | None) -> ErrorRecord | None:
+    """Read an error."""
+    return None if text is None else ErrorRecord(**json.loads(text))
+
+
+def progress_text(progress: Progress) -> str:
+    """Return a progress as the JSON the ledger keeps."""
+    return json.dumps(
+        {
+            "done": progress.done,
+            "total": progress.total,
+            "note": progress.note,
+            "at": progress.at.isoformat(),
+        }
+    )
+
+
+def progress_record(text: str | None) -> Progress | None:
+    """Read a progress."""
+    if text is None:
+        return None
+    kept = json.loads(text)
+    return Progress(**{**kept, "at": datetime.fromisoformat(kept["at"])})
+
+
+#: What a row of `jobs` and its record do not keep in the same form.
+_READ: Mapping[str, Callable[[AnyRow], Any]] = {
+    "state": lambda row: JobState(row.state),
+    "engines": lambda row: tuple(json.loads(row.engines)),
+    "tags": lambda row: tuple(json.loads(row.tags)),
+    "error": lambda row: error_record(row.error),
+    "progress": lambda row: progress_record(row.progress),
+    "unique_scope": lambda row: row.unique_scope and UniqueScope(row.unique_scope),
+    "limits": limits,
+    "is_pruned": lambda row: False,
+}
+_AS_THEY_ARE = tuple(f.name for f in fields(JobRecord) if f.name not in _READ)
+
+
+def job_record(row: AnyRow) -> JobRecord:
+    """Read a row of `jobs`."""
+    values = {name: getattr(row, name) for name in _AS_THEY_ARE}
+    return JobRecord(**values, **{name: read(row) for name, read in _READ.items()})
+
+
+def claim(row: AnyRow, worker: str) -> Claim:
+    """Read the claim that a claimed row of `jobs` stands for."""
+    return Claim(
+        job_id=row.id,
+        epoch=row.epoch,
+        claim_id=row.claim_id,
+        engine=row.engine,
+        worker=worker,
+        name=row.name,
+        queue=row.queue,
+        payload=row.payload,
+        attempt=row.claims,
+        errors=row.errors,
+        crashes=row.crashes,
+        releases=row.releases,
+        lease=timedelta(microseconds=row.lease_us),
+        depth=row.depth,
+        effects_of=row.effects_of,
+        version=row.version,
+        is_limited=bool(limits(row)),
+    )
+
+
+def running_job(row: AnyRow) -> RunningJob:
+    """Read what a rescuer watches."""
+    lease = timedelta(microseconds=row.lease_us or 0)
+    return RunningJob(row.id, row.epoch, row.hb, lease, bool(row.expired), bool(row.is_orphan))
+
+
+def step_record(row: AnyRow) -> StepRecord:
+    """Read a row of `steps`."""
+    return StepRecord(row.name, row.seq, StepKind(row.kind), row.result, row.epoch, row.recorded_at)
+
+
+def step_as_stored(row: AnyRow) -> StepRecord:
+    """Read a row of `steps` whose time is still the integer that the database keeps."""
+    recorded_at = instant(row.recorded_at)
+    return StepRecord(row.name, row.seq, StepKind(row.kind), row.result, row.epoch, recorded_at)
+
+
+def attempt_record(row: AnyRow) -> AttemptRecord:
+    """Read a row of `attempts`."""
+    return AttemptRecord(
+        row.epoch,
+        row.claim_id,
+        row.engine,
+        row.worker,
+        row.started_at,
+        row.ended_at,
+        row.outcome,
+        error_record(row.error),
+    )
+
+
+def dispatch_try(row: AnyRow) -> DispatchTry:
+    """Read a row of `dispatch_attempts`."""
+    return DispatchTry(
+        row.engine,
+        row.epoch,
+        row.stage,
+        TryOutcome(row.outcome),
+        row.reason,
+        row.elapsed_us / 1e6,
+        row.at,
+    )
+
+
+def event_record(row: AnyRow) -> HistoryEntry:
+    """Read a row of `events`."""
+    return HistoryEntry(
+        row.job_id,
+        row.n,
+        row.at,
+        row.actor,
+        row.kind,
+        JobState(row.state),
+        row.epoch,
+        json.loads(row.detail),
+    )
+
+
+def event_of_job(row: AnyRow) -> HistoryEntry:
+    """Read an event that was joined to its job; its actor, state and epoch are not among it."""
+    return HistoryEntry(
+        row.id,
+        row.event_n,
+        row.event_at,
+        "",
+        row.event_kind,
+        JobState(row.state),
+        row.epoch,
+        json.loads(row.event_detail),
+    )
+
+
+def worker_record(row: AnyRow) -> WorkerRecord:
+    """Read a row of `workers`."""
+    return WorkerRecord(
+        row.boot_id,
+        row.engine,
+        row.queue,
+        row.host,
+        row.pid,
+        row.slots,
+        row.started_at,
+        row.seen_at,
+        row.machine or "",
+        row.birth or "",
+        row.live_until,
+    )
+
+
+def group_record(row: AnyRow) -> GroupRecord:
+    """Read a row of `groups`."""
+    return GroupRecord(
+        row.id,
+        row.sha,
+        row.policy,
+        row.completion_id,
+        row.completion_field,
+        row.total,
+        row.succeeded,
+        row.failed,
+        row.cancelled,
+        row.sealed,
+    )
+
+
+def schedule_record(row: AnyRow, now: datetime) -> ScheduleRecord:
+    """Read a row of `schedules` that was read at a moment."""
+    return ScheduleRecord(
+        name=row.name,
+        spec=row.spec,
+        read_at=now,
+        declared_at=row.declared_at,
+        next_at=row.next_at,
+        former=tuple(json.loads(row.former)),
+        paused=row.paused,
+        last_at=row.last_at,
+        last_job_id=row.last_job_id,
+        skipped_at=row.skipped_at,
+        skip_reason=row.skip_reason,
+    )

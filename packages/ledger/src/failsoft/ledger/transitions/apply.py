@@ -1,0 +1,55 @@
+"""Every write of a job's state, and nothing else writes one (protocol 5.4).
+
+Each is a single compare-and-set made from the transition table; the number of rows it touched
+decides (rule 4). The event of a transition is appended in the same transaction (rule 22).
+"""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from sqlalchemy import Connection
+
+from failsoft.job_engine.records.job import JobRecord
+from failsoft.job_engine.records.states import CANCEL, JobState, Transition
+from failsoft.ledger.database.compiled import AnyRow
+from failsoft.ledger.database.raw_connections import RawConnection
+from failsoft.ledger.database.timestamps import microseconds
+from failsoft.ledger.transitions import on_end, statements
+from failsoft.ledger.transitions.compare_and_set import (
+    After,
+    Cause,
+    Change,
+    compare_and_set,
+)
+
+__all__ = ["After", "Cause", "Change"]
+
+
+def apply(connection: Connection, transition: Transition, change: Change) -> AnyRow | None:
+    """Try a transition; return the changed row, or None if the job is not as it was seen."""
+    row = compare_and_set(connection, transition, change)
+    if row is not None and transition.target.is_terminal:
+        on_end.job_ended(connection, row)
+    return row
+
+
+def apply_alone(raw: RawConnection, transition: Transition, change: Change) -> AnyRow | None:
+    """Try the transition of a job whose end sets nothing off; None also if it would."""
+    if transition.target.is_terminal:
+        change = replace(change, guard={**change.guard, "is_alone": True})
+    return compare_and_set(raw, transition, change)
+
+
+def cancel(connection: Connection, job_id: str, actor: str) -> AnyRow | None:
+    """Cancel a job that no attempt runs; None if one does, or if it has ended (R20)."""
+    return apply(connection, CANCEL, Change(job_id, {}, {}, Cause(actor, {})))
+
+
+def postpone(connection: Connection, seen: JobRecord, span: timedelta, *, missed: bool) -> None:
+    """Look at a waiting job again later; changes no state, and no job that has moved on."""
+    statement = statements.POSTPONE.get(seen.state)
+    if statement is not None:
+        guard = {"at_id": seen.id, "at_epoch": seen.epoch, "at_hb": seen.hb}
+        guard |= {"at_pickups_missed": seen.pickups_missed, "to_span": microseconds(span)}
+        counts = {"to_missed": int(missed)} if seen.state is JobState.OFFERED else {}
+        connection.execute(statement, guard | counts)

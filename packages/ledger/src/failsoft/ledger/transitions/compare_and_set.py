@@ -1,0 +1,151 @@
+"""One change of a job's state: the compare-and-set of a transition, and its event."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection
+
+from failsoft.job_engine.records.states import CLAIM, Fence, Transition
+from failsoft.ledger.database.compiled import AnyConnection, AnyRow, Statement, execute
+from failsoft.ledger.database.timestamps import microseconds, stored
+from failsoft.ledger.transitions import counters, postgresql, statements
+
+
+@dataclass(frozen=True, slots=True)
+class After:
+    """A moment so long from now, on the database's clock, and no later than another one."""
+
+    span: timedelta
+    at_most: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Who makes a transition and why; kept in its event."""
+
+    actor: str
+    detail: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a transition is tried with.
+
+    Attributes:
+        job_id: The job.
+        guard: The columns that the transition's fence names, as they were seen, and any other
+            column that must still hold a value.
+        values: Columns to set; an `After` counts from the database's now.
+        cause: What its event keeps.
+        error: What the attempt ended with that the transition ends, as the ledger keeps it.
+    """
+
+    job_id: str
+    guard: Mapping[str, Any]
+    values: Mapping[str, Any]
+    cause: Cause
+    error: str | None = None
+
+
+def compare_and_set(
+    connection: AnyConnection, transition: Transition, change: Change
+) -> AnyRow | None:
+    """Try a transition; note its attempt and its event, and count it if it is the job's end.
+
+    Nothing else that the end of a job may set off.
+
+    Returns:
+        The changed row, or None if the job is not as it was seen.
+    """
+    spans = {name: value for name, value in change.values.items() if isinstance(value, After)}
+    bounds = {name: value.at_most for name, value in spans.items() if value.at_most}
+    statement = statements.compare_and_set(
+        transition,
+        frozenset(change.guard),
+        frozenset(change.values),
+        frozenset(spans),
+        bounded=frozenset(bounds),
+    )
+    parameters = {f"at_{name}": value for name, value in change.guard.items()}
+    parameters |= {f"to_{name}": value for name, value in change.values.items()}
+    parameters |= {f"to_{name}": microseconds(value.span) for name, value in spans.items()}
+    parameters |= {f"by_{name}": stored(moment) for name, moment in bounds.items()}
+    parameters["at_id"] = change.job_id
+    if connection.dialect.name == "postgresql":
+        parameters |= {"at_job": change.job_id, "to_outcome": transition.name}
+        parameters |= {"to_shard": counters.any_shard()}
+        parameters |= event_detail(transition.name, change.cause)
+        parameters |= _error_of(change)
+        at_once_ = postgresql.change(statement, transition, with_error=change.error is not None)
+        return _executed(connection, at_once_, parameters, transition)
+    row = _executed(connection, statement, parameters, transition)
+    if row is not None:
+        _note(connection, transition, change, row)
+    return row
+
+
+def _executed(
+    connection: AnyConnection,
+    statement: Statement,
+    parameters: Mapping[str, Any],
+    transition: Transition,
+) -> AnyRow | None:
+    if transition is CLAIM or transition.fence is Fence.CLAIM:
+        # No time is read back, and of all transitions these are made the most often.
+        plain = {name: _plain(value) for name, value in parameters.items()}
+        return execute(connection, statement, plain).one_or_none()
+    assert isinstance(connection, Connection)  # noqa: S101 - times are SQLAlchemy's to read
+    return connection.execute(statement, parameters).one_or_none()
+
+
+def _plain(value: object) -> object:
+    return stored(value) if isinstance(value, datetime) else value
+
+
+def _note(connection: AnyConnection, transition: Transition, change: Change, row: AnyRow) -> None:
+    """Note the attempt that a transition begins or ends, append its event, count a job's end."""
+    if transition is CLAIM:
+        begun = {name: getattr(row, name) for name in ("epoch", "claim_id", "engine")}
+        begun |= {"job_id": row.id, "worker": change.cause.actor}
+        execute(connection, statements.INSERT_ATTEMPT, begun)
+    elif transition.ends_attempt:
+        ended = {"at_job": row.id, "at_epoch": change.guard["epoch"], "to_outcome": transition.name}
+        end = statements.END_ATTEMPT if change.error is None else statements.END_WITH_ERROR
+        execute(connection, end, ended | _error_of(change))
+    if transition.target.is_terminal:
+        ended = {"name": row.name, "queue": row.queue, "engine": row.engine or ""}
+        ended |= {"outcome": row.state, "shard": counters.any_shard()}
+        execute(connection, counters.count_end(connection.dialect.name), ended)
+    append_event(connection, event_of(row), transition.name, change.cause)
+
+
+def _error_of(change: Change) -> dict[str, Any]:
+    return {} if change.error is None else {"to_error": change.error}
+
+
+def event_of(row: AnyRow) -> dict[str, Any]:
+    """Return what an event says of the job it happened to."""
+    return {"job_id": row.id, "n": row.events, "state": row.state, "epoch": row.epoch}
+
+
+def append_event(
+    connection: AnyConnection, event: Mapping[str, Any], kind: str, cause: Cause
+) -> None:
+    """Write the history on, in the transaction of what happened (rule 22)."""
+    execute(connection, statements.INSERT_EVENT, {**event, **event_detail(kind, cause)})
+
+
+def event_detail(kind: str, cause: Cause) -> dict[str, Any]:
+    """Return what an event says of what happened."""
+    return {"kind": kind, "actor": cause.actor, "detail": json.dumps(dict(cause.detail))}
+
+
+def request_cancel(connection: Connection, job_id: str, cause: Cause) -> bool:
+    """Ask the attempt that runs the job to stop; False if none runs, or if it was asked."""
+    row = connection.execute(statements.REQUEST_CANCEL, {"at_id": job_id}).one_or_none()
+    if row is not None:
+        append_event(connection, event_of(row), "cancel_request", cause)
+    return row is not None

@@ -1,0 +1,97 @@
+"""Carrying out what the end of a job sets off, in the transaction that ends it.
+
+Rows are locked in one order: the job that ended, its group, the job that waited.
+"""
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, select, update
+
+from failsoft.job_engine.records.follow_ups import Hook, NextJob, failure_job, follow_ups_from
+from failsoft.job_engine.records.groups import GroupRecord, is_member, with_field
+from failsoft.job_engine.records.states import CANCEL, JobState
+from failsoft.ledger.database.compiled import AnyRow
+from failsoft.ledger.database.timestamps import now_us
+from failsoft.ledger.schema import rows
+from failsoft.ledger.schema.jobs import jobs
+from failsoft.ledger.schema.tables import groups
+from failsoft.ledger.transitions import insert
+from failsoft.ledger.transitions.compare_and_set import Cause, Change, compare_and_set
+
+#: Who the events name.
+ACTOR = "sequel"
+
+
+def trigger(connection: Connection, ended: AnyRow) -> Sequence[AnyRow]:
+    """Carry out the sequel of a job that has just ended; return the jobs it ended in turn."""
+    sequel = follow_ups_from(ended.sequel)
+    if sequel.on_failure is not None and ended.state == JobState.FAILED:
+        _dispatch_hook(connection, ended.id, sequel.on_failure)
+    also: list[AnyRow] = []
+    if sequel.then is not None:
+        also += _go_on(connection, ended, sequel.then)
+    if sequel.group is not None and is_member(ended.id, sequel.group):
+        counted = _count_in_group(connection, sequel.group, JobState(ended.state))
+        also += complete(connection, counted) if counted.is_over else ()
+    return also
+
+
+def complete(connection: Connection, group: GroupRecord) -> Sequence[AnyRow]:
+    """Start the completion job of a group that is over, or cancel it; return what was ended."""
+    if group.completion_id is None:
+        return ()
+    if not group.may_complete:
+        return _cancel(connection, group.completion_id, group.id, group.shortfall)
+    waiting = NextJob(group.completion_id, group.completion_field)
+    _start(connection, waiting, group.id, group.result.model_dump_json())
+    return ()
+
+
+def _dispatch_hook(connection: Connection, job_id: str, hook: Hook) -> None:
+    row = connection.execute(select(*jobs.c).where(jobs.c.id == job_id)).one()
+    insert.insert_job(connection, failure_job(hook, rows.job_record(row)), None, ACTOR)
+
+
+def _go_on(connection: Connection, ended: AnyRow, then: NextJob) -> Sequence[AnyRow]:
+    if ended.state != JobState.SUCCEEDED:
+        reason = f"job {ended.id}, which it waited for, {_end(ended.state)}"
+        return _cancel(connection, then.job_id, ended.id, reason)
+    result = None
+    if then.field is not None:
+        found = select(jobs.c.result).where(jobs.c.id == ended.id)
+        result = connection.execute(found).scalar_one()
+    _start(connection, then, ended.id, result)
+    return ()
+
+
+def _end(state: str) -> str:
+    return "failed" if state == JobState.FAILED else "was cancelled"
+
+
+def _count_in_group(connection: Connection, group_id: str, state: JobState) -> GroupRecord:
+    # Of two that end at the same moment the second waits here, and sees the count of the first.
+    column = groups.c[state]
+    statement = update(groups).where(groups.c.id == group_id).values({column: column + 1})
+    return rows.group_record(connection.execute(statement.returning(*groups.c)).one())
+
+
+def _start(connection: Connection, waiting: NextJob, waited_for: str, value: str | None) -> None:
+    """Make a job due that waits for this; one that was cancelled meanwhile is left alone."""
+    waits = (
+        jobs.c.id == waiting.job_id,
+        jobs.c.state == JobState.SCHEDULED,
+        jobs.c.waits_for == waited_for,
+    )
+    payload = connection.execute(select(jobs.c.payload).where(*waits)).scalar_one_or_none()
+    if payload is None:
+        return
+    if waiting.field is not None:
+        payload = with_field(payload, waiting.field, value)
+    values = {"run_at": now_us(), "waits_for": None, "payload": payload}
+    connection.execute(update(jobs).where(*waits).values(values))
+
+
+def _cancel(connection: Connection, job_id: str, waited_for: str, reason: str) -> Sequence[AnyRow]:
+    cause = Cause(ACTOR, {"reason": reason})
+    row = compare_and_set(connection, CANCEL, Change(job_id, {"waits_for": waited_for}, {}, cause))
+    return () if row is None else (row,)

@@ -1,0 +1,160 @@
+"""Recording jobs, each once: by its id, its idempotency key and its unique key (I10)."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import Connection, and_, bindparam, or_, select, text, update
+
+from failsoft.job_engine.policies.uniqueness import UniqueKey, UniqueScope
+from failsoft.job_engine.ports.clock import spans_of_dispatch
+from failsoft.job_engine.records.job import JobRecord
+from failsoft.job_engine.records.new_job import NewJob, OfferPlan
+from failsoft.ledger.database.compiled import AnyConnection, AnyRow, execute
+from failsoft.ledger.database.timestamps import microseconds, now_us, stored
+from failsoft.ledger.schema import rows
+from failsoft.ledger.schema.jobs import UNIQUE_HELD, jobs
+from failsoft.ledger.transitions import (
+    insert,
+    postgresql,
+    remembered_keys,
+    statements,
+)
+from failsoft.ledger.transitions.compare_and_set import (
+    Cause,
+    append_event,
+    event_detail,
+    event_of,
+)
+
+
+def insert_job(
+    connection: AnyConnection, job: NewJob, plan: OfferPlan | None, actor: str
+) -> JobRecord | None:
+    """Record a job, already offered if there is a plan (rules 1 and 3).
+
+    Returns:
+        The new job; None if its id or its idempotency key is taken, or remembered.
+    """
+    values: dict[str, Any] = {
+        "id": job.id,
+        "name": job.name,
+        "queue": job.queue,
+        "payload": job.payload,
+        "payload_sha": job.payload_sha,
+        "idempotency_key": job.idempotency_key,
+        "priority": job.priority,
+        "version": job.version,
+        "engines": json.dumps(job.engines) if job.engines else "[]",
+        "tags": json.dumps(job.tags) if job.tags else "[]",
+        "sequel": job.sequel,
+        "waits_for": job.waits_for,
+    }
+    extras = _extras(job)
+    if plan is not None:
+        values |= {"engine": plan.engine, "wait": microseconds(plan.pickup)}
+    else:
+        run_at = None if job.run_at is None else stored(job.run_at)
+        wait = None if job.waits_for else microseconds(job.delay or timedelta(0))
+        values |= {"run_at": run_at, "wait": wait}
+    detail: dict[str, Any] = {"engine": plan.engine, "reason": plan.reason} if plan else {}
+    detail |= spans_of_dispatch(job, offered=plan is not None)
+    cause, insert = Cause(actor, detail), _Insert(plan is not None, frozenset(extras))
+    values |= {} if job.key_for is None else remembered_keys.key_of(job)
+    row = _insert_with_event(connection, values | extras, cause, insert)
+    return None if row is None else rows.new_record(job, plan, row)
+
+
+def _extras(job: NewJob) -> dict[str, Any]:
+    extras: dict[str, Any] = {}
+    if job.expires_in is not None:
+        extras["expires_in"] = microseconds(job.expires_in)
+    elif job.expires_at is not None:
+        extras["expires_at"] = stored(job.expires_at)
+    extras |= rows.limit_columns(job.limits)
+    if job.key_for is not None:
+        extras["key_for"] = microseconds(job.key_for)
+    if job.unique is not None:
+        extras |= {"unique_key": job.unique.key, "unique_scope": job.unique.scope}
+        if job.unique.period is not None:
+            extras["unique_for"] = microseconds(job.unique.period)
+    return extras
+
+
+@dataclass(frozen=True, slots=True)
+class _Insert:
+    offered: bool
+    extras: frozenset[str]
+
+
+def _insert_with_event(
+    connection: AnyConnection, values: Mapping[str, Any], cause: Cause, insert: _Insert
+) -> AnyRow | None:
+    given = {"offered": insert.offered, "extras": insert.extras}
+    if connection.dialect.name == "postgresql":
+        event = event_detail("dispatch", cause)
+        return execute(
+            connection, postgresql.insert_job(**given), {**values, **event}
+        ).one_or_none()
+    statement = statements.insert_job(connection.dialect.name, **given)
+    row = execute(connection, statement, values).one_or_none()
+    if row is not None:
+        append_event(connection, event_of(row), "dispatch", cause)
+    return row
+
+
+_BY_ID = select(*jobs.c).where(jobs.c.id == bindparam("job"))
+_BY_KEY = select(*jobs.c).where(
+    jobs.c.name == bindparam("name"), jobs.c.idempotency_key == bindparam("key")
+)
+_OF_UNIQUE_KEY = and_(
+    jobs.c.name == bindparam("at_name"), jobs.c.unique_key == bindparam("at_key"), text(UNIQUE_HELD)
+)
+_OVER = and_(jobs.c.unique_scope == UniqueScope.PERIOD, jobs.c.unique_until <= now_us())
+_BY_UNIQUE_KEY = select(*jobs.c).where(
+    _OF_UNIQUE_KEY, or_(jobs.c.unique_until.is_(None), jobs.c.unique_until > now_us())
+)
+#: Take the key from the job whose period is over: from then on it blocks nobody.
+_FREE_UNIQUE_KEY = update(jobs).where(_OF_UNIQUE_KEY, _OVER).values(unique_key=None)
+
+
+def record(
+    connection: Connection, job: NewJob, plan: OfferPlan | None, actor: str
+) -> tuple[JobRecord, bool]:
+    """Record a job, or find the one that stands in its way.
+
+    An index decides, and not a look before. Each turn that finds nobody in the way lost to a job
+    that has ended or begun since, and goes on without it.
+    """
+    while True:
+        new = insert.insert_job(connection, job, plan, actor)
+        if new is not None:
+            return new, True
+        known = _in_the_way(connection, job)
+        if known is not None:
+            return known, False
+
+
+def _in_the_way(connection: Connection, job: NewJob) -> JobRecord | None:
+    known = connection.execute(_BY_ID, {"job": job.id}).one_or_none()
+    if known is None and job.idempotency_key is not None:
+        key = {"name": job.name, "key": job.idempotency_key}
+        known = connection.execute(_BY_KEY, key).one_or_none()
+    if known is None and job.key_for is not None:
+        pruned = remembered_keys.find(connection, job)
+        if pruned is not None:
+            return pruned
+    if known is None and job.unique is not None:
+        known = holder_of(connection, job.name, job.unique)
+    return None if known is None else rows.job_record(known)
+
+
+def holder_of(connection: Connection, name: str, unique: UniqueKey) -> AnyRow | None:
+    """Find the job that holds a unique key; whose period is over holds it no more."""
+    held = {"at_name": name, "at_key": unique.key}
+    holder = connection.execute(_BY_UNIQUE_KEY, held).one_or_none()
+    if holder is None:
+        connection.execute(_FREE_UNIQUE_KEY, held)
+    return holder

@@ -1,0 +1,304 @@
+"""The SQL that `transitions` executes; each statement is built once and cached."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Integer,
+    Table,
+    Update,
+    bindparam,
+    case,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
+from sqlalchemy.sql.elements import ColumnElement
+
+from failsoft.job_engine.records.job import StepKind
+from failsoft.job_engine.records.states import CLAIM, REOFFER, Fence, JobState, Transition
+from failsoft.ledger.database.timestamps import now_us
+from failsoft.ledger.schema.conditions import IS_PAUSED
+from failsoft.ledger.schema.jobs import IS_ALONE, IS_LIMITED, LIMIT_COLUMNS, jobs
+from failsoft.ledger.schema.tables import attempts, dispatch_attempts, events, sent_events, steps
+from failsoft.ledger.transitions import remembered_keys
+
+_BRIEF = tuple(
+    jobs.c[n]
+    for n in ("id", "name", "queue", "engine", "state", "epoch", "events", "sequel", "parent_id")
+)
+_CLAIMED = tuple(
+    jobs.c[n]
+    for n in (
+        *("id", "name", "queue", "engine", "state", "epoch", "events", "claim_id", "payload"),
+        *("claims", "errors", "crashes", "releases", "lease_us", "depth", "effects_of", "version"),
+        *LIMIT_COLUMNS,
+    )
+)
+
+#: What is read back of a new job.
+_OF_NEW = ("id", "events", "state", "epoch", "created_at", "run_at", "pickup_by")
+
+AnyInsert = sqlite.Insert | postgresql.Insert
+
+
+def insert_into(dialect: str, table: Table) -> AnyInsert:
+    """Begin an insert in the words of a database."""
+    return sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
+
+
+#: A claim comes too late for a job that should have begun by now and never has.
+_MAY_BEGIN = (
+    jobs.c.expires_at.is_(None) | jobs.c.started_at.is_not(None) | (jobs.c.expires_at > now_us())
+)
+
+#: What few jobs have: a parameter of the insert, the column that it sets, and to what.
+_EXTRAS: dict[str, tuple[str, Any]] = {
+    "expires_at": ("expires_at", bindparam("expires_at", type_=BigInteger)),
+    "expires_in": ("expires_at", now_us() + bindparam("expires_in", type_=BigInteger)),
+    "key_for": ("key_until", now_us() + bindparam("key_for", type_=BigInteger)),
+    "unique_key": ("unique_key", bindparam("unique_key")),
+    "unique_scope": ("unique_scope", bindparam("unique_scope")),
+    "unique_for": ("unique_until", now_us() + bindparam("unique_for", type_=BigInteger)),
+    **{name: (name, bindparam(name, type_=jobs.c[name].type)) for name in LIMIT_COLUMNS},
+}
+NO_EXTRAS: frozenset[str] = frozenset()
+#: What a guard may compare that is no column.
+_GUARDED: dict[str, ColumnElement[bool]] = {"is_limited": IS_LIMITED, "is_alone": IS_ALONE}
+
+
+@lru_cache
+def insert_job(
+    dialect: str, *, offered: bool, extras: frozenset[str] = NO_EXTRAS
+) -> ReturningInsert[*tuple[Any, ...]]:
+    """Insert a job, offered or scheduled, unless its id or key is taken; return its times.
+
+    Args:
+        dialect: The database's.
+        offered: Whether it is offered at once.
+        extras: The parameters that it has besides those of every job.
+    """
+    deadline = now_us() + bindparam("wait", type_=BigInteger)
+    values: dict[str, Any] = {"created_at": now_us(), "events": 1}
+    if offered:
+        values |= {"state": JobState.OFFERED, "epoch": 1, "pickup_by": deadline}
+    else:
+        run_at = func.coalesce(bindparam("run_at", type_=jobs.c.run_at.type), deadline)
+        values |= {"state": JobState.SCHEDULED, "epoch": 0, "run_at": run_at}
+    given: tuple[str, ...] = ("id", "name", "queue", "payload", "payload_sha")
+    given += ("idempotency_key", "priority", "engines", "tags", "sequel", "waits_for", "version")
+    given += ("engine",) if offered else ()
+    values |= {name: bindparam(name, type_=jobs.c[name].type) for name in given}
+    more = dict(_EXTRAS[name] for name in sorted(extras))
+    insert_ = insert_into(dialect, jobs)
+    if "key_for" in extras:
+        # Its key may be remembered although the job that had it is gone.
+        columns = {name: _typed(name, value) for name, value in (values | more).items()}
+        unused = select(*columns.values()).where(~remembered_keys.IS_TAKEN)
+        statement = insert_.from_select(list(columns), unused).on_conflict_do_nothing()
+    else:
+        statement = insert_.values(values | more).on_conflict_do_nothing()
+    return statement.returning(*(jobs.c[name] for name in (*_OF_NEW, *more)))
+
+
+def _typed(name: str, value: object) -> ColumnElement[Any]:
+    return value if isinstance(value, ColumnElement) else literal(value, jobs.c[name].type)
+
+
+@lru_cache
+def insert_step(dialect: str) -> AnyInsert:
+    """Insert a step unless it is recorded."""
+    given = ("job_id", "name", "seq", "kind", "result", "epoch")
+    values: dict[str, Any] = {name: bindparam(name) for name in given} | {"recorded_at": now_us()}
+    return insert_into(dialect, steps).values(values).on_conflict_do_nothing()
+
+
+def keep_event(dialect: str) -> AnyInsert:
+    """Insert a sent event unless its id is kept; its values are still to be given."""
+    return insert_into(dialect, sent_events).on_conflict_do_nothing()
+
+
+#: Replace the intent of a `once` step by its result (rule 10).
+SETTLE_STEP = (
+    update(steps)
+    .where(
+        steps.c.job_id == bindparam("at_job"),
+        steps.c.name == bindparam("at_name"),
+        steps.c.kind == StepKind.INTENT,
+    )
+    .values(
+        kind=StepKind.ONCE,
+        result=bindparam("to_result"),
+        epoch=bindparam("to_epoch"),
+        recorded_at=now_us(),
+    )
+)
+
+
+@lru_cache
+def insert_try(dialect: str) -> AnyInsert:
+    """Insert a dispatch try unless it is noted."""
+    given = ("job_id", "epoch", "engine", "stage", "outcome", "reason", "elapsed_us")
+    values: dict[str, Any] = {name: bindparam(name) for name in given} | {"at": now_us()}
+    return insert_into(dialect, dispatch_attempts).values(values).on_conflict_do_nothing()
+
+
+@lru_cache
+def compare_and_set(
+    transition: Transition,
+    guard: frozenset[str],
+    values: frozenset[str],
+    spans: frozenset[str],
+    *,
+    bounded: frozenset[str] = NO_EXTRAS,
+) -> ReturningUpdate[Any]:
+    """Build the compare-and-set of a transition.
+
+    Args:
+        transition: The transition.
+        guard: The columns compared, as parameters `at_<column>`.
+        values: The columns set, as parameters `to_<column>`.
+        spans: Those of them that are set to now plus a span.
+        bounded: Those of the spans that end no later than a moment, the parameter `by_<column>`.
+    """
+    conditions = [jobs.c.id == bindparam("at_id")]
+    conditions.append(or_(*(jobs.c.state == source for source in sorted(transition.sources))))
+    conditions += [_column(name) == bindparam(f"at_{name}") for name in sorted(guard)]
+    if transition is CLAIM:
+        conditions += [_MAY_BEGIN, ~IS_PAUSED]
+    missing = transition.fence.value - guard
+    if missing:
+        raise AssertionError(f"{transition.name} needs {missing} in its guard")
+    changes = _side_effects(transition, sets_engine="engine" in values)
+    for name in values:
+        parameter = bindparam(
+            f"to_{name}", type_=BigInteger() if name in spans else jobs.c[name].type
+        )
+        changes[name] = now_us() + parameter if name in spans else parameter
+        if name in bounded:
+            latest = bindparam(f"by_{name}", type_=BigInteger())
+            changes[name] = case((changes[name] < latest, changes[name]), else_=latest)
+    return update(jobs).where(*conditions).values(changes).returning(*_wanted(transition))
+
+
+def _wanted(transition: Transition) -> Sequence[Column[Any]]:
+    # An attempt needs little of the row, and no times; everybody else goes on with the whole job.
+    if transition is CLAIM:
+        return _CLAIMED
+    return _BRIEF if transition.fence is Fence.CLAIM else tuple(jobs.c)
+
+
+def _column(name: str) -> ColumnElement[Any]:
+    return _GUARDED[name] if name in _GUARDED else jobs.c[name]
+
+
+def _side_effects(transition: Transition, *, sets_engine: bool) -> dict[str, Any]:
+    changes: dict[str, Any] = {
+        "state": transition.target,
+        "hb": jobs.c.hb + 1,
+        "events": jobs.c.events + 1,
+    }
+    if transition.new_epoch:
+        changes |= {"epoch": jobs.c.epoch + 1, "run_at": None}
+    if transition is REOFFER:
+        changes["pickups_missed"] = jobs.c.pickups_missed + 1
+    if transition.charges is not None:
+        changes[transition.charges] = jobs.c[transition.charges] + 1
+    if sets_engine and transition.new_epoch:
+        changed = jobs.c.engine.is_not(None) & (jobs.c.engine != bindparam("to_engine"))
+        changes["handoffs"] = jobs.c.handoffs + case((changed, 1), else_=0)
+    if transition.ends_attempt:
+        changes |= {"claim_id": None, "lease_until": None, "lease_us": None}
+    if transition.target is JobState.RUNNING:
+        started = func.coalesce(jobs.c.started_at, now_us())
+        changes |= {
+            "started_at": started,
+            "pickups_missed": 0,
+            "pickup_by": None,
+            "awaits": None,
+        }
+    if transition.target.is_terminal:
+        changes |= {"finished_at": now_us(), "run_at": None, "pickup_by": None, "awaits": None}
+    return changes
+
+
+def _of_claim() -> tuple[ColumnElement[bool], ...]:
+    return (
+        jobs.c.id == bindparam("at_id"),
+        jobs.c.state == JobState.RUNNING,
+        jobs.c.epoch == bindparam("at_epoch"),
+        jobs.c.claim_id == bindparam("at_claim_id"),
+    )
+
+
+_RENEWED = {"hb": jobs.c.hb + 1, "lease_until": now_us() + jobs.c.lease_us}
+FENCE = update(jobs).where(*_of_claim()).values(_RENEWED)
+
+HELD = select(jobs.c.id).where(*_of_claim())
+
+NOTE_PROGRESS = FENCE.values(progress=bindparam("to_progress"))
+
+REQUEST_CANCEL = (
+    update(jobs)
+    .where(
+        jobs.c.id == bindparam("at_id"),
+        jobs.c.state == JobState.RUNNING,
+        jobs.c.cancel_requested.is_(False),
+    )
+    .values(cancel_requested=True, events=jobs.c.events + 1)
+    .returning(*jobs.c)
+)
+
+_LATER = now_us() + bindparam("to_span", type_=BigInteger)
+
+
+def _postpone(state: JobState, changes: dict[str, Any]) -> Update:
+    # The count of misses, too: any number of rescuers that see one deadline pass count it once.
+    seen = [jobs.c[name] == bindparam(f"at_{name}") for name in ("epoch", "hb", "pickups_missed")]
+    return (
+        update(jobs)
+        .where(jobs.c.id == bindparam("at_id"), jobs.c.state == state, *seen)
+        .values(changes)
+    )
+
+
+#: By the state of the job that waits.
+POSTPONE = {
+    JobState.OFFERED: _postpone(
+        JobState.OFFERED,
+        {
+            "pickup_by": _LATER,
+            "pickups_missed": jobs.c.pickups_missed + bindparam("to_missed", type_=Integer),
+        },
+    ),
+    JobState.SCHEDULED: _postpone(JobState.SCHEDULED, {"run_at": _LATER}),
+}
+
+INSERT_ATTEMPT = insert(attempts).values(
+    {name: bindparam(name) for name in ("job_id", "epoch", "claim_id", "engine", "worker")}
+    | {"started_at": now_us()}
+)
+
+END_ATTEMPT = (
+    update(attempts)
+    .where(
+        attempts.c.job_id == bindparam("at_job"),
+        attempts.c.epoch == bindparam("at_epoch"),
+    )
+    .values(ended_at=now_us(), outcome=bindparam("to_outcome"))
+)
+#: The same with the error that it ended with; the most end with none.
+END_WITH_ERROR = END_ATTEMPT.values(error=bindparam("to_error"))
+
+INSERT_EVENT = insert(events).values(
+    {name: bindparam(name) for name in ("job_id", "n", "actor", "kind", "state", "epoch", "detail")}
+    | {"at": now_us()}
+)

@@ -1,0 +1,37 @@
+"""Waking jobs that wait; changes no state, only the time at which they are offered again."""
+
+from sqlalchemy import Connection, bindparam, update
+
+from failsoft.job_engine.records.states import JobState
+from failsoft.job_engine.records.waits import WAKE
+from failsoft.ledger.database import advisory
+from failsoft.ledger.database.timestamps import now_us
+from failsoft.ledger.schema.jobs import jobs
+from failsoft.ledger.transitions import statements
+from failsoft.ledger.transitions.compare_and_set import Cause, event_detail, event_of
+
+_WAKE = (
+    update(jobs)
+    .where(jobs.c.awaits == bindparam("topic"), jobs.c.state == JobState.SCHEDULED)
+    .values(run_at=now_us(), awaits=None, events=jobs.c.events + 1)
+    .returning(jobs.c.id, jobs.c.state, jobs.c.epoch, jobs.c.events)
+)
+
+
+def lock(connection: Connection, topic: str) -> None:
+    """Let those who wait for a topic and those who answer it go one after the other.
+
+    Without it each could look before the other commits, and both see nothing: on PostgreSQL a
+    statement sees what is committed when it begins. On SQLite there is one writer at a time. Who
+    waits locks the topic before its job, who answers it before the jobs it wakes: no circle.
+    """
+    advisory.lock(connection, topic)
+
+
+def wake(connection: Connection, topic: str, cause: Cause) -> int:
+    """Let all who wait for a topic be offered now; return how many those are (rule 22)."""
+    woken = connection.execute(_WAKE, {"topic": topic}).all()
+    if woken:
+        told = event_detail(WAKE, cause)
+        connection.execute(statements.INSERT_EVENT, [{**event_of(row), **told} for row in woken])
+    return len(woken)

@@ -1,0 +1,204 @@
+"""Pulling in what was written while the database's clock was ahead; see docs/clocks.md."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+from sqlalchemy import BigInteger, Connection, Select, and_, bindparam, func, or_, select, update
+
+from failsoft.job_engine.ports.clock import (
+    BESIDE_WAITS,
+    BLOCKED_PAUSE,
+    DISPATCH,
+    SLACK,
+    LedgerClock,
+    mended_terms,
+    mended_time,
+)
+from failsoft.job_engine.records.job import HistoryEntry, JobRecord, StepKind
+from failsoft.job_engine.records.states import REPLACE, JobState
+from failsoft.ledger.database.compiled import AnyRow
+from failsoft.ledger.database.database import Database
+from failsoft.ledger.database.timestamps import instant, microseconds, now_us
+from failsoft.ledger.schema import rows
+from failsoft.ledger.schema.jobs import jobs
+from failsoft.ledger.schema.tables import events, rate_starts, sent_events, steps, workers
+from failsoft.ledger.upkeep import clock_doubt
+
+#: What of a job is too far ahead, by one of its events and the ledger's time.
+Mended = Callable[[JobRecord, HistoryEntry, datetime], Mapping[str, datetime]]
+
+#: How many jobs are read at a time.
+PAGE = 500
+
+_SLACK = microseconds(SLACK)
+_AHEAD = now_us() + _SLACK
+
+
+def _latest(column: Any, *conditions: Any) -> Any:
+    # By an index each, so that a look costs the same however many jobs there are.
+    return select(func.max(column)).where(*conditions).scalar_subquery()
+
+
+_CLOCK = select(
+    now_us().label("now"),
+    _latest(jobs.c.created_at).label("recorded"),
+    _latest(workers.c.seen_at).label("seen"),
+    _latest(jobs.c.pickup_by, jobs.c.state == JobState.OFFERED).label("pickup"),
+)
+_NOW = select(now_us())
+
+_OF_EVENT = tuple(events.c[n].label(f"event_{n}") for n in ("n", "at", "kind", "detail"))
+
+_told = events.alias("told")
+_LAST = (
+    select(func.max(_told.c.n))
+    .where(_told.c.job_id == jobs.c.id, _told.c.kind.not_in(BESIDE_WAITS))
+    .correlate(jobs)
+    .scalar_subquery()
+)
+#: A job that waits, with its last event that changed that, which says until when it should.
+_WAITING = (
+    select(*jobs.c, *_OF_EVENT)
+    .join(events, events.c.job_id == jobs.c.id)
+    .where(
+        events.c.n == _LAST,
+        jobs.c.state == JobState.SCHEDULED,
+        jobs.c.run_at > now_us() + microseconds(BLOCKED_PAUSE),
+        jobs.c.id > bindparam("after"),
+    )
+    .order_by(jobs.c.id)
+    .limit(PAGE)
+)
+#: A job that must begin by a moment or holds a key until one, with the event that says how long.
+_ON_TERMS = (
+    select(*jobs.c, *_OF_EVENT)
+    .join(events, events.c.job_id == jobs.c.id)
+    .where(
+        or_(
+            and_(jobs.c.expires_at > _AHEAD, jobs.c.started_at.is_(None)),
+            jobs.c.unique_until > _AHEAD,
+        ),
+        events.c.kind.in_((DISPATCH, REPLACE.name)),
+        events.c.at > _AHEAD,
+        jobs.c.id > bindparam("after"),
+    )
+    .order_by(jobs.c.id)
+    .limit(PAGE)
+)
+_MENDED: Sequence[tuple[Select[Any], Mended]] = (
+    (_WAITING, mended_time),
+    (_ON_TERMS, mended_terms),
+)
+_AS_SEEN = and_(
+    jobs.c.id == bindparam("at_id"),
+    jobs.c.epoch == bindparam("at_epoch"),
+    jobs.c.hb == bindparam("at_hb"),
+    jobs.c.events == bindparam("at_events"),
+)
+_BEATS = (
+    update(workers)
+    .where(workers.c.seen_at > _AHEAD)
+    .values(live_until=now_us() + workers.c.live_until - workers.c.seen_at, seen_at=now_us())
+)
+_STARTS = (
+    update(rate_starts)
+    .where(rate_starts.c.at > _AHEAD)
+    .values(expires_at=now_us() + rate_starts.c.expires_at - rate_starts.c.at, at=now_us())
+)
+_NEWEST_SENT = _latest(sent_events.c.sent_at)
+_SENT = (
+    update(sent_events)
+    .where(sent_events.c.sent_at > _AHEAD)
+    # All by the same span: they stay in the order in which they were sent.
+    .values(
+        expires_at=sent_events.c.expires_at - bindparam("span", type_=BigInteger),
+        sent_at=sent_events.c.sent_at - bindparam("span", type_=BigInteger),
+    )
+)
+_ENDS = update(jobs).where(jobs.c.finished_at > _AHEAD).values(finished_at=now_us())
+_WAITS = (
+    update(steps)
+    .where(
+        steps.c.job_id == bindparam("at_job"),
+        steps.c.kind == StepKind.WAIT,
+        steps.c.recorded_at > _AHEAD,
+    )
+    .values(recorded_at=now_us())
+)
+_PICKUPS = (
+    update(jobs)
+    .where(
+        jobs.c.state == JobState.OFFERED,
+        jobs.c.queue == bindparam("of_queue"),
+        jobs.c.pickup_by > now_us() + bindparam("beyond", type_=BigInteger) + _SLACK,
+    )
+    .values(pickup_by=now_us() + bindparam("beyond", type_=BigInteger))
+)
+
+
+class SqlMending:
+    """`ClockLedger` on SQL."""
+
+    def __init__(self, database: Database) -> None:
+        """Work on a database."""
+        self._database = database
+
+    def clock(self) -> LedgerClock:
+        """Look at the clock, and at the latest instants that were written by it."""
+        row = self._database.read(lambda c: c.execute(_CLOCK).one())
+        found = [moment for moment in (row.recorded, row.seen) if moment is not None]
+        return LedgerClock(instant(row.now), max(found, default=None), row.pickup)
+
+    def mend(self, patience: Mapping[str, timedelta], ahead: timedelta) -> int:
+        """Pull in what was written while the clock was ahead; return how much that was."""
+        self._database.write(lambda c: clock_doubt.note(c, _now(c), ahead))
+        count = self._database.write(lambda c: _mend_all(c, patience))
+        for statement, mended in _MENDED:
+            after = ""
+            while found := self._database.read(partial(_page, statement, after)):
+                after = found[-1].id
+                count += self._database.write(partial(_mend_jobs, found, mended))
+        return count
+
+
+def mend_beats(connection: Connection) -> int:
+    """Take a beat from ahead of the clock for as old as this look."""
+    return connection.execute(_BEATS).rowcount
+
+
+def _page(statement: Select[Any], after: str, connection: Connection) -> Sequence[AnyRow]:
+    return connection.execute(statement, {"after": after}).all()
+
+
+def _mend_all(connection: Connection, patience: Mapping[str, timedelta]) -> int:
+    count = mend_beats(connection)
+    count += connection.execute(_STARTS).rowcount + connection.execute(_ENDS).rowcount
+    newest = connection.execute(select(_NEWEST_SENT)).scalar_one()
+    ahead = timedelta(0) if newest is None else newest - _now(connection)
+    if ahead > SLACK:
+        count += connection.execute(_SENT, {"span": microseconds(ahead)}).rowcount
+    # In one order everywhere, so that no two processes wait for each other.
+    for queue, beyond in sorted(patience.items()):
+        given = {"of_queue": queue, "beyond": microseconds(beyond)}
+        count += connection.execute(_PICKUPS, given).rowcount
+    return count
+
+
+def _mend_jobs(found: Sequence[AnyRow], mended: Mended, connection: Connection) -> int:
+    now, count = _now(connection), 0
+    for row in found:
+        changes = mended(rows.job_record(row), rows.event_of_job(row), now)
+        if changes:
+            seen = {"at_id": row.id, "at_epoch": row.epoch, "at_hb": row.hb}
+            statement = update(jobs).where(_AS_SEEN).values(dict(changes))
+            done = connection.execute(statement, seen | {"at_events": row.events}).rowcount
+            if done and "run_at" in changes:
+                connection.execute(_WAITS, {"at_job": row.id})
+            count += done
+    return count
+
+
+def _now(connection: Connection) -> datetime:
+    return instant(connection.execute(_NOW).scalar_one())

@@ -1,0 +1,119 @@
+"""What a rescuer sees of the jobs; every comparison of times is the database's (rule 12)."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from functools import lru_cache
+
+from sqlalchemy import BigInteger, Connection, bindparam, exists, or_, select, update
+
+from failsoft.job_engine.ports.clock import SLACK
+from failsoft.job_engine.ports.ledger import RunningJob
+from failsoft.job_engine.ports.reach import Reach
+from failsoft.job_engine.records.job import JobRecord
+from failsoft.job_engine.records.states import JobState
+from failsoft.ledger.database.compiled import AnyRow, AnySelect
+from failsoft.ledger.database.database import Database
+from failsoft.ledger.database.timestamps import microseconds, now_us
+from failsoft.ledger.schema import rows
+from failsoft.ledger.schema.conditions import IS_PAUSED
+from failsoft.ledger.schema.jobs import IS_LIMITED, jobs
+from failsoft.ledger.schema.tables import attempts, workers
+from failsoft.ledger.upkeep import due_limited
+from failsoft.ledger.upkeep import reach as reaching
+
+_DUE = (
+    select(*jobs.c)
+    .where(jobs.c.state == JobState.SCHEDULED, jobs.c.run_at <= now_us(), ~IS_PAUSED, ~IS_LIMITED)
+    .order_by(jobs.c.priority.desc(), jobs.c.run_at)
+    .limit(bindparam("limit"))
+)
+_UNCLAIMED = (
+    select(*jobs.c)
+    .where(jobs.c.state == JobState.OFFERED, jobs.c.pickup_by <= now_us())
+    .order_by(jobs.c.pickup_by)
+    .limit(bindparam("limit"))
+)
+#: Two rescuers that do it at once must not wait for each other's rows.
+_FAR = (
+    select(jobs.c.id)
+    .where(
+        jobs.c.state == JobState.OFFERED,
+        jobs.c.engine == bindparam("of_engine"),
+        jobs.c.queue == bindparam("of_queue"),
+        jobs.c.pickup_by > now_us() + bindparam("beyond", type_=BigInteger),
+    )
+    .with_for_update(skip_locked=True)
+)
+_HASTEN = (
+    update(jobs)
+    .where(jobs.c.id.in_(_FAR), jobs.c.state == JobState.OFFERED)
+    .values(pickup_by=now_us())
+)
+#: Only what it had claimed by then: a claim after its death shows that the mark is wrong.
+_IS_ORPHAN = exists().where(
+    attempts.c.job_id == jobs.c.id,
+    attempts.c.epoch == jobs.c.epoch,
+    workers.c.boot_id == attempts.c.worker,
+    workers.c.died_at >= attempts.c.started_at,
+)
+_SLACK = microseconds(SLACK)
+_RUNNING = select(
+    jobs.c.id,
+    jobs.c.epoch,
+    jobs.c.hb,
+    jobs.c.lease_us,
+    # No lease ends later than a whole one from now; one that does was renewed by a clock that was
+    # ahead, and says nothing. Whether it is lost, the rescuer sees by its own clock.
+    or_(
+        jobs.c.lease_until < now_us(), jobs.c.lease_until > now_us() + jobs.c.lease_us + _SLACK
+    ).label("expired"),
+    _IS_ORPHAN.label("is_orphan"),
+).where(jobs.c.state == JobState.RUNNING)
+
+
+@lru_cache(maxsize=8)
+def _due(reach: Reach | None) -> tuple[AnySelect, AnySelect]:
+    """Return what finds the due jobs without limits, and those with limits."""
+    within = reaching.may_offer(reach)
+    return _DUE.where(within), due_limited.due(within)
+
+
+@lru_cache(maxsize=8)
+def _unclaimed(reach: Reach | None) -> AnySelect:
+    return _UNCLAIMED.where(reaching.may_look_into(reach))
+
+
+class SqlRescue:
+    """`RescueLedger` on SQL."""
+
+    def __init__(self, database: Database) -> None:
+        """Read a database."""
+        self._database = database
+
+    def due(self, limit: int, reach: Reach | None = None) -> Sequence[JobRecord]:
+        """Return scheduled jobs whose time has come, the most urgent first."""
+
+        def work(connection: Connection) -> list[AnyRow]:
+            most = {"limit": limit}
+            return [row for each in _due(reach) for row in connection.execute(each, most)]
+
+        found = [rows.job_record(row) for row in self._database.read(work)]
+        return sorted(found, key=lambda job: (-job.priority, job.run_at))[:limit]
+
+    def unclaimed(self, limit: int, reach: Reach | None = None) -> Sequence[JobRecord]:
+        """Return offered jobs whose pickup deadline has passed."""
+        statement, most = _unclaimed(reach), {"limit": limit}
+        found = self._database.read(lambda c: c.execute(statement, most).all())
+        return [rows.job_record(row) for row in found]
+
+    def hasten(self, engine: str, queue: str, beyond: timedelta) -> None:
+        """Let the pickup deadlines of an engine's offers pass now that are further away."""
+        values = {"of_engine": engine, "of_queue": queue, "beyond": microseconds(beyond)}
+        self._database.write(lambda c: c.execute(_HASTEN, values))
+
+    def running(self) -> Sequence[RunningJob]:
+        """Return every running job, and whether its lease has run out, or cannot be true."""
+        return [
+            rows.running_job(row)
+            for row in self._database.read(lambda c: c.execute(_RUNNING).all())
+        ]

@@ -1,0 +1,106 @@
+"""Who is alive, by heartbeats on the database's clock."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Delete, bindparam, delete, insert, select, update
+
+from failsoft.job_engine.ports.clock import SLACK
+from failsoft.job_engine.records.job import WorkerRecord
+from failsoft.ledger.database.database import Database
+from failsoft.ledger.database.timestamps import microseconds, now_us
+from failsoft.ledger.schema import rows
+from failsoft.ledger.schema.tables import workers
+from failsoft.ledger.transitions.statements import insert_into
+from failsoft.ledger.upkeep import clock_repair
+
+_IDENTITY = ("boot_id", "engine", "queue", "host", "pid", "slots", "machine", "birth")
+_ALIVE = {
+    "seen_at": now_us(),
+    "live_until": now_us() + bindparam("ttl", type_=workers.c.live_until.type),
+}
+_INSERT = insert(workers).values(
+    {name: bindparam(name) for name in _IDENTITY} | {"started_at": now_us()} | _ALIVE
+)
+_UPDATE = update(workers).where(workers.c.boot_id == bindparam("boot")).values(_ALIVE)
+_IS_AHEAD = (workers.c.seen_at > now_us() + microseconds(SLACK)).label("is_ahead")
+_LIVE = (
+    select(*workers.c, _IS_AHEAD)
+    .where(workers.c.live_until > now_us())
+    .order_by(workers.c.started_at)
+)
+_NOT_DEAD = (
+    select(*workers.c)
+    .where(workers.c.machine == bindparam("machine"), workers.c.died_at.is_(None))
+    .order_by(workers.c.started_at)
+)
+_GONE = {"died_at": now_us(), "live_until": now_us()}
+_FORGET_AFTER = timedelta(hours=1)
+
+
+class SqlWorkers:
+    """`WorkerLedger` on SQL."""
+
+    def __init__(self, database: Database) -> None:
+        """Work on a database."""
+        self._database = database
+
+    def beat(self, worker: WorkerRecord, ttl: timedelta) -> None:
+        """Tell that a worker process lives, for `ttl` from now."""
+
+        def work(connection: Connection) -> None:
+            alive = {"ttl": microseconds(ttl)}
+            if connection.execute(_UPDATE, alive | {"boot": worker.boot_id}).rowcount == 0:
+                connection.execute(_INSERT, alive | _identity(worker))
+                connection.execute(_forget_the_dead())
+
+        self._database.write(work)
+
+    def retire(self, boot_id: str) -> None:
+        """Forget a worker that stops."""
+        self._database.write(
+            lambda c: c.execute(delete(workers).where(workers.c.boot_id == boot_id))
+        )
+
+    def live_workers(self) -> Sequence[WorkerRecord]:
+        """Return the workers whose last beat is fresh.
+
+        A beat from ahead of the clock says nothing of how old it is: it is taken for as old as
+        the first look that finds it.
+        """
+        found = self._database.read(lambda c: c.execute(_LIVE).all())
+        if any(row.is_ahead for row in found):
+            self._database.write(clock_repair.mend_beats)
+            found = self._database.read(lambda c: c.execute(_LIVE).all())
+        return [rows.worker_record(row) for row in found]
+
+    def mark_dead(self, worker: WorkerRecord) -> None:
+        """Mark a worker process as dead, also one that never beat."""
+
+        def work(connection: Connection) -> None:
+            dead = insert_into(connection.dialect.name, workers).values(
+                {name: bindparam(name) for name in _IDENTITY}
+                | {"started_at": now_us(), "seen_at": now_us()}
+                | _GONE
+            )
+            # The first mark stays: what was claimed after it was claimed by a living process.
+            marked = dead.on_conflict_do_update(
+                index_elements=[workers.c.boot_id], set_=_GONE, where=workers.c.died_at.is_(None)
+            )
+            connection.execute(marked, _identity(worker))
+
+        self._database.write(work)
+
+    def workers_on(self, machine: str) -> Sequence[WorkerRecord]:
+        """Return the workers of a machine that are not marked as dead, however old their beat."""
+        found = self._database.read(lambda c: c.execute(_NOT_DEAD, {"machine": machine}).all())
+        return [rows.worker_record(row) for row in found]
+
+
+def _identity(worker: WorkerRecord) -> dict[str, Any]:
+    return {name: getattr(worker, name) for name in _IDENTITY}
+
+
+def _forget_the_dead() -> Delete:
+    return delete(workers).where(workers.c.live_until < now_us() - microseconds(_FORGET_AFTER))

@@ -1,0 +1,30 @@
+"""What is paused, beside the attempts of its jobs."""
+
+from collections.abc import Iterator
+
+from sqlalchemy import Connection, select
+
+from failsoft.job_engine.invariants import Violation, is_unsure
+from failsoft.job_engine.invariants import pauses as of_pauses
+from failsoft.ledger.roles.pauses import record
+from failsoft.ledger.schema.conditions import COVERS
+from failsoft.ledger.schema.jobs import jobs
+from failsoft.ledger.schema.tables import attempts, pauses
+from failsoft.ledger.upkeep.clock_doubt import spans
+from failsoft.ledger.verify.streams import stream
+
+_BEGUN = (
+    select(attempts.c.job_id, attempts.c.epoch, attempts.c.started_at, *pauses.c)
+    .select_from(pauses.join(jobs, COVERS).join(attempts, attempts.c.job_id == jobs.c.id))
+    .where(attempts.c.started_at > pauses.c.since)
+)
+
+
+def begun_meanwhile(connection: Connection) -> Iterator[Violation]:
+    """Find attempts that began although their queue or their definition was paused."""
+    unsure = spans(connection)
+    for row in stream(connection, _BEGUN):
+        if is_unsure(row.started_at, unsure) or is_unsure(row.since, unsure):
+            continue
+        begun = of_pauses.Begun(row.job_id, row.epoch, row.started_at, record(row))
+        yield from of_pauses.begun_in_a_pause(begun)

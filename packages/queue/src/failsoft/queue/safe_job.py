@@ -1,0 +1,166 @@
+"""The RQ job class of Failsoft: whatever Redis says, it can call nothing but our entry point.
+
+RQ imports and calls any function that a job in Redis names, with the JSON serializer too
+(protocol 10.2). Here the name must be ours; callbacks, webhooks, dependencies, retries and
+repeats that somebody wrote into the job are dropped when it is read.
+"""
+
+import zlib
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+from redis.exceptions import ResponseError
+from rq.exceptions import DeserializationError, NoSuchJobError
+from rq.job import Job, JobStatus
+from rq.queue import Queue
+from rq.serializers import JSONSerializer
+
+from failsoft.job_engine.errors import MessageRejectedError
+from failsoft.queue.bounded_replies import ReplyTooLargeError
+
+#: The only function name that a job may carry.
+ENTRY_POINT = "failsoft.queue.entry_point.perform"
+#: A job of ours is a few hundred bytes; more than this is not read at all.
+MAX_DATA_BYTES = 4096
+#: No job of ours is longer, in bytes of all its fields.
+MAX_JOB_BYTES = 4 * MAX_DATA_BYTES
+TOO_LARGE = f"expected a job of at most {MAX_JOB_BYTES} bytes, got a larger one"
+#: Seconds a refused or failed job stays visible in RQ's registry; the truth is in the ledger.
+FAILURE_TTL = 60
+
+Processor = Callable[[object], None]
+
+_OURS = frozenset(
+    name.encode()
+    for name in (
+        *("created_at", "enqueued_at", "started_at", "last_heartbeat", "ended_at"),
+        *("origin", "status", "worker_name", "description"),
+    )
+)
+
+_FIELDS = (b"data", *sorted(_OURS))
+
+#: Asks for the sizes before it reads: what is too large does not even leave Redis.
+_READ = """
+local size = 0
+for i = 2, #ARGV do
+    size = size + redis.call('HSTRLEN', KEYS[1], ARGV[i])
+end
+if size > tonumber(ARGV[1]) then
+    return size
+end
+return redis.call('HMGET', KEYS[1], unpack(ARGV, 2))
+"""
+
+
+class SafeJob(Job):
+    """A job that was read from Redis and is trusted with nothing.
+
+    Attributes:
+        processor: What the entry point calls with the message; set by `bound_to`.
+    """
+
+    processor: ClassVar[Processor | None] = None
+
+    @classmethod
+    def bound_to(cls, processor: Processor) -> "type[SafeJob]":
+        """Return the job class of one worker, whose jobs end in `processor`."""
+        return type("BoundSafeJob", (cls,), {"processor": staticmethod(processor)})
+
+    @property
+    def func(self) -> Callable[[object], None]:
+        """Return the worker's processor if the job names our entry point.
+
+        Raises:
+            MessageRejectedError: If it names anything else.
+        """
+        self.check()
+        processor = type(self).processor
+        if processor is None:
+            raise MessageRejectedError("expected `failsoft worker rq` to run this, got another")
+        return processor
+
+    def check(self) -> None:
+        """Make sure that it calls our entry point with one argument, the message.
+
+        Raises:
+            MessageRejectedError: If it is anything else.
+        """
+        try:
+            ours = self.func_name == ENTRY_POINT and len(self.args or ()) == 1
+            ours = ours and self.instance is None and self.kwargs == {}
+        except (DeserializationError, TypeError) as error:
+            raise MessageRejectedError("expected a job of ours, got something else") from error
+        if not ours:
+            raise MessageRejectedError("expected a job that calls our entry point, got another")
+
+    def refresh(self) -> None:
+        """Read the job from Redis: only the fields that are ours, and no more than is ours.
+
+        Raises:
+            NoSuchJobError: If there is none.
+            MessageRejectedError: If it is larger than any job of ours; it was not read.
+        """
+        read = self.connection.register_script(_READ)
+        try:
+            found: Any = read([self.key], [MAX_JOB_BYTES, *_FIELDS])
+        except ResponseError as error:
+            # What stands there is no hash.
+            raise NoSuchJobError(f"No such job: {self.key}") from error
+        except ReplyTooLargeError as error:
+            raise MessageRejectedError(TOO_LARGE) from error
+        if isinstance(found, int):
+            raise MessageRejectedError(TOO_LARGE)
+        fields = {
+            name: value for name, value in zip(_FIELDS, found, strict=True) if value is not None
+        }
+        if not fields:
+            raise NoSuchJobError(f"No such job: {self.key}")
+        self.restore(fields)
+
+    def restore(self, raw_data: Mapping[bytes, bytes]) -> None:
+        """Read the few fields that are ours; the rest is as if it had not been sent."""
+        fields = {name: raw_data[name] for name in _OURS if name in raw_data}
+        super().restore(fields | {b"data": zlib.compress(_bounded(raw_data.get(b"data")))})
+        self.timeout: float | None = -1
+        self.result_ttl: int | None = 0
+        self.failure_ttl: int | None = FAILURE_TTL
+
+    def send_webhooks(self, *args: Any, **kwargs: Any) -> None:
+        """Send none."""
+
+
+def new_job(message_id: str, wire: Mapping[str, Any], queue: Queue) -> SafeJob:
+    """Return the RQ job that carries a message (rule 15): no retry, no result, no callback.
+
+    It is ready to be saved and pushed to the queue as it is.
+    """
+    job = SafeJob.create(
+        ENTRY_POINT,
+        args=[dict(wire)],
+        id=message_id,
+        connection=queue.connection,
+        status=JobStatus.QUEUED,
+        origin=queue.name,
+        timeout=-1,
+        result_ttl=0,
+        failure_ttl=FAILURE_TTL,
+        description=message_id,
+        serializer=JSONSerializer,
+    )
+    assert isinstance(job, SafeJob)  # noqa: S101 - RQ's annotation forgets the subclass
+    job.enqueued_at = job.created_at
+    return job
+
+
+def _bounded(data: bytes | None) -> bytes:
+    if data is None:
+        raise NoSuchJobError("expected a job with data, got none")
+    if len(data) > MAX_DATA_BYTES:
+        return b"[]"
+    unzip = zlib.decompressobj()
+    try:
+        text = unzip.decompress(data, MAX_DATA_BYTES)
+    except zlib.error:
+        return data
+    return b"[]" if unzip.unconsumed_tail else text
