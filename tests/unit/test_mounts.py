@@ -26,7 +26,7 @@ UNSHARE = shutil.which("unshare")
 SCRIPT = """
 import os, subprocess, sys
 from pathlib import Path
-from failsoft.ledger.mounts import file_system
+from failsoft.ledger.database.sqlite.mounts import file_system
 
 base = Path(sys.argv[1])
 odd = os.fsdecode(b"with space\\tand \\\\ and \\xff\\xfe")

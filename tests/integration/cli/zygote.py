@@ -14,6 +14,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from failsoft.worker.cli import load_command
+
 COMMANDS = ("worker", "dispatch", "jobs", "engines", "ledger", "doctor", "dev")
 
 
@@ -54,7 +56,7 @@ class Zygote:
 def main() -> None:
     """Fork for every order, and tell how each ended."""
     for command in COMMANDS:
-        importlib.import_module(f"failsoft.worker.cli.{command}")
+        load_command(command)
     for line in sys.stdin:
         pid = os.fork()
         if pid == 0:

@@ -32,7 +32,7 @@ import sys
 from contextlib import closing
 from failsoft.ledger import Database, SqlLedger, check
 from failsoft.job_engine.states import JobState
-from failsoft.testing.ledger_suite.scene import SUCCESS, claimed, new_job, plan
+from failsoft.testing.ledger_suite.fixtures import SUCCESS, claimed, new_job, plan
 
 with closing(Database(sys.argv[1])) as database:
     check(database)
@@ -45,7 +45,7 @@ UPGRADE = """
 import sys
 from contextlib import closing
 from failsoft.ledger import Database
-from failsoft.ledger.upgrading import upgrade
+from failsoft.ledger.upgrade.run import upgrade
 
 with closing(Database(sys.argv[1])) as database:
     upgrade(database)

@@ -96,7 +96,7 @@ def test_a_stream_that_takes_nothing_stops_nothing(kind: str) -> None:
 
 START = """
 import sys
-from failsoft.worker.streams import open_standard_streams
+from failsoft.worker.logs.streams import open_standard_streams
 open_standard_streams()
 print("out"); print("err", file=sys.stderr)
 open({path!r}, "w").write("went on")

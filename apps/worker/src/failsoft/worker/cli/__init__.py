@@ -16,8 +16,7 @@ from failsoft.worker.exit_codes import FAILURE, exit_code
 from failsoft.worker.logs.streams import open_standard_streams
 from failsoft.worker.logs.visible import described, visible_block
 
-#: The commands, and what the help says of each. A command is in a module of its name, which is
-#: loaded when it is asked for, because loading them all takes longer than most commands do.
+#: The commands, and what the help says of each.
 COMMANDS: Mapping[str, str] = MappingProxyType(
     {
         "worker": "Run workers: a supervised process per queue.",
@@ -34,8 +33,20 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
     }
 )
 
+#: Modules of commands that are not called as the command is.
+_MODULES: Mapping[str, str] = MappingProxyType(
+    {"dispatch": "jobs.dispatch", "jobs": "jobs.commands", "ledger": "ledger.commands"}
+)
+
 #: What writing to a stream says that is full, or that nothing reads.
 _UNWRITABLE = (errno.ENOSPC, errno.EPIPE, errno.EDQUOT, errno.EBADF)
+
+
+def load_command(name: str) -> click.Command:
+    """Import the module of a command: alone, for loading all takes longer than most commands do."""
+    module = importlib.import_module(f"failsoft.worker.cli.{_MODULES.get(name, name)}")
+    command: click.Command = getattr(module, name)
+    return command
 
 
 class _Group(click.Group):
@@ -45,11 +56,7 @@ class _Group(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
-            return None
-        module = importlib.import_module(f"failsoft.worker.cli.{cmd_name}")
-        command: click.Command = getattr(module, cmd_name)
-        return command
+        return load_command(cmd_name) if cmd_name in COMMANDS else None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 
-from failsoft.ledger.migrating import online
+from failsoft.ledger.upgrade import online
 
 revision = ${repr(up_revision)}
 down_revision = ${repr(down_revision)}
