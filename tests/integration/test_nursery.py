@@ -12,7 +12,7 @@ import failsoft.worker.attempts.child
 for name in sys.argv[2:]:
     importlib.import_module(name)
 before = set(sys.modules)
-from failsoft.ledger.database import Database
+from failsoft.ledger import Database
 from sqlalchemy import text
 assert Database(sys.argv[1]).read(lambda c: c.execute(text("SELECT 1")).scalar()) == 1
 print(*sorted(set(sys.modules) - before))

@@ -1,4 +1,4 @@
-"""What the dispatcher, a rescuer or a scheduler may do next: look, offer, send, hand over, park."""
+"""What the dispatcher, a rescuer or a stager may do next: look, offer, send, hand over, park."""
 
 from collections.abc import Callable, Iterator
 

@@ -22,7 +22,7 @@ IDLE, READING, ASKING, READY, VOUCHED, BODY, STOPPING, HOLDING = (
     "stopping",
     "holding",
 )
-#: Where a carrier (dispatcher, rescuer, scheduler) is, besides idle.
+#: Where a carrier (dispatcher, rescuer, stager) is, besides idle.
 SEEN, CARRYING, MARKING = "seen", "carrying", "marking"
 
 #: Whether a worker's claim id is the row's, and whether it came by it as the protocol has it.

@@ -223,9 +223,7 @@ BUGS = (
             "tests/faults/test_clocks.py": (
                 "test_clocks_that_are_hours_apart_take_no_job_from_who_works_on_it",
             ),
-            "tests/unit/test_ticker.py": (
-                "test_two_days_around_a_change_of_clocks_have_two_ticks",
-            ),
+            "tests/unit/test_cron.py": ("test_two_days_around_a_change_of_clocks_have_two_ticks",),
         },
     ),
     Bug(

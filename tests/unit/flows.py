@@ -59,7 +59,7 @@ class Factory(House):
     def end(self, job_id: str, result: str | None = "null") -> None:
         self.workers()
         if self.ledger.get(job_id).state is JobState.SCHEDULED:
-            self.scheduler.tick()
+            self.stager.tick()
         claim = self.claim(self.ledger.get(job_id))
         assert claim is not None
         failed = Conclusion(FAIL, error=ErrorRecord("ValueError", "no paper"))

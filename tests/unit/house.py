@@ -74,7 +74,7 @@ class House:
         parts = (self.ledger, self.router, self.offerer)
         self.dispatcher = Dispatcher(*parts, self.engines, **told, budget=BUDGET)
         self.rescuer = Rescuer(*parts, self.engines, **told, budget=BUDGET, looks_every=looks_every)
-        self.scheduler = Stager(*parts, **told, budget=BUDGET, rng=random.Random(7))
+        self.stager = Stager(*parts, **told, budget=BUDGET, rng=random.Random(7))
 
     def dispatch(self, payload: Mail | None = None, **options: Any) -> JobHandle[Any]:
         return self.dispatcher.dispatch(WELCOME, payload or Mail(), **options)

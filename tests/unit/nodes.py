@@ -1,4 +1,4 @@
-"""A house with tickers: nodes that fire schedules, of any version of the code."""
+"""A house with crons: nodes that fire schedules, of any version of the code."""
 
 import random
 from collections.abc import Iterable
@@ -24,9 +24,9 @@ def scheduled(schedule: Schedule | None, name: str = "sweep", **options: Any) ->
 
 
 class Nodes(House):
-    """A house with tickers of any version."""
+    """A house with crons of any version."""
 
-    def ticker(self, *definitions: AnyDefinition) -> CronScheduler:
+    def cron(self, *definitions: AnyDefinition) -> CronScheduler:
         told = {"clock": self.clock, "listener": self.heard}
         return CronScheduler(self.ledger, definitions, **told, rng=random.Random(7))
 
@@ -44,9 +44,9 @@ class Nodes(House):
         start = datetime(2026, 1, 1, tzinfo=UTC)
         return [str((job.run_at or start) - start) for job in self.jobs]
 
-    def pass_hours(self, hours: float, tickers: Iterable[CronScheduler] = ()) -> None:
+    def pass_hours(self, hours: float, crons: Iterable[CronScheduler] = ()) -> None:
         """Let hours go by while somebody looks every half minute."""
         for _ in range(int(hours * 120)):
             self.clock.advance(30 * SECOND)
-            for each in tickers:
+            for each in crons:
                 each.tick()

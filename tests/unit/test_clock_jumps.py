@@ -40,7 +40,7 @@ class LedgerTime:
 
 
 class Jumping:
-    """A house whose ledger's clock a test sets, and tickers that begin when the test says."""
+    """A house whose ledger's clock a test sets, and crons that begin when the test says."""
 
     def __init__(self) -> None:
         self.times: list[LedgerTime] = []
@@ -55,16 +55,16 @@ class Jumping:
         for each in self.times:
             each.ahead = ahead
 
-    def ticker(self, missed: Missed = "latest") -> CronScheduler:
+    def cron(self, missed: Missed = "latest") -> CronScheduler:
         every = scheduled(Every(SECOND, missed=missed))
         return CronScheduler(self.ledger, [every], clock=self.house.clock, listener=self.heard)
 
-    def seconds(self, count: int, *tickers: CronScheduler) -> int:
+    def seconds(self, count: int, *crons: CronScheduler) -> int:
         """Let seconds pass, with a look in each; return how many ticks were fired."""
         fired = 0
         for _ in range(count):
             self.house.clock.advance(SECOND)
-            fired += sum(ticker.tick() for ticker in tickers)
+            fired += sum(cron.tick() for cron in crons)
         return fired
 
     def silent_for(self) -> timedelta:
@@ -79,27 +79,27 @@ class Jumping:
 @pytest.mark.parametrize("ahead", [DAY, -DAY, 365 * DAY, MINUTE])
 def test_a_schedule_goes_on_after_one_look_at_another_time(ahead: timedelta) -> None:
     scene = Jumping()
-    ticker = scene.ticker()
-    scene.seconds(3, ticker)
+    cron = scene.cron()
+    scene.seconds(3, cron)
 
     scene.set(ahead)
-    scene.seconds(1, ticker)
+    scene.seconds(1, cron)
     scene.set(timedelta(0))
 
-    assert scene.seconds(5, ticker) >= 5
+    assert scene.seconds(5, cron) >= 5
     assert scene.silent_for() <= SECOND
 
 
 @pytest.mark.parametrize("ahead", [DAY, -DAY, 365 * DAY])
 def test_a_schedule_that_a_process_fired_by_another_time_is_set_back(ahead: timedelta) -> None:
     scene = Jumping()
-    ticker = scene.ticker()
-    scene.seconds(3, ticker)
+    cron = scene.cron()
+    scene.seconds(3, cron)
     scene.set(ahead)
-    scene.seconds(3, scene.ticker())
+    scene.seconds(3, scene.cron())
     scene.set(timedelta(0))
 
-    fired = scene.seconds(5, scene.ticker())
+    fired = scene.seconds(5, scene.cron())
 
     assert 4 <= fired <= 10
     assert scene.silent_for() <= SECOND
@@ -109,11 +109,11 @@ def test_a_schedule_that_a_process_fired_by_another_time_is_set_back(ahead: time
 
 def test_a_clock_that_stays_where_it_was_set_is_believed_and_makes_up_for_nothing() -> None:
     scene = Jumping()
-    ticker = scene.ticker(missed="all")
-    scene.seconds(3, ticker)
+    cron = scene.cron(missed="all")
+    scene.seconds(3, cron)
 
     scene.set(DAY)
-    fired = scene.seconds(2 * int(GRACE.total_seconds()), ticker)
+    fired = scene.seconds(2 * int(GRACE.total_seconds()), cron)
 
     assert fired <= 3 * GRACE.total_seconds()
     assert scene.silent_for() <= SECOND
@@ -121,12 +121,12 @@ def test_a_clock_that_stays_where_it_was_set_is_believed_and_makes_up_for_nothin
 
 def test_a_clock_that_was_behind_floods_nobody_when_it_is_right_again() -> None:
     scene = Jumping()
-    scene.seconds(3, scene.ticker(missed="all"))
+    scene.seconds(3, scene.cron(missed="all"))
     scene.set(-DAY)
-    scene.seconds(3, scene.ticker(missed="all"))
+    scene.seconds(3, scene.cron(missed="all"))
     scene.set(timedelta(0))
 
-    fired = scene.seconds(5, scene.ticker(missed="all"))
+    fired = scene.seconds(5, scene.cron(missed="all"))
 
     assert fired <= 10
 

@@ -37,7 +37,7 @@ def test_what_expired_before_it_was_due_is_never_offered(house: House) -> None:
     house.clock.advance(3 * MINUTE)
 
     house.rescuer.tick()
-    house.scheduler.tick()
+    house.stager.tick()
 
     assert handle.status() is JobState.CANCELLED
     assert not house.offered(house.rq)

@@ -51,7 +51,7 @@ class Shop(House):
 
     def pass_by(self, span: timedelta) -> None:
         self.clock.advance(span)
-        self.scheduler.tick()
+        self.stager.tick()
 
 
 @pytest.fixture

@@ -67,7 +67,7 @@ def test_the_first_is_offered_at_once_and_the_next_waits_for_its_turn(house: Hou
     assert (waiting.state, waiting.epoch) == (JobState.SCHEDULED, 0)
     assert waiting.run_at == house.clock.now()
     assert [message.job_id for message in house.offered(house.rq)] == [first.id]
-    house.scheduler.tick()
+    house.stager.tick()
     assert second.status() is JobState.SCHEDULED
 
 
@@ -77,7 +77,7 @@ def test_who_waits_is_offered_when_there_is_room(house: House) -> None:
     assert claim is not None
 
     house.finish(claim)
-    house.scheduler.tick()
+    house.stager.tick()
 
     assert second.status() is JobState.OFFERED
 
@@ -90,7 +90,7 @@ def test_nobody_overtakes_who_waits(house: House) -> None:
     third = order(house)
 
     assert third.status() is JobState.SCHEDULED
-    house.scheduler.tick()
+    house.stager.tick()
     assert (second.status(), third.status()) == (JobState.OFFERED, JobState.SCHEDULED)
 
 
@@ -115,11 +115,11 @@ def test_a_rate_counts_what_began(house: House) -> None:
     assert claim is not None
     house.finish(claim)
 
-    house.scheduler.tick()
+    house.stager.tick()
     assert second.status() is JobState.SCHEDULED
     house.clock.advance(60 * MINUTE)
     house.workers()
-    house.scheduler.tick()
+    house.stager.tick()
     assert second.status() is JobState.OFFERED
 
 
@@ -177,19 +177,19 @@ def test_many_are_recorded_to_wait(house: House) -> None:
 
     handles = [outcome.handle for outcome in outcomes if outcome.handle]
     assert [handle.status() for handle in handles] == [JobState.SCHEDULED] * 2
-    house.scheduler.tick()
+    house.stager.tick()
     assert [handle.status() for handle in handles].count(JobState.OFFERED) == 1
 
 
 def test_a_delayed_job_is_offered_when_its_time_has_come(house: House) -> None:
     handle = order(house, delay=MINUTE)
     assert handle.status() is JobState.SCHEDULED
-    house.scheduler.tick()
+    house.stager.tick()
     assert handle.status() is JobState.SCHEDULED
 
     house.clock.advance(MINUTE)
     house.workers()
-    house.scheduler.tick()
+    house.stager.tick()
 
     assert handle.status() is JobState.OFFERED
 

@@ -14,7 +14,7 @@ HOUR = timedelta(hours=1)
 
 
 def maintenance(house: House) -> Maintenance:
-    return Maintenance(house.engines, house.scheduler, house.rescuer)
+    return Maintenance(house.engines, house.stager, house.rescuer)
 
 
 def test_one_look_probes_schedules_and_rescues() -> None:

@@ -41,7 +41,7 @@ def look_for_long(house: House) -> None:
     """Let everything run out that can, and look at each turn."""
     for _ in range(20):
         house.rescuer.tick()
-        house.scheduler.tick()
+        house.stager.tick()
         house.clock.advance(LEASE)
 
 
@@ -99,7 +99,7 @@ def test_batches_of_them_keep_nobody_waiting(*, offered: bool) -> None:
     house.clock.advance(DEFAULT.pickup * 2)
 
     house.rescuer.tick()
-    house.scheduler.tick()
+    house.stager.tick()
 
     job = house.ledger.get("ours")
     assert (job.state, job.engine) == (JobState.OFFERED, "rq")

@@ -39,7 +39,7 @@ def test_a_job_that_goes_on_is_offered_at_the_next_look() -> None:
     handle = held(house)
 
     handle.resume(reason="the bank knows nothing", actor="ada")
-    house.scheduler.tick()
+    house.stager.tick()
 
     assert handle.status() is JobState.OFFERED
     assert handle.job().epoch == 2

@@ -45,7 +45,7 @@ def test_a_retry_has_a_handle_of_its_own_and_runs() -> None:
     handle = failed(house)
 
     again = handle.retry(reason="fixed", actor="ada")
-    house.scheduler.tick()
+    house.stager.tick()
     claim = house.claim(again.job())
     assert claim is not None
     house.finish(claim, "7")
@@ -82,7 +82,7 @@ def test_idempotency_keys_go_on_with_a_retry_and_not_with_a_replay() -> None:
     old = failed_with_steps(house.ledger)
     retried = house.dispatcher.retry(old.job_id)
     replayed = house.dispatcher.retry(old.job_id, from_step="fetch")
-    house.scheduler.tick()
+    house.stager.tick()
 
     keys = [key_in(house, house.ledger.get(job.id)) for job in (retried, replayed)]
 
@@ -115,7 +115,7 @@ def test_what_fails_again_meanwhile_is_not_tried_twice() -> None:
 
     def fails_at_once(retrial: Any) -> Any:
         job, created = retry(retrial)
-        house.scheduler.tick()
+        house.stager.tick()
         claim = house.claim(house.ledger.get(job.id))
         assert claim is not None
         house.ledger.conclude(claim, Conclusion(FAIL, error=ERROR))
@@ -150,13 +150,13 @@ def test_a_dispatch_to_a_paused_queue_waits_until_it_is_resumed() -> None:
     house.dispatcher.pause("queue", "default", reason="the bank is closed", actor="ada")
 
     handle = house.dispatch()
-    house.scheduler.tick()
+    house.stager.tick()
 
     assert handle.status() is JobState.SCHEDULED
     assert str(handle.paused()) == "queue default paused by ada: the bank is closed"
     assert house.offered(house.rq) == []
     assert house.dispatcher.unpause("queue", "default")
-    house.scheduler.tick()
+    house.stager.tick()
     assert handle.status() is JobState.OFFERED
     assert handle.paused() is None
 
@@ -169,12 +169,12 @@ def test_an_offer_that_was_out_is_set_aside_and_is_due_after_the_pause() -> None
 
     house.clock.advance(timedelta(hours=1))
     house.rescuer.tick()
-    house.scheduler.tick()
+    house.stager.tick()
 
     assert handle.status() is JobState.SCHEDULED
     assert "job.park" in house.heard.kinds
     house.dispatcher.unpause("job", "welcome")
-    house.scheduler.tick()
+    house.stager.tick()
     assert handle.status() is JobState.OFFERED
 
 

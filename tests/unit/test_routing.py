@@ -170,13 +170,13 @@ def test_a_job_that_may_run_on_a_disabled_engine_alone_waits_for_it() -> None:
 
     handle = house.dispatch(engines=("rq",))
     house.clock.advance(10 * SECOND)
-    house.scheduler.tick()
+    house.stager.tick()
 
     assert handle.status() is JobState.SCHEDULED
     assert house.offered(house.rq) == []
     house.ledger.enable_engine("rq")
     house.clock.advance(2 * SECOND)
-    house.scheduler.tick()
+    house.stager.tick()
     assert len(house.offered(house.rq)) == 1
 
 
@@ -189,7 +189,7 @@ def test_where_every_engine_is_disabled_nothing_is_due() -> None:
     house.clock.advance(10 * SECOND)
 
     assert not house.router.has_usable
-    assert house.scheduler.tick() == 0
+    assert house.stager.tick() == 0
     assert handle.status() is JobState.SCHEDULED
 
 

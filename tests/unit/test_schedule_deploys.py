@@ -14,14 +14,14 @@ from tests.unit.support import Mail
 
 def test_a_new_spec_takes_over_and_the_old_version_beside_it_fires_no_more() -> None:
     nodes = Nodes()
-    old, new = nodes.ticker(scheduled(HOURLY)), nodes.ticker(scheduled(Every(2 * HOUR)))
+    old, new = nodes.cron(scheduled(HOURLY)), nodes.cron(scheduled(Every(2 * HOUR)))
     old.tick()
 
     # A rolling deploy: both live, and restart, for hours.
     nodes.pass_hours(0.5, [old])
     nodes.pass_hours(0.5, [new, old])
     for _ in range(4):
-        nodes.pass_hours(0.5, [nodes.ticker(scheduled(HOURLY)), old, new])
+        nodes.pass_hours(0.5, [nodes.cron(scheduled(HOURLY)), old, new])
 
     assert nodes.ticks == ["2:00:00"]
     assert nodes.heard.kinds.count("schedule.declare") == 2
@@ -30,9 +30,9 @@ def test_a_new_spec_takes_over_and_the_old_version_beside_it_fires_no_more() -> 
 def test_a_rollback_takes_over_when_nobody_declares_the_newer_spec() -> None:
     nodes = Nodes()
     old, new = scheduled(HOURLY), scheduled(Every(2 * HOUR))
-    nodes.ticker(old).tick()
-    nodes.ticker(new).tick()
-    back = nodes.ticker(old)
+    nodes.cron(old).tick()
+    nodes.cron(new).tick()
+    back = nodes.cron(old)
 
     back.tick()
     assert '"every": 7200' in nodes.schedule.spec
@@ -44,10 +44,10 @@ def test_a_rollback_takes_over_when_nobody_declares_the_newer_spec() -> None:
 
 def test_another_payload_leaves_the_ticks_as_they_are() -> None:
     nodes = Nodes()
-    nodes.ticker(scheduled(HOURLY)).tick()
+    nodes.cron(scheduled(HOURLY)).tick()
     nodes.clock.advance(HOUR + SECOND)
 
-    nodes.ticker(scheduled(Every(HOUR, payload=Mail(user_id=9)))).tick()
+    nodes.cron(scheduled(Every(HOUR, payload=Mail(user_id=9)))).tick()
 
     assert [(job.payload, job.run_at) for job in nodes.jobs] == [
         ('{"user_id":9}', nodes.clock.now() - SECOND)
@@ -56,10 +56,10 @@ def test_another_payload_leaves_the_ticks_as_they_are() -> None:
 
 def test_another_timing_counts_from_its_declaration() -> None:
     nodes = Nodes()
-    nodes.ticker(scheduled(HOURLY)).tick()
+    nodes.cron(scheduled(HOURLY)).tick()
     nodes.clock.advance(HOUR + SECOND)
 
-    nodes.ticker(scheduled(Every(3 * HOUR))).tick()
+    nodes.cron(scheduled(Every(3 * HOUR))).tick()
 
     assert not nodes.jobs
     assert nodes.schedule.next_at == nodes.clock.now() - SECOND + 2 * HOUR
@@ -67,8 +67,8 @@ def test_another_timing_counts_from_its_declaration() -> None:
 
 def test_a_schedule_whose_definition_is_gone_is_an_orphan_and_stands_still() -> None:
     nodes = Nodes()
-    nodes.ticker(scheduled(HOURLY)).tick()
-    other = nodes.ticker(scheduled(HOURLY, name="other"), scheduled(None))
+    nodes.cron(scheduled(HOURLY)).tick()
+    other = nodes.cron(scheduled(HOURLY, name="other"), scheduled(None))
 
     nodes.pass_hours(2.1, [other])
 
@@ -79,9 +79,9 @@ def test_a_schedule_whose_definition_is_gone_is_an_orphan_and_stands_still() -> 
 
 def test_nobody_is_an_orphan_while_a_process_declares_it() -> None:
     nodes = Nodes()
-    ticker = nodes.ticker(scheduled(HOURLY))
+    cron = nodes.cron(scheduled(HOURLY))
 
-    nodes.pass_hours(0.5, [ticker])
+    nodes.pass_hours(0.5, [cron])
 
     assert nodes.schedule.read_at - nodes.schedule.declared_at < ORPHANED_AFTER / 2
 
@@ -89,7 +89,7 @@ def test_nobody_is_an_orphan_while_a_process_declares_it() -> None:
 def test_a_node_that_slept_cannot_fire_an_old_tick() -> None:
     """An old leader that wakes (features 8.5): everything it knew has passed."""
     nodes = Nodes()
-    asleep, awake = nodes.ticker(scheduled(HOURLY)), nodes.ticker(scheduled(HOURLY))
+    asleep, awake = nodes.cron(scheduled(HOURLY)), nodes.cron(scheduled(HOURLY))
     asleep.tick()
     nodes.pass_hours(3.1, [awake])
 
@@ -100,22 +100,22 @@ def test_a_node_that_slept_cannot_fire_an_old_tick() -> None:
 
 def test_paused_it_stands_still_and_resumed_it_goes_on_with_the_next_tick() -> None:
     nodes = Nodes()
-    steer, ticker = nodes.dispatcher.schedules(), nodes.ticker(scheduled(HOURLY))
-    ticker.tick()
+    steer, cron = nodes.dispatcher.schedules(), nodes.cron(scheduled(HOURLY))
+    cron.tick()
 
     assert steer.pause("sweep").paused
-    nodes.pass_hours(3.5, [ticker])
+    nodes.pass_hours(3.5, [cron])
     assert not nodes.jobs
 
     assert not steer.resume("sweep").paused
-    nodes.pass_hours(1, [ticker])
+    nodes.pass_hours(1, [cron])
     assert nodes.ticks == ["4:00:00"]
 
 
 def test_a_trigger_is_no_tick() -> None:
     nodes = Nodes()
     definition = scheduled(Every(HOUR, payload=Mail(user_id=9)))
-    nodes.ticker(definition).tick()
+    nodes.cron(definition).tick()
     before = nodes.schedule
 
     handle = nodes.dispatcher.schedules().trigger(definition)

@@ -121,7 +121,7 @@ def test_a_declaration_needs_nothing_of_what_its_handler_does(module: str) -> No
 
 def attempt(house: House, definition: Any, job_id: str) -> JobState | None:
     house.clock.advance(timedelta(minutes=10))
-    house.scheduler.tick()
+    house.stager.tick()
     claim = house.claim(house.ledger.get(job_id))
     assert claim is not None
     executor = Executor(house.ledger, Catalogue([definition]), house.clock, house.heard)

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from failsoft.job_engine import Concurrency, JobContext, RateLimit, RetryPolicy, job
 from tests.features.lane import LANE
 
-#: A little longer than a look of the schedulers, so that those that may overlap do.
+#: A little longer than a look of the stagers, so that those that may overlap do.
 A_WHILE = 0.15
 PERIOD = timedelta(milliseconds=700)
 

@@ -31,7 +31,7 @@ WORK = """
 import sys
 from contextlib import closing
 from failsoft.ledger import Database, SqlLedger, check
-from failsoft.job_engine.states import JobState
+from failsoft.job_engine.records.states import JobState
 from failsoft.testing.ledger_suite.fixtures import SUCCESS, claimed, new_job, plan
 
 with closing(Database(sys.argv[1])) as database:

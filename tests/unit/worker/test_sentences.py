@@ -105,7 +105,7 @@ def test_the_logging_of_a_host_gets_the_sentence_and_the_facts(
 ALONE = """
 import logging
 from failsoft.job_engine.telemetry import Event
-from failsoft.worker.logs import level_of, log_event
+from failsoft.worker.logs.output import level_of, log_event
 log_event(Event("job.fail", "a1"))
 logging.getLogger("failsoft.ledger").error("expected a ledger, got none")
 """

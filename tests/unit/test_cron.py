@@ -1,4 +1,4 @@
-"""The cron scheduler fires each tick once, whoever looks; what is missed goes by the policy."""
+"""The cron stager fires each tick once, whoever looks; what is missed goes by the policy."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -19,9 +19,9 @@ from tests.unit.support import Mail, define
 
 def test_each_tick_is_fired_once_whoever_looks() -> None:
     nodes = Nodes()
-    tickers = [nodes.cron(scheduled(HOURLY)) for _ in range(3)]
+    crons = [nodes.cron(scheduled(HOURLY)) for _ in range(3)]
 
-    nodes.pass_hours(3.1, tickers)
+    nodes.pass_hours(3.1, crons)
 
     assert nodes.ticks == ["1:00:00", "2:00:00", "3:00:00"]
     assert nodes.heard.kinds.count("schedule.fire") == 3
@@ -37,7 +37,7 @@ def test_maintenance_fires_and_offers() -> None:
     nodes = Nodes()
     nodes.workers()
     maintenance = Maintenance(
-        nodes.engines, nodes.scheduler, nodes.rescuer, nodes.cron(scheduled(HOURLY))
+        nodes.engines, nodes.stager, nodes.rescuer, nodes.cron(scheduled(HOURLY))
     )
     maintenance.tick()
     nodes.clock.advance(HOUR)
@@ -221,7 +221,7 @@ def test_the_job_of_a_tick_runs_like_any_other() -> None:
     cron = nodes.cron(scheduled(Every(HOUR, overlap="skip")))
     nodes.pass_hours(1.1, [cron])
     nodes.workers()
-    nodes.scheduler.tick()
+    nodes.stager.tick()
     claim = nodes.claim(nodes.jobs[0])
     assert claim is not None
 
