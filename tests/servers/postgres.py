@@ -155,6 +155,11 @@ class Postgres(Server):
         with self._connect(timeout=PATIENCE) as connection:
             return connection.execute(statement, values).fetchone()
 
+    def ask_all(self, statement: LiteralString, *values: object) -> list[tuple[object, ...]]:
+        """Return every row that a statement gives."""
+        with self._connect(timeout=PATIENCE) as connection:
+            return connection.execute(statement, values).fetchall()
+
     def terminate_backends(self, database: str) -> int:
         """End all sessions of a database and return how many there were."""
         statement = sql.SQL(

@@ -1,4 +1,4 @@
-"""PickupFinding out why nobody has claimed an offer in time: a backlog is no death (R25)."""
+"""Why an offer was not claimed in time: a backlog is no death (R25)."""
 
 from enum import Enum
 
