@@ -11,12 +11,21 @@ from time import monotonic
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection, text
 
+from failsoft.job_engine.attempt.lease import Lease
+from failsoft.job_engine.attempt.time_limit import STUCK_SECONDS
+from failsoft.job_engine.clock import SystemClock
+from failsoft.job_engine.definitions.catalogue import Catalogue
 from failsoft.job_engine.errors import LedgerUnavailableError
+from failsoft.job_engine.executor import Executor
 from failsoft.job_engine.records.job import Ticket, WorkerRecord
+from failsoft.job_engine.records.states import JobState
+from failsoft.job_engine.steps.context import JobContext
 from failsoft.ledger import Database, SqlLedger
 from failsoft.ledger.upgrade.run import upgrade
 from failsoft.testing.ledger_suite import fixtures
+from failsoft.worker.attempts.thread_interrupt import interrupt_thread
 from failsoft.worker.configuration.settings import load_settings
 from failsoft.worker.exit_codes import TRY_AGAIN
 from failsoft.worker.wiring import build
@@ -27,10 +36,12 @@ from tests.integration.cli.command_line import FAILSOFT
 from tests.servers.postgres import Postgres
 from tests.servers.processes import PATIENCE, Processes, wait_until
 from tests.servers.proxy import TcpProxy
+from tests.unit.support import define
 
 #: What the calls may take here; they took for ever, so a busy machine may take some times longer.
 LIMIT = timedelta(seconds=1)
 BOUND = 30.0
+HALF_A_SECOND = timedelta(seconds=0.5)
 
 Call = Callable[[SqlLedger], object]
 WORKER = WorkerRecord("boot", "rq", "default", "here", 1, 1)
@@ -206,3 +217,55 @@ def test_a_dispatch_ends_within_its_budget_and_one_try(
         with pytest.raises(LedgerUnavailableError):
             app.dispatcher.dispatch(in_thread, Act(), delay=timedelta(hours=1))
         assert monotonic() - began < BOUND
+
+
+def attempt(database: Database, work: Callable[[Connection], str]) -> tuple[JobState | None, int]:
+    """Run a job whose `tx` step may take half a second; return its end and its errors."""
+
+    def body(ctx: JobContext) -> str:
+        return ctx.run("pay", work, tx=True, timeout=HALF_A_SECOND)
+
+    ledger = SqlLedger(database, actor="tests")
+    claim = fixtures.started(ledger)
+    catalogue = Catalogue([define(body, name="send_welcome")])
+    ended = Executor(ledger, catalogue, SystemClock()).run(claim, Lease(interrupt_thread))
+    return ended, ledger.get(claim.job_id).errors
+
+
+@pytest.mark.fault("F41", "F44")
+def test_the_time_of_a_silent_ledger_is_not_that_of_a_step_in_its_transaction(
+    upgraded: str, postgres: Postgres
+) -> None:
+    def work(connection: Connection) -> str:
+        postgres.freeze()
+        # Long after the step would have been interrupted, and given up.
+        thaw = threading.Timer(HALF_A_SECOND.total_seconds() + 2 * STUCK_SECONDS, postgres.thaw)
+        thaw.start()
+        connection.execute(text("SELECT 1"))
+        return "paid"
+
+    with closing(Database(upgraded)) as database:
+        assert attempt(database, work) == (JobState.SUCCEEDED, 0)
+
+
+@pytest.mark.fault("F41", "F44")
+def test_a_step_that_is_slow_in_its_transaction_pays_for_it(upgraded: str) -> None:
+    over = threading.Event()
+
+    def work(connection: Connection) -> str:
+        connection.execute(text("SELECT pg_sleep(2)"))
+        return "too late"
+
+    def beat(ledger: SqlLedger) -> None:
+        while not over.wait(0.1):
+            ledger.beat(WORKER, LIMIT)
+
+    with (
+        closing(Database(upgraded)) as database,
+        closing(Database(upgraded)) as another,
+        ThreadPoolExecutor(1) as thread,
+    ):
+        beats = thread.submit(beat, SqlLedger(another, actor="tests"))
+        assert attempt(database, work) == (JobState.SCHEDULED, 1)
+        over.set()
+        beats.result(PATIENCE)

@@ -72,6 +72,10 @@ class RetryingLedger:
         """Keep an event and wake those who wait for it."""
         return self._with_retries(lambda: self._ledger.send(event))
 
+    def silence(self, thread: int) -> float:
+        """Return for how many seconds a thread has waited for a silent ledger."""
+        return self._ledger.silence(thread)
+
     def note_progress(self, claim: Claim, progress: Progress) -> None:
         """Keep how far a job has come; a ledger that is away is not waited for."""
         self._lease.expect_own_process()

@@ -19,6 +19,17 @@ GiveUp = Callable[[End], None]
 STUCK_SECONDS = 2.0
 
 
+#: The pause between two looks at whether a silent ledger answers again.
+SILENCE_SECONDS = 0.05
+#: For how many seconds a thread has waited for a ledger that answers nothing.
+Silence = Callable[[int], float]
+
+
+def answers(thread: int) -> float:
+    """Return that nothing is waited for."""
+    return 0.0
+
+
 def never_give_up(end: End) -> None:
     """Wait for the step, however long it takes."""
 
@@ -42,13 +53,18 @@ UNLIMITED = AttemptLimits()
 class TimeLimit:
     """Watch over one try of a step, and interrupt it when its time is up.
 
+    The time in which the step waits for a ledger that answers nothing is the ledger's, not its.
+
     Code that cannot be interrupted, because it does not come back from a call into C, ends its
     attempt all the same: the end is recorded in its place, and it is fenced from then on (I3).
     """
 
-    def __init__(self, span: timedelta, lease: Lease, stuck: Callable[[], None]) -> None:
+    def __init__(
+        self, span: timedelta, lease: Lease, stuck: Callable[[], None], silence: Silence = answers
+    ) -> None:
         """Limit a try to `span`; `stuck` is called once if it goes on regardless."""
         self.has_passed: bool = False
+        self._silence = silence
         self._span = span
         self._lease = lease
         self._stuck = stuck
@@ -67,8 +83,14 @@ class TimeLimit:
             self._over.set()
 
     def _watch(self, stretch: Stretch) -> None:
-        if self._over.wait(self._span.total_seconds()):
-            return
+        left = self._span.total_seconds()
+        while left > 0:
+            if self._over.wait(left):
+                return
+            left = self._silence(stretch.thread)
+            while self._silence(stretch.thread):
+                if self._over.wait(SILENCE_SECONDS):
+                    return
         self.has_passed = True
         self._lease.interrupt(stretch, StepTimedOut)
         if not self._over.wait(STUCK_SECONDS):

@@ -87,6 +87,14 @@ class AttemptLedger(WaitLedger, Protocol):
         """
         ...
 
+    def silence(self, thread: int) -> float:
+        """Return for how many seconds a thread of this process has waited for a silent ledger.
+
+        0.0 where the thread waits for no answer, and where any connection of this process had one
+        since the thread began to wait: then it is its own statement that takes so long.
+        """
+        ...
+
     def note_progress(self, claim: Claim, progress: Progress) -> None:
         """Keep how far a job has come, in the place of what it said before.
 

@@ -56,6 +56,10 @@ class Journal:
         """Return how many steps the attempt has behind it: the place of the next one."""
         return len(self._met)
 
+    def silence(self, thread: int) -> float:
+        """Return for how many seconds a thread has waited for a ledger that answers nothing."""
+        return self._ledger.silence(thread)
+
     def begin(self, name: str, kinds: Collection[StepKind], *, ahead: int = 0) -> StepRecord | None:
         """Check name and authority, and return what is recorded of the step (rule 8).
 

@@ -149,7 +149,9 @@ class StepRunner:
             StepTimeoutError: It did, also if it swallowed the interrupt and went on.
         """
         late = step_timeout(name, timeout)
-        limit = TimeLimit(timeout, self._lease, lambda: self._give_up(meaning(late)))
+        limit = TimeLimit(
+            timeout, self._lease, lambda: self._give_up(meaning(late)), self._journal.silence
+        )
         try:
             with self._lease.job_code() as stretch, limit.watching(stretch):
                 yield

@@ -20,6 +20,7 @@ from failsoft.job_engine.records.states import (
     TRANSITIONS,
     JobState,
 )
+from failsoft.ledger.database.answers import ANSWERS
 from failsoft.ledger.database.compiled import execute
 from failsoft.ledger.database.database import Database
 from failsoft.ledger.database.errors import WorkError
@@ -116,6 +117,10 @@ class SqlAttempts:
             )
         except WorkError as raised:
             raise raised.error from raised.error.__cause__
+
+    def silence(self, thread: int) -> float:
+        """Return for how many seconds a thread has waited for a silent server; 0.0 on SQLite."""
+        return ANSWERS.silence(thread)
 
     def note_progress(self, claim: Claim, progress: Progress) -> None:
         """Keep how far a job has come, in the statement that is the fence (rule 7)."""

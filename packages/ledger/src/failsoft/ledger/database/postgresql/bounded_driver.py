@@ -16,6 +16,7 @@ from typing import Any, Self, TypeVar
 import psycopg
 from psycopg.rows import TupleRow
 
+from failsoft.ledger.database.answers import ANSWERS
 from failsoft.ledger.database.call_limit import RUNNING
 
 T = TypeVar("T")
@@ -48,6 +49,19 @@ class BoundedConnection(psycopg.Connection[TupleRow]):
         Raises:
             SilentServerError: The server did not answer.
         """
+        thread, answered = threading.get_ident(), False
+        ANSWERS.await_one(thread)
+        try:
+            found = self._in_time(gen, interval, timeout)
+            answered = True
+        except psycopg.Error as error:
+            answered = error.sqlstate is not None
+            raise
+        finally:
+            ANSWERS.receive(thread, answered=answered)
+        return found
+
+    def _in_time(self, gen: _Wait[T], interval: float, timeout: float | None) -> T:
         left = RUNNING.left()
         if left == inf:
             left = self.longest
