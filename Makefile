@@ -4,6 +4,8 @@ TOOLS  := .tools
 UV     := $(TOOLS)/bin/uv
 RUN    := $(UV) run --no-sync
 ARGS   ?=
+# Tests wait for servers more than they compute: one more than there are cores keeps those busy.
+WORKERS ?= 3
 # Of make chaos; without a seed it takes a new one, and prints it.
 MINUTES ?= 10
 SEED    ?=
@@ -38,7 +40,7 @@ demo: setup  ## Run the main job on embedded servers: RQ is killed, Dramatiq car
 
 test: setup  ## Run all tests against real Valkey, RabbitMQ, PostgreSQL and SQLite
 	@tests/servers/install $(SERVERS)
-	@$(RUN) pytest -n 2 --dist worksteal $(ARGS)
+	@$(RUN) pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 test-long: setup  ## Run the long ones: 2,000 seeds, every engine on every ledger, every crash point
 	@tests/servers/install $(SERVERS)

@@ -17,12 +17,33 @@ from tests.simulation.sometimes import SOMETIMES
 from tests.simulation.summary import keep, seen_in
 from tests.simulation.world import Run, World
 
-#: A hundred that meet everything: clients resolve most of what is held before a run is over.
-SEEDS = range(100, 200)
+#: They meet everything together, and some more that need not; `make test-long` runs thousands.
+SEEDS = (100, 101, 103, 109, 120, 123, 134, 167, 197, *range(200, 216))
 #: They meet transactions.
 SEEDS_ON_SQLITE = (0, 2, 5)
 #: A broken rule is found within sixty seeds: these.
 ENOUGH = range(73, 133)
+#: The one that found a rule is tried first; the code may have changed what it meets.
+FOUND_BY = {
+    "BeginsDoubtsAgain": 82,
+    "BeginsUnasked": 91,
+    "ClaimsAnyEpoch": 75,
+    "ConcludesById": 75,
+    "ExpiresNothing": 86,
+    "KnowsNoKeys": 80,
+    "KnowsNoLimits": 81,
+    "LosesEvents": 74,
+    "LosesTicks": 74,
+    "MendsNothing": 76,
+    "OffersById": 75,
+    "PausesNothing": 95,
+    "RecordsUnfenced": 77,
+    "ReplacesTheBegun": 81,
+    "RetriesWithoutKeys": 89,
+    "SetsNothingBack": 85,
+    "TrustsLeases": 109,
+    "WaitsForNothing": 80,
+}
 EVERY_BREAK = {**BREAKS, **BREAKS_OF_FEATURES, **BREAKS_OF_CLOCKS}
 
 
@@ -66,7 +87,8 @@ def test_a_seed_is_one_run() -> None:
 
 @pytest.mark.parametrize("broken", EVERY_BREAK, ids=lambda broken: broken.__name__)
 def test_a_rule_that_is_broken_is_found(broken: type[MemoryLedger]) -> None:
-    runs = (World(seed, broken).run() for seed in ENOUGH)
+    first = FOUND_BY.get(broken.__name__, ENOUGH[0])
+    runs = (World(seed, broken).run() for seed in (first, *ENOUGH))
 
     found = (each for run in runs for each in run.wrong)
     assert any(EVERY_BREAK[broken] in each for each in found)

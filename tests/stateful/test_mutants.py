@@ -9,14 +9,13 @@ from tests.stateful.machine import machine_on
 from tests.stateful.mutants import (
     MUTANTS,
     BeginsUnasked,
-    ClaimsAnyEpoch,
     RecordsUnfenced,
     without_transactions,
 )
 from tests.stateful.profiles import HUNT
 
 #: The others run with `-m long`.
-QUICK = (ClaimsAnyEpoch, RecordsUnfenced, BeginsUnasked)
+QUICK = (RecordsUnfenced, BeginsUnasked)
 
 
 @pytest.mark.parametrize(
