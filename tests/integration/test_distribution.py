@@ -2,13 +2,20 @@
 
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
 
+from tests.integration.test_readme import PRINTED, PROGRAM
+from tests.servers.processes import PATIENCE, Processes, wait_until
+
 ROOT = Path(__file__).parents[2]
 MEMBERS = ("job_engine", "queue", "ledger", "dispatcher", "worker")
 FOREIGN_TO_THE_CORE = ("rq", "redis", "dramatiq", "pika", "sqlalchemy", "alembic", "psycopg")
+
+#: A regular package of a stranger's on the index, whose name this project had.
+STRANGER = "under" + "study"
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -79,3 +86,42 @@ def test_the_core_is_installed_without_any_engine_or_database(wheels: Path, tmp_
     )
 
     assert present.strip() == "[]"
+
+
+def wheel_of(name: str, folder: Path) -> Path:
+    """Make the wheel of a regular package that has nothing in it."""
+    wheel = folder / f"{name}-9.9.9-py3-none-any.whl"
+    info = f"{name}-9.9.9.dist-info"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr(f"{name}/__init__.py", "")
+        archive.writestr(
+            f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 9.9.9\n"
+        )
+        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+        archive.writestr(f"{info}/RECORD", "")
+    return wheel
+
+
+def test_the_readmes_program_runs_beside_a_package_of_the_old_name(
+    wheels: Path, tmp_path: Path, processes: Processes
+) -> None:
+    python = environment_with("failsoft[embedded]", wheels, tmp_path / "environment")
+    stranger = wheel_of(STRANGER, tmp_path)
+    uv("pip", "install", "--quiet", "--python", str(python), str(stranger))
+    assert PROGRAM is not None
+    (tmp_path / "app.py").write_text(PROGRAM.group(1))
+
+    command = f"cd {tmp_path} && exec {python.parent / 'failsoft'} dev --no-reload"
+    dev = processes.start("sh", "-c", command, env={"FAILSOFT_JOBS": "app"})
+    wait_until(lambda: "ready" in dev.output, PATIENCE, "failsoft dev to be ready")
+    printed = subprocess.run(
+        ["sh", "-c", f". .failsoft/env && {python} app.py"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert printed.stdout.strip() == PRINTED, printed.stderr
+    found = run(python, f"import {STRANGER}; print({STRANGER}.__file__)", tmp_path)
+    assert Path(found.strip()).is_relative_to(tmp_path / "environment")
