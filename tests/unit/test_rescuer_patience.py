@@ -1,6 +1,7 @@
 """How long the rescuer is patient with offers that wait behind others."""
 
 from failsoft.dispatcher.maintenance.missed_pickup import LOOKS_PER_OFFER
+from failsoft.dispatcher.maintenance.rescuer import LONGEST_PATIENCE, SHORT_PATIENCE
 from failsoft.job_engine.records.states import JobState
 from tests.unit.house import House
 from tests.unit.rescuing import A_LITTLE, PICKUP, miss_the_pickup
@@ -86,6 +87,39 @@ def test_patience_with_a_long_queue_ends_when_the_engine_has_lost_all_of_it() ->
     house.rescuer.tick()
 
     assert (old.job().epoch, new.job().epoch) == (2, 2)
+
+
+def test_what_was_to_wait_in_a_queue_that_is_empty_is_looked_at_soon() -> None:
+    house = House()
+    house.workers()
+    old = house.dispatch()
+    miss_the_pickup(house, 6)
+    house.rq.drop_messages()
+
+    house.clock.advance(SHORT_PATIENCE)
+    house.workers()
+    house.rescuer.tick()
+    house.rescuer.tick()
+
+    assert old.job().epoch == 2
+
+
+def test_the_patience_with_an_engine_that_cannot_tell_is_not_kept_for_another() -> None:
+    house = House()
+    house.workers()
+    handle = house.dispatch()
+    house.rq.holds = lambda *args: None  # type: ignore[method-assign]
+    miss_the_pickup(house, LOOKS_PER_OFFER - 1)
+
+    house.engines.failed("rq", "away")
+    house.clock.advance(LONGEST_PATIENCE)
+    house.workers()
+    house.rescuer.tick()
+
+    job = handle.job()
+    assert (job.engine, job.epoch) == ("dramatiq", 2)
+    assert job.pickup_by is not None
+    assert job.pickup_by <= house.clock.now() + SHORT_PATIENCE
 
 
 def test_the_patience_with_an_offer_does_not_grow_while_no_engine_takes_any() -> None:

@@ -47,9 +47,9 @@ class MissedPickup:
             return PickupFinding.OVERFLOWS
         return PickupFinding.LOST if found.backlog == 0 else self._ask(job, queue)
 
-    def has_nothing(self, job: JobRecord, queue: QueueProfile) -> bool:
-        """Tell whether the job's engine has no message at all in the queue."""
-        return self._probe(str(job.engine), queue).backlog == 0
+    def has_nothing(self, engine: str, queue: QueueProfile) -> bool:
+        """Tell whether an engine has no message at all in a queue."""
+        return self._probe(engine, queue).backlog == 0
 
     def _probe(self, engine: str, queue: QueueProfile) -> EngineHealth:
         key = (engine, queue.name)

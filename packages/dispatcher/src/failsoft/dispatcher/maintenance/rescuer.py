@@ -104,6 +104,9 @@ class Rescuer:
         self._deserted: frozenset[tuple[str, str]] = frozenset()
         self._watch = ClockWatch(clock)
         self._mended: tuple[datetime | None, datetime | None] | None = None
+        self._emptied_at = clock.steady()
+        #: Engines and queues in which offers wait that are looked at after a long while.
+        self._patient: set[tuple[str, str]] = set()
 
     def tick(self) -> None:
         """Look once.
@@ -121,6 +124,7 @@ class Rescuer:
         unclaimed = self._ledger.unclaimed(BATCH, self._router.reach())
         pauses = self._ledger.pauses() if unclaimed else ()
         inquiry = MissedPickup(self._router, self._engines, self._offerer)
+        self._look_for_emptied(inquiry)
         for job in unclaimed:
             pause = pause_of(job, pauses)
             if pause is None:
@@ -226,22 +230,38 @@ class Rescuer:
             self._ledger.hasten(engine, name, SHORT_PATIENCE)
         self._deserted = deserted
 
+    def _look_for_emptied(self, inquiry: MissedPickup) -> None:
+        """Look soon at what was to wait, with long patience, in a queue that has nothing left."""
+        now = self._clock.steady()
+        if now - self._emptied_at < SHORT_PATIENCE.total_seconds():
+            return
+        self._emptied_at = now
+        for engine, name in sorted(self._patient):
+            if inquiry.has_nothing(engine, profile_or_default(name)):
+                self._ledger.hasten(engine, name, SHORT_PATIENCE)
+                self._patient.discard((engine, name))
+
     def _look_into(self, job: JobRecord, inquiry: MissedPickup) -> None:
         queue = profile_or_default(job.queue)
         found = inquiry.about(job, queue)
         if found is PickupFinding.WAITS or (
             found is PickupFinding.OVERFLOWS and not _may_choose(job)
         ):
+            self._patient.add((str(job.engine), job.queue))
             self._ledger.postpone(job, _patience(job, queue, LONGEST_PATIENCE))
             return
-        if found is PickupFinding.LOST and inquiry.has_nothing(job, queue):
+        if found is PickupFinding.LOST and inquiry.has_nothing(str(job.engine), queue):
             self._ledger.hasten(str(job.engine), job.queue, SHORT_PATIENCE)
         order = self._order(job, found)
         if not order:
             # No engine missed it: the patience with the next offer is not to grow meanwhile.
             self._ledger.postpone(job, queue.pickup, missed=False)
             return
-        longest = LONGEST_PATIENCE if found is PickupFinding.MAY_WAIT else SHORT_PATIENCE
+        # Nothing of the offer waits at another engine.
+        may_wait = found is PickupFinding.MAY_WAIT and order[0] == job.engine
+        longest = LONGEST_PATIENCE if may_wait else SHORT_PATIENCE
+        if may_wait:
+            self._patient.add((order[0], job.queue))
         plan = OfferPlan(order[0], _patience(job, queue, longest), "not picked up in time")
         moved = self._ledger.offer(job, plan)
         if moved is not None:

@@ -88,10 +88,10 @@ class AttemptLedger(WaitLedger, Protocol):
         ...
 
     def silence(self, thread: int) -> float:
-        """Return for how many seconds a thread of this process has waited for a silent ledger.
+        """Return for how many seconds the ledger has been silent while a thread waits for it.
 
-        0.0 where the thread waits for no answer, and where any connection of this process had one
-        since the thread began to wait: then it is its own statement that takes so long.
+        0.0 where the thread waits for no answer, and where other connections of this process had
+        theirs for most of the time: then it is its own statement that takes so long.
         """
         ...
 

@@ -26,9 +26,17 @@ class Answers:
             self._newest = monotonic()
 
     def silence(self, thread: int) -> float:
-        """Return for how many seconds a thread has waited, if nothing was answered meanwhile."""
+        """Return for how many seconds nothing was answered while a thread waits.
+
+        0.0 where that is less than half of the time that it has waited: a server that stops
+        answers some connections a moment longer than others, and one that works answers many.
+        """
         since = self._waiting.get(thread)
-        return 0.0 if since is None or self._newest >= since else monotonic() - since
+        if since is None:
+            return 0.0
+        now = monotonic()
+        silent = now - max(since, self._newest)
+        return silent if silent >= (now - since) / 2 else 0.0
 
     def forget(self) -> None:
         """Forget the threads of the process that this one was forked from."""
