@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from tests import environment
-from tests.features.house import House
+from tests.features.deployment import House
 from tests.servers.pgbouncer import PgBouncer
 from tests.servers.postgres import Postgres
 from tests.servers.postgres_pair import PostgresPair

@@ -9,8 +9,8 @@ from time import monotonic
 
 import psutil
 
+from tests.chaos.effect_log import now
 from tests.chaos.skew import Skew
-from tests.chaos.witness import now
 from tests.servers.processes import Process, is_alive
 from tests.servers.proxy import TcpProxy
 

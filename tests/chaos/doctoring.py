@@ -15,11 +15,11 @@ from failsoft.job_engine.records.job import (
 )
 from failsoft.job_engine.records.states import JobState
 from tests.chaos.deed import Deed
+from tests.chaos.effect_log import BEGIN, END, Line
 from tests.chaos.evidence import Case, Evidence, gather
 from tests.chaos.operations import DISPATCH, OK, Operation
 from tests.chaos.schedule import Fired
 from tests.chaos.timeline import EPOCH
-from tests.chaos.witness import BEGIN, END, Line
 
 JOB, LABEL = "job-1", "dispatcher-1-1-1"
 SECOND = 1_000_000

@@ -20,12 +20,12 @@ from failsoft.job_engine.records.schedules import ScheduleRecord
 from failsoft.job_engine.records.states import JobState
 from tests.chaos.actor import Freeze
 from tests.chaos.deed import Deed, deed_of_hook
+from tests.chaos.effect_log import ANSWERED, BEGIN, Line
 from tests.chaos.effects import Effect
 from tests.chaos.jobs import SCHEDULED, UNASKED, hook
 from tests.chaos.operations import Operation
 from tests.chaos.schedule import Fired
 from tests.chaos.timeline import FOR_EVER, STEADY, Timeline, mark_of
-from tests.chaos.witness import ANSWERED, BEGIN, Line
 
 #: The kinds of steps that do something.
 WORK = frozenset({StepKind.RUN, StepKind.BRANCH, StepKind.ONCE})

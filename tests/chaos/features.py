@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from failsoft.job_engine.records.job import StepKind
 from failsoft.job_engine.records.states import JobState
 from tests.chaos.acts import CANCELLED, FAILED, INVOKED, NOTHING, SLEEP, WAITS
+from tests.chaos.effect_log import Line
 from tests.chaos.evidence import Case, Evidence
 from tests.chaos.jobs import (
     by_the_minute,
@@ -18,11 +19,10 @@ from tests.chaos.jobs import (
     one_each,
     two_at_once,
 )
-from tests.chaos.of_limits import waited_for_its_turn
-from tests.chaos.of_times import has_expired
 from tests.chaos.operations import OK, UNIQUE
+from tests.chaos.promises.limits import waited_for_its_turn
+from tests.chaos.promises.times import has_expired
 from tests.chaos.requests import Many, Within
-from tests.chaos.witness import Line
 
 Met = Callable[[Case], bool]
 #: The name of an operation of a process that was forked by another (`tests.chaos.preforking`).

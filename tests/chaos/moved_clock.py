@@ -6,9 +6,9 @@ from datetime import timedelta
 
 from failsoft.job_engine.errors import LedgerUnavailableError
 from failsoft.ledger.database.database import Database
+from tests.chaos.effect_log import now
 from tests.chaos.skew import Skew
 from tests.chaos.timeline import RIGHT, Leap, marked
-from tests.chaos.witness import now
 from tests.servers.database_clock import DatabaseClock
 from tests.servers.processes import PATIENCE, wait_until
 

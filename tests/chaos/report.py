@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from failsoft.job_engine.invariants import Violation
-from tests.chaos import of_charges
 from tests.chaos.evidence import Case, Evidence
 from tests.chaos.plan import Plan
+from tests.chaos.promises import charges
 from tests.chaos.timeline import TICK
 
 #: How many violations are told in full.
@@ -93,8 +93,8 @@ def count(evidence: Evidence, logs: Iterable[Path]) -> dict[str, int]:
         "steps begun late": sum(_late(case) for case in cases),
         "once steps begun": sum(_once(case) for case in cases),
         "crashes": sum(case.history.job.crashes for case in cases),
-        "crashes unexplained": sum(of_charges.unexplained(evidence, case) for case in cases),
-        "stalls of the machine": sum(each.kind == of_charges.STALL for each in evidence.strikes),
+        "crashes unexplained": sum(charges.unexplained(evidence, case) for case in cases),
+        "stalls of the machine": sum(each.kind == charges.STALL for each in evidence.strikes),
         "hand-offs": sum(case.history.job.handoffs for case in cases),
         "stale messages refused": told["message.refused"],
         "messages rejected": told["message.rejected"],

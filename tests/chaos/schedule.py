@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
+from tests.chaos.effect_log import now
 from tests.chaos.nemesis import Nemesis
-from tests.chaos.witness import now
 
 #: How long a lane keeps quiet between two strikes, in seconds.
 SHORTEST_GAP, LONGEST_GAP = 0.3, 2.5

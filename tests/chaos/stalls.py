@@ -3,10 +3,10 @@
 import threading
 from typing import Self
 
-from tests.chaos.of_charges import STALL
+from tests.chaos.effect_log import now
+from tests.chaos.promises.charges import STALL
 from tests.chaos.queues import LEASE
 from tests.chaos.schedule import Fired
-from tests.chaos.witness import now
 
 #: How often it looks, and how late a look must be to count, in seconds.
 PAUSE = 0.05

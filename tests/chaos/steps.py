@@ -8,8 +8,8 @@ from sqlalchemy import Connection
 from failsoft.job_engine import NOT_DONE
 from failsoft.job_engine.steps.once import NotDone
 from tests.chaos.deed import Deed, step_name
+from tests.chaos.effect_log import ANSWERED, BEGIN, END, has_ended, note
 from tests.chaos.effects import add_effect
-from tests.chaos.witness import ANSWERED, BEGIN, END, has_ended, note
 
 
 class ScriptedError(Exception):

@@ -17,11 +17,11 @@ from failsoft.job_engine.records.schedules import ScheduleRecord
 from failsoft.job_engine.records.states import JobState
 from tests.chaos.deed import Deed
 from tests.chaos.doctoring import SECOND, event, instant
+from tests.chaos.effect_log import ANSWERED, BEGIN, END, Line
 from tests.chaos.effects import Effect
 from tests.chaos.evidence import Case, Evidence, gather
 from tests.chaos.operations import OK, Operation
 from tests.chaos.timeline import RIGHT, STEADY, Timeline, marked
-from tests.chaos.witness import ANSWERED, BEGIN, END, Line
 
 ENDS = {JobState.SUCCEEDED: "succeed", JobState.FAILED: "fail", JobState.CANCELLED: "stop"}
 ERROR = ErrorRecord("tests.chaos.steps.ScriptedError", "step-1")

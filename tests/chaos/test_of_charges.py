@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from tests.chaos import of_charges, of_requests
 from tests.chaos.deed import Deed
 from tests.chaos.doctoring import LABEL, OPERATIONS, case, evidence, strike
-from tests.chaos.of_charges import crashes_are_explained, errors_are_its_own
 from tests.chaos.operations import DISPATCH
+from tests.chaos.promises import charges, requests
+from tests.chaos.promises.charges import crashes_are_explained, errors_are_its_own
 from tests.chaos.schedule import Fired
 from tests.chaos.stories import Story
 
@@ -27,7 +27,7 @@ FROZEN = strike("postgresql: freeze", "SIGSTOP of every process")
         strike("terminate a worker", "rq-threads"),
         strike("skew a clock", "rq-threads by +3600 s"),
         strike("link: refuse", "rq-threads to ledger"),
-        strike(of_charges.STALL, "the machine"),
+        strike(charges.STALL, "the machine"),
     ],
     ids=lambda each: each.kind,
 )
@@ -79,8 +79,8 @@ def test_errors_of_a_job_that_raises_nothing_are_found() -> None:
 
 
 def test_an_order_without_its_job_is_found() -> None:
-    assert not list(of_requests.committed_together(replace(evidence(), orders=[LABEL])))
-    assert list(of_requests.committed_together(replace(evidence(), orders=["alone"])))
+    assert not list(requests.committed_together(replace(evidence(), orders=[LABEL])))
+    assert list(requests.committed_together(replace(evidence(), orders=["alone"])))
 
 
 def test_a_job_without_the_order_that_was_committed_with_it_is_found() -> None:
@@ -89,4 +89,4 @@ def test_a_job_without_the_order_that_was_committed_with_it_is_found() -> None:
         for each in OPERATIONS
     ]
 
-    assert list(of_requests.committed_together(evidence(operations=within)))
+    assert list(requests.committed_together(evidence(operations=within)))

@@ -7,19 +7,19 @@ import pytest
 from failsoft.job_engine.invariants import Violation
 from failsoft.job_engine.records.job import StepKind
 from failsoft.job_engine.records.states import JobState
-from tests.chaos import of_effects, of_events, of_times
 from tests.chaos.acts import NOTHING, SLEEP, WAIT
 from tests.chaos.checks import OF_EACH_JOB
 from tests.chaos.deed import Deed
 from tests.chaos.doctoring import instant
 from tests.chaos.evidence import Case
 from tests.chaos.operations import SEND
+from tests.chaos.promises import effects, events, times
 from tests.chaos.stories import Story
 
 Check = Callable[[Case], Iterator[Violation]]
 
 #: The stories leave out what the other checks look at.
-MODULES = {module.__name__ for module in (of_effects, of_events, of_times)}
+MODULES = {module.__name__ for module in (effects, events, times)}
 OF_FEATURES = [check for check in OF_EACH_JOB if check.__module__ in MODULES]
 
 TX = Deed(label="tx", tx_at=1)
@@ -61,30 +61,30 @@ def test_what_is_right_passes(check: Check, story: Callable[[], Story]) -> None:
 @pytest.mark.parametrize(
     ("check", "story"),
     [
-        (of_effects.one_row_each, lambda: wrote().writes("step-1")),
-        (of_effects.one_row_each, lambda: Story("job", TX).writes("step-1")),
+        (effects.one_row_each, lambda: wrote().writes("step-1")),
+        (effects.one_row_each, lambda: Story("job", TX).writes("step-1")),
         (
-            of_effects.one_row_each,
+            effects.one_row_each,
             lambda: Story("job", TX).records("step-1", StepKind.RUN, 2.5),
         ),
-        (of_effects.one_row_each, lambda: wrote().writes("step-9")),
+        (effects.one_row_each, lambda: wrote().writes("step-9")),
         (
-            of_effects.by_who_recorded_it,
+            effects.by_who_recorded_it,
             lambda: Story("job", TX).records("step-1", StepKind.RUN, 2.5).writes("step-1", 2),
         ),
-        (of_events.met_the_same, lambda: waited().meets("news-1", "second", 5.0)),
+        (events.met_the_same, lambda: waited().meets("news-1", "second", 5.0)),
         (
-            of_events.met_what_was_sent,
+            events.met_what_was_sent,
             lambda: Story("job", WAITS).begins(2.0).meets("news-1", "invented", 2.1),
         ),
         (
-            of_events.met_what_was_sent,
+            events.met_what_was_sent,
             lambda: (
                 Story("job", WAITS).asked(SEND, 3.0, 3.1, op="later").meets("news-1", "later", 2.1)
             ),
         ),
         (
-            of_events.met_what_was_sent,
+            events.met_what_was_sent,
             lambda: (
                 Story("job", WAITS)
                 .asked(SEND, 1.0, 1.1, op="one")
@@ -92,21 +92,21 @@ def test_what_is_right_passes(check: Check, story: Callable[[], Story]) -> None:
                 .meets("news-2", "one", 2.2)
             ),
         ),
-        (of_times.not_before_its_delay, lambda: Story("job", DELAYED).begins(1.9)),
-        (of_times.slept_long_enough, lambda: slept().begins(2.3, step="step-2")),
-        (of_times.slept_long_enough, lambda: slept().begins(2.9, step="step-2")),
-        (of_times.expired_never_began, lambda: expired().begins(2.0)),
+        (times.not_before_its_delay, lambda: Story("job", DELAYED).begins(1.9)),
+        (times.slept_long_enough, lambda: slept().begins(2.3, step="step-2")),
+        (times.slept_long_enough, lambda: slept().begins(2.9, step="step-2")),
+        (times.expired_never_began, lambda: expired().begins(2.0)),
         (
-            of_times.expired_never_began,
+            times.expired_never_began,
             lambda: Story("job", EXPIRES).ends(JobState.SUCCEEDED, expires_at=instant(1.5)),
         ),
-        (of_times.expired_never_began, lambda: Story("job", EXPIRES)),
+        (times.expired_never_began, lambda: Story("job", EXPIRES)),
         (
-            of_times.expired_never_began,
+            times.expired_never_began,
             lambda: expired().ends(JobState.CANCELLED, expires_at=instant(9)),
         ),
         (
-            of_times.priority_is_kept,
+            times.priority_is_kept,
             lambda: Story("job", DELAYED).ends(JobState.SUCCEEDED, priority=7),
         ),
     ],
@@ -121,7 +121,7 @@ def test_a_wait_in_vain_is_found_if_what_was_sent_was_acknowledged_in_time(
 ) -> None:
     story = Story("job", WAITS).at(1, 2, 20).begins(2.0).meets("news-1", NOTHING, AFTER + 2)
 
-    missed = of_events.misses_nothing(story.asked(SEND, 3.9, answered).case)
+    missed = events.misses_nothing(story.asked(SEND, 3.9, answered).case)
 
     assert bool(list(missed)) is found
 
@@ -131,4 +131,4 @@ def test_the_second_wait_has_all_its_time_from_when_the_first_was_over() -> None
     story.lines[-1:] = Story("job", WAITS).meets("news-2", NOTHING, 20.0).lines
     in_time = story.asked(SEND, AFTER, AFTER + 0.05, op="third").case
 
-    assert list(of_events.misses_nothing(in_time))
+    assert list(events.misses_nothing(in_time))

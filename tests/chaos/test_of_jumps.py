@@ -10,7 +10,6 @@ from failsoft.job_engine.invariants import Violation
 from failsoft.job_engine.records.job import StepKind
 from failsoft.job_engine.records.schedules import ScheduleRecord
 from failsoft.job_engine.records.states import JobState
-from tests.chaos import of_events, of_ticks, of_times
 from tests.chaos.acts import NOTHING, SLEEP, WAIT
 from tests.chaos.checks import OF_EACH_JOB
 from tests.chaos.deed import Deed
@@ -18,6 +17,7 @@ from tests.chaos.doctoring import SECOND, case, instant
 from tests.chaos.evidence import Case, Evidence
 from tests.chaos.jobs import by_the_minute, every_tick, no_overlap
 from tests.chaos.operations import DISPATCH, SEND
+from tests.chaos.promises import events, ticks, times
 from tests.chaos.stories import Story, told
 from tests.chaos.timeline import AHEAD, BEHIND, RIGHT, STEADY, Leap, Timeline, marked
 
@@ -88,7 +88,7 @@ def slept() -> Story:
     ],
 )
 def test_a_delay_is_over_where_the_clock_leapt_over_it(time: Timeline, *, passes: bool) -> None:
-    assert bool(list(of_times.not_before_its_delay(of(delayed(), time)))) is not passes
+    assert bool(list(times.not_before_its_delay(of(delayed(), time)))) is not passes
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_a_sleep_is_over_where_the_clock_leapt_over_it(time: Timeline, *, passes
     # Another attempt goes on.
     story.lines[:] = [replace(line, attempt=2) for line in story.lines]
 
-    assert bool(list(of_times.slept_long_enough(of(story, time)))) is not passes
+    assert bool(list(times.slept_long_enough(of(story, time)))) is not passes
 
 
 @pytest.mark.parametrize(
@@ -111,15 +111,15 @@ def test_a_wait_ends_where_the_clock_leapt_over_it(time: Timeline, *, passes: bo
     story = Story("job", WAITS).at(1, 2, 20).begins(2.0)
     story.meets("news-1", NOTHING, 2.0 + 2 * WAIT.total_seconds()).asked(SEND, 3.9, 4.0)
 
-    assert bool(list(of_events.misses_nothing(of(story, time)))) is not passes
+    assert bool(list(events.misses_nothing(of(story, time)))) is not passes
 
 
 def test_a_clock_that_is_set_back_while_a_job_expires_brings_nothing_about() -> None:
     """It was found by the right clock, and ended by one that is behind."""
     found, early = (ended_by_one_behind(at, jump(BEHIND, at - 0.05, at + 1.0)) for at in (2.6, 2.3))
 
-    assert not list(of_times.expired_never_began(found))
-    assert list(of_times.expired_never_began(early))
+    assert not list(times.expired_never_began(found))
+    assert list(times.expired_never_began(early))
 
 
 def ended_by_one_behind(at: float, time: Timeline) -> Case:
@@ -136,8 +136,8 @@ def test_what_expired_by_the_clock_that_told_it_is_not_begun() -> None:
     late = Story("job", EXPIRES).by(AHEAD).ends(JobState.SUCCEEDED, expires_at=instant(1.5))
     in_time = Story("job", EXPIRES).by(AHEAD).ends(JobState.SUCCEEDED, expires_at=instant(2.5))
 
-    assert list(of_times.expired_never_began(of(late, STEADY)))
-    assert not list(of_times.expired_never_began(of(in_time, STEADY)))
+    assert list(times.expired_never_began(of(late, STEADY)))
+    assert not list(times.expired_never_began(of(in_time, STEADY)))
 
 
 def tick(seconds: int, name: str, created: float) -> Story:
@@ -160,14 +160,14 @@ def tick(seconds: int, name: str, created: float) -> Story:
 def test_a_tick_that_the_clock_leapt_to_may_be_fired(time: Timeline, *, passes: bool) -> None:
     early = told(tick(84, every_tick.name, 12).by(AHEAD), time=time)
 
-    assert bool(list(of_ticks.one_job_each(early))) is not passes
+    assert bool(list(ticks.one_job_each(early))) is not passes
 
 
 def missing(*stories: Story, until: int, name: str, time: Timeline) -> list[Violation]:
     moment: Any = instant(until)
     record = ScheduleRecord(name, "", moment, moment, moment)
     evidence: Evidence = told(*stories, schedules=[record], time=time)
-    return list(of_ticks.none_missing(evidence))
+    return list(ticks.none_missing(evidence))
 
 
 @pytest.mark.parametrize(("mark", "found"), [(AHEAD, False), (RIGHT, True)])
@@ -210,7 +210,7 @@ def test_a_job_of_a_later_tick_is_in_the_way_of_those_that_come_again(
 def test_a_job_of_a_later_tick_overlaps_when_it_has_begun(began: float, *, found: bool) -> None:
     ahead, after = fired(84, 12, began, began + 2).by(AHEAD), fired(14, 14, 14.1, 15)
 
-    overlaps = of_ticks.no_overlap(told(ahead, after, time=jump(AHEAD, 11, 13)))
+    overlaps = ticks.no_overlap(told(ahead, after, time=jump(AHEAD, 11, 13)))
 
     assert bool(list(overlaps)) is found
 

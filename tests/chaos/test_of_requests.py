@@ -10,7 +10,6 @@ from failsoft.job_engine.invariants import Violation
 from failsoft.job_engine.invariants import violations as shared_violations
 from failsoft.job_engine.records.error_record import ErrorRecord
 from failsoft.job_engine.records.states import JobState
-from tests.chaos import of_ends, of_requests
 from tests.chaos.checks import OF_THE_RUN, vacuous, violations
 from tests.chaos.doctoring import (
     EVENTS,
@@ -26,8 +25,9 @@ from tests.chaos.doctoring import (
     operation,
 )
 from tests.chaos.evidence import Evidence, gather
-from tests.chaos.of_requests import TAIL
 from tests.chaos.operations import CONFLICT, DISPATCH, FAIL, INFO, Operation
+from tests.chaos.promises import ends, requests
+from tests.chaos.promises.requests import TAIL
 
 Check = Callable[[Evidence], Iterator[Violation]]
 SCRIPTED = ErrorRecord("tests.chaos.jobs.ScriptedError", "step-1")
@@ -41,14 +41,14 @@ def test_what_is_right_passes(check: Check) -> None:
 @pytest.mark.parametrize(
     ("check", "more"),
     [
-        (of_requests.acknowledged_is_there, operation(DISPATCH, 1, 2, job_id="lost")),
+        (requests.acknowledged_is_there, operation(DISPATCH, 1, 2, job_id="lost")),
         (
-            of_requests.acknowledged_is_there,
+            requests.acknowledged_is_there,
             operation("read", 3, 4, outcome=INFO, answer={"error": "JobNotFoundError"}),
         ),
-        (of_requests.one_job_each, operation(DISPATCH, 1, 2, job_id="another")),
-        (of_requests.created_once, operation(DISPATCH, 1, 2, answer={"created": True})),
-        (of_requests.other_work_is_refused, operation(CONFLICT, 3, 4)),
+        (requests.one_job_each, operation(DISPATCH, 1, 2, job_id="another")),
+        (requests.created_once, operation(DISPATCH, 1, 2, answer={"created": True})),
+        (requests.other_work_is_refused, operation(CONFLICT, 3, 4)),
     ],
 )
 def test_a_wrong_answer_is_found(check: Check, more: Operation) -> None:
@@ -58,36 +58,36 @@ def test_a_wrong_answer_is_found(check: Check, more: Operation) -> None:
 def test_a_job_that_ran_and_is_not_in_the_ledger_is_found() -> None:
     stranger = replace(LINES[0], job_id="stranger")
 
-    assert list(of_requests.acknowledged_is_there(evidence([*LINES, stranger])))
+    assert list(requests.acknowledged_is_there(evidence([*LINES, stranger])))
 
 
 @pytest.mark.parametrize("asked", [[], [operation(DISPATCH, 0.5, 1.5, outcome=FAIL)]])
 def test_a_job_that_nobody_asked_for_is_found(asked: Sequence[Operation]) -> None:
-    assert list(of_requests.asked_for(evidence(operations=asked)))
+    assert list(requests.asked_for(evidence(operations=asked)))
 
 
 def test_a_job_of_a_request_whose_answer_is_unknown_is_no_invention() -> None:
-    assert not list(of_requests.asked_for(evidence(operations=[operation(DISPATCH, 0.5, None)])))
+    assert not list(requests.asked_for(evidence(operations=[operation(DISPATCH, 0.5, None)])))
 
 
 def test_two_jobs_of_one_request_are_found() -> None:
     both = [history(), history(id="job-2")]
 
-    assert list(of_requests.one_job_each(gather(both, OPERATIONS, LINES)))
+    assert list(requests.one_job_each(gather(both, OPERATIONS, LINES)))
 
 
 def test_a_tail_without_success_is_found() -> None:
     good = [operation(DISPATCH, 10 + n, 10.5 + n) for n in range(TAIL)]
     bad = replace(good[-1], outcome=INFO)
 
-    assert not list(of_requests.healthy_again(evidence(operations=good), 9 * SECOND))
-    assert list(of_requests.healthy_again(evidence(operations=[*good[:-1], bad]), 9 * SECOND))
-    assert list(of_requests.healthy_again(evidence(operations=good[1:]), 9 * SECOND))
+    assert not list(requests.healthy_again(evidence(operations=good), 9 * SECOND))
+    assert list(requests.healthy_again(evidence(operations=[*good[:-1], bad]), 9 * SECOND))
+    assert list(requests.healthy_again(evidence(operations=good[1:]), 9 * SECOND))
 
 
 @pytest.mark.parametrize("state", [JobState.OFFERED, JobState.HELD, JobState.RUNNING])
 def test_a_job_that_has_not_ended_is_found(state: JobState) -> None:
-    assert list(of_ends.ended(case(state=state)))
+    assert list(ends.ended(case(state=state)))
 
 
 @pytest.mark.parametrize(
@@ -101,11 +101,11 @@ def test_a_job_that_has_not_ended_is_found(state: JobState) -> None:
     ],
 )
 def test_an_end_without_a_reason_is_found(changed: dict[str, Any]) -> None:
-    assert list(of_ends.ended_for_a_reason(case(**changed)))
+    assert list(ends.ended_for_a_reason(case(**changed)))
 
 
 def test_a_crash_loop_is_a_reason_to_fail() -> None:
-    assert not list(of_ends.ended_for_a_reason(case(state=JobState.FAILED, crashes=3)))
+    assert not list(ends.ended_for_a_reason(case(state=JobState.FAILED, crashes=3)))
 
 
 @pytest.mark.parametrize(

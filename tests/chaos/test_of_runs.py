@@ -11,7 +11,6 @@ from failsoft.job_engine import GroupResult, JobFailure
 from failsoft.job_engine.invariants import Violation
 from failsoft.job_engine.records.schedules import ScheduleRecord
 from failsoft.job_engine.records.states import JobState
-from tests.chaos import of_children, of_failures, of_flow, of_keys, of_limits, of_ticks
 from tests.chaos.acts import FAILED, INVOKED
 from tests.chaos.checks import OF_THE_RUN
 from tests.chaos.deed import Deed
@@ -19,12 +18,11 @@ from tests.chaos.doctoring import SECOND, instant
 from tests.chaos.evidence import Evidence
 from tests.chaos.jobs import by_the_minute, every_tick, hook, no_overlap, one_each, two_at_once
 from tests.chaos.operations import UNIQUE
+from tests.chaos.promises import children, failures, flow, keys, limits, ticks
 from tests.chaos.stories import ERROR, Story, told
 
 Check = Callable[[Evidence], Iterator[Violation]]
-MODULES = {
-    module.__name__ for module in (of_children, of_failures, of_flow, of_keys, of_limits, of_ticks)
-}
+MODULES = {module.__name__ for module in (children, failures, flow, keys, limits, ticks)}
 OF_FEATURES = [check for check in OF_THE_RUN if check.__module__ in MODULES]
 
 CHILD = Deed(label="its child")
@@ -130,59 +128,59 @@ RIGHT = {
 @pytest.mark.parametrize("stories", RIGHT.values(), ids=RIGHT)
 def test_what_is_right_passes(check: Check, stories: list[Story]) -> None:
     hooks = {story.row.name for story in stories} >= {hook.name}
-    if check is of_failures.one_hook_each and not hooks:
+    if check is failures.one_hook_each and not hooks:
         stories = [story for story in stories if story.row.state is not JobState.FAILED]
     assert not list(check(told(*stories)))
 
 
 WRONG: list[tuple[Check, str, list[Story]]] = [
-    (of_children.one_child_each, "a child of nobody", [child()]),
-    (of_children.one_child_each, "two children", [parent(), child(), child("another")]),
-    (of_children.one_child_each, "a result of no child", [parent()]),
-    (of_children.told_as_it_ended, "told too early", [parent(moment=2.9), child()]),
-    (of_children.told_as_it_ended, "told another end", [parent("7"), child()]),
-    (of_failures.one_hook_each, "a failure without", [failed()]),
-    (of_failures.one_hook_each, "a failure with two", [failed(), hooked(), hooked("another")]),
-    (of_failures.one_hook_each, "a success with one", [link(0), hooked(of="flow-0")]),
-    (of_failures.one_hook_each, "a hook of nobody", [hooked()]),
-    (of_failures.told_what_failed, "too early", [failed(), hooked().begins(2.9)]),
-    (of_failures.told_what_failed, "another error", [failed(), hooked(error="KeyError")]),
-    (of_flow.all_or_none, "a link is missing", [link(1)]),
-    (of_flow.all_or_none, "the completion is missing", [link(0, size=3), link(1, size=3)]),
-    (of_flow.chains_go_on, "too early", [link(0), link(1, before=1).begins(2.5)]),
-    (of_flow.chains_go_on, "another result", [link(0), link(1, before=2)]),
-    (of_flow.chains_go_on, "cancelled after a success", [link(0), cancelled(link(1))]),
+    (children.one_child_each, "a child of nobody", [child()]),
+    (children.one_child_each, "two children", [parent(), child(), child("another")]),
+    (children.one_child_each, "a result of no child", [parent()]),
+    (children.told_as_it_ended, "told too early", [parent(moment=2.9), child()]),
+    (children.told_as_it_ended, "told another end", [parent("7"), child()]),
+    (failures.one_hook_each, "a failure without", [failed()]),
+    (failures.one_hook_each, "a failure with two", [failed(), hooked(), hooked("another")]),
+    (failures.one_hook_each, "a success with one", [link(0), hooked(of="flow-0")]),
+    (failures.one_hook_each, "a hook of nobody", [hooked()]),
+    (failures.told_what_failed, "too early", [failed(), hooked().begins(2.9)]),
+    (failures.told_what_failed, "another error", [failed(), hooked(error="KeyError")]),
+    (flow.all_or_none, "a link is missing", [link(1)]),
+    (flow.all_or_none, "the completion is missing", [link(0, size=3), link(1, size=3)]),
+    (flow.chains_go_on, "too early", [link(0), link(1, before=1).begins(2.5)]),
+    (flow.chains_go_on, "another result", [link(0), link(1, before=2)]),
+    (flow.chains_go_on, "cancelled after a success", [link(0), cancelled(link(1))]),
     (
-        of_flow.chains_go_on,
+        flow.chains_go_on,
         "went on after a failure",
         [link(0).ends(JobState.FAILED, result=None), link(1)],
     ),
-    (of_flow.groups_complete, "too early", [*group()[:2], group()[2].begins(4.5)]),
-    (of_flow.groups_complete, "wrong numbers", group(group=None)),
-    (of_flow.groups_complete, "did not start", [*group()[:2], cancelled(link(2))]),
-    (of_flow.groups_complete, "started all the same", group(when="all_succeeded")),
-    (of_ticks.one_job_each, "two of one tick", [tick(3), tick(3, job_id="another")]),
-    (of_ticks.one_job_each, "no tick of the schedule", [tick(4)]),
-    (of_ticks.one_job_each, "before its tick", [tick(3).begins(2.9)]),
-    (of_ticks.none_missing, "between two", [tick(3), tick(9)]),
+    (flow.groups_complete, "too early", [*group()[:2], group()[2].begins(4.5)]),
+    (flow.groups_complete, "wrong numbers", group(group=None)),
+    (flow.groups_complete, "did not start", [*group()[:2], cancelled(link(2))]),
+    (flow.groups_complete, "started all the same", group(when="all_succeeded")),
+    (ticks.one_job_each, "two of one tick", [tick(3), tick(3, job_id="another")]),
+    (ticks.one_job_each, "no tick of the schedule", [tick(4)]),
+    (ticks.one_job_each, "before its tick", [tick(3).begins(2.9)]),
+    (ticks.none_missing, "between two", [tick(3), tick(9)]),
     (
-        of_ticks.no_overlap,
+        ticks.no_overlap,
         "beside the one before",
         [tick(2, no_overlap.name).at(2, 3, 6), tick(4, no_overlap.name)],
     ),
-    (of_keys.one_at_a_time, "two of a key", [of_key(1, 1, 3), of_key(2, 2.5, 4)]),
+    (keys.one_at_a_time, "two of a key", [of_key(1, 1, 3), of_key(2, 2.5, 4)]),
     (
-        of_keys.none_beside_another,
+        keys.none_beside_another,
         "a body beside the next",
         [of_key(1, 1, 5).begins(3.9), of_key(2, 3, 6)],
     ),
     (
-        of_limits.no_more_at_once,
+        limits.no_more_at_once,
         "three at once",
         [limited(1, 2, 4), limited(2, 3, 5), limited(3, 3.5, 6)],
     ),
     (
-        of_keys.stands_in_for_its_like,
+        keys.stands_in_for_its_like,
         "another customer's",
         [of_key(1, 1, 3).asked(UNIQUE, 2, 2.1, label="2@borg", answer={"created": False})],
     ),
@@ -204,7 +202,7 @@ def test_what_is_wrong_is_found(check: Check, stories: list[Story]) -> None:
 def test_ticks_are_missed_up_to_the_one_that_is_next(until_tick: int, *, found: bool) -> None:
     evidence = told(tick(3), tick(6), schedules=until(until_tick))
 
-    assert bool(list(of_ticks.none_missing(evidence))) is found
+    assert bool(list(ticks.none_missing(evidence))) is found
 
 
 @pytest.mark.parametrize(("ended", "found"), [(4.5, False), (3.5, True)])
@@ -213,7 +211,7 @@ def test_a_tick_is_left_out_while_the_job_before_has_not_ended(
 ) -> None:
     stories = [tick(2, no_overlap.name).at(2, 3, ended), tick(6, no_overlap.name)]
 
-    assert bool(list(of_ticks.none_missing(told(*stories)))) is found
+    assert bool(list(ticks.none_missing(told(*stories)))) is found
 
 
 @pytest.mark.parametrize(("found_after", "found"), [(59, True), (61, False)])
@@ -221,16 +219,16 @@ def test_a_tick_that_was_found_too_late_may_be_left_out(found_after: int, *, fou
     name, late = by_the_minute.name, 120 + found_after
     stories = [tick(60, name), tick(180, name).at(late, late + 1, late + 2)]
 
-    assert bool(list(of_ticks.none_missing(told(*stories)))) is found
+    assert bool(list(ticks.none_missing(told(*stories)))) is found
 
 
 def test_a_body_that_runs_late_beside_the_next_of_its_key_has_no_authority() -> None:
     evidence = told(of_key(1, 1, 3).begins(3.5), of_key(2, 3.1, 4))
 
-    assert not list(of_keys.none_beside_another(evidence))
+    assert not list(keys.none_beside_another(evidence))
 
 
 def test_a_body_that_lost_its_authority_is_not_counted() -> None:
     lost = limited(1, 2, 9).at(1, 1.9, 3.0)
 
-    assert not list(of_limits.no_more_at_once(told(lost, limited(2, 3.2, 5), limited(3, 3.5, 6))))
+    assert not list(limits.no_more_at_once(told(lost, limited(2, 3.2, 5), limited(3, 3.5, 6))))

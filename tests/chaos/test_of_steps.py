@@ -8,7 +8,6 @@ import pytest
 from failsoft.job_engine.invariants import Violation
 from failsoft.job_engine.records.job import StepKind
 from failsoft.job_engine.records.states import JobState
-from tests.chaos import of_ends, of_steps
 from tests.chaos.actor import Freeze
 from tests.chaos.checks import OF_EACH_JOB
 from tests.chaos.doctoring import (
@@ -23,9 +22,11 @@ from tests.chaos.doctoring import (
     line,
     operation,
 )
+from tests.chaos.effect_log import BEGIN, END, Line
 from tests.chaos.evidence import Case
 from tests.chaos.operations import CANCEL
-from tests.chaos.witness import BEGIN, END, Line
+from tests.chaos.promises import ends as of_ends
+from tests.chaos.promises import steps as of_steps
 
 Check = Callable[[Case], Iterator[Violation]]
 LATE_BEGIN = line(BEGIN, "step-2", 1, 4.5)

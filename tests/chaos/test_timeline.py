@@ -12,8 +12,8 @@ from failsoft.ledger.database.database import Database
 from failsoft.ledger.upgrade.run import upgrade
 from tests.chaos import moved_clock
 from tests.chaos.doctoring import SECOND, instant
+from tests.chaos.faults.clock import OfClock
 from tests.chaos.moved_clock import MovedClock
-from tests.chaos.of_clock import OfClock
 from tests.chaos.skew import Skew, build_library
 from tests.chaos.timeline import (
     AHEAD,

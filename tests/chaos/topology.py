@@ -18,9 +18,9 @@ from sqlalchemy import make_url
 from failsoft.ledger import SqlLedger
 from tests.chaos.actor import Actor, Freeze
 from tests.chaos.dispatching import ORDERS, Orders
+from tests.chaos.effect_log import ACTOR, ENGINE, FILE
 from tests.chaos.queues import CHILDREN, THREADS
 from tests.chaos.surroundings import DATABASE, Surroundings
-from tests.chaos.witness import ACTOR, ENGINE, FILE
 from tests.servers.processes import PATIENCE, wait_until
 from tests.servers.proxy import TcpProxy
 

@@ -13,12 +13,12 @@ from failsoft.dispatcher import JobHandle
 from failsoft.job_engine import JobState
 from failsoft.job_engine.errors import JobNotFoundError
 from tests.faults.load import Load, charged
+from tests.integration.acceptance.deployment import Stage
 from tests.integration.acceptance.evidence import (
     assert_finished_steps_stayed_finished,
     assert_one_authority,
     assert_one_outcome,
 )
-from tests.integration.acceptance.stage import Stage
 
 #: The folder that the figures go to, as JSON.
 VARIABLE = "_FAILSOFT_CLUSTER_SUMMARY"

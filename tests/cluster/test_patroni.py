@@ -7,7 +7,7 @@ import pytest
 
 from tests.cluster.outcome import assert_kept, at_work, forget_lost, outcome
 from tests.faults.load import charged, under_load
-from tests.integration.acceptance.stage import Stage
+from tests.integration.acceptance.deployment import Stage
 from tests.servers.patroni import TTL, PatroniCluster
 from tests.servers.processes import PATIENCE, wait_until
 

@@ -15,7 +15,7 @@ from tests.integration.acceptance.conftest import (
     stage,
     upgraded_ledger_url,
 )
-from tests.integration.acceptance.stage import Stage
+from tests.integration.acceptance.deployment import Stage
 
 __all__ = [
     "addresses",

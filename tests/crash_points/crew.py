@@ -7,7 +7,7 @@ from pathlib import Path
 import psutil
 
 from tests.crash_points.cells import FOLDER, Cell
-from tests.integration.acceptance.stage import JOBS, PATIENCE, Stage
+from tests.integration.acceptance.deployment import JOBS, PATIENCE, Stage
 from tests.servers.processes import is_alive, wait_until
 
 CREW_JOBS = f"{JOBS},tests.crash_points.jobs"

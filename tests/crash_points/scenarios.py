@@ -12,7 +12,7 @@ from failsoft.job_engine.records.job import JobRecord, Ticket, WorkerRecord
 from failsoft.job_engine.records.new_job import NewJob, OfferPlan
 from tests.crash_points.crew import ENGINES, Crew
 from tests.crash_points.jobs import Act, crossing, waiting
-from tests.integration.acceptance.stage import Stage
+from tests.integration.acceptance.deployment import Stage
 
 BRIEF = timedelta(milliseconds=200)
 HOUR = timedelta(hours=1)

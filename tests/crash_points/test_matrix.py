@@ -15,12 +15,12 @@ from failsoft.ledger.verify import verify
 from tests.crash_points.cells import ACTIONS, MATRIX, SLOW, Cell, is_quick
 from tests.crash_points.crew import Crew
 from tests.crash_points.scenarios import SCENARIOS, handle
+from tests.integration.acceptance.deployment import PATIENCE, Stage
 from tests.integration.acceptance.evidence import (
     assert_finished_steps_stayed_finished,
     assert_one_authority,
     assert_one_outcome,
 )
-from tests.integration.acceptance.stage import PATIENCE, Stage
 from tests.servers.processes import is_alive, wait_until
 
 #: The lease is a second, and a rescuer watches for as long before it acts.

@@ -10,8 +10,8 @@ from failsoft.job_engine import JobContext, job
 from failsoft.job_engine.jobs.data_sync.table_sink import Column, TableShape
 from failsoft.worker.configuration.settings import load_settings
 from failsoft.worker.import_tables import SqlTables
+from tests.integration.acceptance.effect_log import BEGUN, ENDED, note
 from tests.integration.acceptance.jobs_under_test import FOR_EVER, Act, in_thread, step
-from tests.integration.acceptance.witness import BEGUN, ENDED, note
 from tests.servers.processes import wait_until
 
 #: What a worker calls the first step of `renamed`, as a deploy would change it.

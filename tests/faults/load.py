@@ -10,8 +10,8 @@ from itertools import count
 from failsoft.dispatcher import JobHandle
 from failsoft.job_engine.errors import JobNotFoundError, LedgerUnavailableError
 from tests.faults.support import adopt
+from tests.integration.acceptance.deployment import PATIENCE, Stage
 from tests.integration.acceptance.jobs_under_test import Act, in_thread
-from tests.integration.acceptance.stage import PATIENCE, Stage
 from tests.servers.processes import wait_until
 
 #: How long it waits between two dispatches, in seconds.

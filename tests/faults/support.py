@@ -7,8 +7,8 @@ import pytest
 
 from failsoft.dispatcher import JobHandle
 from failsoft.worker.wiring import App
+from tests.integration.acceptance.deployment import JOBS, PATIENCE, TRIES_THREAD, Play, Stage
 from tests.integration.acceptance.jobs_under_test import in_thread
-from tests.integration.acceptance.stage import JOBS, PATIENCE, TRIES_THREAD, Play, Stage
 from tests.servers.processes import wait_until
 from tests.servers.proxy import TcpProxy
 

@@ -9,9 +9,9 @@ import pytest
 from failsoft.dispatcher.engines.dramatiq_rabbitmq import SafeRabbitmqBroker
 from failsoft.job_engine.errors import ConfigurationError
 from tests.faults.support import ON_SQLITE
+from tests.integration.acceptance.deployment import PATIENCE, Stage
 from tests.integration.acceptance.evidence import assert_promises_kept
 from tests.integration.acceptance.jobs_under_test import in_child, in_thread
-from tests.integration.acceptance.stage import PATIENCE, Stage
 from tests.servers.processes import wait_until
 
 QUEUE = "failsoft-threads"

@@ -11,9 +11,9 @@ import pytest
 from tests.faults.jobs import busy_with_the_ledger
 from tests.faults.sqlite_app import VISIT
 from tests.faults.support import ON_SQLITE, OUR_JOBS, adopt
+from tests.integration.acceptance.deployment import Stage
 from tests.integration.acceptance.evidence import assert_promises_kept
 from tests.integration.acceptance.jobs_under_test import Act, in_thread
-from tests.integration.acceptance.stage import Stage
 from tests.servers.processes import PATIENCE, wait_until
 
 STEPS = 6

@@ -8,9 +8,9 @@ import pytest
 from failsoft.job_engine import JobState
 from failsoft.job_engine.records.job import CancelOutcome
 from tests.faults.support import ON_POSTGRESQL
+from tests.integration.acceptance.deployment import PATIENCE, Play, Stage
 from tests.integration.acceptance.evidence import assert_promises_kept
 from tests.integration.acceptance.jobs_under_test import Act, in_child, in_thread
-from tests.integration.acceptance.stage import PATIENCE, Play, Stage
 from tests.servers.processes import wait_until
 
 

@@ -13,9 +13,9 @@ import pytest
 from failsoft.dispatcher import JobHandle
 from tests.chaos.skew import Skew, build_library
 from tests.faults.support import ON_POSTGRESQL, ON_SQLITE, let_pass
+from tests.integration.acceptance.deployment import PATIENCE, ROOT, SHORT_LEASE, Stage, Worker
 from tests.integration.acceptance.evidence import assert_one_authority, assert_one_outcome
 from tests.integration.acceptance.jobs_under_test import Act, in_thread
-from tests.integration.acceptance.stage import PATIENCE, ROOT, SHORT_LEASE, Stage, Worker
 from tests.servers.database_clock import DatabaseClock
 from tests.servers.processes import wait_until
 

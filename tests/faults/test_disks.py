@@ -18,9 +18,9 @@ from failsoft.ledger import Database, SqlLedger
 from failsoft.ledger.upgrade.run import upgrade
 from tests.faults.power_loss import DURABLE
 from tests.faults.support import ON_SQLITE
+from tests.integration.acceptance.deployment import PATIENCE, ROOT, Stage
 from tests.integration.acceptance.evidence import assert_promises_kept
 from tests.integration.acceptance.jobs_under_test import Act, in_thread
-from tests.integration.acceptance.stage import PATIENCE, ROOT, Stage
 from tests.servers.processes import Processes, wait_until
 
 #: More than a page or two.

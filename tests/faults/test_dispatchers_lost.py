@@ -10,8 +10,8 @@ import pytest
 
 from failsoft.job_engine.errors import JobNotFoundError
 from tests.faults.support import ON_SQLITE, adopt, by_road
+from tests.integration.acceptance.deployment import PATIENCE, Stage
 from tests.integration.acceptance.evidence import assert_each_ran_once
-from tests.integration.acceptance.stage import PATIENCE, Stage
 from tests.servers.postgres import Postgres
 from tests.servers.processes import Process, wait_until
 from tests.servers.proxy import TcpProxy

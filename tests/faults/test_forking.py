@@ -21,7 +21,7 @@ from failsoft.ledger.upgrade.run import upgrade
 from tests.faults.forking import JOBS
 from tests.faults.lost_replies import Scene
 from tests.faults.test_ledger_file import assert_all_there
-from tests.integration.acceptance.stage import ROOT, script
+from tests.integration.acceptance.deployment import ROOT, script
 from tests.servers.processes import PATIENCE, Processes, free_port, wait_until
 
 HERE = {"PYTHONPATH": str(ROOT)}

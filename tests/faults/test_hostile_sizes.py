@@ -6,10 +6,10 @@ import pika
 import pytest
 
 from tests.faults.support import ON_SQLITE
+from tests.integration.acceptance.deployment import PATIENCE, Stage, Worker
 from tests.integration.acceptance.evidence import assert_each_ran_once
 from tests.integration.acceptance.hostile import rq_hash
 from tests.integration.acceptance.jobs_under_test import in_thread
-from tests.integration.acceptance.stage import PATIENCE, Stage, Worker
 from tests.servers.processes import wait_until
 from tests.servers.valkey import Valkey
 

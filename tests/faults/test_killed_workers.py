@@ -7,9 +7,9 @@ import pytest
 
 from failsoft.worker.supervision.supervisor import WORKER
 from tests.faults.support import ON_SQLITE
+from tests.integration.acceptance.deployment import PATIENCE, SHORT_LIFE, Stage
 from tests.integration.acceptance.evidence import assert_each_ran_once, assert_promises_kept
 from tests.integration.acceptance.jobs_under_test import Act, in_thread
-from tests.integration.acceptance.stage import PATIENCE, SHORT_LIFE, Stage
 from tests.servers.processes import wait_until
 
 #: Far longer than any test waits.

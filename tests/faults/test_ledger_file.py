@@ -43,7 +43,7 @@ from failsoft.worker.doctor.run import examine
 from failsoft.worker.import_tables import SqlTables
 from tests.faults.lost_replies import PLAN, Scene
 from tests.faults.sqlite_app import PLAYS, VISIT
-from tests.integration.acceptance.stage import ROOT, script
+from tests.integration.acceptance.deployment import ROOT, script
 from tests.servers.processes import PATIENCE, Processes, wait_until
 from tests.servers.valkey import Valkey
 

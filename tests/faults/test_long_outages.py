@@ -17,9 +17,9 @@ from tests.faults.jobs import (
     swallowing_in_thread,
 )
 from tests.faults.support import ON_POSTGRESQL, ON_SQLITE, OUR_JOBS, by_road
+from tests.integration.acceptance.deployment import PATIENCE, SHORT_LEASE, Play, Stage, Worker
 from tests.integration.acceptance.evidence import assert_promises_kept
 from tests.integration.acceptance.jobs_under_test import Act
-from tests.integration.acceptance.stage import PATIENCE, SHORT_LEASE, Play, Stage, Worker
 from tests.servers.postgres import Postgres
 from tests.servers.processes import wait_until
 from tests.servers.proxy import TcpProxy

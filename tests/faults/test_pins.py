@@ -8,9 +8,9 @@ from failsoft.dispatcher.maintenance.stager import BATCH
 from failsoft.job_engine.records.new_job import OfferPlan
 from failsoft.job_engine.records.states import JobState
 from tests.faults.support import ON_SQLITE, adopt
+from tests.integration.acceptance.deployment import Stage
 from tests.integration.acceptance.evidence import assert_each_ran_once
 from tests.integration.acceptance.jobs_under_test import Act, in_thread
-from tests.integration.acceptance.stage import Stage
 
 NOW = timedelta(0)
 WITHOUT_RQ = {"FAILSOFT_ENGINES": "dramatiq"}

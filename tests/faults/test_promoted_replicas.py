@@ -22,12 +22,12 @@ from failsoft.testing.ledger_suite.flow.chains import members
 from tests.faults.load import charged, under_load
 from tests.faults.lost_replies import LEASE, OTHER, STEP, Scene
 from tests.faults.support import by_road
+from tests.integration.acceptance.deployment import PATIENCE, Stage
 from tests.integration.acceptance.evidence import (
     assert_each_ran_once,
     assert_promises_kept,
 )
 from tests.integration.acceptance.jobs_under_test import Act, in_thread
-from tests.integration.acceptance.stage import PATIENCE, Stage
 from tests.servers.postgres_pair import PostgresPair
 from tests.servers.processes import wait_until
 from tests.servers.proxy import TcpProxy

@@ -7,9 +7,9 @@ import pika
 import pytest
 
 from tests.faults.support import ON_SQLITE, by_road
+from tests.integration.acceptance.deployment import PATIENCE, Stage, Worker
 from tests.integration.acceptance.evidence import assert_all_on, assert_each_ran_once
 from tests.integration.acceptance.jobs_under_test import Act, in_thread
-from tests.integration.acceptance.stage import PATIENCE, Stage, Worker
 from tests.servers.processes import wait_until
 from tests.servers.proxy import TcpProxy
 from tests.servers.rabbitmq import RabbitMQ

@@ -7,13 +7,13 @@ import pytest
 
 from failsoft.dispatcher.maintenance.rescuer import MAX_HANDOFFS
 from tests.faults.support import ON_SQLITE, by_road, let_pass
+from tests.integration.acceptance.deployment import PATIENCE, Stage
 from tests.integration.acceptance.evidence import (
     assert_all_on,
     assert_each_ran_once,
     assert_promises_kept,
 )
 from tests.integration.acceptance.jobs_under_test import in_thread
-from tests.integration.acceptance.stage import PATIENCE, Stage
 from tests.servers.processes import wait_until
 from tests.servers.proxy import TcpProxy
 from tests.servers.valkey import Valkey

@@ -15,9 +15,9 @@ from failsoft.job_engine.records.new_job import OfferPlan
 from failsoft.worker.configuration.settings import load_settings
 from failsoft.worker.wiring import App, build
 from tests.faults.support import ON_SQLITE, close
+from tests.integration.acceptance.deployment import PATIENCE, Stage
 from tests.integration.acceptance.evidence import assert_one_authority
 from tests.integration.acceptance.jobs_under_test import in_thread
-from tests.integration.acceptance.stage import PATIENCE, Stage
 from tests.servers.processes import wait_until
 from tests.servers.valkey import Valkey
 

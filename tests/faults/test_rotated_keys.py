@@ -5,9 +5,9 @@ from time import monotonic
 
 import pytest
 
+from tests.integration.acceptance.deployment import PATIENCE, Stage
 from tests.integration.acceptance.evidence import assert_promises_kept
 from tests.integration.acceptance.jobs_under_test import in_thread
-from tests.integration.acceptance.stage import PATIENCE, Stage
 from tests.servers.processes import wait_until
 
 ENGINES = ("rq", "dramatiq")

@@ -30,13 +30,13 @@ from failsoft.worker.configuration.settings import load_settings
 from failsoft.worker.exit_codes import TRY_AGAIN
 from failsoft.worker.wiring import build
 from tests.faults.support import ON_POSTGRESQL, by_road
+from tests.integration.acceptance.deployment import Stage
 from tests.integration.acceptance.jobs_under_test import Act, in_thread
-from tests.integration.acceptance.stage import Stage
 from tests.integration.cli.command_line import FAILSOFT
 from tests.servers.postgres import Postgres
 from tests.servers.processes import PATIENCE, Processes, wait_until
 from tests.servers.proxy import TcpProxy
-from tests.unit.support import define
+from tests.unit.support.attempts import define
 
 #: What the calls may take here; they took for ever, so a busy machine may take some times longer.
 LIMIT = timedelta(seconds=1)

@@ -16,8 +16,8 @@ from failsoft.worker.doctor.namespace_checks import look_at_namespaces
 from failsoft.worker.exit_codes import CONFIG
 from failsoft.worker.wiring import App, build
 from tests.faults.support import ON_SQLITE, close
+from tests.integration.acceptance.deployment import PATIENCE, Stage, Worker, script
 from tests.integration.acceptance.jobs_under_test import Act, in_thread
-from tests.integration.acceptance.stage import PATIENCE, Stage, Worker, script
 from tests.servers.processes import wait_until
 from tests.servers.valkey import Valkey
 

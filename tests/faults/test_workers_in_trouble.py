@@ -8,10 +8,10 @@ import pytest
 from failsoft.job_engine import JobState
 from tests.faults.jobs import FIRST_STEP, once_only, renamed, starved
 from tests.faults.support import ON_POSTGRESQL, ON_SQLITE, OUR_JOBS, by_road, let_pass
+from tests.integration.acceptance.deployment import PATIENCE, SHORT_LEASE, Play, Stage
+from tests.integration.acceptance.effect_log import ENDED
 from tests.integration.acceptance.evidence import assert_each_ran_once, assert_promises_kept
 from tests.integration.acceptance.jobs_under_test import Act, in_child, in_thread
-from tests.integration.acceptance.stage import PATIENCE, SHORT_LEASE, Play, Stage
-from tests.integration.acceptance.witness import ENDED
 from tests.servers.postgres import Postgres
 from tests.servers.processes import wait_until
 from tests.servers.proxy import TcpProxy

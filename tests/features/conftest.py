@@ -27,7 +27,7 @@ import pytest
 
 from failsoft.ledger import Database
 from failsoft.ledger.verify import verify
-from tests.features.house import Building, House, built
+from tests.features.deployment import Building, House, built
 from tests.servers.postgres import Postgres
 from tests.servers.rabbitmq import RabbitMQ
 from tests.servers.valkey import Valkey

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, create_async_e
 
 from failsoft.dispatcher import AsyncJobHandle, dispatch_job_async, use_dispatcher
 from failsoft.job_engine.errors import OptionInvalidError
-from tests.features.house import PATIENCE, House
+from tests.features.deployment import PATIENCE, House
 from tests.features.jobs.dispatching import Note, echo
 from tests.servers.processes import wait_until
 

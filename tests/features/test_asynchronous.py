@@ -9,7 +9,7 @@ import pytest
 from failsoft.dispatcher import dispatch_job_async, use_dispatcher
 from failsoft.job_engine import JobState
 from failsoft.job_engine.errors import JobFailedError
-from tests.features.house import House
+from tests.features.deployment import House
 from tests.features.jobs.asynchronous import Numbers, Tour, async_slow, async_sum, async_tour
 from tests.servers.processes import PATIENCE, wait_until
 

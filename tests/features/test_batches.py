@@ -1,6 +1,6 @@
 """`ctx.batches` resumes with the batch that was cut off."""
 
-from tests.features.house import House
+from tests.features.deployment import House
 from tests.features.jobs.batches import Numbers, batches_sum
 
 

@@ -8,7 +8,7 @@ import pytest
 from failsoft.job_engine import JobState
 from failsoft.job_engine.errors import JobCancelledError
 from failsoft.job_engine.records.job import CancelOutcome
-from tests.features.house import PATIENCE, House
+from tests.features.deployment import PATIENCE, House
 from tests.features.jobs.cancelling import Gate, gated
 from tests.features.jobs.dispatching import Note, deserted, echo
 from tests.servers.processes import wait_until

@@ -6,7 +6,7 @@ from pathlib import Path
 from failsoft.dispatcher import JobHandle
 from failsoft.job_engine import JobState
 from failsoft.job_engine.invariants import history_of, violations
-from tests.features.house import House
+from tests.features.deployment import House
 from tests.features.jobs.cancelling import Gate, gated
 from tests.features.jobs.control import Parcel, control_parcel, control_paused
 from tests.features.lane import LANE

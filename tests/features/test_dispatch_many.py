@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from failsoft.dispatcher import DispatchRequest, Many
-from tests.features.house import House
+from tests.features.deployment import House
 from tests.features.jobs.dispatching import Note, echo
 
 

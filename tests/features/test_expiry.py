@@ -6,7 +6,7 @@ import pytest
 
 from failsoft.job_engine import JobState
 from failsoft.job_engine.errors import JobExpiredError
-from tests.features.house import House
+from tests.features.deployment import House
 from tests.features.jobs.dispatching import Note, deserted, echo
 
 

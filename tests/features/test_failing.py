@@ -7,7 +7,7 @@ import pytest
 from failsoft.dispatcher import JobHandle
 from failsoft.job_engine import JobState
 from failsoft.job_engine.errors import JobFailedError
-from tests.features.house import House
+from tests.features.deployment import House
 from tests.features.jobs.failing import A_LITTLE, LATER, Trouble, failing
 
 

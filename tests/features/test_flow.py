@@ -8,7 +8,7 @@ import pytest
 
 from failsoft.job_engine import JobState, Link
 from failsoft.job_engine.errors import JobCancelledError, JobFailedError
-from tests.features.house import House
+from tests.features.deployment import House
 from tests.features.jobs.cancelling import Gate, gated
 from tests.features.jobs.dispatching import Note, deserted
 from tests.features.jobs.flow import FlowNumber, flow_double, flow_gather

@@ -4,7 +4,7 @@ import pytest
 
 from failsoft.job_engine import JobState
 from failsoft.job_engine.errors import DuplicateDispatchError, IdempotencyConflictError
-from tests.features.house import House
+from tests.features.deployment import House
 from tests.features.jobs.dispatching import Note, echo
 from tests.features.jobs.failing import Trouble, failing
 

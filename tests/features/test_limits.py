@@ -10,7 +10,7 @@ from failsoft.dispatcher import JobHandle
 from failsoft.job_engine import Concurrency, JobState
 from failsoft.job_engine.invariants import LimitedAttempt, beyond_their_limit
 from failsoft.ledger.verify import verify
-from tests.features.house import House
+from tests.features.deployment import House
 from tests.features.jobs.limits import PERIOD, Call, call, fails, metered, nap
 
 BY = ("tenant",)

@@ -4,7 +4,7 @@ import json
 
 from failsoft.job_engine import JobState
 from failsoft.job_engine.records.job import JobRecord
-from tests.features.house import PATIENCE, House
+from tests.features.deployment import PATIENCE, House
 from tests.features.jobs.on_failure import Charge, on_failure_charge
 from tests.servers.processes import wait_until
 

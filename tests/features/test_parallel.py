@@ -3,7 +3,7 @@
 import pytest
 
 from failsoft.job_engine import JobDefinition
-from tests.features.house import House
+from tests.features.deployment import House
 from tests.features.jobs.parallel import Sides, parallel_async_sides, parallel_sides
 
 

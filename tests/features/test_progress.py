@@ -1,6 +1,6 @@
 """`ctx.progress` is read by the handle, and costs few commits."""
 
-from tests.features.house import House
+from tests.features.deployment import House
 from tests.features.jobs.progress import Words, progress_words
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from failsoft.job_engine import JobDefinition
-from tests.features.house import House
+from tests.features.deployment import House
 from tests.features.jobs.recorded import Draw, call, call_async, draw, transfer
 
 

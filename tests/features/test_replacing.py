@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from tests.features.house import House
+from tests.features.deployment import House
 from tests.features.jobs.dispatching import Note, echo
 
 HOUR = timedelta(hours=1)

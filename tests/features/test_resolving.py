@@ -6,7 +6,7 @@ from failsoft.dispatcher import JobHandle
 from failsoft.job_engine import JobState
 from failsoft.job_engine.errors import JobFailedError
 from failsoft.job_engine.invariants import history_of, violations
-from tests.features.house import House
+from tests.features.deployment import House
 from tests.features.jobs.resolving import Bill, resolving_pay
 
 

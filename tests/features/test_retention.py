@@ -6,7 +6,7 @@ from dataclasses import replace
 from failsoft.dispatcher import JobHandle
 from failsoft.job_engine import JobDefinition, JobState
 from failsoft.job_engine.jobs.scheduled.prune_ledger import PruneReport, Pruning, prune_ledger
-from tests.features.house import House
+from tests.features.deployment import House
 from tests.features.jobs.retention import Leaf, dust, leaf
 from tests.features.lane import LANE
 

@@ -7,7 +7,7 @@ from failsoft.job_engine import JobState
 from failsoft.job_engine.errors import ScheduleNotFoundError
 from failsoft.job_engine.records.job import JobRecord
 from failsoft.job_engine.records.schedules import ScheduleRecord
-from tests.features.house import House
+from tests.features.deployment import House
 from tests.features.jobs.schedules import HOURLY, NIGHTLY, SECONDLY
 from tests.servers.processes import PATIENCE, wait_until
 

@@ -3,7 +3,7 @@
 import pytest
 
 from failsoft.job_engine import JobState
-from tests.features.house import House
+from tests.features.deployment import House
 from tests.features.jobs.step_timeouts import Dawdling, step_timeouts
 
 

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from failsoft.job_engine import JobState
-from tests.features.house import House
+from tests.features.deployment import House
 from tests.features.jobs.dispatching import Note, echo
 from tests.features.jobs.timing import Alarm, Nap, napping, until_the_alarm
 

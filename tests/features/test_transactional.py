@@ -8,7 +8,7 @@ from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.orm import Session
 
 from failsoft.job_engine.errors import OptionInvalidError
-from tests.features.house import PATIENCE, House
+from tests.features.deployment import PATIENCE, House
 from tests.features.jobs.dispatching import Note, echo
 from tests.servers.processes import wait_until
 

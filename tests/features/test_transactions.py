@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import text
 
 from failsoft.job_engine import JobDefinition
-from tests.features.house import House
+from tests.features.deployment import House
 from tests.features.jobs.transactions import Payment, tx_pay, tx_pay_async
 
 

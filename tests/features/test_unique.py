@@ -9,7 +9,7 @@ import pytest
 from failsoft.dispatcher import DispatchOptions, JobHandle
 from failsoft.job_engine import Debounce, JobState, Throttle, Unique
 from failsoft.job_engine.errors import UniqueKeyHeldError
-from tests.features.house import House
+from tests.features.deployment import House
 from tests.features.jobs.cancelling import Gate, gated
 from tests.features.jobs.control import Parcel, control_parcel
 from tests.features.jobs.dispatching import Note, echo

@@ -6,7 +6,7 @@ from datetime import timedelta
 from pydantic import BaseModel
 
 from failsoft.job_engine import JobState, declare_job
-from tests.features.house import PATIENCE, House
+from tests.features.deployment import PATIENCE, House
 from tests.features.jobs.versions import Letter, versions_letter
 from tests.features.lane import LANE
 from tests.servers.processes import wait_until

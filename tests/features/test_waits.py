@@ -1,7 +1,7 @@
 """`ctx.wait_for_event` and `ctx.invoke` hold no worker and miss nothing."""
 
 from failsoft.job_engine import JobState
-from tests.features.house import House
+from tests.features.deployment import House
 from tests.features.jobs.waits import (
     Number,
     Question,

@@ -28,7 +28,7 @@ from failsoft.ledger import Database, SqlLedger
 from failsoft.ledger.upgrade.run import upgrade
 from failsoft.testing import FrozenClock, MemoryLedger
 from failsoft.worker.attempts.thread_interrupt import interrupt_thread
-from tests.unit.support import exit_code_of_a_child
+from tests.unit.support.attempts import exit_code_of_a_child
 
 HOUR = timedelta(hours=1)
 TWICE = RetryPolicy(max_attempts=2, wait=wait_none())

@@ -46,7 +46,7 @@ BUGS = (
         ("dbos-inc/dbos-transact-py#716",),
         "The next look takes them on, and nothing twice",
         {
-            "tests/unit/test_rescuer.py": (
+            "tests/unit/dispatcher/maintenance/test_rescuer.py": (
                 "test_what_a_ledger_that_went_away_left_undone_is_done_at_the_next_look",
             ),
             f"{ACCEPTANCE}/test_ledger_outage.py": (
@@ -76,7 +76,7 @@ BUGS = (
         ("oban-bg/oban#862", "dbos-inc/dbos-transact-py#804"),
         "Workers are known by a boot id, and a job by its lease, never by a name",
         {
-            "tests/unit/test_rescuer.py": (
+            "tests/unit/dispatcher/maintenance/test_rescuer.py": (
                 "test_a_worker_that_comes_back_under_its_old_name_does_not_keep_its_old_jobs",
             ),
             f"{SUITE}/watching.py": ("test_a_worker_that_stops_is_forgotten_at_once",),
@@ -92,7 +92,7 @@ BUGS = (
                 "test_a_crowd_of_nodes_fires_each_tick_once",
                 "test_a_tick_of_a_spec_that_was_replaced_is_not_fired",
             ),
-            "tests/unit/test_schedule_deploys.py": (
+            "tests/unit/dispatcher/maintenance/test_schedule_deploys.py": (
                 "test_a_node_that_slept_cannot_fire_an_old_tick",
             ),
         },
@@ -146,7 +146,7 @@ BUGS = (
                 "test_jobs_of_dead_rq_workers_go_to_dramatiq_although_redis_is_fine",
             ),
             "tests/crash_points/test_matrix.py": ("test_no_promise_breaks_at_any_point",),
-            "tests/unit/test_dispatcher.py": (
+            "tests/unit/dispatcher/dispatching/test_dispatcher.py": (
                 "test_an_offer_that_arrived_after_all_is_void_once_the_job_was_handed_over",
             ),
         },
@@ -166,10 +166,10 @@ BUGS = (
         ("symfony/symfony#64865",),
         "The ledger has the job all the while: it is parked",
         {
-            "tests/unit/test_offering.py": (
+            "tests/unit/dispatcher/offering/test_offerer.py": (
                 "test_a_job_that_no_engine_takes_is_parked_with_the_last_reason",
             ),
-            "tests/unit/test_dispatcher.py": (
+            "tests/unit/dispatcher/dispatching/test_dispatcher.py": (
                 "test_a_job_that_no_engine_takes_is_parked_and_nothing_is_raised",
             ),
         },
@@ -205,7 +205,7 @@ BUGS = (
             "tests/faults/test_workers_in_trouble.py": (
                 "test_a_job_that_goes_on_in_code_with_other_steps_is_held",
             ),
-            "tests/unit/test_context.py": (
+            "tests/unit/job_engine/steps/test_context.py": (
                 "test_a_step_that_was_renamed_holds_the_job",
                 "test_a_step_that_was_put_in_between_holds_the_job",
             ),
@@ -223,21 +223,27 @@ BUGS = (
             "tests/faults/test_clocks.py": (
                 "test_clocks_that_are_hours_apart_take_no_job_from_who_works_on_it",
             ),
-            "tests/unit/test_cron.py": ("test_two_days_around_a_change_of_clocks_have_two_ticks",),
+            "tests/unit/dispatcher/maintenance/test_cron.py": (
+                "test_two_days_around_a_change_of_clocks_have_two_ticks",
+            ),
         },
     ),
     Bug(
         "A bulk dispatch drops the delay and the priority of its items",
         ("laravel/framework#60950",),
         "Each item keeps its own options",
-        {"tests/unit/test_dispatch_many.py": ("test_every_item_keeps_its_own_options",)},
+        {
+            "tests/unit/dispatcher/dispatching/test_bulk.py": (
+                "test_every_item_keeps_its_own_options",
+            )
+        },
     ),
     Bug(
         "`except Exception` in a job swallows what was to interrupt it",
         ("rails/rails", "dbos-inc/dbos-transact-py", "inngest/inngest-py"),
         "Interrupts are no exceptions, and every later call of the job raises them again",
         {
-            "tests/unit/test_swallowed_interrupts.py": (
+            "tests/unit/job_engine/attempt/test_swallowed_interrupts.py": (
                 "test_interrupts_are_no_exceptions",
                 "test_an_interrupt_ends_the_attempt_whatever_the_job_catches",
                 "test_every_call_after_an_interrupt_raises_it_again",
@@ -328,7 +334,7 @@ BUGS = (
         ),
         "Keys are made of one canonical form, the same in every process",
         {
-            "tests/unit/test_canonical.py": (
+            "tests/unit/job_engine/values/test_canonical.py": (
                 "test_equal_payloads_have_equal_keys_whatever_the_process",
                 "test_equal_payloads_have_equal_keys_whatever_the_order",
             ),
@@ -340,12 +346,12 @@ BUGS = (
         ("pydantic/pydantic#10824", "pydantic/pydantic#602", "pydantic/pydantic-ai#6542"),
         "It is compared before it is recorded, and refused if it changed",
         {
-            "tests/unit/test_codec.py": (
+            "tests/unit/job_engine/values/test_codec.py": (
                 "test_what_json_changes_is_refused_where_no_annotation_says_what_it_is",
                 "test_what_json_changes_is_refused_whatever_is_declared",
                 "test_aliases_and_computed_fields_are_no_obstacle",
             ),
-            "tests/unit/test_step_results.py": (
+            "tests/unit/job_engine/values/test_step_results.py": (
                 "test_a_value_that_json_changes_holds_the_job_before_it_is_recorded",
             ),
         },
@@ -356,7 +362,7 @@ BUGS = (
         ("python/cpython#112182", "langchain-ai/langchain#22997", "ray-project/ray#60521"),
         "A thread gives back what it raised like a value, and every slot comes back",
         {
-            "tests/unit/test_async_endings.py": (
+            "tests/unit/job_engine/attempt/test_async_endings.py": (
                 "test_an_attempt_ends_whatever_is_raised_wherever",
             ),
             "tests/integration/processes/test_endings.py": ("test_every_slot_comes_back",),
@@ -367,7 +373,7 @@ BUGS = (
         ("celery/celery#1976", "hatchet-dev/hatchet#1711"),
         "Each attempt has a context of its own; what a job changes in its process is put back",
         {
-            "tests/unit/test_attempt_contexts.py": (
+            "tests/unit/job_engine/attempt/test_attempt_contexts.py": (
                 "test_a_plain_attempt_leaves_nothing_in_its_thread",
                 "test_an_async_attempt_leaves_nothing_in_its_thread",
             ),
@@ -403,7 +409,7 @@ BUGS = (
         ("frappe/press#1873", "aiidateam/aiida-core#1006", "celery/celery#2291"),
         "Lines that are not read are dropped and counted; work goes on",
         {
-            "tests/unit/worker/test_streams.py": (
+            "tests/unit/worker/logs/test_streams.py": (
                 "test_what_is_not_read_is_counted_and_waited_for_once",
                 "test_a_stream_that_takes_nothing_stops_nothing",
             ),

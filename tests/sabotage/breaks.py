@@ -84,7 +84,7 @@ BREAKS = (
         f"{_DISPATCHER}/rescuer.py",
         "for job in unclaimed:",
         "for job in ():",
-        ("tests/unit/test_rescuer_offers.py",),
+        ("tests/unit/dispatcher/maintenance/test_rescuer_offers.py",),
     ),
     Break(
         "M9",
@@ -92,7 +92,7 @@ BREAKS = (
         f"{_CORE}/performing.py",
         'self._journal.record(name, StepKind.INTENT, "null")',
         "pass",
-        ("tests/unit/test_once_steps.py",),
+        ("tests/unit/job_engine/steps/test_once_steps.py",),
     ),
     Break(
         "M10",
@@ -100,7 +100,7 @@ BREAKS = (
         f"{_DISPATCHER}/rescuer.py",
         "for running in self._lost():",
         "for running in ():",
-        ("tests/unit/test_rescuer.py",),
+        ("tests/unit/dispatcher/maintenance/test_rescuer.py",),
     ),
     Break(
         "R28",

@@ -5,8 +5,8 @@ from pydantic import BaseModel
 from failsoft.job_engine.records.groups import GroupResult
 from failsoft.job_engine.steps.context import JobContext
 from tests.simulation.baton import Conductor
+from tests.simulation.effects import Witness
 from tests.simulation.weather import Weather
-from tests.simulation.witness import Witness
 
 #: How long a piece of work takes, in seconds.
 WORK = (0.2, 1, 1, 3, 6, 10)

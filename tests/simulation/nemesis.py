@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from failsoft.job_engine.ports.clock import GRACE
 from tests.simulation.baton import Process
-from tests.simulation.house import House
+from tests.simulation.deployment import House
 from tests.simulation.scene import Kind, Scene
 
 #: The mean pause between two deeds, in seconds.

@@ -13,7 +13,7 @@ from tests.simulation.baton import Conductor, Process
 from tests.simulation.broker import Broker
 from tests.simulation.clocks import LedgerTime
 from tests.simulation.databases import keeps_effects
-from tests.simulation.house import House
+from tests.simulation.deployment import House
 from tests.simulation.jobs import Jobs
 from tests.simulation.ledger import Outage
 from tests.simulation.nemesis import Nemesis

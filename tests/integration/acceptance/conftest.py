@@ -7,8 +7,8 @@ import pytest
 
 from failsoft.ledger.database.database import Database
 from failsoft.ledger.upgrade.run import upgrade
-from tests.integration.acceptance.stage import HASTE, Stage, opened
-from tests.integration.acceptance.witness import FILE
+from tests.integration.acceptance.deployment import HASTE, Stage, opened
+from tests.integration.acceptance.effect_log import FILE
 from tests.servers.processes import Processes
 from tests.servers.valkey import Valkey
 

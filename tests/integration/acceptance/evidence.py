@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from failsoft.dispatcher import JobHandle
 from failsoft.job_engine import JobState
 from failsoft.job_engine.records.job import StepRecord
-from tests.integration.acceptance.stage import ENDS, Stage
+from tests.integration.acceptance.deployment import ENDS, Stage
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -18,7 +18,7 @@ from redis import Redis
 from failsoft.dispatcher import JobHandle
 from failsoft.job_engine.records.message import VERSION, Message
 from failsoft.queue.safe_job import ENTRY_POINT
-from tests.integration.acceptance.stage import Stage
+from tests.integration.acceptance.deployment import Stage
 
 RqHash = dict[str, str | bytes]
 

@@ -25,7 +25,7 @@ from failsoft.job_engine import (
     job,
 )
 from failsoft.job_engine.policies.queue import Isolation
-from tests.integration.acceptance.witness import BEGUN, ENDED, note
+from tests.integration.acceptance.effect_log import BEGUN, ENDED, note
 from tests.servers.processes import wait_until
 
 

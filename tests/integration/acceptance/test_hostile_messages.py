@@ -7,9 +7,9 @@ import pytest
 
 from failsoft.dispatcher import JobHandle
 from tests.integration.acceptance import hostile
+from tests.integration.acceptance.deployment import PATIENCE, Stage, Worker
 from tests.integration.acceptance.evidence import assert_each_ran_once
 from tests.integration.acceptance.jobs_under_test import in_thread
-from tests.integration.acceptance.stage import PATIENCE, Stage, Worker
 from tests.servers.valkey import Valkey
 
 QUEUE = "failsoft-threads"

@@ -8,10 +8,10 @@ from time import monotonic
 import pytest
 
 from failsoft.job_engine.errors import JobNotFoundError, LedgerUnavailableError
+from tests.integration.acceptance.deployment import PATIENCE, Play, Stage
+from tests.integration.acceptance.effect_log import ENDED
 from tests.integration.acceptance.evidence import assert_all_on, assert_each_ran_once
 from tests.integration.acceptance.jobs_under_test import Act, in_child, in_thread
-from tests.integration.acceptance.stage import PATIENCE, Play, Stage
-from tests.integration.acceptance.witness import ENDED
 from tests.servers.postgres import Postgres
 from tests.servers.processes import Processes, wait_until
 

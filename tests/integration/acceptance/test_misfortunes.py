@@ -7,6 +7,7 @@ import pytest
 
 from failsoft.dispatcher import JobHandle
 from failsoft.job_engine import JobState
+from tests.integration.acceptance.deployment import Play, Stage
 from tests.integration.acceptance.evidence import assert_promises_kept
 from tests.integration.acceptance.jobs_under_test import (
     Act,
@@ -16,7 +17,6 @@ from tests.integration.acceptance.jobs_under_test import (
     in_child,
     in_thread,
 )
-from tests.integration.acceptance.stage import Play, Stage
 
 CRASHES = ("sigkill", "SIGKILL"), ("segfault", "SIGSEGV")
 #: A crash that is known sooner than this was not noticed by its lease.

@@ -9,7 +9,7 @@ from tests.integration.cli.command_line import CommandLine
 from tests.integration.cli.zygote import Zygote
 from tests.servers.processes import Processes
 from tests.servers.valkey import Valkey
-from tests.unit.worker.environment import forget_settings
+from tests.unit.worker.configuration.environment import forget_settings
 
 SOON = {
     "FAILSOFT_WORKER_BEAT": "200ms",

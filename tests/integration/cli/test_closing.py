@@ -17,7 +17,7 @@ from failsoft.worker.preflight import preflight
 from tests.integration.cli.command_line import JOBS
 from tests.servers.processes import PATIENCE, wait_until
 from tests.servers.valkey import Valkey
-from tests.unit.worker.environment import forget_settings
+from tests.unit.worker.configuration.environment import forget_settings
 
 #: Imported into this process, where other tests declare queues of the same names.
 OWN_JOBS = JOBS.replace('"threads"', '"closed-threads"').replace('"children"', '"closed-children"')

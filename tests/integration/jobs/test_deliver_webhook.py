@@ -16,7 +16,7 @@ from failsoft.job_engine.jobs.default.webhook_settings import MAX_REPLY_BYTES, W
 from failsoft.job_engine.jobs.http_replies import PeerUnavailableError
 from failsoft.job_engine.jobs.public_http import ForbiddenAddressError, PublicTransport
 from tests.integration.jobs.receiver import Receiver, receiving
-from tests.unit.jobs.fakes import Job
+from tests.unit.job_engine.jobs.fakes import Job
 
 OLD = f"whsec_{base64.b64encode(b'o' * 24).decode()}"
 NEW = f"whsec_{base64.b64encode(b'n' * 24).decode()}"

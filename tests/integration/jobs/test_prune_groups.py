@@ -21,7 +21,7 @@ from failsoft.ledger.schema.tables import groups
 from failsoft.ledger.upgrade.run import upgrade
 from failsoft.ledger.upkeep.pruning import MAX_JOBS, SqlPruner
 from failsoft.testing.ledger_suite.flow.chains import group, members, run
-from tests.unit.jobs.fakes import Job
+from tests.unit.job_engine.jobs.fakes import Job
 
 AT_ONCE = Retention(age=timedelta(microseconds=1))
 

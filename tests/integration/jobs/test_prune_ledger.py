@@ -34,7 +34,7 @@ from failsoft.ledger.upgrade.run import upgrade
 from failsoft.ledger.upkeep.pruning import MAX_JOBS, SqlPruner
 from tests.servers.database_clock import DatabaseClock
 from tests.servers.postgres import Postgres
-from tests.unit.jobs.fakes import Job
+from tests.unit.job_engine.jobs.fakes import Job
 
 DAY = Retention(age=timedelta(days=1))
 NEWEST_TWO = Retention(age=timedelta(days=1), count=2)

@@ -12,7 +12,7 @@ from failsoft.job_engine.errors import NonRetryableError
 from failsoft.job_engine.jobs.default.send_email import Email, EmailReport, SendEmail
 from failsoft.job_engine.jobs.smtp import MailServerUnavailableError, SmtpServer, SmtpSettings
 from tests.integration.jobs.smtp_server import HANG_UP, SmtpScript, smtp_server
-from tests.unit.jobs.fakes import Job
+from tests.unit.job_engine.jobs.fakes import Job
 
 ANN, BOB = "ann@example.com", "bob@example.com"
 

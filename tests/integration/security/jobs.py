@@ -8,8 +8,8 @@ from typing import Literal
 from pydantic import BaseModel
 
 from failsoft.job_engine import JobContext, SecretText, job
+from tests.integration.acceptance.effect_log import BEGUN, note
 from tests.integration.acceptance.jobs_under_test import CHILDREN, FOR_EVER, ONCE
-from tests.integration.acceptance.witness import BEGUN, note
 from tests.servers.processes import wait_until
 
 Fate = Literal["success", "failure", "crash", "fenced"]

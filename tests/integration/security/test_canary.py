@@ -15,7 +15,7 @@ from failsoft.dispatcher import JobHandle
 from failsoft.job_engine import JobState
 from failsoft.ledger.schema.jobs import jobs
 from failsoft.ledger.schema.tables import metadata
-from tests.integration.acceptance.stage import JOBS, PATIENCE, SHORT_LEASE, Stage
+from tests.integration.acceptance.deployment import JOBS, PATIENCE, SHORT_LEASE, Stage
 from tests.integration.security.jobs import Confidential, Fate, confidential
 from tests.servers.processes import wait_until
 from tests.servers.rabbitmq import RabbitMQ

@@ -18,9 +18,9 @@ from failsoft.ledger.upgrade.run import upgrade
 from failsoft.queue import rq_id
 from failsoft.queue.rq_queue import DEFAULT_NAMESPACE
 from tests.faults.lost_replies import OPERATIONS, Scene
+from tests.integration.acceptance.deployment import PATIENCE, Stage
 from tests.integration.acceptance.evidence import assert_promises_kept
 from tests.integration.acceptance.jobs_under_test import Act, in_thread
-from tests.integration.acceptance.stage import PATIENCE, Stage
 from tests.integration.security.documented import (
     DISPATCHER,
     WORKER,

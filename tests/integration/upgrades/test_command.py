@@ -15,7 +15,7 @@ from tests.integration.cli.command_line import CommandLine
 from tests.integration.cli.zygote import Zygote
 from tests.integration.upgrades.next_release import ADDITIVE, TABLES
 from tests.servers.processes import Processes
-from tests.unit.worker.environment import forget_settings
+from tests.unit.worker.configuration.environment import forget_settings
 
 
 @pytest.fixture(scope="module")

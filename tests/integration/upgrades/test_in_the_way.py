@@ -22,7 +22,7 @@ from failsoft.ledger.upgrade.postgresql import LOCK_TIMEOUT
 from failsoft.ledger.upgrade.run import Upgrade, upgrade
 from failsoft.ledger.upgrade.scripts import Migration, load
 from failsoft.ledger.upgrade.steps import Progress
-from tests.integration.acceptance.stage import ROOT
+from tests.integration.acceptance.deployment import ROOT
 from tests.integration.upgrades.killed import MOST
 from tests.integration.upgrades.load import Load
 from tests.integration.upgrades.next_release import ADDITIVE, TABLES

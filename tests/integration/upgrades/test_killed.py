@@ -10,7 +10,7 @@ from sqlalchemy import text
 from failsoft.ledger import Database, SqlLedger, check
 from failsoft.ledger.upgrade.run import upgrade
 from failsoft.ledger.verify import verify
-from tests.integration.acceptance.stage import ROOT
+from tests.integration.acceptance.deployment import ROOT
 from tests.integration.upgrades.killed import BATCHES, POINTS
 from tests.integration.upgrades.load import Load
 from tests.integration.upgrades.next_release import ADDITIVE

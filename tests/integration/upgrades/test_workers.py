@@ -7,9 +7,9 @@ import pytest
 from failsoft.ledger.upgrade.run import upgrade
 from failsoft.ledger.upgrade.steps import Progress
 from tests.integration.acceptance.conftest import *  # noqa: F403 - its fixtures, all of them
+from tests.integration.acceptance.deployment import Stage
 from tests.integration.acceptance.evidence import assert_promises_kept
 from tests.integration.acceptance.jobs_under_test import Act, in_thread
-from tests.integration.acceptance.stage import Stage
 from tests.integration.upgrades.next_release import ADDITIVE
 from tests.servers.processes import PATIENCE, wait_until
 

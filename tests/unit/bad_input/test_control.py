@@ -19,8 +19,8 @@ from tests.unit.bad_input.refusals import (
     SECOND,
     refused,
 )
-from tests.unit.house import WELCOME, House
-from tests.unit.support import Mail
+from tests.unit.support.attempts import Mail
+from tests.unit.support.memory_app import WELCOME, House
 
 ACTORS = (*NO_TEXT, "", "a" * 129, "a\0")
 REASONS = (*NO_TEXT, "r" * 2001, "r\0", "\ud800")

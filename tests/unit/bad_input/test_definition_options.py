@@ -29,7 +29,7 @@ from tests.unit.bad_input.refusals import (
     each,
     refused,
 )
-from tests.unit.support import Mail, define
+from tests.unit.support.attempts import Mail, define
 
 UNIQUE = Unique(by=())
 ONE = declare_job("one", payload=JobFailure)

@@ -24,8 +24,8 @@ from tests.unit.bad_input.refusals import (
     each,
     refused,
 )
-from tests.unit.house import WELCOME, House
-from tests.unit.support import Mail
+from tests.unit.support.attempts import Mail
+from tests.unit.support.memory_app import WELCOME, House
 
 NO_MOMENTS: tuple[Any, ...] = (5, "2030-01-01", SECOND, NAIVE, NAIVE.date(), NAIVE.timestamp())
 

@@ -15,8 +15,8 @@ from tests.unit.bad_input.refusals import (
     SECOND,
     refused,
 )
-from tests.unit.house import WELCOME, House
-from tests.unit.support import Mail, define
+from tests.unit.support.attempts import Mail, define
+from tests.unit.support.memory_app import WELCOME, House
 
 LINK = Link(WELCOME, Mail())
 UNIQUE = define(lambda ctx: None, unique=Unique(by=()))

@@ -20,7 +20,7 @@ from tests.unit.bad_input.refusals import (
     SECOND,
     TOO_LATE,
 )
-from tests.unit.support import Mail, Stage, Worker
+from tests.unit.support.attempts import Mail, Stage, Worker
 
 WORKER = Worker()
 SPANS = tuple(value for value in (*NO_SPANS, *OUT_OF_SPAN) if value is not None)

@@ -1,0 +1,42 @@
+"""What befalls the ledger's database: restarts, ended sessions, silence; SQLite is locked."""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from random import Random
+
+from tests.chaos.faults.pgbouncer import OfPgBouncer
+from tests.chaos.faults.postgres import OfPostgres
+from tests.chaos.nemesis import Nemesis
+from tests.chaos.surroundings import Surroundings
+
+LANE = "ledger"
+
+
+class OfSqlite:
+    """The misfortune of a file: a stranger who locks it."""
+
+    def __init__(self, surroundings: Surroundings) -> None:
+        self._file = str(surroundings.database.url.database)
+
+    def all(self) -> Sequence[Nemesis]:
+        return [Nemesis("sqlite: locked", LANE, self._locked, 0.2, 2.5)]
+
+    @contextmanager
+    def _locked(self, rng: Random) -> Iterator[str | None]:
+        with closing(sqlite3.connect(self._file, timeout=5, isolation_level=None)) as stranger:
+            try:
+                stranger.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                # On a busy machine others may be ahead for as long as it waits.
+                yield None
+            else:
+                yield "BEGIN IMMEDIATE by a stranger"
+
+
+def of_ledger(surroundings: Surroundings) -> Sequence[Nemesis]:
+    """Every misfortune that this ledger can have."""
+    if surroundings.postgres is None or surroundings.pgbouncer is None:
+        return OfSqlite(surroundings).all()
+    pair, pooler = surroundings.postgres, surroundings.pgbouncer
+    return [*OfPostgres(pair, pooler).all(), *OfPgBouncer(pooler).all()]

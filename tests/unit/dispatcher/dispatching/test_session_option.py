@@ -1,0 +1,50 @@
+"""What cannot be done in a caller's transaction is refused."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from failsoft.dispatcher import DispatchRequest
+from failsoft.job_engine import Debounce
+from failsoft.job_engine.errors import OptionInvalidError
+from tests.unit.support.attempts import Mail
+from tests.unit.support.memory_app import WELCOME, House
+
+QUIET = Debounce(by=("user_id",), period=timedelta(seconds=1))
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, "with a ledger in memory"),
+        ({"confirm": "pickup"}, "before the session commits"),
+        ({"idempotency_key": "k", "on_duplicate": "replace"}, "with a session"),
+        ({"debounce": QUIET}, "no session with a debounce"),
+    ],
+)
+def test_nothing_is_stored(options: dict[str, Any], expected: str) -> None:
+    house = House()
+
+    with pytest.raises(OptionInvalidError, match=expected):
+        house.dispatch(session=object(), **options)
+
+    assert not house.ledger.counts()
+
+
+def test_an_awaited_dispatch_takes_an_awaited_session() -> None:
+    dispatch = House().dispatcher.dispatch_async
+
+    with pytest.raises(OptionInvalidError, match="AsyncSession or AsyncConnection, got object"):
+        asyncio.run(dispatch(WELCOME, Mail(), session=object()))
+
+
+def test_many_jobs_take_no_session() -> None:
+    house = House()
+    request = DispatchRequest(Mail(), {"session": object()})
+
+    with pytest.raises(OptionInvalidError, match="use dispatch_job"):
+        house.dispatcher.dispatch_many(WELCOME, [Mail()], session=object())
+    (outcome,) = house.dispatcher.dispatch_many(WELCOME, [request])
+    assert isinstance(outcome.error, OptionInvalidError)

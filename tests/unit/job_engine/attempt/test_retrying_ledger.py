@@ -1,0 +1,260 @@
+"""The ledger's trouble is never the job's: it waits, or its job is given back."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from failsoft.job_engine.attempt.interrupts import CutOff, Fenced
+from failsoft.job_engine.attempt.lease import Lease
+from failsoft.job_engine.attempt.retrying_ledger import PAUSE_SECONDS, RetryingLedger
+from failsoft.job_engine.definitions.catalogue import Catalogue
+from failsoft.job_engine.errors import (
+    JobNotFoundError,
+    LedgerError,
+    LedgerSchemaError,
+    LedgerUnavailableError,
+)
+from failsoft.job_engine.executor import Executor
+from failsoft.job_engine.outcome import MAX_REFUSALS
+from failsoft.job_engine.records.job import Claim, Conclusion
+from failsoft.job_engine.records.states import SUCCEED, JobState
+from failsoft.job_engine.steps.context import JobContext
+from tests.unit.support.async_attempts import AsyncStage
+from tests.unit.support.attempts import Stage, define
+
+
+def refused_once(stage: Stage, *, swallow: bool) -> Callable[[JobContext], str]:
+    def body(ctx: JobContext) -> str:
+        stage.ledger.refuse_next()
+        if not swallow:
+            return ctx.run("step", lambda: "done")
+        with suppress(Exception):
+            return ctx.run("step", lambda: "done")
+        return "went on"
+
+    return body
+
+
+@pytest.mark.parametrize("swallow", [False, True], ids=["raises", "swallows"])
+def test_what_the_ledger_refuses_is_no_error_and_gives_the_job_back(*, swallow: bool) -> None:
+    stage = Stage()
+
+    state = stage.run(refused_once(stage, swallow=swallow))
+
+    job = stage.job
+    assert (state, job.errors, job.crashes, job.releases) == (JobState.SCHEDULED, 0, 0, 1)
+    assert job.error is None
+    released = stage.ledger.events(stage.job_id)[-1]
+    assert released.kind == "release"
+    assert released.detail["reason"].startswith("ledger refused: the ledger's database refused")
+
+
+def test_a_refusal_is_told_with_its_traceback() -> None:
+    stage = Stage()
+
+    stage.run(refused_once(stage, swallow=False))
+
+    told = next(event for event in stage.heard if event.kind == "job.refused")
+    assert told.detail["times"] == 1
+    assert told.error is not None
+    assert "LedgerError" in told.error.traceback
+
+
+def test_a_job_that_is_refused_again_and_again_waits_longer_and_is_held_at_last() -> None:
+    stage, pauses = Stage(), []
+    states = []
+    for _ in range(MAX_REFUSALS):
+        states.append(stage.run(refused_once(stage, swallow=False)))
+        if stage.job.run_at is not None and stage.state is JobState.SCHEDULED:
+            pauses.append((stage.job.run_at - stage.clock.now()).total_seconds())
+
+    assert states == [JobState.SCHEDULED] * (MAX_REFUSALS - 1) + [JobState.HELD]
+    assert pauses == sorted(pauses)
+    assert (pauses[0], pauses[-1]) == (5, 300)
+    assert stage.job.error is not None
+    assert (stage.job.errors, stage.job.crashes) == (0, 0)
+
+
+def test_refusals_are_counted_in_a_row() -> None:
+    stage = Stage()
+    stage.run(refused_once(stage, swallow=False))
+    stage.run(refused_once(stage, swallow=False))
+
+    stage.run(lambda ctx: ctx.sleep("nap", timedelta(hours=1)))
+    stage.heard.clear()
+    stage.run(refused_once(stage, swallow=False))
+
+    told = next(event for event in stage.heard if event.kind == "job.refused")
+    assert told.detail["times"] == 1
+
+
+def test_an_end_that_is_refused_gives_the_job_back() -> None:
+    stage = Stage()
+
+    def body(ctx: JobContext) -> str:
+        done = ctx.run("step", lambda: "done")
+        stage.ledger.refuse_next()
+        return done
+
+    assert stage.run(body) is JobState.SCHEDULED
+    assert (stage.job.result, stage.job.errors, stage.step_names) == (None, 0, ["step"])
+
+
+def test_an_end_that_cannot_be_recorded_in_any_way_is_handed_on() -> None:
+    stage, owed = Stage(), list[tuple[Claim, Conclusion]]()
+    catalogue = Catalogue([define(lambda ctx: stage.ledger.refuse_next(100))])
+    executor = Executor(
+        *(stage.ledger, catalogue, stage.clock),
+        unrecorded=lambda claim, conclusion: owed.append((claim, conclusion)),
+    )
+    claim = stage.claim()
+
+    assert executor.run(claim, Lease()) is None
+    ((given, conclusion),) = owed
+    assert (given, conclusion.transition.name) == (claim, "release")
+    assert conclusion.reason.startswith("ledger refused")
+
+
+@pytest.mark.parametrize("error", [LedgerUnavailableError(), LedgerSchemaError(), LedgerError()])
+def test_trouble_that_a_job_meets_in_a_dispatch_of_its_own_is_no_error_of_its(
+    error: LedgerError,
+) -> None:
+    stage = Stage()
+
+    def body(ctx: JobContext) -> None:
+        raise error
+
+    assert stage.run(body) is JobState.SCHEDULED
+    assert (stage.job.errors, stage.job.releases) == (0, 1)
+
+
+def test_what_a_job_does_not_find_in_the_ledger_is_its_own_error() -> None:
+    stage = Stage()
+
+    def body(ctx: JobContext) -> None:
+        raise JobNotFoundError
+
+    stage.run(body)
+
+    assert (stage.job.errors, stage.job.releases) == (1, 0)
+
+
+def test_a_progress_that_is_refused_costs_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    stage = Stage()
+
+    def body(ctx: JobContext) -> str:
+        stage.ledger.refuse_next()
+        ctx.progress(1, 2)
+        return ctx.run("step", lambda: "done")
+
+    assert stage.run(body) is JobState.SUCCEEDED
+    assert any(record.exc_info for record in caplog.records)
+
+
+def test_a_step_waits_for_a_ledger_that_is_away_and_its_time_is_not_the_jobs() -> None:
+    stage = Stage()
+
+    def body(ctx: JobContext) -> str:
+        stage.ledger.fail_next(5)
+        return ctx.run("step", lambda: "done")
+
+    assert stage.run(body) is JobState.SUCCEEDED
+    assert stage.lease.excused == pytest.approx(5 * PAUSE_SECONDS)
+
+
+def test_a_step_that_waits_when_its_lease_is_nearly_over_stops_and_records_nothing() -> None:
+    stage = Stage()
+
+    def body(ctx: JobContext) -> str:
+        stage.ledger.down()
+        stage.lease.revoke(CutOff)
+        return ctx.run("step", lambda: "done")
+
+    assert stage.run(body) is None
+    assert stage.heard[-1].detail["reason"] == "ledger away"
+    stage.ledger.up()
+    assert stage.state is JobState.RUNNING
+
+
+def test_the_end_of_an_attempt_is_waited_for_beyond_its_lease() -> None:
+    stage = Stage()
+    lease = Lease()
+    claim = stage.claim()
+    lease.end()
+    lease.revoke(CutOff)
+    stage.ledger.fail_next(1000)
+
+    ledger = RetryingLedger(stage.ledger, lease, stage.clock)
+
+    assert ledger.conclude(claim, Conclusion(SUCCEED, result="1")) is JobState.SUCCEEDED
+    assert lease.revoked_by is None
+
+
+def test_a_cut_off_attempt_of_an_ended_lease_is_still_fenced_by_another() -> None:
+    lease = Lease()
+    lease.end()
+
+    lease.revoke(Fenced)
+
+    assert lease.revoked_by is Fenced
+
+
+def test_time_that_several_branches_wait_at_once_is_excused_once() -> None:
+    lease = Lease()
+
+    for since, until in ((0.0, 2.0), (1.0, 3.0), (0.5, 2.5), (5.0, 6.0)):
+        lease.excuse(since, until)
+
+    assert lease.excused == pytest.approx(4.0)
+
+
+def test_an_error_of_a_tx_steps_own_work_stays_the_jobs() -> None:
+    stage = Stage()
+    error = LedgerError("raised by the job's own SQL")
+
+    class Transacting:
+        def record_in(self, claim: Claim, step: Any, work: Callable[[Any], str]) -> Any:
+            return work(None)
+
+    def work(connection: Any) -> str:
+        raise error
+
+    ledger: Any = Transacting()
+    claim = stage.claim()
+    patient = RetryingLedger(ledger, Lease(), stage.clock)
+
+    with pytest.raises(LedgerError) as raised:
+        patient.record_in(claim, Any, work)  # type: ignore[arg-type]
+    assert raised.value is error
+
+
+def test_an_async_job_is_given_back_too() -> None:
+    stage = AsyncStage()
+
+    async def body(ctx: Any) -> str:
+        stage.ledger.refuse_next()
+        with suppress(Exception):
+            await ctx.run("step", lambda: "done")
+        return "went on"
+
+    assert stage.go(body) is JobState.SCHEDULED
+    assert (stage.job.errors, stage.job.releases) == (0, 1)
+
+
+def test_a_branch_that_is_refused_ends_the_attempt_whatever_the_others_do() -> None:
+    stage = Stage()
+
+    def refused() -> str:
+        stage.ledger.refuse_next()
+        return "done"
+
+    def body(ctx: JobContext) -> str:
+        with suppress(Exception):
+            ctx.parallel(ctx.branch("one", refused), at_once=1)
+        return "went on"
+
+    assert stage.run(body) is JobState.SCHEDULED
+    assert (stage.job.errors, stage.job.releases) == (0, 1)

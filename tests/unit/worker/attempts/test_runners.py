@@ -1,0 +1,283 @@
+"""Where an attempt runs, and what becomes of one that does not end by itself."""
+
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from multiprocessing.context import ForkServerProcess
+from typing import cast
+
+import psutil
+import pytest
+from pydantic import BaseModel
+
+from failsoft.job_engine import JobContext, RetryPolicy, job
+from failsoft.job_engine.attempt.interrupts import (
+    CancelRequested,
+    Fenced,
+    Interrupt,
+    Released,
+    TimedOut,
+)
+from failsoft.job_engine.attempt.lease import Lease
+from failsoft.job_engine.definitions.catalogue import Catalogue
+from failsoft.job_engine.executor import Executor
+from failsoft.job_engine.outcome import MAX_CRASHES
+from failsoft.job_engine.records.job import Claim
+from failsoft.job_engine.records.new_job import OfferPlan
+from failsoft.job_engine.records.states import JobState
+from failsoft.worker.attempts.claim_returns import ClaimReturns
+from failsoft.worker.attempts.lease_keeper import LeaseKeeper
+from failsoft.worker.attempts.runners import (
+    CautiousRunner,
+    ChildLease,
+    ChildRunner,
+    ThreadRunner,
+    attempt_timeout,
+)
+from tests.servers.processes import PATIENCE, end, is_alive, wait_until
+from tests.unit.worker.attempts.admission_desk import LEASE, QUEUE, Desk
+
+TIMEOUT = timedelta(seconds=7)
+ONCE = RetryPolicy(max_attempts=1)
+
+
+class Nothing(BaseModel):
+    """An empty payload."""
+
+
+@job(name="work", timeout=TIMEOUT, retry=ONCE)
+def work(payload: Nothing, ctx: JobContext) -> str:
+    return ctx.run("work", str)
+
+
+@job(name="hold-out", timeout=TIMEOUT, retry=ONCE)
+def hold_out(payload: Nothing, ctx: JobContext) -> None:
+    wait_until(lambda: False, PATIENCE, "to be interrupted")
+
+
+CATALOGUE = Catalogue([work, hold_out])
+
+
+class Bench:
+    """A ledger in memory and the parts that a runner needs."""
+
+    def __init__(self) -> None:
+        self.desk = Desk()
+        self.returns = ClaimReturns(self.desk.ledger, self.desk.clock, self.desk.told.append)
+        self.keeper = LeaseKeeper(
+            self.desk.ledger, self.desk.clock, lambda claim: None, self.returns
+        )
+        executor = Executor(self.desk.ledger, CATALOGUE, self.desk.clock, self.desk.told.append)
+        self.parts = (executor, CATALOGUE, self.keeper, QUEUE)
+
+    def meanwhile(self, what: Callable[[], object]) -> None:
+        """Do something while an attempt runs."""
+
+        def do() -> None:
+            wait_until(self.keeper.held, PATIENCE, "an attempt that runs")
+            what()
+
+        threading.Thread(target=do, daemon=True).start()
+
+
+@pytest.fixture
+def bench() -> Iterator[Bench]:
+    made = Bench()
+    made.keeper.start()
+    yield made
+    made.keeper.stop()
+
+
+def test_an_attempt_in_a_thread_runs_to_its_end(bench: Bench) -> None:
+    claim = bench.desk.claim()
+
+    ThreadRunner(*bench.parts).run(claim)
+
+    assert bench.desk.state() is JobState.SUCCEEDED
+    assert bench.desk.kinds() == ["job.succeed"]
+    assert bench.keeper.held() == []
+
+
+def test_an_attempt_in_a_thread_is_interrupted_when_its_time_is_up(bench: Bench) -> None:
+    claim = bench.desk.claim(name="hold-out")
+    bench.meanwhile(lambda: bench.desk.clock.advance(TIMEOUT))
+
+    ThreadRunner(*bench.parts).run(claim)
+
+    ended = bench.desk.ledger.get("job-1")
+    assert ended.state is JobState.FAILED
+    assert ended.error is not None
+    assert ended.error.type.endswith("AttemptTimeoutError")
+
+
+def test_an_attempt_in_a_thread_that_was_fenced_records_nothing(bench: Bench) -> None:
+    claim = bench.desk.claim(name="hold-out")
+
+    def hand_over() -> None:
+        ledger = bench.desk.ledger
+        ledger.offer(ledger.get("job-1"), OfferPlan("dramatiq", timedelta(seconds=10)))
+        bench.desk.clock.advance(LEASE / 8)
+        bench.desk.clock.advance(LEASE / 8)
+
+    bench.meanwhile(hand_over)
+
+    ThreadRunner(*bench.parts).run(claim)
+
+    assert bench.desk.state() is JobState.OFFERED
+    assert bench.desk.kinds() == ["job.fenced"]
+
+
+def test_a_job_that_is_not_known_here_has_the_time_of_its_queue(bench: Bench) -> None:
+    claim = bench.desk.claim(name="work")
+
+    assert attempt_timeout(CATALOGUE, claim, QUEUE) == TIMEOUT
+    assert attempt_timeout(CATALOGUE, replace(claim, name="other"), QUEUE) == QUEUE.timeout
+
+
+def test_a_job_that_lost_a_process_before_runs_alone() -> None:
+    ran: list[str] = []
+
+    @dataclass
+    class Place:
+        name: str
+
+        def run(self, claim: Claim) -> None:
+            ran.append(self.name)
+
+    claim = Desk().claim()
+    runner = CautiousRunner(
+        cast("ThreadRunner", Place("thread")), cast("ChildRunner", Place("child"))
+    )
+
+    runner.run(claim)
+    runner.run(replace(claim, crashes=1))
+
+    assert ran == ["thread", "child"]
+
+
+@pytest.mark.parametrize(
+    ("interrupt", "exitcode", "expected"),
+    [
+        (None, -9, ("crash", "killed by SIGKILL")),
+        (None, -11, ("crash", "killed by SIGSEGV")),
+        (None, 3, ("crash", "exit status 3")),
+        (CancelRequested, -9, ("stop", "")),
+        (Released, -15, ("release", "worker stops")),
+        (TimedOut, -9, ("fail", "no attempt left")),
+    ],
+)
+def test_the_end_of_a_child_says_how_the_attempt_ended(
+    bench: Bench, interrupt: type[Interrupt] | None, exitcode: int, expected: tuple[str, str]
+) -> None:
+    lease = Lease()
+    if interrupt is not None:
+        lease.revoke(interrupt)
+
+    conclusion = ChildRunner(*bench.parts)._conclusion(bench.desk.claim(), lease, exitcode)
+
+    assert conclusion is not None
+    assert (conclusion.transition.name, conclusion.reason) == expected
+
+
+@pytest.mark.parametrize(("interrupt", "exitcode"), [(Released, 0), (Fenced, -9)])
+def test_a_child_that_has_recorded_its_end_or_was_fenced_leaves_nothing_to_record(
+    bench: Bench, interrupt: type[Interrupt], exitcode: int
+) -> None:
+    lease = Lease()
+    lease.revoke(interrupt)
+
+    assert ChildRunner(*bench.parts)._conclusion(bench.desk.claim(), lease, exitcode) is None
+
+
+def test_a_job_that_kills_its_processes_is_failed_at_last(bench: Bench) -> None:
+    claim = replace(bench.desk.claim(), crashes=MAX_CRASHES - 1)
+
+    conclusion = ChildRunner(*bench.parts)._conclusion(claim, Lease(), -9)
+
+    assert conclusion is not None
+    assert conclusion.transition.name == "crash_out"
+
+
+class Child:
+    """A child process with a child of its own, in a group, as an attempt's is."""
+
+    def __init__(self) -> None:
+        sleeper = [sys.executable, "-c", "import time; time.sleep(60)"]
+        text = (
+            "import signal, subprocess, sys\n"
+            f"child = subprocess.Popen({sleeper!r})\n"
+            "signal.signal(signal.SIGTERM, lambda *_: (child.kill(), sys.exit(7)))\n"
+            "print('ready', flush=True)\n"
+            "child.wait()\n"
+        )
+        self.popen = subprocess.Popen(
+            [sys.executable, "-c", text], stdout=subprocess.PIPE, process_group=0
+        )
+        assert self.popen.stdout is not None
+        self.popen.stdout.readline()
+        self.pid = self.popen.pid
+        itself = psutil.Process(self.pid)
+        self.family = [itself, *itself.children(recursive=True)]
+
+    def is_alive(self) -> bool:
+        return self.popen.poll() is None
+
+    @property
+    def for_a_lease(self) -> ForkServerProcess:
+        return cast("ForkServerProcess", self)
+
+    def close(self) -> None:
+        end(self.family)
+        self.popen.communicate()
+
+
+@pytest.fixture
+def child() -> Iterator[Child]:
+    started = Child()
+    yield started
+    started.close()
+
+
+def test_a_child_whose_worker_stops_is_asked_to_end(child: Child) -> None:
+    lease = ChildLease()
+    lease.attach(child.for_a_lease)
+
+    lease.revoke(Released, at_once=False)
+
+    assert child.popen.wait(PATIENCE) == 7
+
+
+@pytest.mark.parametrize("interrupt", [Fenced, TimedOut, CancelRequested])
+def test_a_child_that_must_end_at_once_is_killed_with_all_that_it_started(
+    child: Child, interrupt: type[Interrupt]
+) -> None:
+    lease = ChildLease()
+    lease.attach(child.for_a_lease)
+
+    lease.revoke(interrupt)
+
+    assert child.popen.wait(PATIENCE) == -9
+    wait_until(lambda: not any(map(is_alive, child.family)), PATIENCE, "its child is gone, too")
+
+
+def test_a_lease_that_was_revoked_before_its_child_came_ends_the_child(child: Child) -> None:
+    lease = ChildLease()
+    lease.revoke(Fenced)
+
+    lease.attach(child.for_a_lease)
+
+    assert child.popen.wait(PATIENCE) == -9
+
+
+def test_a_child_that_has_ended_is_not_signalled(child: Child) -> None:
+    lease = ChildLease()
+    lease.attach(child.for_a_lease)
+    end(child.family)
+    child.popen.wait(PATIENCE)
+
+    lease.revoke(Fenced)
+
+    assert lease.revoked_by is Fenced
