@@ -76,7 +76,7 @@ def a_deep_one(words: list[str]) -> Deep:
 
 PROGRAM = """
 import json
-from tests.unit.test_canonical import WORDS, a_deep_one, told
+from tests.unit.job_engine.values.test_canonical import WORDS, a_deep_one, told
 print(json.dumps(told(a_deep_one(WORDS))))
 """
 
