@@ -85,7 +85,7 @@ def test_job_code_is_left_alone_when_the_end_of_its_step_is_waited_for() -> None
     lease = Lease(interrupter)
 
     with lease.job_code():
-        lease.revoke(Released, at_once=False)
+        lease.revoke(Released, immediately=False)
         assert interrupter.calls == []
 
     with pytest.raises(Released):
@@ -143,7 +143,7 @@ def test_an_error_is_not_replaced_by_the_interrupt() -> None:
     lease = Lease()
 
     with pytest.raises(ZeroDivisionError), lease.job_code(), lease.our_code():  # noqa: PT012 - both are tried
-        lease.revoke(Released, at_once=False)
+        lease.revoke(Released, immediately=False)
         raise ZeroDivisionError
 
 
@@ -175,7 +175,7 @@ def test_a_lease_that_is_lost_stops_code_that_was_to_release_it_at_its_next_step
     lease = Lease(lambda thread, interrupt: sent.append(interrupt))
 
     with lease.job_code():
-        lease.revoke(Released, at_once=False)
+        lease.revoke(Released, immediately=False)
         lease.revoke(lost)
         during = list(sent)
 

@@ -118,7 +118,7 @@ def test_a_job_that_ended_before_it_could_notice_has_succeeded() -> None:
     stage = Stage()
 
     def body(ctx: JobContext) -> str:
-        stage.lease.revoke(Released, at_once=False)
+        stage.lease.revoke(Released, immediately=False)
         return "done"
 
     assert stage.run(body) is JobState.SUCCEEDED

@@ -18,7 +18,7 @@ from failsoft.job_engine.invariants import (
     schedules,
     waits,
 )
-from failsoft.job_engine.records.follow_ups import FollowUps, Hook, NextJob, failure_id
+from failsoft.job_engine.records.follow_ups import FollowUps, NextJob, OnFailureJob, failure_id
 from failsoft.job_engine.records.groups import GroupRecord
 from failsoft.job_engine.records.job import StepKind, StepRecord
 from failsoft.job_engine.records.pauses import Pause
@@ -44,7 +44,9 @@ OVER = replace(GROUP, sealed=True, succeeded=4, failed=0)
 DONE = replace(JOB, id="done", state=SCHEDULED, waits_for="group")
 BEGUN = replace(DONE, waits_for=None, state=RUNNING)
 
-BROKE = replace(JOB, id="broke", state=FAILED, sequel=FollowUps(Hook("tell", "default")).text)
+BROKE = replace(
+    JOB, id="broke", state=FAILED, sequel=FollowUps(OnFailureJob("tell", "default")).text
+)
 HOOK = replace(JOB, id=failure_id("broke"), name="tell")
 
 TICK = NOW - HOUR

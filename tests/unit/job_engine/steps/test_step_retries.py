@@ -71,7 +71,7 @@ def test_a_job_that_was_cancelled_meanwhile_does_not_try_again() -> None:
 def test_a_worker_that_stops_does_not_wait_for_the_next_try() -> None:
     stage, flaky = Stage(), Flaky(1)
     ctx = stage.context()
-    flaky.then = lambda: stage.lease.revoke(Released, at_once=False)
+    flaky.then = lambda: stage.lease.revoke(Released, immediately=False)
     began = stage.clock.steady()
 
     with pytest.raises(Released):

@@ -245,7 +245,7 @@ def test_a_child_whose_worker_stops_is_asked_to_end(child: Child) -> None:
     lease = ChildLease()
     lease.attach(child.for_a_lease)
 
-    lease.revoke(Released, at_once=False)
+    lease.revoke(Released, immediately=False)
 
     assert child.popen.wait(PATIENCE) == 7
 

@@ -31,7 +31,7 @@ from failsoft.job_engine.policies.uniqueness import (
     wrong_with,
 )
 from failsoft.job_engine.records.failure import JobFailure
-from failsoft.job_engine.records.follow_ups import FollowUps, Hook
+from failsoft.job_engine.records.follow_ups import FollowUps, OnFailureJob
 from failsoft.job_engine.validation import Expect
 from failsoft.job_engine.values.codec import (
     Result,
@@ -241,13 +241,13 @@ FailureHook = JobDeclaration[JobFailure, Any]
 
 def follow_ups_of(job: AnyDeclaration) -> FollowUps:
     """Return what every job of a declaration sets off."""
-    return FollowUps(on_failure=_hook_of(job.on_failure))
+    return FollowUps(on_failure=_on_failure_of(job.on_failure))
 
 
-def _hook_of(job: AnyDeclaration | None) -> Hook | None:
+def _on_failure_of(job: AnyDeclaration | None) -> OnFailureJob | None:
     if job is None:
         return None
-    return Hook(
+    return OnFailureJob(
         name=job.name,
         queue=job.queue.name,
         priority=job.priority,
@@ -255,6 +255,6 @@ def _hook_of(job: AnyDeclaration | None) -> Hook | None:
         tags=job.tags,
         concurrency=job.concurrency,
         rate_limit=job.rate_limit,
-        on_failure=_hook_of(job.on_failure),
+        on_failure=_on_failure_of(job.on_failure),
         version=job.version,
     )

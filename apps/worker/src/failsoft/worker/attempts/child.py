@@ -55,7 +55,7 @@ def _run(mine: Claim, parent: "Connection[Any, Any]", settings: Settings) -> Non
     lease = Lease(interrupt_thread)
 
     def release(signum: int, frame: FrameType | None) -> None:
-        lease.revoke(Released, at_once=False)
+        lease.revoke(Released, immediately=False)
 
     def unrecorded(claim: Claim, conclusion: Conclusion) -> None:
         parent.send_bytes(conclusion.reason.encode() or b"not recorded")

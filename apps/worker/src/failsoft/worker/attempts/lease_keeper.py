@@ -117,7 +117,7 @@ class LeaseKeeper:
             self._held[claim.claim_id] = held
             releasing = self._releasing
         if releasing:
-            lease.revoke(Released, at_once=False)
+            lease.revoke(Released, immediately=False)
         try:
             yield
         except Exception as error:
@@ -139,7 +139,7 @@ class LeaseKeeper:
         with self._lock:
             self._releasing = True
         for held in self._snapshot():
-            held.lease.revoke(Released, at_once=False)
+            held.lease.revoke(Released, immediately=False)
 
     def revoke(self, job_id: str, interrupt: type[Interrupt]) -> bool:
         """Stop the attempt of one job; return whether it was held."""

@@ -99,9 +99,9 @@ class ChildLease(Lease):
         if self.revoked_by is not None:
             self._signal(self.revoked_by)
 
-    def revoke(self, interrupt: type[Interrupt], *, at_once: bool = True) -> None:
+    def revoke(self, interrupt: type[Interrupt], *, immediately: bool = True) -> None:
         """Stop the child: at once by SIGKILL to its group, else by SIGTERM at its next step."""
-        super().revoke(interrupt, at_once=at_once)
+        super().revoke(interrupt, immediately=immediately)
         self._signal(interrupt)
 
     def _signal(self, interrupt: type[Interrupt]) -> None:

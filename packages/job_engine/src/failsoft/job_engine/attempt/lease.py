@@ -14,8 +14,8 @@ T = TypeVar("T")
 
 #: Raises an exception class in the thread of that id, or takes back one not yet raised.
 ThreadInterrupter = Callable[[int, type[Interrupt] | None], None]
-#: Another way to interrupt a stretch of code; what it is given is the usual one.
-Reach = Callable[[ThreadInterrupter, type[Interrupt] | None], None]
+#: Another way to interrupt code; what it is given is the usual one.
+InterruptVia = Callable[[ThreadInterrupter, type[Interrupt] | None], None]
 
 
 def leave_threads_alone(thread_id: int, interrupt: type[Interrupt] | None) -> None:
@@ -23,8 +23,8 @@ def leave_threads_alone(thread_id: int, interrupt: type[Interrupt] | None) -> No
 
 
 @dataclass(slots=True, eq=False)
-class Stretch:
-    """A stretch of the job's own code that runs in a thread.
+class RunningCode:
+    """Code of the job's own that runs in a thread.
 
     Attributes:
         thread: The thread's id.
@@ -33,7 +33,7 @@ class Stretch:
     """
 
     thread: int
-    reach: Reach | None = None
+    reach: InterruptVia | None = None
     interrupted: bool = False
 
 
@@ -55,7 +55,7 @@ class Lease:
         # A signal handler may revoke in the thread that holds it.
         self._lock = threading.RLock()
         self._revoked_by: type[Interrupt] | None = None
-        self._stretches: dict[int, Stretch] = {}
+        self._running: dict[int, RunningCode] = {}
         self._has_ended = False
         self._asking: set[int] = set()
         self._excused = 0.0
@@ -74,7 +74,7 @@ class Lease:
     @property
     def is_in_job_code(self) -> bool:
         """Tell whether the job's own code runs now, in any thread."""
-        return bool(self._stretches)
+        return bool(self._running)
 
     @property
     def is_asking(self) -> bool:
@@ -105,7 +105,7 @@ class Lease:
             self._excused += max(0.0, until - max(since, self._excused_until))
             self._excused_until = max(until, self._excused_until)
 
-    def revoke(self, interrupt: type[Interrupt], *, at_once: bool = True) -> None:
+    def revoke(self, interrupt: type[Interrupt], *, immediately: bool = True) -> None:
         """Tell the attempt to stop; the first reason given stays.
 
         Only a lost lease is worse than to be asked to give the job back at the next step, and
@@ -113,7 +113,7 @@ class Lease:
 
         Args:
             interrupt: What the attempt ends with.
-            at_once: Whether to interrupt the job's own code, or to wait for the step's end.
+            immediately: Whether to interrupt the job's own code, or to wait for the step's end.
         """
         with self._lock:
             if self._has_ended and interrupt is not Fenced:
@@ -122,16 +122,16 @@ class Lease:
             if self._revoked_by is not None and not asked_to_release:
                 return
             self._revoked_by = interrupt
-            if at_once:
-                for stretch in list(self._stretches.values()):
-                    self._reach(stretch, interrupt)
+            if immediately:
+                for code in list(self._running.values()):
+                    self._reach(code, interrupt)
 
-    def interrupt(self, stretch: Stretch, interrupt: type[Interrupt]) -> None:
-        """Interrupt one stretch of the job's own code, unless it is over or the lease is lost."""
+    def interrupt(self, code: RunningCode, interrupt: type[Interrupt]) -> None:
+        """Interrupt the code of one thread, unless it is over or the lease is lost."""
         with self._lock:
-            mine = self._stretches.get(stretch.thread) is stretch
+            mine = self._running.get(code.thread) is code
             if mine and self._revoked_by is None:
-                self._reach(stretch, interrupt)
+                self._reach(code, interrupt)
 
     def check(self) -> None:
         """Go on only if the lease was not revoked, and is this process's.
@@ -169,44 +169,44 @@ class Lease:
         return value
 
     @contextmanager
-    def job_code(self, reach: Reach | None = None) -> Iterator[Stretch]:
-        """Mark a stretch of the job's own code: only there may it be interrupted."""
+    def job_code(self, reach: InterruptVia | None = None) -> Iterator[RunningCode]:
+        """Mark code of the job's own: only there may it be interrupted."""
         self.check()
-        stretch = Stretch(threading.get_ident(), reach)
+        code = RunningCode(threading.get_ident(), reach)
         with self._lock:
-            self._stretches[stretch.thread] = stretch
+            self._running[code.thread] = code
         try:
-            yield stretch
+            yield code
         finally:
             self._leave()
 
     @contextmanager
     def our_code(self) -> Iterator[None]:
-        """Mark a stretch of our own code inside the job's."""
+        """Mark code of our own inside the job's."""
         # Before the lock, which another thread may have held at the fork.
         self.expect_own_process()
         thread = threading.get_ident()
-        stretch = self._leave()
+        code = self._leave()
         try:
             yield
         finally:
             with self._lock:
-                if stretch is not None:
-                    self._stretches[thread] = stretch
-        if stretch is not None:
+                if code is not None:
+                    self._running[thread] = code
+        if code is not None:
             self.check()
 
-    def _reach(self, stretch: Stretch, interrupt: type[Interrupt]) -> None:
-        stretch.interrupted = True
-        self._send(stretch, interrupt)
+    def _reach(self, code: RunningCode, interrupt: type[Interrupt]) -> None:
+        code.interrupted = True
+        self._send(code, interrupt)
 
-    def _send(self, stretch: Stretch, interrupt: type[Interrupt] | None) -> None:
-        if stretch.reach is not None:
-            stretch.reach(self._interrupter, interrupt)
+    def _send(self, code: RunningCode, interrupt: type[Interrupt] | None) -> None:
+        if code.reach is not None:
+            code.reach(self._interrupter, interrupt)
         else:
-            self._interrupter(stretch.thread, interrupt)
+            self._interrupter(code.thread, interrupt)
 
-    def _leave(self) -> Stretch | None:
+    def _leave(self) -> RunningCode | None:
         try:
             return self._forget_mine()
         except Interrupt:
@@ -214,11 +214,11 @@ class Lease:
             self._forget_mine()
             raise
 
-    def _forget_mine(self) -> Stretch | None:
+    def _forget_mine(self) -> RunningCode | None:
         thread = threading.get_ident()
         with self._lock:
-            stretch = self._stretches.pop(thread, None)
-            if stretch is not None and stretch.interrupted:
-                stretch.interrupted = False
-                self._send(stretch, None)
-            return stretch
+            code = self._running.pop(thread, None)
+            if code is not None and code.interrupted:
+                code.interrupted = False
+                self._send(code, None)
+            return code

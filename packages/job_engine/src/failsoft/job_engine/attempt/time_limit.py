@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from failsoft.job_engine.attempt.interrupts import HoldRequested, StepTimedOut
-from failsoft.job_engine.attempt.lease import Lease, Stretch
+from failsoft.job_engine.attempt.lease import Lease, RunningCode
 from failsoft.job_engine.errors import StepTimeoutError
 
 #: What an attempt ends with whose step cannot be interrupted: its error, or why it is held.
@@ -71,10 +71,10 @@ class TimeLimit:
         self._over = threading.Event()
 
     @contextmanager
-    def watching(self, stretch: Stretch) -> Iterator[None]:
-        """Watch while a stretch of the job's own code runs."""
+    def watching(self, code: RunningCode) -> Iterator[None]:
+        """Watch while code of the job's own runs."""
         watcher = threading.Thread(
-            target=self._watch, args=(stretch,), name="failsoft-time-limit", daemon=True
+            target=self._watch, args=(code,), name="failsoft-time-limit", daemon=True
         )
         watcher.start()
         try:
@@ -82,17 +82,17 @@ class TimeLimit:
         finally:
             self._over.set()
 
-    def _watch(self, stretch: Stretch) -> None:
+    def _watch(self, code: RunningCode) -> None:
         left = self._span.total_seconds()
         while left > 0:
             if self._over.wait(left):
                 return
-            left = self._silence(stretch.thread)
-            while self._silence(stretch.thread):
+            left = self._silence(code.thread)
+            while self._silence(code.thread):
                 if self._over.wait(SILENCE_SECONDS):
                     return
         self.has_passed = True
-        self._lease.interrupt(stretch, StepTimedOut)
+        self._lease.interrupt(code, StepTimedOut)
         if not self._over.wait(STUCK_SECONDS):
             self._stuck()
 

@@ -22,7 +22,7 @@ FAILURE_PREFIX = "on_failure:"
 
 
 @dataclass(frozen=True, slots=True)
-class Hook:
+class OnFailureJob:
     """The job that a failure sets off, and what the failure of that one does."""
 
     name: str
@@ -32,7 +32,7 @@ class Hook:
     tags: tuple[str, ...] = ()
     concurrency: Concurrency | None = None
     rate_limit: RateLimit | None = None
-    on_failure: "Hook | None" = None
+    on_failure: "OnFailureJob | None" = None
     version: int = 1
 
 
@@ -54,7 +54,7 @@ class FollowUps:
         group: The group that counts the end.
     """
 
-    on_failure: Hook | None = None
+    on_failure: OnFailureJob | None = None
     then: NextJob | None = None
     group: str | None = None
 
@@ -79,7 +79,7 @@ def counts_in(text: str | None, group_id: str) -> bool:
     return text is not None and follow_ups_from(text).group == group_id
 
 
-def failure_job(hook: Hook, failed: JobRecord) -> NewJob:
+def failure_job(hook: OnFailureJob, failed: JobRecord) -> NewJob:
     """Make the job of a hook. Its id comes from the failed job's, so that it is made once."""
     error = failed.error or ErrorRecord("unknown", "no error was recorded")
     failure = JobFailure(

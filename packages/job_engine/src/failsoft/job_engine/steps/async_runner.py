@@ -17,7 +17,7 @@ from failsoft.job_engine.clock import Clock
 from failsoft.job_engine.crash_points import CRASH_POINTS
 from failsoft.job_engine.records.job import StepKind
 from failsoft.job_engine.steps.journal import Journal
-from failsoft.job_engine.steps.once import NotDone, begun_before, raised
+from failsoft.job_engine.steps.once import NotDone, error_in_doubt, interrupted_in_doubt
 from failsoft.job_engine.steps.runner import LOOK_SECONDS, StepPolicy, StepRunner, as_it_is
 
 Work = Callable[[], Any]
@@ -58,7 +58,7 @@ class AsyncStepRunner:
         if not begun:
             await off_loop(partial(self._journal.record, name, StepKind.INTENT, "null"))
         elif verify is None:
-            raise begun_before(name)
+            raise interrupted_in_doubt(name)
         else:
             known = await self._call(name, verify, policy.timeout)
             if not isinstance(known, NotDone):
@@ -66,13 +66,13 @@ class AsyncStepRunner:
         if verify is not None:
             return await self._call(name, work, policy.timeout)
         try:
-            return await self._call(name, work, policy.timeout, partial(raised, name))
+            return await self._call(name, work, policy.timeout, partial(error_in_doubt, name))
         except Interrupt:
             raise
         except BaseException as error:
             # Cancelled by us, which is an interrupt; anything else may have taken effect before.
             self._lease.check()
-            raise raised(name, error) from error
+            raise error_in_doubt(name, error) from error
 
     async def _call(
         self,

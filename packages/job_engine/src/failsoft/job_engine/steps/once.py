@@ -23,7 +23,7 @@ NOT_DONE = NotDone.NOT_DONE
 Verify = Callable[[*Args], T | NotDone]
 
 
-def begun_before(name: str) -> HoldRequested:
+def interrupted_in_doubt(name: str) -> HoldRequested:
     """Return what holds a job whose `once` step was begun by an attempt that is over."""
     return HoldRequested(
         StepInDoubtError(
@@ -33,7 +33,7 @@ def begun_before(name: str) -> HoldRequested:
     )
 
 
-def raised(name: str, error: BaseException) -> HoldRequested:
+def error_in_doubt(name: str, error: BaseException) -> HoldRequested:
     """Return what holds a job whose `once` step raised."""
     doubt = StepInDoubtError(
         f"step {name!r} raised {type(error).__name__} and may have taken effect before; find out, "

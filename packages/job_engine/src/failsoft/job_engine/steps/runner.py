@@ -22,7 +22,7 @@ from failsoft.job_engine.crash_points import CRASH_POINTS
 from failsoft.job_engine.policies.retry import RetryPolicy
 from failsoft.job_engine.records.job import StepKind
 from failsoft.job_engine.steps.journal import Journal
-from failsoft.job_engine.steps.once import NotDone, begun_before, raised
+from failsoft.job_engine.steps.once import NotDone, error_in_doubt, interrupted_in_doubt
 
 T = TypeVar("T")
 
@@ -100,19 +100,19 @@ class StepRunner:
         if not begun:
             self._journal.record(name, StepKind.INTENT, "null")
         elif verify is None:
-            raise begun_before(name)
+            raise interrupted_in_doubt(name)
         elif not isinstance(known := self.call(name, verify, policy.timeout), NotDone):
             return known
 
         if verify is not None:
             return self.call(name, work, policy.timeout)
         try:
-            return self.call(name, work, policy.timeout, partial(raised, name))
+            return self.call(name, work, policy.timeout, partial(error_in_doubt, name))
         except Interrupt:
             raise
         except BaseException as error:
             # Whatever it raised, it may have taken effect before.
-            raise raised(name, error) from error
+            raise error_in_doubt(name, error) from error
 
     def call(
         self,
@@ -143,7 +143,7 @@ class StepRunner:
     def _limited(
         self, name: str, timeout: timedelta, meaning: Callable[[Exception], End]
     ) -> Iterator[None]:
-        """Mark a stretch of the job's own code that takes no longer than its timeout.
+        """Mark code of the job's own that takes no longer than its timeout.
 
         Raises:
             StepTimeoutError: It did, also if it swallowed the interrupt and went on.
@@ -153,7 +153,7 @@ class StepRunner:
             timeout, self._lease, lambda: self._give_up(meaning(late)), self._journal.silence
         )
         try:
-            with self._lease.job_code() as stretch, limit.watching(stretch):
+            with self._lease.job_code() as code, limit.watching(code):
                 yield
         except StepTimedOut:
             raise late from None

@@ -7,7 +7,12 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, select, update
 
-from failsoft.job_engine.records.follow_ups import Hook, NextJob, failure_job, follow_ups_from
+from failsoft.job_engine.records.follow_ups import (
+    NextJob,
+    OnFailureJob,
+    failure_job,
+    follow_ups_from,
+)
 from failsoft.job_engine.records.groups import GroupRecord, is_member, with_field
 from failsoft.job_engine.records.states import CANCEL, JobState
 from failsoft.ledger.database.compiled import AnyRow
@@ -47,7 +52,7 @@ def complete(connection: Connection, group: GroupRecord) -> Sequence[AnyRow]:
     return ()
 
 
-def _dispatch_hook(connection: Connection, job_id: str, hook: Hook) -> None:
+def _dispatch_hook(connection: Connection, job_id: str, hook: OnFailureJob) -> None:
     row = connection.execute(select(*jobs.c).where(jobs.c.id == job_id)).one()
     insert.insert_job(connection, failure_job(hook, rows.job_record(row)), None, ACTOR)
 

@@ -11,7 +11,7 @@ from failsoft.job_engine.errors import (
     DuplicateDispatchError,
 )
 from failsoft.job_engine.ports.ledger import Ledger
-from failsoft.job_engine.records.follow_ups import FollowUps, Hook, NextJob
+from failsoft.job_engine.records.follow_ups import FollowUps, NextJob, OnFailureJob
 from failsoft.job_engine.records.groups import WHOLE, GroupRecord, When, member_id
 from failsoft.job_engine.records.job import Claim, Conclusion, JobRecord
 from failsoft.job_engine.records.new_job import NewJob
@@ -32,7 +32,9 @@ from failsoft.testing.ledger_suite.races import CROWD, ROUNDS, at_once, both
 SENT = {"sent": True}
 
 
-def links(length: int = 3, field: str | None = None, hook: Hook | None = None) -> list[NewJob]:
+def links(
+    length: int = 3, field: str | None = None, hook: OnFailureJob | None = None
+) -> list[NewJob]:
     """Return the jobs of a chain that nobody has recorded yet."""
     own = secrets.token_hex(8)
     ids = [f"{own}-{n}" for n in range(length)]

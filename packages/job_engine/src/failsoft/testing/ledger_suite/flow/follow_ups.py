@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 from failsoft.job_engine.ports.ledger import Ledger
-from failsoft.job_engine.records.follow_ups import FollowUps, Hook
+from failsoft.job_engine.records.follow_ups import FollowUps, OnFailureJob
 from failsoft.job_engine.records.job import Claim, JobRecord
 from failsoft.job_engine.records.states import JobState
 from failsoft.testing.ledger_suite.fixtures import (
@@ -21,7 +21,7 @@ from failsoft.testing.ledger_suite.fixtures import (
 )
 from failsoft.testing.ledger_suite.races import CROWD, ROUNDS, at_once
 
-HOOK = Hook(
+HOOK = OnFailureJob(
     "tell_somebody", "data-sync", priority=7, engines=("second",), tags=("hook",), version=3
 )
 
@@ -33,7 +33,7 @@ FAILURES: dict[str, Callable[[Ledger, Claim], object]] = {
 }
 
 
-def hooked(ledger: Ledger, hook: Hook = HOOK) -> Claim:
+def hooked(ledger: Ledger, hook: OnFailureJob = HOOK) -> Claim:
     """Claim a job that has a hook."""
     return claimed(ledger, offered(ledger, sequel=FollowUps(on_failure=hook).text))
 
@@ -100,7 +100,7 @@ class SequelPromises:
 
     def test_the_job_of_a_hook_has_the_hook_that_it_declares_itself(self, ledger: Ledger) -> None:
         """And no other: a hook that fails calls itself no more."""
-        ledger.conclude(hooked(ledger, Hook("first", "default", on_failure=HOOK)), FAILURE)
+        ledger.conclude(hooked(ledger, OnFailureJob("first", "default", on_failure=HOOK)), FAILURE)
         (first,) = ledger.list_jobs(name="first")
 
         ledger.conclude(claimed(ledger, reoffered(ledger, first.id)), FAILURE)

@@ -12,7 +12,7 @@ from failsoft.job_engine.errors import (
     IdempotencyConflictError,
 )
 from failsoft.job_engine.ports.ledger import Ledger
-from failsoft.job_engine.records.follow_ups import FollowUps, Hook
+from failsoft.job_engine.records.follow_ups import FollowUps, OnFailureJob
 from failsoft.job_engine.records.groups import WHOLE, GroupRecord, member_id
 from failsoft.job_engine.records.states import JobState
 from failsoft.testing.ledger_suite.fixtures import SUCCESS, expect_sound_history, new_job, raises
@@ -174,7 +174,7 @@ class GroupPromises:
     def test_a_job_may_set_off_a_hook_and_count_in_its_group(self, ledger: Ledger) -> None:
         """All that its end sets off, at once."""
         own = secrets.token_hex(8)
-        sequel = FollowUps(Hook("tell_somebody", "default"), group=own).text
+        sequel = FollowUps(OnFailureJob("tell_somebody", "default"), group=own).text
         job = new_job(id=member_id(own, 0), sequel=sequel)
         ledger.record_group(GroupRecord(own, "5ad1", "all_ended", sealed=True), None, [job])
 
