@@ -66,10 +66,12 @@ model-spin: setup  ## Check the hand-off protocol with Spin, too, and that it mi
 	@{ command -v spin && command -v cc; } >/dev/null || tests/model/install-spin
 	@$(RUN) python -m tests.model.spin
 
-check: setup  ## Formatting, lint, types and whether all that is public has one, import contracts
+check: setup  ## Formatting, lint, import contracts, citations, types and whether all that is public has one
 	@$(RUN) ruff format --check .
 	@$(RUN) ruff check .
 	@$(RUN) lint-imports
+	@$(RUN) python -m tests.docs.citations
+	@$(RUN) python -m tests.docs.names
 	@$(RUN) mypy $(foreach p,job_engine testing queue ledger dispatcher worker,-p failsoft.$(p))
 	@$(RUN) pyright
 	@$(RUN) python -m tests.typing.verify

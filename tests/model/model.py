@@ -1,7 +1,8 @@
 """The protocol as a graph: from each state, everything that any process may do next.
 
 The row changes by the product's table of transitions only (`permits` decides, the row of the
-table says what changes); what is not a change of state is done here by the rules of protocol 5.3.
+table says what changes); what is not a change of state is done here by the rules of
+docs/protocol.md.
 Every edge is watched: it carries the invariants that it breaks.
 """
 

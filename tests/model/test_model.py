@@ -1,6 +1,6 @@
 """The hand-off protocol, explored exhaustively with the product's own table of transitions.
 
-The adversary of protocol 5.5: any message ever sent may arrive any number of times at any later
+The adversary of docs/protocol.md: any message ever sent may arrive any number of times at any later
 time or never, any lease may expire at any instant, any process may vanish between any two atomic
 actions, replies of the ledger may be lost, and somebody may cancel at any time.
 """

@@ -17,7 +17,7 @@ class Break:
     """What is changed, and the layer that must turn red.
 
     Attributes:
-        rule: Its name in protocol.md, 5.5, or of the failure it lets in.
+        rule: Its name in docs/protocol.md, or of the failure it lets in.
         meaning: What the code does no longer.
         file: Where, from the root of the repository.
         right: The text as it is; it stands there exactly once.

@@ -5,7 +5,7 @@ from pydantic import BaseModel
 from failsoft.job_engine.records.groups import GroupResult
 from failsoft.job_engine.steps.context import JobContext
 from tests.simulation.baton import Conductor
-from tests.simulation.effects import Witness
+from tests.simulation.effects import EventLog
 from tests.simulation.weather import Weather
 
 #: How long a piece of work takes, in seconds.
@@ -38,7 +38,7 @@ class Bodies:
     """
 
     def __init__(self, conductor: Conductor, weather: Weather) -> None:
-        self.witness = Witness(conductor)
+        self.witness = EventLog(conductor)
         self._conductor = conductor
         self._weather = weather
 

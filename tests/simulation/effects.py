@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from tests.simulation.baton import Conductor
 
 
-class Witness:
+class EventLog:
     """Sees what the jobs do, and when, on the one clock that is right.
 
     Attributes:

@@ -1,4 +1,4 @@
-"""What the witness saw, against what the ledger says and protocol.md, section 6, promises.
+"""What the witness saw, against what the ledger says and docs/protocol.md promises.
 
 A step begins at the instant at which its authority check is answered, while the witness sees the
 first instruction of its body. A process that is halted between the two runs the body late: at

@@ -18,7 +18,7 @@ from failsoft.job_engine.records.job import WorkerRecord
 from failsoft.job_engine.telemetry import Event
 from failsoft.worker.configuration.settings import load_settings
 from failsoft.worker.wiring import App, build
-from tests.integration.acceptance.effect_log import ENGINE, FILE, Witness
+from tests.integration.acceptance.effect_log import ENGINE, FILE, EventLog
 from tests.integration.acceptance.jobs_under_test import Act
 from tests.servers.processes import PATIENCE, Process, Processes, wait_until
 
@@ -78,7 +78,7 @@ class Stage:
 
     def __init__(self, processes: Processes) -> None:
         self.processes = processes
-        self.witness = Witness(Path(os.environ[FILE]))
+        self.witness = EventLog(Path(os.environ[FILE]))
         self.told: list[Event] = []
         self.app: App = build(load_settings(), self.told.append)
         self.handles: list[JobHandle[int]] = []

@@ -45,7 +45,7 @@ def note(what: str, job_id: str, step: str, attempt: int) -> None:
         os.close(file)
 
 
-class Witness:
+class EventLog:
     """Reads what the jobs wrote."""
 
     def __init__(self, file: Path) -> None:

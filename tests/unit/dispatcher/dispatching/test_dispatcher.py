@@ -1,4 +1,4 @@
-"""Dispatch, step by step: record, offer, fall over, park (design 5)."""
+"""Dispatch, step by step: record, offer, fall over, park (docs/architecture.md, steps 1 to 6)."""
 
 from datetime import timedelta
 

@@ -87,7 +87,7 @@ def test_nobody_is_an_orphan_while_a_process_declares_it() -> None:
 
 
 def test_a_node_that_slept_cannot_fire_an_old_tick() -> None:
-    """An old leader that wakes (features 8.5): everything it knew has passed."""
+    """An old leader that wakes: everything it knew has passed."""
     nodes = Nodes()
     asleep, awake = nodes.cron(scheduled(HOURLY)), nodes.cron(scheduled(HOURLY))
     asleep.tick()

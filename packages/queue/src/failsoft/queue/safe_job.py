@@ -1,7 +1,7 @@
 """The RQ job class of Failsoft: whatever Redis says, it can call nothing but our entry point.
 
 RQ imports and calls any function that a job in Redis names, with the JSON serializer too
-(protocol 10.2). Here the name must be ours; callbacks, webhooks, dependencies, retries and
+(RQ-17). Here the name must be ours; callbacks, webhooks, dependencies, retries and
 repeats that somebody wrote into the job are dropped when it is read.
 """
 

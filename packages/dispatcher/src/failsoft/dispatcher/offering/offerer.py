@@ -137,7 +137,7 @@ class Offerer:
         return self._engines.holds(job.engine, message, queue)
 
     def park(self, job: JobRecord, reason: str) -> JobRecord | None:
-        """Let the job wait until an engine takes offers again (design 5, step 6)."""
+        """Let the job wait until an engine takes offers again (docs/architecture.md, step 6)."""
         doublings = min(job.epoch, 10)
         delay = min(PARK_FIRST * 2 ** max(0, doublings - 2), PARK_MOST)
         parked = self._ledger.park(job, delay, reason)

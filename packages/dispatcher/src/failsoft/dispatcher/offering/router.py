@@ -1,4 +1,4 @@
-"""Which engine gets an offer, and why the others do not (design 5, step 2)."""
+"""Which engine gets an offer, and why the others do not (docs/architecture.md, step 2)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """The states of a job, and the one table of the transitions between them.
 
 The SQL ledger, the memory ledger, the model checker and the diagram in the docs are all
-made from `TRANSITIONS`; nothing else may change a job's state (rule 4, protocol 5.4).
+made from `TRANSITIONS`; nothing else may change a job's state (rule 4).
 """
 
 from collections.abc import Mapping

@@ -32,7 +32,7 @@ DEEP = b"[" * 100_000
 
 
 class StrangerPromises:
-    """Dropped, counted, never called, and in nobody's way (protocol 10.2, 10.7)."""
+    """Dropped, counted, never called, and in nobody's way (RQ-17, DQ-14)."""
 
     def test_garbage_is_dropped_and_counted(self, bench: EngineBench) -> None:
         """And the next good message arrives."""

@@ -1,4 +1,4 @@
-"""Every write of a job's state, and nothing else writes one (protocol 5.4).
+"""Every write of a job's state, and nothing else writes one (rule 4).
 
 Each is a single compare-and-set made from the transition table; the number of rows it touched
 decides (rule 4). The event of a transition is appended in the same transaction (rule 22).

@@ -34,7 +34,7 @@ class DemoError(FailsoftError):
     """The demo could not be played."""
 
 
-class Witness:
+class EventLog:
     """Hears the events of the demo's own dispatcher, and forgets none."""
 
     def __init__(self) -> None:
@@ -71,7 +71,7 @@ class Stage:
         self.receiver = receiver
         self.primary: EmbeddedValkey = EmbeddedValkey(folder / "primary")
         self.fallback: EmbeddedValkey = EmbeddedValkey(folder / "fallback")
-        self.witness: Witness = Witness()
+        self.witness: EventLog = EventLog()
         self.rq: WorkerHost = WorkerHost("rq", QUEUES, folder / "rq.log")
         self.new_rq: WorkerHost = WorkerHost("rq", QUEUES, folder / "new-rq.log")
         self.dramatiq: WorkerHost = WorkerHost("dramatiq", QUEUES, folder / "dramatiq.log")
