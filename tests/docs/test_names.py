@@ -17,7 +17,7 @@ def test_nothing_has_a_retired_name() -> None:
 
 
 def test_the_glossary_retires_words() -> None:
-    assert {"Retrial", "PatientLedger"} <= retired(GLOSSARY.read_text())
+    assert len(retired(GLOSSARY.read_text())) > 20
 
 
 def test_a_name_is_retired_everywhere_unless_its_row_says_where() -> None:

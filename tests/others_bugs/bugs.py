@@ -34,11 +34,11 @@ BUGS = (
             "tests/faults/test_rescuers.py": (
                 "test_a_rescuer_that_wakes_with_a_stale_view_changes_nothing",
             ),
-            f"{SUITE}/racing.py": (
+            f"{SUITE}/races.py": (
                 "test_a_rescuer_and_a_finishing_attempt_do_not_both_win",
                 "test_a_claim_and_a_rescuer_do_not_both_win",
             ),
-            f"{SUITE}/offering.py": ("test_an_offer_loses_against_the_end_of_the_attempt",),
+            f"{SUITE}/attempts/offers.py": ("test_an_offer_loses_against_the_end_of_the_attempt",),
         },
     ),
     Bug(
@@ -66,7 +66,7 @@ BUGS = (
             "tests/faults/test_workers_in_trouble.py": (
                 "test_a_worker_whose_job_starves_the_renewal_loses_it_and_records_nothing",
             ),
-            f"{SUITE}/limiting.py": (
+            f"{SUITE}/dispatching/limits.py": (
                 "test_a_lost_attempt_leaves_room_when_its_job_is_handed_over",
             ),
         },
@@ -79,7 +79,7 @@ BUGS = (
             "tests/unit/dispatcher/maintenance/test_rescuer.py": (
                 "test_a_worker_that_comes_back_under_its_old_name_does_not_keep_its_old_jobs",
             ),
-            f"{SUITE}/watching.py": ("test_a_worker_that_stops_is_forgotten_at_once",),
+            f"{SUITE}/attempts/rescue.py": ("test_a_worker_that_stops_is_forgotten_at_once",),
         },
     ),
     Bug(
@@ -87,7 +87,7 @@ BUGS = (
         ("oban-bg/oban#1488",),
         "There is no leader: a tick is one row, taken once",
         {
-            f"{SUITE}/scheduling.py": (
+            f"{SUITE}/dispatching/schedules.py": (
                 "test_a_tick_is_fired_once",
                 "test_a_crowd_of_nodes_fires_each_tick_once",
                 "test_a_tick_of_a_spec_that_was_replaced_is_not_fired",
@@ -103,9 +103,9 @@ BUGS = (
         ("procrastinate-org/procrastinate#1446", "hookdeck/outpost#670"),
         "A job is not in its own way, and a retry is a job of its own",
         {
-            f"{SUITE}/uniting.py": ("test_a_retry_is_not_blocked_by_its_own_key",),
-            f"{SUITE}/retrying.py": ("test_the_old_key_goes_on_pointing_at_the_old_job",),
-            f"{SUITE}/retried_keys.py": ("test_a_retry_holds_the_key_until_it_has_ended",),
+            f"{SUITE}/dispatching/unique_keys.py": ("test_a_retry_is_not_blocked_by_its_own_key",),
+            f"{SUITE}/control/retries.py": ("test_the_old_key_goes_on_pointing_at_the_old_job",),
+            f"{SUITE}/control/retried_keys.py": ("test_a_retry_holds_the_key_until_it_has_ended",),
             "tests/features/test_identity.py": (
                 "test_a_dead_letter_is_tried_again_whatever_its_key",
             ),
@@ -116,7 +116,7 @@ BUGS = (
         ("taskforcesh/bullmq#4311",),
         "Whatever ends a job frees its key in the same transaction; a period ends by itself",
         {
-            f"{SUITE}/uniting.py": (
+            f"{SUITE}/dispatching/unique_keys.py": (
                 "test_every_end_frees_the_key_of_an_incomplete_job",
                 "test_a_key_for_a_period_outlives_its_job_and_no_more",
             ),
@@ -322,7 +322,7 @@ BUGS = (
                 "test_a_ledger_whose_clock_was_set_for_a_while_delays_no_job",
                 "test_a_host_whose_clock_was_set_for_a_while_delays_no_job",
             ),
-            f"{SUITE}/jumping.py": ("test_a_schedule_is_set_back_as_it_was_seen",),
+            f"{SUITE}/attempts/clock_jumps.py": ("test_a_schedule_is_set_back_as_it_was_seen",),
         },
     ),
     Bug(

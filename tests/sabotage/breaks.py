@@ -41,7 +41,7 @@ BREAKS = (
     Break(
         "M1",
         "a claim compares no epoch",
-        f"{_LEDGER}/statements.py",
+        f"{_LEDGER}/transitions/statements.py",
         _COMPARED,
         _ignoring('(transition.name, name) == ("claim", "epoch")'),
         CONTRACT,
@@ -49,7 +49,7 @@ BREAKS = (
     Break(
         "M3",
         "a step and an end are recorded by whoever comes",
-        f"{_LEDGER}/transitions.py",
+        f"{_LEDGER}/transitions/fenced_writes.py",
         "    if not has_authority(connection, claim):\n        raise Fenced\n",
         "    has_authority(connection, claim)\n",
         CONTRACT,
@@ -57,7 +57,7 @@ BREAKS = (
     Break(
         "M4",
         "a step begins whoever has the authority",
-        f"{_LEDGER}/attempts.py",
+        f"{_LEDGER}/roles/attempts.py",
         "if not found or not _has_authority(found[0], claim):",
         "if not found:",
         CONTRACT,
@@ -65,7 +65,7 @@ BREAKS = (
     Break(
         "M5",
         "a rescuer changes what it finds, not what it saw",
-        f"{_LEDGER}/statements.py",
+        f"{_LEDGER}/transitions/statements.py",
         _COMPARED,
         _ignoring("transition.fence is Fence.SEEN"),
         CONTRACT,
@@ -73,7 +73,7 @@ BREAKS = (
     Break(
         "M6",
         "an offer that is repeated keeps its epoch",
-        f"{_LEDGER}/statements.py",
+        f"{_LEDGER}/transitions/statements.py",
         'changes |= {"epoch": jobs.c.epoch + 1, "run_at": None}',
         'changes |= {"run_at": None}',
         CONTRACT,
@@ -81,7 +81,7 @@ BREAKS = (
     Break(
         "M8",
         "a rescuer passes over what is offered",
-        f"{_DISPATCHER}/rescuer.py",
+        f"{_DISPATCHER}/maintenance/rescuer.py",
         "for job in unclaimed:",
         "for job in ():",
         ("tests/unit/dispatcher/maintenance/test_rescuer_offers.py",),
@@ -89,7 +89,7 @@ BREAKS = (
     Break(
         "M9",
         "no intent is recorded before a `once` step",
-        f"{_CORE}/performing.py",
+        f"{_CORE}/steps/runner.py",
         'self._journal.record(name, StepKind.INTENT, "null")',
         "pass",
         ("tests/unit/job_engine/steps/test_once_steps.py",),
@@ -97,7 +97,7 @@ BREAKS = (
     Break(
         "M10",
         "a rescuer passes over what is running",
-        f"{_DISPATCHER}/rescuer.py",
+        f"{_DISPATCHER}/maintenance/rescuer.py",
         "for running in self._lost():",
         "for running in ():",
         ("tests/unit/dispatcher/maintenance/test_rescuer.py",),
@@ -105,7 +105,7 @@ BREAKS = (
     Break(
         "R28",
         "a step on PostgreSQL is inserted by how the job looked, and locks nothing",
-        f"{_LEDGER}/at_once.py",
+        f"{_LEDGER}/transitions/postgresql.py",
         "    done = select(_AUTHORITY.c.id, *values, now_us())\n",
         '    mine = jobs.c.epoch == bindparam("at_epoch"), jobs.c.id == bindparam("at_id")\n'
         "    done = select(jobs.c.id, *values, now_us()).where(*mine)\n",
@@ -114,7 +114,7 @@ BREAKS = (
     Break(
         "DB-01",
         "a transaction on SQLite takes the lock with its first write",
-        f"{_LEDGER}/sqlite.py",
+        f"{_LEDGER}/database/sqlite/engine.py",
         '_BEGIN = "BEGIN IMMEDIATE"',
         '_BEGIN = "BEGIN"',
         ("tests/integration/test_sqlite_writers.py",),
@@ -122,7 +122,7 @@ BREAKS = (
     Break(
         "I12",
         "a claim asks no limit for room",
-        f"{_LEDGER}/limiting.py",
+        f"{_LEDGER}/transitions/limits.py",
         "    full = [use for use in uses(connection, limits) if use.is_full]\n",
         "    full = list[LimitUse]()\n",
         CONTRACT,
@@ -130,8 +130,8 @@ BREAKS = (
     Break(
         "I12",
         "claims of one key look for room side by side",
-        f"{_LEDGER}/limiting.py",
-        "        waking.lock(connection, key)\n",
+        f"{_LEDGER}/transitions/limits.py",
+        "        wake.lock(connection, key)\n",
         "        pass\n",
         ("tests/contract/test_ledgers.py", "-k", "Postgres and (crowd or room)"),
     ),
