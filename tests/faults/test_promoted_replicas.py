@@ -250,9 +250,9 @@ def accepts(stage: Stage) -> bool:
 
 
 def claim_second_epoch(scene: Scene, worker: str) -> Claim:
-    assert fixtures.ledger.offer(fixtures.seen(), OTHER) is not None
-    claim = fixtures.ledger.claim(
-        Ticket(fixtures.job_id, 2, "dramatiq", "default", worker, worker, LEASE)
+    assert scene.ledger.offer(scene.seen(), OTHER) is not None
+    claim = scene.ledger.claim(
+        Ticket(scene.job_id, 2, "dramatiq", "default", worker, worker, LEASE)
     )
     assert claim is not None
     return claim

@@ -149,10 +149,10 @@ class Play:
         finally:
             sys.settrace(None)
 
-    def _hold(self, channel: RawConnection) -> None:
+    def _hold(self, raw: RawConnection) -> None:
         self._has_turn.set()
         self._all_there.wait(PATIENCE)
-        insert(self._numbers[0])(raw_connections)
+        insert(self._numbers[0])(raw)
 
     def _is_there(self, waiting: Sized, place: int) -> bool:
         return len(waiting) >= place or not self._threads[-1].is_alive()
@@ -164,4 +164,4 @@ class Play:
 
 def insert(number: int) -> Callable[[RawConnection], object]:
     statement = f"INSERT OR IGNORE INTO tally VALUES ({number:d})"  # noqa: S608 - a number
-    return lambda channel: raw_connections.execute(statement)
+    return lambda raw: raw.execute(statement)

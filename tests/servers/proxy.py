@@ -102,7 +102,7 @@ class TcpProxy:
     def close(self) -> None:
         """Reset everything and stop listening for good."""
         if self._thread.is_alive():
-            self._call(self._refuse())
+            self._call(self._end())
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join()
             self._loop.close()
@@ -140,6 +140,14 @@ class TcpProxy:
             self._server.close()
             self._server = None
         await self._reset(self._links)
+
+    async def _end(self) -> None:
+        await self._refuse()
+        # What was accepted a moment before comes to its handler, is refused and closed.
+        while len(asyncio.all_tasks()) > 1:
+            await self._reset(self._links)
+            await asyncio.sleep(0)
+        await asyncio.sleep(0)
 
     async def _reset(self, links: "set[_Link]") -> None:
         for link in tuple(links):

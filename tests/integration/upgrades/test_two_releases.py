@@ -71,7 +71,7 @@ def test_newer_code_refuses_a_ledger_of_any_revision_before_and_names_the_comman
     with closing(Database(sqlite_url)) as database:
         upgrade(database, migrations=load()[: REVISIONS.index(revision) + 1])
 
-        expected = f"expected ledger schema {REVISION}, got {revision} in /.*/ledger.db; run `under"
+        expected = f"expected ledger schema {REVISION}, got {revision} in /.*/ledger.db; run `fail"
         with pytest.raises(LedgerSchemaError, match=expected):
             check(database)
         upgrade(database)

@@ -22,7 +22,7 @@ class ControlLedger(Protocol):
         """
         ...
 
-    def retry(self, retrial: ManualRetry) -> tuple[JobRecord, bool]:
+    def retry(self, retry: ManualRetry) -> tuple[JobRecord, bool]:
         """Record a new job that does an ended job's work again, due at once (rule 19).
 
         The ended job stays as it is (I4), and so does what its idempotency key points at. What

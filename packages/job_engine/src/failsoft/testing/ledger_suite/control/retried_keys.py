@@ -93,7 +93,7 @@ class RetriedKeysPromises:
         ledger.cancel(holder.id, "a test")
         assert ledger.retry(ManualRetry(ended, "ada"))[1]
 
-    def test_of_one_dead_letter_one_retrial_is_under_way_at_a_time(self, ledger: Ledger) -> None:
+    def test_of_one_dead_letter_one_retry_is_under_way_at_a_time(self, ledger: Ledger) -> None:
         """A replay is refused while a retry holds the key, and edited work is not."""
         ended = dead(ledger)
         first, _ = ledger.retry(ManualRetry(ended, "ada"))
@@ -104,9 +104,7 @@ class RetriedKeysPromises:
         edited = ManualRetry(ended, "bob", payload="{}", version=1, unique=OTHER)
         assert ledger.retry(edited)[1]
 
-    def test_a_retrial_that_is_known_is_answered_whoever_holds_the_key(
-        self, ledger: Ledger
-    ) -> None:
+    def test_a_retry_that_is_known_is_answered_whoever_holds_the_key(self, ledger: Ledger) -> None:
         """It may have ended since: asking again makes nothing that could want the key (F22)."""
         ended = dead(ledger)
         first, _ = ledger.retry(ManualRetry(ended, "ada"))
@@ -186,16 +184,16 @@ def dispatched(ledger: Ledger, key: UniqueKey = ONE) -> tuple[JobRecord, bool]:
     return ledger.record_job(new_job(unique=key), plan())
 
 
-def refusal(ledger: Ledger, retrial: ManualRetry) -> UniqueKeyHeldError:
+def refusal(ledger: Ledger, retry: ManualRetry) -> UniqueKeyHeldError:
     """Return the error of a retry for which the key is not free."""
-    error = retried(ledger, retrial)
+    error = retried(ledger, retry)
     assert isinstance(error, UniqueKeyHeldError), f"expected a refusal, got {error}"
     return error
 
 
-def retried(ledger: Ledger, retrial: ManualRetry) -> JobRecord | UniqueKeyHeldError:
+def retried(ledger: Ledger, retry: ManualRetry) -> JobRecord | UniqueKeyHeldError:
     """Do ended work again, or return why not."""
     try:
-        return ledger.retry(retrial)[0]
+        return ledger.retry(retry)[0]
     except UniqueKeyHeldError as error:
         return error
