@@ -1,4 +1,4 @@
-"""A statement that takes long and a server that answers nothing are told apart."""
+"""A statement that takes long is one thing, a server that answers nothing another."""
 
 from collections.abc import Callable
 

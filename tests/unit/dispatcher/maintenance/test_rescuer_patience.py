@@ -1,7 +1,7 @@
 """How long the rescuer is patient with offers that wait behind others."""
 
 from failsoft.dispatcher.maintenance.missed_pickup import LOOKS_PER_OFFER
-from failsoft.dispatcher.maintenance.rescuer import LONGEST_PATIENCE, SHORT_PATIENCE
+from failsoft.dispatcher.maintenance.rescuer import SHORT_PATIENCE
 from failsoft.job_engine.records.states import JobState
 from tests.unit.support.memory_app import House
 from tests.unit.support.missed_offers import A_LITTLE, PICKUP, miss_the_pickup
@@ -102,24 +102,6 @@ def test_what_was_to_wait_in_a_queue_that_is_empty_is_looked_at_soon() -> None:
     house.rescuer.tick()
 
     assert old.job().epoch == 2
-
-
-def test_the_patience_with_an_engine_that_cannot_tell_is_not_kept_for_another() -> None:
-    house = House()
-    house.workers()
-    handle = house.dispatch()
-    house.rq.holds = lambda *args: None  # type: ignore[method-assign]
-    miss_the_pickup(house, LOOKS_PER_OFFER - 1)
-
-    house.engines.failed("rq", "away")
-    house.clock.advance(LONGEST_PATIENCE)
-    house.workers()
-    house.rescuer.tick()
-
-    job = handle.job()
-    assert (job.engine, job.epoch) == ("dramatiq", 2)
-    assert job.pickup_by is not None
-    assert job.pickup_by <= house.clock.now() + SHORT_PATIENCE
 
 
 def test_the_patience_with_an_offer_does_not_grow_while_no_engine_takes_any() -> None:

@@ -299,13 +299,48 @@ def test_an_attempt_whose_end_is_still_to_be_recorded_is_not_cut_off(watch: Watc
     assert watch.returns.count == 0
 
 
-def test_a_process_that_stood_still_has_not_been_cut_off(watch: Watch) -> None:
+def test_a_process_that_stood_still_has_not_been_cut_off(
+    watch: Watch, caplog: pytest.LogCaptureFixture
+) -> None:
     with watch.hold():
         watch.desk.clock.advance(LEASE)
+        watch.keeper._watch()
         watch.keeper._watch()
 
         assert watch.lease.revoked_by is Fenced
     assert watch.returns.count == 0
+    # A child is killed for it, and can log nothing.
+    assert ["job-1" in record.getMessage() for record in caplog.records] == [True]
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_a_claim_that_waited_behind_a_renewal_that_hung_is_given_back(*, answers: bool) -> None:
+    desk, leases = Desk(), (Lease(), Lease())
+    returns = ClaimReturns(desk.ledger, desk.clock)
+
+    class HangingLedger:
+        """Takes most of a lease for its first answer, and hangs at the next."""
+
+        def renew(self, claims: Sequence[Claim]) -> Sequence[Claim]:
+            if len(claims) > 1:
+                keeper._watch()
+                return claims
+            desk.clock.advance(LEASE * 0.7)
+            if not answers:
+                raise LedgerUnavailableError
+            return claims
+
+    ledger: Any = HangingLedger()
+    keeper = LeaseKeeper(ledger, desk.clock, lambda claim: None, returns)
+    with keeper.hold(desk.claim(), leases[0], LONG):
+        desk.clock.advance(LEASE / 4)
+        with keeper.hold(desk.claim("job-2"), leases[1], LONG):
+            keeper._renew_due()
+            desk.clock.advance(LEASE * 0.05)
+            keeper._renew_due()
+
+            assert leases[1].revoked_by is CutOff
+    assert returns.count >= 1
 
 
 def test_a_renewal_that_is_refused_is_told_once_with_its_traceback(

@@ -88,6 +88,7 @@ class LeaseKeeper:
         """
         self._returns = returns
         self._asking_since: float | None = None
+        self._asked: tuple[float, float] | None = None
         self._trouble: str | None = None
         self._ledger = ledger
         self._clock = clock
@@ -169,7 +170,7 @@ class LeaseKeeper:
             self._note_failure(due, asked_at, error)
             return
         finally:
-            self._asking_since = None
+            self._asked, self._asking_since = (asked_at, self._clock.steady()), None
         self._note_success()
         for held in due:
             if held.claim in renewed:
@@ -211,6 +212,11 @@ class LeaseKeeper:
         """Stop an attempt whose lease is nearly over, unless only its end is to be recorded."""
         if not self._is_the_ledgers_doing(held, now):
             # This process stood still, or its job kept it from renewing (F15, F17).
+            if held.lease.revoked_by is None:
+                logger.warning(
+                    "job %s stops: its lease was not renewed in time, and the ledger was not away",
+                    held.claim.job_id,
+                )
             held.lease.revoke(Fenced)
             return
         held.lease.revoke(CutOff)
@@ -218,8 +224,13 @@ class LeaseKeeper:
             held.cut_off_at = now
 
     def _is_the_ledgers_doing(self, held: _Held, now: float) -> bool:
+        # A lease that was not due yet is in no call that hung, and waited behind it.
         asking = self._asking_since
-        hangs = asking is not None and now - asking >= held.claim.lease.total_seconds() / RENEWALS
+        spans = [self._asked, None if asking is None else (asking, now)]
+        waited = sum(
+            max(0.0, until - max(since, held.renewed_at)) for since, until in filter(None, spans)
+        )
+        hangs = waited >= held.claim.lease.total_seconds() / RENEWALS
         return held.failing_since is not None or hangs
 
     def _snapshot(self) -> list[_Held]:

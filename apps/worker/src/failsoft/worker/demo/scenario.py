@@ -144,7 +144,7 @@ class Story:
         jobs = len(self._application.jobs)
         patience = PATIENCE + jobs * PATIENCE_PER_JOB
         if wait_for(lambda: progress.have_ended(self._stage.ledger, jobs), patience):
-            self._say("Every job has ended; the workers go home.")
+            self._say("Every job has ended; the workers stop.")
         self._stage.stop_workers()
 
     def _batches(self) -> int:

@@ -257,10 +257,9 @@ class Rescuer:
             # No engine missed it: the patience with the next offer is not to grow meanwhile.
             self._ledger.postpone(job, queue.pickup, missed=False)
             return
-        # Nothing of the offer waits at another engine.
-        may_wait = found is PickupFinding.MAY_WAIT and order[0] == job.engine
-        longest = LONGEST_PATIENCE if may_wait else SHORT_PATIENCE
-        if may_wait:
+        longest = SHORT_PATIENCE
+        if found is PickupFinding.MAY_WAIT:
+            longest = LONGEST_PATIENCE
             self._patient.add((order[0], job.queue))
         plan = OfferPlan(order[0], _patience(job, queue, longest), "not picked up in time")
         moved = self._ledger.offer(job, plan)
