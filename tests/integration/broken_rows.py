@@ -7,9 +7,9 @@ from sqlalchemy import Update, delete, insert, select, update
 from sqlalchemy.sql.dml import UpdateBase
 
 from failsoft.job_engine.invariants import chains, children, hooks, waits
-from failsoft.job_engine.invariants import groups as of_groups
-from failsoft.job_engine.invariants import pauses as of_pauses
-from failsoft.job_engine.invariants import schedules as of_schedules
+from failsoft.job_engine.invariants import groups as groups_invariants
+from failsoft.job_engine.invariants import pauses as pauses_invariants
+from failsoft.job_engine.invariants import schedules as schedules_invariants
 from failsoft.job_engine.records.follow_ups import failure_id
 from failsoft.job_engine.records.groups import member_id
 from failsoft.job_engine.records.states import JobState
@@ -210,16 +210,16 @@ BREAKS: dict[Callable[[SqlLedger], str], tuple[str, str]] = {
     ),
     _a_sequel_cut_short: ("I1", "what the end of a job sets off can be read"),
     _a_completion_that_was_forgotten: ("I1", chains.WILL_BE_STARTED),
-    _a_completion_started_too_early: ("groups", of_groups.IN_ITS_TURN),
-    _an_end_that_no_group_counted: ("groups", of_groups.OPEN),
-    _an_end_counted_as_another: ("groups", of_groups.ENDED),
-    _a_member_whose_group_is_gone: ("I1", of_groups.COUNTED),
+    _a_completion_started_too_early: ("groups", groups_invariants.IN_ITS_TURN),
+    _an_end_that_no_group_counted: ("groups", groups_invariants.OPEN),
+    _an_end_counted_as_another: ("groups", groups_invariants.ENDED),
+    _a_member_whose_group_is_gone: ("I1", groups_invariants.COUNTED),
     _a_hook_of_a_success: ("on_failure", hooks.BY_A_FAILURE),
-    _a_last_job_that_is_another: ("schedules", of_schedules.LAST),
-    _a_tick_that_does_not_move_on: ("schedules", of_schedules.MOVES_ON),
-    _a_tick_that_nobody_noted: ("schedules", of_schedules.NOTED),
-    _a_tick_of_another_job: ("schedules", of_schedules.OF_ITS_TICK),
-    _a_tick_before_its_time: ("schedules", of_schedules.AFTER_ITS_TICK),
+    _a_last_job_that_is_another: ("schedules", schedules_invariants.LAST),
+    _a_tick_that_does_not_move_on: ("schedules", schedules_invariants.MOVES_ON),
+    _a_tick_that_nobody_noted: ("schedules", schedules_invariants.NOTED),
+    _a_tick_of_another_job: ("schedules", schedules_invariants.OF_ITS_TICK),
+    _a_tick_before_its_time: ("schedules", schedules_invariants.AFTER_ITS_TICK),
     _a_job_that_awaits_and_runs: ("waits", waits.WHO_AWAITS),
     _a_job_that_nobody_woke: ("waits", waits.WAKES),
     _a_parent_that_nobody_woke: ("waits", waits.WAKES),
@@ -228,5 +228,5 @@ BREAKS: dict[Callable[[SqlLedger], str], tuple[str, str]] = {
     _a_child_of_nobody: ("invoke", children.INVOKED),
     _a_parent_told_another_end: ("invoke", children.TOLD),
     _a_child_that_goes_on_for_nobody: ("invoke", children.CANCELLED),
-    _an_attempt_in_a_pause: ("pauses", of_pauses.NOTHING_BEGINS),
+    _an_attempt_in_a_pause: ("pauses", pauses_invariants.NOTHING_BEGINS),
 }

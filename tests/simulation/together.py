@@ -13,7 +13,7 @@ from failsoft.job_engine.invariants import (
     schedules,
 )
 from failsoft.job_engine.invariants import children as of_children
-from failsoft.job_engine.invariants import waits as of_waits
+from failsoft.job_engine.invariants import waits as waits_invariants
 from failsoft.job_engine.invariants.waits import Met
 from failsoft.job_engine.ports.ledger import Ledger
 from failsoft.job_engine.records.follow_ups import FAILURE_PREFIX
@@ -95,13 +95,15 @@ def _waits(store: Store) -> Iterator[Violation]:
     for job_id, event_id in store.received:
         received[job_id].append(event_id)
     for row in store.rows.values():
-        noted = of_waits.Received(row.id, received[row.id], met[row.id])
-        yield from of_waits.received_otherwise(noted)
+        noted = waits_invariants.Received(row.id, received[row.id], met[row.id])
+        yield from waits_invariants.received_otherwise(noted)
         if row.awaits is not None:
-            yield from of_waits.awaits_in_vain(_awaiting(store, row, row.awaits, met[row.id]))
+            yield from waits_invariants.awaits_in_vain(
+                _awaiting(store, row, row.awaits, met[row.id])
+            )
 
 
-def _awaiting(store: Store, row: Row, topic: str, met: Sequence[Met]) -> of_waits.Awaiting:
+def _awaiting(store: Store, row: Row, topic: str, met: Sequence[Met]) -> waits_invariants.Awaiting:
     suspension = store.attempts[row.id].get(row.epoch)
     suspended = suspension is not None and suspension.outcome == SUSPEND.name
     missed = None
@@ -113,7 +115,9 @@ def _awaiting(store: Store, row: Row, topic: str, met: Sequence[Met]) -> of_wait
     waits = [step for step in met if step.kind is StepKind.WAIT]
     children = [store.rows[each.child_id] for each in waits if each.child_id in store.rows]
     child = children[0].state if children else None
-    return of_waits.Awaiting(row.id, row.state, topic, row.run_at, suspended, waits, child, missed)
+    return waits_invariants.Awaiting(
+        row.id, row.state, topic, row.run_at, suspended, waits, child, missed
+    )
 
 
 def _children(store: Store) -> Iterator[Violation]:
@@ -146,7 +150,9 @@ def _schedules(ledger: MemoryLedger, store: Store, unsure: Sequence[Span]) -> It
 def _met(store: Store) -> Mapping[str, Sequence[Met]]:
     return {
         job_id: [
-            of_waits.met_from(job_id, step) for step in store.steps[job_id] if step.kind in WAITS
+            waits_invariants.met_from(job_id, step)
+            for step in store.steps[job_id]
+            if step.kind in WAITS
         ]
         for job_id in store.rows
     }

@@ -55,7 +55,7 @@ def test_a_sigkill_of_the_supervisor_leaves_no_process_behind(live_cli: CommandL
 
     os.kill(worker.pid, signal.SIGKILL)
 
-    # The supervisor, its two workers, and the nursery with the child of an attempt.
+    # The supervisor, its two workers, and the fork server with the child of an attempt.
     assert len(family) >= 5
     wait_until(lambda: not any(map(is_alive, family)), PATIENCE, f"the end of {family}")
 

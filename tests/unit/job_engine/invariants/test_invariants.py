@@ -16,7 +16,7 @@ from failsoft.job_engine.invariants import (
     rows,
     violations,
 )
-from failsoft.job_engine.invariants import events as of_events
+from failsoft.job_engine.invariants import events as events_invariants
 from failsoft.job_engine.invariants.history import Finding
 from failsoft.job_engine.records.job import StepKind
 from failsoft.job_engine.records.states import JobState
@@ -172,11 +172,11 @@ CASES: dict[Callable[[History], Iterator[Finding]], list[Case]] = {
         ("a sequel cut short", handed_over, _row(sequel='{"then": {"job_')),
         ("a sequel of nothing", handed_over, _row(sequel="[7]")),
     ],
-    of_events.epochs_grow: [
+    events_invariants.epochs_grow: [
         ("an epoch that shrinks", handed_over, _event(4, epoch=1)),
         ("an epoch that is offered again", handed_over, _event(3, epoch=1)),
     ],
-    of_events.claimed_at_most_once: [
+    events_invariants.claimed_at_most_once: [
         ("an epoch that is claimed twice", handed_over, _event(4, epoch=1)),
         ("a claim id that is used twice", handed_over, _claim_id_of_the_first),
     ],
@@ -185,7 +185,7 @@ CASES: dict[Callable[[History], Iterator[Finding]], list[Case]] = {
         ("an attempt without its claim", handed_over, _attempt(1, epoch=7)),
         ("an attempt of somebody else", handed_over, _attempt(1, worker="another")),
     ],
-    of_events.concluded_by_the_newest_claim: [
+    events_invariants.concluded_by_the_newest_claim: [
         ("an end written by another worker", handed_over, _event(5, actor="another")),
         ("an end written by an older epoch", handed_over, _event(5, epoch=1)),
         ("an end without a claim", retried, _without_event(2)),
@@ -202,7 +202,9 @@ CASES: dict[Callable[[History], Iterator[Finding]], list[Case]] = {
     rows.recorded_while_it_had_authority: [
         ("a step recorded after its attempt had lost the job", handed_over, _recorded_by(1, 0)),
     ],
-    of_events.nothing_after_the_end: [("an event after the end", handed_over, _one_more(3))],
+    events_invariants.nothing_after_the_end: [
+        ("an event after the end", handed_over, _one_more(3))
+    ],
     rows.one_outcome: [
         ("a result without success", retried, _row(result="7")),
         ("an end without its moment", handed_over, _row(finished_at=None)),
@@ -214,10 +216,10 @@ CASES: dict[Callable[[History], Iterator[Finding]], list[Case]] = {
     rows.settled_by_a_person: [
         ("a doubt that was let go on", let_go_on, _step(1, kind=StepKind.INTENT, epoch=1)),
     ],
-    of_events.claimed_from_its_newest_offer: [
+    events_invariants.claimed_from_its_newest_offer: [
         ("a claim by an engine that had lost the job", handed_over, _claimed(engine="first")),
     ],
-    of_events.cancelled_or_finished: [
+    events_invariants.cancelled_or_finished: [
         ("a retry after a cancel request", asked_to_stop, _event(4, kind="retry")),
     ],
     rows.no_step_after_a_cancel: [
@@ -228,7 +230,7 @@ CASES: dict[Callable[[History], Iterator[Finding]], list[Case]] = {
             _step_after_the_request,
         ),
     ],
-    of_events.changes_by_the_table: [
+    events_invariants.changes_by_the_table: [
         ("a change that the table does not know", handed_over, _event(3, kind="teleport")),
         ("a change from a state that does not allow it", retried, _event(2, state=JobState.HELD)),
     ],
@@ -236,12 +238,14 @@ CASES: dict[Callable[[History], Iterator[Finding]], list[Case]] = {
         ("a counter that missed one", retried, _row(errors=0)),
         ("a hand-over that nobody counted", handed_over, _row(handoffs=0)),
     ],
-    of_events.begins_with_the_dispatch: [
+    events_invariants.begins_with_the_dispatch: [
         ("a history without its beginning", handed_over, _without_event(1)),
         ("no history at all", handed_over, lambda history: replace(history, events=[])),
         ("a second dispatch", retried, _one_more(1)),
     ],
-    of_events.numbered_without_a_gap: [("a missing number", handed_over, _without_event(3))],
+    events_invariants.numbered_without_a_gap: [
+        ("a missing number", handed_over, _without_event(3))
+    ],
     rows.row_as_its_last_event: [
         ("a row in another state", retried, _row(state=JobState.OFFERED)),
         ("a row on another engine", handed_over, _row(engine="first")),

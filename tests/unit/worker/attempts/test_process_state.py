@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from failsoft.worker.attempts.process_state import Surroundings
+from failsoft.worker.attempts.process_state import ProcessState
 from tests.servers.processes import PATIENCE
 
 
@@ -56,7 +56,7 @@ CHANGES: dict[str, tuple[Callable[[], object], Callable[[], object]]] = {
 @pytest.mark.parametrize("name", CHANGES)
 def test_it_is_put_back_also_if_the_job_raises(name: str) -> None:
     look, change = CHANGES[name]
-    surroundings, found = Surroundings(), []
+    surroundings, found = ProcessState(), []
 
     def attempt() -> None:
         found.append(look())
@@ -75,7 +75,7 @@ def test_it_is_put_back_also_if_the_job_raises(name: str) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux gives a thread its own directory")
 def test_another_job_that_runs_keeps_its_folder(tmp_path: Path) -> None:
-    surroundings = Surroundings()
+    surroundings = ProcessState()
     moved, looked = threading.Event(), threading.Event()
     found: list[Path] = []
 
@@ -102,7 +102,7 @@ def test_another_job_that_runs_keeps_its_folder(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_gone_harms_no_later_job(tmp_path: Path) -> None:
-    surroundings, found = Surroundings(), []
+    surroundings, found = ProcessState(), []
     gone = tmp_path / "gone"
     gone.mkdir()
 

@@ -331,7 +331,9 @@ def _prepare(
         profile = replace(profile, lease=settings.lease)
     profile = with_slots(profile, settings.slots)
     catalogue.require_handlers([queue])
-    ChildRunner.prepare_nursery(modules_of_children(settings), start=profile.isolation == "process")
+    ChildRunner.prepare_fork_server(
+        modules_of_children(settings), start=profile.isolation == "process"
+    )
     app = build(settings, jobs=catalogue, connections=_slots(engine, profile) + KEEPERS)
     return WorkerProcess(app, catalogue, (engine, profile), boot_id)
 

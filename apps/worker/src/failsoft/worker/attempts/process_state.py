@@ -21,7 +21,7 @@ from contextlib import contextmanager, suppress
 _CLONE_FS = 0x200
 
 
-class Surroundings:
+class ProcessState:
     """What a process is set to before its first job."""
 
     def __init__(self) -> None:

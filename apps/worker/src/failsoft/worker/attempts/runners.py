@@ -30,7 +30,7 @@ from failsoft.job_engine.records.job import Claim, Conclusion
 from failsoft.job_engine.records.states import RELEASE, STOP
 from failsoft.worker.attempts.child import run_attempt
 from failsoft.worker.attempts.lease_keeper import LeaseKeeper
-from failsoft.worker.attempts.process_state import Surroundings
+from failsoft.worker.attempts.process_state import ProcessState
 from failsoft.worker.attempts.thread_interrupt import interrupt_thread
 from failsoft.worker.configuration.settings import process_settings
 from failsoft.worker.processes import forks
@@ -69,14 +69,14 @@ class ThreadRunner:
         self._catalogue = catalogue
         self._keeper = keeper
         self._queue = queue
-        self._surroundings = Surroundings()
+        self._process_state = ProcessState()
 
     def run(self, claim: Claim) -> None:
         """Run the attempt in this thread."""
         forks.stays()
         lease = Lease(interrupt_thread)
         timeout = attempt_timeout(self._catalogue, claim, self._queue)
-        with self._surroundings.kept(), self._keeper.hold(claim, lease, timeout):
+        with self._process_state.kept(), self._keeper.hold(claim, lease, timeout):
             self._executor.run(claim, lease)
 
 
@@ -127,7 +127,7 @@ class ChildRunner:
     def __init__(
         self, executor: Executor, catalogue: Catalogue, keeper: LeaseKeeper, queue: QueueProfile
     ) -> None:
-        """Run the attempts of one queue; call `prepare_nursery` first."""
+        """Run the attempts of one queue; call `prepare_fork_server` first."""
         self._executor = executor
         self._catalogue = catalogue
         self._keeper = keeper
@@ -135,7 +135,7 @@ class ChildRunner:
         self._context = multiprocessing.get_context("forkserver")
 
     @staticmethod
-    def prepare_nursery(modules: Sequence[str], *, start: bool) -> None:
+    def prepare_fork_server(modules: Sequence[str], *, start: bool) -> None:
         """Say what the process that forks the children loads, and start it or leave it for later.
 
         It is best started by the main thread: it ends with the thread that started it.

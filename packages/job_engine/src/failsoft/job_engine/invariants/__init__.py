@@ -11,7 +11,7 @@ begin again (I5, I6) beyond its record, how often a plain step ran (I7), and `tx
 from collections.abc import Iterable, Iterator, Sequence
 
 from failsoft.job_engine.invariants import chains, rows
-from failsoft.job_engine.invariants import events as of_events
+from failsoft.job_engine.invariants import events as events_invariants
 from failsoft.job_engine.invariants.history import (
     Check,
     History,
@@ -52,14 +52,14 @@ CHECKS: tuple[Check, ...] = (
         chains.never_offered_while_it_waits,
     ),
     Check("I1", "what the end of a job sets off can be read", chains.sequel_can_be_read),
-    Check("I2", "epochs only grow, and each is offered once", of_events.epochs_grow),
-    Check("I2", "each epoch is claimed at most once", of_events.claimed_at_most_once),
+    Check("I2", "epochs only grow, and each is offered once", events_invariants.epochs_grow),
+    Check("I2", "each epoch is claimed at most once", events_invariants.claimed_at_most_once),
     Check(
         "I2",
         "every claim is an attempt, and every attempt a claim",
         rows.attempts_are_the_claims,
     ),
-    Check("I3", "only the newest claim concludes", of_events.concluded_by_the_newest_claim),
+    Check("I3", "only the newest claim concludes", events_invariants.concluded_by_the_newest_claim),
     Check("I3", "an attempt ends once, as its event says", rows.attempts_end_with_their_event),
     Check(
         "I3",
@@ -73,7 +73,7 @@ CHECKS: tuple[Check, ...] = (
         rows.recorded_while_it_had_authority,
         of_moments=True,
     ),
-    Check("I4", "nothing follows a terminal state", of_events.nothing_after_the_end),
+    Check("I4", "nothing follows a terminal state", events_invariants.nothing_after_the_end),
     Check("I4", "a result belongs to a success, an end has its moment", rows.one_outcome),
     Check("I5", "a step is recorded once, in its place", rows.recorded_once_in_its_place),
     Check(
@@ -84,10 +84,12 @@ CHECKS: tuple[Check, ...] = (
     Check(
         "I8",
         "a job is claimed from its newest offer, by the engine it names",
-        of_events.claimed_from_its_newest_offer,
+        events_invariants.claimed_from_its_newest_offer,
     ),
     Check(
-        "I9", "a job asked to stop is cancelled, or had finished", of_events.cancelled_or_finished
+        "I9",
+        "a job asked to stop is cancelled, or had finished",
+        events_invariants.cancelled_or_finished,
     ),
     Check(
         "I9",
@@ -95,10 +97,14 @@ CHECKS: tuple[Check, ...] = (
         rows.no_step_after_a_cancel,
         of_moments=True,
     ),
-    Check("rule 4", "every change of state is in the table", of_events.changes_by_the_table),
+    Check(
+        "rule 4", "every change of state is in the table", events_invariants.changes_by_the_table
+    ),
     Check("rule 18", "counters agree with the events", rows.counters_as_events),
-    Check("rule 22", "a history begins with the dispatch", of_events.begins_with_the_dispatch),
-    Check("rule 22", "events are numbered without a gap", of_events.numbered_without_a_gap),
+    Check(
+        "rule 22", "a history begins with the dispatch", events_invariants.begins_with_the_dispatch
+    ),
+    Check("rule 22", "events are numbered without a gap", events_invariants.numbered_without_a_gap),
     Check("rule 22", "the row is as its last event left it", rows.row_as_its_last_event),
 )
 

@@ -30,7 +30,7 @@ from failsoft.ledger.schema import rows
 from failsoft.ledger.schema.jobs import jobs
 from failsoft.ledger.schema.tables import attempts, steps
 from failsoft.ledger.transitions import apply, fenced_writes, limits, wake
-from failsoft.ledger.transitions import uncharge as uncharging
+from failsoft.ledger.transitions import uncharge as uncharge_crash
 from failsoft.ledger.transitions.apply import After, Cause, Change
 from failsoft.ledger.transitions.compare_and_set import compare_and_set
 
@@ -146,7 +146,7 @@ class SqlAttempts:
 
     def uncharge(self, claim: Claim) -> bool:
         """Take back the crash that a rescuer charged for a lease that was lost to an outage."""
-        return self._database.write(lambda c: uncharging.uncharge(c, claim))
+        return self._database.write(lambda c: uncharge_crash.uncharge(c, claim))
 
     def renew(self, claims: Sequence[Claim]) -> Sequence[Claim]:
         """Renew leases in one transaction; return those that still have the authority (rule 12)."""

@@ -22,7 +22,7 @@ from failsoft.ledger.database.database import Database
 from failsoft.ledger.schema import rows
 from failsoft.ledger.schema.jobs import jobs
 from failsoft.ledger.schema.tables import attempts, dispatch_attempts, events, steps
-from failsoft.ledger.transitions import limits as limiting
+from failsoft.ledger.transitions import limits as limit_writes
 from failsoft.ledger.transitions import remembered_keys
 
 
@@ -78,7 +78,7 @@ class SqlReader:
 
     def limit_uses(self, limits: Limits) -> Sequence[LimitUse]:
         """Return how much of the room is taken that the limits of a job leave."""
-        return self._database.read(lambda connection: limiting.uses(connection, limits))
+        return self._database.read(lambda connection: limit_writes.uses(connection, limits))
 
     def counts(self) -> dict[JobState, int]:
         """Return how many jobs are in each state."""

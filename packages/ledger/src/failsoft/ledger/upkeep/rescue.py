@@ -19,7 +19,7 @@ from failsoft.ledger.schema.conditions import IS_PAUSED
 from failsoft.ledger.schema.jobs import IS_LIMITED, jobs
 from failsoft.ledger.schema.tables import attempts, workers
 from failsoft.ledger.upkeep import due_limited
-from failsoft.ledger.upkeep import reach as reaching
+from failsoft.ledger.upkeep import reach as reachable
 
 _DUE = (
     select(*jobs.c)
@@ -74,13 +74,13 @@ _RUNNING = select(
 @lru_cache(maxsize=8)
 def _due(reach: Reach | None) -> tuple[AnySelect, AnySelect]:
     """Return what finds the due jobs without limits, and those with limits."""
-    within = reaching.may_offer(reach)
+    within = reachable.may_offer(reach)
     return _DUE.where(within), due_limited.due(within)
 
 
 @lru_cache(maxsize=8)
 def _unclaimed(reach: Reach | None) -> AnySelect:
-    return _UNCLAIMED.where(reaching.may_look_into(reach))
+    return _UNCLAIMED.where(reachable.may_look_into(reach))
 
 
 class SqlRescue:

@@ -14,7 +14,7 @@ from sqlalchemy import (
 )
 
 from failsoft.job_engine.invariants import Violation
-from failsoft.job_engine.invariants import groups as of_groups
+from failsoft.job_engine.invariants import groups as groups_invariants
 from failsoft.job_engine.records.groups import GroupRecord
 from failsoft.job_engine.records.states import TERMINAL, JobState
 from failsoft.ledger.schema import rows
@@ -52,10 +52,10 @@ def miscounted(connection: Connection) -> Iterator[Violation]:
         for row in batch:
             found = {name: int(getattr(row, f"n_{name}")) for name in _COUNTED}
             completion = completions.get(row.completion_id)
-            tally = of_groups.Tally(
+            tally = groups_invariants.Tally(
                 rows.group_record(row), row.created_at, **found, completion=completion
             )
-            for check in of_groups.CHECKS:
+            for check in groups_invariants.CHECKS:
                 yield from check(tally)
 
 
@@ -69,7 +69,7 @@ def missing(connection: Connection) -> Iterator[Violation]:
         known = groups_by_id(connection, [row.own for row in batch])
         for row in batch:
             if row.own not in known:
-                yield of_groups.without_their_group(row.some, row.own, row.jobs)
+                yield groups_invariants.without_their_group(row.some, row.own, row.jobs)
 
 
 def groups_by_id(connection: Connection, ids: Collection[str]) -> Mapping[str, GroupRecord]:

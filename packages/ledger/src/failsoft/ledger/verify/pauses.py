@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from sqlalchemy import Connection, select
 
 from failsoft.job_engine.invariants import Violation, is_unsure
-from failsoft.job_engine.invariants import pauses as of_pauses
+from failsoft.job_engine.invariants import pauses as pauses_invariants
 from failsoft.ledger.roles.pauses import record
 from failsoft.ledger.schema.conditions import COVERS
 from failsoft.ledger.schema.jobs import jobs
@@ -26,5 +26,5 @@ def begun_meanwhile(connection: Connection) -> Iterator[Violation]:
     for row in stream(connection, _BEGUN):
         if is_unsure(row.started_at, unsure) or is_unsure(row.since, unsure):
             continue
-        begun = of_pauses.Begun(row.job_id, row.epoch, row.started_at, record(row))
-        yield from of_pauses.begun_in_a_pause(begun)
+        begun = pauses_invariants.Begun(row.job_id, row.epoch, row.started_at, record(row))
+        yield from pauses_invariants.begun_in_a_pause(begun)

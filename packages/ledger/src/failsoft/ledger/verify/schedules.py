@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from sqlalchemy import Connection, select
 
 from failsoft.job_engine.invariants import Violation
-from failsoft.job_engine.invariants import schedules as of_schedules
+from failsoft.job_engine.invariants import schedules as schedules_invariants
 from failsoft.job_engine.records.schedules import ScheduleRecord
 from failsoft.ledger.database.timestamps import instant, now_us
 from failsoft.ledger.schema import rows
@@ -22,17 +22,17 @@ _FIRED = select(jobs.c.id, jobs.c.name, jobs.c.idempotency_key, jobs.c.created_a
 def out_of_step(connection: Connection) -> Iterator[Violation]:
     """Find schedules that would fire a tick again, or whose last job is none of theirs."""
     for schedule in _schedules(connection).values():
-        yield from of_schedules.out_of_step(schedule)
+        yield from schedules_invariants.out_of_step(schedule)
 
 
 def fired_wrongly(connection: Connection) -> Iterator[Violation]:
     """Find jobs of ticks that had not come, or that no schedule has noted."""
     known, unsure = _schedules(connection), spans(connection)
     for row in stream(connection, _FIRED) if known else ():
-        fired = of_schedules.Fired(*row)
+        fired = schedules_invariants.Fired(*row)
         tick = fired.tick
         if tick is not None and tick[0] in known:
-            yield from of_schedules.fired_wrongly(known[tick[0]], fired, unsure)
+            yield from schedules_invariants.fired_wrongly(known[tick[0]], fired, unsure)
 
 
 def _schedules(connection: Connection) -> Mapping[str, ScheduleRecord]:

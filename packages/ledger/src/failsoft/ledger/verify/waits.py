@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, and_, exists, select, union
 
 from failsoft.job_engine.invariants import Violation
-from failsoft.job_engine.invariants import waits as of_waits
+from failsoft.job_engine.invariants import waits as waits_invariants
 from failsoft.job_engine.invariants.waits import Awaiting, Met
 from failsoft.job_engine.records.job import JobRecord, StepKind
 from failsoft.job_engine.records.states import SUSPEND, JobState
@@ -67,7 +67,7 @@ def awaiting_in_vain(connection: Connection) -> Iterator[Violation]:
         for row in batch:
             with suppress(ValueError):
                 awaiting = _awaiting(row, waits[row.id], children)
-                yield from of_waits.awaits_in_vain(awaiting)
+                yield from waits_invariants.awaits_in_vain(awaiting)
 
 
 def received_otherwise(connection: Connection) -> Iterator[Violation]:
@@ -78,8 +78,10 @@ def received_otherwise(connection: Connection) -> Iterator[Violation]:
     for (job_id,) in stream(connection, receivers):
         mine, unread = _read(met.of(job_id))
         yield from unread
-        received = of_waits.Received(job_id, [row.event_id for row in noted.of(job_id)], mine)
-        yield from of_waits.received_otherwise(received)
+        received = waits_invariants.Received(
+            job_id, [row.event_id for row in noted.of(job_id)], mine
+        )
+        yield from waits_invariants.received_otherwise(received)
 
 
 def steps_by_job(
@@ -120,7 +122,7 @@ def _read(found: Iterator[AnyRow] | Sequence[AnyRow]) -> tuple[list[Met], list[V
     read, unread = list[Met](), list[Violation]()
     for row in found:
         try:
-            read.append(of_waits.met_from(row.job_id, rows.step_record(row)))
+            read.append(waits_invariants.met_from(row.job_id, rows.step_record(row)))
         except ValueError as error:
             unread.append(unreadable(row.job_id, error))
     return read, unread

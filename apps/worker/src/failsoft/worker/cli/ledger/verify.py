@@ -14,7 +14,7 @@ from failsoft.job_engine.invariants import Violation, history_of, violations
 from failsoft.job_engine.records.job import HistoryEntry
 from failsoft.job_engine.values.redaction import redacted_url
 from failsoft.ledger import Database, SqlLedger, check
-from failsoft.ledger import verify as verifying
+from failsoft.ledger import verify as checks
 from failsoft.ledger.verify import Checked
 from failsoft.queue.client import close_clients
 from failsoft.worker.cli.jobs.selection import find_id
@@ -93,7 +93,7 @@ def _verified_job(ledger: SqlLedger, given: str) -> _Report:
 
 def _verified(database: Database, limit: int) -> _Report:
     report, began = _Report(), monotonic()
-    for checked in _with_progress(verifying.verify(database), verifying.count_jobs(database)):
+    for checked in _with_progress(checks.verify(database), checks.count_jobs(database)):
         report.add(checked, limit)
     report.seconds = round(monotonic() - began, 3)
     return report

@@ -97,7 +97,7 @@ def descendants(listing: str, root: int) -> Sequence[int]:
 
 
 def _temporary(folder: Path) -> Mapping[str, str]:
-    # A worker that is killed leaves the folder of its nursery's socket behind, which must go with
-    # ours; but the path of a socket may have some hundred characters and no more.
+    # A worker that is killed leaves the folder of its fork server's socket behind, which must go
+    # with ours; but the path of a socket may have some hundred characters and no more.
     fits = len(str(folder / "pymp-12345678" / "listener-12345678")) < _SOCKET_PATH
     return {"TMPDIR": str(folder)} if fits else {}
