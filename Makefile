@@ -63,7 +63,7 @@ sabotage: setup  ## Break one rule of the code after the other: a layer must tur
 	@$(RUN) python -m tests.sabotage --evidence docs/evidence $(ARGS)
 
 model-spin: setup  ## Check the hand-off protocol with Spin, too, and that it misses each rule
-	@{ command -v spin && command -v cc; } >/dev/null || tests/model/install-spin
+	@{ command -v spin && command -v cc; } >/dev/null || tests/model/spin/install-spin
 	@$(RUN) python -m tests.model.spin
 
 check: setup  ## Formatting, lint, import contracts, citations, types and whether all that is public has one

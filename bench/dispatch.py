@@ -35,7 +35,7 @@ from failsoft.ledger.upgrade.run import upgrade
 from failsoft.worker.configuration.settings import load_settings
 from failsoft.worker.dev.embedded_valkey import EmbeddedValkey
 from failsoft.worker.wiring import build
-from tests.servers.postgres import Postgres
+from tests.servers.postgresql.postgres import Postgres
 from tests.servers.rabbitmq import RabbitMQ
 
 

@@ -32,11 +32,11 @@ from rich.progress import track
 from rich.table import Table
 from sqlalchemy import Engine, create_engine, text
 
-from bench import of_dbos, of_failsoft
-from bench.apart import Apart
-from bench.of_failsoft import STEPS
+from bench import dbos_steps, failsoft_steps
+from bench.contender_process import Apart
+from bench.failsoft_steps import STEPS
 from failsoft.worker.dev.embedded_valkey import EmbeddedValkey
-from tests.servers.postgres import Postgres
+from tests.servers.postgresql.postgres import Postgres
 from tests.servers.processes import wait_until
 from tests.servers.rabbitmq import RabbitMQ
 
@@ -88,7 +88,7 @@ def measured(
     url = database_url(ledger, folder, stack)
     database = create_engine(url)
     alone: dict[str, Timed] = {}
-    for who, module in (("Failsoft", of_failsoft), ("DBOS", of_dbos)):
+    for who, module in (("Failsoft", failsoft_steps), ("DBOS", dbos_steps)):
         contender = Apart(module.__name__, url)
         stack.callback(contender.stop)
         alone[who] = contender.run
@@ -138,11 +138,11 @@ def queues(database: Engine, folder: Path, stack: ExitStack, *, count: int) -> d
         "FAILSOFT_LEDGER_URL": url,
         "REDIS_URL": valkey.url,
         "AMQP_URL": rabbitmq.url,
-        "FAILSOFT_JOBS": "bench.of_failsoft",
+        "FAILSOFT_JOBS": "bench.failsoft_steps",
     }
-    ours = of_failsoft.Workers(env, folder)
+    ours = failsoft_steps.Workers(env, folder)
     stack.callback(ours.stop)
-    theirs = of_dbos.Worker(url, folder)
+    theirs = dbos_steps.Worker(url, folder)
     stack.callback(theirs.stop)
     table = "workflow_status" if database.dialect.name == "sqlite" else "dbos.workflow_status"
     ended = {"ours": _OURS, "theirs": _THEIRS.format(table)}

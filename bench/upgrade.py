@@ -23,7 +23,7 @@ from failsoft.ledger import Database
 from failsoft.ledger.upgrade.run import upgrade
 from failsoft.ledger.upgrade.scripts import load
 from failsoft.ledger.upgrade.steps import Progress
-from tests.servers.postgres import Postgres
+from tests.servers.postgresql.postgres import Postgres
 
 START = "0005"
 THREADS = 2

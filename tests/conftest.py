@@ -15,16 +15,16 @@ import psutil
 import pytest
 
 from tests import environment
-from tests.features.deployment import House
-from tests.servers.pgbouncer import PgBouncer
-from tests.servers.postgres import Postgres
-from tests.servers.postgres_pair import PostgresPair
+from tests.deployments.shared import House
+from tests.servers.fork_server import Zygote
+from tests.servers.postgresql.pgbouncer import PgBouncer
+from tests.servers.postgresql.postgres import Postgres
+from tests.servers.postgresql.postgres_pair import PostgresPair
 from tests.servers.processes import PATIENCE, Processes, end, offspring, wait_until
 from tests.servers.proxy import TcpProxy
 from tests.servers.rabbitmq import RabbitMQ
 from tests.servers.server import Server
 from tests.servers.valkey import Valkey
-from tests.servers.zygote import Zygote
 
 S = TypeVar("S", bound=Server)
 RUN = "_FAILSOFT_TEST_RUN"

@@ -18,7 +18,7 @@ from tests.chaos.plan import Plan
 from tests.chaos.progress import Progress
 from tests.chaos.report import Report
 from tests.chaos.run import Run
-from tests.chaos.surroundings import LEDGER_KINDS, LedgerKind
+from tests.chaos.system.servers import LEDGER_KINDS, LedgerKind
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tests.chaos.surroundings import LedgerKind
+from tests.chaos.system.servers import LedgerKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

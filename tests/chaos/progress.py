@@ -4,7 +4,7 @@ from time import monotonic
 
 from rich.console import Console
 
-from tests.chaos.schedule import Fired
+from tests.chaos.faults.schedule import Fired
 
 
 class Progress:

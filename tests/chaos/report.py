@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from failsoft.job_engine.invariants import Violation
-from tests.chaos.evidence import Case, Evidence
+from tests.chaos.history.evidence import Case, Evidence
+from tests.chaos.history.timeline import TICK
 from tests.chaos.plan import Plan
 from tests.chaos.promises import charges
-from tests.chaos.timeline import TICK
 
 #: How many violations are told in full.
 TOLD = 50

@@ -13,32 +13,32 @@ from failsoft.job_engine.invariants import history_of
 from failsoft.job_engine.records.states import JobState
 from failsoft.ledger import SqlLedger
 from failsoft.ledger.verify import verify
-from tests.chaos.checks import vacuous, violations
-from tests.chaos.effect_log import now, read
-from tests.chaos.effects import effects_in
-from tests.chaos.evidence import Evidence, gather
 from tests.chaos.faults.clock import OfClock
 from tests.chaos.faults.commands import OfCommands
 from tests.chaos.faults.ledger import of_ledger
 from tests.chaos.faults.links import OfLinks
+from tests.chaos.faults.nemesis import Nemesis
+from tests.chaos.faults.other_programs import OfStrangers
 from tests.chaos.faults.processes import OfProcesses
 from tests.chaos.faults.rabbitmq import OfRabbitMQ
-from tests.chaos.faults.strangers import OfStrangers
+from tests.chaos.faults.schedule import Journal, lanes
 from tests.chaos.faults.valkey import OfValkey
-from tests.chaos.features import met, never_met
-from tests.chaos.jobs import SCHEDULED
-from tests.chaos.nemesis import Nemesis
-from tests.chaos.operations import BROKEN, operations
+from tests.chaos.feature_counts import met, never_met
+from tests.chaos.history.evidence import Evidence, gather
+from tests.chaos.history.timeline import Timeline
 from tests.chaos.plan import Plan
 from tests.chaos.progress import Progress
+from tests.chaos.promises.checks import vacuous, violations
 from tests.chaos.promises.requests import healthy_again
 from tests.chaos.report import Report, count, last_to_end
-from tests.chaos.schedule import Journal, lanes
 from tests.chaos.stalls import Stalls
-from tests.chaos.surroundings import Surroundings
-from tests.chaos.timeline import Timeline
-from tests.chaos.topology import Topology
-from tests.chaos.within import orders_in
+from tests.chaos.system.servers import Surroundings
+from tests.chaos.system.topology import Topology
+from tests.chaos.workload.app_transactions import orders_in
+from tests.chaos.workload.business_table import effects_in
+from tests.chaos.workload.definitions import SCHEDULED
+from tests.chaos.workload.effect_log import now, read
+from tests.chaos.workload.operations import BROKEN, operations
 from tests.servers.processes import PATIENCE
 
 T = TypeVar("T")

@@ -3,10 +3,10 @@
 import threading
 from typing import Self
 
-from tests.chaos.effect_log import now
+from tests.chaos.faults.schedule import Fired
 from tests.chaos.promises.charges import STALL
-from tests.chaos.queues import LEASE
-from tests.chaos.schedule import Fired
+from tests.chaos.workload.effect_log import now
+from tests.chaos.workload.queues import LEASE
 
 #: How often it looks, and how late a look must be to count, in seconds.
 PAUSE = 0.05

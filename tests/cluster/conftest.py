@@ -7,9 +7,9 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from tests.integration.acceptance.conftest import *  # noqa: F403 - its fixtures, all of them
+from tests.deployments.fixtures import *  # noqa: F403 - its fixtures, all of them
 from tests.servers.network import missing
-from tests.servers.patroni import PatroniCluster
+from tests.servers.postgresql.patroni import PatroniCluster
 
 
 @pytest.fixture(scope="module", params=[True, False], ids=["synchronous", "asynchronous"])

@@ -12,13 +12,13 @@ from pathlib import Path
 from failsoft.dispatcher import JobHandle
 from failsoft.job_engine import JobState
 from failsoft.job_engine.errors import JobNotFoundError
-from tests.faults.load import Load, charged
-from tests.integration.acceptance.deployment import Stage
-from tests.integration.acceptance.evidence import (
+from tests.deployments.deployment import Stage
+from tests.deployments.promises import (
     assert_finished_steps_stayed_finished,
     assert_one_authority,
     assert_one_outcome,
 )
+from tests.faults.dispatch_load import Load, charged
 
 #: The folder that the figures go to, as JSON.
 VARIABLE = "_FAILSOFT_CLUSTER_SUMMARY"

@@ -6,9 +6,9 @@ from collections.abc import Callable
 import pytest
 
 from tests.cluster.outcome import assert_kept, at_work, forget_lost, outcome
-from tests.faults.load import charged, under_load
-from tests.integration.acceptance.deployment import Stage
-from tests.servers.patroni import TTL, PatroniCluster
+from tests.deployments.deployment import Stage
+from tests.faults.dispatch_load import charged, under_load
+from tests.servers.postgresql.patroni import TTL, PatroniCluster
 from tests.servers.processes import PATIENCE, wait_until
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]

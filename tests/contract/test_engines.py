@@ -6,7 +6,7 @@ from contextlib import closing
 import pytest
 
 from failsoft.testing import EngineBench, EngineSuite, ServerlessEngineSuite
-from tests.contract.benches import DramatiqBench, MemoryBench, RqBench
+from tests.contract.engine_setups import DramatiqBench, MemoryBench, RqBench
 from tests.servers.rabbitmq import Application, RabbitMQ
 from tests.servers.valkey import Valkey
 

@@ -11,7 +11,7 @@ from failsoft.dispatcher.engines.dramatiq_messages import encode, pack
 from failsoft.job_engine.records.message import Message
 from failsoft.queue import queue_name
 from failsoft.testing.engine_suite.bench import new_message, offer
-from tests.contract.benches import QUEUE, DramatiqBench
+from tests.contract.engine_setups import QUEUE, DramatiqBench
 from tests.servers.processes import PATIENCE, wait_until
 from tests.servers.valkey import Valkey
 

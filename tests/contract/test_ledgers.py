@@ -26,9 +26,9 @@ from failsoft.testing.ledger_suite.control.retried_keys import (
 )
 from failsoft.testing.ledger_suite.fixtures import new_job, plan
 from tests.integration.upgrades.next_release import ADDITIVE
-from tests.servers.database_clock import DatabaseClock
-from tests.servers.pgbouncer import PgBouncer
-from tests.servers.postgres import Postgres
+from tests.servers.postgresql.database_clock import DatabaseClock
+from tests.servers.postgresql.pgbouncer import PgBouncer
+from tests.servers.postgresql.postgres import Postgres
 from tests.servers.processes import PATIENCE, wait_until
 
 Bench = tuple[Database, DatabaseClock]

@@ -18,7 +18,7 @@ from failsoft.job_engine.policies.queue import QueueProfile
 from failsoft.job_engine.ports.engine import EngineAdapter, EngineHealth
 from failsoft.job_engine.records.message import Message
 from failsoft.queue import shared_client
-from tests.integration.security.documented import ADD_USER, DELETE_USER, PERMIT
+from tests.integration.security.documented_commands import ADD_USER, DELETE_USER, PERMIT
 from tests.servers.processes import PATIENCE, wait_until
 from tests.servers.rabbitmq import RabbitMQ
 from tests.servers.valkey import Valkey

@@ -34,8 +34,8 @@ from failsoft.testing.ledger_suite.fixtures import (
     plan,
     waiting,
 )
-from tests.servers.database_clock import DatabaseClock
-from tests.servers.postgres import Postgres
+from tests.servers.postgresql.database_clock import DatabaseClock
+from tests.servers.postgresql.postgres import Postgres
 
 pytestmark = pytest.mark.fault("F39")
 

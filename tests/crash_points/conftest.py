@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.crash_points.crew import CREW_JOBS, Crew
-from tests.integration.acceptance.conftest import (
+from tests.crash_points.replaced_workers import CREW_JOBS, Crew
+from tests.deployments.deployment import Stage
+from tests.deployments.fixtures import (
     addresses,
     environment,
     fallback_url,
@@ -15,7 +16,6 @@ from tests.integration.acceptance.conftest import (
     stage,
     upgraded_ledger_url,
 )
-from tests.integration.acceptance.deployment import Stage
 
 __all__ = [
     "addresses",

@@ -10,9 +10,9 @@ from failsoft.job_engine import JobState
 from failsoft.job_engine.crash_points import COMMITS, DEEDS
 from failsoft.job_engine.records.job import JobRecord, Ticket, WorkerRecord
 from failsoft.job_engine.records.new_job import NewJob, OfferPlan
-from tests.crash_points.crew import ENGINES, Crew
-from tests.crash_points.jobs import Act, crossing, waiting
-from tests.integration.acceptance.deployment import Stage
+from tests.crash_points.replaced_workers import ENGINES, Crew
+from tests.deployments.deployment import Stage
+from tests.jobs.crash_point_jobs import Act, crossing, waiting
 
 BRIEF = timedelta(milliseconds=200)
 HOUR = timedelta(hours=1)

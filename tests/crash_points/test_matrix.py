@@ -13,10 +13,10 @@ from failsoft.job_engine import JobState
 from failsoft.job_engine.outcome import MAX_CRASHES
 from failsoft.ledger.verify import verify
 from tests.crash_points.cells import ACTIONS, MATRIX, SLOW, Cell, is_quick
-from tests.crash_points.crew import Crew
+from tests.crash_points.replaced_workers import Crew
 from tests.crash_points.scenarios import SCENARIOS, handle
-from tests.integration.acceptance.deployment import PATIENCE, Stage
-from tests.integration.acceptance.evidence import (
+from tests.deployments.deployment import PATIENCE, Stage
+from tests.deployments.promises import (
     assert_finished_steps_stayed_finished,
     assert_one_authority,
     assert_one_outcome,

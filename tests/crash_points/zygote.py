@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.crash_points import acting
+from tests.crash_points import roles
 
 LOOK_SECONDS = 0.01
 
@@ -41,7 +41,7 @@ def be(wanted: Mapping[str, Any]) -> None:
     os.dup2(log, 1)
     os.dup2(log, 2)
     os.environ.update(wanted["env"])
-    acting.ROLES[wanted["role"]](*wanted["words"])
+    roles.ROLES[wanted["role"]](*wanted["words"])
 
 
 if __name__ == "__main__":

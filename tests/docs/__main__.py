@@ -16,8 +16,8 @@ from failsoft.ledger.upgrade.run import upgrade
 from failsoft.testing import MemoryEngine
 from failsoft.worker.configuration.settings import load_settings
 from failsoft.worker.wiring import App, build, open_database
+from tests.docs.memory_workers import PageCatalogue, serve_every_queue
 from tests.docs.page import Block, blocks_of
-from tests.docs.staff import PageCatalogue, serve_every_queue
 
 #: How often scheduler, rescuer and heartbeats look: a page is not to wait for them.
 LOOK_EVERY = timedelta(milliseconds=40)

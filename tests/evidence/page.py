@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from tests.evidence import benches
+from tests.evidence import benchmarks
 from tests.evidence.figures import Figures, all_in, one, total
 from tests.evidence.tables import table
 
@@ -243,9 +243,9 @@ def _steps() -> str:
     found = [each for run in ("disk", "memory") for each in one(f"bench/steps-{run}") or ()]
     return _part(
         "Steps a second, beside DBOS",
-        benches.STEPS,
+        benchmarks.STEPS,
         "make bench-steps && TMPDIR=/dev/shm make bench-steps",
-        _or_not_run(found, lambda: benches.steps(found)),
+        _or_not_run(found, lambda: benchmarks.steps(found)),
     )
 
 
@@ -253,9 +253,9 @@ def _dispatch() -> str:
     found = all_in("bench", "dispatch-*")
     return _part(
         "Dispatching, beside raw RQ and raw Dramatiq",
-        benches.DISPATCH,
+        benchmarks.DISPATCH,
         'make bench && make bench ARGS="--ledger postgresql"',
-        _or_not_run(found, lambda: benches.dispatch(found)),
+        _or_not_run(found, lambda: benchmarks.dispatch(found)),
     )
 
 
@@ -263,9 +263,9 @@ def _outages() -> str:
     found = one("bench/outages")
     return _part(
         "Dispatching while a broker is away",
-        benches.OUTAGES,
+        benchmarks.OUTAGES,
         "make bench-outages",
-        _or_not_run(found, lambda: benches.outages(found)),
+        _or_not_run(found, lambda: benchmarks.outages(found)),
     )
 
 

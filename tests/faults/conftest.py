@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.integration.acceptance.conftest import *  # noqa: F403 - its fixtures, all of them
-from tests.servers.postgres import Postgres
+from tests.deployments.fixtures import *  # noqa: F403 - its fixtures, all of them
+from tests.servers.postgresql.postgres import Postgres
 from tests.servers.proxy import TcpProxy
 from tests.servers.rabbitmq import RabbitMQ
 from tests.servers.valkey import Valkey

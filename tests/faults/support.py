@@ -7,8 +7,8 @@ import pytest
 
 from failsoft.dispatcher import JobHandle
 from failsoft.worker.wiring import App
-from tests.integration.acceptance.deployment import JOBS, PATIENCE, TRIES_THREAD, Play, Stage
-from tests.integration.acceptance.jobs_under_test import in_thread
+from tests.deployments.deployment import JOBS, PATIENCE, TRIES_THREAD, Play, Stage
+from tests.jobs.scripted import in_thread
 from tests.servers.processes import wait_until
 from tests.servers.proxy import TcpProxy
 
@@ -16,7 +16,7 @@ from tests.servers.proxy import TcpProxy
 ON_SQLITE = pytest.mark.parametrize("ledger_url", ["sqlite"], indirect=True)
 ON_POSTGRESQL = pytest.mark.parametrize("ledger_url", ["postgresql"], indirect=True)
 
-OUR_JOBS = f"{JOBS},tests.faults.jobs"
+OUR_JOBS = f"{JOBS},tests.jobs.fault_jobs"
 
 
 def by_road(url: str, port: int, road: TcpProxy) -> str:

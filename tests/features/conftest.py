@@ -2,11 +2,11 @@
 
 To add a test of a feature:
 
-1. Put its jobs into `tests/features/jobs/<area>.py`, on the queue `LANE.name` of
-   `tests/features/lane.py`. The workers import every module of that folder; job names are one
+1. Put its jobs into `tests/features/jobs/<area>/`, on the queue `LANE.name` of
+   `tests/features/queues.py`. The workers import every module of that folder; job names are one
    name space, so begin them with the feature's name.
-2. Write `tests/features/test_<feature>.py`. A test takes the fixture `house`, and runs for RQ
-   on SQLite and for Dramatiq on PostgreSQL; with `-m long` the other way round, too.
+2. Write `tests/features/<area>/test_<feature>.py`. A test takes the fixture `house`, and runs
+   for RQ on SQLite and for Dramatiq on PostgreSQL; with `-m long` the other way round, too.
    `house.dispatch(job, payload, **options)` dispatches to the test's engine,
    `house.wait_for(handle, state)` waits, `handle.result()`
    is the job's. `house.ledger`, `house.dispatcher`, `house.database` and `house.engine` are
@@ -27,8 +27,8 @@ import pytest
 
 from failsoft.ledger import Database
 from failsoft.ledger.verify import verify
-from tests.features.deployment import Building, House, built
-from tests.servers.postgres import Postgres
+from tests.deployments.shared import Building, House, built
+from tests.servers.postgresql.postgres import Postgres
 from tests.servers.rabbitmq import RabbitMQ
 from tests.servers.valkey import Valkey
 

@@ -22,7 +22,7 @@ from failsoft.testing.ledger_suite import fixtures
 from failsoft.testing.ledger_suite.dispatching import schedules as scheduling
 from failsoft.testing.ledger_suite.flow import chains as flowing
 from failsoft.testing.ledger_suite.flow import follow_ups, invoked_jobs
-from tests.integration.together import awaiting, received, told
+from tests.integration.related_jobs import awaiting, received, told
 
 HOUR_US = 3_600_000_000
 

@@ -21,8 +21,8 @@ from failsoft.ledger.schema.tables import attempts
 from failsoft.ledger.transitions import statements
 from failsoft.ledger.upgrade.run import upgrade
 from failsoft.testing.ledger_suite import fixtures
-from tests.servers.drivers import nothing, watched
-from tests.servers.postgres import Postgres
+from tests.servers.postgresql.drivers import nothing, watched
+from tests.servers.postgresql.postgres import Postgres
 from tests.servers.processes import PATIENCE
 
 COUNT = select(func.count().label("found")).select_from(attempts)

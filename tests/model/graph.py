@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from failsoft.job_engine.records.states import JobState, permits
-from tests.model.carriers import carrier_edges, dispatcher_edges
-from tests.model.cast import State, make_row
 from tests.model.model import Edge, Model, with_row
+from tests.model.offer_actions import carrier_edges, dispatcher_edges
+from tests.model.participants import State, make_row
 from tests.model.rules import ONCE
 from tests.model.workers import worker_edges
 

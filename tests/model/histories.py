@@ -15,8 +15,8 @@ from failsoft.job_engine.records.job import (
     StepRecord,
 )
 from failsoft.job_engine.records.states import JobState
-from tests.model.cast import Row
 from tests.model.model import Edge, Model
+from tests.model.participants import Row
 from tests.model.rules import SLEEP
 from tests.model.traces import ENGINES, Moment
 

@@ -10,7 +10,7 @@ from functools import cache
 from typing import NamedTuple
 
 from failsoft.job_engine.records.states import Fence, JobState, permits
-from tests.model.cast import (
+from tests.model.participants import (
     CARRYING,
     IDLE,
     LOST,

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import monotonic
 
-from tests.model.cast import State
 from tests.model.graph import successors
 from tests.model.model import Edge, Model
+from tests.model.participants import State
 
 
 @dataclass

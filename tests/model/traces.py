@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tests.model.cast import State
 from tests.model.graph import successors
 from tests.model.model import Edge, Model
+from tests.model.participants import State
 from tests.model.search import Found, Search
 
 ENGINES = ("rq", "dramatiq")

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterator
 
 from failsoft.job_engine.records.states import JobState
-from tests.model.cast import (
+from tests.model.model import Edge, Model, with_row, with_worker
+from tests.model.participants import (
     ASKING,
     BODY,
     FORGED,
@@ -22,7 +23,6 @@ from tests.model.cast import (
     make_row,
     make_worker,
 )
-from tests.model.model import Edge, Model, with_row, with_worker
 from tests.model.rules import ONCE, PLAIN, SLEEP
 
 _IDLE = make_worker(IDLE)

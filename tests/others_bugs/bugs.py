@@ -31,7 +31,7 @@ BUGS = (
         ("riverqueue/river#1302", "dbos-inc/dbos-transact-py#742", "rails/solid_queue#589"),
         "Every transition compares what was seen; a job that moved on is left alone",
         {
-            "tests/faults/test_rescuers.py": (
+            "tests/faults/processes/test_rescuers.py": (
                 "test_a_rescuer_that_wakes_with_a_stale_view_changes_nothing",
             ),
             f"{SUITE}/races.py": (
@@ -63,7 +63,7 @@ BUGS = (
             f"{ACCEPTANCE}/test_workers_lost.py": (
                 "test_a_worker_that_was_frozen_past_its_lease_wakes_up_without_authority",
             ),
-            "tests/faults/test_workers_in_trouble.py": (
+            "tests/faults/processes/test_workers_in_trouble.py": (
                 "test_a_worker_whose_job_starves_the_renewal_loses_it_and_records_nothing",
             ),
             f"{SUITE}/dispatching/limits.py": (
@@ -106,7 +106,7 @@ BUGS = (
             f"{SUITE}/dispatching/unique_keys.py": ("test_a_retry_is_not_blocked_by_its_own_key",),
             f"{SUITE}/control/retries.py": ("test_the_old_key_goes_on_pointing_at_the_old_job",),
             f"{SUITE}/control/retried_keys.py": ("test_a_retry_holds_the_key_until_it_has_ended",),
-            "tests/features/test_identity.py": (
+            "tests/features/dispatching/test_identity.py": (
                 "test_a_dead_letter_is_tried_again_whatever_its_key",
             ),
         },
@@ -133,11 +133,11 @@ BUGS = (
                 "test_redis_killed_before_dispatch_costs_one_try_and_dramatiq_runs_the_jobs",
                 "test_redis_frozen_at_dispatch_delays_it_by_its_budget_and_the_late_message_is_refused",
             ),
-            "tests/faults/test_redis_faults.py": (
+            "tests/faults/brokers/test_redis_faults.py": (
                 "test_a_redis_that_falls_silent_without_a_word_costs_one_try",
                 "test_a_redis_that_answers_and_takes_no_writes_is_passed_over",
             ),
-            "tests/faults/test_rabbitmq_faults.py": (
+            "tests/faults/brokers/test_rabbitmq_faults.py": (
                 "test_a_message_whose_confirm_was_lost_is_refused_where_it_arrives",
                 "test_six_copies_of_a_message_run_the_job_once",
                 "test_a_rabbitmq_that_blocks_or_hangs_sends_jobs_back_to_rq",
@@ -202,7 +202,7 @@ BUGS = (
         ("rails/rails: `ActiveJob::Continuation::InvalidStepError`",),
         "The job is held, and says which step it expected",
         {
-            "tests/faults/test_workers_in_trouble.py": (
+            "tests/faults/processes/test_workers_in_trouble.py": (
                 "test_a_job_that_goes_on_in_code_with_other_steps_is_held",
             ),
             "tests/unit/job_engine/steps/test_context.py": (
@@ -220,7 +220,7 @@ BUGS = (
             f"{ACCEPTANCE}/test_fallback_lost.py": (
                 "test_a_job_that_sleeps_while_its_engine_is_lost_wakes_on_the_other",
             ),
-            "tests/faults/test_clocks.py": (
+            "tests/faults/processes/test_clocks.py": (
                 "test_clocks_that_are_hours_apart_take_no_job_from_who_works_on_it",
             ),
             "tests/unit/dispatcher/maintenance/test_cron.py": (
@@ -256,7 +256,7 @@ BUGS = (
         ("RealOrangeOne/django-tasks#189", "getlago/lago-api#6319"),
         "The job is in the caller's transaction; a rescuer sweeps up what was not delivered",
         {
-            "tests/features/test_transactional.py": (
+            "tests/features/dispatching/test_transactional.py": (
                 "test_it_runs_after_the_commit_and_not_before",
                 "test_a_rollback_leaves_nothing",
                 "test_what_a_crash_after_the_commit_leaves_is_swept_up",
@@ -270,12 +270,12 @@ BUGS = (
         "SQLite alone opens the file; a fork closes what is idle, and a file that is not the one "
         "at its path any more is noticed before a commit",
         {
-            "tests/faults/test_ledger_file.py": (
+            "tests/faults/sqlite/test_ledger_file.py": (
                 "test_nothing_that_the_product_does_drops_the_locks",
                 "test_no_job_is_lost_to_a_process_that_opens_and_closes_the_ledger",
                 "test_a_log_that_is_gone_stops_the_process_once_and_takes_nothing_with_it",
             ),
-            "tests/faults/test_forking.py": (
+            "tests/faults/processes/test_forks.py": (
                 "test_no_job_of_a_parent_or_its_children_is_lost",
                 "test_a_child_that_is_forked_within_a_transaction_is_refused",
             ),
@@ -288,10 +288,10 @@ BUGS = (
         "What it says then is an outage like any other: it is waited for, connections to it are "
         "dropped, and no job is charged",
         {
-            "tests/faults/test_unavailable_states.py": (
+            "tests/faults/postgresql/test_unavailable_states.py": (
                 "test_a_server_that_takes_no_writes_for_a_while_is_waited_for",
             ),
-            "tests/faults/test_promoted_replicas.py": (
+            "tests/faults/postgresql/test_promoted_replicas.py": (
                 "test_a_promoted_replica_goes_on_with_every_accepted_job",
                 "test_sessions_that_stay_open_to_a_demoted_primary_are_given_up",
             ),
@@ -303,7 +303,7 @@ BUGS = (
         ("malthe/pq#30", "graphile/worker#125", "porsager/postgres#547"),
         "Such a pooler is found at connect and refused, or served by a mode of its own",
         {
-            "tests/faults/test_poolers.py": (
+            "tests/faults/postgresql/test_poolers.py": (
                 "test_sessions_that_are_lent_are_refused_and_nothing_is_left_in_them",
                 "test_the_mode_for_them_works_and_no_other_client_notices",
             ),
@@ -318,7 +318,7 @@ BUGS = (
         ),
         "What lies further ahead than its timing can yield is pulled in",
         {
-            "tests/faults/test_clocks.py": (
+            "tests/faults/processes/test_clocks.py": (
                 "test_a_ledger_whose_clock_was_set_for_a_while_delays_no_job",
                 "test_a_host_whose_clock_was_set_for_a_while_delays_no_job",
             ),

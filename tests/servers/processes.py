@@ -16,7 +16,7 @@ import psutil
 
 from failsoft.worker.dev.embedded_valkey import free_port
 from failsoft.worker.processes.kill_on_exit import KillOnExit
-from tests.servers.zygote import Forked, Zygote
+from tests.servers.fork_server import Forked, Zygote
 
 __all__ = [
     "PATIENCE",

@@ -14,7 +14,7 @@ from pika.adapters.blocking_connection import BlockingChannel
 from pika.adapters.utils.connection_workflow import AMQPConnectorStackTimeout
 
 from failsoft.worker.dev.embedded_valkey import EmbeddedServerError, EmbeddedValkey
-from tests.servers.postgres import Postgres
+from tests.servers.postgresql.postgres import Postgres
 from tests.servers.processes import PATIENCE, Processes, is_alive, wait_until
 from tests.servers.rabbitmq import RabbitMQ
 from tests.servers.valkey import Valkey

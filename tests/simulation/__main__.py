@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 
 from tests.simulation import seeds
+from tests.simulation.run import Run, World
 from tests.simulation.summary import keep, summarise
-from tests.simulation.world import Run, World
 
 #: A line of progress is printed after so many seeds.
 PROGRESS = 100

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 from failsoft.testing import FrozenClock
-from tests.simulation.baton import Conductor
+from tests.simulation.scheduler import Conductor
 
 
 class LedgerTime:

@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 from failsoft.job_engine.ports.clock import GRACE
-from tests.simulation.baton import Process
-from tests.simulation.deployment import House
-from tests.simulation.scene import Kind, Scene
+from tests.simulation.processes.restarts import House
+from tests.simulation.scheduler import Process
+from tests.simulation.shared_state import Kind, Scene
 
 #: The mean pause between two deeds, in seconds.
 PAUSE = 2.5

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.simulation.world import Run
+from tests.simulation.run import Run
 
 FOLDER = Path(__file__).parents[1] / "seeds"
 

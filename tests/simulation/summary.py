@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from tests.simulation.run import Run
 from tests.simulation.sometimes import SOMETIMES
-from tests.simulation.world import Run
 
 #: Names a folder: each run of many seeds leaves a JSON file there.
 VARIABLE = "_FAILSOFT_SIMULATION_SUMMARY"

@@ -9,13 +9,13 @@ import pytest
 from failsoft.ledger import SqlLedger
 from failsoft.testing import MemoryLedger
 from tests.simulation import seeds
-from tests.simulation.breaks import BREAKS, ForgetsOffers
-from tests.simulation.breaks_of_clocks import BREAKS_OF_CLOCKS
-from tests.simulation.breaks_of_features import BREAKS_OF_FEATURES, TakesEffectTwice
-from tests.simulation.databases import sqlite_ledger
+from tests.simulation.mutants.breaks import BREAKS, ForgetsOffers
+from tests.simulation.mutants.clock_breaks import BREAKS_OF_CLOCKS
+from tests.simulation.mutants.feature_breaks import BREAKS_OF_FEATURES, TakesEffectTwice
+from tests.simulation.processes.databases import sqlite_ledger
+from tests.simulation.run import Run, World
 from tests.simulation.sometimes import SOMETIMES
 from tests.simulation.summary import keep, seen_in
-from tests.simulation.world import Run, World
 
 #: They meet everything together, and some more that need not; `make test-long` runs thousands.
 SEEDS = (100, 103, 109, 122, 123, 131, 161, 172, 176, *range(200, 216))

@@ -22,8 +22,8 @@ from failsoft.job_engine.records.manual_retry import ManualRetry
 from failsoft.job_engine.records.resolution import Resolution
 from failsoft.job_engine.records.states import ACCEPT, FAIL, RESUME, STOP, JobState, Transition
 from failsoft.testing.ledger_suite.fixtures import FIRST, SECOND
+from tests.stateful.actions import Play
 from tests.stateful.attempt import ENDINGS, Attempt
-from tests.stateful.benches import Bench
 from tests.stateful.choices import (
     MINUTE,
     delays,
@@ -39,8 +39,8 @@ from tests.stateful.choices import (
     spans,
     uniques,
 )
+from tests.stateful.databases import Bench
 from tests.stateful.pair import Fault
-from tests.stateful.play import Play
 
 T = TypeVar("T")
 

@@ -13,7 +13,7 @@ from failsoft.job_engine.records.new_job import OfferPlan
 from failsoft.ledger import SqlLedger
 from failsoft.ledger.database.sqlite import engine as sqlite
 from failsoft.ledger.transitions import fenced_writes
-from tests.stateful.benches import Bench
+from tests.stateful.databases import Bench
 
 
 class ClaimsAnyEpoch(SqlLedger):

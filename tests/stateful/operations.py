@@ -21,9 +21,9 @@ from failsoft.job_engine.records.new_job import OfferPlan
 from failsoft.job_engine.records.resolution import Resolution
 from failsoft.job_engine.records.states import ABANDON, ACCEPT, RESUME, STOP
 from failsoft.testing.ledger_suite.fixtures import ERROR, FIRST, SECOND, new_job
+from tests.stateful.actions import PICKUP, Play
 from tests.stateful.attempt import ENDINGS, Attempt
 from tests.stateful.machine import resolution
-from tests.stateful.play import PICKUP, Play
 
 Question = Callable[[Ledger], Any]
 #: Sets the scene, and says what is asked in it.

@@ -20,7 +20,7 @@ from failsoft.job_engine.policies.limits import Limit
 from failsoft.job_engine.ports.ledger import Ledger
 from failsoft.job_engine.records.states import JobState
 from failsoft.testing import MemoryLedger
-from tests.stateful.benches import Bench, CutOff, Loss
+from tests.stateful.databases import Bench, CutOff, Loss
 from tests.stateful.histories import histories_of
 
 T = TypeVar("T")

@@ -4,7 +4,7 @@ import json
 import os
 from pathlib import Path
 
-from tests.stateful.benches import Bench
+from tests.stateful.databases import Bench
 from tests.stateful.profiles import is_long
 
 #: Names a folder: the run on each ledger leaves a JSON file there.

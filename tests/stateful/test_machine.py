@@ -5,7 +5,7 @@ import time
 import pytest
 from hypothesis.stateful import run_state_machine_as_test
 
-from tests.stateful.benches import Bench
+from tests.stateful.databases import Bench
 from tests.stateful.machine import machine_on
 from tests.stateful.profiles import is_long, profile
 from tests.stateful.summary import keep

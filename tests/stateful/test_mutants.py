@@ -4,7 +4,7 @@ import pytest
 from hypothesis.stateful import run_state_machine_as_test
 
 from failsoft.ledger import SqlLedger
-from tests.stateful.benches import Bench
+from tests.stateful.databases import Bench
 from tests.stateful.machine import machine_on
 from tests.stateful.mutants import (
     MUTANTS,

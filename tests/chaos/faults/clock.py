@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from random import Random
 
-from tests.chaos.moved_clock import MovedClock
-from tests.chaos.nemesis import Nemesis, Strike
-from tests.chaos.timeline import AHEAD, BEHIND, JUMP, RIGHT
+from tests.chaos.faults.nemesis import Nemesis, Strike
+from tests.chaos.history.timeline import AHEAD, BEHIND, JUMP, RIGHT
+from tests.chaos.system.ledger_clock import MovedClock
 
 LANE = "clock"
 #: How long it is wrong, in seconds: for a few leases, and shorter than anyone believes it.

@@ -9,8 +9,8 @@ from pathlib import Path
 from random import Random
 
 from failsoft.worker import exit_codes
-from tests.chaos.nemesis import Nemesis, Strike
-from tests.chaos.topology import Topology
+from tests.chaos.faults.nemesis import Nemesis, Strike
+from tests.chaos.system.topology import Topology
 from tests.servers.processes import PATIENCE, Process
 
 LANE = "commands"

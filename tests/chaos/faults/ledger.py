@@ -5,10 +5,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from random import Random
 
+from tests.chaos.faults.nemesis import Nemesis
 from tests.chaos.faults.pgbouncer import OfPgBouncer
 from tests.chaos.faults.postgres import OfPostgres
-from tests.chaos.nemesis import Nemesis
-from tests.chaos.surroundings import Surroundings
+from tests.chaos.system.servers import Surroundings
 
 LANE = "ledger"
 

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from random import Random
 
-from tests.chaos.nemesis import Nemesis, Strike
-from tests.chaos.queues import LEASE
-from tests.chaos.topology import Topology
+from tests.chaos.faults.nemesis import Nemesis, Strike
+from tests.chaos.system.topology import Topology
+from tests.chaos.workload.queues import LEASE
 from tests.servers.proxy import Direction, TcpProxy
 
 LANE = "links"

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from random import Random
 
-from tests.chaos.nemesis import Nemesis, Strike
-from tests.chaos.surroundings import DATABASE
-from tests.servers.pgbouncer import PgBouncer
+from tests.chaos.faults.nemesis import Nemesis, Strike
+from tests.chaos.system.servers import DATABASE
+from tests.servers.postgresql.pgbouncer import PgBouncer
 
 #: That of the servers behind it: where the pooler leads to is changed only while it runs.
 LANE = "ledger"

@@ -7,11 +7,11 @@ from typing import Any
 
 import psycopg
 
-from tests.chaos.nemesis import Nemesis
-from tests.chaos.surroundings import DATABASE
-from tests.servers.pgbouncer import PgBouncer
-from tests.servers.postgres import Postgres
-from tests.servers.postgres_pair import PostgresPair
+from tests.chaos.faults.nemesis import Nemesis
+from tests.chaos.system.servers import DATABASE
+from tests.servers.postgresql.pgbouncer import PgBouncer
+from tests.servers.postgresql.postgres import Postgres
+from tests.servers.postgresql.postgres_pair import PostgresPair
 
 LANE = "ledger"
 END_SESSIONS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"

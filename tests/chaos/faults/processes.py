@@ -7,11 +7,11 @@ from random import Random
 import psutil
 
 from failsoft.job_engine.errors import LedgerUnavailableError
-from tests.chaos.actor import Actor
-from tests.chaos.nemesis import Nemesis, Strike
-from tests.chaos.queues import LEASE
-from tests.chaos.skew import HOUR
-from tests.chaos.topology import PREFORKING, Topology
+from tests.chaos.faults.nemesis import Nemesis, Strike
+from tests.chaos.system.restarted_process import Actor
+from tests.chaos.system.skew import HOUR
+from tests.chaos.system.topology import PREFORKING, Topology
+from tests.chaos.workload.queues import LEASE
 
 LANE = "processes"
 ROLES = ("dispatcher", "rq", "dramatiq", "maintenance")

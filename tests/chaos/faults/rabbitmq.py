@@ -6,8 +6,8 @@ from random import Random
 
 from pika.exceptions import AMQPError
 
-from tests.chaos.nemesis import Nemesis, Strike
-from tests.chaos.topology import QUEUES
+from tests.chaos.faults.nemesis import Nemesis, Strike
+from tests.chaos.system.topology import QUEUES
 from tests.servers.rabbitmq import RabbitMQ
 
 LANE = "rabbitmq"

@@ -6,7 +6,7 @@ from pathlib import Path
 from random import Random
 from shutil import rmtree
 
-from tests.chaos.nemesis import Nemesis, Strike
+from tests.chaos.faults.nemesis import Nemesis, Strike
 from tests.servers.valkey import Valkey
 
 LANE = "valkey"

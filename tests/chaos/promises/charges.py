@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from failsoft.job_engine.invariants import Violation
 from failsoft.job_engine.records.job import AttemptRecord
 from failsoft.job_engine.records.states import CRASH, CRASH_OUT, EXHAUST, RECOVER
-from tests.chaos.evidence import Case, Evidence
-from tests.chaos.queues import LEASE
-from tests.chaos.schedule import Fired
-from tests.chaos.timeline import TICK
+from tests.chaos.faults.schedule import Fired
+from tests.chaos.history.evidence import Case, Evidence
+from tests.chaos.history.timeline import TICK
+from tests.chaos.workload.queues import LEASE
 
 #: The ends of attempts that a crash is charged for.
 CHARGED = frozenset(each.name for each in (RECOVER, EXHAUST, CRASH, CRASH_OUT))

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 from failsoft.job_engine.invariants import Violation
 from failsoft.job_engine.records.states import JobState
-from tests.chaos.acts import CANCELLED, FAILED, INVOKED
-from tests.chaos.evidence import Case, Evidence
-from tests.chaos.timeline import TICK
+from tests.chaos.history.evidence import Case, Evidence
+from tests.chaos.history.timeline import TICK
+from tests.chaos.workload.handlers import CANCELLED, FAILED, INVOKED
 
 
 def one_child_each(evidence: Evidence) -> Iterator[Violation]:

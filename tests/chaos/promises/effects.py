@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from failsoft.job_engine.invariants import Violation
 from failsoft.job_engine.records.job import StepKind
-from tests.chaos.evidence import Case
+from tests.chaos.history.evidence import Case
 
 
 def one_row_each(case: Case) -> Iterator[Violation]:

@@ -6,10 +6,10 @@ from failsoft.job_engine.invariants import Violation
 from failsoft.job_engine.outcome import MAX_CRASHES
 from failsoft.job_engine.records.job import StepKind
 from failsoft.job_engine.records.states import EXPIRE, JobState
-from tests.chaos.evidence import Case
-from tests.chaos.linearizability import PARENT, SEQUEL
-from tests.chaos.operations import CANCEL, FAIL
-from tests.chaos.queues import MAX_ATTEMPTS
+from tests.chaos.history.evidence import Case
+from tests.chaos.history.linearizability import PARENT, SEQUEL
+from tests.chaos.workload.operations import CANCEL, FAIL
+from tests.chaos.workload.queues import MAX_ATTEMPTS
 
 
 def ended(case: Case) -> Iterator[Violation]:

@@ -4,12 +4,12 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 
 from failsoft.job_engine.invariants import Violation
-from tests.chaos.acts import NOTHING, WAIT, WAITS
-from tests.chaos.deed import step_name
-from tests.chaos.effect_log import END, Line
-from tests.chaos.evidence import Case
-from tests.chaos.operations import OK, SEND
-from tests.chaos.timeline import TICK
+from tests.chaos.history.evidence import Case
+from tests.chaos.history.timeline import TICK
+from tests.chaos.workload.effect_log import END, Line
+from tests.chaos.workload.handlers import NOTHING, WAIT, WAITS
+from tests.chaos.workload.operations import OK, SEND
+from tests.chaos.workload.script import step_name
 
 WAIT_US = WAIT // timedelta(microseconds=1)
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from failsoft.job_engine import JobFailure
 from failsoft.job_engine.invariants import Violation
 from failsoft.job_engine.records.states import JobState
-from tests.chaos.evidence import Case, Evidence
-from tests.chaos.jobs import WITH_A_HOOK, hook
-from tests.chaos.timeline import TICK
+from tests.chaos.history.evidence import Case, Evidence
+from tests.chaos.history.timeline import TICK
+from tests.chaos.workload.definitions import WITH_A_HOOK, hook
 
 
 def one_hook_each(evidence: Evidence) -> Iterator[Violation]:

@@ -6,10 +6,10 @@ from itertools import pairwise
 
 from failsoft.job_engine.invariants import Violation
 from failsoft.job_engine.records.states import JobState
-from tests.chaos.evidence import Case, Evidence
-from tests.chaos.linearizability import SEQUEL
-from tests.chaos.operations import CANCEL
-from tests.chaos.timeline import TICK
+from tests.chaos.history.evidence import Case, Evidence
+from tests.chaos.history.linearizability import SEQUEL
+from tests.chaos.history.timeline import TICK
+from tests.chaos.workload.operations import CANCEL
 
 Flow = Sequence[Case]
 

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from failsoft.job_engine.invariants import Violation
-from tests.chaos.evidence import Case, Evidence
-from tests.chaos.jobs import one_each
-from tests.chaos.operations import OK, UNIQUE
+from tests.chaos.history.evidence import Case, Evidence
+from tests.chaos.history.timeline import TICK
 from tests.chaos.promises.steps import is_late
-from tests.chaos.timeline import TICK
+from tests.chaos.workload.definitions import one_each
+from tests.chaos.workload.operations import OK, UNIQUE
 
 
 def one_at_a_time(evidence: Evidence) -> Iterator[Violation]:

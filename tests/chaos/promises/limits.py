@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 from failsoft.job_engine.invariants import Violation
 from failsoft.job_engine.records.states import DEFER, JobState
-from tests.chaos.effect_log import END, Line
-from tests.chaos.evidence import Case, Evidence
-from tests.chaos.jobs import LIMITED, two_at_once
+from tests.chaos.history.evidence import Case, Evidence
+from tests.chaos.history.timeline import TICK
 from tests.chaos.promises.steps import is_late
-from tests.chaos.timeline import TICK
+from tests.chaos.workload.definitions import LIMITED, two_at_once
+from tests.chaos.workload.effect_log import END, Line
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from failsoft.job_engine.invariants import Violation
-from tests.chaos.evidence import Evidence
-from tests.chaos.operations import ASKS_FOR_A_JOB, CONFLICT, DISPATCH, FAIL, OK, UNIQUE
-from tests.chaos.requests import Within
+from tests.chaos.history.evidence import Evidence
+from tests.chaos.workload.operations import ASKS_FOR_A_JOB, CONFLICT, DISPATCH, FAIL, OK, UNIQUE
+from tests.chaos.workload.requests import Within
 
 #: How the tail of a healed run must look: so many of each dispatcher's last requests succeed.
 TAIL = 3

@@ -20,10 +20,10 @@ from failsoft.job_engine.records.states import (
     RETRY,
     STOP,
 )
-from tests.chaos.effect_log import END, Line
-from tests.chaos.evidence import Case
-from tests.chaos.operations import CANCEL, OK
-from tests.chaos.timeline import TICK
+from tests.chaos.history.evidence import Case
+from tests.chaos.history.timeline import TICK
+from tests.chaos.workload.effect_log import END, Line
+from tests.chaos.workload.operations import CANCEL, OK
 
 #: How late a body may run after its answer without asking again: about a second (rule 8), with as
 #: much again for a machine that is busy, in microseconds.

@@ -7,9 +7,9 @@ from itertools import pairwise
 from failsoft.dispatcher.maintenance.cron import LATENESS
 from failsoft.job_engine.invariants import Violation
 from failsoft.job_engine.policies.schedule import Schedule
-from tests.chaos.evidence import Case, Evidence
-from tests.chaos.jobs import SCHEDULED
-from tests.chaos.timeline import AHEAD, BEHIND, TICK
+from tests.chaos.history.evidence import Case, Evidence
+from tests.chaos.history.timeline import AHEAD, BEHIND, TICK
+from tests.chaos.workload.definitions import SCHEDULED
 
 MOST = 1_000_000
 

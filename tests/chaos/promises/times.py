@@ -6,9 +6,9 @@ from datetime import timedelta
 from failsoft.job_engine.invariants import Violation
 from failsoft.job_engine.records.job import StepKind
 from failsoft.job_engine.records.states import EXPIRE, JobState
-from tests.chaos.acts import PAUSE, SLEEP
-from tests.chaos.evidence import Case
-from tests.chaos.timeline import TICK
+from tests.chaos.history.evidence import Case
+from tests.chaos.history.timeline import TICK
+from tests.chaos.workload.handlers import PAUSE, SLEEP
 
 MICROSECOND = timedelta(microseconds=1)
 

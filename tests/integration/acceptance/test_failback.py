@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.acceptance.deployment import PATIENCE, Stage, Worker
-from tests.integration.acceptance.evidence import assert_all_on, assert_each_ran_once
-from tests.integration.acceptance.jobs_under_test import Act, in_thread, one_by_one
+from tests.deployments.deployment import PATIENCE, Stage, Worker
+from tests.deployments.promises import assert_all_on, assert_each_ran_once
+from tests.jobs.scripted import Act, in_thread, one_by_one
 from tests.servers.processes import wait_until
 from tests.servers.valkey import Valkey
 

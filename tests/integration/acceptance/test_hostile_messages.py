@@ -6,10 +6,10 @@ import pika
 import pytest
 
 from failsoft.dispatcher import JobHandle
-from tests.integration.acceptance import hostile
-from tests.integration.acceptance.deployment import PATIENCE, Stage, Worker
-from tests.integration.acceptance.evidence import assert_each_ran_once
-from tests.integration.acceptance.jobs_under_test import in_thread
+from tests.deployments.deployment import PATIENCE, Stage, Worker
+from tests.deployments.promises import assert_each_ran_once
+from tests.integration.acceptance import hostile_messages
+from tests.jobs.scripted import in_thread
 from tests.servers.valkey import Valkey
 
 QUEUE = "failsoft-threads"
@@ -27,13 +27,15 @@ def test_nothing_planted_in_rq_runs_and_its_worker_goes_on(
     stage: Stage, valkey: Valkey, canary: Path
 ) -> None:
     worker, done = a_worker_that_has_done_a_job(stage, "rq")
-    old = hostile.replayed(stage, done, "rq")
-    bad = hostile.rq_jobs(canary, old) | hostile.rq_forgeries(hostile.forged(stage, done))
-    stale = hostile.rq_bell(old)
+    old = hostile_messages.replayed(stage, done, "rq")
+    bad = hostile_messages.rq_jobs(canary, old) | hostile_messages.rq_forgeries(
+        hostile_messages.forged(stage, done)
+    )
+    stale = hostile_messages.rq_bell(old)
 
     with valkey.client() as client:
         for name, job in (bad | {"stale": stale}).items():
-            hostile.plant_in_rq(client, QUEUE, name, job)
+            hostile_messages.plant_in_rq(client, QUEUE, name, job)
         client.set("rq:job:no-hash", "a string")
         client.rpush(f"rq:queue:{QUEUE}", "no-hash", "nothing-at-all", NO_TEXT)
 
@@ -47,7 +49,7 @@ def test_no_command_that_rq_does_not_know_ends_its_worker(
     (live,) = stage.app.ledger.live_workers()
 
     with valkey.client() as client:
-        for command in (NO_TEXT, b"[]", b"{}", hostile.pickled(canary)):
+        for command in (NO_TEXT, b"[]", b"{}", hostile_messages.pickled(canary)):
             client.publish(f"rq:pubsub:failsoft-{live.boot_id}", command)
 
     assert_unharmed(stage, worker, canary, rejected=4, refused=0)
@@ -95,12 +97,12 @@ def a_worker_that_has_done_a_job(stage: Stage, engine: str) -> tuple[Worker, Job
 
 def dramatiq_bodies(stage: Stage, done: JobHandle[int], canary: Path) -> list[bytes]:
     """Everything hostile; the last two carry a genuine message that is over."""
-    old = hostile.replayed(stage, done, "dramatiq")
+    old = hostile_messages.replayed(stage, done, "dramatiq")
     return [
-        *hostile.dramatiq_bodies(canary).values(),
-        *map(hostile.dramatiq_envelope, hostile.forged(stage, done).values()),
-        hostile.dramatiq_envelope(old),
-        hostile.dramatiq_envelope(old, eta=hostile.FAR_AWAY),
+        *hostile_messages.dramatiq_bodies(canary).values(),
+        *map(hostile_messages.dramatiq_envelope, hostile_messages.forged(stage, done).values()),
+        hostile_messages.dramatiq_envelope(old),
+        hostile_messages.dramatiq_envelope(old, eta=hostile_messages.FAR_AWAY),
     ]
 
 

@@ -8,11 +8,11 @@ from time import monotonic
 import pytest
 
 from failsoft.job_engine.errors import JobNotFoundError, LedgerUnavailableError
-from tests.integration.acceptance.deployment import PATIENCE, Play, Stage
-from tests.integration.acceptance.effect_log import ENDED
-from tests.integration.acceptance.evidence import assert_all_on, assert_each_ran_once
-from tests.integration.acceptance.jobs_under_test import Act, in_child, in_thread
-from tests.servers.postgres import Postgres
+from tests.deployments.deployment import PATIENCE, Play, Stage
+from tests.deployments.effect_log import ENDED
+from tests.deployments.promises import assert_all_on, assert_each_ran_once
+from tests.jobs.scripted import Act, in_child, in_thread
+from tests.servers.postgresql.postgres import Postgres
 from tests.servers.processes import Processes, wait_until
 
 Outage = Callable[[], AbstractContextManager[None]]

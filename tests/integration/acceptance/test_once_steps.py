@@ -4,9 +4,9 @@ import pytest
 
 from failsoft.dispatcher import JobHandle
 from failsoft.job_engine import JobState
-from tests.integration.acceptance.deployment import PATIENCE, SHORT_LEASE, Play, Stage
-from tests.integration.acceptance.evidence import assert_one_authority, assert_promises_kept
-from tests.integration.acceptance.jobs_under_test import Act, in_child, in_thread
+from tests.deployments.deployment import PATIENCE, SHORT_LEASE, Play, Stage
+from tests.deployments.promises import assert_one_authority, assert_promises_kept
+from tests.jobs.scripted import Act, in_child, in_thread
 from tests.servers.processes import wait_until
 
 

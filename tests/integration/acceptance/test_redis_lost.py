@@ -5,9 +5,9 @@ from datetime import timedelta
 import pytest
 
 from failsoft.testing.engine_suite.stopwatch import Stopwatch
-from tests.integration.acceptance.deployment import PATIENCE, Stage
-from tests.integration.acceptance.evidence import assert_all_on, assert_each_ran_once
-from tests.integration.acceptance.jobs_under_test import Act, in_child, in_thread
+from tests.deployments.deployment import PATIENCE, Stage
+from tests.deployments.promises import assert_all_on, assert_each_ran_once
+from tests.jobs.scripted import Act, in_child, in_thread
 from tests.servers.processes import wait_until
 from tests.servers.valkey import Valkey
 

@@ -9,9 +9,9 @@ from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 
 from failsoft.job_engine import JobState
-from tests.integration.acceptance.deployment import PATIENCE, SHORT_LIFE, Play, Stage, script
-from tests.integration.acceptance.evidence import assert_each_ran_once, assert_promises_kept
-from tests.integration.acceptance.jobs_under_test import Act, in_child, in_thread
+from tests.deployments.deployment import PATIENCE, SHORT_LIFE, Play, Stage, script
+from tests.deployments.promises import assert_each_ran_once, assert_promises_kept
+from tests.jobs.scripted import Act, in_child, in_thread
 from tests.servers.processes import is_alive, wait_until
 from tests.servers.valkey import Valkey
 

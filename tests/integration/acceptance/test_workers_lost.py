@@ -6,13 +6,9 @@ from pathlib import Path
 import pytest
 
 from failsoft.job_engine import JobState
-from tests.integration.acceptance.deployment import PATIENCE, SHORT_LEASE, SHORT_LIFE, Play, Stage
-from tests.integration.acceptance.evidence import (
-    assert_all_on,
-    assert_each_ran_once,
-    assert_promises_kept,
-)
-from tests.integration.acceptance.jobs_under_test import Act, in_child, in_thread
+from tests.deployments.deployment import PATIENCE, SHORT_LEASE, SHORT_LIFE, Play, Stage
+from tests.deployments.promises import assert_all_on, assert_each_ran_once, assert_promises_kept
+from tests.jobs.scripted import Act, in_child, in_thread
 from tests.servers.processes import is_alive, wait_until
 
 #: A job of ten steps that is caught in its sixth, in its first attempt.

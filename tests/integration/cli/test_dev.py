@@ -13,7 +13,7 @@ import pytest
 from failsoft.ledger import Database, SqlLedger
 from failsoft.worker.exit_codes import CONFIG, FAILURE, UNAVAILABLE
 from tests.integration.cli.command_line import JOBS, PATIENCE, CommandLine
-from tests.integration.cli.test_worker import dispatch_to_gate
+from tests.integration.cli.workers.test_worker import dispatch_to_gate
 from tests.servers.processes import Process, is_alive, wait_until
 from tests.servers.valkey import Valkey
 

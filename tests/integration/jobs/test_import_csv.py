@@ -20,7 +20,7 @@ from failsoft.job_engine.jobs.data_sync.table_sink import (
 from failsoft.job_engine.jobs.public_http import ForbiddenAddressError
 from failsoft.worker.import_tables import SqlTables
 from tests.integration.jobs.receiver import receiving
-from tests.servers.postgres import Postgres
+from tests.servers.postgresql.postgres import Postgres
 from tests.unit.job_engine.jobs.fakes import JOB_ID, Crashed, Job
 
 PEOPLE = TableShape("people", (Column("name", "str"), Column("age", "int", nullable=True)))

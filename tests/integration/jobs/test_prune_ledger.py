@@ -32,8 +32,8 @@ from failsoft.ledger.schema.jobs import jobs
 from failsoft.ledger.schema.tables import aggregates, attempts, dispatch_attempts, events, steps
 from failsoft.ledger.upgrade.run import upgrade
 from failsoft.ledger.upkeep.pruning import MAX_JOBS, SqlPruner
-from tests.servers.database_clock import DatabaseClock
-from tests.servers.postgres import Postgres
+from tests.servers.postgresql.database_clock import DatabaseClock
+from tests.servers.postgresql.postgres import Postgres
 from tests.unit.job_engine.jobs.fakes import Job
 
 DAY = Retention(age=timedelta(days=1))

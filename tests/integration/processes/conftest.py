@@ -18,7 +18,7 @@ from failsoft.ledger import Database
 from failsoft.ledger.upgrade.run import upgrade
 from failsoft.worker.configuration.settings import load_settings
 from failsoft.worker.wiring import App, build
-from tests.integration.processes.jobs import DEFINED
+from tests.jobs.process_jobs import DEFINED
 from tests.servers.processes import PATIENCE, Process, Processes, wait_until
 from tests.servers.valkey import Valkey
 
@@ -82,7 +82,7 @@ def yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
             "FAILSOFT_REDIS_URL": rq.url,
             "FAILSOFT_AMQP_URL": broker.url,
             "FAILSOFT_LEDGER_URL": "sqlite:///ledger.db",
-            "FAILSOFT_JOBS": "tests.integration.processes.jobs",
+            "FAILSOFT_JOBS": "tests.jobs.process_jobs",
             "FAILSOFT_DISPATCH_BUDGET": "5s",
             "FAILSOFT_WORKER_BEAT": "500ms",
             "FAILSOFT_WORKER_TTL": "30s",

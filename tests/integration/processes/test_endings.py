@@ -7,7 +7,7 @@ import pytest
 
 from failsoft.job_engine import JobState, QueueProfile
 from tests.integration.processes.conftest import Yard
-from tests.integration.processes.jobs import (
+from tests.jobs.process_jobs import (
     ASYNC_PLACES,
     CHILDREN,
     KINDS,

@@ -7,7 +7,7 @@ import pytest
 
 from failsoft.job_engine import JobState, QueueProfile
 from tests.integration.processes.conftest import Yard, is_there
-from tests.integration.processes.jobs import CHILDREN, THREADS, Leaving, Nothing
+from tests.jobs.process_jobs import CHILDREN, THREADS, Leaving, Nothing
 from tests.servers.processes import PATIENCE, wait_until
 
 

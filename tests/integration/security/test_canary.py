@@ -15,8 +15,8 @@ from failsoft.dispatcher import JobHandle
 from failsoft.job_engine import JobState
 from failsoft.ledger.schema.jobs import jobs
 from failsoft.ledger.schema.tables import metadata
-from tests.integration.acceptance.deployment import JOBS, PATIENCE, SHORT_LEASE, Stage
-from tests.integration.security.jobs import Confidential, Fate, confidential
+from tests.deployments.deployment import JOBS, PATIENCE, SHORT_LEASE, Stage
+from tests.jobs.confidential import Confidential, Fate, confidential
 from tests.servers.processes import wait_until
 from tests.servers.rabbitmq import RabbitMQ
 from tests.servers.valkey import Valkey
@@ -41,7 +41,7 @@ ENDS = {
 
 @pytest.fixture
 def environment(environment: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    environment.setenv("FAILSOFT_JOBS", f"{JOBS},tests.integration.security.jobs")
+    environment.setenv("FAILSOFT_JOBS", f"{JOBS},tests.jobs.confidential")
     environment.setenv("FAILSOFT_LOG_LEVEL", "DEBUG")
     return environment
 

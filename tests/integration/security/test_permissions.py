@@ -17,11 +17,10 @@ from failsoft.ledger import Database, SqlLedger, check
 from failsoft.ledger.upgrade.run import upgrade
 from failsoft.queue import rq_id
 from failsoft.queue.rq_queue import DEFAULT_NAMESPACE
-from tests.faults.lost_replies import OPERATIONS, Scene
-from tests.integration.acceptance.deployment import PATIENCE, Stage
-from tests.integration.acceptance.evidence import assert_promises_kept
-from tests.integration.acceptance.jobs_under_test import Act, in_thread
-from tests.integration.security.documented import (
+from tests.deployments.deployment import PATIENCE, Stage
+from tests.deployments.promises import assert_promises_kept
+from tests.faults.postgresql.lost_replies import OPERATIONS, Scene
+from tests.integration.security.documented_commands import (
     DISPATCHER,
     WORKER,
     delete_rabbitmq_users,
@@ -30,6 +29,7 @@ from tests.integration.security.documented import (
     make_rabbitmq_users,
     make_redis_users,
 )
+from tests.jobs.scripted import Act, in_thread
 from tests.servers.processes import wait_until
 from tests.servers.rabbitmq import RabbitMQ
 from tests.servers.valkey import Valkey

@@ -22,9 +22,9 @@ from failsoft.ledger.upgrade.postgresql import LOCK_TIMEOUT
 from failsoft.ledger.upgrade.run import Upgrade, upgrade
 from failsoft.ledger.upgrade.scripts import Migration, load
 from failsoft.ledger.upgrade.steps import Progress
-from tests.integration.acceptance.deployment import ROOT
-from tests.integration.upgrades.killed import MOST
-from tests.integration.upgrades.load import Load
+from tests.deployments.deployment import ROOT
+from tests.integration.upgrades.killed_upgrade import MOST
+from tests.integration.upgrades.load_programs import Load
 from tests.integration.upgrades.next_release import ADDITIVE, TABLES
 from tests.servers.processes import PATIENCE, Processes, wait_until
 
@@ -149,7 +149,7 @@ def test_an_index_that_a_killed_upgrade_left_is_built_anew(
         with old_snapshot(postgres_url):
             words = (
                 "-m",
-                "tests.integration.upgrades.killed",
+                "tests.integration.upgrades.killed_upgrade",
                 postgres_url,
                 str(tmp_path),
                 str(MOST),

@@ -10,9 +10,9 @@ from sqlalchemy import text
 from failsoft.ledger import Database, SqlLedger, check
 from failsoft.ledger.upgrade.run import upgrade
 from failsoft.ledger.verify import verify
-from tests.integration.acceptance.deployment import ROOT
-from tests.integration.upgrades.killed import BATCHES, POINTS
-from tests.integration.upgrades.load import Load
+from tests.deployments.deployment import ROOT
+from tests.integration.upgrades.killed_upgrade import BATCHES, POINTS
+from tests.integration.upgrades.load_programs import Load
 from tests.integration.upgrades.next_release import ADDITIVE
 from tests.servers.processes import PATIENCE, Processes, wait_until
 
@@ -37,7 +37,7 @@ def test_an_upgrade_that_is_killed_gets_through_and_holds_no_program_up(
             env = {"PYTHONPATH": str(ROOT), "_FAILSOFT_TEST_TRAP": str(tmp_path / "trap")}
             words = (
                 "-m",
-                "tests.integration.upgrades.killed",
+                "tests.integration.upgrades.killed_upgrade",
                 ledger_url,
                 str(tmp_path),
                 str(every),

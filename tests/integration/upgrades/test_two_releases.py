@@ -12,7 +12,7 @@ from failsoft.ledger import Database, check
 from failsoft.ledger.schema.revision import REVISION, REVISIONS, Standing, standing
 from failsoft.ledger.upgrade.run import upgrade
 from failsoft.ledger.upgrade.scripts import Migration, load
-from tests.integration.upgrades.load import Load
+from tests.integration.upgrades.load_programs import Load
 from tests.integration.upgrades.next_release import ADDITIVE, BREAKING, TABLES
 from tests.servers.processes import PATIENCE, wait_until
 

@@ -6,11 +6,11 @@ import pytest
 
 from failsoft.ledger.upgrade.run import upgrade
 from failsoft.ledger.upgrade.steps import Progress
-from tests.integration.acceptance.conftest import *  # noqa: F403 - its fixtures, all of them
-from tests.integration.acceptance.deployment import Stage
-from tests.integration.acceptance.evidence import assert_promises_kept
-from tests.integration.acceptance.jobs_under_test import Act, in_thread
+from tests.deployments.deployment import Stage
+from tests.deployments.fixtures import *  # noqa: F403 - its fixtures, all of them
+from tests.deployments.promises import assert_promises_kept
 from tests.integration.upgrades.next_release import ADDITIVE
+from tests.jobs.scripted import Act, in_thread
 from tests.servers.processes import PATIENCE, wait_until
 
 

@@ -17,7 +17,7 @@ from failsoft.worker.attempts.processor import Processor
 from failsoft.worker.attempts.slot_watch import SlotWatch
 from tests.unit.support.async_attempts import AsyncStage
 from tests.unit.support.attempts import Stage
-from tests.unit.worker.attempts.admission_desk import QUEUE, Desk
+from tests.unit.worker.attempts.offered_job import QUEUE, Desk
 
 TENANT: ContextVar[str] = ContextVar("TENANT", default="nobody's")
 PRECISE = decimal.getcontext().prec

@@ -22,8 +22,8 @@ from failsoft.job_engine.records.job import StepKind
 from failsoft.job_engine.records.states import JobState
 from failsoft.testing import FrozenClock, LedgerSuite, MemoryLedger
 from failsoft.testing.ledger_suite import PassTime
-from tests.simulation.together import broken_together
-from tests.unit.support.stories import (
+from tests.simulation.checks.related_jobs import broken_together
+from tests.unit.support.sound_histories import (
     asked_to_stop,
     asked_to_stop_side_by_side,
     asleep,

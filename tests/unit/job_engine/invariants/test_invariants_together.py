@@ -25,7 +25,7 @@ from failsoft.job_engine.records.pauses import Pause
 from failsoft.job_engine.records.schedules import ScheduleRecord, tick_id, tick_key
 from failsoft.job_engine.records.states import JobState
 from failsoft.job_engine.records.waits import end_topic, event_topic
-from tests.unit.support.stories import handed_over
+from tests.unit.support.sound_histories import handed_over
 
 SUCCEEDED, FAILED, CANCELLED = JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED
 SCHEDULED, OFFERED, RUNNING = JobState.SCHEDULED, JobState.OFFERED, JobState.RUNNING

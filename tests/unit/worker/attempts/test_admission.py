@@ -11,7 +11,7 @@ from failsoft.job_engine.records.message import MAX_MESSAGE_BYTES, KeyRing
 from failsoft.job_engine.records.states import JobState
 from failsoft.testing import FrozenClock
 from failsoft.worker.attempts.admission import Admission, WorkerIdentity
-from tests.unit.worker.attempts.admission_desk import QUEUE, Desk
+from tests.unit.worker.attempts.offered_job import QUEUE, Desk
 
 
 class ClockWithVisitor(FrozenClock):

@@ -11,7 +11,7 @@ from failsoft.job_engine.outcome import cut_off
 from failsoft.job_engine.records.new_job import OfferPlan
 from failsoft.job_engine.records.states import JobState
 from failsoft.worker.attempts.claim_returns import FIRST_PAUSE, ClaimReturns
-from tests.unit.worker.attempts.admission_desk import Desk
+from tests.unit.worker.attempts.offered_job import Desk
 
 PICKUP = timedelta(seconds=10)
 

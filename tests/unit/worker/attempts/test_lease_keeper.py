@@ -23,7 +23,7 @@ from failsoft.job_engine.records.states import JobState
 from failsoft.worker.attempts.claim_returns import ClaimReturns
 from failsoft.worker.attempts.lease_keeper import OVERDUE_SECONDS, LeaseKeeper
 from tests.servers.processes import PATIENCE, wait_until
-from tests.unit.worker.attempts.admission_desk import LEASE, Desk
+from tests.unit.worker.attempts.offered_job import LEASE, Desk
 
 LONG = timedelta(hours=1)
 A_MOMENT = timedelta(milliseconds=1)

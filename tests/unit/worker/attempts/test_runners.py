@@ -38,7 +38,7 @@ from failsoft.worker.attempts.runners import (
     attempt_timeout,
 )
 from tests.servers.processes import PATIENCE, end, is_alive, wait_until
-from tests.unit.worker.attempts.admission_desk import LEASE, QUEUE, Desk
+from tests.unit.worker.attempts.offered_job import LEASE, QUEUE, Desk
 
 TIMEOUT = timedelta(seconds=7)
 ONCE = RetryPolicy(max_attempts=1)

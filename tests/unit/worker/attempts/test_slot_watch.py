@@ -9,7 +9,7 @@ from failsoft.job_engine.attempt.lease import Lease
 from failsoft.job_engine.records.job import Claim
 from failsoft.testing import FrozenClock
 from failsoft.worker.attempts.slot_watch import LOOKS, PATIENCE, SlotWatch
-from tests.unit.worker.attempts.admission_desk import Desk
+from tests.unit.worker.attempts.offered_job import Desk
 
 CLAIM = Desk().claim()
 

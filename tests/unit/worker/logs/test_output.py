@@ -15,7 +15,7 @@ from failsoft.job_engine.records.error_record import ErrorRecord
 from failsoft.job_engine.telemetry import Event
 from failsoft.worker.configuration.settings import load_settings
 from failsoft.worker.logs.output import bound_to, configure_logs, log_event
-from tests.unit.worker.attempts.admission_desk import Desk
+from tests.unit.worker.attempts.offered_job import Desk
 
 CHATTERS = ("rq", "rq.worker", "rq.job", "dramatiq", "alembic", "httpx", "pika", "watchfiles")
 FAILURE = ErrorRecord("shop.TornPageError", "torn", "Traceback ...\nshop.TornPageError: torn\n")

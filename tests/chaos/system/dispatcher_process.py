@@ -1,0 +1,197 @@
+"""A dispatcher process; its orders are in the environment.
+
+    python -m tests.chaos.system.dispatcher_process
+
+It asks for work at a steady rate, cancels and reads some of it, and writes down every call and
+every answer, until SIGTERM.
+"""
+
+import json
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from random import Random
+from time import monotonic
+from typing import Any
+
+from failsoft.dispatcher import JobHandle
+from failsoft.job_engine.errors import DispatchError, LedgerError
+from failsoft.worker.configuration.settings import load_settings
+from failsoft.worker.logs.output import configure_logs
+from failsoft.worker.wiring import App, build
+from tests.chaos.workload.handlers import EVENT
+from tests.chaos.workload.operations import (
+    BROKEN,
+    CANCEL,
+    CONFLICT,
+    DISPATCH,
+    FAIL,
+    INFO,
+    OK,
+    READ,
+    SEND,
+    OperationLog,
+)
+from tests.chaos.workload.random_requests import keyed_request, request
+from tests.chaos.workload.requests import Answer, Later, Request
+from tests.chaos.workload.script import Deed
+
+#: The environment variable with the orders, as JSON.
+ORDERS = "CHAOS_ORDERS"
+#: How many requests may be waiting for an answer at once.
+PATIENT = 12
+KEYED, CONFLICTING = 0.15, 0.03
+
+
+@dataclass(frozen=True)
+class Orders:
+    """What a dispatcher process is told.
+
+    Attributes:
+        started: When the run began, on the monotonic clock; which key is the current one.
+        rate: How many requests a second.
+    """
+
+    actor: str
+    boot: str
+    seed: str
+    rate: float
+    started: float
+    log: str
+
+
+class DispatcherProcess:
+    """Asks for work until told to stop."""
+
+    def __init__(self, orders: Orders, app: App) -> None:
+        self._orders = orders
+        self._app = app
+        self._rng = Random(f"{orders.seed}:{orders.actor}:{orders.boot}")
+        self._log = OperationLog(Path(orders.log), orders.actor, orders.boot)
+        self._pool = ThreadPoolExecutor(PATIENT)
+        self._acknowledged: set[str] = set()
+        self._number = 0
+        self.stopping = threading.Event()
+
+    def run(self, *, goes_on: Callable[[], bool] = lambda: True) -> None:
+        """Ask at a steady rate, as long as it goes on; wait for what was asked at the end."""
+        while goes_on() and not self.stopping.wait(1 / self._orders.rate):
+            self._number += 1
+            self._pool.submit(self._try_to_ask, self._number, *self._next())
+        self._pool.shutdown()
+        self._app.dispatcher.close()
+
+    def ask_once(self) -> None:
+        """Ask for one thing, and wait for the answer."""
+        self._number += 1
+        self._try_to_ask(self._number, *self._next())
+
+    def tell_broken(self, what: str) -> None:
+        """Write down an error of the harness's own, for the report."""
+        self._number += 1
+        op = self._log.invoke(f"{self._number}_broken", BROKEN, "")
+        self._log.answer(op, INFO, error=what)
+
+    def _next(self) -> tuple[str, Request]:
+        seconds = monotonic() - self._orders.started
+        luck = self._rng.random()
+        if luck < CONFLICTING:
+            asked = keyed_request(self._orders.seed, seconds, other_work=True)
+            if asked.deed.label in self._acknowledged:
+                return CONFLICT, asked
+        if luck < CONFLICTING + KEYED:
+            return DISPATCH, keyed_request(self._orders.seed, seconds)
+        label = f"{self._orders.actor}-{self._orders.boot}-{self._number}"
+        made = request(self._rng, label)
+        return made.kind, made
+
+    def _try_to_ask(self, number: int, kind: str, asked: Request) -> None:
+        try:
+            self._ask(number, kind, asked)
+        except Exception:  # noqa: BLE001 - told in the report, lest it be lost with the thread
+            self.tell_broken(traceback.format_exc())
+
+    def _ask(self, number: int, kind: str, asked: Request) -> None:
+        """Ask, noting an operation for each job that is asked for."""
+        labels = [deed.label for deed in asked.deeds]
+        ops = [self._log.invoke(f"{number}_{n}", kind, label) for n, label in enumerate(labels)]
+        try:
+            answers = asked.ask(self._app.dispatcher)
+        except (DispatchError, LedgerError) as error:
+            answers = [error] * len(ops)
+        for op, label, answer in zip(ops, labels, answers, strict=True):
+            self._note(op, label, answer, way=type(asked).__name__)
+        if isinstance(answers[0], JobHandle):
+            self._follow(number, asked.deeds[0], asked.later, answers[0])
+
+    def _note(self, op: str, label: str, answer: Answer, *, way: str) -> None:
+        if isinstance(answer, JobHandle):
+            self._log.answer(op, OK, answer.id, created=answer.created, way=way)
+            self._acknowledged.add(label)
+        else:
+            outcome = INFO if isinstance(answer, LedgerError) else FAIL
+            self._log.answer(op, outcome, error=type(answer).__name__)
+
+    def _follow(self, number: int, deed: Deed, later: Later, handle: JobHandle[int]) -> None:
+        for n, seconds in enumerate(later.sends):
+            self.stopping.wait(seconds)
+            op = self._log.invoke(f"{number}_send_{n}", SEND, deed.label, handle.id)
+            self._answer(op, partial(self._send, op, deed, handle.id))
+        if later.cancel is not None:
+            self.stopping.wait(later.cancel)
+            op = self._log.invoke(f"{number}_cancel", CANCEL, deed.label, handle.id)
+            self._answer(op, lambda: {"result": str(handle.cancel())})
+        if later.read is not None:
+            self.stopping.wait(later.read)
+            op = self._log.invoke(f"{number}_read", READ, deed.label, handle.id)
+            self._answer(op, lambda: _seen(handle))
+
+    def _send(self, op: str, deed: Deed, job_id: str) -> dict[str, Any]:
+        to, key = (None, deed.label) if deed.by_key else (job_id, None)
+        # Twice: an event that is known is not kept again.
+        for _ in range(2):
+            self._app.dispatcher.send_event(EVENT, op, to=to, key=key, event_id=op)
+        return {}
+
+    def _answer(self, op: str, ask: Callable[[], dict[str, Any]]) -> None:
+        try:
+            answer = ask()
+        except LedgerError as error:
+            self._log.answer(op, INFO, error=type(error).__name__)
+        else:
+            self._log.answer(op, OK, **answer)
+
+
+def _seen(handle: JobHandle[int]) -> dict[str, Any]:
+    job = handle.job()
+    return {"state": str(job.state), "epoch": job.epoch}
+
+
+def begin() -> tuple[Orders, App]:
+    """Read the orders and build what dispatches; end if the ledger is away."""
+    orders = Orders(**json.loads(os.environ[ORDERS]))
+    settings = load_settings()
+    configure_logs(settings)
+    try:
+        return orders, build(settings)
+    except LedgerError as error:
+        # Somebody starts this again.
+        sys.exit(f"{type(error).__name__}: {error}")
+
+
+def main() -> None:
+    """Dispatch until SIGTERM."""
+    process = DispatcherProcess(*begin())
+    signal.signal(signal.SIGTERM, lambda signum, frame: process.stopping.set())
+    process.run()
+
+
+if __name__ == "__main__":
+    main()

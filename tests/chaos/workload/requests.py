@@ -1,0 +1,158 @@
+"""What the dispatchers ask for, and how: one job, many at once, chains and groups."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from failsoft.dispatcher import Dispatcher, DispatchOptions, DispatchRequest, JobHandle
+from failsoft.job_engine import JobDefinition, Link
+from failsoft.job_engine.errors import FailsoftError, LedgerError
+from failsoft.job_engine.records.groups import When
+from tests.chaos.workload.app_transactions import ordering
+from tests.chaos.workload.operations import DISPATCH
+from tests.chaos.workload.script import Deed
+
+Definition = JobDefinition[Deed, int]
+#: A handle, or why there is none.
+Answer = JobHandle[int] | FailsoftError
+
+
+@dataclass(frozen=True)
+class Later:
+    """What a dispatcher does with a job that it has asked for, each after so many seconds.
+
+    Attributes:
+        cancel: When it is cancelled again; None: never.
+        read: When its state is read.
+        sends: When it is sent an event.
+    """
+
+    cancel: float | None = None
+    read: float | None = None
+    sends: tuple[float, ...] = ()
+
+
+class Request(Protocol):
+    """Asks for the jobs of some deeds; `later` is what follows for the first of them."""
+
+    @property
+    def deeds(self) -> Sequence[Deed]:
+        """Return the deeds of the jobs, in the order of the answers."""
+        ...
+
+    @property
+    def kind(self) -> str:
+        """Return the kind of the operations that it is noted as."""
+        ...
+
+    @property
+    def later(self) -> Later:
+        """Return what is done then."""
+        ...
+
+    def ask(self, dispatcher: Dispatcher) -> Sequence[Answer]:
+        """Dispatch the jobs; raise where none of them is there."""
+        ...
+
+
+@dataclass(frozen=True)
+class Single:
+    """Asks for one job."""
+
+    job: Definition
+    deed: Deed
+    options: DispatchOptions = field(default_factory=DispatchOptions)
+    later: Later = Later()
+    kind: str = DISPATCH
+
+    @property
+    def deeds(self) -> Sequence[Deed]:
+        return [self.deed]
+
+    def ask(self, dispatcher: Dispatcher) -> Sequence[Answer]:
+        return [dispatcher.dispatch(self.job, self.deed, **self.options)]
+
+
+@dataclass(frozen=True)
+class Within:
+    """Asks for one job in a transaction of the app's own, which writes an order, too."""
+
+    job: Definition
+    deed: Deed
+    later: Later = Later()
+    kind: str = DISPATCH
+
+    @property
+    def deeds(self) -> Sequence[Deed]:
+        return [self.deed]
+
+    def ask(self, dispatcher: Dispatcher) -> Sequence[Answer]:
+        try:
+            with ordering(self.deed.label) as connection:
+                handle = dispatcher.dispatch(self.job, self.deed, session=connection)
+        except SQLAlchemyError as error:
+            # The app's own statement, or its commit: of that nobody knows whether it was made.
+            return [LedgerError(type(error).__name__)]
+        return [handle]
+
+
+@dataclass(frozen=True)
+class Many:
+    """Asks for many jobs at once, each with options of its own."""
+
+    job: Definition
+    requests: Sequence[DispatchRequest[Deed]]
+    later: Later = Later()
+    kind: str = DISPATCH
+
+    @property
+    def deeds(self) -> Sequence[Deed]:
+        return [each.payload for each in self.requests]
+
+    def ask(self, dispatcher: Dispatcher) -> Sequence[Answer]:
+        outcomes = dispatcher.dispatch_many(self.job, self.requests)
+        answers = (each.handle or each.error for each in outcomes)
+        return [each for each in answers if each is not None]
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Asks for jobs that run one after the other."""
+
+    links: Sequence[Link[Deed, int]]
+    later: Later = Later()
+    kind: str = DISPATCH
+
+    @property
+    def deeds(self) -> Sequence[Deed]:
+        return [each.payload for each in self.links]
+
+    def ask(self, dispatcher: Dispatcher) -> Sequence[Answer]:
+        *before, last = self.links
+        return dispatcher.dispatch_chain(*before, last).jobs
+
+
+@dataclass(frozen=True)
+class Group:
+    """Asks for jobs side by side, and one that completes them."""
+
+    links: Sequence[Link[Deed, int]]
+    completion: Link[Deed, int]
+    when: When
+    later: Later = Later()
+    kind: str = DISPATCH
+
+    @property
+    def deeds(self) -> Sequence[Deed]:
+        return [each.payload for each in (*self.links, self.completion)]
+
+    def ask(self, dispatcher: Dispatcher) -> Sequence[Answer]:
+        own_id = self.completion.payload.flow
+        group = dispatcher.dispatch_group(
+            self.links, self.completion, when=self.when, group_id=own_id
+        )
+        assert group.completion is not None
+        pairs = zip(group.job_ids, self.links, strict=True)
+        return [*(dispatcher.handle(each.job, job_id) for job_id, each in pairs), group.completion]

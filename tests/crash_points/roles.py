@@ -1,0 +1,32 @@
+"""What a process of the crew may be: a worker, or a program that dispatches or cancels a job."""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from failsoft.worker import process
+from failsoft.worker.configuration.settings import load_settings
+from failsoft.worker.wiring import build
+from tests.jobs.crash_point_jobs import Act, crossing
+
+
+def work(engine: str, queue: str) -> None:
+    process.main([engine, queue])
+
+
+def dispatch(job_id: str) -> None:
+    build(load_settings()).dispatcher.dispatch(crossing, Act(steps=2), job_id=job_id)
+
+
+def dispatch_to_rq(job_id: str) -> None:
+    build(load_settings()).dispatcher.dispatch(
+        crossing, Act(steps=2), job_id=job_id, engines=("rq",)
+    )
+
+
+def cancel(job_id: str) -> None:
+    build(load_settings()).ledger.cancel(job_id, "a person")
+
+
+ROLES: Mapping[str, Callable[..., None]] = MappingProxyType(
+    {"work": work, "dispatch": dispatch, "dispatch-to-rq": dispatch_to_rq, "cancel": cancel}
+)

@@ -1,0 +1,255 @@
+"""F43: the PostgreSQL of a ledger dies or is demoted, and its replica is promoted, under load."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+from typing import TypeAlias
+
+import pytest
+
+from failsoft.job_engine.attempt.interrupts import Fenced
+from failsoft.job_engine.errors import JobNotFoundError, LedgerUnavailableError
+from failsoft.job_engine.records.groups import GroupRecord
+from failsoft.job_engine.records.job import Claim, Conclusion, Ticket
+from failsoft.job_engine.records.manual_retry import ManualRetry
+from failsoft.job_engine.records.states import SUCCEED, JobState
+from failsoft.ledger import Database, SqlLedger
+from failsoft.ledger.upgrade.run import upgrade
+from failsoft.testing.ledger_suite import fixtures
+from failsoft.testing.ledger_suite.flow.chains import members
+from tests.deployments.deployment import PATIENCE, Stage
+from tests.deployments.promises import assert_each_ran_once, assert_promises_kept
+from tests.faults.dispatch_load import charged, under_load
+from tests.faults.postgresql.lost_replies import LEASE, OTHER, STEP, Scene
+from tests.faults.support import by_road
+from tests.jobs.scripted import Act, in_thread
+from tests.servers.postgresql.postgres_pair import PostgresPair
+from tests.servers.processes import wait_until
+from tests.servers.proxy import TcpProxy
+
+LEDGER = "fail_over"
+#: Outlasts a fail-over on a busy machine, so that none has to give up a job.
+LONG_LEASE = "60s"
+#: How long a call may take that is to end in vain.
+SHORT = timedelta(seconds=3)
+
+#: The id of a job, and what records it: the same job whenever it is called.
+Recorded: TypeAlias = tuple[str, Callable[[], object]]
+
+
+@pytest.fixture
+def ledger_url(postgres_pair: PostgresPair) -> Iterator[str]:
+    """A database on both servers of a pair."""
+    postgres_pair.synchronous(on=True)
+    postgres_pair.primary.create_database(LEDGER)
+    yield postgres_pair.url(LEDGER)
+    postgres_pair.heal()
+    postgres_pair.primary.drop_database(LEDGER)
+
+
+def the_primary_dies(pair: PostgresPair) -> None:
+    pair.kill()
+    pair.fail_over()
+
+
+@pytest.mark.fault("F43")
+@pytest.mark.parametrize("happens", [the_primary_dies, PostgresPair.switch_over])
+def test_a_promoted_replica_goes_on_with_every_accepted_job(
+    stage: Stage, postgres_pair: PostgresPair, gate: Path, happens: Callable[[PostgresPair], None]
+) -> None:
+    stage.workers("threads", FAILSOFT_LEASE=LONG_LEASE)
+    running = stage.dispatch(in_thread, Act(steps=3, halt_at=2, gate=str(gate)), engines=("rq",))
+    stage.wait_for_step(running, "step-2")
+
+    with under_load(stage):
+        happens(postgres_pair)
+    gate.touch()
+    stage.wait_for_ends()
+
+    # A fail-over is no failure of a job's: its attempt goes on where it was.
+    assert stage.witness.times_begun(running.id) == {"step-1": 1, "step-2": 1, "step-3": 1}
+    assert charged(stage) == {}
+    assert_promises_kept(stage)
+
+
+@pytest.mark.fault("F43")
+def test_sessions_that_stay_open_to_a_demoted_primary_are_given_up(
+    stage_by_address: Stage, postgres_pair: PostgresPair, address: TcpProxy, gate: Path
+) -> None:
+    """One address that moves late, as a virtual IP or a DNS name does."""
+    stage = stage_by_address
+    stage.workers("threads", FAILSOFT_LEASE=LONG_LEASE)
+    running = stage.dispatch(in_thread, Act(steps=3, halt_at=2, gate=str(gate)))
+    stage.wait_for_step(running, "step-2")
+
+    postgres_pair.switch_over()
+    with pytest.raises(LedgerUnavailableError):
+        stage.app.dispatcher.dispatch(in_thread, Act(), job_id="read-only")
+    gate.touch()
+    wait_until(lambda: address.connections > 0, PATIENCE, "sessions of the replica are open")
+    # Those stay: what the address means is asked for by new ones only.
+    address.target_port = postgres_pair.port
+    wait_until(lambda: accepts(stage), PATIENCE, "jobs are accepted again")
+    stage.wait_for_ends()
+
+    assert charged(stage) == {}
+    assert_each_ran_once(stage)
+
+
+def terminated(pair: PostgresPair) -> None:
+    """End the sessions, as an administrator does."""
+    pair.primary.terminate_backends(LEDGER)
+
+
+def stopped(pair: PostgresPair) -> None:
+    """Restart the primary in good order; it does not wait for its replica."""
+    pair.primary.stop()
+    pair.primary.start()
+
+
+def one_job(ledger: SqlLedger) -> Recorded:
+    job = fixtures.new_job()
+    return job.id, lambda: ledger.record_job(job, fixtures.plan())
+
+
+def many_jobs(ledger: SqlLedger) -> Recorded:
+    job, other = fixtures.new_job(), fixtures.new_job()
+    return job.id, lambda: ledger.record_jobs([(job, fixtures.plan()), (other, None)])
+
+
+def a_chain(ledger: SqlLedger) -> Recorded:
+    job = fixtures.new_job()
+    return job.id, lambda: ledger.record_chain([job], fixtures.plan())
+
+
+def a_group(ledger: SqlLedger) -> Recorded:
+    group = GroupRecord("a-group", "5ad1", "all_ended")
+    [job] = members(group.id, 1)
+    return job.id, lambda: ledger.record_group(group, None, [job])
+
+
+def a_retried_job(ledger: SqlLedger) -> Recorded:
+    retrial = ManualRetry(fixtures.ended(ledger, JobState.FAILED).job_id, "a person")
+    return retrial.id, lambda: ledger.retry(retrial)
+
+
+@pytest.mark.fault("F43")
+@pytest.mark.parametrize("ends", [terminated, stopped])
+def test_a_commit_that_gave_up_waiting_for_the_replica_is_no_success(
+    postgres_pair: PostgresPair, ledger_url: str, ends: Callable[[PostgresPair], None]
+) -> None:
+    kinds = [one_job, many_jobs, a_chain, a_group, a_retried_job]
+    with (
+        closing(Database(ledger_url, limit=SHORT)) as database,
+        ThreadPoolExecutor(len(kinds)) as threads,
+    ):
+        upgrade(database)
+        ledger = SqlLedger(database)
+        ids, records = zip(*(kind(ledger) for kind in kinds), strict=True)
+        postgres_pair.replica.freeze()
+        recorded = [threads.submit(record) for record in records]
+        waiting = lambda: waits_for_replica(postgres_pair) == len(kinds)  # noqa: E731
+        wait_until(waiting, PATIENCE, "their commits wait")
+        ends(postgres_pair)
+
+        assert [in_vain(each) for each in recorded] == [True] * len(kinds)
+        # They stand on the primary, where everyone sees them, and nowhere else.
+        assert [ledger.get(job_id).id for job_id in ids] == [*ids]
+        for _ in range(2):
+            again = [threads.submit(record) for record in records]
+            assert [in_vain(each) for each in again] == [True] * len(kinds)
+
+        postgres_pair.replica.thaw()
+        for record in records:
+            wait_until(lambda r=record: accepted(r), PATIENCE, "it is accepted")
+        the_primary_dies(postgres_pair)
+        assert [ledger.get(job_id).id for job_id in ids] == [*ids]
+
+
+def in_vain(recorded: Future[object]) -> bool:
+    return isinstance(recorded.exception(PATIENCE), LedgerUnavailableError)
+
+
+def waits_for_replica(pair: PostgresPair) -> int:
+    waiting = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+    return len(pair.primary.ask_all(waiting))
+
+
+def accepted(record: Callable[[], object]) -> bool:
+    try:
+        record()
+    except LedgerUnavailableError:
+        return False
+    return True
+
+
+@pytest.mark.fault("F43", "F34")
+def test_a_replica_that_was_behind_loses_what_it_lacks_and_mixes_no_epochs(
+    postgres_pair: PostgresPair, ledger_url: str
+) -> None:
+    with closing(Database(ledger_url)) as database:
+        upgrade(database)
+        ledger = SqlLedger(database)
+        kept, lost = Scene(ledger, "kept"), Scene(ledger, "lost")
+        kept.record()
+        postgres_pair.primary.wait_for(postgres_pair.replica)
+        postgres_pair.synchronous(on=False)
+        postgres_pair.replica.stop()
+        lost.record()
+        before = claim_second_epoch(kept, "a worker")
+
+        postgres_pair.kill()
+        postgres_pair.replica.start()
+        postgres_pair.fail_over()
+
+        after = claim_second_epoch(kept, "another")
+        assert before.epoch == after.epoch == 2
+        with pytest.raises(JobNotFoundError):
+            lost.seen()
+        for write in (
+            lambda: ledger.begin(before, "step", 0),
+            lambda: ledger.record(before, STEP),
+            lambda: ledger.conclude(before, Conclusion(SUCCEED, result='"stale"')),
+        ):
+            with pytest.raises(Fenced):
+                write()
+        assert ledger.renew([before]) == []
+        ledger.record(after, STEP)
+        assert ledger.conclude(after, Conclusion(SUCCEED, result='"true"')) is JobState.SUCCEEDED
+
+
+@pytest.fixture
+def address(postgres_pair: PostgresPair, proxy_to: Callable[[int], TcpProxy]) -> TcpProxy:
+    return proxy_to(postgres_pair.port)
+
+
+@pytest.fixture
+def stage_by_address(
+    environment: pytest.MonkeyPatch,
+    postgres_pair: PostgresPair,
+    address: TcpProxy,
+    request: pytest.FixtureRequest,
+) -> Stage:
+    url = by_road(postgres_pair.primary.url(LEDGER), postgres_pair.port, address)
+    environment.setenv("FAILSOFT_LEDGER_URL", url)
+    stage: Stage = request.getfixturevalue("stage")
+    return stage
+
+
+def accepts(stage: Stage) -> bool:
+    try:
+        stage.dispatch(in_thread)
+    except LedgerUnavailableError:
+        return False
+    return True
+
+
+def claim_second_epoch(scene: Scene, worker: str) -> Claim:
+    assert scene.ledger.offer(scene.seen(), OTHER) is not None
+    claim = scene.ledger.claim(
+        Ticket(scene.job_id, 2, "dramatiq", "default", worker, worker, LEASE)
+    )
+    assert claim is not None
+    return claim

@@ -1,0 +1,118 @@
+"""F25 and F30: rescuers that meet, that wake up late, and that find a long queue."""
+
+import threading
+from datetime import timedelta
+from time import monotonic
+
+import pytest
+
+from failsoft.dispatcher import JobHandle
+from failsoft.dispatcher.maintenance.rescuer import MOVES_AT_ONCE, MOVES_PER_SECOND
+from failsoft.job_engine.errors import JobCrashedError
+from failsoft.job_engine.records.error_record import ErrorRecord
+from failsoft.job_engine.records.job import Ticket
+from failsoft.job_engine.records.new_job import OfferPlan
+from failsoft.worker.configuration.settings import load_settings
+from failsoft.worker.wiring import App, build
+from tests.deployments.deployment import PATIENCE, Stage
+from tests.deployments.promises import assert_one_authority
+from tests.faults.support import ON_SQLITE, close
+from tests.jobs.scripted import in_thread
+from tests.servers.processes import wait_until
+from tests.servers.valkey import Valkey
+
+BRIEF = timedelta(milliseconds=300)
+LONG = timedelta(hours=1)
+#: A busy machine's worth of slack for what the token bucket gave meanwhile.
+SLACK = 20
+
+
+@pytest.mark.fault("F25")
+def test_a_rescuer_that_wakes_with_a_stale_view_changes_nothing(stage: Stage) -> None:
+    handle = dead_job(stage)
+    stale = handle.job()
+
+    other = build(load_settings(), stage.told.append)
+    rescue(other, handle)
+    plan = OfferPlan("rq", LONG, "lease lost")
+    late = (
+        stage.app.ledger.offer(stale, plan),
+        stage.app.ledger.park(stale, LONG, "no engine takes offers"),
+        stage.app.ledger.exhaust(stale, ErrorRecord.of(JobCrashedError("crash loop"))),
+    )
+    close(other)
+
+    assert late == (None, None, None)
+    assert stage.kinds(handle).count("recover") == 1
+    assert_one_authority(stage, handle)
+
+
+@pytest.mark.fault("F25")
+def test_rescuers_that_look_at_once_recover_each_job_once(stage: Stage) -> None:
+    handles = [dead_job(stage) for _ in range(10)]
+    apps = [build(load_settings(), stage.told.append) for _ in range(3)]
+
+    threads = [threading.Thread(target=rescue, args=(app, *handles)) for app in apps]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for app in apps:
+        close(app)
+
+    assert [stage.kinds(each).count("recover") for each in handles] == 10 * [1]
+    assert {each.job().crashes for each in handles} == {1}
+
+
+@pytest.mark.fault("F30")
+@ON_SQLITE
+@pytest.mark.parametrize(
+    "count",
+    [300, pytest.param(10_000, marks=[pytest.mark.long, pytest.mark.timeout(900)])],
+)
+def test_a_long_queue_before_a_live_worker_is_no_storm_and_a_dead_engine_none_either(
+    stage: Stage, valkey: Valkey, count: int
+) -> None:
+    for engine in ("rq", "dramatiq"):
+        stage.pretend(engine, "threads")
+    handles = stage.dispatch_many(count, in_thread)
+
+    look_until(stage, lambda: all(each.job().pickups_missed for each in handles[:50]))
+    # On a busy machine a dispatch may have moved a job on; no rescuer has.
+    assert all(each.job().epoch == each.dispatched.epoch for each in handles)
+
+    valkey.kill()
+    began = monotonic()
+    look_until(stage, lambda: any(each.job().handoffs for each in handles))
+    moved = sum(each.job().handoffs for each in handles)
+    assert moved <= MOVES_AT_ONCE + MOVES_PER_SECOND * (monotonic() - began) + SLACK
+
+
+def dead_job(stage: Stage) -> JobHandle[int]:
+    """A job whose worker has died."""
+    handle = stage.dispatch(in_thread)
+    job = handle.job()
+    # On a busy machine the dispatch may have moved it on.
+    ticket = Ticket(
+        handle.id, job.epoch, str(job.engine), "threads", handle.id, "a dead worker", BRIEF
+    )
+    assert stage.app.ledger.claim(ticket) is not None
+    return handle
+
+
+def rescue(app: App, *handles: JobHandle[int]) -> None:
+    def all_recovered() -> bool:
+        app.maintenance.tick()
+        return all(app.ledger.get(each.id).epoch > 1 for each in handles)
+
+    wait_until(all_recovered, PATIENCE, "every job is recovered")
+
+
+def look_until(stage: Stage, condition: object) -> None:
+    assert callable(condition)
+
+    def looked() -> bool:
+        stage.app.maintenance.tick()
+        return bool(condition())
+
+    wait_until(looked, 20 * PATIENCE, "the rescuer has looked")

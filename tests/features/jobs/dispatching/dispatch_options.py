@@ -1,0 +1,29 @@
+"""Jobs of the dispatch options; what they ran with is their result."""
+
+import threading
+
+from pydantic import BaseModel
+
+from failsoft.job_engine import JobContext, job
+from tests.features.queues import DESERTED, LANE
+
+
+class Note(BaseModel):
+    """Something to tell apart."""
+
+    text: str = ""
+    customer: str = ""
+    pause: float = 0
+
+
+@job(name="dispatching-echo", queue=LANE.name)
+def echo(payload: Note, ctx: JobContext) -> str:
+    """Return what was noted."""
+    threading.Event().wait(payload.pause)
+    return payload.text
+
+
+@job(name="dispatching-deserted", queue=DESERTED.name)
+def deserted(payload: Note, ctx: JobContext) -> str:
+    """Never run: nobody serves its queue."""
+    return payload.text

@@ -1,0 +1,155 @@
+"""What all processes of a run share."""
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import Any
+
+from failsoft.dispatcher.maintenance.cron import CronScheduler
+from failsoft.dispatcher.maintenance.maintenance import Maintenance
+from failsoft.dispatcher.maintenance.rescuer import Rescuer
+from failsoft.dispatcher.maintenance.stager import Stager
+from failsoft.dispatcher.offering.bounded_caller import DirectCaller
+from failsoft.dispatcher.offering.breaker import BreakerPolicy
+from failsoft.dispatcher.offering.engines import Engine, EngineSet
+from failsoft.dispatcher.offering.offerer import Offerer
+from failsoft.dispatcher.offering.router import LiveWorkers, Router
+from failsoft.dispatcher.offering.try_log import TryLog
+from failsoft.job_engine.errors import LedgerError
+from failsoft.job_engine.ports.ledger import Ledger
+from failsoft.job_engine.records.job import JobRecord
+from failsoft.job_engine.records.message import KeyRing
+from failsoft.job_engine.records.pauses import Pause
+from failsoft.job_engine.telemetry import Event
+from tests.simulation.clocks import LedgerTime, ProcessClock
+from tests.simulation.fault_rates import Weather
+from tests.simulation.jobs.definitions import QUEUE, TICKS, Jobs
+from tests.simulation.processes.broker import Broker
+from tests.simulation.processes.ledger_access import DistantLedger, Outage
+from tests.simulation.scheduler import Conductor, Process
+
+PRIMARY, FALLBACK = "rq", "dramatiq"
+BUDGET = timedelta(seconds=1)
+#: The pause between two looks of a rescuer.
+LOOKS_EVERY = timedelta(seconds=2)
+POLICY = BreakerPolicy(min_open=timedelta(seconds=2), ramp=timedelta(seconds=5))
+#: How wrong the wall clock of a machine may be, in seconds.
+SKEW = 3600
+
+
+class Kind(Enum):
+    """What a run is about besides what befalls all: a seed is of one kind."""
+
+    PLAIN = "nothing besides"
+    CLOCK = "the ledger's clock is set"
+    LEDGER = "the ledger takes no writes, is silent, or is another file"
+
+
+class QuietEngineSet(EngineSet):
+    """Starts no thread of its own; the process probes in a task."""
+
+    def watch_in_background(self) -> None:
+        """Leave it to `check`."""
+
+
+@dataclass
+class Scene:
+    """One run's world: time, weather, the ledger, the brokers, the jobs.
+
+    Attributes:
+        accepted: The ids of the jobs that were accepted.
+        sent: When an event for a job was acknowledged.
+        pauses: From when to when the queue was paused.
+        paused_since: Since when it is.
+        clock: The ledger's clock.
+        kind: What the run is about.
+        late_tick: What was wrong with the schedule once the ledger's clock was right again.
+    """
+
+    conductor: Conductor
+    weather: Weather
+    kept: Ledger
+    outage: Outage
+    brokers: Mapping[str, Broker]
+    jobs: Jobs
+    clock: LedgerTime
+    kind: Kind = Kind.PLAIN
+    late_tick: str = ""
+    ledgers: list[DistantLedger] = field(default_factory=list)
+    accepted: set[str] = field(default_factory=set)
+    sent: dict[str, float] = field(default_factory=dict)
+    pauses: list[tuple[datetime, datetime]] = field(default_factory=list)
+    paused_since: datetime | None = None
+
+    def pause(self) -> None:
+        """Let no job begin."""
+        pause = self.kept.pause(Pause("queue", QUEUE.name, "a person"))
+        self.paused_since = self.paused_since or pause.since
+
+    def resume(self) -> None:
+        """Let jobs begin again."""
+        now = self.clock.now()
+        if self.kept.unpause("queue", QUEUE.name) and self.paused_since is not None:
+            self.pauses.append((self.paused_since, now))
+        self.paused_since = None
+
+    def is_to_come(self, job: JobRecord) -> bool:
+        """Tell whether a job is that of a tick to come, fired while the clock was ahead of it."""
+        waits = job.name == self.jobs.ticking.name and job.epoch == 0 and not job.state.is_terminal
+        return waits and self.clock.was_set and bool(job.run_at and job.run_at > self.clock.now())
+
+    def note_next_tick(self) -> None:
+        """Look whether the schedule goes on as the right time has it."""
+        now, records = self.kept.schedules()
+        for each in (each for each in records if each.next_at > TICKS.after(now)):
+            self.late_tick = f"the next of {each.name} is {each.next_at}, at {now}"
+
+    def hear(self, event: Event) -> None:
+        """Note what was told."""
+        self.weather.notice(event.kind)
+
+    def repeat(
+        self, process: Process, name: str, seconds: float, work: Callable[[], object]
+    ) -> None:
+        """Let a process do something again and again, whatever the ledger says."""
+
+        def body() -> None:
+            while True:
+                with suppress(LedgerError):
+                    work()
+                self.conductor.sleep(self.weather.rng.uniform(0.8, 1.2) * seconds)
+
+        self.conductor.spawn(process, name, body)
+
+
+class Parts:
+    """The product, put together for one process as `failsoft.worker.wiring` does it."""
+
+    def __init__(self, scene: Scene) -> None:
+        rng, listener = scene.weather.rng, scene.hear
+        skew = timedelta(seconds=rng.uniform(-SKEW, SKEW))
+        self.clock = clock = ProcessClock(scene.conductor, skew)
+        self.ledger = DistantLedger(scene.kept, scene.conductor, scene.weather, scene.outage)
+        scene.ledgers.append(self.ledger)
+        self.keys = KeyRing(self.ledger.signing_keys, clock)
+        known = {name: Engine(broker, DirectCaller()) for name, broker in scene.brokers.items()}
+        self.engines = QuietEngineSet(known, POLICY, clock=clock, listener=listener, rng=rng)
+        live = LiveWorkers(self.ledger, clock)
+        self.router = Router((PRIMARY, FALLBACK), (), self.engines, live)
+        tries = TryLog(self.ledger, background=False)
+        self.offerer = Offerer(
+            self.ledger, self.engines, self.keys, tries, clock=clock, listener=listener
+        )
+        shared: Any = {"clock": clock, "listener": listener, "budget": BUDGET}
+        stager = Stager(self.ledger, self.router, self.offerer, rng=rng, **shared)
+        rescuer = Rescuer(
+            *(self.ledger, self.router, self.offerer, self.engines),
+            **shared,
+            looks_every=LOOKS_EVERY,
+        )
+        cron = CronScheduler(
+            self.ledger, scene.jobs.catalogue, clock=clock, listener=listener, rng=rng
+        )
+        self.maintenance = Maintenance(self.engines, stager, rescuer, cron)
