@@ -179,6 +179,8 @@ class RqBench(Bench):
         )
     )
 
+    worker_class = SlotWorker
+
     def __init__(self, server: Valkey) -> None:
         self._url = server.url
         client = shared_client(server.url)
@@ -187,7 +189,7 @@ class RqBench(Bench):
 
     def build_worker(self) -> EngineWorker:
         client = shared_client(self._url, "rq-worker")
-        return SlotWorker(
+        return self.worker_class(
             rq_queue(QUEUE, client, NAMESPACE),
             self.process,
             name=f"bench-{secrets.token_hex(4)}",

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 import pytest
+from sqlalchemy import select
 
 from failsoft.job_engine.attempt.interrupts import Fenced
 from failsoft.job_engine.errors import JobNotFoundError, LedgerUnavailableError
@@ -15,7 +16,9 @@ from failsoft.job_engine.records.groups import GroupRecord
 from failsoft.job_engine.records.job import Claim, Conclusion, Ticket
 from failsoft.job_engine.records.manual_retry import ManualRetry
 from failsoft.job_engine.records.states import SUCCEED, JobState
+from failsoft.job_engine.records.waits import SentEvent
 from failsoft.ledger import Database, SqlLedger
+from failsoft.ledger.schema.tables import sent_events
 from failsoft.ledger.upgrade.run import upgrade
 from failsoft.testing.ledger_suite import fixtures
 from failsoft.testing.ledger_suite.flow.chains import members
@@ -35,8 +38,8 @@ LONG_LEASE = "60s"
 #: How long a call may take that is to end in vain.
 SHORT = timedelta(seconds=3)
 
-#: The id of a job, and what records it: the same job whenever it is called.
-Recorded: TypeAlias = tuple[str, Callable[[], object]]
+#: What writes the same thing whenever it is called, and whether that stands in the ledger.
+Write: TypeAlias = tuple[Callable[[], object], Callable[[], bool]]
 
 
 @pytest.fixture
@@ -109,30 +112,72 @@ def stopped(pair: PostgresPair) -> None:
     pair.primary.start()
 
 
-def one_job(ledger: SqlLedger) -> Recorded:
+def one_job(ledger: SqlLedger) -> Write:
     job = fixtures.new_job()
-    return job.id, lambda: ledger.record_job(job, fixtures.plan())
+    return lambda: ledger.record_job(job, fixtures.plan()), is_there(ledger, job.id)
 
 
-def many_jobs(ledger: SqlLedger) -> Recorded:
+def many_jobs(ledger: SqlLedger) -> Write:
     job, other = fixtures.new_job(), fixtures.new_job()
-    return job.id, lambda: ledger.record_jobs([(job, fixtures.plan()), (other, None)])
+    both = [(job, fixtures.plan()), (other, None)]
+    return lambda: ledger.record_jobs(both), is_there(ledger, job.id)
 
 
-def a_chain(ledger: SqlLedger) -> Recorded:
+def a_chain(ledger: SqlLedger) -> Write:
     job = fixtures.new_job()
-    return job.id, lambda: ledger.record_chain([job], fixtures.plan())
+    return lambda: ledger.record_chain([job], fixtures.plan()), is_there(ledger, job.id)
 
 
-def a_group(ledger: SqlLedger) -> Recorded:
+def a_group(ledger: SqlLedger) -> Write:
     group = GroupRecord("a-group", "5ad1", "all_ended")
     [job] = members(group.id, 1)
-    return job.id, lambda: ledger.record_group(group, None, [job])
+    return lambda: ledger.record_group(group, None, [job]), is_there(ledger, job.id)
 
 
-def a_retried_job(ledger: SqlLedger) -> Recorded:
-    retrial = ManualRetry(fixtures.ended(ledger, JobState.FAILED).job_id, "a person")
-    return retrial.id, lambda: ledger.retry(retrial)
+def a_retried_job(ledger: SqlLedger) -> Write:
+    retry = ManualRetry(fixtures.ended(ledger, JobState.FAILED).job_id, "a person")
+    return lambda: ledger.retry(retry), is_there(ledger, retry.id)
+
+
+def a_claim(ledger: SqlLedger) -> Write:
+    ticket = fixtures.ticket(fixtures.offered(ledger))
+    is_running = lambda: ledger.get(ticket.job_id).state is JobState.RUNNING  # noqa: E731
+    return lambda: ledger.claim(ticket), is_running
+
+
+def an_end(ledger: SqlLedger) -> Write:
+    claim = fixtures.started(ledger)
+    has_ended = lambda: ledger.get(claim.job_id).state is JobState.SUCCEEDED  # noqa: E731
+    return lambda: ledger.conclude(claim, fixtures.ENDINGS[JobState.SUCCEEDED]), has_ended
+
+
+def a_cancellation(ledger: SqlLedger) -> Write:
+    job_id = fixtures.offered(ledger).id
+    is_cancelled = lambda: ledger.get(job_id).state is JobState.CANCELLED  # noqa: E731
+    return lambda: ledger.cancel(job_id, "a person"), is_cancelled
+
+
+def a_cancel_request(ledger: SqlLedger) -> Write:
+    job_id = fixtures.started(ledger).job_id
+    return lambda: ledger.cancel(job_id, "a person"), lambda: ledger.get(job_id).cancel_requested
+
+
+def an_event(ledger: SqlLedger) -> Write:
+    event = SentEvent("event-1", "ab" * 32, "paid", "{}")
+    return lambda: ledger.send(event), lambda: has_event(ledger, event.id)
+
+
+def is_there(ledger: SqlLedger, job_id: str) -> Callable[[], bool]:
+    return lambda: ledger.get(job_id).id == job_id
+
+
+def has_event(ledger: SqlLedger, event_id: str) -> bool:
+    kept = select(sent_events.c.id).where(sent_events.c.id == event_id)
+    return ledger.database.read(lambda c: c.execute(kept).one_or_none()) is not None
+
+
+WRITES = [one_job, many_jobs, a_chain, a_group, a_retried_job]
+WRITES += [a_claim, an_end, a_cancellation, a_cancel_request, an_event]
 
 
 @pytest.mark.fault("F43")
@@ -140,32 +185,31 @@ def a_retried_job(ledger: SqlLedger) -> Recorded:
 def test_a_commit_that_gave_up_waiting_for_the_replica_is_no_success(
     postgres_pair: PostgresPair, ledger_url: str, ends: Callable[[PostgresPair], None]
 ) -> None:
-    kinds = [one_job, many_jobs, a_chain, a_group, a_retried_job]
     with (
-        closing(Database(ledger_url, limit=SHORT)) as database,
-        ThreadPoolExecutor(len(kinds)) as threads,
+        closing(Database(ledger_url, limit=SHORT, pool=len(WRITES))) as database,
+        ThreadPoolExecutor(len(WRITES)) as threads,
     ):
         upgrade(database)
         ledger = SqlLedger(database)
-        ids, records = zip(*(kind(ledger) for kind in kinds), strict=True)
+        writes, found = zip(*(write(ledger) for write in WRITES), strict=True)
         postgres_pair.replica.freeze()
-        recorded = [threads.submit(record) for record in records]
-        waiting = lambda: waits_for_replica(postgres_pair) == len(kinds)  # noqa: E731
+        written = [threads.submit(write) for write in writes]
+        waiting = lambda: waits_for_replica(postgres_pair) == len(WRITES)  # noqa: E731
         wait_until(waiting, PATIENCE, "their commits wait")
         ends(postgres_pair)
 
-        assert [in_vain(each) for each in recorded] == [True] * len(kinds)
+        assert [in_vain(each) for each in written] == [True] * len(WRITES)
         # They stand on the primary, where everyone sees them, and nowhere else.
-        assert [ledger.get(job_id).id for job_id in ids] == [*ids]
+        assert all(is_found() for is_found in found)
         for _ in range(2):
-            again = [threads.submit(record) for record in records]
-            assert [in_vain(each) for each in again] == [True] * len(kinds)
+            again = [threads.submit(write) for write in writes]
+            assert [in_vain(each) for each in again] == [True] * len(WRITES)
 
         postgres_pair.replica.thaw()
-        for record in records:
-            wait_until(lambda r=record: accepted(r), PATIENCE, "it is accepted")
+        for write in writes:
+            wait_until(lambda w=write: accepted(w), PATIENCE, "it is accepted")
         the_primary_dies(postgres_pair)
-        assert [ledger.get(job_id).id for job_id in ids] == [*ids]
+        assert all(is_found() for is_found in found)
 
 
 def in_vain(recorded: Future[object]) -> bool:

@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -54,6 +55,8 @@ from failsoft.worker.wiring import KEEPERS, App, build, load_catalogue, modules_
 
 logger: logging.Logger = logging.getLogger("failsoft.worker")
 
+#: How often attempts are looked after that are to end, in seconds.
+LOOK_SECONDS = 0.1
 #: How an attempt ends whose worker stops before it does.
 _WORKER_STOPS = Conclusion(RELEASE, reason="worker stops")
 
@@ -127,6 +130,9 @@ class WorkerProcess:
             periodic.start()
         try:
             self._worker.run(self._stopping)
+        except Exception:
+            self._end_attempts()
+            raise
         finally:
             # As long as attempts may take to end: a claim that dies with this process is charged.
             self._returns.wait_until_settled(self._settings.shutdown_grace)
@@ -154,12 +160,29 @@ class WorkerProcess:
         self._retire()
         self._keeper.release_all()
 
-    def abandon(self) -> None:
-        """Stop now: give back every job that is still held, as far as the ledger answers; exit."""
-        exit_within(HASTE_SECONDS, self._status or TRY_AGAIN)
+    def _end_attempts(self) -> None:
+        """Let the attempts end as at a stop, after the engine's worker ended by itself.
+
+        Threads of an interpreter that exits could record nothing, and fail as the job's errors.
+        """
+        grace = self._settings.shutdown_grace.total_seconds()
+        exit_within(grace + HASTE_SECONDS, TRY_AGAIN)
+        self._stopping.set()
+        self._keeper.release_all()
+        ends = time.monotonic() + grace
+        while self._keeper.held() and time.monotonic() < ends:
+            time.sleep(LOOK_SECONDS)
+        self._give_back_held()
+
+    def _give_back_held(self) -> None:
         for claim, lease in self._keeper.held():
             lease.revoke(Fenced)
             self._returns.owe(claim, _WORKER_STOPS)
+
+    def abandon(self) -> None:
+        """Stop now: give back every job that is still held, as far as the ledger answers; exit."""
+        exit_within(HASTE_SECONDS, self._status or TRY_AGAIN)
+        self._give_back_held()
         # A ledger that is away is asked once, for all of them.
         with suppress(LedgerError):
             self._returns.settle()

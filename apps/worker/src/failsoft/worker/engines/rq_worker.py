@@ -287,8 +287,8 @@ class SlotWorker(RegistryWriter):
             return
         if not self.connection.hexists(self.key, "birth"):
             # The first time, and after Redis lost its data.
-            self.connection.delete(self.key)
             super()._set_ip_address(self.connection)
+            self._bury()
             self.register_birth()
             self.set_state(WorkerStatus.IDLE)
             self.connection.sadd(Queue.redis_queues_keys, self._queue.key)
@@ -302,6 +302,17 @@ class SlotWorker(RegistryWriter):
         if self.should_run_maintenance_tasks:
             self._clean_registries()
         self._kept_at = time.monotonic()
+
+    def _bury(self) -> None:
+        """Let RQ register this worker again, whatever stands under its name.
+
+        A slot that notes its job meanwhile makes a record without a birth, and RQ refuses to
+        register a worker that has a record and no death (RQ-23).
+        """
+        with self.connection.pipeline() as pipeline:
+            pipeline.hset(self.key, "death", "")
+            pipeline.expire(self.key, WORKER_TTL)
+            pipeline.execute()
 
     def _clean_registries(self) -> None:
         try:

@@ -24,6 +24,7 @@ from failsoft.ledger.database.answers import ANSWERS
 from failsoft.ledger.database.compiled import execute
 from failsoft.ledger.database.database import Database
 from failsoft.ledger.database.errors import WorkError
+from failsoft.ledger.database.postgresql.replicated import expect_replicated
 from failsoft.ledger.database.timestamps import microseconds
 from failsoft.ledger.roles import tx_steps, waits
 from failsoft.ledger.schema import rows
@@ -190,7 +191,10 @@ def _claimed_before(connection: Connection, ticket: Ticket) -> Claim | None:
     # The commit of this very claim may have gone through and its reply been lost (R13).
     mine = {"job": ticket.job_id, "epoch": ticket.epoch, "claim": ticket.claim_id}
     row = connection.execute(_MY_CLAIM, mine).one_or_none()
-    return None if row is None else rows.claim(row, ticket.worker)
+    if row is None:
+        return None
+    expect_replicated(connection)
+    return rows.claim(row, ticket.worker)
 
 
 def _has_authority(row: Any, claim: Claim) -> bool:
@@ -247,4 +251,5 @@ def _concluded_before(connection: Connection, claim: Claim) -> JobState:
     outcome = connection.execute(_MY_END, mine).scalar_one_or_none()
     if outcome is None or outcome in _TAKEN_AWAY:
         raise Fenced
+    expect_replicated(connection)
     return _TARGETS[outcome]

@@ -21,6 +21,7 @@ from failsoft.job_engine.records.states import (
 )
 from failsoft.ledger.database.compiled import AnyRow
 from failsoft.ledger.database.database import Database
+from failsoft.ledger.database.postgresql.replicated import expect_replicated
 from failsoft.ledger.schema import rows
 from failsoft.ledger.schema.jobs import jobs
 from failsoft.ledger.transitions import apply, compare_and_set, invoked_jobs, limits, statements
@@ -111,10 +112,12 @@ def _cancel(connection: Connection, job_id: str, actor: str) -> CancelOutcome:
         row = connection.execute(_BY_ID, {"job": job_id}).one_or_none()
         if row is None:
             raise JobNotFoundError(f"expected the id of a job in the ledger, got {job_id!r}")
+        # Perhaps it is this very call that did so, and whose reply was lost (F22).
         if JobState(row.state).is_terminal:
+            expect_replicated(connection)
             return CancelOutcome.ENDED
         if row.cancel_requested and row.state == JobState.RUNNING:
-            # Asked before, perhaps by this very call, whose reply was lost (F22).
+            expect_replicated(connection)
             return CancelOutcome.REQUESTED
         # Between the two an attempt gave the job back: under READ COMMITTED each saw it move.
 

@@ -22,6 +22,7 @@ from failsoft.job_engine.records.job import Claim, Conclusion, StepKind, StepRec
 from failsoft.job_engine.records.states import JobState
 from failsoft.job_engine.records.waits import SentEvent, Wait, key_taken, waker
 from failsoft.ledger.database.database import Database
+from failsoft.ledger.database.postgresql.replicated import expect_replicated
 from failsoft.ledger.database.timestamps import microseconds, now_us
 from failsoft.ledger.schema import rows
 from failsoft.ledger.schema.jobs import jobs
@@ -187,7 +188,10 @@ def _send(connection: Connection, event: SentEvent, actor: str) -> int:
     values = {"id": event.id, "topic": event.topic, "name": event.name, "payload": event.payload}
     keep = microseconds(event.keep)
     times = {"sent_at": now_us(), "expires_at": now_us() + keep}
-    connection.execute(statements.keep_event(connection.dialect.name).values(**values, **times))
+    keeps = statements.keep_event(connection.dialect.name).values(**values, **times)
+    if connection.execute(keeps.returning(sent_events.c.id)).one_or_none() is None:
+        # Sent by this very call, whose reply was lost (F22).
+        expect_replicated(connection)
     expired = (
         select(sent_events.c.id)
         .where(sent_events.c.expires_at <= now_us() - microseconds(FORGET_AFTER))
