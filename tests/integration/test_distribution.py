@@ -11,7 +11,7 @@ from tests.integration.test_readme import PRINTED, PROGRAM
 from tests.servers.processes import PATIENCE, Processes, wait_until
 
 ROOT = Path(__file__).parents[2]
-MEMBERS = ("job_engine", "queue", "ledger", "dispatcher", "worker")
+MEMBERS = ("job_engine", "testing", "queue", "ledger", "dispatcher", "worker")
 FOREIGN_TO_THE_CORE = ("rq", "redis", "dramatiq", "pika", "sqlalchemy", "alembic", "psycopg")
 
 #: A regular package of a stranger's on the index, whose name this project had.
@@ -51,7 +51,7 @@ def run(python: Path, code: str, cwd: Path) -> str:
 
 
 def test_the_wheels_install_into_a_clean_environment(wheels: Path, tmp_path: Path) -> None:
-    python = environment_with("failsoft", wheels, tmp_path / "environment")
+    python = environment_with("failsoft[testing]", wheels, tmp_path / "environment")
 
     modules = ", ".join(f"failsoft.{member}" for member in MEMBERS)
     typed = run(
@@ -76,7 +76,7 @@ def test_the_installed_command_creates_a_ledger(wheels: Path, tmp_path: Path) ->
 
 
 def test_the_core_is_installed_without_any_engine_or_database(wheels: Path, tmp_path: Path) -> None:
-    python = environment_with("failsoft-job-engine", wheels, tmp_path / "environment")
+    python = environment_with("failsoft-testing", wheels, tmp_path / "environment")
 
     present = run(
         python,
