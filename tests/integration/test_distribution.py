@@ -11,7 +11,7 @@ from tests.integration.test_readme import PRINTED, PROGRAM
 from tests.servers.processes import PATIENCE, Processes, wait_until
 
 ROOT = Path(__file__).parents[2]
-MEMBERS = ("job_engine", "testing", "queue", "ledger", "dispatcher", "worker")
+MEMBERS = ("job_engine", "testing", "queue", "ledger", "dispatcher", "api", "worker")
 FOREIGN_TO_THE_CORE = ("rq", "redis", "dramatiq", "pika", "sqlalchemy", "alembic", "psycopg")
 
 #: A regular package of a stranger's on the index, whose name this project had.
