@@ -1,22 +1,21 @@
-"""A clock that stands still until it is told to go on."""
+"""A clock that moves only when a test advances it or a caller sleeps."""
 
 import math
 import threading
 from datetime import UTC, datetime, timedelta
 
-#: When a frozen clock begins, unless it is told otherwise.
+#: The default start of a frozen clock.
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class FrozenClock:
-    """`Clock` for tests: time passes when somebody sleeps or advances it, and then at once.
+    """`Clock` for tests: `sleep` and `advance` move it, at once.
 
     Attributes:
         slept: The seconds of every sleep, in order.
     """
 
     def __init__(self, start: datetime = START) -> None:
-        """Stand still at an aware moment."""
         self._lock = threading.Lock()
         self._start = start
         self._passed = timedelta(0)
@@ -31,9 +30,9 @@ class FrozenClock:
         return self._passed.total_seconds()
 
     def sleep(self, seconds: float) -> None:
-        """Note the sleep and be at its end."""
+        """Note the sleep and advance by it."""
         self.slept.append(seconds)
-        # Rounded up: whoever sleeps for what is left of a deadline must get past it.
+        # Rounded up: a sleep for the rest of a deadline must end after it.
         self.advance(timedelta(microseconds=math.ceil(max(0.0, seconds) * 1e6)))
 
     def advance(self, span: timedelta) -> None:

@@ -20,39 +20,38 @@ from failsoft.job_engine.records.message import Message
 class MemoryEngine:
     """`EngineAdapter` that keeps its messages in this process, as JSON text.
 
-    What a broker may do, it may do: keep the same offer twice, deliver it again, forget
-    everything, refuse, be away, or take an offer and lose the reply.
+    It fails as a broker does: on demand it keeps an offer twice, delivers it again, loses its
+    messages, refuses, is down, or takes an offer and loses the reply.
 
     Attributes:
         name: The engine's name.
-        rejected: How many messages of strangers `take` has dropped.
+        rejected: How many foreign messages `take` has dropped.
     """
 
     def __init__(self, name: str = "memory") -> None:
-        """Begin empty and healthy."""
         self.name = name
         self.rejected: int = 0
         self._lock = threading.Lock()
         self._waiting: dict[str, deque[bytes]] = {}
-        self._home: dict[Message, str] = {}
+        self._queues: dict[Message, str] = {}
         self._outage: Exception | None = None
         self._next_error: Exception | None = None
         self._refused: dict[str, OfferRefusedError] = {}
         self._replies_to_lose = 0
 
     def offer(self, message: Message, queue: QueueProfile, deadline: Deadline) -> None:
-        """Keep the message, or fail as told."""
+        """Keep the message, or raise the error that was set."""
         with self._lock:
-            self._fail_if_told(queue)
+            self._fail_if_set(queue)
             body = _to_text(message)
-            self._home[message] = queue.name
+            self._queues[message] = queue.name
             self._lane(queue.name).append(body)
             if self._replies_to_lose > 0:
                 self._replies_to_lose -= 1
                 raise OfferUncertainError(f"{self.name} took the offer and lost the reply")
 
     def probe(self, queue: QueueProfile, deadline: Deadline) -> EngineHealth:
-        """Tell whether it is up, and how many messages wait."""
+        """Return whether it is up, and how many messages wait."""
         with self._lock:
             error = self._outage or self._refused.get(queue.name)
             if error is not None:
@@ -63,7 +62,7 @@ class MemoryEngine:
             return EngineHealth(True, f"{self.name} is up", len(self._lane(queue.name)))
 
     def holds(self, message: Message, queue: QueueProfile, deadline: Deadline) -> bool | None:
-        """Tell whether the message waits; unknown while the engine is down."""
+        """Return whether the message waits; unknown while the engine is down."""
         with self._lock:
             return None if self._outage is not None else _to_text(message) in self._lane(queue.name)
 
@@ -79,11 +78,11 @@ class MemoryEngine:
         self._next_error = error
 
     def down(self, error: Exception | None = None) -> None:
-        """Take no offers until `up`; raise the error, or say that it was never reached."""
+        """Refuse offers until `up`, with the error or `EngineUnavailableError`."""
         self._outage = error or EngineUnavailableError(f"{self.name} is down")
 
     def refuse(self, queue: QueueProfile, error: OfferRefusedError | None = None) -> None:
-        """Take no offers in one queue until `up`, and those of others."""
+        """Refuse the offers of one queue until `up`."""
         self._refused[queue.name] = error or OfferRefusedError(f"{queue.name} is full")
 
     def up(self) -> None:
@@ -102,7 +101,7 @@ class MemoryEngine:
             self._waiting.clear()
 
     def take(self, queue: QueueProfile) -> Message | None:
-        """Return the next message of ours and forget it; drop and count those of strangers."""
+        """Remove and return the next message of ours; drop and count foreign ones."""
         with self._lock:
             lane = self._lane(queue.name)
             while lane:
@@ -117,19 +116,19 @@ class MemoryEngine:
             return [Message.from_wire(body) for body in self._lane(queue.name) if _is_ours(body)]
 
     def redeliver(self, message: Message) -> None:
-        """Let a message that was offered before wait once more where it was offered."""
+        """Put a message that was offered before into its queue again."""
         with self._lock:
-            self._lane(self._home[message]).append(_to_text(message))
+            self._lane(self._queues[message]).append(_to_text(message))
 
     def plant(self, queue: QueueProfile, body: bytes) -> None:
-        """Put a stranger's bytes where offers wait."""
+        """Put foreign bytes where offers wait."""
         with self._lock:
             self._lane(queue.name).append(body)
 
     def _lane(self, queue: str) -> deque[bytes]:
         return self._waiting.setdefault(queue, deque())
 
-    def _fail_if_told(self, queue: QueueProfile) -> None:
+    def _fail_if_set(self, queue: QueueProfile) -> None:
         error = self._next_error or self._outage or self._refused.get(queue.name)
         self._next_error = None
         if error is not None:

@@ -6,14 +6,14 @@
     class TestMyEngine(EngineSuite): ...
 
 A bench is both sides of an engine: the adapter that offers, and a real worker side that hands
-messages to a processor. An engine that has no server of its own, and so none that could freeze,
-keeps the promises of `ServerlessEngineSuite`.
+messages to a processor. An engine without a server of its own, which cannot freeze, runs
+`ServerlessEngineSuite`.
 """
 
 from failsoft.testing.engine_suite.bench import EngineBench
 from failsoft.testing.engine_suite.bulk import FrozenManyPromises, ManyOffersPromises
 from failsoft.testing.engine_suite.delivery import DeliveringPromises
-from failsoft.testing.engine_suite.forged_messages import StrangerPromises
+from failsoft.testing.engine_suite.forged_messages import ForeignMessagePromises
 from failsoft.testing.engine_suite.freezes import FreezePromises
 from failsoft.testing.engine_suite.outages import OutagePromises
 
@@ -21,7 +21,7 @@ __all__ = ["EngineBench", "EngineSuite", "ServerlessEngineSuite"]
 
 
 class ServerlessEngineSuite(
-    DeliveringPromises, ManyOffersPromises, OutagePromises, StrangerPromises
+    DeliveringPromises, ManyOffersPromises, OutagePromises, ForeignMessagePromises
 ):
     """Every promise of an engine that is in this process; stopping it refuses all offers."""
 

@@ -1,5 +1,5 @@
 # ruff: noqa: S101 - a conformance suite asserts
-"""What an engine is tried on, and the helpers of the trial."""
+"""What the engine suite runs on, and its helpers."""
 
 import secrets
 import threading
@@ -24,18 +24,18 @@ TOLERANCE = timedelta(seconds=0.2)
 ARRIVAL = timedelta(seconds=60)
 #: How long to wait for one of several tries.
 BRIEF = timedelta(seconds=0.2)
-#: How long nothing must happen for it not to happen.
+#: How long to wait before an event counts as not coming.
 QUIET = timedelta(seconds=1)
 
 _KEY = SigningKey.generate()
 
 
 class EngineBench(Protocol):
-    """An engine with its server and one worker, on a queue that nobody else uses."""
+    """An engine with its server and one worker, on a queue of its own."""
 
     @property
     def engine(self) -> EngineAdapter:
-        """The adapter under trial; one object for the whole test."""
+        """The adapter under test; one object for the whole test."""
         ...
 
     @property
@@ -61,7 +61,7 @@ class EngineBench(Protocol):
         ...
 
     def break_processor(self, times: int = 1) -> None:
-        """Let the processor raise so many times, each time after it was given a message."""
+        """Let the processor raise for the next `times` messages."""
         ...
 
     def rejected(self) -> int:
@@ -69,7 +69,7 @@ class EngineBench(Protocol):
         ...
 
     def plant(self, body: bytes) -> None:
-        """Put a stranger's bytes where offers wait."""
+        """Put foreign bytes where offers wait."""
         ...
 
     def stop_server(self) -> None:
@@ -96,17 +96,17 @@ def new_message(job_id: str | None = None, epoch: int = 1) -> Message:
 
 
 def offer(bench: EngineBench, message: Message, queue: QueueProfile | None = None) -> None:
-    """Offer a message that will be taken, with all the time that it may need."""
+    """Offer a message with the longest deadline that a delivery may need."""
     _offer(bench, message, queue or bench.queue, ARRIVAL)
 
 
 def offer_in_time(bench: EngineBench, message: Message) -> None:
-    """Offer a message as the dispatcher does, which waits no longer than its deadline."""
+    """Offer a message under a dispatch's deadline."""
     _offer(bench, message, bench.queue, DEADLINE)
 
 
 def held(bench: EngineBench, message: Message) -> bool | None:
-    """Ask as a rescuer does whether the engine still has a message."""
+    """Return what the engine says about holding a message, as a rescuer reads it."""
     engine, deadline = bench.engine, Deadline.after(SystemClock(), DEADLINE)
     if not isinstance(engine, AskableEngineAdapter):
         return None
@@ -122,7 +122,7 @@ def offer_again_and_again(bench: EngineBench, message: Message) -> None:
 
 
 def failure_of(work: Callable[[], object]) -> tuple[EngineError | None, timedelta]:
-    """Return what a call came to, and how long it took itself, busy as the machine may be."""
+    """Return the error of a call, and the time that the call itself took."""
     error = None
     with Stopwatch() as watch:
         try:
@@ -133,12 +133,12 @@ def failure_of(work: Callable[[], object]) -> tuple[EngineError | None, timedelt
 
 
 def delivered(bench: EngineBench, count: int, timeout: timedelta = ARRIVAL) -> list[Message]:
-    """Return what the worker was given, as messages."""
+    """Return the messages that the worker received."""
     return [Message.from_wire(wire) for wire in bench.received(count, timeout)]
 
 
 def eventually(condition: Callable[[], bool], what: str) -> None:
-    """Wait until a condition holds, but not for ever."""
+    """Wait until a condition holds, up to a limit."""
     patience_ends = time.monotonic() + ARRIVAL.total_seconds()
     pause = threading.Event()
     while not condition():
@@ -152,12 +152,12 @@ def _is_taken(bench: EngineBench, message: Message) -> bool:
 
 
 def was_not_taken(error: EngineError | None) -> bool:
-    """Tell whether an offer failed in a way that names what is known of it."""
+    """Return whether an offer failed with an error that states what is known of it."""
     return error is not None and type(error) is not EngineError
 
 
 def was_never_reached(error: EngineError | None) -> bool:
-    """Tell whether it is known that the server has not got the offer."""
+    """Return whether an error states that the offer did not reach the server."""
     return isinstance(error, EngineUnavailableError)
 
 

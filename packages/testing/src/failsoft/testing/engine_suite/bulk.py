@@ -29,9 +29,9 @@ MANY = 200
 
 
 class ManyOffersPromises:
-    """Each is delivered and answered as one that was made alone.
+    """Each offer is delivered and answered as a single one.
 
-    An engine that takes no more than one at a time is given them one by one.
+    An engine that takes one at a time gets them one by one.
     """
 
     def test_each_of_many_offers_made_at_once_is_delivered_once(self, bench: EngineBench) -> None:
@@ -103,7 +103,7 @@ class ManyOffersPromises:
         assert elapsed <= DEADLINE + TOLERANCE
 
     def test_many_offers_are_taken_again_after_a_restart(self, bench: EngineBench) -> None:
-        """Also where the server has forgotten what it was taught."""
+        """Also where the server lost the scripts that were loaded into it."""
         offer_many(bench, [new_message()])
         bench.stop_server()
         _offer_in_time(bench)
@@ -116,7 +116,7 @@ class ManyOffersPromises:
 
 
 class FrozenManyPromises:
-    """Many offers come back by their deadline although nobody answers (rule 16)."""
+    """Many offers to a server that does not answer return by their deadline (rule 16)."""
 
     def test_many_offers_to_a_frozen_server_all_fail_in_time(self, bench: EngineBench) -> None:
         """No later than a single one, and none is answered as if it had arrived."""

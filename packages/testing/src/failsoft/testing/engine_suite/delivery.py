@@ -56,7 +56,7 @@ class DeliveringPromises:
         assert set(delivered(bench, 2, QUIET)) == {message}
 
     def test_an_offer_that_was_processed_may_be_made_again(self, bench: EngineBench) -> None:
-        """No memory of it stays behind that would swallow it for ever (R4)."""
+        """The engine keeps no mark that would drop it (R4)."""
         message = new_message()
         offer(bench, message)
         assert delivered(bench, 1) == [message]
@@ -81,7 +81,7 @@ class DeliveringPromises:
         assert set(delivered(bench, 12)) == messages
 
     def test_every_epoch_of_a_job_is_an_offer_of_its_own(self, bench: EngineBench) -> None:
-        """Which of them is worth anything is the ledger's decision (rule 6)."""
+        """The ledger decides which of them is valid (rule 6)."""
         first, second = new_message("job-1", 1), new_message("job-1", 2)
 
         offer(bench, first)
@@ -119,7 +119,7 @@ class DeliveringPromises:
         assert delivered(bench, 3, QUIET) == [first, second]
 
     def test_a_probe_finds_a_healthy_engine(self, bench: EngineBench) -> None:
-        """By a real write, and it is not delivered to anybody (rule 17)."""
+        """By a real write that is delivered to no worker (rule 17)."""
         health = bench.engine.probe(bench.queue, Deadline.after(SystemClock(), DEADLINE))
 
         assert health.healthy, health.detail
@@ -127,7 +127,7 @@ class DeliveringPromises:
         assert bench.received(1, QUIET) == []
 
     def test_a_probe_counts_what_waits(self, bench: EngineBench) -> None:
-        """Or says that it cannot tell; it never says that nothing waits where something does."""
+        """Or reports the count as unknown; never as none where a message waits."""
         deadline = Deadline.after(SystemClock(), DEADLINE)
         empty = bench.engine.probe(bench.queue, deadline)
         for _ in range(3):
@@ -140,7 +140,7 @@ class DeliveringPromises:
     def test_an_engine_knows_what_it_holds_or_says_that_it_cannot_tell(
         self, bench: EngineBench
     ) -> None:
-        """It never says that a message is lost that waits, nor that one waits that does not."""
+        """A waiting message is never reported as lost, nor a missing one as waiting."""
         first, second, never = new_message(), new_message(), new_message()
         offer(bench, first)
         offer(bench, second)
@@ -162,7 +162,7 @@ class DeliveringPromises:
         assert set(delivered(bench, 2, QUIET)) in ({good}, {void, good})
 
     def test_withdrawing_what_was_never_offered_is_harmless(self, bench: EngineBench) -> None:
-        """It is a courtesy that never raises."""
+        """Withdrawing is best effort and never raises."""
         bench.engine.withdraw(new_message(), bench.queue)
 
     def test_a_withdrawn_offer_may_be_made_again(self, bench: EngineBench) -> None:

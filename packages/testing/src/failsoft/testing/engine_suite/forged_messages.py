@@ -31,8 +31,8 @@ HUGE = json.dumps({"args": ["x" * 200_000], "options": {}}).encode()
 DEEP = b"[" * 100_000
 
 
-class StrangerPromises:
-    """Dropped, counted, never called, and in nobody's way (RQ-17, DQ-14)."""
+class ForeignMessagePromises:
+    """They are dropped and counted, never called, and delay no other (RQ-17, DQ-14)."""
 
     def test_garbage_is_dropped_and_counted(self, bench: EngineBench) -> None:
         """And the next good message arrives."""
@@ -52,7 +52,7 @@ class StrangerPromises:
         """Nothing but our own processor is ever called."""
         _expect_dropped(bench, *bench.foreign)
 
-    def test_many_strangers_do_not_stop_the_worker(self, bench: EngineBench) -> None:
+    def test_many_foreign_messages_do_not_stop_the_worker(self, bench: EngineBench) -> None:
         """More of them than the worker takes at once."""
         _expect_dropped(bench, *[b"garbage"] * 50)
 

@@ -17,7 +17,7 @@ from failsoft.testing.engine_suite.bench import (
 
 
 class FreezePromises:
-    """An offer comes back by its deadline although nobody answers (rule 16)."""
+    """An offer to a server that does not answer returns by its deadline (rule 16)."""
 
     def test_an_offer_to_a_frozen_server_fails_in_time(self, bench: EngineBench) -> None:
         """Over a connection that was good a moment ago (RQ-18, MQ-01)."""
@@ -30,7 +30,7 @@ class FreezePromises:
         assert elapsed <= DEADLINE + TOLERANCE
 
     def test_connecting_to_a_frozen_server_fails_in_time(self, bench: EngineBench) -> None:
-        """The kernel accepts the connection, and nobody answers (MQ-03)."""
+        """The kernel accepts the connection, and the server does not answer (MQ-03)."""
         bench.freeze_server()
 
         error, elapsed = failure_of(lambda: offer_in_time(bench, new_message()))

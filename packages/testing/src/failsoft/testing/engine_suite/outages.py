@@ -56,7 +56,7 @@ class OutagePromises:
 
         assert message in delivered(bench, len(before) + 1)
 
-    def test_offers_are_taken_again_after_a_restart_that_nobody_noticed(
+    def test_offers_are_taken_again_after_a_restart_between_two_offers(
         self, bench: EngineBench
     ) -> None:
         """The connection died while no offer was made."""
@@ -70,7 +70,7 @@ class OutagePromises:
         eventually(lambda: message in delivered(bench, 1), "the offer is delivered")
 
     def test_a_probe_of_a_stopped_server_is_not_healthy(self, bench: EngineBench) -> None:
-        """It says so, and never raises."""
+        """The probe reports it, and never raises."""
         bench.stop_server()
 
         health = bench.engine.probe(bench.queue, Deadline.after(SystemClock(), DEADLINE))
@@ -90,7 +90,7 @@ class OutagePromises:
         eventually(lambda: probe(bench.queue, deadline).healthy, "a probe is healthy")
 
     def test_withdrawing_from_a_stopped_server_never_raises(self, bench: EngineBench) -> None:
-        """It is a courtesy."""
+        """Withdrawing is best effort."""
         message = new_message()
         offer(bench, message)
         bench.stop_server()
@@ -98,7 +98,7 @@ class OutagePromises:
         bench.engine.withdraw(message, bench.queue)
 
     def test_a_stopped_server_holds_nothing_that_is_known(self, bench: EngineBench) -> None:
-        """What cannot be asked is not lost."""
+        """An engine that cannot be read reports no message as lost."""
         message = new_message()
         offer(bench, message)
         bench.stop_server()

@@ -1,4 +1,4 @@
-"""Timing a call on a machine that does other things, too."""
+"""Timing a call on a busy machine."""
 
 import threading
 import time
@@ -11,7 +11,7 @@ NAP = 0.01
 
 
 class Stopwatch:
-    """How long a call took, less what this machine kept the process waiting meanwhile.
+    """The time of a call, less the time for which the machine delayed the process.
 
     A thread that does nothing but sleep runs beside the call. Whatever it sleeps too long, the
     machine was busy elsewhere, and the call may have waited for the same reason. On a quiet
@@ -19,7 +19,6 @@ class Stopwatch:
     """
 
     def __init__(self) -> None:
-        """Begin with `with`."""
         self._over = threading.Event()
         self._began = self._ended = self._overslept = 0.0
         self._sleeper = threading.Thread(target=self._sleep, daemon=True)

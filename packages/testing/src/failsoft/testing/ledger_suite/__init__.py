@@ -8,9 +8,8 @@
 
     class TestMyLedger(LedgerSuite): ...
 
-Every promise of `failsoft.job_engine.ports.ledger` has its test here. Nothing but the ledger's
-public methods is used, and no server, plug-in or library; a ledger that passes may be trusted with
-jobs.
+Every promise of `failsoft.job_engine.ports.ledger` has its test here. It uses the ledger's
+public methods only, and no server, plug-in or library.
 """
 
 from failsoft.testing.ledger_suite.attempts.claims import ClaimingPromises

@@ -1,5 +1,5 @@
 # ruff: noqa: S101 - a conformance suite asserts
-"""The cast of every scene: jobs, tickets, claims, and how a history must read."""
+"""What the suite's tests share: jobs, tickets, claims, and the check of a history."""
 
 import secrets
 from collections.abc import Callable
@@ -36,7 +36,7 @@ from failsoft.job_engine.records.states import (
     JobState,
 )
 
-#: Moves the ledger's clock on by so much.
+#: Moves the ledger's clock on by a span.
 PassTime = Callable[[timedelta], None]
 
 #: Spans that are not over while a test runs, however slow the machine, unless it lets them pass.
@@ -75,7 +75,7 @@ _BY_NAME = {transition.name: transition for transition in TRANSITIONS}
 
 
 def new_job(**changes: Any) -> NewJob:
-    """Return a job that nobody has recorded yet."""
+    """Return a job that is not recorded yet."""
     given = NewJob(secrets.token_hex(8), "send_welcome", QUEUE, '{"user_id": 7}', "5ad1")
     return replace(given, **changes)
 
@@ -98,7 +98,7 @@ def waiting(ledger: Ledger, delay: timedelta = LONG, **changes: Any) -> JobRecor
 
 
 def ticket(job: JobRecord, **changes: Any) -> Ticket:
-    """Return what a worker shows that got the newest message of a job."""
+    """Return the ticket of a worker that received the newest message of a job."""
     engine, claim_id = job.engine or FIRST, secrets.token_hex(16)
     given = Ticket(job.id, job.epoch, engine, job.queue, claim_id, "worker-1", LONG)
     return replace(given, **changes)
@@ -117,9 +117,9 @@ def started(ledger: Ledger, **changes: Any) -> Claim:
 
 
 def reoffered(ledger: Ledger, job_id: str, engine: str = FIRST) -> JobRecord:
-    """Offer a job again, whatever it does now."""
+    """Offer a job again, whatever its state."""
     moved = ledger.offer(ledger.get(job_id), plan(engine))
-    assert moved is not None, "expected a job that nobody else touches to be offered again"
+    assert moved is not None, "expected a job that nothing else changes to be offered again"
     return moved
 
 
@@ -141,12 +141,12 @@ def step(name: str = "fetch", seq: int = 0, result: str = '"first"') -> StepReco
 
 
 def is_fenced(work: Callable[[], object]) -> bool:
-    """Tell whether the attempt learns that it has lost its authority."""
+    """Return whether a call of an attempt is fenced."""
     return raises(Fenced, work)
 
 
 def raises(kind: type[BaseException], work: Callable[[], object]) -> bool:
-    """Tell whether a call raises this."""
+    """Return whether a call raises this error."""
     try:
         work()
     except kind:

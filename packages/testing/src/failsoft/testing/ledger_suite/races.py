@@ -1,5 +1,5 @@
 # ruff: noqa: S101 - a conformance suite asserts
-"""What a ledger promises when several want the same at the same instant."""
+"""What a ledger promises when several calls compete at the same instant."""
 
 import sys
 import threading
@@ -66,7 +66,7 @@ class RacingPromises:
             assert ledger.get(shown.job_id).claims == 1
 
     def test_a_crowd_of_rescuers_moves_a_job_once(self, ledger: Ledger) -> None:
-        """No leader is needed, no epoch is burnt (R14)."""
+        """No leader is needed, and one epoch is used (R14)."""
         for seen in (offered(ledger), waiting(ledger), ledger.get(started(ledger).job_id)):
             moves = at_once([partial(ledger.offer, seen, plan(SECOND))] * CROWD)
 
@@ -89,7 +89,7 @@ class RacingPromises:
             expect_sound_history(ledger, claim.job_id)
 
     def test_a_renewal_and_a_rescuer_do_not_both_win(self, ledger: Ledger) -> None:
-        """Who renewed in time keeps the job (R16)."""
+        """An attempt that renewed in time keeps the job (R16)."""
         for _ in range(ROUNDS):
             claim = started(ledger)
             seen = ledger.get(claim.job_id)
@@ -111,8 +111,8 @@ class RacingPromises:
 
             assert (claim is None) is (moved is not None)
 
-    def test_a_claim_and_a_cancel_agree_on_who_was_first(self, ledger: Ledger) -> None:
-        """Cancelled and never started, or started and asked to stop (R20, I9)."""
+    def test_a_claim_and_a_cancel_agree_on_their_order(self, ledger: Ledger) -> None:
+        """Cancelled and never started, or started with a cancel request (R20, I9)."""
         for _ in range(ROUNDS):
             job = offered(ledger)
 
@@ -174,7 +174,7 @@ class RacingPromises:
 
 
 def _work(ledger: Ledger, job: JobRecord) -> int:
-    """Bring a job to its end beside others who do the same; count own successes."""
+    """Bring a job to its end beside other threads; count the successes of this one."""
     wins = 0
     while not (seen := ledger.get(job.id)).state.is_terminal:
         claim = ledger.claim(ticket(seen)) or ledger.claim(ticket(job))
@@ -212,7 +212,7 @@ def _after(barrier: threading.Barrier, work: Callable[[], T]) -> T:
 
 @contextmanager
 def _hurry() -> Iterator[None]:
-    """Let threads take turns as often as Python can, so that they meet in the middle of things."""
+    """Switch threads as often as Python can, so that calls interleave."""
     usual = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     try:

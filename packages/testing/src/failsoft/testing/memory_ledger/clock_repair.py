@@ -1,4 +1,4 @@
-"""What a clock that was ahead has left in a ledger in memory, pulled in."""
+"""Pulling in what was written while the clock was ahead, in memory."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -25,7 +25,7 @@ class MemoryMending(Connection):
     _store: Store
 
     def clock(self) -> LedgerClock:
-        """Look at the clock, and at the latest instants that were written by it."""
+        """Return the clock's time, and the latest instants that were written by it."""
         with self.transaction():
             rows, workers = self._store.rows.values(), self._store.workers.values()
             recorded = [row.created_at for row in rows]
@@ -45,7 +45,7 @@ class MemoryMending(Connection):
 
 
 def mend_beats(store: Store) -> int:
-    """Take a beat from ahead of the clock for as old as this look."""
+    """Date heartbeats from ahead of the clock to now."""
     now, count = store.clock.now(), 0
     for boot_id, worker in store.workers.items():
         if worker.seen_at and worker.live_until and worker.seen_at > now + SLACK:

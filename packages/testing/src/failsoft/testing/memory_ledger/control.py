@@ -53,7 +53,7 @@ class MemoryControl(MemoryReading):
             return self._do_again(retry, origin).record(), True
 
     def dead_letters(self, wanted: DeadLetters) -> Sequence[str]:
-        """Return the ids of failed jobs that nobody has tried again, the oldest first."""
+        """Return the ids of failed jobs that were not retried, the oldest first."""
         with self.transaction():
             now, tried = self._store.clock.now(), {r.origin for r in self._store.rows.values()}
             found = [
@@ -79,7 +79,7 @@ class MemoryControl(MemoryReading):
             return self._store.pauses.setdefault((pause.kind, pause.name), new)
 
     def unpause(self, kind: Pausable, name: str) -> bool:
-        """Let jobs begin again; tell whether it was paused."""
+        """Let jobs begin again; return whether it was paused."""
         with self.transaction():
             return self._store.pauses.pop((kind, name), None) is not None
 
@@ -95,7 +95,7 @@ class MemoryControl(MemoryReading):
             return self._store.disabled_engines.setdefault(engine.name, new)
 
     def enable_engine(self, name: str) -> bool:
-        """Let an engine get offers again; tell whether it was disabled."""
+        """Let an engine get offers again; return whether it was disabled."""
         with self.transaction():
             return self._store.disabled_engines.pop(name, None) is not None
 

@@ -16,7 +16,6 @@ class MemoryRecording(MemoryReading):
     """`record_job` and `record_jobs` in memory."""
 
     def __init__(self, store: Store, actor: str) -> None:
-        """Write to a store in the name of `actor`."""
         super().__init__(store)
         self._actor = actor
 

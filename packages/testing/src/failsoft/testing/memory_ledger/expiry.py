@@ -1,4 +1,4 @@
-"""What may befall a job that waits, in memory."""
+"""Expiring and replacing jobs that wait, in memory."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta

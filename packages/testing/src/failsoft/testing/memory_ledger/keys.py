@@ -17,10 +17,9 @@ class _Kept:
 
 
 class MemoryKeys:
-    """What `KeyLedger` does, in a list; the caller holds the lock."""
+    """`KeyLedger` in a list; the caller holds the lock."""
 
     def __init__(self, clock: Clock) -> None:
-        """Begin with one key, which is old enough to sign."""
         self._clock = clock
         self._kept = [_Kept(SigningKey.generate(), clock.now() - ACTIVATION)]
 

@@ -80,7 +80,7 @@ class MemoryLedger(
 
         Args:
             clock: What the database's clock is elsewhere.
-            actor: Who the events name.
+            actor: The actor of the events.
         """
         store = Store(clock)
         store.on_end = partial(trigger, store)
@@ -147,7 +147,7 @@ class MemoryLedger(
             return [claim for claim in claims if self._store.fence(claim)]
 
     def within(self, session: object) -> CallersTransaction:
-        """Refuse: a ledger in memory is in nobody's database."""
+        """Refuse: a ledger in memory shares no database."""
         raise OptionInvalidError(
             f"expected no session with a ledger in memory, got a {type(session).__name__}"
         )
@@ -192,7 +192,7 @@ class MemoryLedger(
                 self._note_try(job_id, attempt)
 
     def cancel(self, job_id: str, actor: str) -> CancelOutcome:
-        """Cancel a job that waits, or ask the attempt that runs it to stop (R20)."""
+        """Cancel a job that waits, or request it of the attempt that runs it (R20)."""
         with self.transaction():
             if self._store.apply(CANCEL, Change(job_id, {}, {}, actor)) is not None:
                 return CancelOutcome.CANCELLED
@@ -242,7 +242,7 @@ class MemoryLedger(
         row = self._store.rows[claim.job_id]
         if row.state.is_terminal or row.crashes == 0:
             return False
-        # The heartbeat moves on: who was about to fail the job for its crashes must look again.
+        # A new revision: a rescuer about to fail the job for its crashes must read it again.
         changed = replace(row, crashes=row.crashes - 1, hb=row.hb + 1, events=row.events + 1)
         self._store.rows[claim.job_id] = changed
         self._store.append_event(changed, UNCHARGE, claim.worker, mine)

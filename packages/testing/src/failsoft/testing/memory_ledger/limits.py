@@ -1,4 +1,4 @@
-"""The limits of jobs in a ledger in memory: what is counted, and for whom there is room (I12)."""
+"""The limits of jobs in a ledger in memory: what is counted, and which jobs have room (I12)."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -29,7 +29,7 @@ def free_at(store: Store, full: Limit) -> datetime:
 
 
 def has_room(store: Store, row: Row) -> bool:
-    """Tell whether a job may be offered before those that wait for the same room."""
+    """Return whether a job may be offered before those that wait for the same room."""
     return _fits(store, row, []) and not any(
         _share_a_key(row, other)
         for other in store.rows.values()

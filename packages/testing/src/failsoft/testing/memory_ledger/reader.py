@@ -1,4 +1,4 @@
-"""What is read of a ledger in memory, and who is alive."""
+"""What is read of a ledger in memory, and which workers are alive."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -33,7 +33,6 @@ class MemoryReading(Connection):
     """The reading half of `MemoryLedger`, what rescuers watch, and the workers' heartbeats."""
 
     def __init__(self, store: Store) -> None:
-        """Read a store."""
         super().__init__()
         self._store = store
         self._keys = MemoryKeys(store.clock)
@@ -126,7 +125,7 @@ class MemoryReading(Connection):
             return {state: count for state, count in counted.items() if count}
 
     def beat(self, worker: WorkerRecord, ttl: timedelta) -> None:
-        """Tell that a worker process lives, for `ttl` from now."""
+        """Record a worker's heartbeat, valid for `ttl` from now."""
         with self.transaction():
             now = self._store.clock.now()
             known = self._store.workers.get(worker.boot_id)

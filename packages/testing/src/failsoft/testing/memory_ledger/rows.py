@@ -10,7 +10,7 @@ from failsoft.job_engine.records.states import JobState
 
 @dataclass(frozen=True, slots=True)
 class Row(JobRecord):
-    """A job with what only the ledger itself needs to know."""
+    """A job with what only the ledger itself reads."""
 
     claim_id: str | None = None
     lease: timedelta | None = None
@@ -27,7 +27,7 @@ _SHOWN = fields(JobRecord)
 
 
 def has_authority(row: Row, claim: Claim) -> bool:
-    """Tell whether a claim still stands (rule 7)."""
+    """Return whether a claim still has the authority (rule 7)."""
     mine = (JobState.RUNNING, claim.epoch, claim.claim_id)
     return (row.state, row.epoch, row.claim_id) == mine
 
@@ -68,7 +68,7 @@ def expiry(job: NewJob, now: datetime) -> datetime | None:
 
 
 def has_expired(row: JobRecord, now: datetime) -> bool:
-    """Tell whether a job that was never begun may be begun no more."""
+    """Return whether a job that never began has expired."""
     return row.started_at is None and row.expires_at is not None and row.expires_at <= now
 
 

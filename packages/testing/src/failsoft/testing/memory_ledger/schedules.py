@@ -25,7 +25,7 @@ class MemorySchedules(MemoryRecording):
             return now, [replace(kept[name], read_at=now) for name in sorted(kept)]
 
     def declare_schedule(self, seen: ScheduleRecord | None, new: ScheduleDeclaration) -> bool:
-        """Record a schedule, or replace its spec; tell whether that was done."""
+        """Record a schedule, or replace its spec; return whether that was done."""
         with self.transaction():
             now, kept = self._store.clock.now(), self._store.schedules
             known = kept.get(new.name)

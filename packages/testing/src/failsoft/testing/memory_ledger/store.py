@@ -39,7 +39,7 @@ class Change:
     Attributes:
         guard: What the transition's fence compares, as it was seen.
         values: What it sets.
-        actor: Who its event names.
+        actor: The actor of its event.
         detail: Why, kept in its event.
         error: What the attempt ended with that the transition ends, if its job does not keep it.
     """
@@ -53,10 +53,9 @@ class Change:
 
 
 class Connection:
-    """The way to a ledger, which can break on demand."""
+    """The connection to a ledger, which breaks on demand."""
 
     def __init__(self) -> None:
-        """Begin unbroken."""
         self._lock = threading.RLock()
         self._is_down = False
         self._failures = 0
@@ -77,23 +76,23 @@ class Connection:
         self._failures = times
 
     def refuse_next(self, times: int = 1) -> None:
-        """Let the next calls be refused, as by a database that finds fault with them."""
+        """Let the next calls be refused, as by a database error."""
         self._refusals = times
 
     def lose_replies(self, times: int = 1) -> None:
-        """Let the next calls do what they are asked, and fail all the same (R12, R13)."""
+        """Let the next calls take effect and fail all the same (R12, R13)."""
         self._lost_replies = times
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Do what happens inside as one."""
+        """Make the calls inside one transaction."""
         with self._lock:
             if self._is_down or self._failures > 0:
                 self._failures = max(0, self._failures - 1)
                 raise LedgerUnavailableError
             if self._refusals > 0:
                 self._refusals -= 1
-                raise LedgerError("the ledger's database refused: as it was told to")
+                raise LedgerError("the ledger's database refused: set by refuse_next")
             yield
             if self._lost_replies > 0:
                 self._lost_replies -= 1
@@ -101,10 +100,9 @@ class Connection:
 
 
 class Store:
-    """The tables of a ledger in memory; whoever touches them is in a transaction."""
+    """The tables of a ledger in memory; every access is in a transaction."""
 
     def __init__(self, clock: Clock) -> None:
-        """Begin empty."""
         self.clock = clock
         #: What happens when a job ends, in the same transaction.
         self.on_end: Callable[[Row], None] = lambda row: None
@@ -123,7 +121,7 @@ class Store:
         self.pauses: dict[tuple[str, str], Pause] = {}
         self.disabled_engines: dict[str, DisabledEngine] = {}
         self.workers: dict[str, WorkerRecord] = {}
-        #: Since when which worker processes are known to be dead.
+        #: Boot ids of worker processes that are marked as dead, and since when.
         self.deaths: dict[str, datetime] = {}
 
     def apply(self, transition: Transition, change: Change) -> Row | None:
@@ -150,15 +148,15 @@ class Store:
         return changed
 
     def request_cancel(self, job_id: str, actor: str, detail: Mapping[str, Any]) -> None:
-        """Ask the attempt that runs a job to stop, once; nothing if none does."""
+        """Record a cancel request for a running job, once; otherwise do nothing."""
         row = self.rows[job_id]
         if row.state is JobState.RUNNING and not row.cancel_requested:
-            asked = replace(row, cancel_requested=True, events=row.events + 1)
-            self.rows[job_id] = asked
-            self.append_event(asked, "cancel_request", actor, detail)
+            requested = replace(row, cancel_requested=True, events=row.events + 1)
+            self.rows[job_id] = requested
+            self.append_event(requested, "cancel_request", actor, detail)
 
     def wake(self, topic: str, actor: str, detail: Mapping[str, Any]) -> int:
-        """Let all who wait for a topic be offered now; return how many those are (rule 22)."""
+        """Make all jobs that wait for a topic due now; return how many (rule 22)."""
         waiting = [
             row
             for row in self.rows.values()
@@ -172,22 +170,22 @@ class Store:
         return len(waiting)
 
     def holder_of(self, name: str, unique: UniqueKey) -> Row | None:
-        """Find the job that holds a unique key; whose period is over holds it no more."""
+        """Find the job that holds a unique key; one whose period is over holds it no more."""
         now, key = self.clock.now(), (name, unique.key)
         for row in list(self.rows.values()):
             if (row.name, row.unique_key) == key and holds_unique_key(row):
                 if not row.unique_until or row.unique_until > now:
                     return row
-                # An index in SQL does not know the time.
+                # As in SQL, where an index cannot compare the time.
                 self.rows[row.id] = replace(row, unique_key=None)
         return None
 
     def is_paused(self, row: Row) -> bool:
-        """Tell whether a job may not begin."""
+        """Return whether a pause covers a job."""
         return any(pause.covers(row.name, row.queue) for pause in self.pauses.values())
 
     def append_event(self, row: Row, kind: str, actor: str, detail: Mapping[str, Any]) -> None:
-        """Write the history on (rule 22)."""
+        """Append to the history (rule 22)."""
         kept = json.loads(json.dumps(dict(detail)))
         self.history[row.id].append(
             HistoryEntry(
@@ -196,7 +194,7 @@ class Store:
         )
 
     def fence(self, claim: Claim) -> bool:
-        """Renew the lease if the claim has the authority; tell whether it has (rule 7)."""
+        """Renew the lease if the claim has the authority; return whether it has (rule 7)."""
         row = self.rows.get(claim.job_id)
         if row is None or not has_authority(row, claim):
             return False

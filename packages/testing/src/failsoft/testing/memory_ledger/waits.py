@@ -37,7 +37,7 @@ class MemoryWaits(MemoryRecording):
             return met
 
     def send(self, event: SentEvent) -> int:
-        """Keep an event and wake those who wait for it; return how many that were."""
+        """Keep an event and wake the jobs that wait for it; return how many."""
         with self.transaction():
             now = self._store.clock.now()
             self._store.sent.setdefault(event.id, (event, now, now + event.keep))

@@ -134,7 +134,7 @@ class ClaimingPromises:
         assert [event.kind for event in ledger.events(shown.job_id)] == ["dispatch", "claim"]
 
     def test_a_repeated_claim_is_refused_once_the_job_was_taken_away(self, ledger: Ledger) -> None:
-        """The late retry of a lost claim brings nothing back."""
+        """The late retry of a lost claim restores nothing."""
         shown = ticket(offered(ledger))
         claim = ledger.claim(shown)
         assert claim is not None
@@ -143,7 +143,7 @@ class ClaimingPromises:
         assert ledger.claim(shown) is None
 
     def test_every_claim_counts_as_an_attempt(self, ledger: Ledger) -> None:
-        """And knows the budgets that are spent."""
+        """It carries the budgets that are spent."""
         first = started(ledger)
         ledger.conclude(first, RETRYING)
 
@@ -162,7 +162,7 @@ class ClaimingPromises:
         assert ledger.get(first.job_id).started_at == began
 
     def test_a_claim_forgets_missed_pickups(self, ledger: Ledger) -> None:
-        """Patience begins anew once a worker has shown itself."""
+        """The pickup patience starts again once a worker has claimed."""
         job = offered(ledger)
         moved = reoffered(ledger, job.id)
         assert moved.pickups_missed == 1
@@ -187,7 +187,7 @@ class ClaimingPromises:
         assert [each.outcome for each in attempts] == ["recover", None]
 
     def test_a_claim_names_its_worker_in_the_history(self, ledger: Ledger) -> None:
-        """The event tells who took the job."""
+        """The event names the worker."""
         job, _ = ledger.record_job(new_job(), plan())
         claimed(ledger, job, worker="worker-9")
 

@@ -84,7 +84,7 @@ class JumpingPromises:
         assert not ledger.live_workers()
 
     def test_a_lease_from_ahead_has_run_out(self, ledger: Ledger, pass_time: PassTime) -> None:
-        """It proves nothing, and does again once it is renewed."""
+        """It is no authority until it is renewed."""
         pass_time(DAY)
         claim = started(ledger)
         pass_time(-DAY)
@@ -110,7 +110,7 @@ class JumpingPromises:
     def test_a_pickup_of_another_queue_is_left_alone(
         self, ledger: Ledger, pass_time: PassTime
     ) -> None:
-        """Another program may know it, and how patient it is."""
+        """Another program may serve it, with a pickup patience of its own."""
         pass_time(DAY)
         job = offered(ledger)
         pass_time(-DAY)
@@ -163,7 +163,7 @@ class JumpingPromises:
     def test_a_parked_job_whose_crash_was_taken_back_is_offered_again_soon(
         self, ledger: Ledger, pass_time: PassTime
     ) -> None:
-        """What was told of it since the park says nothing of how long it waits."""
+        """Events since the park do not change how long the job waits."""
         pass_time(DAY)
         lost = started(ledger)
         moved = reoffered(ledger, lost.job_id)
@@ -267,7 +267,7 @@ class JumpingPromises:
         assert ledger.record_job(new_job(unique=key), plan())[1]
 
     def test_a_start_counts_for_its_period(self, ledger: Ledger, pass_time: PassTime) -> None:
-        """From the mending on at the most."""
+        """Counted from the mending at the latest."""
         limits = Limits(rate=Limit(hashed("one an hour"), 1, LONG))
         pass_time(DAY)
         claimed(ledger, offered(ledger, limits=limits))
@@ -325,7 +325,7 @@ class JumpingPromises:
     def test_a_schedule_that_a_clock_ahead_declared_is_an_orphan(
         self, ledger: Ledger, pass_time: PassTime
     ) -> None:
-        """Until somebody declares it again."""
+        """Until a process declares it again."""
         pass_time(DAY)
         ledger.declare_schedule(None, ScheduleDeclaration("ticking", "{}", ledger.clock().now))
         pass_time(-DAY)

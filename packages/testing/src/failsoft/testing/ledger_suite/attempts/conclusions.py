@@ -79,7 +79,7 @@ class ConcludingPromises:
             assert ledger.get(claim.job_id) == before
             assert len(ledger.events(claim.job_id)) == events
 
-    def test_a_conclusion_that_is_repeated_late_disturbs_nobody(self, ledger: Ledger) -> None:
+    def test_a_conclusion_that_is_repeated_late_changes_nothing(self, ledger: Ledger) -> None:
         """The next attempt runs already."""
         first = started(ledger)
         ledger.conclude(first, RETRYING)
@@ -140,7 +140,7 @@ class ConcludingPromises:
     def test_an_attempt_keeps_its_error_although_its_job_was_cancelled(
         self, ledger: Ledger
     ) -> None:
-        """A pending cancel request ends the job; what the attempt raised is no secret then."""
+        """A pending cancel request ends the job; the error of the attempt is still recorded."""
         claim = started(ledger)
         ledger.cancel(claim.job_id, "somebody")
 
@@ -226,7 +226,7 @@ class ConcludingPromises:
     def test_the_next_attempt_may_conclude_what_the_fenced_one_could_not(
         self, ledger: Ledger
     ) -> None:
-        """One outcome, from the one who has the authority (I4)."""
+        """One outcome, from the attempt that has the authority (I4)."""
         old = started(ledger)
         new = taken_over(ledger, old)
         is_fenced(lambda: ledger.conclude(old, FAILURE))

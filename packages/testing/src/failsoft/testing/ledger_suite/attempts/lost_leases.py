@@ -30,7 +30,7 @@ class LosingPromises:
     def test_what_a_dead_process_had_claimed_is_an_orphan_at_once(
         self, ledger: Ledger, pass_time: PassTime
     ) -> None:
-        """Its lease has not run out, and nobody else's job is touched."""
+        """Although its lease has not run out; jobs of other processes are not touched."""
         ledger.beat(DYING, LONG)
         lost = [started(ledger, worker=DYING.boot_id) for _ in range(2)]
         other = started(ledger)
@@ -89,7 +89,7 @@ class LosingPromises:
     def test_the_workers_of_a_machine_are_found_however_old_their_beat(
         self, ledger: Ledger, pass_time: PassTime
     ) -> None:
-        """With what tells their processes from others; the dead and the others are left out."""
+        """With what identifies their processes; the dead and other machines are left out."""
         elsewhere = replace(DYING, boot_id="boot-8", machine="m-2")
         dead = replace(DYING, boot_id="boot-7")
         for worker in (DYING, elsewhere, dead):
@@ -103,7 +103,7 @@ class LosingPromises:
         assert not ledger.workers_on("m-3")
 
     def test_the_crash_of_an_owner_that_lives_is_taken_back_once(self, ledger: Ledger) -> None:
-        """However often it says so; the attempt that has the job meanwhile goes on."""
+        """However often it is reported; the attempt that has the job meanwhile goes on."""
         lost = started(ledger)
         newer = taken_over(ledger, lost)
         assert ledger.get(lost.job_id).crashes == 1
@@ -116,7 +116,7 @@ class LosingPromises:
         assert ledger.conclude(newer, SUCCESS) is JobState.SUCCEEDED
         expect_sound_history(ledger, lost.job_id)
 
-    def test_a_crash_is_taken_back_from_who_is_about_to_fail_the_job_for_it(
+    def test_a_crash_that_is_taken_back_stops_a_rescuer_from_failing_the_job_for_it(
         self, ledger: Ledger
     ) -> None:
         """A rescuer that counted it looks again."""
@@ -130,14 +130,14 @@ class LosingPromises:
         assert ledger.get(lost.job_id).state is JobState.RUNNING
 
     def test_only_the_crash_of_a_lease_that_was_lost_is_taken_back(self, ledger: Ledger) -> None:
-        """Not of a claim that holds, of one that ended itself, or of somebody else's."""
+        """Not of a claim that holds, of one that ended itself, or of another worker's."""
         holds, ended = started(ledger), started(ledger)
         ledger.conclude(ended, ENDINGS[JobState.SUCCEEDED])
         lost = started(ledger)
         reoffered(ledger, lost.job_id)
-        stranger: Claim = replace(lost, claim_id="f" * 32)
+        foreign: Claim = replace(lost, claim_id="f" * 32)
 
-        assert [ledger.uncharge(each) for each in (holds, ended, stranger)] == [False] * 3
+        assert [ledger.uncharge(each) for each in (holds, ended, foreign)] == [False] * 3
         assert ledger.get(lost.job_id).crashes == 1
 
     def test_a_job_that_has_ended_keeps_its_crashes(self, ledger: Ledger) -> None:

@@ -1,5 +1,5 @@
 # ruff: noqa: S101 - a conformance suite asserts
-"""What a ledger promises to those who offer, hand over and park."""
+"""What a ledger promises when a job is offered, handed over and parked."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -50,10 +50,10 @@ class OfferingPromises:
 
         assert epochs == [2, 3, 4]
 
-    def test_an_offer_that_nobody_took_counts_a_missed_pickup_and_nothing_else(
+    def test_an_offer_that_is_not_claimed_counts_a_missed_pickup_and_nothing_else(
         self, ledger: Ledger
     ) -> None:
-        """It burns no attempt (rule 18)."""
+        """It charges no attempt (rule 18)."""
         job = offered(ledger)
 
         moved = reoffered(ledger, job.id)
@@ -72,7 +72,7 @@ class OfferingPromises:
         assert [each.outcome for each in ledger.attempts(claim.job_id)] == ["recover"]
 
     def test_a_hand_off_is_counted_only_when_the_engine_changes(self, ledger: Ledger) -> None:
-        """To be offered to the same engine again is no journey (rule 18)."""
+        """Another offer to the same engine is none (rule 18)."""
         job = offered(ledger, FIRST)
 
         counts = [reoffered(ledger, job.id, to).handoffs for to in (FIRST, SECOND, SECOND, FIRST)]
@@ -80,7 +80,7 @@ class OfferingPromises:
         assert counts == [0, 1, 1, 2]
 
     def test_a_retry_on_another_engine_is_a_hand_off(self, ledger: Ledger) -> None:
-        """A job that waits remembers who had it."""
+        """A waiting job keeps the engine that it had."""
         claim = started(ledger)
         ledger.conclude(claim, CONCLUSIONS[1])
 
@@ -95,7 +95,7 @@ class OfferingPromises:
         assert ledger.get(seen.id) == moved
 
     def test_an_offer_loses_against_a_claim(self, ledger: Ledger) -> None:
-        """The worker was quicker (R7)."""
+        """The worker claimed first (R7)."""
         seen = offered(ledger)
         claim = claimed(ledger, seen)
 
@@ -103,7 +103,7 @@ class OfferingPromises:
         assert ledger.renew([claim])
 
     def test_an_offer_loses_against_a_renewal(self, ledger: Ledger) -> None:
-        """The worker lives after all (R16)."""
+        """The worker is alive (R16)."""
         claim = started(ledger)
         seen = ledger.get(claim.job_id)
         ledger.renew([claim])
@@ -121,7 +121,7 @@ class OfferingPromises:
         assert ledger.get(claim.job_id).state is JobState.SUCCEEDED
 
     def test_an_offer_loses_against_a_cancel(self, ledger: Ledger) -> None:
-        """Whoever commits first wins (R20)."""
+        """The first commit wins (R20)."""
         seen = offered(ledger)
         ledger.cancel(seen.id, "somebody")
 
@@ -155,7 +155,7 @@ class OfferingPromises:
         assert (parked.claims, parked.errors, parked.crashes, parked.handoffs) == (0, 0, 0, 0)
 
     def test_the_message_of_a_parked_job_is_void(self, ledger: Ledger) -> None:
-        """An offer whose fate was unknown arrives after all: in vain."""
+        """An offer that was uncertain arrives late, and is refused."""
         job = offered(ledger)
         ledger.park(job, LONG, "no engine took it")
 
@@ -169,7 +169,7 @@ class OfferingPromises:
         assert reoffered(ledger, job.id).epoch == job.epoch + 1
 
     def test_parking_loses_against_a_claim(self, ledger: Ledger) -> None:
-        """An engine did take it, and a worker had it at once."""
+        """An engine took it, and a worker claimed it at once."""
         seen = offered(ledger)
         claim = claimed(ledger, seen)
 
@@ -190,7 +190,7 @@ class OfferingPromises:
         assert not ledger.renew([claim])
 
     def test_giving_up_loses_against_a_renewal(self, ledger: Ledger) -> None:
-        """The worker lives after all (R16)."""
+        """The worker is alive (R16)."""
         claim = started(ledger)
         seen = ledger.get(claim.job_id)
         ledger.renew([claim])
@@ -236,7 +236,7 @@ class OfferingPromises:
         assert ledger.get(job.id).pickups_missed == 1
 
     def test_a_look_that_found_no_engine_is_no_missed_pickup(self, ledger: Ledger) -> None:
-        """The offer waits as long as it is told, and nobody's patience grows."""
+        """The offer waits for the given span, and no later patience grows."""
         job = offered(ledger)
 
         ledger.postpone(job, DAY, missed=False)
@@ -247,7 +247,7 @@ class OfferingPromises:
         assert later.pickup_by > job.created_at + LONG
 
     def test_a_due_job_that_is_postponed_is_not_due(self, ledger: Ledger) -> None:
-        """Nobody takes its offers now; others get their turn."""
+        """No engine takes its offers now; others get their turn."""
         job, _ = ledger.record_job(new_job(delay=timedelta(0)), None)
         wait_in_vain = ledger.due(10)
 
@@ -258,8 +258,8 @@ class OfferingPromises:
         later = ledger.get(job.id)
         assert (later.state, later.epoch, later.hb) == (job.state, job.epoch, job.hb)
 
-    def test_a_try_that_is_told_twice_stands_once(self, ledger: Ledger) -> None:
-        """The first time it was told counts (F22)."""
+    def test_a_try_that_is_noted_twice_is_kept_once(self, ledger: Ledger) -> None:
+        """The first note counts (F22)."""
         job = offered(ledger)
 
         for _ in range(2):
@@ -273,12 +273,12 @@ class OfferingPromises:
         job, other = offered(ledger), offered(ledger)
         skipped = DispatchTry(SECOND, 1, "breaker", TryOutcome.SKIPPED, "timed out")
         again = replace(ACCEPTED, epoch=2, outcome=TryOutcome.REFUSED)
-        told = [ACCEPTED, skipped, again, replace(again, engine=SECOND)]
+        noted = [ACCEPTED, skipped, again, replace(again, engine=SECOND)]
 
-        ledger.note_tries([(other.id, ACCEPTED), *((job.id, each) for each in told)])
+        ledger.note_tries([(other.id, ACCEPTED), *((job.id, each) for each in noted)])
 
         kept = [(each.engine, each.epoch, each.stage) for each in ledger.tries(job.id)]
-        assert kept == [(each.engine, each.epoch, each.stage) for each in told]
+        assert kept == [(each.engine, each.epoch, each.stage) for each in noted]
         assert len(ledger.tries(other.id)) == 1
 
     def test_noting_tries_touches_no_job(self, ledger: Ledger) -> None:

@@ -51,7 +51,7 @@ class WatchingPromises:
 
         assert due == [first.id, second.id, third.id, last.id]
 
-    def test_no_more_is_returned_than_was_asked_for(self, ledger: Ledger) -> None:
+    def test_no_more_is_returned_than_the_limit(self, ledger: Ledger) -> None:
         """The most urgent ones are."""
         for priority in (0, 9, 3):
             waiting(ledger, NOW, priority=priority)
@@ -78,7 +78,7 @@ class WatchingPromises:
     def test_an_offer_is_unclaimed_when_its_pickup_deadline_has_passed(
         self, ledger: Ledger, pass_time: PassTime
     ) -> None:
-        """The oldest first, and no more than was asked for."""
+        """The oldest first, and no more than the limit."""
         first = offered(ledger, pickup=MOMENT)
         pass_time(MOMENT)
         second = offered(ledger, pickup=MOMENT)
@@ -91,7 +91,7 @@ class WatchingPromises:
     def test_a_claimed_or_postponed_offer_is_not_unclaimed(
         self, ledger: Ledger, pass_time: PassTime
     ) -> None:
-        """Somebody has looked after it."""
+        """A worker or a rescuer has handled it."""
         taken, patient = offered(ledger, pickup=MOMENT), offered(ledger, pickup=MOMENT)
         claimed(ledger, taken)
         pass_time(MOMENT)
@@ -142,7 +142,7 @@ class WatchingPromises:
         assert [job.id for job in ledger.due(10, Reach(frozenset({FIRST})))] == [ours.id]
 
     def test_what_is_unclaimed_is_within_reach(self, ledger: Ledger) -> None:
-        """So is what was offered to an engine that other processes look after."""
+        """So is what was offered to an engine that other processes serve."""
         for _ in range(3):
             offered(ledger, "third", pickup=-MOMENT, engines=("third",))
             offered(ledger, "third", pickup=-MOMENT)
@@ -171,7 +171,7 @@ class WatchingPromises:
     def test_a_lease_that_is_not_renewed_runs_out(
         self, ledger: Ledger, pass_time: PassTime
     ) -> None:
-        """On the ledger's clock; the authority stays until somebody takes it."""
+        """On the ledger's clock; the authority stays until a hand-over."""
         claim = started(ledger, lease=MOMENT)
 
         pass_time(MOMENT * 2)
@@ -195,7 +195,7 @@ class WatchingPromises:
         assert after.lease_until - before.lease_until >= MOMENT
 
     def test_renewing_is_no_event(self, ledger: Ledger) -> None:
-        """The history tells transitions, not heartbeats."""
+        """The history holds transitions, not heartbeats."""
         claim = started(ledger)
         before = len(ledger.events(claim.job_id))
 
@@ -203,7 +203,7 @@ class WatchingPromises:
 
         assert len(ledger.events(claim.job_id)) == before
 
-    def test_a_lease_can_only_be_renewed_by_who_holds_it(self, ledger: Ledger) -> None:
+    def test_a_lease_can_only_be_renewed_by_its_holder(self, ledger: Ledger) -> None:
         """Neither after the end of the attempt nor after the job was handed over."""
         done, lost = started(ledger), started(ledger)
         ledger.conclude(done, SUCCESS)
@@ -216,7 +216,7 @@ class WatchingPromises:
     def test_leases_are_renewed_together_and_those_that_are_lost_are_left_out(
         self, ledger: Ledger
     ) -> None:
-        """A process with many attempts asks once for all of them."""
+        """A process with many attempts renews them in one call."""
         first, lost, second = started(ledger), started(ledger), started(ledger)
         moved = reoffered(ledger, lost.job_id)
         before = [ledger.get(claim.job_id).hb for claim in (first, second)]
@@ -263,7 +263,7 @@ class WatchingPromises:
         assert alive.seen_at - alive.started_at >= MOMENT
 
     def test_a_worker_that_stops_is_forgotten_at_once(self, ledger: Ledger) -> None:
-        """Others are not, and nobody minds one that was never known."""
+        """Others are not; an unknown one is ignored."""
         other = WorkerRecord("boot-2", "second", "default", "host-1", 4712, 8)
         for worker in (WORKER, other):
             ledger.beat(worker, LONG)

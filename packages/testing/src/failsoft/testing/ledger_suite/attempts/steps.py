@@ -182,7 +182,7 @@ class SteppingPromises:
         assert is_fenced(lambda: ledger.begin(old, "fetch", 0))
 
     def test_a_fenced_attempt_records_no_step(self, ledger: Ledger) -> None:
-        """Frozen for longer than its lease, it wakes and writes: in vain (R8, I3)."""
+        """Frozen for longer than its lease, it wakes, and its write is refused (R8, I3)."""
         old = started(ledger)
         new = taken_over(ledger, old)
         before = ledger.get(old.job_id)
@@ -219,7 +219,7 @@ class SteppingPromises:
         assert raises(CancelRequested, lambda: ledger.begin(claim, "send", 1))
 
     def test_a_step_that_ran_through_a_cancel_request_is_recorded(self, ledger: Ledger) -> None:
-        """Its effects happened; whoever looks must see that."""
+        """Its effects happened, and are visible."""
         claim = started(ledger)
         ledger.begin(claim, "fetch", 0)
         ledger.cancel(claim.job_id, "somebody")
@@ -250,7 +250,7 @@ class SteppingPromises:
         assert after.hb > before.hb
 
     def test_a_fenced_attempt_notes_no_progress(self, ledger: Ledger) -> None:
-        """What it says is about work that is another's now (I3)."""
+        """The work is another attempt's now (I3)."""
         old = started(ledger)
         taken_over(ledger, old)
         word = Progress(1, 2, "late", datetime(2026, 1, 1, tzinfo=UTC))

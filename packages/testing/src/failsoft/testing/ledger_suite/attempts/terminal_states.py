@@ -22,7 +22,7 @@ from failsoft.testing.ledger_suite.fixtures import (
 
 
 class AbsorbingPromises:
-    """Terminal states never change by themselves, whoever tries (rule 19, I4)."""
+    """Terminal states never change by themselves (rule 19, I4)."""
 
     def test_a_succeeded_job_stays_so(self, ledger: Ledger) -> None:
         """Its result is recorded once."""
@@ -67,7 +67,7 @@ def _expect_absorbing(ledger: Ledger, state: JobState) -> None:
 
 
 def _try_everything(ledger: Ledger, claim: Claim, seen: JobRecord) -> None:
-    """Try every transition there is, from every view of the job that somebody may still have."""
+    """Try every transition, from every earlier view of the job."""
     states = (JobState.SCHEDULED, JobState.OFFERED, JobState.RUNNING)
     forged = [replace(ledger.get(claim.job_id), state=state) for state in states]
     for conclusion in CONCLUSIONS:

@@ -1,5 +1,5 @@
 # ruff: noqa: S101 - a conformance suite asserts
-"""What a ledger promises when somebody cancels."""
+"""What a ledger promises about cancels."""
 
 from failsoft.job_engine.attempt.interrupts import CancelRequested
 from failsoft.job_engine.errors import JobNotFoundError
@@ -55,7 +55,7 @@ class CancellingPromises:
         assert answer is CancelOutcome.CANCELLED
         assert ledger.get(claim.job_id).state is JobState.CANCELLED
 
-    def test_a_running_job_is_asked_to_stop(self, ledger: Ledger) -> None:
+    def test_a_running_job_gets_a_cancel_request(self, ledger: Ledger) -> None:
         """The answer says which of the two it was."""
         claim = started(ledger)
 
@@ -85,7 +85,7 @@ class CancellingPromises:
             assert (answer, ledger.get(claim.job_id).state) == (CancelOutcome.ENDED, state)
 
     def test_a_job_that_is_not_there_cannot_be_cancelled(self, ledger: Ledger) -> None:
-        """Nobody is told that it was."""
+        """An error says that it is not there."""
         assert raises(JobNotFoundError, lambda: ledger.cancel("nobody", "somebody"))
 
     def test_a_request_turns_every_end_but_success_into_cancelled(self, ledger: Ledger) -> None:
@@ -145,8 +145,8 @@ class CancellingPromises:
 
         assert ledger.cancel(claim.job_id, "somebody") is CancelOutcome.CANCELLED
 
-    def test_cancelling_is_told_in_the_history(self, ledger: Ledger) -> None:
-        """With the name of who did it."""
+    def test_a_cancel_is_an_event_of_the_history(self, ledger: Ledger) -> None:
+        """With the actor's name."""
         claim = started(ledger)
         ledger.cancel(claim.job_id, "ada")
         ledger.conclude(claim, Conclusion(STOP))
@@ -158,7 +158,7 @@ class CancellingPromises:
         expect_sound_history(ledger, claim.job_id)
 
     def test_cancelling_twice_is_harmless(self, ledger: Ledger) -> None:
-        """The second answer tells how the first went."""
+        """The second answer says how the first went."""
         job = offered(ledger)
         ledger.cancel(job.id, "somebody")
         before = ledger.get(job.id)
@@ -166,7 +166,7 @@ class CancellingPromises:
         assert ledger.cancel(job.id, "somebody") is CancelOutcome.ENDED
         assert ledger.get(job.id) == before
 
-    def test_asking_twice_is_told_once(self, ledger: Ledger) -> None:
+    def test_a_request_that_is_repeated_is_one_event(self, ledger: Ledger) -> None:
         """The first reply may have been lost (F22)."""
         claim = started(ledger)
         ledger.cancel(claim.job_id, "somebody")

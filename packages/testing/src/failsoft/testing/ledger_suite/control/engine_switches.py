@@ -27,14 +27,14 @@ class EngineSwitchPromises:
         assert [ledger.enable_engine("rq") for _ in range(2)] == [True, False]
         assert [each.name for each in ledger.disabled_engines()] == ["kafka"]
 
-    def test_the_first_who_disables_an_engine_is_kept(self, ledger: Ledger) -> None:
+    def test_the_first_actor_that_disables_an_engine_is_kept(self, ledger: Ledger) -> None:
         """Disabling it again changes nothing."""
         first = ledger.disable_engine(RQ)
 
         assert ledger.disable_engine(DisabledEngine("rq", "bob", "why not")) == first
 
     def test_what_the_engine_was_offered_before_can_be_claimed(self, ledger: Ledger) -> None:
-        """Its message may be on its way to a worker that is well."""
+        """Its message may be on its way to a healthy worker."""
         job = offered(ledger)
         ledger.disable_engine(DisabledEngine(str(job.engine), "ada"))
 

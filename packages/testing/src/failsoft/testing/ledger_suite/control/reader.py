@@ -43,7 +43,7 @@ class ReadingPromises:
         assert not ledger.live_workers()
 
     def test_jobs_are_listed_the_newest_first(self, ledger: Ledger, pass_time: PassTime) -> None:
-        """As many as were asked for."""
+        """Up to the limit."""
         oldest = offered(ledger)
         pass_time(MOMENT)
         middle = offered(ledger)
@@ -138,7 +138,7 @@ class ReadingPromises:
         ]
         expect_sound_history(ledger, first.id)
 
-    def test_a_history_tells_of_hand_overs(self, ledger: Ledger) -> None:
+    def test_a_history_holds_the_hand_overs(self, ledger: Ledger) -> None:
         """From which engine to which, and why."""
         claim = started(ledger)
 
@@ -150,7 +150,7 @@ class ReadingPromises:
         expect_sound_history(ledger, claim.job_id)
 
     def test_a_transition_that_lost_is_no_event(self, ledger: Ledger) -> None:
-        """What did not happen is not told."""
+        """Only what happened is recorded."""
         seen = offered(ledger)
         claimed(ledger, seen)
 
@@ -159,7 +159,7 @@ class ReadingPromises:
 
         assert [event.kind for event in ledger.events(seen.id)] == ["dispatch", "claim"]
 
-    def test_the_history_of_one_job_knows_nothing_of_another(self, ledger: Ledger) -> None:
+    def test_the_history_of_one_job_holds_nothing_of_another(self, ledger: Ledger) -> None:
         """Each is numbered from one."""
         started(ledger)
         other = started(ledger)

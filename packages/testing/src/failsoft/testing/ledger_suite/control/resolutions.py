@@ -16,14 +16,14 @@ from failsoft.testing.ledger_suite.fixtures import (
 )
 
 DOUBT = StepRecord("pay", 1, StepKind.INTENT, "null")
-GO_ON = Resolution(RESUME, "ada", "the bank knows nothing")
+GO_ON = Resolution(RESUME, "ada", "the bank has no record")
 PAID = Resolution(RESUME, "ada", "the bank has it", done={"pay": '"paid"'})
 WORTH = Resolution(ACCEPT, "ada", "done by hand", result='"by hand"')
 GIVE_UP = Resolution(ABANDON, "ada", "not worth it")
 
 
 class ResolvingPromises:
-    """`resolve`: only a held job, only as it was seen, and told in its history (rule 10)."""
+    """`resolve`: only a held job, only as it was seen, and kept in its history (rule 10)."""
 
     def test_a_held_job_goes_on_at_once(self, ledger: Ledger) -> None:
         """It is due, and resumes after its last finished step."""
@@ -47,7 +47,7 @@ class ResolvingPromises:
         assert list(ledger.begin(second, "pay", 1)) == []
         event = ledger.events(claim.job_id)[3]
         assert (event.kind, event.actor) == ("resume", "ada")
-        assert event.detail == {"reason": "the bank knows nothing", "again": ["pay"]}
+        assert event.detail == {"reason": "the bank has no record", "again": ["pay"]}
 
     def test_a_step_that_is_done_never_begins_again(self, ledger: Ledger) -> None:
         """Its result is the person's, under an epoch that no attempt has."""
@@ -86,7 +86,7 @@ class ResolvingPromises:
         expect_sound_history(ledger, claim.job_id)
 
     def test_only_the_job_as_it_was_seen_is_resolved(self, ledger: Ledger) -> None:
-        """Of two people who decide at once, one does (rule 4)."""
+        """Of two decisions at once, one is taken (rule 4)."""
         for first, second in ((GO_ON, WORTH), (WORTH, GIVE_UP), (GIVE_UP, GO_ON)):
             claim = held(ledger)
             seen = ledger.get(claim.job_id)

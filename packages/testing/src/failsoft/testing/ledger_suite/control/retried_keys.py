@@ -36,7 +36,7 @@ class RetriedKeysPromises:
     """`retry`: while it is incomplete, the new job holds the old one's key as that one did."""
 
     def test_a_retry_holds_the_key_until_it_has_ended(self, ledger: Ledger) -> None:
-        """As any job does: who dispatches the same meanwhile gets it."""
+        """As any job does: a dispatch of the same work meanwhile returns it."""
         job, _ = ledger.retry(ManualRetry(dead(ledger), "ada"))
 
         assert (job.unique_key, job.unique_scope) == (ONE.key, ONE.scope)
@@ -61,7 +61,7 @@ class RetriedKeysPromises:
             ledger.cancel(again.id, "a test")
 
     def test_another_payload_has_a_key_of_its_own(self, ledger: Ledger) -> None:
-        """Or none: the old one is free for whoever wants the old work."""
+        """Or none: the old one is free for a dispatch of the old work."""
         ended = dead(ledger)
 
         other, _ = ledger.retry(ManualRetry(ended, "ada", payload="{}", version=1, unique=OTHER))
@@ -85,8 +85,8 @@ class RetriedKeysPromises:
         holder = offered(ledger, unique=ONE)
         counts = ledger.counts()
 
-        for asked in (ManualRetry(ended, "ada"), ManualRetry(ended, "ada", from_step="fetch")):
-            error = refusal(ledger, asked)
+        for retry in (ManualRetry(ended, "ada"), ManualRetry(ended, "ada", from_step="fetch")):
+            error = refusal(ledger, retry)
             assert (error.job_id, error.holder_id) == (ended, holder.id)
             assert f"job {holder.id} holds, which is offered" in str(error)
         assert (ledger.counts(), list(ledger.again(ended))) == (counts, [])
@@ -105,7 +105,7 @@ class RetriedKeysPromises:
         assert ledger.retry(edited)[1]
 
     def test_a_retry_that_is_known_is_answered_whoever_holds_the_key(self, ledger: Ledger) -> None:
-        """It may have ended since: asking again makes nothing that could want the key (F22)."""
+        """It may have ended since: a repeated call makes no job that needs the key (F22)."""
         ended = dead(ledger)
         first, _ = ledger.retry(ManualRetry(ended, "ada"))
         assert ledger.retry(ManualRetry(ended, "bob")) == (first, False)
@@ -115,7 +115,7 @@ class RetriedKeysPromises:
         assert ledger.retry(ManualRetry(ended, "bob")) == (ledger.get(first.id), False)
 
     def test_keys_that_limit_dispatches_are_not_taken(self, ledger: Ledger) -> None:
-        """A replay is not throttled, and who dispatches next finds what it found before."""
+        """A replay is not throttled, and the next dispatch finds what it found before."""
         for key in (FOR_LONG, UNBEGUN):
             ended = dead(ledger, key=key)
             holder, created = dispatched(ledger, key)
@@ -133,12 +133,12 @@ class RetriedKeysPromises:
         race_for_a_key(ledger, ledger)
 
     def test_a_crowd_does_one_work_again_and_one_holds_the_key(self, ledger: Ledger) -> None:
-        """Who asks for the same gets the same; who asks for something else is refused."""
+        """Equal retries return the same job; a different one is refused."""
         for _ in range(ROUNDS):
             ended = dead(ledger)
-            asked = [ManualRetry(ended, "ada"), ManualRetry(ended, "bob", from_step="fetch")]
+            retries = [ManualRetry(ended, "ada"), ManualRetry(ended, "bob", from_step="fetch")]
 
-            found = at_once([partial(retried, ledger, each) for each in asked * (CROWD // 2)])
+            found = at_once([partial(retried, ledger, each) for each in retries * (CROWD // 2)])
 
             made = {each.id for each in found if isinstance(each, JobRecord)}
             refused = {each.holder_id for each in found if isinstance(each, UniqueKeyHeldError)}

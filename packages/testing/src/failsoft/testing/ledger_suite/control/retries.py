@@ -81,7 +81,7 @@ class RetryingPromises:
         expect_sound_history(ledger, job.id)
 
     def test_a_step_in_doubt_stays_in_doubt(self, ledger: Ledger) -> None:
-        """Nobody said that it may begin again (I6)."""
+        """No person allowed it to begin again (I6)."""
         job, _ = ledger.retry(ManualRetry(failed(ledger).job_id, "ada"))
 
         claim = claimed(ledger, reoffered(ledger, job.id))
@@ -130,10 +130,10 @@ class RetryingPromises:
         assert ledger.receive(next_claim, step, topic) is not None
 
     def test_a_replay_takes_over_what_was_before_the_step(self, ledger: Ledger) -> None:
-        """And uses keys of its own: a person wants the rest done anew."""
+        """It uses keys of its own: the rest is to be done again."""
         for state in ENDINGS:
             claim = started(ledger)
-            for place, name in enumerate(("fetch", "send", "tell")):
+            for place, name in enumerate(("fetch", "send", "report")):
                 ledger.record(claim, step(name, place))
             if state is JobState.CANCELLED:
                 ledger.cancel(claim.job_id, "somebody")
@@ -156,8 +156,8 @@ class RetryingPromises:
         assert job.payload_sha != ledger.get(old.job_id).payload_sha
         assert job.effects_of is None
 
-    def test_asking_again_makes_no_second_job(self, ledger: Ledger) -> None:
-        """Whoever asks, and whatever became of the first (F22)."""
+    def test_a_repeated_retry_makes_no_second_job(self, ledger: Ledger) -> None:
+        """Whatever the actor, and however the first ended (F22)."""
         old = failed(ledger)
         job, _ = ledger.retry(ManualRetry(old.job_id, "ada"))
         ledger.conclude(claimed(ledger, reoffered(ledger, job.id)), FAILURE)
@@ -188,7 +188,7 @@ class RetryingPromises:
         assert raises(StepError, lambda: ledger.retry(replay))
         assert list(ledger.again(old.job_id)) == []
 
-    def test_dead_letters_are_found_until_somebody_tries_them_again(
+    def test_dead_letters_are_found_until_they_are_retried(
         self, ledger: Ledger, pass_time: PassTime
     ) -> None:
         """The oldest first, of a definition, of a queue, or lately failed."""

@@ -69,7 +69,7 @@ class ManyPromises:
             assert (event.kind, event.detail.get("engine")) == ("dispatch", engine)
             expect_sound_history(ledger, job.id)
 
-    def test_nobody_sees_a_part_of_many(self, ledger: Ledger) -> None:
+    def test_no_reader_sees_a_part_of_many(self, ledger: Ledger) -> None:
         """One commit makes all of them."""
         _, seen = both(
             partial(ledger.record_jobs, [(new_job(), plan()) for _ in range(MANY)]),
@@ -93,7 +93,7 @@ class ManyPromises:
         assert sum(ledger.counts().values()) == 4  # noqa: PLR2004 - two before, two new
 
     def test_a_key_that_stands_twice_among_many_makes_one_job(self, ledger: Ledger) -> None:
-        """The first of them, and the second is told so."""
+        """The first of them; the second is answered with it."""
         for pair in (_keyed("k", "k"), _united("u", "u")):
             given = [pair[0], new_job(), pair[1]]
 
@@ -216,7 +216,7 @@ def _waits_about(job: JobRecord, span: timedelta) -> bool:
 
 
 def _counts_until(ledger: Ledger, count: int) -> set[int]:
-    """Count the jobs again and again until there are so many; return all the counts."""
+    """Count the jobs until there are `expected`; return all the counts."""
     seen, patience_ends, pause = set[int](), time.monotonic() + PATIENCE, threading.Event()
     while count not in seen:
         assert time.monotonic() < patience_ends, f"expected {count} jobs, got {seen}"

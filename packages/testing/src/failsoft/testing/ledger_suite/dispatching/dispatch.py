@@ -23,7 +23,7 @@ class RecordingPromises:
         assert job.run_at is None
 
     def test_a_job_without_a_plan_waits(self, ledger: Ledger) -> None:
-        """It has no engine and no epoch that anybody could claim."""
+        """It has no engine and no epoch that a worker could claim."""
         job, created = ledger.record_job(new_job(), None)
 
         assert created
@@ -67,7 +67,7 @@ class RecordingPromises:
         assert (job.result, job.error, job.started_at, job.finished_at) == (None, None, None, None)
 
     def test_a_job_is_returned_as_it_is_read(self, ledger: Ledger) -> None:
-        """What a transition returns is the row, not a guess at it."""
+        """A transition returns the row as it is stored."""
         job, _ = ledger.record_job(new_job(), plan())
 
         assert ledger.get(job.id) == job
@@ -119,7 +119,7 @@ class RecordingPromises:
         assert len(ledger.events(first.id)) == 1
 
     def test_the_key_of_an_ended_job_stays_used(self, ledger: Ledger) -> None:
-        """The same event is not worked on twice because the first time was quick."""
+        """A dispatch repeated after the job's end makes no second job."""
         new = new_job(idempotency_key="welcome-7")
         job, _ = ledger.record_job(new, plan())
         ledger.cancel(job.id, "somebody")

@@ -66,7 +66,7 @@ class WaitingPromises:
     def test_what_has_expired_is_found_the_oldest_first(
         self, ledger: Ledger, pass_time: PassTime
     ) -> None:
-        """Offered or not, and no more than was asked for."""
+        """Offered or not, and no more than the limit."""
         later = waiting(ledger, LONG, expires_in=MOMENT)
         first = offered(ledger, expires_at=LONG_AGO)
         offered(ledger, expires_in=LONG)
@@ -100,7 +100,7 @@ class WaitingPromises:
         assert ledger.expire(job) is None
 
     def test_a_job_that_waits_is_replaced(self, ledger: Ledger) -> None:
-        """What it works on and its options are the new ones; who it is stays."""
+        """Payload and options are the new ones; its id stays."""
         job = waiting(ledger, priority=1, tags=("old",), expires_in=LONG, idempotency_key="k")
         new = new_job(**OTHER, delay=LONG * 2, priority=5, tags=("new",), engines=(SECOND,))
         new = replace(new, version=2)
@@ -135,7 +135,7 @@ class WaitingPromises:
         assert claimed(ledger, moved).payload == OTHER["payload"]
 
     def test_a_job_that_moved_on_is_not_replaced(self, ledger: Ledger) -> None:
-        """Whoever claimed it works on what it was dispatched with (rule 4)."""
+        """The attempt keeps the payload that it claimed (rule 4)."""
         job = offered(ledger)
         claim = claimed(ledger, job)
 

@@ -47,10 +47,10 @@ SOON = Limits(rate=limit("soon", 1, 10 * MOMENT))
 
 
 class LimitingPromises:
-    """Limits: the claim decides (I12), and whoever looks for due jobs finds those with room."""
+    """Limits: the claim decides (I12), and only jobs with room are due."""
 
     def test_no_more_jobs_of_a_key_run_than_may(self, ledger: Ledger) -> None:
-        """Whoever comes later is deferred: it is scheduled, due, and its message is void."""
+        """A later claim is deferred: its job is scheduled and due, and its message void."""
         for _ in range(2):
             claimed(ledger, offered(ledger, limits=TWO))
         third = offered(ledger, limits=TWO)
@@ -81,7 +81,7 @@ class LimitingPromises:
 
         assert claimed(ledger, offered(ledger, limits=ONE)).is_limited
 
-    def test_it_tells_how_much_of_the_room_is_taken(self, ledger: Ledger) -> None:
+    def test_it_reports_how_much_of_the_room_is_taken(self, ledger: Ledger) -> None:
         """By jobs that run, and by attempts that began; not by those that wait."""
         both = Limits(TWO.concurrency, HOURLY.rate)
         claim = claimed(ledger, offered(ledger, limits=both))
@@ -102,7 +102,7 @@ class LimitingPromises:
         assert raises(JobDeferredError, lambda: ledger.claim(ticket(other)))
 
     def test_a_claim_whose_reply_was_lost_is_answered_again(self, ledger: Ledger) -> None:
-        """It has the room that it asks for (R13), and is counted once."""
+        """It holds its room already (R13), and is counted once."""
         limits = Limits(ONE.concurrency, HOURLY.rate)
         shown = ticket(offered(ledger, limits=limits))
 
@@ -185,7 +185,7 @@ class LimitingPromises:
 
         assert _due(ledger) == {other.id}
 
-    def test_an_offer_may_ask_for_room(self, ledger: Ledger) -> None:
+    def test_an_offer_may_require_room(self, ledger: Ledger) -> None:
         """It is refused where there is none, and where others have waited longer for it."""
         for limits in (ONE, SOON):
             first, second = (waiting(ledger, NOW, limits=limits) for _ in range(2))

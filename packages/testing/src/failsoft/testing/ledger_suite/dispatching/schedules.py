@@ -49,7 +49,7 @@ class SchedulingPromises:
     """`ScheduleLedger`."""
 
     def test_a_schedule_is_declared_once(self, ledger: Ledger) -> None:
-        """Whoever comes second is told, and leaves it alone."""
+        """A second declaration is refused, and changes nothing."""
         first = declared(ledger)
 
         second = ScheduleDeclaration("sweep", '{"other": 1}', first.next_at + HOUR)
@@ -82,7 +82,7 @@ class SchedulingPromises:
         assert (job.state, job.run_at) == (JobState.SCHEDULED, seen.next_at)
 
     def test_a_tick_is_fired_once(self, ledger: Ledger) -> None:
-        """A second look at the same tick comes too late, whatever it wants."""
+        """A second call for the same tick changes nothing, whatever it is to do."""
         seen = declared(ledger)
         ledger.take_tick(seen, tick_of(seen))
 
@@ -94,7 +94,7 @@ class SchedulingPromises:
         assert the(ledger).skipped_at is None
 
     def test_a_tick_of_a_spec_that_was_replaced_is_not_fired(self, ledger: Ledger) -> None:
-        """An old node knows an old spec."""
+        """An old node has an old spec."""
         seen = declared(ledger)
         new = ScheduleDeclaration("sweep", '{"new": 1}', seen.next_at, former=("old",))
         assert ledger.declare_schedule(seen, new)
@@ -136,7 +136,7 @@ class SchedulingPromises:
         seen = declared(ledger)
         tick = tick_of(seen)
         assert tick.job is not None
-        ledger.record_job(replace(tick.job, id="somebody-else"), None)
+        ledger.record_job(replace(tick.job, id="another"), None)
 
         outcome = ledger.take_tick(seen, tick)
 
@@ -156,7 +156,7 @@ class SchedulingPromises:
         after = the(ledger)
         assert (after.paused, after.next_at) == (False, seen.next_at + 5 * HOUR)
 
-    def test_what_is_not_there_cannot_be_steered(self, ledger: Ledger) -> None:
+    def test_a_missing_schedule_cannot_be_paused_or_resumed(self, ledger: Ledger) -> None:
         """Nor what was changed meanwhile be resumed."""
         seen = declared(ledger)
         ledger.declare_schedule(seen, ScheduleDeclaration("sweep", '{"new": 1}', seen.next_at))
@@ -204,7 +204,7 @@ class SchedulingPromises:
 
             assert answers.count(True) == 1
 
-    def test_a_pause_and_a_tick_agree_on_who_was_first(self, ledger: Ledger) -> None:
+    def test_a_pause_and_a_tick_agree_on_their_order(self, ledger: Ledger) -> None:
         """After a pause was answered nothing is fired."""
         for turn in range(ROUNDS):
             seen = declared(ledger, f"s{turn}")

@@ -39,7 +39,7 @@ class UnitingPromises:
     """`record_job` with a unique key: an index decides, and what holds it is a row (I10)."""
 
     def test_a_held_key_leads_to_its_holder(self, ledger: Ledger) -> None:
-        """Whatever the other dispatch wanted; nothing is stored."""
+        """Whatever the other dispatch carried; nothing is stored."""
         for key in (INCOMPLETE, UNBEGUN, FOR_LONG):
             holder = offered(ledger, unique=key)
 

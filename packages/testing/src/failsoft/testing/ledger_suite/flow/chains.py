@@ -35,7 +35,7 @@ SENT = {"sent": True}
 def links(
     length: int = 3, field: str | None = None, hook: OnFailureJob | None = None
 ) -> list[NewJob]:
-    """Return the jobs of a chain that nobody has recorded yet."""
+    """Return the jobs of a chain that is not recorded yet."""
     own = secrets.token_hex(8)
     ids = [f"{own}-{n}" for n in range(length)]
     return [

@@ -27,7 +27,7 @@ from failsoft.testing.ledger_suite.races import at_once
 
 #: Longer than it takes to look twice, also on a machine that is busy.
 WHILE = MOMENT * 40
-#: How often two who might miss each other are let loose.
+#: How often a race between a wait and an event is repeated.
 ROUNDS = 15
 
 
@@ -35,7 +35,7 @@ class MeetingPromises:
     """`receive`, `send` and a suspension that waits: neither misses the other."""
 
     def test_an_event_is_received_once_by_each_job(self, ledger: Ledger) -> None:
-        """The oldest first, by whichever step asks."""
+        """The oldest first, whichever step receives it."""
         claim = started(ledger)
         wait = wait_of(claim)
         for number in (1, 2):
@@ -103,8 +103,8 @@ class MeetingPromises:
 
         assert ledger.receive(claim, _step(), wait_of(claim)) is None
 
-    def test_an_event_wakes_who_waits_for_it(self, ledger: Ledger) -> None:
-        """And nobody else; the step still says that it waits."""
+    def test_an_event_wakes_the_job_that_waits_for_it(self, ledger: Ledger) -> None:
+        """No other job; the step still says that it waits."""
         claim, other = started(ledger), started(ledger)
         wait = wait_of(claim)
         suspend(ledger, claim, wait)
@@ -162,7 +162,7 @@ class MeetingPromises:
             assert claim.job_id in _due(ledger)
 
     def test_a_wait_that_lasts_too_long_is_over(self, ledger: Ledger, pass_time: PassTime) -> None:
-        """Its time runs from its beginning, also if the job was woken in vain meanwhile."""
+        """Its time runs from its beginning, also if another wake-up came meanwhile."""
         claim = started(ledger)
         wait = wait_of(claim, timeout=WHILE)
         suspend(ledger, claim, wait)
@@ -194,7 +194,7 @@ def event_for(wait: Wait, payload: int) -> SentEvent:
 
 
 def suspend(ledger: Ledger, claim: Claim, wait: Wait) -> None:
-    """Let a job fall asleep over what it waits for."""
+    """Suspend a job that waits."""
     conclusion = Conclusion(SUSPEND, delay=LONG, step=_step(), wait=wait)
     assert ledger.conclude(claim, conclusion) is JobState.SCHEDULED
 

@@ -56,13 +56,13 @@ class SequelPromises:
 
             assert ledger.events(claim.job_id)[-1].kind == transition
             (hook,) = [job for job in trigger(ledger) if job.id not in before]
-            told = json.loads(hook.payload)
-            assert (told["job_id"], told["name"]) == (claim.job_id, "send_welcome")
-            assert (told["payload"], told["attempts"]) == ({"user_id": 7}, 1)
-            assert (told["error_type"], told["error_message"]) == (ERROR.type, ERROR.message)
+            failure = json.loads(hook.payload)
+            assert (failure["job_id"], failure["name"]) == (claim.job_id, "send_welcome")
+            assert (failure["payload"], failure["attempts"]) == ({"user_id": 7}, 1)
+            assert (failure["error_type"], failure["error_message"]) == (ERROR.type, ERROR.message)
 
     def test_the_job_of_a_hook_is_due_at_once_where_the_hook_says(self, ledger: Ledger) -> None:
-        """Its queue, engines, priority, version; whoever failed the job need not know them."""
+        """With the queue, engines, priority and version that the hook declares."""
         ledger.conclude(hooked(ledger), FAILURE)
 
         (hook,) = trigger(ledger)
@@ -111,7 +111,7 @@ class SequelPromises:
         assert len(ledger.list_jobs()) == len({first.id, second.id, "the one that failed"})
 
     def test_a_crowd_that_fails_a_job_sets_off_one(self, ledger: Ledger) -> None:
-        """A worker and rescuers at the same moment; the hook goes with who wins."""
+        """A worker and rescuers at the same moment; the write that wins records the hook."""
         for turn in range(1, ROUNDS + 1):
             claim = hooked(ledger)
             seen = ledger.get(claim.job_id)

@@ -54,7 +54,7 @@ class GroupPromises:
         run(ledger, done.id)
         expect_sound_history(ledger, done.id)
 
-    def test_a_completion_that_asks_for_success_is_cancelled_without(self, ledger: Ledger) -> None:
+    def test_a_completion_that_requires_success_is_cancelled_without(self, ledger: Ledger) -> None:
         """And says how many did not succeed."""
         good, bad = group(ledger, 2, "all_succeeded"), group(ledger, 2, "all_succeeded")
         for made, state in ((good, JobState.SUCCEEDED), (bad, JobState.CANCELLED)):
@@ -83,7 +83,7 @@ class GroupPromises:
     def test_a_group_whose_jobs_ended_before_it_was_sealed_completes_then(
         self, ledger: Ledger
     ) -> None:
-        """Nobody ends afterwards who could start it."""
+        """No job that could start it ends afterwards."""
         made = group(ledger, 2, sealed=False)
         for job in members(made.id, 2):
             run(ledger, job.id)
@@ -121,7 +121,7 @@ class GroupPromises:
         assert ledger.group(made.id).total == len(members(made.id, 2))
 
     def test_a_group_does_not_take_the_jobs_of_others_for_its_own(self, ledger: Ledger) -> None:
-        """They would never be counted, or would start what they do not know; nothing is stored."""
+        """They would never be counted, or would start jobs of another group; nothing is stored."""
         own = secrets.token_hex(8)
         done = new_job(id=f"{own}-completion", name="done", waits_for=own)
         new = GroupRecord(own, "5ad1", "all_ended", done.id, WHOLE, sealed=True)

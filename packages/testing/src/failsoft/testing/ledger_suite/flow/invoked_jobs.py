@@ -28,7 +28,7 @@ from failsoft.testing.ledger_suite.fixtures import (
 )
 from failsoft.testing.ledger_suite.races import at_once
 
-#: How often two who might miss each other are let loose.
+#: How often a race between a parent and its invoked job is repeated.
 ROUNDS = 15
 KEY = UniqueKey("the-key", UniqueScope.INCOMPLETE)
 
@@ -47,7 +47,7 @@ class InvokingPromises:
 
             ledger.conclude(claimed(ledger, reoffered(ledger, child.id)), ending)
 
-            answer = told(ledger, claim, child)
+            answer = outcome_of(ledger, claim, child)
             assert not asleep
             assert (answer["state"], answer["result"]) == expected
             assert (answer["error"] is None) == (expected[0] == "succeeded")
@@ -150,7 +150,7 @@ class InvokingPromises:
             assert parent in end.detail["reason"]
             expect_sound_history(ledger, job_id)
 
-    def test_an_invoked_job_that_runs_is_asked_to_stop(self, ledger: Ledger) -> None:
+    def test_an_invoked_job_that_runs_gets_a_cancel_request(self, ledger: Ledger) -> None:
         """As after any cancel of a job that runs (R20)."""
         claim, child = invoked(ledger)
         claimed(ledger, reoffered(ledger, child.id))
@@ -163,7 +163,7 @@ class InvokingPromises:
         expect_sound_history(ledger, child.id)
 
     def test_an_attempt_that_stops_cancels_the_job_that_it_awaits(self, ledger: Ledger) -> None:
-        """It was woken in vain, and asked to stop before it fell asleep again."""
+        """It was woken by another event, and got a cancel request before it was suspended again."""
         claim, child = invoked(ledger)
         again = claimed(ledger, reoffered(ledger, claim.job_id))
         ledger.cancel(claim.job_id, "ada")
@@ -184,7 +184,7 @@ class InvokingPromises:
     def test_a_cancel_and_the_end_of_the_awaited_job_do_not_block_each_other(
         self, ledger: Ledger
     ) -> None:
-        """Neither waits for the other for ever, and who had finished has succeeded."""
+        """Neither waits for the other for ever, and a job that had finished has succeeded."""
         for _ in range(ROUNDS):
             parent, child = invoked(ledger)
             running = claimed(ledger, reoffered(ledger, child.id))
@@ -201,7 +201,7 @@ class InvokingPromises:
 
 
 def invoked(ledger: Ledger, **changes: Any) -> tuple[Claim, NewJob]:
-    """Let a job fall asleep over one that it invokes; return its claim, and that one."""
+    """Suspend a job that invokes another; return its claim, and the invoked job."""
     claim = started(ledger)
     return claim, _suspend(ledger, claim, new_job(delay=timedelta(0), **changes))
 
@@ -214,8 +214,8 @@ def _suspend(ledger: Ledger, claim: Claim, child: NewJob | None = None) -> NewJo
     return child
 
 
-def told(ledger: Ledger, claim: Claim, child: NewJob) -> dict[str, Any]:
-    """Let a job that was woken look how the one ended that it had invoked."""
+def outcome_of(ledger: Ledger, claim: Claim, child: NewJob) -> dict[str, Any]:
+    """Return what a woken job receives about the end of the job that it invoked."""
     again = claimed(ledger, reoffered(ledger, claim.job_id))
     met = ledger.receive(again, _step(child), Wait(end_topic(child.id), None, child.id))
     assert met is not None
