@@ -117,7 +117,7 @@ class RacingPromises:
             job = offered(ledger)
 
             claim, answer = both(
-                partial(ledger.claim, ticket(job)), partial(ledger.cancel, job.id, "somebody")
+                partial(ledger.claim, ticket(job)), partial(ledger.cancel, job.id, "ada")
             )
 
             expected = CancelOutcome.CANCELLED if claim is None else CancelOutcome.REQUESTED
@@ -133,7 +133,7 @@ class RacingPromises:
 
             both(
                 partial(ledger.conclude, claim, CONCLUSIONS[1]),
-                partial(ledger.cancel, claim.job_id, "somebody"),
+                partial(ledger.cancel, claim.job_id, "ada"),
             )
 
             assert ledger.get(claim.job_id).state is JobState.CANCELLED

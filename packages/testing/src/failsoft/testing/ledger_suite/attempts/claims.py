@@ -83,7 +83,7 @@ class ClaimingPromises:
             replace(good, epoch=2),
             replace(good, engine=SECOND),
             replace(good, queue="data-sync"),
-            replace(good, job_id="nobody"),
+            replace(good, job_id="missing"),
         ]
 
         claims = [ledger.claim(each) for each in void]
@@ -101,7 +101,7 @@ class ClaimingPromises:
     def test_a_cancelled_job_cannot_be_claimed(self, ledger: Ledger) -> None:
         """Cancelled before the claim: never starts (R20, I9)."""
         job = offered(ledger)
-        ledger.cancel(job.id, "somebody")
+        ledger.cancel(job.id, "ada")
 
         assert ledger.claim(ticket(job)) is None
 

@@ -142,7 +142,7 @@ class ConcludingPromises:
     ) -> None:
         """A pending cancel request ends the job; the error of the attempt is still recorded."""
         claim = started(ledger)
-        ledger.cancel(claim.job_id, "somebody")
+        ledger.cancel(claim.job_id, "ada")
 
         assert ledger.conclude(claim, RETRYING) is JobState.CANCELLED
 

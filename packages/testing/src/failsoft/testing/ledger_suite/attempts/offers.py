@@ -123,7 +123,7 @@ class OfferingPromises:
     def test_an_offer_loses_against_a_cancel(self, ledger: Ledger) -> None:
         """The first commit wins (R20)."""
         seen = offered(ledger)
-        ledger.cancel(seen.id, "somebody")
+        ledger.cancel(seen.id, "ada")
 
         assert ledger.offer(seen, plan(SECOND)) is None
 
@@ -292,4 +292,4 @@ class OfferingPromises:
 
 
 def _never_recorded(ledger: Ledger) -> JobRecord:
-    return replace(offered(ledger), id="nobody")
+    return replace(offered(ledger), id="missing")

@@ -203,7 +203,7 @@ class SteppingPromises:
 
     def test_an_attempt_of_a_job_that_is_gone_is_fenced(self, ledger: Ledger) -> None:
         """As after a ledger that lost it."""
-        lost = replace(started(ledger), job_id="nobody")
+        lost = replace(started(ledger), job_id="missing")
 
         assert is_fenced(lambda: ledger.begin(lost, "fetch", 0))
         assert is_fenced(lambda: ledger.record(lost, step()))
@@ -213,7 +213,7 @@ class SteppingPromises:
         """Even if it is recorded already (I9)."""
         claim = started(ledger)
         ledger.record(claim, step())
-        ledger.cancel(claim.job_id, "somebody")
+        ledger.cancel(claim.job_id, "ada")
 
         assert raises(CancelRequested, lambda: ledger.begin(claim, "fetch", 0))
         assert raises(CancelRequested, lambda: ledger.begin(claim, "send", 1))
@@ -222,7 +222,7 @@ class SteppingPromises:
         """Its effects happened, and are visible."""
         claim = started(ledger)
         ledger.begin(claim, "fetch", 0)
-        ledger.cancel(claim.job_id, "somebody")
+        ledger.cancel(claim.job_id, "ada")
 
         ledger.record(claim, step())
 
@@ -232,7 +232,7 @@ class SteppingPromises:
         """It may record nothing, not even that it was cancelled."""
         old = started(ledger)
         taken_over(ledger, old)
-        ledger.cancel(old.job_id, "somebody")
+        ledger.cancel(old.job_id, "ada")
 
         assert is_fenced(lambda: ledger.begin(old, "fetch", 0))
 

@@ -59,7 +59,7 @@ def _expect_absorbing(ledger: Ledger, state: JobState) -> None:
     events = list(ledger.events(claim.job_id))
 
     _try_everything(ledger, claim, running)
-    ledger.cancel(claim.job_id, "somebody")
+    ledger.cancel(claim.job_id, "ada")
 
     assert over.state is state
     assert ledger.get(claim.job_id) == over

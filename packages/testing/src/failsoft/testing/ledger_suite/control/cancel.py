@@ -28,7 +28,7 @@ class CancellingPromises:
         """Its time never comes."""
         job = waiting(ledger)
 
-        answer = ledger.cancel(job.id, "somebody")
+        answer = ledger.cancel(job.id, "ada")
 
         cancelled = ledger.get(job.id)
         assert (answer, cancelled.state) == (CancelOutcome.CANCELLED, JobState.CANCELLED)
@@ -39,7 +39,7 @@ class CancellingPromises:
         """The message on its way is void."""
         job = offered(ledger)
 
-        answer = ledger.cancel(job.id, "somebody")
+        answer = ledger.cancel(job.id, "ada")
 
         cancelled = ledger.get(job.id)
         assert (answer, cancelled.state) == (CancelOutcome.CANCELLED, JobState.CANCELLED)
@@ -50,7 +50,7 @@ class CancellingPromises:
         claim = started(ledger)
         ledger.conclude(claim, Conclusion(HOLD, error=ERROR))
 
-        answer = ledger.cancel(claim.job_id, "somebody")
+        answer = ledger.cancel(claim.job_id, "ada")
 
         assert answer is CancelOutcome.CANCELLED
         assert ledger.get(claim.job_id).state is JobState.CANCELLED
@@ -59,7 +59,7 @@ class CancellingPromises:
         """The answer says which of the two it was."""
         claim = started(ledger)
 
-        answer = ledger.cancel(claim.job_id, "somebody")
+        answer = ledger.cancel(claim.job_id, "ada")
 
         job = ledger.get(claim.job_id)
         assert answer is CancelOutcome.REQUESTED
@@ -70,7 +70,7 @@ class CancellingPromises:
         claim = started(ledger)
         before = ledger.get(claim.job_id).hb
 
-        ledger.cancel(claim.job_id, "somebody")
+        ledger.cancel(claim.job_id, "ada")
 
         assert ledger.get(claim.job_id).hb == before
         assert ledger.renew([claim])
@@ -80,20 +80,20 @@ class CancellingPromises:
         for state in (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED):
             claim = ended(ledger, state)
 
-            answer = ledger.cancel(claim.job_id, "somebody")
+            answer = ledger.cancel(claim.job_id, "ada")
 
             assert (answer, ledger.get(claim.job_id).state) == (CancelOutcome.ENDED, state)
 
     def test_a_job_that_is_not_there_cannot_be_cancelled(self, ledger: Ledger) -> None:
         """An error says that it is not there."""
-        assert raises(JobNotFoundError, lambda: ledger.cancel("nobody", "somebody"))
+        assert raises(JobNotFoundError, lambda: ledger.cancel("missing", "ada"))
 
     def test_a_request_turns_every_end_but_success_into_cancelled(self, ledger: Ledger) -> None:
         """No retry, no sleep, no hold after it (I9)."""
         for conclusion in CONCLUSIONS:
             if conclusion.transition is not SUCCEED:
                 claim = started(ledger)
-                ledger.cancel(claim.job_id, "somebody")
+                ledger.cancel(claim.job_id, "ada")
 
                 state = ledger.conclude(claim, conclusion)
 
@@ -103,7 +103,7 @@ class CancellingPromises:
     def test_a_job_that_finished_first_has_succeeded(self, ledger: Ledger) -> None:
         """What is done is done; its result is not thrown away."""
         claim = started(ledger)
-        ledger.cancel(claim.job_id, "somebody")
+        ledger.cancel(claim.job_id, "ada")
 
         state = ledger.conclude(claim, SUCCESS)
 
@@ -113,7 +113,7 @@ class CancellingPromises:
     def test_the_attempt_honours_the_request(self, ledger: Ledger) -> None:
         """And may say so twice, if the reply is lost (R12)."""
         claim = started(ledger)
-        ledger.cancel(claim.job_id, "somebody")
+        ledger.cancel(claim.job_id, "ada")
 
         states = [ledger.conclude(claim, Conclusion(STOP)) for _ in range(2)]
 
@@ -123,7 +123,7 @@ class CancellingPromises:
     def test_a_turned_conclusion_may_be_repeated(self, ledger: Ledger) -> None:
         """A failure that became a cancellation is one again (R12)."""
         claim = started(ledger)
-        ledger.cancel(claim.job_id, "somebody")
+        ledger.cancel(claim.job_id, "ada")
         ledger.conclude(claim, CONCLUSIONS[2])
 
         assert ledger.conclude(claim, CONCLUSIONS[2]) is JobState.CANCELLED
@@ -131,7 +131,7 @@ class CancellingPromises:
     def test_a_request_outlives_the_attempt_it_was_made_to(self, ledger: Ledger) -> None:
         """Its worker died; the next attempt begins no step (I9)."""
         first = started(ledger)
-        ledger.cancel(first.job_id, "somebody")
+        ledger.cancel(first.job_id, "ada")
 
         second = taken_over(ledger, first)
 
@@ -140,10 +140,10 @@ class CancellingPromises:
     def test_a_recovered_job_with_a_request_can_be_cancelled_at_once(self, ledger: Ledger) -> None:
         """Nothing runs any more."""
         claim = started(ledger)
-        ledger.cancel(claim.job_id, "somebody")
+        ledger.cancel(claim.job_id, "ada")
         reoffered(ledger, claim.job_id)
 
-        assert ledger.cancel(claim.job_id, "somebody") is CancelOutcome.CANCELLED
+        assert ledger.cancel(claim.job_id, "ada") is CancelOutcome.CANCELLED
 
     def test_a_cancel_is_an_event_of_the_history(self, ledger: Ledger) -> None:
         """With the actor's name."""
@@ -160,17 +160,17 @@ class CancellingPromises:
     def test_cancelling_twice_is_harmless(self, ledger: Ledger) -> None:
         """The second answer says how the first went."""
         job = offered(ledger)
-        ledger.cancel(job.id, "somebody")
+        ledger.cancel(job.id, "ada")
         before = ledger.get(job.id)
 
-        assert ledger.cancel(job.id, "somebody") is CancelOutcome.ENDED
+        assert ledger.cancel(job.id, "ada") is CancelOutcome.ENDED
         assert ledger.get(job.id) == before
 
     def test_a_request_that_is_repeated_is_one_event(self, ledger: Ledger) -> None:
         """The first reply may have been lost (F22)."""
         claim = started(ledger)
-        ledger.cancel(claim.job_id, "somebody")
+        ledger.cancel(claim.job_id, "ada")
         before = ledger.get(claim.job_id), ledger.events(claim.job_id)
 
-        assert ledger.cancel(claim.job_id, "somebody") is CancelOutcome.REQUESTED
+        assert ledger.cancel(claim.job_id, "ada") is CancelOutcome.REQUESTED
         assert (ledger.get(claim.job_id), ledger.events(claim.job_id)) == before

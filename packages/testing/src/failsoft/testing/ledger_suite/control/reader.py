@@ -29,11 +29,11 @@ class ReadingPromises:
 
     def test_a_job_that_is_not_there_is_not_found(self, ledger: Ledger) -> None:
         """Nor is anything of it."""
-        assert raises(JobNotFoundError, lambda: ledger.get("nobody"))
-        assert list(ledger.steps("nobody")) == []
-        assert list(ledger.attempts("nobody")) == []
-        assert list(ledger.tries("nobody")) == []
-        assert list(ledger.events("nobody")) == []
+        assert raises(JobNotFoundError, lambda: ledger.get("missing"))
+        assert list(ledger.steps("missing")) == []
+        assert list(ledger.attempts("missing")) == []
+        assert list(ledger.tries("missing")) == []
+        assert list(ledger.events("missing")) == []
 
     def test_an_empty_ledger_is_empty(self, ledger: Ledger) -> None:
         """Nothing is due, unclaimed, running or alive."""
@@ -127,7 +127,7 @@ class ReadingPromises:
         one = claimed(ledger, reoffered(ledger, first.id))
         ledger.conclude(one, CONCLUSIONS[1])
         two = claimed(ledger, reoffered(ledger, first.id, SECOND))
-        ledger.cancel(first.id, "somebody")
+        ledger.cancel(first.id, "ada")
         ledger.conclude(two, SUCCESS)
 
         kinds = [event.kind for event in ledger.events(first.id)]

@@ -174,7 +174,7 @@ def dead(ledger: Ledger, state: JobState = JobState.FAILED, key: UniqueKey = ONE
     claim = claimed(ledger, offered(ledger, unique=key))
     ledger.record(claim, step())
     if state is JobState.CANCELLED:
-        ledger.cancel(claim.job_id, "somebody")
+        ledger.cancel(claim.job_id, "ada")
     assert ledger.conclude(claim, ENDINGS[state]) is state
     return claim.job_id
 

@@ -136,7 +136,7 @@ class RetryingPromises:
             for place, name in enumerate(("fetch", "send", "report")):
                 ledger.record(claim, step(name, place))
             if state is JobState.CANCELLED:
-                ledger.cancel(claim.job_id, "somebody")
+                ledger.cancel(claim.job_id, "ada")
             ledger.conclude(claim, ENDINGS[state])
 
             job, _ = ledger.retry(ManualRetry(claim.job_id, "ada", from_step="send"))
@@ -177,7 +177,7 @@ class RetryingPromises:
             assert raises(JobStateError, lambda: ledger.retry(ManualRetry(job_id, "ada")))  # noqa: B023 - called at once
         edited = ManualRetry(running, "ada", payload="{}")
         assert raises(JobStateError, lambda: ledger.retry(edited))
-        assert raises(JobNotFoundError, lambda: ledger.retry(ManualRetry("nobody", "ada")))
+        assert raises(JobNotFoundError, lambda: ledger.retry(ManualRetry("missing", "ada")))
         assert list(ledger.due(10)) == []
 
     def test_a_step_that_is_not_recorded_cannot_be_replayed_from(self, ledger: Ledger) -> None:

@@ -122,7 +122,7 @@ class RecordingPromises:
         """A dispatch repeated after the job's end makes no second job."""
         new = new_job(idempotency_key="welcome-7")
         job, _ = ledger.record_job(new, plan())
-        ledger.cancel(job.id, "somebody")
+        ledger.cancel(job.id, "ada")
 
         again, created = ledger.record_job(new_job(idempotency_key="welcome-7"), plan())
 

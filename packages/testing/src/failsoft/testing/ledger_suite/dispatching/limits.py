@@ -195,7 +195,7 @@ class LimitingPromises:
             moved = ledger.offer(first, plan())
             assert moved is not None
             assert ledger.offer(second, if_room) is None
-            ledger.cancel(first.id, "somebody")
+            ledger.cancel(first.id, "ada")
             assert ledger.offer(second, if_room) is not None
 
     def test_a_crowd_of_claims_gets_the_room_there_is(self, ledger: Ledger) -> None:

@@ -123,7 +123,7 @@ class SchedulingPromises:
 
         second = the(ledger)
         left_out = ledger.take_tick(second, tick_of(second, unless_running=True))
-        ledger.cancel(str(second.last_job_id), "somebody")
+        ledger.cancel(str(second.last_job_id), "ada")
         third = the(ledger)
         fired = ledger.take_tick(third, tick_of(third, unless_running=True))
 

@@ -80,7 +80,7 @@ def run(ledger: Ledger, job_id: str, state: JobState = JobState.SUCCEEDED) -> No
     """Run a job that waits for nothing to its end."""
     claim = running(ledger, job_id)
     if state is JobState.CANCELLED:
-        ledger.cancel(job_id, "somebody")
+        ledger.cancel(job_id, "ada")
     assert ledger.conclude(claim, ENDINGS[state]) is state
 
 
@@ -158,7 +158,7 @@ class ChainPromises:
         """Whether it ran or waited; what came before goes on."""
         first, second, third = chain(ledger)
 
-        ledger.cancel(second.id, "somebody")
+        ledger.cancel(second.id, "ada")
         ledger.conclude(claimed(ledger, first), SUCCESS)
 
         ends = [JobState.SUCCEEDED, JobState.CANCELLED, JobState.CANCELLED]
@@ -198,7 +198,7 @@ class ChainPromises:
 
             both(
                 partial(ledger.conclude, claim, SUCCESS),
-                partial(ledger.cancel, second.id, "somebody"),
+                partial(ledger.cancel, second.id, "ada"),
             )
 
             assert states(ledger, [first, second]) == [JobState.SUCCEEDED, JobState.CANCELLED]

@@ -156,7 +156,7 @@ class GroupPromises:
 
     def test_a_group_that_is_not_there_is_an_error(self, ledger: Ledger) -> None:
         """It names the id."""
-        assert raises(GroupNotFoundError, partial(ledger.group, "nobody"))
+        assert raises(GroupNotFoundError, partial(ledger.group, "missing"))
 
     def test_the_last_two_may_end_at_the_same_moment(self, ledger: Ledger) -> None:
         """One of them sees that all have ended, and only one."""

@@ -92,7 +92,7 @@ class InvokingPromises:
         """Every end does."""
         claim, child = invoked(ledger)
 
-        ledger.cancel(child.id, "somebody")
+        ledger.cancel(child.id, "ada")
 
         assert claim.job_id in _due(ledger)
 
