@@ -11,8 +11,8 @@ messages to a processor. An engine without a server of its own, which cannot fre
 """
 
 from failsoft.testing.engine_suite.bench import EngineBench
-from failsoft.testing.engine_suite.bulk import FrozenManyPromises, ManyOffersPromises
-from failsoft.testing.engine_suite.delivery import DeliveringPromises
+from failsoft.testing.engine_suite.bulk import BulkOfferPromises, FrozenBulkPromises
+from failsoft.testing.engine_suite.delivery import DeliveryPromises
 from failsoft.testing.engine_suite.forged_messages import ForeignMessagePromises
 from failsoft.testing.engine_suite.freezes import FreezePromises
 from failsoft.testing.engine_suite.outages import OutagePromises
@@ -21,10 +21,10 @@ __all__ = ["EngineBench", "EngineSuite", "ServerlessEngineSuite"]
 
 
 class ServerlessEngineSuite(
-    DeliveringPromises, ManyOffersPromises, OutagePromises, ForeignMessagePromises
+    DeliveryPromises, BulkOfferPromises, OutagePromises, ForeignMessagePromises
 ):
     """Every promise of an engine that is in this process; stopping it refuses all offers."""
 
 
-class EngineSuite(ServerlessEngineSuite, FreezePromises, FrozenManyPromises):
+class EngineSuite(ServerlessEngineSuite, FreezePromises, FrozenBulkPromises):
     """Every promise that an engine makes."""

@@ -28,7 +28,7 @@ ELSEWHERE = QueueProfile("elsewhere")
 MANY = 200
 
 
-class ManyOffersPromises:
+class BulkOfferPromises:
     """Each offer is delivered and answered as a single one.
 
     An engine that takes one at a time gets them one by one.
@@ -115,7 +115,7 @@ class ManyOffersPromises:
         eventually(lambda: messages <= set(delivered(bench, 3)), "they are delivered")
 
 
-class FrozenManyPromises:
+class FrozenBulkPromises:
     """Many offers to a server that does not answer return by their deadline (rule 16)."""
 
     def test_many_offers_to_a_frozen_server_all_fail_in_time(self, bench: EngineBench) -> None:

@@ -22,7 +22,7 @@ from failsoft.testing.engine_suite.bench import (
 ELSEWHERE = QueueProfile("elsewhere")
 
 
-class DeliveringPromises:
+class DeliveryPromises:
     """At least once, to the right queue, unaltered, and not again once it was processed."""
 
     def test_an_engine_has_a_name(self, bench: EngineBench) -> None:

@@ -12,67 +12,67 @@ Every promise of `failsoft.job_engine.ports.ledger` has its test here. It uses t
 public methods only, and no server, plug-in or library.
 """
 
-from failsoft.testing.ledger_suite.attempts.claims import ClaimingPromises
-from failsoft.testing.ledger_suite.attempts.clock_jumps import JumpingPromises
-from failsoft.testing.ledger_suite.attempts.conclusions import ConcludingPromises
-from failsoft.testing.ledger_suite.attempts.lost_leases import LosingPromises
-from failsoft.testing.ledger_suite.attempts.offers import OfferingPromises
-from failsoft.testing.ledger_suite.attempts.rescue import WatchingPromises
-from failsoft.testing.ledger_suite.attempts.steps import SteppingPromises
-from failsoft.testing.ledger_suite.attempts.terminal_states import AbsorbingPromises
-from failsoft.testing.ledger_suite.control.cancel import CancellingPromises
+from failsoft.testing.ledger_suite.attempts.claims import ClaimPromises
+from failsoft.testing.ledger_suite.attempts.clock_jumps import ClockJumpPromises
+from failsoft.testing.ledger_suite.attempts.conclusions import ConclusionPromises
+from failsoft.testing.ledger_suite.attempts.lost_leases import LostLeasePromises
+from failsoft.testing.ledger_suite.attempts.offers import OfferPromises
+from failsoft.testing.ledger_suite.attempts.rescue import RescuePromises
+from failsoft.testing.ledger_suite.attempts.steps import StepPromises
+from failsoft.testing.ledger_suite.attempts.terminal_states import TerminalStatePromises
+from failsoft.testing.ledger_suite.control.cancel import CancelPromises
 from failsoft.testing.ledger_suite.control.engine_switches import EngineSwitchPromises
 from failsoft.testing.ledger_suite.control.keys import KeyPromises
-from failsoft.testing.ledger_suite.control.pauses import PausingPromises
-from failsoft.testing.ledger_suite.control.reader import ReadingPromises
-from failsoft.testing.ledger_suite.control.resolutions import ResolvingPromises
-from failsoft.testing.ledger_suite.control.retried_keys import RetriedKeysPromises
-from failsoft.testing.ledger_suite.control.retries import RetryingPromises
-from failsoft.testing.ledger_suite.dispatching.bulk_dispatch import ManyPromises
-from failsoft.testing.ledger_suite.dispatching.dispatch import RecordingPromises
-from failsoft.testing.ledger_suite.dispatching.expiry import WaitingPromises
-from failsoft.testing.ledger_suite.dispatching.limits import LimitingPromises
-from failsoft.testing.ledger_suite.dispatching.schedules import SchedulingPromises
-from failsoft.testing.ledger_suite.dispatching.unique_keys import UnitingPromises
+from failsoft.testing.ledger_suite.control.pauses import PausePromises
+from failsoft.testing.ledger_suite.control.reader import ReaderPromises
+from failsoft.testing.ledger_suite.control.resolutions import ResolutionPromises
+from failsoft.testing.ledger_suite.control.retried_keys import RetriedKeyPromises
+from failsoft.testing.ledger_suite.control.retries import RetryPromises
+from failsoft.testing.ledger_suite.dispatching.bulk_dispatch import BulkDispatchPromises
+from failsoft.testing.ledger_suite.dispatching.dispatch import DispatchPromises
+from failsoft.testing.ledger_suite.dispatching.expiry import ExpiryPromises
+from failsoft.testing.ledger_suite.dispatching.limits import LimitPromises
+from failsoft.testing.ledger_suite.dispatching.schedules import SchedulePromises
+from failsoft.testing.ledger_suite.dispatching.unique_keys import UniqueKeyPromises
 from failsoft.testing.ledger_suite.fixtures import PassTime
 from failsoft.testing.ledger_suite.flow.chains import ChainPromises
-from failsoft.testing.ledger_suite.flow.events import MeetingPromises
-from failsoft.testing.ledger_suite.flow.follow_ups import SequelPromises
+from failsoft.testing.ledger_suite.flow.events import EventPromises
+from failsoft.testing.ledger_suite.flow.follow_ups import FollowUpPromises
 from failsoft.testing.ledger_suite.flow.groups import GroupPromises
-from failsoft.testing.ledger_suite.flow.invoked_jobs import InvokingPromises
-from failsoft.testing.ledger_suite.races import RacingPromises
+from failsoft.testing.ledger_suite.flow.invoked_jobs import InvokedJobPromises
+from failsoft.testing.ledger_suite.races import RacePromises
 
 __all__ = ["LedgerSuite", "PassTime"]
 
 
 class LedgerSuite(
-    RecordingPromises,
-    ManyPromises,
-    OfferingPromises,
-    ClaimingPromises,
-    SteppingPromises,
-    ConcludingPromises,
-    CancellingPromises,
-    AbsorbingPromises,
-    ResolvingPromises,
-    UnitingPromises,
-    WaitingPromises,
-    MeetingPromises,
-    InvokingPromises,
-    RetryingPromises,
-    RetriedKeysPromises,
-    PausingPromises,
+    DispatchPromises,
+    BulkDispatchPromises,
+    OfferPromises,
+    ClaimPromises,
+    StepPromises,
+    ConclusionPromises,
+    CancelPromises,
+    TerminalStatePromises,
+    ResolutionPromises,
+    UniqueKeyPromises,
+    ExpiryPromises,
+    EventPromises,
+    InvokedJobPromises,
+    RetryPromises,
+    RetriedKeyPromises,
+    PausePromises,
     EngineSwitchPromises,
-    LimitingPromises,
-    WatchingPromises,
+    LimitPromises,
+    RescuePromises,
     KeyPromises,
-    LosingPromises,
-    JumpingPromises,
-    ReadingPromises,
-    SchedulingPromises,
-    SequelPromises,
+    LostLeasePromises,
+    ClockJumpPromises,
+    ReaderPromises,
+    SchedulePromises,
+    FollowUpPromises,
     ChainPromises,
     GroupPromises,
-    RacingPromises,
+    RacePromises,
 ):
     """Every promise that a ledger makes."""

@@ -39,7 +39,7 @@ ROUNDS = 8
 PATIENCE = 30.0
 
 
-class RacingPromises:
+class RacePromises:
     """The database orders them, and exactly one wins (rule 4, R7, R14 to R16, R20)."""
 
     def test_a_crowd_claims_an_offer_and_one_has_it(self, ledger: Ledger) -> None:

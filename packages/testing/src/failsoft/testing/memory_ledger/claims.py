@@ -5,12 +5,12 @@ from failsoft.job_engine.ports.clock import DELAY
 from failsoft.job_engine.records.job import Claim, Ticket
 from failsoft.job_engine.records.states import CLAIM, DEFER, JobState, permits
 from failsoft.testing.memory_ledger.limits import free_at, uses
-from failsoft.testing.memory_ledger.reader import MemoryReading
+from failsoft.testing.memory_ledger.reader import MemoryReader
 from failsoft.testing.memory_ledger.rows import Row, claim_of, has_expired
 from failsoft.testing.memory_ledger.store import Change
 
 
-class MemoryClaims(MemoryReading):
+class MemoryClaims(MemoryReader):
     """The part of `AttemptLedger` that begins attempts, in memory."""
 
     def claim(self, ticket: Ticket) -> Claim | None:

@@ -19,7 +19,7 @@ from failsoft.testing.memory_ledger.rows import Row
 from failsoft.testing.memory_ledger.store import Connection, Store
 
 
-class MemoryMending(Connection):
+class MemoryClockRepair(Connection):
     """`ClockLedger` in memory."""
 
     _store: Store

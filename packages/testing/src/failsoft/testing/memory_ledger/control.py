@@ -13,12 +13,12 @@ from failsoft.job_engine.records.pauses import Pausable, Pause
 from failsoft.job_engine.records.resolution import Resolution
 from failsoft.job_engine.records.states import RESUME, JobState
 from failsoft.job_engine.values.canonical import digest
-from failsoft.testing.memory_ledger.reader import MemoryReading
+from failsoft.testing.memory_ledger.reader import MemoryReader
 from failsoft.testing.memory_ledger.rows import Row, new_row
 from failsoft.testing.memory_ledger.store import Change
 
 
-class MemoryControl(MemoryReading):
+class MemoryControl(MemoryReader):
     """`ControlLedger` in memory."""
 
     def resolve(self, seen: JobRecord, resolution: Resolution) -> JobRecord | None:

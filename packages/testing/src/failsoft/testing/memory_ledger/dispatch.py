@@ -7,12 +7,12 @@ from typing import Any
 from failsoft.job_engine.ports.clock import spans_of_dispatch
 from failsoft.job_engine.records.job import JobRecord
 from failsoft.job_engine.records.new_job import NewJob, OfferPlan
-from failsoft.testing.memory_ledger.reader import MemoryReading
+from failsoft.testing.memory_ledger.reader import MemoryReader
 from failsoft.testing.memory_ledger.rows import Row, new_row
 from failsoft.testing.memory_ledger.store import Store
 
 
-class MemoryRecording(MemoryReading):
+class MemoryDispatch(MemoryReader):
     """`record_job` and `record_jobs` in memory."""
 
     def __init__(self, store: Store, actor: str) -> None:

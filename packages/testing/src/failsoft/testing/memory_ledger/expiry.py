@@ -9,7 +9,7 @@ from failsoft.job_engine.records.error_record import ErrorRecord
 from failsoft.job_engine.records.job import JobRecord
 from failsoft.job_engine.records.new_job import NewJob
 from failsoft.job_engine.records.states import EXPIRE, REPLACE, Transition
-from failsoft.testing.memory_ledger.dispatch import MemoryRecording
+from failsoft.testing.memory_ledger.dispatch import MemoryDispatch
 from failsoft.testing.memory_ledger.rows import expiry, has_expired
 from failsoft.testing.memory_ledger.store import Change
 
@@ -19,7 +19,7 @@ def _due(seen: JobRecord, new: NewJob, now: datetime) -> datetime:
     return due if new.latest_in is None else min(due, seen.created_at + new.latest_in)
 
 
-class MemoryExpiry(MemoryRecording):
+class MemoryExpiry(MemoryDispatch):
     """`ExpiryLedger` in memory."""
 
     def expired(self, limit: int) -> Sequence[JobRecord]:

@@ -13,12 +13,12 @@ from failsoft.job_engine.records.groups import GroupRecord
 from failsoft.job_engine.records.job import JobRecord
 from failsoft.job_engine.records.new_job import NewJob, OfferPlan
 from failsoft.testing.memory_ledger.follow_ups import complete, insert
-from failsoft.testing.memory_ledger.reader import MemoryReading
+from failsoft.testing.memory_ledger.reader import MemoryReader
 
 ACTOR = "memory"
 
 
-class MemoryFlow(MemoryReading):
+class MemoryFlow(MemoryReader):
     """`FlowLedger` in memory."""
 
     def record_chain(

@@ -41,7 +41,7 @@ from failsoft.job_engine.records.states import (
     Transition,
 )
 from failsoft.testing.memory_ledger.claims import MemoryClaims
-from failsoft.testing.memory_ledger.clock_repair import MemoryMending
+from failsoft.testing.memory_ledger.clock_repair import MemoryClockRepair
 from failsoft.testing.memory_ledger.control import MemoryControl
 from failsoft.testing.memory_ledger.expiry import MemoryExpiry
 from failsoft.testing.memory_ledger.flow import MemoryFlow
@@ -63,7 +63,7 @@ _TAKEN_AWAY = frozenset({RECOVER.name, EXHAUST.name})
 
 class MemoryLedger(
     MemoryClaims,
-    MemoryMending,
+    MemoryClockRepair,
     MemoryControl,
     MemorySchedules,
     MemoryFlow,

@@ -29,7 +29,7 @@ from failsoft.testing.memory_ledger.rows import Row
 from failsoft.testing.memory_ledger.store import Connection, Store
 
 
-class MemoryReading(Connection):
+class MemoryReader(Connection):
     """The reading half of `MemoryLedger`, what rescuers watch, and the workers' heartbeats."""
 
     def __init__(self, store: Store) -> None:

@@ -12,10 +12,10 @@ from failsoft.job_engine.records.schedules import (
     Tick,
     TickOutcome,
 )
-from failsoft.testing.memory_ledger.dispatch import MemoryRecording
+from failsoft.testing.memory_ledger.dispatch import MemoryDispatch
 
 
-class MemorySchedules(MemoryRecording):
+class MemorySchedules(MemoryDispatch):
     """`ScheduleLedger` in memory."""
 
     def schedules(self) -> tuple[datetime, Sequence[ScheduleRecord]]:

@@ -10,10 +10,10 @@ from failsoft.job_engine.attempt.interrupts import Fenced
 from failsoft.job_engine.records.job import Claim, Conclusion, StepKind, StepRecord
 from failsoft.job_engine.records.states import JobState
 from failsoft.job_engine.records.waits import SentEvent, Wait, key_taken, waker
-from failsoft.testing.memory_ledger.dispatch import MemoryRecording
+from failsoft.testing.memory_ledger.dispatch import MemoryDispatch
 
 
-class MemoryWaits(MemoryRecording):
+class MemoryWaits(MemoryDispatch):
     """`WaitLedger` in memory."""
 
     def receive(self, claim: Claim, step: StepRecord, wait: Wait) -> StepRecord | None:

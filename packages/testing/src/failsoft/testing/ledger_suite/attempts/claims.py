@@ -28,7 +28,7 @@ from failsoft.testing.ledger_suite.fixtures import (
 RETRYING = CONCLUSIONS[1]
 
 
-class ClaimingPromises:
+class ClaimPromises:
     """`claim`: only the newest offer, once, and again after a lost reply (rules 5 and 6)."""
 
     def test_a_claim_carries_what_the_attempt_needs(self, ledger: Ledger) -> None:

@@ -35,7 +35,7 @@ TAKES = timedelta(minutes=5)
 PATIENCE = {QUEUE: LONG}
 
 
-class JumpingPromises:
+class ClockJumpPromises:
     """`clock` and `mend`; a beat, a lease, a next tick that a clock ahead has written."""
 
     def test_a_clock_that_never_jumped_leaves_nothing_to_mend(

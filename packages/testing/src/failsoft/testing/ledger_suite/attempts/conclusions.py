@@ -27,7 +27,7 @@ RETRYING, SUSPENDING = CONCLUSIONS[1], CONCLUSIONS[5]
 OTHER_ERROR = ErrorRecord("TypeError", "another one", "Traceback ...\nTypeError: another one")
 
 
-class ConcludingPromises:
+class ConclusionPromises:
     """`conclude`: fenced, once, harmless to repeat (rule 7, R12, I3, I4)."""
 
     def test_every_conclusion_leads_where_the_table_says(self, ledger: Ledger) -> None:

@@ -24,7 +24,7 @@ from failsoft.testing.ledger_suite.fixtures import (
 DYING = WorkerRecord("boot-9", "first", "default", "host-1", 4711, 8, machine="m-1", birth="17")
 
 
-class LosingPromises:
+class LostLeasePromises:
     """Deaths that are known, and crashes that were none."""
 
     def test_what_a_dead_process_had_claimed_is_an_orphan_at_once(

@@ -29,7 +29,7 @@ DAY = timedelta(days=1)
 ACCEPTED = DispatchTry(FIRST, 1, "offer", TryOutcome.ACCEPTED, "", 0.125)
 
 
-class OfferingPromises:
+class OfferPromises:
     """`offer`, `park`, `exhaust`, `postpone`: compare and set (rules 4, 5 and 18)."""
 
     def test_a_job_whose_time_has_come_gets_its_first_epoch(self, ledger: Ledger) -> None:

@@ -27,7 +27,7 @@ LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 WORKER = WorkerRecord("boot-1", "first", "default", "host-1", 4711, 8)
 
 
-class WatchingPromises:
+class RescuePromises:
     """`due`, `unclaimed`, `hasten`, `running`, `renew`, heartbeats; one clock decides (rule 12)."""
 
     def test_a_job_is_due_when_its_time_has_come(self, ledger: Ledger, pass_time: PassTime) -> None:

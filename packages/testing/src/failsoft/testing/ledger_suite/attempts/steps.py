@@ -17,7 +17,7 @@ from failsoft.testing.ledger_suite.fixtures import (
 )
 
 
-class SteppingPromises:
+class StepPromises:
     """`begin` and `record`: authority first, insert-only, first write wins (rules 7, 8, 9)."""
 
     def test_a_step_that_was_never_run_has_no_record(self, ledger: Ledger) -> None:

@@ -21,7 +21,7 @@ from failsoft.testing.ledger_suite.fixtures import (
 )
 
 
-class AbsorbingPromises:
+class TerminalStatePromises:
     """Terminal states never change by themselves (rule 19, I4)."""
 
     def test_a_succeeded_job_stays_so(self, ledger: Ledger) -> None:

@@ -21,7 +21,7 @@ from failsoft.testing.ledger_suite.fixtures import (
 )
 
 
-class CancellingPromises:
+class CancelPromises:
     """`cancel`: at once where nothing runs, at the next step where something does (R20, I9)."""
 
     def test_a_job_that_waits_is_cancelled_at_once(self, ledger: Ledger) -> None:

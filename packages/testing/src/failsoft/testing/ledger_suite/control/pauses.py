@@ -21,7 +21,7 @@ QUEUE = Pause("queue", "default", "ada", "the bank is closed")
 JOB = Pause("job", "send_welcome", "ada")
 
 
-class PausingPromises:
+class PausePromises:
     """`pause`: nothing begins; what runs goes on; nothing is lost."""
 
     def test_what_is_paused_is_not_due(self, ledger: Ledger) -> None:

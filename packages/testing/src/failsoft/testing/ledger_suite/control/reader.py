@@ -24,7 +24,7 @@ from failsoft.testing.ledger_suite.fixtures import (
 )
 
 
-class ReadingPromises:
+class ReaderPromises:
     """`get`, `list_jobs`, `counts` and the histories (rule 22)."""
 
     def test_a_job_that_is_not_there_is_not_found(self, ledger: Ledger) -> None:

@@ -22,7 +22,7 @@ WORTH = Resolution(ACCEPT, "ada", "done by hand", result='"by hand"')
 GIVE_UP = Resolution(ABANDON, "ada", "not worth it")
 
 
-class ResolvingPromises:
+class ResolutionPromises:
     """`resolve`: only a held job, only as it was seen, and kept in its history (rule 10)."""
 
     def test_a_held_job_goes_on_at_once(self, ledger: Ledger) -> None:

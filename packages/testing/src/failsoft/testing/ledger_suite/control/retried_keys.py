@@ -32,7 +32,7 @@ UNBEGUN = UniqueKey("unbegun-key", UniqueScope.UNBEGUN)
 FOR_LONG = UniqueKey("long-key", UniqueScope.PERIOD, LONG)
 
 
-class RetriedKeysPromises:
+class RetriedKeyPromises:
     """`retry`: while it is incomplete, the new job holds the old one's key as that one did."""
 
     def test_a_retry_holds_the_key_until_it_has_ended(self, ledger: Ledger) -> None:

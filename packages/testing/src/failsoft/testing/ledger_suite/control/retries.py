@@ -29,7 +29,7 @@ from failsoft.testing.ledger_suite.fixtures import (
 )
 
 
-class RetryingPromises:
+class RetryPromises:
     """`retry`: a new job, linked to the old one, which stays as it ended (I4)."""
 
     def test_a_retry_is_a_new_job_that_is_due(self, ledger: Ledger) -> None:

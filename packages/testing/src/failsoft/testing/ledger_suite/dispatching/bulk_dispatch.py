@@ -29,7 +29,7 @@ ROUNDS = 3
 NEVER = timedelta.max
 
 
-class ManyPromises:
+class BulkDispatchPromises:
     """`record_jobs`: what `record_job` promises, of all of them or of none."""
 
     def test_many_jobs_are_answered_in_the_order_given(self, ledger: Ledger) -> None:

@@ -9,7 +9,7 @@ from failsoft.job_engine.records.states import JobState
 from failsoft.testing.ledger_suite.fixtures import FIRST, LONG, SECOND, ended, new_job, plan
 
 
-class RecordingPromises:
+class DispatchPromises:
     """`record_job`: one commit, idempotent by key and by id (rules 1 and 3, R24, I10)."""
 
     def test_a_job_with_a_plan_is_offered_in_the_same_commit(self, ledger: Ledger) -> None:

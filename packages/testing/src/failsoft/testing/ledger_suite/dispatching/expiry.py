@@ -29,7 +29,7 @@ LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 OTHER = {"payload": '{"user_id": 8}', "payload_sha": "0ther"}
 
 
-class WaitingPromises:
+class ExpiryPromises:
     """`expired`, `expire` and `replace`; the database's clock decides (rule 12)."""
 
     def test_an_expiry_is_kept_as_a_moment(self, ledger: Ledger) -> None:

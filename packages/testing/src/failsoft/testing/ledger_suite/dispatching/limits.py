@@ -46,7 +46,7 @@ HOURLY = Limits(rate=limit("hourly", 2, LONG))
 SOON = Limits(rate=limit("soon", 1, 10 * MOMENT))
 
 
-class LimitingPromises:
+class LimitPromises:
     """Limits: the claim decides (I12), and only jobs with room are due."""
 
     def test_no_more_jobs_of_a_key_run_than_may(self, ledger: Ledger) -> None:

@@ -45,7 +45,7 @@ def tick_of(seen: ScheduleRecord, *, unless_running: bool = False) -> Tick:
     return Tick(seen.next_at, seen.next_at + HOUR, job, unless_running)
 
 
-class SchedulingPromises:
+class SchedulePromises:
     """`ScheduleLedger`."""
 
     def test_a_schedule_is_declared_once(self, ledger: Ledger) -> None:

@@ -35,7 +35,7 @@ def again(ledger: Ledger, key: UniqueKey, **changes: Any) -> tuple[JobRecord, bo
     return ledger.record_job(new_job(unique=key, **changes), plan())
 
 
-class UnitingPromises:
+class UniqueKeyPromises:
     """`record_job` with a unique key: an index decides, and what holds it is a row (I10)."""
 
     def test_a_held_key_leads_to_its_holder(self, ledger: Ledger) -> None:

@@ -31,7 +31,7 @@ WHILE = MOMENT * 40
 ROUNDS = 15
 
 
-class MeetingPromises:
+class EventPromises:
     """`receive`, `send` and a suspension that waits: neither misses the other."""
 
     def test_an_event_is_received_once_by_each_job(self, ledger: Ledger) -> None:

@@ -43,7 +43,7 @@ def trigger(ledger: Ledger) -> list[JobRecord]:
     return list(ledger.list_jobs(name=HOOK.name))
 
 
-class SequelPromises:
+class FollowUpPromises:
     """`on_failure`: one job of the hook for each job that failed, in the same transaction."""
 
     def test_a_failure_sets_off_one_job_however_it_came_about(self, ledger: Ledger) -> None:

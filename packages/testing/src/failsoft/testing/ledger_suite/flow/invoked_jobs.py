@@ -33,7 +33,7 @@ ROUNDS = 15
 KEY = UniqueKey("the-key", UniqueScope.INCOMPLETE)
 
 
-class InvokingPromises:
+class InvokedJobPromises:
     """A suspension that records a job: its end wakes the parent, the parent's cancel ends it."""
 
     def test_a_job_is_woken_by_the_end_of_the_one_it_invoked(self, ledger: Ledger) -> None:
