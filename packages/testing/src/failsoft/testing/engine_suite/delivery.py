@@ -137,7 +137,7 @@ class DeliveryPromises:
 
         assert (empty.backlog, full.backlog) in ((0, 3), (None, None))
 
-    def test_an_engine_knows_what_it_holds_or_says_that_it_cannot_tell(
+    def test_an_engine_reports_what_it_holds_or_that_it_is_unknown(
         self, bench: EngineBench
     ) -> None:
         """A waiting message is never reported as lost, nor a missing one as waiting."""

@@ -25,7 +25,7 @@ DYING = WorkerRecord("boot-9", "first", "default", "host-1", 4711, 8, machine="m
 
 
 class LostLeasePromises:
-    """Deaths that are known, and crashes that were none."""
+    """Deaths that are reported, and crashes that are taken back."""
 
     def test_what_a_dead_process_had_claimed_is_an_orphan_at_once(
         self, ledger: Ledger, pass_time: PassTime

@@ -41,7 +41,7 @@ class EngineSwitchPromises:
         assert claimed(ledger, job).attempt == 1
 
     def test_nothing_is_paused_by_it(self, ledger: Ledger) -> None:
-        """Programs that do not know of it read pauses only."""
+        """Programs without this switch read pauses only."""
         ledger.disable_engine(RQ)
 
         assert ledger.pauses() == []

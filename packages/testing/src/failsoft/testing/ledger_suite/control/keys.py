@@ -36,7 +36,7 @@ class KeyPromises:
     def test_of_keys_that_are_all_new_the_oldest_signs(
         self, ledger: Ledger, pass_time: PassTime
     ) -> None:
-        """Also where a ledger's first key is as young: the next one is known to fewer."""
+        """Also where a ledger's first key is as young: fewer processes have read the next one."""
         ledger.revoke_key(the_only_key(ledger, pass_time))
         (first,) = kids(ledger)
         pass_time(timedelta(seconds=1))

@@ -104,7 +104,9 @@ class RetriedKeyPromises:
         edited = ManualRetry(ended, "bob", payload="{}", version=1, unique=OTHER)
         assert ledger.retry(edited)[1]
 
-    def test_a_retry_that_is_known_is_answered_whoever_holds_the_key(self, ledger: Ledger) -> None:
+    def test_a_repeated_retry_is_answered_even_while_another_job_holds_the_key(
+        self, ledger: Ledger
+    ) -> None:
         """It may have ended since: a repeated call makes no job that needs the key (F22)."""
         ended = dead(ledger)
         first, _ = ledger.retry(ManualRetry(ended, "ada"))

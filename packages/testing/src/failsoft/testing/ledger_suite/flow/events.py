@@ -109,11 +109,11 @@ class EventPromises:
         wait = wait_of(claim)
         suspend(ledger, claim, wait)
         suspend(ledger, other, wait_of(other))
-        asleep = _due(ledger)
+        due_before = _due(ledger)
 
         woken = ledger.send(event_for(wait, 1))
 
-        assert (asleep & {claim.job_id, other.job_id}, woken) == (set(), 1)
+        assert (due_before & {claim.job_id, other.job_id}, woken) == (set(), 1)
         assert claim.job_id in _due(ledger)
         assert other.job_id not in _due(ledger)
         assert [s.kind for s in ledger.steps(claim.job_id)] == [StepKind.WAIT]

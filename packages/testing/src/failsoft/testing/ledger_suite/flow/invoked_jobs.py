@@ -43,12 +43,12 @@ class InvokedJobPromises:
             (Conclusion(FAIL, error=ERROR), ("failed", None)),
         ):
             claim, child = invoked(ledger)
-            asleep = claim.job_id in _due(ledger)
+            due_before = claim.job_id in _due(ledger)
 
             ledger.conclude(claimed(ledger, reoffered(ledger, child.id)), ending)
 
             answer = outcome_of(ledger, claim, child)
-            assert not asleep
+            assert not due_before
             assert (answer["state"], answer["result"]) == expected
             assert (answer["error"] is None) == (expected[0] == "succeeded")
 
