@@ -11,7 +11,7 @@ from failsoft.job_engine.records.states import CANCEL, JobState
 from failsoft.testing.memory_ledger.rows import Row, new_row
 from failsoft.testing.memory_ledger.store import Change, Store
 
-#: The actor of the events.
+#: Who the events name.
 ACTOR = "sequel"
 
 

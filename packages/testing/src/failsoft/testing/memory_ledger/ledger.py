@@ -242,7 +242,7 @@ class MemoryLedger(
         row = self._store.rows[claim.job_id]
         if row.state.is_terminal or row.crashes == 0:
             return False
-        # A new revision: a rescuer about to fail the job for its crashes must read it again.
+        # The heartbeat moves on: who was about to fail the job for its crashes must look again.
         changed = replace(row, crashes=row.crashes - 1, hb=row.hb + 1, events=row.events + 1)
         self._store.rows[claim.job_id] = changed
         self._store.append_event(changed, UNCHARGE, claim.worker, mine)
