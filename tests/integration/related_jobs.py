@@ -45,7 +45,7 @@ def told(ledger: SqlLedger) -> tuple[str, str]:
     """Let a job invoke another and be told its end; return both."""
     parent, child = invoked_jobs.invoked(ledger)
     chains.run(ledger, child.id)
-    invoked_jobs.told(ledger, parent, child)
+    invoked_jobs.outcome_of(ledger, parent, child)
     return parent.job_id, child.id
 
 

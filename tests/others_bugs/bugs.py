@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-SUITE = "packages/job_engine/src/failsoft/testing/ledger_suite"
+SUITE = "packages/testing/src/failsoft/testing/ledger_suite"
 ACCEPTANCE = "tests/integration/acceptance"
 KILLED = "test_a_job_whose_rq_worker_is_killed_goes_on_with_dramatiq_after_its_last_finished_step"
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from itertools import count
 
-from failsoft.dispatcher import Dispatcher
+from failsoft.api import Dispatcher
 from failsoft.job_engine.jobs.data_sync.import_csv import import_csv
 from failsoft.job_engine.jobs.default.deliver_webhook import Webhook, deliver_webhook
 from failsoft.worker.demo.environment.airports import Airport, airports_csv, import_of

@@ -1,4 +1,4 @@
-"""The engine in memory, for tests and for trying things out in one process."""
+"""The engine in memory, for tests; installed with `failsoft-testing`, which names it."""
 
 from failsoft.dispatcher.engines.config import EngineConfig
 from failsoft.dispatcher.offering.bounded_caller import DirectCaller
