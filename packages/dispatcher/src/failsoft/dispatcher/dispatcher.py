@@ -66,7 +66,6 @@ class Dispatcher(Control):
         listener: Listener,
         budget: timedelta = DEFAULT_BUDGET,
     ) -> None:
-        """Put the parts together; `failsoft.worker.wiring` does it from the settings."""
         self._ledger = ledger
         self._offerer = offerer
         self._engines = engines

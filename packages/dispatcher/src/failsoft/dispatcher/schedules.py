@@ -25,7 +25,6 @@ class Schedules:
     """
 
     def __init__(self, ledger: ScheduleLedger, dispatch: Callable[..., JobHandle[Any]]) -> None:
-        """Steer the schedules of a ledger, and dispatch what is triggered."""
         self._ledger = ledger
         self._dispatch = dispatch
 

@@ -115,7 +115,6 @@ class BulkDispatch(Generic[P, R]):
         clock: Clock,
         budget: timedelta,
     ) -> None:
-        """Work with the parts of a dispatcher."""
         self._job = job
         self._ledger = ledger
         self._recorder = recorder

@@ -60,7 +60,6 @@ class CallerTransactionDispatch:
         hand_over: HandOver,
         budget: timedelta,
     ) -> None:
-        """Take a dispatcher's parts; `hand_over` offers what is committed."""
         self._ledger = ledger
         self._recorder = recorder
         self._offerer = offerer

@@ -21,7 +21,6 @@ class Duplicates:
     """Settle a dispatch whose key, or whose job id, was used before."""
 
     def __init__(self, ledger: HandleLedger) -> None:
-        """Settle in a ledger."""
         self._ledger = ledger
 
     def settle(self, new: NewJob, known: JobRecord, on_duplicate: OnDuplicate) -> Settled:

@@ -57,7 +57,6 @@ class Flow:
         *,
         budget: timedelta,
     ) -> None:
-        """Take a dispatcher's parts; `route` refuses engines that it does not have."""
         self._ledger = ledger
         self._route = route
         self._offerer = offerer

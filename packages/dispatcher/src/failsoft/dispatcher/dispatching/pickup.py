@@ -23,7 +23,6 @@ class Pickups:
         clock: Clock,
         budget: timedelta,
     ) -> None:
-        """Move jobs on by an offerer, each within the budget."""
         self._ledger = ledger
         self._router = router
         self._offerer = offerer

@@ -25,7 +25,6 @@ class Recorder:
     """Choose the engines for a job and record it, or settle with the one that is there."""
 
     def __init__(self, ledger: HandleLedger, router: Router, listener: Listener) -> None:
-        """Record in a ledger."""
         self._ledger = ledger
         self._router = router
         self._listener = listener

@@ -34,7 +34,6 @@ class DramatiqEngine:
     name = "dramatiq"
 
     def __init__(self, broker: SafeBroker, namespace: str = DEFAULT_NAMESPACE) -> None:
-        """Speak through a broker that publishes once."""
         self._broker = broker
         self._namespace = namespace
 

@@ -59,14 +59,15 @@ class Unwatched:
 class Inbox:
     """Where the worker side reads what a broker delivers.
 
+    Every message that is dropped goes to `rejected`.
+
     Attributes:
-        link: What its consumers tell whether the broker answers.
+        link: Where its consumers note whether the broker answers.
     """
 
     def __init__(
         self, rejected: Callable[[MessageRejectedError], None], link: Link | None = None
     ) -> None:
-        """Call `rejected` with every message that is dropped."""
         self._rejected = rejected
         self.link: Link = link or Unwatched()
 

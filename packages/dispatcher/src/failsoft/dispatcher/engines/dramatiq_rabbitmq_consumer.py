@@ -31,7 +31,6 @@ class SafeRabbitmqConsumer(_RabbitmqConsumer):
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """Consume, and keep no more of a body than may be ours."""
         super().__init__(*args, **kwargs)
         channel: Any = self.channel
         channel._impl._content_assembler = bounded_assembler()  # noqa: SLF001 - pika has no other way in

@@ -52,10 +52,12 @@ return type(length) == 'table' and length.err or length
 
 
 class SafeRedisBroker(RedisBroker):
-    """The broker of both sides; the worker side drops what is no message of ours."""
+    """The broker of both sides; the worker side drops what is no message of ours.
+
+    Its client has short timeouts and makes no retries.
+    """
 
     def __init__(self, client: Redis, namespace: str, inbox: Inbox | None = None) -> None:
-        """Speak through a client whose timeouts are short and whose retries are zero."""
         super().__init__(client=client, namespace=namespace or "failsoft", middleware=[])
         self.inbox = inbox
         #: The last consumer of each queue; the next one goes on where it ended.
@@ -145,7 +147,6 @@ class SafeRedisConsumer(_RedisConsumer):
     def __init__(
         self, broker: SafeRedisBroker, queue_name: str, prefetch: int, timeout: int
     ) -> None:
-        """Go on where the last consumer of the queue ended."""
         super().__init__(broker, queue_name, prefetch, timeout)
         former = broker.last_consumers.get(queue_name)
         self._lost_reply: bool = former is not None and former._lost_reply  # noqa: SLF001 - its own class's

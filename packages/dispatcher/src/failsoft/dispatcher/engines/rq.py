@@ -43,12 +43,14 @@ LOOKED_THROUGH = 10_000
 
 
 class RqEngine:
-    """`EngineAdapter` of RQ: one RQ job per offer, under an id of its namespace."""
+    """`EngineAdapter` of RQ: one RQ job per offer, under an id of its namespace.
+
+    Its client has short timeouts and makes no retries.
+    """
 
     name = "rq"
 
     def __init__(self, client: Redis, namespace: str = DEFAULT_NAMESPACE) -> None:
-        """Speak through a client whose timeouts are short and whose retries are zero."""
         self._client = client
         self._namespace = namespace
         self._queues: dict[str, Queue] = {}

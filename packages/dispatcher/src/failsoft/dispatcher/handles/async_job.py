@@ -26,7 +26,6 @@ class AsyncJobHandle(Generic[R]):
     """
 
     def __init__(self, handle: JobHandle[R]) -> None:
-        """Stand for the job of a handle."""
         self.id: str = handle.id
         self.created: bool = handle.created
         self.blocking: JobHandle[R] = handle

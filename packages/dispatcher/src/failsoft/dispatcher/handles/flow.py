@@ -25,7 +25,6 @@ class ChainHandle(Generic[R]):
     """
 
     def __init__(self, jobs: Sequence[JobHandle[Any]], clock: Clock, *, created: bool) -> None:
-        """Stand for the jobs of a chain."""
         self.jobs: tuple[JobHandle[Any], ...] = tuple(jobs)
         self.created = created
         self._clock = clock
@@ -77,7 +76,6 @@ class GroupHandle:
         *,
         completion: JobHandle[Any] | None = None,
     ) -> None:
-        """Stand for a group in a ledger."""
         self.id = group_id
         self.completion = completion
         self._ledger = ledger

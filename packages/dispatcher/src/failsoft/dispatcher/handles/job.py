@@ -81,7 +81,6 @@ class JobHandle(Generic[R]):
         *,
         disposition: Disposition = "created",
     ) -> None:
-        """Stand for a job in a ledger."""
         self.id: str = job.id
         self.disposition: Disposition = disposition
         self._definition = definition

@@ -27,7 +27,6 @@ class MissedPickup:
     """One look at what became of offers; it probes each engine once a queue."""
 
     def __init__(self, router: Router, engines: EngineSet, offerer: Offerer) -> None:
-        """Ask the heartbeats, the engines' queues, and the engines for single messages."""
         self._router = router
         self._engines = engines
         self._offerer = offerer

@@ -36,7 +36,6 @@ class Stager:
         budget: timedelta,
         rng: random.Random | None = None,
     ) -> None:
-        """Work beside any number of others."""
         self._ledger = ledger
         self._router = router
         self._offerer = offerer

@@ -44,7 +44,6 @@ class Breakers:
     def __init__(
         self, engines: Iterable[str], policy: BreakerPolicy, clock: Clock, rng: random.Random
     ) -> None:
-        """Begin closed: every engine is trusted until it fails."""
         self._engines = {name: Breaker(policy, clock, rng) for name in engines}
         self._make_lane = partial(Breaker, policy, clock, rng, doublings=LANE_DOUBLINGS)
         self._failed_at: dict[str, QueueProfile] = {}

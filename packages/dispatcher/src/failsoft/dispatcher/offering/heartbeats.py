@@ -14,7 +14,6 @@ class Beats:
     """Watches the beats of the workers that the ledger takes for live."""
 
     def __init__(self, clock: Clock) -> None:
-        """Begin to watch."""
         self._clock = clock
         self._watched: dict[str, tuple[datetime | None, float]] = {}
 

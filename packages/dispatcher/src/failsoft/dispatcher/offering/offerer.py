@@ -36,7 +36,6 @@ class Offerer:
         clock: Clock,
         listener: Listener,
     ) -> None:
-        """Work in the name of one process."""
         self._ledger = ledger
         self._engines = engines
         self._keys = keys

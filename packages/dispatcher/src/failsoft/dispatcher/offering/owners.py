@@ -22,11 +22,10 @@ class Owners:
 
     A broker is asked at the first offer and once a minute after that, so that its mark comes back
     if it loses its data. What it cannot say, it need not: then the messages' signatures alone keep
-    two ledgers apart.
+    two ledgers apart. For a ledger without an id no broker is asked.
     """
 
     def __init__(self, ledger_id: str | None, clock: Clock) -> None:
-        """Ask in the name of a ledger; nothing is asked for one without an id."""
         self._ledger_id = ledger_id
         self._clock = clock
         self._seen: dict[str, _Seen] = {}

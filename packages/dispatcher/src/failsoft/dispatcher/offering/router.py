@@ -35,7 +35,6 @@ class LiveWorkers:
     """Which queues are served, by the ledger's heartbeats, and which are paused."""
 
     def __init__(self, ledger: RoutingLedger, clock: Clock) -> None:
-        """Look when asked; remember for a second."""
         self._ledger = ledger
         self._clock = clock
         self._beats = Beats(clock)

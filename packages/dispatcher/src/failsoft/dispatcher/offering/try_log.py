@@ -19,10 +19,9 @@ DELAY_SECONDS = 0.1
 
 
 class TryLog:
-    """Collect what became of offers and write it in the background."""
+    """Collect what became of offers and write it in the background, or at once."""
 
     def __init__(self, ledger: OfferLedger, *, background: bool = True) -> None:
-        """Write to a ledger; without `background`, at once."""
         self._ledger = ledger
         self._background = background
         self._waiting: list[tuple[str, DispatchTry]] = []
