@@ -102,7 +102,7 @@ class Dispatcher(Control):
         route = self._recorder.route(new)
         settled = self._recorder.settle(job, new, route, options)
         if settled.disposition != "existing":
-            self._recorder.tell(settled)
+            self._recorder.emit(settled)
             self._offerer.note(settled.record.id, route.skipped)
             with suppress(LedgerError):
                 # The job is committed; a ledger that goes away now costs time only (I1).

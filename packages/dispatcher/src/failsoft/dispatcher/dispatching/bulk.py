@@ -179,7 +179,7 @@ class BulkDispatch(Generic[P, R]):
         for each, record in zip(chunk, found, strict=True):
             settled = self._settle(each, record)
             if settled is not None and settled.disposition != "existing":
-                self._recorder.tell(settled)
+                self._recorder.emit(settled)
                 if settled.record.state is JobState.OFFERED:
                     groups[each.route, settled.record.queue].append(settled.record)
         with suppress(LedgerError):

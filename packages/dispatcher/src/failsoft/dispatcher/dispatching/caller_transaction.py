@@ -110,7 +110,7 @@ class CallerTransactionDispatch:
         # Whatever goes wrong here, the job is committed or not: a rescuer finds one that is (I1).
         with suppress(LedgerError):
             if self._is_committed(settled.record, patience):
-                self._recorder.tell(settled)
+                self._recorder.emit(settled)
                 self._offerer.note(settled.record.id, route.skipped)
                 deadline = Deadline.after(self._clock, self._budget)
                 self._hand_over(settled, route, queue, deadline)

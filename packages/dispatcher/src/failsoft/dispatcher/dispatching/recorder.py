@@ -101,12 +101,11 @@ class Recorder:
         # It has begun since and holds its key no more: the last dispatch is never left out.
         return None
 
-    def tell(self, settled: Settled) -> None:
-        """Tell of a dispatch that changed the ledger."""
+    def emit(self, settled: Settled) -> None:
+        """Emit the event of a dispatch that changed the ledger."""
         job = settled.record
         kind = "job.dispatch" if settled.disposition == "created" else "job.replace"
-        detail = {"state": str(job.state)}
-        self._listener(Event(kind, job.id, job.name, job.queue, job.engine, job.epoch, detail))
+        self._listener(Event.of(job, kind, state=str(job.state)))
 
 
 def queue_of(job: AnyDefinition, options: DispatchOptions) -> QueueProfile:

@@ -1,6 +1,5 @@
 """The rescuer: any number of them, no leader, brings back what went silent (rule 14)."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -200,7 +199,7 @@ class Rescuer:
         if moved is None:
             return
         detail = {"from": job.engine, "crashes": moved.crashes, "reason": reason}
-        self._emit("job.recover", moved, detail)
+        self._listener(Event.of(moved, "job.recover", **detail))
         if route.order:
             self._carry(moved, order[1:])
         else:
@@ -214,12 +213,12 @@ class Rescuer:
         )
         failed = self._ledger.exhaust(job, error)
         if failed is not None:
-            self._emit("job.exhaust", failed, {"reason": "crash loop"}, error)
+            self._listener(Event.of(failed, "job.exhaust", error, reason="crash loop"))
 
     def _expire(self, job: JobRecord) -> None:
         ended = self._ledger.expire(job)
         if ended is not None:
-            self._emit("job.expire", ended, {"expires_at": str(ended.expires_at)})
+            self._listener(Event.of(ended, "job.expire", expires_at=str(ended.expires_at)))
 
     def _give_up_on_deserted(self) -> None:
         """Look soon at what waits, with long patience, for workers that are gone."""
@@ -264,14 +263,15 @@ class Rescuer:
         plan = OfferPlan(order[0], _patience(job, queue, longest), "not picked up in time")
         moved = self._ledger.offer(job, plan)
         if moved is not None:
-            self._emit("job.reoffer", moved, {"from": job.engine, "reason": plan.reason})
+            detail = {"from": job.engine, "reason": plan.reason}
+            self._listener(Event.of(moved, "job.reoffer", **detail))
             self._carry(moved, order[1:])
 
     def _set_aside(self, job: JobRecord, why: str) -> None:
         # No claim can have it now; it is due again at the moment that it may begin.
         parked = self._ledger.park(job, timedelta(0), why)
         if parked is not None:
-            self._emit("job.park", parked, {"reason": why})
+            self._listener(Event.of(parked, "job.park", reason=why))
 
     def _order(self, job: JobRecord, found: PickupFinding) -> tuple[str, ...]:
         """Order the engines for a new offer: the one that missed it last, if it may move."""
@@ -294,17 +294,6 @@ class Rescuer:
     def _carry(self, job: JobRecord, then: tuple[str, ...]) -> None:
         deadline = Deadline.after(self._clock, self._budget)
         self._offerer.carry(job, then, profile_or_default(job.queue), deadline)
-
-    def _emit(
-        self,
-        kind: str,
-        job: JobRecord,
-        detail: Mapping[str, object],
-        error: ErrorRecord | None = None,
-    ) -> None:
-        self._listener(
-            Event(kind, job.id, job.name, job.queue, job.engine, job.epoch, detail, error)
-        )
 
 
 def _may_choose(job: JobRecord) -> bool:

@@ -68,9 +68,7 @@ class Stager:
         moved = self._ledger.offer(job, OfferPlan(route.order[0], queue.pickup, "due"))
         if moved is None:
             return False
-        self._listener(
-            Event("job.offer", moved.id, moved.name, moved.queue, moved.engine, moved.epoch)
-        )
+        self._listener(Event.of(moved, "job.offer"))
         deadline = Deadline.after(self._clock, self._budget)
         self._offerer.carry(moved, route.order[1:], queue, deadline)
         return True

@@ -1,6 +1,6 @@
 """Carrying an offered job to an engine: hand over until one takes it, or park it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 
 from failsoft.dispatcher.offering.engines import EngineSet
@@ -126,7 +126,8 @@ class Offerer:
         """Make the job another engine's with a new epoch; None if it changed meanwhile."""
         moved = self._ledger.offer(job, OfferPlan(engine, queue.pickup, reason))
         if moved is not None:
-            self._emit("job.offered", moved, {"from": job.engine, "reason": reason})
+            detail = {"from": job.engine, "reason": reason}
+            self._listener(Event.of(moved, "job.offered", **detail))
         return moved
 
     def holds(self, job: JobRecord, queue: QueueProfile) -> bool | None:
@@ -141,7 +142,7 @@ class Offerer:
         delay = min(PARK_FIRST * 2 ** max(0, doublings - 2), PARK_MOST)
         parked = self._ledger.park(job, delay, reason)
         if parked is not None:
-            self._emit("job.park", parked, {"reason": reason})
+            self._listener(Event.of(parked, "job.park", reason=reason))
         return parked
 
     def _offer(self, job: JobRecord, queue: QueueProfile, deadline: Deadline) -> str | None:
@@ -161,9 +162,6 @@ class Offerer:
         elapsed = self._clock.steady() - started
         engine = job.engine or ""
         self._tries.add(job.id, DispatchTry(engine, job.epoch, "offer", outcome, reason, elapsed))
-
-    def _emit(self, kind: str, job: JobRecord, detail: Mapping[str, object]) -> None:
-        self._listener(Event(kind, job.id, job.name, job.queue, job.engine, job.epoch, detail))
 
 
 def _outcome(error: EngineError) -> TryOutcome:
