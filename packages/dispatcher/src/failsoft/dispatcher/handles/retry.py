@@ -98,22 +98,13 @@ def retry_many(
     *,
     reason: str = "",
     actor: str,
-    told: Callable[[int, int], object] = lambda done, of: None,
 ) -> RetryReport:
-    """Try failed jobs again that nobody has tried again yet, each in a transaction of its own.
+    """Try failed jobs again that were not tried again before, each in a transaction of its own.
 
     What fails again meanwhile is not tried a second time, and of those that share a unique key
-    the oldest is.
-
-    Args:
-        ledger: Where they are.
-        wanted: Which are meant.
-        reason: Why; kept in each new job's history.
-        actor: Who asked; kept there, too.
-        told: Hears how many of how many are done.
+    the oldest is. `Dispatcher.retry_many` describes the arguments.
     """
-    found = ledger.dead_letters(wanted)
-    return retry_each(ledger, found, reason=reason, actor=actor, told=told)
+    return retry_each(ledger, ledger.dead_letters(wanted), reason=reason, actor=actor)
 
 
 def retry_each(
@@ -122,9 +113,12 @@ def retry_each(
     *,
     reason: str = "",
     actor: str,
-    told: Callable[[int, int], object] = lambda done, of: None,
+    on_progress: Callable[[int, int], object] = lambda done, of: None,
 ) -> RetryReport:
-    """Try the failed jobs of some ids again, in their order; see `retry_many`."""
+    """Try the failed jobs of some ids again, in their order; see `retry_many`.
+
+    `on_progress` is called after each with how many of how many are done.
+    """
     retried, skipped, refused = [], [], []
     for done, job_id in enumerate(job_ids, 1):
         try:
@@ -134,5 +128,5 @@ def retry_each(
             refused.append(RetryRefusal.of(job_id, error))
         except (JobNotFoundError, JobStateError):
             skipped.append(job_id)
-        told(done, len(job_ids))
+        on_progress(done, len(job_ids))
     return RetryReport(tuple(retried), tuple(skipped), tuple(refused))
