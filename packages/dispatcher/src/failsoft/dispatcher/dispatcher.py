@@ -25,12 +25,11 @@ from failsoft.dispatcher.dispatching.recorder import Recorder, queue_of
 from failsoft.dispatcher.dispatching.send_event import new_event
 from failsoft.dispatcher.handles.flow import ChainHandle, GroupHandle
 from failsoft.dispatcher.handles.job import HandleLedger, JobHandle
-from failsoft.dispatcher.offering.engines import EngineSet
 from failsoft.dispatcher.offering.offerer import Offerer
 from failsoft.dispatcher.offering.router import Route, Router
 from failsoft.dispatcher.options.options import DispatchOptions, new_job
 from failsoft.dispatcher.schedules import Schedules
-from failsoft.job_engine.clock import Clock, Deadline
+from failsoft.job_engine.clock import Deadline
 from failsoft.job_engine.definitions.definition import JobDefinition
 from failsoft.job_engine.definitions.links import AnyLink
 from failsoft.job_engine.errors import LedgerError
@@ -43,9 +42,6 @@ from failsoft.job_engine.telemetry import Listener
 
 P = TypeVar("P", bound=BaseModel)
 R = TypeVar("R")
-
-#: How long handing a job over may take, first failure of an engine included.
-DEFAULT_BUDGET = timedelta(seconds=1)
 
 
 class Dispatcher(Control):
@@ -60,24 +56,18 @@ class Dispatcher(Control):
         ledger: HandleLedger,
         router: Router,
         offerer: Offerer,
-        engines: EngineSet,
         *,
-        clock: Clock,
         listener: Listener,
-        budget: timedelta = DEFAULT_BUDGET,
     ) -> None:
         self._ledger = ledger
         self._offerer = offerer
-        self._engines = engines
-        self._clock = clock
-        self._listener = listener
-        self._budget = budget
+        self._clock = offerer.clock
         self._recorder = Recorder(ledger, router, listener)
-        self._pickups = Pickups(ledger, router, offerer, clock=clock, budget=budget)
+        self._pickups = Pickups(ledger, router, offerer)
         self._within = CallerTransactionDispatch(
-            ledger, self._recorder, offerer, clock, hand_over=self._hand_over, budget=budget
+            ledger, self._recorder, offerer, hand_over=self._hand_over
         )
-        self._flow = Flow(ledger, self._recorder.route, offerer, clock, budget=budget)
+        self._flow = Flow(ledger, self._recorder.route, offerer)
 
     def dispatch(
         self, job: JobDefinition[P, R], payload: P, **options: Unpack[DispatchOptions]
@@ -95,7 +85,7 @@ class Dispatcher(Control):
             LedgerUnavailableError: The ledger did not answer; the job may not have been stored.
         """
         new = new_job(job, payload, options, self._clock)
-        deadline = Deadline.after(self._clock, options.get("budget", self._budget))
+        deadline = self._offerer.deadline(options.get("budget"))
         if options.get("session") is not None:
             return self._within.dispatch(job, new, options)
         queue = queue_of(job, options)
@@ -154,15 +144,7 @@ class Dispatcher(Control):
         Raises:
             DispatchError: With `Many(on_error="raise")`: an item is wrong; nothing was stored.
         """
-        bulk = BulkDispatch(
-            job,
-            self._ledger,
-            recorder=self._recorder,
-            offerer=self._offerer,
-            engines=self._engines,
-            clock=self._clock,
-            budget=self._budget,
-        )
+        bulk = BulkDispatch(job, self._ledger, recorder=self._recorder, offerer=self._offerer)
         return bulk.run(items, how, options)
 
     def dispatch_chain(
@@ -253,7 +235,7 @@ class Dispatcher(Control):
         For programs that end soon after a dispatch, or make many dispatchers; it may still be used.
         """
         self.flush()
-        self._engines.close()
+        self._offerer.engines.close()
 
     def _hand_over(
         self, settled: Settled, route: Route, queue: QueueProfile, deadline: Deadline
@@ -266,5 +248,5 @@ class Dispatcher(Control):
             record = self._ledger.offer(record, plan) or record
         if record.state is JobState.OFFERED and route.order:
             record = self._offerer.carry(record, route.order[1:], queue, deadline)
-            self._engines.watch_in_background()
+            self._offerer.engines.watch_in_background()
         return record

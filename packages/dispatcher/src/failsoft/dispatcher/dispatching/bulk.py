@@ -4,7 +4,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
 from itertools import islice
 from typing import Generic, Literal, TypeVar, cast
 
@@ -13,12 +12,10 @@ from pydantic import BaseModel
 from failsoft.dispatcher.dispatching.duplicates import Settled
 from failsoft.dispatcher.dispatching.recorder import Recorder, queue_of
 from failsoft.dispatcher.handles.job import HandleLedger, JobHandle
-from failsoft.dispatcher.offering.engines import EngineSet
 from failsoft.dispatcher.offering.offerer import Offerer
 from failsoft.dispatcher.offering.router import Route
 from failsoft.dispatcher.options.checks import check_job
 from failsoft.dispatcher.options.options import DispatchOptions, new_job
-from failsoft.job_engine.clock import Clock, Deadline
 from failsoft.job_engine.definitions.definition import JobDefinition
 from failsoft.job_engine.errors import FailsoftError, LedgerError, OptionInvalidError
 from failsoft.job_engine.policies.queue import profile_or_default
@@ -32,9 +29,6 @@ R = TypeVar("R")
 
 #: How many jobs one transaction records at the most.
 MAX_CHUNK = 10_000
-
-#: How much longer than one offer those of a chunk may take, for each of its jobs.
-A_JOB_MORE = timedelta(milliseconds=10)
 
 _EXPECT = Expect(OptionInvalidError, "dispatch_many: ")
 
@@ -111,17 +105,12 @@ class BulkDispatch(Generic[P, R]):
         *,
         recorder: Recorder,
         offerer: Offerer,
-        engines: EngineSet,
-        clock: Clock,
-        budget: timedelta,
     ) -> None:
         self._job = job
         self._ledger = ledger
         self._recorder = recorder
         self._offerer = offerer
-        self._engines = engines
-        self._clock = clock
-        self._budget = budget
+        self._clock = offerer.clock
         self._outcomes: dict[int, DispatchOutcome[R]] = {}
 
     def run(
@@ -207,11 +196,8 @@ class BulkDispatch(Generic[P, R]):
 
     def _carry(self, groups: Mapping[tuple[Route, str], Sequence[JobRecord]]) -> None:
         for (route, name), records in groups.items():
-            queue = profile_or_default(name)
-            budget = self._budget + A_JOB_MORE * len(records)
-            deadline = Deadline.after(self._clock, budget)
-            self._offerer.carry_many(records, route.order[1:], queue, deadline)
-        self._engines.watch_in_background()
+            self._offerer.carry_many(records, route.order[1:], profile_or_default(name))
+        self._offerer.engines.watch_in_background()
 
     def _note_error(self, index: int, error: FailsoftError) -> None:
         self._outcomes[index] = DispatchOutcome(index, error=error)

@@ -16,7 +16,7 @@ from failsoft.dispatcher.handles.job import FIRST_LOOK, HandleLedger, JobHandle
 from failsoft.dispatcher.offering.offerer import Offerer
 from failsoft.dispatcher.offering.router import Route
 from failsoft.dispatcher.options.options import DispatchOptions
-from failsoft.job_engine.clock import Clock, Deadline
+from failsoft.job_engine.clock import Deadline
 from failsoft.job_engine.definitions.definition import JobDefinition
 from failsoft.job_engine.errors import (
     ConfigurationError,
@@ -55,17 +55,14 @@ class CallerTransactionDispatch:
         ledger: HandleLedger,
         recorder: Recorder,
         offerer: Offerer,
-        clock: Clock,
         *,
         hand_over: HandOver,
-        budget: timedelta,
     ) -> None:
         self._ledger = ledger
         self._recorder = recorder
         self._offerer = offerer
-        self._clock = clock
+        self._clock = offerer.clock
         self._hand_over = hand_over
-        self._budget = budget
 
     def dispatch(
         self, job: JobDefinition[P, R], new: NewJob, options: DispatchOptions
@@ -112,8 +109,7 @@ class CallerTransactionDispatch:
             if self._is_committed(settled.record, patience):
                 self._recorder.emit(settled)
                 self._offerer.note(settled.record.id, route.skipped)
-                deadline = Deadline.after(self._clock, self._budget)
-                self._hand_over(settled, route, queue, deadline)
+                self._hand_over(settled, route, queue, self._offerer.deadline())
 
     def _is_committed(self, job: JobRecord, patience: timedelta) -> bool:
         """Look for the job, and again where its commit may be under way."""

@@ -2,7 +2,6 @@
 
 from enum import Enum
 
-from failsoft.dispatcher.offering.engines import EngineSet
 from failsoft.dispatcher.offering.offerer import Offerer
 from failsoft.dispatcher.offering.router import Router
 from failsoft.job_engine.policies.queue import QueueProfile
@@ -26,9 +25,9 @@ class PickupFinding(Enum):
 class MissedPickup:
     """One look at what became of offers; it probes each engine once a queue."""
 
-    def __init__(self, router: Router, engines: EngineSet, offerer: Offerer) -> None:
+    def __init__(self, router: Router, offerer: Offerer) -> None:
         self._router = router
-        self._engines = engines
+        self._engines = offerer.engines
         self._offerer = offerer
         self._probed: dict[tuple[str, str], EngineHealth] = {}
 

@@ -6,10 +6,8 @@ from typing import Protocol
 
 from failsoft.dispatcher.maintenance.missed_pickup import MissedPickup, PickupFinding
 from failsoft.dispatcher.maintenance.token_bucket import TokenBucket
-from failsoft.dispatcher.offering.engines import EngineSet
 from failsoft.dispatcher.offering.offerer import Offerer
 from failsoft.dispatcher.offering.router import Router
-from failsoft.job_engine.clock import Clock, Deadline
 from failsoft.job_engine.errors import JobCrashedError, LedgerError
 from failsoft.job_engine.outcome import MAX_CRASHES
 from failsoft.job_engine.policies.queue import QueueProfile, declared_queues, profile_or_default
@@ -65,16 +63,13 @@ class _Seen:
 class Rescuer:
     """Hand over jobs whose lease was lost, end what expired, look into offers nobody claimed."""
 
-    def __init__(  # noqa: PLR0913 - its parts, and how often it looks
+    def __init__(
         self,
         ledger: RescuerLedger,
         router: Router,
         offerer: Offerer,
-        engines: EngineSet,
         *,
-        clock: Clock,
         listener: Listener,
-        budget: timedelta,
         looks_every: timedelta | None = None,
     ) -> None:
         """Work beside any number of others.
@@ -83,10 +78,7 @@ class Rescuer:
             ledger: Where the jobs are.
             router: Orders the engines for an offer.
             offerer: Makes offers.
-            engines: The engines.
-            clock: Where time comes from.
             listener: What is called with every event.
-            budget: How long an offer may take.
             looks_every: The pause between two looks. Where it is given, a much longer one does
                 not count as time in which a job was seen standing still.
         """
@@ -94,10 +86,8 @@ class Rescuer:
         self._ledger = ledger
         self._router = router
         self._offerer = offerer
-        self._engines = engines
-        self._clock = clock
+        self._clock = clock = offerer.clock
         self._listener = listener
-        self._budget = budget
         self._moves = TokenBucket(MOVES_PER_SECOND, MOVES_AT_ONCE, clock)
         self._watched: dict[str, _Seen] = {}
         self._deserted: frozenset[tuple[str, str]] = frozenset()
@@ -122,7 +112,7 @@ class Rescuer:
         self._give_up_on_deserted()
         unclaimed = self._ledger.unclaimed(BATCH, self._router.reach())
         pauses = self._ledger.pauses() if unclaimed else ()
-        inquiry = MissedPickup(self._router, self._engines, self._offerer)
+        inquiry = MissedPickup(self._router, self._offerer)
         self._look_for_emptied(inquiry)
         for job in unclaimed:
             pause = pause_of(job, pauses)
@@ -292,8 +282,7 @@ class Rescuer:
         return profile_or_default(job.queue).pickup
 
     def _carry(self, job: JobRecord, then: tuple[str, ...]) -> None:
-        deadline = Deadline.after(self._clock, self._budget)
-        self._offerer.carry(job, then, profile_or_default(job.queue), deadline)
+        self._offerer.carry(job, then, profile_or_default(job.queue))
 
 
 def _may_choose(job: JobRecord) -> bool:

@@ -1,12 +1,10 @@
 """The stager: offers scheduled jobs whose time has come; any number, no leader."""
 
 import random
-from datetime import timedelta
 from typing import Protocol
 
 from failsoft.dispatcher.offering.offerer import Offerer
 from failsoft.dispatcher.offering.router import Router
-from failsoft.job_engine.clock import Clock, Deadline
 from failsoft.job_engine.policies.queue import profile_or_default
 from failsoft.job_engine.ports.clock import BLOCKED_PAUSE
 from failsoft.job_engine.ports.ledger import OfferLedger, RescueLedger
@@ -31,17 +29,13 @@ class Stager:
         router: Router,
         offerer: Offerer,
         *,
-        clock: Clock,
         listener: Listener,
-        budget: timedelta,
         rng: random.Random | None = None,
     ) -> None:
         self._ledger = ledger
         self._router = router
         self._offerer = offerer
-        self._clock = clock
         self._listener = listener
-        self._budget = budget
         self._rng = rng or random.Random()
 
     def tick(self) -> int:
@@ -69,6 +63,5 @@ class Stager:
         if moved is None:
             return False
         self._listener(Event.of(moved, "job.offer"))
-        deadline = Deadline.after(self._clock, self._budget)
-        self._offerer.carry(moved, route.order[1:], queue, deadline)
+        self._offerer.carry(moved, route.order[1:], queue)
         return True

@@ -19,12 +19,21 @@ from failsoft.job_engine.records.message import KeyRing
 from failsoft.job_engine.records.new_job import OfferPlan
 from failsoft.job_engine.telemetry import Event, Listener
 
+#: How long handing a job over may take, first failure of an engine included.
+DEFAULT_BUDGET = timedelta(seconds=1)
+#: How much longer than one offer those of many jobs may take, for each of them.
+A_JOB_MORE = timedelta(milliseconds=10)
 #: How long a parked job waits before its first new offer; `PARK_MOST` at most.
 PARK_FIRST = timedelta(seconds=1)
 
 
 class Offerer:
-    """Offer a job through the engines; the dispatcher, the rescuer and the scheduler share it."""
+    """Offer a job through the engines; the dispatcher, the rescuer and the stager share it.
+
+    Attributes:
+        engines: The engines of this process.
+        clock: Where time comes from.
+    """
 
     def __init__(
         self,
@@ -35,13 +44,19 @@ class Offerer:
         *,
         clock: Clock,
         listener: Listener,
+        budget: timedelta = DEFAULT_BUDGET,
     ) -> None:
+        self.engines = engines
+        self.clock = clock
         self._ledger = ledger
-        self._engines = engines
         self._keys = keys
         self._tries = tries
-        self._clock = clock
         self._listener = listener
+        self._budget = budget
+
+    def deadline(self, budget: timedelta | None = None) -> Deadline:
+        """Return when a hand-over that begins now must be over."""
+        return Deadline.after(self.clock, self._budget if budget is None else budget)
 
     def note(self, job_id: str, skipped: Sequence[DispatchTry]) -> None:
         """Keep why some engines were not tried."""
@@ -52,7 +67,11 @@ class Offerer:
         self._tries.flush()
 
     def carry(
-        self, job: JobRecord, then: Sequence[str], queue: QueueProfile, deadline: Deadline
+        self,
+        job: JobRecord,
+        then: Sequence[str],
+        queue: QueueProfile,
+        deadline: Deadline | None = None,
     ) -> JobRecord:
         """Offer a job to its engine, then to the others, and park it if none takes it.
 
@@ -60,13 +79,14 @@ class Offerer:
             job: The job as it was committed, `offered` to `job.engine` (rule 3).
             then: The engines to try after that one.
             queue: Its queue's profile.
-            deadline: When this must be over; each engine gets its share of what is left.
+            deadline: When this must be over; each engine gets its share of what is left. The
+                budget from now where None.
 
         Returns:
-            The job as it was last seen. A compare-and-set that loses means that somebody
-            claimed or cancelled the job meanwhile; then it is returned as it was.
+            The job as it was last seen. A compare-and-set that loses means that the job was
+            claimed or cancelled meanwhile; then it is returned as it was.
         """
-        rest = list(then)
+        rest, deadline = list(then), deadline or self.deadline()
         while (reason := self._offer(job, queue, deadline.share(1 + len(rest)))) is not None:
             if not rest:
                 return self.park(job, reason) or job
@@ -77,11 +97,7 @@ class Offerer:
         return job
 
     def carry_many(
-        self,
-        jobs: Sequence[JobRecord],
-        then: Sequence[str],
-        queue: QueueProfile,
-        deadline: Deadline,
+        self, jobs: Sequence[JobRecord], then: Sequence[str], queue: QueueProfile
     ) -> None:
         """Offer many jobs to the engine they name, then to the others, and park what none takes.
 
@@ -91,8 +107,8 @@ class Offerer:
             jobs: As they were committed, all `offered` to one engine (rule 3).
             then: The engines to try after that one.
             queue: Their queue's profile.
-            deadline: When this must be over; each engine gets its share of what is left.
         """
+        deadline = self.deadline(self._budget + A_JOB_MORE * len(jobs))
         rest, waiting = list(then), list(jobs)
         while waiting:
             reasons = self._offer_many(waiting, queue, deadline.share(1 + len(rest)))
@@ -109,11 +125,11 @@ class Offerer:
         self, jobs: Sequence[JobRecord], queue: QueueProfile, deadline: Deadline
     ) -> list[str]:
         """Offer once; return why each was not taken, or nothing for those that were."""
-        engine, started = str(jobs[0].engine), self._clock.steady()
+        engine, started = str(jobs[0].engine), self.clock.steady()
         messages = [self._keys.sign(job.id, job.epoch, engine) for job in jobs]
         reasons = list[str]()
         for job, error in zip(
-            jobs, self._engines.offer_many(engine, messages, queue, deadline), strict=True
+            jobs, self.engines.offer_many(engine, messages, queue, deadline), strict=True
         ):
             outcome = TryOutcome.ACCEPTED if error is None else _outcome(error)
             reasons.append("" if error is None else str(error) or repr(error))
@@ -134,7 +150,7 @@ class Offerer:
         """Ask the job's engine whether it still has this very offer; None if it cannot tell."""
         assert job.engine is not None  # noqa: S101 - an offered job has an engine
         message = self._keys.sign(job.id, job.epoch, job.engine)
-        return self._engines.holds(job.engine, message, queue)
+        return self.engines.holds(job.engine, message, queue)
 
     def park(self, job: JobRecord, reason: str) -> JobRecord | None:
         """Let the job wait until an engine takes offers again (docs/architecture.md, step 6)."""
@@ -149,9 +165,9 @@ class Offerer:
         """Offer once; return why it was not taken, or None if it was."""
         assert job.engine is not None  # noqa: S101 - an offered job has an engine
         message = self._keys.sign(job.id, job.epoch, job.engine)
-        started = self._clock.steady()
+        started = self.clock.steady()
         try:
-            self._engines.offer(job.engine, message, queue, deadline)
+            self.engines.offer(job.engine, message, queue, deadline)
         except EngineError as error:
             self._note(job, _outcome(error), str(error), started)
             return str(error)
@@ -159,7 +175,7 @@ class Offerer:
         return None
 
     def _note(self, job: JobRecord, outcome: TryOutcome, reason: str, started: float) -> None:
-        elapsed = self._clock.steady() - started
+        elapsed = self.clock.steady() - started
         engine = job.engine or ""
         self._tries.add(job.id, DispatchTry(engine, job.epoch, "offer", outcome, reason, elapsed))
 
