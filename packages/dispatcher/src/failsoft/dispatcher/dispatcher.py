@@ -48,7 +48,7 @@ class Dispatcher(Control):
     """Dispatch jobs: the ledger first, then an engine, then the other one.
 
     Once `dispatch` has returned, the job is in the ledger and ends visibly, whatever becomes of
-    the engines (I1).
+    the engines (I1). `failsoft.worker.wiring` makes one from the settings.
     """
 
     def __init__(
@@ -72,17 +72,21 @@ class Dispatcher(Control):
     def dispatch(
         self, job: JobDefinition[P, R], payload: P, **options: Unpack[DispatchOptions]
     ) -> JobHandle[R]:
-        """Record a job and hand it to an engine.
+        """Record a job in the ledger, then offer it to RQ, or to Dramatiq if RQ cannot take it.
 
         Args:
             job: The job's definition; its declaration is enough.
-            payload: What it works on.
-            options: See `DispatchOptions`.
+            payload: What it works on, an instance of the job's payload model.
+            options: See `DispatchOptions`: `idempotency_key`, `delay`, `confirm` and others.
+
+        Returns:
+            A handle, by which to read the job's state or result, or to cancel it.
 
         Raises:
             DispatchError: The payload or an option is wrong, or the key is taken; nothing was
                 stored.
-            LedgerUnavailableError: The ledger did not answer; the job may not have been stored.
+            LedgerUnavailableError: The ledger did not answer; the job may not have been stored. A
+                broker's failure never raises: a committed job is accepted (I1).
         """
         new = new_job(job, payload, options, self._clock)
         deadline = self._offerer.deadline(options.get("budget"))
@@ -107,15 +111,12 @@ class Dispatcher(Control):
     async def dispatch_async(
         self, job: JobDefinition[P, R], payload: P, **options: Unpack[DispatchOptions]
     ) -> JobHandle[R]:
-        """Record a job and hand it to an engine without blocking the event loop; see `dispatch`.
+        """Do as `dispatch`, without blocking the event loop.
 
-        Args:
-            job: The job's definition; its declaration is enough.
-            payload: What it works on.
-            options: See `DispatchOptions`; `session` is an `AsyncSession` or `AsyncConnection`.
+        Its `session` is an `AsyncSession` or an `AsyncConnection`.
         """
         if options.get("session") is None:
-            # A dispatch whose caller is cancelled goes through or does not, but is not cut in half.
+            # A dispatch whose caller is cancelled still ends as a whole.
             return await asyncio.to_thread(lambda: self.dispatch(job, payload, **options))
         new = new_job(job, payload, options, self._clock)
         return await self._within.dispatch_async(job, new, options)
@@ -135,8 +136,8 @@ class Dispatcher(Control):
         Args:
             job: The definition of all of them.
             items: Payloads, or `DispatchRequest`s with options of their own.
-            how: The size of a chunk, what an error does, and who is told of the progress.
-            options: For each item that does not say otherwise.
+            how: The size of a chunk, what an error does, and a callback for the progress.
+            options: For each item that has none of its own.
 
         Returns:
             What became of each item, in their order: a handle or the error.
@@ -153,7 +154,7 @@ class Dispatcher(Control):
         """Record jobs that run one after the other; each starts when the one before succeeded.
 
         All are recorded in one commit. When one fails or is cancelled, those after it are
-        cancelled and say why.
+        cancelled with that reason.
 
         Args:
             links: The jobs, in their order; `result_field` passes on the result before it.
@@ -209,7 +210,7 @@ class Dispatcher(Control):
 
         Args:
             name: The event's name.
-            payload: What it says: anything JSON can carry, a pydantic model too.
+            payload: Anything that JSON can carry, a pydantic model too.
             to: The job it is for: its handle or its id.
             key: Or a key: every job that waits under it receives the event once.
             event_id: Sending the same id again is harmless; a new one where None.

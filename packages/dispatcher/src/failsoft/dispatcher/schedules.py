@@ -1,4 +1,4 @@
-"""Schedules as people steer them: look, pause, resume, trigger."""
+"""The control of schedules: list, pause, resume, trigger."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -63,7 +63,7 @@ class Schedules:
             ScheduleNotFoundError: If the ledger holds none of that name.
         """
         while (seen := self.get(job)).paused:
-            # Whoever changes the spec meanwhile gets another round.
+            # If the spec changes meanwhile, this is another round.
             self._ledger.resume_schedule(seen, schedule_of(seen.spec).after(seen.read_at))
         return seen
 

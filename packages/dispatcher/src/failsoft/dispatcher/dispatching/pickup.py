@@ -1,16 +1,17 @@
 """Waiting for the claim of a job that was just dispatched: `confirm="pickup"`."""
 
-from failsoft.dispatcher.handles.job import FIRST_LOOK, SLOWEST_LOOK, HandleLedger
+from functools import partial
+
+from failsoft.dispatcher.handles.job import HandleLedger, poll
 from failsoft.dispatcher.offering.offerer import Offerer
 from failsoft.dispatcher.offering.router import Router
-from failsoft.job_engine.clock import Deadline
 from failsoft.job_engine.policies.queue import QueueProfile
 from failsoft.job_engine.records.job import JobRecord
 from failsoft.job_engine.records.states import JobState
 
 
 class Pickups:
-    """See jobs picked up, or move them on."""
+    """Wait for claims, and move jobs on that get none."""
 
     def __init__(self, ledger: HandleLedger, router: Router, offerer: Offerer) -> None:
         self._ledger = ledger
@@ -32,11 +33,5 @@ class Pickups:
         return record
 
     def _wait(self, record: JobRecord, queue: QueueProfile) -> JobRecord:
-        clock = self._offerer.clock
-        deadline = Deadline.after(clock, queue.pickup)
-        pause = FIRST_LOOK
-        while record.state is JobState.OFFERED and not deadline.passed:
-            clock.sleep(min(pause, deadline.remaining()))
-            pause = min(pause * 2, SLOWEST_LOOK)
-            record = self._ledger.get(record.id)
-        return record
+        look, clock = partial(self._ledger.get, record.id), self._offerer.clock
+        return poll(look, lambda job: job.state is not JobState.OFFERED, clock, queue.pickup)

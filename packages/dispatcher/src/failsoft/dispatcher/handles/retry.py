@@ -1,4 +1,4 @@
-"""Doing ended work again: one job, or many."""
+"""Manual retries: of one job, or of many."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -26,7 +26,7 @@ class RetryRefusal:
     Attributes:
         job_id: The job whose work is not done again.
         error: The type of the error.
-        reason: What the error says.
+        reason: The error's message.
         holder_id: The job that holds its unique key, where that is why: to wait for, or to cancel.
     """
 
@@ -37,7 +37,7 @@ class RetryRefusal:
 
     @classmethod
     def of(cls, job_id: str, error: FailsoftError) -> "RetryRefusal":
-        """Keep what an error says."""
+        """Return the refusal that an error stands for."""
         holder_id = error.holder_id if isinstance(error, UniqueKeyHeldError) else None
         return cls(job_id, type(error).__name__, str(error), holder_id)
 
@@ -69,14 +69,7 @@ def retry(
 ) -> JobRecord:
     """Do the work of an ended job again, as a new job; see `JobHandle.retry`.
 
-    Args:
-        ledger: Where the job is.
-        job_id: The job that ended.
-        payload: Another payload.
-        definition: The definition whose payload it must be; any will do where None.
-        from_step: The step to replay from.
-        reason: Why.
-        actor: Who asked.
+    Another payload must be of `definition`, if that is given.
     """
     if payload is not None and from_step is not None:
         raise OptionInvalidError("expected another payload or a step to replay from, got both")
