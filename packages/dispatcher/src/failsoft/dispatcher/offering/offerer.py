@@ -59,11 +59,12 @@ class Offerer:
         return Deadline.after(self.clock, self._budget if budget is None else budget)
 
     def note(self, job_id: str, skipped: Sequence[DispatchTry]) -> None:
-        """Keep why some engines were not tried."""
-        self._tries.add_all(job_id, skipped)
+        """Record why some engines were not tried."""
+        for each in skipped:
+            self._tries.add(job_id, each)
 
     def flush(self) -> None:
-        """Write what became of earlier offers."""
+        """Write the outcomes of earlier offers to the ledger."""
         self._tries.flush()
 
     def carry(
@@ -101,7 +102,7 @@ class Offerer:
     ) -> None:
         """Offer many jobs to the engine they name, then to the others, and park what none takes.
 
-        What a ledger that goes away leaves undone, rescuers find (I1).
+        If the ledger fails meanwhile, rescuers offer those that are left (I1).
 
         Args:
             jobs: As they were committed, all `offered` to one engine (rule 3).
@@ -147,7 +148,7 @@ class Offerer:
         return moved
 
     def holds(self, job: JobRecord, queue: QueueProfile) -> bool | None:
-        """Ask the job's engine whether it still has this very offer; None if it cannot tell."""
+        """Return whether the job's engine still has this offer; None if it cannot find out."""
         assert job.engine is not None  # noqa: S101 - an offered job has an engine
         message = self._keys.sign(job.id, job.epoch, job.engine)
         return self.engines.holds(job.engine, message, queue)
