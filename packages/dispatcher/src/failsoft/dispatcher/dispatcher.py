@@ -99,7 +99,7 @@ class Dispatcher(Control):
             self._recorder.emit(settled)
             self._offerer.note(settled.record.id, route.skipped)
             with suppress(LedgerError):
-                # The job is committed; a ledger that goes away now costs time only (I1).
+                # The job is committed; a ledger that fails now costs time only (I1).
                 record = self._hand_over(settled, route, queue, deadline)
                 if options.get("confirm") == "pickup":
                     record = self._pickups.confirm(record, queue)

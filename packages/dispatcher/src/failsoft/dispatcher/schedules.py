@@ -44,7 +44,7 @@ class Schedules:
             return known[name]
         raise ScheduleNotFoundError(
             f"expected the name of a schedule in the ledger, got {name!r}"
-            f"{did_you_mean(name, known)}; a worker that knows the job declares it"
+            f"{did_you_mean(name, known)}; a worker that has the job declares it"
         )
 
     def pause(self, job: AnyDefinition | str) -> ScheduleRecord:

@@ -27,7 +27,7 @@ from failsoft.job_engine.validation import Expect
 P = TypeVar("P", bound=BaseModel)
 R = TypeVar("R")
 
-#: How many jobs one transaction records at the most.
+#: How many jobs one transaction records at most.
 MAX_CHUNK = 10_000
 
 _EXPECT = Expect(OptionInvalidError, "dispatch_many: ")
@@ -39,7 +39,7 @@ class DispatchRequest(Generic[P]):
 
     Attributes:
         payload: What the job works on.
-        options: They win over those that all of them share.
+        options: They override those that all of them share.
     """
 
     payload: P
@@ -53,7 +53,7 @@ class DispatchOutcome(Generic[R]):
     Attributes:
         index: The place of its item.
         handle: The job; None where there is an error.
-        error: Why there is none. After a `LedgerError` the job may have been stored.
+        error: Why there is no handle. After a `LedgerError` the job may have been stored.
     """
 
     index: int
@@ -67,8 +67,8 @@ class Many:
 
     Attributes:
         chunk: How many one transaction records.
-        on_error: `report` leaves out what is wrong and says so in its outcome; `raise` checks
-            every item first, and stores nothing if one is wrong.
+        on_error: `report` leaves out a wrong item and puts the error into its outcome; `raise`
+            checks every item first, and stores nothing if one is wrong.
         progress: Called after each chunk with how many items are done.
     """
 
@@ -83,7 +83,7 @@ class Many:
         _EXPECT.callable("a progress that can be called", self.progress)
 
 
-#: In chunks of 500, and what is wrong is reported.
+#: In chunks of 500, with errors reported.
 MANY = Many()
 
 
@@ -172,7 +172,7 @@ class BulkDispatch(Generic[P, R]):
                 if settled.record.state is JobState.OFFERED:
                     groups[each.route, settled.record.queue].append(settled.record)
         with suppress(LedgerError):
-            # They are committed; a ledger that goes away now costs time only (I1).
+            # They are committed; a ledger that fails now costs time only (I1).
             self._carry(groups)
 
     def _settle(self, each: _Ready, found: tuple[JobRecord, bool]) -> Settled | None:

@@ -32,7 +32,7 @@ P = TypeVar("P", bound=BaseModel)
 R = TypeVar("R")
 T = TypeVar("T")
 
-#: How long a caller's commit that is under way is waited for; a rescuer finds what comes later.
+#: How long to wait for a caller's commit that is under way; a rescuer offers what comes later.
 COMMIT_PATIENCE = timedelta(seconds=5)
 NONE = timedelta(0)
 
@@ -74,7 +74,7 @@ class CallerTransactionDispatch:
     async def dispatch_async(
         self, job: JobDefinition[P, R], new: NewJob, options: DispatchOptions
     ) -> JobHandle[R]:
-        """Do so where that is an awaited one; nothing but the caller's own SQL is on the loop."""
+        """Do as `dispatch` with an awaited session; only the caller's SQL is on the event loop."""
         session = _awaited(options.get("session"))
         route = await asyncio.to_thread(self._recorder.route, new)
         return await session.run_sync(partial(self._record, job, new, options, route=route))
@@ -104,7 +104,7 @@ class CallerTransactionDispatch:
     def _after_commit(
         self, settled: Settled, route: Route, queue: QueueProfile, *, patience: timedelta
     ) -> None:
-        # Whatever goes wrong here, the job is committed or not: a rescuer finds one that is (I1).
+        # If this fails, a rescuer finds the job, provided that it is committed (I1).
         with suppress(LedgerError):
             if self._is_committed(settled.record, patience):
                 self._recorder.emit(settled)
@@ -112,7 +112,7 @@ class CallerTransactionDispatch:
                 self._hand_over(settled, route, queue, self._offerer.deadline())
 
     def _is_committed(self, job: JobRecord, patience: timedelta) -> bool:
-        """Look for the job, and again where its commit may be under way."""
+        """Look for the job until the patience ends: its commit may be under way."""
         deadline, pause = Deadline.after(self._clock, patience), FIRST_LOOK / 10
         while True:
             try:

@@ -133,7 +133,7 @@ class Flow:
         return replace(job, waits_for=group_id)
 
     def _new_job(self, link: AnyLink[Any], job_id: str) -> NewJob:
-        # Another job would stand in for it, and nobody would wait for that one.
+        # The dispatch could lead to another job, and nothing in the flow waits for that one.
         alone = link.job.identity is None
         _expect(alone, "jobs without unique, debounce or throttle", link.job.name)
         options: DispatchOptions = {"job_id": job_id}
@@ -166,7 +166,7 @@ class Flow:
         self._offerer.note(records[0].id, route.skipped)
         if records[0].state is JobState.OFFERED:
             with suppress(LedgerError):
-                # The chain is committed; a ledger that goes away now costs time only (I1).
+                # The chain is committed; a ledger that fails now costs time only (I1).
                 records[0] = self._offerer.carry(records[0], route.order[1:], queue, deadline)
         return records, created
 
@@ -181,7 +181,7 @@ def _pairs(
 
 
 def _unnamed(job: NewJob) -> NewJob:
-    """Return a job whose id is nothing to be remembered."""
+    """Return a job whose id is not kept after it was pruned."""
     return replace(job, key_for=None)
 
 

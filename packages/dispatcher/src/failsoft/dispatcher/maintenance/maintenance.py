@@ -1,4 +1,4 @@
-"""What every worker process does besides: probe, schedule, rescue."""
+"""What every worker process does beside its jobs: probe, schedule, rescue."""
 
 from collections.abc import Callable
 

@@ -12,7 +12,7 @@ from failsoft.job_engine.records.job import JobRecord
 from failsoft.job_engine.records.new_job import OfferPlan
 from failsoft.job_engine.telemetry import Event, Listener
 
-#: How many due jobs one look takes on.
+#: How many due jobs one look handles.
 BATCH = 100
 
 
@@ -39,7 +39,7 @@ class Stager:
         self._rng = rng or random.Random()
 
     def tick(self) -> int:
-        """Offer what is due; return how many jobs were taken on.
+        """Offer what is due; return how many jobs were handled.
 
         Raises:
             LedgerUnavailableError: The ledger is away.
@@ -47,7 +47,7 @@ class Stager:
         if not self._router.has_usable:
             return 0
         due = list(self._ledger.due(BATCH, self._router.reach()))
-        # Schedulers that look at the same moment begin at different jobs of one urgency.
+        # Stagers that look at the same moment begin with different jobs of one priority.
         self._rng.shuffle(due)
         due.sort(key=lambda job: -job.priority)
         return sum(self._offer(job) for job in due)
@@ -55,7 +55,7 @@ class Stager:
     def _offer(self, job: JobRecord) -> bool:
         route = self._router.route(job.queue, job.engines, epoch=job.epoch + 1)
         if not route.order:
-            # Others that are due get their turn; this one is looked at again soon.
+            # So that the next look sees others that are due, and this one soon after.
             self._ledger.postpone(job, BLOCKED_PAUSE)
             return True
         queue = profile_or_default(job.queue)
