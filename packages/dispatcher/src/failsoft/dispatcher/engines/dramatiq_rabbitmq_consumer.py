@@ -12,7 +12,6 @@ from failsoft.dispatcher.engines.amqp_errors import QUEUE_MISSING
 from failsoft.dispatcher.engines.dramatiq_messages import MAX_ENVELOPE_BYTES, Envelope
 from failsoft.job_engine.crash_points import CRASH_POINTS
 
-
 # pika has no types, and no public way to bound a body.
 _Assembler: Any = ContentFrameAssembler
 
