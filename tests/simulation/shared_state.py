@@ -5,7 +5,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
-from typing import Any
 
 from failsoft.dispatcher.maintenance.cron import CronScheduler
 from failsoft.dispatcher.maintenance.maintenance import Maintenance
@@ -140,15 +139,14 @@ class Parts:
         self.router = Router((PRIMARY, FALLBACK), (), self.engines, live)
         tries = TryLog(self.ledger, background=False)
         self.offerer = Offerer(
-            self.ledger, self.engines, self.keys, tries, clock=clock, listener=listener
+            *(self.ledger, self.engines, self.keys, tries),
+            clock=clock,
+            listener=listener,
+            budget=BUDGET,
         )
-        shared: Any = {"clock": clock, "listener": listener, "budget": BUDGET}
-        stager = Stager(self.ledger, self.router, self.offerer, rng=rng, **shared)
-        rescuer = Rescuer(
-            *(self.ledger, self.router, self.offerer, self.engines),
-            **shared,
-            looks_every=LOOKS_EVERY,
-        )
+        parts = (self.ledger, self.router, self.offerer)
+        stager = Stager(*parts, rng=rng, listener=listener)
+        rescuer = Rescuer(*parts, listener=listener, looks_every=LOOKS_EVERY)
         cron = CronScheduler(
             self.ledger, scene.jobs.catalogue, clock=clock, listener=listener, rng=rng
         )

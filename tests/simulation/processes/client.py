@@ -15,7 +15,7 @@ from failsoft.job_engine.records.states import ABANDON, ACCEPT, RESUME, JobState
 from tests.simulation.jobs.waits import NEWS
 from tests.simulation.processes.requests import Ask, Handle, Requests
 from tests.simulation.scheduler import Process
-from tests.simulation.shared_state import BUDGET, Parts, Scene
+from tests.simulation.shared_state import Parts, Scene
 
 CANCELS, REPEATS, SENDS, TIDIES = 0.15, 0.2, 0.7, 0.3
 PATIENCE = 5
@@ -33,14 +33,9 @@ class Client:
         self._orders = orders
         self._parts = Parts(scene)
         self._requests = Requests(scene.jobs, scene.weather.rng)
+        parts = self._parts
         self._dispatcher = Dispatcher(
-            self._parts.ledger,
-            self._parts.router,
-            self._parts.offerer,
-            self._parts.engines,
-            clock=self._parts.clock,
-            listener=scene.hear,
-            budget=BUDGET,
+            parts.ledger, parts.router, parts.offerer, listener=scene.hear
         )
 
     def start(self) -> None:

@@ -70,11 +70,11 @@ class House:
         self.router = Router(("rq", "dramatiq"), disabled, self.engines, live)
         keys = KeyRing(self.ledger.signing_keys, self.clock)
         tries = TryLog(self.ledger, background=False)
-        self.offerer = Offerer(self.ledger, self.engines, keys, tries, **told)
+        self.offerer = Offerer(self.ledger, self.engines, keys, tries, **told, budget=BUDGET)
         parts = (self.ledger, self.router, self.offerer)
-        self.dispatcher = Dispatcher(*parts, self.engines, **told, budget=BUDGET)
-        self.rescuer = Rescuer(*parts, self.engines, **told, budget=BUDGET, looks_every=looks_every)
-        self.stager = Stager(*parts, **told, budget=BUDGET, rng=random.Random(7))
+        self.dispatcher = Dispatcher(*parts, listener=self.heard)
+        self.rescuer = Rescuer(*parts, listener=self.heard, looks_every=looks_every)
+        self.stager = Stager(*parts, listener=self.heard, rng=random.Random(7))
 
     def dispatch(self, payload: Mail | None = None, **options: Any) -> JobHandle[Any]:
         return self.dispatcher.dispatch(WELCOME, payload or Mail(), **options)

@@ -3,7 +3,6 @@
 To know how Failsoft is put together, read `build`.
 """
 
-import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -108,21 +107,16 @@ def build(
     )
     disabled = () if settings.use_rq else ("rq",)
     router = Router(settings.engines, disabled, engines, LiveWorkers(ledger, clock))
-    offerer = Offerer(ledger, engines, keys, TryLog(ledger), clock=clock, listener=listener)
-    budget = settings.dispatch_budget
-    dispatcher = Dispatcher(
-        ledger, router, offerer, engines, clock=clock, listener=listener, budget=budget
-    )
-    stager = Stager(
-        ledger, router, offerer, clock=clock, listener=listener, budget=budget, rng=random.Random()
-    )
-    rescuer = Rescuer(
-        *(ledger, router, offerer, engines),
+    offerer = Offerer(
+        *(ledger, engines, keys, TryLog(ledger)),
         clock=clock,
         listener=listener,
-        budget=budget,
-        looks_every=settings.maintenance_every,
+        budget=settings.dispatch_budget,
     )
+    dispatcher = Dispatcher(ledger, router, offerer, listener=listener)
+    stager = Stager(ledger, router, offerer, listener=listener)
+    looks_every = settings.maintenance_every
+    rescuer = Rescuer(ledger, router, offerer, listener=listener, looks_every=looks_every)
     cron = CronScheduler(ledger, jobs, clock=clock, listener=listener)
     maintenance = Maintenance(engines, stager, rescuer, cron)
     return App(settings, clock, listener, ledger, keys, engines, dispatcher, maintenance)

@@ -1,4 +1,4 @@
-"""The process's own dispatcher, made from the environment on first use."""
+"""The module functions, on this process's default dispatcher."""
 
 import asyncio
 import os
@@ -25,7 +25,7 @@ from failsoft.job_engine.records.groups import When
 P = TypeVar("P", bound=BaseModel)
 R = TypeVar("R")
 
-#: Who puts a dispatcher together from the environment; the worker app's wiring does.
+#: Entry points that make a dispatcher from the environment; the worker app has one.
 WIRING_GROUP = "failsoft.wiring"
 
 
@@ -70,27 +70,16 @@ def dispatch_many(
     how: Many = MANY,
     **options: Unpack[DispatchOptions],
 ) -> list[DispatchOutcome[R]]:
-    """Dispatch many jobs of one definition; see `Dispatcher.dispatch_many`."""
+    """Dispatch many jobs of one definition, as `Dispatcher.dispatch_many` does."""
     return default_dispatcher().dispatch_many(job, items, how=how, **options)
 
 
 def dispatch_job(
     job: JobDefinition[P, R], payload: P, **options: Unpack[DispatchOptions]
 ) -> JobHandle[R]:
-    """Dispatch a job: record it in the ledger, hand it to RQ, or to Dramatiq if RQ cannot.
+    """Record a job and offer it to an engine, as `Dispatcher.dispatch` does.
 
-    Args:
-        job: The job's definition; its declaration is enough.
-        payload: What it works on, an instance of the job's payload model.
-        options: See `DispatchOptions`: `idempotency_key`, `delay`, `confirm` and others.
-
-    Returns:
-        A handle: ask it for the job's state or result, or cancel the job.
-
-    Raises:
-        DispatchError: The payload or an option is wrong; nothing was stored.
-        LedgerUnavailableError: The ledger did not answer. A broker's failure never raises: once
-            the job is committed it is accepted (I1).
+    `DispatchOptions` describes the options; once this has returned, the job is accepted (I1).
     """
     return default_dispatcher().dispatch(job, payload, **options)
 
@@ -98,7 +87,7 @@ def dispatch_job(
 def dispatch_chain(
     *links: *tuple[*tuple[AnyLink[Any], ...], AnyLink[R]], chain_id: str | None = None
 ) -> ChainHandle[R]:
-    """Dispatch jobs that run one after the other; see `Dispatcher.dispatch_chain`."""
+    """Dispatch jobs that run one after the other, as `Dispatcher.dispatch_chain` does."""
     return default_dispatcher().dispatch_chain(*links, chain_id=chain_id)
 
 
@@ -109,7 +98,7 @@ def dispatch_group(
     when: When = "all_ended",
     group_id: str | None = None,
 ) -> GroupHandle:
-    """Dispatch jobs that run side by side; see `Dispatcher.dispatch_group`."""
+    """Dispatch jobs that run side by side, as `Dispatcher.dispatch_group` does."""
     return default_dispatcher().dispatch_group(links, completion, when=when, group_id=group_id)
 
 
@@ -122,23 +111,7 @@ def send_event(
     event_id: str | None = None,
     keep: timedelta | None = None,
 ) -> int:
-    """Send an event to a job that waits for it, now or later.
-
-    Args:
-        name: The event's name.
-        payload: What it says: anything JSON can carry, a pydantic model too.
-        to: The job it is for: its handle or its id.
-        key: Or a key: every job that waits under it receives the event once.
-        event_id: Sending the same id again is harmless; a new one where None.
-        keep: How long it is kept for jobs that do not wait yet; seven days where None.
-
-    Returns:
-        How many jobs it woke.
-
-    Raises:
-        DispatchError: Something is wrong; nothing was stored.
-        LedgerUnavailableError: The ledger did not answer; the event may not be stored.
-    """
+    """Send an event to a job that waits for it, as `Dispatcher.send_event` does."""
     return default_dispatcher().send_event(
         name, payload, to=to, key=key, event_id=event_id, keep=keep
     )
@@ -157,19 +130,6 @@ def _wire() -> Dispatcher:
 async def dispatch_job_async(
     job: JobDefinition[P, R], payload: P, **options: Unpack[DispatchOptions]
 ) -> AsyncJobHandle[R]:
-    """Dispatch a job without blocking the event loop; the rest is `dispatch_job`.
-
-    Args:
-        job: The job's definition; its declaration is enough.
-        payload: What it works on, an instance of the job's payload model.
-        options: See `DispatchOptions`; `session` is an `AsyncSession` or an `AsyncConnection`.
-
-    Returns:
-        A handle whose methods are awaited.
-
-    Raises:
-        DispatchError: The payload or an option is wrong; nothing was stored.
-        LedgerUnavailableError: The ledger did not answer.
-    """
+    """Dispatch a job, as `Dispatcher.dispatch_async` does; its handle is awaited."""
     dispatcher = await asyncio.to_thread(default_dispatcher)
     return AsyncJobHandle(await dispatcher.dispatch_async(job, payload, **options))

@@ -226,15 +226,7 @@ def _as_error(error: BaseException) -> Exception:
 
 def attempt_event(kind: str, claim: Claim, **detail: object) -> Event:
     """Return an event of an attempt."""
-    return Event(
-        kind,
-        job_id=claim.job_id,
-        name=claim.name,
-        queue=claim.queue,
-        engine=claim.engine,
-        epoch=claim.epoch,
-        detail={"attempt": claim.attempt, "worker": claim.worker, **detail},
-    )
+    return Event.of(claim, kind, attempt=claim.attempt, worker=claim.worker, **detail)
 
 
 def concluded_event(

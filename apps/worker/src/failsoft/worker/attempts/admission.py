@@ -101,15 +101,7 @@ class Admission:
 
     def reject(self, error: MessageRejectedError) -> None:
         """Count a message that is not ours."""
-        detail = {"reason": str(error)}
-        self._listener(
-            Event(
-                "message.rejected",
-                queue=self._identity.queue.name,
-                engine=self._identity.engine,
-                detail=detail,
-            )
-        )
+        self._emit("message.rejected", None, reason=str(error))
 
     def _read(self, wire: object) -> Message:
         message = Message.from_wire(wire)
@@ -149,15 +141,9 @@ class Admission:
             raise _WorkerStopsError
         self._clock.sleep(PAUSE_SECONDS)
 
-    def _emit(self, kind: str, message: Message, name: str | None = None, **detail: object) -> None:
-        self._listener(
-            Event(
-                kind,
-                job_id=message.job_id,
-                name=name,
-                queue=self._identity.queue.name,
-                engine=self._identity.engine,
-                epoch=message.epoch,
-                detail=detail,
-            )
-        )
+    def _emit(
+        self, kind: str, message: Message | None, name: str | None = None, **detail: object
+    ) -> None:
+        job_id, epoch = (message.job_id, message.epoch) if message else (None, None)
+        queue, engine = self._identity.queue.name, self._identity.engine
+        self._listener(Event(kind, job_id, name, queue, engine, epoch, detail))

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any, get_args
 
 from failsoft.dispatcher.handles.flow import ChainHandle, GroupHandle
@@ -16,7 +15,6 @@ from failsoft.dispatcher.offering.offerer import Offerer
 from failsoft.dispatcher.offering.router import Route
 from failsoft.dispatcher.options.checks import check_completion, check_links
 from failsoft.dispatcher.options.options import DispatchOptions, new_job
-from failsoft.job_engine.clock import Clock, Deadline
 from failsoft.job_engine.declaration import follow_ups_of
 from failsoft.job_engine.definitions.definition import JobDefinition
 from failsoft.job_engine.definitions.links import AnyLink, Link
@@ -49,20 +47,12 @@ class Flow:
     """Record jobs that wait for others, and offer the one that waits for nothing."""
 
     def __init__(
-        self,
-        ledger: HandleLedger,
-        route: Callable[[NewJob], Route],
-        offerer: Offerer,
-        clock: Clock,
-        *,
-        budget: timedelta,
+        self, ledger: HandleLedger, route: Callable[[NewJob], Route], offerer: Offerer
     ) -> None:
-        """Take a dispatcher's parts; `route` refuses engines that it does not have."""
         self._ledger = ledger
         self._route = route
         self._offerer = offerer
-        self._clock = clock
-        self._budget = budget
+        self._clock = offerer.clock
 
     def chain(self, links: Sequence[AnyLink[Any]], chain_id: str | None) -> ChainHandle[Any]:
         """Record a chain in one commit, and offer its first job."""
@@ -143,7 +133,7 @@ class Flow:
         return replace(job, waits_for=group_id)
 
     def _new_job(self, link: AnyLink[Any], job_id: str) -> NewJob:
-        # Another job would stand in for it, and nobody would wait for that one.
+        # The dispatch could lead to another job, and nothing in the flow waits for that one.
         alone = link.job.identity is None
         _expect(alone, "jobs without unique, debounce or throttle", link.job.name)
         options: DispatchOptions = {"job_id": job_id}
@@ -163,7 +153,7 @@ class Flow:
     def _record_chain(
         self, jobs: Sequence[NewJob], route: Route, first: AnyLink[Any]
     ) -> tuple[list[JobRecord], bool]:
-        deadline = Deadline.after(self._clock, self._budget)
+        deadline = self._offerer.deadline()
         queue = profile_or_default(jobs[0].queue)
         plan = None
         if route.order and not jobs[0].limits:
@@ -176,7 +166,7 @@ class Flow:
         self._offerer.note(records[0].id, route.skipped)
         if records[0].state is JobState.OFFERED:
             with suppress(LedgerError):
-                # The chain is committed; a ledger that goes away now costs time only (I1).
+                # The chain is committed; a ledger that fails now costs time only (I1).
                 records[0] = self._offerer.carry(records[0], route.order[1:], queue, deadline)
         return records, created
 
@@ -191,7 +181,7 @@ def _pairs(
 
 
 def _unnamed(job: NewJob) -> NewJob:
-    """Return a job whose id is nothing to be remembered."""
+    """Return a job whose id is not kept after it was pruned."""
     return replace(job, key_for=None)
 
 

@@ -1,4 +1,4 @@
-"""What an engine is built from; the entry points of `failsoft.engines` take it."""
+"""The configuration of engines, and how they are found by their entry points."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

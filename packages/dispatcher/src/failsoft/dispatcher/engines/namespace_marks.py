@@ -1,6 +1,6 @@
-"""The mark of a ledger on a broker: a key of Redis's, a queue of RabbitMQ's.
+"""The mark of a ledger on a broker: a key in Redis, a queue in RabbitMQ.
 
-Both stand under the namespace, and setting them takes no right that offers do not take.
+Both are named after the namespace, and setting them takes no right that offers do not take.
 """
 
 import hashlib
@@ -13,10 +13,10 @@ from redis.exceptions import ResponseError
 from failsoft.dispatcher.engines.redis_errors import redis_errors
 from failsoft.job_engine.ports.engine import Claiming, Owner
 
-#: Where a namespace is empty.
+#: In place of an empty namespace.
 NO_NAMESPACE = "failsoft"
-#: The argument of the queue that tells one ledger's from another's. Its queue is never published
-#: to, so that the argument limits nothing.
+#: The argument of the queue that differs between ledgers. The queue is never published to, so that
+#: the argument limits nothing.
 ARGUMENT = "x-max-length-bytes"
 
 #: AMQP's reply codes: no such queue, a queue with other arguments.
@@ -24,10 +24,10 @@ _MISSING, _OTHER_ARGUMENTS = 404, 406
 
 
 def redis_owner(client: Redis, namespace: str, ledger_id: str, claiming: Claiming) -> Owner:
-    """Say whose a namespace is on a Redis, and take it as asked.
+    """Return whose a namespace is on a Redis, and take it if `claiming` says so.
 
     Raises:
-        EngineError: Redis did not say.
+        EngineError: Redis did not answer.
     """
     key = f"{namespace or NO_NAMESPACE}:ledger"
     with redis_errors(client), client.pipeline(transaction=False) as pipeline:
@@ -36,7 +36,7 @@ def redis_owner(client: Redis, namespace: str, ledger_id: str, claiming: Claimin
         pipeline.get(key)
         found = pipeline.execute(raise_on_error=False)[-1]
     if isinstance(found, ResponseError):
-        # No right to the key, or it holds something else: the messages' signatures will do.
+        # No right to the key, or it holds something else: the messages' signatures are enough.
         return Owner.UNKNOWN
     if found is None:
         return Owner.NOBODY
@@ -44,14 +44,14 @@ def redis_owner(client: Redis, namespace: str, ledger_id: str, claiming: Claimin
 
 
 def rabbitmq_owner(connection: Any, namespace: str, ledger_id: str, claiming: Claiming) -> Owner:
-    """Say whose a namespace is on a RabbitMQ, and take it as asked.
+    """Return whose a namespace is on a RabbitMQ, and take it if `claiming` says so.
 
     Raises:
-        AMQPError: RabbitMQ did not say.
+        AMQPError: RabbitMQ did not answer.
     """
-    # Dots are in no queue's name, so that no queue of a user's is in the way.
+    # The names of users' queues have no dots, so that none of them is in the way.
     queue = f"{namespace or NO_NAMESPACE}-.ledger"
-    # Enough of a hash to tell ledgers apart, and a number that AMQP can carry.
+    # Enough of a hash to differ between ledgers, and a number that AMQP can carry.
     number = int.from_bytes(hashlib.sha256(ledger_id.encode()).digest()[:7]) + 1
     try:
         if claiming == "look" and _declared(connection, queue, passive=True) == _MISSING:
@@ -65,14 +65,14 @@ def rabbitmq_owner(connection: Any, namespace: str, ledger_id: str, claiming: Cl
 
 
 class _UnclearError(Exception):
-    """RabbitMQ refused for another reason."""
+    """RabbitMQ refused for a reason that does not concern the ledger."""
 
 
 def _declared(connection: Any, queue: str, **how: Any) -> int | None:
-    """Declare a queue on a channel of its own, which a refusal closes; return why it was refused.
+    """Declare a queue on a channel of its own, which a refusal closes; return the refusal's code.
 
     Raises:
-        _UnclearError: For a reason that says nothing of the ledger.
+        _UnclearError: For another reason than the ledger's mark.
     """
     try:
         channel = connection.channel()

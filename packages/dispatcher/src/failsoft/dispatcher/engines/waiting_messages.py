@@ -1,6 +1,6 @@
-"""The messages that stand in the queues of an engine; they are only read.
+"""The messages that wait in the queues of an engine; they are only read.
 
-RabbitMQ is no part of this: it shows a message to nobody but a consumer.
+RabbitMQ is no part of this: it shows messages to consumers only.
 """
 
 import json
@@ -19,7 +19,7 @@ from failsoft.job_engine.records.message import Message
 from failsoft.queue import SafeJob
 from failsoft.queue.safe_job import MAX_DATA_BYTES
 
-#: How many of a queue are read, the newest.
+#: How many of a queue's messages are read, the newest.
 MOST = 10_000
 
 _AT_ONCE = 500
@@ -31,7 +31,7 @@ class Standing:
 
     Attributes:
         message: The message; its MAC was not looked at.
-        made_at: When it was made, by the clock of who made it.
+        made_at: When it was made, by its sender's clock.
     """
 
     message: Message
@@ -49,7 +49,7 @@ def standing_in_rq(client: Any, key: str) -> Iterator[Standing]:
         for name, _ in _small(client, keys, MAX_DATA_BYTES):
             data, created_at = client.hmget(name, ["data", "created_at"])
             job = SafeJob(connection=client, serializer=JSONSerializer)
-            # Gone meanwhile, or a stranger's.
+            # Gone meanwhile, or foreign.
             with suppress(MessageRejectedError, ValueError, TypeError, AttributeError):
                 job.restore({b"data": data, b"created_at": created_at})
                 job.check()
@@ -83,7 +83,7 @@ def _newest(client: Any, key: str) -> Iterator[Sequence[bytes]]:
 def _small(
     client: Any, fields: Sequence[tuple[str, bytes]], most: int
 ) -> Sequence[tuple[str, bytes]]:
-    """Return the fields that are there and no longer than that: the size is asked for first."""
+    """Return the fields that are there and no longer than that; only their sizes are read."""
     with client.pipeline(transaction=False) as pipeline:
         for key, field in fields:
             pipeline.hstrlen(key, field.decode(errors="replace"))

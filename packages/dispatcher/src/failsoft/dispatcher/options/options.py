@@ -1,4 +1,4 @@
-"""The options of one dispatch, and the job that they make; everything wrong is refused here."""
+"""The options of one dispatch, and the job that they make; what is wrong is refused here."""
 
 import secrets
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ from failsoft.job_engine.validation import Expect, shown
 from failsoft.job_engine.values.canonical import digest
 from failsoft.job_engine.values.codec import MAX_PAYLOAD_BYTES, encode_payload
 
-#: The options that say what makes two dispatches the same.
+#: The options that determine which dispatches are the same.
 IDENTITIES = ("unique", "debounce", "throttle")
 
 OnDuplicate = Literal["return_existing", "raise", "replace"]
@@ -42,9 +42,9 @@ class DispatchOptions(TypedDict, total=False):
             definition's; the same key means the same job for as long, and as long as that is there.
         on_duplicate: What a used key does: `return_existing` returns the job there is, `raise`
             raises, `replace` gives a job that no attempt has begun this payload and these
-            options, and returns one that has begun or ended as it is; the handle says which.
+            options, and returns one that has begun or ended as it is; see the handle's disposition.
         unique: Which jobs may not be there at the same time, instead of the definition's; None
-            lets it be one of many. `on_duplicate` says what a dispatch does that finds one.
+            lets it be one of many. `on_duplicate` decides what a dispatch does that finds one.
         debounce: Run when no other dispatch has come for a while, instead of the definition's.
         throttle: Run once in a period, instead of the definition's.
         concurrency: How many may run at once, instead of the definition's.
@@ -121,7 +121,7 @@ def _limits(definition: AnyDefinition, payload: BaseModel, options: DispatchOpti
 
 
 def identity_of(definition: AnyDefinition, options: DispatchOptions) -> Identity | None:
-    """Return what makes this dispatch the same as others: its own word, or the definition's."""
+    """Return what makes this dispatch the same as others: its own option, or the definition's."""
     given = _given_identities(options)
     _expect(len(given) <= 1, f"one of {', '.join(IDENTITIES)}", "several")
     return given[0] if given else definition.identity
@@ -182,13 +182,13 @@ def _plain_job(
 def _key_for(definition: AnyDefinition, options: DispatchOptions) -> timedelta | None:
     span = options.get("idempotency_for", definition.idempotency_for)
     named = options.get("idempotency_key") is not None or options.get("job_id") is not None
-    asked = "idempotency_for" in options
-    _expect(named or not asked, "a key or a job_id with an idempotency_for", "neither")
+    given = "idempotency_for" in options
+    _expect(named or not given, "a key or a job_id with an idempotency_for", "neither")
     return span if named else None
 
 
 def _new_id(clock: Clock) -> str:
-    # The time comes first, so that new jobs stand together in the ledger's index.
+    # The time comes first, so that new jobs are adjacent in the ledger's index.
     return f"{int(clock.now().timestamp() * 1000):012x}{secrets.token_hex(10)}"
 
 

@@ -78,11 +78,12 @@ def _retry_many(ledger: SqlLedger, given: dict[str, Any]) -> RetryReport:
     if not confirm(len(ids), "failed job", "try again", given):
         ids = ()
 
-    def tell(done: int, of: int) -> None:
+    def on_progress(done: int, of: int) -> None:
         if not given["as_json"] and (done % _TOLD_EVERY == 0):
             say(f"{done} of {of}", err=True)
 
-    return retry_each(ledger, ids, reason=given["reason"], actor=actor(), told=tell)
+    reason = given["reason"]
+    return retry_each(ledger, ids, reason=reason, actor=actor(), on_progress=on_progress)
 
 
 def _dead_letters(ledger: SqlLedger, given: dict[str, Any]) -> Sequence[str]:
