@@ -7,32 +7,32 @@ from pathlib import Path
 import psutil
 
 from tests.crash_points.cells import FOLDER, Cell
-from tests.deployments.deployment import JOBS, PATIENCE, Stage
+from tests.deployments.deployment import JOBS, PATIENCE, Deployment
 from tests.servers.processes import is_alive, wait_until
 
-CREW_JOBS = f"{JOBS},tests.jobs.crash_point_jobs"
+CRASH_POINT_JOBS = f"{JOBS},tests.jobs.crash_point_jobs"
 ENGINES = ("rq", "dramatiq")
 
 
-class Crew:
+class ReplacedWorkers:
     """Workers on the queue `threads`, and whoever else a scenario needs, all of them armed."""
 
-    def __init__(self, stage: Stage, folder: Path) -> None:
-        self.stage = stage
+    def __init__(self, deployment: Deployment, folder: Path) -> None:
+        self.deployment = deployment
         self._folder = folder
         folder.mkdir()
         self._env = {FOLDER: str(folder), "PYTHONUNBUFFERED": "1"}
         self._numbers = count(1)
-        stage.processes.python("-m", "tests.crash_points.zygote", str(folder), env=self._env)
+        deployment.processes.python("-m", "tests.crash_points.zygote", str(folder), env=self._env)
         self._workers: dict[str, psutil.Process] = {}
         self.others: list[psutil.Process] = []
 
-    def staff(self) -> None:
+    def start_worker(self) -> None:
         """Wait until there is a live worker of each engine."""
 
         def all_live() -> bool:
             self.replace()
-            return {each.pid for each in self._workers.values()} <= self.stage.live_pids()
+            return {each.pid for each in self._workers.values()} <= self.deployment.live_pids()
 
         wait_until(all_live, PATIENCE, "a live worker of each engine")
 
@@ -43,7 +43,7 @@ class Crew:
             if known is None or not is_alive(known):
                 self._workers[engine] = self._start_worker(engine)
 
-    def act(self, role: str, *words: str, **env: str) -> None:
+    def start_role(self, role: str, *words: str, **env: str) -> None:
         """Start a process that plays another role; it may have played it by now."""
         actor = self._start(role, *words, **env)
         if actor is not None:

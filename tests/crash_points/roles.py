@@ -6,7 +6,7 @@ from types import MappingProxyType
 from failsoft.worker import process
 from failsoft.worker.configuration.settings import load_settings
 from failsoft.worker.wiring import build
-from tests.jobs.crash_point_jobs import Act, crossing
+from tests.jobs.crash_point_jobs import Script, crossing
 
 
 def work(engine: str, queue: str) -> None:
@@ -14,12 +14,12 @@ def work(engine: str, queue: str) -> None:
 
 
 def dispatch(job_id: str) -> None:
-    build(load_settings()).dispatcher.dispatch(crossing, Act(steps=2), job_id=job_id)
+    build(load_settings()).dispatcher.dispatch(crossing, Script(steps=2), job_id=job_id)
 
 
 def dispatch_to_rq(job_id: str) -> None:
     build(load_settings()).dispatcher.dispatch(
-        crossing, Act(steps=2), job_id=job_id, engines=("rq",)
+        crossing, Script(steps=2), job_id=job_id, engines=("rq",)
     )
 
 

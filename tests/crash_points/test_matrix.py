@@ -13,9 +13,9 @@ from failsoft.job_engine import JobState
 from failsoft.job_engine.outcome import MAX_CRASHES
 from failsoft.ledger.verify import verify
 from tests.crash_points.cells import ACTIONS, MATRIX, SLOW, Cell, is_quick
-from tests.crash_points.replaced_workers import Crew
+from tests.crash_points.replaced_workers import ReplacedWorkers
 from tests.crash_points.scenarios import SCENARIOS, handle
-from tests.deployments.deployment import PATIENCE, Stage
+from tests.deployments.deployment import PATIENCE, Deployment
 from tests.deployments.promises import (
     assert_finished_steps_stayed_finished,
     assert_one_authority,
@@ -37,57 +37,59 @@ pytestmark = [
 
 @pytest.mark.fault("F14", "F15", "F22")
 @pytest.mark.parametrize("actions", SETS, ids="-and-".join)
-def test_no_promise_breaks_at_any_point(stage: Stage, crew: Crew, actions: tuple[str, ...]) -> None:
+def test_no_promise_breaks_at_any_point(
+    deployment: Deployment, crew: ReplacedWorkers, actions: tuple[str, ...]
+) -> None:
     for action in actions:
-        play_all(stage, crew, [cell for cell in of(action) if is_quick(cell)])
-    assert_promises_kept(stage, crew)
+        play_all(deployment, crew, [cell for cell in of(action) if is_quick(cell)])
+    assert_promises_kept(deployment, crew)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("action", [name for name in ACTIONS if name != "raise"])
 def test_no_promise_breaks_at_any_point_in_the_whole_matrix(
-    stage: Stage, crew: Crew, action: str
+    deployment: Deployment, crew: ReplacedWorkers, action: str
 ) -> None:
-    play_all(stage, crew, of(action))
-    assert_promises_kept(stage, crew)
+    play_all(deployment, crew, of(action))
+    assert_promises_kept(deployment, crew)
 
 
 def of(action: str) -> list[Cell]:
     return [cell for cell in MATRIX if cell.action == action]
 
 
-def assert_promises_kept(stage: Stage, crew: Crew) -> None:
-    for each in stage.handles:
-        assert_one_outcome(stage, each)
-        assert_one_authority(stage, each)
-        assert_finished_steps_stayed_finished(stage, each, crew.frozen())
-    batches = verify(stage.app.ledger.database)
+def assert_promises_kept(deployment: Deployment, crew: ReplacedWorkers) -> None:
+    for each in deployment.handles:
+        assert_one_outcome(deployment, each)
+        assert_one_authority(deployment, each)
+        assert_finished_steps_stayed_finished(deployment, each, crew.frozen())
+    batches = verify(deployment.app.ledger.database)
     assert [violation for batch in batches for violation in batch.violations] == []
 
 
-def play_all(stage: Stage, crew: Crew, cells: list[Cell]) -> None:
+def play_all(deployment: Deployment, crew: ReplacedWorkers, cells: list[Cell]) -> None:
     """Play every cell, in waves of cells that stand far apart in the protocol."""
     waves = -(-len(cells) // ABREAST)
     for number in range(waves):
-        crew.staff()
-        play(stage, crew, cells[number::waves])
+        crew.start_worker()
+        play(deployment, crew, cells[number::waves])
 
 
-def play(stage: Stage, crew: Crew, wave: list[Cell]) -> None:
+def play(deployment: Deployment, crew: ReplacedWorkers, wave: list[Cell]) -> None:
     """Let a job for each cell meet its misfortune, and see every one end as it must."""
     for cell in wave:
         crew.arm(cell)
-        SCENARIOS[cell.place].begin(stage, crew, cell.job_id)
+        SCENARIOS[cell.place].begin(deployment, crew, cell.job_id)
     let_all_be_hit(crew, wave)
     wait_until(lambda: not any(map(is_alive, crew.others)), PATIENCE, "the others have ended")
     for cell in wave:
-        SCENARIOS[cell.place].then(stage, crew, cell.job_id)
-    crew.staff()
+        SCENARIOS[cell.place].then(deployment, crew, cell.job_id)
+    crew.start_worker()
     for cell in wave:
-        assert_ends(stage, cell)
+        assert_ends(deployment, cell)
 
 
-def let_all_be_hit(crew: Crew, wave: list[Cell]) -> None:
+def let_all_be_hit(crew: ReplacedWorkers, wave: list[Cell]) -> None:
     """Wait for every misfortune, replace who died of one, and end each halt when it is time."""
     since: dict[Cell, float] = {}
 
@@ -113,10 +115,10 @@ def let_all_be_hit(crew: Crew, wave: list[Cell]) -> None:
         raise
 
 
-def assert_ends(stage: Stage, cell: Cell) -> None:
+def assert_ends(deployment: Deployment, cell: Cell) -> None:
     """See a job end; one that several misfortunes of a wave met may have crashed too often."""
-    stage.handles.append(handle(stage, cell.job_id))
-    stage.wait_for_ends(stage.handles[-1])
-    job = stage.handles[-1].job()
+    deployment.handles.append(handle(deployment, cell.job_id))
+    deployment.wait_for_ends(deployment.handles[-1])
+    job = deployment.handles[-1].job()
     crash_loop = job.state is JobState.FAILED and job.crashes >= MAX_CRASHES
     assert job.state is SCENARIOS[cell.place].ends or crash_loop, f"{cell}: {job}"

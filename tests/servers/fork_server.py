@@ -31,7 +31,7 @@ LOOK_SECONDS = 0.005
 
 
 class Forked:
-    """What the zygote has forked; the part of `subprocess.Popen` that the tests use."""
+    """What the fork server has forked; the part of `subprocess.Popen` that the tests use."""
 
     def __init__(self, pid: int, status: Path) -> None:
         self.pid = pid
@@ -62,7 +62,7 @@ class Forked:
         self.send_signal(signal.SIGKILL)
 
 
-class Zygote:
+class ForkServer:
     """The process, seen from the tests; it is started with the first order."""
 
     def __init__(self) -> None:

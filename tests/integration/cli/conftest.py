@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.cli.command_line import CommandLine
-from tests.integration.cli.zygote import Zygote
+from tests.integration.cli.zygote import ForkServer
 from tests.servers.processes import Processes
 from tests.servers.valkey import Valkey
 from tests.unit.worker.configuration.environment import forget_settings
@@ -20,8 +20,8 @@ SOON = {
 
 
 @pytest.fixture(scope="session")
-def zygote() -> Iterator[Zygote]:
-    started = Zygote()
+def fork_server() -> Iterator[ForkServer]:
+    started = ForkServer()
     yield started
     started.close()
 
@@ -35,10 +35,10 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def bare_cli(
-    clean_environment: Path, processes: Processes, zygote: Zygote, sqlite_url: str
+    clean_environment: Path, processes: Processes, fork_server: ForkServer, sqlite_url: str
 ) -> CommandLine:
     """A command line without a ledger, without servers, without jobs."""
-    return CommandLine(clean_environment, processes, zygote, sqlite_url)
+    return CommandLine(clean_environment, processes, fork_server, sqlite_url)
 
 
 @pytest.fixture

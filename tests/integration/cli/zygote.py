@@ -19,7 +19,7 @@ from failsoft.worker.cli import load_command
 COMMANDS = ("worker", "dispatch", "jobs", "engines", "ledger", "doctor", "dev")
 
 
-class Zygote:
+class ForkServer:
     """The process, seen from the tests."""
 
     def __init__(self) -> None:

@@ -12,15 +12,15 @@ from failsoft.ledger.upgrade.run import upgrade
 from failsoft.ledger.upgrade.scripts import load
 from failsoft.worker.exit_codes import CONFIG, OK
 from tests.integration.cli.command_line import CommandLine
-from tests.integration.cli.zygote import Zygote
+from tests.integration.cli.zygote import ForkServer
 from tests.integration.upgrades.next_release import ADDITIVE, TABLES
 from tests.servers.processes import Processes
 from tests.unit.worker.configuration.environment import forget_settings
 
 
 @pytest.fixture(scope="module")
-def commands() -> Iterator[Zygote]:
-    commands = Zygote()
+def commands() -> Iterator[ForkServer]:
+    commands = ForkServer()
     yield commands
     commands.close()
 
@@ -33,7 +33,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def cli(
-    clean_environment: Path, processes: Processes, commands: Zygote, ledger_url: str
+    clean_environment: Path, processes: Processes, commands: ForkServer, ledger_url: str
 ) -> CommandLine:
     return CommandLine(clean_environment, processes, commands, ledger_url)
 
