@@ -16,7 +16,7 @@ import pytest
 
 from tests import environment
 from tests.deployments.shared import EngineDeployment
-from tests.servers.fork_server import ForkServer
+from tests.servers.fork_server import COMMAND_LINE, WORKER, ForkServer
 from tests.servers.postgresql.pgbouncer import PgBouncer
 from tests.servers.postgresql.postgres import Postgres
 from tests.servers.postgresql.postgres_pair import PostgresPair
@@ -144,8 +144,15 @@ def ledger_url(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="session")
 def fork_server() -> Iterator[ForkServer]:
     """Forks the workers of a session."""
-    with ForkServer() as fork_server:
-        yield fork_server
+    with ForkServer(*WORKER) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def command_server() -> Iterator[ForkServer]:
+    """Forks the commands of a session."""
+    with ForkServer(*COMMAND_LINE) as started:
+        yield started
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
-"""The deployment of the acceptance tests, and a crew of workers that can be replaced quickly."""
+"""The deployment of the acceptance tests, and workers that are replaced quickly."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -37,7 +36,5 @@ def environment(acceptance: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 
 @pytest.fixture
-def crew(deployment: Deployment, tmp_path: Path) -> Iterator[ReplacedWorkers]:
-    crew = ReplacedWorkers(deployment, tmp_path / "cells")
-    yield crew
-    crew.end()
+def workers(deployment: Deployment, tmp_path: Path) -> ReplacedWorkers:
+    return ReplacedWorkers(deployment, tmp_path / "cells")

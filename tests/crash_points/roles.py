@@ -1,5 +1,6 @@
-"""What a process of the crew may be: a worker, or a program that dispatches or cancels a job."""
+"""What a process of the matrix may be: a worker, or a program that dispatches or cancels a job."""
 
+import sys
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
@@ -30,3 +31,9 @@ def cancel(job_id: str) -> None:
 ROLES: Mapping[str, Callable[..., None]] = MappingProxyType(
     {"work": work, "dispatch": dispatch, "dispatch-to-rq": dispatch_to_rq, "cancel": cancel}
 )
+
+
+def main() -> None:
+    """Play the role that the arguments name, with the crash points of the environment armed."""
+    _, role, *words = sys.argv
+    ROLES[role](*words)

@@ -27,57 +27,57 @@ class Scenario(NamedTuple):
     """How a point is reached by a job of that id, and what is left to do afterwards."""
 
     begin: Callable[[Deployment, ReplacedWorkers, str], object]
-    then: Callable[[Deployment, ReplacedWorkers, str], object] = lambda deployment, crew, job_id: (
-        None
+    then: Callable[[Deployment, ReplacedWorkers, str], object] = (
+        lambda deployment, workers, job_id: None
     )
     ends: JobState = JobState.SUCCEEDED
 
 
-def run(deployment: Deployment, crew: ReplacedWorkers, job_id: str) -> None:
+def run(deployment: Deployment, workers: ReplacedWorkers, job_id: str) -> None:
     deployment.app.dispatcher.dispatch(crossing, SCRIPT, job_id=job_id)
 
 
-def run_slowly(deployment: Deployment, crew: ReplacedWorkers, job_id: str) -> None:
+def run_slowly(deployment: Deployment, workers: ReplacedWorkers, job_id: str) -> None:
     deployment.app.dispatcher.dispatch(crossing, SLOW_SCRIPT, job_id=job_id)
 
 
-def run_later(deployment: Deployment, crew: ReplacedWorkers, job_id: str) -> None:
+def run_later(deployment: Deployment, workers: ReplacedWorkers, job_id: str) -> None:
     deployment.app.dispatcher.dispatch(crossing, SCRIPT, job_id=job_id, delay=BRIEF)
 
 
-def dispatch(deployment: Deployment, crew: ReplacedWorkers, job_id: str) -> None:
-    crew.start_role("dispatch", job_id)
+def dispatch(deployment: Deployment, workers: ReplacedWorkers, job_id: str) -> None:
+    workers.start_role("dispatch", job_id)
 
 
-def dispatch_again(deployment: Deployment, crew: ReplacedWorkers, job_id: str) -> None:
+def dispatch_again(deployment: Deployment, workers: ReplacedWorkers, job_id: str) -> None:
     """Do what a caller does who saw no answer: the same dispatch again, under the same id."""
     deployment.app.dispatcher.dispatch(crossing, SCRIPT, job_id=job_id)
 
 
-def dispatch_to_nobody(deployment: Deployment, crew: ReplacedWorkers, job_id: str) -> None:
-    crew.start_role("dispatch-to-rq", job_id, FAILSOFT_REDIS_URL=NOWHERE)
+def dispatch_to_nobody(deployment: Deployment, workers: ReplacedWorkers, job_id: str) -> None:
+    workers.start_role("dispatch-to-rq", job_id, FAILSOFT_REDIS_URL=NOWHERE)
 
 
-def cancel(deployment: Deployment, crew: ReplacedWorkers, job_id: str) -> None:
+def cancel(deployment: Deployment, workers: ReplacedWorkers, job_id: str) -> None:
     # Dispatched here, where nothing is armed: a crash at another cell's dispatch is not for it.
     deployment.app.dispatcher.dispatch(crossing, SCRIPT, job_id=job_id, delay=HOUR)
-    crew.start_role("cancel", job_id)
+    workers.start_role("cancel", job_id)
 
 
-def cancel_again(deployment: Deployment, crew: ReplacedWorkers, job_id: str) -> None:
+def cancel_again(deployment: Deployment, workers: ReplacedWorkers, job_id: str) -> None:
     deployment.app.ledger.cancel(job_id, "a person")
 
 
-def lose_the_message(deployment: Deployment, crew: ReplacedWorkers, job_id: str) -> None:
+def lose_the_message(deployment: Deployment, workers: ReplacedWorkers, job_id: str) -> None:
     record(deployment, job_id)
 
 
-def lose_the_worker(deployment: Deployment, crew: ReplacedWorkers, job_id: str) -> None:
+def lose_the_worker(deployment: Deployment, workers: ReplacedWorkers, job_id: str) -> None:
     record(deployment, job_id)
     claim(deployment, deployment.app.ledger.get(job_id))
 
 
-def lose_every_worker(deployment: Deployment, crew: ReplacedWorkers, job_id: str) -> None:
+def lose_every_worker(deployment: Deployment, workers: ReplacedWorkers, job_id: str) -> None:
     """Lose two leases by hand; the rescuers find the third."""
     record(deployment, job_id)
     for _ in range(2):
@@ -88,7 +88,7 @@ def lose_every_worker(deployment: Deployment, crew: ReplacedWorkers, job_id: str
     claim(deployment, deployment.app.ledger.get(job_id))
 
 
-def wait_in_a_queue(deployment: Deployment, crew: ReplacedWorkers, job_id: str) -> None:
+def wait_in_a_queue(deployment: Deployment, workers: ReplacedWorkers, job_id: str) -> None:
     """Wait behind somebody else's message on a queue whose worker is busy for ever."""
     deployment.app.ledger.beat(WorkerRecord("busy", "rq", "narrow", "here", 1, 1), HOUR)
     deployment.app.dispatcher.dispatch(waiting, SCRIPT, job_id=job_id)

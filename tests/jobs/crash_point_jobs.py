@@ -1,7 +1,7 @@
-"""The job of the matrix: it is tried again soon where it raises, and every step has an effect log.
+"""The jobs of the crash-point matrix: they are tried again soon where they raise.
 
-Whoever of the crew imports it is armed by that: a job that crashed before, from another cell's
-misfortune, runs in a child process, and must meet its own there.
+To import this module arms the process: a job that crashed before, at another cell's point, runs in
+a child process, and must reach its own point there.
 """
 
 import os
