@@ -113,7 +113,7 @@ def last_to_end(evidence: Evidence, healed: int) -> Mapping[str, Any]:
         return {}
     seconds = {(each.opens - healed) / 1e6: each.event for each in last.moments}
     told = [f"{at:+.1f} s {e.kind} {e.detail} by {e.actor}" for at, e in seconds.items()]
-    return {"job": last.job_id, "deed": last.deed.model_dump(), "events since the heal": told}
+    return {"job": last.job_id, "script": last.script.model_dump(), "events since the heal": told}
 
 
 def _repeated(case: Case) -> int:
@@ -121,7 +121,7 @@ def _repeated(case: Case) -> int:
 
 
 def _once(case: Case) -> int:
-    return sum(1 for line in case.begun if line.step == case.deed.in_doubt)
+    return sum(1 for line in case.begun if line.step == case.script.in_doubt)
 
 
 def _late(case: Case) -> int:

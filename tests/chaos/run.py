@@ -32,7 +32,7 @@ from tests.chaos.promises.checks import vacuous, violations
 from tests.chaos.promises.requests import healthy_again
 from tests.chaos.report import Report, count, last_to_end
 from tests.chaos.stalls import Stalls
-from tests.chaos.system.servers import Surroundings
+from tests.chaos.system.servers import Servers
 from tests.chaos.system.topology import Topology
 from tests.chaos.workload.app_transactions import orders_in
 from tests.chaos.workload.business_table import effects_in
@@ -72,15 +72,15 @@ class Run:
 
     def __call__(self) -> Report:
         """Run to the end; whatever happens, nothing is left running."""
-        surroundings = Surroundings(self.folder, self.plan.ledger)
+        servers = Servers(self.folder, self.plan.ledger)
         try:
             self.progress.phase("servers start")
-            surroundings.start()
-            topology = Topology(surroundings, self.plan.seed, self.plan.rate)
+            servers.start()
+            topology = Topology(servers, self.plan.seed, self.plan.rate)
             with topology, self.stalls:
                 return self._perform(topology)
         finally:
-            surroundings.stop()
+            servers.stop()
 
     def _perform(self, topology: Topology) -> Report:
         self.progress.phase("processes start, and load begins")
@@ -95,7 +95,7 @@ class Run:
         self._timed("tail", lambda: _within(PATIENCE, lambda: _is_healthy(topology, healed)))
         topology.retire_dispatchers()
         self.progress.phase("drain")
-        ledger = SqlLedger(topology.surroundings.database)
+        ledger = SqlLedger(topology.servers.database)
         for schedule in SCHEDULED:
             ledger.pause_schedule(schedule)
         self._timed("drain", lambda: drain(ledger, self.plan.drain))
@@ -127,7 +127,7 @@ class Run:
         nemeses: Sequence[Nemesis],
         healed: int,
     ) -> Report:
-        database = topology.surroundings.database
+        database = topology.servers.database
         evidence = self._timed("gather", lambda: self._gather(topology, journal))
         found = [*chain.from_iterable(each.violations for each in verify(database))]
         found += violations(evidence, healed)
@@ -160,7 +160,7 @@ class Run:
             _gather(topology),
             strikes=[*journal.fired, *self.stalls.found],
             workers=topology.worker_names(),
-            orders=orders_in(topology.surroundings.database),
+            orders=orders_in(topology.servers.database),
         )
 
     def _timed(self, what: str, do: Callable[[], T]) -> T:
@@ -173,31 +173,31 @@ class Run:
 
 def all_nemeses(topology: Topology) -> list[Nemesis]:
     """Every misfortune that this topology can have."""
-    surroundings = topology.surroundings
+    servers = topology.servers
     return [
         *OfProcesses(topology).all(),
         *OfLinks(topology).all(),
-        *OfValkey(surroundings.valkey).all(),
-        *OfRabbitMQ(surroundings.rabbitmq).all(),
-        *of_ledger(surroundings),
-        *OfClock(surroundings.clock).all(),
+        *OfValkey(servers.valkey).all(),
+        *OfRabbitMQ(servers.rabbitmq).all(),
+        *of_ledger(servers),
+        *OfClock(servers.clock).all(),
         *OfStrangers(topology).all(),
         *OfCommands(topology).all(),
     ]
 
 
 def _gather(topology: Topology) -> Evidence:
-    ledger = SqlLedger(topology.surroundings.database)
+    ledger = SqlLedger(topology.servers.database)
     histories = [history_of(ledger, job.id) for job in ledger.list_jobs(limit=ALL)]
     asked = operations(path for path in topology.operation_logs if path.exists())
     offset = time.time_ns() // 1000 - now()
-    clock = topology.surroundings.clock
+    clock = topology.servers.clock
     leaps = clock.leaps if clock is not None else ()
     return gather(
         histories,
         asked,
-        read(topology.witness),
-        effects=effects_in(topology.surroundings.database),
+        read(topology.effect_log),
+        effects=effects_in(topology.servers.database),
         schedules=ledger.schedules()[1],
         freezes=topology.freezes,
         time=Timeline(offset, leaps),

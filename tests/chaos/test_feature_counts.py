@@ -5,11 +5,11 @@ from tests.chaos.check_tests.job_histories import Story, told
 from tests.chaos.feature_counts import IN_OTHER_ENDS, IN_SUCCESSES, met, never_met
 from tests.chaos.plan import Plan
 from tests.chaos.workload.definitions import in_loop
-from tests.chaos.workload.script import Deed
+from tests.chaos.workload.script import Script
 
 
 def test_only_what_ended_well_is_counted() -> None:
-    in_transaction = Deed(label="tx", tx_at=1)
+    in_transaction = Script(label="tx", tx_at=1)
     good = Story("good", in_transaction, in_loop.name)
     failed = Story("failed", in_transaction, in_loop.name).ends(JobState.FAILED)
 

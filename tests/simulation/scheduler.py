@@ -52,7 +52,7 @@ class Task:
         return max(self.wakes_at, self.process.frozen_until)
 
 
-class Conductor:
+class TaskScheduler:
     """Hands the baton on, and lets time pass when nobody wants it.
 
     Attributes:

@@ -23,11 +23,11 @@ from failsoft.job_engine.records.message import KeyRing
 from failsoft.job_engine.records.pauses import Pause
 from failsoft.job_engine.telemetry import Event
 from tests.simulation.clocks import LedgerTime, ProcessClock
-from tests.simulation.fault_rates import Weather
+from tests.simulation.fault_rates import FaultRates
 from tests.simulation.jobs.definitions import QUEUE, TICKS, Jobs
 from tests.simulation.processes.broker import Broker
 from tests.simulation.processes.ledger_access import DistantLedger, Outage
-from tests.simulation.scheduler import Conductor, Process
+from tests.simulation.scheduler import Process, TaskScheduler
 
 PRIMARY, FALLBACK = "rq", "dramatiq"
 BUDGET = timedelta(seconds=1)
@@ -54,8 +54,8 @@ class QuietEngineSet(EngineSet):
 
 
 @dataclass
-class Scene:
-    """One run's world: time, weather, the ledger, the brokers, the jobs.
+class SharedState:
+    """One run's world: time, faults, the ledger, the brokers, the jobs.
 
     Attributes:
         accepted: The ids of the jobs that were accepted.
@@ -67,8 +67,8 @@ class Scene:
         late_tick: What was wrong with the schedule once the ledger's clock was right again.
     """
 
-    conductor: Conductor
-    weather: Weather
+    scheduler: TaskScheduler
+    faults: FaultRates
     kept: Ledger
     outage: Outage
     brokers: Mapping[str, Broker]
@@ -107,7 +107,7 @@ class Scene:
 
     def hear(self, event: Event) -> None:
         """Note what was told."""
-        self.weather.notice(event.kind)
+        self.faults.notice(event.kind)
 
     def repeat(
         self, process: Process, name: str, seconds: float, work: Callable[[], object]
@@ -118,22 +118,22 @@ class Scene:
             while True:
                 with suppress(LedgerError):
                     work()
-                self.conductor.sleep(self.weather.rng.uniform(0.8, 1.2) * seconds)
+                self.scheduler.sleep(self.faults.rng.uniform(0.8, 1.2) * seconds)
 
-        self.conductor.spawn(process, name, body)
+        self.scheduler.spawn(process, name, body)
 
 
 class Parts:
     """The product, put together for one process as `failsoft.worker.wiring` does it."""
 
-    def __init__(self, scene: Scene) -> None:
-        rng, listener = scene.weather.rng, scene.hear
+    def __init__(self, shared: SharedState) -> None:
+        rng, listener = shared.faults.rng, shared.hear
         skew = timedelta(seconds=rng.uniform(-SKEW, SKEW))
-        self.clock = clock = ProcessClock(scene.conductor, skew)
-        self.ledger = DistantLedger(scene.kept, scene.conductor, scene.weather, scene.outage)
-        scene.ledgers.append(self.ledger)
+        self.clock = clock = ProcessClock(shared.scheduler, skew)
+        self.ledger = DistantLedger(shared.kept, shared.scheduler, shared.faults, shared.outage)
+        shared.ledgers.append(self.ledger)
         self.keys = KeyRing(self.ledger.signing_keys, clock)
-        known = {name: Engine(broker, DirectCaller()) for name, broker in scene.brokers.items()}
+        known = {name: Engine(broker, DirectCaller()) for name, broker in shared.brokers.items()}
         self.engines = QuietEngineSet(known, POLICY, clock=clock, listener=listener, rng=rng)
         live = LiveWorkers(self.ledger, clock)
         self.router = Router((PRIMARY, FALLBACK), (), self.engines, live)
@@ -148,6 +148,6 @@ class Parts:
         stager = Stager(*parts, rng=rng, listener=listener)
         rescuer = Rescuer(*parts, listener=listener, looks_every=LOOKS_EVERY)
         cron = CronScheduler(
-            self.ledger, scene.jobs.catalogue, clock=clock, listener=listener, rng=rng
+            self.ledger, shared.jobs.catalogue, clock=clock, listener=listener, rng=rng
         )
         self.maintenance = Maintenance(self.engines, stager, rescuer, cron)

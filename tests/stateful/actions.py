@@ -31,7 +31,7 @@ PICKUP = timedelta(seconds=10)
 ALL = 100
 
 
-class Play:
+class LedgerActions:
     """One ledger beside the one in memory, the jobs in both, and the tickets ever issued."""
 
     def __init__(self, bench: Bench) -> None:

@@ -21,7 +21,7 @@ from tests.chaos.history.timeline import RIGHT, STEADY, Timeline, marked
 from tests.chaos.workload.business_table import Effect
 from tests.chaos.workload.effect_log import ANSWERED, BEGIN, END, Line
 from tests.chaos.workload.operations import OK, Operation
-from tests.chaos.workload.script import Deed
+from tests.chaos.workload.script import Script
 
 ENDS = {JobState.SUCCEEDED: "succeed", JobState.FAILED: "fail", JobState.CANCELLED: "stop"}
 ERROR = ErrorRecord("tests.chaos.workload.steps.ScriptedError", "step-1")
@@ -32,13 +32,13 @@ class Story:
 
     Attributes:
         row: Its row, but for what the story fills in.
-        lines: What the witness saw.
+        lines: What the effect log saw.
         operations: What was asked of it.
         effects: The rows of its transactions.
     """
 
-    def __init__(self, job_id: str, deed: Deed, name: str = "chaos-in-thread") -> None:
-        self._deed = deed
+    def __init__(self, job_id: str, script: Script, name: str = "chaos-in-thread") -> None:
+        self._script = script
         self.row = JobRecord(
             job_id, name, "chaos-threads", JobState.SUCCEEDED, "rq", 1, "", "sha", instant(1)
         )
@@ -99,7 +99,7 @@ class Story:
         self, kind: str, invoked: float, returned: float | None = None, **other: Any
     ) -> "Story":
         """Let something be asked of it."""
-        given: dict[str, Any] = {"op": f"op-{len(self.operations)}", "label": self._deed.label}
+        given: dict[str, Any] = {"op": f"op-{len(self.operations)}", "label": self._script.label}
         given |= other
         outcome: dict[str, Any] = {} if returned is None else {"outcome": OK, "job_id": self.row.id}
         ended = None if returned is None else int(returned * SECOND)
@@ -139,7 +139,7 @@ class Story:
         created, began, ended = self._times
         row = replace(
             self.row,
-            payload=self.row.payload or self._deed.model_dump_json(),
+            payload=self.row.payload or self._script.model_dump_json(),
             created_at=instant(created),
             finished_at=instant(ended) if self.row.state.is_terminal else None,
         )

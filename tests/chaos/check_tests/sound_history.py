@@ -19,11 +19,11 @@ from tests.chaos.history.evidence import Case, Evidence, gather
 from tests.chaos.history.timeline import EPOCH
 from tests.chaos.workload.effect_log import BEGIN, END, Line
 from tests.chaos.workload.operations import DISPATCH, OK, Operation
-from tests.chaos.workload.script import Deed
+from tests.chaos.workload.script import Script
 
 JOB, LABEL = "job-1", "dispatcher-1-1-1"
 SECOND = 1_000_000
-DEED = Deed(label=LABEL, paces=[0.0, 0.0])
+SCRIPT = Script(label=LABEL, paces=[0.0, 0.0])
 
 
 def instant(seconds: float) -> Any:
@@ -91,7 +91,7 @@ ROW = JobRecord(
     JobState.SUCCEEDED,
     "dramatiq",
     2,
-    DEED.model_dump_json(),
+    SCRIPT.model_dump_json(),
     "sha",
     instant(1),
     claims=2,

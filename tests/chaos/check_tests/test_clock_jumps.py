@@ -19,14 +19,14 @@ from tests.chaos.promises.checks import OF_EACH_JOB
 from tests.chaos.workload.definitions import by_the_minute, every_tick, no_overlap
 from tests.chaos.workload.handlers import NOTHING, SLEEP, WAIT
 from tests.chaos.workload.operations import DISPATCH, SEND
-from tests.chaos.workload.script import Deed
+from tests.chaos.workload.script import Script
 
 Check = Callable[[Case], Iterator[Violation]]
 
-DELAYED = Deed(label="delayed", delay=1.0)
-SLEEPS = Deed(label="sleeps", paces=[0.0, 0.0], sleep_after=1)
-WAITS = Deed(label="waits", waits_after=1)
-EXPIRES = Deed(label="expires", expires_in=1.5)
+DELAYED = Script(label="delayed", delay=1.0)
+SLEEPS = Script(label="sleeps", paces=[0.0, 0.0], sleep_after=1)
+WAITS = Script(label="waits", waits_after=1)
+EXPIRES = Script(label="expires", expires_in=1.5)
 
 
 def jump(mark: int, began: float, ended: float) -> Timeline:
@@ -40,7 +40,7 @@ def of(story: Story, time: Timeline) -> Case:
 
 
 def done() -> Story:
-    story = Story("job", Deed(label="done")).asked(DISPATCH, 0.9, 1.1, answer={"created": True})
+    story = Story("job", Script(label="done")).asked(DISPATCH, 0.9, 1.1, answer={"created": True})
     story.begins(2.0).records("step-1", StepKind.RUN, 2.5)
     return story.ends(JobState.SUCCEEDED, result="1")
 
@@ -142,7 +142,7 @@ def test_what_expired_by_the_clock_that_told_it_is_not_begun() -> None:
 
 def tick(seconds: int, name: str, created: float) -> Story:
     moment = instant(seconds)
-    story = Story(f"tick-{seconds}", Deed(label="from the schedule"), name)
+    story = Story(f"tick-{seconds}", Script(label="from the schedule"), name)
     story.at(created, created + 0.2, created + 1).begins(created + 0.3)
     key = f"schedule:{name}:{moment.isoformat()}"
     return story.ends(JobState.SUCCEEDED, idempotency_key=key)

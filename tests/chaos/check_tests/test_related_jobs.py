@@ -26,26 +26,26 @@ from tests.chaos.workload.definitions import (
 )
 from tests.chaos.workload.handlers import FAILED, INVOKED
 from tests.chaos.workload.operations import UNIQUE
-from tests.chaos.workload.script import Deed
+from tests.chaos.workload.script import Script
 
 Check = Callable[[Evidence], Iterator[Violation]]
 MODULES = {module.__name__ for module in (children, failures, flow, keys, limits, ticks)}
 OF_FEATURES = [check for check in OF_THE_RUN if check.__module__ in MODULES]
 
-CHILD = Deed(label="its child")
+CHILD = Script(label="its child")
 ALL_OF_THEM = GroupResult(group_id="flow", total=2, succeeded=1, failed=1, cancelled=0)
 
 
 def parent(met: str = "1", moment: float = 3.5) -> Story:
-    return Story("parent", Deed(label="parent", child=CHILD)).meets(INVOKED.name, met, moment)
+    return Story("parent", Script(label="parent", child=CHILD)).meets(INVOKED.name, met, moment)
 
 
-def child(job_id: str = "child", deed: Deed = CHILD) -> Story:
-    return Story(job_id, deed, INVOKED.name).ends(JobState.SUCCEEDED, result="1")
+def child(job_id: str = "child", script: Script = CHILD) -> Story:
+    return Story(job_id, script, INVOKED.name).ends(JobState.SUCCEEDED, result="1")
 
 
 def failed() -> Story:
-    return Story("failed", Deed(label="failed")).ends(JobState.FAILED, error=ERROR)
+    return Story("failed", Script(label="failed")).ends(JobState.FAILED, error=ERROR)
 
 
 def hooked(job_id: str = "hooked", of: str = "failed", error: str = ERROR.type) -> Story:
@@ -58,14 +58,14 @@ def hooked(job_id: str = "hooked", of: str = "failed", error: str = ERROR.type) 
         error_message="",
         attempts=3,
     )
-    story = Story(job_id, Deed(), hook.name).at(3, 4, 5)
+    story = Story(job_id, Script(), hook.name).at(3, 4, 5)
     return story.ends(JobState.SUCCEEDED, payload=failure.model_dump_json())
 
 
-def link(place: int, *, size: int = 2, **deed: Any) -> Story:
+def link(place: int, *, size: int = 2, **script: Any) -> Story:
     began = 2.0 + 2 * place
-    doing = Deed(label=f"flow-{place}", flow="flow", place=place, size=size)
-    story = Story(f"flow-{place}", doing.model_copy(update=deed)).at(1, began, began + 1)
+    doing = Script(label=f"flow-{place}", flow="flow", place=place, size=size)
+    story = Story(f"flow-{place}", doing.model_copy(update=script)).at(1, began, began + 1)
     return story.begins(began).ends(JobState.SUCCEEDED, result="1")
 
 
@@ -86,8 +86,8 @@ def cancelled(story: Story, actor: str = "sequel") -> Story:
 
 def tick(seconds: int, name: str = every_tick.name, job_id: str = "") -> Story:
     moment = instant(seconds)
-    deed = Deed(label="from the schedule")
-    story = Story(job_id or f"tick-{seconds}", deed, name).at(seconds, seconds + 1, seconds + 1.5)
+    script = Script(label="from the schedule")
+    story = Story(job_id or f"tick-{seconds}", script, name).at(seconds, seconds + 1, seconds + 1.5)
     key = f"schedule:{name}:{moment.isoformat()}"
     return story.ends(JobState.SUCCEEDED, idempotency_key=key).begins(seconds + 1)
 
@@ -98,13 +98,13 @@ def until(seconds: int, name: str = every_tick.name) -> list[ScheduleRecord]:
 
 
 def of_key(number: int, created: float, ended: float, customer: str = "acme") -> Story:
-    deed = Deed(label=f"{number}@{customer}", customer=customer)
-    story = Story(f"unique-{number}", deed, one_each.name).at(created, created + 0.1, ended)
+    script = Script(label=f"{number}@{customer}", customer=customer)
+    story = Story(f"unique-{number}", script, one_each.name).at(created, created + 0.1, ended)
     return story.asked(UNIQUE, created - 0.1, created + 0.1).begins(created + 0.2)
 
 
 def limited(number: int, began: float, ended: float) -> Story:
-    story = Story(f"limited-{number}", Deed(label=str(number), customer="acme"), two_at_once.name)
+    story = Story(f"limited-{number}", Script(label=str(number), customer="acme"), two_at_once.name)
     story.at(1, began - 0.1, ended + 0.1).begins(began)
     end = story.lines.pop()
     story.lines.append(replace(end, at=int(ended * SECOND)))

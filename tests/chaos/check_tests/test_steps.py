@@ -1,4 +1,4 @@
-"""Each check of the witness passes what is right and finds what was doctored."""
+"""Each check of the effect log passes what is right and finds what was doctored."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -10,9 +10,9 @@ from failsoft.job_engine.records.job import StepKind
 from failsoft.job_engine.records.states import JobState
 from tests.chaos.check_tests.sound_history import (
     ATTEMPTS,
-    DEED,
     LINES,
     OPERATIONS,
+    SCRIPT,
     SECOND,
     STEPS,
     case,
@@ -123,8 +123,8 @@ def test_the_end_of_a_step_proves_it_only_for_its_own_attempt() -> None:
 def test_a_once_step_that_began_twice_is_found_unless_it_was_verified() -> None:
     # As it stands, step-2 was begun by both attempts: right for a plain step only.
     for verified in (False, True):
-        deed = DEED.model_copy(update={"once_at": 2, "verified": verified})
-        its = case(payload=deed.model_dump_json())
+        script = SCRIPT.model_copy(update={"once_at": 2, "verified": verified})
+        its = case(payload=script.model_dump_json())
 
         assert bool(list(of_steps.once_begins_once(its))) is not verified
 
@@ -134,8 +134,8 @@ def test_a_verified_step_may_be_recorded_by_who_found_it_done() -> None:
     done_by_the_first = [*LINES[:3], line(END, "step-2", 1, 3.9)]
 
     for verified in (False, True):
-        deed = DEED.model_copy(update={"once_at": 2, "verified": verified})
-        its = case(done_by_the_first, steps=found, payload=deed.model_dump_json())
+        script = SCRIPT.model_copy(update={"once_at": 2, "verified": verified})
+        its = case(done_by_the_first, steps=found, payload=script.model_dump_json())
 
         assert bool(list(of_steps.recorded_was_done(its))) is not verified
 
@@ -146,8 +146,8 @@ def test_a_verified_step_may_be_recorded_by_who_found_it_done() -> None:
 def test_a_job_is_held_only_for_a_step_in_doubt(
     once_at: int, *, verified: bool, complains: bool
 ) -> None:
-    deed = DEED.model_copy(update={"once_at": once_at, "verified": verified})
+    script = SCRIPT.model_copy(update={"once_at": once_at, "verified": verified})
     steps = [STEPS[0], replace(STEPS[1], kind=StepKind.INTENT)]
-    its = case(state=JobState.HELD, steps=steps, payload=deed.model_dump_json())
+    its = case(state=JobState.HELD, steps=steps, payload=script.model_dump_json())
 
     assert bool(list(of_ends.ended(its))) is complains

@@ -38,7 +38,7 @@ class OfLinks:
 
     def _silences(self) -> list[Nemesis]:
         """A ledger that takes what it is told and never answers, for longer than a lease."""
-        if self._topology.surroundings.postgres is None:
+        if self._topology.servers.postgres is None:
             return []
         kind = "link: a ledger that is silent for longer than a lease"
         return [Nemesis(kind, LANE, self._silent_ledger, 1.5 * SECONDS, 3.5 * SECONDS)]

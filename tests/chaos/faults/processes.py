@@ -46,7 +46,7 @@ class OfProcesses:
 
     def _skews(self) -> Sequence[Nemesis]:
         # Where the ledger is a file, its clock is that of the host, and a host has only one.
-        around = self._topology.surroundings
+        around = self._topology.servers
         if around.skewer is None or around.postgres is None:
             return []
         return [Nemesis("skew a clock", LANE, self._hit(self._skew), 1.5, 4)]
@@ -76,10 +76,10 @@ class OfProcesses:
 
     def _freeze(self, actor: Actor, rng: Random) -> Iterator[str | None]:
         frozen: list[bool] = []
-        if self._topology.surroundings.postgres is None:
+        if self._topology.servers.postgres is None:
             # Halted within a write it would halt SQLite, and with it everyone.
             with suppress(LedgerUnavailableError):
-                self._topology.surroundings.database.write(lambda _: frozen.append(actor.freeze()))
+                self._topology.servers.database.write(lambda _: frozen.append(actor.freeze()))
         else:
             frozen.append(actor.freeze())
         try:

@@ -21,7 +21,7 @@ from itertools import pairwise
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FOR_EVER = 1 << 62
-#: By how much the ledger's clock and the witness's may disagree, in microseconds.
+#: By how much the ledger's clock and the effect log's may disagree, in microseconds.
 TICK = 50_000
 #: By how much the clock is set ahead and back.
 JUMP = timedelta(seconds=75)

@@ -32,8 +32,8 @@ AFTERWARDS = int(4 * LEASE.total_seconds() * 1e6)
 
 def errors_are_its_own(case: Case) -> Iterator[Violation]:
     """Find jobs with more errors than their script raises."""
-    job, deed = case.history.job, case.deed
-    raises = deed.failures if deed.fails_at else 0
+    job, script = case.history.job, case.script
+    raises = script.failures if script.fails_at else 0
     if job.errors > raises:
         found = f"{job.errors} errors, of which it raises {raises} at most: {job.error}"
         yield Violation(case.job_id, "charge", "a job's errors are its own", found)

@@ -33,17 +33,17 @@ def ended_for_a_reason(case: Case) -> Iterator[Violation]:
 
 def _complete(case: Case) -> Iterator[Violation]:
     done = [step.name for step in case.done]
-    if done != case.deed.step_names:
-        found = f"it did {done} of {case.deed.step_names}"
+    if done != case.script.step_names:
+        found = f"it did {done} of {case.script.step_names}"
         yield Violation(case.job_id, "I4", "who succeeds has done every step", found)
-    if case.history.job.result != str(len(case.deed.paces)):
-        found = f"got {case.history.job.result} from {len(case.deed.paces)} steps"
+    if case.history.job.result != str(len(case.script.paces)):
+        found = f"got {case.history.job.result} from {len(case.script.paces)} steps"
         yield Violation(case.job_id, "I4", "the result is the handler's", found)
 
 
 def _is_in_doubt(case: Case) -> bool:
     intents = [step.name for step in case.history.steps if step.kind is StepKind.INTENT]
-    return case.deed.in_doubt in intents
+    return case.script.in_doubt in intents
 
 
 def _crashed_out(case: Case) -> bool:
@@ -51,9 +51,9 @@ def _crashed_out(case: Case) -> bool:
 
 
 def _failed_by_script(case: Case) -> bool:
-    job, deed = case.history.job, case.deed
+    job, script = case.history.job, case.script
     told = job.error is not None and job.error.type.endswith("ScriptedError")
-    return told and deed.failures >= MAX_ATTEMPTS and job.errors == MAX_ATTEMPTS
+    return told and script.failures >= MAX_ATTEMPTS and job.errors == MAX_ATTEMPTS
 
 
 def _needed_nobody(case: Case) -> bool:

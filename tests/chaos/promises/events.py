@@ -56,7 +56,7 @@ def _met(case: Case) -> Mapping[str, list[Line]]:
 
 def _begins_to_wait(case: Case) -> int:
     """Return the earliest moment: the end of the step before the waits."""
-    before = step_name(case.deed.waits_after)
+    before = step_name(case.script.waits_after)
     ends = (line.at for line in case.lines if line.phase == END and line.step == before)
     return min(ends, default=case.created_at)
 

@@ -17,10 +17,10 @@ Flow = Sequence[Case]
 def all_or_none(evidence: Evidence) -> Iterator[Violation]:
     """Find chains and groups of which some jobs are there and some are not (I1)."""
     for flow in _flows(evidence).values():
-        last = flow[-1].deed
+        last = flow[-1].script
         wanted = last.size + is_group(flow)
-        if [case.deed.place for case in flow] != list(range(wanted)):
-            found = f"{[case.deed.label for case in flow]} of {wanted}"
+        if [case.script.place for case in flow] != list(range(wanted)):
+            found = f"{[case.script.label for case in flow]} of {wanted}"
             yield _broken(flow[0], "a flow is recorded as a whole", found)
 
 
@@ -45,7 +45,7 @@ def groups_complete(evidence: Evidence) -> Iterator[Violation]:
         succeeded = sum(case.state is JobState.SUCCEEDED for case in members)
         if not all(case.state.is_terminal for case in members):
             continue
-        if last.deed.when == "all_succeeded" and succeeded < len(members):
+        if last.script.when == "all_succeeded" and succeeded < len(members):
             yield from _is_cancelled(last, f"{succeeded} of {len(members)} succeeded")
         else:
             yield from _is_not_cancelled(last)
@@ -54,7 +54,7 @@ def groups_complete(evidence: Evidence) -> Iterator[Violation]:
 
 def is_group(flow: Flow) -> bool:
     """Tell a group from a chain: its completion stands behind its jobs."""
-    return flow[-1].deed.place == flow[-1].deed.size
+    return flow[-1].script.place == flow[-1].script.size
 
 
 def _waited_for(case: Case, others: Flow) -> Iterator[Violation]:
@@ -77,13 +77,13 @@ def _is_not_cancelled(case: Case) -> Iterator[Violation]:
 
 
 def _took_the_result(before: Case, after: Case) -> Iterator[Violation]:
-    took, result = after.deed.before, before.history.job.result
+    took, result = after.script.before, before.history.job.result
     if after.history.attempts and str(took) != result:
         yield _broken(after, "a chain passes results on", f"it took {took}, not {result}")
 
 
 def _was_told(last: Case, members: Flow) -> Iterator[Violation]:
-    told = last.deed.group
+    told = last.script.group
     if not last.history.attempts:
         return
     states = [case.state for case in members]
@@ -96,9 +96,9 @@ def _was_told(last: Case, members: Flow) -> Iterator[Violation]:
 def _flows(evidence: Evidence) -> Mapping[str, Flow]:
     flows: dict[str, list[Case]] = defaultdict(list)
     for case in evidence.cases.values():
-        if case.deed.flow:
-            flows[case.deed.flow].append(case)
-    return {name: sorted(flow, key=lambda case: case.deed.place) for name, flow in flows.items()}
+        if case.script.flow:
+            flows[case.script.flow].append(case)
+    return {name: sorted(flow, key=lambda case: case.script.place) for name, flow in flows.items()}
 
 
 def _broken(case: Case, rule: str, found: str) -> Violation:

@@ -52,7 +52,7 @@ def _runs_beside(other: Body, body: Body) -> bool:
 def _by_customer(evidence: Evidence) -> dict[str, Sequence[Body]]:
     bodies: dict[str, list[Body]] = defaultdict(list)
     for case in evidence.of_name(two_at_once.name):
-        bodies[case.deed.customer] += _bodies(case)
+        bodies[case.script.customer] += _bodies(case)
     return {customer: found for customer, found in bodies.items() if found}
 
 

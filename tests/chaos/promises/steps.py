@@ -1,6 +1,6 @@
-"""What the witness saw, against what the ledger says and docs/protocol.md promises.
+"""What the effect log saw, against what the ledger says and docs/protocol.md promises.
 
-A step begins at the instant at which its authority check is answered, while the witness sees the
+A step begins at the instant at which its authority check is answered, while the effect log sees the
 first instruction of its body. A process that is halted between the two runs the body late: at
 most one step for each attempt that lost its authority. That, and no more, is let pass here.
 """
@@ -106,7 +106,7 @@ def effects_are_bounded(case: Case) -> Iterator[Violation]:
 
 def once_begins_once(case: Case) -> Iterator[Violation]:
     """Find steps that began again although nobody could know what had become of them (I6)."""
-    begun = [line for line in case.begun if line.step == case.deed.in_doubt]
+    begun = [line for line in case.begun if line.step == case.script.in_doubt]
     if len(begun) > 1:
         yield _broken(case, "I6", "a `once` step begins at most once", f"{begun}")
 
@@ -116,8 +116,8 @@ def recorded_was_done(case: Case) -> Iterator[Violation]:
 
     Of a verified `once` step another attempt may have found out that it was done.
     """
-    for step in (each for each in case.done if each.name != case.deed.in_transaction):
-        by_anybody = step.kind is StepKind.ONCE and case.deed.verified
+    for step in (each for each in case.done if each.name != case.script.in_transaction):
+        by_anybody = step.kind is StepKind.ONCE and case.script.verified
         done = [
             line
             for line in case.lines
@@ -155,7 +155,7 @@ def is_late(case: Case, line: Line) -> bool:
 
 def _turns(case: Case, lines: Iterable[Line]) -> Mapping[int, int]:
     """Count the steps of each attempt; those that begin together, after one answer, as one."""
-    turns = {(line.attempt, case.deed.turn_of(line.step)) for line in lines}
+    turns = {(line.attempt, case.script.turn_of(line.step)) for line in lines}
     return Counter(attempt for attempt, _ in turns)
 
 

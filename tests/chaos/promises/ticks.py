@@ -69,7 +69,7 @@ def no_overlap(evidence: Evidence) -> Iterator[Violation]:
 
 def tick_of(case: Case) -> datetime:
     """Return the tick that made a job."""
-    return datetime.fromisoformat(case.deed.label.removeprefix(f"schedule:{case.name}:"))
+    return datetime.fromisoformat(case.script.label.removeprefix(f"schedule:{case.name}:"))
 
 
 def _left_out(schedule: Schedule, tick: datetime, fired: Mapping[datetime, Case]) -> bool:

@@ -41,7 +41,7 @@ from tests.chaos.workload.operations import (
 )
 from tests.chaos.workload.random_requests import keyed_request, request
 from tests.chaos.workload.requests import Answer, Later, Request
-from tests.chaos.workload.script import Deed
+from tests.chaos.workload.script import Script
 
 #: The environment variable with the orders, as JSON.
 ORDERS = "CHAOS_ORDERS"
@@ -104,7 +104,7 @@ class DispatcherProcess:
         luck = self._rng.random()
         if luck < CONFLICTING:
             asked = keyed_request(self._orders.seed, seconds, other_work=True)
-            if asked.deed.label in self._acknowledged:
+            if asked.script.label in self._acknowledged:
                 return CONFLICT, asked
         if luck < CONFLICTING + KEYED:
             return DISPATCH, keyed_request(self._orders.seed, seconds)
@@ -120,7 +120,7 @@ class DispatcherProcess:
 
     def _ask(self, number: int, kind: str, asked: Request) -> None:
         """Ask, noting an operation for each job that is asked for."""
-        labels = [deed.label for deed in asked.deeds]
+        labels = [script.label for script in asked.scripts]
         ops = [self._log.invoke(f"{number}_{n}", kind, label) for n, label in enumerate(labels)]
         try:
             answers = asked.ask(self._app.dispatcher)
@@ -129,7 +129,7 @@ class DispatcherProcess:
         for op, label, answer in zip(ops, labels, answers, strict=True):
             self._note(op, label, answer, way=type(asked).__name__)
         if isinstance(answers[0], JobHandle):
-            self._follow(number, asked.deeds[0], asked.later, answers[0])
+            self._follow(number, asked.scripts[0], asked.later, answers[0])
 
     def _note(self, op: str, label: str, answer: Answer, *, way: str) -> None:
         if isinstance(answer, JobHandle):
@@ -139,22 +139,22 @@ class DispatcherProcess:
             outcome = INFO if isinstance(answer, LedgerError) else FAIL
             self._log.answer(op, outcome, error=type(answer).__name__)
 
-    def _follow(self, number: int, deed: Deed, later: Later, handle: JobHandle[int]) -> None:
+    def _follow(self, number: int, script: Script, later: Later, handle: JobHandle[int]) -> None:
         for n, seconds in enumerate(later.sends):
             self.stopping.wait(seconds)
-            op = self._log.invoke(f"{number}_send_{n}", SEND, deed.label, handle.id)
-            self._answer(op, partial(self._send, op, deed, handle.id))
+            op = self._log.invoke(f"{number}_send_{n}", SEND, script.label, handle.id)
+            self._answer(op, partial(self._send, op, script, handle.id))
         if later.cancel is not None:
             self.stopping.wait(later.cancel)
-            op = self._log.invoke(f"{number}_cancel", CANCEL, deed.label, handle.id)
+            op = self._log.invoke(f"{number}_cancel", CANCEL, script.label, handle.id)
             self._answer(op, lambda: {"result": str(handle.cancel())})
         if later.read is not None:
             self.stopping.wait(later.read)
-            op = self._log.invoke(f"{number}_read", READ, deed.label, handle.id)
+            op = self._log.invoke(f"{number}_read", READ, script.label, handle.id)
             self._answer(op, lambda: _seen(handle))
 
-    def _send(self, op: str, deed: Deed, job_id: str) -> dict[str, Any]:
-        to, key = (None, deed.label) if deed.by_key else (job_id, None)
+    def _send(self, op: str, script: Script, job_id: str) -> dict[str, Any]:
+        to, key = (None, script.label) if script.by_key else (job_id, None)
         # Twice: an event that is known is not kept again.
         for _ in range(2):
             self._app.dispatcher.send_event(EVENT, op, to=to, key=key, event_id=op)

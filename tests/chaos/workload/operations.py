@@ -27,7 +27,7 @@ class Operation:
         kind: `dispatch`; `conflict`, a dispatch under a key that stands for other work; `unique`,
             one that may find the job of another label; `cancel`; `read`; `send`, of an event
             that has the operation's name.
-        label: The label of the deed.
+        label: The label of the script.
         invoked: When it was called, in microseconds of the monotonic clock.
         returned: When it was answered; None if its process died first.
         outcome: `ok`, `fail` or `info`; `info` too if it was never answered.

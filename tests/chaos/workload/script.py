@@ -11,7 +11,7 @@ from failsoft.job_engine.records.groups import When
 
 
 class Does(StrEnum):
-    """What a piece of a deed is."""
+    """What a piece of a script is."""
 
     RUN = "run"
     ONCE = "once"
@@ -23,14 +23,14 @@ class Does(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Act:
-    """One piece of a deed: what it is, and the numbers of its steps."""
+class Action:
+    """One piece of a script: what it is, and the numbers of its steps."""
 
     does: Does
     numbers: tuple[int, ...] = ()
 
 
-class Deed(BaseModel):
+class Script(BaseModel):
     """What a job does.
 
     Attributes:
@@ -69,7 +69,7 @@ class Deed(BaseModel):
     waits_after: int = 0
     by_key: bool = False
     invokes_after: int = 0
-    child: "Deed | None" = None
+    child: "Script | None" = None
     delay: float = 0.0
     expires_in: float = 0.0
     priority: int = 0
@@ -102,26 +102,26 @@ class Deed(BaseModel):
         begins_with_others = step in {step_name(number) for number in range(first, last + 1)}
         return step_name(first) if begins_with_others else step
 
-    def acts(self) -> Iterator[Act]:
+    def actions(self) -> Iterator[Action]:
         """Return everything it does, in its order."""
         first, last = self.beside
         for number in range(1, len(self.paces) + 1):
             if not first < number <= last:
                 yield self._step(number)
             if number == self.sleep_after:
-                yield Act(Does.SLEEP)
+                yield Action(Does.SLEEP)
             if number == self.waits_after:
-                yield Act(Does.WAIT)
+                yield Action(Does.WAIT)
             if number == self.invokes_after:
-                yield Act(Does.INVOKE)
+                yield Action(Does.INVOKE)
 
-    def _step(self, number: int) -> Act:
+    def _step(self, number: int) -> Action:
         first, last = self.beside
         if number == first:
-            return Act(Does.BESIDE, tuple(range(first, last + 1)))
+            return Action(Does.BESIDE, tuple(range(first, last + 1)))
         if number == self.once_at:
-            return Act(Does.ONCE, (number,))
-        return Act(Does.TX if number == self.tx_at else Does.RUN, (number,))
+            return Action(Does.ONCE, (number,))
+        return Action(Does.TX if number == self.tx_at else Does.RUN, (number,))
 
 
 def step_name(number: int) -> str:
@@ -129,6 +129,6 @@ def step_name(number: int) -> str:
     return f"step-{number}"
 
 
-def deed_of_hook(failure: JobFailure) -> Deed:
+def script_of_hook(failure: JobFailure) -> Script:
     """Return what the job does that a failure set off."""
-    return Deed(label=f"failure of {failure.job_id}")
+    return Script(label=f"failure of {failure.job_id}")

@@ -22,12 +22,12 @@ from failsoft.ledger.schema.tables import sent_events
 from failsoft.ledger.upgrade.run import upgrade
 from failsoft.testing.ledger_suite import fixtures
 from failsoft.testing.ledger_suite.flow.chains import members
-from tests.deployments.deployment import PATIENCE, Stage
+from tests.deployments.deployment import PATIENCE, Deployment
 from tests.deployments.promises import assert_each_ran_once, assert_promises_kept
 from tests.faults.dispatch_load import charged, under_load
-from tests.faults.postgresql.lost_replies import LEASE, OTHER, STEP, Scene
-from tests.faults.support import by_road
-from tests.jobs.scripted import Act, in_thread
+from tests.faults.postgresql.lost_replies import LEASE, OTHER, STEP, LedgerCalls
+from tests.faults.support import through_proxy
+from tests.jobs.scripted import Script, in_thread
 from tests.servers.postgresql.postgres_pair import PostgresPair
 from tests.servers.processes import wait_until
 from tests.servers.proxy import TcpProxy
@@ -60,45 +60,50 @@ def the_primary_dies(pair: PostgresPair) -> None:
 @pytest.mark.fault("F43")
 @pytest.mark.parametrize("happens", [the_primary_dies, PostgresPair.switch_over])
 def test_a_promoted_replica_goes_on_with_every_accepted_job(
-    stage: Stage, postgres_pair: PostgresPair, gate: Path, happens: Callable[[PostgresPair], None]
+    deployment: Deployment,
+    postgres_pair: PostgresPair,
+    gate: Path,
+    happens: Callable[[PostgresPair], None],
 ) -> None:
-    stage.workers("threads", FAILSOFT_LEASE=LONG_LEASE)
-    running = stage.dispatch(in_thread, Act(steps=3, halt_at=2, gate=str(gate)), engines=("rq",))
-    stage.wait_for_step(running, "step-2")
+    deployment.workers("threads", FAILSOFT_LEASE=LONG_LEASE)
+    running = deployment.dispatch(
+        in_thread, Script(steps=3, halt_at=2, gate=str(gate)), engines=("rq",)
+    )
+    deployment.wait_for_step(running, "step-2")
 
-    with under_load(stage):
+    with under_load(deployment):
         happens(postgres_pair)
     gate.touch()
-    stage.wait_for_ends()
+    deployment.wait_for_ends()
 
     # A fail-over is no failure of a job's: its attempt goes on where it was.
-    assert stage.witness.times_begun(running.id) == {"step-1": 1, "step-2": 1, "step-3": 1}
-    assert charged(stage) == {}
-    assert_promises_kept(stage)
+    assert deployment.effect_log.times_begun(running.id) == {"step-1": 1, "step-2": 1, "step-3": 1}
+    assert charged(deployment) == {}
+    assert_promises_kept(deployment)
 
 
 @pytest.mark.fault("F43")
 def test_sessions_that_stay_open_to_a_demoted_primary_are_given_up(
-    stage_by_address: Stage, postgres_pair: PostgresPair, address: TcpProxy, gate: Path
+    deployment_by_address: Deployment, postgres_pair: PostgresPair, address: TcpProxy, gate: Path
 ) -> None:
     """One address that moves late, as a virtual IP or a DNS name does."""
-    stage = stage_by_address
-    stage.workers("threads", FAILSOFT_LEASE=LONG_LEASE)
-    running = stage.dispatch(in_thread, Act(steps=3, halt_at=2, gate=str(gate)))
-    stage.wait_for_step(running, "step-2")
+    deployment = deployment_by_address
+    deployment.workers("threads", FAILSOFT_LEASE=LONG_LEASE)
+    running = deployment.dispatch(in_thread, Script(steps=3, halt_at=2, gate=str(gate)))
+    deployment.wait_for_step(running, "step-2")
 
     postgres_pair.switch_over()
     with pytest.raises(LedgerUnavailableError):
-        stage.app.dispatcher.dispatch(in_thread, Act(), job_id="read-only")
+        deployment.app.dispatcher.dispatch(in_thread, Script(), job_id="read-only")
     gate.touch()
     wait_until(lambda: address.connections > 0, PATIENCE, "sessions of the replica are open")
     # Those stay: what the address means is asked for by new ones only.
     address.target_port = postgres_pair.port
-    wait_until(lambda: accepts(stage), PATIENCE, "jobs are accepted again")
-    stage.wait_for_ends()
+    wait_until(lambda: accepts(deployment), PATIENCE, "jobs are accepted again")
+    deployment.wait_for_ends()
 
-    assert charged(stage) == {}
-    assert_each_ran_once(stage)
+    assert charged(deployment) == {}
+    assert_each_ran_once(deployment)
 
 
 def terminated(pair: PostgresPair) -> None:
@@ -236,7 +241,7 @@ def test_a_replica_that_was_behind_loses_what_it_lacks_and_mixes_no_epochs(
     with closing(Database(ledger_url)) as database:
         upgrade(database)
         ledger = SqlLedger(database)
-        kept, lost = Scene(ledger, "kept"), Scene(ledger, "lost")
+        kept, lost = LedgerCalls(ledger, "kept"), LedgerCalls(ledger, "lost")
         kept.record()
         postgres_pair.primary.wait_for(postgres_pair.replica)
         postgres_pair.synchronous(on=False)
@@ -270,30 +275,30 @@ def address(postgres_pair: PostgresPair, proxy_to: Callable[[int], TcpProxy]) ->
 
 
 @pytest.fixture
-def stage_by_address(
+def deployment_by_address(
     environment: pytest.MonkeyPatch,
     postgres_pair: PostgresPair,
     address: TcpProxy,
     request: pytest.FixtureRequest,
-) -> Stage:
-    url = by_road(postgres_pair.primary.url(LEDGER), postgres_pair.port, address)
+) -> Deployment:
+    url = through_proxy(postgres_pair.primary.url(LEDGER), postgres_pair.port, address)
     environment.setenv("FAILSOFT_LEDGER_URL", url)
-    stage: Stage = request.getfixturevalue("stage")
-    return stage
+    deployment: Deployment = request.getfixturevalue("deployment")
+    return deployment
 
 
-def accepts(stage: Stage) -> bool:
+def accepts(deployment: Deployment) -> bool:
     try:
-        stage.dispatch(in_thread)
+        deployment.dispatch(in_thread)
     except LedgerUnavailableError:
         return False
     return True
 
 
-def claim_second_epoch(scene: Scene, worker: str) -> Claim:
-    assert scene.ledger.offer(scene.seen(), OTHER) is not None
-    claim = scene.ledger.claim(
-        Ticket(scene.job_id, 2, "dramatiq", "default", worker, worker, LEASE)
+def claim_second_epoch(calls: LedgerCalls, worker: str) -> Claim:
+    assert calls.ledger.offer(calls.seen(), OTHER) is not None
+    claim = calls.ledger.claim(
+        Ticket(calls.job_id, 2, "dramatiq", "default", worker, worker, LEASE)
     )
     assert claim is not None
     return claim

@@ -18,8 +18,8 @@ from sqlalchemy.orm import Session
 from failsoft.job_engine.errors import LedgerForkedError
 from failsoft.ledger import Database, SqlLedger
 from failsoft.ledger.upgrade.run import upgrade
-from tests.deployments.deployment import ROOT, script
-from tests.faults.postgresql.lost_replies import Scene
+from tests.deployments.deployment import ROOT, installed_command
+from tests.faults.postgresql.lost_replies import LedgerCalls
 from tests.faults.processes.fork_program import JOBS
 from tests.faults.sqlite.test_ledger_file import assert_all_there
 from tests.servers.processes import PATIENCE, Processes, free_port, wait_until
@@ -74,7 +74,10 @@ def test_workers_that_gunicorn_forked_after_it_had_loaded_the_app(
         words = ("--preload", "--workers", "2", "--bind", f"127.0.0.1:{port}", "--log-level=error")
         app = "tests.faults.processes.web_app:application"
         server = processes.start(
-            script("gunicorn"), *words, app, env={**HERE, "FAILSOFT_LEDGER_URL": ledger_url}
+            installed_command("gunicorn"),
+            *words,
+            app,
+            env={**HERE, "FAILSOFT_LEDGER_URL": ledger_url},
         )
         answers = [asked(port)]
         while len({answer["pid"] for answer in answers}) < 2 and len(answers) < 200:
@@ -155,11 +158,11 @@ def in_a_transaction(database: Database) -> Iterator[None]:
 def test_a_child_that_is_forked_within_a_transaction_is_refused(
     database: Database, ledger: SqlLedger
 ) -> None:
-    Scene(ledger, "before").record()
+    LedgerCalls(ledger, "before").record()
     with in_a_transaction(database):
-        found = in_child(lambda: Scene(ledger, "of-the-child").record())
-        again = in_child(lambda: in_child(lambda: Scene(ledger, "of-a-grandchild").record()))
-    Scene(ledger, "after").record()
+        found = in_child(lambda: LedgerCalls(ledger, "of-the-child").record())
+        again = in_child(lambda: in_child(lambda: LedgerCalls(ledger, "of-a-grandchild").record()))
+    LedgerCalls(ledger, "after").record()
 
     assert found.startswith(LedgerForkedError.__name__)
     assert "in use when this process was forked, got 1" in found
@@ -174,7 +177,7 @@ def test_a_transaction_that_ends_soon_is_waited_for(database: Database, ledger: 
     def write() -> None:
         number = 0
         while not stop.is_set():
-            Scene(ledger, f"busy-{number}").record()
+            LedgerCalls(ledger, f"busy-{number}").record()
             number += 1
 
     writers = [threading.Thread(target=write) for _ in range(1)]
@@ -182,7 +185,7 @@ def test_a_transaction_that_ends_soon_is_waited_for(database: Database, ledger: 
         each.start()
     try:
         found = [
-            in_child(lambda n=n: Scene(ledger, f"child-{n}").record())  # type: ignore[misc]
+            in_child(lambda n=n: LedgerCalls(ledger, f"child-{n}").record())  # type: ignore[misc]
             for n in range(3)
         ]
     finally:
@@ -211,9 +214,9 @@ def test_a_child_with_a_connection_that_is_not_ours_is_refused_until_that_is_clo
             session.execute(text("SELECT 1"))
             ledger.within(session)
 
-    recorded = in_child(lambda: Scene(ledger, "of-the-child").record())
+    recorded = in_child(lambda: LedgerCalls(ledger, "of-the-child").record())
     joined = in_child(with_session)
-    Scene(ledger, "of-the-parent").record()
+    LedgerCalls(ledger, "of-the-parent").record()
     engine.dispose()
 
     if is_disposed:
@@ -229,7 +232,7 @@ def test_a_child_with_a_connection_that_is_not_ours_is_refused_until_that_is_clo
 def test_a_program_that_is_started_closes_no_connection(
     database: Database, ledger: SqlLedger
 ) -> None:
-    Scene(ledger, "before").record()
+    LedgerCalls(ledger, "before").record()
     before = connections(database)
     subprocess.run(["true"], check=True)
 

@@ -13,7 +13,7 @@ from typing import Any
 from failsoft.job_engine import JobState
 from failsoft.ledger import Database, SqlLedger
 from failsoft.ledger.upgrade.run import upgrade
-from tests.integration.cli.zygote import Zygote
+from tests.servers.fork_server import ForkServer
 from tests.servers.processes import PATIENCE, Process, Processes, wait_until
 
 FAILSOFT = Path(sys.executable).parent / "failsoft"
@@ -111,7 +111,9 @@ class CommandLine:
         ledger_url: The ledger, for the test to look into.
     """
 
-    def __init__(self, folder: Path, processes: Processes, zygote: Zygote, ledger_url: str) -> None:
+    def __init__(
+        self, folder: Path, processes: Processes, command_server: ForkServer, ledger_url: str
+    ) -> None:
         self.folder = folder
         self.ledger_url = ledger_url
         self.env: dict[str, str] = {
@@ -123,15 +125,18 @@ class CommandLine:
             "AMQP_URL": "redis://127.0.0.1:2/0",
         }
         self._processes = processes
-        self._zygote = zygote
+        self._command_server = command_server
 
     def run(self, *words: str, **env: str) -> Answer:
         """Run a command to its end."""
         with TemporaryDirectory() as place:
             out, err = Path(place) / "out", Path(place) / "err"
             all_env = {**os.environ, **self.env, **env}
-            status = self._zygote.run(words, self.folder, all_env, (out, err))
-            return Answer(status, out.read_text(), err.read_text())
+            files = {"log": out, "errors": err, "cwd": self.folder}
+            command = self._command_server.fork(
+                "failsoft.worker.cli", words, env=all_env, **files, program="failsoft"
+            )
+            return Answer(command.wait(), out.read_text(), err.read_text())
 
     def start(self, *words: str, **env: str) -> Process:
         """Start a command that goes on, by the script that is installed."""

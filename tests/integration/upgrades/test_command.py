@@ -1,7 +1,6 @@
 """What `failsoft ledger upgrade` says, and to whom."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,17 +11,10 @@ from failsoft.ledger.upgrade.run import upgrade
 from failsoft.ledger.upgrade.scripts import load
 from failsoft.worker.exit_codes import CONFIG, OK
 from tests.integration.cli.command_line import CommandLine
-from tests.integration.cli.zygote import Zygote
 from tests.integration.upgrades.next_release import ADDITIVE, TABLES
+from tests.servers.fork_server import ForkServer
 from tests.servers.processes import Processes
 from tests.unit.worker.configuration.environment import forget_settings
-
-
-@pytest.fixture(scope="module")
-def commands() -> Iterator[Zygote]:
-    commands = Zygote()
-    yield commands
-    commands.close()
 
 
 @pytest.fixture
@@ -33,9 +25,9 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def cli(
-    clean_environment: Path, processes: Processes, commands: Zygote, ledger_url: str
+    clean_environment: Path, processes: Processes, command_server: ForkServer, ledger_url: str
 ) -> CommandLine:
-    return CommandLine(clean_environment, processes, commands, ledger_url)
+    return CommandLine(clean_environment, processes, command_server, ledger_url)
 
 
 def test_it_says_what_it_did(cli: CommandLine) -> None:

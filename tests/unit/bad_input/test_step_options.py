@@ -20,7 +20,7 @@ from tests.unit.bad_input.refusals import (
     SECOND,
     TOO_LATE,
 )
-from tests.unit.support.attempts import Mail, Stage, Worker
+from tests.unit.support.attempts import AttemptRunner, Mail, Worker
 
 WORKER = Worker()
 SPANS = tuple(value for value in (*NO_SPANS, *OUT_OF_SPAN) if value is not None)
@@ -107,28 +107,28 @@ def loop(ctx: Any, name: Any, items: Any, size: Any) -> Any:
 def held(give: Callable[[Any], Any]) -> list[str]:
     """Hold a plain and an async job; return why, and expect that no step began."""
     reasons = []
-    for stage in (plain(give), awaiting(give)):
+    for runner in (plain(give), awaiting(give)):
         WORKER.calls.clear()
-        assert stage.executor.run(stage.claim(), stage.lease) is JobState.HELD
-        assert stage.job.error is not None
-        assert (WORKER.calls, stage.step_names) == ([], [])
-        reasons.append(stage.job.error.message)
+        assert runner.executor.run(runner.claim(), runner.lease) is JobState.HELD
+        assert runner.job.error is not None
+        assert (WORKER.calls, runner.step_names) == ([], [])
+        reasons.append(runner.job.error.message)
     return reasons
 
 
-def plain(give: Callable[[Any], Any]) -> Stage:
-    return Stage(give)
+def plain(give: Callable[[Any], Any]) -> AttemptRunner:
+    return AttemptRunner(give)
 
 
-def awaiting(give: Callable[[Any], Any]) -> Stage:
+def awaiting(give: Callable[[Any], Any]) -> AttemptRunner:
     @job(name="welcome")
     async def handler(payload: Mail, ctx: AsyncJobContext) -> Any:
         given = give(ctx)
         return await given if inspect.isawaitable(given) else given
 
-    stage = Stage()
-    stage.definitions = [handler]
-    return stage
+    runner = AttemptRunner()
+    runner.definitions = [handler]
+    return runner
 
 
 PAIRS = [(option, value) for option, (_, values) in ROWS.items() for value in values]
@@ -186,16 +186,16 @@ def test_a_step_takes_keyword_arguments() -> None:
         lambda ctx: ctx.run("a", weigh, article="ink", grams=3, retry=RetryPolicy()),
         lambda ctx: ctx.run("a", weigh, "ink", grams=3, once=True, verify=weigh),
     ):
-        for stage in (plain(give), awaiting(give)):
-            assert stage.executor.run(stage.claim(), stage.lease) is JobState.SUCCEEDED
-            assert stage.job.result == '"ink 3"'
+        for runner in (plain(give), awaiting(give)):
+            assert runner.executor.run(runner.claim(), runner.lease) is JobState.SUCCEEDED
+            assert runner.job.result == '"ink 3"'
 
 
 def test_a_branch_takes_keyword_arguments() -> None:
-    stage = plain(lambda ctx: ctx.parallel(ctx.branch("a", weigh, "ink", grams=3))[0])
+    runner = plain(lambda ctx: ctx.parallel(ctx.branch("a", weigh, "ink", grams=3))[0])
 
-    assert stage.executor.run(stage.claim(), stage.lease) is JobState.SUCCEEDED
-    assert stage.job.result == '"ink 3"'
+    assert runner.executor.run(runner.claim(), runner.lease) is JobState.SUCCEEDED
+    assert runner.job.result == '"ink 3"'
 
 
 @pytest.mark.parametrize(
@@ -214,11 +214,11 @@ def test_a_keyword_that_neither_the_step_nor_its_function_has(
 
 
 def test_a_plain_job_cannot_await() -> None:
-    stage = plain(lambda ctx: ctx.run("a", awaited))
+    runner = plain(lambda ctx: ctx.run("a", awaited))
 
-    assert stage.executor.run(stage.claim(), stage.lease) is JobState.HELD
-    assert stage.job.error is not None
-    assert "expected a plain function, got an `async def`" in stage.job.error.message
+    assert runner.executor.run(runner.claim(), runner.lease) is JobState.HELD
+    assert runner.job.error is not None
+    assert "expected a plain function, got an `async def`" in runner.job.error.message
 
 
 @pytest.mark.parametrize(
@@ -240,20 +240,20 @@ def test_a_result_that_the_ledger_could_not_keep(value: Any, told: str) -> None:
 
     assert step.executor.run(step.claim(), step.lease) is JobState.HELD
     assert result.executor.run(result.claim(), result.lease) is JobState.HELD
-    for stage in (step, result):
-        assert stage.job.error is not None
-        assert told in stage.job.error.message
+    for runner in (step, result):
+        assert runner.job.error is not None
+        assert told in runner.job.error.message
 
 
 def test_a_result_that_nests_too_deep() -> None:
     value: Any = None
     for _ in range(MAX_DEPTH):
         value = {"inner": value}
-    stage = plain(lambda ctx: ctx.run("a", lambda: value))
+    runner = plain(lambda ctx: ctx.run("a", lambda: value))
 
-    assert stage.executor.run(stage.claim(), stage.lease) is JobState.HELD
-    assert stage.job.error is not None
-    assert f"at most {MAX_DEPTH} deep" in stage.job.error.message
+    assert runner.executor.run(runner.claim(), runner.lease) is JobState.HELD
+    assert runner.job.error is not None
+    assert f"at most {MAX_DEPTH} deep" in runner.job.error.message
 
 
 def test_a_job_has_so_many_steps_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -263,12 +263,12 @@ def test_a_job_has_so_many_steps_and_no_more(monkeypatch: pytest.MonkeyPatch) ->
         for _ in ctx.batches("rows", range(MAX_STEPS), size=1):
             pass
 
-    stage = plain(body)
+    runner = plain(body)
 
-    assert stage.executor.run(stage.claim(), stage.lease) is JobState.HELD
-    assert stage.job.error is not None
-    assert "at most 3 steps" in stage.job.error.message
-    assert stage.step_names == ["rows 1", "rows 2", "rows 3"]
+    assert runner.executor.run(runner.claim(), runner.lease) is JobState.HELD
+    assert runner.job.error is not None
+    assert "at most 3 steps" in runner.job.error.message
+    assert runner.step_names == ["rows 1", "rows 2", "rows 3"]
 
 
 @pytest.mark.parametrize(
@@ -281,11 +281,11 @@ def test_a_job_has_so_many_steps_and_no_more(monkeypatch: pytest.MonkeyPatch) ->
     ids=lambda each: f"{len(each)}-{type(each[-1]).__name__}",
 )
 def test_a_progress_that_makes_no_sense_is_an_error_of_the_job(told: tuple[Any, ...]) -> None:
-    for stage in (
+    for runner in (
         plain(lambda ctx: ctx.progress(*told)),
         awaiting(lambda ctx: ctx.progress(*told)),
     ):
-        assert stage.executor.run(stage.claim(), stage.lease) is JobState.SCHEDULED
-        assert stage.job.error is not None
-        assert stage.job.error.message.startswith("progress: expected")
-        assert stage.job.progress is None
+        assert runner.executor.run(runner.claim(), runner.lease) is JobState.SCHEDULED
+        assert runner.job.error is not None
+        assert runner.job.error.message.startswith("progress: expected")
+        assert runner.job.progress is None

@@ -32,7 +32,7 @@ class Mail(BaseModel):
     user_id: int = 7
 
 
-class Heard(list[Event]):
+class EventList(list[Event]):
     """A listener that remembers, and lets something happen when it hears."""
 
     then: Callable[[], object] = staticmethod(lambda: None)
@@ -66,13 +66,13 @@ class Worker:
         return {"args": list(args), "call": len(self.calls)}
 
 
-class Stage:
+class AttemptRunner:
     """One job on a ledger in memory, and all it takes to run attempts of it."""
 
     def __init__(self, body: Body | None = None, **options: Any) -> None:
         self.clock = FrozenClock()
         self.ledger = MemoryLedger(self.clock)
-        self.heard = Heard()
+        self.events = EventList()
         self.definitions = [define(body, **options)] if body else []
         self.lease = Lease()
         self.job_id = secrets.token_hex(8)
@@ -93,7 +93,7 @@ class Stage:
 
     @property
     def executor(self) -> Executor:
-        return Executor(self.ledger, Catalogue(self.definitions), self.clock, self.heard)
+        return Executor(self.ledger, Catalogue(self.definitions), self.clock, self.events)
 
     def claim(self) -> Claim:
         """Claim the job, offered again if that is what it takes."""

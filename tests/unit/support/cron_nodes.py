@@ -1,4 +1,4 @@
-"""A house with crons: nodes that fire schedules, of any version of the code."""
+"""An app with crons: nodes that fire schedules, of any version of the code."""
 
 import random
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ from failsoft.job_engine.policies.schedule import Schedule
 from failsoft.job_engine.records.job import JobRecord
 from failsoft.job_engine.records.schedules import ScheduleRecord
 from tests.unit.support.attempts import define
-from tests.unit.support.memory_app import House
+from tests.unit.support.memory_app import MemoryApp
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 SECOND = timedelta(seconds=1)
@@ -23,11 +23,11 @@ def scheduled(schedule: Schedule | None, name: str = "sweep", **options: Any) ->
     return define(lambda ctx: None, name=name, schedule=schedule, **options)
 
 
-class Nodes(House):
-    """A house with crons of any version."""
+class CronApp(MemoryApp):
+    """An app with crons of any version."""
 
     def cron(self, *definitions: AnyDefinition) -> CronScheduler:
-        told = {"clock": self.clock, "listener": self.heard}
+        told = {"clock": self.clock, "listener": self.events}
         return CronScheduler(self.ledger, definitions, **told, rng=random.Random(7))
 
     @property

@@ -22,7 +22,7 @@ from failsoft.job_engine.records.job import Claim, Conclusion, JobRecord, Ticket
 from failsoft.job_engine.records.message import KeyRing, Message
 from failsoft.job_engine.records.states import SUCCEED
 from failsoft.testing import FrozenClock, MemoryEngine, MemoryLedger
-from tests.unit.support.attempts import HOUR, Heard, Mail, define
+from tests.unit.support.attempts import HOUR, EventList, Mail, define
 
 BUDGET = timedelta(seconds=1)
 POLICY = BreakerPolicy(ramp=timedelta(0))
@@ -48,7 +48,7 @@ class QuietEngineSet(EngineSet):
         pass
 
 
-class House:
+class MemoryApp:
     """Puts the parts together as the wiring does; `rq` is the primary, `dramatiq` the other."""
 
     def __init__(
@@ -61,10 +61,10 @@ class House:
     ) -> None:
         self.clock = FrozenClock()
         self.ledger = MemoryLedger(ledger_time(self.clock))
-        self.heard = Heard()
+        self.events = EventList()
         self.rq, self.dramatiq = LeakyEngine("rq"), LeakyEngine("dramatiq")
         adapters = {each.name: Engine(each, DirectCaller()) for each in (self.rq, self.dramatiq)}
-        told = {"clock": self.clock, "listener": self.heard}
+        told = {"clock": self.clock, "listener": self.events}
         self.engines = QuietEngineSet(adapters, policy, **told, rng=random.Random(7))
         live = LiveWorkers(self.ledger, self.clock)
         self.router = Router(("rq", "dramatiq"), disabled, self.engines, live)

@@ -17,7 +17,7 @@ from failsoft.job_engine.records.message import Message
 from failsoft.job_engine.records.new_job import NewJob, OfferPlan
 from failsoft.job_engine.records.states import JobState
 from failsoft.testing import FrozenClock, MemoryEngine, MemoryLedger
-from tests.unit.support.attempts import HOUR, Stage
+from tests.unit.support.attempts import HOUR, AttemptRunner
 
 NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -111,10 +111,10 @@ def test_a_memory_ledger_that_loses_a_reply_has_done_what_it_was_asked() -> None
 
 
 def test_records_of_a_memory_ledger_do_not_change_behind_ones_back() -> None:
-    stage = Stage()
-    before = stage.job
+    runner = AttemptRunner()
+    before = runner.job
 
-    stage.claim()
+    runner.claim()
 
     assert before.state is JobState.OFFERED
 

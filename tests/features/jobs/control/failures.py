@@ -11,7 +11,7 @@ from failsoft.job_engine import (
     RetryPolicy,
     job,
 )
-from tests.features.queues import LANE
+from tests.features.queues import QUEUE
 
 A_LITTLE = timedelta(milliseconds=50)
 LATER = timedelta(milliseconds=350)
@@ -26,7 +26,7 @@ class Trouble(BaseModel):
 
 @job(
     name="failing-listed",
-    queue=LANE.name,
+    queue=QUEUE.name,
     retry=RetryPolicy(max_attempts=4, wait=[A_LITTLE, LATER], non_retryable=(LookupError,)),
 )
 def failing(payload: Trouble, ctx: JobContext) -> int:

@@ -5,7 +5,7 @@ import threading
 from pydantic import BaseModel
 
 from failsoft.job_engine import JobContext, job
-from tests.features.queues import DESERTED, LANE
+from tests.features.queues import QUEUE, UNSERVED
 
 
 class Note(BaseModel):
@@ -16,14 +16,14 @@ class Note(BaseModel):
     pause: float = 0
 
 
-@job(name="dispatching-echo", queue=LANE.name)
+@job(name="dispatching-echo", queue=QUEUE.name)
 def echo(payload: Note, ctx: JobContext) -> str:
     """Return what was noted."""
     threading.Event().wait(payload.pause)
     return payload.text
 
 
-@job(name="dispatching-deserted", queue=DESERTED.name)
+@job(name="dispatching-deserted", queue=UNSERVED.name)
 def deserted(payload: Note, ctx: JobContext) -> str:
     """Never run: nobody serves its queue."""
     return payload.text

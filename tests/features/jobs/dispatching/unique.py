@@ -6,7 +6,7 @@ from pydantic import BaseModel
 
 from failsoft.job_engine import JobContext, RetryPolicy, Unique, job
 from tests.features.jobs.control.cancel import Gate, wait
-from tests.features.queues import LANE
+from tests.features.queues import QUEUE
 
 
 class Repair(BaseModel):
@@ -26,7 +26,7 @@ def fetch(part: Path) -> str:
 
 @job(
     name="unique-repair",
-    queue=LANE.name,
+    queue=QUEUE.name,
     retry=RetryPolicy(max_attempts=1),
     unique=Unique(by=("customer",)),
 )

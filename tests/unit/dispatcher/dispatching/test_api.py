@@ -7,7 +7,7 @@ import pytest
 from failsoft.dispatcher import api, default_dispatcher, dispatch_job, use_dispatcher
 from failsoft.job_engine.errors import ConfigurationError
 from tests.unit.support.attempts import Mail, exit_code_of_a_child
-from tests.unit.support.memory_app import WELCOME, House
+from tests.unit.support.memory_app import WELCOME, MemoryApp
 
 
 @pytest.fixture(autouse=True)
@@ -17,19 +17,19 @@ def no_dispatcher_is_left_behind() -> Iterator[None]:
 
 
 def test_a_job_goes_through_the_dispatcher_that_was_chosen() -> None:
-    house = House()
-    use_dispatcher(house.dispatcher)
+    app = MemoryApp()
+    use_dispatcher(app.dispatcher)
 
     handle = dispatch_job(WELCOME, Mail(user_id=3), idempotency_key="welcome-3")
 
-    assert house.ledger.get(handle.id).payload == '{"user_id":3}'
-    assert default_dispatcher() is house.dispatcher
+    assert app.ledger.get(handle.id).payload == '{"user_id":3}'
+    assert default_dispatcher() is app.dispatcher
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_a_forked_child_makes_one_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    use_dispatcher(House().dispatcher)
-    childs_own = House().dispatcher
+    use_dispatcher(MemoryApp().dispatcher)
+    childs_own = MemoryApp().dispatcher
     monkeypatch.setattr(api, "_wire", lambda: childs_own)
 
     def in_the_child() -> int:

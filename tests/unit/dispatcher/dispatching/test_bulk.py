@@ -25,7 +25,7 @@ from failsoft.job_engine.records.message import Message
 from failsoft.job_engine.records.states import JobState
 from failsoft.testing import MemoryEngine
 from tests.unit.support.attempts import Mail
-from tests.unit.support.memory_app import WELCOME, House
+from tests.unit.support.memory_app import WELCOME, MemoryApp
 
 MINUTE = timedelta(minutes=1)
 
@@ -52,8 +52,8 @@ class Pipelined(MemoryEngine):
         return found
 
 
-class Hall(House):
-    """A house whose primary takes many offers at once."""
+class Hall(MemoryApp):
+    """An app whose primary takes many offers at once."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -83,7 +83,7 @@ def test_every_item_becomes_a_job_in_its_order(hall: Hall) -> None:
     assert [job.payload for job in jobs] == [f'{{"user_id":{n}}}' for n in range(5)]
     assert hall.bulk.pipelines == [2, 2, 1]
     assert [m.job_id for m in hall.bulk.messages(DEFAULT)] == [job.id for job in jobs]
-    assert hall.heard.kinds.count("job.dispatch") == 5
+    assert hall.events.kinds.count("job.dispatch") == 5
 
 
 def test_every_item_keeps_its_own_options(hall: Hall) -> None:

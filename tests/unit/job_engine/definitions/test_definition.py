@@ -18,7 +18,7 @@ from failsoft.job_engine.errors import (
 from failsoft.job_engine.policies.queue import DATA_SYNC, DEFAULT, QueueProfile
 from failsoft.job_engine.policies.retention import Retention
 from failsoft.job_engine.steps.context import JobContext
-from tests.unit.support.attempts import RETRY, Mail, Stage
+from tests.unit.support.attempts import RETRY, AttemptRunner, Mail
 
 if TYPE_CHECKING:
     from decimal import Decimal as Hidden
@@ -33,7 +33,7 @@ def test_the_short_form_declares_and_binds() -> None:
 
     assert (definition.name, definition.payload_type, definition.result_type) == ("send", Mail, int)
     assert (definition.queue, definition.priority, definition.tags) == (DATA_SYNC, 5, ("mail",))
-    assert definition.call(Mail(), Stage().context()) == 7
+    assert definition.call(Mail(), AttemptRunner().context()) == 7
 
 
 def test_a_job_may_be_named() -> None:
@@ -54,7 +54,7 @@ def test_a_declaration_needs_no_handler_and_cannot_be_called() -> None:
 
     assert (declared.handler, declared.result_type) == (None, int)
     with pytest.raises(MissingHandlerError, match="'send' is declared but not bound"):
-        declared.call(Mail(), Stage().context())
+        declared.call(Mail(), AttemptRunner().context())
 
 
 def test_a_declaration_is_bound_where_it_runs() -> None:
@@ -165,7 +165,7 @@ def test_anything_that_can_be_called_so_may_be_a_handler() -> None:
     for handler in handlers:
         definition = job(name="send", retry=RETRY)(handler)
         assert (definition.payload_type, definition.result_type) == (Mail, int)
-        assert definition.call(Mail(user_id=3), Stage().context()) == 3
+        assert definition.call(Mail(user_id=3), AttemptRunner().context()) == 3
 
 
 def test_a_payload_is_read_back_in_its_type() -> None:

@@ -16,7 +16,7 @@ from failsoft.job_engine.errors import (
     OptionInvalidError,
 )
 from failsoft.job_engine.records.states import JobState
-from tests.unit.support.memory_app import House
+from tests.unit.support.memory_app import MemoryApp
 
 MINUTE = timedelta(minutes=1)
 BY = ("customer",)
@@ -38,7 +38,7 @@ ONE = define(unique=Unique(by=BY))
 PLAIN = define()
 
 
-class Shop(House):
+class Shop(MemoryApp):
     def order(
         self,
         definition: JobDefinition[Order, None] = ONE,

@@ -18,7 +18,7 @@ QUEUE = QueueProfile("default", lease=LEASE)
 
 
 @dataclass
-class Desk:
+class OfferedJob:
     """A ledger, its clock and what was told."""
 
     clock: FrozenClock = field(default_factory=FrozenClock)

@@ -9,9 +9,9 @@ from failsoft.job_engine.attempt.lease import Lease
 from failsoft.job_engine.records.job import Claim
 from failsoft.testing import FrozenClock
 from failsoft.worker.attempts.slot_watch import LOOKS, PATIENCE, SlotWatch
-from tests.unit.worker.attempts.offered_job import Desk
+from tests.unit.worker.attempts.offered_job import OfferedJob
 
-CLAIM = Desk().claim()
+CLAIM = OfferedJob().claim()
 
 
 class Floor:

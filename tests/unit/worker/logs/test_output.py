@@ -15,7 +15,7 @@ from failsoft.job_engine.records.error_record import ErrorRecord
 from failsoft.job_engine.telemetry import Event
 from failsoft.worker.configuration.settings import load_settings
 from failsoft.worker.logs.output import bound_to, configure_logs, log_event
-from tests.unit.worker.attempts.offered_job import Desk
+from tests.unit.worker.attempts.offered_job import OfferedJob
 
 CHATTERS = ("rq", "rq.worker", "rq.job", "dramatiq", "alembic", "httpx", "pika", "watchfiles")
 FAILURE = ErrorRecord("shop.TornPageError", "torn", "Traceback ...\nshop.TornPageError: torn\n")
@@ -120,7 +120,7 @@ def test_people_read_the_traceback_line_by_line(terminal: Screen) -> None:
 
 
 def test_every_line_of_a_job_names_it_and_no_other_line_does(screen: Screen) -> None:
-    claim = Desk().claim()
+    claim = OfferedJob().claim()
 
     with bound_to(claim):
         logging.getLogger("shop").info("inside %s", "it")
@@ -134,7 +134,7 @@ def test_every_line_of_a_job_names_it_and_no_other_line_does(screen: Screen) -> 
 
 
 def test_a_job_that_fails_leaves_its_name_on_no_other(screen: Screen) -> None:
-    with suppress(ValueError), bound_to(Desk().claim()):
+    with suppress(ValueError), bound_to(OfferedJob().claim()):
         fail_to_print()
 
     logging.getLogger("shop").info("outside")
