@@ -14,6 +14,7 @@ def test_a_dispatch_needs_nothing_of_commands_and_shipped_handlers() -> None:
         "import failsoft.worker.wiring"
     )
 
-    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    command = [sys.executable, "-c", code]
+    ended = subprocess.run(command, check=False, capture_output=True, text=True)
 
     assert ended.stderr == ""
