@@ -1,14 +1,16 @@
 """What cannot be done in a caller's transaction is refused."""
 
 import asyncio
+import sys
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from failsoft.dispatcher import DispatchRequest
 from failsoft.job_engine import Debounce
-from failsoft.job_engine.errors import OptionInvalidError
+from failsoft.job_engine.errors import ConfigurationError, OptionInvalidError
 from tests.unit.support.attempts import Mail
 from tests.unit.support.memory_app import WELCOME, MemoryApp
 
@@ -38,6 +40,22 @@ def test_an_awaited_dispatch_takes_an_awaited_session() -> None:
 
     with pytest.raises(OptionInvalidError, match="AsyncSession or AsyncConnection, got object"):
         asyncio.run(dispatch(WELCOME, Mail(), session=object()))
+
+
+def test_an_awaited_session_without_greenlet_names_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    house = House()
+    monkeypatch.setitem(sys.modules, "greenlet", None)
+    dispatch = house.dispatcher.dispatch_async(WELCOME, Mail(), session=AsyncSession())
+
+    with pytest.raises(
+        ConfigurationError,
+        match=r"a AsyncSession, got none; install it with `pip install 'sqlalchemy\[asyncio\]'`",
+    ):
+        asyncio.run(dispatch)
+
+    assert not house.ledger.counts()
 
 
 def test_many_jobs_take_no_session() -> None:

@@ -70,6 +70,16 @@ def test_two_profiles_of_one_name_are_refused() -> None:
     assert queue_profile(profile.name) is profile
 
 
+def test_a_queue_that_is_declared_otherwise_says_how_it_differs_and_what_sets_its_slots() -> None:
+    with pytest.raises(DefinitionError) as caught:
+        declare_queue(replace(DEFAULT, slots=4))
+
+    assert str(caught.value) == (
+        "queue 'default' is declared twice: expected slots=16, got slots=4; declare a queue of "
+        "another name, or set the slots of this one in FAILSOFT_SLOTS"
+    )
+
+
 def test_an_unknown_queue_is_refused_with_those_that_are_known() -> None:
     with pytest.raises(UnknownQueueError, match=r"data-sync, default.*got 'emails'") as caught:
         queue_profile("emails")

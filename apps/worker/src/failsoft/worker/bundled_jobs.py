@@ -34,6 +34,14 @@ from failsoft.worker.logs.output import log_event
 Handler = Callable[[Any, JobContext], Any]
 
 
+def load_catalogue(settings: Settings) -> Catalogue:
+    """Import the job modules and collect their jobs, the shipped ones included."""
+    catalogue: Catalogue
+    shipped = shipped_jobs(settings, lambda: catalogue)
+    catalogue = Catalogue.from_modules(settings.jobs, also=shipped)
+    return catalogue
+
+
 def shipped_jobs(
     settings: Settings, catalogue: Callable[[], Catalogue], listener: Listener = log_event
 ) -> Sequence[AnyDefinition]:

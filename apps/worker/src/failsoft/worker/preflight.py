@@ -15,12 +15,13 @@ from failsoft.job_engine.errors import FailsoftError, UnknownQueueError
 from failsoft.job_engine.policies.queue import declared_queues
 from failsoft.job_engine.validation import did_you_mean
 from failsoft.ledger import check
+from failsoft.worker.bundled_jobs import load_catalogue
 from failsoft.worker.configuration.settings import Settings, load_settings
 from failsoft.worker.configuration.slots import check_slots
 from failsoft.worker.exit_codes import exit_code
 from failsoft.worker.logs.visible import described
 from failsoft.worker.processes.parent_death import die_with_parent
-from failsoft.worker.wiring import load_catalogue, open_database
+from failsoft.worker.wiring import open_database
 
 logger: logging.Logger = logging.getLogger("failsoft")
 

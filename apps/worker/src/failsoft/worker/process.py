@@ -34,6 +34,7 @@ from failsoft.worker.attempts.lease_keeper import LeaseKeeper
 from failsoft.worker.attempts.processor import Processor
 from failsoft.worker.attempts.runners import CautiousRunner, ChildRunner, Runner, ThreadRunner
 from failsoft.worker.attempts.slot_watch import SlotWatch
+from failsoft.worker.bundled_jobs import load_catalogue
 from failsoft.worker.configuration.settings import Settings, adopt, load_settings
 from failsoft.worker.configuration.slots import with_slots
 from failsoft.worker.engines.dramatiq_worker import ThreadWorker
@@ -51,7 +52,7 @@ from failsoft.worker.processes.loop_thread import LoopThread
 from failsoft.worker.processes.parent_death import die_with_parent
 from failsoft.worker.supervision.maintenance import MAINTENANCE, MaintenanceProcess
 from failsoft.worker.supervision.namespace_guard import EVERY, NamespaceGuard
-from failsoft.worker.wiring import KEEPERS, App, build, load_catalogue, modules_of_children
+from failsoft.worker.wiring import KEEPERS, App, build, modules_of_children
 
 logger: logging.Logger = logging.getLogger("failsoft.worker")
 

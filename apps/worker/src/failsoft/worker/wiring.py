@@ -1,6 +1,7 @@
 """The composition root: the one place that names concrete classes.
 
-To know how Failsoft is put together, read `build`.
+To know how Failsoft is put together, read `build`. The jobs are loaded by `bundled_jobs`: a
+program that only dispatches imports none of what the handlers of the shipped ones need.
 """
 
 from collections.abc import Callable, Iterable
@@ -18,15 +19,12 @@ from failsoft.dispatcher.offering.offerer import Offerer
 from failsoft.dispatcher.offering.router import LiveWorkers, Router
 from failsoft.dispatcher.offering.try_log import TryLog
 from failsoft.job_engine.clock import Clock, SystemClock
-from failsoft.job_engine.definitions.catalogue import Catalogue
 from failsoft.job_engine.definitions.definition import AnyDefinition
-from failsoft.job_engine.executor import Executor, Unrecorded
 from failsoft.job_engine.records.message import KeyRing
 from failsoft.job_engine.telemetry import Listener
 from failsoft.ledger import SqlLedger
 from failsoft.ledger.database.database import driver_modules
 from failsoft.queue.client import close_clients
-from failsoft.worker.bundled_jobs import shipped_jobs
 from failsoft.worker.configuration.settings import Settings, process_settings
 from failsoft.worker.ledger_access import FEW, open_database, open_ledger
 from failsoft.worker.logs.output import log_event
@@ -38,10 +36,8 @@ __all__ = [
     "KEEPERS",
     "App",
     "build",
-    "build_executor",
     "death_notices",
     "dispatcher_from_environment",
-    "load_catalogue",
     "modules_of_children",
     "open_database",
     "open_ledger",
@@ -120,21 +116,6 @@ def build(
     cron = CronScheduler(ledger, jobs, clock=clock, listener=listener)
     maintenance = Maintenance(engines, stager, rescuer, cron)
     return App(settings, clock, listener, ledger, keys, engines, dispatcher, maintenance)
-
-
-def load_catalogue(settings: Settings) -> Catalogue:
-    """Import the job modules and collect their jobs, the shipped ones included."""
-    catalogue: Catalogue
-    shipped = shipped_jobs(settings, lambda: catalogue)
-    catalogue = Catalogue.from_modules(settings.jobs, also=shipped)
-    return catalogue
-
-
-def build_executor(settings: Settings, unrecorded: Unrecorded) -> Executor:
-    """Put together what the child process of an attempt needs, and no more."""
-    ledger = SqlLedger(open_database(settings, ALONE))
-    catalogue = load_catalogue(settings)
-    return Executor(ledger, catalogue, SystemClock(), log_event, unrecorded=unrecorded)
 
 
 def death_notices(settings: Settings) -> DeathNotices:

@@ -11,14 +11,18 @@ from typing import Any, NoReturn
 from failsoft.job_engine.attempt.interrupts import Released
 from failsoft.job_engine.attempt.lease import Lease
 from failsoft.job_engine.attempt.own_process import flush_standard_streams
+from failsoft.job_engine.clock import SystemClock
+from failsoft.job_engine.executor import Executor
 from failsoft.job_engine.records.job import Claim, Conclusion
+from failsoft.ledger import SqlLedger
 from failsoft.worker.attempts.thread_interrupt import interrupt_thread
+from failsoft.worker.bundled_jobs import load_catalogue
 from failsoft.worker.configuration.settings import Settings, adopt
 from failsoft.worker.exit_codes import FAILURE, OK
-from failsoft.worker.logs.output import bound_to, configure_logs, flush_logs
+from failsoft.worker.logs.output import bound_to, configure_logs, flush_logs, log_event
 from failsoft.worker.processes.forks import guard_forks
 from failsoft.worker.processes.parent_death import die_with_parent
-from failsoft.worker.wiring import build_executor
+from failsoft.worker.wiring import ALONE, open_database
 
 
 def run_attempt(
@@ -65,7 +69,9 @@ def _run(mine: Claim, parent: "Connection[Any, Any]", settings: Settings) -> Non
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     adopt(settings)
     configure_logs(settings)
-    executor = build_executor(settings, unrecorded)
+    ledger = SqlLedger(open_database(settings, ALONE))
+    catalogue = load_catalogue(settings)
+    executor = Executor(ledger, catalogue, SystemClock(), log_event, unrecorded=unrecorded)
     guard_forks()
     with bound_to(mine):
         executor.run(mine, lease)

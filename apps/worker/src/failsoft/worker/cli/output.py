@@ -154,7 +154,7 @@ def _total(widths: Mapping[str, int]) -> int:
 
 def counted(number: int, noun: str) -> str:
     """Return a number of things in words."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def show(value: Any) -> str:

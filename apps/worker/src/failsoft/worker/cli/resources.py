@@ -35,6 +35,6 @@ def opened_app(settings: Settings) -> "App":
 
 def loaded_catalogue(settings: Settings) -> Catalogue:
     """Import the job modules, which declares their queues, and collect their jobs."""
-    from failsoft.worker.wiring import load_catalogue  # noqa: PLC0415 - see above
+    from failsoft.worker.bundled_jobs import load_catalogue  # noqa: PLC0415 - see above
 
     return load_catalogue(settings)

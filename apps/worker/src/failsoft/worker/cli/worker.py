@@ -7,13 +7,14 @@ from contextlib import closing
 import click
 
 from failsoft.ledger import check
+from failsoft.worker.bundled_jobs import load_catalogue
 from failsoft.worker.cli.output import Option, may_be_lost, print_json, say
 from failsoft.worker.configuration.settings import Settings, load_settings
 from failsoft.worker.logs.output import configure_logs
 from failsoft.worker.preflight import preflight
 from failsoft.worker.supervision.maintenance import MAINTENANCE
 from failsoft.worker.supervision.supervisor import Supervisor
-from failsoft.worker.wiring import death_notices, load_catalogue, open_database
+from failsoft.worker.wiring import death_notices, open_database
 
 queue_option: Option = click.option(
     "--queue",

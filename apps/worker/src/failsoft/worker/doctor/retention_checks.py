@@ -12,9 +12,9 @@ from failsoft.ledger import Database, SqlLedger
 from failsoft.ledger.database.database import ledger_url
 from failsoft.ledger.opening import shared_database
 from failsoft.ledger.upkeep.pruning import SETTLES, SqlPruner
+from failsoft.worker.bundled_jobs import load_catalogue
 from failsoft.worker.configuration.settings import Settings
 from failsoft.worker.doctor.finding import Finding, fine, warning
-from failsoft.worker.wiring import load_catalogue
 
 _ENDED = (JobState.SUCCEEDED, JobState.CANCELLED, JobState.FAILED)
 _BY_HAND = "run `failsoft ledger prune`"

@@ -17,9 +17,9 @@ from failsoft.ledger import Database, SqlLedger
 from failsoft.ledger.database.database import ledger_url
 from failsoft.ledger.opening import shared_database
 from failsoft.ledger.schema.jobs import jobs
+from failsoft.worker.bundled_jobs import load_catalogue
 from failsoft.worker.configuration.settings import Settings
 from failsoft.worker.doctor.finding import Finding, fine, warning
-from failsoft.worker.wiring import load_catalogue
 
 #: The jobs that have not ended and may run on some engines only, by those and by queue.
 _PINNED = (

@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pika
 from dramatiq.broker import Consumer
@@ -37,6 +38,13 @@ from failsoft.job_engine.values.redaction import redacted_url
 HEARTBEAT = 10
 SOCKET_TIMEOUT = 2
 BLOCKED_TIMEOUT = 3
+_BOUNDS = {
+    "heartbeat": HEARTBEAT,
+    "socket_timeout": SOCKET_TIMEOUT,
+    "stack_timeout": SOCKET_TIMEOUT,
+    "blocked_connection_timeout": BLOCKED_TIMEOUT,
+    "connection_attempts": 1,
+}
 
 
 class SafeRabbitmqBroker(RabbitmqBroker):
@@ -46,7 +54,8 @@ class SafeRabbitmqBroker(RabbitmqBroker):
         """Connect lazily, one connection a thread.
 
         Args:
-            url: An AMQP URL; several separated by `;` are tried in turn.
+            url: An AMQP URL; several separated by `;` are tried in turn. What its query says, as
+                `heartbeat`, is obeyed.
             inbox: Where the worker side reads messages; a dispatcher needs none.
 
         Raises:
@@ -64,11 +73,12 @@ class SafeRabbitmqBroker(RabbitmqBroker):
         # Every failure is translated and raised; pika would log it besides.
         logging.getLogger("pika").setLevel(logging.CRITICAL)
         found: Any = self.parameters
-        for each in found if isinstance(found, list) else [found]:
-            each.heartbeat = HEARTBEAT
-            each.socket_timeout = each.stack_timeout = SOCKET_TIMEOUT
-            each.blocked_connection_timeout = BLOCKED_TIMEOUT
-            each.connection_attempts = 1
+        for each, its_url in zip(
+            found if isinstance(found, list) else [found], url.split(";"), strict=True
+        ):
+            said = parse_qs(urlsplit(its_url).query)
+            for name in _BOUNDS.keys() - said.keys():
+                setattr(each, name, _BOUNDS[name])
 
     @property
     def consumer_class(self) -> type[_RabbitmqConsumer]:

@@ -33,9 +33,8 @@ def check_signature(name: str, handler: Callable[..., Any]) -> tuple[Any, Any]:
     target = _plain_function(handler)
     parameters = [p for p in inspect.signature(handler).parameters.values() if p.default is p.empty]
     if len(parameters) != 2:  # noqa: PLR2004 - the payload and the context
-        raise DefinitionError(
-            f"job {name!r}: expected a handler (payload, ctx), got {len(parameters)} parameters"
-        )
+        found = ", ".join(parameter.name for parameter in parameters)
+        raise DefinitionError(f"job {name!r}: expected a handler (payload, ctx), got ({found})")
     payload_type = _hint(name, target, parameters[0].name)
     if not is_model(payload_type):
         raise DefinitionError(

@@ -43,8 +43,10 @@ def find_id(ledger: LedgerReader, text: str) -> str:
         found = ledger.find_ids(text, NAMED + 1) if len(text) >= LEAST_CHARS else ()
         if not found:
             raise JobNotFoundError(
-                f"{error}; the beginning of an id does from {LEAST_CHARS} characters on"
+                f"{error}; at least the first {LEAST_CHARS} characters of an id stand for it"
             ) from None
+    except ValueError:
+        return text  # It is there, and cannot be read: `ledger verify` says why.
     if len(found) > 1:
         more = ", and others" if len(found) > NAMED else ""
         raise JobIdAmbiguousError(

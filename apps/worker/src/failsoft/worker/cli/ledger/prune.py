@@ -18,10 +18,11 @@ from failsoft.job_engine.jobs.scheduled.prune_ledger import (
 from failsoft.job_engine.records.states import JobState
 from failsoft.ledger import SqlLedger, check
 from failsoft.ledger.upkeep.pruning import SqlPruner
+from failsoft.worker.bundled_jobs import load_catalogue
 from failsoft.worker.cli.output import json_option, print_json, print_table, say
 from failsoft.worker.configuration.settings import load_settings
 from failsoft.worker.logs.output import log_event
-from failsoft.worker.wiring import load_catalogue, open_database
+from failsoft.worker.wiring import open_database
 
 #: In the order of their pruning: dead letters last.
 _ENDED = (JobState.SUCCEEDED, JobState.CANCELLED, JobState.FAILED)

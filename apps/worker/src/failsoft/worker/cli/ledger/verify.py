@@ -10,15 +10,15 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from failsoft.job_engine.invariants import Violation, history_of, violations
+from failsoft.job_engine.invariants import Violation
 from failsoft.job_engine.records.job import HistoryEntry
 from failsoft.job_engine.values.redaction import redacted_url
-from failsoft.ledger import Database, SqlLedger, check
+from failsoft.ledger import SqlLedger, check
 from failsoft.ledger import verify as checks
 from failsoft.ledger.verify import Checked
 from failsoft.queue.client import close_clients
 from failsoft.worker.cli.jobs.selection import find_id
-from failsoft.worker.cli.output import console, json_option, print_json, show
+from failsoft.worker.cli.output import console, counted, json_option, print_json, show
 from failsoft.worker.configuration.settings import load_settings
 from failsoft.worker.doctor.missing_jobs import LOST_REMEDY, REMEDY, Wholeness, look_at_wholeness
 from failsoft.worker.exit_codes import FAILURE, OK
@@ -69,9 +69,11 @@ def verify(*, limit: int, job_id: str | None, as_json: bool) -> None:
     with closing(open_database(settings)) as database:
         check(database)
         if job_id is not None:
-            report, whole = _verified_job(SqlLedger(database), job_id), Wholeness()
+            batches = checks.verify_job(database, find_id(SqlLedger(database), job_id))
+            report, whole = _verified(batches, 1, limit), Wholeness()
         else:
-            report, whole = _verified(database, limit), look_at_wholeness(settings, database)
+            report = _verified(checks.verify(database), checks.count_jobs(database), limit)
+            whole = look_at_wholeness(settings, database)
     is_sound = not report.violations and whole.is_whole
     if as_json:
         where = redacted_url(database.url.render_as_string(hide_password=True))
@@ -82,18 +84,9 @@ def verify(*, limit: int, job_id: str | None, as_json: bool) -> None:
     raise SystemExit(OK if is_sound else FAILURE)
 
 
-def _verified_job(ledger: SqlLedger, given: str) -> _Report:
-    history = history_of(ledger, find_id(ledger, given))
-    report = _Report(events=len(history.events), jobs=1)
-    report.listed = list(violations(history))
-    report.violations = len(report.listed)
-    report.by_invariant.update(violation.invariant for violation in report.listed)
-    return report
-
-
-def _verified(database: Database, limit: int) -> _Report:
+def _verified(batches: Iterator[Checked], total: int, limit: int) -> _Report:
     report, began = _Report(), monotonic()
-    for checked in _with_progress(checks.verify(database), checks.count_jobs(database)):
+    for checked in _with_progress(batches, total):
         report.add(checked, limit)
     report.seconds = round(monotonic() - began, 3)
     return report
@@ -157,18 +150,20 @@ def _show(report: _Report, *, is_whole: bool) -> None:
     if more:
         out.print(f"and {more:,} more; see --limit")
     out.print(
-        f"{report.events:,} events of {report.jobs:,} jobs in {report.seconds:.1f} s: ", end=""
+        f"{counted(report.events, 'event')} of {counted(report.jobs, 'job')} in "
+        f"{report.seconds:.1f} s: ",
+        end="",
     )
     out.print(_verdict(report.violations, report.by_invariant.most_common(), is_whole=is_whole))
 
 
-def _verdict(violations: int, counted: Sequence[tuple[str, int]], *, is_whole: bool) -> str:
+def _verdict(violations: int, by_kind: Sequence[tuple[str, int]], *, is_whole: bool) -> str:
     if not violations and not is_whole:
         return "[bold red]what is here is sound, and it is not all that was accepted[/]"
     if not violations:
         return "[green]every promise was kept[/]"
-    kinds = ", ".join(f"{name} {count:,}" for name, count in counted)
-    return f"[bold red]{violations:,} violations[/] ({kinds})"
+    kinds = ", ".join(f"{name} {count:,}" for name, count in by_kind)
+    return f"[bold red]{counted(violations, 'violation')}[/] ({kinds})"
 
 
 def _line(event: HistoryEntry) -> str:
