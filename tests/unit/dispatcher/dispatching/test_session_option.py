@@ -45,9 +45,9 @@ def test_an_awaited_dispatch_takes_an_awaited_session() -> None:
 def test_an_awaited_session_without_greenlet_names_what_to_install(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    house = House()
+    app = MemoryApp()
     monkeypatch.setitem(sys.modules, "greenlet", None)
-    dispatch = house.dispatcher.dispatch_async(WELCOME, Mail(), session=AsyncSession())
+    dispatch = app.dispatcher.dispatch_async(WELCOME, Mail(), session=AsyncSession())
 
     with pytest.raises(
         ConfigurationError,
@@ -55,7 +55,7 @@ def test_an_awaited_session_without_greenlet_names_what_to_install(
     ):
         asyncio.run(dispatch)
 
-    assert not house.ledger.counts()
+    assert not app.ledger.counts()
 
 
 def test_many_jobs_take_no_session() -> None:
