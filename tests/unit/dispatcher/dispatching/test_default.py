@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from failsoft.dispatcher import api, default_dispatcher, dispatch_job, use_dispatcher
+from failsoft.dispatcher import default, default_dispatcher, dispatch_job, use_dispatcher
 from failsoft.job_engine.errors import ConfigurationError
 from tests.unit.support.attempts import Mail, exit_code_of_a_child
 from tests.unit.support.memory_app import WELCOME, MemoryApp
@@ -30,7 +30,7 @@ def test_a_job_goes_through_the_dispatcher_that_was_chosen() -> None:
 def test_a_forked_child_makes_one_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     use_dispatcher(MemoryApp().dispatcher)
     childs_own = MemoryApp().dispatcher
-    monkeypatch.setattr(api, "_wire", lambda: childs_own)
+    monkeypatch.setattr(default, "_wire", lambda: childs_own)
 
     def in_the_child() -> int:
         return 0 if default_dispatcher() is childs_own else 1
@@ -41,7 +41,7 @@ def test_a_forked_child_makes_one_of_its_own(monkeypatch: pytest.MonkeyPatch) ->
 def test_without_anything_that_reads_settings_it_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(api, "entry_points", lambda group: [])
+    monkeypatch.setattr(default, "entry_points", lambda group: [])
 
     with pytest.raises(ConfigurationError, match="pip install failsoft"):
         default_dispatcher()
