@@ -29,7 +29,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "ledger": "Look after the ledger.",
         "doctor": "Check settings, jobs, ledger, engines and workers.",
         "dev": "Run servers, a ledger and workers, all in this folder.",
-        "demo": "Lose RQ's host in the middle of the work, and see that nothing else is lost.",
+        "demo": "Kill RQ's host during the work, and check that every job is carried on.",
     }
 )
 

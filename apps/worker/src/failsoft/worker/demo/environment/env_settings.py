@@ -1,4 +1,4 @@
-"""The environment that the demo and its workers live in: its own settings and nobody else's."""
+"""The environment variables of the demo and its workers: its own settings and no others."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from failsoft.worker.configuration.settings import Settings
 SECRET_NAME = "demo"  # noqa: S105 - a name, and no secret
 
 _PREFIX = "FAILSOFT_"
-# Short spans: what takes a minute in production is to be seen in seconds.
+# Short, so that what takes a minute in production takes seconds here.
 _SPANS: Mapping[str, str] = {
     "LEASE": "4s",
     "WORKER_BEAT": "500ms",
