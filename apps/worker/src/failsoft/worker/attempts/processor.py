@@ -13,7 +13,7 @@ logger: logging.Logger = logging.getLogger("failsoft.worker")
 
 
 class Processor:
-    """The one door from an engine back into the core, the same for all of them."""
+    """Processes the messages of a worker, the same way for every engine."""
 
     def __init__(
         self,
@@ -25,10 +25,10 @@ class Processor:
         """Serve one worker process.
 
         Args:
-            admission: What makes a claim of a message.
-            runner: What runs the attempt.
-            left_room: Called when an attempt is over that may leave room to another job (I12).
-            watch: Sees whether the slots move.
+            admission: Returns the claim of a message.
+            runner: Runs the attempt.
+            left_room: Called when an attempt of a limited job is over: another may begin (I12).
+            watch: Detects slots that stand still.
         """
         self._admission = admission
         self._runner = runner
@@ -36,12 +36,12 @@ class Processor:
         self._watch = watch
 
     def __call__(self, wire: object) -> None:
-        """Process a message; a job's failure is the ledger's business, not the engine's.
+        """Process a message; the job's failure is recorded in the ledger, not in the engine.
 
-        Raises nothing: an engine would end the slot, or deliver the message again. What nobody
-        foresaw is logged, and the job goes on when its lease or its pickup deadline has passed.
+        Raises nothing: an engine would end the slot, or deliver the message again. An unexpected
+        error is logged, and the job goes on when its lease or its pickup deadline has passed.
 
-        Each has a `contextvars.Context` of its own: no job sees what another one set.
+        Each message has a `contextvars.Context` of its own: no job sees what another one set.
         """
         with self._watch.slot() as slot:
             Context().run(self._process, wire, slot)

@@ -41,7 +41,6 @@ class DevSite:
     """
 
     def __init__(self, settings: Settings, folder: Path) -> None:
-        """Keep everything in a folder of its own."""
         self._settings = settings
         self._folder = folder.resolve()
         self._stack = ExitStack()
@@ -80,7 +79,6 @@ class DevSite:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Stop what was started."""
         self._stack.close()
 
     def exports(self) -> str:

@@ -59,7 +59,7 @@ class Wholeness:
 
     @property
     def is_whole(self) -> bool:
-        """Tell whether nothing speaks against it."""
+        """Whether nothing speaks against it."""
         return not (self.strays or self.lost)
 
 

@@ -148,7 +148,7 @@ def _for_people(
 
 
 def _says(sentence: str, name: str, value: object) -> bool:
-    """Tell whether a sentence says a fact; of a number nobody can tell what it stands for."""
+    """Whether a sentence says a fact; of a number nobody can tell what it stands for."""
     return name not in _OF_ALL and isinstance(value, str) and bool(value) and value in sentence
 
 

@@ -54,7 +54,6 @@ class PatientHandler(logging.Handler):
     """
 
     def __init__(self, descriptor: int = 2) -> None:
-        """Write to a descriptor."""
         super().__init__()
         self._descriptor = descriptor
         self._writer = writer(descriptor)

@@ -127,7 +127,7 @@ def find_many(
 
 
 def tells_of(ledger: LedgerReader, job: JobRecord, text: str) -> bool:
-    """Tell whether a job's error, or the reason that it waits for, has a text in it."""
+    """Whether a job's error, or the reason that it waits for, has a text in it."""
     said = [job.error.type, job.error.message] if job.error else []
     said += [str(event.detail.get("reason", "")) for event in ledger.events(job.id)[-1:]]
     return any(text.lower() in each.lower() for each in said)
@@ -154,7 +154,7 @@ def confirm(number: int, what: str, doing: str, given: Mapping[str, Any]) -> boo
 
 
 def is_terminal() -> bool:
-    """Tell whether there is somebody to ask; a program may have closed its standard input."""
+    """Whether there is somebody to ask; a program may have closed its standard input."""
     return bool(sys.stdin) and not sys.stdin.closed and sys.stdin.isatty()
 
 
