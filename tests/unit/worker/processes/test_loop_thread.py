@@ -45,7 +45,7 @@ def test_nothing_is_done_after_the_stop(start: Start) -> None:
     periodic.stop()
     count = len(calls)
 
-    assert not periodic.is_alive
+    assert not periodic._thread.is_alive()
     assert len(calls) == count
 
 
@@ -98,7 +98,7 @@ def test_work_may_stop_itself(start: Start) -> None:
     found.append(start(work))
     ready.set()
 
-    wait_until(lambda: not found[0].is_alive, PATIENCE, "its end")
+    wait_until(lambda: not found[0]._thread.is_alive(), PATIENCE, "its end")
 
 
 def test_work_that_is_woken_for_does_not_wait_for_its_time() -> None:
@@ -111,4 +111,4 @@ def test_work_that_is_woken_for_does_not_wait_for_its_time() -> None:
 
     wait_until(lambda: len(calls) == 2, PATIENCE, "the call that was asked for")
     rarely.stop()
-    assert not rarely.is_alive
+    assert not rarely._thread.is_alive()
