@@ -90,7 +90,7 @@ def test_failed_jobs_are_tried_again_by_id_and_in_bulk(cli: CommandLine) -> None
     assert (old, same["retried"]) == (first, [[first, new]])
     assert rest.out.splitlines()[0].startswith(f"{second} -> r")
     assert rest.out.splitlines()[1:] == ["1 job tried again"]
-    assert f"tried again as {new}" in shown.out
+    assert f"retried as {new}" in shown.out
     assert cli.counts() == {JobState.FAILED: 2, JobState.SCHEDULED: 2}
 
 
@@ -222,7 +222,7 @@ def test_the_ledger_is_pruned_as_the_definitions_say(cli: CommandLine) -> None:
         "unknown": [],
     }
     assert there == {JobState.FAILED: 2, JobState.SCHEDULED: 1}
-    assert "2 dead letters of add go" in pruned.err
+    assert "2 dead letters of add are deleted" in pruned.err
     assert cli.run("jobs", "show", second).status == FAILURE
     # What does a pruned job's work again has everything that it needs.
     with cli.ledger() as ledger:

@@ -5,7 +5,8 @@ from dataclasses import asdict
 
 import click
 
-from failsoft.worker.cli.output import console, json_option, print_json
+from failsoft.worker.cli.options import json_option
+from failsoft.worker.cli.output import console, print_json
 from failsoft.worker.demo.plan import FEWEST_WEBHOOKS
 from failsoft.worker.demo.run import run_demo
 from failsoft.worker.exit_codes import FAILURE, OK

@@ -8,7 +8,8 @@ import click
 
 from failsoft.ledger import check
 from failsoft.worker.bundled_jobs import load_catalogue
-from failsoft.worker.cli.output import Option, may_be_lost, print_json, say
+from failsoft.worker.cli.options import Option
+from failsoft.worker.cli.output import may_be_lost, print_json, say
 from failsoft.worker.configuration.settings import Settings, load_settings
 from failsoft.worker.logs.output import configure_logs
 from failsoft.worker.preflight import preflight
@@ -26,11 +27,11 @@ queue_option: Option = click.option(
 slots_option: Option = click.option(
     "--slots",
     metavar="N|QUEUE=N",
-    help="How many attempts a process has side by side, as 4 or default=4,data-sync=1; over "
-    "FAILSOFT_SLOTS.",
+    help="How many attempts a process runs side by side, as 4 or default=4,data-sync=1; "
+    "overrides FAILSOFT_SLOTS.",
 )
 json_option: Option = click.option(
-    "--json", "as_json", is_flag=True, help="Say as JSON, on one line, what is served."
+    "--json", "as_json", is_flag=True, help="Print what is served as JSON, on one line."
 )
 
 
@@ -66,7 +67,7 @@ def dramatiq(queues: tuple[str, ...], *, slots: str | None, as_json: bool) -> No
 def maintenance(*, as_json: bool) -> None:
     """Serve no queue: probe, schedule and rescue.
 
-    Every worker does this besides; a process of its own does it where no worker may be running.
+    Every worker does this, too; a process of its own does it where no worker may be running.
     """
     settings = _settings()
     load_catalogue(settings)
@@ -83,7 +84,7 @@ def _settings() -> Settings:
 
 def _serve(engine: str, queues: tuple[str, ...], slots: str | None, *, as_json: bool) -> None:
     if slots is not None:
-        # The processes of the queues read it there.
+        # The worker processes read it from there.
         os.environ["FAILSOFT_SLOTS"] = slots
     settings = _settings()
     posts = [(engine, queue) for queue in preflight(settings, queues)]

@@ -18,7 +18,8 @@ from failsoft.ledger import verify as checks
 from failsoft.ledger.verify import Checked
 from failsoft.queue.client import close_clients
 from failsoft.worker.cli.jobs.selection import find_id
-from failsoft.worker.cli.output import console, counted, json_option, print_json, show
+from failsoft.worker.cli.options import json_option
+from failsoft.worker.cli.output import console, counted, print_json, show
 from failsoft.worker.configuration.settings import load_settings
 from failsoft.worker.doctor.missing_jobs import LOST_REMEDY, REMEDY, Wholeness, look_at_wholeness
 from failsoft.worker.exit_codes import FAILURE, OK
