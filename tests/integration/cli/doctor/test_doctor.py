@@ -150,7 +150,7 @@ def test_a_module_that_takes_too_long_is_left_alone(cli: CommandLine) -> None:
     level, words, _ = found(answer, "jobs")
     assert (level, words) == (
         "warning",
-        "shop_jobs was not imported within 3s; jobs not looked at",
+        "shop_jobs was not imported within 3s; jobs not checked",
     )
     assert found(answer, "ledger schema")[0] == "ok"
 

@@ -257,6 +257,11 @@ class Settings(BaseSettings):
         """Return the URL of RQ's Redis."""
         return self.redis_url or f"redis://{self.redis_host}:{self.redis_port}/0"
 
+    @property
+    def offered_engines(self) -> tuple[str, ...]:
+        """Return the engines that get offers, in order of preference: without RQ if disabled."""
+        return tuple(name for name in self.engines if self.use_rq or name != "rq")
+
 
 def load_settings(**overrides: Any) -> Settings:
     """Read the settings from the environment and `.env`; arguments win.
