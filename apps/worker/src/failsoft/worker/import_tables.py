@@ -24,7 +24,6 @@ from sqlalchemy import (
     select,
     text,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import CreateTable
 from sqlalchemy.types import TypeEngine
@@ -40,6 +39,7 @@ from failsoft.job_engine.values.redaction import redacted
 from failsoft.ledger.database.call_limit import LIMIT
 from failsoft.ledger.database.timestamps import Instant, now_us
 from failsoft.ledger.opening import shared_database
+from failsoft.ledger.transitions.statements import insert_into
 
 _TYPES: Mapping[ColumnType, TypeEngine[Any]] = {
     "str": Text(),
@@ -124,8 +124,8 @@ def _ensure(connection: Connection, table: TableShape) -> Sequence[str]:
 
 
 def _write(connection: Connection, table: TableShape, key: str, rows: Sequence[Row]) -> int:
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    marker = dialect.insert(imports).values(key=key, rows=len(rows), at=now_us())
+    new = insert_into(connection.dialect.name, imports)
+    marker = new.values(key=key, rows=len(rows), at=now_us())
     statement = marker.on_conflict_do_nothing().returning(imports.c.key)
     # If another attempt is writing the same batch now, PostgreSQL waits for it here.
     if connection.execute(statement).first() is None:

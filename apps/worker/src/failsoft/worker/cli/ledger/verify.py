@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from time import monotonic
 
 import click
@@ -78,7 +78,9 @@ def verify(*, limit: int, job_id: str | None, as_json: bool) -> None:
     is_sound = not report.violations and whole.is_whole
     if as_json:
         where = redacted_url(database.url.render_as_string(hide_password=True))
-        print_json({"ledger": where, "sound": is_sound, **asdict(report), "wholeness": whole})
+        # Not by `asdict`, which cannot copy a Counter.
+        found = {each.name: getattr(report, each.name) for each in fields(report)}
+        print_json({"ledger": where, "sound": is_sound, **found, "wholeness": whole})
     else:
         _show_wholeness(whole, limit)
         _show(report, is_whole=whole.is_whole)
