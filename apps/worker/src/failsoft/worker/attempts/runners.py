@@ -5,7 +5,7 @@ import os
 import signal
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
@@ -54,29 +54,35 @@ def attempt_timeout(catalogue: Catalogue, claim: Claim, queue: QueueProfile) -> 
     return catalogue.get(claim.name).timeout_on(queue.name)
 
 
-class ThreadRunner:
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What runs the attempts of one queue."""
+
+    executor: Executor
+    catalogue: Catalogue
+    keeper: LeaseKeeper
+    queue: QueueProfile
+
+    def timeout(self, claim: Claim) -> timedelta:
+        return attempt_timeout(self.catalogue, claim, self.queue)
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadRunner(_Parts):
     """Run attempts in the calling thread, which lives as long as the process.
 
     For `isolation="thread"`. What an attempt changes of the process is restored where possible,
     before the next one begins.
     """
 
-    def __init__(
-        self, executor: Executor, catalogue: Catalogue, keeper: LeaseKeeper, queue: QueueProfile
-    ) -> None:
-        self._executor = executor
-        self._catalogue = catalogue
-        self._keeper = keeper
-        self._queue = queue
-        self._process_state = ProcessState()
+    _process_state: ProcessState = field(init=False, default_factory=ProcessState)
 
     def run(self, claim: Claim) -> None:
         """Run the attempt in this thread."""
         forks.stays()
         lease = Lease(interrupt_thread)
-        timeout = attempt_timeout(self._catalogue, claim, self._queue)
-        with self._process_state.kept(), self._keeper.hold(claim, lease, timeout):
-            self._executor.run(claim, lease)
+        with self._process_state.kept(), self.keeper.hold(claim, lease, self.timeout(claim)):
+            self.executor.run(claim, lease)
 
 
 class ChildLease(Lease):
@@ -113,7 +119,8 @@ class ChildLease(Lease):
                 _kill_group(child.pid)
 
 
-class ChildRunner:
+@dataclass(frozen=True, slots=True)
+class ChildRunner(_Parts):
     """Run each attempt in a child process of its own: `isolation="process"`.
 
     The children are forked by a server that was started before this process had threads, and
@@ -121,15 +128,6 @@ class ChildRunner:
     lease; the death of a child is recorded at once, without waiting for the lease to expire.
     Processes that it leaves in its group end with it.
     """
-
-    def __init__(
-        self, executor: Executor, catalogue: Catalogue, keeper: LeaseKeeper, queue: QueueProfile
-    ) -> None:
-        self._executor = executor
-        self._catalogue = catalogue
-        self._keeper = keeper
-        self._queue = queue
-        self._context = multiprocessing.get_context("forkserver")
 
     @staticmethod
     def prepare_fork_server(modules: Sequence[str], *, start: bool) -> None:
@@ -149,15 +147,15 @@ class ChildRunner:
     def run(self, claim: Claim) -> None:
         """Run the attempt in a child and wait for its end."""
         lease = ChildLease()
-        timeout = attempt_timeout(self._catalogue, claim, self._queue)
-        with self._keeper.hold(claim, lease, timeout):
+        with self.keeper.hold(claim, lease, self.timeout(claim)):
             conclusion = self._attempt(claim, lease)
             if conclusion is not None:
-                self._executor.conclude(claim, conclusion, lease)
+                self.executor.conclude(claim, conclusion, lease)
 
     def _attempt(self, claim: Claim, lease: ChildLease) -> Conclusion | None:
-        reason, of_child = self._context.Pipe(duplex=False)
-        child = self._context.Process(
+        forks_from_server = multiprocessing.get_context("forkserver")
+        reason, of_child = forks_from_server.Pipe(duplex=False)
+        child = forks_from_server.Process(
             target=run_attempt, args=(asdict(claim), of_child, process_settings())
         )
         with reason:
@@ -187,12 +185,13 @@ class ChildRunner:
             return Conclusion(RELEASE, reason="worker stops")
         if lease.revoked_by is TimedOut:
             try:
-                return outcome.timed_out(self._catalogue.get(claim.name), claim)
+                return outcome.timed_out(self.catalogue.get(claim.name), claim)
             except UnknownJobError:
                 return outcome.unknown(claim)
         return outcome.crashed(claim, _how(exitcode))
 
 
+@dataclass(frozen=True, slots=True)
 class CautiousRunner:
     """Run attempts in threads, but those of a job that has crashed a process in a child.
 
@@ -200,13 +199,12 @@ class CautiousRunner:
     in a process of its own, and fails alone (rule 18).
     """
 
-    def __init__(self, threads: ThreadRunner, children: ChildRunner) -> None:
-        self._threads = threads
-        self._children = children
+    threads: Runner
+    children: Runner
 
     def run(self, claim: Claim) -> None:
         """Run the attempt in a child if an earlier one crashed, else in this thread."""
-        (self._children if claim.crashes else self._threads).run(claim)
+        (self.children if claim.crashes else self.threads).run(claim)
 
 
 def _kill_group(pid: int) -> None:

@@ -14,7 +14,7 @@ from failsoft.job_engine.records.engine_switch import DisabledEngine
 from failsoft.job_engine.records.job import WorkerRecord
 from failsoft.job_engine.validation import Expect
 from failsoft.worker.cli.options import actor, json_option, reason_option
-from failsoft.worker.cli.output import print_json, print_table, say
+from failsoft.worker.cli.output import answer, print_json, print_table, say
 from failsoft.worker.cli.resources import loaded_catalogue, opened_app, opened_ledger
 from failsoft.worker.configuration.settings import Settings, load_settings
 from failsoft.worker.exit_codes import UNAVAILABLE
@@ -50,11 +50,8 @@ def disable_command(*, name: str, reason: str, as_json: bool) -> None:
     ledger = opened_ledger(settings)
     _expect_known(name, _known(settings, ledger))
     holds = ledger.disable_engine(DisabledEngine(name, actor(), reason))
-    if as_json:
-        print_json(holds)
-        return
-    say(str(holds), "yellow")
-    if not set(settings.engines) - _disabled(settings, ledger).keys():
+    answer(holds, str(holds), "yellow", as_json=as_json)
+    if not as_json and not set(settings.engines) - _disabled(settings, ledger).keys():
         say("no engine is left: jobs wait in the ledger until one is enabled", "yellow")
 
 
@@ -68,11 +65,10 @@ def enable_command(*, name: str, as_json: bool) -> None:
     disabled = [each.name for each in ledger.disabled_engines()]
     _expect_known(name, [*_known(settings, ledger), *disabled])
     was_disabled = ledger.enable_engine(name)
-    if as_json:
-        print_json({"name": name, "was_disabled": was_disabled})
-        return
-    say(f"engine {name} {'gets offers again' if was_disabled else 'was not disabled'}", "green")
-    if name == "rq" and not settings.use_rq:
+    change = "gets offers again" if was_disabled else "was not disabled"
+    found = {"name": name, "was_disabled": was_disabled}
+    answer(found, f"engine {name} {change}", "green", as_json=as_json)
+    if not as_json and name == "rq" and not settings.use_rq:
         say(_BY_FLAG, "yellow")
 
 

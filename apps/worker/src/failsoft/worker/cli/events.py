@@ -10,7 +10,7 @@ from failsoft.job_engine.errors import JobStateError, PayloadInvalidError
 from failsoft.ledger import SqlLedger
 from failsoft.worker.cli.jobs.selection import find_id
 from failsoft.worker.cli.options import duration_option, json_option
-from failsoft.worker.cli.output import print_json, say
+from failsoft.worker.cli.output import answer
 from failsoft.worker.cli.resources import opened_ledger
 from failsoft.worker.configuration.settings import load_settings
 
@@ -49,11 +49,9 @@ def send_command(
     to = None if job_id is None else _open_job(ledger, job_id)
     event = new_event(name, decoded, to=to, key=key, event_id=event_id, keep=keep)
     woken = ledger.send(event)
-    if as_json:
-        print_json({"id": event.id, "job": to, "woken": woken})
-        return
     kept = "" if woken else "; it is kept for a job that will wait for it"
-    say(f"{event.id} sent, {woken} woken{kept}", "green")
+    found = {"id": event.id, "job": to, "woken": woken}
+    answer(found, f"{event.id} sent, {woken} woken{kept}", "green", as_json=as_json)
 
 
 def _open_job(ledger: SqlLedger, given: str) -> str:

@@ -58,6 +58,14 @@ def say(text: str, colour: str | None = None, *, err: bool = False) -> None:
     click.secho(visible_block(text), fg=colour, err=err)
 
 
+def answer(document: Any, text: str, colour: str | None = None, *, as_json: bool) -> None:
+    """Print what a command has done: a document as JSON, or a line of text."""
+    if as_json:
+        print_json(document)
+    else:
+        say(text, colour)
+
+
 @contextmanager
 def may_be_lost() -> Iterator[None]:
     """Ignore output that cannot be written, where it is not the purpose of the command."""

@@ -12,7 +12,7 @@ from failsoft.job_engine.records.pauses import Pausable, Pause
 from failsoft.job_engine.validation import did_you_mean
 from failsoft.ledger import SqlLedger
 from failsoft.worker.cli.options import Option, actor, json_option, reason_option
-from failsoft.worker.cli.output import print_json, say
+from failsoft.worker.cli.output import answer
 from failsoft.worker.cli.resources import loaded_catalogue, opened_ledger
 from failsoft.worker.configuration.settings import load_settings
 
@@ -32,10 +32,7 @@ def pause_command(kind: Pausable, known: str) -> click.Command:
     def pause(*, name: str, reason: str, anyway: bool, as_json: bool) -> None:
         ledger = _ledger_that_knows(kind, name, anyway=anyway)
         holds = ledger.pause(Pause(kind, name, actor(), reason))
-        if as_json:
-            print_json(holds)
-        else:
-            say(str(holds), "yellow")
+        answer(holds, str(holds), "yellow", as_json=as_json)
 
     return pause
 
@@ -50,10 +47,9 @@ def resume_command(kind: Pausable, known: str) -> click.Command:
     def resume(*, name: str, anyway: bool, as_json: bool) -> None:
         ledger = _ledger_that_knows(kind, name, anyway=anyway)
         was_paused = ledger.unpause(kind, name)
-        if as_json:
-            print_json({"kind": kind, "name": name, "was_paused": was_paused})
-        else:
-            say(f"{kind} {name} {'goes on' if was_paused else 'was not paused'}", "green")
+        found = {"kind": kind, "name": name, "was_paused": was_paused}
+        change = "goes on" if was_paused else "was not paused"
+        answer(found, f"{kind} {name} {change}", "green", as_json=as_json)
 
     return resume
 

@@ -8,7 +8,7 @@ import click
 from failsoft.dispatcher import Schedules
 from failsoft.job_engine.records.schedules import ScheduleRecord
 from failsoft.worker.cli.options import json_option
-from failsoft.worker.cli.output import counted, plain, print_json, print_table, say
+from failsoft.worker.cli.output import answer, counted, plain, print_json, print_table
 from failsoft.worker.cli.resources import loaded_catalogue, opened_app
 from failsoft.worker.configuration.settings import load_settings
 
@@ -57,10 +57,7 @@ def trigger(name: str, *, as_json: bool) -> None:
     definition = loaded_catalogue(settings).get(name)
     dispatcher = opened_app(settings).dispatcher
     handle = dispatcher.schedules().trigger(definition)
-    if as_json:
-        print_json(handle.dispatched)
-    else:
-        say(handle.id)
+    answer(handle.dispatched, handle.id, as_json=as_json)
 
 
 def _print(found: Sequence[ScheduleRecord], *, as_json: bool) -> None:

@@ -6,6 +6,7 @@ from failsoft.job_engine.errors import JobNotFoundError
 from failsoft.job_engine.records.states import JobState
 from failsoft.ledger import SqlLedger
 from failsoft.worker.demo.checks import Evidence, JobFacts
+from failsoft.worker.demo.dispatching import Application
 from failsoft.worker.demo.environment.airports import (
     KEY,
     airports_csv,
@@ -15,15 +16,14 @@ from failsoft.worker.demo.environment.airports import (
 from failsoft.worker.demo.environment.environment import Environment
 from failsoft.worker.demo.environment.worker_logs import logged_errors, refusals
 from failsoft.worker.demo.plan import Plan
-from failsoft.worker.demo.scenario import Record
 
 
-def gather(environment: Environment, plan: Plan, record: Record) -> Evidence:
+def gather(environment: Environment, plan: Plan, application: Application) -> Evidence:
     """Gather the evidence; all workers must have stopped."""
-    found = {job_id: _facts(environment.ledger, job_id) for job_id in record.jobs}
+    found = {job_id: _facts(environment.ledger, job_id) for job_id in application.jobs}
     return Evidence(
-        dispatched=record.jobs,
-        after_failback=record.after_failback,
+        dispatched=application.jobs,
+        after_failback=application.after_failback,
         jobs={job_id: facts for job_id, facts in found.items() if facts is not None},
         rows_expected=[airport[KEY] for airport in read_airports(airports_csv())],
         rows_found=imported_keys(environment.imported),
@@ -31,7 +31,7 @@ def gather(environment: Environment, plan: Plan, record: Record) -> Evidence:
         webhooks_unique=environment.receiver.unique,
         webhooks_taken=environment.receiver.taken,
         refused=refusals(environment.new_rq.log),
-        failover=record.failover,
+        failover=application.failover,
     )
 
 

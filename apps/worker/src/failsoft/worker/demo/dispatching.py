@@ -21,12 +21,14 @@ class Application:
     Attributes:
         jobs: The ids of all jobs, in order.
         import_id: The id of the import.
+        after_failback: The ids of the jobs dispatched after RQ got offers again.
         failover: The time from the loss of RQ's Valkey until Dramatiq accepted a job.
     """
 
     def __init__(self, dispatcher: Dispatcher, receiver_url: str) -> None:
         self.jobs: list[str] = []
         self.import_id: str = ""
+        self.after_failback: Sequence[str] = ()
         self.failover: timedelta | None = None
         self._dispatcher = dispatcher
         self._receiver_url = receiver_url

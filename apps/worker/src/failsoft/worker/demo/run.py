@@ -35,8 +35,8 @@ def run_demo(console: Console, *, jobs: int, seed: int) -> tuple[Verdict, Sequen
     with started_environment() as environment:
         display = LiveDisplay(console, Goals(plan.webhooks, len(airports)))
         with display.live(lambda: read_status(environment, plan.webhooks + 1)):
-            record = Scenario(environment, plan, display.say).run()
-        evidence = gather(environment, plan, record)
+            application = Scenario(environment, plan, display.say).run()
+        evidence = gather(environment, plan, application)
         verdict = judge(evidence)
         failed = problems(verdict)
         console.print(summary(evidence, verdict, failed))

@@ -1,7 +1,6 @@
 """What the demo does, phase by phase."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import timedelta
 
 from failsoft.worker.demo.dispatching import Application
@@ -23,23 +22,6 @@ PATIENCE_PER_JOB = timedelta(milliseconds=20)
 Say = Callable[[str], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
-    """What was dispatched, for the verdict.
-
-    Attributes:
-        jobs: The ids of all dispatched jobs.
-        import_id: The id of the import.
-        after_failback: The ids of those dispatched after RQ got offers again.
-        failover: The time from the kill until Dramatiq accepted a job.
-    """
-
-    jobs: Sequence[str]
-    import_id: str
-    after_failback: Sequence[str]
-    failover: timedelta | None
-
-
 class Scenario:
     """Carries out a plan in an environment."""
 
@@ -49,8 +31,8 @@ class Scenario:
         self._say = say
         self._application = Application(environment.app.dispatcher, environment.receiver.url)
 
-    def run(self) -> Record:
-        """Run every phase and return what was dispatched.
+    def run(self) -> Application:
+        """Run every phase and return the application, which has the ids of its jobs.
 
         Raises:
             FailsoftError: If a phase cannot be completed.
@@ -62,10 +44,9 @@ class Scenario:
         old_list = self._kill_valkey(waiting)
         self._dispatch_to_dramatiq()
         self._restore_primary(old_list, waiting)
-        after_failback = self._dispatch_to_rq_again()
+        self._dispatch_to_rq_again()
         self._await_ends()
-        done = self._application
-        return Record(done.jobs, done.import_id, after_failback, done.failover)
+        return self._application
 
     def _start_workers(self) -> None:
         environment = self._environment
@@ -129,13 +110,13 @@ class Scenario:
         refused = _messages(refusals(environment.new_rq.log))
         self._say(f"The workers refused {refused} of the old list as stale.")
 
-    def _dispatch_to_rq_again(self) -> Sequence[str]:
+    def _dispatch_to_rq_again(self) -> None:
         last = self._plan.last
         trusted = wait_for(self._environment.trusts_primary, PATIENCE)
         offers = "gets offers again" if trusted else "gets no offers yet"
         self._say(f"RQ {offers}. The last {len(last)} webhooks are dispatched.")
         dispatched = self._application.dispatch_webhooks(last, LAST)
-        return dispatched if trusted else ()
+        self._application.after_failback = dispatched if trusted else ()
 
     def _await_ends(self) -> None:
         jobs = len(self._application.jobs)

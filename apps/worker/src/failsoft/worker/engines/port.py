@@ -31,7 +31,7 @@ class WorkerParts:
     name: str
     grace: timedelta
     processor: Processor
-    rejected: Callable[[MessageRejectedError], object]
+    rejected: Callable[[MessageRejectedError], None]
     stop_job: Callable[[str], object]
 
 

@@ -11,7 +11,7 @@ from failsoft.ledger import SqlLedger, check
 from failsoft.worker.cli.options import duration_option, json_option
 from failsoft.worker.cli.output import print_json, print_table, span
 from failsoft.worker.configuration.settings import load_settings
-from failsoft.worker.wiring import open_database
+from failsoft.worker.ledger_access import open_database
 
 
 @click.command("rotate-keys")

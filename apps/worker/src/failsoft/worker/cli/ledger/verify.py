@@ -23,7 +23,7 @@ from failsoft.worker.cli.output import console, counted, print_json, show
 from failsoft.worker.configuration.settings import load_settings
 from failsoft.worker.doctor.missing_jobs import LOST_REMEDY, REMEDY, Wholeness, look_at_wholeness
 from failsoft.worker.exit_codes import FAILURE, OK
-from failsoft.worker.wiring import open_database
+from failsoft.worker.ledger_access import open_database
 
 
 @dataclass(slots=True)

@@ -21,7 +21,8 @@ from failsoft.worker.demo.environment.receiver import Receiver
 from failsoft.worker.demo.environment.signals import UninterruptedStack, interrupted_once
 from failsoft.worker.demo.wait_for import wait_for
 from failsoft.worker.dev.embedded_valkey import EmbeddedValkey
-from failsoft.worker.wiring import App, build, open_database
+from failsoft.worker.ledger_access import open_database
+from failsoft.worker.wiring import App, build
 
 QUEUES = ("default", "data-sync")
 
