@@ -153,10 +153,10 @@ def released(reason: str) -> Conclusion:
 def test_a_state_is_explained(made: Callable[[MemoryLedger], str], expected: str) -> None:
     ledger = MemoryLedger(FrozenClock())
 
-    told = why(read_report(ledger, made(ledger)))
+    reason = why(read_report(ledger, made(ledger)))
 
-    assert expected in told
-    assert bool(told) is bool(expected)
+    assert expected in reason
+    assert bool(reason) is bool(expected)
 
 
 def test_a_job_that_was_handed_over_and_nobody_explains_is_explained_by_its_event() -> None:

@@ -63,10 +63,10 @@ def test_an_outage_of_the_ledger_is_told_once_and_so_is_its_end(
     start(work)
 
     wait_until(lambda: len(calls) >= 5, PATIENCE, "five calls")
-    told = [record.getMessage() for record in caplog.records]
-    assert len(told) == 2
-    assert told[0].startswith("looking: The ledger's database did not answer")
-    assert told[1] == "looking: the ledger is back"
+    logged = [record.getMessage() for record in caplog.records]
+    assert len(logged) == 2
+    assert logged[0].startswith("looking: The ledger's database did not answer")
+    assert logged[1] == "looking: the ledger is back"
 
 
 def test_any_other_error_is_told_and_the_work_goes_on(
@@ -109,6 +109,6 @@ def test_work_that_is_woken_for_does_not_wait_for_its_time() -> None:
 
     rarely.wake()
 
-    wait_until(lambda: len(calls) == 2, PATIENCE, "the call that was asked for")
+    wait_until(lambda: len(calls) == 2, PATIENCE, "the requested call")
     rarely.stop()
     assert not rarely._thread.is_alive()
