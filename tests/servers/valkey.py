@@ -20,6 +20,10 @@ class Valkey(EmbeddedValkey):
     ) -> None:
         super().__init__(folder, port=port, config={"enable-debug-command": "local", **config})
 
+    @property
+    def pid(self) -> int:
+        return self.running_process().pid
+
     def restart(self) -> None:
         """Stop the server and start it again on the same port."""
         self.stop()

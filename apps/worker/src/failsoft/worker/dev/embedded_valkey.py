@@ -103,11 +103,6 @@ class EmbeddedValkey:
         return self._process is not None and self._process.poll() is None
 
     @property
-    def pid(self) -> int:
-        """The process id of the running server."""
-        return self.running_process().pid
-
-    @property
     def log(self) -> Path:
         """The file that the server's output is appended to."""
         return self.folder / "valkey.log"
