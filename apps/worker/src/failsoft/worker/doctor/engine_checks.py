@@ -47,7 +47,7 @@ def _rq(settings: Settings) -> Check:
         engine = RqEngine(shared_client(url, "doctor"), settings.namespace)
         yield from look_at_redis("rq", url, "REDIS_URL", lambda: engine.probe(DEFAULT, _deadline()))
 
-    return Check("rq", look, "look after RQ's Redis, or correct REDIS_URL")
+    return Check("rq", look, "check RQ's Redis, or correct REDIS_URL")
 
 
 def _dramatiq(settings: Settings) -> Check:
@@ -64,7 +64,7 @@ def _dramatiq(settings: Settings) -> Check:
             remedy = "give Dramatiq a server of its own, or there is nothing to fall back on"
             yield warning("dramatiq server", "is RQ's, too", remedy)
 
-    return Check("dramatiq", look, "look after Dramatiq's broker, or correct AMQP_URL")
+    return Check("dramatiq", look, "check Dramatiq's broker, or correct AMQP_URL")
 
 
 def _other(settings: Settings, name: str) -> Check:

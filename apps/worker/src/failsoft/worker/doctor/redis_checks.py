@@ -75,7 +75,7 @@ def _role(name: str, facts: Mapping[str, Any], variable: str) -> Finding:
 
 
 def _write(name: str, health: EngineHealth) -> Finding:
-    remedy = "look at the server's log, memory and disk"
+    remedy = "check the server's log, memory and disk"
     return failure_if(not health.healthy, f"{name} write", health.detail, remedy)
 
 

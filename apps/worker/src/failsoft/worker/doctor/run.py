@@ -17,7 +17,7 @@ def examine(settings: Settings, limit: timedelta) -> list[Finding]:
     """Run every check; each ends within the limit."""
     # First and alone, because it declares the queues that the others use.
     jobs = look_at_jobs(settings, limit)
-    remedy = "look after the ledger's database, or correct FAILSOFT_LEDGER_URL"
+    remedy = "check the ledger's database, or correct FAILSOFT_LEDGER_URL"
     checks = [
         Check("ledger", lambda: look_at_ledger(settings), remedy),
         *engine_checks(settings),

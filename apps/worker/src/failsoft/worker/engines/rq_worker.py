@@ -36,7 +36,7 @@ from failsoft.worker.engines.rq_registries import RegistryWriter, StoppedByComma
 
 logger: logging.Logger = logging.getLogger("failsoft.worker")
 
-#: How long one look at the queue blocks, in seconds.
+#: How long one read of the queue blocks, in seconds.
 BLOCK_SECONDS = 1
 #: How often the worker's own records in Redis are refreshed, in seconds.
 UPKEEP_SECONDS = 10
@@ -128,7 +128,7 @@ class SlotWorker(RegistryWriter):
 
     @property
     def dequeue_timeout(self) -> int:
-        """Return how long one look at the queue blocks."""
+        """Return how long one read of the queue blocks."""
         return BLOCK_SECONDS
 
     @property

@@ -138,11 +138,11 @@ def _for_people(
     logger: object, method: str, fields: MutableMapping[str, Any]
 ) -> MutableMapping[str, Any]:
     """Make a record one line, whatever it contains; a traceback is a block behind a margin."""
-    said = str(fields["event"]) if fields.pop(KIND, None) else ""
+    text = str(fields["event"]) if fields.pop(KIND, None) else ""
     shown = {
         visible(str(name)): _cell(value)
         for name, value in fields.items()
-        if not _is_in(said, name, value)
+        if not _is_in(text, name, value)
     }
     blocks = [str(fields[name]) for name in _BLOCKS if shown.pop(name, None)]
     if blocks:
@@ -196,11 +196,11 @@ def log_event(event: Event) -> None:
     Events that outsiders can cause are limited: see `FloodGate`.
     """
     fields = _fields(event)
-    said = sentence(event)
+    text = sentence(event)
     # Without the id of the job, which differs from line to line.
     alike: dict[str, Any] = {k: fields[k] for k in ("queue", "engine") if k in fields}
     if _FLOODS.passes(event.kind, str(event.detail.get("reason", "")), alike):
-        _emit(event.kind, said, fields)
+        _emit(event.kind, text, fields)
     if event.detail.get("reason") == UNKNOWN_JOB and event.name not in _unknown_jobs:
         _unknown_jobs.add(event.name)
         unknown = Event("job.unknown", name=event.name, queue=event.queue)
@@ -231,16 +231,16 @@ def _fields(event: Event) -> dict[str, Any]:
     return fields
 
 
-def _emit(kind: str, said: str, fields: Mapping[str, Any]) -> None:
+def _emit(kind: str, text: str, fields: Mapping[str, Any]) -> None:
     # The text is no format string, as it may contain per cent signs; `extra` must not have the
     # logging module's own names, as "message", "name" or "args".
-    logger.log(level_of(kind), "%s", said, extra={KIND: kind, **fields})
+    logger.log(level_of(kind), "%s", text, extra={KIND: kind, **fields})
 
 
 def _emit_count(kind: str, fields: Mapping[str, Any]) -> None:
     known = {name: fields[name] for name in ("queue", "engine") if name in fields}
-    said = sentence(Event(kind, **known, detail={"reason": fields["reason"]}))
-    _emit(kind, f"{said} ({fields['suppressed']} more like it)", fields)
+    text = sentence(Event(kind, **known, detail={"reason": fields["reason"]}))
+    _emit(kind, f"{text} ({fields['suppressed']} more like it)", fields)
 
 
 #: The unknown jobs that this process has logged: each is logged once.

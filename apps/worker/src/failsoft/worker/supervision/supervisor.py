@@ -93,7 +93,7 @@ class Supervisor:
         try:
             while not self._stops:
                 for child in self._children:
-                    self._look_after(child)
+                    self._check(child)
                 time.sleep(LOOK_SECONDS)
         finally:
             self._stop_all()
@@ -111,7 +111,7 @@ class Supervisor:
         """Stop on SIGTERM or SIGINT, at once on the second."""
         on_stop_signals(self.stop)
 
-    def _look_after(self, child: _Child) -> None:
+    def _check(self, child: _Child) -> None:
         if child.process is None:
             if time.monotonic() >= child.start_at:
                 self._start(child)
