@@ -12,6 +12,7 @@ from typing import Protocol, TypeVar
 import dramatiq
 import pika
 
+from failsoft.dispatcher.engines.config import EngineConfig
 from failsoft.dispatcher.engines.dramatiq import DramatiqEngine, make_broker
 from failsoft.dispatcher.engines.dramatiq_messages import ACTOR, Inbox
 from failsoft.dispatcher.engines.rq import RqEngine
@@ -26,7 +27,7 @@ from failsoft.queue.safe_job import ENTRY_POINT
 from failsoft.testing import MemoryEngine
 from failsoft.worker.engines.dramatiq_worker import ThreadWorker
 from failsoft.worker.engines.link import Link
-from failsoft.worker.engines.port import EngineWorker
+from failsoft.worker.engines.port import EngineWorker, WorkerParts
 from failsoft.worker.engines.rq_worker import SlotWorker
 from tests.servers.processes import PATIENCE
 from tests.servers.valkey import Valkey
@@ -68,6 +69,17 @@ class Bench:
 
     def build_worker(self) -> EngineWorker:
         raise NotImplementedError
+
+    def worker_parts(self, url: str) -> WorkerParts:
+        return WorkerParts(
+            config=EngineConfig(url, url, NAMESPACE),
+            queue=QUEUE,
+            name=f"bench-{secrets.token_hex(4)}",
+            grace=timedelta(0),
+            processor=self.process,
+            rejected=self.reject,
+            stop_job=lambda job_id: None,
+        )
 
     def plant(self, body: bytes) -> None:
         raise NotImplementedError
@@ -189,15 +201,8 @@ class RqBench(Bench):
 
     def build_worker(self) -> EngineWorker:
         client = shared_client(self._url, "rq-worker")
-        return self.worker_class(
-            rq_queue(QUEUE, client, NAMESPACE),
-            self.process,
-            name=f"bench-{secrets.token_hex(4)}",
-            slots=QUEUE.slots,
-            rejected=self.reject,
-            stop_job=lambda job_id: None,
-            link=Link(self._url),
-        )
+        queue = rq_queue(QUEUE, client, NAMESPACE)
+        return self.worker_class(queue, self.worker_parts(self._url), Link(self._url))
 
     def plant(self, body: bytes) -> None:
         job_id, queue = f"planted-{secrets.token_hex(4)}", rq_queue(QUEUE, self._client, NAMESPACE)
@@ -228,15 +233,7 @@ class DramatiqBench(Bench):
     def build_worker(self) -> EngineWorker:
         link = Link(self._url)
         broker = make_broker(self._url, NAMESPACE, Inbox(self.reject, link))
-        threads, grace = QUEUE.dramatiq_threads, timedelta(seconds=5)
-        return ThreadWorker(
-            broker,
-            self._name,
-            self.process,
-            link=link,
-            threads=threads,
-            grace=grace,
-        )
+        return ThreadWorker(broker, self.worker_parts(self._url), link)
 
     def plant(self, body: bytes) -> None:
         plant = self._plant_in_rabbitmq if self._url.startswith("amqp") else self._plant_in_valkey

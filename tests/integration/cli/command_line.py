@@ -120,7 +120,7 @@ class CommandLine:
             "FAILSOFT_LEDGER_URL": ledger_url,
             # What a worker has running of itself is no job of the test's.
             "FAILSOFT_PRUNE": "off",
-            # Ports that nobody listens on.
+            # Ports without a listener.
             "REDIS_URL": "redis://127.0.0.1:1/0",
             "AMQP_URL": "redis://127.0.0.1:2/0",
         }
@@ -178,7 +178,7 @@ class CommandLine:
         wait_until(lambda: self.state(job_id) is state, PATIENCE, f"{job_id} has {state}")
 
     def wait_for_workers(self, count: int) -> list[int]:
-        """Wait until so many worker processes tell that they live; return their process ids."""
+        """Wait until that number of workers has a heartbeat; return their process ids."""
         with self.ledger() as ledger:
             return wait_until(lambda: _enough(ledger, count), PATIENCE, f"{count} live workers")
 

@@ -198,10 +198,10 @@ def test_a_sqlite_ledger_of_another_host_can_be_adopted(cli: CommandLine) -> Non
 
 @pytest.mark.parametrize("command", ["show", "steps"])
 def test_a_job_that_is_not_there_is_said_to_be_missing(cli: CommandLine, command: str) -> None:
-    answer = cli.run("jobs", command, "nobody", "--json")
+    answer = cli.run("jobs", command, "unknown", "--json")
 
     assert (answer.status, answer.out) == (FAILURE, "")
-    assert "got 'nobody'" in answer.err
+    assert "got 'unknown'" in answer.err
 
 
 def _execute(cli: CommandLine, statement: str) -> None:

@@ -89,4 +89,4 @@ def test_the_doctor_probes_as_the_user_that_is_set(live_cli: CommandLine, valkey
 
     found = {each["check"]: (each["level"], each["found"]) for each in checks}
     assert found["rq write"][0] == "ok"
-    assert "may not ask for more" in found["rq"][1]
+    assert "may not read more" in found["rq"][1]

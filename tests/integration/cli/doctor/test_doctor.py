@@ -47,8 +47,8 @@ def test_it_tells_who_works_and_who_does_not(live_cli: CommandLine) -> None:
     answer = live_cli.run("doctor", "--json")
 
     assert found(answer, "workers dramatiq:threads") == ("ok", "1 live", "")
-    nobody = ("warning", "none live", "failsoft worker rq --queue threads")
-    assert found(answer, "workers rq:threads") == nobody
+    none_live = ("warning", "none live", "failsoft worker rq --queue threads")
+    assert found(answer, "workers rq:threads") == none_live
 
 
 def test_it_tells_where_each_setting_came_from_and_hides_what_is_secret(
@@ -150,7 +150,7 @@ def test_a_module_that_takes_too_long_is_left_alone(cli: CommandLine) -> None:
     level, words, _ = found(answer, "jobs")
     assert (level, words) == (
         "warning",
-        "shop_jobs was not imported within 3s; jobs not looked at",
+        "shop_jobs was not imported within 3s; jobs not checked",
     )
     assert found(answer, "ledger schema")[0] == "ok"
 

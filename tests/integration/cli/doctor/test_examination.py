@@ -130,7 +130,7 @@ def test_an_alarm_of_rabbitmq_fails(patient: Patient, rabbitmq: RabbitMQ, amqp_u
 
 
 def test_a_guest_without_tls_far_away_is_worth_a_warning(patient: Patient) -> None:
-    # An address that is kept for documentation: nobody answers.
+    # An address that is reserved for documentation, which no host answers.
     patient.settings["amqp_url"] = "amqp://guest:guest@192.0.2.1:5672/%2F"
 
     status = patient.examine(use_rq="false")

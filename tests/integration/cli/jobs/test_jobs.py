@@ -132,9 +132,9 @@ def test_help_and_completion_know_every_command(bare_cli: CommandLine) -> None:
         _FAILSOFT_COMPLETE="bash_complete", COMP_WORDS="failsoft wor", COMP_CWORD="1"
     )
 
-    told = {name: " ".join(text.split()) for name, text in COMMANDS.items()}
-    assert all(f"\n  {name} " in help_text for name in told)
-    for name, text in told.items():
+    texts = {name: " ".join(text.split()) for name, text in COMMANDS.items()}
+    assert all(f"\n  {name} " in help_text for name in texts)
+    for name, text in texts.items():
         own = main.get_command(Context(main), name)
         assert own is not None
         assert own.get_short_help_str(200).removesuffix(".") == text.removesuffix(".")

@@ -47,10 +47,10 @@ def test_only_the_final_failure_is_told_with_its_exception(live_cli: CommandLine
         ("job.claim", "info"),
         ("job.fail", "error"),
     ]
-    told = [line for line in lines if "exception" in line]
-    assert told == lines[-1:]
-    assert told[0]["error_type"] == "ValueError"
-    assert told[0]["exception"].endswith("ValueError: these numbers do not add up\n")
+    logged = [line for line in lines if "exception" in line]
+    assert logged == lines[-1:]
+    assert logged[0]["error_type"] == "ValueError"
+    assert logged[0]["exception"].endswith("ValueError: these numbers do not add up\n")
     assert "Traceback" not in json.dumps(lines[:-1])
 
 

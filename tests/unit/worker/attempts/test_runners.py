@@ -152,9 +152,7 @@ def test_a_job_that_lost_a_process_before_runs_alone() -> None:
             ran.append(self.name)
 
     claim = OfferedJob().claim()
-    runner = CautiousRunner(
-        cast("ThreadRunner", Place("thread")), cast("ChildRunner", Place("child"))
-    )
+    runner = CautiousRunner(Place("thread"), Place("child"))
 
     runner.run(claim)
     runner.run(replace(claim, crashes=1))

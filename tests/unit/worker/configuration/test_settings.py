@@ -291,12 +291,12 @@ def test_a_url_is_shown_without_its_password(url: str, expected: str) -> None:
 def test_every_setting_is_documented_and_can_be_told() -> None:
     settings = Settings()
 
-    told = {each.name: each for each in provenance(settings)}
+    sources = {each.name: each for each in provenance(settings)}
 
-    assert told.keys() == Settings.model_fields.keys()
+    assert sources.keys() == Settings.model_fields.keys()
     lines = (Settings.__doc__ or "").splitlines()
     documented = {line.strip().partition(": ")[0] for line in lines if ": " in line}
-    assert told.keys() <= documented
+    assert sources.keys() <= documented
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Screen:
 
 
 def fail_to_print(letters: str = "hunter2") -> None:
-    """Raise an error from a frame whose variables are nobody's business."""
+    """Raise an error from a frame whose variables must not be logged."""
     raise ValueError(f"torn after {len(letters)} letters")
 
 
@@ -204,9 +204,9 @@ def test_a_job_that_a_worker_does_not_know_is_told_of_once(
     given = {"reason": "unknown job", "state": "scheduled"}
     with caplog.at_level(logging.INFO, "failsoft"):
         for job_id in ("one", "two"):
-            log_event(Event("job.release", job_id, "only-told-once", "default", detail=given))
+            log_event(Event("job.release", job_id, "only-logged-once", "default", detail=given))
 
     warned = [each for each in caplog.records if each.levelno == logging.WARNING]
     assert [each.getMessage() for each in warned] == [
-        "no job only-told-once is known here: they wait for a worker that has it; see doctor"
+        "no job only-logged-once is known here: they wait for a worker that has it; see doctor"
     ]

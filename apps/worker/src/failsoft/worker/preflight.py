@@ -1,7 +1,7 @@
 """What is checked before a worker is started.
 
-As a program it prints the queues to serve as JSON: `failsoft dev` asks it anew whenever the
-code has changed, because a process imports a module only once.
+As a program it prints the queues to serve as JSON: `failsoft dev` runs it whenever the code has
+changed, because a process imports a module only once.
 """
 
 import json
@@ -31,7 +31,7 @@ def preflight(settings: Settings, queues: tuple[str, ...] = ()) -> tuple[str, ..
 
     Args:
         settings: The settings of the workers.
-        queues: The queues asked for; all declared ones where empty.
+        queues: The queues to serve; all declared ones where empty.
 
     Raises:
         FailsoftError: A module does not import, a job has no handler, a queue is unknown, or
@@ -59,7 +59,7 @@ def preflight(settings: Settings, queues: tuple[str, ...] = ()) -> tuple[str, ..
 @click.argument("queues", nargs=-1)
 @click.option("--parent", type=int, help="The process that this one ends with.")
 def main(queues: tuple[str, ...], parent: int | None) -> None:
-    """Print the queues to serve as JSON, or say why there can be no worker."""
+    """Print the queues to serve as JSON, or the error that prevents workers."""
     die_with_parent(parent)
     try:
         click.echo(json.dumps(preflight(load_settings(), queues)))

@@ -1,7 +1,7 @@
-"""The composition root: the one place that names concrete classes.
+"""The composition root: the only module that names concrete classes.
 
-To know how Failsoft is put together, read `build`. The jobs are loaded by `bundled_jobs`: a
-program that only dispatches imports none of what the handlers of the shipped ones need.
+`build` shows how Failsoft is put together. The jobs are loaded by `bundled_jobs`: a program that
+only dispatches imports nothing that only the handlers of the shipped ones need.
 """
 
 from collections.abc import Callable, Iterable
@@ -38,6 +38,7 @@ __all__ = [
     "build",
     "death_notices",
     "dispatcher_from_environment",
+    "engine_config",
     "modules_of_children",
     "open_database",
     "open_ledger",
@@ -45,7 +46,7 @@ __all__ = [
 
 #: The connections to PostgreSQL of the process of one attempt.
 ALONE = 2
-#: What a worker has besides one for each of its slots: for leases, heartbeats and maintenance.
+#: The connections of a worker besides one for each slot: for leases, heartbeats, maintenance.
 KEEPERS = 4
 
 
@@ -63,7 +64,7 @@ class App:
     maintenance: Maintenance
 
     def close(self) -> None:
-        """Write what is still to be written, and close every connection of this process."""
+        """Write what is queued, and close every connection of this process."""
         self.dispatcher.close()
         self.ledger.database.close()
         close_clients()
@@ -79,10 +80,10 @@ def build(
     """Put everything together for one process.
 
     Args:
-        settings: What the operator decided.
-        listener: Hears what happens.
+        settings: The settings.
+        listener: Called with every event.
         jobs: The jobs whose schedules this process declares and fires.
-        connections: How many to PostgreSQL it has at most, unless the settings say.
+        connections: The most connections to PostgreSQL, unless the settings name a number.
 
     Raises:
         ConfigurationError: If a setting is wrong.
@@ -90,8 +91,8 @@ def build(
         LedgerUnavailableError: If the ledger does not answer.
     """
     clock = SystemClock()
-    adapters = build_engines(settings.engines, _engine_config(settings))
-    # After what may be refused: nothing is left open then.
+    adapters = build_engines(settings.engines, engine_config(settings))
+    # Opened last: a refusal above leaves nothing open.
     ledger = open_ledger(settings, connections)
     keys = KeyRing(ledger.signing_keys, clock, settings.namespace)
     engines = EngineSet(
@@ -119,7 +120,7 @@ def build(
 
 
 def death_notices(settings: Settings) -> DeathNotices:
-    """Put together what a supervisor marks its dead children with."""
+    """Put together what marks a supervisor's dead children in the ledger."""
 
     def opened() -> tuple[SqlLedger, Callable[[], object]]:
         database = open_database(settings, ALONE)
@@ -129,7 +130,7 @@ def death_notices(settings: Settings) -> DeathNotices:
 
 
 def modules_of_children(settings: Settings) -> tuple[str, ...]:
-    """Return what every child process of an attempt needs, for its parent to import once."""
+    """Return the modules of every child process of an attempt, which the fork server preloads."""
     return (*settings.jobs, *driver_modules(settings.ledger_url))
 
 
@@ -138,7 +139,8 @@ def dispatcher_from_environment() -> Dispatcher:
     return build(process_settings()).dispatcher
 
 
-def _engine_config(settings: Settings) -> EngineConfig:
+def engine_config(settings: Settings) -> EngineConfig:
+    """Return the settings that engines share."""
     return EngineConfig(settings.primary_url, settings.amqp_url, settings.namespace)
 
 

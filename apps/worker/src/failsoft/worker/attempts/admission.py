@@ -1,4 +1,4 @@
-"""The door: what an engine delivered becomes a claim, or nothing."""
+"""Admission: a message that an engine delivered leads to a claim, or to nothing."""
 
 import logging
 import secrets
@@ -18,7 +18,7 @@ from failsoft.job_engine.records.job import Claim, Ticket
 from failsoft.job_engine.records.message import KeyRing, Message
 from failsoft.job_engine.telemetry import Event, Listener
 
-#: The pause before a ledger that is away is asked again, in seconds.
+#: The pause between two requests to a ledger that is away, in seconds.
 PAUSE_SECONDS = 0.5
 
 logger: logging.Logger = logging.getLogger("failsoft.worker")
@@ -26,7 +26,7 @@ logger: logging.Logger = logging.getLogger("failsoft.worker")
 
 @dataclass(frozen=True, slots=True)
 class WorkerIdentity:
-    """Where a worker process stands: its engine, its queue, its boot id."""
+    """What identifies a worker process: its engine, its queue, its boot id."""
 
     engine: str
     queue: QueueProfile
@@ -38,7 +38,7 @@ class _WorkerStopsError(Exception):
 
 
 class Admission:
-    """Decode, verify and claim; a stale or a stranger's message ends here (rule 6)."""
+    """Decode, verify and claim; stale and foreign messages are dropped here (rule 6)."""
 
     def __init__(
         self,
@@ -51,16 +51,16 @@ class Admission:
         stopping: Callable[[], bool],
         give_back: Callable[[Ticket], object] = lambda ticket: None,
     ) -> None:
-        """Stand at the door of one worker process.
+        """Admit the messages of one worker process.
 
         Args:
-            identity: Which process that is.
+            identity: The process.
             ledger: Where jobs are claimed.
-            keys: What messages are signed with.
-            clock: Where time comes from.
-            listener: What is called with every event.
+            keys: The keys that messages are signed with.
+            clock: Measures the pauses.
+            listener: Called with every event.
             stopping: Whether the process stops.
-            give_back: Takes what was shown for a claim that may have been made and is not wanted.
+            give_back: Called with the ticket of a claim that may have been made, and is not used.
         """
         self._give_back = give_back
         self._identity = identity
@@ -71,7 +71,7 @@ class Admission:
         self._stopping = stopping
 
     def admit(self, wire: object) -> Claim | None:
-        """Return the claim that a message leads to, or None if it leads nowhere.
+        """Return the claim that a message leads to, or None if it leads to none.
 
         While the ledger is away nothing starts: this waits for it (R18, DB-08).
         """
@@ -83,7 +83,7 @@ class Admission:
             # The message is lost; the ledger's row is not, and is offered again (R13).
             pass
         except LedgerError:
-            # The same: no engine may hear of it, and nobody may run what nobody claimed.
+            # The same; the engine gets no error, and nothing runs without a claim.
             logger.exception("the ledger refused a message of %s", self._identity.engine)
         return None
 
@@ -100,7 +100,7 @@ class Admission:
         return claim
 
     def reject(self, error: MessageRejectedError) -> None:
-        """Count a message that is not ours."""
+        """Emit the event of a message that is not this program's."""
         self._emit("message.rejected", None, reason=str(error))
 
     def _read(self, wire: object) -> Message:

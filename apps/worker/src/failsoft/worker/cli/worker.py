@@ -8,7 +8,8 @@ import click
 
 from failsoft.ledger import check
 from failsoft.worker.bundled_jobs import load_catalogue
-from failsoft.worker.cli.output import Option, may_be_lost, print_json, say
+from failsoft.worker.cli.options import Option, json_option
+from failsoft.worker.cli.output import answer, may_be_lost
 from failsoft.worker.configuration.settings import Settings, load_settings
 from failsoft.worker.logs.output import configure_logs
 from failsoft.worker.preflight import preflight
@@ -26,11 +27,8 @@ queue_option: Option = click.option(
 slots_option: Option = click.option(
     "--slots",
     metavar="N|QUEUE=N",
-    help="How many attempts a process has side by side, as 4 or default=4,data-sync=1; over "
-    "FAILSOFT_SLOTS.",
-)
-json_option: Option = click.option(
-    "--json", "as_json", is_flag=True, help="Say as JSON, on one line, what is served."
+    help="How many attempts a process runs side by side, as 4 or default=4,data-sync=1; "
+    "overrides FAILSOFT_SLOTS.",
 )
 
 
@@ -43,22 +41,24 @@ def worker() -> None:
     """
 
 
-@worker.command("rq")
-@queue_option
-@slots_option
-@json_option
-def rq(queues: tuple[str, ...], *, slots: str | None, as_json: bool) -> None:
-    """Serve queues from RQ on Redis."""
-    _serve("rq", queues, slots, as_json=as_json)
+def _engine_command(engine: str, servers: str) -> click.Command:
+    @click.command(engine, help=f"Serve queues from {servers}.")
+    @queue_option
+    @slots_option
+    @json_option
+    def serve(queues: tuple[str, ...], *, slots: str | None, as_json: bool) -> None:
+        if slots is not None:
+            # The worker processes read it from there.
+            os.environ["FAILSOFT_SLOTS"] = slots
+        settings = _settings()
+        posts = [(engine, queue) for queue in preflight(settings, queues)]
+        _supervise(settings, posts, as_json=as_json)
+
+    return serve
 
 
-@worker.command("dramatiq")
-@queue_option
-@slots_option
-@json_option
-def dramatiq(queues: tuple[str, ...], *, slots: str | None, as_json: bool) -> None:
-    """Serve queues from Dramatiq on RabbitMQ or Redis."""
-    _serve("dramatiq", queues, slots, as_json=as_json)
+worker.add_command(_engine_command("rq", "RQ on Redis"))
+worker.add_command(_engine_command("dramatiq", "Dramatiq on RabbitMQ or Redis"))
 
 
 @worker.command("maintenance")
@@ -66,7 +66,7 @@ def dramatiq(queues: tuple[str, ...], *, slots: str | None, as_json: bool) -> No
 def maintenance(*, as_json: bool) -> None:
     """Serve no queue: probe, schedule and rescue.
 
-    Every worker does this besides; a process of its own does it where no worker may be running.
+    Every worker does this, too; a process of its own does it where no worker may be running.
     """
     settings = _settings()
     load_catalogue(settings)
@@ -81,25 +81,14 @@ def _settings() -> Settings:
     return settings
 
 
-def _serve(engine: str, queues: tuple[str, ...], slots: str | None, *, as_json: bool) -> None:
-    if slots is not None:
-        # The processes of the queues read it there.
-        os.environ["FAILSOFT_SLOTS"] = slots
-    settings = _settings()
-    posts = [(engine, queue) for queue in preflight(settings, queues)]
-    _supervise(settings, posts, as_json=as_json)
-
-
 def _supervise(settings: Settings, posts: Sequence[tuple[str, ...]], *, as_json: bool) -> None:
     deaths = death_notices(settings)
     supervisor = Supervisor(posts, settings.shutdown_grace, on_death=deaths.note)
     supervisor.on_signals()
     labels = [":".join(post) for post in posts]
     with may_be_lost():
-        if as_json:
-            print_json({"pid": os.getpid(), "serves": labels})
-        else:
-            say(f"serving {', '.join(labels)}; Ctrl-C stops, twice at once")
+        serving = f"serving {', '.join(labels)}; Ctrl-C stops, twice at once"
+        answer({"pid": os.getpid(), "serves": labels}, serving, as_json=as_json)
     status = supervisor.run()
     deaths.finish()
     raise SystemExit(status)

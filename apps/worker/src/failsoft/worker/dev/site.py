@@ -6,7 +6,6 @@ import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
@@ -20,7 +19,7 @@ from failsoft.queue import shared_client
 from failsoft.worker.configuration.settings import Settings
 from failsoft.worker.dev.embedded_valkey import EmbeddedServerError, EmbeddedValkey
 
-#: What is queued survives a restart of `failsoft dev`.
+#: Queued messages survive a restart of `failsoft dev`.
 _CONFIG = {"appendonly": "yes"}
 
 
@@ -29,19 +28,18 @@ class DevRunsAlreadyError(FailsoftError):
 
 
 class DevSite:
-    """Two Valkey servers and a SQLite ledger, as far as the settings name no others.
+    """Two Valkey servers and a SQLite ledger, unless the settings name others.
 
     As a context manager it starts and stops them. The ports stay the same from one run to the
-    next, so that what `environment` said goes on being true.
+    next, so that `environment` stays valid.
 
     Attributes:
         env_file: The file that holds `environment` as lines for a shell.
-        environment: What other programs need to know, once it is started.
-        addresses: The same for people, with the servers that were there before.
+        environment: The variables that other programs need, once it is started.
+        addresses: The same with passwords masked, and with servers that were set by the user.
     """
 
     def __init__(self, settings: Settings, folder: Path) -> None:
-        """Keep everything in a folder of its own."""
         self._settings = settings
         self._folder = folder.resolve()
         self._stack = ExitStack()
@@ -50,7 +48,7 @@ class DevSite:
         self.addresses: dict[str, str] = {}
 
     def __enter__(self) -> Self:
-        """Start what is missing, and write down where it is.
+        """Start what is missing, and write the addresses to `env_file`.
 
         Raises:
             EngineUnavailableError: No server could be started; the message says what to install.
@@ -74,13 +72,7 @@ class DevSite:
             self._stack = self._stack.pop_all()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Stop what was started."""
+    def __exit__(self, *exception: object) -> None:
         self._stack.close()
 
     def exports(self) -> str:
@@ -100,7 +92,7 @@ class DevSite:
         except EmbeddedServerError as error:
             if port is None:
                 raise EngineUnavailableError(str(error)) from error
-        # Somebody else has the port by now.
+        # Another process has the port by now.
         return self._start_server(folder, None)
 
     def _serve(self, folder: Path, port: int | None) -> str:
@@ -114,7 +106,7 @@ class DevSite:
         return url
 
     def _take_over(self) -> None:
-        """Make our servers this ledger's: they may have served one that was deleted."""
+        """Mark the servers as this ledger's: they may have served one that was deleted."""
         with closing(shared_database(self.environment["FAILSOFT_LEDGER_URL"])) as database:
             ledger_id = SqlLedger(database).ledger_id()
         for variable in ("REDIS_URL", "AMQP_URL"):
@@ -129,7 +121,7 @@ class DevSite:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Hold a lock that ends with this process, however it ends."""
+    """Hold a lock that is released when this process ends, however it ends."""
     with path.open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,4 +1,4 @@
-"""Can the engines take offers?"""
+"""Checks that the engines can take offers."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -6,7 +6,7 @@ from datetime import timedelta
 from ipaddress import ip_address
 from typing import Any
 
-from failsoft.dispatcher.engines.config import EngineConfig, build_engines
+from failsoft.dispatcher.engines.config import build_engines
 from failsoft.dispatcher.engines.dramatiq import make_broker
 from failsoft.dispatcher.engines.dramatiq_rabbitmq import SafeRabbitmqBroker
 from failsoft.dispatcher.engines.rq import RqEngine
@@ -25,14 +25,15 @@ from failsoft.worker.doctor.finding import (
     warning,
 )
 from failsoft.worker.doctor.redis_checks import look_at_redis, probed_twice
+from failsoft.worker.wiring import engine_config
 
-#: How long RabbitMQ may hold a publisher back before the look gives up, in seconds.
+#: How long RabbitMQ may block a publisher before the check fails, in seconds.
 BLOCKED_SECONDS = 1
 PROBE_BUDGET = timedelta(seconds=1)
 
 
 def engine_checks(settings: Settings) -> list[Check]:
-    """Return what there is to look at for each engine that the settings name."""
+    """Return the check of each engine that the settings name."""
     known = {"rq": _rq(settings), "dramatiq": _dramatiq(settings)}
     return [known.get(name) or _other(settings, name) for name in settings.engines]
 
@@ -46,7 +47,7 @@ def _rq(settings: Settings) -> Check:
         engine = RqEngine(shared_client(url, "doctor"), settings.namespace)
         yield from look_at_redis("rq", url, "REDIS_URL", lambda: engine.probe(DEFAULT, _deadline()))
 
-    return Check("rq", look, "look after RQ's Redis, or correct REDIS_URL")
+    return Check("rq", look, "check RQ's Redis, or correct REDIS_URL")
 
 
 def _dramatiq(settings: Settings) -> Check:
@@ -63,13 +64,12 @@ def _dramatiq(settings: Settings) -> Check:
             remedy = "give Dramatiq a server of its own, or there is nothing to fall back on"
             yield warning("dramatiq server", "is RQ's, too", remedy)
 
-    return Check("dramatiq", look, "look after Dramatiq's broker, or correct AMQP_URL")
+    return Check("dramatiq", look, "check Dramatiq's broker, or correct AMQP_URL")
 
 
 def _other(settings: Settings, name: str) -> Check:
     def look() -> Iterator[Finding]:
-        config = EngineConfig(settings.primary_url, settings.amqp_url, settings.namespace)
-        adapter = build_engines((name,), config)[name].adapter
+        adapter = build_engines((name,), engine_config(settings))[name].adapter
         health = probed_twice(lambda: adapter.probe(DEFAULT, _deadline()))
         yield fine(name, health.detail) if health.healthy else unreachable(name, health.detail, "")
 

@@ -1,4 +1,4 @@
-"""What a check finds, and how checks are run: side by side, each in its time."""
+"""Findings, and how checks are run: side by side, each with a time limit."""
 
 import threading
 import time
@@ -16,7 +16,7 @@ LIMIT = timedelta(seconds=2)
 
 
 class Level(StrEnum):
-    """How bad it is."""
+    """The severity of a finding."""
 
     OK = "ok"
     WARNING = "warning"
@@ -25,13 +25,13 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at.
+    """The result of a check.
 
     Attributes:
-        check: What was looked at.
+        check: What was checked.
         found: What was found.
         remedy: What to do about it; empty where nothing is to be done.
-        status: The exit status that it calls for.
+        status: The exit status that it leads to.
     """
 
     check: str
@@ -42,18 +42,28 @@ class Finding:
 
 
 def fine(check: str, found: str) -> Finding:
-    """Return a finding that nothing is to be done about."""
+    """Return a finding without a problem."""
     return Finding(check, Level.OK, redacted(found))
 
 
 def warning(check: str, found: str, remedy: str) -> Finding:
-    """Return a finding that Failsoft works with, but not as well as it might."""
+    """Return a problem with which Failsoft works, but not as well as it could."""
     return Finding(check, Level.WARNING, redacted(found), remedy)
 
 
 def failure(check: str, found: str, remedy: str, status: int = FAILURE) -> Finding:
-    """Return a finding that Failsoft does not work with."""
+    """Return a problem with which Failsoft does not work."""
     return Finding(check, Level.FAILURE, redacted(found), remedy, status)
+
+
+def warning_if(problem: bool, check: str, found: str, remedy: str) -> Finding:
+    """Return a warning if there is a problem, else the same finding without one."""
+    return warning(check, found, remedy) if problem else fine(check, found)
+
+
+def failure_if(problem: bool, check: str, found: str, remedy: str) -> Finding:
+    """Return a failure if there is a problem, else the same finding without one."""
+    return failure(check, found, remedy) if problem else fine(check, found)
 
 
 def unreachable(check: str, found: str, remedy: str) -> Finding:
@@ -62,7 +72,7 @@ def unreachable(check: str, found: str, remedy: str) -> Finding:
 
 
 def failed(check: str, error: Exception) -> Finding:
-    """Return the finding that an error stands for; ours carry their remedy after a semicolon."""
+    """Return the finding of an error; Failsoft's own have their remedy after a semicolon."""
     if isinstance(error, FailsoftError):
         found, _, remedy = str(error).partition("; ")
         code = exit_code(error)
@@ -72,11 +82,11 @@ def failed(check: str, error: Exception) -> Finding:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """Something to look at.
+    """A check.
 
     Attributes:
-        look: Looks, and may raise.
-        remedy: What to do when it does not come to an end.
+        look: Returns the findings, and may raise.
+        remedy: What to do if it does not end in time.
     """
 
     name: str
@@ -85,7 +95,7 @@ class Check:
 
 
 class _Look:
-    """A check that runs in a thread of its own, which is left behind if it does not come back."""
+    """A check that runs in a thread of its own, which is abandoned if it does not end in time."""
 
     def __init__(self, check: Check) -> None:
         self._check = check
@@ -105,18 +115,18 @@ class _Look:
         try:
             for found in self._check.look():
                 self._found.append(found)
-        except Exception as error:  # noqa: BLE001 - whatever a check raises is what it found
+        except Exception as error:  # noqa: BLE001 - any error of a check is its finding
             self._found.append(failed(self._check.name, error))
 
 
 def look_at_all(checks: Sequence[Check], limit: timedelta) -> list[Finding]:
-    """Run the checks side by side and return what each found in its time."""
+    """Run the checks side by side and return what each found within the limit."""
     deadline = time.monotonic() + limit.total_seconds()
     looks = [_Look(check) for check in checks]
     return [found for look in looks for found in look.findings(deadline, limit)]
 
 
 def exit_status(findings: Iterable[Finding]) -> int:
-    """Return the exit status of them all: wrong settings come before servers that are away."""
+    """Return the exit status of all: wrong settings come before servers that are away."""
     statuses = {found.status for found in findings}
     return next((code for code in (CONFIG, UNAVAILABLE, FAILURE) if code in statuses), OK)

@@ -1,4 +1,4 @@
-"""Do the job modules import, and can every job run here?"""
+"""Checks that the job modules can be imported, and that every job can run here."""
 
 import signal
 from collections.abc import Iterator
@@ -14,11 +14,11 @@ from failsoft.worker.doctor.finding import Finding, failed, fine, warning
 
 
 class _TooLate(BaseException):
-    """The time is up; not an `Exception`, which a module might swallow."""
+    """The time is up; not an `Exception`, which a module might catch."""
 
 
 def look_at_jobs(settings: Settings, limit: timedelta) -> list[Finding]:
-    """Import the job modules, which declares their queues, and look at their jobs."""
+    """Import the job modules, which declares their queues, and check their jobs."""
     try:
         with _interrupted_after(limit):
             catalogue = load_catalogue(settings)
@@ -26,7 +26,7 @@ def look_at_jobs(settings: Settings, limit: timedelta) -> list[Finding]:
         return [failed("jobs", error)]
     except _TooLate:
         seconds = f"{limit.total_seconds():g}s"
-        found = f"{', '.join(settings.jobs)} was not imported within {seconds}; jobs not looked at"
+        found = f"{', '.join(settings.jobs)} was not imported within {seconds}; jobs not checked"
         return [warning("jobs", found, "every worker waits for it; or give --timeout 30s")]
     return [_modules(settings, catalogue), *_handlers(catalogue)]
 

@@ -1,7 +1,7 @@
-"""Is the ledger the one that every process writes to, and does it hold what was accepted?
+"""Checks that every process writes to this ledger, and that it holds what was accepted.
 
-A process that writes to a file which is no longer the ledger's, and a message whose job is not
-there, are signs of a ledger that was split, replaced or restored (docs/ledger-sqlite.md).
+A process that writes to a file which is no longer the ledger's, and a message whose job is missing,
+are signs of a ledger that was split, replaced or restored (docs/ledger-sqlite.md).
 """
 
 from collections.abc import Iterator
@@ -26,9 +26,9 @@ from failsoft.ledger.upkeep.missing import find_missing, may_be_pruned
 from failsoft.queue import queue_name, rq_queue, shared_client
 from failsoft.worker.configuration.settings import Settings
 
-#: Every process that may hold another file has to open the ledger anew.
+#: The remedy where processes hold another file.
 REMEDY = "stop these processes, and compare what they accepted with the ledger"
-#: What the operator can do about jobs that are gone.
+#: The remedy where jobs are missing.
 LOST_REMEDY = "dispatch them again, or restore the ledger that has them"
 
 
@@ -49,7 +49,7 @@ class Wholeness:
         strays: Processes of this host that hold a file which is not the ledger's any more.
         lost: Accepted jobs that the ledger does not hold.
         unexplained: How many more are missing, but may have been pruned.
-        unread: What could not be looked at, and why.
+        unread: The queues that could not be read, and why.
     """
 
     strays: list[Stray] = field(default_factory=list)
@@ -59,7 +59,7 @@ class Wholeness:
 
     @property
     def is_whole(self) -> bool:
-        """Tell whether nothing speaks against it."""
+        """Whether neither strays nor lost jobs were found."""
         return not (self.strays or self.lost)
 
 
@@ -74,7 +74,7 @@ def look_at_wholeness(settings: Settings, database: Database) -> Wholeness:
         found.strays += find_strays(database.file.path)
     keys = KeyRing(SqlLedger(database).signing_keys, SystemClock(), settings.namespace)
     for engine, queues in (("rq", _in_rq), ("dramatiq", _in_dramatiq)):
-        if engine not in settings.engines or (engine == "rq" and not settings.use_rq):
+        if engine not in settings.offered_engines:
             continue
         try:
             ours = [each for each in queues(settings) if _is_signed(keys, each, engine)]
@@ -87,7 +87,7 @@ def look_at_wholeness(settings: Settings, database: Database) -> Wholeness:
 
 
 class _UnreadableError(Exception):
-    """The broker shows nothing without giving it away."""
+    """The broker shows its messages only by delivering them."""
 
 
 def _in_rq(settings: Settings) -> Iterator[Standing]:
@@ -105,7 +105,7 @@ def _in_dramatiq(settings: Settings) -> Iterator[Standing]:
 
 
 def _compare(found: Wholeness, database: Database, engine: str, ours: list[Standing]) -> None:
-    # The messages were read before: a job that is made meanwhile is no part of them.
+    # The messages were read before, so a job that is recorded meanwhile is not among them.
     missing = find_missing(database, [each.message.job_id for each in ours])
     for each in ours:
         if each.message.job_id not in missing:

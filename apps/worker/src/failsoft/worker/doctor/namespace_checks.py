@@ -1,39 +1,32 @@
-"""Are the brokers' namespaces this ledger's?"""
+"""Checks that the brokers' namespaces are this ledger's."""
 
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
-from pathlib import Path
 
-from failsoft.dispatcher.engines.config import EngineConfig, build_engines
+from failsoft.dispatcher.engines.config import build_engines
 from failsoft.dispatcher.offering.engines import Engine
 from failsoft.dispatcher.offering.owners import refusal
 from failsoft.job_engine.clock import Deadline, SystemClock
 from failsoft.job_engine.errors import EngineError
 from failsoft.job_engine.ports.engine import OwnedEngineAdapter, Owner
 from failsoft.ledger import SqlLedger
-from failsoft.ledger.database.database import ledger_url
-from failsoft.ledger.opening import shared_database
 from failsoft.worker.configuration.settings import Settings
+from failsoft.worker.doctor.database import existing_database
 from failsoft.worker.doctor.finding import Finding, failed, fine
+from failsoft.worker.wiring import engine_config
 
 BUDGET = timedelta(seconds=1)
 
 
 def look_at_namespaces(settings: Settings) -> Iterator[Finding]:
     """Look for the mark of another ledger on each broker; set none."""
-    url = ledger_url(settings.ledger_url)
-    if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
-        return
-    with closing(shared_database(settings.ledger_url, limit=settings.ledger_timeout)) as database:
-        ledger_id = SqlLedger(database).ledger_id()
+    with existing_database(settings) as database:
+        ledger_id = None if database is None else SqlLedger(database).ledger_id()
     if ledger_id is None:
         return
-    config = EngineConfig(settings.primary_url, settings.amqp_url, settings.namespace)
-    for name in settings.engines:
-        if name == "rq" and not settings.use_rq:
-            continue
-        engine = build_engines((name,), config)[name]
+    for name in settings.offered_engines:
+        engine = build_engines((name,), engine_config(settings))[name]
         with closing(engine.caller):
             yield from _look(name, engine, ledger_id)
 
@@ -45,7 +38,7 @@ def _look(name: str, engine: Engine, ledger_id: str) -> Iterator[Finding]:
     try:
         owner = engine.caller.call(lambda: adapter.owner(ledger_id, deadline, "look"), deadline)
     except EngineError:
-        return  # the engine's own check says that it is away
+        return  # the engine's own check reports it
     check = f"namespace {name}"
     if owner is Owner.ANOTHER:
         yield failed(check, refusal(name))

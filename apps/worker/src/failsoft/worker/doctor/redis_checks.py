@@ -1,4 +1,4 @@
-"""Is a Redis or Valkey fit to carry offers?"""
+"""Checks that a Redis or Valkey is suitable for offers."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -8,27 +8,34 @@ from redis.exceptions import NoPermissionError, RedisError
 from failsoft.job_engine.ports.engine import EngineHealth
 from failsoft.job_engine.values.redaction import redacted_url
 from failsoft.queue import shared_client
-from failsoft.worker.doctor.finding import Finding, failure, fine, unreachable, warning
+from failsoft.worker.doctor.finding import (
+    Finding,
+    failure,
+    failure_if,
+    fine,
+    unreachable,
+    warning,
+)
 from failsoft.worker.exit_codes import CONFIG
 
 
 def look_at_redis(
     name: str, url: str, variable: str, probe: Callable[[], EngineHealth]
 ) -> Iterator[Finding]:
-    """Look at a server.
+    """Check a server.
 
     Args:
-        name: What its checks are called.
+        name: The name of its checks.
         url: Its URL.
-        variable: The variable that holds it.
+        variable: The environment variable of the URL.
         probe: Writes what the engine would write.
     """
     client = shared_client(url, "doctor")
     try:
         facts: Mapping[str, Any] = client.info()
     except NoPermissionError:
-        # Offers take no right to ask; what they take is what the probe finds out.
-        yield fine(name, f"{redacted_url(url)}; this user may not ask for more (INFO)")
+        # Offers do not need INFO; the probe checks the rights that they need.
+        yield fine(name, f"{redacted_url(url)}; this user may not read more (INFO)")
         yield _write(name, probed_twice(probe))
         return
     except (RedisError, OSError) as error:
@@ -49,7 +56,7 @@ def look_at_redis(
 
 
 def probed_twice(probe: Callable[[], EngineHealth]) -> EngineHealth:
-    """Probe a second time where the first went well: an engine comes back by several in a row."""
+    """Probe again after a healthy probe: an engine is healthy after several in a row."""
     first = probe()
     return probe() if first.healthy else first
 
@@ -68,18 +75,15 @@ def _role(name: str, facts: Mapping[str, Any], variable: str) -> Finding:
 
 
 def _write(name: str, health: EngineHealth) -> Finding:
-    if health.healthy:
-        return fine(f"{name} write", health.detail)
-    return failure(f"{name} write", health.detail, "look at the server's log, memory and disk")
+    remedy = "check the server's log, memory and disk"
+    return failure_if(not health.healthy, f"{name} write", health.detail, remedy)
 
 
 def _eviction(name: str, facts: Mapping[str, Any]) -> Finding:
     policy = str(facts.get("maxmemory_policy"))
+    remedy = "CONFIG SET maxmemory-policy noeviction: otherwise offers are dropped without an error"
     found = f"maxmemory-policy {policy}"
-    if policy == "noeviction":
-        return fine(f"{name} eviction", found)
-    remedy = "CONFIG SET maxmemory-policy noeviction: it would drop offers, and tell nobody"
-    return failure(f"{name} eviction", found, remedy)
+    return failure_if(policy != "noeviction", f"{name} eviction", found, remedy)
 
 
 def _persistence(name: str, facts: Mapping[str, Any]) -> Finding:

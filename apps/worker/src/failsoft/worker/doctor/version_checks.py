@@ -1,4 +1,4 @@
-"""Are the libraries around the core ones that this code was written for?"""
+"""Check that the installed libraries have supported versions."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class Supported:
     before: int | None = None
 
     def includes(self, found: str) -> bool:
-        """Tell whether a version is among them."""
+        """Whether a version is supported."""
         numbers = tuple(int(part) for part in found.split(".")[:3] if part.isdigit())
         return numbers >= self.first and (self.before is None or numbers[0] < self.before)
 

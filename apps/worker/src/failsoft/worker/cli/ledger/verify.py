@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from time import monotonic
 
 import click
@@ -18,21 +18,22 @@ from failsoft.ledger import verify as checks
 from failsoft.ledger.verify import Checked
 from failsoft.queue.client import close_clients
 from failsoft.worker.cli.jobs.selection import find_id
-from failsoft.worker.cli.output import console, counted, json_option, print_json, show
+from failsoft.worker.cli.options import json_option
+from failsoft.worker.cli.output import console, counted, print_json, show
 from failsoft.worker.configuration.settings import load_settings
 from failsoft.worker.doctor.missing_jobs import LOST_REMEDY, REMEDY, Wholeness, look_at_wholeness
 from failsoft.worker.exit_codes import FAILURE, OK
-from failsoft.worker.wiring import open_database
+from failsoft.worker.ledger_access import open_database
 
 
 @dataclass(slots=True)
 class _Report:
     jobs: int = 0
     events: int = 0
+    seconds: float = 0.0
     violations: int = 0
     by_invariant: Counter[str] = field(default_factory=Counter)
     listed: list[Violation] = field(default_factory=list)
-    seconds: float = 0.0
 
     def add(self, checked: Checked, most: int) -> None:
         self.jobs += checked.jobs
@@ -53,15 +54,15 @@ class _Report:
 @click.option("--job", "job_id", metavar="ID", help="Check the history of this job alone.")
 @json_option
 def verify(*, limit: int, job_id: str | None, as_json: bool) -> None:
-    """Check every job against the invariants: its history, and those it has to do with.
+    """Check every job against the invariants: its history, and those of related jobs.
 
-    These are the links of its chain, the jobs of its group, who invoked it or set it off, the
-    events that it waits for, and its schedule, as far as they were not pruned.
+    These are the links of its chain, the jobs of its group, the jobs that invoked or triggered it,
+    the events that it waits for, and its schedule, as far as they were not pruned.
 
     Reads one snapshot of the ledger and changes nothing; the workers need not stop. Then it looks
-    for what a ledger cannot know of itself: processes of this host that write to a file which is
-    not this ledger's any more, and messages in the engines' queues whose job is missing. Ends with
-    0 if every promise was kept, with 1 if any was broken: each violation names the job (or the
+    for what the ledger does not contain: processes of this host that write to a file which is not
+    this ledger's any more, and messages in the engines' queues whose job is missing. Ends with 0
+    if every promise was kept, with 1 if any was broken: each violation names the job (or the
     group, or the schedule), the invariant, the rule and the events.
     """
     settings = load_settings()
@@ -77,7 +78,9 @@ def verify(*, limit: int, job_id: str | None, as_json: bool) -> None:
     is_sound = not report.violations and whole.is_whole
     if as_json:
         where = redacted_url(database.url.render_as_string(hide_password=True))
-        print_json({"ledger": where, "sound": is_sound, **_plain(report), "wholeness": whole})
+        # Not by `asdict`, which cannot copy a Counter.
+        found = {each.name: getattr(report, each.name) for each in fields(report)}
+        print_json({"ledger": where, "sound": is_sound, **found, "wholeness": whole})
     else:
         _show_wholeness(whole, limit)
         _show(report, is_whole=whole.is_whole)
@@ -93,7 +96,7 @@ def _verified(batches: Iterator[Checked], total: int, limit: int) -> _Report:
 
 
 def _with_progress(batches: Iterator[Checked], total: int) -> Iterator[Checked]:
-    # On standard error, so that what is printed can be piped; nothing where that is no terminal.
+    # On standard error, so that the output can be piped; nothing if that is no terminal.
     terminal = Console(stderr=True)
     columns = (TextColumn("jobs"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     hidden = not terminal.is_terminal
@@ -102,17 +105,6 @@ def _with_progress(batches: Iterator[Checked], total: int) -> Iterator[Checked]:
         for checked in batches:
             progress.advance(task, checked.jobs)
             yield checked
-
-
-def _plain(report: _Report) -> dict[str, object]:
-    return {
-        "jobs": report.jobs,
-        "events": report.events,
-        "seconds": report.seconds,
-        "violations": report.violations,
-        "by_invariant": report.by_invariant,
-        "listed": report.listed,
-    }
 
 
 def _show_wholeness(whole: Wholeness, most: int) -> None:
@@ -125,7 +117,7 @@ def _show_wholeness(whole: Wholeness, most: int) -> None:
     for lost in whole.lost[:most]:
         out.print(
             f"[bold red]lost[/] job [bold]{show(lost.job_id)}[/]: its message, epoch "
-            f"{lost.epoch}, stands in {show(lost.engine)}, and the ledger does not hold the job"
+            f"{lost.epoch}, is in {show(lost.engine)}, and the ledger does not hold the job"
         )
     if whole.lost:
         out.print(f"{len(whole.lost):,} accepted jobs are missing; {LOST_REMEDY}")
