@@ -149,8 +149,8 @@ def _expect_of_group(connection: Connection, group_id: str, there: Sequence[NewJ
     """Refuse a group whose jobs have the ids of others: those would never be counted."""
     if there:
         ids = [job.id for job in there]
-        found = connection.execute(select(jobs.c.id, jobs.c.sequel).where(jobs.c.id.in_(ids)))
-        known = {row.id: row.sequel for row in found}
+        found = connection.execute(select(jobs.c.id, jobs.c.follow_ups).where(jobs.c.id.in_(ids)))
+        known = {row.id: row.follow_ups for row in found}
         for job in there:
             if not counts_in(known.get(job.id), group_id):
                 raise _taken(job)

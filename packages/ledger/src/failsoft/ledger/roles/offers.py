@@ -89,7 +89,7 @@ class SqlOffers:
         *,
         if_room: bool = False,
     ) -> JobRecord | None:
-        guard = {"state": seen.state, "epoch": seen.epoch, "hb": seen.hb}
+        guard = {"state": seen.state, "epoch": seen.epoch, "revision": seen.revision}
         cause, error = Cause(self._actor, detail), values.get("error")
         change = Change(seen.id, guard, values, cause, error)
 

@@ -40,13 +40,13 @@ class SqlControl:
 
 def _resolve(connection: Connection, seen: JobRecord, resolution: Resolution) -> JobRecord | None:
     goes_on = resolution.transition is RESUME
-    # Nobody records steps of a held job, and one that was resolved has another `hb`.
+    # Nobody records steps of a held job, and one that was resolved has another `revision`.
     in_doubt = set(connection.execute(_IN_DOUBT, {"at_job": seen.id}).scalars())
     again = sorted(in_doubt - resolution.done.keys()) if goes_on else []
     values: dict[str, Any] = {"run_at": After(timedelta(0))} if goes_on else {}
     if resolution.result is not None:
         values["result"] = resolution.result
-    guard = {"state": seen.state, "epoch": seen.epoch, "hb": seen.hb}
+    guard = {"state": seen.state, "epoch": seen.epoch, "revision": seen.revision}
     change = Change(seen.id, guard, values, Cause(resolution.actor, resolution.detail(again)))
     row = apply.apply(connection, resolution.transition, change)
     if row is not None and goes_on:

@@ -46,7 +46,7 @@ class SqlManualRetries:
         again = jobs.alias("again")
         conditions: list[ColumnElement[bool]] = [
             jobs.c.state == JobState.FAILED,
-            ~select(literal(1)).where(again.c.origin == jobs.c.id).exists(),
+            ~select(literal(1)).where(again.c.retry_of == jobs.c.id).exists(),
         ]
         if wanted.name is not None:
             conditions.append(jobs.c.name == wanted.name)
@@ -61,7 +61,7 @@ class SqlManualRetries:
     def again(self, job_id: str) -> Sequence[JobRecord]:
         """Return the jobs that do a job's work again, the oldest first."""
         statement = (
-            select(*jobs.c).where(jobs.c.origin == job_id).order_by(jobs.c.created_at, jobs.c.id)
+            select(*jobs.c).where(jobs.c.retry_of == job_id).order_by(jobs.c.created_at, jobs.c.id)
         )
         found = self._database.read(lambda c: c.execute(statement).all())
         return [rows.job_record(row) for row in found]
@@ -72,18 +72,18 @@ def _retry(connection: Connection, retry: ManualRetry) -> tuple[JobRecord, bool]
     if known is not None:
         expect_replicated(connection)
         return rows.job_record(known), False
-    row = connection.execute(_LOCKED, {"job": retry.origin}).one_or_none()
+    row = connection.execute(_LOCKED, {"job": retry.retry_of}).one_or_none()
     if row is None:
-        raise JobNotFoundError(f"expected the id of a job in the ledger, got {retry.origin!r}")
-    origin = rows.job_record(row)
-    retry.check(origin)
-    recorded = [rows.step_record(s) for s in connection.execute(_STEPS, {"job": origin.id})]
+        raise JobNotFoundError(f"expected the id of a job in the ledger, got {retry.retry_of!r}")
+    retried = rows.job_record(row)
+    retry.check(retried)
+    recorded = [rows.step_record(s) for s in connection.execute(_STEPS, {"job": retried.id})]
     place = retry.place(recorded)
     taken = [step for step in recorded if retry.takes_over(step, place)]
-    values = {column: getattr(row, column) for column in _KEPT} | _values(retry, origin)
-    made, is_new = _inserted(connection, retry, origin, values)
+    values = {column: getattr(row, column) for column in _KEPT} | _values(retry, retried)
+    made, is_new = _inserted(connection, retry, retried, values)
     if is_new:
-        _copy_steps(connection, retry.id, taken, origin.id)
+        _copy_steps(connection, retry.id, taken, retried.id)
         _note_receipts(connection, retry.id, retry.receipts(taken))
         cause = Cause(retry.actor, retry.detail([step.name for step in taken]))
         append_event(connection, event_of(made), "dispatch", cause)
@@ -91,13 +91,13 @@ def _retry(connection: Connection, retry: ManualRetry) -> tuple[JobRecord, bool]
 
 
 def _inserted(
-    connection: Connection, retry: ManualRetry, origin: JobRecord, values: dict[str, Any]
+    connection: Connection, retry: ManualRetry, retried: JobRecord, values: dict[str, Any]
 ) -> tuple[AnyRow, bool]:
     """Insert the new job, or find the one that somebody else made at the same moment.
 
     As in `recording.record`, an index decides, and whoever is in the way may be so no more.
     """
-    unique = retry.unique_key(origin)
+    unique = retry.unique_key(retried)
     while True:
         made = connection.execute(_insert(connection, values)).one_or_none()
         if made is not None:
@@ -106,22 +106,22 @@ def _inserted(
         if known is not None:
             expect_replicated(connection)
             return known, False
-        holder = None if unique is None else holder_of(connection, origin.name, unique)
+        holder = None if unique is None else holder_of(connection, retried.name, unique)
         if holder is not None:
             raise retry.refused_for(rows.job_record(holder))
 
 
-def _values(retry: ManualRetry, origin: JobRecord) -> dict[str, Any]:
-    payload = origin.payload if retry.payload is None else retry.payload
-    limits = origin.limits if retry.limits is None else retry.limits
-    unique = retry.unique_key(origin)
+def _values(retry: ManualRetry, retried: JobRecord) -> dict[str, Any]:
+    payload = retried.payload if retry.payload is None else retry.payload
+    limits = retried.limits if retry.limits is None else retry.limits
+    unique = retry.unique_key(retried)
     return rows.limit_columns(limits) | {
         "id": retry.id,
-        "origin": origin.id,
-        "effects_of": retry.effects(origin),
-        "sequel": retry.sequel(origin),
+        "retry_of": retried.id,
+        "idempotency_root": retry.idempotency_root(retried),
+        "follow_ups": retry.follow_ups(retried),
         "payload": payload,
-        "version": retry.version or origin.version,
+        "version": retry.version or retried.version,
         "payload_sha": digest(payload),
         "unique_key": unique and unique.key,
         "unique_scope": unique and unique.scope,

@@ -29,7 +29,7 @@ jobs: Table = Table(
     count("epoch"),
     Column("claim_id", SHORT),
     # Grows with every renewal, so that a rescuer's stale look cannot win (R16).
-    count("hb"),
+    count("revision"),
     Column("payload", Text, nullable=False),
     Column("payload_sha", SHORT, nullable=False),
     Column("idempotency_key", String(255)),
@@ -49,7 +49,7 @@ jobs: Table = Table(
     # How far the job has come, in its own words.
     Column("progress", Text),
     # What the end of the job sets off; most have nothing.
-    Column("sequel", Text),
+    Column("follow_ups", Text),
     # The job or the group whose end lets it start; it has no time until then.
     Column("waits_for", JOB_ID),
     # What wakes it before its time, who invoked it, and how deep that goes.
@@ -78,8 +78,8 @@ jobs: Table = Table(
     Column("rate_limit", Integer),
     Column("rate_period", BigInteger),
     # The ended job whose work this one does again, and whose idempotency keys it goes on with.
-    Column("origin", JOB_ID),
-    Column("effects_of", JOB_ID),
+    Column("retry_of", JOB_ID),
+    Column("idempotency_root", JOB_ID),
     # Of the payload; a worker that knows only older ones leaves it to another.
     Column("version", Integer, nullable=False, server_default=text("1")),
     **CLUSTERED,
@@ -117,7 +117,7 @@ LIMIT_COLUMNS = (
 #: Whether a job is under any limit; nearly none is.
 IS_LIMITED = or_(jobs.c.concurrency_key.is_not(None), jobs.c.rate_key.is_not(None))
 #: Whether a job's end sets nothing off: no job follows it, and none waits for it.
-IS_ALONE = and_(jobs.c.sequel.is_(None), jobs.c.parent_id.is_(None))
+IS_ALONE = and_(jobs.c.follow_ups.is_(None), jobs.c.parent_id.is_(None))
 _UNDER_LIMITS = "(concurrency_key IS NOT NULL OR rate_key IS NOT NULL)"
 _partial("limited", f"state = 'scheduled' AND {_UNDER_LIMITS}", "run_at")
 for _key in ("concurrency_key", "rate_key"):
@@ -131,5 +131,5 @@ _partial(
 )
 _partial("awaiting", "awaits IS NOT NULL", "awaits")
 _partial("ended", "finished_at IS NOT NULL", "name", "state", "finished_at")
-_partial("origin", "origin IS NOT NULL", "origin")
+_partial("retry_of", "retry_of IS NOT NULL", "retry_of")
 Index(f"ix_{PREFIX}jobs_newest", jobs.c.created_at)

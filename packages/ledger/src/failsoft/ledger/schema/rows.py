@@ -47,7 +47,7 @@ def new_record(job: NewJob, plan: OfferPlan | None, row: AnyRow) -> JobRecord:
         engines=job.engines,
         tags=job.tags,
         version=job.version,
-        sequel=job.sequel,
+        follow_ups=job.follow_ups,
         waits_for=job.waits_for,
         created_at=instant(row.created_at),
         run_at=None if run_at is None else instant(run_at),
@@ -157,7 +157,7 @@ def claim(row: AnyRow, worker: str) -> Claim:
         releases=row.releases,
         lease=timedelta(microseconds=row.lease_us),
         depth=row.depth,
-        effects_of=row.effects_of,
+        idempotency_root=row.idempotency_root,
         version=row.version,
         is_limited=bool(limits(row)),
     )
@@ -166,7 +166,9 @@ def claim(row: AnyRow, worker: str) -> Claim:
 def running_job(row: AnyRow) -> RunningJob:
     """Read what a rescuer watches."""
     lease = timedelta(microseconds=row.lease_us or 0)
-    return RunningJob(row.id, row.epoch, row.hb, lease, bool(row.expired), bool(row.is_orphan))
+    return RunningJob(
+        row.id, row.epoch, row.revision, lease, bool(row.expired), bool(row.is_orphan)
+    )
 
 
 def step_record(row: AnyRow) -> StepRecord:

@@ -49,7 +49,7 @@ def insert_job(
         "version": job.version,
         "engines": json.dumps(job.engines) if job.engines else "[]",
         "tags": json.dumps(job.tags) if job.tags else "[]",
-        "sequel": job.sequel,
+        "follow_ups": job.follow_ups,
         "waits_for": job.waits_for,
     }
     extras = _extras(job)

@@ -30,7 +30,7 @@ def job_ended(connection: Connection, row: AnyRow) -> None:
             wake.wake(connection, topic, Cause(follow_ups.ACTOR, told))
         if each.state == JobState.CANCELLED:
             ended += invoked_jobs.cancel_awaited(connection, each.id)
-        if each.sequel is not None:
+        if each.follow_ups is not None:
             ended += follow_ups.trigger(connection, each)
 
 

@@ -33,13 +33,32 @@ from failsoft.ledger.transitions import remembered_keys
 
 _BRIEF = tuple(
     jobs.c[n]
-    for n in ("id", "name", "queue", "engine", "state", "epoch", "events", "sequel", "parent_id")
+    for n in (
+        "id",
+        "name",
+        "queue",
+        "engine",
+        "state",
+        "epoch",
+        "events",
+        "follow_ups",
+        "parent_id",
+    )
 )
 _CLAIMED = tuple(
     jobs.c[n]
     for n in (
         *("id", "name", "queue", "engine", "state", "epoch", "events", "claim_id", "payload"),
-        *("claims", "errors", "crashes", "releases", "lease_us", "depth", "effects_of", "version"),
+        *(
+            "claims",
+            "errors",
+            "crashes",
+            "releases",
+            "lease_us",
+            "depth",
+            "idempotency_root",
+            "version",
+        ),
         *LIMIT_COLUMNS,
     )
 )
@@ -94,7 +113,15 @@ def insert_job(
         run_at = func.coalesce(bindparam("run_at", type_=jobs.c.run_at.type), deadline)
         values |= {"state": JobState.SCHEDULED, "epoch": 0, "run_at": run_at}
     given: tuple[str, ...] = ("id", "name", "queue", "payload", "payload_sha")
-    given += ("idempotency_key", "priority", "engines", "tags", "sequel", "waits_for", "version")
+    given += (
+        "idempotency_key",
+        "priority",
+        "engines",
+        "tags",
+        "follow_ups",
+        "waits_for",
+        "version",
+    )
     given += ("engine",) if offered else ()
     values |= {name: bindparam(name, type_=jobs.c[name].type) for name in given}
     more = dict(_EXTRAS[name] for name in sorted(extras))
@@ -203,7 +230,7 @@ def _column(name: str) -> ColumnElement[Any]:
 def _side_effects(transition: Transition, *, sets_engine: bool) -> dict[str, Any]:
     changes: dict[str, Any] = {
         "state": transition.target,
-        "hb": jobs.c.hb + 1,
+        "revision": jobs.c.revision + 1,
         "events": jobs.c.events + 1,
     }
     if transition.new_epoch:
@@ -239,7 +266,7 @@ def _of_claim() -> tuple[ColumnElement[bool], ...]:
     )
 
 
-_RENEWED = {"hb": jobs.c.hb + 1, "lease_until": now_us() + jobs.c.lease_us}
+_RENEWED = {"revision": jobs.c.revision + 1, "lease_until": now_us() + jobs.c.lease_us}
 FENCE = update(jobs).where(*_of_claim()).values(_RENEWED)
 
 HELD = select(jobs.c.id).where(*_of_claim())
@@ -262,7 +289,9 @@ _LATER = now_us() + bindparam("to_span", type_=BigInteger)
 
 def _postpone(state: JobState, changes: dict[str, Any]) -> Update:
     # The count of misses, too: any number of rescuers that see one deadline pass count it once.
-    seen = [jobs.c[name] == bindparam(f"at_{name}") for name in ("epoch", "hb", "pickups_missed")]
+    seen = [
+        jobs.c[name] == bindparam(f"at_{name}") for name in ("epoch", "revision", "pickups_missed")
+    ]
     return (
         update(jobs)
         .where(jobs.c.id == bindparam("at_id"), jobs.c.state == state, *seen)

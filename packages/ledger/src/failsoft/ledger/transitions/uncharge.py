@@ -31,7 +31,7 @@ _TAKE_BACK = (
         jobs.c.crashes > 0,
         *(jobs.c.state != state for state in sorted(TERMINAL)),
     )
-    .values(crashes=jobs.c.crashes - 1, hb=jobs.c.hb + 1, events=jobs.c.events + 1)
+    .values(crashes=jobs.c.crashes - 1, revision=jobs.c.revision + 1, events=jobs.c.events + 1)
     .returning(*jobs.c)
 )
 

@@ -94,7 +94,7 @@ _MENDED: Sequence[tuple[Select[Any], Mended]] = (
 _AS_SEEN = and_(
     jobs.c.id == bindparam("at_id"),
     jobs.c.epoch == bindparam("at_epoch"),
-    jobs.c.hb == bindparam("at_hb"),
+    jobs.c.revision == bindparam("at_revision"),
     jobs.c.events == bindparam("at_events"),
 )
 _BEATS = (
@@ -191,7 +191,7 @@ def _mend_jobs(found: Sequence[AnyRow], mended: Mended, connection: Connection) 
     for row in found:
         changes = mended(rows.job_record(row), rows.event_of_job(row), now)
         if changes:
-            seen = {"at_id": row.id, "at_epoch": row.epoch, "at_hb": row.hb}
+            seen = {"at_id": row.id, "at_epoch": row.epoch, "at_revision": row.revision}
             statement = update(jobs).where(_AS_SEEN).values(dict(changes))
             done = connection.execute(statement, seen | {"at_events": row.events}).rowcount
             if done and "run_at" in changes:

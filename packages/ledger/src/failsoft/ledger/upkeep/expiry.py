@@ -82,7 +82,7 @@ class SqlExpiry:
         values: Mapping[str, Any],
         detail: Mapping[str, Any],
     ) -> JobRecord | None:
-        guard = {"state": seen.state, "epoch": seen.epoch, "hb": seen.hb}
+        guard = {"state": seen.state, "epoch": seen.epoch, "revision": seen.revision}
         change = Change(seen.id, guard, values, Cause(self._actor, detail))
         row = self._database.write(lambda c: apply.apply(c, transition, change), transition.name)
         return None if row is None else rows.job_record(row)

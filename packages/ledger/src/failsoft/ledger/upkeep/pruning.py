@@ -266,9 +266,9 @@ def _prunable(
 
 def _needed(connection: Connection) -> Iterator[ColumnElement[bool]]:
     """Say which jobs nothing relies on: no dead letter, no parent, and no group half recorded."""
-    origin, parent = jobs.alias("origin"), jobs.alias("parent")
+    retried, parent = jobs.alias("retried"), jobs.alias("parent")
     # Without the job that did its work again, a dead letter would look untried.
-    yield ~select(origin.c.id).where(origin.c.id == jobs.c.origin).exists()
+    yield ~select(retried.c.id).where(retried.c.id == jobs.c.retry_of).exists()
     # Its parent may have to look at its end once more.
     open_parent = and_(parent.c.id == jobs.c.parent_id, parent.c.finished_at.is_(None))
     yield ~select(parent.c.id).where(open_parent).exists()

@@ -60,7 +60,7 @@ _SLACK = microseconds(SLACK)
 _RUNNING = select(
     jobs.c.id,
     jobs.c.epoch,
-    jobs.c.hb,
+    jobs.c.revision,
     jobs.c.lease_us,
     # No lease ends later than a whole one from now; one that does was renewed by a clock that was
     # ahead, and says nothing. Whether it is lost, the rescuer sees by its own clock.

@@ -115,7 +115,7 @@ def _since_its_dispatch(story: Story, last: HistoryEntry) -> str:
         return "waits for its time"
     if refused:
         return f"parked, no engine took it: {refused[-1].engine} {refused[-1].reason}"
-    return "does ended work again, due now" if job.origin else "due, not offered yet"
+    return "does ended work again, due now" if job.retry_of else "due, not offered yet"
 
 
 def _why_nobody_has_it(story: Story, last: HistoryEntry) -> str:

@@ -103,7 +103,7 @@ def _facts(story: Story) -> Iterator[tuple[str, str]]:
         "key": job.idempotency_key,
         "tags": ", ".join(job.tags),
         "queue": _queue(job),
-        "again": job.origin and f"does the work of {job.origin} again",
+        "again": job.retry_of and f"does the work of {job.retry_of} again",
         "parent": job.parent_id and f"invoked by {job.parent_id}",
     }
     yield from ((name, show(word)) for name, word in words.items() if word)

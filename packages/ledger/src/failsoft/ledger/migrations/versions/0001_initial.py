@@ -36,7 +36,7 @@ def upgrade() -> None:
         sa.Column("engine", sa.String(length=64), nullable=True),
         sa.Column("epoch", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("claim_id", sa.String(length=64), nullable=True),
-        sa.Column("hb", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("revision", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("payload", sa.Text(), nullable=False),
         sa.Column("payload_sha", sa.String(length=64), nullable=False),
         sa.Column("idempotency_key", sa.String(length=255), nullable=True),

@@ -9,4 +9,4 @@ down_revision = "0003"
 
 
 def upgrade() -> None:
-    online.add_columns("failsoft_jobs", sa.Column("sequel", sa.Text(), nullable=True))
+    online.add_columns("failsoft_jobs", sa.Column("follow_ups", sa.Text(), nullable=True))

@@ -11,12 +11,12 @@ down_revision = "0008"
 def upgrade() -> None:
     online.add_columns(
         "failsoft_jobs",
-        sa.Column("origin", sa.String(length=64), nullable=True),
-        sa.Column("effects_of", sa.String(length=64), nullable=True),
+        sa.Column("retry_of", sa.String(length=64), nullable=True),
+        sa.Column("idempotency_root", sa.String(length=64), nullable=True),
     )
     online.create_index(
-        "ix_failsoft_jobs_origin",
+        "ix_failsoft_jobs_retry_of",
         "failsoft_jobs",
-        ["origin"],
-        where="origin IS NOT NULL",
+        ["retry_of"],
+        where="retry_of IS NOT NULL",
     )
