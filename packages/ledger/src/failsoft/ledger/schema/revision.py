@@ -21,27 +21,11 @@ from failsoft.ledger.database.postgresql.encoding import expect_utf8
 from failsoft.ledger.schema.columns import PREFIX
 from failsoft.ledger.schema.tables import info
 
-#: The newest migration; the ledger must be at this one, or at a newer one that says that code of
-#: this one can work on it.
-REVISION = "0015"
-#: Every migration there has been, the oldest first.
-REVISIONS = (
-    "0001",
-    "0002",
-    "0003",
-    "0004",
-    "0005",
-    "0006",
-    "0007",
-    "0008",
-    "0009",
-    "0010",
-    "0011",
-    "0012",
-    "0013",
-    "0014",
-    "0015",
-)
+#: The migrations, the oldest first.
+REVISIONS = ("0001",)
+#: The newest migration; the ledger must be at this one, or at a newer one whose minimum this code
+#: meets.
+REVISION = REVISIONS[-1]
 #: Where the revision stands; a name of our own, beside an application's own Alembic.
 VERSION_TABLE = f"{PREFIX}schema"
 
