@@ -8,6 +8,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, text
+from sqlalchemy.dialects import postgresql
 
 from failsoft.ledger import Database
 from failsoft.ledger.schema.columns import PREFIX
@@ -98,6 +99,25 @@ def _drop_everything(connection: Connection) -> None:
     others = [name for name in metadata.tables if name != f"{PREFIX}jobs"]
     for name in (*others, f"{PREFIX}schema", f"{PREFIX}colours", f"{PREFIX}jobs"):
         connection.execute(text(f"DROP TABLE {name}"))
+
+
+def test_on_postgresql_ids_and_keys_sort_by_their_bytes(postgres_url: str) -> None:
+    """Otherwise no index finds ids by their beginning, nor a key by the id it is compared with."""
+    columns = (column for table in metadata.tables.values() for column in table.columns)
+    wanted = {str(each) for each in columns if _collation(each.type) == "C"}
+    found = text("""
+        SELECT table_name || '.' || column_name FROM information_schema.columns
+        WHERE table_schema = 'public' AND collation_name = 'C'
+    """)
+    with closing(Database(postgres_url)) as database:
+        upgrade(database)
+
+        assert set(database.read(lambda c: c.execute(found).scalars().all())) == wanted
+    assert {f"{PREFIX}jobs.id", f"{PREFIX}jobs.idempotency_key", f"{PREFIX}keys.key"} <= wanted
+
+
+def _collation(kind: Any) -> str | None:
+    return getattr(kind.dialect_impl(postgresql.dialect()), "collation", None)
 
 
 def test_every_migration_is_one_that_the_code_names() -> None:

@@ -15,7 +15,16 @@ from sqlalchemy import (
 )
 
 from failsoft.ledger.database.timestamps import Instant
-from failsoft.ledger.schema.columns import CLUSTERED, JOB_ID, NAME, PREFIX, SHORT, count, metadata
+from failsoft.ledger.schema.columns import (
+    CLUSTERED,
+    JOB_ID,
+    KEY,
+    NAME,
+    PREFIX,
+    SHORT,
+    count,
+    metadata,
+)
 
 jobs: Table = Table(
     f"{PREFIX}jobs",
@@ -32,7 +41,7 @@ jobs: Table = Table(
     count("revision"),
     Column("payload", Text, nullable=False),
     Column("payload_sha", SHORT, nullable=False),
-    Column("idempotency_key", String(255)),
+    Column("idempotency_key", KEY),
     count("priority"),
     Column("engines", Text, nullable=False, server_default="[]"),
     Column("tags", Text, nullable=False, server_default="[]"),

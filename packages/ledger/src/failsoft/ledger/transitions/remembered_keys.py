@@ -36,7 +36,7 @@ OF_IDS = ""
 _SCOPE = case((jobs.c.idempotency_key.is_(None), OF_IDS), else_=jobs.c.name)
 _KEY = func.coalesce(jobs.c.idempotency_key, jobs.c.id)
 _OF_JOB = and_(keys.c.scope == _SCOPE, keys.c.key == _KEY, keys.c.job_id == jobs.c.id)
-# Code of before 0013 records keys without saying how long they are to be remembered.
+# A key that was recorded without a time is remembered for the usual one.
 _LIVES_UNTIL = case(
     (jobs.c.key_until.is_not(None), jobs.c.key_until),
     (jobs.c.idempotency_key.is_not(None), jobs.c.created_at + microseconds(IDEMPOTENCY_FOR)),

@@ -9,10 +9,11 @@ from failsoft.ledger.upgrade import online
 revision = "0001"
 down_revision = None
 
-ID = sa.String(64)
+# Of the same collation, for they are compared with each other.
+ID = sa.String(64).with_variant(sa.String(64, collation="C"), "postgresql")
+KEY = sa.String(255).with_variant(sa.String(255, collation="C"), "postgresql")
 SHORT = sa.String(64)
 NAME = sa.String(128)
-KEY = sa.String(255)
 TIME = sa.BigInteger()
 
 JOBS = "failsoft_jobs"
