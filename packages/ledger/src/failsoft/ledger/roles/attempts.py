@@ -22,9 +22,9 @@ from failsoft.job_engine.records.states import (
 )
 from failsoft.ledger.database.answers import ANSWERS
 from failsoft.ledger.database.compiled import execute
-from failsoft.ledger.database.database import Database
 from failsoft.ledger.database.errors import WorkError
 from failsoft.ledger.database.postgresql.replicated import expect_replicated
+from failsoft.ledger.database.role import SqlRole
 from failsoft.ledger.database.timestamps import microseconds
 from failsoft.ledger.roles import tx_steps, waits
 from failsoft.ledger.schema import rows
@@ -73,12 +73,8 @@ _MY_END = select(attempts.c.outcome).where(
 )
 
 
-class SqlAttempts:
+class SqlAttempts(SqlRole):
     """`AttemptLedger` on SQL; every method may be repeated after a lost reply (F22)."""
-
-    def __init__(self, database: Database) -> None:
-        """Work on a database."""
-        self._database = database
 
     def claim(self, ticket: Ticket) -> Claim | None:
         """Take an offered job; None if the offer is void (rule 6)."""

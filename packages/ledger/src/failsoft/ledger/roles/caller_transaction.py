@@ -15,9 +15,9 @@ from failsoft.job_engine.errors import OptionInvalidError
 from failsoft.job_engine.ports.transactional import CallersTransaction
 from failsoft.job_engine.records.job import JobRecord
 from failsoft.job_engine.records.new_job import NewJob, OfferPlan
-from failsoft.ledger.database.database import Database
 from failsoft.ledger.database.errors import translated
 from failsoft.ledger.database.postgresql.replicated import expect_replicated
+from failsoft.ledger.database.role import SqlRole
 from failsoft.ledger.database.sqlite import engine
 from failsoft.ledger.database.sqlite.ledger_file import LedgerFile
 from failsoft.ledger.transitions import insert
@@ -32,13 +32,8 @@ _IDENTITY = """
 """
 
 
-class SqlTransactional:
+class SqlTransactional(SqlRole):
     """`TransactionalLedger` on SQL."""
-
-    def __init__(self, database: Database, actor: str) -> None:
-        """Work on a database in the name of `actor`, which the events keep."""
-        self._database = database
-        self._actor = actor
 
     def within(self, session: object) -> CallersTransaction:
         """Work in the transaction of a SQLAlchemy `Session` or `Connection` of the caller's."""

@@ -18,7 +18,7 @@ from failsoft.job_engine.records.job import (
 )
 from failsoft.job_engine.records.states import JobState
 from failsoft.ledger.database.compiled import AnyRow
-from failsoft.ledger.database.database import Database
+from failsoft.ledger.database.role import SqlRole
 from failsoft.ledger.schema import rows
 from failsoft.ledger.schema.jobs import jobs
 from failsoft.ledger.schema.tables import attempts, dispatch_attempts, events, steps
@@ -26,12 +26,8 @@ from failsoft.ledger.transitions import limits as limit_writes
 from failsoft.ledger.transitions import remembered_keys
 
 
-class SqlReader:
+class SqlReader(SqlRole):
     """`LedgerReader` on SQL."""
-
-    def __init__(self, database: Database) -> None:
-        """Read a database."""
-        self._database = database
 
     def get(self, job_id: str) -> JobRecord:
         """Return a job."""

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, bindparam, delete, select, update
 from failsoft.job_engine.records.job import JobRecord, StepKind
 from failsoft.job_engine.records.resolution import Resolution
 from failsoft.job_engine.records.states import RESUME
-from failsoft.ledger.database.database import Database
+from failsoft.ledger.database.role import SqlRole
 from failsoft.ledger.database.timestamps import now_us
 from failsoft.ledger.schema import rows
 from failsoft.ledger.schema.tables import steps
@@ -26,12 +26,8 @@ _SETTLE = (
 )
 
 
-class SqlControl:
+class SqlControl(SqlRole):
     """`ControlLedger` on SQL."""
-
-    def __init__(self, database: Database) -> None:
-        """Work on a database."""
-        self._database = database
 
     def resolve(self, seen: JobRecord, resolution: Resolution) -> JobRecord | None:
         """Let a held job go on, or end it; None if it is no longer as it was seen (rule 4)."""

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, literal, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.elements import ColumnElement
 
 from failsoft.job_engine.errors import JobNotFoundError
@@ -13,14 +12,14 @@ from failsoft.job_engine.records.manual_retry import DeadLetters, ManualRetry
 from failsoft.job_engine.records.states import JobState
 from failsoft.job_engine.values.canonical import digest
 from failsoft.ledger.database.compiled import AnyRow
-from failsoft.ledger.database.database import Database
 from failsoft.ledger.database.postgresql.replicated import expect_replicated
+from failsoft.ledger.database.role import SqlRole
 from failsoft.ledger.database.timestamps import microseconds, now_us
 from failsoft.ledger.schema import rows
 from failsoft.ledger.schema.jobs import jobs
 from failsoft.ledger.schema.tables import receipts, steps
 from failsoft.ledger.transitions.compare_and_set import Cause, append_event, event_of
-from failsoft.ledger.transitions.insert import holder_of
+from failsoft.ledger.transitions.insert import holder_of, insert_retry
 
 #: What a new job has of the old one, whatever is changed.
 _KEPT = ("name", "queue", "priority", "engines", "tags", "depth")
@@ -30,12 +29,8 @@ _LOCKED = _BY_ID.with_for_update(read=True, key_share=True)
 _STEPS = select(*steps.c).where(steps.c.job_id == bindparam("job")).order_by(steps.c.seq)
 
 
-class SqlManualRetries:
+class SqlManualRetries(SqlRole):
     """The part of `ControlLedger` that does ended work again, on SQL."""
-
-    def __init__(self, database: Database) -> None:
-        """Work on a database."""
-        self._database = database
 
     def retry(self, retry: ManualRetry) -> tuple[JobRecord, bool]:
         """Record a new job that does an ended job's work again, in one transaction."""
@@ -99,7 +94,7 @@ def _inserted(
     """
     unique = retry.unique_key(retried)
     while True:
-        made = connection.execute(_insert(connection, values)).one_or_none()
+        made = insert_retry(connection, values)
         if made is not None:
             return made, True
         known = connection.execute(_BY_ID, {"job": retry.id}).one_or_none()
@@ -131,11 +126,6 @@ def _values(retry: ManualRetry, retried: JobRecord) -> dict[str, Any]:
         "created_at": now_us(),
         "run_at": now_us(),
     }
-
-
-def _insert(connection: Connection, values: dict[str, Any]) -> Any:
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    return dialect.insert(jobs).values(values).on_conflict_do_nothing().returning(*jobs.c)
 
 
 def _copy_steps(connection: Connection, job_id: str, taken: Sequence[StepRecord], of: str) -> None:

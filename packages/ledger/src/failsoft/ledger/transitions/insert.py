@@ -13,11 +13,11 @@ from failsoft.job_engine.ports.clock import spans_of_dispatch
 from failsoft.job_engine.records.job import JobRecord
 from failsoft.job_engine.records.new_job import NewJob, OfferPlan
 from failsoft.ledger.database.compiled import AnyConnection, AnyRow, execute
+from failsoft.ledger.database.inserts import insert_into
 from failsoft.ledger.database.timestamps import microseconds, now_us, stored
 from failsoft.ledger.schema import rows
 from failsoft.ledger.schema.jobs import UNIQUE_HELD, jobs
 from failsoft.ledger.transitions import (
-    insert,
     postgresql,
     remembered_keys,
     statements,
@@ -129,7 +129,7 @@ def record(
     that has ended or begun since, and goes on without it.
     """
     while True:
-        new = insert.insert_job(connection, job, plan, actor)
+        new = insert_job(connection, job, plan, actor)
         if new is not None:
             return new, True
         known = _in_the_way(connection, job)
@@ -158,3 +158,10 @@ def holder_of(connection: Connection, name: str, unique: UniqueKey) -> AnyRow | 
     if holder is None:
         connection.execute(_FREE_UNIQUE_KEY, held)
     return holder
+
+
+def insert_retry(connection: Connection, values: Mapping[str, Any]) -> AnyRow | None:
+    """Insert the job of a manual retry; None if it is there, or another one holds its key."""
+    statement = insert_into(connection.dialect.name, jobs).values(dict(values))
+    wanted = statement.on_conflict_do_nothing().returning(*jobs.c)
+    return connection.execute(wanted).one_or_none()

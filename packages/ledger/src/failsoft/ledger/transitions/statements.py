@@ -8,7 +8,6 @@ from sqlalchemy import (
     BigInteger,
     Column,
     Integer,
-    Table,
     Update,
     bindparam,
     case,
@@ -19,12 +18,12 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 from sqlalchemy.sql.elements import ColumnElement
 
 from failsoft.job_engine.records.job import StepKind
 from failsoft.job_engine.records.states import CLAIM, REOFFER, Fence, JobState, Transition
+from failsoft.ledger.database.inserts import AnyInsert, insert_into
 from failsoft.ledger.database.timestamps import now_us
 from failsoft.ledger.schema.conditions import IS_PAUSED
 from failsoft.ledger.schema.jobs import IS_ALONE, IS_LIMITED, LIMIT_COLUMNS, jobs
@@ -65,14 +64,6 @@ _CLAIMED = tuple(
 
 #: What is read back of a new job.
 _OF_NEW = ("id", "events", "state", "epoch", "created_at", "run_at", "pickup_by")
-
-AnyInsert = sqlite.Insert | postgresql.Insert
-
-
-def insert_into(dialect: str, table: Table) -> AnyInsert:
-    """Begin an insert in the words of a database."""
-    return sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
-
 
 #: A claim comes too late for a job that should have begun by now and never has.
 _MAY_BEGIN = (

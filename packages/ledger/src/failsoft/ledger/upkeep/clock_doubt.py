@@ -7,9 +7,9 @@ from sqlalchemy import Connection, select
 
 from failsoft.job_engine.invariants import Span
 from failsoft.job_engine.ports.clock import GRACE, SLACK
+from failsoft.ledger.database.inserts import insert_into
 from failsoft.ledger.database.timestamps import instant, now_us, stored
 from failsoft.ledger.schema.tables import info
-from failsoft.ledger.transitions.statements import insert_into
 
 _KEY = "clock-set-back-at-"
 _NOW = select(now_us())

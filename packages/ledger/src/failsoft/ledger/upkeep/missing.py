@@ -9,9 +9,9 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from sqlalchemy import Connection, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from failsoft.ledger.database.database import Database
+from failsoft.ledger.database.inserts import insert_into
 from failsoft.ledger.database.timestamps import instant, stored
 from failsoft.ledger.schema.jobs import jobs
 from failsoft.ledger.schema.tables import info
@@ -27,9 +27,10 @@ _AT_ONCE = 500
 
 def note_pruned(connection: Connection, finished_at: datetime) -> None:
     """Note that jobs are deleted, the youngest of which ended then; part of their transaction."""
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
     # As many digits always: the text of a later one is greater.
-    wanted = dialect.insert(info).values(key=PRUNED, value=f"{stored(finished_at):0{_DIGITS}}")
+    wanted = insert_into(connection.dialect.name, info).values(
+        key=PRUNED, value=f"{stored(finished_at):0{_DIGITS}}"
+    )
     later = wanted.excluded.value
     connection.execute(
         wanted.on_conflict_do_update(
