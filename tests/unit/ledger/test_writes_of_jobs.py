@@ -14,7 +14,7 @@ SQL = re.compile(r'(UPDATE|INTO)\s+"?failsoft_jobs\b', re.IGNORECASE)
 
 
 def writes(source: str) -> Iterator[int]:
-    """Find the lines of calls such as `update(jobs)` or `insert_into(dialect, jobs)`, and of SQL."""
+    """Find the lines of calls such as `update(jobs)` and `jobs.insert()`, and of such SQL."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Constant) and SQL.search(str(node.value)):
             yield node.lineno

@@ -1,4 +1,4 @@
-"""The ledger's id: by it a broker's namespace knows whose it is (decision 0029)."""
+"""The ledger's id: it marks a broker's namespace as this ledger's (decision 0029)."""
 
 import secrets
 

@@ -220,11 +220,11 @@ def _conclude(connection: Connection, claim: Claim, conclusion: Conclusion) -> J
         if conclusion.wait is not None:
             waits.begin_to_wait(connection, claim, conclusion)
         return JobState(row.state)
-    asked = {**change.guard, "cancel_requested": True}
+    requested = {**change.guard, "cancel_requested": True}
     cause = replace(
         change.cause, detail={k: v for k, v in change.cause.detail.items() if k != DELAY}
     )
-    stopped = replace(change, guard=asked, values={}, cause=cause)
+    stopped = replace(change, guard=requested, values={}, cause=cause)
     row = apply.apply(connection, STOP, stopped)
     return JobState(row.state) if row is not None else _concluded_before(connection, claim)
 

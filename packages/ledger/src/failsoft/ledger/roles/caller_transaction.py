@@ -25,7 +25,7 @@ from failsoft.ledger.transitions import insert
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session, SessionTransaction
 
-#: What tells one PostgreSQL database from every other, also from a copy of it.
+#: What distinguishes a PostgreSQL database from every other, also from a copy of it.
 _IDENTITY = """
     SELECT oid, pg_postmaster_start_time(), current_schema()
     FROM pg_database WHERE datname = current_database()
@@ -60,7 +60,7 @@ class SqlTransactional(SqlRole):
 
     def _own_identity(self, connection: Connection) -> tuple[Any, ...]:
         if connection.dialect.is_async:
-            # Whoever has such a connection has the loop, which is not to wait for ours.
+            # Such a connection is used on the event loop, which must not wait for the ledger's.
             return await_only(asyncio.to_thread(self._database.read, _identity))
         return self._database.read(_identity)
 
@@ -138,7 +138,7 @@ def _awaited_session_ended(session: "Session", transaction: "SessionTransaction"
 
 
 def _connection_commits(connection: Connection) -> None:
-    # A connection tells of its commit before it commits: the rest waits in a thread for it.
+    # A connection reports its commit before it commits: the rest waits in a thread for it.
     _call_in_thread(_taken(connection), is_over=False)
 
 

@@ -32,7 +32,7 @@ class SqlEngineSwitches(SqlRole):
         return self._database.write(lambda connection: _disable(connection, engine))
 
     def enable_engine(self, name: str) -> bool:
-        """Let an engine get offers again; tell whether it was disabled."""
+        """Let an engine get offers again; return whether it was disabled."""
         end = delete(info).where(info.c.key == f"{_KEY}{name}")
         return self._database.write(lambda c: c.execute(end).rowcount == 1)
 

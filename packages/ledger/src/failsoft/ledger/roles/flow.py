@@ -99,7 +99,7 @@ def _taken(job: NewJob) -> DuplicateDispatchError:
 
 
 def _open_group(connection: Connection, group: GroupRecord) -> bool:
-    """Record a group unless it is; tell whether it is new."""
+    """Record a group unless it is; return whether it is new."""
     values = {
         "id": group.id,
         "sha": group.sha,

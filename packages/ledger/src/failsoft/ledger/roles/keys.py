@@ -13,9 +13,9 @@ from failsoft.ledger.schema.tables import signing_keys
 
 _IS_VALID = signing_keys.c.retired_at.is_(None) | (signing_keys.c.retired_at > now_us())
 _IS_YOUNG = signing_keys.c.created_at > now_us() - microseconds(ACTIVATION)
-#: Of those that not every process knows yet the oldest is known to the most.
+#: Of those that not every process has read yet, the oldest has been read by the most.
 _OLDEST_OF_YOUNG = case((_IS_YOUNG, signing_keys.c.created_at))
-#: The one that signs first: a key that not every process knows yet comes after those they know.
+#: The one that signs first: keys that not every process has read yet come last.
 _VALID = (
     select(*signing_keys.c, now_us().label("now"))
     .where(_IS_VALID)

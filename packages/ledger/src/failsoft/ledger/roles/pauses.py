@@ -25,7 +25,7 @@ class SqlPauses(SqlRole):
         return self._database.write(lambda connection: _pause(connection, pause))
 
     def unpause(self, kind: Pausable, name: str) -> bool:
-        """Let jobs begin again; tell whether it was paused."""
+        """Let jobs begin again; return whether it was paused."""
         one = {"at_kind": kind, "at_name": name}
         return self._database.write(lambda c: c.execute(_END, one).rowcount == 1)
 

@@ -18,7 +18,7 @@ from failsoft.ledger.transitions.apply import After, Cause, Change
 _OF_JOB = (steps.c.job_id == bindparam("at_job"), steps.c.kind == StepKind.INTENT)
 _IN_DOUBT = select(steps.c.name).where(*_OF_JOB)
 _FORGET = delete(steps).where(*_OF_JOB)
-#: No attempt has epoch 0: what a person says is nobody's record.
+#: No attempt has epoch 0: what a person decides is no attempt's record.
 _SETTLE = (
     update(steps)
     .where(*_OF_JOB, steps.c.name == bindparam("at_name"))
@@ -36,7 +36,7 @@ class SqlControl(SqlRole):
 
 def _resolve(connection: Connection, seen: JobRecord, resolution: Resolution) -> JobRecord | None:
     goes_on = resolution.transition is RESUME
-    # Nobody records steps of a held job, and one that was resolved has another `revision`.
+    # No attempt records steps of a held job, and one that was resolved has another `revision`.
     in_doubt = set(connection.execute(_IN_DOUBT, {"at_job": seen.id}).scalars())
     again = sorted(in_doubt - resolution.done.keys()) if goes_on else []
     values: dict[str, Any] = {"run_at": After(timedelta(0))} if goes_on else {}

@@ -37,7 +37,7 @@ class SqlManualRetries(SqlRole):
         return self._database.write(lambda connection: _retry(connection, retry))
 
     def dead_letters(self, wanted: DeadLetters) -> Sequence[str]:
-        """Return the ids of failed jobs that nobody has tried again, the oldest first."""
+        """Return the ids of failed jobs without a retry, the oldest first."""
         again = jobs.alias("again")
         conditions: list[ColumnElement[bool]] = [
             jobs.c.state == JobState.FAILED,
@@ -88,9 +88,9 @@ def _retry(connection: Connection, retry: ManualRetry) -> tuple[JobRecord, bool]
 def _inserted(
     connection: Connection, retry: ManualRetry, retried: JobRecord, values: dict[str, Any]
 ) -> tuple[AnyRow, bool]:
-    """Insert the new job, or find the one that somebody else made at the same moment.
+    """Insert the new job, or find the one of a concurrent retry.
 
-    As in `recording.record`, an index decides, and whoever is in the way may be so no more.
+    As in `insert.record`, an index decides, and a conflict may be gone when it is looked for.
     """
     unique = retry.unique_key(retried)
     while True:
@@ -131,7 +131,7 @@ def _values(retry: ManualRetry, retried: JobRecord) -> dict[str, Any]:
 def _copy_steps(connection: Connection, job_id: str, taken: Sequence[StepRecord], of: str) -> None:
     if not taken:
         return
-    # No attempt of the new job has epoch 0: what is copied is nobody's record here.
+    # No attempt of the new job has epoch 0: what is copied is no attempt's record here.
     changed = {"job_id": literal(job_id), "epoch": literal(0)}
     columns: list[Any] = [changed.get(column.name, column) for column in steps.c]
     copied = select(*columns).where(

@@ -29,7 +29,7 @@ from failsoft.ledger.schema.tables import receipts, sent_events, steps
 from failsoft.ledger.transitions import fenced_writes, invoked_jobs, statements, times, wake
 from failsoft.ledger.transitions.compare_and_set import Cause
 
-#: How many events that nobody waited for are forgotten at a time.
+#: How many events without a receiver are deleted at a time.
 FORGET = 100
 #: How long after their time: a clock that is ahead for a moment must not lose them.
 FORGET_AFTER = timedelta(days=1)

@@ -89,7 +89,7 @@ jobs: Table = Table(
     # The ended job whose work this one does again, and whose idempotency keys it goes on with.
     Column("retry_of", JOB_ID),
     Column("idempotency_root", JOB_ID),
-    # Of the payload; a worker that knows only older ones leaves it to another.
+    # Of the payload; a worker whose definition is older leaves it to another.
     Column("version", Integer, nullable=False, server_default=text("1")),
     **CLUSTERED,
 )
@@ -107,8 +107,8 @@ def _partial(name: str, condition: str, *columns: str, unique: bool = False) -> 
 
 
 _partial("key", "idempotency_key IS NOT NULL", "name", "idempotency_key", unique=True)
-#: Whether a job holds its unique key; one that is not held blocks nobody. A key for a period is
-#: held until somebody who wants it finds that its time is over, for no index knows the time.
+#: Whether a job holds its unique key; one that is not held blocks no job. A key for a period
+#: is held until a dispatch with it finds that its time is over: no index depends on time.
 UNIQUE_HELD = (
     "unique_key IS NOT NULL AND (unique_scope = 'period'"
     " OR (unique_scope = 'incomplete' AND finished_at IS NULL)"

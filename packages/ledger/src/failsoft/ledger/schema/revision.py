@@ -54,7 +54,7 @@ class Standing(NamedTuple):
     minimum: str | None
 
     def is_too_new(self, known: Collection[str] = REVISIONS) -> bool:
-        """Tell whether code that knows some revisions is too old for it."""
+        """Return whether code with these revisions is too old for it."""
         # The minimum decides, also where the revision is known: an upgrade raises it before it
         # does what older code cannot live with.
         if self.minimum is not None:
@@ -63,7 +63,7 @@ class Standing(NamedTuple):
 
     @property
     def is_too_old(self) -> bool:
-        """Tell whether it has to be upgraded before this code can work on it."""
+        """Return whether it has to be upgraded before this code can work on it."""
         return self.revision is None or self.revision in REVISIONS[:-1]
 
 
@@ -139,5 +139,5 @@ def _check_host(there: str | None) -> None:
         raise LedgerHostError(
             f"expected the host {there!r} that this SQLite ledger belongs to, got {here!r}; use "
             "PostgreSQL where there are more hosts, or run `failsoft ledger upgrade --adopt` if "
-            "the file was moved here and nobody else opens it"
+            "the file was moved here and no other host opens it"
         )

@@ -1,4 +1,4 @@
-"""Rows of the ledger as the values that the rest of Failsoft knows."""
+"""Rows of the ledger as the values of the job engine."""
 
 import json
 from collections.abc import Callable, Mapping

@@ -28,7 +28,7 @@ from failsoft.ledger.schema.columns import (
 )
 from failsoft.ledger.schema.jobs import jobs
 
-#: `metadata` too: whoever takes it from here has every table in it.
+#: `metadata` too: imported from here it has every table.
 __all__ = [
     "aggregates",
     "attempts",
@@ -62,7 +62,7 @@ steps: Table = Table(
     **CLUSTERED,
 )
 
-#: Events that somebody sent, kept for those who will wait for them.
+#: Events that were sent, kept for the jobs that will wait for them.
 sent_events: Table = Table(
     f"{PREFIX}sent_events",
     metadata,

@@ -116,7 +116,7 @@ _OVER = and_(jobs.c.unique_scope == UniqueScope.PERIOD, jobs.c.unique_until <= n
 _BY_UNIQUE_KEY = select(*jobs.c).where(
     _OF_UNIQUE_KEY, or_(jobs.c.unique_until.is_(None), jobs.c.unique_until > now_us())
 )
-#: Take the key from the job whose period is over: from then on it blocks nobody.
+#: Take the key from the job whose period is over: from then on it blocks no job.
 _FREE_UNIQUE_KEY = update(jobs).where(_OF_UNIQUE_KEY, _OVER).values(unique_key=None)
 
 
@@ -125,7 +125,7 @@ def record(
 ) -> tuple[JobRecord, bool]:
     """Record a job, or find the one that stands in its way.
 
-    An index decides, and not a look before. Each turn that finds nobody in the way lost to a job
+    An index decides, and not a look before. A turn that finds no job in the way lost to one
     that has ended or begun since, and goes on without it.
     """
     while True:

@@ -37,7 +37,7 @@ _TAKE_BACK = (
 
 
 def uncharge(connection: Connection, claim: Claim) -> bool:
-    """Take the crash back, once for each claim; tell whether that is done."""
+    """Take the crash back, once for each claim; return whether that is done."""
     mine: dict[str, Any] = {"job": claim.job_id, "epoch": claim.epoch, "claim": claim.claim_id}
     connection.execute(_LOCK, {"job": claim.job_id})
     if connection.execute(_LOST, mine).one_or_none() is None:

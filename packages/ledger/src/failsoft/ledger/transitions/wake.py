@@ -32,6 +32,6 @@ def wake(connection: Connection, topic: str, cause: Cause) -> int:
     """Let all who wait for a topic be offered now; return how many those are (rule 22)."""
     woken = connection.execute(_WAKE, {"topic": topic}).all()
     if woken:
-        told = event_detail(WAKE, cause)
-        connection.execute(statements.INSERT_EVENT, [{**event_of(row), **told} for row in woken])
+        detail = event_detail(WAKE, cause)
+        connection.execute(statements.INSERT_EVENT, [{**event_of(row), **detail} for row in woken])
     return len(woken)

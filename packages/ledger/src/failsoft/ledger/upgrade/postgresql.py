@@ -176,7 +176,7 @@ class PostgresqlSteps:
 
     @contextmanager
     def transaction(self, table: str) -> Iterator[None]:
-        """Begin a transaction that waits for rows as long as it takes: nobody queues behind it."""
+        """Begin a transaction that waits for rows without a limit: no session queues behind it."""
         with transaction(self.connection):
             self.connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
             yield

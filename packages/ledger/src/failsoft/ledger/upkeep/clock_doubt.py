@@ -1,4 +1,4 @@
-"""From when to when the clock told two times: moments in between prove nothing to `verify`."""
+"""The spans that the clock went through twice: moments in them prove nothing to `verify`."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -20,7 +20,7 @@ _END = datetime.max.replace(tzinfo=instant(0).tzinfo)
 
 def note(connection: Connection, now: datetime, ahead: timedelta) -> None:
     """Note that the clock was ahead by so much until just now."""
-    # What it told before it was noticed, and what was measured late.
+    # What it showed before that was noticed, and what was measured late.
     values = {"key": f"{_KEY}{stored(now)}", "value": str(stored(now + ahead + GRACE))}
     # It may be noted again at the same moment, after a lost reply too (F22).
     statement = insert_into(connection.dialect.name, info)

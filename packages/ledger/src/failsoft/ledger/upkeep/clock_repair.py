@@ -52,10 +52,10 @@ _NOW = select(now_us())
 
 _OF_EVENT = tuple(events.c[n].label(f"event_{n}") for n in ("n", "at", "kind", "detail"))
 
-_told = events.alias("told")
+_decisive = events.alias("decisive")
 _LAST = (
-    select(func.max(_told.c.n))
-    .where(_told.c.job_id == jobs.c.id, _told.c.kind.not_in(BESIDE_WAITS))
+    select(func.max(_decisive.c.n))
+    .where(_decisive.c.job_id == jobs.c.id, _decisive.c.kind.not_in(BESIDE_WAITS))
     .correlate(jobs)
     .scalar_subquery()
 )

@@ -48,7 +48,7 @@ class SqlSchedules(SqlRole):
         return now, [rows.schedule_record(row, now) for row in found]
 
     def declare_schedule(self, seen: ScheduleRecord | None, new: ScheduleDeclaration) -> bool:
-        """Record a schedule, or replace its spec; tell whether that was done."""
+        """Record a schedule, or replace its spec; return whether that was done."""
         values = {"spec": new.spec, "next_at": new.next_at, "former": json.dumps(new.former)}
         declared: dict[str, Any] = values | {"declared_at": now_us()}
         if seen is None:

@@ -43,7 +43,7 @@ class SqlWorkers(SqlRole):
     """`WorkerLedger` on SQL."""
 
     def beat(self, worker: WorkerRecord, ttl: timedelta) -> None:
-        """Tell that a worker process lives, for `ttl` from now."""
+        """Record that a worker process lives, for `ttl` from now."""
 
         def work(connection: Connection) -> None:
             alive = {"ttl": microseconds(ttl)}

@@ -21,7 +21,7 @@ _FOLLOWED = select(*columns(jobs)).where(
 
 
 def waiting_in_vain(connection: Connection) -> Iterator[Violation]:
-    """Find jobs that nobody would ever start."""
+    """Find jobs that no end would ever start."""
     for batch in batches(stream(connection, _WAITING)):
         ids = {row.waits_for for row in batch}
         before, their_groups = jobs_by_id(connection, ids), groups_by_id(connection, ids)

@@ -60,7 +60,7 @@ def miscounted(connection: Connection) -> Iterator[Violation]:
 
 
 def missing(connection: Connection) -> Iterator[Violation]:
-    """Find jobs that nobody could count."""
+    """Find jobs that no group could count."""
     some, count = func.min(jobs.c.id).label("some"), func.count().label("jobs")
     own = _OWN.label("own")
     named = select(own, some, count).where(_IS_MEMBER).group_by(own)

@@ -101,7 +101,7 @@ class Writer:
         self._reset()
 
     def has_turn(self) -> bool:
-        """Tell whether this thread is in the middle of a transaction."""
+        """Return whether this thread is in the middle of a transaction."""
         return self._pid == os.getpid() and self._write_queue.is_mine()
 
     @contextmanager
@@ -280,7 +280,7 @@ def prepare_driver(connection: sqlite3.Connection) -> None:
 
 def _prepare(connection: sqlite3.Connection) -> None:
     prepare_driver(connection)
-    # From then on nobody waits for others but who begins to write, and that in our own way.
+    # From then on only a beginning write waits for others, in the write queue.
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=0"):
         connection.execute(f"PRAGMA {pragma}").close()
 
