@@ -49,10 +49,9 @@ class Outcome(NamedTuple):
 
 
 class CompiledStatement:
-    """A statement in the words of one database."""
+    """A statement, without lists of variable length, in the dialect of one database."""
 
     def __init__(self, statement: Statement, dialect: Dialect) -> None:
-        """Compile a statement that has no list of variable length."""
         compiled: Any = statement.compile(dialect=dialect)
         self._text = str(compiled)
         self._fixed: Mapping[str, Any] = compiled.params

@@ -23,7 +23,6 @@ class WorkError(Exception):
     """Carries what the job's own SQL raised past the translation of the ledger's errors."""
 
     def __init__(self, error: Exception) -> None:
-        """Keep the error."""
         super().__init__(str(error))
         self.error = error
 

@@ -43,7 +43,6 @@ class Lock:
     """A lock of this process's: at a fork no other thread holds it, and in the child none does."""
 
     def __init__(self) -> None:
-        """Make it; it is free."""
         self._lock = threading.RLock()
         bring_across_forks(self)
 

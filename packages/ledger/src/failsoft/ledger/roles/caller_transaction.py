@@ -81,7 +81,6 @@ class SqlCallerTransaction:
     """`CallersTransaction` on SQL."""
 
     def __init__(self, session: "Session | Connection", connection: Connection, actor: str) -> None:
-        """Work in the transaction that the connection is in."""
         self._session = session
         self._connection = connection
         self._actor = actor

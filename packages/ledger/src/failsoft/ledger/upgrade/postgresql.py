@@ -157,7 +157,6 @@ class PostgresqlSteps:
     def __init__(
         self, connection: Connection, migration: Migration, report: Report, patience: timedelta
     ) -> None:
-        """Carry a migration out on a connection that commits each statement."""
         self.connection = connection
         self._revision = migration.revision
         self._report = report
@@ -258,7 +257,6 @@ class _Watch:
     """Looks from another session how far a build has come, and reports it."""
 
     def __init__(self, steps: PostgresqlSteps, step: str) -> None:
-        """Watch the connection of some steps."""
         driver: Any = steps.connection.connection.dbapi_connection
         self._pid = driver.info.backend_pid
         self._steps = steps

@@ -82,7 +82,6 @@ class SqliteSteps:
     def __init__(
         self, connection: Connection, migration: Migration, report: Report, patience: timedelta
     ) -> None:
-        """Carry a migration out, as long as the ledger stands at the revision before."""
         self.connection = connection
         self._before = migration.before
         self._revision = migration.revision

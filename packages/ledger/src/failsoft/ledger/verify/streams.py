@@ -35,7 +35,6 @@ class ByJob:
     """Rows in the order of their jobs, taken one job after another."""
 
     def __init__(self, found: Iterator[AnyRow]) -> None:
-        """Begin with the first job that has any."""
         self._groups = groupby(found, attrgetter("job_id"))
         self._next = next(self._groups, None)
 

@@ -34,7 +34,6 @@ class Locks:
     """SQLite's locks on a database and on the index of its log, as this process holds them."""
 
     def __init__(self, database: Place, log: Place, index: Place) -> None:
-        """Find what this process has open of them; see `are_all_open` and `are_held`."""
         found = _own_descriptors({database, log, index})
         self.are_all_open: bool = len(found) == len({database, log, index})
         self._locked = [

@@ -94,7 +94,6 @@ class Writer:
     """
 
     def __init__(self, engine: Engine, raw_connections: RawConnections) -> None:
-        """Begin transactions of an engine."""
         self._engine = engine
         self._raw_connections = raw_connections
         self._file = file_of(engine.url)

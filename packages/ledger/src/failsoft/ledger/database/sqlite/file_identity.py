@@ -24,7 +24,6 @@ class Names:
     """
 
     def __init__(self, database: Path) -> None:
-        """Name them after the database."""
         self.modified: int = 0
         self.database: str
         self.log: str

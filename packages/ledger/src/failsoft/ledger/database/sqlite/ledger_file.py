@@ -114,7 +114,7 @@ class LedgerConnection(sqlite3.Connection):
 
 
 class LedgerFile:
-    """A file that this process opens as a ledger: one for all that use the same path.
+    """A file that this process opens as a ledger, there or not yet: one for each path.
 
     Attributes:
         path: Its path, without symbolic links.
@@ -123,7 +123,6 @@ class LedgerFile:
     """
 
     def __init__(self, path: Path) -> None:
-        """Use the file at a path, which need not be there before it is opened."""
         self.path: Path = path
         self.is_lost: bool = False
         self.uri: str = f"file:{quote(str(path))}?mode=rw"

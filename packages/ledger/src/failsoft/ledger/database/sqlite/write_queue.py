@@ -32,7 +32,7 @@ class PendingWrite(Generic[C, T]):
     """
 
     __slots__ = (
-        "_told",
+        "_notified",
         "_work",
         "following",
         "is_done",
@@ -79,10 +79,9 @@ class PendingWrite(Generic[C, T]):
 
 
 class WriteQueue(Generic[C]):
-    """The queue of one process: one write at a time has the turn."""
+    """The queue of one process: one write at a time has the turn, others wait so long at most."""
 
     def __init__(self, patience: timedelta) -> None:
-        """Let no thread wait longer than that in the queue."""
         self._patience = patience.total_seconds()
         self._mutex = threading.Lock()
         self._waiting: deque[PendingWrite[C, Any]] = deque()
