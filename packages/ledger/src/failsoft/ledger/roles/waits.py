@@ -14,7 +14,6 @@ from sqlalchemy import (
     exists,
     insert,
     select,
-    update,
 )
 
 from failsoft.job_engine.records.job import Claim, Conclusion, StepKind, StepRecord
@@ -53,21 +52,6 @@ _OLDEST = (
 )
 
 _END = select(jobs.c.state, jobs.c.result, jobs.c.error).where(jobs.c.id == bindparam("job"))
-
-_MEET = (
-    update(steps)
-    .where(
-        steps.c.job_id == bindparam("at_job"),
-        steps.c.name == bindparam("at_name"),
-        steps.c.kind == StepKind.WAIT,
-    )
-    .values(
-        kind=StepKind.ANSWERED,
-        result=bindparam("to_result"),
-        epoch=bindparam("to_epoch"),
-        recorded_at=now_us(),
-    )
-)
 
 
 class SqlWaits(SqlRole):
@@ -142,8 +126,9 @@ def _meet(connection: Connection, claim: Claim, met: StepRecord, *, waited: bool
     if not waited:
         fenced_writes.insert_step(connection, claim, met)
     else:
-        given: dict[str, Any] = {"at_job": claim.job_id, "at_name": met.name}
-        connection.execute(_MEET, given | {"to_result": met.result, "to_epoch": claim.epoch})
+        given = {"at_job": claim.job_id, "at_name": met.name}
+        values = {"to_result": met.result, "to_epoch": claim.epoch}
+        connection.execute(statements.ANSWER_STEP, given | values)
 
 
 def _answer(connection: Connection, claim: Claim, wait: Wait) -> dict[str, Any] | None:

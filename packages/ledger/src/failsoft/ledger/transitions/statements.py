@@ -33,31 +33,16 @@ from failsoft.ledger.transitions import remembered_keys
 _BRIEF = tuple(
     jobs.c[n]
     for n in (
-        "id",
-        "name",
-        "queue",
-        "engine",
-        "state",
-        "epoch",
-        "events",
-        "follow_ups",
-        "parent_id",
+        *("id", "name", "queue", "engine", "state", "epoch", "events"),
+        *("follow_ups", "parent_id"),
     )
 )
 _CLAIMED = tuple(
     jobs.c[n]
     for n in (
         *("id", "name", "queue", "engine", "state", "epoch", "events", "claim_id", "payload"),
-        *(
-            "claims",
-            "errors",
-            "crashes",
-            "releases",
-            "lease_us",
-            "depth",
-            "idempotency_root",
-            "version",
-        ),
+        *("claims", "errors", "crashes", "releases", "lease_us", "depth"),
+        *("idempotency_root", "version"),
         *LIMIT_COLUMNS,
     )
 )
@@ -103,16 +88,8 @@ def insert_job(
     else:
         run_at = func.coalesce(bindparam("run_at", type_=jobs.c.run_at.type), deadline)
         values |= {"state": JobState.SCHEDULED, "epoch": 0, "run_at": run_at}
-    given: tuple[str, ...] = ("id", "name", "queue", "payload", "payload_sha")
-    given += (
-        "idempotency_key",
-        "priority",
-        "engines",
-        "tags",
-        "follow_ups",
-        "waits_for",
-        "version",
-    )
+    given: tuple[str, ...] = ("id", "name", "queue", "payload", "payload_sha", "idempotency_key")
+    given += ("priority", "engines", "tags", "follow_ups", "waits_for", "version")
     given += ("engine",) if offered else ()
     values |= {name: bindparam(name, type_=jobs.c[name].type) for name in given}
     more = dict(_EXTRAS[name] for name in sorted(extras))
@@ -144,21 +121,29 @@ def keep_event(dialect: str) -> AnyInsert:
     return insert_into(dialect, sent_events).on_conflict_do_nothing()
 
 
-#: Replace the intent of a `once` step by its result (rule 10).
-SETTLE_STEP = (
-    update(steps)
-    .where(
-        steps.c.job_id == bindparam("at_job"),
-        steps.c.name == bindparam("at_name"),
-        steps.c.kind == StepKind.INTENT,
+def replace_step(job: ColumnElement[str], before: StepKind, after: StepKind) -> Update:
+    """Replace a step of a job that waits for its result by the result."""
+    return (
+        update(steps)
+        .where(
+            steps.c.job_id == job,
+            steps.c.name == bindparam("at_name"),
+            steps.c.kind == before,
+        )
+        .values(
+            kind=after,
+            result=bindparam("to_result"),
+            epoch=bindparam("to_epoch"),
+            recorded_at=now_us(),
+        )
     )
-    .values(
-        kind=StepKind.ONCE,
-        result=bindparam("to_result"),
-        epoch=bindparam("to_epoch"),
-        recorded_at=now_us(),
-    )
-)
+
+
+_AT_JOB: ColumnElement[str] = bindparam("at_job")
+#: The intent of a `once` step by its result (rule 10).
+SETTLE_STEP = replace_step(_AT_JOB, StepKind.INTENT, StepKind.ONCE)
+#: What a step waits for by the answer.
+ANSWER_STEP = replace_step(_AT_JOB, StepKind.WAIT, StepKind.ANSWERED)
 
 
 @lru_cache
@@ -280,9 +265,8 @@ _LATER = now_us() + bindparam("to_span", type_=BigInteger)
 
 def _postpone(state: JobState, changes: dict[str, Any]) -> Update:
     # The count of misses, too: any number of rescuers that see one deadline pass count it once.
-    seen = [
-        jobs.c[name] == bindparam(f"at_{name}") for name in ("epoch", "revision", "pickups_missed")
-    ]
+    names = ("epoch", "revision", "pickups_missed")
+    seen = [jobs.c[name] == bindparam(f"at_{name}") for name in names]
     return (
         update(jobs)
         .where(jobs.c.id == bindparam("at_id"), jobs.c.state == state, *seen)
