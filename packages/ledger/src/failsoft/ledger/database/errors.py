@@ -27,7 +27,7 @@ class WorkError(Exception):
         self.error = error
 
 
-#: Errors that have a meaning to who called the ledger, and are passed on as they are.
+#: Errors that have a meaning to the ledger's caller, and are passed on as they are.
 _OURS = (FailsoftError, WorkError)
 _AWAY = frozenset({Verdict.AGAIN, Verdict.RECONNECT, Verdict.AWAY, Verdict.SLOW})
 

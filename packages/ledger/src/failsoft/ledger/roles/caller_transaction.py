@@ -114,7 +114,7 @@ _WAITING: WeakKeyDictionary["Session | Connection", list[Callable[[bool], None]]
 
 
 def _is_session(given: object) -> "TypeGuard[Session]":
-    # Who has a session has imported this; every other process starts faster without.
+    # A program with sessions has imported this; every other starts faster without.
     orm = sys.modules.get("sqlalchemy.orm")
     return orm is not None and isinstance(given, orm.Session)
 

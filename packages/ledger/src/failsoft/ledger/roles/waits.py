@@ -67,7 +67,7 @@ class SqlWaits(SqlRole):
         return self._database.write(work)
 
     def send(self, event: SentEvent) -> int:
-        """Keep an event and wake those who wait for it; return how many that were."""
+        """Keep an event and wake the jobs that wait for it; return how many those are."""
         return self._database.write(lambda connection: _send(connection, event, self._actor))
 
 

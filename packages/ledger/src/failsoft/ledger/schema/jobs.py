@@ -34,7 +34,7 @@ jobs: Table = Table(
     Column("queue", SHORT, nullable=False),
     Column("state", String(16), nullable=False),
     Column("engine", SHORT),
-    # The fencing token: the epoch of the newest offer, and who claimed it (rules 5 and 7).
+    # The fencing token: the epoch of the newest offer, and the claim of it (rules 5 and 7).
     count("epoch"),
     Column("claim_id", SHORT),
     # Grows with every renewal, so that a rescuer's stale look cannot win (R16).
@@ -61,7 +61,7 @@ jobs: Table = Table(
     Column("follow_ups", Text),
     # The job or the group whose end lets it start; it has no time until then.
     Column("waits_for", JOB_ID),
-    # What wakes it before its time, who invoked it, and how deep that goes.
+    # The topic that wakes it before its time, the job that invoked it, and how deep that goes.
     Column("awaits", SHORT),
     Column("parent_id", JOB_ID),
     count("depth"),

@@ -24,7 +24,7 @@ class After:
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Who makes a transition and why; kept in its event."""
+    """The actor and the reason of a transition; kept in its event."""
 
     actor: str
     detail: Mapping[str, Any]

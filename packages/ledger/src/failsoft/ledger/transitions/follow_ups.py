@@ -23,7 +23,7 @@ from failsoft.ledger.schema.tables import groups
 from failsoft.ledger.transitions import insert
 from failsoft.ledger.transitions.compare_and_set import Cause, Change, compare_and_set
 
-#: Who the events name.
+#: The actor of the events.
 ACTOR = "follow-up"
 
 

@@ -22,7 +22,7 @@ from failsoft.ledger.transitions.compare_and_set import (
     request_cancel,
 )
 
-#: Who the events name.
+#: The actor of the events.
 ACTOR = "parent"
 
 _ADOPT = (

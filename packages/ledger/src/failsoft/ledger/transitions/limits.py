@@ -1,6 +1,6 @@
 """Limits on SQL: a claim finds room under the lock of its key, or the job waits on (I12).
 
-Who offers looks first, without a lock, so that few claims find no room; only the claim decides.
+An offer looks first, without a lock, so that few claims find no room; only the claim decides.
 """
 
 from collections.abc import Sequence
@@ -108,7 +108,7 @@ def note_start(connection: Connection, claim: Claim, rate: Limit) -> None:
     """Count an attempt that a rate limit lets begin, once it is recorded; the key is locked."""
     assert rate.period is not None  # noqa: S101 - a rate limit has one
     period = microseconds(rate.period)
-    # The moment that the attempt itself has: who checks the histories counts the same.
+    # The moment that the attempt itself has: the check of the histories counts the same.
     began = select(
         attempts.c.job_id,
         attempts.c.epoch,

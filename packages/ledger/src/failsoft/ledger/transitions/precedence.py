@@ -1,6 +1,6 @@
 """Precedence among transactions that record many jobs with the same keys: no deadlock.
 
-Who inserts a key that another transaction has inserted waits for its end, and many jobs are one
+An insert of a key that another transaction has inserted waits for its end, and many jobs are one
 transaction. With one kind of key there is an order for all: the keys' own. Where a job has two,
 an idempotency key and a unique key, no order suits both, so such a transaction has the keyed
 jobs of its names to itself, and those that go by the order share them.

@@ -193,7 +193,7 @@ def compare_and_set(
 
 
 def _wanted(transition: Transition) -> Sequence[Column[Any]]:
-    # An attempt needs little of the row, and no times; everybody else goes on with the whole job.
+    # An attempt needs little of the row, and no times; all others go on with the whole job.
     if transition is CLAIM:
         return _CLAIMED
     return _BRIEF if transition.fence is Fence.CLAIM else tuple(jobs.c)

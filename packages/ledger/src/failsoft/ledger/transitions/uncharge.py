@@ -23,7 +23,7 @@ _DONE_BEFORE = select(events.c.n).where(
     events.c.kind == UNCHARGE,
     events.c.detail.contains(bindparam("claim")),
 )
-#: The heartbeat moves on: who was about to fail the job for its crashes must look again (R15).
+#: The revision moves on: a rescuer about to fail the job for its crashes must look again (R15).
 _TAKE_BACK = (
     update(jobs)
     .where(

@@ -1,7 +1,7 @@
 """Migrations on PostgreSQL while others read and write.
 
 No statement is limited, for an index of a large table takes its time; but no lock that keeps
-others waiting is waited for longer than a second, because all who come later queue behind it.
+others waiting is waited for longer than a second, because all that come later queue behind it.
 """
 
 import threading

@@ -95,7 +95,7 @@ class SqliteSteps:
         with self.transaction(table):
             work()
         self.report(step, "done")
-        # Who waits looks now and then: without a pause the next step would begin before.
+        # Waiting writers look now and then: without a pause the next step would begin before.
         sleep(min(monotonic() - began, LONGEST_PAUSE))
 
     @contextmanager
@@ -111,7 +111,7 @@ class SqliteSteps:
             yield
 
     def create_index(self, index: IndexSpec) -> None:
-        """Build it; others who write wait until it is there."""
+        """Build it; other writers wait until it is there."""
 
         def work() -> None:
             there = inspect(self.connection).get_indexes(index.table)

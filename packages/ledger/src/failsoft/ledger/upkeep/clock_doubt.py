@@ -19,7 +19,7 @@ _END = datetime.max.replace(tzinfo=instant(0).tzinfo)
 
 
 def note(connection: Connection, now: datetime, ahead: timedelta) -> None:
-    """Note that the clock was ahead by so much until just now."""
+    """Note how far the clock was ahead until just now."""
     # What it showed before that was noticed, and what was measured late.
     values = {"key": f"{_KEY}{stored(now)}", "value": str(stored(now + ahead + GRACE))}
     # It may be noted again at the same moment, after a lost reply too (F22).

@@ -18,7 +18,7 @@ from failsoft.ledger.schema.tables import info
 
 #: The fact that says when the youngest of the jobs that were pruned had ended.
 PRUNED = "pruned_until"
-#: How far the clock of who made a message may be from the ledger's.
+#: How far the clock of a message's maker may be from the ledger's.
 SKEW = timedelta(minutes=1)
 
 _DIGITS = 20

@@ -108,7 +108,7 @@ def _take(connection: Connection, seen: ScheduleRecord, tick: Tick, actor: str) 
         values |= {"skipped_at": tick.at, "skip_reason": reason}
     else:
         values |= {"last_at": tick.at, "last_job_id": job.id}
-    # The lock on this row comes first: of those who see one tick, one goes on.
+    # The lock on this row comes first: of all that see one tick, one goes on.
     statement = (
         update(schedules)
         .where(

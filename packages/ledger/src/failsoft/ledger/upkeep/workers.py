@@ -1,4 +1,4 @@
-"""Who is alive, by heartbeats on the database's clock."""
+"""Which workers are alive, by heartbeats on the database's clock."""
 
 from collections.abc import Sequence
 from datetime import timedelta

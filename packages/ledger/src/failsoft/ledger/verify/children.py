@@ -23,7 +23,7 @@ _INVOKED = (
 
 @dataclass(frozen=True, slots=True)
 class _Parent:
-    """Who has invoked a job, and its steps that wait for one or have, by that one's id."""
+    """A job that invoked others, and its steps that wait or have waited, by the others' ids."""
 
     job: JobRecord
     depth: int

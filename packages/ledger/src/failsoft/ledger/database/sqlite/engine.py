@@ -88,7 +88,7 @@ class Writer:
     """Begins transactions that write: those of one process in turn.
 
     SQLite lets a writer that finds another one sleep and look again, for longer each time, so
-    that threads which write much would mostly sleep. Here they queue, and who has the turn
+    that threads which write much would mostly sleep. Here they queue, and the one that has the turn
     commits what others have to write with its own: the disk is waited for once. Between processes
     SQLite decides, and it also decides when a turn does not come.
     """
@@ -213,7 +213,7 @@ class Writer:
 
 
 def _nothing(_: RawConnection) -> None:
-    """Leave the writing to who begins the transaction."""
+    """Leave the writing to the caller that begins the transaction."""
 
 
 def _commit_and_tell(

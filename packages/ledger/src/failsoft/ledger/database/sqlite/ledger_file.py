@@ -25,8 +25,8 @@ from failsoft.ledger.database.sqlite.private_file import expect_usable, no_ledge
 
 logger: logging.Logger = logging.getLogger("failsoft.ledger")
 
-#: How often it is looked whether the file is whole and the locks are there, in seconds; who writes
-#: looks at the file at each commit besides.
+#: How often the file is checked to be whole and its locks to be held, in seconds; a commit checks
+#: the file besides.
 LOOK_SECONDS = 0.1
 #: How long a fork, or a file that has changed, waits for connections in use, in seconds.
 PATIENCE_SECONDS = 0.5

@@ -126,7 +126,7 @@ class WriteQueue(Generic[C]):
             write.following.notify()
 
     def take_batch(self) -> Sequence[PendingWrite[C, Any]]:
-        """Take the writes that wait and are shared; who has the turn finishes them all, or none."""
+        """Take the shared writes that wait; the one that has the turn finishes all or none."""
         if not self._waiting:
             return ()
         with self._mutex:
