@@ -40,7 +40,7 @@ def _a_link_whose_predecessor_is_gone(ledger: SqlLedger) -> str:
 
 def _a_link_that_was_forgotten(ledger: SqlLedger) -> str:
     first, second, _ = flowing.chain(ledger)
-    do(ledger, _row(first.id, sequel=None))
+    do(ledger, _row(first.id, follow_ups=None))
     return second.id
 
 
@@ -56,9 +56,9 @@ def _a_link_offered_while_it_waits(ledger: SqlLedger) -> str:
     return second.id
 
 
-def _a_sequel_cut_short(ledger: SqlLedger) -> str:
+def _follow_ups_cut_short(ledger: SqlLedger) -> str:
     first, _, _ = flowing.chain(ledger)
-    do(ledger, _row(first.id, sequel='{"then": {"job_id": '))
+    do(ledger, _row(first.id, follow_ups='{"then": {"job_id": '))
     return first.id
 
 
@@ -208,7 +208,7 @@ BREAKS: dict[Callable[[SqlLedger], str], tuple[str, str]] = {
         "I1",
         "a job that waits for another has no time and is not offered",
     ),
-    _a_sequel_cut_short: ("I1", "what the end of a job sets off can be read"),
+    _follow_ups_cut_short: ("I1", "what the end of a job sets off can be read"),
     _a_completion_that_was_forgotten: ("I1", chains.WILL_BE_STARTED),
     _a_completion_started_too_early: ("groups", groups_invariants.IN_ITS_TURN),
     _an_end_that_no_group_counted: ("groups", groups_invariants.OPEN),

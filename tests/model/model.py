@@ -119,7 +119,7 @@ class Model:
         return State(after, sent, claimed, begun, *views, workers)
 
     def touch(self, state: State) -> State:
-        """Return the state after anything that moves `hb` on."""
+        """Return the state after anything that moves `revision` on."""
         row, sent, claimed, begun, dispatcher, carriers, workers = state
         views = stale(dispatcher), all_stale(carriers)
         return State(row, sent, claimed, begun, *views, workers)
@@ -152,7 +152,10 @@ class Model:
 
     def _permits_seen(self, name: str, row: Row, carrier: Carrier) -> bool:
         transition = self.protocol.table[name]
-        guard: dict[str, object] = {"epoch": row.epoch, "hb": row.hb if carrier.fresh else -1}
+        guard: dict[str, object] = {
+            "epoch": row.epoch,
+            "revision": row.revision if carrier.fresh else -1,
+        }
         if transition.fence is Fence.SEEN:
             guard["state"] = carrier.saw
         return permits(transition, row, guard)

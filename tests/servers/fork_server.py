@@ -74,10 +74,12 @@ class ForkServer:
 
     Args:
         modules: What is loaded before the first order comes.
+        sources: A folder whose modules are loaded in the place of those that are installed.
     """
 
-    def __init__(self, *modules: str) -> None:
+    def __init__(self, *modules: str, sources: Path | None = None) -> None:
         self._modules = modules
+        self._env = {**ENV, **({} if sources is None else {"PYTHONPATH": str(sources)})}
         self._folder = TemporaryDirectory(prefix="fork-server-")
         self._popen: subprocess.Popen[str] | None = None
         self._lock = threading.Lock()
@@ -131,7 +133,7 @@ class ForkServer:
         if self._popen is None:
             self._popen = subprocess.Popen(
                 [sys.executable, "-m", "tests.servers.fork_server", *self._modules],
-                env={**os.environ, **ENV},
+                env={**os.environ, **self._env},
                 cwd=Path(__file__).parents[2],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,

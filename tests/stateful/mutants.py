@@ -80,7 +80,7 @@ class HoldsBack(SqlLedger):
 
 
 class _Keyless(ManualRetry):
-    def unique_key(self, origin: JobRecord) -> UniqueKey | None:
+    def unique_key(self, retried: JobRecord) -> UniqueKey | None:
         return None
 
 

@@ -79,7 +79,7 @@ def group(**completion: Any) -> list[Story]:
     return [link(0), failed_member, link(2, **given)]
 
 
-def cancelled(story: Story, actor: str = "sequel") -> Story:
+def cancelled(story: Story, actor: str = "follow-up") -> Story:
     story.lines.clear()
     return story.never_begins(JobState.CANCELLED, "cancel", actor=actor)
 

@@ -30,7 +30,7 @@ from tests.chaos.workload.operations import (
 )
 
 #: Who the events name that the end of another job caused: of what it waited for, of its parent.
-SEQUEL, PARENT = "sequel", "parent"
+FOLLOW_UP, PARENT = "follow-up", "parent"
 EFFECTS = {CancelOutcome.CANCELLED: "cancel", CancelOutcome.REQUESTED: "cancel_request"}
 
 Placed = tuple[int, frozenset[int]]
@@ -146,7 +146,7 @@ def _is_answered(operation: Operation) -> bool:
 def _is_a_clients(case: Case, moment: Moment) -> bool:
     if moment.event.kind == DISPATCH:
         return case.was_asked_for
-    return moment.event.kind in EFFECTS.values() and moment.event.actor not in (SEQUEL, PARENT)
+    return moment.event.kind in EFFECTS.values() and moment.event.actor not in (FOLLOW_UP, PARENT)
 
 
 def _caused(operation: Operation, moment: Moment) -> bool:

@@ -7,7 +7,7 @@ from failsoft.job_engine.outcome import MAX_CRASHES
 from failsoft.job_engine.records.job import StepKind
 from failsoft.job_engine.records.states import EXPIRE, JobState
 from tests.chaos.history.evidence import Case
-from tests.chaos.history.linearizability import PARENT, SEQUEL
+from tests.chaos.history.linearizability import FOLLOW_UP, PARENT
 from tests.chaos.workload.operations import CANCEL, FAIL
 from tests.chaos.workload.queues import MAX_ATTEMPTS
 
@@ -59,7 +59,7 @@ def _failed_by_script(case: Case) -> bool:
 def _needed_nobody(case: Case) -> bool:
     """Tell whether it expired, or was cancelled by the end of another job."""
     events = case.history.events
-    by_a_job = (each for each in events if each.actor in (SEQUEL, PARENT))
+    by_a_job = (each for each in events if each.actor in (FOLLOW_UP, PARENT))
     return events[-1].kind == EXPIRE.name or any(each.kind.startswith(CANCEL) for each in by_a_job)
 
 

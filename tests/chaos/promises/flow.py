@@ -7,7 +7,7 @@ from itertools import pairwise
 from failsoft.job_engine.invariants import Violation
 from failsoft.job_engine.records.states import JobState
 from tests.chaos.history.evidence import Case, Evidence
-from tests.chaos.history.linearizability import SEQUEL
+from tests.chaos.history.linearizability import FOLLOW_UP
 from tests.chaos.history.timeline import TICK
 from tests.chaos.workload.operations import CANCEL
 
@@ -72,7 +72,7 @@ def _is_cancelled(case: Case, why: str) -> Iterator[Violation]:
 
 def _is_not_cancelled(case: Case) -> Iterator[Violation]:
     last = case.history.events[-1]
-    if last.kind == CANCEL and last.actor == SEQUEL:
+    if last.kind == CANCEL and last.actor == FOLLOW_UP:
         yield _broken(case, "it starts where it may", f"cancelled: {last.detail}")
 
 

@@ -30,7 +30,7 @@ from tests.servers.proxy import Direction, TcpProxy
 
 EACH_OPERATION = pytest.mark.parametrize("operation", OPERATIONS, ids=lambda each: each.name)
 
-TOUCH = text("UPDATE failsoft_jobs SET hb = hb WHERE id = :id")
+TOUCH = text("UPDATE failsoft_jobs SET revision = revision WHERE id = :id")
 #: What is one statement on PostgreSQL.
 COMMIT_BY_THEMSELVES = ("dispatch", "claim", "begin", "memo", "finish")
 
@@ -128,7 +128,7 @@ def test_a_serialization_failure_is_tried_again(postgres: Postgres, upgraded: st
 
         def work(connection: Connection) -> None:
             connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
-            connection.execute(text("SELECT hb FROM failsoft_jobs"))
+            connection.execute(text("SELECT revision FROM failsoft_jobs"))
             if not tries:
                 calls.claim()
             tries.append(1)

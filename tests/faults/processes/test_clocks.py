@@ -100,8 +100,8 @@ def test_a_host_whose_clock_was_set_for_a_while_delays_no_job(
     def jumps(held: JobHandle[int]) -> None:
         # Not before the claim: an offer that a right clock made is overdue at once by this one.
         skew.set(jump // timedelta(seconds=1))
-        renewals = held.job().hb + 2
-        wait_until(lambda: held.job().hb >= renewals, PATIENCE, "the lease is renewed by it")
+        renewals = held.job().revision + 2
+        wait_until(lambda: held.job().revision >= renewals, PATIENCE, "the lease is renewed by it")
 
     handles = lose_a_worker(deployment, rq, gate, jumps)
     skew.set(0)

@@ -83,7 +83,7 @@ def test_dead_letters_are_tried_again_together_and_once(deployment: EngineDeploy
     retried = dict(report.retried)
     assert {handle.id for handle in handles} <= retried.keys()
     again = [deployment.dispatcher.handle(failing, retried[handle.id]) for handle in handles]
-    assert [handle.job().origin for handle in again] == [handle.id for handle in handles]
+    assert [handle.job().retry_of for handle in again] == [handle.id for handle in handles]
     for handle in again:
         deployment.wait_for(handle, JobState.FAILED)
     assert {handle.id for handle in handles}.isdisjoint(

@@ -12,4 +12,4 @@ def test_the_last_word_of_a_job_is_read(deployment: EngineDeployment) -> None:
     found = handle.progress()
     assert found is not None
     assert (found.done, found.total, found.note) == (500, 500, "word 499")
-    assert ended.hb < 50
+    assert ended.revision < 50

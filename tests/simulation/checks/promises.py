@@ -47,13 +47,13 @@ def _effects_are_the_records(shared: SharedState, histories: Histories) -> Itera
 def _met_what_was_sent(shared: SharedState, histories: Histories) -> Iterator[str]:
     """A wait comes to what was sent to the job, or to nothing if that came too late."""
     effect_log = shared.jobs.effect_log
-    origins = {history.job.id: history.job.origin for history in histories}
+    retry_of = {history.job.id: history.job.retry_of for history in histories}
     for (job_id, step), met in effect_log.met.items():
         if step != NEWS:
             continue
         if len(met) > 1 or not met <= {
             NOTHING,
-            *(f"for {each}" for each in _line(job_id, origins)),
+            *(f"for {each}" for each in _line(job_id, retry_of)),
         }:
             yield f"events: job {job_id} met {met}"
         begins = effect_log.ended.get((job_id, "ask"), 0.0)
@@ -63,11 +63,11 @@ def _met_what_was_sent(shared: SharedState, histories: Histories) -> Iterator[st
         shared.faults.notice(f"a wait met {'nothing' if NOTHING in met else 'its event'}")
 
 
-def _line(job_id: str | None, origins: Mapping[str, str | None]) -> Iterator[str]:
+def _line(job_id: str | None, retry_of: Mapping[str, str | None]) -> Iterator[str]:
     """Return a job and those that it does again, whose finished steps it goes on after."""
     while job_id is not None:
         yield job_id
-        job_id = origins.get(job_id)
+        job_id = retry_of.get(job_id)
 
 
 def _told_as_it_ended(shared: SharedState, histories: Histories) -> Iterator[str]:
@@ -89,7 +89,7 @@ def _one_hook_each(shared: SharedState, histories: Histories) -> Iterator[str]:
     hooks = Counter(
         json.loads(history.job.payload)["job_id"]
         for history in _of(shared.jobs.hook.name, histories)
-        if history.job.origin is None
+        if history.job.retry_of is None
     )
     for history in histories:
         job = history.job

@@ -54,9 +54,13 @@ def _chains(store: Store) -> Iterator[Violation]:
             before, group = rows.get(row.waits_for), store.groups.get(row.waits_for)
             waiting = chains.Waiting(row.id, row.waits_for, before, group)
             yield from chains.waits_in_vain(waiting)
-        sequel = chains.read_sequel(row.sequel)
-        if sequel is not None and sequel.then is not None and sequel.then.job_id in rows:
-            link = chains.Link(row, rows[sequel.then.job_id])
+        follow_ups = chains.read_follow_ups(row.follow_ups)
+        if (
+            follow_ups is not None
+            and follow_ups.then is not None
+            and follow_ups.then.job_id in rows
+        ):
+            link = chains.Link(row, rows[follow_ups.then.job_id])
             yield from chains.started_out_of_turn(link)
 
 
@@ -78,8 +82,8 @@ def _groups(store: Store) -> Iterator[Violation]:
 
 
 def _is_of(row: JobRecord, group: GroupRecord) -> bool:
-    sequel = chains.read_sequel(row.sequel)
-    return sequel is not None and sequel.group == group.id and is_member(row.id, group.id)
+    follow_ups = chains.read_follow_ups(row.follow_ups)
+    return follow_ups is not None and follow_ups.group == group.id and is_member(row.id, group.id)
 
 
 def _hooks(store: Store) -> Iterator[Violation]:

@@ -58,7 +58,7 @@ def _notice(shared: SharedState, history: History) -> None:
         notice(f"the ledger told: {kind}")
     if history.events[0].state is JobState.SCHEDULED and job.name == shared.jobs.one_at_once.name:
         notice("a limit let a job wait")
-    if job.origin is not None:
+    if job.retry_of is not None:
         notice("a job was done again")
     notice(f"a job ended: {job.state}")
     if job.state is JobState.SUCCEEDED:

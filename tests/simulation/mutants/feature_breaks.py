@@ -61,7 +61,7 @@ class RetriesWithoutKeys(MemoryLedger):
     """What is done again holds no unique key."""
 
     def retry(self, retrial: ManualRetry) -> tuple[JobRecord, bool]:
-        row = self._store.rows[retrial.origin]
+        row = self._store.rows[retrial.retry_of]
         self._store.rows[row.id] = replace(row, unique_key=None)
         try:
             return super().retry(retrial)

@@ -244,7 +244,7 @@ def test_who_is_woken_for_nothing_waits_on(turns: WriteQueue[None], begin: Start
     first, second = write(), write()
     _, waits = begun(begin, first, second)
 
-    second.tell()
+    second.notify()
 
     with pytest.raises(AssertionError, match="wait for nothing"):
         wait_until(lambda: waits.is_awake, BRIEF.total_seconds(), "wait for nothing")

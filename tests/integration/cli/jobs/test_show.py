@@ -62,7 +62,7 @@ def test_programs_get_the_error_of_every_attempt(cli: CommandLine) -> None:
     assert shown["job"]["payload"] == {"n": 1}
     assert shown["next_try_at"] == shown["job"]["run_at"]
     assert "waits for another attempt" in shown["why"]
-    assert not {"hb", "payload_sha"} & shown["job"].keys()
+    assert not {"revision", "payload_sha"} & shown["job"].keys()
 
 
 def test_secrets_of_payloads_and_results_are_masked(cli: CommandLine) -> None:

@@ -26,13 +26,13 @@ def test_the_hook_is_kept_with_the_job() -> None:
 
     handle = app.dispatcher.dispatch(define(nothing, on_failure=ALARM), Mail())
 
-    hook = follow_ups_from(handle.job().sequel or "").on_failure
+    hook = follow_ups_from(handle.job().follow_ups or "").on_failure
     assert hook is not None
     assert (hook.name, hook.queue, hook.priority, hook.version) == ("alarm", "data-sync", 9, 2)
 
 
 def test_a_job_without_a_hook_keeps_nothing() -> None:
-    assert MemoryApp().dispatch().job().sequel is None
+    assert MemoryApp().dispatch().job().follow_ups is None
 
 
 def test_a_failure_dispatches_the_hook_with_what_happened() -> None:

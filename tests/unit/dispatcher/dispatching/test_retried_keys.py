@@ -99,7 +99,7 @@ def test_a_payload_without_its_definition_has_no_key_to_be_made_of() -> None:
     with pytest.raises(OptionInvalidError, match=r"retry: expected .*; ask by the job's handle"):
         app.dispatcher.retry(dead.id, payload=Bill(rows=2))
 
-    assert app.dispatcher.retry(plain.id, payload=Bill(rows=2)).origin == plain.id
+    assert app.dispatcher.retry(plain.id, payload=Bill(rows=2)).retry_of == plain.id
     assert app.dispatcher.retry(dead.id).unique_key == dead.job().unique_key
 
 

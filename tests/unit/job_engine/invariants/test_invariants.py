@@ -168,9 +168,9 @@ CASES: dict[Callable[[History], Iterator[Finding]], list[Case]] = {
         ("a link that was offered", handed_over, _row(waits_for="another")),
         ("a link that will be offered", retried, _row(waits_for="another", epoch=0)),
     ],
-    chains.sequel_can_be_read: [
-        ("a sequel cut short", handed_over, _row(sequel='{"then": {"job_')),
-        ("a sequel of nothing", handed_over, _row(sequel="[7]")),
+    chains.follow_ups_can_be_read: [
+        ("follow-ups cut short", handed_over, _row(follow_ups='{"then": {"job_')),
+        ("follow-ups of nothing", handed_over, _row(follow_ups="[7]")),
     ],
     events_invariants.epochs_grow: [
         ("an epoch that shrinks", handed_over, _event(4, epoch=1)),

@@ -34,7 +34,9 @@ SECOND, HOUR = timedelta(seconds=1), timedelta(hours=1)
 JOB = replace(handed_over().job, id="job", result="42")
 NOW = JOB.created_at
 
-FIRST = replace(JOB, id="chain-0", state=RUNNING, sequel=FollowUps(then=NextJob("chain-1")).text)
+FIRST = replace(
+    JOB, id="chain-0", state=RUNNING, follow_ups=FollowUps(then=NextJob("chain-1")).text
+)
 NEXT = replace(JOB, id="chain-1", state=SCHEDULED, waits_for="chain-0")
 STARTED = replace(NEXT, waits_for=None)
 LATER = replace(STARTED, created_at=NOW + HOUR)
@@ -45,7 +47,7 @@ DONE = replace(JOB, id="done", state=SCHEDULED, waits_for="group")
 BEGUN = replace(DONE, waits_for=None, state=RUNNING)
 
 BROKE = replace(
-    JOB, id="broke", state=FAILED, sequel=FollowUps(OnFailureJob("tell", "default")).text
+    JOB, id="broke", state=FAILED, follow_ups=FollowUps(OnFailureJob("tell", "default")).text
 )
 HOOK = replace(JOB, id=failure_id("broke"), name="tell")
 
@@ -169,7 +171,7 @@ BROKEN: list[tuple[Check, Any, str]] = [
     ),
     (
         chains.waits_in_vain,
-        chains.Waiting("chain-1", "chain-0", replace(FIRST, sequel=None), None),
+        chains.Waiting("chain-1", "chain-0", replace(FIRST, follow_ups=None), None),
         "which is running",
     ),
     (chains.waits_in_vain, chains.Waiting("done", "group", None, OVER), "is over"),
@@ -191,7 +193,7 @@ BROKEN: list[tuple[Check, Any, str]] = [
         "3 succeeded",
     ),
     (hooks.set_off_by_nothing, hooks.SetOff(HOOK, replace(BROKE, state=SUCCEEDED)), "is suc"),
-    (hooks.set_off_by_nothing, hooks.SetOff(HOOK, replace(BROKE, sequel=None)), "is None"),
+    (hooks.set_off_by_nothing, hooks.SetOff(HOOK, replace(BROKE, follow_ups=None)), "is None"),
     (schedules.out_of_step, replace(SCHEDULE, last_job_id="another"), "it is another"),
     (schedules.out_of_step, replace(SCHEDULE, last_job_id=None), "it is None"),
     (schedules.out_of_step, replace(SCHEDULE, next_at=TICK), "the next is"),

@@ -29,12 +29,12 @@ def test_the_first_word_is_written_at_once() -> None:
 def test_a_tight_loop_costs_no_commit_for_each_word() -> None:
     runner = AttemptRunner()
     ctx = runner.context()
-    before = runner.job.hb
+    before = runner.job.revision
 
     for number in range(1000):
         ctx.progress(number)
 
-    assert runner.job.hb == before + 1
+    assert runner.job.revision == before + 1
     assert written(runner) == (0, None, "")
 
 

@@ -22,13 +22,13 @@ BORN = frozenset({JobState.OFFERED, JobState.SCHEDULED})
 class Row:
     state: JobState
     epoch: int = 3
-    hb: int = 7
+    revision: int = 7
     engine: str = "rq"
     queue: str = "default"
     claim_id: str = "c1"
 
 
-WRONG: dict[str, Any] = {"epoch": 2, "hb": 8, "engine": "dramatiq", "queue": "other"}
+WRONG: dict[str, Any] = {"epoch": 2, "revision": 8, "engine": "dramatiq", "queue": "other"}
 WRONG |= {"claim_id": "c2"}
 
 

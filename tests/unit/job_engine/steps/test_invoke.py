@@ -149,7 +149,7 @@ def test_an_invoked_job_keeps_its_version_and_its_hook() -> None:
 
     child = child_of(runner)
 
-    hook = follow_ups_from(child.sequel or "").on_failure
+    hook = follow_ups_from(child.follow_ups or "").on_failure
     assert child.version == 3
     assert hook is not None
     assert hook.name == "alarm"

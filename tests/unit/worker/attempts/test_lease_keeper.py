@@ -60,7 +60,7 @@ class Watch:
     @property
     def renewals(self) -> int:
         """How often the lease was renewed: each claim and each renewal moves the heartbeat."""
-        return self.offered.ledger.get("job-1").hb - 1
+        return self.offered.ledger.get("job-1").revision - 1
 
 
 @pytest.fixture

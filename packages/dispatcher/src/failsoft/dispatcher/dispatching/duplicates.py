@@ -48,7 +48,7 @@ class Duplicates:
         # A compare-and-set that loses lost to a change of the job, and its claim ends the loop.
         # A dispatch does not release a job that waits for another. The parent of an invoked job
         # gets the result of what it invoked, and the steps of a manual retry belong to its payload.
-        while known.is_unbegun and not (known.waits_for or known.parent_id or known.origin):
+        while known.is_unbegun and not (known.waits_for or known.parent_id or known.retry_of):
             replaced = self._ledger.replace(known, new)
             if replaced is not None:
                 return Settled(replaced, "replaced")

@@ -105,22 +105,22 @@ class Flow:
         _expect(not twice, "jobs of a chain with ids of their own", twice)
         jobs = []
         for place, link in enumerate(links):
-            sequel = follow_ups_of(link.job)
+            follow_ups = follow_ups_of(link.job)
             if place + 1 < len(links):
                 then = NextJob(ids[place + 1], links[place + 1].result_field)
-                sequel = replace(sequel, then=then)
+                follow_ups = replace(follow_ups, then=then)
             waits_for = ids[place - 1] if place else None
             job = self._new_job(link, ids[place])
-            jobs.append(replace(job, sequel=sequel.text, waits_for=waits_for))
+            jobs.append(replace(job, follow_ups=follow_ups.text, waits_for=waits_for))
         return jobs
 
     def _grouped(self, links: Sequence[AnyLink[Any]], group_id: str) -> list[NewJob]:
         jobs = []
         for place, link in enumerate(links):
-            sequel = replace(follow_ups_of(link.job), group=group_id)
+            follow_ups = replace(follow_ups_of(link.job), group=group_id)
             job = self._new_job(link, member_id(group_id, place))
             # The group remembers the ids of its jobs.
-            jobs.append(_unnamed(replace(job, sequel=sequel.text)))
+            jobs.append(_unnamed(replace(job, follow_ups=follow_ups.text)))
         return jobs
 
     def _check_engines(self, jobs: Sequence[NewJob]) -> None:
@@ -255,7 +255,7 @@ def _is_same(job: NewJob, record: JobRecord) -> bool:
 
 
 def _then(job: NewJob | JobRecord) -> NextJob | None:
-    return None if job.sequel is None else follow_ups_from(job.sequel).then
+    return None if job.follow_ups is None else follow_ups_from(job.follow_ups).then
 
 
 def _expect(met: object, expected: str, got: object) -> None:

@@ -55,7 +55,7 @@ class RescuerLedger(
 @dataclass(frozen=True, slots=True)
 class _Seen:
     epoch: int
-    hb: int
+    revision: int
     since: float
     at: float
 
@@ -166,11 +166,11 @@ class Rescuer:
 
     def _seen(self, job: RunningJob, now: float) -> _Seen:
         before = self._watched.get(job.job_id)
-        if before is not None and (before.epoch, before.hb) == (job.epoch, job.hb):
+        if before is not None and (before.epoch, before.revision) == (job.epoch, job.revision):
             # Time in which this process stood still between two looks was not watched.
             unwatched = max(0.0, now - before.at - self._longest_blink(job))
-            return _Seen(job.epoch, job.hb, before.since + unwatched, now)
-        return _Seen(job.epoch, job.hb, now, now)
+            return _Seen(job.epoch, job.revision, before.since + unwatched, now)
+        return _Seen(job.epoch, job.revision, now, now)
 
     def _longest_blink(self, job: RunningJob) -> float:
         if self._looks_every is None:
@@ -180,7 +180,9 @@ class Rescuer:
 
     def _recover(self, lost: RunningJob) -> None:
         job = self._ledger.get(lost.job_id)
-        if (job.epoch, job.hb) != (lost.epoch, lost.hb) or self._router.is_others(job.engines):
+        if (job.epoch, job.revision) != (lost.epoch, lost.revision) or self._router.is_others(
+            job.engines
+        ):
             return
         if job.crashes + 1 >= MAX_CRASHES:
             self._exhaust(job)

@@ -173,7 +173,7 @@ def _plain_job(
         engines=tuple(options.get("engines", definition.engines)),
         tags=(*definition.tags, *options.get("tags", ())),
         version=definition.version,
-        sequel=follow_ups_of(definition).text,
+        follow_ups=follow_ups_of(definition).text,
         expires_at=options.get("expires_at"),
         expires_in=options.get("expires_in"),
     )

@@ -51,7 +51,7 @@ CHECKS: tuple[Check, ...] = (
         "a job that waits for another has no time and is not offered",
         chains.never_offered_while_it_waits,
     ),
-    Check("I1", "what the end of a job sets off can be read", chains.sequel_can_be_read),
+    Check("I1", "what the end of a job sets off can be read", chains.follow_ups_can_be_read),
     Check("I2", "epochs only grow, and each is offered once", events_invariants.epochs_grow),
     Check("I2", "each epoch is claimed at most once", events_invariants.claimed_at_most_once),
     Check(

@@ -55,11 +55,11 @@ def never_offered_while_it_waits(history: History) -> Iterator[Finding]:
         yield found, tuple(history.events[1:])
 
 
-def sequel_can_be_read(history: History) -> Iterator[Finding]:
+def follow_ups_can_be_read(history: History) -> Iterator[Finding]:
     """Find a job that nobody can end: what that would set off cannot be read."""
-    text = history.job.sequel
-    if text is not None and read_sequel(text) is None:
-        yield f"its sequel is {text!r}", ()
+    text = history.job.follow_ups
+    if text is not None and read_follow_ups(text) is None:
+        yield f"its follow-ups are {text!r}", ()
 
 
 def waits_in_vain(waiting: Waiting) -> Iterator[Violation]:
@@ -87,7 +87,7 @@ def recorded_at_once(one: JobRecord, other: JobRecord) -> bool:
     return abs(one.created_at - other.created_at) <= AT_ONCE
 
 
-def read_sequel(text: str | None) -> FollowUps | None:
+def read_follow_ups(text: str | None) -> FollowUps | None:
     """Return what the end of a job sets off; None if it is nothing, or nobody can read it."""
     try:
         return None if text is None else follow_ups_from(text)
@@ -96,8 +96,10 @@ def read_sequel(text: str | None) -> FollowUps | None:
 
 
 def _starts(before: JobRecord, job_id: str) -> bool:
-    sequel = read_sequel(before.sequel)
-    return sequel is not None and sequel.then is not None and sequel.then.job_id == job_id
+    follow_ups = read_follow_ups(before.follow_ups)
+    return (
+        follow_ups is not None and follow_ups.then is not None and follow_ups.then.job_id == job_id
+    )
 
 
 def _said_of(before: JobRecord | None, group: GroupRecord | None) -> str:

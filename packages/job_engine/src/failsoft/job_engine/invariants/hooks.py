@@ -7,7 +7,7 @@ is still there can be compared; that there is one at the most, its id and its ke
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from failsoft.job_engine.invariants.chains import read_sequel
+from failsoft.job_engine.invariants.chains import read_follow_ups
 from failsoft.job_engine.invariants.history import Violation
 from failsoft.job_engine.records.follow_ups import failure_id
 from failsoft.job_engine.records.job import JobRecord
@@ -30,8 +30,10 @@ def set_off_by_nothing(pair: SetOff) -> Iterator[Violation]:
     # Whoever was recorded after the hook's job has the id of a failed job that was pruned.
     if hook.id != failure_id(failed.id) or failed.created_at > hook.created_at:
         return
-    sequel = read_sequel(failed.sequel)
-    wanted = None if sequel is None or sequel.on_failure is None else sequel.on_failure.name
+    follow_ups = read_follow_ups(failed.follow_ups)
+    wanted = (
+        None if follow_ups is None or follow_ups.on_failure is None else follow_ups.on_failure.name
+    )
     if failed.state is not JobState.FAILED or wanted != hook.name:
         found = f"job {failed.id} is {failed.state}, and its hook is {wanted}"
         yield Violation(hook.id, "on_failure", BY_A_FAILURE, found)

@@ -226,7 +226,7 @@ def _due(job: JobRecord, last: HistoryEntry, now: datetime) -> datetime | None:
     elif last.kind == DISPATCH:
         # Due when what it waited for ended, or at once: the work of another job, done again.
         waited = WAITS_FOR in last.detail and job.waits_for is None
-        span = timedelta(0) if waited or job.origin is not None else None
+        span = timedelta(0) if waited or job.retry_of is not None else None
     return None if span is None else min(last.at, now) + span
 
 

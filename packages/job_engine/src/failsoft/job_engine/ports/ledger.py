@@ -203,7 +203,7 @@ class RunningJob:
 
     job_id: str
     epoch: int
-    hb: int
+    revision: int
     lease: timedelta
     expired: bool
     is_orphan: bool = False

@@ -16,7 +16,7 @@ class WaitLedger(Protocol):
         this job has received.
 
         Returns:
-            The step as it is recorded, `met`, its result a JSON object: of an event its `id`
+            The step as it is recorded, `answered`, its result a JSON object: of an event its `id`
             and `payload`, of a job its `state`, `result` and `error`, or `timeout`; None if the
             job has to wait.
 

@@ -24,7 +24,7 @@ class NewJob:
         latest_in: Where it replaces a job that waits: how long after that one was first
             dispatched it is due at the latest.
         limits: What it may have to wait for when its time has come; it is never recorded offered.
-        sequel: What its end sets off, as `FollowUps.text` has it.
+        follow_ups: What its end sets off, as `FollowUps.text` has it.
         waits_for: The job or the group whose end lets it start; it waits for no time then.
     """
 
@@ -45,7 +45,7 @@ class NewJob:
     unique: UniqueKey | None = None
     latest_in: timedelta | None = None
     limits: Limits = NO_LIMITS
-    sequel: str | None = None
+    follow_ups: str | None = None
     waits_for: str | None = None
     key_for: timedelta | None = None
 

@@ -42,7 +42,7 @@ class Fence(Enum):
     STATE = frozenset[str]()
     EPOCH = frozenset({"epoch", "engine", "queue"})
     CLAIM = frozenset({"epoch", "claim_id"})
-    SEEN = frozenset({"epoch", "hb"})
+    SEEN = frozenset({"epoch", "revision"})
 
 
 class Budget(StrEnum):

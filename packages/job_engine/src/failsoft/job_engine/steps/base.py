@@ -71,7 +71,7 @@ class ContextBase:
         """Serve one attempt; made by the executor."""
         self.job_id: str = claim.job_id
         self.attempt: int = claim.attempt
-        self._effects_of = claim.effects_of or claim.job_id
+        self._idempotency_root = claim.idempotency_root or claim.job_id
         self.queue: str = claim.queue
         self.log: logging.LoggerAdapter[logging.Logger] = _JobLog(
             logging.getLogger("failsoft.job"),
@@ -91,7 +91,7 @@ class ContextBase:
 
         A retry of a failed job goes on with the keys of that job.
         """
-        return f"{self._effects_of}:{step}"
+        return f"{self._idempotency_root}:{step}"
 
     def _end_by(self, interrupt: Interrupt) -> Interrupt:
         self.ended_by = interrupt

@@ -76,7 +76,7 @@ class WaitSteps:
                 f"got one deeper; check whether {definition.name!r} invokes itself"
             )
         # A job that goes on with another's work goes on with the job that one invoked.
-        child = child_job(f"{claim.effects_of or claim.job_id}:{name}", definition, payload)
+        child = child_job(f"{claim.idempotency_root or claim.job_id}:{name}", definition, payload)
         return self._meet(name, Wait(end_topic(child.id), None, child.id), child)
 
     def _meet(self, name: str, wait: Wait, child: NewJob | None) -> dict[str, Any]:
@@ -119,7 +119,7 @@ def child_job(seed: str, definition: Any, payload: BaseModel) -> NewJob:
         limits=definition.limits(payload),
         version=definition.version,
         unique=None if identity is None else identity.key(payload),
-        sequel=follow_ups_of(definition).text,
+        follow_ups=follow_ups_of(definition).text,
     )
 
 

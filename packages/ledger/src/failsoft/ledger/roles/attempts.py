@@ -22,9 +22,9 @@ from failsoft.job_engine.records.states import (
 )
 from failsoft.ledger.database.answers import ANSWERS
 from failsoft.ledger.database.compiled import execute
-from failsoft.ledger.database.database import Database
 from failsoft.ledger.database.errors import WorkError
 from failsoft.ledger.database.postgresql.replicated import expect_replicated
+from failsoft.ledger.database.role import SqlRole
 from failsoft.ledger.database.timestamps import microseconds
 from failsoft.ledger.roles import tx_steps, waits
 from failsoft.ledger.schema import rows
@@ -73,12 +73,8 @@ _MY_END = select(attempts.c.outcome).where(
 )
 
 
-class SqlAttempts:
+class SqlAttempts(SqlRole):
     """`AttemptLedger` on SQL; every method may be repeated after a lost reply (F22)."""
-
-    def __init__(self, database: Database) -> None:
-        """Work on a database."""
-        self._database = database
 
     def claim(self, ticket: Ticket) -> Claim | None:
         """Take an offered job; None if the offer is void (rule 6)."""
@@ -224,11 +220,11 @@ def _conclude(connection: Connection, claim: Claim, conclusion: Conclusion) -> J
         if conclusion.wait is not None:
             waits.begin_to_wait(connection, claim, conclusion)
         return JobState(row.state)
-    asked = {**change.guard, "cancel_requested": True}
+    requested = {**change.guard, "cancel_requested": True}
     cause = replace(
         change.cause, detail={k: v for k, v in change.cause.detail.items() if k != DELAY}
     )
-    stopped = replace(change, guard=asked, values={}, cause=cause)
+    stopped = replace(change, guard=requested, values={}, cause=cause)
     row = apply.apply(connection, STOP, stopped)
     return JobState(row.state) if row is not None else _concluded_before(connection, claim)
 

@@ -20,8 +20,8 @@ from failsoft.job_engine.records.states import (
     Transition,
 )
 from failsoft.ledger.database.compiled import AnyRow
-from failsoft.ledger.database.database import Database
 from failsoft.ledger.database.postgresql.replicated import expect_replicated
+from failsoft.ledger.database.role import SqlRole
 from failsoft.ledger.schema import rows
 from failsoft.ledger.schema.jobs import jobs
 from failsoft.ledger.transitions import apply, compare_and_set, invoked_jobs, limits, statements
@@ -38,13 +38,8 @@ _BY_ID = select(*jobs.c).where(jobs.c.id == bindparam("job"))
 _REASON_CHARS = 255
 
 
-class SqlOffers:
+class SqlOffers(SqlRole):
     """`OfferLedger` on SQL; every method may be repeated after a lost reply (F22)."""
-
-    def __init__(self, database: Database, actor: str) -> None:
-        """Work on a database in the name of `actor`, which the events keep."""
-        self._database = database
-        self._actor = actor
 
     def offer(self, seen: JobRecord, plan: OfferPlan) -> JobRecord | None:
         """Hand over with a new epoch; None if the job is no longer as it was seen (rule 4)."""
@@ -89,7 +84,7 @@ class SqlOffers:
         *,
         if_room: bool = False,
     ) -> JobRecord | None:
-        guard = {"state": seen.state, "epoch": seen.epoch, "hb": seen.hb}
+        guard = {"state": seen.state, "epoch": seen.epoch, "revision": seen.revision}
         cause, error = Cause(self._actor, detail), values.get("error")
         change = Change(seen.id, guard, values, cause, error)
 

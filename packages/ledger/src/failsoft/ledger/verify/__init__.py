@@ -2,8 +2,8 @@
 
 Jobs, events, attempts and steps are read side by side in the order of the primary keys, through
 cursors that the server keeps on PostgreSQL, so that no more than one job is held at a time. What
-several jobs have to do with each other is read a batch at a time. Nobody waits for it, and it
-waits for nobody.
+several jobs have to do with each other is read a batch at a time. It blocks no writer, and no
+writer blocks it.
 """
 
 from collections.abc import Callable, Iterator, Sequence

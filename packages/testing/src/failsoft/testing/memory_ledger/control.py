@@ -24,7 +24,7 @@ class MemoryControl(MemoryReader):
     def resolve(self, seen: JobRecord, resolution: Resolution) -> JobRecord | None:
         """Let a held job go on, or end it; None if it is no longer as it was seen (rule 4)."""
         goes_on = resolution.transition is RESUME
-        guard = {"state": seen.state, "epoch": seen.epoch, "hb": seen.hb}
+        guard = {"state": seen.state, "epoch": seen.epoch, "revision": seen.revision}
         with self.transaction():
             in_doubt = {s.name for s in self._store.steps[seen.id] if s.kind is StepKind.INTENT}
             again = sorted(in_doubt - resolution.done.keys()) if goes_on else []
@@ -44,18 +44,18 @@ class MemoryControl(MemoryReader):
             known = self._store.rows.get(retry.id)
             if known is not None:
                 return known.record(), False
-            origin = self._store.rows.get(retry.origin)
-            if origin is None:
+            retried = self._store.rows.get(retry.retry_of)
+            if retried is None:
                 raise JobNotFoundError(
-                    f"expected the id of a job in the ledger, got {retry.origin!r}"
+                    f"expected the id of a job in the ledger, got {retry.retry_of!r}"
                 )
-            retry.check(origin)
-            return self._do_again(retry, origin).record(), True
+            retry.check(retried)
+            return self._do_again(retry, retried).record(), True
 
     def dead_letters(self, wanted: DeadLetters) -> Sequence[str]:
         """Return the ids of failed jobs that were not retried, the oldest first."""
         with self.transaction():
-            now, tried = self._store.clock.now(), {r.origin for r in self._store.rows.values()}
+            now, tried = self._store.clock.now(), {r.retry_of for r in self._store.rows.values()}
             found = [
                 (row.finished_at, row.id)
                 for row in self._store.rows.values()
@@ -68,7 +68,7 @@ class MemoryControl(MemoryReader):
     def again(self, job_id: str) -> Sequence[JobRecord]:
         """Return the jobs that do a job's work again, the oldest first."""
         with self.transaction():
-            found = [row for row in self._store.rows.values() if row.origin == job_id]
+            found = [row for row in self._store.rows.values() if row.retry_of == job_id]
             found.sort(key=lambda row: (row.created_at, row.id))
             return [row.record() for row in found]
 
@@ -105,21 +105,21 @@ class MemoryControl(MemoryReader):
             disabled = self._store.disabled_engines
             return [disabled[name] for name in sorted(disabled)]
 
-    def _do_again(self, retry: ManualRetry, origin: Row) -> Row:
-        recorded = sorted(self._store.steps[origin.id], key=lambda step: step.seq)
+    def _do_again(self, retry: ManualRetry, retried: Row) -> Row:
+        recorded = sorted(self._store.steps[retried.id], key=lambda step: step.seq)
         place = retry.place(recorded)
         taken = [step for step in recorded if retry.takes_over(step, place)]
         row = replace(
-            new_row(self._new(retry, origin), None, self._store.clock.now()),
-            priority=origin.priority,
-            engines=origin.engines,
-            tags=origin.tags,
-            depth=origin.depth,
-            sequel=retry.sequel(origin),
-            version=retry.version or origin.version,
-            limits=origin.limits if retry.limits is None else retry.limits,
-            origin=origin.id,
-            effects_of=retry.effects(origin),
+            new_row(self._new(retry, retried), None, self._store.clock.now()),
+            priority=retried.priority,
+            engines=retried.engines,
+            tags=retried.tags,
+            depth=retried.depth,
+            follow_ups=retry.follow_ups(retried),
+            version=retry.version or retried.version,
+            limits=retried.limits if retry.limits is None else retry.limits,
+            retry_of=retried.id,
+            idempotency_root=retry.idempotency_root(retried),
         )
         self._store.rows[row.id] = row
         self._store.steps[row.id] = [replace(step, epoch=0) for step in taken]
@@ -128,14 +128,14 @@ class MemoryControl(MemoryReader):
         self._store.append_event(row, "dispatch", retry.actor, detail)
         return row
 
-    def _new(self, retry: ManualRetry, origin: Row) -> NewJob:
-        payload = origin.payload if retry.payload is None else retry.payload
-        unique = retry.unique_key(origin)
-        holder = self._store.holder_of(origin.name, unique) if unique else None
+    def _new(self, retry: ManualRetry, retried: Row) -> NewJob:
+        payload = retried.payload if retry.payload is None else retry.payload
+        unique = retry.unique_key(retried)
+        holder = self._store.holder_of(retried.name, unique) if unique else None
         if holder is not None:
             raise retry.refused_for(holder)
         sha = digest(payload)
-        return NewJob(retry.id, origin.name, origin.queue, payload, sha, unique=unique)
+        return NewJob(retry.id, retried.name, retried.queue, payload, sha, unique=unique)
 
     def _settle(self, job_id: str, resolution: Resolution) -> None:
         now, recorded = self._store.clock.now(), self._store.steps[job_id]

@@ -62,7 +62,7 @@ class MemoryExpiry(MemoryDispatch):
         values: Mapping[str, object],
         detail: Mapping[str, object],
     ) -> JobRecord | None:
-        guard = {"state": seen.state, "epoch": seen.epoch, "hb": seen.hb}
+        guard = {"state": seen.state, "epoch": seen.epoch, "revision": seen.revision}
         with self.transaction():
             change = Change(seen.id, guard, values, self._actor, detail)
             row = self._store.apply(transition, change)

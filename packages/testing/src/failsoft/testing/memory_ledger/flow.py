@@ -50,7 +50,7 @@ class MemoryFlow(MemoryReader):
             if known is not None and known.sealed:
                 return known
             theirs = [job for job in jobs if job.id in rows]
-            theirs = [job for job in theirs if not counts_in(rows[job.id].sequel, group.id)]
+            theirs = [job for job in theirs if not counts_in(rows[job.id].follow_ups, group.id)]
             theirs += [completion] if completion and known is None and completion.id in rows else []
             if theirs:
                 raise _taken(theirs[0])

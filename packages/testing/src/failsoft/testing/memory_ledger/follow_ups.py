@@ -12,22 +12,22 @@ from failsoft.testing.memory_ledger.rows import Row, new_row
 from failsoft.testing.memory_ledger.store import Change, Store
 
 #: Who the events name.
-ACTOR = "sequel"
+ACTOR = "follow-up"
 
 
 def trigger(store: Store, ended: Row) -> None:
-    """Carry out the sequel of a job that has just ended; the caller is in a transaction."""
+    """Carry out the follow-ups of a job that has just ended; the caller is in a transaction."""
     if ended.state is JobState.CANCELLED:
         _cancel_invoked(store, ended)
-    if ended.sequel is None:
+    if ended.follow_ups is None:
         return
-    sequel = follow_ups_from(ended.sequel)
-    if sequel.on_failure is not None and ended.state is JobState.FAILED:
-        insert(store, failure_job(sequel.on_failure, ended.record()), None, ACTOR)
-    if sequel.then is not None:
-        _go_on(store, ended, sequel.then)
-    if sequel.group is not None and is_member(ended.id, sequel.group):
-        group = store.groups[sequel.group]
+    follow_ups = follow_ups_from(ended.follow_ups)
+    if follow_ups.on_failure is not None and ended.state is JobState.FAILED:
+        insert(store, failure_job(follow_ups.on_failure, ended.record()), None, ACTOR)
+    if follow_ups.then is not None:
+        _go_on(store, ended, follow_ups.then)
+    if follow_ups.group is not None and is_member(ended.id, follow_ups.group):
+        group = store.groups[follow_ups.group]
         counted = replace(group, **{ended.state.value: getattr(group, ended.state) + 1})
         store.groups[group.id] = counted
         if counted.is_over:

@@ -243,7 +243,9 @@ class MemoryLedger(
         if row.state.is_terminal or row.crashes == 0:
             return False
         # The heartbeat moves on: who was about to fail the job for its crashes must look again.
-        changed = replace(row, crashes=row.crashes - 1, hb=row.hb + 1, events=row.events + 1)
+        changed = replace(
+            row, crashes=row.crashes - 1, revision=row.revision + 1, events=row.events + 1
+        )
         self._store.rows[claim.job_id] = changed
         self._store.append_event(changed, UNCHARGE, claim.worker, mine)
         return True
@@ -259,4 +261,4 @@ def _same_try(one: DispatchTry, other: DispatchTry) -> bool:
 
 
 def _as_seen(job: JobRecord) -> tuple[JobState, int, int, int]:
-    return job.state, job.epoch, job.hb, job.pickups_missed
+    return job.state, job.epoch, job.revision, job.pickups_missed

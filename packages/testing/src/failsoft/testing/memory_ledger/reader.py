@@ -202,7 +202,7 @@ class MemoryReader(Connection):
         attempt = self._store.attempts[row.id][row.epoch]
         died_at = self._store.deaths.get(attempt.worker)
         is_orphan = died_at is not None and died_at >= attempt.started_at
-        return RunningJob(row.id, row.epoch, row.hb, lease, expired, is_orphan)
+        return RunningJob(row.id, row.epoch, row.revision, lease, expired, is_orphan)
 
 
 def _fits(row: Row, wanted: JobFilter) -> bool:

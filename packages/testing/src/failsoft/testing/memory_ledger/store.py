@@ -144,7 +144,7 @@ class Store:
         if changed.state.is_terminal:
             self.on_end(changed)
             told = waker({"job": changed.id, "state": str(changed.state)})
-            self.wake(end_topic(changed.id), "sequel", told)
+            self.wake(end_topic(changed.id), "follow-up", told)
         return changed
 
     def request_cancel(self, job_id: str, actor: str, detail: Mapping[str, Any]) -> None:
@@ -199,7 +199,7 @@ class Store:
         if row is None or not has_authority(row, claim):
             return False
         until = self.clock.now() + (row.lease or timedelta(0))
-        self.rows[row.id] = replace(row, hb=row.hb + 1, lease_until=until)
+        self.rows[row.id] = replace(row, revision=row.revision + 1, lease_until=until)
         return True
 
     def insert_attempt(self, claim: Claim) -> None:
@@ -229,7 +229,7 @@ def _side_effects(
 ) -> dict[str, Any]:
     changes: dict[str, Any] = {
         "state": transition.target,
-        "hb": row.hb + 1,
+        "revision": row.revision + 1,
         "events": row.events + 1,
     }
     if transition.new_epoch:

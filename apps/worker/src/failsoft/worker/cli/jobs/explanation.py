@@ -115,7 +115,7 @@ def _since_its_dispatch(report: JobReport, last: HistoryEntry) -> str:
         return "waits for its time"
     if refused:
         return f"parked, no engine took it: {refused[-1].engine} {refused[-1].reason}"
-    return "retry of an ended job, due now" if job.origin else "due, not offered yet"
+    return "retry of an ended job, due now" if job.retry_of else "due, not offered yet"
 
 
 def _why_unclaimed(report: JobReport, last: HistoryEntry) -> str:

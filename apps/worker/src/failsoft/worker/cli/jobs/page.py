@@ -104,7 +104,7 @@ def _facts(report: JobReport) -> Iterator[tuple[str, str]]:
         "key": job.idempotency_key,
         "tags": ", ".join(job.tags),
         "queue": _queue(job),
-        "again": job.origin and f"retries {job.origin}",
+        "again": job.retry_of and f"retries {job.retry_of}",
         "parent": job.parent_id and f"invoked by {job.parent_id}",
     }
     yield from ((name, show(word)) for name, word in words.items() if word)

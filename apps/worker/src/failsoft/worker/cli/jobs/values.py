@@ -14,7 +14,7 @@ _SECRET = re.compile(
     r"(?i)password|passwd|passphrase|secret|token|credential|api_?key|private_?key|authorization"
 )
 #: Fields that are of use to the ledger alone.
-_OWN = ("hb", "payload_sha")
+_OWN = ("revision", "payload_sha")
 
 
 def job_document(job: JobRecord) -> dict[str, Any]:
@@ -22,7 +22,7 @@ def job_document(job: JobRecord) -> dict[str, Any]:
     document: dict[str, Any] = plain(job)
     for name in _OWN:
         del document[name]
-    for name in ("payload", "result", "sequel"):
+    for name in ("payload", "result", "follow_ups"):
         document[name] = decoded(document[name])
     return document
 

@@ -104,7 +104,7 @@ class ClockJumpPromises:
         after = ledger.get(job.id)
         assert after.pickup_by is not None
         assert after.pickup_by - ledger.clock().now <= LONG
-        assert (after.state, after.epoch, after.hb) == (job.state, job.epoch, job.hb)
+        assert (after.state, after.epoch, after.revision) == (job.state, job.epoch, job.revision)
         assert claimed(ledger, after) is not None
 
     def test_a_pickup_of_another_queue_is_left_alone(

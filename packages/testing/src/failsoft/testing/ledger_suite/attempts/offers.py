@@ -205,7 +205,7 @@ class OfferPromises:
         ledger.postpone(job, DAY)
 
         later = ledger.get(job.id)
-        assert (later.state, later.epoch, later.hb) == (job.state, job.epoch, job.hb)
+        assert (later.state, later.epoch, later.revision) == (job.state, job.epoch, job.revision)
         assert later.pickups_missed == 1
         assert later.pickup_by is not None
         assert later.pickup_by > job.created_at + LONG
@@ -256,7 +256,7 @@ class OfferPromises:
         assert [each.id for each in wait_in_vain] == [job.id]
         assert not ledger.due(10)
         later = ledger.get(job.id)
-        assert (later.state, later.epoch, later.hb) == (job.state, job.epoch, job.hb)
+        assert (later.state, later.epoch, later.revision) == (job.state, job.epoch, job.revision)
 
     def test_a_try_that_is_noted_twice_is_kept_once(self, ledger: Ledger) -> None:
         """The first note counts (F22)."""

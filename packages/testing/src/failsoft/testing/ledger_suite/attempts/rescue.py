@@ -111,7 +111,7 @@ class RescuePromises:
 
         assert [job.id for job in ledger.unclaimed(10)] == [far.id]
         hastened = ledger.get(far.id)
-        assert (hastened.epoch, hastened.hb) == (before.epoch, before.hb)
+        assert (hastened.epoch, hastened.revision) == (before.epoch, before.revision)
         assert hastened.pickups_missed == before.pickups_missed
         assert ledger.get(near.id) == near
         assert ledger.get(elsewhere.id) == elsewhere
@@ -165,7 +165,11 @@ class RescuePromises:
         (watched,) = ledger.running()
 
         job = ledger.get(claim.job_id)
-        assert (watched.job_id, watched.epoch, watched.hb) == (job.id, job.epoch, job.hb)
+        assert (watched.job_id, watched.epoch, watched.revision) == (
+            job.id,
+            job.epoch,
+            job.revision,
+        )
         assert (watched.lease, watched.expired) == (LONG, False)
 
     def test_a_lease_that_is_not_renewed_runs_out(
@@ -189,7 +193,7 @@ class RescuePromises:
 
         after = ledger.get(claim.job_id)
         assert renewed
-        assert after.hb == before.hb + 1
+        assert after.revision == before.revision + 1
         assert after.lease_until is not None
         assert before.lease_until is not None
         assert after.lease_until - before.lease_until >= MOMENT
@@ -219,13 +223,13 @@ class RescuePromises:
         """A process with many attempts renews them in one call."""
         first, lost, second = started(ledger), started(ledger), started(ledger)
         moved = reoffered(ledger, lost.job_id)
-        before = [ledger.get(claim.job_id).hb for claim in (first, second)]
+        before = [ledger.get(claim.job_id).revision for claim in (first, second)]
 
         renewed = ledger.renew([first, lost, second])
 
         assert {claim.job_id for claim in renewed} == {first.job_id, second.job_id}
-        assert [ledger.get(claim.job_id).hb for claim in (first, second)] == [
-            hb + 1 for hb in before
+        assert [ledger.get(claim.job_id).revision for claim in (first, second)] == [
+            revision + 1 for revision in before
         ]
         assert ledger.get(lost.job_id) == moved
 

@@ -68,11 +68,11 @@ class CancelPromises:
     def test_a_request_takes_no_authority_away(self, ledger: Ledger) -> None:
         """The attempt still renews, until it notices."""
         claim = started(ledger)
-        before = ledger.get(claim.job_id).hb
+        before = ledger.get(claim.job_id).revision
 
         ledger.cancel(claim.job_id, "ada")
 
-        assert ledger.get(claim.job_id).hb == before
+        assert ledger.get(claim.job_id).revision == before
         assert ledger.renew([claim])
 
     def test_an_ended_job_stays_as_it_ended(self, ledger: Ledger) -> None:

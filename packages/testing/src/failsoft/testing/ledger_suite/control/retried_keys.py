@@ -76,7 +76,7 @@ class RetriedKeyPromises:
         edited = ManualRetry(dead(ledger), "ada", payload="{}")
 
         assert raises(OptionInvalidError, lambda: ledger.retry(edited))
-        assert list(ledger.again(edited.origin)) == []
+        assert list(ledger.again(edited.retry_of)) == []
 
     def test_a_retry_is_refused_while_another_job_holds_the_key(self, ledger: Ledger) -> None:
         """It names that job, and nothing is stored."""

@@ -41,7 +41,7 @@ class RetryPromises:
         job, created = ledger.retry(ManualRetry(old.id, "ada", "fixed"))
 
         assert created
-        assert (job.state, job.epoch, job.origin) == (JobState.SCHEDULED, 0, old.id)
+        assert (job.state, job.epoch, job.retry_of) == (JobState.SCHEDULED, 0, old.id)
         assert (job.name, job.queue, job.payload) == (old.name, old.queue, old.payload)
         assert (job.priority, job.engines, job.tags) == (7, ("first",), ("a",))
         assert (job.idempotency_key, job.error, job.errors) == (None, None, 0)
@@ -49,7 +49,7 @@ class RetryPromises:
         assert (ledger.get(old.id), ledger.events(old.id)) == before
         (event,) = ledger.events(job.id)
         assert (event.kind, event.actor) == ("dispatch", "ada")
-        assert event.detail == {"origin": old.id, "reason": "fixed"}
+        assert event.detail == {"retry_of": old.id, "reason": "fixed"}
 
     def test_the_old_key_goes_on_pointing_at_the_old_job(self, ledger: Ledger) -> None:
         """A retry is neither suppressed by its own key nor takes it over."""
@@ -98,7 +98,7 @@ class RetryPromises:
 
         second, _ = ledger.retry(ManualRetry(first.id, "ada"))
 
-        assert (claim.effects_of, second.effects_of) == (old.job_id, old.job_id)
+        assert (claim.idempotency_root, second.idempotency_root) == (old.job_id, old.job_id)
 
     def test_it_receives_no_event_again_that_it_has_taken_over(self, ledger: Ledger) -> None:
         """Of those that were sent to a key it goes on with the one after them."""
@@ -142,8 +142,8 @@ class RetryPromises:
             job, _ = ledger.retry(ManualRetry(claim.job_id, "ada", from_step="send"))
 
             assert [s.name for s in ledger.steps(job.id)] == ["fetch"]
-            assert job.effects_of is None
-            detail = {"origin": claim.job_id, "from_step": "send", "copied": ["fetch"]}
+            assert job.idempotency_root is None
+            detail = {"retry_of": claim.job_id, "from_step": "send", "copied": ["fetch"]}
             assert ledger.events(job.id)[0].detail == detail
 
     def test_another_payload_begins_from_the_start(self, ledger: Ledger) -> None:
@@ -154,7 +154,7 @@ class RetryPromises:
 
         assert (job.payload, list(ledger.steps(job.id))) == ('{"user_id": 8}', [])
         assert job.payload_sha != ledger.get(old.job_id).payload_sha
-        assert job.effects_of is None
+        assert job.idempotency_root is None
 
     def test_a_repeated_retry_makes_no_second_job(self, ledger: Ledger) -> None:
         """Whatever the actor, and however the first ended (F22)."""

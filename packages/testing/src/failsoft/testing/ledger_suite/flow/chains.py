@@ -41,7 +41,7 @@ def links(
     return [
         new_job(
             id=ids[n],
-            sequel=FollowUps(hook, NextJob(ids[n + 1], field) if n + 1 < length else None).text,
+            follow_ups=FollowUps(hook, NextJob(ids[n + 1], field) if n + 1 < length else None).text,
             waits_for=ids[n - 1] if n else None,
         )
         for n in range(length)
@@ -57,8 +57,8 @@ def chain(ledger: Ledger, length: int = 3, field: str | None = None) -> Sequence
 
 def members(group_id: str, count: int) -> list[NewJob]:
     """Return the jobs of a group."""
-    sequel = FollowUps(group=group_id).text
-    return [new_job(id=member_id(group_id, n), sequel=sequel) for n in range(count)]
+    follow_ups = FollowUps(group=group_id).text
+    return [new_job(id=member_id(group_id, n), follow_ups=follow_ups) for n in range(count)]
 
 
 def group(

@@ -35,7 +35,7 @@ FAILURES: dict[str, Callable[[Ledger, Claim], object]] = {
 
 def hooked(ledger: Ledger, hook: OnFailureJob = HOOK) -> Claim:
     """Claim a job that has a hook."""
-    return claimed(ledger, offered(ledger, sequel=FollowUps(on_failure=hook).text))
+    return claimed(ledger, offered(ledger, follow_ups=FollowUps(on_failure=hook).text))
 
 
 def trigger(ledger: Ledger) -> list[JobRecord]:
@@ -69,7 +69,7 @@ class FollowUpPromises:
 
         assert [job.id for job in ledger.due(10)] == [hook.id]
         assert (hook.state, hook.queue, hook.priority) == (JobState.SCHEDULED, "data-sync", 7)
-        assert (hook.engines, hook.tags, hook.sequel) == (("second",), ("hook",), None)
+        assert (hook.engines, hook.tags, hook.follow_ups) == (("second",), ("hook",), None)
         assert hook.version == HOOK.version
         assert [event.kind for event in ledger.events(hook.id)] == ["dispatch"]
 
@@ -77,7 +77,7 @@ class FollowUpPromises:
         """Not a success, a retry, a cancel, nor what waits for a person."""
         for conclusion in (SUCCESS, *CONCLUSIONS[1:2], *CONCLUSIONS[5:]):
             ledger.conclude(hooked(ledger), conclusion)
-        ledger.cancel(offered(ledger, sequel=FollowUps(on_failure=HOOK).text).id, "somebody")
+        ledger.cancel(offered(ledger, follow_ups=FollowUps(on_failure=HOOK).text).id, "somebody")
 
         assert not trigger(ledger)
 

@@ -144,10 +144,10 @@ class GroupPromises:
         assert (again.total, again.sealed) == (made.total, True)
 
     def test_a_job_that_does_the_work_again_is_not_counted(self, ledger: Ledger) -> None:
-        """It keeps the sequel of the job it comes from, and the group has counted that one."""
+        """It keeps the follow-ups of the job it comes from, and the group has counted that one."""
         made = group(ledger, 2)
         run(ledger, member_id(made.id, 0), JobState.FAILED)
-        ledger.record_job(new_job(id="again", sequel=FollowUps(group=made.id).text), None)
+        ledger.record_job(new_job(id="again", follow_ups=FollowUps(group=made.id).text), None)
 
         run(ledger, "again")
 
@@ -174,8 +174,8 @@ class GroupPromises:
     def test_a_job_may_set_off_a_hook_and_count_in_its_group(self, ledger: Ledger) -> None:
         """All that its end sets off, at once."""
         own = secrets.token_hex(8)
-        sequel = FollowUps(OnFailureJob("tell_somebody", "default"), group=own).text
-        job = new_job(id=member_id(own, 0), sequel=sequel)
+        follow_ups = FollowUps(OnFailureJob("tell_somebody", "default"), group=own).text
+        job = new_job(id=member_id(own, 0), follow_ups=follow_ups)
         ledger.record_group(GroupRecord(own, "5ad1", "all_ended", sealed=True), None, [job])
 
         run(ledger, job.id, JobState.FAILED)
