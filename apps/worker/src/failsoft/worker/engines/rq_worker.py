@@ -26,7 +26,7 @@ from rq.suspension import is_suspended
 from rq.timeouts import BaseDeathPenalty
 from rq.worker import WorkerStatus
 
-from failsoft.job_engine.crash_points import CRASH_POINTS
+from failsoft.job_engine.crash_points import reached
 from failsoft.job_engine.errors import MessageRejectedError
 from failsoft.queue import SafeJob
 from failsoft.queue.bounded_replies import ReplyTooLargeError
@@ -249,8 +249,7 @@ class SlotWorker(RegistryWriter):
             # A Redis that is away now only loses its own view; the ledger has the truth.
             with suppress(RedisError, OSError):
                 self.perform_job(job, self._queue, execution)
-                if CRASH_POINTS.reached is not None:
-                    CRASH_POINTS.reached("ack.after")
+                reached("ack.after")
         except Exception:
             # RQ's bookkeeping failed; nobody waits for this thread's result.
             logger.exception("RQ could not finish job %s", job.id)
@@ -263,8 +262,7 @@ class SlotWorker(RegistryWriter):
 
     def _process(self, wire: object) -> None:
         self._processor(wire)
-        if CRASH_POINTS.reached is not None:
-            CRASH_POINTS.reached("ack.before")
+        reached("ack.before")
         job_id = _job_id(wire)
         if job_id in self._commanded:
             self._commanded.discard(job_id)

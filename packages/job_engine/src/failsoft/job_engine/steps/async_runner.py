@@ -14,7 +14,7 @@ from failsoft.job_engine.attempt.interrupts import Interrupt
 from failsoft.job_engine.attempt.lease import Lease
 from failsoft.job_engine.attempt.time_limit import STUCK_SECONDS, End, GiveUp, step_timeout
 from failsoft.job_engine.clock import Clock
-from failsoft.job_engine.crash_points import CRASH_POINTS
+from failsoft.job_engine.crash_points import reached
 from failsoft.job_engine.records.job import StepKind
 from failsoft.job_engine.steps.journal import Journal
 from failsoft.job_engine.steps.once import NotDone, error_in_doubt, interrupted_in_doubt
@@ -126,16 +126,14 @@ class AsyncStepRunner:
             await off_loop(partial(self._clock.sleep, min(rest, LOOK_SECONDS)))
 
     async def _body(self, work: Callable[[], Awaitable[Any]]) -> Any:
-        if CRASH_POINTS.reached is not None:
-            CRASH_POINTS.reached("body.before")
+        reached("body.before")
         try:
             value = await work()
         except BaseException as error:
             self._lease.end_fork(error)
             raise
         self._lease.end_fork()
-        if CRASH_POINTS.reached is not None:
-            CRASH_POINTS.reached("body.after")
+        reached("body.after")
         return value
 
 

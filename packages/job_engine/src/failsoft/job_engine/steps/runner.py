@@ -18,7 +18,7 @@ from failsoft.job_engine.attempt.time_limit import (
     step_timeout,
 )
 from failsoft.job_engine.clock import Clock
-from failsoft.job_engine.crash_points import CRASH_POINTS
+from failsoft.job_engine.crash_points import reached
 from failsoft.job_engine.policies.retry import RetryPolicy
 from failsoft.job_engine.records.job import StepKind
 from failsoft.job_engine.steps.journal import Journal
@@ -132,11 +132,9 @@ class StepRunner:
         self._journal.ask_if_stale(name)
         limited = self._limited(name, timeout, meaning) if timeout else self._lease.job_code()
         with self._journal.open(name), limited:
-            if CRASH_POINTS.reached is not None:
-                CRASH_POINTS.reached("body.before")
+            reached("body.before")
             value = self._lease.call(work)
-            if CRASH_POINTS.reached is not None:
-                CRASH_POINTS.reached("body.after")
+            reached("body.after")
         return value
 
     @contextmanager
