@@ -14,10 +14,8 @@ from failsoft.job_engine.declaration import JobDeclaration
 from failsoft.job_engine.policies.retry import RetryPolicy
 from failsoft.job_engine.records.job import StepKind
 from failsoft.job_engine.steps.async_parallel import AsyncBranches
-from failsoft.job_engine.steps.async_runner import is_async
 from failsoft.job_engine.steps.base import fresh_random, fresh_uuid
-from failsoft.job_engine.steps.checks import check_batches, check_invoked, check_named
-from failsoft.job_engine.steps.journal import refuse
+from failsoft.job_engine.steps.checks import check_batches, check_invoked
 from failsoft.job_engine.steps.once import NotDone, Verify
 from failsoft.job_engine.steps.progress import progress_of
 from failsoft.job_engine.steps.runner import StepPolicy
@@ -127,29 +125,7 @@ class AsyncJobContext(AsyncBranches):
         """
         policy = StepPolicy(retry, timeout, once, verify, tx)
         with self._machinery(name):
-            if named:
-                check_named(name, fn, (None, *args) if tx else args, named)
-            result, found = await off_loop(partial(self._look_up, name, fn, policy))
-            if tx and found is None:
-                if is_async(fn):
-                    refuse(f"step {name!r}: expected a plain function for a `tx` step")
-                work_in = partial(
-                    self._transact, name, lambda c: fn(c, *args, **named), result, policy
-                )
-                found = await off_loop(work_in)
-            elif found is None or found.kind is StepKind.INTENT:
-                begun = found is not None
-                work = partial(fn, *args, **named)
-                if once:
-                    find_out = verify and partial(verify, *args, **named)
-                    value = await self._performer.perform_once(
-                        name, work, find_out, policy, begun=begun
-                    )
-                else:
-                    value = await self._performer.perform(name, work, policy)
-                kind = StepKind.ONCE if once or begun else StepKind.RUN
-                found = await off_loop(partial(self._keep, name, kind, result, value))
-            return self._leave(found, result)
+            return await self._on_loop.drive(self._run(name, fn, args, named, policy=policy))
 
     async def batches(self, name: str, items: Iterable[T], *, size: int) -> AsyncIterator[list[T]]:
         """Go through many items in batches, each a step, as `JobContext.batches` does.

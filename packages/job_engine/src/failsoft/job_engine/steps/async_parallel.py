@@ -15,8 +15,8 @@ from failsoft.job_engine.attempt.time_limit import UNLIMITED, AttemptLimits
 from failsoft.job_engine.clock import Clock
 from failsoft.job_engine.policies.retry import RetryPolicy
 from failsoft.job_engine.ports.ledger import AttemptLedger
-from failsoft.job_engine.records.job import Claim, StepKind
-from failsoft.job_engine.steps.async_runner import AsyncStepRunner
+from failsoft.job_engine.records.job import Claim
+from failsoft.job_engine.steps.async_driver import AsyncDriver
 from failsoft.job_engine.steps.base import ContextBase
 from failsoft.job_engine.steps.journal import refuse
 from failsoft.job_engine.steps.parallel import AT_ONCE, Branch, End
@@ -47,7 +47,7 @@ class AsyncBranches(ContextBase):
     ) -> None:
         """Serve one attempt; made by the executor."""
         super().__init__(claim, ledger, lease, clock, limits=limits)
-        self._performer = AsyncStepRunner(self._journal, lease, clock, limits.give_up)
+        self._on_loop = AsyncDriver(self._journal, lease, limits.give_up)
         self._under_way: str | None = None
 
     @overload
@@ -161,9 +161,7 @@ class AsyncBranches(ContextBase):
         part_with_decimals()
         try:
             async with turns:
-                value = await self._performer.perform(branch.name, branch.work, branch.policy)
-                keep = partial(self._keep, branch.name, StepKind.BRANCH, branch.result, value)
-                return End(await off_loop(keep))
+                return End(await self._on_loop.drive(self._run_branch(branch)))
         except asyncio.CancelledError as error:
             task = asyncio.current_task()
             if task is not None and task.cancelling():

@@ -23,12 +23,14 @@ from failsoft.job_engine.steps.checks import (
     check_sleep,
     check_step,
 )
-from failsoft.job_engine.steps.journal import Journal
+from failsoft.job_engine.steps.driver import Driver
+from failsoft.job_engine.steps.journal import Journal, refuse
 from failsoft.job_engine.steps.parallel import Branch, End, raise_first
 from failsoft.job_engine.steps.progress import ProgressNote
-from failsoft.job_engine.steps.runner import StepPolicy, StepRunner
+from failsoft.job_engine.steps.runner import JobCode, Protocol, StepPolicy, StepRunner
 from failsoft.job_engine.steps.tx import tx_timeout
 from failsoft.job_engine.steps.waits import WaitSteps
+from failsoft.job_engine.values.annotations import is_async
 from failsoft.job_engine.values.codec import Result, result_of
 
 # A deploy may let steps run side by side that ran one after the other, and the reverse.
@@ -82,7 +84,8 @@ class ContextBase:
         self._clock = clock
         self._limits = limits
         self._journal = Journal(claim, ledger, lease, clock)
-        self._in_this_thread = StepRunner(self._journal, lease, clock, limits.give_up)
+        self._runner = StepRunner(self._journal, lease, clock)
+        self._in_this_thread = Driver(self._journal, lease, limits.give_up)
         self._wait_steps = WaitSteps(self._journal)
         self._progress = ProgressNote(claim, ledger, clock)
 
@@ -101,6 +104,43 @@ class ContextBase:
         """Write what was told and not written yet; the executor calls it when the job returns."""
         self._progress.write()
 
+    def _run(
+        self,
+        name: str,
+        fn: Callable[..., Any],
+        args: Sequence[object],
+        named: Mapping[str, object],
+        *,
+        policy: StepPolicy,
+    ) -> Protocol[Any]:
+        """Run a step unless it is recorded, record it, and return its result."""
+        if named:
+            check_named(name, fn, (None, *args) if policy.tx else args, named)
+        result, found = yield partial(self._look_up, name, fn, policy)
+        if policy.tx and found is None:
+            if is_async(fn):
+                refuse(f"step {name!r}: expected a plain function for a `tx` step")
+            found = yield from self._transact(
+                name, lambda connection: fn(connection, *args, **named), result, policy
+            )
+        elif found is None or found.kind is StepKind.INTENT:
+            begun = found is not None
+            work = partial(fn, *args, **named)
+            if policy.once:
+                verify = policy.verify and partial(policy.verify, *args, **named)
+                value = yield from self._runner.run_once(name, work, verify, policy, begun=begun)
+            else:
+                value = yield from self._runner.run(name, work, policy)
+            kind = StepKind.ONCE if policy.once or begun else StepKind.RUN
+            found = yield partial(self._keep, name, kind, result, value)
+        return self._leave(found, result)
+
+    def _run_branch(self, branch: Branch[Any]) -> Protocol[StepRecord]:
+        value = yield from self._runner.run(branch.name, branch.work, branch.policy)
+        keep = partial(self._keep, branch.name, StepKind.BRANCH, branch.result, value)
+        kept: StepRecord = yield keep
+        return kept
+
     def _look_up(
         self, name: str, fn: Callable[..., Any], policy: StepPolicy
     ) -> tuple[Result[Any], StepRecord | None]:
@@ -112,15 +152,14 @@ class ContextBase:
 
     def _transact(
         self, name: str, work: Callable[[Any], Any], result: Result[Any], policy: StepPolicy
-    ) -> StepRecord:
+    ) -> Protocol[StepRecord]:
         def encoded(connection: Any) -> str:
             timeout = tx_timeout(policy, self._journal.lease)
-            value = self._in_this_thread.call(name, partial(work, connection), timeout)
+            value = self._in_this_thread.call(JobCode(name, partial(work, connection), timeout))
             text: str = self._translated(name, result.encode, value)
             return text
 
-        record = partial(self._journal.record_in, name, encoded)
-        return self._in_this_thread.tried(name, record, policy)
+        return self._runner.retried(name, partial(self._journal.record_in, name, encoded), policy)
 
     def _branch(
         self,

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from functools import partial
 from itertools import count, islice
 from typing import Any, Literal, ParamSpec, TypeVar, TypeVarTuple, overload
 from uuid import UUID
@@ -11,15 +10,11 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from failsoft.job_engine.attempt.interrupts import Interrupt
-from failsoft.job_engine.attempt.lease import Lease
-from failsoft.job_engine.attempt.time_limit import UNLIMITED, AttemptLimits
-from failsoft.job_engine.clock import Clock
 from failsoft.job_engine.declaration import JobDeclaration
 from failsoft.job_engine.policies.retry import RetryPolicy
-from failsoft.job_engine.ports.ledger import AttemptLedger
-from failsoft.job_engine.records.job import Claim, StepKind, StepRecord
+from failsoft.job_engine.records.job import StepKind, StepRecord
 from failsoft.job_engine.steps.base import ContextBase, fresh_random, fresh_uuid
-from failsoft.job_engine.steps.checks import check_batches, check_invoked, check_named
+from failsoft.job_engine.steps.checks import check_batches, check_invoked
 from failsoft.job_engine.steps.once import Verify
 from failsoft.job_engine.steps.parallel import AT_ONCE, Branch, side_by_side
 from failsoft.job_engine.steps.progress import progress_of
@@ -40,19 +35,6 @@ Params = ParamSpec("Params")
 
 class JobContext(ContextBase):
     """What a job may do besides its own work; no engine shows through it."""
-
-    def __init__(
-        self,
-        claim: Claim,
-        ledger: AttemptLedger,
-        lease: Lease,
-        clock: Clock,
-        *,
-        limits: AttemptLimits = UNLIMITED,
-    ) -> None:
-        """Serve one attempt; made by the executor."""
-        super().__init__(claim, ledger, lease, clock, limits=limits)
-        self._performer = self._in_this_thread
 
     @overload
     def run(
@@ -126,22 +108,7 @@ class JobContext(ContextBase):
         """
         policy = StepPolicy(retry, timeout, once, verify, tx)
         with self._machinery():
-            if named:
-                check_named(name, fn, (None, *args) if tx else args, named)
-            result, found = self._look_up(name, fn, policy)
-            if tx and found is None:
-                found = self._transact(name, lambda c: fn(c, *args, **named), result, policy)
-            elif found is None or found.kind is StepKind.INTENT:
-                begun = found is not None
-                work = partial(fn, *args, **named)
-                if once:
-                    find_out = verify and partial(verify, *args, **named)
-                    value = self._performer.perform_once(name, work, find_out, policy, begun=begun)
-                else:
-                    value = self._performer.perform(name, work, policy)
-                kind = StepKind.ONCE if once or begun else StepKind.RUN
-                found = self._keep(name, kind, result, value)
-            return self._leave(found, result)
+            return self._in_this_thread.drive(self._run(name, fn, args, named, policy=policy))
 
     @overload
     def branch(
@@ -357,8 +324,7 @@ class JobContext(ContextBase):
             self._progress.tell(word)
 
     def _perform_branch(self, branch: Branch[Any]) -> StepRecord:
-        value = self._performer.perform(branch.name, branch.work, branch.policy)
-        return self._keep(branch.name, StepKind.BRANCH, branch.result, value)
+        return self._in_this_thread.drive(self._run_branch(branch))
 
     @contextmanager
     def _machinery(self) -> Iterator[None]:

@@ -27,6 +27,14 @@ _NAME = re.compile(
 )
 
 
+def refusal(message: str) -> HoldRequested:
+    """Return what holds a job that uses its steps wrongly."""
+    return HoldRequested(StepError(message))
+
+
+_EXPECT = Expect(refusal)
+
+
 class Journal:
     """What the job asks for, beside what the ledger has recorded; they must not differ."""
 
@@ -137,8 +145,7 @@ class Journal:
             )
 
     def _check_name(self, name: str) -> None:
-        expected = "a step name of 1 to 128 printable characters"
-        Expect(refusal).matching(expected, name, _NAME)
+        _EXPECT.matching("a step name of 1 to 128 printable characters", name, _NAME)
         if self._open:
             refuse(
                 f"step {name!r} was begun inside step {self._open[0]!r}: steps do not nest; "
@@ -154,11 +161,6 @@ class Journal:
             if record.seq != self._places[name]:
                 _mismatch(f"step {name!r} at place {record.seq}", f"place {self._places[name]}")
         return records[0] if records else None
-
-
-def refusal(message: str) -> HoldRequested:
-    """Return what holds a job that uses its steps wrongly."""
-    return HoldRequested(StepError(message))
 
 
 def refuse(message: str) -> NoReturn:
