@@ -60,7 +60,6 @@ class FailsoftError(Exception):
     """Something went wrong in Failsoft."""
 
     def __init__(self, message: str | None = None) -> None:
-        """Take the docstring of the class as the message where none is given."""
         super().__init__(message or " ".join((type(self).__doc__ or "").split()))
 
 
@@ -198,7 +197,6 @@ class UniqueKeyHeldError(JobStateError):
     """
 
     def __init__(self, job_id: str, holder_id: str, state: str) -> None:
-        """Say who is in the way, and what to do."""
         super().__init__(
             f"expected a free unique key to retry job {job_id}, got one that job {holder_id} "
             f"holds, which is {state}; wait until that job has ended, or cancel it"
@@ -269,7 +267,6 @@ class JobFailedError(FailsoftError):
     """
 
     def __init__(self, job_id: str, error_type: str, message: str, traceback: str) -> None:
-        """Keep what the ledger recorded of the failure."""
         super().__init__(f"job {job_id} failed with {error_type}: {message}")
         self.job_id = job_id
         self.error_type = error_type
@@ -300,7 +297,6 @@ class RetryAfterError(FailsoftError):
     """
 
     def __init__(self, delay: timedelta, message: str | None = None) -> None:
-        """Keep the delay; it counts as a failed attempt like any other."""
         Expect(StepError, "RetryAfterError: ").span("a delay", delay, zero=True)
         super().__init__(message or f"try again after {delay}")
         self.delay = delay

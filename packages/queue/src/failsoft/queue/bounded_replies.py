@@ -25,7 +25,6 @@ class ReplyTooLargeError(RedisConnectionError):
     """
 
     def __init__(self) -> None:
-        """Say what was refused."""
         super().__init__(f"expected a reply of at most {MAX_REPLY_BYTES} bytes, got a longer one")
 
 

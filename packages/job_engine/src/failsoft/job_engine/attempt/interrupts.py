@@ -27,7 +27,6 @@ class Suspended(Interrupt):
     child: NewJob | None = None
 
     def __init__(self, step: StepRecord, delay: timedelta, run_at: datetime | None) -> None:
-        """Keep the sleep's record, and how long it lasts or until when."""
         super().__init__(f"sleeps: {step.name}")
         self.step = step
         self.delay = delay
@@ -50,7 +49,6 @@ class LedgerRefused(Interrupt):
     """
 
     def __init__(self, cause: Exception) -> None:
-        """Keep the error that says why."""
         super().__init__(str(cause))
         self.cause = cause
 
@@ -75,6 +73,5 @@ class HoldRequested(Interrupt):
     """The job must wait for a person; going on could repeat or lose work."""
 
     def __init__(self, cause: Exception) -> None:
-        """Keep the error that says why."""
         super().__init__(str(cause))
         self.cause = cause

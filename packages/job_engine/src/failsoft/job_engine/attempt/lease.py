@@ -47,7 +47,6 @@ class Lease:
     """
 
     def __init__(self, interrupter: ThreadInterrupter = leave_threads_alone) -> None:
-        """Keep the way to interrupt a thread that runs the job's own code."""
         self._interrupter = interrupter
         self._process = os.getpid()
         #: How often the attempt made sure of its authority, which it does at whatever it begins.

@@ -24,7 +24,6 @@ class ForkedError(Fenced):
     """The attempt is another process's: this one is a fork of it, and may record nothing."""
 
     def __init__(self, process: int) -> None:
-        """Say whose it is."""
         super().__init__(
             f"expected a call from the attempt's own process {process}, got one from its fork "
             f"{os.getpid()}; use the job's context only where the job runs"

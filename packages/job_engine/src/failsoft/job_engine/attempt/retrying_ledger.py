@@ -27,7 +27,6 @@ class RetryingLedger:
     """
 
     def __init__(self, ledger: AttemptLedger, lease: Lease, clock: Clock) -> None:
-        """Wait on behalf of one attempt."""
         self._ledger = ledger
         self._lease = lease
         self._clock = clock

@@ -72,7 +72,6 @@ class SmtpServer:
         settings: SmtpSettings,
         tls_context: Callable[[], ssl.SSLContext] = ssl.create_default_context,
     ) -> None:
-        """Keep where the server is and how its certificate is checked."""
         self._settings = settings
         self._tls_context = tls_context
 

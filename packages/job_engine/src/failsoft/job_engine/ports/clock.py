@@ -101,7 +101,6 @@ class ClockWatch:
     """
 
     def __init__(self, clock: Clock) -> None:
-        """Take the clock as it is first seen for right."""
         self._clock = clock
         self._trusted: float | None = None
         self._other: float | None = None

@@ -45,7 +45,6 @@ class AsyncBranches(ContextBase):
         *,
         limits: AttemptLimits = UNLIMITED,
     ) -> None:
-        """Serve one attempt; made by the executor."""
         super().__init__(claim, ledger, lease, clock, limits=limits)
         self._on_loop = AsyncDriver(self._journal, lease, limits.give_up)
         self._under_way: str | None = None

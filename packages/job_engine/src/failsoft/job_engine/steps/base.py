@@ -70,7 +70,6 @@ class ContextBase:
         *,
         limits: AttemptLimits = UNLIMITED,
     ) -> None:
-        """Serve one attempt; made by the executor."""
         self.job_id: str = claim.job_id
         self.attempt: int = claim.attempt
         self._effects_of = claim.effects_of or claim.job_id

@@ -39,7 +39,6 @@ class Journal:
     """What the job asks for, beside what the ledger has recorded; they must not differ."""
 
     def __init__(self, claim: Claim, ledger: AttemptLedger, lease: Lease, clock: Clock) -> None:
-        """Begin at the job's first step."""
         self._claim = claim
         self._ledger = ledger
         self._lease = lease

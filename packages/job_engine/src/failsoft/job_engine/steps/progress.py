@@ -29,7 +29,6 @@ class ProgressNote:
     """
 
     def __init__(self, claim: Claim, ledger: AttemptLedger, clock: Clock) -> None:
-        """Begin with nothing to tell."""
         self._claim = claim
         self._ledger = ledger
         self._clock = clock

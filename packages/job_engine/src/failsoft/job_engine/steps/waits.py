@@ -42,7 +42,6 @@ class WaitSteps:
     """The steps of one attempt that wait and hold no worker."""
 
     def __init__(self, journal: Journal) -> None:
-        """Wait on behalf of one attempt."""
         self._journal = journal
 
     def event(

@@ -123,7 +123,6 @@ class Result(Generic[R]):
     """How one declared type of result goes to JSON and back."""
 
     def __init__(self, declared: Any) -> None:
-        """Build the adapter of the declared type; `Any` where nothing was declared."""
         self._declared = declared
         self._adapter: TypeAdapter[R] = _adapter(declared)
 

@@ -35,7 +35,6 @@ class CsvFile:
     """
 
     def __init__(self, file: IO[bytes], etag: str | None = None) -> None:
-        """Read the file once, for its fingerprint."""
         self.file = file
         file.seek(0)
         self._seen = self._state()

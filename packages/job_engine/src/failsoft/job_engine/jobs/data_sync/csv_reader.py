@@ -56,7 +56,6 @@ class CsvReader:
     def __init__(
         self, file: IO[bytes], place: Place, *, encoding: Encoding, delimiter: str
     ) -> None:
-        """Read on from a place."""
         self._lines = _Lines(file, place, encoding)
         self._encoding = encoding
         self._rows = csv.reader(self._lines, delimiter=delimiter, strict=True)

@@ -153,7 +153,6 @@ class ImportCsv:
     def __init__(
         self, source: CsvOpener, sink: TableSink, on_progress: ProgressHook = log_progress
     ) -> None:
-        """Import from a source into a sink."""
         self._source = source
         self._sink = sink
         self._on_progress = on_progress

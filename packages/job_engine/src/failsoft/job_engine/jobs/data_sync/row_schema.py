@@ -120,7 +120,6 @@ class RowParser:
     """Makes typed rows of a file's."""
 
     def __init__(self, table: TableShape, positions: Positions) -> None:
-        """Build the model of the table's rows."""
         self._columns = [column.name for column in table.columns]
         self._positions = positions
         self._model = row_model(table.columns)

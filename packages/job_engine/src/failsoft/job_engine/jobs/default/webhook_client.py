@@ -17,7 +17,6 @@ class WebhookClient:
     def __init__(
         self, settings: WebhookSettings, clock: Clock, transport: httpx.BaseTransport | None = None
     ) -> None:
-        """Prepare; nothing is opened yet."""
         self._settings = settings
         self._clock = clock
         self._client = httpx.Client(
