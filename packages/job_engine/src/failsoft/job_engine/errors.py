@@ -172,7 +172,7 @@ class JobIdAmbiguousError(JobNotFoundError):
 
 
 def is_trouble(error: BaseException) -> bool:
-    """Tell whether an error says that the ledger is away or refuses, whatever it was asked for."""
+    """Return whether an error says that the ledger is away, or refuses any call."""
     return isinstance(error, LedgerError) and not isinstance(error, NotFoundError)
 
 

@@ -31,7 +31,7 @@ _OF_SCRIPTS = ("hash to the same slot", "non local key in a cluster", "cluster m
 
 
 def is_of_a_cluster(error: BaseException) -> bool:
-    """Tell whether only a node of a cluster says that; `MOVED` and `CROSSSLOT` among others."""
+    """Return whether only a node of a cluster says that; `MOVED` and `CROSSSLOT` among others."""
     if isinstance(error, _OF_CLUSTERS):
         return True
     return isinstance(error, ResponseError) and any(text in str(error) for text in _OF_SCRIPTS)

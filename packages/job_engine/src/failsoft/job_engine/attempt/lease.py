@@ -67,17 +67,17 @@ class Lease:
 
     @property
     def has_ended(self) -> bool:
-        """Tell whether the job's code is over, and only its end is still to be recorded."""
+        """Return whether the job's code is over, and only its end is still to be recorded."""
         return self._has_ended
 
     @property
     def is_in_job_code(self) -> bool:
-        """Tell whether the job's own code runs now, in any thread."""
+        """Return whether the job's own code runs now, in any thread."""
         return bool(self._running)
 
     @property
     def is_asking(self) -> bool:
-        """Tell whether the attempt waits for an answer of the ledger now."""
+        """Return whether the attempt waits for an answer of the ledger now."""
         return bool(self._asking)
 
     @property

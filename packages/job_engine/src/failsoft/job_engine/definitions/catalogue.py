@@ -48,7 +48,7 @@ class Catalogue:
         return iter(self._jobs.values())
 
     def __contains__(self, name: object) -> bool:
-        """Tell whether a job of that name is known."""
+        """Return whether a job of that name is known."""
         return name in self._jobs
 
     def get(self, name: str) -> AnyDefinition:

@@ -47,7 +47,7 @@ class JobDefinition(JobDeclaration[P, R]):
 
     @property
     def is_async(self) -> bool:
-        """Tell whether the handler is an `async def`."""
+        """Return whether the handler is an `async def`."""
         return self.handler is not None and is_async(self.handler)
 
     def call(self, payload: P, ctx: JobContext) -> R:

@@ -83,7 +83,7 @@ def started_out_of_turn(link: Link) -> Iterator[Violation]:
 
 
 def recorded_at_once(one: JobRecord, other: JobRecord) -> bool:
-    """Tell whether two jobs were recorded by one transaction, as far as that can be told."""
+    """Return whether two jobs were recorded by one transaction, as far as that can be told."""
     return abs(one.created_at - other.created_at) <= AT_ONCE
 
 

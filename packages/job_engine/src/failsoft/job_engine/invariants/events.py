@@ -39,7 +39,7 @@ _FIRST = ((JobState.OFFERED, 1), (JobState.SCHEDULED, 0))
 
 
 def makes_an_offer(event: HistoryEntry) -> bool:
-    """Tell whether an event hands the job to an engine."""
+    """Return whether an event hands the job to an engine."""
     kind = event.kind
     return kind in _OFFERS or (kind == DISPATCH and event.state is JobState.OFFERED)
 

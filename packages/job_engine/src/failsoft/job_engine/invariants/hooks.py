@@ -1,7 +1,7 @@
 """What must be true of a job that another's failure has set off.
 
 It is recorded by the transaction in which that one failed. Both may be pruned, so that only what
-is still there can be compared; that there is one at the most, its id and its key say.
+is still there can be compared; that there is one at most, its id and its key say.
 """
 
 from collections.abc import Iterator

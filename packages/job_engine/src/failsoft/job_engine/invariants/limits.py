@@ -47,7 +47,7 @@ def beyond_their_limit(attempts: Iterable[LimitedAttempt]) -> Iterator[Violation
 
 
 def _counts(other: LimitedAttempt, attempt: LimitedAttempt) -> bool:
-    """Tell whether an attempt was in the way of one that began later."""
+    """Return whether an attempt was in the way of one that began later."""
     period = attempt.limit.period
     if period is not None:
         return other.started_at > attempt.started_at - period

@@ -84,7 +84,7 @@ def fired_wrongly(
 
 
 def _is_judged(schedule: ScheduleRecord, tick: datetime) -> bool:
-    """Tell whether nothing but a fault explains a schedule that stands before a tick it fired.
+    """Return whether nothing but a fault explains a schedule that stands before a tick it fired.
 
     A clock that was set back explains it, until that tick has come again and whoever fires the
     schedule has found its job.

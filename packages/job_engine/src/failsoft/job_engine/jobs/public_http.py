@@ -41,7 +41,7 @@ def resolve(host: str, port: int) -> Sequence[str]:
 
 
 def is_public(address: str) -> bool:
-    """Tell whether an address is one of the open internet: nobody's own network or machine."""
+    """Return whether an address is one of the open internet: nobody's own network or machine."""
     ip = _innermost(ipaddress.ip_address(address))
     if any(ip in network for network in _NEVER_PUBLIC):
         return False

@@ -57,7 +57,7 @@ class Refusal:
 
     @property
     def is_permanent(self) -> bool:
-        """Tell whether it would say the same again."""
+        """Return whether it would say the same again."""
         return self.code in _PERMANENT
 
     def __str__(self) -> str:

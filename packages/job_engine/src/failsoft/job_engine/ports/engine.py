@@ -67,7 +67,7 @@ class AskableEngineAdapter(Protocol):
     """
 
     def holds(self, message: Message, queue: QueueProfile, deadline: Deadline) -> bool | None:
-        """Tell whether the message waits in the queue, to be delivered; None if that is unknown.
+        """Return whether the message waits in the queue, to be delivered; None if that is unknown.
 
         False also means that a worker was given the message. May raise what `offer` raises; that
         counts as unknown.

@@ -30,7 +30,7 @@ class ExpiryLedger(Protocol):
 
 
 def holds_unique_key(job: JobRecord) -> bool:
-    """Tell whether a job stands in the way of others with its key, as long as time allows."""
+    """Return whether a job stands in the way of others with its key, as long as time allows."""
     if job.unique_key is None or job.unique_scope is None:
         return False
     holds = {

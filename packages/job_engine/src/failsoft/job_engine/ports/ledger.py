@@ -216,7 +216,7 @@ class RescueLedger(Protocol):
         """Return scheduled jobs whose time has come, the most urgent first.
 
         Args:
-            limit: How many at the most, of those within reach.
+            limit: How many at most, of those within reach.
             reach: Leave out what the process may not offer; None leaves out nothing.
         """
         ...
@@ -225,7 +225,7 @@ class RescueLedger(Protocol):
         """Return offered jobs whose pickup deadline has passed.
 
         Args:
-            limit: How many at the most, of those within reach.
+            limit: How many at most, of those within reach.
             reach: Leave out what is not the process's to look into; None leaves out nothing.
         """
         ...

@@ -82,13 +82,13 @@ class JobRecord:
 
     @property
     def is_unbegun(self) -> bool:
-        """Tell whether the job waits and no attempt has ever claimed it."""
+        """Return whether the job waits and no attempt has ever claimed it."""
         waits = self.state in (JobState.SCHEDULED, JobState.OFFERED)
         return waits and self.started_at is None
 
     @property
     def has_expired(self) -> bool:
-        """Tell whether the job was cancelled because it was not begun in time."""
+        """Return whether the job was cancelled because it was not begun in time."""
         return self.state is JobState.CANCELLED and self.started_at is None and bool(self.error)
 
 

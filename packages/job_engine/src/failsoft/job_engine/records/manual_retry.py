@@ -17,7 +17,7 @@ from failsoft.job_engine.records.job import JobRecord, StepKind, StepRecord
 from failsoft.job_engine.records.states import JobState
 from failsoft.job_engine.validation import Expect, check_said
 
-#: How many dead letters one request means at the most.
+#: How many dead letters one request means at most.
 MOST = 10_000
 #: The longest name of a definition, a queue or a step.
 MAX_NAME_CHARS = 128
@@ -63,7 +63,7 @@ class ManualRetry:
 
     @property
     def continues(self) -> bool:
-        """Tell whether the new job goes on with the old one's work, side effects included."""
+        """Return whether the new job goes on with the old one's work, side effects included."""
         return self.from_step is None and self.payload is None
 
     def check(self, origin: JobRecord) -> None:
@@ -91,7 +91,7 @@ class ManualRetry:
         )
 
     def takes_over(self, step: StepRecord, place: int | None) -> bool:
-        """Tell whether a recorded step is taken over; `place` is that of `from_step`."""
+        """Return whether a recorded step is taken over; `place` is that of `from_step`."""
         return self.payload is None and (place is None or step.seq < place)
 
     def receipts(self, taken: list[StepRecord]) -> list[str]:
@@ -184,5 +184,5 @@ class DeadLetters:
 
 
 def _holds_its_key(job: JobRecord) -> bool:
-    """Tell whether a job holds a unique key as long as it has not ended."""
+    """Return whether a job holds a unique key as long as it has not ended."""
     return job.unique_key is not None and job.unique_scope is UniqueScope.INCOMPLETE

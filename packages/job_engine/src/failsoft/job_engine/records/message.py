@@ -39,7 +39,7 @@ _FIELDS = {"v": int, "job_id": str, "epoch": int, "kid": str, "mac": str}
 
 
 def is_job_id(text: object) -> bool:
-    """Tell whether it may be a job's id: text that both engines and a URL can carry."""
+    """Return whether it may be a job's id: text that both engines and a URL can carry."""
     return isinstance(text, str) and _JOB_ID.fullmatch(text) is not None
 
 

@@ -40,7 +40,7 @@ class Pause:
         check_said(expect, self.actor, self.reason)
 
     def covers(self, name: str, queue: str) -> bool:
-        """Tell whether a job of that name and queue may not begin."""
+        """Return whether a job of that name and queue may not begin."""
         return self.name == (queue if self.kind == "queue" else name)
 
     def __str__(self) -> str:

@@ -57,7 +57,7 @@ class ScheduleRecord:
 
     @property
     def is_orphaned(self) -> bool:
-        """Tell whether nobody declares it any more, so that nobody fires it either.
+        """Return whether nobody declares it any more, so that nobody fires it either.
 
         One that was declared last by a clock that was ahead would have been declared since.
         """

@@ -23,7 +23,7 @@ class JobState(StrEnum):
 
     @property
     def is_terminal(self) -> bool:
-        """Tell whether the job has ended."""
+        """Return whether the job has ended."""
         return self in TERMINAL
 
 
@@ -78,7 +78,7 @@ class Transition:
 
     @property
     def ends_attempt(self) -> bool:
-        """Tell whether a running attempt is over after it."""
+        """Return whether a running attempt is over after it."""
         return JobState.RUNNING in self.sources
 
 

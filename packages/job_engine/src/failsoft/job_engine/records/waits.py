@@ -25,7 +25,7 @@ class Wait:
 
     Attributes:
         topic: What it is addressed to, as the ledger's index knows it.
-        timeout: How long it waits at the most, from when it began; None waits for ever.
+        timeout: How long it waits at most, from when it began; None waits for ever.
         child_id: The job whose end it waits for; None for an event.
     """
 

@@ -96,15 +96,9 @@ class AsyncBranches(ContextBase):
         timeout: Any = None,
         **named: Any,
     ) -> Branch[Any]:
-        """Return a step for `ctx.parallel`; nothing runs yet.
+        """Return a step for `ctx.parallel`, as `JobContext.branch` does.
 
-        Args:
-            name: The step's name, unique within the job.
-            fn: The work, a coroutine function or a plain one, which runs in a thread.
-            args: Its arguments.
-            retry: Whether the step is tried again within the attempt when it raises.
-            timeout: The longest one try of it may take.
-            named: Its keyword arguments.
+        `fn` may be a coroutine function; a plain one runs in a thread.
         """
         return self._branch(name, fn, args, named, policy=StepPolicy(retry, timeout))
 
@@ -134,21 +128,7 @@ class AsyncBranches(ContextBase):
     async def parallel(self, /, *branches: Branch[T], at_once: int = ...) -> tuple[T, ...]: ...
 
     async def parallel(self, /, *branches: Branch[Any], at_once: int = AT_ONCE) -> tuple[Any, ...]:
-        """Run independent steps side by side, in tasks, and plain functions in threads.
-
-        Each is a step of its own, in the order given. All run to their end, even if one raises;
-        what the others returned is recorded. A job that resumes runs the missing ones only.
-
-        Args:
-            branches: The steps, made by `ctx.branch`; they begin no other steps.
-            at_once: How many run at the same time at the most.
-
-        Returns:
-            Their results, in the order given.
-
-        Raises:
-            Exception: What the first of them, in their order, raised; when all have ended.
-        """
+        """Run independent steps side by side, as `JobContext.parallel` does, but in tasks."""
         with self._machinery("parallel"):
             found = await off_loop(partial(self._look_up_all, branches, at_once))
             missing = [branch for branch in branches if branch.name not in found]

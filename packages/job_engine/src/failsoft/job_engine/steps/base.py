@@ -3,10 +3,11 @@
 import json
 import logging
 import random
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
+from itertools import count, islice
+from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
 from failsoft.job_engine.attempt.interrupts import HoldRequested, Interrupt, Suspended
@@ -17,6 +18,7 @@ from failsoft.job_engine.errors import ResultInvalidError
 from failsoft.job_engine.ports.ledger import AttemptLedger
 from failsoft.job_engine.records.job import Claim, StepKind, StepRecord
 from failsoft.job_engine.steps.checks import (
+    check_batches,
     check_branches,
     check_named,
     check_plain,
@@ -32,6 +34,8 @@ from failsoft.job_engine.steps.tx import tx_timeout
 from failsoft.job_engine.steps.waits import WaitSteps
 from failsoft.job_engine.values.annotations import is_async
 from failsoft.job_engine.values.codec import Result, result_of
+
+T = TypeVar("T")
 
 # A deploy may let steps run side by side that ran one after the other, and the reverse.
 _MAY_BE_BRANCH = frozenset({StepKind.RUN, StepKind.BRANCH})
@@ -236,6 +240,16 @@ class ContextBase:
             return translate(value)
         except ResultInvalidError as error:
             raise HoldRequested(ResultInvalidError(f"step {name!r}: {error}")) from error
+
+
+def batches_of(name: str, items: Iterable[T], size: int) -> Iterator[tuple[str, list[T]]]:
+    """Go through batches, each with the name of its step."""
+    check_batches(name, items, size)
+    rest = iter(items)
+    for number in count(1):
+        if not (batch := list(islice(rest, size))):
+            return
+        yield f"{name} {number}", batch
 
 
 def fresh_uuid() -> UUID:

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from itertools import count, islice
 from typing import Any, Literal, ParamSpec, TypeVar, TypeVarTuple, overload
 from uuid import UUID
 
@@ -13,8 +12,8 @@ from failsoft.job_engine.attempt.interrupts import Interrupt
 from failsoft.job_engine.declaration import JobDeclaration
 from failsoft.job_engine.policies.retry import RetryPolicy
 from failsoft.job_engine.records.job import StepKind, StepRecord
-from failsoft.job_engine.steps.base import ContextBase, fresh_random, fresh_uuid
-from failsoft.job_engine.steps.checks import check_batches, check_invoked
+from failsoft.job_engine.steps.base import ContextBase, batches_of, fresh_random, fresh_uuid
+from failsoft.job_engine.steps.checks import check_invoked
 from failsoft.job_engine.steps.once import Verify
 from failsoft.job_engine.steps.parallel import AT_ONCE, Branch, side_by_side
 from failsoft.job_engine.steps.progress import progress_of
@@ -181,7 +180,7 @@ class JobContext(ContextBase):
 
         Args:
             branches: The steps, made by `ctx.branch`; they begin no other steps.
-            at_once: How many run at the same time at the most.
+            at_once: How many run at the same time at most.
 
         Returns:
             Their results, in the order given.
@@ -207,12 +206,7 @@ class JobContext(ContextBase):
             items: What there is to do.
             size: How many items make a batch.
         """
-        check_batches(name, items, size)
-        rest = iter(items)
-        for number in count(1):
-            if not (batch := list(islice(rest, size))):
-                return
-            step = f"{name} {number}"
+        for step, batch in batches_of(name, items, size):
             with self._machinery():
                 found = self._journal.begin(step, {StepKind.RUN})
             if found is None:
@@ -265,7 +259,7 @@ class JobContext(ContextBase):
             name: The event's name, and the step's unless `step` says otherwise.
             payload: The type of what it says; anything JSON can carry where None.
             key: Wait for events sent to this key, not for those sent to this job's id.
-            timeout: How long to wait at the most, from when the wait began.
+            timeout: How long to wait at most, from when the wait began.
             raises: Whether a wait that lasts too long raises; it returns None otherwise.
             step: The step's name, where the job waits for a name more than once.
 
@@ -309,7 +303,7 @@ class JobContext(ContextBase):
         """Tell how far the job has come; `handle.progress()` and `failsoft jobs show` read it.
 
         It may be called as often as one likes, also within a step: it is written once a second
-        at the most, and the last word at the end of a step or of the attempt.
+        at most, and the last word at the end of a step or of the attempt.
 
         Args:
             done: How much is done, in units of your own.

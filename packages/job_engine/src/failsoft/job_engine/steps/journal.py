@@ -100,7 +100,7 @@ class Journal:
             self.ask(name)
 
     def is_stale(self, name: str) -> bool:
-        """Tell whether the process stood still since the last answer."""
+        """Return whether the process stood still since the last answer."""
         return self._clock.steady() - self._answered_at[name] > STALE_ANSWER_SECONDS
 
     def step(self, name: str, kind: StepKind, result: str) -> StepRecord:

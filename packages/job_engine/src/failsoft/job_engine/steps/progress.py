@@ -10,7 +10,7 @@ from failsoft.job_engine.ports.ledger import AttemptLedger
 from failsoft.job_engine.records.job import Claim, Progress
 from failsoft.job_engine.validation import Expect
 
-#: How often progress is written at the most, in seconds.
+#: How often progress is written at most, in seconds.
 WRITE_EVERY = 1.0
 #: The longest note, and the highest number.
 MAX_NOTE_CHARS = 255

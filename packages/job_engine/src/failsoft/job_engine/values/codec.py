@@ -287,5 +287,5 @@ def _depth(value: Any) -> int:
 
 
 def is_model(kind: object) -> bool:
-    """Tell whether it is a class of pydantic models."""
+    """Return whether it is a class of pydantic models."""
     return isinstance(kind, type) and issubclass(kind, BaseModel)

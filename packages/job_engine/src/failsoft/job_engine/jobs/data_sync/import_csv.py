@@ -212,7 +212,7 @@ class _Run:
 
     @property
     def has_begun(self) -> bool:
-        """Tell whether any step ran in this attempt, rather than being met in the ledger."""
+        """Return whether any step ran in this attempt, rather than being met in the ledger."""
         return self._file is not None
 
     def inspect(self) -> Plan:
