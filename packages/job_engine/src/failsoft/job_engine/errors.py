@@ -28,7 +28,7 @@
           JobNotFoundError
           ScheduleNotFoundError
           GroupNotFoundError
-      JobStateError                  the job is not in a state that allows what a person asked for
+      JobStateError                  the job is not in a state that allows the operation
         UniqueKeyHeldError           another job holds the unique key that the retry would have
       MessageRejectedError           a message that is not ours: dropped and counted
       StepError                      a step was used wrongly, or the code changed under the job
@@ -48,7 +48,7 @@
       RetryAfterError                raised by a job: try again after a given time
 
 Every message says what was expected, what was got and what to do. A class's docstring
-is its message where the one who raises it has nothing to add.
+is its message where the raising code has nothing to add.
 """
 
 from datetime import timedelta
@@ -136,7 +136,7 @@ class OfferUncertainError(EngineError):
 
 
 class LedgerError(FailsoftError):
-    """The ledger could not do what was asked."""
+    """The ledger could not carry out a call."""
 
 
 class LedgerUnavailableError(LedgerError):
@@ -222,7 +222,7 @@ class StepError(FailsoftError):
 
 
 class NonDeterministicJobError(StepError):
-    """The job asked for other steps than it recorded; deploy the old code or resolve it by hand."""
+    """The job's steps are not those it recorded; deploy the old code or resolve it by hand."""
 
 
 class StepInDoubtError(StepError):
@@ -282,15 +282,15 @@ class JobExpiredError(JobCancelledError):
 
 
 class ResultTimeoutError(FailsoftError):
-    """The job did not end in time; it goes on, ask again later."""
+    """The job did not end in time; it goes on; call again later."""
 
 
 class NonRetryableError(FailsoftError):
-    """The job asks not to be tried again."""
+    """The job is not to be tried again."""
 
 
 class RetryAfterError(FailsoftError):
-    """The job asks to be tried again after `delay`.
+    """The job is to be tried again after `delay`.
 
     Attributes:
         delay: How long to wait before the next attempt.

@@ -48,7 +48,7 @@ def refuse_cluster(client: Redis, variables: str) -> None:
     Raises:
         ConfigurationError: If it is one; the message names `variables`.
     """
-    # One that is away, or may not be asked, is met again by its first command.
+    # One that is away, or refuses the command, is met again by its first command.
     with suppress(RedisError, OSError):
         facts: Any = client.info("cluster")
         if facts.get("cluster_enabled"):

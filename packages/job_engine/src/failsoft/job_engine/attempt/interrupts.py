@@ -12,7 +12,7 @@ from failsoft.job_engine.records.waits import Wait
 
 
 class Interrupt(BaseException):
-    """End this attempt now; the executor knows what to record, if anything."""
+    """End this attempt now; the executor decides what to record, if anything."""
 
 
 class Suspended(Interrupt):
@@ -42,7 +42,7 @@ class CutOff(Interrupt):
 
 
 class LedgerRefused(Interrupt):
-    """The ledger refused what the attempt asked of it, which is no fault of the job's.
+    """The ledger refused a call of the attempt, which is no fault of the job's.
 
     Attributes:
         cause: What it said.
@@ -54,7 +54,7 @@ class LedgerRefused(Interrupt):
 
 
 class CancelRequested(Interrupt):
-    """Somebody cancelled the job while it ran; no further step begins (I9)."""
+    """The job was cancelled while it ran; no further step begins (I9)."""
 
 
 class Released(Interrupt):

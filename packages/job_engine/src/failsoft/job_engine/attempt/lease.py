@@ -1,4 +1,4 @@
-"""What a running attempt and the one who watches over it share."""
+"""What a running attempt and its lease keeper share."""
 
 import os
 import threading
@@ -62,7 +62,7 @@ class Lease:
 
     @property
     def revoked_by(self) -> type[Interrupt] | None:
-        """Tell by which interrupt the lease was revoked, if it was."""
+        """Return the interrupt by which the lease was revoked, if it was."""
         return self._revoked_by
 
     @property
@@ -90,7 +90,7 @@ class Lease:
         with self._lock:
             self._has_ended = True
 
-    def ask(self) -> None:
+    def calling_ledger(self) -> None:
         """Mark that this thread waits for the ledger: until `answered`, no time of the job's."""
         self._asking.add(threading.get_ident())
 
@@ -105,9 +105,9 @@ class Lease:
             self._excused_until = max(until, self._excused_until)
 
     def revoke(self, interrupt: type[Interrupt], *, immediately: bool = True) -> None:
-        """Tell the attempt to stop; the first reason given stays.
+        """Stop the attempt; the first reason given stays.
 
-        Only a lost lease is worse than to be asked to give the job back at the next step, and
+        Only a lost lease is worse than a request to give the job back at the next step, and
         takes its place.
 
         Args:

@@ -46,7 +46,7 @@ def end_fork(error: BaseException | None) -> NoReturn:
 
 def flush_standard_streams() -> None:
     """Write what was printed, unless it cannot be written in a moment."""
-    # In a thread: a pipe that is not read blocks whoever writes to it.
+    # In a thread: a pipe that is not read blocks the writer.
     flushing = threading.Thread(target=_flush, name="failsoft-flush", daemon=True)
     flushing.start()
     flushing.join(FLUSH_SECONDS)

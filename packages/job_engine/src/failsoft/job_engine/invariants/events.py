@@ -135,7 +135,7 @@ def nothing_after_the_end(history: History) -> Iterator[Finding]:
 
 
 def cancelled_or_finished(history: History) -> Iterator[Finding]:
-    """Find attempts that ended in another way after somebody had asked them to stop."""
+    """Find attempts that ended in another way after a cancel had been requested."""
     request: HistoryEntry | None = None
     for event in history.events:
         if event.kind == CANCEL_REQUEST:

@@ -27,7 +27,7 @@ class SetOff:
 def set_off_by_nothing(pair: SetOff) -> Iterator[Violation]:
     """Find the job of a hook whose job did not fail, or has another hook or none."""
     hook, failed = pair.hook, pair.failed
-    # Whoever was recorded after the hook's job has the id of a failed job that was pruned.
+    # A job that was recorded after the hook's has the id of a failed job that was pruned.
     if hook.id != failure_id(failed.id) or failed.created_at > hook.created_at:
         return
     sequel = read_sequel(failed.sequel)

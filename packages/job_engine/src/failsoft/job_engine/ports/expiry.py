@@ -9,7 +9,7 @@ from failsoft.job_engine.records.new_job import NewJob
 
 
 class ExpiryLedger(Protocol):
-    """What may befall a job that waits and that no attempt has begun."""
+    """What may happen to a job that waits and that no attempt has begun."""
 
     def expired(self, limit: int) -> Sequence[JobRecord]:
         """Return jobs that should have begun by now and have not, the oldest first."""

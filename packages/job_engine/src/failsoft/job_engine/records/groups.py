@@ -34,7 +34,7 @@ class GroupRecord:
     """A group, as the ledger keeps it.
 
     Attributes:
-        sha: SHA-256 of its jobs; tells whether a repeated id means the same group.
+        sha: SHA-256 of its jobs; shows whether a repeated id means the same group.
         when: Which ends let the completion job start.
         completion_id: The completion job.
         completion_field: The field of its payload that takes the `GroupResult`.

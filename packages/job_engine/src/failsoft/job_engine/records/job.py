@@ -19,7 +19,7 @@ class Progress:
 
     Attributes:
         done: How much is done, in units of the job's own.
-        total: How much there is to do; None where nobody knows.
+        total: How much there is to do; None where that is not known.
         note: What it does now.
         at: When the job said so.
     """
@@ -256,8 +256,8 @@ class WorkerRecord:
     Attributes:
         machine: What its process id is unique in: a boot of a kernel and a namespace of it; empty
             where that is not known.
-        birth: When the process began, in the machine's own measure; tells it from a later one
-            with its id.
+        birth: When the process began, in the machine's own measure; a later process
+            with its id has another.
     """
 
     boot_id: str

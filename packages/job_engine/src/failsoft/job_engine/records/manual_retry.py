@@ -27,11 +27,11 @@ _EXPECT = Expect(OptionInvalidError, "retry: ")
 
 @dataclass(frozen=True, slots=True)
 class ManualRetry:
-    """What a person asks for.
+    """A retry that a person requests.
 
     Attributes:
         origin: The job that ended; it stays as it is (I4).
-        actor: Who asked; kept in the new job's first event.
+        actor: Who requested it; kept in the new job's first event.
         reason: Why; kept there, too.
         from_step: Only what was recorded before this step is taken over; None takes all.
         payload: Another payload as JSON; nothing recorded is taken over then.
@@ -58,8 +58,8 @@ class ManualRetry:
     @property
     def id(self) -> str:
         """Return the new job's id: asking for the same again makes no second job."""
-        asked = repr((self.origin, self.from_step, self.payload))
-        return f"r{hashlib.sha256(asked.encode()).hexdigest()[:40]}"
+        request = repr((self.origin, self.from_step, self.payload))
+        return f"r{hashlib.sha256(request.encode()).hexdigest()[:40]}"
 
     @property
     def continues(self) -> bool:
@@ -67,10 +67,10 @@ class ManualRetry:
         return self.from_step is None and self.payload is None
 
     def check(self, origin: JobRecord) -> None:
-        """Refuse a job that this cannot be asked of.
+        """Refuse a job to which this does not apply.
 
         Raises:
-            JobStateError: If the job has not ended; for a mere retry, if it has not failed.
+            JobStateError: If the job has not ended; for a plain retry, if it has not failed.
         """
         if self.continues and origin.state is not JobState.FAILED:
             raise JobStateError(
@@ -87,7 +87,7 @@ class ManualRetry:
         _EXPECT.that(
             not unknown,
             f"another payload with its definition, for the unique key of job {origin.id}",
-            "the payload alone; ask by the job's handle",
+            "the payload alone; retry by the job's handle",
         )
 
     def takes_over(self, step: StepRecord, place: int | None) -> bool:
@@ -118,8 +118,8 @@ class ManualRetry:
     def effects(self, origin: JobRecord) -> str | None:
         """Return the job whose idempotency keys the new job goes on with, if it does.
 
-        What may have taken effect is done again under the key it was done with; what a person
-        wants done anew, or with another payload, is not.
+        What may have taken effect is done again under the key it was done with; what is to
+        be done anew, or with another payload, is not.
         """
         return (origin.effects_of or origin.id) if self.continues else None
 

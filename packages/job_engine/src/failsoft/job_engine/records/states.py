@@ -95,7 +95,7 @@ def permits(transition: Transition, row: Row, guard: Mapping[str, object]) -> bo
     """Decide the compare-and-set of a transition on a row; what the SQL decides in its WHERE.
 
     Args:
-        transition: The transition asked for.
+        transition: The transition requested.
         row: The job as it is.
         guard: The fence's columns as they were seen; `state` besides, for `Fence.SEEN`.
     """

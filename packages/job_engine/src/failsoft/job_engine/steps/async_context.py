@@ -179,7 +179,7 @@ class AsyncJobContext(AsyncBranches):
 
     async def progress(self, done: int, total: int | None = None, note: str = "") -> None:
         """Record how far the job has come, as `JobContext.progress` does."""
-        word = progress_of(done, total, note, self._clock.now())
+        progress = progress_of(done, total, note, self._clock.now())
         with self._interrupts():
-            if self._progress.keep(word):
+            if self._progress.keep(progress):
                 await off_loop(self._progress.write)

@@ -62,7 +62,7 @@ class AsyncDriver:
 
     async def _call_on_loop(self, code: JobCode) -> Any:
         if self._journal.is_stale(code.step):
-            await off_loop(partial(self._journal.ask_if_stale, code.step))
+            await off_loop(partial(self._journal.confirm_if_stale, code.step))
         with self._journal.open(code.step):
             self._lease.check()
             if code.timeout is None:

@@ -51,13 +51,13 @@ class _JobLog(logging.LoggerAdapter[logging.Logger]):
 
 
 class ContextBase:
-    """What every job knows of itself, and how its steps are looked up and recorded.
+    """What every job has of its own, and how its steps are looked up and recorded.
 
     Attributes:
         job_id: The job's id, the same in every attempt and on every engine.
         attempt: 1 for the first execution, one more for each after it.
         queue: The queue the job runs on.
-        log: A logger that knows the job.
+        log: A logger whose records name the job.
         ended_by: The interrupt that ended the attempt, if one did; every later call raises it
             again, so that even `except BaseException` in a job goes no further.
         awaits: Whether steps may be coroutine functions.
@@ -104,7 +104,7 @@ class ContextBase:
         return interrupt
 
     def flush(self) -> None:
-        """Write what was told and not written yet; the executor calls it when the job returns."""
+        """Write progress not written yet; the executor calls it when the job returns."""
         self._progress.write()
 
     def _run(
@@ -232,7 +232,7 @@ class ContextBase:
         if self._journal.begin(name, {StepKind.SLEEP}) is None:
             note = json.dumps(f"until {moment.isoformat()}" if moment else f"for {span}")
             raise Suspended(self._journal.step(name, StepKind.SLEEP, note), span, moment)
-        # A recorded sleep is over: the ledger wakes nobody before the time (rule 12).
+        # A recorded sleep is over: the ledger wakes no job before the time (rule 12).
         self._journal.leave(name)
 
     def _translated(self, name: str, translate: Callable[[Any], Any], value: Any) -> Any:

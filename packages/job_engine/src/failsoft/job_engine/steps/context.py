@@ -214,7 +214,7 @@ class JobContext(ContextBase):
             self._journal.leave(step)
 
     def now(self) -> datetime:
-        """Return the moment at which this was first asked, the same in every attempt."""
+        """Return the moment of the first call, the same in every attempt."""
         return self.run(f"now {self._journal.place}", self._clock.now)
 
     def uuid(self) -> UUID:
@@ -250,7 +250,7 @@ class JobContext(ContextBase):
         raises: bool = False,
         step: str | None = None,
     ) -> T | None:
-        """Wait for an event that somebody sends, holding no worker.
+        """Wait for an event, holding no worker.
 
         An event that was sent before is found too. Each wait takes the oldest event of its
         name that this job has not received.
@@ -300,10 +300,10 @@ class JobContext(ContextBase):
         return result
 
     def progress(self, done: int, total: int | None = None, note: str = "") -> None:
-        """Tell how far the job has come; `handle.progress()` and `failsoft jobs show` read it.
+        """Record how far the job has come; `handle.progress()` and `failsoft jobs show` read it.
 
         It may be called as often as one likes, also within a step: it is written once a second
-        at most, and the last word at the end of a step or of the attempt.
+        at most, and the newest at the end of a step or of the attempt.
 
         Args:
             done: How much is done, in units of your own.
@@ -313,9 +313,9 @@ class JobContext(ContextBase):
         Raises:
             StepError: If `done` is below zero or above `total`, or the note is too long.
         """
-        word = progress_of(done, total, note, self._clock.now())
+        progress = progress_of(done, total, note, self._clock.now())
         with self._machinery():
-            self._progress.tell(word)
+            self._progress.note(progress)
 
     def _perform_branch(self, branch: Branch[Any]) -> StepRecord:
         return self._in_this_thread.drive(self._run_branch(branch))

@@ -47,7 +47,7 @@ class Driver:
 
     def call(self, code: JobCode) -> Any:
         """Call code of the job's own, once."""
-        self._journal.ask_if_stale(code.step)
+        self._journal.confirm_if_stale(code.step)
         timeout = code.timeout
         limited = self._limited(code, timeout) if timeout else self._lease.job_code()
         with self._journal.open(code.step), limited:

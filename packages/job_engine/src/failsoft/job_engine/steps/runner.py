@@ -94,7 +94,7 @@ class StepRunner:
                 if pause is None:
                     raise
             yield from self._wait(pause)
-            yield partial(self._journal.ask, step)
+            yield partial(self._journal.confirm, step)
         raise AssertionError("a count has no end")
 
     def run_once(

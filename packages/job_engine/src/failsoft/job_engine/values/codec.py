@@ -191,7 +191,7 @@ class Result(Generic[R]):
 def encode_freely(value: object) -> str:
     """Return a value that no annotation describes as strict JSON, each part by its own type.
 
-    Who reads it says what it is: a list of models may be read as one again.
+    The reading code says what it is: a list of models may be read as one again.
 
     Raises:
         ResultInvalidError: If JSON cannot carry a part of it or changes one, it nests too deep or

@@ -107,6 +107,6 @@ def _pruned(
                 log_event(pruning_dead_letters(each, count))
                 say(f"{count} dead letters of {each.name} go", "yellow", err=True)
 
-            if count := prune(pruner, each, state, limits, warn=warn, told=tell):
+            if count := prune(pruner, each, state, limits, warn=warn, on_progress=tell):
                 found[str(state)][each.name] = count
     return found

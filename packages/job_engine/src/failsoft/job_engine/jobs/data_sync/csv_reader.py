@@ -69,7 +69,7 @@ class CsvReader:
         """Read every row that is left.
 
         Raises:
-            NonRetryableError: If a row is broken so that its end cannot be told.
+            NonRetryableError: If a row is broken so that its end cannot be found.
         """
         while (record := self._read()) is not None:
             if record.fields or record.problem:

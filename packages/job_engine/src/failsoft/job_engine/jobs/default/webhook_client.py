@@ -30,7 +30,7 @@ class WebhookClient:
         """Post a body; return the status of the reply, a 2xx.
 
         Raises:
-            RetryAfterError: If the receiver asks to be left alone for a while.
+            RetryAfterError: If the receiver requests a pause.
             PeerUnavailableError: If it did not answer, or not now.
             NonRetryableError: If it refused, redirected, or has no public address.
         """
