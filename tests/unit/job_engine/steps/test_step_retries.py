@@ -176,7 +176,7 @@ def test_a_step_may_raise_what_no_generator_can() -> None:
         raise stop
 
     with pytest.raises(StopIteration) as caught:
-        Stage().context().run("next", work)
+        AttemptRunner().context().run("next", work)
 
     assert caught.value is stop
     assert caught.traceback[-1].name == "work"
@@ -189,13 +189,13 @@ def test_an_error_that_a_step_made_of_a_stop_iteration_stays_that_error() -> Non
         raise error from StopIteration()
 
     with pytest.raises(RuntimeError) as caught:
-        Stage().context().run("next", work)
+        AttemptRunner().context().run("next", work)
 
     assert caught.value is error
 
 
 def test_the_traceback_of_a_step_ends_in_the_steps_own_frames() -> None:
     with pytest.raises(ConnectionError) as caught:
-        Stage().context().run("fetch", Flaky(3).work, retry=THREE)
+        AttemptRunner().context().run("fetch", Flaky(3).work, retry=THREE)
 
     assert [frame.name for frame in caught.traceback[-3:]] == ["call", "call", "work"]
