@@ -41,16 +41,20 @@ class CutOff(Interrupt):
     """The ledger did not renew the lease for most of it; the claim is given back later (R18)."""
 
 
-class LedgerRefused(Interrupt):
-    """The ledger refused a call of the attempt, which is no fault of the job's.
+class _WithCause(Interrupt):
+    """An interrupt that an error is the reason for.
 
     Attributes:
-        cause: What it said.
+        cause: The error.
     """
 
     def __init__(self, cause: Exception) -> None:
         super().__init__(str(cause))
         self.cause = cause
+
+
+class LedgerRefused(_WithCause):
+    """The ledger refused a call of the attempt, which is no fault of the job's."""
 
 
 class CancelRequested(Interrupt):
@@ -69,9 +73,5 @@ class StepTimedOut(Interrupt):
     """The time of one step is up; it becomes an error of that step."""
 
 
-class HoldRequested(Interrupt):
+class HoldRequested(_WithCause):
     """The job must wait for a person; going on could repeat or lose work."""
-
-    def __init__(self, cause: Exception) -> None:
-        super().__init__(str(cause))
-        self.cause = cause
