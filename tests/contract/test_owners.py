@@ -71,7 +71,7 @@ def make(request: pytest.FixtureRequest, dramatiq: Callable[[str, str], Dramatiq
 
 def test_the_first_ledger_has_the_namespace_and_the_second_has_not(make: Make) -> None:
     engine = make("shop")
-    assert owner(engine, OURS, "look") is Owner.NOBODY
+    assert owner(engine, OURS, "look") is Owner.NONE
 
     assert owner(engine, OURS) is Owner.OURS
     assert owner(make("shop"), OURS) is Owner.OURS

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from redis.exceptions import ConnectionError as RedisConnectionError
 from sqlalchemy.exc import OperationalError
 
-from failsoft.job_engine.crash_points import CRASH_POINTS, POINTS
+from failsoft.job_engine.crash_points import HOOKS, POINTS
 from failsoft.job_engine.errors import OfferUncertainError
 from tests.servers.processes import wait_until
 
@@ -112,4 +112,4 @@ def arm(folder: Path) -> None:
                 armed.rename(hit)
                 act(point, hit)
 
-    CRASH_POINTS.reached = reached
+    HOOKS.append(reached)

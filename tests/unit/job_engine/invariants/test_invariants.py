@@ -163,7 +163,7 @@ Case = tuple[str, Callable[[], History], Change]
 
 # The events of `handed_over` are dispatch, claim, recover, claim, succeed.
 CASES: dict[Callable[[History], Iterator[Finding]], list[Case]] = {
-    rows.somebody_will_look: [("a job without a time", retried, _row(run_at=None))],
+    rows.has_a_next_look: [("a job without a time", retried, _row(run_at=None))],
     chains.never_offered_while_it_waits: [
         ("a link that was offered", handed_over, _row(waits_for="another")),
         ("a link that will be offered", retried, _row(waits_for="another", epoch=0)),

@@ -297,7 +297,7 @@ def test_who_looked_for_a_job_that_was_pruned_was_told_no_end() -> None:
 
     met = waits.met_from("job", StepRecord("invoke", 0, StepKind.ANSWERED, told, 2))
 
-    assert (met.child_id, met.is_told) == ("child", False)
+    assert (met.child_id, met.has_end) == ("child", False)
 
 
 @pytest.mark.parametrize("result", ["", "[]", "null", "7"])

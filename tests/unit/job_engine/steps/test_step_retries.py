@@ -167,3 +167,35 @@ def test_a_policy_is_no_argument_of_the_step() -> None:
     runner.context().run("fetch", worker.work, 1, 2, retry=THREE)
 
     assert worker.calls == [(1, 2)]
+
+
+def test_a_step_may_raise_what_no_generator_can() -> None:
+    stop = StopIteration("no more")
+
+    def work() -> None:
+        raise stop
+
+    with pytest.raises(StopIteration) as caught:
+        AttemptRunner().context().run("next", work)
+
+    assert caught.value is stop
+    assert caught.traceback[-1].name == "work"
+
+
+def test_an_error_that_a_step_made_of_a_stop_iteration_stays_that_error() -> None:
+    error = RuntimeError("generator raised StopIteration")
+
+    def work() -> None:
+        raise error from StopIteration()
+
+    with pytest.raises(RuntimeError) as caught:
+        AttemptRunner().context().run("next", work)
+
+    assert caught.value is error
+
+
+def test_the_traceback_of_a_step_ends_in_the_steps_own_frames() -> None:
+    with pytest.raises(ConnectionError) as caught:
+        AttemptRunner().context().run("fetch", Flaky(3).work, retry=THREE)
+
+    assert [frame.name for frame in caught.traceback[-3:]] == ["call", "call", "work"]

@@ -372,7 +372,7 @@ def test_the_time_that_the_ledger_was_away_is_no_time_of_the_jobs(watch: Watch) 
 
 def test_an_attempt_that_waits_for_the_ledger_is_not_stopped_for_its_time(watch: Watch) -> None:
     with watch.hold(timeout=timedelta(seconds=5)):
-        watch.lease.ask()
+        watch.lease.calling_ledger()
         waiting = watch.after(timedelta(seconds=6))
         watch.lease.answered()
 

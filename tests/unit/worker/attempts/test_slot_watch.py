@@ -95,7 +95,7 @@ def test_an_attempt_that_waits_for_the_ledger_is_no_lost_slot() -> None:
 
     with floor.watch.slot() as slot:
         slot.move(CLAIM)
-        lease.ask()
+        lease.calling_ledger()
         assert floor.moves_after(timedelta(days=1))
         lease.answered()
         assert not floor.moves_after(PATIENCE)

@@ -25,7 +25,7 @@ from rq.suspension import is_suspended
 from rq.timeouts import BaseDeathPenalty
 from rq.worker import WorkerStatus
 
-from failsoft.job_engine.crash_points import CRASH_POINTS
+from failsoft.job_engine.crash_points import reached
 from failsoft.job_engine.errors import MessageRejectedError
 from failsoft.queue import SafeJob, rq_queue, shared_client
 from failsoft.queue.bounded_replies import ReplyTooLargeError
@@ -246,8 +246,7 @@ class SlotWorker(RegistryWriter):
             # If Redis is away now, only its registries are wrong; the ledger has the state.
             with suppress(RedisError, OSError):
                 self.perform_job(job, self._queue, execution)
-                if CRASH_POINTS.reached is not None:
-                    CRASH_POINTS.reached("ack.after")
+                reached("ack.after")
         except Exception:
             # RQ's bookkeeping failed; the result of this thread is not read.
             logger.exception("RQ could not finish job %s", job.id)
@@ -260,8 +259,7 @@ class SlotWorker(RegistryWriter):
 
     def _process(self, wire: object) -> None:
         self._processor(wire)
-        if CRASH_POINTS.reached is not None:
-            CRASH_POINTS.reached("ack.before")
+        reached("ack.before")
         job_id = _job_id(wire)
         if job_id in self._commanded:
             self._commanded.discard(job_id)

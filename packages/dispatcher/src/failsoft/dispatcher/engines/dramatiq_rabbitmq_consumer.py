@@ -10,7 +10,7 @@ from pika.exceptions import AMQPChannelError, AMQPConnectionError
 
 from failsoft.dispatcher.engines.amqp_errors import QUEUE_MISSING
 from failsoft.dispatcher.engines.dramatiq_messages import MAX_ENVELOPE_BYTES, Envelope
-from failsoft.job_engine.crash_points import CRASH_POINTS
+from failsoft.job_engine.crash_points import reached
 
 # pika has no types, and no public way to bound a body.
 _Assembler: Any = ContentFrameAssembler
@@ -76,12 +76,10 @@ class SafeRabbitmqConsumer(_RabbitmqConsumer):
 
     def ack(self, message: Any) -> None:
         """Acknowledge a message of this very consumer."""
-        if CRASH_POINTS.reached is not None:
-            CRASH_POINTS.reached("ack.before")
+        reached("ack.before")
         if message.consumer is self:
             super().ack(message)
-        if CRASH_POINTS.reached is not None:
-            CRASH_POINTS.reached("ack.after")
+        reached("ack.after")
 
     def nack(self, message: Any) -> None:
         """Acknowledge a message whose actor raised: the ledger has its outcome, no dead letter."""

@@ -23,7 +23,7 @@ from failsoft.dispatcher.engines.dramatiq_messages import (
 )
 from failsoft.dispatcher.engines.namespace_marks import redis_owner
 from failsoft.dispatcher.engines.redis_errors import probe_redis, redis_errors, refusal
-from failsoft.job_engine.crash_points import CRASH_POINTS
+from failsoft.job_engine.crash_points import reached
 from failsoft.job_engine.errors import EngineError
 from failsoft.job_engine.ports.engine import Claiming, EngineHealth, Owner
 from failsoft.queue.cluster import refuse_cluster
@@ -173,12 +173,10 @@ class SafeRedisConsumer(_RedisConsumer):
     def ack(self, message: Any) -> None:
         """Acknowledge a message in Redis."""
         message_id = message.options["redis_message_id"]
-        if CRASH_POINTS.reached is not None:
-            CRASH_POINTS.reached("ack.before")
+        reached("ack.before")
         try:
             self.broker.do_ack(self.queue_name, message_id)
-            if CRASH_POINTS.reached is not None:
-                CRASH_POINTS.reached("ack.after")
+            reached("ack.after")
         except (RedisError, OSError) as error:
             # It is tried again, and stays unacknowledged until then.
             raise ConnectionClosed(error) from None

@@ -39,7 +39,7 @@ def redis_owner(client: Redis, namespace: str, ledger_id: str, claiming: Claimin
         # No right to the key, or it holds something else: the messages' signatures are enough.
         return Owner.UNKNOWN
     if found is None:
-        return Owner.NOBODY
+        return Owner.NONE
     return Owner.OURS if found in (ledger_id, ledger_id.encode()) else Owner.ANOTHER
 
 
@@ -55,7 +55,7 @@ def rabbitmq_owner(connection: Any, namespace: str, ledger_id: str, claiming: Cl
     number = int.from_bytes(hashlib.sha256(ledger_id.encode()).digest()[:7]) + 1
     try:
         if claiming == "look" and _declared(connection, queue, passive=True) == _MISSING:
-            return Owner.NOBODY
+            return Owner.NONE
         if claiming == "take_over":
             _deleted(connection, queue)
         code = _declared(connection, queue, durable=True, arguments={ARGUMENT: number})

@@ -12,7 +12,7 @@ from failsoft.dispatcher.offering.breaker import Breaker, BreakerPolicy
 from failsoft.dispatcher.offering.breakers import Breakers, Due
 from failsoft.dispatcher.offering.owners import Owners, taken
 from failsoft.job_engine.clock import Clock, Deadline
-from failsoft.job_engine.crash_points import CRASH_POINTS
+from failsoft.job_engine.crash_points import reached
 from failsoft.job_engine.errors import (
     ConfigurationError,
     EngineError,
@@ -107,11 +107,9 @@ class EngineSet:
         """
         adapter, caller = self._engines[engine].adapter, self._engines[engine].caller
         try:
-            if CRASH_POINTS.reached is not None:
-                CRASH_POINTS.reached("engine.before")
+            reached("engine.before")
             caller.call(lambda: self._offer(adapter, message, queue, deadline), deadline)
-            if CRASH_POINTS.reached is not None:
-                CRASH_POINTS.reached("engine.after")
+            reached("engine.after")
         except EngineError as error:
             self._note(engine, queue, error)
             raise

@@ -43,8 +43,8 @@ __all__ = [
 CHECKS: tuple[Check, ...] = (
     Check(
         "I1",
-        "a job that is not over has a moment at which somebody looks at it",
-        rows.somebody_will_look,
+        "a job that is not over has a moment at which it is looked at",
+        rows.has_a_next_look,
     ),
     Check(
         "I1",
@@ -88,7 +88,7 @@ CHECKS: tuple[Check, ...] = (
     ),
     Check(
         "I9",
-        "a job asked to stop is cancelled, or had finished",
+        "a job whose cancel was requested is cancelled, or had finished",
         events_invariants.cancelled_or_finished,
     ),
     Check(
@@ -143,6 +143,6 @@ def repeated_keys(jobs: Iterable[JobRecord]) -> Iterator[Violation]:
 
 
 def remembered_otherwise(job_id: str, name: str, key: str, known: str) -> Violation:
-    """Tell of a job that was made under a key that stood for another one, now pruned (I10)."""
+    """Return the violation of a job made under the key of another one, now pruned (I10)."""
     found = f"{name!r} with key {key!r} is job {known}, too, which was pruned"
     return Violation(job_id, "I10", _ONE_KEY_ONE_JOB, found)

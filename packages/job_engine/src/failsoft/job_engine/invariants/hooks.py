@@ -1,7 +1,7 @@
 """What must be true of a job that another's failure has set off.
 
 It is recorded by the transaction in which that one failed. Both may be pruned, so that only what
-is still there can be compared; that there is one at the most, its id and its key say.
+is still there can be compared; that there is one at most, its id and its key say.
 """
 
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ class SetOff:
 def set_off_by_nothing(pair: SetOff) -> Iterator[Violation]:
     """Find the job of a hook whose job did not fail, or has another hook or none."""
     hook, failed = pair.hook, pair.failed
-    # Whoever was recorded after the hook's job has the id of a failed job that was pruned.
+    # A job that was recorded after the hook's has the id of a failed job that was pruned.
     if hook.id != failure_id(failed.id) or failed.created_at > hook.created_at:
         return
     follow_ups = read_follow_ups(failed.follow_ups)

@@ -1,4 +1,4 @@
-"""The ledger as those need it who wait, and those who send what is waited for."""
+"""The ledger as jobs that wait need it, and code that sends what is waited for."""
 
 from typing import Protocol
 
@@ -26,7 +26,7 @@ class WaitLedger(Protocol):
         ...
 
     def send(self, event: SentEvent) -> int:
-        """Keep an event and wake those who wait for it; return how many that were.
+        """Keep an event and wake the jobs that wait for it; return how many those were.
 
         Repeating it is harmless: an id is kept once.
         """

@@ -75,7 +75,7 @@ def follow_ups_from(text: str) -> FollowUps:
 
 
 def counts_in(text: str | None, group_id: str) -> bool:
-    """Tell whether a job's end counts in a group, by what the ledger keeps."""
+    """Return whether a job's end counts in a group, by what the ledger keeps."""
     return text is not None and follow_ups_from(text).group == group_id
 
 

@@ -19,7 +19,7 @@ class Progress:
 
     Attributes:
         done: How much is done, in units of the job's own.
-        total: How much there is to do; None where nobody knows.
+        total: How much there is to do; None where that is not known.
         note: What it does now.
         at: When the job said so.
     """
@@ -82,13 +82,13 @@ class JobRecord:
 
     @property
     def is_unbegun(self) -> bool:
-        """Tell whether the job waits and no attempt has ever claimed it."""
+        """Return whether the job waits and no attempt has ever claimed it."""
         waits = self.state in (JobState.SCHEDULED, JobState.OFFERED)
         return waits and self.started_at is None
 
     @property
     def has_expired(self) -> bool:
-        """Tell whether the job was cancelled because it was not begun in time."""
+        """Return whether the job was cancelled because it was not begun in time."""
         return self.state is JobState.CANCELLED and self.started_at is None and bool(self.error)
 
 
@@ -256,8 +256,8 @@ class WorkerRecord:
     Attributes:
         machine: What its process id is unique in: a boot of a kernel and a namespace of it; empty
             where that is not known.
-        birth: When the process began, in the machine's own measure; tells it from a later one
-            with its id.
+        birth: When the process began, in the machine's own measure; a later process
+            with its id has another.
     """
 
     boot_id: str

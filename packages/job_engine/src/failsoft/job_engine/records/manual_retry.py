@@ -17,7 +17,7 @@ from failsoft.job_engine.records.job import JobRecord, StepKind, StepRecord
 from failsoft.job_engine.records.states import JobState
 from failsoft.job_engine.validation import Expect, check_said
 
-#: How many dead letters one request means at the most.
+#: How many dead letters one request means at most.
 MOST = 10_000
 #: The longest name of a definition, a queue or a step.
 MAX_NAME_CHARS = 128
@@ -27,11 +27,11 @@ _EXPECT = Expect(OptionInvalidError, "retry: ")
 
 @dataclass(frozen=True, slots=True)
 class ManualRetry:
-    """What a person asks for.
+    """A retry that a person requests.
 
     Attributes:
         retry_of: The job that ended; it stays as it is (I4).
-        actor: Who asked; kept in the new job's first event.
+        actor: Who requested it; kept in the new job's first event.
         reason: Why; kept there, too.
         from_step: Only what was recorded before this step is taken over; None takes all.
         payload: Another payload as JSON; nothing recorded is taken over then.
@@ -63,14 +63,14 @@ class ManualRetry:
 
     @property
     def continues(self) -> bool:
-        """Tell whether the new job goes on with the old one's work, side effects included."""
+        """Return whether the new job goes on with the old one's work, side effects included."""
         return self.from_step is None and self.payload is None
 
     def check(self, retried: JobRecord) -> None:
         """Refuse a job that this cannot be asked of.
 
         Raises:
-            JobStateError: If the job has not ended; for a mere retry, if it has not failed.
+            JobStateError: If the job has not ended; for a plain retry, if it has not failed.
         """
         if self.continues and retried.state is not JobState.FAILED:
             raise JobStateError(
@@ -91,7 +91,7 @@ class ManualRetry:
         )
 
     def takes_over(self, step: StepRecord, place: int | None) -> bool:
-        """Tell whether a recorded step is taken over; `place` is that of `from_step`."""
+        """Return whether a recorded step is taken over; `place` is that of `from_step`."""
         return self.payload is None and (place is None or step.seq < place)
 
     def receipts(self, taken: list[StepRecord]) -> list[str]:
@@ -118,8 +118,8 @@ class ManualRetry:
     def idempotency_root(self, retried: JobRecord) -> str | None:
         """Return the job whose idempotency keys the new job goes on with, if it does.
 
-        What may have taken effect is done again under the key it was done with; what a person
-        wants done anew, or with another payload, is not.
+        What may have taken effect is done again under the key it was done with; what is to
+        be done anew, or with another payload, is not.
         """
         return (retried.idempotency_root or retried.id) if self.continues else None
 
@@ -184,5 +184,5 @@ class DeadLetters:
 
 
 def _holds_its_key(job: JobRecord) -> bool:
-    """Tell whether a job holds a unique key as long as it has not ended."""
+    """Return whether a job holds a unique key as long as it has not ended."""
     return job.unique_key is not None and job.unique_scope is UniqueScope.INCOMPLETE

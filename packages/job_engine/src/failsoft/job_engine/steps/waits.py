@@ -42,7 +42,6 @@ class WaitSteps:
     """The steps of one attempt that wait and hold no worker."""
 
     def __init__(self, journal: Journal) -> None:
-        """Wait on behalf of one attempt."""
         self._journal = journal
 
     def event(
@@ -84,8 +83,8 @@ class WaitSteps:
         if found is None or found.kind is StepKind.WAIT:
             step = found or self._journal.step(name, StepKind.WAIT, _note(wait))
             # An event may be there already; a job that is not recorded yet cannot have ended.
-            asks = found is not None or child is None
-            met = self._journal.receive(step, wait) if asks else None
+            may_be_met = found is not None or child is None
+            met = self._journal.receive(step, wait) if may_be_met else None
             if met is None:
                 suspended = Suspended(step, wait.pause, None)
                 suspended.wait, suspended.child = wait, child
@@ -127,7 +126,7 @@ def payload_of(event: str, answer: dict[str, Any], result: Result[Any], *, raise
     """Return what an event says, or None if none came in time.
 
     Raises:
-        EventTimeoutError: None came in time, and the job wants that to be an error.
+        EventTimeoutError: None came in time, and `raises` is set.
     """
     if answer.get("timeout"):
         if raises:

@@ -12,7 +12,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, make_url
 from sqlalchemy.exc import ArgumentError
 from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_exponential
 
-from failsoft.job_engine.crash_points import CRASH_POINTS
+from failsoft.job_engine.crash_points import reached
 from failsoft.job_engine.errors import ConfigurationError
 from failsoft.job_engine.values.redaction import redacted_url, scheme_of
 from failsoft.ledger.database.call_limit import LIMIT, RUNNING, CallLimit
@@ -215,13 +215,13 @@ class Database:
         """
 
         def before() -> None:
-            if CRASH_POINTS.reached is not None and point:
-                CRASH_POINTS.reached(f"{point}.before")
+            if point:
+                reached(f"{point}.before")
 
         def once() -> T:
             result = self._writer.at_once(work, before)
-            if CRASH_POINTS.reached is not None and point:
-                CRASH_POINTS.reached(f"{point}.after")
+            if point:
+                reached(f"{point}.after")
             return result
 
         return self._with_retries(once)
@@ -290,8 +290,8 @@ def _call_is_over(state: RetryCallState) -> bool:
 def _done_in(opened: AbstractContextManager[C], work: Callable[[C], T], point: str) -> T:
     with opened as connection:
         result = work(connection)
-        if CRASH_POINTS.reached is not None and point:
-            CRASH_POINTS.reached(f"{point}.before")
-    if CRASH_POINTS.reached is not None and point:
-        CRASH_POINTS.reached(f"{point}.after")
+        if point:
+            reached(f"{point}.before")
+    if point:
+        reached(f"{point}.after")
     return result

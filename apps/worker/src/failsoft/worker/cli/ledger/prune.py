@@ -110,6 +110,6 @@ def _pruned(
                 log_event(pruning_dead_letters(each, count))
                 say(f"{count} dead letters of {each.name} are deleted", "yellow", err=True)
 
-            if count := prune(pruner, each, state, limits, warn=warn, told=show_progress):
+            if count := prune(pruner, each, state, limits, warn=warn, on_progress=show_progress):
                 found[str(state)][each.name] = count
     return found
