@@ -72,9 +72,9 @@ class MemoryApp:
         tries = TryLog(self.ledger, background=False)
         self.offerer = Offerer(self.ledger, self.engines, keys, tries, **told, budget=BUDGET)
         parts = (self.ledger, self.router, self.offerer)
-        self.dispatcher = Dispatcher(*parts, listener=self.heard)
-        self.rescuer = Rescuer(*parts, listener=self.heard, looks_every=looks_every)
-        self.stager = Stager(*parts, listener=self.heard, rng=random.Random(7))
+        self.dispatcher = Dispatcher(*parts, listener=self.events)
+        self.rescuer = Rescuer(*parts, listener=self.events, looks_every=looks_every)
+        self.stager = Stager(*parts, listener=self.events, rng=random.Random(7))
 
     def dispatch(self, payload: Mail | None = None, **options: Any) -> JobHandle[Any]:
         return self.dispatcher.dispatch(WELCOME, payload or Mail(), **options)
