@@ -1,6 +1,7 @@
 """An import job, its file, its table and its attempts."""
 
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Any
 
 import httpx
@@ -39,7 +40,7 @@ class Bench:
         self.told: list[tuple[float, str]] = []
         transport = httpx.MockTransport(web or Web())
         source = CsvSource(
-            ImportSettings(**{"folder": Path("/")} | settings), self.job.clock, transport
+            ImportSettings(**{"folder": Path(gettempdir())} | settings), self.job.clock, transport
         )
         self.handler = ImportCsv(source, self.tables, lambda _, *told: self.told.append(told))
 

@@ -13,7 +13,6 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     PlainSerializer,
-    PydanticSchemaGenerationError,
     PydanticUserError,
     SecretStr,
     TypeAdapter,
@@ -241,9 +240,10 @@ def result_of_type(declared: Any) -> Result[Any]:
 def _build_result(declared: Any) -> Result[Any]:
     try:
         return Result(declared)
-    except PydanticSchemaGenerationError as error:
+    except PydanticUserError as error:
         raise ResultInvalidError(
-            f"expected a return annotation that pydantic understands, got {declared!r}"
+            f"expected a return annotation that pydantic understands, got {declared!r}: "
+            f"{error.message.partition(chr(10))[0]}"
         ) from error
 
 
