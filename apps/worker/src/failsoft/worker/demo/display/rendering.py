@@ -99,7 +99,7 @@ def _rows(e: Evidence, v: Verdict) -> Sequence[tuple[str, str]]:
         ("jobs resumed by another attempt after their last step", f"{v.resumed_jobs:,}"),
         ("rows imported", f"{v.rows_imported:,} of {v.rows_expected:,}"),
         ("webhooks received", f"{v.webhooks_received_unique:,} of {v.webhooks_expected:,}"),
-        ("of these, again under the same id after a first try was cut off", f"{again:,}"),
+        ("of these, sent again under the same id", f"{again:,}"),
         ("stale messages refused", f"{v.stale_messages_refused:,}"),
         ("from the kill until Dramatiq accepted a job", failover),
         ("new jobs ran on RQ again", "yes" if v.failed_back else "no"),
