@@ -37,9 +37,9 @@ from failsoft.job_engine.jobs.data_sync.table_sink import (
 )
 from failsoft.job_engine.values.redaction import redacted
 from failsoft.ledger.database.call_limit import LIMIT
+from failsoft.ledger.database.inserts import insert_into
 from failsoft.ledger.database.timestamps import Instant, now_us
 from failsoft.ledger.opening import shared_database
-from failsoft.ledger.transitions.statements import insert_into
 
 _TYPES: Mapping[ColumnType, TypeEngine[Any]] = {
     "str": Text(),
