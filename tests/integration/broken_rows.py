@@ -226,7 +226,7 @@ BREAKS: dict[Callable[[SqlLedger], str], tuple[str, str]] = {
     _an_event_without_a_receipt: ("events", waits.RECEIVED),
     _a_receipt_without_its_event: ("events", waits.RECEIVED),
     _a_child_of_nobody: ("invoke", children.INVOKED),
-    _a_parent_told_another_end: ("invoke", children.TOLD),
+    _a_parent_told_another_end: ("invoke", children.OUTCOME),
     _a_child_that_goes_on_for_nobody: ("invoke", children.CANCELLED),
     _an_attempt_in_a_pause: ("pauses", pauses_invariants.NOTHING_BEGINS),
 }
