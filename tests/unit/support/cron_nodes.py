@@ -27,8 +27,8 @@ class CronApp(MemoryApp):
     """An app with crons of any version."""
 
     def cron(self, *definitions: AnyDefinition) -> CronScheduler:
-        told = {"clock": self.clock, "listener": self.events}
-        return CronScheduler(self.ledger, definitions, **told, rng=random.Random(7))
+        shared = {"clock": self.clock, "listener": self.events}
+        return CronScheduler(self.ledger, definitions, **shared, rng=random.Random(7))
 
     @property
     def schedule(self) -> ScheduleRecord:
@@ -45,7 +45,7 @@ class CronApp(MemoryApp):
         return [str((job.run_at or start) - start) for job in self.jobs]
 
     def pass_hours(self, hours: float, crons: Iterable[CronScheduler] = ()) -> None:
-        """Let hours go by while somebody looks every half minute."""
+        """Let hours go by with a look every half minute."""
         for _ in range(int(hours * 120)):
             self.clock.advance(30 * SECOND)
             for each in crons:

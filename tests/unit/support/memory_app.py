@@ -64,13 +64,13 @@ class MemoryApp:
         self.events = EventList()
         self.rq, self.dramatiq = LeakyEngine("rq"), LeakyEngine("dramatiq")
         adapters = {each.name: Engine(each, DirectCaller()) for each in (self.rq, self.dramatiq)}
-        told = {"clock": self.clock, "listener": self.events}
-        self.engines = QuietEngineSet(adapters, policy, **told, rng=random.Random(7))
+        shared = {"clock": self.clock, "listener": self.events}
+        self.engines = QuietEngineSet(adapters, policy, **shared, rng=random.Random(7))
         live = LiveWorkers(self.ledger, self.clock)
         self.router = Router(("rq", "dramatiq"), disabled, self.engines, live)
         keys = KeyRing(self.ledger.signing_keys, self.clock)
         tries = TryLog(self.ledger, background=False)
-        self.offerer = Offerer(self.ledger, self.engines, keys, tries, **told, budget=BUDGET)
+        self.offerer = Offerer(self.ledger, self.engines, keys, tries, **shared, budget=BUDGET)
         parts = (self.ledger, self.router, self.offerer)
         self.dispatcher = Dispatcher(*parts, listener=self.events)
         self.rescuer = Rescuer(*parts, listener=self.events, looks_every=looks_every)

@@ -31,7 +31,7 @@ MINUTE = timedelta(minutes=1)
 
 
 class Pipelined(MemoryEngine):
-    """Takes many offers at once, and refuses those it is told to."""
+    """Takes many offers at once, and refuses those that the test names."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
@@ -113,7 +113,7 @@ def test_what_is_wrong_sinks_nothing_else(hall: Hall) -> None:
     assert hall.ledger.counts() == {JobState.OFFERED: 2}
 
 
-def test_asked_to_raise_it_stores_nothing_of_what_is_wrong_in_part(hall: Hall) -> None:
+def test_with_raise_one_wrong_item_stores_nothing(hall: Hall) -> None:
     with pytest.raises(PayloadInvalidError):
         hall.many([Mail(), cast("Mail", "no mail")], how=Many(on_error="raise", chunk=1))
 
@@ -152,7 +152,7 @@ def test_what_an_engine_refuses_goes_to_the_next(hall: Hall) -> None:
     ]
 
 
-def test_an_engine_that_is_away_is_asked_once(hall: Hall) -> None:
+def test_an_engine_that_is_away_gets_one_offer(hall: Hall) -> None:
     hall.bulk.down()
     hall.dramatiq.down()
 
@@ -199,7 +199,7 @@ def test_what_a_ledger_leaves_undone_half_way_is_swept_up(hall: Hall) -> None:
     assert len(hall.offered(hall.dramatiq)) == 2
 
 
-def test_progress_is_told_after_each_chunk(hall: Hall) -> None:
+def test_progress_is_reported_after_each_chunk(hall: Hall) -> None:
     done: list[int] = []
 
     hall.many(mails(5), how=Many(chunk=2, progress=done.append))
@@ -217,6 +217,6 @@ def test_bad_ways_are_refused(wrong: dict[str, Any]) -> None:
         Many(**wrong)
 
 
-def test_nobody_waits_for_the_pickup_of_many(hall: Hall) -> None:
+def test_many_dispatches_cannot_wait_for_pickups(hall: Hall) -> None:
     with pytest.raises(OptionInvalidError, match="confirm"):
         hall.many(mails(1), confirm="pickup")

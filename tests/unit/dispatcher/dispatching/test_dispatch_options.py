@@ -240,7 +240,7 @@ def test_a_dispatch_that_waits_for_the_pickup_returns_when_the_job_is_claimed() 
     assert handle.dispatched.state is JobState.RUNNING
 
 
-def test_a_job_that_nobody_picks_up_is_handed_over_by_the_dispatch_itself() -> None:
+def test_a_job_that_is_not_picked_up_is_handed_over_by_the_dispatch_itself() -> None:
     app = MemoryApp()
     app.dramatiq.meanwhile = lambda deadline: app.work(app.dramatiq)
 
@@ -251,7 +251,7 @@ def test_a_job_that_nobody_picks_up_is_handed_over_by_the_dispatch_itself() -> N
     assert sum(app.clock.slept) == pytest.approx(3, abs=0.5)
 
 
-def test_a_job_that_nobody_picks_up_anywhere_is_left_to_the_rescuers() -> None:
+def test_a_job_that_is_not_picked_up_anywhere_is_left_to_the_rescuers() -> None:
     app = MemoryApp()
 
     handle = app.dispatch(confirm="pickup", pickup=timedelta(seconds=3))
@@ -263,7 +263,7 @@ def test_a_job_that_nobody_picks_up_anywhere_is_left_to_the_rescuers() -> None:
 
 def test_a_job_that_was_cancelled_while_its_pickup_was_awaited_is_not_handed_over() -> None:
     app = MemoryApp()
-    app.rq.meanwhile = lambda deadline: app.ledger.cancel("job-1", "somebody")
+    app.rq.meanwhile = lambda deadline: app.ledger.cancel("job-1", "ada")
 
     handle = app.dispatch(confirm="pickup", job_id="job-1")
 

@@ -57,7 +57,7 @@ def test_an_accepted_offer_is_explained_in_one_try() -> None:
     assert app.tries(handle.id) == [("rq", 1, "offer", "accepted")]
 
 
-def test_a_dispatch_is_told_once() -> None:
+def test_a_dispatch_emits_one_event() -> None:
     app = MemoryApp()
 
     handle = app.dispatch()
@@ -134,7 +134,7 @@ def test_an_engine_that_failed_is_passed_over_by_the_next_dispatch() -> None:
     ]
 
 
-def test_a_change_of_engine_is_told_once() -> None:
+def test_a_change_of_engine_emits_one_event() -> None:
     app = MemoryApp()
     app.rq.down()
 
@@ -218,7 +218,7 @@ def test_an_engine_without_live_workers_is_passed_over() -> None:
     assert ("rq", 1, "workers", "skipped") in app.tries(handle.id)
 
 
-def test_a_job_with_a_delay_waits_and_no_engine_hears_of_it() -> None:
+def test_a_job_with_a_delay_waits_and_is_offered_to_no_engine() -> None:
     app = MemoryApp()
 
     handle = app.dispatch(delay=timedelta(hours=1))

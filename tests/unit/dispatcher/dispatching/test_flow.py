@@ -110,9 +110,9 @@ def test_a_group_starts_at_once_and_its_completion_when_it_is_over() -> None:
 
     over = group.wait()
     assert (over.total, over.ended, over.succeeded, over.failed) == (3, 3, 2, 1)
-    told = GroupResult.model_validate_json(done.job().payload)
-    assert told == over.result
-    assert told.job_ids == group.job_ids
+    given = GroupResult.model_validate_json(done.job().payload)
+    assert given == over.result
+    assert given.job_ids == group.job_ids
     app.end(done.id, "2")
     assert done.result() == 2
 

@@ -75,16 +75,16 @@ BAD: dict[str, Callable[[Dispatcher], object]] = {
 }
 
 
-@pytest.mark.parametrize("told", BAD)
-def test_what_makes_no_sense_is_refused_and_nothing_recorded(told: str) -> None:
+@pytest.mark.parametrize("expected", BAD)
+def test_what_makes_no_sense_is_refused_and_nothing_recorded(expected: str) -> None:
     app = FlowApp()
 
-    with pytest.raises(OptionInvalidError, match=told):
-        BAD[told](app.dispatcher)
+    with pytest.raises(OptionInvalidError, match=expected):
+        BAD[expected](app.dispatcher)
 
     assert not app.ledger.list_jobs()
 
 
 def test_a_group_that_is_not_there() -> None:
-    with pytest.raises(GroupNotFoundError, match="'nobody'"):
-        FlowApp().ledger.group("nobody")
+    with pytest.raises(GroupNotFoundError, match="'unknown'"):
+        FlowApp().ledger.group("unknown")

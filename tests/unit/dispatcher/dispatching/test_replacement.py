@@ -1,4 +1,4 @@
-"""`on_duplicate="replace"`: the last dispatch of a job that nobody has begun wins."""
+"""`on_duplicate="replace"`: the last dispatch of a job that no attempt has begun wins."""
 
 from datetime import timedelta
 

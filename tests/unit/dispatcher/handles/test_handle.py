@@ -38,7 +38,7 @@ def dispatched(app: MemoryApp) -> tuple[JobHandle[Receipt], Claim]:
     return handle, claim
 
 
-def test_a_handle_tells_the_state_as_it_is_now() -> None:
+def test_a_handle_returns_the_present_state() -> None:
     app = MemoryApp()
     handle = app.dispatch()
     assert handle.status() is JobState.OFFERED
@@ -83,7 +83,7 @@ def test_a_result_is_waited_for_so_long_and_no_longer() -> None:
     assert max(app.clock.slept) <= 0.25
 
 
-def test_a_result_that_is_not_there_may_be_asked_for_without_waiting() -> None:
+def test_a_result_that_is_not_there_may_be_read_without_waiting() -> None:
     app = MemoryApp()
 
     with pytest.raises(ResultTimeoutError):
@@ -129,7 +129,7 @@ def test_a_job_that_waits_is_cancelled_at_once() -> None:
     assert handle.status() is JobState.CANCELLED
 
 
-def test_a_job_that_runs_is_asked_to_stop() -> None:
+def test_a_job_that_runs_is_requested_to_stop() -> None:
     app = MemoryApp()
     handle, _ = dispatched(app)
 

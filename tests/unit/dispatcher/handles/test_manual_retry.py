@@ -142,7 +142,7 @@ def test_a_handle_is_found_by_the_id() -> None:
     with pytest.raises(JobNotFoundError, match=r"a job of definition 'welcome'.*'count'"):
         app.dispatcher.handle(define(lambda ctx: None), handle.id)
     with pytest.raises(JobNotFoundError):
-        app.dispatcher.handle(COUNT, "nobody")
+        app.dispatcher.handle(COUNT, "unknown")
 
 
 def test_a_dispatch_to_a_paused_queue_waits_until_it_is_resumed() -> None:

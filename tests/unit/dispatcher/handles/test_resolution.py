@@ -38,7 +38,7 @@ def test_a_job_that_goes_on_is_offered_at_the_next_look() -> None:
     app = MemoryApp()
     handle = held(app)
 
-    handle.resume(reason="the bank knows nothing", actor="ada")
+    handle.resume(reason="the bank has no record", actor="ada")
     app.stager.tick()
 
     assert handle.status() is JobState.OFFERED

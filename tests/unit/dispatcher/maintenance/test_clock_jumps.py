@@ -119,7 +119,7 @@ def test_a_clock_that_stays_where_it_was_set_is_believed_and_makes_up_for_nothin
     assert scene.silent_for() <= SECOND
 
 
-def test_a_clock_that_was_behind_floods_nobody_when_it_is_right_again() -> None:
+def test_a_clock_that_was_behind_causes_no_flood_when_it_is_right_again() -> None:
     scene = Jumping()
     scene.seconds(3, scene.cron(missed="all"))
     scene.set(-DAY)
@@ -221,7 +221,7 @@ def test_a_job_expires_by_a_clock_that_stays() -> None:
     assert handle.job().state is JobState.CANCELLED
 
 
-def test_what_is_mended_is_told_once() -> None:
+def test_what_is_mended_is_reported_once() -> None:
     scene = Jumping()
     scene.app.workers()
     scene.set(DAY)

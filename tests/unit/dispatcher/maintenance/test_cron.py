@@ -1,4 +1,4 @@
-"""The cron stager fires each tick once, whoever looks; what is missed goes by the policy."""
+"""The cron scheduler fires each tick once; the policy decides about missed ones."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,7 +17,7 @@ from tests.unit.support.attempts import Mail, define
 from tests.unit.support.cron_nodes import DAY, HOUR, HOURLY, SECOND, CronApp, scheduled
 
 
-def test_each_tick_is_fired_once_whoever_looks() -> None:
+def test_each_tick_is_fired_once_by_any_number_of_schedulers() -> None:
     nodes = CronApp()
     crons = [nodes.cron(scheduled(HOURLY)) for _ in range(3)]
 

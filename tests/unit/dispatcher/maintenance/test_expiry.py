@@ -1,4 +1,4 @@
-"""`expires_at` and `expires_in`: a job that nobody began in time is not begun any more."""
+"""`expires_at` and `expires_in`: a job that no attempt began in time is not begun any more."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,7 +19,7 @@ def app() -> MemoryApp:
     return app
 
 
-def test_what_expired_in_the_queue_is_cancelled_and_told(app: MemoryApp) -> None:
+def test_what_expired_in_the_queue_is_cancelled_with_an_event(app: MemoryApp) -> None:
     handle = app.dispatch(expires_in=MINUTE)
     app.clock.advance(MINUTE)
 

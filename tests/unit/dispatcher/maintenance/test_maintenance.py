@@ -55,7 +55,7 @@ def test_it_stops_when_the_worker_does() -> None:
     assert app.ledger.counts() == {JobState.OFFERED: BATCH, JobState.SCHEDULED: 5}
 
 
-def test_a_ledger_that_is_away_is_told() -> None:
+def test_a_ledger_that_is_away_raises() -> None:
     app = MemoryApp()
     app.ledger.down()
 

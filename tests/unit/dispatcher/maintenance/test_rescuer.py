@@ -45,7 +45,7 @@ def test_a_running_job_whose_lease_was_lost_goes_on_with_the_other_engine() -> N
     assert not app.ledger.renew([claim])
 
 
-def test_a_recovery_is_told() -> None:
+def test_a_recovery_emits_an_event() -> None:
     app = MemoryApp()
     handle, _ = app.running(lease=LEASE)
 
@@ -135,8 +135,8 @@ def test_what_a_dead_worker_had_is_handed_over_in_one_look_however_long_its_leas
     app.rescuer.tick()
 
     assert {(each.job().epoch, each.job().crashes) for each in handles} == {(2, 1)}
-    told = [event.detail["reason"] for event in app.events if event.kind == "job.recover"]
-    assert told == ["worker died"] * 16
+    reasons = [event.detail["reason"] for event in app.events if event.kind == "job.recover"]
+    assert reasons == ["worker died"] * 16
 
 
 def test_a_job_that_kills_its_workers_fails_however_soon_they_are_known_dead() -> None:
@@ -231,10 +231,10 @@ def test_what_a_ledger_that_went_away_left_undone_is_done_at_the_next_look() -> 
     app = MemoryApp()
     app.workers()
     handles = [app.running(lease=LEASE)[0] for _ in range(3)]
-    offer, asked = app.ledger.offer, iter([True, False])
+    offer, answers = app.ledger.offer, iter([True, False])
 
     def goes_away(seen: JobRecord, plan: OfferPlan) -> JobRecord | None:
-        if not next(asked, True):
+        if not next(answers, True):
             raise LedgerUnavailableError
         return offer(seen, plan)
 

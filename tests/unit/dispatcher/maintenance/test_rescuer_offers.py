@@ -1,4 +1,4 @@
-"""The rescuer and offers that nobody claimed: what is lost, and what merely waits."""
+"""The rescuer and offers without a claim: what is lost, and what merely waits."""
 
 from datetime import timedelta
 

@@ -31,7 +31,7 @@ def test_an_offer_that_waits_very_long_is_left_alone_all_the_same() -> None:
     assert handle.job().epoch == 1
 
 
-def test_an_engine_that_cannot_tell_what_it_has_gets_it_again_now_and_then() -> None:
+def test_an_engine_that_cannot_look_up_a_message_gets_it_again_now_and_then() -> None:
     app = MemoryApp()
     app.workers()
     handle = app.dispatch()
@@ -56,7 +56,7 @@ def test_a_long_queue_is_looked_at_less_and_less_often() -> None:
     assert spans == [PICKUP, 2 * PICKUP, 4 * PICKUP]
 
 
-def test_patience_with_a_long_queue_ends_when_nobody_serves_it_any_more() -> None:
+def test_patience_with_a_long_queue_ends_when_no_worker_serves_it_any_more() -> None:
     app = MemoryApp()
     app.workers()
     handle = app.dispatch()

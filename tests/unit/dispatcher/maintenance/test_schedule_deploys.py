@@ -27,7 +27,7 @@ def test_a_new_spec_takes_over_and_the_old_version_beside_it_fires_no_more() -> 
     assert nodes.events.kinds.count("schedule.declare") == 2
 
 
-def test_a_rollback_takes_over_when_nobody_declares_the_newer_spec() -> None:
+def test_a_rollback_takes_over_when_no_process_declares_the_newer_spec() -> None:
     nodes = CronApp()
     old, new = scheduled(HOURLY), scheduled(Every(2 * HOUR))
     nodes.cron(old).tick()
@@ -77,7 +77,7 @@ def test_a_schedule_whose_definition_is_gone_is_an_orphan_and_stands_still() -> 
     assert not nodes.dispatcher.schedules().get("other").is_orphaned
 
 
-def test_nobody_is_an_orphan_while_a_process_declares_it() -> None:
+def test_a_spec_is_no_orphan_while_a_process_declares_it() -> None:
     nodes = CronApp()
     cron = nodes.cron(scheduled(HOURLY))
 

@@ -124,7 +124,7 @@ def test_a_job_that_another_scheduler_took_meanwhile_is_left_to_it() -> None:
     assert len(app.offered(app.rq)) == 2
 
 
-def test_a_ledger_that_is_away_is_told() -> None:
+def test_a_ledger_that_is_away_raises() -> None:
     app = MemoryApp()
     app.ledger.down()
 

@@ -58,7 +58,7 @@ def test_a_failed_offer_opens_the_breaker_and_is_raised() -> None:
     assert not app.engines.breaker("dramatiq").is_open
 
 
-def test_a_change_is_told_once_with_its_reason() -> None:
+def test_a_change_emits_one_event_with_its_reason() -> None:
     app = MemoryApp()
     app.rq.down(EngineUnavailableError("connection refused"))
 
@@ -80,7 +80,7 @@ def test_what_no_engine_takes_goes_to_the_ledger() -> None:
     assert [event.detail["to"] for event in app.events] == ["dramatiq", "the ledger"]
 
 
-def test_an_engine_that_is_well_again_gets_offers_again_and_that_is_told_once() -> None:
+def test_a_healthy_engine_gets_offers_again_with_one_event() -> None:
     app = MemoryApp()
     app.engines.failed("rq", "timed out")
 
@@ -154,7 +154,7 @@ def test_an_open_breaker_is_watched_until_it_closes() -> None:
     assert closed.wait(PATIENCE)
 
 
-def test_nobody_watches_while_all_is_well() -> None:
+def test_no_thread_probes_while_every_breaker_is_closed() -> None:
     before = set(threading.enumerate())
     engines = EngineSet(
         {"rq": Engine(MemoryEngine("rq"), DirectCaller())},
@@ -175,7 +175,7 @@ def test_a_message_for_an_engine_that_is_not_there_is_a_mistake_of_the_caller() 
         app.engines.offer("kafka", Message(1, "a", 1, "k", "m"), DEFAULT, Deadline(app.clock, 1))
 
 
-def test_nobody_watches_for_a_set_that_was_closed() -> None:
+def test_no_thread_probes_for_a_set_that_was_closed() -> None:
     def threads() -> set[str]:
         names = {"failsoft-prober", "failsoft-shut"}
         return names & {thread.name for thread in threading.enumerate()}

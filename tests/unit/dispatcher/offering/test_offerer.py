@@ -64,7 +64,7 @@ def test_a_job_that_no_engine_takes_is_parked_with_the_last_reason() -> None:
     assert app.ledger.events("job-1")[-1].detail == {"reason": "memory alarm"}
 
 
-def test_a_job_that_somebody_moved_meanwhile_is_left_to_them() -> None:
+def test_a_job_that_was_moved_meanwhile_is_left_alone() -> None:
     app = MemoryApp()
     app.rq.down()
     job = recorded(app)
@@ -79,7 +79,7 @@ def test_a_job_that_was_cancelled_meanwhile_is_not_parked() -> None:
     app = MemoryApp()
     app.rq.down()
     job = recorded(app)
-    app.ledger.cancel("job-1", "somebody")
+    app.ledger.cancel("job-1", "ada")
 
     assert carry(app, job) == job
     assert app.ledger.get("job-1").state is JobState.CANCELLED
@@ -100,7 +100,7 @@ def test_each_engine_gets_its_share_of_the_time() -> None:
     assert shares == [pytest.approx(0.5), pytest.approx(0.5)]
 
 
-def test_a_hand_over_is_told_with_its_reason() -> None:
+def test_a_hand_over_emits_an_event_with_its_reason() -> None:
     app = MemoryApp()
     app.rq.down(EngineUnavailableError("connection refused"))
 

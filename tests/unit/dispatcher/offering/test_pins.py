@@ -88,7 +88,7 @@ def test_a_running_job_of_anothers_engine_is_charged_nothing(crashes: int) -> No
 
 
 @pytest.mark.parametrize("offered", [True, False])
-def test_batches_of_them_keep_nobody_waiting(*, offered: bool) -> None:
+def test_batches_of_them_delay_no_other_job(*, offered: bool) -> None:
     app = MemoryApp()
     app.workers()
     for n in range(2 * BATCH):

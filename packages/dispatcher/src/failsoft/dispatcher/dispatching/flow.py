@@ -39,6 +39,8 @@ CHUNK = 500
 
 Completion = JobDefinition[GroupResult, Any] | AnyLink[Any]
 
+_expect = Expect(OptionInvalidError).value
+
 # Room for what is added to it: the place of a job, or `-completion`.
 _FLOW_ID = re.compile(r"[A-Za-z0-9_-]{1,48}")
 
@@ -256,8 +258,3 @@ def _is_same(job: NewJob, record: JobRecord) -> bool:
 
 def _then(job: NewJob | JobRecord) -> NextJob | None:
     return None if job.follow_ups is None else follow_ups_from(job.follow_ups).then
-
-
-def _expect(met: object, expected: str, got: object) -> None:
-    if not met:
-        raise OptionInvalidError(f"expected {expected}, got {got!r}")

@@ -22,12 +22,15 @@ from failsoft.job_engine.policies.uniqueness import (
     unknown_fields,
 )
 from failsoft.job_engine.records.new_job import NewJob
-from failsoft.job_engine.validation import Expect, shown
+from failsoft.job_engine.validation import Expect
 from failsoft.job_engine.values.canonical import digest
 from failsoft.job_engine.values.codec import MAX_PAYLOAD_BYTES, encode_payload
 
 #: The options that determine which dispatches are the same.
 IDENTITIES = ("unique", "debounce", "throttle")
+
+_EXPECT = Expect(OptionInvalidError)
+_expect = _EXPECT.that
 
 OnDuplicate = Literal["return_existing", "raise", "replace"]
 
@@ -115,9 +118,14 @@ def _limits(definition: AnyDefinition, payload: BaseModel, options: DispatchOpti
     concurrency = options.get("concurrency", definition.concurrency)
     rate_limit = options.get("rate_limit", definition.rate_limit)
     for limit in (concurrency, rate_limit):
-        unknown = "" if limit is None else unknown_fields(limit.by, type(payload))
-        _expect(not unknown, unknown.partition(", got ")[0], unknown.partition(", got ")[2])
+        if limit is not None:
+            _check_fields(limit.by, payload)
     return limits_of(definition.name, payload, concurrency, rate_limit)
+
+
+def _check_fields(by: tuple[str, ...], payload: BaseModel) -> None:
+    if unknown := unknown_fields(by, type(payload)):
+        raise OptionInvalidError(f"expected {unknown}")
 
 
 def identity_of(definition: AnyDefinition, options: DispatchOptions) -> Identity | None:
@@ -142,8 +150,7 @@ def on_duplicate(definition: AnyDefinition, options: DispatchOptions) -> OnDupli
 def _with_identity(
     new: NewJob, identity: Identity, payload: BaseModel, options: DispatchOptions
 ) -> NewJob:
-    unknown = unknown_fields(identity.by, type(payload))
-    _expect(not unknown, unknown.partition(", got ")[0], unknown.partition(", got ")[2])
+    _check_fields(identity.by, payload)
     kind = type(identity).__name__.lower()
     if isinstance(identity, Throttle):
         _expect(options.get("on_duplicate") != "replace", f"no replace with a {kind}", "replace")
@@ -203,9 +210,9 @@ def _check_expiry(options: DispatchOptions, now: datetime) -> None:
     expires = moment if span is None else now + span
     if expires is None:
         return
-    _expect(expires > now, "an expires_at in the future", expires)
+    _EXPECT.value(expires > now, "an expires_at in the future", expires)
     begins = options.get("run_at") or now + options.get("delay", timedelta(0))
-    _expect(expires > begins, f"an expiry after the job's time, {begins}", expires)
+    _EXPECT.value(expires > begins, f"an expiry after the job's time, {begins}", expires)
 
 
 def _check_choices(options: DispatchOptions) -> None:
@@ -213,8 +220,3 @@ def _check_choices(options: DispatchOptions) -> None:
     if options.get("session") is not None:
         _expect(confirm != "pickup", "no confirm='pickup' before the session commits", "it")
         _expect(duplicate != "replace", "no on_duplicate='replace' with a session", "it")
-
-
-def _expect(met: bool, expected: str, got: object) -> None:
-    text = got if isinstance(got, str) else shown(got)
-    Expect(OptionInvalidError).that(met, expected, text)
