@@ -80,7 +80,7 @@ DEPLOYMENTS = (
 def deployment(request: pytest.FixtureRequest) -> EngineDeployment:
     """One engine and one ledger, with a worker of the engine at work."""
     engine, ledger = request.param
-    shared: SharedDeployment = request.getfixturevalue(f"{ledger}_building")
+    shared: SharedDeployment = request.getfixturevalue(f"{ledger}_shared")
     shared.start_worker(engine)
     shared.check()
     return EngineDeployment(shared, engine)
