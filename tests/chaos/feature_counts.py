@@ -19,10 +19,10 @@ from tests.chaos.workload.definitions import (
     one_each,
     two_at_once,
 )
-from tests.chaos.workload.effect_log import Line
 from tests.chaos.workload.handlers import CANCELLED, FAILED, INVOKED, NOTHING, SLEEP, WAITS
 from tests.chaos.workload.operations import OK, UNIQUE
 from tests.chaos.workload.requests import Many, Within
+from tests.deployments.effect_log import Line
 
 Met = Callable[[Case], bool]
 #: The name of an operation of a process that `system/preforking_dispatcher.py` forked.

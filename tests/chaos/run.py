@@ -37,8 +37,8 @@ from tests.chaos.system.topology import Topology
 from tests.chaos.workload.app_transactions import orders_in
 from tests.chaos.workload.business_table import effects_in
 from tests.chaos.workload.definitions import SCHEDULED
-from tests.chaos.workload.effect_log import now, read
 from tests.chaos.workload.operations import BROKEN, operations
+from tests.deployments.effect_log import EffectLog, now
 from tests.servers.processes import PATIENCE
 
 T = TypeVar("T")
@@ -196,7 +196,7 @@ def _gather(topology: Topology) -> Evidence:
     return gather(
         histories,
         asked,
-        read(topology.effect_log),
+        EffectLog(topology.effect_log).lines(),
         effects=effects_in(topology.servers.database),
         schedules=ledger.schedules()[1],
         freezes=topology.freezes,

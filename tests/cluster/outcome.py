@@ -92,7 +92,7 @@ def assert_kept(deployment: Deployment, may_repeat: Collection[str] = ()) -> Non
 def at_work(deployment: Deployment, since: float, until: float) -> set[str]:
     """The jobs of which a step began or ended in a stretch of time."""
     lines = deployment.effect_log.lines()
-    return {line.job_id for line in lines if since <= line.at * MICROSECOND <= until}
+    return {line.job_id for line in lines if since <= line.wall * MICROSECOND <= until}
 
 
 def outcome(
@@ -109,7 +109,7 @@ def outcome(
     """
     deployment = load.deployment
     accepted = [at for at, _ in load.accepted]
-    begun = [line.at * MICROSECOND for line in deployment.effect_log.begun()]
+    begun = [line.wall * MICROSECOND for line in deployment.effect_log.begun()]
     times = Counter((line.job_id, line.step) for line in deployment.effect_log.begun())
     return Outcome(
         misfortune,

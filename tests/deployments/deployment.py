@@ -18,7 +18,7 @@ from failsoft.job_engine.records.job import WorkerRecord
 from failsoft.job_engine.telemetry import Event
 from failsoft.worker.configuration.settings import load_settings
 from failsoft.worker.wiring import App, build
-from tests.deployments.effect_log import ENGINE, FILE, EventLog
+from tests.deployments.effect_log import ENGINE, FILE, EffectLog
 from tests.jobs.scripted import Script
 from tests.servers.processes import PATIENCE, Process, Processes, wait_until
 
@@ -78,7 +78,7 @@ class Deployment:
 
     def __init__(self, processes: Processes) -> None:
         self.processes = processes
-        self.effect_log = EventLog(Path(os.environ[FILE]))
+        self.effect_log = EffectLog(Path(os.environ[FILE]))
         self.events: list[Event] = []
         self.app: App = build(load_settings(), self.events.append)
         self.handles: list[JobHandle[int]] = []

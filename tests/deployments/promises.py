@@ -66,7 +66,7 @@ def assert_finished_steps_stayed_finished(
     late = [
         line
         for line in deployment.effect_log.begun(handle.id)
-        if line.step in recorded and line.at > recorded[line.step]
+        if line.step in recorded and line.wall > recorded[line.step]
     ]
     assert {line.pid for line in late} <= {*frozen}, f"a finished step began again: {late}"
     attempts = [line.attempt for line in late]

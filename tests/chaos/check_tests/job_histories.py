@@ -19,9 +19,9 @@ from tests.chaos.check_tests.sound_history import SECOND, event, instant
 from tests.chaos.history.evidence import Case, Evidence, gather
 from tests.chaos.history.timeline import RIGHT, STEADY, Timeline, marked
 from tests.chaos.workload.business_table import Effect
-from tests.chaos.workload.effect_log import ANSWERED, BEGIN, END, Line
 from tests.chaos.workload.operations import OK, Operation
 from tests.chaos.workload.script import Script
+from tests.deployments.effect_log import ANSWERED, BEGUN, ENDED, Line
 
 ENDS = {JobState.SUCCEEDED: "succeed", JobState.FAILED: "fail", JobState.CANCELLED: "stop"}
 ERROR = ErrorRecord("tests.chaos.workload.steps.ScriptedError", "step-1")
@@ -77,7 +77,7 @@ class Story:
     def begins(self, *moments: float, step: str = "step-1") -> "Story":
         """Let its step begin, and end at once."""
         for moment in moments:
-            self.lines += [self._line(phase, step, moment) for phase in (BEGIN, END)]
+            self.lines += [self._line(phase, step, moment) for phase in (BEGUN, ENDED)]
         return self
 
     def meets(self, step: str, what: str, moment: float) -> "Story":

@@ -17,9 +17,9 @@ from failsoft.job_engine.records.states import JobState
 from tests.chaos.faults.schedule import Fired
 from tests.chaos.history.evidence import Case, Evidence, gather
 from tests.chaos.history.timeline import EPOCH
-from tests.chaos.workload.effect_log import BEGIN, END, Line
 from tests.chaos.workload.operations import DISPATCH, OK, Operation
 from tests.chaos.workload.script import Script
+from tests.deployments.effect_log import BEGUN, ENDED, Line
 
 JOB, LABEL = "job-1", "dispatcher-1-1-1"
 SECOND = 1_000_000
@@ -74,11 +74,11 @@ STEPS = (
 #: The process of each worker.
 WORKERS = {"worker-1": "rq-threads", "worker-2": "dramatiq-threads"}
 LINES = (
-    line(BEGIN, "step-1", 1, 2.1),
-    line(END, "step-1", 1, 2.5),
-    line(BEGIN, "step-2", 1, 2.7),
-    line(BEGIN, "step-2", 2, 6.0),
-    line(END, "step-2", 2, 6.5),
+    line(BEGUN, "step-1", 1, 2.1),
+    line(ENDED, "step-1", 1, 2.5),
+    line(BEGUN, "step-2", 1, 2.7),
+    line(BEGUN, "step-2", 2, 6.0),
+    line(ENDED, "step-2", 2, 6.5),
 )
 OPERATIONS = (
     operation(DISPATCH, 0.5, 1.5, answer={"created": True}),

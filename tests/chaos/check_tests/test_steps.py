@@ -25,11 +25,11 @@ from tests.chaos.promises import ends as of_ends
 from tests.chaos.promises import steps as of_steps
 from tests.chaos.promises.checks import OF_EACH_JOB
 from tests.chaos.system.restarted_process import Freeze
-from tests.chaos.workload.effect_log import BEGIN, END, Line
 from tests.chaos.workload.operations import CANCEL
+from tests.deployments.effect_log import BEGUN, ENDED, Line
 
 Check = Callable[[Case], Iterator[Violation]]
-LATE_BEGIN = line(BEGIN, "step-2", 1, 4.5)
+LATE_BEGIN = line(BEGUN, "step-2", 1, 4.5)
 
 
 @pytest.mark.parametrize("check", OF_EACH_JOB)
@@ -40,20 +40,20 @@ def test_what_is_right_passes(check: Check) -> None:
 @pytest.mark.parametrize(
     ("check", "more"),
     [
-        (of_steps.ran_under_its_claim, [line(BEGIN, "step-1", 3, 6.8)]),
-        (of_steps.ran_under_its_claim, [line(BEGIN, "step-1", 2, 6.8, engine="rq")]),
-        (of_steps.ran_under_its_claim, [line(BEGIN, "step-1", 2, 4.9)]),
-        (of_steps.one_run_each, [line(BEGIN, "step-2", 2, 6.1)]),
-        (of_steps.one_run_each, [line(BEGIN, "step-3", 2, 6.1, pid=77)]),
-        (of_steps.finished_stay_finished, [line(BEGIN, "step-1", 2, 5.5)]),
-        (of_steps.finished_stay_finished, [line(BEGIN, "step-2", 1, 8.9)]),
-        (of_steps.nothing_begins_without_authority, [line(BEGIN, "step-3", 1, 6.5)]),
-        (of_steps.nothing_begins_without_authority, [line(BEGIN, "step-3", 2, 9.5)]),
+        (of_steps.ran_under_its_claim, [line(BEGUN, "step-1", 3, 6.8)]),
+        (of_steps.ran_under_its_claim, [line(BEGUN, "step-1", 2, 6.8, engine="rq")]),
+        (of_steps.ran_under_its_claim, [line(BEGUN, "step-1", 2, 4.9)]),
+        (of_steps.one_run_each, [line(BEGUN, "step-2", 2, 6.1)]),
+        (of_steps.one_run_each, [line(BEGUN, "step-3", 2, 6.1, pid=77)]),
+        (of_steps.finished_stay_finished, [line(BEGUN, "step-1", 2, 5.5)]),
+        (of_steps.finished_stay_finished, [line(BEGUN, "step-2", 1, 8.9)]),
+        (of_steps.nothing_begins_without_authority, [line(BEGUN, "step-3", 1, 6.5)]),
+        (of_steps.nothing_begins_without_authority, [line(BEGUN, "step-3", 2, 9.5)]),
         (
             of_steps.nothing_begins_without_authority,
-            [LATE_BEGIN, line(BEGIN, "step-3", 1, 4.6)],
+            [LATE_BEGIN, line(BEGUN, "step-3", 1, 4.6)],
         ),
-        (of_steps.effects_are_bounded, [line(BEGIN, "step-1", 2, 5.5)]),
+        (of_steps.effects_are_bounded, [line(BEGUN, "step-1", 2, 5.5)]),
     ],
 )
 def test_a_step_that_should_not_have_begun_is_found(check: Check, more: Sequence[Line]) -> None:
@@ -73,7 +73,7 @@ def test_one_late_step_of_an_attempt_that_lost_its_authority_is_let_pass() -> No
 
 
 def test_a_step_that_is_very_late_is_let_pass_only_for_a_process_that_was_frozen() -> None:
-    lines = [*LINES[:2], line(BEGIN, "step-2", 1, 9.0), *LINES[3:]]
+    lines = [*LINES[:2], line(BEGUN, "step-2", 1, 9.0), *LINES[3:]]
     frozen = [Freeze("rq-threads", 3 * SECOND, 8 * SECOND)]
     another = [Freeze("rq-children", 3 * SECOND, 8 * SECOND)]
 
@@ -115,7 +115,7 @@ def test_a_cancel_that_came_too_late_forbids_nothing() -> None:
 
 
 def test_the_end_of_a_step_proves_it_only_for_its_own_attempt() -> None:
-    by_another = [*LINES[:1], line(END, "step-1", 2, 2.5), *LINES[2:]]
+    by_another = [*LINES[:1], line(ENDED, "step-1", 2, 2.5), *LINES[2:]]
 
     assert list(of_steps.recorded_was_done(case(by_another)))
 
@@ -131,7 +131,7 @@ def test_a_once_step_that_began_twice_is_found_unless_it_was_verified() -> None:
 
 def test_a_verified_step_may_be_recorded_by_who_found_it_done() -> None:
     found = [STEPS[0], replace(STEPS[1], kind=StepKind.ONCE)]
-    done_by_the_first = [*LINES[:3], line(END, "step-2", 1, 3.9)]
+    done_by_the_first = [*LINES[:3], line(ENDED, "step-2", 1, 3.9)]
 
     for verified in (False, True):
         script = SCRIPT.model_copy(update={"once_at": 2, "verified": verified})

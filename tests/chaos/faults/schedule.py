@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from random import Random
 
 from tests.chaos.faults.nemesis import Nemesis
-from tests.chaos.workload.effect_log import now
+from tests.deployments.effect_log import now
 
 #: How long a lane keeps quiet between two strikes, in seconds.
 SHORTEST_GAP, LONGEST_GAP = 0.3, 2.5

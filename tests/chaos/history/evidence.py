@@ -23,9 +23,9 @@ from tests.chaos.history.timeline import FOR_EVER, STEADY, Timeline, mark_of
 from tests.chaos.system.restarted_process import Freeze
 from tests.chaos.workload.business_table import Effect
 from tests.chaos.workload.definitions import SCHEDULED, UNASKED, hook
-from tests.chaos.workload.effect_log import ANSWERED, BEGIN, Line
 from tests.chaos.workload.operations import Operation
 from tests.chaos.workload.script import Script, script_of_hook
+from tests.deployments.effect_log import ANSWERED, BEGUN, Line
 
 #: The kinds of steps that do something.
 WORK = frozenset({StepKind.RUN, StepKind.BRANCH, StepKind.ONCE})
@@ -108,7 +108,7 @@ class Case:
 
     @property
     def begun(self) -> list[Line]:
-        return [line for line in self.lines if line.phase == BEGIN]
+        return [line for line in self.lines if line.phase == BEGUN]
 
     @property
     def moments(self) -> list[Moment]:

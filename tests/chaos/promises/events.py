@@ -6,10 +6,10 @@ from datetime import timedelta
 from failsoft.job_engine.invariants import Violation
 from tests.chaos.history.evidence import Case
 from tests.chaos.history.timeline import TICK
-from tests.chaos.workload.effect_log import END, Line
 from tests.chaos.workload.handlers import NOTHING, WAIT, WAITS
 from tests.chaos.workload.operations import OK, SEND
 from tests.chaos.workload.script import step_name
+from tests.deployments.effect_log import ENDED, Line
 
 WAIT_US = WAIT // timedelta(microseconds=1)
 
@@ -57,7 +57,7 @@ def _met(case: Case) -> Mapping[str, list[Line]]:
 def _begins_to_wait(case: Case) -> int:
     """Return the earliest moment: the end of the step before the waits."""
     before = step_name(case.script.waits_after)
-    ends = (line.at for line in case.lines if line.phase == END and line.step == before)
+    ends = (line.at for line in case.lines if line.phase == ENDED and line.step == before)
     return min(ends, default=case.created_at)
 
 

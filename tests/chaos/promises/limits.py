@@ -13,7 +13,7 @@ from tests.chaos.history.evidence import Case, Evidence
 from tests.chaos.history.timeline import TICK
 from tests.chaos.promises.steps import is_late
 from tests.chaos.workload.definitions import LIMITED, two_at_once
-from tests.chaos.workload.effect_log import END, Line
+from tests.deployments.effect_log import ENDED, Line
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,4 +66,4 @@ def _bodies(case: Case) -> Iterator[Body]:
 
 def _end_of(case: Case, begun: Line) -> int:
     same = (each for each in case.lines if (each.step, each.attempt) == (begun.step, begun.attempt))
-    return next((each.at for each in same if each.phase == END), case.ended_at)
+    return next((each.at for each in same if each.phase == ENDED), case.ended_at)

@@ -22,8 +22,8 @@ from failsoft.job_engine.records.states import (
 )
 from tests.chaos.history.evidence import Case
 from tests.chaos.history.timeline import TICK
-from tests.chaos.workload.effect_log import END, Line
 from tests.chaos.workload.operations import CANCEL, OK
+from tests.deployments.effect_log import ENDED, Line
 
 #: How late a body may run after its answer without asking again: about a second (rule 8), with as
 #: much again for a machine that is busy, in microseconds.
@@ -121,7 +121,7 @@ def recorded_was_done(case: Case) -> Iterator[Violation]:
         done = [
             line
             for line in case.lines
-            if line.phase == END
+            if line.phase == ENDED
             and line.step == step.name
             and (by_anybody or _epoch(case, line) == step.epoch)
         ]

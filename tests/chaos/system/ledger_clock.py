@@ -8,7 +8,7 @@ from failsoft.job_engine.errors import LedgerUnavailableError
 from failsoft.ledger.database.database import Database
 from tests.chaos.history.timeline import RIGHT, Leap, marked
 from tests.chaos.system.skew import Skew
-from tests.chaos.workload.effect_log import now
+from tests.deployments.effect_log import now
 from tests.servers.postgresql.database_clock import DatabaseClock
 from tests.servers.processes import PATIENCE, wait_until
 

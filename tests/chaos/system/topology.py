@@ -19,8 +19,8 @@ from failsoft.ledger import SqlLedger
 from tests.chaos.system.dispatcher_process import ORDERS, Orders
 from tests.chaos.system.restarted_process import Actor, Freeze
 from tests.chaos.system.servers import DATABASE, Servers
-from tests.chaos.workload.effect_log import ACTOR, ENGINE, FILE
 from tests.chaos.workload.queues import CHILDREN, THREADS
+from tests.deployments.effect_log import ACTOR, ENGINE, FILE
 from tests.servers.processes import PATIENCE, wait_until
 from tests.servers.proxy import TcpProxy
 
@@ -61,7 +61,7 @@ class Topology:
     def __init__(self, servers: Servers, seed: str, rate: float) -> None:
         self.servers = servers
         self.folder = servers.folder
-        self.effect_log = self.folder / "witness.jsonl"
+        self.effect_log = self.folder / "effects.jsonl"
         self.started = monotonic()
         self._seed = seed
         self._rate = rate

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.chaos.workload.effect_log import append, now, records
+from tests.deployments.effect_log import append, now, records
 
 INVOKE = "invoke"
 #: How an operation ended: done, certainly not done, or nobody knows.

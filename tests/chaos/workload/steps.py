@@ -8,8 +8,8 @@ from sqlalchemy import Connection
 from failsoft.job_engine import NOT_DONE
 from failsoft.job_engine.steps.once import NotDone
 from tests.chaos.workload.business_table import add_effect
-from tests.chaos.workload.effect_log import ANSWERED, BEGIN, END, has_ended, note
 from tests.chaos.workload.script import Script, step_name
+from tests.deployments.effect_log import ANSWERED, BEGUN, ENDED, has_ended, note
 
 
 class ScriptedError(Exception):
@@ -26,10 +26,10 @@ class Steps:
 
     def run(self, number: int) -> int:
         """Take the time it takes, and raise if the script says so."""
-        note(BEGIN, self.job_id, step_name(number), self.attempt)
+        note(BEGUN, self.job_id, step_name(number), self.attempt)
         threading.Event().wait(self.script.paces[number - 1])
         self._raise_by_script(number)
-        note(END, self.job_id, step_name(number), self.attempt)
+        note(ENDED, self.job_id, step_name(number), self.attempt)
         return number
 
     def verified(self, number: int) -> int | NotDone:

@@ -95,7 +95,7 @@ def test_a_worker_that_lost_its_ledger_stops_by_itself_and_its_job_goes_on(
     deployment.wait_for_ends()
 
     ended = {
-        (line.engine, line.step) for line in deployment.effect_log.lines() if line.what == ENDED
+        (line.engine, line.step) for line in deployment.effect_log.lines() if line.phase == ENDED
     }
     assert ended == {("rq", "step-1"), ("dramatiq", "step-2"), ("dramatiq", "step-3")}
     assert_promises_kept(deployment)

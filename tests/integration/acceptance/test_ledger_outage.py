@@ -105,5 +105,5 @@ def test_a_dispatch_while_the_ledger_is_away_raises_and_sends_nothing(
 
 def has_ended(deployment: Deployment, job_id: str, step: str) -> bool:
     return any(
-        (line.what, line.step) == (ENDED, step) for line in deployment.effect_log.lines(job_id)
+        (line.phase, line.step) == (ENDED, step) for line in deployment.effect_log.lines(job_id)
     )

@@ -1,11 +1,11 @@
-"""What the code of every job is made of: steps whose work is witnessed and takes its time."""
+"""What the code of every job is made of: steps whose work is logged and takes its time."""
 
 from pydantic import BaseModel
 
 from failsoft.job_engine.records.groups import GroupResult
 from failsoft.job_engine.steps.context import JobContext
 from tests.simulation.fault_rates import FaultRates
-from tests.simulation.jobs.effect_log import EventLog
+from tests.simulation.jobs.effect_log import EffectLog
 from tests.simulation.scheduler import TaskScheduler
 
 #: How long a piece of work takes, in seconds.
@@ -38,7 +38,7 @@ class Bodies:
     """
 
     def __init__(self, scheduler: TaskScheduler, faults: FaultRates) -> None:
-        self.effect_log = EventLog(scheduler)
+        self.effect_log = EffectLog(scheduler)
         self._scheduler = scheduler
         self._faults = faults
 

@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from tests.simulation.scheduler import TaskScheduler
 
 
-class EventLog:
+class EffectLog:
     """Sees what the jobs do, and when, on the one clock that is right.
 
     Attributes:
