@@ -7,10 +7,11 @@ import pytest
 from pydantic import BaseModel
 
 from failsoft.dispatcher import JobHandle
-from failsoft.job_engine.errors import FailsoftError, ScheduleNotFoundError
+from failsoft.job_engine import FailsoftError, JobState
+from failsoft.job_engine.errors import ScheduleNotFoundError
 from failsoft.job_engine.records.error_record import ErrorRecord
 from failsoft.job_engine.records.job import Conclusion
-from failsoft.job_engine.records.states import FAIL, HOLD, JobState
+from failsoft.job_engine.records.states import FAIL, HOLD
 from tests.unit.bad_input.refusals import (
     NO_SPANS,
     NO_TEXT,

@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from failsoft.dispatcher import DispatchRequest, Many
+from failsoft.dispatcher import DispatchOptions, DispatchRequest, Many
 from failsoft.dispatcher.options.checks import CHECKS, OPTIONAL
-from failsoft.dispatcher.options.options import DispatchOptions
 from failsoft.job_engine import Concurrency, Debounce, RateLimit, Throttle, Unique, declare_job
 from failsoft.job_engine.errors import DispatchError, PayloadInvalidError
 from failsoft.job_engine.values.codec import MAX_DEPTH

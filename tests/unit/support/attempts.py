@@ -9,16 +9,11 @@ from typing import Any
 from pydantic import BaseModel
 from tenacity import wait_fixed
 
+from failsoft.job_engine import Catalogue, Executor, JobContext, JobState, RetryPolicy, job
 from failsoft.job_engine.attempt.lease import Lease
-from failsoft.job_engine.definitions.catalogue import Catalogue
-from failsoft.job_engine.definitions.decorators import job
 from failsoft.job_engine.definitions.definition import AnyDefinition
-from failsoft.job_engine.executor import Executor
-from failsoft.job_engine.policies.retry import RetryPolicy
 from failsoft.job_engine.records.job import Claim, JobRecord, Ticket
 from failsoft.job_engine.records.new_job import NewJob, OfferPlan
-from failsoft.job_engine.records.states import JobState
-from failsoft.job_engine.steps.context import JobContext
 from failsoft.job_engine.telemetry import Event
 from failsoft.testing import FrozenClock, MemoryLedger
 

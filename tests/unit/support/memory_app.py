@@ -6,8 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
-from failsoft.dispatcher.dispatcher import Dispatcher
-from failsoft.dispatcher.handles.job import JobHandle
+from failsoft.dispatcher import Dispatcher, JobHandle
 from failsoft.dispatcher.maintenance.rescuer import Rescuer
 from failsoft.dispatcher.maintenance.stager import Stager
 from failsoft.dispatcher.offering.bounded_caller import DirectCaller
@@ -16,8 +15,9 @@ from failsoft.dispatcher.offering.engines import Engine, EngineSet
 from failsoft.dispatcher.offering.offerer import Offerer
 from failsoft.dispatcher.offering.router import LiveWorkers, Router
 from failsoft.dispatcher.offering.try_log import TryLog
+from failsoft.job_engine import QueueProfile
 from failsoft.job_engine.clock import Clock, Deadline
-from failsoft.job_engine.policies.queue import DEFAULT, QueueProfile
+from failsoft.job_engine.policies.queue import DEFAULT
 from failsoft.job_engine.records.job import Claim, Conclusion, JobRecord, Ticket, WorkerRecord
 from failsoft.job_engine.records.message import KeyRing, Message
 from failsoft.job_engine.records.states import SUCCEED

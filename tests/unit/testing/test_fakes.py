@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from failsoft.job_engine import JobState
 from failsoft.job_engine.clock import Deadline
 from failsoft.job_engine.errors import (
     EngineUnavailableError,
@@ -15,7 +16,6 @@ from failsoft.job_engine.errors import (
 from failsoft.job_engine.policies.queue import DEFAULT
 from failsoft.job_engine.records.message import Message
 from failsoft.job_engine.records.new_job import NewJob, OfferPlan
-from failsoft.job_engine.records.states import JobState
 from failsoft.testing import FrozenClock, MemoryEngine, MemoryLedger
 from tests.unit.support.attempts import HOUR, AttemptRunner
 

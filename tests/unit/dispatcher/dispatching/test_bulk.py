@@ -9,7 +9,7 @@ import pytest
 from failsoft.dispatcher import DispatchOutcome, DispatchRequest, Many
 from failsoft.dispatcher.offering.bounded_caller import DirectCaller
 from failsoft.dispatcher.offering.engines import Engine
-from failsoft.job_engine import Unique
+from failsoft.job_engine import JobState, QueueProfile, Unique
 from failsoft.job_engine.clock import Deadline
 from failsoft.job_engine.errors import (
     DuplicateDispatchError,
@@ -20,9 +20,8 @@ from failsoft.job_engine.errors import (
     OptionInvalidError,
     PayloadInvalidError,
 )
-from failsoft.job_engine.policies.queue import DEFAULT, QueueProfile
+from failsoft.job_engine.policies.queue import DEFAULT
 from failsoft.job_engine.records.message import Message
-from failsoft.job_engine.records.states import JobState
 from failsoft.testing import MemoryEngine
 from tests.unit.support.attempts import Mail
 from tests.unit.support.memory_app import WELCOME, MemoryApp

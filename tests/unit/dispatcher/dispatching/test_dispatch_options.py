@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from failsoft.job_engine import JobState
 from failsoft.job_engine.errors import (
     DispatchError,
     DuplicateDispatchError,
@@ -15,7 +16,7 @@ from failsoft.job_engine.errors import (
     PayloadTooLargeError,
 )
 from failsoft.job_engine.records.job import Conclusion
-from failsoft.job_engine.records.states import FAIL, JobState
+from failsoft.job_engine.records.states import FAIL
 from failsoft.job_engine.values.codec import MAX_PAYLOAD_BYTES
 from tests.unit.support.attempts import Mail, define
 from tests.unit.support.memory_app import MemoryApp

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from failsoft.job_engine import JobState
 from failsoft.job_engine.clock import Deadline
 from failsoft.job_engine.errors import (
     EngineUnavailableError,
@@ -11,7 +12,6 @@ from failsoft.job_engine.errors import (
     OfferRefusedError,
     OfferUncertainError,
 )
-from failsoft.job_engine.records.states import JobState
 from tests.unit.support.attempts import Mail
 from tests.unit.support.memory_app import MemoryApp
 

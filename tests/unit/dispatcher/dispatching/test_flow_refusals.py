@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from failsoft.dispatcher.dispatcher import Dispatcher
+from failsoft.dispatcher import Dispatcher
 from failsoft.job_engine import Link
 from failsoft.job_engine.errors import (
     DuplicateDispatchError,

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
+from failsoft.job_engine import JobState
 from failsoft.job_engine.errors import IdempotencyConflictError
-from failsoft.job_engine.records.states import JobState
 from tests.unit.support.attempts import Mail, define
 from tests.unit.support.memory_app import MemoryApp
 

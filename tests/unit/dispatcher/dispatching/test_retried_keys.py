@@ -6,9 +6,8 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from failsoft.dispatcher.handles.job import JobHandle
-from failsoft.job_engine import Throttle, Unique
-from failsoft.job_engine.definitions.decorators import declare_job
+from failsoft.dispatcher import JobHandle
+from failsoft.job_engine import Throttle, Unique, declare_job
 from failsoft.job_engine.definitions.definition import AnyDefinition
 from failsoft.job_engine.errors import OptionInvalidError, UniqueKeyHeldError
 from failsoft.job_engine.records.error_record import ErrorRecord

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from pydantic import BaseModel
 
-from failsoft.dispatcher.handles.job import JobHandle
-from failsoft.job_engine.definitions.decorators import declare_job
+from failsoft.dispatcher import JobHandle
+from failsoft.job_engine import JobState, declare_job
 from failsoft.job_engine.errors import (
     JobCancelledError,
     JobFailedError,
@@ -15,7 +15,7 @@ from failsoft.job_engine.errors import (
 )
 from failsoft.job_engine.records.error_record import ErrorRecord
 from failsoft.job_engine.records.job import CancelOutcome, Claim, Conclusion
-from failsoft.job_engine.records.states import FAIL, JobState
+from failsoft.job_engine.records.states import FAIL
 from tests.unit.support.attempts import RETRY, Mail
 from tests.unit.support.memory_app import MemoryApp
 

@@ -5,10 +5,9 @@ from typing import Any
 
 import pytest
 
-from failsoft.dispatcher.handles.job import JobHandle
-from failsoft.job_engine import JobContext
+from failsoft.dispatcher import JobHandle
+from failsoft.job_engine import JobContext, JobState, declare_job
 from failsoft.job_engine.attempt.lease import Lease
-from failsoft.job_engine.definitions.decorators import declare_job
 from failsoft.job_engine.errors import (
     JobNotFoundError,
     JobStateError,
@@ -19,7 +18,7 @@ from failsoft.job_engine.records.error_record import ErrorRecord
 from failsoft.job_engine.records.job import Conclusion
 from failsoft.job_engine.records.manual_retry import DeadLetters
 from failsoft.job_engine.records.pauses import Pause
-from failsoft.job_engine.records.states import FAIL, JobState
+from failsoft.job_engine.records.states import FAIL
 from failsoft.testing.ledger_suite.control.retries import failed as failed_with_steps
 from tests.unit.support.attempts import Mail, define
 from tests.unit.support.memory_app import MemoryApp

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from failsoft.dispatcher.handles.job import JobHandle
-from failsoft.job_engine.definitions.decorators import declare_job
+from failsoft.dispatcher import JobHandle
+from failsoft.job_engine import JobState, declare_job
 from failsoft.job_engine.errors import (
     JobFailedError,
     JobStateError,
@@ -16,7 +16,7 @@ from failsoft.job_engine.errors import (
 from failsoft.job_engine.records.error_record import ErrorRecord
 from failsoft.job_engine.records.job import Conclusion, StepKind, StepRecord
 from failsoft.job_engine.records.resolution import json_text
-from failsoft.job_engine.records.states import HOLD, SUCCEED, JobState
+from failsoft.job_engine.records.states import HOLD, SUCCEED
 from tests.unit.support.attempts import Mail
 from tests.unit.support.memory_app import MemoryApp
 

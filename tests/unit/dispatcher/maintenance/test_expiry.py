@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from failsoft.job_engine import JobState
 from failsoft.job_engine.errors import JobExpiredError, OptionInvalidError
-from failsoft.job_engine.records.states import JobState
 from tests.unit.support.memory_app import MemoryApp
 
 MINUTE = timedelta(minutes=1)

@@ -6,8 +6,8 @@ import pytest
 
 from failsoft.dispatcher.maintenance.maintenance import Maintenance
 from failsoft.dispatcher.maintenance.stager import BATCH
+from failsoft.job_engine import JobState
 from failsoft.job_engine.errors import LedgerUnavailableError
-from failsoft.job_engine.records.states import JobState
 from tests.unit.support.memory_app import MemoryApp
 
 HOUR = timedelta(hours=1)

@@ -5,12 +5,12 @@ from datetime import timedelta
 
 import pytest
 
+from failsoft.job_engine import JobState
 from failsoft.job_engine.errors import LedgerUnavailableError
 from failsoft.job_engine.outcome import MAX_CRASHES
 from failsoft.job_engine.policies.queue import DEFAULT
 from failsoft.job_engine.records.job import JobRecord, WorkerRecord
 from failsoft.job_engine.records.new_job import NewJob, OfferPlan
-from failsoft.job_engine.records.states import JobState
 from tests.unit.support.memory_app import MemoryApp
 
 LEASE = timedelta(seconds=60)

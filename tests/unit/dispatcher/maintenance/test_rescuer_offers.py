@@ -8,9 +8,8 @@ from failsoft.dispatcher.maintenance.rescuer import (
     SHORT_PATIENCE,
 )
 from failsoft.dispatcher.maintenance.token_bucket import TokenBucket
-from failsoft.job_engine.policies.queue import QueueProfile, declare_queue
+from failsoft.job_engine import JobState, QueueProfile, declare_queue
 from failsoft.job_engine.records.new_job import NewJob, OfferPlan
-from failsoft.job_engine.records.states import JobState
 from tests.unit.support.attempts import Mail, define
 from tests.unit.support.memory_app import MemoryApp
 from tests.unit.support.missed_offers import A_LITTLE, PICKUP, lose_the_offer, miss_the_pickup

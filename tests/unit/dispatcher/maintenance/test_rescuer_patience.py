@@ -2,7 +2,7 @@
 
 from failsoft.dispatcher.maintenance.missed_pickup import LOOKS_PER_OFFER
 from failsoft.dispatcher.maintenance.rescuer import SHORT_PATIENCE
-from failsoft.job_engine.records.states import JobState
+from failsoft.job_engine import JobState
 from tests.unit.support.memory_app import MemoryApp
 from tests.unit.support.missed_offers import A_LITTLE, PICKUP, miss_the_pickup
 

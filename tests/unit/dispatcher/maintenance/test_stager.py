@@ -5,9 +5,10 @@ from datetime import timedelta
 import pytest
 
 from failsoft.dispatcher.maintenance.stager import BATCH
+from failsoft.job_engine import JobState
 from failsoft.job_engine.errors import LedgerUnavailableError
 from failsoft.job_engine.records.job import Conclusion
-from failsoft.job_engine.records.states import RETRY, JobState
+from failsoft.job_engine.records.states import RETRY
 from tests.unit.support.memory_app import MemoryApp
 
 HOUR = timedelta(hours=1)

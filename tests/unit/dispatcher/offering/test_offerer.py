@@ -4,12 +4,12 @@ from datetime import timedelta
 
 import pytest
 
+from failsoft.job_engine import JobState
 from failsoft.job_engine.clock import Deadline
 from failsoft.job_engine.errors import EngineUnavailableError, OfferRefusedError
 from failsoft.job_engine.policies.queue import DEFAULT
 from failsoft.job_engine.records.job import JobRecord
 from failsoft.job_engine.records.new_job import NewJob, OfferPlan
-from failsoft.job_engine.records.states import JobState
 from tests.unit.support.attempts import HOUR
 from tests.unit.support.memory_app import BUDGET, MemoryApp
 

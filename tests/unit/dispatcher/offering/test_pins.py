@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 
 from failsoft.dispatcher.maintenance.rescuer import BATCH
+from failsoft.job_engine import JobState
 from failsoft.job_engine.errors import OptionInvalidError
 from failsoft.job_engine.outcome import MAX_CRASHES
 from failsoft.job_engine.policies.queue import DEFAULT
@@ -16,7 +17,6 @@ from failsoft.job_engine.records.error_record import ErrorRecord
 from failsoft.job_engine.records.job import JobRecord, Ticket
 from failsoft.job_engine.records.manual_retry import ManualRetry
 from failsoft.job_engine.records.new_job import NewJob, OfferPlan
-from failsoft.job_engine.records.states import JobState
 from tests.unit.support.memory_app import MemoryApp
 
 pytestmark = pytest.mark.fault("F40")

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from failsoft.dispatcher.offering.breaker import RELAPSE
+from failsoft.job_engine import QueueProfile
 from failsoft.job_engine.clock import Deadline
 from failsoft.job_engine.errors import (
     ConfigurationError,
@@ -13,7 +14,7 @@ from failsoft.job_engine.errors import (
     EngineUnavailableError,
     OfferRefusedError,
 )
-from failsoft.job_engine.policies.queue import DEFAULT, QueueProfile
+from failsoft.job_engine.policies.queue import DEFAULT
 from failsoft.job_engine.records.message import KeyRing
 from tests.unit.support.memory_app import MemoryApp
 

@@ -3,8 +3,8 @@
 from datetime import timedelta
 
 from failsoft.dispatcher.offering.breaker import BreakerPolicy
+from failsoft.job_engine import JobState
 from failsoft.job_engine.records.engine_switch import DisabledEngine
-from failsoft.job_engine.records.states import JobState
 from tests.unit.support.memory_app import MemoryApp
 
 SECOND = timedelta(seconds=1)

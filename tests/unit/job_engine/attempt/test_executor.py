@@ -6,13 +6,11 @@ from typing import Any
 
 import pytest
 
+from failsoft.job_engine import JobContext, JobState, NonRetryableError, declare_job
 from failsoft.job_engine.attempt.interrupts import Fenced
 from failsoft.job_engine.attempt.lease import Lease
-from failsoft.job_engine.definitions.decorators import declare_job
-from failsoft.job_engine.errors import NonRetryableError
 from failsoft.job_engine.records.job import Conclusion
-from failsoft.job_engine.records.states import CRASH, JobState
-from failsoft.job_engine.steps.context import JobContext
+from failsoft.job_engine.records.states import CRASH
 from tests.unit.support.attempts import RETRY, AttemptRunner, Mail
 
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from failsoft.job_engine import outcome
+from failsoft.job_engine import NonRetryableError, RetryPolicy, outcome
 from failsoft.job_engine.attempt.interrupts import (
     CancelRequested,
     Fenced,
@@ -14,11 +14,7 @@ from failsoft.job_engine.attempt.interrupts import (
     Suspended,
     TimedOut,
 )
-from failsoft.job_engine.errors import (
-    NonDeterministicJobError,
-    NonRetryableError,
-)
-from failsoft.job_engine.policies.retry import RetryPolicy
+from failsoft.job_engine.errors import NonDeterministicJobError
 from failsoft.job_engine.records.job import Claim, StepKind, StepRecord
 from failsoft.job_engine.records.states import (
     CRASH,

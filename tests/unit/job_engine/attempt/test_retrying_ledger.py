@@ -7,21 +7,19 @@ from typing import Any
 
 import pytest
 
+from failsoft.job_engine import Catalogue, Executor, JobContext, JobState
 from failsoft.job_engine.attempt.interrupts import CutOff, Fenced
 from failsoft.job_engine.attempt.lease import Lease
 from failsoft.job_engine.attempt.retrying_ledger import PAUSE_SECONDS, RetryingLedger
-from failsoft.job_engine.definitions.catalogue import Catalogue
 from failsoft.job_engine.errors import (
     JobNotFoundError,
     LedgerError,
     LedgerSchemaError,
     LedgerUnavailableError,
 )
-from failsoft.job_engine.executor import Executor
 from failsoft.job_engine.outcome import MAX_REFUSALS
 from failsoft.job_engine.records.job import Claim, Conclusion
-from failsoft.job_engine.records.states import SUCCEED, JobState
-from failsoft.job_engine.steps.context import JobContext
+from failsoft.job_engine.records.states import SUCCEED
 from tests.unit.support.async_attempts import AsyncAttemptRunner
 from tests.unit.support.attempts import AttemptRunner, define
 

@@ -6,10 +6,10 @@ from datetime import timedelta
 
 import pytest
 
+from failsoft.job_engine import JobContext, JobState
 from failsoft.job_engine.attempt.interrupts import Fenced, Interrupt, Released, TimedOut
 from failsoft.job_engine.records.job import Conclusion
-from failsoft.job_engine.records.states import SUCCEED, JobState
-from failsoft.job_engine.steps.context import JobContext
+from failsoft.job_engine.records.states import SUCCEED
 from tests.unit.support.attempts import AttemptRunner, Body
 
 Trouble = Callable[[AttemptRunner, JobContext], None]

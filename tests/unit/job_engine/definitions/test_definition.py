@@ -7,17 +7,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pydantic import BaseModel
 
-from failsoft.job_engine.definitions.decorators import declare_job, job
-from failsoft.job_engine.definitions.definition import JobDefinition
+from failsoft.job_engine import JobContext, JobDefinition, QueueProfile, Retention, declare_job, job
 from failsoft.job_engine.errors import (
     DefinitionError,
     MissingHandlerError,
     PayloadInvalidError,
     UnknownQueueError,
 )
-from failsoft.job_engine.policies.queue import DATA_SYNC, DEFAULT, QueueProfile
-from failsoft.job_engine.policies.retention import Retention
-from failsoft.job_engine.steps.context import JobContext
+from failsoft.job_engine.policies.queue import DATA_SYNC, DEFAULT
 from tests.unit.support.attempts import RETRY, AttemptRunner, Mail
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from failsoft.job_engine.definitions.catalogue import Catalogue
+from failsoft.job_engine import Catalogue
 
 JOBS = """
 from pydantic import BaseModel

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from failsoft.job_engine import JobState
 from failsoft.job_engine.invariants import (
     CHECKS,
     Check,
@@ -19,7 +20,6 @@ from failsoft.job_engine.invariants import (
 from failsoft.job_engine.invariants import events as events_invariants
 from failsoft.job_engine.invariants.history import Finding
 from failsoft.job_engine.records.job import StepKind
-from failsoft.job_engine.records.states import JobState
 from failsoft.testing import FrozenClock, LedgerSuite, MemoryLedger
 from failsoft.testing.ledger_suite import PassTime
 from tests.simulation.checks.related_jobs import broken_together

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from failsoft.job_engine import GroupRecord, JobState
 from failsoft.job_engine.invariants import (
     Violation,
     chains,
@@ -19,11 +20,9 @@ from failsoft.job_engine.invariants import (
     waits,
 )
 from failsoft.job_engine.records.follow_ups import FollowUps, NextJob, OnFailureJob, failure_id
-from failsoft.job_engine.records.groups import GroupRecord
 from failsoft.job_engine.records.job import StepKind, StepRecord
 from failsoft.job_engine.records.pauses import Pause
 from failsoft.job_engine.records.schedules import ScheduleRecord, tick_id, tick_key
-from failsoft.job_engine.records.states import JobState
 from failsoft.job_engine.records.waits import end_topic, event_topic
 from tests.unit.support.sound_histories import handed_over
 

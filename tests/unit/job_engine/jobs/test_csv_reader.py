@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from failsoft.job_engine.errors import NonRetryableError
+from failsoft.job_engine import NonRetryableError
 from failsoft.job_engine.jobs.data_sync.csv_reader import (
     MAX_LINE_BYTES,
     CsvReader,

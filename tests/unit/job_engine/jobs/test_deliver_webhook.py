@@ -8,7 +8,8 @@ import httpx
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from failsoft.job_engine.errors import ConfigurationError, NonRetryableError, RetryAfterError
+from failsoft.job_engine import NonRetryableError, RetryAfterError
+from failsoft.job_engine.errors import ConfigurationError
 from failsoft.job_engine.jobs.default.deliver_webhook import (
     PAUSES,
     DeliverWebhook,

@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
-from failsoft.job_engine.errors import NonRetryableError, RetryAfterError
+from failsoft.job_engine import NonRetryableError, RetryAfterError
 from failsoft.job_engine.jobs.http_replies import (
     PeerUnavailableError,
     check_status,

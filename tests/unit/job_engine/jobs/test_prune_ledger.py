@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from failsoft.job_engine.definitions.decorators import declare_job
+from failsoft.job_engine import JobState, Retention, RetryPolicy, declare_job
 from failsoft.job_engine.definitions.definition import AnyDefinition
 from failsoft.job_engine.jobs.scheduled.prune_ledger import (
     MAX_BATCH,
@@ -16,9 +16,6 @@ from failsoft.job_engine.jobs.scheduled.prune_ledger import (
     Pruning,
     prune_ledger,
 )
-from failsoft.job_engine.policies.retention import Retention
-from failsoft.job_engine.policies.retry import RetryPolicy
-from failsoft.job_engine.records.states import JobState
 from failsoft.job_engine.telemetry import Event
 from tests.unit.job_engine.jobs.fakes import Crashed, Job
 

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from failsoft.job_engine.errors import ConfigurationError, NonRetryableError
+from failsoft.job_engine import NonRetryableError
+from failsoft.job_engine.errors import ConfigurationError
 from failsoft.job_engine.jobs.default.send_email import (
     MAX_RECIPIENTS,
     MAX_ROUNDS,

@@ -8,13 +8,18 @@ import pytest
 from pydantic import BaseModel
 
 from failsoft.dispatcher import JobHandle
-from failsoft.job_engine import Concurrency, JobContext, RateLimit, job
-from failsoft.job_engine.definitions.definition import JobDefinition
-from failsoft.job_engine.definitions.links import Link
+from failsoft.job_engine import (
+    Concurrency,
+    JobContext,
+    JobDefinition,
+    JobState,
+    Link,
+    RateLimit,
+    job,
+)
 from failsoft.job_engine.errors import DefinitionError, JobDeferredError, OptionInvalidError
 from failsoft.job_engine.records.job import JobRecord
 from failsoft.job_engine.records.new_job import OfferPlan
-from failsoft.job_engine.records.states import JobState
 from tests.unit.support.memory_app import MemoryApp
 
 MINUTE = timedelta(minutes=1)

@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from failsoft.job_engine import Catalogue, Executor, JobContext, JobState
+from failsoft.job_engine import Catalogue, Executor, JobContext, JobState, declare_job
 from failsoft.job_engine.attempt.lease import Lease
-from failsoft.job_engine.definitions.decorators import declare_job
 from failsoft.job_engine.errors import DefinitionError, MissingHandlerError
 from tests.unit.support.attempts import Mail
 from tests.unit.support.memory_app import MemoryApp

@@ -6,13 +6,12 @@ from datetime import timedelta
 
 import pytest
 
+from failsoft.job_engine import QueueProfile, declare_queue
 from failsoft.job_engine.errors import DefinitionError, UnknownQueueError
 from failsoft.job_engine.policies.queue import (
     DATA_SYNC,
     DEFAULT,
     SCHEDULED,
-    QueueProfile,
-    declare_queue,
     declared_queues,
     profile_or_default,
     queue_profile,

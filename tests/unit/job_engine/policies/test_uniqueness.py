@@ -7,15 +7,13 @@ import pytest
 from pydantic import BaseModel
 
 from failsoft.dispatcher import JobHandle
-from failsoft.job_engine import Debounce, JobContext, Throttle, Unique, job
-from failsoft.job_engine.definitions.definition import JobDefinition
+from failsoft.job_engine import Debounce, JobContext, JobDefinition, JobState, Throttle, Unique, job
 from failsoft.job_engine.errors import (
     DefinitionError,
     DuplicateDispatchError,
     IdempotencyConflictError,
     OptionInvalidError,
 )
-from failsoft.job_engine.records.states import JobState
 from tests.unit.support.memory_app import MemoryApp
 
 MINUTE = timedelta(minutes=1)

@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, field_validator
 
-from failsoft.job_engine import JobContext, JobState, NonRetryableError
+from failsoft.job_engine import JobContext, JobState, NonRetryableError, declare_job
 from failsoft.job_engine.attempt.lease import Lease
-from failsoft.job_engine.definitions.decorators import declare_job
 from failsoft.job_engine.errors import LedgerUnavailableError
 from tests.unit.support.attempts import RETRY, AttemptRunner
 

@@ -5,15 +5,9 @@ from typing import Any
 
 import pytest
 
+from failsoft.job_engine import JobState
 from failsoft.job_engine.records.diagram import state_diagram
-from failsoft.job_engine.records.states import (
-    TERMINAL,
-    TRANSITIONS,
-    Fence,
-    JobState,
-    Transition,
-    permits,
-)
+from failsoft.job_engine.records.states import TERMINAL, TRANSITIONS, Fence, Transition, permits
 
 BORN = frozenset({JobState.OFFERED, JobState.SCHEDULED})
 

@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import pytest
 
+from failsoft.job_engine import JobContext
 from failsoft.job_engine.attempt.interrupts import CancelRequested, Fenced, HoldRequested
 from failsoft.job_engine.records.job import StepKind
-from failsoft.job_engine.steps.context import JobContext
 from failsoft.testing import FrozenClock
 from tests.unit.support.attempts import AttemptRunner, Worker
 

@@ -4,9 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from failsoft.job_engine import JobContext, JobState
 from failsoft.job_engine.attempt.interrupts import HoldRequested
-from failsoft.job_engine.records.states import JobState
-from failsoft.job_engine.steps.context import JobContext
 from tests.unit.support.attempts import AttemptRunner, Worker
 
 

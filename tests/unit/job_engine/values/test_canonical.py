@@ -14,8 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
-from failsoft.job_engine.policies.limits import Concurrency, RateLimit
-from failsoft.job_engine.policies.uniqueness import Unique
+from failsoft.job_engine import Concurrency, RateLimit, Unique
 from failsoft.job_engine.values.canonical import digest
 from failsoft.job_engine.values.codec import decode_payload, encode_payload
 

@@ -7,10 +7,9 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
+from failsoft.job_engine import JobContext, JobState
 from failsoft.job_engine.attempt.interrupts import HoldRequested
 from failsoft.job_engine.errors import ResultInvalidError
-from failsoft.job_engine.records.states import JobState
-from failsoft.job_engine.steps.context import JobContext
 from tests.unit.support.attempts import AttemptRunner
 
 NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)

@@ -4,12 +4,11 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from failsoft.job_engine import JobState, QueueProfile
 from failsoft.job_engine.policies.limits import NO_LIMITS, Limits
-from failsoft.job_engine.policies.queue import QueueProfile
 from failsoft.job_engine.records.job import Claim, Ticket
 from failsoft.job_engine.records.message import KeyRing, Message
 from failsoft.job_engine.records.new_job import NewJob, OfferPlan
-from failsoft.job_engine.records.states import JobState
 from failsoft.job_engine.telemetry import Event
 from failsoft.testing import FrozenClock, MemoryLedger
 

@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 
+from failsoft.job_engine import JobState
 from failsoft.job_engine.policies.limits import Limit, Limits
 from failsoft.job_engine.records.job import Ticket
 from failsoft.job_engine.records.message import MAX_MESSAGE_BYTES, KeyRing
-from failsoft.job_engine.records.states import JobState
 from failsoft.testing import FrozenClock
 from failsoft.worker.attempts.admission import Admission, WorkerIdentity
 from tests.unit.worker.attempts.offered_job import QUEUE, OfferedJob

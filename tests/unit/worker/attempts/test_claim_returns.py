@@ -5,11 +5,11 @@ from datetime import timedelta
 
 import pytest
 
+from failsoft.job_engine import JobState
 from failsoft.job_engine.attempt.lease import Lease
 from failsoft.job_engine.errors import LedgerUnavailableError
 from failsoft.job_engine.outcome import cut_off
 from failsoft.job_engine.records.new_job import OfferPlan
-from failsoft.job_engine.records.states import JobState
 from failsoft.worker.attempts.claim_returns import FIRST_PAUSE, ClaimReturns
 from tests.unit.worker.attempts.offered_job import OfferedJob
 

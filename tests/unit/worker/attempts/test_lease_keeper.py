@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from failsoft.job_engine import JobState
 from failsoft.job_engine.attempt.interrupts import (
     CancelRequested,
     CutOff,
@@ -19,7 +20,6 @@ from failsoft.job_engine.attempt.lease import Lease
 from failsoft.job_engine.errors import LedgerUnavailableError
 from failsoft.job_engine.records.job import Claim, Ticket
 from failsoft.job_engine.records.new_job import OfferPlan
-from failsoft.job_engine.records.states import JobState
 from failsoft.worker.attempts.claim_returns import ClaimReturns
 from failsoft.worker.attempts.lease_keeper import OVERDUE_SECONDS, LeaseKeeper
 from tests.servers.processes import PATIENCE, wait_until

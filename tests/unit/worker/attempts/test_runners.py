@@ -13,7 +13,7 @@ import psutil
 import pytest
 from pydantic import BaseModel
 
-from failsoft.job_engine import JobContext, RetryPolicy, job
+from failsoft.job_engine import Catalogue, Executor, JobContext, JobState, RetryPolicy, job
 from failsoft.job_engine.attempt.interrupts import (
     CancelRequested,
     Fenced,
@@ -22,12 +22,9 @@ from failsoft.job_engine.attempt.interrupts import (
     TimedOut,
 )
 from failsoft.job_engine.attempt.lease import Lease
-from failsoft.job_engine.definitions.catalogue import Catalogue
-from failsoft.job_engine.executor import Executor
 from failsoft.job_engine.outcome import MAX_CRASHES
 from failsoft.job_engine.records.job import Claim
 from failsoft.job_engine.records.new_job import OfferPlan
-from failsoft.job_engine.records.states import JobState
 from failsoft.worker.attempts.claim_returns import ClaimReturns
 from failsoft.worker.attempts.lease_keeper import LeaseKeeper
 from failsoft.worker.attempts.runners import (

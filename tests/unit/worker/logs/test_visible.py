@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from failsoft.job_engine.errors import FailsoftError
+from failsoft.job_engine import FailsoftError
 from failsoft.job_engine.invariants import Violation
 from failsoft.job_engine.records.error_record import ErrorRecord
 from failsoft.job_engine.telemetry import Event
