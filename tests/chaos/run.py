@@ -13,16 +13,16 @@ from failsoft.job_engine.invariants import history_of
 from failsoft.job_engine.records.states import JobState
 from failsoft.ledger import SqlLedger
 from failsoft.ledger.verify import verify
-from tests.chaos.faults.clock import OfClock
-from tests.chaos.faults.commands import OfCommands
-from tests.chaos.faults.ledger import of_ledger
-from tests.chaos.faults.links import OfLinks
+from tests.chaos.faults.clock import ClockFaults
+from tests.chaos.faults.commands import CommandsFaults
+from tests.chaos.faults.ledger import ledger_faults
+from tests.chaos.faults.links import LinksFaults
 from tests.chaos.faults.nemesis import Nemesis
-from tests.chaos.faults.other_programs import OfStrangers
-from tests.chaos.faults.processes import OfProcesses
-from tests.chaos.faults.rabbitmq import OfRabbitMQ
+from tests.chaos.faults.other_programs import OtherPrograms
+from tests.chaos.faults.processes import ProcessesFaults
+from tests.chaos.faults.rabbitmq import RabbitMQFaults
 from tests.chaos.faults.schedule import Journal, lanes
-from tests.chaos.faults.valkey import OfValkey
+from tests.chaos.faults.valkey import ValkeyFaults
 from tests.chaos.feature_counts import met, never_met
 from tests.chaos.history.evidence import Evidence, gather
 from tests.chaos.history.timeline import Timeline
@@ -175,14 +175,14 @@ def all_nemeses(topology: Topology) -> list[Nemesis]:
     """Every misfortune that this topology can have."""
     servers = topology.servers
     return [
-        *OfProcesses(topology).all(),
-        *OfLinks(topology).all(),
-        *OfValkey(servers.valkey).all(),
-        *OfRabbitMQ(servers.rabbitmq).all(),
-        *of_ledger(servers),
-        *OfClock(servers.clock).all(),
-        *OfStrangers(topology).all(),
-        *OfCommands(topology).all(),
+        *ProcessesFaults(topology).all(),
+        *LinksFaults(topology).all(),
+        *ValkeyFaults(servers.valkey).all(),
+        *RabbitMQFaults(servers.rabbitmq).all(),
+        *ledger_faults(servers),
+        *ClockFaults(servers.clock).all(),
+        *OtherPrograms(topology).all(),
+        *CommandsFaults(topology).all(),
     ]
 
 

@@ -30,7 +30,7 @@ COMMANDS: Mapping[str, frozenset[int]] = {
 End = Callable[[Process, str, Random], str | None]
 
 
-class OfCommands:
+class CommandsFaults:
     """The commands of people, as a process beside those of the topology."""
 
     def __init__(self, topology: Topology) -> None:

@@ -6,14 +6,14 @@ from contextlib import closing, contextmanager
 from random import Random
 
 from tests.chaos.faults.nemesis import Nemesis
-from tests.chaos.faults.pgbouncer import OfPgBouncer
-from tests.chaos.faults.postgres import OfPostgres
+from tests.chaos.faults.pgbouncer import PgBouncerFaults
+from tests.chaos.faults.postgres import PostgresFaults
 from tests.chaos.system.servers import Servers
 
 LANE = "ledger"
 
 
-class OfSqlite:
+class SqliteFaults:
     """The misfortune of a file: a stranger who locks it."""
 
     def __init__(self, servers: Servers) -> None:
@@ -34,9 +34,9 @@ class OfSqlite:
                 yield "BEGIN IMMEDIATE by a stranger"
 
 
-def of_ledger(servers: Servers) -> Sequence[Nemesis]:
+def ledger_faults(servers: Servers) -> Sequence[Nemesis]:
     """Every misfortune that this ledger can have."""
     if servers.postgres is None or servers.pgbouncer is None:
-        return OfSqlite(servers).all()
+        return SqliteFaults(servers).all()
     pair, pooler = servers.postgres, servers.pgbouncer
-    return [*OfPostgres(pair, pooler).all(), *OfPgBouncer(pooler).all()]
+    return [*PostgresFaults(pair, pooler).all(), *PgBouncerFaults(pooler).all()]

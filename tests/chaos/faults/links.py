@@ -24,7 +24,7 @@ FAULTS: Mapping[str, Callable[[TcpProxy, Random], None]] = {
 }
 
 
-class OfLinks:
+class LinksFaults:
     """The misfortunes of the links of a topology; for each kind, any process and any server."""
 
     def __init__(self, topology: Topology) -> None:

@@ -13,7 +13,7 @@ from tests.servers.processes import Process
 LANE = "strangers"
 
 
-class OfStrangers:
+class OtherPrograms:
     """Programs with connections of their own."""
 
     def __init__(self, topology: Topology) -> None:

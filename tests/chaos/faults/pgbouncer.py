@@ -12,7 +12,7 @@ from tests.servers.postgresql.pgbouncer import PgBouncer
 LANE = "ledger"
 
 
-class OfPgBouncer:
+class PgBouncerFaults:
     """The misfortunes of a PgBouncer in transaction mode."""
 
     def __init__(self, pooler: PgBouncer) -> None:

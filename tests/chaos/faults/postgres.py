@@ -17,7 +17,7 @@ LANE = "ledger"
 END_SESSIONS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
 
 
-class OfPostgres:
+class PostgresFaults:
     """The misfortunes of a primary and its synchronous replica, which take turns."""
 
     def __init__(self, pair: PostgresPair, pooler: PgBouncer) -> None:

@@ -18,7 +18,7 @@ ROLES = ("dispatcher", "rq", "dramatiq", "maintenance")
 SECONDS = LEASE.total_seconds()
 
 
-class OfProcesses:
+class ProcessesFaults:
     """The misfortunes of the processes of a topology."""
 
     def __init__(self, topology: Topology) -> None:

@@ -11,7 +11,7 @@ from failsoft.ledger import SqlLedger
 from failsoft.ledger.database.database import Database
 from failsoft.ledger.upgrade.run import upgrade
 from tests.chaos.check_tests.sound_history import SECOND, instant
-from tests.chaos.faults.clock import OfClock
+from tests.chaos.faults.clock import ClockFaults
 from tests.chaos.history.timeline import (
     AHEAD,
     BEHIND,
@@ -139,7 +139,7 @@ def test_the_clock_is_right_after_each_jump_and_every_jump_is_remembered() -> No
         return len(moves) != 1
 
     clock = MovedClock(move)
-    for nemesis in OfClock(clock).all():
+    for nemesis in ClockFaults(clock).all():
         with nemesis.strike(Random(1)) as hit:
             assert hit is not None
 
@@ -149,4 +149,4 @@ def test_the_clock_is_right_after_each_jump_and_every_jump_is_remembered() -> No
 
 
 def test_a_clock_that_cannot_be_moved_has_no_nemesis() -> None:
-    assert not OfClock(None).all()
+    assert not ClockFaults(None).all()

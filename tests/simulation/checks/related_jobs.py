@@ -12,7 +12,7 @@ from failsoft.job_engine.invariants import (
     pauses,
     schedules,
 )
-from failsoft.job_engine.invariants import children as of_children
+from failsoft.job_engine.invariants import children as children_invariants
 from failsoft.job_engine.invariants import waits as waits_invariants
 from failsoft.job_engine.invariants.waits import Met
 from failsoft.job_engine.ports.ledger import Ledger
@@ -130,8 +130,8 @@ def _children(store: Store) -> Iterator[Violation]:
         parent = store.rows.get(row.parent_id or "")
         if parent is not None:
             steps = [step for step in met[parent.id] if step.child_id == row.id]
-            child = of_children.Child(row, row.depth, parent, parent.depth, steps)
-            yield from of_children.broken_by(child)
+            child = children_invariants.Child(row, row.depth, parent, parent.depth, steps)
+            yield from children_invariants.broken_by(child)
 
 
 def _pauses(store: Store) -> Iterator[Violation]:
