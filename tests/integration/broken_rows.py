@@ -22,7 +22,7 @@ from failsoft.testing.ledger_suite import fixtures
 from failsoft.testing.ledger_suite.dispatching import schedules as scheduling
 from failsoft.testing.ledger_suite.flow import chains as flowing
 from failsoft.testing.ledger_suite.flow import follow_ups, invoked_jobs
-from tests.integration.related_jobs import awaiting, received, told
+from tests.integration.related_jobs import awaiting, invoked, received
 
 HOUR_US = 3_600_000_000
 
@@ -158,13 +158,13 @@ def _a_receipt_without_its_event(ledger: SqlLedger) -> str:
 
 
 def _a_child_of_nobody(ledger: SqlLedger) -> str:
-    parent, child = told(ledger)
+    parent, child = invoked(ledger)
     do(ledger, delete(steps).where(steps.c.job_id == parent))
     return child
 
 
 def _a_parent_told_another_end(ledger: SqlLedger) -> str:
-    parent, child = told(ledger)
+    parent, child = invoked(ledger)
     do(ledger, _row(child, result='{"sent": false}'))
     return parent
 

@@ -31,13 +31,13 @@ def database(ledger_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Datab
 
 
 def test_a_sound_ledger_passes(database: Database) -> None:
-    told = fill(database, JOBS)
+    written = fill(database, JOBS)
 
     result = run("--json")
 
     report = json.loads(result.stdout)
     assert (result.exit_code, report["sound"], report["listed"]) == (0, True, [])
-    assert (report["jobs"], report["events"]) == (JOBS, told)
+    assert (report["jobs"], report["events"]) == (JOBS, written)
 
 
 def test_an_empty_ledger_passes(database: Database) -> None:

@@ -78,11 +78,11 @@ class Script(BaseModel):
 def perform(script: Script, ctx: JobContext) -> int:
     """Run the steps and return how many there are."""
     for number in range(1, script.steps + 1):
-        told = script, number, ctx.job_id, ctx.attempt
+        arguments = script, number, ctx.job_id, ctx.attempt
         ctx.run(
             f"step-{number}",
             step,
-            *told,
+            *arguments,
             once=script.once,
             verify=find_out if script.found else None,
         )

@@ -32,7 +32,7 @@ def test_no_state_that_can_be_reached_breaks_a_promise(config: Config) -> None:
     search = explore(Model(config))
 
     keep(search)
-    assert not search.broken, told(search)
+    assert not search.broken, report(search)
     assert len(search.states) > 1000
 
 
@@ -90,7 +90,7 @@ def test_looks_of_their_own_reach_no_other_ledger() -> None:
     every_look = explore(Model(EVERY_LOOK, reduced=False))
 
     keep(every_look)
-    assert not every_look.broken, told(every_look)
+    assert not every_look.broken, report(every_look)
     assert ledgers(every_look) == ledgers(reduced)
     assert len(every_look.states) > 5 * len(reduced.states)
 
@@ -99,7 +99,7 @@ def test_a_violation_is_told_step_by_step() -> None:
     mutation = next(each for each in MUTATIONS if each.name == "M5")
     search = explore(Model(mutation.config, mutation.protocol()), mutation.breaks)
 
-    lines = told(search).splitlines()
+    lines = report(search).splitlines()
 
     assert lines[0] == "I4 breaks:"
     last = " ".join(lines[-1].split())
@@ -128,6 +128,6 @@ def ledgers(search: Search) -> set[object]:
     return {(s.row, s.sent, s.claimed, s.begun, s.workers) for s in search.states}
 
 
-def told(search: Search) -> str:
+def report(search: Search) -> str:
     ways = ((found.invariant, trace_to(search, found)) for found in search.broken.values())
     return "\n".join(f"{invariant} breaks:\n{narrate(trace)}" for invariant, trace in ways)

@@ -34,13 +34,13 @@ TOLD = 3
 def main(evidence: Path | None) -> None:
     """Tell for every rule which tests miss it."""
     console = Console(stderr=True)
-    told = [play(each) for each in track(BREAKS, "breaking rules", console=console)]
-    for each in told:
+    results = [play(each) for each in track(BREAKS, "breaking rules", console=console)]
+    for each in results:
         colour = "green" if each["caught"] else "red"
         console.print(f"[{colour}]{each['rule']:6}[/] {each['meaning']}: {', '.join(each['by'])}")
     if evidence is not None:
-        (evidence / "sabotage.json").write_text(json.dumps(told, indent=2) + "\n")
-    sys.exit(0 if all(each["caught"] for each in told) else 1)
+        (evidence / "sabotage.json").write_text(json.dumps(results, indent=2) + "\n")
+    sys.exit(0 if all(each["caught"] for each in results) else 1)
 
 
 def play(each: Break) -> Mapping[str, Any]:

@@ -55,7 +55,7 @@ class LedgerActions:
         job = replace(new, idempotency_key=key, delay=delay, unique=unique)
         plan = None if engine is None else OfferPlan(engine, PICKUP, "a test")
         answer = self.pair.ask(
-            "dispatch", lambda x: x.record_job(job, plan), fault, same=lambda told: told[0]
+            "dispatch", lambda x: x.record_job(job, plan), fault, same=lambda answer: answer[0]
         )
         if answer is None:
             return None
@@ -81,7 +81,7 @@ class LedgerActions:
         return ticket
 
     def claim(self, ticket: Ticket, fault: Fault = None) -> Attempt | None:
-        claim = self.pair.ask("claim", lambda x: x.claim(ticket), fault, same=lambda told: told)
+        claim = self.pair.ask("claim", lambda x: x.claim(ticket), fault, same=lambda answer: answer)
         return None if claim is None else Attempt(ticket, claim)
 
     def begin(self, attempt: Attempt, fault: Fault = None) -> None:
@@ -177,7 +177,7 @@ class LedgerActions:
     def retry(self, retrial: ManualRetry, fault: Fault) -> JobRecord | None:
         """Do ended work again, if it may be done and nobody holds its unique key."""
         answer = self.pair.ask(
-            "retry", lambda x: x.retry(retrial), fault, same=lambda told: told[0]
+            "retry", lambda x: x.retry(retrial), fault, same=lambda answer: answer[0]
         )
         if answer is None:
             return None
@@ -185,10 +185,10 @@ class LedgerActions:
         return answer[0]
 
     def keep_the_books(
-        self, job: JobRecord, told: DispatchTry, span: timedelta, fault: Fault
+        self, job: JobRecord, tried: DispatchTry, span: timedelta, fault: Fault
     ) -> None:
         """Write what changes no state."""
-        self.pair.ask("note_tries", lambda x: x.note_tries([(job.id, told)]), fault)
+        self.pair.ask("note_tries", lambda x: x.note_tries([(job.id, tried)]), fault)
         self.pair.ask("tries", lambda x: list(x.tries(job.id)))
         self.pair.ask("postpone", lambda x: x.postpone(job, span), fault)
 

@@ -254,8 +254,8 @@ class LedgerMachine(RuleBasedStateMachine):
     def keep_the_books(
         self, job: JobRecord, span: timedelta, outcome: TryOutcome, fault: Fault
     ) -> None:
-        told = DispatchTry(job.engine or FIRST, job.epoch, "offer", outcome, "", 0.5)
-        self.actions.keep_the_books(job, told, span, fault)
+        tried = DispatchTry(job.engine or FIRST, job.epoch, "offer", outcome, "", 0.5)
+        self.actions.keep_the_books(job, tried, span, fault)
 
     @rule(number=numbers, fault=faults)
     def cancel(self, number: int, fault: Fault) -> None:

@@ -181,8 +181,8 @@ def _cancel(actions: LedgerActions, scene: Callable[[LedgerActions], JobRecord])
 
 def _note_tries(actions: LedgerActions) -> Question:
     job = _offered(actions)
-    told = DispatchTry(FIRST, 1, "offer", TryOutcome.ACCEPTED)
-    return lambda ledger: ledger.note_tries([(job.id, told)])
+    tried = DispatchTry(FIRST, 1, "offer", TryOutcome.ACCEPTED)
+    return lambda ledger: ledger.note_tries([(job.id, tried)])
 
 
 def _beat(actions: LedgerActions) -> Question:

@@ -111,7 +111,7 @@ class Story:
 
     @property
     def case(self) -> Case:
-        return told(self).cases[self.row.id]
+        return evidence_of(self).cases[self.row.id]
 
     @property
     def history(self) -> History:
@@ -159,7 +159,7 @@ class Story:
         return Line(phase, self.row.id, step, 1, "rq", "rq-threads", 1, at, met)
 
 
-def told(
+def evidence_of(
     *stories: Story, schedules: Sequence[ScheduleRecord] = (), time: Timeline = STEADY
 ) -> Evidence:
     """Put the evidence of some jobs together."""

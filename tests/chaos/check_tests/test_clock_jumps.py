@@ -10,7 +10,7 @@ from failsoft.job_engine.invariants import Violation
 from failsoft.job_engine.records.job import StepKind
 from failsoft.job_engine.records.schedules import ScheduleRecord
 from failsoft.job_engine.records.states import JobState
-from tests.chaos.check_tests.job_histories import Story, told
+from tests.chaos.check_tests.job_histories import Story, evidence_of
 from tests.chaos.check_tests.sound_history import SECOND, case, instant
 from tests.chaos.history.evidence import Case, Evidence
 from tests.chaos.history.timeline import AHEAD, BEHIND, RIGHT, STEADY, Leap, Timeline, marked
@@ -36,7 +36,7 @@ def jump(mark: int, began: float, ended: float) -> Timeline:
 
 
 def of(story: Story, time: Timeline) -> Case:
-    return told(story, time=time).cases[story.row.id]
+    return evidence_of(story, time=time).cases[story.row.id]
 
 
 def done() -> Story:
@@ -158,7 +158,7 @@ def tick(seconds: int, name: str, created: float) -> Story:
     ],
 )
 def test_a_tick_that_the_clock_leapt_to_may_be_fired(time: Timeline, *, passes: bool) -> None:
-    early = told(tick(84, every_tick.name, 12).by(AHEAD), time=time)
+    early = evidence_of(tick(84, every_tick.name, 12).by(AHEAD), time=time)
 
     assert bool(list(ticks.one_job_each(early))) is not passes
 
@@ -166,7 +166,7 @@ def test_a_tick_that_the_clock_leapt_to_may_be_fired(time: Timeline, *, passes: 
 def missing(*stories: Story, until: int, name: str, time: Timeline) -> list[Violation]:
     moment: Any = instant(until)
     record = ScheduleRecord(name, "", moment, moment, moment)
-    evidence: Evidence = told(*stories, schedules=[record], time=time)
+    evidence: Evidence = evidence_of(*stories, schedules=[record], time=time)
     return list(ticks.none_missing(evidence))
 
 
@@ -210,7 +210,7 @@ def test_a_job_of_a_later_tick_is_in_the_way_of_those_that_come_again(
 def test_a_job_of_a_later_tick_overlaps_when_it_has_begun(began: float, *, found: bool) -> None:
     ahead, after = fired(84, 12, began, began + 2).by(AHEAD), fired(14, 14, 14.1, 15)
 
-    overlaps = ticks.no_overlap(told(ahead, after, time=jump(AHEAD, 11, 13)))
+    overlaps = ticks.no_overlap(evidence_of(ahead, after, time=jump(AHEAD, 11, 13)))
 
     assert bool(list(overlaps)) is found
 

@@ -11,7 +11,7 @@ from failsoft.job_engine import GroupResult, JobFailure
 from failsoft.job_engine.invariants import Violation
 from failsoft.job_engine.records.schedules import ScheduleRecord
 from failsoft.job_engine.records.states import JobState
-from tests.chaos.check_tests.job_histories import ERROR, Story, told
+from tests.chaos.check_tests.job_histories import ERROR, Story, evidence_of
 from tests.chaos.check_tests.sound_history import SECOND, instant
 from tests.chaos.history.evidence import Evidence
 from tests.chaos.promises import children, failures, flow, keys, limits, ticks
@@ -137,7 +137,7 @@ def test_what_is_right_passes(check: Check, stories: list[Story]) -> None:
     hooks = {story.row.name for story in stories} >= {hook.name}
     if check is failures.one_hook_each and not hooks:
         stories = [story for story in stories if story.row.state is not JobState.FAILED]
-    assert not list(check(told(*stories)))
+    assert not list(check(evidence_of(*stories)))
 
 
 WRONG: list[tuple[Check, str, list[Story]]] = [
@@ -197,17 +197,17 @@ WRONG: list[tuple[Check, str, list[Story]]] = [
 @pytest.mark.parametrize(
     ("check", "stories"),
     [
-        pytest.param(check, stories, id=f"{check.__name__}: {told}")
-        for check, told, stories in WRONG
+        pytest.param(check, stories, id=f"{check.__name__}: {evidence_of}")
+        for check, evidence_of, stories in WRONG
     ],
 )
 def test_what_is_wrong_is_found(check: Check, stories: list[Story]) -> None:
-    assert list(check(told(*stories)))
+    assert list(check(evidence_of(*stories)))
 
 
 @pytest.mark.parametrize(("until_tick", "found"), [(9, False), (12, True)])
 def test_ticks_are_missed_up_to_the_one_that_is_next(until_tick: int, *, found: bool) -> None:
-    evidence = told(tick(3), tick(6), schedules=until(until_tick))
+    evidence = evidence_of(tick(3), tick(6), schedules=until(until_tick))
 
     assert bool(list(ticks.none_missing(evidence))) is found
 
@@ -218,7 +218,7 @@ def test_a_tick_is_left_out_while_the_job_before_has_not_ended(
 ) -> None:
     stories = [tick(2, no_overlap.name).at(2, 3, ended), tick(6, no_overlap.name)]
 
-    assert bool(list(ticks.none_missing(told(*stories)))) is found
+    assert bool(list(ticks.none_missing(evidence_of(*stories)))) is found
 
 
 @pytest.mark.parametrize(("found_after", "found"), [(59, True), (61, False)])
@@ -226,11 +226,11 @@ def test_a_tick_that_was_found_too_late_may_be_left_out(found_after: int, *, fou
     name, late = by_the_minute.name, 120 + found_after
     stories = [tick(60, name), tick(180, name).at(late, late + 1, late + 2)]
 
-    assert bool(list(ticks.none_missing(told(*stories)))) is found
+    assert bool(list(ticks.none_missing(evidence_of(*stories)))) is found
 
 
 def test_a_body_that_runs_late_beside_the_next_of_its_key_has_no_authority() -> None:
-    evidence = told(of_key(1, 1, 3).begins(3.5), of_key(2, 3.1, 4))
+    evidence = evidence_of(of_key(1, 1, 3).begins(3.5), of_key(2, 3.1, 4))
 
     assert not list(keys.none_beside_another(evidence))
 
@@ -238,4 +238,6 @@ def test_a_body_that_runs_late_beside_the_next_of_its_key_has_no_authority() -> 
 def test_a_body_that_lost_its_authority_is_not_counted() -> None:
     lost = limited(1, 2, 9).at(1, 1.9, 3.0)
 
-    assert not list(limits.no_more_at_once(told(lost, limited(2, 3.2, 5), limited(3, 3.5, 6))))
+    assert not list(
+        limits.no_more_at_once(evidence_of(lost, limited(2, 3.2, 5), limited(3, 3.5, 6)))
+    )

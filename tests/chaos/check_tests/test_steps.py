@@ -77,7 +77,10 @@ def test_a_step_that_is_very_late_is_let_pass_only_for_a_process_that_was_frozen
     frozen = [Freeze("rq-threads", 3 * SECOND, 8 * SECOND)]
     another = [Freeze("rq-children", 3 * SECOND, 8 * SECOND)]
 
-    for check in (step_promises.nothing_begins_without_authority, step_promises.finished_stay_finished):
+    for check in (
+        step_promises.nothing_begins_without_authority,
+        step_promises.finished_stay_finished,
+    ):
         assert not list(check(case(lines, freezes=frozen)))
         assert list(check(case(lines, freezes=another)))
 

@@ -48,7 +48,7 @@ def answers_fit_the_events(case: Case) -> Iterator[Violation]:
     answered = [each for each in case.operations if each.kind != SEND and _is_answered(each)]
     search = Search(moments, answered)
     if not search.succeeds():
-        found = f"no order of {[_told(each) for each in answered]} fits; {search.best}"
+        found = f"no order of {[_answered(each) for each in answered]} fits; {search.best}"
         yield Violation(case.job_id, "I2", "linearizable", found, tuple(case.history.events))
 
 
@@ -109,8 +109,8 @@ class Search:
                 # What stands in for another is there until it ends.
                 return kind != UNIQUE or not JobState(now.state).is_terminal
             case "read":
-                told = (answer.answer["state"], answer.answer["epoch"])
-                return told == (str(now.state), now.epoch)
+                answered = (answer.answer["state"], answer.answer["epoch"])
+                return answered == (str(now.state), now.epoch)
             case _:
                 result = CancelOutcome(answer.answer["result"])
                 if result is CancelOutcome.ENDED:
@@ -156,6 +156,6 @@ def _caused(operation: Operation, moment: Moment) -> bool:
     return operation.kind in kinds and operation.outcome != FAIL and in_time
 
 
-def _told(operation: Operation) -> str:
+def _answered(operation: Operation) -> str:
     stretch = f"{operation.invoked}..{operation.returned}"
     return f"{operation.kind} {stretch} {operation.answer}"

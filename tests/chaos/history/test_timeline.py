@@ -93,8 +93,8 @@ def test_a_span_of_two_seconds_is_over(since: float, over: float) -> None:
         pytest.param(15 + 75, 90, id="that it does not come to before it is right again"),
     ],
 )
-def test_a_moment_is_first_told(moment: float, told: float) -> None:
-    assert JUMPED.first_told(instant(moment)) == at(told)
+def test_a_moment_is_first_told(moment: float, reading: float) -> None:
+    assert JUMPED.first_told(instant(moment)) == at(reading)
 
 
 @pytest.mark.parametrize("mark", [AHEAD, BEHIND])
@@ -109,9 +109,9 @@ def test_what_a_moved_host_tells_is_marked(tmp_path: Path, processes: Processes,
     process = processes.python("-c", TELLS, env=skew.environment)
     assert process.wait() == 0
 
-    told = EPOCH + timedelta(microseconds=int(process.output.split("told ")[1]) // 1000)
-    assert (mark_of(told), clock.leaps[-1].mark) == (mark, mark)
-    assert abs(told - marked(mark) - datetime.now(UTC)) < JUMP / 2
+    reading = EPOCH + timedelta(microseconds=int(process.output.split("told ")[1]) // 1000)
+    assert (mark_of(reading), clock.leaps[-1].mark) == (mark, mark)
+    assert abs(reading - marked(mark) - datetime.now(UTC)) < JUMP / 2
 
 
 @pytest.mark.parametrize("mark", [AHEAD, BEHIND])

@@ -84,12 +84,12 @@ class Timeline:
     def first_told(self, moment: datetime) -> int:
         """Return when the ledger's clock told a moment at the earliest."""
         right = self.when_right(moment)
-        told = [right]
+        reading = [right]
         for leap, until in self._stays():
             then = right - _microseconds(_OFFSETS[leap.mark])
             if leap.mark == AHEAD and then <= until:
-                told.append(max(leap.earliest, then))
-        return min(told)
+                reading.append(max(leap.earliest, then))
+        return min(reading)
 
     def _forward(self) -> Iterator[Leap]:
         before = RIGHT

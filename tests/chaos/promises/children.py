@@ -39,8 +39,8 @@ def told_as_it_ended(evidence: Evidence) -> Iterator[Violation]:
 
 
 def _end_of(child: Case) -> str | None:
-    told = {JobState.FAILED: FAILED, JobState.CANCELLED: CANCELLED}
-    return told.get(child.state, child.history.job.result)
+    ends = {JobState.FAILED: FAILED, JobState.CANCELLED: CANCELLED}
+    return ends.get(child.state, child.history.job.result)
 
 
 def _broken(case: Case, rule: str, found: str) -> Violation:

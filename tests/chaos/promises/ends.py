@@ -52,8 +52,8 @@ def _crashed_out(case: Case) -> bool:
 
 def _failed_by_script(case: Case) -> bool:
     job, script = case.history.job, case.script
-    told = job.error is not None and job.error.type.endswith("ScriptedError")
-    return told and script.failures >= MAX_ATTEMPTS and job.errors == MAX_ATTEMPTS
+    scripted = job.error is not None and job.error.type.endswith("ScriptedError")
+    return scripted and script.failures >= MAX_ATTEMPTS and job.errors == MAX_ATTEMPTS
 
 
 def _needed_nobody(case: Case) -> bool:

@@ -17,9 +17,9 @@ WAIT_US = WAIT // timedelta(microseconds=1)
 def met_the_same(case: Case) -> Iterator[Violation]:
     """Find waits that met one thing in one attempt and another in the next."""
     for step, lines in _met(case).items():
-        told = {line.met for line in lines}
-        if len(told) > 1:
-            yield _broken(case, "what a step met stays the same", f"{step} met {told}")
+        answers = {line.met for line in lines}
+        if len(answers) > 1:
+            yield _broken(case, "what a step met stays the same", f"{step} met {answers}")
 
 
 def met_what_was_sent(case: Case) -> Iterator[Violation]:

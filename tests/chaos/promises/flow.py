@@ -83,14 +83,14 @@ def _took_the_result(before: Case, after: Case) -> Iterator[Violation]:
 
 
 def _was_told(last: Case, members: Flow) -> Iterator[Violation]:
-    told = last.script.group
+    group = last.script.group
     if not last.history.attempts:
         return
     states = [case.state for case in members]
     ended = (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED)
     counted = tuple(states.count(state) for state in ended)
-    if told is None or (told.succeeded, told.failed, told.cancelled) != counted:
-        yield _broken(last, "a completion is told how all ended", f"{told} of {states}")
+    if group is None or (group.succeeded, group.failed, group.cancelled) != counted:
+        yield _broken(last, "a completion is told how all ended", f"{group} of {states}")
 
 
 def _flows(evidence: Evidence) -> Mapping[str, Flow]:

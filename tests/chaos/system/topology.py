@@ -178,8 +178,8 @@ class Topology:
     def _actor(self, name: str, role: str, command: Sequence[str], env: Mapping[str, str]) -> Actor:
         links = self._links(name)
         skew = self.servers.skew_of(name)
-        told = {ACTOR: name, FILE: str(self.effect_log), **self._addresses(links)}
-        environment = {**SHORT_INTERVALS, **skew.environment, **told, **env}
+        variables = {ACTOR: name, FILE: str(self.effect_log), **self._addresses(links)}
+        environment = {**SHORT_INTERVALS, **skew.environment, **variables, **env}
         log = self.folder / f"{name}.log"
         return Actor(name, role, (sys.executable, *command), environment, log, skew, links)
 

@@ -57,14 +57,14 @@ class OperationLog:
     def invoke(self, number: str, kind: str, label: str, job_id: str | None = None) -> str:
         """Write that an operation is about to be asked for; return its name."""
         op = f"{self._actor}-{self._boot}-{number}"
-        told = {"actor": self._actor, "kind": kind, "label": label, "job_id": job_id}
-        append(self._path, {"op": op, "phase": INVOKE, "at": now(), **told})
+        fields = {"actor": self._actor, "kind": kind, "label": label, "job_id": job_id}
+        append(self._path, {"op": op, "phase": INVOKE, "at": now(), **fields})
         return op
 
     def answer(self, op: str, outcome: str, job_id: str | None = None, **answer: Any) -> None:
         """Write what the answer was."""
-        told = {"job_id": job_id, "answer": answer}
-        append(self._path, {"op": op, "phase": outcome, "at": now(), **told})
+        fields = {"job_id": job_id, "answer": answer}
+        append(self._path, {"op": op, "phase": outcome, "at": now(), **fields})
 
 
 def operations(paths: Iterable[Path]) -> list[Operation]:

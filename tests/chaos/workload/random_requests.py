@@ -78,8 +78,8 @@ def _chain(rng: Random, label: str) -> Chain:
     size = rng.randint(2, 3)
     links = []
     for place in range(size):
-        told = {"flow": label, "place": place, "size": size}
-        link = short_script(rng, f"{label}-{place}", **told)
+        fields = {"flow": label, "place": place, "size": size}
+        link = short_script(rng, f"{label}-{place}", **fields)
         links.append(Link(rng.choice(JOBS), link, result_field="before" if place else None))
     return Chain(links, _later(rng, links[0].payload))
 
@@ -87,29 +87,29 @@ def _chain(rng: Random, label: str) -> Chain:
 def _group(rng: Random, label: str) -> Group:
     size = rng.randint(2, 4)
     when: When = rng.choice(("all_ended", "all_succeeded"))
-    told: dict[str, Any] = {"flow": label, "size": size}
+    fields: dict[str, Any] = {"flow": label, "size": size}
     links = [
-        Link(rng.choice(JOBS), short_script(rng, f"{label}-{place}", place=place, **told))
+        Link(rng.choice(JOBS), short_script(rng, f"{label}-{place}", place=place, **fields))
         for place in range(size)
     ]
-    last = Script(label=f"{label}-over", place=size, when=when, **told)
+    last = Script(label=f"{label}-over", place=size, when=when, **fields)
     completion = Link(in_thread, last, result_field="group")
     return Group(links, completion, when, _later(rng, links[0].payload))
 
 
 def _timed(rng: Random, plain: Script) -> tuple[Script, DispatchOptions]:
     """Say when it is to begin, in its script and in its options."""
-    told: dict[str, Any] = {}
+    fields: dict[str, Any] = {}
     options = DispatchOptions()
     if rng.random() < 0.1:
-        told["delay"] = round(rng.uniform(0.1, 2), 3)
-        options["delay"] = timedelta(seconds=told["delay"])
+        fields["delay"] = round(rng.uniform(0.1, 2), 3)
+        options["delay"] = timedelta(seconds=fields["delay"])
     if rng.random() < 0.06:
-        told["expires_in"] = round(told.get("delay", 0.0) + rng.choice((0.02, 0.5, 3)), 3)
-        options["expires_in"] = timedelta(seconds=told["expires_in"])
+        fields["expires_in"] = round(fields.get("delay", 0.0) + rng.choice((0.02, 0.5, 3)), 3)
+        options["expires_in"] = timedelta(seconds=fields["expires_in"])
     if rng.random() < 0.1:
-        told["priority"] = options["priority"] = rng.randint(-10, 10)
-    return plain.model_copy(update=told), options
+        fields["priority"] = options["priority"] = rng.randint(-10, 10)
+    return plain.model_copy(update=fields), options
 
 
 def _options(rng: Random) -> DispatchOptions:

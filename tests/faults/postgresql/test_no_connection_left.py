@@ -70,8 +70,8 @@ def test_a_dispatch_says_so_and_the_next_one_is_accepted(url: str) -> None:
             ledger.record_job(fixtures.new_job(), fixtures.plan())
         others.close()
 
-        told = "".join(traceback.format_exception(raised.value))
-        assert "IndexError" not in told
+        reported = "".join(traceback.format_exception(raised.value))
+        assert "IndexError" not in reported
         wait_until(lambda: dispatched(ledger), PATIENCE, "there are connections again")
 
 

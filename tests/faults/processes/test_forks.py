@@ -40,9 +40,9 @@ def test_a_forked_child_opens_a_connection_of_its_own(
         assert program.wait() == 0, program.tail
 
         assert len(SqlLedger(database).list_jobs(limit=10 * JOBS)) == 2 * JOBS
-        told = [json.loads(line) for line in program.output.splitlines()]
+        reports = [json.loads(line) for line in program.output.splitlines()]
         if not database.is_sqlite:
-            assert sorted(before == after for before, after in told) == [False, True]
+            assert sorted(before == after for before, after in reports) == [False, True]
 
 
 @pytest.mark.fault("F35", "F37")
@@ -121,13 +121,13 @@ def in_child(deed: Callable[[], object]) -> str:
     """Run something in a forked child; return the error it ended with, if there was one."""
     ours, theirs = FORK.Pipe()
 
-    def run(told: Connection) -> None:
+    def run(reports: Connection) -> None:
         try:
             deed()
         except Exception as error:  # noqa: BLE001 - it is told to the parent
-            told.send(f"{type(error).__name__}: {error}")
+            reports.send(f"{type(error).__name__}: {error}")
         else:
-            told.send("")
+            reports.send("")
 
     child = FORK.Process(target=run, args=(theirs,))
     child.start()

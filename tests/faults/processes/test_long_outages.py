@@ -119,9 +119,9 @@ def test_a_ledger_that_refuses_is_no_error_of_a_job_that_swallows_errors(
     ended = handle.job()
     assert (ended.state, ended.crashes, ended.errors) == (JobState.SUCCEEDED, 0, 0)
     assert all(why.startswith("ledger refused: ") for why in reasons(deployment, handle))
-    told = rq.logged("job.refused")
-    assert {line["level"] for line in told} == {"warning"}
-    assert all("no steps today" in line["exception"] for line in told)
+    reported = rq.logged("job.refused")
+    assert {line["level"] for line in reported} == {"warning"}
+    assert all("no steps today" in line["exception"] for line in reported)
     assert {step.name for step in deployment.app.ledger.steps(handle.id)} == {"step-1", "step-2"}
     assert_promises_kept(deployment)
 

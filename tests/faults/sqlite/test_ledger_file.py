@@ -352,10 +352,10 @@ def test_verify_and_doctor_name_a_process_that_writes_to_another_file(
             check=False,
         )
     assert verified.returncode == 1, verified.stderr
-    told = json.loads(verified.stdout)
-    assert not told["sound"]
-    assert {each["pid"] for each in told["wholeness"]["strays"]} == {os.getpid()}
-    assert len(told["wholeness"]["unread"]) == 2
+    report = json.loads(verified.stdout)
+    assert not report["sound"]
+    assert {each["pid"] for each in report["wholeness"]["strays"]} == {os.getpid()}
+    assert len(report["wholeness"]["unread"]) == 2
 
 
 @pytest.mark.fault("F38")

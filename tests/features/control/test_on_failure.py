@@ -16,11 +16,11 @@ def test_a_failure_is_told_once(deployment: EngineDeployment) -> None:
     deployment.wait_for(fine)
     deployment.wait_for(bad, JobState.FAILED)
 
-    def told() -> list[JobRecord]:
+    def hooks() -> list[JobRecord]:
         jobs = deployment.ledger.list_jobs(name="on-failure-tell", states=[JobState.SUCCEEDED])
         about = {each.id: json.loads(each.payload)["job_id"] for each in jobs}
         assert fine.id not in about.values()
         return [each for each in jobs if about[each.id] == bad.id]
 
-    (hook,) = wait_until(told, PATIENCE, "the hook has run")
+    (hook,) = wait_until(hooks, PATIENCE, "the hook has run")
     assert hook.result == '"0: nothing to charge after 1"'

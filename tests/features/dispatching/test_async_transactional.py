@@ -120,16 +120,16 @@ def test_what_a_crash_after_the_commit_leaves_is_swept_up(app: App) -> None:
 
 @kinds
 def test_the_event_loop_does_not_wait_for_an_engine(app: App, kind: str) -> None:
-    told: list[int] = []
+    reported: list[int] = []
 
     async def view(session: Opened) -> int:
         transaction = await session.run_sync(app.deployment.ledger.within)
-        transaction.when_over(lambda is_over: told.append(threading.get_ident()))
+        transaction.when_over(lambda is_over: reported.append(threading.get_ident()))
         await session.commit()
-        await asyncio.to_thread(wait_until, lambda: told, PATIENCE, "the transaction is over")
+        await asyncio.to_thread(wait_until, lambda: reported, PATIENCE, "the transaction is over")
         return threading.get_ident()
 
-    assert app.serve(view, kind) not in told
+    assert app.serve(view, kind) not in reported
 
 
 def test_another_database_is_refused_before_anything_is_stored(app: App) -> None:

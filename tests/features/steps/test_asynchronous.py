@@ -46,7 +46,7 @@ def test_an_async_job_can_do_what_a_plain_one_can(
 
     *_, third, _, _ = deployment.ledger.attempts(handle.id)
     assert third.started_at >= wakes_at
-    drawn, lines = told(tour.diary)
+    drawn, lines = read(tour.diary)
     assert len(set(drawn)) == 1
     assert lines == ["batch [0, 1] 1", "batch [2, 3] 1", "batch [2, 3] 2", "sent", "looked"]
     found = handle.progress()
@@ -55,7 +55,7 @@ def test_an_async_job_can_do_what_a_plain_one_can(
     assert (handle.job().errors, len(drawn)) == (2, handle.job().claims)
 
 
-def told(diary: Path) -> tuple[list[str], list[str]]:
+def read(diary: Path) -> tuple[list[str], list[str]]:
     """Return what the attempts drew, and what else they did."""
     lines = diary.read_text().splitlines()
     drawn = [line for line in lines if line.startswith("drawn")]

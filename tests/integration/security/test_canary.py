@@ -64,12 +64,12 @@ def test_a_secret_is_nowhere_but_in_its_payload(
     run_all(deployment, handles, gate)
     brokers += everything_in_the_brokers(request)
     logs = [worker.output for worker in deployment.processes.started]
-    told = [*map(repr, deployment.events), caplog.text]
+    reported = [*map(repr, deployment.events), caplog.text]
 
     assert {handle.status() for handle in handles.values()} == set(ENDS.values())
     assert all(handle.status() is ENDS[fate] for (fate, _), handle in handles.items())
     assert "confidential" in logs[0]
-    for place in (brokers, logs, told, everything_in_the_ledger(deployment)):
+    for place in (brokers, logs, reported, everything_in_the_ledger(deployment)):
         assert not [text for text in place if CANARY in str(text)]
 
 

@@ -134,12 +134,14 @@ def test_an_engine_is_used_again_after_its_outage_by_the_documented_users(
 def refusals(request: pytest.FixtureRequest) -> list[object]:
     """What servers refused: each of them keeps a log of that."""
     names = {"valkey", "second_valkey"} & set(request.fixturenames)
-    told = [each for name in names for each in request.getfixturevalue(name).command("ACL", "LOG")]
+    reported = [
+        each for name in names for each in request.getfixturevalue(name).command("ACL", "LOG")
+    ]
     rabbitmq: RabbitMQ = request.getfixturevalue("rabbitmq")
     lines = [line for line in rabbitmq.log.read_text().splitlines() if "access_refused" in line]
     # Other tests have virtual hosts of their own, and may be refused there.
     vhost = str(request.getfixturevalue("fallback_url")).rpartition("/")[2]
-    return told + [line for line in lines if f"'{vhost}'" in line]
+    return reported + [line for line in lines if f"'{vhost}'" in line]
 
 
 def test_a_dispatcher_of_rq_can_do_nothing_but_dispatch(rq_users: dict[str, str]) -> None:

@@ -222,8 +222,8 @@ class PatroniCluster:
     def switch_over(self) -> Member:
         """Let another member lead, in order, and return it."""
         before = self.wait_for_leader()
-        told = before.ask("/switchover", {"leader": before.host.name})
-        assert "Successfully" in told["text"], told
+        reported = before.ask("/switchover", {"leader": before.host.name})
+        assert "Successfully" in reported["text"], reported
         return self.wait_for_leader(but=before)
 
     def heal(self) -> None:

@@ -79,8 +79,8 @@ def _told_as_it_ended(shared: SharedState, histories: Histories) -> Iterator[str
         steps = [step for step in history.steps if step.kind is StepKind.ANSWERED and step.epoch]
         for child in (children[json.loads(step.result)["job"]] for step in steps):
             result = " ".join(json.loads(child.result or "[]"))
-            told = {JobState.FAILED: "JobFailedError", JobState.CANCELLED: "JobCancelledError"}
-            if not met <= {told.get(child.state, result)}:
+            reported = {JobState.FAILED: "JobFailedError", JobState.CANCELLED: "JobCancelledError"}
+            if not met <= {reported.get(child.state, result)}:
                 yield f"invoke: job {history.job.id} was told {met}, {child.id} is {child.state}"
 
 
@@ -121,10 +121,10 @@ def _waited_for(job_id: str, by_id: Mapping[str, object]) -> Sequence[str]:
 def _knows(history: History, states: Sequence[JobState]) -> Iterator[str]:
     order = Order.model_validate_json(history.job.payload)
     if order.group is not None:
-        told = (order.group.succeeded, order.group.failed, order.group.cancelled)
+        reported = (order.group.succeeded, order.group.failed, order.group.cancelled)
         ended = (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED)
-        if told != tuple(states.count(state) for state in ended):
-            yield f"flow: {history.job.id} was told {told} of {states}"
+        if reported != tuple(states.count(state) for state in ended):
+            yield f"flow: {history.job.id} was told {reported} of {states}"
     elif order.before is None or states != [JobState.SUCCEEDED]:
         yield f"flow: {history.job.id} got {order.before} from what {states}"
 

@@ -166,9 +166,9 @@ def test_a_retry_is_of_another_payload_or_from_a_step() -> None:
     app = MemoryApp()
     handle = ended_by(FAIL, app)
 
-    told = refused(FailsoftError, lambda: handle.retry(payload=Mail(), from_step="a"))
+    message = refused(FailsoftError, lambda: handle.retry(payload=Mail(), from_step="a"))
 
-    assert "got both" in told
+    assert "got both" in message
 
 
 @pytest.mark.parametrize("name", ["nobody", "welcome"])

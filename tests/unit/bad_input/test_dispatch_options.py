@@ -107,9 +107,9 @@ def test_no_option_is_left_out() -> None:
 def test_an_option_that_there_is_not(misspelled: str) -> None:
     app = MemoryApp()
 
-    told = refused(DispatchError, lambda: app.dispatch(**{misspelled: SECOND}))
+    message = refused(DispatchError, lambda: app.dispatch(**{misspelled: SECOND}))
 
-    assert repr(misspelled) in told
+    assert repr(misspelled) in message
     expect_untouched(app)
 
 

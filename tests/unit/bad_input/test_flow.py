@@ -124,9 +124,9 @@ def test_an_option_that_could_not_work(option: str, value: Any) -> None:
 def test_an_event_is_for_a_job_or_for_a_key() -> None:
     app = MemoryApp()
 
-    told = refused(DispatchError, lambda: app.dispatcher.send_event("paid", to="j", key="k"))
+    message = refused(DispatchError, lambda: app.dispatcher.send_event("paid", to="j", key="k"))
 
-    assert "both or neither" in told
+    assert "both or neither" in message
 
 
 @pytest.mark.parametrize("timeout", [*NO_SPANS, -SECOND])

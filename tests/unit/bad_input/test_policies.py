@@ -169,6 +169,8 @@ def test_only_a_profile_is_declared(profile: Any) -> None:
 
 
 def test_a_bare_number_is_told_how_to_be_a_span() -> None:
-    told = refused(DefinitionError, lambda: Every(60))  # type: ignore[arg-type]  # the point
+    message = refused(DefinitionError, lambda: Every(60))  # type: ignore[arg-type]  # the point
 
-    assert told.endswith("expected an interval as a timedelta, got 60; write timedelta(seconds=60)")
+    assert message.endswith(
+        "expected an interval as a timedelta, got 60; write timedelta(seconds=60)"
+    )

@@ -162,7 +162,7 @@ def test_no_option_is_left_out() -> None:
 
 
 @pytest.mark.parametrize(
-    ("contradiction", "told"),
+    ("contradiction", "expected"),
     [
         ({"once": True, "retry": RetryPolicy()}, "`once` or `retry`"),
         ({"verify": work}, "`verify` with `once`"),
@@ -171,9 +171,9 @@ def test_no_option_is_left_out() -> None:
         ({"tx": True, "timeout": timedelta(minutes=40)}, "half the lease"),
     ],
 )
-def test_options_that_contradict_each_other(contradiction: dict[str, Any], told: str) -> None:
+def test_options_that_contradict_each_other(contradiction: dict[str, Any], expected: str) -> None:
     for reason in held(lambda ctx: ctx.run("a", work, **contradiction)):
-        assert told in reason or "timeout of at most" in reason
+        assert expected in reason or "timeout of at most" in reason
 
 
 def weigh(article: str, *, grams: int = 1) -> str:
@@ -199,7 +199,7 @@ def test_a_branch_takes_keyword_arguments() -> None:
 
 
 @pytest.mark.parametrize(
-    ("named", "told"),
+    ("named", "expected"),
     [
         ({"retires": RetryPolicy()}, "did you mean 'retry'?"),
         ({"pounds": 3}, "unexpected keyword argument 'pounds'"),
@@ -207,10 +207,10 @@ def test_a_branch_takes_keyword_arguments() -> None:
     ],
 )
 def test_a_keyword_that_neither_the_step_nor_its_function_has(
-    named: dict[str, Any], told: str
+    named: dict[str, Any], expected: str
 ) -> None:
     for reason in held(lambda ctx: ctx.run("a", weigh, "ink", **named)):
-        assert told in reason
+        assert expected in reason
 
 
 def test_a_plain_job_cannot_await() -> None:
@@ -222,7 +222,7 @@ def test_a_plain_job_cannot_await() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "told"),
+    ("value", "expected"),
     [
         (float("nan"), "finite numbers"),
         ([float("-inf")], "finite numbers"),
@@ -235,14 +235,14 @@ def test_a_plain_job_cannot_await() -> None:
     ],
     ids=lambda each: type(each).__name__,
 )
-def test_a_result_that_the_ledger_could_not_keep(value: Any, told: str) -> None:
+def test_a_result_that_the_ledger_could_not_keep(value: Any, expected: str) -> None:
     step, result = plain(lambda ctx: ctx.run("a", lambda: value)), plain(lambda ctx: value)
 
     assert step.executor.run(step.claim(), step.lease) is JobState.HELD
     assert result.executor.run(result.claim(), result.lease) is JobState.HELD
     for runner in (step, result):
         assert runner.job.error is not None
-        assert told in runner.job.error.message
+        assert expected in runner.job.error.message
 
 
 def test_a_result_that_nests_too_deep() -> None:
@@ -272,7 +272,7 @@ def test_a_job_has_so_many_steps_and_no_more(monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.parametrize(
-    "told",
+    "expected",
     [
         *((value,) for value in (*NO_WHOLE_NUMBERS, -1, float("nan"), 2**63)),
         *((1, value) for value in ("5", 5.0, True, -1, 0, 2**63)),
@@ -280,10 +280,10 @@ def test_a_job_has_so_many_steps_and_no_more(monkeypatch: pytest.MonkeyPatch) ->
     ],
     ids=lambda each: f"{len(each)}-{type(each[-1]).__name__}",
 )
-def test_a_progress_that_makes_no_sense_is_an_error_of_the_job(told: tuple[Any, ...]) -> None:
+def test_a_progress_that_makes_no_sense_is_an_error_of_the_job(expected: tuple[Any, ...]) -> None:
     for runner in (
-        plain(lambda ctx: ctx.progress(*told)),
-        awaiting(lambda ctx: ctx.progress(*told)),
+        plain(lambda ctx: ctx.progress(*expected)),
+        awaiting(lambda ctx: ctx.progress(*expected)),
     ):
         assert runner.executor.run(runner.claim(), runner.lease) is JobState.SCHEDULED
         assert runner.job.error is not None

@@ -149,7 +149,7 @@ def test_the_attempts_of_a_slot_begin_in_a_context_of_their_own() -> None:
         offered.ledger,
         offered.keys,
         clock=offered.clock,
-        listener=offered.told.append,
+        listener=offered.events.append,
         stopping=lambda: False,
         give_back=lambda ticket: None,
     )

@@ -55,10 +55,10 @@ def test_a_refusal_is_told_with_its_traceback() -> None:
 
     runner.run(refused_once(runner, swallow=False))
 
-    told = next(event for event in runner.events if event.kind == "job.refused")
-    assert told.detail["times"] == 1
-    assert told.error is not None
-    assert "LedgerError" in told.error.traceback
+    reported = next(event for event in runner.events if event.kind == "job.refused")
+    assert reported.detail["times"] == 1
+    assert reported.error is not None
+    assert "LedgerError" in reported.error.traceback
 
 
 def test_a_job_that_is_refused_again_and_again_waits_longer_and_is_held_at_last() -> None:
@@ -85,8 +85,8 @@ def test_refusals_are_counted_in_a_row() -> None:
     runner.events.clear()
     runner.run(refused_once(runner, swallow=False))
 
-    told = next(event for event in runner.events if event.kind == "job.refused")
-    assert told.detail["times"] == 1
+    reported = next(event for event in runner.events if event.kind == "job.refused")
+    assert reported.detail["times"] == 1
 
 
 def test_an_end_that_is_refused_gives_the_job_back() -> None:

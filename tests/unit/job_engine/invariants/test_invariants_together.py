@@ -292,9 +292,9 @@ def test_a_schedule_that_nobody_fires_is_not_judged_by_its_times(changes: Any) -
 
 def test_who_looked_for_a_job_that_was_pruned_was_told_no_end() -> None:
     gone = {"job": "child", "state": "failed", "result": None}
-    told = json.dumps({**gone, "error": {"type": "JobNotFoundError", "message": "it is gone"}})
+    reported = json.dumps({**gone, "error": {"type": "JobNotFoundError", "message": "it is gone"}})
 
-    met = waits.met_from("job", StepRecord("invoke", 0, StepKind.ANSWERED, told, 2))
+    met = waits.met_from("job", StepRecord("invoke", 0, StepKind.ANSWERED, reported, 2))
 
     assert (met.child_id, met.has_end) == ("child", False)
 

@@ -37,12 +37,14 @@ class Bench:
     ) -> None:
         self.job = Job()
         self.tables = tables or MemoryTables()
-        self.told: list[tuple[float, str]] = []
+        self.progress: list[tuple[float, str]] = []
         transport = httpx.MockTransport(web or Web())
         source = CsvSource(
             ImportSettings(**{"folder": Path(gettempdir())} | settings), self.job.clock, transport
         )
-        self.handler = ImportCsv(source, self.tables, lambda _, *told: self.told.append(told))
+        self.handler = ImportCsv(
+            source, self.tables, lambda _, *progress: self.progress.append(progress)
+        )
 
     def run(self, payload: CsvImport) -> ImportReport:
         return self.job.attempt(self.handler, payload)

@@ -136,8 +136,8 @@ def test_a_worker_that_is_too_old_leaves_the_job_to_a_newer_one() -> None:
     job = handle.job()
     assert states == {JobState.SCHEDULED}
     assert (job.version, job.errors, job.crashes) == (3, 0, 0)
-    told = app.ledger.events(handle.id)[-1]
-    assert told.detail["reason"] == "payload version 3, this worker knows 2"
+    reported = app.ledger.events(handle.id)[-1]
+    assert reported.detail["reason"] == "payload version 3, this worker knows 2"
     assert attempt(app, parcel(), handle.id) is JobState.SUCCEEDED
     assert handle.result() == "Rua 1||0"
 

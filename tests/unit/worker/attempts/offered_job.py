@@ -21,7 +21,7 @@ class OfferedJob:
     """A ledger, its clock and what was told."""
 
     clock: FrozenClock = field(default_factory=FrozenClock)
-    told: list[Event] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.ledger = MemoryLedger(self.clock)
@@ -52,4 +52,4 @@ class OfferedJob:
 
     def kinds(self) -> list[str]:
         """The kinds of what was told."""
-        return [event.kind for event in self.told]
+        return [event.kind for event in self.events]

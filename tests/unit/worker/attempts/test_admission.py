@@ -32,7 +32,7 @@ def admission(offered: OfferedJob, *, engine: str = "rq", stopping: bool = False
         offered.ledger,
         offered.keys,
         clock=offered.clock,
-        listener=offered.told.append,
+        listener=offered.events.append,
         stopping=lambda: stopping,
     )
 
@@ -47,7 +47,7 @@ def test_a_message_leads_to_a_claim_under_the_lease_of_its_queue() -> None:
     assert (claim.job_id, claim.epoch, claim.attempt) == ("job-1", 1, 1)
     assert (claim.worker, claim.lease) == ("boot", QUEUE.lease)
     assert offered.state() is JobState.RUNNING
-    assert [(event.kind, event.name) for event in offered.told] == [("job.claim", "work")]
+    assert [(event.kind, event.name) for event in offered.events] == [("job.claim", "work")]
 
 
 def test_a_message_that_is_delivered_again_is_refused() -> None:
@@ -80,7 +80,7 @@ def test_a_job_that_a_limit_leaves_no_room_for_is_deferred_and_told_of() -> None
 
     assert admission(offered).admit(message.to_wire()) is None
     assert offered.kinds() == ["job.defer"]
-    assert "concurrency: 1 of 1 run" in str(offered.told[0].detail["reason"])
+    assert "concurrency: 1 of 1 run" in str(offered.events[0].detail["reason"])
     assert offered.state("job-2") is JobState.SCHEDULED
 
 
@@ -110,7 +110,7 @@ def test_what_is_no_message_of_ours_is_rejected_and_counted(wire: object) -> Non
 
     assert admission(offered).admit(wire) is None
     assert offered.kinds() == ["message.rejected"]
-    assert offered.told[0].engine == "rq"
+    assert offered.events[0].engine == "rq"
 
 
 def test_a_ledger_that_is_away_is_waited_for() -> None:
@@ -158,7 +158,7 @@ def test_a_worker_that_stops_does_not_wait_for_the_ledger() -> None:
     claim = admission(offered, stopping=True).admit(message.to_wire())
 
     assert claim is None
-    assert offered.told == []
+    assert offered.events == []
     assert offered.clock.slept == []
 
 
@@ -177,7 +177,7 @@ def test_a_claim_whose_reply_was_lost_is_given_back_when_the_worker_stops() -> N
         offered.ledger,
         offered.keys,
         clock=offered.clock,
-        listener=offered.told.append,
+        listener=offered.events.append,
         stopping=lose_it,
         give_back=doubtful.append,
     )
@@ -198,7 +198,7 @@ def test_what_the_ledger_refuses_costs_a_message_and_not_the_slot(
         offered.ledger,
         offered.keys,
         clock=offered.clock,
-        listener=offered.told.append,
+        listener=offered.events.append,
         stopping=lambda: False,
         give_back=doubtful.append,
     )

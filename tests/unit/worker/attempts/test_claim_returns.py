@@ -23,7 +23,7 @@ def offered() -> OfferedJob:
 
 @pytest.fixture
 def returns(offered: OfferedJob) -> ClaimReturns:
-    return ClaimReturns(offered.ledger, offered.clock, offered.told.append)
+    return ClaimReturns(offered.ledger, offered.clock, offered.events.append)
 
 
 def test_a_claim_that_a_rescuer_took_is_left_alone_and_its_crash_is_taken_back(
@@ -74,12 +74,12 @@ def test_a_refusal_is_tried_again_less_and_less_often_and_told_each_time(
     for pause in (0, FIRST_PAUSE / 2, FIRST_PAUSE / 2, FIRST_PAUSE):
         offered.clock.advance(timedelta(seconds=pause))
         returns.settle()
-    told = len(caplog.records)
+    events = len(caplog.records)
 
     offered.clock.advance(timedelta(seconds=FIRST_PAUSE))
     returns.settle()
 
-    assert told == 2
+    assert events == 2
     assert all(record.exc_info for record in caplog.records)
     assert offered.state() is JobState.SCHEDULED
 

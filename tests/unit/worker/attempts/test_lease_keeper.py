@@ -36,7 +36,7 @@ class Watch:
         self.offered = OfferedJob()
         self.overdue: list[str] = []
         self.returns = ClaimReturns(
-            self.offered.ledger, self.offered.clock, self.offered.told.append
+            self.offered.ledger, self.offered.clock, self.offered.events.append
         )
         self.keeper = LeaseKeeper(
             self.offered.ledger, self.offered.clock, self._note_overdue, self.returns

@@ -64,13 +64,13 @@ class Bench:
     def __init__(self) -> None:
         self.offered = OfferedJob()
         self.returns = ClaimReturns(
-            self.offered.ledger, self.offered.clock, self.offered.told.append
+            self.offered.ledger, self.offered.clock, self.offered.events.append
         )
         self.keeper = LeaseKeeper(
             self.offered.ledger, self.offered.clock, lambda claim: None, self.returns
         )
         executor = Executor(
-            self.offered.ledger, CATALOGUE, self.offered.clock, self.offered.told.append
+            self.offered.ledger, CATALOGUE, self.offered.clock, self.offered.events.append
         )
         self.parts = (executor, CATALOGUE, self.keeper, QUEUE)
 
