@@ -12,7 +12,7 @@ from failsoft.job_engine.policies.schedule import Missed
 from failsoft.job_engine.ports.clock import GRACE, ClockWatch
 from failsoft.testing import FrozenClock, MemoryLedger
 from tests.unit.support.attempts import Mail
-from tests.unit.support.cron_nodes import scheduled
+from tests.unit.support.cron_app import scheduled
 from tests.unit.support.memory_app import EventList, MemoryApp
 
 pytestmark = pytest.mark.fault("F46")

@@ -14,7 +14,7 @@ from failsoft.job_engine.errors import (
 from failsoft.job_engine.records.job import Conclusion
 from failsoft.job_engine.records.states import SUCCEED
 from tests.unit.support.attempts import Mail, define
-from tests.unit.support.cron_nodes import DAY, HOUR, HOURLY, SECOND, CronApp, scheduled
+from tests.unit.support.cron_app import DAY, HOUR, HOURLY, SECOND, CronApp, scheduled
 
 
 def test_each_tick_is_fired_once_by_any_number_of_schedulers() -> None:

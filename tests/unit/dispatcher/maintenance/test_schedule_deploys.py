@@ -9,7 +9,7 @@ from failsoft.job_engine.errors import (
 )
 from failsoft.job_engine.records.schedules import ORPHANED_AFTER
 from tests.unit.support.attempts import Mail
-from tests.unit.support.cron_nodes import HOUR, HOURLY, SECOND, CronApp, scheduled
+from tests.unit.support.cron_app import HOUR, HOURLY, SECOND, CronApp, scheduled
 
 
 def test_a_new_spec_takes_over_and_the_old_version_beside_it_fires_no_more() -> None:

@@ -1,4 +1,4 @@
-"""An app with crons: nodes that fire schedules, of any version of the code."""
+"""An app in memory whose schedules are fired by any version of the code."""
 
 import random
 from collections.abc import Iterable
