@@ -19,7 +19,7 @@ def test_only_what_ended_well_is_counted() -> None:
     assert counts.keys() >= {*IN_SUCCESSES, *IN_OTHER_ENDS}
 
 
-def test_what_nothing_met_is_told() -> None:
+def test_what_nothing_met_is_reported() -> None:
     assert never_met({"sleeps": 0, "`tx` steps": 3}) == ["never met: sleeps"]
 
 

@@ -97,7 +97,7 @@ def test_a_ledger_that_took_anothers_place_takes_the_namespace(make: Make) -> No
     assert owner(make("shop"), OURS, "take_over") is Owner.OURS
 
 
-def test_a_queue_called_ledger_is_in_nobodys_way(make: Make) -> None:
+def test_a_queue_called_ledger_is_in_the_way_of_no_other(make: Make) -> None:
     engine, key = make("shop"), SigningKey.generate()
     message = KeyRing(lambda: [key], SystemClock(), "shop").sign("job-1", 1, "any")
     engine.offer(message, QueueProfile("ledger"), deadline())  # type: ignore[attr-defined]

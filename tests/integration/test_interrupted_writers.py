@@ -81,7 +81,7 @@ def database(sqlite_url: str) -> Iterator[Database]:
 
 
 @pytest.mark.parametrize("role", ["writes for others", "is written for"])
-def test_an_interrupt_anywhere_keeps_nobody_waiting(database: Database, role: str) -> None:
+def test_an_interrupt_anywhere_blocks_no_other(database: Database, role: str) -> None:
     victim = 0 if role == "writes for others" else 1
     for place in count():
         interrupter = Interrupter(place)

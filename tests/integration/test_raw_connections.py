@@ -70,7 +70,7 @@ def test_what_was_begun_and_raised_leaves_nothing(sqlite_url: str) -> None:
         database.write(lambda connection: insert(connection, {**ATTEMPT, "job_id": job.id}))
 
 
-def test_an_error_is_sqlalchemys_and_tells_no_value(database: Database) -> None:
+def test_an_error_is_sqlalchemys_and_shows_no_value(database: Database) -> None:
     with pytest.raises(LedgerError) as raised:
         database.write_one(lambda raw: insert(raw, ATTEMPT))
 

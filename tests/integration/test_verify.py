@@ -46,7 +46,7 @@ def test_an_empty_ledger_passes(database: Database) -> None:
     assert (result.exit_code, json.loads(result.stdout)["jobs"]) == (0, 0)
 
 
-def test_a_person_is_told_in_a_sentence(database: Database) -> None:
+def test_a_person_is_reported_in_a_sentence(database: Database) -> None:
     fill(database, 5)
 
     result = run()
@@ -106,7 +106,7 @@ def test_counters_are_compared_with_the_events(database: Database) -> None:
     assert invariants == {"rule 18"}
 
 
-def test_a_state_that_nobody_knows_is_reported_and_not_a_crash(database: Database) -> None:
+def test_an_unknown_state_is_reported_and_not_a_crash(database: Database) -> None:
     fill(database, 3)
     row = update(jobs).where(jobs.c.id == job_id(1))
     database.write(lambda c: c.execute(row.values(state="lost")))

@@ -90,7 +90,7 @@ def test_an_id_that_was_pruned_may_be_used_again(database: Database, ledger: Sql
     assert list(found(database)) == []
 
 
-def test_what_nobody_could_have_made_is_found(database: Database, ledger: SqlLedger) -> None:
+def test_what_no_call_could_have_made_is_found(database: Database, ledger: SqlLedger) -> None:
     everything_happens(ledger)
     known = set[tuple[str, str]]()
 

@@ -95,7 +95,7 @@ def test_looks_of_their_own_reach_no_other_ledger() -> None:
     assert len(every_look.states) > 5 * len(reduced.states)
 
 
-def test_a_violation_is_told_step_by_step() -> None:
+def test_a_violation_is_reported_step_by_step() -> None:
     mutation = next(each for each in MUTATIONS if each.name == "M5")
     search = explore(Model(mutation.config, mutation.protocol()), mutation.breaks)
 

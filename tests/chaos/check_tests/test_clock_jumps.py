@@ -132,7 +132,7 @@ def ended_by_one_behind(at: float, time: Timeline) -> Case:
     return replace(seen, history=replace(seen.history, events=[*before, last]))
 
 
-def test_what_expired_by_the_clock_that_told_it_is_not_begun() -> None:
+def test_what_expired_by_the_clock_of_then_is_not_begun() -> None:
     late = Story("job", EXPIRES).by(AHEAD).ends(JobState.SUCCEEDED, expires_at=instant(1.5))
     in_time = Story("job", EXPIRES).by(AHEAD).ends(JobState.SUCCEEDED, expires_at=instant(2.5))
 

@@ -85,7 +85,7 @@ def test_a_step_that_is_very_late_is_let_pass_only_for_a_process_that_was_frozen
         assert list(check(case(lines, freezes=another)))
 
 
-def test_a_recorded_step_that_nobody_did_is_found() -> None:
+def test_a_recorded_step_that_was_not_done_is_found() -> None:
     for lines in (LINES[2:], [LINES[0], *LINES[2:]], [each for each in LINES if each.attempt == 2]):
         assert list(step_promises.recorded_was_done(case(lines)))
 

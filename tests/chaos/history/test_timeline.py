@@ -93,12 +93,12 @@ def test_a_span_of_two_seconds_is_over(since: float, over: float) -> None:
         pytest.param(15 + 75, 90, id="that it does not come to before it is right again"),
     ],
 )
-def test_a_moment_is_first_told(moment: float, reading: float) -> None:
+def test_a_moment_is_first_read(moment: float, reading: float) -> None:
     assert JUMPED.first_told(instant(moment)) == at(reading)
 
 
 @pytest.mark.parametrize("mark", [AHEAD, BEHIND])
-def test_what_a_moved_host_tells_is_marked(tmp_path: Path, processes: Processes, mark: int) -> None:
+def test_what_a_moved_host_says_is_marked(tmp_path: Path, processes: Processes, mark: int) -> None:
     library = build_library(tmp_path)
     if library is None:
         pytest.skip("expected a C compiler for Linux")

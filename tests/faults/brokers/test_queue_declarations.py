@@ -121,7 +121,7 @@ def test_a_stream_is_refused_with_what_to_do(amqp_url: str) -> None:
         SafeRabbitmqBroker(amqp_url).check(QUEUE)
 
 
-def test_what_differs_of_a_queue_can_be_told(amqp_url: str) -> None:
+def test_what_differs_of_a_queue_can_be_reported(amqp_url: str) -> None:
     broker = SafeRabbitmqBroker(amqp_url)
     broker.check(QUEUE)
     assert broker.differences(QUEUE) == ""

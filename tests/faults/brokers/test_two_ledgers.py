@@ -65,7 +65,7 @@ def test_a_second_ledgers_worker_is_refused_at_start(
 
 
 @ON_SQLITE
-def test_a_broker_that_is_silent_at_start_is_asked_when_it_is_back(
+def test_a_broker_that_is_silent_at_start_is_probed_when_it_is_back(
     deployment: Deployment, other_url: str, valkey: Valkey
 ) -> None:
     deployment.wait_for(deployment.worker("rq", "threads"))
@@ -142,7 +142,7 @@ def test_a_ledger_that_takes_the_others_place_is_given_the_namespace(
         assert other.engines.probe("rq").healthy
 
 
-def test_a_copy_of_a_ledger_gets_an_id_of_its_own_when_it_is_asked_for(other_url: str) -> None:
+def test_a_copy_of_a_ledger_gets_an_id_of_its_own_when_it_is_requested(other_url: str) -> None:
     with closing(Database(other_url)) as database:
         ledger = SqlLedger(database)
         before = ledger.ledger_id()

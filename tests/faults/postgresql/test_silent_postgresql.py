@@ -150,7 +150,9 @@ def test_a_name_server_that_answers_nothing_is_given_up(
 
 
 @pytest.mark.fault("F41")
-def test_a_server_that_takes_its_time_is_told_from_a_silent_one(database: Database) -> None:
+def test_a_server_that_takes_its_time_is_distinguished_from_a_silent_one(
+    database: Database,
+) -> None:
     kept = database.ask(lambda raw: raw.connection.dbapi_connection)
 
     with pytest.raises(LedgerUnavailableError, match="statement timeout"):

@@ -9,7 +9,7 @@ from tests.features.jobs.control.on_failure import Charge, on_failure_charge
 from tests.servers.processes import wait_until
 
 
-def test_a_failure_is_told_once(deployment: EngineDeployment) -> None:
+def test_a_failure_is_reported_once(deployment: EngineDeployment) -> None:
     fine = deployment.dispatch(on_failure_charge, Charge(amount=5, engine=deployment.engine))
     bad = deployment.dispatch(on_failure_charge, Charge(amount=0, engine=deployment.engine))
 

@@ -142,7 +142,7 @@ def test_a_retry_holds_the_key_of_its_dead_letter_while_it_runs(
     deployment.wait_for(replayed)
 
 
-def test_a_retry_waits_for_whoever_holds_its_key(
+def test_a_retry_waits_for_the_job_that_holds_its_key(
     deployment: EngineDeployment, tmp_path: Path
 ) -> None:
     dead, payload = failed_repair(deployment, tmp_path)

@@ -16,7 +16,7 @@ LONG = timedelta(seconds=12)
 NEVER = datetime.min.replace(tzinfo=UTC)
 
 
-def test_new_jobs_go_to_rq_again_once_redis_is_back_and_each_change_is_told_once(
+def test_new_jobs_go_to_rq_again_once_redis_is_back_and_each_change_is_reported_once(
     deployment: Deployment, valkey: Valkey
 ) -> None:
     deployment.workers("threads")

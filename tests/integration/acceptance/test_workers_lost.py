@@ -108,7 +108,7 @@ def test_a_worker_that_was_frozen_past_its_lease_wakes_up_without_authority(
 
 
 @EVERY_ISOLATION
-def test_a_worker_told_to_stop_gives_its_job_back_between_two_steps(
+def test_a_stopped_worker_gives_its_job_back_between_two_steps(
     deployment: Deployment, job: ScriptedJob
 ) -> None:
     rq, _ = deployment.workers(job.queue.name)
@@ -125,7 +125,7 @@ def test_a_worker_told_to_stop_gives_its_job_back_between_two_steps(
     assert_each_ran_once(deployment)
 
 
-def test_a_worker_told_to_stop_while_a_child_is_being_born_gives_its_job_back_too(
+def test_a_worker_stopped_while_a_child_is_being_born_gives_its_job_back_too(
     deployment: Deployment,
 ) -> None:
     rq, _ = deployment.workers("children")
@@ -140,7 +140,7 @@ def test_a_worker_told_to_stop_while_a_child_is_being_born_gives_its_job_back_to
     assert_each_ran_once(deployment)
 
 
-def test_a_worker_told_twice_to_stop_gives_its_job_back_at_once(deployment: Deployment) -> None:
+def test_a_worker_stopped_twice_gives_its_job_back_at_once(deployment: Deployment) -> None:
     rq, _ = deployment.workers("children", **SHORT_LIFE)
     handle = deployment.dispatch(in_child, Script(steps=2, halt_at=1, gate="never"))
     deployment.wait_for_step(handle, "step-1")

@@ -131,7 +131,7 @@ def test_a_ledger_that_is_away_accepts_nothing(cli: CommandLine) -> None:
     assert "hunter2" not in answer.err
 
 
-def test_engines_that_are_away_cost_no_job_but_are_told(cli: CommandLine) -> None:
+def test_engines_that_are_away_cost_no_job_but_are_reported(cli: CommandLine) -> None:
     dispatched = cli.run("dispatch", "add", '{"numbers": [1]}', "--json")
     engines = cli.run("engines", "--json")
 

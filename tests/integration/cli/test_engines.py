@@ -71,7 +71,7 @@ def test_no_engine_is_healthy_where_none_is_there(cli: CommandLine) -> None:
     assert cli.run("engines", **nowhere).status == UNAVAILABLE
 
 
-def test_the_doctor_knows_a_misspelt_setting(cli: CommandLine) -> None:
+def test_the_doctor_finds_a_misspelt_setting(cli: CommandLine) -> None:
     answer = cli.run("doctor", "--json", FAILSOFT_DISPATCH_BUGDET="2s")
 
     assert answer.status == CONFIG

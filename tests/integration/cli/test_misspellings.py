@@ -30,7 +30,9 @@ def test_a_misspelled_name_is_refused_and_changes_nothing(
         assert list(ledger.pauses()) == []
 
 
-def test_a_name_may_be_paused_that_only_the_ledger_knows_or_nobody_yet(cli: CommandLine) -> None:
+def test_a_name_may_be_paused_that_only_the_ledger_has_or_that_is_not_there_yet(
+    cli: CommandLine,
+) -> None:
     with cli.ledger() as ledger:
         started(ledger)
 

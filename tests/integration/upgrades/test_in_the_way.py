@@ -123,7 +123,7 @@ def test_a_lock_that_is_not_given_back_ends_the_upgrade_and_names_its_holder(
         assert upgrade(database, migrations=ADDITIVE).before == REVISION
 
 
-def test_an_index_that_waits_for_an_old_transaction_holds_nobody_up(postgres_url: str) -> None:
+def test_an_index_that_waits_for_an_old_transaction_blocks_no_other(postgres_url: str) -> None:
     reports = Reports()
     made(postgres_url)
     with (

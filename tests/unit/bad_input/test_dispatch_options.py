@@ -202,7 +202,7 @@ def test_how_many_jobs_are_dispatched(many: Callable[[], object]) -> None:
     [5, {}, None, DispatchRequest(Mail(), {"delay": 5})],
     ids=lambda each: type(each).__name__,
 )
-def test_one_wrong_item_is_told_and_sinks_no_other(wrong: Any) -> None:
+def test_one_wrong_item_is_reported_and_sinks_no_other(wrong: Any) -> None:
     outcomes = MemoryApp().dispatcher.dispatch_many(WELCOME, [Mail(), wrong, Mail()])
 
     assert [outcome.error is None for outcome in outcomes] == [True, False, True]

@@ -86,7 +86,7 @@ def test_one_has_the_turn_and_the_next_one_waits_until_it_is_left(
     assert waits.wake().has_turn
 
 
-def test_turns_come_in_the_order_they_were_asked_for(turns: WriteQueue[None], begin: Start) -> None:
+def test_turns_come_in_the_order_of_their_requests(turns: WriteQueue[None], begin: Start) -> None:
     writes = [write() for _ in range(4)]
     waiters = begun(begin, *writes)
 
@@ -114,7 +114,7 @@ def test_what_waits_is_written_in_the_turn_of_another(
     assert not turns.has_others
 
 
-def test_who_wants_a_transaction_of_its_own_gets_the_turn_after_those_that_share(
+def test_a_transaction_of_its_own_gets_the_turn_after_those_that_share(
     turns: WriteQueue[None], begin: Start
 ) -> None:
     first, alone, shared = write(), write(is_shared=False), write()

@@ -45,13 +45,13 @@ def test_a_frozen_clock_stands_still() -> None:
     assert (clock.now(), clock.now(), clock.steady()) == (NEW_YEAR, NEW_YEAR, 0)
 
 
-def test_a_frozen_clock_begins_when_it_is_told_to() -> None:
+def test_a_frozen_clock_begins_at_the_given_time() -> None:
     moment = datetime(2030, 5, 6, tzinfo=UTC)
 
     assert FrozenClock(moment).now() == moment
 
 
-def test_a_frozen_clock_goes_on_when_it_is_told_to() -> None:
+def test_a_frozen_clock_goes_on_when_advanced() -> None:
     clock = FrozenClock()
 
     clock.advance(timedelta(seconds=90))
@@ -100,7 +100,7 @@ def test_a_memory_ledger_may_fail_so_often_and_no_oftener() -> None:
     assert ledger.counts() == {}
 
 
-def test_a_memory_ledger_that_loses_a_reply_has_done_what_it_was_asked() -> None:
+def test_a_memory_ledger_that_loses_a_reply_has_done_what_was_requested() -> None:
     ledger = MemoryLedger(FrozenClock())
     ledger.lose_replies()
 

@@ -171,7 +171,7 @@ def test_what_another_job_holds_the_key_of_is_refused_and_the_others_go_on(
     assert (edited.status, edited.json["refused"]) == (OK, [])
 
 
-def test_jobs_are_cancelled_and_told_how(cli: CommandLine) -> None:
+def test_jobs_are_cancelled_and_reported_with_the_outcome(cli: CommandLine) -> None:
     waits = cli.run("dispatch", "add", '{"numbers": [1]}', "--json").json["id"]
     ended = failed(cli)
 

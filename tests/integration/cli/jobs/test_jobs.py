@@ -156,7 +156,7 @@ def test_every_terminal_is_shown_something(cli: CommandLine, terminal: str) -> N
         assert ("Traceback" in answer.err, bool(answer.out)) == (False, True)
 
 
-def test_a_terminal_that_knows_no_letters_but_ascii_is_shown_them_escaped(cli: CommandLine) -> None:
+def test_a_terminal_that_has_no_letters_but_ascii_is_shown_them_escaped(cli: CommandLine) -> None:
     with cli.ledger() as ledger:
         waiting(ledger, id="a-job", payload='{"n": "\u2192 Gr\u00f6\u00dfe"}')
 

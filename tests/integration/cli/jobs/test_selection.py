@@ -28,7 +28,7 @@ def waits(cli: CommandLine, job_id: str, **given: object) -> str:
         return waiting(ledger, id=job_id, **given).id
 
 
-def test_the_beginning_of_an_id_does_wherever_an_id_is_asked_for(cli: CommandLine) -> None:
+def test_the_beginning_of_an_id_does_wherever_an_id_is_expected(cli: CommandLine) -> None:
     job_id = held(cli, "0a1b2c3d4e5f")
     short = job_id[:6]
 

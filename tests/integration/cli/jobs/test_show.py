@@ -30,7 +30,7 @@ def tried_twice(cli: CommandLine) -> str:
     return job.id
 
 
-def test_what_one_asks_first_comes_first(cli: CommandLine) -> None:
+def test_what_is_looked_for_first_comes_first(cli: CommandLine) -> None:
     job_id = tried_twice(cli)
 
     shown = cli.run("jobs", "show", job_id, COLUMNS="80").out

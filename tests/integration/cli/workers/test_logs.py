@@ -35,7 +35,7 @@ def test_each_transition_is_one_line_and_each_line_of_a_job_names_it(
         assert line["timestamp"].endswith("Z")
 
 
-def test_only_the_final_failure_is_told_with_its_exception(live_cli: CommandLine) -> None:
+def test_only_the_final_failure_is_reported_with_its_exception(live_cli: CommandLine) -> None:
     worker = start_worker(live_cli, "threads")
     job_id = dispatch(live_cli, "fails-twice", JobState.FAILED)
 

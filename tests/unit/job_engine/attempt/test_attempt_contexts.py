@@ -125,7 +125,7 @@ def test_async_branches_see_nothing_of_each_other() -> None:
     assert AsyncAttemptRunner().go(body) is JobState.SUCCEEDED
 
 
-def test_a_retry_policy_leaves_nothing_in_the_thread_that_asks_it() -> None:
+def test_a_retry_policy_leaves_nothing_in_the_thread_that_calls_it() -> None:
     def wait(state: RetryCallState) -> float:
         change()
         return 1.0

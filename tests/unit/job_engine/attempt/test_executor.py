@@ -55,7 +55,7 @@ def test_an_error_that_is_not_to_be_retried_fails_the_job() -> None:
 
 
 @pytest.mark.parametrize("error", [SystemExit(3), SystemExit(), asyncio.CancelledError()])
-def test_a_handler_that_wants_to_end_more_than_itself_is_an_error_like_any_other(
+def test_a_handler_that_tries_to_end_more_than_itself_is_an_error_like_any_other(
     error: BaseException,
 ) -> None:
     runner = AttemptRunner()
@@ -111,7 +111,7 @@ def test_a_fenced_attempt_records_nothing_and_says_so() -> None:
     assert runner.events.kinds == ["job.fenced"]
 
 
-def test_a_job_that_nobody_here_knows_is_given_back() -> None:
+def test_a_job_that_is_unknown_here_is_given_back() -> None:
     runner = AttemptRunner()
 
     state = runner.run()
@@ -203,7 +203,7 @@ def test_an_end_that_happened_elsewhere_and_too_late_is_not() -> None:
     assert (state, runner.events.kinds) == (None, ["job.fenced"])
 
 
-def test_an_end_is_told_with_its_duration_and_its_reason() -> None:
+def test_an_end_is_reported_with_its_duration_and_its_reason() -> None:
     runner = AttemptRunner()
 
     def body(ctx: JobContext) -> None:
@@ -219,7 +219,7 @@ def test_an_end_is_told_with_its_duration_and_its_reason() -> None:
     assert event.error is None
 
 
-def test_the_traceback_is_told_once_when_the_job_has_failed() -> None:
+def test_the_traceback_is_reported_once_when_the_job_has_failed() -> None:
     runner = AttemptRunner()
 
     runner.run(raises(NonRetryableError("closed account")))

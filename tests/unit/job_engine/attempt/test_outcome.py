@@ -217,7 +217,7 @@ def test_an_unknown_job_is_given_back_so_that_a_newer_worker_may_find_it() -> No
     assert (conclusion.transition, conclusion.delay) == (RELEASE, timedelta(seconds=5))
 
 
-def test_a_job_that_no_worker_knows_waits_for_one_however_long() -> None:
+def test_a_job_that_no_worker_has_the_code_of_waits_for_one_however_long() -> None:
     delays = [outcome.unknown(replace(CLAIM, releases=n)) for n in (0, 1, 2, 9, 100_000)]
 
     assert {conclusion.transition for conclusion in delays} == {RELEASE}

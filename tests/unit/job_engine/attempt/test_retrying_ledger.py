@@ -50,7 +50,7 @@ def test_what_the_ledger_refuses_is_no_error_and_gives_the_job_back(*, swallow: 
     assert released.detail["reason"].startswith("ledger refused: the ledger's database refused")
 
 
-def test_a_refusal_is_told_with_its_traceback() -> None:
+def test_a_refusal_is_reported_with_its_traceback() -> None:
     runner = AttemptRunner()
 
     runner.run(refused_once(runner, swallow=False))

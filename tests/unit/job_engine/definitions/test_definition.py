@@ -190,7 +190,7 @@ def test_the_parentheses_may_be_left_out_where_there_are_no_options() -> None:
         job("mail")  # type: ignore[call-overload]
 
 
-def test_a_job_is_shown_by_what_tells_it_from_others() -> None:
+def test_a_job_is_shown_by_what_distinguishes_it_from_others() -> None:
     bound = job(retry=RETRY)(send)
 
     assert repr(bound).startswith("JobDefinition('send', payload=")

@@ -283,14 +283,14 @@ def test_the_job_of_a_tick_fits_its_schedule(
 @pytest.mark.parametrize(
     "changes", [{"paused": True}, {"declared_at": NOW - HOUR}, {"read_at": TICK}]
 )
-def test_a_schedule_that_nobody_fires_is_not_judged_by_its_times(changes: Any) -> None:
+def test_a_schedule_that_no_process_fires_is_not_judged_by_its_times(changes: Any) -> None:
     schedule = replace(SCHEDULE, last_at=None, last_job_id=None, **changes)
 
     assert not list(schedules.fired_wrongly(schedule, FIRED))
     assert not list(schedules.out_of_step(schedule))
 
 
-def test_who_looked_for_a_job_that_was_pruned_was_told_no_end() -> None:
+def test_who_looked_for_a_job_that_was_pruned_received_no_end() -> None:
     gone = {"job": "child", "state": "failed", "result": None}
     reported = json.dumps({**gone, "error": {"type": "JobNotFoundError", "message": "it is gone"}})
 

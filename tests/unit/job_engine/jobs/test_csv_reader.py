@@ -62,7 +62,7 @@ def test_no_bytes_break_the_reader(content: bytes) -> None:
     assert all(record.fields or record.problem for record in records)
 
 
-def test_each_record_knows_its_first_line() -> None:
+def test_each_record_has_its_first_line() -> None:
     records = read('a\n"b\nc"\n\n\nd\n')
 
     assert [(record.line, record.fields) for record in records] == [

@@ -182,7 +182,7 @@ def test_a_file_with_a_header_only_imports_nothing(tmp_path: Path) -> None:
     assert bench.tables.shapes["people"] == people(path).shape
 
 
-def test_the_progress_is_told_for_the_batches_of_this_attempt(file: Path) -> None:
+def test_the_progress_is_reported_for_the_batches_of_this_attempt(file: Path) -> None:
     bench = Bench()
     bench.crash("batch-3", people(file))
     bench.progress.clear()

@@ -87,7 +87,7 @@ def test_who_waits_is_offered_when_there_is_room(app: MemoryApp) -> None:
     assert second.status() is JobState.OFFERED
 
 
-def test_nobody_overtakes_who_waits(app: MemoryApp) -> None:
+def test_no_thread_overtakes_one_that_waits(app: MemoryApp) -> None:
     first, second = order(app), order(app)
     first.cancel()
     app.clock.advance(timedelta(milliseconds=1))

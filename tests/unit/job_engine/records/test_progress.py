@@ -75,7 +75,7 @@ def test_the_last_word_is_written_when_the_attempt_ends(*, fails: bool) -> None:
     assert written(runner) == (2, 2, "nearly done")
 
 
-def test_a_step_may_tell_how_far_it_has_come() -> None:
+def test_a_step_may_report_how_far_it_has_come() -> None:
     runner = AttemptRunner()
     ctx = runner.context()
 
@@ -96,7 +96,7 @@ def test_a_ledger_that_is_away_is_not_waited_for() -> None:
     assert written(runner) == (2, None, "")
 
 
-def test_who_was_fenced_tells_nothing_and_stops() -> None:
+def test_who_was_fenced_reports_nothing_and_stops() -> None:
     runner = AttemptRunner()
     ctx = runner.context()
     runner.offer_again()

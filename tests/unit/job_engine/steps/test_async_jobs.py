@@ -119,7 +119,7 @@ def test_a_loop_goes_on_with_the_batch_that_was_cut_off() -> None:
     assert seen == [[0, 1], [2, 3], [2, 3], [4]]
 
 
-def test_progress_is_told() -> None:
+def test_progress_is_reported() -> None:
     runner = AsyncAttemptRunner()
 
     async def body(ctx: AsyncJobContext) -> None:

@@ -192,7 +192,7 @@ def test_a_step_during_which_the_job_was_handed_over_is_not_recorded() -> None:
     assert runner.step_names == []
 
 
-def test_a_process_that_stood_still_before_a_step_asks_again() -> None:
+def test_a_process_that_stood_still_before_a_step_looks_again() -> None:
     runner, worker = AttemptRunner(), Worker()
     claim = runner.claim()
     ctx = JobContext(claim, runner.ledger, runner.lease, Hiccup(runner.offer_again))
@@ -211,7 +211,7 @@ def test_the_idempotency_key_is_the_same_in_every_attempt() -> None:
     assert keys == {f"{runner.job_id}:send"}
 
 
-def test_a_context_knows_its_attempt_and_its_queue() -> None:
+def test_a_context_has_its_attempt_and_its_queue() -> None:
     runner = AttemptRunner()
 
     first, second = runner.context(), runner.context()

@@ -117,7 +117,7 @@ def test_an_except_in_the_job_does_not_swallow_the_doubt() -> None:
     assert AttemptRunner(body).run() is JobState.HELD
 
 
-def test_verify_is_not_asked_before_anything_began() -> None:
+def test_verify_is_not_called_before_anything_began() -> None:
     runner, asked = AttemptRunner(), Worker()
 
     assert runner.context().run("pay", lambda: "paid", once=True, verify=asked.work) == "paid"

@@ -191,7 +191,7 @@ def test_a_timeout_is_no_longer_than_the_attempts() -> None:
         ctx.run("fetch", lambda: 1, timeout=timedelta(minutes=6))
 
 
-def test_the_executor_knows_the_attempts_timeout() -> None:
+def test_the_executor_applies_the_attempts_timeout() -> None:
     runner = Interruptible(
         lambda ctx: ctx.run("fetch", lambda: 1, timeout=timedelta(hours=1)),
         timeout=timedelta(minutes=1),

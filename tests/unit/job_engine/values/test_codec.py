@@ -274,7 +274,7 @@ def test_an_error_names_the_type_of_a_result_and_never_its_value() -> None:
     assert CANARY not in str(caught.value)
 
 
-def test_a_return_annotation_that_nobody_can_store_is_refused() -> None:
+def test_a_return_annotation_that_cannot_be_stored_is_refused() -> None:
     class Opaque:
         pass
 

@@ -148,7 +148,7 @@ def test_a_recorded_result_that_no_longer_fits_holds_the_job() -> None:
         runner.context().run("step", newer)
 
 
-def test_an_annotation_that_nobody_can_store_holds_the_job_before_the_step_runs() -> None:
+def test_an_annotation_that_cannot_be_stored_holds_the_job_before_the_step_runs() -> None:
     class Opaque:
         pass
 

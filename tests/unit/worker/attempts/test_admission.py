@@ -72,7 +72,7 @@ def test_a_message_of_an_older_epoch_is_refused() -> None:
     assert offered.state() is JobState.OFFERED
 
 
-def test_a_job_that_a_limit_leaves_no_room_for_is_deferred_and_told_of() -> None:
+def test_a_job_that_a_limit_leaves_no_room_for_is_deferred_and_reported() -> None:
     offered = OfferedJob()
     one = Limits(Limit("a-key", 1))
     offered.claim("job-1", limits=one)

@@ -66,7 +66,7 @@ def test_a_claim_that_was_never_made_is_no_claim(
     assert returns.count == 0
 
 
-def test_a_refusal_is_tried_again_less_and_less_often_and_told_each_time(
+def test_a_refusal_is_tried_again_less_and_less_often_and_reported_each_time(
     offered: OfferedJob, returns: ClaimReturns, caplog: pytest.LogCaptureFixture
 ) -> None:
     returns.owe(offered.claim(), cut_off())

@@ -170,7 +170,7 @@ def test_an_attempt_that_is_over_is_held_no_more(watch: Watch) -> None:
     assert watch.after(LEASE) is None
 
 
-def test_a_worker_that_stops_asks_for_every_job_at_its_next_step(watch: Watch) -> None:
+def test_a_worker_that_stops_stops_every_job_at_its_next_step(watch: Watch) -> None:
     interrupted: list[object] = []
     lease = Lease(lambda thread, interrupt: interrupted.append(interrupt))
 
@@ -345,7 +345,7 @@ def test_a_claim_that_waited_behind_a_renewal_that_hung_is_given_back(*, answers
     assert returns.count >= 1
 
 
-def test_a_renewal_that_is_refused_is_told_once_with_its_traceback(
+def test_a_renewal_that_is_refused_is_reported_once_with_its_traceback(
     watch: Watch, caplog: pytest.LogCaptureFixture
 ) -> None:
     watch.offered.ledger.refuse_next(3)

@@ -240,7 +240,7 @@ def child() -> Iterator[Child]:
     started.close()
 
 
-def test_a_child_whose_worker_stops_is_asked_to_end(child: Child) -> None:
+def test_a_child_whose_worker_stops_is_requested_to_end(child: Child) -> None:
     lease = ChildLease()
     lease.attach(child.for_a_lease)
 

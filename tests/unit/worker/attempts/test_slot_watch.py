@@ -77,7 +77,7 @@ def test_a_long_attempt_is_no_lost_slot(revoked: type[Interrupt] | None) -> None
 
 
 @pytest.mark.parametrize("revoked", [Fenced, TimedOut])
-def test_an_attempt_that_goes_on_although_it_was_told_to_stop_is_a_lost_slot(
+def test_an_attempt_that_goes_on_although_it_was_stopped_is_a_lost_slot(
     revoked: type[Interrupt],
 ) -> None:
     floor, lease = Floor(), Lease()

@@ -159,7 +159,7 @@ def test_a_state_is_explained(made: Callable[[MemoryLedger], str], expected: str
     assert bool(reason) is bool(expected)
 
 
-def test_a_job_that_was_handed_over_and_nobody_explains_is_explained_by_its_event() -> None:
+def test_a_job_that_was_handed_over_and_nothing_explains_is_explained_by_its_event() -> None:
     ledger = MemoryLedger(FrozenClock())
     claim = started(ledger)
     ledger.offer(ledger.get(claim.job_id), plan("second"))

@@ -198,7 +198,7 @@ def test_the_level_is_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [line["event"] for line in screen.lines()] == ["job.retry"]
 
 
-def test_a_job_that_a_worker_does_not_know_is_told_of_once(
+def test_a_job_without_its_code_here_is_reported_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     given = {"reason": "unknown job", "state": "scheduled"}

@@ -49,7 +49,7 @@ def test_nothing_is_done_after_the_stop(start: Start) -> None:
     assert len(calls) == count
 
 
-def test_an_outage_of_the_ledger_is_told_once_and_so_is_its_end(
+def test_an_outage_of_the_ledger_is_reported_once_and_so_is_its_end(
     start: Start, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -69,7 +69,7 @@ def test_an_outage_of_the_ledger_is_told_once_and_so_is_its_end(
     assert logged[1] == "looking: the ledger is back"
 
 
-def test_any_other_error_is_told_and_the_work_goes_on(
+def test_any_other_error_is_reported_and_the_work_goes_on(
     start: Start, caplog: pytest.LogCaptureFixture
 ) -> None:
     calls: list[None] = []

@@ -102,7 +102,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
         run.join()
 
 
-def test_each_post_has_a_process_that_knows_its_parent(start: Start) -> None:
+def test_each_post_has_a_process_that_has_its_parent(start: Start) -> None:
     run = start(ENDS_AT_SIGTERM, ("rq", "default"), ("maintenance",))
 
     wait_until(lambda: len(run.notes) == 2, PATIENCE, "two processes")
@@ -165,7 +165,7 @@ def test_a_stop_ends_every_process_in_order(start: Start) -> None:
     assert not any(map(is_alive, family))
 
 
-def test_a_process_that_needs_more_than_its_grace_is_asked_to_hurry(start: Start) -> None:
+def test_a_process_that_needs_more_than_its_grace_is_signalled_to_hurry(start: Start) -> None:
     run = start(ENDS_AT_SIGINT)
     run.wait_for("ready")
 
@@ -222,7 +222,7 @@ def test_a_signal_stops_it(start: Start) -> None:
     assert run.join() == 0
 
 
-def test_a_child_that_dies_is_told_by_its_boot_id_and_one_that_ends_in_order_is_not(
+def test_a_child_that_dies_is_reported_by_its_boot_id_and_one_that_ends_in_order_is_not(
     tmp_path: Path,
 ) -> None:
     died: list[WorkerRecord] = []
