@@ -174,7 +174,7 @@ def tracked(count: int, title: str, console: Console) -> Iterator[int]:
 
 
 def quiet(event: object) -> None:
-    """Tell nobody."""
+    """Report nothing."""
 
 
 def timed(dispatcher: Dispatcher, outage: Outage, number: int) -> float:

@@ -1,4 +1,4 @@
-"""Real servers on private ports, each started when a test first asks for it."""
+"""Real servers on private ports, each started when a test first uses it."""
 
 import os
 import signal
@@ -56,7 +56,7 @@ def nothing_left_running() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMQ]:
-    """One node for the session; it is whole again after each test that asks for it."""
+    """One node for the session; it is whole again after each test that uses it."""
     yield from _serving(RabbitMQ(tmp_path_factory.mktemp("rabbitmq")))
 
 

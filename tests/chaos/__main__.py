@@ -54,7 +54,7 @@ def main(
 
 
 def has_passed(summary: Path) -> bool:
-    """Tell whether a run has left its summary, and kept every promise."""
+    """Return whether a run has left its summary, and kept every promise."""
     return summary.exists() and bool(json.loads(summary.read_text())["passed"])
 
 

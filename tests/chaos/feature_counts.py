@@ -74,7 +74,7 @@ def met(evidence: Evidence) -> dict[str, int]:
 
 
 def never_met(counts: Mapping[str, int]) -> list[str]:
-    """Tell of the features that nothing met."""
+    """Report the features that nothing met."""
     return [f"never met: {name}" for name, count in counts.items() if not count]
 
 

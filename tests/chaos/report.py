@@ -14,7 +14,7 @@ from tests.chaos.history.timeline import TICK
 from tests.chaos.plan import Plan
 from tests.chaos.promises import charges
 
-#: How many violations are told in full.
+#: How many violations are shown in full.
 TOLD = 50
 COUNTED = ("message.refused", "message.rejected", "job.fenced", "engine.failed_over")
 
@@ -105,7 +105,7 @@ def count(evidence: Evidence, logs: Iterable[Path]) -> dict[str, int]:
 
 
 def last_to_end(evidence: Evidence, healed: int) -> Mapping[str, Any]:
-    """Tell what the job that ended last was waiting for."""
+    """Return what the job that ended last was waiting for."""
     cases = evidence.cases.values()
     ended = [case for case in cases if case.history.job.finished_at is not None]
     last = max(ended, key=lambda case: case.at(case.history.job.finished_at), default=None)

@@ -1,4 +1,4 @@
-"""What a run met is counted by what its jobs did, and what none did is told."""
+"""What a run met is counted by what its jobs did, and what none did is reported."""
 
 from failsoft.job_engine.records.states import JobState
 from tests.chaos.check_tests.job_histories import Story, evidence_of

@@ -1,6 +1,6 @@
 """F48: two programs with namespaces of their own share a Redis, and jobs of theirs have one id.
 
-A tick of a schedule has the same id in every program, so that happens to whoever has two.
+A tick of a schedule has the same id in every program, so that happens where two are used.
 """
 
 from collections.abc import Callable, Iterator

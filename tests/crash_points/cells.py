@@ -76,7 +76,7 @@ ACTIONS: Mapping[str, Callable[[str, Path], None]] = MappingProxyType(
     {"raise": raise_, "reply-lost": reply_lost, "kill": kill, "stop": stop, "hang": hang}
 )
 
-#: A step's body asks nobody, so no reply can be lost.
+#: A step's body makes no call, so no reply can be lost.
 IMPOSSIBLE = frozenset(Cell(f"body.{side}", "reply-lost") for side in ("before", "after"))
 MATRIX = tuple(
     cell

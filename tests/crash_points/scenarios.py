@@ -16,7 +16,7 @@ from tests.jobs.crash_point_jobs import Script, crossing, waiting
 
 BRIEF = timedelta(milliseconds=200)
 HOUR = timedelta(hours=1)
-#: Nobody listens there.
+#: No server listens there.
 NOWHERE = "redis://127.0.0.1:1/0"
 SCRIPT = Script(steps=2)
 #: Takes longer than a worker waits before it renews.
@@ -89,7 +89,7 @@ def lose_every_worker(deployment: Deployment, workers: ReplacedWorkers, job_id: 
 
 
 def wait_in_a_queue(deployment: Deployment, workers: ReplacedWorkers, job_id: str) -> None:
-    """Wait behind somebody else's message on a queue whose worker is busy for ever."""
+    """Wait behind another's message on a queue whose worker is busy for ever."""
     deployment.app.ledger.beat(WorkerRecord("busy", "rq", "narrow", "here", 1, 1), HOUR)
     deployment.app.dispatcher.dispatch(waiting, SCRIPT, job_id=job_id)
 

@@ -113,7 +113,7 @@ class Deployment:
         return both
 
     def wait_for(self, *workers: Worker) -> None:
-        """Wait until workers tell the ledger that they take jobs."""
+        """Wait until workers have recorded that they take jobs."""
         pids = {worker.process.pid for worker in workers}
         wait_until(
             lambda: pids <= self.live_pids() or self._gone(workers), PATIENCE, "live workers"

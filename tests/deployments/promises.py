@@ -60,7 +60,7 @@ def assert_finished_steps_stayed_finished(
     """No step began after it was finished.
 
     One may in a process that stood still between the look at the ledger and the step's first
-    line, and then only that one: the next look tells the attempt that it is over (R9, R10).
+    line, and then only that one: the next look shows the attempt that it is over (R9, R10).
     """
     recorded = {step.name: _microseconds(step) for step in deployment.app.ledger.steps(handle.id)}
     late = [

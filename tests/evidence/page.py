@@ -183,7 +183,7 @@ def _cluster() -> str:
 
 
 def _features(runs: Sequence[Figures]) -> str:
-    """Tell how many jobs met each feature and ended well, in the runs that play them."""
+    """Return how many jobs met each feature and ended well, in the runs that play them."""
     met: Counter[str] = Counter()
     for run in runs:
         met.update(run.get("features", {}))

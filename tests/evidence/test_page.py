@@ -1,4 +1,4 @@
-"""The page of evidence says what the figures say, and no run that it tells of has failed."""
+"""The page of evidence says what the figures say, and no run that it shows has failed."""
 
 from tests.evidence.__main__ import PAGE
 from tests.evidence.figures import all_in, one

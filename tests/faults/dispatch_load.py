@@ -38,7 +38,7 @@ class Load:
     ending: threading.Event = field(default_factory=threading.Event)
 
     def run(self) -> None:
-        """Dispatch until told to end."""
+        """Dispatch until it is ended."""
         for number in count():
             if self.ending.wait(PAUSE):
                 return

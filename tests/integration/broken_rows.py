@@ -1,4 +1,4 @@
-"""Rows of a ledger that nobody could have made, one for each rule; each names what is broken."""
+"""Rows of a ledger that no call could have made, one for each rule; each names what is broken."""
 
 from collections.abc import Callable
 from typing import Any

@@ -42,7 +42,7 @@ def everything_happens(ledger: SqlLedger, schedule: str = "sweep") -> None:
 
 
 def invoked(ledger: SqlLedger) -> tuple[str, str]:
-    """Let a job invoke another and be told its end; return both."""
+    """Let a job invoke another and receive its end; return both."""
     parent, child = invoked_jobs.invoked(ledger)
     chains.run(ledger, child.id)
     invoked_jobs.outcome_of(ledger, parent, child)

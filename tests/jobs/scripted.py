@@ -92,7 +92,7 @@ def perform(script: Script, ctx: JobContext) -> int:
 
 
 def find_out(script: Script, number: int, job_id: str, attempt: int) -> int | NotDone:
-    """Tell whether a step took effect."""
+    """Return whether a step took effect."""
     return number if script.found == "done" else NOT_DONE
 
 

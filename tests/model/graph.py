@@ -1,4 +1,4 @@
-"""All that may happen next, whoever does it."""
+"""All that may happen next, in any process."""
 
 from collections.abc import Iterator
 

@@ -35,7 +35,7 @@ def summarise(search: Search, mutation: Mutation | None = None) -> dict[str, obj
 
 
 def keep(search: Search, mutation: Mutation | None = None) -> None:
-    """Write the figures down, if somebody wants them."""
+    """Write the figures down, if a run keeps them."""
     folder = os.environ.get(VARIABLE)
     if folder:
         name = mutation.name if mutation else search.model.config.name

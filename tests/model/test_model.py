@@ -2,7 +2,7 @@
 
 The adversary of docs/protocol.md: any message ever sent may arrive any number of times at any later
 time or never, any lease may expire at any instant, any process may vanish between any two atomic
-actions, replies of the ledger may be lost, and somebody may cancel at any time.
+actions, replies of the ledger may be lost, and a cancel may come at any time.
 """
 
 import json

@@ -50,7 +50,7 @@ def _edge(model: Model, state: State, target: State, invariant: str = "") -> Edg
 
 
 def narrate(trace: Sequence[Moment]) -> str:
-    """Tell a trace: who did what, and what the ledger said then."""
+    """Describe a trace: which process did what, and what the ledger said then."""
     lines = [f"{n:>3}  {_reported(moment)}" for n, moment in enumerate(trace, 1)]
     return "\n".join(lines)
 

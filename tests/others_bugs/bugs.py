@@ -13,7 +13,7 @@ class Bug:
 
     Attributes:
         what: What went wrong.
-        shipped_by: Whose threads tell of it, as `owner/repository#number`.
+        shipped_by: Whose threads report it, as `owner/repository#number`.
         here: What comes of it here.
         tests: Files with the names of the tests in them that show it.
     """

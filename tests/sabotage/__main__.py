@@ -25,14 +25,14 @@ SOURCES = ("packages", "apps")
 FAILED = re.compile(r"^FAILED \S+::(\S+)", re.MULTILINE)
 #: pytest's exit code when tests failed; any other proves nothing.
 RED = 1
-#: How many of the tests that turned red are told.
+#: How many of the tests that turned red are shown.
 TOLD = 3
 
 
 @click.command()
 @click.option("--evidence", type=click.Path(path_type=Path), help="Where the figures are kept.")
 def main(evidence: Path | None) -> None:
-    """Tell for every rule which tests miss it."""
+    """Report for every rule which tests miss it."""
     console = Console(stderr=True)
     results = [play(each) for each in track(BREAKS, "breaking rules", console=console)]
     for each in results:

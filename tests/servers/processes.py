@@ -241,7 +241,7 @@ def end(processes: Iterable[psutil.Process]) -> None:
 
 
 def is_alive(process: psutil.Process) -> bool:
-    """Tell whether a process is there and no zombie."""
+    """Return whether a process is there and no zombie."""
     return _status(process) not in ("", psutil.STATUS_ZOMBIE)
 
 
@@ -277,5 +277,5 @@ def _status(process: psutil.Process) -> str:
 def _environment(process: psutil.Process) -> dict[str, str]:
     try:
         return process.environ()
-    except (psutil.Error, OSError):  # gone, or somebody else's
+    except (psutil.Error, OSError):  # gone, or another user's
         return {}

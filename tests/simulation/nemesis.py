@@ -1,4 +1,4 @@
-"""Whoever kills, freezes and cuts off; its hand is the seed's."""
+"""What kills, freezes and cuts off, by the seed."""
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta

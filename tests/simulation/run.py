@@ -41,7 +41,7 @@ class Run:
     Attributes:
         wrong: What must not be.
         seen: What has happened, and how often.
-        digest: Tells one run from another.
+        digest: Distinguishes runs.
         moments: How often the baton could be handed on.
         lasted: How much time passed in it.
         seconds: How long it took.

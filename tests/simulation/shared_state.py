@@ -95,7 +95,7 @@ class SharedState:
         self.paused_since = None
 
     def is_to_come(self, job: JobRecord) -> bool:
-        """Tell whether a job is that of a tick to come, fired while the clock was ahead of it."""
+        """Return whether a job is that of a tick to come, fired while the clock was ahead of it."""
         waits = job.name == self.jobs.ticking.name and job.epoch == 0 and not job.state.is_terminal
         return waits and self.clock.was_set and bool(job.run_at and job.run_at > self.clock.now())
 
@@ -106,7 +106,7 @@ class SharedState:
             self.late_tick = f"the next of {each.name} is {each.next_at}, at {now}"
 
     def hear(self, event: Event) -> None:
-        """Note what was told."""
+        """Note what was emitted."""
         self.faults.notice(event.kind)
 
     def repeat(

@@ -1,4 +1,4 @@
-"""What the machine lets happen, asked of both ledgers."""
+"""What the machine lets happen, with both ledgers."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -140,7 +140,7 @@ class LedgerActions:
         return self.claim(self.issue(moved[0], engine)) if moved else None
 
     def offer_what_waits(self, engine: str, fault: Fault) -> Iterator[JobRecord]:
-        """Offer what is due, and again what nobody picked up."""
+        """Offer what is due, and again what was not picked up."""
         late = self.pair.ask("unclaimed", lambda x: sorted(x.unclaimed(ALL), key=lambda j: j.id))
         due = self.pair.ask("due", lambda x: sorted(x.due(ALL), key=lambda j: j.id))
         for job in (*(late or ()), *(due or ())):
@@ -175,7 +175,7 @@ class LedgerActions:
         self.pair.ask("resolve", lambda x: x.resolve(job, resolution), fault)
 
     def retry(self, retrial: ManualRetry, fault: Fault) -> JobRecord | None:
-        """Do ended work again, if it may be done and nobody holds its unique key."""
+        """Do ended work again, if it may be done and no job holds its unique key."""
         answer = self.pair.ask(
             "retry", lambda x: x.retry(retrial), fault, same=lambda answer: answer[0]
         )

@@ -1,4 +1,4 @@
-"""Databases whose clock stands still until it is told, and whose callers may die mid-way."""
+"""Databases whose clock stands still until it is set, and whose callers may die mid-way."""
 
 import sqlite3
 from collections import Counter

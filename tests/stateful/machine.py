@@ -51,7 +51,7 @@ MOST_JOBS = 7
 class LedgerMachine(RuleBasedStateMachine):
     """One ledger, some jobs, and everybody who may touch them, at their best and at their worst.
 
-    `seen` holds jobs as somebody read them at some time; what is decided by them may be stale.
+    `seen` holds jobs as they were read at some time; what is decided by them may be stale.
     """
 
     bench: ClassVar[Bench]
@@ -74,7 +74,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @initialize(target=seen, unique=uniques)
     def fail_one_of_a_kind(self, unique: UniqueKey) -> JobRecord:
-        """Have a job that somebody may try again."""
+        """Have a job that may be tried again."""
         attempt = if_any(self.actions.start(FIRST, unique=unique))
         self.actions.conclude(attempt, attempt.conclusion(FAIL.name, MINUTE), None)
         return self.actions.look(attempt.claim.job_id)
@@ -111,7 +111,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def do_again(  # noqa: PLR0917 - hypothesis passes keywords
         self, number: int, job: JobRecord, how: Mapping[str, Any], raced: bool, fault: Fault
     ) -> JobRecord:
-        """Do a failed job's work again, or any job's; after somebody dispatched the same."""
+        """Do a failed job's work again, or any job's; after another dispatched the same."""
         known = self.actions.any_in(JobState.FAILED, number) or job
         if raced:
             self.actions.dispatch_like(known)

@@ -26,7 +26,7 @@ from tests.stateful.attempt import ENDINGS, Attempt
 from tests.stateful.machine import resolution
 
 Question = Callable[[Ledger], Any]
-#: Sets the scene, and says what is asked in it.
+#: Prepares the ledger, and returns the call.
 Operation = Callable[[LedgerActions], Question]
 
 MINUTE = timedelta(minutes=1)

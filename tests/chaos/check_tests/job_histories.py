@@ -33,7 +33,7 @@ class Story:
     Attributes:
         row: Its row, but for what the story fills in.
         lines: What the effect log saw.
-        operations: What was asked of it.
+        operations: What was requested of it.
         effects: The rows of its transactions.
     """
 
@@ -98,7 +98,7 @@ class Story:
     def asked(
         self, kind: str, invoked: float, returned: float | None = None, **other: Any
     ) -> "Story":
-        """Let something be asked of it."""
+        """Add a request of it."""
         given: dict[str, Any] = {"op": f"op-{len(self.operations)}", "label": self._script.label}
         given |= other
         outcome: dict[str, Any] = {} if returned is None else {"outcome": OK, "job_id": self.row.id}
@@ -115,7 +115,7 @@ class Story:
 
     @property
     def history(self) -> History:
-        """What the ledger keeps, as its clock told the time."""
+        """What the ledger keeps, with the times of its clock."""
         kept, ahead = self._kept(), marked(self._mark)
         moments = {
             name: moment + ahead

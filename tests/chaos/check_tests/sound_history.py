@@ -51,7 +51,7 @@ def operation(kind: str, invoked: float, returned: float | None, **other: Any) -
 
 
 def strike(kind: str, detail: str | None, at: float = 3) -> Fired:
-    """What befell somebody for half a second; at 3 the first attempt is at work."""
+    """What befell a process for half a second; at 3 the first attempt is at work."""
     return Fired(kind, detail, int(at * SECOND), int((at + 0.5) * SECOND))
 
 

@@ -37,7 +37,7 @@ class LinksFaults:
         ] + self._silences()
 
     def _silences(self) -> list[Nemesis]:
-        """A ledger that takes what it is told and never answers, for longer than a lease."""
+        """A ledger that takes what it is sent and never answers, for longer than a lease."""
         if self._topology.servers.postgres is None:
             return []
         kind = "link: a ledger that is silent for longer than a lease"

@@ -1,4 +1,4 @@
-"""What befalls processes: killed, told to stop, halted, a child of theirs killed, clocks wrong."""
+"""What befalls processes: killed, stopped, halted, a child of theirs killed, clocks wrong."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress

@@ -83,7 +83,7 @@ class Lane:
         try:
             with nemesis.strike(rng) as detail:
                 self._ending.wait(lasts)
-        except Exception:  # noqa: BLE001 - told in the report; the heal afterwards is for all
+        except Exception:  # noqa: BLE001 - reported; the heal afterwards is for all
             return Fired(nemesis.kind, detail, began, now(), traceback.format_exc())
         return Fired(nemesis.kind, detail, began, now())
 

@@ -53,7 +53,7 @@ class Case:
         script: What it was to do.
         moments: Its events in time.
         lines: What its steps wrote down.
-        operations: What was asked of its label, and of it by those who were given it instead.
+        operations: What was requested of its label, and of it by those who were given it instead.
         effects: The rows that its transactions left.
         time: What turns the ledger's time into the effect log's.
     """
@@ -80,7 +80,7 @@ class Case:
 
     @property
     def was_asked_for(self) -> bool:
-        """Tell whether a request made it, and not a tick, a failure or another job."""
+        """Return whether a request made it, and not a tick, a failure or another job."""
         return self.name not in UNASKED
 
     @property
@@ -103,7 +103,7 @@ class Case:
 
     @property
     def first_begun(self) -> int:
-        """Return when the effect log saw it first; never, if nobody did."""
+        """Return when the effect log saw it first; never, if none did."""
         return min((line.at for line in self.lines), default=FOR_EVER)
 
     @property
@@ -140,7 +140,7 @@ class Case:
         return next(found, None)
 
     def was_frozen(self, actor: str, since: int, until: int) -> bool:
-        """Tell whether a process was halted at any time between."""
+        """Return whether a process was halted at any time between."""
         return any(
             freeze.actor == actor and freeze.began <= until and since <= freeze.ended
             for freeze in self.freezes
@@ -207,7 +207,7 @@ def gather(
 
 
 class Asked:
-    """The operations, found by what they asked for."""
+    """The operations, found by what they requested."""
 
     def __init__(self, operations: Iterable[Operation]) -> None:
         self._by_label: dict[str, list[Operation]] = defaultdict(list)
@@ -218,7 +218,7 @@ class Asked:
                 self._by_job[operation.job_id].append(operation)
 
     def of(self, label: str, job_id: str) -> list[Operation]:
-        """Return what was asked of a label, where the answer was no other job, and of a job."""
+        """Return the requests of a label, where the answer was no other job, and of a job."""
         mine = [each for each in self._by_label[label] if each.job_id in (None, job_id)]
         return mine + [each for each in self._by_job[job_id] if each.label != label]
 

@@ -1,12 +1,12 @@
 """Whether the answers to the clients of one job fit the one order of its events (Wing and Gong).
 
 The row of a job is the object. Its events are its changes in their one order, each committed
-somewhere between its own stamp and that of the next. What clients asked must fit in between: each
-answer must be right at some instant between its call and its return. The search is that of Wing
-and Gong with Lowe's memory of what was tried: an answer, or the next event, is placed only if
+somewhere between its own stamp and that of the next. What clients requested must fit in between:
+each answer must be right at some instant between its call and its return. The search is that of
+Wing and Gong with Lowe's memory of what was tried: an answer, or the next event, is placed only if
 nothing that is left had to come before it.
 
-A call without an answer, or whose answer nobody knows, may have had its effect at any time after
+A call without an answer, or whose answer is unknown, may have had its effect at any time after
 it was made, or never; it explains an event, and needs no explanation itself.
 """
 
@@ -37,7 +37,7 @@ Placed = tuple[int, frozenset[int]]
 
 
 def answers_fit_the_events(case: Case) -> Iterator[Violation]:
-    """Find a job whose clients were told what was at no time true."""
+    """Find a job whose clients were answered what was at no time true."""
     moments = case.moments
     for moment in moments:
         if _is_a_clients(case, moment) and not any(
@@ -61,7 +61,7 @@ class Search:
     best: str = "nothing could be placed"
 
     def succeeds(self) -> bool:
-        """Tell whether there is one."""
+        """Return whether there is one."""
         wanted = (len(self.moments), frozenset(range(len(self.answers))))
         waiting: list[Placed] = [(0, frozenset())]
         tried: set[Placed] = set()
@@ -118,7 +118,7 @@ class Search:
                 return self._had_effect(number, placed, EFFECTS[result])
 
     def _had_effect(self, number: int, placed: Placed, kind: str) -> bool:
-        """Tell whether an event after the call is its effect, and not that of another answer."""
+        """Return whether an event after the call is its effect, and not that of another answer."""
         position, done = placed
         answer = self.answers[number]
         possible = [

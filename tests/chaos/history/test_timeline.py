@@ -135,7 +135,7 @@ def test_the_clock_is_right_after_each_jump_and_every_jump_is_remembered() -> No
 
     def move(ahead: timedelta) -> bool:
         moves.append(ahead)
-        # What nobody could reach at first is set all the same.
+        # What was out of reach at first is set all the same.
         return len(moves) != 1
 
     clock = MovedClock(move)

@@ -87,7 +87,7 @@ def violations(evidence: Evidence, healed: int) -> Iterator[Violation]:
 
 
 def vacuous(counts: Mapping[str, int], least: Mapping[str, int]) -> list[str]:
-    """Tell of what a run has seen too little to mean anything."""
+    """Report what a run has seen too little to mean anything."""
     return [
         f"expected at least {wanted} {what}, got {counts.get(what, 0)}"
         for what, wanted in least.items()

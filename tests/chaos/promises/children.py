@@ -1,4 +1,4 @@
-"""An invoked job is one job, and whoever invoked it goes on when it has ended, with its result."""
+"""An invoked job is one job, and its parent goes on when it has ended, with its result."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,7 @@ from tests.chaos.workload.handlers import CANCELLED, FAILED, INVOKED
 
 
 def one_child_each(evidence: Evidence) -> Iterator[Violation]:
-    """Find children that nobody invoked, several of one step, and parents without theirs."""
+    """Find children that were not invoked, several of one step, and parents without theirs."""
     parents = {
         each.script.child.label: each for each in evidence.cases.values() if each.script.child
     }
@@ -24,7 +24,7 @@ def one_child_each(evidence: Evidence) -> Iterator[Violation]:
 
 
 def told_as_it_ended(evidence: Evidence) -> Iterator[Violation]:
-    """Find parents that went on before their child had ended, or were told another end."""
+    """Find parents that went on before their child had ended, or received another end."""
     for parent in evidence.cases.values():
         label = parent.script.child.label if parent.script.child else ""
         for job_id in evidence.labels.get(label, ()):

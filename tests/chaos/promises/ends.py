@@ -57,7 +57,7 @@ def _failed_by_script(case: Case) -> bool:
 
 
 def _needed_nobody(case: Case) -> bool:
-    """Tell whether it expired, or was cancelled by the end of another job."""
+    """Return whether it expired, or was cancelled by the end of another job."""
     events = case.history.events
     by_a_job = (each for each in events if each.actor in (FOLLOW_UP, PARENT))
     return events[-1].kind == EXPIRE.name or any(each.kind.startswith(CANCEL) for each in by_a_job)

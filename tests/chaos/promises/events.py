@@ -23,7 +23,7 @@ def met_the_same(case: Case) -> Iterator[Violation]:
 
 
 def met_what_was_sent(case: Case) -> Iterator[Violation]:
-    """Find waits that met what nobody had sent to this job before, or what another had met."""
+    """Find waits that met what was not sent to this job before, or what another had met."""
     sent = {each.op: each for each in case.operations if each.kind == SEND}
     first = {step: lines[0] for step, lines in _met(case).items() if lines[0].met != NOTHING}
     for line in first.values():

@@ -38,7 +38,7 @@ def chains_go_on(evidence: Evidence) -> Iterator[Violation]:
 
 
 def groups_complete(evidence: Evidence) -> Iterator[Violation]:
-    """Find completions that ran too early, did not start, or were told wrong numbers."""
+    """Find completions that ran too early, did not start, or received wrong numbers."""
     for flow in (each for each in _flows(evidence).values() if is_group(each)):
         *members, last = flow
         yield from _waited_for(last, members)
@@ -53,7 +53,7 @@ def groups_complete(evidence: Evidence) -> Iterator[Violation]:
 
 
 def is_group(flow: Flow) -> bool:
-    """Tell a group from a chain: its completion stands behind its jobs."""
+    """Distinguish a group from a chain: its completion stands behind its jobs."""
     return flow[-1].script.place == flow[-1].script.size
 
 

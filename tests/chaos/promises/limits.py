@@ -38,7 +38,7 @@ def no_more_at_once(evidence: Evidence) -> Iterator[Violation]:
 
 
 def waited_for_its_turn(case: Case) -> bool:
-    """Tell whether a limit left no room for a job when it was dispatched, or was to begin."""
+    """Return whether a limit left no room for a job when it was dispatched, or was to begin."""
     events = case.history.events
     waits = events[0].state is JobState.SCHEDULED or any(e.kind == DEFER.name for e in events)
     return waits and case.name in {each.name for each in LIMITED}

@@ -105,7 +105,7 @@ def effects_are_bounded(case: Case) -> Iterator[Violation]:
 
 
 def once_begins_once(case: Case) -> Iterator[Violation]:
-    """Find steps that began again although nobody could know what had become of them (I6)."""
+    """Find steps that began again although it was unknown what had become of them (I6)."""
     begun = [line for line in case.begun if line.step == case.script.in_doubt]
     if len(begun) > 1:
         yield _broken(case, "I6", "a `once` step begins at most once", f"{begun}")
@@ -148,7 +148,7 @@ def cancelled_goes_no_further(case: Case) -> Iterator[Violation]:
 
 
 def is_late(case: Case, line: Line) -> bool:
-    """Tell whether a body ran when its attempt had no authority any more."""
+    """Return whether a body ran when its attempt had no authority any more."""
     attempt = case.attempt(line.attempt)
     return attempt is not None and line.at > case.at(attempt.ended_at) + TICK
 
@@ -167,7 +167,7 @@ def _was_cut_off(case: Case, line: Line, recorded_by: int | None) -> bool:
 
 
 def _ran_late(case: Case, line: Line) -> bool:
-    """Tell whether the process stood still between the answer, in time, and the late body."""
+    """Return whether the process stood still between the answer, in time, and the late body."""
     attempt = case.attempt(line.attempt)
     return attempt is not None and _explained(case, line, case.at(attempt.ended_at))
 

@@ -39,7 +39,7 @@ def slept_long_enough(case: Case) -> Iterator[Violation]:
 def expired_never_began(case: Case) -> Iterator[Violation]:
     """Find jobs that expired and had run or whose time was not over, and late first claims.
 
-    By the ledger's clock, whatever it told: it decides, and what it wrote is mended by it.
+    By the ledger's clock, whatever it showed: it decides, and what it wrote is mended by it.
     """
     expires = case.history.job.expires_at
     if (expires is not None) != bool(case.script.expires_in):
@@ -59,12 +59,12 @@ def expired_never_began(case: Case) -> Iterator[Violation]:
 
 
 def priority_is_kept(case: Case) -> Iterator[Violation]:
-    """Find jobs with another priority than was asked for."""
+    """Find jobs with another priority than was requested."""
     if case.was_asked_for and case.history.job.priority != case.script.priority:
         found = f"it is {case.history.job.priority}, not {case.script.priority}"
         yield Violation(case.job_id, "priority", "a priority is kept", found)
 
 
 def has_expired(case: Case) -> bool:
-    """Tell whether it was cancelled because nobody began it in time."""
+    """Return whether it was cancelled because it was not begun in time."""
     return case.state is JobState.CANCELLED and case.history.events[-1].kind == EXPIRE.name

@@ -2,7 +2,7 @@
 
     python -m tests.chaos.system.dispatcher_process
 
-It asks for work at a steady rate, cancels and reads some of it, and writes down every call and
+It requests work at a steady rate, cancels and reads some of it, and writes down every call and
 every answer, until SIGTERM.
 """
 
@@ -52,7 +52,7 @@ KEYED, CONFLICTING = 0.15, 0.03
 
 @dataclass(frozen=True)
 class Orders:
-    """What a dispatcher process is told.
+    """What a dispatcher process is given.
 
     Attributes:
         started: When the run began, on the monotonic clock; which key is the current one.
@@ -68,7 +68,7 @@ class Orders:
 
 
 class DispatcherProcess:
-    """Asks for work until told to stop."""
+    """Requests work until stopped."""
 
     def __init__(self, orders: Orders, app: App) -> None:
         self._orders = orders
@@ -81,7 +81,7 @@ class DispatcherProcess:
         self.stopping = threading.Event()
 
     def run(self, *, goes_on: Callable[[], bool] = lambda: True) -> None:
-        """Ask at a steady rate, as long as it goes on; wait for what was asked at the end."""
+        """Make requests at a steady rate, as long as it goes on; wait for all at the end."""
         while goes_on() and not self.stopping.wait(1 / self._orders.rate):
             self._number += 1
             self._pool.submit(self._try_to_ask, self._number, *self._next())
@@ -115,11 +115,11 @@ class DispatcherProcess:
     def _try_to_ask(self, number: int, kind: str, asked: Request) -> None:
         try:
             self._ask(number, kind, asked)
-        except Exception:  # noqa: BLE001 - told in the report, lest it be lost with the thread
+        except Exception:  # noqa: BLE001 - reported, lest it be lost with the thread
             self.tell_broken(traceback.format_exc())
 
     def _ask(self, number: int, kind: str, asked: Request) -> None:
-        """Ask, noting an operation for each job that is asked for."""
+        """Make the request, noting an operation for each of its jobs."""
         labels = [script.label for script in asked.scripts]
         ops = [self._log.invoke(f"{number}_{n}", kind, label) for n, label in enumerate(labels)]
         try:
@@ -182,7 +182,7 @@ def begin() -> tuple[Orders, App]:
     try:
         return orders, build(settings)
     except LedgerError as error:
-        # Somebody starts this again.
+        # The run starts this again.
         sys.exit(f"{type(error).__name__}: {error}")
 
 

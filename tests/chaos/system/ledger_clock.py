@@ -43,12 +43,12 @@ class MovedClock:
 def of_database(database: Database) -> MovedClock:
     """Take the place of a PostgreSQL database's clock, before anyone else connects.
 
-    How far it is ahead is a row: it is replicated, and whoever is promoted goes on with it.
+    How far it is ahead is a row: it is replicated, and a promoted replica goes on with it.
     """
     clock = DatabaseClock(database)
 
     def move(ahead: timedelta) -> bool:
-        # The same value again, where nobody knows whether it was taken.
+        # The same value again, where it is unknown whether it was taken.
         with suppress(LedgerUnavailableError):
             clock.set(ahead)
             return True

@@ -8,7 +8,7 @@ from typing import Any
 from tests.deployments.effect_log import append, now, records
 
 INVOKE = "invoke"
-#: How an operation ended: done, certainly not done, or nobody knows.
+#: How an operation ended: done, certainly not done, or unknown.
 OK, FAIL, INFO = "ok", "fail", "info"
 
 DISPATCH, CONFLICT, UNIQUE = "dispatch", "conflict", "unique"
@@ -55,7 +55,7 @@ class OperationLog:
         self._boot = boot
 
     def invoke(self, number: str, kind: str, label: str, job_id: str | None = None) -> str:
-        """Write that an operation is about to be asked for; return its name."""
+        """Write that an operation is about to be requested; return its name."""
         op = f"{self._actor}-{self._boot}-{number}"
         fields = {"actor": self._actor, "kind": kind, "label": label, "job_id": job_id}
         append(self._path, {"op": op, "phase": INVOKE, "at": now(), **fields})
@@ -68,7 +68,7 @@ class OperationLog:
 
 
 def operations(paths: Iterable[Path]) -> list[Operation]:
-    """Read logs; an operation without an answer is one of which nobody knows."""
+    """Read logs; an operation without an answer is one whose outcome is unknown."""
     invoked: dict[str, dict[str, Any]] = {}
     answered: dict[str, dict[str, Any]] = {}
     for path in paths:

@@ -21,7 +21,7 @@ CHAINS, GROUPS, MANY, UNIQUES, LIMITS, WITHIN = 0.05, 0.05, 0.05, 0.08, 0.04, 0.
 
 
 def request(rng: Random, label: str) -> Request:
-    """Make a request that nobody else makes."""
+    """Make a request that no other makes."""
     makers = (_chain, _group, _many, _unique, _limited, _within, _single)
     shares = (CHAINS, GROUPS, MANY, UNIQUES, LIMITS, WITHIN)
     make = rng.choices(makers, (*shares, 1 - sum(shares)))[0]

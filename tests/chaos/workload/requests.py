@@ -21,7 +21,7 @@ Answer = JobHandle[int] | FailsoftError
 
 @dataclass(frozen=True)
 class Later:
-    """What a dispatcher does with a job that it has asked for, each after so many seconds.
+    """What a dispatcher does with a job that it has requested, each after so many seconds.
 
     Attributes:
         cancel: When it is cancelled again; None: never.
@@ -35,7 +35,7 @@ class Later:
 
 
 class Request(Protocol):
-    """Asks for the jobs of some scripts; `later` is what follows for the first of them."""
+    """Requests the jobs of some scripts; `later` is what follows for the first of them."""
 
     @property
     def scripts(self) -> Sequence[Script]:
@@ -59,7 +59,7 @@ class Request(Protocol):
 
 @dataclass(frozen=True)
 class Single:
-    """Asks for one job."""
+    """Requests one job."""
 
     job: Definition
     script: Script
@@ -77,7 +77,7 @@ class Single:
 
 @dataclass(frozen=True)
 class Within:
-    """Asks for one job in a transaction of the app's own, which writes an order, too."""
+    """Requests one job in a transaction of the app's own, which writes an order, too."""
 
     job: Definition
     script: Script
@@ -93,14 +93,14 @@ class Within:
             with ordering(self.script.label) as connection:
                 handle = dispatcher.dispatch(self.job, self.script, session=connection)
         except SQLAlchemyError as error:
-            # The app's own statement, or its commit: of that nobody knows whether it was made.
+            # The app's own statement, or its commit: it is unknown whether it was made.
             return [LedgerError(type(error).__name__)]
         return [handle]
 
 
 @dataclass(frozen=True)
 class Many:
-    """Asks for many jobs at once, each with options of its own."""
+    """Requests many jobs at once, each with options of its own."""
 
     job: Definition
     requests: Sequence[DispatchRequest[Script]]
@@ -119,7 +119,7 @@ class Many:
 
 @dataclass(frozen=True)
 class Chain:
-    """Asks for jobs that run one after the other."""
+    """Requests jobs that run one after the other."""
 
     links: Sequence[Link[Script, int]]
     later: Later = Later()
@@ -136,7 +136,7 @@ class Chain:
 
 @dataclass(frozen=True)
 class Group:
-    """Asks for jobs side by side, and one that completes them."""
+    """Requests jobs side by side, and one that completes them."""
 
     links: Sequence[Link[Script, int]]
     completion: Link[Script, int]

@@ -34,7 +34,7 @@ class Script(BaseModel):
     """What a job does.
 
     Attributes:
-        label: Who asked for it; no two requests share one, but for those of one key.
+        label: The request; no two requests share one, but for those of one key.
         paces: How many seconds each step takes; there are as many steps.
         sleep_after: The step after which the job sleeps; 0: none.
         fails_at: The step that raises; 0: none.
@@ -50,7 +50,7 @@ class Script(BaseModel):
         delay: How many seconds it is to wait first.
         expires_in: Within how many seconds it is to begin; 0: whenever.
         priority: Its priority.
-        customer: For whom it is, where definitions tell jobs apart by that.
+        customer: For whom it is, where definitions distinguish jobs by that.
         flow: The chain or group it belongs to, `place` and `size` where in it.
         before: The result of the job before it in its chain.
         group: How the jobs of its group ended, if it is the one that completes it.
@@ -88,7 +88,7 @@ class Script(BaseModel):
 
     @property
     def in_doubt(self) -> str | None:
-        """Return the step that nobody may begin twice and nobody can find out about."""
+        """Return the step that may not begin twice and cannot be verified."""
         return step_name(self.once_at) if self.once_at and not self.verified else None
 
     @property

@@ -28,7 +28,7 @@ WHAT_TO_DO = "set FAILSOFT_NAMESPACE"
 
 @pytest.fixture
 def other_url(tmp_path: Path) -> str:
-    """Another ledger, of which nobody knows yet."""
+    """Another ledger, that has no id yet."""
     url = f"sqlite:///{tmp_path / 'other.db'}"
     with closing(Database(url)) as database:
         upgrade(database)

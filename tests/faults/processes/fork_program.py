@@ -2,7 +2,7 @@
 
     python -m tests.faults.processes.fork_program LEDGER-URL
 
-It prints how many jobs each wrote and, where the database tells, the sessions of both.
+It prints how many jobs each wrote and, where the database shows it, the sessions of both.
 """
 
 import json

@@ -57,7 +57,7 @@ def test_no_job_of_a_parent_or_its_children_is_lost(
             "-m", "tests.faults.sqlite.sqlite_app", play, ledger_url, env=HERE
         )
         assert program.wait() == 0, program.tail
-        # What is a daemon is nobody's child.
+        # What is a daemon has no parent.
         wait_until(lambda: program.output.endswith("]\n"), PATIENCE, "the last of them is done")
 
         assert_all_there(database, program.output)
@@ -124,7 +124,7 @@ def in_child(deed: Callable[[], object]) -> str:
     def run(reports: Connection) -> None:
         try:
             deed()
-        except Exception as error:  # noqa: BLE001 - it is told to the parent
+        except Exception as error:  # noqa: BLE001 - it is sent to the parent
             reports.send(f"{type(error).__name__}: {error}")
         else:
             reports.send("")

@@ -151,7 +151,7 @@ def test_a_worker_that_stops_in_an_outage_gives_its_claim_back_when_the_ledger_r
 def has_stopped(
     worker: Worker, job: ScriptedJob, times: int, children: int = 0
 ) -> Callable[[], bool]:
-    """Whether an attempt has stopped by itself; a child is killed, and its parent tells it."""
+    """Whether an attempt has stopped by itself; a child is killed, and its parent reports it."""
     if job.queue.name == "threads":
         return lambda: len(worker.logged("job.fenced")) >= times
     return lambda: len(worker.process.tree()) < children

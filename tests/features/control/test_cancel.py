@@ -1,4 +1,4 @@
-"""A cancel says what it came to: cancelled, asked to stop, or too late."""
+"""A cancel says what it came to: cancelled, requested to stop, or too late."""
 
 from datetime import timedelta
 from pathlib import Path

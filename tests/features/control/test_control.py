@@ -64,7 +64,7 @@ def test_nothing_of_a_paused_queue_begins_and_what_runs_goes_on(
     deployment.dispatcher.pause("queue", QUEUE.name, reason="the carrier is on strike")
     try:
         parcels = [Parcel(number=n, stamp=tmp_path) for n in (1, 2)]
-        # Whoever has not heard of the pause yet offers them in vain, and for so long only.
+        # A process that has not read the pause yet offers them in vain, and for so long only.
         handles = [deployment.dispatch(control_paused, each, pickup=SOON) for each in parcels]
         wait_until(lambda: waiting(handles), PATIENCE, "the queue's jobs are set aside")
         gate.opened.touch()

@@ -10,7 +10,7 @@ from tests.deployments.shared import EngineDeployment
 from tests.features.jobs.control.retention import Leaf, dust, leaf
 from tests.features.queues import QUEUE
 
-#: The worker runs the job that ships; only the queue is one that somebody serves.
+#: The worker runs the job that ships; only the queue is one that a worker serves.
 PRUNE = replace(prune_ledger, queue=QUEUE)
 
 

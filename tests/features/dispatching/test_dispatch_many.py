@@ -11,7 +11,7 @@ def test_many_jobs_run_and_each_has_its_own_outcome(deployment: EngineDeployment
     notes = [Note(text=str(number)) for number in range(12)]
     wrong = DispatchRequest(Note(), {"priority": 1000})
 
-    # Nobody offers one again in that time: a message that its worker refuses would be seen.
+    # No process offers one again in that time: a message that its worker refuses would be seen.
     outcomes = deployment.dispatcher.dispatch_many(
         echo,
         [*notes, wrong],

@@ -1,4 +1,4 @@
-"""The same idempotency key is the same job, whoever dispatches it and however it ended."""
+"""The same idempotency key is the same job, in whichever process and however it ended."""
 
 import pytest
 

@@ -28,7 +28,7 @@ def begun(diary: Path) -> list[tuple[float, str]]:
 
 
 def kept(deployment: EngineDeployment, handles: Sequence[JobHandle[int]], kind: str) -> bool:
-    """Tell by the ledger whether the limit held; what a body notes may be delayed."""
+    """Return by the ledger whether the limit held; what a body notes may be delayed."""
     attempts = []
     for handle in handles:
         limit = getattr(handle.job().limits, kind)

@@ -1,4 +1,4 @@
-"""Messages that no dispatcher of ours sent, for whoever can write to a broker.
+"""Messages that no dispatcher of ours sent, by a client that can write to a broker.
 
 Each would touch the canary file if anything of it were called.
 """

@@ -73,6 +73,6 @@ def test_a_worker_whose_slots_are_all_busy_for_long_is_not_taken_for_dead(
 
 
 def last_beat(deployment: Deployment, worker: Worker) -> datetime:
-    """When a worker last told that it lives; never, while it does not count as live."""
+    """When a worker last recorded that it lives; never, while it does not count as live."""
     live = (each for each in deployment.app.ledger.live_workers() if each.pid == worker.process.pid)
     return max((each.seen_at for each in live if each.seen_at), default=NEVER)

@@ -1,4 +1,4 @@
-"""Whoever can write to a broker can ring bells and nothing else: nothing of theirs runs."""
+"""A client that can write to a broker can ring bells and nothing else: nothing of theirs runs."""
 
 from pathlib import Path
 

@@ -19,7 +19,7 @@ Outage = Callable[[], AbstractContextManager[None]]
 
 #: How long the ledger is away, in seconds.
 AWAY = 5
-#: Outlasts the outage, so that nobody has to give up a job.
+#: Outlasts the outage, so that no worker gives up a job.
 LONG_LEASE = "30s"
 
 LOCK = """
@@ -33,7 +33,7 @@ threading.Event().wait()
 
 @pytest.fixture
 def outage(request: pytest.FixtureRequest, ledger_url: str, processes: Processes) -> Outage:
-    """Take the ledger away: PostgreSQL is stopped, SQLite is locked by somebody else."""
+    """Take the ledger away: PostgreSQL is stopped, SQLite is locked by another program."""
     if ledger_url.startswith("sqlite"):
         file = ledger_url.removeprefix("sqlite:///")
         return lambda: locked(file, processes)

@@ -50,7 +50,7 @@ def test_no_job_finds_what_another_one_changed(
     deployment: ProcessDeployment, engine: str, queue: QueueProfile, word: str
 ) -> None:
     deployment.start_worker(engine, queue)
-    # One after the other: what is the whole process's cannot be told apart while both run.
+    # One after the other: what is the whole process's cannot be distinguished while both run.
     found = [
         deployment.dispatch(word, queue, Nothing(), engine).result() for _ in range(queue.slots + 1)
     ]

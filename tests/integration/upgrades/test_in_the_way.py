@@ -198,7 +198,7 @@ def test_two_upgrades_follow_each_other_and_the_second_says_so(ledger_url: str) 
         wait_until(lambda: reports.is_done("a view of colours"), PATIENCE, "the first goes on")
         two = threads.submit(lambda: upgrade(database, migrations=ADDITIVE, report=second.append))
         if database.is_sqlite:
-            # Each step is looked at again: whoever comes first does it.
+            # Each step is looked at again: the first process does it.
             assert two.result(PATIENCE).before == REVISION
         else:
             wait_until(lambda: second.waits_for("another upgrade"), PATIENCE, "the second waits")

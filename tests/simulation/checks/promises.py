@@ -22,7 +22,7 @@ MOST = 10**6
 def broken_promises(shared: SharedState, histories: Histories) -> Iterator[str]:
     """Find every promise of a feature that is broken."""
     for find in PROMISES:
-        # Two moments that a clock has told can be compared only if it was not set between them.
+        # Two moments that a clock has shown can be compared only if it was not set between them.
         if find not in OF_MOMENTS or not shared.clock.was_set:
             yield from find(shared, histories)
 
@@ -71,7 +71,7 @@ def _line(job_id: str | None, retry_of: Mapping[str, str | None]) -> Iterator[st
 
 
 def _told_as_it_ended(shared: SharedState, histories: Histories) -> Iterator[str]:
-    """Who invokes a job is told its end, and told once."""
+    """A job that invokes another receives its end, and once."""
     name = shared.jobs.errand.name
     children = {history.job.id: history.job for history in _of(name, histories)}
     for history in _of("sending", histories):
@@ -239,7 +239,7 @@ PROMISES: Sequence[Callable[[SharedState, Histories], Iterator[str]]] = (
     _ticks_go_on,
     _no_tick_is_fired_twice,
 )
-#: Those that compare moments which the ledger's clock has told.
+#: Those that compare moments which the ledger's clock has shown.
 OF_MOMENTS = frozenset(
     {
         _met_what_was_sent,

@@ -30,7 +30,7 @@ WAITS = (StepKind.WAIT, StepKind.ANSWERED)
 
 
 def broken_together(ledger: Ledger, unsure: Sequence[Span] = ()) -> Iterator[Violation]:
-    """Find what is wrong between the jobs of a ledger that nobody changes meanwhile.
+    """Find what is wrong between the jobs of a ledger that nothing changes meanwhile.
 
     Args:
         ledger: The ledger.

@@ -23,7 +23,7 @@ from tests.simulation.shared_state import SharedState
 #: Where the clock was set in a run, no two of its moments can be compared.
 ALWAYS = (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
 _OVER = TERMINAL | {JobState.HELD}
-#: What no process tells, or not where it hears it.
+#: What no process emits, or not where it is collected.
 TOLD_BY_EVENTS = frozenset(each.name for each in (ABANDON, ACCEPT, DEFER, EXPIRE, REPLACE, RESUME))
 
 

@@ -15,10 +15,10 @@ ERRS = 0.7
 
 
 class Order(BaseModel):
-    """What a job is asked to do.
+    """What a job is to do.
 
     Attributes:
-        number: Tells one request from another.
+        number: Distinguishes requests.
         customer: For whom it is.
         before: The result of the job before it in its chain.
         group: How the jobs of its group ended, if it is the one that completes it.

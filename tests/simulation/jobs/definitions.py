@@ -81,7 +81,7 @@ class Jobs(WaitingBodies):
         self.catalogue = Catalogue([*self.definitions, *special, self.errand, self.hook])
 
     def any(self) -> Definition:
-        """Return any of them; more often one whose end is not asked for step by step."""
+        """Return any of them; more often one whose end is not checked step by step."""
         rng = self._faults.rng
         weights = [3 if definition.name in OFTEN else 1 for definition in self.definitions]
         return rng.choices(self.definitions, weights)[0]
@@ -113,7 +113,7 @@ class Jobs(WaitingBodies):
         return done
 
     def _bare(self, ctx: JobContext) -> list[str]:
-        """Work without a step, so that nothing is asked before the end; raise sometimes."""
+        """Work without a step, so that nothing is checked before the end; raise sometimes."""
         self._work(ctx, "all")
         if self._faults.strikes(ERRS):
             raise ValueError("no luck")

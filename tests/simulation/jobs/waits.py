@@ -46,11 +46,11 @@ class WaitingBodies(Bodies):
         return [self._risky(ctx, "go")]
 
     def _doubtful(self, ctx: JobContext) -> list[str]:
-        """Do what nobody may do twice, and nobody can find out about."""
+        """Do what may not be done twice and cannot be verified."""
         return [ctx.run("pay", self._worked, ctx, "pay", once=True)]
 
     def _verified(self, ctx: JobContext) -> list[str]:
-        """Do what nobody may do twice, and somebody can find out about."""
+        """Do what may not be done twice and can be verified."""
         return [ctx.run("pay", self._worked, ctx, "pay", once=True, verify=self._found_out)]
 
     def _found_out(self, ctx: JobContext, name: str) -> str | NotDone:

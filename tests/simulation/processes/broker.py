@@ -21,7 +21,7 @@ class Broker:
     """`EngineAdapter` and its server in one.
 
     Attributes:
-        away_until: Until when nobody reaches it.
+        away_until: Until when it is out of reach.
         hangs: Whether it lets callers wait then.
     """
 

@@ -1,4 +1,4 @@
-"""An application: it asks for jobs, again if the ledger does not answer, and looks after them."""
+"""An application: it requests jobs, again if the ledger does not answer, and looks after them."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress

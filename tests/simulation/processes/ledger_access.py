@@ -31,7 +31,7 @@ BOUND = 10.0
 
 
 class Outage:
-    """Until when the ledger answers nobody, takes no writes, or lets calls wait."""
+    """Until when the ledger answers no call, takes no writes, or lets calls wait."""
 
     def __init__(self) -> None:
         self.until = self.read_only_until = self.silent_until = 0.0
@@ -131,7 +131,7 @@ class DistantLedger:
     def _be_in_trouble(self, about: str, question: Callable[[], object]) -> None:
         now = self._scheduler.clock.steady()
         if self.is_split:
-            # It is told so once, and opens the file that is there now.
+            # It gets the error once, and opens the file that is there now.
             self.is_split = False
             self._faults.notice("a process was cut off from the others' ledger")
             raise LedgerUnavailableError

@@ -11,7 +11,7 @@ from tests.simulation.scheduler import Process
 from tests.simulation.shared_state import FALLBACK, PRIMARY, Parts, SharedState
 
 ORDERS_EACH = 4
-#: The chance that somebody is left who knows that a worker has died.
+#: The chance that a process is left that knows that a worker has died.
 MARKED = 0.6
 
 
@@ -46,7 +46,7 @@ class RestartedProcesses:
 
     @property
     def all_dispatched(self) -> bool:
-        """Tell whether the clients have nothing left to dispatch."""
+        """Return whether the clients have nothing left to dispatch."""
         return all(client.is_done for client in self.clients.values())
 
     def processes(self) -> list[Process]:

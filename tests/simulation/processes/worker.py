@@ -26,7 +26,7 @@ MAINTAIN_EVERY = LOOKS_EVERY.total_seconds()
 
 
 class Worker:
-    """Serves one engine until it dies or is told to stop."""
+    """Serves one engine until it dies or is stopped."""
 
     def __init__(self, shared: SharedState, process: Process, engine: str) -> None:
         self._shared = shared
@@ -70,7 +70,7 @@ class Worker:
         self._keeper.release_all()
 
     def is_idle(self) -> bool:
-        """Tell whether no attempt runs, and no claim is to be given back."""
+        """Return whether no attempt runs, and no claim is to be given back."""
         return not self._keeper.held() and not self._returns.count
 
     def run(self, claim: Claim) -> None:

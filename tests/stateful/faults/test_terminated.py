@@ -1,6 +1,6 @@
 """A session that ends at any statement leaves a transition done once or not at all.
 
-The ledger repeats it at once; whoever asked gets the answer and does not notice.
+The ledger repeats it at once; the caller gets the answer and does not notice.
 """
 
 from collections.abc import Iterator
@@ -52,7 +52,7 @@ def test_every_transition_is_among_them() -> None:
 
 
 def strikes(bench: Bench, terminations: Terminations, name: str, moment: int) -> bool:
-    """Try one moment; tell whether there was such a one."""
+    """Try one moment; return whether there was such a one."""
     actions = LedgerActions(bench)
     question = OPERATIONS[name](actions)
 

@@ -30,7 +30,7 @@ def _conclude(name: str, attempt: Attempt, ledger: Ledger) -> None:
     ledger.conclude(attempt.claim, attempt.conclusion(name, MINUTE))
 
 
-#: What an attempt asks that may be cut, by its name.
+#: The calls of an attempt that may be cut, by its name.
 ASKED: Mapping[str, Callable[[Attempt, Ledger], object]] = {
     "begin": lambda attempt, ledger: ledger.begin(attempt.claim, attempt.step.name, attempt.place),
     "claim": lambda attempt, ledger: ledger.claim(attempt.ticket),

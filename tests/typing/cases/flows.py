@@ -142,7 +142,7 @@ def hooked_wrongly(payload: Mail, ctx: JobContext) -> None:
 
 @job()
 def tell(payload: JobFailure, ctx: JobContext) -> None:
-    """Tell of a failure."""
+    """A failure."""
 
 
 @job(on_failure=tell)

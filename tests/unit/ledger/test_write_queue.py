@@ -180,7 +180,7 @@ def test_who_waits_in_vain_goes_on_without_a_turn(begin: Start, turns: WriteQueu
 
     assert (waited.has_turn, second.is_done) == (False, False)
 
-    # Nobody passes the turn to one that is gone.
+    # No writer passes the turn to one that is gone.
     turns.leave(second)
     turns.leave(first)
     assert begin(third).wake().has_turn

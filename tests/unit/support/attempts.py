@@ -28,7 +28,7 @@ class Mail(BaseModel):
 
 
 class EventList(list[Event]):
-    """A listener that remembers, and lets something happen when it hears."""
+    """A listener that remembers, and lets something happen when an event comes."""
 
     then: Callable[[], object] = staticmethod(lambda: None)
 

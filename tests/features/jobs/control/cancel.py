@@ -10,7 +10,7 @@ from tests.features.queues import QUEUE
 
 
 class Gate(BaseModel):
-    """A file that tells that the job is there, and one that lets it go on."""
+    """A file that shows that the job is there, and one that lets it go on."""
 
     entered: Path
     opened: Path

@@ -37,7 +37,7 @@ def failing(payload: Trouble, ctx: JobContext) -> int:
 
 
 def fail(says: str, attempt: int) -> None:
-    """Raise what was asked for."""
+    """Raise what the payload says."""
     match says:
         case "never":
             raise NonRetryableError(f"attempt {attempt}: never again")

@@ -1,4 +1,4 @@
-"""A job that fails, and the one that is told so."""
+"""A job that fails, and the one that its failure starts."""
 
 from pydantic import BaseModel
 

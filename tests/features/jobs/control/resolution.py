@@ -14,7 +14,7 @@ class Bill(BaseModel):
 
 
 def pay_and_lose_the_answer(number: int) -> str:
-    """Raise, so that nobody knows."""
+    """Raise, so that the outcome is unknown."""
     raise ConnectionError(f"no answer about {number}")
 
 

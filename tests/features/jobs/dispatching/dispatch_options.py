@@ -9,7 +9,7 @@ from tests.features.queues import QUEUE, UNSERVED
 
 
 class Note(BaseModel):
-    """Something to tell apart."""
+    """Something to distinguish."""
 
     text: str = ""
     customer: str = ""
@@ -25,5 +25,5 @@ def echo(payload: Note, ctx: JobContext) -> str:
 
 @job(name="dispatching-deserted", queue=UNSERVED.name)
 def deserted(payload: Note, ctx: JobContext) -> str:
-    """Never run: nobody serves its queue."""
+    """Never run: no worker serves its queue."""
     return payload.text

@@ -31,7 +31,7 @@ def fetch(part: Path) -> str:
     unique=Unique(by=("customer",)),
 )
 def repair(payload: Repair, ctx: JobContext) -> str:
-    """Look, fetch the part, and wait until somebody is at home."""
+    """Look, fetch the part, and wait until the other job is there."""
     ctx.run("look", str)
     part = ctx.run("fetch", fetch, payload.part)
     ctx.run("wait", wait, payload.gate)

@@ -1,4 +1,4 @@
-"""Jobs that tell how far they have come."""
+"""Jobs that report how far they have come."""
 
 from pydantic import BaseModel
 

@@ -17,7 +17,7 @@ class Payment(BaseModel):
 
 
 def pay(connection: Connection, payer: str, *, fails: bool) -> str:
-    """Write a row, and fail afterwards if told to."""
+    """Write a row, and fail afterwards if the payload says so."""
     connection.execute(text("INSERT INTO tx_payments (payer) VALUES (:payer)"), {"payer": payer})
     if fails:
         raise ConnectionError("cut off")

@@ -38,13 +38,13 @@ def waits_answer(payload: Question, ctx: JobContext) -> int | None:
 
 @job(name="waits-for-ever", queue=QUEUE.name, unique=Unique(by=("key",)))
 def waits_for_ever(payload: Question, ctx: JobContext) -> None:
-    """Wait for what nobody says."""
+    """Wait for what is not sent."""
     ctx.wait_for_event("never")
 
 
 @job(name="waits-for-another", queue=QUEUE.name, retry=NO_RETRY)
 def waits_for_another(payload: Question, ctx: JobContext) -> str:
-    """Wait for a job that waits, unless somebody else has it wait."""
+    """Wait for a job that waits, unless another has it wait."""
     try:
         ctx.invoke(waits_for_ever, payload)
     except DuplicateDispatchError:

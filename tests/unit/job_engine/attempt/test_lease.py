@@ -16,7 +16,7 @@ from tests.servers.processes import PATIENCE
 
 
 class Interrupter:
-    """Remembers whom it interrupted."""
+    """Remembers what it interrupted."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[int, type[Interrupt] | None]] = []

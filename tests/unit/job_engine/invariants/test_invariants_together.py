@@ -94,7 +94,7 @@ SOUND: list[tuple[Check, list[Any]]] = [
             chains.Link(FIRST, NEXT),
             chains.Link(replace(FIRST, state=SUCCEEDED), STARTED),
             chains.Link(replace(FIRST, state=FAILED), replace(NEXT, state=CANCELLED)),
-            # The id was free again when somebody else took it.
+            # The id was free again when another job took it.
             chains.Link(FIRST, LATER),
         ],
     ),

@@ -1,4 +1,4 @@
-"""One job's steps in memory, and attempts at the job that crash where a test wants it."""
+"""One job's steps in memory, and attempts at the job that crash where a test says."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field

@@ -17,7 +17,7 @@ URL = "https://files.example.com/people.csv"
 
 
 class Web:
-    """Serves one file; counts how often it is asked."""
+    """Serves one file; counts how often it is read."""
 
     def __init__(self, content: bytes = PEOPLE.encode(), status: int = 200) -> None:
         self.content = content

@@ -1,4 +1,4 @@
-"""How far a job has come: told often, written now and then."""
+"""How far a job has come: reported often, written now and then."""
 
 from contextlib import suppress
 from datetime import timedelta

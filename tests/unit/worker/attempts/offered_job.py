@@ -18,7 +18,7 @@ QUEUE = QueueProfile("default", lease=LEASE)
 
 @dataclass
 class OfferedJob:
-    """A ledger, its clock and what was told."""
+    """A ledger, its clock and what was emitted."""
 
     clock: FrozenClock = field(default_factory=FrozenClock)
     events: list[Event] = field(default_factory=list)
@@ -51,5 +51,5 @@ class OfferedJob:
         return self.ledger.get(job_id).state
 
     def kinds(self) -> list[str]:
-        """The kinds of what was told."""
+        """The kinds of what was emitted."""
         return [event.kind for event in self.events]

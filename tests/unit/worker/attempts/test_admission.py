@@ -15,7 +15,7 @@ from tests.unit.worker.attempts.offered_job import QUEUE, OfferedJob
 
 
 class ClockWithVisitor(FrozenClock):
-    """A clock on which something happens while somebody sleeps."""
+    """A clock on which something happens during a sleep."""
 
     def __init__(self) -> None:
         super().__init__()

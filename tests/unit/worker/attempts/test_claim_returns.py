@@ -1,4 +1,4 @@
-"""Claims that a process is done with are given back, and hurt nobody who has the job by then."""
+"""Claims that a process is done with are given back; a later attempt keeps the job."""
 
 from dataclasses import replace
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""A worker whose every slot is lost is told from one whose jobs take long."""
+"""A worker whose every slot is lost is distinguished from one whose jobs take long."""
 
 from datetime import timedelta
 
