@@ -184,14 +184,14 @@ def test_a_group_is_named_as_one(database: Database) -> None:
 def test_one_job_is_checked_alone(database: Database) -> None:
     fill(database, 3)
     broken, sound = job_id(0), job_id(1)
-    told = len(SqlLedger(database).events(sound))
+    written = len(SqlLedger(database).events(sound))
     database.write(lambda c: c.execute(_EVENT_AFTER_THE_END, {"job": broken}))
 
     kept, found = run("--json", "--job", sound), run("--json", "--job", broken)
 
     report = json.loads(kept.stdout)
     assert (kept.exit_code, report["sound"], report["jobs"]) == (0, True, 1)
-    assert report["events"] == told
+    assert report["events"] == written
     report = json.loads(found.stdout)
     assert (found.exit_code, report["sound"], report["jobs"]) == (1, False, 1)
     assert {(v["job_id"], v["invariant"]) for v in report["listed"]} >= {(broken, "I4")}
