@@ -84,7 +84,7 @@ def test_a_span_of_two_seconds_is_over(since: float, over: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("moment", "told"),
+    ("moment", "reading"),
     [
         (8, 8),
         pytest.param(22, 10, id="that the clock leaps over"),
