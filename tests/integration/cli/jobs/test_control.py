@@ -228,7 +228,7 @@ def test_the_ledger_is_pruned_as_the_definitions_say(cli: CommandLine) -> None:
     with cli.ledger() as ledger:
         assert [step.name for step in ledger.steps(again)] == ["add"]
         assert list(violations(history_of(ledger, again))) == []
-    assert f"the work of {first} again" in cli.run("jobs", "show", again).out
+    assert f"retries {first}" in cli.run("jobs", "show", again).out
 
 
 _BRIEFLY = 'job(name="add", queue="threads", keep_failed=Retention(age=timedelta(microseconds=1)))'
