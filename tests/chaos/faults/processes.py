@@ -12,10 +12,13 @@ from tests.chaos.system.restarted_process import Actor
 from tests.chaos.system.skew import HOUR
 from tests.chaos.system.topology import PREFORKING, Topology
 from tests.chaos.workload.queues import LEASE
+from tests.servers.processes import wait_until
 
 LANE = "processes"
 ROLES = ("dispatcher", "rq", "dramatiq", "maintenance")
 SECONDS = LEASE.total_seconds()
+#: How long, in seconds, a strike at a child waits for one.
+CHILD_WITHIN = 3.0
 
 
 class ProcessesFaults:
@@ -98,8 +101,19 @@ class ProcessesFaults:
 
     @contextmanager
     def _kill_a_child(self, rng: Random) -> Iterator[str | None]:
-        actor = rng.choice([each for each in self._topology.workers if "children" in each.name])
-        yield _kill_one(actor, [each for each in actor.children() if _is_an_attempt(each)], rng)
+        # A child lives as long as its attempt, most of them for less than a second.
+        attempts: dict[Actor, list[psutil.Process]] = {}
+        with suppress(AssertionError):
+            attempts = wait_until(self._attempts_in_children, CHILD_WITHIN, "an attempt")
+        actor = rng.choice(list(attempts) or [None])
+        yield None if actor is None else _kill_one(actor, attempts[actor], rng)
+
+    def _attempts_in_children(self) -> dict[Actor, list[psutil.Process]]:
+        workers = [each for each in self._topology.workers if "children" in each.name]
+        found = {
+            each: [child for child in each.children() if _is_an_attempt(child)] for each in workers
+        }
+        return {actor: children for actor, children in found.items() if children}
 
     @contextmanager
     def _kill_a_forked_one(self, rng: Random) -> Iterator[str | None]:
