@@ -102,18 +102,15 @@ class ProcessesFaults:
     @contextmanager
     def _kill_a_child(self, rng: Random) -> Iterator[str | None]:
         # A child lives as long as its attempt, most of them for less than a second.
-        attempts: dict[Actor, list[psutil.Process]] = {}
+        found: list[tuple[Actor, Sequence[psutil.Process]]] = []
         with suppress(AssertionError):
-            attempts = wait_until(self._attempts_in_children, CHILD_WITHIN, "an attempt")
-        actor = rng.choice(list(attempts) or [None])
-        yield None if actor is None else _kill_one(actor, attempts[actor], rng)
+            found = wait_until(self._attempts_in_children, CHILD_WITHIN, "an attempt")
+        yield _kill_one(*rng.choice(found), rng) if found else None
 
-    def _attempts_in_children(self) -> dict[Actor, list[psutil.Process]]:
+    def _attempts_in_children(self) -> list[tuple[Actor, Sequence[psutil.Process]]]:
         workers = [each for each in self._topology.workers if "children" in each.name]
-        found = {
-            each: [child for child in each.children() if _is_an_attempt(child)] for each in workers
-        }
-        return {actor: children for actor, children in found.items() if children}
+        found = [(each, list(filter(_is_an_attempt, each.children()))) for each in workers]
+        return [(actor, children) for actor, children in found if children]
 
     @contextmanager
     def _kill_a_forked_one(self, rng: Random) -> Iterator[str | None]:
