@@ -25,7 +25,7 @@ from failsoft.queue import SafeJob, queue_name, rq_queue, shared_client
 from failsoft.queue.safe_job import ENTRY_POINT
 from failsoft.testing import MemoryEngine
 from failsoft.worker.engines.dramatiq_worker import ThreadWorker
-from failsoft.worker.engines.link import Link
+from failsoft.dispatcher.plugins.link import Link
 from failsoft.worker.engines.port import EngineWorker
 from failsoft.worker.engines.rq_worker import SlotWorker
 from tests.servers.processes import PATIENCE

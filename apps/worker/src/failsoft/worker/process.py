@@ -36,7 +36,7 @@ from failsoft.worker.attempts.slot_watch import SlotWatch
 from failsoft.worker.configuration.settings import Settings, adopt, load_settings
 from failsoft.worker.configuration.slots import with_slots
 from failsoft.worker.engines.dramatiq_worker import ThreadWorker
-from failsoft.worker.engines.link import Link
+from failsoft.dispatcher.plugins.link import Link
 from failsoft.worker.engines.port import EngineWorker
 from failsoft.worker.engines.rq_worker import SlotWorker
 from failsoft.worker.exit_codes import CONFIG, OK, TRY_AGAIN, exit_code

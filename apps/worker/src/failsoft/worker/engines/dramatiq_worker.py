@@ -14,7 +14,7 @@ from failsoft.dispatcher.engines.dramatiq import SafeBroker
 from failsoft.dispatcher.engines.dramatiq_messages import ACTOR
 from failsoft.job_engine.errors import EngineUnavailableError
 from failsoft.queue.safe_job import Processor
-from failsoft.worker.engines.link import Link
+from failsoft.dispatcher.plugins.link import Link
 
 #: How long an idle consumer waits between two looks, in milliseconds.
 IDLE_MS = 200

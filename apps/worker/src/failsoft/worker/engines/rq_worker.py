@@ -32,7 +32,7 @@ from failsoft.queue import SafeJob
 from failsoft.queue.bounded_replies import ReplyTooLargeError
 from failsoft.queue.cluster import cluster_error, is_of_a_cluster
 from failsoft.queue.safe_job import Processor
-from failsoft.worker.engines.link import Link
+from failsoft.dispatcher.plugins.link import Link
 from failsoft.worker.engines.rq_registries import RegistryWriter, StoppedByCommandError
 
 logger: logging.Logger = logging.getLogger("failsoft.worker")

@@ -92,6 +92,12 @@ SCHEDULED = QueueProfile(
     lease=timedelta(seconds=60),
 )
 
+
+def queue_name(profile: QueueProfile, namespace: str = DEFAULT_NAMESPACE) -> str:
+    """Return the name of the profile's queue on any engine."""
+    return f"{namespace}-{profile.name}" if namespace else profile.name
+
+
 _declared: dict[str, QueueProfile] = {
     profile.name: profile for profile in (DEFAULT, DATA_SYNC, SCHEDULED)
 }

@@ -1,0 +1,107 @@
+"""Everything that an engine's plug-in imports of Failsoft.
+
+A plug-in is one distribution with one entry point of the group `failsoft.engines`: an
+`EnginePlugin` with the half that offers (`EngineAdapter`, behind a `Caller` that keeps the
+deadline) and the half that works (`EngineWorker`). docs/how-to/add-an-engine.md builds one.
+
+The message is small and names a job by its id; the ledger holds the job. So an engine
+acknowledges a message when the ledger has decided about its claim, not when the job has ended:
+from then on the lease protects the job, and before that the pickup deadline of the offer.
+"""
+
+from failsoft.dispatcher.offering.bounded_caller import BoundedCaller, Caller, DirectCaller
+from failsoft.dispatcher.offering.engines import Engine
+from failsoft.dispatcher.plugins.bodies import MAX_BYTES, from_body, to_body
+from failsoft.dispatcher.plugins.link import Link
+from failsoft.dispatcher.plugins.plugin import (
+    EmbeddedServer,
+    EnginePlugin,
+    EngineSite,
+    EngineWorker,
+    Process,
+    Supported,
+    WaitingOffers,
+    WorkerPost,
+)
+from failsoft.dispatcher.plugins.slots import Slots
+from failsoft.job_engine.clock import Clock, Deadline, SystemClock
+from failsoft.job_engine.errors import (
+    ConfigurationError,
+    EngineError,
+    EngineRefusedError,
+    EngineUnavailableError,
+    FailsoftError,
+    LedgerUnavailableError,
+    MessageRejectedError,
+    OfferRefusedError,
+    OfferUncertainError,
+)
+from failsoft.job_engine.policies.queue import QueueProfile
+from failsoft.job_engine.ports.bulk import BulkEngineAdapter
+from failsoft.job_engine.ports.engine import (
+    AskableEngineAdapter,
+    Claiming,
+    EngineAdapter,
+    EngineHealth,
+    OwnedEngineAdapter,
+    Owner,
+)
+from failsoft.job_engine.records.message import Message
+from failsoft.job_engine.values.findings import (
+    Check,
+    Finding,
+    failure,
+    fine,
+    unreachable,
+    warning,
+)
+from failsoft.job_engine.values.redaction import redacted, redacted_url
+
+__all__ = [
+    "MAX_BYTES",
+    "AskableEngineAdapter",
+    "BoundedCaller",
+    "BulkEngineAdapter",
+    "Caller",
+    "Check",
+    "Claiming",
+    "Clock",
+    "ConfigurationError",
+    "Deadline",
+    "DirectCaller",
+    "EmbeddedServer",
+    "Engine",
+    "EngineAdapter",
+    "EngineError",
+    "EngineHealth",
+    "EnginePlugin",
+    "EngineRefusedError",
+    "EngineSite",
+    "EngineUnavailableError",
+    "EngineWorker",
+    "FailsoftError",
+    "Finding",
+    "LedgerUnavailableError",
+    "Link",
+    "Message",
+    "MessageRejectedError",
+    "OfferRefusedError",
+    "OfferUncertainError",
+    "OwnedEngineAdapter",
+    "Owner",
+    "Process",
+    "QueueProfile",
+    "Slots",
+    "Supported",
+    "SystemClock",
+    "WaitingOffers",
+    "WorkerPost",
+    "failure",
+    "fine",
+    "from_body",
+    "redacted",
+    "redacted_url",
+    "to_body",
+    "unreachable",
+    "warning",
+]
