@@ -16,6 +16,7 @@ from failsoft.dispatcher.engines.dramatiq import DramatiqEngine, make_broker
 from failsoft.dispatcher.engines.dramatiq_messages import ACTOR, Inbox
 from failsoft.dispatcher.engines.rq import RqEngine
 from failsoft.dispatcher.offering.bounded_caller import BoundedCaller, Caller, DirectCaller
+from failsoft.dispatcher.plugins.link import Link
 from failsoft.job_engine.clock import Deadline, SystemClock
 from failsoft.job_engine.errors import EngineError, MessageRejectedError
 from failsoft.job_engine.policies.queue import QueueProfile
@@ -25,7 +26,6 @@ from failsoft.queue import SafeJob, queue_name, rq_queue, shared_client
 from failsoft.queue.safe_job import ENTRY_POINT
 from failsoft.testing import MemoryEngine
 from failsoft.worker.engines.dramatiq_worker import ThreadWorker
-from failsoft.dispatcher.plugins.link import Link
 from failsoft.worker.engines.port import EngineWorker
 from failsoft.worker.engines.rq_worker import SlotWorker
 from tests.servers.processes import PATIENCE

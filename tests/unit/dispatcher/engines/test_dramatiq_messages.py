@@ -14,9 +14,9 @@ from failsoft.dispatcher.engines.dramatiq_messages import (
     encode,
     pack,
 )
+from failsoft.dispatcher.plugins.link import Link
 from failsoft.job_engine.errors import MessageRejectedError
 from failsoft.job_engine.records.message import Message
-from failsoft.dispatcher.plugins.link import Link
 
 WIRE: dict[str, Any] = {"v": 1, "job_id": "job-1", "epoch": 2, "kid": "k1", "mac": "ab" * 32}
 ANYTHING = st.recursive(

@@ -16,6 +16,7 @@ import click
 
 from failsoft.dispatcher.engines.dramatiq import make_broker
 from failsoft.dispatcher.engines.dramatiq_messages import Inbox
+from failsoft.dispatcher.plugins.link import Link
 from failsoft.job_engine.attempt.interrupts import CancelRequested, Fenced
 from failsoft.job_engine.definitions.catalogue import Catalogue
 from failsoft.job_engine.errors import FailsoftError, LedgerError
@@ -36,7 +37,6 @@ from failsoft.worker.attempts.slot_watch import SlotWatch
 from failsoft.worker.configuration.settings import Settings, adopt, load_settings
 from failsoft.worker.configuration.slots import with_slots
 from failsoft.worker.engines.dramatiq_worker import ThreadWorker
-from failsoft.dispatcher.plugins.link import Link
 from failsoft.worker.engines.port import EngineWorker
 from failsoft.worker.engines.rq_worker import SlotWorker
 from failsoft.worker.exit_codes import CONFIG, OK, TRY_AGAIN, exit_code

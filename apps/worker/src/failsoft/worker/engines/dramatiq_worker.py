@@ -12,9 +12,9 @@ from dramatiq.worker import Worker
 
 from failsoft.dispatcher.engines.dramatiq import SafeBroker
 from failsoft.dispatcher.engines.dramatiq_messages import ACTOR
+from failsoft.dispatcher.plugins.link import Link
 from failsoft.job_engine.errors import EngineUnavailableError
 from failsoft.queue.safe_job import Processor
-from failsoft.dispatcher.plugins.link import Link
 
 #: How long an idle consumer waits between two looks, in milliseconds.
 IDLE_MS = 200

@@ -26,13 +26,13 @@ from rq.suspension import is_suspended
 from rq.timeouts import BaseDeathPenalty
 from rq.worker import WorkerStatus
 
+from failsoft.dispatcher.plugins.link import Link
 from failsoft.job_engine.crash_points import CRASH_POINTS
 from failsoft.job_engine.errors import MessageRejectedError
 from failsoft.queue import SafeJob
 from failsoft.queue.bounded_replies import ReplyTooLargeError
 from failsoft.queue.cluster import cluster_error, is_of_a_cluster
 from failsoft.queue.safe_job import Processor
-from failsoft.dispatcher.plugins.link import Link
 from failsoft.worker.engines.rq_registries import RegistryWriter, StoppedByCommandError
 
 logger: logging.Logger = logging.getLogger("failsoft.worker")
