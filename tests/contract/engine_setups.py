@@ -12,9 +12,9 @@ from typing import Protocol, TypeVar
 import dramatiq
 import pika
 
-from failsoft.dispatcher.engines.dramatiq import DramatiqEngine, make_broker
-from failsoft.dispatcher.engines.dramatiq_messages import ACTOR, Inbox
-from failsoft.dispatcher.engines.rq import RqEngine
+from failsoft.engines.dramatiq.adapter import DramatiqEngine, make_broker
+from failsoft.engines.dramatiq.messages import ACTOR, Inbox
+from failsoft.engines.rq.adapter import RqEngine
 from failsoft.dispatcher.offering.bounded_caller import BoundedCaller, Caller, DirectCaller
 from failsoft.dispatcher.plugins.link import Link
 from failsoft.job_engine.clock import Deadline, SystemClock
@@ -25,9 +25,9 @@ from failsoft.job_engine.records.message import Message
 from failsoft.queue import SafeJob, queue_name, rq_queue, shared_client
 from failsoft.queue.safe_job import ENTRY_POINT
 from failsoft.testing import MemoryEngine
-from failsoft.worker.engines.dramatiq_worker import ThreadWorker
+from failsoft.engines.dramatiq.worker import ThreadWorker
 from failsoft.worker.engines.port import EngineWorker
-from failsoft.worker.engines.rq_worker import SlotWorker
+from failsoft.engines.rq.worker import SlotWorker
 from tests.servers.processes import PATIENCE
 from tests.servers.valkey import Valkey
 

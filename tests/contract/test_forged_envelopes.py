@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from failsoft.dispatcher.engines.dramatiq_messages import encode, pack
+from failsoft.engines.dramatiq.messages import encode, pack
 from failsoft.job_engine.records.message import Message
 from failsoft.queue import queue_name
 from failsoft.testing.engine_suite.bench import new_message, offer

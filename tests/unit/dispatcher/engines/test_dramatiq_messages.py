@@ -7,13 +7,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from failsoft.dispatcher.engines.dramatiq_messages import (
-    ACTOR,
-    MAX_ENVELOPE_BYTES,
-    Inbox,
-    encode,
-    pack,
-)
+from failsoft.engines.dramatiq.messages import ACTOR, MAX_ENVELOPE_BYTES, Inbox, encode, pack
 from failsoft.dispatcher.plugins.link import Link
 from failsoft.job_engine.errors import MessageRejectedError
 from failsoft.job_engine.records.message import Message

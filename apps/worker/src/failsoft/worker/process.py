@@ -14,8 +14,8 @@ from types import FrameType
 
 import click
 
-from failsoft.dispatcher.engines.dramatiq import make_broker
-from failsoft.dispatcher.engines.dramatiq_messages import Inbox
+from failsoft.engines.dramatiq.adapter import make_broker
+from failsoft.engines.dramatiq.messages import Inbox
 from failsoft.dispatcher.plugins.link import Link
 from failsoft.job_engine.attempt.interrupts import CancelRequested, Fenced
 from failsoft.job_engine.definitions.catalogue import Catalogue
@@ -36,9 +36,9 @@ from failsoft.worker.attempts.runners import CautiousRunner, ChildRunner, Runner
 from failsoft.worker.attempts.slot_watch import SlotWatch
 from failsoft.worker.configuration.settings import Settings, adopt, load_settings
 from failsoft.worker.configuration.slots import with_slots
-from failsoft.worker.engines.dramatiq_worker import ThreadWorker
+from failsoft.engines.dramatiq.worker import ThreadWorker
 from failsoft.worker.engines.port import EngineWorker
-from failsoft.worker.engines.rq_worker import SlotWorker
+from failsoft.engines.rq.worker import SlotWorker
 from failsoft.worker.exit_codes import CONFIG, OK, TRY_AGAIN, exit_code
 from failsoft.worker.logs.output import configure_logs, flush_logs
 from failsoft.worker.logs.streams import open_standard_streams

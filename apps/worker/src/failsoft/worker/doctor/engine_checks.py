@@ -7,9 +7,9 @@ from ipaddress import ip_address
 from typing import Any
 
 from failsoft.dispatcher.engines.config import EngineConfig, build_engines
-from failsoft.dispatcher.engines.dramatiq import make_broker
-from failsoft.dispatcher.engines.dramatiq_rabbitmq import SafeRabbitmqBroker
-from failsoft.dispatcher.engines.rq import RqEngine
+from failsoft.engines.dramatiq.adapter import make_broker
+from failsoft.engines.dramatiq.rabbitmq import SafeRabbitmqBroker
+from failsoft.engines.rq.adapter import RqEngine
 from failsoft.job_engine.clock import Deadline, SystemClock
 from failsoft.job_engine.policies.queue import DEFAULT
 from failsoft.job_engine.ports.engine import EngineHealth
@@ -24,7 +24,7 @@ from failsoft.worker.doctor.finding import (
     unreachable,
     warning,
 )
-from failsoft.worker.doctor.redis_checks import look_at_redis, probed_twice
+from failsoft.queue.redis_checks import look_at_redis, probed_twice
 
 #: How long RabbitMQ may hold a publisher back before the look gives up, in seconds.
 BLOCKED_SECONDS = 1

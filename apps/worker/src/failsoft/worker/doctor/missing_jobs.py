@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 from redis import RedisError
 
-from failsoft.dispatcher.engines.dramatiq import make_broker
-from failsoft.dispatcher.engines.dramatiq_redis import SafeRedisBroker
+from failsoft.engines.dramatiq.adapter import make_broker
+from failsoft.engines.dramatiq.redis import SafeRedisBroker
 from failsoft.dispatcher.engines.waiting_messages import (
     Standing,
     standing_in_rq,

@@ -12,8 +12,8 @@ from typing import Any
 
 from rq.serializers import JSONSerializer
 
-from failsoft.dispatcher.engines.dramatiq_messages import MAX_ENVELOPE_BYTES, unpack
-from failsoft.dispatcher.engines.dramatiq_redis import SafeRedisBroker
+from failsoft.engines.dramatiq.messages import MAX_ENVELOPE_BYTES, unpack
+from failsoft.engines.dramatiq.redis import SafeRedisBroker
 from failsoft.job_engine.errors import MessageRejectedError
 from failsoft.job_engine.records.message import Message
 from failsoft.queue import SafeJob

@@ -15,15 +15,10 @@ from dramatiq.brokers.rabbitmq import RabbitmqBroker, _RabbitmqConsumer
 from dramatiq.common import xq_name
 from pika.exceptions import ChannelClosedByBroker, NackError, UnroutableError
 
-from failsoft.dispatcher.engines.amqp_errors import (
-    NO_RIGHT,
-    OTHER_ARGUMENTS,
-    QUEUE_MISSING,
-    amqp_errors,
-)
-from failsoft.dispatcher.engines.dramatiq_messages import Envelope, Inbox, encode
-from failsoft.dispatcher.engines.dramatiq_rabbitmq_consumer import SafeRabbitmqConsumer
-from failsoft.dispatcher.engines.namespace_marks import rabbitmq_owner
+from failsoft.engines.dramatiq.amqp_errors import NO_RIGHT, OTHER_ARGUMENTS, QUEUE_MISSING, amqp_errors
+from failsoft.engines.dramatiq.messages import Envelope, Inbox, encode
+from failsoft.engines.dramatiq.rabbitmq_consumer import SafeRabbitmqConsumer
+from failsoft.engines.dramatiq.rabbitmq_owner import rabbitmq_owner
 from failsoft.job_engine.errors import (
     ConfigurationError,
     EngineError,

@@ -15,14 +15,9 @@ from redis import Redis
 from redis.client import Pipeline
 from redis.exceptions import RedisError
 
-from failsoft.dispatcher.engines.dramatiq_messages import (
-    MAX_ENVELOPE_BYTES,
-    Envelope,
-    Inbox,
-    encode,
-)
-from failsoft.dispatcher.engines.namespace_marks import redis_owner
-from failsoft.dispatcher.engines.redis_errors import probe_redis, redis_errors, refusal
+from failsoft.engines.dramatiq.messages import MAX_ENVELOPE_BYTES, Envelope, Inbox, encode
+from failsoft.engines.dramatiq.rabbitmq_owner import redis_owner
+from failsoft.queue.redis_errors import probe_redis, redis_errors, refusal
 from failsoft.job_engine.crash_points import CRASH_POINTS
 from failsoft.job_engine.errors import EngineError
 from failsoft.job_engine.ports.engine import Claiming, EngineHealth, Owner

@@ -6,9 +6,9 @@ from dramatiq.brokers.rabbitmq import _RabbitmqConsumer, _RabbitmqMessage
 from dramatiq.errors import ConnectionClosed
 from pika.exceptions import AMQPChannelError, AMQPConnectionError
 
-from failsoft.dispatcher.engines.amqp_errors import QUEUE_MISSING
-from failsoft.dispatcher.engines.amqp_frames import bounded_assembler
-from failsoft.dispatcher.engines.dramatiq_messages import Envelope
+from failsoft.engines.dramatiq.amqp_errors import QUEUE_MISSING
+from failsoft.engines.dramatiq.amqp_frames import bounded_assembler
+from failsoft.engines.dramatiq.messages import Envelope
 from failsoft.job_engine.crash_points import CRASH_POINTS
 
 

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from failsoft.dispatcher.engines.config import EngineConfig
-from failsoft.dispatcher.engines.dramatiq_messages import Inbox, pack
-from failsoft.dispatcher.engines.dramatiq_rabbitmq import SafeRabbitmqBroker
-from failsoft.dispatcher.engines.dramatiq_redis import SafeRedisBroker
+from failsoft.engines.dramatiq.messages import Inbox, pack
+from failsoft.engines.dramatiq.rabbitmq import SafeRabbitmqBroker
+from failsoft.engines.dramatiq.redis import SafeRedisBroker
 from failsoft.dispatcher.offering.bounded_caller import BoundedCaller
 from failsoft.dispatcher.offering.engines import Engine
 from failsoft.job_engine.clock import Deadline

@@ -10,7 +10,7 @@ from pika.exceptions import ChannelClosedByBroker
 from redis import Redis
 from redis.exceptions import ResponseError
 
-from failsoft.dispatcher.engines.redis_errors import redis_errors
+from failsoft.queue.redis_errors import redis_errors
 from failsoft.job_engine.ports.engine import Claiming, Owner
 
 #: Where a namespace is empty.

@@ -10,14 +10,8 @@ from rq.exceptions import DuplicateJobError
 from rq.scripts import UNIQUE_ENQUEUE_SCRIPT, save_unique_job
 
 from failsoft.dispatcher.engines.config import EngineConfig
-from failsoft.dispatcher.engines.namespace_marks import redis_owner
-from failsoft.dispatcher.engines.redis_errors import (
-    PROBE_ID,
-    PROBE_LIST,
-    probe_redis,
-    redis_errors,
-    refusal,
-)
+from failsoft.engines.dramatiq.rabbitmq_owner import redis_owner
+from failsoft.queue.redis_errors import PROBE_ID, PROBE_LIST, probe_redis, redis_errors, refusal
 from failsoft.dispatcher.offering.bounded_caller import BoundedCaller
 from failsoft.dispatcher.offering.engines import Engine
 from failsoft.job_engine.clock import Deadline

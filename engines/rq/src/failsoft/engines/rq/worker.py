@@ -33,7 +33,7 @@ from failsoft.queue import SafeJob
 from failsoft.queue.bounded_replies import ReplyTooLargeError
 from failsoft.queue.cluster import cluster_error, is_of_a_cluster
 from failsoft.queue.safe_job import Processor
-from failsoft.worker.engines.rq_registries import RegistryWriter, StoppedByCommandError
+from failsoft.engines.rq.registries import RegistryWriter, StoppedByCommandError
 
 logger: logging.Logger = logging.getLogger("failsoft.worker")
 

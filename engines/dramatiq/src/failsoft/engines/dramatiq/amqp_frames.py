@@ -5,7 +5,7 @@ from typing import Any
 from pika import frame
 from pika.channel import ContentFrameAssembler
 
-from failsoft.dispatcher.engines.dramatiq_messages import MAX_ENVELOPE_BYTES
+from failsoft.engines.dramatiq.messages import MAX_ENVELOPE_BYTES
 
 # pika has no types, and no public way to bound a body.
 _Assembler: Any = ContentFrameAssembler
