@@ -45,6 +45,9 @@ from failsoft.job_engine.ports.engine import (
     EngineHealth,
     OwnedEngineAdapter,
     Owner,
+    ReadableEngineAdapter,
+    WaitingMessage,
+    probed_twice,
 )
 from failsoft.job_engine.records.message import Message
 from failsoft.job_engine.values.findings import (
@@ -91,14 +94,17 @@ __all__ = [
     "Owner",
     "Process",
     "QueueProfile",
+    "ReadableEngineAdapter",
     "Slots",
     "Supported",
     "SystemClock",
+    "WaitingMessage",
     "WaitingOffers",
     "WorkerPost",
     "failure",
     "fine",
     "from_body",
+    "probed_twice",
     "redacted",
     "redacted_url",
     "to_body",

@@ -1,15 +1,19 @@
 """Is a Redis or Valkey fit to carry offers?"""
 
+import os
 from collections.abc import Callable, Iterator, Mapping
+from datetime import timedelta
 from typing import Any
 
 from redis.exceptions import NoPermissionError, RedisError
 
-from failsoft.job_engine.ports.engine import EngineHealth
+from failsoft.job_engine.ports.engine import EngineHealth, probed_twice
+from failsoft.job_engine.values.findings import Finding, failure, fine, unreachable, warning
 from failsoft.job_engine.values.redaction import redacted_url
-from failsoft.queue import shared_client
-from failsoft.worker.doctor.finding import Finding, failure, fine, unreachable, warning
-from failsoft.worker.exit_codes import CONFIG
+from failsoft.queue.client import shared_client
+
+#: How long a probe may take.
+PROBE_BUDGET = timedelta(seconds=1)
 
 
 def look_at_redis(
@@ -40,7 +44,7 @@ def look_at_redis(
     if facts.get("cluster_enabled"):
         remedy = f"name a single server, or redis+sentinel://…?service=name, in {variable}"
         found = "a Redis Cluster, which RQ and Dramatiq do not speak"
-        yield failure(f"{name} role", found, remedy, CONFIG)
+        yield failure(f"{name} role", found, remedy, os.EX_CONFIG)
         return
     yield _role(name, facts, variable)
     yield _write(name, probed_twice(probe))
@@ -48,10 +52,10 @@ def look_at_redis(
     yield _persistence(name, facts)
 
 
-def probed_twice(probe: Callable[[], EngineHealth]) -> EngineHealth:
-    """Probe a second time where the first went well: an engine comes back by several in a row."""
-    first = probe()
-    return probe() if first.healthy else first
+def server_of(url: str) -> tuple[object, ...]:
+    """Return what tells the server of a URL from others."""
+    options = shared_client(url, "doctor").connection_pool.connection_kwargs
+    return tuple(options.get(key) for key in ("host", "port", "path"))
 
 
 def _kind(facts: Mapping[str, Any]) -> tuple[str, str]:

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
-from failsoft.engines.dramatiq.rabbitmq_owner import redis_owner
+from failsoft.queue.redis_owner import redis_owner
 from failsoft.job_engine.errors import EngineUnavailableError, FailsoftError
 from failsoft.job_engine.values.redaction import redacted_url
 from failsoft.ledger import SqlLedger

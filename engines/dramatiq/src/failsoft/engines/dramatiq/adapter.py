@@ -1,17 +1,14 @@
 """Dramatiq on RabbitMQ or Redis: the engine that goes on when RQ cannot."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from failsoft.dispatcher.engines.config import EngineConfig
 from failsoft.engines.dramatiq.messages import Inbox, pack
 from failsoft.engines.dramatiq.rabbitmq import SafeRabbitmqBroker
 from failsoft.engines.dramatiq.redis import SafeRedisBroker
-from failsoft.dispatcher.offering.bounded_caller import BoundedCaller
-from failsoft.dispatcher.offering.engines import Engine
 from failsoft.job_engine.clock import Deadline
 from failsoft.job_engine.errors import EngineError
 from failsoft.job_engine.policies.queue import DEFAULT_NAMESPACE, QueueProfile
-from failsoft.job_engine.ports.engine import Claiming, EngineHealth, Owner
+from failsoft.job_engine.ports.engine import Claiming, EngineHealth, Owner, WaitingMessage
 from failsoft.job_engine.records.message import Message
 from failsoft.queue import queue_name, shared_client
 
@@ -31,10 +28,11 @@ def make_broker(
 class DramatiqEngine:
     """`EngineAdapter` of Dramatiq: one message per offer, to the one actor there is."""
 
-    name = "dramatiq"
-
-    def __init__(self, broker: SafeBroker, namespace: str = DEFAULT_NAMESPACE) -> None:
+    def __init__(
+        self, broker: SafeBroker, namespace: str = DEFAULT_NAMESPACE, name: str = "dramatiq"
+    ) -> None:
         """Speak through a broker that publishes once."""
+        self.name = name
         self._broker = broker
         self._namespace = namespace
 
@@ -57,6 +55,10 @@ class DramatiqEngine:
         """Say whose the namespace is on this broker."""
         return self._broker.owner(self._namespace, ledger_id, claiming)
 
+    def waiting(self, queue: QueueProfile) -> Iterable[WaitingMessage] | None:
+        """Read the newest messages of a queue; RabbitMQ shows them to consumers alone."""
+        return self._broker.waiting(queue_name(queue, self._namespace))
+
     def withdraw(self, message: Message, queue: QueueProfile) -> None:
         """Leave the message: no broker of Dramatiq's can take a single one back."""
 
@@ -67,11 +69,3 @@ class DramatiqEngine:
     def disconnect(self) -> None:
         """Close the connection of this thread."""
         self._broker.forget_connection()
-
-
-def build(config: EngineConfig) -> Engine:
-    """Build the engine from the settings."""
-    adapter = DramatiqEngine(make_broker(config.fallback_url, config.namespace), config.namespace)
-    # One thread, because an AMQP connection belongs to one; it also answers the heartbeats.
-    caller = BoundedCaller("dramatiq", threads=1, idle=adapter.keep_alive, last=adapter.disconnect)
-    return Engine(adapter, caller)

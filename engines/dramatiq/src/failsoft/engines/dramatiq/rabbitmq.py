@@ -233,6 +233,9 @@ class SafeRabbitmqBroker(RabbitmqBroker):
         with suppress(UnroutableError, NackError):
             self._publish(f"{queue_name}.probe.{secrets.token_hex(8)}", b"probe")
 
+    def waiting(self, queue_name: str) -> None:
+        """Return None: RabbitMQ shows a message to consumers alone."""
+
     def owner(self, namespace: str, ledger_id: str, claiming: Claiming) -> Owner:
         """Say whose a namespace is on this RabbitMQ.
 

@@ -1,46 +1,22 @@
-"""The mark of a ledger on a broker: a key of Redis's, a queue of RabbitMQ's.
+"""The mark of a ledger on a RabbitMQ: a queue under the namespace.
 
-Both stand under the namespace, and setting them takes no right that offers do not take.
+To declare it takes no right that offers do not take.
 """
 
 import hashlib
 from typing import Any
 
 from pika.exceptions import ChannelClosedByBroker
-from redis import Redis
-from redis.exceptions import ResponseError
 
-from failsoft.queue.redis_errors import redis_errors
+from failsoft.job_engine.policies.queue import DEFAULT_NAMESPACE
 from failsoft.job_engine.ports.engine import Claiming, Owner
 
-#: Where a namespace is empty.
-NO_NAMESPACE = "failsoft"
 #: The argument of the queue that tells one ledger's from another's. Its queue is never published
 #: to, so that the argument limits nothing.
 ARGUMENT = "x-max-length-bytes"
 
 #: AMQP's reply codes: no such queue, a queue with other arguments.
 _MISSING, _OTHER_ARGUMENTS = 404, 406
-
-
-def redis_owner(client: Redis, namespace: str, ledger_id: str, claiming: Claiming) -> Owner:
-    """Say whose a namespace is on a Redis, and take it as asked.
-
-    Raises:
-        EngineError: Redis did not say.
-    """
-    key = f"{namespace or NO_NAMESPACE}:ledger"
-    with redis_errors(client), client.pipeline(transaction=False) as pipeline:
-        if claiming != "look":
-            pipeline.set(key, ledger_id, nx=claiming == "if_free")
-        pipeline.get(key)
-        found = pipeline.execute(raise_on_error=False)[-1]
-    if isinstance(found, ResponseError):
-        # No right to the key, or it holds something else: the messages' signatures will do.
-        return Owner.UNKNOWN
-    if found is None:
-        return Owner.NOBODY
-    return Owner.OURS if found in (ledger_id, ledger_id.encode()) else Owner.ANOTHER
 
 
 def rabbitmq_owner(connection: Any, namespace: str, ledger_id: str, claiming: Claiming) -> Owner:
@@ -50,7 +26,7 @@ def rabbitmq_owner(connection: Any, namespace: str, ledger_id: str, claiming: Cl
         AMQPError: RabbitMQ did not say.
     """
     # Dots are in no queue's name, so that no queue of a user's is in the way.
-    queue = f"{namespace or NO_NAMESPACE}-.ledger"
+    queue = f"{namespace or DEFAULT_NAMESPACE}-.ledger"
     # Enough of a hash to tell ledgers apart, and a number that AMQP can carry.
     number = int.from_bytes(hashlib.sha256(ledger_id.encode()).digest()[:7]) + 1
     try:

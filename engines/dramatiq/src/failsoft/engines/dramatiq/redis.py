@@ -1,7 +1,7 @@
 """Dramatiq's Redis broker, made safe: no retries of the client's own, strangers dropped."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from copy import copy
 from functools import partial
 from typing import Any, Self
@@ -16,11 +16,12 @@ from redis.client import Pipeline
 from redis.exceptions import RedisError
 
 from failsoft.engines.dramatiq.messages import MAX_ENVELOPE_BYTES, Envelope, Inbox, encode
-from failsoft.engines.dramatiq.rabbitmq_owner import redis_owner
+from failsoft.engines.dramatiq.waiting import waiting_messages
+from failsoft.queue.redis_owner import redis_owner
 from failsoft.queue.redis_errors import probe_redis, redis_errors, refusal
 from failsoft.job_engine.crash_points import CRASH_POINTS
 from failsoft.job_engine.errors import EngineError
-from failsoft.job_engine.ports.engine import Claiming, EngineHealth, Owner
+from failsoft.job_engine.ports.engine import Claiming, EngineHealth, Owner, WaitingMessage
 from failsoft.queue.cluster import refuse_cluster
 
 #: Deletes ids and bodies that are longer than any of ours; they do not leave Redis.
@@ -112,6 +113,11 @@ class SafeRedisBroker(RedisBroker):
     def owner(self, namespace: str, ledger_id: str, claiming: Claiming) -> Owner:
         """Say whose a namespace is on this Redis."""
         return redis_owner(self.client, namespace, ledger_id, claiming)
+
+    def waiting(self, queue_name: str) -> Iterator[WaitingMessage]:
+        """Read the newest messages of a queue; they stay there."""
+        with redis_errors(self.client):
+            yield from waiting_messages(self.client, f"{self.namespace}:{queue_name}")
 
     def keep_alive(self) -> None:
         """Do nothing: an idle Redis connection needs no care."""

@@ -1,7 +1,7 @@
 """RQ on Redis: the primary engine."""
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from redis import Redis
 from redis.exceptions import RedisError
@@ -9,20 +9,16 @@ from rq import Queue
 from rq.exceptions import DuplicateJobError
 from rq.scripts import UNIQUE_ENQUEUE_SCRIPT, save_unique_job
 
-from failsoft.dispatcher.engines.config import EngineConfig
-from failsoft.engines.dramatiq.rabbitmq_owner import redis_owner
+from failsoft.queue.redis_owner import redis_owner
 from failsoft.queue.redis_errors import PROBE_ID, PROBE_LIST, probe_redis, redis_errors, refusal
-from failsoft.dispatcher.offering.bounded_caller import BoundedCaller
-from failsoft.dispatcher.offering.engines import Engine
 from failsoft.job_engine.clock import Deadline
 from failsoft.job_engine.errors import EngineError
 from failsoft.job_engine.policies.queue import DEFAULT_NAMESPACE, QueueProfile
-from failsoft.job_engine.ports.engine import Claiming, EngineHealth, Owner
+from failsoft.job_engine.ports.engine import Claiming, EngineHealth, Owner, WaitingMessage
 from failsoft.job_engine.records.message import Message
+from failsoft.engines.rq.waiting import waiting_messages
 from failsoft.queue import SafeJob, new_job, rq_id, rq_queue, shared_client
 
-#: How many offers of one process may be under way at once.
-CALLER_THREADS = 8
 #: The commands of an offer, in `UNIQUE_ENQUEUE_SCRIPT`, taken back at once.
 _PROBE = (
     """
@@ -39,10 +35,11 @@ LOOKED_THROUGH = 10_000
 class RqEngine:
     """`EngineAdapter` of RQ: one RQ job per offer, under an id of its namespace."""
 
-    name = "rq"
-
-    def __init__(self, client: Redis, namespace: str = DEFAULT_NAMESPACE) -> None:
+    def __init__(
+        self, client: Redis, namespace: str = DEFAULT_NAMESPACE, name: str = "rq"
+    ) -> None:
         """Speak through a client whose timeouts are short and whose retries are zero."""
+        self.name = name
         self._client = client
         self._namespace = namespace
         self._queues: dict[str, Queue] = {}
@@ -94,6 +91,11 @@ class RqEngine:
         """Say whose the namespace is on this Redis."""
         return redis_owner(self._client, self._namespace, ledger_id, claiming)
 
+    def waiting(self, queue: QueueProfile) -> Iterator[WaitingMessage]:
+        """Read the newest messages of a queue; they stay there."""
+        with redis_errors(self._client):
+            yield from waiting_messages(self._client, self._queue(queue).key)
+
     def withdraw(self, message: Message, queue: QueueProfile) -> None:
         """Take a void offer out of the queue, if Redis is there."""
         with contextlib.suppress(RedisError, OSError):
@@ -125,9 +127,3 @@ def _fields(job: SafeJob) -> list[str | bytes]:
 def _sent(value: object) -> str | bytes:
     # RQ's status is a text whose `str` is another: no worker would know "JobStatus.QUEUED".
     return value if isinstance(value, bytes | str) else str(value)
-
-
-def build(config: EngineConfig) -> Engine:
-    """Build the engine from the settings."""
-    adapter = RqEngine(shared_client(config.primary_url), config.namespace)
-    return Engine(adapter, BoundedCaller("rq", threads=CALLER_THREADS))

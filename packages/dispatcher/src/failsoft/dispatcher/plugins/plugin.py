@@ -7,7 +7,7 @@ process ask the plug-in.
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -59,12 +59,14 @@ class EngineSite(Generic[S]):
         settings: What was read of its variables.
         namespace: Prefixed to every name on the broker.
         offers: Its offers in the ledger.
+        variables: The variable that a message names for each of the settings.
     """
 
     name: str
     settings: S
     namespace: str
     offers: WaitingOffers
+    variables: Mapping[str, str]
 
     def queue_name(self, queue: QueueProfile) -> str:
         """Return the name of a queue on the broker."""
@@ -177,6 +179,7 @@ class EnginePlugin(ABC, Generic[S]):
 
     Attributes:
         kind: What the engine is called where it has no alias, as in `FAILSOFT_ENGINES=kafka`.
+        title: The engine and its server in a few words, for `failsoft worker --help`.
         settings: The model of its settings. Field `servers` of the engine `kafka` is read from
             `FAILSOFT_KAFKA_SERVERS`, of an alias `eu` from `FAILSOFT_EU_SERVERS`.
         generic: Other variables that a field is read from where the engine has no alias, weaker
@@ -187,6 +190,7 @@ class EnginePlugin(ABC, Generic[S]):
     """
 
     kind: ClassVar[str]
+    title: ClassVar[str] = ""
     settings: type[S]
     generic: ClassVar[Mapping[str, Sequence[str]]] = {}
     libraries: ClassVar[Sequence[Supported]] = ()
@@ -206,11 +210,21 @@ class EnginePlugin(ABC, Generic[S]):
         """
 
     def checks(self, site: EngineSite[S]) -> Iterable[Check]:
-        """Return what `doctor` looks at; a probe of the default queue where this is not overridden."""
+        """Return what `doctor` looks at; where there is none, it probes the default queue."""
         return ()
 
-    def embedded(self, folder: Path) -> EmbeddedServer | None:
-        """Return a server for `failsoft dev`, with its data in the folder; None if there is none."""
+    def server(self, site: EngineSite[S]) -> Hashable:
+        """Return what tells the engine's server from others, for a warning where two share one.
+
+        None where that is not known.
+        """
+        return None
+
+    def embedded(self, site: EngineSite[S], folder: Path) -> EmbeddedServer | None:
+        """Return a server for `failsoft dev`, with its data in the folder; None if there is none.
+
+        None as well where the settings name a server.
+        """
         return None
 
 

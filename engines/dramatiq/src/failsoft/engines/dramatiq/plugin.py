@@ -1,0 +1,83 @@
+"""The engine `dramatiq`, plugged in."""
+
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from datetime import timedelta
+from typing import ClassVar
+
+from failsoft.engine_api import (
+    BoundedCaller,
+    Check,
+    Engine,
+    EnginePlugin,
+    EngineSite,
+    EngineWorker,
+    Link,
+    Supported,
+    WorkerPost,
+)
+from failsoft.engines.dramatiq.adapter import DramatiqEngine, make_broker
+from failsoft.engines.dramatiq.checks import look_at_broker
+from failsoft.engines.dramatiq.messages import Inbox
+from failsoft.engines.dramatiq.settings import DramatiqSettings
+from failsoft.engines.dramatiq.worker import ThreadWorker
+from failsoft.queue.redis_checks import server_of
+
+#: What Dramatiq gets beyond the grace of the process, which ends its attempts itself.
+BEYOND_GRACE = timedelta(seconds=5)
+
+
+class DramatiqPlugin(EnginePlugin[DramatiqSettings]):
+    """Dramatiq on RabbitMQ, Redis or Valkey."""
+
+    kind = "dramatiq"
+    title = "Dramatiq on RabbitMQ or Redis"
+    settings = DramatiqSettings
+    generic: ClassVar[Mapping[str, Sequence[str]]] = {
+        "amqp_url": ("FAILSOFT_AMQP_URL", "AMQP_URL", "CLOUDAMQP_URL", "RABBITMQ_URL")
+    }
+    libraries: ClassVar[Sequence[Supported]] = (Supported("dramatiq", (2, 2), 3),)
+    quiet_loggers: ClassVar[Sequence[str]] = ("dramatiq", "pika")
+
+    def build(self, site: EngineSite[DramatiqSettings]) -> Engine:
+        """Return the half that offers."""
+        broker = make_broker(site.settings.amqp_url, site.namespace)
+        adapter = DramatiqEngine(broker, site.namespace, site.name)
+        # One thread, because an AMQP connection belongs to one; it also answers the heartbeats.
+        caller = BoundedCaller(
+            site.name, threads=1, idle=adapter.keep_alive, last=adapter.disconnect
+        )
+        return Engine(adapter, caller)
+
+    def build_worker(self, site: EngineSite[DramatiqSettings], post: WorkerPost) -> EngineWorker:
+        """Return Dramatiq's worker, with a thread for each of the post's slots.
+
+        Raises:
+            ConfigurationError: The broker, or the queue there, is none to work with.
+        """
+        link = Link(f"Dramatiq's broker ({site.settings.amqp_url})")
+        inbox = Inbox(post.reject, link)
+        broker = make_broker(site.settings.amqp_url, site.namespace, inbox)
+        name = site.queue_name(post.queue)
+        broker.check(name)
+        return ThreadWorker(
+            broker,
+            name,
+            post.process,
+            link=link,
+            threads=post.slots,
+            grace=post.grace + BEYOND_GRACE,
+        )
+
+    def checks(self, site: EngineSite[DramatiqSettings]) -> Iterable[Check]:
+        """Look at the broker, its login and the queue's arguments; write what an offer writes."""
+        variable = site.variables["amqp_url"]
+        remedy = f"look after Dramatiq's broker, or correct {variable}"
+        yield Check(site.name, lambda: look_at_broker(site), remedy)
+
+    def server(self, site: EngineSite[DramatiqSettings]) -> Hashable:
+        """Return what tells a Redis from others; RabbitMQ is no other engine's."""
+        url = site.settings.amqp_url
+        return None if url.startswith("amqp") else server_of(url)
+
+
+PLUGIN = DramatiqPlugin()
