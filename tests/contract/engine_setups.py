@@ -12,11 +12,13 @@ from typing import Protocol, TypeVar
 import dramatiq
 import pika
 
-from failsoft.engines.dramatiq.adapter import DramatiqEngine, make_broker
-from failsoft.engines.dramatiq.messages import ACTOR, Inbox
-from failsoft.engines.rq.adapter import RqEngine
 from failsoft.dispatcher.offering.bounded_caller import BoundedCaller, Caller, DirectCaller
 from failsoft.dispatcher.plugins.link import Link
+from failsoft.engines.dramatiq.adapter import DramatiqEngine, make_broker
+from failsoft.engines.dramatiq.messages import ACTOR, Inbox
+from failsoft.engines.dramatiq.worker import ThreadWorker
+from failsoft.engines.rq.adapter import RqEngine
+from failsoft.engines.rq.worker import SlotWorker
 from failsoft.job_engine.clock import Deadline, SystemClock
 from failsoft.job_engine.errors import EngineError, MessageRejectedError
 from failsoft.job_engine.policies.queue import QueueProfile
@@ -25,15 +27,13 @@ from failsoft.job_engine.records.message import Message
 from failsoft.queue import SafeJob, queue_name, rq_queue, shared_client
 from failsoft.queue.safe_job import ENTRY_POINT
 from failsoft.testing import MemoryEngine
-from failsoft.engines.dramatiq.worker import ThreadWorker
 from failsoft.worker.engines.port import EngineWorker
-from failsoft.engines.rq.worker import SlotWorker
 from tests.servers.processes import PATIENCE
 from tests.servers.valkey import Valkey
 
 T = TypeVar("T")
 
-QUEUE = QueueProfile("bench", slots=4, dramatiq_threads=4)
+QUEUE = QueueProfile("bench", slots=4)
 NAMESPACE = "bench"
 
 
@@ -226,7 +226,7 @@ class DramatiqBench(Bench):
     def build_worker(self) -> EngineWorker:
         link = Link(self._url)
         broker = make_broker(self._url, NAMESPACE, Inbox(self.reject, link))
-        threads, grace = QUEUE.dramatiq_threads, timedelta(seconds=5)
+        threads, grace = QUEUE.slots, timedelta(seconds=5)
         return ThreadWorker(
             broker,
             self._name,

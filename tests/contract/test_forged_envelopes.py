@@ -36,12 +36,12 @@ OPTIONS: Mapping[str, Mapping[str, object]] = {
 def test_a_forged_envelope_leaves_every_thread_of_the_worker_alive(
     bench: DramatiqBench, kind: str
 ) -> None:
-    for _ in range(QUEUE.dramatiq_threads + 1):
+    for _ in range(QUEUE.slots + 1):
         bench.plant(_forged(new_message(), OPTIONS[kind]))
     good = new_message()
     offer(bench, good)
 
-    received = bench.received(QUEUE.dramatiq_threads + 2, ARRIVAL)
+    received = bench.received(QUEUE.slots + 2, ARRIVAL)
 
     assert good in [Message.from_wire(wire) for wire in received]
 

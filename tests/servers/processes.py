@@ -14,8 +14,8 @@ from typing import Self, TypeVar
 
 import psutil
 
-from failsoft.worker.dev.embedded_valkey import free_port
-from failsoft.worker.processes.kill_on_exit import KillOnExit
+from failsoft.job_engine.kill_on_exit import KillOnExit
+from failsoft.queue.embedded_valkey import free_port
 from tests.servers.fork_server import Forked, Zygote
 
 __all__ = [

@@ -14,7 +14,7 @@ from failsoft.ledger.schema.jobs import jobs
 from failsoft.ledger.upgrade.run import upgrade
 from failsoft.testing.engine_suite.stopwatch import Stopwatch
 from failsoft.worker.configuration.settings import load_settings
-from failsoft.worker.doctor.finding import Finding, Level, exit_status
+from failsoft.worker.doctor.checks import Finding, Level, exit_status
 from failsoft.worker.doctor.retention_checks import look_at_retention
 from failsoft.worker.doctor.run import examine
 from failsoft.worker.exit_codes import CONFIG, FAILURE, OK, UNAVAILABLE

@@ -7,8 +7,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from failsoft.engines.dramatiq.messages import ACTOR, MAX_ENVELOPE_BYTES, Inbox, encode, pack
 from failsoft.dispatcher.plugins.link import Link
+from failsoft.engines.dramatiq.messages import ACTOR, MAX_ENVELOPE_BYTES, Inbox, encode, pack
 from failsoft.job_engine.errors import MessageRejectedError
 from failsoft.job_engine.records.message import Message
 

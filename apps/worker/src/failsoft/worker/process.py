@@ -9,14 +9,11 @@ import sys
 import threading
 from contextlib import suppress
 from dataclasses import replace
-from datetime import timedelta
 from types import FrameType
 
 import click
 
-from failsoft.engines.dramatiq.adapter import make_broker
-from failsoft.engines.dramatiq.messages import Inbox
-from failsoft.dispatcher.plugins.link import Link
+from failsoft.dispatcher.plugins.plugin import EngineWorker, WorkerPost
 from failsoft.job_engine.attempt.interrupts import CancelRequested, Fenced
 from failsoft.job_engine.definitions.catalogue import Catalogue
 from failsoft.job_engine.errors import FailsoftError, LedgerError
@@ -26,8 +23,6 @@ from failsoft.job_engine.policies.queue import DEFAULT, QueueProfile, queue_prof
 from failsoft.job_engine.records.job import Claim, Conclusion, Ticket, WorkerRecord
 from failsoft.job_engine.records.states import RELEASE
 from failsoft.job_engine.telemetry import Event
-from failsoft.queue import queue_name, rq_queue, shared_client
-from failsoft.queue.cluster import refuse_cluster
 from failsoft.worker.attempts.admission import Admission, WorkerIdentity
 from failsoft.worker.attempts.claim_returns import ClaimReturns
 from failsoft.worker.attempts.lease_keeper import LeaseKeeper
@@ -36,9 +31,7 @@ from failsoft.worker.attempts.runners import CautiousRunner, ChildRunner, Runner
 from failsoft.worker.attempts.slot_watch import SlotWatch
 from failsoft.worker.configuration.settings import Settings, adopt, load_settings
 from failsoft.worker.configuration.slots import with_slots
-from failsoft.engines.dramatiq.worker import ThreadWorker
-from failsoft.worker.engines.port import EngineWorker
-from failsoft.engines.rq.worker import SlotWorker
+from failsoft.worker.engine_sites import expect_engine, site_of
 from failsoft.worker.exit_codes import CONFIG, OK, TRY_AGAIN, exit_code
 from failsoft.worker.logs.output import configure_logs, flush_logs
 from failsoft.worker.logs.streams import open_standard_streams
@@ -108,7 +101,7 @@ class WorkerProcess:
             maintenance,
             LoopThread("namespace", EVERY, self._guard.look),
         ]
-        self._watch = SlotWatch(_slots(engine, queue), self._keeper.held, app.clock)
+        self._watch = SlotWatch(queue.slots_on(engine), self._keeper.held, app.clock)
         runner = self._build_runner()
         processor = Processor(self._admission, runner, maintenance.wake, self._watch)
         self._worker = self._build_worker(processor)
@@ -243,59 +236,40 @@ class WorkerProcess:
             self._queue.name,
             socket.gethostname(),
             os.getpid(),
-            _slots(self._engine, self._queue),
+            self._queue.slots_on(self._engine),
             machine=this_machine(),
             birth=birth(os.getpid()),
         )
 
     def _build_worker(self, processor: Processor) -> EngineWorker:
-        build_one = {"rq": self._build_rq, "dramatiq": self._build_dramatiq}[self._engine]
-        return build_one(processor)
-
-    def _build_rq(self, processor: Processor) -> EngineWorker:
-        client = shared_client(self._settings.primary_url, "rq-worker")
-        refuse_cluster(client, "REDIS_URL")
-        return SlotWorker(
-            rq_queue(self._queue, client, self._settings.namespace),
+        found, site = site_of(self._settings, self._engine, self._app.offers)
+        post = WorkerPost(
+            self._queue,
+            self._queue.slots_on(self._engine),
+            self._boot_id,
+            self._settings.shutdown_grace,
+            self._app.clock,
             processor,
-            name=f"failsoft-{self._boot_id}",
-            slots=self._queue.slots,
-            rejected=self._admission.reject,
-            stop_job=self._stop_job,
-            link=Link(f"Redis ({self._settings.primary_url})"),
+            self._admission.reject,
+            self._stop_job,
         )
-
-    def _build_dramatiq(self, processor: Processor) -> EngineWorker:
-        settings = self._settings
-        link = Link(f"Dramatiq's broker ({settings.amqp_url})")
-        inbox = Inbox(self._admission.reject, link)
-        broker = make_broker(settings.amqp_url, settings.namespace, inbox)
-        name = queue_name(self._queue, settings.namespace)
-        broker.check(name)
-        return ThreadWorker(
-            broker,
-            name,
-            processor,
-            link=link,
-            threads=self._queue.dramatiq_threads,
-            grace=settings.shutdown_grace + timedelta(seconds=5),
-        )
+        return found.build_worker(site, post)
 
     def _stop_job(self, job_id: str) -> None:
-        self._app.ledger.cancel(job_id, "rq stop command")
+        self._app.ledger.cancel(job_id, f"stop command of {self._engine}")
         self._keeper.revoke(job_id, CancelRequested)
 
     def _emit(self, kind: str) -> None:
         detail = {
             "worker": self._boot_id,
             "pid": os.getpid(),
-            "slots": _slots(self._engine, self._queue),
+            "slots": self._queue.slots_on(self._engine),
         }
         self._app.listener(Event(kind, queue=self._queue.name, engine=self._engine, detail=detail))
 
 
 @click.command()
-@click.argument("engine", type=click.Choice(("rq", "dramatiq", MAINTENANCE)))
+@click.argument("engine")
 @click.argument("queue", default=DEFAULT.name)
 @click.option("--parent", type=int, help="The process that this one ends with.")
 @click.option("--boot-id", help="What the process is known by; a random one where absent.")
@@ -326,6 +300,7 @@ def _prepare(
     catalogue = load_catalogue(settings)
     if engine == MAINTENANCE:
         return MaintenanceProcess(build(settings, jobs=catalogue))
+    expect_engine(settings, engine)
     profile = queue_profile(queue)
     if settings.lease is not None:
         profile = replace(profile, lease=settings.lease)
@@ -334,12 +309,8 @@ def _prepare(
     ChildRunner.prepare_fork_server(
         modules_of_children(settings), start=profile.isolation == "process"
     )
-    app = build(settings, jobs=catalogue, connections=_slots(engine, profile) + KEEPERS)
+    app = build(settings, jobs=catalogue, connections=profile.slots_on(engine) + KEEPERS)
     return WorkerProcess(app, catalogue, (engine, profile), boot_id)
-
-
-def _slots(engine: str, queue: QueueProfile) -> int:
-    return queue.slots if engine == "rq" else queue.dramatiq_threads
 
 
 def _on_signals(process: WorkerProcess | MaintenanceProcess) -> None:

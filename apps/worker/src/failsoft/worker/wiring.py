@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from failsoft.dispatcher import Dispatcher
-from failsoft.dispatcher.engines.config import EngineConfig, build_engines
 from failsoft.dispatcher.maintenance.cron import CronScheduler
 from failsoft.dispatcher.maintenance.maintenance import Maintenance
 from failsoft.dispatcher.maintenance.rescuer import Rescuer
@@ -29,6 +28,7 @@ from failsoft.ledger.database.database import driver_modules
 from failsoft.queue.client import close_clients
 from failsoft.worker.bundled_jobs import shipped_jobs
 from failsoft.worker.configuration.settings import Settings, process_settings
+from failsoft.worker.engine_sites import LedgerOffers, build_engines
 from failsoft.worker.ledger_access import FEW, open_database, open_ledger
 from failsoft.worker.logs.output import log_event
 from failsoft.worker.processes.deaths import DeathNotices
@@ -66,6 +66,7 @@ class App:
     engines: EngineSet
     dispatcher: Dispatcher
     maintenance: Maintenance
+    offers: LedgerOffers
 
     def close(self) -> None:
         """Write what is still to be written, and close every connection of this process."""
@@ -95,10 +96,12 @@ def build(
         LedgerUnavailableError: If the ledger does not answer.
     """
     clock = SystemClock()
-    adapters = build_engines(settings.engines, _engine_config(settings))
+    offers = LedgerOffers()
+    adapters = build_engines(settings, offers)
     # After what may be refused: nothing is left open then.
     ledger = open_ledger(settings, connections)
     keys = KeyRing(ledger.signing_keys, clock, settings.namespace)
+    offers.bind(ledger, keys)
     engines = EngineSet(
         adapters,
         _breaker_policy(settings),
@@ -106,8 +109,8 @@ def build(
         listener=listener,
         ledger_id=ledger.ledger_id(),
     )
-    disabled = () if settings.use_rq else ("rq",)
-    router = Router(settings.engines, disabled, engines, LiveWorkers(ledger, clock))
+    live = LiveWorkers(ledger, clock)
+    router = Router(settings.engine_names, tuple(settings.disabled), engines, live)
     offerer = Offerer(ledger, engines, keys, TryLog(ledger), clock=clock, listener=listener)
     budget = settings.dispatch_budget
     dispatcher = Dispatcher(
@@ -125,7 +128,7 @@ def build(
     )
     cron = CronScheduler(ledger, jobs, clock=clock, listener=listener)
     maintenance = Maintenance(engines, stager, rescuer, cron)
-    return App(settings, clock, listener, ledger, keys, engines, dispatcher, maintenance)
+    return App(settings, clock, listener, ledger, keys, engines, dispatcher, maintenance, offers)
 
 
 def load_catalogue(settings: Settings) -> Catalogue:
@@ -161,10 +164,6 @@ def modules_of_children(settings: Settings) -> tuple[str, ...]:
 def dispatcher_from_environment() -> Dispatcher:
     """Build the dispatcher that `dispatch_job` uses; found as an entry point."""
     return build(process_settings()).dispatcher
-
-
-def _engine_config(settings: Settings) -> EngineConfig:
-    return EngineConfig(settings.primary_url, settings.amqp_url, settings.namespace)
 
 
 def _breaker_policy(settings: Settings) -> BreakerPolicy:

@@ -64,7 +64,7 @@ def _run(mine: Claim, parent: "Connection[Any, Any]", settings: Settings) -> Non
     signal.signal(signal.SIGTERM, release)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     adopt(settings)
-    configure_logs(settings)
+    configure_logs(settings, engines=())
     executor = build_executor(settings, unrecorded)
     guard_forks()
     with bound_to(mine):

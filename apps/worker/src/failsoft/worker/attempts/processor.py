@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable
 from contextvars import Context
 
+from failsoft.dispatcher.offering.bounded_caller import nothing
 from failsoft.worker.attempts.admission import Admission
 from failsoft.worker.attempts.runners import Runner
 from failsoft.worker.attempts.slot_watch import Slot, SlotWatch
@@ -35,8 +36,13 @@ class Processor:
         self._left_room = left_room
         self._watch = watch
 
-    def __call__(self, wire: object) -> None:
+    def __call__(self, wire: object, claimed: Callable[[], object] = nothing) -> None:
         """Process a message; a job's failure is the ledger's business, not the engine's.
+
+        Args:
+            wire: The message.
+            claimed: Called as soon as the ledger has decided about the message: from then on the
+                engine need not keep it.
 
         Raises nothing: an engine would end the slot, or deliver the message again. What nobody
         foresaw is logged, and the job goes on when its lease or its pickup deadline has passed.
@@ -44,11 +50,11 @@ class Processor:
         Each has a `contextvars.Context` of its own: no job sees what another one set.
         """
         with self._watch.slot() as slot:
-            Context().run(self._process, wire, slot)
+            Context().run(self._process, wire, claimed, slot)
 
-    def _process(self, wire: object, slot: Slot) -> None:
+    def _process(self, wire: object, claimed: Callable[[], object], slot: Slot) -> None:
         try:
-            claim = self._admission.admit(wire)
+            claim = self._admission.admit(wire, claimed)
             if claim is not None:
                 slot.move(claim)
                 with bound_to(claim):

@@ -161,7 +161,7 @@ class ChildRunner:
     def _attempt(self, claim: Claim, lease: ChildLease) -> Conclusion | None:
         word, of_child = self._context.Pipe(duplex=False)
         child = self._context.Process(
-            target=run_attempt, args=(asdict(claim), of_child, process_settings())
+            target=run_attempt, args=(asdict(claim), of_child, process_settings().for_child())
         )
         with word:
             with of_child:

@@ -7,20 +7,14 @@ import click
 from rich.table import Table
 
 from failsoft.job_engine.errors import ConfigurationError
+from failsoft.job_engine.values.findings import Finding, Level, failure, warning
 from failsoft.queue.client import close_clients
 from failsoft.worker.cli.durations import duration
 from failsoft.worker.cli.output import console, json_option, print_json, show
 from failsoft.worker.configuration.report import SettingSource, provenance
 from failsoft.worker.configuration.settings import Settings, load_settings
 from failsoft.worker.configuration.unknown_variables import lookalikes
-from failsoft.worker.doctor.finding import (
-    LIMIT,
-    Finding,
-    Level,
-    exit_status,
-    failure,
-    warning,
-)
+from failsoft.worker.doctor.checks import LIMIT, exit_status
 from failsoft.worker.doctor.run import examine
 from failsoft.worker.exit_codes import CONFIG
 

@@ -20,7 +20,6 @@ from failsoft.worker.configuration.settings import Settings, load_settings
 from failsoft.worker.exit_codes import UNAVAILABLE
 
 _OF_OTHERS = EngineHealth(healthy=False, detail="not probed: not in FAILSOFT_ENGINES here")
-_BY_FLAG = "engine rq disabled by USE_RQ, for processes with this environment"
 
 
 @click.group(invoke_without_command=True)
@@ -54,7 +53,7 @@ def disable_command(*, name: str, reason: str, as_json: bool) -> None:
         print_json(holds)
         return
     say(str(holds), "yellow")
-    if not set(settings.engines) - _disabled(settings, ledger).keys():
+    if not set(settings.engine_names) - _disabled(settings, ledger).keys():
         say("no engine is left: jobs wait in the ledger until one is enabled", "yellow")
 
 
@@ -73,8 +72,8 @@ def enable_command(*, name: str, as_json: bool) -> None:
         return
     told = "gets offers again" if was_disabled else "was not disabled"
     say(f"engine {name} {told}", "green")
-    if name == "rq" and not settings.use_rq:
-        say(_BY_FLAG, "yellow")
+    if variable := settings.disabled.get(name):
+        say(_by_setting(name, variable), "yellow")
 
 
 def _show(*, as_json: bool) -> None:
@@ -84,7 +83,9 @@ def _show(*, as_json: bool) -> None:
     live = app.ledger.live_workers()
     disabled = _disabled(settings, app.ledger)
     found = [_row(engine, queue, health, live) for engine, queue, health in _probed(app.engines)]
-    found += [_row(*each, _OF_OTHERS, live) for each in _served_by_others(settings.engines, live)]
+    found += [
+        _row(*each, _OF_OTHERS, live) for each in _served_by_others(settings.engine_names, live)
+    ]
     if as_json:
         print_json([row | {"disabled": disabled.get(str(row["engine"]))} for row in found])
     else:
@@ -98,7 +99,7 @@ def _show(*, as_json: bool) -> None:
 
 def _known(settings: Settings, ledger: Ledger) -> list[str]:
     live = {worker.engine for worker in ledger.live_workers()}
-    return [*settings.engines, *sorted(live - set(settings.engines))]
+    return [*settings.engine_names, *sorted(live - set(settings.engine_names))]
 
 
 def _expect_known(name: str, known: Sequence[str]) -> None:
@@ -108,7 +109,12 @@ def _expect_known(name: str, known: Sequence[str]) -> None:
 def _disabled(settings: Settings, ledger: Ledger) -> Mapping[str, str]:
     """Return the engines that get no offers, with whom that is due to."""
     disabled = {each.name: str(each) for each in ledger.disabled_engines()}
-    return disabled if settings.use_rq else {"rq": _BY_FLAG} | disabled
+    here = {name: _by_setting(name, variable) for name, variable in settings.disabled.items()}
+    return here | disabled
+
+
+def _by_setting(name: str, variable: str) -> str:
+    return f"engine {name} disabled by {variable}, for processes with this environment"
 
 
 def _probed(engines: EngineSet) -> Iterator[tuple[str, str, EngineHealth]]:

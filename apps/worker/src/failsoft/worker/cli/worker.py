@@ -1,4 +1,4 @@
-"""`failsoft worker rq|dramatiq|maintenance`."""
+"""`failsoft worker ENGINE|all|maintenance`."""
 
 import os
 from collections.abc import Sequence
@@ -6,14 +6,19 @@ from contextlib import closing
 
 import click
 
+from failsoft.dispatcher.plugins.discovery import installed, plugin
 from failsoft.ledger import check
 from failsoft.worker.cli.output import Option, may_be_lost, print_json, say
 from failsoft.worker.configuration.settings import Settings, load_settings
+from failsoft.worker.engine_sites import expect_engine
 from failsoft.worker.logs.output import configure_logs
 from failsoft.worker.preflight import preflight
 from failsoft.worker.supervision.maintenance import MAINTENANCE
 from failsoft.worker.supervision.supervisor import Supervisor
 from failsoft.worker.wiring import death_notices, load_catalogue, open_database
+
+#: Stands for every engine of the settings.
+ALL = "all"
 
 queue_option: Option = click.option(
     "--queue",
@@ -33,7 +38,18 @@ json_option: Option = click.option(
 )
 
 
-@click.group()
+class _Workers(click.Group):
+    """A command for each engine of the settings; those of engines that are installed are shown."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        engines = {kind for kind in installed() if not plugin(kind).is_for_tests}
+        return [*sorted(engines), ALL, *super().list_commands(ctx)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        return super().get_command(ctx, cmd_name) or _of_engine(cmd_name)
+
+
+@click.group(cls=_Workers)
 def worker() -> None:
     """Run workers: a supervised process per queue.
 
@@ -42,22 +58,22 @@ def worker() -> None:
     """
 
 
-@worker.command("rq")
-@queue_option
-@slots_option
-@json_option
-def rq(queues: tuple[str, ...], *, slots: str | None, as_json: bool) -> None:
-    """Serve queues from RQ on Redis."""
-    _serve("rq", queues, slots, as_json=as_json)
+def _of_engine(name: str) -> click.Command:
+    """Return the command of an engine, or of all that the settings name."""
+
+    @queue_option
+    @slots_option
+    @json_option
+    def serve(queues: tuple[str, ...], *, slots: str | None, as_json: bool) -> None:
+        _serve(name, queues, slots, as_json=as_json)
+
+    return click.command(name, help=f"Serve queues from {_title(name)}.")(serve)
 
 
-@worker.command("dramatiq")
-@queue_option
-@slots_option
-@json_option
-def dramatiq(queues: tuple[str, ...], *, slots: str | None, as_json: bool) -> None:
-    """Serve queues from Dramatiq on RabbitMQ or Redis."""
-    _serve("dramatiq", queues, slots, as_json=as_json)
+def _title(name: str) -> str:
+    if name == ALL:
+        return "every engine of FAILSOFT_ENGINES"
+    return (plugin(name).title if name in installed() else "") or f"engine {name}"
 
 
 @worker.command("maintenance")
@@ -85,8 +101,14 @@ def _serve(engine: str, queues: tuple[str, ...], slots: str | None, *, as_json: 
         # The processes of the queues read it there.
         os.environ["FAILSOFT_SLOTS"] = slots
     settings = _settings()
-    posts = [(engine, queue) for queue in preflight(settings, queues)]
+    engines = _enabled(settings) if engine == ALL else (engine,)
+    expect_engine(settings, *engines)
+    posts = [(each, queue) for each in engines for queue in preflight(settings, queues)]
     _supervise(settings, posts, as_json=as_json)
+
+
+def _enabled(settings: Settings) -> tuple[str, ...]:
+    return tuple(name for name in settings.engine_names if name not in settings.disabled)
 
 
 def _supervise(settings: Settings, posts: Sequence[tuple[str, ...]], *, as_json: bool) -> None:

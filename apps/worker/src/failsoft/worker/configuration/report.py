@@ -64,7 +64,7 @@ def shown(value: object) -> str:
         case timedelta():
             return f"{value.total_seconds():g}s"
         case tuple():
-            return ",".join(value)
+            return ",".join(map(str, value))
         case dict():
             return ",".join(f"{name}={shown(item)}" for name, item in value.items())
         case bool():

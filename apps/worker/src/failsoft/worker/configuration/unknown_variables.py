@@ -1,11 +1,12 @@
 """Variables that look like settings and are none: nothing would say that they are not read."""
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 
 from pydantic_settings import BaseSettings
 
+from failsoft.dispatcher.plugins.discovery import installed
 from failsoft.worker.configuration.report import found_in, variables_of
 
 #: How much of a name must be right for the one that was meant to be named.
@@ -17,14 +18,27 @@ _OF_SERVICES = re.compile(
 )
 
 
-def unknown_settings(kind: type[BaseSettings]) -> list[str]:
-    """Say of every variable that begins as settings do, and is none, which one was meant."""
+def unknown_settings(
+    kind: type[BaseSettings], engines: Mapping[str, type[BaseSettings]]
+) -> list[str]:
+    """Say of every variable that begins as settings do, and is none, which one was meant.
+
+    Args:
+        kind: The settings.
+        engines: Those of each engine in use, by its name. Those of engines that are installed and
+            not in use are left alone.
+    """
     prefix = str(kind.model_config.get("env_prefix", ""))
-    known = _known(kind)
+    known = [name for each in (kind, *engines.values()) for name in _known(each)]
+    others = (each for each in installed() if each not in engines)
+    idle = tuple(f"{prefix}{each}_".replace("-", "_").upper() for each in others)
     names = [
         name
         for name in _set(kind)
-        if name.startswith(prefix) and name not in known and not _OF_SERVICES.fullmatch(name)
+        if name.startswith(prefix)
+        and name not in known
+        and not name.startswith(idle)
+        and not _OF_SERVICES.fullmatch(name)
     ]
     return [
         f"{name}: expected the name of a setting, {_meant(name, prefix, known)}" for name in names

@@ -25,7 +25,6 @@ from failsoft.worker.wiring import death_notices
 
 logger: logging.Logger = logging.getLogger("failsoft.dev")
 
-ENGINES = ("rq", "dramatiq")
 #: How long a worker may take to stop, unless the settings say: a developer waits for it.
 GRACE = timedelta(seconds=2)
 #: How often everything is looked after, in seconds.
@@ -67,6 +66,7 @@ class DevSession:
         self._environment = {**os.environ, **grace, **environment}
         self._ledger_url = environment.get("FAILSOFT_LEDGER_URL", settings.ledger_url)
         self._deaths = death_notices(settings.model_copy(update={"ledger_url": self._ledger_url}))
+        self._engines = [n for n in settings.engine_names if n not in settings.disabled]
         self._queues = queues
         self._watcher = CodeWatcher(watch, self._code_changed) if watch else None
         self._ready: Ready | None = ready
@@ -107,7 +107,7 @@ class DevSession:
         status, queues = self._ask_for_queues()
         if status != OK:
             return status
-        posts = [(engine, queue) for engine in ENGINES for queue in queues]
+        posts = [(engine, queue) for engine in self._engines for queue in queues]
         supervisor = self._supervisor = Supervisor(
             posts, self._grace, self._environment, on_death=self._deaths.note
         )

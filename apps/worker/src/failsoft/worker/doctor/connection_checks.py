@@ -5,10 +5,10 @@ from collections.abc import Iterable
 from sqlalchemy import text
 
 from failsoft.job_engine.records.job import WorkerRecord
+from failsoft.job_engine.values.findings import Finding, fine, warning
 from failsoft.ledger import Database
 from failsoft.ledger.database.pool import SPARE
 from failsoft.worker.configuration.settings import Settings
-from failsoft.worker.doctor.finding import Finding, fine, warning
 from failsoft.worker.wiring import KEEPERS
 
 #: The share of the connections beyond which there are too few left for a deploy, say.

@@ -12,6 +12,7 @@ from sqlalchemy import select
 from failsoft.job_engine.policies.queue import declared_queues
 from failsoft.job_engine.records.manual_retry import MOST, DeadLetters
 from failsoft.job_engine.records.states import TERMINAL, JobState
+from failsoft.job_engine.values.findings import Finding, failure, fine, warning
 from failsoft.job_engine.values.redaction import redacted_url
 from failsoft.ledger import Database, SqlLedger, check
 from failsoft.ledger.database.database import ledger_url
@@ -21,7 +22,6 @@ from failsoft.ledger.schema.jobs import jobs
 from failsoft.ledger.schema.revision import REVISION, standing
 from failsoft.worker.configuration.settings import Settings
 from failsoft.worker.doctor.connection_checks import look_at_connections
-from failsoft.worker.doctor.finding import Finding, failure, fine, warning
 from failsoft.worker.doctor.missing_jobs import LOST_REMEDY, REMEDY, look_at_wholeness
 
 #: A clock that is further from this host's than this is worth a warning.

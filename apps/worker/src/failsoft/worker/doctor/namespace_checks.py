@@ -5,17 +5,18 @@ from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
-from failsoft.dispatcher.engines.config import EngineConfig, build_engines
 from failsoft.dispatcher.offering.engines import Engine
 from failsoft.dispatcher.offering.owners import refusal
 from failsoft.job_engine.clock import Deadline, SystemClock
 from failsoft.job_engine.errors import EngineError
 from failsoft.job_engine.ports.engine import OwnedEngineAdapter, Owner
+from failsoft.job_engine.values.findings import Finding, fine
 from failsoft.ledger import SqlLedger
 from failsoft.ledger.database.database import ledger_url
 from failsoft.ledger.opening import shared_database
 from failsoft.worker.configuration.settings import Settings
-from failsoft.worker.doctor.finding import Finding, failed, fine
+from failsoft.worker.doctor.checks import failed
+from failsoft.worker.engine_sites import sites
 
 BUDGET = timedelta(seconds=1)
 
@@ -29,13 +30,10 @@ def look_at_namespaces(settings: Settings) -> Iterator[Finding]:
         ledger_id = SqlLedger(database).ledger_id()
     if ledger_id is None:
         return
-    config = EngineConfig(settings.primary_url, settings.amqp_url, settings.namespace)
-    for name in settings.engines:
-        if name == "rq" and not settings.use_rq:
-            continue
-        engine = build_engines((name,), config)[name]
+    for plugin, site in sites(settings):
+        engine = plugin.build(site)
         with closing(engine.caller):
-            yield from _look(name, engine, ledger_id)
+            yield from _look(site.name, engine, ledger_id)
 
 
 def _look(name: str, engine: Engine, ledger_id: str) -> Iterator[Finding]:

@@ -8,12 +8,12 @@ from pathlib import Path
 from failsoft.job_engine.definitions.definition import AnyDefinition
 from failsoft.job_engine.jobs.scheduled.prune_ledger import prunable, prune_ledger
 from failsoft.job_engine.records.states import JobState
+from failsoft.job_engine.values.findings import Finding, fine, warning
 from failsoft.ledger import Database, SqlLedger
 from failsoft.ledger.database.database import ledger_url
 from failsoft.ledger.opening import shared_database
 from failsoft.ledger.upkeep.pruning import SETTLES, SqlPruner
 from failsoft.worker.configuration.settings import Settings
-from failsoft.worker.doctor.finding import Finding, fine, warning
 from failsoft.worker.wiring import load_catalogue
 
 _ENDED = (JobState.SUCCEEDED, JobState.CANCELLED, JobState.FAILED)

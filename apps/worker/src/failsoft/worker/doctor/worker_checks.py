@@ -13,12 +13,12 @@ from failsoft.job_engine.policies.queue import declared_queues
 from failsoft.job_engine.records.job import WorkerRecord
 from failsoft.job_engine.records.states import TERMINAL, JobState
 from failsoft.job_engine.validation import did_you_mean
+from failsoft.job_engine.values.findings import Finding, fine, warning
 from failsoft.ledger import Database, SqlLedger
 from failsoft.ledger.database.database import ledger_url
 from failsoft.ledger.opening import shared_database
 from failsoft.ledger.schema.jobs import jobs
 from failsoft.worker.configuration.settings import Settings
-from failsoft.worker.doctor.finding import Finding, fine, warning
 from failsoft.worker.wiring import load_catalogue
 
 #: The jobs that have not ended and may run on some engines only, by those and by queue.
@@ -44,7 +44,7 @@ def look_at_workers(settings: Settings) -> Iterator[Finding]:
         return
     with closing(shared_database(settings.ledger_url, limit=settings.ledger_timeout)) as database:
         live = SqlLedger(database).live_workers()
-        engines = [name for name in settings.engines if settings.use_rq or name != "rq"]
+        engines = [name for name in settings.engine_names if name not in settings.disabled]
         yield from _missing(engines, live)
         yield from _unnamed(settings, engines, live)
         yield from _pinned(database, live)
@@ -85,9 +85,11 @@ def _unnamed(
     """Tell of what live workers serve and these settings do not name."""
     for engine in sorted({worker.engine for worker in live}.difference(engines)):
         count = sum(worker.engine == engine for worker in live)
-        if engine in settings.engines:
-            found = f"{count} live, and USE_RQ is false here: it gets no offers of this program"
-            yield warning(f"engine {engine}", found, "stop them, or set USE_RQ=true")
+        if variable := settings.disabled.get(engine):
+            found = (
+                f"{count} live, and {variable} turns it off here: it gets no offers of this program"
+            )
+            yield warning(f"engine {engine}", found, f"stop them, or change {variable}")
         else:
             found = f"{count} live workers serve it, and FAILSOFT_ENGINES does not name it here"
             remedy = f"add {engine} to FAILSOFT_ENGINES: this program leaves its jobs to others"

@@ -33,7 +33,7 @@ class MaintenanceProcess:
         self._app = app
         self._neighbours = NeighbourWatch(app.ledger)
 
-        self._guard = NamespaceGuard(app.engines, app.settings.engines, self._stopping.set)
+        self._guard = NamespaceGuard(app.engines, app.settings.engine_names, self._stopping.set)
 
     def run(self) -> None:
         """Look again and again until asked to stop.

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-from dramatiq.errors import ConnectionClosed
 from pika.exceptions import ChannelClosedByBroker, NackError, UnroutableError
 
+from dramatiq.errors import ConnectionClosed
 from failsoft.job_engine.errors import (
     ConfigurationError,
     EngineError,

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 import dramatiq
-
 from failsoft.job_engine.errors import MessageRejectedError
 from failsoft.job_engine.records.message import Message
 

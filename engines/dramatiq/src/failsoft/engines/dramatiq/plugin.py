@@ -1,12 +1,15 @@
 """The engine `dramatiq`, plugged in."""
 
+import logging
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from datetime import timedelta
+from pathlib import Path
 from typing import ClassVar
 
 from failsoft.engine_api import (
     BoundedCaller,
     Check,
+    EmbeddedServer,
     Engine,
     EnginePlugin,
     EngineSite,
@@ -20,6 +23,7 @@ from failsoft.engines.dramatiq.checks import look_at_broker
 from failsoft.engines.dramatiq.messages import Inbox
 from failsoft.engines.dramatiq.settings import DramatiqSettings
 from failsoft.engines.dramatiq.worker import ThreadWorker
+from failsoft.queue.embedded_valkey import dev_server
 from failsoft.queue.redis_checks import server_of
 
 #: What Dramatiq gets beyond the grace of the process, which ends its attempts itself.
@@ -36,7 +40,8 @@ class DramatiqPlugin(EnginePlugin[DramatiqSettings]):
         "amqp_url": ("FAILSOFT_AMQP_URL", "AMQP_URL", "CLOUDAMQP_URL", "RABBITMQ_URL")
     }
     libraries: ClassVar[Sequence[Supported]] = (Supported("dramatiq", (2, 2), 3),)
-    quiet_loggers: ClassVar[Sequence[str]] = ("dramatiq", "pika")
+    loggers: ClassVar[Mapping[str, int]] = {"dramatiq": logging.WARNING, "pika": logging.CRITICAL}
+    said_by_link: ClassVar[Sequence[str]] = ("Consumer encountered a connection error",)
 
     def build(self, site: EngineSite[DramatiqSettings]) -> Engine:
         """Return the half that offers."""
@@ -73,6 +78,14 @@ class DramatiqPlugin(EnginePlugin[DramatiqSettings]):
         variable = site.variables["amqp_url"]
         remedy = f"look after Dramatiq's broker, or correct {variable}"
         yield Check(site.name, lambda: look_at_broker(site), remedy)
+
+    def address(self, settings: DramatiqSettings) -> tuple[str, str | None]:
+        """Return the URL of the broker, if the operator gave it."""
+        return "amqp_url", settings.amqp_url if settings.model_fields_set else None
+
+    def embedded(self, folder: Path, url: str | None) -> EmbeddedServer:
+        """Return a Valkey, which needs nothing installed; RabbitMQ does."""
+        return dev_server(folder, url)
 
     def server(self, site: EngineSite[DramatiqSettings]) -> Hashable:
         """Return what tells a Redis from others; RabbitMQ is no other engine's."""

@@ -10,12 +10,17 @@ from contextlib import suppress
 from typing import Any
 
 import pika
+from pika.exceptions import ChannelClosedByBroker, NackError, UnroutableError
+
 from dramatiq.broker import Consumer
 from dramatiq.brokers.rabbitmq import RabbitmqBroker, _RabbitmqConsumer
 from dramatiq.common import xq_name
-from pika.exceptions import ChannelClosedByBroker, NackError, UnroutableError
-
-from failsoft.engines.dramatiq.amqp_errors import NO_RIGHT, OTHER_ARGUMENTS, QUEUE_MISSING, amqp_errors
+from failsoft.engines.dramatiq.amqp_errors import (
+    NO_RIGHT,
+    OTHER_ARGUMENTS,
+    QUEUE_MISSING,
+    amqp_errors,
+)
 from failsoft.engines.dramatiq.messages import Envelope, Inbox, encode
 from failsoft.engines.dramatiq.rabbitmq_consumer import SafeRabbitmqConsumer
 from failsoft.engines.dramatiq.rabbitmq_owner import rabbitmq_owner

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from dramatiq.brokers.rabbitmq import _RabbitmqConsumer, _RabbitmqMessage
-from dramatiq.errors import ConnectionClosed
 from pika.exceptions import AMQPChannelError, AMQPConnectionError
 
+from dramatiq.brokers.rabbitmq import _RabbitmqConsumer, _RabbitmqMessage
+from dramatiq.errors import ConnectionClosed
 from failsoft.engines.dramatiq.amqp_errors import QUEUE_MISSING
 from failsoft.engines.dramatiq.amqp_frames import bounded_assembler
 from failsoft.engines.dramatiq.messages import Envelope

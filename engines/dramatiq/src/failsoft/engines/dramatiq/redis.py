@@ -7,22 +7,22 @@ from functools import partial
 from typing import Any, Self
 from uuid import uuid4
 
-from dramatiq.broker import MessageProxy
-from dramatiq.brokers.redis import RedisBroker, _RedisConsumer
-from dramatiq.common import compute_backoff
-from dramatiq.errors import ConnectionClosed
 from redis import Redis
 from redis.client import Pipeline
 from redis.exceptions import RedisError
 
+from dramatiq.broker import MessageProxy
+from dramatiq.brokers.redis import RedisBroker, _RedisConsumer
+from dramatiq.common import compute_backoff
+from dramatiq.errors import ConnectionClosed
 from failsoft.engines.dramatiq.messages import MAX_ENVELOPE_BYTES, Envelope, Inbox, encode
 from failsoft.engines.dramatiq.waiting import waiting_messages
-from failsoft.queue.redis_owner import redis_owner
-from failsoft.queue.redis_errors import probe_redis, redis_errors, refusal
 from failsoft.job_engine.crash_points import CRASH_POINTS
 from failsoft.job_engine.errors import EngineError
 from failsoft.job_engine.ports.engine import Claiming, EngineHealth, Owner, WaitingMessage
 from failsoft.queue.cluster import refuse_cluster
+from failsoft.queue.redis_errors import probe_redis, redis_errors, refusal
+from failsoft.queue.redis_owner import redis_owner
 
 #: Deletes ids and bodies that are longer than any of ours; they do not leave Redis.
 _PURGE = """

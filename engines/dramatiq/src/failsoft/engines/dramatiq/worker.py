@@ -9,10 +9,9 @@ from datetime import timedelta
 
 import dramatiq
 from dramatiq.worker import Worker
-
+from failsoft.dispatcher.plugins.link import Link
 from failsoft.engines.dramatiq.adapter import SafeBroker
 from failsoft.engines.dramatiq.messages import ACTOR
-from failsoft.dispatcher.plugins.link import Link
 from failsoft.job_engine.errors import EngineUnavailableError
 from failsoft.queue.safe_job import Processor
 

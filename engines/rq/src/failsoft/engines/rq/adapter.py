@@ -5,19 +5,19 @@ from collections.abc import Iterator, Sequence
 
 from redis import Redis
 from redis.exceptions import RedisError
-from rq import Queue
-from rq.exceptions import DuplicateJobError
-from rq.scripts import UNIQUE_ENQUEUE_SCRIPT, save_unique_job
 
-from failsoft.queue.redis_owner import redis_owner
-from failsoft.queue.redis_errors import PROBE_ID, PROBE_LIST, probe_redis, redis_errors, refusal
+from failsoft.engines.rq.waiting import waiting_messages
 from failsoft.job_engine.clock import Deadline
 from failsoft.job_engine.errors import EngineError
 from failsoft.job_engine.policies.queue import DEFAULT_NAMESPACE, QueueProfile
 from failsoft.job_engine.ports.engine import Claiming, EngineHealth, Owner, WaitingMessage
 from failsoft.job_engine.records.message import Message
-from failsoft.engines.rq.waiting import waiting_messages
-from failsoft.queue import SafeJob, new_job, rq_id, rq_queue, shared_client
+from failsoft.queue import SafeJob, new_job, rq_id, rq_queue
+from failsoft.queue.redis_errors import PROBE_ID, PROBE_LIST, probe_redis, redis_errors, refusal
+from failsoft.queue.redis_owner import redis_owner
+from rq import Queue
+from rq.exceptions import DuplicateJobError
+from rq.scripts import UNIQUE_ENQUEUE_SCRIPT, save_unique_job
 
 #: The commands of an offer, in `UNIQUE_ENQUEUE_SCRIPT`, taken back at once.
 _PROBE = (
@@ -35,9 +35,7 @@ LOOKED_THROUGH = 10_000
 class RqEngine:
     """`EngineAdapter` of RQ: one RQ job per offer, under an id of its namespace."""
 
-    def __init__(
-        self, client: Redis, namespace: str = DEFAULT_NAMESPACE, name: str = "rq"
-    ) -> None:
+    def __init__(self, client: Redis, namespace: str = DEFAULT_NAMESPACE, name: str = "rq") -> None:
         """Speak through a client whose timeouts are short and whose retries are zero."""
         self.name = name
         self._client = client

@@ -1,12 +1,15 @@
 """The engine `rq`, plugged in."""
 
+import logging
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import ClassVar
 
 from failsoft.engine_api import (
     BoundedCaller,
     Check,
     Deadline,
+    EmbeddedServer,
     Engine,
     EnginePlugin,
     EngineSite,
@@ -23,6 +26,7 @@ from failsoft.engines.rq.worker import SlotWorker
 from failsoft.job_engine.policies.queue import DEFAULT
 from failsoft.queue import rq_queue, shared_client
 from failsoft.queue.cluster import refuse_cluster
+from failsoft.queue.embedded_valkey import dev_server
 from failsoft.queue.redis_checks import PROBE_BUDGET, look_at_redis, server_of
 
 #: How many offers of one process may be under way at once.
@@ -41,7 +45,9 @@ class RqPlugin(EnginePlugin[RqSettings]):
         "redis_port": ("REDIS_PORT",),
     }
     libraries: ClassVar[Sequence[Supported]] = (Supported("rq", (3,), 4), Supported("redis", (6,)))
-    quiet_loggers: ClassVar[Sequence[str]] = ("rq", "rq.worker", "rq.job")
+    loggers: ClassVar[Mapping[str, int]] = dict.fromkeys(
+        ("rq", "rq.worker", "rq.job"), logging.CRITICAL
+    )
 
     def build(self, site: EngineSite[RqSettings]) -> Engine:
         """Return the half that offers."""
@@ -78,6 +84,14 @@ class RqPlugin(EnginePlugin[RqSettings]):
             )
 
         yield Check(site.name, look, f"look after RQ's Redis, or correct {variable}")
+
+    def address(self, settings: RqSettings) -> tuple[str, str | None]:
+        """Return the URL of Redis, if the operator gave any part of it."""
+        return "redis_url", settings.url if settings.model_fields_set else None
+
+    def embedded(self, folder: Path, url: str | None) -> EmbeddedServer:
+        """Return a Valkey."""
+        return dev_server(folder, url)
 
     def server(self, site: EngineSite[RqSettings]) -> Hashable:
         """Return what tells the server from others."""

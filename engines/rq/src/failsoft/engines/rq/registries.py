@@ -8,6 +8,7 @@ and at its end, instead of thirteen, which took a quarter of the time of a busy 
 from typing import Any
 
 from redis.client import Pipeline
+
 from rq import Queue
 from rq.executions import Execution
 from rq.job import Job

@@ -5,14 +5,13 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
-from rq.serializers import JSONSerializer
-
 from failsoft.job_engine.errors import MessageRejectedError
 from failsoft.job_engine.ports.engine import WaitingMessage
 from failsoft.job_engine.records.message import Message
 from failsoft.queue import SafeJob
 from failsoft.queue.lists import newest, small_fields
 from failsoft.queue.safe_job import MAX_DATA_BYTES
+from rq.serializers import JSONSerializer
 
 
 def waiting_messages(client: Any, key: str) -> Iterator[WaitingMessage]:

@@ -44,10 +44,6 @@ class WaitingOffers(Protocol):
         """
         ...
 
-    def wait(self, queue: str, timeout: timedelta) -> None:
-        """Return when an offer of the queue may have been made, or the time is up."""
-        ...
-
 
 @dataclass(frozen=True, slots=True)
 class EngineSite(Generic[S]):
@@ -137,7 +133,11 @@ class EmbeddedServer(Protocol):
     """A broker that `failsoft dev` and the testing kit start for themselves."""
 
     def start(self) -> None:
-        """Start it; return when it answers."""
+        """Start it; return when it answers.
+
+        Raises:
+            FailsoftError: It is not installed, or did not start; the message says what to do.
+        """
         ...
 
     def stop(self) -> None:
@@ -145,8 +145,8 @@ class EmbeddedServer(Protocol):
         ...
 
     @property
-    def environment(self) -> Mapping[str, str]:
-        """The variables that lead an engine to it."""
+    def url(self) -> str:
+        """Its address, as the engine's setting has it."""
         ...
 
 
@@ -185,7 +185,9 @@ class EnginePlugin(ABC, Generic[S]):
         generic: Other variables that a field is read from where the engine has no alias, weaker
             than its own, the strongest first: `{"redis_url": ("REDIS_URL",)}`.
         libraries: The versions of client libraries that it works with.
-        quiet_loggers: Loggers of those that say what Failsoft says better.
+        loggers: The loggers of those, each with the least level that is logged: an engine's own
+            view of a job is not the ledger's.
+        said_by_link: How messages of those begin that only repeat what `Link` says.
         is_for_tests: Whether it may stand in no operator's settings.
     """
 
@@ -194,7 +196,8 @@ class EnginePlugin(ABC, Generic[S]):
     settings: type[S]
     generic: ClassVar[Mapping[str, Sequence[str]]] = {}
     libraries: ClassVar[Sequence[Supported]] = ()
-    quiet_loggers: ClassVar[Sequence[str]] = ()
+    loggers: ClassVar[Mapping[str, int]] = {}
+    said_by_link: ClassVar[Sequence[str]] = ()
     is_for_tests: ClassVar[bool] = False
 
     @abstractmethod
@@ -220,10 +223,19 @@ class EnginePlugin(ABC, Generic[S]):
         """
         return None
 
-    def embedded(self, site: EngineSite[S], folder: Path) -> EmbeddedServer | None:
-        """Return a server for `failsoft dev`, with its data in the folder; None if there is none.
+    def address(self, settings: S) -> tuple[str, str | None] | None:
+        """Return the setting that leads to the server, and its value if the operator gave one.
 
-        None as well where the settings name a server.
+        None for an engine without a server.
+        """
+        return None
+
+    def embedded(self, folder: Path, url: str | None) -> EmbeddedServer | None:
+        """Return a server for `failsoft dev`; None if there is none.
+
+        Args:
+            folder: Where its data go.
+            url: Its address in the last run, to be kept where that can be.
         """
         return None
 

@@ -61,7 +61,7 @@ class QueueProfile:
         expect = Expect(DefinitionError, f"queue {self.name!r}: ")
         expect.one_of("isolation", self.isolation, get_args(Isolation))
         expect.whole("slots", self.slots, least=1, most=MAX_SLOTS)
-        expect.mapping("slots_by", self.slots_by)
+        expect.a(Mapping, "slots_by={engine: slots}", self.slots_by)
         for engine, slots in self.slots_by.items():
             expect.whole(f"slots_by[{engine!r}]", slots, least=1, most=MAX_SLOTS)
         for name in ("timeout", "lease", "pickup"):

@@ -13,6 +13,7 @@ from failsoft.job_engine.policies.queue import queue_profile
 from failsoft.job_engine.telemetry import Event
 from failsoft.ledger import SqlLedger
 from failsoft.ledger.upgrade.run import upgrade
+from failsoft.queue.embedded_valkey import EmbeddedValkey
 from failsoft.worker.configuration.settings import load_settings
 from failsoft.worker.demo.environment.airports import airports_csv
 from failsoft.worker.demo.environment.env_settings import demo_settings, only_these_settings
@@ -20,7 +21,6 @@ from failsoft.worker.demo.environment.hosts import WorkerHost
 from failsoft.worker.demo.environment.receiver import Receiver
 from failsoft.worker.demo.environment.signals import UnhurriedStack, interrupted_once
 from failsoft.worker.demo.wait_for import wait_for
-from failsoft.worker.dev.embedded_valkey import EmbeddedValkey
 from failsoft.worker.wiring import App, build, open_database
 
 QUEUES = ("default", "data-sync")

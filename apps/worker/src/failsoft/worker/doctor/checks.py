@@ -1,64 +1,16 @@
-"""What a check finds, and how checks are run: side by side, each in its time."""
+"""How checks are run: side by side, each in its time; and what an error stands for."""
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
-from enum import StrEnum
 
 from failsoft.job_engine.errors import FailsoftError
-from failsoft.job_engine.values.redaction import redacted
+from failsoft.job_engine.values.findings import Check, Finding, failure, unreachable
 from failsoft.worker.exit_codes import CONFIG, FAILURE, OK, TRY_AGAIN, UNAVAILABLE, exit_code
 
 #: How long one check may take.
 LIMIT = timedelta(seconds=2)
-
-
-class Level(StrEnum):
-    """How bad it is."""
-
-    OK = "ok"
-    WARNING = "warning"
-    FAILURE = "failure"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at.
-
-    Attributes:
-        check: What was looked at.
-        found: What was found.
-        remedy: What to do about it; empty where nothing is to be done.
-        status: The exit status that it calls for.
-    """
-
-    check: str
-    level: Level
-    found: str
-    remedy: str = ""
-    status: int = OK
-
-
-def fine(check: str, found: str) -> Finding:
-    """Return a finding that nothing is to be done about."""
-    return Finding(check, Level.OK, redacted(found))
-
-
-def warning(check: str, found: str, remedy: str) -> Finding:
-    """Return a finding that Failsoft works with, but not as well as it might."""
-    return Finding(check, Level.WARNING, redacted(found), remedy)
-
-
-def failure(check: str, found: str, remedy: str, status: int = FAILURE) -> Finding:
-    """Return a finding that Failsoft does not work with."""
-    return Finding(check, Level.FAILURE, redacted(found), remedy, status)
-
-
-def unreachable(check: str, found: str, remedy: str) -> Finding:
-    """Return the finding of a server that is needed and does not answer."""
-    return failure(check, found, remedy, UNAVAILABLE)
 
 
 def failed(check: str, error: Exception) -> Finding:
@@ -68,20 +20,6 @@ def failed(check: str, error: Exception) -> Finding:
         code = exit_code(error)
         return failure(check, found, remedy, UNAVAILABLE if code == TRY_AGAIN else code)
     return failure(check, f"{type(error).__name__}: {error}", "")
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """Something to look at.
-
-    Attributes:
-        look: Looks, and may raise.
-        remedy: What to do when it does not come to an end.
-    """
-
-    name: str
-    look: Callable[[], Iterable[Finding]]
-    remedy: str = ""
 
 
 class _Look:

