@@ -1,6 +1,7 @@
 """The slots of a worker that takes its messages itself: attempts side by side, in threads."""
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
 
@@ -48,23 +49,41 @@ class Slots:
             Whether the broker may forget the message. False where the worker stops before the
             ledger has decided: the broker must keep it, or deliver it again.
         """
+        answer = SimpleQueue[bool]()
+        self.submit(message, answer.put)
+        return answer.get()
+
+    def submit(self, message: bytes | object, decided: Callable[[bool], object]) -> None:
+        """Process a message in the reserved slot, and return at once.
+
+        Args:
+            message: A body of JSON, or what it holds.
+            decided: Called once, in the slot's thread, with what `process` returns.
+        """
         try:
             wire = from_body(message) if isinstance(message, bytes) else message
         except MessageRejectedError as error:
             self._free.release()
             self._post.reject(error)
-            return True
-        answer = SimpleQueue[bool]()
-        self._threads.submit(self._run, wire, answer)
-        return answer.get()
+            decided(True)
+            return
+        self._threads.submit(self._run, wire, decided)
 
     def close(self) -> None:
         """Wait for the attempts that run; how long they may take, the worker process decides."""
         self._threads.shutdown(wait=True)
 
-    def _run(self, wire: object, answer: "SimpleQueue[bool]") -> None:
+    def _run(self, wire: object, decided: Callable[[bool], object]) -> None:
+        is_decided = False
+
+        def claimed() -> None:
+            nonlocal is_decided
+            is_decided = True
+            decided(True)
+
         try:
-            self._post.process(wire, lambda: answer.put(True))
+            self._post.process(wire, claimed)
         finally:
-            answer.put(False)
+            if not is_decided:
+                decided(False)
             self._free.release()
