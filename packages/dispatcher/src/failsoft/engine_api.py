@@ -12,6 +12,11 @@ from then on the lease protects the job, and before that the pickup deadline of 
 from failsoft.dispatcher.offering.bounded_caller import BoundedCaller, Caller, DirectCaller
 from failsoft.dispatcher.offering.engines import Engine
 from failsoft.dispatcher.plugins.bodies import MAX_BYTES, from_body, to_body
+from failsoft.dispatcher.plugins.embedded_process import (
+    EmbeddedProcess,
+    EmbeddedServerError,
+    free_port,
+)
 from failsoft.dispatcher.plugins.link import Link
 from failsoft.dispatcher.plugins.plugin import (
     EmbeddedServer,
@@ -36,7 +41,7 @@ from failsoft.job_engine.errors import (
     OfferRefusedError,
     OfferUncertainError,
 )
-from failsoft.job_engine.policies.queue import QueueProfile
+from failsoft.job_engine.policies.queue import DEFAULT, QueueProfile
 from failsoft.job_engine.ports.bulk import BulkEngineAdapter
 from failsoft.job_engine.ports.engine import (
     AskableEngineAdapter,
@@ -61,6 +66,7 @@ from failsoft.job_engine.values.findings import (
 from failsoft.job_engine.values.redaction import redacted, redacted_url
 
 __all__ = [
+    "DEFAULT",
     "MAX_BYTES",
     "AskableEngineAdapter",
     "BoundedCaller",
@@ -72,7 +78,9 @@ __all__ = [
     "ConfigurationError",
     "Deadline",
     "DirectCaller",
+    "EmbeddedProcess",
     "EmbeddedServer",
+    "EmbeddedServerError",
     "Engine",
     "EngineAdapter",
     "EngineError",
@@ -103,6 +111,7 @@ __all__ = [
     "WorkerPost",
     "failure",
     "fine",
+    "free_port",
     "from_body",
     "probed_twice",
     "redacted",

@@ -20,7 +20,7 @@ from failsoft.job_engine.clock import Clock
 from failsoft.job_engine.errors import MessageRejectedError
 from failsoft.job_engine.policies.queue import QueueProfile, queue_name
 from failsoft.job_engine.records.message import Message
-from failsoft.job_engine.values.findings import Check
+from failsoft.job_engine.values.findings import Check, Finding
 
 S = TypeVar("S", bound=BaseModel)
 
@@ -214,6 +214,17 @@ class EnginePlugin(ABC, Generic[S]):
 
     def checks(self, site: EngineSite[S]) -> Iterable[Check]:
         """Return what `doctor` looks at; where there is none, it probes the default queue."""
+        return ()
+
+    def prepare(self, site: EngineSite[S], queues: Sequence[QueueProfile]) -> Iterable[Finding]:
+        """Create on the server what the queues need and offers do not create; say what is there.
+
+        For `failsoft engines prepare`: topics and streams, whose number of replicas is decided
+        once.
+
+        Raises:
+            EngineError: It was not created.
+        """
         return ()
 
     def server(self, site: EngineSite[S]) -> Hashable:

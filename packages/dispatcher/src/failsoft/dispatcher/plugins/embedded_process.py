@@ -1,0 +1,85 @@
+"""Servers that run inside a folder, so that trying an engine needs nothing installed."""
+
+import socket
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+
+from failsoft.job_engine.kill_on_exit import KillOnExit
+from failsoft.queue.embedded_valkey import EmbeddedServerError, free_port
+
+__all__ = ["EmbeddedProcess", "EmbeddedServerError", "free_port"]
+
+START_TIMEOUT = timedelta(seconds=10)
+STOP_TIMEOUT = timedelta(seconds=5)
+
+
+class EmbeddedProcess:
+    """A server with one port on 127.0.0.1, as one process that ends with this one.
+
+    It serves as soon as its port takes connections.
+
+    Args:
+        command: The program and its arguments.
+        folder: Where it runs and its log goes; made if it is not there.
+        port: The port that the arguments name.
+        environment: The variables that lead an engine to it.
+    """
+
+    def __init__(
+        self, command: Sequence[str | Path], folder: Path, port: int, environment: Mapping[str, str]
+    ) -> None:
+        self.environment: Mapping[str, str] = environment
+        self.log: Path = folder / f"{Path(command[0]).name}.log"
+        self._command = command
+        self._port = port
+        self._process: subprocess.Popen[bytes] | None = None
+        self._switch: KillOnExit | None = None
+
+    def start(self) -> None:
+        """Start it, and wait until it takes connections.
+
+        Raises:
+            EmbeddedServerError: It did not in time; with the end of its log.
+        """
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        self._switch = KillOnExit()
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(  # noqa: S603 - the plug-in's program
+                self._command,
+                cwd=self.log.parent,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # Ctrl-C is for the workers, which still need the server
+            )
+        self._switch.watch(self._process.pid)
+        deadline = time.monotonic() + START_TIMEOUT.total_seconds()
+        while not self._serves():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                self.stop()
+                tail = "\n".join(self.log.read_text(errors="replace").splitlines()[-15:])
+                raise EmbeddedServerError(f"the server did not start; its log:\n{tail}")
+            time.sleep(0.02)
+
+    def stop(self) -> None:
+        """End it in order; by force after a while."""
+        if self._process is not None:
+            self._process.terminate()
+            try:
+                self._process.wait(STOP_TIMEOUT.total_seconds())
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        if self._switch is not None:
+            self._switch.release()
+        self._process = self._switch = None
+
+    def _serves(self) -> bool:
+        try:
+            socket.create_connection(("127.0.0.1", self._port), 0.5).close()
+        except OSError:
+            return False
+        return True
