@@ -70,15 +70,12 @@ class SharedProducer:
         found: list[Answer] = [(KafkaError(KafkaError._TIMED_OUT), None)] * len(bodies)  # noqa: SLF001
         waiting = 0
         for place, body in enumerate(bodies):
+
+            def answered(error: KafkaError | None, record: Message, place: int = place) -> None:
+                answers.put((place, (error, record)))
+
             try:
-                producer.produce(
-                    topic,
-                    body,
-                    headers=headers,
-                    on_delivery=lambda error, record, place=place: answers.put(
-                        (place, (error, record))
-                    ),
-                )
+                producer.produce(topic, body, headers=headers, on_delivery=answered)
                 waiting += 1
             except BufferError:
                 found[place] = KafkaError(KafkaError._QUEUE_FULL), None  # noqa: SLF001

@@ -10,7 +10,12 @@ from confluent_kafka import (
     KafkaException,
     TopicPartition,
 )
-from confluent_kafka.admin import AdminClient, ClusterMetadata, NewTopic, OffsetSpec
+from confluent_kafka.admin import (
+    AdminClient,
+    ClusterMetadata,  # pyright: ignore[reportPrivateImportUsage]
+    NewTopic,  # pyright: ignore[reportPrivateImportUsage]
+    OffsetSpec,  # pyright: ignore[reportPrivateImportUsage]
+)
 
 from failsoft.engine_api import OfferRefusedError
 from failsoft.engines.kafka.errors import lookup_error
@@ -90,9 +95,10 @@ def uncommitted(
     group = ConsumerGroupTopicPartitions(topic, places)
     try:
         committed = admin.list_consumer_group_offsets([group], request_timeout=timeout)[topic]
+        specs: list[Any] = [OffsetSpec.earliest(), OffsetSpec.latest()]
         ends = [
             admin.list_offsets(dict.fromkeys(places, spec), request_timeout=timeout)
-            for spec in (OffsetSpec.earliest(), OffsetSpec.latest())
+            for spec in specs
         ]
         done = {each.partition: each.offset for each in committed.result(timeout).topic_partitions}
         first, last = (_offsets(each, timeout) for each in ends)
