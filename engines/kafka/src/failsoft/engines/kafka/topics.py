@@ -24,6 +24,9 @@ from failsoft.engines.kafka.settings import KafkaSettings
 #: How long records are kept: an offer that is older was made again long ago.
 RETENTION_MS = 24 * 60 * 60 * 1000
 
+_EARLIEST: Any = OffsetSpec.earliest()
+_LATEST: Any = OffsetSpec.latest()
+
 
 class Client(Protocol):
     """What every client of Kafka's can do."""
@@ -95,10 +98,9 @@ def uncommitted(
     group = ConsumerGroupTopicPartitions(topic, places)
     try:
         committed = admin.list_consumer_group_offsets([group], request_timeout=timeout)[topic]
-        specs: list[Any] = [OffsetSpec.earliest(), OffsetSpec.latest()]
         ends = [
             admin.list_offsets(dict.fromkeys(places, spec), request_timeout=timeout)
-            for spec in specs
+            for spec in (_EARLIEST, _LATEST)
         ]
         done = {each.partition: each.offset for each in committed.result(timeout).topic_partitions}
         first, last = (_offsets(each, timeout) for each in ends)
