@@ -30,7 +30,7 @@ async def connect(options: Mapping[str, Any]) -> Client:
             allow_reconnect=False,
             max_reconnect_attempts=1,
             reconnect_time_wait=0,
-            connect_timeout=CONNECT_SECONDS,
+            connect_timeout=CONNECT_SECONDS,  # type: ignore[arg-type]  # it takes fractions, too
             ping_interval=PING_SECONDS,
             max_outstanding_pings=PINGS_OWED,
             error_cb=_ignore,
