@@ -15,7 +15,7 @@ from failsoft.dispatcher.plugins.bodies import MAX_BYTES, from_body, to_body
 from failsoft.dispatcher.plugins.embedded_process import (
     EmbeddedProcess,
     EmbeddedServerError,
-    free_port,
+    kept_port,
 )
 from failsoft.dispatcher.plugins.link import Link
 from failsoft.dispatcher.plugins.plugin import (
@@ -111,8 +111,8 @@ __all__ = [
     "WorkerPost",
     "failure",
     "fine",
-    "free_port",
     "from_body",
+    "kept_port",
     "probed_twice",
     "redacted",
     "redacted_url",

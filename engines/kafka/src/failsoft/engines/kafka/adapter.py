@@ -122,7 +122,7 @@ class KafkaEngine:
             if why is not None and why.code() == KafkaError._AUTHENTICATION:  # noqa: SLF001
                 raise offer_error(why) from None
             raise
-        if not found and self._site.settings.create_topics:
+        if not found and self._site.settings.makes_topics:
             topics.create(self._admin(), topic, self._site.settings, timeout)
             found = topics.find(self._producer.get(), topic, timeout)
         return found

@@ -1,7 +1,6 @@
 """Is Kafka fit to carry offers?"""
 
 from collections.abc import Iterator
-from ipaddress import ip_address
 from typing import Any
 
 from confluent_kafka import KafkaException
@@ -55,14 +54,13 @@ def look_at_kafka(site: EngineSite[KafkaSettings]) -> Iterator[Finding]:
 def _login(site: EngineSite[KafkaSettings]) -> Iterator[Finding]:
     check, config = f"{site.name} login", site.settings.config
     protocol = str(config.get("security.protocol", "plaintext")).lower()
-    hosts = [each.rpartition(":")[0] for each in site.settings.servers.split(",")]
-    if all(map(_is_loopback, hosts)):
+    if site.settings.is_local:
         return
     if protocol in ("sasl_ssl", "ssl"):
         yield fine(check, protocol)
         return
     remedy = f"set security.protocol to sasl_ssl in {site.variables['config']}"
-    yield warning(check, f"{protocol} towards {', '.join(hosts)}", remedy)
+    yield warning(check, f"{protocol} towards {site.settings.servers}", remedy)
 
 
 def _replication(
@@ -99,10 +97,3 @@ def _write(site: EngineSite[KafkaSettings]) -> Finding:
     if health.healthy:
         return fine(f"{site.name} write", health.detail)
     return failure(f"{site.name} write", health.detail, "look at the brokers' logs and disks")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host == "localhost"

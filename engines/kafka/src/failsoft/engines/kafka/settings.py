@@ -27,6 +27,9 @@ ALLOWED = frozenset(
     }
 )
 
+#: The names of this machine.
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
 Value = str | int | float | bool
 
 
@@ -60,8 +63,10 @@ class KafkaSettings(BaseModel):
             no other has (`group.instance.id`): then a restart moves no partition.
         partitions: How many partitions a topic is made with: the most worker processes of a queue
             that work at the same time.
-        replicas: On how many brokers each record is kept.
-        create_topics: Whether offers and workers make a topic that is missing; for development.
+        replicas: On how many brokers each record of such a topic is kept; by default on 3, or on
+            1 where all `servers` are this machine.
+        create_topics: Whether offers and workers make a topic that is missing; by default only
+            where all `servers` are this machine.
     """
 
     servers: str = Field(default="localhost:9092", min_length=1)
@@ -70,8 +75,24 @@ class KafkaSettings(BaseModel):
     )
     instance: str = ""
     partitions: int = Field(default=12, ge=1, le=10_000)
-    replicas: int = Field(default=3, ge=1, le=100)
-    create_topics: bool = False
+    replicas: int | None = Field(default=None, ge=1, le=100)
+    create_topics: bool | None = None
+
+    @property
+    def is_local(self) -> bool:
+        """Whether every server is this machine, as in development."""
+        hosts = [each.rpartition(":")[0].strip(" []") for each in self.servers.split(",")]
+        return all(host in LOOPBACK for host in hosts)
+
+    @property
+    def copies(self) -> int:
+        """On how many brokers each record of a new topic is kept."""
+        return self.replicas or (1 if self.is_local else 3)
+
+    @property
+    def makes_topics(self) -> bool:
+        """Whether offers and workers make a topic that is missing."""
+        return self.is_local if self.create_topics is None else self.create_topics
 
     def client(self, **config: Value) -> dict[str, Any]:
         """Return a client's configuration: `socket_timeout_ms=1` is `socket.timeout.ms` there."""

@@ -62,13 +62,13 @@ def create(admin: AdminClient, topic: str, settings: KafkaSettings, timeout: flo
         EngineError: It was not created.
     """
     config = {"retention.ms": str(RETENTION_MS), "cleanup.policy": "delete"}
-    if settings.replicas > 1:
+    if settings.copies > 1:
         # A record that one broker alone has is lost with it, and was acknowledged.
         config["min.insync.replicas"] = "2"
     new = NewTopic(
         topic,
         num_partitions=settings.partitions,
-        replication_factor=settings.replicas,
+        replication_factor=settings.copies,
         config=config,
     )
     try:

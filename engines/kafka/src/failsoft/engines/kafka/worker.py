@@ -125,7 +125,7 @@ class KafkaWorker:
         self._looked_at = time.monotonic()
 
     def _make_topic(self) -> None:
-        if not self._settings.create_topics:
+        if not self._settings.makes_topics:
             raise self._missing
         topics.create(
             AdminClient(self._settings.client()), self._topic, self._settings, ANSWER_SECONDS

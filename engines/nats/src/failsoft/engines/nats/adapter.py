@@ -99,7 +99,7 @@ class NatsEngine:
     ) -> list[PubAck | EngineError]:
         timeout = max(0.01, min(ANSWER_SECONDS, deadline.remaining() * 0.95))
         jetstream = client.jetstream(timeout=timeout)
-        if self._site.settings.create_streams and self._made.get(name) is not client:
+        if self._site.settings.makes_streams and self._made.get(name) is not client:
             await streams.create(jetstream, name, self._site.settings)
             self._made[name] = client
         answers = await asyncio.gather(

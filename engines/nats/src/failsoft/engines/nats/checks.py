@@ -1,7 +1,6 @@
 """Is NATS fit to carry offers?"""
 
 from collections.abc import Iterator
-from typing import Any
 from urllib.parse import urlsplit
 
 from failsoft.engine_api import (
@@ -29,8 +28,6 @@ from nats.js.errors import NotFoundError
 
 #: How long each look may take, in seconds.
 LOOK_SECONDS = 2.0
-#: The names of this machine.
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 def look_at_nats(site: EngineSite[NatsSettings]) -> Iterator[Finding]:
@@ -77,11 +74,10 @@ async def _stream(client: Client, name: str) -> StreamInfo | None:
 
 
 def _login(site: EngineSite[NatsSettings]) -> Iterator[Finding]:
-    urls = [urlsplit(each.strip()) for each in site.settings.servers.split(",")]
-    away = [each.hostname or "" for each in urls if each.hostname not in LOOPBACK]
-    if not away:
-        return
     settings = site.settings
+    if settings.is_local:
+        return
+    urls = [urlsplit(each) for each in settings.addresses]
     plain = settings.tls_ca is None and any(each.scheme not in ("tls", "wss") for each in urls)
     anyone = not any(
         (settings.user, settings.token.get_secret_value(), settings.credentials, settings.nkey)
@@ -89,9 +85,7 @@ def _login(site: EngineSite[NatsSettings]) -> Iterator[Finding]:
     words = [word for word, there in (("no login", anyone), ("no TLS", plain)) if there]
     if words:
         remedy = f"use tls:// in {site.variables['servers']}, and a user of its own"
-        yield warning(
-            f"{site.name} login", f"{' and '.join(words)} towards {', '.join(away)}", remedy
-        )
+        yield warning(f"{site.name} login", f"{' and '.join(words)} towards {_shown(site)}", remedy)
     else:
         yield fine(f"{site.name} login", "with a login and TLS")
 
@@ -121,8 +115,8 @@ def _write(site: EngineSite[NatsSettings]) -> Finding:
     return failure(f"{site.name} write", health.detail, "look at the servers' logs and disks")
 
 
-def _shown(site: EngineSite[Any]) -> str:
-    return ",".join(redacted_url(each) for each in site.settings.servers.split(","))
+def _shown(site: EngineSite[NatsSettings]) -> str:
+    return ",".join(map(redacted_url, site.settings.addresses))
 
 
 def _deadline() -> Deadline:

@@ -1,6 +1,7 @@
 """The engine `nats`, plugged in."""
 
-from collections.abc import Iterable, Iterator, Sequence
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import ClassVar
@@ -21,7 +22,7 @@ from failsoft.engine_api import (
     SystemClock,
     WorkerPost,
     fine,
-    free_port,
+    kept_port,
     warning,
 )
 from failsoft.engines.nats import streams
@@ -50,7 +51,7 @@ class NatsPlugin(EnginePlugin[NatsSettings]):
     title = "NATS JetStream"
     settings = NatsSettings
     libraries: ClassVar[Sequence[Supported]] = (Supported("nats-py", (2, 16), 3),)
-    quiet_loggers: ClassVar[Sequence[str]] = ("nats",)
+    loggers: ClassVar[Mapping[str, int]] = {"nats": logging.CRITICAL}
 
     def build(self, site: EngineSite[NatsSettings]) -> Engine:
         """Return the half that offers."""
@@ -96,22 +97,21 @@ class NatsPlugin(EnginePlugin[NatsSettings]):
         """Return the servers to begin with."""
         return site.settings.servers
 
-    def embedded(self, site: EngineSite[NatsSettings], folder: Path) -> EmbeddedServer | None:
+    def address(self, settings: NatsSettings) -> tuple[str, str | None]:
+        """Return the setting of the servers."""
+        is_given = "servers" in settings.model_fields_set
+        return "servers", settings.servers if is_given else None
+
+    def embedded(self, folder: Path, url: str | None) -> EmbeddedServer | None:
         """Return a nats-server that keeps its streams in the folder."""
-        if nats_server_path is None or "servers" in site.settings.model_fields_set:
+        if nats_server_path is None:
             return None
-        port = free_port()
+        port = kept_port(url)
         command = [
             *(nats_server_path(), "-a", "127.0.0.1", "-p", str(port)),
-            *("-js", "-sd", str(folder)),
+            *("-js", "-sd", folder),
         ]
-        values = {
-            "servers": f"nats://127.0.0.1:{port}",
-            "create_streams": "true",
-            "replicas": "1",
-        }
-        environment = {site.variables[field]: value for field, value in values.items()}
-        return EmbeddedProcess(command, folder, port, environment)
+        return EmbeddedProcess(command, folder, port, f"nats://127.0.0.1:{port}")
 
 
 PLUGIN = NatsPlugin()

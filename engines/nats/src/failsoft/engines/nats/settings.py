@@ -3,8 +3,12 @@
 import ssl
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, Field, SecretStr
+
+#: The names of this machine.
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 SCHEMES = ("nats://", "tls://", "ws://", "wss://")
 
@@ -33,8 +37,10 @@ class NatsSettings(BaseModel):
             where the system's are not enough.
         tls_certificate: A file with this client's certificate, with `tls_key`.
         tls_key: See `tls_certificate`.
-        replicas: On how many servers each message is kept; 1, 3 or 5.
-        create_streams: Whether offers and workers make a stream that is missing; for development.
+        replicas: On how many servers each message of a new stream is kept; by default on 3, or
+            on 1 where all `servers` are this machine.
+        create_streams: Whether offers and workers make a stream that is missing; by default only
+            where all `servers` are this machine.
     """
 
     servers: Annotated[str, AfterValidator(_servers)] = Field(
@@ -48,13 +54,33 @@ class NatsSettings(BaseModel):
     tls_ca: Path | None = None
     tls_certificate: Path | None = None
     tls_key: Path | None = None
-    replicas: int = Field(default=3, ge=1, le=5)
-    create_streams: bool = False
+    replicas: int | None = Field(default=None, ge=1, le=5)
+    create_streams: bool | None = None
+
+    @property
+    def addresses(self) -> list[str]:
+        """The URL of each server."""
+        return [each.strip() for each in self.servers.split(",")]
+
+    @property
+    def is_local(self) -> bool:
+        """Whether every server is this machine, as in development."""
+        return all(urlsplit(each).hostname in LOOPBACK for each in self.addresses)
+
+    @property
+    def copies(self) -> int:
+        """On how many servers each message of a new stream is kept."""
+        return self.replicas or (1 if self.is_local else 3)
+
+    @property
+    def makes_streams(self) -> bool:
+        """Whether offers and workers make a stream that is missing."""
+        return self.is_local if self.create_streams is None else self.create_streams
 
     def client(self) -> dict[str, Any]:
         """Return what `nats.connect` takes: one attempt, for the breaker decides about the next."""
         options = {
-            "servers": [each.strip() for each in self.servers.split(",")],
+            "servers": self.addresses,
             "user": self.user or None,
             "password": self.password.get_secret_value() or None,
             "token": self.token.get_secret_value() or None,

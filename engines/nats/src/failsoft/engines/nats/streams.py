@@ -32,7 +32,7 @@ async def create(jetstream: JetStreamContext, name: str, settings: NatsSettings)
         subjects=[name],
         retention=RetentionPolicy.WORK_QUEUE,
         storage=StorageType.FILE,
-        num_replicas=settings.replicas,
+        num_replicas=settings.copies,
         max_age=RETENTION_SECONDS,
         # What is refused goes to another engine at once, and not only when it is missed.
         discard=DiscardPolicy.NEW,

@@ -81,7 +81,7 @@ class NatsWorker:
             await close(client)
 
     async def _subscribe(self, jetstream: JetStreamContext) -> JetStreamContext.PullSubscription:
-        if self._settings.create_streams:
+        if self._settings.makes_streams:
             await streams.create(jetstream, self._name, self._settings)
         config = ConsumerConfig(ack_wait=ACK_WAIT_SECONDS, max_deliver=-1)
         try:

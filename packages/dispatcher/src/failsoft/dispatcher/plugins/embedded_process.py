@@ -3,17 +3,23 @@
 import socket
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from failsoft.job_engine.kill_on_exit import KillOnExit
 from failsoft.queue.embedded_valkey import EmbeddedServerError, free_port
 
-__all__ = ["EmbeddedProcess", "EmbeddedServerError", "free_port"]
+__all__ = ["EmbeddedProcess", "EmbeddedServerError", "free_port", "kept_port"]
 
 START_TIMEOUT = timedelta(seconds=10)
 STOP_TIMEOUT = timedelta(seconds=5)
+
+
+def kept_port(url: str | None) -> int:
+    """Return the port of an address that is to be kept, or a free one."""
+    return (urlsplit(url).port if url and "://" in url else None) or free_port()
 
 
 class EmbeddedProcess:
@@ -24,14 +30,12 @@ class EmbeddedProcess:
     Args:
         command: The program and its arguments.
         folder: Where it runs and its log goes; made if it is not there.
-        port: The port that the arguments name.
-        environment: The variables that lead an engine to it.
+        port: The port that the arguments name; see `kept_port`.
+        url: Its address, as the engine's setting has it.
     """
 
-    def __init__(
-        self, command: Sequence[str | Path], folder: Path, port: int, environment: Mapping[str, str]
-    ) -> None:
-        self.environment: Mapping[str, str] = environment
+    def __init__(self, command: Sequence[str | Path], folder: Path, port: int, url: str) -> None:
+        self.url: str = url
         self.log: Path = folder / f"{Path(command[0]).name}.log"
         self._command = command
         self._port = port
