@@ -47,7 +47,7 @@ NAMESPACE = "bench"
 #: How long a worker may take to end, once no attempt runs.
 GRACE = timedelta(seconds=5)
 #: How long a slow worker takes to come up, in seconds.
-SLOW_START = 1.5
+SLOW_START = 1.2
 ROOT = Path(__file__).parents[2]
 
 
@@ -286,15 +286,6 @@ class SlowMemoryBench(MemoryBench):
     def _is_up(self) -> bool:
         self._up_at = self._up_at or time.monotonic() + SLOW_START
         return time.monotonic() >= self._up_at
-
-
-class TwiceMemoryBench(MemoryBench):
-    """A broker that delivers everything twice, both copies in one look: at least once."""
-
-    def received(self, count: int, timeout: timedelta) -> list[object]:
-        for message in self.memory.messages(self.queue):
-            self.memory.redeliver(message)
-        return super().received(count, timeout)
 
 
 class PluginBench(Bench):

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import uuid
@@ -25,6 +26,7 @@ __all__ = [
     "end",
     "free_port",
     "is_alive",
+    "is_listening",
     "offspring",
     "wait_until",
 ]
@@ -47,6 +49,15 @@ def wait_until(condition: Callable[[], T], deadline: float, what: str) -> T:
             raise AssertionError(f"expected within {deadline} s: {what}")
         sleep(0.01)
     return result
+
+
+def is_listening(port: int) -> bool:
+    """Tell whether a port of this machine takes connections."""
+    try:
+        socket.create_connection(("127.0.0.1", port), 0.5).close()
+    except OSError:
+        return False
+    return True
 
 
 class Process:
