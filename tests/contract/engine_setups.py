@@ -1,10 +1,12 @@
 """The benches that engines are tried on: the adapter, its server, and one real worker."""
 
 import json
+import os
 import secrets
 import sys
 import threading
 import time
+import warnings
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -36,6 +38,7 @@ from failsoft.job_engine.records.message import Message
 from failsoft.queue import SafeJob, rq_queue, shared_client
 from failsoft.queue.safe_job import ENTRY_POINT
 from failsoft.testing import ForeignMessage, MemoryEngine
+from failsoft.testing.engine_suite.bench import new_message, offer
 from failsoft.worker.engine_sites import NoOffers
 from tests.servers.processes import PATIENCE, Process, wait_until
 from tests.servers.valkey import Valkey
@@ -315,10 +318,32 @@ class PluginBench(Bench):
         return not self.engine.probe(self.queue, deadline).backlog
 
 
+def offer_from_a_child(bench: PluginBench) -> Message:
+    """Let a forked child of this process offer a message through the same adapter."""
+    message = new_message()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # a process with threads is forked
+        child = os.fork()
+    if child == 0:
+        try:
+            offer(bench, message)
+        finally:
+            # An exit in order would end the parent's servers.
+            os._exit(0)
+    wait_until(lambda: os.waitpid(child, os.WNOHANG) != (0, 0), PATIENCE, "the child has ended")
+    return message
+
+
 def site_of(plugin: AnyPlugin, settings: Mapping[str, Any]) -> AnySite:
     """Return an engine with settings, on the bench's namespace."""
     variables = {name: name.upper() for name in plugin.settings.model_fields}
     return EngineSite(plugin.kind, plugin.settings(**settings), NAMESPACE, NoOffers(), variables)
+
+
+def levels(plugin: AnyPlugin, site: AnySite) -> dict[str, str]:
+    """Return how well each thing is that `doctor` looks at."""
+    found = [finding for check in plugin.checks(site) for finding in check.look()]
+    return {each.check: str(each.level) for each in found}
 
 
 def post_of(process: ProcessMessage, reject: Callable[[MessageRejectedError], None]) -> WorkerPost:

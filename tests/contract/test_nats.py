@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 
 import nats
@@ -10,9 +11,13 @@ import pytest
 
 from failsoft.dispatcher.plugins.discovery import plugin
 from failsoft.engines.nats import streams
+from failsoft.job_engine.clock import Deadline, SystemClock
+from failsoft.job_engine.policies.queue import DEFAULT
 from failsoft.testing import EngineSuite, ForeignMessage, WorkerSuite
-from tests.contract.engine_setups import PluginBench
+from failsoft.testing.engine_suite.bench import arrived, new_message, offer
+from tests.contract.engine_setups import QUEUE, PluginBench, levels, offer_from_a_child, site_of
 from tests.servers.nats_server import NatsServer
+from tests.servers.processes import PATIENCE
 
 
 class NatsBench(PluginBench):
@@ -57,3 +62,64 @@ class TestNatsEngine(EngineSuite):
 
 class TestNatsWorker(WorkerSuite):
     """The half that works."""
+
+
+def test_a_forked_child_offers_over_a_connection_of_its_own(bench: NatsBench) -> None:
+    before = new_message()
+    offer(bench, before)
+
+    message = offer_from_a_child(bench)
+    after = new_message()
+    offer(bench, after)
+
+    assert set(arrived(bench, [before, message, after])) == {before, message, after}
+
+
+@pytest.fixture
+def closed_server(tmp_path: Path) -> Iterator[NatsServer]:
+    """A server that lets one user in."""
+    with NatsServer(tmp_path, "--user", "failsoft", "--pass", "right") as server:
+        yield server
+
+
+@pytest.mark.parametrize("password", ["right", "wrong"])
+def test_a_login_that_is_refused_is_told_from_a_server_that_is_away(
+    closed_server: NatsServer, password: str
+) -> None:
+    found, deadline = plugin("nats"), Deadline.after(SystemClock(), timedelta(seconds=PATIENCE))
+    settings = {"servers": closed_server.url, "user": "failsoft", "password": password}
+    engine = found.build(site_of(found, settings))
+
+    with closing(engine.caller):
+        health = engine.adapter.probe(QUEUE, deadline)
+
+    assert health.healthy is (password == "right")
+    assert ("refuses every offer" in health.detail) is (password == "wrong")
+
+
+def test_preparing_makes_each_stream_once(nats_server: NatsServer) -> None:
+    found = plugin("nats")
+    site = site_of(found, {"servers": nats_server.url, "create_streams": False})
+
+    twice = [[each.found for each in found.prepare(site, [QUEUE, DEFAULT])] for _ in range(2)]
+
+    assert twice == [["is there"] * 2] * 2
+
+
+def test_doctor_looks_at_server_stream_and_write(nats_server: NatsServer) -> None:
+    found = plugin("nats")
+    site = site_of(found, {"servers": nats_server.url, "create_streams": False})
+
+    before = levels(found, site)
+    list(found.prepare(site, [DEFAULT]))
+    after = levels(found, site)
+
+    assert before == {"nats": "ok", "nats stream": "failure"}
+    assert after == {"nats": "ok", "nats replicas": "warning", "nats write": "ok"}
+
+
+def test_a_server_that_is_away_is_a_failure_of_its_own(nats_server: NatsServer) -> None:
+    found = plugin("nats")
+    nats_server.stop()
+
+    assert levels(found, site_of(found, {"servers": nats_server.url})) == {"nats": "failure"}

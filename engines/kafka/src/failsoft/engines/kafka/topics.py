@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from concurrent.futures import Future
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from confluent_kafka import (
     ConsumerGroupTopicPartitions,
@@ -24,8 +24,8 @@ from failsoft.engines.kafka.settings import KafkaSettings
 #: How long records are kept: an offer that is older was made again long ago.
 RETENTION_MS = 24 * 60 * 60 * 1000
 
-_EARLIEST: Any = OffsetSpec.earliest()
-_LATEST: Any = OffsetSpec.latest()
+_EARLIEST = cast("OffsetSpec", OffsetSpec.earliest())
+_LATEST = cast("OffsetSpec", OffsetSpec.latest())
 
 
 class Client(Protocol):

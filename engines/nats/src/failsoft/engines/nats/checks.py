@@ -78,7 +78,7 @@ def _login(site: EngineSite[NatsSettings]) -> Iterator[Finding]:
     if settings.is_local:
         return
     urls = [urlsplit(each) for each in settings.addresses]
-    plain = settings.tls_ca is None and any(each.scheme not in ("tls", "wss") for each in urls)
+    plain = settings.tls_ca is None and any(each.scheme != "tls" for each in urls)
     anyone = not any(
         (settings.user, settings.token.get_secret_value(), settings.credentials, settings.nkey)
     ) and not any(each.username for each in urls)

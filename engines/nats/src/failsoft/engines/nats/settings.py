@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, Field, SecretStr
 #: The names of this machine.
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
-SCHEMES = ("nats://", "tls://", "ws://", "wss://")
+SCHEMES = ("nats://", "tls://")
 
 
 def _servers(text: str) -> str:
