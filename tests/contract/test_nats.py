@@ -12,9 +12,10 @@ import pytest
 from failsoft.dispatcher.plugins.discovery import plugin
 from failsoft.engines.nats import streams
 from failsoft.job_engine.clock import Deadline, SystemClock
-from failsoft.job_engine.policies.queue import DEFAULT
+from failsoft.job_engine.errors import OfferRefusedError
+from failsoft.job_engine.policies.queue import DEFAULT, QueueProfile
 from failsoft.testing import EngineSuite, ForeignMessage, WorkerSuite
-from failsoft.testing.engine_suite.bench import arrived, new_message, offer
+from failsoft.testing.engine_suite.bench import arrived, failure_of, new_message, offer
 from tests.contract.engine_setups import QUEUE, PluginBench, levels, offer_from_a_child, site_of
 from tests.servers.nats_server import NatsServer
 from tests.servers.processes import PATIENCE
@@ -123,3 +124,34 @@ def test_a_server_that_is_away_is_a_failure_of_its_own(nats_server: NatsServer) 
     nats_server.stop()
 
     assert levels(found, site_of(found, {"servers": nats_server.url})) == {"nats": "failure"}
+
+
+@pytest.fixture
+def strict_server(tmp_path: Path) -> Iterator[NatsServer]:
+    """A server that lets its user publish to anything but one queue."""
+    rules = tmp_path / "rules.conf"
+    rules.write_text(
+        'authorization { users = [ { user: "failsoft", password: "right", '
+        'permissions: { publish: { deny: "bench-closed" } } } ] }'
+    )
+    with NatsServer(tmp_path, "-c", str(rules)) as server:
+        yield server
+
+
+def test_a_queue_that_the_user_may_not_publish_to_is_refused_soon_and_alone(
+    strict_server: NatsServer,
+) -> None:
+    found, deadline = plugin("nats"), Deadline.after(SystemClock(), timedelta(seconds=PATIENCE))
+    settings = {"servers": strict_server.url, "user": "failsoft", "password": "right"}
+    engine = found.build(site_of(found, settings))
+
+    with closing(engine.caller):
+        refused, elapsed = failure_of(
+            lambda: engine.adapter.offer(new_message(), QueueProfile("closed"), deadline)
+        )
+        health = engine.adapter.probe(QueueProfile("closed"), deadline)
+        engine.adapter.offer(new_message(), QUEUE, deadline)
+
+    assert type(refused) is OfferRefusedError
+    assert elapsed < timedelta(seconds=1)
+    assert health.is_refused

@@ -21,10 +21,9 @@ from failsoft.engine_api import (
     to_body,
 )
 from failsoft.engines.nats import streams
-from failsoft.engines.nats.connection import SharedConnection
+from failsoft.engines.nats.connection import Connection, SharedConnection
 from failsoft.engines.nats.errors import offer_error
 from failsoft.engines.nats.settings import NatsSettings
-from nats.aio.client import Client
 from nats.js.api import PubAck
 from nats.js.errors import NoStreamResponseError
 
@@ -39,7 +38,7 @@ class NatsEngine:
         self.name = site.name
         self._site = site
         self._connection = SharedConnection(site.settings.client)
-        self._made: dict[str, Client] = {}
+        self._made: dict[str, Connection] = {}
 
     def offer(self, message: Message, queue: QueueProfile, deadline: Deadline) -> None:
         """Publish one message."""
@@ -53,7 +52,7 @@ class NatsEngine:
         """Publish messages side by side."""
         name, bodies = self._site.queue_name(queue), [to_body(each) for each in messages]
 
-        async def publish(client: Client) -> list[PubAck | EngineError]:
+        async def publish(client: Connection) -> list[PubAck | EngineError]:
             return await self._publish(client, name, bodies, deadline=deadline)
 
         answers = self._connection.call(publish, deadline)
@@ -63,7 +62,7 @@ class NatsEngine:
         """Publish a message, take it back, and count what waits."""
         name = self._site.queue_name(queue)
 
-        async def probe(client: Client) -> int | None:
+        async def probe(client: Connection) -> int | None:
             mark = {streams.PROBE: "1"}
             (answer,) = await self._publish(client, name, [b""], deadline=deadline, headers=mark)
             if isinstance(answer, EngineError):
@@ -90,7 +89,7 @@ class NatsEngine:
 
     async def _publish(
         self,
-        client: Client,
+        client: Connection,
         name: str,
         bodies: Sequence[bytes],
         *,
@@ -102,18 +101,28 @@ class NatsEngine:
         if self._site.settings.makes_streams and self._made.get(name) is not client:
             await streams.create(jetstream, name, self._site.settings)
             self._made[name] = client
-        answers = await asyncio.gather(
-            *(jetstream.publish(name, body, headers=dict(headers or {})) for body in bodies),
-            return_exceptions=True,
-        )
-        found = [self._answer(name, each) for each in answers]
+        tasks = [
+            asyncio.create_task(jetstream.publish(name, body, headers=dict(headers or {})))
+            for body in bodies
+        ]
+        waiting = client.publishing[name.lower()]
+        waiting.update(tasks)
+        answers = await asyncio.gather(*tasks, return_exceptions=True)
+        waiting.difference_update(tasks)
+        found = [self._answer(client, name, each) for each in answers]
         if any(isinstance(each, OfferUncertainError) for each in found):
             # A connection that did not answer is not used again, so the next offer is known not to
             # have been sent where the server is away.
             await self._connection.drop(client)
         return found
 
-    def _answer(self, name: str, answer: PubAck | BaseException) -> PubAck | EngineError:
+    def _answer(
+        self, client: Connection, name: str, answer: PubAck | BaseException
+    ) -> PubAck | EngineError:
+        if not isinstance(answer, BaseException):
+            return answer
         if isinstance(answer, NoStreamResponseError):
             return streams.missing(name, self.name)
-        return offer_error(answer) if isinstance(answer, BaseException) else answer
+        if name.lower() in client.denied:
+            return OfferRefusedError(f"NATS lets this user not publish to {name}")
+        return offer_error(answer)

@@ -2,7 +2,9 @@
 
 import asyncio
 import os
+import re
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -20,10 +22,37 @@ CLOSE_SECONDS = 0.5
 
 T = TypeVar("T")
 
+_DENIED = re.compile(r'permissions violation for publish to "([^"]+)"', re.IGNORECASE)
 
-async def connect(options: Mapping[str, Any]) -> Client:
+
+class Connection(Client):
+    """A connection that knows to which subjects this user may not publish.
+
+    NATS says so of the connection, not in answer to what was published, which would be waited for
+    until the time is up.
+
+    Attributes:
+        denied: The subjects, in lower case as nats-py has what the server says.
+        publishing: What waits for an answer, by subject in lower case.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.denied: set[str] = set()
+        self.publishing = defaultdict[str, set[asyncio.Task[Any]]](set)
+
+    async def note(self, error: Exception) -> None:
+        """Note what NATS says of the connection; any other error is that of a call."""
+        found = _DENIED.search(str(error))
+        if found is not None:
+            self.denied.add(found.group(1))
+            for each in self.publishing[found.group(1)]:
+                each.cancel()
+
+
+async def connect(options: Mapping[str, Any]) -> Connection:
     """Connect once: a breaker, or the worker's loop, decides about the next attempt."""
-    client = Client()
+    client = Connection()
     try:
         await client.connect(
             **options,
@@ -33,7 +62,7 @@ async def connect(options: Mapping[str, Any]) -> Client:
             connect_timeout=CONNECT_SECONDS,  # type: ignore[arg-type]  # it takes fractions, too
             ping_interval=PING_SECONDS,
             max_outstanding_pings=PINGS_OWED,
-            error_cb=_ignore,
+            error_cb=client.note,
         )
     except BaseException:
         await close(client)
@@ -59,9 +88,9 @@ class SharedConnection:
         self._starting = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._connecting = asyncio.Lock()
-        self._client: Client | None = None
+        self._client: Connection | None = None
 
-    def call(self, work: Callable[[Client], Coroutine[Any, Any, T]], deadline: Deadline) -> T:
+    def call(self, work: Callable[[Connection], Coroutine[Any, Any, T]], deadline: Deadline) -> T:
         """Return what the work with the connection returns.
 
         Raises:
@@ -98,7 +127,7 @@ class SharedConnection:
             self._begin()
             asyncio.run_coroutine_threadsafe(_end(client), loop)
 
-    async def _connected(self) -> Client:
+    async def _connected(self) -> Connection:
         async with self._connecting:
             if self._client is None or not self._client.is_connected:
                 self._client = await connect(self._options())
@@ -138,7 +167,3 @@ async def _end(client: Client | None) -> None:
     await asyncio.gather(*others, return_exceptions=True)
     loop = asyncio.get_running_loop()
     loop.call_soon(loop.stop)
-
-
-async def _ignore(error: Exception) -> None:
-    """Leave it to the call that fails because of it."""
