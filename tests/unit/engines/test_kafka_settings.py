@@ -1,4 +1,4 @@
-"""What of librdkafka's configuration may be set, and what is made without being asked."""
+"""What of librdkafka's configuration may be set, and what is made by default."""
 
 import pytest
 from pydantic import ValidationError
@@ -56,9 +56,7 @@ def test_secrets_are_not_shown() -> None:
         ("kafka:9092", False),
     ],
 )
-def test_topics_are_made_without_being_asked_on_this_machine_alone(
-    servers: str, is_local: bool
-) -> None:
+def test_topics_are_made_by_default_on_this_machine_alone(servers: str, is_local: bool) -> None:
     settings = KafkaSettings(servers=servers)
 
     assert settings.makes_topics is is_local

@@ -1,4 +1,4 @@
-"""Where NATS is, who signs in, and what is made without being asked."""
+"""Where NATS is, who signs in, and what is made by default."""
 
 from pathlib import Path
 
@@ -60,9 +60,7 @@ def test_tls_trusts_the_authority_that_is_named(tmp_path: Path) -> None:
         ("tls://b:4222", False),
     ],
 )
-def test_streams_are_made_without_being_asked_on_this_machine_alone(
-    servers: str, is_local: bool
-) -> None:
+def test_streams_are_made_by_default_on_this_machine_alone(servers: str, is_local: bool) -> None:
     settings = NatsSettings(servers=servers)
 
     assert settings.makes_streams is is_local

@@ -32,7 +32,7 @@ class Client(Protocol):
     """What every client of Kafka's can do."""
 
     def list_topics(self, topic: str | None = ..., timeout: float = ...) -> ClusterMetadata:
-        """Return what a broker knows of a topic, or of all of them."""
+        """Return the metadata of a topic, or of all of them."""
         ...
 
 

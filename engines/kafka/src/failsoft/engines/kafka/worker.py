@@ -71,7 +71,7 @@ class KafkaWorker:
             self._slots.close()
 
     def is_serving(self) -> bool:
-        """Tell whether Kafka answers and has given this worker partitions."""
+        """Return whether Kafka answers and has given this worker partitions."""
         return self._link.is_up and bool(self._partitions)
 
     def _turn(self, record: Message | None) -> None:
@@ -113,7 +113,7 @@ class KafkaWorker:
         self._consumer.resume([each for each in mine if each.partition in self._partitions])
 
     def _look(self) -> None:
-        """Find out whether Kafka answers: a consumer that gets nothing is not told."""
+        """Find out whether Kafka answers: a consumer reports no outage."""
         if time.monotonic() - self._looked_at < LOOK_SECONDS:
             return
         try:

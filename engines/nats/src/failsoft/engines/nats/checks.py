@@ -79,10 +79,10 @@ def _login(site: EngineSite[NatsSettings]) -> Iterator[Finding]:
         return
     urls = [urlsplit(each) for each in settings.addresses]
     plain = settings.tls_ca is None and any(each.scheme != "tls" for each in urls)
-    anyone = not any(
+    is_open = not any(
         (settings.user, settings.token.get_secret_value(), settings.credentials, settings.nkey)
     ) and not any(each.username for each in urls)
-    words = [word for word, there in (("no login", anyone), ("no TLS", plain)) if there]
+    words = [word for word, there in (("no login", is_open), ("no TLS", plain)) if there]
     if words:
         remedy = f"use tls:// in {site.variables['servers']}, and a user of its own"
         yield warning(f"{site.name} login", f"{' and '.join(words)} towards {_shown(site)}", remedy)

@@ -15,8 +15,8 @@ from nats.aio.client import Client
 
 #: How long connecting may take, in seconds; an offer has a second, shared with other engines.
 CONNECT_SECONDS = 0.5
-#: How often the server is asked for a sign of life, and how often it may owe one.
-PING_SECONDS, PINGS_OWED = 1, 2
+#: The pause between two pings, in seconds, and how many of them may be unanswered.
+PING_SECONDS, PINGS_UNANSWERED = 1, 2
 #: How long closing may take, in seconds.
 CLOSE_SECONDS = 0.5
 
@@ -26,7 +26,7 @@ _DENIED = re.compile(r'permissions violation for publish to "([^"]+)"', re.IGNOR
 
 
 class Connection(Client):
-    """A connection that knows to which subjects this user may not publish.
+    """A connection that notes to which subjects this user may not publish.
 
     NATS says so of the connection, not in answer to what was published, which would be waited for
     until the time is up.
@@ -61,7 +61,7 @@ async def connect(options: Mapping[str, Any]) -> Connection:
             reconnect_time_wait=0,
             connect_timeout=CONNECT_SECONDS,  # type: ignore[arg-type]  # it takes fractions, too
             ping_interval=PING_SECONDS,
-            max_outstanding_pings=PINGS_OWED,
+            max_outstanding_pings=PINGS_UNANSWERED,
             error_cb=client.note,
         )
     except BaseException:
@@ -95,7 +95,7 @@ class SharedConnection:
 
         Raises:
             EngineUnavailableError: There was no connection in time, so nothing was sent.
-            EngineRefusedError: NATS let nobody in.
+            EngineRefusedError: NATS refuses the login.
             OfferUncertainError: The work failed, or did not end in time.
         """
         connected = threading.Event()

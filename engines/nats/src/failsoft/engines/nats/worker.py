@@ -49,7 +49,7 @@ class NatsWorker:
         asyncio.run(self._run())
 
     def is_serving(self) -> bool:
-        """Tell whether NATS answers."""
+        """Return whether NATS answers."""
         return self._link.is_up
 
     async def _run(self) -> None:

@@ -23,7 +23,7 @@ from failsoft.testing.engine_suite.bench import (
 from failsoft.testing.engine_suite.bulk import offer_many
 from failsoft.testing.engine_suite.stopwatch import Stopwatch
 
-#: How long a worker may take to say whether it serves: it is asked in the thread of heartbeats.
+#: How long `is_serving` may take: it is called in the thread of the heartbeats.
 AT_ONCE = timedelta(seconds=0.1)
 #: How many messages a worker gets used to, and how many more must cost no memory.
 FIRST, MORE, BATCH = 2_000, 8_000, 500
@@ -44,11 +44,11 @@ class WorkerBench(EngineBench, Protocol):
         ...
 
     def stop_worker(self) -> None:
-        """Tell the worker to stop, and return; the next call of `ready` starts another."""
+        """Let the worker stop, and return; the next call of `ready` starts another."""
         ...
 
     def has_stopped(self) -> bool:
-        """Return whether the worker that was told to stop has ended."""
+        """Return whether the worker that was to stop has ended."""
         ...
 
     def claim_and_die(self) -> None:
@@ -135,7 +135,7 @@ class ServingPromises:
 
 
 class StoppingPromises:
-    """A worker that is told to stop ends soon, and ends no attempt."""
+    """A worker that is to stop ends soon, and ends no attempt."""
 
     def test_a_worker_without_work_stops_soon(self, bench: WorkerBench) -> None:
         """Within the time that its process waits for it."""
