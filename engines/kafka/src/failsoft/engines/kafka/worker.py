@@ -62,10 +62,13 @@ class KafkaWorker:
         )
         try:
             while not stopping.is_set():
-                if self._slots.reserve(POLL_SECONDS):
-                    self._turn(self._consumer.poll(POLL_SECONDS))
-                else:
+                if not self._slots.reserve(POLL_SECONDS):
                     self._stay()
+                    continue
+                record = self._consumer.poll(POLL_SECONDS)
+                if stopping.is_set():
+                    break
+                self._turn(record)
         finally:
             self._leave()
             self._slots.close()

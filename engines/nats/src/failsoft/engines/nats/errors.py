@@ -22,6 +22,8 @@ _KNOWN: Sequence[tuple[type[BaseException], type[EngineError], str]] = (
     (MaxPayloadError, OfferRefusedError, "NATS takes no message so large"),
 )
 
+_LOGIN = "authorization violation"
+
 
 def offer_error(error: BaseException) -> EngineError:
     """Return what an error means that came when the offer may have been sent."""
@@ -30,6 +32,9 @@ def offer_error(error: BaseException) -> EngineError:
     for kind, meaning, text in _KNOWN:
         if isinstance(error, kind):
             return meaning(f"{text}: {error}")
+    if _LOGIN in str(error).lower():
+        # While it connects, nats-py has a name for it only where the server says it otherwise.
+        return EngineRefusedError(f"NATS refuses every offer: {error}")
     return OfferUncertainError(f"NATS did not confirm: {_said(error)}")
 
 

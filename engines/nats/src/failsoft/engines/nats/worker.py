@@ -105,9 +105,10 @@ class NatsWorker:
             self._slots.release()
             raise
         decided = Future[bool]()
-        if streams.PROBE in (message.headers or {}):
+        is_probe = streams.PROBE in (message.headers or {})
+        if is_probe or self._stopping.is_set():
             self._slots.release()
-            decided.set_result(True)
+            decided.set_result(is_probe)
         else:
             self._slots.submit(message.data, decided.set_result)
         task = asyncio.create_task(self._acknowledge(message, decided))
