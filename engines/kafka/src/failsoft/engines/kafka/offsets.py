@@ -2,7 +2,6 @@
 
 import threading
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 
@@ -11,6 +10,13 @@ class _Partition:
     taken: deque[int] = field(default_factory=deque)
     decided: set[int] = field(default_factory=set)
 
+    def advance(self) -> int | None:
+        last = None
+        while self.taken and self.taken[0] in self.decided:
+            last = self.taken.popleft()
+            self.decided.remove(last)
+        return None if last is None else last + 1
+
 
 class Offsets:
     """The offsets that one consumer has taken, by partition.
@@ -18,9 +24,7 @@ class Offsets:
     A commit covers every offset before it, so an offset waits for those that were taken earlier.
     """
 
-    def __init__(self, commit: Callable[[int, int], object]) -> None:
-        """Commit through a function of a partition and the offset to go on from."""
-        self._commit = commit
+    def __init__(self) -> None:
         self._lock = threading.Lock()
         self._partitions: dict[int, _Partition] = {}
 
@@ -30,19 +34,17 @@ class Offsets:
             self._partitions.setdefault(partition, _Partition()).taken.append(offset)
 
     def decide(self, partition: int, offset: int) -> None:
-        """Note that the ledger has decided about a record, and commit what can be by now."""
+        """Note that the ledger has decided about a record."""
         with self._lock:
             found = self._partitions.get(partition)
-            if found is None or offset not in found.taken:
-                return
-            found.decided.add(offset)
-            last = None
-            while found.taken and found.taken[0] in found.decided:
-                last = found.taken.popleft()
-                found.decided.remove(last)
-            if last is not None:
-                # Under the lock, so that no commit of less comes after one of more.
-                self._commit(partition, last + 1)
+            if found is not None and offset in found.taken:
+                found.decided.add(offset)
+
+    def ready(self) -> dict[int, int]:
+        """Return what can be committed that could not before: the offset to go on from."""
+        with self._lock:
+            found = {number: each.advance() for number, each in self._partitions.items()}
+        return {number: offset for number, offset in found.items() if offset is not None}
 
     def forget(self, partition: int) -> None:
         """Drop what was taken of a partition that is another consumer's now."""

@@ -28,7 +28,7 @@ from failsoft.engines.kafka.offsets import Offsets
 from failsoft.engines.kafka.settings import KafkaSettings, Value
 
 #: How long one look for a record or for a free slot takes, in seconds.
-POLL_SECONDS = 0.2
+POLL_SECONDS = 0.1
 #: How often an idle worker finds out whether Kafka answers, and how long an answer may take.
 LOOK_SECONDS, ANSWER_SECONDS = 1.0, 1.0
 #: How long leaving the group may take, in seconds.
@@ -43,7 +43,7 @@ class KafkaWorker:
         self._topic = site.queue_name(post.queue)
         self._missing = topics.missing(self._topic, site.name)
         self._slots = Slots(post)
-        self._offsets = Offsets(self._commit)
+        self._offsets = Offsets()
         self._link = Link(f"Kafka ({site.settings.servers})")
         self._partitions: set[int] = set()
         self._stopping = threading.Event()
@@ -62,6 +62,7 @@ class KafkaWorker:
         )
         try:
             while not stopping.is_set():
+                self._commit()
                 if not self._slots.reserve(POLL_SECONDS):
                     self._stay()
                     continue
@@ -70,6 +71,7 @@ class KafkaWorker:
                     break
                 self._turn(record)
         finally:
+            self._commit()
             self._leave()
             self._slots.close()
 
@@ -98,12 +100,14 @@ class KafkaWorker:
         if is_decided or not self._stopping.is_set():
             self._offsets.decide(*_place(record))
 
-    def _commit(self, partition: int, offset: int) -> None:
-        # Once the partition is lost, or the consumer closed, another one is given the record
-        # again, and the ledger finds it stale.
-        with suppress(KafkaException, RuntimeError):
-            place = TopicPartition(self._topic, partition, offset)
-            self._consumer.commit(offsets=[place], asynchronous=True)
+    def _commit(self) -> None:
+        # In the thread that polls: from another one a commit may wait for ever (decision 0070).
+        # Once the partition is lost, another consumer is given the record again, and the ledger
+        # finds it stale.
+        for partition, offset in self._offsets.ready().items():
+            with suppress(KafkaException):
+                place = TopicPartition(self._topic, partition, offset)
+                self._consumer.commit(offsets=[place], asynchronous=True)
 
     def _stay(self) -> None:
         """Take part in the group while every slot is full, and take no record."""
