@@ -197,31 +197,37 @@ class BoundedCaller:
             call = thread.call
             if call is None:
                 self._look_after_connection()
-                more = self._settle(thread)
+                more, is_idle = self._settle(thread)
             else:
                 call.run()
-                more = self._settle(thread)
+                more, is_idle = self._settle(thread)
                 # Only now: who is answered may call again, and finds this thread free.
                 call.done.release()
-            if more and thread.call is None:
+            if is_idle:
+                # Not by `thread.call`: a call that was handed over meanwhile has woken the thread,
+                # and a wake that is not waited for would let it lie idle twice.
                 self._await_call(thread)
         if self._is_closed:
             with contextlib.suppress(Exception):  # nobody needs that connection any more
                 self._last_work()
 
-    def _settle(self, thread: _Thread) -> bool:
-        """Take the next call or lie idle; False for a thread that was replaced meanwhile."""
+    def _settle(self, thread: _Thread) -> tuple[bool, bool]:
+        """Take the next call or lie idle; return whether it goes on, and whether it is idle.
+
+        A thread that was replaced meanwhile does not go on.
+        """
         with self._lock:
             self._keeping.discard(thread)
             self._stuck.discard(thread)
             is_surplus = len(self._all) - len(self._stuck) > self._threads
             if is_surplus or (self._is_closed and not self._waiting):
                 self._all.discard(thread)
-                return False
+                return False, False
             thread.take(self._waiting.popleft() if self._waiting else None)
-            if thread.call is None:
+            is_idle = thread.call is None
+            if is_idle:
                 self._idle.append(thread)
-            return True
+            return True, is_idle
 
     def _await_call(self, thread: _Thread) -> None:
         if thread.wake.acquire(timeout=IDLE_SECONDS):
