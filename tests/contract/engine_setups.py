@@ -363,6 +363,9 @@ def post_of(process: ProcessMessage, reject: Callable[[MessageRejectedError], No
 class RqBench(PluginBench):
     """RQ on Valkey, with the worker that serves `isolation="thread"`."""
 
+    # Its commands wait five seconds for an answer of Redis, and two of them may be under way.
+    grace = timedelta(seconds=15)
+
     foreign = tuple(
         ForeignMessage(zlib.compress(json.dumps(call).encode()))
         for call in (
