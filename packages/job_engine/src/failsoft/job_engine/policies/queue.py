@@ -48,7 +48,7 @@ class QueueProfile:
     _: KW_ONLY
     isolation: Isolation = "thread"
     slots: int = 8
-    slots_by: Mapping[str, int] = field(default=MappingProxyType({}), hash=False)
+    slots_by: Mapping[str, int] = field(default_factory=dict, hash=False)
     timeout: timedelta = timedelta(minutes=5)
     lease: timedelta = timedelta(seconds=60)
     pickup: timedelta = timedelta(seconds=10)
