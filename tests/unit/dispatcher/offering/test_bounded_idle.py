@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from failsoft.dispatcher.offering.bounded_caller import BoundedCaller, _Call
+from failsoft.dispatcher.offering.bounded_caller import BoundedCaller, _Call, _Thread
 from failsoft.job_engine.errors import EngineUnavailableError, OfferUncertainError
 from tests.servers.processes import PATIENCE
 from tests.unit.support.gates import Gate, eventually, stick, within
@@ -85,3 +85,34 @@ def test_a_connection_that_hangs_while_idle_does_not_keep_calls_from_the_engine(
         caller.call(lambda: "first", within(0.05))
 
     assert caller.call(lambda: "second", within(PATIENCE)) == "second"
+
+
+class RushedCaller(BoundedCaller):
+    """Hands a call over to a thread that is idle and does not wait for one yet."""
+
+    def __init__(self, rushed: _Call) -> None:
+        super().__init__("rq", threads=1)
+        self.rushed = [rushed]
+        self.settled: list[int] = []
+        self.settled_too_often = threading.Event()
+
+    def _settle(self, thread: _Thread) -> tuple[bool, bool]:
+        found = super()._settle(thread)
+        self.settled.append(len(self._idle))
+        if len(self.settled) > 2:
+            self.settled_too_often.set()
+        if self.rushed:
+            self._hand_over(self.rushed.pop())
+        return found
+
+
+def test_a_call_that_comes_before_an_idle_thread_waits_does_not_let_it_lie_idle_twice() -> None:
+    rushed = _Call(lambda: "second")
+    caller = RushedCaller(rushed)
+
+    assert caller.call(lambda: "first", within(PATIENCE)) == "first"
+    assert rushed.done.acquire(timeout=PATIENCE)
+
+    assert not caller.settled_too_often.wait(0.2)
+    assert caller.settled == [1, 1]
+    caller.close()
