@@ -50,7 +50,7 @@ from failsoft.worker.supervision.maintenance import (
     maintenance_thread,
 )
 from failsoft.worker.supervision.namespace_guard import EVERY, NamespaceGuard
-from failsoft.worker.wiring import KEEPERS, App, build, engine_config, modules_of_children
+from failsoft.worker.wiring import KEEPERS, App, build, modules_of_children
 
 logger: logging.Logger = logging.getLogger("failsoft.worker")
 

@@ -38,7 +38,6 @@ __all__ = [
     "build",
     "death_notices",
     "dispatcher_from_environment",
-    "engine_config",
     "modules_of_children",
     "open_database",
     "open_ledger",

@@ -8,7 +8,14 @@ from typing import Any
 from redis.exceptions import NoPermissionError, RedisError
 
 from failsoft.job_engine.ports.engine import EngineHealth, probed_twice
-from failsoft.job_engine.values.findings import Finding, failure, fine, unreachable, warning
+from failsoft.job_engine.values.findings import (
+    Finding,
+    failure,
+    failure_if,
+    fine,
+    unreachable,
+    warning,
+)
 from failsoft.job_engine.values.redaction import redacted_url
 from failsoft.queue.client import shared_client
 

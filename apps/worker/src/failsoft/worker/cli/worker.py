@@ -100,14 +100,10 @@ def _serve(engine: str, queues: tuple[str, ...], slots: str | None, *, as_json: 
         # The processes of the queues read it there.
         os.environ["FAILSOFT_SLOTS"] = slots
     settings = _settings()
-    engines = _enabled(settings) if engine == ALL else (engine,)
+    engines = settings.offered_engines if engine == ALL else (engine,)
     expect_engine(settings, *engines)
     posts = [(each, queue) for each in engines for queue in preflight(settings, queues)]
     _supervise(settings, posts, as_json=as_json)
-
-
-def _enabled(settings: Settings) -> tuple[str, ...]:
-    return tuple(name for name in settings.engine_names if name not in settings.disabled)
 
 
 def _supervise(settings: Settings, posts: Sequence[tuple[str, ...]], *, as_json: bool) -> None:

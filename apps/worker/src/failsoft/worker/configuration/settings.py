@@ -286,8 +286,8 @@ class Settings(BaseSettings):
 
     @property
     def offered_engines(self) -> tuple[str, ...]:
-        """Return the engines that get offers, in order of preference: without RQ if disabled."""
-        return tuple(name for name in self.engines if self.use_rq or name != "rq")
+        """Return the engines that get offers, in order of preference."""
+        return tuple(name for name in self.engine_names if name not in self.disabled)
 
 
 def load_settings(**given: Any) -> Settings:

@@ -65,7 +65,7 @@ class DevSession:
         self._environment = {**os.environ, **grace, **environment}
         self._ledger_url = environment.get("FAILSOFT_LEDGER_URL", settings.ledger_url)
         self._deaths = death_notices(settings.model_copy(update={"ledger_url": self._ledger_url}))
-        self._engines = [n for n in settings.engine_names if n not in settings.disabled]
+        self._engines = settings.offered_engines
         self._queues = queues
         self._watcher = CodeWatcher(watch, self._code_changed) if watch else None
         self._ready: Ready | None = ready

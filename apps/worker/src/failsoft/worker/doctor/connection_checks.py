@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from sqlalchemy import text
 
 from failsoft.job_engine.records.job import WorkerRecord
-from failsoft.job_engine.values.findings import Finding, fine, warning
+from failsoft.job_engine.values.findings import Finding, warning_if
 from failsoft.ledger import Database
 from failsoft.ledger.database.pool import SPARE
 from failsoft.worker.configuration.settings import Settings

@@ -11,7 +11,14 @@ from sqlalchemy import select
 from failsoft.job_engine.policies.queue import declared_queues
 from failsoft.job_engine.records.manual_retry import MOST, DeadLetters
 from failsoft.job_engine.records.states import TERMINAL, JobState
-from failsoft.job_engine.values.findings import Finding, failure, fine, warning
+from failsoft.job_engine.values.findings import (
+    Finding,
+    failure,
+    failure_if,
+    fine,
+    warning,
+    warning_if,
+)
 from failsoft.job_engine.values.redaction import redacted_url
 from failsoft.ledger import Database, SqlLedger, check
 from failsoft.ledger.database.timestamps import now_us

@@ -26,7 +26,6 @@ from failsoft.queue.embedded_valkey import dev_server
 from failsoft.queue.redis_checks import server_of
 
 
-
 class DramatiqPlugin(EnginePlugin[DramatiqSettings]):
     """Dramatiq on RabbitMQ, Redis or Valkey."""
 

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from dramatiq.brokers.rabbitmq import _RabbitmqConsumer, _RabbitmqMessage
-from dramatiq.errors import ConnectionClosed
 from pika import frame
 from pika.channel import ContentFrameAssembler
 from pika.exceptions import AMQPChannelError, AMQPConnectionError
 
+from dramatiq.brokers.rabbitmq import _RabbitmqConsumer, _RabbitmqMessage
+from dramatiq.errors import ConnectionClosed
 from failsoft.engines.dramatiq.amqp_errors import QUEUE_MISSING
 from failsoft.engines.dramatiq.messages import MAX_ENVELOPE_BYTES, Envelope
 from failsoft.job_engine.crash_points import reached

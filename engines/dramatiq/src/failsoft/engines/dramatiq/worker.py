@@ -9,7 +9,6 @@ from datetime import timedelta
 
 import dramatiq
 from dramatiq.worker import Worker
-
 from failsoft.engine_api import EngineUnavailableError, Link, WorkerPost
 from failsoft.engines.dramatiq.adapter import SafeBroker
 from failsoft.engines.dramatiq.messages import ACTOR
@@ -32,9 +31,7 @@ class ThreadWorker:
         link: Notified by the broker's inbox whether the broker answers.
     """
 
-    def __init__(
-        self, broker: SafeBroker, queue_name: str, post: WorkerPost, link: Link
-    ) -> None:
+    def __init__(self, broker: SafeBroker, queue_name: str, post: WorkerPost, link: Link) -> None:
         self._link = link
         self._grace_ms = int((post.grace + MARGIN).total_seconds() * 1000)
 

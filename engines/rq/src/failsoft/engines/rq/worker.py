@@ -17,14 +17,12 @@ from typing import Any, cast
 from redis import Redis
 from redis.exceptions import RedisError
 
-from failsoft.dispatcher.plugins.link import Link
+from failsoft.engine_api import Link, MessageRejectedError, WorkerPost
 from failsoft.engines.rq.registries import RegistryWriter, StoppedByCommandError
-from failsoft.job_engine.crash_points import CRASH_POINTS
-from failsoft.job_engine.errors import MessageRejectedError
+from failsoft.job_engine.crash_points import reached
 from failsoft.queue import SafeJob
 from failsoft.queue.bounded_replies import ReplyTooLargeError
 from failsoft.queue.cluster import cluster_error, is_of_a_cluster
-from failsoft.queue.safe_job import Processor
 from rq import Queue
 from rq.exceptions import DequeueTimeout
 from rq.executions import Execution
@@ -34,12 +32,6 @@ from rq.suspension import is_suspended
 from rq.timeouts import BaseDeathPenalty
 from rq.worker import WorkerStatus
 
-from failsoft.engine_api import Link, MessageRejectedError, WorkerPost
-from failsoft.engines.rq.registries import RegistryWriter, StoppedByCommandError
-from failsoft.job_engine.crash_points import reached
-from failsoft.queue import SafeJob
-from failsoft.queue.bounded_replies import ReplyTooLargeError
-from failsoft.queue.cluster import cluster_error, is_of_a_cluster
 logger: logging.Logger = logging.getLogger("failsoft.worker")
 
 #: How long one read of the queue blocks, in seconds.
