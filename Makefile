@@ -18,10 +18,10 @@ export UV_SYSTEM_CERTS := 1
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo evidence test test-long test-cluster chaos sabotage bench-outages bench-steps bench-upgrade model-spin check format bench clean
+.PHONY: help setup demo evidence test test-long test-dependencies test-cluster chaos sabotage bench-outages bench-steps bench-upgrade model-spin check format bench clean
 
 help:  ## List the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(UV):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -50,6 +50,10 @@ test-long: setup  ## Run the long ones: 2,000 seeds, every engine on every ledge
 	@if $(RUN) python -m tests.servers.network; then $(MAKE) test-cluster; \
 		else echo "test-long: left out make test-cluster, for want of what stands above"; fi
 
+test-dependencies: setup  ## Run tests with the oldest and the newest dependencies (PYTHONS="3.11 3.13" ARGS=)
+	@tests/servers/install rabbitmq
+	@WORKERS=$(WORKERS) tests/dependencies/run $(ARGS)
+
 test-cluster: setup  ## Fail a PostgreSQL cluster over, under load: Patroni and etcd, each on a host (root)
 	@$(RUN) python -m tests.servers.network
 	@tests/servers/install cluster
@@ -72,7 +76,7 @@ check: setup  ## Formatting, lint, import contracts, citations, types and whethe
 	@$(RUN) lint-imports
 	@$(RUN) python -m tests.docs.citations
 	@$(RUN) python -m tests.docs.names
-	@$(RUN) mypy $(foreach p,job_engine testing queue ledger dispatcher engine_api engines.rq engines.dramatiq worker,-p failsoft.$(p))
+	@$(RUN) mypy $(foreach p,job_engine testing queue ledger dispatcher api engine_api engines.rq engines.dramatiq worker,-p failsoft.$(p))
 	@$(RUN) pyright
 	@$(RUN) python -m tests.typing.verify
 

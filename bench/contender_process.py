@@ -1,4 +1,4 @@
-"""A contender in a process of its own, where nobody else's threads run.
+"""A contender in a process of its own, with no other threads.
 
     python -m bench.contender_process MODULE URL
 
@@ -39,7 +39,7 @@ class Apart:
 
 
 def main(module: str, url: str) -> None:
-    """Run jobs until nobody asks for one."""
+    """Run jobs until none is requested."""
     contender = import_module(module).InProcess(url)
     for line in sys.stdin:
         started = time.perf_counter()

@@ -89,15 +89,15 @@ def run(arguments: argparse.Namespace, folder: Path, stack: ExitStack) -> None:
     rabbitmq = RabbitMQ(folder)
     rabbitmq.start()
     stack.callback(rabbitmq.stop)
-    road = stack.enter_context(TcpProxy(valkey.port))
+    proxy = stack.enter_context(TcpProxy(valkey.port))
     settings = our_settings(
-        folder, f"redis://127.0.0.1:{road.port}/0", rabbitmq.url, arguments.budget
+        folder, f"redis://127.0.0.1:{proxy.port}/0", rabbitmq.url, arguments.budget
     )
     console = Console(stderr=arguments.json)
     limit = arguments.budget * 1000 + MARGIN_MS
     table = Table("outage", "", "p50 ms", "p99 ms", "max ms", "", title=f"p99 <= {limit:.0f} ms")
     found: list[dict[str, Any]] = []
-    for outage in [each for each in outages(road, rabbitmq) if arguments.only in each.name]:
+    for outage in [each for each in outages(proxy, rabbitmq) if arguments.only in each.name]:
         with begun(outage):
             for which, times in measured(settings, outage, arguments.count, console):
                 row = {"outage": outage.name, "which": which, **figures(times, limit)}
@@ -120,16 +120,16 @@ def our_settings(folder: Path, redis_url: str, amqp_url: str, budget: float) -> 
     )
 
 
-def outages(road: TcpProxy, rabbitmq: RabbitMQ) -> Iterator[Outage]:
+def outages(proxy: TcpProxy, rabbitmq: RabbitMQ) -> Iterator[Outage]:
     """Return what is measured."""
 
     def fall_silent() -> None:
-        road.half_open()
-        road.blackhole()
+        proxy.half_open()
+        proxy.blackhole()
 
     from_rq, from_dramatiq = ("rq", "dramatiq"), ("dramatiq", "rq")
-    yield Outage("F06 Redis is down", road.refuse, road.heal, from_rq)
-    yield Outage("F07 Redis is silent", fall_silent, road.heal, from_rq)
+    yield Outage("F06 Redis is down", proxy.refuse, proxy.heal, from_rq)
+    yield Outage("F07 Redis is silent", fall_silent, proxy.heal, from_rq)
     yield Outage(
         "F11 RabbitMQ has an alarm",
         lambda: rabbitmq.memory_alarm(on=True),
@@ -174,7 +174,7 @@ def tracked(count: int, title: str, console: Console) -> Iterator[int]:
 
 
 def quiet(event: object) -> None:
-    """Tell nobody."""
+    """Report nothing."""
 
 
 def timed(dispatcher: Dispatcher, outage: Outage, number: int) -> float:

@@ -1,4 +1,4 @@
-"""Real servers on private ports, each started when a test first asks for it."""
+"""Real servers on private ports, each started when a test first uses it."""
 
 import os
 import signal
@@ -15,8 +15,8 @@ import psutil
 import pytest
 
 from tests import environment
-from tests.deployments.shared import House
-from tests.servers.fork_server import Zygote
+from tests.deployments.shared import EngineDeployment
+from tests.servers.fork_server import COMMAND_LINE, WORKER, ForkServer
 from tests.servers.postgresql.pgbouncer import PgBouncer
 from tests.servers.postgresql.postgres import Postgres
 from tests.servers.postgresql.postgres_pair import PostgresPair
@@ -56,7 +56,7 @@ def nothing_left_running() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMQ]:
-    """One node for the session; it is whole again after each test that asks for it."""
+    """One node for the session; it is whole again after each test that uses it."""
     yield from _serving(RabbitMQ(tmp_path_factory.mktemp("rabbitmq")))
 
 
@@ -142,16 +142,23 @@ def ledger_url(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="session")
-def zygote() -> Iterator[Zygote]:
+def fork_server() -> Iterator[ForkServer]:
     """Forks the workers of a session."""
-    with Zygote() as zygote:
-        yield zygote
+    with ForkServer(*WORKER) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def command_server() -> Iterator[ForkServer]:
+    """Forks the commands of a session."""
+    with ForkServer(*COMMAND_LINE) as started:
+        yield started
 
 
 @pytest.fixture
-def processes(tmp_path: Path, zygote: Zygote) -> Iterator[Processes]:
+def processes(tmp_path: Path, fork_server: ForkServer) -> Iterator[Processes]:
     """Starts processes that end with the test."""
-    started = Processes(tmp_path, zygote)
+    started = Processes(tmp_path, fork_server)
     yield started
     started.end()
 
@@ -224,7 +231,7 @@ def _logs(item: pytest.Item) -> Iterator[Path]:
     for value in _fixtures(item):
         if isinstance(value, Server | Valkey):
             yield value.log
-        processes = value.processes if isinstance(value, House) else value
+        processes = value.processes if isinstance(value, EngineDeployment) else value
         if isinstance(processes, Processes):
             yield from (each.log for each in processes.started)
 

@@ -54,7 +54,7 @@ def main(
 
 
 def has_passed(summary: Path) -> bool:
-    """Tell whether a run has left its summary, and kept every promise."""
+    """Return whether a run has left its summary, and kept every promise."""
     return summary.exists() and bool(json.loads(summary.read_text())["passed"])
 
 
@@ -79,8 +79,8 @@ def show(report: Report, console: Console) -> None:
     console.print(report.features)
     console.print(report.as_json()["nemeses"])
     for violation in report.violations:
-        told = f"{violation.job_id} {violation.rule}: {violation.found}"
-        console.print(f"[red]{violation.invariant}[/red] {told}", highlight=False)
+        text = f"{violation.job_id} {violation.rule}: {violation.found}"
+        console.print(f"[red]{violation.invariant}[/red] {text}", highlight=False)
     for shortcoming in report.shortcomings:
         console.print(f"[yellow]{shortcoming}[/yellow]", highlight=False)
     if report.passed:

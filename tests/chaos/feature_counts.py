@@ -19,10 +19,10 @@ from tests.chaos.workload.definitions import (
     one_each,
     two_at_once,
 )
-from tests.chaos.workload.effect_log import Line
 from tests.chaos.workload.handlers import CANCELLED, FAILED, INVOKED, NOTHING, SLEEP, WAITS
 from tests.chaos.workload.operations import OK, UNIQUE
 from tests.chaos.workload.requests import Many, Within
+from tests.deployments.effect_log import Line
 
 Met = Callable[[Case], bool]
 #: The name of an operation of a process that `system/preforking_dispatcher.py` forked.
@@ -32,16 +32,16 @@ FORKED = re.compile(r"-\d+f\d+-\d+_")
 IN_SUCCESSES: Mapping[str, Met] = {
     "attempts tried again": lambda case: case.history.job.errors > 0,
     "sleeps": lambda case: case.step(SLEEP, StepKind.SLEEP) is not None,
-    "`once` steps": lambda case: bool(case.deed.once_at),
-    "`tx` steps": lambda case: bool(case.deed.tx_at),
-    "steps side by side": lambda case: bool(case.deed.beside[0]),
+    "`once` steps": lambda case: bool(case.script.once_at),
+    "`tx` steps": lambda case: bool(case.script.tx_at),
+    "steps side by side": lambda case: bool(case.script.beside[0]),
     "async handlers": lambda case: case.name == in_loop.name,
     "events received": lambda case: any(line.met != NOTHING for line in _waits(case)),
     "events waited for in vain": lambda case: any(line.met == NOTHING for line in _waits(case)),
     "jobs invoked": lambda case: _child(case).isdecimal(),
     "jobs invoked in vain": lambda case: _child(case) in (FAILED, CANCELLED),
-    "links of chains": lambda case: bool(case.deed.flow) and case.deed.before is not None,
-    "groups completed": lambda case: case.deed.group is not None,
+    "links of chains": lambda case: bool(case.script.flow) and case.script.before is not None,
+    "groups completed": lambda case: case.script.group is not None,
     "failures told": lambda case: case.name == hook.name,
     "ticks, none left out": lambda case: case.name == every_tick.name,
     "ticks without overlap": lambda case: case.name == no_overlap.name,
@@ -50,16 +50,16 @@ IN_SUCCESSES: Mapping[str, Met] = {
     "limited at once": lambda case: case.name == two_at_once.name,
     "limited in a period": lambda case: case.name == in_measure.name,
     "waited for their turn": waited_for_its_turn,
-    "delayed": lambda case: bool(case.deed.delay),
-    "begun before they expired": lambda case: bool(case.deed.expires_in),
-    "priorities": lambda case: bool(case.deed.priority),
+    "delayed": lambda case: bool(case.script.delay),
+    "begun before they expired": lambda case: bool(case.script.expires_in),
+    "priorities": lambda case: bool(case.script.priority),
 }
 #: What the other cases are counted for.
 IN_OTHER_ENDS: Mapping[str, Met] = {
     "expired": has_expired,
     "cancelled": lambda case: case.state is JobState.CANCELLED,
     "cancelled with what they waited for": lambda case: (
-        bool(case.deed.flow) and case.state is JobState.CANCELLED
+        bool(case.script.flow) and case.state is JobState.CANCELLED
     ),
 }
 
@@ -74,7 +74,7 @@ def met(evidence: Evidence) -> dict[str, int]:
 
 
 def never_met(counts: Mapping[str, int]) -> list[str]:
-    """Tell of the features that nothing met."""
+    """Report the features that nothing met."""
     return [f"never met: {name}" for name, count in counts.items() if not count]
 
 

@@ -1,4 +1,4 @@
-"""What a run is told."""
+"""What a run is given."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -45,5 +45,5 @@ class Plan:
 
     @property
     def expects_everything(self) -> bool:
-        """Tell whether every deck is dealt, and every feature is met, at least once."""
+        """Return whether every deck is dealt, and every feature is met, at least once."""
         return self.faults >= 5 * 60

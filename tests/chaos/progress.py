@@ -1,4 +1,4 @@
-"""What a run tells people while it goes on."""
+"""What a run reports while it goes on."""
 
 from time import monotonic
 

@@ -14,7 +14,7 @@ from tests.chaos.history.timeline import TICK
 from tests.chaos.plan import Plan
 from tests.chaos.promises import charges
 
-#: How many violations are told in full.
+#: How many violations are shown in full.
 TOLD = 50
 COUNTED = ("message.refused", "message.rejected", "job.fenced", "engine.failed_over")
 
@@ -67,7 +67,7 @@ class Report:
             "boots": self.boots,
             "last": self.last,
             "violations": len(self.violations),
-            "violated": [_told(each) for each in self.violations[:TOLD]],
+            "violated": [_counts(each) for each in self.violations[:TOLD]],
             "shortcomings": list(self.shortcomings),
             "replay": self.replay,
         }
@@ -82,7 +82,7 @@ def count(evidence: Evidence, logs: Iterable[Path]) -> dict[str, int]:
     cases = evidence.cases.values()
     states = Counter(str(case.history.job.state) for case in cases)
     outcomes = Counter(f"requests {each.outcome}" for each in evidence.operations)
-    told = Counter(kind for log in logs for kind in _kinds(log))
+    counts = Counter(kind for log in logs for kind in _kinds(log))
     return {
         "jobs": len(cases),
         **states,
@@ -96,24 +96,24 @@ def count(evidence: Evidence, logs: Iterable[Path]) -> dict[str, int]:
         "crashes unexplained": sum(charges.unexplained(evidence, case) for case in cases),
         "stalls of the machine": sum(each.kind == charges.STALL for each in evidence.strikes),
         "hand-offs": sum(case.history.job.handoffs for case in cases),
-        "stale messages refused": told["message.refused"],
-        "messages rejected": told["message.rejected"],
-        "attempts fenced": told["job.fenced"],
-        "failovers": told["engine.failed_over"],
+        "stale messages refused": counts["message.refused"],
+        "messages rejected": counts["message.rejected"],
+        "attempts fenced": counts["job.fenced"],
+        "failovers": counts["engine.failed_over"],
         "events": sum(len(case.history.events) for case in cases),
     }
 
 
 def last_to_end(evidence: Evidence, healed: int) -> Mapping[str, Any]:
-    """Tell what the job that ended last was waiting for."""
+    """Return what the job that ended last was waiting for."""
     cases = evidence.cases.values()
     ended = [case for case in cases if case.history.job.finished_at is not None]
     last = max(ended, key=lambda case: case.at(case.history.job.finished_at), default=None)
     if last is None:
         return {}
     seconds = {(each.opens - healed) / 1e6: each.event for each in last.moments}
-    told = [f"{at:+.1f} s {e.kind} {e.detail} by {e.actor}" for at, e in seconds.items()]
-    return {"job": last.job_id, "deed": last.deed.model_dump(), "events since the heal": told}
+    events = [f"{at:+.1f} s {e.kind} {e.detail} by {e.actor}" for at, e in seconds.items()]
+    return {"job": last.job_id, "script": last.script.model_dump(), "events since the heal": events}
 
 
 def _repeated(case: Case) -> int:
@@ -121,7 +121,7 @@ def _repeated(case: Case) -> int:
 
 
 def _once(case: Case) -> int:
-    return sum(1 for line in case.begun if line.step == case.deed.in_doubt)
+    return sum(1 for line in case.begun if line.step == case.script.in_doubt)
 
 
 def _late(case: Case) -> int:
@@ -138,7 +138,7 @@ def _kinds(log: Path) -> Iterable[str]:
                 yield from [kind] * (int(stands[1]) if stands else 1)
 
 
-def _told(violation: Violation) -> dict[str, Any]:
+def _counts(violation: Violation) -> dict[str, Any]:
     events = [
         f"{each.n} {each.at} {each.kind} {each.state} {each.epoch} {each.actor} {each.detail}"
         for each in violation.events

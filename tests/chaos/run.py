@@ -13,16 +13,16 @@ from failsoft.job_engine.invariants import history_of
 from failsoft.job_engine.records.states import JobState
 from failsoft.ledger import SqlLedger
 from failsoft.ledger.verify import verify
-from tests.chaos.faults.clock import OfClock
-from tests.chaos.faults.commands import OfCommands
-from tests.chaos.faults.ledger import of_ledger
-from tests.chaos.faults.links import OfLinks
+from tests.chaos.faults.clock import ClockFaults
+from tests.chaos.faults.commands import CommandsFaults
+from tests.chaos.faults.ledger import ledger_faults
+from tests.chaos.faults.links import LinksFaults
 from tests.chaos.faults.nemesis import Nemesis
-from tests.chaos.faults.other_programs import OfStrangers
-from tests.chaos.faults.processes import OfProcesses
-from tests.chaos.faults.rabbitmq import OfRabbitMQ
+from tests.chaos.faults.other_programs import OtherPrograms
+from tests.chaos.faults.processes import ProcessesFaults
+from tests.chaos.faults.rabbitmq import RabbitMQFaults
 from tests.chaos.faults.schedule import Journal, lanes
-from tests.chaos.faults.valkey import OfValkey
+from tests.chaos.faults.valkey import ValkeyFaults
 from tests.chaos.feature_counts import met, never_met
 from tests.chaos.history.evidence import Evidence, gather
 from tests.chaos.history.timeline import Timeline
@@ -32,13 +32,13 @@ from tests.chaos.promises.checks import vacuous, violations
 from tests.chaos.promises.requests import healthy_again
 from tests.chaos.report import Report, count, last_to_end
 from tests.chaos.stalls import Stalls
-from tests.chaos.system.servers import Surroundings
+from tests.chaos.system.servers import Servers
 from tests.chaos.system.topology import Topology
 from tests.chaos.workload.app_transactions import orders_in
 from tests.chaos.workload.business_table import effects_in
 from tests.chaos.workload.definitions import SCHEDULED
-from tests.chaos.workload.effect_log import now, read
 from tests.chaos.workload.operations import BROKEN, operations
+from tests.deployments.effect_log import EffectLog, now
 from tests.servers.processes import PATIENCE
 
 T = TypeVar("T")
@@ -72,15 +72,15 @@ class Run:
 
     def __call__(self) -> Report:
         """Run to the end; whatever happens, nothing is left running."""
-        surroundings = Surroundings(self.folder, self.plan.ledger)
+        servers = Servers(self.folder, self.plan.ledger)
         try:
             self.progress.phase("servers start")
-            surroundings.start()
-            topology = Topology(surroundings, self.plan.seed, self.plan.rate)
+            servers.start()
+            topology = Topology(servers, self.plan.seed, self.plan.rate)
             with topology, self.stalls:
                 return self._perform(topology)
         finally:
-            surroundings.stop()
+            servers.stop()
 
     def _perform(self, topology: Topology) -> Report:
         self.progress.phase("processes start, and load begins")
@@ -95,7 +95,7 @@ class Run:
         self._timed("tail", lambda: _within(PATIENCE, lambda: _is_healthy(topology, healed)))
         topology.retire_dispatchers()
         self.progress.phase("drain")
-        ledger = SqlLedger(topology.surroundings.database)
+        ledger = SqlLedger(topology.servers.database)
         for schedule in SCHEDULED:
             ledger.pause_schedule(schedule)
         self._timed("drain", lambda: drain(ledger, self.plan.drain))
@@ -127,7 +127,7 @@ class Run:
         nemeses: Sequence[Nemesis],
         healed: int,
     ) -> Report:
-        database = topology.surroundings.database
+        database = topology.servers.database
         evidence = self._timed("gather", lambda: self._gather(topology, journal))
         found = [*chain.from_iterable(each.violations for each in verify(database))]
         found += violations(evidence, healed)
@@ -160,7 +160,7 @@ class Run:
             _gather(topology),
             strikes=[*journal.fired, *self.stalls.found],
             workers=topology.worker_names(),
-            orders=orders_in(topology.surroundings.database),
+            orders=orders_in(topology.servers.database),
         )
 
     def _timed(self, what: str, do: Callable[[], T]) -> T:
@@ -173,31 +173,31 @@ class Run:
 
 def all_nemeses(topology: Topology) -> list[Nemesis]:
     """Every misfortune that this topology can have."""
-    surroundings = topology.surroundings
+    servers = topology.servers
     return [
-        *OfProcesses(topology).all(),
-        *OfLinks(topology).all(),
-        *OfValkey(surroundings.valkey).all(),
-        *OfRabbitMQ(surroundings.rabbitmq).all(),
-        *of_ledger(surroundings),
-        *OfClock(surroundings.clock).all(),
-        *OfStrangers(topology).all(),
-        *OfCommands(topology).all(),
+        *ProcessesFaults(topology).all(),
+        *LinksFaults(topology).all(),
+        *ValkeyFaults(servers.valkey).all(),
+        *RabbitMQFaults(servers.rabbitmq).all(),
+        *ledger_faults(servers),
+        *ClockFaults(servers.clock).all(),
+        *OtherPrograms(topology).all(),
+        *CommandsFaults(topology).all(),
     ]
 
 
 def _gather(topology: Topology) -> Evidence:
-    ledger = SqlLedger(topology.surroundings.database)
+    ledger = SqlLedger(topology.servers.database)
     histories = [history_of(ledger, job.id) for job in ledger.list_jobs(limit=ALL)]
     asked = operations(path for path in topology.operation_logs if path.exists())
     offset = time.time_ns() // 1000 - now()
-    clock = topology.surroundings.clock
+    clock = topology.servers.clock
     leaps = clock.leaps if clock is not None else ()
     return gather(
         histories,
         asked,
-        read(topology.witness),
-        effects=effects_in(topology.surroundings.database),
+        EffectLog(topology.effect_log).lines(),
+        effects=effects_in(topology.servers.database),
         schedules=ledger.schedules()[1],
         freezes=topology.freezes,
         time=Timeline(offset, leaps),

@@ -5,8 +5,8 @@ from typing import Self
 
 from tests.chaos.faults.schedule import Fired
 from tests.chaos.promises.charges import STALL
-from tests.chaos.workload.effect_log import now
 from tests.chaos.workload.queues import LEASE
+from tests.deployments.effect_log import now
 
 #: How often it looks, and how late a look must be to count, in seconds.
 PAUSE = 0.05

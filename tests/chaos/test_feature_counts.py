@@ -1,25 +1,25 @@
-"""What a run met is counted by what its jobs did, and what none did is told."""
+"""What a run met is counted by what its jobs did, and what none did is reported."""
 
 from failsoft.job_engine.records.states import JobState
-from tests.chaos.check_tests.job_histories import Story, told
+from tests.chaos.check_tests.job_histories import Story, evidence_of
 from tests.chaos.feature_counts import IN_OTHER_ENDS, IN_SUCCESSES, met, never_met
 from tests.chaos.plan import Plan
 from tests.chaos.workload.definitions import in_loop
-from tests.chaos.workload.script import Deed
+from tests.chaos.workload.script import Script
 
 
 def test_only_what_ended_well_is_counted() -> None:
-    in_transaction = Deed(label="tx", tx_at=1)
+    in_transaction = Script(label="tx", tx_at=1)
     good = Story("good", in_transaction, in_loop.name)
     failed = Story("failed", in_transaction, in_loop.name).ends(JobState.FAILED)
 
-    counts = met(told(good, failed))
+    counts = met(evidence_of(good, failed))
 
     assert (counts["`tx` steps"], counts["async handlers"], counts["cancelled"]) == (1, 1, 0)
     assert counts.keys() >= {*IN_SUCCESSES, *IN_OTHER_ENDS}
 
 
-def test_what_nothing_met_is_told() -> None:
+def test_what_nothing_met_is_reported() -> None:
     assert never_met({"sleeps": 0, "`tx` steps": 3}) == ["never met: sleeps"]
 
 

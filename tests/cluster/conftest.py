@@ -1,4 +1,4 @@
-"""The stage of the acceptance tests on a PostgreSQL cluster that fails over by itself."""
+"""The deployment of the acceptance tests on a PostgreSQL cluster that fails over by itself."""
 
 import uuid
 from collections.abc import Iterator

@@ -12,7 +12,7 @@ from pathlib import Path
 from failsoft.dispatcher import JobHandle
 from failsoft.job_engine import JobState
 from failsoft.job_engine.errors import JobNotFoundError
-from tests.deployments.deployment import Stage
+from tests.deployments.deployment import Deployment
 from tests.deployments.promises import (
     assert_finished_steps_stayed_finished,
     assert_one_authority,
@@ -66,33 +66,33 @@ class Outcome:
             file.write_text(json.dumps(figures, indent=2) + "\n")
 
 
-def forget_lost(stage: Stage, load: Load) -> list[tuple[float, JobHandle[int]]]:
-    """Return the accepted jobs that the ledger does not have; the stage waits for the others."""
-    lost = [each for each in load.accepted if not _is_there(stage, each[1].id)]
+def forget_lost(deployment: Deployment, load: Load) -> list[tuple[float, JobHandle[int]]]:
+    """Return the accepted jobs that the ledger does not have; the others are adopted."""
+    lost = [each for each in load.accepted if not _is_there(deployment, each[1].id)]
     gone = {handle.id for _, handle in lost}
-    stage.handles[:] = [handle for handle in stage.handles if handle.id not in gone]
+    deployment.handles[:] = [handle for handle in deployment.handles if handle.id not in gone]
     return lost
 
 
-def assert_kept(stage: Stage, may_repeat: Collection[str] = ()) -> None:
+def assert_kept(deployment: Deployment, may_repeat: Collection[str] = ()) -> None:
     """Every job succeeded, once, under one authority; finished steps stayed finished.
 
     Args:
-        stage: Where all jobs have ended.
+        deployment: Where all jobs have ended.
         may_repeat: The jobs of which the ledger has lost what it had recorded.
     """
-    for handle in stage.handles:
+    for handle in deployment.handles:
         assert handle.job().state is JobState.SUCCEEDED, handle.job()
-        assert_one_outcome(stage, handle)
+        assert_one_outcome(deployment, handle)
         if handle.id not in may_repeat:
-            assert_one_authority(stage, handle)
-            assert_finished_steps_stayed_finished(stage, handle)
+            assert_one_authority(deployment, handle)
+            assert_finished_steps_stayed_finished(deployment, handle)
 
 
-def at_work(stage: Stage, since: float, until: float) -> set[str]:
+def at_work(deployment: Deployment, since: float, until: float) -> set[str]:
     """The jobs of which a step began or ended in a stretch of time."""
-    lines = stage.witness.lines()
-    return {line.job_id for line in lines if since <= line.at * MICROSECOND <= until}
+    lines = deployment.effect_log.lines()
+    return {line.job_id for line in lines if since <= line.wall * MICROSECOND <= until}
 
 
 def outcome(
@@ -107,10 +107,10 @@ def outcome(
         served_again: When there was a primary that takes writes, in seconds since the epoch.
         synchronous: Whether commits waited for a replica.
     """
-    stage = load.stage
+    deployment = load.deployment
     accepted = [at for at, _ in load.accepted]
-    begun = [line.at * MICROSECOND for line in stage.witness.begun()]
-    times = Counter((line.job_id, line.step) for line in stage.witness.begun())
+    begun = [line.wall * MICROSECOND for line in deployment.effect_log.begun()]
+    times = Counter((line.job_id, line.step) for line in deployment.effect_log.begun())
     return Outcome(
         misfortune,
         synchronous,
@@ -118,7 +118,7 @@ def outcome(
         len(load.refused),
         lost,
         sum(count > 1 for count in times.values()),
-        len(charged(stage)),
+        len(charged(deployment)),
         _longest_pause(accepted),
         _longest_pause(begun),
         _went_on(accepted, served_again),
@@ -126,9 +126,9 @@ def outcome(
     )
 
 
-def _is_there(stage: Stage, job_id: str) -> bool:
+def _is_there(deployment: Deployment, job_id: str) -> bool:
     with suppress(JobNotFoundError):
-        return bool(stage.state(job_id))
+        return bool(deployment.state(job_id))
     return False
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.cluster.outcome import assert_kept, at_work, forget_lost, outcome
-from tests.deployments.deployment import Stage
+from tests.deployments.deployment import Deployment
 from tests.faults.dispatch_load import charged, under_load
 from tests.servers.postgresql.patroni import TTL, PatroniCluster
 from tests.servers.processes import PATIENCE, wait_until
@@ -57,29 +57,29 @@ MISFORTUNES = (switched_over, primary_killed, primary_partitioned, store_partiti
 @pytest.mark.fault("F54")
 @pytest.mark.parametrize("misfortune", MISFORTUNES)
 def test_a_ledger_on_a_cluster_goes_on_by_itself(
-    stage: Stage, cluster: PatroniCluster, misfortune: Callable[[PatroniCluster], None]
+    deployment: Deployment, cluster: PatroniCluster, misfortune: Callable[[PatroniCluster], None]
 ) -> None:
-    stage.wait_for(stage.worker("rq", "threads", FAILSOFT_LEASE=LONG_LEASE))
+    deployment.wait_for(deployment.worker("rq", "threads", FAILSOFT_LEASE=LONG_LEASE))
 
-    with under_load(stage) as load:
+    with under_load(deployment) as load:
         began = time.time()
         misfortune(cluster)
         served_again = time.time()
-    lost = forget_lost(stage, load)
-    stage.wait_for_ends(deadline=3 * PATIENCE)
+    lost = forget_lost(deployment, load)
+    deployment.wait_for_ends(deadline=3 * PATIENCE)
 
     figures = outcome(
         misfortune.__name__, load, len(lost), served_again, synchronous=cluster.synchronous
     )
     figures.write()
     print(figures)  # noqa: T201 - shown where the test fails
-    assert charged(stage) == {}
+    assert charged(deployment) == {}
     assert figures.dispatches_went_on < GOES_ON
     assert figures.steps_went_on < GOES_ON
     if cluster.synchronous:
         assert (figures.lost, figures.doubled) == (0, 0)
-        assert_kept(stage)
+        assert_kept(deployment)
     else:
         # What an asynchronous replica had not received is lost, and nothing that is older.
         assert all(accepted_at >= began - BEHIND for accepted_at, _ in lost)
-        assert_kept(stage, may_repeat=at_work(stage, began - BEHIND, served_again))
+        assert_kept(deployment, may_repeat=at_work(deployment, began - BEHIND, served_again))

@@ -136,7 +136,7 @@ def test_a_connection_that_is_lost_half_way_leaves_all_uncertain(
         offering.offer(10)
 
     if direction is Direction.TO_CLIENT:
-        # The server has the first at least, and nobody was told.
+        # The server has the first at least, and no caller was answered.
         backlog = make(valkey.port).backlog
         wait_until(lambda: (backlog() or 0) > 1, PATIENCE, "an offer is stored")
 

@@ -1,4 +1,4 @@
-"""Envelopes of Dramatiq's that look like ours and come from somebody who writes to its Redis."""
+"""Envelopes of Dramatiq's that look like ours and come from a client that writes to its Redis."""
 
 import json
 from collections.abc import Iterator, Mapping

@@ -97,7 +97,7 @@ class TestPostgresLedger(SqlLedgerSuite):
     def test_many_in_opposite_orders_are_no_deadlock(
         self, ledger: Ledger, deadlocks: Callable[[], int]
     ) -> None:
-        # A deadlock costs a second, and then one of the two is repeated: nobody else notices.
+        # A deadlock costs a second, and then one of the two is repeated: no other notices.
         before = deadlocks()
 
         self.test_many_in_opposite_orders_do_not_wait_for_each_other(ledger)

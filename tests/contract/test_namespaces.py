@@ -1,6 +1,6 @@
 """F48: two programs with namespaces of their own share a Redis, and jobs of theirs have one id.
 
-A tick of a schedule has the same id in every program, so that happens to whoever has two.
+A tick of a schedule has the same id in every program, so that happens where two are used.
 """
 
 from collections.abc import Callable, Iterator
@@ -72,7 +72,7 @@ def test_what_one_takes_back_the_other_keeps(make: Make) -> None:
     assert backlog(shop) == 1
 
 
-def test_each_is_asked_for_its_own(rq: Callable[[str], RqEngine]) -> None:
+def test_each_is_probed_for_its_own(rq: Callable[[str], RqEngine]) -> None:
     shop, staging = rq("shop"), rq("staging")
     shop.offer(message("shop"), DEFAULT, deadline())
     assert staging.holds(message("staging"), DEFAULT, deadline()) is False

@@ -71,7 +71,7 @@ def make(request: pytest.FixtureRequest, dramatiq: Callable[[str, str], Dramatiq
 
 def test_the_first_ledger_has_the_namespace_and_the_second_has_not(make: Make) -> None:
     engine = make("shop")
-    assert owner(engine, OURS, "look") is Owner.NOBODY
+    assert owner(engine, OURS, "look") is Owner.NONE
 
     assert owner(engine, OURS) is Owner.OURS
     assert owner(make("shop"), OURS) is Owner.OURS
@@ -97,7 +97,7 @@ def test_a_ledger_that_took_anothers_place_takes_the_namespace(make: Make) -> No
     assert owner(make("shop"), OURS, "take_over") is Owner.OURS
 
 
-def test_a_queue_called_ledger_is_in_nobodys_way(make: Make) -> None:
+def test_a_queue_called_ledger_is_in_the_way_of_no_other(make: Make) -> None:
     engine, key = make("shop"), SigningKey.generate()
     message = KeyRing(lambda: [key], SystemClock(), "shop").sign("job-1", 1, "any")
     engine.offer(message, QueueProfile("ledger"), deadline())  # type: ignore[attr-defined]

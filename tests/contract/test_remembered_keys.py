@@ -198,7 +198,7 @@ def test_many_find_pruned_jobs_among_new_ones(ledger: Ledger) -> None:
 
 def test_a_chain_is_known_by_its_id_when_some_of_its_jobs_are_gone(ledger: Ledger) -> None:
     then = FollowUps(then=NextJob("chain-1")).text
-    first = new_job(id="chain-0", key_for=HOUR, sequel=then)
+    first = new_job(id="chain-0", key_for=HOUR, follow_ups=then)
     last = new_job(id="chain-1", key_for=HOUR, waits_for="chain-0")
     records, created = ledger.sql.record_chain([first, last], plan())
     assert created

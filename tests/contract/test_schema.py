@@ -1,4 +1,4 @@
-"""The migrations make the tables that the code describes, from nothing and from any revision."""
+"""The migrations make the tables that the code describes, at once and one after the other."""
 
 from collections.abc import Mapping
 from contextlib import closing
@@ -7,16 +7,17 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import text
+from sqlalchemy import Connection, text
+from sqlalchemy.dialects import postgresql
 
-from failsoft.ledger import Database, check
+from failsoft.ledger import Database
 from failsoft.ledger.schema.columns import PREFIX
-from failsoft.ledger.schema.revision import REVISION, REVISIONS
+from failsoft.ledger.schema.revision import REVISIONS
 from failsoft.ledger.schema.tables import metadata
 from failsoft.ledger.upgrade.run import upgrade
 from failsoft.ledger.upgrade.scripts import load
+from tests.integration.upgrades.next_release import ADDITIVE
 
-#: A job as code of the first revision recorded it.
 JOB = text("""
     INSERT INTO failsoft_jobs (id, name, queue, state, payload, payload_sha, created_at)
     VALUES (:id, 'a-job', 'default', 'scheduled', '{}', '', 1)
@@ -74,32 +75,49 @@ def test_after_an_upgrade_nothing_is_missing_and_nothing_too_much(ledger_url: st
         assert differences(database) == []
 
 
-def test_from_the_first_revision_on_the_tables_become_what_they_are_when_made(
+def test_a_ledger_that_was_migrated_release_by_release_is_as_one_that_was_made_at_once(
     ledger_url: str,
 ) -> None:
     with closing(Database(ledger_url)) as database:
-        made = upgrade(database, migrations=load()[:1])
+        upgrade(database, migrations=ADDITIVE[:1])
         database.write(lambda c: c.execute(JOB, [{"id": f"job-{n}"} for n in range(3)]))
-        # One revision after the other, as releases come.
-        for n in range(2, len(REVISIONS) + 1):
-            done = upgrade(database, migrations=load()[:n])
-            assert (done.before, done.revision) == (REVISIONS[n - 2], REVISIONS[n - 1])
-        check(database)
+        for n, migration in enumerate(ADDITIVE[1:], 2):
+            done = upgrade(database, migrations=ADDITIVE[:n])
+            assert (done.before, done.revision) == (migration.before, migration.revision)
         migrated = definitions(database)
-        assert differences(database) == []
-        assert made.revision == REVISIONS[0]
-        database.write(lambda c: [c.execute(text(f"DROP TABLE {name}")) for name in _tables(c)])
+        database.write(_drop_everything)
 
-        fresh = upgrade(database)
+        made = upgrade(database, migrations=ADDITIVE)
 
-        assert (fresh.before, fresh.revision) == (None, REVISION)
+        assert (made.before, made.revision) == (None, "0099")
         assert definitions(database) == migrated
 
 
-def _tables(connection: Any) -> list[str]:
+def _drop_everything(connection: Connection) -> None:
+    connection.execute(text(f"DROP VIEW {PREFIX}colours_of_jobs"))
     # The jobs last: others refer to them.
-    names = [name for name in (*metadata.tables, f"{PREFIX}schema") if name != f"{PREFIX}jobs"]
-    return [*names, f"{PREFIX}jobs"]
+    others = [name for name in metadata.tables if name != f"{PREFIX}jobs"]
+    for name in (*others, f"{PREFIX}schema", f"{PREFIX}colours", f"{PREFIX}jobs"):
+        connection.execute(text(f"DROP TABLE {name}"))
+
+
+def test_on_postgresql_ids_and_keys_sort_by_their_bytes(postgres_url: str) -> None:
+    """Otherwise no index finds ids by their beginning, nor a key by the id it is compared with."""
+    columns = (column for table in metadata.tables.values() for column in table.columns)
+    wanted = {str(each) for each in columns if _collation(each.type) == "C"}
+    found = text("""
+        SELECT table_name || '.' || column_name FROM information_schema.columns
+        WHERE table_schema = 'public' AND collation_name = 'C'
+    """)
+    with closing(Database(postgres_url)) as database:
+        upgrade(database)
+
+        assert set(database.read(lambda c: c.execute(found).scalars().all())) == wanted
+    assert {f"{PREFIX}jobs.id", f"{PREFIX}jobs.idempotency_key", f"{PREFIX}keys.key"} <= wanted
+
+
+def _collation(kind: Any) -> str | None:
+    return getattr(kind.dialect_impl(postgresql.dialect()), "collation", None)
 
 
 def test_every_migration_is_one_that_the_code_names() -> None:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from redis.exceptions import ConnectionError as RedisConnectionError
 from sqlalchemy.exc import OperationalError
 
-from failsoft.job_engine.crash_points import CRASH_POINTS, POINTS
+from failsoft.job_engine.crash_points import HOOKS, POINTS
 from failsoft.job_engine.errors import OfferUncertainError
 from tests.servers.processes import wait_until
 
@@ -76,7 +76,7 @@ ACTIONS: Mapping[str, Callable[[str, Path], None]] = MappingProxyType(
     {"raise": raise_, "reply-lost": reply_lost, "kill": kill, "stop": stop, "hang": hang}
 )
 
-#: A step's body asks nobody, so no reply can be lost.
+#: A step's body makes no call, so no reply can be lost.
 IMPOSSIBLE = frozenset(Cell(f"body.{side}", "reply-lost") for side in ("before", "after"))
 MATRIX = tuple(
     cell
@@ -112,4 +112,4 @@ def arm(folder: Path) -> None:
                 armed.rename(hit)
                 act(point, hit)
 
-    CRASH_POINTS.reached = reached
+    HOOKS.append(reached)

@@ -1,28 +1,27 @@
-"""The stage of the acceptance tests, and a crew of workers that can be replaced quickly."""
+"""The deployment of the acceptance tests, and workers that are replaced quickly."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.crash_points.replaced_workers import CREW_JOBS, Crew
-from tests.deployments.deployment import Stage
+from tests.crash_points.replaced_workers import CRASH_POINT_JOBS, ReplacedWorkers
+from tests.deployments.deployment import Deployment
 from tests.deployments.fixtures import (
     addresses,
+    deployment,
     environment,
     fallback_url,
     gate,
     second_valkey_url,
-    stage,
     upgraded_ledger_url,
 )
 
 __all__ = [
     "addresses",
+    "deployment",
     "fallback_url",
     "gate",
     "second_valkey_url",
-    "stage",
     "upgraded_ledger_url",
 ]
 
@@ -31,13 +30,11 @@ acceptance = environment
 
 @pytest.fixture
 def environment(acceptance: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    acceptance.setenv("FAILSOFT_JOBS", CREW_JOBS)
+    acceptance.setenv("FAILSOFT_JOBS", CRASH_POINT_JOBS)
     acceptance.setenv("FAILSOFT_LEASE", "1s")
     return acceptance
 
 
 @pytest.fixture
-def crew(stage: Stage, tmp_path: Path) -> Iterator[Crew]:
-    crew = Crew(stage, tmp_path / "cells")
-    yield crew
-    crew.end()
+def workers(deployment: Deployment, tmp_path: Path) -> ReplacedWorkers:
+    return ReplacedWorkers(deployment, tmp_path / "cells")

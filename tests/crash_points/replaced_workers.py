@@ -1,38 +1,33 @@
 """The processes of the matrix: workers of both engines that are replaced when they die."""
 
-import json
-from itertools import count
 from pathlib import Path
 
 import psutil
 
 from tests.crash_points.cells import FOLDER, Cell
-from tests.deployments.deployment import JOBS, PATIENCE, Stage
-from tests.servers.processes import is_alive, wait_until
+from tests.deployments.deployment import JOBS, PATIENCE, Deployment
+from tests.servers.processes import Process, wait_until
 
-CREW_JOBS = f"{JOBS},tests.jobs.crash_point_jobs"
+CRASH_POINT_JOBS = f"{JOBS},tests.jobs.crash_point_jobs"
 ENGINES = ("rq", "dramatiq")
 
 
-class Crew:
-    """Workers on the queue `threads`, and whoever else a scenario needs, all of them armed."""
+class ReplacedWorkers:
+    """Workers on the queue `threads`, and what else a scenario starts, with armed crash points."""
 
-    def __init__(self, stage: Stage, folder: Path) -> None:
-        self.stage = stage
+    def __init__(self, deployment: Deployment, folder: Path) -> None:
+        self.deployment = deployment
         self._folder = folder
         folder.mkdir()
-        self._env = {FOLDER: str(folder), "PYTHONUNBUFFERED": "1"}
-        self._numbers = count(1)
-        stage.processes.python("-m", "tests.crash_points.zygote", str(folder), env=self._env)
-        self._workers: dict[str, psutil.Process] = {}
-        self.others: list[psutil.Process] = []
+        self._workers: dict[str, Process] = {}
+        self.others: list[Process] = []
 
-    def staff(self) -> None:
+    def wait_until_live(self) -> None:
         """Wait until there is a live worker of each engine."""
 
         def all_live() -> bool:
             self.replace()
-            return {each.pid for each in self._workers.values()} <= self.stage.live_pids()
+            return {each.pid for each in self._workers.values()} <= self.deployment.live_pids()
 
         wait_until(all_live, PATIENCE, "a live worker of each engine")
 
@@ -40,20 +35,18 @@ class Crew:
         """Start a worker in the place of each that has died."""
         for engine in ENGINES:
             known = self._workers.get(engine)
-            if known is None or not is_alive(known):
-                self._workers[engine] = self._start_worker(engine)
+            if known is None or not known.is_running:
+                self._workers[engine] = self._start("work", engine, "threads")
 
-    def act(self, role: str, *words: str, **env: str) -> None:
-        """Start a process that plays another role; it may have played it by now."""
-        actor = self._start(role, *words, **env)
-        if actor is not None:
-            self.others.append(actor)
+    def start_role(self, role: str, *words: str, **env: str) -> None:
+        """Start a process that plays another role."""
+        self.others.append(self._start(role, *words, **env))
 
     def arm(self, cell: Cell) -> None:
         (self._folder / f"{cell.name}.armed").touch()
 
     def hit_by(self, cell: Cell) -> psutil.Process | None:
-        """Return who had the misfortune; None if nobody had, or nobody survived it."""
+        """Return the process that reached the point; None if none has, or it has ended."""
         found = [int(path.suffix[1:]) for path in self._traces(cell) if path.suffix[1:].isdigit()]
         return process_of(found[0]) if found else None
 
@@ -72,40 +65,17 @@ class Crew:
         if cell.action == "stop" and found is not None:
             found.resume()
 
-    def last_words(self) -> str:
+    def log_tails(self) -> str:
         """Return what the processes that began last have logged, the oldest first."""
-        logs = sorted(self._folder.glob("*.log"), key=lambda log: int(log.name.partition("-")[0]))
-        ends = (f"{log.name}:\n{log.read_text(errors='replace')[-1500:]}" for log in logs[-6:])
-        return "\n".join(ends)
-
-    def end(self) -> None:
-        for each in (*self._workers.values(), *self.others):
-            if is_alive(each):
-                each.resume()
+        started = self.deployment.processes.started[-6:]
+        return "\n".join(f"{each.name}:\n{each.output[-1500:]}" for each in started)
 
     def _traces(self, cell: Cell) -> list[Path]:
         return list(self._folder.glob(f"{cell.name}.*"))
 
-    def _start_worker(self, engine: str) -> psutil.Process:
-        # One that meets its misfortune at once is replaced by another.
-        while (worker := self._start("work", engine, "threads")) is None:
-            pass
-        return worker
-
-    def _start(self, role: str, *words: str, **env: str) -> psutil.Process | None:
-        number = next(self._numbers)
-        log = self._folder / f"{number}-{role}.log"
-        wanted = {"role": role, "words": words, "env": env, "log": str(log)}
-        order = self._folder / f"{number}.order"
-        order.with_suffix(".draft").write_text(json.dumps(wanted))
-        order.with_suffix(".draft").rename(order)
-
-        def taken() -> list[Path]:
-            found = self._folder.glob(f"{number}.*")
-            return [path for path in found if path.suffix[1:].isdigit()]
-
-        (path,) = wait_until(taken, PATIENCE, f"a process for {role} {words}")
-        return process_of(int(path.suffix[1:]))
+    def _start(self, role: str, *words: str, **env: str) -> Process:
+        env = {FOLDER: str(self._folder), "PYTHONUNBUFFERED": "1", **env}
+        return self.deployment.processes.fork("tests.crash_points.roles", role, *words, env=env)
 
 
 def process_of(pid: int) -> psutil.Process | None:

@@ -1,12 +1,13 @@
-"""What a process of the crew may be: a worker, or a program that dispatches or cancels a job."""
+"""What a process of the matrix may be: a worker, or a program that dispatches or cancels a job."""
 
+import sys
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from failsoft.worker import process
 from failsoft.worker.configuration.settings import load_settings
 from failsoft.worker.wiring import build
-from tests.jobs.crash_point_jobs import Act, crossing
+from tests.jobs.crash_point_jobs import Script, crossing
 
 
 def work(engine: str, queue: str) -> None:
@@ -14,12 +15,12 @@ def work(engine: str, queue: str) -> None:
 
 
 def dispatch(job_id: str) -> None:
-    build(load_settings()).dispatcher.dispatch(crossing, Act(steps=2), job_id=job_id)
+    build(load_settings()).dispatcher.dispatch(crossing, Script(steps=2), job_id=job_id)
 
 
 def dispatch_to_rq(job_id: str) -> None:
     build(load_settings()).dispatcher.dispatch(
-        crossing, Act(steps=2), job_id=job_id, engines=("rq",)
+        crossing, Script(steps=2), job_id=job_id, engines=("rq",)
     )
 
 
@@ -30,3 +31,9 @@ def cancel(job_id: str) -> None:
 ROLES: Mapping[str, Callable[..., None]] = MappingProxyType(
     {"work": work, "dispatch": dispatch, "dispatch-to-rq": dispatch_to_rq, "cancel": cancel}
 )
+
+
+def main() -> None:
+    """Play the role that the arguments name, with the crash points of the environment armed."""
+    _, role, *words = sys.argv
+    ROLES[role](*words)

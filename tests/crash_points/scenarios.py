@@ -10,94 +10,98 @@ from failsoft.job_engine import JobState
 from failsoft.job_engine.crash_points import COMMITS, DEEDS
 from failsoft.job_engine.records.job import JobRecord, Ticket, WorkerRecord
 from failsoft.job_engine.records.new_job import NewJob, OfferPlan
-from tests.crash_points.replaced_workers import ENGINES, Crew
-from tests.deployments.deployment import Stage
-from tests.jobs.crash_point_jobs import Act, crossing, waiting
+from tests.crash_points.replaced_workers import ENGINES, ReplacedWorkers
+from tests.deployments.deployment import Deployment
+from tests.jobs.crash_point_jobs import Script, crossing, waiting
 
 BRIEF = timedelta(milliseconds=200)
 HOUR = timedelta(hours=1)
-#: Nobody listens there.
+#: No server listens there.
 NOWHERE = "redis://127.0.0.1:1/0"
-ACT = Act(steps=2)
+SCRIPT = Script(steps=2)
 #: Takes longer than a worker waits before it renews.
-SLOW_ACT = Act(steps=2, pace=0.6)
+SLOW_SCRIPT = Script(steps=2, pace=0.6)
 
 
 class Scenario(NamedTuple):
     """How a point is reached by a job of that id, and what is left to do afterwards."""
 
-    begin: Callable[[Stage, Crew, str], object]
-    then: Callable[[Stage, Crew, str], object] = lambda stage, crew, job_id: None
+    begin: Callable[[Deployment, ReplacedWorkers, str], object]
+    then: Callable[[Deployment, ReplacedWorkers, str], object] = (
+        lambda deployment, workers, job_id: None
+    )
     ends: JobState = JobState.SUCCEEDED
 
 
-def run(stage: Stage, crew: Crew, job_id: str) -> None:
-    stage.app.dispatcher.dispatch(crossing, ACT, job_id=job_id)
+def run(deployment: Deployment, workers: ReplacedWorkers, job_id: str) -> None:
+    deployment.app.dispatcher.dispatch(crossing, SCRIPT, job_id=job_id)
 
 
-def run_slowly(stage: Stage, crew: Crew, job_id: str) -> None:
-    stage.app.dispatcher.dispatch(crossing, SLOW_ACT, job_id=job_id)
+def run_slowly(deployment: Deployment, workers: ReplacedWorkers, job_id: str) -> None:
+    deployment.app.dispatcher.dispatch(crossing, SLOW_SCRIPT, job_id=job_id)
 
 
-def run_later(stage: Stage, crew: Crew, job_id: str) -> None:
-    stage.app.dispatcher.dispatch(crossing, ACT, job_id=job_id, delay=BRIEF)
+def run_later(deployment: Deployment, workers: ReplacedWorkers, job_id: str) -> None:
+    deployment.app.dispatcher.dispatch(crossing, SCRIPT, job_id=job_id, delay=BRIEF)
 
 
-def dispatch(stage: Stage, crew: Crew, job_id: str) -> None:
-    crew.act("dispatch", job_id)
+def dispatch(deployment: Deployment, workers: ReplacedWorkers, job_id: str) -> None:
+    workers.start_role("dispatch", job_id)
 
 
-def dispatch_again(stage: Stage, crew: Crew, job_id: str) -> None:
+def dispatch_again(deployment: Deployment, workers: ReplacedWorkers, job_id: str) -> None:
     """Do what a caller does who saw no answer: the same dispatch again, under the same id."""
-    stage.app.dispatcher.dispatch(crossing, ACT, job_id=job_id)
+    deployment.app.dispatcher.dispatch(crossing, SCRIPT, job_id=job_id)
 
 
-def dispatch_to_nobody(stage: Stage, crew: Crew, job_id: str) -> None:
-    crew.act("dispatch-to-rq", job_id, FAILSOFT_REDIS_URL=NOWHERE)
+def dispatch_to_nobody(deployment: Deployment, workers: ReplacedWorkers, job_id: str) -> None:
+    workers.start_role("dispatch-to-rq", job_id, FAILSOFT_REDIS_URL=NOWHERE)
 
 
-def cancel(stage: Stage, crew: Crew, job_id: str) -> None:
+def cancel(deployment: Deployment, workers: ReplacedWorkers, job_id: str) -> None:
     # Dispatched here, where nothing is armed: a crash at another cell's dispatch is not for it.
-    stage.app.dispatcher.dispatch(crossing, ACT, job_id=job_id, delay=HOUR)
-    crew.act("cancel", job_id)
+    deployment.app.dispatcher.dispatch(crossing, SCRIPT, job_id=job_id, delay=HOUR)
+    workers.start_role("cancel", job_id)
 
 
-def cancel_again(stage: Stage, crew: Crew, job_id: str) -> None:
-    stage.app.ledger.cancel(job_id, "a person")
+def cancel_again(deployment: Deployment, workers: ReplacedWorkers, job_id: str) -> None:
+    deployment.app.ledger.cancel(job_id, "a person")
 
 
-def lose_the_message(stage: Stage, crew: Crew, job_id: str) -> None:
-    record(stage, job_id)
+def lose_the_message(deployment: Deployment, workers: ReplacedWorkers, job_id: str) -> None:
+    record(deployment, job_id)
 
 
-def lose_the_worker(stage: Stage, crew: Crew, job_id: str) -> None:
-    record(stage, job_id)
-    claim(stage, stage.app.ledger.get(job_id))
+def lose_the_worker(deployment: Deployment, workers: ReplacedWorkers, job_id: str) -> None:
+    record(deployment, job_id)
+    claim(deployment, deployment.app.ledger.get(job_id))
 
 
-def lose_every_worker(stage: Stage, crew: Crew, job_id: str) -> None:
+def lose_every_worker(deployment: Deployment, workers: ReplacedWorkers, job_id: str) -> None:
     """Lose two leases by hand; the rescuers find the third."""
-    record(stage, job_id)
+    record(deployment, job_id)
     for _ in range(2):
-        claim(stage, stage.app.ledger.get(job_id), HOUR)
-        stage.app.ledger.offer(stage.app.ledger.get(job_id), OfferPlan("rq", HOUR, "lease lost"))
-    claim(stage, stage.app.ledger.get(job_id))
+        claim(deployment, deployment.app.ledger.get(job_id), HOUR)
+        deployment.app.ledger.offer(
+            deployment.app.ledger.get(job_id), OfferPlan("rq", HOUR, "lease lost")
+        )
+    claim(deployment, deployment.app.ledger.get(job_id))
 
 
-def wait_in_a_queue(stage: Stage, crew: Crew, job_id: str) -> None:
-    """Wait behind somebody else's message on a queue whose worker is busy for ever."""
-    stage.app.ledger.beat(WorkerRecord("busy", "rq", "narrow", "here", 1, 1), HOUR)
-    stage.app.dispatcher.dispatch(waiting, ACT, job_id=job_id)
+def wait_in_a_queue(deployment: Deployment, workers: ReplacedWorkers, job_id: str) -> None:
+    """Wait behind another's message on a queue whose worker is busy for ever."""
+    deployment.app.ledger.beat(WorkerRecord("busy", "rq", "narrow", "here", 1, 1), HOUR)
+    deployment.app.dispatcher.dispatch(waiting, SCRIPT, job_id=job_id)
 
 
-def record(stage: Stage, job_id: str) -> None:
-    new = NewJob(job_id, crossing.name, "threads", ACT.model_dump_json(), "0" * 64)
-    stage.app.ledger.record_job(new, OfferPlan("rq", BRIEF))
+def record(deployment: Deployment, job_id: str) -> None:
+    new = NewJob(job_id, crossing.name, "threads", SCRIPT.model_dump_json(), "0" * 64)
+    deployment.app.ledger.record_job(new, OfferPlan("rq", BRIEF))
 
 
-def claim(stage: Stage, job: JobRecord, lease: timedelta = BRIEF) -> None:
+def claim(deployment: Deployment, job: JobRecord, lease: timedelta = BRIEF) -> None:
     ticket = Ticket(job.id, job.epoch, "rq", "threads", f"{job.id}-{job.epoch}", "a ghost", lease)
-    assert stage.app.ledger.claim(ticket) is not None
+    assert deployment.app.ledger.claim(ticket) is not None
 
 
 SCENARIOS: Mapping[str, Scenario] = MappingProxyType(
@@ -120,8 +124,8 @@ assert set(SCENARIOS) == {*COMMITS, *DEEDS}
 assert set(ENGINES) == {"rq", "dramatiq"}
 
 
-def handle(stage: Stage, job_id: str) -> JobHandle[int]:
+def handle(deployment: Deployment, job_id: str) -> JobHandle[int]:
     """Take a job into the evidence."""
-    job = stage.app.ledger.get(job_id)
+    job = deployment.app.ledger.get(job_id)
     definition = waiting if job.name == waiting.name else crossing
-    return JobHandle(job, definition, stage.app.ledger, stage.app.clock)
+    return JobHandle(job, definition, deployment.app.ledger, deployment.app.clock)

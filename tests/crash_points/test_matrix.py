@@ -13,15 +13,15 @@ from failsoft.job_engine import JobState
 from failsoft.job_engine.outcome import MAX_CRASHES
 from failsoft.ledger.verify import verify
 from tests.crash_points.cells import ACTIONS, MATRIX, SLOW, Cell, is_quick
-from tests.crash_points.replaced_workers import Crew
+from tests.crash_points.replaced_workers import ReplacedWorkers
 from tests.crash_points.scenarios import SCENARIOS, handle
-from tests.deployments.deployment import PATIENCE, Stage
+from tests.deployments.deployment import PATIENCE, Deployment
 from tests.deployments.promises import (
     assert_finished_steps_stayed_finished,
     assert_one_authority,
     assert_one_outcome,
 )
-from tests.servers.processes import is_alive, wait_until
+from tests.servers.processes import wait_until
 
 #: The lease is a second, and a rescuer watches for as long before it acts.
 BEYOND_THE_LEASE = 2.5
@@ -37,86 +37,89 @@ pytestmark = [
 
 @pytest.mark.fault("F14", "F15", "F22")
 @pytest.mark.parametrize("actions", SETS, ids="-and-".join)
-def test_no_promise_breaks_at_any_point(stage: Stage, crew: Crew, actions: tuple[str, ...]) -> None:
+def test_no_promise_breaks_at_any_point(
+    deployment: Deployment, workers: ReplacedWorkers, actions: tuple[str, ...]
+) -> None:
     for action in actions:
-        play_all(stage, crew, [cell for cell in of(action) if is_quick(cell)])
-    assert_promises_kept(stage, crew)
+        play_all(deployment, workers, [cell for cell in of(action) if is_quick(cell)])
+    assert_promises_kept(deployment, workers)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("action", [name for name in ACTIONS if name != "raise"])
 def test_no_promise_breaks_at_any_point_in_the_whole_matrix(
-    stage: Stage, crew: Crew, action: str
+    deployment: Deployment, workers: ReplacedWorkers, action: str
 ) -> None:
-    play_all(stage, crew, of(action))
-    assert_promises_kept(stage, crew)
+    play_all(deployment, workers, of(action))
+    assert_promises_kept(deployment, workers)
 
 
 def of(action: str) -> list[Cell]:
     return [cell for cell in MATRIX if cell.action == action]
 
 
-def assert_promises_kept(stage: Stage, crew: Crew) -> None:
-    for each in stage.handles:
-        assert_one_outcome(stage, each)
-        assert_one_authority(stage, each)
-        assert_finished_steps_stayed_finished(stage, each, crew.frozen())
-    batches = verify(stage.app.ledger.database)
+def assert_promises_kept(deployment: Deployment, workers: ReplacedWorkers) -> None:
+    for each in deployment.handles:
+        assert_one_outcome(deployment, each)
+        assert_one_authority(deployment, each)
+        assert_finished_steps_stayed_finished(deployment, each, workers.frozen())
+    batches = verify(deployment.app.ledger.database)
     assert [violation for batch in batches for violation in batch.violations] == []
 
 
-def play_all(stage: Stage, crew: Crew, cells: list[Cell]) -> None:
+def play_all(deployment: Deployment, workers: ReplacedWorkers, cells: list[Cell]) -> None:
     """Play every cell, in waves of cells that stand far apart in the protocol."""
     waves = -(-len(cells) // ABREAST)
     for number in range(waves):
-        crew.staff()
-        play(stage, crew, cells[number::waves])
+        workers.wait_until_live()
+        play(deployment, workers, cells[number::waves])
 
 
-def play(stage: Stage, crew: Crew, wave: list[Cell]) -> None:
+def play(deployment: Deployment, workers: ReplacedWorkers, wave: list[Cell]) -> None:
     """Let a job for each cell meet its misfortune, and see every one end as it must."""
     for cell in wave:
-        crew.arm(cell)
-        SCENARIOS[cell.place].begin(stage, crew, cell.job_id)
-    let_all_be_hit(crew, wave)
-    wait_until(lambda: not any(map(is_alive, crew.others)), PATIENCE, "the others have ended")
+        workers.arm(cell)
+        SCENARIOS[cell.place].begin(deployment, workers, cell.job_id)
+    let_all_be_hit(workers, wave)
+    over = lambda: not any(each.is_running for each in workers.others)  # noqa: E731
+    wait_until(over, PATIENCE, "the others have ended")
     for cell in wave:
-        SCENARIOS[cell.place].then(stage, crew, cell.job_id)
-    crew.staff()
+        SCENARIOS[cell.place].then(deployment, workers, cell.job_id)
+    workers.wait_until_live()
     for cell in wave:
-        assert_ends(stage, cell)
+        assert_ends(deployment, cell)
 
 
-def let_all_be_hit(crew: Crew, wave: list[Cell]) -> None:
+def let_all_be_hit(workers: ReplacedWorkers, wave: list[Cell]) -> None:
     """Wait for every misfortune, replace who died of one, and end each halt when it is time."""
     since: dict[Cell, float] = {}
 
     def is_over(cell: Cell) -> bool:
-        if crew.was_hit(cell):
+        if workers.was_hit(cell):
             since.setdefault(cell, monotonic())
         lasts = BEYOND_THE_LEASE if cell.action in SLOW else 0
         if cell not in since or monotonic() - since[cell] < lasts:
             return False
-        crew.let_go_on(cell)
+        workers.let_go_on(cell)
         return True
 
     def all_over() -> bool:
-        crew.replace()
+        workers.replace()
         over = [is_over(cell) for cell in wave]
         return all(over)
 
     try:
         wait_until(all_over, 2 * PATIENCE, f"somebody reaches each of {[c.name for c in wave]}")
     except AssertionError as late:
-        missed = [cell.name for cell in wave if not crew.was_hit(cell)]
-        late.add_note(f"nobody reached {missed}; the last words of the crew:\n{crew.last_words()}")
+        missed = [cell.name for cell in wave if not workers.was_hit(cell)]
+        late.add_note(f"nobody reached {missed}; the logs end:\n{workers.log_tails()}")
         raise
 
 
-def assert_ends(stage: Stage, cell: Cell) -> None:
+def assert_ends(deployment: Deployment, cell: Cell) -> None:
     """See a job end; one that several misfortunes of a wave met may have crashed too often."""
-    stage.handles.append(handle(stage, cell.job_id))
-    stage.wait_for_ends(stage.handles[-1])
-    job = stage.handles[-1].job()
+    deployment.handles.append(handle(deployment, cell.job_id))
+    deployment.wait_for_ends(deployment.handles[-1])
+    job = deployment.handles[-1].job()
     crash_loop = job.state is JobState.FAILED and job.crashes >= MAX_CRASHES
     assert job.state is SCENARIOS[cell.place].ends or crash_loop, f"{cell}: {job}"

@@ -4,13 +4,13 @@ import ast
 import re
 from pathlib import Path
 
-from failsoft.job_engine.crash_points import COMMITS, CRASH_POINTS, DEEDS, POINTS
+from failsoft.job_engine.crash_points import COMMITS, DEEDS, HOOKS, POINTS
 from tests.crash_points.cells import ACTIONS, MATRIX
 from tests.crash_points.scenarios import SCENARIOS
 
 ROOT = Path(__file__).parents[2]
 SOURCES = [*ROOT.glob("packages/*/src/**/*.py"), *ROOT.glob("apps/*/src/**/*.py")]
-REACHED = re.compile(r'CRASH_POINTS\.reached\("([a-z]+\.[a-z]+)"\)')
+REACHED = re.compile(r'\breached\("([a-z]+\.[a-z]+)"\)')
 #: What the ledger writes in the name of attempts and offers, and where that is.
 WRITERS = ("roles/attempts.py", "roles/offers.py", "roles/dispatch.py", "upkeep/expiry.py")
 #: What became of offers, how far a job has come, and a crash that was charged for an outage of the
@@ -53,4 +53,4 @@ def writes(call: ast.Call) -> bool:
 
 
 def test_nothing_happens_at_a_point_by_default() -> None:
-    assert CRASH_POINTS.reached is None
+    assert HOOKS == []

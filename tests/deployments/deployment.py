@@ -18,8 +18,8 @@ from failsoft.job_engine.records.job import WorkerRecord
 from failsoft.job_engine.telemetry import Event
 from failsoft.worker.configuration.settings import load_settings
 from failsoft.worker.wiring import App, build
-from tests.deployments.effect_log import ENGINE, FILE, EventLog
-from tests.jobs.scripted import Act
+from tests.deployments.effect_log import ENGINE, FILE, EffectLog
+from tests.jobs.scripted import Script
 from tests.servers.processes import PATIENCE, Process, Processes, wait_until
 
 TRIES_THREAD = "failsoft-tries"
@@ -32,7 +32,7 @@ SHORT_LEASE = MappingProxyType({"FAILSOFT_LEASE": "2s"})
 SHORT_LIFE = MappingProxyType({"FAILSOFT_WORKER_TTL": "1s"})
 
 #: Everything that is waited for comes sooner than in production.
-HASTE: Mapping[str, str] = MappingProxyType(
+SHORT_INTERVALS: Mapping[str, str] = MappingProxyType(
     {
         # Dispatching is not on trial, unless a test says so; it is over before a pickup is missed.
         "FAILSOFT_DISPATCH_BUDGET": "3s",
@@ -53,34 +53,34 @@ HASTE: Mapping[str, str] = MappingProxyType(
 )
 ENDS = frozenset({"succeed", "fail", "crash_out", "exhaust", "stop", "cancel"})
 
-Play = JobDefinition[Act, int]
-Told = Mapping[str, Any]
+ScriptedJob = JobDefinition[Script, int]
+LogLine = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Worker:
-    """A worker process and what its log tells."""
+    """A worker process and its log."""
 
     process: Process
 
-    def told(self, kind: str) -> list[Told]:
+    def logged(self, kind: str) -> list[LogLine]:
         """The log lines of one kind of event."""
         lines = [json.loads(text) for text in self.process.output.splitlines() if text[:1] == "{"]
         return [line for line in lines if line.get("event") == kind]
 
     def count(self, kind: str) -> int:
         """How often it happened: a line may stand for several that were not logged."""
-        return sum(line.get("suppressed", 1) for line in self.told(kind))
+        return sum(line.get("suppressed", 1) for line in self.logged(kind))
 
 
-class Stage:
+class Deployment:
     """What a test works with; the environment it is made in decides everything."""
 
     def __init__(self, processes: Processes) -> None:
         self.processes = processes
-        self.witness = EventLog(Path(os.environ[FILE]))
-        self.told: list[Event] = []
-        self.app: App = build(load_settings(), self.told.append)
+        self.effect_log = EffectLog(Path(os.environ[FILE]))
+        self.events: list[Event] = []
+        self.app: App = build(load_settings(), self.events.append)
         self.handles: list[JobHandle[int]] = []
 
     def close(self) -> None:
@@ -97,7 +97,7 @@ class Stage:
 
     def command(self, engine: str, queue: str) -> Worker:
         """Start a supervised worker as a user does, and do not wait for it."""
-        words = (script("failsoft"), "worker", engine, "--queue", queue)
+        words = (installed_command("failsoft"), "worker", engine, "--queue", queue)
         return Worker(self.processes.start(*words, env={ENGINE: engine}))
 
     def workers(self, queue: str, **of_rq: str) -> tuple[Worker, Worker]:
@@ -113,7 +113,7 @@ class Stage:
         return both
 
     def wait_for(self, *workers: Worker) -> None:
-        """Wait until workers tell the ledger that they take jobs."""
+        """Wait until workers have recorded that they take jobs."""
         pids = {worker.process.pid for worker in workers}
         wait_until(
             lambda: pids <= self.live_pids() or self._gone(workers), PATIENCE, "live workers"
@@ -134,14 +134,14 @@ class Stage:
         return {each.pid for each in self.app.ledger.live_workers()}
 
     def dispatch(
-        self, job: Play, act: Act | None = None, **options: Unpack[DispatchOptions]
+        self, job: ScriptedJob, script: Script | None = None, **options: Unpack[DispatchOptions]
     ) -> JobHandle[int]:
-        handle = self.app.dispatcher.dispatch(job, act or Act(), **options)
+        handle = self.app.dispatcher.dispatch(job, script or Script(), **options)
         self.handles.append(handle)
         return handle
 
     def dispatch_many(
-        self, count: int, job: Play, **options: Unpack[DispatchOptions]
+        self, count: int, job: ScriptedJob, **options: Unpack[DispatchOptions]
     ) -> list[JobHandle[int]]:
         return [self.dispatch(job, **options) for _ in range(count)]
 
@@ -158,7 +158,7 @@ class Stage:
     def wait_for_step(self, handle: JobHandle[int], step: str, attempt: int = 1) -> None:
         """Wait until a step of a job has begun."""
         begun = f"{step} of job {handle.id} in attempt {attempt}"
-        wait_until(lambda: self.witness.has_begun(handle.id, step, attempt), PATIENCE, begun)
+        wait_until(lambda: self.effect_log.has_begun(handle.id, step, attempt), PATIENCE, begun)
 
     def state(self, job_id: str) -> JobState:
         return self.app.ledger.get(job_id).state
@@ -172,9 +172,9 @@ class Stage:
         self._write_tries()
         return [(each.engine, each.stage, str(each.outcome)) for each in handle.tries()]
 
-    def engines_told(self, kind: str) -> list[str | None]:
-        """The engines that the dispatcher here told such an event of."""
-        return [event.engine for event in self.told if event.kind == kind]
+    def engines_of(self, kind: str) -> list[str | None]:
+        """The engines of such events that the dispatcher here emitted."""
+        return [event.engine for event in self.events if event.kind == kind]
 
     def _write_tries(self) -> None:
         self.app.dispatcher.flush()
@@ -185,18 +185,18 @@ class Stage:
 
 
 @contextmanager
-def opened(processes: Processes) -> Iterator[Stage]:
-    stage = Stage(processes)
+def opened(processes: Processes) -> Iterator[Deployment]:
+    deployment = Deployment(processes)
     try:
-        yield stage
+        yield deployment
     finally:
-        stage.close()
+        deployment.close()
 
 
 def _runs_thread(name: str) -> bool:
     return any(thread.name == name for thread in threading.enumerate())
 
 
-def script(name: str) -> str:
+def installed_command(name: str) -> str:
     """Find a command that is installed beside this Python."""
     return str(Path(sys.executable).parent / name)

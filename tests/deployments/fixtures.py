@@ -1,4 +1,4 @@
-"""A stage for each test: an empty ledger of each kind, both engines, nobody at work yet."""
+"""A deployment for each test: an empty ledger of each kind, both engines, no worker yet."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,19 +7,19 @@ import pytest
 
 from failsoft.ledger.database.database import Database
 from failsoft.ledger.upgrade.run import upgrade
-from tests.deployments.deployment import HASTE, Stage, opened
+from tests.deployments.deployment import SHORT_INTERVALS, Deployment, opened
 from tests.deployments.effect_log import FILE
 from tests.servers.processes import Processes
 from tests.servers.valkey import Valkey
 
-#: The fixtures, for the conftest of other folders that play on the same stage.
+#: The fixtures, for the conftest files of the folders that use them.
 __all__ = [
     "addresses",
+    "deployment",
     "environment",
     "fallback_url",
     "gate",
     "second_valkey_url",
-    "stage",
     "upgraded_ledger_url",
 ]
 
@@ -62,16 +62,16 @@ def environment(
 ) -> pytest.MonkeyPatch:
     """The environment of the dispatcher here and of the workers."""
     monkeypatch.delenv("USE_RQ", raising=False)
-    witness = {FILE: str(tmp_path / "witness")}
-    for name, value in {**HASTE, **addresses, **witness}.items():
+    effect_log = {FILE: str(tmp_path / "effect_log")}
+    for name, value in {**SHORT_INTERVALS, **addresses, **effect_log}.items():
         monkeypatch.setenv(name, value)
     return monkeypatch
 
 
 @pytest.fixture
-def stage(environment: pytest.MonkeyPatch, processes: Processes) -> Iterator[Stage]:
-    with opened(processes) as stage:
-        yield stage
+def deployment(environment: pytest.MonkeyPatch, processes: Processes) -> Iterator[Deployment]:
+    with opened(processes) as deployment:
+        yield deployment
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from failsoft.ledger.upgrade.run import upgrade
 from failsoft.worker.configuration.settings import load_settings
 from failsoft.worker.wiring import App, build
 from tests.features.jobs.timing.schedules import SECONDLY
-from tests.features.queues import LANE
+from tests.features.queues import QUEUE
 from tests.servers.processes import PATIENCE, Process, Processes, wait_until
 
 P = TypeVar("P", bound=BaseModel)
@@ -31,7 +31,7 @@ R = TypeVar("R")
 ROOT = Path(__file__).parents[2]
 
 #: Everything that is waited for comes sooner than in production.
-HASTE: Mapping[str, str] = MappingProxyType(
+SHORT_INTERVALS: Mapping[str, str] = MappingProxyType(
     {
         "FAILSOFT_DISPATCH_BUDGET": "3s",
         "FAILSOFT_WORKER_BEAT": "500ms",
@@ -57,7 +57,7 @@ def job_modules() -> str:
 
 
 @dataclass(frozen=True)
-class Building:
+class SharedDeployment:
     """What is started once a session for a kind of ledger: our own parts, and who is needed."""
 
     app: App
@@ -65,10 +65,10 @@ class Building:
     env: Mapping[str, str]
     workers: dict[str, Process] = field(default_factory=dict)
 
-    def staff(self, engine: str) -> None:
+    def start_worker(self, engine: str) -> None:
         """Have a worker of an engine take jobs, from the first test that needs one."""
         if engine not in self.workers:
-            words = ("-m", "failsoft.worker.process", engine, LANE.name)
+            words = ("-m", "failsoft.worker.process", engine, QUEUE.name)
             self.workers[engine] = self.processes.python(*words, env=self.env)
             wait_until(lambda: self.check() or self._live(engine), PATIENCE, "a live worker")
 
@@ -83,25 +83,25 @@ class Building:
 
 
 @contextmanager
-def built(folder: Path, settings: Mapping[str, str]) -> Iterator[Building]:
+def built(folder: Path, settings: Mapping[str, str]) -> Iterator[SharedDeployment]:
     """Make the ledger; workers start when a test needs them."""
-    env = {**HASTE, "FAILSOFT_JOBS": job_modules(), **settings}
+    env = {**SHORT_INTERVALS, "FAILSOFT_JOBS": job_modules(), **settings}
     database = Database(env["FAILSOFT_LEDGER_URL"])
     upgrade(database)
     database.close()
     with _environment(env):
         app = build(load_settings(), lambda _: None)
-    hush(app.ledger)
+    pause_schedules(app.ledger)
     processes = Processes(folder)
     try:
-        yield Building(app, processes, env)
+        yield SharedDeployment(app, processes, env)
     finally:
         processes.end()
         app.dispatcher.close()
         app.ledger.database.close()
 
 
-def hush(ledger: SqlLedger) -> None:
+def pause_schedules(ledger: SqlLedger) -> None:
     """Pause what would tick every second, until its own test resumes it."""
     now, _ = ledger.schedules()
     for job in SECONDLY.values():
@@ -111,19 +111,19 @@ def hush(ledger: SqlLedger) -> None:
         ledger.pause_schedule(job.name)
 
 
-class House:
-    """What a features test works with: one engine and one ledger of a building.
+class EngineDeployment:
+    """What a features test works with: one engine and one ledger of a shared deployment.
 
     Attributes:
         engine: The engine that the test's jobs run on, unless a test says otherwise.
         app: Our own parts, put together as in production; the workers have theirs.
     """
 
-    def __init__(self, building: Building, engine: str) -> None:
+    def __init__(self, shared: SharedDeployment, engine: str) -> None:
         self.engine = engine
-        self.app = building.app
-        self.processes = building.processes
-        self._building = building
+        self.app = shared.app
+        self.processes = shared.processes
+        self._shared = shared
 
     @property
     def ledger(self) -> SqlLedger:
@@ -137,9 +137,9 @@ class House:
     def database(self) -> Database:
         return self.app.ledger.database
 
-    def staff(self, engine: str) -> None:
+    def start_worker(self, engine: str) -> None:
         """Have a worker of another engine, too, take jobs of this ledger."""
-        self._building.staff(engine)
+        self._shared.start_worker(engine)
 
     def dispatch(
         self, job: JobDefinition[P, R], payload: P, **options: Unpack[DispatchOptions]

@@ -15,7 +15,8 @@ from failsoft.dispatcher import use_dispatcher
 from failsoft.ledger.upgrade.run import upgrade
 from failsoft.testing import MemoryEngine
 from failsoft.worker.configuration.settings import load_settings
-from failsoft.worker.wiring import App, build, open_database
+from failsoft.worker.ledger_access import open_database
+from failsoft.worker.wiring import App, build
 from tests.docs.memory_workers import PageCatalogue, serve_every_queue
 from tests.docs.page import Block, blocks_of
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).parents[2]
 #: What the project was called; a stranger's package on the index is called so, too.
 OLD_NAME = "under" + "study"
-#: Where the old name is told: once, to those who look for it.
+#: Where the old name may stand: once, to those who look for it.
 TELLS = "CHANGELOG.md"
 GLOSSARY = ROOT / "docs" / "glossary.md"
 

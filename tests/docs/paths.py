@@ -53,7 +53,7 @@ def find(path: str) -> Path | None:
 
 
 def defines(file: Path, name: str) -> bool:
-    """Tell whether a file defines a class, function or constant; of a dotted name, every part."""
+    """Return whether a file defines a class, function or constant; of a dotted name, every part."""
     text = file.read_text()
     return all(
         re.search(rf"^\s*(?:(?:async )?def|class) {part}\b|^{part}\b.*=", text, re.MULTILINE)

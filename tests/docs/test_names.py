@@ -31,7 +31,7 @@ def test_retired_words_are_found_in_code_and_nowhere_else() -> None:
     assert not [*in_text("a.md", text, ["Ticker", "Old"])]
 
 
-def test_the_old_name_is_found_in_any_case_and_told_in_one_file_only() -> None:
+def test_the_old_name_is_found_in_any_case_and_allowed_in_one_file_only() -> None:
     text = f"import {OLD_NAME}.queue\n{OLD_NAME.upper()}_JOBS=jobs\n"
 
     assert [each.line for each in in_text("a.toml", text, [])] == [1, 2]

@@ -71,8 +71,8 @@ def _pairs(run: Figures) -> Iterator[Sequence[object]]:
 def outages(run: Figures) -> str:
     """Return a table of every outage."""
     head = ["outage", "call", "p50 ms", "p99 ms", "max ms", "promise"]
-    told = f"{run['calls']} calls each; the promise is {run['limit_ms']:g} ms.\n\n"
-    return told + table(head, [_outage(row) for row in run["found"]])
+    text = f"{run['calls']} calls each; the promise is {run['limit_ms']:g} ms.\n\n"
+    return text + table(head, [_outage(row) for row in run["found"]])
 
 
 def _outage(row: Figures) -> Sequence[object]:

@@ -57,9 +57,9 @@ def _model() -> str:
         [run["mutation"], run["meaning"], ", ".join(run["violated"])]
         for run in sorted(broken, key=_number)
     ]
-    told = f"**{states:,} states, {sum(len(run['violated']) for run in sound)} violations;** "
-    told += f"{caught} of {len(broken)} mutations caught.\n\n"
-    told += table(["configuration", "states", "actions", "seconds"], rows) + "\n\n"
+    text = f"**{states:,} states, {sum(len(run['violated']) for run in sound)} violations;** "
+    text += f"{caught} of {len(broken)} mutations caught.\n\n"
+    text += table(["configuration", "states", "actions", "seconds"], rows) + "\n\n"
     return _part(
         "Every order of events, in a model",
         "An explicit-state search over the product's own table of transitions: any message ever "
@@ -68,7 +68,7 @@ def _model() -> str:
         "be caught by the promise that it breaks.",
         "python -m tests.model",
         _or_not_run(
-            runs, lambda: told + table(["mutation", "the rule it breaks", "caught"], mutations)
+            runs, lambda: text + table(["mutation", "the rule it breaks", "caught"], mutations)
         ),
     )
 
@@ -116,7 +116,7 @@ def _stateful() -> str:
 def _simulation() -> str:
     found = one("simulation/simulation")
 
-    def told() -> str:
+    def text() -> str:
         head = (
             f"**{found['seeds']:,} seeds, {len(found['failed'])} failed:** {found['jobs']:,} jobs "
             f"in {found['simulated_seconds']:,} simulated seconds. What a run must have met, and "
@@ -129,7 +129,7 @@ def _simulation() -> str:
         "Dispatchers, workers, rescuers, engines and the ledger in one thread on a virtual clock; "
         "messages are lost, repeated, delayed and reordered, processes die anywhere.",
         "make test-long",
-        _or_not_run(found, told),
+        _or_not_run(found, text),
     )
 
 
@@ -183,7 +183,7 @@ def _cluster() -> str:
 
 
 def _features(runs: Sequence[Figures]) -> str:
-    """Tell how many jobs met each feature and ended well, in the runs that play them."""
+    """Return how many jobs met each feature and ended well, in the runs that play them."""
     met: Counter[str] = Counter()
     for run in runs:
         met.update(run.get("features", {}))
@@ -214,13 +214,13 @@ def _sabotage() -> str:
     rows = [
         [each["rule"], each["meaning"], f"`{each['by'][0]}`"] for each in broken if each["caught"]
     ]
-    told = f"**{len(rows)} of {len(broken)} found.**\n\n"
+    text = f"**{len(rows)} of {len(broken)} found.**\n\n"
     return _part(
         "One rule less",
         "Each time one rule is taken out of a copy of the product's own code, as a careless hand "
         "would, and a layer of `make test` must turn red.",
         "make sabotage",
-        _or_not_run(rows, lambda: told + table(["rule", "what the code does", "found by"], rows)),
+        _or_not_run(rows, lambda: text + table(["rule", "what the code does", "found by"], rows)),
     )
 
 
@@ -272,5 +272,5 @@ def _outages() -> str:
 def _violations() -> str:
     found = one("violations") or []
     rows = [[each["found"], each["by"], each["fixed"]] for each in found]
-    told = "What the layers above, and the tests before them, found broken; all of it is fixed."
-    return f"## Found so far\n\n{told}\n\n{table(['what was broken', 'found by', 'the fix'], rows)}"
+    text = "What the layers above, and the tests before them, found broken; all of it is fixed."
+    return f"## Found so far\n\n{text}\n\n{table(['what was broken', 'found by', 'the fix'], rows)}"

@@ -1,4 +1,4 @@
-"""The page of evidence says what the figures say, and no run that it tells of has failed."""
+"""The page of evidence says what the figures say, and no run that it shows has failed."""
 
 from tests.evidence.__main__ import PAGE
 from tests.evidence.figures import all_in, one
@@ -9,7 +9,7 @@ def test_the_page_is_made_of_the_figures() -> None:
     assert PAGE.read_text() == page(), "run `make evidence`"
 
 
-def test_no_promise_was_broken_in_the_runs_it_tells_of() -> None:
+def test_no_promise_was_broken_in_the_runs_it_shows() -> None:
     sound = [run for run in all_in("model") if "mutation" not in run]
     broken = [run for run in all_in("model") if "mutation" in run]
 

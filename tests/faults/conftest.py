@@ -1,4 +1,4 @@
-"""The stage of the acceptance tests, and roads to each server that a test can block."""
+"""The deployment of the acceptance tests, and proxies to each server that a test can block."""
 
 from collections.abc import Callable
 
@@ -12,17 +12,17 @@ from tests.servers.valkey import Valkey
 
 
 @pytest.fixture
-def road_to_valkey(valkey: Valkey, proxy_to: Callable[[int], TcpProxy]) -> TcpProxy:
+def proxy_to_valkey(valkey: Valkey, proxy_to: Callable[[int], TcpProxy]) -> TcpProxy:
     return proxy_to(valkey.port)
 
 
 @pytest.fixture
-def road_to_rabbitmq(
+def proxy_to_rabbitmq(
     rabbitmq: RabbitMQ, amqp_url: str, proxy_to: Callable[[int], TcpProxy]
 ) -> TcpProxy:
     return proxy_to(rabbitmq.port)
 
 
 @pytest.fixture
-def road_to_postgres(postgres: Postgres, proxy_to: Callable[[int], TcpProxy]) -> TcpProxy:
+def proxy_to_postgres(postgres: Postgres, proxy_to: Callable[[int], TcpProxy]) -> TcpProxy:
     return proxy_to(postgres.port)

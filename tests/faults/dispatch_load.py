@@ -9,9 +9,9 @@ from itertools import count
 
 from failsoft.dispatcher import JobHandle
 from failsoft.job_engine.errors import JobNotFoundError, LedgerUnavailableError
-from tests.deployments.deployment import PATIENCE, Stage
+from tests.deployments.deployment import PATIENCE, Deployment
 from tests.faults.support import adopt
-from tests.jobs.scripted import Act, in_thread
+from tests.jobs.scripted import Script, in_thread
 from tests.servers.processes import wait_until
 
 #: How long it waits between two dispatches, in seconds.
@@ -31,20 +31,20 @@ class Load:
         broken: What a dispatch raised besides.
     """
 
-    stage: Stage
+    deployment: Deployment
     accepted: list[tuple[float, JobHandle[int]]] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
     broken: list[BaseException] = field(default_factory=list)
     ending: threading.Event = field(default_factory=threading.Event)
 
     def run(self) -> None:
-        """Dispatch until told to end."""
+        """Dispatch until it is ended."""
         for number in count():
             if self.ending.wait(PAUSE):
                 return
             job_id = f"load-{number}"
             try:
-                handle = self.stage.dispatch(in_thread, Act(steps=2), job_id=job_id)
+                handle = self.deployment.dispatch(in_thread, Script(steps=2), job_id=job_id)
                 self.accepted.append((time.time(), handle))
             except LedgerUnavailableError:
                 self.refused.append(job_id)
@@ -58,16 +58,16 @@ class Load:
         wait_until(lambda: len(self.accepted) >= wanted, PATIENCE, "jobs are accepted")
 
     def adopt_refused(self) -> None:
-        """Let the stage look after the jobs that are there although their dispatch was refused."""
+        """Adopt the jobs that are there although their dispatch was refused."""
         for job_id in self.refused:
             with suppress(JobNotFoundError):
-                adopt(self.stage, job_id)
+                adopt(self.deployment, job_id)
 
 
 @contextmanager
-def under_load(stage: Stage) -> Iterator[Load]:
+def under_load(deployment: Deployment) -> Iterator[Load]:
     """Dispatch before, while and after a block runs."""
-    load = Load(stage)
+    load = Load(deployment)
     thread = threading.Thread(target=load.run)
     thread.start()
     try:
@@ -81,7 +81,7 @@ def under_load(stage: Stage) -> Iterator[Load]:
     load.adopt_refused()
 
 
-def charged(stage: Stage) -> dict[str, tuple[int, int]]:
+def charged(deployment: Deployment) -> dict[str, tuple[int, int]]:
     """The jobs that an error or a crash was charged to, with how many of each."""
-    jobs = [each.job() for each in stage.handles]
+    jobs = [each.job() for each in deployment.handles]
     return {each.id: (each.errors, each.crashes) for each in jobs if each.errors or each.crashes}

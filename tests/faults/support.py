@@ -7,7 +7,7 @@ import pytest
 
 from failsoft.dispatcher import JobHandle
 from failsoft.worker.wiring import App
-from tests.deployments.deployment import JOBS, PATIENCE, TRIES_THREAD, Play, Stage
+from tests.deployments.deployment import JOBS, PATIENCE, TRIES_THREAD, Deployment, ScriptedJob
 from tests.jobs.scripted import in_thread
 from tests.servers.processes import wait_until
 from tests.servers.proxy import TcpProxy
@@ -19,20 +19,20 @@ ON_POSTGRESQL = pytest.mark.parametrize("ledger_url", ["postgresql"], indirect=T
 OUR_JOBS = f"{JOBS},tests.jobs.fault_jobs"
 
 
-def by_road(url: str, port: int, road: TcpProxy) -> str:
+def through_proxy(url: str, port: int, proxy: TcpProxy) -> str:
     """Return the address of a server behind a proxy."""
-    return url.replace(f":{port}/", f":{road.port}/")
+    return url.replace(f":{port}/", f":{proxy.port}/")
 
 
-def adopt(stage: Stage, job_id: str, job: Play = in_thread) -> JobHandle[int]:
+def adopt(deployment: Deployment, job_id: str, job: ScriptedJob = in_thread) -> JobHandle[int]:
     """Return the handle of a job that another process dispatched."""
-    record = stage.app.ledger.get(job_id)
-    stage.handles.append(JobHandle(record, job, stage.app.ledger, stage.app.clock))
-    return stage.handles[-1]
+    record = deployment.app.ledger.get(job_id)
+    deployment.handles.append(JobHandle(record, job, deployment.app.ledger, deployment.app.clock))
+    return deployment.handles[-1]
 
 
 def close(app: App) -> None:
-    """Close what a test built besides its stage, once it has written what it had to write."""
+    """Close what a test built besides its deployment, once it has written what it had to write."""
     app.dispatcher.close()
     written = lambda: all(each.name != TRIES_THREAD for each in threading.enumerate())  # noqa: E731
     wait_until(written, PATIENCE, "all tries are written")

@@ -1,4 +1,4 @@
-"""Every fault of the matrix has its tests, and the page tells which."""
+"""Every fault of the matrix has its tests, and the page lists them."""
 
 from tests.faults.matrix import MATRIX
 from tests.faults.table import PAGE, marked, page

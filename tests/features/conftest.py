@@ -1,18 +1,17 @@
-"""The stage of the features tests: each feature runs for real, on both engines and both ledgers.
+"""The deployment of the features tests: real processes, both engines and both ledgers.
 
 To add a test of a feature:
 
-1. Put its jobs into `tests/features/jobs/<area>/`, on the queue `LANE.name` of
+1. Put its jobs into `tests/features/jobs/<area>/`, on the queue `QUEUE.name` of
    `tests/features/queues.py`. The workers import every module of that folder; job names are one
    name space, so begin them with the feature's name.
-2. Write `tests/features/<area>/test_<feature>.py`. A test takes the fixture `house`, and runs
+2. Write `tests/features/<area>/test_<feature>.py`. A test takes the fixture `deployment`, and runs
    for RQ on SQLite and for Dramatiq on PostgreSQL; with `-m long` the other way round, too.
-   `house.dispatch(job, payload, **options)` dispatches to the test's engine,
-   `house.wait_for(handle, state)` waits, `handle.result()`
-   is the job's. `house.ledger`, `house.dispatcher`, `house.database` and `house.engine` are
-   there for the rest.
+   `deployment.dispatch(job, payload, **options)` dispatches to the test's engine,
+   `deployment.wait_for(handle, state)` waits, `handle.result()` is the job's. The rest is done with
+   `deployment.ledger`, `.dispatcher`, `.database` and `.engine`.
 3. The workers, the ledgers and the brokers serve the whole session and every other test in it:
-   break nothing, count only your own jobs, and make keys and names with `house.unique`.
+   break nothing, count only your own jobs, and make keys and names with `deployment.unique`.
    What has to break something belongs to `tests/integration/acceptance` or `tests/faults`.
 
 Maintenance runs in the workers three times a second, so a delay of 300 ms is waited for as
@@ -27,7 +26,7 @@ import pytest
 
 from failsoft.ledger import Database
 from failsoft.ledger.verify import verify
-from tests.deployments.shared import Building, House, built
+from tests.deployments.shared import EngineDeployment, SharedDeployment, built
 from tests.servers.postgresql.postgres import Postgres
 from tests.servers.rabbitmq import RabbitMQ
 from tests.servers.valkey import Valkey
@@ -49,27 +48,27 @@ def features_engines(
 
 
 @pytest.fixture(scope="session")
-def sqlite_building(
+def sqlite_shared(
     features_engines: dict[str, str], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Building]:
+) -> Iterator[SharedDeployment]:
     folder = tmp_path_factory.mktemp("features-sqlite")
-    yield from _building("sqlite", f"sqlite:///{folder / 'ledger.db'}", folder, features_engines)
+    yield from _shared("sqlite", f"sqlite:///{folder / 'ledger.db'}", folder, features_engines)
 
 
 @pytest.fixture(scope="session")
-def postgresql_building(
+def postgresql_shared(
     features_engines: dict[str, str],
     postgres: Postgres,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Building]:
+) -> Iterator[SharedDeployment]:
     folder = tmp_path_factory.mktemp("features-postgresql")
     url = postgres.create_database("features")
-    yield from _building("postgresql", url, folder, features_engines)
+    yield from _shared("postgresql", url, folder, features_engines)
     postgres.drop_database("features")
 
 
 #: Both engines and both ledgers; the other two pairs run with `-m long`.
-HOUSES = (
+DEPLOYMENTS = (
     ("rq", "sqlite"),
     ("dramatiq", "postgresql"),
     pytest.param(("rq", "postgresql"), marks=pytest.mark.long),
@@ -77,24 +76,24 @@ HOUSES = (
 )
 
 
-@pytest.fixture(params=HOUSES, ids="-".join)
-def house(request: pytest.FixtureRequest) -> House:
+@pytest.fixture(params=DEPLOYMENTS, ids="-".join)
+def deployment(request: pytest.FixtureRequest) -> EngineDeployment:
     """One engine and one ledger, with a worker of the engine at work."""
     engine, ledger = request.param
-    building: Building = request.getfixturevalue(f"{ledger}_building")
-    building.staff(engine)
-    building.check()
-    return House(building, engine)
+    shared: SharedDeployment = request.getfixturevalue(f"{ledger}_shared")
+    shared.start_worker(engine)
+    shared.check()
+    return EngineDeployment(shared, engine)
 
 
-def _building(
+def _shared(
     kind: str, ledger_url: str, folder: Path, engines: dict[str, str]
-) -> Iterator[Building]:
+) -> Iterator[SharedDeployment]:
     # One namespace a ledger: they share the brokers.
     own = {"FAILSOFT_LEDGER_URL": ledger_url, "FAILSOFT_NAMESPACE": f"features-{kind}"}
     with ExitStack() as stack:
-        building = stack.enter_context(built(folder, {**engines, **own}))
-        yield building
+        shared = stack.enter_context(built(folder, {**engines, **own}))
+        yield shared
         # While the workers are at work: what is in use must not look broken. With a connection of
         # its own, as the command has: other tests restart the server.
         with closing(Database(ledger_url)) as database:

@@ -5,7 +5,7 @@ from datetime import timedelta
 from failsoft.job_engine import QueueProfile, declare_queue
 
 #: Wide, so that tests and jobs that wait do not stand in each other's way.
-LANE = declare_queue(
+QUEUE = declare_queue(
     QueueProfile(
         "features",
         isolation="thread",
@@ -16,4 +16,4 @@ LANE = declare_queue(
 )
 
 #: A queue whose workers never come.
-DESERTED = declare_queue(QueueProfile("deserted", pickup=timedelta(seconds=30)))
+UNSERVED = declare_queue(QueueProfile("deserted", pickup=timedelta(seconds=30)))

@@ -1,4 +1,4 @@
-"""Rows of a ledger that nobody could have made, one for each rule; each names what is broken."""
+"""Rows of a ledger that no call could have made, one for each rule; each names what is broken."""
 
 from collections.abc import Callable
 from typing import Any
@@ -22,7 +22,7 @@ from failsoft.testing.ledger_suite import fixtures
 from failsoft.testing.ledger_suite.dispatching import schedules as scheduling
 from failsoft.testing.ledger_suite.flow import chains as flowing
 from failsoft.testing.ledger_suite.flow import follow_ups, invoked_jobs
-from tests.integration.related_jobs import awaiting, received, told
+from tests.integration.related_jobs import awaiting, invoked, received
 
 HOUR_US = 3_600_000_000
 
@@ -40,7 +40,7 @@ def _a_link_whose_predecessor_is_gone(ledger: SqlLedger) -> str:
 
 def _a_link_that_was_forgotten(ledger: SqlLedger) -> str:
     first, second, _ = flowing.chain(ledger)
-    do(ledger, _row(first.id, sequel=None))
+    do(ledger, _row(first.id, follow_ups=None))
     return second.id
 
 
@@ -56,9 +56,9 @@ def _a_link_offered_while_it_waits(ledger: SqlLedger) -> str:
     return second.id
 
 
-def _a_sequel_cut_short(ledger: SqlLedger) -> str:
+def _follow_ups_cut_short(ledger: SqlLedger) -> str:
     first, _, _ = flowing.chain(ledger)
-    do(ledger, _row(first.id, sequel='{"then": {"job_id": '))
+    do(ledger, _row(first.id, follow_ups='{"then": {"job_id": '))
     return first.id
 
 
@@ -158,13 +158,13 @@ def _a_receipt_without_its_event(ledger: SqlLedger) -> str:
 
 
 def _a_child_of_nobody(ledger: SqlLedger) -> str:
-    parent, child = told(ledger)
+    parent, child = invoked(ledger)
     do(ledger, delete(steps).where(steps.c.job_id == parent))
     return child
 
 
 def _a_parent_told_another_end(ledger: SqlLedger) -> str:
-    parent, child = told(ledger)
+    parent, child = invoked(ledger)
     do(ledger, _row(child, result='{"sent": false}'))
     return parent
 
@@ -208,7 +208,7 @@ BREAKS: dict[Callable[[SqlLedger], str], tuple[str, str]] = {
         "I1",
         "a job that waits for another has no time and is not offered",
     ),
-    _a_sequel_cut_short: ("I1", "what the end of a job sets off can be read"),
+    _follow_ups_cut_short: ("I1", "what the end of a job sets off can be read"),
     _a_completion_that_was_forgotten: ("I1", chains.WILL_BE_STARTED),
     _a_completion_started_too_early: ("groups", groups_invariants.IN_ITS_TURN),
     _an_end_that_no_group_counted: ("groups", groups_invariants.OPEN),
@@ -226,7 +226,7 @@ BREAKS: dict[Callable[[SqlLedger], str], tuple[str, str]] = {
     _an_event_without_a_receipt: ("events", waits.RECEIVED),
     _a_receipt_without_its_event: ("events", waits.RECEIVED),
     _a_child_of_nobody: ("invoke", children.INVOKED),
-    _a_parent_told_another_end: ("invoke", children.TOLD),
+    _a_parent_told_another_end: ("invoke", children.OUTCOME),
     _a_child_that_goes_on_for_nobody: ("invoke", children.CANCELLED),
     _an_attempt_in_a_pause: ("pauses", pauses_invariants.NOTHING_BEGINS),
 }

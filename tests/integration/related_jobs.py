@@ -28,7 +28,7 @@ def everything_happens(ledger: SqlLedger, schedule: str = "sweep") -> None:
     chains.group(ledger, 2, sealed=False)
     parent, _ = invoked_jobs.invoked(ledger)
     ledger.cancel(parent.job_id, "somebody")
-    told(ledger)
+    invoked(ledger)
     failed = follow_ups.hooked(ledger)
     ledger.conclude(failed, fixtures.FAILURE)
     ledger.retry(ManualRetry(failed.job_id, "ada"))
@@ -41,11 +41,11 @@ def everything_happens(ledger: SqlLedger, schedule: str = "sweep") -> None:
     ledger.pause(Pause("queue", "data-sync", "ada"))
 
 
-def told(ledger: SqlLedger) -> tuple[str, str]:
-    """Let a job invoke another and be told its end; return both."""
+def invoked(ledger: SqlLedger) -> tuple[str, str]:
+    """Let a job invoke another and receive its end; return both."""
     parent, child = invoked_jobs.invoked(ledger)
     chains.run(ledger, child.id)
-    invoked_jobs.told(ledger, parent, child)
+    invoked_jobs.outcome_of(ledger, parent, child)
     return parent.job_id, child.id
 
 

@@ -11,7 +11,7 @@ from tests.integration.test_readme import PRINTED, PROGRAM
 from tests.servers.processes import PATIENCE, Processes, wait_until
 
 ROOT = Path(__file__).parents[2]
-MEMBERS = ("job_engine", "queue", "ledger", "dispatcher", "worker")
+MEMBERS = ("job_engine", "testing", "queue", "ledger", "dispatcher", "api", "worker")
 FOREIGN_TO_THE_CORE = ("rq", "redis", "dramatiq", "pika", "sqlalchemy", "alembic", "psycopg")
 
 #: A regular package of a stranger's on the index, whose name this project had.
@@ -51,7 +51,7 @@ def run(python: Path, code: str, cwd: Path) -> str:
 
 
 def test_the_wheels_install_into_a_clean_environment(wheels: Path, tmp_path: Path) -> None:
-    python = environment_with("failsoft", wheels, tmp_path / "environment")
+    python = environment_with("failsoft[testing]", wheels, tmp_path / "environment")
 
     modules = ", ".join(f"failsoft.{member}" for member in MEMBERS)
     typed = run(
@@ -76,11 +76,12 @@ def test_the_installed_command_creates_a_ledger(wheels: Path, tmp_path: Path) ->
 
 
 def test_the_core_is_installed_without_any_engine_or_database(wheels: Path, tmp_path: Path) -> None:
-    python = environment_with("failsoft-job-engine", wheels, tmp_path / "environment")
+    python = environment_with("failsoft-testing", wheels, tmp_path / "environment")
 
     present = run(
         python,
         "import importlib.util, failsoft.job_engine, failsoft.testing\n"
+        "[getattr(failsoft.testing, name) for name in failsoft.testing.__all__]\n"
         f"print([n for n in {FOREIGN_TO_THE_CORE} if importlib.util.find_spec(n)])",
         tmp_path,
     )
@@ -125,3 +126,18 @@ def test_the_readmes_program_runs_beside_a_package_of_the_old_name(
     assert printed.stdout.strip() == PRINTED, printed.stderr
     found = run(python, f"import {STRANGER}; print({STRANGER}.__file__)", tmp_path)
     assert Path(found.strip()).is_relative_to(tmp_path / "environment")
+
+
+def test_fakes_are_not_installed_unless_named(wheels: Path, tmp_path: Path) -> None:
+    python = environment_with("failsoft-dispatcher", wheels, tmp_path / "environment")
+
+    found = run(
+        python,
+        "import importlib.util, failsoft.api\n"
+        "from importlib.metadata import entry_points\n"
+        "print(importlib.util.find_spec('failsoft.testing'))\n"
+        "print(*sorted(entry_points(group='failsoft.engines').names))",
+        tmp_path,
+    )
+
+    assert found.splitlines() == ["None", "dramatiq rq"]

@@ -168,7 +168,7 @@ def test_after_a_commit_that_failed_each_commits_its_own(
     assert failed
 
 
-def test_no_write_is_told_to_be_done_before_its_commit(
+def test_no_write_is_reported_done_before_its_commit(
     database: Database, threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     execute, committing, goes_on = RawConnection.execute, threading.Event(), threading.Event()
@@ -192,7 +192,7 @@ def test_no_write_is_told_to_be_done_before_its_commit(
 
 
 @pytest.mark.parametrize("when", ["before the commit", "after it"])
-def test_who_is_interrupted_takes_nobody_along(
+def test_who_is_interrupted_ends_no_other(
     database: Database, threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch, when: str
 ) -> None:
     execute, interrupted, tried = RawConnection.execute, list[str](), Counter[int]()
@@ -225,7 +225,7 @@ def test_who_is_interrupted_takes_nobody_along(
     assert set(tried.values()) == ({1} if is_there else {1, 2})
 
 
-def test_an_attempt_that_is_fenced_takes_nobody_along(
+def test_an_attempt_that_is_fenced_ends_no_other(
     sqlite_url: str, threads: ThreadPoolExecutor
 ) -> None:
     with closing(Database(sqlite_url)) as database:

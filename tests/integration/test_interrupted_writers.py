@@ -81,7 +81,7 @@ def database(sqlite_url: str) -> Iterator[Database]:
 
 
 @pytest.mark.parametrize("role", ["writes for others", "is written for"])
-def test_an_interrupt_anywhere_keeps_nobody_waiting(database: Database, role: str) -> None:
+def test_an_interrupt_anywhere_blocks_no_other(database: Database, role: str) -> None:
     victim = 0 if role == "writes for others" else 1
     for place in count():
         interrupter = Interrupter(place)
@@ -106,7 +106,7 @@ class Play:
         self._victim = self._numbers[victim]
         self._interrupter = interrupter
         self._threads: list[threading.Thread] = []
-        self._told: dict[int, object] = {}
+        self._answers: dict[int, object] = {}
         self._has_turn, self._all_there = threading.Event(), threading.Event()
 
     def begin(self) -> None:
@@ -125,12 +125,14 @@ class Play:
         for thread in self._threads:
             # Far from the patience with which a thread waits for a turn that is lost.
             thread.join(engine.BUSY_TIMEOUT.total_seconds() / 2)
-            assert not thread.is_alive(), self._told
+            assert not thread.is_alive(), self._answers
         for number in set(self._numbers) - {self._victim}:
-            assert self._told[number] == number
+            assert self._answers[number] == number
         tally = text("SELECT number FROM tally")
         found = self._database.read(lambda c: c.execute(tally).scalars().all())
-        assert {told for told in self._told.values() if isinstance(told, int)} <= set(found)
+        assert {answers for answers in self._answers.values() if isinstance(answers, int)} <= set(
+            found
+        )
         assert self._writer._write_queue._owner is None
 
     def _start(self, number: int, work: Callable[[RawConnection], object]) -> None:
@@ -143,9 +145,9 @@ class Play:
             if number == self._victim:
                 self._interrupter.start()
             self._writer.at_once(work, lambda: None)
-            self._told[number] = number
+            self._answers[number] = number
         except KeyboardInterrupt as interrupt:
-            self._told[number] = type(interrupt)
+            self._answers[number] = type(interrupt)
         finally:
             sys.settrace(None)
 
@@ -159,7 +161,7 @@ class Play:
 
     def _wait(self, condition: Callable[[], bool]) -> None:
         # Who was interrupted before it came so far lets the others come to whatever is there.
-        wait_until(lambda: condition() or self._told, PATIENCE, "it is there")
+        wait_until(lambda: condition() or self._answers, PATIENCE, "it is there")
 
 
 def insert(number: int) -> Callable[[RawConnection], object]:

@@ -70,7 +70,7 @@ def test_what_was_begun_and_raised_leaves_nothing(sqlite_url: str) -> None:
         database.write(lambda connection: insert(connection, {**ATTEMPT, "job_id": job.id}))
 
 
-def test_an_error_is_sqlalchemys_and_tells_no_value(database: Database) -> None:
+def test_an_error_is_sqlalchemys_and_shows_no_value(database: Database) -> None:
     with pytest.raises(LedgerError) as raised:
         database.write_one(lambda raw: insert(raw, ATTEMPT))
 
@@ -171,10 +171,13 @@ def test_when_one_session_ends_no_other_is_trusted(postgres: Postgres) -> None:
 def test_a_server_that_is_not_there_is_said_to_be_away(postgres: Postgres) -> None:
     nowhere = postgres.url("none").replace(str(postgres.port), "1")
     away = pytest.raises(LedgerError, match="expected the ledger's database to answer")
-    with closing(Database(nowhere, connect_timeout=timedelta(seconds=1))) as database, away as told:
+    with (
+        closing(Database(nowhere, connect_timeout=timedelta(seconds=1))) as database,
+        away as reported,
+    ):
         database.ask(session)
 
-    assert isinstance(told.value.__cause__, OperationalError)
+    assert isinstance(reported.value.__cause__, OperationalError)
 
 
 def insert(connection: AnyConnection, attempt: dict[str, object]) -> None:

@@ -16,7 +16,7 @@ from failsoft.job_engine.attempt.interrupts import Fenced, HoldRequested
 from failsoft.job_engine.attempt.lease import Lease
 from failsoft.job_engine.attempt.retrying_ledger import RetryingLedger
 from failsoft.job_engine.clock import SystemClock
-from failsoft.job_engine.crash_points import CRASH_POINTS
+from failsoft.job_engine.crash_points import HOOKS
 from failsoft.job_engine.errors import (
     LedgerUnavailableError,
     StepError,
@@ -112,7 +112,7 @@ def test_a_worker_that_is_killed_leaves_both_or_neither(
     till: Till, point: str, expected: tuple[list[int], list[str]]
 ) -> None:
     def dies() -> int:
-        CRASH_POINTS.reached = lambda reached: os._exit(9) if reached == point else None
+        HOOKS.append(lambda reached: os._exit(9) if reached == point else None)
         till.context().run("pay", pay, 7, tx=True)
         return 0
 

@@ -31,13 +31,13 @@ def database(ledger_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Datab
 
 
 def test_a_sound_ledger_passes(database: Database) -> None:
-    told = fill(database, JOBS)
+    written = fill(database, JOBS)
 
     result = run("--json")
 
     report = json.loads(result.stdout)
     assert (result.exit_code, report["sound"], report["listed"]) == (0, True, [])
-    assert (report["jobs"], report["events"]) == (JOBS, told)
+    assert (report["jobs"], report["events"]) == (JOBS, written)
 
 
 def test_an_empty_ledger_passes(database: Database) -> None:
@@ -46,7 +46,7 @@ def test_an_empty_ledger_passes(database: Database) -> None:
     assert (result.exit_code, json.loads(result.stdout)["jobs"]) == (0, 0)
 
 
-def test_a_person_is_told_in_a_sentence(database: Database) -> None:
+def test_a_person_is_reported_in_a_sentence(database: Database) -> None:
     fill(database, 5)
 
     result = run()
@@ -106,7 +106,7 @@ def test_counters_are_compared_with_the_events(database: Database) -> None:
     assert invariants == {"rule 18"}
 
 
-def test_a_state_that_nobody_knows_is_reported_and_not_a_crash(database: Database) -> None:
+def test_an_unknown_state_is_reported_and_not_a_crash(database: Database) -> None:
     fill(database, 3)
     row = update(jobs).where(jobs.c.id == job_id(1))
     database.write(lambda c: c.execute(row.values(state="lost")))
@@ -179,6 +179,61 @@ def test_a_group_is_named_as_one(database: Database) -> None:
     assert result.exit_code == 1
     assert f"groups group {made.id}" in result.stdout
     assert "got: 2 are open, it counts 0 ends of 7 jobs" in result.stdout
+
+
+def test_one_job_is_checked_alone(database: Database) -> None:
+    fill(database, 3)
+    broken, sound = job_id(0), job_id(1)
+    written = len(SqlLedger(database).events(sound))
+    database.write(lambda c: c.execute(_EVENT_AFTER_THE_END, {"job": broken}))
+
+    kept, found = run("--json", "--job", sound), run("--json", "--job", broken)
+
+    report = json.loads(kept.stdout)
+    assert (kept.exit_code, report["sound"], report["jobs"]) == (0, True, 1)
+    assert report["events"] == written
+    report = json.loads(found.stdout)
+    assert (found.exit_code, report["sound"], report["jobs"]) == (1, False, 1)
+    assert {(v["job_id"], v["invariant"]) for v in report["listed"]} >= {(broken, "I4")}
+    assert {v["job_id"] for v in report["listed"]} == {broken}
+    assert report["by_invariant"]["I4"] == 1
+
+
+def test_the_beginning_of_an_id_stands_for_the_job_that_is_checked(database: Database) -> None:
+    fill(database, 5)
+
+    result = run("--job", job_id(3)[:6])
+
+    said = r"[\d,]+ events of 1 job in [\d.]+ s: every promise was kept\n"
+    assert (result.exit_code, bool(re.fullmatch(said, result.stdout))) == (0, True)
+
+
+def test_the_limit_holds_for_one_job(database: Database) -> None:
+    fill(database, 1)
+    database.write(lambda c: c.execute(update(jobs).values(errors=77)))
+
+    report = json.loads(run("--json", "--limit", "0", "--job", job_id(0)).stdout)
+
+    assert (report["violations"], report["listed"]) == (1, [])
+
+
+def test_one_job_that_cannot_be_read_is_reported(database: Database) -> None:
+    fill(database, 2)
+    database.write(lambda c: c.execute(update(jobs).values(state="lost")))
+
+    result = run("--json", "--job", job_id(1))
+
+    assert listed(result) == {"I1"}
+    assert "'lost'" in result.stdout
+
+
+def test_a_job_that_is_not_there_cannot_be_checked(database: Database) -> None:
+    fill(database, 2)
+
+    result = run("--job", "01a2ffff")
+
+    assert result.exit_code == 1
+    assert "JobNotFoundError: expected the id of a job in the ledger" in result.stderr
 
 
 def test_a_ledger_without_tables_is_refused(

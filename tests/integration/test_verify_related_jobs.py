@@ -90,17 +90,17 @@ def test_an_id_that_was_pruned_may_be_used_again(database: Database, ledger: Sql
     assert list(found(database)) == []
 
 
-def test_what_nobody_could_have_made_is_found(database: Database, ledger: SqlLedger) -> None:
+def test_what_no_call_could_have_made_is_found(database: Database, ledger: SqlLedger) -> None:
     everything_happens(ledger)
     known = set[tuple[str, str]]()
 
     for break_it, (invariant, rule) in BREAKS.items():
         broken = break_it(ledger)
-        told = [(each.invariant, each.rule, each.job_id) for each in found(database)]
+        reported = [(each.invariant, each.rule, each.job_id) for each in found(database)]
 
-        assert (invariant, rule, broken) in told, break_it.__name__
+        assert (invariant, rule, broken) in reported, break_it.__name__
         assert (rule, broken) not in known
-        known |= {(rule, job_id) for _, rule, job_id in told}
+        known |= {(rule, job_id) for _, rule, job_id in reported}
 
 
 def found(database: Database) -> Iterator[Violation]:

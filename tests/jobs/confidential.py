@@ -16,7 +16,7 @@ Fate = Literal["success", "failure", "crash", "fenced"]
 
 
 class Confidential(BaseModel):
-    """What the job is told; both texts are the canary.
+    """What the job is given; both texts are the canary.
 
     Attributes:
         secret: As a careful author declares it.

@@ -1,7 +1,7 @@
-"""The job of the matrix: it is tried again soon where it raises, and every step has a witness.
+"""The jobs of the crash-point matrix: they are tried again soon where they raise.
 
-Whoever of the crew imports it is armed by that: a job that crashed before, from another cell's
-misfortune, runs in a child process, and must meet its own there.
+To import this module arms the process: a job that crashed before, at another cell's point, runs in
+a child process, and must reach its own point there.
 """
 
 import os
@@ -11,7 +11,7 @@ from tenacity import wait_fixed
 
 from failsoft.job_engine import RetryPolicy, job
 from tests.crash_points.cells import FOLDER, arm
-from tests.jobs.scripted import Act, perform
+from tests.jobs.scripted import Script, perform
 
 SOON = RetryPolicy(max_attempts=10, wait=wait_fixed(0.1))
 
@@ -21,4 +21,4 @@ waiting = job(name="waiting", queue="narrow", retry=SOON)(perform)
 if folder := os.environ.get(FOLDER):
     arm(Path(folder))
 
-__all__ = ["Act", "crossing", "waiting"]
+__all__ = ["Script", "crossing", "waiting"]

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ctypes
 import decimal
 import gc
 import locale
@@ -341,6 +342,29 @@ def _dispatch(payload: Nothing, ctx: JobContext) -> str:
     return dispatch_job(DEFINED["change", ctx.queue], Nothing()).id
 
 
+class Gate(BaseModel):
+    """A job that makes steps until a file is there; another says that it has begun."""
+
+    begun: Path
+    gate: Path
+
+
+async def _steps_until(payload: Gate, ctx: AsyncJobContext) -> None:
+    payload.begun.touch()
+    number = 0
+    while not payload.gate.exists():
+        await ctx.run(f"step-{number}", time.sleep, 0.05)
+        number += 1
+
+
+def _end_consumers(payload: Nothing, ctx: JobContext) -> None:
+    """End the threads that take messages from Dramatiq's broker in this process."""
+    for thread in threading.enumerate():
+        if type(thread).__name__.endswith("ConsumerThread"):
+            ident = ctypes.c_ulong(thread.ident or 0)
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(ident, ctypes.py_object(SystemExit))
+
+
 _HANDLERS: dict[str, Callable[..., Any]] = {
     "end": _plain,
     "end-async": _awaited,
@@ -352,6 +376,8 @@ _HANDLERS: dict[str, Callable[..., Any]] = {
     "change": _look_and_change,
     "change-async": _look_and_change_async,
     "dispatch": _dispatch,
+    "steps-until": _steps_until,
+    "end-consumers": _end_consumers,
 }
 
 #: Each of them, by its word and its queue.

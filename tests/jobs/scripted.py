@@ -1,4 +1,4 @@
-"""The jobs that the acceptance tests run in real workers; every step writes to the witness.
+"""The jobs that the acceptance tests run in real workers; every step writes to the effect log.
 
 The same module serves both engines and both kinds of isolation, unchanged.
 """
@@ -50,7 +50,7 @@ FOR_EVER = 1000
 Misfortune = Literal["none", "sigkill", "segfault", "stuck in C", "stuck in Python"]
 
 
-class Act(BaseModel):
+class Script(BaseModel):
     """What a job does.
 
     Attributes:
@@ -74,31 +74,35 @@ class Act(BaseModel):
     found: Literal["", "done", "not done"] = ""
 
 
-def perform(act: Act, ctx: JobContext) -> int:
+def perform(script: Script, ctx: JobContext) -> int:
     """Run the steps and return how many there are."""
-    for number in range(1, act.steps + 1):
-        told = act, number, ctx.job_id, ctx.attempt
+    for number in range(1, script.steps + 1):
+        arguments = script, number, ctx.job_id, ctx.attempt
         ctx.run(
-            f"step-{number}", step, *told, once=act.once, verify=find_out if act.found else None
+            f"step-{number}",
+            step,
+            *arguments,
+            once=script.once,
+            verify=find_out if script.found else None,
         )
-        if act.nap and number == 1:
-            ctx.sleep("nap", timedelta(seconds=act.nap))
-    return act.steps
+        if script.nap and number == 1:
+            ctx.sleep("nap", timedelta(seconds=script.nap))
+    return script.steps
 
 
-def find_out(act: Act, number: int, job_id: str, attempt: int) -> int | NotDone:
-    """Tell whether a step took effect."""
-    return number if act.found == "done" else NOT_DONE
+def find_out(script: Script, number: int, job_id: str, attempt: int) -> int | NotDone:
+    """Return whether a step took effect."""
+    return number if script.found == "done" else NOT_DONE
 
 
-def step(act: Act, number: int, job_id: str, attempt: int) -> int:
-    """Do one step, between two lines for the witness."""
+def step(script: Script, number: int, job_id: str, attempt: int) -> int:
+    """Do one step, between two lines for the effect log."""
     name = f"step-{number}"
     note(BEGUN, job_id, name, attempt)
-    MISFORTUNES[act.misfortune]()
-    if number == act.halt_at and attempt == 1:
-        wait_until(Path(act.gate).exists, FOR_EVER, f"gate {act.gate}")
-    threading.Event().wait(act.pace)
+    MISFORTUNES[script.misfortune]()
+    if number == script.halt_at and attempt == 1:
+        wait_until(Path(script.gate).exists, FOR_EVER, f"gate {script.gate}")
+    threading.Event().wait(script.pace)
     note(ENDED, job_id, name, attempt)
     return number
 

@@ -1,4 +1,4 @@
-"""All that may happen next, whoever does it."""
+"""All that may happen next, in any process."""
 
 from collections.abc import Iterator
 
@@ -29,7 +29,9 @@ def successors(model: Model, state: State) -> Iterator[Edge]:
 def _replace(model: Model, state: State) -> Iterator[Edge]:
     """Dispatch again what waits and was not begun: decided by a look, and so as good as by it."""
     row = state.row
-    if permits(model.protocol.table["replace"], row, {"epoch": row.epoch, "hb": row.hb}):
+    if permits(
+        model.protocol.table["replace"], row, {"epoch": row.epoch, "revision": row.revision}
+    ):
         after = model.change(state, "replace")
         yield Edge("client", 0, "replace", after, model.broken_by_change(row))
 

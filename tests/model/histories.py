@@ -68,7 +68,7 @@ class _Recorder:
             queue="default",
             state=row.state,
             epoch=row.epoch,
-            hb=0,
+            revision=0,
             engine=engines[-1] if engines else None,
             payload="",
             payload_sha="",

@@ -37,14 +37,14 @@ Rows = Mapping[Table, list[dict[str, Any]]]
 def fill(database: Database, count: int) -> int:
     """Record so many jobs, each with one of the stories, and return how many events they have."""
     histories = [tell(story) for story in STORIES]
-    told, every = 0, enumerate(islice(cycle(histories), count))
+    written, every = 0, enumerate(islice(cycle(histories), count))
     while some := list(islice(every, BATCH)):
         batch: Rows = {table: [] for table in (jobs, events, attempts, steps)}
         for place, history in some:
             _note(batch, history, job_id(place))
-        told += len(batch[events])
+        written += len(batch[events])
         database.write(partial(_insert, batch))
-    return told
+    return written
 
 
 def job_id(place: int) -> str:

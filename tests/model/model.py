@@ -56,7 +56,7 @@ class Model:
     """A configuration under a protocol.
 
     Attributes:
-        bounded: Whether the state whose successors were asked for last has an offer that is left
+        bounded: Whether the state whose successors were computed last has an offer that is left
             out because it would exceed the epochs of the configuration.
         looks_are_atomic: Whether to look and to act on it are one action. They may be, and need
             be no other, where whatever changed between them makes the act void: `Fence.SEEN`.
@@ -91,7 +91,7 @@ class Model:
         return State(row, 0, 0, False, dispatcher, carriers, workers)
 
     def settled(self, state: State) -> State:
-        """Return the state in which whoever can do nothing any more is idle."""
+        """Return the state in which a process that can do nothing more is idle."""
         if not self.looks_are_atomic:
             return state
         row, sent, claimed, begun, dispatcher, carriers, workers = state
@@ -106,7 +106,7 @@ class Model:
         return State(row, sent, claimed, begun, dispatcher, carriers, workers)
 
     def is_over(self, state: State) -> bool:
-        """Tell whether the job has ended visibly or waits visibly (I1)."""
+        """Return whether the job has ended visibly or waits visibly (I1)."""
         return state.row.state.is_terminal or state.row.state is JobState.HELD
 
     def change(self, state: State, name: str, engine: int | None = None) -> State:
@@ -119,7 +119,7 @@ class Model:
         return State(after, sent, claimed, begun, *views, workers)
 
     def touch(self, state: State) -> State:
-        """Return the state after anything that moves `hb` on."""
+        """Return the state after anything that moves `revision` on."""
         row, sent, claimed, begun, dispatcher, carriers, workers = state
         views = stale(dispatcher), all_stale(carriers)
         return State(row, sent, claimed, begun, *views, workers)
@@ -152,7 +152,10 @@ class Model:
 
     def _permits_seen(self, name: str, row: Row, carrier: Carrier) -> bool:
         transition = self.protocol.table[name]
-        guard: dict[str, object] = {"epoch": row.epoch, "hb": row.hb if carrier.fresh else -1}
+        guard: dict[str, object] = {
+            "epoch": row.epoch,
+            "revision": row.revision if carrier.fresh else -1,
+        }
         if transition.fence is Fence.SEEN:
             guard["state"] = carrier.saw
         return permits(transition, row, guard)

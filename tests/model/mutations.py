@@ -53,7 +53,7 @@ class Mutation:
 
 
 class _Weaker(Enum):
-    """Fences that nobody should use."""
+    """Fences that must not be used."""
 
     EPOCH_WITHOUT_ENGINE = ("epoch",)
 

@@ -1,8 +1,8 @@
 """Who takes part in the model and what each remembers.
 
 Every value is made once and compared by identity, which is what makes the search fast enough for
-`make test`. Nobody remembers a number that only grows: of `hb` it matters only whether it is still
-as it was seen, of a claim id only whether the row still holds it.
+`make test`. No number that only grows is kept: of `revision` it matters only whether it is still as
+it was seen, of a claim id only whether the row still holds it.
 """
 
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ LOST, FORGED, RIGHTFUL = range(3)
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Row:
-    """The job's row; `queue`, `claim_id` and `hb` stand for what the row has now."""
+    """The job's row; `queue`, `claim_id` and `revision` stand for what the row has now."""
 
     state: JobState
     epoch: int
@@ -44,7 +44,7 @@ class Row:
     intent: int
     queue: ClassVar[int] = 0
     claim_id: ClassVar[int] = 0
-    hb: ClassVar[int] = 0
+    revision: ClassVar[int] = 0
 
 
 @dataclass(frozen=True, eq=False, slots=True)

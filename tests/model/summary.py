@@ -15,7 +15,7 @@ VARIABLE = "_FAILSOFT_MODEL_SUMMARY"
 def summarise(search: Search, mutation: Mutation | None = None) -> dict[str, object]:
     """Return the figures of a search."""
     config = search.model.config
-    told: dict[str, object] = {
+    figures: dict[str, object] = {
         "configuration": config.name,
         "workers": config.workers,
         "rescuers": config.carriers,
@@ -29,13 +29,13 @@ def summarise(search: Search, mutation: Mutation | None = None) -> dict[str, obj
         "violated": sorted(search.broken),
     }
     if mutation is not None:
-        told |= {"mutation": mutation.name, "meaning": mutation.meaning}
-        told |= {"expected": sorted(mutation.breaks)}
-    return told
+        figures |= {"mutation": mutation.name, "meaning": mutation.meaning}
+        figures |= {"expected": sorted(mutation.breaks)}
+    return figures
 
 
 def keep(search: Search, mutation: Mutation | None = None) -> None:
-    """Write the figures down, if somebody wants them."""
+    """Write the figures down, if a run keeps them."""
     folder = os.environ.get(VARIABLE)
     if folder:
         name = mutation.name if mutation else search.model.config.name

@@ -2,7 +2,7 @@
 
 The adversary of docs/protocol.md: any message ever sent may arrive any number of times at any later
 time or never, any lease may expire at any instant, any process may vanish between any two atomic
-actions, replies of the ledger may be lost, and somebody may cancel at any time.
+actions, replies of the ledger may be lost, and a cancel may come at any time.
 """
 
 import json
@@ -32,7 +32,7 @@ def test_no_state_that_can_be_reached_breaks_a_promise(config: Config) -> None:
     search = explore(Model(config))
 
     keep(search)
-    assert not search.broken, told(search)
+    assert not search.broken, report(search)
     assert len(search.states) > 1000
 
 
@@ -90,16 +90,16 @@ def test_looks_of_their_own_reach_no_other_ledger() -> None:
     every_look = explore(Model(EVERY_LOOK, reduced=False))
 
     keep(every_look)
-    assert not every_look.broken, told(every_look)
+    assert not every_look.broken, report(every_look)
     assert ledgers(every_look) == ledgers(reduced)
     assert len(every_look.states) > 5 * len(reduced.states)
 
 
-def test_a_violation_is_told_step_by_step() -> None:
+def test_a_violation_is_reported_step_by_step() -> None:
     mutation = next(each for each in MUTATIONS if each.name == "M5")
     search = explore(Model(mutation.config, mutation.protocol()), mutation.breaks)
 
-    lines = told(search).splitlines()
+    lines = report(search).splitlines()
 
     assert lines[0] == "I4 breaks:"
     last = " ".join(lines[-1].split())
@@ -128,6 +128,6 @@ def ledgers(search: Search) -> set[object]:
     return {(s.row, s.sent, s.claimed, s.begun, s.workers) for s in search.states}
 
 
-def told(search: Search) -> str:
+def report(search: Search) -> str:
     ways = ((found.invariant, trace_to(search, found)) for found in search.broken.values())
     return "\n".join(f"{invariant} breaks:\n{narrate(trace)}" for invariant, trace in ways)

@@ -50,12 +50,12 @@ def _edge(model: Model, state: State, target: State, invariant: str = "") -> Edg
 
 
 def narrate(trace: Sequence[Moment]) -> str:
-    """Tell a trace: who did what, and what the ledger said then."""
-    lines = [f"{n:>3}  {_told(moment)}" for n, moment in enumerate(trace, 1)]
+    """Describe a trace: which process did what, and what the ledger said then."""
+    lines = [f"{n:>3}  {_reported(moment)}" for n, moment in enumerate(trace, 1)]
     return "\n".join(lines)
 
 
-def _told(moment: Moment) -> str:
+def _reported(moment: Moment) -> str:
     edge, row = moment.edge, moment.edge.state.row
     done = f"{edge.who} {edge.number}{_epoch(moment)}: {edge.what}"
     flags = " cancel requested" if row.cancel_requested else ""

@@ -127,7 +127,7 @@ def _begin_once(model: Model, state: State, number: int) -> Edge:
 
 
 def _begin_unheard(model: Model, state: State, number: int) -> Iterator[Edge]:
-    """Commit the intent and lose the reply: the worker asks again."""
+    """Commit the intent and lose the reply: the worker sends it again."""
     worker, row = state.workers[number], state.row
     fits = model.has_authority(row, worker) and not row.cancel_requested
     if fits and row.intent == 0 and not row.memos & 1 << worker.step:

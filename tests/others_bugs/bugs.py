@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-SUITE = "packages/job_engine/src/failsoft/testing/ledger_suite"
+SUITE = "packages/testing/src/failsoft/testing/ledger_suite"
 ACCEPTANCE = "tests/integration/acceptance"
 KILLED = "test_a_job_whose_rq_worker_is_killed_goes_on_with_dramatiq_after_its_last_finished_step"
 
@@ -13,7 +13,7 @@ class Bug:
 
     Attributes:
         what: What went wrong.
-        shipped_by: Whose threads tell of it, as `owner/repository#number`.
+        shipped_by: Whose threads report it, as `owner/repository#number`.
         here: What comes of it here.
         tests: Files with the names of the tests in them that show it.
     """

@@ -43,9 +43,9 @@ def _functions(file: Path) -> set[str]:
 
 
 def _section(number: int, bug: Bug) -> str:
-    told = f"{number}. **{bug.what}** ({', '.join(bug.shipped_by)}). {bug.here}."
+    heading = f"{number}. **{bug.what}** ({', '.join(bug.shipped_by)}). {bug.here}."
     links = [f"   * [`{name}`](../{file})" for file, names in bug.tests.items() for name in names]
-    return "\n".join([told, "", *links, ""])
+    return "\n".join([heading, "", *links, ""])
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Every bug that others shipped has its tests, and the page tells which."""
+"""Every bug that others shipped has its tests, and the page lists them."""
 
 import pytest
 

@@ -25,22 +25,22 @@ SOURCES = ("packages", "apps")
 FAILED = re.compile(r"^FAILED \S+::(\S+)", re.MULTILINE)
 #: pytest's exit code when tests failed; any other proves nothing.
 RED = 1
-#: How many of the tests that turned red are told.
+#: How many of the tests that turned red are shown.
 TOLD = 3
 
 
 @click.command()
 @click.option("--evidence", type=click.Path(path_type=Path), help="Where the figures are kept.")
 def main(evidence: Path | None) -> None:
-    """Tell for every rule which tests miss it."""
+    """Report for every rule which tests miss it."""
     console = Console(stderr=True)
-    told = [play(each) for each in track(BREAKS, "breaking rules", console=console)]
-    for each in told:
+    results = [play(each) for each in track(BREAKS, "breaking rules", console=console)]
+    for each in results:
         colour = "green" if each["caught"] else "red"
         console.print(f"[{colour}]{each['rule']:6}[/] {each['meaning']}: {', '.join(each['by'])}")
     if evidence is not None:
-        (evidence / "sabotage.json").write_text(json.dumps(told, indent=2) + "\n")
-    sys.exit(0 if all(each["caught"] for each in told) else 1)
+        (evidence / "sabotage.json").write_text(json.dumps(results, indent=2) + "\n")
+    sys.exit(0 if all(each["caught"] for each in results) else 1)
 
 
 def play(each: Break) -> Mapping[str, Any]:

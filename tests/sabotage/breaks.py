@@ -90,7 +90,7 @@ BREAKS = (
         "M9",
         "no intent is recorded before a `once` step",
         f"{_CORE}/steps/runner.py",
-        'self._journal.record(name, StepKind.INTENT, "null")',
+        'yield partial(self._journal.record, step, StepKind.INTENT, "null")',
         "pass",
         ("tests/unit/job_engine/steps/test_once_steps.py",),
     ),

@@ -1,9 +1,9 @@
-"""A process that has a worker's code loaded, and forks a process of its own for each order.
+"""A process that has code loaded, and forks a process of its own for each order.
 
-Loading takes more than a second of a CPU, and the tests start hundreds of workers. All else is as
-if the module had been started by a shell: the process has its own session, environment, folder,
-log and exit status. What must be there before the code is loaded, such as another `PYTHONPATH`,
-needs a Python of its own.
+Loading a worker or the command line takes one to two seconds of a CPU, and the tests start
+hundreds of them. All else is as if the module had been started by a shell: the process has its own
+session, environment, folder, log and exit status. What must be there before the code is loaded,
+such as another `PYTHONPATH`, needs a Python of its own.
 """
 
 import importlib
@@ -18,11 +18,18 @@ from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import monotonic, sleep
-from types import MappingProxyType
+from types import MappingProxyType, ModuleType
 from typing import Any, Self
 
-#: What is loaded before the first order comes.
-LOADED = ("failsoft.worker.process", "psycopg", "sqlalchemy.dialects.postgresql")
+#: What a worker loads.
+WORKER = ("failsoft.worker.process", "psycopg", "sqlalchemy.dialects.postgresql")
+#: What most commands load.
+COMMAND_LINE = (
+    "failsoft.worker.cli",
+    *(f"failsoft.worker.cli.{name}" for name in ("worker", "engines", "doctor", "dev")),
+    *(f"failsoft.worker.cli.{name}" for name in ("jobs.commands", "jobs.dispatch")),
+    "failsoft.worker.cli.ledger.commands",
+)
 #: What is read of the environment when code is loaded: by Python, and by Dramatiq.
 ENV: Mapping[str, str] = MappingProxyType(
     {"PYTHONUNBUFFERED": "1", "dramatiq_restart_delay": "300"}
@@ -31,7 +38,7 @@ LOOK_SECONDS = 0.005
 
 
 class Forked:
-    """What the zygote has forked; the part of `subprocess.Popen` that the tests use."""
+    """What the fork server has forked; the part of `subprocess.Popen` that the tests use."""
 
     def __init__(self, pid: int, status: Path) -> None:
         self.pid = pid
@@ -62,27 +69,54 @@ class Forked:
         self.send_signal(signal.SIGKILL)
 
 
-class Zygote:
-    """The process, seen from the tests; it is started with the first order."""
+class ForkServer:
+    """The process, seen from the tests; it is started with the first order.
 
-    def __init__(self) -> None:
-        self._folder = TemporaryDirectory(prefix="zygote-")
+    Args:
+        modules: What is loaded before the first order comes.
+        sources: A folder whose modules are loaded in the place of those that are installed.
+    """
+
+    def __init__(self, *modules: str, sources: Path | None = None) -> None:
+        self._modules = modules
+        self._env = {**ENV, **({} if sources is None else {"PYTHONPATH": str(sources)})}
+        self._folder = TemporaryDirectory(prefix="fork-server-")
         self._popen: subprocess.Popen[str] | None = None
         self._lock = threading.Lock()
         self._orders = 0
 
     def fork(
-        self, module: str, words: Sequence[str], *, env: Mapping[str, str], cwd: Path, log: Path
+        self,
+        module: str,
+        words: Sequence[str],
+        *,
+        env: Mapping[str, str],
+        cwd: Path,
+        log: Path,
+        errors: Path | None = None,
+        program: str = "",
     ) -> Forked:
-        """Have a process that is `python -m module words...`, its output in a log."""
+        """Fork a process that is `python -m module words...`.
+
+        Args:
+            module: A module with a function `main`.
+            words: Its arguments.
+            env: Its whole environment.
+            cwd: Where it runs.
+            log: The file that its output is appended to.
+            errors: The file for its standard error, if that is another.
+            program: The script that it seems to be, if it is not to be `python -m module`.
+        """
         log.touch()
         with self._lock:
             self._orders += 1
             status = Path(self._folder.name) / str(self._orders)
-            order = {"module": module, "words": list(words), "status": str(status)}
-            return Forked(
-                self._ask({**order, "env": dict(env), "cwd": str(cwd), "log": str(log)}), status
+            paths = {"status": status, "cwd": cwd, "log": log, "errors": errors or log}
+            pid = self._send(
+                {name: str(path) for name, path in paths.items()}
+                | {"module": module, "words": list(words), "env": dict(env), "program": program}
             )
+            return Forked(pid, status)
 
     def close(self) -> None:
         if self._popen is not None:
@@ -95,11 +129,11 @@ class Zygote:
     def __exit__(self, *error: object) -> None:
         self.close()
 
-    def _ask(self, order: Mapping[str, object]) -> int:
+    def _send(self, order: Mapping[str, object]) -> int:
         if self._popen is None:
             self._popen = subprocess.Popen(
-                [sys.executable, "-m", "tests.servers.fork_server"],
-                env={**os.environ, **ENV},
+                [sys.executable, "-m", "tests.servers.fork_server", *self._modules],
+                env={**os.environ, **self._env},
                 cwd=Path(__file__).parents[2],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -114,18 +148,18 @@ class Zygote:
 
 
 def main() -> None:
-    """Fork for every order, and write down how each process ended."""
-    for name in LOADED:
+    """Load the modules named as arguments, then fork for every order."""
+    for name in sys.argv[1:]:
         importlib.import_module(name)
     running: dict[int, Path] = {}
-    signal.signal(signal.SIGCHLD, lambda *_: bury(running))
+    signal.signal(signal.SIGCHLD, lambda *_: note_ended(running))
     for line in sys.stdin:
         order = json.loads(line)
         # It must not end before it is known.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
         pid = os.fork()
         if pid == 0:
-            become(order)
+            run_module(order)
             return
         running[pid] = Path(order["status"])
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
@@ -133,9 +167,9 @@ def main() -> None:
         sys.stdout.flush()
 
 
-def bury(running: dict[int, Path]) -> None:
+def note_ended(running: dict[int, Path]) -> None:
     """Write down the exit status of each process that has ended."""
-    # The signal may come again meanwhile; whoever finds nobody left has nothing to do.
+    # The signal may come again meanwhile, and find no child left.
     with suppress(ChildProcessError):
         while (ended := os.waitpid(-1, os.WNOHANG))[0] != 0:
             file = running.pop(ended[0])
@@ -144,24 +178,23 @@ def bury(running: dict[int, Path]) -> None:
             draft.rename(file)
 
 
-def become(order: Mapping[str, Any]) -> None:
-    """Be the module, to the end of the interpreter."""
+def run_module(order: Mapping[str, Any]) -> None:
+    """Run the module in this process, to the end of the interpreter."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
     os.setsid()
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    log = os.open(order["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    for number, file in enumerate((nothing, log, log)):
+    for number, path in enumerate((os.devnull, order["log"], order["errors"])):
+        mode = os.O_WRONLY | os.O_CREAT | os.O_APPEND if number else os.O_RDONLY
+        file = os.open(path, mode, 0o600)
         os.dup2(file, number)
-    os.close(nothing)
-    os.close(log)
+        os.close(file)
     os.chdir(order["cwd"])
     os.environ.clear()
     os.environ.update(order["env"])
-    module: Any = sys.modules[order["module"]]
-    # Children of attempts look here for what their parent is.
-    sys.modules["__main__"] = module
-    sys.argv = [module.__file__, *order["words"]]
+    module: Any = importlib.import_module(order["module"])
+    # Children of attempts look here for what their parent is, and click for what it is called.
+    sys.modules["__main__"] = ModuleType("__main__") if order["program"] else module
+    sys.argv = [order["program"] or module.__file__, *order["words"]]
     module.main()
 
 

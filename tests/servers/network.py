@@ -22,13 +22,13 @@ NEEDS = (
 )
 #: NET_ADMIN and SYS_ADMIN.
 CAPABILITIES = (12, 21)
-#: Set aside for trials of networks between one another (RFC 2544): nobody's addresses.
+#: Set aside for trials of networks between one another (RFC 2544): addresses without a host.
 NETWORK = "198.18"
 PREFIX = "failsoft"
 
 
 def missing() -> str:
-    """Tell what stands in the way of having hosts; empty if nothing does."""
+    """Return what stands in the way of having hosts; empty if nothing does."""
     programs = all(map(shutil.which, ("ip", "setpriv")))
     return "" if programs and _may_make_networks() else f"expected {NEEDS}"
 
@@ -61,7 +61,7 @@ class Host:
         return (*into, "setpriv", *ids, "--clear-groups", "--", *program)
 
     def cut_off(self) -> None:
-        """Take the host's cable out: what is sent to it or by it is lost, and none is told."""
+        """Take the host's cable out: what is sent to it or by it is lost, without an error."""
         _ip("link", "set", self._interface, "down")
 
     def connect(self) -> None:

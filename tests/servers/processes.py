@@ -17,7 +17,7 @@ import psutil
 
 from failsoft.job_engine.kill_on_exit import KillOnExit
 from failsoft.queue.embedded_valkey import free_port
-from tests.servers.fork_server import Forked, Zygote
+from tests.servers.fork_server import Forked, ForkServer
 
 __all__ = [
     "PATIENCE",
@@ -188,12 +188,12 @@ class Process:
 
 
 class ForkedProcess(Process):
-    """A process as if by `python -m`, from a zygote that has the module loaded."""
+    """A process as if by `python -m`, from a fork server that has the module loaded."""
 
     def __init__(
-        self, zygote: Zygote, *words: str, log: Path, env: Mapping[str, str] = NO_ENV
+        self, fork_server: ForkServer, *words: str, log: Path, env: Mapping[str, str] = NO_ENV
     ) -> None:
-        self._zygote = zygote
+        self._fork_server = fork_server
         super().__init__(*words, log=log, env=env)
 
     def _begin(
@@ -204,26 +204,26 @@ class ForkedProcess(Process):
         user: int | None,
     ) -> Forked:
         module, *words = map(str, command)
-        return self._zygote.fork(module, words, env=env, cwd=self.log.parent, log=self.log)
+        return self._fork_server.fork(module, words, env=env, cwd=self.log.parent, log=self.log)
 
 
 class Processes:
     """Starts programs whose logs go into one folder, and ends them all, orphans included."""
 
-    def __init__(self, folder: Path, zygote: Zygote | None = None) -> None:
+    def __init__(self, folder: Path, fork_server: ForkServer | None = None) -> None:
         self.folder = folder
         self.started: list[Process] = []
-        self._zygote = zygote
+        self._fork_server = fork_server
 
     def start(self, *command: str | Path, env: Mapping[str, str] = NO_ENV) -> Process:
         self.started.append(Process(*command, log=self._next_log(), env=env))
         return self.started[-1]
 
     def fork(self, *words: str, env: Mapping[str, str] = NO_ENV) -> Process:
-        """Start a module with its arguments, quickly; without a zygote like any program."""
-        if self._zygote is None:
+        """Start a module with its arguments, quickly; without a fork server like any program."""
+        if self._fork_server is None:
             return self.python("-m", *words, env=env)
-        self.started.append(ForkedProcess(self._zygote, *words, log=self._next_log(), env=env))
+        self.started.append(ForkedProcess(self._fork_server, *words, log=self._next_log(), env=env))
         return self.started[-1]
 
     def python(self, *arguments: str, env: Mapping[str, str] = NO_ENV) -> Process:
@@ -252,7 +252,7 @@ def end(processes: Iterable[psutil.Process]) -> None:
 
 
 def is_alive(process: psutil.Process) -> bool:
-    """Tell whether a process is there and no zombie."""
+    """Return whether a process is there and no zombie."""
     return _status(process) not in ("", psutil.STATUS_ZOMBIE)
 
 
@@ -288,5 +288,5 @@ def _status(process: psutil.Process) -> str:
 def _environment(process: psutil.Process) -> dict[str, str]:
     try:
         return process.environ()
-    except (psutil.Error, OSError):  # gone, or somebody else's
+    except (psutil.Error, OSError):  # gone, or another user's
         return {}

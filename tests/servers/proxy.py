@@ -51,7 +51,7 @@ class TcpProxy:
         self._links: set[_Link] = set()
         self.refuses = False
         self._server: asyncio.Server | None = None
-        # Bound but deaf: with nobody else on it the port refuses, and yet it stays ours.
+        # Bound but deaf: with nothing else on it the port refuses, and yet it stays ours.
         self._held = _bound(self.port)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -96,7 +96,7 @@ class TcpProxy:
         self._call(self._reset(self._links))
 
     def half_open(self) -> None:
-        """Close the server's side of all open connections and tell the clients nothing."""
+        """Close the server's side of all open connections without notice to the clients."""
         self._call(self._half_open())
 
     def close(self) -> None:

@@ -32,7 +32,7 @@ CONSUMER_TIMEOUT = (
     "application:set_env(rabbit, consumer_timeout, {}),"
     " application:set_env(rabbit, channel_tick_interval, {})."
 )
-# A connection may end by itself while it is told to.
+# A connection may end by itself while it is closed.
 CLOSE_ALL = (
     '[catch rabbit_networking:close_connection(P, "tests")'
     " || P <- rabbit_networking:connections()]."
@@ -124,7 +124,7 @@ class RabbitMQ(Server):
         self.evaluate(CLOSE_ALL)
 
     def delete_queue(self, name: str, *, vhost: str = "%2F") -> int:
-        """Delete a queue, whoever consumes from it, and return how many messages were lost."""
+        """Delete a queue, even with consumers, and return how many messages were lost."""
         with pika.BlockingConnection(pika.URLParameters(self.url_of(vhost))) as connection:
             return int(connection.channel().queue_delete(name).method.message_count)
 

@@ -1,4 +1,4 @@
-"""Processes that tests start are told apart from their orphans, and end with them."""
+"""Processes that tests start are distinguished from their orphans, and end with them."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""The proxy loses, delays and cuts as it is told, and carries everything when it is healed."""
+"""The proxy loses, delays and cuts as it is set to, and carries everything when it is healed."""
 
 import socket
 import socketserver

@@ -138,7 +138,7 @@ def test_a_valkey_dies_with_the_process_that_started_it(
         "from failsoft.queue.embedded_valkey import EmbeddedValkey\n"
         "server = EmbeddedValkey(pathlib.Path(sys.argv[1]))\n"
         "server.start()\n"
-        "if os.fork(): print(f'pid={server.pid};')\n"
+        "if os.fork(): print(f'pid={server._process.pid};')\n"
         "time.sleep(60)\n"
     )
     starter = processes.python("-c", program, str(tmp_path / "valkey"))

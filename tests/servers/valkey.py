@@ -1,5 +1,7 @@
-"""The embedded Valkey with the faults that go in through a client."""
+"""The embedded Valkey with the faults that tests inject: by signals and through a client."""
 
+import os
+import signal
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -17,6 +19,31 @@ class Valkey(EmbeddedValkey):
         self, folder: Path, *, port: int | None = None, config: Mapping[str, str] = NO_CONFIG
     ) -> None:
         super().__init__(folder, port=port, config={"enable-debug-command": "local", **config})
+
+    @property
+    def pid(self) -> int:
+        return self.running_process().pid
+
+    def restart(self) -> None:
+        """Stop the server and start it again on the same port."""
+        self.stop()
+        self.start()
+
+    def freeze(self) -> None:
+        """Stop the server by SIGSTOP: connections are still accepted, and nothing is answered."""
+        process = self.running_process()
+        process.send_signal(signal.SIGSTOP)
+        # The signal may not have arrived yet when send_signal returns.
+        os.waitpid(process.pid, os.WUNTRACED)
+
+    def thaw(self) -> None:
+        """Let a frozen server go on."""
+        self.running_process().send_signal(signal.SIGCONT)
+
+    def wipe(self) -> None:
+        """Delete every key."""
+        with self.client() as client:
+            client.flushall()
 
     def command(self, *words: str | int) -> Any:
         """Run any command."""

@@ -21,7 +21,7 @@ def main() -> int:
     if given.seed is not None:
         run = World(given.seed).run()
         _print(f"seed {run.seed}: {run.moments} moments, {run.jobs} jobs, digest {run.digest:08x}")
-        _print("\n".join(seeds.told(run)) if run.wrong else "nothing is wrong")
+        _print("\n".join(seeds.report(run)) if run.wrong else "nothing is wrong")
         return int(bool(run.wrong))
     return _run_many(range(given.first, given.first + given.seeds), given.processes)
 
@@ -43,7 +43,7 @@ def _progress(wanted: range, processes: int) -> Iterator[Run]:
     with ProcessPoolExecutor(processes) as pool:
         for count, run in enumerate(pool.map(simulate, wanted, chunksize=10), 1):
             if run.wrong:
-                _print("\n".join([*seeds.told(run), f"kept as {seeds.keep(run)}"]))
+                _print("\n".join([*seeds.report(run), f"kept as {seeds.keep(run)}"]))
             if count % PROGRESS == 0:
                 _print(f"{count} of {len(wanted)} seeds")
             yield run

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 from failsoft.testing import FrozenClock
-from tests.simulation.scheduler import Conductor
+from tests.simulation.scheduler import TaskScheduler
 
 
 class LedgerTime:
@@ -42,15 +42,15 @@ class LedgerTime:
 class ProcessClock:
     """Shows the wall-clock time of one machine, which may be wrong; waiting lets others go on."""
 
-    def __init__(self, conductor: Conductor, skew: timedelta) -> None:
-        self._conductor = conductor
+    def __init__(self, scheduler: TaskScheduler, skew: timedelta) -> None:
+        self._scheduler = scheduler
         self._skew = skew
 
     def now(self) -> datetime:
-        return self._conductor.clock.now() + self._skew
+        return self._scheduler.clock.now() + self._skew
 
     def steady(self) -> float:
-        return self._conductor.clock.steady()
+        return self._scheduler.clock.steady()
 
     def sleep(self, seconds: float) -> None:
-        self._conductor.sleep(seconds)
+        self._scheduler.sleep(seconds)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass
-class Weather:
+class FaultRates:
     """The faults of one run, until it is calm.
 
     Attributes:

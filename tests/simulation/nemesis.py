@@ -1,12 +1,12 @@
-"""Whoever kills, freezes and cuts off; its hand is the seed's."""
+"""What kills, freezes and cuts off, by the seed."""
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 from failsoft.job_engine.ports.clock import GRACE
-from tests.simulation.processes.restarts import House
+from tests.simulation.processes.restarts import RestartedProcesses
 from tests.simulation.scheduler import Process
-from tests.simulation.shared_state import Kind, Scene
+from tests.simulation.shared_state import Kind, SharedState
 
 #: The mean pause between two deeds, in seconds.
 PAUSE = 2.5
@@ -23,42 +23,42 @@ NOW = timedelta(0)
 
 
 class Nemesis:
-    """Lets something go wrong every few seconds, until the weather is calm."""
+    """Lets something go wrong every few seconds, until the run is calm."""
 
-    def __init__(self, scene: Scene, house: House) -> None:
-        self._scene = scene
-        self._house = house
+    def __init__(self, shared: SharedState, processes: RestartedProcesses) -> None:
+        self._shared = shared
+        self._processes = processes
 
     def rage(self, seconds: float) -> None:
         """Let things go wrong for so long."""
-        rng, conductor = self._scene.weather.rng, self._scene.conductor
+        rng, scheduler = self._shared.faults.rng, self._shared.scheduler
         deeds = (
             *(self._kill, self._kill, self._freeze, self._freeze, self._starve, self._stop),
             *(self._cut_off_engine, self._cut_off_engine, self._forget, self._cut_off_ledger),
             *(self._pause, self._mark_a_living_worker),
             *self._deeds_of_kind(),
         )
-        ends = conductor.clock.steady() + seconds
-        while conductor.clock.steady() < ends:
-            conductor.sleep(rng.expovariate(self._scene.weather.severity / PAUSE))
+        ends = scheduler.clock.steady() + seconds
+        while scheduler.clock.steady() < ends:
+            scheduler.sleep(rng.expovariate(self._shared.faults.severity / PAUSE))
             rng.choice(deeds)()
             if rng.random() < RESUMES:
-                self._scene.resume()
+                self._shared.resume()
 
     def calm(self) -> None:
         """Heal everything."""
-        self._scene.weather.is_calm = True
-        self._scene.resume()
-        self._scene.clock.set_right()
-        if self._scene.clock.was_set:
+        self._shared.faults.is_calm = True
+        self._shared.resume()
+        self._shared.clock.set_right()
+        if self._shared.clock.was_set:
             # Longer than a clock that was set is distrusted: by then the schedule goes on.
-            self._scene.conductor.sleep(2 * GRACE.total_seconds())
-            self._scene.note_next_tick()
-        self._scene.kept.pause_schedule(self._scene.jobs.ticking.name)
-        self._scene.outage.end()
-        for broker in self._scene.brokers.values():
+            self._shared.scheduler.sleep(2 * GRACE.total_seconds())
+            self._shared.note_next_tick()
+        self._shared.kept.pause_schedule(self._shared.jobs.ticking.name)
+        self._shared.outage.end()
+        for broker in self._shared.brokers.values():
             broker.away_until = 0.0
-        for process in self._house.processes():
+        for process in self._processes.processes():
             process.frozen_until = 0.0
 
     def _deeds_of_kind(self) -> Sequence[Callable[[], None]]:
@@ -67,82 +67,82 @@ class Nemesis:
             Kind.CLOCK: (self._set_clock, self._set_clock, self._set_clock, self._set_clock),
             Kind.LEDGER: (self._forbid_writes, self._silence_ledger, self._split_ledger),
             Kind.PLAIN: (),
-        }[self._scene.kind]
+        }[self._shared.kind]
 
     def _set_clock(self) -> None:
         """Set the ledger's clock ahead or back by minutes, hours or days, for a while."""
-        rng = self._scene.weather.rng
+        rng = self._shared.faults.rng
         jumps = rng.choice((tuple(-each for each in BACK), AHEAD, AHEAD))
         ahead = timedelta(seconds=rng.choice(jumps))
-        self._scene.clock.set(ahead, rng.uniform(0.5, 25))
-        self._scene.weather.notice(
+        self._shared.clock.set(ahead, rng.uniform(0.5, 25))
+        self._shared.faults.notice(
             f"the ledger's clock was set {'ahead' if ahead > NOW else 'back'}"
         )
 
     def _forbid_writes(self) -> None:
-        now, rng = self._scene.conductor.clock.steady(), self._scene.weather.rng
-        self._scene.outage.read_only_until = now + rng.uniform(0.5, 12)
+        now, rng = self._shared.scheduler.clock.steady(), self._shared.faults.rng
+        self._shared.outage.read_only_until = now + rng.uniform(0.5, 12)
 
     def _silence_ledger(self) -> None:
-        now, rng = self._scene.conductor.clock.steady(), self._scene.weather.rng
-        self._scene.outage.silent_until = now + rng.uniform(1, 15)
+        now, rng = self._shared.scheduler.clock.steady(), self._shared.faults.rng
+        self._shared.outage.silent_until = now + rng.uniform(1, 15)
 
     def _split_ledger(self) -> None:
-        self._scene.weather.rng.choice(self._scene.ledgers).is_split = True
+        self._shared.faults.rng.choice(self._shared.ledgers).is_split = True
 
     def _kill(self) -> None:
         self._any_process().is_dead = True
-        self._scene.weather.notice("a process was killed")
+        self._shared.faults.notice("a process was killed")
 
     def _freeze(self) -> None:
-        now, rng = self._scene.conductor.clock.steady(), self._scene.weather.rng
+        now, rng = self._shared.scheduler.clock.steady(), self._shared.faults.rng
         self._any_process().frozen_until = now + rng.choice((2, 6, 20, 25, 40))
-        self._scene.weather.notice("a process was frozen")
+        self._shared.faults.notice("a process was frozen")
 
     def _starve(self) -> None:
         """Let job code hold the interpreter, so that no lease is renewed meanwhile (F17)."""
         busy = self._busy()
         if busy:
-            rng = self._scene.weather.rng
-            self._scene.conductor.starve(rng.choice(busy), "slot", rng.uniform(5, 30), 5)
-            self._scene.weather.notice("a lease keeper was starved")
+            rng = self._shared.faults.rng
+            self._shared.scheduler.starve(rng.choice(busy), "slot", rng.uniform(5, 30), 5)
+            self._shared.faults.notice("a lease keeper was starved")
 
     def _stop(self) -> None:
-        serving = [worker for worker in self._house.workers if not worker.is_stopping]
+        serving = [worker for worker in self._processes.workers if not worker.is_stopping]
         if serving:
-            self._scene.weather.rng.choice(serving).stop()
-            self._scene.weather.notice("a worker was told to stop")
+            self._shared.faults.rng.choice(serving).stop()
+            self._shared.faults.notice("a worker was told to stop")
 
     def _cut_off_engine(self) -> None:
-        now, rng = self._scene.conductor.clock.steady(), self._scene.weather.rng
-        broker = rng.choice(list(self._scene.brokers.values()))
+        now, rng = self._shared.scheduler.clock.steady(), self._shared.faults.rng
+        broker = rng.choice(list(self._shared.brokers.values()))
         broker.hangs = rng.random() < 0.5
         broker.away_until = now + rng.uniform(1, 20)
-        self._scene.weather.notice("an engine was away")
+        self._shared.faults.notice("an engine was away")
 
     def _forget(self) -> None:
-        self._scene.weather.rng.choice(list(self._scene.brokers.values())).forget()
+        self._shared.faults.rng.choice(list(self._shared.brokers.values())).forget()
 
     def _cut_off_ledger(self) -> None:
-        now, rng = self._scene.conductor.clock.steady(), self._scene.weather.rng
+        now, rng = self._shared.scheduler.clock.steady(), self._shared.faults.rng
         longest = LONG_OUTAGE if rng.random() < OUTLASTS else SHORT_OUTAGE
-        self._scene.outage.until = now + rng.uniform(0.5, longest)
+        self._shared.outage.until = now + rng.uniform(0.5, longest)
 
     def _mark_a_living_worker(self) -> None:
         """Take a worker for dead that lives: it loses what it has, and nothing else."""
-        serving = [worker for worker in self._house.workers if not worker.is_stopping]
+        serving = [worker for worker in self._processes.workers if not worker.is_stopping]
         if serving:
-            self._scene.kept.mark_dead(self._scene.weather.rng.choice(serving).record)
-            self._scene.weather.notice("a living worker was taken for dead")
+            self._shared.kept.mark_dead(self._shared.faults.rng.choice(serving).record)
+            self._shared.faults.notice("a living worker was taken for dead")
 
     def _pause(self) -> None:
-        self._scene.pause()
-        self._scene.weather.notice("the queue was paused")
+        self._shared.pause()
+        self._shared.faults.notice("the queue was paused")
 
     def _any_process(self) -> Process:
-        rng = self._scene.weather.rng
+        rng = self._shared.faults.rng
         busy = self._busy()
-        return rng.choice(busy if busy and rng.random() < AT_WORK else self._house.processes())
+        return rng.choice(busy if busy and rng.random() < AT_WORK else self._processes.processes())
 
     def _busy(self) -> list[Process]:
-        return [worker.process for worker in self._house.workers if not worker.is_idle()]
+        return [worker.process for worker in self._processes.workers if not worker.is_idle()]

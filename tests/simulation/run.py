@@ -11,15 +11,15 @@ from failsoft.job_engine.records.states import TERMINAL, JobState
 from failsoft.testing import FrozenClock, MemoryLedger
 from tests.simulation.checks.verdict import wrongs
 from tests.simulation.clocks import LedgerTime
-from tests.simulation.fault_rates import Weather
+from tests.simulation.fault_rates import FaultRates
 from tests.simulation.jobs.definitions import Jobs
 from tests.simulation.nemesis import Nemesis
 from tests.simulation.processes.broker import Broker
 from tests.simulation.processes.databases import keeps_effects
 from tests.simulation.processes.ledger_access import Outage
-from tests.simulation.processes.restarts import House
-from tests.simulation.scheduler import Conductor, Process
-from tests.simulation.shared_state import FALLBACK, PRIMARY, Kind, Scene
+from tests.simulation.processes.restarts import RestartedProcesses
+from tests.simulation.scheduler import Process, TaskScheduler
+from tests.simulation.shared_state import FALLBACK, PRIMARY, Kind, SharedState
 
 #: How long things go wrong, and how long no job may take to end then, in seconds.
 RAGES_FOR, ENDS_WITHIN = 40.0, 600.0
@@ -41,7 +41,7 @@ class Run:
     Attributes:
         wrong: What must not be.
         seen: What has happened, and how often.
-        digest: Tells one run from another.
+        digest: Distinguishes runs.
         moments: How often the baton could be handed on.
         lasted: How much time passed in it.
         seconds: How long it took.
@@ -62,60 +62,60 @@ class World:
 
     def __init__(self, seed: int, ledger_on: Callable[[LedgerTime], Ledger] = MemoryLedger) -> None:
         rng, clock = random.Random(seed), FrozenClock()
-        conductor, weather = Conductor(rng, clock), Weather(rng, rng.choice(SEVERITIES))
-        brokers = {name: Broker(name, conductor, weather) for name in (PRIMARY, FALLBACK)}
+        scheduler, faults = TaskScheduler(rng, clock), FaultRates(rng, rng.choice(SEVERITIES))
+        brokers = {name: Broker(name, scheduler, faults) for name in (PRIMARY, FALLBACK)}
         time_of_ledger = LedgerTime(clock)
         ledger = ledger_on(time_of_ledger)
-        jobs = Jobs(conductor, weather, books=keeps_effects(ledger))
+        jobs = Jobs(scheduler, faults, books=keeps_effects(ledger))
         self._seed = seed
         kind = KINDS[seed % len(KINDS)]
-        self._scene = Scene(
-            conductor, weather, ledger, Outage(), brokers, jobs, time_of_ledger, kind
+        self._shared = SharedState(
+            scheduler, faults, ledger, Outage(), brokers, jobs, time_of_ledger, kind
         )
         self._is_over = False
 
     def run(self) -> Run:
         """Let it happen, and judge it."""
-        started, conductor = time.monotonic(), self._scene.conductor
-        house = House(self._scene)
-        conductor.spawn(Process("fate"), "unfold", lambda: self._unfold(house))
-        conductor.spawn(Process("init"), "boot", house.look_after)
-        conductor.run(lambda: self._is_over or conductor.moments > MOST_MOMENTS)
-        lasted, moments = conductor.clock.steady(), conductor.moments
-        conductor.end()
+        started, scheduler = time.monotonic(), self._shared.scheduler
+        processes = RestartedProcesses(self._shared)
+        scheduler.spawn(Process("fate"), "unfold", lambda: self._unfold(processes))
+        scheduler.spawn(Process("init"), "boot", processes.look_after)
+        scheduler.run(lambda: self._is_over or scheduler.moments > MOST_MOMENTS)
+        lasted, moments = scheduler.clock.steady(), scheduler.moments
+        scheduler.end()
         return Run(
             self._seed,
-            list(wrongs(self._scene)),
-            self._scene.weather.seen,
-            conductor.digest,
+            list(wrongs(self._shared)),
+            self._shared.faults.seen,
+            scheduler.digest,
             moments,
-            len(self._scene.kept.list_jobs()),
+            len(self._shared.kept.list_jobs()),
             lasted,
             time.monotonic() - started,
         )
 
-    def _unfold(self, house: House) -> None:
-        conductor = self._scene.conductor
-        nemesis = Nemesis(self._scene, house)
+    def _unfold(self, processes: RestartedProcesses) -> None:
+        scheduler = self._shared.scheduler
+        nemesis = Nemesis(self._shared, processes)
         nemesis.rage(RAGES_FOR)
         nemesis.calm()
-        ended, ends = 0, conductor.clock.steady() + ENDS_WITHIN
-        while conductor.clock.steady() < ends and not self._all_ended(house):
-            conductor.sleep(1.0)
+        ended, ends = 0, scheduler.clock.steady() + ENDS_WITHIN
+        while scheduler.clock.steady() < ends and not self._all_ended(processes):
+            scheduler.sleep(1.0)
             # A schedule that makes up for what it missed has many jobs to go through.
             if (now := self._ended()) > ended:
-                ended, ends = now, conductor.clock.steady() + ENDS_WITHIN
+                ended, ends = now, scheduler.clock.steady() + ENDS_WITHIN
         self._is_over = True
 
     def _ended(self) -> int:
-        counts = self._scene.kept.counts()
+        counts = self._shared.kept.counts()
         return sum(count for state, count in counts.items() if state in _OVER)
 
-    def _all_ended(self, house: House) -> bool:
-        if not house.all_dispatched:
+    def _all_ended(self, processes: RestartedProcesses) -> bool:
+        if not processes.all_dispatched:
             return False
-        waiting = self._scene.kept.counts().keys() - _OVER
-        if not waiting or not self._scene.clock.was_set or waiting != {JobState.SCHEDULED}:
+        waiting = self._shared.kept.counts().keys() - _OVER
+        if not waiting or not self._shared.clock.was_set or waiting != {JobState.SCHEDULED}:
             return not waiting
-        jobs = self._scene.kept.list_jobs(limit=MOST_MOMENTS)
-        return all(job.state in _OVER or self._scene.is_to_come(job) for job in jobs)
+        jobs = self._shared.kept.list_jobs(limit=MOST_MOMENTS)
+        return all(job.state in _OVER or self._shared.is_to_come(job) for job in jobs)

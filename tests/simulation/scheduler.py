@@ -52,8 +52,8 @@ class Task:
         return max(self.wakes_at, self.process.frozen_until)
 
 
-class Conductor:
-    """Hands the baton on, and lets time pass when nobody wants it.
+class TaskScheduler:
+    """Runs one task at a time, and lets time pass when none is ready.
 
     Attributes:
         moments: How often the baton could be handed on.
@@ -74,7 +74,7 @@ class Conductor:
 
     @property
     def digest(self) -> int:
-        """Return a number that tells one run from another."""
+        """Return a number that distinguishes runs."""
         return self._digest
 
     def current(self) -> Task:
@@ -137,7 +137,7 @@ class Conductor:
             raise interrupt
 
     def _hand_on(self, task: Task | None) -> None:
-        """Hand the baton to whoever is next, and wait for it."""
+        """Hand the baton to the next task, and wait for it."""
         following = self._next(task)
         if following is task and task is not None:
             return
@@ -174,7 +174,7 @@ class Conductor:
                 task.body()
         except Killed:
             pass
-        except BaseException as error:  # noqa: BLE001 - told by the run, not by the thread
+        except BaseException as error:  # noqa: BLE001 - reported by the run, not by the thread
             self.failures.append(f"{task.name} raised {error!r}")
         finally:
             self._tasks.remove(task)

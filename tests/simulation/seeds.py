@@ -17,11 +17,11 @@ def keep(run: Run) -> Path:
     """Keep a seed that failed, and what was wrong."""
     FOLDER.mkdir(exist_ok=True)
     path = FOLDER / f"{run.seed}.txt"
-    path.write_text("\n".join(told(run)) + "\n")
+    path.write_text("\n".join(report(run)) + "\n")
     return path
 
 
-def told(run: Run) -> Iterator[str]:
+def report(run: Run) -> Iterator[str]:
     """Say what was wrong, and how to see it again."""
     yield f"seed {run.seed}: {len(run.wrong)} wrong; replay with:"
     yield f"    python -m tests.simulation --seed {run.seed}"

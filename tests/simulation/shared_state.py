@@ -5,7 +5,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
-from typing import Any
 
 from failsoft.dispatcher.maintenance.cron import CronScheduler
 from failsoft.dispatcher.maintenance.maintenance import Maintenance
@@ -24,11 +23,11 @@ from failsoft.job_engine.records.message import KeyRing
 from failsoft.job_engine.records.pauses import Pause
 from failsoft.job_engine.telemetry import Event
 from tests.simulation.clocks import LedgerTime, ProcessClock
-from tests.simulation.fault_rates import Weather
+from tests.simulation.fault_rates import FaultRates
 from tests.simulation.jobs.definitions import QUEUE, TICKS, Jobs
 from tests.simulation.processes.broker import Broker
 from tests.simulation.processes.ledger_access import DistantLedger, Outage
-from tests.simulation.scheduler import Conductor, Process
+from tests.simulation.scheduler import Process, TaskScheduler
 
 PRIMARY, FALLBACK = "rq", "dramatiq"
 BUDGET = timedelta(seconds=1)
@@ -55,8 +54,8 @@ class QuietEngineSet(EngineSet):
 
 
 @dataclass
-class Scene:
-    """One run's world: time, weather, the ledger, the brokers, the jobs.
+class SharedState:
+    """One run's world: time, faults, the ledger, the brokers, the jobs.
 
     Attributes:
         accepted: The ids of the jobs that were accepted.
@@ -68,8 +67,8 @@ class Scene:
         late_tick: What was wrong with the schedule once the ledger's clock was right again.
     """
 
-    conductor: Conductor
-    weather: Weather
+    scheduler: TaskScheduler
+    faults: FaultRates
     kept: Ledger
     outage: Outage
     brokers: Mapping[str, Broker]
@@ -96,7 +95,7 @@ class Scene:
         self.paused_since = None
 
     def is_to_come(self, job: JobRecord) -> bool:
-        """Tell whether a job is that of a tick to come, fired while the clock was ahead of it."""
+        """Return whether a job is that of a tick to come, fired while the clock was ahead of it."""
         waits = job.name == self.jobs.ticking.name and job.epoch == 0 and not job.state.is_terminal
         return waits and self.clock.was_set and bool(job.run_at and job.run_at > self.clock.now())
 
@@ -107,8 +106,8 @@ class Scene:
             self.late_tick = f"the next of {each.name} is {each.next_at}, at {now}"
 
     def hear(self, event: Event) -> None:
-        """Note what was told."""
-        self.weather.notice(event.kind)
+        """Note what was emitted."""
+        self.faults.notice(event.kind)
 
     def repeat(
         self, process: Process, name: str, seconds: float, work: Callable[[], object]
@@ -119,37 +118,36 @@ class Scene:
             while True:
                 with suppress(LedgerError):
                     work()
-                self.conductor.sleep(self.weather.rng.uniform(0.8, 1.2) * seconds)
+                self.scheduler.sleep(self.faults.rng.uniform(0.8, 1.2) * seconds)
 
-        self.conductor.spawn(process, name, body)
+        self.scheduler.spawn(process, name, body)
 
 
 class Parts:
     """The product, put together for one process as `failsoft.worker.wiring` does it."""
 
-    def __init__(self, scene: Scene) -> None:
-        rng, listener = scene.weather.rng, scene.hear
+    def __init__(self, shared: SharedState) -> None:
+        rng, listener = shared.faults.rng, shared.hear
         skew = timedelta(seconds=rng.uniform(-SKEW, SKEW))
-        self.clock = clock = ProcessClock(scene.conductor, skew)
-        self.ledger = DistantLedger(scene.kept, scene.conductor, scene.weather, scene.outage)
-        scene.ledgers.append(self.ledger)
+        self.clock = clock = ProcessClock(shared.scheduler, skew)
+        self.ledger = DistantLedger(shared.kept, shared.scheduler, shared.faults, shared.outage)
+        shared.ledgers.append(self.ledger)
         self.keys = KeyRing(self.ledger.signing_keys, clock)
-        known = {name: Engine(broker, DirectCaller()) for name, broker in scene.brokers.items()}
+        known = {name: Engine(broker, DirectCaller()) for name, broker in shared.brokers.items()}
         self.engines = QuietEngineSet(known, POLICY, clock=clock, listener=listener, rng=rng)
         live = LiveWorkers(self.ledger, clock)
         self.router = Router((PRIMARY, FALLBACK), (), self.engines, live)
         tries = TryLog(self.ledger, background=False)
         self.offerer = Offerer(
-            self.ledger, self.engines, self.keys, tries, clock=clock, listener=listener
+            *(self.ledger, self.engines, self.keys, tries),
+            clock=clock,
+            listener=listener,
+            budget=BUDGET,
         )
-        shared: Any = {"clock": clock, "listener": listener, "budget": BUDGET}
-        stager = Stager(self.ledger, self.router, self.offerer, rng=rng, **shared)
-        rescuer = Rescuer(
-            *(self.ledger, self.router, self.offerer, self.engines),
-            **shared,
-            looks_every=LOOKS_EVERY,
-        )
+        parts = (self.ledger, self.router, self.offerer)
+        stager = Stager(*parts, rng=rng, listener=listener)
+        rescuer = Rescuer(*parts, listener=listener, looks_every=LOOKS_EVERY)
         cron = CronScheduler(
-            self.ledger, scene.jobs.catalogue, clock=clock, listener=listener, rng=rng
+            self.ledger, shared.jobs.catalogue, clock=clock, listener=listener, rng=rng
         )
         self.maintenance = Maintenance(self.engines, stager, rescuer, cron)

@@ -39,7 +39,7 @@ def summarise(runs: Sequence[Run]) -> dict[str, object]:
 
 
 def keep(runs: Sequence[Run]) -> None:
-    """Write the figures down, if somebody wants them."""
+    """Write the figures down, if a run keeps them."""
     folder = os.environ.get(VARIABLE)
     if folder:
         path = Path(folder) / "simulation.json"

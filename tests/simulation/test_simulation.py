@@ -60,14 +60,14 @@ def test_seeds_on_sqlite_break_no_promise_and_meet_transactions(tmp_path: Path) 
     """Their course is another: SQLite has its own order, that of the random ids."""
     runs = [run_on_sqlite(tmp_path, seed, SqlLedger) for seed in SEEDS_ON_SQLITE]
 
-    assert not [told for run in runs for told in run.wrong]
+    assert not [report for run in runs for report in run.wrong]
     assert seen_in(runs)["it succeeded: booking"]
 
 
 def test_a_transaction_that_takes_effect_twice_is_found(tmp_path: Path) -> None:
     runs = (run_on_sqlite(tmp_path, seed, TakesEffectTwice) for seed in SEEDS_ON_SQLITE)
 
-    assert any("I11" in told for run in runs for told in run.wrong)
+    assert any("I11" in report for run in runs for report in run.wrong)
 
 
 def test_the_seeds_that_failed_once_fail_no_more() -> None:
@@ -97,7 +97,7 @@ def test_a_rule_that_is_broken_is_found(broken: type[MemoryLedger]) -> None:
 def test_a_seed_that_fails_says_how_to_replay_it() -> None:
     run = next(run for seed in ENOUGH if (run := World(seed, ForgetsOffers).run()).wrong)
 
-    lines = list(seeds.told(run))
+    lines = list(seeds.report(run))
 
     assert lines[1].strip() == f"python -m tests.simulation --seed {run.seed}"
     assert "I1" in lines[2]
@@ -107,7 +107,7 @@ def expect_sound(runs: Sequence[Run]) -> None:
     failed = [run for run in runs if run.wrong]
     for run in failed:
         seeds.keep(run)
-    assert not failed, "\n".join(line for run in failed for line in seeds.told(run))
+    assert not failed, "\n".join(line for run in failed for line in seeds.report(run))
 
 
 def run_on_sqlite(folder: Path, seed: int, kind: type[SqlLedger]) -> Run:

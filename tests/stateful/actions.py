@@ -1,4 +1,4 @@
-"""What the machine lets happen, asked of both ledgers."""
+"""What the machine lets happen, with both ledgers."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -31,7 +31,7 @@ PICKUP = timedelta(seconds=10)
 ALL = 100
 
 
-class Play:
+class LedgerActions:
     """One ledger beside the one in memory, the jobs in both, and the tickets ever issued."""
 
     def __init__(self, bench: Bench) -> None:
@@ -55,7 +55,7 @@ class Play:
         job = replace(new, idempotency_key=key, delay=delay, unique=unique)
         plan = None if engine is None else OfferPlan(engine, PICKUP, "a test")
         answer = self.pair.ask(
-            "dispatch", lambda x: x.record_job(job, plan), fault, same=lambda told: told[0]
+            "dispatch", lambda x: x.record_job(job, plan), fault, same=lambda answer: answer[0]
         )
         if answer is None:
             return None
@@ -81,7 +81,7 @@ class Play:
         return ticket
 
     def claim(self, ticket: Ticket, fault: Fault = None) -> Attempt | None:
-        claim = self.pair.ask("claim", lambda x: x.claim(ticket), fault, same=lambda told: told)
+        claim = self.pair.ask("claim", lambda x: x.claim(ticket), fault, same=lambda answer: answer)
         return None if claim is None else Attempt(ticket, claim)
 
     def begin(self, attempt: Attempt, fault: Fault = None) -> None:
@@ -140,7 +140,7 @@ class Play:
         return self.claim(self.issue(moved[0], engine)) if moved else None
 
     def offer_what_waits(self, engine: str, fault: Fault) -> Iterator[JobRecord]:
-        """Offer what is due, and again what nobody picked up."""
+        """Offer what is due, and again what was not picked up."""
         late = self.pair.ask("unclaimed", lambda x: sorted(x.unclaimed(ALL), key=lambda j: j.id))
         due = self.pair.ask("due", lambda x: sorted(x.due(ALL), key=lambda j: j.id))
         for job in (*(late or ()), *(due or ())):
@@ -175,9 +175,9 @@ class Play:
         self.pair.ask("resolve", lambda x: x.resolve(job, resolution), fault)
 
     def retry(self, retrial: ManualRetry, fault: Fault) -> JobRecord | None:
-        """Do ended work again, if it may be done and nobody holds its unique key."""
+        """Do ended work again, if it may be done and no job holds its unique key."""
         answer = self.pair.ask(
-            "retry", lambda x: x.retry(retrial), fault, same=lambda told: told[0]
+            "retry", lambda x: x.retry(retrial), fault, same=lambda answer: answer[0]
         )
         if answer is None:
             return None
@@ -185,10 +185,10 @@ class Play:
         return answer[0]
 
     def keep_the_books(
-        self, job: JobRecord, told: DispatchTry, span: timedelta, fault: Fault
+        self, job: JobRecord, tried: DispatchTry, span: timedelta, fault: Fault
     ) -> None:
         """Write what changes no state."""
-        self.pair.ask("note_tries", lambda x: x.note_tries([(job.id, told)]), fault)
+        self.pair.ask("note_tries", lambda x: x.note_tries([(job.id, tried)]), fault)
         self.pair.ask("tries", lambda x: list(x.tries(job.id)))
         self.pair.ask("postpone", lambda x: x.postpone(job, span), fault)
 

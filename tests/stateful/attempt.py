@@ -17,7 +17,7 @@ class Attempt:
 
     Attributes:
         place: How many steps it has met.
-        begun: Whether it was told to run the step of that place.
+        begun: Whether it was allowed to run the step of that place.
     """
 
     ticket: Ticket

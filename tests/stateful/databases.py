@@ -1,4 +1,4 @@
-"""Databases whose clock stands still until it is told, and whose callers may die mid-way."""
+"""Databases whose clock stands still until it is set, and whose callers may die mid-way."""
 
 import sqlite3
 from collections import Counter
@@ -111,7 +111,7 @@ class Bench:
         finally:
             self._statements_left = None
 
-    def _live_on(self, *told: Any) -> None:
+    def _live_on(self, *arguments: Any) -> None:
         if self._statements_left is not None:
             self._statements_left -= 1
             if self._statements_left == 0:

@@ -1,4 +1,4 @@
-"""Ledgers that break one rule each, as somebody might by mistake; the machine must find them."""
+"""Ledgers that break one rule each, as a mistake might; the machine must find them."""
 
 from collections.abc import Sequence
 from dataclasses import fields, replace
@@ -32,14 +32,14 @@ class ClaimsForAnyEngine(SqlLedger):
 
 
 class RecordsUnfenced(SqlLedger):
-    """A step is recorded by whoever comes: rule 7."""
+    """A step is recorded with any claim: rule 7."""
 
     def record(self, claim: Claim, step: StepRecord) -> None:
         self.database.write(lambda c: fenced_writes.insert_step(c, claim, step))
 
 
 class BeginsUnasked(SqlLedger):
-    """A step begins by what is recorded, whoever asks: rule 8."""
+    """A step begins by what is recorded, with any claim: rule 8."""
 
     def begin(self, claim: Claim, name: str, seq: int) -> Sequence[StepRecord]:
         return [step for step in self.steps(claim.job_id) if step.name == name or step.seq == seq]
@@ -53,7 +53,7 @@ class OffersById(SqlLedger):
 
 
 class RenewsForAll(SqlLedger):
-    """Whoever renews is told that it has the authority: rule 12."""
+    """Every renewal is answered with authority: rule 12."""
 
     def renew(self, claims: Sequence[Claim]) -> Sequence[Claim]:
         super().renew(claims)
@@ -80,7 +80,7 @@ class HoldsBack(SqlLedger):
 
 
 class _Keyless(ManualRetry):
-    def unique_key(self, origin: JobRecord) -> UniqueKey | None:
+    def unique_key(self, retried: JobRecord) -> UniqueKey | None:
         return None
 
 

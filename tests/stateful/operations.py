@@ -21,13 +21,13 @@ from failsoft.job_engine.records.new_job import OfferPlan
 from failsoft.job_engine.records.resolution import Resolution
 from failsoft.job_engine.records.states import ABANDON, ACCEPT, RESUME, STOP
 from failsoft.testing.ledger_suite.fixtures import ERROR, FIRST, SECOND, new_job
-from tests.stateful.actions import PICKUP, Play
+from tests.stateful.actions import PICKUP, LedgerActions
 from tests.stateful.attempt import ENDINGS, Attempt
 from tests.stateful.machine import resolution
 
 Question = Callable[[Ledger], Any]
-#: Sets the scene, and says what is asked in it.
-Operation = Callable[[Play], Question]
+#: Prepares the ledger, and returns the call.
+Operation = Callable[[LedgerActions], Question]
 
 MINUTE = timedelta(minutes=1)
 PLAN = OfferPlan(SECOND, PICKUP, "a test")
@@ -35,22 +35,22 @@ UNIQUE = UniqueKey(hashed("one"), UniqueScope.INCOMPLETE)
 WORKER = WorkerRecord("boot", FIRST, "default", "host", 1, 8)
 
 
-def _offered(play: Play) -> JobRecord:
-    return _given(play.dispatch(FIRST))
+def _offered(actions: LedgerActions) -> JobRecord:
+    return _given(actions.dispatch(FIRST))
 
 
-def _waiting(play: Play) -> JobRecord:
-    return _given(play.dispatch(None, delay=MINUTE))
+def _waiting(actions: LedgerActions) -> JobRecord:
+    return _given(actions.dispatch(None, delay=MINUTE))
 
 
-def _running(play: Play) -> JobRecord:
-    return play.look(_attempt(play).claim.job_id)
+def _running(actions: LedgerActions) -> JobRecord:
+    return actions.look(_attempt(actions).claim.job_id)
 
 
-def _attempt(play: Play) -> Attempt:
-    attempt = play.start(FIRST)
+def _attempt(actions: LedgerActions) -> Attempt:
+    attempt = actions.start(FIRST)
     assert attempt is not None
-    play.begin(attempt)
+    actions.begin(attempt)
     return attempt
 
 
@@ -59,67 +59,67 @@ def _given(job: JobRecord | None) -> JobRecord:
     return job
 
 
-def _dispatch(play: Play, key: str | None = None) -> Question:
+def _dispatch(actions: LedgerActions, key: str | None = None) -> Question:
     job = new_job(id="a-job", idempotency_key=key)
     return lambda ledger: ledger.record_job(job, PLAN)[0]
 
 
-def _dispatch_for_later(play: Play) -> Question:
+def _dispatch_for_later(actions: LedgerActions) -> Question:
     job = new_job(id="a-job", delay=MINUTE)
     return lambda ledger: ledger.record_job(job, None)[0]
 
 
-def _dispatch_again(play: Play) -> Question:
-    play.dispatch(FIRST, key="a")
-    return _dispatch(play, "a")
+def _dispatch_again(actions: LedgerActions) -> Question:
+    actions.dispatch(FIRST, key="a")
+    return _dispatch(actions, "a")
 
 
-def _claim(play: Play) -> Question:
-    ticket = play.issue(_offered(play), FIRST)
+def _claim(actions: LedgerActions) -> Question:
+    ticket = actions.issue(_offered(actions), FIRST)
     return lambda ledger: ledger.claim(ticket)
 
 
-def _begin(play: Play) -> Question:
-    attempt = _attempt(play)
+def _begin(actions: LedgerActions) -> Question:
+    attempt = _attempt(actions)
     return lambda ledger: ledger.begin(attempt.claim, "step-0", 0)
 
 
-def _record(play: Play) -> Question:
-    attempt = _attempt(play)
+def _record(actions: LedgerActions) -> Question:
+    attempt = _attempt(actions)
     return lambda ledger: ledger.record(attempt.claim, attempt.step)
 
 
-def _renew(play: Play) -> Question:
-    claims = [_attempt(play).claim, _attempt(play).claim]
+def _renew(actions: LedgerActions) -> Question:
+    claims = [_attempt(actions).claim, _attempt(actions).claim]
     return lambda ledger: sorted(claim.job_id for claim in ledger.renew(claims))
 
 
-def _conclude(play: Play, name: str) -> Question:
-    attempt = _attempt(play)
+def _conclude(actions: LedgerActions, name: str) -> Question:
+    attempt = _attempt(actions)
     conclusion = attempt.conclusion(name, MINUTE)
     return lambda ledger: ledger.conclude(attempt.claim, conclusion)
 
 
-def _stop(play: Play) -> Question:
-    attempt = _attempt(play)
-    play.cancel(attempt.claim.job_id, None)
+def _stop(actions: LedgerActions) -> Question:
+    attempt = _attempt(actions)
+    actions.cancel(attempt.claim.job_id, None)
     return lambda ledger: ledger.conclude(attempt.claim, Conclusion(STOP))
 
 
-def _offer(play: Play, scene: Callable[[Play], JobRecord]) -> Question:
-    job = scene(play)
+def _offer(actions: LedgerActions, scene: Callable[[LedgerActions], JobRecord]) -> Question:
+    job = scene(actions)
     return lambda ledger: ledger.offer(job, PLAN)
 
 
-def _park(play: Play) -> Question:
-    job = _offered(play)
+def _park(actions: LedgerActions) -> Question:
+    job = _offered(actions)
     return lambda ledger: ledger.park(job, MINUTE, "nobody took it")
 
 
-def _defer(play: Play) -> Question:
+def _defer(actions: LedgerActions) -> Question:
     limits = Limits(Limit(hashed("one"), 1))
-    assert play.start(FIRST, limits) is not None
-    ticket = play.issue(_given(play.dispatch(FIRST, limits=limits)), FIRST)
+    assert actions.start(FIRST, limits) is not None
+    ticket = actions.issue(_given(actions.dispatch(FIRST, limits=limits)), FIRST)
 
     def claim(ledger: Ledger) -> str | None:
         try:
@@ -130,39 +130,39 @@ def _defer(play: Play) -> Question:
     return claim
 
 
-def _expire(play: Play) -> Question:
-    job = _given(play.dispatch(FIRST, expires_in=MINUTE))
-    play.pair.pass_time(2 * MINUTE)
+def _expire(actions: LedgerActions) -> Question:
+    job = _given(actions.dispatch(FIRST, expires_in=MINUTE))
+    actions.pair.pass_time(2 * MINUTE)
     return lambda ledger: ledger.expire(job)
 
 
-def _replace(play: Play, scene: Callable[[Play], JobRecord]) -> Question:
-    job = scene(play)
+def _replace(actions: LedgerActions, scene: Callable[[LedgerActions], JobRecord]) -> Question:
+    job = scene(actions)
     new = new_job(id=job.id, payload='{"user_id": 8}', delay=MINUTE)
     return lambda ledger: ledger.replace(job, new)
 
 
-def _exhaust(play: Play) -> Question:
-    job = _running(play)
+def _exhaust(actions: LedgerActions) -> Question:
+    job = _running(actions)
     return lambda ledger: ledger.exhaust(job, ERROR)
 
 
-def _resolve(play: Play, resolution: Resolution) -> Question:
-    attempt = _attempt(play)
-    play.record(attempt)
-    play.hold(attempt, None)
-    job = play.look(attempt.claim.job_id)
+def _resolve(actions: LedgerActions, resolution: Resolution) -> Question:
+    attempt = _attempt(actions)
+    actions.record(attempt)
+    actions.hold(attempt, None)
+    job = actions.look(attempt.claim.job_id)
     return lambda ledger: ledger.resolve(job, resolution)
 
 
-def _retry(play: Play, *, is_free: bool) -> Question:
-    attempt = play.start(FIRST, unique=UNIQUE)
+def _retry(actions: LedgerActions, *, is_free: bool) -> Question:
+    attempt = actions.start(FIRST, unique=UNIQUE)
     assert attempt is not None
-    play.begin(attempt)
-    play.record(attempt)
-    play.conclude(attempt, attempt.conclusion("fail", MINUTE), None)
+    actions.begin(attempt)
+    actions.record(attempt)
+    actions.conclude(attempt, attempt.conclusion("fail", MINUTE), None)
     if not is_free:
-        play.dispatch(FIRST, unique=UNIQUE)
+        actions.dispatch(FIRST, unique=UNIQUE)
     retrial = ManualRetry(attempt.claim.job_id, "a person")
 
     def retry(ledger: Ledger) -> JobRecord | str:
@@ -174,23 +174,23 @@ def _retry(play: Play, *, is_free: bool) -> Question:
     return retry
 
 
-def _cancel(play: Play, scene: Callable[[Play], JobRecord]) -> Question:
-    job = scene(play)
+def _cancel(actions: LedgerActions, scene: Callable[[LedgerActions], JobRecord]) -> Question:
+    job = scene(actions)
     return lambda ledger: ledger.cancel(job.id, "a client")
 
 
-def _note_tries(play: Play) -> Question:
-    job = _offered(play)
-    told = DispatchTry(FIRST, 1, "offer", TryOutcome.ACCEPTED)
-    return lambda ledger: ledger.note_tries([(job.id, told)])
+def _note_tries(actions: LedgerActions) -> Question:
+    job = _offered(actions)
+    tried = DispatchTry(FIRST, 1, "offer", TryOutcome.ACCEPTED)
+    return lambda ledger: ledger.note_tries([(job.id, tried)])
 
 
-def _beat(play: Play) -> Question:
+def _beat(actions: LedgerActions) -> Question:
     return lambda ledger: ledger.beat(WORKER, MINUTE)
 
 
-def _retire(play: Play) -> Question:
-    play.pair.ask("beat", lambda ledger: ledger.beat(WORKER, MINUTE))
+def _retire(actions: LedgerActions) -> Question:
+    actions.pair.ask("beat", lambda ledger: ledger.beat(WORKER, MINUTE))
     return lambda ledger: ledger.retire(WORKER.boot_id)
 
 

@@ -1,4 +1,4 @@
-"""A SQL ledger and the one in memory: asked the same at the same moment, they say the same."""
+"""A SQL ledger and the one in memory: the same calls at the same moment get the same answers."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -25,7 +25,7 @@ from tests.stateful.histories import histories_of
 
 T = TypeVar("T")
 
-#: What happens to a question: nothing, its reply is lost (0), or the process that asks it dies
+#: What happens to a call: nothing, its reply is lost (0), or the process that asks it dies
 #: before its so manyeth statement.
 Fault = int | None
 ALWAYS = (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
@@ -33,7 +33,7 @@ LOST_REPLY: Fault = 0
 
 
 class Pair:
-    """Two ledgers that must not be told apart."""
+    """Two ledgers that must not be distinguishable."""
 
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
@@ -50,11 +50,11 @@ class Pair:
         *,
         same: Callable[[T], object] | None = None,
     ) -> T | None:
-        """Ask both and return what both answer; None if they refuse, or if nobody heard.
+        """Ask both and return what both answer; None if they refuse, or if no answer came.
 
         Args:
             about: What it is counted as.
-            question: What is asked.
+            question: The call.
             fault: What happens to it.
             same: What of the answer must be the same when the question is repeated.
         """
@@ -108,7 +108,7 @@ class Pair:
     ) -> None:
         """Ask both; the way to the SQL ledger is cut in the middle, and stays so for a while.
 
-        Whoever asked it is told that it is away, and what was asked is done or not.
+        The caller gets the error that it is away, and the call is done or not.
         """
         before = histories_of(self._bench.database)
         try:

@@ -1,4 +1,4 @@
-"""How long the machines run: a little in every run of the tests, long where it is asked for."""
+"""How long the machines run: a little in every run of the tests, long where the profile says so."""
 
 import os
 
@@ -15,15 +15,15 @@ _EACH = settings(
 #: The same machines in every run: what fails here was changed by the commit that is tested.
 QUICK = settings(_EACH, stateful_step_count=40, derandomize=True, database=None)
 LONG = settings(_EACH, max_examples=300, stateful_step_count=80)
-#: Enough to find a rule that is broken; nobody reads how.
+#: Enough to find a rule that is broken; how is not read.
 HUNT = settings(QUICK, max_examples=200, phases=(Phase.generate,))
 
 
 def is_long() -> bool:
-    """Tell whether the long profile was asked for."""
+    """Return whether the long profile is set."""
     return os.environ.get(VARIABLE) == "long"
 
 
 def profile(quickly: int) -> settings:
-    """Return the profile that was asked for; the short one runs so many machines."""
+    """Return the profile that is set; the short one runs so many machines."""
     return LONG if is_long() else settings(QUICK, max_examples=quickly)

@@ -25,7 +25,7 @@ def summarise(bench: Bench, seconds: float) -> dict[str, object]:
 
 
 def keep(bench: Bench, seconds: float) -> None:
-    """Write the figures down, if somebody wants them."""
+    """Write the figures down, if a run keeps them."""
     folder = os.environ.get(VARIABLE)
     if folder:
         path = Path(folder) / f"stateful-{bench.database.url.get_backend_name()}.json"

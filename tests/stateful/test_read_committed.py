@@ -17,7 +17,7 @@ from failsoft.ledger.upgrade.run import upgrade
 from failsoft.testing.ledger_suite import fixtures
 from tests.servers.processes import PATIENCE, wait_until
 
-#: The fence that nobody should use: PostgreSQL reads the job as it was, and locks nothing.
+#: The fence that must not be used: PostgreSQL reads the job as it was, and locks nothing.
 _STEP_IF_STILL_MINE = text(
     "INSERT INTO failsoft_steps (job_id, name, seq, kind, result, epoch, recorded_at)"
     " SELECT id, 'stale', 0, 'run', '1', epoch, 0 FROM failsoft_jobs"

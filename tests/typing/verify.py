@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-PACKAGES = ("job_engine", "testing", "queue", "ledger", "dispatcher", "worker")
+PACKAGES = ("job_engine", "testing", "queue", "ledger", "dispatcher", "api", "worker")
 AT_ONCE = 2
 
 

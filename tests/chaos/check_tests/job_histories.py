@@ -19,9 +19,9 @@ from tests.chaos.check_tests.sound_history import SECOND, event, instant
 from tests.chaos.history.evidence import Case, Evidence, gather
 from tests.chaos.history.timeline import RIGHT, STEADY, Timeline, marked
 from tests.chaos.workload.business_table import Effect
-from tests.chaos.workload.effect_log import ANSWERED, BEGIN, END, Line
 from tests.chaos.workload.operations import OK, Operation
-from tests.chaos.workload.script import Deed
+from tests.chaos.workload.script import Script
+from tests.deployments.effect_log import ANSWERED, BEGUN, ENDED, Line
 
 ENDS = {JobState.SUCCEEDED: "succeed", JobState.FAILED: "fail", JobState.CANCELLED: "stop"}
 ERROR = ErrorRecord("tests.chaos.workload.steps.ScriptedError", "step-1")
@@ -32,13 +32,13 @@ class Story:
 
     Attributes:
         row: Its row, but for what the story fills in.
-        lines: What the witness saw.
-        operations: What was asked of it.
+        lines: What the effect log saw.
+        operations: What was requested of it.
         effects: The rows of its transactions.
     """
 
-    def __init__(self, job_id: str, deed: Deed, name: str = "chaos-in-thread") -> None:
-        self._deed = deed
+    def __init__(self, job_id: str, script: Script, name: str = "chaos-in-thread") -> None:
+        self._script = script
         self.row = JobRecord(
             job_id, name, "chaos-threads", JobState.SUCCEEDED, "rq", 1, "", "sha", instant(1)
         )
@@ -77,7 +77,7 @@ class Story:
     def begins(self, *moments: float, step: str = "step-1") -> "Story":
         """Let its step begin, and end at once."""
         for moment in moments:
-            self.lines += [self._line(phase, step, moment) for phase in (BEGIN, END)]
+            self.lines += [self._line(phase, step, moment) for phase in (BEGUN, ENDED)]
         return self
 
     def meets(self, step: str, what: str, moment: float) -> "Story":
@@ -98,8 +98,8 @@ class Story:
     def asked(
         self, kind: str, invoked: float, returned: float | None = None, **other: Any
     ) -> "Story":
-        """Let something be asked of it."""
-        given: dict[str, Any] = {"op": f"op-{len(self.operations)}", "label": self._deed.label}
+        """Add a request of it."""
+        given: dict[str, Any] = {"op": f"op-{len(self.operations)}", "label": self._script.label}
         given |= other
         outcome: dict[str, Any] = {} if returned is None else {"outcome": OK, "job_id": self.row.id}
         ended = None if returned is None else int(returned * SECOND)
@@ -111,11 +111,11 @@ class Story:
 
     @property
     def case(self) -> Case:
-        return told(self).cases[self.row.id]
+        return evidence_of(self).cases[self.row.id]
 
     @property
     def history(self) -> History:
-        """What the ledger keeps, as its clock told the time."""
+        """What the ledger keeps, with the times of its clock."""
         kept, ahead = self._kept(), marked(self._mark)
         moments = {
             name: moment + ahead
@@ -139,7 +139,7 @@ class Story:
         created, began, ended = self._times
         row = replace(
             self.row,
-            payload=self.row.payload or self._deed.model_dump_json(),
+            payload=self.row.payload or self._script.model_dump_json(),
             created_at=instant(created),
             finished_at=instant(ended) if self.row.state.is_terminal else None,
         )
@@ -159,7 +159,7 @@ class Story:
         return Line(phase, self.row.id, step, 1, "rq", "rq-threads", 1, at, met)
 
 
-def told(
+def evidence_of(
     *stories: Story, schedules: Sequence[ScheduleRecord] = (), time: Timeline = STEADY
 ) -> Evidence:
     """Put the evidence of some jobs together."""

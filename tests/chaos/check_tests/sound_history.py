@@ -17,13 +17,13 @@ from failsoft.job_engine.records.states import JobState
 from tests.chaos.faults.schedule import Fired
 from tests.chaos.history.evidence import Case, Evidence, gather
 from tests.chaos.history.timeline import EPOCH
-from tests.chaos.workload.effect_log import BEGIN, END, Line
 from tests.chaos.workload.operations import DISPATCH, OK, Operation
-from tests.chaos.workload.script import Deed
+from tests.chaos.workload.script import Script
+from tests.deployments.effect_log import BEGUN, ENDED, Line
 
 JOB, LABEL = "job-1", "dispatcher-1-1-1"
 SECOND = 1_000_000
-DEED = Deed(label=LABEL, paces=[0.0, 0.0])
+SCRIPT = Script(label=LABEL, paces=[0.0, 0.0])
 
 
 def instant(seconds: float) -> Any:
@@ -51,7 +51,7 @@ def operation(kind: str, invoked: float, returned: float | None, **other: Any) -
 
 
 def strike(kind: str, detail: str | None, at: float = 3) -> Fired:
-    """What befell somebody for half a second; at 3 the first attempt is at work."""
+    """What befell a process for half a second; at 3 the first attempt is at work."""
     return Fired(kind, detail, int(at * SECOND), int((at + 0.5) * SECOND))
 
 
@@ -74,11 +74,11 @@ STEPS = (
 #: The process of each worker.
 WORKERS = {"worker-1": "rq-threads", "worker-2": "dramatiq-threads"}
 LINES = (
-    line(BEGIN, "step-1", 1, 2.1),
-    line(END, "step-1", 1, 2.5),
-    line(BEGIN, "step-2", 1, 2.7),
-    line(BEGIN, "step-2", 2, 6.0),
-    line(END, "step-2", 2, 6.5),
+    line(BEGUN, "step-1", 1, 2.1),
+    line(ENDED, "step-1", 1, 2.5),
+    line(BEGUN, "step-2", 1, 2.7),
+    line(BEGUN, "step-2", 2, 6.0),
+    line(ENDED, "step-2", 2, 6.5),
 )
 OPERATIONS = (
     operation(DISPATCH, 0.5, 1.5, answer={"created": True}),
@@ -91,7 +91,7 @@ ROW = JobRecord(
     JobState.SUCCEEDED,
     "dramatiq",
     2,
-    DEED.model_dump_json(),
+    SCRIPT.model_dump_json(),
     "sha",
     instant(1),
     claims=2,

@@ -10,9 +10,9 @@ from tests.chaos.faults.schedule import Fired
 from tests.chaos.promises import charges, requests
 from tests.chaos.promises.charges import crashes_are_explained, errors_are_its_own
 from tests.chaos.workload.operations import DISPATCH
-from tests.chaos.workload.script import Deed
+from tests.chaos.workload.script import Script
 
-FAILS_TWICE = Deed(label="fails", fails_at=1, failures=2)
+FAILS_TWICE = Script(label="fails", fails_at=1, failures=2)
 
 
 FROZEN = strike("postgresql: freeze", "SIGSTOP of every process")

@@ -10,7 +10,7 @@ from failsoft.job_engine.invariants import Violation
 from failsoft.job_engine.records.job import StepKind
 from failsoft.job_engine.records.schedules import ScheduleRecord
 from failsoft.job_engine.records.states import JobState
-from tests.chaos.check_tests.job_histories import Story, told
+from tests.chaos.check_tests.job_histories import Story, evidence_of
 from tests.chaos.check_tests.sound_history import SECOND, case, instant
 from tests.chaos.history.evidence import Case, Evidence
 from tests.chaos.history.timeline import AHEAD, BEHIND, RIGHT, STEADY, Leap, Timeline, marked
@@ -19,14 +19,14 @@ from tests.chaos.promises.checks import OF_EACH_JOB
 from tests.chaos.workload.definitions import by_the_minute, every_tick, no_overlap
 from tests.chaos.workload.handlers import NOTHING, SLEEP, WAIT
 from tests.chaos.workload.operations import DISPATCH, SEND
-from tests.chaos.workload.script import Deed
+from tests.chaos.workload.script import Script
 
 Check = Callable[[Case], Iterator[Violation]]
 
-DELAYED = Deed(label="delayed", delay=1.0)
-SLEEPS = Deed(label="sleeps", paces=[0.0, 0.0], sleep_after=1)
-WAITS = Deed(label="waits", waits_after=1)
-EXPIRES = Deed(label="expires", expires_in=1.5)
+DELAYED = Script(label="delayed", delay=1.0)
+SLEEPS = Script(label="sleeps", paces=[0.0, 0.0], sleep_after=1)
+WAITS = Script(label="waits", waits_after=1)
+EXPIRES = Script(label="expires", expires_in=1.5)
 
 
 def jump(mark: int, began: float, ended: float) -> Timeline:
@@ -36,11 +36,11 @@ def jump(mark: int, began: float, ended: float) -> Timeline:
 
 
 def of(story: Story, time: Timeline) -> Case:
-    return told(story, time=time).cases[story.row.id]
+    return evidence_of(story, time=time).cases[story.row.id]
 
 
 def done() -> Story:
-    story = Story("job", Deed(label="done")).asked(DISPATCH, 0.9, 1.1, answer={"created": True})
+    story = Story("job", Script(label="done")).asked(DISPATCH, 0.9, 1.1, answer={"created": True})
     story.begins(2.0).records("step-1", StepKind.RUN, 2.5)
     return story.ends(JobState.SUCCEEDED, result="1")
 
@@ -132,7 +132,7 @@ def ended_by_one_behind(at: float, time: Timeline) -> Case:
     return replace(seen, history=replace(seen.history, events=[*before, last]))
 
 
-def test_what_expired_by_the_clock_that_told_it_is_not_begun() -> None:
+def test_what_expired_by_the_clock_of_then_is_not_begun() -> None:
     late = Story("job", EXPIRES).by(AHEAD).ends(JobState.SUCCEEDED, expires_at=instant(1.5))
     in_time = Story("job", EXPIRES).by(AHEAD).ends(JobState.SUCCEEDED, expires_at=instant(2.5))
 
@@ -142,7 +142,7 @@ def test_what_expired_by_the_clock_that_told_it_is_not_begun() -> None:
 
 def tick(seconds: int, name: str, created: float) -> Story:
     moment = instant(seconds)
-    story = Story(f"tick-{seconds}", Deed(label="from the schedule"), name)
+    story = Story(f"tick-{seconds}", Script(label="from the schedule"), name)
     story.at(created, created + 0.2, created + 1).begins(created + 0.3)
     key = f"schedule:{name}:{moment.isoformat()}"
     return story.ends(JobState.SUCCEEDED, idempotency_key=key)
@@ -158,7 +158,7 @@ def tick(seconds: int, name: str, created: float) -> Story:
     ],
 )
 def test_a_tick_that_the_clock_leapt_to_may_be_fired(time: Timeline, *, passes: bool) -> None:
-    early = told(tick(84, every_tick.name, 12).by(AHEAD), time=time)
+    early = evidence_of(tick(84, every_tick.name, 12).by(AHEAD), time=time)
 
     assert bool(list(ticks.one_job_each(early))) is not passes
 
@@ -166,7 +166,7 @@ def test_a_tick_that_the_clock_leapt_to_may_be_fired(time: Timeline, *, passes: 
 def missing(*stories: Story, until: int, name: str, time: Timeline) -> list[Violation]:
     moment: Any = instant(until)
     record = ScheduleRecord(name, "", moment, moment, moment)
-    evidence: Evidence = told(*stories, schedules=[record], time=time)
+    evidence: Evidence = evidence_of(*stories, schedules=[record], time=time)
     return list(ticks.none_missing(evidence))
 
 
@@ -210,7 +210,7 @@ def test_a_job_of_a_later_tick_is_in_the_way_of_those_that_come_again(
 def test_a_job_of_a_later_tick_overlaps_when_it_has_begun(began: float, *, found: bool) -> None:
     ahead, after = fired(84, 12, began, began + 2).by(AHEAD), fired(14, 14, 14.1, 15)
 
-    overlaps = ticks.no_overlap(told(ahead, after, time=jump(AHEAD, 11, 13)))
+    overlaps = ticks.no_overlap(evidence_of(ahead, after, time=jump(AHEAD, 11, 13)))
 
     assert bool(list(overlaps)) is found
 

@@ -11,7 +11,7 @@ from failsoft.job_engine import GroupResult, JobFailure
 from failsoft.job_engine.invariants import Violation
 from failsoft.job_engine.records.schedules import ScheduleRecord
 from failsoft.job_engine.records.states import JobState
-from tests.chaos.check_tests.job_histories import ERROR, Story, told
+from tests.chaos.check_tests.job_histories import ERROR, Story, evidence_of
 from tests.chaos.check_tests.sound_history import SECOND, instant
 from tests.chaos.history.evidence import Evidence
 from tests.chaos.promises import children, failures, flow, keys, limits, ticks
@@ -26,26 +26,26 @@ from tests.chaos.workload.definitions import (
 )
 from tests.chaos.workload.handlers import FAILED, INVOKED
 from tests.chaos.workload.operations import UNIQUE
-from tests.chaos.workload.script import Deed
+from tests.chaos.workload.script import Script
 
 Check = Callable[[Evidence], Iterator[Violation]]
 MODULES = {module.__name__ for module in (children, failures, flow, keys, limits, ticks)}
 OF_FEATURES = [check for check in OF_THE_RUN if check.__module__ in MODULES]
 
-CHILD = Deed(label="its child")
+CHILD = Script(label="its child")
 ALL_OF_THEM = GroupResult(group_id="flow", total=2, succeeded=1, failed=1, cancelled=0)
 
 
 def parent(met: str = "1", moment: float = 3.5) -> Story:
-    return Story("parent", Deed(label="parent", child=CHILD)).meets(INVOKED.name, met, moment)
+    return Story("parent", Script(label="parent", child=CHILD)).meets(INVOKED.name, met, moment)
 
 
-def child(job_id: str = "child", deed: Deed = CHILD) -> Story:
-    return Story(job_id, deed, INVOKED.name).ends(JobState.SUCCEEDED, result="1")
+def child(job_id: str = "child", script: Script = CHILD) -> Story:
+    return Story(job_id, script, INVOKED.name).ends(JobState.SUCCEEDED, result="1")
 
 
 def failed() -> Story:
-    return Story("failed", Deed(label="failed")).ends(JobState.FAILED, error=ERROR)
+    return Story("failed", Script(label="failed")).ends(JobState.FAILED, error=ERROR)
 
 
 def hooked(job_id: str = "hooked", of: str = "failed", error: str = ERROR.type) -> Story:
@@ -58,14 +58,14 @@ def hooked(job_id: str = "hooked", of: str = "failed", error: str = ERROR.type) 
         error_message="",
         attempts=3,
     )
-    story = Story(job_id, Deed(), hook.name).at(3, 4, 5)
+    story = Story(job_id, Script(), hook.name).at(3, 4, 5)
     return story.ends(JobState.SUCCEEDED, payload=failure.model_dump_json())
 
 
-def link(place: int, *, size: int = 2, **deed: Any) -> Story:
+def link(place: int, *, size: int = 2, **script: Any) -> Story:
     began = 2.0 + 2 * place
-    doing = Deed(label=f"flow-{place}", flow="flow", place=place, size=size)
-    story = Story(f"flow-{place}", doing.model_copy(update=deed)).at(1, began, began + 1)
+    doing = Script(label=f"flow-{place}", flow="flow", place=place, size=size)
+    story = Story(f"flow-{place}", doing.model_copy(update=script)).at(1, began, began + 1)
     return story.begins(began).ends(JobState.SUCCEEDED, result="1")
 
 
@@ -79,15 +79,15 @@ def group(**completion: Any) -> list[Story]:
     return [link(0), failed_member, link(2, **given)]
 
 
-def cancelled(story: Story, actor: str = "sequel") -> Story:
+def cancelled(story: Story, actor: str = "follow-up") -> Story:
     story.lines.clear()
     return story.never_begins(JobState.CANCELLED, "cancel", actor=actor)
 
 
 def tick(seconds: int, name: str = every_tick.name, job_id: str = "") -> Story:
     moment = instant(seconds)
-    deed = Deed(label="from the schedule")
-    story = Story(job_id or f"tick-{seconds}", deed, name).at(seconds, seconds + 1, seconds + 1.5)
+    script = Script(label="from the schedule")
+    story = Story(job_id or f"tick-{seconds}", script, name).at(seconds, seconds + 1, seconds + 1.5)
     key = f"schedule:{name}:{moment.isoformat()}"
     return story.ends(JobState.SUCCEEDED, idempotency_key=key).begins(seconds + 1)
 
@@ -98,13 +98,13 @@ def until(seconds: int, name: str = every_tick.name) -> list[ScheduleRecord]:
 
 
 def of_key(number: int, created: float, ended: float, customer: str = "acme") -> Story:
-    deed = Deed(label=f"{number}@{customer}", customer=customer)
-    story = Story(f"unique-{number}", deed, one_each.name).at(created, created + 0.1, ended)
+    script = Script(label=f"{number}@{customer}", customer=customer)
+    story = Story(f"unique-{number}", script, one_each.name).at(created, created + 0.1, ended)
     return story.asked(UNIQUE, created - 0.1, created + 0.1).begins(created + 0.2)
 
 
 def limited(number: int, began: float, ended: float) -> Story:
-    story = Story(f"limited-{number}", Deed(label=str(number), customer="acme"), two_at_once.name)
+    story = Story(f"limited-{number}", Script(label=str(number), customer="acme"), two_at_once.name)
     story.at(1, began - 0.1, ended + 0.1).begins(began)
     end = story.lines.pop()
     story.lines.append(replace(end, at=int(ended * SECOND)))
@@ -137,7 +137,7 @@ def test_what_is_right_passes(check: Check, stories: list[Story]) -> None:
     hooks = {story.row.name for story in stories} >= {hook.name}
     if check is failures.one_hook_each and not hooks:
         stories = [story for story in stories if story.row.state is not JobState.FAILED]
-    assert not list(check(told(*stories)))
+    assert not list(check(evidence_of(*stories)))
 
 
 WRONG: list[tuple[Check, str, list[Story]]] = [
@@ -197,17 +197,17 @@ WRONG: list[tuple[Check, str, list[Story]]] = [
 @pytest.mark.parametrize(
     ("check", "stories"),
     [
-        pytest.param(check, stories, id=f"{check.__name__}: {told}")
-        for check, told, stories in WRONG
+        pytest.param(check, stories, id=f"{check.__name__}: {evidence_of}")
+        for check, evidence_of, stories in WRONG
     ],
 )
 def test_what_is_wrong_is_found(check: Check, stories: list[Story]) -> None:
-    assert list(check(told(*stories)))
+    assert list(check(evidence_of(*stories)))
 
 
 @pytest.mark.parametrize(("until_tick", "found"), [(9, False), (12, True)])
 def test_ticks_are_missed_up_to_the_one_that_is_next(until_tick: int, *, found: bool) -> None:
-    evidence = told(tick(3), tick(6), schedules=until(until_tick))
+    evidence = evidence_of(tick(3), tick(6), schedules=until(until_tick))
 
     assert bool(list(ticks.none_missing(evidence))) is found
 
@@ -218,7 +218,7 @@ def test_a_tick_is_left_out_while_the_job_before_has_not_ended(
 ) -> None:
     stories = [tick(2, no_overlap.name).at(2, 3, ended), tick(6, no_overlap.name)]
 
-    assert bool(list(ticks.none_missing(told(*stories)))) is found
+    assert bool(list(ticks.none_missing(evidence_of(*stories)))) is found
 
 
 @pytest.mark.parametrize(("found_after", "found"), [(59, True), (61, False)])
@@ -226,11 +226,11 @@ def test_a_tick_that_was_found_too_late_may_be_left_out(found_after: int, *, fou
     name, late = by_the_minute.name, 120 + found_after
     stories = [tick(60, name), tick(180, name).at(late, late + 1, late + 2)]
 
-    assert bool(list(ticks.none_missing(told(*stories)))) is found
+    assert bool(list(ticks.none_missing(evidence_of(*stories)))) is found
 
 
 def test_a_body_that_runs_late_beside_the_next_of_its_key_has_no_authority() -> None:
-    evidence = told(of_key(1, 1, 3).begins(3.5), of_key(2, 3.1, 4))
+    evidence = evidence_of(of_key(1, 1, 3).begins(3.5), of_key(2, 3.1, 4))
 
     assert not list(keys.none_beside_another(evidence))
 
@@ -238,4 +238,6 @@ def test_a_body_that_runs_late_beside_the_next_of_its_key_has_no_authority() -> 
 def test_a_body_that_lost_its_authority_is_not_counted() -> None:
     lost = limited(1, 2, 9).at(1, 1.9, 3.0)
 
-    assert not list(limits.no_more_at_once(told(lost, limited(2, 3.2, 5), limited(3, 3.5, 6))))
+    assert not list(
+        limits.no_more_at_once(evidence_of(lost, limited(2, 3.2, 5), limited(3, 3.5, 6)))
+    )

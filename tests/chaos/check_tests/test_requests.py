@@ -62,7 +62,7 @@ def test_a_job_that_ran_and_is_not_in_the_ledger_is_found() -> None:
 
 
 @pytest.mark.parametrize("asked", [[], [operation(DISPATCH, 0.5, 1.5, outcome=FAIL)]])
-def test_a_job_that_nobody_asked_for_is_found(asked: Sequence[Operation]) -> None:
+def test_a_job_that_was_not_requested_is_found(asked: Sequence[Operation]) -> None:
     assert list(requests.asked_for(evidence(operations=asked)))
 
 

@@ -14,7 +14,7 @@ from tests.chaos.promises import effects, events, times
 from tests.chaos.promises.checks import OF_EACH_JOB
 from tests.chaos.workload.handlers import NOTHING, SLEEP, WAIT
 from tests.chaos.workload.operations import SEND
-from tests.chaos.workload.script import Deed
+from tests.chaos.workload.script import Script
 
 Check = Callable[[Case], Iterator[Violation]]
 
@@ -22,11 +22,11 @@ Check = Callable[[Case], Iterator[Violation]]
 MODULES = {module.__name__ for module in (effects, events, times)}
 OF_FEATURES = [check for check in OF_EACH_JOB if check.__module__ in MODULES]
 
-TX = Deed(label="tx", tx_at=1)
-WAITS = Deed(label="waits", waits_after=1)
-SLEEPS = Deed(label="sleeps", paces=[0.0, 0.0], sleep_after=1)
-DELAYED = Deed(label="delayed", delay=1.0)
-EXPIRES = Deed(label="expires", expires_in=1.5)
+TX = Script(label="tx", tx_at=1)
+WAITS = Script(label="waits", waits_after=1)
+SLEEPS = Script(label="sleeps", paces=[0.0, 0.0], sleep_after=1)
+DELAYED = Script(label="delayed", delay=1.0)
+EXPIRES = Script(label="expires", expires_in=1.5)
 AFTER = 2.0 + WAIT.total_seconds()
 
 

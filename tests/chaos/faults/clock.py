@@ -18,7 +18,7 @@ SHORTEST, LONGEST = 1.5, 5.0
 REST = 12.0
 
 
-class OfClock:
+class ClockFaults:
     """The misfortunes of the ledger's clock."""
 
     def __init__(self, clock: MovedClock | None) -> None:

@@ -16,7 +16,7 @@ from tests.servers.processes import PATIENCE, Process
 LANE = "commands"
 #: How long a command runs at most that is ended early, in seconds; most of it is Python's start.
 EARLY = 3.0
-#: How long nobody looks then: starting a command takes as much of a CPU as all the jobs meanwhile.
+#: The pause after a command: starting one takes as much of a CPU as all the jobs meanwhile.
 QUIET = (3.0, 8.0)
 LEDGER_AWAY = frozenset({exit_codes.UNAVAILABLE, exit_codes.TRY_AGAIN})
 #: How each command may end; `doctor` finds fault with a system that is being broken.
@@ -26,11 +26,11 @@ COMMANDS: Mapping[str, frozenset[int]] = {
     "doctor": LEDGER_AWAY | {exit_codes.OK, exit_codes.FAILURE, exit_codes.CONFIG},
 }
 
-#: Ends a command, and tells how; None if it had ended before.
+#: Ends a command, and returns how; None if it had ended before.
 End = Callable[[Process, str, Random], str | None]
 
 
-class OfCommands:
+class CommandsFaults:
     """The commands of people, as a process beside those of the topology."""
 
     def __init__(self, topology: Topology) -> None:

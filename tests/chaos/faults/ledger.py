@@ -6,18 +6,18 @@ from contextlib import closing, contextmanager
 from random import Random
 
 from tests.chaos.faults.nemesis import Nemesis
-from tests.chaos.faults.pgbouncer import OfPgBouncer
-from tests.chaos.faults.postgres import OfPostgres
-from tests.chaos.system.servers import Surroundings
+from tests.chaos.faults.pgbouncer import PgBouncerFaults
+from tests.chaos.faults.postgres import PostgresFaults
+from tests.chaos.system.servers import Servers
 
 LANE = "ledger"
 
 
-class OfSqlite:
+class SqliteFaults:
     """The misfortune of a file: a stranger who locks it."""
 
-    def __init__(self, surroundings: Surroundings) -> None:
-        self._file = str(surroundings.database.url.database)
+    def __init__(self, servers: Servers) -> None:
+        self._file = str(servers.database.url.database)
 
     def all(self) -> Sequence[Nemesis]:
         return [Nemesis("sqlite: locked", LANE, self._locked, 0.2, 2.5)]
@@ -34,9 +34,9 @@ class OfSqlite:
                 yield "BEGIN IMMEDIATE by a stranger"
 
 
-def of_ledger(surroundings: Surroundings) -> Sequence[Nemesis]:
+def ledger_faults(servers: Servers) -> Sequence[Nemesis]:
     """Every misfortune that this ledger can have."""
-    if surroundings.postgres is None or surroundings.pgbouncer is None:
-        return OfSqlite(surroundings).all()
-    pair, pooler = surroundings.postgres, surroundings.pgbouncer
-    return [*OfPostgres(pair, pooler).all(), *OfPgBouncer(pooler).all()]
+    if servers.postgres is None or servers.pgbouncer is None:
+        return SqliteFaults(servers).all()
+    pair, pooler = servers.postgres, servers.pgbouncer
+    return [*PostgresFaults(pair, pooler).all(), *PgBouncerFaults(pooler).all()]

@@ -24,7 +24,7 @@ FAULTS: Mapping[str, Callable[[TcpProxy, Random], None]] = {
 }
 
 
-class OfLinks:
+class LinksFaults:
     """The misfortunes of the links of a topology; for each kind, any process and any server."""
 
     def __init__(self, topology: Topology) -> None:
@@ -37,8 +37,8 @@ class OfLinks:
         ] + self._silences()
 
     def _silences(self) -> list[Nemesis]:
-        """A ledger that takes what it is told and never answers, for longer than a lease."""
-        if self._topology.surroundings.postgres is None:
+        """A ledger that takes what it is sent and never answers, for longer than a lease."""
+        if self._topology.servers.postgres is None:
             return []
         kind = "link: a ledger that is silent for longer than a lease"
         return [Nemesis(kind, LANE, self._silent_ledger, 1.5 * SECONDS, 3.5 * SECONDS)]

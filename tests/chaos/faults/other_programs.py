@@ -13,7 +13,7 @@ from tests.servers.processes import Process
 LANE = "strangers"
 
 
-class OfStrangers:
+class OtherPrograms:
     """Programs with connections of their own."""
 
     def __init__(self, topology: Topology) -> None:
@@ -21,13 +21,13 @@ class OfStrangers:
         self._numbers = count()
 
     def all(self) -> Sequence[Nemesis]:
-        if self._topology.surroundings.postgres is not None:
+        if self._topology.servers.postgres is not None:
             return []
         return [Nemesis("sqlite: a stranger's connections", LANE, self._stranger, 0.5, 4)]
 
     @contextmanager
     def _stranger(self, rng: Random) -> Iterator[str]:
-        file = str(self._topology.surroundings.database.url.database)
+        file = str(self._topology.servers.database.url.database)
         command = (sys.executable, "-m", "tests.chaos.faults.other_program", file)
         log = self._topology.folder / f"stranger-{next(self._numbers)}.log"
         # Killed at the end: in the middle of whatever it does.

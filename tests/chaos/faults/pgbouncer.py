@@ -12,7 +12,7 @@ from tests.servers.postgresql.pgbouncer import PgBouncer
 LANE = "ledger"
 
 
-class OfPgBouncer:
+class PgBouncerFaults:
     """The misfortunes of a PgBouncer in transaction mode."""
 
     def __init__(self, pooler: PgBouncer) -> None:
@@ -47,6 +47,6 @@ class OfPgBouncer:
             self._pooler.thaw()
 
     def _clients(self) -> str | None:
-        """Tell how many clients it has; None if nobody reaches the ledger by it now."""
+        """Return how many clients it has; None if no client reaches the ledger by it now."""
         clients = sum(DATABASE in row for row in self._pooler.command("SHOW CLIENTS"))
         return f"{clients} clients" if clients else None

@@ -17,7 +17,7 @@ LANE = "ledger"
 END_SESSIONS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
 
 
-class OfPostgres:
+class PostgresFaults:
     """The misfortunes of a primary and its synchronous replica, which take turns."""
 
     def __init__(self, pair: PostgresPair, pooler: PgBouncer) -> None:
@@ -78,7 +78,7 @@ class OfPostgres:
 
     @contextmanager
     def _change_places(self, rng: Random) -> Iterator[str]:
-        """The primary of before comes back as a replica: who still asks it is refused writes."""
+        """The old primary comes back as a replica; clients that still use it are refused writes."""
         self._pair.switch_over()
         try:
             yield "a primary that was demoted"
@@ -102,7 +102,7 @@ class OfPostgres:
             first = strangers.enter_context(_session(self._pair.primary))
             taken = _take_all(self._pair.primary, strangers)
             if rng.random() < 0.5:
-                # Whoever had a session needs a new one.
+                # Each process with a session needs a new one.
                 first.execute(END_SESSIONS, [DATABASE])
                 taken += _take_all(self._pair.primary, strangers)
             yield f"{taken} sessions of strangers" if taken else None

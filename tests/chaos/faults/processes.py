@@ -1,4 +1,4 @@
-"""What befalls processes: killed, told to stop, halted, a child of theirs killed, clocks wrong."""
+"""What befalls processes: killed, stopped, halted, a child of theirs killed, clocks wrong."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -18,7 +18,7 @@ ROLES = ("dispatcher", "rq", "dramatiq", "maintenance")
 SECONDS = LEASE.total_seconds()
 
 
-class OfProcesses:
+class ProcessesFaults:
     """The misfortunes of the processes of a topology."""
 
     def __init__(self, topology: Topology) -> None:
@@ -46,7 +46,7 @@ class OfProcesses:
 
     def _skews(self) -> Sequence[Nemesis]:
         # Where the ledger is a file, its clock is that of the host, and a host has only one.
-        around = self._topology.surroundings
+        around = self._topology.servers
         if around.skewer is None or around.postgres is None:
             return []
         return [Nemesis("skew a clock", LANE, self._hit(self._skew), 1.5, 4)]
@@ -76,10 +76,10 @@ class OfProcesses:
 
     def _freeze(self, actor: Actor, rng: Random) -> Iterator[str | None]:
         frozen: list[bool] = []
-        if self._topology.surroundings.postgres is None:
+        if self._topology.servers.postgres is None:
             # Halted within a write it would halt SQLite, and with it everyone.
             with suppress(LedgerUnavailableError):
-                self._topology.surroundings.database.write(lambda _: frozen.append(actor.freeze()))
+                self._topology.servers.database.write(lambda _: frozen.append(actor.freeze()))
         else:
             frozen.append(actor.freeze())
         try:

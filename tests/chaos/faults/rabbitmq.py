@@ -14,7 +14,7 @@ LANE = "rabbitmq"
 CONSUMER_TIMEOUT = 3000
 
 
-class OfRabbitMQ:
+class RabbitMQFaults:
     """The misfortunes of a RabbitMQ node; each ends with the node's full health."""
 
     def __init__(self, rabbitmq: RabbitMQ) -> None:

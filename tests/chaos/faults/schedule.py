@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from random import Random
 
 from tests.chaos.faults.nemesis import Nemesis
-from tests.chaos.workload.effect_log import now
+from tests.deployments.effect_log import now
 
 #: How long a lane keeps quiet between two strikes, in seconds.
 SHORTEST_GAP, LONGEST_GAP = 0.3, 2.5
@@ -83,7 +83,7 @@ class Lane:
         try:
             with nemesis.strike(rng) as detail:
                 self._ending.wait(lasts)
-        except Exception:  # noqa: BLE001 - told in the report; the heal afterwards is for all
+        except Exception:  # noqa: BLE001 - reported; the heal afterwards is for all
             return Fired(nemesis.kind, detail, began, now(), traceback.format_exc())
         return Fired(nemesis.kind, detail, began, now())
 

@@ -12,7 +12,7 @@ from tests.servers.valkey import Valkey
 LANE = "valkey"
 
 
-class OfValkey:
+class ValkeyFaults:
     """The misfortunes of a Valkey."""
 
     def __init__(self, valkey: Valkey) -> None:

@@ -23,9 +23,9 @@ from tests.chaos.history.timeline import FOR_EVER, STEADY, Timeline, mark_of
 from tests.chaos.system.restarted_process import Freeze
 from tests.chaos.workload.business_table import Effect
 from tests.chaos.workload.definitions import SCHEDULED, UNASKED, hook
-from tests.chaos.workload.effect_log import ANSWERED, BEGIN, Line
 from tests.chaos.workload.operations import Operation
-from tests.chaos.workload.script import Deed, deed_of_hook
+from tests.chaos.workload.script import Script, script_of_hook
+from tests.deployments.effect_log import ANSWERED, BEGUN, Line
 
 #: The kinds of steps that do something.
 WORK = frozenset({StepKind.RUN, StepKind.BRANCH, StepKind.ONCE})
@@ -50,16 +50,16 @@ class Case:
 
     Attributes:
         history: What the ledger keeps.
-        deed: What it was to do.
+        script: What it was to do.
         moments: Its events in time.
         lines: What its steps wrote down.
-        operations: What was asked of its label, and of it by those who were given it instead.
+        operations: What was requested of its label, and of it by those who were given it instead.
         effects: The rows that its transactions left.
-        time: What turns the ledger's time into the witness's.
+        time: What turns the ledger's time into the effect log's.
     """
 
     history: History
-    deed: Deed
+    script: Script
     lines: Sequence[Line] = ()
     operations: Sequence[Operation] = ()
     effects: Sequence[Effect] = ()
@@ -80,7 +80,7 @@ class Case:
 
     @property
     def was_asked_for(self) -> bool:
-        """Tell whether a request made it, and not a tick, a failure or another job."""
+        """Return whether a request made it, and not a tick, a failure or another job."""
         return self.name not in UNASKED
 
     @property
@@ -103,12 +103,12 @@ class Case:
 
     @property
     def first_begun(self) -> int:
-        """Return when the witness saw it first; never, if nobody did."""
+        """Return when the effect log saw it first; never, if none did."""
         return min((line.at for line in self.lines), default=FOR_EVER)
 
     @property
     def begun(self) -> list[Line]:
-        return [line for line in self.lines if line.phase == BEGIN]
+        return [line for line in self.lines if line.phase == BEGUN]
 
     @property
     def moments(self) -> list[Moment]:
@@ -140,7 +140,7 @@ class Case:
         return next(found, None)
 
     def was_frozen(self, actor: str, since: int, until: int) -> bool:
-        """Tell whether a process was halted at any time between."""
+        """Return whether a process was halted at any time between."""
         return any(
             freeze.actor == actor and freeze.began <= until and since <= freeze.ended
             for freeze in self.freezes
@@ -192,22 +192,22 @@ def gather(
     cases: dict[str, Case] = {}
     labels: dict[str, list[str]] = defaultdict(list)
     for history in histories:
-        job_id, deed = history.job.id, deed_of(history.job)
+        job_id, script = history.job.id, script_of(history.job)
         cases[job_id] = Case(
             history,
-            deed,
+            script,
             by_job[job_id],
-            asked.of(deed.label, job_id),
+            asked.of(script.label, job_id),
             effects.get(job_id, ()),
             freezes,
             time,
         )
-        labels[deed.label].append(job_id)
+        labels[script.label].append(job_id)
     return Evidence(cases, operations, lines, labels, schedules)
 
 
 class Asked:
-    """The operations, found by what they asked for."""
+    """The operations, found by what they requested."""
 
     def __init__(self, operations: Iterable[Operation]) -> None:
         self._by_label: dict[str, list[Operation]] = defaultdict(list)
@@ -218,16 +218,16 @@ class Asked:
                 self._by_job[operation.job_id].append(operation)
 
     def of(self, label: str, job_id: str) -> list[Operation]:
-        """Return what was asked of a label, where the answer was no other job, and of a job."""
+        """Return the requests of a label, where the answer was no other job, and of a job."""
         mine = [each for each in self._by_label[label] if each.job_id in (None, job_id)]
         return mine + [each for each in self._by_job[job_id] if each.label != label]
 
 
-def deed_of(job: JobRecord) -> Deed:
+def script_of(job: JobRecord) -> Script:
     """Return what a job was to do, under the label of the request or of what else made it."""
     if job.name == hook.name:
-        return deed_of_hook(JobFailure.model_validate_json(job.payload))
-    deed = Deed.model_validate_json(job.payload)
+        return script_of_hook(JobFailure.model_validate_json(job.payload))
+    script = Script.model_validate_json(job.payload)
     if job.name in SCHEDULED:
-        return deed.model_copy(update={"label": str(job.idempotency_key)})
-    return deed
+        return script.model_copy(update={"label": str(job.idempotency_key)})
+    return script

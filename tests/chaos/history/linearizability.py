@@ -1,12 +1,12 @@
 """Whether the answers to the clients of one job fit the one order of its events (Wing and Gong).
 
 The row of a job is the object. Its events are its changes in their one order, each committed
-somewhere between its own stamp and that of the next. What clients asked must fit in between: each
-answer must be right at some instant between its call and its return. The search is that of Wing
-and Gong with Lowe's memory of what was tried: an answer, or the next event, is placed only if
+somewhere between its own stamp and that of the next. What clients requested must fit in between:
+each answer must be right at some instant between its call and its return. The search is that of
+Wing and Gong with Lowe's memory of what was tried: an answer, or the next event, is placed only if
 nothing that is left had to come before it.
 
-A call without an answer, or whose answer nobody knows, may have had its effect at any time after
+A call without an answer, or whose answer is unknown, may have had its effect at any time after
 it was made, or never; it explains an event, and needs no explanation itself.
 """
 
@@ -30,14 +30,14 @@ from tests.chaos.workload.operations import (
 )
 
 #: Who the events name that the end of another job caused: of what it waited for, of its parent.
-SEQUEL, PARENT = "sequel", "parent"
+FOLLOW_UP, PARENT = "follow-up", "parent"
 EFFECTS = {CancelOutcome.CANCELLED: "cancel", CancelOutcome.REQUESTED: "cancel_request"}
 
 Placed = tuple[int, frozenset[int]]
 
 
 def answers_fit_the_events(case: Case) -> Iterator[Violation]:
-    """Find a job whose clients were told what was at no time true."""
+    """Find a job whose clients were answered what was at no time true."""
     moments = case.moments
     for moment in moments:
         if _is_a_clients(case, moment) and not any(
@@ -48,7 +48,7 @@ def answers_fit_the_events(case: Case) -> Iterator[Violation]:
     answered = [each for each in case.operations if each.kind != SEND and _is_answered(each)]
     search = Search(moments, answered)
     if not search.succeeds():
-        found = f"no order of {[_told(each) for each in answered]} fits; {search.best}"
+        found = f"no order of {[_answered(each) for each in answered]} fits; {search.best}"
         yield Violation(case.job_id, "I2", "linearizable", found, tuple(case.history.events))
 
 
@@ -61,7 +61,7 @@ class Search:
     best: str = "nothing could be placed"
 
     def succeeds(self) -> bool:
-        """Tell whether there is one."""
+        """Return whether there is one."""
         wanted = (len(self.moments), frozenset(range(len(self.answers))))
         waiting: list[Placed] = [(0, frozenset())]
         tried: set[Placed] = set()
@@ -109,8 +109,8 @@ class Search:
                 # What stands in for another is there until it ends.
                 return kind != UNIQUE or not JobState(now.state).is_terminal
             case "read":
-                told = (answer.answer["state"], answer.answer["epoch"])
-                return told == (str(now.state), now.epoch)
+                answered = (answer.answer["state"], answer.answer["epoch"])
+                return answered == (str(now.state), now.epoch)
             case _:
                 result = CancelOutcome(answer.answer["result"])
                 if result is CancelOutcome.ENDED:
@@ -118,7 +118,7 @@ class Search:
                 return self._had_effect(number, placed, EFFECTS[result])
 
     def _had_effect(self, number: int, placed: Placed, kind: str) -> bool:
-        """Tell whether an event after the call is its effect, and not that of another answer."""
+        """Return whether an event after the call is its effect, and not that of another answer."""
         position, done = placed
         answer = self.answers[number]
         possible = [
@@ -146,7 +146,7 @@ def _is_answered(operation: Operation) -> bool:
 def _is_a_clients(case: Case, moment: Moment) -> bool:
     if moment.event.kind == DISPATCH:
         return case.was_asked_for
-    return moment.event.kind in EFFECTS.values() and moment.event.actor not in (SEQUEL, PARENT)
+    return moment.event.kind in EFFECTS.values() and moment.event.actor not in (FOLLOW_UP, PARENT)
 
 
 def _caused(operation: Operation, moment: Moment) -> bool:
@@ -156,6 +156,6 @@ def _caused(operation: Operation, moment: Moment) -> bool:
     return operation.kind in kinds and operation.outcome != FAIL and in_time
 
 
-def _told(operation: Operation) -> str:
+def _answered(operation: Operation) -> str:
     stretch = f"{operation.invoked}..{operation.returned}"
     return f"{operation.kind} {stretch} {operation.answer}"

@@ -70,7 +70,7 @@ def test_a_cancel_must_have_had_its_effect_while_it_lasted(
     assert fits(MADE, answer, events=CANCELLED) is is_possible
 
 
-def test_a_cancel_told_that_the_job_had_ended_fits_only_after_the_end() -> None:
+def test_a_cancel_answered_that_the_job_had_ended_fits_only_after_the_end() -> None:
     assert fits(MADE, cancel(7.5, 8.0, "ended"))
     assert not fits(MADE, cancel(5.5, 6.0, "ended"))
 
@@ -86,7 +86,7 @@ def test_one_effect_is_not_the_answer_to_two() -> None:
     assert not fits(MADE, *both, events=CANCELLED)
 
 
-def test_an_effect_needs_somebody_who_asked_for_it() -> None:
+def test_an_effect_needs_a_request() -> None:
     unknown = operation(CANCEL, 1.5, None, outcome=INFO)
 
     assert not fits(MADE, events=CANCELLED)

@@ -11,7 +11,7 @@ from failsoft.ledger import SqlLedger
 from failsoft.ledger.database.database import Database
 from failsoft.ledger.upgrade.run import upgrade
 from tests.chaos.check_tests.sound_history import SECOND, instant
-from tests.chaos.faults.clock import OfClock
+from tests.chaos.faults.clock import ClockFaults
 from tests.chaos.history.timeline import (
     AHEAD,
     BEHIND,
@@ -84,7 +84,7 @@ def test_a_span_of_two_seconds_is_over(since: float, over: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("moment", "told"),
+    ("moment", "reading"),
     [
         (8, 8),
         pytest.param(22, 10, id="that the clock leaps over"),
@@ -93,12 +93,12 @@ def test_a_span_of_two_seconds_is_over(since: float, over: float) -> None:
         pytest.param(15 + 75, 90, id="that it does not come to before it is right again"),
     ],
 )
-def test_a_moment_is_first_told(moment: float, told: float) -> None:
-    assert JUMPED.first_told(instant(moment)) == at(told)
+def test_a_moment_is_first_read(moment: float, reading: float) -> None:
+    assert JUMPED.first_told(instant(moment)) == at(reading)
 
 
 @pytest.mark.parametrize("mark", [AHEAD, BEHIND])
-def test_what_a_moved_host_tells_is_marked(tmp_path: Path, processes: Processes, mark: int) -> None:
+def test_what_a_moved_host_says_is_marked(tmp_path: Path, processes: Processes, mark: int) -> None:
     library = build_library(tmp_path)
     if library is None:
         pytest.skip("expected a C compiler for Linux")
@@ -109,9 +109,9 @@ def test_what_a_moved_host_tells_is_marked(tmp_path: Path, processes: Processes,
     process = processes.python("-c", TELLS, env=skew.environment)
     assert process.wait() == 0
 
-    told = EPOCH + timedelta(microseconds=int(process.output.split("told ")[1]) // 1000)
-    assert (mark_of(told), clock.leaps[-1].mark) == (mark, mark)
-    assert abs(told - marked(mark) - datetime.now(UTC)) < JUMP / 2
+    reading = EPOCH + timedelta(microseconds=int(process.output.split("told ")[1]) // 1000)
+    assert (mark_of(reading), clock.leaps[-1].mark) == (mark, mark)
+    assert abs(reading - marked(mark) - datetime.now(UTC)) < JUMP / 2
 
 
 @pytest.mark.parametrize("mark", [AHEAD, BEHIND])
@@ -135,11 +135,11 @@ def test_the_clock_is_right_after_each_jump_and_every_jump_is_remembered() -> No
 
     def move(ahead: timedelta) -> bool:
         moves.append(ahead)
-        # What nobody could reach at first is set all the same.
+        # What was out of reach at first is set all the same.
         return len(moves) != 1
 
     clock = MovedClock(move)
-    for nemesis in OfClock(clock).all():
+    for nemesis in ClockFaults(clock).all():
         with nemesis.strike(Random(1)) as hit:
             assert hit is not None
 
@@ -149,4 +149,4 @@ def test_the_clock_is_right_after_each_jump_and_every_jump_is_remembered() -> No
 
 
 def test_a_clock_that_cannot_be_moved_has_no_nemesis() -> None:
-    assert not OfClock(None).all()
+    assert not ClockFaults(None).all()

@@ -1,7 +1,7 @@
 """The ledger's time on the monotonic clock, although the ledger's clock is set while a run goes on.
 
 An instant alone does not say by which clock it was written: one that was a minute ahead wrote what
-the right one writes a minute later. So the clock of a run tells tens of microseconds, and the last
+the right one writes a minute later. So the clock of a run shows tens of microseconds, and the last
 digit of each instant is a mark: of the right clock, of the one that is ahead, of the one that is
 behind. It survives every span that is added, for all of them are whole milliseconds.
 
@@ -21,7 +21,7 @@ from itertools import pairwise
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FOR_EVER = 1 << 62
-#: By how much the ledger's clock and the witness's may disagree, in microseconds.
+#: By how much the ledger's clock and the effect log's may disagree, in microseconds.
 TICK = 50_000
 #: By how much the clock is set ahead and back.
 JUMP = timedelta(seconds=75)
@@ -32,7 +32,7 @@ _DIGITS = 10
 
 
 def marked(mark: int) -> timedelta:
-    """Return what a clock that tells tens of microseconds is set ahead by, with its mark."""
+    """Return what a clock that shows tens of microseconds is set ahead by, with its mark."""
     return _OFFSETS[mark] + timedelta(microseconds=mark)
 
 
@@ -82,14 +82,14 @@ class Timeline:
         return max(since, min(meanwhile, default=over))
 
     def first_told(self, moment: datetime) -> int:
-        """Return when the ledger's clock told a moment at the earliest."""
+        """Return when the ledger's clock showed a moment at the earliest."""
         right = self.when_right(moment)
-        told = [right]
+        reading = [right]
         for leap, until in self._stays():
             then = right - _microseconds(_OFFSETS[leap.mark])
             if leap.mark == AHEAD and then <= until:
-                told.append(max(leap.earliest, then))
-        return min(told)
+                reading.append(max(leap.earliest, then))
+        return min(reading)
 
     def _forward(self) -> Iterator[Leap]:
         before = RIGHT

@@ -1,6 +1,6 @@
 """No job is charged for the ledger's trouble: its errors are its own, its crashes are a strike's.
 
-A crash is explained by what befell the attempt's worker while it ran: it was killed, halted, told
+A crash is explained by what befell the attempt's worker while it ran: it was killed, halted, asked
 to stop, its clock was set wrong, or its own way to the ledger was cut. That the ledger itself was
 away, silent, read-only or full, or that its own clock jumped, explains none: that is what is found
 here. A lease that ran out while nothing at all was struck is the machine's, which was too busy to
@@ -32,8 +32,8 @@ AFTERWARDS = int(4 * LEASE.total_seconds() * 1e6)
 
 def errors_are_its_own(case: Case) -> Iterator[Violation]:
     """Find jobs with more errors than their script raises."""
-    job, deed = case.history.job, case.deed
-    raises = deed.failures if deed.fails_at else 0
+    job, script = case.history.job, case.script
+    raises = script.failures if script.fails_at else 0
     if job.errors > raises:
         found = f"{job.errors} errors, of which it raises {raises} at most: {job.error}"
         yield Violation(case.job_id, "charge", "a job's errors are its own", found)
@@ -60,7 +60,7 @@ def unexplained(evidence: Evidence, case: Case) -> int:
 
 
 def _is_the_ledgers(evidence: Evidence, case: Case, attempt: AttemptRecord) -> bool:
-    """Tell whether the ledger was struck while an attempt ran, and its worker was not."""
+    """Return whether the ledger was struck while an attempt ran, and its worker was not."""
     began, ended = case.at(attempt.started_at) - TICK, case.at(attempt.ended_at) + TICK
     meanwhile = [
         strike
@@ -76,7 +76,7 @@ def _is_the_ledgers(evidence: Evidence, case: Case, attempt: AttemptRecord) -> b
 
 
 def _hits(strike: Fired, actor: str | None) -> bool:
-    """Tell whether a strike can have cost a worker its attempt; of one unknown, any worker."""
+    """Return whether a strike can have cost a worker its attempt; of one unknown, any worker."""
     if strike.kind == STALL:
         return True
     detail = strike.detail or ""

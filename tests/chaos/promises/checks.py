@@ -78,16 +78,16 @@ def violations(evidence: Evidence, healed: int) -> Iterator[Violation]:
     Args:
         healed: When the last fault was undone, in microseconds of the monotonic clock.
     """
-    for of_run in OF_THE_RUN:
-        yield from of_run(evidence)
+    for check in OF_THE_RUN:
+        yield from check(evidence)
     yield from requests.healthy_again(evidence, healed)
     for case in evidence.cases.values():
-        for of_job in OF_EACH_JOB:
-            yield from of_job(case)
+        for check in OF_EACH_JOB:
+            yield from check(case)
 
 
 def vacuous(counts: Mapping[str, int], least: Mapping[str, int]) -> list[str]:
-    """Tell of what a run has seen too little to mean anything."""
+    """Report what a run has seen too little to mean anything."""
     return [
         f"expected at least {wanted} {what}, got {counts.get(what, 0)}"
         for what, wanted in least.items()

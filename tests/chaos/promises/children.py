@@ -1,4 +1,4 @@
-"""An invoked job is one job, and whoever invoked it goes on when it has ended, with its result."""
+"""An invoked job is one job, and its parent goes on when it has ended, with its result."""
 
 from collections.abc import Iterator
 
@@ -10,11 +10,13 @@ from tests.chaos.workload.handlers import CANCELLED, FAILED, INVOKED
 
 
 def one_child_each(evidence: Evidence) -> Iterator[Violation]:
-    """Find children that nobody invoked, several of one step, and parents without theirs."""
-    parents = {each.deed.child.label: each for each in evidence.cases.values() if each.deed.child}
+    """Find children that were not invoked, several of one step, and parents without theirs."""
+    parents = {
+        each.script.child.label: each for each in evidence.cases.values() if each.script.child
+    }
     for child in evidence.of_name(INVOKED.name):
-        if child.deed.label not in parents:
-            yield _broken(child, "who is invoked has a parent", f"nobody: {child.deed.label}")
+        if child.script.label not in parents:
+            yield _broken(child, "who is invoked has a parent", f"nobody: {child.script.label}")
     for label, parent in parents.items():
         children = evidence.labels.get(label, ())
         if len(children) > 1 or (parent.met_of(INVOKED.name) and not children):
@@ -22,9 +24,9 @@ def one_child_each(evidence: Evidence) -> Iterator[Violation]:
 
 
 def told_as_it_ended(evidence: Evidence) -> Iterator[Violation]:
-    """Find parents that went on before their child had ended, or were told another end."""
+    """Find parents that went on before their child had ended, or received another end."""
     for parent in evidence.cases.values():
-        label = parent.deed.child.label if parent.deed.child else ""
+        label = parent.script.child.label if parent.script.child else ""
         for job_id in evidence.labels.get(label, ()):
             child = evidence.cases[job_id]
             for line in parent.met_of(INVOKED.name):
@@ -37,8 +39,8 @@ def told_as_it_ended(evidence: Evidence) -> Iterator[Violation]:
 
 
 def _end_of(child: Case) -> str | None:
-    told = {JobState.FAILED: FAILED, JobState.CANCELLED: CANCELLED}
-    return told.get(child.state, child.history.job.result)
+    ends = {JobState.FAILED: FAILED, JobState.CANCELLED: CANCELLED}
+    return ends.get(child.state, child.history.job.result)
 
 
 def _broken(case: Case, rule: str, found: str) -> Violation:

@@ -9,7 +9,7 @@ from tests.chaos.history.evidence import Case
 
 def one_row_each(case: Case) -> Iterator[Violation]:
     """Find recorded `tx` steps without their row or with several, and rows without a record."""
-    step = case.deed.in_transaction
+    step = case.script.in_transaction
     recorded = step is not None and case.step(step, StepKind.RUN) is not None
     rows = [effect for effect in case.effects if effect.step == step]
     if len(rows) != recorded:

@@ -7,7 +7,7 @@ from failsoft.job_engine.outcome import MAX_CRASHES
 from failsoft.job_engine.records.job import StepKind
 from failsoft.job_engine.records.states import EXPIRE, JobState
 from tests.chaos.history.evidence import Case
-from tests.chaos.history.linearizability import PARENT, SEQUEL
+from tests.chaos.history.linearizability import FOLLOW_UP, PARENT
 from tests.chaos.workload.operations import CANCEL, FAIL
 from tests.chaos.workload.queues import MAX_ATTEMPTS
 
@@ -33,17 +33,17 @@ def ended_for_a_reason(case: Case) -> Iterator[Violation]:
 
 def _complete(case: Case) -> Iterator[Violation]:
     done = [step.name for step in case.done]
-    if done != case.deed.step_names:
-        found = f"it did {done} of {case.deed.step_names}"
+    if done != case.script.step_names:
+        found = f"it did {done} of {case.script.step_names}"
         yield Violation(case.job_id, "I4", "who succeeds has done every step", found)
-    if case.history.job.result != str(len(case.deed.paces)):
-        found = f"got {case.history.job.result} from {len(case.deed.paces)} steps"
+    if case.history.job.result != str(len(case.script.paces)):
+        found = f"got {case.history.job.result} from {len(case.script.paces)} steps"
         yield Violation(case.job_id, "I4", "the result is the handler's", found)
 
 
 def _is_in_doubt(case: Case) -> bool:
     intents = [step.name for step in case.history.steps if step.kind is StepKind.INTENT]
-    return case.deed.in_doubt in intents
+    return case.script.in_doubt in intents
 
 
 def _crashed_out(case: Case) -> bool:
@@ -51,15 +51,15 @@ def _crashed_out(case: Case) -> bool:
 
 
 def _failed_by_script(case: Case) -> bool:
-    job, deed = case.history.job, case.deed
-    told = job.error is not None and job.error.type.endswith("ScriptedError")
-    return told and deed.failures >= MAX_ATTEMPTS and job.errors == MAX_ATTEMPTS
+    job, script = case.history.job, case.script
+    scripted = job.error is not None and job.error.type.endswith("ScriptedError")
+    return scripted and script.failures >= MAX_ATTEMPTS and job.errors == MAX_ATTEMPTS
 
 
 def _needed_nobody(case: Case) -> bool:
-    """Tell whether it expired, or was cancelled by the end of another job."""
+    """Return whether it expired, or was cancelled by the end of another job."""
     events = case.history.events
-    by_a_job = (each for each in events if each.actor in (SEQUEL, PARENT))
+    by_a_job = (each for each in events if each.actor in (FOLLOW_UP, PARENT))
     return events[-1].kind == EXPIRE.name or any(each.kind.startswith(CANCEL) for each in by_a_job)
 
 

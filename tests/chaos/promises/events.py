@@ -6,10 +6,10 @@ from datetime import timedelta
 from failsoft.job_engine.invariants import Violation
 from tests.chaos.history.evidence import Case
 from tests.chaos.history.timeline import TICK
-from tests.chaos.workload.effect_log import END, Line
 from tests.chaos.workload.handlers import NOTHING, WAIT, WAITS
 from tests.chaos.workload.operations import OK, SEND
 from tests.chaos.workload.script import step_name
+from tests.deployments.effect_log import ENDED, Line
 
 WAIT_US = WAIT // timedelta(microseconds=1)
 
@@ -17,13 +17,13 @@ WAIT_US = WAIT // timedelta(microseconds=1)
 def met_the_same(case: Case) -> Iterator[Violation]:
     """Find waits that met one thing in one attempt and another in the next."""
     for step, lines in _met(case).items():
-        told = {line.met for line in lines}
-        if len(told) > 1:
-            yield _broken(case, "what a step met stays the same", f"{step} met {told}")
+        answers = {line.met for line in lines}
+        if len(answers) > 1:
+            yield _broken(case, "what a step met stays the same", f"{step} met {answers}")
 
 
 def met_what_was_sent(case: Case) -> Iterator[Violation]:
-    """Find waits that met what nobody had sent to this job before, or what another had met."""
+    """Find waits that met what was not sent to this job before, or what another had met."""
     sent = {each.op: each for each in case.operations if each.kind == SEND}
     first = {step: lines[0] for step, lines in _met(case).items() if lines[0].met != NOTHING}
     for line in first.values():
@@ -56,8 +56,8 @@ def _met(case: Case) -> Mapping[str, list[Line]]:
 
 def _begins_to_wait(case: Case) -> int:
     """Return the earliest moment: the end of the step before the waits."""
-    before = step_name(case.deed.waits_after)
-    ends = (line.at for line in case.lines if line.phase == END and line.step == before)
+    before = step_name(case.script.waits_after)
+    ends = (line.at for line in case.lines if line.phase == ENDED and line.step == before)
     return min(ends, default=case.created_at)
 
 

@@ -25,7 +25,7 @@ def one_hook_each(evidence: Evidence) -> Iterator[Violation]:
 
 
 def told_what_failed(evidence: Evidence) -> Iterator[Violation]:
-    """Find jobs of a hook that ran before the failure, or were told another one."""
+    """Find jobs of a hook that ran before the failure, or received another one."""
     for job_id, cases in _by_failed_job(evidence).items():
         failed = evidence.cases.get(job_id)
         for case in cases if failed else ():

@@ -7,7 +7,7 @@ from itertools import pairwise
 from failsoft.job_engine.invariants import Violation
 from failsoft.job_engine.records.states import JobState
 from tests.chaos.history.evidence import Case, Evidence
-from tests.chaos.history.linearizability import SEQUEL
+from tests.chaos.history.linearizability import FOLLOW_UP
 from tests.chaos.history.timeline import TICK
 from tests.chaos.workload.operations import CANCEL
 
@@ -17,10 +17,10 @@ Flow = Sequence[Case]
 def all_or_none(evidence: Evidence) -> Iterator[Violation]:
     """Find chains and groups of which some jobs are there and some are not (I1)."""
     for flow in _flows(evidence).values():
-        last = flow[-1].deed
+        last = flow[-1].script
         wanted = last.size + is_group(flow)
-        if [case.deed.place for case in flow] != list(range(wanted)):
-            found = f"{[case.deed.label for case in flow]} of {wanted}"
+        if [case.script.place for case in flow] != list(range(wanted)):
+            found = f"{[case.script.label for case in flow]} of {wanted}"
             yield _broken(flow[0], "a flow is recorded as a whole", found)
 
 
@@ -38,14 +38,14 @@ def chains_go_on(evidence: Evidence) -> Iterator[Violation]:
 
 
 def groups_complete(evidence: Evidence) -> Iterator[Violation]:
-    """Find completions that ran too early, did not start, or were told wrong numbers."""
+    """Find completions that ran too early, did not start, or received wrong numbers."""
     for flow in (each for each in _flows(evidence).values() if is_group(each)):
         *members, last = flow
         yield from _waited_for(last, members)
         succeeded = sum(case.state is JobState.SUCCEEDED for case in members)
         if not all(case.state.is_terminal for case in members):
             continue
-        if last.deed.when == "all_succeeded" and succeeded < len(members):
+        if last.script.when == "all_succeeded" and succeeded < len(members):
             yield from _is_cancelled(last, f"{succeeded} of {len(members)} succeeded")
         else:
             yield from _is_not_cancelled(last)
@@ -53,8 +53,8 @@ def groups_complete(evidence: Evidence) -> Iterator[Violation]:
 
 
 def is_group(flow: Flow) -> bool:
-    """Tell a group from a chain: its completion stands behind its jobs."""
-    return flow[-1].deed.place == flow[-1].deed.size
+    """Distinguish a group from a chain: its completion stands behind its jobs."""
+    return flow[-1].script.place == flow[-1].script.size
 
 
 def _waited_for(case: Case, others: Flow) -> Iterator[Violation]:
@@ -72,33 +72,33 @@ def _is_cancelled(case: Case, why: str) -> Iterator[Violation]:
 
 def _is_not_cancelled(case: Case) -> Iterator[Violation]:
     last = case.history.events[-1]
-    if last.kind == CANCEL and last.actor == SEQUEL:
+    if last.kind == CANCEL and last.actor == FOLLOW_UP:
         yield _broken(case, "it starts where it may", f"cancelled: {last.detail}")
 
 
 def _took_the_result(before: Case, after: Case) -> Iterator[Violation]:
-    took, result = after.deed.before, before.history.job.result
+    took, result = after.script.before, before.history.job.result
     if after.history.attempts and str(took) != result:
         yield _broken(after, "a chain passes results on", f"it took {took}, not {result}")
 
 
 def _was_told(last: Case, members: Flow) -> Iterator[Violation]:
-    told = last.deed.group
+    group = last.script.group
     if not last.history.attempts:
         return
     states = [case.state for case in members]
     ended = (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED)
     counted = tuple(states.count(state) for state in ended)
-    if told is None or (told.succeeded, told.failed, told.cancelled) != counted:
-        yield _broken(last, "a completion is told how all ended", f"{told} of {states}")
+    if group is None or (group.succeeded, group.failed, group.cancelled) != counted:
+        yield _broken(last, "a completion is told how all ended", f"{group} of {states}")
 
 
 def _flows(evidence: Evidence) -> Mapping[str, Flow]:
     flows: dict[str, list[Case]] = defaultdict(list)
     for case in evidence.cases.values():
-        if case.deed.flow:
-            flows[case.deed.flow].append(case)
-    return {name: sorted(flow, key=lambda case: case.deed.place) for name, flow in flows.items()}
+        if case.script.flow:
+            flows[case.script.flow].append(case)
+    return {name: sorted(flow, key=lambda case: case.script.place) for name, flow in flows.items()}
 
 
 def _broken(case: Case, rule: str, found: str) -> Violation:

@@ -35,15 +35,15 @@ def stands_in_for_its_like(evidence: Evidence) -> Iterator[Violation]:
         case = evidence.cases.get(str(operation.job_id))
         if operation.kind != UNIQUE or operation.outcome != OK or case is None:
             continue
-        if case.name != one_each.name or not operation.label.endswith(f"@{case.deed.customer}"):
-            found = f"{operation} was given {case.deed}"
+        if case.name != one_each.name or not operation.label.endswith(f"@{case.script.customer}"):
+            found = f"{operation} was given {case.script}"
             yield _broken(case, "a dispatch is given a job of its key", found)
 
 
 def _neighbours(evidence: Evidence) -> Iterator[tuple[Case, Case]]:
     by_key: dict[str, list[Case]] = defaultdict(list)
     for case in sorted(evidence.of_name(one_each.name), key=lambda case: case.created_at):
-        by_key[case.deed.customer].append(case)
+        by_key[case.script.customer].append(case)
     for cases in by_key.values():
         yield from pairwise(cases)
 

@@ -13,7 +13,7 @@ from tests.chaos.history.evidence import Case, Evidence
 from tests.chaos.history.timeline import TICK
 from tests.chaos.promises.steps import is_late
 from tests.chaos.workload.definitions import LIMITED, two_at_once
-from tests.chaos.workload.effect_log import END, Line
+from tests.deployments.effect_log import ENDED, Line
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ def no_more_at_once(evidence: Evidence) -> Iterator[Violation]:
 
 
 def waited_for_its_turn(case: Case) -> bool:
-    """Tell whether a limit left no room for a job when it was dispatched, or was to begin."""
+    """Return whether a limit left no room for a job when it was dispatched, or was to begin."""
     events = case.history.events
     waits = events[0].state is JobState.SCHEDULED or any(e.kind == DEFER.name for e in events)
     return waits and case.name in {each.name for each in LIMITED}
@@ -52,7 +52,7 @@ def _runs_beside(other: Body, body: Body) -> bool:
 def _by_customer(evidence: Evidence) -> dict[str, Sequence[Body]]:
     bodies: dict[str, list[Body]] = defaultdict(list)
     for case in evidence.of_name(two_at_once.name):
-        bodies[case.deed.customer] += _bodies(case)
+        bodies[case.script.customer] += _bodies(case)
     return {customer: found for customer, found in bodies.items() if found}
 
 
@@ -66,4 +66,4 @@ def _bodies(case: Case) -> Iterator[Body]:
 
 def _end_of(case: Case, begun: Line) -> int:
     same = (each for each in case.lines if (each.step, each.attempt) == (begun.step, begun.attempt))
-    return next((each.at for each in same if each.phase == END), case.ended_at)
+    return next((each.at for each in same if each.phase == ENDED), case.ended_at)

@@ -1,4 +1,4 @@
-"""Nothing that was acknowledged is missing, nothing is there that nobody asked for."""
+"""Nothing that was acknowledged is missing, nothing is there that was not requested."""
 
 from collections.abc import Iterator
 
@@ -24,7 +24,7 @@ def acknowledged_is_there(evidence: Evidence) -> Iterator[Violation]:
 
 
 def asked_for(evidence: Evidence) -> Iterator[Violation]:
-    """Find jobs that nobody asked for, or whose every request was refused (I1)."""
+    """Find jobs that were not requested, or whose every request was refused (I1)."""
     asked = {
         operation.label
         for operation in evidence.operations
@@ -55,7 +55,7 @@ def one_job_each(evidence: Evidence) -> Iterator[Violation]:
 
 
 def created_once(evidence: Evidence) -> Iterator[Violation]:
-    """Find jobs that two requests were told to have made (I10)."""
+    """Find jobs that two requests claim to have made (I10)."""
     for case in evidence.cases.values():
         made = [each for each in case.operations if each.answer.get("created") is True]
         if len(made) > 1:

@@ -1,6 +1,6 @@
-"""What the witness saw, against what the ledger says and docs/protocol.md promises.
+"""What the effect log saw, against what the ledger says and docs/protocol.md promises.
 
-A step begins at the instant at which its authority check is answered, while the witness sees the
+A step begins at the instant at which its authority check is answered, while the effect log sees the
 first instruction of its body. A process that is halted between the two runs the body late: at
 most one step for each attempt that lost its authority. That, and no more, is let pass here.
 """
@@ -22,8 +22,8 @@ from failsoft.job_engine.records.states import (
 )
 from tests.chaos.history.evidence import Case
 from tests.chaos.history.timeline import TICK
-from tests.chaos.workload.effect_log import END, Line
 from tests.chaos.workload.operations import CANCEL, OK
+from tests.deployments.effect_log import ENDED, Line
 
 #: How late a body may run after its answer without asking again: about a second (rule 8), with as
 #: much again for a machine that is busy, in microseconds.
@@ -105,8 +105,8 @@ def effects_are_bounded(case: Case) -> Iterator[Violation]:
 
 
 def once_begins_once(case: Case) -> Iterator[Violation]:
-    """Find steps that began again although nobody could know what had become of them (I6)."""
-    begun = [line for line in case.begun if line.step == case.deed.in_doubt]
+    """Find steps that began again although it was unknown what had become of them (I6)."""
+    begun = [line for line in case.begun if line.step == case.script.in_doubt]
     if len(begun) > 1:
         yield _broken(case, "I6", "a `once` step begins at most once", f"{begun}")
 
@@ -116,12 +116,12 @@ def recorded_was_done(case: Case) -> Iterator[Violation]:
 
     Of a verified `once` step another attempt may have found out that it was done.
     """
-    for step in (each for each in case.done if each.name != case.deed.in_transaction):
-        by_anybody = step.kind is StepKind.ONCE and case.deed.verified
+    for step in (each for each in case.done if each.name != case.script.in_transaction):
+        by_anybody = step.kind is StepKind.ONCE and case.script.verified
         done = [
             line
             for line in case.lines
-            if line.phase == END
+            if line.phase == ENDED
             and line.step == step.name
             and (by_anybody or _epoch(case, line) == step.epoch)
         ]
@@ -148,14 +148,14 @@ def cancelled_goes_no_further(case: Case) -> Iterator[Violation]:
 
 
 def is_late(case: Case, line: Line) -> bool:
-    """Tell whether a body ran when its attempt had no authority any more."""
+    """Return whether a body ran when its attempt had no authority any more."""
     attempt = case.attempt(line.attempt)
     return attempt is not None and line.at > case.at(attempt.ended_at) + TICK
 
 
 def _turns(case: Case, lines: Iterable[Line]) -> Mapping[int, int]:
     """Count the steps of each attempt; those that begin together, after one answer, as one."""
-    turns = {(line.attempt, case.deed.turn_of(line.step)) for line in lines}
+    turns = {(line.attempt, case.script.turn_of(line.step)) for line in lines}
     return Counter(attempt for attempt, _ in turns)
 
 
@@ -167,7 +167,7 @@ def _was_cut_off(case: Case, line: Line, recorded_by: int | None) -> bool:
 
 
 def _ran_late(case: Case, line: Line) -> bool:
-    """Tell whether the process stood still between the answer, in time, and the late body."""
+    """Return whether the process stood still between the answer, in time, and the late body."""
     attempt = case.attempt(line.attempt)
     return attempt is not None and _explained(case, line, case.at(attempt.ended_at))
 

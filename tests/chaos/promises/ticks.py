@@ -69,11 +69,11 @@ def no_overlap(evidence: Evidence) -> Iterator[Violation]:
 
 def tick_of(case: Case) -> datetime:
     """Return the tick that made a job."""
-    return datetime.fromisoformat(case.deed.label.removeprefix(f"schedule:{case.name}:"))
+    return datetime.fromisoformat(case.script.label.removeprefix(f"schedule:{case.name}:"))
 
 
 def _left_out(schedule: Schedule, tick: datetime, fired: Mapping[datetime, Case]) -> bool:
-    """Tell whether a policy leaves a tick out: the job before had not ended, or all were late.
+    """Return whether a policy leaves a tick out: the job before had not ended, or all were late.
 
     The job before may be that of a later tick, which was fired by a clock that was ahead. How late
     it was found is for the clock to say that fired the next: a process that starts while that is
@@ -100,7 +100,7 @@ def _left_out(schedule: Schedule, tick: datetime, fired: Mapping[datetime, Case]
 
 
 def _was_fired_ahead_of(case: Case, tick: datetime) -> bool:
-    """Tell whether a clock that was ahead fired a later tick when this one was to be looked at."""
+    """Return whether a clock that was ahead fired a later tick when this one was due."""
     is_later = case.mark == AHEAD and tick_of(case) > tick
     return is_later and case.created_at < case.at(tick) + LATENESS // timedelta(microseconds=1)
 

@@ -15,7 +15,7 @@ MICROSECOND = timedelta(microseconds=1)
 
 def not_before_its_delay(case: Case) -> Iterator[Violation]:
     """Find jobs whose code ran before their delay was over, by the ledger's clock."""
-    earliest = case.time.passed(case.created_at, int(case.deed.delay * 1e6))
+    earliest = case.time.passed(case.created_at, int(case.script.delay * 1e6))
     if case.first_begun < earliest - TICK:
         found = f"it began {earliest - case.first_begun} us too early: {case.lines[0]}"
         yield Violation(case.job_id, "delay", "a delayed job begins later", found)
@@ -24,8 +24,8 @@ def not_before_its_delay(case: Case) -> Iterator[Violation]:
 def slept_long_enough(case: Case) -> Iterator[Violation]:
     """Find steps after a sleep that began before it was over, or in the attempt that slept."""
     slept = case.step(SLEEP, StepKind.SLEEP)
-    after = case.deed.step_names[case.deed.sleep_after :]
-    if slept is None or not case.deed.sleep_after:
+    after = case.script.step_names[case.script.sleep_after :]
+    if slept is None or not case.script.sleep_after:
         return
     wakes = case.time.passed(case.at(slept.recorded_at), PAUSE // MICROSECOND)
     for line in case.begun:
@@ -39,10 +39,10 @@ def slept_long_enough(case: Case) -> Iterator[Violation]:
 def expired_never_began(case: Case) -> Iterator[Violation]:
     """Find jobs that expired and had run or whose time was not over, and late first claims.
 
-    By the ledger's clock, whatever it told: it decides, and what it wrote is mended by it.
+    By the ledger's clock, whatever it showed: it decides, and what it wrote is mended by it.
     """
     expires = case.history.job.expires_at
-    if (expires is not None) != bool(case.deed.expires_in):
+    if (expires is not None) != bool(case.script.expires_in):
         yield Violation(case.job_id, "expiry", "it expires as was asked", f"it does at {expires}")
     if expires is None:
         return
@@ -59,12 +59,12 @@ def expired_never_began(case: Case) -> Iterator[Violation]:
 
 
 def priority_is_kept(case: Case) -> Iterator[Violation]:
-    """Find jobs with another priority than was asked for."""
-    if case.was_asked_for and case.history.job.priority != case.deed.priority:
-        found = f"it is {case.history.job.priority}, not {case.deed.priority}"
+    """Find jobs with another priority than was requested."""
+    if case.was_asked_for and case.history.job.priority != case.script.priority:
+        found = f"it is {case.history.job.priority}, not {case.script.priority}"
         yield Violation(case.job_id, "priority", "a priority is kept", found)
 
 
 def has_expired(case: Case) -> bool:
-    """Tell whether it was cancelled because nobody began it in time."""
+    """Return whether it was cancelled because it was not begun in time."""
     return case.state is JobState.CANCELLED and case.history.events[-1].kind == EXPIRE.name

@@ -2,7 +2,7 @@
 
     python -m tests.chaos.system.dispatcher_process
 
-It asks for work at a steady rate, cancels and reads some of it, and writes down every call and
+It requests work at a steady rate, cancels and reads some of it, and writes down every call and
 every answer, until SIGTERM.
 """
 
@@ -41,7 +41,7 @@ from tests.chaos.workload.operations import (
 )
 from tests.chaos.workload.random_requests import keyed_request, request
 from tests.chaos.workload.requests import Answer, Later, Request
-from tests.chaos.workload.script import Deed
+from tests.chaos.workload.script import Script
 
 #: The environment variable with the orders, as JSON.
 ORDERS = "CHAOS_ORDERS"
@@ -52,7 +52,7 @@ KEYED, CONFLICTING = 0.15, 0.03
 
 @dataclass(frozen=True)
 class Orders:
-    """What a dispatcher process is told.
+    """What a dispatcher process is given.
 
     Attributes:
         started: When the run began, on the monotonic clock; which key is the current one.
@@ -68,7 +68,7 @@ class Orders:
 
 
 class DispatcherProcess:
-    """Asks for work until told to stop."""
+    """Requests work until stopped."""
 
     def __init__(self, orders: Orders, app: App) -> None:
         self._orders = orders
@@ -81,7 +81,7 @@ class DispatcherProcess:
         self.stopping = threading.Event()
 
     def run(self, *, goes_on: Callable[[], bool] = lambda: True) -> None:
-        """Ask at a steady rate, as long as it goes on; wait for what was asked at the end."""
+        """Make requests at a steady rate, as long as it goes on; wait for all at the end."""
         while goes_on() and not self.stopping.wait(1 / self._orders.rate):
             self._number += 1
             self._pool.submit(self._try_to_ask, self._number, *self._next())
@@ -104,7 +104,7 @@ class DispatcherProcess:
         luck = self._rng.random()
         if luck < CONFLICTING:
             asked = keyed_request(self._orders.seed, seconds, other_work=True)
-            if asked.deed.label in self._acknowledged:
+            if asked.script.label in self._acknowledged:
                 return CONFLICT, asked
         if luck < CONFLICTING + KEYED:
             return DISPATCH, keyed_request(self._orders.seed, seconds)
@@ -115,12 +115,12 @@ class DispatcherProcess:
     def _try_to_ask(self, number: int, kind: str, asked: Request) -> None:
         try:
             self._ask(number, kind, asked)
-        except Exception:  # noqa: BLE001 - told in the report, lest it be lost with the thread
+        except Exception:  # noqa: BLE001 - reported, lest it be lost with the thread
             self.tell_broken(traceback.format_exc())
 
     def _ask(self, number: int, kind: str, asked: Request) -> None:
-        """Ask, noting an operation for each job that is asked for."""
-        labels = [deed.label for deed in asked.deeds]
+        """Make the request, noting an operation for each of its jobs."""
+        labels = [script.label for script in asked.scripts]
         ops = [self._log.invoke(f"{number}_{n}", kind, label) for n, label in enumerate(labels)]
         try:
             answers = asked.ask(self._app.dispatcher)
@@ -129,7 +129,7 @@ class DispatcherProcess:
         for op, label, answer in zip(ops, labels, answers, strict=True):
             self._note(op, label, answer, way=type(asked).__name__)
         if isinstance(answers[0], JobHandle):
-            self._follow(number, asked.deeds[0], asked.later, answers[0])
+            self._follow(number, asked.scripts[0], asked.later, answers[0])
 
     def _note(self, op: str, label: str, answer: Answer, *, way: str) -> None:
         if isinstance(answer, JobHandle):
@@ -139,22 +139,22 @@ class DispatcherProcess:
             outcome = INFO if isinstance(answer, LedgerError) else FAIL
             self._log.answer(op, outcome, error=type(answer).__name__)
 
-    def _follow(self, number: int, deed: Deed, later: Later, handle: JobHandle[int]) -> None:
+    def _follow(self, number: int, script: Script, later: Later, handle: JobHandle[int]) -> None:
         for n, seconds in enumerate(later.sends):
             self.stopping.wait(seconds)
-            op = self._log.invoke(f"{number}_send_{n}", SEND, deed.label, handle.id)
-            self._answer(op, partial(self._send, op, deed, handle.id))
+            op = self._log.invoke(f"{number}_send_{n}", SEND, script.label, handle.id)
+            self._answer(op, partial(self._send, op, script, handle.id))
         if later.cancel is not None:
             self.stopping.wait(later.cancel)
-            op = self._log.invoke(f"{number}_cancel", CANCEL, deed.label, handle.id)
+            op = self._log.invoke(f"{number}_cancel", CANCEL, script.label, handle.id)
             self._answer(op, lambda: {"result": str(handle.cancel())})
         if later.read is not None:
             self.stopping.wait(later.read)
-            op = self._log.invoke(f"{number}_read", READ, deed.label, handle.id)
+            op = self._log.invoke(f"{number}_read", READ, script.label, handle.id)
             self._answer(op, lambda: _seen(handle))
 
-    def _send(self, op: str, deed: Deed, job_id: str) -> dict[str, Any]:
-        to, key = (None, deed.label) if deed.by_key else (job_id, None)
+    def _send(self, op: str, script: Script, job_id: str) -> dict[str, Any]:
+        to, key = (None, script.label) if script.by_key else (job_id, None)
         # Twice: an event that is known is not kept again.
         for _ in range(2):
             self._app.dispatcher.send_event(EVENT, op, to=to, key=key, event_id=op)
@@ -182,7 +182,7 @@ def begin() -> tuple[Orders, App]:
     try:
         return orders, build(settings)
     except LedgerError as error:
-        # Somebody starts this again.
+        # The run starts this again.
         sys.exit(f"{type(error).__name__}: {error}")
 
 

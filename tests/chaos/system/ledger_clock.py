@@ -8,7 +8,7 @@ from failsoft.job_engine.errors import LedgerUnavailableError
 from failsoft.ledger.database.database import Database
 from tests.chaos.history.timeline import RIGHT, Leap, marked
 from tests.chaos.system.skew import Skew
-from tests.chaos.workload.effect_log import now
+from tests.deployments.effect_log import now
 from tests.servers.postgresql.database_clock import DatabaseClock
 from tests.servers.processes import PATIENCE, wait_until
 
@@ -43,12 +43,12 @@ class MovedClock:
 def of_database(database: Database) -> MovedClock:
     """Take the place of a PostgreSQL database's clock, before anyone else connects.
 
-    How far it is ahead is a row: it is replicated, and whoever is promoted goes on with it.
+    How far it is ahead is a row: it is replicated, and a promoted replica goes on with it.
     """
     clock = DatabaseClock(database)
 
     def move(ahead: timedelta) -> bool:
-        # The same value again, where nobody knows whether it was taken.
+        # The same value again, where it is unknown whether it was taken.
         with suppress(LedgerUnavailableError):
             clock.set(ahead)
             return True

@@ -65,7 +65,7 @@ class Preforking:
         try:
             self._work(parent)
             status = 0
-        except BaseException:  # noqa: BLE001 - told by the parent; no frame of its own may go on
+        except BaseException:  # noqa: BLE001 - reported by the parent; no frame of its own may go on
             traceback.print_exc()
         finally:
             os._exit(status)

@@ -10,7 +10,7 @@ from time import monotonic
 import psutil
 
 from tests.chaos.system.skew import Skew
-from tests.chaos.workload.effect_log import now
+from tests.deployments.effect_log import now
 from tests.servers.processes import Process, is_alive
 from tests.servers.proxy import TcpProxy
 

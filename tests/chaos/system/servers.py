@@ -23,7 +23,7 @@ LedgerKind = Literal["postgresql", "sqlite"]
 LEDGER_KINDS: tuple[LedgerKind, ...] = ("postgresql", "sqlite")
 
 
-class Surroundings:
+class Servers:
     """Starts and ends the servers.
 
     Attributes:

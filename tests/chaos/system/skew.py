@@ -1,7 +1,7 @@
 """The wall clock of a process, set forward or back while it runs.
 
 A small library of ours, loaded before the C library, answers for the wall clock with the offset
-that a file says; processes with one file have one clock, as on a host. It tells tens of
+that a file says; processes with one file have one clock, as on a host. It shows tens of
 microseconds. Only the wall clock lies: were the monotonic clock to jump, no program could
 keep a deadline, and none does on a real machine.
 

@@ -18,9 +18,9 @@ from sqlalchemy import make_url
 from failsoft.ledger import SqlLedger
 from tests.chaos.system.dispatcher_process import ORDERS, Orders
 from tests.chaos.system.restarted_process import Actor, Freeze
-from tests.chaos.system.servers import DATABASE, Surroundings
-from tests.chaos.workload.effect_log import ACTOR, ENGINE, FILE
+from tests.chaos.system.servers import DATABASE, Servers
 from tests.chaos.workload.queues import CHILDREN, THREADS
+from tests.deployments.effect_log import ACTOR, ENGINE, FILE
 from tests.servers.processes import PATIENCE, wait_until
 from tests.servers.proxy import TcpProxy
 
@@ -34,7 +34,7 @@ POOLED = frozenset({"dispatcher-2", "rq-children", "dramatiq-threads", "maintena
 QUEUES = (THREADS.name, CHILDREN.name)
 
 #: Everything that is waited for comes sooner than in production.
-HASTE: Mapping[str, str] = MappingProxyType(
+SHORT_INTERVALS: Mapping[str, str] = MappingProxyType(
     {
         "FAILSOFT_WORKER_BEAT": "400ms",
         "FAILSOFT_WORKER_TTL": "2s",
@@ -58,10 +58,10 @@ HASTE: Mapping[str, str] = MappingProxyType(
 class Topology:
     """Two dispatchers, two workers of each engine, two rescuers, and what they stand on."""
 
-    def __init__(self, surroundings: Surroundings, seed: str, rate: float) -> None:
-        self.surroundings = surroundings
-        self.folder = surroundings.folder
-        self.witness = self.folder / "witness.jsonl"
+    def __init__(self, servers: Servers, seed: str, rate: float) -> None:
+        self.servers = servers
+        self.folder = servers.folder
+        self.effect_log = self.folder / "effects.jsonl"
         self.started = monotonic()
         self._seed = seed
         self._rate = rate
@@ -120,7 +120,7 @@ class Topology:
             actor.skew.set(0)
             for link in actor.links.values():
                 link.heal()
-        self.surroundings.heal()
+        self.servers.heal()
 
     def end_all(self) -> None:
         """SIGKILL everyone, for good."""
@@ -154,7 +154,7 @@ class Topology:
 
     def _serving(self) -> int:
         pids = {a.process.pid for a in self.workers if a.process is not None}
-        live = {w.pid for w in SqlLedger(self.surroundings.database).live_workers()}
+        live = {w.pid for w in SqlLedger(self.servers.database).live_workers()}
         return len(pids & live)
 
     def _operations(self, name: str) -> Path:
@@ -177,14 +177,14 @@ class Topology:
 
     def _actor(self, name: str, role: str, command: Sequence[str], env: Mapping[str, str]) -> Actor:
         links = self._links(name)
-        skew = self.surroundings.skew_of(name)
-        told = {ACTOR: name, FILE: str(self.witness), **self._addresses(links)}
-        environment = {**HASTE, **skew.environment, **told, **env}
+        skew = self.servers.skew_of(name)
+        variables = {ACTOR: name, FILE: str(self.effect_log), **self._addresses(links)}
+        environment = {**SHORT_INTERVALS, **skew.environment, **variables, **env}
         log = self.folder / f"{name}.log"
         return Actor(name, role, (sys.executable, *command), environment, log, skew, links)
 
     def _links(self, name: str) -> Mapping[str, TcpProxy]:
-        servers = self.surroundings
+        servers = self.servers
         ports = {"valkey": servers.valkey.port, "rabbitmq": servers.rabbitmq.port}
         if name in POOLED and servers.pgbouncer is not None:
             ports["ledger"] = servers.pgbouncer.port
@@ -196,7 +196,7 @@ class Topology:
         }
 
     def _addresses(self, links: Mapping[str, TcpProxy]) -> Mapping[str, str]:
-        ledger = make_url(self.surroundings.ledger_url)
+        ledger = make_url(self.servers.ledger_url)
         hosts = [f"127.0.0.1:{link.port}" for name, link in links.items() if "ledger" in name]
         if len(hosts) > 1:
             ledger = ledger.update_query_dict({"host": hosts})

@@ -14,13 +14,13 @@ from failsoft.job_engine import (
 )
 from tests.chaos.workload.handlers import HOOK, INVOKED, perform, perform_async
 from tests.chaos.workload.queues import CHILDREN, RETRY, THREADS
-from tests.chaos.workload.script import Deed, deed_of_hook
+from tests.chaos.workload.script import Script, script_of_hook
 
 
 @HOOK.bind
 def hook(failure: JobFailure, ctx: JobContext) -> int:
     """Do what is done for each job that failed."""
-    return perform(deed_of_hook(failure), ctx)
+    return perform(script_of_hook(failure), ctx)
 
 
 in_thread = job(name="chaos-in-thread", queue=THREADS.name, retry=RETRY, on_failure=hook)(perform)
@@ -60,7 +60,7 @@ no_overlap = job(
     name="chaos-no-overlap",
     queue=THREADS.name,
     retry=RETRY,
-    schedule=Every(timedelta(seconds=2), overlap="skip", payload=Deed(paces=[2.0])),
+    schedule=Every(timedelta(seconds=2), overlap="skip", payload=Script(paces=[2.0])),
 )(perform)
 by_the_minute = job(
     name="chaos-by-the-minute", queue=THREADS.name, retry=RETRY, schedule=Cron("* * * * *")

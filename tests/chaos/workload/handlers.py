@@ -1,11 +1,11 @@
-"""How a deed is done, by a plain handler and by an `async` one: the same script for both."""
+"""The handlers that carry out a script, a plain one and an `async` one."""
 
 from datetime import timedelta
 
 from failsoft.job_engine import AsyncJobContext, JobContext, JobFailure, declare_job
 from failsoft.job_engine.errors import JobCancelledError, JobFailedError
 from tests.chaos.workload.queues import RETRY, THREADS
-from tests.chaos.workload.script import Act, Deed, Does, step_name
+from tests.chaos.workload.script import Action, Does, Script, step_name
 from tests.chaos.workload.steps import Steps
 
 PAUSE = timedelta(milliseconds=300)
@@ -17,31 +17,31 @@ WAIT = timedelta(seconds=5)
 #: What a step met that waited in vain, and what a child came to that has no result.
 NOTHING, FAILED, CANCELLED = "nothing", "failed", "cancelled"
 
-#: What failures set off, and what deeds invoke; `workload/definitions.py` gives them handlers.
+#: What failures set off, and what scripts invoke; `workload/definitions.py` gives them handlers.
 HOOK = declare_job("chaos-hook", payload=JobFailure, result=int, queue=THREADS.name, retry=RETRY)
 INVOKED = declare_job(
-    "chaos-invoked", payload=Deed, result=int, queue=THREADS.name, retry=RETRY, on_failure=HOOK
+    "chaos-invoked", payload=Script, result=int, queue=THREADS.name, retry=RETRY, on_failure=HOOK
 )
 
 
-def perform(deed: Deed, ctx: JobContext) -> int:
+def perform(script: Script, ctx: JobContext) -> int:
     """Do everything, and return how many steps there are."""
-    steps = Steps(deed, ctx.job_id, ctx.attempt)
-    for act in deed.acts():
-        _do(act, steps, ctx)
-    return len(deed.paces)
+    steps = Steps(script, ctx.job_id, ctx.attempt)
+    for action in script.actions():
+        _do(action, steps, ctx)
+    return len(script.paces)
 
 
-async def perform_async(deed: Deed, ctx: AsyncJobContext) -> int:
+async def perform_async(script: Script, ctx: AsyncJobContext) -> int:
     """Do everything, awaited."""
-    steps = Steps(deed, ctx.job_id, ctx.attempt)
-    for act in deed.acts():
-        await _do_async(act, steps, ctx)
-    return len(deed.paces)
+    steps = Steps(script, ctx.job_id, ctx.attempt)
+    for action in script.actions():
+        await _do_async(action, steps, ctx)
+    return len(script.paces)
 
 
-def _do(act: Act, steps: Steps, ctx: JobContext) -> None:
-    match act.does:
+def _do(action: Action, steps: Steps, ctx: JobContext) -> None:
+    match action.does:
         case Does.SLEEP:
             ctx.sleep(SLEEP, PAUSE)
         case Does.WAIT:
@@ -51,18 +51,18 @@ def _do(act: Act, steps: Steps, ctx: JobContext) -> None:
         case Does.INVOKE:
             steps.met(INVOKED.name, _invoke(steps, ctx))
         case Does.BESIDE:
-            ctx.parallel(*(ctx.branch(step_name(n), steps.run, n) for n in act.numbers))
+            ctx.parallel(*(ctx.branch(step_name(n), steps.run, n) for n in action.numbers))
         case _:
-            _run(act, steps, ctx)
+            _run(action, steps, ctx)
 
 
-def _run(act: Act, steps: Steps, ctx: JobContext) -> None:
-    [number] = act.numbers
-    match act.does:
+def _run(action: Action, steps: Steps, ctx: JobContext) -> None:
+    [number] = action.numbers
+    match action.does:
         case Does.TX:
             ctx.run(step_name(number), steps.write, number, tx=True)
         case Does.ONCE:
-            verify = steps.verified if steps.deed.verified else None
+            verify = steps.verified if steps.script.verified else None
             ctx.run(step_name(number), steps.run, number, once=True, verify=verify)
         case _:
             ctx.run(step_name(number), steps.run, number)
@@ -78,8 +78,8 @@ def _invoke(steps: Steps, ctx: JobContext) -> str:
     return str(result)
 
 
-async def _do_async(act: Act, steps: Steps, ctx: AsyncJobContext) -> None:
-    match act.does:
+async def _do_async(action: Action, steps: Steps, ctx: AsyncJobContext) -> None:
+    match action.does:
         case Does.SLEEP:
             await ctx.sleep(SLEEP, PAUSE)
         case Does.WAIT:
@@ -90,18 +90,18 @@ async def _do_async(act: Act, steps: Steps, ctx: AsyncJobContext) -> None:
         case Does.INVOKE:
             steps.met(INVOKED.name, await _invoke_async(steps, ctx))
         case Does.BESIDE:
-            await ctx.parallel(*(ctx.branch(step_name(n), steps.run, n) for n in act.numbers))
+            await ctx.parallel(*(ctx.branch(step_name(n), steps.run, n) for n in action.numbers))
         case _:
-            await _run_async(act, steps, ctx)
+            await _run_async(action, steps, ctx)
 
 
-async def _run_async(act: Act, steps: Steps, ctx: AsyncJobContext) -> None:
-    [number] = act.numbers
-    match act.does:
+async def _run_async(action: Action, steps: Steps, ctx: AsyncJobContext) -> None:
+    [number] = action.numbers
+    match action.does:
         case Does.TX:
             await ctx.run(step_name(number), steps.write, number, tx=True)
         case Does.ONCE:
-            verify = steps.verified if steps.deed.verified else None
+            verify = steps.verified if steps.script.verified else None
             await ctx.run(step_name(number), steps.run, number, once=True, verify=verify)
         case _:
             await ctx.run(step_name(number), steps.run, number)
@@ -118,9 +118,9 @@ async def _invoke_async(steps: Steps, ctx: AsyncJobContext) -> str:
 
 
 def _key(steps: Steps) -> str | None:
-    return steps.deed.label if steps.deed.by_key else None
+    return steps.script.label if steps.script.by_key else None
 
 
-def _child(steps: Steps) -> Deed:
-    assert steps.deed.child is not None
-    return steps.deed.child
+def _child(steps: Steps) -> Script:
+    assert steps.script.child is not None
+    return steps.script.child

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.chaos.workload.effect_log import append, now, records
+from tests.deployments.effect_log import append, now, records
 
 INVOKE = "invoke"
-#: How an operation ended: done, certainly not done, or nobody knows.
+#: How an operation ended: done, certainly not done, or unknown.
 OK, FAIL, INFO = "ok", "fail", "info"
 
 DISPATCH, CONFLICT, UNIQUE = "dispatch", "conflict", "unique"
@@ -27,7 +27,7 @@ class Operation:
         kind: `dispatch`; `conflict`, a dispatch under a key that stands for other work; `unique`,
             one that may find the job of another label; `cancel`; `read`; `send`, of an event
             that has the operation's name.
-        label: The label of the deed.
+        label: The label of the script.
         invoked: When it was called, in microseconds of the monotonic clock.
         returned: When it was answered; None if its process died first.
         outcome: `ok`, `fail` or `info`; `info` too if it was never answered.
@@ -55,20 +55,20 @@ class OperationLog:
         self._boot = boot
 
     def invoke(self, number: str, kind: str, label: str, job_id: str | None = None) -> str:
-        """Write that an operation is about to be asked for; return its name."""
+        """Write that an operation is about to be requested; return its name."""
         op = f"{self._actor}-{self._boot}-{number}"
-        told = {"actor": self._actor, "kind": kind, "label": label, "job_id": job_id}
-        append(self._path, {"op": op, "phase": INVOKE, "at": now(), **told})
+        fields = {"actor": self._actor, "kind": kind, "label": label, "job_id": job_id}
+        append(self._path, {"op": op, "phase": INVOKE, "at": now(), **fields})
         return op
 
     def answer(self, op: str, outcome: str, job_id: str | None = None, **answer: Any) -> None:
         """Write what the answer was."""
-        told = {"job_id": job_id, "answer": answer}
-        append(self._path, {"op": op, "phase": outcome, "at": now(), **told})
+        fields = {"job_id": job_id, "answer": answer}
+        append(self._path, {"op": op, "phase": outcome, "at": now(), **fields})
 
 
 def operations(paths: Iterable[Path]) -> list[Operation]:
-    """Read logs; an operation without an answer is one of which nobody knows."""
+    """Read logs; an operation without an answer is one whose outcome is unknown."""
     invoked: dict[str, dict[str, Any]] = {}
     answered: dict[str, dict[str, Any]] = {}
     for path in paths:

@@ -10,9 +10,9 @@ from failsoft.job_engine.records.groups import When
 from tests.chaos.workload.definitions import JOBS, LIMITED, in_thread, one_each
 from tests.chaos.workload.handlers import WAIT
 from tests.chaos.workload.operations import UNIQUE
-from tests.chaos.workload.random_scripts import CUSTOMERS, deed, short_deed
+from tests.chaos.workload.random_scripts import CUSTOMERS, random_script, short_script
 from tests.chaos.workload.requests import Chain, Group, Later, Many, Request, Single, Within
-from tests.chaos.workload.script import Deed
+from tests.chaos.workload.script import Script
 
 #: How long one key is the current one, in seconds.
 KEY_SPAN = 2
@@ -21,7 +21,7 @@ CHAINS, GROUPS, MANY, UNIQUES, LIMITS, WITHIN = 0.05, 0.05, 0.05, 0.08, 0.04, 0.
 
 
 def request(rng: Random, label: str) -> Request:
-    """Make a request that nobody else makes."""
+    """Make a request that no other makes."""
     makers = (_chain, _group, _many, _unique, _limited, _within, _single)
     shares = (CHAINS, GROUPS, MANY, UNIQUES, LIMITS, WITHIN)
     make = rng.choices(makers, (*shares, 1 - sum(shares)))[0]
@@ -32,14 +32,14 @@ def keyed_request(seed: str, seconds: float, *, other_work: bool = False) -> Sin
     """Make the request that every dispatcher makes under the key of these seconds."""
     key = f"key-{int(seconds // KEY_SPAN)}"
     rng = Random(f"{seed}:{key}")
-    job, work = rng.choice(JOBS), deed(rng, key)
+    job, work = rng.choice(JOBS), random_script(rng, key)
     if other_work:
         work = work.model_copy(update={"paces": [*work.paces, 0.0]})
     return Single(job, work, {"idempotency_key": key}, Later(sends=_sends(rng, work)))
 
 
 def _single(rng: Random, label: str) -> Single:
-    job, plain = rng.choices(JOBS, (4, 3, 2))[0], deed(rng, label)
+    job, plain = rng.choices(JOBS, (4, 3, 2))[0], random_script(rng, label)
     timed, options = _timed(rng, plain)
     options.update(_options(rng))
     return Single(job, timed, options, _later(rng, timed))
@@ -48,29 +48,29 @@ def _single(rng: Random, label: str) -> Single:
 def _many(rng: Random, label: str) -> Many:
     requests = []
     for number in range(rng.randint(2, 4)):
-        timed, options = _timed(rng, short_deed(rng, f"{label}-{number}"))
+        timed, options = _timed(rng, short_script(rng, f"{label}-{number}"))
         requests.append(DispatchRequest(timed, options))
     return Many(rng.choice(JOBS), requests, _later(rng, requests[0].payload))
 
 
 def _unique(rng: Random, label: str) -> Single:
     customer = rng.choice(CUSTOMERS)
-    named = short_deed(rng, f"{label}@{customer}", customer=customer)
+    named = short_script(rng, f"{label}@{customer}", customer=customer)
     return Single(one_each, named, {}, _later(rng, named), UNIQUE)
 
 
 def _limited(rng: Random, label: str) -> Many:
     """Ask for more jobs of one customer's than may run at once."""
     customer = rng.choice(CUSTOMERS)
-    deeds = [
-        short_deed(rng, f"{label}-{number}", customer=customer, paces=[0.0, 0.3])
+    scripts = [
+        short_script(rng, f"{label}-{number}", customer=customer, paces=[0.0, 0.3])
         for number in range(rng.randint(3, 5))
     ]
-    return Many(rng.choice(LIMITED), [DispatchRequest(each) for each in deeds])
+    return Many(rng.choice(LIMITED), [DispatchRequest(each) for each in scripts])
 
 
 def _within(rng: Random, label: str) -> Within:
-    asked = deed(rng, label)
+    asked = random_script(rng, label)
     return Within(rng.choice(JOBS), asked, _later(rng, asked))
 
 
@@ -78,8 +78,8 @@ def _chain(rng: Random, label: str) -> Chain:
     size = rng.randint(2, 3)
     links = []
     for place in range(size):
-        told = {"flow": label, "place": place, "size": size}
-        link = short_deed(rng, f"{label}-{place}", **told)
+        fields = {"flow": label, "place": place, "size": size}
+        link = short_script(rng, f"{label}-{place}", **fields)
         links.append(Link(rng.choice(JOBS), link, result_field="before" if place else None))
     return Chain(links, _later(rng, links[0].payload))
 
@@ -87,29 +87,29 @@ def _chain(rng: Random, label: str) -> Chain:
 def _group(rng: Random, label: str) -> Group:
     size = rng.randint(2, 4)
     when: When = rng.choice(("all_ended", "all_succeeded"))
-    told: dict[str, Any] = {"flow": label, "size": size}
+    fields: dict[str, Any] = {"flow": label, "size": size}
     links = [
-        Link(rng.choice(JOBS), short_deed(rng, f"{label}-{place}", place=place, **told))
+        Link(rng.choice(JOBS), short_script(rng, f"{label}-{place}", place=place, **fields))
         for place in range(size)
     ]
-    last = Deed(label=f"{label}-over", place=size, when=when, **told)
+    last = Script(label=f"{label}-over", place=size, when=when, **fields)
     completion = Link(in_thread, last, result_field="group")
     return Group(links, completion, when, _later(rng, links[0].payload))
 
 
-def _timed(rng: Random, plain: Deed) -> tuple[Deed, DispatchOptions]:
-    """Say when it is to begin, in its deed and in its options."""
-    told: dict[str, Any] = {}
+def _timed(rng: Random, plain: Script) -> tuple[Script, DispatchOptions]:
+    """Say when it is to begin, in its script and in its options."""
+    fields: dict[str, Any] = {}
     options = DispatchOptions()
     if rng.random() < 0.1:
-        told["delay"] = round(rng.uniform(0.1, 2), 3)
-        options["delay"] = timedelta(seconds=told["delay"])
+        fields["delay"] = round(rng.uniform(0.1, 2), 3)
+        options["delay"] = timedelta(seconds=fields["delay"])
     if rng.random() < 0.06:
-        told["expires_in"] = round(told.get("delay", 0.0) + rng.choice((0.02, 0.5, 3)), 3)
-        options["expires_in"] = timedelta(seconds=told["expires_in"])
+        fields["expires_in"] = round(fields.get("delay", 0.0) + rng.choice((0.02, 0.5, 3)), 3)
+        options["expires_in"] = timedelta(seconds=fields["expires_in"])
     if rng.random() < 0.1:
-        told["priority"] = options["priority"] = rng.randint(-10, 10)
-    return plain.model_copy(update=told), options
+        fields["priority"] = options["priority"] = rng.randint(-10, 10)
+    return plain.model_copy(update=fields), options
 
 
 def _options(rng: Random) -> DispatchOptions:
@@ -125,13 +125,13 @@ def _options(rng: Random) -> DispatchOptions:
     return options
 
 
-def _later(rng: Random, asked: Deed) -> Later:
+def _later(rng: Random, asked: Script) -> Later:
     cancel, read = _perhaps(rng, 0.12, 1.5), _perhaps(rng, 0.3, 2.0)
     return Later(cancel, read, _sends(rng, asked))
 
 
-def _sends(rng: Random, asked: Deed) -> tuple[float, ...]:
-    """Send what a deed waits for mostly in time, before it waits or after; sometimes one only."""
+def _sends(rng: Random, asked: Script) -> tuple[float, ...]:
+    """Send what a script waits for mostly in time, before it waits or after; sometimes one only."""
     if not asked.waits_after:
         return ()
     seconds = WAIT.total_seconds()

@@ -4,7 +4,7 @@ from random import Random
 from typing import Any
 
 from tests.chaos.workload.queues import MAX_ATTEMPTS
-from tests.chaos.workload.script import Deed
+from tests.chaos.workload.script import Script
 
 #: A step that outlasts RabbitMQ's consumer timeout and every lease.
 LONG_STEP = 3.5
@@ -13,13 +13,13 @@ WIDEST = 4
 CUSTOMERS = ("acme", "borg", "umbra")
 
 
-def deed(rng: Random, label: str) -> Deed:
+def random_script(rng: Random, label: str) -> Script:
     """Make work of one to six steps; some sleep, some raise, a few take long."""
     paces = [round(rng.choice((0.0, 0.02, 0.05, 0.2)), 3) for _ in range(rng.randint(1, 6))]
     if rng.random() < 0.1:
         paces[rng.randrange(len(paces))] = LONG_STEP
     sleeps, raises, once = rng.random() < 0.15, rng.random() < 0.2, rng.random() < 0.25
-    plain = Deed(
+    plain = Script(
         label=label,
         paces=paces,
         sleep_after=rng.randint(1, len(paces)) if sleeps else 0,
@@ -31,11 +31,11 @@ def deed(rng: Random, label: str) -> Deed:
     return plain.model_copy(update=_more(rng, plain))
 
 
-def short_deed(rng: Random, label: str, **more: Any) -> Deed:
+def short_script(rng: Random, label: str, **more: Any) -> Script:
     """Make work for a job that others wait for: short, and never in doubt; some of it fails."""
     paces = [rng.choice((0.0, 0.02, 0.1)) for _ in range(rng.randint(1, 2))]
     raises = rng.random() < 0.15
-    usual = Deed(
+    usual = Script(
         label=label,
         paces=paces,
         fails_at=len(paces) if raises else 0,
@@ -45,7 +45,7 @@ def short_deed(rng: Random, label: str, **more: Any) -> Deed:
     return usual.model_copy(update=more)
 
 
-def _more(rng: Random, plain: Deed) -> dict[str, Any]:
+def _more(rng: Random, plain: Script) -> dict[str, Any]:
     """Add what only some do: a transaction, steps side by side, waits, a child."""
     steps = len(plain.paces)
     more: dict[str, Any] = {}
@@ -56,12 +56,12 @@ def _more(rng: Random, plain: Deed) -> dict[str, Any]:
     if rng.random() < 0.12:
         more |= {"waits_after": rng.randint(1, steps), "by_key": rng.random() < 0.5}
     if rng.random() < 0.1:
-        child = short_deed(rng, f"{plain.label}'s child")
+        child = short_script(rng, f"{plain.label}'s child")
         more |= {"invokes_after": rng.randint(1, steps), "child": child}
     return more | _after_the_stretch(plain.model_copy(update=more))
 
 
-def _after_the_stretch(plain: Deed) -> dict[str, Any]:
+def _after_the_stretch(plain: Script) -> dict[str, Any]:
     """Let what comes after a step come after all that run beside it."""
     first, last = plain.beside
     names = ("sleep_after", "waits_after", "invokes_after")

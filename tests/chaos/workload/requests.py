@@ -12,16 +12,16 @@ from failsoft.job_engine.errors import FailsoftError, LedgerError
 from failsoft.job_engine.records.groups import When
 from tests.chaos.workload.app_transactions import ordering
 from tests.chaos.workload.operations import DISPATCH
-from tests.chaos.workload.script import Deed
+from tests.chaos.workload.script import Script
 
-Definition = JobDefinition[Deed, int]
+Definition = JobDefinition[Script, int]
 #: A handle, or why there is none.
 Answer = JobHandle[int] | FailsoftError
 
 
 @dataclass(frozen=True)
 class Later:
-    """What a dispatcher does with a job that it has asked for, each after so many seconds.
+    """What a dispatcher does with a job that it has requested, each after so many seconds.
 
     Attributes:
         cancel: When it is cancelled again; None: never.
@@ -35,11 +35,11 @@ class Later:
 
 
 class Request(Protocol):
-    """Asks for the jobs of some deeds; `later` is what follows for the first of them."""
+    """Requests the jobs of some scripts; `later` is what follows for the first of them."""
 
     @property
-    def deeds(self) -> Sequence[Deed]:
-        """Return the deeds of the jobs, in the order of the answers."""
+    def scripts(self) -> Sequence[Script]:
+        """Return the scripts of the jobs, in the order of the answers."""
         ...
 
     @property
@@ -59,56 +59,56 @@ class Request(Protocol):
 
 @dataclass(frozen=True)
 class Single:
-    """Asks for one job."""
+    """Requests one job."""
 
     job: Definition
-    deed: Deed
+    script: Script
     options: DispatchOptions = field(default_factory=DispatchOptions)
     later: Later = Later()
     kind: str = DISPATCH
 
     @property
-    def deeds(self) -> Sequence[Deed]:
-        return [self.deed]
+    def scripts(self) -> Sequence[Script]:
+        return [self.script]
 
     def ask(self, dispatcher: Dispatcher) -> Sequence[Answer]:
-        return [dispatcher.dispatch(self.job, self.deed, **self.options)]
+        return [dispatcher.dispatch(self.job, self.script, **self.options)]
 
 
 @dataclass(frozen=True)
 class Within:
-    """Asks for one job in a transaction of the app's own, which writes an order, too."""
+    """Requests one job in a transaction of the app's own, which writes an order, too."""
 
     job: Definition
-    deed: Deed
+    script: Script
     later: Later = Later()
     kind: str = DISPATCH
 
     @property
-    def deeds(self) -> Sequence[Deed]:
-        return [self.deed]
+    def scripts(self) -> Sequence[Script]:
+        return [self.script]
 
     def ask(self, dispatcher: Dispatcher) -> Sequence[Answer]:
         try:
-            with ordering(self.deed.label) as connection:
-                handle = dispatcher.dispatch(self.job, self.deed, session=connection)
+            with ordering(self.script.label) as connection:
+                handle = dispatcher.dispatch(self.job, self.script, session=connection)
         except SQLAlchemyError as error:
-            # The app's own statement, or its commit: of that nobody knows whether it was made.
+            # The app's own statement, or its commit: it is unknown whether it was made.
             return [LedgerError(type(error).__name__)]
         return [handle]
 
 
 @dataclass(frozen=True)
 class Many:
-    """Asks for many jobs at once, each with options of its own."""
+    """Requests many jobs at once, each with options of its own."""
 
     job: Definition
-    requests: Sequence[DispatchRequest[Deed]]
+    requests: Sequence[DispatchRequest[Script]]
     later: Later = Later()
     kind: str = DISPATCH
 
     @property
-    def deeds(self) -> Sequence[Deed]:
+    def scripts(self) -> Sequence[Script]:
         return [each.payload for each in self.requests]
 
     def ask(self, dispatcher: Dispatcher) -> Sequence[Answer]:
@@ -119,14 +119,14 @@ class Many:
 
 @dataclass(frozen=True)
 class Chain:
-    """Asks for jobs that run one after the other."""
+    """Requests jobs that run one after the other."""
 
-    links: Sequence[Link[Deed, int]]
+    links: Sequence[Link[Script, int]]
     later: Later = Later()
     kind: str = DISPATCH
 
     @property
-    def deeds(self) -> Sequence[Deed]:
+    def scripts(self) -> Sequence[Script]:
         return [each.payload for each in self.links]
 
     def ask(self, dispatcher: Dispatcher) -> Sequence[Answer]:
@@ -136,16 +136,16 @@ class Chain:
 
 @dataclass(frozen=True)
 class Group:
-    """Asks for jobs side by side, and one that completes them."""
+    """Requests jobs side by side, and one that completes them."""
 
-    links: Sequence[Link[Deed, int]]
-    completion: Link[Deed, int]
+    links: Sequence[Link[Script, int]]
+    completion: Link[Script, int]
     when: When
     later: Later = Later()
     kind: str = DISPATCH
 
     @property
-    def deeds(self) -> Sequence[Deed]:
+    def scripts(self) -> Sequence[Script]:
         return [each.payload for each in (*self.links, self.completion)]
 
     def ask(self, dispatcher: Dispatcher) -> Sequence[Answer]:

@@ -11,7 +11,7 @@ from failsoft.job_engine.records.groups import When
 
 
 class Does(StrEnum):
-    """What a piece of a deed is."""
+    """What a piece of a script is."""
 
     RUN = "run"
     ONCE = "once"
@@ -23,18 +23,18 @@ class Does(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Act:
-    """One piece of a deed: what it is, and the numbers of its steps."""
+class Action:
+    """One piece of a script: what it is, and the numbers of its steps."""
 
     does: Does
     numbers: tuple[int, ...] = ()
 
 
-class Deed(BaseModel):
+class Script(BaseModel):
     """What a job does.
 
     Attributes:
-        label: Who asked for it; no two requests share one, but for those of one key.
+        label: The request; no two requests share one, but for those of one key.
         paces: How many seconds each step takes; there are as many steps.
         sleep_after: The step after which the job sleeps; 0: none.
         fails_at: The step that raises; 0: none.
@@ -50,7 +50,7 @@ class Deed(BaseModel):
         delay: How many seconds it is to wait first.
         expires_in: Within how many seconds it is to begin; 0: whenever.
         priority: Its priority.
-        customer: For whom it is, where definitions tell jobs apart by that.
+        customer: For whom it is, where definitions distinguish jobs by that.
         flow: The chain or group it belongs to, `place` and `size` where in it.
         before: The result of the job before it in its chain.
         group: How the jobs of its group ended, if it is the one that completes it.
@@ -69,7 +69,7 @@ class Deed(BaseModel):
     waits_after: int = 0
     by_key: bool = False
     invokes_after: int = 0
-    child: "Deed | None" = None
+    child: "Script | None" = None
     delay: float = 0.0
     expires_in: float = 0.0
     priority: int = 0
@@ -88,7 +88,7 @@ class Deed(BaseModel):
 
     @property
     def in_doubt(self) -> str | None:
-        """Return the step that nobody may begin twice and nobody can find out about."""
+        """Return the step that may not begin twice and cannot be verified."""
         return step_name(self.once_at) if self.once_at and not self.verified else None
 
     @property
@@ -102,26 +102,26 @@ class Deed(BaseModel):
         begins_with_others = step in {step_name(number) for number in range(first, last + 1)}
         return step_name(first) if begins_with_others else step
 
-    def acts(self) -> Iterator[Act]:
+    def actions(self) -> Iterator[Action]:
         """Return everything it does, in its order."""
         first, last = self.beside
         for number in range(1, len(self.paces) + 1):
             if not first < number <= last:
                 yield self._step(number)
             if number == self.sleep_after:
-                yield Act(Does.SLEEP)
+                yield Action(Does.SLEEP)
             if number == self.waits_after:
-                yield Act(Does.WAIT)
+                yield Action(Does.WAIT)
             if number == self.invokes_after:
-                yield Act(Does.INVOKE)
+                yield Action(Does.INVOKE)
 
-    def _step(self, number: int) -> Act:
+    def _step(self, number: int) -> Action:
         first, last = self.beside
         if number == first:
-            return Act(Does.BESIDE, tuple(range(first, last + 1)))
+            return Action(Does.BESIDE, tuple(range(first, last + 1)))
         if number == self.once_at:
-            return Act(Does.ONCE, (number,))
-        return Act(Does.TX if number == self.tx_at else Does.RUN, (number,))
+            return Action(Does.ONCE, (number,))
+        return Action(Does.TX if number == self.tx_at else Does.RUN, (number,))
 
 
 def step_name(number: int) -> str:
@@ -129,6 +129,6 @@ def step_name(number: int) -> str:
     return f"step-{number}"
 
 
-def deed_of_hook(failure: JobFailure) -> Deed:
+def script_of_hook(failure: JobFailure) -> Script:
     """Return what the job does that a failure set off."""
-    return Deed(label=f"failure of {failure.job_id}")
+    return Script(label=f"failure of {failure.job_id}")

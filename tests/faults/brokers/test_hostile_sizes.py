@@ -5,7 +5,7 @@ from pathlib import Path
 import pika
 import pytest
 
-from tests.deployments.deployment import PATIENCE, Stage, Worker
+from tests.deployments.deployment import PATIENCE, Deployment, Worker
 from tests.deployments.promises import assert_each_ran_once
 from tests.faults.support import ON_SQLITE
 from tests.integration.acceptance.hostile_messages import rq_hash
@@ -30,30 +30,30 @@ def peak(worker: Worker) -> int:
     raise AssertionError("expected VmHWM, got a status without it")
 
 
-def a_worker_that_has_done_a_job(stage: Stage, engine: str) -> tuple[Worker, int]:
-    worker = stage.worker(engine, "threads")
-    stage.wait_for(worker)
-    stage.dispatch(in_thread)
-    stage.wait_for_ends()
+def a_worker_that_has_done_a_job(deployment: Deployment, engine: str) -> tuple[Worker, int]:
+    worker = deployment.worker(engine, "threads")
+    deployment.wait_for(worker)
+    deployment.dispatch(in_thread)
+    deployment.wait_for_ends()
     return worker, peak(worker)
 
 
-def assert_unharmed(stage: Stage, worker: Worker, before: int, rejected: int) -> None:
+def assert_unharmed(deployment: Deployment, worker: Worker, before: int, rejected: int) -> None:
     """It runs a job after them, has counted each, and has read none."""
-    good = stage.dispatch(in_thread, engines=(stage.app.ledger.live_workers()[0].engine,))
-    stage.wait_for_ends(good, deadline=2 * PATIENCE)
+    good = deployment.dispatch(in_thread, engines=(deployment.app.ledger.live_workers()[0].engine,))
+    deployment.wait_for_ends(good, deadline=2 * PATIENCE)
 
     grown = peak(worker) - before
     assert worker.process.terminate(PATIENCE) == 0
     assert worker.count("message.rejected") >= rejected
     assert grown < MOST_GROWTH, f"expected less than {MOST_GROWTH}, got {grown}"
-    assert_each_ran_once(stage)
+    assert_each_ran_once(deployment)
 
 
 @pytest.mark.fault("F49")
-def test_nothing_huge_in_rqs_redis_is_read(stage: Stage, valkey: Valkey) -> None:
-    worker, before = a_worker_that_has_done_a_job(stage, "rq")
-    (live,) = stage.app.ledger.live_workers()
+def test_nothing_huge_in_rqs_redis_is_read(deployment: Deployment, valkey: Valkey) -> None:
+    worker, before = a_worker_that_has_done_a_job(deployment, "rq")
+    (live,) = deployment.app.ledger.live_workers()
 
     with valkey.client() as client:
         client.hset("rq:job:huge", mapping=rq_hash(HUGE))
@@ -62,7 +62,7 @@ def test_nothing_huge_in_rqs_redis_is_read(stage: Stage, valkey: Valkey) -> None
         client.rpush(f"rq:queue:{QUEUE}", "huge", "huge-text", "many", HUGE)
         client.publish(f"rq:pubsub:failsoft-{live.boot_id}", HUGE)
 
-    assert_unharmed(stage, worker, before, rejected=4)
+    assert_unharmed(deployment, worker, before, rejected=4)
     assert not {"rq:job:huge", "rq:job:huge-text"} & valkey.keys()
     # RQ's maintenance forgets an id without a job, when its time has come.
     assert valkey.command("LRANGE", f"rq:queue:{QUEUE}:intermediate", 0, -1) == [b"many"]
@@ -70,21 +70,23 @@ def test_nothing_huge_in_rqs_redis_is_read(stage: Stage, valkey: Valkey) -> None
 
 @pytest.mark.parametrize("fallback_url", ["valkey"], indirect=True)
 @pytest.mark.fault("F49")
-def test_nothing_huge_in_dramatiqs_redis_is_read(stage: Stage, second_valkey: Valkey) -> None:
-    worker, before = a_worker_that_has_done_a_job(stage, "dramatiq")
+def test_nothing_huge_in_dramatiqs_redis_is_read(
+    deployment: Deployment, second_valkey: Valkey
+) -> None:
+    worker, before = a_worker_that_has_done_a_job(deployment, "dramatiq")
 
     with second_valkey.client() as client:
         client.hset(f"failsoft:{QUEUE}.msgs", "huge", HUGE)
         client.rpush(f"failsoft:{QUEUE}", "huge", HUGE[: 4 * MEGABYTE])
 
-    assert_unharmed(stage, worker, before, rejected=2)
+    assert_unharmed(deployment, worker, before, rejected=2)
     assert second_valkey.command("HLEN", f"failsoft:{QUEUE}.msgs") == 0
 
 
 @pytest.mark.parametrize("fallback_url", ["rabbitmq"], indirect=True)
 @pytest.mark.fault("F49")
-def test_nothing_huge_in_rabbitmq_is_kept(stage: Stage, fallback_url: str) -> None:
-    worker, before = a_worker_that_has_done_a_job(stage, "dramatiq")
+def test_nothing_huge_in_rabbitmq_is_kept(deployment: Deployment, fallback_url: str) -> None:
+    worker, before = a_worker_that_has_done_a_job(deployment, "dramatiq")
 
     with pika.BlockingConnection(pika.URLParameters(fallback_url)) as connection:
         channel = connection.channel()
@@ -96,4 +98,4 @@ def test_nothing_huge_in_rabbitmq_is_kept(stage: Stage, fallback_url: str) -> No
             "the huge messages are delivered",
         )
 
-    assert_unharmed(stage, worker, before, rejected=2)
+    assert_unharmed(deployment, worker, before, rejected=2)

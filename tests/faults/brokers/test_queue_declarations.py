@@ -8,7 +8,7 @@ import pytest
 
 from failsoft.engines.dramatiq.rabbitmq import SafeRabbitmqBroker
 from failsoft.job_engine.errors import ConfigurationError
-from tests.deployments.deployment import PATIENCE, Stage
+from tests.deployments.deployment import PATIENCE, Deployment
 from tests.deployments.promises import assert_promises_kept
 from tests.faults.support import ON_SQLITE
 from tests.jobs.scripted import in_child, in_thread
@@ -36,77 +36,81 @@ def declare(url: str, **arguments: Any) -> None:
 @pytest.mark.fault("F53")
 @pytest.mark.parametrize("arguments", DECLARED.values(), ids=DECLARED)
 def test_a_queue_that_was_declared_in_another_way_is_served(
-    stage: Stage, fallback_url: str, arguments: dict[str, Any]
+    deployment: Deployment, fallback_url: str, arguments: dict[str, Any]
 ) -> None:
     declare(fallback_url, **arguments)
 
     # However long the worker takes to begin: no offer is made again.
     pickup = timedelta(seconds=PATIENCE)
-    handles = stage.dispatch_many(3, in_thread, engines=("dramatiq",), pickup=pickup)
-    assert [stage.tries(each)[0][2] for each in handles] == ["accepted"] * 3
-    worker = stage.worker("dramatiq", "threads")
-    stage.wait_for_ends()
+    handles = deployment.dispatch_many(3, in_thread, engines=("dramatiq",), pickup=pickup)
+    assert [deployment.tries(each)[0][2] for each in handles] == ["accepted"] * 3
+    worker = deployment.worker("dramatiq", "threads")
+    deployment.wait_for_ends()
 
     assert [each.job().epoch for each in handles] == [1, 1, 1]
     assert worker.process.terminate(PATIENCE) == 0
-    assert_promises_kept(stage)
+    assert_promises_kept(deployment)
 
 
 @ON_SQLITE
 @ON_RABBITMQ
 @pytest.mark.fault("F53")
-def test_what_a_delivery_limit_drops_is_offered_again(stage: Stage, fallback_url: str) -> None:
+def test_what_a_delivery_limit_drops_is_offered_again(
+    deployment: Deployment, fallback_url: str
+) -> None:
     declare(fallback_url, **QUORUM, **{"x-delivery-limit": 1})
-    handle = stage.dispatch(in_thread, engines=("dramatiq",), pickup=timedelta(seconds=2))
+    handle = deployment.dispatch(in_thread, engines=("dramatiq",), pickup=timedelta(seconds=2))
 
     # Every consumer that takes the message dies with it, until the broker drops it.
     returned(fallback_url, times=2)
-    worker = stage.worker("dramatiq", "threads")
-    stage.wait_for_ends()
+    worker = deployment.worker("dramatiq", "threads")
+    deployment.wait_for_ends()
 
     assert handle.job().epoch > 1
     assert worker.process.is_running
-    assert_promises_kept(stage)
+    assert_promises_kept(deployment)
 
 
 @ON_SQLITE
 @ON_RABBITMQ
 @pytest.mark.fault("F53")
 def test_a_queue_that_is_full_refuses_an_offer_and_the_job_waits_for_room(
-    stage: Stage, fallback_url: str
+    deployment: Deployment, fallback_url: str
 ) -> None:
     declare(fallback_url, **{"x-max-length": 1, "x-overflow": "reject-publish"})
 
-    handles = stage.dispatch_many(3, in_thread, engines=("dramatiq",), pickup=timedelta(seconds=2))
-    outcomes = [stage.tries(each)[0][2] for each in handles]
-    worker = stage.worker("dramatiq", "threads")
-    stage.wait_for_ends(deadline=2 * PATIENCE)
+    handles = deployment.dispatch_many(
+        3, in_thread, engines=("dramatiq",), pickup=timedelta(seconds=2)
+    )
+    outcomes = [deployment.tries(each)[0][2] for each in handles]
+    worker = deployment.worker("dramatiq", "threads")
+    deployment.wait_for_ends(deadline=2 * PATIENCE)
 
     assert outcomes[0] == "accepted"
     assert "refused" in outcomes
     assert worker.process.is_running
-    assert_promises_kept(stage)
+    assert_promises_kept(deployment)
 
 
 @ON_SQLITE
 @ON_RABBITMQ
 @pytest.mark.fault("F55")
 def test_a_queue_that_is_full_takes_rabbitmq_from_no_other_queue(
-    stage: Stage, fallback_url: str
+    deployment: Deployment, fallback_url: str
 ) -> None:
     declare(fallback_url, **{"x-max-length": 1, "x-overflow": "reject-publish"})
-    full = stage.dispatch_many(4, in_thread, engines=("dramatiq",))
+    full = deployment.dispatch_many(4, in_thread, engines=("dramatiq",))
 
-    others = stage.dispatch_many(3, in_child, engines=("dramatiq",))
+    others = deployment.dispatch_many(3, in_child, engines=("dramatiq",))
 
-    assert [stage.tries(each)[0][2] for each in full[:2]] == ["accepted", "refused"]
-    assert [stage.tries(each)[0] for each in others] == [("dramatiq", "offer", "accepted")] * 3
-    assert stage.engines_told("engine.failed_over") == []
-    assert stage.engines_told("engine.queue_refused") == ["dramatiq"]
-    workers = [stage.worker("dramatiq", queue) for queue in ("threads", "children")]
-    stage.wait_for_ends(deadline=2 * PATIENCE)
+    assert [deployment.tries(each)[0][2] for each in full[:2]] == ["accepted", "refused"]
+    assert [deployment.tries(each)[0] for each in others] == [("dramatiq", "offer", "accepted")] * 3
+    assert deployment.engines_of("engine.failed_over") == []
+    assert deployment.engines_of("engine.queue_refused") == ["dramatiq"]
+    workers = [deployment.worker("dramatiq", queue) for queue in ("threads", "children")]
+    deployment.wait_for_ends(deadline=2 * PATIENCE)
     assert all(worker.process.is_running for worker in workers)
-    assert_promises_kept(stage)
+    assert_promises_kept(deployment)
 
 
 @pytest.mark.fault("F53")
@@ -117,7 +121,7 @@ def test_a_stream_is_refused_with_what_to_do(amqp_url: str) -> None:
         SafeRabbitmqBroker(amqp_url).check(QUEUE)
 
 
-def test_what_differs_of_a_queue_can_be_told(amqp_url: str) -> None:
+def test_what_differs_of_a_queue_can_be_reported(amqp_url: str) -> None:
     broker = SafeRabbitmqBroker(amqp_url)
     broker.check(QUEUE)
     assert broker.differences(QUEUE) == ""

@@ -6,9 +6,9 @@ from time import monotonic
 import pytest
 
 from failsoft.dispatcher.maintenance.rescuer import MAX_HANDOFFS
-from tests.deployments.deployment import PATIENCE, Stage
+from tests.deployments.deployment import PATIENCE, Deployment
 from tests.deployments.promises import assert_all_on, assert_each_ran_once, assert_promises_kept
-from tests.faults.support import ON_SQLITE, by_road, let_pass
+from tests.faults.support import ON_SQLITE, let_pass, through_proxy
 from tests.jobs.scripted import in_thread
 from tests.servers.processes import wait_until
 from tests.servers.proxy import TcpProxy
@@ -19,50 +19,50 @@ ON_FALLBACK = ("dramatiq", "offer", "accepted")
 
 @pytest.fixture
 def addresses(
-    addresses: dict[str, str], valkey: Valkey, road_to_valkey: TcpProxy
+    addresses: dict[str, str], valkey: Valkey, proxy_to_valkey: TcpProxy
 ) -> dict[str, str]:
-    redis = by_road(valkey.url, valkey.port, road_to_valkey)
+    redis = through_proxy(valkey.url, valkey.port, proxy_to_valkey)
     return {**addresses, "FAILSOFT_REDIS_URL": redis}
 
 
 @pytest.mark.fault("F07")
 @ON_SQLITE
 def test_a_redis_that_falls_silent_without_a_word_costs_one_try(
-    stage: Stage, valkey: Valkey, road_to_valkey: TcpProxy
+    deployment: Deployment, valkey: Valkey, proxy_to_valkey: TcpProxy
 ) -> None:
-    rq = stage.worker("rq", "threads", FAILSOFT_REDIS_URL=valkey.url)
-    stage.wait_for(rq, stage.worker("dramatiq", "threads"))
-    stage.wait_for_ends(stage.dispatch(in_thread))
-    road_to_valkey.half_open()
-    road_to_valkey.blackhole()
+    rq = deployment.worker("rq", "threads", FAILSOFT_REDIS_URL=valkey.url)
+    deployment.wait_for(rq, deployment.worker("dramatiq", "threads"))
+    deployment.wait_for_ends(deployment.dispatch(in_thread))
+    proxy_to_valkey.half_open()
+    proxy_to_valkey.blackhole()
 
-    silent, skipped = stage.dispatch(in_thread), stage.dispatch(in_thread)
-    stage.wait_for_ends()
+    silent, skipped = deployment.dispatch(in_thread), deployment.dispatch(in_thread)
+    deployment.wait_for_ends()
 
-    assert stage.tries(silent) == [("rq", "offer", "unknown"), ON_FALLBACK]
-    assert stage.tries(skipped) == [("rq", "breaker", "skipped"), ON_FALLBACK]
-    assert stage.engines_told("engine.failed_over") == ["rq"]
-    assert_each_ran_once(stage)
+    assert deployment.tries(silent) == [("rq", "offer", "unknown"), ON_FALLBACK]
+    assert deployment.tries(skipped) == [("rq", "breaker", "skipped"), ON_FALLBACK]
+    assert deployment.engines_of("engine.failed_over") == ["rq"]
+    assert_each_ran_once(deployment)
 
 
 @pytest.mark.fault("F08")
 @ON_SQLITE
 def test_a_redis_that_answers_and_takes_no_writes_is_passed_over(
-    stage: Stage, valkey: Valkey, second_valkey: Valkey
+    deployment: Deployment, valkey: Valkey, second_valkey: Valkey
 ) -> None:
-    stage.workers("threads")
+    deployment.workers("threads")
 
     for number, (break_, mend) in enumerate(unwilling(valkey, second_valkey), start=1):
         break_()
-        handle = stage.dispatch(in_thread)
-        stage.wait_for_ends(handle)
-        assert stage.tries(handle) == [("rq", "offer", "refused"), ON_FALLBACK]
+        handle = deployment.dispatch(in_thread)
+        deployment.wait_for_ends(handle)
+        assert deployment.tries(handle) == [("rq", "offer", "refused"), ON_FALLBACK]
         mend()
-        back = lambda n=number: len(stage.engines_told("engine.failed_back")) == n  # noqa: E731
+        back = lambda n=number: len(deployment.engines_of("engine.failed_back")) == n  # noqa: E731
         wait_until(back, PATIENCE, "RQ is back")
 
-    assert_promises_kept(stage)
-    assert_all_on(stage, "dramatiq")
+    assert_promises_kept(deployment)
+    assert_all_on(deployment, "dramatiq")
 
 
 Change = Callable[[], object]
@@ -95,19 +95,19 @@ def allow_writes(valkey: Valkey) -> None:
     ],
 )
 def test_a_redis_that_comes_and_goes_moves_no_job_without_end(
-    stage: Stage, valkey: Valkey, seconds: float, period: float
+    deployment: Deployment, valkey: Valkey, seconds: float, period: float
 ) -> None:
-    stage.workers("threads")
+    deployment.workers("threads")
 
     began = monotonic()
     while monotonic() - began < seconds:
         valkey.kill()
-        stage.dispatch_many(3, in_thread)
+        deployment.dispatch_many(3, in_thread)
         let_pass(period)
         valkey.start()
-        stage.dispatch_many(3, in_thread)
+        deployment.dispatch_many(3, in_thread)
         let_pass(period)
-    stage.wait_for_ends(deadline=2 * PATIENCE)
+    deployment.wait_for_ends(deadline=2 * PATIENCE)
 
-    assert max(each.job().handoffs for each in stage.handles) <= MAX_HANDOFFS
-    assert_promises_kept(stage)
+    assert max(each.job().handoffs for each in deployment.handles) <= MAX_HANDOFFS
+    assert_promises_kept(deployment)

@@ -15,9 +15,9 @@ from failsoft.worker.doctor.checks import Level
 from failsoft.worker.doctor.namespace_checks import look_at_namespaces
 from failsoft.worker.exit_codes import CONFIG
 from failsoft.worker.wiring import App, build
-from tests.deployments.deployment import PATIENCE, Stage, Worker, script
+from tests.deployments.deployment import PATIENCE, Deployment, Worker, installed_command
 from tests.faults.support import ON_SQLITE, close
-from tests.jobs.scripted import Act, in_thread
+from tests.jobs.scripted import Script, in_thread
 from tests.servers.processes import wait_until
 from tests.servers.valkey import Valkey
 
@@ -28,7 +28,7 @@ WHAT_TO_DO = "set FAILSOFT_NAMESPACE"
 
 @pytest.fixture
 def other_url(tmp_path: Path) -> str:
-    """Another ledger, of which nobody knows yet."""
+    """Another ledger, that has no id yet."""
     url = f"sqlite:///{tmp_path / 'other.db'}"
     with closing(Database(url)) as database:
         upgrade(database)
@@ -49,13 +49,13 @@ def ended_with(worker: Worker) -> int:
 @ON_SQLITE
 @pytest.mark.parametrize("engine", ["rq", "dramatiq"])
 def test_a_second_ledgers_worker_is_refused_at_start(
-    stage: Stage, other_url: str, engine: str
+    deployment: Deployment, other_url: str, engine: str
 ) -> None:
-    stage.wait_for(stage.worker(engine, "threads"))
+    deployment.wait_for(deployment.worker(engine, "threads"))
 
-    second = stage.worker(engine, "threads", FAILSOFT_LEDGER_URL=other_url)
+    second = deployment.worker(engine, "threads", FAILSOFT_LEDGER_URL=other_url)
     elsewhere = {"FAILSOFT_LEDGER_URL": other_url, "FAILSOFT_NAMESPACE": "other"}
-    third = stage.worker(engine, "threads", **elsewhere)
+    third = deployment.worker(engine, "threads", **elsewhere)
 
     assert ended_with(second) == CONFIG
     assert WHAT_TO_DO in second.process.output
@@ -65,14 +65,14 @@ def test_a_second_ledgers_worker_is_refused_at_start(
 
 
 @ON_SQLITE
-def test_a_broker_that_is_silent_at_start_is_asked_when_it_is_back(
-    stage: Stage, other_url: str, valkey: Valkey
+def test_a_broker_that_is_silent_at_start_is_probed_when_it_is_back(
+    deployment: Deployment, other_url: str, valkey: Valkey
 ) -> None:
-    stage.wait_for(stage.worker("rq", "threads"))
+    deployment.wait_for(deployment.worker("rq", "threads"))
     valkey.freeze()
 
-    words = (script("failsoft"), "worker", "rq", "--queue", "threads")
-    second = stage.processes.start(*words, env={"FAILSOFT_LEDGER_URL": other_url})
+    words = (installed_command("failsoft"), "worker", "rq", "--queue", "threads")
+    second = deployment.processes.start(*words, env={"FAILSOFT_LEDGER_URL": other_url})
     wait_until(lambda: "is lost: " in second.output, PATIENCE, "it tries in vain")
     valkey.thaw()
 
@@ -82,31 +82,31 @@ def test_a_broker_that_is_silent_at_start_is_asked_when_it_is_back(
 
 @ON_SQLITE
 def test_a_broker_that_lost_its_data_gets_the_mark_of_who_is_at_work_again(
-    stage: Stage, valkey: Valkey
+    deployment: Deployment, valkey: Valkey
 ) -> None:
-    rq = stage.worker("rq", "threads")
-    stage.wait_for(rq)
+    rq = deployment.worker("rq", "threads")
+    deployment.wait_for(rq)
     before = valkey.command("GET", "failsoft:ledger")
 
     valkey.wipe()
     marked = lambda: valkey.command("GET", "failsoft:ledger") == before  # noqa: E731
     wait_until(marked, PATIENCE, "the mark is back")
 
-    assert before.decode() == stage.app.ledger.ledger_id()
+    assert before.decode() == deployment.app.ledger.ledger_id()
     assert rq.process.is_running
 
 
 @ON_SQLITE
 def test_a_dispatcher_offers_nothing_where_another_ledgers_workers_are(
-    stage: Stage, other_url: str, valkey: Valkey
+    deployment: Deployment, other_url: str, valkey: Valkey
 ) -> None:
-    stage.wait_for(stage.worker("rq", "threads"))
-    stage.app.engines.owner("dramatiq")
-    mine = stage.dispatch(in_thread)
+    deployment.wait_for(deployment.worker("rq", "threads"))
+    deployment.app.engines.owner("dramatiq")
+    mine = deployment.dispatch(in_thread)
 
     with other_app(other_url) as other:
-        theirs = other.dispatcher.dispatch(in_thread, Act())
-        many = other.dispatcher.dispatch_many(in_thread, [Act(), Act()])
+        theirs = other.dispatcher.dispatch(in_thread, Script())
+        many = other.dispatcher.dispatch_many(in_thread, [Script(), Script()])
         other.dispatcher.flush()
         reasons = [each.reason for each in theirs.tries()]
 
@@ -116,33 +116,33 @@ def test_a_dispatcher_offers_nothing_where_another_ledgers_workers_are(
         assert not other.engines.probe("rq").healthy
         ids = [theirs.id, *(each.handle.id for each in many if each.handle)]
 
-    stage.wait_for_ends(mine)
+    deployment.wait_for_ends(mine)
     stored = valkey.keys()
     assert not {key for key in stored if any(each in key for each in ids)}
 
 
 @ON_SQLITE
 def test_a_ledger_that_takes_the_others_place_is_given_the_namespace(
-    stage: Stage, other_url: str
+    deployment: Deployment, other_url: str
 ) -> None:
-    stage.dispatch(in_thread, engines=("rq",)).cancel()
+    deployment.dispatch(in_thread, engines=("rq",)).cancel()
     settings = load_settings(ledger_url=other_url)
     found = {each.check: each for each in look_at_namespaces(settings)}
     assert found["namespace rq"].level is Level.FAILURE
     assert "take-over" in found["namespace rq"].remedy
 
-    words = (script("failsoft"), "ledger", "take-over", "--json")
-    taken = stage.processes.start(*words, env={"FAILSOFT_LEDGER_URL": other_url})
+    words = (installed_command("failsoft"), "ledger", "take-over", "--json")
+    taken = deployment.processes.start(*words, env={"FAILSOFT_LEDGER_URL": other_url})
 
     assert taken.wait() == 0
     assert {each.level for each in look_at_namespaces(settings)} == {Level.OK}
     with other_app(other_url) as other:
-        job = other.dispatcher.dispatch(in_thread, Act(), delay=timedelta(hours=1))
+        job = other.dispatcher.dispatch(in_thread, Script(), delay=timedelta(hours=1))
         assert job.status() is JobState.SCHEDULED
         assert other.engines.probe("rq").healthy
 
 
-def test_a_copy_of_a_ledger_gets_an_id_of_its_own_when_it_is_asked_for(other_url: str) -> None:
+def test_a_copy_of_a_ledger_gets_an_id_of_its_own_when_it_is_requested(other_url: str) -> None:
     with closing(Database(other_url)) as database:
         ledger = SqlLedger(database)
         before = ledger.ledger_id()

@@ -28,7 +28,7 @@ STEP = StepRecord("step", 0, StepKind.RUN, '"done"', epoch=1)
 
 
 @dataclass
-class Scene:
+class LedgerCalls:
     """One job of a ledger, brought to where an operation begins."""
 
     ledger: SqlLedger
@@ -54,24 +54,24 @@ class Operation:
     """A step of the protocol: what comes before it, itself, and the history it must leave."""
 
     name: str
-    before: Callable[[Scene], Any]
-    run: Callable[[Scene, Any], object]
+    before: Callable[[LedgerCalls], Any]
+    run: Callable[[LedgerCalls, Any], object]
     leaves: tuple[str, ...]
 
 
-def _claimed(scene: Scene) -> Claim:
-    scene.record()
-    return scene.claim()
+def _claimed(calls: LedgerCalls) -> Claim:
+    calls.record()
+    return calls.claim()
 
 
-def _offered(scene: Scene) -> JobRecord:
-    scene.record()
-    return scene.seen()
+def _offered(calls: LedgerCalls) -> JobRecord:
+    calls.record()
+    return calls.seen()
 
 
-def _abandoned(scene: Scene) -> JobRecord:
-    _claimed(scene)
-    return scene.seen()
+def _abandoned(calls: LedgerCalls) -> JobRecord:
+    _claimed(calls)
+    return calls.seen()
 
 
 OPERATIONS = (

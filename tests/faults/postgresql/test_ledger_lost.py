@@ -9,7 +9,7 @@ from failsoft.job_engine.records.job import Claim, Conclusion, Ticket
 from failsoft.job_engine.records.states import SUCCEED, JobState
 from failsoft.ledger import Database, SqlLedger
 from failsoft.ledger.upgrade.run import upgrade
-from tests.faults.postgresql.lost_replies import LEASE, OTHER, STEP, Scene
+from tests.faults.postgresql.lost_replies import LEASE, OTHER, STEP, LedgerCalls
 from tests.servers.postgresql.postgres import Postgres
 
 JOB = "restored"
@@ -22,7 +22,7 @@ def test_an_epoch_that_is_given_twice_after_a_restore_has_one_authority(
 ) -> None:
     with closing(Database(postgres_url)) as database:
         upgrade(database)
-        Scene(SqlLedger(database), JOB).record()
+        LedgerCalls(SqlLedger(database), JOB).record()
     copy = postgres.create_database(OLDER, template=postgres_url.rpartition("/")[2])
     try:
         with closing(Database(postgres_url)) as lost, closing(Database(copy)) as restored:

@@ -17,12 +17,12 @@ from failsoft.ledger.upgrade.run import upgrade
 from tests.faults.postgresql.lost_replies import (
     MAY_SEEM_LOST,
     OPERATIONS,
+    LedgerCalls,
     Moments,
     Operation,
-    Scene,
     met,
 )
-from tests.faults.support import by_road
+from tests.faults.support import through_proxy
 from tests.servers.postgresql.drivers import watched
 from tests.servers.postgresql.postgres import Postgres
 from tests.servers.processes import PATIENCE
@@ -30,7 +30,7 @@ from tests.servers.proxy import Direction, TcpProxy
 
 EACH_OPERATION = pytest.mark.parametrize("operation", OPERATIONS, ids=lambda each: each.name)
 
-TOUCH = text("UPDATE failsoft_jobs SET hb = hb WHERE id = :id")
+TOUCH = text("UPDATE failsoft_jobs SET revision = revision WHERE id = :id")
 #: What is one statement on PostgreSQL.
 COMMIT_BY_THEMSELVES = ("dispatch", "claim", "begin", "memo", "finish")
 
@@ -70,14 +70,14 @@ def test_a_session_that_is_ended_at_any_statement_changes_no_outcome(
 @pytest.mark.fault("F22")
 @EACH_OPERATION
 def test_a_commit_whose_reply_was_lost_is_not_made_twice(
-    postgres: Postgres, upgraded: str, road_to_postgres: TcpProxy, operation: Operation
+    postgres: Postgres, upgraded: str, proxy_to_postgres: TcpProxy, operation: Operation
 ) -> None:
-    url = by_road(postgres.url(upgraded), postgres.port, road_to_postgres)
+    url = through_proxy(postgres.url(upgraded), postgres.port, proxy_to_postgres)
     kind = "statement" if operation.name in COMMIT_BY_THEMSELVES else "commit"
-    lost = Moments(lambda: road_to_postgres.cut_after(0, Direction.TO_CLIENT), at=1)
+    lost = Moments(lambda: proxy_to_postgres.cut_after(0, Direction.TO_CLIENT), at=1)
 
     with closing(Database(url)) as database:
-        event.listen(database.engine, "invalidate", lambda *_: road_to_postgres.heal())
+        event.listen(database.engine, "invalidate", lambda *_: proxy_to_postgres.heal())
         run(SqlLedger(database), operation, lost, kind)
 
     assert lost.met > 1
@@ -85,12 +85,12 @@ def test_a_commit_whose_reply_was_lost_is_not_made_twice(
 
 def run(ledger: SqlLedger, operation: Operation, moments: Moments, *kinds: str) -> None:
     """Run an operation on a job of its own, and see what it left."""
-    scene = Scene(ledger, f"{operation.name}-{next(_numbers)}")
-    given = operation.before(scene)
+    calls = LedgerCalls(ledger, f"{operation.name}-{next(_numbers)}")
+    given = operation.before(calls)
     with met(ledger.database, moments, *kinds):
-        came_of_it = operation.run(scene, given)
+        came_of_it = operation.run(calls, given)
     assert came_of_it or (moments.met > 1 and operation.name in MAY_SEEM_LOST)
-    assert tuple(each.kind for each in ledger.events(scene.job_id)) == operation.leaves
+    assert tuple(each.kind for each in ledger.events(calls.job_id)) == operation.leaves
 
 
 @pytest.mark.fault("F23")
@@ -108,7 +108,7 @@ def test_a_deadlock_is_tried_again(postgres: Postgres, upgraded: str) -> None:
 
     with closing(Database(postgres.url(upgraded))) as database, ThreadPoolExecutor(2) as pool:
         for job_id in jobs:
-            Scene(SqlLedger(database), job_id).record()
+            LedgerCalls(SqlLedger(database), job_id).record()
         orders = (jobs, jobs[::-1])
         works = [
             pool.submit(database.write, partial(touch_both, first=a, second=b)) for a, b in orders
@@ -123,16 +123,16 @@ def test_a_deadlock_is_tried_again(postgres: Postgres, upgraded: str) -> None:
 def test_a_serialization_failure_is_tried_again(postgres: Postgres, upgraded: str) -> None:
     tries: list[int] = []
     with closing(Database(postgres.url(upgraded))) as database:
-        scene = Scene(SqlLedger(database), "serialized")
-        scene.record()
+        calls = LedgerCalls(SqlLedger(database), "serialized")
+        calls.record()
 
         def work(connection: Connection) -> None:
             connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
-            connection.execute(text("SELECT hb FROM failsoft_jobs"))
+            connection.execute(text("SELECT revision FROM failsoft_jobs"))
             if not tries:
-                scene.claim()
+                calls.claim()
             tries.append(1)
-            connection.execute(TOUCH, {"id": scene.job_id})
+            connection.execute(TOUCH, {"id": calls.job_id})
 
         database.write(work)
 
@@ -154,6 +154,6 @@ def test_a_busy_sqlite_is_tried_again(sqlite_url: str) -> None:
                 stranger.execute("ROLLBACK")
 
         stack.enter_context(watched(database, give_way))
-        assert Scene(SqlLedger(database), "busy").record()
+        assert LedgerCalls(SqlLedger(database), "busy").record()
 
     assert len(tries) > 3

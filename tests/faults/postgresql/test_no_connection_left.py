@@ -46,8 +46,8 @@ def url(postgres: Postgres) -> Iterator[str]:
 @pytest.fixture(autouse=True)
 def no_session_of_before(url: str, postgres: Postgres) -> None:
     """Begin when the server has ended the sessions of the test before."""
-    with closing(Database(postgres.url(NAME))) as witness:
-        wait_until(lambda: open_sessions(witness) == 0, PATIENCE, "no session is left")
+    with closing(Database(postgres.url(NAME))) as effect_log:
+        wait_until(lambda: open_sessions(effect_log) == 0, PATIENCE, "no session is left")
 
 
 def open_sessions(database: Database) -> int:
@@ -70,8 +70,8 @@ def test_a_dispatch_says_so_and_the_next_one_is_accepted(url: str) -> None:
             ledger.record_job(fixtures.new_job(), fixtures.plan())
         others.close()
 
-        told = "".join(traceback.format_exception(raised.value))
-        assert "IndexError" not in told
+        reported = "".join(traceback.format_exception(raised.value))
+        assert "IndexError" not in reported
         wait_until(lambda: dispatched(ledger), PATIENCE, "there are connections again")
 
 
@@ -121,7 +121,7 @@ def test_a_pool_in_which_all_are_in_use_says_so_in_time(url: str) -> None:
 def test_idle_connections_are_given_back(url: str, postgres: Postgres) -> None:
     with (
         closing(Database(url, pool=3, idle=timedelta(milliseconds=300))) as database,
-        closing(Database(postgres.url(NAME))) as witness,
+        closing(Database(postgres.url(NAME))) as effect_log,
         ThreadPoolExecutor(3) as threads,
     ):
         both = Barrier(2)
@@ -130,12 +130,12 @@ def test_idle_connections_are_given_back(url: str, postgres: Postgres) -> None:
             both.wait(PATIENCE)
 
         list(threads.map(lambda _: database.ask(meet), range(2)))
-        wait_until(lambda: open_sessions(witness) == 0, PATIENCE, "no session is left")
+        wait_until(lambda: open_sessions(effect_log) == 0, PATIENCE, "no session is left")
 
         # And again, with a thread that had ended.
         database.ask(lambda channel: None)
-        assert open_sessions(witness) == 1
-        wait_until(lambda: open_sessions(witness) == 0, PATIENCE, "no session is left again")
+        assert open_sessions(effect_log) == 1
+        wait_until(lambda: open_sessions(effect_log) == 0, PATIENCE, "no session is left again")
 
 
 def dispatched(ledger: SqlLedger) -> bool:

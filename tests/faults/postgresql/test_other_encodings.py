@@ -76,7 +76,7 @@ def test_texts_are_sent_as_utf8_whatever_the_clients_encoding_is(
 @pytest.mark.parametrize(
     "query", ["client_encoding=latin1", "options=-c%20client_encoding%3Dlatin1"]
 )
-def test_a_url_that_asks_for_another_encoding_is_refused(query: str, postgres_url: str) -> None:
+def test_a_url_with_another_encoding_is_refused(query: str, postgres_url: str) -> None:
     with pytest.raises(ConfigurationError, match=r"client_encoding=utf8.*got latin1"):
         Database(f"{postgres_url}?{query}")
 

@@ -21,7 +21,7 @@ from tests.servers.postgresql.postgres import Postgres
 from tests.servers.processes import PATIENCE, Processes
 
 NAME = "poolers"
-#: What a user adds who was told of an unsupported startup parameter.
+#: What a user adds who got the error of an unsupported startup parameter.
 IGNORED = {"ignore_startup_parameters": "options,extra_float_digits"}
 #: What other clients would notice of the ledger in a session that is lent to them next.
 TRACES = """
@@ -181,7 +181,7 @@ def limits_of(channel: RawConnection) -> tuple[object, ...]:
 
 
 def usual(url: str) -> tuple[object, ...]:
-    """Return what a session has that nobody has touched."""
+    """Return what a session has that nothing has changed."""
     with psycopg.connect(url.replace("+psycopg", "")) as client:
         return client.execute(TRACES).fetchone() or ()
 

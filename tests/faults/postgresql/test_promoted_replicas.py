@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 import pytest
+from sqlalchemy import select
 
 from failsoft.job_engine.attempt.interrupts import Fenced
 from failsoft.job_engine.errors import JobNotFoundError, LedgerUnavailableError
@@ -15,16 +16,18 @@ from failsoft.job_engine.records.groups import GroupRecord
 from failsoft.job_engine.records.job import Claim, Conclusion, Ticket
 from failsoft.job_engine.records.manual_retry import ManualRetry
 from failsoft.job_engine.records.states import SUCCEED, JobState
+from failsoft.job_engine.records.waits import SentEvent
 from failsoft.ledger import Database, SqlLedger
+from failsoft.ledger.schema.tables import sent_events
 from failsoft.ledger.upgrade.run import upgrade
 from failsoft.testing.ledger_suite import fixtures
 from failsoft.testing.ledger_suite.flow.chains import members
-from tests.deployments.deployment import PATIENCE, Stage
+from tests.deployments.deployment import PATIENCE, Deployment
 from tests.deployments.promises import assert_each_ran_once, assert_promises_kept
 from tests.faults.dispatch_load import charged, under_load
-from tests.faults.postgresql.lost_replies import LEASE, OTHER, STEP, Scene
-from tests.faults.support import by_road
-from tests.jobs.scripted import Act, in_thread
+from tests.faults.postgresql.lost_replies import LEASE, OTHER, STEP, LedgerCalls
+from tests.faults.support import through_proxy
+from tests.jobs.scripted import Script, in_thread
 from tests.servers.postgresql.postgres_pair import PostgresPair
 from tests.servers.processes import wait_until
 from tests.servers.proxy import TcpProxy
@@ -35,8 +38,8 @@ LONG_LEASE = "60s"
 #: How long a call may take that is to end in vain.
 SHORT = timedelta(seconds=3)
 
-#: The id of a job, and what records it: the same job whenever it is called.
-Recorded: TypeAlias = tuple[str, Callable[[], object]]
+#: What writes the same thing whenever it is called, and whether that stands in the ledger.
+Write: TypeAlias = tuple[Callable[[], object], Callable[[], bool]]
 
 
 @pytest.fixture
@@ -57,45 +60,50 @@ def the_primary_dies(pair: PostgresPair) -> None:
 @pytest.mark.fault("F43")
 @pytest.mark.parametrize("happens", [the_primary_dies, PostgresPair.switch_over])
 def test_a_promoted_replica_goes_on_with_every_accepted_job(
-    stage: Stage, postgres_pair: PostgresPair, gate: Path, happens: Callable[[PostgresPair], None]
+    deployment: Deployment,
+    postgres_pair: PostgresPair,
+    gate: Path,
+    happens: Callable[[PostgresPair], None],
 ) -> None:
-    stage.workers("threads", FAILSOFT_LEASE=LONG_LEASE)
-    running = stage.dispatch(in_thread, Act(steps=3, halt_at=2, gate=str(gate)), engines=("rq",))
-    stage.wait_for_step(running, "step-2")
+    deployment.workers("threads", FAILSOFT_LEASE=LONG_LEASE)
+    running = deployment.dispatch(
+        in_thread, Script(steps=3, halt_at=2, gate=str(gate)), engines=("rq",)
+    )
+    deployment.wait_for_step(running, "step-2")
 
-    with under_load(stage):
+    with under_load(deployment):
         happens(postgres_pair)
     gate.touch()
-    stage.wait_for_ends()
+    deployment.wait_for_ends()
 
     # A fail-over is no failure of a job's: its attempt goes on where it was.
-    assert stage.witness.times_begun(running.id) == {"step-1": 1, "step-2": 1, "step-3": 1}
-    assert charged(stage) == {}
-    assert_promises_kept(stage)
+    assert deployment.effect_log.times_begun(running.id) == {"step-1": 1, "step-2": 1, "step-3": 1}
+    assert charged(deployment) == {}
+    assert_promises_kept(deployment)
 
 
 @pytest.mark.fault("F43")
 def test_sessions_that_stay_open_to_a_demoted_primary_are_given_up(
-    stage_by_address: Stage, postgres_pair: PostgresPair, address: TcpProxy, gate: Path
+    deployment_by_address: Deployment, postgres_pair: PostgresPair, address: TcpProxy, gate: Path
 ) -> None:
     """One address that moves late, as a virtual IP or a DNS name does."""
-    stage = stage_by_address
-    stage.workers("threads", FAILSOFT_LEASE=LONG_LEASE)
-    running = stage.dispatch(in_thread, Act(steps=3, halt_at=2, gate=str(gate)))
-    stage.wait_for_step(running, "step-2")
+    deployment = deployment_by_address
+    deployment.workers("threads", FAILSOFT_LEASE=LONG_LEASE)
+    running = deployment.dispatch(in_thread, Script(steps=3, halt_at=2, gate=str(gate)))
+    deployment.wait_for_step(running, "step-2")
 
     postgres_pair.switch_over()
     with pytest.raises(LedgerUnavailableError):
-        stage.app.dispatcher.dispatch(in_thread, Act(), job_id="read-only")
+        deployment.app.dispatcher.dispatch(in_thread, Script(), job_id="read-only")
     gate.touch()
     wait_until(lambda: address.connections > 0, PATIENCE, "sessions of the replica are open")
     # Those stay: what the address means is asked for by new ones only.
     address.target_port = postgres_pair.port
-    wait_until(lambda: accepts(stage), PATIENCE, "jobs are accepted again")
-    stage.wait_for_ends()
+    wait_until(lambda: accepts(deployment), PATIENCE, "jobs are accepted again")
+    deployment.wait_for_ends()
 
-    assert charged(stage) == {}
-    assert_each_ran_once(stage)
+    assert charged(deployment) == {}
+    assert_each_ran_once(deployment)
 
 
 def terminated(pair: PostgresPair) -> None:
@@ -109,30 +117,72 @@ def stopped(pair: PostgresPair) -> None:
     pair.primary.start()
 
 
-def one_job(ledger: SqlLedger) -> Recorded:
+def one_job(ledger: SqlLedger) -> Write:
     job = fixtures.new_job()
-    return job.id, lambda: ledger.record_job(job, fixtures.plan())
+    return lambda: ledger.record_job(job, fixtures.plan()), is_there(ledger, job.id)
 
 
-def many_jobs(ledger: SqlLedger) -> Recorded:
+def many_jobs(ledger: SqlLedger) -> Write:
     job, other = fixtures.new_job(), fixtures.new_job()
-    return job.id, lambda: ledger.record_jobs([(job, fixtures.plan()), (other, None)])
+    both = [(job, fixtures.plan()), (other, None)]
+    return lambda: ledger.record_jobs(both), is_there(ledger, job.id)
 
 
-def a_chain(ledger: SqlLedger) -> Recorded:
+def a_chain(ledger: SqlLedger) -> Write:
     job = fixtures.new_job()
-    return job.id, lambda: ledger.record_chain([job], fixtures.plan())
+    return lambda: ledger.record_chain([job], fixtures.plan()), is_there(ledger, job.id)
 
 
-def a_group(ledger: SqlLedger) -> Recorded:
+def a_group(ledger: SqlLedger) -> Write:
     group = GroupRecord("a-group", "5ad1", "all_ended")
     [job] = members(group.id, 1)
-    return job.id, lambda: ledger.record_group(group, None, [job])
+    return lambda: ledger.record_group(group, None, [job]), is_there(ledger, job.id)
 
 
-def a_retried_job(ledger: SqlLedger) -> Recorded:
-    retrial = ManualRetry(fixtures.ended(ledger, JobState.FAILED).job_id, "a person")
-    return retrial.id, lambda: ledger.retry(retrial)
+def a_retried_job(ledger: SqlLedger) -> Write:
+    retry = ManualRetry(fixtures.ended(ledger, JobState.FAILED).job_id, "a person")
+    return lambda: ledger.retry(retry), is_there(ledger, retry.id)
+
+
+def a_claim(ledger: SqlLedger) -> Write:
+    ticket = fixtures.ticket(fixtures.offered(ledger))
+    is_running = lambda: ledger.get(ticket.job_id).state is JobState.RUNNING  # noqa: E731
+    return lambda: ledger.claim(ticket), is_running
+
+
+def an_end(ledger: SqlLedger) -> Write:
+    claim = fixtures.started(ledger)
+    has_ended = lambda: ledger.get(claim.job_id).state is JobState.SUCCEEDED  # noqa: E731
+    return lambda: ledger.conclude(claim, fixtures.ENDINGS[JobState.SUCCEEDED]), has_ended
+
+
+def a_cancellation(ledger: SqlLedger) -> Write:
+    job_id = fixtures.offered(ledger).id
+    is_cancelled = lambda: ledger.get(job_id).state is JobState.CANCELLED  # noqa: E731
+    return lambda: ledger.cancel(job_id, "a person"), is_cancelled
+
+
+def a_cancel_request(ledger: SqlLedger) -> Write:
+    job_id = fixtures.started(ledger).job_id
+    return lambda: ledger.cancel(job_id, "a person"), lambda: ledger.get(job_id).cancel_requested
+
+
+def an_event(ledger: SqlLedger) -> Write:
+    event = SentEvent("event-1", "ab" * 32, "paid", "{}")
+    return lambda: ledger.send(event), lambda: has_event(ledger, event.id)
+
+
+def is_there(ledger: SqlLedger, job_id: str) -> Callable[[], bool]:
+    return lambda: ledger.get(job_id).id == job_id
+
+
+def has_event(ledger: SqlLedger, event_id: str) -> bool:
+    kept = select(sent_events.c.id).where(sent_events.c.id == event_id)
+    return ledger.database.read(lambda c: c.execute(kept).one_or_none()) is not None
+
+
+WRITES = [one_job, many_jobs, a_chain, a_group, a_retried_job]
+WRITES += [a_claim, an_end, a_cancellation, a_cancel_request, an_event]
 
 
 @pytest.mark.fault("F43")
@@ -140,32 +190,31 @@ def a_retried_job(ledger: SqlLedger) -> Recorded:
 def test_a_commit_that_gave_up_waiting_for_the_replica_is_no_success(
     postgres_pair: PostgresPair, ledger_url: str, ends: Callable[[PostgresPair], None]
 ) -> None:
-    kinds = [one_job, many_jobs, a_chain, a_group, a_retried_job]
     with (
-        closing(Database(ledger_url, limit=SHORT)) as database,
-        ThreadPoolExecutor(len(kinds)) as threads,
+        closing(Database(ledger_url, limit=SHORT, pool=len(WRITES))) as database,
+        ThreadPoolExecutor(len(WRITES)) as threads,
     ):
         upgrade(database)
         ledger = SqlLedger(database)
-        ids, records = zip(*(kind(ledger) for kind in kinds), strict=True)
+        writes, found = zip(*(write(ledger) for write in WRITES), strict=True)
         postgres_pair.replica.freeze()
-        recorded = [threads.submit(record) for record in records]
-        waiting = lambda: waits_for_replica(postgres_pair) == len(kinds)  # noqa: E731
+        written = [threads.submit(write) for write in writes]
+        waiting = lambda: waits_for_replica(postgres_pair) == len(WRITES)  # noqa: E731
         wait_until(waiting, PATIENCE, "their commits wait")
         ends(postgres_pair)
 
-        assert [in_vain(each) for each in recorded] == [True] * len(kinds)
+        assert [in_vain(each) for each in written] == [True] * len(WRITES)
         # They stand on the primary, where everyone sees them, and nowhere else.
-        assert [ledger.get(job_id).id for job_id in ids] == [*ids]
+        assert all(is_found() for is_found in found)
         for _ in range(2):
-            again = [threads.submit(record) for record in records]
-            assert [in_vain(each) for each in again] == [True] * len(kinds)
+            again = [threads.submit(write) for write in writes]
+            assert [in_vain(each) for each in again] == [True] * len(WRITES)
 
         postgres_pair.replica.thaw()
-        for record in records:
-            wait_until(lambda r=record: accepted(r), PATIENCE, "it is accepted")
+        for write in writes:
+            wait_until(lambda w=write: accepted(w), PATIENCE, "it is accepted")
         the_primary_dies(postgres_pair)
-        assert [ledger.get(job_id).id for job_id in ids] == [*ids]
+        assert all(is_found() for is_found in found)
 
 
 def in_vain(recorded: Future[object]) -> bool:
@@ -192,7 +241,7 @@ def test_a_replica_that_was_behind_loses_what_it_lacks_and_mixes_no_epochs(
     with closing(Database(ledger_url)) as database:
         upgrade(database)
         ledger = SqlLedger(database)
-        kept, lost = Scene(ledger, "kept"), Scene(ledger, "lost")
+        kept, lost = LedgerCalls(ledger, "kept"), LedgerCalls(ledger, "lost")
         kept.record()
         postgres_pair.primary.wait_for(postgres_pair.replica)
         postgres_pair.synchronous(on=False)
@@ -226,30 +275,30 @@ def address(postgres_pair: PostgresPair, proxy_to: Callable[[int], TcpProxy]) ->
 
 
 @pytest.fixture
-def stage_by_address(
+def deployment_by_address(
     environment: pytest.MonkeyPatch,
     postgres_pair: PostgresPair,
     address: TcpProxy,
     request: pytest.FixtureRequest,
-) -> Stage:
-    url = by_road(postgres_pair.primary.url(LEDGER), postgres_pair.port, address)
+) -> Deployment:
+    url = through_proxy(postgres_pair.primary.url(LEDGER), postgres_pair.port, address)
     environment.setenv("FAILSOFT_LEDGER_URL", url)
-    stage: Stage = request.getfixturevalue("stage")
-    return stage
+    deployment: Deployment = request.getfixturevalue("deployment")
+    return deployment
 
 
-def accepts(stage: Stage) -> bool:
+def accepts(deployment: Deployment) -> bool:
     try:
-        stage.dispatch(in_thread)
+        deployment.dispatch(in_thread)
     except LedgerUnavailableError:
         return False
     return True
 
 
-def claim_second_epoch(scene: Scene, worker: str) -> Claim:
-    assert scene.ledger.offer(scene.seen(), OTHER) is not None
-    claim = scene.ledger.claim(
-        Ticket(scene.job_id, 2, "dramatiq", "default", worker, worker, LEASE)
+def claim_second_epoch(calls: LedgerCalls, worker: str) -> Claim:
+    assert calls.ledger.offer(calls.seen(), OTHER) is not None
+    claim = calls.ledger.claim(
+        Ticket(calls.job_id, 2, "dramatiq", "default", worker, worker, LEASE)
     )
     assert claim is not None
     return claim

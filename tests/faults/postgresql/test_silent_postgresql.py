@@ -29,10 +29,10 @@ from failsoft.worker.attempts.thread_interrupt import interrupt_thread
 from failsoft.worker.configuration.settings import load_settings
 from failsoft.worker.exit_codes import TRY_AGAIN
 from failsoft.worker.wiring import build
-from tests.deployments.deployment import Stage
-from tests.faults.support import ON_POSTGRESQL, by_road
+from tests.deployments.deployment import Deployment
+from tests.faults.support import ON_POSTGRESQL, through_proxy
 from tests.integration.cli.command_line import FAILSOFT
-from tests.jobs.scripted import Act, in_thread
+from tests.jobs.scripted import Script, in_thread
 from tests.servers.postgresql.postgres import Postgres
 from tests.servers.processes import PATIENCE, Processes, wait_until
 from tests.servers.proxy import TcpProxy
@@ -68,16 +68,16 @@ def upgraded(postgres: Postgres) -> Iterator[str]:
 
 
 @pytest.fixture
-def database(upgraded: str, postgres: Postgres, road_to_postgres: TcpProxy) -> Iterator[Database]:
-    url = by_road(upgraded, postgres.port, road_to_postgres)
+def database(upgraded: str, postgres: Postgres, proxy_to_postgres: TcpProxy) -> Iterator[Database]:
+    url = through_proxy(upgraded, postgres.port, proxy_to_postgres)
     with closing(Database(url, limit=LIMIT)) as database:
         yield database
 
 
 @pytest.fixture
-def silent_url(stage: Stage, postgres: Postgres, road_to_postgres: TcpProxy) -> str:
-    """The stage's ledger by a road that may fall silent."""
-    return by_road(load_settings().ledger_url, postgres.port, road_to_postgres)
+def silent_url(deployment: Deployment, postgres: Postgres, proxy_to_postgres: TcpProxy) -> str:
+    """The deployment's ledger by a proxy that may fall silent."""
+    return through_proxy(load_settings().ledger_url, postgres.port, proxy_to_postgres)
 
 
 def all_given_up(ledger: SqlLedger) -> None:
@@ -93,16 +93,16 @@ def all_given_up(ledger: SqlLedger) -> None:
 @pytest.mark.fault("F41")
 @pytest.mark.parametrize("first", ["connected", "connecting"])
 def test_every_call_of_the_ledger_ends_and_the_next_ones_do_what_they_should(
-    database: Database, road_to_postgres: TcpProxy, first: str
+    database: Database, proxy_to_postgres: TcpProxy, first: str
 ) -> None:
     ledger = SqlLedger(database, actor="tests")
     if first == "connected":
         with ThreadPoolExecutor(len(CALLS)) as threads:
             list(threads.map(lambda _: ledger.live_workers(), CALLS))
 
-    road_to_postgres.swallow_replies()
+    proxy_to_postgres.swallow_replies()
     all_given_up(ledger)
-    road_to_postgres.heal()
+    proxy_to_postgres.heal()
 
     assert ledger.record_job(fixtures.new_job(), fixtures.plan())[1]
 
@@ -150,7 +150,9 @@ def test_a_name_server_that_answers_nothing_is_given_up(
 
 
 @pytest.mark.fault("F41")
-def test_a_server_that_takes_its_time_is_told_from_a_silent_one(database: Database) -> None:
+def test_a_server_that_takes_its_time_is_distinguished_from_a_silent_one(
+    database: Database,
+) -> None:
     kept = database.ask(lambda raw: raw.connection.dbapi_connection)
 
     with pytest.raises(LedgerUnavailableError, match="statement timeout"):
@@ -163,10 +165,10 @@ def test_a_server_that_takes_its_time_is_told_from_a_silent_one(database: Databa
 @pytest.mark.fault("F41")
 @ON_POSTGRESQL
 def test_a_command_says_so_and_ends_with_75(
-    stage: Stage, silent_url: str, road_to_postgres: TcpProxy, processes: Processes
+    deployment: Deployment, silent_url: str, proxy_to_postgres: TcpProxy, processes: Processes
 ) -> None:
     url = silent_url
-    road_to_postgres.swallow_replies()
+    proxy_to_postgres.swallow_replies()
 
     env = {"FAILSOFT_LEDGER_URL": url, "FAILSOFT_LEDGER_TIMEOUT": "1s"}
     command = processes.start(FAILSOFT, "jobs", "list", env=env)
@@ -179,22 +181,22 @@ def test_a_command_says_so_and_ends_with_75(
 @ON_POSTGRESQL
 @pytest.mark.parametrize("engine", ["rq", "maintenance"])
 def test_a_stop_ends_within_its_grace(
-    stage: Stage, silent_url: str, road_to_postgres: TcpProxy, gate: Path, *, engine: str
+    deployment: Deployment, silent_url: str, proxy_to_postgres: TcpProxy, gate: Path, *, engine: str
 ) -> None:
     url = silent_url
     settings = {"FAILSOFT_LEDGER_URL": url, "FAILSOFT_SHUTDOWN_GRACE": "2s"}
-    worker = stage.worker(engine, in_thread.queue.name, **settings)
+    worker = deployment.worker(engine, in_thread.queue.name, **settings)
     if engine == "rq":
-        stage.wait_for(worker)
-        running = stage.dispatch(
-            in_thread, Act(steps=2, halt_at=1, gate=str(gate)), engines=("rq",)
+        deployment.wait_for(worker)
+        running = deployment.dispatch(
+            in_thread, Script(steps=2, halt_at=1, gate=str(gate)), engines=("rq",)
         )
-        stage.wait_for_step(running, "step-1")
+        deployment.wait_for_step(running, "step-1")
     else:
         worker.process.wait_for_output("worker.start")
-        wait_until(lambda: road_to_postgres.connections > 0, PATIENCE, "it looks at the ledger")
+        wait_until(lambda: proxy_to_postgres.connections > 0, PATIENCE, "it looks at the ledger")
 
-    road_to_postgres.swallow_replies()
+    proxy_to_postgres.swallow_replies()
     began = monotonic()
     worker.process.terminate(PATIENCE)
 
@@ -205,17 +207,17 @@ def test_a_stop_ends_within_its_grace(
 @pytest.mark.fault("F41")
 @ON_POSTGRESQL
 def test_a_dispatch_ends_within_its_budget_and_one_try(
-    stage: Stage, silent_url: str, road_to_postgres: TcpProxy
+    deployment: Deployment, silent_url: str, proxy_to_postgres: TcpProxy
 ) -> None:
     url = silent_url
     app = build(load_settings(ledger_url=url, ledger_timeout=LIMIT))
     with closing(app.ledger.database), closing(app.dispatcher):
-        app.dispatcher.dispatch(in_thread, Act(), delay=timedelta(hours=1))
-        road_to_postgres.swallow_replies()
+        app.dispatcher.dispatch(in_thread, Script(), delay=timedelta(hours=1))
+        proxy_to_postgres.swallow_replies()
 
         began = monotonic()
         with pytest.raises(LedgerUnavailableError):
-            app.dispatcher.dispatch(in_thread, Act(), delay=timedelta(hours=1))
+            app.dispatcher.dispatch(in_thread, Script(), delay=timedelta(hours=1))
         assert monotonic() - began < BOUND
 
 

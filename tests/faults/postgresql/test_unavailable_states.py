@@ -52,7 +52,7 @@ TRIGGERS = (
     DECLARE failing_with text := (SELECT state FROM failing);
     BEGIN
         IF failing_with IS NOT NULL AND nextval('failures') = 0 THEN
-            RAISE EXCEPTION 'as a test wants' USING ERRCODE = failing_with;
+            RAISE EXCEPTION 'as a test says' USING ERRCODE = failing_with;
         END IF;
         RETURN NEW;
     END $$

@@ -11,13 +11,13 @@ import sys
 
 from failsoft.worker.configuration.settings import load_settings
 from failsoft.worker.wiring import build
-from tests.jobs.scripted import Act, in_thread
+from tests.jobs.scripted import Script, in_thread
 
 
 def main(job_id: str, *options: str) -> None:
     app = build(load_settings())
     print("dispatching", flush=True)  # noqa: T201 - the test waits for it
-    app.dispatcher.dispatch(in_thread, Act(), job_id=job_id)
+    app.dispatcher.dispatch(in_thread, Script(), job_id=job_id)
     if "--die" in options:
         os.kill(os.getpid(), signal.SIGKILL)
 

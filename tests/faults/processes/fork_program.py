@@ -2,7 +2,7 @@
 
     python -m tests.faults.processes.fork_program LEDGER-URL
 
-It prints how many jobs each wrote and, where the database tells, the sessions of both.
+It prints how many jobs each wrote and, where the database shows it, the sessions of both.
 """
 
 import json
@@ -14,7 +14,7 @@ from sqlalchemy import func, select
 
 from failsoft.ledger import Database, SqlLedger
 from failsoft.ledger.database.compiled import execute
-from tests.faults.postgresql.lost_replies import Scene
+from tests.faults.postgresql.lost_replies import LedgerCalls
 
 JOBS = 50
 SESSION = select(func.pg_backend_pid().label("pid"))
@@ -34,7 +34,7 @@ def main(url: str) -> None:
 def write_jobs(database: Database, name: str) -> None:
     ledger = SqlLedger(database)
     for number in range(JOBS):
-        assert Scene(ledger, f"{name}-{number}").record()
+        assert LedgerCalls(ledger, f"{name}-{number}").record()
 
 
 def session(database: Database) -> object:

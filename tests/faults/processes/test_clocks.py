@@ -12,10 +12,10 @@ import pytest
 
 from failsoft.dispatcher import JobHandle
 from tests.chaos.system.skew import Skew, build_library
-from tests.deployments.deployment import PATIENCE, ROOT, SHORT_LEASE, Stage, Worker
+from tests.deployments.deployment import PATIENCE, ROOT, SHORT_LEASE, Deployment, Worker
 from tests.deployments.promises import assert_one_authority, assert_one_outcome
 from tests.faults.support import ON_POSTGRESQL, ON_SQLITE, let_pass
-from tests.jobs.scripted import Act, in_thread
+from tests.jobs.scripted import Script, in_thread
 from tests.servers.postgresql.database_clock import DatabaseClock
 from tests.servers.processes import wait_until
 
@@ -45,104 +45,108 @@ time.time, time.time_ns = _moved(time.time, {0}), _moved(time.time_ns, {0} * 10*
     indirect=["ledger_url"],
 )
 def test_clocks_that_are_hours_apart_take_no_job_from_who_works_on_it(
-    stage: Stage, tmp_path: Path, gate: Path, rq_is: int
+    deployment: Deployment, tmp_path: Path, gate: Path, rq_is: int
 ) -> None:
-    skewed_worker(stage, tmp_path, "rq", rq_is, **SHORT_LEASE)
-    skewed_worker(stage, tmp_path, "dramatiq", -rq_is, **SHORT_LEASE)
+    skewed_worker(deployment, tmp_path, "rq", rq_is, **SHORT_LEASE)
+    skewed_worker(deployment, tmp_path, "dramatiq", -rq_is, **SHORT_LEASE)
 
-    act = Act(steps=2, halt_at=1, gate=str(gate))
-    long = [stage.dispatch(in_thread, act, engines=(name,)) for name in ("rq", "dramatiq")]
+    script = Script(steps=2, halt_at=1, gate=str(gate))
+    long = [deployment.dispatch(in_thread, script, engines=(name,)) for name in ("rq", "dramatiq")]
     for handle in long:
-        stage.wait_for_step(handle, "step-1")
+        deployment.wait_for_step(handle, "step-1")
     let_pass(A_LEASE_AND_MORE)
-    stage.dispatch_many(4, in_thread)
+    deployment.dispatch_many(4, in_thread)
     gate.touch()
-    stage.wait_for_ends()
+    deployment.wait_for_ends()
 
     assert [handle.job().claims for handle in long] == [1, 1]
-    assert {each.job().crashes for each in stage.handles} == {0}
-    for handle in stage.handles:
-        assert_one_outcome(stage, handle)
-        assert_one_authority(stage, handle)
-        assert set(stage.witness.times_begun(handle.id).values()) == {1}
+    assert {each.job().crashes for each in deployment.handles} == {0}
+    for handle in deployment.handles:
+        assert_one_outcome(deployment, handle)
+        assert_one_authority(deployment, handle)
+        assert set(deployment.effect_log.times_begun(handle.id).values()) == {1}
 
 
 @pytest.mark.fault("F24", "F46")
 @ON_POSTGRESQL
 @pytest.mark.parametrize("jump", [DAY, -DAY], ids=["ahead", "back"])
 def test_a_ledger_whose_clock_was_set_for_a_while_delays_no_job(
-    stage: Stage, gate: Path, jump: timedelta
+    deployment: Deployment, gate: Path, jump: timedelta
 ) -> None:
-    clock = DatabaseClock(stage.app.ledger.database)
-    rq, _ = stage.workers("threads", **SHORT_LEASE)
+    clock = DatabaseClock(deployment.app.ledger.database)
+    rq, _ = deployment.workers("threads", **SHORT_LEASE)
 
     clock.advance(jump)
-    handles = lose_a_worker(stage, rq, gate)
+    handles = lose_a_worker(deployment, rq, gate)
     clock.reset()
 
-    expect_no_delay(stage, gate, handles)
+    expect_no_delay(deployment, gate, handles)
 
 
 @pytest.mark.fault("F24", "F46")
 @ON_SQLITE
 @pytest.mark.parametrize("jump", [DAY, pytest.param(-DAY, marks=pytest.mark.long)])
 def test_a_host_whose_clock_was_set_for_a_while_delays_no_job(
-    stage: Stage, tmp_path: Path, gate: Path, jump: timedelta
+    deployment: Deployment, tmp_path: Path, gate: Path, jump: timedelta
 ) -> None:
     library = build_library(tmp_path)
     if library is None:
         pytest.skip("expected a C compiler for Linux")
     skew = Skew(tmp_path / "skew", library)
     settings: Mapping[str, str] = {**skew.environment, **SHORT_LEASE, "PYTHONPATH": str(ROOT)}
-    rq, other = (stage.worker(name, "threads", **settings) for name in ("rq", "dramatiq"))
-    stage.wait_for(rq, other)
+    rq, other = (deployment.worker(name, "threads", **settings) for name in ("rq", "dramatiq"))
+    deployment.wait_for(rq, other)
 
     def jumps(held: JobHandle[int]) -> None:
         # Not before the claim: an offer that a right clock made is overdue at once by this one.
         skew.set(jump // timedelta(seconds=1))
-        renewals = held.job().hb + 2
-        wait_until(lambda: held.job().hb >= renewals, PATIENCE, "the lease is renewed by it")
+        renewals = held.job().revision + 2
+        wait_until(lambda: held.job().revision >= renewals, PATIENCE, "the lease is renewed by it")
 
-    handles = lose_a_worker(stage, rq, gate, jumps)
+    handles = lose_a_worker(deployment, rq, gate, jumps)
     skew.set(0)
 
-    expect_no_delay(stage, gate, handles)
+    expect_no_delay(deployment, gate, handles)
 
 
 def lose_a_worker(
-    stage: Stage,
+    deployment: Deployment,
     rq: Worker,
     gate: Path,
     before: Callable[[JobHandle[int]], None] = lambda held: None,
 ) -> tuple[JobHandle[int], ...]:
     """Let a worker hold a job by the clock as it is now, and die; have another job wait."""
-    act = Act(steps=2, halt_at=1, gate=str(gate))
-    lost = stage.dispatch(in_thread, act, engines=("rq", "dramatiq"))
-    stage.wait_for_step(lost, "step-1")
+    script = Script(steps=2, halt_at=1, gate=str(gate))
+    lost = deployment.dispatch(in_thread, script, engines=("rq", "dramatiq"))
+    deployment.wait_for_step(lost, "step-1")
     before(lost)
-    delayed = stage.dispatch(in_thread, delay=timedelta(seconds=1))
+    delayed = deployment.dispatch(in_thread, delay=timedelta(seconds=1))
     rq.process.kill()
     return lost, delayed
 
 
-def expect_no_delay(stage: Stage, gate: Path, handles: tuple[JobHandle[int], ...]) -> None:
+def expect_no_delay(
+    deployment: Deployment, gate: Path, handles: tuple[JobHandle[int], ...]
+) -> None:
     """Expect that all jobs end soon, where a day was to pass before."""
     gate.touch()
-    stage.wait_for_ends()
+    deployment.wait_for_ends()
 
     lost, delayed = handles
     assert (lost.job().claims, lost.job().crashes) == (2, 1)
     assert delayed.job().claims == 1
     for handle in handles:
-        assert_one_outcome(stage, handle)
-        assert_one_authority(stage, handle)
+        assert_one_outcome(deployment, handle)
+        assert_one_authority(deployment, handle)
 
 
-def skewed_worker(stage: Stage, folder: Path, engine: str, by: int, **settings: str) -> Worker:
+def skewed_worker(
+    deployment: Deployment, folder: Path, engine: str, by: int, **settings: str
+) -> Worker:
     """Start a worker whose wall clock goes wrong by so many seconds."""
     site = folder / f"skew-{engine}"
     site.mkdir()
     (site / "sitecustomize.py").write_text(SKEW.format(by))
-    worker = stage.worker(engine, "threads", PYTHONPATH=f"{site}:{ROOT}", **settings)
-    wait_until(lambda: worker.told("worker.start"), PATIENCE, "the worker has started")
+    worker = deployment.worker(engine, "threads", PYTHONPATH=f"{site}:{ROOT}", **settings)
+    wait_until(lambda: worker.logged("worker.start"), PATIENCE, "the worker has started")
     return worker

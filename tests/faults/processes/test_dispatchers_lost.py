@@ -9,9 +9,9 @@ import psycopg
 import pytest
 
 from failsoft.job_engine.errors import JobNotFoundError
-from tests.deployments.deployment import PATIENCE, Stage
+from tests.deployments.deployment import PATIENCE, Deployment
 from tests.deployments.promises import assert_each_ran_once
-from tests.faults.support import ON_SQLITE, adopt, by_road
+from tests.faults.support import ON_SQLITE, adopt, through_proxy
 from tests.servers.postgresql.postgres import Postgres
 from tests.servers.processes import Process, wait_until
 from tests.servers.proxy import TcpProxy
@@ -26,46 +26,48 @@ WAITERS = "SELECT count(*) FROM pg_locks WHERE NOT granted"
 @pytest.mark.fault("F01")
 @ON_SQLITE
 def test_a_job_whose_dispatcher_died_before_the_offer_runs_once_all_the_same(
-    stage: Stage, valkey: Valkey, road_to_valkey: TcpProxy
+    deployment: Deployment, valkey: Valkey, proxy_to_valkey: TcpProxy
 ) -> None:
-    road_to_valkey.blackhole()
-    redis = {"FAILSOFT_REDIS_URL": by_road(valkey.url, valkey.port, road_to_valkey)}
-    dispatcher = stage.processes.python("-m", MODULE, JOB, env=redis)
-    wait_until(lambda: exists(stage), PATIENCE, "the job is committed")
+    proxy_to_valkey.blackhole()
+    redis = {"FAILSOFT_REDIS_URL": through_proxy(valkey.url, valkey.port, proxy_to_valkey)}
+    dispatcher = deployment.processes.python("-m", MODULE, JOB, env=redis)
+    wait_until(lambda: exists(deployment), PATIENCE, "the job is committed")
 
     dispatcher.kill()
     assert valkey.keys() == set()
-    stage.wait_for(stage.worker("rq", "threads"))
-    adopt(stage, JOB)
-    stage.wait_for_ends()
+    deployment.wait_for(deployment.worker("rq", "threads"))
+    adopt(deployment, JOB)
+    deployment.wait_for_ends()
 
-    assert_each_ran_once(stage)
+    assert_each_ran_once(deployment)
 
 
 @pytest.mark.fault("F02")
 @ON_SQLITE
-def test_a_job_whose_dispatcher_died_after_the_offer_needs_no_repair(stage: Stage) -> None:
-    stage.wait_for(stage.worker("rq", "threads"))
+def test_a_job_whose_dispatcher_died_after_the_offer_needs_no_repair(
+    deployment: Deployment,
+) -> None:
+    deployment.wait_for(deployment.worker("rq", "threads"))
 
-    dispatcher = stage.processes.python("-m", MODULE, JOB, "--die")
+    dispatcher = deployment.processes.python("-m", MODULE, JOB, "--die")
     assert dispatcher.wait(PATIENCE) < 0
-    handle = adopt(stage, JOB)
-    stage.wait_for_ends()
+    handle = adopt(deployment, JOB)
+    deployment.wait_for_ends()
 
-    assert stage.kinds(handle) == ["dispatch", "claim", "succeed"]
-    assert_each_ran_once(stage)
+    assert deployment.kinds(handle) == ["dispatch", "claim", "succeed"]
+    assert_each_ran_once(deployment)
 
 
 @pytest.mark.fault("F03")
 def test_a_dispatcher_that_died_before_its_commit_leaves_no_job_and_no_message(
-    stage: Stage, valkey: Valkey, ledger_url: str, request: pytest.FixtureRequest
+    deployment: Deployment, valkey: Valkey, ledger_url: str, request: pytest.FixtureRequest
 ) -> None:
     with the_jobs_locked(ledger_url, request) as wait_for_waiter:
-        dispatcher = stage.processes.python("-m", MODULE, JOB)
+        dispatcher = deployment.processes.python("-m", MODULE, JOB)
         dispatcher.wait_for_output("dispatching", PATIENCE)
         wait_for_waiter(dispatcher)
 
-    assert not exists(stage)
+    assert not exists(deployment)
     assert valkey.keys() == set()
 
 
@@ -100,9 +102,9 @@ def kill_with_its_session(
     stranger.execute("SELECT pg_terminate_backend(pid, 5000) FROM pg_locks WHERE NOT granted")
 
 
-def exists(stage: Stage) -> bool:
+def exists(deployment: Deployment) -> bool:
     try:
-        stage.app.ledger.get(JOB)
+        deployment.app.ledger.get(JOB)
     except JobNotFoundError:
         return False
     return True

@@ -18,8 +18,8 @@ from sqlalchemy.orm import Session
 from failsoft.job_engine.errors import LedgerForkedError
 from failsoft.ledger import Database, SqlLedger
 from failsoft.ledger.upgrade.run import upgrade
-from tests.deployments.deployment import ROOT, script
-from tests.faults.postgresql.lost_replies import Scene
+from tests.deployments.deployment import ROOT, installed_command
+from tests.faults.postgresql.lost_replies import LedgerCalls
 from tests.faults.processes.fork_program import JOBS
 from tests.faults.sqlite.test_ledger_file import assert_all_there
 from tests.servers.processes import PATIENCE, Processes, free_port, wait_until
@@ -40,9 +40,9 @@ def test_a_forked_child_opens_a_connection_of_its_own(
         assert program.wait() == 0, program.tail
 
         assert len(SqlLedger(database).list_jobs(limit=10 * JOBS)) == 2 * JOBS
-        told = [json.loads(line) for line in program.output.splitlines()]
+        reports = [json.loads(line) for line in program.output.splitlines()]
         if not database.is_sqlite:
-            assert sorted(before == after for before, after in told) == [False, True]
+            assert sorted(before == after for before, after in reports) == [False, True]
 
 
 @pytest.mark.fault("F35", "F37")
@@ -57,7 +57,7 @@ def test_no_job_of_a_parent_or_its_children_is_lost(
             "-m", "tests.faults.sqlite.sqlite_app", play, ledger_url, env=HERE
         )
         assert program.wait() == 0, program.tail
-        # What is a daemon is nobody's child.
+        # What is a daemon has no parent.
         wait_until(lambda: program.output.endswith("]\n"), PATIENCE, "the last of them is done")
 
         assert_all_there(database, program.output)
@@ -74,7 +74,10 @@ def test_workers_that_gunicorn_forked_after_it_had_loaded_the_app(
         words = ("--preload", "--workers", "2", "--bind", f"127.0.0.1:{port}", "--log-level=error")
         app = "tests.faults.processes.web_app:application"
         server = processes.start(
-            script("gunicorn"), *words, app, env={**HERE, "FAILSOFT_LEDGER_URL": ledger_url}
+            installed_command("gunicorn"),
+            *words,
+            app,
+            env={**HERE, "FAILSOFT_LEDGER_URL": ledger_url},
         )
         answers = [asked(port)]
         while len({answer["pid"] for answer in answers}) < 2 and len(answers) < 200:
@@ -118,13 +121,13 @@ def in_child(deed: Callable[[], object]) -> str:
     """Run something in a forked child; return the error it ended with, if there was one."""
     ours, theirs = FORK.Pipe()
 
-    def run(told: Connection) -> None:
+    def run(reports: Connection) -> None:
         try:
             deed()
-        except Exception as error:  # noqa: BLE001 - it is told to the parent
-            told.send(f"{type(error).__name__}: {error}")
+        except Exception as error:  # noqa: BLE001 - it is sent to the parent
+            reports.send(f"{type(error).__name__}: {error}")
         else:
-            told.send("")
+            reports.send("")
 
     child = FORK.Process(target=run, args=(theirs,))
     child.start()
@@ -155,11 +158,11 @@ def in_a_transaction(database: Database) -> Iterator[None]:
 def test_a_child_that_is_forked_within_a_transaction_is_refused(
     database: Database, ledger: SqlLedger
 ) -> None:
-    Scene(ledger, "before").record()
+    LedgerCalls(ledger, "before").record()
     with in_a_transaction(database):
-        found = in_child(lambda: Scene(ledger, "of-the-child").record())
-        again = in_child(lambda: in_child(lambda: Scene(ledger, "of-a-grandchild").record()))
-    Scene(ledger, "after").record()
+        found = in_child(lambda: LedgerCalls(ledger, "of-the-child").record())
+        again = in_child(lambda: in_child(lambda: LedgerCalls(ledger, "of-a-grandchild").record()))
+    LedgerCalls(ledger, "after").record()
 
     assert found.startswith(LedgerForkedError.__name__)
     assert "in use when this process was forked, got 1" in found
@@ -174,7 +177,7 @@ def test_a_transaction_that_ends_soon_is_waited_for(database: Database, ledger: 
     def write() -> None:
         number = 0
         while not stop.is_set():
-            Scene(ledger, f"busy-{number}").record()
+            LedgerCalls(ledger, f"busy-{number}").record()
             number += 1
 
     writers = [threading.Thread(target=write) for _ in range(1)]
@@ -182,7 +185,7 @@ def test_a_transaction_that_ends_soon_is_waited_for(database: Database, ledger: 
         each.start()
     try:
         found = [
-            in_child(lambda n=n: Scene(ledger, f"child-{n}").record())  # type: ignore[misc]
+            in_child(lambda n=n: LedgerCalls(ledger, f"child-{n}").record())  # type: ignore[misc]
             for n in range(3)
         ]
     finally:
@@ -211,9 +214,9 @@ def test_a_child_with_a_connection_that_is_not_ours_is_refused_until_that_is_clo
             session.execute(text("SELECT 1"))
             ledger.within(session)
 
-    recorded = in_child(lambda: Scene(ledger, "of-the-child").record())
+    recorded = in_child(lambda: LedgerCalls(ledger, "of-the-child").record())
     joined = in_child(with_session)
-    Scene(ledger, "of-the-parent").record()
+    LedgerCalls(ledger, "of-the-parent").record()
     engine.dispose()
 
     if is_disposed:
@@ -229,7 +232,7 @@ def test_a_child_with_a_connection_that_is_not_ours_is_refused_until_that_is_clo
 def test_a_program_that_is_started_closes_no_connection(
     database: Database, ledger: SqlLedger
 ) -> None:
-    Scene(ledger, "before").record()
+    LedgerCalls(ledger, "before").record()
     before = connections(database)
     subprocess.run(["true"], check=True)
 

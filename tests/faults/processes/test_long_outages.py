@@ -10,16 +10,16 @@ from sqlalchemy import text
 
 from failsoft.dispatcher import JobHandle
 from failsoft.job_engine import JobState
-from tests.deployments.deployment import PATIENCE, SHORT_LEASE, Play, Stage, Worker
+from tests.deployments.deployment import PATIENCE, SHORT_LEASE, Deployment, ScriptedJob, Worker
 from tests.deployments.promises import assert_promises_kept
-from tests.faults.support import ON_POSTGRESQL, ON_SQLITE, OUR_JOBS, by_road
+from tests.faults.support import ON_POSTGRESQL, ON_SQLITE, OUR_JOBS, through_proxy
 from tests.jobs.fault_jobs import (
     gated_in_child,
     gated_in_thread,
     swallowing_in_child,
     swallowing_in_thread,
 )
-from tests.jobs.scripted import Act
+from tests.jobs.scripted import Script
 from tests.servers.postgresql.postgres import Postgres
 from tests.servers.processes import wait_until
 from tests.servers.proxy import TcpProxy
@@ -41,62 +41,65 @@ def environment(environment: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 @pytest.fixture
 def ledger_by_proxy(
-    postgres: Postgres, ledger_url: str, road_to_postgres: TcpProxy
+    postgres: Postgres, ledger_url: str, proxy_to_postgres: TcpProxy
 ) -> dict[str, str]:
-    return {"FAILSOFT_LEDGER_URL": by_road(ledger_url, postgres.port, road_to_postgres)}
+    return {"FAILSOFT_LEDGER_URL": through_proxy(ledger_url, postgres.port, proxy_to_postgres)}
 
 
 @pytest.mark.fault("F44")
 @ON_POSTGRESQL
 @pytest.mark.parametrize("job", [gated_in_thread, gated_in_child], ids=["thread", "process"])
 def test_a_job_that_lives_through_long_outages_ends_by_its_own_merits(
-    stage: Stage, postgres: Postgres, gate: Path, job: Play
+    deployment: Deployment, postgres: Postgres, gate: Path, job: ScriptedJob
 ) -> None:
-    rq, _ = stage.workers(job.queue.name, **SHORT_LEASE)
-    act = Act(steps=OUTAGES + 1, gate=str(gate))
-    handle = stage.dispatch(job, act, engines=("rq",))
+    rq, _ = deployment.workers(job.queue.name, **SHORT_LEASE)
+    script = Script(steps=OUTAGES + 1, gate=str(gate))
+    handle = deployment.dispatch(job, script, engines=("rq",))
 
     for number in range(1, OUTAGES + 1):
-        stage.wait_for_step(handle, f"step-{number}", attempt=number)
+        deployment.wait_for_step(handle, f"step-{number}", attempt=number)
         children = len(rq.process.tree())
         postgres.stop()
         wait_until(has_stopped(rq, job, number, children), PATIENCE, "the attempt has stopped")
         postgres.start()
-        stage.wait_for_step(handle, f"step-{number}", attempt=number + 1)
+        deployment.wait_for_step(handle, f"step-{number}", attempt=number + 1)
         gate.with_name(f"gate-{number}").touch()
     gate.with_name(f"gate-{OUTAGES + 1}").touch()
-    stage.wait_for_ends()
+    deployment.wait_for_ends()
 
     ended = handle.job()
     assert (ended.state, ended.crashes, ended.errors) == (JobState.SUCCEEDED, 0, 0)
     assert ended.releases == OUTAGES
-    assert reasons(stage, handle) == ["ledger away"] * OUTAGES
+    assert reasons(deployment, handle) == ["ledger away"] * OUTAGES
     again = {f"step-{number}": 2 for number in range(1, OUTAGES + 1)}
-    assert stage.witness.times_begun(handle.id) == again | {f"step-{OUTAGES + 1}": 1}
-    assert_promises_kept(stage)
+    assert deployment.effect_log.times_begun(handle.id) == again | {f"step-{OUTAGES + 1}": 1}
+    assert_promises_kept(deployment)
 
 
 @pytest.mark.fault("F44")
 @ON_POSTGRESQL
 def test_a_worker_that_alone_was_cut_off_takes_back_the_crash_it_was_charged(
-    stage: Stage, ledger_by_proxy: dict[str, str], road_to_postgres: TcpProxy, gate: Path
+    deployment: Deployment, ledger_by_proxy: dict[str, str], proxy_to_postgres: TcpProxy, gate: Path
 ) -> None:
-    stage.workers("threads", **SHORT_LEASE, **ledger_by_proxy)
-    handle = stage.dispatch(gated_in_thread, Act(steps=1, gate=str(gate)))
-    stage.wait_for_step(handle, "step-1")
+    deployment.workers("threads", **SHORT_LEASE, **ledger_by_proxy)
+    handle = deployment.dispatch(gated_in_thread, Script(steps=1, gate=str(gate)))
+    deployment.wait_for_step(handle, "step-1")
 
-    road_to_postgres.refuse()
-    stage.wait_for_step(handle, "step-1", attempt=2)
+    proxy_to_postgres.refuse()
+    deployment.wait_for_step(handle, "step-1", attempt=2)
     charged = handle.job().crashes
-    road_to_postgres.heal()
+    proxy_to_postgres.heal()
     wait_until(lambda: handle.job().crashes == 0, PATIENCE, "the crash is taken back")
     gate.with_name("gate-1").touch()
-    stage.wait_for_ends()
+    deployment.wait_for_ends()
 
     assert charged == 1
-    assert [each.outcome for each in stage.app.ledger.attempts(handle.id)] == ["recover", "succeed"]
-    assert stage.kinds(handle).count("uncharge") == 1
-    assert_promises_kept(stage)
+    assert [each.outcome for each in deployment.app.ledger.attempts(handle.id)] == [
+        "recover",
+        "succeed",
+    ]
+    assert deployment.kinds(handle).count("uncharge") == 1
+    assert_promises_kept(deployment)
 
 
 @pytest.mark.fault("F44")
@@ -105,61 +108,63 @@ def test_a_worker_that_alone_was_cut_off_takes_back_the_crash_it_was_charged(
     "job", [swallowing_in_thread, swallowing_in_child], ids=["thread", "process"]
 )
 def test_a_ledger_that_refuses_is_no_error_of_a_job_that_swallows_errors(
-    stage: Stage, job: Play
+    deployment: Deployment, job: ScriptedJob
 ) -> None:
-    rq, _ = stage.workers(job.queue.name)
-    with refusing(stage):
-        handle = stage.dispatch(job, Act(steps=2), engines=("rq",))
+    rq, _ = deployment.workers(job.queue.name)
+    with refusing(deployment):
+        handle = deployment.dispatch(job, Script(steps=2), engines=("rq",))
         wait_until(lambda: handle.job().releases, PATIENCE, "the job is given back")
-    stage.wait_for_ends()
+    deployment.wait_for_ends()
 
     ended = handle.job()
     assert (ended.state, ended.crashes, ended.errors) == (JobState.SUCCEEDED, 0, 0)
-    assert all(why.startswith("ledger refused: ") for why in reasons(stage, handle))
-    told = rq.told("job.refused")
-    assert {line["level"] for line in told} == {"warning"}
-    assert all("no steps today" in line["exception"] for line in told)
-    assert {step.name for step in stage.app.ledger.steps(handle.id)} == {"step-1", "step-2"}
-    assert_promises_kept(stage)
+    assert all(why.startswith("ledger refused: ") for why in reasons(deployment, handle))
+    reported = rq.logged("job.refused")
+    assert {line["level"] for line in reported} == {"warning"}
+    assert all("no steps today" in line["exception"] for line in reported)
+    assert {step.name for step in deployment.app.ledger.steps(handle.id)} == {"step-1", "step-2"}
+    assert_promises_kept(deployment)
 
 
 @pytest.mark.fault("F44")
 @ON_POSTGRESQL
 def test_a_worker_that_stops_in_an_outage_gives_its_claim_back_when_the_ledger_returns(
-    stage: Stage, postgres: Postgres, gate: Path
+    deployment: Deployment, postgres: Postgres, gate: Path
 ) -> None:
-    rq, _ = stage.workers("threads", **SHORT_LEASE)
-    handle = stage.dispatch(gated_in_thread, Act(steps=1, gate=str(gate)))
-    stage.wait_for_step(handle, "step-1")
+    rq, _ = deployment.workers("threads", **SHORT_LEASE)
+    handle = deployment.dispatch(gated_in_thread, Script(steps=1, gate=str(gate)))
+    deployment.wait_for_step(handle, "step-1")
 
     postgres.stop()
     wait_until(has_stopped(rq, gated_in_thread, 1), PATIENCE, "the attempt has stopped")
     rq.process.signal(SIGTERM)
     postgres.start()
     gate.with_name("gate-1").touch()
-    stage.wait_for_ends()
+    deployment.wait_for_ends()
     wait_until(lambda: not rq.process.is_running, PATIENCE, "the worker has stopped")
 
     assert (handle.job().crashes, handle.job().errors) == (0, 0)
-    assert stage.kinds(handle).count("release") == 1
-    assert_promises_kept(stage)
+    assert deployment.kinds(handle).count("release") == 1
+    assert_promises_kept(deployment)
 
 
-def has_stopped(worker: Worker, job: Play, times: int, children: int = 0) -> Callable[[], bool]:
-    """Whether an attempt has stopped by itself; a child is killed, and its parent tells it."""
+def has_stopped(
+    worker: Worker, job: ScriptedJob, times: int, children: int = 0
+) -> Callable[[], bool]:
+    """Whether an attempt has stopped by itself; a child is killed, and its parent reports it."""
     if job.queue.name == "threads":
-        return lambda: len(worker.told("job.fenced")) >= times
+        return lambda: len(worker.logged("job.fenced")) >= times
     return lambda: len(worker.process.tree()) < children
 
 
-def reasons(stage: Stage, handle: JobHandle[int]) -> list[str]:
-    events = stage.app.ledger.events(handle.id)
+def reasons(deployment: Deployment, handle: JobHandle[int]) -> list[str]:
+    events = deployment.app.ledger.events(handle.id)
     return [str(event.detail["reason"]) for event in events if event.kind == "release"]
 
 
 @contextmanager
-def refusing(stage: Stage) -> Iterator[None]:
-    database = stage.app.ledger.database
+def refusing(deployment: Deployment) -> Iterator[None]:
+    database = deployment.app.ledger.database
     database.write(lambda c: c.execute(text(REFUSE_STEPS)))
     yield
     database.write(lambda c: c.execute(text("DROP TRIGGER refuse_steps")))

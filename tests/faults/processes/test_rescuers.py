@@ -14,7 +14,7 @@ from failsoft.job_engine.records.job import Ticket
 from failsoft.job_engine.records.new_job import OfferPlan
 from failsoft.worker.configuration.settings import load_settings
 from failsoft.worker.wiring import App, build
-from tests.deployments.deployment import PATIENCE, Stage
+from tests.deployments.deployment import PATIENCE, Deployment
 from tests.deployments.promises import assert_one_authority
 from tests.faults.support import ON_SQLITE, close
 from tests.jobs.scripted import in_thread
@@ -28,29 +28,29 @@ SLACK = 20
 
 
 @pytest.mark.fault("F25")
-def test_a_rescuer_that_wakes_with_a_stale_view_changes_nothing(stage: Stage) -> None:
-    handle = dead_job(stage)
+def test_a_rescuer_that_wakes_with_a_stale_view_changes_nothing(deployment: Deployment) -> None:
+    handle = dead_job(deployment)
     stale = handle.job()
 
-    other = build(load_settings(), stage.told.append)
+    other = build(load_settings(), deployment.events.append)
     rescue(other, handle)
     plan = OfferPlan("rq", LONG, "lease lost")
     late = (
-        stage.app.ledger.offer(stale, plan),
-        stage.app.ledger.park(stale, LONG, "no engine takes offers"),
-        stage.app.ledger.exhaust(stale, ErrorRecord.of(JobCrashedError("crash loop"))),
+        deployment.app.ledger.offer(stale, plan),
+        deployment.app.ledger.park(stale, LONG, "no engine takes offers"),
+        deployment.app.ledger.exhaust(stale, ErrorRecord.of(JobCrashedError("crash loop"))),
     )
     close(other)
 
     assert late == (None, None, None)
-    assert stage.kinds(handle).count("recover") == 1
-    assert_one_authority(stage, handle)
+    assert deployment.kinds(handle).count("recover") == 1
+    assert_one_authority(deployment, handle)
 
 
 @pytest.mark.fault("F25")
-def test_rescuers_that_look_at_once_recover_each_job_once(stage: Stage) -> None:
-    handles = [dead_job(stage) for _ in range(10)]
-    apps = [build(load_settings(), stage.told.append) for _ in range(3)]
+def test_rescuers_that_look_at_once_recover_each_job_once(deployment: Deployment) -> None:
+    handles = [dead_job(deployment) for _ in range(10)]
+    apps = [build(load_settings(), deployment.events.append) for _ in range(3)]
 
     threads = [threading.Thread(target=rescue, args=(app, *handles)) for app in apps]
     for thread in threads:
@@ -60,7 +60,7 @@ def test_rescuers_that_look_at_once_recover_each_job_once(stage: Stage) -> None:
     for app in apps:
         close(app)
 
-    assert [stage.kinds(each).count("recover") for each in handles] == 10 * [1]
+    assert [deployment.kinds(each).count("recover") for each in handles] == 10 * [1]
     assert {each.job().crashes for each in handles} == {1}
 
 
@@ -71,32 +71,32 @@ def test_rescuers_that_look_at_once_recover_each_job_once(stage: Stage) -> None:
     [300, pytest.param(10_000, marks=[pytest.mark.long, pytest.mark.timeout(900)])],
 )
 def test_a_long_queue_before_a_live_worker_is_no_storm_and_a_dead_engine_none_either(
-    stage: Stage, valkey: Valkey, count: int
+    deployment: Deployment, valkey: Valkey, count: int
 ) -> None:
     for engine in ("rq", "dramatiq"):
-        stage.pretend(engine, "threads")
-    handles = stage.dispatch_many(count, in_thread)
+        deployment.pretend(engine, "threads")
+    handles = deployment.dispatch_many(count, in_thread)
 
-    look_until(stage, lambda: all(each.job().pickups_missed for each in handles[:50]))
+    look_until(deployment, lambda: all(each.job().pickups_missed for each in handles[:50]))
     # On a busy machine a dispatch may have moved a job on; no rescuer has.
     assert all(each.job().epoch == each.dispatched.epoch for each in handles)
 
     valkey.kill()
     began = monotonic()
-    look_until(stage, lambda: any(each.job().handoffs for each in handles))
+    look_until(deployment, lambda: any(each.job().handoffs for each in handles))
     moved = sum(each.job().handoffs for each in handles)
     assert moved <= MOVES_AT_ONCE + MOVES_PER_SECOND * (monotonic() - began) + SLACK
 
 
-def dead_job(stage: Stage) -> JobHandle[int]:
+def dead_job(deployment: Deployment) -> JobHandle[int]:
     """A job whose worker has died."""
-    handle = stage.dispatch(in_thread)
+    handle = deployment.dispatch(in_thread)
     job = handle.job()
     # On a busy machine the dispatch may have moved it on.
     ticket = Ticket(
         handle.id, job.epoch, str(job.engine), "threads", handle.id, "a dead worker", BRIEF
     )
-    assert stage.app.ledger.claim(ticket) is not None
+    assert deployment.app.ledger.claim(ticket) is not None
     return handle
 
 
@@ -108,11 +108,11 @@ def rescue(app: App, *handles: JobHandle[int]) -> None:
     wait_until(all_recovered, PATIENCE, "every job is recovered")
 
 
-def look_until(stage: Stage, condition: object) -> None:
+def look_until(deployment: Deployment, condition: object) -> None:
     assert callable(condition)
 
     def looked() -> bool:
-        stage.app.maintenance.tick()
+        deployment.app.maintenance.tick()
         return bool(condition())
 
     wait_until(looked, 20 * PATIENCE, "the rescuer has looked")

@@ -19,7 +19,7 @@ from typing import Any
 from sqlalchemy import event
 
 from failsoft.ledger import Database, SqlLedger
-from tests.faults.postgresql.lost_replies import Scene
+from tests.faults.postgresql.lost_replies import LedgerCalls
 
 DURABLE = ".durable"
 OK = 0
@@ -148,7 +148,7 @@ def main(file: str, jobs: str, pragma: str = "") -> None:
         event.listen(database.engine, "connect", _executing(pragma))
     ledger = SqlLedger(database)
     for number in range(int(jobs)):
-        assert Scene(ledger, f"job-{number}").record()
+        assert LedgerCalls(ledger, f"job-{number}").record()
         print(f"job-{number}", flush=True)  # noqa: T201 - accepted, and the test holds us to it
     os.kill(os.getpid(), signal.SIGKILL)
 

@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 from failsoft.job_engine.errors import LedgerUnavailableError
 from failsoft.job_engine.records.new_job import NewJob
 from failsoft.ledger import Database, SqlLedger
-from tests.faults.postgresql.lost_replies import PLAN, Scene
+from tests.faults.postgresql.lost_replies import PLAN, LedgerCalls
 
 #: What every program of SQLite's does at its end: the last one deletes the log.
 VISIT = """
@@ -46,7 +46,7 @@ class App:
 
     def record(self, *ids: str) -> None:
         for each in ids:
-            assert Scene(self.ledger, each).record()
+            assert LedgerCalls(self.ledger, each).record()
             self.accepted.append(each)
 
     def visit(self) -> None:

@@ -16,11 +16,11 @@ from failsoft.job_engine.errors import LedgerUnavailableError
 from failsoft.job_engine.records.new_job import NewJob, OfferPlan
 from failsoft.ledger import Database, SqlLedger
 from failsoft.ledger.upgrade.run import upgrade
-from tests.deployments.deployment import PATIENCE, ROOT, Stage
+from tests.deployments.deployment import PATIENCE, ROOT, Deployment
 from tests.deployments.promises import assert_promises_kept
 from tests.faults.sqlite.power_loss import DURABLE
 from tests.faults.support import ON_SQLITE
-from tests.jobs.scripted import Act, in_thread
+from tests.jobs.scripted import Script, in_thread
 from tests.servers.processes import Processes, wait_until
 
 #: More than a page or two.
@@ -77,25 +77,25 @@ def assert_sound(database: Database) -> None:
 @pytest.mark.fault("F32")
 @ON_SQLITE
 def test_on_a_full_disk_nothing_is_accepted_and_what_runs_gives_up_in_time(
-    stage: Stage, gate: Path
+    deployment: Deployment, gate: Path
 ) -> None:
-    rq = stage.worker("rq", "threads", FAILSOFT_LEASE="3s")
-    stage.wait_for(rq)
-    handle = stage.dispatch(in_thread, Act(steps=3, halt_at=2, gate=str(gate)))
-    stage.wait_for_step(handle, "step-2")
-    database = stage.app.ledger.database
+    rq = deployment.worker("rq", "threads", FAILSOFT_LEASE="3s")
+    deployment.wait_for(rq)
+    handle = deployment.dispatch(in_thread, Script(steps=3, halt_at=2, gate=str(gate)))
+    deployment.wait_for_step(handle, "step-2")
+    database = deployment.app.ledger.database
 
     with no_room_for(database, os.getpid(), rq.process.pid):
         with pytest.raises(LedgerUnavailableError):
-            stage.app.dispatcher.dispatch(in_thread, Act(), job_id="refused")
+            deployment.app.dispatcher.dispatch(in_thread, Script(), job_id="refused")
         gate.touch()
-        wait_until(lambda: rq.told("job.fenced"), PATIENCE, "the attempt gives up")
-    stage.wait_for_ends()
+        wait_until(lambda: rq.logged("job.fenced"), PATIENCE, "the attempt gives up")
+    deployment.wait_for_ends()
 
-    assert stage.witness.times_begun(handle.id) == {"step-1": 1, "step-2": 2, "step-3": 1}
-    assert [job.id for job in stage.app.ledger.list_jobs()] == [handle.id]
+    assert deployment.effect_log.times_begun(handle.id) == {"step-1": 1, "step-2": 2, "step-3": 1}
+    assert [job.id for job in deployment.app.ledger.list_jobs()] == [handle.id]
     assert_sound(database)
-    assert_promises_kept(stage)
+    assert_promises_kept(deployment)
 
 
 @pytest.mark.fault("F32")

@@ -41,8 +41,8 @@ from failsoft.worker.doctor.missing_jobs import look_at_wholeness
 from failsoft.worker.doctor.run import examine
 from failsoft.worker.engine_sites import build_engines
 from failsoft.worker.import_tables import SqlTables
-from tests.deployments.deployment import ROOT, script
-from tests.faults.postgresql.lost_replies import PLAN, Scene
+from tests.deployments.deployment import ROOT, installed_command
+from tests.faults.postgresql.lost_replies import PLAN, LedgerCalls
 from tests.faults.sqlite.sqlite_app import PLAYS, VISIT
 from tests.servers.processes import PATIENCE, Processes, wait_until
 from tests.servers.valkey import Valkey
@@ -218,15 +218,15 @@ def assert_all_there(database: Database, output: str) -> None:
 def test_a_log_that_is_gone_stops_the_process_once_and_takes_nothing_with_it(
     ledger: SqlLedger, path: Path, gone: tuple[str, ...], caplog: pytest.LogCaptureFixture
 ) -> None:
-    Scene(ledger, "before").record()
+    LedgerCalls(ledger, "before").record()
     for suffix in gone:
         Path(f"{path}{suffix}").unlink()
 
     with caplog.at_level(logging.WARNING, "failsoft.ledger"):
         with pytest.raises(LedgerUnavailableError, match="to be the one that this process has"):
-            Scene(ledger, "refused").record()
+            LedgerCalls(ledger, "refused").record()
         assert deleted(path) == []
-        assert Scene(ledger, "after").record()
+        assert LedgerCalls(ledger, "after").record()
     assert [each.levelname for each in caplog.records] == ["ERROR", "WARNING"]
     assert {each.id for each in ledger.list_jobs()} == {"before", "after"}
 
@@ -236,7 +236,7 @@ def test_a_statement_that_is_kept_keeps_nothing_of_a_lost_file_open(
     ledger: SqlLedger, database: Database, path: Path
 ) -> None:
     """As in the traceback of an error that is reported later."""
-    Scene(ledger, "before").record()
+    LedgerCalls(ledger, "before").record()
 
     def half_read(connection: Connection) -> sqlite3.Cursor:
         driver: Any = connection.connection.dbapi_connection
@@ -248,9 +248,9 @@ def test_a_statement_that_is_kept_keeps_nothing_of_a_lost_file_open(
     for suffix in ("-wal", "-shm"):
         Path(f"{path}{suffix}").unlink()
     with pytest.raises(LedgerUnavailableError, match="to be the one that this process has"):
-        Scene(ledger, "refused").record()
+        LedgerCalls(ledger, "refused").record()
 
-    assert Scene(ledger, "after").record()
+    assert LedgerCalls(ledger, "after").record()
     assert deleted(path) == []
     with pytest.raises(sqlite3.ProgrammingError, match="closed"):
         kept.fetchone()
@@ -260,20 +260,20 @@ def test_a_statement_that_is_kept_keeps_nothing_of_a_lost_file_open(
 def test_a_file_that_was_restored_is_used_once_the_former_log_is_gone(
     ledger: SqlLedger, path: Path, tmp_path: Path
 ) -> None:
-    Scene(ledger, "before").record()
+    LedgerCalls(ledger, "before").record()
     backup = tmp_path / "backup.db"
     with closing(sqlite3.connect(path)) as stranger:
         stranger.execute("VACUUM INTO ?", (str(backup),))
-    Scene(ledger, "since").record()
+    LedgerCalls(ledger, "since").record()
     backup.rename(path)
 
     with pytest.raises(LedgerUnavailableError, match="to be the one that this process has"):
-        Scene(ledger, "refused").record()
+        LedgerCalls(ledger, "refused").record()
     with pytest.raises(LedgerUnavailableError, match="no log of another file beside"):
-        Scene(ledger, "refused").record()
+        LedgerCalls(ledger, "refused").record()
     for suffix in ("-wal", "-shm"):
         Path(f"{path}{suffix}").unlink()
-    Scene(ledger, "after").record()
+    LedgerCalls(ledger, "after").record()
 
     assert {each.id for each in ledger.list_jobs()} == {"before", "after"}
     assert deleted(path) == []
@@ -281,19 +281,19 @@ def test_a_file_that_was_restored_is_used_once_the_former_log_is_gone(
 
 @pytest.mark.fault("F38")
 def test_a_file_that_is_gone_is_not_made_anew(ledger: SqlLedger, path: Path) -> None:
-    Scene(ledger, "before").record()
+    LedgerCalls(ledger, "before").record()
     path.unlink()
 
     for _ in range(2):
         with pytest.raises(LedgerUnavailableError):
-            Scene(ledger, "refused").record()
+            LedgerCalls(ledger, "refused").record()
     assert not path.exists()
 
 
 @pytest.mark.fault("F38")
 @pytest.mark.parametrize("gone", [("", "-wal", "-shm"), ("-shm",)])
 def test_who_only_reads_notices_too(ledger: SqlLedger, path: Path, gone: tuple[str, ...]) -> None:
-    Scene(ledger, "before").record()
+    LedgerCalls(ledger, "before").record()
     for suffix in gone:
         Path(f"{path}{suffix}").unlink()
 
@@ -338,24 +338,24 @@ def test_verify_and_doctor_name_a_process_that_writes_to_another_file(
 ) -> None:
     # What was in the log is in the file now, or it would go with the log.
     database.close()
-    Scene(ledger, "before").record()
+    LedgerCalls(ledger, "before").record()
     with closing(sqlite3.connect(path)) as stranger:
         stranger.execute("SELECT count(*) FROM failsoft_jobs").fetchall()
         for suffix in ("-wal", "-shm"):
             Path(f"{path}{suffix}").unlink()
         environment = {"FAILSOFT_LEDGER_URL": sqlite_url, "REDIS_URL": NOWHERE}
         verified = subprocess.run(
-            [script("failsoft"), "ledger", "verify", "--json"],
+            [installed_command("failsoft"), "ledger", "verify", "--json"],
             env={**os.environ, **environment, "AMQP_URL": NOWHERE},
             capture_output=True,
             text=True,
             check=False,
         )
     assert verified.returncode == 1, verified.stderr
-    told = json.loads(verified.stdout)
-    assert not told["sound"]
-    assert {each["pid"] for each in told["wholeness"]["strays"]} == {os.getpid()}
-    assert len(told["wholeness"]["unread"]) == 2
+    report = json.loads(verified.stdout)
+    assert not report["sound"]
+    assert {each["pid"] for each in report["wholeness"]["strays"]} == {os.getpid()}
+    assert len(report["wholeness"]["unread"]) == 2
 
 
 @pytest.mark.fault("F38")
@@ -369,7 +369,7 @@ def test_messages_whose_job_is_missing_are_lost_jobs(
         for job_id in ("kept", "gone"):
             deadline = Deadline.after(clock, timedelta(seconds=PATIENCE))
             engine.adapter.offer(keys.sign(job_id, 1, name), DEFAULT, deadline)
-    Scene(ledger, "kept").record()
+    LedgerCalls(ledger, "kept").record()
     found = look_at_wholeness(settings, database)
 
     assert [(each.job_id, each.engine) for each in found.lost] == [

@@ -4,23 +4,23 @@ import json
 
 from failsoft.job_engine import JobState
 from failsoft.job_engine.records.job import JobRecord
-from tests.deployments.shared import PATIENCE, House
+from tests.deployments.shared import PATIENCE, EngineDeployment
 from tests.features.jobs.control.on_failure import Charge, on_failure_charge
 from tests.servers.processes import wait_until
 
 
-def test_a_failure_is_told_once(house: House) -> None:
-    fine = house.dispatch(on_failure_charge, Charge(amount=5, engine=house.engine))
-    bad = house.dispatch(on_failure_charge, Charge(amount=0, engine=house.engine))
+def test_a_failure_is_reported_once(deployment: EngineDeployment) -> None:
+    fine = deployment.dispatch(on_failure_charge, Charge(amount=5, engine=deployment.engine))
+    bad = deployment.dispatch(on_failure_charge, Charge(amount=0, engine=deployment.engine))
 
-    house.wait_for(fine)
-    house.wait_for(bad, JobState.FAILED)
+    deployment.wait_for(fine)
+    deployment.wait_for(bad, JobState.FAILED)
 
-    def told() -> list[JobRecord]:
-        jobs = house.ledger.list_jobs(name="on-failure-tell", states=[JobState.SUCCEEDED])
+    def hooks() -> list[JobRecord]:
+        jobs = deployment.ledger.list_jobs(name="on-failure-tell", states=[JobState.SUCCEEDED])
         about = {each.id: json.loads(each.payload)["job_id"] for each in jobs}
         assert fine.id not in about.values()
         return [each for each in jobs if about[each.id] == bad.id]
 
-    (hook,) = wait_until(told, PATIENCE, "the hook has run")
+    (hook,) = wait_until(hooks, PATIENCE, "the hook has run")
     assert hook.result == '"0: nothing to charge after 1"'

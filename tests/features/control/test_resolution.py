@@ -6,16 +6,16 @@ from failsoft.dispatcher import JobHandle
 from failsoft.job_engine import JobState
 from failsoft.job_engine.errors import JobFailedError
 from failsoft.job_engine.invariants import history_of, violations
-from tests.deployments.shared import House
+from tests.deployments.shared import EngineDeployment
 from tests.features.jobs.control.resolution import Bill, resolving_pay
 
 
-def test_a_held_job_is_resolved_by_a_person(house: House) -> None:
+def test_a_held_job_is_resolved_by_a_person(deployment: EngineDeployment) -> None:
     again, done, accepted, abandoned = (
-        house.dispatch(resolving_pay, Bill(number=number)) for number in range(4)
+        deployment.dispatch(resolving_pay, Bill(number=number)) for number in range(4)
     )
     for handle in (again, done, accepted, abandoned):
-        house.wait_for(handle, JobState.HELD)
+        deployment.wait_for(handle, JobState.HELD)
 
     again.resume(reason="the bank knows nothing of it")
     done.resume(done={"pay": "paid, says the bank"})
@@ -29,8 +29,8 @@ def test_a_held_job_is_resolved_by_a_person(house: House) -> None:
         abandoned.result()
     assert "no answer about 3" in caught.value.traceback
     for handle in (again, done, accepted, abandoned):
-        expect_sound(house, handle)
+        expect_sound(deployment, handle)
 
 
-def expect_sound(house: House, handle: JobHandle[str]) -> None:
-    assert list(violations(history_of(house.ledger, handle.id))) == []
+def expect_sound(deployment: EngineDeployment, handle: JobHandle[str]) -> None:
+    assert list(violations(history_of(deployment.ledger, handle.id))) == []

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, create_async_e
 
 from failsoft.dispatcher import AsyncJobHandle, dispatch_job_async, use_dispatcher
 from failsoft.job_engine.errors import OptionInvalidError
-from tests.deployments.shared import PATIENCE, House
+from tests.deployments.shared import PATIENCE, EngineDeployment
 from tests.features.jobs.dispatching.dispatch_options import Note, echo
 from tests.servers.processes import wait_until
 
@@ -24,10 +24,10 @@ kinds = pytest.mark.parametrize("kind", KINDS)
 class App:
     """A web app that keeps its data in the ledger's database."""
 
-    def __init__(self, house: House) -> None:
-        self.house = house
-        url = make_url(str(house.database.url.render_as_string(hide_password=False)))
-        self.url = url.set(drivername="sqlite+aiosqlite") if house.database.is_sqlite else url
+    def __init__(self, deployment: EngineDeployment) -> None:
+        self.deployment = deployment
+        url = make_url(str(deployment.database.url.render_as_string(hide_password=False)))
+        self.url = url.set(drivername="sqlite+aiosqlite") if deployment.database.is_sqlite else url
 
     def serve(self, view: Callable[[Any], Awaitable[Any]], kind: str = "session") -> Any:
         """Let a view work with a session, or a connection, of its own."""
@@ -36,14 +36,14 @@ class App:
             async with self._opened(kind) as session:
                 return await view(session)
 
-        use_dispatcher(self.house.dispatcher)
+        use_dispatcher(self.deployment.dispatcher)
         try:
             return asyncio.run(served())
         finally:
             use_dispatcher(None)
 
     async def dispatch(self, note: str, session: Opened, **options: Any) -> AsyncJobHandle[str]:
-        engines = [self.house.engine]
+        engines = [self.deployment.engine]
         return await dispatch_job_async(
             echo, Note(text=note), session=session, engines=engines, **options
         )
@@ -59,8 +59,8 @@ class App:
 
 
 @pytest.fixture
-def app(house: House) -> App:
-    return App(house)
+def app(deployment: EngineDeployment) -> App:
+    return App(deployment)
 
 
 @kinds
@@ -86,7 +86,7 @@ def test_a_rollback_leaves_nothing(app: App, kind: str) -> None:
     handle = app.serve(view, kind)
 
     assert handle.blocking.pending
-    assert not app.house.ledger.events(handle.id)
+    assert not app.deployment.ledger.events(handle.id)
 
 
 def test_neither_does_that_of_a_savepoint(app: App) -> None:
@@ -120,16 +120,16 @@ def test_what_a_crash_after_the_commit_leaves_is_swept_up(app: App) -> None:
 
 @kinds
 def test_the_event_loop_does_not_wait_for_an_engine(app: App, kind: str) -> None:
-    told: list[int] = []
+    reported: list[int] = []
 
     async def view(session: Opened) -> int:
-        transaction = await session.run_sync(app.house.ledger.within)
-        transaction.when_over(lambda is_over: told.append(threading.get_ident()))
+        transaction = await session.run_sync(app.deployment.ledger.within)
+        transaction.when_over(lambda is_over: reported.append(threading.get_ident()))
         await session.commit()
-        await asyncio.to_thread(wait_until, lambda: told, PATIENCE, "the transaction is over")
+        await asyncio.to_thread(wait_until, lambda: reported, PATIENCE, "the transaction is over")
         return threading.get_ident()
 
-    assert app.serve(view, kind) not in told
+    assert app.serve(view, kind) not in reported
 
 
 def test_another_database_is_refused_before_anything_is_stored(app: App) -> None:
@@ -142,7 +142,7 @@ def test_another_database_is_refused_before_anything_is_stored(app: App) -> None
 def test_each_dispatch_says_which_sessions_go_with_it(app: App) -> None:
     async def view(session: AsyncSession) -> None:
         with pytest.raises(OptionInvalidError, match="await dispatch_job_async"):
-            app.house.dispatch(echo, Note(), session=session)
+            app.deployment.dispatch(echo, Note(), session=session)
         with pytest.raises(OptionInvalidError, match="write `dispatch_job"):
             await app.dispatch("", session.sync_session)  # type: ignore[arg-type]
 

@@ -2,17 +2,19 @@
 
 from datetime import UTC, datetime, timedelta
 
-from tests.deployments.shared import House
+from tests.deployments.shared import EngineDeployment
 from tests.features.jobs.dispatching.dispatch_options import Note, echo
 
 SOON = timedelta(seconds=1)
 
 
-def test_the_higher_number_goes_first_on_either_engine(house: House) -> None:
+def test_the_higher_number_goes_first_on_either_engine(deployment: EngineDeployment) -> None:
     run_at = datetime.now(UTC) + SOON
     priorities = [0, 100, -100, 50, -50]
     handles = {
-        priority: house.dispatch(echo, Note(text=str(priority)), priority=priority, run_at=run_at)
+        priority: deployment.dispatch(
+            echo, Note(text=str(priority)), priority=priority, run_at=run_at
+        )
         for priority in priorities
     }
 
@@ -20,7 +22,7 @@ def test_the_higher_number_goes_first_on_either_engine(house: House) -> None:
 
     assert results == {priority: str(priority) for priority in priorities}
     offered = {
-        priority: next(e.at for e in house.ledger.events(handle.id) if e.kind == "offer")
+        priority: next(e.at for e in deployment.ledger.events(handle.id) if e.kind == "offer")
         for priority, handle in handles.items()
     }
     assert sorted(offered, key=lambda priority: offered[priority]) == [100, 50, 0, -50, -100]

@@ -6,9 +6,9 @@ from datetime import timedelta
 from pydantic import BaseModel
 
 from failsoft.job_engine import JobState, declare_job
-from tests.deployments.shared import PATIENCE, House
+from tests.deployments.shared import PATIENCE, EngineDeployment
 from tests.features.jobs.dispatching.versions import Letter, versions_letter
-from tests.features.queues import LANE
+from tests.features.queues import QUEUE
 from tests.servers.processes import wait_until
 
 
@@ -16,10 +16,10 @@ class OldLetter(BaseModel):
     address: str
 
 
-def test_a_worker_reads_what_an_older_program_dispatched(house: House) -> None:
-    old = declare_job(versions_letter.name, payload=OldLetter, result=str, queue=LANE.name)
+def test_a_worker_reads_what_an_older_program_dispatched(deployment: EngineDeployment) -> None:
+    old = declare_job(versions_letter.name, payload=OldLetter, result=str, queue=QUEUE.name)
 
-    handle = house.dispatch(old, OldLetter(address="Rua 1, Porto"))
+    handle = deployment.dispatch(old, OldLetter(address="Rua 1, Porto"))
 
     assert handle.result(timedelta(seconds=PATIENCE)) == "Rua 1 in Porto"
 
@@ -28,27 +28,31 @@ class HalfALetter(BaseModel):
     street: str
 
 
-def test_a_payload_that_no_longer_fits_is_held_by_the_first_attempt(house: House) -> None:
+def test_a_payload_that_no_longer_fits_is_held_by_the_first_attempt(
+    deployment: EngineDeployment,
+) -> None:
     other = declare_job(
-        versions_letter.name, payload=HalfALetter, result=str, queue=LANE.name, version=2
+        versions_letter.name, payload=HalfALetter, result=str, queue=QUEUE.name, version=2
     )
 
-    handle = house.dispatch(other, HalfALetter(street="Rua 1"))
+    handle = deployment.dispatch(other, HalfALetter(street="Rua 1"))
 
-    held = house.wait_for(handle, JobState.HELD)
+    held = deployment.wait_for(handle, JobState.HELD)
     assert (held.claims, held.errors) == (1, 0)
     assert held.error is not None
     assert "got: city: Field required" in held.error.message
-    *_, last = house.ledger.events(handle.id)
+    *_, last = deployment.ledger.events(handle.id)
     assert "city: Field required" in f"{last.detail['reason']}"
 
 
-def test_a_worker_gives_back_what_is_newer_than_it(house: House) -> None:
+def test_a_worker_gives_back_what_is_newer_than_it(deployment: EngineDeployment) -> None:
     newer = replace(versions_letter, version=3)
 
-    handle = house.dispatch(newer, Letter(street="Rua 1", city="Porto"))
+    handle = deployment.dispatch(newer, Letter(street="Rua 1", city="Porto"))
 
-    job = wait_until(lambda: house.ledger.events(handle.id)[2:], PATIENCE, "it is given back")[0]
+    job = wait_until(lambda: deployment.ledger.events(handle.id)[2:], PATIENCE, "it is given back")[
+        0
+    ]
     assert (job.kind, job.state) == ("release", JobState.SCHEDULED)
     assert job.detail["reason"] == "payload version 3, this worker knows 2"
     handle.cancel()

@@ -1,15 +1,15 @@
 """`ctx.progress` is read by the handle, and costs few commits."""
 
-from tests.deployments.shared import House
+from tests.deployments.shared import EngineDeployment
 from tests.features.jobs.steps.progress import Words, progress_words
 
 
-def test_the_last_word_of_a_job_is_read(house: House) -> None:
-    handle = house.dispatch(progress_words, Words(count=500))
+def test_the_last_word_of_a_job_is_read(deployment: EngineDeployment) -> None:
+    handle = deployment.dispatch(progress_words, Words(count=500))
 
-    ended = house.wait_for(handle)
+    ended = deployment.wait_for(handle)
 
     found = handle.progress()
     assert found is not None
     assert (found.done, found.total, found.note) == (500, 500, "word 499")
-    assert ended.hb < 50
+    assert ended.revision < 50

@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 
 from failsoft.job_engine import JobDefinition
-from tests.deployments.shared import House
+from tests.deployments.shared import EngineDeployment
 from tests.features.jobs.steps.recorded import Draw, call, call_async, draw, transfer
 
 
 def test_a_moment_a_uuid_and_a_random_number_are_the_same_in_every_attempt(
-    house: House, tmp_path: Path
+    deployment: EngineDeployment, tmp_path: Path
 ) -> None:
-    handle = house.dispatch(draw, Draw(drawn=tmp_path / "drawn"))
+    handle = deployment.dispatch(draw, Draw(drawn=tmp_path / "drawn"))
 
     second = handle.result()
 
@@ -22,9 +22,9 @@ def test_a_moment_a_uuid_and_a_random_number_are_the_same_in_every_attempt(
 
 
 def test_a_once_step_in_doubt_is_found_out_and_not_begun_again(
-    house: House, tmp_path: Path
+    deployment: EngineDeployment, tmp_path: Path
 ) -> None:
-    handle = house.dispatch(transfer, Draw(drawn=tmp_path / "sent"))
+    handle = deployment.dispatch(transfer, Draw(drawn=tmp_path / "sent"))
 
     assert handle.result() == "found"
     assert (tmp_path / "sent").read_text() == "sent\n"
@@ -32,9 +32,9 @@ def test_a_once_step_in_doubt_is_found_out_and_not_begun_again(
 
 @pytest.mark.parametrize("job", [call, call_async], ids=lambda job: job.name)
 def test_a_once_step_that_was_not_done_is_begun_again(
-    house: House, job: JobDefinition[Draw, str], tmp_path: Path
+    deployment: EngineDeployment, job: JobDefinition[Draw, str], tmp_path: Path
 ) -> None:
-    handle = house.dispatch(job, Draw(drawn=tmp_path / "calls"))
+    handle = deployment.dispatch(job, Draw(drawn=tmp_path / "calls"))
 
     assert handle.result() == "sent"
     calls = (tmp_path / "calls").read_text().splitlines()

@@ -10,7 +10,7 @@ from failsoft.dispatcher import JobHandle
 from failsoft.job_engine import Concurrency, JobState
 from failsoft.job_engine.invariants import LimitedAttempt, beyond_their_limit
 from failsoft.ledger.verify import verify
-from tests.deployments.shared import House
+from tests.deployments.shared import EngineDeployment
 from tests.features.jobs.timing.limits import PERIOD, Call, call, fails, metered, nap
 
 BY = ("tenant",)
@@ -27,122 +27,142 @@ def begun(diary: Path) -> list[tuple[float, str]]:
     return sorted((float(moment), word) for moment, word, _ in lines)
 
 
-def kept(house: House, handles: Sequence[JobHandle[int]], kind: str) -> bool:
-    """Tell by the ledger whether the limit held; what a body notes may be delayed."""
+def kept(deployment: EngineDeployment, handles: Sequence[JobHandle[int]], kind: str) -> bool:
+    """Return by the ledger whether the limit held; what a body notes may be delayed."""
     attempts = []
     for handle in handles:
         limit = getattr(handle.job().limits, kind)
         attempts += [
             LimitedAttempt(handle.id, each.epoch, limit, each.started_at, each.ended_at)
-            for each in house.ledger.attempts(handle.id)
+            for each in deployment.ledger.attempts(handle.id)
         ]
     attempts.sort(key=lambda each: each.started_at)
     return not list(beyond_their_limit(attempts))
 
 
-def test_no_more_than_the_limit_run_at_once_and_all_run(house: House, diary: Path) -> None:
-    tenant = house.unique("acme")
+def test_no_more_than_the_limit_run_at_once_and_all_run(
+    deployment: EngineDeployment, diary: Path
+) -> None:
+    tenant = deployment.unique("acme")
     payloads = [Call(tenant=tenant, diary=str(diary), number=n) for n in range(7)]
 
-    handles = [house.dispatch(call, payload) for payload in payloads]
-    outcomes = house.dispatcher.dispatch_many(call, payloads[:2], engines=(house.engine,))
+    handles = [deployment.dispatch(call, payload) for payload in payloads]
+    outcomes = deployment.dispatcher.dispatch_many(call, payloads[:2], engines=(deployment.engine,))
     handles += [each.handle for each in outcomes if each.handle]
 
     assert [handle.result() for handle in handles] == [*range(7), 0, 1]
     at_once = accumulate(1 if word == "begin" else -1 for _, word in begun(diary))
     assert max(at_once) <= 2
-    assert kept(house, handles, "concurrency")
+    assert kept(deployment, handles, "concurrency")
 
 
-def test_another_tenant_has_a_room_of_its_own(house: House, diary: Path, tmp_path: Path) -> None:
-    crowded, free, gate = house.unique("crowded"), house.unique("free"), tmp_path / "gate"
+def test_another_tenant_has_a_room_of_its_own(
+    deployment: EngineDeployment, diary: Path, tmp_path: Path
+) -> None:
+    crowded, free, gate = deployment.unique("crowded"), deployment.unique("free"), tmp_path / "gate"
     held = Call(tenant=crowded, diary=str(diary), gate=str(gate))
-    handles = [house.dispatch(call, held.model_copy(update={"number": n})) for n in range(5)]
+    handles = [deployment.dispatch(call, held.model_copy(update={"number": n})) for n in range(5)]
     for handle in handles[:2]:
-        house.wait_for(handle, JobState.RUNNING)
+        deployment.wait_for(handle, JobState.RUNNING)
 
-    assert house.dispatch(call, Call(tenant=free, diary=str(diary))).result() == 0
+    assert deployment.dispatch(call, Call(tenant=free, diary=str(diary))).result() == 0
     assert {handle.status() for handle in handles[2:]} == {JobState.SCHEDULED}
 
     gate.touch()
     assert [handle.result() for handle in handles] == list(range(5))
 
 
-def test_no_more_than_the_limit_begin_within_a_period(house: House, diary: Path) -> None:
-    tenant = house.unique("acme")
+def test_no_more_than_the_limit_begin_within_a_period(
+    deployment: EngineDeployment, diary: Path
+) -> None:
+    tenant = deployment.unique("acme")
 
     handles = [
-        house.dispatch(metered, Call(tenant=tenant, diary=str(diary), number=n)) for n in range(5)
+        deployment.dispatch(metered, Call(tenant=tenant, diary=str(diary), number=n))
+        for n in range(5)
     ]
 
     assert [handle.result() for handle in handles] == list(range(5))
-    assert kept(house, handles, "rate")
-    started = sorted(house.ledger.attempts(handle.id)[0].started_at for handle in handles)
+    assert kept(deployment, handles, "rate")
+    started = sorted(deployment.ledger.attempts(handle.id)[0].started_at for handle in handles)
     assert started[4] - started[0] >= 2 * PERIOD
 
 
-def test_a_job_that_sleeps_leaves_its_place_to_others(house: House, diary: Path) -> None:
-    tenant = house.unique("acme")
-    asleep = house.dispatch(nap, Call(tenant=tenant, diary=str(diary), number=0))
-    house.wait_for(asleep, JobState.SCHEDULED)
+def test_a_job_that_sleeps_leaves_its_place_to_others(
+    deployment: EngineDeployment, diary: Path
+) -> None:
+    tenant = deployment.unique("acme")
+    asleep = deployment.dispatch(nap, Call(tenant=tenant, diary=str(diary), number=0))
+    deployment.wait_for(asleep, JobState.SCHEDULED)
 
-    assert house.dispatch(nap, Call(tenant=tenant, diary=str(diary), number=1)).result() == 1
+    assert deployment.dispatch(nap, Call(tenant=tenant, diary=str(diary), number=1)).result() == 1
     asleep.cancel()
 
 
-def test_a_job_that_fails_leaves_its_place_to_others(house: House, diary: Path) -> None:
-    tenant = house.unique("acme")
+def test_a_job_that_fails_leaves_its_place_to_others(
+    deployment: EngineDeployment, diary: Path
+) -> None:
+    tenant = deployment.unique("acme")
     handles = [
-        house.dispatch(fails, Call(tenant=tenant, diary=str(diary), number=n)) for n in range(3)
+        deployment.dispatch(fails, Call(tenant=tenant, diary=str(diary), number=n))
+        for n in range(3)
     ]
 
     for handle in handles:
-        house.wait_for(handle, JobState.FAILED)
+        deployment.wait_for(handle, JobState.FAILED)
 
 
-def test_a_limit_holds_for_both_engines_together(house: House, diary: Path, tmp_path: Path) -> None:
-    tenant, gate, alone = house.unique("acme"), tmp_path / "gate", Concurrency(limit=1, by=BY)
+def test_a_limit_holds_for_both_engines_together(
+    deployment: EngineDeployment, diary: Path, tmp_path: Path
+) -> None:
+    tenant, gate, alone = deployment.unique("acme"), tmp_path / "gate", Concurrency(limit=1, by=BY)
     payload = Call(tenant=tenant, diary=str(diary), gate=str(gate))
-    on_both = staffed(house)
-    handles = [house.dispatch(call, payload, concurrency=alone, engines=on) for on in on_both]
+    on_both = staffed(deployment)
+    handles = [deployment.dispatch(call, payload, concurrency=alone, engines=on) for on in on_both]
     first, *others = handles
-    house.wait_for(first, JobState.RUNNING)
+    deployment.wait_for(first, JobState.RUNNING)
 
     assert {handle.status() for handle in others} == {JobState.SCHEDULED}
     gate.touch()
 
     assert [handle.result() for handle in handles] == [0] * len(handles)
-    assert ran_on(house, handles) == on_both
+    assert ran_on(deployment, handles) == on_both
     at_once = accumulate(1 if word == "begin" else -1 for _, word in begun(diary))
     assert max(at_once) == 1
-    assert kept(house, handles, "concurrency")
+    assert kept(deployment, handles, "concurrency")
 
 
-def test_a_rate_counts_what_begins_on_both_engines(house: House, diary: Path) -> None:
-    payload = Call(tenant=house.unique("acme"), diary=str(diary))
-    on_both = staffed(house)
+def test_a_rate_counts_what_begins_on_both_engines(
+    deployment: EngineDeployment, diary: Path
+) -> None:
+    payload = Call(tenant=deployment.unique("acme"), diary=str(diary))
+    on_both = staffed(deployment)
 
-    handles = [house.dispatch(metered, payload, engines=on) for on in on_both]
+    handles = [deployment.dispatch(metered, payload, engines=on) for on in on_both]
 
     assert [handle.result() for handle in handles] == [0] * len(handles)
-    assert ran_on(house, handles) == on_both
-    assert kept(house, handles, "rate")
-    started = sorted(house.ledger.attempts(handle.id)[0].started_at for handle in handles)
+    assert ran_on(deployment, handles) == on_both
+    assert kept(deployment, handles, "rate")
+    started = sorted(deployment.ledger.attempts(handle.id)[0].started_at for handle in handles)
     assert started[2] - started[0] >= PERIOD
 
 
-def staffed(house: House) -> list[tuple[str, ...]]:
+def staffed(deployment: EngineDeployment) -> list[tuple[str, ...]]:
     """Have workers of both engines; return where four jobs go, by turns."""
     for engine in ENGINES:
-        house.staff(engine)
+        deployment.start_worker(engine)
     return [(engine,) for engine in ENGINES * 2]
 
 
-def ran_on(house: House, handles: Sequence[JobHandle[int]]) -> list[tuple[str, ...]]:
-    return [tuple(each.engine for each in house.ledger.attempts(handle.id)) for handle in handles]
+def ran_on(
+    deployment: EngineDeployment, handles: Sequence[JobHandle[int]]
+) -> list[tuple[str, ...]]:
+    return [
+        tuple(each.engine for each in deployment.ledger.attempts(handle.id)) for handle in handles
+    ]
 
 
-def test_the_histories_of_all_limited_jobs_are_sound(house: House) -> None:
-    found = [each for checked in verify(house.database) for each in checked.violations]
+def test_the_histories_of_all_limited_jobs_are_sound(deployment: EngineDeployment) -> None:
+    found = [each for checked in verify(deployment.database) for each in checked.violations]
 
     assert not [each for each in found if each.invariant == "I12"]

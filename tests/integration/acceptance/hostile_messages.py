@@ -1,4 +1,4 @@
-"""Messages that no dispatcher of ours sent, for whoever can write to a broker.
+"""Messages that no dispatcher of ours sent, by a client that can write to a broker.
 
 Each would touch the canary file if anything of it were called.
 """
@@ -18,7 +18,7 @@ from redis import Redis
 from failsoft.dispatcher import JobHandle
 from failsoft.job_engine.records.message import VERSION, Message
 from failsoft.queue.safe_job import ENTRY_POINT
-from tests.deployments.deployment import Stage
+from tests.deployments.deployment import Deployment
 
 RqHash = dict[str, str | bytes]
 
@@ -46,15 +46,15 @@ def pickled(canary: Path) -> bytes:
     return pickle.dumps(Bomb(command(canary)))
 
 
-def forged(stage: Stage, handle: JobHandle[int]) -> dict[str, object]:
+def forged(deployment: Deployment, handle: JobHandle[int]) -> dict[str, object]:
     """Messages that look like ours and are not; each must be rejected."""
-    good = stage.app.keys.sign(handle.id, handle.job().epoch, "rq")
+    good = deployment.app.keys.sign(handle.id, handle.job().epoch, "rq")
     wire = good.to_wire()
     return {
         "a wrong MAC": replace(good, mac="0" * 64).to_wire(),
         "a MAC for another job": replace(good, job_id="another").to_wire(),
         "a MAC for another epoch": replace(good, epoch=good.epoch + 1).to_wire(),
-        "a MAC for another engine": _signed_for_nobody(stage, handle).to_wire(),
+        "a MAC for another engine": _signed_for_nobody(deployment, handle).to_wire(),
         "an unknown key": replace(good, kid="no-such-key").to_wire(),
         "a later version": wire | {"v": VERSION + 1},
         "an earlier version": wire | {"v": VERSION - 1},
@@ -67,13 +67,13 @@ def forged(stage: Stage, handle: JobHandle[int]) -> dict[str, object]:
     }
 
 
-def replayed(stage: Stage, handle: JobHandle[int], engine: str) -> dict[str, Any]:
+def replayed(deployment: Deployment, handle: JobHandle[int], engine: str) -> dict[str, Any]:
     """The genuine message of an offer that is over; it must be refused."""
-    return stage.app.keys.sign(handle.id, handle.job().epoch, engine).to_wire()
+    return deployment.app.keys.sign(handle.id, handle.job().epoch, engine).to_wire()
 
 
-def _signed_for_nobody(stage: Stage, handle: JobHandle[int]) -> Message:
-    return stage.app.keys.sign(handle.id, handle.job().epoch, "nobody")
+def _signed_for_nobody(deployment: Deployment, handle: JobHandle[int]) -> Message:
+    return deployment.app.keys.sign(handle.id, handle.job().epoch, "nobody")
 
 
 def rq_hash(data: bytes, **fields: str | bytes) -> RqHash:

@@ -13,7 +13,7 @@ from typing import Any
 from failsoft.job_engine import JobState
 from failsoft.ledger import Database, SqlLedger
 from failsoft.ledger.upgrade.run import upgrade
-from tests.integration.cli.zygote import Zygote
+from tests.servers.fork_server import ForkServer
 from tests.servers.processes import PATIENCE, Process, Processes, wait_until
 
 FAILSOFT = Path(sys.executable).parent / "failsoft"
@@ -111,27 +111,32 @@ class CommandLine:
         ledger_url: The ledger, for the test to look into.
     """
 
-    def __init__(self, folder: Path, processes: Processes, zygote: Zygote, ledger_url: str) -> None:
+    def __init__(
+        self, folder: Path, processes: Processes, command_server: ForkServer, ledger_url: str
+    ) -> None:
         self.folder = folder
         self.ledger_url = ledger_url
         self.env: dict[str, str] = {
             "FAILSOFT_LEDGER_URL": ledger_url,
             # What a worker has running of itself is no job of the test's.
             "FAILSOFT_PRUNE": "off",
-            # Ports that nobody listens on.
+            # Ports without a listener.
             "REDIS_URL": "redis://127.0.0.1:1/0",
             "AMQP_URL": "redis://127.0.0.1:2/0",
         }
         self._processes = processes
-        self._zygote = zygote
+        self._command_server = command_server
 
     def run(self, *words: str, **env: str) -> Answer:
         """Run a command to its end."""
         with TemporaryDirectory() as place:
             out, err = Path(place) / "out", Path(place) / "err"
             all_env = {**os.environ, **self.env, **env}
-            status = self._zygote.run(words, self.folder, all_env, (out, err))
-            return Answer(status, out.read_text(), err.read_text())
+            files = {"log": out, "errors": err, "cwd": self.folder}
+            command = self._command_server.fork(
+                "failsoft.worker.cli", words, env=all_env, **files, program="failsoft"
+            )
+            return Answer(command.wait(), out.read_text(), err.read_text())
 
     def start(self, *words: str, **env: str) -> Process:
         """Start a command that goes on, by the script that is installed."""
@@ -173,7 +178,7 @@ class CommandLine:
         wait_until(lambda: self.state(job_id) is state, PATIENCE, f"{job_id} has {state}")
 
     def wait_for_workers(self, count: int) -> list[int]:
-        """Wait until so many worker processes tell that they live; return their process ids."""
+        """Wait until that number of workers has a heartbeat; return their process ids."""
         with self.ledger() as ledger:
             return wait_until(lambda: _enough(ledger, count), PATIENCE, f"{count} live workers")
 

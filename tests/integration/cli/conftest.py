@@ -1,12 +1,11 @@
 """The command line in an empty folder, whatever the developer's own environment says."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.integration.cli.command_line import CommandLine
-from tests.integration.cli.zygote import Zygote
+from tests.servers.fork_server import ForkServer
 from tests.servers.processes import Processes
 from tests.servers.valkey import Valkey
 from tests.unit.worker.configuration.environment import forget_settings
@@ -19,13 +18,6 @@ SOON = {
 }
 
 
-@pytest.fixture(scope="session")
-def zygote() -> Iterator[Zygote]:
-    started = Zygote()
-    yield started
-    started.close()
-
-
 @pytest.fixture
 def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Forget every setting of the developer, in an empty folder."""
@@ -35,10 +27,10 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def bare_cli(
-    clean_environment: Path, processes: Processes, zygote: Zygote, sqlite_url: str
+    clean_environment: Path, processes: Processes, command_server: ForkServer, sqlite_url: str
 ) -> CommandLine:
     """A command line without a ledger, without servers, without jobs."""
-    return CommandLine(clean_environment, processes, zygote, sqlite_url)
+    return CommandLine(clean_environment, processes, command_server, sqlite_url)
 
 
 @pytest.fixture

@@ -131,7 +131,7 @@ def test_a_ledger_that_is_away_accepts_nothing(cli: CommandLine) -> None:
     assert "hunter2" not in answer.err
 
 
-def test_engines_that_are_away_cost_no_job_but_are_told(cli: CommandLine) -> None:
+def test_engines_that_are_away_cost_no_job_but_are_reported(cli: CommandLine) -> None:
     dispatched = cli.run("dispatch", "add", '{"numbers": [1]}', "--json")
     engines = cli.run("engines", "--json")
 
@@ -198,10 +198,10 @@ def test_a_sqlite_ledger_of_another_host_can_be_adopted(cli: CommandLine) -> Non
 
 @pytest.mark.parametrize("command", ["show", "steps"])
 def test_a_job_that_is_not_there_is_said_to_be_missing(cli: CommandLine, command: str) -> None:
-    answer = cli.run("jobs", command, "nobody", "--json")
+    answer = cli.run("jobs", command, "unknown", "--json")
 
     assert (answer.status, answer.out) == (FAILURE, "")
-    assert "got 'nobody'" in answer.err
+    assert "got 'unknown'" in answer.err
 
 
 def _execute(cli: CommandLine, statement: str) -> None:

@@ -82,7 +82,7 @@ def connections(url: str) -> int:
 
 
 def clients(server: Valkey) -> int:
-    """How many are connected to a Valkey, but for the one who asks."""
+    """The number of connections to a Valkey, without the one that counts them."""
     return len(server.command("CLIENT", "LIST").splitlines()) - 1
 
 

@@ -61,18 +61,18 @@ def pids(cli: CommandLine) -> set[int]:
 
 
 def test_everything_is_up_and_a_program_that_knows_where_can_use_it(dev_cli: CommandLine) -> None:
-    dev, told = start(dev_cli)
+    dev, ready = start(dev_cli)
     source(dev_cli)
 
     done = dev_cli.run("dispatch", "add", '{"numbers": [40, 2]}', "--wait", "--json").json
     another = dev_cli.run("dev")
 
     assert (done["result"], done["engine"]) == (42, "rq")
-    assert told["pid"] == dev.pid
-    assert set(told["workers"]) == {"rq:threads", "dramatiq:threads"}
-    assert told["environment"].items() <= dev_cli.env.items()
-    mode = stat.S_IMODE(Path(told["env_file"]).stat().st_mode)
-    assert (told["env_file"], mode) == (f"{dev_cli.folder}/.failsoft/env", 0o600)
+    assert ready["pid"] == dev.pid
+    assert set(ready["workers"]) == {"rq:threads", "dramatiq:threads"}
+    assert ready["environment"].items() <= dev_cli.env.items()
+    mode = stat.S_IMODE(Path(ready["env_file"]).stat().st_mode)
+    assert (ready["env_file"], mode) == (f"{dev_cli.folder}/.failsoft/env", 0o600)
     assert another.status == FAILURE
     assert f"got one with process id {dev.pid}" in another.err
 
@@ -120,9 +120,9 @@ def test_a_sigkill_leaves_nothing_behind(dev_cli: CommandLine) -> None:
 
 
 def test_changed_code_is_what_the_workers_run_next(dev_cli: CommandLine) -> None:
-    dev, told = start(dev_cli)
+    dev, ready = start(dev_cli)
     source(dev_cli)
-    before = set(told["workers"].values())
+    before = set(ready["workers"].values())
 
     dev_cli.write_jobs(MORE_JOBS)
 
@@ -134,8 +134,8 @@ def test_changed_code_is_what_the_workers_run_next(dev_cli: CommandLine) -> None
 
 @pytest.mark.long
 def test_broken_code_is_told_and_mended_code_goes_on(dev_cli: CommandLine) -> None:
-    dev, told = start(dev_cli)
-    before = set(told["workers"].values())
+    dev, ready = start(dev_cli)
+    before = set(ready["workers"].values())
 
     dev_cli.write_jobs("this is no Python\n")
     dev.wait_for_output("waiting for the code to change", PATIENCE)
@@ -176,11 +176,11 @@ def test_servers_that_are_named_are_used_and_not_started(
 ) -> None:
     dev_cli.env |= {"REDIS_URL": valkey.url, "AMQP_URL": second_valkey.url}
 
-    dev, told = start(dev_cli)
+    dev, ready = start(dev_cli)
 
-    assert told["environment"]["REDIS_URL"] == valkey.url
-    assert told["environment"]["AMQP_URL"] == second_valkey.url
-    exported = Path(told["env_file"]).read_text()
+    assert ready["environment"]["REDIS_URL"] == valkey.url
+    assert ready["environment"]["AMQP_URL"] == second_valkey.url
+    exported = Path(ready["env_file"]).read_text()
     assert exported == f"export FAILSOFT_LEDGER_URL={dev_cli.ledger_url}\n"
     assert not any("valkey" in each.name() for each in dev.tree())
 

@@ -71,7 +71,7 @@ def test_no_engine_is_healthy_where_none_is_there(cli: CommandLine) -> None:
     assert cli.run("engines", **nowhere).status == UNAVAILABLE
 
 
-def test_the_doctor_knows_a_misspelt_setting(cli: CommandLine) -> None:
+def test_the_doctor_finds_a_misspelt_setting(cli: CommandLine) -> None:
     answer = cli.run("doctor", "--json", FAILSOFT_DISPATCH_BUGDET="2s")
 
     assert answer.status == CONFIG
@@ -89,4 +89,4 @@ def test_the_doctor_probes_as_the_user_that_is_set(live_cli: CommandLine, valkey
 
     found = {each["check"]: (each["level"], each["found"]) for each in checks}
     assert found["rq write"][0] == "ok"
-    assert "may not ask for more" in found["rq"][1]
+    assert "may not read more" in found["rq"][1]

@@ -30,7 +30,9 @@ def test_a_misspelled_name_is_refused_and_changes_nothing(
         assert list(ledger.pauses()) == []
 
 
-def test_a_name_may_be_paused_that_only_the_ledger_knows_or_nobody_yet(cli: CommandLine) -> None:
+def test_a_name_may_be_paused_that_only_the_ledger_has_or_that_is_not_there_yet(
+    cli: CommandLine,
+) -> None:
     with cli.ledger() as ledger:
         started(ledger)
 
@@ -48,12 +50,12 @@ def test_an_event_for_a_job_that_can_receive_none_is_refused(cli: CommandLine) -
         ledger.conclude(claim, SUCCESS)
 
     ended = cli.run("events", "send", "go", "--job", claim.job_id)
-    nobody = cli.run("events", "send", "go", "--job", "01a21e")
+    unknown = cli.run("events", "send", "go", "--job", "01a21e")
     by_key = cli.run("events", "send", "go", "--key", "building-7", "--json")
 
-    assert (ended.status, nobody.status, by_key.status) == (FAILURE, FAILURE, OK)
+    assert (ended.status, unknown.status, by_key.status) == (FAILURE, FAILURE, OK)
     assert "expected a job that has not ended" in ended.err
-    assert "expected the id of a job" in nobody.err
+    assert "expected the id of a job" in unknown.err
 
 
 def test_a_list_that_finds_nothing_says_what_is_misspelled(cli: CommandLine) -> None:

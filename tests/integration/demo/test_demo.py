@@ -83,14 +83,14 @@ def test_the_demo_shows_what_it_promises_and_leaves_nothing(
 
 @pytest.mark.long
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_demo_that_is_told_to_end_cleans_up(
+def test_a_demo_that_is_interrupted_cleans_up(
     processes: Processes, folder: Path, number: signal.Signals
 ) -> None:
     demo = start(processes, folder, "--jobs", "40")
-    demo.wait_for_output("All is well")
+    demo.wait_for_output("are dispatched to RQ")
 
     demo.signal(number)
-    demo.signal(number)  # somebody is impatient
+    demo.signal(number)  # a second one changes nothing
 
     assert demo.wait() != 0
     assert list(folder.iterdir()) == []
@@ -99,7 +99,7 @@ def test_a_demo_that_is_told_to_end_cleans_up(
 
 def test_a_demo_that_is_killed_leaves_no_process(processes: Processes, folder: Path) -> None:
     demo = start(processes, folder, "--jobs", "40")
-    demo.wait_for_output("All is well")
+    demo.wait_for_output("are dispatched to RQ")
     family = demo.tree()
 
     demo.kill(tree=False)

@@ -1,4 +1,4 @@
-"""The parts of the demo: its script, its receiver, its surroundings, what it reads."""
+"""The parts of the demo: its plan, its receiver, its surroundings, what it reads."""
 
 import json
 import os
@@ -17,8 +17,8 @@ from failsoft.worker.demo.environment.env_settings import only_these_settings
 from failsoft.worker.demo.environment.extras import require_extras
 from failsoft.worker.demo.environment.hosts import descendants
 from failsoft.worker.demo.environment.receiver import Receiver
-from failsoft.worker.demo.environment.worker_logs import complaints, refusals
-from failsoft.worker.demo.plan import FEWEST_WEBHOOKS, write_script
+from failsoft.worker.demo.environment.worker_logs import logged_errors, refusals
+from failsoft.worker.demo.plan import FEWEST_WEBHOOKS, make_plan
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 BODY = b'{"type":"airport.seen","data":{}}'
@@ -60,31 +60,31 @@ def test_the_receiver_refuses_what_is_not_signed(receiver: Receiver) -> None:
 def test_a_seed_decides_the_payloads_and_the_moment_of_the_kill() -> None:
     airports = read_airports(airports_csv())
 
-    first, again, other = (write_script(200, seed, airports) for seed in (7, 7, 8))
+    first, again, other = (make_plan(200, seed, airports) for seed in (7, 7, 8))
 
     assert first == again
     assert (first.first, first.kill_batch) != (other.first, other.kill_batch)
 
 
 @pytest.mark.parametrize("jobs", [FEWEST_WEBHOOKS, 40, 200, 1000])
-def test_every_act_has_its_webhooks_and_the_kill_comes_at_about_a_third(jobs: int) -> None:
+def test_every_phase_has_its_webhooks_and_the_kill_comes_at_about_a_third(jobs: int) -> None:
     airports = read_airports(airports_csv())
 
     for seed in range(50):
-        script = write_script(jobs, seed, airports)
-        acts = (
-            script.first,
-            script.alongside,
-            script.stranded,
-            script.outage,
-            script.returning,
-            script.last,
+        plan = make_plan(jobs, seed, airports)
+        phases = (
+            plan.first,
+            plan.alongside,
+            plan.stranded,
+            plan.outage,
+            plan.returning,
+            plan.last,
         )
-        assert all(acts)
-        assert script.webhooks == jobs
-        before = len(script.first) + len(script.alongside) + len(script.stranded)
+        assert all(phases)
+        assert plan.webhooks == jobs
+        before = len(plan.first) + len(plan.alongside) + len(plan.stranded)
         assert 0.29 <= before / jobs <= 0.37
-        assert 0.29 <= script.kill_batch / script.batches <= 0.41
+        assert 0.29 <= plan.kill_batch / plan.batches <= 0.41
 
 
 def test_the_data_set_is_the_real_one() -> None:
@@ -108,7 +108,7 @@ def test_missing_packages_are_named_with_the_command() -> None:
         require_extras(["json", "no_such_package"])
 
 
-def test_the_demo_lives_by_its_own_settings_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_demo_uses_its_own_settings_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REDIS_URL", "redis://production:6379/0")
     monkeypatch.setenv("FAILSOFT_JOBS", "somebody.elses")
     monkeypatch.setenv("USE_RQ", "false")
@@ -125,7 +125,7 @@ def test_the_demo_lives_by_its_own_settings_alone(monkeypatch: pytest.MonkeyPatc
     assert dict(os.environ) == before
 
 
-def test_refusals_and_complaints_are_read_from_the_logs(tmp_path: Path) -> None:
+def test_refusals_and_errors_are_read_from_the_logs(tmp_path: Path) -> None:
     log = tmp_path / "rq.log"
     refused = {"event": "message.refused", "level": "info", "job_id": "a"}
     failed = {"event": "job.fail", "level": "error", "job_id": "b", "error_type": "ValueError"}
@@ -133,5 +133,5 @@ def test_refusals_and_complaints_are_read_from_the_logs(tmp_path: Path) -> None:
     log.write_text("\n".join([*texts, json.dumps(refused), '{"event": "message.ref']))
 
     assert refusals(log) == 2
-    assert complaints(log) == ["rq: job.fail b ValueError"]
+    assert logged_errors(log) == ["rq: job.fail b ValueError"]
     assert refusals(tmp_path / "missing.log") == 0

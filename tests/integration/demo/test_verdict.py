@@ -27,7 +27,7 @@ def attempt(
 
 
 def event(n: int, kind: str, state: JobState, epoch: int) -> HistoryEntry:
-    return HistoryEntry("job", n, at(n), "somebody", kind, state, epoch, {})
+    return HistoryEntry("job", n, at(n), "worker", kind, state, epoch, {})
 
 
 def history(*epochs: int) -> Sequence[HistoryEntry]:

@@ -1,4 +1,4 @@
-"""A real HTTP server that notes what it gets and says what a test wants."""
+"""A real HTTP server that notes what it gets and answers as a test says."""
 
 import ssl
 import threading

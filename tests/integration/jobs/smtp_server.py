@@ -1,4 +1,4 @@
-"""A real SMTP server that keeps what it gets and says what a test wants."""
+"""A real SMTP server that keeps what it gets and answers as a test says."""
 
 import email.policy
 import socketserver
@@ -141,7 +141,7 @@ class _Conversation(socketserver.StreamRequestHandler):
 
 
 class _HungUpError(Exception):
-    """The script wants the connection ended."""
+    """The script ends the connection."""
 
 
 def _address(line: str) -> str:

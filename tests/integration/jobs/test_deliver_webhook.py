@@ -82,7 +82,7 @@ def test_a_reply_without_an_end_is_cut_off(receiver: Receiver) -> None:
     assert deliver(receiver.url()) == 200
 
 
-def test_a_loopback_receiver_is_refused_and_hears_nothing(receiver: Receiver) -> None:
+def test_a_loopback_receiver_is_refused_and_gets_nothing(receiver: Receiver) -> None:
     with pytest.raises(ForbiddenAddressError, match=r"127\.0\.0\.1"):
         deliver(receiver.url(), WebhookSettings(secrets=SETTINGS.secrets))
 

@@ -3,6 +3,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Any
 
 import pytest
@@ -68,9 +69,8 @@ def execute(database: Engine, statement: str) -> None:
 
 
 def handler(tables: SqlTables, **settings: Any) -> ImportCsv:
-    return ImportCsv(
-        CsvSource(ImportSettings(**{"folder": Path("/")} | settings), SystemClock()), tables
-    )
+    decided = ImportSettings(**{"folder": Path(gettempdir())} | settings)
+    return ImportCsv(CsvSource(decided, SystemClock()), tables)
 
 
 def payload(source: object) -> CsvImport:

@@ -117,7 +117,7 @@ def test_a_group_that_is_not_over_stays(ledger: Ledger) -> None:
     assert ledger.has(running)
 
 
-def test_no_more_are_deleted_than_asked_for(ledger: Ledger) -> None:
+def test_no_more_are_deleted_than_requested(ledger: Ledger) -> None:
     made = [ledger.over() for _ in range(3)]
     for each in made:
         ledger.forget(*(job.id for job in members(each.id, 2)), str(each.completion_id))

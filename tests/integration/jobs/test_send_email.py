@@ -102,7 +102,7 @@ def test_a_mail_that_was_taken_stays_taken_whatever_the_goodbye(
     assert send(settings(server.port)).accepted == (ANN,)
 
 
-def test_a_server_that_closes_among_the_recipients_has_delivered_to_nobody(
+def test_a_server_that_closes_among_the_recipients_has_delivered_to_none(
     server: SmtpScript,
 ) -> None:
     server.replies = {f"RCPT {BOB}": "421 closing"}

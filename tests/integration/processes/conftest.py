@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[3]
 
 
 @dataclass
-class Yard:
+class ProcessDeployment:
     """What a test works with."""
 
     app: App
@@ -34,7 +34,7 @@ class Yard:
     env: Mapping[str, str]
     workers: dict[tuple[str, str], Process] = field(default_factory=dict)
 
-    def staff(self, engine: str, queue: QueueProfile) -> Process:
+    def start_worker(self, engine: str, queue: QueueProfile) -> Process:
         """Have a worker, and wait until it takes jobs."""
         post = engine, queue.name
         if post not in self.workers or not self.workers[post].is_running:
@@ -66,7 +66,7 @@ class Yard:
 
 
 def is_there(pid: int) -> bool:
-    """Tell whether a process is there and has not ended."""
+    """Return whether a process is there and has not ended."""
     try:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -74,7 +74,7 @@ def is_there(pid: int) -> bool:
 
 
 @pytest.fixture(scope="module")
-def yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
+def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessDeployment]:
     """One ledger, whose path the workers know as a relative one, and both engines."""
     folder = tmp_path_factory.mktemp("processes")
     with Valkey(folder / "rq") as rq, Valkey(folder / "broker") as broker:
@@ -105,7 +105,7 @@ def yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
             app = build(load_settings(), lambda event: None)
         processes = Processes(folder)
         try:
-            yield Yard(app, processes, env)
+            yield ProcessDeployment(app, processes, env)
         finally:
             processes.end()
             app.dispatcher.close()

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from failsoft.job_engine import JobState, QueueProfile
-from tests.integration.processes.conftest import Yard
+from tests.integration.processes.conftest import ProcessDeployment
 from tests.jobs.process_jobs import (
     ASYNC_PLACES,
     CHILDREN,
@@ -35,25 +35,27 @@ def slots_of(queue: QueueProfile, engine: str) -> int:
 @pytest.mark.parametrize("engine", ["rq", "dramatiq"])
 @pytest.mark.parametrize("queue", [THREADS, CHILDREN], ids=["threads", "children"])
 def test_every_slot_comes_back(
-    yard: Yard,
+    deployment: ProcessDeployment,
     engine: str,
     queue: QueueProfile,
     tmp_path: Path,
 ) -> None:
-    worker = yard.staff(engine, queue)
+    worker = deployment.start_worker(engine, queue)
     endings = EVERY if (engine, queue) == ("rq", THREADS) else SOME
     handles = {
-        ending: yard.dispatch(ending[0], queue, Ending(kind=ending[1], place=ending[2]), engine)
+        ending: deployment.dispatch(
+            ending[0], queue, Ending(kind=ending[1], place=ending[2]), engine
+        )
         for ending in endings
     }
 
     for ending, handle in handles.items():
-        job = yard.end_of(handle)
+        job = deployment.end_of(handle)
         assert (job.state in ENDED, job.claims) == (True, 1), f"{ending}: {job.state} {job.error}"
         assert job.error is not None, ending
 
     slots = slots_of(queue, engine)
     meeting = [WaitSteps(folder=tmp_path, number=each, of=slots) for each in range(slots)]
-    met = [yard.dispatch("meet", queue, each, engine) for each in meeting]
-    assert [yard.end_of(each).state for each in met] == [JobState.SUCCEEDED] * slots
+    met = [deployment.dispatch("meet", queue, each, engine) for each in meeting]
+    assert [deployment.end_of(each).state for each in met] == [JobState.SUCCEEDED] * slots
     assert worker.is_running

@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from failsoft.job_engine import JobState, QueueProfile
-from tests.integration.processes.conftest import Yard, is_there
+from tests.integration.processes.conftest import ProcessDeployment, is_there
 from tests.jobs.process_jobs import CHILDREN, THREADS, Forking, Leaving, Nothing
 from tests.servers.processes import PATIENCE, wait_until
 
@@ -40,12 +40,15 @@ SOME = [EVERY[number] for number in (0, 4, 8, 10, 15)] + MISUSED
     ids=["rq-threads", "dramatiq-threads", "rq-children"],
 )
 def test_the_end_of_a_fork_is_not_the_attempts(
-    yard: Yard, engine: str, queue: QueueProfile, forks: list[tuple[str, str, str, int]]
+    deployment: ProcessDeployment,
+    engine: str,
+    queue: QueueProfile,
+    forks: list[tuple[str, str, str, int]],
 ) -> None:
-    worker = yard.staff(engine, queue)
+    worker = deployment.start_worker(engine, queue)
     handles = [
         (
-            yard.dispatch(word, queue, Forking(where=where, how=how), engine),
+            deployment.dispatch(word, queue, Forking(where=where, how=how), engine),
             (word, where, how),
             status,
         )
@@ -53,9 +56,9 @@ def test_the_end_of_a_fork_is_not_the_attempts(
     ]
 
     for handle, what, status in handles:
-        job = yard.end_of(handle)
+        job = deployment.end_of(handle)
         assert (job.state, job.claims, job.result) == (JobState.SUCCEEDED, 1, f"{status}"), what
-        assert [event.kind for event in yard.app.ledger.events(handle.id)].count("claim") == 1
+        assert [event.kind for event in deployment.app.ledger.events(handle.id)].count("claim") == 1
     wait_until(lambda: not copies_of(worker.pid), PATIENCE, "no copy of the worker is left")
 
 
@@ -66,31 +69,36 @@ def copies_of(pid: int) -> list[psutil.Process]:
 
 
 @pytest.mark.parametrize("queue", [THREADS, CHILDREN], ids=["threads", "children"])
-def test_a_fork_can_be_terminated_and_stops_no_worker(yard: Yard, queue: QueueProfile) -> None:
-    worker = yard.staff("rq", queue)
+def test_a_fork_can_be_terminated_and_stops_no_worker(
+    deployment: ProcessDeployment, queue: QueueProfile
+) -> None:
+    worker = deployment.start_worker("rq", queue)
 
-    ended = yard.end_of(yard.dispatch("terminate", queue, Nothing()))
+    ended = deployment.end_of(deployment.dispatch("terminate", queue, Nothing()))
 
     assert ended.result == f"{-signal.SIGTERM}"
-    live = {each.pid for each in yard.app.ledger.live_workers()}
+    live = {each.pid for each in deployment.app.ledger.live_workers()}
     assert worker.pid in live
-    assert yard.end_of(yard.dispatch("terminate", queue, Nothing())).state is JobState.SUCCEEDED
+    assert (
+        deployment.end_of(deployment.dispatch("terminate", queue, Nothing())).state
+        is JobState.SUCCEEDED
+    )
 
 
 @pytest.fixture
-def lone_worker(yard: Yard) -> Iterator[int]:
+def lone_worker(deployment: ProcessDeployment) -> Iterator[int]:
     """A worker that may be killed."""
-    worker = yard.staff("rq", THREADS)
+    worker = deployment.start_worker("rq", THREADS)
     yield worker.pid
     worker.kill()
 
 
 @pytest.mark.parametrize("what", ["fork", "process"])
 def test_what_a_job_forked_ends_with_its_worker(
-    yard: Yard, lone_worker: int, what: str, tmp_path: Path
+    deployment: ProcessDeployment, lone_worker: int, what: str, tmp_path: Path
 ) -> None:
     noted = tmp_path / "noted"
-    left = yard.end_of(yard.dispatch("leave", THREADS, Leaving(what=what, noted=noted)))
+    left = deployment.end_of(deployment.dispatch("leave", THREADS, Leaving(what=what, noted=noted)))
     pid = int(noted.read_text())
     assert (left.state, is_there(pid)) == (JobState.SUCCEEDED, True)
 

@@ -15,7 +15,7 @@ from failsoft.dispatcher import JobHandle
 from failsoft.job_engine import JobState
 from failsoft.ledger.schema.jobs import jobs
 from failsoft.ledger.schema.tables import metadata
-from tests.deployments.deployment import JOBS, PATIENCE, SHORT_LEASE, Stage
+from tests.deployments.deployment import JOBS, PATIENCE, SHORT_LEASE, Deployment
 from tests.jobs.confidential import Confidential, Fate, confidential
 from tests.servers.processes import wait_until
 from tests.servers.rabbitmq import RabbitMQ
@@ -47,55 +47,57 @@ def environment(environment: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 
 def test_a_secret_is_nowhere_but_in_its_payload(
-    stage: Stage,
+    deployment: Deployment,
     caplog: pytest.LogCaptureFixture,
     request: pytest.FixtureRequest,
 ) -> None:
     caplog.set_level(logging.DEBUG)
     gate = Path(request.getfixturevalue("gate"))
     handles = {
-        (fate, engine): dispatch(stage, fate, engine, gate)
+        (fate, engine): dispatch(deployment, fate, engine, gate)
         for fate in get_args(Fate)
         for engine in ENGINES
     }
     brokers = list(everything_in_the_brokers(request))
     assert all(any(each.id in text for text in brokers) for each in handles.values())
 
-    run_all(stage, handles, gate)
+    run_all(deployment, handles, gate)
     brokers += everything_in_the_brokers(request)
-    logs = [worker.output for worker in stage.processes.started]
-    told = [*map(repr, stage.told), caplog.text]
+    logs = [worker.output for worker in deployment.processes.started]
+    reported = [*map(repr, deployment.events), caplog.text]
 
     assert {handle.status() for handle in handles.values()} == set(ENDS.values())
     assert all(handle.status() is ENDS[fate] for (fate, _), handle in handles.items())
     assert "confidential" in logs[0]
-    for place in (brokers, logs, told, everything_in_the_ledger(stage)):
+    for place in (brokers, logs, reported, everything_in_the_ledger(deployment)):
         assert not [text for text in place if CANARY in str(text)]
 
 
-def test_the_canary_would_be_seen_in_the_ledger(stage: Stage, gate: Path) -> None:
-    handle = dispatch(stage, "success", "rq", gate)
+def test_the_canary_would_be_seen_in_the_ledger(deployment: Deployment, gate: Path) -> None:
+    handle = dispatch(deployment, "success", "rq", gate)
 
-    assert CANARY in stage.app.ledger.get(handle.id).payload
+    assert CANARY in deployment.app.ledger.get(handle.id).payload
 
 
-def dispatch(stage: Stage, fate: Fate, engine: str, gate: Path) -> JobHandle[int]:
+def dispatch(deployment: Deployment, fate: Fate, engine: str, gate: Path) -> JobHandle[int]:
     payload = Confidential(secret=SecretStr(CANARY), remark=CANARY, fate=fate, gate=str(gate))
-    return stage.app.dispatcher.dispatch(confidential, payload, engines=(engine, *ENGINES))
+    return deployment.app.dispatcher.dispatch(confidential, payload, engines=(engine, *ENGINES))
 
 
-def run_all(stage: Stage, handles: dict[tuple[Fate, str], JobHandle[int]], gate: Path) -> None:
-    workers = [stage.worker(engine, "children", **SHORT_LEASE) for engine in ENGINES]
-    stage.wait_for(*workers)
+def run_all(
+    deployment: Deployment, handles: dict[tuple[Fate, str], JobHandle[int]], gate: Path
+) -> None:
+    workers = [deployment.worker(engine, "children", **SHORT_LEASE) for engine in ENGINES]
+    deployment.wait_for(*workers)
     victim = handles["fenced", "rq"]
-    stage.wait_for_step(victim, "step-1")
+    deployment.wait_for_step(victim, "step-1")
     # A worker that was slow to start may have lost the job to the other before it began.
     holder = workers[ENGINES.index(str(victim.job().engine))]
-    stage.freeze(holder)
+    deployment.freeze(holder)
     wait_until(lambda: victim.job().claims > 1, PATIENCE, "the other engine has the job")
     gate.touch()
     holder.process.thaw()
-    stage.wait_for_ends(*handles.values(), deadline=2 * PATIENCE)
+    deployment.wait_for_ends(*handles.values(), deadline=2 * PATIENCE)
     for worker in workers:
         worker.process.terminate(PATIENCE)
 
@@ -150,10 +152,10 @@ def everything_in_rabbitmq(request: pytest.FixtureRequest) -> Iterator[str]:
             yield path.read_bytes().decode(errors="replace")
 
 
-def everything_in_the_ledger(stage: Stage) -> Iterator[str]:
+def everything_in_the_ledger(deployment: Deployment) -> Iterator[str]:
     """Every column but the payload."""
     for table in metadata.sorted_tables:
         columns = [column for column in table.c if column is not jobs.c.payload]
         query = table.select().with_only_columns(*columns)
-        rows = stage.app.ledger.database.read(lambda c, query=query: c.execute(query).all())
+        rows = deployment.app.ledger.database.read(lambda c, query=query: c.execute(query).all())
         yield from map(repr, rows)

@@ -17,9 +17,9 @@ from failsoft.ledger import Database, SqlLedger, check
 from failsoft.ledger.upgrade.run import upgrade
 from failsoft.queue import rq_id
 from failsoft.queue.rq_queue import DEFAULT_NAMESPACE
-from tests.deployments.deployment import PATIENCE, Stage
+from tests.deployments.deployment import PATIENCE, Deployment
 from tests.deployments.promises import assert_promises_kept
-from tests.faults.postgresql.lost_replies import OPERATIONS, Scene
+from tests.faults.postgresql.lost_replies import OPERATIONS, LedgerCalls
 from tests.integration.security.documented_commands import (
     DISPATCHER,
     WORKER,
@@ -29,7 +29,7 @@ from tests.integration.security.documented_commands import (
     make_rabbitmq_users,
     make_redis_users,
 )
-from tests.jobs.scripted import Act, in_thread
+from tests.jobs.scripted import Script, in_thread
 from tests.servers.processes import wait_until
 from tests.servers.rabbitmq import RabbitMQ
 from tests.servers.valkey import Valkey
@@ -80,60 +80,68 @@ def of(user: str, rq_users: dict[str, str], fallback_users: dict[str, str]) -> d
 @ON_SQLITE
 @pytest.mark.parametrize("fallback_url", ["rabbitmq", "valkey"], indirect=True)
 def test_jobs_run_as_the_documented_users_and_no_server_refuses_anything(
-    stage: Stage, as_worker: dict[str, str], valkey: Valkey, request: pytest.FixtureRequest
+    deployment: Deployment,
+    as_worker: dict[str, str],
+    valkey: Valkey,
+    request: pytest.FixtureRequest,
 ) -> None:
-    early = [stage.dispatch(in_thread, engines=(each,), pickup=LATER) for each in BOTH]
-    workers = [stage.worker(name, "threads", **as_worker) for name in BOTH]
-    stage.wait_for(*workers)
-    assert all(stage.app.engines.probe(name).healthy for name in BOTH)
-    act = Act(halt_at=1, gate="never")
-    stopped = stage.dispatch(in_thread, act, engines=("rq",), pickup=LATER)
-    stage.wait_for_step(stopped, "step-1")
+    early = [deployment.dispatch(in_thread, engines=(each,), pickup=LATER) for each in BOTH]
+    workers = [deployment.worker(name, "threads", **as_worker) for name in BOTH]
+    deployment.wait_for(*workers)
+    assert all(deployment.app.engines.probe(name).healthy for name in BOTH)
+    script = Script(halt_at=1, gate="never")
+    stopped = deployment.dispatch(in_thread, script, engines=("rq",), pickup=LATER)
+    deployment.wait_for_step(stopped, "step-1")
     with valkey.client() as operator:
         send_stop_job_command(
             operator, rq_id(DEFAULT_NAMESPACE, stopped.id, 1), serializer=JSONSerializer
         )
-    stage.wait_for_ends()
+    deployment.wait_for_ends()
     assert [worker.process.terminate(PATIENCE) for worker in workers] == [0, 0]
 
     assert [handle.job().epoch for handle in early] == [1, 1]
     assert refusals(request) == []
-    assert_promises_kept(stage)
+    assert_promises_kept(deployment)
 
 
 @ON_SQLITE
 @pytest.mark.fault("F55")
 @pytest.mark.parametrize("fallback_url", ["rabbitmq", "valkey"], indirect=True)
 def test_an_engine_is_used_again_after_its_outage_by_the_documented_users(
-    stage: Stage, as_worker: dict[str, str], request: pytest.FixtureRequest, fallback_url: str
+    deployment: Deployment,
+    as_worker: dict[str, str],
+    request: pytest.FixtureRequest,
+    fallback_url: str,
 ) -> None:
-    stage.wait_for(*(stage.worker(name, "threads", **as_worker) for name in BOTH))
+    deployment.wait_for(*(deployment.worker(name, "threads", **as_worker) for name in BOTH))
     fallback = "second_valkey" if fallback_url.startswith("redis") else "rabbitmq"
 
     for engine, name in zip(BOTH, ("valkey", fallback), strict=True):
         server = request.getfixturevalue(name)
         server.freeze()
-        stage.dispatch(in_thread, engines=(engine,))
+        deployment.dispatch(in_thread, engines=(engine,))
         server.thaw()
-        back = lambda e=engine: e in stage.engines_told("engine.failed_back")  # noqa: E731
+        back = lambda e=engine: e in deployment.engines_of("engine.failed_back")  # noqa: E731
         wait_until(back, PATIENCE, f"{engine} is back")
-        again = stage.dispatch(in_thread, engines=(engine,))
-        assert stage.tries(again)[0] == (engine, "offer", "accepted")
-    stage.wait_for_ends()
+        again = deployment.dispatch(in_thread, engines=(engine,))
+        assert deployment.tries(again)[0] == (engine, "offer", "accepted")
+    deployment.wait_for_ends()
 
     assert refusals(request) == []
-    assert_promises_kept(stage)
+    assert_promises_kept(deployment)
 
 
 def refusals(request: pytest.FixtureRequest) -> list[object]:
     """What servers refused: each of them keeps a log of that."""
     names = {"valkey", "second_valkey"} & set(request.fixturenames)
-    told = [each for name in names for each in request.getfixturevalue(name).command("ACL", "LOG")]
+    reported = [
+        each for name in names for each in request.getfixturevalue(name).command("ACL", "LOG")
+    ]
     rabbitmq: RabbitMQ = request.getfixturevalue("rabbitmq")
     lines = [line for line in rabbitmq.log.read_text().splitlines() if "access_refused" in line]
     # Other tests have virtual hosts of their own, and may be refused there.
     vhost = str(request.getfixturevalue("fallback_url")).rpartition("/")[2]
-    return told + [line for line in lines if f"'{vhost}'" in line]
+    return reported + [line for line in lines if f"'{vhost}'" in line]
 
 
 def test_a_dispatcher_of_rq_can_do_nothing_but_dispatch(rq_users: dict[str, str]) -> None:
@@ -197,7 +205,7 @@ def test_a_ledger_is_served_by_a_user_who_owns_none_of_its_tables(postgres_url: 
     with closing(Database(url)) as database:
         check(database)
         for number, operation in enumerate(OPERATIONS):
-            scene = Scene(SqlLedger(database), f"job-{number}")
+            scene = LedgerCalls(SqlLedger(database), f"job-{number}")
             assert operation.run(scene, operation.before(scene))
     with psycopg.connect(url.replace("+psycopg", "")) as connection:
         for forbidden in ("DROP TABLE failsoft_jobs", "CREATE TABLE mine (a int)"):

@@ -1,4 +1,4 @@
-"""What `failsoft ledger upgrade` says, and to whom."""
+"""What `failsoft ledger upgrade` prints for people and for programs."""
 
 import json
 from collections.abc import Iterator
@@ -7,22 +7,22 @@ from pathlib import Path
 import pytest
 
 from failsoft.ledger import Database
-from failsoft.ledger.schema.revision import REVISION, REVISIONS
+from failsoft.ledger.schema.revision import REVISION
 from failsoft.ledger.upgrade.run import upgrade
 from failsoft.ledger.upgrade.scripts import load
 from failsoft.worker.exit_codes import CONFIG, OK
 from tests.integration.cli.command_line import CommandLine
-from tests.integration.cli.zygote import Zygote
-from tests.integration.upgrades.next_release import ADDITIVE, TABLES
+from tests.integration.upgrades.next_release import ADDITIVE, TABLES, write_sources
+from tests.servers.fork_server import COMMAND_LINE, ForkServer
 from tests.servers.processes import Processes
 from tests.unit.worker.configuration.environment import forget_settings
 
 
 @pytest.fixture(scope="module")
-def commands() -> Iterator[Zygote]:
-    commands = Zygote()
-    yield commands
-    commands.close()
+def commands_of_next(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForkServer]:
+    sources = write_sources(tmp_path_factory.mktemp("next") / "src", "additive")
+    with ForkServer(*COMMAND_LINE, sources=sources) as started:
+        yield started
 
 
 @pytest.fixture
@@ -33,9 +33,16 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def cli(
-    clean_environment: Path, processes: Processes, commands: Zygote, ledger_url: str
+    clean_environment: Path, processes: Processes, command_server: ForkServer, ledger_url: str
 ) -> CommandLine:
-    return CommandLine(clean_environment, processes, commands, ledger_url)
+    return CommandLine(clean_environment, processes, command_server, ledger_url)
+
+
+@pytest.fixture
+def cli_of_next(
+    clean_environment: Path, processes: Processes, commands_of_next: ForkServer, ledger_url: str
+) -> CommandLine:
+    return CommandLine(clean_environment, processes, commands_of_next, ledger_url)
 
 
 def test_it_says_what_it_did(cli: CommandLine) -> None:
@@ -49,31 +56,44 @@ def test_it_says_what_it_did(cli: CommandLine) -> None:
     assert made.err == again.err == ""
 
 
-def test_it_says_from_where_to_where_and_shows_each_step(cli: CommandLine) -> None:
-    place = of(cli, REVISIONS[4])
+def test_newer_code_refuses_the_ledger_and_names_the_command(cli_of_next: CommandLine) -> None:
+    place = of(cli_of_next, "this")
 
-    done = cli.run("ledger", "upgrade")
+    refused = cli_of_next.run("jobs", "list")
 
-    assert done.out == f"ledger {place}: upgraded from schema {REVISIONS[4]} to {REVISION}\n"
-    assert "0006 columns expires_at: done in " in done.err
-    assert "0006 index ix_failsoft_jobs_expiring: done in " in done.err
+    assert refused.status == CONFIG
+    expected = f"expected ledger schema 0099, got {REVISION} in {place}; run `failsoft ledger up"
+    assert expected in refused.err
+    assert cli_of_next.run("ledger", "upgrade").status == OK
+    assert cli_of_next.run("jobs", "list").status == OK
 
 
-def test_a_program_gets_one_document_and_a_line_for_each_step(cli: CommandLine) -> None:
-    place = of(cli, REVISIONS[4])
+def test_it_says_from_where_to_where_and_shows_each_step(cli_of_next: CommandLine) -> None:
+    place = of(cli_of_next, "this")
 
-    done = cli.run("ledger", "upgrade", "--json")
+    done = cli_of_next.run("ledger", "upgrade")
+
+    assert done.out == f"ledger {place}: upgraded from schema {REVISION} to 0099\n"
+    assert "0099 columns colour, shade: done in " in done.err
+    assert "0099 index ix_failsoft_jobs_colour: done in " in done.err
+
+
+def test_a_program_gets_one_document_and_a_line_for_each_step(cli_of_next: CommandLine) -> None:
+    place = of(cli_of_next, "this")
+
+    done = cli_of_next.run("ledger", "upgrade", "--json")
 
     assert done.json == {
         "ledger": place,
-        "before": REVISIONS[4],
-        "revision": REVISION,
+        "before": REVISION,
+        "revision": "0099",
         "minimum": load()[-1].minimum,
         "tables": 0,
         "adopted_from": None,
     }
     steps = [json.loads(line) for line in done.err.splitlines()]
-    assert {"0006", REVISION} <= {each["revision"] for each in steps}
+    assert {each["revision"] for each in steps} == {"0099"}
+    assert {"columns colour, shade", "backfill colours"} <= {each["step"] for each in steps}
     assert {"begun", "done"} <= {each["phase"] for each in steps}
 
 
@@ -107,14 +127,11 @@ def test_a_newcomer_in_another_folder_sees_which_file_was_meant(
     assert f"ledger {tmp_path}/.failsoft/ledger.db: made {TABLES} tables" in made.out
 
 
-def of(cli: CommandLine, revision: str) -> str:
-    """Bring the ledger to a revision; return how it is to be named."""
-    migrations = {"next": ADDITIVE, "none": []}.get(revision)
+def of(cli: CommandLine, release: str) -> str:
+    """Bring the ledger to a release; return how it is to be named."""
     database = Database(cli.ledger_url)
-    if migrations is None:
-        migrations = [each for each in load() if each.revision <= revision]
-    if migrations:
-        upgrade(database, migrations=migrations)
+    if release != "none":
+        upgrade(database, migrations={"this": load(), "next": ADDITIVE}[release])
     database.close()
     if database.is_sqlite:
         return str(database.url.database)

@@ -123,7 +123,7 @@ def test_a_lock_that_is_not_given_back_ends_the_upgrade_and_names_its_holder(
         assert upgrade(database, migrations=ADDITIVE).before == REVISION
 
 
-def test_an_index_that_waits_for_an_old_transaction_holds_nobody_up(postgres_url: str) -> None:
+def test_an_index_that_waits_for_an_old_transaction_blocks_no_other(postgres_url: str) -> None:
     reports = Reports()
     made(postgres_url)
     with (
@@ -198,7 +198,7 @@ def test_two_upgrades_follow_each_other_and_the_second_says_so(ledger_url: str) 
         wait_until(lambda: reports.is_done("a view of colours"), PATIENCE, "the first goes on")
         two = threads.submit(lambda: upgrade(database, migrations=ADDITIVE, report=second.append))
         if database.is_sqlite:
-            # Each step is looked at again: whoever comes first does it.
+            # Each step is looked at again: the first process does it.
             assert two.result(PATIENCE).before == REVISION
         else:
             wait_until(lambda: second.waits_for("another upgrade"), PATIENCE, "the second waits")

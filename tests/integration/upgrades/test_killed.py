@@ -34,7 +34,11 @@ def test_an_upgrade_that_is_killed_gets_through_and_holds_no_program_up(
         with Load(database) as load:
             wait_until(lambda: len(load.accepted) > BEFORE or load.errors, PATIENCE, "some jobs")
             before = list(load.accepted)
-            env = {"PYTHONPATH": str(ROOT), "_FAILSOFT_TEST_TRAP": str(tmp_path / "trap")}
+            env = {
+                "PYTHONPATH": str(ROOT),
+                "_FAILSOFT_TEST_TRAP": str(tmp_path / "trap"),
+                "_FAILSOFT_TEST_BATCH": "40",
+            }
             words = (
                 "-m",
                 "tests.integration.upgrades.killed_upgrade",

@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from failsoft.job_engine.errors import LedgerError, LedgerSchemaError
 from failsoft.ledger import Database, check
-from failsoft.ledger.schema.revision import REVISION, REVISIONS, Standing, standing
+from failsoft.ledger.schema.revision import REVISION, Standing, standing
 from failsoft.ledger.upgrade.run import upgrade
 from failsoft.ledger.upgrade.scripts import Migration, load
 from tests.integration.upgrades.load_programs import Load
@@ -62,20 +62,6 @@ def test_older_code_refuses_a_ledger_that_is_on_the_way_to_what_it_cannot_live_w
                 refused(database)
         done = upgrade(database, migrations=BREAKING)
         assert (done.before, done.revision) == ("0099", "0100")
-
-
-@pytest.mark.parametrize("revision", REVISIONS[:-1])
-def test_newer_code_refuses_a_ledger_of_any_revision_before_and_names_the_command(
-    sqlite_url: str, revision: str
-) -> None:
-    with closing(Database(sqlite_url)) as database:
-        upgrade(database, migrations=load()[: REVISIONS.index(revision) + 1])
-
-        expected = f"expected ledger schema {REVISION}, got {revision} in /.*/ledger.db; run `fail"
-        with pytest.raises(LedgerSchemaError, match=expected):
-            check(database)
-        upgrade(database)
-        check(database)
 
 
 def test_a_ledger_from_before_minimums_gets_its_own(ledger_url: str) -> None:

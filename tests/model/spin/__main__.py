@@ -60,7 +60,7 @@ class Verdict:
 
     @property
     def as_expected(self) -> bool:
-        """Tell whether the promise broke that should, or none that should not."""
+        """Return whether the promise broke that should, or none that should not."""
         return self.broken == bool(self.breaks)
 
 

@@ -56,7 +56,7 @@ byte intent = 0;        /* the epoch in which the once step was intended */
 /* Every message ever sent; its number is twice its epoch plus its engine. */
 short sent = 0;
 
-/* hb: whether the row is still as the carrier saw it; carrier 0 is the dispatcher. */
+/* revision: whether the row is still as the carrier saw it; carrier 0 is the dispatcher. */
 bool fresh[RESCUERS + 1];
 
 /* For watching only. */
@@ -84,7 +84,7 @@ bool begun = false;     /* the once step */
 #define NEW_EPOCH epoch = epoch + 1
 #endif
 
-inline hb_moves_on()
+inline revision_moves_on()
 {
     other = 0;
     do
@@ -127,7 +127,7 @@ inline claim()
 #ifdef M4
     known = memos;
 #endif
-    hb_moves_on();
+    revision_moves_on();
     if
     :: true
     :: true -> goto asking
@@ -158,7 +158,7 @@ inline begin()
     :: step == ONCE_AT && intent != 0 && intent != at -> goto hold
     :: step == ONCE_AT && intent == 0 ->
         intent = at;
-        hb_moves_on();
+        revision_moves_on();
         if
         :: true
         :: true -> goto ready   /* the reply was lost */
@@ -180,7 +180,7 @@ inline record()
 #endif
     PROMISE(3, rightful == me + 1);
     memos = memos | BIT(step);
-    hb_moves_on();
+    revision_moves_on();
     if
     :: goto body    /* the reply was lost */
     :: step++
@@ -211,7 +211,7 @@ inline conclude(allowed, to, error, crash, release, memo)
             memos = memos | memo
         fi;
         attempt_ends();
-        hb_moves_on();
+        revision_moves_on();
         if
         :: true
         :: true -> goto ready   /* the reply was lost */
@@ -277,7 +277,7 @@ asking:
 ready:
     if
     :: goto idle
-    :: atomic { AUTHORITY -> hb_moves_on(); goto ready }
+    :: atomic { AUTHORITY -> revision_moves_on(); goto ready }
     :: atomic { releases < RELEASES -> conclude(AUTHORITY, scheduled, 0, 0, 1, 0) }
     :: atomic { crashes + 1 < MAX_CRASHES -> conclude(AUTHORITY, scheduled, 0, 1, 0, 0) }
     :: atomic { crashes + 1 >= MAX_CRASHES -> conclude(AUTHORITY, failed, 0, 1, 0, 0) }
@@ -328,7 +328,7 @@ hold:
             engine = 1 - engine; \
             charge; \
             attempt_ends(); \
-            hb_moves_on(); \
+            revision_moves_on(); \
             message = 2 * epoch + engine; \
             saw = offered; \
             fresh[me] = true; \
@@ -377,7 +377,7 @@ seen:
             state = failed;
             crashes++;
             attempt_ends();
-            hb_moves_on();
+            revision_moves_on();
             goto idle
     }
     fi;
@@ -399,7 +399,7 @@ carrying:
     :: atomic {
         state == offered && fresh[me] ->
             state = scheduled;
-            hb_moves_on();
+            revision_moves_on();
             goto idle
     }
     fi;
@@ -410,7 +410,7 @@ marking:
         PROMISE(4, !ENDED);
         state = offered;
         attempt_ends();
-        hb_moves_on();
+        revision_moves_on();
         goto idle
     }
 #endif
@@ -425,7 +425,7 @@ end:
     do
     :: atomic { state == scheduled || state == offered || state == held ->
         state = cancelled;
-        hb_moves_on()
+        revision_moves_on()
     }
     :: atomic { state == running && !cancel_requested -> cancel_requested = true }
     od

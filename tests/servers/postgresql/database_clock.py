@@ -1,4 +1,4 @@
-"""A database's clock that tests move; the ledger's statements cannot tell it from the real one."""
+"""A database's clock that tests move; the ledger's statements take it for the real one."""
 
 import time
 from datetime import UTC, datetime, timedelta
@@ -27,7 +27,7 @@ _SET = text("UPDATE moved.clock SET stands_at = :stands_at, ahead = :ahead")
 class DatabaseClock:
     """What a SQL ledger takes for its clock: the real one, set ahead, or one that stands still.
 
-    PostgreSQL's tells tens of microseconds while it goes: so that the last digit of an instant may
+    PostgreSQL's shows tens of microseconds while it goes: so that the last digit of an instant may
     tell by how much it was ahead.
     """
 

@@ -1,4 +1,4 @@
-"""What a ledger tells its driver, below SQLAlchemy: every statement, and none unseen."""
+"""What a ledger sends its driver, below SQLAlchemy: every statement, and none unseen."""
 
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -38,7 +38,7 @@ def watch(database: Database, before: Hook, after: Hook = nothing) -> Callable[[
 
     event.listen(engine, "do_connect", connecting)
     database.close()
-    # What an engine asks at its first connection is nobody's statement.
+    # What an engine sends at its first connection is none of the ledger's.
     engine.connect().close()
     hooks.before, hooks.after = before, after
     return end

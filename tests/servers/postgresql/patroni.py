@@ -84,7 +84,7 @@ class Etcd(_Node):
     """One member of the store in which the cluster's leader is written down."""
 
     def start(self, members: Sequence["Etcd"]) -> None:
-        """Join the others; all must be told of the same."""
+        """Join the others; all must be given the same."""
         if self.is_running:
             return
         peers, clients = self._at(PEERS), self._at(CLIENTS)
@@ -125,7 +125,7 @@ class Member(_Node):
             reply = httpx.get(url) if body is None else httpx.post(url, json=body, timeout=PATIENCE)
         except httpx.TransportError:
             return {}
-        # Patroni answers what was asked for in JSON, and orders in plain words.
+        # Patroni answers requests in JSON, and orders in plain words.
         is_json = reply.headers.get("content-type", "").startswith("application/json")
         return reply.json() if is_json else {"text": reply.text}
 
@@ -222,8 +222,8 @@ class PatroniCluster:
     def switch_over(self) -> Member:
         """Let another member lead, in order, and return it."""
         before = self.wait_for_leader()
-        told = before.ask("/switchover", {"leader": before.host.name})
-        assert "Successfully" in told["text"], told
+        reported = before.ask("/switchover", {"leader": before.host.name})
+        assert "Successfully" in reported["text"], reported
         return self.wait_for_leader(but=before)
 
     def heal(self) -> None:

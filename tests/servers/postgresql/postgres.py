@@ -28,7 +28,7 @@ SETTINGS = {
 }
 INITDB_OPTIONS = ("--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync")
 NOT_DURABLE = {"fsync": "off", "full_page_writes": "off"}
-#: A copy that a replica begins with, which is then told where to stream from.
+#: A copy that a replica begins with, which then gets where to stream from.
 COPY_OPTIONS = ("--no-password", "--no-sync", "--checkpoint=fast", "--write-recovery-conf")
 
 
@@ -86,7 +86,7 @@ class Postgres(Server):
         return self.url(name)
 
     def drop_database(self, name: str) -> None:
-        """Drop a database, whoever is connected, if it exists."""
+        """Drop a database, even with connected sessions, if it exists."""
         statement = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)")
         self._execute(statement.format(sql.Identifier(name)))
 
@@ -135,7 +135,7 @@ class Postgres(Server):
 
     @property
     def is_replica(self) -> bool:
-        """Tell whether it follows another server, and takes no writes."""
+        """Return whether it follows another server, and takes no writes."""
         return self.ask("SELECT pg_is_in_recovery()") == (True,)
 
     def read_only(self, *, on: bool) -> None:
@@ -147,7 +147,7 @@ class Postgres(Server):
         statement = sql.SQL("ALTER SYSTEM SET {} = {}")
         self._execute(statement.format(sql.Identifier(name), sql.Literal(value)))
         self.ask("SELECT pg_reload_conf()")
-        # A session hears of it between two statements.
+        # A session notices it between two statements.
         wait_until(lambda: self._shows(name, value), PATIENCE, f"{name} is {value}")
 
     def ask(self, statement: LiteralString, *values: object) -> tuple[object, ...] | None:

@@ -13,92 +13,92 @@ from tests.simulation.jobs.bodies import Order
 from tests.simulation.jobs.definitions import TICKS
 from tests.simulation.jobs.waits import NEWS, NOTHING, PATIENCE
 from tests.simulation.processes.databases import effects_in
-from tests.simulation.shared_state import Scene
+from tests.simulation.shared_state import SharedState
 
 Histories = Sequence[History]
 MOST = 10**6
 
 
-def broken_promises(scene: Scene, histories: Histories) -> Iterator[str]:
+def broken_promises(shared: SharedState, histories: Histories) -> Iterator[str]:
     """Find every promise of a feature that is broken."""
     for find in PROMISES:
-        # Two moments that a clock has told can be compared only if it was not set between them.
-        if find not in OF_MOMENTS or not scene.clock.was_set:
-            yield from find(scene, histories)
+        # Two moments that a clock has shown can be compared only if it was not set between them.
+        if find not in OF_MOMENTS or not shared.clock.was_set:
+            yield from find(shared, histories)
 
 
-def _doubtful_began_once(scene: Scene, histories: Histories) -> Iterator[str]:
+def _doubtful_began_once(shared: SharedState, histories: Histories) -> Iterator[str]:
     """A `once` step begins again only because a person said so (I6)."""
     for history in _of("doubtful", histories):
         let_go_on = sum(event.kind == "resume" for event in history.events)
-        if scene.jobs.witness.begun[history.job.id, "pay"] > 1 + let_go_on:
+        if shared.jobs.effect_log.begun[history.job.id, "pay"] > 1 + let_go_on:
             yield f"I6: the `once` step of {history.job.id} began again"
 
 
-def _effects_are_the_records(scene: Scene, histories: Histories) -> Iterator[str]:
+def _effects_are_the_records(shared: SharedState, histories: Histories) -> Iterator[str]:
     """A `tx` step has its row if it is recorded, and one only (I11)."""
-    effects = effects_in(scene.kept)
+    effects = effects_in(shared.kept)
     for history in _of("booking", histories):
         recorded = sum(step.name == "book" and bool(step.epoch) for step in history.steps)
         if effects[history.job.id] != recorded:
             yield f"I11: job {history.job.id}: {effects[history.job.id]} rows, {recorded} records"
 
 
-def _met_what_was_sent(scene: Scene, histories: Histories) -> Iterator[str]:
+def _met_what_was_sent(shared: SharedState, histories: Histories) -> Iterator[str]:
     """A wait comes to what was sent to the job, or to nothing if that came too late."""
-    witness = scene.jobs.witness
-    origins = {history.job.id: history.job.origin for history in histories}
-    for (job_id, step), met in witness.met.items():
+    effect_log = shared.jobs.effect_log
+    retry_of = {history.job.id: history.job.retry_of for history in histories}
+    for (job_id, step), met in effect_log.met.items():
         if step != NEWS:
             continue
         if len(met) > 1 or not met <= {
             NOTHING,
-            *(f"for {each}" for each in _line(job_id, origins)),
+            *(f"for {each}" for each in _line(job_id, retry_of)),
         }:
             yield f"events: job {job_id} met {met}"
-        begins = witness.ended.get((job_id, "ask"), 0.0)
-        in_time = scene.sent.get(job_id, begins + 1e9) < begins + PATIENCE.total_seconds()
+        begins = effect_log.ended.get((job_id, "ask"), 0.0)
+        in_time = shared.sent.get(job_id, begins + 1e9) < begins + PATIENCE.total_seconds()
         if NOTHING in met and in_time:
             yield f"events: job {job_id} met nothing, and it was sent something"
-        scene.weather.notice(f"a wait met {'nothing' if NOTHING in met else 'its event'}")
+        shared.faults.notice(f"a wait met {'nothing' if NOTHING in met else 'its event'}")
 
 
-def _line(job_id: str | None, origins: Mapping[str, str | None]) -> Iterator[str]:
+def _line(job_id: str | None, retry_of: Mapping[str, str | None]) -> Iterator[str]:
     """Return a job and those that it does again, whose finished steps it goes on after."""
     while job_id is not None:
         yield job_id
-        job_id = origins.get(job_id)
+        job_id = retry_of.get(job_id)
 
 
-def _told_as_it_ended(scene: Scene, histories: Histories) -> Iterator[str]:
-    """Who invokes a job is told its end, and told once."""
-    name = scene.jobs.errand.name
+def _told_as_it_ended(shared: SharedState, histories: Histories) -> Iterator[str]:
+    """A job that invokes another receives its end, and once."""
+    name = shared.jobs.errand.name
     children = {history.job.id: history.job for history in _of(name, histories)}
     for history in _of("sending", histories):
-        met = scene.jobs.witness.met.get((history.job.id, name), set())
+        met = shared.jobs.effect_log.met.get((history.job.id, name), set())
         steps = [step for step in history.steps if step.kind is StepKind.ANSWERED and step.epoch]
         for child in (children[json.loads(step.result)["job"]] for step in steps):
             result = " ".join(json.loads(child.result or "[]"))
-            told = {JobState.FAILED: "JobFailedError", JobState.CANCELLED: "JobCancelledError"}
-            if not met <= {told.get(child.state, result)}:
+            reported = {JobState.FAILED: "JobFailedError", JobState.CANCELLED: "JobCancelledError"}
+            if not met <= {reported.get(child.state, result)}:
                 yield f"invoke: job {history.job.id} was told {met}, {child.id} is {child.state}"
 
 
-def _one_hook_each(scene: Scene, histories: Histories) -> Iterator[str]:
+def _one_hook_each(shared: SharedState, histories: Histories) -> Iterator[str]:
     """Each failure sets off one job, and nothing else does."""
     hooks = Counter(
         json.loads(history.job.payload)["job_id"]
-        for history in _of(scene.jobs.hook.name, histories)
-        if history.job.origin is None
+        for history in _of(shared.jobs.hook.name, histories)
+        if history.job.retry_of is None
     )
     for history in histories:
         job = history.job
-        wanted = job.state is JobState.FAILED and job.name != scene.jobs.hook.name
+        wanted = job.state is JobState.FAILED and job.name != shared.jobs.hook.name
         if hooks[history.job.id] != wanted:
             yield f"on_failure: {history.job.id} set off {hooks[history.job.id]}, not {wanted:d}"
 
 
-def _starts_after_what_it_waits_for(scene: Scene, histories: Histories) -> Iterator[str]:
+def _starts_after_what_it_waits_for(shared: SharedState, histories: Histories) -> Iterator[str]:
     """Links and completions start when what they wait for has ended, and know how it did."""
     by_id = {history.job.id: history.job for history in histories}
     for history in histories:
@@ -121,26 +121,26 @@ def _waited_for(job_id: str, by_id: Mapping[str, object]) -> Sequence[str]:
 def _knows(history: History, states: Sequence[JobState]) -> Iterator[str]:
     order = Order.model_validate_json(history.job.payload)
     if order.group is not None:
-        told = (order.group.succeeded, order.group.failed, order.group.cancelled)
+        reported = (order.group.succeeded, order.group.failed, order.group.cancelled)
         ended = (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED)
-        if told != tuple(states.count(state) for state in ended):
-            yield f"flow: {history.job.id} was told {told} of {states}"
+        if reported != tuple(states.count(state) for state in ended):
+            yield f"flow: {history.job.id} was told {reported} of {states}"
     elif order.before is None or states != [JobState.SUCCEEDED]:
         yield f"flow: {history.job.id} got {order.before} from what {states}"
 
 
-def _one_at_a_time(scene: Scene, histories: Histories) -> Iterator[str]:
+def _one_at_a_time(shared: SharedState, histories: Histories) -> Iterator[str]:
     """Of the jobs with one unique key one is there at a time, done again or not (I10)."""
-    for jobs in _by_customer(scene.jobs.one_each.name, histories):
+    for jobs in _by_customer(shared.jobs.one_each.name, histories):
         ordered = sorted((history.job for history in jobs), key=lambda job: job.created_at)
         for before, after in pairwise(ordered):
             if before.finished_at is None or before.finished_at > after.created_at:
                 yield f"I10: {after.id} was there beside {before.id}"
 
 
-def _one_runs_at_once(scene: Scene, histories: Histories) -> Iterator[str]:
+def _one_runs_at_once(shared: SharedState, histories: Histories) -> Iterator[str]:
     """Of the jobs that share a limit of one, one has the authority to run at a time (I12)."""
-    for jobs in _by_customer(scene.jobs.one_at_once.name, histories):
+    for jobs in _by_customer(shared.jobs.one_at_once.name, histories):
         attempts = [attempt for history in jobs for attempt in history.attempts]
         ordered = sorted(attempts, key=lambda attempt: attempt.started_at)
         for before, after in pairwise(ordered):
@@ -148,10 +148,10 @@ def _one_runs_at_once(scene: Scene, histories: Histories) -> Iterator[str]:
                 yield f"I12: {after} began beside {before}"
 
 
-def _worked_on_one_payload(scene: Scene, histories: Histories) -> Iterator[str]:
+def _worked_on_one_payload(shared: SharedState, histories: Histories) -> Iterator[str]:
     """A job that was replaced before it began works on the newest payload, in every attempt."""
     for history in histories:
-        given = scene.jobs.witness.given.get(history.job.id, set())
+        given = shared.jobs.effect_log.given.get(history.job.id, set())
         if len(given) > 1 or (history.job.name == "the_newest" and given - {_number(history)}):
             yield f"replace: {history.job.id} worked on {given}, it has {_number(history)}"
 
@@ -160,10 +160,10 @@ def _number(history: History) -> int:
     return Order.model_validate_json(history.job.payload).number
 
 
-def _no_tick_is_missing(scene: Scene, histories: Histories) -> Iterator[str]:
+def _no_tick_is_missing(shared: SharedState, histories: Histories) -> Iterator[str]:
     """Each tick made one job, from the first on."""
-    name = scene.jobs.ticking.name
-    ends = {record.name: record.next_at for record in scene.kept.schedules()[1]}
+    name = shared.jobs.ticking.name
+    ends = {record.name: record.next_at for record in shared.kept.schedules()[1]}
     keys = (history.job.idempotency_key for history in _of(name, histories))
     ticks = Counter(
         datetime.fromisoformat(key.removeprefix(f"schedule:{name}:")) for key in keys if key
@@ -174,35 +174,35 @@ def _no_tick_is_missing(scene: Scene, histories: Histories) -> Iterator[str]:
             yield f"schedules: fired {sorted(ticks.elements())}, wanted {wanted}"
 
 
-def _ticks_go_on(scene: Scene, histories: Histories) -> Iterator[str]:
+def _ticks_go_on(shared: SharedState, histories: Histories) -> Iterator[str]:
     """A clock that was set for a while silences no schedule."""
-    if scene.late_tick:
-        yield f"schedules: {scene.late_tick}"
+    if shared.late_tick:
+        yield f"schedules: {shared.late_tick}"
 
 
-def _no_tick_is_fired_twice(scene: Scene, histories: Histories) -> Iterator[str]:
+def _no_tick_is_fired_twice(shared: SharedState, histories: Histories) -> Iterator[str]:
     """Each tick has one job."""
     keys = Counter(
-        history.job.idempotency_key for history in _of(scene.jobs.ticking.name, histories)
+        history.job.idempotency_key for history in _of(shared.jobs.ticking.name, histories)
     )
     for key in (key for key, jobs in keys.items() if jobs > 1):
         yield f"schedules: {key} was fired twice"
 
 
-def _expired_never_ran(scene: Scene, histories: Histories) -> Iterator[str]:
+def _expired_never_ran(shared: SharedState, histories: Histories) -> Iterator[str]:
     """What has expired never began, and nothing begins after that."""
     for history in histories:
         job = history.job
-        if job.has_expired and job.id in scene.jobs.witness.first:
+        if job.has_expired and job.id in shared.jobs.effect_log.first:
             yield f"expiry: {job.id} ran and has expired"
         begun = [attempt.started_at for attempt in history.attempts[:1]]
         if job.expires_at is not None and begun and begun[0] > job.expires_at:
             yield f"expiry: {job.id} began at {begun[0]}, after {job.expires_at}"
 
 
-def _nothing_began_in_a_pause(scene: Scene, histories: Histories) -> Iterator[str]:
+def _nothing_began_in_a_pause(shared: SharedState, histories: Histories) -> Iterator[str]:
     """While the queue was paused nothing was claimed."""
-    for since, until in scene.pauses:
+    for since, until in shared.pauses:
         for history in histories:
             for event in history.events:
                 if event.kind == CLAIM.name and since < event.at < until:
@@ -223,7 +223,7 @@ def _customer(history: History) -> int:
     return Order.model_validate_json(history.job.payload).customer
 
 
-PROMISES: Sequence[Callable[[Scene, Histories], Iterator[str]]] = (
+PROMISES: Sequence[Callable[[SharedState, Histories], Iterator[str]]] = (
     _doubtful_began_once,
     _effects_are_the_records,
     _met_what_was_sent,
@@ -239,7 +239,7 @@ PROMISES: Sequence[Callable[[Scene, Histories], Iterator[str]]] = (
     _ticks_go_on,
     _no_tick_is_fired_twice,
 )
-#: Those that compare moments which the ledger's clock has told.
+#: Those that compare moments which the ledger's clock has shown.
 OF_MOMENTS = frozenset(
     {
         _met_what_was_sent,

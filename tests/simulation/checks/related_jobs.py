@@ -12,7 +12,7 @@ from failsoft.job_engine.invariants import (
     pauses,
     schedules,
 )
-from failsoft.job_engine.invariants import children as of_children
+from failsoft.job_engine.invariants import children as children_invariants
 from failsoft.job_engine.invariants import waits as waits_invariants
 from failsoft.job_engine.invariants.waits import Met
 from failsoft.job_engine.ports.ledger import Ledger
@@ -30,7 +30,7 @@ WAITS = (StepKind.WAIT, StepKind.ANSWERED)
 
 
 def broken_together(ledger: Ledger, unsure: Sequence[Span] = ()) -> Iterator[Violation]:
-    """Find what is wrong between the jobs of a ledger that nobody changes meanwhile.
+    """Find what is wrong between the jobs of a ledger that nothing changes meanwhile.
 
     Args:
         ledger: The ledger.
@@ -54,9 +54,13 @@ def _chains(store: Store) -> Iterator[Violation]:
             before, group = rows.get(row.waits_for), store.groups.get(row.waits_for)
             waiting = chains.Waiting(row.id, row.waits_for, before, group)
             yield from chains.waits_in_vain(waiting)
-        sequel = chains.read_sequel(row.sequel)
-        if sequel is not None and sequel.then is not None and sequel.then.job_id in rows:
-            link = chains.Link(row, rows[sequel.then.job_id])
+        follow_ups = chains.read_follow_ups(row.follow_ups)
+        if (
+            follow_ups is not None
+            and follow_ups.then is not None
+            and follow_ups.then.job_id in rows
+        ):
+            link = chains.Link(row, rows[follow_ups.then.job_id])
             yield from chains.started_out_of_turn(link)
 
 
@@ -78,8 +82,8 @@ def _groups(store: Store) -> Iterator[Violation]:
 
 
 def _is_of(row: JobRecord, group: GroupRecord) -> bool:
-    sequel = chains.read_sequel(row.sequel)
-    return sequel is not None and sequel.group == group.id and is_member(row.id, group.id)
+    follow_ups = chains.read_follow_ups(row.follow_ups)
+    return follow_ups is not None and follow_ups.group == group.id and is_member(row.id, group.id)
 
 
 def _hooks(store: Store) -> Iterator[Violation]:
@@ -126,8 +130,8 @@ def _children(store: Store) -> Iterator[Violation]:
         parent = store.rows.get(row.parent_id or "")
         if parent is not None:
             steps = [step for step in met[parent.id] if step.child_id == row.id]
-            child = of_children.Child(row, row.depth, parent, parent.depth, steps)
-            yield from of_children.broken_by(child)
+            child = children_invariants.Child(row, row.depth, parent, parent.depth, steps)
+            yield from children_invariants.broken_by(child)
 
 
 def _pauses(store: Store) -> Iterator[Violation]:

@@ -18,36 +18,36 @@ from failsoft.job_engine.records.states import (
 )
 from tests.simulation.checks.promises import broken_promises
 from tests.simulation.checks.related_jobs import broken_together
-from tests.simulation.shared_state import Scene
+from tests.simulation.shared_state import SharedState
 
 #: Where the clock was set in a run, no two of its moments can be compared.
 ALWAYS = (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
 _OVER = TERMINAL | {JobState.HELD}
-#: What no process tells, or not where it hears it.
+#: What no process emits, or not where it is collected.
 TOLD_BY_EVENTS = frozenset(each.name for each in (ABANDON, ACCEPT, DEFER, EXPIRE, REPLACE, RESUME))
 
 
-def wrongs(scene: Scene) -> Iterator[str]:
+def wrongs(shared: SharedState) -> Iterator[str]:
     """Find everything that a run has done wrong."""
-    yield from scene.conductor.failures
-    for ledger in scene.ledgers:
+    yield from shared.scheduler.failures
+    for ledger in shared.ledgers:
         yield from ledger.wrong
-    histories = [history_of(scene.kept, job.id) for job in scene.kept.list_jobs(limit=10**6)]
-    for job_id in scene.accepted - {history.job.id for history in histories}:
+    histories = [history_of(shared.kept, job.id) for job in shared.kept.list_jobs(limit=10**6)]
+    for job_id in shared.accepted - {history.job.id for history in histories}:
         yield f"I1: job {job_id} was accepted and is not in the ledger"
     for violation in repeated_keys(history.job for history in histories):
         yield str(violation)
-    unsure = [ALWAYS] if scene.clock.was_set else []
+    unsure = [ALWAYS] if shared.clock.was_set else []
     for history in histories:
-        _notice(scene, history)
+        _notice(shared, history)
         yield from (str(violation) for violation in violations(history, unsure))
-        yield from _wrongs_of(scene, history)
-    yield from (str(violation) for violation in broken_together(scene.kept, unsure))
-    yield from broken_promises(scene, histories)
+        yield from _wrongs_of(shared, history)
+    yield from (str(violation) for violation in broken_together(shared.kept, unsure))
+    yield from broken_promises(shared, histories)
 
 
-def _notice(scene: Scene, history: History) -> None:
-    job, notice = history.job, scene.weather.notice
+def _notice(shared: SharedState, history: History) -> None:
+    job, notice = history.job, shared.faults.notice
     if job.handoffs > 1:
         notice("a job changed engine twice")
     if len({attempt.engine for attempt in history.attempts}) > 1:
@@ -56,18 +56,18 @@ def _notice(scene: Scene, history: History) -> None:
         notice("a job resumed after its last finished step")
     for kind in {event.kind for event in history.events} & TOLD_BY_EVENTS:
         notice(f"the ledger told: {kind}")
-    if history.events[0].state is JobState.SCHEDULED and job.name == scene.jobs.one_at_once.name:
+    if history.events[0].state is JobState.SCHEDULED and job.name == shared.jobs.one_at_once.name:
         notice("a limit let a job wait")
-    if job.origin is not None:
+    if job.retry_of is not None:
         notice("a job was done again")
     notice(f"a job ended: {job.state}")
     if job.state is JobState.SUCCEEDED:
         notice(f"it succeeded: {job.name}")
 
 
-def _wrongs_of(scene: Scene, history: History) -> Iterator[str]:
-    job, seen = history.job, scene.jobs.witness.begun
-    if job.state not in _OVER and not scene.is_to_come(job):
+def _wrongs_of(shared: SharedState, history: History) -> Iterator[str]:
+    job, seen = history.job, shared.jobs.effect_log.begun
+    if job.state not in _OVER and not shared.is_to_come(job):
         yield f"I1: job {job.id} ({job.name}) did not end; it is {job.state}, epoch {job.epoch}"
     begun = {step: n for (job_id, step), n in seen.items() if job_id == job.id}
     for step, times in begun.items():

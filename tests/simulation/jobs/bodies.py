@@ -1,12 +1,12 @@
-"""What the code of every job is made of: steps whose work is witnessed and takes its time."""
+"""What the code of every job is made of: steps whose work is logged and takes its time."""
 
 from pydantic import BaseModel
 
 from failsoft.job_engine.records.groups import GroupResult
 from failsoft.job_engine.steps.context import JobContext
-from tests.simulation.fault_rates import Weather
-from tests.simulation.jobs.effect_log import EventLog
-from tests.simulation.scheduler import Conductor
+from tests.simulation.fault_rates import FaultRates
+from tests.simulation.jobs.effect_log import EffectLog
+from tests.simulation.scheduler import TaskScheduler
 
 #: How long a piece of work takes, in seconds.
 WORK = (0.2, 1, 1, 3, 6, 10)
@@ -15,10 +15,10 @@ ERRS = 0.7
 
 
 class Order(BaseModel):
-    """What a job is asked to do.
+    """What a job is to do.
 
     Attributes:
-        number: Tells one request from another.
+        number: Distinguishes requests.
         customer: For whom it is.
         before: The result of the job before it in its chain.
         group: How the jobs of its group ended, if it is the one that completes it.
@@ -34,13 +34,13 @@ class Bodies:
     """The parts of jobs.
 
     Attributes:
-        witness: Who sees what they do.
+        effect log: Who sees what they do.
     """
 
-    def __init__(self, conductor: Conductor, weather: Weather) -> None:
-        self.witness = EventLog(conductor)
-        self._conductor = conductor
-        self._weather = weather
+    def __init__(self, scheduler: TaskScheduler, faults: FaultRates) -> None:
+        self.effect_log = EffectLog(scheduler)
+        self._scheduler = scheduler
+        self._faults = faults
 
     def _step(self, ctx: JobContext, name: str) -> str:
         return ctx.run(name, self._worked, ctx, name)
@@ -50,7 +50,7 @@ class Bodies:
 
         def fail_sometimes() -> str:
             self._work(ctx, name)
-            if self._weather.strikes(ERRS):
+            if self._faults.strikes(ERRS):
                 raise ValueError("no luck")
             return f"{ctx.job_id}:{name}"
 
@@ -61,7 +61,7 @@ class Bodies:
         return f"{ctx.job_id}:{name}"
 
     def _work(self, ctx: JobContext, name: str) -> None:
-        self.witness.begins(ctx.job_id, name)
-        self._conductor.sleep(self._weather.rng.choice(WORK))
-        self._conductor.moment()
-        self.witness.ends(ctx.job_id, name)
+        self.effect_log.begins(ctx.job_id, name)
+        self._scheduler.sleep(self._faults.rng.choice(WORK))
+        self._scheduler.moment()
+        self.effect_log.ends(ctx.job_id, name)

@@ -16,10 +16,10 @@ from failsoft.job_engine.policies.schedule import Every
 from failsoft.job_engine.policies.uniqueness import Debounce, Unique
 from failsoft.job_engine.records.failure import JobFailure
 from failsoft.job_engine.steps.context import JobContext
-from tests.simulation.fault_rates import Weather
+from tests.simulation.fault_rates import FaultRates
 from tests.simulation.jobs.bodies import ERRS, WORK, Order
 from tests.simulation.jobs.waits import Definition, WaitingBodies
-from tests.simulation.scheduler import Conductor
+from tests.simulation.scheduler import TaskScheduler
 
 QUEUE = declare_queue(
     QueueProfile(
@@ -53,8 +53,10 @@ class Jobs(WaitingBodies):
         plain: They never wait for a person, so that others may wait for them.
     """
 
-    def __init__(self, conductor: Conductor, weather: Weather, *, books: bool = False) -> None:
-        super().__init__(conductor, weather)
+    def __init__(
+        self, scheduler: TaskScheduler, faults: FaultRates, *, books: bool = False
+    ) -> None:
+        super().__init__(scheduler, faults)
         self.hook = self._define_hook()
         self.errand = self._define(self._errand)
         self.plain = [self._define(body) for body in (self._plain, self._sleepy, self._flaky)]
@@ -79,14 +81,14 @@ class Jobs(WaitingBodies):
         self.catalogue = Catalogue([*self.definitions, *special, self.errand, self.hook])
 
     def any(self) -> Definition:
-        """Return any of them; more often one whose end is not asked for step by step."""
-        rng = self._weather.rng
+        """Return any of them; more often one whose end is not checked step by step."""
+        rng = self._faults.rng
         weights = [3 if definition.name in OFTEN else 1 for definition in self.definitions]
         return rng.choices(self.definitions, weights)[0]
 
     def _define(self, body: Body, **options: Any) -> Definition:
         def handler(payload: Order, ctx: JobContext) -> list[str]:
-            self.witness.starts(ctx.job_id, payload.number)
+            self.effect_log.starts(ctx.job_id, payload.number)
             return body(ctx)
 
         name = body.__name__.strip("_")
@@ -97,7 +99,7 @@ class Jobs(WaitingBodies):
     def _define_hook(self) -> JobDefinition[JobFailure, list[str]]:
         @job(name="hook", queue=QUEUE.name, retry=RETRY)
         def hook(payload: JobFailure, ctx: JobContext) -> list[str]:
-            self.witness.starts(ctx.job_id, 0)
+            self.effect_log.starts(ctx.job_id, 0)
             return [self._step(ctx, "tell")]
 
         return hook
@@ -106,14 +108,14 @@ class Jobs(WaitingBodies):
         done = []
         for name in ("fetch", "change", "send"):
             # Between two steps an attempt may lose its job, and learns it at the next (R9).
-            self._conductor.sleep(self._weather.rng.choice(WORK))
+            self._scheduler.sleep(self._faults.rng.choice(WORK))
             done.append(self._step(ctx, name))
         return done
 
     def _bare(self, ctx: JobContext) -> list[str]:
-        """Work without a step, so that nothing is asked before the end; raise sometimes."""
+        """Work without a step, so that nothing is checked before the end; raise sometimes."""
         self._work(ctx, "all")
-        if self._weather.strikes(ERRS):
+        if self._faults.strikes(ERRS):
             raise ValueError("no luck")
         return []
 
@@ -137,7 +139,7 @@ class Jobs(WaitingBodies):
             try:
                 done.append(self._step(ctx, name))
             except BaseException:  # noqa: BLE001 - what such jobs do
-                self._conductor.moment()
+                self._scheduler.moment()
         return done
 
     def _poison(self, ctx: JobContext) -> list[str]:
@@ -145,10 +147,10 @@ class Jobs(WaitingBodies):
 
         def swallow() -> str:
             self._work(ctx, "swallow")
-            if self._weather.rng.random() < KILLS:
-                self._weather.notice("a job killed its process")
-                self._conductor.current().process.is_dead = True
-                self._conductor.moment()
+            if self._faults.rng.random() < KILLS:
+                self._faults.notice("a job killed its process")
+                self._scheduler.current().process.is_dead = True
+                self._scheduler.moment()
             return f"{ctx.job_id}:swallow"
 
         return [self._step(ctx, "taste"), ctx.run("swallow", swallow)]

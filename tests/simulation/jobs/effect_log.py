@@ -2,10 +2,10 @@
 
 from collections import Counter, defaultdict
 
-from tests.simulation.scheduler import Conductor
+from tests.simulation.scheduler import TaskScheduler
 
 
-class EventLog:
+class EffectLog:
     """Sees what the jobs do, and when, on the one clock that is right.
 
     Attributes:
@@ -16,13 +16,13 @@ class EventLog:
         given: The numbers of the orders that a job was given.
     """
 
-    def __init__(self, conductor: Conductor) -> None:
+    def __init__(self, scheduler: TaskScheduler) -> None:
         self.begun: Counter[tuple[str, str]] = Counter()
         self.ended: dict[tuple[str, str], float] = {}
         self.first: dict[str, float] = {}
         self.met: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
         self.given: defaultdict[str, set[int]] = defaultdict(set)
-        self._conductor = conductor
+        self._scheduler = scheduler
 
     def starts(self, job_id: str, number: int) -> None:
         """Note that an attempt of a job runs its code."""
@@ -43,4 +43,4 @@ class EventLog:
 
     def now(self) -> float:
         """Return the seconds that have passed."""
-        return self._conductor.clock.steady()
+        return self._scheduler.clock.steady()

@@ -29,7 +29,7 @@ class WaitingBodies(Bodies):
     def _listening(self, ctx: JobContext) -> list[str]:
         before = self._step(ctx, "ask")
         heard = ctx.wait_for_event(NEWS, str, timeout=PATIENCE)
-        self.witness.meets(ctx.job_id, NEWS, heard or NOTHING)
+        self.effect_log.meets(ctx.job_id, NEWS, heard or NOTHING)
         return [before, self._step(ctx, "tell")]
 
     def _sending(self, ctx: JobContext) -> list[str]:
@@ -39,23 +39,23 @@ class WaitingBodies(Bodies):
             done = ctx.invoke(self.errand, Order())
         except (JobFailedError, JobCancelledError) as error:
             done = [type(error).__name__]
-        self.witness.meets(ctx.job_id, self.errand.name, " ".join(done))
+        self.effect_log.meets(ctx.job_id, self.errand.name, " ".join(done))
         return [before, self._step(ctx, "after")]
 
     def _errand(self, ctx: JobContext) -> list[str]:
         return [self._risky(ctx, "go")]
 
     def _doubtful(self, ctx: JobContext) -> list[str]:
-        """Do what nobody may do twice, and nobody can find out about."""
+        """Do what may not be done twice and cannot be verified."""
         return [ctx.run("pay", self._worked, ctx, "pay", once=True)]
 
     def _verified(self, ctx: JobContext) -> list[str]:
-        """Do what nobody may do twice, and somebody can find out about."""
+        """Do what may not be done twice and can be verified."""
         return [ctx.run("pay", self._worked, ctx, "pay", once=True, verify=self._found_out)]
 
     def _found_out(self, ctx: JobContext, name: str) -> str | NotDone:
-        self._conductor.moment()
-        done = (ctx.job_id, name) in self.witness.ended
+        self._scheduler.moment()
+        done = (ctx.job_id, name) in self.effect_log.ended
         return f"{ctx.job_id}:{name}" if done else NOT_DONE
 
     def _booking(self, ctx: JobContext) -> list[str]:
@@ -63,6 +63,6 @@ class WaitingBodies(Bodies):
         return [self._step(ctx, "look"), ctx.run("book", self._book, ctx, tx=True)]
 
     def _book(self, connection: Connection, ctx: JobContext) -> str:
-        self.witness.begins(ctx.job_id, "book")
+        self.effect_log.begins(ctx.job_id, "book")
         add_effect(connection, ctx.job_id)
         return f"{ctx.job_id}:book"

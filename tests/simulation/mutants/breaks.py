@@ -20,7 +20,7 @@ class ClaimsAnyEpoch(MemoryLedger):
 
 
 class ConcludesById(MemoryLedger):
-    """M3: whoever comes to an end writes it down, whatever became of the job meanwhile."""
+    """M3: every attempt that ends writes it down, whatever became of the job meanwhile."""
 
     def conclude(self, claim: Claim, conclusion: Conclusion) -> JobState:
         row = self._store.rows[claim.job_id]
@@ -30,14 +30,14 @@ class ConcludesById(MemoryLedger):
 
 
 class BeginsUnasked(MemoryLedger):
-    """M4: a step begins by what is recorded, whoever asks."""
+    """M4: a step begins by what is recorded, with any claim."""
 
     def begin(self, claim: Claim, name: str, seq: int) -> Sequence[StepRecord]:
         return [step for step in self.steps(claim.job_id) if step.name == name or step.seq == seq]
 
 
 class RecordsUnfenced(MemoryLedger):
-    """M3: a step is recorded by whoever comes."""
+    """M3: a step is recorded with any claim."""
 
     def record(self, claim: Claim, step: StepRecord) -> None:
         self._store.insert_step(claim, step)
@@ -66,7 +66,7 @@ class ForgetsRunning(MemoryLedger):
         return []
 
 
-#: What each breaks, as it is told.
+#: What each breaks, as it is reported.
 BREAKS: Mapping[type[MemoryLedger], str] = {
     ClaimsAnyEpoch: "I8",
     ConcludesById: "I3",

@@ -41,7 +41,7 @@ class TrustsLeases(MemoryLedger):
         return replace(job, expired=False, lease=timedelta(days=1))
 
 
-#: What each breaks, as it is told.
+#: What each breaks, as it is reported.
 BREAKS_OF_CLOCKS: Mapping[type[MemoryLedger], str] = {
     SetsNothingBack: "schedules",
     MendsNothing: "I1",

@@ -16,7 +16,7 @@ from failsoft.testing import MemoryLedger
 
 
 class BeginsDoubtsAgain(MemoryLedger):
-    """M9: nobody remembers that a `once` step was begun."""
+    """M9: it is not kept that a `once` step was begun."""
 
     def begin(self, claim: Claim, name: str, seq: int) -> Sequence[StepRecord]:
         found = super().begin(claim, name, seq)
@@ -27,14 +27,14 @@ class BeginsDoubtsAgain(MemoryLedger):
 
 
 class LosesEvents(MemoryLedger):
-    """An event that nobody waits for is not kept."""
+    """An event without a waiting job is not kept."""
 
     def send(self, event: SentEvent) -> int:
         return 0
 
 
 class SetsNothingOff(MemoryLedger):
-    """The end of a job is nobody else's business."""
+    """The end of a job wakes no other job."""
 
     def __init__(self, clock: Clock) -> None:
         super().__init__(clock)
@@ -61,7 +61,7 @@ class RetriesWithoutKeys(MemoryLedger):
     """What is done again holds no unique key."""
 
     def retry(self, retrial: ManualRetry) -> tuple[JobRecord, bool]:
-        row = self._store.rows[retrial.origin]
+        row = self._store.rows[retrial.retry_of]
         self._store.rows[row.id] = replace(row, unique_key=None)
         try:
             return super().retry(retrial)
@@ -131,7 +131,7 @@ class TakesEffectTwice(SqlLedger):
         return super().record_in(claim, step, twice)
 
 
-#: What each breaks, as it is told.
+#: What each breaks, as it is reported.
 BREAKS_OF_FEATURES: Mapping[type[MemoryLedger], str] = {
     BeginsDoubtsAgain: "I6",
     LosesEvents: "events",

@@ -1,4 +1,4 @@
-"""An application: it asks for jobs, again if the ledger does not answer, and looks after them."""
+"""An application: it requests jobs, again if the ledger does not answer, and looks after them."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -15,7 +15,7 @@ from failsoft.job_engine.records.states import ABANDON, ACCEPT, RESUME, JobState
 from tests.simulation.jobs.waits import NEWS
 from tests.simulation.processes.requests import Ask, Handle, Requests
 from tests.simulation.scheduler import Process
-from tests.simulation.shared_state import BUDGET, Parts, Scene
+from tests.simulation.shared_state import Parts, SharedState
 
 CANCELS, REPEATS, SENDS, TIDIES = 0.15, 0.2, 0.7, 0.3
 PATIENCE = 5
@@ -26,35 +26,30 @@ A_WHILE = 15
 class Client:
     """Dispatches some jobs, sends some the event that they may wait for, and cancels some."""
 
-    def __init__(self, scene: Scene, process: Process, orders: Iterator[int]) -> None:
+    def __init__(self, shared: SharedState, process: Process, orders: Iterator[int]) -> None:
         self.process = process
         self.is_done = False
-        self._scene = scene
+        self._shared = shared
         self._orders = orders
-        self._parts = Parts(scene)
-        self._requests = Requests(scene.jobs, scene.weather.rng)
+        self._parts = Parts(shared)
+        self._requests = Requests(shared.jobs, shared.faults.rng)
+        parts = self._parts
         self._dispatcher = Dispatcher(
-            self._parts.ledger,
-            self._parts.router,
-            self._parts.offerer,
-            self._parts.engines,
-            clock=self._parts.clock,
-            listener=scene.hear,
-            budget=BUDGET,
+            parts.ledger, parts.router, parts.offerer, listener=shared.hear
         )
 
     def start(self) -> None:
         """Begin to dispatch, and to probe what is broken."""
-        self._scene.conductor.spawn(self.process, "dispatch", self._dispatch_all)
-        self._scene.repeat(self.process, "probe", 1.0, self._parts.engines.check)
+        self._shared.scheduler.spawn(self.process, "dispatch", self._dispatch_all)
+        self._shared.repeat(self.process, "probe", 1.0, self._parts.engines.check)
 
     def _dispatch_all(self) -> None:
-        rng = self._scene.weather.rng
+        rng = self._shared.faults.rng
         for number in self._orders:
-            self._scene.conductor.sleep(rng.uniform(0, 6))
+            self._shared.scheduler.sleep(rng.uniform(0, 6))
             handles = self._dispatch(self._requests.any(number))
             self._look_after(handles)
-        self._scene.conductor.sleep(A_WHILE)
+        self._shared.scheduler.sleep(A_WHILE)
         self._tidy_up()
         self.is_done = True
 
@@ -64,45 +59,45 @@ class Client:
             try:
                 handles = ask(self._dispatcher)
             except LedgerUnavailableError:
-                self._scene.conductor.sleep(1.0)
+                self._shared.scheduler.sleep(1.0)
                 continue
-            self._scene.accepted.update(handle.id for handle in handles)
-            if self._scene.weather.rng.random() >= REPEATS:
+            self._shared.accepted.update(handle.id for handle in handles)
+            if self._shared.faults.rng.random() >= REPEATS:
                 break
-            self._scene.weather.notice("a job was dispatched again with its key")
+            self._shared.faults.notice("a job was dispatched again with its key")
         return handles
 
     def _look_after(self, handles: Sequence[Handle]) -> None:
         """Send what it may wait for, cancel it, or see to the others; if the ledger answers."""
         with suppress(LedgerUnavailableError, JobNotFoundError):
             self._send_or_cancel(handles)
-        if self._scene.weather.rng.random() < TIDIES:
+        if self._shared.faults.rng.random() < TIDIES:
             self._tidy_up()
 
     def _send_or_cancel(self, handles: Sequence[Handle]) -> None:
-        rng = self._scene.weather.rng
+        rng = self._shared.faults.rng
         if handles and rng.random() < SENDS:
             self._send(handles[0].id)
         if handles and rng.random() < CANCELS:
-            self._scene.conductor.sleep(rng.uniform(0, 8))
+            self._shared.scheduler.sleep(rng.uniform(0, 8))
             self._parts.ledger.cancel(rng.choice(handles).id, "a client")
 
     def _send(self, job_id: str) -> None:
-        self._scene.conductor.sleep(self._scene.weather.rng.uniform(0, 12))
+        self._shared.scheduler.sleep(self._shared.faults.rng.uniform(0, 12))
         self._dispatcher.send_event(NEWS, f"for {job_id}", to=job_id, event_id=job_id)
-        self._scene.sent[job_id] = self._scene.conductor.clock.steady()
+        self._shared.sent[job_id] = self._shared.scheduler.clock.steady()
 
     def _tidy_up(self) -> None:
         """Do what people do: try the failed again, and settle what is held."""
         with suppress(LedgerUnavailableError, JobNotFoundError, JobStateError):
             self._dispatcher.retry_many(limit=2, actor="a client")
-            unique = self._scene.jobs.one_each.name
+            unique = self._shared.jobs.one_each.name
             if self._dispatcher.retry_many(name=unique, limit=2, actor="a client").refused:
-                self._scene.weather.notice("a retry was refused: its key was held")
+                self._shared.faults.notice("a retry was refused: its key was held")
             for job in self._parts.ledger.list_jobs(states=[JobState.HELD], limit=1):
                 self._settle(job.id)
 
     def _settle(self, job_id: str) -> None:
-        transition = self._scene.weather.rng.choice((RESUME, RESUME, ACCEPT, ABANDON))
+        transition = self._shared.faults.rng.choice((RESUME, RESUME, ACCEPT, ABANDON))
         result = "[]" if transition is ACCEPT else None
         resolve(self._parts.ledger, job_id, Resolution(transition, "a client", "", result))

@@ -35,7 +35,7 @@ def sqlite_ledger(
 
 
 def keeps_effects(ledger: Ledger) -> bool:
-    """Tell whether a job can write its own rows in the ledger's transactions."""
+    """Return whether a job can write its own rows in the ledger's transactions."""
     return isinstance(ledger, SqlLedger)
 
 

@@ -10,8 +10,8 @@ from failsoft.job_engine.ports.ledger import Ledger
 from failsoft.job_engine.records.job import CancelOutcome, Claim, JobRecord, StepRecord, Ticket
 from failsoft.job_engine.records.new_job import OfferPlan
 from failsoft.job_engine.records.states import JobState
-from tests.simulation.fault_rates import Weather
-from tests.simulation.scheduler import Conductor
+from tests.simulation.fault_rates import FaultRates
+from tests.simulation.scheduler import TaskScheduler
 
 T = TypeVar("T")
 
@@ -31,7 +31,7 @@ BOUND = 10.0
 
 
 class Outage:
-    """Until when the ledger answers nobody, takes no writes, or lets calls wait."""
+    """Until when the ledger answers no call, takes no writes, or lets calls wait."""
 
     def __init__(self) -> None:
         self.until = self.read_only_until = self.silent_until = 0.0
@@ -50,13 +50,13 @@ class DistantLedger:
     """
 
     def __init__(
-        self, ledger: Ledger, conductor: Conductor, weather: Weather, outage: Outage
+        self, ledger: Ledger, scheduler: TaskScheduler, faults: FaultRates, outage: Outage
     ) -> None:
         self.wrong: list[str] = []
         self.is_split = False
         self._ledger = ledger
-        self._conductor = conductor
-        self._weather = weather
+        self._scheduler = scheduler
+        self._faults = faults
         self._outage = outage
         self._unheard: set[str] = set()
 
@@ -74,7 +74,7 @@ class DistantLedger:
         if claim is not None and (claim.epoch, claim.engine) != shown:
             self.wrong.append(f"I8: {ticket} became {claim}")
         if claim is not None and ticket.claim_id in self._unheard:
-            self._weather.notice("a lost reply was repeated: claim")
+            self._faults.notice("a lost reply was repeated: claim")
         return claim
 
     def begin(self, claim: Claim, name: str, seq: int) -> Sequence[StepRecord]:
@@ -85,70 +85,70 @@ class DistantLedger:
         try:
             self._ask("record", lambda: self._ledger.record(claim, step), key)
         except Fenced:
-            self._weather.notice("an attempt that was replaced could record nothing")
+            self._faults.notice("an attempt that was replaced could record nothing")
             raise
         if key in self._unheard:
-            self._weather.notice("a lost reply was repeated: record")
+            self._faults.notice("a lost reply was repeated: record")
 
     def conclude(self, claim: Claim, conclusion: Any) -> JobState:
         key = f"{claim.claim_id}/end"
         try:
             state = self._ask("conclude", lambda: self._ledger.conclude(claim, conclusion), key)
         except Fenced:
-            self._weather.notice("an attempt that was replaced could not end")
+            self._faults.notice("an attempt that was replaced could not end")
             raise
         if key in self._unheard:
-            self._weather.notice("a lost reply was repeated: conclude")
+            self._faults.notice("a lost reply was repeated: conclude")
         return state
 
     def offer(self, seen: JobRecord, plan: OfferPlan) -> JobRecord | None:
         moved = self._ask("offer", lambda: self._ledger.offer(seen, plan))
         if moved is None:
-            self._weather.notice("two raced for one job, and one lost")
+            self._faults.notice("two raced for one job, and one lost")
         return moved
 
     def cancel(self, job_id: str, actor: str) -> CancelOutcome:
         outcome = self._ask("cancel", lambda: self._ledger.cancel(job_id, actor))
-        self._weather.notice(f"a cancel was answered: {outcome}")
+        self._faults.notice(f"a cancel was answered: {outcome}")
         return outcome
 
     def _ask(self, about: str, question: Callable[[], T], key: str = "") -> T:
-        self._conductor.moment()
-        if self._conductor.clock.steady() < self._outage.until:
-            self._weather.notice("the ledger was away")
+        self._scheduler.moment()
+        if self._scheduler.clock.steady() < self._outage.until:
+            self._faults.notice("the ledger was away")
             raise LedgerUnavailableError
         self._be_in_trouble(about, question)
-        if self._weather.strikes(FAILS):
+        if self._faults.strikes(FAILS):
             raise LedgerUnavailableError
         answer = question()
-        if self._weather.strikes(LOSES_REPLY):
-            self._weather.notice(f"a reply was lost: {about}")
+        if self._faults.strikes(LOSES_REPLY):
+            self._faults.notice(f"a reply was lost: {about}")
             self._unheard.add(key)
             raise LedgerUnavailableError
-        self._conductor.moment()
+        self._scheduler.moment()
         return answer
 
     def _be_in_trouble(self, about: str, question: Callable[[], object]) -> None:
-        now = self._conductor.clock.steady()
+        now = self._scheduler.clock.steady()
         if self.is_split:
-            # It is told so once, and opens the file that is there now.
+            # It gets the error once, and opens the file that is there now.
             self.is_split = False
-            self._weather.notice("a process was cut off from the others' ledger")
+            self._faults.notice("a process was cut off from the others' ledger")
             raise LedgerUnavailableError
         if now < self._outage.read_only_until and about not in READS:
-            self._weather.notice("the ledger took no writes")
+            self._faults.notice("the ledger took no writes")
             raise LedgerUnavailableError
         if now < self._outage.silent_until:
             self._wait_in_vain(question, min(BOUND, self._outage.silent_until - now))
 
     def _wait_in_vain(self, question: Callable[[], object], seconds: float) -> None:
         """Send a call into silence: it may be done, at once or when the silence is over."""
-        self._weather.notice("the ledger was silent")
-        when = self._weather.rng.choice(("never", "at once", "at the end"))
+        self._faults.notice("the ledger was silent")
+        when = self._faults.rng.choice(("never", "at once", "at the end"))
         if when == "at once":
             with suppress(Exception):
                 question()
-        self._conductor.sleep(seconds)
+        self._scheduler.sleep(seconds)
         if when == "at the end":
             with suppress(Exception):
                 question()

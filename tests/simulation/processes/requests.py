@@ -1,4 +1,4 @@
-"""What clients ask for: single jobs, many at once, chains, groups, jobs that are told apart by key.
+"""What clients request: single jobs, many at once, chains, groups, jobs with keys.
 
 Asking again, after a reply that was lost, makes no second one.
 """
@@ -26,13 +26,13 @@ Ask = Callable[[Dispatcher], Sequence[Handle]]
 
 @dataclass
 class Requests:
-    """Chooses what is asked for."""
+    """Chooses what is requested."""
 
     jobs: Jobs
     rng: Random
 
     def any(self, number: int) -> Ask:
-        """Choose the request of a number; what is returned asks for the same every time."""
+        """Choose the request of a number; what is returned requests the same every time."""
         kinds = (self._single, self._chain, self._group, self._many)
         by_key = (self._one_each, self._the_last, self._the_newest, self._one_at_once)
         make = self.rng.choices((*kinds, *by_key), (10, 1, 1, 1, 3, 1, 1, 1))[0]

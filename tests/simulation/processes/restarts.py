@@ -8,15 +8,15 @@ from tests.simulation.jobs.definitions import QUEUE
 from tests.simulation.processes.client import Client
 from tests.simulation.processes.worker import MAINTAIN_EVERY, Worker
 from tests.simulation.scheduler import Process
-from tests.simulation.shared_state import FALLBACK, PRIMARY, Parts, Scene
+from tests.simulation.shared_state import FALLBACK, PRIMARY, Parts, SharedState
 
 ORDERS_EACH = 4
-#: The chance that somebody is left who knows that a worker has died.
+#: The chance that a process is left that knows that a worker has died.
 MARKED = 0.6
 
 
 @dataclass
-class Seat:
+class ProcessSlot:
     """A place for one process at a time.
 
     Attributes:
@@ -30,14 +30,14 @@ class Seat:
     boots: int = 1
 
 
-class House:
+class RestartedProcesses:
     """Two workers of the fallback, one of the primary, two clients, and a rescuer on its own."""
 
-    def __init__(self, scene: Scene) -> None:
+    def __init__(self, shared: SharedState) -> None:
         self.workers: list[Worker] = []
         self.clients: dict[int, Client] = {}
-        self._scene = scene
-        self._seats: list[Seat] = []
+        self._shared = shared
+        self._slots: list[ProcessSlot] = []
         for engine in (PRIMARY, FALLBACK, FALLBACK):
             self._add(f"worker-{engine}", self._worker_of(engine))
         for number in range(2):
@@ -46,36 +46,36 @@ class House:
 
     @property
     def all_dispatched(self) -> bool:
-        """Tell whether the clients have nothing left to dispatch."""
+        """Return whether the clients have nothing left to dispatch."""
         return all(client.is_done for client in self.clients.values())
 
     def processes(self) -> list[Process]:
         """Return the processes that there are now."""
-        return [seat.process for seat in self._seats]
+        return [slot.process for slot in self._slots]
 
     def look_after(self) -> None:
         """Boot another process, after a while, where one has died or gone."""
         while True:
-            self._scene.conductor.sleep(self._scene.weather.rng.uniform(0.5, 6))
+            self._shared.scheduler.sleep(self._shared.faults.rng.uniform(0.5, 6))
             self._bury_the_stopped()
-            for seat in self._seats:
-                if seat.process.is_dead:
-                    self._mark(seat)
-                    seat.boots += 1
-                    seat.process = seat.boot(f"{seat.name}-{seat.boots}")
+            for slot in self._slots:
+                if slot.process.is_dead:
+                    self._mark(slot)
+                    slot.boots += 1
+                    slot.process = slot.boot(f"{slot.name}-{slot.boots}")
 
     def _add(self, name: str, boot: Callable[[str], Process]) -> None:
-        name = f"{len(self._seats)}-{name}"
-        self._seats.append(Seat(name, boot, boot(f"{name}-1")))
+        name = f"{len(self._slots)}-{name}"
+        self._slots.append(ProcessSlot(name, boot, boot(f"{name}-1")))
 
-    def _mark(self, seat: Seat) -> None:
+    def _mark(self, slot: ProcessSlot) -> None:
         """Say that a worker has died, as a supervisor does that was not killed with it."""
-        weather = self._scene.weather
-        if "worker" in seat.name and weather.rng.random() < MARKED:
-            _, engine = seat.name.rsplit("-", 1)
-            dead = WorkerRecord(seat.process.name, engine, QUEUE.name, "host", 1, 0)
-            self._scene.kept.mark_dead(dead)
-            weather.notice("a dead worker was marked")
+        faults = self._shared.faults
+        if "worker" in slot.name and faults.rng.random() < MARKED:
+            _, engine = slot.name.rsplit("-", 1)
+            dead = WorkerRecord(slot.process.name, engine, QUEUE.name, "host", 1, 0)
+            self._shared.kept.mark_dead(dead)
+            faults.notice("a dead worker was marked")
 
     def _bury_the_stopped(self) -> None:
         for worker in self.workers:
@@ -85,7 +85,7 @@ class House:
 
     def _worker_of(self, engine: str) -> Callable[[str], Process]:
         def boot(name: str) -> Process:
-            worker = Worker(self._scene, Process(name), engine)
+            worker = Worker(self._shared, Process(name), engine)
             self.workers.append(worker)
             worker.start()
             return worker.process
@@ -97,7 +97,7 @@ class House:
         orders = iter(range(number * ORDERS_EACH, (number + 1) * ORDERS_EACH))
 
         def boot(name: str) -> Process:
-            client = Client(self._scene, Process(name), orders)
+            client = Client(self._shared, Process(name), orders)
             self.clients[number] = client
             client.start()
             return client.process
@@ -106,6 +106,6 @@ class House:
 
     def _boot_rescuer(self, name: str) -> Process:
         process = Process(name)
-        parts = Parts(self._scene)
-        self._scene.repeat(process, "maintain", MAINTAIN_EVERY, parts.maintenance.tick)
+        parts = Parts(self._shared)
+        self._shared.repeat(process, "maintain", MAINTAIN_EVERY, parts.maintenance.tick)
         return process

@@ -16,7 +16,7 @@ from failsoft.worker.attempts.runners import attempt_timeout
 from failsoft.worker.attempts.slot_watch import SlotWatch
 from tests.simulation.jobs.definitions import QUEUE
 from tests.simulation.scheduler import Process
-from tests.simulation.shared_state import LOOKS_EVERY, Parts, Scene
+from tests.simulation.shared_state import LOOKS_EVERY, Parts, SharedState
 
 BEAT_EVERY, BEAT_TTL = 2.0, timedelta(seconds=7)
 LOOK_EVERY = 0.8
@@ -26,18 +26,18 @@ MAINTAIN_EVERY = LOOKS_EVERY.total_seconds()
 
 
 class Worker:
-    """Serves one engine until it dies or is told to stop."""
+    """Serves one engine until it dies or is stopped."""
 
-    def __init__(self, scene: Scene, process: Process, engine: str) -> None:
-        self._scene = scene
+    def __init__(self, shared: SharedState, process: Process, engine: str) -> None:
+        self._shared = shared
         self._engine = engine
         self.process = process
         self.is_stopping = False
-        self._parts = Parts(scene)
-        catalogue, clock, ledger = scene.jobs.catalogue, self._parts.clock, self._parts.ledger
-        self._returns = ClaimReturns(ledger, clock, scene.hear)
+        self._parts = Parts(shared)
+        catalogue, clock, ledger = shared.jobs.catalogue, self._parts.clock, self._parts.ledger
+        self._returns = ClaimReturns(ledger, clock, shared.hear)
         self._executor = Executor(
-            ledger, catalogue, clock, scene.hear, unrecorded=self._returns.owe
+            ledger, catalogue, clock, shared.hear, unrecorded=self._returns.owe
         )
         self._keeper = LeaseKeeper(ledger, clock, self._time_out, self._returns)
         post = WorkerIdentity(engine, QUEUE, process.name)
@@ -46,7 +46,7 @@ class Worker:
             ledger,
             self._parts.keys,
             clock=clock,
-            listener=scene.hear,
+            listener=shared.hear,
             stopping=lambda: self.is_stopping,
         )
         self.record = WorkerRecord(process.name, engine, QUEUE.name, "host", 1, QUEUE.slots)
@@ -54,8 +54,8 @@ class Worker:
     def start(self) -> None:
         """Begin all that it does."""
         for slot in range(QUEUE.slots):
-            self._scene.conductor.spawn(self.process, f"slot {slot}", self._serve)
-        repeat = self._scene.repeat
+            self._shared.scheduler.spawn(self.process, f"slot {slot}", self._serve)
+        repeat = self._shared.repeat
         repeat(self.process, "beat", BEAT_EVERY, self._beat)
         repeat(self.process, "renew", LOOK_EVERY, self._keeper._renew_due)
         repeat(self.process, "return", RETURN_EVERY, self._returns.settle)
@@ -70,24 +70,24 @@ class Worker:
         self._keeper.release_all()
 
     def is_idle(self) -> bool:
-        """Tell whether no attempt runs, and no claim is to be given back."""
+        """Return whether no attempt runs, and no claim is to be given back."""
         return not self._keeper.held() and not self._returns.count
 
     def run(self, claim: Claim) -> None:
         """Run an attempt as the thread runner does; only how it is interrupted is ours."""
-        lease = Lease(self._scene.conductor.interrupt)
-        timeout = attempt_timeout(self._scene.jobs.catalogue, claim, QUEUE)
+        lease = Lease(self._shared.scheduler.interrupt)
+        timeout = attempt_timeout(self._shared.jobs.catalogue, claim, QUEUE)
         with self._keeper.hold(claim, lease, timeout):
             self._executor.run(claim, lease)
 
     def _serve(self) -> None:
         watch = SlotWatch(QUEUE.slots, self._keeper.held, self._parts.clock)
         processor = Processor(self._admission, self, lambda: None, watch)
-        broker = self._scene.brokers[self._engine]
+        broker = self._shared.brokers[self._engine]
         while not self.is_stopping:
             message = broker.take()
             if message is None:
-                self._scene.conductor.sleep(POLL_EVERY)
+                self._shared.scheduler.sleep(POLL_EVERY)
             else:
                 processor(message.to_wire())
 
@@ -96,5 +96,5 @@ class Worker:
             self._parts.ledger.beat(self.record, BEAT_TTL)
 
     def _time_out(self, claim: Claim) -> None:
-        definition = self._scene.jobs.catalogue.get(claim.name)
+        definition = self._shared.jobs.catalogue.get(claim.name)
         self._returns.owe(claim, outcome.timed_out(definition, claim))

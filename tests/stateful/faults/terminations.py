@@ -65,7 +65,7 @@ class Terminations:
 
     def _after_statement(self, cursor: Cursor) -> None:
         if cursor.connection not in self._set_up:
-            # It asks the server what it is connected to, and commits nothing.
+            # It reads from the server what it is connected to, and commits nothing.
             return
         commits_by_itself = cursor.connection.info.transaction_status is TransactionStatus.IDLE
         if commits_by_itself and cursor.rowcount > 0 and self._is_now():

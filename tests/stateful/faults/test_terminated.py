@@ -1,6 +1,6 @@
 """A session that ends at any statement leaves a transition done once or not at all.
 
-The ledger repeats it at once; whoever asked gets the answer and does not notice.
+The ledger repeats it at once; the caller gets the answer and does not notice.
 """
 
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ import pytest
 
 from failsoft.job_engine.records.states import TRANSITIONS
 from tests.servers.postgresql.postgres import Postgres
-from tests.stateful.actions import Play
+from tests.stateful.actions import LedgerActions
 from tests.stateful.databases import Bench
 from tests.stateful.faults.terminations import Terminations
 from tests.stateful.operations import COMPARE_AND_SET, REPEATABLE
@@ -52,18 +52,18 @@ def test_every_transition_is_among_them() -> None:
 
 
 def strikes(bench: Bench, terminations: Terminations, name: str, moment: int) -> bool:
-    """Try one moment; tell whether there was such a one."""
-    play = Play(bench)
-    question = OPERATIONS[name](play)
+    """Try one moment; return whether there was such a one."""
+    actions = LedgerActions(bench)
+    question = OPERATIONS[name](actions)
 
     with terminations.at(moment):
-        answer = question(play.pair.sql)
+        answer = question(actions.pair.sql)
 
-    expected = question(play.pair.memory)
+    expected = question(actions.pair.memory)
     if terminations.too_late:
-        again = question(play.pair.memory)
+        again = question(actions.pair.memory)
         assert again == expected or name in COMPARE_AND_SET
         expected = again
     assert answer == expected, f"moment {moment}: expected {expected}, got {answer}"
-    play.pair.expect_sound()
+    actions.pair.expect_sound()
     return terminations.struck

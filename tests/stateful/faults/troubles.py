@@ -30,7 +30,7 @@ def _conclude(name: str, attempt: Attempt, ledger: Ledger) -> None:
     ledger.conclude(attempt.claim, attempt.conclusion(name, MINUTE))
 
 
-#: What an attempt asks that may be cut, by its name.
+#: The calls of an attempt that may be cut, by its name.
 ASKED: Mapping[str, Callable[[Attempt, Ledger], object]] = {
     "begin": lambda attempt, ledger: ledger.begin(attempt.claim, attempt.step.name, attempt.place),
     "claim": lambda attempt, ledger: ledger.claim(attempt.ticket),
@@ -59,7 +59,7 @@ class TroubledMachine(LedgerMachine):
         if jump is None:
             return if_any(None)
         self._set_clock(jump)
-        job = if_any(self.play.dispatch(FIRST))
+        job = if_any(self.actions.dispatch(FIRST))
         self._set_clock(-jump)
         self._mend(jump)
         return job
@@ -77,12 +77,14 @@ class TroubledMachine(LedgerMachine):
     @rule(number=numbers)
     def beat(self, number: int) -> None:
         worker = WorkerRecord(f"boot-{number % 2}", FIRST, QUEUE, "host", 1, 8)
-        self.play.pair.ask("beat", lambda x: x.beat(worker, TTL))
+        self.actions.pair.ask("beat", lambda x: x.beat(worker, TTL))
 
     @rule(span=spans)
     def take_no_writes(self, span: timedelta) -> None:
         job = new_job()
-        self.play.pair.ask_while_it_takes_no_writes(lambda x: x.record_job(job, plan(FIRST, span)))
+        self.actions.pair.ask_while_it_takes_no_writes(
+            lambda x: x.record_job(job, plan(FIRST, span))
+        )
 
     @precondition(lambda self: self.terminations is None)
     @rule(losses=st.permutations(list(Loss)), reopened=st.booleans())
@@ -90,12 +92,12 @@ class TroubledMachine(LedgerMachine):
         """Have another file at the path than the one that is open; nothing is lost with it."""
         job = new_job()
         for loss in losses:
-            self.play.pair.ask_while_its_file_is_lost(
+            self.actions.pair.ask_while_its_file_is_lost(
                 loss, lambda x: x.record_job(job, plan(FIRST, PICKUP))
             )
             if reopened:
-                self.play.pair.reopen()
-            self.play.pair.expect_sound()
+                self.actions.pair.reopen()
+            self.actions.pair.expect_sound()
 
     @precondition(lambda self: self.terminations is not None)
     @rule(attempt=LedgerMachine.attempts, what=st.sampled_from(sorted(ASKED)))
@@ -104,14 +106,14 @@ class TroubledMachine(LedgerMachine):
         assert self.terminations is not None
         for moment in count(1):
             cut = self.terminations.at(moment, for_good=True)
-            self.play.pair.ask_while_it_goes_away(lambda x: ASKED[what](attempt, x), cut)
+            self.actions.pair.ask_while_it_goes_away(lambda x: ASKED[what](attempt, x), cut)
             if not self.terminations.struck:
                 break
-            self.play.pair.expect_sound()
+            self.actions.pair.expect_sound()
 
     @invariant()
     def nobody_lives_for_longer_than_a_beat_counts(self) -> None:
-        pair = self.play.pair
+        pair = self.actions.pair
         pair.ask("live", lambda x: sorted(worker.boot_id for worker in x.live_workers()))
         now = pair.sql.clock().now
         for worker in pair.sql.live_workers():
@@ -120,7 +122,7 @@ class TroubledMachine(LedgerMachine):
 
     @invariant()
     def no_lease_is_believed_for_longer_than_it_lasts(self) -> None:
-        pair = self.play.pair
+        pair = self.actions.pair
         now = pair.sql.clock().now
         for running in pair.sql.running():
             until = pair.sql.get(running.job_id).lease_until
@@ -128,10 +130,10 @@ class TroubledMachine(LedgerMachine):
 
     def _set_clock(self, by: timedelta) -> None:
         self._ahead += by
-        self.play.pair.set_clock(by)
+        self.actions.pair.set_clock(by)
 
     def _mend(self, ahead: timedelta) -> None:
-        pair = self.play.pair
+        pair = self.actions.pair
         if pair.ask("mend", lambda x: bool(x.mend({QUEUE: PICKUP}, ahead))):
             self.bench.figures["something was mended"] += 1
         now = pair.sql.clock().now

@@ -4,8 +4,15 @@ from typing import assert_type
 
 from pydantic import BaseModel
 
-from failsoft.dispatcher import JobHandle, dispatch_job
-from failsoft.job_engine import AsyncJobContext, JobContext, JobDefinition, declare_job, job
+from failsoft.api import (
+    AsyncJobContext,
+    JobContext,
+    JobDefinition,
+    JobHandle,
+    declare_job,
+    dispatch_job,
+    job,
+)
 from failsoft.job_engine.jobs.data_sync.import_csv import import_cvs  # error: no such job
 from failsoft.job_engine.jobs.default import deliver_webhook as webhooks
 from failsoft.job_engine.jobs.default.deliver_webhook import deliver_webhook

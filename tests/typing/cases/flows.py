@@ -4,20 +4,24 @@ from typing import assert_type
 
 from pydantic import BaseModel
 
-from failsoft.dispatcher import (
+from failsoft.api import (
     ChainHandle,
     Dispatcher,
     DispatchOutcome,
     DispatchRequest,
+    GroupResult,
+    JobContext,
+    JobFailure,
     JobHandle,
+    Link,
     Many,
     dispatch_chain,
     dispatch_group,
     dispatch_job,
     dispatch_many,
+    job,
     send_event,
 )
-from failsoft.job_engine import GroupResult, JobContext, JobFailure, Link, job
 
 
 class Mail(BaseModel):
@@ -138,7 +142,7 @@ def hooked_wrongly(payload: Mail, ctx: JobContext) -> None:
 
 @job()
 def tell(payload: JobFailure, ctx: JobContext) -> None:
-    """Tell of a failure."""
+    """A failure."""
 
 
 @job(on_failure=tell)

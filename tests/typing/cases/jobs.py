@@ -5,8 +5,17 @@ from typing import assert_type
 
 from pydantic import BaseModel
 
-from failsoft.dispatcher import AsyncJobHandle, JobHandle, dispatch_job, dispatch_job_async
-from failsoft.job_engine import AsyncJobContext, Branch, JobContext, JobDefinition, job
+from failsoft.api import (
+    AsyncJobContext,
+    AsyncJobHandle,
+    Branch,
+    JobContext,
+    JobDefinition,
+    JobHandle,
+    dispatch_job,
+    dispatch_job_async,
+    job,
+)
 
 
 class Mail(BaseModel):

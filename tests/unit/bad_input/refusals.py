@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from failsoft.job_engine.errors import FailsoftError
+from failsoft.job_engine import FailsoftError
 
 ZERO = timedelta(0)
 SECOND = timedelta(seconds=1)

@@ -7,10 +7,11 @@ import pytest
 from pydantic import BaseModel
 
 from failsoft.dispatcher import JobHandle
-from failsoft.job_engine.errors import FailsoftError, ScheduleNotFoundError
+from failsoft.job_engine import FailsoftError, JobState
+from failsoft.job_engine.errors import ScheduleNotFoundError
 from failsoft.job_engine.records.error_record import ErrorRecord
 from failsoft.job_engine.records.job import Conclusion
-from failsoft.job_engine.records.states import FAIL, HOLD, JobState
+from failsoft.job_engine.records.states import FAIL, HOLD
 from tests.unit.bad_input.refusals import (
     NO_SPANS,
     NO_TEXT,
@@ -20,13 +21,13 @@ from tests.unit.bad_input.refusals import (
     refused,
 )
 from tests.unit.support.attempts import Mail
-from tests.unit.support.memory_app import WELCOME, House
+from tests.unit.support.memory_app import WELCOME, MemoryApp
 
 ACTORS = (*NO_TEXT, "", "a" * 129, "a\0")
 REASONS = (*NO_TEXT, "r" * 2001, "r\0", "\ud800")
 NAMES = tuple(value for value in (*NO_TEXT, "", "n" * 129, "n\0") if value is not None)
 
-Give = Callable[[JobHandle[Any], House, Any], object]
+Give = Callable[[JobHandle[Any], MemoryApp, Any], object]
 
 
 class Other(BaseModel):
@@ -46,24 +47,24 @@ OF_FAILED: dict[str, tuple[Give, tuple[Any, ...]]] = {
     "retry.actor": (lambda handle, _, value: handle.retry(actor=value), ACTORS),
     "result.timeout": (lambda handle, _, value: handle.result(value), (*NO_SPANS, -SECOND)),
     "handle.job_id": (
-        lambda _, house, value: house.dispatcher.handle(WELCOME, value),
+        lambda _, app, value: app.dispatcher.handle(WELCOME, value),
         (*NO_TEXT, "", "a b"),
     ),
-    "retry_many.name": (lambda _, house, value: house.dispatcher.retry_many(name=value), NAMES),
-    "retry_many.queue": (lambda _, house, value: house.dispatcher.retry_many(queue=value), NAMES),
+    "retry_many.name": (lambda _, app, value: app.dispatcher.retry_many(name=value), NAMES),
+    "retry_many.queue": (lambda _, app, value: app.dispatcher.retry_many(queue=value), NAMES),
     "retry_many.since": (
-        lambda _, house, value: house.dispatcher.retry_many(since=value),
+        lambda _, app, value: app.dispatcher.retry_many(since=value),
         tuple(value for value in (*NO_SPANS, *OUT_OF_SPAN) if value is not None),
     ),
     "retry_many.limit": (
-        lambda _, house, value: house.dispatcher.retry_many(limit=value),
+        lambda _, app, value: app.dispatcher.retry_many(limit=value),
         (*NO_WHOLE_NUMBERS, 0, -1, 10_001),
     ),
     "retry_many.reason": (
-        lambda _, house, value: house.dispatcher.retry_many(reason=value),
+        lambda _, app, value: app.dispatcher.retry_many(reason=value),
         REASONS,
     ),
-    "retry_many.actor": (lambda _, house, value: house.dispatcher.retry_many(actor=value), ACTORS),
+    "retry_many.actor": (lambda _, app, value: app.dispatcher.retry_many(actor=value), ACTORS),
 }
 OF_HELD: dict[str, tuple[Give, tuple[Any, ...]]] = {
     "resume.done": (
@@ -81,50 +82,50 @@ OF_HELD: dict[str, tuple[Give, tuple[Any, ...]]] = {
 }
 OF_A_HOUSE: dict[str, tuple[Give, tuple[Any, ...]]] = {
     "pause.kind": (
-        lambda _, house, value: house.dispatcher.pause(value, "default"),
+        lambda _, app, value: app.dispatcher.pause(value, "default"),
         ("worker", "", 5, None),
     ),
     "pause.name": (
-        lambda _, house, value: house.dispatcher.pause("queue", value),
+        lambda _, app, value: app.dispatcher.pause("queue", value),
         (*NAMES, None),
     ),
     "pause.reason": (
-        lambda _, house, value: house.dispatcher.pause("queue", "default", reason=value),
+        lambda _, app, value: app.dispatcher.pause("queue", "default", reason=value),
         REASONS,
     ),
     "pause.actor": (
-        lambda _, house, value: house.dispatcher.pause("queue", "default", actor=value),
+        lambda _, app, value: app.dispatcher.pause("queue", "default", actor=value),
         ACTORS,
     ),
     "unpause.kind": (
-        lambda _, house, value: house.dispatcher.unpause(value, "default"),
+        lambda _, app, value: app.dispatcher.unpause(value, "default"),
         ("worker", "", 5, None),
     ),
     "unpause.name": (
-        lambda _, house, value: house.dispatcher.unpause("queue", value),
+        lambda _, app, value: app.dispatcher.unpause("queue", value),
         (*NAMES, None),
     ),
-    "schedules.get": (lambda _, house, value: house.dispatcher.schedules().get(value), (5, None)),
+    "schedules.get": (lambda _, app, value: app.dispatcher.schedules().get(value), (5, None)),
     "schedules.pause": (
-        lambda _, house, value: house.dispatcher.schedules().pause(value),
+        lambda _, app, value: app.dispatcher.schedules().pause(value),
         (5, None),
     ),
     "schedules.resume": (
-        lambda _, house, value: house.dispatcher.schedules().resume(value),
+        lambda _, app, value: app.dispatcher.schedules().resume(value),
         (5, None),
     ),
     "schedules.trigger": (
-        lambda _, house, value: house.dispatcher.schedules().trigger(value),
+        lambda _, app, value: app.dispatcher.schedules().trigger(value),
         (5, None, "welcome", WELCOME),
     ),
 }
 
 
-def ended_by(transition: Any, house: House) -> JobHandle[Any]:
-    handle = house.dispatch()
-    claim = house.work(house.rq)
+def ended_by(transition: Any, app: MemoryApp) -> JobHandle[Any]:
+    handle = app.dispatch()
+    claim = app.work(app.rq)
     assert claim is not None
-    house.ledger.conclude(claim, Conclusion(transition, error=ErrorRecord("E", "broken")))
+    app.ledger.conclude(claim, Conclusion(transition, error=ErrorRecord("E", "broken")))
     return handle
 
 
@@ -136,43 +137,43 @@ def rows(table: dict[str, tuple[Give, tuple[Any, ...]]]) -> Any:
 
 @rows(OF_FAILED)
 def test_of_a_failed_job(option: str, value: Any) -> None:
-    house = House()
-    handle = ended_by(FAIL, house)
+    app = MemoryApp()
+    handle = ended_by(FAIL, app)
 
-    refused(FailsoftError, lambda: OF_FAILED[option][0](handle, house, value))
-    assert house.ledger.counts() == {JobState.FAILED: 1}
+    refused(FailsoftError, lambda: OF_FAILED[option][0](handle, app, value))
+    assert app.ledger.counts() == {JobState.FAILED: 1}
 
 
 @rows(OF_HELD)
 def test_of_a_held_job(option: str, value: Any) -> None:
-    house = House()
-    handle = ended_by(HOLD, house)
+    app = MemoryApp()
+    handle = ended_by(HOLD, app)
 
-    refused(FailsoftError, lambda: OF_HELD[option][0](handle, house, value))
+    refused(FailsoftError, lambda: OF_HELD[option][0](handle, app, value))
     assert handle.status() is JobState.HELD
 
 
 @rows(OF_A_HOUSE)
 def test_of_queues_and_schedules(option: str, value: Any) -> None:
-    house = House()
-    handle = house.dispatch()
+    app = MemoryApp()
+    handle = app.dispatch()
 
-    refused(FailsoftError, lambda: OF_A_HOUSE[option][0](handle, house, value))
-    assert not house.ledger.pauses()
+    refused(FailsoftError, lambda: OF_A_HOUSE[option][0](handle, app, value))
+    assert not app.ledger.pauses()
 
 
 def test_a_retry_is_of_another_payload_or_from_a_step() -> None:
-    house = House()
-    handle = ended_by(FAIL, house)
+    app = MemoryApp()
+    handle = ended_by(FAIL, app)
 
-    told = refused(FailsoftError, lambda: handle.retry(payload=Mail(), from_step="a"))
+    message = refused(FailsoftError, lambda: handle.retry(payload=Mail(), from_step="a"))
 
-    assert "got both" in told
+    assert "got both" in message
 
 
 @pytest.mark.parametrize("name", ["nobody", "welcome"])
 def test_a_schedule_that_there_is_not(name: str) -> None:
-    schedules = House().dispatcher.schedules()
+    schedules = MemoryApp().dispatcher.schedules()
 
     for ask in (schedules.get, schedules.pause, schedules.resume):
         with pytest.raises(ScheduleNotFoundError):

@@ -88,14 +88,14 @@ def test_no_option_is_left_out() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         ({"unique": UNIQUE, "throttle": Throttle(by=(), period=SECOND)}, "one of unique"),
         ({"schedule": Every(SECOND), "debounce": Debounce(by=(), period=SECOND)}, "or a debounce"),
     ],
 )
-def test_options_that_contradict_each_other(options: dict[str, Any], told: str) -> None:
-    assert told in refused(DefinitionError, lambda: define(lambda ctx: None, **options))
+def test_options_that_contradict_each_other(options: dict[str, Any], message: str) -> None:
+    assert message in refused(DefinitionError, lambda: define(lambda ctx: None, **options))
 
 
 @pytest.mark.parametrize(
@@ -103,15 +103,15 @@ def test_options_that_contradict_each_other(options: dict[str, Any], told: str) 
     [("retires", "retry"), ("time_out", "timeout"), ("tag", "tags"), ("nothing_like_it", "retry")],
 )
 def test_an_option_that_there_is_not(misspelled: str, meant: str) -> None:
-    told = refused(DefinitionError, lambda: define(lambda ctx: None, **{misspelled: 1}))
+    message = refused(DefinitionError, lambda: define(lambda ctx: None, **{misspelled: 1}))
     again = refused(
         DefinitionError,
         lambda: declare_job("a", payload=Mail, **{misspelled: 1}),  # type: ignore[arg-type]
     )
 
-    assert misspelled in told
-    assert meant in told
-    assert again.partition(": ")[2] == told.partition(": ")[2]
+    assert misspelled in message
+    assert meant in message
+    assert again.partition(": ")[2] == message.partition(": ")[2]
 
 
 @pytest.mark.parametrize("queue", [5, None, [], "emails", Retention(age=SECOND)])

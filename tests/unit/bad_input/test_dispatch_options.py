@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from failsoft.dispatcher import DispatchRequest, Many
+from failsoft.dispatcher import DispatchOptions, DispatchRequest, Many
 from failsoft.dispatcher.options.checks import CHECKS, OPTIONAL
-from failsoft.dispatcher.options.options import DispatchOptions
 from failsoft.job_engine import Concurrency, Debounce, RateLimit, Throttle, Unique, declare_job
 from failsoft.job_engine.errors import DispatchError, PayloadInvalidError
 from failsoft.job_engine.values.codec import MAX_DEPTH
@@ -25,7 +24,7 @@ from tests.unit.bad_input.refusals import (
     refused,
 )
 from tests.unit.support.attempts import Mail
-from tests.unit.support.memory_app import WELCOME, House
+from tests.unit.support.memory_app import WELCOME, MemoryApp
 
 NO_MOMENTS: tuple[Any, ...] = (5, "2030-01-01", SECOND, NAIVE, NAIVE.date(), NAIVE.timestamp())
 
@@ -76,25 +75,25 @@ OUT_OF_RANGE = {
 }
 
 
-def expect_untouched(house: House) -> None:
-    messages = house.offered(house.rq) + house.offered(house.dramatiq)
-    assert [house.ledger.counts(), messages, house.heard] == [{}, [], []]
+def expect_untouched(app: MemoryApp) -> None:
+    messages = app.offered(app.rq) + app.offered(app.dramatiq)
+    assert [app.ledger.counts(), messages, app.events] == [{}, [], []]
 
 
 @each(WRONG_TYPE, OPTIONAL)
 def test_a_wrong_type(option: str, value: Any) -> None:
-    house = House()
+    app = MemoryApp()
 
-    refused(DispatchError, lambda: house.dispatch(**{option: value}))
-    expect_untouched(house)
+    refused(DispatchError, lambda: app.dispatch(**{option: value}))
+    expect_untouched(app)
 
 
 @each(OUT_OF_RANGE)
 def test_a_value_out_of_range(option: str, value: Any) -> None:
-    house = House()
+    app = MemoryApp()
 
-    refused(DispatchError, lambda: house.dispatch(**{option: value}))
-    expect_untouched(house)
+    refused(DispatchError, lambda: app.dispatch(**{option: value}))
+    expect_untouched(app)
 
 
 def test_no_option_is_left_out() -> None:
@@ -106,12 +105,12 @@ def test_no_option_is_left_out() -> None:
 
 @pytest.mark.parametrize("misspelled", ["dealy", "idempotency", "timeout"])
 def test_an_option_that_there_is_not(misspelled: str) -> None:
-    house = House()
+    app = MemoryApp()
 
-    told = refused(DispatchError, lambda: house.dispatch(**{misspelled: SECOND}))
+    message = refused(DispatchError, lambda: app.dispatch(**{misspelled: SECOND}))
 
-    assert repr(misspelled) in told
-    expect_untouched(house)
+    assert repr(misspelled) in message
+    expect_untouched(app)
 
 
 class Anything(BaseModel):
@@ -151,35 +150,35 @@ def nested(depth: int) -> Any:
     ids=lambda payload: f"{type(payload).__name__}",
 )
 def test_a_payload_that_the_ledger_could_not_keep(payload: Any) -> None:
-    house = House()
+    app = MemoryApp()
 
     with pytest.raises(DispatchError):
-        house.dispatcher.dispatch(ANYTHING, payload)
-    expect_untouched(house)
+        app.dispatcher.dispatch(ANYTHING, payload)
+    expect_untouched(app)
 
 
 def test_a_payload_may_nest_so_deep() -> None:
-    house = House()
+    app = MemoryApp()
 
-    handle = house.dispatcher.dispatch(ANYTHING, Anything(value=nested(MAX_DEPTH - 2)))
+    handle = app.dispatcher.dispatch(ANYTHING, Anything(value=nested(MAX_DEPTH - 2)))
 
     assert handle.created
     with pytest.raises(PayloadInvalidError, match=f"at most {MAX_DEPTH} deep"):
-        house.dispatcher.dispatch(ANYTHING, Anything(value=nested(MAX_DEPTH - 1)))
+        app.dispatcher.dispatch(ANYTHING, Anything(value=nested(MAX_DEPTH - 1)))
 
 
-@pytest.mark.parametrize("job", [5, "welcome", None, House, lambda payload, ctx: None])
+@pytest.mark.parametrize("job", [5, "welcome", None, MemoryApp, lambda payload, ctx: None])
 def test_what_is_no_job(job: Any) -> None:
-    house = House()
+    app = MemoryApp()
 
     for dispatch in (
-        lambda: house.dispatcher.dispatch(job, Mail()),
-        lambda: house.dispatcher.dispatch_many(job, [Mail()]),
-        lambda: house.dispatcher.handle(job, "job-1"),
-        lambda: house.dispatcher.schedules().trigger(job),
+        lambda: app.dispatcher.dispatch(job, Mail()),
+        lambda: app.dispatcher.dispatch_many(job, [Mail()]),
+        lambda: app.dispatcher.handle(job, "job-1"),
+        lambda: app.dispatcher.schedules().trigger(job),
     ):
         refused(DispatchError, dispatch)
-    expect_untouched(house)
+    expect_untouched(app)
 
 
 @pytest.mark.parametrize(
@@ -190,8 +189,8 @@ def test_what_is_no_job(job: Any) -> None:
         lambda: Many(chunk=10_001),
         lambda: Many(on_error="ignore"),
         lambda: Many(progress=5),
-        lambda: House().dispatcher.dispatch_many(WELCOME, 5),
-        lambda: House().dispatcher.dispatch_many(WELCOME, [Mail()], how=500),
+        lambda: MemoryApp().dispatcher.dispatch_many(WELCOME, 5),
+        lambda: MemoryApp().dispatcher.dispatch_many(WELCOME, [Mail()], how=500),
     ],
 )
 def test_how_many_jobs_are_dispatched(many: Callable[[], object]) -> None:
@@ -203,8 +202,8 @@ def test_how_many_jobs_are_dispatched(many: Callable[[], object]) -> None:
     [5, {}, None, DispatchRequest(Mail(), {"delay": 5})],
     ids=lambda each: type(each).__name__,
 )
-def test_one_wrong_item_is_told_and_sinks_no_other(wrong: Any) -> None:
-    outcomes = House().dispatcher.dispatch_many(WELCOME, [Mail(), wrong, Mail()])
+def test_one_wrong_item_is_reported_and_sinks_no_other(wrong: Any) -> None:
+    outcomes = MemoryApp().dispatcher.dispatch_many(WELCOME, [Mail(), wrong, Mail()])
 
     assert [outcome.error is None for outcome in outcomes] == [True, False, True]
     assert isinstance(outcomes[1].error, DispatchError)

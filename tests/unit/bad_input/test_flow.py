@@ -16,7 +16,7 @@ from tests.unit.bad_input.refusals import (
     refused,
 )
 from tests.unit.support.attempts import Mail, define
-from tests.unit.support.memory_app import WELCOME, House
+from tests.unit.support.memory_app import WELCOME, MemoryApp
 
 LINK = Link(WELCOME, Mail())
 UNIQUE = define(lambda ctx: None, unique=Unique(by=()))
@@ -25,22 +25,22 @@ IDS: tuple[Any, ...] = (*(value for value in NO_TEXT if value is not None), "", 
 NO_ENGINES: tuple[Any, ...] = (5, "rq", ["rq"], ("",), ("rq", 5))
 NO_FIELDS: tuple[Any, ...] = (5, ["user_id"], "f" * 129)
 
-Give = Callable[[House, Any], object]
+Give = Callable[[MemoryApp, Any], object]
 
 ROWS: dict[str, tuple[Give, tuple[Any, ...]]] = {
-    "link.job": (lambda house, value: Link(value, Mail()), NO_JOBS),
+    "link.job": (lambda app, value: Link(value, Mail()), NO_JOBS),
     "link.payload": (
-        lambda house, value: house.dispatcher.dispatch_chain(Link(WELCOME, value)),
+        lambda app, value: app.dispatcher.dispatch_chain(Link(WELCOME, value)),
         (5, None, {"user_id": 7}, Mail),
     ),
     "link.result_field": (
-        lambda house, value: Link(WELCOME, Mail(), result_field=value),
+        lambda app, value: Link(WELCOME, Mail(), result_field=value),
         NO_FIELDS,
     ),
-    "link.job_id": (lambda house, value: Link(WELCOME, Mail(), job_id=value), IDS),
-    "link.engines": (lambda house, value: Link(WELCOME, Mail(), engines=value), NO_ENGINES),
+    "link.job_id": (lambda app, value: Link(WELCOME, Mail(), job_id=value), IDS),
+    "link.engines": (lambda app, value: Link(WELCOME, Mail(), engines=value), NO_ENGINES),
     "chain.links": (
-        lambda house, value: house.dispatcher.dispatch_chain(*value),
+        lambda app, value: app.dispatcher.dispatch_chain(*value),
         (
             (),
             (WELCOME,),
@@ -54,11 +54,11 @@ ROWS: dict[str, tuple[Give, tuple[Any, ...]]] = {
         ),
     ),
     "chain.chain_id": (
-        lambda house, value: house.dispatcher.dispatch_chain(LINK, chain_id=value),
+        lambda app, value: app.dispatcher.dispatch_chain(LINK, chain_id=value),
         (*IDS, "i" * 49),
     ),
     "group.links": (
-        lambda house, value: house.dispatcher.dispatch_group(value),
+        lambda app, value: app.dispatcher.dispatch_group(value),
         (
             (),
             5,
@@ -72,39 +72,39 @@ ROWS: dict[str, tuple[Give, tuple[Any, ...]]] = {
         ),
     ),
     "group.completion": (
-        lambda house, value: house.dispatcher.dispatch_group([LINK], value),
+        lambda app, value: app.dispatcher.dispatch_group([LINK], value),
         (5, "welcome", WELCOME, lambda payload, ctx: None),
     ),
     "group.when": (
-        lambda house, value: house.dispatcher.dispatch_group([LINK], when=value),
+        lambda app, value: app.dispatcher.dispatch_group([LINK], when=value),
         ("always", "", 5, None),
     ),
     "group.group_id": (
-        lambda house, value: house.dispatcher.dispatch_group([LINK], group_id=value),
+        lambda app, value: app.dispatcher.dispatch_group([LINK], group_id=value),
         (*IDS, "i" * 49),
     ),
     "event.name": (
-        lambda house, value: house.dispatcher.send_event(value, key="k"),
+        lambda app, value: app.dispatcher.send_event(value, key="k"),
         (*NO_TEXT, "", "n" * 129, "n\0"),
     ),
     "event.payload": (
-        lambda house, value: house.dispatcher.send_event("paid", value, key="k"),
+        lambda app, value: app.dispatcher.send_event("paid", value, key="k"),
         (float("nan"), {1: "one"}, object(), "\ud800", "x" * MAX_PAYLOAD_BYTES),
     ),
     "event.to": (
-        lambda house, value: house.dispatcher.send_event("paid", to=value),
+        lambda app, value: app.dispatcher.send_event("paid", to=value),
         (5, b"id", "", "a b", None),
     ),
     "event.key": (
-        lambda house, value: house.dispatcher.send_event("paid", key=value),
+        lambda app, value: app.dispatcher.send_event("paid", key=value),
         (*NO_TEXT, "", "k" * 256, "k\0"),
     ),
     "event.event_id": (
-        lambda house, value: house.dispatcher.send_event("paid", key="k", event_id=value),
+        lambda app, value: app.dispatcher.send_event("paid", key="k", event_id=value),
         (5, "", "a b", "i" * 65),
     ),
     "event.keep": (
-        lambda house, value: house.dispatcher.send_event("paid", key="k", keep=value),
+        lambda app, value: app.dispatcher.send_event("paid", key="k", keep=value),
         tuple(value for value in (*NO_SPANS, *OUT_OF_SPAN) if value is not None),
     ),
 }
@@ -115,24 +115,24 @@ PAIRS = [(option, value) for option, (_, values) in ROWS.items() for value in va
     ("option", "value"), PAIRS, ids=[f"{n}-{pair[0]}" for n, pair in enumerate(PAIRS)]
 )
 def test_an_option_that_could_not_work(option: str, value: Any) -> None:
-    house = House()
+    app = MemoryApp()
 
-    refused(DispatchError, lambda: ROWS[option][0](house, value))
-    assert [house.ledger.counts(), house.offered(house.rq), house.heard] == [{}, [], []]
+    refused(DispatchError, lambda: ROWS[option][0](app, value))
+    assert [app.ledger.counts(), app.offered(app.rq), app.events] == [{}, [], []]
 
 
 def test_an_event_is_for_a_job_or_for_a_key() -> None:
-    house = House()
+    app = MemoryApp()
 
-    told = refused(DispatchError, lambda: house.dispatcher.send_event("paid", to="j", key="k"))
+    message = refused(DispatchError, lambda: app.dispatcher.send_event("paid", to="j", key="k"))
 
-    assert "both or neither" in told
+    assert "both or neither" in message
 
 
 @pytest.mark.parametrize("timeout", [*NO_SPANS, -SECOND])
 def test_a_chain_and_a_group_are_waited_for_so_long(timeout: Any) -> None:
-    house = House()
-    chain, group = house.dispatcher.dispatch_chain(LINK), house.dispatcher.dispatch_group([LINK])
+    app = MemoryApp()
+    chain, group = app.dispatcher.dispatch_chain(LINK), app.dispatcher.dispatch_group([LINK])
 
     refused(DispatchError, lambda: chain.result(timeout))
     refused(DispatchError, lambda: group.wait(timeout))

@@ -154,11 +154,11 @@ def test_attributes_that_contradict_each_other(kind: type, contradiction: dict[s
 
 
 @pytest.mark.parametrize("delay", [*NO_SPANS, *NEGATIVE])
-def test_a_job_that_asks_for_another_attempt_says_when(delay: Any) -> None:
+def test_a_job_that_requests_another_attempt_says_when(delay: Any) -> None:
     refused(StepError, lambda: RetryAfterError(delay))
 
 
-def test_another_attempt_may_be_asked_for_at_once() -> None:
+def test_another_attempt_may_be_requested_at_once() -> None:
     assert RetryAfterError(ZERO).delay == ZERO
 
 
@@ -167,7 +167,9 @@ def test_only_a_profile_is_declared(profile: Any) -> None:
     refused(DefinitionError, lambda: declare_queue(profile))
 
 
-def test_a_bare_number_is_told_how_to_be_a_span() -> None:
-    told = refused(DefinitionError, lambda: Every(60))  # type: ignore[arg-type]  # the point
+def test_a_bare_number_is_refused_with_how_a_span_is_written() -> None:
+    message = refused(DefinitionError, lambda: Every(60))  # type: ignore[arg-type]  # the point
 
-    assert told.endswith("expected an interval as a timedelta, got 60; write timedelta(seconds=60)")
+    assert message.endswith(
+        "expected an interval as a timedelta, got 60; write timedelta(seconds=60)"
+    )

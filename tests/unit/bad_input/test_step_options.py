@@ -20,7 +20,7 @@ from tests.unit.bad_input.refusals import (
     SECOND,
     TOO_LATE,
 )
-from tests.unit.support.attempts import Mail, Stage, Worker
+from tests.unit.support.attempts import AttemptRunner, Mail, Worker
 
 WORKER = Worker()
 SPANS = tuple(value for value in (*NO_SPANS, *OUT_OF_SPAN) if value is not None)
@@ -107,28 +107,28 @@ def loop(ctx: Any, name: Any, items: Any, size: Any) -> Any:
 def held(give: Callable[[Any], Any]) -> list[str]:
     """Hold a plain and an async job; return why, and expect that no step began."""
     reasons = []
-    for stage in (plain(give), awaiting(give)):
+    for runner in (plain(give), awaiting(give)):
         WORKER.calls.clear()
-        assert stage.executor.run(stage.claim(), stage.lease) is JobState.HELD
-        assert stage.job.error is not None
-        assert (WORKER.calls, stage.step_names) == ([], [])
-        reasons.append(stage.job.error.message)
+        assert runner.executor.run(runner.claim(), runner.lease) is JobState.HELD
+        assert runner.job.error is not None
+        assert (WORKER.calls, runner.step_names) == ([], [])
+        reasons.append(runner.job.error.message)
     return reasons
 
 
-def plain(give: Callable[[Any], Any]) -> Stage:
-    return Stage(give)
+def plain(give: Callable[[Any], Any]) -> AttemptRunner:
+    return AttemptRunner(give)
 
 
-def awaiting(give: Callable[[Any], Any]) -> Stage:
+def awaiting(give: Callable[[Any], Any]) -> AttemptRunner:
     @job(name="welcome")
     async def handler(payload: Mail, ctx: AsyncJobContext) -> Any:
         given = give(ctx)
         return await given if inspect.isawaitable(given) else given
 
-    stage = Stage()
-    stage.definitions = [handler]
-    return stage
+    runner = AttemptRunner()
+    runner.definitions = [handler]
+    return runner
 
 
 PAIRS = [(option, value) for option, (_, values) in ROWS.items() for value in values]
@@ -162,7 +162,7 @@ def test_no_option_is_left_out() -> None:
 
 
 @pytest.mark.parametrize(
-    ("contradiction", "told"),
+    ("contradiction", "expected"),
     [
         ({"once": True, "retry": RetryPolicy()}, "`once` or `retry`"),
         ({"verify": work}, "`verify` with `once`"),
@@ -171,9 +171,9 @@ def test_no_option_is_left_out() -> None:
         ({"tx": True, "timeout": timedelta(minutes=40)}, "half the lease"),
     ],
 )
-def test_options_that_contradict_each_other(contradiction: dict[str, Any], told: str) -> None:
+def test_options_that_contradict_each_other(contradiction: dict[str, Any], expected: str) -> None:
     for reason in held(lambda ctx: ctx.run("a", work, **contradiction)):
-        assert told in reason or "timeout of at most" in reason
+        assert expected in reason or "timeout of at most" in reason
 
 
 def weigh(article: str, *, grams: int = 1) -> str:
@@ -186,20 +186,20 @@ def test_a_step_takes_keyword_arguments() -> None:
         lambda ctx: ctx.run("a", weigh, article="ink", grams=3, retry=RetryPolicy()),
         lambda ctx: ctx.run("a", weigh, "ink", grams=3, once=True, verify=weigh),
     ):
-        for stage in (plain(give), awaiting(give)):
-            assert stage.executor.run(stage.claim(), stage.lease) is JobState.SUCCEEDED
-            assert stage.job.result == '"ink 3"'
+        for runner in (plain(give), awaiting(give)):
+            assert runner.executor.run(runner.claim(), runner.lease) is JobState.SUCCEEDED
+            assert runner.job.result == '"ink 3"'
 
 
 def test_a_branch_takes_keyword_arguments() -> None:
-    stage = plain(lambda ctx: ctx.parallel(ctx.branch("a", weigh, "ink", grams=3))[0])
+    runner = plain(lambda ctx: ctx.parallel(ctx.branch("a", weigh, "ink", grams=3))[0])
 
-    assert stage.executor.run(stage.claim(), stage.lease) is JobState.SUCCEEDED
-    assert stage.job.result == '"ink 3"'
+    assert runner.executor.run(runner.claim(), runner.lease) is JobState.SUCCEEDED
+    assert runner.job.result == '"ink 3"'
 
 
 @pytest.mark.parametrize(
-    ("named", "told"),
+    ("named", "expected"),
     [
         ({"retires": RetryPolicy()}, "did you mean 'retry'?"),
         ({"pounds": 3}, "unexpected keyword argument 'pounds'"),
@@ -207,22 +207,22 @@ def test_a_branch_takes_keyword_arguments() -> None:
     ],
 )
 def test_a_keyword_that_neither_the_step_nor_its_function_has(
-    named: dict[str, Any], told: str
+    named: dict[str, Any], expected: str
 ) -> None:
     for reason in held(lambda ctx: ctx.run("a", weigh, "ink", **named)):
-        assert told in reason
+        assert expected in reason
 
 
 def test_a_plain_job_cannot_await() -> None:
-    stage = plain(lambda ctx: ctx.run("a", awaited))
+    runner = plain(lambda ctx: ctx.run("a", awaited))
 
-    assert stage.executor.run(stage.claim(), stage.lease) is JobState.HELD
-    assert stage.job.error is not None
-    assert "expected a plain function, got an `async def`" in stage.job.error.message
+    assert runner.executor.run(runner.claim(), runner.lease) is JobState.HELD
+    assert runner.job.error is not None
+    assert "expected a plain function, got an `async def`" in runner.job.error.message
 
 
 @pytest.mark.parametrize(
-    ("value", "told"),
+    ("value", "expected"),
     [
         (float("nan"), "finite numbers"),
         ([float("-inf")], "finite numbers"),
@@ -235,25 +235,25 @@ def test_a_plain_job_cannot_await() -> None:
     ],
     ids=lambda each: type(each).__name__,
 )
-def test_a_result_that_the_ledger_could_not_keep(value: Any, told: str) -> None:
+def test_a_result_that_the_ledger_could_not_keep(value: Any, expected: str) -> None:
     step, result = plain(lambda ctx: ctx.run("a", lambda: value)), plain(lambda ctx: value)
 
     assert step.executor.run(step.claim(), step.lease) is JobState.HELD
     assert result.executor.run(result.claim(), result.lease) is JobState.HELD
-    for stage in (step, result):
-        assert stage.job.error is not None
-        assert told in stage.job.error.message
+    for runner in (step, result):
+        assert runner.job.error is not None
+        assert expected in runner.job.error.message
 
 
 def test_a_result_that_nests_too_deep() -> None:
     value: Any = None
     for _ in range(MAX_DEPTH):
         value = {"inner": value}
-    stage = plain(lambda ctx: ctx.run("a", lambda: value))
+    runner = plain(lambda ctx: ctx.run("a", lambda: value))
 
-    assert stage.executor.run(stage.claim(), stage.lease) is JobState.HELD
-    assert stage.job.error is not None
-    assert f"at most {MAX_DEPTH} deep" in stage.job.error.message
+    assert runner.executor.run(runner.claim(), runner.lease) is JobState.HELD
+    assert runner.job.error is not None
+    assert f"at most {MAX_DEPTH} deep" in runner.job.error.message
 
 
 def test_a_job_has_so_many_steps_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -263,16 +263,16 @@ def test_a_job_has_so_many_steps_and_no_more(monkeypatch: pytest.MonkeyPatch) ->
         for _ in ctx.batches("rows", range(MAX_STEPS), size=1):
             pass
 
-    stage = plain(body)
+    runner = plain(body)
 
-    assert stage.executor.run(stage.claim(), stage.lease) is JobState.HELD
-    assert stage.job.error is not None
-    assert "at most 3 steps" in stage.job.error.message
-    assert stage.step_names == ["rows 1", "rows 2", "rows 3"]
+    assert runner.executor.run(runner.claim(), runner.lease) is JobState.HELD
+    assert runner.job.error is not None
+    assert "at most 3 steps" in runner.job.error.message
+    assert runner.step_names == ["rows 1", "rows 2", "rows 3"]
 
 
 @pytest.mark.parametrize(
-    "told",
+    "expected",
     [
         *((value,) for value in (*NO_WHOLE_NUMBERS, -1, float("nan"), 2**63)),
         *((1, value) for value in ("5", 5.0, True, -1, 0, 2**63)),
@@ -280,12 +280,12 @@ def test_a_job_has_so_many_steps_and_no_more(monkeypatch: pytest.MonkeyPatch) ->
     ],
     ids=lambda each: f"{len(each)}-{type(each[-1]).__name__}",
 )
-def test_a_progress_that_makes_no_sense_is_an_error_of_the_job(told: tuple[Any, ...]) -> None:
-    for stage in (
-        plain(lambda ctx: ctx.progress(*told)),
-        awaiting(lambda ctx: ctx.progress(*told)),
+def test_a_progress_that_makes_no_sense_is_an_error_of_the_job(expected: tuple[Any, ...]) -> None:
+    for runner in (
+        plain(lambda ctx: ctx.progress(*expected)),
+        awaiting(lambda ctx: ctx.progress(*expected)),
     ):
-        assert stage.executor.run(stage.claim(), stage.lease) is JobState.SCHEDULED
-        assert stage.job.error is not None
-        assert stage.job.error.message.startswith("progress: expected")
-        assert stage.job.progress is None
+        assert runner.executor.run(runner.claim(), runner.lease) is JobState.SCHEDULED
+        assert runner.job.error is not None
+        assert runner.job.error.message.startswith("progress: expected")
+        assert runner.job.progress is None

@@ -6,7 +6,8 @@ import sys
 import pytest
 
 from failsoft.job_engine.errors import ConfigurationError
-from failsoft.ledger.database.database import Database, ledger_url
+from failsoft.ledger import Database
+from failsoft.ledger.database.database import ledger_url
 
 POSTGRESQL = "postgresql+psycopg://me:secret@host:5433/shop"
 

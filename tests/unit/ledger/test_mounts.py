@@ -86,7 +86,7 @@ def may_mount() -> bool:
 
 
 @pytest.mark.skipif(not may_mount(), reason="needs `unshare` and a namespace of its own")
-def test_bound_hidden_and_oddly_named_mounts_are_told_apart(tmp_path: Path) -> None:
+def test_bound_hidden_and_oddly_named_mounts_are_distinguished(tmp_path: Path) -> None:
     command = [str(UNSHARE), "--mount", "--map-root-user", sys.executable, "-c", SCRIPT]
     done = subprocess.run([*command, tmp_path], capture_output=True, text=True, check=True)
 

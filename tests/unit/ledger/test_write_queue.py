@@ -86,7 +86,7 @@ def test_one_has_the_turn_and_the_next_one_waits_until_it_is_left(
     assert waits.wake().has_turn
 
 
-def test_turns_come_in_the_order_they_were_asked_for(turns: WriteQueue[None], begin: Start) -> None:
+def test_turns_come_in_the_order_of_their_requests(turns: WriteQueue[None], begin: Start) -> None:
     writes = [write() for _ in range(4)]
     waiters = begun(begin, *writes)
 
@@ -114,7 +114,7 @@ def test_what_waits_is_written_in_the_turn_of_another(
     assert not turns.has_others
 
 
-def test_who_wants_a_transaction_of_its_own_gets_the_turn_after_those_that_share(
+def test_a_transaction_of_its_own_gets_the_turn_after_those_that_share(
     turns: WriteQueue[None], begin: Start
 ) -> None:
     first, alone, shared = write(), write(is_shared=False), write()
@@ -180,7 +180,7 @@ def test_who_waits_in_vain_goes_on_without_a_turn(begin: Start, turns: WriteQueu
 
     assert (waited.has_turn, second.is_done) == (False, False)
 
-    # Nobody passes the turn to one that is gone.
+    # No writer passes the turn to one that is gone.
     turns.leave(second)
     turns.leave(first)
     assert begin(third).wake().has_turn
@@ -244,7 +244,7 @@ def test_who_is_woken_for_nothing_waits_on(turns: WriteQueue[None], begin: Start
     first, second = write(), write()
     _, waits = begun(begin, first, second)
 
-    second.tell()
+    second.notify()
 
     with pytest.raises(AssertionError, match="wait for nothing"):
         wait_until(lambda: waits.is_awake, BRIEF.total_seconds(), "wait for nothing")

@@ -15,14 +15,14 @@ from failsoft.job_engine import (
 )
 from failsoft.job_engine.attempt.lease import Lease
 from failsoft.worker.attempts.thread_interrupt import interrupt_thread
-from tests.unit.support.attempts import Mail, Stage
+from tests.unit.support.attempts import AttemptRunner, Mail
 
 Body = Callable[[AsyncJobContext], Coroutine[Any, Any, Any]]
 SHORT = timedelta(milliseconds=30)
 TWICE = RetryPolicy(max_attempts=2, wait=wait_none())
 
 
-class AsyncStage(Stage):
+class AsyncAttemptRunner(AttemptRunner):
     """One `async def` job on a ledger in memory."""
 
     def go(self, body: Body) -> JobState | None:

@@ -9,16 +9,11 @@ from typing import Any
 from pydantic import BaseModel
 from tenacity import wait_fixed
 
+from failsoft.job_engine import Catalogue, Executor, JobContext, JobState, RetryPolicy, job
 from failsoft.job_engine.attempt.lease import Lease
-from failsoft.job_engine.definitions.catalogue import Catalogue
-from failsoft.job_engine.definitions.decorators import job
 from failsoft.job_engine.definitions.definition import AnyDefinition
-from failsoft.job_engine.executor import Executor
-from failsoft.job_engine.policies.retry import RetryPolicy
 from failsoft.job_engine.records.job import Claim, JobRecord, Ticket
 from failsoft.job_engine.records.new_job import NewJob, OfferPlan
-from failsoft.job_engine.records.states import JobState
-from failsoft.job_engine.steps.context import JobContext
 from failsoft.job_engine.telemetry import Event
 from failsoft.testing import FrozenClock, MemoryLedger
 
@@ -32,8 +27,8 @@ class Mail(BaseModel):
     user_id: int = 7
 
 
-class Heard(list[Event]):
-    """A listener that remembers, and lets something happen when it hears."""
+class EventList(list[Event]):
+    """A listener that remembers, and lets something happen when an event comes."""
 
     then: Callable[[], object] = staticmethod(lambda: None)
 
@@ -66,13 +61,13 @@ class Worker:
         return {"args": list(args), "call": len(self.calls)}
 
 
-class Stage:
+class AttemptRunner:
     """One job on a ledger in memory, and all it takes to run attempts of it."""
 
     def __init__(self, body: Body | None = None, **options: Any) -> None:
         self.clock = FrozenClock()
         self.ledger = MemoryLedger(self.clock)
-        self.heard = Heard()
+        self.events = EventList()
         self.definitions = [define(body, **options)] if body else []
         self.lease = Lease()
         self.job_id = secrets.token_hex(8)
@@ -93,7 +88,7 @@ class Stage:
 
     @property
     def executor(self) -> Executor:
-        return Executor(self.ledger, Catalogue(self.definitions), self.clock, self.heard)
+        return Executor(self.ledger, Catalogue(self.definitions), self.clock, self.events)
 
     def claim(self) -> Claim:
         """Claim the job, offered again if that is what it takes."""

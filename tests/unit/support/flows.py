@@ -1,4 +1,4 @@
-"""Jobs of the tests of chains and groups, and a house that runs them."""
+"""Jobs of the tests of chains and groups, and an app that runs them."""
 
 from pydantic import BaseModel, RootModel
 
@@ -7,7 +7,7 @@ from failsoft.job_engine.records.error_record import ErrorRecord
 from failsoft.job_engine.records.job import Conclusion
 from failsoft.job_engine.records.states import FAIL, SUCCEED
 from tests.unit.support.attempts import Mail
-from tests.unit.support.memory_app import House
+from tests.unit.support.memory_app import MemoryApp
 
 
 class Report(BaseModel):
@@ -53,8 +53,8 @@ def add(payload: Numbers, ctx: JobContext) -> int:
     return sum(payload.root)
 
 
-class Factory(House):
-    """A house whose jobs end as a test says."""
+class FlowApp(MemoryApp):
+    """An app whose jobs end as a test says."""
 
     def end(self, job_id: str, result: str | None = "null") -> None:
         self.workers()

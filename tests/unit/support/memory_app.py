@@ -6,8 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
-from failsoft.dispatcher.dispatcher import Dispatcher
-from failsoft.dispatcher.handles.job import JobHandle
+from failsoft.dispatcher import Dispatcher, JobHandle
 from failsoft.dispatcher.maintenance.rescuer import Rescuer
 from failsoft.dispatcher.maintenance.stager import Stager
 from failsoft.dispatcher.offering.bounded_caller import DirectCaller
@@ -16,13 +15,14 @@ from failsoft.dispatcher.offering.engines import Engine, EngineSet
 from failsoft.dispatcher.offering.offerer import Offerer
 from failsoft.dispatcher.offering.router import LiveWorkers, Router
 from failsoft.dispatcher.offering.try_log import TryLog
+from failsoft.job_engine import QueueProfile
 from failsoft.job_engine.clock import Clock, Deadline
-from failsoft.job_engine.policies.queue import DEFAULT, QueueProfile
+from failsoft.job_engine.policies.queue import DEFAULT
 from failsoft.job_engine.records.job import Claim, Conclusion, JobRecord, Ticket, WorkerRecord
 from failsoft.job_engine.records.message import KeyRing, Message
 from failsoft.job_engine.records.states import SUCCEED
 from failsoft.testing import FrozenClock, MemoryEngine, MemoryLedger
-from tests.unit.support.attempts import HOUR, Heard, Mail, define
+from tests.unit.support.attempts import HOUR, EventList, Mail, define
 
 BUDGET = timedelta(seconds=1)
 POLICY = BreakerPolicy(ramp=timedelta(0))
@@ -48,7 +48,7 @@ class QuietEngineSet(EngineSet):
         pass
 
 
-class House:
+class MemoryApp:
     """Puts the parts together as the wiring does; `rq` is the primary, `dramatiq` the other."""
 
     def __init__(
@@ -61,20 +61,20 @@ class House:
     ) -> None:
         self.clock = FrozenClock()
         self.ledger = MemoryLedger(ledger_time(self.clock))
-        self.heard = Heard()
+        self.events = EventList()
         self.rq, self.dramatiq = LeakyEngine("rq"), LeakyEngine("dramatiq")
         adapters = {each.name: Engine(each, DirectCaller()) for each in (self.rq, self.dramatiq)}
-        told = {"clock": self.clock, "listener": self.heard}
-        self.engines = QuietEngineSet(adapters, policy, **told, rng=random.Random(7))
+        shared = {"clock": self.clock, "listener": self.events}
+        self.engines = QuietEngineSet(adapters, policy, **shared, rng=random.Random(7))
         live = LiveWorkers(self.ledger, self.clock)
         self.router = Router(("rq", "dramatiq"), disabled, self.engines, live)
         keys = KeyRing(self.ledger.signing_keys, self.clock)
         tries = TryLog(self.ledger, background=False)
-        self.offerer = Offerer(self.ledger, self.engines, keys, tries, **told)
+        self.offerer = Offerer(self.ledger, self.engines, keys, tries, **shared, budget=BUDGET)
         parts = (self.ledger, self.router, self.offerer)
-        self.dispatcher = Dispatcher(*parts, self.engines, **told, budget=BUDGET)
-        self.rescuer = Rescuer(*parts, self.engines, **told, budget=BUDGET, looks_every=looks_every)
-        self.stager = Stager(*parts, **told, budget=BUDGET, rng=random.Random(7))
+        self.dispatcher = Dispatcher(*parts, listener=self.events)
+        self.rescuer = Rescuer(*parts, listener=self.events, looks_every=looks_every)
+        self.stager = Stager(*parts, listener=self.events, rng=random.Random(7))
 
     def dispatch(self, payload: Mail | None = None, **options: Any) -> JobHandle[Any]:
         return self.dispatcher.dispatch(WELCOME, payload or Mail(), **options)

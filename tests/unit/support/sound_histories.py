@@ -16,7 +16,7 @@ MINUTE = timedelta(minutes=1)
 
 
 def handed_over() -> History:
-    """Tell of a job that lost its first worker after a step, and succeeded on the other engine."""
+    """A job that lost its first worker after a step, and succeeded on the other engine."""
     ledger, clock = _ledger()
     claim = fixtures.started(ledger)
     ledger.record(claim, fixtures.step("fetch", 0))
@@ -29,7 +29,7 @@ def handed_over() -> History:
 
 
 def retried() -> History:
-    """Tell of a job whose handler raised once, and that waits."""
+    """A job whose handler raised once, and that waits."""
     ledger, clock = _ledger()
     claim = fixtures.started(ledger)
     clock.advance(MINUTE)
@@ -38,7 +38,7 @@ def retried() -> History:
 
 
 def side_by_side() -> History:
-    """Tell of a job of whose branches one raised, and was done by the next attempt."""
+    """A job of whose branches one raised, and was done by the next attempt."""
     ledger, clock = _ledger()
     claim = fixtures.started(ledger)
     for place in (0, 2):
@@ -53,7 +53,7 @@ def side_by_side() -> History:
 
 
 def given_up_side_by_side() -> History:
-    """Tell of a job that failed because one of its branches raised, before the others."""
+    """A job that failed because one of its branches raised, before the others."""
     ledger, clock = _ledger()
     claim = fixtures.started(ledger)
     clock.advance(MINUTE)
@@ -63,7 +63,7 @@ def given_up_side_by_side() -> History:
 
 
 def asked_to_stop_side_by_side() -> History:
-    """Tell of a running job that somebody cancelled; the branches in flight were recorded."""
+    """A running job that was cancelled; the branches in flight were recorded."""
     ledger, clock = _ledger()
     claim = fixtures.started(ledger)
     clock.advance(MINUTE)
@@ -76,7 +76,7 @@ def asked_to_stop_side_by_side() -> History:
 
 
 def asked_to_stop() -> History:
-    """Tell of a running job that somebody cancelled; the step in flight was recorded."""
+    """A running job that was cancelled; the step in flight was recorded."""
     ledger, clock = _ledger()
     claim = fixtures.started(ledger)
     clock.advance(MINUTE)
@@ -88,7 +88,7 @@ def asked_to_stop() -> History:
 
 
 def asleep() -> History:
-    """Tell of a job that sleeps."""
+    """A job that sleeps."""
     ledger, _ = _ledger()
     claim = fixtures.started(ledger)
     nap = StepRecord("nap", 0, StepKind.SLEEP, '"for 0:01:00"')
@@ -97,7 +97,7 @@ def asleep() -> History:
 
 
 def let_go_on() -> History:
-    """Tell of a job that was held for a step in doubt, and that a person let go on."""
+    """A job that was held for a step in doubt, and that a person let go on."""
     ledger, _ = _ledger()
     claim = resolutions.held(ledger)
     ledger.resolve(ledger.get(claim.job_id), resolutions.PAID)

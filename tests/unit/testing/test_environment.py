@@ -1,4 +1,4 @@
-"""No test depends on the variables of whoever runs it."""
+"""No test depends on the developer's variables."""
 
 import os
 

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from failsoft.job_engine import JobState
 from failsoft.job_engine.clock import Deadline
 from failsoft.job_engine.errors import (
     EngineUnavailableError,
@@ -15,9 +16,8 @@ from failsoft.job_engine.errors import (
 from failsoft.job_engine.policies.queue import DEFAULT
 from failsoft.job_engine.records.message import Message
 from failsoft.job_engine.records.new_job import NewJob, OfferPlan
-from failsoft.job_engine.records.states import JobState
 from failsoft.testing import FrozenClock, MemoryEngine, MemoryLedger
-from tests.unit.support.attempts import HOUR, Stage
+from tests.unit.support.attempts import HOUR, AttemptRunner
 
 NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -45,13 +45,13 @@ def test_a_frozen_clock_stands_still() -> None:
     assert (clock.now(), clock.now(), clock.steady()) == (NEW_YEAR, NEW_YEAR, 0)
 
 
-def test_a_frozen_clock_begins_when_it_is_told_to() -> None:
+def test_a_frozen_clock_begins_at_the_given_time() -> None:
     moment = datetime(2030, 5, 6, tzinfo=UTC)
 
     assert FrozenClock(moment).now() == moment
 
 
-def test_a_frozen_clock_goes_on_when_it_is_told_to() -> None:
+def test_a_frozen_clock_goes_on_when_advanced() -> None:
     clock = FrozenClock()
 
     clock.advance(timedelta(seconds=90))
@@ -100,7 +100,7 @@ def test_a_memory_ledger_may_fail_so_often_and_no_oftener() -> None:
     assert ledger.counts() == {}
 
 
-def test_a_memory_ledger_that_loses_a_reply_has_done_what_it_was_asked() -> None:
+def test_a_memory_ledger_that_loses_a_reply_has_done_what_was_requested() -> None:
     ledger = MemoryLedger(FrozenClock())
     ledger.lose_replies()
 
@@ -111,10 +111,10 @@ def test_a_memory_ledger_that_loses_a_reply_has_done_what_it_was_asked() -> None
 
 
 def test_records_of_a_memory_ledger_do_not_change_behind_ones_back() -> None:
-    stage = Stage()
-    before = stage.job
+    runner = AttemptRunner()
+    before = runner.job
 
-    stage.claim()
+    runner.claim()
 
     assert before.state is JobState.OFFERED
 

@@ -6,11 +6,11 @@ from time import sleep
 from pydantic import BaseModel
 
 from failsoft.job_engine import JobContext, job
-from tests.features.queues import LANE
+from tests.features.queues import QUEUE
 
 
 class Gate(BaseModel):
-    """A file that tells that the job is there, and one that lets it go on."""
+    """A file that shows that the job is there, and one that lets it go on."""
 
     entered: Path
     opened: Path
@@ -23,7 +23,7 @@ def wait(gate: Gate) -> None:
         sleep(0.01)
 
 
-@job(name="cancelling-gated", queue=LANE.name)
+@job(name="cancelling-gated", queue=QUEUE.name)
 def gated(payload: Gate, ctx: JobContext) -> None:
     """Wait, and do something else."""
     ctx.run("wait", wait, payload)

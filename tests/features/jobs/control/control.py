@@ -5,7 +5,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from failsoft.job_engine import JobContext, RetryPolicy, job
-from tests.features.queues import LANE
+from tests.features.queues import QUEUE
 
 ONCE = RetryPolicy(max_attempts=1)
 
@@ -29,7 +29,7 @@ def send(stamp: Path, key: str) -> str:
     return key
 
 
-@job(name="control-parcel", queue=LANE.name, retry=ONCE)
+@job(name="control-parcel", queue=QUEUE.name, retry=ONCE)
 def control_parcel(payload: Parcel, ctx: JobContext) -> list[str]:
     """Weigh a parcel, and send it."""
     weight = ctx.run("weigh", weigh, payload.number)
@@ -37,7 +37,7 @@ def control_parcel(payload: Parcel, ctx: JobContext) -> list[str]:
     return [f"{weight} g", sent]
 
 
-@job(name="control-paused", queue=LANE.name, retry=ONCE)
+@job(name="control-paused", queue=QUEUE.name, retry=ONCE)
 def control_paused(payload: Parcel, ctx: JobContext) -> int:
     """Return the number of the parcel."""
     return payload.number

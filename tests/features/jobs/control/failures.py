@@ -11,7 +11,7 @@ from failsoft.job_engine import (
     RetryPolicy,
     job,
 )
-from tests.features.queues import LANE
+from tests.features.queues import QUEUE
 
 A_LITTLE = timedelta(milliseconds=50)
 LATER = timedelta(milliseconds=350)
@@ -26,7 +26,7 @@ class Trouble(BaseModel):
 
 @job(
     name="failing-listed",
-    queue=LANE.name,
+    queue=QUEUE.name,
     retry=RetryPolicy(max_attempts=4, wait=[A_LITTLE, LATER], non_retryable=(LookupError,)),
 )
 def failing(payload: Trouble, ctx: JobContext) -> int:
@@ -37,7 +37,7 @@ def failing(payload: Trouble, ctx: JobContext) -> int:
 
 
 def fail(says: str, attempt: int) -> None:
-    """Raise what was asked for."""
+    """Raise what the payload says."""
     match says:
         case "never":
             raise NonRetryableError(f"attempt {attempt}: never again")

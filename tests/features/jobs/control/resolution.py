@@ -4,7 +4,7 @@ from pydantic import BaseModel
 from tenacity import wait_none
 
 from failsoft.job_engine import JobContext, RetryPolicy, job
-from tests.features.queues import LANE
+from tests.features.queues import QUEUE
 
 
 class Bill(BaseModel):
@@ -14,7 +14,7 @@ class Bill(BaseModel):
 
 
 def pay_and_lose_the_answer(number: int) -> str:
-    """Raise, so that nobody knows."""
+    """Raise, so that the outcome is unknown."""
     raise ConnectionError(f"no answer about {number}")
 
 
@@ -25,7 +25,7 @@ def pay(ctx: JobContext, number: int) -> str:
     return f"{number} paid again"
 
 
-@job(name="resolving-pay", queue=LANE.name, retry=RetryPolicy(max_attempts=2, wait=wait_none()))
+@job(name="resolving-pay", queue=QUEUE.name, retry=RetryPolicy(max_attempts=2, wait=wait_none()))
 def resolving_pay(payload: Bill, ctx: JobContext) -> str:
     """Pay a bill once."""
     number = ctx.run("look-up", lambda: payload.number)

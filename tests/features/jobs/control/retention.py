@@ -5,7 +5,7 @@ from datetime import timedelta
 from pydantic import BaseModel
 
 from failsoft.job_engine import JobContext, NonRetryableError, Retention, job
-from tests.features.queues import LANE
+from tests.features.queues import QUEUE
 
 HOUR = timedelta(hours=1)
 
@@ -18,7 +18,7 @@ class Leaf(BaseModel):
 
 @job(
     name="retention-leaf",
-    queue=LANE.name,
+    queue=QUEUE.name,
     keep_succeeded=Retention(age=HOUR, count=1),
     keep_failed=Retention(age=HOUR, count=2),
 )
@@ -28,7 +28,7 @@ def leaf(payload: Leaf, ctx: JobContext) -> None:
         raise NonRetryableError("rotten")
 
 
-@job(name="retention-dust", queue=LANE.name, keep_failed=Retention(age=timedelta(0)))
+@job(name="retention-dust", queue=QUEUE.name, keep_failed=Retention(age=timedelta(0)))
 def dust(payload: Leaf, ctx: JobContext) -> None:
     """Fall or fail, too."""
     if payload.rotten:

@@ -6,7 +6,7 @@ from pydantic import BaseModel
 
 from failsoft.job_engine import JobContext, RetryPolicy, Unique, job
 from tests.features.jobs.control.cancel import Gate, wait
-from tests.features.queues import LANE
+from tests.features.queues import QUEUE
 
 
 class Repair(BaseModel):
@@ -26,12 +26,12 @@ def fetch(part: Path) -> str:
 
 @job(
     name="unique-repair",
-    queue=LANE.name,
+    queue=QUEUE.name,
     retry=RetryPolicy(max_attempts=1),
     unique=Unique(by=("customer",)),
 )
 def repair(payload: Repair, ctx: JobContext) -> str:
-    """Look, fetch the part, and wait until somebody is at home."""
+    """Look, fetch the part, and wait until the other job is there."""
     ctx.run("look", str)
     part = ctx.run("fetch", fetch, payload.part)
     ctx.run("wait", wait, payload.gate)

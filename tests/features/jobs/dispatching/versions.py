@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from failsoft.job_engine import JobContext, job
-from tests.features.queues import LANE
+from tests.features.queues import QUEUE
 
 
 class Letter(BaseModel):
@@ -15,7 +15,7 @@ class Letter(BaseModel):
     city: str
 
 
-@job(name="versions-letter", queue=LANE.name, version=2)
+@job(name="versions-letter", queue=QUEUE.name, version=2)
 def versions_letter(payload: Letter, ctx: JobContext) -> str:
     """Return the address."""
     return f"{payload.street} in {payload.city}"

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from tenacity import wait_none
 
 from failsoft.job_engine import AsyncJobContext, RetryPolicy, job
-from tests.features.queues import LANE
+from tests.features.queues import QUEUE
 
 LIMIT = timedelta(milliseconds=50)
 
@@ -25,7 +25,7 @@ async def double(number: int) -> int:
     return 2 * number
 
 
-@job(name="async-sum", queue=LANE.name, retry=RetryPolicy(max_attempts=2, wait=wait_none()))
+@job(name="async-sum", queue=QUEUE.name, retry=RetryPolicy(max_attempts=2, wait=wait_none()))
 async def async_sum(payload: Numbers, ctx: AsyncJobContext) -> int:
     """Return the sum of the doubles; fail once half-way, sleep once."""
     doubled = [await ctx.run(f"double {n}", double, n) for n in payload.numbers]
@@ -37,7 +37,7 @@ async def async_sum(payload: Numbers, ctx: AsyncJobContext) -> int:
 
 @job(
     name="async-slow",
-    queue=LANE.name,
+    queue=QUEUE.name,
     timeout=timedelta(milliseconds=200),
     retry=RetryPolicy(max_attempts=1),
 )
@@ -70,7 +70,7 @@ async def look(tour: Tour) -> str:
     return "found"
 
 
-@job(name="async-tour", queue=LANE.name, retry=RetryPolicy(max_attempts=3, wait=wait_none()))
+@job(name="async-tour", queue=QUEUE.name, retry=RetryPolicy(max_attempts=3, wait=wait_none()))
 async def async_tour(payload: Tour, ctx: AsyncJobContext) -> list[object]:
     """Do what a context can; fail in the second batch, and after sending."""
     payload.note(f"drawn {await ctx.now()} {await ctx.uuid()} {await ctx.random()}")

@@ -4,7 +4,7 @@ from pydantic import BaseModel
 from tenacity import wait_none
 
 from failsoft.job_engine import JobContext, RetryPolicy, job
-from tests.features.queues import LANE
+from tests.features.queues import QUEUE
 
 
 class Numbers(BaseModel):
@@ -14,7 +14,7 @@ class Numbers(BaseModel):
     fail_at: int = 0
 
 
-@job(name="batches-sum", queue=LANE.name, retry=RetryPolicy(max_attempts=2, wait=wait_none()))
+@job(name="batches-sum", queue=QUEUE.name, retry=RetryPolicy(max_attempts=2, wait=wait_none()))
 def batches_sum(payload: Numbers, ctx: JobContext) -> list[int]:
     """Return the first number of each batch that this attempt went through."""
     seen = []

@@ -6,7 +6,7 @@ from pydantic import BaseModel
 from tenacity import wait_none
 
 from failsoft.job_engine import AsyncJobContext, JobContext, RetryPolicy, job
-from tests.features.queues import LANE
+from tests.features.queues import QUEUE
 from tests.servers.processes import PATIENCE
 
 POLICY = RetryPolicy(max_attempts=2, wait=wait_none())
@@ -26,7 +26,7 @@ def work(side: int, attempt: int, fails: int) -> list[int]:
     return [side, attempt]
 
 
-@job(name="parallel-sides", queue=LANE.name, retry=POLICY)
+@job(name="parallel-sides", queue=QUEUE.name, retry=POLICY)
 def parallel_sides(payload: Sides, ctx: JobContext) -> list[list[int]]:
     """Do all sides; they meet, so they run at the same time."""
     met = threading.Barrier(payload.count)
@@ -39,7 +39,7 @@ def parallel_sides(payload: Sides, ctx: JobContext) -> list[list[int]]:
     return list(ctx.parallel(*(ctx.branch(f"side {n}", meet, n) for n in range(payload.count))))
 
 
-@job(name="parallel-async-sides", queue=LANE.name, retry=POLICY)
+@job(name="parallel-async-sides", queue=QUEUE.name, retry=POLICY)
 async def parallel_async_sides(payload: Sides, ctx: AsyncJobContext) -> list[list[int]]:
     """Do the same in an async job."""
     sides = (

@@ -1,9 +1,9 @@
-"""Jobs that tell how far they have come."""
+"""Jobs that report how far they have come."""
 
 from pydantic import BaseModel
 
 from failsoft.job_engine import JobContext, job
-from tests.features.queues import LANE
+from tests.features.queues import QUEUE
 
 
 class Words(BaseModel):
@@ -12,7 +12,7 @@ class Words(BaseModel):
     count: int
 
 
-@job(name="progress-words", queue=LANE.name)
+@job(name="progress-words", queue=QUEUE.name)
 def progress_words(payload: Words, ctx: JobContext) -> None:
     """Say them all at once."""
     for number in range(payload.count):

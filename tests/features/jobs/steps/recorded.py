@@ -12,7 +12,7 @@ from failsoft.job_engine import (
     RetryPolicy,
     job,
 )
-from tests.features.queues import LANE
+from tests.features.queues import QUEUE
 
 AT_ONCE = RetryPolicy(max_attempts=2, wait=lambda state: 0)
 
@@ -28,7 +28,7 @@ class Draw(BaseModel):
             lines.write(f"{line}\n")
 
 
-@job(name="recorded-draw", queue=LANE.name, retry=AT_ONCE)
+@job(name="recorded-draw", queue=QUEUE.name, retry=AT_ONCE)
 def draw(payload: Draw, ctx: JobContext) -> str:
     """Return what is drawn by the second attempt."""
     drawn = f"{ctx.now()} {ctx.uuid()} {ctx.random()} {ctx.idempotency_key('draw')}"
@@ -49,7 +49,7 @@ def look(payload: Draw) -> str | NotDone:
     return "found" if payload.drawn.exists() else NOT_DONE
 
 
-@job(name="recorded-transfer", queue=LANE.name, retry=AT_ONCE)
+@job(name="recorded-transfer", queue=QUEUE.name, retry=AT_ONCE)
 def transfer(payload: Draw, ctx: JobContext) -> str:
     """Send once, whatever happens."""
     return ctx.run("send", send, payload, once=True, verify=look)
@@ -80,13 +80,13 @@ async def ask_async(payload: Draw, attempt: int) -> str | NotDone:
     return ask(payload, attempt)
 
 
-@job(name="recorded-call", queue=LANE.name, retry=AT_ONCE)
+@job(name="recorded-call", queue=QUEUE.name, retry=AT_ONCE)
 def call(payload: Draw, ctx: JobContext) -> str:
     """Send once, and again only if it was not sent."""
     return ctx.run("dial", dial, payload, ctx.attempt, once=True, verify=ask)
 
 
-@job(name="recorded-call-async", queue=LANE.name, retry=AT_ONCE)
+@job(name="recorded-call-async", queue=QUEUE.name, retry=AT_ONCE)
 async def call_async(payload: Draw, ctx: AsyncJobContext) -> str:
     """Do the same in an async job."""
     return await ctx.run("dial", dial_async, payload, ctx.attempt, once=True, verify=ask_async)

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from tenacity import wait_none
 
 from failsoft.job_engine import JobContext, RetryPolicy, job
-from tests.features.queues import LANE
+from tests.features.queues import QUEUE
 
 LIMIT = timedelta(milliseconds=50)
 
@@ -21,7 +21,7 @@ class Dawdling(BaseModel):
     once: bool = False
 
 
-@job(name="step-timeouts", queue=LANE.name, retry=RetryPolicy(max_attempts=2, wait=wait_none()))
+@job(name="step-timeouts", queue=QUEUE.name, retry=RetryPolicy(max_attempts=2, wait=wait_none()))
 def step_timeouts(payload: Dawdling, ctx: JobContext) -> list[int]:
     """Return how often the step was tried, in this attempt and as which."""
     tries = [0]

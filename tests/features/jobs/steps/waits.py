@@ -7,7 +7,7 @@ from tenacity import wait_none
 
 from failsoft.job_engine import AsyncJobContext, JobContext, RetryPolicy, Unique, job
 from failsoft.job_engine.errors import DuplicateDispatchError, JobFailedError
-from tests.features.queues import LANE
+from tests.features.queues import QUEUE
 
 NO_RETRY = RetryPolicy(max_attempts=1)
 
@@ -26,7 +26,7 @@ class Number(BaseModel):
     value: int
 
 
-@job(name="waits-answer", queue=LANE.name, retry=RetryPolicy(max_attempts=2, wait=wait_none()))
+@job(name="waits-answer", queue=QUEUE.name, retry=RetryPolicy(max_attempts=2, wait=wait_none()))
 def waits_answer(payload: Question, ctx: JobContext) -> int | None:
     """Wait for an answer."""
     patience = None if payload.patience is None else timedelta(seconds=payload.patience)
@@ -36,15 +36,15 @@ def waits_answer(payload: Question, ctx: JobContext) -> int | None:
     return answer and answer.value
 
 
-@job(name="waits-for-ever", queue=LANE.name, unique=Unique(by=("key",)))
+@job(name="waits-for-ever", queue=QUEUE.name, unique=Unique(by=("key",)))
 def waits_for_ever(payload: Question, ctx: JobContext) -> None:
-    """Wait for what nobody says."""
+    """Wait for what is not sent."""
     ctx.wait_for_event("never")
 
 
-@job(name="waits-for-another", queue=LANE.name, retry=NO_RETRY)
+@job(name="waits-for-another", queue=QUEUE.name, retry=NO_RETRY)
 def waits_for_another(payload: Question, ctx: JobContext) -> str:
-    """Wait for a job that waits, unless somebody else has it wait."""
+    """Wait for a job that waits, unless another has it wait."""
     try:
         ctx.invoke(waits_for_ever, payload)
     except DuplicateDispatchError:
@@ -52,7 +52,7 @@ def waits_for_another(payload: Question, ctx: JobContext) -> str:
     return "ended"
 
 
-@job(name="waits-half", queue=LANE.name, retry=NO_RETRY)
+@job(name="waits-half", queue=QUEUE.name, retry=NO_RETRY)
 def waits_half(payload: Number, ctx: JobContext) -> int:
     """Halve an even number."""
     if payload.value % 2:
@@ -60,7 +60,7 @@ def waits_half(payload: Number, ctx: JobContext) -> int:
     return payload.value // 2
 
 
-@job(name="waits-halves", queue=LANE.name, retry=NO_RETRY)
+@job(name="waits-halves", queue=QUEUE.name, retry=NO_RETRY)
 def waits_halves(payload: Number, ctx: JobContext) -> list[int]:
     """Halve a number as often as that goes, each time by another job."""
     found = [payload.value]
@@ -72,7 +72,7 @@ def waits_halves(payload: Number, ctx: JobContext) -> list[int]:
         return found
 
 
-@job(name="waits-halves-async", queue=LANE.name, retry=NO_RETRY)
+@job(name="waits-halves-async", queue=QUEUE.name, retry=NO_RETRY)
 async def waits_halves_async(payload: Number, ctx: AsyncJobContext) -> list[int]:
     """Halve once, awaited."""
     return [payload.value, await ctx.invoke(waits_half, payload)]

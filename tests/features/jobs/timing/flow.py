@@ -3,7 +3,7 @@
 from pydantic import BaseModel
 
 from failsoft.job_engine import GroupResult, JobContext, NonRetryableError, job
-from tests.features.queues import LANE
+from tests.features.queues import QUEUE
 
 
 class FlowNumber(BaseModel):
@@ -12,7 +12,7 @@ class FlowNumber(BaseModel):
     number: int = 0
 
 
-@job(name="flow-double", queue=LANE.name)
+@job(name="flow-double", queue=QUEUE.name)
 def flow_double(payload: FlowNumber, ctx: JobContext) -> int:
     """Double a number; none below zero."""
     if payload.number < 0:
@@ -20,7 +20,7 @@ def flow_double(payload: FlowNumber, ctx: JobContext) -> int:
     return 2 * payload.number
 
 
-@job(name="flow-gather", queue=LANE.name)
+@job(name="flow-gather", queue=QUEUE.name)
 def flow_gather(payload: GroupResult, ctx: JobContext) -> list[int]:
     """Say how a group ended."""
     return [payload.total, payload.succeeded, payload.failed]

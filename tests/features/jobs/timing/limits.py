@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from failsoft.job_engine import Concurrency, JobContext, RateLimit, RetryPolicy, job
-from tests.features.queues import LANE
+from tests.features.queues import QUEUE
 
 #: A little longer than a look of the stagers, so that those that may overlap do.
 A_WHILE = 0.15
@@ -26,7 +26,7 @@ def note(call: Call, word: str) -> None:
         diary.write(f"{time.monotonic()} {word} {call.number}\n")
 
 
-@job(name="limits-call", queue=LANE.name, concurrency=Concurrency(limit=2, by=("tenant",)))
+@job(name="limits-call", queue=QUEUE.name, concurrency=Concurrency(limit=2, by=("tenant",)))
 def call(payload: Call, ctx: JobContext) -> int:
     note(payload, "begin")
     time.sleep(A_WHILE)  # what is measured: how many run meanwhile
@@ -38,7 +38,7 @@ def call(payload: Call, ctx: JobContext) -> int:
 
 @job(
     name="limits-metered",
-    queue=LANE.name,
+    queue=QUEUE.name,
     rate_limit=RateLimit(limit=2, period=PERIOD, by=("tenant",)),
 )
 def metered(payload: Call, ctx: JobContext) -> int:
@@ -46,7 +46,7 @@ def metered(payload: Call, ctx: JobContext) -> int:
     return payload.number
 
 
-@job(name="limits-nap", queue=LANE.name, concurrency=Concurrency(limit=1, by=("tenant",)))
+@job(name="limits-nap", queue=QUEUE.name, concurrency=Concurrency(limit=1, by=("tenant",)))
 def nap(payload: Call, ctx: JobContext) -> int:
     ctx.run("begin", note, payload, "begin")
     ctx.sleep("nap", timedelta(milliseconds=200) if payload.number else timedelta(hours=1))
@@ -56,7 +56,7 @@ def nap(payload: Call, ctx: JobContext) -> int:
 
 @job(
     name="limits-killed",
-    queue=LANE.name,
+    queue=QUEUE.name,
     retry=RetryPolicy(max_attempts=1),
     concurrency=Concurrency(limit=1, by=("tenant",)),
 )

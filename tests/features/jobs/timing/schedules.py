@@ -5,7 +5,7 @@ from datetime import timedelta
 from pydantic import BaseModel
 
 from failsoft.job_engine import Cron, Every, JobContext, declare_job
-from tests.features.queues import LANE
+from tests.features.queues import QUEUE
 
 
 class Report(BaseModel):
@@ -23,7 +23,7 @@ HOURLY = {
         f"schedules-hourly-{engine}",
         payload=Report,
         result=str,
-        queue=LANE.name,
+        queue=QUEUE.name,
         engines=(engine,),
         schedule=Every(timedelta(hours=1), missed="all", payload=Report(topic=engine)),
     ).bind(_report)
@@ -36,7 +36,7 @@ NIGHTLY = {
         f"schedules-nightly-{engine}",
         payload=Report,
         result=str,
-        queue=LANE.name,
+        queue=QUEUE.name,
         engines=(engine,),
         schedule=Cron("30 2 * * *", tz="Europe/Madrid"),
     ).bind(_report)
@@ -50,7 +50,7 @@ SECONDLY = {
         f"schedules-secondly-{engine}",
         payload=Report,
         result=str,
-        queue=LANE.name,
+        queue=QUEUE.name,
         engines=(engine,),
         schedule=Every(timedelta(seconds=1), missed="skip"),
     ).bind(_report)

@@ -6,7 +6,7 @@ from time import monotonic, sleep
 from pydantic import BaseModel
 
 from failsoft.job_engine import JobContext, RetryPolicy, job
-from tests.features.queues import LANE
+from tests.features.queues import QUEUE
 
 
 class Nap(BaseModel):
@@ -18,7 +18,7 @@ class Nap(BaseModel):
 
 @job(
     name="timing-nap",
-    queue=LANE.name,
+    queue=QUEUE.name,
     retry=RetryPolicy(max_attempts=1),
     timeout=timedelta(seconds=1),
 )
@@ -42,7 +42,7 @@ class Alarm(BaseModel):
     moment: datetime
 
 
-@job(name="timing-alarm", queue=LANE.name, retry=RetryPolicy(max_attempts=1))
+@job(name="timing-alarm", queue=QUEUE.name, retry=RetryPolicy(max_attempts=1))
 def until_the_alarm(payload: Alarm, ctx: JobContext) -> list[object]:
     """Return the attempt that woke, and whether that was not before the alarm."""
     ctx.sleep_until("sleep", payload.moment)

@@ -40,18 +40,18 @@ def test_all_is_well_with_servers_a_ledger_and_jobs(
     assert found(answer, "signing key")[1].endswith(" signs and is 0.0 days old")
 
 
-def test_it_tells_who_works_and_who_does_not(live_cli: CommandLine) -> None:
+def test_it_lists_who_works_and_who_does_not(live_cli: CommandLine) -> None:
     live_cli.start("worker", "dramatiq", "--queue", "threads")
     live_cli.wait_for_workers(1)
 
     answer = live_cli.run("doctor", "--json")
 
     assert found(answer, "workers dramatiq:threads") == ("ok", "1 live", "")
-    nobody = ("warning", "none live", "failsoft worker rq --queue threads")
-    assert found(answer, "workers rq:threads") == nobody
+    none_live = ("warning", "none live", "failsoft worker rq --queue threads")
+    assert found(answer, "workers rq:threads") == none_live
 
 
-def test_it_tells_where_each_setting_came_from_and_hides_what_is_secret(
+def test_it_shows_where_each_setting_came_from_and_hides_what_is_secret(
     cli: CommandLine,
 ) -> None:
     cli.env |= {
@@ -83,7 +83,7 @@ def test_it_tells_where_each_setting_came_from_and_hides_what_is_secret(
     assert "hunter2" not in answer.out + answer.err + shown.out + shown.err
 
 
-def test_wrong_settings_are_each_told(cli: CommandLine) -> None:
+def test_wrong_settings_are_each_reported(cli: CommandLine) -> None:
     answer = cli.run("doctor", "--json", USE_RQ="perhaps", FAILSOFT_LEASE="soon")
 
     assert answer.status == CONFIG
@@ -94,7 +94,7 @@ def test_wrong_settings_are_each_told(cli: CommandLine) -> None:
     ]
 
 
-def test_servers_that_are_away_are_told_with_the_rest(cli: CommandLine) -> None:
+def test_servers_that_are_away_are_reported_with_the_rest(cli: CommandLine) -> None:
     answer = cli.run("doctor", "--json")
 
     assert answer.status == UNAVAILABLE
@@ -113,7 +113,7 @@ def test_a_redis_that_is_switched_off_is_not_missed(
     assert found(answer, "rq") == ("ok", "switched off by USE_RQ", "")
 
 
-def test_a_ledger_that_is_missing_is_told_and_not_made(bare_cli: CommandLine) -> None:
+def test_a_ledger_that_is_missing_is_reported_and_not_made(bare_cli: CommandLine) -> None:
     answer = bare_cli.run("doctor", "--json")
 
     level, _, remedy = found(answer, "ledger")
@@ -122,7 +122,7 @@ def test_a_ledger_that_is_missing_is_told_and_not_made(bare_cli: CommandLine) ->
     assert not Path(bare_cli.folder / ".failsoft").exists()
 
 
-def test_a_module_that_does_not_import_is_told_with_the_rest(cli: CommandLine) -> None:
+def test_a_module_that_does_not_import_is_reported_with_the_rest(cli: CommandLine) -> None:
     cli.write_jobs("import no_such_module_at_all\n")
 
     answer = cli.run("doctor", "--json")
@@ -132,7 +132,7 @@ def test_a_module_that_does_not_import_is_told_with_the_rest(cli: CommandLine) -
     assert found(answer, "signing key")[0] == "ok"
 
 
-def test_a_job_without_a_handler_is_told_by_its_queue(cli: CommandLine) -> None:
+def test_a_job_without_a_handler_is_reported_by_its_queue(cli: CommandLine) -> None:
     cli.write_jobs(ONLY_DECLARED)
 
     answer = cli.run("doctor", "--json")
@@ -150,12 +150,12 @@ def test_a_module_that_takes_too_long_is_left_alone(cli: CommandLine) -> None:
     level, words, _ = found(answer, "jobs")
     assert (level, words) == (
         "warning",
-        "shop_jobs was not imported within 3s; jobs not looked at",
+        "shop_jobs was not imported within 3s; jobs not checked",
     )
     assert found(answer, "ledger schema")[0] == "ok"
 
 
-def test_jobs_that_wait_where_nobody_looks_are_told(cli: CommandLine) -> None:
+def test_jobs_that_wait_where_no_worker_looks_are_reported(cli: CommandLine) -> None:
     cli.run("dispatch", "add", '{"numbers": [1]}')
 
     answer = cli.run("doctor", "--json", FAILSOFT_JOBS="")

@@ -130,7 +130,7 @@ def test_an_alarm_of_rabbitmq_fails(patient: Patient, rabbitmq: RabbitMQ, amqp_u
 
 
 def test_a_guest_without_tls_far_away_is_worth_a_warning(patient: Patient) -> None:
-    # An address that is kept for documentation: nobody answers.
+    # An address that is reserved for documentation, which no host answers.
     patient.settings["amqp_url"] = "amqp://guest:guest@192.0.2.1:5672/%2F"
 
     status = patient.examine(use_rq="false")
@@ -202,7 +202,7 @@ def test_a_postgresql_that_hangs_costs_no_more_than_the_limit(
     assert watch.elapsed < 2 * LIMIT + timedelta(seconds=1)
 
 
-def test_an_engine_that_is_not_installed_is_told(patient: Patient) -> None:
+def test_an_engine_that_is_not_installed_is_reported(patient: Patient) -> None:
     patient.examine(redis_url=DEAD_REDIS, engines="dramatiq,celery")
 
     assert patient.level("celery") is Level.FAILURE
@@ -216,7 +216,7 @@ def test_another_engine_is_probed(patient: Patient) -> None:
 
 
 @pytest.mark.fault("F40")
-def test_engines_and_queues_of_others_and_jobs_that_nobody_takes_are_worth_a_warning(
+def test_engines_and_queues_of_others_and_jobs_that_no_worker_takes_are_worth_a_warning(
     patient: Patient, valkey: Valkey
 ) -> None:
     with closing(Database(patient.settings["ledger_url"])) as database:

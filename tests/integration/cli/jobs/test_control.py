@@ -90,7 +90,7 @@ def test_failed_jobs_are_tried_again_by_id_and_in_bulk(cli: CommandLine) -> None
     assert (old, same["retried"]) == (first, [[first, new]])
     assert rest.out.splitlines()[0].startswith(f"{second} -> r")
     assert rest.out.splitlines()[1:] == ["1 job tried again"]
-    assert f"tried again as {new}" in shown.out
+    assert f"retried as {new}" in shown.out
     assert cli.counts() == {JobState.FAILED: 2, JobState.SCHEDULED: 2}
 
 
@@ -131,16 +131,16 @@ def test_jobs_that_cannot_be_retried_do_not_stop_the_others(cli: CommandLine) ->
     job_id = failed(cli)
     waits = cli.run("dispatch", "add", '{"numbers": [1]}', "--json").json["id"]
 
-    answer = cli.run("jobs", "retry", "nobody", waits, job_id, "--json")
-    told = cli.run("jobs", "retry", "nobody", waits)
+    answer = cli.run("jobs", "retry", "unknown", waits, job_id, "--json")
+    printed = cli.run("jobs", "retry", "unknown", waits)
     replayed = cli.run("jobs", "retry", job_id, "--from-step", "no", "--json")
 
-    assert answer.status == told.status == FAILURE
+    assert answer.status == printed.status == FAILURE
     assert [old for old, _ in answer.json["retried"]] == [job_id]
     refused = [(each["job_id"], each["error"]) for each in answer.json["refused"]]
-    assert refused == [("nobody", "JobNotFoundError"), (waits, "JobStateError")]
-    assert "JobNotFoundError: expected the id of a job" in told.err
-    assert "JobStateError: expected a failed job" in told.err
+    assert refused == [("unknown", "JobNotFoundError"), (waits, "JobStateError")]
+    assert "JobNotFoundError: expected the id of a job" in printed.err
+    assert "JobStateError: expected a failed job" in printed.err
     (refusal,) = replayed.json["refused"]
     assert (replayed.status, refusal["error"]) == (FAILURE, "StepError")
     assert "expected a recorded step" in refusal["reason"]
@@ -156,7 +156,7 @@ def test_what_another_job_holds_the_key_of_is_refused_and_the_others_go_on(
     expected = f"UniqueKeyHeldError: expected a free unique key to retry job {first}, got one that"
 
     alone = cli.run("jobs", "retry", first)
-    asked = cli.run("jobs", "retry", first, other, "--json")
+    retried = cli.run("jobs", "retry", first, other, "--json")
     every = cli.run("jobs", "retry", "--name", "add", "--yes")
     edited = cli.run("jobs", "retry", first, "--payload", '{"numbers": [3]}', "--json")
     replaced = cli.run("jobs", "retry", first, "--payload", '{"numbers": [1]}')
@@ -165,13 +165,13 @@ def test_what_another_job_holds_the_key_of_is_refused_and_the_others_go_on(
         assert (answer.status, answer.out.strip()) == (FAILURE, "0 jobs tried again")
         assert answer.err.startswith(f"{expected} job {holder} holds, which is")
         assert "cancel it" in answer.err
-    (refusal,) = asked.json["refused"]
-    assert (asked.status, refusal["job_id"], refusal["holder_id"]) == (FAILURE, first, holder)
-    assert [old for old, _ in asked.json["retried"]] == [other]
+    (refusal,) = retried.json["refused"]
+    assert (retried.status, refusal["job_id"], refusal["holder_id"]) == (FAILURE, first, holder)
+    assert [old for old, _ in retried.json["retried"]] == [other]
     assert (edited.status, edited.json["refused"]) == (OK, [])
 
 
-def test_jobs_are_cancelled_and_told_how(cli: CommandLine) -> None:
+def test_jobs_are_cancelled_and_reported_with_the_outcome(cli: CommandLine) -> None:
     waits = cli.run("dispatch", "add", '{"numbers": [1]}', "--json").json["id"]
     ended = failed(cli)
 
@@ -222,13 +222,13 @@ def test_the_ledger_is_pruned_as_the_definitions_say(cli: CommandLine) -> None:
         "unknown": [],
     }
     assert there == {JobState.FAILED: 2, JobState.SCHEDULED: 1}
-    assert "2 dead letters of add go" in pruned.err
+    assert "2 dead letters of add are deleted" in pruned.err
     assert cli.run("jobs", "show", second).status == FAILURE
     # What does a pruned job's work again has everything that it needs.
     with cli.ledger() as ledger:
         assert [step.name for step in ledger.steps(again)] == ["add"]
         assert list(violations(history_of(ledger, again))) == []
-    assert f"the work of {first} again" in cli.run("jobs", "show", again).out
+    assert f"retries {first}" in cli.run("jobs", "show", again).out
 
 
 _BRIEFLY = 'job(name="add", queue="threads", keep_failed=Retention(age=timedelta(microseconds=1)))'

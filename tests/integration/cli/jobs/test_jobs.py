@@ -132,9 +132,9 @@ def test_help_and_completion_know_every_command(bare_cli: CommandLine) -> None:
         _FAILSOFT_COMPLETE="bash_complete", COMP_WORDS="failsoft wor", COMP_CWORD="1"
     )
 
-    told = {name: " ".join(text.split()) for name, text in COMMANDS.items()}
-    assert all(f"\n  {name} " in help_text for name in told)
-    for name, text in told.items():
+    texts = {name: " ".join(text.split()) for name, text in COMMANDS.items()}
+    assert all(f"\n  {name} " in help_text for name in texts)
+    for name, text in texts.items():
         own = main.get_command(Context(main), name)
         assert own is not None
         assert own.get_short_help_str(200).removesuffix(".") == text.removesuffix(".")
@@ -156,7 +156,7 @@ def test_every_terminal_is_shown_something(cli: CommandLine, terminal: str) -> N
         assert ("Traceback" in answer.err, bool(answer.out)) == (False, True)
 
 
-def test_a_terminal_that_knows_no_letters_but_ascii_is_shown_them_escaped(cli: CommandLine) -> None:
+def test_a_terminal_that_has_no_letters_but_ascii_is_shown_them_escaped(cli: CommandLine) -> None:
     with cli.ledger() as ledger:
         waiting(ledger, id="a-job", payload='{"n": "\u2192 Gr\u00f6\u00dfe"}')
 

@@ -28,7 +28,7 @@ def waits(cli: CommandLine, job_id: str, **given: object) -> str:
         return waiting(ledger, id=job_id, **given).id
 
 
-def test_the_beginning_of_an_id_does_wherever_an_id_is_asked_for(cli: CommandLine) -> None:
+def test_the_beginning_of_an_id_does_wherever_an_id_is_expected(cli: CommandLine) -> None:
     job_id = held(cli, "0a1b2c3d4e5f")
     short = job_id[:6]
 
@@ -80,12 +80,12 @@ def test_a_whole_id_is_not_ambiguous_although_others_begin_so(cli: CommandLine) 
 def test_each_of_several_is_reported_whatever_becomes_of_the_others(cli: CommandLine) -> None:
     first, last = waits(cli, "first-job"), waits(cli, "last-job")
 
-    told = cli.run("jobs", "cancel", first, "nosuch", last)
+    printed = cli.run("jobs", "cancel", first, "nosuch", last)
     again = cli.run("jobs", "cancel", "nosuch", first, "--json")
 
-    assert told.out.splitlines() == [f"{first} cancelled", f"{last} cancelled"]
-    assert "JobNotFoundError: expected the id of a job in the ledger, got 'nosuch'" in told.err
-    assert told.status == again.status == FAILURE
+    assert printed.out.splitlines() == [f"{first} cancelled", f"{last} cancelled"]
+    assert "JobNotFoundError: expected the id of a job in the ledger, got 'nosuch'" in printed.err
+    assert printed.status == again.status == FAILURE
     assert again.json["cancelled"] == {first: "ended"}
     assert [each["job_id"] for each in again.json["refused"]] == ["nosuch"]
 
@@ -111,14 +111,14 @@ def test_many_are_changed_only_after_the_count_was_confirmed(cli: CommandLine) -
         waits(cli, f"job-{number}", tags=("red",))
     other = waits(cli, "other-job")
 
-    asked = cli.run("jobs", "cancel", "--tag", "red")
+    refused = cli.run("jobs", "cancel", "--tag", "red")
     none = cli.run("jobs", "cancel", "--tag", "green", "--json")
     bare = cli.run("jobs", "cancel", "--yes")
     both = cli.run("jobs", "cancel", other, "--tag", "red", "--yes")
     done = cli.run("jobs", "cancel", "--tag", "red", "--yes", "--json")
 
-    assert (asked.status, asked.out) == (USAGE, "")
-    assert "3 open jobs are chosen; give --yes to cancel" in asked.err
+    assert (refused.status, refused.out) == (USAGE, "")
+    assert "3 open jobs are chosen; give --yes to cancel" in refused.err
     assert (none.status, none.json) == (OK, {"cancelled": {}, "refused": []})
     assert bare.status == both.status == USAGE
     assert sorted(done.json["cancelled"]) == ["job-0", "job-1", "job-2"]
@@ -128,12 +128,12 @@ def test_many_are_changed_only_after_the_count_was_confirmed(cli: CommandLine) -
 def test_held_jobs_are_resolved_by_what_they_are_held_for(cli: CommandLine) -> None:
     unknown, doubt = held(cli, "held-1", "unknown job"), held(cli, "held-2")
 
-    asked = cli.run("jobs", "resolve", "--name", "add", "--retry")
+    refused = cli.run("jobs", "resolve", "--name", "add", "--retry")
     first = cli.run("jobs", "resolve", "--error", "UNKNOWN", "--retry", "--yes", "--json")
     rest = cli.run("jobs", "resolve", "--error", "no such user", "--fail", "--yes")
     several = cli.run("jobs", "resolve", unknown, doubt, "nosuch", "--fail", "--json")
 
-    assert (asked.status, "2 held jobs are chosen" in asked.err) == (USAGE, True)
+    assert (refused.status, "2 held jobs are chosen" in refused.err) == (USAGE, True)
     assert first.json == {"resolved": {unknown: "scheduled"}, "refused": []}
     assert rest.out.splitlines() == [f"{doubt} is failed", "1 job resolved"]
     assert several.status == FAILURE

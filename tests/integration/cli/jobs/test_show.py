@@ -1,4 +1,4 @@
-"""`jobs show` leads with what one asks first, and keeps secrets to itself."""
+"""`jobs show` prints the most important facts first, and masks secrets."""
 
 from datetime import timedelta
 
@@ -30,7 +30,7 @@ def tried_twice(cli: CommandLine) -> str:
     return job.id
 
 
-def test_what_one_asks_first_comes_first(cli: CommandLine) -> None:
+def test_what_is_looked_for_first_comes_first(cli: CommandLine) -> None:
     job_id = tried_twice(cli)
 
     shown = cli.run("jobs", "show", job_id, COLUMNS="80").out
@@ -62,7 +62,7 @@ def test_programs_get_the_error_of_every_attempt(cli: CommandLine) -> None:
     assert shown["job"]["payload"] == {"n": 1}
     assert shown["next_try_at"] == shown["job"]["run_at"]
     assert "waits for another attempt" in shown["why"]
-    assert not {"hb", "payload_sha"} & shown["job"].keys()
+    assert not {"revision", "payload_sha"} & shown["job"].keys()
 
 
 def test_secrets_of_payloads_and_results_are_masked(cli: CommandLine) -> None:
@@ -90,22 +90,22 @@ def test_errors_of_attempts_come_from_workers_of_both_kinds(live_cli: CommandLin
     wait_until(lambda: live_cli.transitions(job_id)[-1] == "fail", PATIENCE, "its end")
 
     shown = live_cli.run("jobs", "show", job_id, "--json").json
-    told = live_cli.run("jobs", "show", job_id, COLUMNS="80").out
+    printed = live_cli.run("jobs", "show", job_id, COLUMNS="80").out
 
     errors = [attempt["error"] for attempt in shown["attempts"]]
     assert [error["type"] for error in errors] == ["ValueError", "ValueError"]
     assert all("give_up" in error["traceback"] for error in errors)
-    assert "why       no attempt left" in told
-    assert "give_up" in told
-    assert max(map(len, told.partition("Traceback")[0].splitlines()[6:])) <= 80
+    assert "why       no attempt left" in printed
+    assert "give_up" in printed
+    assert max(map(len, printed.partition("Traceback")[0].splitlines()[6:])) <= 80
 
 
 def test_a_parked_job_is_on_no_engine_and_says_why(cli: CommandLine) -> None:
-    told = cli.run("dispatch", "add", '{"numbers": [1]}').out
+    printed = cli.run("dispatch", "add", '{"numbers": [1]}').out
     later = cli.run("dispatch", "add", '{"numbers": [1]}', "--delay", "1h").out
-    shown = cli.run("jobs", "show", told.split()[0]).out
+    shown = cli.run("jobs", "show", printed.split()[0]).out
 
-    assert "scheduled: parked, no engine took it" in told
+    assert "scheduled: parked, no engine took it" in printed
     assert "scheduled, due 2" in later
     assert shown.splitlines()[0].endswith("scheduled")
     assert "why       parked, no engine took it: " in shown

@@ -35,7 +35,7 @@ def test_each_transition_is_one_line_and_each_line_of_a_job_names_it(
         assert line["timestamp"].endswith("Z")
 
 
-def test_only_the_final_failure_is_told_with_its_exception(live_cli: CommandLine) -> None:
+def test_only_the_final_failure_is_reported_with_its_exception(live_cli: CommandLine) -> None:
     worker = start_worker(live_cli, "threads")
     job_id = dispatch(live_cli, "fails-twice", JobState.FAILED)
 
@@ -47,10 +47,10 @@ def test_only_the_final_failure_is_told_with_its_exception(live_cli: CommandLine
         ("job.claim", "info"),
         ("job.fail", "error"),
     ]
-    told = [line for line in lines if "exception" in line]
-    assert told == lines[-1:]
-    assert told[0]["error_type"] == "ValueError"
-    assert told[0]["exception"].endswith("ValueError: these numbers do not add up\n")
+    logged = [line for line in lines if "exception" in line]
+    assert logged == lines[-1:]
+    assert logged[0]["error_type"] == "ValueError"
+    assert logged[0]["exception"].endswith("ValueError: these numbers do not add up\n")
     assert "Traceback" not in json.dumps(lines[:-1])
 
 

@@ -6,16 +6,19 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from failsoft.ledger.schema.revision import REVISION
+from failsoft.ledger.schema.revision import REVISIONS
 from failsoft.ledger.upgrade import online
 from failsoft.ledger.upgrade.operations import op
 
 revision = "0099"
-down_revision = REVISION
+# Also where the next release has this one among its own.
+down_revision = max(each for each in REVISIONS if each < revision)
 
 JOBS = "failsoft_jobs"
-#: Names a file; whoever finds it missing makes it, and is killed in the middle of a transaction.
+#: Names a file; an upgrade that finds none makes it and is killed in the middle of a transaction.
 TRAP = "_FAILSOFT_TEST_TRAP"
+#: How many rows a batch has, other than usual.
+BATCH = "_FAILSOFT_TEST_BATCH"
 
 
 def upgrade() -> None:
@@ -44,7 +47,7 @@ def upgrade() -> None:
         "colours",
         table=JOBS,
         key="id",
-        batch=40,
+        batch=int(os.environ.get(BATCH, online.BATCH)),
         statement="INSERT INTO failsoft_colours (job_id, colour) SELECT id, 'red'"
         " FROM failsoft_jobs WHERE id > :after AND id <= :upto ON CONFLICT DO NOTHING",
     )

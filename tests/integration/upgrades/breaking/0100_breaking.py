@@ -9,9 +9,9 @@ minimum = "0100"
 
 
 def upgrade() -> None:
-    online.once("column hb", "failsoft_jobs", _drop)
+    online.once("column revision", "failsoft_jobs", _drop)
 
 
 def _drop() -> None:
-    if online.has_column("failsoft_jobs", "hb"):
-        op.drop_column("failsoft_jobs", "hb")
+    if online.has_column("failsoft_jobs", "revision"):
+        op.drop_column("failsoft_jobs", "revision")

@@ -9,7 +9,7 @@ import pytest
 from failsoft.dispatcher import DispatchOutcome, DispatchRequest, Many
 from failsoft.dispatcher.offering.bounded_caller import DirectCaller
 from failsoft.dispatcher.offering.engines import Engine
-from failsoft.job_engine import Unique
+from failsoft.job_engine import JobState, QueueProfile, Unique
 from failsoft.job_engine.clock import Deadline
 from failsoft.job_engine.errors import (
     DuplicateDispatchError,
@@ -20,18 +20,17 @@ from failsoft.job_engine.errors import (
     OptionInvalidError,
     PayloadInvalidError,
 )
-from failsoft.job_engine.policies.queue import DEFAULT, QueueProfile
+from failsoft.job_engine.policies.queue import DEFAULT
 from failsoft.job_engine.records.message import Message
-from failsoft.job_engine.records.states import JobState
 from failsoft.testing import MemoryEngine
 from tests.unit.support.attempts import Mail
-from tests.unit.support.memory_app import WELCOME, House
+from tests.unit.support.memory_app import WELCOME, MemoryApp
 
 MINUTE = timedelta(minutes=1)
 
 
 class Pipelined(MemoryEngine):
-    """Takes many offers at once, and refuses those it is told to."""
+    """Takes many offers at once, and refuses those that the test names."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
@@ -52,8 +51,8 @@ class Pipelined(MemoryEngine):
         return found
 
 
-class Hall(House):
-    """A house whose primary takes many offers at once."""
+class Hall(MemoryApp):
+    """An app whose primary takes many offers at once."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -83,7 +82,7 @@ def test_every_item_becomes_a_job_in_its_order(hall: Hall) -> None:
     assert [job.payload for job in jobs] == [f'{{"user_id":{n}}}' for n in range(5)]
     assert hall.bulk.pipelines == [2, 2, 1]
     assert [m.job_id for m in hall.bulk.messages(DEFAULT)] == [job.id for job in jobs]
-    assert hall.heard.kinds.count("job.dispatch") == 5
+    assert hall.events.kinds.count("job.dispatch") == 5
 
 
 def test_every_item_keeps_its_own_options(hall: Hall) -> None:
@@ -113,7 +112,7 @@ def test_what_is_wrong_sinks_nothing_else(hall: Hall) -> None:
     assert hall.ledger.counts() == {JobState.OFFERED: 2}
 
 
-def test_asked_to_raise_it_stores_nothing_of_what_is_wrong_in_part(hall: Hall) -> None:
+def test_with_raise_one_wrong_item_stores_nothing(hall: Hall) -> None:
     with pytest.raises(PayloadInvalidError):
         hall.many([Mail(), cast("Mail", "no mail")], how=Many(on_error="raise", chunk=1))
 
@@ -152,7 +151,7 @@ def test_what_an_engine_refuses_goes_to_the_next(hall: Hall) -> None:
     ]
 
 
-def test_an_engine_that_is_away_is_asked_once(hall: Hall) -> None:
+def test_an_engine_that_is_away_gets_one_offer(hall: Hall) -> None:
     hall.bulk.down()
     hall.dramatiq.down()
 
@@ -161,7 +160,7 @@ def test_an_engine_that_is_away_is_asked_once(hall: Hall) -> None:
     assert [o.handle.status() for o in outcomes if o.handle] == [JobState.SCHEDULED] * 3
     assert hall.bulk.pipelines == [3]
     reasons = [tried.reason for o in outcomes if o.handle for tried in o.handle.tries()]
-    assert any("was not asked" in reason for reason in reasons)
+    assert any("got no offer" in reason for reason in reasons)
 
 
 def test_an_adapter_that_breaks_its_contract_loses_no_job(hall: Hall) -> None:
@@ -199,7 +198,7 @@ def test_what_a_ledger_leaves_undone_half_way_is_swept_up(hall: Hall) -> None:
     assert len(hall.offered(hall.dramatiq)) == 2
 
 
-def test_progress_is_told_after_each_chunk(hall: Hall) -> None:
+def test_progress_is_reported_after_each_chunk(hall: Hall) -> None:
     done: list[int] = []
 
     hall.many(mails(5), how=Many(chunk=2, progress=done.append))
@@ -217,6 +216,6 @@ def test_bad_ways_are_refused(wrong: dict[str, Any]) -> None:
         Many(**wrong)
 
 
-def test_nobody_waits_for_the_pickup_of_many(hall: Hall) -> None:
+def test_many_dispatches_cannot_wait_for_pickups(hall: Hall) -> None:
     with pytest.raises(OptionInvalidError, match="confirm"):
         hall.many(mails(1), confirm="pickup")

@@ -19,7 +19,7 @@ from tests.unit.support.flows import (
     COUNT,
     WRITE,
     Digest,
-    Factory,
+    FlowApp,
     Report,
     count,
     digest,
@@ -31,50 +31,50 @@ SECOND = timedelta(seconds=1)
 
 
 def test_a_chain_passes_results_on_and_ends_with_the_last() -> None:
-    house = Factory()
-    house.workers()
+    app = FlowApp()
+    app.workers()
 
-    chain = house.dispatcher.dispatch_chain(COUNT, WRITE)
+    chain = app.dispatcher.dispatch_chain(COUNT, WRITE)
     first, second = chain.jobs
 
-    assert [message.job_id for message in house.offered(house.rq)] == [first.id]
-    assert house.states(first.id, second.id) == ["offered", "scheduled"]
-    house.end(first.id, "12")
+    assert [message.job_id for message in app.offered(app.rq)] == [first.id]
+    assert app.states(first.id, second.id) == ["offered", "scheduled"]
+    app.end(first.id, "12")
     assert second.job().payload == '{"pages": 12}'
-    house.end(second.id, '"12 pages"')
+    app.end(second.id, '"12 pages"')
     assert (chain.result(), chain.last.id, chain.created) == ("12 pages", second.id, True)
 
 
 def test_the_result_of_a_chain_is_the_error_of_the_job_that_failed() -> None:
-    house = Factory()
-    house.workers()
-    chain = house.dispatcher.dispatch_chain(COUNT, WRITE, WRITE)
-    house.end(chain.jobs[0].id, None)
+    app = FlowApp()
+    app.workers()
+    chain = app.dispatcher.dispatch_chain(COUNT, WRITE, WRITE)
+    app.end(chain.jobs[0].id, None)
 
     with pytest.raises(JobFailedError, match="no paper"):
         chain.result()
-    assert house.states(*[each.id for each in chain.jobs]) == ["failed", "cancelled", "cancelled"]
+    assert app.states(*[each.id for each in chain.jobs]) == ["failed", "cancelled", "cancelled"]
 
 
 def test_a_chain_is_cancelled_from_its_end() -> None:
-    house = Factory()
-    chain = house.dispatcher.dispatch_chain(COUNT, WRITE, WRITE)
+    app = FlowApp()
+    chain = app.dispatcher.dispatch_chain(COUNT, WRITE, WRITE)
 
     chain.cancel()
 
-    assert house.states(*[each.id for each in chain.jobs]) == ["cancelled"] * 3
+    assert app.states(*[each.id for each in chain.jobs]) == ["cancelled"] * 3
     with pytest.raises(JobCancelledError):
         chain.result()
 
 
 def test_a_chain_that_goes_on_is_waited_for_in_vain() -> None:
     with pytest.raises(ResultTimeoutError):
-        Factory().dispatcher.dispatch_chain(COUNT, WRITE).result(SECOND)
+        FlowApp().dispatcher.dispatch_chain(COUNT, WRITE).result(SECOND)
 
 
 def test_a_chain_of_the_same_id_is_the_same_chain() -> None:
-    house = Factory()
-    dispatch = house.dispatcher.dispatch_chain
+    app = FlowApp()
+    dispatch = app.dispatcher.dispatch_chain
     first = dispatch(COUNT, WRITE, chain_id="monthly")
 
     again = dispatch(COUNT, WRITE, chain_id="monthly")
@@ -88,41 +88,41 @@ def test_a_chain_of_the_same_id_is_the_same_chain() -> None:
 
 
 def test_a_chain_that_no_engine_takes_is_parked() -> None:
-    house = Factory()
-    house.rq.down()
-    house.dramatiq.down()
+    app = FlowApp()
+    app.rq.down()
+    app.dramatiq.down()
 
-    chain = house.dispatcher.dispatch_chain(COUNT, WRITE)
+    chain = app.dispatcher.dispatch_chain(COUNT, WRITE)
 
-    assert house.states(*[each.id for each in chain.jobs]) == ["scheduled", "scheduled"]
+    assert app.states(*[each.id for each in chain.jobs]) == ["scheduled", "scheduled"]
     assert chain.jobs[0].job().run_at is not None
 
 
 def test_a_group_starts_at_once_and_its_completion_when_it_is_over() -> None:
-    house = Factory()
-    group = house.dispatcher.dispatch_group([COUNT] * 3, gather)
+    app = FlowApp()
+    group = app.dispatcher.dispatch_group([COUNT] * 3, gather)
     done = group.completion
     assert done is not None
 
     for job_id, result in zip(group.job_ids, ("1", None, "3"), strict=True):
         assert not group.progress().is_over
-        house.end(job_id, result)
+        app.end(job_id, result)
 
     over = group.wait()
     assert (over.total, over.ended, over.succeeded, over.failed) == (3, 3, 2, 1)
-    told = GroupResult.model_validate_json(done.job().payload)
-    assert told == over.result
-    assert told.job_ids == group.job_ids
-    house.end(done.id, "2")
+    given = GroupResult.model_validate_json(done.job().payload)
+    assert given == over.result
+    assert given.job_ids == group.job_ids
+    app.end(done.id, "2")
     assert done.result() == 2
 
 
 def test_a_completion_with_a_payload_of_its_own_takes_the_result_in_a_field() -> None:
-    house = Factory()
+    app = FlowApp()
     link = Link(digest, Digest(text="monthly"), result_field="of")
-    group = house.dispatcher.dispatch_group([COUNT], link, when="all_succeeded")
+    group = app.dispatcher.dispatch_group([COUNT], link, when="all_succeeded")
 
-    house.end(group.job_ids[0])
+    app.end(group.job_ids[0])
 
     assert group.completion is not None
     payload = Digest.model_validate_json(group.completion.job().payload)
@@ -130,8 +130,8 @@ def test_a_completion_with_a_payload_of_its_own_takes_the_result_in_a_field() ->
 
 
 def test_a_group_without_completion_is_a_batch_to_wait_for() -> None:
-    house = Factory()
-    group = house.dispatcher.dispatch_group([COUNT, COUNT])
+    app = FlowApp()
+    group = app.dispatcher.dispatch_group([COUNT, COUNT])
 
     with pytest.raises(ResultTimeoutError, match="0 of 2"):
         group.wait(SECOND)
@@ -141,31 +141,31 @@ def test_a_group_without_completion_is_a_batch_to_wait_for() -> None:
 
 
 def test_a_cancelled_group_never_completes() -> None:
-    house = Factory()
-    group = house.dispatcher.dispatch_group([COUNT, COUNT], gather)
+    app = FlowApp()
+    group = app.dispatcher.dispatch_group([COUNT, COUNT], gather)
 
     group.cancel()
 
     assert group.completion is not None
-    assert house.states(*group.job_ids, group.completion.id) == ["cancelled"] * 3
+    assert app.states(*group.job_ids, group.completion.id) == ["cancelled"] * 3
     assert group.progress().is_over
 
 
 def test_a_large_group_is_recorded_in_chunks_and_completes_once() -> None:
-    house = Factory()
+    app = FlowApp()
     links = [Link(count, Mail(user_id=n)) for n in range(3 * flow.CHUNK + 1)]
 
-    group = house.dispatcher.dispatch_group(links, gather, group_id="large")
+    group = app.dispatcher.dispatch_group(links, gather, group_id="large")
 
     now = group.progress()
     assert (now.total, now.sealed) == (len(links), True)
-    assert house.ledger.get("large-1500").payload == '{"user_id":1500}'
+    assert app.ledger.get("large-1500").payload == '{"user_id":1500}'
 
 
 def test_a_group_that_was_cut_off_is_gone_on_with() -> None:
-    house = Factory()
+    app = FlowApp()
     links = [COUNT] * (flow.CHUNK + 1)
-    record, calls = house.ledger.record_group, []
+    record, calls = app.ledger.record_group, []
 
     def once(*args: Any) -> Any:
         calls.append(args)
@@ -173,24 +173,24 @@ def test_a_group_that_was_cut_off_is_gone_on_with() -> None:
             raise KeyboardInterrupt
         return record(*args)
 
-    house.ledger.record_group = once  # type: ignore[method-assign]
+    app.ledger.record_group = once  # type: ignore[method-assign]
     with pytest.raises(KeyboardInterrupt):
-        house.dispatcher.dispatch_group(links, gather, group_id="cut")
-    cut = house.ledger.group("cut")
+        app.dispatcher.dispatch_group(links, gather, group_id="cut")
+    cut = app.ledger.group("cut")
 
-    group = house.dispatcher.dispatch_group(links, gather, group_id="cut")
+    group = app.dispatcher.dispatch_group(links, gather, group_id="cut")
 
     assert (cut.total, cut.sealed) == (flow.CHUNK, False)
     assert (group.progress().total, group.progress().sealed) == (len(links), True)
     with pytest.raises(IdempotencyConflictError):
-        house.dispatcher.dispatch_group(links[1:], gather, group_id="cut")
+        app.dispatcher.dispatch_group(links[1:], gather, group_id="cut")
 
 
 def test_the_same_link_twice_is_two_jobs() -> None:
-    house = Factory()
+    app = FlowApp()
 
-    chain = house.dispatcher.dispatch_chain(COUNT, COUNT, chain_id="twice")
-    group = house.dispatcher.dispatch_group([COUNT, COUNT], group_id="double")
+    chain = app.dispatcher.dispatch_chain(COUNT, COUNT, chain_id="twice")
+    group = app.dispatcher.dispatch_group([COUNT, COUNT], group_id="double")
 
     assert [job.id for job in chain.jobs] == ["twice-0", "twice-1"]
     assert group.progress().total == 2

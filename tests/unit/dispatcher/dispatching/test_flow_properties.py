@@ -35,7 +35,7 @@ class Floor:
             shown = Ticket(job.id, job.epoch, "first", job.queue, "c" * 8, "worker", HOUR)
             self.claims[job.id] = self.ledger.claim(shown)
         if deed == "cancel":
-            self.ledger.cancel(job.id, "somebody")
+            self.ledger.cancel(job.id, "ada")
         if deed in ("succeed", "fail") and job.state is JobState.RUNNING:
             ending = fixtures.SUCCESS if deed == "succeed" else fixtures.FAILURE
             self.ledger.conclude(self.claims[job.id], ending)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from failsoft.dispatcher.dispatcher import Dispatcher
+from failsoft.dispatcher import Dispatcher
 from failsoft.job_engine import Link
 from failsoft.job_engine.errors import (
     DuplicateDispatchError,
@@ -18,7 +18,7 @@ from tests.unit.support.flows import (
     DIGEST,
     WRITE,
     Digest,
-    Factory,
+    FlowApp,
     Numbers,
     add,
     count,
@@ -28,16 +28,16 @@ from tests.unit.support.flows import (
 
 
 def test_a_chain_in_a_circle_cannot_be_recorded() -> None:
-    house = Factory()
-    first = house.dispatcher.dispatch_chain(
+    app = FlowApp()
+    first = app.dispatcher.dispatch_chain(
         Link(count, Mail(), job_id="a"), Link(count, Mail(), job_id="b")
     )
 
     for ids in (("b", "a"), ("c", "a"), ("a", "c")):
         with pytest.raises((DuplicateDispatchError, IdempotencyConflictError)):
-            house.dispatcher.dispatch_chain(*(Link(count, Mail(), job_id=each) for each in ids))
+            app.dispatcher.dispatch_chain(*(Link(count, Mail(), job_id=each) for each in ids))
 
-    assert {job.id for job in house.ledger.list_jobs()} == {job.id for job in first.jobs}
+    assert {job.id for job in app.ledger.list_jobs()} == {job.id for job in first.jobs}
 
 
 BAD: dict[str, Callable[[Dispatcher], object]] = {
@@ -75,16 +75,16 @@ BAD: dict[str, Callable[[Dispatcher], object]] = {
 }
 
 
-@pytest.mark.parametrize("told", BAD)
-def test_what_makes_no_sense_is_refused_and_nothing_recorded(told: str) -> None:
-    house = Factory()
+@pytest.mark.parametrize("expected", BAD)
+def test_what_makes_no_sense_is_refused_and_nothing_recorded(expected: str) -> None:
+    app = FlowApp()
 
-    with pytest.raises(OptionInvalidError, match=told):
-        BAD[told](house.dispatcher)
+    with pytest.raises(OptionInvalidError, match=expected):
+        BAD[expected](app.dispatcher)
 
-    assert not house.ledger.list_jobs()
+    assert not app.ledger.list_jobs()
 
 
 def test_a_group_that_is_not_there() -> None:
-    with pytest.raises(GroupNotFoundError, match="'nobody'"):
-        Factory().ledger.group("nobody")
+    with pytest.raises(GroupNotFoundError, match="'unknown'"):
+        FlowApp().ledger.group("unknown")

@@ -11,7 +11,7 @@ from failsoft.job_engine.records.follow_ups import follow_ups_from
 from failsoft.job_engine.records.job import Conclusion
 from failsoft.job_engine.records.states import FAIL
 from tests.unit.support.attempts import Mail, define
-from tests.unit.support.memory_app import House
+from tests.unit.support.memory_app import MemoryApp
 
 ALARM = declare_job("alarm", payload=JobFailure, queue="data-sync", priority=9, version=2)
 ERROR = ErrorRecord("ValueError", "no such user")
@@ -22,28 +22,28 @@ def nothing(ctx: JobContext) -> None:
 
 
 def test_the_hook_is_kept_with_the_job() -> None:
-    house = House()
+    app = MemoryApp()
 
-    handle = house.dispatcher.dispatch(define(nothing, on_failure=ALARM), Mail())
+    handle = app.dispatcher.dispatch(define(nothing, on_failure=ALARM), Mail())
 
-    hook = follow_ups_from(handle.job().sequel or "").on_failure
+    hook = follow_ups_from(handle.job().follow_ups or "").on_failure
     assert hook is not None
     assert (hook.name, hook.queue, hook.priority, hook.version) == ("alarm", "data-sync", 9, 2)
 
 
 def test_a_job_without_a_hook_keeps_nothing() -> None:
-    assert House().dispatch().job().sequel is None
+    assert MemoryApp().dispatch().job().follow_ups is None
 
 
 def test_a_failure_dispatches_the_hook_with_what_happened() -> None:
-    house = House()
+    app = MemoryApp()
     failing = define(nothing, on_failure=ALARM)
-    claim = house.claim(house.dispatcher.dispatch(failing, Mail(user_id=8)).job())
+    claim = app.claim(app.dispatcher.dispatch(failing, Mail(user_id=8)).job())
     assert claim is not None
 
-    house.ledger.conclude(claim, Conclusion(FAIL, error=ERROR))
+    app.ledger.conclude(claim, Conclusion(FAIL, error=ERROR))
 
-    (alarm,) = house.ledger.list_jobs(name="alarm")
+    (alarm,) = app.ledger.list_jobs(name="alarm")
     assert alarm.version == ALARM.version
     assert JobFailure.model_validate_json(alarm.payload) == JobFailure(
         job_id=claim.job_id,

@@ -6,15 +6,14 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from failsoft.dispatcher.handles.job import JobHandle
-from failsoft.job_engine import Throttle, Unique
-from failsoft.job_engine.definitions.decorators import declare_job
+from failsoft.dispatcher import JobHandle
+from failsoft.job_engine import Throttle, Unique, declare_job
 from failsoft.job_engine.definitions.definition import AnyDefinition
 from failsoft.job_engine.errors import OptionInvalidError, UniqueKeyHeldError
 from failsoft.job_engine.records.error_record import ErrorRecord
 from failsoft.job_engine.records.job import Conclusion
 from failsoft.job_engine.records.states import FAIL
-from tests.unit.support.memory_app import House
+from tests.unit.support.memory_app import MemoryApp
 
 BY = ("customer",)
 ERROR = ErrorRecord("ValueError", "no such customer", "Traceback ...")
@@ -30,46 +29,46 @@ PLAIN = declare_job("plain", payload=Bill, result=int)
 
 
 def failed(
-    house: House, bill: Bill | None = None, job: AnyDefinition = BILL, **options: Any
+    app: MemoryApp, bill: Bill | None = None, job: AnyDefinition = BILL, **options: Any
 ) -> JobHandle[int]:
-    handle = house.dispatcher.dispatch(job, bill or Bill(), **options)
-    claim = house.claim(handle.job())
+    handle = app.dispatcher.dispatch(job, bill or Bill(), **options)
+    claim = app.claim(handle.job())
     assert claim is not None
-    house.ledger.conclude(claim, Conclusion(FAIL, error=ERROR))
-    house.clock.advance(timedelta(seconds=1))
+    app.ledger.conclude(claim, Conclusion(FAIL, error=ERROR))
+    app.clock.advance(timedelta(seconds=1))
     return handle
 
 
 def test_a_dispatch_finds_the_job_that_is_tried_again() -> None:
-    house = House()
-    again = failed(house).retry()
+    app = MemoryApp()
+    again = failed(app).retry()
 
-    found = house.dispatcher.dispatch(BILL, Bill(rows=2))
+    found = app.dispatcher.dispatch(BILL, Bill(rows=2))
 
     assert (found.id, found.disposition) == (again.id, "existing")
 
 
 def test_no_dispatch_replaces_what_is_done_again() -> None:
-    house = House()
-    again = failed(house).retry()
+    app = MemoryApp()
+    again = failed(app).retry()
 
-    found = house.dispatcher.dispatch(BILL, Bill(rows=2), on_duplicate="replace")
+    found = app.dispatcher.dispatch(BILL, Bill(rows=2), on_duplicate="replace")
 
     assert (found.id, found.disposition) == (again.id, "existing")
     assert found.job().payload == '{"customer":"acme","rows":1}'
 
 
 def test_an_edited_payload_makes_the_key_anew() -> None:
-    house = House()
-    dead = failed(house)
+    app = MemoryApp()
+    dead = failed(app)
 
     same_customer = dead.retry(payload=Bill(rows=2))
     with pytest.raises(UniqueKeyHeldError, match=same_customer.id):
         dead.retry(payload=Bill(rows=3))
     other_customer = dead.retry(payload=Bill(customer="borg"))
 
-    assert house.dispatcher.dispatch(BILL, Bill()).id == same_customer.id
-    assert house.dispatcher.dispatch(BILL, Bill(customer="borg")).id == other_customer.id
+    assert app.dispatcher.dispatch(BILL, Bill()).id == same_customer.id
+    assert app.dispatcher.dispatch(BILL, Bill(customer="borg")).id == other_customer.id
 
 
 @pytest.mark.parametrize(
@@ -85,7 +84,7 @@ def test_an_edited_payload_makes_the_key_anew() -> None:
 def test_an_edited_payload_has_no_key_but_that_of_its_definition(
     job: AnyDefinition, options: dict[str, Any]
 ) -> None:
-    dead = failed(House(), job=job, **options)
+    dead = failed(MemoryApp(), job=job, **options)
 
     edited = dead.retry(payload=Bill(rows=2))
 
@@ -93,23 +92,23 @@ def test_an_edited_payload_has_no_key_but_that_of_its_definition(
 
 
 def test_a_payload_without_its_definition_has_no_key_to_be_made_of() -> None:
-    house = House()
-    dead, plain = failed(house), failed(house, job=PLAIN)
+    app = MemoryApp()
+    dead, plain = failed(app), failed(app, job=PLAIN)
 
     with pytest.raises(OptionInvalidError, match=r"retry: expected .*; ask by the job's handle"):
-        house.dispatcher.retry(dead.id, payload=Bill(rows=2))
+        app.dispatcher.retry(dead.id, payload=Bill(rows=2))
 
-    assert house.dispatcher.retry(plain.id, payload=Bill(rows=2)).origin == plain.id
-    assert house.dispatcher.retry(dead.id).unique_key == dead.job().unique_key
+    assert app.dispatcher.retry(plain.id, payload=Bill(rows=2)).retry_of == plain.id
+    assert app.dispatcher.retry(dead.id).unique_key == dead.job().unique_key
 
 
 def test_many_are_tried_again_without_those_whose_key_is_held() -> None:
-    house = House()
-    first, second, third = (failed(house, Bill(rows=n)) for n in range(3))
-    other = failed(house, Bill(customer="borg"))
-    holder = house.dispatcher.dispatch(BILL, Bill(customer="borg"))
+    app = MemoryApp()
+    first, second, third = (failed(app, Bill(rows=n)) for n in range(3))
+    other = failed(app, Bill(customer="borg"))
+    holder = app.dispatcher.dispatch(BILL, Bill(customer="borg"))
 
-    report = house.dispatcher.retry_many(name="bill")
+    report = app.dispatcher.retry_many(name="bill")
 
     ((old, new),) = report.retried
     assert old == first.id
@@ -121,4 +120,4 @@ def test_many_are_tried_again_without_those_whose_key_is_held() -> None:
     assert all(each.holder_id in each.reason for each in report.refused)
     assert report.skipped == ()
     holder.cancel()
-    assert [old for old, _ in house.dispatcher.retry_many(name="bill").retried] == [other.id]
+    assert [old for old, _ in app.dispatcher.retry_many(name="bill").retried] == [other.id]

@@ -57,7 +57,7 @@ def test_nothing_of_a_strangers_envelope_is_kept() -> None:
 
 @settings(deadline=None, max_examples=150)
 @given(st.binary(max_size=1200))
-def test_any_bytes_are_dropped_and_told_once(body: bytes) -> None:
+def test_any_bytes_are_dropped_and_reported_once(body: bytes) -> None:
     rejections = Rejections()
 
     assert rejections.inbox.read(body, "q") is None

@@ -5,10 +5,9 @@ from typing import Any
 
 import pytest
 
-from failsoft.dispatcher.handles.job import JobHandle
-from failsoft.job_engine import JobContext
+from failsoft.dispatcher import JobHandle
+from failsoft.job_engine import JobContext, JobState, declare_job
 from failsoft.job_engine.attempt.lease import Lease
-from failsoft.job_engine.definitions.decorators import declare_job
 from failsoft.job_engine.errors import (
     JobNotFoundError,
     JobStateError,
@@ -19,10 +18,10 @@ from failsoft.job_engine.records.error_record import ErrorRecord
 from failsoft.job_engine.records.job import Conclusion
 from failsoft.job_engine.records.manual_retry import DeadLetters
 from failsoft.job_engine.records.pauses import Pause
-from failsoft.job_engine.records.states import FAIL, JobState
+from failsoft.job_engine.records.states import FAIL
 from failsoft.testing.ledger_suite.control.retries import failed as failed_with_steps
 from tests.unit.support.attempts import Mail, define
-from tests.unit.support.memory_app import House
+from tests.unit.support.memory_app import MemoryApp
 
 COUNT = declare_job("count", payload=Mail, result=int)
 ERROR = ErrorRecord("ValueError", "no such user", "Traceback ...")
@@ -32,23 +31,23 @@ class Other(Mail):
     pass
 
 
-def failed(house: House) -> JobHandle[int]:
-    handle = house.dispatcher.dispatch(COUNT, Mail())
-    claim = house.claim(handle.job())
+def failed(app: MemoryApp) -> JobHandle[int]:
+    handle = app.dispatcher.dispatch(COUNT, Mail())
+    claim = app.claim(handle.job())
     assert claim is not None
-    house.ledger.conclude(claim, Conclusion(FAIL, error=ERROR))
+    app.ledger.conclude(claim, Conclusion(FAIL, error=ERROR))
     return handle
 
 
 def test_a_retry_has_a_handle_of_its_own_and_runs() -> None:
-    house = House()
-    handle = failed(house)
+    app = MemoryApp()
+    handle = failed(app)
 
     again = handle.retry(reason="fixed", actor="ada")
-    house.stager.tick()
-    claim = house.claim(again.job())
+    app.stager.tick()
+    claim = app.claim(again.job())
     assert claim is not None
-    house.finish(claim, "7")
+    app.finish(claim, "7")
 
     assert again.id != handle.id
     assert again.result() == 7
@@ -57,8 +56,8 @@ def test_a_retry_has_a_handle_of_its_own_and_runs() -> None:
 
 
 def test_another_payload_is_of_the_jobs_model() -> None:
-    house = House()
-    handle = failed(house)
+    app = MemoryApp()
+    handle = failed(app)
 
     edited = handle.retry(payload=Mail(user_id=8))
 
@@ -70,38 +69,38 @@ def test_another_payload_is_of_the_jobs_model() -> None:
 
 
 def test_a_job_that_has_not_failed_is_not_tried_again() -> None:
-    house = House()
-    handle = house.dispatcher.dispatch(COUNT, Mail())
+    app = MemoryApp()
+    handle = app.dispatcher.dispatch(COUNT, Mail())
 
     with pytest.raises(JobStateError, match=r"expected a failed job to retry.*which is offered"):
         handle.retry()
 
 
 def test_idempotency_keys_go_on_with_a_retry_and_not_with_a_replay() -> None:
-    house = House()
-    old = failed_with_steps(house.ledger)
-    retried = house.dispatcher.retry(old.job_id)
-    replayed = house.dispatcher.retry(old.job_id, from_step="fetch")
-    house.stager.tick()
+    app = MemoryApp()
+    old = failed_with_steps(app.ledger)
+    retried = app.dispatcher.retry(old.job_id)
+    replayed = app.dispatcher.retry(old.job_id, from_step="fetch")
+    app.stager.tick()
 
-    keys = [key_in(house, house.ledger.get(job.id)) for job in (retried, replayed)]
+    keys = [key_in(app, app.ledger.get(job.id)) for job in (retried, replayed)]
 
     assert keys == [f"{old.job_id}:charge", f"{replayed.id}:charge"]
 
 
-def key_in(house: House, job: Any) -> str:
-    claim = house.claim(job)
+def key_in(app: MemoryApp, job: Any) -> str:
+    claim = app.claim(job)
     assert claim is not None
-    return JobContext(claim, house.ledger, Lease(), house.clock).idempotency_key("charge")
+    return JobContext(claim, app.ledger, Lease(), app.clock).idempotency_key("charge")
 
 
 def test_many_are_tried_again_once_each() -> None:
-    house = House()
-    handles = [failed(house) for _ in range(5)]
+    app = MemoryApp()
+    handles = [failed(app) for _ in range(5)]
 
-    first = house.dispatcher.retry_many(name="count", limit=2)
-    rest = house.dispatcher.retry_many(queue="default", since=timedelta(hours=1))
-    none = house.dispatcher.retry_many()
+    first = app.dispatcher.retry_many(name="count", limit=2)
+    rest = app.dispatcher.retry_many(queue="default", since=timedelta(hours=1))
+    none = app.dispatcher.retry_many()
 
     retried = [old for old, _ in (*first.retried, *rest.retried)]
     assert sorted(retried) == sorted(handle.id for handle in handles)
@@ -109,21 +108,21 @@ def test_many_are_tried_again_once_each() -> None:
 
 
 def test_what_fails_again_meanwhile_is_not_tried_twice() -> None:
-    house = House()
-    failed(house)
-    retry = house.ledger.retry
+    app = MemoryApp()
+    failed(app)
+    retry = app.ledger.retry
 
     def fails_at_once(retrial: Any) -> Any:
         job, created = retry(retrial)
-        house.stager.tick()
-        claim = house.claim(house.ledger.get(job.id))
+        app.stager.tick()
+        claim = app.claim(app.ledger.get(job.id))
         assert claim is not None
-        house.ledger.conclude(claim, Conclusion(FAIL, error=ERROR))
+        app.ledger.conclude(claim, Conclusion(FAIL, error=ERROR))
         return job, created
 
-    house.ledger.retry = fails_at_once  # type: ignore[method-assign]
+    app.ledger.retry = fails_at_once  # type: ignore[method-assign]
 
-    assert len(house.dispatcher.retry_many().retried) == 1
+    assert len(app.dispatcher.retry_many().retried) == 1
 
 
 @pytest.mark.parametrize("wrong", [{"limit": 0}, {"since": timedelta(0)}])
@@ -133,48 +132,48 @@ def test_a_choice_that_means_nothing_is_refused(wrong: dict[str, Any]) -> None:
 
 
 def test_a_handle_is_found_by_the_id() -> None:
-    house = House()
-    handle = failed(house)
+    app = MemoryApp()
+    handle = failed(app)
 
-    found = house.dispatcher.handle(COUNT, handle.id)
+    found = app.dispatcher.handle(COUNT, handle.id)
 
     assert (found.id, found.created) == (handle.id, False)
     with pytest.raises(JobNotFoundError, match=r"a job of definition 'welcome'.*'count'"):
-        house.dispatcher.handle(define(lambda ctx: None), handle.id)
+        app.dispatcher.handle(define(lambda ctx: None), handle.id)
     with pytest.raises(JobNotFoundError):
-        house.dispatcher.handle(COUNT, "nobody")
+        app.dispatcher.handle(COUNT, "unknown")
 
 
 def test_a_dispatch_to_a_paused_queue_waits_until_it_is_resumed() -> None:
-    house = House()
-    house.dispatcher.pause("queue", "default", reason="the bank is closed", actor="ada")
+    app = MemoryApp()
+    app.dispatcher.pause("queue", "default", reason="the bank is closed", actor="ada")
 
-    handle = house.dispatch()
-    house.stager.tick()
+    handle = app.dispatch()
+    app.stager.tick()
 
     assert handle.status() is JobState.SCHEDULED
     assert str(handle.paused()) == "queue default paused by ada: the bank is closed"
-    assert house.offered(house.rq) == []
-    assert house.dispatcher.unpause("queue", "default")
-    house.stager.tick()
+    assert app.offered(app.rq) == []
+    assert app.dispatcher.unpause("queue", "default")
+    app.stager.tick()
     assert handle.status() is JobState.OFFERED
     assert handle.paused() is None
 
 
 def test_an_offer_that_was_out_is_set_aside_and_is_due_after_the_pause() -> None:
-    house = House()
-    handle = house.dispatch()
-    house.dispatcher.pause("job", "welcome")
-    assert house.work(house.rq) is None
+    app = MemoryApp()
+    handle = app.dispatch()
+    app.dispatcher.pause("job", "welcome")
+    assert app.work(app.rq) is None
 
-    house.clock.advance(timedelta(hours=1))
-    house.rescuer.tick()
-    house.stager.tick()
+    app.clock.advance(timedelta(hours=1))
+    app.rescuer.tick()
+    app.stager.tick()
 
     assert handle.status() is JobState.SCHEDULED
-    assert "job.park" in house.heard.kinds
-    house.dispatcher.unpause("job", "welcome")
-    house.stager.tick()
+    assert "job.park" in app.events.kinds
+    app.dispatcher.unpause("job", "welcome")
+    app.stager.tick()
     assert handle.status() is JobState.OFFERED
 
 

@@ -12,8 +12,8 @@ from failsoft.job_engine.policies.schedule import Missed
 from failsoft.job_engine.ports.clock import GRACE, ClockWatch
 from failsoft.testing import FrozenClock, MemoryLedger
 from tests.unit.support.attempts import Mail
-from tests.unit.support.cron_nodes import scheduled
-from tests.unit.support.memory_app import Heard, House
+from tests.unit.support.cron_app import scheduled
+from tests.unit.support.memory_app import EventList, MemoryApp
 
 pytestmark = pytest.mark.fault("F46")
 
@@ -40,16 +40,16 @@ class LedgerTime:
 
 
 class Jumping:
-    """A house whose ledger's clock a test sets, and crons that begin when the test says."""
+    """An app whose ledger's clock a test sets, and crons that begin when the test says."""
 
     def __init__(self) -> None:
         self.times: list[LedgerTime] = []
-        self.house = House(ledger_time=self._time)
-        self.heard = Heard()
+        self.app = MemoryApp(ledger_time=self._time)
+        self.events = EventList()
 
     @property
     def ledger(self) -> MemoryLedger:
-        return self.house.ledger
+        return self.app.ledger
 
     def set(self, ahead: timedelta) -> None:
         for each in self.times:
@@ -57,13 +57,13 @@ class Jumping:
 
     def cron(self, missed: Missed = "latest") -> CronScheduler:
         every = scheduled(Every(SECOND, missed=missed))
-        return CronScheduler(self.ledger, [every], clock=self.house.clock, listener=self.heard)
+        return CronScheduler(self.ledger, [every], clock=self.app.clock, listener=self.events)
 
     def seconds(self, count: int, *crons: CronScheduler) -> int:
         """Let seconds pass, with a look in each; return how many ticks were fired."""
         fired = 0
         for _ in range(count):
-            self.house.clock.advance(SECOND)
+            self.app.clock.advance(SECOND)
             fired += sum(cron.tick() for cron in crons)
         return fired
 
@@ -119,7 +119,7 @@ def test_a_clock_that_stays_where_it_was_set_is_believed_and_makes_up_for_nothin
     assert scene.silent_for() <= SECOND
 
 
-def test_a_clock_that_was_behind_floods_nobody_when_it_is_right_again() -> None:
+def test_a_clock_that_was_behind_causes_no_flood_when_it_is_right_again() -> None:
     scene = Jumping()
     scene.seconds(3, scene.cron(missed="all"))
     scene.set(-DAY)
@@ -133,61 +133,61 @@ def test_a_clock_that_was_behind_floods_nobody_when_it_is_right_again() -> None:
 
 def test_a_job_that_stands_still_for_three_leases_is_lost_whatever_the_ledger_says() -> None:
     scene = Jumping()
-    scene.house.workers()
-    handle, _ = scene.house.running(lease=LEASE)
+    scene.app.workers()
+    handle, _ = scene.app.running(lease=LEASE)
     row = scene.ledger._store.rows[handle.id]
     assert row.lease_until is not None
 
     for lease in range(LEASES_STILL):
         assert handle.job().state is JobState.RUNNING, f"given up after {lease} leases"
-        scene.house.rescuer.tick()
+        scene.app.rescuer.tick()
         # The ledger's clock goes back as fast as time passes: no lease ever ends on it.
-        scene.house.clock.advance(LEASE)
+        scene.app.clock.advance(LEASE)
         scene.set(-LEASE * (lease + 1))
-    scene.house.rescuer.tick()
+    scene.app.rescuer.tick()
 
     assert handle.job().state is JobState.OFFERED
 
 
 def test_a_lease_from_ahead_is_lost_after_one_lease() -> None:
     scene = Jumping()
-    scene.house.workers()
+    scene.app.workers()
     scene.set(DAY)
-    handle, _ = scene.house.running(lease=LEASE)
+    handle, _ = scene.app.running(lease=LEASE)
     scene.set(timedelta(0))
 
-    scene.house.rescuer.tick()
-    scene.house.clock.advance(LEASE)
-    scene.house.rescuer.tick()
+    scene.app.rescuer.tick()
+    scene.app.clock.advance(LEASE)
+    scene.app.rescuer.tick()
 
     assert handle.job().state is JobState.OFFERED
 
 
 def test_a_beat_that_stands_still_is_that_of_a_dead_worker() -> None:
     scene = Jumping()
-    scene.house.worker("rq", ttl=MINUTE)
-    assert scene.house.router.serves("rq", "default")
+    scene.app.worker("rq", ttl=MINUTE)
+    assert scene.app.router.serves("rq", "default")
 
     for minute in range(TTLS_STILL + 1):
         # It counts as fresh on the ledger's clock, which goes back as time passes.
-        scene.house.clock.advance(MINUTE)
+        scene.app.clock.advance(MINUTE)
         scene.set(-MINUTE * (minute + 1))
-        scene.house.router.serves("rq", "default")
-    scene.house.clock.advance(2 * SECOND)
+        scene.app.router.serves("rq", "default")
+    scene.app.clock.advance(2 * SECOND)
 
     assert scene.ledger.live_workers()
-    assert not scene.house.router.serves("rq", "default")
+    assert not scene.app.router.serves("rq", "default")
 
 
 @pytest.mark.parametrize("ahead", [HOUR, DAY, 365 * DAY])
 def test_an_offer_from_ahead_is_looked_into_within_the_longest_patience(ahead: timedelta) -> None:
     scene = Jumping()
-    scene.house.workers()
+    scene.app.workers()
     scene.set(ahead)
-    handle = scene.house.dispatch()
+    handle = scene.app.dispatch()
     scene.set(timedelta(0))
 
-    scene.house.rescuer.tick()
+    scene.app.rescuer.tick()
 
     pickup = handle.job().pickup_by
     assert pickup is not None
@@ -196,42 +196,42 @@ def test_an_offer_from_ahead_is_looked_into_within_the_longest_patience(ahead: t
 
 def test_a_job_does_not_expire_by_a_clock_that_jumps() -> None:
     scene = Jumping()
-    scene.house.workers()
-    scene.house.rescuer.tick()
-    handle = scene.house.dispatch(expires_in=HOUR)
+    scene.app.workers()
+    scene.app.rescuer.tick()
+    handle = scene.app.dispatch(expires_in=HOUR)
 
     scene.set(DAY)
-    scene.house.rescuer.tick()
+    scene.app.rescuer.tick()
     scene.set(timedelta(0))
-    scene.house.rescuer.tick()
+    scene.app.rescuer.tick()
 
     assert not handle.job().state.is_terminal
 
 
 def test_a_job_expires_by_a_clock_that_stays() -> None:
     scene = Jumping()
-    scene.house.rescuer.tick()
-    handle = scene.house.dispatch(expires_in=HOUR)
+    scene.app.rescuer.tick()
+    handle = scene.app.dispatch(expires_in=HOUR)
 
     scene.set(DAY)
-    scene.house.rescuer.tick()
-    scene.house.clock.advance(GRACE)
-    scene.house.rescuer.tick()
+    scene.app.rescuer.tick()
+    scene.app.clock.advance(GRACE)
+    scene.app.rescuer.tick()
 
     assert handle.job().state is JobState.CANCELLED
 
 
-def test_what_is_mended_is_told_once() -> None:
+def test_what_is_mended_is_reported_once() -> None:
     scene = Jumping()
-    scene.house.workers()
+    scene.app.workers()
     scene.set(DAY)
-    scene.house.dispatch(payload=Mail(), delay=MINUTE)
+    scene.app.dispatch(payload=Mail(), delay=MINUTE)
     scene.set(timedelta(0))
 
     for _ in range(5):
-        scene.house.rescuer.tick()
+        scene.app.rescuer.tick()
 
-    assert scene.house.heard.kinds.count("ledger.mended") == 1
+    assert scene.app.events.kinds.count("ledger.mended") == 1
 
 
 def test_a_watch_trusts_a_clock_that_is_back_at_once_and_another_after_a_while() -> None:

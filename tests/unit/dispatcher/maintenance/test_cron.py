@@ -1,4 +1,4 @@
-"""The cron stager fires each tick once, whoever looks; what is missed goes by the policy."""
+"""The cron scheduler fires each tick once; the policy decides about missed ones."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,17 +14,17 @@ from failsoft.job_engine.errors import (
 from failsoft.job_engine.records.job import Conclusion
 from failsoft.job_engine.records.states import SUCCEED
 from tests.unit.support.attempts import Mail, define
-from tests.unit.support.cron_nodes import DAY, HOUR, HOURLY, SECOND, Nodes, scheduled
+from tests.unit.support.cron_app import DAY, HOUR, HOURLY, SECOND, CronApp, scheduled
 
 
-def test_each_tick_is_fired_once_whoever_looks() -> None:
-    nodes = Nodes()
+def test_each_tick_is_fired_once_by_any_number_of_schedulers() -> None:
+    nodes = CronApp()
     crons = [nodes.cron(scheduled(HOURLY)) for _ in range(3)]
 
     nodes.pass_hours(3.1, crons)
 
     assert nodes.ticks == ["1:00:00", "2:00:00", "3:00:00"]
-    assert nodes.heard.kinds.count("schedule.fire") == 3
+    assert nodes.events.kinds.count("schedule.fire") == 3
     assert nodes.jobs[0].idempotency_key == "schedule:sweep:2026-01-01T01:00:00+00:00"
     assert (nodes.schedule.last_at, nodes.schedule.last_job_id) == (
         nodes.jobs[-1].run_at,
@@ -34,7 +34,7 @@ def test_each_tick_is_fired_once_whoever_looks() -> None:
 
 
 def test_maintenance_fires_and_offers() -> None:
-    nodes = Nodes()
+    nodes = CronApp()
     nodes.workers()
     maintenance = Maintenance(
         nodes.engines, nodes.stager, nodes.rescuer, nodes.cron(scheduled(HOURLY))
@@ -60,7 +60,7 @@ def test_maintenance_fires_and_offers() -> None:
 def test_two_days_around_a_change_of_clocks_have_two_ticks(
     expression: str, zone: str, eve: str, ticks: list[str]
 ) -> None:
-    nodes = Nodes()
+    nodes = CronApp()
     nodes.clock.advance(datetime.fromisoformat(eve) - nodes.clock.now())
 
     nodes.pass_hours(40, [nodes.cron(scheduled(Cron(expression, tz=zone)))])
@@ -69,7 +69,7 @@ def test_two_days_around_a_change_of_clocks_have_two_ticks(
 
 
 def test_a_tick_that_is_found_a_little_late_is_no_missed_one() -> None:
-    nodes = Nodes()
+    nodes = CronApp()
     cron = nodes.cron(scheduled(Every(SECOND, missed="skip")))
     cron.tick()
     nodes.clock.advance(3 * SECOND)
@@ -82,7 +82,7 @@ def test_a_tick_that_is_found_a_little_late_is_no_missed_one() -> None:
     [("skip", []), ("latest", ["5:00:00"]), ("all", [f"{n}:00:00" for n in range(1, 6)])],
 )
 def test_missed_ticks_go_by_the_policy(missed: Any, fired: list[str]) -> None:
-    nodes = Nodes()
+    nodes = CronApp()
     nodes.cron(scheduled(Every(HOUR, missed=missed))).tick()
     nodes.clock.advance(5.5 * HOUR)
 
@@ -98,7 +98,7 @@ def test_missed_ticks_go_by_the_policy(missed: Any, fired: list[str]) -> None:
 
 
 def test_the_latest_of_missed_ticks_gives_way_to_one_that_is_on_time() -> None:
-    nodes = Nodes()
+    nodes = CronApp()
     cron = nodes.cron(scheduled(HOURLY))
     cron.tick()
     nodes.clock.advance(5 * HOUR)
@@ -110,7 +110,7 @@ def test_the_latest_of_missed_ticks_gives_way_to_one_that_is_on_time() -> None:
 
 @pytest.mark.parametrize("missed", ["skip", "latest"])
 def test_after_a_time_without_workers_one_of_many_short_ticks_is_fired(missed: Any) -> None:
-    nodes = Nodes()
+    nodes = CronApp()
     cron = nodes.cron(scheduled(Every(10 * SECOND, missed=missed)))
     cron.tick()
     nodes.clock.advance(150 * SECOND)
@@ -122,7 +122,7 @@ def test_after_a_time_without_workers_one_of_many_short_ticks_is_fired(missed: A
 
 
 def test_missed_ticks_are_fired_in_batches_and_not_without_end() -> None:
-    nodes = Nodes()
+    nodes = CronApp()
     cron = nodes.cron(scheduled(Every(SECOND, missed="all")))
     cron.tick()
     nodes.clock.advance(2 * DAY)
@@ -138,14 +138,14 @@ def test_missed_ticks_are_fired_in_batches_and_not_without_end() -> None:
 
 
 def test_a_tick_is_left_out_while_the_job_before_runs() -> None:
-    nodes = Nodes()
+    nodes = CronApp()
     cron = nodes.cron(scheduled(Every(HOUR, overlap="skip")))
     nodes.pass_hours(2.1, [cron])
 
     assert nodes.ticks == ["1:00:00"]
     assert nodes.schedule.skipped_at == nodes.clock.now().replace(hour=2, minute=0)
     assert nodes.schedule.skip_reason == "the job of the tick before has not ended"
-    assert "schedule.skip" in nodes.heard.kinds
+    assert "schedule.skip" in nodes.events.kinds
 
     nodes.ledger.cancel(nodes.jobs[0].id, "a person")
     nodes.pass_hours(1, [cron])
@@ -154,14 +154,14 @@ def test_a_tick_is_left_out_while_the_job_before_runs() -> None:
 
 
 def test_overlapping_jobs_are_allowed_by_default() -> None:
-    nodes = Nodes()
+    nodes = CronApp()
     nodes.pass_hours(2.1, [nodes.cron(scheduled(HOURLY))])
 
     assert nodes.ticks == ["1:00:00", "2:00:00"]
 
 
 def test_jitter_delays_the_job_and_not_the_tick() -> None:
-    nodes = Nodes()
+    nodes = CronApp()
     cron = nodes.cron(scheduled(Every(HOUR, jitter=timedelta(minutes=10))))
 
     nodes.pass_hours(1.1, [cron])
@@ -178,7 +178,7 @@ def test_a_payload_that_cannot_be_made_stops_no_other_schedule() -> None:
                 raise RuntimeError("not today")
 
     moody: list[bool] = []
-    nodes = Nodes()
+    nodes = CronApp()
     bad = define(lambda ctx: None, name="bad")
     bad = type(bad)("bad", Moody, type(None), bad.queue, schedule=HOURLY)
     cron = nodes.cron(bad, scheduled(HOURLY))
@@ -188,11 +188,11 @@ def test_a_payload_that_cannot_be_made_stops_no_other_schedule() -> None:
     nodes.pass_hours(1.1, [cron])
 
     assert nodes.ticks == ["1:00:00"]
-    assert "schedule.error" in nodes.heard.kinds
+    assert "schedule.error" in nodes.events.kinds
 
 
 def test_without_schedules_the_ledger_is_left_alone() -> None:
-    nodes = Nodes()
+    nodes = CronApp()
     nodes.ledger.down()
 
     assert nodes.cron(scheduled(None)).tick() == 0
@@ -201,7 +201,7 @@ def test_without_schedules_the_ledger_is_left_alone() -> None:
 
 
 def test_a_tick_is_fired_though_the_reply_was_lost() -> None:
-    nodes = Nodes()
+    nodes = CronApp()
     cron = nodes.cron(scheduled(HOURLY))
     cron.tick()
     nodes.clock.advance(HOUR)
@@ -216,7 +216,7 @@ def test_a_tick_is_fired_though_the_reply_was_lost() -> None:
 
 
 def test_the_job_of_a_tick_runs_like_any_other() -> None:
-    nodes = Nodes()
+    nodes = CronApp()
     nodes.workers()
     cron = nodes.cron(scheduled(Every(HOUR, overlap="skip")))
     nodes.pass_hours(1.1, [cron])

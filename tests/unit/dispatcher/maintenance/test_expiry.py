@@ -1,62 +1,62 @@
-"""`expires_at` and `expires_in`: a job that nobody began in time is not begun any more."""
+"""`expires_at` and `expires_in`: a job that no attempt began in time is not begun any more."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from failsoft.job_engine import JobState
 from failsoft.job_engine.errors import JobExpiredError, OptionInvalidError
-from failsoft.job_engine.records.states import JobState
-from tests.unit.support.memory_app import House
+from tests.unit.support.memory_app import MemoryApp
 
 MINUTE = timedelta(minutes=1)
 
 
 @pytest.fixture
-def house() -> House:
-    house = House()
-    house.workers()
-    return house
+def app() -> MemoryApp:
+    app = MemoryApp()
+    app.workers()
+    return app
 
 
-def test_what_expired_in_the_queue_is_cancelled_and_told(house: House) -> None:
-    handle = house.dispatch(expires_in=MINUTE)
-    house.clock.advance(MINUTE)
+def test_what_expired_in_the_queue_is_cancelled_with_an_event(app: MemoryApp) -> None:
+    handle = app.dispatch(expires_in=MINUTE)
+    app.clock.advance(MINUTE)
 
-    assert house.work(house.rq) is None
-    house.rescuer.tick()
+    assert app.work(app.rq) is None
+    app.rescuer.tick()
 
     assert handle.status() is JobState.CANCELLED
-    assert house.heard.kinds[-1] == "job.expire"
+    assert app.events.kinds[-1] == "job.expire"
     with pytest.raises(JobExpiredError, match="was not begun by"):
         handle.result()
 
 
-def test_what_expired_before_it_was_due_is_never_offered(house: House) -> None:
-    handle = house.dispatch(delay=MINUTE, expires_in=2 * MINUTE)
-    house.clock.advance(3 * MINUTE)
+def test_what_expired_before_it_was_due_is_never_offered(app: MemoryApp) -> None:
+    handle = app.dispatch(delay=MINUTE, expires_in=2 * MINUTE)
+    app.clock.advance(3 * MINUTE)
 
-    house.rescuer.tick()
-    house.stager.tick()
+    app.rescuer.tick()
+    app.stager.tick()
 
     assert handle.status() is JobState.CANCELLED
-    assert not house.offered(house.rq)
+    assert not app.offered(app.rq)
 
 
-def test_a_job_that_runs_is_not_stopped_by_its_expiry(house: House) -> None:
-    handle = house.dispatch(expires_at=house.clock.now() + MINUTE)
-    claim = house.work(house.rq)
+def test_a_job_that_runs_is_not_stopped_by_its_expiry(app: MemoryApp) -> None:
+    handle = app.dispatch(expires_at=app.clock.now() + MINUTE)
+    claim = app.work(app.rq)
     assert claim is not None
-    house.clock.advance(2 * MINUTE)
+    app.clock.advance(2 * MINUTE)
 
-    house.rescuer.tick()
-    house.finish(claim)
+    app.rescuer.tick()
+    app.finish(claim)
 
     assert handle.status() is JobState.SUCCEEDED
 
 
-def test_a_job_that_was_cancelled_by_hand_has_not_expired(house: House) -> None:
-    handle = house.dispatch(expires_in=MINUTE)
+def test_a_job_that_was_cancelled_by_hand_has_not_expired(app: MemoryApp) -> None:
+    handle = app.dispatch(expires_in=MINUTE)
 
     handle.cancel()
 
@@ -76,9 +76,9 @@ def test_a_job_that_was_cancelled_by_hand_has_not_expired(house: House) -> None:
     ],
 )
 def test_an_expiry_that_makes_no_sense_is_refused(
-    house: House, options: dict[str, Any], expected: str
+    app: MemoryApp, options: dict[str, Any], expected: str
 ) -> None:
     with pytest.raises(OptionInvalidError, match=expected):
-        house.dispatch(**options)
+        app.dispatch(**options)
 
-    assert not house.ledger.counts()
+    assert not app.ledger.counts()

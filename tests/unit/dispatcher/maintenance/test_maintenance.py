@@ -6,58 +6,58 @@ import pytest
 
 from failsoft.dispatcher.maintenance.maintenance import Maintenance
 from failsoft.dispatcher.maintenance.stager import BATCH
+from failsoft.job_engine import JobState
 from failsoft.job_engine.errors import LedgerUnavailableError
-from failsoft.job_engine.records.states import JobState
-from tests.unit.support.memory_app import House
+from tests.unit.support.memory_app import MemoryApp
 
 HOUR = timedelta(hours=1)
 
 
-def maintenance(house: House) -> Maintenance:
-    return Maintenance(house.engines, house.stager, house.rescuer)
+def maintenance(app: MemoryApp) -> Maintenance:
+    return Maintenance(app.engines, app.stager, app.rescuer)
 
 
 def test_one_look_probes_schedules_and_rescues() -> None:
-    house = House()
-    house.workers()
-    due, lost = house.dispatch(delay=HOUR), house.dispatch()
-    house.rq.drop_messages()
-    house.engines.failed("dramatiq", "timed out")
-    house.clock.advance(HOUR - timedelta(seconds=1))
-    house.worker("rq")
-    house.clock.advance(timedelta(seconds=1))
+    app = MemoryApp()
+    app.workers()
+    due, lost = app.dispatch(delay=HOUR), app.dispatch()
+    app.rq.drop_messages()
+    app.engines.failed("dramatiq", "timed out")
+    app.clock.advance(HOUR - timedelta(seconds=1))
+    app.worker("rq")
+    app.clock.advance(timedelta(seconds=1))
 
-    maintenance(house).tick()
+    maintenance(app).tick()
 
     assert (due.status(), lost.job().epoch) == (JobState.OFFERED, 2)
-    assert house.engines.breaker("dramatiq").reason == "dramatiq is up"
+    assert app.engines.breaker("dramatiq").reason == "dramatiq is up"
 
 
 def test_it_goes_on_while_a_full_batch_was_due() -> None:
-    house = House()
+    app = MemoryApp()
     for _ in range(BATCH + 5):
-        house.dispatch(delay=HOUR)
-    house.clock.advance(HOUR)
+        app.dispatch(delay=HOUR)
+    app.clock.advance(HOUR)
 
-    maintenance(house).tick()
+    maintenance(app).tick()
 
-    assert house.ledger.counts() == {JobState.OFFERED: BATCH + 5}
+    assert app.ledger.counts() == {JobState.OFFERED: BATCH + 5}
 
 
 def test_it_stops_when_the_worker_does() -> None:
-    house = House()
+    app = MemoryApp()
     for _ in range(BATCH + 5):
-        house.dispatch(delay=HOUR)
-    house.clock.advance(HOUR)
+        app.dispatch(delay=HOUR)
+    app.clock.advance(HOUR)
 
-    maintenance(house).tick(stopping=lambda: True)
+    maintenance(app).tick(stopping=lambda: True)
 
-    assert house.ledger.counts() == {JobState.OFFERED: BATCH, JobState.SCHEDULED: 5}
+    assert app.ledger.counts() == {JobState.OFFERED: BATCH, JobState.SCHEDULED: 5}
 
 
-def test_a_ledger_that_is_away_is_told() -> None:
-    house = House()
-    house.ledger.down()
+def test_a_ledger_that_is_away_raises() -> None:
+    app = MemoryApp()
+    app.ledger.down()
 
     with pytest.raises(LedgerUnavailableError):
-        maintenance(house).tick()
+        maintenance(app).tick()

@@ -9,11 +9,11 @@ from failsoft.job_engine.errors import (
 )
 from failsoft.job_engine.records.schedules import ORPHANED_AFTER
 from tests.unit.support.attempts import Mail
-from tests.unit.support.cron_nodes import HOUR, HOURLY, SECOND, Nodes, scheduled
+from tests.unit.support.cron_app import HOUR, HOURLY, SECOND, CronApp, scheduled
 
 
 def test_a_new_spec_takes_over_and_the_old_version_beside_it_fires_no_more() -> None:
-    nodes = Nodes()
+    nodes = CronApp()
     old, new = nodes.cron(scheduled(HOURLY)), nodes.cron(scheduled(Every(2 * HOUR)))
     old.tick()
 
@@ -24,11 +24,11 @@ def test_a_new_spec_takes_over_and_the_old_version_beside_it_fires_no_more() -> 
         nodes.pass_hours(0.5, [nodes.cron(scheduled(HOURLY)), old, new])
 
     assert nodes.ticks == ["2:00:00"]
-    assert nodes.heard.kinds.count("schedule.declare") == 2
+    assert nodes.events.kinds.count("schedule.declare") == 2
 
 
-def test_a_rollback_takes_over_when_nobody_declares_the_newer_spec() -> None:
-    nodes = Nodes()
+def test_a_rollback_takes_over_when_no_process_declares_the_newer_spec() -> None:
+    nodes = CronApp()
     old, new = scheduled(HOURLY), scheduled(Every(2 * HOUR))
     nodes.cron(old).tick()
     nodes.cron(new).tick()
@@ -43,7 +43,7 @@ def test_a_rollback_takes_over_when_nobody_declares_the_newer_spec() -> None:
 
 
 def test_another_payload_leaves_the_ticks_as_they_are() -> None:
-    nodes = Nodes()
+    nodes = CronApp()
     nodes.cron(scheduled(HOURLY)).tick()
     nodes.clock.advance(HOUR + SECOND)
 
@@ -55,7 +55,7 @@ def test_another_payload_leaves_the_ticks_as_they_are() -> None:
 
 
 def test_another_timing_counts_from_its_declaration() -> None:
-    nodes = Nodes()
+    nodes = CronApp()
     nodes.cron(scheduled(HOURLY)).tick()
     nodes.clock.advance(HOUR + SECOND)
 
@@ -66,7 +66,7 @@ def test_another_timing_counts_from_its_declaration() -> None:
 
 
 def test_a_schedule_whose_definition_is_gone_is_an_orphan_and_stands_still() -> None:
-    nodes = Nodes()
+    nodes = CronApp()
     nodes.cron(scheduled(HOURLY)).tick()
     other = nodes.cron(scheduled(HOURLY, name="other"), scheduled(None))
 
@@ -77,8 +77,8 @@ def test_a_schedule_whose_definition_is_gone_is_an_orphan_and_stands_still() -> 
     assert not nodes.dispatcher.schedules().get("other").is_orphaned
 
 
-def test_nobody_is_an_orphan_while_a_process_declares_it() -> None:
-    nodes = Nodes()
+def test_a_spec_is_no_orphan_while_a_process_declares_it() -> None:
+    nodes = CronApp()
     cron = nodes.cron(scheduled(HOURLY))
 
     nodes.pass_hours(0.5, [cron])
@@ -88,7 +88,7 @@ def test_nobody_is_an_orphan_while_a_process_declares_it() -> None:
 
 def test_a_node_that_slept_cannot_fire_an_old_tick() -> None:
     """An old leader that wakes: everything it knew has passed."""
-    nodes = Nodes()
+    nodes = CronApp()
     asleep, awake = nodes.cron(scheduled(HOURLY)), nodes.cron(scheduled(HOURLY))
     asleep.tick()
     nodes.pass_hours(3.1, [awake])
@@ -99,7 +99,7 @@ def test_a_node_that_slept_cannot_fire_an_old_tick() -> None:
 
 
 def test_paused_it_stands_still_and_resumed_it_goes_on_with_the_next_tick() -> None:
-    nodes = Nodes()
+    nodes = CronApp()
     steer, cron = nodes.dispatcher.schedules(), nodes.cron(scheduled(HOURLY))
     cron.tick()
 
@@ -113,7 +113,7 @@ def test_paused_it_stands_still_and_resumed_it_goes_on_with_the_next_tick() -> N
 
 
 def test_a_trigger_is_no_tick() -> None:
-    nodes = Nodes()
+    nodes = CronApp()
     definition = scheduled(Every(HOUR, payload=Mail(user_id=9)))
     nodes.cron(definition).tick()
     before = nodes.schedule
@@ -125,7 +125,7 @@ def test_a_trigger_is_no_tick() -> None:
 
 
 def test_only_what_is_there_can_be_steered() -> None:
-    steer = Nodes().dispatcher.schedules()
+    steer = CronApp().dispatcher.schedules()
 
     for deed in (steer.pause, steer.resume, steer.get):
         with pytest.raises(ScheduleNotFoundError, match="'sweep'"):

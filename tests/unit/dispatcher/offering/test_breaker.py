@@ -18,7 +18,7 @@ class Bench:
         self.breaker = Breaker(policy or BreakerPolicy(), self.clock, random.Random(seed))
 
     def healthy(self, times: int = 1) -> bool:
-        """Note healthy probes; tell whether the last one closed the breaker."""
+        """Note healthy probes; return whether the last one closed the breaker."""
         return [self.breaker.note_probe(healthy=True, detail="wrote") for _ in range(times)][-1]
 
     def reopen_and_close(self) -> None:

@@ -3,207 +3,207 @@
 from datetime import timedelta
 
 from failsoft.dispatcher.offering.breaker import BreakerPolicy
+from failsoft.job_engine import JobState
 from failsoft.job_engine.records.engine_switch import DisabledEngine
-from failsoft.job_engine.records.states import JobState
-from tests.unit.support.memory_app import House
+from tests.unit.support.memory_app import MemoryApp
 
 SECOND = timedelta(seconds=1)
 
 
-def explained(house: House, **options: object) -> list[tuple[str, str, str]]:
-    route = house.router.route("default", **options)  # type: ignore[arg-type]
+def explained(app: MemoryApp, **options: object) -> list[tuple[str, str, str]]:
+    route = app.router.route("default", **options)  # type: ignore[arg-type]
     return [(each.engine, each.stage, each.reason) for each in route.skipped]
 
 
 def test_the_primary_comes_first() -> None:
-    assert House().router.route("default").order == ("rq", "dramatiq")
+    assert MemoryApp().router.route("default").order == ("rq", "dramatiq")
 
 
 def test_nothing_is_explained_where_nothing_was_passed_over() -> None:
-    assert explained(House()) == []
+    assert explained(MemoryApp()) == []
 
 
 def test_an_engine_that_is_switched_off_is_left_out() -> None:
-    house = House(disabled=["rq"])
+    app = MemoryApp(disabled=["rq"])
 
-    assert house.router.route("default").order == ("dramatiq",)
-    assert explained(house) == [("rq", "flag", "switched off")]
+    assert app.router.route("default").order == ("dramatiq",)
+    assert explained(app) == [("rq", "flag", "switched off")]
 
 
 def test_an_engine_whose_breaker_is_open_is_left_out_with_the_reason() -> None:
-    house = House()
-    house.engines.failed("rq", "timed out")
+    app = MemoryApp()
+    app.engines.failed("rq", "timed out")
 
-    assert house.router.route("default").order == ("dramatiq",)
-    assert explained(house) == [("rq", "breaker", "timed out")]
+    assert app.router.route("default").order == ("dramatiq",)
+    assert explained(app) == [("rq", "breaker", "timed out")]
 
 
 def test_with_every_breaker_open_there_is_no_way() -> None:
-    house = House()
-    house.engines.failed("rq", "timed out")
-    house.engines.failed("dramatiq", "refused")
+    app = MemoryApp()
+    app.engines.failed("rq", "timed out")
+    app.engines.failed("dramatiq", "refused")
 
-    assert house.router.route("default").order == ()
-    assert len(explained(house)) == 2
+    assert app.router.route("default").order == ()
+    assert len(explained(app)) == 2
 
 
 def test_an_engine_without_live_workers_for_the_queue_comes_last() -> None:
-    house = House()
-    house.worker("rq", "data-sync")
-    house.worker("dramatiq")
+    app = MemoryApp()
+    app.worker("rq", "data-sync")
+    app.worker("dramatiq")
 
-    assert house.router.route("default").order == ("dramatiq", "rq")
-    assert explained(house) == [("rq", "workers", "no live worker")]
-    assert house.router.route("data-sync").order == ("rq", "dramatiq")
+    assert app.router.route("default").order == ("dramatiq", "rq")
+    assert explained(app) == [("rq", "workers", "no live worker")]
+    assert app.router.route("data-sync").order == ("rq", "dramatiq")
 
 
 def test_where_no_engine_has_workers_the_preference_decides() -> None:
-    assert explained(House()) == []
-    assert House().router.route("default").order == ("rq", "dramatiq")
+    assert explained(MemoryApp()) == []
+    assert MemoryApp().router.route("default").order == ("rq", "dramatiq")
 
 
 def test_workers_that_fell_silent_do_not_count() -> None:
-    house = House()
-    house.worker("rq", ttl=SECOND)
-    house.worker("dramatiq")
-    assert house.router.route("default").order == ("rq", "dramatiq")
+    app = MemoryApp()
+    app.worker("rq", ttl=SECOND)
+    app.worker("dramatiq")
+    assert app.router.route("default").order == ("rq", "dramatiq")
 
-    house.clock.advance(3 * SECOND)
+    app.clock.advance(3 * SECOND)
 
-    assert house.router.route("default").order == ("dramatiq", "rq")
+    assert app.router.route("default").order == ("dramatiq", "rq")
 
 
 def test_live_workers_are_looked_up_once_a_second() -> None:
-    house = House()
-    house.workers()
-    house.router.route("default")
-    house.ledger.down()
+    app = MemoryApp()
+    app.workers()
+    app.router.route("default")
+    app.ledger.down()
 
-    assert house.router.route("default").order == ("rq", "dramatiq")
+    assert app.router.route("default").order == ("rq", "dramatiq")
 
 
 def test_a_job_may_say_its_own_order() -> None:
-    order = House().router.route("default", ["dramatiq", "rq"]).order
+    order = MemoryApp().router.route("default", ["dramatiq", "rq"]).order
 
     assert order == ("dramatiq", "rq")
 
 
 def test_a_job_goes_to_none_but_the_engines_it_names() -> None:
-    house = House()
-    house.engines.failed("rq", "timed out")
+    app = MemoryApp()
+    app.engines.failed("rq", "timed out")
 
-    assert house.router.route("default", ["rq"]).order == ()
+    assert app.router.route("default", ["rq"]).order == ()
 
 
 def test_an_engine_that_lost_the_job_is_tried_last() -> None:
-    house = House()
-    house.workers()
+    app = MemoryApp()
+    app.workers()
 
-    assert house.router.route("default", avoid="rq").order == ("dramatiq", "rq")
+    assert app.router.route("default", avoid="rq").order == ("dramatiq", "rq")
 
 
 def test_an_engine_that_lost_the_job_keeps_it_where_no_other_is_served() -> None:
-    house = House()
-    house.worker("rq")
+    app = MemoryApp()
+    app.worker("rq")
 
-    assert house.router.route("default", avoid="rq").order == ("rq", "dramatiq")
+    assert app.router.route("default", avoid="rq").order == ("rq", "dramatiq")
 
 
 def test_an_engine_that_ramps_up_gets_its_share() -> None:
-    house = House(policy=BreakerPolicy(ramp=10 * SECOND, healthy_probes=1))
-    house.engines.failed("rq", "timed out")
-    house.clock.advance(2 * SECOND)
-    house.engines.breaker("rq").note_probe(healthy=True, detail="wrote")
+    app = MemoryApp(policy=BreakerPolicy(ramp=10 * SECOND, healthy_probes=1))
+    app.engines.failed("rq", "timed out")
+    app.clock.advance(2 * SECOND)
+    app.engines.breaker("rq").note_probe(healthy=True, detail="wrote")
 
-    first = [house.router.route("default").order[0] for _ in range(1000)]
+    first = [app.router.route("default").order[0] for _ in range(1000)]
 
     assert 50 < first.count("rq") < 200
 
 
 def test_the_epoch_of_the_offer_stands_in_the_explanation() -> None:
-    house = House(disabled=["rq"])
+    app = MemoryApp(disabled=["rq"])
 
-    (skipped,) = house.router.route("default", epoch=7).skipped
+    (skipped,) = app.router.route("default", epoch=7).skipped
 
     assert skipped.epoch == 7
 
 
 def test_an_engine_serves_a_queue_if_it_is_allowed_trusted_and_alive() -> None:
-    house = House()
-    house.worker("rq")
+    app = MemoryApp()
+    app.worker("rq")
 
-    assert house.router.serves("rq", "default")
-    assert not house.router.serves("rq", "data-sync")
-    assert not house.router.serves("dramatiq", "default")
-    house.engines.failed("rq", "timed out")
-    assert not house.router.serves("rq", "default")
+    assert app.router.serves("rq", "default")
+    assert not app.router.serves("rq", "data-sync")
+    assert not app.router.serves("dramatiq", "default")
+    app.engines.failed("rq", "timed out")
+    assert not app.router.serves("rq", "default")
 
 
 def test_an_engine_that_is_switched_off_serves_nothing() -> None:
-    house = House(disabled=["rq"])
-    house.worker("rq")
+    app = MemoryApp(disabled=["rq"])
+    app.worker("rq")
 
-    assert not house.router.serves("rq", "default")
+    assert not app.router.serves("rq", "default")
 
 
 def test_an_engine_that_the_ledger_disables_is_left_out_within_a_second_or_two() -> None:
-    house = House()
-    house.workers()
-    assert house.router.route("default").order == ("rq", "dramatiq")
-    house.ledger.disable_engine(DisabledEngine("rq", "ada", "moved"))
-    house.clock.advance(2 * SECOND)
+    app = MemoryApp()
+    app.workers()
+    assert app.router.route("default").order == ("rq", "dramatiq")
+    app.ledger.disable_engine(DisabledEngine("rq", "ada", "moved"))
+    app.clock.advance(2 * SECOND)
 
-    assert house.router.route("default").order == ("dramatiq",)
-    assert explained(house) == [("rq", "flag", "engine rq disabled by ada: moved")]
-    assert not house.router.serves("rq", "default")
-    assert not house.router.is_alive("rq", "default")
-    assert house.router.reach().engines == {"dramatiq"}
-    assert house.router.deserted("default") == ("rq",)
-    house.ledger.enable_engine("rq")
-    house.clock.advance(2 * SECOND)
-    assert house.router.route("default").order == ("rq", "dramatiq")
+    assert app.router.route("default").order == ("dramatiq",)
+    assert explained(app) == [("rq", "flag", "engine rq disabled by ada: moved")]
+    assert not app.router.serves("rq", "default")
+    assert not app.router.is_alive("rq", "default")
+    assert app.router.reach().engines == {"dramatiq"}
+    assert app.router.deserted("default") == ("rq",)
+    app.ledger.enable_engine("rq")
+    app.clock.advance(2 * SECOND)
+    assert app.router.route("default").order == ("rq", "dramatiq")
 
 
 def test_a_job_that_may_run_on_a_disabled_engine_alone_waits_for_it() -> None:
-    house = House()
-    house.ledger.disable_engine(DisabledEngine("rq", "ada"))
+    app = MemoryApp()
+    app.ledger.disable_engine(DisabledEngine("rq", "ada"))
 
-    handle = house.dispatch(engines=("rq",))
-    house.clock.advance(10 * SECOND)
-    house.stager.tick()
+    handle = app.dispatch(engines=("rq",))
+    app.clock.advance(10 * SECOND)
+    app.stager.tick()
 
     assert handle.status() is JobState.SCHEDULED
-    assert house.offered(house.rq) == []
-    house.ledger.enable_engine("rq")
-    house.clock.advance(2 * SECOND)
-    house.stager.tick()
-    assert len(house.offered(house.rq)) == 1
+    assert app.offered(app.rq) == []
+    app.ledger.enable_engine("rq")
+    app.clock.advance(2 * SECOND)
+    app.stager.tick()
+    assert len(app.offered(app.rq)) == 1
 
 
 def test_where_every_engine_is_disabled_nothing_is_due() -> None:
-    house = House()
-    for name in house.engines:
-        house.ledger.disable_engine(DisabledEngine(name, "ada"))
+    app = MemoryApp()
+    for name in app.engines:
+        app.ledger.disable_engine(DisabledEngine(name, "ada"))
 
-    handle = house.dispatch()
-    house.clock.advance(10 * SECOND)
+    handle = app.dispatch()
+    app.clock.advance(10 * SECOND)
 
-    assert not house.router.has_usable
-    assert house.stager.tick() == 0
+    assert not app.router.has_usable
+    assert app.stager.tick() == 0
     assert handle.status() is JobState.SCHEDULED
 
 
 def test_what_a_disabled_engine_has_not_delivered_moves_to_another() -> None:
-    house = House()
-    house.workers()
-    handle = house.dispatch(pickup=5 * SECOND)
-    house.ledger.disable_engine(DisabledEngine("rq", "ada"))
-    house.clock.advance(10 * SECOND)
+    app = MemoryApp()
+    app.workers()
+    handle = app.dispatch(pickup=5 * SECOND)
+    app.ledger.disable_engine(DisabledEngine("rq", "ada"))
+    app.clock.advance(10 * SECOND)
 
-    house.rescuer.tick()
+    app.rescuer.tick()
 
     assert handle.job().engine == "dramatiq"
 
 
 def test_an_engine_of_another_program_serves_nothing_here() -> None:
-    assert not House().router.serves("kafka", "default")
+    assert not MemoryApp().router.serves("kafka", "default")

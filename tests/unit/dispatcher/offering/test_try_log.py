@@ -14,7 +14,7 @@ from failsoft.testing import FrozenClock, MemoryLedger
 from tests.servers.processes import PATIENCE
 from tests.unit.support.attempts import HOUR, exit_code_of_a_child
 
-#: Longer than a flush that waits for nobody takes.
+#: Longer than a flush that waits for nothing takes.
 A_WHILE = 0.2
 ACCEPTED = DispatchTry("rq", 1, "offer", TryOutcome.ACCEPTED)
 
@@ -128,7 +128,7 @@ def test_a_ledger_that_is_away_costs_the_explanation_and_nothing_else(
     assert written(ledger) == [1]
 
 
-def test_an_empty_log_asks_nothing_of_the_ledger(ledger: MemoryLedger) -> None:
+def test_an_empty_log_writes_nothing_to_the_ledger(ledger: MemoryLedger) -> None:
     ledger.down()
 
     TryLog(ledger).flush()

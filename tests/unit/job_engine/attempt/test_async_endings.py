@@ -10,7 +10,7 @@ import pytest
 
 from failsoft.job_engine import AsyncJobContext, JobState
 from tests.servers.processes import PATIENCE, wait_until
-from tests.unit.support.async_attempts import AsyncStage
+from tests.unit.support.async_attempts import AsyncAttemptRunner
 
 RAISED: list[type[BaseException]] = [
     StopIteration,
@@ -67,12 +67,12 @@ def test_an_attempt_ends_whatever_is_raised_wherever(
     place: Callable[[AsyncJobContext, type[BaseException]], Awaitable[None]],
     error: type[BaseException],
 ) -> None:
-    stage = AsyncStage()
+    runner = AsyncAttemptRunner()
 
     async def body(ctx: AsyncJobContext) -> None:
         await place(ctx, error)
 
-    assert stage.go(body) in (JobState.SCHEDULED, JobState.FAILED, JobState.HELD)
+    assert runner.go(body) in (JobState.SCHEDULED, JobState.FAILED, JobState.HELD)
 
 
 def closers() -> list[threading.Thread]:
@@ -92,10 +92,10 @@ def test_a_task_that_cannot_be_cancelled_delays_no_end(caplog: pytest.LogCapture
         asyncio.get_running_loop().kept = asyncio.create_task(stubborn())  # type: ignore[attr-defined]
         await asyncio.sleep(0)
 
-    stage = AsyncStage()
+    runner = AsyncAttemptRunner()
     try:
-        assert stage.go(body) is JobState.SUCCEEDED
-        assert stage.job.state is JobState.SUCCEEDED
+        assert runner.go(body) is JobState.SUCCEEDED
+        assert runner.job.state is JobState.SUCCEEDED
         assert "left tasks or threads behind" in caplog.text
         assert closers()
     finally:
@@ -112,9 +112,9 @@ def test_threads_that_the_job_keeps_busy_delay_neither_its_steps_nor_its_end() -
         loop.kept = [loop.run_in_executor(None, let_go.wait) for _ in range(64)]  # type: ignore[attr-defined]
         return await ctx.run("step", len, "abc")
 
-    stage = AsyncStage()
+    runner = AsyncAttemptRunner()
     try:
-        assert stage.go(body) is JobState.SUCCEEDED
+        assert runner.go(body) is JobState.SUCCEEDED
     finally:
         let_go.set()
     wait_until(lambda: not closers(), PATIENCE, "the loop is closed once its threads have ended")
@@ -134,5 +134,5 @@ def test_a_task_that_is_left_behind_is_cancelled_and_may_clean_up() -> None:
         asyncio.get_running_loop().kept = asyncio.create_task(a_cleaner(cleaned))  # type: ignore[attr-defined]
         await asyncio.sleep(0)
 
-    assert AsyncStage().go(body) is JobState.SUCCEEDED
+    assert AsyncAttemptRunner().go(body) is JobState.SUCCEEDED
     assert cleaned == [True]

@@ -16,7 +16,7 @@ from failsoft.job_engine import (
     StepTimeoutError,
 )
 from failsoft.job_engine.attempt.interrupts import Fenced, Interrupt, Released, TimedOut
-from tests.unit.support.async_attempts import SHORT, AsyncStage, double
+from tests.unit.support.async_attempts import SHORT, AsyncAttemptRunner, double
 
 
 async def dawdles() -> None:
@@ -41,7 +41,7 @@ def dawdles_in_a_thread() -> None:
 
 @pytest.mark.parametrize("work", [dawdles, swallows, blocks, dawdles_in_a_thread])
 def test_a_step_that_takes_too_long_raises(work: Callable[[], Any]) -> None:
-    stage, late = AsyncStage(), []
+    runner, late = AsyncAttemptRunner(), []
 
     async def body(ctx: AsyncJobContext) -> None:
         try:
@@ -50,9 +50,9 @@ def test_a_step_that_takes_too_long_raises(work: Callable[[], Any]) -> None:
             late.append(str(error))
         await ctx.run("after", double, 1)
 
-    assert stage.go(body) is JobState.SUCCEEDED
+    assert runner.go(body) is JobState.SUCCEEDED
     assert late == ["step 'slow' took longer than its timeout of 0:00:00.030000"]
-    assert stage.step_names == ["after"]
+    assert runner.step_names == ["after"]
 
 
 def test_a_timeout_error_of_the_steps_own_is_no_step_timeout() -> None:
@@ -66,10 +66,10 @@ def test_a_timeout_error_of_the_steps_own_is_no_step_timeout() -> None:
             return str(error)
         return ""
 
-    stage = AsyncStage()
-    stage.go(body)
+    runner = AsyncAttemptRunner()
+    runner.go(body)
 
-    assert stage.job.result == '"the server\'s"'
+    assert runner.job.result == '"the server\'s"'
 
 
 @pytest.mark.parametrize("kind", [Exception, BaseException])
@@ -84,10 +84,10 @@ def test_an_interrupt_ends_the_attempt_whatever_it_does(
     expected: JobState | None,
     kind: type[BaseException],
 ) -> None:
-    stage = AsyncStage()
+    runner = AsyncAttemptRunner()
 
     async def body(ctx: AsyncJobContext) -> str:
-        timer = threading.Timer(0.02, stage.lease.revoke, (interrupt,))
+        timer = threading.Timer(0.02, runner.lease.revoke, (interrupt,))
         timer.start()
         with suppress(kind):
             if work is None:
@@ -97,49 +97,49 @@ def test_an_interrupt_ends_the_attempt_whatever_it_does(
         await ctx.run("one step more", double, 1)
         return "done"
 
-    assert stage.go(body) is expected
-    assert stage.step_names == []
+    assert runner.go(body) is expected
+    assert runner.step_names == []
 
 
 def test_code_that_blocks_its_loop_is_interrupted_like_a_thread() -> None:
-    stage = AsyncStage()
+    runner = AsyncAttemptRunner()
 
     async def body(ctx: AsyncJobContext) -> None:
-        threading.Timer(0.02, stage.lease.revoke, (TimedOut,)).start()
+        threading.Timer(0.02, runner.lease.revoke, (TimedOut,)).start()
         dawdles_in_a_thread()
 
     started = time.monotonic()
 
-    assert stage.go(body) is JobState.SCHEDULED
+    assert runner.go(body) is JobState.SCHEDULED
     assert time.monotonic() - started < 5
 
 
 def test_a_cancel_request_is_honoured_at_the_next_step() -> None:
-    stage = AsyncStage()
+    runner = AsyncAttemptRunner()
 
     async def body(ctx: AsyncJobContext) -> None:
-        stage.ledger.cancel(stage.job_id, "me")
+        runner.ledger.cancel(runner.job_id, "me")
         await ctx.run("after", double, 1)
 
-    assert stage.go(body) is JobState.CANCELLED
+    assert runner.go(body) is JobState.CANCELLED
 
 
 def test_what_a_job_cancels_itself_is_no_interrupt() -> None:
-    stage = AsyncStage()
+    runner = AsyncAttemptRunner()
 
     async def body(ctx: AsyncJobContext) -> None:
         raise asyncio.CancelledError
 
-    assert stage.go(body) is JobState.SCHEDULED
-    assert stage.job.error is not None
-    assert "CancelledError" in stage.job.error.message
+    assert runner.go(body) is JobState.SCHEDULED
+    assert runner.job.error is not None
+    assert "CancelledError" in runner.job.error.message
 
 
 def test_a_fence_is_noticed_at_the_next_step() -> None:
-    stage = AsyncStage()
+    runner = AsyncAttemptRunner()
 
     async def body(ctx: AsyncJobContext) -> None:
-        stage.offer_again()
+        runner.offer_again()
         await ctx.run("a", double, 1)
 
-    assert stage.go(body) is None
+    assert runner.go(body) is None

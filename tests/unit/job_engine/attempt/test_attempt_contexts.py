@@ -15,9 +15,9 @@ from failsoft.job_engine.records.job import Claim
 from failsoft.worker.attempts.admission import Admission, WorkerIdentity
 from failsoft.worker.attempts.processor import Processor
 from failsoft.worker.attempts.slot_watch import SlotWatch
-from tests.unit.support.async_attempts import AsyncStage
-from tests.unit.support.attempts import Stage
-from tests.unit.worker.attempts.offered_job import QUEUE, Desk
+from tests.unit.support.async_attempts import AsyncAttemptRunner
+from tests.unit.support.attempts import AttemptRunner
+from tests.unit.worker.attempts.offered_job import QUEUE, OfferedJob
 
 TENANT: ContextVar[str] = ContextVar("TENANT", default="nobody's")
 PRECISE = decimal.getcontext().prec
@@ -39,13 +39,13 @@ CHANGED = ("acme", 5, {"customer": "acme"})
 
 def test_a_plain_attempt_leaves_nothing_in_its_thread() -> None:
     before = seen()
-    stage, at_the_end = Stage(), []
+    runner, at_the_end = AttemptRunner(), []
 
     def body(ctx: JobContext) -> None:
         change()
         at_the_end.append(seen())
 
-    stage.run(body)
+    runner.run(body)
 
     assert at_the_end == [CHANGED]
     assert seen() == before
@@ -59,7 +59,7 @@ def test_an_attempt_that_raises_leaves_nothing_either() -> None:
         change()
         raise SystemExit
 
-    Stage().run(body)
+    AttemptRunner().run(body)
 
     assert seen() == before
 
@@ -71,7 +71,7 @@ def test_an_async_attempt_leaves_nothing_in_its_thread() -> None:
         await asyncio.sleep(0)
         change()
 
-    assert AsyncStage().go(body) is JobState.SUCCEEDED
+    assert AsyncAttemptRunner().go(body) is JobState.SUCCEEDED
     assert seen() == before
 
 
@@ -86,7 +86,7 @@ def test_a_plain_step_of_an_async_job_sees_what_the_job_set() -> None:
             ctx.branch("two", lambda: found.append(seen())),
         )
 
-    assert AsyncStage().go(body) is JobState.SUCCEEDED
+    assert AsyncAttemptRunner().go(body) is JobState.SUCCEEDED
     assert found == [CHANGED] * 3
 
 
@@ -107,7 +107,7 @@ def test_branches_see_what_their_job_set_and_nothing_of_each_other() -> None:
         found.append(TENANT.get())
         assert decimal.getcontext().prec == PRECISE
 
-    assert Stage().run(body) is JobState.SUCCEEDED
+    assert AttemptRunner().run(body) is JobState.SUCCEEDED
     assert found == ["acme"] * 4
 
 
@@ -122,10 +122,10 @@ def test_async_branches_see_nothing_of_each_other() -> None:
         assert await ctx.parallel(*branches, at_once=1) == (PRECISE, PRECISE)
         assert seen()[:2] == ("nobody's", PRECISE)
 
-    assert AsyncStage().go(body) is JobState.SUCCEEDED
+    assert AsyncAttemptRunner().go(body) is JobState.SUCCEEDED
 
 
-def test_a_retry_policy_leaves_nothing_in_the_thread_that_asks_it() -> None:
+def test_a_retry_policy_leaves_nothing_in_the_thread_that_calls_it() -> None:
     def wait(state: RetryCallState) -> float:
         change()
         return 1.0
@@ -134,22 +134,22 @@ def test_a_retry_policy_leaves_nothing_in_the_thread_that_asks_it() -> None:
         raise ValueError
 
     before = seen()
-    stage = Stage()
+    runner = AttemptRunner()
 
-    assert stage.run(body, retry=RetryPolicy(wait=wait)) is JobState.SCHEDULED
+    assert runner.run(body, retry=RetryPolicy(wait=wait)) is JobState.SCHEDULED
     # As the thread does that renews leases, outside any attempt.
-    timed_out(stage.definitions[0], Desk().claim(name="welcome"))
+    timed_out(runner.definitions[0], OfferedJob().claim(name="welcome"))
     assert seen() == before
 
 
 def test_the_attempts_of_a_slot_begin_in_a_context_of_their_own() -> None:
-    desk = Desk()
+    offered = OfferedJob()
     admission = Admission(
         WorkerIdentity("rq", QUEUE, "worker"),
-        desk.ledger,
-        desk.keys,
-        clock=desk.clock,
-        listener=desk.told.append,
+        offered.ledger,
+        offered.keys,
+        clock=offered.clock,
+        listener=offered.events.append,
         stopping=lambda: False,
         give_back=lambda ticket: None,
     )
@@ -160,13 +160,13 @@ def test_the_attempts_of_a_slot_begin_in_a_context_of_their_own() -> None:
             found.append((TENANT.get(), structlog.contextvars.get_contextvars().get("job_id")))
             TENANT.set("acme")
 
-    processor = Processor(admission, Runner(), lambda: None, SlotWatch(1, list, desk.clock))
+    processor = Processor(admission, Runner(), lambda: None, SlotWatch(1, list, offered.clock))
 
     def serve() -> None:
         # What the engine's own thread holds is no job's, either.
         TENANT.set("the engine's")
         for job_id in ("job-1", "job-2"):
-            processor(desk.offer(job_id).to_wire())
+            processor(offered.offer(job_id).to_wire())
 
     copy_context().run(serve)
     assert found == [("nobody's", "job-1"), ("nobody's", "job-2")]

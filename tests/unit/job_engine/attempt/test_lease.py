@@ -16,7 +16,7 @@ from tests.servers.processes import PATIENCE
 
 
 class Interrupter:
-    """Remembers whom it interrupted."""
+    """Remembers what it interrupted."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[int, type[Interrupt] | None]] = []
@@ -121,7 +121,7 @@ def test_job_code_inside_our_own_is_interrupted_again() -> None:
         assert interrupter.calls == [(threading.get_ident(), Fenced)]
 
 
-def test_nobody_is_interrupted_after_the_job_code_has_ended() -> None:
+def test_nothing_is_interrupted_after_the_job_code_has_ended() -> None:
     interrupter = Interrupter()
     lease = Lease(interrupter)
     with lease.job_code():

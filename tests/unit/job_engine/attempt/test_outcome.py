@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from failsoft.job_engine import outcome
+from failsoft.job_engine import NonRetryableError, RetryPolicy, outcome
 from failsoft.job_engine.attempt.interrupts import (
     CancelRequested,
     Fenced,
@@ -14,11 +14,7 @@ from failsoft.job_engine.attempt.interrupts import (
     Suspended,
     TimedOut,
 )
-from failsoft.job_engine.errors import (
-    NonDeterministicJobError,
-    NonRetryableError,
-)
-from failsoft.job_engine.policies.retry import RetryPolicy
+from failsoft.job_engine.errors import NonDeterministicJobError
 from failsoft.job_engine.records.job import Claim, StepKind, StepRecord
 from failsoft.job_engine.records.states import (
     CRASH,
@@ -221,7 +217,7 @@ def test_an_unknown_job_is_given_back_so_that_a_newer_worker_may_find_it() -> No
     assert (conclusion.transition, conclusion.delay) == (RELEASE, timedelta(seconds=5))
 
 
-def test_a_job_that_no_worker_knows_waits_for_one_however_long() -> None:
+def test_a_job_that_no_worker_has_the_code_of_waits_for_one_however_long() -> None:
     delays = [outcome.unknown(replace(CLAIM, releases=n)) for n in (0, 1, 2, 9, 100_000)]
 
     assert {conclusion.transition for conclusion in delays} == {RELEASE}

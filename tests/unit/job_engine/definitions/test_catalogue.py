@@ -7,8 +7,7 @@ from types import ModuleType
 
 import pytest
 
-from failsoft.job_engine.definitions.catalogue import Catalogue
-from failsoft.job_engine.definitions.decorators import declare_job
+from failsoft.job_engine import Catalogue, declare_job
 from failsoft.job_engine.definitions.definition import AnyDefinition
 from failsoft.job_engine.errors import (
     ConfigurationError,

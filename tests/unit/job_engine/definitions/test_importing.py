@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from failsoft.job_engine.definitions.catalogue import Catalogue
+from failsoft.job_engine import Catalogue
 
 JOBS = """
 from pydantic import BaseModel
@@ -67,7 +67,7 @@ def test_imports_count_as_registration(write: Write, text: str) -> None:
     assert names("site_a") == {"ship"}
 
 
-def test_what_somebody_else_imported_first_counts_too(write: Write) -> None:
+def test_what_was_imported_before_counts_too(write: Write) -> None:
     write("orders_b.jobs", JOBS.format(name="ship"))
     write("site_b", "import orders_b.jobs")
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from failsoft.job_engine import JobState
 from failsoft.job_engine.invariants import (
     CHECKS,
     Check,
@@ -19,7 +20,6 @@ from failsoft.job_engine.invariants import (
 from failsoft.job_engine.invariants import events as events_invariants
 from failsoft.job_engine.invariants.history import Finding
 from failsoft.job_engine.records.job import StepKind
-from failsoft.job_engine.records.states import JobState
 from failsoft.testing import FrozenClock, LedgerSuite, MemoryLedger
 from failsoft.testing.ledger_suite import PassTime
 from tests.simulation.checks.related_jobs import broken_together
@@ -163,14 +163,14 @@ Case = tuple[str, Callable[[], History], Change]
 
 # The events of `handed_over` are dispatch, claim, recover, claim, succeed.
 CASES: dict[Callable[[History], Iterator[Finding]], list[Case]] = {
-    rows.somebody_will_look: [("a job without a time", retried, _row(run_at=None))],
+    rows.has_a_next_look: [("a job without a time", retried, _row(run_at=None))],
     chains.never_offered_while_it_waits: [
         ("a link that was offered", handed_over, _row(waits_for="another")),
         ("a link that will be offered", retried, _row(waits_for="another", epoch=0)),
     ],
-    chains.sequel_can_be_read: [
-        ("a sequel cut short", handed_over, _row(sequel='{"then": {"job_')),
-        ("a sequel of nothing", handed_over, _row(sequel="[7]")),
+    chains.follow_ups_can_be_read: [
+        ("follow-ups cut short", handed_over, _row(follow_ups='{"then": {"job_')),
+        ("follow-ups of nothing", handed_over, _row(follow_ups="[7]")),
     ],
     events_invariants.epochs_grow: [
         ("an epoch that shrinks", handed_over, _event(4, epoch=1)),

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from failsoft.job_engine import GroupRecord, JobState
 from failsoft.job_engine.invariants import (
     Violation,
     chains,
@@ -19,11 +20,9 @@ from failsoft.job_engine.invariants import (
     waits,
 )
 from failsoft.job_engine.records.follow_ups import FollowUps, NextJob, OnFailureJob, failure_id
-from failsoft.job_engine.records.groups import GroupRecord
 from failsoft.job_engine.records.job import StepKind, StepRecord
 from failsoft.job_engine.records.pauses import Pause
 from failsoft.job_engine.records.schedules import ScheduleRecord, tick_id, tick_key
-from failsoft.job_engine.records.states import JobState
 from failsoft.job_engine.records.waits import end_topic, event_topic
 from tests.unit.support.sound_histories import handed_over
 
@@ -34,7 +33,9 @@ SECOND, HOUR = timedelta(seconds=1), timedelta(hours=1)
 JOB = replace(handed_over().job, id="job", result="42")
 NOW = JOB.created_at
 
-FIRST = replace(JOB, id="chain-0", state=RUNNING, sequel=FollowUps(then=NextJob("chain-1")).text)
+FIRST = replace(
+    JOB, id="chain-0", state=RUNNING, follow_ups=FollowUps(then=NextJob("chain-1")).text
+)
 NEXT = replace(JOB, id="chain-1", state=SCHEDULED, waits_for="chain-0")
 STARTED = replace(NEXT, waits_for=None)
 LATER = replace(STARTED, created_at=NOW + HOUR)
@@ -45,7 +46,7 @@ DONE = replace(JOB, id="done", state=SCHEDULED, waits_for="group")
 BEGUN = replace(DONE, waits_for=None, state=RUNNING)
 
 BROKE = replace(
-    JOB, id="broke", state=FAILED, sequel=FollowUps(OnFailureJob("tell", "default")).text
+    JOB, id="broke", state=FAILED, follow_ups=FollowUps(OnFailureJob("tell", "default")).text
 )
 HOOK = replace(JOB, id=failure_id("broke"), name="tell")
 
@@ -93,7 +94,7 @@ SOUND: list[tuple[Check, list[Any]]] = [
             chains.Link(FIRST, NEXT),
             chains.Link(replace(FIRST, state=SUCCEEDED), STARTED),
             chains.Link(replace(FIRST, state=FAILED), replace(NEXT, state=CANCELLED)),
-            # The id was free again when somebody else took it.
+            # The id was free again when another job took it.
             chains.Link(FIRST, LATER),
         ],
     ),
@@ -169,7 +170,7 @@ BROKEN: list[tuple[Check, Any, str]] = [
     ),
     (
         chains.waits_in_vain,
-        chains.Waiting("chain-1", "chain-0", replace(FIRST, sequel=None), None),
+        chains.Waiting("chain-1", "chain-0", replace(FIRST, follow_ups=None), None),
         "which is running",
     ),
     (chains.waits_in_vain, chains.Waiting("done", "group", None, OVER), "is over"),
@@ -191,7 +192,7 @@ BROKEN: list[tuple[Check, Any, str]] = [
         "3 succeeded",
     ),
     (hooks.set_off_by_nothing, hooks.SetOff(HOOK, replace(BROKE, state=SUCCEEDED)), "is suc"),
-    (hooks.set_off_by_nothing, hooks.SetOff(HOOK, replace(BROKE, sequel=None)), "is None"),
+    (hooks.set_off_by_nothing, hooks.SetOff(HOOK, replace(BROKE, follow_ups=None)), "is None"),
     (schedules.out_of_step, replace(SCHEDULE, last_job_id="another"), "it is another"),
     (schedules.out_of_step, replace(SCHEDULE, last_job_id=None), "it is None"),
     (schedules.out_of_step, replace(SCHEDULE, next_at=TICK), "the next is"),
@@ -282,20 +283,20 @@ def test_the_job_of_a_tick_fits_its_schedule(
 @pytest.mark.parametrize(
     "changes", [{"paused": True}, {"declared_at": NOW - HOUR}, {"read_at": TICK}]
 )
-def test_a_schedule_that_nobody_fires_is_not_judged_by_its_times(changes: Any) -> None:
+def test_a_schedule_that_no_process_fires_is_not_judged_by_its_times(changes: Any) -> None:
     schedule = replace(SCHEDULE, last_at=None, last_job_id=None, **changes)
 
     assert not list(schedules.fired_wrongly(schedule, FIRED))
     assert not list(schedules.out_of_step(schedule))
 
 
-def test_who_looked_for_a_job_that_was_pruned_was_told_no_end() -> None:
+def test_who_looked_for_a_job_that_was_pruned_received_no_end() -> None:
     gone = {"job": "child", "state": "failed", "result": None}
-    told = json.dumps({**gone, "error": {"type": "JobNotFoundError", "message": "it is gone"}})
+    reported = json.dumps({**gone, "error": {"type": "JobNotFoundError", "message": "it is gone"}})
 
-    met = waits.met_from("job", StepRecord("invoke", 0, StepKind.ANSWERED, told, 2))
+    met = waits.met_from("job", StepRecord("invoke", 0, StepKind.ANSWERED, reported, 2))
 
-    assert (met.child_id, met.is_told) == ("child", False)
+    assert (met.child_id, met.has_end) == ("child", False)
 
 
 @pytest.mark.parametrize("result", ["", "[]", "null", "7"])

@@ -1,17 +1,17 @@
-"""One job's steps in memory, and attempts at the job that crash where a test wants it."""
+"""One job's steps in memory, and attempts at the job that crash where a test says."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, TypeVar
 
+from failsoft.job_engine import JobContext
 from failsoft.job_engine.attempt.interrupts import Suspended
 from failsoft.job_engine.attempt.lease import Lease
 from failsoft.job_engine.clock import Clock
 from failsoft.job_engine.jobs.data_sync.table_sink import Row, TableShape
 from failsoft.job_engine.ports.ledger import AttemptLedger
 from failsoft.job_engine.records.job import Claim, StepRecord
-from failsoft.job_engine.steps.context import JobContext
 from failsoft.testing import FrozenClock
 
 P = TypeVar("P")

@@ -1,6 +1,7 @@
 """An import job, its file, its table and its attempts."""
 
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Any
 
 import httpx
@@ -16,7 +17,7 @@ URL = "https://files.example.com/people.csv"
 
 
 class Web:
-    """Serves one file; counts how often it is asked."""
+    """Serves one file; counts how often it is read."""
 
     def __init__(self, content: bytes = PEOPLE.encode(), status: int = 200) -> None:
         self.content = content
@@ -36,12 +37,14 @@ class Bench:
     ) -> None:
         self.job = Job()
         self.tables = tables or MemoryTables()
-        self.told: list[tuple[float, str]] = []
+        self.progress: list[tuple[float, str]] = []
         transport = httpx.MockTransport(web or Web())
         source = CsvSource(
-            ImportSettings(**{"folder": Path("/")} | settings), self.job.clock, transport
+            ImportSettings(**{"folder": Path(gettempdir())} | settings), self.job.clock, transport
         )
-        self.handler = ImportCsv(source, self.tables, lambda _, *told: self.told.append(told))
+        self.handler = ImportCsv(
+            source, self.tables, lambda _, *progress: self.progress.append(progress)
+        )
 
     def run(self, payload: CsvImport) -> ImportReport:
         return self.job.attempt(self.handler, payload)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from failsoft.job_engine.errors import NonRetryableError
+from failsoft.job_engine import NonRetryableError
 from failsoft.job_engine.jobs.data_sync.csv_reader import (
     MAX_LINE_BYTES,
     CsvReader,
@@ -62,7 +62,7 @@ def test_no_bytes_break_the_reader(content: bytes) -> None:
     assert all(record.fields or record.problem for record in records)
 
 
-def test_each_record_knows_its_first_line() -> None:
+def test_each_record_has_its_first_line() -> None:
     records = read('a\n"b\nc"\n\n\nd\n')
 
     assert [(record.line, record.fields) for record in records] == [

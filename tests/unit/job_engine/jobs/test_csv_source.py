@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from failsoft.job_engine.errors import NonRetryableError
+from failsoft.job_engine import NonRetryableError
 from failsoft.job_engine.jobs.data_sync.csv_folder import SourceUnavailableError, open_below
 from failsoft.job_engine.jobs.http_replies import PeerUnavailableError
 from tests.unit.job_engine.jobs.imports import PEOPLE, URL, Bench, Web, people

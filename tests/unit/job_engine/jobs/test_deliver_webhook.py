@@ -8,7 +8,8 @@ import httpx
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from failsoft.job_engine.errors import ConfigurationError, NonRetryableError, RetryAfterError
+from failsoft.job_engine import NonRetryableError, RetryAfterError
+from failsoft.job_engine.errors import ConfigurationError
 from failsoft.job_engine.jobs.default.deliver_webhook import (
     PAUSES,
     DeliverWebhook,
@@ -169,7 +170,7 @@ def test_a_redirect_is_not_followed_and_not_tried_again(location: str) -> None:
     assert len(receiver.taken) == 1
 
 
-def test_a_receiver_that_asks_for_time_gets_it() -> None:
+def test_a_receiver_that_requests_time_gets_it() -> None:
     job = Job()
     receiver = Receiver(httpx.Response(429, headers={"retry-after": "90"}))
 

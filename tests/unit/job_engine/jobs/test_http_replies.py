@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
-from failsoft.job_engine.errors import NonRetryableError, RetryAfterError
+from failsoft.job_engine import NonRetryableError, RetryAfterError
 from failsoft.job_engine.jobs.http_replies import (
     PeerUnavailableError,
     check_status,
@@ -72,7 +72,7 @@ def test_a_date_without_a_zone_is_utc() -> None:
     assert retry_after("Thu, 01 Jan 2026 12:00:30 -0000", NOW) == timedelta(seconds=30)
 
 
-def test_what_is_told_of_a_url_shows_no_secret() -> None:
+def test_what_is_shown_of_a_url_shows_no_secret() -> None:
     assert origin(httpx.URL("https://user:pw@a.example.com:8443/secret?token=x")) == (
         "https://a.example.com:8443"
     )

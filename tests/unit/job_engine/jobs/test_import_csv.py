@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from failsoft.job_engine.errors import NonRetryableError
+from failsoft.job_engine import NonRetryableError
 from failsoft.job_engine.jobs.data_sync.import_csv import (
     BadRow,
     CsvImport,
@@ -182,18 +182,18 @@ def test_a_file_with_a_header_only_imports_nothing(tmp_path: Path) -> None:
     assert bench.tables.shapes["people"] == people(path).shape
 
 
-def test_the_progress_is_told_for_the_batches_of_this_attempt(file: Path) -> None:
+def test_the_progress_is_reported_for_the_batches_of_this_attempt(file: Path) -> None:
     bench = Bench()
     bench.crash("batch-3", people(file))
-    bench.told.clear()
+    bench.progress.clear()
 
     bench.run(people(file))
 
-    assert [words for _, words in bench.told] == [
+    assert [words for _, words in bench.progress] == [
         "6 of 6 rows imported",
         "7 of 7 rows imported",
     ]
-    assert 0 < bench.told[0][0] < bench.told[1][0] == 1
+    assert 0 < bench.progress[0][0] < bench.progress[1][0] == 1
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from failsoft.job_engine.definitions.decorators import declare_job
+from failsoft.job_engine import JobState, Retention, RetryPolicy, declare_job
 from failsoft.job_engine.definitions.definition import AnyDefinition
 from failsoft.job_engine.jobs.scheduled.prune_ledger import (
     MAX_BATCH,
@@ -16,9 +16,6 @@ from failsoft.job_engine.jobs.scheduled.prune_ledger import (
     Pruning,
     prune_ledger,
 )
-from failsoft.job_engine.policies.retention import Retention
-from failsoft.job_engine.policies.retry import RetryPolicy
-from failsoft.job_engine.records.states import JobState
 from failsoft.job_engine.telemetry import Event
 from tests.unit.job_engine.jobs.fakes import Crashed, Job
 
@@ -145,7 +142,7 @@ def test_each_state_is_kept_as_its_definition_says() -> None:
     ]
 
 
-def test_a_warning_tells_of_dead_letters_before_they_go(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_warning_names_dead_letters_before_they_go(caplog: pytest.LogCaptureFixture) -> None:
     ledger = Ledger({("a", JobState.FAILED): 7})
     bench = Bench(ledger)
     left: list[int] = []
@@ -187,7 +184,7 @@ def test_definitions_that_this_worker_does_not_know_are_left_alone_and_named() -
     assert ledger.prunable["newer", JobState.SUCCEEDED] == 5
 
 
-def test_one_run_deletes_no_more_than_it_is_told() -> None:
+def test_one_run_deletes_no_more_than_its_limit() -> None:
     ledger = Ledger({("a", JobState.SUCCEEDED): 100, ("b", JobState.FAILED): 100})
 
     report = Bench(ledger).run(max_jobs=30, batch_size=20)

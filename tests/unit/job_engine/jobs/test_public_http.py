@@ -89,7 +89,7 @@ def test_an_address_of_the_open_internet_is_public(address: str) -> None:
         "ff02::1",
     ],
 )
-def test_an_address_of_somebodys_own_network_is_not_public(address: str) -> None:
+def test_an_address_of_a_private_network_is_not_public(address: str) -> None:
     assert not is_public(address)
 
 
@@ -138,7 +138,7 @@ def test_the_connection_goes_to_the_address_that_was_checked() -> None:
     assert names.asked == [("hooks.example.com", 8443)]
 
 
-def test_a_name_server_that_changes_its_answer_is_not_asked_again() -> None:
+def test_a_name_server_that_changes_its_answer_is_not_looked_up_again() -> None:
     wire, names = Wire(), NameServer([PUBLIC], ["127.0.0.1"])
 
     client(wire, names).get("http://hooks.example.com/")
@@ -181,7 +181,7 @@ def test_a_host_with_many_dead_addresses_is_given_up_soon() -> None:
     assert len(wire.requests) == MAX_ADDRESSES
 
 
-def test_a_name_nobody_knows_is_a_connection_error() -> None:
+def test_an_unknown_name_is_a_connection_error() -> None:
     def unknown(host: str, port: int) -> Sequence[str]:
         raise OSError("no such name")
 

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from failsoft.job_engine.errors import NonRetryableError
+from failsoft.job_engine import NonRetryableError
 from failsoft.job_engine.jobs.data_sync.csv_reader import Record
 from failsoft.job_engine.jobs.data_sync.row_schema import (
     BadRowError,

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from failsoft.job_engine.errors import ConfigurationError, NonRetryableError
+from failsoft.job_engine import NonRetryableError
+from failsoft.job_engine.errors import ConfigurationError
 from failsoft.job_engine.jobs.default.send_email import (
     MAX_RECIPIENTS,
     MAX_ROUNDS,
@@ -99,7 +100,7 @@ def test_a_mail_is_seven_bits_on_the_wire() -> None:
     assert message.as_bytes().isascii()
 
 
-def test_blind_copies_are_told_to_the_server_only() -> None:
+def test_blind_copies_reach_the_server_only() -> None:
     server = Server()
 
     send(Job(), server, email(bcc=["eve@example.com", "ann@example.com"]))
@@ -192,14 +193,14 @@ def test_a_recipient_that_is_refused_for_good_is_reported_and_not_tried_again() 
     ]
 
 
-def test_a_mail_that_nobody_gets_for_now_is_tried_again_whole() -> None:
+def test_a_mail_that_is_refused_for_now_is_tried_again_whole() -> None:
     server = Server({"ann@example.com": GREYLISTED, "bob@example.com": NOBODY})
 
     with pytest.raises(MailServerUnavailableError, match="451"):
         send(Job(), server, email(to=["ann@example.com", "bob@example.com"]))
 
 
-def test_a_mail_that_nobody_will_ever_get_is_not_tried_again() -> None:
+def test_a_mail_that_is_refused_for_good_is_not_tried_again() -> None:
     with pytest.raises(NonRetryableError, match="550 no such user"):
         send(Job(), Server({"ann@example.com": NOBODY}), email())
 

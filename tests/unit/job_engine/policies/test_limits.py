@@ -8,14 +8,19 @@ import pytest
 from pydantic import BaseModel
 
 from failsoft.dispatcher import JobHandle
-from failsoft.job_engine import Concurrency, JobContext, RateLimit, job
-from failsoft.job_engine.definitions.definition import JobDefinition
-from failsoft.job_engine.definitions.links import Link
+from failsoft.job_engine import (
+    Concurrency,
+    JobContext,
+    JobDefinition,
+    JobState,
+    Link,
+    RateLimit,
+    job,
+)
 from failsoft.job_engine.errors import DefinitionError, JobDeferredError, OptionInvalidError
 from failsoft.job_engine.records.job import JobRecord
 from failsoft.job_engine.records.new_job import OfferPlan
-from failsoft.job_engine.records.states import JobState
-from tests.unit.support.memory_app import House
+from tests.unit.support.memory_app import MemoryApp
 
 MINUTE = timedelta(minutes=1)
 BY = ("customer",)
@@ -43,83 +48,83 @@ LIMITED = define(concurrency=ONE)
 
 
 @pytest.fixture
-def house() -> House:
-    house = House()
-    house.workers()
-    return house
+def app() -> MemoryApp:
+    app = MemoryApp()
+    app.workers()
+    return app
 
 
-def order(house: House, *, definition: Any = LIMITED, **options: Any) -> JobHandle[Any]:
+def order(app: MemoryApp, *, definition: Any = LIMITED, **options: Any) -> JobHandle[Any]:
     payload = Order(customer=options.pop("customer", "acme"))
-    return house.dispatcher.dispatch(definition, payload, **options)
+    return app.dispatcher.dispatch(definition, payload, **options)
 
 
-def begin(house: House, handle: JobHandle[Any]) -> JobRecord:
-    assert house.claim(handle.job()) is not None
+def begin(app: MemoryApp, handle: JobHandle[Any]) -> JobRecord:
+    assert app.claim(handle.job()) is not None
     return handle.job()
 
 
-def test_the_first_is_offered_at_once_and_the_next_waits_for_its_turn(house: House) -> None:
-    first, second = order(house), order(house)
+def test_the_first_is_offered_at_once_and_the_next_waits_for_its_turn(app: MemoryApp) -> None:
+    first, second = order(app), order(app)
 
     assert first.job().state is JobState.OFFERED
     waiting = second.job()
     assert (waiting.state, waiting.epoch) == (JobState.SCHEDULED, 0)
-    assert waiting.run_at == house.clock.now()
-    assert [message.job_id for message in house.offered(house.rq)] == [first.id]
-    house.stager.tick()
+    assert waiting.run_at == app.clock.now()
+    assert [message.job_id for message in app.offered(app.rq)] == [first.id]
+    app.stager.tick()
     assert second.status() is JobState.SCHEDULED
 
 
-def test_who_waits_is_offered_when_there_is_room(house: House) -> None:
-    first, second = order(house), order(house)
-    claim = house.claim(first.job())
+def test_who_waits_is_offered_when_there_is_room(app: MemoryApp) -> None:
+    first, second = order(app), order(app)
+    claim = app.claim(first.job())
     assert claim is not None
 
-    house.finish(claim)
-    house.stager.tick()
+    app.finish(claim)
+    app.stager.tick()
 
     assert second.status() is JobState.OFFERED
 
 
-def test_nobody_overtakes_who_waits(house: House) -> None:
-    first, second = order(house), order(house)
+def test_no_thread_overtakes_one_that_waits(app: MemoryApp) -> None:
+    first, second = order(app), order(app)
     first.cancel()
-    house.clock.advance(timedelta(milliseconds=1))
+    app.clock.advance(timedelta(milliseconds=1))
 
-    third = order(house)
+    third = order(app)
 
     assert third.status() is JobState.SCHEDULED
-    house.stager.tick()
+    app.stager.tick()
     assert (second.status(), third.status()) == (JobState.OFFERED, JobState.SCHEDULED)
 
 
-def test_a_claim_that_finds_no_room_is_deferred_and_comes_again(house: House) -> None:
-    first, second = order(house), order(house)
-    begin(house, first)
-    moved = house.ledger.offer(second.job(), OfferPlan("rq", MINUTE))  # by a look that is old
+def test_a_claim_that_finds_no_room_is_deferred_and_comes_again(app: MemoryApp) -> None:
+    first, second = order(app), order(app)
+    begin(app, first)
+    moved = app.ledger.offer(second.job(), OfferPlan("rq", MINUTE))  # by a look that is old
     assert moved is not None
 
     with pytest.raises(JobDeferredError, match="concurrency: 1 of 1 run"):
-        house.claim(moved)
+        app.claim(moved)
 
     assert second.status() is JobState.SCHEDULED
     assert second.job().claims == 0
     assert [str(use) for use in second.limits()] == ["concurrency: 1 of 1 run"]
 
 
-def test_a_rate_counts_what_began(house: House) -> None:
+def test_a_rate_counts_what_began(app: MemoryApp) -> None:
     metered = define(rate_limit=HOURLY)
-    first, second = order(house, definition=metered), order(house, definition=metered)
-    claim = house.claim(first.job())
+    first, second = order(app, definition=metered), order(app, definition=metered)
+    claim = app.claim(first.job())
     assert claim is not None
-    house.finish(claim)
+    app.finish(claim)
 
-    house.stager.tick()
+    app.stager.tick()
     assert second.status() is JobState.SCHEDULED
-    house.clock.advance(60 * MINUTE)
-    house.workers()
-    house.stager.tick()
+    app.clock.advance(60 * MINUTE)
+    app.workers()
+    app.stager.tick()
     assert second.status() is JobState.OFFERED
 
 
@@ -140,12 +145,12 @@ def test_values_names_and_definitions_make_the_key() -> None:
     assert key(HOURLY) != key(RateLimit(limit=1, period=MINUTE, by=BY))
 
 
-def test_a_dispatch_may_have_limits_of_its_own(house: House) -> None:
+def test_a_dispatch_may_have_limits_of_its_own(app: MemoryApp) -> None:
     plain = define()
     handles = [
-        order(house, definition=plain, concurrency=Concurrency(limit=1, name="own")),
-        order(house, definition=plain, concurrency=Concurrency(limit=1, name="own")),
-        order(house, concurrency=None, rate_limit=None),
+        order(app, definition=plain, concurrency=Concurrency(limit=1, name="own")),
+        order(app, definition=plain, concurrency=Concurrency(limit=1, name="own")),
+        order(app, concurrency=None, rate_limit=None),
     ]
 
     states = [handle.status() for handle in handles]
@@ -153,49 +158,49 @@ def test_a_dispatch_may_have_limits_of_its_own(house: House) -> None:
     assert not handles[2].job().limits
 
 
-def test_the_first_of_a_chain_waits_for_its_turn_too(house: House) -> None:
-    order(house)
+def test_the_first_of_a_chain_waits_for_its_turn_too(app: MemoryApp) -> None:
+    order(app)
 
-    chain = house.dispatcher.dispatch_chain(Link(LIMITED, Order()), Link(define("next"), Order()))
+    chain = app.dispatcher.dispatch_chain(Link(LIMITED, Order()), Link(define("next"), Order()))
 
     first = chain.jobs[0].job()
-    assert (first.state, first.run_at) == (JobState.SCHEDULED, house.clock.now())
+    assert (first.state, first.run_at) == (JobState.SCHEDULED, app.clock.now())
 
 
-def test_a_limit_by_what_is_not_known_yet_is_refused(house: House) -> None:
+def test_a_limit_by_what_is_not_known_yet_is_refused(app: MemoryApp) -> None:
     by_rows = define(concurrency=Concurrency(limit=1, by=("rows",)))
     links = Link(define("first"), Order()), Link(by_rows, Order(), result_field="rows")
 
     with pytest.raises(OptionInvalidError, match="limits by other fields than the result_field"):
-        house.dispatcher.dispatch_chain(*links)
+        app.dispatcher.dispatch_chain(*links)
 
-    assert not house.ledger.counts()
+    assert not app.ledger.counts()
 
 
-def test_many_are_recorded_to_wait(house: House) -> None:
-    outcomes = house.dispatcher.dispatch_many(LIMITED, [Order(), Order()])
+def test_many_are_recorded_to_wait(app: MemoryApp) -> None:
+    outcomes = app.dispatcher.dispatch_many(LIMITED, [Order(), Order()])
 
     handles = [outcome.handle for outcome in outcomes if outcome.handle]
     assert [handle.status() for handle in handles] == [JobState.SCHEDULED] * 2
-    house.stager.tick()
+    app.stager.tick()
     assert [handle.status() for handle in handles].count(JobState.OFFERED) == 1
 
 
-def test_a_delayed_job_is_offered_when_its_time_has_come(house: House) -> None:
-    handle = order(house, delay=MINUTE)
+def test_a_delayed_job_is_offered_when_its_time_has_come(app: MemoryApp) -> None:
+    handle = order(app, delay=MINUTE)
     assert handle.status() is JobState.SCHEDULED
-    house.stager.tick()
+    app.stager.tick()
     assert handle.status() is JobState.SCHEDULED
 
-    house.clock.advance(MINUTE)
-    house.workers()
-    house.stager.tick()
+    app.clock.advance(MINUTE)
+    app.workers()
+    app.stager.tick()
 
     assert handle.status() is JobState.OFFERED
 
 
-def test_the_limits_go_with_a_retry_and_change_with_the_payload(house: House) -> None:
-    handle = order(house)
+def test_the_limits_go_with_a_retry_and_change_with_the_payload(app: MemoryApp) -> None:
+    handle = order(app)
     assert handle.cancel()
 
     other = handle.retry(payload=Order(customer="other"))
@@ -232,8 +237,8 @@ def test_what_is_wrong_is_said_at_the_definition(wrong: Any, expected: str) -> N
         wrong()
 
 
-def test_what_is_wrong_is_said_at_the_dispatch_and_nothing_is_stored(house: House) -> None:
+def test_what_is_wrong_is_said_at_the_dispatch_and_nothing_is_stored(app: MemoryApp) -> None:
     with pytest.raises(OptionInvalidError, match="fields of Order"):
-        order(house, concurrency=Concurrency(limit=1, by=("nobody",)))
+        order(app, concurrency=Concurrency(limit=1, by=("nobody",)))
 
-    assert not house.ledger.counts()
+    assert not app.ledger.counts()

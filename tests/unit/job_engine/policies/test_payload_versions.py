@@ -9,12 +9,11 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from failsoft.job_engine import Catalogue, Executor, JobContext, JobState
+from failsoft.job_engine import Catalogue, Executor, JobContext, JobState, declare_job
 from failsoft.job_engine.attempt.lease import Lease
-from failsoft.job_engine.definitions.decorators import declare_job
 from failsoft.job_engine.errors import DefinitionError, MissingHandlerError
 from tests.unit.support.attempts import Mail
-from tests.unit.support.memory_app import House
+from tests.unit.support.memory_app import MemoryApp
 
 
 class Parcel(BaseModel):
@@ -119,27 +118,27 @@ def test_a_declaration_needs_nothing_of_what_its_handler_does(module: str) -> No
     assert (ran.stdout.strip(), ran.stderr) == (f"{name} None True", "")
 
 
-def attempt(house: House, definition: Any, job_id: str) -> JobState | None:
-    house.clock.advance(timedelta(minutes=10))
-    house.stager.tick()
-    claim = house.claim(house.ledger.get(job_id))
+def attempt(app: MemoryApp, definition: Any, job_id: str) -> JobState | None:
+    app.clock.advance(timedelta(minutes=10))
+    app.stager.tick()
+    claim = app.claim(app.ledger.get(job_id))
     assert claim is not None
-    executor = Executor(house.ledger, Catalogue([definition]), house.clock, house.heard)
+    executor = Executor(app.ledger, Catalogue([definition]), app.clock, app.events)
     return executor.run(claim, Lease())
 
 
 def test_a_worker_that_is_too_old_leaves_the_job_to_a_newer_one() -> None:
-    house = House()
-    handle = house.dispatcher.dispatch(parcel(), Parcel(street="Rua 1"), run_at=house.clock.now())
+    app = MemoryApp()
+    handle = app.dispatcher.dispatch(parcel(), Parcel(street="Rua 1"), run_at=app.clock.now())
 
-    states = {attempt(house, parcel(2), handle.id) for _ in range(15)}
+    states = {attempt(app, parcel(2), handle.id) for _ in range(15)}
 
     job = handle.job()
     assert states == {JobState.SCHEDULED}
     assert (job.version, job.errors, job.crashes) == (3, 0, 0)
-    told = house.ledger.events(handle.id)[-1]
-    assert told.detail["reason"] == "payload version 3, this worker knows 2"
-    assert attempt(house, parcel(), handle.id) is JobState.SUCCEEDED
+    reported = app.ledger.events(handle.id)[-1]
+    assert reported.detail["reason"] == "payload version 3, this worker knows 2"
+    assert attempt(app, parcel(), handle.id) is JobState.SUCCEEDED
     assert handle.result() == "Rua 1||0"
 
 
@@ -148,20 +147,20 @@ def test_a_newer_worker_reads_what_an_older_program_dispatched() -> None:
         address: str
         kg: int
 
-    house = House()
+    app = MemoryApp()
     old = declare_job("parcel", payload=Old, result=str)
-    handle = house.dispatcher.dispatch(old, Old(address="Rua 1", kg=2), run_at=house.clock.now())
+    handle = app.dispatcher.dispatch(old, Old(address="Rua 1", kg=2), run_at=app.clock.now())
 
-    assert attempt(house, parcel(), handle.id) is JobState.SUCCEEDED
+    assert attempt(app, parcel(), handle.id) is JobState.SUCCEEDED
     assert handle.result() == "Rua 1||2000"
 
 
 def test_a_retry_keeps_the_version_and_an_edited_payload_has_the_newest() -> None:
-    house = House()
+    app = MemoryApp()
     old = replace(parcel(1), retry=parcel().retry)
-    handle = house.dispatcher.dispatch(old, Parcel(street="Rua 1"))
+    handle = app.dispatcher.dispatch(old, Parcel(street="Rua 1"))
     handle.cancel()
-    newest = house.dispatcher.handle(parcel(), handle.id)
+    newest = app.dispatcher.handle(parcel(), handle.id)
 
     edited = newest.retry(payload=Parcel(street="Rua 2"))
 

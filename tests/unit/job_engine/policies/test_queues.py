@@ -6,13 +6,12 @@ from datetime import timedelta
 
 import pytest
 
+from failsoft.job_engine import QueueProfile, declare_queue
 from failsoft.job_engine.errors import DefinitionError, UnknownQueueError
 from failsoft.job_engine.policies.queue import (
     DATA_SYNC,
     DEFAULT,
     SCHEDULED,
-    QueueProfile,
-    declare_queue,
     declared_queues,
     profile_or_default,
     queue_profile,
@@ -68,6 +67,16 @@ def test_two_profiles_of_one_name_are_refused() -> None:
     with pytest.raises(DefinitionError, match=f"{profile.name}.*declared twice"):
         declare_queue(replace(profile, slots=99))
     assert queue_profile(profile.name) is profile
+
+
+def test_a_queue_that_is_declared_otherwise_says_how_it_differs_and_what_sets_its_slots() -> None:
+    with pytest.raises(DefinitionError) as caught:
+        declare_queue(replace(DEFAULT, slots=4))
+
+    assert str(caught.value) == (
+        "queue 'default' is declared twice: expected slots=16, got slots=4; declare a queue of "
+        "another name, or set the slots of this one in FAILSOFT_SLOTS"
+    )
 
 
 def test_an_unknown_queue_is_refused_with_those_that_are_known() -> None:

@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 import tenacity
 
-from failsoft.job_engine.errors import DefinitionError, NonRetryableError, RetryAfterError
-from failsoft.job_engine.policies.retry import RetryPolicy
+from failsoft.job_engine import NonRetryableError, RetryAfterError, RetryPolicy
+from failsoft.job_engine.errors import DefinitionError
 
 BROKEN = RuntimeError("broken")
 MANY = 1000

@@ -108,7 +108,7 @@ def test_the_newest_ticks_are_found_however_long_ago_the_first_was() -> None:
 
 
 @pytest.mark.parametrize(
-    ("make", "told"),
+    ("make", "message"),
     [
         (lambda: Cron("0 0 30 2 *"), "comes true at some time"),
         (lambda: Cron("0 0 31 4,6 *"), "comes true at some time"),
@@ -128,9 +128,9 @@ def test_the_newest_ticks_are_found_however_long_ago_the_first_was() -> None:
     ],
 )
 def test_what_makes_no_sense_is_refused_where_it_is_written(
-    make: Callable[[], Any], told: str
+    make: Callable[[], Any], message: str
 ) -> None:
-    with pytest.raises(DefinitionError, match=told):
+    with pytest.raises(DefinitionError, match=message):
         make()
 
 

@@ -7,16 +7,14 @@ import pytest
 from pydantic import BaseModel
 
 from failsoft.dispatcher import JobHandle
-from failsoft.job_engine import Debounce, JobContext, Throttle, Unique, job
-from failsoft.job_engine.definitions.definition import JobDefinition
+from failsoft.job_engine import Debounce, JobContext, JobDefinition, JobState, Throttle, Unique, job
 from failsoft.job_engine.errors import (
     DefinitionError,
     DuplicateDispatchError,
     IdempotencyConflictError,
     OptionInvalidError,
 )
-from failsoft.job_engine.records.states import JobState
-from tests.unit.support.memory_app import House
+from tests.unit.support.memory_app import MemoryApp
 
 MINUTE = timedelta(minutes=1)
 BY = ("customer",)
@@ -38,7 +36,7 @@ ONE = define(unique=Unique(by=BY))
 PLAIN = define()
 
 
-class Shop(House):
+class Shop(MemoryApp):
     def order(
         self,
         definition: JobDefinition[Order, None] = ONE,

@@ -7,11 +7,10 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, field_validator
 
-from failsoft.job_engine import JobContext, JobState, NonRetryableError
+from failsoft.job_engine import JobContext, JobState, NonRetryableError, declare_job
 from failsoft.job_engine.attempt.lease import Lease
-from failsoft.job_engine.definitions.decorators import declare_job
 from failsoft.job_engine.errors import LedgerUnavailableError
-from tests.unit.support.attempts import RETRY, Stage
+from tests.unit.support.attempts import RETRY, AttemptRunner
 
 
 class Parcel(BaseModel):
@@ -31,17 +30,19 @@ def handler(payload: Parcel, ctx: JobContext) -> str:
     return payload.city
 
 
-def run(payload: str, version: int = 1, **upgrade: Callable[[dict[str, Any]], Any]) -> Stage:
+def run(
+    payload: str, version: int = 1, **upgrade: Callable[[dict[str, Any]], Any]
+) -> AttemptRunner:
     """Run one attempt of a job with a payload as the ledger holds it."""
-    stage = Stage()
+    runner = AttemptRunner()
     newest = 2 if upgrade else 1
     definition = declare_job("welcome", payload=Parcel, result=str, version=newest, retry=RETRY)
     for upcaster in upgrade.values():
         definition.upgrade(from_version=1)(upcaster)
-    stage.definitions = [definition.bind(handler)]
-    claim = replace(stage.claim(), payload=payload, version=version)
-    stage.executor.run(claim, Lease())
-    return stage
+    runner.definitions = [definition.bind(handler)]
+    claim = replace(runner.claim(), payload=payload, version=version)
+    runner.executor.run(claim, Lease())
+    return runner
 
 
 def raises(error: Exception) -> Callable[[dict[str, Any]], Any]:
@@ -63,16 +64,16 @@ def raises(error: Exception) -> Callable[[dict[str, Any]], Any]:
     ],
 )
 def test_it_is_held_and_the_reason_names_what_differs(payload: str, differs: str) -> None:
-    stage = run(payload)
-    *_, held = stage.ledger.events(stage.job_id)
+    runner = run(payload)
+    *_, held = runner.ledger.events(runner.job_id)
 
-    assert (stage.state, stage.job.errors) == (JobState.HELD, 0)
-    assert stage.job.error is not None
-    assert stage.job.error.type.endswith("PayloadInvalidError")
+    assert (runner.state, runner.job.errors) == (JobState.HELD, 0)
+    assert runner.job.error is not None
+    assert runner.job.error.type.endswith("PayloadInvalidError")
     assert f"cannot be read as Parcel: {differs}"[:60] in f"{held.detail['reason']}".replace(
         "expected a payload that fits Parcel, got: ", ""
     )
-    assert "hunter2" not in f"{stage.job.error.message} {held.detail}"
+    assert "hunter2" not in f"{runner.job.error.message} {held.detail}"
 
 
 @pytest.mark.parametrize(
@@ -81,20 +82,20 @@ def test_it_is_held_and_the_reason_names_what_differs(payload: str, differs: str
 def test_it_is_held_if_an_upgrade_does_not_make_one_that_fits(
     upcaster: Callable[[dict[str, Any]], Any],
 ) -> None:
-    stage = run('{"address": "Rua 1"}', upgrade=upcaster)
+    runner = run('{"address": "Rua 1"}', upgrade=upcaster)
 
-    assert (stage.state, stage.job.errors) == (JobState.HELD, 0)
-    assert stage.job.error is not None
-    assert "upgraded from version 1 to 2" in stage.job.error.message
+    assert (runner.state, runner.job.errors) == (JobState.HELD, 0)
+    assert runner.job.error is not None
+    assert "upgraded from version 1 to 2" in runner.job.error.message
 
 
 def test_an_upgrade_may_say_itself_that_the_job_fails() -> None:
-    stage = run('{"address": "Rua 1"}', upgrade=raises(NonRetryableError("moved away")))
+    runner = run('{"address": "Rua 1"}', upgrade=raises(NonRetryableError("moved away")))
 
-    assert stage.state is JobState.FAILED
+    assert runner.state is JobState.FAILED
 
 
 def test_a_ledger_that_is_away_is_no_payload_that_does_not_fit() -> None:
-    stage = run('{"address": "Rua 1"}', upgrade=raises(LedgerUnavailableError("away")))
+    runner = run('{"address": "Rua 1"}', upgrade=raises(LedgerUnavailableError("away")))
 
-    assert (stage.state, stage.job.releases) == (JobState.SCHEDULED, 1)
+    assert (runner.state, runner.job.releases) == (JobState.SCHEDULED, 1)

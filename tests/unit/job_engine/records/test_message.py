@@ -32,7 +32,7 @@ NEARLY_A_MESSAGE = st.fixed_dictionaries(
 
 
 class Keys:
-    """What a ledger knows of signing keys, and how often it was asked."""
+    """What a ledger knows of signing keys, and how often they were read."""
 
     def __init__(self, *keys: SigningKey) -> None:
         self.keys = list(keys)

@@ -5,15 +5,9 @@ from typing import Any
 
 import pytest
 
+from failsoft.job_engine import JobState
 from failsoft.job_engine.records.diagram import state_diagram
-from failsoft.job_engine.records.states import (
-    TERMINAL,
-    TRANSITIONS,
-    Fence,
-    JobState,
-    Transition,
-    permits,
-)
+from failsoft.job_engine.records.states import TERMINAL, TRANSITIONS, Fence, Transition, permits
 
 BORN = frozenset({JobState.OFFERED, JobState.SCHEDULED})
 
@@ -22,13 +16,13 @@ BORN = frozenset({JobState.OFFERED, JobState.SCHEDULED})
 class Row:
     state: JobState
     epoch: int = 3
-    hb: int = 7
+    revision: int = 7
     engine: str = "rq"
     queue: str = "default"
     claim_id: str = "c1"
 
 
-WRONG: dict[str, Any] = {"epoch": 2, "hb": 8, "engine": "dramatiq", "queue": "other"}
+WRONG: dict[str, Any] = {"epoch": 2, "revision": 8, "engine": "dramatiq", "queue": "other"}
 WRONG |= {"claim_id": "c2"}
 
 

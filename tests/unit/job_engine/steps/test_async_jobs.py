@@ -17,50 +17,50 @@ from failsoft.job_engine import (
 )
 from failsoft.job_engine.errors import DefinitionError
 from failsoft.job_engine.records.job import StepKind
-from tests.unit.support.async_attempts import TWICE, AsyncStage, double
+from tests.unit.support.async_attempts import TWICE, AsyncAttemptRunner, double
 from tests.unit.support.attempts import Mail, Worker
 
 
 def test_a_job_awaits_its_steps() -> None:
-    stage = AsyncStage()
+    runner = AsyncAttemptRunner()
 
     async def body(ctx: AsyncJobContext) -> list[int]:
         return [await ctx.run("a", double, 1), await ctx.run("b", double, 2)]
 
-    assert stage.go(body) is JobState.SUCCEEDED
-    assert stage.job.result == "[2,4]"
-    assert [(s.name, s.seq, s.kind) for s in stage.ledger.steps(stage.job_id)] == [
+    assert runner.go(body) is JobState.SUCCEEDED
+    assert runner.job.result == "[2,4]"
+    assert [(s.name, s.seq, s.kind) for s in runner.ledger.steps(runner.job_id)] == [
         ("a", 0, StepKind.RUN),
         ("b", 1, StepKind.RUN),
     ]
 
 
 def test_a_plain_function_runs_in_a_thread() -> None:
-    stage = AsyncStage()
+    runner = AsyncAttemptRunner()
 
     async def body(ctx: AsyncJobContext) -> bool:
         return await ctx.run("where", threading.get_ident) != threading.get_ident()
 
-    stage.go(body)
+    runner.go(body)
 
-    assert stage.job.result == "true"
+    assert runner.job.result == "true"
 
 
 def test_the_loop_is_not_blocked_by_a_plain_step() -> None:
-    stage = AsyncStage()
+    runner = AsyncAttemptRunner()
 
     async def body(ctx: AsyncJobContext) -> bool:
         ticked = threading.Event()
         asyncio.get_running_loop().call_soon(ticked.set)
         return await ctx.run("wait", ticked.wait, 5)
 
-    stage.go(body)
+    runner.go(body)
 
-    assert stage.job.result == "true"
+    assert runner.job.result == "true"
 
 
 def test_a_job_may_become_async_between_two_attempts() -> None:
-    stage, worker = AsyncStage(), Worker()
+    runner, worker = AsyncAttemptRunner(), Worker()
 
     def before(ctx: JobContext) -> None:
         ctx.run("fetch", worker.work, 1)
@@ -71,21 +71,21 @@ def test_a_job_may_become_async_between_two_attempts() -> None:
         await ctx.sleep("nap", timedelta(hours=1))
         return fetched
 
-    first = stage.run(before)
+    first = runner.run(before)
 
-    assert (first, stage.go(after)) == (JobState.SCHEDULED, JobState.SUCCEEDED)
+    assert (first, runner.go(after)) == (JobState.SCHEDULED, JobState.SUCCEEDED)
     assert worker.calls == [(1,)]
 
 
 def test_a_sleep_suspends_the_job() -> None:
-    stage = AsyncStage()
+    runner = AsyncAttemptRunner()
 
     async def body(ctx: AsyncJobContext) -> str:
         await ctx.sleep("nap", timedelta(hours=1))
-        await ctx.sleep_until("until", stage.clock.now())
+        await ctx.sleep_until("until", runner.clock.now())
         return "rested"
 
-    assert [stage.go(body) for _ in range(3)] == [
+    assert [runner.go(body) for _ in range(3)] == [
         JobState.SCHEDULED,
         JobState.SCHEDULED,
         JobState.SUCCEEDED,
@@ -93,21 +93,21 @@ def test_a_sleep_suspends_the_job() -> None:
 
 
 def test_values_stay_what_they_were() -> None:
-    stage, seen = AsyncStage(), []
+    runner, seen = AsyncAttemptRunner(), []
 
     async def body(ctx: AsyncJobContext) -> None:
         seen.append([await ctx.now(), await ctx.uuid(), await ctx.random()])
         if len(seen) == 1:
             raise ConnectionError
 
-    stage.go(body)
-    stage.go(body)
+    runner.go(body)
+    runner.go(body)
 
     assert seen[0] == seen[1]
 
 
 def test_a_loop_goes_on_with_the_batch_that_was_cut_off() -> None:
-    stage, seen = AsyncStage(), []
+    runner, seen = AsyncAttemptRunner(), []
 
     async def body(ctx: AsyncJobContext) -> None:
         async for batch in ctx.batches("import", range(5), size=2):
@@ -115,25 +115,25 @@ def test_a_loop_goes_on_with_the_batch_that_was_cut_off() -> None:
             if batch == [2, 3] and ctx.attempt == 1:
                 raise ConnectionError
 
-    assert (stage.go(body), stage.go(body)) == (JobState.SCHEDULED, JobState.SUCCEEDED)
+    assert (runner.go(body), runner.go(body)) == (JobState.SCHEDULED, JobState.SUCCEEDED)
     assert seen == [[0, 1], [2, 3], [2, 3], [4]]
 
 
-def test_progress_is_told() -> None:
-    stage = AsyncStage()
+def test_progress_is_reported() -> None:
+    runner = AsyncAttemptRunner()
 
     async def body(ctx: AsyncJobContext) -> None:
         await ctx.progress(1, 2)
         await ctx.progress(2, 2)
 
-    stage.go(body)
+    runner.go(body)
 
-    assert stage.job.progress is not None
-    assert stage.job.progress.done == 2
+    assert runner.job.progress is not None
+    assert runner.job.progress.done == 2
 
 
 def test_an_error_of_a_step_is_the_jobs() -> None:
-    stage = AsyncStage()
+    runner = AsyncAttemptRunner()
 
     async def fails() -> None:
         raise ConnectionError("not yet")
@@ -143,12 +143,12 @@ def test_an_error_of_a_step_is_the_jobs() -> None:
             await ctx.run("a", fails)
         return await ctx.run("a", double, 1)
 
-    assert stage.go(body) is JobState.SUCCEEDED
+    assert runner.go(body) is JobState.SUCCEEDED
 
 
 @pytest.mark.parametrize("plain", [False, True])
 def test_a_step_is_tried_again(*, plain: bool) -> None:
-    stage, tries = AsyncStage(), []
+    runner, tries = AsyncAttemptRunner(), []
 
     def work() -> int:
         tries.append(1)
@@ -162,12 +162,12 @@ def test_a_step_is_tried_again(*, plain: bool) -> None:
     async def body(ctx: AsyncJobContext) -> int:
         return await ctx.run("a", work if plain else awaited, retry=TWICE)
 
-    assert stage.go(body) is JobState.SUCCEEDED
-    assert stage.job.result == "2"
+    assert runner.go(body) is JobState.SUCCEEDED
+    assert runner.job.result == "2"
 
 
 def test_a_once_step_that_raised_holds_the_job() -> None:
-    stage = AsyncStage()
+    runner = AsyncAttemptRunner()
 
     async def fails() -> None:
         raise ConnectionError
@@ -175,11 +175,11 @@ def test_a_once_step_that_raised_holds_the_job() -> None:
     async def body(ctx: AsyncJobContext) -> None:
         await ctx.run("pay", fails, once=True)
 
-    assert stage.go(body) is JobState.HELD
+    assert runner.go(body) is JobState.HELD
 
 
 def test_a_once_step_in_doubt_is_verified() -> None:
-    stage, paid = AsyncStage(), []
+    runner, paid = AsyncAttemptRunner(), []
 
     async def pay() -> str:
         paid.append("paid")
@@ -191,19 +191,19 @@ def test_a_once_step_in_doubt_is_verified() -> None:
     async def body(ctx: AsyncJobContext) -> str:
         return await ctx.run("pay", pay, once=True, verify=find_out)
 
-    assert (stage.go(body), stage.go(body)) == (JobState.SCHEDULED, JobState.SUCCEEDED)
+    assert (runner.go(body), runner.go(body)) == (JobState.SCHEDULED, JobState.SUCCEEDED)
     assert paid == ["paid"]
 
 
 def test_steps_side_by_side_hold_the_job() -> None:
-    stage = AsyncStage()
+    runner = AsyncAttemptRunner()
 
     async def body(ctx: AsyncJobContext) -> None:
         await asyncio.gather(ctx.run("a", double, 1), ctx.run("b", double, 2))
 
-    assert stage.go(body) is JobState.HELD
-    assert stage.job.error is not None
-    assert "one after the other" in stage.job.error.message
+    assert runner.go(body) is JobState.HELD
+    assert runner.job.error is not None
+    assert "one after the other" in runner.job.error.message
 
 
 def test_an_async_handler_takes_the_async_context() -> None:

@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from failsoft.job_engine.steps.async_context import AsyncJobContext
-from failsoft.job_engine.steps.context import JobContext
+from failsoft.job_engine import AsyncJobContext, JobContext
 
 #: What an `async def` job calls without `await`, and why.
 NOT_AWAITED = {

@@ -21,14 +21,14 @@ from failsoft.job_engine.attempt.interrupts import Fenced, HoldRequested, TimedO
 from failsoft.job_engine.attempt.lease import Lease
 from failsoft.worker.attempts.thread_interrupt import interrupt_thread
 from tests.servers.processes import PATIENCE, wait_until
-from tests.unit.job_engine.steps.test_async_jobs import AsyncStage, double
-from tests.unit.support.attempts import Stage, Worker
+from tests.unit.job_engine.steps.test_async_jobs import AsyncAttemptRunner, double
+from tests.unit.support.attempts import AttemptRunner, Worker
 
 TWICE = RetryPolicy(max_attempts=2, wait=wait_none())
 
 
-def places(stage: Stage) -> list[tuple[str, int, str]]:
-    return [(s.name, s.seq, s.result) for s in stage.ledger.steps(stage.job_id)]
+def places(runner: AttemptRunner) -> list[tuple[str, int, str]]:
+    return [(s.name, s.seq, s.result) for s in runner.ledger.steps(runner.job_id)]
 
 
 def fails() -> int:
@@ -36,19 +36,19 @@ def fails() -> int:
 
 
 def test_branches_are_steps_in_the_order_given() -> None:
-    stage = Stage()
-    ctx = stage.context()
+    runner = AttemptRunner()
+    ctx = runner.context()
     ctx.run("first", lambda: 0)
 
     a, b = ctx.parallel(ctx.branch("a", lambda: 1), ctx.branch("b", str.upper, "two"))
     ctx.run("last", lambda: 3)
 
     assert (a, b) == (1, "TWO")
-    assert places(stage) == [("first", 0, "0"), ("a", 1, "1"), ("b", 2, '"TWO"'), ("last", 3, "3")]
+    assert places(runner) == [("first", 0, "0"), ("a", 1, "1"), ("b", 2, '"TWO"'), ("last", 3, "3")]
 
 
 def test_branches_run_at_the_same_time() -> None:
-    ctx, met = Stage().context(), threading.Barrier(3)
+    ctx, met = AttemptRunner().context(), threading.Barrier(3)
 
     numbers = ctx.parallel(*(ctx.branch(f"n{n}", met.wait, 5) for n in range(3)))
 
@@ -56,7 +56,7 @@ def test_branches_run_at_the_same_time() -> None:
 
 
 def test_no_more_run_at_once_than_allowed() -> None:
-    ctx, most, now = Stage().context(), [0], [0]
+    ctx, most, now = AttemptRunner().context(), [0], [0]
     lock = threading.Lock()
 
     def work() -> None:
@@ -73,11 +73,11 @@ def test_no_more_run_at_once_than_allowed() -> None:
 
 
 def test_all_run_to_their_end_and_the_first_error_in_order_is_raised() -> None:
-    stage = Stage()
-    ctx = stage.context()
+    runner = AttemptRunner()
+    ctx = runner.context()
 
     def fails_late() -> int:
-        wait_until(lambda: "c" in stage.step_names, PATIENCE, "the others have ended")
+        wait_until(lambda: "c" in runner.step_names, PATIENCE, "the others have ended")
         raise KeyError("first in order")
 
     with pytest.raises(KeyError, match="first in order"):
@@ -85,7 +85,7 @@ def test_all_run_to_their_end_and_the_first_error_in_order_is_raised() -> None:
             ctx.branch("a", fails_late), ctx.branch("b", fails), ctx.branch("c", lambda: 3)
         )
 
-    assert places(stage) == [("c", 2, "3")]
+    assert places(runner) == [("c", 2, "3")]
 
 
 def test_a_resumed_job_runs_only_what_is_missing() -> None:
@@ -99,23 +99,23 @@ def test_a_resumed_job_runs_only_what_is_missing() -> None:
         both = ctx.parallel(ctx.branch("a", worker.work, 1), ctx.branch("b", fails_once))
         return [*both, ctx.run("c", worker.work)]
 
-    stage = Stage(body)
-    states = stage.run(), stage.run()
+    runner = AttemptRunner(body)
+    states = runner.run(), runner.run()
 
     assert states == (JobState.SCHEDULED, JobState.SUCCEEDED)
-    assert [name for name, *_ in places(stage)] == ["a", "b", "c"]
+    assert [name for name, *_ in places(runner)] == ["a", "b", "c"]
     assert worker.calls == [(1,), ()]
 
 
 def test_a_job_may_catch_what_a_branch_raised() -> None:
-    stage = Stage()
-    ctx = stage.context()
+    runner = AttemptRunner()
+    ctx = runner.context()
 
     with suppress(ConnectionError):
         ctx.parallel(ctx.branch("a", fails), ctx.branch("b", lambda: 2))
     ctx.run("instead", lambda: 3)
 
-    assert places(stage) == [("b", 1, "2"), ("instead", 2, "3")]
+    assert places(runner) == [("b", 1, "2"), ("instead", 2, "3")]
 
 
 def test_a_branch_has_policies_of_its_own() -> None:
@@ -125,8 +125,8 @@ def test_a_branch_has_policies_of_its_own() -> None:
         tries.append(1)
         return fails() if len(tries) == 1 else len(tries)
 
-    stage = Stage()
-    ctx = JobContext(stage.claim(), stage.ledger, Lease(interrupt_thread), stage.clock)
+    runner = AttemptRunner()
+    ctx = JobContext(runner.claim(), runner.ledger, Lease(interrupt_thread), runner.clock)
 
     def slow() -> None:
         wait_until(lambda: False, PATIENCE, "to be interrupted")
@@ -137,13 +137,13 @@ def test_a_branch_has_policies_of_its_own() -> None:
             ctx.branch("b", slow, timeout=timedelta(milliseconds=20)),
         )
 
-    assert places(stage) == [("a", 0, "2")]
+    assert places(runner) == [("a", 0, "2")]
 
 
 def test_an_interrupt_reaches_every_branch() -> None:
-    stage = Stage()
+    runner = AttemptRunner()
     lease, began = Lease(interrupt_thread), threading.Barrier(3)
-    ctx = JobContext(stage.claim(), stage.ledger, lease, stage.clock)
+    ctx = JobContext(runner.claim(), runner.ledger, lease, runner.clock)
 
     def long() -> None:
         began.wait(PATIENCE)
@@ -162,30 +162,30 @@ def test_an_interrupt_reaches_every_branch() -> None:
 
 
 def test_a_fenced_branch_ends_the_attempt_before_an_error_does() -> None:
-    stage = Stage()
-    ctx = stage.context()
+    runner = AttemptRunner()
+    ctx = runner.context()
 
     def loses() -> None:
-        stage.offer_again()
+        runner.offer_again()
 
     with pytest.raises(Fenced):
         ctx.parallel(ctx.branch("a", fails), ctx.branch("b", loses))
 
-    assert stage.step_names == []
+    assert runner.step_names == []
 
 
 def test_a_branch_begins_no_step() -> None:
-    ctx = Stage().context()
+    ctx = AttemptRunner().context()
 
     with pytest.raises(HoldRequested, match="do not nest"):
         ctx.parallel(ctx.branch("a", lambda: ctx.run("inner", lambda: 1)))
 
 
 def test_branches_that_changed_places_hold_the_job() -> None:
-    stage = Stage()
-    ctx = stage.context()
+    runner = AttemptRunner()
+    ctx = runner.context()
     ctx.parallel(ctx.branch("a", lambda: 1), ctx.branch("b", lambda: 2))
-    ctx = stage.context()
+    ctx = runner.context()
 
     with pytest.raises(HoldRequested, match="code changed"):
         ctx.parallel(ctx.branch("b", lambda: 2), ctx.branch("a", lambda: 1))
@@ -205,11 +205,11 @@ def test_branches_that_changed_places_hold_the_job() -> None:
 )
 def test_bad_branches_hold_the_job(wrong: Callable[[JobContext], Any], match: str) -> None:
     with pytest.raises(HoldRequested, match=match):
-        wrong(Stage().context())
+        wrong(AttemptRunner().context())
 
 
 def test_async_branches_run_side_by_side() -> None:
-    stage = AsyncStage()
+    runner = AsyncAttemptRunner()
 
     async def body(ctx: AsyncJobContext) -> None:
         met = asyncio.Barrier(2)
@@ -220,12 +220,12 @@ def test_async_branches_run_side_by_side() -> None:
 
         await ctx.parallel(ctx.branch("a", meet), ctx.branch("b", meet), ctx.branch("c", abs, -3))
 
-    assert stage.go(body) is JobState.SUCCEEDED
-    assert places(stage) == [("a", 0, '"met"'), ("b", 1, '"met"'), ("c", 2, "3")]
+    assert runner.go(body) is JobState.SUCCEEDED
+    assert places(runner) == [("a", 0, '"met"'), ("b", 1, '"met"'), ("c", 2, "3")]
 
 
 def test_async_branches_all_end_and_the_first_error_is_raised() -> None:
-    stage, seen = AsyncStage(), []
+    runner, seen = AsyncAttemptRunner(), []
 
     async def fails_awaited() -> None:
         raise KeyError("a")
@@ -238,21 +238,21 @@ def test_async_branches_all_end_and_the_first_error_is_raised() -> None:
         except KeyError as error:
             seen.append(error.args)
 
-    assert stage.go(body) is JobState.SUCCEEDED
+    assert runner.go(body) is JobState.SUCCEEDED
     assert seen == [("a",)]
-    assert places(stage) == [("b", 1, "4")]
+    assert places(runner) == [("b", 1, "4")]
 
 
 def test_an_interrupt_reaches_every_async_branch() -> None:
-    stage = AsyncStage()
+    runner = AsyncAttemptRunner()
 
     async def body(ctx: AsyncJobContext) -> None:
-        threading.Timer(0.02, stage.lease.revoke, (TimedOut,)).start()
+        threading.Timer(0.02, runner.lease.revoke, (TimedOut,)).start()
         with suppress(BaseException):
             await ctx.parallel(
                 ctx.branch("a", asyncio.sleep, 10), ctx.branch("b", asyncio.sleep, 10)
             )
         await ctx.run("after", double, 1)
 
-    assert stage.go(body) is JobState.SCHEDULED
-    assert stage.step_names == []
+    assert runner.go(body) is JobState.SCHEDULED
+    assert runner.step_names == []

@@ -15,7 +15,7 @@ from failsoft.job_engine.attempt.lease import Lease
 from failsoft.job_engine.attempt.time_limit import AttemptLimits
 from failsoft.worker.attempts.thread_interrupt import interrupt_thread
 from tests.servers.processes import PATIENCE, wait_until
-from tests.unit.support.attempts import Body, Stage
+from tests.unit.support.attempts import AttemptRunner, Body
 
 SHORT = timedelta(milliseconds=20)
 TWICE = RetryPolicy(max_attempts=2, wait=wait_none())
@@ -26,7 +26,7 @@ def dawdles(*, until: float = 5) -> None:
     wait_until(lambda: False, until, "to be interrupted")
 
 
-class Interruptible(Stage):
+class Interruptible(AttemptRunner):
     """Its attempts can be interrupted as a worker interrupts them."""
 
     def run(self, body: Body | None = None, **options: object) -> JobState | None:
@@ -34,23 +34,23 @@ class Interruptible(Stage):
         return self.executor.run(self.claim(), self.lease)
 
 
-def fresh_context(stage: Stage, limit: timedelta | None = None) -> JobContext:
+def fresh_context(runner: AttemptRunner, limit: timedelta | None = None) -> JobContext:
     lease = Lease(interrupt_thread)
     limits = AttemptLimits(limit)
-    return JobContext(stage.claim(), stage.ledger, lease, stage.clock, limits=limits)
+    return JobContext(runner.claim(), runner.ledger, lease, runner.clock, limits=limits)
 
 
 def test_a_step_that_takes_too_long_raises() -> None:
-    stage = Stage()
+    runner = AttemptRunner()
 
     with pytest.raises(StepTimeoutError, match="'fetch' took longer than its timeout of 0:00:00"):
-        fresh_context(stage).run("fetch", dawdles, timeout=SHORT)
+        fresh_context(runner).run("fetch", dawdles, timeout=SHORT)
 
-    assert stage.step_names == []
+    assert runner.step_names == []
 
 
 def test_a_step_in_time_is_left_alone() -> None:
-    assert fresh_context(Stage()).run("fetch", lambda: 1, timeout=timedelta(minutes=1)) == 1
+    assert fresh_context(AttemptRunner()).run("fetch", lambda: 1, timeout=timedelta(minutes=1)) == 1
 
 
 def test_its_retry_policy_answers_it() -> None:
@@ -62,19 +62,19 @@ def test_its_retry_policy_answers_it() -> None:
             dawdles()
         return "done"
 
-    ctx = fresh_context(Stage())
+    ctx = fresh_context(AttemptRunner())
 
     assert ctx.run("fetch", slow_at_first, timeout=SHORT, retry=TWICE) == "done"
     assert len(tries) == 2
 
 
 def test_then_the_jobs_policy_answers_it() -> None:
-    stage = Interruptible(lambda ctx: ctx.run("fetch", dawdles, timeout=SHORT))
+    runner = Interruptible(lambda ctx: ctx.run("fetch", dawdles, timeout=SHORT))
 
-    assert stage.run() is JobState.SCHEDULED
-    assert stage.job.errors == 1
-    assert stage.job.error is not None
-    assert stage.job.error.type.endswith("StepTimeoutError")
+    assert runner.run() is JobState.SCHEDULED
+    assert runner.job.errors == 1
+    assert runner.job.error is not None
+    assert runner.job.error.type.endswith("StepTimeoutError")
 
 
 @pytest.mark.parametrize("kind", [Exception, BaseException])
@@ -84,16 +84,16 @@ def test_a_step_that_swallows_it_is_late_all_the_same(kind: type[BaseException])
             dawdles()
         return "as if nothing was"
 
-    stage = Stage()
+    runner = AttemptRunner()
 
     with pytest.raises(StepTimeoutError):
-        fresh_context(stage).run("fetch", swallows, timeout=SHORT)
+        fresh_context(runner).run("fetch", swallows, timeout=SHORT)
 
-    assert stage.step_names == []
+    assert runner.step_names == []
 
 
 def test_a_job_may_catch_it_and_go_on() -> None:
-    ctx = fresh_context(Stage())
+    ctx = fresh_context(AttemptRunner())
 
     with suppress(StepTimeoutError):
         ctx.run("fetch", dawdles, timeout=SHORT)
@@ -103,17 +103,19 @@ def test_a_job_may_catch_it_and_go_on() -> None:
 
 def test_a_once_step_that_was_too_slow_may_have_taken_effect() -> None:
     with pytest.raises(HoldRequested, match="'pay' raised StepTimeoutError"):
-        fresh_context(Stage()).run("pay", dawdles, timeout=SHORT, once=True)
+        fresh_context(AttemptRunner()).run("pay", dawdles, timeout=SHORT, once=True)
 
 
 def test_a_once_step_that_was_too_slow_is_verified_by_the_next_attempt() -> None:
-    stage = Stage()
+    runner = AttemptRunner()
     with pytest.raises(StepTimeoutError):
-        fresh_context(stage).run("pay", dawdles, timeout=SHORT, once=True, verify=lambda: NOT_DONE)
+        fresh_context(runner).run("pay", dawdles, timeout=SHORT, once=True, verify=lambda: NOT_DONE)
 
-    fresh_context(stage).run("pay", lambda: None, timeout=SHORT, once=True, verify=lambda: NOT_DONE)
+    fresh_context(runner).run(
+        "pay", lambda: None, timeout=SHORT, once=True, verify=lambda: NOT_DONE
+    )
 
-    assert stage.step_names == ["pay"]
+    assert runner.step_names == ["pay"]
 
 
 @pytest.mark.parametrize("once", [False, True])
@@ -128,22 +130,24 @@ def test_code_that_cannot_be_interrupted_ends_its_attempt_all_the_same(
         ended.wait(PATIENCE)
         stuck.set()
 
-    stage = Interruptible(lambda ctx: ctx.run("fetch", hangs, timeout=SHORT, once=once))
-    attempt = threading.Thread(target=stage.run)
+    runner = Interruptible(lambda ctx: ctx.run("fetch", hangs, timeout=SHORT, once=once))
+    attempt = threading.Thread(target=runner.run)
     attempt.start()
 
     expected = JobState.HELD if once else JobState.SCHEDULED
-    wait_until(lambda: stage.state is expected, PATIENCE, "the attempt has ended")
+    wait_until(lambda: runner.state is expected, PATIENCE, "the attempt has ended")
     ended.set()
     attempt.join(PATIENCE)
 
-    assert stage.job.state is expected
-    assert stage.heard.kinds[-1] == "job.fenced"
-    assert [step.kind for step in stage.ledger.steps(stage.job_id)] == (["intent"] if once else [])
+    assert runner.job.state is expected
+    assert runner.events.kinds[-1] == "job.fenced"
+    assert [step.kind for step in runner.ledger.steps(runner.job_id)] == (
+        ["intent"] if once else []
+    )
 
 
 def test_an_attempt_that_is_over_wins() -> None:
-    ctx = fresh_context(Stage())
+    ctx = fresh_context(AttemptRunner())
 
     def loses_the_lease() -> None:
         ctx._lease.revoke(Fenced)
@@ -154,8 +158,8 @@ def test_an_attempt_that_is_over_wins() -> None:
 
 
 def test_a_step_that_ends_when_its_time_is_up_is_never_half_interrupted() -> None:
-    stage = Stage()
-    ctx = fresh_context(stage)
+    runner = AttemptRunner()
+    ctx = fresh_context(runner)
     outcomes = set()
 
     for number in range(60):
@@ -166,7 +170,7 @@ def test_a_step_that_ends_when_its_time_is_up_is_never_half_interrupted() -> Non
             ctx.run(f"step {number}", str)
 
     assert outcomes <= {"in time", "late"}
-    assert len(stage.step_names) == 60
+    assert len(runner.step_names) == 60
 
 
 def _nap() -> str:
@@ -177,20 +181,20 @@ def _nap() -> str:
 @pytest.mark.parametrize("timeout", [timedelta(0), timedelta(seconds=-1)])
 def test_a_timeout_is_above_zero(timeout: timedelta) -> None:
     with pytest.raises(HoldRequested, match="timeout above zero"):
-        fresh_context(Stage()).run("fetch", lambda: 1, timeout=timeout)
+        fresh_context(AttemptRunner()).run("fetch", lambda: 1, timeout=timeout)
 
 
 def test_a_timeout_is_no_longer_than_the_attempts() -> None:
-    ctx = fresh_context(Stage(), timedelta(minutes=5))
+    ctx = fresh_context(AttemptRunner(), timedelta(minutes=5))
 
     with pytest.raises(HoldRequested, match=r"at most 0:05:00.*got 0:06:00"):
         ctx.run("fetch", lambda: 1, timeout=timedelta(minutes=6))
 
 
-def test_the_executor_knows_the_attempts_timeout() -> None:
-    stage = Interruptible(
+def test_the_executor_applies_the_attempts_timeout() -> None:
+    runner = Interruptible(
         lambda ctx: ctx.run("fetch", lambda: 1, timeout=timedelta(hours=1)),
         timeout=timedelta(minutes=1),
     )
 
-    assert stage.run() is JobState.HELD
+    assert runner.run() is JobState.HELD

@@ -14,8 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
-from failsoft.job_engine.policies.limits import Concurrency, RateLimit
-from failsoft.job_engine.policies.uniqueness import Unique
+from failsoft.job_engine import Concurrency, RateLimit, Unique
 from failsoft.job_engine.values.canonical import digest
 from failsoft.job_engine.values.codec import decode_payload, encode_payload
 
@@ -45,7 +44,7 @@ class Deep(BaseModel):
     pairs: tuple[set[str], str] = (set(), "")
 
 
-def told(payload: BaseModel) -> dict[str, str]:
+def reported(payload: BaseModel) -> dict[str, str]:
     """Return all that is made of a payload to compare it by."""
     names = tuple(type(payload).model_fields)
     text = encode_payload(payload, type(payload), LIMIT)
@@ -76,8 +75,8 @@ def a_deep_one(words: list[str]) -> Deep:
 
 PROGRAM = """
 import json
-from tests.unit.job_engine.values.test_canonical import WORDS, a_deep_one, told
-print(json.dumps(told(a_deep_one(WORDS))))
+from tests.unit.job_engine.values.test_canonical import WORDS, a_deep_one, reported
+print(json.dumps(reported(a_deep_one(WORDS))))
 """
 
 
@@ -132,13 +131,13 @@ def test_equal_payloads_have_equal_keys_whatever_the_order(
     other = Free(tags=shuffled(tags), options=shuffled(options), anything=shuffled(value))
 
     assert one == other
-    assert told(one) == told(other)
+    assert reported(one) == reported(other)
 
 
 def test_another_payload_has_another_digest() -> None:
     one, other = (Free(tags={"a"}, options={"b": {n}}) for n in (1, 2))
 
-    assert all(told(one)[name] != told(other)[name] for name in told(one))
+    assert all(reported(one)[name] != reported(other)[name] for name in reported(one))
 
 
 class Camel(BaseModel):

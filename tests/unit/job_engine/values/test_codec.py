@@ -2,6 +2,8 @@
 
 import json
 import math
+import sys
+import typing
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -272,12 +274,21 @@ def test_an_error_names_the_type_of_a_result_and_never_its_value() -> None:
     assert CANARY not in str(caught.value)
 
 
-def test_a_return_annotation_that_nobody_can_store_is_refused() -> None:
+def test_a_return_annotation_that_cannot_be_stored_is_refused() -> None:
     class Opaque:
         pass
 
     with pytest.raises(ResultInvalidError, match="return annotation"):
         result_of_type(Opaque)
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="pydantic takes these from 3.12 on")
+def test_a_typed_dict_that_pydantic_refuses_is_named_with_what_to_use() -> None:
+    class Row(typing.TypedDict):
+        number: int
+
+    with pytest.raises(ResultInvalidError, match=r"return annotation.*typing_extensions.TypedDict"):
+        result_of_type(Row)
 
 
 def test_the_return_annotation_is_found_wherever_it_stands() -> None:

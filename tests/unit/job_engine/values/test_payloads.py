@@ -9,16 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field, SecretStr
 
+from failsoft.job_engine import SecretText
 from failsoft.job_engine.errors import (
     PayloadInvalidError,
     PayloadTooLargeError,
 )
-from failsoft.job_engine.values.codec import (
-    MAX_PAYLOAD_BYTES,
-    SecretText,
-    decode_payload,
-    encode_payload,
-)
+from failsoft.job_engine.values.codec import MAX_PAYLOAD_BYTES, decode_payload, encode_payload
 
 CANARY = "hunter2-canary"
 

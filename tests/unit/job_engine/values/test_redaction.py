@@ -89,7 +89,7 @@ def test_any_text_can_be_redacted_twice(text: str) -> None:
     assert redacted(once) == once
 
 
-def test_a_scheme_is_told_from_a_password() -> None:
+def test_a_scheme_is_distinguished_from_a_password() -> None:
     assert scheme_of("mysql://x") == "mysql://"
     assert scheme_of("user=x password=CANARY") == ""
     assert scheme_of("CANARY@://") == ""

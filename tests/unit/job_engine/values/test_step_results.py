@@ -7,11 +7,10 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
+from failsoft.job_engine import JobContext, JobState
 from failsoft.job_engine.attempt.interrupts import HoldRequested
 from failsoft.job_engine.errors import ResultInvalidError
-from failsoft.job_engine.records.states import JobState
-from failsoft.job_engine.steps.context import JobContext
-from tests.unit.support.attempts import Stage
+from tests.unit.support.attempts import AttemptRunner
 
 NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -53,34 +52,34 @@ def a_pair() -> tuple[int, str]:
 
 @pytest.mark.parametrize("fn", [a_profile, a_point, a_moment, profiles, nothing, a_pair])
 def test_an_annotated_step_gives_its_type_on_every_attempt(fn: Any) -> None:
-    stage = Stage()
+    runner = AttemptRunner()
 
-    first = stage.context().run("step", fn)
-    again = stage.context().run("step", fn)
+    first = runner.context().run("step", fn)
+    again = runner.context().run("step", fn)
 
     assert first == again == fn()
     assert type(first) is type(again) is type(fn())
 
 
 def test_a_step_without_annotation_gives_plain_json_on_every_attempt() -> None:
-    stage = Stage()
+    runner = AttemptRunner()
 
-    first = stage.context().run("step", lambda: {"at": NEW_YEAR.isoformat(), "pair": [1, 2]})
+    first = runner.context().run("step", lambda: {"at": NEW_YEAR.isoformat(), "pair": [1, 2]})
 
     assert first == {"at": "2026-01-01T00:00:00+00:00", "pair": [1, 2]}
-    assert stage.context().run("step", lambda: None) == first
+    assert runner.context().run("step", lambda: None) == first
 
 
 @pytest.mark.parametrize(
     "value", [NEW_YEAR, (1, 2), {"at": a_point()}, {3: "three"}, ({(1, 2): "pair"},)]
 )
 def test_a_value_that_json_changes_holds_the_job_before_it_is_recorded(value: Any) -> None:
-    stage = Stage()
+    runner = AttemptRunner()
 
     with pytest.raises(HoldRequested, match=r"step 'step': .* annotate what is returned"):
-        stage.context().run("step", lambda: value)
+        runner.context().run("step", lambda: value)
 
-    assert stage.context().run("step", lambda: "another") == "another"
+    assert runner.context().run("step", lambda: "another") == "another"
 
 
 def by_number() -> dict[int, str]:
@@ -88,7 +87,7 @@ def by_number() -> dict[int, str]:
 
 
 def test_keys_that_are_no_text_stay_what_they_are_where_they_are_declared() -> None:
-    assert Stage().context().run("step", by_number) == {3: "three"}
+    assert AttemptRunner().context().run("step", by_number) == {3: "three"}
 
 
 def test_a_method_of_an_object_is_a_step_like_any_other() -> None:
@@ -96,14 +95,14 @@ def test_a_method_of_an_object_is_a_step_like_any_other() -> None:
         def fetch(self, name: str) -> Profile:
             return Profile(name=name, since=NEW_YEAR)
 
-    profile = Stage().context().run("fetch", Client().fetch, "ada")
+    profile = AttemptRunner().context().run("fetch", Client().fetch, "ada")
 
     assert profile.since == NEW_YEAR
 
 
 def test_a_step_that_changes_its_argument_later_changes_no_result() -> None:
-    stage, words = Stage(), ["a"]
-    ctx = stage.context()
+    runner, words = AttemptRunner(), ["a"]
+    ctx = runner.context()
 
     result = ctx.run("step", lambda: words)
     words.append("b")
@@ -113,21 +112,21 @@ def test_a_step_that_changes_its_argument_later_changes_no_result() -> None:
 
 @pytest.mark.parametrize("value", [object(), {1, object()}, "\ud800", lambda: None])
 def test_a_result_that_json_cannot_carry_holds_the_job(value: Any) -> None:
-    stage = Stage()
+    runner = AttemptRunner()
 
     def body(ctx: JobContext) -> None:
         ctx.run("step", lambda: value)
 
-    assert stage.run(body) is JobState.HELD
-    assert stage.job.error is not None
-    assert stage.job.error.type.endswith("ResultInvalidError")
-    assert "step 'step'" in stage.job.error.message
+    assert runner.run(body) is JobState.HELD
+    assert runner.job.error is not None
+    assert runner.job.error.type.endswith("ResultInvalidError")
+    assert "step 'step'" in runner.job.error.message
 
 
 def test_a_result_that_is_too_large_holds_the_job() -> None:
-    stage = Stage()
+    runner = AttemptRunner()
 
-    assert stage.run(lambda ctx: ctx.run("step", lambda: "x" * 300_000)) is JobState.HELD
+    assert runner.run(lambda ctx: ctx.run("step", lambda: "x" * 300_000)) is JobState.HELD
 
 
 def test_a_result_that_belies_its_annotation_holds_the_job() -> None:
@@ -135,21 +134,21 @@ def test_a_result_that_belies_its_annotation_holds_the_job() -> None:
         return "seven"  # type: ignore[return-value]
 
     with pytest.raises(HoldRequested, match="step 'step'"):
-        Stage().context().run("step", lies)
+        AttemptRunner().context().run("step", lies)
 
 
 def test_a_recorded_result_that_no_longer_fits_holds_the_job() -> None:
-    stage = Stage()
-    stage.context().run("step", lambda: "seven")
+    runner = AttemptRunner()
+    runner.context().run("step", lambda: "seven")
 
     def newer() -> int:
         return 7
 
     with pytest.raises(HoldRequested, match="does not fit the return annotation"):
-        stage.context().run("step", newer)
+        runner.context().run("step", newer)
 
 
-def test_an_annotation_that_nobody_can_store_holds_the_job_before_the_step_runs() -> None:
+def test_an_annotation_that_cannot_be_stored_holds_the_job_before_the_step_runs() -> None:
     class Opaque:
         pass
 
@@ -159,26 +158,26 @@ def test_an_annotation_that_nobody_can_store_holds_the_job_before_the_step_runs(
         calls.append(1)
         return Opaque()
 
-    stage = Stage()
+    runner = AttemptRunner()
 
-    assert stage.run(lambda ctx: ctx.run("step", step)) is JobState.HELD
+    assert runner.run(lambda ctx: ctx.run("step", step)) is JobState.HELD
     assert calls == []
 
 
 def test_the_result_of_a_job_is_recorded_in_its_declared_type() -> None:
-    stage = Stage()
+    runner = AttemptRunner()
 
-    state = stage.run(lambda ctx: {"sent": True})
+    state = runner.run(lambda ctx: {"sent": True})
 
-    assert (state, stage.job.result) == (JobState.SUCCEEDED, '{"sent":true}')
+    assert (state, runner.job.result) == (JobState.SUCCEEDED, '{"sent":true}')
 
 
 @pytest.mark.parametrize("value", [object(), float("nan"), (1, 2), "x" * 300_000])
 def test_a_result_of_a_job_that_json_cannot_carry_holds_it(value: Any) -> None:
-    stage = Stage()
+    runner = AttemptRunner()
 
-    state = stage.run(lambda ctx: value)
+    state = runner.run(lambda ctx: value)
 
     assert state is JobState.HELD
-    assert stage.job.error is not None
-    assert stage.job.error.type.endswith(ResultInvalidError.__name__)
+    assert runner.job.error is not None
+    assert runner.job.error.type.endswith(ResultInvalidError.__name__)

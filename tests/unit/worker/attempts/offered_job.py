@@ -4,12 +4,11 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from failsoft.job_engine import JobState, QueueProfile
 from failsoft.job_engine.policies.limits import NO_LIMITS, Limits
-from failsoft.job_engine.policies.queue import QueueProfile
 from failsoft.job_engine.records.job import Claim, Ticket
 from failsoft.job_engine.records.message import KeyRing, Message
 from failsoft.job_engine.records.new_job import NewJob, OfferPlan
-from failsoft.job_engine.records.states import JobState
 from failsoft.job_engine.telemetry import Event
 from failsoft.testing import FrozenClock, MemoryLedger
 
@@ -18,11 +17,11 @@ QUEUE = QueueProfile("default", lease=LEASE)
 
 
 @dataclass
-class Desk:
-    """A ledger, its clock and what was told."""
+class OfferedJob:
+    """A ledger, its clock and what was emitted."""
 
     clock: FrozenClock = field(default_factory=FrozenClock)
-    told: list[Event] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.ledger = MemoryLedger(self.clock)
@@ -52,5 +51,5 @@ class Desk:
         return self.ledger.get(job_id).state
 
     def kinds(self) -> list[str]:
-        """The kinds of what was told."""
-        return [event.kind for event in self.told]
+        """The kinds of what was emitted."""
+        return [event.kind for event in self.events]

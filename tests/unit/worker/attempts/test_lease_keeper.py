@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from failsoft.job_engine import JobState
 from failsoft.job_engine.attempt.interrupts import (
     CancelRequested,
     CutOff,
@@ -19,11 +20,10 @@ from failsoft.job_engine.attempt.lease import Lease
 from failsoft.job_engine.errors import LedgerUnavailableError
 from failsoft.job_engine.records.job import Claim, Ticket
 from failsoft.job_engine.records.new_job import OfferPlan
-from failsoft.job_engine.records.states import JobState
 from failsoft.worker.attempts.claim_returns import ClaimReturns
 from failsoft.worker.attempts.lease_keeper import OVERDUE_SECONDS, LeaseKeeper
 from tests.servers.processes import PATIENCE, wait_until
-from tests.unit.worker.attempts.offered_job import LEASE, Desk
+from tests.unit.worker.attempts.offered_job import LEASE, OfferedJob
 
 LONG = timedelta(hours=1)
 A_MOMENT = timedelta(milliseconds=1)
@@ -33,13 +33,15 @@ class Watch:
     """A keeper whose two threads look when the test says so."""
 
     def __init__(self) -> None:
-        self.desk = Desk()
+        self.offered = OfferedJob()
         self.overdue: list[str] = []
-        self.returns = ClaimReturns(self.desk.ledger, self.desk.clock, self.desk.told.append)
-        self.keeper = LeaseKeeper(
-            self.desk.ledger, self.desk.clock, self._note_overdue, self.returns
+        self.returns = ClaimReturns(
+            self.offered.ledger, self.offered.clock, self.offered.events.append
         )
-        self.claim = self.desk.claim()
+        self.keeper = LeaseKeeper(
+            self.offered.ledger, self.offered.clock, self._note_overdue, self.returns
+        )
+        self.claim = self.offered.claim()
         self.lease = Lease()
 
     def _note_overdue(self, claim: Claim) -> None:
@@ -50,7 +52,7 @@ class Watch:
 
     def after(self, span: timedelta) -> type[Interrupt] | None:
         """Let time pass, look, and return what the lease was revoked with."""
-        self.desk.clock.advance(span)
+        self.offered.clock.advance(span)
         self.keeper._renew_due()
         self.keeper._watch()
         return self.lease.revoked_by
@@ -58,7 +60,7 @@ class Watch:
     @property
     def renewals(self) -> int:
         """How often the lease was renewed: each claim and each renewal moves the heartbeat."""
-        return self.desk.ledger.get("job-1").hb - 1
+        return self.offered.ledger.get("job-1").revision - 1
 
 
 @pytest.fixture
@@ -79,24 +81,24 @@ def test_a_lease_is_renewed_when_a_quarter_of_it_is_over_and_not_before(watch: W
 
 
 def test_leases_that_are_nearly_due_are_renewed_along_with_one_that_is(watch: Watch) -> None:
-    desk, asked = watch.desk, list[Sequence[Claim]]()
+    offered, asked = watch.offered, list[Sequence[Claim]]()
 
     class CountingLedger:
         def renew(self, claims: Sequence[Claim]) -> Sequence[Claim]:
             asked.append(claims)
-            return desk.ledger.renew(claims)
+            return offered.ledger.renew(claims)
 
     ledger: Any = CountingLedger()
     keeper = LeaseKeeper(
-        ledger, desk.clock, lambda claim: None, ClaimReturns(desk.ledger, desk.clock)
+        ledger, offered.clock, lambda claim: None, ClaimReturns(offered.ledger, offered.clock)
     )
-    first, second, third = watch.claim, desk.claim("job-2"), desk.claim("job-3")
+    first, second, third = watch.claim, offered.claim("job-2"), offered.claim("job-3")
     with keeper.hold(first, Lease(), LONG):
-        desk.clock.advance(LEASE / 8)
+        offered.clock.advance(LEASE / 8)
         with keeper.hold(second, Lease(), LONG):
-            desk.clock.advance(LEASE / 8 - A_MOMENT)
+            offered.clock.advance(LEASE / 8 - A_MOMENT)
             with keeper.hold(third, Lease(), LONG):
-                desk.clock.advance(A_MOMENT)
+                offered.clock.advance(A_MOMENT)
                 keeper._renew_due()
                 keeper._renew_due()
 
@@ -113,7 +115,7 @@ def test_a_lease_that_is_renewed_lasts(watch: Watch) -> None:
 
 def test_an_attempt_that_was_fenced_is_stopped_at_the_next_renewal(watch: Watch) -> None:
     with watch.hold():
-        watch.desk.ledger.offer(watch.desk.ledger.get("job-1"), _plan())
+        watch.offered.ledger.offer(watch.offered.ledger.get("job-1"), _plan())
 
         assert watch.after(LEASE / 4) is Fenced
 
@@ -121,7 +123,7 @@ def test_an_attempt_that_was_fenced_is_stopped_at_the_next_renewal(watch: Watch)
 def test_an_attempt_stops_itself_when_three_quarters_of_its_lease_are_over_unrenewed(
     watch: Watch,
 ) -> None:
-    watch.desk.ledger.down()
+    watch.offered.ledger.down()
 
     with watch.hold():
         early = watch.after(LEASE * 0.75 - A_MOMENT)
@@ -132,9 +134,9 @@ def test_an_attempt_stops_itself_when_three_quarters_of_its_lease_are_over_unren
 
 def test_a_ledger_that_comes_back_in_time_is_forgiven(watch: Watch) -> None:
     with watch.hold():
-        watch.desk.ledger.down()
+        watch.offered.ledger.down()
         watch.after(LEASE / 2)
-        watch.desk.ledger.up()
+        watch.offered.ledger.up()
         watch.after(LEASE / 8)
 
         assert watch.after(LEASE / 2) is None
@@ -168,7 +170,7 @@ def test_an_attempt_that_is_over_is_held_no_more(watch: Watch) -> None:
     assert watch.after(LEASE) is None
 
 
-def test_a_worker_that_stops_asks_for_every_job_at_its_next_step(watch: Watch) -> None:
+def test_a_worker_that_stops_stops_every_job_at_its_next_step(watch: Watch) -> None:
     interrupted: list[object] = []
     lease = Lease(lambda thread, interrupt: interrupted.append(interrupt))
 
@@ -191,7 +193,7 @@ def test_the_attempt_of_one_job_can_be_stopped_by_its_id(watch: Watch) -> None:
 
 def test_a_hanging_ledger_does_not_keep_an_attempt_from_stopping() -> None:
     hangs = threading.Event()
-    desk = Desk()
+    offered = OfferedJob()
 
     class HangingLedger:
         def renew(self, claims: Sequence[Claim]) -> Sequence[Claim]:
@@ -200,13 +202,13 @@ def test_a_hanging_ledger_does_not_keep_an_attempt_from_stopping() -> None:
 
     ledger: Any = HangingLedger()
     keeper = LeaseKeeper(
-        ledger, desk.clock, lambda claim: None, ClaimReturns(desk.ledger, desk.clock)
+        ledger, offered.clock, lambda claim: None, ClaimReturns(offered.ledger, offered.clock)
     )
     lease = Lease()
     keeper.start()
     try:
-        with keeper.hold(desk.claim(), lease, LONG):
-            desk.clock.advance(LEASE * 0.75)
+        with keeper.hold(offered.claim(), lease, LONG):
+            offered.clock.advance(LEASE * 0.75)
 
             wait_until(lambda: lease.revoked_by is Fenced, PATIENCE, "the attempt is fenced")
     finally:
@@ -216,7 +218,7 @@ def test_a_hanging_ledger_does_not_keep_an_attempt_from_stopping() -> None:
 
 def cut_off(watch: Watch) -> None:
     """Let the ledger be away until the attempt has stopped."""
-    watch.desk.ledger.down()
+    watch.offered.ledger.down()
     watch.after(LEASE / 4)
     watch.after(LEASE / 2)
     assert watch.lease.revoked_by is CutOff
@@ -229,20 +231,20 @@ def test_a_claim_is_given_back_when_the_ledger_answers_again_and_nothing_is_char
         cut_off(watch)
     with pytest.raises(LedgerUnavailableError):
         watch.returns.settle()
-    watch.desk.ledger.up()
+    watch.offered.ledger.up()
 
     watch.returns.settle()
 
-    job = watch.desk.ledger.get("job-1")
+    job = watch.offered.ledger.get("job-1")
     assert (job.state, job.crashes, job.errors, job.releases) == (JobState.SCHEDULED, 0, 0, 1)
-    assert watch.desk.kinds() == ["job.release"]
+    assert watch.offered.kinds() == ["job.release"]
     assert watch.returns.count == 0
 
 
 def test_a_claim_that_is_to_be_given_back_is_renewed_no_more(watch: Watch) -> None:
     with watch.hold():
         cut_off(watch)
-        watch.desk.ledger.up()
+        watch.offered.ledger.up()
         before = watch.renewals
 
         watch.after(LEASE / 4)
@@ -255,27 +257,27 @@ def test_a_claim_of_code_that_cannot_be_interrupted_is_given_back_all_the_same(
 ) -> None:
     with watch.hold():
         cut_off(watch)
-        watch.desk.ledger.up()
+        watch.offered.ledger.up()
         watch.returns.settle()
-        before = watch.desk.state()
+        before = watch.offered.state()
         watch.after(timedelta(seconds=OVERDUE_SECONDS))
         watch.returns.settle()
 
-        assert (before, watch.desk.state()) == (JobState.RUNNING, JobState.SCHEDULED)
+        assert (before, watch.offered.state()) == (JobState.RUNNING, JobState.SCHEDULED)
     watch.returns.settle()
-    assert watch.desk.ledger.get("job-1").releases == 1
+    assert watch.offered.ledger.get("job-1").releases == 1
 
 
 def test_the_same_process_may_have_the_same_job_again_at_once(watch: Watch) -> None:
     with watch.hold():
         cut_off(watch)
-        watch.desk.ledger.up()
+        watch.offered.ledger.up()
         watch.after(timedelta(seconds=OVERDUE_SECONDS))
         watch.returns.settle()
-        moved = watch.desk.ledger.offer(watch.desk.ledger.get("job-1"), _plan())
+        moved = watch.offered.ledger.offer(watch.offered.ledger.get("job-1"), _plan())
         assert moved is not None
         shown = Ticket("job-1", moved.epoch, "dramatiq", "default", "second", "worker", LEASE)
-        again = watch.desk.ledger.claim(shown)
+        again = watch.offered.ledger.claim(shown)
         assert again is not None
         newer = Lease()
         with watch.keeper.hold(again, newer, LONG):
@@ -283,15 +285,15 @@ def test_the_same_process_may_have_the_same_job_again_at_once(watch: Watch) -> N
             watch.after(LEASE / 4)
 
             assert newer.revoked_by is None
-            assert watch.desk.state() is JobState.RUNNING
+            assert watch.offered.state() is JobState.RUNNING
     watch.returns.settle()
-    assert watch.desk.state() is JobState.RUNNING
+    assert watch.offered.state() is JobState.RUNNING
 
 
 def test_an_attempt_whose_end_is_still_to_be_recorded_is_not_cut_off(watch: Watch) -> None:
     with watch.hold():
         watch.lease.end()
-        watch.desk.ledger.down()
+        watch.offered.ledger.down()
         watch.after(LEASE / 4)
         watch.after(LEASE)
 
@@ -303,7 +305,7 @@ def test_a_process_that_stood_still_has_not_been_cut_off(
     watch: Watch, caplog: pytest.LogCaptureFixture
 ) -> None:
     with watch.hold():
-        watch.desk.clock.advance(LEASE)
+        watch.offered.clock.advance(LEASE)
         watch.keeper._watch()
         watch.keeper._watch()
 
@@ -315,8 +317,8 @@ def test_a_process_that_stood_still_has_not_been_cut_off(
 
 @pytest.mark.parametrize("answers", [True, False])
 def test_a_claim_that_waited_behind_a_renewal_that_hung_is_given_back(*, answers: bool) -> None:
-    desk, leases = Desk(), (Lease(), Lease())
-    returns = ClaimReturns(desk.ledger, desk.clock)
+    offered, leases = OfferedJob(), (Lease(), Lease())
+    returns = ClaimReturns(offered.ledger, offered.clock)
 
     class HangingLedger:
         """Takes most of a lease for its first answer, and hangs at the next."""
@@ -325,28 +327,28 @@ def test_a_claim_that_waited_behind_a_renewal_that_hung_is_given_back(*, answers
             if len(claims) > 1:
                 keeper._watch()
                 return claims
-            desk.clock.advance(LEASE * 0.7)
+            offered.clock.advance(LEASE * 0.7)
             if not answers:
                 raise LedgerUnavailableError
             return claims
 
     ledger: Any = HangingLedger()
-    keeper = LeaseKeeper(ledger, desk.clock, lambda claim: None, returns)
-    with keeper.hold(desk.claim(), leases[0], LONG):
-        desk.clock.advance(LEASE / 4)
-        with keeper.hold(desk.claim("job-2"), leases[1], LONG):
+    keeper = LeaseKeeper(ledger, offered.clock, lambda claim: None, returns)
+    with keeper.hold(offered.claim(), leases[0], LONG):
+        offered.clock.advance(LEASE / 4)
+        with keeper.hold(offered.claim("job-2"), leases[1], LONG):
             keeper._renew_due()
-            desk.clock.advance(LEASE * 0.05)
+            offered.clock.advance(LEASE * 0.05)
             keeper._renew_due()
 
             assert leases[1].revoked_by is CutOff
     assert returns.count >= 1
 
 
-def test_a_renewal_that_is_refused_is_told_once_with_its_traceback(
+def test_a_renewal_that_is_refused_is_reported_once_with_its_traceback(
     watch: Watch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    watch.desk.ledger.refuse_next(3)
+    watch.offered.ledger.refuse_next(3)
     with watch.hold():
         for _ in range(3):
             watch.after(LEASE / 4 if not caplog.records else A_MOMENT)
@@ -358,10 +360,10 @@ def test_a_renewal_that_is_refused_is_told_once_with_its_traceback(
 
 def test_the_time_that_the_ledger_was_away_is_no_time_of_the_jobs(watch: Watch) -> None:
     with watch.hold(timeout=LEASE / 2):
-        watch.desk.ledger.down()
+        watch.offered.ledger.down()
         watch.after(LEASE / 4)
         watch.after(LEASE / 4)
-        watch.desk.ledger.up()
+        watch.offered.ledger.up()
         early = watch.after(A_MOMENT)
         late = watch.after(LEASE / 4)
 
@@ -370,7 +372,7 @@ def test_the_time_that_the_ledger_was_away_is_no_time_of_the_jobs(watch: Watch) 
 
 def test_an_attempt_that_waits_for_the_ledger_is_not_stopped_for_its_time(watch: Watch) -> None:
     with watch.hold(timeout=timedelta(seconds=5)):
-        watch.lease.ask()
+        watch.lease.calling_ledger()
         waiting = watch.after(timedelta(seconds=6))
         watch.lease.answered()
 
@@ -383,7 +385,10 @@ def test_what_escapes_from_an_attempt_gives_its_claim_back(watch: Watch) -> None
 
     watch.returns.settle()
 
-    assert (watch.desk.state(), watch.desk.ledger.get("job-1").errors) == (JobState.SCHEDULED, 0)
+    assert (watch.offered.state(), watch.offered.ledger.get("job-1").errors) == (
+        JobState.SCHEDULED,
+        0,
+    )
 
 
 def _plan() -> OfferPlan:

@@ -13,7 +13,7 @@ import psutil
 import pytest
 from pydantic import BaseModel
 
-from failsoft.job_engine import JobContext, RetryPolicy, job
+from failsoft.job_engine import Catalogue, Executor, JobContext, JobState, RetryPolicy, job
 from failsoft.job_engine.attempt.interrupts import (
     CancelRequested,
     Fenced,
@@ -22,12 +22,9 @@ from failsoft.job_engine.attempt.interrupts import (
     TimedOut,
 )
 from failsoft.job_engine.attempt.lease import Lease
-from failsoft.job_engine.definitions.catalogue import Catalogue
-from failsoft.job_engine.executor import Executor
 from failsoft.job_engine.outcome import MAX_CRASHES
 from failsoft.job_engine.records.job import Claim
 from failsoft.job_engine.records.new_job import OfferPlan
-from failsoft.job_engine.records.states import JobState
 from failsoft.worker.attempts.claim_returns import ClaimReturns
 from failsoft.worker.attempts.lease_keeper import LeaseKeeper
 from failsoft.worker.attempts.runners import (
@@ -38,7 +35,7 @@ from failsoft.worker.attempts.runners import (
     attempt_timeout,
 )
 from tests.servers.processes import PATIENCE, end, is_alive, wait_until
-from tests.unit.worker.attempts.offered_job import LEASE, QUEUE, Desk
+from tests.unit.worker.attempts.offered_job import LEASE, QUEUE, OfferedJob
 
 TIMEOUT = timedelta(seconds=7)
 ONCE = RetryPolicy(max_attempts=1)
@@ -65,12 +62,16 @@ class Bench:
     """A ledger in memory and the parts that a runner needs."""
 
     def __init__(self) -> None:
-        self.desk = Desk()
-        self.returns = ClaimReturns(self.desk.ledger, self.desk.clock, self.desk.told.append)
-        self.keeper = LeaseKeeper(
-            self.desk.ledger, self.desk.clock, lambda claim: None, self.returns
+        self.offered = OfferedJob()
+        self.returns = ClaimReturns(
+            self.offered.ledger, self.offered.clock, self.offered.events.append
         )
-        executor = Executor(self.desk.ledger, CATALOGUE, self.desk.clock, self.desk.told.append)
+        self.keeper = LeaseKeeper(
+            self.offered.ledger, self.offered.clock, lambda claim: None, self.returns
+        )
+        executor = Executor(
+            self.offered.ledger, CATALOGUE, self.offered.clock, self.offered.events.append
+        )
         self.parts = (executor, CATALOGUE, self.keeper, QUEUE)
 
     def meanwhile(self, what: Callable[[], object]) -> None:
@@ -92,46 +93,46 @@ def bench() -> Iterator[Bench]:
 
 
 def test_an_attempt_in_a_thread_runs_to_its_end(bench: Bench) -> None:
-    claim = bench.desk.claim()
+    claim = bench.offered.claim()
 
     ThreadRunner(*bench.parts).run(claim)
 
-    assert bench.desk.state() is JobState.SUCCEEDED
-    assert bench.desk.kinds() == ["job.succeed"]
+    assert bench.offered.state() is JobState.SUCCEEDED
+    assert bench.offered.kinds() == ["job.succeed"]
     assert bench.keeper.held() == []
 
 
 def test_an_attempt_in_a_thread_is_interrupted_when_its_time_is_up(bench: Bench) -> None:
-    claim = bench.desk.claim(name="hold-out")
-    bench.meanwhile(lambda: bench.desk.clock.advance(TIMEOUT))
+    claim = bench.offered.claim(name="hold-out")
+    bench.meanwhile(lambda: bench.offered.clock.advance(TIMEOUT))
 
     ThreadRunner(*bench.parts).run(claim)
 
-    ended = bench.desk.ledger.get("job-1")
+    ended = bench.offered.ledger.get("job-1")
     assert ended.state is JobState.FAILED
     assert ended.error is not None
     assert ended.error.type.endswith("AttemptTimeoutError")
 
 
 def test_an_attempt_in_a_thread_that_was_fenced_records_nothing(bench: Bench) -> None:
-    claim = bench.desk.claim(name="hold-out")
+    claim = bench.offered.claim(name="hold-out")
 
     def hand_over() -> None:
-        ledger = bench.desk.ledger
+        ledger = bench.offered.ledger
         ledger.offer(ledger.get("job-1"), OfferPlan("dramatiq", timedelta(seconds=10)))
-        bench.desk.clock.advance(LEASE / 8)
-        bench.desk.clock.advance(LEASE / 8)
+        bench.offered.clock.advance(LEASE / 8)
+        bench.offered.clock.advance(LEASE / 8)
 
     bench.meanwhile(hand_over)
 
     ThreadRunner(*bench.parts).run(claim)
 
-    assert bench.desk.state() is JobState.OFFERED
-    assert bench.desk.kinds() == ["job.fenced"]
+    assert bench.offered.state() is JobState.OFFERED
+    assert bench.offered.kinds() == ["job.fenced"]
 
 
 def test_a_job_that_is_not_known_here_has_the_time_of_its_queue(bench: Bench) -> None:
-    claim = bench.desk.claim(name="work")
+    claim = bench.offered.claim(name="work")
 
     assert attempt_timeout(CATALOGUE, claim, QUEUE) == TIMEOUT
     assert attempt_timeout(CATALOGUE, replace(claim, name="other"), QUEUE) == QUEUE.timeout
@@ -147,10 +148,8 @@ def test_a_job_that_lost_a_process_before_runs_alone() -> None:
         def run(self, claim: Claim) -> None:
             ran.append(self.name)
 
-    claim = Desk().claim()
-    runner = CautiousRunner(
-        cast("ThreadRunner", Place("thread")), cast("ChildRunner", Place("child"))
-    )
+    claim = OfferedJob().claim()
+    runner = CautiousRunner(Place("thread"), Place("child"))
 
     runner.run(claim)
     runner.run(replace(claim, crashes=1))
@@ -176,7 +175,7 @@ def test_the_end_of_a_child_says_how_the_attempt_ended(
     if interrupt is not None:
         lease.revoke(interrupt)
 
-    conclusion = ChildRunner(*bench.parts)._conclusion(bench.desk.claim(), lease, exitcode)
+    conclusion = ChildRunner(*bench.parts)._conclusion(bench.offered.claim(), lease, exitcode)
 
     assert conclusion is not None
     assert (conclusion.transition.name, conclusion.reason) == expected
@@ -189,11 +188,11 @@ def test_a_child_that_has_recorded_its_end_or_was_fenced_leaves_nothing_to_recor
     lease = Lease()
     lease.revoke(interrupt)
 
-    assert ChildRunner(*bench.parts)._conclusion(bench.desk.claim(), lease, exitcode) is None
+    assert ChildRunner(*bench.parts)._conclusion(bench.offered.claim(), lease, exitcode) is None
 
 
 def test_a_job_that_kills_its_processes_is_failed_at_last(bench: Bench) -> None:
-    claim = replace(bench.desk.claim(), crashes=MAX_CRASHES - 1)
+    claim = replace(bench.offered.claim(), crashes=MAX_CRASHES - 1)
 
     conclusion = ChildRunner(*bench.parts)._conclusion(claim, Lease(), -9)
 
@@ -241,7 +240,7 @@ def child() -> Iterator[Child]:
     started.close()
 
 
-def test_a_child_whose_worker_stops_is_asked_to_end(child: Child) -> None:
+def test_a_child_whose_worker_stops_is_requested_to_end(child: Child) -> None:
     lease = ChildLease()
     lease.attach(child.for_a_lease)
 

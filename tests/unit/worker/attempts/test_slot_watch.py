@@ -1,4 +1,4 @@
-"""A worker whose every slot is lost is told from one whose jobs take long."""
+"""A worker whose every slot is lost is distinguished from one whose jobs take long."""
 
 from datetime import timedelta
 
@@ -9,9 +9,9 @@ from failsoft.job_engine.attempt.lease import Lease
 from failsoft.job_engine.records.job import Claim
 from failsoft.testing import FrozenClock
 from failsoft.worker.attempts.slot_watch import LOOKS, PATIENCE, SlotWatch
-from tests.unit.worker.attempts.offered_job import Desk
+from tests.unit.worker.attempts.offered_job import OfferedJob
 
-CLAIM = Desk().claim()
+CLAIM = OfferedJob().claim()
 
 
 class Floor:
@@ -77,7 +77,7 @@ def test_a_long_attempt_is_no_lost_slot(revoked: type[Interrupt] | None) -> None
 
 
 @pytest.mark.parametrize("revoked", [Fenced, TimedOut])
-def test_an_attempt_that_goes_on_although_it_was_told_to_stop_is_a_lost_slot(
+def test_an_attempt_that_goes_on_although_it_was_stopped_is_a_lost_slot(
     revoked: type[Interrupt],
 ) -> None:
     floor, lease = Floor(), Lease()
@@ -95,7 +95,7 @@ def test_an_attempt_that_waits_for_the_ledger_is_no_lost_slot() -> None:
 
     with floor.watch.slot() as slot:
         slot.move(CLAIM)
-        lease.ask()
+        lease.calling_ledger()
         assert floor.moves_after(timedelta(days=1))
         lease.answered()
         assert not floor.moves_after(PATIENCE)

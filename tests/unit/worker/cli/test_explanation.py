@@ -31,7 +31,7 @@ from failsoft.testing.ledger_suite.fixtures import (
     waiting,
 )
 from failsoft.worker.cli.jobs.explanation import why
-from failsoft.worker.cli.jobs.page import read_story
+from failsoft.worker.cli.jobs.page import read_report
 
 HELD = Conclusion(HOLD, error=CONCLUSIONS[1].error, reason="step 'pay' is in doubt")
 
@@ -138,7 +138,7 @@ def released(reason: str) -> Conclusion:
         (lambda ledger: offered(ledger).id, "to first, where no live worker serves queue default"),
         (served, "to first, waits for a free worker"),
         (lambda ledger: started(ledger).job_id, "attempt 1 on first"),
-        (asked_to_stop, "asked to stop at its next step"),
+        (asked_to_stop, "stops at its next step"),
         (partial(concluded, conclusion=HELD), "step 'pay' is in doubt; decide with `failsoft"),
         (partial(resolved, resolution=Resolution(RESUME, "ana", "it is fine")), "resolved by ana"),
         (partial(resolved, resolution=Resolution(ABANDON, "ana")), "given up by ana"),
@@ -153,16 +153,16 @@ def released(reason: str) -> Conclusion:
 def test_a_state_is_explained(made: Callable[[MemoryLedger], str], expected: str) -> None:
     ledger = MemoryLedger(FrozenClock())
 
-    told = why(read_story(ledger, made(ledger)))
+    reason = why(read_report(ledger, made(ledger)))
 
-    assert expected in told
-    assert bool(told) is bool(expected)
+    assert expected in reason
+    assert bool(reason) is bool(expected)
 
 
-def test_a_job_that_was_handed_over_and_nobody_explains_is_explained_by_its_event() -> None:
+def test_a_job_that_was_handed_over_and_nothing_explains_is_explained_by_its_event() -> None:
     ledger = MemoryLedger(FrozenClock())
     claim = started(ledger)
     ledger.offer(ledger.get(claim.job_id), plan("second"))
     seen: JobRecord = ledger.get(claim.job_id)
 
-    assert "to second" in why(read_story(ledger, seen.id))
+    assert "to second" in why(read_report(ledger, seen.id))

@@ -193,7 +193,7 @@ def test_a_port_that_kubernetes_sets_is_none_of_ours(
     assert load_settings().primary_url == "redis://localhost:6379/0"
 
 
-def test_wrong_names_and_wrong_values_are_told_at_once(env: pytest.MonkeyPatch) -> None:
+def test_wrong_names_and_wrong_values_are_reported_at_once(env: pytest.MonkeyPatch) -> None:
     env.setenv("FAILSOFT_LEESE", "1s")
     env.setenv("FAILSOFT_RAMP", "soon")
 
@@ -217,7 +217,7 @@ def test_what_kubernetes_sets_for_a_service_of_our_name_is_no_setting(
     load_settings()
 
 
-def test_a_variable_like_one_of_others_that_is_not_set_is_told(env: pytest.MonkeyPatch) -> None:
+def test_a_variable_like_one_of_others_that_is_not_set_is_reported(env: pytest.MonkeyPatch) -> None:
     env.setenv("REDIS_ULR", "redis://host")
     env.setenv("DATABASE_URI", "postgresql://host/db")
     env.setenv("HOSTNAME", "web-1")
@@ -288,15 +288,15 @@ def test_a_url_is_shown_without_its_password(url: str, expected: str) -> None:
     assert redacted_url(url) == expected
 
 
-def test_every_setting_is_documented_and_can_be_told() -> None:
+def test_every_setting_is_documented_and_can_be_reported() -> None:
     settings = Settings()
 
-    told = {each.name: each for each in provenance(settings)}
+    sources = {each.name: each for each in provenance(settings)}
 
-    assert told.keys() == Settings.model_fields.keys()
+    assert sources.keys() == Settings.model_fields.keys()
     lines = (Settings.__doc__ or "").splitlines()
     documented = {line.strip().partition(": ")[0] for line in lines if ": " in line}
-    assert told.keys() <= documented
+    assert sources.keys() <= documented
 
 
 @pytest.mark.parametrize(

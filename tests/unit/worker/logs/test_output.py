@@ -15,7 +15,7 @@ from failsoft.job_engine.records.error_record import ErrorRecord
 from failsoft.job_engine.telemetry import Event
 from failsoft.worker.configuration.settings import load_settings
 from failsoft.worker.logs.output import bound_to, configure_logs, log_event
-from tests.unit.worker.attempts.offered_job import Desk
+from tests.unit.worker.attempts.offered_job import OfferedJob
 
 CHATTERS = ("rq", "rq.worker", "rq.job", "dramatiq", "alembic", "httpx", "pika", "watchfiles")
 FAILURE = ErrorRecord("shop.TornPageError", "torn", "Traceback ...\nshop.TornPageError: torn\n")
@@ -61,7 +61,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Screen:
 
 
 def fail_to_print(letters: str = "hunter2") -> None:
-    """Raise an error from a frame whose variables are nobody's business."""
+    """Raise an error from a frame whose variables must not be logged."""
     raise ValueError(f"torn after {len(letters)} letters")
 
 
@@ -120,7 +120,7 @@ def test_people_read_the_traceback_line_by_line(terminal: Screen) -> None:
 
 
 def test_every_line_of_a_job_names_it_and_no_other_line_does(screen: Screen) -> None:
-    claim = Desk().claim()
+    claim = OfferedJob().claim()
 
     with bound_to(claim):
         logging.getLogger("shop").info("inside %s", "it")
@@ -134,7 +134,7 @@ def test_every_line_of_a_job_names_it_and_no_other_line_does(screen: Screen) -> 
 
 
 def test_a_job_that_fails_leaves_its_name_on_no_other(screen: Screen) -> None:
-    with suppress(ValueError), bound_to(Desk().claim()):
+    with suppress(ValueError), bound_to(OfferedJob().claim()):
         fail_to_print()
 
     logging.getLogger("shop").info("outside")
@@ -198,15 +198,15 @@ def test_the_level_is_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [line["event"] for line in screen.lines()] == ["job.retry"]
 
 
-def test_a_job_that_a_worker_does_not_know_is_told_of_once(
+def test_a_job_without_its_code_here_is_reported_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     given = {"reason": "unknown job", "state": "scheduled"}
     with caplog.at_level(logging.INFO, "failsoft"):
         for job_id in ("one", "two"):
-            log_event(Event("job.release", job_id, "only-told-once", "default", detail=given))
+            log_event(Event("job.release", job_id, "only-logged-once", "default", detail=given))
 
     warned = [each for each in caplog.records if each.levelno == logging.WARNING]
     assert [each.getMessage() for each in warned] == [
-        "no job only-told-once is known here: they wait for a worker that has it; see doctor"
+        "no job only-logged-once is known here: they wait for a worker that has it; see doctor"
     ]

@@ -21,7 +21,7 @@ class Log:
         self.lines: list[tuple[str, Mapping[str, Any]]] = []
         self.gate = FloodGate(lambda *line: self.lines.append(line), interval)
 
-    def tell(self, reason: str, kind: str = KIND) -> None:
+    def add(self, reason: str, kind: str = KIND) -> None:
         fields = {"queue": "default"}
         if self.gate.passes(kind, reason, fields):
             self.lines.append((kind, fields | {"reason": reason}))
@@ -39,8 +39,8 @@ def log() -> Log:
 @pytest.mark.fault("F49")
 def test_the_first_of_each_reason_is_logged_and_the_others_are_counted(log: Log) -> None:
     for _ in range(500):
-        log.tell("wrong MAC")
-    log.tell("too long")
+        log.add("wrong MAC")
+    log.add("too long")
 
     assert len(log.lines) == 2
     log.gate.flush()
@@ -55,18 +55,18 @@ def test_the_first_of_each_reason_is_logged_and_the_others_are_counted(log: Log)
 def test_a_count_is_logged_when_its_interval_ends_though_the_flood_has_ended() -> None:
     log = Log(timedelta(milliseconds=20))
 
-    log.tell("wrong MAC")
-    log.tell("wrong MAC")
+    log.add("wrong MAC")
+    log.add("wrong MAC")
 
     wait_until(lambda: log.sum == 2, PATIENCE, "the count is logged")
-    log.tell("wrong MAC")
+    log.add("wrong MAC")
     assert "suppressed" not in log.lines[-1][1]
 
 
 @pytest.mark.fault("F49")
 def test_reasons_without_end_share_a_line(log: Log) -> None:
     for number in range(10_000):
-        log.tell(f"reason {number}")
+        log.add(f"reason {number}")
     log.gate.flush()
 
     assert len(log.lines) <= MOST_REASONS + 2
@@ -76,14 +76,14 @@ def test_reasons_without_end_share_a_line(log: Log) -> None:
 
 def test_what_no_stranger_can_cause_is_never_counted(log: Log) -> None:
     for _ in range(1000):
-        log.tell("", kind="job.claim")
+        log.add("", kind="job.claim")
 
     assert len(log.lines) == 1000
     assert KIND in BURSTS
 
 
 def test_a_flush_without_a_flood_logs_nothing(log: Log) -> None:
-    log.tell("wrong MAC")
+    log.add("wrong MAC")
     log.gate.flush()
 
     assert log.sum == 1

@@ -64,8 +64,8 @@ def test_what_is_not_read_is_counted_and_waited_for_once(ends: tuple[int, int]) 
     after = "\n".join([*before, *read_all(reading).splitlines()]).splitlines()
     written = after.count(LINE)
     assert 0 < written < MANY
-    told = f"{MANY - written} lines of the log were lost: standard error could not be written"
-    assert after[-2:] == [told, "again"]
+    note = f"{MANY - written} lines of the log were lost: standard error could not be written"
+    assert after[-2:] == [note, "again"]
     handler.close()
 
 

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from failsoft.job_engine.errors import FailsoftError
+from failsoft.job_engine import FailsoftError
 from failsoft.job_engine.invariants import Violation
 from failsoft.job_engine.records.error_record import ErrorRecord
 from failsoft.job_engine.telemetry import Event
@@ -24,7 +24,7 @@ from failsoft.worker.cli.ledger import verify
 from failsoft.worker.cli.output import console, print_table, say, show
 from failsoft.worker.configuration.report import SettingSource
 from failsoft.worker.configuration.settings import load_settings
-from failsoft.worker.demo.display.live_display import Board
+from failsoft.worker.demo.display.live_display import LiveDisplay
 from failsoft.worker.demo.display.rendering import Goals
 from failsoft.worker.doctor.checks import failure
 from failsoft.worker.logs.output import configure_logs, log_event
@@ -77,7 +77,7 @@ def in_a_violation(text: str) -> None:
 
 
 def in_the_demo(text: str) -> None:
-    Board(console(), Goals(1, 1)).say(text)
+    LiveDisplay(console(), Goals(1, 1)).say(text)
 
 
 def in_a_log(text: str) -> None:

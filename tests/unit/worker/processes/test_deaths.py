@@ -43,7 +43,7 @@ def record(pid: int, born: str = "", machine: str = HERE) -> WorkerRecord:
 
 
 def marked(ledger: MemoryLedger, worker: WorkerRecord) -> bool:
-    """Let it beat, let a neighbour look, and tell whether it is taken for dead."""
+    """Let it beat and a neighbour look; return whether it is taken for dead."""
     ledger.beat(worker, LONG)
     NeighbourWatch(ledger, HERE).tick()
     return not ledger.live_workers()
@@ -54,7 +54,7 @@ def test_this_process_is_where_it_says() -> None:
     assert birth(os.getpid()) == birth(os.getpid())
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="no other system tells its boots apart")
+@pytest.mark.skipif(sys.platform != "linux", reason="no other system identifies its boots")
 def test_on_linux_processes_are_told_apart() -> None:
     assert this_machine()
     with neighbour() as process:
@@ -118,10 +118,10 @@ def test_a_parent_marks_the_child_that_it_reaped(
     ledger: MemoryLedger, notices: Callable[[], DeathNotices]
 ) -> None:
     ledger.beat(record(1), LONG)
-    told = notices()
+    deaths = notices()
 
-    told.note(record(1))
-    told.finish(timedelta(seconds=PATIENCE))
+    deaths.note(record(1))
+    deaths.finish(timedelta(seconds=PATIENCE))
 
     assert not ledger.live_workers()
 
@@ -132,9 +132,9 @@ def test_a_mark_waits_for_a_ledger_that_is_away_and_its_parent_does_not(
     for pid in (1, 2):
         ledger.beat(record(pid), LONG)
     ledger.down()
-    told = notices()
+    deaths = notices()
     for pid in (1, 2):
-        told.note(record(pid))
+        deaths.note(record(pid))
 
     ledger.up()
 
@@ -151,9 +151,9 @@ def test_a_ledger_that_cannot_be_opened_is_tried_again(ledger: MemoryLedger) -> 
         return ledger, lambda: None
 
     ledger.beat(replace(record(1)), LONG)
-    told = DeathNotices(open_ledger)
+    deaths = DeathNotices(open_ledger)
 
-    told.note(record(1))
-    told.finish(timedelta(seconds=PATIENCE))
+    deaths.note(record(1))
+    deaths.finish(timedelta(seconds=PATIENCE))
 
     assert (len(opened), list(ledger.live_workers())) == (2, [])

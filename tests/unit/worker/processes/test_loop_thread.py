@@ -45,11 +45,11 @@ def test_nothing_is_done_after_the_stop(start: Start) -> None:
     periodic.stop()
     count = len(calls)
 
-    assert not periodic.is_alive
+    assert not periodic._thread.is_alive()
     assert len(calls) == count
 
 
-def test_an_outage_of_the_ledger_is_told_once_and_so_is_its_end(
+def test_an_outage_of_the_ledger_is_reported_once_and_so_is_its_end(
     start: Start, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -63,13 +63,13 @@ def test_an_outage_of_the_ledger_is_told_once_and_so_is_its_end(
     start(work)
 
     wait_until(lambda: len(calls) >= 5, PATIENCE, "five calls")
-    told = [record.getMessage() for record in caplog.records]
-    assert len(told) == 2
-    assert told[0].startswith("looking: The ledger's database did not answer")
-    assert told[1] == "looking: the ledger is back"
+    logged = [record.getMessage() for record in caplog.records]
+    assert len(logged) == 2
+    assert logged[0].startswith("looking: The ledger's database did not answer")
+    assert logged[1] == "looking: the ledger is back"
 
 
-def test_any_other_error_is_told_and_the_work_goes_on(
+def test_any_other_error_is_reported_and_the_work_goes_on(
     start: Start, caplog: pytest.LogCaptureFixture
 ) -> None:
     calls: list[None] = []
@@ -98,7 +98,7 @@ def test_work_may_stop_itself(start: Start) -> None:
     found.append(start(work))
     ready.set()
 
-    wait_until(lambda: not found[0].is_alive, PATIENCE, "its end")
+    wait_until(lambda: not found[0]._thread.is_alive(), PATIENCE, "its end")
 
 
 def test_work_that_is_woken_for_does_not_wait_for_its_time() -> None:
@@ -109,6 +109,6 @@ def test_work_that_is_woken_for_does_not_wait_for_its_time() -> None:
 
     rarely.wake()
 
-    wait_until(lambda: len(calls) == 2, PATIENCE, "the call that was asked for")
+    wait_until(lambda: len(calls) == 2, PATIENCE, "the requested call")
     rarely.stop()
-    assert not rarely.is_alive
+    assert not rarely._thread.is_alive()

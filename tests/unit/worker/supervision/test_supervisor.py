@@ -1,4 +1,4 @@
-"""The supervisor keeps its processes running until it is told to stop."""
+"""The supervisor keeps its processes running until it is stopped."""
 
 import signal
 import sys
@@ -102,17 +102,17 @@ def start(tmp_path: Path) -> Iterator[Start]:
         run.join()
 
 
-def test_each_post_has_a_process_that_knows_its_parent(start: Start) -> None:
+def test_each_post_has_a_process_that_has_its_parent(start: Start) -> None:
     run = start(ENDS_AT_SIGTERM, ("rq", "default"), ("maintenance",))
 
     wait_until(lambda: len(run.notes) == 2, PATIENCE, "two processes")
     parent = psutil.Process().pid
-    told = sorted(note.rpartition(" ") for note in run.notes)
-    assert [before for before, _, _ in told] == [
+    started = sorted(note.rpartition(" ") for note in run.notes)
+    assert [before for before, _, _ in started] == [
         f"maintenance --parent {parent} --boot-id",
         f"rq default --parent {parent} --boot-id",
     ]
-    assert len({boot_id for _, _, boot_id in told}) == len(told)
+    assert len({boot_id for _, _, boot_id in started}) == len(started)
     assert set(run.supervisor.pids()) == {"rq:default", "maintenance"}
 
 
@@ -165,7 +165,7 @@ def test_a_stop_ends_every_process_in_order(start: Start) -> None:
     assert not any(map(is_alive, family))
 
 
-def test_a_process_that_needs_more_than_its_grace_is_asked_to_hurry(start: Start) -> None:
+def test_a_process_that_needs_more_than_its_grace_is_signalled_to_hurry(start: Start) -> None:
     run = start(ENDS_AT_SIGINT)
     run.wait_for("ready")
 
@@ -222,7 +222,7 @@ def test_a_signal_stops_it(start: Start) -> None:
     assert run.join() == 0
 
 
-def test_a_child_that_dies_is_told_by_its_boot_id_and_one_that_ends_in_order_is_not(
+def test_a_child_that_dies_is_reported_by_its_boot_id_and_one_that_ends_in_order_is_not(
     tmp_path: Path,
 ) -> None:
     died: list[WorkerRecord] = []
@@ -235,6 +235,6 @@ def test_a_child_that_dies_is_told_by_its_boot_id_and_one_that_ends_in_order_is_
     run.supervisor.stop()
     run.join()
 
-    told = [note.rpartition(" ")[2] for note in run.notes if note.startswith("rq default")]
-    assert died[0].boot_id == told[0]
+    started = [note.rpartition(" ")[2] for note in run.notes if note.startswith("rq default")]
+    assert died[0].boot_id == started[0]
     assert {(each.engine, each.queue) for each in died} == {("rq", "default")}

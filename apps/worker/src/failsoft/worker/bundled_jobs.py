@@ -1,7 +1,7 @@
-"""The jobs that ship, bound to what they need.
+"""The shipped jobs, bound to their handlers.
 
-A handler is made when its job first runs: a process that only dispatches, or runs other jobs,
-opens no client and no database for them.
+A handler is created when its job first runs: a process that only dispatches, or runs other jobs,
+opens no client and no database for it.
 """
 
 from collections.abc import Callable, Sequence
@@ -34,15 +34,23 @@ from failsoft.worker.logs.output import log_event
 Handler = Callable[[Any, JobContext], Any]
 
 
+def load_catalogue(settings: Settings) -> Catalogue:
+    """Import the job modules and collect their jobs, the shipped ones included."""
+    catalogue: Catalogue
+    shipped = shipped_jobs(settings, lambda: catalogue)
+    catalogue = Catalogue.from_modules(settings.jobs, also=shipped)
+    return catalogue
+
+
 def shipped_jobs(
     settings: Settings, catalogue: Callable[[], Catalogue], listener: Listener = log_event
 ) -> Sequence[AnyDefinition]:
     """Return the shipped jobs with their handlers.
 
     Args:
-        settings: What the operator decided.
+        settings: The settings.
         catalogue: Returns every job of this process, for the retention of each.
-        listener: Hears of dead letters that are about to be pruned.
+        listener: Called before dead letters are pruned.
     """
     return (
         deliver_webhook.bind(_on_first_run(lambda: _deliver_webhook(settings))),
@@ -50,7 +58,7 @@ def shipped_jobs(
         import_csv.bind(_on_first_run(lambda: _import_csv(settings))),
         replace(
             prune_ledger.bind(_on_first_run(lambda: _prune_ledger(settings, catalogue, listener))),
-            # One run at a time: what it leaves, the next one finds.
+            # One run at a time: the next one prunes what it leaves.
             schedule=Every(settings.prune, overlap="skip") if settings.prune else None,
         ),
     )

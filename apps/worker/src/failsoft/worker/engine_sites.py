@@ -85,11 +85,9 @@ def expect_engine(settings: Settings, *names: str) -> None:
             )
 
 
-def sites(settings: Settings, *, enabled: bool = True) -> Iterator[tuple[AnyPlugin, AnySite]]:
-    """Yield every engine in order of preference; with `enabled` those alone that get offers."""
-    for name in settings.engine_names:
-        if not (enabled and name in settings.disabled):
-            yield site_of(settings, name)
+def sites(settings: Settings) -> Iterator[tuple[AnyPlugin, AnySite]]:
+    """Yield the engines that get offers, in order of preference."""
+    return (site_of(settings, name) for name in settings.offered_engines)
 
 
 def build_engines(settings: Settings, offers: WaitingOffers | None = None) -> dict[str, Engine]:

@@ -32,5 +32,5 @@ _BY_ERROR: tuple[tuple[type[FailsoftError], int], ...] = (
 
 
 def exit_code(error: FailsoftError) -> int:
-    """Return the exit status that tells a program what kind of error it was."""
+    """Return the exit status of a kind of error."""
     return next((code for kind, code in _BY_ERROR if isinstance(error, kind)), FAILURE)

@@ -24,7 +24,6 @@ from sqlalchemy import (
     select,
     text,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import CreateTable
 from sqlalchemy.types import TypeEngine
@@ -38,6 +37,7 @@ from failsoft.job_engine.jobs.data_sync.table_sink import (
 )
 from failsoft.job_engine.values.redaction import redacted
 from failsoft.ledger.database.call_limit import LIMIT
+from failsoft.ledger.database.inserts import insert_into
 from failsoft.ledger.database.timestamps import Instant, now_us
 from failsoft.ledger.opening import shared_database
 
@@ -64,11 +64,11 @@ class SqlTables:
     """`TableSink` on SQL: SQLite in WAL mode with `BEGIN IMMEDIATE`, or PostgreSQL."""
 
     def __init__(self, url: str, *, limit: timedelta = LIMIT) -> None:
-        """Write to a database, the ledger's own where that is it; nothing is connected yet.
+        """Write to a database, which may be the ledger's; nothing is connected yet.
 
         Args:
             url: The database's URL.
-            limit: How long one call of it takes at most; a batch may take longer.
+            limit: How long one call of it may take; a batch may take longer.
 
         Raises:
             ConfigurationError: If the URL is not one of SQLite or PostgreSQL.
@@ -83,7 +83,7 @@ class SqlTables:
             TablesUnavailableError: If the database does not answer.
         """
         with _translated():
-            # Not the ledger's, if that is it: a job that runs is in one that is there.
+            # The ledger's file exists if it is that: the job that runs is in it.
             self._database.make_file()
             missing = self._database.write(lambda connection: _ensure(connection, table))
         if missing:
@@ -124,10 +124,10 @@ def _ensure(connection: Connection, table: TableShape) -> Sequence[str]:
 
 
 def _write(connection: Connection, table: TableShape, key: str, rows: Sequence[Row]) -> int:
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    marker = dialect.insert(imports).values(key=key, rows=len(rows), at=now_us())
+    new = insert_into(connection.dialect.name, imports)
+    marker = new.values(key=key, rows=len(rows), at=now_us())
     statement = marker.on_conflict_do_nothing().returning(imports.c.key)
-    # Where another attempt writes the same batch right now, PostgreSQL waits for it here.
+    # If another attempt is writing the same batch now, PostgreSQL waits for it here.
     if connection.execute(statement).first() is None:
         known = select(imports.c.rows).where(imports.c.key == key)
         return int(connection.execute(known).scalar_one())
@@ -138,8 +138,8 @@ def _write(connection: Connection, table: TableShape, key: str, rows: Sequence[R
 
 
 def _take_times_as_utc(connection: Connection) -> None:
-    # A table that was there may have columns without a time zone; PostgreSQL would turn times
-    # into the zone of the session for them.
+    # An existing table may have columns without a time zone, for which PostgreSQL converts times
+    # into the zone of the session.
     if connection.dialect.name == "postgresql":
         connection.execute(text("SET LOCAL TIME ZONE 'UTC'"))
 
@@ -165,7 +165,7 @@ def _translated() -> Iterator[None]:
 
 
 def _cause(error: LedgerError) -> str:
-    # The first line only: the others, and SQLAlchemy's own text, show the row.
+    # Only the first line: the others, and SQLAlchemy's own text, contain the row.
     cause = error.__cause__
     text = str(cause.orig if isinstance(cause, DBAPIError) else cause).strip()
     return redacted(text.splitlines()[0]) if text else type(cause).__name__

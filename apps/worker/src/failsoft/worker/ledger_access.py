@@ -5,7 +5,7 @@ from failsoft.ledger.database.sqlite.private_file import no_ledger
 from failsoft.ledger.opening import shared_database
 from failsoft.worker.configuration.settings import DEFAULT_LEDGER, Settings, ledger_folder
 
-#: The most connections to PostgreSQL of a process that only dispatches, asks or maintains.
+#: The most connections to PostgreSQL of a process that only dispatches, reads or maintains.
 FEW = 4
 
 

@@ -1,7 +1,7 @@
 """What is checked before a worker is started.
 
-As a program it prints the queues to serve as JSON: `failsoft dev` asks it anew whenever the
-code has changed, because a process imports a module only once.
+As a program it prints the queues to serve as JSON: `failsoft dev` runs it whenever the code has
+changed, because a process imports a module only once.
 """
 
 import json
@@ -15,12 +15,13 @@ from failsoft.job_engine.errors import FailsoftError, UnknownQueueError
 from failsoft.job_engine.policies.queue import declared_queues
 from failsoft.job_engine.validation import did_you_mean
 from failsoft.ledger import check
+from failsoft.worker.bundled_jobs import load_catalogue
 from failsoft.worker.configuration.settings import Settings, load_settings
 from failsoft.worker.configuration.slots import check_slots
 from failsoft.worker.exit_codes import exit_code
 from failsoft.worker.logs.visible import described
 from failsoft.worker.processes.parent_death import die_with_parent
-from failsoft.worker.wiring import load_catalogue, open_database
+from failsoft.worker.wiring import open_database
 
 logger: logging.Logger = logging.getLogger("failsoft")
 
@@ -30,7 +31,7 @@ def preflight(settings: Settings, queues: tuple[str, ...] = ()) -> tuple[str, ..
 
     Args:
         settings: The settings of the workers.
-        queues: The queues asked for; all declared ones where empty.
+        queues: The queues to serve; all declared ones where empty.
 
     Raises:
         FailsoftError: A module does not import, a job has no handler, a queue is unknown, or
@@ -58,7 +59,7 @@ def preflight(settings: Settings, queues: tuple[str, ...] = ()) -> tuple[str, ..
 @click.argument("queues", nargs=-1)
 @click.option("--parent", type=int, help="The process that this one ends with.")
 def main(queues: tuple[str, ...], parent: int | None) -> None:
-    """Print the queues to serve as JSON, or say why there can be no worker."""
+    """Print the queues to serve as JSON, or the error that prevents workers."""
     die_with_parent(parent)
     try:
         click.echo(json.dumps(preflight(load_settings(), queues)))

@@ -3,13 +3,14 @@
 import logging
 import os
 import secrets
-import signal
 import socket
 import sys
 import threading
+import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from types import FrameType
+from itertools import count
 
 import click
 
@@ -29,6 +30,7 @@ from failsoft.worker.attempts.lease_keeper import LeaseKeeper
 from failsoft.worker.attempts.processor import Processor
 from failsoft.worker.attempts.runners import CautiousRunner, ChildRunner, Runner, ThreadRunner
 from failsoft.worker.attempts.slot_watch import SlotWatch
+from failsoft.worker.bundled_jobs import load_catalogue
 from failsoft.worker.configuration.settings import Settings, adopt, load_settings
 from failsoft.worker.configuration.slots import with_slots
 from failsoft.worker.engine_sites import expect_engine, site_of
@@ -36,35 +38,41 @@ from failsoft.worker.exit_codes import CONFIG, OK, TRY_AGAIN, exit_code
 from failsoft.worker.logs.output import configure_logs, flush_logs
 from failsoft.worker.logs.streams import open_standard_streams
 from failsoft.worker.logs.visible import described
-from failsoft.worker.processes.deaths import NeighbourWatch, birth, this_machine
+from failsoft.worker.processes.deaths import birth, this_machine
 from failsoft.worker.processes.forks import guard_forks
 from failsoft.worker.processes.last_exit import HASTE_SECONDS, exit_within
 from failsoft.worker.processes.loop_thread import LoopThread
 from failsoft.worker.processes.parent_death import die_with_parent
-from failsoft.worker.supervision.maintenance import MAINTENANCE, MaintenanceProcess
+from failsoft.worker.processes.signals import on_stop_signals
+from failsoft.worker.supervision.maintenance import (
+    MAINTENANCE,
+    MaintenanceProcess,
+    maintenance_thread,
+)
 from failsoft.worker.supervision.namespace_guard import EVERY, NamespaceGuard
-from failsoft.worker.wiring import KEEPERS, App, build, load_catalogue, modules_of_children
+from failsoft.worker.wiring import KEEPERS, App, build, modules_of_children
 
 logger: logging.Logger = logging.getLogger("failsoft.worker")
 
-#: How an attempt ends whose worker stops before it does.
+#: How often it is checked whether the attempts have ended, in seconds.
+LOOK_SECONDS = 0.1
+#: The conclusion of an attempt whose worker stops first.
 _WORKER_STOPS = Conclusion(RELEASE, reason="worker stops")
 
 
 class WorkerProcess:
-    """Everything that one worker process does."""
+    """Everything that one worker process does.
+
+    Args:
+        app: Failsoft.
+        catalogue: The jobs.
+        identity: The engine and the queue to serve.
+        boot_id: What identifies this process in the ledger and to its parent.
+    """
 
     def __init__(
         self, app: App, catalogue: Catalogue, identity: tuple[str, QueueProfile], boot_id: str
     ) -> None:
-        """Put the parts together; nothing runs yet.
-
-        Args:
-            app: Failsoft.
-            catalogue: The jobs.
-            identity: The engine and the queue to serve.
-            boot_id: What this process is known by, to the ledger and to its parent.
-        """
         engine, queue = identity
         self._app = app
         self._settings = app.settings
@@ -88,18 +96,13 @@ class WorkerProcess:
             stopping=self._stopping.is_set,
             give_back=self._give_back,
         )
-        maintenance = LoopThread(
-            MAINTENANCE,
-            self._settings.maintenance_every,
-            self._look_after,
-        )
-        self._neighbours = NeighbourWatch(app.ledger)
+        maintenance = maintenance_thread(app, self._stopping)
         self._status = OK
         self._guard = NamespaceGuard(app.engines, [engine], self._refuse)
         self._periodic = [
             LoopThread("beat", self._settings.worker_beat, self._beat),
             maintenance,
-            LoopThread("namespace", EVERY, self._guard.look),
+            LoopThread("namespace", EVERY, self._guard.check),
         ]
         self._watch = SlotWatch(queue.slots_on(engine), self._keeper.held, app.clock)
         runner = self._build_runner()
@@ -107,7 +110,7 @@ class WorkerProcess:
         self._worker = self._build_worker(processor)
 
     def run(self) -> None:
-        """Work until asked to stop, then give back what cannot be finished in time.
+        """Work until `stop` is called, then give back what cannot be finished in time.
 
         Raises:
             NamespaceTakenError: The broker's namespace is another ledger's.
@@ -120,23 +123,26 @@ class WorkerProcess:
             periodic.start()
         try:
             self._worker.run(self._stopping)
+        except Exception:
+            self._end_attempts()
+            raise
         finally:
-            # As long as attempts may take to end: a claim that dies with this process is charged.
+            # As long as attempts may take: a claim that is not given back is charged to its job.
             self._returns.wait_until_settled(self._settings.shutdown_grace)
             self._leave()
         if self._status != OK:
             sys.exit(self._status)
 
     def _refuse(self) -> None:
-        """Stop, and do not start again: with these settings it would be the same."""
+        """Stop for good: a restart with these settings would find the same."""
         self._status = CONFIG
-        threading.Thread(target=self.stop, name="failsoft-stop", daemon=True).start()
+        _in_thread(self.stop)
 
     def stop(self) -> None:
-        """Take no more; attempts give their job back at their next step.
+        """Take no more messages; attempts give their job back at their next step.
 
-        The ledger is told first: what is given back must not be offered to this worker again. One
-        that does not answer delays the end of the process by no more than the grace.
+        The heartbeat is withdrawn first: what is given back must not be offered to this worker
+        again. A ledger that does not answer delays the end of the process by at most the grace.
         """
         self._stopping.set()
         grace = self._settings.shutdown_grace.total_seconds()
@@ -147,13 +153,30 @@ class WorkerProcess:
         self._retire()
         self._keeper.release_all()
 
-    def abandon(self) -> None:
-        """Stop now: give back every job that is still held, as far as the ledger answers; exit."""
-        exit_within(HASTE_SECONDS, self._status or TRY_AGAIN)
+    def _end_attempts(self) -> None:
+        """Let the attempts end as at a stop, after the engine's worker ended by itself.
+
+        Threads of an interpreter that exits could record nothing, and fail as the job's errors.
+        """
+        grace = self._settings.shutdown_grace.total_seconds()
+        exit_within(grace + HASTE_SECONDS, TRY_AGAIN)
+        self._stopping.set()
+        self._keeper.release_all()
+        ends = time.monotonic() + grace
+        while self._keeper.held() and time.monotonic() < ends:
+            time.sleep(LOOK_SECONDS)
+        self._give_back_held()
+
+    def _give_back_held(self) -> None:
         for claim, lease in self._keeper.held():
             lease.revoke(Fenced)
             self._returns.owe(claim, _WORKER_STOPS)
-        # A ledger that is away is asked once, for all of them.
+
+    def abandon(self) -> None:
+        """Stop now: give back every job that is still held, if the ledger answers; exit."""
+        exit_within(HASTE_SECONDS, self._status or TRY_AGAIN)
+        self._give_back_held()
+        # One request for all of them, which fails at once if the ledger is away.
         with suppress(LedgerError):
             self._returns.settle()
         self._leave()
@@ -164,7 +187,7 @@ class WorkerProcess:
             self._returns.owe(claim, timed_out(self._catalogue.get(claim.name), claim))
 
     def _give_back(self, ticket: Ticket) -> None:
-        # Of a claim that was perhaps made nothing is known but what was shown for it.
+        # The claim may not have been made: the rest of its row is unknown.
         claim = Claim(
             ticket.job_id,
             ticket.epoch,
@@ -197,13 +220,6 @@ class WorkerProcess:
         flush_logs()
         self._emit("worker.stop")
 
-    def _look_after(self) -> None:
-        try:
-            self._neighbours.tick()
-        finally:
-            # Also while the ledger is away: the engines are probed all the same.
-            self._app.maintenance.tick(self._stopping.is_set)
-
     def _beat(self) -> None:
         with self._beating:
             if not self._worker.is_serving() or self._stopping.is_set():
@@ -215,15 +231,15 @@ class WorkerProcess:
                 self._watch.begin_anew()
                 raise
             if not self._watch.any_moves():
-                self._start_anew()
+                self._restart()
 
-    def _start_anew(self) -> None:
-        """End this process, whose every slot is lost; the supervisor starts another."""
+    def _restart(self) -> None:
+        """End this process, whose slots are all lost; the supervisor starts another."""
         if not self._status:
             logger.error("no slot of this worker moves any more; it ends, to be started again")
             self._status = TRY_AGAIN
             self._stopping.set()
-            threading.Thread(target=self.abandon, name="failsoft-stop", daemon=True).start()
+            _in_thread(self.abandon)
 
     def _retire(self) -> None:
         with self._beating, suppress(LedgerError):
@@ -272,7 +288,7 @@ class WorkerProcess:
 @click.argument("engine")
 @click.argument("queue", default=DEFAULT.name)
 @click.option("--parent", type=int, help="The process that this one ends with.")
-@click.option("--boot-id", help="What the process is known by; a random one where absent.")
+@click.option("--boot-id", help="What identifies the process; a random one where absent.")
 def main(engine: str, queue: str, parent: int | None, boot_id: str | None) -> None:
     """Run one worker process until a signal.
 
@@ -285,7 +301,7 @@ def main(engine: str, queue: str, parent: int | None, boot_id: str | None) -> No
         adopt(settings)
         configure_logs(settings)
         process = _prepare(settings, engine, queue, boot_id or secrets.token_hex(8))
-        _on_signals(process)
+        _stop_on_signals(process)
         guard_forks()
         process.run()
     except FailsoftError as error:
@@ -313,17 +329,14 @@ def _prepare(
     return WorkerProcess(app, catalogue, (engine, profile), boot_id)
 
 
-def _on_signals(process: WorkerProcess | MaintenanceProcess) -> None:
-    seen: list[int] = []
+def _stop_on_signals(process: WorkerProcess | MaintenanceProcess) -> None:
+    seen = count()
+    # In a thread, because the handler may have interrupted code that holds a lock.
+    on_stop_signals(lambda: _in_thread(process.abandon if next(seen) else process.stop))
 
-    def handle(signum: int, frame: FrameType | None) -> None:
-        seen.append(signum)
-        stop = process.stop if len(seen) == 1 else process.abandon
-        # Not in the handler itself: it may have interrupted code that holds a lock.
-        threading.Thread(target=stop, name="failsoft-stop", daemon=True).start()
 
-    for each in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(each, handle)
+def _in_thread(stop: Callable[[], None]) -> None:
+    threading.Thread(target=stop, name="failsoft-stop", daemon=True).start()
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""The composition root: the one place that names concrete classes.
+"""The composition root: the only module that names concrete classes.
 
-To know how Failsoft is put together, read `build`.
+`build` shows how Failsoft is put together. The jobs are loaded by `bundled_jobs`: a program that
+only dispatches imports nothing that only the handlers of the shipped ones need.
 """
 
-import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -18,15 +18,12 @@ from failsoft.dispatcher.offering.offerer import Offerer
 from failsoft.dispatcher.offering.router import LiveWorkers, Router
 from failsoft.dispatcher.offering.try_log import TryLog
 from failsoft.job_engine.clock import Clock, SystemClock
-from failsoft.job_engine.definitions.catalogue import Catalogue
 from failsoft.job_engine.definitions.definition import AnyDefinition
-from failsoft.job_engine.executor import Executor, Unrecorded
 from failsoft.job_engine.records.message import KeyRing
 from failsoft.job_engine.telemetry import Listener
 from failsoft.ledger import SqlLedger
 from failsoft.ledger.database.database import driver_modules
 from failsoft.queue.client import close_clients
-from failsoft.worker.bundled_jobs import shipped_jobs
 from failsoft.worker.configuration.settings import Settings, process_settings
 from failsoft.worker.engine_sites import LedgerOffers, build_engines
 from failsoft.worker.ledger_access import FEW, open_database, open_ledger
@@ -39,10 +36,8 @@ __all__ = [
     "KEEPERS",
     "App",
     "build",
-    "build_executor",
     "death_notices",
     "dispatcher_from_environment",
-    "load_catalogue",
     "modules_of_children",
     "open_database",
     "open_ledger",
@@ -50,7 +45,7 @@ __all__ = [
 
 #: The connections to PostgreSQL of the process of one attempt.
 ALONE = 2
-#: What a worker has besides one for each of its slots: for leases, heartbeats and maintenance.
+#: The connections of a worker besides one for each slot: for leases, heartbeats, maintenance.
 KEEPERS = 4
 
 
@@ -69,7 +64,7 @@ class App:
     offers: LedgerOffers
 
     def close(self) -> None:
-        """Write what is still to be written, and close every connection of this process."""
+        """Write what is queued, and close every connection of this process."""
         self.dispatcher.close()
         self.ledger.database.close()
         close_clients()
@@ -85,10 +80,10 @@ def build(
     """Put everything together for one process.
 
     Args:
-        settings: What the operator decided.
-        listener: Hears what happens.
+        settings: The settings.
+        listener: Called with every event.
         jobs: The jobs whose schedules this process declares and fires.
-        connections: How many to PostgreSQL it has at most, unless the settings say.
+        connections: The most connections to PostgreSQL, unless the settings name a number.
 
     Raises:
         ConfigurationError: If a setting is wrong.
@@ -98,7 +93,7 @@ def build(
     clock = SystemClock()
     offers = LedgerOffers()
     adapters = build_engines(settings, offers)
-    # After what may be refused: nothing is left open then.
+    # Opened last: a refusal above leaves nothing open.
     ledger = open_ledger(settings, connections)
     keys = KeyRing(ledger.signing_keys, clock, settings.namespace)
     offers.bind(ledger, keys)
@@ -111,43 +106,23 @@ def build(
     )
     live = LiveWorkers(ledger, clock)
     router = Router(settings.engine_names, tuple(settings.disabled), engines, live)
-    offerer = Offerer(ledger, engines, keys, TryLog(ledger), clock=clock, listener=listener)
-    budget = settings.dispatch_budget
-    dispatcher = Dispatcher(
-        ledger, router, offerer, engines, clock=clock, listener=listener, budget=budget
-    )
-    stager = Stager(
-        ledger, router, offerer, clock=clock, listener=listener, budget=budget, rng=random.Random()
-    )
-    rescuer = Rescuer(
-        *(ledger, router, offerer, engines),
+    offerer = Offerer(
+        *(ledger, engines, keys, TryLog(ledger)),
         clock=clock,
         listener=listener,
-        budget=budget,
-        looks_every=settings.maintenance_every,
+        budget=settings.dispatch_budget,
     )
+    dispatcher = Dispatcher(ledger, router, offerer, listener=listener)
+    stager = Stager(ledger, router, offerer, listener=listener)
+    looks_every = settings.maintenance_every
+    rescuer = Rescuer(ledger, router, offerer, listener=listener, looks_every=looks_every)
     cron = CronScheduler(ledger, jobs, clock=clock, listener=listener)
     maintenance = Maintenance(engines, stager, rescuer, cron)
     return App(settings, clock, listener, ledger, keys, engines, dispatcher, maintenance, offers)
 
 
-def load_catalogue(settings: Settings) -> Catalogue:
-    """Import the job modules and collect their jobs, the shipped ones included."""
-    catalogue: Catalogue
-    shipped = shipped_jobs(settings, lambda: catalogue)
-    catalogue = Catalogue.from_modules(settings.jobs, also=shipped)
-    return catalogue
-
-
-def build_executor(settings: Settings, unrecorded: Unrecorded) -> Executor:
-    """Put together what the child process of an attempt needs, and no more."""
-    ledger = SqlLedger(open_database(settings, ALONE))
-    catalogue = load_catalogue(settings)
-    return Executor(ledger, catalogue, SystemClock(), log_event, unrecorded=unrecorded)
-
-
 def death_notices(settings: Settings) -> DeathNotices:
-    """Put together what a supervisor marks its dead children with."""
+    """Put together what marks a supervisor's dead children in the ledger."""
 
     def opened() -> tuple[SqlLedger, Callable[[], object]]:
         database = open_database(settings, ALONE)
@@ -157,7 +132,7 @@ def death_notices(settings: Settings) -> DeathNotices:
 
 
 def modules_of_children(settings: Settings) -> tuple[str, ...]:
-    """Return what every child process of an attempt needs, for its parent to import once."""
+    """Return the modules of every child process of an attempt, which the fork server preloads."""
     return (*settings.jobs, *driver_modules(settings.ledger_url))
 
 

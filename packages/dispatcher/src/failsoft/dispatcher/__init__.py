@@ -1,6 +1,6 @@
 """`dispatch_job` and what stands behind it: routing, the breaker, the adapters, the rescuer."""
 
-from failsoft.dispatcher.api import (
+from failsoft.dispatcher.default import (
     default_dispatcher,
     dispatch_chain,
     dispatch_group,

@@ -1,4 +1,4 @@
-"""What people do to jobs, by a dispatcher."""
+"""What a dispatcher offers besides dispatching: handles, retries, pauses."""
 
 from datetime import timedelta
 from typing import TypeVar
@@ -20,12 +20,12 @@ from failsoft.job_engine.validation import Expect
 P = TypeVar("P", bound=BaseModel)
 R = TypeVar("R")
 
-#: Who the events name when a program asks for something.
+#: The actor in the events of what a program requests.
 ACTOR = "dispatcher"
 
 
 class Control:
-    """The half of a dispatcher that dispatches nothing."""
+    """The part of a dispatcher that dispatches nothing."""
 
     _ledger: HandleLedger
     _clock: Clock
@@ -59,15 +59,11 @@ class Control:
 
         Raises:
             JobNotFoundError: If there is no such job.
-            JobStateError: If it is not in a state that allows it.
-            UniqueKeyHeldError: If another job holds its unique key.
-            OptionInvalidError: If it has a unique key and the payload is another one: ask the
-                job's handle, whose definition knows which fields the key is made of.
-            StepError: If the step to replay from is not recorded.
+            OptionInvalidError: If it has a unique key and the payload is another one: use the
+                job's handle, whose definition has the fields that the key is made of.
         """
         return retry(
-            self._ledger,
-            job_id,
+            *(self._ledger, job_id),
             payload=payload,
             from_step=from_step,
             reason=reason,
@@ -84,7 +80,7 @@ class Control:
         reason: str = "",
         actor: str = ACTOR,
     ) -> RetryReport:
-        """Try failed jobs again that nobody has tried again yet, the oldest first.
+        """Try failed jobs again that were not tried again before, the oldest first.
 
         Those whose unique key another job holds are refused, and reported.
 
@@ -94,7 +90,7 @@ class Control:
             since: Only those that failed so recently.
             limit: How many at most.
             reason: Why; kept in each new job's history.
-            actor: Who asked; kept there, too.
+            actor: Who requested it; kept there, too.
         """
         wanted = DeadLetters(name, queue, since, limit)
         return retry_many(self._ledger, wanted, reason=reason, actor=actor)
@@ -107,12 +103,12 @@ class Control:
         Args:
             kind: `queue` or `job`.
             name: The queue's or the definition's name.
-            reason: Why, for whoever wonders.
-            actor: Who asked.
+            reason: Why; shown with the pause.
+            actor: Who requested it; shown, too.
         """
         return self._ledger.pause(Pause(kind, name, actor, reason))
 
     def unpause(self, kind: Pausable, name: str) -> bool:
-        """Let a queue's, or a definition's, jobs begin again; tell whether it was paused."""
+        """Let a queue's, or a definition's, jobs begin again; return whether it was paused."""
         paused = Pause(kind, name, ACTOR)
         return self._ledger.unpause(paused.kind, paused.name)

@@ -25,12 +25,11 @@ from failsoft.dispatcher.dispatching.recorder import Recorder, queue_of
 from failsoft.dispatcher.dispatching.send_event import new_event
 from failsoft.dispatcher.handles.flow import ChainHandle, GroupHandle
 from failsoft.dispatcher.handles.job import HandleLedger, JobHandle
-from failsoft.dispatcher.offering.engines import EngineSet
 from failsoft.dispatcher.offering.offerer import Offerer
 from failsoft.dispatcher.offering.router import Route, Router
 from failsoft.dispatcher.options.options import DispatchOptions, new_job
 from failsoft.dispatcher.schedules import Schedules
-from failsoft.job_engine.clock import Clock, Deadline
+from failsoft.job_engine.clock import Deadline
 from failsoft.job_engine.definitions.definition import JobDefinition
 from failsoft.job_engine.definitions.links import AnyLink
 from failsoft.job_engine.errors import LedgerError
@@ -44,15 +43,12 @@ from failsoft.job_engine.telemetry import Listener
 P = TypeVar("P", bound=BaseModel)
 R = TypeVar("R")
 
-#: How long handing a job over may take, first failure of an engine included.
-DEFAULT_BUDGET = timedelta(seconds=1)
-
 
 class Dispatcher(Control):
     """Dispatch jobs: the ledger first, then an engine, then the other one.
 
     Once `dispatch` has returned, the job is in the ledger and ends visibly, whatever becomes of
-    the engines (I1).
+    the engines (I1). `failsoft.worker.wiring` makes one from the settings.
     """
 
     def __init__(
@@ -60,53 +56,50 @@ class Dispatcher(Control):
         ledger: HandleLedger,
         router: Router,
         offerer: Offerer,
-        engines: EngineSet,
         *,
-        clock: Clock,
         listener: Listener,
-        budget: timedelta = DEFAULT_BUDGET,
     ) -> None:
-        """Put the parts together; `failsoft.worker.wiring` does it from the settings."""
         self._ledger = ledger
         self._offerer = offerer
-        self._engines = engines
-        self._clock = clock
-        self._listener = listener
-        self._budget = budget
+        self._clock = offerer.clock
         self._recorder = Recorder(ledger, router, listener)
-        self._pickups = Pickups(ledger, router, offerer, clock=clock, budget=budget)
+        self._pickups = Pickups(ledger, router, offerer)
         self._within = CallerTransactionDispatch(
-            ledger, self._recorder, offerer, clock, hand_over=self._hand_over, budget=budget
+            ledger, self._recorder, offerer, hand_over=self._hand_over
         )
-        self._flow = Flow(ledger, self._recorder.route, offerer, clock, budget=budget)
+        self._flow = Flow(ledger, self._recorder.route, offerer)
 
     def dispatch(
         self, job: JobDefinition[P, R], payload: P, **options: Unpack[DispatchOptions]
     ) -> JobHandle[R]:
-        """Record a job and hand it to an engine.
+        """Record a job in the ledger, then offer it to RQ, or to Dramatiq if RQ cannot take it.
 
         Args:
             job: The job's definition; its declaration is enough.
-            payload: What it works on.
-            options: See `DispatchOptions`.
+            payload: What it works on, an instance of the job's payload model.
+            options: See `DispatchOptions`: `idempotency_key`, `delay`, `confirm` and others.
+
+        Returns:
+            A handle, by which to read the job's state or result, or to cancel it.
 
         Raises:
             DispatchError: The payload or an option is wrong, or the key is taken; nothing was
                 stored.
-            LedgerUnavailableError: The ledger did not answer; the job may not have been stored.
+            LedgerUnavailableError: The ledger did not answer; the job may not have been stored. A
+                broker's failure never raises: a committed job is accepted (I1).
         """
         new = new_job(job, payload, options, self._clock)
-        deadline = Deadline.after(self._clock, options.get("budget", self._budget))
+        deadline = self._offerer.deadline(options.get("budget"))
         if options.get("session") is not None:
             return self._within.dispatch(job, new, options)
         queue = queue_of(job, options)
         route = self._recorder.route(new)
         settled = self._recorder.settle(job, new, route, options)
         if settled.disposition != "existing":
-            self._recorder.tell(settled)
+            self._recorder.emit(settled)
             self._offerer.note(settled.record.id, route.skipped)
             with suppress(LedgerError):
-                # The job is committed; a ledger that goes away now costs time only (I1).
+                # The job is committed; a ledger that fails now costs time only (I1).
                 record = self._hand_over(settled, route, queue, deadline)
                 if options.get("confirm") == "pickup":
                     record = self._pickups.confirm(record, queue)
@@ -118,15 +111,12 @@ class Dispatcher(Control):
     async def dispatch_async(
         self, job: JobDefinition[P, R], payload: P, **options: Unpack[DispatchOptions]
     ) -> JobHandle[R]:
-        """Record a job and hand it to an engine without blocking the event loop; see `dispatch`.
+        """Do as `dispatch`, without blocking the event loop.
 
-        Args:
-            job: The job's definition; its declaration is enough.
-            payload: What it works on.
-            options: See `DispatchOptions`; `session` is an `AsyncSession` or `AsyncConnection`.
+        Its `session` is an `AsyncSession` or an `AsyncConnection`.
         """
         if options.get("session") is None:
-            # A dispatch whose caller is cancelled goes through or does not, but is not cut in half.
+            # A dispatch whose caller is cancelled still ends as a whole.
             return await asyncio.to_thread(lambda: self.dispatch(job, payload, **options))
         new = new_job(job, payload, options, self._clock)
         return await self._within.dispatch_async(job, new, options)
@@ -146,8 +136,8 @@ class Dispatcher(Control):
         Args:
             job: The definition of all of them.
             items: Payloads, or `DispatchRequest`s with options of their own.
-            how: The size of a chunk, what an error does, and who is told of the progress.
-            options: For each item that does not say otherwise.
+            how: The size of a chunk, what an error does, and a callback for the progress.
+            options: For each item that has none of its own.
 
         Returns:
             What became of each item, in their order: a handle or the error.
@@ -155,15 +145,7 @@ class Dispatcher(Control):
         Raises:
             DispatchError: With `Many(on_error="raise")`: an item is wrong; nothing was stored.
         """
-        bulk = BulkDispatch(
-            job,
-            self._ledger,
-            recorder=self._recorder,
-            offerer=self._offerer,
-            engines=self._engines,
-            clock=self._clock,
-            budget=self._budget,
-        )
+        bulk = BulkDispatch(job, self._ledger, recorder=self._recorder, offerer=self._offerer)
         return bulk.run(items, how, options)
 
     def dispatch_chain(
@@ -172,7 +154,7 @@ class Dispatcher(Control):
         """Record jobs that run one after the other; each starts when the one before succeeded.
 
         All are recorded in one commit. When one fails or is cancelled, those after it are
-        cancelled and say why.
+        cancelled with that reason.
 
         Args:
             links: The jobs, in their order; `result_field` passes on the result before it.
@@ -228,7 +210,7 @@ class Dispatcher(Control):
 
         Args:
             name: The event's name.
-            payload: What it says: anything JSON can carry, a pydantic model too.
+            payload: Anything that JSON can carry, a pydantic model too.
             to: The job it is for: its handle or its id.
             key: Or a key: every job that waits under it receives the event once.
             event_id: Sending the same id again is harmless; a new one where None.
@@ -254,7 +236,7 @@ class Dispatcher(Control):
         For programs that end soon after a dispatch, or make many dispatchers; it may still be used.
         """
         self.flush()
-        self._engines.close()
+        self._offerer.engines.close()
 
     def _hand_over(
         self, settled: Settled, route: Route, queue: QueueProfile, deadline: Deadline
@@ -267,5 +249,5 @@ class Dispatcher(Control):
             record = self._ledger.offer(record, plan) or record
         if record.state is JobState.OFFERED and route.order:
             record = self._offerer.carry(record, route.order[1:], queue, deadline)
-            self._engines.watch_in_background()
+            self._offerer.engines.watch_in_background()
         return record

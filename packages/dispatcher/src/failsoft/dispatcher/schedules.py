@@ -1,4 +1,4 @@
-"""Schedules as people steer them: look, pause, resume, trigger."""
+"""The control of schedules: list, pause, resume, trigger."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -25,7 +25,6 @@ class Schedules:
     """
 
     def __init__(self, ledger: ScheduleLedger, dispatch: Callable[..., JobHandle[Any]]) -> None:
-        """Steer the schedules of a ledger, and dispatch what is triggered."""
         self._ledger = ledger
         self._dispatch = dispatch
 
@@ -45,7 +44,7 @@ class Schedules:
             return known[name]
         raise ScheduleNotFoundError(
             f"expected the name of a schedule in the ledger, got {name!r}"
-            f"{did_you_mean(name, known)}; a worker that knows the job declares it"
+            f"{did_you_mean(name, known)}; a worker that has the job declares it"
         )
 
     def pause(self, job: AnyDefinition | str) -> ScheduleRecord:
@@ -64,7 +63,7 @@ class Schedules:
             ScheduleNotFoundError: If the ledger holds none of that name.
         """
         while (seen := self.get(job)).paused:
-            # Whoever changes the spec meanwhile gets another round.
+            # If the spec changes meanwhile, this is another round.
             self._ledger.resume_schedule(seen, schedule_of(seen.spec).after(seen.read_at))
         return seen
 

@@ -59,7 +59,7 @@ class Deadline:
 
     @property
     def passed(self) -> bool:
-        """Tell whether the time is up."""
+        """Return whether the time is up."""
         return self.remaining() == 0.0
 
     def share(self, among: int) -> "Deadline":

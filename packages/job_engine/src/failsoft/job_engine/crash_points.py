@@ -3,7 +3,7 @@
 Every boundary of the protocol is one: before and after each commit, each look at a step, each
 body of a step, each offer to an engine, each acknowledgement. Nothing happens at a point unless
 a test's own program has put something there: no setting, no environment variable that the
-product reads and no message can. Otherwise a point costs one look at an attribute.
+product reads and no message can. Otherwise a point costs one call of a function.
 """
 
 from collections.abc import Callable
@@ -19,20 +19,11 @@ DEEDS = ("body", "engine", "ack")
 #: Every point there is.
 POINTS = tuple(f"{name}.{side}" for name in (*COMMITS, *DEEDS) for side in ("before", "after"))
 
-
-class CrashPoints:
-    """Whether anything happens at the points of this process, and what.
-
-    Attributes:
-        reached: Called with the name of each point; None outside the tests of crash points.
-    """
-
-    __slots__ = ("reached",)
-
-    def __init__(self) -> None:
-        """Let nothing happen."""
-        self.reached: Callable[[str], None] | None = None
+#: Called in order with the name of each point; empty outside the tests of crash points.
+HOOKS: list[Callable[[str], None]] = []
 
 
-#: Those of this process.
-CRASH_POINTS = CrashPoints()
+def reached(point: str) -> None:
+    """Call what a test has put at a point."""
+    for hook in HOOKS:
+        hook(point)

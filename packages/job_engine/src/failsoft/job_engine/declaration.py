@@ -138,7 +138,7 @@ class JobDeclaration(Generic[P, R]):
         self._check_hooks()
 
     def __repr__(self) -> str:
-        """Show what tells it from others, and not every policy."""
+        """Show what distinguishes it from others, and not every policy."""
         return f"{type(self).__name__}({self._shown})"
 
     @property

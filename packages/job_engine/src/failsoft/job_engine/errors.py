@@ -28,7 +28,7 @@
           JobNotFoundError
           ScheduleNotFoundError
           GroupNotFoundError
-      JobStateError                  the job is not in a state that allows what a person asked for
+      JobStateError                  the job is not in a state that allows the operation
         UniqueKeyHeldError           another job holds the unique key that the retry would have
       MessageRejectedError           a message that is not ours: dropped and counted
       StepError                      a step was used wrongly, or the code changed under the job
@@ -48,7 +48,7 @@
       RetryAfterError                raised by a job: try again after a given time
 
 Every message says what was expected, what was got and what to do. A class's docstring
-is its message where the one who raises it has nothing to add.
+is its message where the raising code has nothing to add.
 """
 
 from datetime import timedelta
@@ -60,7 +60,6 @@ class FailsoftError(Exception):
     """Something went wrong in Failsoft."""
 
     def __init__(self, message: str | None = None) -> None:
-        """Take the docstring of the class as the message where none is given."""
         super().__init__(message or " ".join((type(self).__doc__ or "").split()))
 
 
@@ -137,7 +136,7 @@ class OfferUncertainError(EngineError):
 
 
 class LedgerError(FailsoftError):
-    """The ledger could not do what was asked."""
+    """The ledger could not carry out a call."""
 
 
 class LedgerUnavailableError(LedgerError):
@@ -173,7 +172,7 @@ class JobIdAmbiguousError(JobNotFoundError):
 
 
 def is_trouble(error: BaseException) -> bool:
-    """Tell whether an error says that the ledger is away or refuses, whatever it was asked for."""
+    """Return whether an error says that the ledger is away, or refuses any call."""
     return isinstance(error, LedgerError) and not isinstance(error, NotFoundError)
 
 
@@ -198,7 +197,6 @@ class UniqueKeyHeldError(JobStateError):
     """
 
     def __init__(self, job_id: str, holder_id: str, state: str) -> None:
-        """Say who is in the way, and what to do."""
         super().__init__(
             f"expected a free unique key to retry job {job_id}, got one that job {holder_id} "
             f"holds, which is {state}; wait until that job has ended, or cancel it"
@@ -224,7 +222,7 @@ class StepError(FailsoftError):
 
 
 class NonDeterministicJobError(StepError):
-    """The job asked for other steps than it recorded; deploy the old code or resolve it by hand."""
+    """The job's steps are not those it recorded; deploy the old code or resolve it by hand."""
 
 
 class StepInDoubtError(StepError):
@@ -269,7 +267,6 @@ class JobFailedError(FailsoftError):
     """
 
     def __init__(self, job_id: str, error_type: str, message: str, traceback: str) -> None:
-        """Keep what the ledger recorded of the failure."""
         super().__init__(f"job {job_id} failed with {error_type}: {message}")
         self.job_id = job_id
         self.error_type = error_type
@@ -285,22 +282,21 @@ class JobExpiredError(JobCancelledError):
 
 
 class ResultTimeoutError(FailsoftError):
-    """The job did not end in time; it goes on, ask again later."""
+    """The job did not end in time; it goes on; call again later."""
 
 
 class NonRetryableError(FailsoftError):
-    """The job asks not to be tried again."""
+    """The job is not to be tried again."""
 
 
 class RetryAfterError(FailsoftError):
-    """The job asks to be tried again after `delay`.
+    """The job is to be tried again after `delay`.
 
     Attributes:
         delay: How long to wait before the next attempt.
     """
 
     def __init__(self, delay: timedelta, message: str | None = None) -> None:
-        """Keep the delay; it counts as a failed attempt like any other."""
         Expect(StepError, "RetryAfterError: ").span("a delay", delay, zero=True)
         super().__init__(message or f"try again after {delay}")
         self.delay = delay

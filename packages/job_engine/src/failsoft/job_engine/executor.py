@@ -49,10 +49,10 @@ def note_unrecorded(claim: Claim, conclusion: Conclusion) -> None:
 
 
 class Executor:
-    """Run claimed attempts: find the job, call it, record how it ended, tell.
+    """Run claimed attempts: find the job, call it, record how it ended, emit the event.
 
-    It knows no engine. What woke it, what renews the lease and in which process it runs are
-    other people's business.
+    It depends on no engine, nor on what woke it, what renews the lease and in which process it
+    runs.
     """
 
     def __init__(
@@ -137,7 +137,7 @@ class Executor:
         return state
 
     def _refused(self, claim: Claim, cause: Exception) -> Conclusion:
-        """Decide about an attempt that the ledger's trouble ended, and tell of it."""
+        """Decide about an attempt that the ledger's trouble ended, and emit the event."""
         before = self._refusals_before(claim)
         event = attempt_event("job.refused", claim, times=before + 1)
         self._listener(replace(event, error=ErrorRecord.of(cause)))
@@ -226,15 +226,7 @@ def _as_error(error: BaseException) -> Exception:
 
 def attempt_event(kind: str, claim: Claim, **detail: object) -> Event:
     """Return an event of an attempt."""
-    return Event(
-        kind,
-        job_id=claim.job_id,
-        name=claim.name,
-        queue=claim.queue,
-        engine=claim.engine,
-        epoch=claim.epoch,
-        detail={"attempt": claim.attempt, "worker": claim.worker, **detail},
-    )
+    return Event.of(claim, kind, attempt=claim.attempt, worker=claim.worker, **detail)
 
 
 def concluded_event(
@@ -250,6 +242,6 @@ def concluded_event(
         detail["error"] = conclusion.error.message
     event = attempt_event(f"job.{conclusion.transition.name}", claim, **detail)
     if state is JobState.FAILED:
-        # The traceback is told once, when the job has failed for good.
+        # The traceback is emitted once, when the job has failed for good.
         return replace(event, error=conclusion.error)
     return event

@@ -1,7 +1,7 @@
-"""End the processes this one started when it ends itself, even by SIGKILL.
+"""Killing the processes that this one started when it ends, even by SIGKILL.
 
-What is started in a session of its own (so that Ctrl-C does not reach it) would otherwise outlive
-a parent that had no chance to clean up.
+A process in a session of its own (so that Ctrl-C does not reach it) would otherwise outlive a
+parent that could not clean up.
 """
 
 import os
@@ -18,7 +18,7 @@ class KillOnExit:
     A small shell reads from a pipe that only this process holds open, and kills when it closes.
     """
 
-    # Not PR_SET_PDEATHSIG: that fires when the starting *thread* ends, and is known to Linux only.
+    # Not PR_SET_PDEATHSIG: that fires when the starting *thread* ends, and exists on Linux only.
 
     def __init__(self) -> None:
         self._shell = subprocess.Popen(  # noqa: S603 - the words above, no input
@@ -38,7 +38,7 @@ class KillOnExit:
         self._pipe.write(b"%d\n" % pid)
 
     def release(self) -> None:
-        """Let go of every process watched, without killing any."""
+        """Watch no process any more, without killing any."""
         self._shell.kill()
         self._shell.wait()
         self._pipe.close()

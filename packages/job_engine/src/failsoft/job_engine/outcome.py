@@ -68,9 +68,9 @@ def raised(definition: AnyDefinition, claim: Claim, error: Exception) -> Conclus
     """Conclude an attempt whose handler raised: another try, or the dead letter."""
     record = ErrorRecord.of(error)
     try:
-        # Of the thread that asks it keeps nothing: that is the lease keeper's, or a timer's.
+        # The policy changes nothing in the calling thread, the lease keeper's or a timer's.
         delay = own_copy().run(definition.retry.delay, claim.errors + 1, error)
-    except BaseException as broken:  # noqa: BLE001 - a policy may be anybody's code
+    except BaseException as broken:  # noqa: BLE001 - a policy may be any code
         reason = f"the retry policy raised {type(broken).__name__}"
         return Conclusion(FAIL, error=record, reason=reason)
     if delay is None:
@@ -91,12 +91,14 @@ def unreadable(definition: AnyDefinition, claim: Claim, error: Exception) -> Con
         if claim.version < definition.version
         else ""
     )
-    told = PayloadInvalidError(
+    unreadable = PayloadInvalidError(
         f"the payload cannot be read as {model}{step}: {said}; deploy code that reads it, with an "
         "upgrade from its version where the model has changed, then resolve the job"
     )
-    told.__cause__ = error
-    return Conclusion(HOLD, error=ErrorRecord.of(told), reason=str(told)[:_REASON_CHARS])
+    unreadable.__cause__ = error
+    return Conclusion(
+        HOLD, error=ErrorRecord.of(unreadable), reason=str(unreadable)[:_REASON_CHARS]
+    )
 
 
 def interrupted(definition: AnyDefinition, claim: Claim, interrupt: Interrupt) -> Conclusion:
@@ -155,7 +157,7 @@ def refused(cause: Exception, before: int) -> Conclusion:
 
     Args:
         cause: What the ledger said.
-        before: How often that has befallen the job in a row.
+        before: How often that has happened to the job in a row.
     """
     # Only our own errors are known to hold nothing of a payload.
     said = str(cause) if isinstance(cause, LedgerError) else type(cause).__name__

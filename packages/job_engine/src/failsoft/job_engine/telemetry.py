@@ -1,10 +1,11 @@
-"""What happens, told once: code emits events, listeners log, count or test them."""
+"""Telemetry: code emits an event once, and its listener logs or counts it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 from failsoft.job_engine.records.error_record import ErrorRecord
+from failsoft.job_engine.records.job import Claim, JobRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,22 +28,17 @@ class Event:
     detail: Mapping[str, Any] = field(default_factory=dict)
     error: ErrorRecord | None = None
 
+    @classmethod
+    def of(
+        cls, job: JobRecord | Claim, kind: str, error: ErrorRecord | None = None, /, **detail: Any
+    ) -> Self:
+        """Return an event of a job, or of a claim on one."""
+        job_id = job.id if isinstance(job, JobRecord) else job.job_id
+        return cls(kind, job_id, job.name, job.queue, job.engine, job.epoch, detail, error)
+
 
 Listener = Callable[[Event], None]
 
 
 def ignore(event: Event) -> None:
-    """Listen to nothing."""
-
-
-class Fanout:
-    """One listener made of many."""
-
-    def __init__(self, *listeners: Listener) -> None:
-        """Keep the listeners in the order they are told."""
-        self._listeners = listeners
-
-    def __call__(self, event: Event) -> None:
-        """Tell every listener."""
-        for listener in self._listeners:
-            listener(event)
+    """Do nothing with an event."""

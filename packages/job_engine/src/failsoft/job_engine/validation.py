@@ -13,7 +13,7 @@ LONGEST = timedelta(days=36_500)
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST = datetime(3000, 1, 1, tzinfo=UTC)
 
-#: Who asked for something, and why, as any history can keep it.
+#: Who requested something, and why, as any history can keep it.
 MAX_ACTOR_CHARS = 128
 MAX_REASON_CHARS = 2000
 
@@ -131,7 +131,7 @@ class Expect:
         self.value(isinstance(value, str) and value in choices, f"{name} {known}", value)
 
     def words(self, name: str, value: object, *, most: int, kind: type | UnionType = tuple) -> None:
-        """Expect several words, and not a mere text, whose letters would be taken for them."""
+        """Expect several words, and not one text, whose letters would be taken for them."""
         is_one = isinstance(value, str)
         todo = f"write ({shown(value)},)" if is_one else ""
         fits = isinstance(value, kind) and not is_one
@@ -158,7 +158,7 @@ class Expect:
 
 
 def check_said(expect: Expect, actor: object, reason: object) -> None:
-    """Refuse what a person cannot have said of who asked for something, and why."""
+    """Refuse what cannot be the actor or the reason of a request."""
     expect.text("an actor", actor, most=MAX_ACTOR_CHARS)
     expect.text("a reason", reason, least=0, most=MAX_REASON_CHARS, lines=True)
 

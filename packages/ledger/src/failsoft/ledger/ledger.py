@@ -57,7 +57,7 @@ class SqlLedger(
 
         Args:
             database: The ledger's database.
-            actor: Who the events name; `<host>:<pid>` where None.
+            actor: What the events name as their cause; `<host>:<pid>` where None.
         """
         self.database = database
         self._database = database

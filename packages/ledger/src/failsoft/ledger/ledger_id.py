@@ -1,10 +1,10 @@
-"""The ledger's id: by it a broker's namespace knows whose it is (decision 0029)."""
+"""The ledger's id: it marks a broker's namespace as this ledger's (decision 0029)."""
 
 import secrets
 
 from sqlalchemy import Connection, insert, select, update
 
-from failsoft.ledger.database.database import Database
+from failsoft.ledger.database.role import SqlRole
 from failsoft.ledger.schema.tables import info
 
 #: The fact that holds it.
@@ -13,12 +13,8 @@ LEDGER_ID = "ledger_id"
 _FIND = select(info.c.value).where(info.c.key == LEDGER_ID)
 
 
-class SqlIdentity:
+class SqlIdentity(SqlRole):
     """What a ledger is called towards brokers."""
-
-    def __init__(self, database: Database) -> None:
-        """Read a database."""
-        self._database = database
 
     def ledger_id(self) -> str | None:
         """Return the ledger's id; None of one that no upgrade has given one yet."""

@@ -1,4 +1,4 @@
-"""One database per URL and process: whoever opens a ledger shares its connections.
+"""One database per URL and process: all openings of a ledger share its connections.
 
 See docs/decisions/0020.
 """

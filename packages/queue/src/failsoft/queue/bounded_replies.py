@@ -1,6 +1,6 @@
 """Redis connections that read no reply of more than a bound.
 
-Whoever can write to a Redis can plant a value of 512 MB, or a hash of a million fields. redis-py
+Code that can write to a Redis can plant a value of 512 MB, or a hash of a million fields. redis-py
 takes three times that much memory to read it. A connection made by this module sees the length
 that a reply announces, refuses it, and is closed, before more than a few kilobytes were read.
 """
@@ -25,7 +25,6 @@ class ReplyTooLargeError(RedisConnectionError):
     """
 
     def __init__(self) -> None:
-        """Say what was refused."""
         super().__init__(f"expected a reply of at most {MAX_REPLY_BYTES} bytes, got a longer one")
 
 

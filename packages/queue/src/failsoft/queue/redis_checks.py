@@ -1,4 +1,4 @@
-"""Is a Redis or Valkey fit to carry offers?"""
+"""Checks that a Redis or Valkey is suitable for offers."""
 
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -8,7 +8,14 @@ from typing import Any
 from redis.exceptions import NoPermissionError, RedisError
 
 from failsoft.job_engine.ports.engine import EngineHealth, probed_twice
-from failsoft.job_engine.values.findings import Finding, failure, fine, unreachable, warning
+from failsoft.job_engine.values.findings import (
+    Finding,
+    failure,
+    failure_if,
+    fine,
+    unreachable,
+    warning,
+)
 from failsoft.job_engine.values.redaction import redacted_url
 from failsoft.queue.client import shared_client
 
@@ -19,20 +26,20 @@ PROBE_BUDGET = timedelta(seconds=1)
 def look_at_redis(
     name: str, url: str, variable: str, probe: Callable[[], EngineHealth]
 ) -> Iterator[Finding]:
-    """Look at a server.
+    """Check a server.
 
     Args:
-        name: What its checks are called.
+        name: The name of its checks.
         url: Its URL.
-        variable: The variable that holds it.
+        variable: The environment variable of the URL.
         probe: Writes what the engine would write.
     """
     client = shared_client(url, "doctor")
     try:
         facts: Mapping[str, Any] = client.info()
     except NoPermissionError:
-        # Offers take no right to ask; what they take is what the probe finds out.
-        yield fine(name, f"{redacted_url(url)}; this user may not ask for more (INFO)")
+        # Offers do not need INFO; the probe checks the rights that they need.
+        yield fine(name, f"{redacted_url(url)}; this user may not read more (INFO)")
         yield _write(name, probed_twice(probe))
         return
     except (RedisError, OSError) as error:
@@ -72,18 +79,15 @@ def _role(name: str, facts: Mapping[str, Any], variable: str) -> Finding:
 
 
 def _write(name: str, health: EngineHealth) -> Finding:
-    if health.healthy:
-        return fine(f"{name} write", health.detail)
-    return failure(f"{name} write", health.detail, "look at the server's log, memory and disk")
+    remedy = "check the server's log, memory and disk"
+    return failure_if(not health.healthy, f"{name} write", health.detail, remedy)
 
 
 def _eviction(name: str, facts: Mapping[str, Any]) -> Finding:
     policy = str(facts.get("maxmemory_policy"))
+    remedy = "CONFIG SET maxmemory-policy noeviction: otherwise offers are dropped without an error"
     found = f"maxmemory-policy {policy}"
-    if policy == "noeviction":
-        return fine(f"{name} eviction", found)
-    remedy = "CONFIG SET maxmemory-policy noeviction: it would drop offers, and tell nobody"
-    return failure(f"{name} eviction", found, remedy)
+    return failure_if(policy != "noeviction", f"{name} eviction", found, remedy)
 
 
 def _persistence(name: str, facts: Mapping[str, Any]) -> Finding:

@@ -18,12 +18,12 @@ from failsoft.job_engine.ports.engine import EngineHealth
 from failsoft.job_engine.values.redaction import redacted
 from failsoft.queue.cluster import cluster_error, is_of_a_cluster
 
-#: What stands in the place of a job's or a message's id where probes write.
+#: In place of a job's or a message's id where probes write.
 PROBE_ID = "probe"
-#: Appends to a list and takes it back. A worker sees nothing of it: the list has its former length
-#: before a client that waits for it is served. What an offer does not need may be refused: the
-#: length, and the taking back, without which nothing is appended. Who may take back elsewhere and
-#: not here has no right to this list.
+#: Appends to a list and takes it back. No worker sees it: the list has its former length before a
+#: client that waits for it is served. What an offer does not need may be refused: the length, and
+#: the taking back, without which nothing is appended. A user that may take back elsewhere and not
+#: here has no right to this list.
 PROBE_LIST = """
 local length = redis.pcall('LLEN', KEYS[1])
 if type(redis.pcall('LREM', KEYS[1], -1, ARGV[1])) == 'number' then
@@ -34,9 +34,9 @@ elseif KEYS[2] and type(redis.pcall('LREM', KEYS[2], -1, ARGV[1])) == 'number' t
 end
 return type(length) == 'table' and length.err or length
 """
-#: What a server says that takes no writes at all, whatever their key. Any other refusal concerns
-#: the keys of a queue: no right to them (NOPERM), or something else in their place (WRONGTYPE).
-#: Older servers put it into the text of their scripts' errors.
+#: The errors of a server that takes no writes at all, whatever their key. Any other refusal
+#: concerns the keys of a queue: no right to them (NOPERM), or something else in their place
+#: (WRONGTYPE). Older servers put the word into the text of their scripts' errors.
 _OF_SERVER = re.compile(
     r"\b(OOM|READONLY|MISCONF|NOREPLICAS|LOADING|MASTERDOWN|CLUSTERDOWN|BUSY|NOAUTH)\b"
 )
@@ -46,8 +46,8 @@ _OF_SERVER = re.compile(
 def redis_errors(client: Redis) -> Iterator[None]:
     """Translate what the one call inside raises.
 
-    Whether a server that broke the connection had taken the command cannot be known; whether
-    there was a connection can, so it is taken out of the pool first.
+    A server that broke the connection may have taken the command or not, which is uncertain;
+    whether there was a connection is not, so it is taken out of the pool first.
     """
     try:
         pool = client.connection_pool
@@ -64,7 +64,7 @@ def redis_errors(client: Redis) -> Iterator[None]:
 
 
 def refusal(reply: object) -> OfferRefusedError | None:
-    """Say of a reply out of a pipeline why its command was refused; None if it was not."""
+    """Return the refusal in a pipeline's reply; None if the command was not refused."""
     return _refused(reply) if isinstance(reply, ResponseError) else None
 
 
@@ -96,7 +96,7 @@ def probe_redis(
         client: Redis.
         queue_key: The key of the queue's list.
         script: Executes the commands of an offer with `PROBE_ID`; returns how many messages wait,
-            or what the server said instead: offers do not need to know.
+            or the server's error instead: offers do not need the number.
         others: The other keys of an offer.
     """
     try:

@@ -27,5 +27,5 @@ def redis_owner(client: Redis, namespace: str, ledger_id: str, claiming: Claimin
         # No right to the key, or it holds something else: the messages' signatures will do.
         return Owner.UNKNOWN
     if found is None:
-        return Owner.NOBODY
+        return Owner.NONE
     return Owner.OURS if found in (ledger_id, ledger_id.encode()) else Owner.ANOTHER

@@ -2,7 +2,7 @@
 
 RQ imports and calls any function that a job in Redis names, with the JSON serializer too
 (RQ-17). Here the name must be ours; callbacks, webhooks, dependencies, retries and
-repeats that somebody wrote into the job are dropped when it is read.
+repeats that others wrote into the job are dropped when it is read.
 """
 
 import zlib
@@ -40,7 +40,7 @@ _OURS = frozenset(
 
 _FIELDS = (b"data", *sorted(_OURS))
 
-#: Asks for the sizes before it reads: what is too large does not even leave Redis.
+#: Reads the sizes before the values: what is too large does not even leave Redis.
 _READ = """
 local size = 0
 for i = 2, #ARGV do

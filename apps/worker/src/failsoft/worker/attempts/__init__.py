@@ -1,1 +1,1 @@
-"""Where attempts run: admission, slots, child processes, leases; imports `wiring` and below."""
+"""Attempts in a worker: admission, slots, child processes, leases; imports `wiring` and below."""

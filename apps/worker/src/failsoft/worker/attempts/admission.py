@@ -1,4 +1,4 @@
-"""The door: what an engine delivered becomes a claim, or nothing."""
+"""Admission: a message that an engine delivered leads to a claim, or to nothing."""
 
 import logging
 import secrets
@@ -19,7 +19,7 @@ from failsoft.job_engine.records.job import Claim, Ticket
 from failsoft.job_engine.records.message import KeyRing, Message
 from failsoft.job_engine.telemetry import Event, Listener
 
-#: The pause before a ledger that is away is asked again, in seconds.
+#: The pause between two requests to a ledger that is away, in seconds.
 PAUSE_SECONDS = 0.5
 
 logger: logging.Logger = logging.getLogger("failsoft.worker")
@@ -27,7 +27,7 @@ logger: logging.Logger = logging.getLogger("failsoft.worker")
 
 @dataclass(frozen=True, slots=True)
 class WorkerIdentity:
-    """Where a worker process stands: its engine, its queue, its boot id."""
+    """What identifies a worker process: its engine, its queue, its boot id."""
 
     engine: str
     queue: QueueProfile
@@ -39,7 +39,7 @@ class _WorkerStopsError(Exception):
 
 
 class Admission:
-    """Decode, verify and claim; a stale or a stranger's message ends here (rule 6)."""
+    """Decode, verify and claim; stale and foreign messages are dropped here (rule 6)."""
 
     def __init__(
         self,
@@ -52,16 +52,16 @@ class Admission:
         stopping: Callable[[], bool],
         give_back: Callable[[Ticket], object] = lambda ticket: None,
     ) -> None:
-        """Stand at the door of one worker process.
+        """Admit the messages of one worker process.
 
         Args:
-            identity: Which process that is.
+            identity: The process.
             ledger: Where jobs are claimed.
-            keys: What messages are signed with.
-            clock: Where time comes from.
-            listener: What is called with every event.
+            keys: The keys that messages are signed with.
+            clock: Measures the pauses.
+            listener: Called with every event.
             stopping: Whether the process stops.
-            give_back: Takes what was shown for a claim that may have been made and is not wanted.
+            give_back: Called with the ticket of a claim that may have been made, and is not used.
         """
         self._give_back = give_back
         self._identity = identity
@@ -72,7 +72,7 @@ class Admission:
         self._stopping = stopping
 
     def admit(self, wire: object, claimed: Callable[[], object] = nothing) -> Claim | None:
-        """Return the claim that a message leads to, or None if it leads nowhere.
+        """Return the claim that a message leads to, or None if it leads to none.
 
         While the ledger is away nothing starts: this waits for it (R18, DB-08).
 
@@ -91,7 +91,7 @@ class Admission:
             # offered again (R13).
             return None
         except LedgerError:
-            # The same: no engine may see the error, and nothing may run that was not claimed.
+            # The same; the engine gets no error, and nothing runs without a claim.
             logger.exception("the ledger refused a message of %s", self._identity.engine)
         claimed()
         return claim
@@ -109,16 +109,8 @@ class Admission:
         return claim
 
     def reject(self, error: MessageRejectedError) -> None:
-        """Count a message that is not ours."""
-        detail = {"reason": str(error)}
-        self._listener(
-            Event(
-                "message.rejected",
-                queue=self._identity.queue.name,
-                engine=self._identity.engine,
-                detail=detail,
-            )
-        )
+        """Emit the event of a message that is not this program's."""
+        self._emit("message.rejected", None, reason=str(error))
 
     def _read(self, wire: object) -> Message:
         message = Message.from_wire(wire)
@@ -158,15 +150,9 @@ class Admission:
             raise _WorkerStopsError
         self._clock.sleep(PAUSE_SECONDS)
 
-    def _emit(self, kind: str, message: Message, name: str | None = None, **detail: object) -> None:
-        self._listener(
-            Event(
-                kind,
-                job_id=message.job_id,
-                name=name,
-                queue=self._identity.queue.name,
-                engine=self._identity.engine,
-                epoch=message.epoch,
-                detail=detail,
-            )
-        )
+    def _emit(
+        self, kind: str, message: Message | None, name: str | None = None, **detail: object
+    ) -> None:
+        job_id, epoch = (message.job_id, message.epoch) if message else (None, None)
+        queue, engine = self._identity.queue.name, self._identity.engine
+        self._listener(Event(kind, job_id, name, queue, engine, epoch, detail))

@@ -11,14 +11,18 @@ from typing import Any, NoReturn
 from failsoft.job_engine.attempt.interrupts import Released
 from failsoft.job_engine.attempt.lease import Lease
 from failsoft.job_engine.attempt.own_process import flush_standard_streams
+from failsoft.job_engine.clock import SystemClock
+from failsoft.job_engine.executor import Executor
 from failsoft.job_engine.records.job import Claim, Conclusion
+from failsoft.ledger import SqlLedger
 from failsoft.worker.attempts.thread_interrupt import interrupt_thread
+from failsoft.worker.bundled_jobs import load_catalogue
 from failsoft.worker.configuration.settings import Settings, adopt
 from failsoft.worker.exit_codes import FAILURE, OK
-from failsoft.worker.logs.output import bound_to, configure_logs, flush_logs
+from failsoft.worker.logs.output import bound_to, configure_logs, flush_logs, log_event
 from failsoft.worker.processes.forks import guard_forks
 from failsoft.worker.processes.parent_death import die_with_parent
-from failsoft.worker.wiring import build_executor
+from failsoft.worker.wiring import ALONE, open_database
 
 
 def run_attempt(
@@ -27,20 +31,20 @@ def run_attempt(
     """Run one claimed attempt and exit; the parent renews its lease and may kill it.
 
     The exit status is 0 once the end of the attempt is recorded, or it was fenced. Threads and
-    processes that the job left behind are not waited for: the slot is another job's.
+    processes that the job left behind are not waited for, so that the slot is free again.
 
     Args:
         claim: The authority of the attempt.
-        parent: Where to say why no end of the attempt could be recorded; the parent gives the
-            job back then.
+        parent: Receives the reason why no end of the attempt could be recorded; the parent gives
+            the job back then.
         settings: Those of the worker, as it read them.
     """
     status = FAILURE
     try:
-        # What the modules of the jobs set where they were imported is no context of a job's.
+        # A new context: a job does not see what its module set when it was imported.
         Context().run(_run, Claim(**claim), parent, settings)
         status = OK
-    except BaseException:  # noqa: BLE001 - this process ends here, whatever it was
+    except BaseException:  # noqa: BLE001 - this process ends here in any case
         traceback.print_exc()
     finally:
         flush_logs()
@@ -51,7 +55,7 @@ def run_attempt(
 def _run(mine: Claim, parent: "Connection[Any, Any]", settings: Settings) -> None:
     die_with_parent()
     os.setpgid(0, 0)
-    # Only steps whose own time is up are interrupted here; the parent kills for the rest.
+    # Only steps whose own time is up are interrupted here; for the rest the parent kills.
     lease = Lease(interrupt_thread)
 
     def release(signum: int, frame: FrameType | None) -> None:
@@ -65,7 +69,9 @@ def _run(mine: Claim, parent: "Connection[Any, Any]", settings: Settings) -> Non
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     adopt(settings)
     configure_logs(settings, engines=())
-    executor = build_executor(settings, unrecorded)
+    ledger = SqlLedger(open_database(settings, ALONE))
+    catalogue = load_catalogue(settings)
+    executor = Executor(ledger, catalogue, SystemClock(), log_event, unrecorded=unrecorded)
     guard_forks()
     with bound_to(mine):
         executor.run(mine, lease)

@@ -1,4 +1,4 @@
-"""The claims that this process is done with and the ledger does not know of yet."""
+"""The claims whose end the ledger has not recorded yet, though their attempts are over."""
 
 import logging
 import threading
@@ -17,8 +17,9 @@ from failsoft.worker.processes.loop_thread import LoopThread
 
 logger: logging.Logger = logging.getLogger("failsoft.worker")
 
-#: How often the ledger is asked to take them, and the longest pause after it refused one.
-ASK_EVERY = timedelta(milliseconds=200)
+#: How often their ends are sent to the ledger.
+SEND_EVERY = timedelta(milliseconds=200)
+#: The pauses after the ledger refused one, in seconds.
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
 
 
@@ -32,65 +33,64 @@ class _Owed:
 
     @property
     def is_settled_elsewhere(self) -> bool:
-        """Tell whether the attempt's own thread came back and records its end itself."""
+        """Whether the attempt's own thread returned and records its end itself."""
         return self.lease is not None and self.lease.has_ended
 
 
 class ClaimReturns:
-    """Give claims back as soon as the ledger answers, or find them taken.
+    """Give claims back as soon as the ledger answers, unless they were taken meanwhile.
 
-    A claim whose lease could not be renewed is void for the job's code, but nobody charges the
-    job for it while its owner lives: a rescuer first watches for a whole lease (R18), and the
-    owner gives it back within a moment. Each write is fenced by the claim, so it can never hurt
-    a newer attempt (rule 7).
+    A claim whose lease could not be renewed is void for the job's code, but the job is not
+    charged for it while its owner lives: a rescuer first watches for a whole lease (R18), and the
+    owner gives it back sooner. Each write is fenced by the claim, so it cannot change a newer
+    attempt (rule 7).
     """
 
     def __init__(self, ledger: ReturnLedger, clock: Clock, listener: Listener = ignore) -> None:
-        """Owe nothing yet; `start` begins."""
         self._ledger = ledger
         self._clock = clock
         self._listener = listener
         self._lock = threading.Lock()
         self._owed: dict[str, _Owed] = {}
-        self._asker = LoopThread("return", ASK_EVERY, self.settle)
+        self._sender = LoopThread("return", SEND_EVERY, self.settle)
 
     def start(self) -> None:
-        """Begin to ask the ledger."""
-        self._asker.start()
+        """Begin to send."""
+        self._sender.start()
 
     def stop(self) -> None:
-        """Ask no more."""
-        self._asker.stop()
+        """Send no more."""
+        self._sender.stop()
 
     def owe(self, claim: Claim, conclusion: Conclusion, lease: Lease | None = None) -> None:
-        """Take over the end of an attempt; the first one given for a claim stays.
+        """Take over the end of an attempt; the first one given for a claim counts.
 
         Args:
             claim: The attempt's authority.
             conclusion: How it ended.
-            lease: The attempt's, if its own thread may still come to record an end.
+            lease: The attempt's, if its own thread may still return to record an end.
         """
         with self._lock:
             self._owed.setdefault(claim.claim_id, _Owed(claim, conclusion, lease))
 
     @property
     def count(self) -> int:
-        """Return how many claims the ledger has not taken yet."""
+        """Return how many ends the ledger has not recorded yet."""
         return len(self._owed)
 
     def wait_until_settled(self, timeout: timedelta) -> bool:
-        """Wait until nothing is owed, for so long at the most; tell whether that is so."""
+        """Wait until nothing is owed, for at most the timeout; return whether nothing is."""
         ends_at = self._clock.steady() + timeout.total_seconds()
         while self._owed and self._clock.steady() < ends_at:
-            self._asker.wake()
-            self._clock.sleep(ASK_EVERY.total_seconds())
+            self._sender.wake()
+            self._clock.sleep(SEND_EVERY.total_seconds())
         return not self._owed
 
     def settle(self) -> None:
-        """Ask the ledger to take each claim that is due.
+        """Send the ledger each end that is due.
 
         Raises:
-            LedgerUnavailableError: It is away; nothing is lost.
+            LedgerUnavailableError: It is away; what is owed stays owed.
         """
         now = self._clock.steady()
         for owed in list(self._owed.values()):
@@ -115,7 +115,7 @@ class ClaimReturns:
         try:
             state = self._ledger.conclude(claim, owed.conclusion)
         except Fenced:
-            # Taken by a rescuer that took silence for a death: the owner lives, and says so.
+            # A rescuer took the silence for a crash: the owner lives, and takes the charge back.
             if self._ledger.uncharge(claim):
                 self._listener(attempt_event("job.uncharge", claim))
             return

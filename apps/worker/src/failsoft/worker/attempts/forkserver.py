@@ -1,8 +1,8 @@
 """Loaded into the process that forks the children of attempts, and nowhere else.
 
-Importing it has an effect, which is its only purpose: that process ends with the worker, and a
-SIGTERM that is sent to every process of a service leaves it alone (RQ-15). It blocks the signal
-rather than ignore it: one that reaches a child before the child listens waits until it does.
+Its import has an effect, which is its only purpose: that process ends with the worker, and a
+SIGTERM sent to every process of a service does not end it (RQ-15). The signal is blocked and not
+ignored, so that one sent to a child is delivered once the child has its handler.
 """
 
 import signal

@@ -17,13 +17,13 @@ from failsoft.job_engine.records.job import Claim
 from failsoft.worker.attempts.claim_returns import ClaimReturns
 from failsoft.worker.processes.loop_thread import LoopThread
 
-#: A lease is renewed this often before it would run out.
+#: How many times a lease is renewed before it would expire.
 RENEWALS = 4
 #: The share of a lease after which an attempt that could not renew it stops by itself.
 SELF_FENCE = 0.75
 #: How long an attempt whose time is up may take to notice, in seconds.
 OVERDUE_SECONDS = 2.0
-#: How often the keeper looks, at the most.
+#: How often the keeper looks.
 LOOK_EVERY = timedelta(milliseconds=50)
 
 logger: logging.Logger = logging.getLogger("failsoft.worker")
@@ -50,7 +50,7 @@ class _Held:
         return now - self.renewed_at >= self.claim.lease.total_seconds() * SELF_FENCE
 
     def is_over_time(self, now: float) -> bool:
-        # What the attempt waits for the ledger is no time of the job's.
+        # The time that the attempt waits for the ledger does not count.
         return now >= self.ends_at + self.lease.excused and not self.lease.is_asking
 
     def is_stuck(self, now: float) -> bool:
@@ -65,9 +65,9 @@ class _Held:
 class LeaseKeeper:
     """Hold the leases of one worker process.
 
-    Two threads: one renews and may have to wait for the ledger; the other only compares times,
-    so that an attempt whose lease cannot be renewed stops even while the ledger hangs. The claim
-    of an attempt that stopped for that reason is given back when the ledger answers.
+    One thread renews, and may have to wait for the ledger. The other only compares times, so that
+    an attempt whose lease cannot be renewed stops even while the ledger hangs. The claim of an
+    attempt that stopped for that reason is given back when the ledger answers.
     """
 
     def __init__(
@@ -81,14 +81,14 @@ class LeaseKeeper:
 
         Args:
             ledger: Where leases are renewed.
-            clock: Where time comes from.
-            overdue: Called once for an attempt that goes on although its time is up, because it
+            clock: Measures the leases.
+            overdue: Called once for an attempt that runs on after its time is up, because it
                 cannot be interrupted; it records the attempt's end in its place.
-            returns: Takes the claims that are to be given back.
+            returns: Called with the claims that are to be given back.
         """
         self._returns = returns
-        self._asking_since: float | None = None
-        self._asked: tuple[float, float] | None = None
+        self._renewing_since: float | None = None
+        self._last_renewal: tuple[float, float] | None = None
         self._trouble: str | None = None
         self._ledger = ledger
         self._clock = clock
@@ -122,7 +122,7 @@ class LeaseKeeper:
         try:
             yield
         except Exception as error:
-            # Whatever it was, this process is done with the claim, and no job is to blame.
+            # This process cannot conclude the claim any more; the job is not charged for it.
             self._returns.owe(claim, outcome.refused(error, 0))
             raise
         finally:
@@ -136,7 +136,7 @@ class LeaseKeeper:
         return [(held.claim, held.lease) for held in self._snapshot()]
 
     def release_all(self) -> None:
-        """Ask every attempt, also those to come, to give its job back at its next step."""
+        """Revoke every lease, present and future, so that attempts stop at their next step."""
         with self._lock:
             self._releasing = True
         for held in self._snapshot():
@@ -156,35 +156,35 @@ class LeaseKeeper:
         ]
         overdue = [held for held in active if held.is_overdue(now)]
         if any(held.is_due(now) for held in active):
-            # What is nearly due goes along: few transactions, however many attempts there are.
+            # Those that are nearly due go along: few transactions for any number of attempts.
             self._renew([held for held in active if held.is_nearly_due(now)], now)
         for held in overdue:
             held.given_up = True
             self._overdue(held.claim)
 
-    def _renew(self, due: Sequence[_Held], asked_at: float) -> None:
-        self._asking_since = asked_at
+    def _renew(self, due: Sequence[_Held], sent_at: float) -> None:
+        self._renewing_since = sent_at
         try:
             renewed = self._ledger.renew([held.claim for held in due])
         except Exception as error:  # noqa: BLE001 - whatever it was, the leases are not renewed
-            self._note_failure(due, asked_at, error)
+            self._note_failure(due, sent_at, error)
             return
         finally:
-            self._asked, self._asking_since = (asked_at, self._clock.steady()), None
+            self._last_renewal, self._renewing_since = (sent_at, self._clock.steady()), None
         self._note_success()
         for held in due:
             if held.claim in renewed:
-                # From when it was asked, not answered: the lease may be older than the answer.
-                held.renewed_at = asked_at
+                # When the request was sent: the ledger may have renewed it long before it answered.
+                held.renewed_at = sent_at
                 held.failing_since = None
             elif held.cut_off_at is None:
                 held.lease.revoke(Fenced)
 
-    def _note_failure(self, due: Sequence[_Held], asked_at: float, error: Exception) -> None:
+    def _note_failure(self, due: Sequence[_Held], sent_at: float, error: Exception) -> None:
         now = self._clock.steady()
         for held in due:
             if held.failing_since is None:
-                held.failing_since = asked_at
+                held.failing_since = sent_at
             held.lease.excuse(held.failing_since, now)
         kind = type(error).__name__
         if kind != self._trouble:
@@ -205,11 +205,11 @@ class LeaseKeeper:
             elif held.is_over_time(now):
                 held.lease.revoke(TimedOut)
             if held.is_stuck(now):
-                # Its code cannot be interrupted; what it records when it comes back is void.
+                # Its code cannot be interrupted; what it records when it returns is void.
                 self._returns.owe(held.claim, outcome.cut_off(), held.lease)
 
     def _let_go(self, held: _Held, now: float) -> None:
-        """Stop an attempt whose lease is nearly over, unless only its end is to be recorded."""
+        """Stop an attempt whose lease is nearly over, unless only its end is left to record."""
         if not self._is_the_ledgers_doing(held, now):
             # This process stood still, or its job kept it from renewing (F15, F17).
             if held.lease.revoked_by is None:
@@ -225,8 +225,8 @@ class LeaseKeeper:
 
     def _is_the_ledgers_doing(self, held: _Held, now: float) -> bool:
         # A lease that was not due yet is in no call that hung, and waited behind it.
-        asking = self._asking_since
-        spans = [self._asked, None if asking is None else (asking, now)]
+        since_sent = self._renewing_since
+        spans = [self._last_renewal, None if since_sent is None else (since_sent, now)]
         waited = sum(
             max(0.0, until - max(since, held.renewed_at)) for since, until in filter(None, spans)
         )

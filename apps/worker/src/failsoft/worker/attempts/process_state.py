@@ -1,8 +1,8 @@
-"""What the jobs of a process with threads share besides memory, put back after each attempt.
+"""What the jobs of a process with threads share besides memory, restored after each attempt.
 
-The working directory and the umask are a thread's own where Linux allows it. The rest is the whole
-process's: it is put back when an attempt ends that has changed it, also while others run. What
-stands in no list here, as the environment and the modules' globals, stays as a job leaves it; see
+The working directory and the umask belong to one thread where Linux allows it. The rest belongs to
+the whole process: it is restored when an attempt ends that has changed it, also while others run.
+What is not listed here, as the environment and the modules' globals, stays as a job leaves it; see
 docs/processes.md.
 """
 
@@ -22,16 +22,15 @@ _CLONE_FS = 0x200
 
 
 class ProcessState:
-    """What a process is set to before its first job."""
+    """The state of a process before its first job."""
 
     def __init__(self) -> None:
-        """Look at this process."""
         self._unshare = _find_unshare()
         self._folder = _open_folder()
         self._umask = os.umask(0o077)
         os.umask(self._umask)
         self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
-        # One that is set is not a job's.
+        # One that is set now was not set by a job.
         self._has_alarm = signal.getitimer(signal.ITIMER_REAL) != (0.0, 0.0)
         self._locale = locale.setlocale(locale.LC_ALL)
         self._filters = list(warnings.filters)
@@ -41,24 +40,24 @@ class ProcessState:
 
     @contextmanager
     def kept(self) -> Iterator[None]:
-        """Let an attempt run in this thread, and put back what it has changed."""
-        # Again for each one: threads that the last one left behind share this thread's.
+        """Run an attempt in this thread, and restore what it has changed."""
+        # For each attempt: threads that the last one left behind share this thread's.
         if self._unshare is not None:
             self._unshare(_CLONE_FS)
         try:
             yield
         finally:
-            self._put_back()
+            self._restore()
 
-    def _put_back(self) -> None:
+    def _restore(self) -> None:
         if self._folder is not None:
-            # Its permissions may be others by now.
+            # Its permissions may have changed.
             with suppress(OSError):
                 os.fchdir(self._folder)
         os.umask(self._umask)
         signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
         if not self._has_alarm:
-            # One without a handler, which only the main thread can set, ends the process.
+            # An alarm without a handler, which only the main thread can set, ends the process.
             signal.setitimer(signal.ITIMER_REAL, 0)
         if locale.setlocale(locale.LC_ALL) != self._locale:
             locale.setlocale(locale.LC_ALL, self._locale)
@@ -76,10 +75,10 @@ class ProcessState:
 
 
 def _find_unshare() -> Callable[[int], int] | None:
-    """Return what gives a thread a working directory of its own; no right is needed for that.
+    """Return `unshare`, which gives a thread a working directory of its own without privileges.
 
-    Where it is refused all the same, as by the default profile of a container's runtime, threads
-    go on sharing the process's.
+    Where it is refused, as by the default profile of a container runtime, threads go on sharing
+    the process's.
     """
     if sys.platform != "linux":
         return None

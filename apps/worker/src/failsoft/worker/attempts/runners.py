@@ -5,7 +5,7 @@ import os
 import signal
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
@@ -43,7 +43,7 @@ class Runner(Protocol):
     """Runs one claimed attempt to its end, and records it."""
 
     def run(self, claim: Claim) -> None:
-        """Run the attempt; never raises for the job's sake."""
+        """Run the attempt; a failure of the job raises nothing."""
         ...
 
 
@@ -54,53 +54,57 @@ def attempt_timeout(catalogue: Catalogue, claim: Claim, queue: QueueProfile) -> 
     return catalogue.get(claim.name).timeout_on(queue.name)
 
 
-class ThreadRunner:
-    """Run attempts in the calling thread: `isolation="thread"`.
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What runs the attempts of one queue."""
 
-    It is taken to live as long as the process. What an attempt changes of the process, and what
-    can be put right again, is as it was when the next one begins.
+    executor: Executor
+    catalogue: Catalogue
+    keeper: LeaseKeeper
+    queue: QueueProfile
+
+    def timeout(self, claim: Claim) -> timedelta:
+        return attempt_timeout(self.catalogue, claim, self.queue)
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadRunner(_Parts):
+    """Run attempts in the calling thread, which lives as long as the process.
+
+    For `isolation="thread"`. What an attempt changes of the process is restored where possible,
+    before the next one begins.
     """
 
-    def __init__(
-        self, executor: Executor, catalogue: Catalogue, keeper: LeaseKeeper, queue: QueueProfile
-    ) -> None:
-        """Run the attempts of one queue."""
-        self._executor = executor
-        self._catalogue = catalogue
-        self._keeper = keeper
-        self._queue = queue
-        self._process_state = ProcessState()
+    _process_state: ProcessState = field(init=False, default_factory=ProcessState)
 
     def run(self, claim: Claim) -> None:
         """Run the attempt in this thread."""
         forks.stays()
         lease = Lease(interrupt_thread)
-        timeout = attempt_timeout(self._catalogue, claim, self._queue)
-        with self._process_state.kept(), self._keeper.hold(claim, lease, timeout):
-            self._executor.run(claim, lease)
+        with self._process_state.kept(), self.keeper.hold(claim, lease, self.timeout(claim)):
+            self.executor.run(claim, lease)
 
 
 class ChildLease(Lease):
     """The lease of an attempt in a child process: revoking it signals or kills the child."""
 
     def __init__(self) -> None:
-        """Begin without a child."""
         super().__init__()
         self._child: ForkServerProcess | None = None
 
     @property
     def is_in_job_code(self) -> bool:
-        """Tell whether the child is there, which runs nothing else."""
+        """Whether there is a child, which runs nothing but the job."""
         return self._child is not None
 
     def attach(self, child: ForkServerProcess) -> None:
-        """Signal this child from now on, also for what was revoked before."""
+        """Signal this child from now on, and for an earlier revocation."""
         self._child = child
         if self.revoked_by is not None:
             self._signal(self.revoked_by)
 
     def revoke(self, interrupt: type[Interrupt], *, immediately: bool = True) -> None:
-        """Stop the child: at once by SIGKILL to its group, else by SIGTERM at its next step."""
+        """Stop the child: by SIGKILL to its group, or if released by SIGTERM at its next step."""
         super().revoke(interrupt, immediately=immediately)
         self._signal(interrupt)
 
@@ -115,30 +119,21 @@ class ChildLease(Lease):
                 _kill_group(child.pid)
 
 
-class ChildRunner:
+@dataclass(frozen=True, slots=True)
+class ChildRunner(_Parts):
     """Run each attempt in a child process of its own: `isolation="process"`.
 
     The children are forked by a server that was started before this process had threads, and
-    that has the job modules loaded. This process holds the lease; a child that dies is recorded
-    at once, without waiting for the lease to run out. Processes that it leaves in its group end
-    with it.
+    that has the job modules loaded: call `prepare_fork_server` first. This process holds the
+    lease; the death of a child is recorded at once, without waiting for the lease to expire.
+    Processes that it leaves in its group end with it.
     """
-
-    def __init__(
-        self, executor: Executor, catalogue: Catalogue, keeper: LeaseKeeper, queue: QueueProfile
-    ) -> None:
-        """Run the attempts of one queue; call `prepare_fork_server` first."""
-        self._executor = executor
-        self._catalogue = catalogue
-        self._keeper = keeper
-        self._queue = queue
-        self._context = multiprocessing.get_context("forkserver")
 
     @staticmethod
     def prepare_fork_server(modules: Sequence[str], *, start: bool) -> None:
-        """Say what the process that forks the children loads, and start it or leave it for later.
+        """Set what the fork server loads, and start it, or leave that to the first child.
 
-        It is best started by the main thread: it ends with the thread that started it.
+        It ends with the thread that started it, and is therefore best started by the main thread.
         """
         preload = [
             "failsoft.worker.attempts.forkserver",
@@ -150,20 +145,20 @@ class ChildRunner:
             forkserver.ensure_running()
 
     def run(self, claim: Claim) -> None:
-        """Run the attempt in a child and see it end."""
+        """Run the attempt in a child and wait for its end."""
         lease = ChildLease()
-        timeout = attempt_timeout(self._catalogue, claim, self._queue)
-        with self._keeper.hold(claim, lease, timeout):
+        with self.keeper.hold(claim, lease, self.timeout(claim)):
             conclusion = self._attempt(claim, lease)
             if conclusion is not None:
-                self._executor.conclude(claim, conclusion, lease)
+                self.executor.conclude(claim, conclusion, lease)
 
     def _attempt(self, claim: Claim, lease: ChildLease) -> Conclusion | None:
-        word, of_child = self._context.Pipe(duplex=False)
-        child = self._context.Process(
+        forks_from_server = multiprocessing.get_context("forkserver")
+        reason, of_child = forks_from_server.Pipe(duplex=False)
+        child = forks_from_server.Process(
             target=run_attempt, args=(asdict(claim), of_child, process_settings().for_child())
         )
-        with word:
+        with reason:
             with of_child:
                 try:
                     child.start()
@@ -173,14 +168,14 @@ class ChildRunner:
             lease.attach(child)
             child.join()
             _end_rest_of_group(child)
-            unrecorded = _said(word)
+            unrecorded = _received(reason)
         if unrecorded is not None:
             return Conclusion(RELEASE, delay=NO_CHILD_DELAY, reason=unrecorded)
         return self._conclusion(claim, lease, child.exitcode)
 
     def _conclusion(self, claim: Claim, lease: Lease, exitcode: int | None) -> Conclusion | None:
         if exitcode == 0:
-            # It has recorded the end itself, or it was fenced.
+            # The child recorded the end itself, or was fenced.
             lease.end()
         if exitcode == 0 or lease.revoked_by in (Fenced, CutOff):
             return None
@@ -190,48 +185,47 @@ class ChildRunner:
             return Conclusion(RELEASE, reason="worker stops")
         if lease.revoked_by is TimedOut:
             try:
-                return outcome.timed_out(self._catalogue.get(claim.name), claim)
+                return outcome.timed_out(self.catalogue.get(claim.name), claim)
             except UnknownJobError:
                 return outcome.unknown(claim)
         return outcome.crashed(claim, _how(exitcode))
 
 
+@dataclass(frozen=True, slots=True)
 class CautiousRunner:
-    """Run attempts in threads, but a job that has lost a process before in a child.
+    """Run attempts in threads, but those of a job that has crashed a process in a child.
 
-    A poison job takes a process of threads and its neighbours with it once; then it is alone,
-    and fails alone (rule 18).
+    A job that crashes its process interrupts the other threads' attempts once; after that it runs
+    in a process of its own, and fails alone (rule 18).
     """
 
-    def __init__(self, threads: ThreadRunner, children: ChildRunner) -> None:
-        """Choose between the two."""
-        self._threads = threads
-        self._children = children
+    threads: Runner
+    children: Runner
 
     def run(self, claim: Claim) -> None:
-        """Run the attempt where it can do no more harm than it has done."""
-        (self._children if claim.crashes else self._threads).run(claim)
+        """Run the attempt in a child if an earlier one crashed, else in this thread."""
+        (self.children if claim.crashes else self.threads).run(claim)
 
 
 def _kill_group(pid: int) -> None:
     try:
         os.killpg(pid, signal.SIGKILL)
     except ProcessLookupError:
-        # It has not made its own group yet.
+        # It has not created its group yet.
         os.kill(pid, signal.SIGKILL)
 
 
 def _end_rest_of_group(child: ForkServerProcess) -> None:
-    # The number is given to no other process as long as one of the group is there.
+    # The number is not reused as long as one process of the group exists.
     if child.pid is not None:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(child.pid, signal.SIGKILL)
 
 
-def _said(word: "Connection[Any, Any]") -> str | None:
-    """Return why a child could record no end of its attempt, if it said so."""
+def _received(reason: "Connection[Any, Any]") -> str | None:
+    """Return the reason that a child sent for recording no end of its attempt, if it sent one."""
     try:
-        return word.recv_bytes().decode(errors="replace") if word.poll() else None
+        return reason.recv_bytes().decode(errors="replace") if reason.poll() else None
     except (EOFError, OSError):
         return None
 

@@ -1,8 +1,8 @@
-"""Whether any slot of a worker still moves; one whose every slot is lost may not count as live.
+"""Whether any slot of a worker still moves; one whose slots are all lost must not count as live.
 
-A long attempt is no lost slot: its own code runs, and its lease is renewed. A slot is lost that
-stands still in our code, as in a log line that nothing takes, and one whose attempt was told to
-stop, or was ended in its place, and goes on in a call that no interrupt reaches. See
+A slot with a long attempt is not lost: the job's code runs, and its lease is renewed. A slot is
+lost if it stands still in the worker's code, as in a log line that nothing reads, or if its attempt
+was revoked, or concluded in its place, and goes on in a call that no interrupt reaches. See
 docs/decisions/0033.
 """
 
@@ -19,7 +19,7 @@ from failsoft.job_engine.records.job import Claim
 
 #: How long a slot may stand still before it counts as lost.
 PATIENCE = timedelta(seconds=60)
-#: How often it must have been seen standing still, too: this process may have been stopped.
+#: In how many looks, too: this process may have been stopped meanwhile.
 LOOKS = 5
 
 
@@ -28,7 +28,7 @@ class Slot:
     """What a slot is busy with.
 
     Attributes:
-        moves: How often it went from one part of its work to the next.
+        moves: How many parts of its work it has begun.
         claim_id: The claim whose attempt it runs.
     """
 
@@ -39,16 +39,16 @@ class Slot:
     _looks: int = 0
 
     def move(self, claim: Claim | None = None) -> None:
-        """Note that the next part of its work begins, an attempt or what is ours."""
+        """Note that the next part of its work begins: an attempt, or the worker's own code."""
         self.moves += 1
         self.claim_id = None if claim is None else claim.claim_id
 
     def forget(self) -> None:
-        """Take it for one that moves."""
+        """Count it as moving from now on."""
         self._seen = None
 
     def look(self, lease: Lease | None, now: float, patience: float) -> bool:
-        """Tell whether it has stood still for so long."""
+        """Whether it has stood still for that number of seconds."""
         if lease is not None and _is_at_work(lease):
             self.forget()
             return False
@@ -60,12 +60,12 @@ class Slot:
 
 
 def _is_at_work(lease: Lease) -> bool:
-    told_to_stop = lease.revoked_by not in (None, Released)
-    return lease.is_asking or (lease.is_in_job_code and not told_to_stop)
+    must_stop = lease.revoked_by not in (None, Released)
+    return lease.is_asking or (lease.is_in_job_code and not must_stop)
 
 
 class SlotWatch:
-    """Look now and then whether any slot of a worker process moves."""
+    """Detects that no slot of a worker process moves any more."""
 
     def __init__(
         self,
@@ -79,7 +79,7 @@ class SlotWatch:
         Args:
             slots: How many there are.
             held: Returns the attempts that run, with their leases.
-            clock: Where time comes from.
+            clock: Measures how long a slot stands still.
             patience: How long a slot may stand still.
         """
         self._slots = slots
@@ -108,7 +108,7 @@ class SlotWatch:
                 slot.forget()
 
     def any_moves(self) -> bool:
-        """Look, and tell whether there is a slot that is free or moves."""
+        """Look at every slot; return whether one is free or moves."""
         leases = {claim.claim_id: lease for claim, lease in self._held()}
         now = self._clock.steady()
         with self._lock:

@@ -16,41 +16,41 @@ from failsoft.worker.exit_codes import FAILURE, exit_code
 from failsoft.worker.logs.streams import open_standard_streams
 from failsoft.worker.logs.visible import described, visible_block
 
-#: The commands, and what the help says of each.
+#: The commands, with their help texts.
 COMMANDS: Mapping[str, str] = MappingProxyType(
     {
         "worker": "Run workers: a supervised process per queue.",
         "dispatch": "Dispatch the job NAME with the payload JSON.",
-        "jobs": "Look at jobs: what they are, where they ran, and why there; decide about them.",
-        "schedules": "Look at the schedules and steer them; each is named after its job.",
+        "jobs": "Show jobs, their attempts and their history; retry, resolve, cancel, pause them.",
+        "schedules": "Show, pause, resume and trigger schedules; each is named after its job.",
         "events": "Send the events that jobs wait for.",
-        "engines": "Probe every engine and show who serves which queue.",
-        "queues": "Look at queues; let nothing of one begin for a while.",
-        "ledger": "Look after the ledger.",
+        "engines": "Probe every engine and show the workers of each queue; disable and enable.",
+        "queues": "Show queues; pause and resume them.",
+        "ledger": "Upgrade, verify and prune the ledger, rotate its keys, take over a namespace.",
         "doctor": "Check settings, jobs, ledger, engines and workers.",
         "dev": "Run servers, a ledger and workers, all in this folder.",
-        "demo": "Lose RQ's host in the middle of the work, and see that nothing else is lost.",
+        "demo": "Kill RQ's host during the work, and check that every job is carried on.",
     }
 )
 
-#: Modules of commands that are not called as the command is.
+#: The modules of commands that have another name than the command.
 _MODULES: Mapping[str, str] = MappingProxyType(
     {"dispatch": "jobs.dispatch", "jobs": "jobs.commands", "ledger": "ledger.commands"}
 )
 
-#: What writing to a stream says that is full, or that nothing reads.
+#: The errors of writing to a stream that is full, or that nothing reads.
 _UNWRITABLE = (errno.ENOSPC, errno.EPIPE, errno.EDQUOT, errno.EBADF)
 
 
 def load_command(name: str) -> click.Command:
-    """Import the module of a command: alone, for loading all takes longer than most commands do."""
+    """Import the module of one command: importing all takes longer than most commands do."""
     module = importlib.import_module(f"failsoft.worker.cli.{_MODULES.get(name, name)}")
     command: click.Command = getattr(module, name)
     return command
 
 
 class _Group(click.Group):
-    """A group whose commands end with a clear message and a meaningful exit status."""
+    """A group whose commands end with a message and the exit status of their error."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -69,7 +69,7 @@ class _Group(click.Group):
             click.secho(described(error), fg="red", err=True)
             ctx.exit(exit_code(error))
         except click.ClickException as error:
-            # Its own copy of the text, because click prints it and ends the process.
+            # The error's text is replaced, because click prints it and ends the process.
             vars(error)["message"] = visible_block(redacted(error.message))
             raise
         except OSError as error:
@@ -94,9 +94,9 @@ def main() -> None:
     """
     open_standard_streams()
     for stream in (sys.stdout, sys.stderr):
-        # What an ASCII terminal cannot show is escaped: no command ends for the sake of a letter.
+        # What an ASCII terminal cannot show is escaped; otherwise the command would fail.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    # Job modules of the folder where the command was started can be imported.
+    # Job modules in the current folder can be imported.
     if "" not in sys.path:
         sys.path.insert(0, "")

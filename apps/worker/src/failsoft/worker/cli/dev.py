@@ -13,7 +13,7 @@ from failsoft.worker.dev.session import DevSession
 from failsoft.worker.dev.site import DevSite
 from failsoft.worker.logs.output import configure_logs
 
-#: Where everything is kept, below the current folder.
+#: The folder of everything, below the current one.
 FOLDER = Path(".failsoft")
 
 
@@ -24,11 +24,11 @@ FOLDER = Path(".failsoft")
     "watched",
     multiple=True,
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Start the workers again when a .py file below this folder changes.  [default: .]",
+    help="Restart the workers when a .py file below this folder changes.  [default: .]",
 )
 @click.option("--no-reload", is_flag=True, help="Leave the workers alone when code changes.")
 @click.option(
-    "--json", "as_json", is_flag=True, help="Say as JSON, once everything is up, where it is."
+    "--json", "as_json", is_flag=True, help="Print JSON with the addresses, once everything runs."
 )
 def dev(
     *, queues: tuple[str, ...], watched: tuple[Path, ...], no_reload: bool, as_json: bool
@@ -37,7 +37,7 @@ def dev(
 
     Starts a Valkey server for RQ and one for Dramatiq, unless REDIS_URL and AMQP_URL name others,
     keeps the ledger in a SQLite file, and serves the queues of the modules in FAILSOFT_JOBS.
-    Everything is kept in .failsoft; .failsoft/env tells other programs where the servers are.
+    Everything is kept in .failsoft; .failsoft/env holds the servers' addresses for other programs.
 
     Ctrl-C stops it, a second one at once.
     """
@@ -49,7 +49,7 @@ def dev(
     with DevSite(settings, FOLDER) as site:
         if not as_json:
             with may_be_lost():
-                click.echo(f"# other programs need this; it stands in {FOLDER / 'env'}, too")
+                click.echo(f"# for other programs; {FOLDER / 'env'} holds the same")
                 click.echo(site.exports(), nl=False)
 
         def ready(pids: Mapping[str, int]) -> None:

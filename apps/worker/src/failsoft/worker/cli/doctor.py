@@ -9,8 +9,8 @@ from rich.table import Table
 from failsoft.job_engine.errors import ConfigurationError
 from failsoft.job_engine.values.findings import Finding, Level, failure, warning
 from failsoft.queue.client import close_clients
-from failsoft.worker.cli.durations import duration
-from failsoft.worker.cli.output import console, json_option, print_json, show
+from failsoft.worker.cli.options import duration_option, json_option
+from failsoft.worker.cli.output import console, print_json, show
 from failsoft.worker.configuration.report import SettingSource, provenance
 from failsoft.worker.configuration.settings import Settings, load_settings
 from failsoft.worker.configuration.unknown_variables import lookalikes
@@ -27,20 +27,17 @@ _MARKS = {
 
 @click.command()
 @click.option("--all", "everything", is_flag=True, help="Show settings with their default, too.")
-@click.option(
+@duration_option(
     "--timeout",
     "limit",
-    metavar="DURATION",
-    callback=duration,
     default=f"{LIMIT.total_seconds():g}s",
-    show_default=True,
-    help="How long each check may take.",
+    text="How long each check may take.",
 )
 @json_option
 def doctor(*, everything: bool, limit: timedelta, as_json: bool) -> None:
     """Check settings, jobs, ledger, engines and workers.
 
-    Every check tells what it found and what to do about it. Ends with 0 if nothing failed, 78 if
+    Every check reports what it found and what to do about it. Ends with 0 if nothing failed, 78 if
     a setting is wrong, 69 if a server that is needed does not answer, 1 for any other failure.
     """
     settings: Sequence[SettingSource] = ()

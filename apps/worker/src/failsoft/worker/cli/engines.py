@@ -13,8 +13,8 @@ from failsoft.job_engine.ports.ledger import Ledger
 from failsoft.job_engine.records.engine_switch import DisabledEngine
 from failsoft.job_engine.records.job import WorkerRecord
 from failsoft.job_engine.validation import Expect
-from failsoft.worker.cli.actor import actor
-from failsoft.worker.cli.output import json_option, print_json, print_table, say
+from failsoft.worker.cli.options import actor, json_option, reason_option
+from failsoft.worker.cli.output import answer, print_json, print_table, say
 from failsoft.worker.cli.resources import loaded_catalogue, opened_app, opened_ledger
 from failsoft.worker.configuration.settings import Settings, load_settings
 from failsoft.worker.exit_codes import UNAVAILABLE
@@ -26,7 +26,7 @@ _OF_OTHERS = EngineHealth(healthy=False, detail="not probed: not in FAILSOFT_ENG
 @json_option
 @click.pass_context
 def engines(context: click.Context, *, as_json: bool) -> None:
-    """Probe every engine and show who serves which queue.
+    """Probe every engine and show the workers of each queue; disable and enable.
 
     A probe writes what a dispatch would write. Workers are those whose heartbeat is fresh. The
     breakers are not shown: each process that dispatches has its own. Ends with 69 if no engine is
@@ -38,7 +38,7 @@ def engines(context: click.Context, *, as_json: bool) -> None:
 
 @engines.command("disable")
 @click.argument("name")
-@click.option("--reason", default="", help="Why, for whoever wonders.")
+@reason_option("Why; shown with the engine.")
 @json_option
 def disable_command(*, name: str, reason: str, as_json: bool) -> None:
     """Let engine NAME get no offers from any process, within two seconds.
@@ -49,11 +49,8 @@ def disable_command(*, name: str, reason: str, as_json: bool) -> None:
     ledger = opened_ledger(settings)
     _expect_known(name, _known(settings, ledger))
     holds = ledger.disable_engine(DisabledEngine(name, actor(), reason))
-    if as_json:
-        print_json(holds)
-        return
-    say(str(holds), "yellow")
-    if not set(settings.engine_names) - _disabled(settings, ledger).keys():
+    answer(holds, str(holds), "yellow", as_json=as_json)
+    if not as_json and not set(settings.engine_names) - _disabled(settings, ledger).keys():
         say("no engine is left: jobs wait in the ledger until one is enabled", "yellow")
 
 
@@ -67,12 +64,10 @@ def enable_command(*, name: str, as_json: bool) -> None:
     disabled = [each.name for each in ledger.disabled_engines()]
     _expect_known(name, [*_known(settings, ledger), *disabled])
     was_disabled = ledger.enable_engine(name)
-    if as_json:
-        print_json({"name": name, "was_disabled": was_disabled})
-        return
-    told = "gets offers again" if was_disabled else "was not disabled"
-    say(f"engine {name} {told}", "green")
-    if variable := settings.disabled.get(name):
+    change = "gets offers again" if was_disabled else "was not disabled"
+    found = {"name": name, "was_disabled": was_disabled}
+    answer(found, f"engine {name} {change}", "green", as_json=as_json)
+    if not as_json and (variable := settings.disabled.get(name)):
         say(_by_setting(name, variable), "yellow")
 
 
@@ -107,7 +102,7 @@ def _expect_known(name: str, known: Sequence[str]) -> None:
 
 
 def _disabled(settings: Settings, ledger: Ledger) -> Mapping[str, str]:
-    """Return the engines that get no offers, with whom that is due to."""
+    """Return the engines that get no offers, each with a line that names who disabled it."""
     disabled = {each.name: str(each) for each in ledger.disabled_engines()}
     here = {name: _by_setting(name, variable) for name, variable in settings.disabled.items()}
     return here | disabled
@@ -121,7 +116,7 @@ def _probed(engines: EngineSet) -> Iterator[tuple[str, str, EngineHealth]]:
     for engine in engines:
         health = EngineHealth(healthy=True, detail="")
         for queue in declared_queues().values():
-            # One that is away is asked once, not once a queue.
+            # An engine that is away is probed once, not once for each queue.
             is_away = not (health.healthy or health.is_refused)
             health = health if is_away else engines.probe(engine, queue)
             yield engine, queue.name, health

@@ -8,9 +8,9 @@ import click
 from failsoft.dispatcher.dispatching.send_event import new_event
 from failsoft.job_engine.errors import JobStateError, PayloadInvalidError
 from failsoft.ledger import SqlLedger
-from failsoft.worker.cli.durations import duration
 from failsoft.worker.cli.jobs.selection import find_id
-from failsoft.worker.cli.output import json_option, print_json, say
+from failsoft.worker.cli.options import duration_option, json_option
+from failsoft.worker.cli.output import answer
 from failsoft.worker.cli.resources import opened_ledger
 from failsoft.worker.configuration.settings import load_settings
 
@@ -25,11 +25,8 @@ def events() -> None:
 @click.argument("payload", metavar="JSON", default="null")
 @click.option("--job", "job_id", metavar="ID", help="The job it is for.")
 @click.option("--key", help="Or a key: every job that waits under it receives the event.")
-@click.option(
-    "--keep",
-    metavar="DURATION",
-    callback=duration,
-    help="How long it is kept for jobs that do not wait yet; 7 days where absent.",
+@duration_option(
+    "--keep", text="How long it is kept for jobs that do not wait yet; 7 days where absent."
 )
 @click.option("--id", "event_id", help="Sending the same id again is harmless.")
 @json_option
@@ -43,20 +40,18 @@ def send_command(
     keep: timedelta | None,
     as_json: bool,
 ) -> None:
-    """Send the event NAME that says JSON."""
+    """Send the event NAME with the payload JSON."""
     try:
-        said = json.loads(payload)
+        decoded = json.loads(payload)
     except ValueError as error:
         raise PayloadInvalidError(f"expected JSON, got {payload!r}: {error}") from None
     ledger = opened_ledger(load_settings())
     to = None if job_id is None else _open_job(ledger, job_id)
-    event = new_event(name, said, to=to, key=key, event_id=event_id, keep=keep)
+    event = new_event(name, decoded, to=to, key=key, event_id=event_id, keep=keep)
     woken = ledger.send(event)
-    if as_json:
-        print_json({"id": event.id, "job": to, "woken": woken})
-        return
     kept = "" if woken else "; it is kept for a job that will wait for it"
-    say(f"{event.id} sent, {woken} woken{kept}", "green")
+    found = {"id": event.id, "job": to, "woken": woken}
+    answer(found, f"{event.id} sent, {woken} woken{kept}", "green", as_json=as_json)
 
 
 def _open_job(ledger: SqlLedger, given: str) -> str:

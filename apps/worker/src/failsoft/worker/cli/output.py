@@ -1,8 +1,8 @@
-"""What the commands print: tables and colours for people, JSON for programs."""
+"""What the commands print: tables and colours on a terminal, JSON for programs."""
 
 import json
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, is_dataclass
 from datetime import datetime, timedelta
@@ -34,18 +34,12 @@ _DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*|\.<locals>)*\.[A-Z]\w*")
 
 #: The columns whose cells stay on one line.
 UNCUT = frozenset({"id", "state", "engine", "worker", "created", "started", "ended", "at"})
-#: What any other column gets at least, and how long a word may be that is not broken.
+#: The least width of any other column.
 ROOM = 12
+#: The longest word that is not broken.
 MAX_WORD = 24
 #: The blanks around a cell.
 PADDING = 2
-
-#: What an option makes of a command's function.
-Option = Callable[[Callable[..., Any]], Callable[..., Any]]
-
-json_option: Option = click.option(
-    "--json", "as_json", is_flag=True, help="Print JSON, for programs."
-)
 
 
 def console() -> Console:
@@ -54,19 +48,27 @@ def console() -> Console:
 
 
 def say(text: str, colour: str | None = None, *, err: bool = False) -> None:
-    """Print a line for people, whatever the text holds.
+    """Print a line of text that may contain anything.
 
     Args:
-        text: One line; further ones stand behind a margin.
+        text: One line; further ones are printed behind a margin.
         colour: Its colour on a terminal.
         err: On standard error instead of standard output.
     """
     click.secho(visible_block(text), fg=colour, err=err)
 
 
+def answer(document: Any, text: str, colour: str | None = None, *, as_json: bool) -> None:
+    """Print what a command has done: a document as JSON, or a line of text."""
+    if as_json:
+        print_json(document)
+    else:
+        say(text, colour)
+
+
 @contextmanager
 def may_be_lost() -> Iterator[None]:
-    """Go on if what is printed cannot be written: it is not what the command is for."""
+    """Ignore output that cannot be written, where it is not the purpose of the command."""
     with suppress(OSError):
         yield
 
@@ -77,7 +79,7 @@ def print_json(value: Any) -> None:
 
 
 def plain(value: Any) -> Any:
-    """Return a value as JSON can carry it."""
+    """Return a value as JSON values."""
     if is_dataclass(value) and not isinstance(value, type):
         return plain(asdict(value))
     if isinstance(value, Mapping):
@@ -97,13 +99,13 @@ def print_table(
     rows: Iterable[Sequence[Any]],
     spare: Collection[str] = (),
 ) -> None:
-    """Print a table for people; of an empty one its title.
+    """Print a table; of an empty one only its title.
 
     Args:
-        title: What stands above it.
+        title: The line above it.
         columns: The names of the columns.
         rows: A cell for each column.
-        spare: Columns that a narrow terminal does without, the last ones first.
+        spare: Columns that are left out on a narrow terminal, the last ones first.
     """
     out = console()
     cells = [[Text.from_markup(show(cell), emoji=False) for cell in row] for row in rows]
@@ -124,9 +126,9 @@ def print_table(
 def _widths(
     named: Mapping[str, Sequence[Text]], spare: Collection[str], width: int
 ) -> dict[str, int]:
-    """Return what each column has at least, of as many as there is room for; spare ones go first.
+    """Return the least width of each column that fits; spare columns are left out first.
 
-    No word of theirs is broken while there is room for that.
+    Words are broken only where there is no room for them.
     """
     left = list(named)
     widths = {column: _least(column, named[column], MAX_WORD) for column in left}
@@ -142,7 +144,7 @@ def _widths(
 def _least(column: str, texts: Sequence[Text], most: int) -> int:
     longest = max(len(column), *(text.cell_len for text in texts))
     if column in UNCUT:
-        # An id that is cut in two cannot be copied: rather than that, the table is too wide.
+        # A broken id cannot be copied: the table is too wide instead.
         return longest
     words = [cell_len(word) for text in texts for word in text.plain.split()]
     return min(longest, max(ROOM, min(max(words, default=0), most)))
@@ -153,12 +155,12 @@ def _total(widths: Mapping[str, int]) -> int:
 
 
 def counted(number: int, noun: str) -> str:
-    """Return a number of things in words."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    """Return a number with its noun, in the plural where needed."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def show(value: Any) -> str:
-    """Return a value as markup of `rich` for people; nothing in a text is markup or control."""
+    """Return a value as markup of `rich`, its text escaped."""
     if isinstance(value, JobState):
         return f"[{_COLOURS[value]}]{value}[/]"
     if isinstance(value, bool):
@@ -174,9 +176,8 @@ def show(value: Any) -> str:
 
 def in_short(error: ErrorRecord) -> str:
     """Return an error in a line: its class without its module, and its message."""
-    return (
-        f"{unqualified(error.type)}: {error.message}" if error.message else unqualified(error.type)
-    )
+    name = unqualified(error.type)
+    return f"{name}: {error.message}" if error.message else name
 
 
 def unqualified(name: str) -> str:
@@ -187,3 +188,12 @@ def unqualified(name: str) -> str:
 def when(moment: datetime) -> str:
     """Return a moment in local time, its day included."""
     return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def span(duration: timedelta) -> str:
+    """Return a duration in the largest unit of which it has at least two, as in `3 d`."""
+    seconds = max(0, round(duration.total_seconds()))
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"

@@ -11,13 +11,13 @@ from failsoft.job_engine.policies.queue import declared_queues
 from failsoft.job_engine.records.pauses import Pausable, Pause
 from failsoft.job_engine.validation import did_you_mean
 from failsoft.ledger import SqlLedger
-from failsoft.worker.cli.actor import actor
-from failsoft.worker.cli.output import Option, json_option, print_json, say
+from failsoft.worker.cli.options import Option, actor, json_option, reason_option
+from failsoft.worker.cli.output import answer
 from failsoft.worker.cli.resources import loaded_catalogue, opened_ledger
 from failsoft.worker.configuration.settings import load_settings
 
 _anyway: Option = click.option(
-    "--anyway", is_flag=True, help="Also a name that nothing here has, as of a job to be deployed."
+    "--anyway", is_flag=True, help="Also a name that is unknown here, as of a job to be deployed."
 )
 
 
@@ -26,16 +26,13 @@ def pause_command(kind: Pausable, known: str) -> click.Command:
 
     @click.command("pause", help=f"Let no {known} NAME begin; what runs goes on to its end.")
     @click.argument("name")
-    @click.option("--reason", default="", help="Why, for whoever wonders.")
+    @reason_option("Why; shown with the pause.")
     @_anyway
     @json_option
     def pause(*, name: str, reason: str, anyway: bool, as_json: bool) -> None:
         ledger = _ledger_that_knows(kind, name, anyway=anyway)
         holds = ledger.pause(Pause(kind, name, actor(), reason))
-        if as_json:
-            print_json(holds)
-        else:
-            say(str(holds), "yellow")
+        answer(holds, str(holds), "yellow", as_json=as_json)
 
     return pause
 
@@ -50,17 +47,15 @@ def resume_command(kind: Pausable, known: str) -> click.Command:
     def resume(*, name: str, anyway: bool, as_json: bool) -> None:
         ledger = _ledger_that_knows(kind, name, anyway=anyway)
         was_paused = ledger.unpause(kind, name)
-        if as_json:
-            print_json({"kind": kind, "name": name, "was_paused": was_paused})
-        else:
-            told = "goes on" if was_paused else "was not paused"
-            say(f"{kind} {name} {told}", "green")
+        found = {"kind": kind, "name": name, "was_paused": was_paused}
+        change = "goes on" if was_paused else "was not paused"
+        answer(found, f"{kind} {name} {change}", "green", as_json=as_json)
 
     return resume
 
 
 def _ledger_that_knows(kind: Pausable, name: str, *, anyway: bool) -> SqlLedger:
-    """Open the ledger, and refuse a name that neither it nor the job modules have.
+    """Open the ledger, and refuse a name that neither it nor the job modules contain.
 
     Raises:
         NotFoundError: If nothing has that name.

@@ -6,7 +6,8 @@ from typing import Any
 import click
 
 from failsoft.job_engine.policies.queue import declared_queues
-from failsoft.worker.cli.output import json_option, print_json, print_table
+from failsoft.worker.cli.options import json_option
+from failsoft.worker.cli.output import print_json, print_table
 from failsoft.worker.cli.pause import pause_command, resume_command
 from failsoft.worker.cli.resources import loaded_catalogue, opened_ledger
 from failsoft.worker.configuration.settings import load_settings
@@ -14,7 +15,7 @@ from failsoft.worker.configuration.settings import load_settings
 
 @click.group()
 def queues() -> None:
-    """Look at queues; let nothing of one begin for a while."""
+    """Show queues; pause and resume them."""
 
 
 queues.add_command(pause_command("queue", "job of the queue"))
@@ -24,7 +25,7 @@ queues.add_command(resume_command("queue", "jobs of the queue"))
 @queues.command("list")
 @json_option
 def list_command(*, as_json: bool) -> None:
-    """List the declared queues, those that are paused, and who serves them."""
+    """List the declared and the paused queues, and how many workers serve each."""
     settings = load_settings()
     loaded_catalogue(settings)  # its modules declare queues
     ledger = opened_ledger(settings)
@@ -37,9 +38,5 @@ def list_command(*, as_json: bool) -> None:
     if as_json:
         print_json(found)
         return
-    rows = ((row["queue"], row["workers"], _told(row["paused"])) for row in found)
+    rows = ((row["queue"], row["workers"], row["paused"]) for row in found)
     print_table("Queues", ("queue", "workers", "paused"), rows)
-
-
-def _told(pause: object) -> str:
-    return "" if pause is None else str(pause)

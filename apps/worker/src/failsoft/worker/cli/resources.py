@@ -1,7 +1,7 @@
-"""What a command opens, and closes when it ends, however it ends.
+"""What a command opens, and what is closed when it ends.
 
-Most commands only read the ledger: what it takes to dispatch, and the jobs, are loaded by those
-that need them, for loading them takes longer than most commands do.
+Most commands only read the ledger. The modules that dispatch, and the jobs, are imported by the
+commands that need them, because that takes longer than most commands do.
 """
 
 from typing import TYPE_CHECKING
@@ -25,7 +25,7 @@ def opened_ledger(settings: Settings) -> SqlLedger:
 
 
 def opened_app(settings: Settings) -> "App":
-    """Put everything together for the command that runs; all of it ends with the command."""
+    """Put everything together for the command that runs; it is closed with the command."""
     from failsoft.worker.wiring import build  # noqa: PLC0415 - see above
 
     app = build(settings)
@@ -35,6 +35,6 @@ def opened_app(settings: Settings) -> "App":
 
 def loaded_catalogue(settings: Settings) -> Catalogue:
     """Import the job modules, which declares their queues, and collect their jobs."""
-    from failsoft.worker.wiring import load_catalogue  # noqa: PLC0415 - see above
+    from failsoft.worker.bundled_jobs import load_catalogue  # noqa: PLC0415 - see above
 
     return load_catalogue(settings)

@@ -7,7 +7,8 @@ import click
 
 from failsoft.dispatcher import Schedules
 from failsoft.job_engine.records.schedules import ScheduleRecord
-from failsoft.worker.cli.output import counted, json_option, plain, print_json, print_table, say
+from failsoft.worker.cli.options import json_option
+from failsoft.worker.cli.output import answer, counted, plain, print_json, print_table
 from failsoft.worker.cli.resources import loaded_catalogue, opened_app
 from failsoft.worker.configuration.settings import load_settings
 
@@ -18,7 +19,7 @@ def _schedules() -> Schedules:
 
 @click.group()
 def schedules() -> None:
-    """Look at the schedules and steer them; each is named after its job."""
+    """Show, pause, resume and trigger schedules; each is named after its job."""
 
 
 @schedules.command("list")
@@ -26,7 +27,7 @@ def schedules() -> None:
 def list_command(*, as_json: bool) -> None:
     """List every schedule with its next and its last run.
 
-    One that no process declares any more is an orphan: nobody fires it.
+    One that no process declares any more is an orphan: it does not fire.
     """
     _print(_schedules().list(), as_json=as_json)
 
@@ -43,7 +44,7 @@ def pause(name: str, *, as_json: bool) -> None:
 @click.argument("name")
 @json_option
 def resume(name: str, *, as_json: bool) -> None:
-    """Go on with the next tick; those that passed meanwhile are not made up for."""
+    """Go on with the next tick; those that passed meanwhile do not fire."""
     _print([_schedules().resume(name)], as_json=as_json)
 
 
@@ -56,10 +57,7 @@ def trigger(name: str, *, as_json: bool) -> None:
     definition = loaded_catalogue(settings).get(name)
     dispatcher = opened_app(settings).dispatcher
     handle = dispatcher.schedules().trigger(definition)
-    if as_json:
-        print_json(handle.dispatched)
-    else:
-        say(handle.id)
+    answer(handle.dispatched, handle.id, as_json=as_json)
 
 
 def _print(found: Sequence[ScheduleRecord], *, as_json: bool) -> None:

@@ -8,14 +8,16 @@ import click
 
 from failsoft.dispatcher.plugins.discovery import installed, plugin
 from failsoft.ledger import check
-from failsoft.worker.cli.output import Option, may_be_lost, print_json, say
+from failsoft.worker.bundled_jobs import load_catalogue
+from failsoft.worker.cli.options import Option, json_option
+from failsoft.worker.cli.output import answer, may_be_lost
 from failsoft.worker.configuration.settings import Settings, load_settings
 from failsoft.worker.engine_sites import expect_engine
 from failsoft.worker.logs.output import configure_logs
 from failsoft.worker.preflight import preflight
 from failsoft.worker.supervision.maintenance import MAINTENANCE
 from failsoft.worker.supervision.supervisor import Supervisor
-from failsoft.worker.wiring import death_notices, load_catalogue, open_database
+from failsoft.worker.wiring import death_notices, open_database
 
 #: Stands for every engine of the settings.
 ALL = "all"
@@ -30,11 +32,8 @@ queue_option: Option = click.option(
 slots_option: Option = click.option(
     "--slots",
     metavar="N|QUEUE=N",
-    help="How many attempts a process has side by side, as 4 or default=4,data-sync=1; over "
-    "FAILSOFT_SLOTS.",
-)
-json_option: Option = click.option(
-    "--json", "as_json", is_flag=True, help="Say as JSON, on one line, what is served."
+    help="How many attempts a process runs side by side, as 4 or default=4,data-sync=1; "
+    "overrides FAILSOFT_SLOTS.",
 )
 
 
@@ -81,7 +80,7 @@ def _title(name: str) -> str:
 def maintenance(*, as_json: bool) -> None:
     """Serve no queue: probe, schedule and rescue.
 
-    Every worker does this besides; a process of its own does it where no worker may be running.
+    Every worker does this, too; a process of its own does it where no worker may be running.
     """
     settings = _settings()
     load_catalogue(settings)
@@ -101,14 +100,10 @@ def _serve(engine: str, queues: tuple[str, ...], slots: str | None, *, as_json: 
         # The processes of the queues read it there.
         os.environ["FAILSOFT_SLOTS"] = slots
     settings = _settings()
-    engines = _enabled(settings) if engine == ALL else (engine,)
+    engines = settings.offered_engines if engine == ALL else (engine,)
     expect_engine(settings, *engines)
     posts = [(each, queue) for each in engines for queue in preflight(settings, queues)]
     _supervise(settings, posts, as_json=as_json)
-
-
-def _enabled(settings: Settings) -> tuple[str, ...]:
-    return tuple(name for name in settings.engine_names if name not in settings.disabled)
 
 
 def _supervise(settings: Settings, posts: Sequence[tuple[str, ...]], *, as_json: bool) -> None:
@@ -117,10 +112,8 @@ def _supervise(settings: Settings, posts: Sequence[tuple[str, ...]], *, as_json:
     supervisor.on_signals()
     labels = [":".join(post) for post in posts]
     with may_be_lost():
-        if as_json:
-            print_json({"pid": os.getpid(), "serves": labels})
-        else:
-            say(f"serving {', '.join(labels)}; Ctrl-C stops, twice at once")
+        serving = f"serving {', '.join(labels)}; Ctrl-C stops, twice at once"
+        answer({"pid": os.getpid(), "serves": labels}, serving, as_json=as_json)
     status = supervisor.run()
     deaths.finish()
     raise SystemExit(status)

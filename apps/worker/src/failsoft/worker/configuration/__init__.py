@@ -1,1 +1,1 @@
-"""The settings, where each came from, and variables that are none."""
+"""The settings, the source of each, and variables that look like settings."""

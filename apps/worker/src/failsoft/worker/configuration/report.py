@@ -1,4 +1,4 @@
-"""Where each setting came from, and what is wrong with it, in words and without its secrets."""
+"""The source of each setting, and what is wrong with it, without its secrets."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSou
 
 from failsoft.job_engine.values.redaction import MASK, redacted, redacted_url
 
-#: What was expected where pydantic says it in another form.
+#: What was expected, by pydantic's type of error.
 _EXPECTED: Mapping[str, str] = {
     "bool_parsing": "true or false",
     "int_parsing": "a whole number",
@@ -25,11 +25,11 @@ _EXPECTED: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class SettingSource:
-    """One setting as it is, and why.
+    """One setting and its source.
 
     Attributes:
         name: The field of `Settings`.
-        value: What it is, with passwords and secrets masked.
+        value: Its value, with passwords and secrets masked.
         variable: The variable that set it, or that would.
         source: `environment`, `.env` or `default`.
     """
@@ -41,7 +41,7 @@ class SettingSource:
 
 
 def provenance(settings: BaseSettings) -> list[SettingSource]:
-    """Tell of every setting what it is and where it came from."""
+    """Return every setting with its source."""
     kind = type(settings)
     found = found_in(kind)
     return [
@@ -51,7 +51,7 @@ def provenance(settings: BaseSettings) -> list[SettingSource]:
 
 
 def explain(kind: type[BaseSettings], error: ValidationError) -> str:
-    """Say of every wrong setting which variable it is, what was expected and what was got."""
+    """Return for every wrong setting its variable, what was expected and what was got."""
     found = found_in(kind)
     return "; ".join(_line(kind, each, found) for each in error.errors(include_url=False))
 
@@ -74,7 +74,7 @@ def shown(value: object) -> str:
 
 
 def found_in(kind: type[BaseSettings]) -> list[tuple[str, Mapping[str, str | None]]]:
-    """Return what the environment and `.env` hold, each with its name; the first one wins."""
+    """Return the variables of the environment and of `.env`; the first source wins."""
     return [
         ("environment", EnvSettingsSource(kind).env_vars),
         (".env", DotEnvSettingsSource(kind).env_vars),
@@ -100,7 +100,7 @@ def variables_of(kind: type[BaseSettings], name: str) -> Iterator[str]:
         found = [choice for choice in alias.choices if isinstance(choice, str)]
     elif isinstance(alias, str):
         found = [alias]
-    # `populate_by_name` lets every setting be set by its own name, too.
+    # `populate_by_name` accepts every setting by its own name, too.
     own = f"{kind.model_config.get('env_prefix', '')}{name}".upper()
     yield from found if own in found else (*found, own)
 
@@ -123,10 +123,10 @@ def _field(kind: type[BaseSettings], location: str) -> str:
 def _what(kind: type[BaseSettings], name: str, error: ErrorDetails) -> str:
     context: dict[str, Any] = error.get("ctx", {})
     if "error" in context:
-        # A validator of ours has said it all.
+        # The message of a validator of `Settings` is complete.
         return redacted(str(context["error"]))
     pattern = _EXPECTED.get(error["type"])
     expected = pattern.format(**context) if pattern else f"a value that fits ({error['msg']})"
-    # What is kept out of the settings' repr is kept out of every message.
+    # A setting that is not in the settings' repr is not in a message either.
     got = redacted(repr(error["input"])) if kind.model_fields[name].repr else "something else"
     return f"expected {expected}, got {got}"

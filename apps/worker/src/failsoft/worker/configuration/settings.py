@@ -1,4 +1,4 @@
-"""The settings: the only reader of the environment."""
+"""The settings; no other module reads the environment."""
 
 import json
 import re
@@ -90,15 +90,15 @@ def _json_object(value: Any) -> Any:
 #: The engines where no others are named.
 DEFAULT_ENGINES = ("rq", "dramatiq")
 
-#: The ledger where no other is named, below the folder that a program is started in.
+#: The default ledger, below the folder that a program is started in.
 DEFAULT_LEDGER = Path(".failsoft/ledger.db")
 
 _SQLITE_PATH = re.compile(r"sqlite(?:\+pysqlite)?:///(.+)")
 _SQLITE = re.compile(r"(sqlite(?:\+pysqlite)?:///)(?![/:])(.+)")
 
 
-def _wherever_it_is(url: str) -> str:
-    """Name the file of a SQLite URL by its whole path: a job may change the directory."""
+def _with_whole_path(url: str) -> str:
+    """Make the path of a SQLite URL absolute: a job may change the working directory."""
     found = _SQLITE.fullmatch(url)
     return f"{found[1]}{Path.cwd() / found[2]}" if found else url
 
@@ -122,47 +122,48 @@ def _url(default: str, *variables: str) -> Any:
 
 
 class Settings(BaseSettings):
-    """Everything that the environment decides; a prefixed variable beats the generic one.
+    """The settings of the environment; a prefixed variable wins over the generic one.
 
     Attributes:
         use_rq: Whether the engine `rq` gets offers at all: short for `engines_off=rq`.
         ledger_url: The ledger's database.
-        ledger_timeout: How long one call of the ledger takes at most, whatever its server does.
-        ledger_pool: How many connections to PostgreSQL a process has at most, but for two that
-            calls within calls may need; by what the process does where absent.
+        ledger_timeout: How long one call of the ledger may take, whatever its server does.
+        ledger_pool: The most connections of a process to PostgreSQL, besides two that calls
+            within calls may need; depends on the kind of process where absent.
         jobs: Modules that hold the jobs.
         namespace: Prefixed to every queue name on both engines.
         engines: The engines in order of preference, as `rq,dramatiq`; `eu=rq` is one of the kind
             `rq` that is called `eu`. Each has settings of its own besides (docs/engines.md).
         engines_off: Engines that get no offers from processes with these settings.
-        dispatch_budget: How long handing a job over may take.
+        dispatch_budget: How long the offers of a dispatch may take.
         shutdown_grace: How long a stopping worker waits for its attempts.
-        lease: The lease of every queue, instead of the profiles'; a short one hands over sooner.
-        slots: How many attempts a worker process has side by side, instead of the profiles': a
+        lease: The lease of every queue, instead of the profiles'; a shorter one shortens the time
+            until another worker takes over.
+        slots: How many attempts a worker process runs side by side, instead of the profiles': a
             number for every queue, or `default=4,data-sync=1`.
-        worker_beat: How often a worker tells that it lives.
-        worker_ttl: How long it counts as live after that.
-        maintenance_every: The pause between two looks of the rescuer.
-        prune: How often ended jobs that need be kept no longer are pruned; `off` for never.
+        worker_beat: The interval of a worker's heartbeats.
+        worker_ttl: How long a worker counts as live after a heartbeat.
+        maintenance_every: The pause between two rounds of maintenance.
+        prune: How often ended jobs whose retention is over are pruned; `off` for never.
         probe_every: The pause between two probes of a failed engine.
-        healthy_probes: How many healthy probes in a row bring it back.
-        min_open: How long it gets no offers at least.
+        healthy_probes: How many healthy probes in a row return it to service.
+        min_open: The shortest time that a failed engine gets no offers.
         ramp: How long its share of offers then takes to grow to all.
-        log_format: `console` for people, `json` for programs, `auto` by the terminal.
-        log_level: The least level that is logged.
+        log_format: `console` for a terminal, `json` for programs, `auto` by standard error.
+        log_level: The lowest level that is logged.
         webhook_secrets: Signing secrets by name, as a JSON object.
         webhook_allow_private: Whether webhooks may go to private addresses.
         webhook_timeout: How long a webhook's receiver may take.
         import_url: The database that `import_csv` writes to; the ledger's where absent.
-        import_folder: The only folder it reads files from; where absent it reads URLs only.
+        import_folder: The only folder from which it reads files; where absent it reads only URLs.
         import_allow_private: Whether its URLs may lead to private addresses.
-        import_timeout: How long a server may take for each piece of a file.
+        import_timeout: How long a server may take for each part of a file.
         smtp_host: The mail server.
         smtp_port: Its port.
         smtp_tls: `none`, `starttls` or `tls`.
-        smtp_username: For its login, if it wants one.
-        smtp_password: For its login.
-        smtp_sender: The address mail comes from where the payload names none.
+        smtp_username: The user of its login; empty for no login.
+        smtp_password: The password of its login.
+        smtp_sender: The sender of mails whose payload names none.
         smtp_timeout: How long the mail server may take for each reply.
     """
 
@@ -220,7 +221,7 @@ class Settings(BaseSettings):
     @field_validator("ledger_url", "import_url")
     @classmethod
     def _name_whole_path(cls, url: str) -> str:
-        return _wherever_it_is(url)
+        return _with_whole_path(url)
 
     @field_validator("import_folder")
     @classmethod
@@ -230,7 +231,7 @@ class Settings(BaseSettings):
     @field_validator("ledger_url", "import_url")
     @classmethod
     def _check_database_scheme(cls, url: str) -> str:
-        # With a driver as in an application's own URL, too; the ledger has its own.
+        # A driver is accepted, as in an application's own URL; the ledger uses its own.
         known = ("sqlite://", "sqlite+", "postgresql://", "postgresql+", "postgres://")
         return begins_with(known, url) if url else url
 
@@ -283,6 +284,11 @@ class Settings(BaseSettings):
         copied._of_engines = {}  # noqa: SLF001 - its own
         return copied
 
+    @property
+    def offered_engines(self) -> tuple[str, ...]:
+        """Return the engines that get offers, in order of preference."""
+        return tuple(name for name in self.engine_names if name not in self.disabled)
+
 
 def load_settings(**given: Any) -> Settings:
     """Read the settings, and those of each engine, from the environment and `.env`.
@@ -292,8 +298,8 @@ def load_settings(**given: Any) -> Settings:
             engines that have no alias, as `redis_url`.
 
     Raises:
-        ConfigurationError: If any is wrong, or there is none of that name; the message names each
-            and says what was expected.
+        ConfigurationError: If a setting is wrong or unknown; the message names each, and what was
+            expected.
     """
     own = {name: given[name] for name in given if name in {*Settings.model_fields, "_env_file"}}
     try:
@@ -333,7 +339,7 @@ _adopted: list[Settings] = []
 
 
 def adopt(settings: Settings) -> None:
-    """Make these the settings of this process, whatever its jobs make of the environment."""
+    """Make these the settings of this process, however its jobs change the environment."""
     _adopted[:] = [settings]
 
 

@@ -1,4 +1,4 @@
-"""How many attempts a worker process has side by side, where the operator says it."""
+"""How many attempts a worker process runs side by side, as the settings say."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
@@ -8,7 +8,7 @@ from failsoft.job_engine.errors import ConfigurationError
 from failsoft.job_engine.policies.queue import MAX_SLOTS, QueueProfile
 from failsoft.job_engine.validation import did_you_mean
 
-#: Stands for every queue that is not named.
+#: The key for every queue that is not named.
 ALL = ""
 
 Slots = Mapping[str, int]
@@ -18,7 +18,7 @@ def read_slots(value: Any) -> Any:
     """Read `4`, or `default=4,data-sync=1`, or both, as in `4,data-sync=1`.
 
     Raises:
-        ValueError: If it says something else.
+        ValueError: If it has another form.
     """
     if not isinstance(value, str):
         return value
@@ -35,7 +35,7 @@ def read_slots(value: Any) -> Any:
 
 
 def with_slots(profile: QueueProfile, slots: Slots) -> QueueProfile:
-    """Return the profile of a queue with the slots that the operator gave it, on every engine."""
+    """Return the profile of a queue with the slots of the settings, for every engine."""
     number = slots.get(profile.name, slots.get(ALL))
     if number is None:
         return profile
@@ -43,7 +43,7 @@ def with_slots(profile: QueueProfile, slots: Slots) -> QueueProfile:
 
 
 def check_slots(slots: Slots, queues: Collection[str]) -> None:
-    """Refuse slots of queues that there are not.
+    """Refuse slots of queues that are not declared.
 
     Raises:
         ConfigurationError: The message names them.

@@ -1,4 +1,4 @@
-"""Variables that look like settings and are none: nothing would say that they are not read."""
+"""Variables that look like settings and are not, which would otherwise be ignored silently."""
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -9,10 +9,10 @@ from pydantic_settings import BaseSettings
 from failsoft.dispatcher.plugins.discovery import installed
 from failsoft.worker.configuration.report import found_in, variables_of
 
-#: How much of a name must be right for the one that was meant to be named.
+#: How similar two names must be for one to be suggested for the other.
 _CLOSE = 0.8
-#: What Kubernetes sets in every container for a service that is called as the prefix is, or begins
-#: with it: https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
+#: The variables of Kubernetes for a service whose name is the prefix, or begins with it:
+#: https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
 _OF_SERVICES = re.compile(
     r".*_(SERVICE_(HOST|PORT(_.+)?)|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)", re.IGNORECASE
 )
@@ -21,7 +21,7 @@ _OF_SERVICES = re.compile(
 def unknown_settings(
     kind: type[BaseSettings], engines: Mapping[str, type[BaseSettings]]
 ) -> list[str]:
-    """Say of every variable that begins as settings do, and is none, which one was meant.
+    """Return a message for every variable with the prefix of settings that is none.
 
     Args:
         kind: The settings.
@@ -29,7 +29,7 @@ def unknown_settings(
             not in use are left alone.
     """
     prefix = str(kind.model_config.get("env_prefix", ""))
-    known = [name for each in (kind, *engines.values()) for name in _known(each)]
+    known = [name for each in (kind, *engines.values()) for name in known_variables(each)]
     others = (each for each in installed() if each not in engines)
     idle = tuple(f"{prefix}{each}_".replace("-", "_").upper() for each in others)
     names = [
@@ -46,12 +46,12 @@ def unknown_settings(
 
 
 def lookalikes(kind: type[BaseSettings]) -> Iterator[tuple[str, str]]:
-    """Return variables that are not read, each with the setting without a prefix that it is like.
+    """Return variables that are similar to settings without a prefix, each with that setting.
 
-    They may be another program's, so they are no mistake; and only where that setting is not set.
+    They may be another program's, so they are no error; only settings that are not set count.
     """
     prefix = str(kind.model_config.get("env_prefix", ""))
-    names, known = _set(kind), _known(kind)
+    names, known = _set(kind), known_variables(kind)
     absent = [name for name in known if not name.startswith(prefix) and name not in names]
     for name in names:
         close = get_close_matches(name, absent, 1, _CLOSE)
@@ -65,10 +65,11 @@ def _meant(name: str, prefix: str, known: Collection[str]) -> str:
     return f"got one like {close[0]}: did you mean that?" if close else "got one that there is not"
 
 
-def _known(kind: type[BaseSettings]) -> Sequence[str]:
+def known_variables(kind: type[BaseSettings]) -> Sequence[str]:
+    """Return the variables of every setting, in upper case."""
     return [name.upper() for field in kind.model_fields for name in variables_of(kind, field)]
 
 
 def _set(kind: type[BaseSettings]) -> Sequence[str]:
-    # Whatever their case: it is not looked at when they are read either.
+    # In any case: it is ignored when they are read, too.
     return sorted({name.upper() for _, values in found_in(kind) for name in values})

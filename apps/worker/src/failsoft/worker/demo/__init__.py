@@ -1,5 +1,5 @@
-"""`failsoft demo`: RQ's host is lost in the middle of the work, and nothing else is.
+"""`failsoft demo`: RQ's host is killed during the work, and Dramatiq carries the jobs on.
 
-A play in four acts on real servers, real worker processes and a real data set. What it claims at
-the end it has measured; see `verdict`.
+It runs on real servers, real worker processes and a real data set. What it reports at the end is
+measured: see `checks`.
 """

@@ -1,4 +1,4 @@
-"""What the play has shown: pure functions from what was measured to the verdict."""
+"""What the demo has shown: pure functions from the measurements to the verdict."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -11,13 +11,13 @@ from failsoft.job_engine.records.states import CLAIM, SUCCEED, JobState
 
 ENGINES = ("rq", "dramatiq")
 
-#: Ends that are no success, and no loss either: somebody sees them.
+#: Ends that are no success, and no loss either: an operator sees them.
 _FAILED = frozenset({JobState.FAILED, JobState.CANCELLED, JobState.HELD})
 
 
 @dataclass(frozen=True, slots=True)
 class JobFacts:
-    """What the ledger holds of one job after the play.
+    """What the ledger holds of one job after the demo.
 
     Attributes:
         state: The state it is in.
@@ -38,15 +38,15 @@ class Evidence:
 
     Attributes:
         dispatched: The ids of all jobs that were dispatched.
-        after_failback: The ids of those dispatched after the primary was trusted again.
+        after_failback: The ids of those dispatched after RQ got offers again.
         jobs: What the ledger holds, by job id.
         rows_expected: The key of each row of the data set.
         rows_found: The key of each row of the target table.
         webhooks_expected: How many webhooks were dispatched.
         webhooks_unique: How many different ones the receiver took.
-        webhooks_taken: How many it took, those that were sent again included.
-        refused: How many stale messages the returned workers refused.
-        failover: How long after the kill the fallback had accepted a job; None if it never did.
+        webhooks_taken: How many it took, repeated ones included.
+        refused: How many stale messages the new RQ workers refused.
+        failover: The time from the kill until Dramatiq accepted a job; None if it never did.
     """
 
     dispatched: Sequence[str]
@@ -63,12 +63,12 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The numbers of the play, in the order they are printed.
+    """The numbers of the demo, in the order they are printed.
 
     Attributes:
         dispatched: Jobs that dispatching accepted.
         succeeded: Those of them that succeeded.
-        failed: Those that ended otherwise, or wait for a person.
+        failed: Those that ended otherwise, or are held.
         lost: Those that are not in the ledger, or have not ended.
         double_authority: Moments at which one job had two authorities, and rows that are twice
             in the target table.
@@ -78,9 +78,9 @@ class Verdict:
         rows_imported: Rows of it that are in the target table.
         webhooks_expected: Webhooks that were dispatched.
         webhooks_received_unique: Different webhooks that the receiver took.
-        stale_messages_refused: Messages of the old list that the returned workers refused.
-        failover_ms: From the kill until the fallback had accepted a job.
-        failed_back: Whether jobs dispatched after the failback ran on the primary.
+        stale_messages_refused: Messages of the old list that the new RQ workers refused.
+        failover_ms: The time from the kill until Dramatiq accepted a job.
+        failed_back: Whether jobs dispatched after the failback ran on RQ.
     """
 
     dispatched: int
@@ -128,7 +128,7 @@ def judge(evidence: Evidence) -> Verdict:
 
 
 def problems(verdict: Verdict) -> Sequence[str]:
-    """Return what the play did not show; nothing if it showed all it should."""
+    """Return the conditions that the demo did not meet."""
     return [words for words, holds in _CONDITIONS.items() if not holds(verdict)]
 
 
@@ -148,8 +148,8 @@ _CONDITIONS: Mapping[str, Callable[[Verdict], bool]] = {
 def double_authorities(job: JobFacts) -> int:
     """Count the moments at which a job had, or may have had, more than one authority.
 
-    An epoch that was claimed more than once, an attempt that began before the one before it had
-    ended, a job that ended more than once.
+    Those are an epoch that was claimed more than once, an attempt that began before the previous
+    one had ended, and a job that ended more than once.
     """
     claimed = repeated([event.epoch for event in job.events if event.kind == CLAIM.name])
     attempted = repeated([attempt.epoch for attempt in job.attempts])
@@ -166,7 +166,7 @@ def _overlaps(attempts: Sequence[AttemptRecord]) -> int:
 
 
 def repeated(keys: Sequence[object]) -> int:
-    """Count the keys that were there before."""
+    """Count the keys that occur earlier in the sequence."""
     return len(keys) - len(set(keys))
 
 
@@ -183,7 +183,7 @@ def by_engine(jobs: Iterable[JobFacts]) -> Mapping[str, int]:
 
 
 def resumed(job: JobFacts) -> bool:
-    """Tell whether a job succeeded in a later attempt than the one that recorded its first step."""
+    """Whether a job succeeded in a later attempt than the one that recorded its first step."""
     if job.state is not JobState.SUCCEEDED or not job.step_epochs:
         return False
     return min(job.step_epochs) < max(attempt.epoch for attempt in job.attempts)

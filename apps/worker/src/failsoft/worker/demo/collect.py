@@ -1,4 +1,4 @@
-"""Gathering what was measured, after the play: ledger, table, receiver and logs."""
+"""The measurements after the demo: from the ledger, the table, the receiver and the logs."""
 
 from collections.abc import Sequence
 
@@ -6,43 +6,43 @@ from failsoft.job_engine.errors import JobNotFoundError
 from failsoft.job_engine.records.states import JobState
 from failsoft.ledger import SqlLedger
 from failsoft.worker.demo.checks import Evidence, JobFacts
+from failsoft.worker.demo.dispatching import Application
 from failsoft.worker.demo.environment.airports import (
     KEY,
     airports_csv,
     imported_keys,
     read_airports,
 )
-from failsoft.worker.demo.environment.environment import Stage
-from failsoft.worker.demo.environment.worker_logs import complaints, refusals
-from failsoft.worker.demo.plan import Script
-from failsoft.worker.demo.scenario import Record
+from failsoft.worker.demo.environment.environment import Environment
+from failsoft.worker.demo.environment.worker_logs import logged_errors, refusals
+from failsoft.worker.demo.plan import Plan
 
 
-def gather(stage: Stage, script: Script, record: Record) -> Evidence:
-    """Gather the evidence; nothing may be running any more."""
-    found = {job_id: _facts(stage.ledger, job_id) for job_id in record.jobs}
+def gather(environment: Environment, plan: Plan, application: Application) -> Evidence:
+    """Gather the evidence; all workers must have stopped."""
+    found = {job_id: _facts(environment.ledger, job_id) for job_id in application.jobs}
     return Evidence(
-        dispatched=record.jobs,
-        after_failback=record.after_failback,
+        dispatched=application.jobs,
+        after_failback=application.after_failback,
         jobs={job_id: facts for job_id, facts in found.items() if facts is not None},
         rows_expected=[airport[KEY] for airport in read_airports(airports_csv())],
-        rows_found=imported_keys(stage.imported),
-        webhooks_expected=script.webhooks,
-        webhooks_unique=stage.receiver.unique,
-        webhooks_taken=stage.receiver.taken,
-        refused=refusals(stage.new_rq.log),
-        failover=record.failover,
+        rows_found=imported_keys(environment.imported),
+        webhooks_expected=plan.webhooks,
+        webhooks_unique=environment.receiver.unique,
+        webhooks_taken=environment.receiver.taken,
+        refused=refusals(environment.new_rq.log),
+        failover=application.failover,
     )
 
 
-def unexplained(stage: Stage) -> Sequence[str]:
-    """Return the jobs that did not succeed and what the workers complained of, for people."""
+def unexplained(environment: Environment) -> Sequence[str]:
+    """Return the jobs that did not succeed and the errors that the workers logged."""
     others = [state for state in JobState if state is not JobState.SUCCEEDED]
     jobs = [
         f"{job.id} {job.name} is {job.state} on {job.engine}: {job.error and job.error.message}"
-        for job in stage.ledger.list_jobs(states=others)
+        for job in environment.ledger.list_jobs(states=others)
     ]
-    return [*jobs, *(words for host in stage.hosts for words in complaints(host.log))]
+    return [*jobs, *(words for host in environment.hosts for words in logged_errors(host.log))]
 
 
 def _facts(ledger: SqlLedger, job_id: str) -> JobFacts | None:

@@ -1,11 +1,11 @@
-"""The application of the play: it dispatches, and knows nothing of engines."""
+"""The demo's application: it dispatches, and names no engine."""
 
 import time
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from itertools import count
 
-from failsoft.dispatcher import Dispatcher
+from failsoft.api import Dispatcher
 from failsoft.job_engine.jobs.data_sync.import_csv import import_csv
 from failsoft.job_engine.jobs.default.deliver_webhook import Webhook, deliver_webhook
 from failsoft.worker.demo.environment.airports import Airport, airports_csv, import_of
@@ -16,18 +16,19 @@ PICKUP = timedelta(seconds=3)
 
 
 class Application:
-    """Dispatches webhooks and the import, and remembers what it dispatched.
+    """Dispatches webhooks and the import, and keeps their ids.
 
     Attributes:
         jobs: The ids of all jobs, in order.
         import_id: The id of the import.
-        failover: How long after the loss of the primary a job was accepted by the fallback.
+        after_failback: The ids of the jobs dispatched after RQ got offers again.
+        failover: The time from the loss of RQ's Valkey until Dramatiq accepted a job.
     """
 
     def __init__(self, dispatcher: Dispatcher, receiver_url: str) -> None:
-        """Dispatch through a dispatcher; the webhooks go to one receiver."""
         self.jobs: list[str] = []
         self.import_id: str = ""
+        self.after_failback: Sequence[str] = ()
         self.failover: timedelta | None = None
         self._dispatcher = dispatcher
         self._receiver_url = receiver_url
@@ -35,7 +36,7 @@ class Application:
         self._lost_at: float | None = None
 
     def loses_primary(self) -> None:
-        """Note that the primary is lost as of now; the application itself makes no use of it."""
+        """Start to measure the failover; dispatching does not depend on it."""
         self._lost_at = time.monotonic()
 
     def dispatch_import(self) -> None:

@@ -1,4 +1,4 @@
-"""What happens in the play and when, decided by the seed before it begins."""
+"""What the demo dispatches and when it kills, decided by the seed before it begins."""
 
 import random
 from collections.abc import Sequence
@@ -7,28 +7,28 @@ from itertools import pairwise
 
 from failsoft.worker.demo.environment.airports import BATCH_SIZE, Airport
 
-#: With fewer there would be too few for each act.
+#: With fewer there would be too few for each phase.
 FEWEST_WEBHOOKS = 20
 #: With more, dispatching them would take longer than the import.
 MOST_ALONGSIDE = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Script:
-    """The play: which webhooks are dispatched in which act, and the moment of the kill.
+class Plan:
+    """Which webhooks are dispatched in which phase, and the moment of the kill.
 
     Attributes:
         seed: What all of it follows from.
         batches: How many batches the import has.
-        kill_batch: The primary's host is lost when so many of them are finished.
-        first: Webhooks dispatched while all is well.
+        kill_batch: RQ's host is killed when this number of them is finished.
+        first: Webhooks dispatched before the import.
         alongside: Those dispatched while the import runs, in step with its batches; the last of
             them just before RQ's workers die.
         stranded: Those dispatched after RQ's workers died and before their Redis did; they wait
             in its list.
-        outage: Those dispatched while the primary is gone.
-        returning: Those dispatched while it starts again and its workers come.
-        last: Those dispatched once it is trusted again.
+        outage: Those dispatched while RQ's Valkey is down.
+        returning: Those dispatched while it and its workers start again.
+        last: Those dispatched once RQ gets offers again.
     """
 
     seed: int
@@ -48,13 +48,13 @@ class Script:
         return before + len(self.outage) + len(self.returning) + len(self.last)
 
 
-def write_script(jobs: int, seed: int, airports: Sequence[Airport]) -> Script:
+def make_plan(jobs: int, seed: int, airports: Sequence[Airport]) -> Plan:
     """Decide everything that the seed decides.
 
     Args:
         jobs: How many webhooks to dispatch.
-        seed: The same seed gives the same script.
-        airports: What the webhooks tell of; the rows of the import.
+        seed: The same seed gives the same plan.
+        airports: The contents of the webhooks; the rows of the import.
     """
     rng = random.Random(seed)
     events = rng.choices(airports, k=jobs)
@@ -66,4 +66,4 @@ def write_script(jobs: int, seed: int, airports: Sequence[Airport]) -> Script:
     parts = [events[start:end] for start, end in pairwise((0, *ends))]
     batches = -(-len(airports) // BATCH_SIZE)
     kill_batch = round(batches * rng.uniform(0.30, 0.40))
-    return Script(seed, batches, kill_batch, *parts)
+    return Plan(seed, batches, kill_batch, *parts)

@@ -1,50 +1,46 @@
-"""The whole demo, from the empty stage to the verdict."""
+"""The whole demo, from the start of its environment to the verdict."""
 
 from collections.abc import Sequence
 
 from rich.console import Console
 
-from failsoft.worker.demo.checks import Evidence, Verdict, judge, problems
+from failsoft.worker.demo.checks import Verdict, judge, problems
 from failsoft.worker.demo.collect import gather, unexplained
-from failsoft.worker.demo.display.live_display import Board
+from failsoft.worker.demo.display.live_display import LiveDisplay
 from failsoft.worker.demo.display.rendering import Goals, summary
-from failsoft.worker.demo.display.status import feel_pulse
+from failsoft.worker.demo.display.status import read_status
 from failsoft.worker.demo.environment.airports import airports_csv, read_airports
-from failsoft.worker.demo.environment.environment import Stage, set_stage
+from failsoft.worker.demo.environment.environment import started_environment
 from failsoft.worker.demo.environment.extras import require_extras
-from failsoft.worker.demo.plan import Script, write_script
-from failsoft.worker.demo.scenario import Story
+from failsoft.worker.demo.plan import make_plan
+from failsoft.worker.demo.scenario import Scenario
 from failsoft.worker.logs.visible import visible
 
 
-def perform(console: Console, *, jobs: int, seed: int) -> tuple[Verdict, Sequence[str]]:
-    """Play the demo and tell it on a console; return the verdict and what was missed.
+def run_demo(console: Console, *, jobs: int, seed: int) -> tuple[Verdict, Sequence[str]]:
+    """Run the demo and report it on a console; return the verdict and its failed conditions.
 
     Args:
-        console: Where it is told.
+        console: Where the demo is reported.
         jobs: How many webhooks are dispatched.
         seed: The same seed makes the same payloads and the same moment of the kill.
 
     Raises:
-        FailsoftError: If it could not be played.
+        FailsoftError: If it could not be carried out.
     """
     require_extras()
     airports = read_airports(airports_csv())
-    script = write_script(jobs, seed, airports)
-    goals = Goals(script.webhooks, len(airports))
+    plan = make_plan(jobs, seed, airports)
     console.print(f"[bold]Failsoft demo[/], seed {seed}")
-    with set_stage() as stage:
-        evidence = _play(stage, script, Board(console, goals))
+    with started_environment() as environment:
+        display = LiveDisplay(console, Goals(plan.webhooks, len(airports)))
+        with display.live(lambda: read_status(environment, plan.webhooks + 1)):
+            application = Scenario(environment, plan, display.say).run()
+        evidence = gather(environment, plan, application)
         verdict = judge(evidence)
-        missed = problems(verdict)
-        console.print(summary(evidence, verdict, missed))
-        if missed:
-            lines = map(visible, unexplained(stage))
+        failed = problems(verdict)
+        console.print(summary(evidence, verdict, failed))
+        if failed:
+            lines = map(visible, unexplained(environment))
             console.print("\n".join(lines), markup=False, soft_wrap=True)
-    return verdict, missed
-
-
-def _play(stage: Stage, script: Script, board: Board) -> Evidence:
-    with board.live(lambda: feel_pulse(stage, script.webhooks + 1)):
-        record = Story(stage, script, board.say).play()
-    return gather(stage, script, record)
+    return verdict, failed

@@ -1,4 +1,4 @@
-"""Waiting for something to become true, with an end."""
+"""Waiting for a condition, for a limited time."""
 
 import time
 from collections.abc import Callable

@@ -1,1 +1,1 @@
-"""What `failsoft dev` runs: servers, ledger, workers; started again when code changes."""
+"""What `failsoft dev` runs: servers, a ledger, and workers that restart when code changes."""

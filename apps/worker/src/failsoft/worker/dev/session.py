@@ -1,9 +1,8 @@
-"""One run of `failsoft dev`: generations of workers, until it is told to stop."""
+"""One run of `failsoft dev`: workers, restarted when code changes, until a signal."""
 
 import json
 import logging
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -12,7 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
-from types import FrameType
 
 from failsoft.job_engine.errors import LedgerError
 from failsoft.ledger import SqlLedger
@@ -20,26 +18,27 @@ from failsoft.ledger.opening import shared_database
 from failsoft.worker.configuration.settings import Settings
 from failsoft.worker.dev.watcher import CodeWatcher
 from failsoft.worker.exit_codes import OK
+from failsoft.worker.processes.signals import on_stop_signals
 from failsoft.worker.supervision.supervisor import Supervisor
 from failsoft.worker.wiring import death_notices
 
 logger: logging.Logger = logging.getLogger("failsoft.dev")
 
-#: How long a worker may take to stop, unless the settings say: a developer waits for it.
+#: How long a worker may take to stop, unless it is set: short, because a developer waits for it.
 GRACE = timedelta(seconds=2)
-#: How often everything is looked after, in seconds.
+#: How often everything is checked, in seconds.
 LOOK_SECONDS = 0.1
 
 _PREFLIGHT = (sys.executable, "-m", "failsoft.worker.preflight")
 
-#: Told once that every worker is live, with their process ids by post.
+#: Called once when every worker is live, with their process ids by post.
 Ready = Callable[[Mapping[str, int]], None]
 
 
 class DevSession:
-    """Run workers of both engines for every queue, and others in their place when code changes.
+    """Runs workers of both engines for every queue, and restarts them when code changes.
 
-    The code is imported by the workers only; this process outlives every mistake in it.
+    The code is imported only by the workers, so an error in it does not end this process.
     """
 
     def __init__(
@@ -54,11 +53,11 @@ class DevSession:
         """Prepare; `run` begins.
 
         Args:
-            settings: The settings of the environment as it is.
-            environment: What is added to the environment of the workers.
+            settings: The settings of this process's environment.
+            environment: Variables that are added to the environment of the workers.
             queues: The queues to serve; all declared ones where empty.
             watch: The folders whose code is watched; empty for none.
-            ready: Told when the first workers are live.
+            ready: Called when the first workers are live.
         """
         has_grace = "shutdown_grace" in settings.model_fields_set
         self._grace = settings.shutdown_grace if has_grace else GRACE
@@ -66,7 +65,7 @@ class DevSession:
         self._environment = {**os.environ, **grace, **environment}
         self._ledger_url = environment.get("FAILSOFT_LEDGER_URL", settings.ledger_url)
         self._deaths = death_notices(settings.model_copy(update={"ledger_url": self._ledger_url}))
-        self._engines = [n for n in settings.engine_names if n not in settings.disabled]
+        self._engines = settings.offered_engines
         self._queues = queues
         self._watcher = CodeWatcher(watch, self._code_changed) if watch else None
         self._ready: Ready | None = ready
@@ -78,7 +77,7 @@ class DevSession:
     def run(self) -> int:
         """Run until a signal; return the exit status.
 
-        Code that cannot be started ends it at first; later on the next change is waited for.
+        If the code cannot be started at first, it ends; after a change it waits for the next one.
         """
         if self._watcher is not None:
             self._watcher.start()
@@ -94,17 +93,16 @@ class DevSession:
     def on_signals(self) -> None:
         """Stop on SIGTERM or SIGINT, at once on the second."""
 
-        def handle(signum: int, frame: FrameType | None) -> None:
+        def stop() -> None:
             self._stops += 1
             if self._supervisor is not None:
                 self._supervisor.stop()
 
-        for each in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(each, handle)
+        on_stop_signals(stop)
 
     def _run_generation(self) -> int:
         self._changed = False
-        status, queues = self._ask_for_queues()
+        status, queues = self._preflight()
         if status != OK:
             return status
         posts = [(engine, queue) for engine in self._engines for queue in queues]
@@ -112,10 +110,10 @@ class DevSession:
             posts, self._grace, self._environment, on_death=self._deaths.note
         )
         if self._is_over:
-            # It was asked for while there was nobody to be told.
+            # A signal or a change came before the supervisor existed.
             supervisor.stop()
         over = threading.Event()
-        threading.Thread(target=self._tell_when_live, args=(supervisor, over), daemon=True).start()
+        threading.Thread(target=self._call_ready, args=(supervisor, over), daemon=True).start()
         status = supervisor.run()
         over.set()
         self._supervisor = None
@@ -125,7 +123,7 @@ class DevSession:
     def _is_over(self) -> bool:
         return self._stops > 0 or self._changed
 
-    def _ask_for_queues(self) -> tuple[int, Sequence[str]]:
+    def _preflight(self) -> tuple[int, Sequence[str]]:
         command = [*_PREFLIGHT, *self._queues, "--parent", str(os.getpid())]
         with subprocess.Popen(  # noqa: S603 - our own module
             command, env=self._environment, stdout=subprocess.PIPE, start_new_session=True
@@ -150,7 +148,7 @@ class DevSession:
         while not self._is_over:
             time.sleep(LOOK_SECONDS)
 
-    def _tell_when_live(self, supervisor: Supervisor, over: threading.Event) -> None:
+    def _call_ready(self, supervisor: Supervisor, over: threading.Event) -> None:
         with closing(shared_database(self._ledger_url)) as database:
             ledger = SqlLedger(database)
             while self._ready is not None and not over.wait(LOOK_SECONDS):

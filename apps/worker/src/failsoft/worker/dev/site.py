@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from failsoft.dispatcher.offering.engines import Engine
@@ -31,19 +30,18 @@ class DevRunsAlreadyError(FailsoftError):
 
 
 class DevSite:
-    """A server for each engine and a SQLite ledger, as far as the settings name no others.
+    """A server for each engine and a SQLite ledger, unless the settings name others.
 
     As a context manager it starts and stops them. The ports stay the same from one run to the
-    next, so that what `environment` said goes on being true.
+    next, so that `environment` stays valid.
 
     Attributes:
         env_file: The file that holds `environment` as lines for a shell.
-        environment: What other programs need to know, once it is started.
-        addresses: The same for people, with the servers that were there before.
+        environment: The variables that other programs need, once it is started.
+        addresses: The same with passwords masked, and with servers that were set by the user.
     """
 
     def __init__(self, settings: Settings, folder: Path) -> None:
-        """Keep everything in a folder of its own."""
         self._settings = settings
         self._folder = folder.resolve()
         self._stack = ExitStack()
@@ -52,7 +50,7 @@ class DevSite:
         self.addresses: dict[str, str] = {}
 
     def __enter__(self) -> Self:
-        """Start what is missing, and write down where it is.
+        """Start what is missing, and write the addresses to `env_file`.
 
         Raises:
             EngineUnavailableError: No server could be started; the message says what to install.
@@ -79,13 +77,7 @@ class DevSite:
             self._stack = self._stack.pop_all()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Stop what was started."""
+    def __exit__(self, *exception: object) -> None:
         self._stack.close()
 
     def exports(self) -> str:
@@ -108,7 +100,7 @@ class DevSite:
         except FailsoftError as error:
             if before is None:
                 raise EngineUnavailableError(str(error)) from error
-            # Another program has the port by now.
+            # Another process has the port by now.
             return self._start_server(plugin, name, None)
         self._stack.callback(server.stop)
         return server.url
@@ -120,7 +112,7 @@ class DevSite:
         return url
 
     def _take_over(self) -> None:
-        """Make our servers this ledger's: they may have served one that was deleted."""
+        """Mark the servers as this ledger's: they may have served one that was deleted."""
         with closing(shared_database(self.environment["FAILSOFT_LEDGER_URL"])) as database:
             ledger_id = SqlLedger(database).ledger_id()
         with _environment(self.environment):
@@ -137,7 +129,7 @@ class DevSite:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Hold a lock that ends with this process, however it ends."""
+    """Hold a lock that is released when this process ends, however it ends."""
     with path.open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

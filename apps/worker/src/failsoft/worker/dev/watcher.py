@@ -1,4 +1,4 @@
-"""Telling when code has changed."""
+"""Watching for changes of code."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -8,14 +8,14 @@ from watchfiles import PythonFilter, watch
 
 
 class CodeWatcher:
-    """Call back when a Python file in one of the folders has changed, from a thread of its own."""
+    """Calls back when a Python file in one of the folders has changed, from its own thread."""
 
     def __init__(self, folders: Sequence[Path], changed: Callable[[Sequence[str]], None]) -> None:
         """Prepare; `start` begins.
 
         Args:
-            folders: Where to look, with everything below.
-            changed: Told of the files, as often as some have changed.
+            folders: The folders to watch, with everything below.
+            changed: Called with the changed files, at each change.
         """
         self._folders = folders
         self._changed = changed

@@ -1,1 +1,1 @@
-"""What `failsoft doctor` looks at: a list of checks, each bounded, each with its remedy."""
+"""The checks of `failsoft doctor`, each with a time limit and a remedy."""

@@ -14,7 +14,7 @@ LIMIT = timedelta(seconds=2)
 
 
 def failed(check: str, error: Exception) -> Finding:
-    """Return the finding that an error stands for; ours carry their remedy after a semicolon."""
+    """Return the finding of an error; Failsoft's own have their remedy after a semicolon."""
     if isinstance(error, FailsoftError):
         found, _, remedy = str(error).partition("; ")
         code = exit_code(error)
@@ -23,7 +23,7 @@ def failed(check: str, error: Exception) -> Finding:
 
 
 class _Look:
-    """A check that runs in a thread of its own, which is left behind if it does not come back."""
+    """A check that runs in a thread of its own, which is abandoned if it does not end in time."""
 
     def __init__(self, check: Check) -> None:
         self._check = check
@@ -43,18 +43,18 @@ class _Look:
         try:
             for found in self._check.look():
                 self._found.append(found)
-        except Exception as error:  # noqa: BLE001 - whatever a check raises is what it found
+        except Exception as error:  # noqa: BLE001 - any error of a check is its finding
             self._found.append(failed(self._check.name, error))
 
 
 def look_at_all(checks: Sequence[Check], limit: timedelta) -> list[Finding]:
-    """Run the checks side by side and return what each found in its time."""
+    """Run the checks side by side and return what each found within the limit."""
     deadline = time.monotonic() + limit.total_seconds()
     looks = [_Look(check) for check in checks]
     return [found for look in looks for found in look.findings(deadline, limit)]
 
 
 def exit_status(findings: Iterable[Finding]) -> int:
-    """Return the exit status of them all: wrong settings come before servers that are away."""
+    """Return the exit status of all: wrong settings come before servers that are away."""
     statuses = {found.status for found in findings}
     return next((code for code in (CONFIG, UNAVAILABLE, FAILURE) if code in statuses), OK)

@@ -1,4 +1,4 @@
-"""Can the engines take offers?"""
+"""Checks that the engines can take offers."""
 
 from collections.abc import Iterator
 from contextlib import closing

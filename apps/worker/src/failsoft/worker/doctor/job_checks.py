@@ -1,4 +1,4 @@
-"""Do the job modules import, and can every job run here?"""
+"""Checks that the job modules can be imported, and that every job can run here."""
 
 import signal
 from collections.abc import Iterator
@@ -9,17 +9,17 @@ from types import FrameType
 from failsoft.job_engine.definitions.catalogue import Catalogue
 from failsoft.job_engine.errors import FailsoftError, MissingHandlerError
 from failsoft.job_engine.values.findings import Finding, fine, warning
+from failsoft.worker.bundled_jobs import load_catalogue
 from failsoft.worker.configuration.settings import Settings
 from failsoft.worker.doctor.checks import failed
-from failsoft.worker.wiring import load_catalogue
 
 
 class _TooLate(BaseException):
-    """The time is up; not an `Exception`, which a module might swallow."""
+    """The time is up; not an `Exception`, which a module might catch."""
 
 
 def look_at_jobs(settings: Settings, limit: timedelta) -> list[Finding]:
-    """Import the job modules, which declares their queues, and look at their jobs."""
+    """Import the job modules, which declares their queues, and check their jobs."""
     try:
         with _interrupted_after(limit):
             catalogue = load_catalogue(settings)
@@ -27,7 +27,7 @@ def look_at_jobs(settings: Settings, limit: timedelta) -> list[Finding]:
         return [failed("jobs", error)]
     except _TooLate:
         seconds = f"{limit.total_seconds():g}s"
-        found = f"{', '.join(settings.jobs)} was not imported within {seconds}; jobs not looked at"
+        found = f"{', '.join(settings.jobs)} was not imported within {seconds}; jobs not checked"
         return [warning("jobs", found, "every worker waits for it; or give --timeout 30s")]
     return [_modules(settings, catalogue), *_handlers(catalogue)]
 

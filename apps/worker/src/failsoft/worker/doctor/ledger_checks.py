@@ -1,8 +1,7 @@
-"""Is the ledger there, does it fit, and does it keep what it is given?"""
+"""Checks of the ledger: its server or file, schema, durability, keys, and what waits in it."""
 
 import stat
 from collections.abc import Iterator, Mapping
-from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from time import time
@@ -12,21 +11,27 @@ from sqlalchemy import select
 from failsoft.job_engine.policies.queue import declared_queues
 from failsoft.job_engine.records.manual_retry import MOST, DeadLetters
 from failsoft.job_engine.records.states import TERMINAL, JobState
-from failsoft.job_engine.values.findings import Finding, failure, fine, warning
+from failsoft.job_engine.values.findings import (
+    Finding,
+    failure,
+    failure_if,
+    fine,
+    warning,
+    warning_if,
+)
 from failsoft.job_engine.values.redaction import redacted_url
 from failsoft.ledger import Database, SqlLedger, check
-from failsoft.ledger.database.database import ledger_url
 from failsoft.ledger.database.timestamps import now_us
-from failsoft.ledger.opening import shared_database
 from failsoft.ledger.schema.jobs import jobs
 from failsoft.ledger.schema.revision import REVISION, standing
 from failsoft.worker.configuration.settings import Settings
 from failsoft.worker.doctor.connection_checks import look_at_connections
+from failsoft.worker.doctor.database import existing_database, sqlite_path
 from failsoft.worker.doctor.missing_jobs import LOST_REMEDY, REMEDY, look_at_wholeness
 
-#: A clock that is further from this host's than this is worth a warning.
+#: The largest difference between the ledger's clock and this host's without a warning.
 MAX_SKEW = timedelta(seconds=5)
-#: The oldest PostgreSQL that its makers still look after.
+#: The oldest PostgreSQL version that is still maintained.
 OLDEST_POSTGRESQL = 14
 
 _SYNCHRONOUS = ("OFF", "NORMAL", "FULL", "EXTRA")
@@ -41,14 +46,13 @@ _POSTGRESQL_FACTS = (
 
 
 def look_at_ledger(settings: Settings) -> Iterator[Finding]:
-    """Look at the ledger from its address to its queues; what is fatal ends the look."""
-    url = ledger_url(settings.ledger_url)
-    path = Path(url.database or "")
-    if url.get_backend_name() == "sqlite" and not path.exists():
-        yield failure("ledger", f"no file at {path.absolute()}", _UPGRADE)
-        return
-    with closing(shared_database(settings.ledger_url, limit=settings.ledger_timeout)) as database:
-        if database.is_sqlite:
+    """Check the ledger from its address to its queues; a fatal problem ends the checks."""
+    path = sqlite_path(settings)
+    with existing_database(settings) as database:
+        if database is None:
+            yield failure("ledger", f"no file at {path and path.absolute()}", _UPGRADE)
+            return
+        if path is not None:
             yield from _sqlite(database, path)
         else:
             yield from _postgresql(database, redacted_url(settings.ledger_url))
@@ -66,7 +70,7 @@ def look_at_ledger(settings: Settings) -> Iterator[Finding]:
 
 def _sqlite(database: Database, path: Path) -> Iterator[Finding]:
     version = database.read(lambda c: c.exec_driver_sql("SELECT sqlite_version()").scalar_one())
-    # Opening it has refused a network disk and a folder that everybody may write to.
+    # Opening it has refused a network disk and a folder that every user may write to.
     yield fine("ledger", f"SQLite {version}, {path.absolute()} on a local disk")
     mode = stat.S_IMODE(path.stat().st_mode)
     if mode & 0o077:
@@ -75,15 +79,14 @@ def _sqlite(database: Database, path: Path) -> Iterator[Finding]:
     else:
         yield fine("ledger file", f"mode {mode:04o}")
     if path.stat().st_nlink > 1:
-        found = "has another name, too: who opens it by that keeps another log, and both are lost"
+        found = "has another name, too: opened by that, it has another log, and both are lost"
         yield failure("ledger file", found, "remove the other hard link")
     journal = database.read(lambda c: c.exec_driver_sql("PRAGMA journal_mode").scalar_one())
     level = database.read(lambda c: c.exec_driver_sql("PRAGMA synchronous").scalar_one())
     found = f"journal_mode={journal}, synchronous={_SYNCHRONOUS[level]}"
-    if journal == "wal" and _SYNCHRONOUS[level] in ("FULL", "EXTRA"):
-        yield fine("ledger durability", found)
-    else:
-        yield failure("ledger durability", found, "move the ledger to a disk that can do WAL")
+    is_durable = journal == "wal" and _SYNCHRONOUS[level] in ("FULL", "EXTRA")
+    remedy = "move the ledger to a disk that supports WAL"
+    yield failure_if(not is_durable, "ledger durability", found, remedy)
 
 
 def _postgresql(database: Database, shown: str) -> Iterator[Finding]:
@@ -98,28 +101,25 @@ def _postgresql(database: Database, shown: str) -> Iterator[Finding]:
     else:
         yield fine("ledger role", "takes writes")
     found = f"synchronous_commit={facts['synchronous_commit']}, fsync={facts['fsync']}"
-    if "off" in (facts["synchronous_commit"], facts["fsync"]):
-        remedy = "switch both on: a crash of the database may lose what it has accepted"
-        yield warning("ledger durability", found, remedy)
-    else:
-        yield fine("ledger durability", found)
+    is_volatile = "off" in (facts["synchronous_commit"], facts["fsync"])
+    remedy = "switch both on: a crash of the database may lose what it has accepted"
+    yield warning_if(is_volatile, "ledger durability", found, remedy)
 
 
 def _postgresql_version(facts: Mapping[str, str], shown: str) -> Finding:
     found = f"PostgreSQL {facts['server_version']}, {shown}"
-    if int(facts["server_version_num"]) // 10_000 < OLDEST_POSTGRESQL:
-        return warning("ledger", found, f"upgrade it to PostgreSQL {OLDEST_POSTGRESQL} or newer")
-    return fine("ledger", found)
+    is_old = int(facts["server_version_num"]) // 10_000 < OLDEST_POSTGRESQL
+    remedy = f"upgrade it to PostgreSQL {OLDEST_POSTGRESQL} or newer"
+    return warning_if(is_old, "ledger", found, remedy)
 
 
 def _clock(database: Database) -> Finding:
-    asked_at = time()
+    sent_at = time()
     there = database.read(lambda c: c.execute(select(now_us())).scalar_one()) / 1e6
-    skew = abs(there - (asked_at + time()) / 2)
-    found = f"{skew:.1f} s from this host's"
-    if skew > MAX_SKEW.total_seconds():
-        return warning("ledger clock", found, "set both clocks by NTP: times are the database's")
-    return fine("ledger clock", found)
+    skew = abs(there - (sent_at + time()) / 2)
+    remedy = "set both clocks by NTP: times are the database's"
+    is_skewed = skew > MAX_SKEW.total_seconds()
+    return warning_if(is_skewed, "ledger clock", f"{skew:.1f} s from this host's", remedy)
 
 
 def _schema(database: Database) -> Finding:
@@ -127,7 +127,7 @@ def _schema(database: Database) -> Finding:
     minimum = found.minimum or found.revision
     words = f"ledger {found.revision}, code {REVISION}, minimum {minimum}"
     if found.minimum is None:
-        # Made before upgrades noted it: nothing else says who may work on it.
+        # Created before upgrades noted the minimum: no other record of it exists.
         return warning("ledger schema", f"{words}, which is not noted", _UPGRADE)
     return fine("ledger schema", words)
 
@@ -143,7 +143,7 @@ def _signing_key(ledger: SqlLedger) -> Finding:
 
 
 def _for_people(ledger: SqlLedger) -> Iterator[Finding]:
-    """Tell what waits for a person: what is held, what has failed, what is paused."""
+    """Report what waits for a person: what is held, what has failed, what is paused."""
     counts = ledger.counts()
     held, dead = counts.get(JobState.HELD, 0), len(ledger.dead_letters(DeadLetters(limit=MOST)))
     if held:

@@ -1,7 +1,7 @@
-"""Is the ledger the one that every process writes to, and does it hold what was accepted?
+"""Checks that every process writes to this ledger, and that it holds what was accepted.
 
-A process that writes to a file which is no longer the ledger's, and a message whose job is not
-there, are signs of a ledger that was split, replaced or restored (docs/ledger-sqlite.md).
+A process that writes to a file which is no longer the ledger's, and a message whose job is missing,
+are signs of a ledger that was split, replaced or restored (docs/ledger-sqlite.md).
 """
 
 from contextlib import closing
@@ -22,9 +22,9 @@ from failsoft.ledger.upkeep.missing import find_missing, may_be_pruned
 from failsoft.worker.configuration.settings import Settings
 from failsoft.worker.engine_sites import sites
 
-#: Every process that may hold another file has to open the ledger anew.
+#: The remedy where processes hold another file.
 REMEDY = "stop these processes, and compare what they accepted with the ledger"
-#: What the operator can do about jobs that are gone.
+#: The remedy where jobs are missing.
 LOST_REMEDY = "dispatch them again, or restore the ledger that has them"
 
 
@@ -45,7 +45,7 @@ class Wholeness:
         strays: Processes of this host that hold a file which is not the ledger's any more.
         lost: Accepted jobs that the ledger does not hold.
         unexplained: How many more are missing, but may have been pruned.
-        unread: What could not be looked at, and why.
+        unread: The queues that could not be read, and why.
     """
 
     strays: list[Stray] = field(default_factory=list)
@@ -55,7 +55,7 @@ class Wholeness:
 
     @property
     def is_whole(self) -> bool:
-        """Tell whether nothing speaks against it."""
+        """Whether neither strays nor lost jobs were found."""
         return not (self.strays or self.lost)
 
 
@@ -99,7 +99,7 @@ def _waiting(adapter: EngineAdapter) -> list[WaitingMessage] | None:
 
 
 def _compare(found: Wholeness, database: Database, engine: str, ours: list[WaitingMessage]) -> None:
-    # The messages were read before: a job that is made meanwhile is no part of them.
+    # The messages were read before: a job that is recorded meanwhile is not among them.
     missing = find_missing(database, [each.message.job_id for each in ours])
     for each in ours:
         if each.message.job_id not in missing:

@@ -1,32 +1,28 @@
-"""Is what has ended pruned, when it need be kept no longer?"""
+"""Check that ended jobs are pruned when their retention is over."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from datetime import timedelta
-from pathlib import Path
 
 from failsoft.job_engine.definitions.definition import AnyDefinition
 from failsoft.job_engine.jobs.scheduled.prune_ledger import prunable, prune_ledger
 from failsoft.job_engine.records.states import JobState
 from failsoft.job_engine.values.findings import Finding, fine, warning
 from failsoft.ledger import Database, SqlLedger
-from failsoft.ledger.database.database import ledger_url
-from failsoft.ledger.opening import shared_database
 from failsoft.ledger.upkeep.pruning import SETTLES, SqlPruner
+from failsoft.worker.bundled_jobs import load_catalogue
 from failsoft.worker.configuration.settings import Settings
-from failsoft.worker.wiring import load_catalogue
+from failsoft.worker.doctor.database import existing_database
 
 _ENDED = (JobState.SUCCEEDED, JobState.CANCELLED, JobState.FAILED)
 _BY_HAND = "run `failsoft ledger prune`"
 
 
 def look_at_retention(settings: Settings) -> Iterator[Finding]:
-    """Count the ended jobs beyond their retention, where nothing has pruned them in time."""
-    url = ledger_url(settings.ledger_url)
-    if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
-        return
-    definitions = list(load_catalogue(settings))
-    with closing(shared_database(settings.ledger_url, limit=settings.ledger_timeout)) as database:
+    """Count the ended jobs beyond their retention that were not pruned in time."""
+    with existing_database(settings) as database:
+        if database is None:
+            return
+        definitions = list(load_catalogue(settings))
         pruner = SqlPruner(database)
         yield _overdue(settings, _counts(pruner, definitions), _since_pruned(database))
         unknown = sorted(set(pruner.ended_names()) - {each.name for each in definitions})
@@ -52,7 +48,7 @@ def _since_pruned(database: Database) -> timedelta | None:
 
 def _overdue(settings: Settings, counts: dict[str, int], since: timedelta | None) -> Finding:
     total = sum(counts.values())
-    # What became old since the last run waits for the next one, with a key for another hour.
+    # What became due since the last run is pruned by the next, with a key an hour later.
     patience = None if settings.prune is None else 2 * settings.prune + SETTLES
     in_time = patience is not None and since is not None and since <= patience
     if not total or in_time:

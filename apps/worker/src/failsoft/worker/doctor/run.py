@@ -15,10 +15,10 @@ from failsoft.worker.doctor.worker_checks import look_at_workers
 
 
 def examine(settings: Settings, limit: timedelta) -> list[Finding]:
-    """Look at everything; each check ends within the limit."""
-    # First and alone, because it declares the queues that the others ask about.
+    """Run every check; each ends within the limit."""
+    # First and alone, because it declares the queues that the others use.
     jobs = look_at_jobs(settings, limit)
-    remedy = "look after the ledger's database, or correct FAILSOFT_LEDGER_URL"
+    remedy = "check the ledger's database, or correct FAILSOFT_LEDGER_URL"
     checks = [
         Check("ledger", lambda: look_at_ledger(settings), remedy),
         *engine_checks(settings),

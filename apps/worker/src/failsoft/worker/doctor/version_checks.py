@@ -1,4 +1,4 @@
-"""Are the libraries around the core ones that this code was written for?"""
+"""Check that the installed libraries have supported versions."""
 
 from collections.abc import Iterator
 from importlib.metadata import version

@@ -1,9 +1,7 @@
-"""Does a live worker serve what there is, and does this program know what they serve?"""
+"""Checks that live workers serve every queue and engine, and that they are all declared here."""
 
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import closing
-from pathlib import Path
 
 from sqlalchemy import func, select
 
@@ -15,20 +13,19 @@ from failsoft.job_engine.records.states import TERMINAL, JobState
 from failsoft.job_engine.validation import did_you_mean
 from failsoft.job_engine.values.findings import Finding, fine, warning
 from failsoft.ledger import Database, SqlLedger
-from failsoft.ledger.database.database import ledger_url
-from failsoft.ledger.opening import shared_database
 from failsoft.ledger.schema.jobs import jobs
+from failsoft.worker.bundled_jobs import load_catalogue
 from failsoft.worker.configuration.settings import Settings
-from failsoft.worker.wiring import load_catalogue
+from failsoft.worker.doctor.database import existing_database
 
-#: The jobs that have not ended and may run on some engines only, by those and by queue.
+#: The open jobs that are restricted to some engines, by those and by queue.
 _PINNED = (
     select(jobs.c.engines, jobs.c.queue, func.count().label("jobs"))
     .where(jobs.c.state.not_in(TERMINAL), jobs.c.engines != "[]")
     .group_by(jobs.c.engines, jobs.c.queue)
     .order_by(jobs.c.engines, jobs.c.queue)
 )
-#: The jobs that wait, by name, and how often workers gave them back.
+#: The waiting jobs by name, and how often workers gave them back.
 _WAITING = (
     select(jobs.c.name, func.count().label("jobs"), func.max(jobs.c.releases).label("releases"))
     .where(jobs.c.state.in_([JobState.SCHEDULED, JobState.OFFERED]))
@@ -39,28 +36,26 @@ _WAITING = (
 
 def look_at_workers(settings: Settings) -> Iterator[Finding]:
     """Look for a live worker of each engine for each declared queue, and for others."""
-    url = ledger_url(settings.ledger_url)
-    if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
-        return
-    with closing(shared_database(settings.ledger_url, limit=settings.ledger_timeout)) as database:
+    with existing_database(settings) as database:
+        if database is None:
+            return
         live = SqlLedger(database).live_workers()
-        engines = [name for name in settings.engine_names if name not in settings.disabled]
-        yield from _missing(engines, live)
-        yield from _unnamed(settings, engines, live)
+        yield from _missing(settings.offered_engines, live)
+        yield from _unnamed(settings, live)
         yield from _pinned(database, live)
         yield from _unknown(settings, database)
 
 
 def _unknown(settings: Settings, database: Database) -> Iterator[Finding]:
-    """Tell of jobs that wait and that nothing here, and perhaps no worker, knows."""
+    """Report waiting jobs whose definition is unknown here, and perhaps to every worker."""
     try:
         catalogue = load_catalogue(settings)
     except FailsoftError:
-        return  # said before, where the modules are looked at
+        return  # the check of the job modules reports it
     for row in database.read(lambda connection: connection.execute(_WAITING).all()):
         if row.name not in catalogue:
-            met = "; workers gave them back" if row.releases else ""
-            found = f"{row.jobs} wait, and no module of FAILSOFT_JOBS here has the job{met}"
+            returned = "; workers gave them back" if row.releases else ""
+            found = f"{row.jobs} wait, and no module of FAILSOFT_JOBS here has the job{returned}"
             remedy = f"deploy a worker that has it{did_you_mean(row.name, _names(catalogue))}"
             yield warning(f"job {row.name}", found, remedy)
 
@@ -79,11 +74,9 @@ def _missing(engines: Sequence[str], live: Sequence[WorkerRecord]) -> Iterator[F
             yield warning(name, "none live", f"failsoft worker {engine} --queue {queue}")
 
 
-def _unnamed(
-    settings: Settings, engines: Sequence[str], live: Sequence[WorkerRecord]
-) -> Iterator[Finding]:
-    """Tell of what live workers serve and these settings do not name."""
-    for engine in sorted({worker.engine for worker in live}.difference(engines)):
+def _unnamed(settings: Settings, live: Sequence[WorkerRecord]) -> Iterator[Finding]:
+    """Report the engines and queues of live workers that these settings do not name."""
+    for engine in sorted({worker.engine for worker in live}.difference(settings.offered_engines)):
         count = sum(worker.engine == engine for worker in live)
         if variable := settings.disabled.get(engine):
             found = (
@@ -102,7 +95,7 @@ def _unnamed(
 
 
 def _pinned(database: Database, live: Sequence[WorkerRecord]) -> Iterator[Finding]:
-    """Tell of jobs that may only run where no live worker takes them."""
+    """Report jobs that may run only on engines without a live worker for their queue."""
     served = {(worker.engine, worker.queue) for worker in live}
     for row in database.read(lambda connection: connection.execute(_PINNED).all()):
         engines = json.loads(row.engines)

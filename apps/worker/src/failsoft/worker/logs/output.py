@@ -1,4 +1,4 @@
-"""Logs: one line per event, for people on a terminal and as JSON elsewhere."""
+"""Logs: one line per event, as text on a terminal and as JSON elsewhere."""
 
 import atexit
 import logging
@@ -37,7 +37,7 @@ _LEVELS = {
     "message.rejected": logging.WARNING,
     "message.refused": logging.INFO,
     "engine.failed_over": logging.WARNING,
-    # As loud as the way there, or a page is told of an outage and never of its end.
+    # The same level as the fail-over, so that an alert on an outage also gets its end.
     "engine.failed_back": logging.WARNING,
     "engine.queue_refused": logging.WARNING,
     "engine.queue_accepted": logging.WARNING,
@@ -53,9 +53,9 @@ _SHARED: list[Any] = [
     structlog.processors.TimeStamper(fmt="iso", utc=True),
 ]
 
-#: The name of the kind of an event among the facts of a record.
+#: The field of a record that holds the kind of its event.
 KIND = "event_kind"
-#: What is printed below a record instead of in it.
+#: The fields that are printed below a record instead of in it.
 _BLOCKS = ("stack_info", "exception")
 
 #: Libraries that say more than Failsoft needs, with the least level that is logged.
@@ -90,14 +90,14 @@ def configure_logs(settings: Settings, engines: Sequence[AnyPlugin] | None = Non
 
 
 def _handler() -> logging.Handler:
-    # What stands in the place of standard error, as in a test, is written to as it is.
+    # A replacement of standard error, as in a test, is written to as it is.
     stream = sys.stderr
     return PatientHandler() if stream is sys.__stderr__ else logging.StreamHandler(stream)
 
 
 @contextmanager
 def bound_to(claim: Claim) -> Iterator[None]:
-    """Let every line that is logged inside say whose it is, whichever logger the job uses."""
+    """Add the claim's job to every line that is logged inside, whichever logger is used."""
     with structlog.contextvars.bound_contextvars(
         job_id=claim.job_id,
         job=claim.name,
@@ -119,7 +119,7 @@ def _formatter(*, as_json: bool) -> logging.Formatter:
         foreign_pre_chain=_SHARED,
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-            # Not the pretty traceback, which shows the values of variables, and so of payloads.
+            # Not the pretty traceback, which shows the values of variables and thus payloads.
             structlog.processors.format_exc_info,
             _without_secrets,
             *renderer,
@@ -130,7 +130,7 @@ def _formatter(*, as_json: bool) -> logging.Formatter:
 def _without_secrets(
     logger: object, method: str, fields: MutableMapping[str, Any]
 ) -> MutableMapping[str, Any]:
-    """Mask the passwords in what drivers and libraries say of their URLs."""
+    """Mask the passwords of URLs in the messages of drivers and libraries."""
     for name, value in fields.items():
         if isinstance(value, str):
             fields[name] = redacted(value)
@@ -140,7 +140,7 @@ def _without_secrets(
 def _for_programs(
     logger: object, method: str, fields: MutableMapping[str, Any]
 ) -> MutableMapping[str, Any]:
-    """Name the text of a line `message`; `event` is the kind of what happened, if it has one."""
+    """Name the text of a line `message`; `event` is the kind of its event, if it has one."""
     message, kind = fields.pop("event"), fields.pop(KIND, None)
     return {**({} if kind is None else {"event": kind}), "message": message, **fields}
 
@@ -148,18 +148,21 @@ def _for_programs(
 def _for_people(
     logger: object, method: str, fields: MutableMapping[str, Any]
 ) -> MutableMapping[str, Any]:
-    """Make a record one line that nothing in it can end; a traceback is a block behind a margin."""
-    said = str(fields["event"]) if fields.pop(KIND, None) else ""
-    told = [name for name, value in fields.items() if _says(said, name, value)]
-    shown = {visible(str(name)): _cell(fields[name]) for name in fields if name not in told}
+    """Make a record one line, whatever it contains; a traceback is a block behind a margin."""
+    text = str(fields["event"]) if fields.pop(KIND, None) else ""
+    shown = {
+        visible(str(name)): _cell(value)
+        for name, value in fields.items()
+        if not _is_in(text, name, value)
+    }
     blocks = [str(fields[name]) for name in _BLOCKS if shown.pop(name, None)]
     if blocks:
         shown["exception"] = MARGIN + visible_block("\n".join(blocks))
     return shown
 
 
-def _says(sentence: str, name: str, value: object) -> bool:
-    """Tell whether a sentence says a fact; of a number nobody can tell what it stands for."""
+def _is_in(sentence: str, name: str, value: object) -> bool:
+    """Whether a sentence contains a field; a number is ambiguous and does not count."""
     return name not in _OF_ALL and isinstance(value, str) and bool(value) and value in sentence
 
 
@@ -195,14 +198,14 @@ class _OncePerMinute(logging.Filter):
 def log_event(event: Event) -> None:
     """Log an event as one line; the traceback only with a final failure.
 
-    Events that a stranger can cause are limited: see `FloodGate`.
+    Events that outsiders can cause are limited: see `FloodGate`.
     """
     fields = _fields(event)
-    said = sentence(event)
-    # The id of a job differs from line to line, and is left out of a count.
+    text = sentence(event)
+    # Without the id of the job, which differs from line to line.
     alike: dict[str, Any] = {k: fields[k] for k in ("queue", "engine") if k in fields}
     if _FLOODS.passes(event.kind, str(event.detail.get("reason", "")), alike):
-        _emit(event.kind, said, fields)
+        _emit(event.kind, text, fields)
     if event.detail.get("reason") == UNKNOWN_JOB and event.name not in _unknown_jobs:
         _unknown_jobs.add(event.name)
         unknown = Event("job.unknown", name=event.name, queue=event.queue)
@@ -210,12 +213,12 @@ def log_event(event: Event) -> None:
 
 
 def level_of(kind: str) -> int:
-    """Return how loud an event of a kind is, as `logging` numbers it."""
+    """Return the level of an event of a kind, as a number of `logging`."""
     return _LEVELS.get(kind, logging.INFO)
 
 
 def flush_logs() -> None:
-    """Log what was counted instead of logged; a process that ends calls this."""
+    """Log what was counted instead of logged; to be called when the process ends."""
     _FLOODS.flush()
 
 
@@ -233,18 +236,19 @@ def _fields(event: Event) -> dict[str, Any]:
     return fields
 
 
-def _emit(kind: str, said: str, fields: Mapping[str, Any]) -> None:
-    # "message", "name" and "args" belong to the logging module, and a sign of per cent to people.
-    logger.log(level_of(kind), "%s", said, extra={KIND: kind, **fields})
+def _emit(kind: str, text: str, fields: Mapping[str, Any]) -> None:
+    # The text is no format string, as it may contain per cent signs; `extra` must not have the
+    # logging module's own names, as "message", "name" or "args".
+    logger.log(level_of(kind), "%s", text, extra={KIND: kind, **fields})
 
 
 def _emit_count(kind: str, fields: Mapping[str, Any]) -> None:
-    told = {name: fields[name] for name in ("queue", "engine") if name in fields}
-    said = sentence(Event(kind, **told, detail={"reason": fields["reason"]}))
-    _emit(kind, f"{said} ({fields['suppressed']} more like it)", fields)
+    known = {name: fields[name] for name in ("queue", "engine") if name in fields}
+    text = sentence(Event(kind, **known, detail={"reason": fields["reason"]}))
+    _emit(kind, f"{text} ({fields['suppressed']} more like it)", fields)
 
 
-#: Each is told of once a process, at its first job.
+#: The unknown jobs that this process has logged: each is logged once.
 _unknown_jobs = set[str | None]()
 _FLOODS = FloodGate(_emit_count)
 atexit.register(flush_logs)

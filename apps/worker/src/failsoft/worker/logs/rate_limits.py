@@ -1,4 +1,4 @@
-"""Limits on lines that a stranger can cause: the first ones, then how many more there were."""
+"""Limits on lines that outsiders can cause: the first ones, then the number of the others."""
 
 import threading
 from collections.abc import Callable, Mapping
@@ -9,12 +9,12 @@ from typing import Any
 #: Logs one line: its kind and its fields.
 Emit = Callable[[str, Mapping[str, Any]], None]
 
-#: How many lines of a kind and a reason there are in an interval before they are counted only.
+#: How many lines of a kind and a reason are logged in an interval; the others are counted.
 BURSTS: Mapping[str, int] = {"message.rejected": 1, "message.refused": 100}
 INTERVAL = timedelta(minutes=1)
-#: Reasons are told apart up to this many; all further ones share a line.
+#: How many reasons are counted separately; all further ones share a count.
 MOST_REASONS = 32
-#: The reason of a line that stands for several.
+#: The reason of a line that counts several reasons.
 OTHERS = "other reasons"
 
 
@@ -30,12 +30,12 @@ class FloodGate:
     """Passes the first lines of a kind and a reason in each interval, and counts the others.
 
     An interval begins with the first line after the last one ended. At its end each count becomes
-    one line with `suppressed`, the number of lines it stands for: the lines and the counts together
-    are always exact. Memory is bounded by `MOST_REASONS`.
+    one line with `suppressed`, the number of lines that it represents, so that no line is missing
+    from lines and counts together. Memory is bounded by `MOST_REASONS`.
 
     Attributes:
         emit: Logs the line of a count.
-        interval: How long a burst lasts.
+        interval: The length of an interval.
         bursts: The kinds that are limited, and how many lines of each pass in an interval.
     """
 
@@ -51,8 +51,8 @@ class FloodGate:
 
         Args:
             kind: The kind of the event.
-            reason: What tells floods of one kind apart.
-            fields: What the line of the count repeats: nothing that differs from line to line.
+            reason: Lines of one kind with different reasons are counted separately.
+            fields: The fields of the count's line, which must not differ from line to line.
         """
         burst = self.bursts.get(kind)
         if burst is None:

@@ -1,4 +1,4 @@
-"""What an event reads like in a log: one sentence, whatever logging the process has."""
+"""The sentence of each event in a log, independent of the logging of the process."""
 
 from collections.abc import Mapping
 
@@ -6,8 +6,8 @@ from failsoft.job_engine.telemetry import Event
 from failsoft.job_engine.values.redaction import redacted
 from failsoft.worker.logs.visible import visible
 
-#: The sentence of each kind of event. `{job}` is a job by its id and name, `{because}` a colon and
-#: the reason, `{error}` a colon and what an exception says; both are nothing where there is none.
+#: The sentence of each kind of event. `{job}` is a job's id and name, `{because}` a colon and the
+#: reason, `{error}` a colon and an exception's message; both are empty where there is none.
 SENTENCES: Mapping[str, str] = {
     "job.dispatch": "{job} is recorded, for {engine}",
     "job.replace": "{job} took over what a later dispatch of its key brought",
@@ -51,7 +51,7 @@ SENTENCES: Mapping[str, str] = {
     "ledger.pruning_dead_letters": "{count} dead letters of {name}, kept {kept_for}, are pruned",
 }
 
-#: The longest text of a stranger's in a sentence.
+#: The longest text from outside in a sentence.
 MOST_CHARS = 500
 
 
@@ -62,12 +62,12 @@ def sentence(event: Event) -> str:
 
 
 class _Facts(dict[str, str]):
-    """What the sentences speak of; what an event does not say is a question mark."""
+    """The fields of the sentences; one that an event does not have is a question mark."""
 
     def __init__(self, event: Event) -> None:
         detail = event.detail
-        told = {"engine": event.engine or "no engine", "queue": event.queue, "name": event.name}
-        super().__init__({name: str(value) for name, value in (*told.items(), *detail.items())})
+        own = {"engine": event.engine or "no engine", "queue": event.queue, "name": event.name}
+        super().__init__({name: str(value) for name, value in (*own.items(), *detail.items())})
         self["job"] = f"job {event.job_id}" + (f" ({event.name})" if event.name else "")
         error = detail.get("error", event.error and event.error.message)
         self["because"] = _after_colon(detail.get("reason"))

@@ -1,4 +1,4 @@
-"""Standard streams that may be closed, full, or read by nothing any more: no worker stops for them.
+"""Standard streams that may be closed, full, or unread, which must not stop a worker.
 
 See docs/decisions/0033.
 """
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 #: How long a line may wait for room before lines are counted instead of written, in seconds.
 PATIENCE_SECONDS = 1.0
-#: Why a stream takes nothing for now: it is full, and is read slowly or not at all.
+#: The errors of a stream that is full, because it is read slowly or not at all.
 _FULL = (errno.EAGAIN, errno.EWOULDBLOCK)
 
 
@@ -27,7 +27,7 @@ class Writer:
 
     Attributes:
         write: Writes as much as there is room for.
-        close: Gives back what was opened for that.
+        close: Closes what was opened for that.
     """
 
     write: Callable[[bytes], int]
@@ -35,12 +35,12 @@ class Writer:
 
 
 def open_standard_streams() -> None:
-    """Open what this process was started without, or the next file would stand in its place."""
+    """Open the streams that this process was started without, before a file gets their number."""
     for descriptor in (0, 1, 2):
         try:
             os.fstat(descriptor)
         except OSError:
-            # The lowest one that is free is this one.
+            # The lowest free descriptor, which is this one, is opened.
             os.open(os.devnull, os.O_RDWR)
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
@@ -48,18 +48,17 @@ def open_standard_streams() -> None:
 
 
 class PatientHandler(logging.Handler):
-    """Write log records to standard error, but wait for nothing that reads it.
+    """Writes log records to standard error, without waiting for its reader.
 
-    Lines that it cannot take are counted, and one that says how many follows when it can.
+    Lines that it cannot take are counted, and a line with their number follows when it can.
     """
 
     def __init__(self, descriptor: int = 2) -> None:
-        """Write to a descriptor."""
         super().__init__()
         self._descriptor = descriptor
         self._writer = writer(descriptor)
         self._lost = 0
-        # Whether only the beginning of the last line was written.
+        # Whether only a part of the last line was written.
         self._is_cut = False
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -70,12 +69,12 @@ class PatientHandler(logging.Handler):
             self.handleError(record)
             return
         lost = self._lost
-        # In one piece: a pipe may have room for the note, and none for the line.
+        # Together: a pipe may have room for the note, and none for the line.
         if self._put(f"{self._note(lost)}\n{line}" if lost else line):
             self._lost -= lost
 
     def close(self) -> None:
-        """Give back what was opened."""
+        """Close what was opened."""
         self._writer.close()
         super().close()
 
@@ -94,7 +93,7 @@ class PatientHandler(logging.Handler):
 
     def _put(self, line: str) -> bool:
         rest = f"{line}\n".encode(errors="backslashreplace")
-        # One that was lost already is not waited for again.
+        # After a lost line, no further line waits.
         ends = time.monotonic() + (0.0 if self._lost else PATIENCE_SECONDS)
         if self._is_cut:
             rest = b"\n" + rest
@@ -120,7 +119,7 @@ class PatientHandler(logging.Handler):
 
 
 def writer(descriptor: int) -> Writer:
-    """Return what writes to a descriptor without ever waiting, as far as that can be had."""
+    """Return what writes to a descriptor, without waiting where the system allows it."""
     try:
         kind = os.fstat(descriptor).st_mode
     except OSError:
@@ -143,7 +142,7 @@ def _to_socket(descriptor: int) -> Writer:
 
 def _to_pipe(descriptor: int) -> Writer:
     flags = os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
-    # Opened anew: the flags of the one there is are those of every process that shares it.
+    # Opened again: the flags of the descriptor are shared with other processes.
     with suppress(OSError):
         own = os.open(f"/proc/self/fd/{descriptor}", flags)
         return Writer(lambda data: os.write(own, data), lambda: os.close(own))
@@ -151,7 +150,7 @@ def _to_pipe(descriptor: int) -> Writer:
     poll.register(descriptor, select.POLLOUT)
 
     def write(data: bytes) -> int:
-        # So much has room where there is any.
+        # A pipe with any room has room for `PIPE_BUF` bytes.
         if not poll.poll(0):
             raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
         return os.write(descriptor, data[: select.PIPE_BUF])

@@ -1,19 +1,19 @@
-"""Text for people: nothing in it can move a cursor, reorder a line or forge one.
+"""Text for a terminal or a log, escaped so that it cannot move a cursor, reorder or forge a line.
 
-Payloads, results, errors, names, notes and what servers answer come from outside. A terminal obeys
-the control characters in them, and shows a line whose order a bidirectional mark has changed.
+Payloads, results, errors, names, notes and the answers of servers come from outside. A terminal
+executes the control characters in them, and reorders a line with a bidirectional mark.
 """
 
 import unicodedata
 
 from failsoft.job_engine.values.redaction import redacted
 
-#: Stands before every line of a block but the first: no line of a block begins like a record.
+#: Before every line of a block but the first, so that no line of a block begins like a record.
 MARGIN = "  | "
 
 
 def visible(text: str) -> str:
-    r"""Return text on one line, every character that is not shown as itself escaped.
+    r"""Return text on one line, with every character escaped that is not printed as itself.
 
     These are C0, DEL and C1, bidirectional and other format characters, separators of lines and
     paragraphs, lone surrogates, private and unassigned characters: what `str.isprintable` refuses,

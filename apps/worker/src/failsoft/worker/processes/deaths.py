@@ -1,7 +1,7 @@
-"""Worker processes that are known to be dead, and how that is known.
+"""Worker processes that are certainly dead, and how that is established.
 
-A heartbeat that is overdue is no death: its process may be frozen, or cut off from the ledger. A
-process is dead if its parent reaped it, or if the machine that it ran on has it no more.
+An overdue heartbeat proves no death: the process may be frozen, or cut off from the ledger. A
+process is dead if its parent reaped it, or if it does not exist on its machine any more.
 """
 
 import logging
@@ -20,19 +20,20 @@ from failsoft.job_engine.records.job import WorkerRecord
 
 logger: logging.Logger = logging.getLogger("failsoft.worker")
 
-#: The pause before a ledger that is away is told again, and how long a parent that ends tells it.
+#: The pause before a notice is sent again to a ledger that was away.
 PAUSE = timedelta(milliseconds=500)
-LAST_WORDS = timedelta(seconds=2)
+#: How long a supervisor that ends waits until its notices are recorded.
+LAST_NOTICES = timedelta(seconds=2)
 
-#: The places of its session and its start in what follows the name of a process in
+#: The places of a process's session and start time among the fields that follow its name in
 #: `/proc/<pid>/stat`.
 _SESSION, _START_TIME = 3, 19
 
 
 def this_machine() -> str:
-    """Return what process ids are unique in: a boot of a kernel and a PID namespace.
+    """Return the scope in which process ids are unique: a boot of a kernel and a PID namespace.
 
-    Empty where that cannot be known: there, no process is ever taken for dead by its id.
+    Empty where that cannot be read: no process is taken for dead by its id there.
     """
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
@@ -63,13 +64,13 @@ def _fields(process: Path) -> list[str]:
 
 
 def end_session(leader: int) -> None:
-    """Kill what a process that led a session, and is gone, has left behind in it.
+    """Kill the processes that remain in a session whose leader is gone.
 
-    What a job started in a session of its own is meant to outlive its worker. Where `/proc` does
-    not tell sessions, only the process's own group is ended.
+    Processes that a job started in a session of their own are meant to outlive the worker. Where
+    `/proc` shows no sessions, only the leader's own group is ended.
     """
     if birth(leader):
-        # The number is another process's by now: a session has its leader's as long as it lasts.
+        # Another process has this number by now, so no session has it any more.
         return
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(leader, signal.SIGKILL)
@@ -80,27 +81,26 @@ def end_session(leader: int) -> None:
 
 
 def has_gone(worker: WorkerRecord) -> bool:
-    """Tell whether a worker of this machine has ended for certain."""
+    """Whether a worker of this machine has certainly ended."""
     try:
         os.kill(worker.pid, 0)
     except ProcessLookupError:
         return True
     except OSError:
-        # Another user's process: it is there.
+        # Another user's process: it exists.
         return False
-    # Its id may have been given to another process since.
+    # The id may have been reused since.
     now = birth(worker.pid)
     return bool(now and worker.birth and now != worker.birth)
 
 
 class NeighbourWatch:
-    """Mark the workers of this machine as dead whose processes have gone.
+    """Marks workers of this machine as dead whose processes have ended.
 
-    For a supervisor that was killed with its children, and those that have none.
+    For a supervisor that was killed with its children, and for workers without a supervisor.
     """
 
     def __init__(self, ledger: WorkerLedger, machine: str | None = None) -> None:
-        """Watch over the machine that this process runs on."""
         self._ledger = ledger
         self._machine = this_machine() if machine is None else machine
 
@@ -108,7 +108,7 @@ class NeighbourWatch:
         """Look once.
 
         Raises:
-            LedgerError: The ledger could not be asked; look again later.
+            LedgerError: The workers could not be read or marked; look again later.
         """
         if not self._machine:
             return
@@ -119,62 +119,60 @@ class NeighbourWatch:
 
 
 class DeathNotices:
-    """Tell the ledger of children that a supervisor has reaped, in a thread of its own.
+    """Marks the children in the ledger that a supervisor has reaped, in a thread of its own.
 
-    The ledger is opened for the first one only, and closed again: most supervisors never use it.
+    The ledger is opened only for that, and closed again: most supervisors never use it.
+
+    Args:
+        open_ledger: Opens the ledger, and returns it with what closes it again.
     """
 
     def __init__(
         self, open_ledger: Callable[[], tuple[WorkerLedger, Callable[[], object]]]
     ) -> None:
-        """Prepare.
-
-        Args:
-            open_ledger: Opens the ledger, and returns it with what closes it again.
-        """
         self._open = open_ledger
-        self._untold: deque[WorkerRecord] = deque()
+        self._unmarked: deque[WorkerRecord] = deque()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._pause = threading.Event()
 
     def note(self, worker: WorkerRecord) -> None:
-        """Take note of a dead child; never waits for the ledger."""
+        """Take note of a dead child, without waiting for the ledger."""
         with self._lock:
-            self._untold.append(worker)
+            self._unmarked.append(worker)
             if self._thread is None:
                 self._thread = threading.Thread(
-                    target=self._tell_all, name="failsoft-deaths", daemon=True
+                    target=self._run, name="failsoft-deaths", daemon=True
                 )
                 self._thread.start()
 
-    def finish(self, timeout: timedelta = LAST_WORDS) -> None:
-        """Wait a little until the ledger knows of all."""
+    def finish(self, timeout: timedelta = LAST_NOTICES) -> None:
+        """Wait, for at most the timeout, until all are marked."""
         thread = self._thread
         if thread is not None:
             thread.join(timeout.total_seconds())
 
-    def _tell_all(self) -> None:
+    def _run(self) -> None:
         while True:
             try:
-                self._emit()
+                self._mark_all()
             except LedgerUnavailableError as error:
                 logger.warning("a dead worker is not marked yet: %s", error)
             except Exception:
-                # Its jobs go on when their leases have run out.
+                # Its jobs go on when their leases have expired.
                 logger.exception("a dead worker could not be marked")
-                self._untold.clear()
+                self._unmarked.clear()
             with self._lock:
-                if not self._untold:
+                if not self._unmarked:
                     self._thread = None
                     return
             self._pause.wait(PAUSE.total_seconds())
 
-    def _emit(self) -> None:
+    def _mark_all(self) -> None:
         ledger, close = self._open()
         try:
-            while self._untold:
-                ledger.mark_dead(self._untold[0])
-                self._untold.popleft()
+            while self._unmarked:
+                ledger.mark_dead(self._unmarked[0])
+                self._unmarked.popleft()
         finally:
             close()

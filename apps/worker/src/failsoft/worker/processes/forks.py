@@ -1,7 +1,7 @@
-"""What a job forks from the process that it runs in: a plain process, that ends with its parent.
+"""Processes that a job forks: they have no handlers of the worker's, and end with their parent.
 
-A fork inherits the worker's signal handlers, which would stop the worker on the fork's behalf, and
-none of what ends the worker's own children with it. See docs/decisions/0033.
+A fork inherits the worker's signal handlers, with which a signal to the fork would stop the worker,
+and nothing that ends the worker's own children with it. See docs/decisions/0033.
 """
 
 import os
@@ -13,12 +13,12 @@ from failsoft.worker.processes.parent_death import die_with_parent, watch_parent
 
 _HANDLED = {signal.SIGTERM, signal.SIGINT}
 
-#: Marks the threads that live as long as their process.
+#: Marks the threads that run as long as their process.
 _thread = threading.local()
 
 
 def guard_forks() -> None:
-    """Have what is forked from this process from now on end with it; called by its main thread."""
+    """Let later forks of this process end with it; to be called by the main thread."""
     stays()
     os.register_at_fork(
         before=_hold_signals,
@@ -28,12 +28,12 @@ def guard_forks() -> None:
 
 
 def stays() -> None:
-    """Say that this thread lives as long as the process."""
+    """Mark this thread as one that runs as long as the process."""
     _thread.stays = True
 
 
 def _hold_signals() -> None:
-    # One that comes to the child before it has handlers of its own waits until it has.
+    # A signal for the child is delivered once it has handlers of its own.
     _thread.mask = signal.pthread_sigmask(signal.SIG_BLOCK, _HANDLED)
 
 
@@ -42,7 +42,7 @@ def _let_signals_through() -> None:
 
 
 def _in_child(parent: int) -> None:
-    # A fork of a fork is meant to outlive that, as a daemon does.
+    # A fork of a fork is meant to outlive its parent, as a daemon does.
     if os.getppid() == parent:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -54,5 +54,5 @@ def _end_with(parent: int) -> None:
     if getattr(_thread, "stays", False):
         die_with_parent(parent)
     else:
-        # The kernel's signal comes when the thread ends that forked, and this one may end soon.
+        # The kernel would send its signal at the end of this thread, which may be soon.
         watch_parent(parent)

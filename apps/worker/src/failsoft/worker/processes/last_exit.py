@@ -1,4 +1,4 @@
-"""The end of a process that comes whatever its threads wait for."""
+"""The end of a process within a limit, whatever its threads wait for."""
 
 import os
 import threading
@@ -8,11 +8,11 @@ HASTE_SECONDS = 2.0
 
 
 def exit_within(seconds: float, status: int = 0) -> None:
-    """End this process after so many seconds unless it has ended by then.
+    """End this process after a number of seconds unless it has ended by then.
 
-    A thread may wait for a database that answers nothing, or for a disk that no signal ends the
-    wait for. What it wanted to write is what a killed process would have left undone, too: leases
-    run out, and rescuers find the jobs (I1).
+    A thread may wait for a database that does not answer, or uninterruptibly for a disk. What it
+    would have written is lost as in a killed process: leases expire, and rescuers find the jobs
+    (I1).
     """
     timer = threading.Timer(seconds, os._exit, (status,))
     timer.daemon = True

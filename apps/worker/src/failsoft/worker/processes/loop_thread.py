@@ -1,4 +1,4 @@
-"""A thread that does something again and again until it is stopped."""
+"""A thread that repeats a call until it is stopped."""
 
 import logging
 import random
@@ -12,10 +12,9 @@ logger: logging.Logger = logging.getLogger("failsoft.worker")
 
 
 class LoopThread:
-    """Call `work` at an interval with jitter; an outage of the ledger is told once."""
+    """Calls `work` at an interval with jitter; an outage of the ledger is logged once."""
 
     def __init__(self, name: str, every: timedelta, work: Callable[[], object]) -> None:
-        """Prepare; `start` begins."""
         self._every = every.total_seconds()
         self._work = work
         self._stopped = threading.Event()
@@ -25,24 +24,19 @@ class LoopThread:
         self._name = name
 
     def start(self) -> None:
-        """Begin, with a first call at once."""
+        """Start, with a first call at once."""
         self._thread.start()
 
     def wake(self) -> None:
-        """Call again at once, or as soon as the call that runs is over."""
+        """Call again at once, or as soon as the current call is over."""
         self._woken.set()
 
     def stop(self, timeout: float = 5.0) -> None:
-        """Call no more, and wait a little for a call that runs."""
+        """Make no further call, and wait up to the timeout for the current one."""
         self._stopped.set()
         self._woken.set()
         if self._thread.is_alive() and self._thread is not threading.current_thread():
             self._thread.join(timeout)
-
-    @property
-    def is_alive(self) -> bool:
-        """Tell whether it goes on."""
-        return self._thread.is_alive()
 
     def _run(self) -> None:
         while not self._stopped.is_set():
@@ -54,7 +48,7 @@ class LoopThread:
         try:
             self._work()
         except Exception as error:  # noqa: BLE001 - it is logged
-            # Whatever it was, the next call may find it gone; nothing else would call again.
+            # The next call may succeed, and nothing else would make it.
             self._note(error)
         else:
             if self._trouble is not None:
@@ -62,15 +56,11 @@ class LoopThread:
             self._trouble = None
 
     def _note(self, error: Exception) -> None:
-        kind = type(error)
-        if isinstance(error, LedgerUnavailableError):
-            if kind is not self._trouble:
-                logger.warning("%s: %s", self._name, error)
-            self._trouble = kind
-        elif isinstance(error, LedgerError):
-            # Not an outage: it refuses, and the traceback says what. Told once, as an outage is.
-            if kind is not self._trouble:
-                logger.warning("%s: %s", self._name, error, exc_info=error)
-            self._trouble = kind
-        else:
+        if not isinstance(error, LedgerError):
             logger.error("%s failed", self._name, exc_info=error)
+            return
+        if type(error) is not self._trouble:
+            # A refusal is explained by its traceback; an outage needs none.
+            away = isinstance(error, LedgerUnavailableError)
+            logger.warning("%s: %s", self._name, error, exc_info=None if away else error)
+        self._trouble = type(error)

@@ -11,14 +11,14 @@ _PR_SET_PDEATHSIG = 1
 
 
 def die_with_parent(parent: int | None = None) -> None:
-    """Ask to be killed with the parent.
+    """Let this process be killed with its parent.
 
-    On Linux the kernel does it, whatever this process is busy with, when the thread ends that
-    started it; elsewhere a thread looks once a second.
+    On Linux the kernel sends SIGKILL when the thread ends that started this process; elsewhere a
+    thread checks once a second.
 
     Args:
-        parent: Who the parent must be; by default whoever it is now, which is too late for one
-            that died while this process was starting.
+        parent: The expected parent's process id; by default the current parent's, which does not
+            detect one that died while this process was starting.
     """
     parent = parent or os.getppid()
     if sys.platform == "linux":
@@ -26,7 +26,7 @@ def die_with_parent(parent: int | None = None) -> None:
     else:
         watch_parent(parent)
     if os.getppid() != parent:
-        # It died between our birth and the request.
+        # It died between the start of this process and the request.
         os.kill(os.getpid(), signal.SIGKILL)
 
 

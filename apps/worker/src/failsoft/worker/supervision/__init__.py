@@ -1,4 +1,4 @@
-"""The processes above workers: the supervisor, maintenance, the guard of the namespace.
+"""What supervises work: the supervisor of processes, maintenance, the guard of the namespace.
 
 Imports `engines` and below.
 """

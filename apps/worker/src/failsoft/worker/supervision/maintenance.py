@@ -1,6 +1,6 @@
-"""A process that serves no queue: it probes, schedules and rescues, as every worker does besides.
+"""Maintenance: probing, scheduling and rescuing, in every worker or in a process of its own.
 
-For hosts without workers, so that jobs move on while every worker is gone.
+A process of its own is for hosts without workers, so that jobs go on while every worker is down.
 """
 
 import os
@@ -13,56 +13,55 @@ from failsoft.worker.processes.loop_thread import LoopThread
 from failsoft.worker.supervision.namespace_guard import NamespaceGuard
 from failsoft.worker.wiring import App
 
-#: What stands in the place of an engine where a process serves none.
+#: Replaces the engine's name where a process serves none.
 MAINTENANCE = "maintenance"
 
 
+def maintenance_thread(app: App, stopping: threading.Event) -> LoopThread:
+    """Return the thread of a process that does the maintenance; it is not started yet."""
+    neighbours = NeighbourWatch(app.ledger)
+
+    def tick() -> None:
+        try:
+            neighbours.tick()
+        finally:
+            # Also while the ledger is away: the engines are probed without it.
+            app.maintenance.tick(stopping.is_set)
+
+    return LoopThread(MAINTENANCE, app.settings.maintenance_every, tick)
+
+
 class MaintenanceProcess:
-    """Look after what needs looking after, until told to stop."""
+    """Does the maintenance until it is stopped, and serves no queue."""
 
     def __init__(self, app: App) -> None:
-        """Put the parts together; nothing runs yet."""
         self._listener = app.listener
         self._grace = app.settings.shutdown_grace.total_seconds()
         self._stopping = threading.Event()
-        self._periodic = LoopThread(
-            MAINTENANCE,
-            app.settings.maintenance_every,
-            self._look_after,
-        )
-        self._app = app
-        self._neighbours = NeighbourWatch(app.ledger)
-
+        self._thread = maintenance_thread(app, self._stopping)
         self._guard = NamespaceGuard(app.engines, app.settings.engine_names, self._stopping.set)
 
     def run(self) -> None:
-        """Look again and again until asked to stop.
+        """Run until `stop` is called.
 
         Raises:
             NamespaceTakenError: A broker's namespace is another ledger's.
         """
         self._guard.expect_ours()
         self._emit("worker.start")
-        self._periodic.start()
+        self._thread.start()
         self._stopping.wait()
-        self._periodic.stop()
+        self._thread.stop()
         self._emit("worker.stop")
 
     def stop(self) -> None:
-        """Begin no further look."""
+        """Begin no further round."""
         exit_within(self._grace + HASTE_SECONDS)
         self._stopping.set()
 
     def abandon(self) -> None:
-        """End now; whatever was begun, the ledger has it, and the next look goes on from there."""
+        """End now; what was begun is in the ledger, and the next round goes on from there."""
         os._exit(0)
-
-    def _look_after(self) -> None:
-        try:
-            self._neighbours.tick()
-        finally:
-            # Also while the ledger is away: the engines are probed all the same.
-            self._app.maintenance.tick(self._stopping.is_set)
 
     def _emit(self, kind: str) -> None:
         self._listener(Event(kind, detail={"role": MAINTENANCE, "pid": os.getpid()}))

@@ -1,7 +1,7 @@
-"""The parent of worker processes: starts one per engine and queue, and starts it again.
+"""The parent of worker processes: starts one per engine and queue, and restarts it.
 
-Always, not only on failure: RQ's and Dramatiq's own workers end for reasons of their own
-(RQ-09, DQ-10), and a poison job may take a process with it.
+It restarts a process whatever its exit status: RQ's and Dramatiq's own workers end for reasons of
+their own (RQ-09, DQ-10), and a job may crash its process.
 """
 
 import logging
@@ -16,23 +16,23 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from types import FrameType
 
 from failsoft.job_engine.records.job import WorkerRecord
 from failsoft.worker.exit_codes import CONFIG, OK
 from failsoft.worker.processes.deaths import end_session
 from failsoft.worker.processes.last_exit import HASTE_SECONDS
+from failsoft.worker.processes.signals import on_stop_signals
 from failsoft.worker.supervision.maintenance import MAINTENANCE
 
 logger: logging.Logger = logging.getLogger("failsoft.supervisor")
 
-#: What runs as a worker process; its post, `--parent` and `--boot-id` follow.
+#: The command of a worker process; its post, `--parent` and `--boot-id` follow.
 WORKER = (sys.executable, "-m", "failsoft.worker.process")
-#: The pauses before a worker is started again.
+#: The pauses before a worker is restarted, in seconds.
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
-#: A worker that lived this long, in seconds, is started again without a pause growing.
+#: After a run of this length, in seconds, the pause is the first one again.
 STEADY_SECONDS = 60.0
-#: How often the children are looked after, in seconds.
+#: How often the children are checked, in seconds.
 LOOK_SECONDS = 0.1
 #: How much longer than their grace the workers may take to stop, in seconds.
 MARGIN_SECONDS = 5.0
@@ -62,13 +62,13 @@ class _Child:
 
 @dataclass(slots=True)
 class Supervisor:
-    """Keep worker processes running until told to stop.
+    """Keeps worker processes running until it is stopped.
 
     Attributes:
-        posts: What each process gets as arguments: an engine and a queue, or `maintenance`.
+        posts: The arguments of each process: an engine and a queue, or `maintenance`.
         grace: How long they may take to stop before they are killed.
         environment: The environment of the processes; this one's where None.
-        command: What runs as a worker process.
+        command: The command of a worker process.
         on_death: Called with a worker process that ended without giving its jobs back.
     """
 
@@ -83,18 +83,17 @@ class Supervisor:
     _status: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
-        """Prepare the children; none is started yet."""
         self._children = [_Child(post) for post in self.posts]
 
     def run(self) -> int:
         """Keep the workers running until a signal or `stop`; return the exit status.
 
-        They end with the thread that runs this, whatever becomes of it.
+        They end with the thread that runs this, however it ends.
         """
         try:
             while not self._stops:
                 for child in self._children:
-                    self._look_after(child)
+                    self._check(child)
                 time.sleep(LOOK_SECONDS)
         finally:
             self._stop_all()
@@ -105,19 +104,14 @@ class Supervisor:
         self._stops += 1
 
     def pids(self) -> dict[str, int]:
-        """Return the process ids of the living by post, as in `rq:default`."""
+        """Return the ids of the running processes by post, as in `rq:default`."""
         return {c.label: c.process.pid for c in self._children if c.process and c.is_alive}
 
     def on_signals(self) -> None:
         """Stop on SIGTERM or SIGINT, at once on the second."""
+        on_stop_signals(self.stop)
 
-        def handle(signum: int, frame: FrameType | None) -> None:
-            self.stop()
-
-        for each in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(each, handle)
-
-    def _look_after(self, child: _Child) -> None:
+    def _check(self, child: _Child) -> None:
         if child.process is None:
             if time.monotonic() >= child.start_at:
                 self._start(child)
@@ -128,7 +122,7 @@ class Supervisor:
         self._note_death(child, status)
         child.process = None
         if status == CONFIG:
-            # Starting it again would read the same settings.
+            # A restart would read the same settings.
             self._status = CONFIG
             self._stops = max(1, self._stops)
         else:
@@ -151,13 +145,13 @@ class Supervisor:
         logger.warning("worker %s %s; starts again", child.label, _how(status))
 
     def _start(self, child: _Child) -> None:
-        # Chosen here, so that this process knows whose jobs they are when it reaps the child.
+        # Chosen here, so that the child's jobs can be marked when this process reaps it.
         child.boot_id = secrets.token_hex(8)
         command = [*self.command, *child.post, "--parent", str(os.getpid())]
         command += ["--boot-id", child.boot_id]
         environment = dict(self.environment) if self.environment is not None else None
-        # In a session of its own: a Ctrl-C at the terminal reaches the supervisor alone, which
-        # then stops the workers in order.
+        # In a session of its own: a Ctrl-C at the terminal reaches only the supervisor, which then
+        # stops the workers gracefully.
         child.process = subprocess.Popen(command, env=environment, start_new_session=True)  # noqa: S603 - our own module
         child.started_at = time.monotonic()
 
@@ -169,12 +163,12 @@ class Supervisor:
         self._signal_all(signal.SIGTERM)
         grace = seconds + MARGIN_SECONDS
         self._wait(grace, unless=lambda: self._stops > 1)
-        # At the second one a worker gives its jobs back at once, without waiting for a lease. It
-        # is another one, because two of a kind may arrive as one.
+        # At the second signal a worker gives its jobs back at once, without waiting for a lease.
+        # It is a different one, because two of a kind may arrive as one.
         self._signal_all(signal.SIGINT)
         self._wait(HASTE_SECONDS)
         self._signal_all(signal.SIGKILL)
-        # A process that waits for a disk that does not answer is not gone when it is killed.
+        # A process that waits for a disk that does not answer survives SIGKILL.
         self._wait(HASTE_SECONDS)
         for child in self._children:
             if child.is_alive:
@@ -195,7 +189,7 @@ class Supervisor:
 
 
 def _how(status: int) -> str:
-    """Say how a process ended, as `subprocess` tells it."""
+    """Return how a process ended, by its exit status in `subprocess`."""
     if status >= 0:
         return f"ended with status {status}"
     return f"was killed by {signal.Signals(-status).name}"

@@ -1,4 +1,4 @@
-"""Dramatiq on RabbitMQ or Redis: the engine that goes on when RQ cannot."""
+"""Dramatiq on RabbitMQ or Redis: the fallback engine."""
 
 from collections.abc import Iterable, Sequence
 
@@ -31,7 +31,6 @@ class DramatiqEngine:
     def __init__(
         self, broker: SafeBroker, namespace: str = DEFAULT_NAMESPACE, name: str = "dramatiq"
     ) -> None:
-        """Speak through a broker that publishes once."""
         self.name = name
         self._broker = broker
         self._namespace = namespace
@@ -52,7 +51,7 @@ class DramatiqEngine:
         return self._broker.probe(queue_name(queue, self._namespace))
 
     def owner(self, ledger_id: str, deadline: Deadline, claiming: Claiming) -> Owner:
-        """Say whose the namespace is on this broker."""
+        """Return whose the namespace is on this broker."""
         return self._broker.owner(self._namespace, ledger_id, claiming)
 
     def waiting(self, queue: QueueProfile) -> Iterable[WaitingMessage] | None:
@@ -60,10 +59,10 @@ class DramatiqEngine:
         return self._broker.waiting(queue_name(queue, self._namespace))
 
     def withdraw(self, message: Message, queue: QueueProfile) -> None:
-        """Leave the message: no broker of Dramatiq's can take a single one back."""
+        """Do nothing: no broker of Dramatiq's can take a single message back."""
 
     def keep_alive(self) -> None:
-        """Look after an idle connection."""
+        """Keep the idle connection of this thread alive."""
         self._broker.keep_alive()
 
     def disconnect(self) -> None:

@@ -1,7 +1,7 @@
 """The one place where RabbitMQ's errors become engine errors.
 
-A refusal concerns one queue: RabbitMQ says of a queue that it is full, is not this user's, or was
-declared in another way. What it says of itself (an alarm, a login) closes or blocks the connection.
+A refusal concerns one queue: it is full, the user has no right to it, or it was declared in another
+way. What concerns RabbitMQ as a whole (an alarm, a login) closes or blocks the connection.
 """
 
 from collections.abc import Iterator
@@ -35,7 +35,7 @@ class _Broker(Protocol):
         ...
 
     def forget_connection(self) -> None:
-        """Let go of this thread's connection."""
+        """Drop this thread's connection."""
         ...
 
 

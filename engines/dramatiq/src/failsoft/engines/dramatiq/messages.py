@@ -1,8 +1,8 @@
 """Our messages inside Dramatiq's envelope: how they are packed, and what is let in.
 
-The envelope of a stranger may name any actor, carry callbacks and pipelines, or ask to be kept
-in memory until a far day. Nothing of it is used: what is let in is built anew from the five
-fields of our own message.
+A foreign envelope may name any actor, carry callbacks and pipelines, or a delay for which it would
+be kept in memory. Nothing of it is used: what is let in is built anew from the five fields of our
+own message.
 """
 
 import json
@@ -34,7 +34,7 @@ def encode(envelope: Envelope) -> bytes:
 
 
 class Link(Protocol):
-    """What is told whether the broker answers those who consume from it."""
+    """Where consumers note whether the broker answers."""
 
     def answered(self) -> None:
         """Note that it answers."""
@@ -46,7 +46,7 @@ class Link(Protocol):
 
 
 class Unwatched:
-    """A link that nothing looks at."""
+    """A link that notes nothing."""
 
     def answered(self) -> None:
         """Do nothing."""
@@ -58,14 +58,15 @@ class Unwatched:
 class Inbox:
     """Where the worker side reads what a broker delivers.
 
+    Every message that is dropped goes to `rejected`.
+
     Attributes:
-        link: What its consumers tell whether the broker answers.
+        link: Where its consumers note whether the broker answers.
     """
 
     def __init__(
         self, rejected: Callable[[MessageRejectedError], None], link: Link | None = None
     ) -> None:
-        """Call `rejected` with every message that is dropped."""
         self._rejected = rejected
         self.link: Link = link or Unwatched()
 

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from datetime import timedelta
 from pathlib import Path
 from typing import ClassVar
 
@@ -25,9 +24,6 @@ from failsoft.engines.dramatiq.settings import DramatiqSettings
 from failsoft.engines.dramatiq.worker import ThreadWorker
 from failsoft.queue.embedded_valkey import dev_server
 from failsoft.queue.redis_checks import server_of
-
-#: What Dramatiq gets beyond the grace of the process, which ends its attempts itself.
-BEYOND_GRACE = timedelta(seconds=5)
 
 
 class DramatiqPlugin(EnginePlugin[DramatiqSettings]):
@@ -64,14 +60,7 @@ class DramatiqPlugin(EnginePlugin[DramatiqSettings]):
         broker = make_broker(site.settings.amqp_url, site.namespace, inbox)
         name = site.queue_name(post.queue)
         broker.check(name)
-        return ThreadWorker(
-            broker,
-            name,
-            post.process,
-            link=link,
-            threads=post.slots,
-            grace=post.grace + BEYOND_GRACE,
-        )
+        return ThreadWorker(broker, name, post, link)
 
     def checks(self, site: EngineSite[DramatiqSettings]) -> Iterable[Check]:
         """Look at the broker, its login and the queue's arguments; write what an offer writes."""

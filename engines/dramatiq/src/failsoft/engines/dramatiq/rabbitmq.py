@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pika
 from pika.exceptions import ChannelClosedByBroker, NackError, UnroutableError
@@ -37,6 +38,13 @@ from failsoft.job_engine.values.redaction import redacted_url
 HEARTBEAT = 10
 SOCKET_TIMEOUT = 2
 BLOCKED_TIMEOUT = 3
+_BOUNDS = {
+    "heartbeat": HEARTBEAT,
+    "socket_timeout": SOCKET_TIMEOUT,
+    "stack_timeout": SOCKET_TIMEOUT,
+    "blocked_connection_timeout": BLOCKED_TIMEOUT,
+    "connection_attempts": 1,
+}
 
 
 class SafeRabbitmqBroker(RabbitmqBroker):
@@ -46,7 +54,8 @@ class SafeRabbitmqBroker(RabbitmqBroker):
         """Connect lazily, one connection a thread.
 
         Args:
-            url: An AMQP URL; several separated by `;` are tried in turn.
+            url: An AMQP URL; several separated by `;` are tried in turn. What its query says, as
+                `heartbeat`, is obeyed.
             inbox: Where the worker side reads messages; a dispatcher needs none.
 
         Raises:
@@ -61,14 +70,15 @@ class SafeRabbitmqBroker(RabbitmqBroker):
                 "or a digit in its password"
             ) from None
         self.inbox = inbox
-        # Every failure is translated and told; pika's own account of it would come on top.
+        # Every failure is translated and raised; pika would log it besides.
         logging.getLogger("pika").setLevel(logging.CRITICAL)
         found: Any = self.parameters
-        for each in found if isinstance(found, list) else [found]:
-            each.heartbeat = HEARTBEAT
-            each.socket_timeout = each.stack_timeout = SOCKET_TIMEOUT
-            each.blocked_connection_timeout = BLOCKED_TIMEOUT
-            each.connection_attempts = 1
+        for each, its_url in zip(
+            found if isinstance(found, list) else [found], url.split(";"), strict=True
+        ):
+            said = parse_qs(urlsplit(its_url).query)
+            for name in _BOUNDS.keys() - said.keys():
+                setattr(each, name, _BOUNDS[name])
 
     @property
     def consumer_class(self) -> type[_RabbitmqConsumer]:
@@ -76,7 +86,7 @@ class SafeRabbitmqBroker(RabbitmqBroker):
         return SafeRabbitmqConsumer
 
     def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 5000) -> Consumer:
-        """Connect and begin to consume a queue; the inbox is told of a RabbitMQ that is away."""
+        """Connect and begin to consume a queue; note for the inbox if RabbitMQ is away."""
         try:
             return super().consume(queue_name, prefetch, timeout)
         except Exception as error:
@@ -129,16 +139,16 @@ class SafeRabbitmqBroker(RabbitmqBroker):
             try:
                 return self.channel.queue_declare(name, passive=True)
             except ChannelClosedByBroker as missing:
-                # What is wrong with a queue that may not be declared, and is not there.
+                # The queue is not there and may not be declared: the first error is the reason.
                 raise error from missing
 
     def differences(self, queue_name: str) -> str | None:
-        """Return what RabbitMQ says of a queue that is not as it would be declared; "" of others.
+        """Return RabbitMQ's text about a queue that is not as it would be declared; "" for others.
 
         None where this user may declare none, and the two cannot be compared.
 
         Raises:
-            EngineError: If that cannot be found out.
+            EngineError: If RabbitMQ gives no answer.
         """
         with amqp_errors(self):
             try:
@@ -173,7 +183,7 @@ class SafeRabbitmqBroker(RabbitmqBroker):
             try:
                 self._publish(message.queue_name, encode(message))
             except UnroutableError:
-                # It came back, so it is nowhere: somebody deleted the queue.
+                # It came back, so it is in no queue: the queue was deleted.
                 self.queues_pending.add(message.queue_name)
                 self.declare_queue(message.queue_name, ensure=True)
                 self._publish(message.queue_name, encode(message))
@@ -206,8 +216,8 @@ class SafeRabbitmqBroker(RabbitmqBroker):
     def probe(self, queue_name: str) -> EngineHealth:
         """Publish with a confirm and count what waits: connecting would prove nothing.
 
-        To a name that no queue has: what RabbitMQ returns, it has confirmed, and no queue's length,
-        policy or arguments are in the way. It takes the rights that offers to the queue take.
+        To a name that no queue has: what RabbitMQ returns it has confirmed, whatever the length,
+        policy or arguments of queues. It takes the rights that offers to the queue take.
         """
         try:
             with amqp_errors(self):
@@ -234,7 +244,7 @@ class SafeRabbitmqBroker(RabbitmqBroker):
             return self.channel.queue_declare(queue_name, passive=True)
 
     def _publish_nowhere(self, queue_name: str) -> None:
-        # Dots are in no queue's name of ours, and the number is another each time.
+        # Our queues have no dots in their names, and the number is another each time.
         with suppress(UnroutableError, NackError):
             self._publish(f"{queue_name}.probe.{secrets.token_hex(8)}", b"probe")
 
@@ -242,10 +252,10 @@ class SafeRabbitmqBroker(RabbitmqBroker):
         """Return None: RabbitMQ shows a message to consumers alone."""
 
     def owner(self, namespace: str, ledger_id: str, claiming: Claiming) -> Owner:
-        """Say whose a namespace is on this RabbitMQ.
+        """Return whose a namespace is on this RabbitMQ.
 
         Raises:
-            EngineError: It did not say.
+            EngineError: It did not answer.
         """
         with amqp_errors(self):
             return rabbitmq_owner(self.connection, namespace, ledger_id, claiming)
@@ -260,8 +270,8 @@ class SafeRabbitmqBroker(RabbitmqBroker):
                 self.forget_connection()
 
     def forget_connection(self) -> None:
-        """Let go of this thread's connection, so that the next call makes a new one."""
-        with suppress(Exception):  # it is broken; how exactly does not matter any more
+        """Drop this thread's connection; the next call makes a new one."""
+        with suppress(Exception):  # it is broken, in whatever way
             del self.connection
 
     def _publish(self, queue_name: str, body: bytes) -> None:

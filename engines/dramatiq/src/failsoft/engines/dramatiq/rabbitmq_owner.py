@@ -11,8 +11,8 @@ from pika.exceptions import ChannelClosedByBroker
 from failsoft.job_engine.policies.queue import DEFAULT_NAMESPACE
 from failsoft.job_engine.ports.engine import Claiming, Owner
 
-#: The argument of the queue that tells one ledger's from another's. Its queue is never published
-#: to, so that the argument limits nothing.
+#: The argument of the queue that differs between ledgers. The queue is never published to, so that
+#: the argument limits nothing.
 ARGUMENT = "x-max-length-bytes"
 
 #: AMQP's reply codes: no such queue, a queue with other arguments.
@@ -20,18 +20,18 @@ _MISSING, _OTHER_ARGUMENTS = 404, 406
 
 
 def rabbitmq_owner(connection: Any, namespace: str, ledger_id: str, claiming: Claiming) -> Owner:
-    """Say whose a namespace is on a RabbitMQ, and take it as asked.
+    """Return whose a namespace is on a RabbitMQ, and take it if `claiming` says so.
 
     Raises:
-        AMQPError: RabbitMQ did not say.
+        AMQPError: RabbitMQ did not answer.
     """
-    # Dots are in no queue's name, so that no queue of a user's is in the way.
+    # The names of users' queues have no dots, so that none of them is in the way.
     queue = f"{namespace or DEFAULT_NAMESPACE}-.ledger"
-    # Enough of a hash to tell ledgers apart, and a number that AMQP can carry.
+    # Enough of a hash to differ between ledgers, and a number that AMQP can carry.
     number = int.from_bytes(hashlib.sha256(ledger_id.encode()).digest()[:7]) + 1
     try:
         if claiming == "look" and _declared(connection, queue, passive=True) == _MISSING:
-            return Owner.NOBODY
+            return Owner.NONE
         if claiming == "take_over":
             _deleted(connection, queue)
         code = _declared(connection, queue, durable=True, arguments={ARGUMENT: number})
@@ -41,14 +41,14 @@ def rabbitmq_owner(connection: Any, namespace: str, ledger_id: str, claiming: Cl
 
 
 class _UnclearError(Exception):
-    """RabbitMQ refused for another reason."""
+    """RabbitMQ refused for a reason that does not concern the ledger."""
 
 
 def _declared(connection: Any, queue: str, **how: Any) -> int | None:
-    """Declare a queue on a channel of its own, which a refusal closes; return why it was refused.
+    """Declare a queue on a channel of its own, which a refusal closes; return the refusal's code.
 
     Raises:
-        _UnclearError: For a reason that says nothing of the ledger.
+        _UnclearError: For another reason than the ledger's mark.
     """
     try:
         channel = connection.channel()

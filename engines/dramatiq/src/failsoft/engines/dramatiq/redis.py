@@ -1,4 +1,4 @@
-"""Dramatiq's Redis broker, made safe: no retries of the client's own, strangers dropped."""
+"""Dramatiq's Redis broker, made safe: no retries of the client's own, foreign messages dropped."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -17,14 +17,14 @@ from dramatiq.common import compute_backoff
 from dramatiq.errors import ConnectionClosed
 from failsoft.engines.dramatiq.messages import MAX_ENVELOPE_BYTES, Envelope, Inbox, encode
 from failsoft.engines.dramatiq.waiting import waiting_messages
-from failsoft.job_engine.crash_points import CRASH_POINTS
+from failsoft.job_engine.crash_points import reached
 from failsoft.job_engine.errors import EngineError
 from failsoft.job_engine.ports.engine import Claiming, EngineHealth, Owner, WaitingMessage
 from failsoft.queue.cluster import refuse_cluster
 from failsoft.queue.redis_errors import probe_redis, redis_errors, refusal
 from failsoft.queue.redis_owner import redis_owner
 
-#: Deletes ids and bodies that are longer than any of ours; they do not leave Redis.
+#: Deletes ids and bodies that are longer than any of ours, inside Redis.
 _PURGE = """
 local dropped = 0
 for _, id in ipairs(redis.call('SMEMBERS', KEYS[1])) do
@@ -37,8 +37,8 @@ for _, id in ipairs(redis.call('SMEMBERS', KEYS[1])) do
 end
 return dropped
 """
-#: The first command of an offer in Dramatiq's script, taken back by that of an acknowledgement. An
-#: entry of the list could not be taken back by any of that script's commands.
+#: The first command of an offer in Dramatiq's script, taken back by that of an acknowledgement,
+#: whose script has no command that could take an entry of the list back.
 _PROBE = """
 redis.call('HSET', KEYS[2], ARGV[1], '')
 redis.pcall('HDEL', KEYS[2], ARGV[1])
@@ -48,10 +48,12 @@ return type(length) == 'table' and length.err or length
 
 
 class SafeRedisBroker(RedisBroker):
-    """The broker of both sides; the worker side drops what is no message of ours."""
+    """The broker of both sides; the worker side drops what is no message of ours.
+
+    Its client has short timeouts and makes no retries.
+    """
 
     def __init__(self, client: Redis, namespace: str, inbox: Inbox | None = None) -> None:
-        """Speak through a client whose timeouts are short and whose retries are zero."""
         super().__init__(client=client, namespace=namespace or "failsoft", middleware=[])
         self.inbox = inbox
         #: The last consumer of each queue; the next one goes on where it ended.
@@ -59,7 +61,7 @@ class SafeRedisBroker(RedisBroker):
 
     @property
     def consumer_class(self) -> type[_RedisConsumer]:
-        """Return the consumer that drops strangers."""
+        """Return the consumer that drops foreign messages."""
         return SafeRedisConsumer
 
     def declare_queue(self, queue_name: str) -> None:
@@ -78,7 +80,7 @@ class SafeRedisBroker(RedisBroker):
             return _store(self, message)
 
     def enqueue_many(self, messages: Sequence[Envelope]) -> Sequence[EngineError | None]:
-        """Store messages in one pipeline; say of each why Redis refused it.
+        """Store messages in one pipeline; return for each why Redis refused it.
 
         Raises:
             EngineError: Named by what is known of all of them.
@@ -111,7 +113,7 @@ class SafeRedisBroker(RedisBroker):
         return probe_redis(self.client, key, _PROBE, f"{key}.msgs")
 
     def owner(self, namespace: str, ledger_id: str, claiming: Claiming) -> Owner:
-        """Say whose a namespace is on this Redis."""
+        """Return whose a namespace is on this Redis."""
         return redis_owner(self.client, namespace, ledger_id, claiming)
 
     def waiting(self, queue_name: str) -> Iterator[WaitingMessage]:
@@ -120,7 +122,7 @@ class SafeRedisBroker(RedisBroker):
             yield from waiting_messages(self.client, f"{self.namespace}:{queue_name}")
 
     def keep_alive(self) -> None:
-        """Do nothing: an idle Redis connection needs no care."""
+        """Do nothing: an idle Redis connection stays alive."""
 
     def forget_connection(self) -> None:
         """Do nothing: the client's pool has the connections of all threads."""
@@ -136,22 +138,21 @@ def _store(broker: RedisBroker, message: Envelope) -> Envelope:
 class SafeRedisConsumer(_RedisConsumer):
     """A consumer that drops what is no message of ours, and keeps going.
 
-    A message is acknowledged by the id that it stands under in Redis, never by the one that its
-    text claims to have: what a stranger wrote would stay on the books otherwise.
+    A message is acknowledged by its id in Redis, never by the id in its text: a foreign message
+    would stay in the set of unacknowledged ids otherwise.
 
     After a lost connection Dramatiq makes another consumer of the queue. What the former one has
-    fetched is on the same books, so the other goes on with what that knew of it.
+    fetched is in the same set, so the new one takes the former one's state over.
     """
 
     def __init__(
         self, broker: SafeRedisBroker, queue_name: str, prefetch: int, timeout: int
     ) -> None:
-        """Go on where the last consumer of the queue ended."""
         super().__init__(broker, queue_name, prefetch, timeout)
         former = broker.last_consumers.get(queue_name)
         self._lost_reply: bool = former is not None and former._lost_reply  # noqa: SLF001 - its own class's
         if former is not None:
-            # The very sets: what worker threads have of the former one is acknowledged here.
+            # The same objects: what worker threads got from the former one is acknowledged here.
             self.queued_message_ids: set[Any] = former.queued_message_ids
             self.message_cache: list[Any] = former.message_cache
         broker.last_consumers[queue_name] = self
@@ -171,21 +172,19 @@ class SafeRedisConsumer(_RedisConsumer):
             raise ConnectionClosed(error) from None
 
     def ack(self, message: Any) -> None:
-        """Take a message off the books."""
+        """Acknowledge a message in Redis."""
         message_id = message.options["redis_message_id"]
-        if CRASH_POINTS.reached is not None:
-            CRASH_POINTS.reached("ack.before")
+        reached("ack.before")
         try:
             self.broker.do_ack(self.queue_name, message_id)
-            if CRASH_POINTS.reached is not None:
-                CRASH_POINTS.reached("ack.after")
+            reached("ack.after")
         except (RedisError, OSError) as error:
-            # It is tried again, and stands on the books until then.
+            # It is tried again, and stays unacknowledged until then.
             raise ConnectionClosed(error) from None
         self.queued_message_ids.discard(message_id)
 
     def nack(self, message: Any) -> None:
-        """Acknowledge a message whose actor raised; the ledger knows, a dead letter would not."""
+        """Acknowledge a message whose actor raised: the ledger has its outcome, no dead letter."""
         self.ack(message)
 
     def _fetch(self) -> None:
@@ -193,7 +192,7 @@ class SafeRedisConsumer(_RedisConsumer):
         if room <= 0:
             return
         if self._lost_reply:
-            # What a fetch took whose reply never came: too large, or too late.
+            # A fetch took messages and its reply was lost: too large, or too late.
             self._drop_too_large()
             found = self._with_ids(None)
             self._lost_reply = False
@@ -206,26 +205,26 @@ class SafeRedisConsumer(_RedisConsumer):
             self.message_cache = found
 
     def _drop_too_large(self) -> None:
-        """Delete what is longer than any message of ours from the books; nothing of it is read."""
+        """Delete what was fetched and is longer than any message of ours, without reading it."""
         purge = self.broker.client.register_script(_PURGE)
         bodies = f"{self.broker.namespace}:{self.queue_name}.msgs"
-        dropped: Any = purge([self._books, bodies], [MAX_ENVELOPE_BYTES])
+        dropped: Any = purge([self._unacknowledged, bodies], [MAX_ENVELOPE_BYTES])
         for _ in range(dropped):
             self.broker.inbox.reject_too_large()
 
     @property
-    def _books(self) -> str:
+    def _unacknowledged(self) -> str:
         """Return the key of the ids that were fetched and not acknowledged."""
         return f"{self.broker.namespace}:__acks__.{self.broker.broker_id}.{self.queue_name}"
 
     def _with_ids(self, bodies: list[bytes | None] | None) -> list[tuple[bytes, bytes]]:
-        """Find the ids of what was fetched, in its order; an id without a body is forgotten.
+        """Find the ids of what was fetched, in its order; an id without a body is dropped.
 
-        Without `bodies` everything that stands on the books was fetched.
+        Without `bodies` everything that is unacknowledged was fetched.
         """
         namespace, client = self.broker.namespace, self.broker.client
         found = []
-        for message_id in client.smembers(self._books) - self.queued_message_ids:
+        for message_id in client.smembers(self._unacknowledged) - self.queued_message_ids:
             body = client.hget(f"{namespace}:{self.queue_name}.msgs", message_id)
             if body is None:
                 self.broker.do_ack(self.queue_name, message_id)

@@ -1,7 +1,7 @@
-"""The Dramatiq worker: Dramatiq's own worker, one queue, one actor, nothing but delivery.
+"""The Dramatiq worker: Dramatiq's own worker, with one queue and one actor, for delivery only.
 
-No retries, time limits, delays, results or dead letters of Dramatiq's: the ledger has all of
-them (rule 15). As many messages are fetched as there are threads (DQ-12).
+Dramatiq's retries, time limits, delays, results and dead letters are not used: the ledger has all
+of them (rule 15). As many messages are fetched as there are threads (DQ-12).
 """
 
 import threading
@@ -9,52 +9,40 @@ from datetime import timedelta
 
 import dramatiq
 from dramatiq.worker import Worker
-from failsoft.dispatcher.plugins.link import Link
+from failsoft.engine_api import EngineUnavailableError, Link, WorkerPost
 from failsoft.engines.dramatiq.adapter import SafeBroker
 from failsoft.engines.dramatiq.messages import ACTOR
-from failsoft.job_engine.errors import EngineUnavailableError
-from failsoft.queue.safe_job import Processor
 
 #: How long an idle consumer waits between two looks, in milliseconds.
 IDLE_MS = 200
-#: How often the threads are looked after, in seconds.
+#: How often the threads are checked, in seconds.
 LOOK_SECONDS = 0.5
+#: How much longer than their grace running attempts may take: they end by themselves before.
+MARGIN = timedelta(seconds=5)
 
 
 class ThreadWorker:
-    """Run the jobs of one queue in the threads of one Dramatiq worker."""
+    """Run the jobs of one queue in the threads of one Dramatiq worker.
 
-    def __init__(
-        self,
-        broker: SafeBroker,
-        queue_name: str,
-        processor: Processor,
-        *,
-        link: Link,
-        threads: int,
-        grace: timedelta,
-    ) -> None:
-        """Prepare; `run` begins.
+    Args:
+        broker: The broker.
+        queue_name: The queue's name there.
+        post: What is called with its messages.
+        link: Notified by the broker's inbox whether the broker answers.
+    """
 
-        Args:
-            broker: The broker.
-            queue_name: The queue's name there.
-            processor: What gets the messages.
-            link: What the broker's inbox is told of.
-            threads: How many jobs run side by side.
-            grace: How long those that run may take at the end.
-        """
+    def __init__(self, broker: SafeBroker, queue_name: str, post: WorkerPost, link: Link) -> None:
         self._link = link
-        self._grace_ms = int(grace.total_seconds() * 1000)
+        self._grace_ms = int((post.grace + MARGIN).total_seconds() * 1000)
 
         @dramatiq.actor(broker=broker, actor_name=ACTOR, queue_name=queue_name)
         def process(wire: object) -> None:
-            processor(wire)
+            post.process(wire)
 
         self._worker = Worker(
-            broker, queues={queue_name}, worker_timeout=IDLE_MS, worker_threads=threads
+            broker, queues={queue_name}, worker_timeout=IDLE_MS, worker_threads=post.slots
         )
-        self._worker.queue_prefetch = threads
+        self._worker.queue_prefetch = post.slots
         self._broker = broker
 
     def run(self, stopping: threading.Event) -> None:
@@ -71,7 +59,7 @@ class ThreadWorker:
         self._broker.close()
 
     def is_serving(self) -> bool:
-        """Tell whether the broker answers and every thread lives."""
+        """Whether the broker answers and every thread is alive."""
         return self._link.is_up and self._threads_alive()
 
     def _threads_alive(self) -> bool:

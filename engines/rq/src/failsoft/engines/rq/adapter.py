@@ -28,15 +28,17 @@ redis.pcall('DEL', KEYS[2])
 """
     + PROBE_LIST
 )
-#: How far into a queue a message is looked for: further on it would hold up Redis.
+#: How far into a queue a message is looked for: further on it would block Redis.
 LOOKED_THROUGH = 10_000
 
 
 class RqEngine:
-    """`EngineAdapter` of RQ: one RQ job per offer, under an id of its namespace."""
+    """`EngineAdapter` of RQ: one RQ job per offer, under an id of its namespace.
+
+    Its client has short timeouts and makes no retries.
+    """
 
     def __init__(self, client: Redis, namespace: str = DEFAULT_NAMESPACE, name: str = "rq") -> None:
-        """Speak through a client whose timeouts are short and whose retries are zero."""
         self.name = name
         self._client = client
         self._namespace = namespace
@@ -63,7 +65,7 @@ class RqEngine:
                 keys, no_ttl = [job.key, target.key], -1
                 enqueue(keys, [job.id, "R", no_ttl, *_fields(job)], client=pipeline)
             replies = pipeline.execute(raise_on_error=False)
-        # 0 says that this very offer stands in the queue already (RS-01).
+        # 0 means that this very offer is in the queue already (RS-01).
         return [refusal(reply) for reply in replies]
 
     def probe(self, queue: QueueProfile, deadline: Deadline) -> EngineHealth:
@@ -72,7 +74,7 @@ class RqEngine:
         return probe_redis(self._client, self._queue(queue).key, _PROBE, key)
 
     def holds(self, message: Message, queue: QueueProfile, deadline: Deadline) -> bool | None:
-        """Look for the message in the queue's list, but not through one without end."""
+        """Look for the message in the queue's list, up to `LOOKED_THROUGH`."""
         key, ids = self._queue(queue).key, (self._id(message), _former_id(message))
         with redis_errors(self._client), self._client.pipeline() as pipeline:
             pipeline.llen(key)
@@ -86,7 +88,7 @@ class RqEngine:
         return any(place is not None for place in kept)
 
     def owner(self, ledger_id: str, deadline: Deadline, claiming: Claiming) -> Owner:
-        """Say whose the namespace is on this Redis."""
+        """Return whose the namespace is on this Redis."""
         return redis_owner(self._client, self._namespace, ledger_id, claiming)
 
     def waiting(self, queue: QueueProfile) -> Iterator[WaitingMessage]:
@@ -123,5 +125,5 @@ def _fields(job: SafeJob) -> list[str | bytes]:
 
 
 def _sent(value: object) -> str | bytes:
-    # RQ's status is a text whose `str` is another: no worker would know "JobStatus.QUEUED".
+    # RQ's status is a text whose `str` is another: no worker understands "JobStatus.QUEUED".
     return value if isinstance(value, bytes | str) else str(value)

@@ -62,15 +62,8 @@ class RqPlugin(EnginePlugin[RqSettings]):
         """
         client = shared_client(site.settings.url, f"{site.name}-worker")
         refuse_cluster(client, site.variables["redis_url"])
-        return SlotWorker(
-            rq_queue(post.queue, client, site.namespace),
-            post.process,
-            name=f"failsoft-{post.boot_id}",
-            slots=post.slots,
-            rejected=post.reject,
-            stop_job=post.stop_job,
-            link=Link(f"Redis ({site.settings.url})"),
-        )
+        queue = rq_queue(post.queue, client, site.namespace)
+        return SlotWorker(queue, post, Link(f"Redis ({site.settings.url})"))
 
     def checks(self, site: EngineSite[RqSettings]) -> Iterable[Check]:
         """Look at the server, and write what an offer writes."""

@@ -1,16 +1,15 @@
 """The RQ worker: one queue, many slots, on RQ's own `BaseWorker`.
 
-One queue per process, because RQ moves a job safely out of one queue only (RQ-01). The loop is
-our own: RQ's ends at the first error that is not a lost connection (RQ-09), and raises out of
-the signal handler while a popped job is in hand (RQ-02). Registries, `rq info`, suspend and the
-stop commands stay true.
+One queue per process, because RQ moves a job safely out of one queue only (RQ-01). RQ's loop is
+replaced: it ends at the first error that is not a lost connection (RQ-09), and raises out of the
+signal handler while it holds a popped job (RQ-02). Registries, `rq info`, suspend and the stop
+commands work as with RQ's worker.
 """
 
 import json
 import logging
 import threading
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, cast
@@ -18,14 +17,12 @@ from typing import Any, cast
 from redis import Redis
 from redis.exceptions import RedisError
 
-from failsoft.dispatcher.plugins.link import Link
+from failsoft.engine_api import Link, MessageRejectedError, WorkerPost
 from failsoft.engines.rq.registries import RegistryWriter, StoppedByCommandError
-from failsoft.job_engine.crash_points import CRASH_POINTS
-from failsoft.job_engine.errors import MessageRejectedError
+from failsoft.job_engine.crash_points import reached
 from failsoft.queue import SafeJob
 from failsoft.queue.bounded_replies import ReplyTooLargeError
 from failsoft.queue.cluster import cluster_error, is_of_a_cluster
-from failsoft.queue.safe_job import Processor
 from rq import Queue
 from rq.exceptions import DequeueTimeout
 from rq.executions import Execution
@@ -37,7 +34,7 @@ from rq.worker import WorkerStatus
 
 logger: logging.Logger = logging.getLogger("failsoft.worker")
 
-#: How long one look at the queue blocks, in seconds.
+#: How long one read of the queue blocks, in seconds.
 BLOCK_SECONDS = 1
 #: How often the worker's own records in Redis are refreshed, in seconds.
 UPKEEP_SECONDS = 10
@@ -47,10 +44,10 @@ SILENT_SECONDS = 10
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
 #: How long `rq info` shows a worker that has died, in seconds.
 WORKER_TTL = 60
-#: No id of a job is longer, in bytes: the ledger's, a number, and what they are joined by.
+#: The longest id of a job in bytes: namespace, the ledger's id, and a number.
 MAX_ID_BYTES = 512
 
-#: Deletes the elements of a list that are longer; they do not leave Redis.
+#: Deletes the longer elements of a list, without sending them to the client.
 _PURGE = """
 for _, id in ipairs(redis.call('LRANGE', KEYS[1], 0, -1)) do
     if #id > tonumber(ARGV[1]) then
@@ -61,7 +58,7 @@ end
 
 
 class _NoDeathPenalty(BaseDeathPenalty):
-    """RQ's own timeouts are off: they need the main thread, and the ledger has the deadline."""
+    """Switches RQ's timeouts off: they need the main thread, and the ledger has the deadline."""
 
     def setup_death_penalty(self) -> None:
         """Set up nothing."""
@@ -71,36 +68,21 @@ class _NoDeathPenalty(BaseDeathPenalty):
 
 
 class SlotWorker(RegistryWriter):
-    """Run the jobs of one queue side by side in the slots of one process."""
+    """Run the jobs of one queue side by side in the slots of one process.
+
+    Args:
+        queue: The RQ queue, on a client of this worker's own: RQ raises its timeouts (RQ-18).
+        post: The worker's slots, and what is called with messages and stop commands.
+        link: Notified whether Redis answers.
+    """
 
     death_penalty_class = _NoDeathPenalty
 
-    def __init__(
-        self,
-        queue: Queue,
-        processor: Processor,
-        *,
-        name: str,
-        slots: int,
-        rejected: Callable[[MessageRejectedError], None],
-        stop_job: Callable[[str], None],
-        link: Link,
-    ) -> None:
-        """Prepare; `run` begins.
-
-        Args:
-            queue: The RQ queue, on a client of this worker's own: RQ raises its timeouts (RQ-18).
-            processor: What gets the messages.
-            name: The worker's name in RQ's registries.
-            slots: How many jobs run side by side.
-            rejected: Told of messages that are dropped.
-            stop_job: Called with the job id when RQ's stop command names one of ours.
-            link: Is told whether Redis answers.
-        """
-        self._processor = processor
+    def __init__(self, queue: Queue, post: WorkerPost, link: Link) -> None:
+        self._processor = post.process
         super().__init__(
             [queue],
-            name=name,
+            name=f"failsoft-{post.boot_id}",
             connection=queue.connection,
             job_class=SafeJob.bound_to(self._process),
             queue_class=Queue,
@@ -117,13 +99,13 @@ class SlotWorker(RegistryWriter):
         )
         self.queues: list[Queue] = [self._queue]
         self._ordered_queues = self.queues
-        self._rejected = rejected
-        self._stop_job = stop_job
+        self._rejected = post.reject
+        self._stop_job = post.stop_job
         self._link = link
-        self._pool = ThreadPoolExecutor(slots, thread_name_prefix="failsoft-slot")
-        self._free = threading.BoundedSemaphore(slots)
+        self._pool = ThreadPoolExecutor(post.slots, thread_name_prefix="failsoft-slot")
+        self._free = threading.BoundedSemaphore(post.slots)
         self._commanded: set[str] = set()
-        self._spoken_at = self._asked_at = float("-inf")
+        self._answered_at = self._suspension_read_at = float("-inf")
         self._kept_at = float("-inf")
         self._pause = FIRST_PAUSE
         self._suspended = False
@@ -131,7 +113,7 @@ class SlotWorker(RegistryWriter):
 
     @property
     def dequeue_timeout(self) -> int:
-        """Return how long one look at the queue blocks."""
+        """Return how long one read of the queue blocks."""
         return BLOCK_SECONDS
 
     @property
@@ -140,12 +122,12 @@ class SlotWorker(RegistryWriter):
         return BLOCK_SECONDS + 4
 
     def _set_ip_address(self, connection: Redis) -> None:
-        """Leave the address for later: a worker also starts while Redis is away."""
+        """Set the address later: a worker also starts while Redis is away."""
         self.ip_address = "unknown"
 
     def is_serving(self) -> bool:
-        """Tell whether Redis answers, the worker is not suspended, and the loop turns."""
-        return not self._suspended and time.monotonic() - self._spoken_at < SILENT_SECONDS
+        """Whether Redis answers, the worker is not suspended, and the loop runs."""
+        return not self._suspended and time.monotonic() - self._answered_at < SILENT_SECONDS
 
     def run(self, stopping: threading.Event) -> None:
         """Take jobs until `stopping` is set; then wait for those that run.
@@ -156,7 +138,7 @@ class SlotWorker(RegistryWriter):
         self._stopping = stopping
         while not stopping.is_set():
             try:
-                self._turn()
+                self._take_one()
                 self._pause = FIRST_PAUSE
                 self._link.answered()
             except (RedisError, OSError) as error:
@@ -169,11 +151,11 @@ class SlotWorker(RegistryWriter):
         with suppress(RedisError, OSError):
             self.teardown()
 
-    def _turn(self) -> None:
+    def _take_one(self) -> None:
         self._keep_up()
         if not self._free.acquire(timeout=BLOCK_SECONDS):
-            # Busy is not dead: Redis must be heard all the same, or the heartbeats would stop.
-            self._ask_if_suspended()
+            # Every slot is busy: without an answer of Redis the heartbeats would stop.
+            self._read_suspension()
             return
         started = False
         try:
@@ -201,32 +183,32 @@ class SlotWorker(RegistryWriter):
             found = None
         except (RedisError, OSError):
             raise
-        except Exception as error:  # noqa: BLE001 - whatever stands in Redis, the worker goes on
+        except Exception as error:  # noqa: BLE001 - whatever Redis holds, the worker goes on
             self._drop(error)
             found = None
-        self._spoken_at = time.monotonic()
+        self._answered_at = time.monotonic()
         return found[0] if found else None
 
     def _drop(self, error: Exception) -> None:
         job_id = getattr(error, "job_id", None)
-        is_told = isinstance(error, MessageRejectedError)
-        text = str(error) if is_told else f"expected a job of ours, got {type(error).__name__}"
+        is_too_large = isinstance(error, MessageRejectedError)
+        text = str(error) if is_too_large else f"expected a job of ours, got {type(error).__name__}"
         self._rejected(MessageRejectedError(text))
         if job_id is not None:
             self.connection.lrem(self._queue.intermediate_queue_key, 1, job_id)
-            if is_told:
-                # Too large to be read; it would stay for ever.
+            if is_too_large:
+                # Nothing that reads it would ever delete it.
                 self.connection.delete(self.job_class.key_for(job_id))
 
     def _drop_too_large(self, error: ReplyTooLargeError) -> None:
-        """Drop an id that is no id: its list holds it, and nobody would read that list again."""
+        """Delete an id that is too long from its list, which could not be read again."""
         self._rejected(MessageRejectedError(f"expected the id of a job, got: {error}"))
         purge = self.connection.register_script(_PURGE)
         purge([self._queue.intermediate_queue_key], [MAX_ID_BYTES])
 
     def _start(self, job: Job) -> bool:
         if self._stopping.is_set():
-            # Popped while the signal came: the next worker finds it first.
+            # Popped while the signal arrived: the next worker takes it first.
             self._queue.push_job_id(job.id, at_front=True)
         elif self._is_ours(job):
             execution = self.prepare_execution(job)
@@ -246,13 +228,12 @@ class SlotWorker(RegistryWriter):
 
     def _run_slot(self, job: Job, execution: Execution) -> None:
         try:
-            # A Redis that is away now only loses its own view; the ledger has the truth.
+            # If Redis is away now, only its registries are wrong; the ledger has the state.
             with suppress(RedisError, OSError):
                 self.perform_job(job, self._queue, execution)
-                if CRASH_POINTS.reached is not None:
-                    CRASH_POINTS.reached("ack.after")
+                reached("ack.after")
         except Exception:
-            # RQ's bookkeeping failed; nobody waits for this thread's result.
+            # RQ's bookkeeping failed; the result of this thread is not read.
             logger.exception("RQ could not finish job %s", job.id)
         finally:
             self.executions.pop(execution.id, None)
@@ -263,20 +244,19 @@ class SlotWorker(RegistryWriter):
 
     def _process(self, wire: object) -> None:
         self._processor(wire)
-        if CRASH_POINTS.reached is not None:
-            CRASH_POINTS.reached("ack.before")
+        reached("ack.before")
         job_id = _job_id(wire)
         if job_id in self._commanded:
             self._commanded.discard(job_id)
             raise StoppedByCommandError
 
     def _is_suspended(self) -> bool:
-        busy = time.monotonic() - self._asked_at < BLOCK_SECONDS
-        return False if busy and not self._suspended else self._ask_if_suspended()
+        busy = time.monotonic() - self._suspension_read_at < BLOCK_SECONDS
+        return False if busy and not self._suspended else self._read_suspension()
 
-    def _ask_if_suspended(self) -> bool:
+    def _read_suspension(self) -> bool:
         self._suspended = bool(is_suspended(self.connection))
-        self._spoken_at = self._asked_at = time.monotonic()
+        self._answered_at = self._suspension_read_at = time.monotonic()
         if self._suspended:
             self.set_state(WorkerStatus.SUSPENDED)
             self._stopping.wait(BLOCK_SECONDS)
@@ -287,14 +267,14 @@ class SlotWorker(RegistryWriter):
             return
         if not self.connection.hexists(self.key, "birth"):
             # The first time, and after Redis lost its data.
-            self.connection.delete(self.key)
             super()._set_ip_address(self.connection)
+            self._bury()
             self.register_birth()
             self.set_state(WorkerStatus.IDLE)
             self.connection.sadd(Queue.redis_queues_keys, self._queue.key)
         thread: Any = self.pubsub_thread
         if thread is None or not thread.is_alive():
-            # It dies silently of a time-out (RQ-19).
+            # It ends silently at a timeout (RQ-19).
             self.subscribe()
         self.heartbeat()
         for execution in list(self.executions.values()):
@@ -303,11 +283,22 @@ class SlotWorker(RegistryWriter):
             self._clean_registries()
         self._kept_at = time.monotonic()
 
+    def _bury(self) -> None:
+        """Let RQ register this worker again, whatever stands under its name.
+
+        A slot that notes its job meanwhile makes a record without a birth, and RQ refuses to
+        register a worker that has a record and no death (RQ-23).
+        """
+        with self.connection.pipeline() as pipeline:
+            pipeline.hset(self.key, "death", "")
+            pipeline.expire(self.key, WORKER_TTL)
+            pipeline.execute()
+
     def _clean_registries(self) -> None:
         try:
             self.clean_registries()
         except ReplyTooLargeError as error:
-            # RQ's own books only; the ledger misses nothing.
+            # Only RQ's registries are affected, not the ledger.
             self._rejected(MessageRejectedError(f"expected a registry of RQ's, got: {error}"))
 
     def _pubsub_exception_handler(self, exc: Exception, pubsub: Any, pubsub_thread: Any) -> None:
@@ -338,7 +329,7 @@ class SlotWorker(RegistryWriter):
                 "kill-horse": True,
             }
             if named[command]:
-                # Of the message: RQ's id has a namespace and an epoch around it.
+                # From the message: RQ's own id contains a namespace and an epoch, too.
                 job_id = _job_id(execution.job.args[0])
                 self._commanded.add(job_id)
                 self._stop_job(job_id)

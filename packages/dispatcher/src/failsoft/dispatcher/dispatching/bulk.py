@@ -4,7 +4,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
 from itertools import islice
 from typing import Generic, Literal, TypeVar, cast
 
@@ -13,12 +12,10 @@ from pydantic import BaseModel
 from failsoft.dispatcher.dispatching.duplicates import Settled
 from failsoft.dispatcher.dispatching.recorder import Recorder, queue_of
 from failsoft.dispatcher.handles.job import HandleLedger, JobHandle
-from failsoft.dispatcher.offering.engines import EngineSet
 from failsoft.dispatcher.offering.offerer import Offerer
 from failsoft.dispatcher.offering.router import Route
 from failsoft.dispatcher.options.checks import check_job
 from failsoft.dispatcher.options.options import DispatchOptions, new_job
-from failsoft.job_engine.clock import Clock, Deadline
 from failsoft.job_engine.definitions.definition import JobDefinition
 from failsoft.job_engine.errors import FailsoftError, LedgerError, OptionInvalidError
 from failsoft.job_engine.policies.queue import profile_or_default
@@ -30,11 +27,8 @@ from failsoft.job_engine.validation import Expect
 P = TypeVar("P", bound=BaseModel)
 R = TypeVar("R")
 
-#: How many jobs one transaction records at the most.
+#: How many jobs one transaction records at most.
 MAX_CHUNK = 10_000
-
-#: How much longer than one offer those of a chunk may take, for each of its jobs.
-A_JOB_MORE = timedelta(milliseconds=10)
 
 _EXPECT = Expect(OptionInvalidError, "dispatch_many: ")
 
@@ -45,7 +39,7 @@ class DispatchRequest(Generic[P]):
 
     Attributes:
         payload: What the job works on.
-        options: They win over those that all of them share.
+        options: They override those that all of them share.
     """
 
     payload: P
@@ -59,7 +53,7 @@ class DispatchOutcome(Generic[R]):
     Attributes:
         index: The place of its item.
         handle: The job; None where there is an error.
-        error: Why there is none. After a `LedgerError` the job may have been stored.
+        error: Why there is no handle. After a `LedgerError` the job may have been stored.
     """
 
     index: int
@@ -73,8 +67,8 @@ class Many:
 
     Attributes:
         chunk: How many one transaction records.
-        on_error: `report` leaves out what is wrong and says so in its outcome; `raise` checks
-            every item first, and stores nothing if one is wrong.
+        on_error: `report` leaves out a wrong item and puts the error into its outcome; `raise`
+            checks every item first, and stores nothing if one is wrong.
         progress: Called after each chunk with how many items are done.
     """
 
@@ -89,7 +83,7 @@ class Many:
         _EXPECT.callable("a progress that can be called", self.progress)
 
 
-#: In chunks of 500, and what is wrong is reported.
+#: In chunks of 500, with errors reported.
 MANY = Many()
 
 
@@ -111,18 +105,12 @@ class BulkDispatch(Generic[P, R]):
         *,
         recorder: Recorder,
         offerer: Offerer,
-        engines: EngineSet,
-        clock: Clock,
-        budget: timedelta,
     ) -> None:
-        """Work with the parts of a dispatcher."""
         self._job = job
         self._ledger = ledger
         self._recorder = recorder
         self._offerer = offerer
-        self._engines = engines
-        self._clock = clock
-        self._budget = budget
+        self._clock = offerer.clock
         self._outcomes: dict[int, DispatchOutcome[R]] = {}
 
     def run(
@@ -180,11 +168,11 @@ class BulkDispatch(Generic[P, R]):
         for each, record in zip(chunk, found, strict=True):
             settled = self._settle(each, record)
             if settled is not None and settled.disposition != "existing":
-                self._recorder.tell(settled)
+                self._recorder.emit(settled)
                 if settled.record.state is JobState.OFFERED:
                     groups[each.route, settled.record.queue].append(settled.record)
         with suppress(LedgerError):
-            # They are committed; a ledger that goes away now costs time only (I1).
+            # They are committed; a ledger that fails now costs time only (I1).
             self._carry(groups)
 
     def _settle(self, each: _Ready, found: tuple[JobRecord, bool]) -> Settled | None:
@@ -208,11 +196,8 @@ class BulkDispatch(Generic[P, R]):
 
     def _carry(self, groups: Mapping[tuple[Route, str], Sequence[JobRecord]]) -> None:
         for (route, name), records in groups.items():
-            queue = profile_or_default(name)
-            budget = self._budget + A_JOB_MORE * len(records)
-            deadline = Deadline.after(self._clock, budget)
-            self._offerer.carry_many(records, route.order[1:], queue, deadline)
-        self._engines.watch_in_background()
+            self._offerer.carry_many(records, route.order[1:], profile_or_default(name))
+        self._offerer.engines.watch_in_background()
 
     def _note_error(self, index: int, error: FailsoftError) -> None:
         self._outcomes[index] = DispatchOutcome(index, error=error)

@@ -16,7 +16,7 @@ from failsoft.dispatcher.handles.job import FIRST_LOOK, HandleLedger, JobHandle
 from failsoft.dispatcher.offering.offerer import Offerer
 from failsoft.dispatcher.offering.router import Route
 from failsoft.dispatcher.options.options import DispatchOptions
-from failsoft.job_engine.clock import Clock, Deadline
+from failsoft.job_engine.clock import Deadline
 from failsoft.job_engine.definitions.definition import JobDefinition
 from failsoft.job_engine.errors import (
     ConfigurationError,
@@ -32,7 +32,7 @@ P = TypeVar("P", bound=BaseModel)
 R = TypeVar("R")
 T = TypeVar("T")
 
-#: How long a caller's commit that is under way is waited for; a rescuer finds what comes later.
+#: How long to wait for a caller's commit that is under way; a rescuer offers what comes later.
 COMMIT_PATIENCE = timedelta(seconds=5)
 NONE = timedelta(0)
 
@@ -55,18 +55,14 @@ class CallerTransactionDispatch:
         ledger: HandleLedger,
         recorder: Recorder,
         offerer: Offerer,
-        clock: Clock,
         *,
         hand_over: HandOver,
-        budget: timedelta,
     ) -> None:
-        """Take a dispatcher's parts; `hand_over` offers what is committed."""
         self._ledger = ledger
         self._recorder = recorder
         self._offerer = offerer
-        self._clock = clock
+        self._clock = offerer.clock
         self._hand_over = hand_over
-        self._budget = budget
 
     def dispatch(
         self, job: JobDefinition[P, R], new: NewJob, options: DispatchOptions
@@ -78,7 +74,7 @@ class CallerTransactionDispatch:
     async def dispatch_async(
         self, job: JobDefinition[P, R], new: NewJob, options: DispatchOptions
     ) -> JobHandle[R]:
-        """Do so where that is an awaited one; nothing but the caller's own SQL is on the loop."""
+        """Do as `dispatch` with an awaited session; only the caller's SQL is on the event loop."""
         session = _awaited(options.get("session"))
         route = await asyncio.to_thread(self._recorder.route, new)
         return await session.run_sync(partial(self._record, job, new, options, route=route))
@@ -108,16 +104,15 @@ class CallerTransactionDispatch:
     def _after_commit(
         self, settled: Settled, route: Route, queue: QueueProfile, *, patience: timedelta
     ) -> None:
-        # Whatever goes wrong here, the job is committed or not: a rescuer finds one that is (I1).
+        # If this fails, a rescuer finds the job, provided that it is committed (I1).
         with suppress(LedgerError):
             if self._is_committed(settled.record, patience):
-                self._recorder.tell(settled)
+                self._recorder.emit(settled)
                 self._offerer.note(settled.record.id, route.skipped)
-                deadline = Deadline.after(self._clock, self._budget)
-                self._hand_over(settled, route, queue, deadline)
+                self._hand_over(settled, route, queue, self._offerer.deadline())
 
     def _is_committed(self, job: JobRecord, patience: timedelta) -> bool:
-        """Look for the job, and again where its commit may be under way."""
+        """Look for the job until the patience ends: its commit may be under way."""
         deadline, pause = Deadline.after(self._clock, patience), FIRST_LOOK / 10
         while True:
             try:

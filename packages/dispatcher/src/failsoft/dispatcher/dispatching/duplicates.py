@@ -1,4 +1,4 @@
-"""What a dispatch does that finds its job dispatched before (I10)."""
+"""A dispatch whose job was dispatched before (I10)."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from failsoft.job_engine.records.new_job import NewJob
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """The job that stands for a dispatch, and what the dispatch did to it."""
+    """The job that a dispatch led to, and what the dispatch did to it."""
 
     record: JobRecord
     disposition: Disposition
@@ -21,7 +21,6 @@ class Duplicates:
     """Settle a dispatch whose key, or whose job id, was used before."""
 
     def __init__(self, ledger: HandleLedger) -> None:
-        """Settle in a ledger."""
         self._ledger = ledger
 
     def settle(self, new: NewJob, known: JobRecord, on_duplicate: OnDuplicate) -> Settled:
@@ -46,10 +45,10 @@ class Duplicates:
                 return Settled(known, "existing")
 
     def _replace(self, new: NewJob, known: JobRecord) -> Settled:
-        # Each turn that loses lost to somebody who changed the job: it ends with its first claim.
-        # What waits for another job is not set free by a dispatch, whoever invoked one gets the
-        # result of what it asked for, and work that is done again has steps of its payload.
-        while known.is_unbegun and not (known.waits_for or known.parent_id or known.origin):
+        # A compare-and-set that loses lost to a change of the job, and its claim ends the loop.
+        # A dispatch does not release a job that waits for another. The parent of an invoked job
+        # gets the result of what it invoked, and the steps of a manual retry belong to its payload.
+        while known.is_unbegun and not (known.waits_for or known.parent_id or known.retry_of):
             replaced = self._ledger.replace(known, new)
             if replaced is not None:
                 return Settled(replaced, "replaced")
@@ -74,6 +73,6 @@ def _expect_same_work(new: NewJob, known: JobRecord) -> None:
 
 
 def _is_named(new: NewJob, known: JobRecord) -> bool:
-    """Tell whether a dispatch meant this very job; one with its unique key means any like it."""
+    """Return whether a dispatch named this very job; a unique key stands for any job like it."""
     same_key = new.idempotency_key is not None and new.idempotency_key == known.idempotency_key
     return known.id == new.id or same_key

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any, get_args
 
 from failsoft.dispatcher.handles.flow import ChainHandle, GroupHandle
@@ -16,7 +15,6 @@ from failsoft.dispatcher.offering.offerer import Offerer
 from failsoft.dispatcher.offering.router import Route
 from failsoft.dispatcher.options.checks import check_completion, check_links
 from failsoft.dispatcher.options.options import DispatchOptions, new_job
-from failsoft.job_engine.clock import Clock, Deadline
 from failsoft.job_engine.declaration import follow_ups_of
 from failsoft.job_engine.definitions.definition import JobDefinition
 from failsoft.job_engine.definitions.links import AnyLink, Link
@@ -41,6 +39,8 @@ CHUNK = 500
 
 Completion = JobDefinition[GroupResult, Any] | AnyLink[Any]
 
+_expect = Expect(OptionInvalidError).value
+
 # Room for what is added to it: the place of a job, or `-completion`.
 _FLOW_ID = re.compile(r"[A-Za-z0-9_-]{1,48}")
 
@@ -49,20 +49,12 @@ class Flow:
     """Record jobs that wait for others, and offer the one that waits for nothing."""
 
     def __init__(
-        self,
-        ledger: HandleLedger,
-        route: Callable[[NewJob], Route],
-        offerer: Offerer,
-        clock: Clock,
-        *,
-        budget: timedelta,
+        self, ledger: HandleLedger, route: Callable[[NewJob], Route], offerer: Offerer
     ) -> None:
-        """Take a dispatcher's parts; `route` refuses engines that it does not have."""
         self._ledger = ledger
         self._route = route
         self._offerer = offerer
-        self._clock = clock
-        self._budget = budget
+        self._clock = offerer.clock
 
     def chain(self, links: Sequence[AnyLink[Any]], chain_id: str | None) -> ChainHandle[Any]:
         """Record a chain in one commit, and offer its first job."""
@@ -115,22 +107,22 @@ class Flow:
         _expect(not twice, "jobs of a chain with ids of their own", twice)
         jobs = []
         for place, link in enumerate(links):
-            sequel = follow_ups_of(link.job)
+            follow_ups = follow_ups_of(link.job)
             if place + 1 < len(links):
                 then = NextJob(ids[place + 1], links[place + 1].result_field)
-                sequel = replace(sequel, then=then)
+                follow_ups = replace(follow_ups, then=then)
             waits_for = ids[place - 1] if place else None
             job = self._new_job(link, ids[place])
-            jobs.append(replace(job, sequel=sequel.text, waits_for=waits_for))
+            jobs.append(replace(job, follow_ups=follow_ups.text, waits_for=waits_for))
         return jobs
 
     def _grouped(self, links: Sequence[AnyLink[Any]], group_id: str) -> list[NewJob]:
         jobs = []
         for place, link in enumerate(links):
-            sequel = replace(follow_ups_of(link.job), group=group_id)
+            follow_ups = replace(follow_ups_of(link.job), group=group_id)
             job = self._new_job(link, member_id(group_id, place))
             # The group remembers the ids of its jobs.
-            jobs.append(_unnamed(replace(job, sequel=sequel.text)))
+            jobs.append(_unnamed(replace(job, follow_ups=follow_ups.text)))
         return jobs
 
     def _check_engines(self, jobs: Sequence[NewJob]) -> None:
@@ -143,7 +135,7 @@ class Flow:
         return replace(job, waits_for=group_id)
 
     def _new_job(self, link: AnyLink[Any], job_id: str) -> NewJob:
-        # Another job would stand in for it, and nobody would wait for that one.
+        # The dispatch could lead to another job, and nothing in the flow waits for that one.
         alone = link.job.identity is None
         _expect(alone, "jobs without unique, debounce or throttle", link.job.name)
         options: DispatchOptions = {"job_id": job_id}
@@ -163,7 +155,7 @@ class Flow:
     def _record_chain(
         self, jobs: Sequence[NewJob], route: Route, first: AnyLink[Any]
     ) -> tuple[list[JobRecord], bool]:
-        deadline = Deadline.after(self._clock, self._budget)
+        deadline = self._offerer.deadline()
         queue = profile_or_default(jobs[0].queue)
         plan = None
         if route.order and not jobs[0].limits:
@@ -176,7 +168,7 @@ class Flow:
         self._offerer.note(records[0].id, route.skipped)
         if records[0].state is JobState.OFFERED:
             with suppress(LedgerError):
-                # The chain is committed; a ledger that goes away now costs time only (I1).
+                # The chain is committed; a ledger that fails now costs time only (I1).
                 records[0] = self._offerer.carry(records[0], route.order[1:], queue, deadline)
         return records, created
 
@@ -191,7 +183,7 @@ def _pairs(
 
 
 def _unnamed(job: NewJob) -> NewJob:
-    """Return a job whose id is nothing to be remembered."""
+    """Return a job whose id is not kept after it was pruned."""
     return replace(job, key_for=None)
 
 
@@ -265,9 +257,4 @@ def _is_same(job: NewJob, record: JobRecord) -> bool:
 
 
 def _then(job: NewJob | JobRecord) -> NextJob | None:
-    return None if job.sequel is None else follow_ups_from(job.sequel).then
-
-
-def _expect(met: object, expected: str, got: object) -> None:
-    if not met:
-        raise OptionInvalidError(f"expected {expected}, got {got!r}")
+    return None if job.follow_ups is None else follow_ups_from(job.follow_ups).then

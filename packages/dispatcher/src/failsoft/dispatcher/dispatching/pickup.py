@@ -1,34 +1,22 @@
 """Waiting for the claim of a job that was just dispatched: `confirm="pickup"`."""
 
-from datetime import timedelta
+from functools import partial
 
-from failsoft.dispatcher.handles.job import FIRST_LOOK, SLOWEST_LOOK, HandleLedger
+from failsoft.dispatcher.handles.job import HandleLedger, poll
 from failsoft.dispatcher.offering.offerer import Offerer
 from failsoft.dispatcher.offering.router import Router
-from failsoft.job_engine.clock import Clock, Deadline
 from failsoft.job_engine.policies.queue import QueueProfile
 from failsoft.job_engine.records.job import JobRecord
 from failsoft.job_engine.records.states import JobState
 
 
 class Pickups:
-    """See jobs picked up, or move them on."""
+    """Wait for claims, and move jobs on that get none."""
 
-    def __init__(
-        self,
-        ledger: HandleLedger,
-        router: Router,
-        offerer: Offerer,
-        *,
-        clock: Clock,
-        budget: timedelta,
-    ) -> None:
-        """Move jobs on by an offerer, each within the budget."""
+    def __init__(self, ledger: HandleLedger, router: Router, offerer: Offerer) -> None:
         self._ledger = ledger
         self._router = router
         self._offerer = offerer
-        self._clock = clock
-        self._budget = budget
 
     def confirm(self, record: JobRecord, queue: QueueProfile) -> JobRecord:
         """Wait for the claim, the only proof of pickup; then move on once per engine."""
@@ -40,17 +28,10 @@ class Pickups:
                 return record
             tried.add(others[0])
             moved = self._offerer.hand_over(record, others[0], queue, "not picked up in time")
-            if moved is None:
-                continue
-            deadline = Deadline.after(self._clock, self._budget)
-            record = self._offerer.carry(moved, (), queue, deadline)
+            if moved is not None:
+                record = self._offerer.carry(moved, (), queue)
         return record
 
     def _wait(self, record: JobRecord, queue: QueueProfile) -> JobRecord:
-        deadline = Deadline.after(self._clock, queue.pickup)
-        pause = FIRST_LOOK
-        while record.state is JobState.OFFERED and not deadline.passed:
-            self._clock.sleep(min(pause, deadline.remaining()))
-            pause = min(pause * 2, SLOWEST_LOOK)
-            record = self._ledger.get(record.id)
-        return record
+        look, clock = partial(self._ledger.get, record.id), self._offerer.clock
+        return poll(look, lambda job: job.state is not JobState.OFFERED, clock, queue.pickup)

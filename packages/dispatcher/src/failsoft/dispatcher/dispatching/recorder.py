@@ -1,4 +1,4 @@
-"""The half of a dispatch that is about the ledger: one commit, whoever else dispatches the same."""
+"""The ledger's part of a dispatch: one commit, also if others dispatch the same job."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -22,17 +22,16 @@ NONE = timedelta(0)
 
 
 class Recorder:
-    """Choose the engines for a job and record it, or settle with the one that is there."""
+    """Choose the engines for a job and record it, or settle on the one that is there."""
 
     def __init__(self, ledger: HandleLedger, router: Router, listener: Listener) -> None:
-        """Record in a ledger."""
         self._ledger = ledger
         self._router = router
         self._listener = listener
         self._duplicates = Duplicates(ledger)
 
     def route(self, new: NewJob) -> Route:
-        """Order the engines for a new job; nothing is ordered for one that waits.
+        """Order the engines for a new job; a job that waits has none.
 
         Raises:
             OptionInvalidError: If none that it may run on is there, or switched on.
@@ -72,7 +71,7 @@ class Recorder:
         *,
         caller: CallersTransaction | None = None,
     ) -> Settled:
-        """Record a job in one commit, or in the caller's; or find out who stands for it.
+        """Record a job in one commit, or in the caller's; or find the one that is there.
 
         Raises:
             DispatchError: If the job is there already, and that is an error.
@@ -91,7 +90,7 @@ class Recorder:
         found: tuple[JobRecord, bool],
         options: DispatchOptions,
     ) -> Settled | None:
-        """Decide about what the ledger gave back; None if it is to be asked again."""
+        """Decide about the ledger's answer; None if the job is to be recorded again."""
         record, created = found
         # A commit whose reply was lost finds its own row when it is repeated (F22).
         if created or (record.id == new.id and "job_id" not in options):
@@ -99,15 +98,14 @@ class Recorder:
         settled = self._duplicates.settle(new, record, on_duplicate(job, options))
         if settled.disposition == "replaced" or not _is_debounced(new):
             return settled
-        # It has begun since and holds its key no more: the last dispatch is never left out.
+        # It has begun since and holds its key no more: the last dispatch makes a new job.
         return None
 
-    def tell(self, settled: Settled) -> None:
-        """Tell of a dispatch that changed the ledger."""
+    def emit(self, settled: Settled) -> None:
+        """Emit the event of a dispatch that changed the ledger."""
         job = settled.record
         kind = "job.dispatch" if settled.disposition == "created" else "job.replace"
-        detail = {"state": str(job.state)}
-        self._listener(Event(kind, job.id, job.name, job.queue, job.engine, job.epoch, detail))
+        self._listener(Event.of(job, kind, state=str(job.state)))
 
 
 def queue_of(job: AnyDefinition, options: DispatchOptions) -> QueueProfile:

@@ -34,10 +34,10 @@ def new_event(
     event_id: str | None,
     keep: timedelta | None,
 ) -> SentEvent:
-    """Make an event of what a program sends.
+    """Make the event of `Dispatcher.send_event`.
 
     Raises:
-        DispatchError: Something is wrong; nothing was stored.
+        DispatchError: An argument is wrong.
     """
     _EXPECT.text("a name", name, most=MAX_NAME_CHARS)
     _EXPECT.that((to is None) != (key is None), "a job or a key to send to", "both or neither")

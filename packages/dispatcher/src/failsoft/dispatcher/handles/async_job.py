@@ -1,4 +1,4 @@
-"""Dispatching from async web apps: the same dispatcher, off the event loop."""
+"""The awaited handle: `JobHandle` off the event loop."""
 
 import asyncio
 from datetime import timedelta
@@ -26,43 +26,35 @@ class AsyncJobHandle(Generic[R]):
     """
 
     def __init__(self, handle: JobHandle[R]) -> None:
-        """Stand for the job of a handle."""
         self.id: str = handle.id
         self.created: bool = handle.created
         self.blocking: JobHandle[R] = handle
 
     def __repr__(self) -> str:
-        """Show the id."""
         return f"Async{self.blocking!r}"
 
     async def job(self) -> JobRecord:
-        """Return everything the ledger knows of the job now."""
+        """Do as `JobHandle.job`."""
         return await asyncio.to_thread(self.blocking.job)
 
     async def status(self) -> JobState:
-        """Return the job's state now."""
+        """Do as `JobHandle.status`."""
         return (await self.job()).state
 
     async def pending(self) -> bool:
-        """Tell whether the job is not there yet: the caller's transaction has not committed."""
+        """Do as `JobHandle.pending`."""
         return await asyncio.to_thread(lambda: self.blocking.pending)
 
     async def progress(self) -> Progress | None:
-        """Return how far the job says it has come; None if it has said nothing."""
+        """Do as `JobHandle.progress`."""
         return (await self.job()).progress
 
     async def cancel(self) -> CancelOutcome:
-        """Cancel the job, or ask the attempt that runs it to stop; the answer says which."""
+        """Do as `JobHandle.cancel`."""
         return await asyncio.to_thread(self.blocking.cancel)
 
     async def result(self, timeout: timedelta = timedelta(seconds=30)) -> R:
-        """Wait for the job to end and return its result; no thread is held meanwhile.
-
-        Raises:
-            JobFailedError: If it failed; with the recorded type, message and traceback.
-            JobCancelledError: If it was cancelled.
-            ResultTimeoutError: If it has not ended in time; it goes on.
-        """
+        """Do as `JobHandle.result`; no thread waits meanwhile."""
         Expect(OptionInvalidError).span("a timeout", timeout, zero=True)
         loop = asyncio.get_running_loop()
         ends_at, pause = loop.time() + timeout.total_seconds(), FIRST_LOOK

@@ -1,10 +1,10 @@
-"""What dispatching a chain or a group gives back."""
+"""The handles of a chain and of a group."""
 
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, Generic, TypeVar
 
-from failsoft.dispatcher.handles.job import FIRST_LOOK, SLOWEST_LOOK, HandleLedger, JobHandle
+from failsoft.dispatcher.handles.job import HandleLedger, JobHandle, poll
 from failsoft.job_engine.clock import Clock, Deadline
 from failsoft.job_engine.errors import OptionInvalidError, ResultTimeoutError
 from failsoft.job_engine.records.groups import GroupRecord, member_id
@@ -12,7 +12,7 @@ from failsoft.job_engine.validation import Expect
 
 R = TypeVar("R")
 
-#: How long a handle waits unless told otherwise.
+#: How long a handle waits by default.
 PATIENCE = timedelta(seconds=30)
 
 
@@ -25,18 +25,16 @@ class ChainHandle(Generic[R]):
     """
 
     def __init__(self, jobs: Sequence[JobHandle[Any]], clock: Clock, *, created: bool) -> None:
-        """Stand for the jobs of a chain."""
         self.jobs: tuple[JobHandle[Any], ...] = tuple(jobs)
         self.created = created
         self._clock = clock
 
     def __repr__(self) -> str:
-        """Show the ids."""
         return f"ChainHandle({', '.join(job.id for job in self.jobs)})"
 
     @property
     def last(self) -> JobHandle[R]:
-        """Return its last job."""
+        """The handle of its last job."""
         return self.jobs[-1]
 
     def result(self, timeout: timedelta = PATIENCE) -> R:
@@ -49,13 +47,13 @@ class ChainHandle(Generic[R]):
         """
         Expect(OptionInvalidError).span("a timeout", timeout, zero=True)
         deadline = Deadline.after(self._clock, timeout)
-        # The first that did not succeed says why; those after it were cancelled for that.
+        # The first that did not succeed is the reason why those after it were cancelled.
         for job in self.jobs[:-1]:
             job.result(timedelta(seconds=deadline.remaining()))
         return self.last.result(timedelta(seconds=deadline.remaining()))
 
     def cancel(self) -> None:
-        """Cancel what has not ended; the job that runs is asked to stop."""
+        """Cancel what has not ended; the job that runs is requested to stop."""
         # From the end: nothing starts meanwhile.
         for job in reversed(self.jobs):
             job.cancel()
@@ -77,19 +75,17 @@ class GroupHandle:
         *,
         completion: JobHandle[Any] | None = None,
     ) -> None:
-        """Stand for a group in a ledger."""
         self.id = group_id
         self.completion = completion
         self._ledger = ledger
         self._clock = clock
 
     def __repr__(self) -> str:
-        """Show the id."""
         return f"GroupHandle({self.id!r})"
 
     @property
     def job_ids(self) -> tuple[str, ...]:
-        """Return the ids of its jobs, in the order they were given."""
+        """The ids of its jobs, in the order they were given."""
         return tuple(member_id(self.id, place) for place in range(self.progress().total))
 
     def progress(self) -> GroupRecord:
@@ -97,26 +93,21 @@ class GroupHandle:
         return self._ledger.group(self.id)
 
     def wait(self, timeout: timedelta = PATIENCE) -> GroupRecord:
-        """Wait until all of its jobs have ended, however; return how.
+        """Wait until all of its jobs have ended, in whatever state; return their counts.
 
         Raises:
             ResultTimeoutError: If they have not in time; they go on.
         """
-        Expect(OptionInvalidError).span("a timeout", timeout, zero=True)
-        deadline = Deadline.after(self._clock, timeout)
-        pause = FIRST_LOOK
-        while not (group := self.progress()).is_over:
-            if deadline.passed:
-                raise ResultTimeoutError(
-                    f"expected the jobs of group {self.id} to end within {timeout}, got "
-                    f"{group.ended} of {group.total}; they go on, ask again later"
-                )
-            self._clock.sleep(min(pause, deadline.remaining()))
-            pause = min(pause * 2, SLOWEST_LOOK)
-        return group
+        group = poll(self.progress, lambda group: group.is_over, self._clock, timeout)
+        if group.is_over:
+            return group
+        raise ResultTimeoutError(
+            f"expected the jobs of group {self.id} to end within {timeout}, got "
+            f"{group.ended} of {group.total}; they go on, ask again later"
+        )
 
     def cancel(self) -> None:
-        """Cancel its jobs and its completion job; those that run are asked to stop."""
+        """Cancel its jobs and its completion job; those that run are requested to stop."""
         if self.completion is not None:
             self.completion.cancel()
         for job_id in self.job_ids:

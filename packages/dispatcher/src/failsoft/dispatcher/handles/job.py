@@ -1,6 +1,6 @@
-"""What `dispatch_job` gives back."""
+"""The handle that `dispatch_job` returns."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
@@ -36,15 +36,15 @@ from failsoft.job_engine.records.states import ABANDON, ACCEPT, RESUME, JobState
 from failsoft.job_engine.validation import Expect
 
 R = TypeVar("R")
+T = TypeVar("T")
 
 Disposition = Literal["created", "existing", "replaced"]
 
-#: How often a waiting handle looks, at first and at most, in seconds.
+#: The pause between two looks of a waiting handle, the first and the longest, in seconds.
 FIRST_LOOK = 0.01
 SLOWEST_LOOK = 0.25
 
-
-#: Who the events name when a handle asks for something.
+#: The actor in the events of what is requested by a handle.
 ACTOR = "handle"
 
 
@@ -63,13 +63,29 @@ class HandleLedger(
     """What a handle needs of the ledger."""
 
 
+def poll(
+    look: Callable[[], T], is_over: Callable[[T], bool], clock: Clock, timeout: timedelta
+) -> T:
+    """Look, after growing pauses, until it is over or the time is up; return the last look.
+
+    Raises:
+        OptionInvalidError: The timeout is no span of time.
+    """
+    Expect(OptionInvalidError).span("a timeout", timeout, zero=True)
+    deadline, pause = Deadline.after(clock, timeout), FIRST_LOOK
+    while not is_over(seen := look()) and not deadline.passed:
+        clock.sleep(min(pause, deadline.remaining()))
+        pause = min(pause * 2, SLOWEST_LOOK)
+    return seen
+
+
 class JobHandle(Generic[R]):
-    """One dispatched job: ask for its state, wait for its result, cancel it.
+    """One dispatched job: read its state, wait for its result, cancel it.
 
     Attributes:
         id: The job's id.
         disposition: What the dispatch did: `created` the job, found it `existing`, or `replaced`
-            what it works on.
+            its payload.
     """
 
     def __init__(
@@ -81,7 +97,6 @@ class JobHandle(Generic[R]):
         *,
         disposition: Disposition = "created",
     ) -> None:
-        """Stand for a job in a ledger."""
         self.id: str = job.id
         self.disposition: Disposition = disposition
         self._definition = definition
@@ -90,19 +105,18 @@ class JobHandle(Generic[R]):
         self._first_seen = job
 
     def __repr__(self) -> str:
-        """Show the id."""
         return f"JobHandle({self._definition.name!r}, {self.id!r})"
 
     @property
     def created(self) -> bool:
-        """Tell whether this dispatch made the job."""
+        """Whether this dispatch made the job."""
         return self.disposition == "created"
 
     @property
     def pending(self) -> bool:
-        """Tell whether the job is not there yet: the caller's transaction has not committed.
+        """Whether the job is not there yet: the caller's transaction has not committed.
 
-        One that was rolled back never will, and its handle stays pending.
+        After a rollback the handle stays pending.
         """
         try:
             self.job()
@@ -116,9 +130,9 @@ class JobHandle(Generic[R]):
         return self._first_seen
 
     def job(self) -> JobRecord:
-        """Return everything the ledger knows of the job now.
+        """Return the job as the ledger has it now.
 
-        That is little of one that the dispatch found pruned, by a key that is remembered longer.
+        Little is left of a job that the dispatch found pruned, by a key that is kept longer.
         """
         return self._first_seen if self._first_seen.is_pruned else self._ledger.get(self.id)
 
@@ -127,7 +141,7 @@ class JobHandle(Generic[R]):
         return self.job().state
 
     def progress(self) -> Progress | None:
-        """Return how far the job says it has come; None if it has said nothing."""
+        """Return the progress that the job reported last; None if it reported none."""
         return self.job().progress
 
     def tries(self) -> Sequence[DispatchTry]:
@@ -135,15 +149,15 @@ class JobHandle(Generic[R]):
         return self._ledger.tries(self.id)
 
     def limits(self) -> Sequence[LimitUse]:
-        """Return how much of the room is taken that the job's limits leave; one may be full."""
+        """Return how much of each of the job's limits is in use."""
         return self._ledger.limit_uses(self.job().limits)
 
     def paused(self) -> Pause | None:
-        """Return what keeps the job from beginning, if its queue or its definition is paused."""
+        """Return the pause of the job's queue or definition, if there is one."""
         return pause_of(self.job(), self._ledger.pauses())
 
     def cancel(self) -> CancelOutcome:
-        """Cancel the job, or ask the attempt that runs it to stop; the answer says which."""
+        """Cancel the job, or request the attempt that runs it to stop; return which."""
         if self._first_seen.is_pruned:
             return CancelOutcome.ENDED
         return self._ledger.cancel(self.id, ACTOR)
@@ -158,16 +172,16 @@ class JobHandle(Generic[R]):
     ) -> "JobHandle[R]":
         """Do the failed job's work again, as a new job that goes on after its last finished step.
 
-        This job stays as it ended, and its idempotency key goes on pointing at it. The unique key
-        that it held until then is the new job's until that has ended, made anew for another
-        payload. Asking for the same again returns the job that is there.
+        This job stays as it ended, and its idempotency key still points at it. The unique key
+        that it held is the new job's until that has ended, computed again for another payload.
+        The same retry made again returns the job that is there.
 
         Args:
             payload: Another payload: the new job starts from the beginning.
             from_step: The step to replay from: the new job goes on before it. Jobs that have
                 succeeded or were cancelled can be replayed, too.
             reason: Why; kept in the new job's history.
-            actor: Who asked; kept there, too.
+            actor: Who requested it; kept there, too.
 
         Raises:
             JobStateError: If the job has not failed; with a payload or a step, if it has not ended.
@@ -191,8 +205,8 @@ class JobHandle(Generic[R]):
     ) -> JobRecord:
         """Let the held job go on where it stopped.
 
-        Every `once` step in doubt may then begin again, because you say so, except those that
-        are `done`. Saying it again is harmless.
+        Every `once` step in doubt may then begin again, on your decision, except those that are
+        `done`. Deciding the same again is harmless.
 
         Args:
             done: Steps in doubt that have taken effect, with what they returned.
@@ -201,13 +215,13 @@ class JobHandle(Generic[R]):
 
         Raises:
             JobStateError: If the job is not held.
-            StepError: If a step that is said to be done is not in doubt.
+            StepError: If a step of `done` is not in doubt.
         """
         known = done_json(done or {})
         return resolve(self._ledger, self.id, Resolution(RESUME, actor, reason, done=known))
 
     def accept(self, result: R, *, reason: str = "", actor: str = ACTOR) -> JobRecord:
-        """Let the held job succeed with a result that you know.
+        """Let the held job succeed with a result that you give.
 
         Raises:
             JobStateError: If the job is not held.
@@ -233,20 +247,13 @@ class JobHandle(Generic[R]):
             JobPrunedError: If it has ended and was pruned since; its state is still known.
             ResultTimeoutError: If it has not ended in time; it goes on.
         """
-        Expect(OptionInvalidError).span("a timeout", timeout, zero=True)
-        deadline = Deadline.after(self._clock, timeout)
-        pause = FIRST_LOOK
-        while True:
-            job = self.job()
-            if job.state.is_terminal:
-                return self._outcome(job)
-            if deadline.passed:
-                raise ResultTimeoutError(
-                    f"expected job {self.id} to end within {timeout}, got state {job.state}; "
-                    "it goes on, ask again later"
-                )
-            self._clock.sleep(min(pause, deadline.remaining()))
-            pause = min(pause * 2, SLOWEST_LOOK)
+        job = poll(self.job, lambda job: job.state.is_terminal, self._clock, timeout)
+        if job.state.is_terminal:
+            return self._outcome(job)
+        raise ResultTimeoutError(
+            f"expected job {self.id} to end within {timeout}, got state {job.state}; "
+            "it goes on, ask again later"
+        )
 
     def _outcome(self, job: JobRecord) -> R:
         if job.is_pruned:

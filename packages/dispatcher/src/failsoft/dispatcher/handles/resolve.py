@@ -1,4 +1,4 @@
-"""Resolving held jobs: a person's decision, made once however often it is told."""
+"""Resolving held jobs: a decision counts once, however often it is sent."""
 
 from typing import Protocol
 
@@ -23,13 +23,13 @@ def resolve(
         ledger: Where it is held.
         job_id: The job.
         resolution: What was decided.
-        epoch: The epoch that the job had when that was decided; a job that went on and is held
-            again has another, and is left alone.
+        epoch: The job's epoch at the decision; a job that went on and is held again has another,
+            and is left alone.
 
     Raises:
         JobNotFoundError: If there is no such job.
         JobStateError: If it is not held, or no longer as it was.
-        StepError: If a step that is said to be done is not in doubt.
+        StepError: If a step of `done` is not in doubt.
     """
     job = ledger.get(job_id)
     if job.state is JobState.HELD and epoch in (None, job.epoch):

@@ -1,4 +1,4 @@
-"""Doing ended work again: one job, or many."""
+"""Manual retries: of one job, or of many."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -26,7 +26,7 @@ class RetryRefusal:
     Attributes:
         job_id: The job whose work is not done again.
         error: The type of the error.
-        reason: What the error says.
+        reason: The error's message.
         holder_id: The job that holds its unique key, where that is why: to wait for, or to cancel.
     """
 
@@ -37,7 +37,7 @@ class RetryRefusal:
 
     @classmethod
     def of(cls, job_id: str, error: FailsoftError) -> "RetryRefusal":
-        """Keep what an error says."""
+        """Return the refusal that an error stands for."""
         holder_id = error.holder_id if isinstance(error, UniqueKeyHeldError) else None
         return cls(job_id, type(error).__name__, str(error), holder_id)
 
@@ -69,14 +69,7 @@ def retry(
 ) -> JobRecord:
     """Do the work of an ended job again, as a new job; see `JobHandle.retry`.
 
-    Args:
-        ledger: Where the job is.
-        job_id: The job that ended.
-        payload: Another payload.
-        definition: The definition whose payload it must be; any will do where None.
-        from_step: The step to replay from.
-        reason: Why.
-        actor: Who asked.
+    Another payload must be of `definition`, if that is given.
     """
     if payload is not None and from_step is not None:
         raise OptionInvalidError("expected another payload or a step to replay from, got both")
@@ -98,22 +91,13 @@ def retry_many(
     *,
     reason: str = "",
     actor: str,
-    told: Callable[[int, int], object] = lambda done, of: None,
 ) -> RetryReport:
-    """Try failed jobs again that nobody has tried again yet, each in a transaction of its own.
+    """Try failed jobs again that were not tried again before, each in a transaction of its own.
 
     What fails again meanwhile is not tried a second time, and of those that share a unique key
-    the oldest is.
-
-    Args:
-        ledger: Where they are.
-        wanted: Which are meant.
-        reason: Why; kept in each new job's history.
-        actor: Who asked; kept there, too.
-        told: Hears how many of how many are done.
+    the oldest is. `Dispatcher.retry_many` describes the arguments.
     """
-    found = ledger.dead_letters(wanted)
-    return retry_each(ledger, found, reason=reason, actor=actor, told=told)
+    return retry_each(ledger, ledger.dead_letters(wanted), reason=reason, actor=actor)
 
 
 def retry_each(
@@ -122,9 +106,12 @@ def retry_each(
     *,
     reason: str = "",
     actor: str,
-    told: Callable[[int, int], object] = lambda done, of: None,
+    on_progress: Callable[[int, int], object] = lambda done, of: None,
 ) -> RetryReport:
-    """Try the failed jobs of some ids again, in their order; see `retry_many`."""
+    """Try the failed jobs of some ids again, in their order; see `retry_many`.
+
+    `on_progress` is called after each with how many of how many are done.
+    """
     retried, skipped, refused = [], [], []
     for done, job_id in enumerate(job_ids, 1):
         try:
@@ -134,5 +121,5 @@ def retry_each(
             refused.append(RetryRefusal.of(job_id, error))
         except (JobNotFoundError, JobStateError):
             skipped.append(job_id)
-        told(done, len(job_ids))
+        on_progress(done, len(job_ids))
     return RetryReport(tuple(retried), tuple(skipped), tuple(refused))

@@ -1,8 +1,7 @@
 """The cron scheduler: any number of them, no leader, fires the ticks of the schedules.
 
 A process fires only what it declares itself, and only while the ledger holds the same spec. A
-compare-and-set on the schedule's next tick, in one transaction with the job, lets each tick be
-fired once.
+compare-and-set on the schedule's next tick, in one transaction with the job, fires each tick once.
 """
 
 import hashlib
@@ -34,15 +33,15 @@ from failsoft.job_engine.records.schedules import (
 from failsoft.job_engine.telemetry import Event, Listener
 from failsoft.job_engine.values.codec import MAX_PAYLOAD_BYTES, encode_payload
 
-#: How often a process tells the ledger which schedules it runs.
+#: How often a process declares its schedules to the ledger.
 DECLARE_EVERY = timedelta(seconds=20)
-#: A tick that is found so much later was missed, and the policy decides.
+#: A tick that is found later than this was missed, and the policy decides.
 LATENESS = timedelta(minutes=1)
 #: The most missed ticks that `missed="all"` fires.
 MOST_MISSED = 1000
-#: How many ticks of a schedule one look takes on.
+#: How many ticks of a schedule one look takes.
 BATCH = 100
-#: How many specs that it had before a schedule remembers.
+#: How many former specs the ledger keeps of a schedule.
 MOST_FORMER = 20
 
 
@@ -143,7 +142,7 @@ class CronScheduler:
             self._emit("schedule.declare", name, {"next_at": new.next_at.isoformat()})
 
     def _fire_all(self, seen: ScheduleRecord) -> int:
-        """Take on the ticks of a schedule that are due, the oldest first."""
+        """Take the ticks of a schedule that are due, the oldest first."""
         schedule = _schedule(self._jobs[seen.name])
         seen = self._go_on_after(self._handled(seen), seen)
         due = _due(schedule, seen)
@@ -167,10 +166,9 @@ class CronScheduler:
         return fired
 
     def _handled(self, seen: ScheduleRecord) -> datetime:
-        """Return the first tick that may not have been seen to yet, where a clock was set.
+        """Return the first tick that may not have been handled yet, where a clock was set.
 
-        A clock that was behind brought ticks back that were seen to before, and one that leapt
-        passed over ticks that never were.
+        A clock that was behind brings handled ticks back, and one that leapt passed over others.
         """
         first = seen.next_at
         if seen.skip_reason == SET_BACK and seen.skipped_at and seen.skipped_at <= seen.read_at:
@@ -187,7 +185,7 @@ class CronScheduler:
         return self._take(seen, Tick(seen.next_at, first, None, reason=reason)) or seen
 
     def _take(self, seen: ScheduleRecord, tick: Tick) -> ScheduleRecord | None:
-        """Take a tick on; return the schedule after it, or None if it is somebody else's."""
+        """Take a tick; return the schedule after it, or None if another process took it."""
         outcome = self._ledger.take_tick(seen, tick)
         detail = {"tick": tick.at.isoformat()}
         if outcome is TickOutcome.STALE:
@@ -249,11 +247,11 @@ def spec_of(job: AnyDefinition) -> str:
 
 
 def _due(schedule: Schedule, seen: ScheduleRecord) -> list[datetime]:
-    """Return the ticks to fire: those that are due and, as the policy says, those missed."""
+    """Return the ticks to fire: those that are due and, by the policy, those missed."""
     punctual = seen.read_at - LATENESS
     current = schedule.ticks(max(seen.next_at, punctual), seen.read_at, MOST_MISSED)
     if seen.next_at < punctual and schedule.missed != "all":
-        # Nobody looked for so long: of many short ticks, those of the last minute are no flood.
+        # After so long without a look, the last of many short ticks is enough.
         current = current[-1:]
     most = {"skip": 0, "latest": 0 if current else 1, "all": MOST_MISSED}[schedule.missed]
     late = schedule.ticks(seen.next_at, punctual - timedelta(microseconds=1), most)
@@ -261,11 +259,11 @@ def _due(schedule: Schedule, seen: ScheduleRecord) -> list[datetime]:
 
 
 def _takes_over(seen: ScheduleRecord, spec: str) -> bool:
-    """Tell whether a spec takes the place of the one in the ledger.
+    """Return whether a spec replaces the one in the ledger.
 
     A new spec does at once. One that was replaced before comes from an older process, and does
-    only when nobody declares the present one any more: during a rolling deploy the old version
-    cannot take it back, after a rollback it can.
+    only when no process declares the present one any more: in a rolling deploy the old version
+    cannot put its own back, after a rollback it can.
     """
     return seen.spec != spec and (_sha(spec) not in seen.former or seen.is_orphaned)
 

@@ -1,4 +1,4 @@
-"""What every worker process does besides: probe, schedule, rescue."""
+"""What every worker process does beside its jobs: probe, schedule, rescue."""
 
 from collections.abc import Callable
 
@@ -9,7 +9,7 @@ from failsoft.dispatcher.offering.engines import EngineSet
 
 
 class Maintenance:
-    """One look at everything that needs looking after."""
+    """One look at the engines, the jobs and the schedules; without `cron` no schedule is fired."""
 
     def __init__(
         self,
@@ -18,7 +18,6 @@ class Maintenance:
         rescuer: Rescuer,
         cron: CronScheduler | None = None,
     ) -> None:
-        """Put the parts together; without a cron scheduler no schedule is fired."""
         self._engines = engines
         self._stager = stager
         self._rescuer = rescuer

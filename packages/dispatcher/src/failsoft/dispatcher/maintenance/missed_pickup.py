@@ -2,14 +2,13 @@
 
 from enum import Enum
 
-from failsoft.dispatcher.offering.engines import EngineSet
 from failsoft.dispatcher.offering.offerer import Offerer
 from failsoft.dispatcher.offering.router import Router
 from failsoft.job_engine.policies.queue import QueueProfile
 from failsoft.job_engine.ports.engine import EngineHealth
 from failsoft.job_engine.records.job import JobRecord
 
-#: Where an engine cannot tell, every so manyeth look takes the message for lost.
+#: Where an engine cannot find out, one look in this many offers the job again.
 LOOKS_PER_OFFER = 4
 
 
@@ -19,17 +18,16 @@ class PickupFinding(Enum):
     DEAD = "its engine is away, switched off, or served by no live worker"
     LOST = "its engine works and does not have it any more"
     WAITS = "it waits in a queue that live workers serve"
-    MAY_WAIT = "it waits or is lost; its engine cannot tell"
+    MAY_WAIT = "it waits or is lost; its engine cannot find out"
     OVERFLOWS = "it waits in a queue that may overflow, and fewer wait at another engine"
 
 
 class MissedPickup:
     """One look at what became of offers; it probes each engine once a queue."""
 
-    def __init__(self, router: Router, engines: EngineSet, offerer: Offerer) -> None:
-        """Ask the heartbeats, the engines' queues, and the engines for single messages."""
+    def __init__(self, router: Router, offerer: Offerer) -> None:
         self._router = router
-        self._engines = engines
+        self._engines = offerer.engines
         self._offerer = offerer
         self._probed: dict[tuple[str, str], EngineHealth] = {}
 
@@ -45,10 +43,10 @@ class MissedPickup:
             return PickupFinding.DEAD
         if queue.overflow and self._fewer_wait_elsewhere(job, queue, found):
             return PickupFinding.OVERFLOWS
-        return PickupFinding.LOST if found.backlog == 0 else self._ask(job, queue)
+        return PickupFinding.LOST if found.backlog == 0 else self._look_for(job, queue)
 
     def has_nothing(self, engine: str, queue: QueueProfile) -> bool:
-        """Tell whether an engine has no message at all in a queue."""
+        """Return whether an engine has no message at all in a queue."""
         return self._probe(engine, queue).backlog == 0
 
     def _probe(self, engine: str, queue: QueueProfile) -> EngineHealth:
@@ -57,7 +55,7 @@ class MissedPickup:
             self._probed[key] = self._engines.probe(engine, queue)
         return self._probed[key]
 
-    def _ask(self, job: JobRecord, queue: QueueProfile) -> PickupFinding:
+    def _look_for(self, job: JobRecord, queue: QueueProfile) -> PickupFinding:
         held = self._offerer.holds(job, queue)
         if held is None:
             is_patient = (job.pickups_missed + 1) % LOOKS_PER_OFFER != 0

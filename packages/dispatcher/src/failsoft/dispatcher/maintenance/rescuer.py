@@ -1,16 +1,13 @@
-"""The rescuer: any number of them, no leader, brings back what went silent (rule 14)."""
+"""The rescuer: any number of them, no leader, offers again what fell silent (rule 14)."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from failsoft.dispatcher.maintenance.missed_pickup import MissedPickup, PickupFinding
 from failsoft.dispatcher.maintenance.token_bucket import TokenBucket
-from failsoft.dispatcher.offering.engines import EngineSet
 from failsoft.dispatcher.offering.offerer import Offerer
 from failsoft.dispatcher.offering.router import Router
-from failsoft.job_engine.clock import Clock, Deadline
 from failsoft.job_engine.errors import JobCrashedError, LedgerError
 from failsoft.job_engine.outcome import MAX_CRASHES
 from failsoft.job_engine.policies.queue import QueueProfile, declared_queues, profile_or_default
@@ -24,17 +21,17 @@ from failsoft.job_engine.records.new_job import OfferPlan
 from failsoft.job_engine.records.pauses import pause_of
 from failsoft.job_engine.telemetry import Event, Listener
 
-#: How many jobs one look takes on.
+#: How many jobs one look handles.
 BATCH = 100
-#: A job that stood still for so many leases is lost, whatever the ledger's clock says.
+#: A job that stood still for this many leases is lost, whatever the time of the ledger is.
 LEASES_STILL = 3
 #: A job that changed engine this often stays where it is (rule 18).
 MAX_HANDOFFS = 10
-#: So many of them may be due to a lost message or a long queue; the others are kept for deaths.
+#: How many of them a lost message or a long queue may cause; the others are kept for deaths.
 HANDOFFS_OF_CHOICE = MAX_HANDOFFS // 2
 #: The longest pause between two looks at an offer that waits in a long queue.
 LONGEST_PATIENCE = timedelta(minutes=10)
-#: The longest pause with an engine that loses messages, or that nobody serves any more.
+#: The longest pause with an engine that loses messages, or that no worker serves any more.
 SHORT_PATIENCE = timedelta(minutes=1)
 #: The share of a lease that may pass between two looks and counts as watched.
 LONGEST_BLINK = 0.25
@@ -58,36 +55,33 @@ class RescuerLedger(
 @dataclass(frozen=True, slots=True)
 class _Seen:
     epoch: int
-    hb: int
+    revision: int
     since: float
     at: float
 
 
 class Rescuer:
-    """Hand over jobs whose lease was lost, end what expired, look into offers nobody claimed."""
+    """Hand over jobs whose lease was lost, end what expired, look into offers without a claim.
 
-    def __init__(  # noqa: PLR0913 - its parts, and how often it looks
+    Any number of them work beside each other.
+    """
+
+    def __init__(
         self,
         ledger: RescuerLedger,
         router: Router,
         offerer: Offerer,
-        engines: EngineSet,
         *,
-        clock: Clock,
         listener: Listener,
-        budget: timedelta,
         looks_every: timedelta | None = None,
     ) -> None:
-        """Work beside any number of others.
+        """Watch from now on.
 
         Args:
             ledger: Where the jobs are.
             router: Orders the engines for an offer.
             offerer: Makes offers.
-            engines: The engines.
-            clock: Where time comes from.
-            listener: What is called with every event.
-            budget: How long an offer may take.
+            listener: Called with every event.
             looks_every: The pause between two looks. Where it is given, a much longer one does
                 not count as time in which a job was seen standing still.
         """
@@ -95,17 +89,15 @@ class Rescuer:
         self._ledger = ledger
         self._router = router
         self._offerer = offerer
-        self._engines = engines
-        self._clock = clock
+        self._clock = clock = offerer.clock
         self._listener = listener
-        self._budget = budget
         self._moves = TokenBucket(MOVES_PER_SECOND, MOVES_AT_ONCE, clock)
         self._watched: dict[str, _Seen] = {}
         self._deserted: frozenset[tuple[str, str]] = frozenset()
         self._watch = ClockWatch(clock)
         self._mended: tuple[datetime | None, datetime | None] | None = None
         self._emptied_at = clock.steady()
-        #: Engines and queues in which offers wait that are looked at after a long while.
+        #: Engines and queues in which offers wait whose next look is far off.
         self._patient: set[tuple[str, str]] = set()
 
     def tick(self) -> None:
@@ -120,26 +112,26 @@ class Rescuer:
         if self._watch.look(found.now):
             for job in self._ledger.expired(BATCH):
                 self._expire(job)
-        self._give_up_on_deserted()
+        self._hasten_deserted()
         unclaimed = self._ledger.unclaimed(BATCH, self._router.reach())
         pauses = self._ledger.pauses() if unclaimed else ()
-        inquiry = MissedPickup(self._router, self._engines, self._offerer)
-        self._look_for_emptied(inquiry)
+        inquiry = MissedPickup(self._router, self._offerer)
+        self._hasten_emptied(inquiry)
         for job in unclaimed:
             pause = pause_of(job, pauses)
             if pause is None:
                 self._look_into(job, inquiry)
             else:
                 self._set_aside(job, str(pause))
-        # Last: on a large ledger it takes a while, and no rescue is to wait for it.
+        # Last: on a large ledger it takes long, and no rescue is to wait for it.
         self._mend(found)
 
     def _mend(self, found: LedgerClock) -> None:
-        """Pull in what the ledger's clock wrote while it was ahead of what it is now."""
+        """Correct the moments that the ledger's clock wrote while it was ahead."""
         patience = {
             name: max(queue.pickup, LONGEST_PATIENCE) for name, queue in declared_queues().items()
         }
-        # What names a moment ahead stays so until it has come: it is looked into once.
+        # A moment ahead stays ahead until it has come: it is looked into once.
         written = found.newest, found.pickup
         seen = timedelta(0) if written == self._mended else found.ahead(max(patience.values()))
         ahead = max(self._watch.set_back, seen)
@@ -153,7 +145,7 @@ class Rescuer:
     def _lost(self) -> list[RunningJob]:
         # Expired on the database's clock, and seen standing still for a whole lease on ours:
         # neither a skewed clock nor an outage of the ledger looks like a death (R17, R18). Or
-        # still for so long that whatever the database's clock says, the job is lost.
+        # still for so long that the job is lost whatever the database's time is.
         now = self._clock.steady()
         try:
             running = self._ledger.running()
@@ -166,7 +158,7 @@ class Rescuer:
 
     def _is_lost(self, job: RunningJob, now: float) -> bool:
         if job.is_orphan:
-            # A process that is known to be dead needs no watching.
+            # A process that is known to be dead is not watched.
             return True
         still = now - self._watched[job.job_id].since
         leases = 1 if job.expired else LEASES_STILL
@@ -174,11 +166,11 @@ class Rescuer:
 
     def _seen(self, job: RunningJob, now: float) -> _Seen:
         before = self._watched.get(job.job_id)
-        if before is not None and (before.epoch, before.hb) == (job.epoch, job.hb):
-            # Whoever stood still itself between two looks has not watched meanwhile.
+        if before is not None and (before.epoch, before.revision) == (job.epoch, job.revision):
+            # Time in which this process stood still between two looks was not watched.
             unwatched = max(0.0, now - before.at - self._longest_blink(job))
-            return _Seen(job.epoch, job.hb, before.since + unwatched, now)
-        return _Seen(job.epoch, job.hb, now, now)
+            return _Seen(job.epoch, job.revision, before.since + unwatched, now)
+        return _Seen(job.epoch, job.revision, now, now)
 
     def _longest_blink(self, job: RunningJob) -> float:
         if self._looks_every is None:
@@ -188,7 +180,9 @@ class Rescuer:
 
     def _recover(self, lost: RunningJob) -> None:
         job = self._ledger.get(lost.job_id)
-        if (job.epoch, job.hb) != (lost.epoch, lost.hb) or self._router.is_others(job.engines):
+        if (job.epoch, job.revision) != (lost.epoch, lost.revision) or self._router.is_others(
+            job.engines
+        ):
             return
         if job.crashes + 1 >= MAX_CRASHES:
             self._exhaust(job)
@@ -200,7 +194,7 @@ class Rescuer:
         if moved is None:
             return
         detail = {"from": job.engine, "crashes": moved.crashes, "reason": reason}
-        self._emit("job.recover", moved, detail)
+        self._listener(Event.of(moved, "job.recover", **detail))
         if route.order:
             self._carry(moved, order[1:])
         else:
@@ -214,15 +208,15 @@ class Rescuer:
         )
         failed = self._ledger.exhaust(job, error)
         if failed is not None:
-            self._emit("job.exhaust", failed, {"reason": "crash loop"}, error)
+            self._listener(Event.of(failed, "job.exhaust", error, reason="crash loop"))
 
     def _expire(self, job: JobRecord) -> None:
         ended = self._ledger.expire(job)
         if ended is not None:
-            self._emit("job.expire", ended, {"expires_at": str(ended.expires_at)})
+            self._listener(Event.of(ended, "job.expire", expires_at=str(ended.expires_at)))
 
-    def _give_up_on_deserted(self) -> None:
-        """Look soon at what waits, with long patience, for workers that are gone."""
+    def _hasten_deserted(self) -> None:
+        """Bring the next look forward of offers that wait for workers that are gone."""
         deserted = frozenset(
             (engine, name) for name in declared_queues() for engine in self._router.deserted(name)
         )
@@ -230,8 +224,8 @@ class Rescuer:
             self._ledger.hasten(engine, name, SHORT_PATIENCE)
         self._deserted = deserted
 
-    def _look_for_emptied(self, inquiry: MissedPickup) -> None:
-        """Look soon at what was to wait, with long patience, in a queue that has nothing left."""
+    def _hasten_emptied(self, inquiry: MissedPickup) -> None:
+        """Bring the next look forward of offers that waited in a queue that is empty now."""
         now = self._clock.steady()
         if now - self._emptied_at < SHORT_PATIENCE.total_seconds():
             return
@@ -264,14 +258,15 @@ class Rescuer:
         plan = OfferPlan(order[0], _patience(job, queue, longest), "not picked up in time")
         moved = self._ledger.offer(job, plan)
         if moved is not None:
-            self._emit("job.reoffer", moved, {"from": job.engine, "reason": plan.reason})
+            detail = {"from": job.engine, "reason": plan.reason}
+            self._listener(Event.of(moved, "job.reoffer", **detail))
             self._carry(moved, order[1:])
 
     def _set_aside(self, job: JobRecord, why: str) -> None:
-        # No claim can have it now; it is due again at the moment that it may begin.
+        # No claim gets it now; it is due again when it may begin.
         parked = self._ledger.park(job, timedelta(0), why)
         if parked is not None:
-            self._emit("job.park", parked, {"reason": why})
+            self._listener(Event.of(parked, "job.park", reason=why))
 
     def _order(self, job: JobRecord, found: PickupFinding) -> tuple[str, ...]:
         """Order the engines for a new offer: the one that missed it last, if it may move."""
@@ -285,26 +280,14 @@ class Rescuer:
             return stays
         if route.order[:1] in ((), (job.engine,)) or self._moves.take():
             return route.order
-        # It moves when its turn comes; an offer to the same engine is always allowed (R25).
+        # It moves at a later look; an offer to the same engine is always allowed (R25).
         return stays if found is PickupFinding.LOST else ()
 
     def _pickup(self, job: JobRecord) -> timedelta:
         return profile_or_default(job.queue).pickup
 
     def _carry(self, job: JobRecord, then: tuple[str, ...]) -> None:
-        deadline = Deadline.after(self._clock, self._budget)
-        self._offerer.carry(job, then, profile_or_default(job.queue), deadline)
-
-    def _emit(
-        self,
-        kind: str,
-        job: JobRecord,
-        detail: Mapping[str, object],
-        error: ErrorRecord | None = None,
-    ) -> None:
-        self._listener(
-            Event(kind, job.id, job.name, job.queue, job.engine, job.epoch, detail, error)
-        )
+        self._offerer.carry(job, then, profile_or_default(job.queue))
 
 
 def _may_choose(job: JobRecord) -> bool:
@@ -312,7 +295,7 @@ def _may_choose(job: JobRecord) -> bool:
 
 
 def _may_leave(job: JobRecord) -> bool:
-    # One lost message says little about an engine, the next one says more.
+    # One lost message is little evidence against an engine; the next one is more.
     return job.pickups_missed > 0 and _may_choose(job)
 
 

@@ -1,12 +1,10 @@
 """The stager: offers scheduled jobs whose time has come; any number, no leader."""
 
 import random
-from datetime import timedelta
 from typing import Protocol
 
 from failsoft.dispatcher.offering.offerer import Offerer
 from failsoft.dispatcher.offering.router import Router
-from failsoft.job_engine.clock import Clock, Deadline
 from failsoft.job_engine.policies.queue import profile_or_default
 from failsoft.job_engine.ports.clock import BLOCKED_PAUSE
 from failsoft.job_engine.ports.ledger import OfferLedger, RescueLedger
@@ -14,7 +12,7 @@ from failsoft.job_engine.records.job import JobRecord
 from failsoft.job_engine.records.new_job import OfferPlan
 from failsoft.job_engine.telemetry import Event, Listener
 
-#: How many due jobs one look takes on.
+#: How many due jobs one look handles.
 BATCH = 100
 
 
@@ -31,22 +29,17 @@ class Stager:
         router: Router,
         offerer: Offerer,
         *,
-        clock: Clock,
         listener: Listener,
-        budget: timedelta,
         rng: random.Random | None = None,
     ) -> None:
-        """Work beside any number of others."""
         self._ledger = ledger
         self._router = router
         self._offerer = offerer
-        self._clock = clock
         self._listener = listener
-        self._budget = budget
         self._rng = rng or random.Random()
 
     def tick(self) -> int:
-        """Offer what is due; return how many jobs were taken on.
+        """Offer what is due; return how many jobs were handled.
 
         Raises:
             LedgerUnavailableError: The ledger is away.
@@ -54,7 +47,7 @@ class Stager:
         if not self._router.has_usable:
             return 0
         due = list(self._ledger.due(BATCH, self._router.reach()))
-        # Schedulers that look at the same moment begin at different jobs of one urgency.
+        # Stagers that look at the same moment begin with different jobs of one priority.
         self._rng.shuffle(due)
         due.sort(key=lambda job: -job.priority)
         return sum(self._offer(job) for job in due)
@@ -62,16 +55,13 @@ class Stager:
     def _offer(self, job: JobRecord) -> bool:
         route = self._router.route(job.queue, job.engines, epoch=job.epoch + 1)
         if not route.order:
-            # Others that are due get their turn; this one is looked at again soon.
+            # So that the next look sees others that are due, and this one soon after.
             self._ledger.postpone(job, BLOCKED_PAUSE)
             return True
         queue = profile_or_default(job.queue)
         moved = self._ledger.offer(job, OfferPlan(route.order[0], queue.pickup, "due"))
         if moved is None:
             return False
-        self._listener(
-            Event("job.offer", moved.id, moved.name, moved.queue, moved.engine, moved.epoch)
-        )
-        deadline = Deadline.after(self._clock, self._budget)
-        self._offerer.carry(moved, route.order[1:], queue, deadline)
+        self._listener(Event.of(moved, "job.offer"))
+        self._offerer.carry(moved, route.order[1:], queue)
         return True

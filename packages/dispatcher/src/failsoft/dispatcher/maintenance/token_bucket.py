@@ -1,4 +1,4 @@
-"""A token bucket: so many at once, so many a second."""
+"""A token bucket: a burst, then a rate."""
 
 from failsoft.job_engine.clock import Clock
 

@@ -12,7 +12,7 @@ from failsoft.job_engine.errors import EngineUnavailableError, OfferUncertainErr
 
 T = TypeVar("T")
 
-#: How often an idle thread looks after its engine's connection, in seconds.
+#: How often an idle thread keeps its engine's connection alive, in seconds.
 IDLE_SECONDS = 3.0
 
 
@@ -21,7 +21,7 @@ def nothing() -> None:
 
 
 class Caller(Protocol):
-    """Something that calls an engine and comes back by the deadline."""
+    """Something that calls an engine and returns by the deadline."""
 
     def call(self, work: Callable[[], T], deadline: Deadline) -> T:
         """Return what `work` returns.
@@ -33,7 +33,7 @@ class Caller(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go of what is kept for the next call."""
+        """Release what is kept for the next call."""
 
 
 class DirectCaller:
@@ -44,14 +44,13 @@ class DirectCaller:
         return work()
 
     def close(self) -> None:
-        """Keep nothing anyway."""
+        """Do nothing: nothing is kept."""
 
 
 class _Call:
-    """One call on its way to a thread and back.
+    """One call and its result.
 
-    Bare locks and no future or condition: the way there and back is on the path of every
-    dispatch.
+    Bare locks and no future or condition: this is on the path of every dispatch.
     """
 
     __slots__ = ("begun", "done", "error", "result", "thread", "work")
@@ -61,7 +60,7 @@ class _Call:
         self.result: Any = None
         self.error: BaseException | None = None
         self.thread: _Thread | None = None
-        # Whoever takes it first decides whether the work begins or is called off.
+        # Acquired by the thread, which then begins the work, or by the caller that gives it up.
         self.begun = threading.Lock()
         self.done = _taken_lock()
 
@@ -75,7 +74,7 @@ class _Call:
 
 
 class _Thread:
-    """One thread, the lock that wakes it, and what it is busy with."""
+    """One thread, the lock that wakes it, and its present call."""
 
     __slots__ = ("call", "wake")
 
@@ -90,11 +89,10 @@ class _Thread:
 
 
 class BoundedCaller:
-    """Call in threads of its own, and leave a thread that does not come back.
+    """Call in threads of its own, and replace a thread whose call does not return.
 
-    A thread that is stuck in a dead socket is given up and replaced, so that one silent server
-    costs its callers their deadline and nothing else. The threads are daemons: none keeps a
-    process from ending.
+    A thread that is stuck in a dead socket is abandoned, so that a silent server costs its callers
+    their deadline and nothing else. The threads are daemons: none keeps a process from ending.
     """
 
     def __init__(
@@ -106,10 +104,10 @@ class BoundedCaller:
         idle: Callable[[], None] = nothing,
         last: Callable[[], None] = nothing,
     ) -> None:
-        """Prepare; threads start when they are needed.
+        """Start no thread before it is needed.
 
         Args:
-            name: Whose threads they are.
+            name: The engine's, for the threads' names and the errors.
             threads: How many calls may run side by side.
             spare: How many threads may be stuck before no more are started.
             idle: Called now and then by each idle thread, to keep its connection alive.
@@ -125,7 +123,7 @@ class BoundedCaller:
     def call(self, work: Callable[[], T], deadline: Deadline) -> T:
         """Return what `work` returns, or raise when the deadline has passed."""
         if self._pid != os.getpid():
-            # Threads do not live on in a forked child (DQ-15).
+            # Threads do not survive a fork (DQ-15).
             self._reset()
         call = _Call(work)
         self._hand_over(call)
@@ -180,12 +178,12 @@ class BoundedCaller:
         never_began = call.begun.acquire(blocking=False)
         with self._lock:
             if never_began:
-                # A connection that hangs while it is looked after is stuck like any other.
+                # A connection that hangs while it is kept alive is stuck like any other.
                 self._stuck |= self._keeping
             elif call.thread is not None and call.thread.call is call:
                 self._stuck.add(call.thread)
             while self._waiting and self._may_start():
-                # Those who wait behind a stuck thread get another.
+                # Calls that wait behind a stuck thread get another.
                 self._start(self._waiting.popleft())
         if never_began:
             return EngineUnavailableError(f"{self._name} was still busy with earlier calls")
@@ -196,25 +194,25 @@ class BoundedCaller:
         while more:
             call = thread.call
             if call is None:
-                self._look_after_connection()
+                self._keep_alive()
                 more, is_idle = self._settle(thread)
             else:
                 call.run()
                 more, is_idle = self._settle(thread)
-                # Only now: who is answered may call again, and finds this thread free.
+                # Only now: a caller that has its answer may call again, and this thread is free.
                 call.done.release()
             if is_idle:
                 # Not by `thread.call`: a call that was handed over meanwhile has woken the thread,
                 # and a wake that is not waited for would let it lie idle twice.
                 self._await_call(thread)
         if self._is_closed:
-            with contextlib.suppress(Exception):  # nobody needs that connection any more
+            with contextlib.suppress(Exception):  # the connection is not used any more
                 self._last_work()
 
     def _settle(self, thread: _Thread) -> tuple[bool, bool]:
-        """Take the next call or lie idle; return whether it goes on, and whether it is idle.
+        """Take the next call, or become idle; return whether it goes on, and whether it is idle.
 
-        A thread that was replaced meanwhile does not go on.
+        A thread that is to end does not go on.
         """
         with self._lock:
             self._keeping.discard(thread)
@@ -240,9 +238,9 @@ class BoundedCaller:
         # A call was handed over at the last moment.
         thread.wake.acquire()
 
-    def _look_after_connection(self) -> None:
+    def _keep_alive(self) -> None:
         if not self._is_closed:
-            with contextlib.suppress(Exception):  # the next call will find out and tell
+            with contextlib.suppress(Exception):  # the next call raises it
                 self._idle_work()
 
 

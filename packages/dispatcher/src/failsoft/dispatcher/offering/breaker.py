@@ -1,8 +1,8 @@
 """The breaker of one engine: open at the first failure, close slowly.
 
 Why not a library: the trial of a half-open breaker would be a user's dispatch, and would cost
-it the deadline of a silent server. Here the trials are probes that run elsewhere, and the way
-back is a ramp (see docs/decisions).
+it the deadline of a silent server. Here the trials are probes in another thread, and the share of
+offers grows step by step (decision 0004).
 """
 
 import random
@@ -30,24 +30,24 @@ class BreakerPolicy:
     ramp: timedelta = timedelta(seconds=10)
 
 
-#: A breaker that opens again so soon after it closed has closed too early.
+#: A breaker that opens again within this time after it closed has closed too early.
 RELAPSE = timedelta(minutes=1)
 
 
 class Breaker:
-    """Whether one engine is worth an offer."""
+    """Whether one engine gets offers."""
 
     def __init__(
         self, policy: BreakerPolicy, clock: Clock, rng: random.Random, *, doublings: int = 0
     ) -> None:
-        """Begin closed: an engine is trusted until it fails.
+        """Begin closed.
 
         Args:
             policy: How it comes back.
             clock: The process's.
             rng: For jitter.
-            doublings: How often the least time that it stays open doubles at most, while it opens
-                again soon after it closed: for what probes cannot see.
+            doublings: How many times `min_open` doubles at most, while it opens again soon after
+                it closed: for failures that probes cannot see.
         """
         self._policy = policy
         self._doublings = doublings
@@ -63,12 +63,12 @@ class Breaker:
 
     @property
     def is_open(self) -> bool:
-        """Tell whether the engine gets no offers at all."""
+        """Whether the engine gets no offers at all."""
         return self._opened_at is not None
 
     @property
     def state(self) -> str:
-        """Return `closed`, `open` or `ramping`, for people."""
+        """`closed`, `open` or `ramping`, for output."""
         if self.is_open:
             return "open"
         return "ramping" if self._share() < 1 else "closed"
@@ -95,7 +95,7 @@ class Breaker:
             return opened
 
     def probe_due(self) -> bool:
-        """Tell whether it is time to probe; the caller that gets True must probe."""
+        """Return whether it is time to probe; the caller that gets True must probe."""
         with self._lock:
             if self._opened_at is None or self._clock.steady() < self._next_probe:
                 return False

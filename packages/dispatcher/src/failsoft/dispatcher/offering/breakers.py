@@ -1,8 +1,8 @@
 """The breakers of one process: one for each engine, and one for each queue that an engine refused.
 
-An outage is the engine's, and nothing is offered to it until probes are healthy. A refusal is an
-answer: it concerns the queue that was refused (a full lane, a user without the right to it), and
-the other queues go on as before (decision 0034).
+In an outage nothing is offered to the engine until probes are healthy. A refusal is an answer: it
+concerns the queue that was refused (it is full, or the user has no right to it), and the other
+queues go on as before (decision 0034).
 """
 
 import random
@@ -15,8 +15,8 @@ from failsoft.dispatcher.offering.breaker import Breaker, BreakerPolicy
 from failsoft.job_engine.clock import Clock
 from failsoft.job_engine.policies.queue import DEFAULT, QueueProfile
 
-#: A full queue of RabbitMQ is seen by offers only: one is made after `min_open`, then after twice
-#: that time, and so on so often.
+#: Only offers find a full queue of RabbitMQ: one is made after `min_open`, then after twice that
+#: time, and so on this many times.
 LANE_DOUBLINGS = 3
 
 
@@ -28,7 +28,7 @@ class Due:
         engine: The engine's name.
         queue: The queue to probe with: the one whose offer failed, as this process may have no
             right to another.
-        breaker: What the probe is noted by.
+        breaker: Where the probe is noted.
         is_lane: Whether it is the breaker of this queue alone.
     """
 
@@ -39,12 +39,11 @@ class Due:
 
 
 class Breakers:
-    """Which engines are worth an offer, for which queues."""
+    """Which engines get offers, for which queues."""
 
     def __init__(
         self, engines: Iterable[str], policy: BreakerPolicy, clock: Clock, rng: random.Random
     ) -> None:
-        """Begin closed: every engine is trusted until it fails."""
         self._engines = {name: Breaker(policy, clock, rng) for name in engines}
         self._make_lane = partial(Breaker, policy, clock, rng, doublings=LANE_DOUBLINGS)
         self._failed_at: dict[str, QueueProfile] = {}
@@ -52,7 +51,7 @@ class Breakers:
         self._lock = threading.Lock()
 
     def of(self, engine: str) -> Breaker:
-        """Return an engine's own breaker."""
+        """Return the breaker of an engine as a whole."""
         return self._engines[engine]
 
     def blocking(self, engine: str, queue: str) -> Breaker | None:
@@ -93,12 +92,12 @@ class Breakers:
             if breaker.probe_due():
                 yield Due(engine, self._failed_at.get(engine, DEFAULT), breaker, is_lane=False)
         for (engine, _), (breaker, queue) in self._lanes.items():
-            # What an engine that is away would say of a queue is known.
+            # An engine that is away would refuse every queue.
             if not self._engines[engine].is_open and breaker.probe_due():
                 yield Due(engine, queue, breaker, is_lane=True)
 
     @property
     def any_open(self) -> bool:
-        """Tell whether anything is to be probed."""
+        """Whether anything is to be probed."""
         lanes = (breaker for breaker, _ in self._lanes.values())
         return any(breaker.is_open for breaker in (*self._engines.values(), *lanes))

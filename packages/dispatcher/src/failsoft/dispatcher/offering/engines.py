@@ -2,16 +2,17 @@
 
 import random
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import TypeVar
 
 from failsoft.dispatcher.offering.bounded_caller import Caller
 from failsoft.dispatcher.offering.breaker import Breaker, BreakerPolicy
 from failsoft.dispatcher.offering.breakers import Breakers, Due
 from failsoft.dispatcher.offering.owners import Owners, taken
 from failsoft.job_engine.clock import Clock, Deadline
-from failsoft.job_engine.crash_points import CRASH_POINTS
+from failsoft.job_engine.crash_points import reached
 from failsoft.job_engine.errors import (
     ConfigurationError,
     EngineError,
@@ -32,6 +33,8 @@ from failsoft.job_engine.ports.engine import (
 from failsoft.job_engine.records.message import Message
 from failsoft.job_engine.telemetry import Event, Listener
 
+T = TypeVar("T")
+
 #: How long a probe may take.
 PROBE_BUDGET = timedelta(seconds=1)
 
@@ -45,7 +48,7 @@ class Engine:
 
 
 class EngineSet:
-    """What this process knows of the engines, and the only way it speaks to them."""
+    """The engines with their breakers; every call to an engine goes through here."""
 
     def __init__(
         self,
@@ -57,13 +60,13 @@ class EngineSet:
         rng: random.Random | None = None,
         ledger_id: str | None = None,
     ) -> None:
-        """Begin with every engine trusted.
+        """Begin with every breaker closed.
 
         Args:
             engines: The engines by name.
             policy: How one that failed comes back.
             clock: The process's.
-            listener: Hears when an engine fails, and when it is back.
+            listener: Called when an engine fails, and when it is back.
             rng: For jitter.
             ledger_id: The ledger whose jobs are offered; with one, nothing is offered where a
                 namespace is another ledger's.
@@ -83,7 +86,7 @@ class EngineSet:
         return iter(self._engines)
 
     def breaker(self, engine: str) -> Breaker:
-        """Return an engine's breaker."""
+        """Return the breaker of an engine as a whole."""
         return self._breakers.of(engine)
 
     def blocking(self, engine: str, queue: str) -> Breaker | None:
@@ -91,7 +94,7 @@ class EngineSet:
         return self._breakers.blocking(engine, queue)
 
     def admits(self, engine: str, queue: str) -> bool:
-        """Decide about one offer to an engine that is trusted; while ramping, by chance."""
+        """Decide about one offer; while ramping, by chance."""
         return self._breakers.admits(engine, queue)
 
     def offer(self, engine: str, message: Message, queue: QueueProfile, deadline: Deadline) -> None:
@@ -104,11 +107,9 @@ class EngineSet:
         """
         adapter, caller = self._engines[engine].adapter, self._engines[engine].caller
         try:
-            if CRASH_POINTS.reached is not None:
-                CRASH_POINTS.reached("engine.before")
+            reached("engine.before")
             caller.call(lambda: self._offer(adapter, message, queue, deadline), deadline)
-            if CRASH_POINTS.reached is not None:
-                CRASH_POINTS.reached("engine.after")
+            reached("engine.after")
         except EngineError as error:
             self._note(engine, queue, error)
             raise
@@ -120,14 +121,17 @@ class EngineSet:
     def offer_many(
         self, engine: str, messages: Sequence[Message], queue: QueueProfile, deadline: Deadline
     ) -> Sequence[EngineError | None]:
-        """Hand messages to an engine, at once if it can; say of each why it was not taken."""
+        """Hand messages to an engine, in one call if it can; return each one's error, or None."""
         adapter, caller = self._engines[engine].adapter, self._engines[engine].caller
         if not isinstance(adapter, BulkEngineAdapter):
             return self._one_by_one(engine, messages, queue, deadline)
+
+        def offer() -> Sequence[EngineError | None]:
+            self._owners.expect_ours(adapter, deadline)
+            return adapter.offer_many(messages, queue, deadline)
+
         try:
-            found = caller.call(
-                lambda: self._offer_many(engine, messages, queue, deadline), deadline
-            )
+            found = caller.call(offer, deadline)
         except EngineError as error:
             found = [error] * len(messages)
         except Exception as error:  # noqa: BLE001 - it is translated
@@ -142,20 +146,12 @@ class EngineSet:
         self._owners.expect_ours(adapter, deadline)
         adapter.offer(message, queue, deadline)
 
-    def _offer_many(
-        self, engine: str, messages: Sequence[Message], queue: QueueProfile, deadline: Deadline
-    ) -> Sequence[EngineError | None]:
-        adapter = self._engines[engine].adapter
-        assert isinstance(adapter, BulkEngineAdapter)  # noqa: S101 - the caller looked
-        self._owners.expect_ours(self._engines[engine].adapter, deadline)
-        return adapter.offer_many(messages, queue, deadline)
-
     def owner(self, engine: str, claiming: Claiming = "if_free") -> Owner:
-        """Ask an engine's broker whose its namespace is; unknown if it does not say in time."""
-        adapter, caller = self._engines[engine].adapter, self._engines[engine].caller
-        deadline = Deadline.after(self._clock, PROBE_BUDGET)
+        """Read from an engine's broker whose its namespace is; unknown if not in time."""
         try:
-            return caller.call(lambda: self._owners.look(adapter, deadline, claiming), deadline)
+            return self._call(
+                engine, lambda adapter, end: self._owners.look(adapter, end, claiming)
+            )
         except EngineError:
             return Owner.UNKNOWN
 
@@ -165,8 +161,8 @@ class EngineSet:
         found = list[EngineError | None]()
         for message in messages:
             if found and found[-1] is not None:
-                # It has just failed: the others go on to the next engine without their wait.
-                found.append(EngineUnavailableError(f"{engine} was not asked: {found[-1]}"))
+                # It has just failed: the others go on to the next engine without waiting for it.
+                found.append(EngineUnavailableError(f"{engine} got no offer: {found[-1]}"))
                 continue
             try:
                 self.offer(engine, message, queue, deadline)
@@ -177,12 +173,15 @@ class EngineSet:
 
     def probe(self, engine: str, queue: QueueProfile = DEFAULT) -> EngineHealth:
         """Probe an engine; one that does not answer in time is not healthy."""
-        adapter, caller = self._engines[engine].adapter, self._engines[engine].caller
-        deadline = Deadline.after(self._clock, PROBE_BUDGET)
         try:
-            return caller.call(lambda: self._probe(adapter, queue, deadline), deadline)
+            return self._call(engine, lambda adapter, end: self._probe(adapter, queue, end))
         except Exception as error:  # noqa: BLE001 - a probe that fails is an answer
             return EngineHealth(healthy=False, detail=str(error) or repr(error))
+
+    def _call(self, engine: str, work: Callable[[EngineAdapter, Deadline], T]) -> T:
+        adapter, caller = self._engines[engine].adapter, self._engines[engine].caller
+        deadline = Deadline.after(self._clock, PROBE_BUDGET)
+        return caller.call(lambda: work(adapter, deadline), deadline)
 
     def _probe(
         self, adapter: EngineAdapter, queue: QueueProfile, deadline: Deadline
@@ -193,14 +192,13 @@ class EngineSet:
         return found
 
     def holds(self, engine: str, message: Message, queue: QueueProfile) -> bool | None:
-        """Ask an engine whether a message still waits; None if it cannot tell, or not in time."""
-        adapter, caller = self._engines[engine].adapter, self._engines[engine].caller
+        """Return whether a message still waits; None if the engine cannot find out in time."""
+        adapter = self._engines[engine].adapter
         if not isinstance(adapter, AskableEngineAdapter):
             return None
-        deadline = Deadline.after(self._clock, PROBE_BUDGET)
         try:
-            return caller.call(lambda: adapter.holds(message, queue, deadline), deadline)
-        except Exception:  # noqa: BLE001 - no answer is an answer: it cannot tell
+            return self._call(engine, lambda _, end: adapter.holds(message, queue, end))
+        except Exception:  # noqa: BLE001 - whatever it is, there is no answer
             return None
 
     def failed(self, engine: str, reason: str, queue: QueueProfile = DEFAULT) -> None:
@@ -208,7 +206,7 @@ class EngineSet:
 
         Args:
             engine: The engine's name.
-            reason: What it said, or did not.
+            reason: Its error.
             queue: The queue that it failed with, and is probed with.
         """
         if self._breakers.fail(engine, queue, reason):
@@ -232,7 +230,7 @@ class EngineSet:
 
     def _check(self, due: Due, found: EngineHealth) -> None:
         if found.is_refused and not due.is_lane:
-            # It answers, so it is back; with this queue it still refuses to work.
+            # It answers, so it is back; this queue alone it still refuses.
             self.refused(due.engine, found.detail, due.queue)
         healthy = found.healthy or (found.is_refused and not due.is_lane)
         if due.breaker.note_probe(healthy=healthy, detail=found.detail):
@@ -252,7 +250,7 @@ class EngineSet:
             self._prober.start()
 
     def close(self) -> None:
-        """End the threads that are kept for the next call; it starts new ones."""
+        """End the threads that are kept for the next call, which starts new ones."""
         with self._lock:
             self._is_closed = True
         self._close_callers()
@@ -273,7 +271,7 @@ class EngineSet:
         return self._breakers.any_open
 
     def _next(self, queue: QueueProfile) -> str:
-        """Return who has the queue's offers now: an engine, or the ledger until one takes them."""
+        """Return where the queue's offers go now: an engine, or the ledger until one takes them."""
         usable = (name for name in self._engines if self.blocking(name, queue.name) is None)
         return next(usable, "the ledger")
 
@@ -285,9 +283,9 @@ class EngineSet:
 
 
 def _as_engine_error(engine: str, error: Exception) -> EngineError:
-    """Return what an error that is no engine's means for the offer."""
+    """Return the engine's error that another error stands for."""
     if isinstance(error, ConfigurationError):
-        # Found out before anything was sent: the queue is one that cannot be served.
+        # Raised before anything was sent: the queue cannot be served.
         return OfferRefusedError(str(error))
     # An adapter that breaks its contract loses no job: what it did is unknown.
     return OfferUncertainError(f"{engine} failed unexpectedly: {error!r}")

@@ -1,4 +1,4 @@
-"""Heartbeats by a steady clock: a worker whose beat stands still is dead, whatever a date says."""
+"""Heartbeats by a steady clock: a worker whose beat stands still is dead, whatever its date."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -6,15 +6,14 @@ from datetime import datetime
 from failsoft.job_engine.clock import Clock
 from failsoft.job_engine.records.job import WorkerRecord
 
-#: A beat that stood still for so many times as long as it counts is that of a dead worker.
+#: A worker whose beat stood still for this many times its TTL is dead.
 TTLS_STILL = 3
 
 
 class Beats:
-    """Watches the beats of the workers that the ledger takes for live."""
+    """The beats of the workers that are live by the ledger's clock."""
 
     def __init__(self, clock: Clock) -> None:
-        """Begin to watch."""
         self._clock = clock
         self._watched: dict[str, tuple[datetime | None, float]] = {}
 

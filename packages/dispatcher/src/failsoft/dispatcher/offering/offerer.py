@@ -1,6 +1,6 @@
 """Carrying an offered job to an engine: hand over until one takes it, or park it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 
 from failsoft.dispatcher.offering.engines import EngineSet
@@ -19,12 +19,21 @@ from failsoft.job_engine.records.message import KeyRing
 from failsoft.job_engine.records.new_job import OfferPlan
 from failsoft.job_engine.telemetry import Event, Listener
 
+#: How long handing a job over may take, first failure of an engine included.
+DEFAULT_BUDGET = timedelta(seconds=1)
+#: How much longer than one offer those of many jobs may take, for each of them.
+A_JOB_MORE = timedelta(milliseconds=10)
 #: How long a parked job waits before its first new offer; `PARK_MOST` at most.
 PARK_FIRST = timedelta(seconds=1)
 
 
 class Offerer:
-    """Offer a job through the engines; the dispatcher, the rescuer and the scheduler share it."""
+    """Offer a job through the engines; the dispatcher, the rescuer and the stager share it.
+
+    Attributes:
+        engines: The engines of this process.
+        clock: Where time comes from.
+    """
 
     def __init__(
         self,
@@ -35,25 +44,35 @@ class Offerer:
         *,
         clock: Clock,
         listener: Listener,
+        budget: timedelta = DEFAULT_BUDGET,
     ) -> None:
-        """Work in the name of one process."""
+        self.engines = engines
+        self.clock = clock
         self._ledger = ledger
-        self._engines = engines
         self._keys = keys
         self._tries = tries
-        self._clock = clock
         self._listener = listener
+        self._budget = budget
+
+    def deadline(self, budget: timedelta | None = None) -> Deadline:
+        """Return when a hand-over that begins now must be over."""
+        return Deadline.after(self.clock, self._budget if budget is None else budget)
 
     def note(self, job_id: str, skipped: Sequence[DispatchTry]) -> None:
-        """Keep why some engines were not tried."""
-        self._tries.add_all(job_id, skipped)
+        """Record why some engines were not tried."""
+        for each in skipped:
+            self._tries.add(job_id, each)
 
     def flush(self) -> None:
-        """Write what became of earlier offers."""
+        """Write the outcomes of earlier offers to the ledger."""
         self._tries.flush()
 
     def carry(
-        self, job: JobRecord, then: Sequence[str], queue: QueueProfile, deadline: Deadline
+        self,
+        job: JobRecord,
+        then: Sequence[str],
+        queue: QueueProfile,
+        deadline: Deadline | None = None,
     ) -> JobRecord:
         """Offer a job to its engine, then to the others, and park it if none takes it.
 
@@ -61,13 +80,14 @@ class Offerer:
             job: The job as it was committed, `offered` to `job.engine` (rule 3).
             then: The engines to try after that one.
             queue: Its queue's profile.
-            deadline: When this must be over; each engine gets its share of what is left.
+            deadline: When this must be over; each engine gets its share of what is left. The
+                budget from now where None.
 
         Returns:
-            The job as it was last seen. A compare-and-set that loses means that somebody
-            claimed or cancelled the job meanwhile; then it is returned as it was.
+            The job as it was last seen. A compare-and-set that loses means that the job was
+            claimed or cancelled meanwhile; then it is returned as it was.
         """
-        rest = list(then)
+        rest, deadline = list(then), deadline or self.deadline()
         while (reason := self._offer(job, queue, deadline.share(1 + len(rest)))) is not None:
             if not rest:
                 return self.park(job, reason) or job
@@ -78,22 +98,18 @@ class Offerer:
         return job
 
     def carry_many(
-        self,
-        jobs: Sequence[JobRecord],
-        then: Sequence[str],
-        queue: QueueProfile,
-        deadline: Deadline,
+        self, jobs: Sequence[JobRecord], then: Sequence[str], queue: QueueProfile
     ) -> None:
         """Offer many jobs to the engine they name, then to the others, and park what none takes.
 
-        What a ledger that goes away leaves undone, rescuers find (I1).
+        If the ledger fails meanwhile, rescuers offer those that are left (I1).
 
         Args:
             jobs: As they were committed, all `offered` to one engine (rule 3).
             then: The engines to try after that one.
             queue: Their queue's profile.
-            deadline: When this must be over; each engine gets its share of what is left.
         """
+        deadline = self.deadline(self._budget + A_JOB_MORE * len(jobs))
         rest, waiting = list(then), list(jobs)
         while waiting:
             reasons = self._offer_many(waiting, queue, deadline.share(1 + len(rest)))
@@ -110,11 +126,11 @@ class Offerer:
         self, jobs: Sequence[JobRecord], queue: QueueProfile, deadline: Deadline
     ) -> list[str]:
         """Offer once; return why each was not taken, or nothing for those that were."""
-        engine, started = str(jobs[0].engine), self._clock.steady()
+        engine, started = str(jobs[0].engine), self.clock.steady()
         messages = [self._keys.sign(job.id, job.epoch, engine) for job in jobs]
         reasons = list[str]()
         for job, error in zip(
-            jobs, self._engines.offer_many(engine, messages, queue, deadline), strict=True
+            jobs, self.engines.offer_many(engine, messages, queue, deadline), strict=True
         ):
             outcome = TryOutcome.ACCEPTED if error is None else _outcome(error)
             reasons.append("" if error is None else str(error) or repr(error))
@@ -127,14 +143,15 @@ class Offerer:
         """Make the job another engine's with a new epoch; None if it changed meanwhile."""
         moved = self._ledger.offer(job, OfferPlan(engine, queue.pickup, reason))
         if moved is not None:
-            self._emit("job.offered", moved, {"from": job.engine, "reason": reason})
+            detail = {"from": job.engine, "reason": reason}
+            self._listener(Event.of(moved, "job.offered", **detail))
         return moved
 
     def holds(self, job: JobRecord, queue: QueueProfile) -> bool | None:
-        """Ask the job's engine whether it still has this very offer; None if it cannot tell."""
+        """Return whether the job's engine still has this offer; None if it cannot find out."""
         assert job.engine is not None  # noqa: S101 - an offered job has an engine
         message = self._keys.sign(job.id, job.epoch, job.engine)
-        return self._engines.holds(job.engine, message, queue)
+        return self.engines.holds(job.engine, message, queue)
 
     def park(self, job: JobRecord, reason: str) -> JobRecord | None:
         """Let the job wait until an engine takes offers again (docs/architecture.md, step 6)."""
@@ -142,16 +159,16 @@ class Offerer:
         delay = min(PARK_FIRST * 2 ** max(0, doublings - 2), PARK_MOST)
         parked = self._ledger.park(job, delay, reason)
         if parked is not None:
-            self._emit("job.park", parked, {"reason": reason})
+            self._listener(Event.of(parked, "job.park", reason=reason))
         return parked
 
     def _offer(self, job: JobRecord, queue: QueueProfile, deadline: Deadline) -> str | None:
         """Offer once; return why it was not taken, or None if it was."""
         assert job.engine is not None  # noqa: S101 - an offered job has an engine
         message = self._keys.sign(job.id, job.epoch, job.engine)
-        started = self._clock.steady()
+        started = self.clock.steady()
         try:
-            self._engines.offer(job.engine, message, queue, deadline)
+            self.engines.offer(job.engine, message, queue, deadline)
         except EngineError as error:
             self._note(job, _outcome(error), str(error), started)
             return str(error)
@@ -159,12 +176,9 @@ class Offerer:
         return None
 
     def _note(self, job: JobRecord, outcome: TryOutcome, reason: str, started: float) -> None:
-        elapsed = self._clock.steady() - started
+        elapsed = self.clock.steady() - started
         engine = job.engine or ""
         self._tries.add(job.id, DispatchTry(engine, job.epoch, "offer", outcome, reason, elapsed))
-
-    def _emit(self, kind: str, job: JobRecord, detail: Mapping[str, object]) -> None:
-        self._listener(Event(kind, job.id, job.name, job.queue, job.engine, job.epoch, detail))
 
 
 def _outcome(error: EngineError) -> TryOutcome:

@@ -1,4 +1,4 @@
-"""Whose a broker's namespace is: two ledgers behind one would take each other's messages."""
+"""Whose a broker's namespace is: two ledgers with one would take each other's messages."""
 
 import threading
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from failsoft.job_engine.clock import Clock, Deadline
 from failsoft.job_engine.errors import EngineRefusedError, NamespaceTakenError
 from failsoft.job_engine.ports.engine import Claiming, EngineAdapter, OwnedEngineAdapter, Owner
 
-#: How long what a broker said is taken for true, in seconds.
+#: How long a broker's answer counts, in seconds.
 MARK_SECONDS = 60.0
 
 
@@ -20,13 +20,12 @@ class _Seen:
 class Owners:
     """Which of the engines' namespaces belong to this ledger.
 
-    A broker is asked at the first offer and once a minute after that, so that its mark comes back
-    if it loses its data. What it cannot say, it need not: then the messages' signatures alone keep
-    two ledgers apart.
+    A broker is read at the first offer and once a minute after that, so that its mark comes back
+    if it loses its data. Where it has no answer, the messages' signatures alone keep two ledgers
+    apart. For a ledger without an id nothing is read.
     """
 
     def __init__(self, ledger_id: str | None, clock: Clock) -> None:
-        """Ask in the name of a ledger; nothing is asked for one without an id."""
         self._ledger_id = ledger_id
         self._clock = clock
         self._seen: dict[str, _Seen] = {}
@@ -37,7 +36,7 @@ class Owners:
 
         Raises:
             EngineRefusedError: The namespace is another ledger's.
-            EngineError: The broker did not say.
+            EngineError: The broker did not answer.
         """
         if self._ledger_id is None:
             return
@@ -52,10 +51,10 @@ class Owners:
             raise EngineRefusedError(taken(adapter.name))
 
     def look(self, adapter: EngineAdapter, deadline: Deadline, claiming: Claiming) -> Owner:
-        """Ask a broker whose the namespace is.
+        """Read from a broker whose the namespace is.
 
         Raises:
-            EngineError: It did not say.
+            EngineError: The broker did not answer.
         """
         if self._ledger_id is None or not isinstance(adapter, OwnedEngineAdapter):
             owner = Owner.UNKNOWN
@@ -67,7 +66,7 @@ class Owners:
 
 
 def taken(engine: str) -> str:
-    """Say what is wrong where a namespace is another ledger's, and what to do."""
+    """Return the message for a namespace that is another ledger's."""
     return (
         f"expected a namespace of this ledger's on the broker of {engine}, got another ledger's; "
         "set FAILSOFT_NAMESPACE to one of its own, or run `failsoft ledger take-over` if this "
@@ -76,5 +75,5 @@ def taken(engine: str) -> str:
 
 
 def refusal(engine: str) -> NamespaceTakenError:
-    """Return the refusal to work beside another ledger."""
+    """Return the error for a namespace that is another ledger's."""
     return NamespaceTakenError(taken(engine))

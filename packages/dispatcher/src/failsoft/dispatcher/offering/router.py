@@ -32,10 +32,12 @@ class RoutingLedger(WorkerLedger, ControlLedger, Protocol):
 
 
 class LiveWorkers:
-    """Which queues are served, by the ledger's heartbeats, and which are paused."""
+    """Which queues are served, by the ledger's heartbeats, and which are paused.
+
+    What was read counts for a second.
+    """
 
     def __init__(self, ledger: RoutingLedger, clock: Clock) -> None:
-        """Look when asked; remember for a second."""
         self._ledger = ledger
         self._clock = clock
         self._beats = Beats(clock)
@@ -45,7 +47,7 @@ class LiveWorkers:
         self._seen_at = float("-inf")
 
     def serve(self, engine: str, queue: str) -> bool:
-        """Tell whether a live worker takes this queue's jobs from this engine."""
+        """Return whether a live worker takes this queue's jobs from this engine."""
         self._look()
         return (engine, queue) in self._seen
 
@@ -55,9 +57,9 @@ class LiveWorkers:
         return frozenset(engine for engine, _ in self._seen)
 
     def is_paused(self, name: str, queue: str) -> bool:
-        """Tell whether a job of that name and queue may not begin.
+        """Return whether a job of that name and queue may not begin.
 
-        Who is told so a moment too late is refused at the claim.
+        A pause that is newer than the last look is enforced at the claim.
         """
         self._look()
         return any(pause.covers(name, queue) for pause in self._pauses)
@@ -93,7 +95,7 @@ class Router:
             disabled: Engines that get nothing from this process: `rq` where `USE_RQ` is false.
                 Those that the ledger disables get nothing from any.
             engines: The engines with their breakers.
-            live: The worker heartbeats.
+            live: The workers' heartbeats.
         """
         self._preference = tuple(preference)
         self._disabled = frozenset(disabled)
@@ -107,8 +109,8 @@ class Router:
     def allowed(self, engines: Sequence[str]) -> tuple[str, ...]:
         """Return the engines that the flag and the definition leave, in order.
 
-        Those that the ledger disables are among them: a job waits for those.
-        None is left of a job that may only run on engines that this program does not have.
+        Those that the ledger disables are among them: a job waits for those. A job that may only
+        run on engines that this program does not have gets none.
         """
         order = [name for name in engines if name in self._preference]
         return tuple(
@@ -116,9 +118,9 @@ class Router:
         )
 
     def is_others(self, engines: Sequence[str]) -> bool:
-        """Tell whether a job may only run on engines that this program does not have.
+        """Return whether a job may only run on engines that this program does not have.
 
-        It is not this program's to judge, then, whatever becomes of it.
+        This program then leaves it alone.
         """
         return bool(engines) and all(name not in self._preference for name in engines)
 
@@ -129,22 +131,22 @@ class Router:
 
     @property
     def has_usable(self) -> bool:
-        """Tell whether any engine takes offers now."""
+        """Whether any engine takes offers now."""
         return any(not self._engines.breaker(name).is_open for name in self._enabled(()))
 
     def is_paused(self, name: str, queue: str) -> bool:
-        """Tell whether offers of such jobs make no sense now."""
+        """Return whether a job of that name and queue is paused, and gets no offer."""
         return self._live.is_paused(name, queue)
 
     def serves(self, engine: str, queue: str) -> bool:
-        """Tell whether offers to the engine make sense now: it is allowed, trusted and served."""
+        """Return whether the engine gets offers of the queue: enabled, not broken, and served."""
         alive = self.is_alive(engine, queue)
         return alive and self._engines.blocking(engine, queue) is None
 
     def is_alive(self, engine: str, queue: str) -> bool:
-        """Tell whether what the engine has taken may be expected to be picked up.
+        """Return whether offers that the engine has taken may still be picked up.
 
-        Also where it takes no more: a full queue is served.
+        A full queue counts: it is served, though it takes no more.
         """
         enabled = engine in self._enabled(())
         usable = enabled and not self._engines.breaker(engine).is_open

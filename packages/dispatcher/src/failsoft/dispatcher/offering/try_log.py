@@ -1,14 +1,13 @@
-"""What became of offers, written to the ledger a moment later.
+"""The outcomes of offers, written to the ledger a moment later.
 
-That an offer was accepted changes no state (rule 3), so it need not cost the caller a second
-commit. The event of the offer is in the first one.
+An accepted offer changes no state (rule 3), so it costs the caller no second commit. The event of
+the offer is in the first one.
 """
 
 import atexit
 import contextlib
 import os
 import threading
-from collections.abc import Sequence
 
 from failsoft.job_engine.errors import LedgerError
 from failsoft.job_engine.ports.ledger import OfferLedger
@@ -19,10 +18,9 @@ DELAY_SECONDS = 0.1
 
 
 class TryLog:
-    """Collect what became of offers and write it in the background."""
+    """Collect the outcomes of offers and write them in the background, or at once."""
 
     def __init__(self, ledger: OfferLedger, *, background: bool = True) -> None:
-        """Write to a ledger; without `background`, at once."""
         self._ledger = ledger
         self._background = background
         self._waiting: list[tuple[str, DispatchTry]] = []
@@ -32,7 +30,7 @@ class TryLog:
             atexit.register(self.flush)
 
     def add(self, job_id: str, attempt: DispatchTry) -> None:
-        """Keep what became of one offer."""
+        """Note the outcome of one offer."""
         if self._pid != os.getpid():
             self._reset()
         with self._lock:
@@ -44,19 +42,14 @@ class TryLog:
         elif not self._background:
             self.flush()
 
-    def add_all(self, job_id: str, tries: Sequence[DispatchTry]) -> None:
-        """Keep what became of several."""
-        for attempt in tries:
-            self.add(job_id, attempt)
-
     def flush(self) -> None:
         """Write what was collected, and wait for what is being written.
 
-        A ledger that is away costs the explanation, not the job.
+        If the ledger is away, the outcomes are lost, and the jobs are not.
         """
         if self._pid != os.getpid():
             self._reset()
-        # Who closes the ledger after this takes no connection from a thread that is writing.
+        # So that closing the ledger after this takes no connection from a thread that writes.
         with self._writes, contextlib.suppress(LedgerError):
             with self._lock:
                 waiting = self._waiting

@@ -1,4 +1,4 @@
-"""The options of one dispatch, and the job that they make; everything wrong is refused here."""
+"""The options of one dispatch, and the job that they make; what is wrong is refused here."""
 
 import secrets
 from collections.abc import Mapping, Sequence
@@ -22,12 +22,15 @@ from failsoft.job_engine.policies.uniqueness import (
     unknown_fields,
 )
 from failsoft.job_engine.records.new_job import NewJob
-from failsoft.job_engine.validation import Expect, shown
+from failsoft.job_engine.validation import Expect
 from failsoft.job_engine.values.canonical import digest
 from failsoft.job_engine.values.codec import MAX_PAYLOAD_BYTES, encode_payload
 
-#: The options that say what makes two dispatches the same.
+#: The options that determine which dispatches are the same.
 IDENTITIES = ("unique", "debounce", "throttle")
+
+_EXPECT = Expect(OptionInvalidError)
+_expect = _EXPECT.that
 
 OnDuplicate = Literal["return_existing", "raise", "replace"]
 
@@ -42,9 +45,9 @@ class DispatchOptions(TypedDict, total=False):
             definition's; the same key means the same job for as long, and as long as that is there.
         on_duplicate: What a used key does: `return_existing` returns the job there is, `raise`
             raises, `replace` gives a job that no attempt has begun this payload and these
-            options, and returns one that has begun or ended as it is; the handle says which.
+            options, and returns one that has begun or ended as it is; see the handle's disposition.
         unique: Which jobs may not be there at the same time, instead of the definition's; None
-            lets it be one of many. `on_duplicate` says what a dispatch does that finds one.
+            lets it be one of many. `on_duplicate` decides what a dispatch does that finds one.
         debounce: Run when no other dispatch has come for a while, instead of the definition's.
         throttle: Run once in a period, instead of the definition's.
         concurrency: How many may run at once, instead of the definition's.
@@ -115,13 +118,18 @@ def _limits(definition: AnyDefinition, payload: BaseModel, options: DispatchOpti
     concurrency = options.get("concurrency", definition.concurrency)
     rate_limit = options.get("rate_limit", definition.rate_limit)
     for limit in (concurrency, rate_limit):
-        unknown = "" if limit is None else unknown_fields(limit.by, type(payload))
-        _expect(not unknown, unknown.partition(", got ")[0], unknown.partition(", got ")[2])
+        if limit is not None:
+            _check_fields(limit.by, payload)
     return limits_of(definition.name, payload, concurrency, rate_limit)
 
 
+def _check_fields(by: tuple[str, ...], payload: BaseModel) -> None:
+    if unknown := unknown_fields(by, type(payload)):
+        raise OptionInvalidError(f"expected {unknown}")
+
+
 def identity_of(definition: AnyDefinition, options: DispatchOptions) -> Identity | None:
-    """Return what makes this dispatch the same as others: its own word, or the definition's."""
+    """Return what makes this dispatch the same as others: its own option, or the definition's."""
     given = _given_identities(options)
     _expect(len(given) <= 1, f"one of {', '.join(IDENTITIES)}", "several")
     return given[0] if given else definition.identity
@@ -142,8 +150,7 @@ def on_duplicate(definition: AnyDefinition, options: DispatchOptions) -> OnDupli
 def _with_identity(
     new: NewJob, identity: Identity, payload: BaseModel, options: DispatchOptions
 ) -> NewJob:
-    unknown = unknown_fields(identity.by, type(payload))
-    _expect(not unknown, unknown.partition(", got ")[0], unknown.partition(", got ")[2])
+    _check_fields(identity.by, payload)
     kind = type(identity).__name__.lower()
     if isinstance(identity, Throttle):
         _expect(options.get("on_duplicate") != "replace", f"no replace with a {kind}", "replace")
@@ -173,7 +180,7 @@ def _plain_job(
         engines=tuple(options.get("engines", definition.engines)),
         tags=(*definition.tags, *options.get("tags", ())),
         version=definition.version,
-        sequel=follow_ups_of(definition).text,
+        follow_ups=follow_ups_of(definition).text,
         expires_at=options.get("expires_at"),
         expires_in=options.get("expires_in"),
     )
@@ -182,13 +189,13 @@ def _plain_job(
 def _key_for(definition: AnyDefinition, options: DispatchOptions) -> timedelta | None:
     span = options.get("idempotency_for", definition.idempotency_for)
     named = options.get("idempotency_key") is not None or options.get("job_id") is not None
-    asked = "idempotency_for" in options
-    _expect(named or not asked, "a key or a job_id with an idempotency_for", "neither")
+    given = "idempotency_for" in options
+    _expect(named or not given, "a key or a job_id with an idempotency_for", "neither")
     return span if named else None
 
 
 def _new_id(clock: Clock) -> str:
-    # The time comes first, so that new jobs stand together in the ledger's index.
+    # The time comes first, so that new jobs are adjacent in the ledger's index.
     return f"{int(clock.now().timestamp() * 1000):012x}{secrets.token_hex(10)}"
 
 
@@ -203,9 +210,9 @@ def _check_expiry(options: DispatchOptions, now: datetime) -> None:
     expires = moment if span is None else now + span
     if expires is None:
         return
-    _expect(expires > now, "an expires_at in the future", expires)
+    _EXPECT.value(expires > now, "an expires_at in the future", expires)
     begins = options.get("run_at") or now + options.get("delay", timedelta(0))
-    _expect(expires > begins, f"an expiry after the job's time, {begins}", expires)
+    _EXPECT.value(expires > begins, f"an expiry after the job's time, {begins}", expires)
 
 
 def _check_choices(options: DispatchOptions) -> None:
@@ -213,8 +220,3 @@ def _check_choices(options: DispatchOptions) -> None:
     if options.get("session") is not None:
         _expect(confirm != "pickup", "no confirm='pickup' before the session commits", "it")
         _expect(duplicate != "replace", "no on_duplicate='replace' with a session", "it")
-
-
-def _expect(met: bool, expected: str, got: object) -> None:
-    text = got if isinstance(got, str) else shown(got)
-    Expect(OptionInvalidError).that(met, expected, text)

@@ -1,4 +1,4 @@
-"""What one worker knows of its broker: whether it answers; both turns are said once."""
+"""The connection of one worker to its broker, and the log lines when it is lost and back."""
 
 import logging
 import time
@@ -9,14 +9,16 @@ logger: logging.Logger = logging.getLogger("failsoft.worker")
 
 
 class Link:
-    """The connection of one worker to its broker.
+    """Whether a worker's broker answers.
+
+    Args:
+        broker: The broker's kind and address, as an operator recognizes it.
 
     Attributes:
-        is_up: Whether the broker answered when it was last asked.
+        is_up: Whether the broker answered the last time.
     """
 
     def __init__(self, broker: str) -> None:
-        """Name the broker as an operator knows it: its kind and its address."""
         self.is_up: bool = False
         self._broker = redacted(broker)
         self._lost_at: float | None = None

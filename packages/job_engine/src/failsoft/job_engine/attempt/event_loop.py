@@ -46,7 +46,6 @@ class _JobThreads(ThreadPoolExecutor):
     """The threads of `asyncio.to_thread`: a fork that comes out of the job's code ends there."""
 
     def __init__(self, lease: Lease) -> None:
-        """Start none yet."""
         super().__init__(thread_name_prefix="failsoft-to-thread")
         self._lease = lease
 
@@ -121,7 +120,6 @@ class _Ended(Generic[T]):
     """
 
     def __init__(self, work: Callable[[], T]) -> None:
-        """Do it."""
         self.error: BaseException | None = None
         try:
             self._value = work()
@@ -161,7 +159,6 @@ class _Canceller:
     """Cancels the task of an attempt; interrupts its thread if that does not help."""
 
     def __init__(self) -> None:
-        """Stand for the task that is running now."""
         self._loop = asyncio.get_running_loop()
         self._task = asyncio.current_task()
         self._thread = threading.get_ident()

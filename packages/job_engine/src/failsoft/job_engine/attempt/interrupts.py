@@ -12,7 +12,7 @@ from failsoft.job_engine.records.waits import Wait
 
 
 class Interrupt(BaseException):
-    """End this attempt now; the executor knows what to record, if anything."""
+    """End this attempt now; the executor decides what to record, if anything."""
 
 
 class Suspended(Interrupt):
@@ -27,7 +27,6 @@ class Suspended(Interrupt):
     child: NewJob | None = None
 
     def __init__(self, step: StepRecord, delay: timedelta, run_at: datetime | None) -> None:
-        """Keep the sleep's record, and how long it lasts or until when."""
         super().__init__(f"sleeps: {step.name}")
         self.step = step
         self.delay = delay
@@ -42,21 +41,24 @@ class CutOff(Interrupt):
     """The ledger did not renew the lease for most of it; the claim is given back later (R18)."""
 
 
-class LedgerRefused(Interrupt):
-    """The ledger refused what the attempt asked of it, which is no fault of the job's.
+class _WithCause(Interrupt):
+    """An interrupt that an error is the reason for.
 
     Attributes:
-        cause: What it said.
+        cause: The error.
     """
 
     def __init__(self, cause: Exception) -> None:
-        """Keep the error that says why."""
         super().__init__(str(cause))
         self.cause = cause
 
 
+class LedgerRefused(_WithCause):
+    """The ledger refused a call of the attempt, which is no fault of the job's."""
+
+
 class CancelRequested(Interrupt):
-    """Somebody cancelled the job while it ran; no further step begins (I9)."""
+    """The job was cancelled while it ran; no further step begins (I9)."""
 
 
 class Released(Interrupt):
@@ -71,10 +73,5 @@ class StepTimedOut(Interrupt):
     """The time of one step is up; it becomes an error of that step."""
 
 
-class HoldRequested(Interrupt):
+class HoldRequested(_WithCause):
     """The job must wait for a person; going on could repeat or lose work."""
-
-    def __init__(self, cause: Exception) -> None:
-        """Keep the error that says why."""
-        super().__init__(str(cause))
-        self.cause = cause

@@ -1,4 +1,4 @@
-"""What a running attempt and the one who watches over it share."""
+"""What a running attempt and its lease keeper share."""
 
 import os
 import threading
@@ -47,7 +47,6 @@ class Lease:
     """
 
     def __init__(self, interrupter: ThreadInterrupter = leave_threads_alone) -> None:
-        """Keep the way to interrupt a thread that runs the job's own code."""
         self._interrupter = interrupter
         self._process = os.getpid()
         #: How often the attempt made sure of its authority, which it does at whatever it begins.
@@ -63,22 +62,22 @@ class Lease:
 
     @property
     def revoked_by(self) -> type[Interrupt] | None:
-        """Tell by which interrupt the lease was revoked, if it was."""
+        """Return the interrupt by which the lease was revoked, if it was."""
         return self._revoked_by
 
     @property
     def has_ended(self) -> bool:
-        """Tell whether the job's code is over, and only its end is still to be recorded."""
+        """Return whether the job's code is over, and only its end is still to be recorded."""
         return self._has_ended
 
     @property
     def is_in_job_code(self) -> bool:
-        """Tell whether the job's own code runs now, in any thread."""
+        """Return whether the job's own code runs now, in any thread."""
         return bool(self._running)
 
     @property
     def is_asking(self) -> bool:
-        """Tell whether the attempt waits for an answer of the ledger now."""
+        """Return whether the attempt waits for an answer of the ledger now."""
         return bool(self._asking)
 
     @property
@@ -91,7 +90,7 @@ class Lease:
         with self._lock:
             self._has_ended = True
 
-    def ask(self) -> None:
+    def calling_ledger(self) -> None:
         """Mark that this thread waits for the ledger: until `answered`, no time of the job's."""
         self._asking.add(threading.get_ident())
 
@@ -106,9 +105,9 @@ class Lease:
             self._excused_until = max(until, self._excused_until)
 
     def revoke(self, interrupt: type[Interrupt], *, immediately: bool = True) -> None:
-        """Tell the attempt to stop; the first reason given stays.
+        """Stop the attempt; the first reason given stays.
 
-        Only a lost lease is worse than to be asked to give the job back at the next step, and
+        Only a lost lease is worse than a request to give the job back at the next step, and
         takes its place.
 
         Args:

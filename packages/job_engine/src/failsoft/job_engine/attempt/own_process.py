@@ -24,7 +24,6 @@ class ForkedError(Fenced):
     """The attempt is another process's: this one is a fork of it, and may record nothing."""
 
     def __init__(self, process: int) -> None:
-        """Say whose it is."""
         super().__init__(
             f"expected a call from the attempt's own process {process}, got one from its fork "
             f"{os.getpid()}; use the job's context only where the job runs"
@@ -47,7 +46,7 @@ def end_fork(error: BaseException | None) -> NoReturn:
 
 def flush_standard_streams() -> None:
     """Write what was printed, unless it cannot be written in a moment."""
-    # In a thread: a pipe that is not read blocks whoever writes to it.
+    # In a thread: a pipe that is not read blocks the writer.
     flushing = threading.Thread(target=_flush, name="failsoft-flush", daemon=True)
     flushing.start()
     flushing.join(FLUSH_SECONDS)

@@ -14,12 +14,12 @@ from failsoft.job_engine.records.waits import SentEvent, Wait
 
 T = TypeVar("T")
 
-#: The pause before the ledger is asked again.
+#: The pause before a call of the ledger is repeated.
 PAUSE_SECONDS = 0.2
 
 
 class RetryingLedger:
-    """Ask the ledger again while it is away, until this attempt's lease is lost.
+    """Repeat calls of the ledger while it is away, until this attempt's lease is lost.
 
     A job never sees the trouble of the ledger: while it is away the step waits, and what it
     refuses ends the attempt by an interrupt, which is not the job's error. Every method of the
@@ -27,7 +27,6 @@ class RetryingLedger:
     """
 
     def __init__(self, ledger: AttemptLedger, lease: Lease, clock: Clock) -> None:
-        """Wait on behalf of one attempt."""
         self._ledger = ledger
         self._lease = lease
         self._clock = clock
@@ -56,20 +55,20 @@ class RetryingLedger:
                 raised.append(error)
                 raise
             finally:
-                self._lease.ask()
+                self._lease.calling_ledger()
 
-        def ask() -> StepRecord:
+        def call() -> StepRecord:
             raised.clear()
             return self._ledger.record_in(claim, step, watched)
 
-        return self._with_retries(ask, raised)
+        return self._with_retries(call, raised)
 
     def receive(self, claim: Claim, step: StepRecord, wait: Wait) -> StepRecord | None:
         """Record what a step waits for, if it is there."""
         return self._with_retries(lambda: self._ledger.receive(claim, step, wait))
 
     def send(self, event: SentEvent) -> int:
-        """Keep an event and wake those who wait for it."""
+        """Keep an event and wake the jobs that wait for it."""
         return self._with_retries(lambda: self._ledger.send(event))
 
     def silence(self, thread: int) -> float:
@@ -89,12 +88,12 @@ class RetryingLedger:
         """Renew leases."""
         return self._with_retries(lambda: self._ledger.renew(claims))
 
-    def _with_retries(self, ask: Callable[[], T], raised: Sequence[Exception] = ()) -> T:
-        """Ask until there is an answer.
+    def _with_retries(self, call: Callable[[], T], raised: Sequence[Exception] = ()) -> T:
+        """Call the ledger until it answers.
 
         Args:
-            ask: What to ask.
-            raised: What the job's own code raised while it was asked.
+            call: The call.
+            raised: What the job's own code raised during it.
 
         Raises:
             Fenced: The lease was lost meanwhile.
@@ -102,12 +101,12 @@ class RetryingLedger:
             LedgerRefused: The ledger refused.
         """
         self._lease.expect_own_process()
-        self._lease.ask()
+        self._lease.calling_ledger()
         try:
             while True:
                 since = self._clock.steady()
                 try:
-                    return ask()
+                    return call()
                 except Exception as error:
                     if _is_the_jobs(error, raised):
                         raise

@@ -62,7 +62,6 @@ class TimeLimit:
     def __init__(
         self, span: timedelta, lease: Lease, stuck: Callable[[], None], silence: Silence = answers
     ) -> None:
-        """Limit a try to `span`; `stuck` is called once if it goes on regardless."""
         self.has_passed: bool = False
         self._silence = silence
         self._span = span

@@ -1,4 +1,4 @@
-"""The closed set of jobs a process knows, by name."""
+"""The closed set of jobs of a process, by name."""
 
 from collections.abc import Iterable, Iterator
 
@@ -21,7 +21,7 @@ class Catalogue:
     """
 
     def __init__(self, definitions: Iterable[AnyDefinition] = ()) -> None:
-        """Collect the definitions; a bound one takes the place of its mere declaration.
+        """Collect the definitions; a bound one takes the place of its declaration alone.
 
         Raises:
             DuplicateJobError: If two different jobs carry one name.
@@ -48,7 +48,7 @@ class Catalogue:
         return iter(self._jobs.values())
 
     def __contains__(self, name: object) -> bool:
-        """Tell whether a job of that name is known."""
+        """Return whether a job of that name is defined."""
         return name in self._jobs
 
     def get(self, name: str) -> AnyDefinition:

@@ -15,8 +15,8 @@ from failsoft.job_engine.definitions.handlers import (
 )
 from failsoft.job_engine.errors import MissingHandlerError
 from failsoft.job_engine.steps.async_context import AsyncJobContext
-from failsoft.job_engine.steps.async_runner import is_async
 from failsoft.job_engine.steps.context import JobContext
+from failsoft.job_engine.values.annotations import is_async
 
 P = TypeVar("P", bound=BaseModel)
 R = TypeVar("R")
@@ -47,7 +47,7 @@ class JobDefinition(JobDeclaration[P, R]):
 
     @property
     def is_async(self) -> bool:
-        """Tell whether the handler is an `async def`."""
+        """Return whether the handler is an `async def`."""
         return self.handler is not None and is_async(self.handler)
 
     def call(self, payload: P, ctx: JobContext) -> R:

@@ -2,17 +2,15 @@
 
 import inspect
 from collections.abc import Callable, Coroutine
-from functools import partial
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
 from failsoft.job_engine.errors import DefinitionError
 from failsoft.job_engine.steps.async_context import AsyncJobContext
-from failsoft.job_engine.steps.async_runner import is_async
 from failsoft.job_engine.steps.context import JobContext
 from failsoft.job_engine.validation import Expect
-from failsoft.job_engine.values.annotations import UNRESOLVABLE, hint
+from failsoft.job_engine.values.annotations import UNRESOLVABLE, hint, is_async, without_partial
 from failsoft.job_engine.values.codec import is_model
 
 P = TypeVar("P", bound=BaseModel)
@@ -33,9 +31,8 @@ def check_signature(name: str, handler: Callable[..., Any]) -> tuple[Any, Any]:
     target = _plain_function(handler)
     parameters = [p for p in inspect.signature(handler).parameters.values() if p.default is p.empty]
     if len(parameters) != 2:  # noqa: PLR2004 - the payload and the context
-        raise DefinitionError(
-            f"job {name!r}: expected a handler (payload, ctx), got {len(parameters)} parameters"
-        )
+        found = ", ".join(parameter.name for parameter in parameters)
+        raise DefinitionError(f"job {name!r}: expected a handler (payload, ctx), got ({found})")
     payload_type = _hint(name, target, parameters[0].name)
     if not is_model(payload_type):
         raise DefinitionError(
@@ -56,8 +53,7 @@ def _check_context(name: str, handler: Callable[..., Any], declared: object) -> 
 
 
 def _plain_function(handler: Callable[..., Any]) -> Callable[..., Any]:
-    while isinstance(handler, partial):
-        handler = handler.func
+    handler = without_partial(handler)
     if inspect.isfunction(handler) or inspect.ismethod(handler):
         return handler
     return type(handler).__call__

@@ -43,15 +43,15 @@ __all__ = [
 CHECKS: tuple[Check, ...] = (
     Check(
         "I1",
-        "a job that is not over has a moment at which somebody looks at it",
-        rows.somebody_will_look,
+        "a job that is not over has a moment at which it is looked at",
+        rows.has_a_next_look,
     ),
     Check(
         "I1",
         "a job that waits for another has no time and is not offered",
         chains.never_offered_while_it_waits,
     ),
-    Check("I1", "what the end of a job sets off can be read", chains.sequel_can_be_read),
+    Check("I1", "what the end of a job sets off can be read", chains.follow_ups_can_be_read),
     Check("I2", "epochs only grow, and each is offered once", events_invariants.epochs_grow),
     Check("I2", "each epoch is claimed at most once", events_invariants.claimed_at_most_once),
     Check(
@@ -88,7 +88,7 @@ CHECKS: tuple[Check, ...] = (
     ),
     Check(
         "I9",
-        "a job asked to stop is cancelled, or had finished",
+        "a job whose cancel was requested is cancelled, or had finished",
         events_invariants.cancelled_or_finished,
     ),
     Check(
@@ -143,6 +143,6 @@ def repeated_keys(jobs: Iterable[JobRecord]) -> Iterator[Violation]:
 
 
 def remembered_otherwise(job_id: str, name: str, key: str, known: str) -> Violation:
-    """Tell of a job that was made under a key that stood for another one, now pruned (I10)."""
+    """Return the violation of a job made under the key of another one, now pruned (I10)."""
     found = f"{name!r} with key {key!r} is job {known}, too, which was pruned"
     return Violation(job_id, "I10", _ONE_KEY_ONE_JOB, found)

@@ -1,9 +1,9 @@
 """What must be true of the jobs that wait for others: links of chains, completions of groups.
 
-Whoever ends what a job waits for starts it, or cancels it, in the same transaction. Nobody else
-looks at it, for it has no time. What was pruned says nothing: an id may be used again then, so
+The transaction that ends what a job waits for starts it, or cancels it. Nothing else looks at it,
+for it has no time. What was pruned says nothing: an id may be used again then, so
 that a job which has begun is only taken for a link if both were recorded at one moment. Nor are the
-results compared that a chain has passed on: who is started may be dispatched again and replaced.
+results compared that a chain has passed on: a started job may be dispatched again and replaced.
 """
 
 from collections.abc import Iterator
@@ -55,15 +55,15 @@ def never_offered_while_it_waits(history: History) -> Iterator[Finding]:
         yield found, tuple(history.events[1:])
 
 
-def sequel_can_be_read(history: History) -> Iterator[Finding]:
-    """Find a job that nobody can end: what that would set off cannot be read."""
-    text = history.job.sequel
-    if text is not None and read_sequel(text) is None:
-        yield f"its sequel is {text!r}", ()
+def follow_ups_can_be_read(history: History) -> Iterator[Finding]:
+    """Find a job that cannot end: what that would set off cannot be read."""
+    text = history.job.follow_ups
+    if text is not None and read_follow_ups(text) is None:
+        yield f"its follow-ups are {text!r}", ()
 
 
 def waits_in_vain(waiting: Waiting) -> Iterator[Violation]:
-    """Find a job that nobody would ever start (I1)."""
+    """Find a job that nothing would ever start (I1)."""
     before, group = waiting.before, waiting.group
     if before is not None and not before.state.is_terminal and _starts(before, waiting.job_id):
         return
@@ -83,12 +83,12 @@ def started_out_of_turn(link: Link) -> Iterator[Violation]:
 
 
 def recorded_at_once(one: JobRecord, other: JobRecord) -> bool:
-    """Tell whether two jobs were recorded by one transaction, as far as that can be told."""
+    """Return whether two jobs were recorded by one transaction, as far as their times show."""
     return abs(one.created_at - other.created_at) <= AT_ONCE
 
 
-def read_sequel(text: str | None) -> FollowUps | None:
-    """Return what the end of a job sets off; None if it is nothing, or nobody can read it."""
+def read_follow_ups(text: str | None) -> FollowUps | None:
+    """Return what the end of a job sets off; None if it is nothing, or cannot be read."""
     try:
         return None if text is None else follow_ups_from(text)
     except ValueError:
@@ -96,8 +96,10 @@ def read_sequel(text: str | None) -> FollowUps | None:
 
 
 def _starts(before: JobRecord, job_id: str) -> bool:
-    sequel = read_sequel(before.sequel)
-    return sequel is not None and sequel.then is not None and sequel.then.job_id == job_id
+    follow_ups = read_follow_ups(before.follow_ups)
+    return (
+        follow_ups is not None and follow_ups.then is not None and follow_ups.then.job_id == job_id
+    )
 
 
 def _said_of(before: JobRecord | None, group: GroupRecord | None) -> str:

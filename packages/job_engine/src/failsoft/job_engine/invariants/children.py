@@ -1,6 +1,6 @@
-"""What must be true of a job that another one has invoked, and of what that one was told.
+"""What must be true of a job that another one has invoked, and of the outcome recorded there.
 
-It is recorded by the transaction that suspends its parent, which records there for whom it waits.
+It is recorded by the transaction that suspends its parent, together with what that waits for.
 A parent that was pruned says nothing, nor does a newer job of its id.
 """
 
@@ -14,8 +14,8 @@ from failsoft.job_engine.records.states import JobState
 from failsoft.job_engine.values.canonical import digest
 
 INVOKED = "an invoked job is that of one step of its parent, and one deeper"
-TOLD = "who invokes a job is told how it ended"
-CANCELLED = "what a cancelled job awaited is cancelled, or asked to stop"
+OUTCOME = "a job that invokes another one receives how that ended"
+CANCELLED = "what a cancelled job awaited is cancelled, or its cancel requested"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,19 +42,19 @@ def invoked_by_nobody(child: Child) -> Iterator[Violation]:
         yield Violation(child.job.id, "invoke", INVOKED, found)
 
 
-def told_otherwise(child: Child) -> Iterator[Violation]:
-    """Find a parent that was told another end than the one there was."""
+def received_otherwise(child: Child) -> Iterator[Violation]:
+    """Find a parent that received another end than the one there was."""
     job = child.job
     result_sha = None if job.result is None else digest(job.result)
-    for step in (step for step in child.steps if step.is_told):
+    for step in (step for step in child.steps if step.has_end):
         if (step.state, step.result_sha) != (job.state, result_sha):
             ended = "with another result" if step.state == job.state else f"{job.state}"
-            found = f"step {step.step!r} was told that job {job.id} {step.state}, it is {ended}"
-            yield Violation(child.parent.id, "invoke", TOLD, found)
+            found = f"step {step.step!r} received that job {job.id} {step.state}, it is {ended}"
+            yield Violation(child.parent.id, "invoke", OUTCOME, found)
 
 
-def goes_on_for_nobody(child: Child) -> Iterator[Violation]:
-    """Find an invoked job that nobody asked to stop when the one was cancelled that awaited it."""
+def goes_on_unawaited(child: Child) -> Iterator[Violation]:
+    """Find an invoked job that was not cancelled with the job that awaited it."""
     job, parent = child.job, child.parent
     awaited = any(step.kind is StepKind.WAIT for step in child.steps)
     stops = job.state.is_terminal or job.cancel_requested
@@ -65,13 +65,13 @@ def goes_on_for_nobody(child: Child) -> Iterator[Violation]:
 
 CHECKS: tuple[Callable[[Child], Iterator[Violation]], ...] = (
     invoked_by_nobody,
-    told_otherwise,
-    goes_on_for_nobody,
+    received_otherwise,
+    goes_on_unawaited,
 )
 
 
 def broken_by(child: Child) -> Iterator[Violation]:
-    """Find everything that is wrong with an invoked job and what its parent knows of it."""
+    """Find everything that is wrong with an invoked job and what its parent has of it."""
     if child.parent.created_at <= child.job.created_at:
         for check in CHECKS:
             yield from check(child)

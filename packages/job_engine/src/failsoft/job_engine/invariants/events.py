@@ -39,7 +39,7 @@ _FIRST = ((JobState.OFFERED, 1), (JobState.SCHEDULED, 0))
 
 
 def makes_an_offer(event: HistoryEntry) -> bool:
-    """Tell whether an event hands the job to an engine."""
+    """Return whether an event hands the job to an engine."""
     kind = event.kind
     return kind in _OFFERS or (kind == DISPATCH and event.state is JobState.OFFERED)
 
@@ -135,7 +135,7 @@ def nothing_after_the_end(history: History) -> Iterator[Finding]:
 
 
 def cancelled_or_finished(history: History) -> Iterator[Finding]:
-    """Find attempts that ended in another way after somebody had asked them to stop."""
+    """Find attempts that ended in another way after a cancel had been requested."""
     request: HistoryEntry | None = None
     for event in history.events:
         if event.kind == CANCEL_REQUEST:

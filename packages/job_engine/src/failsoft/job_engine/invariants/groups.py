@@ -15,7 +15,7 @@ from failsoft.job_engine.records.job import JobRecord
 
 OPEN = "a group has as many open jobs as it counts"
 ENDED = "a group counts every job of its own that has ended"
-IN_ITS_TURN = "a completion starts when the group is over, and only after the ends it wants"
+IN_ITS_TURN = "a completion starts when the group is over, and only after the ends it requires"
 COUNTED = "the group that counts a job is there"
 
 
@@ -40,7 +40,7 @@ class Tally:
 
 
 def miscounted(tally: Tally) -> Iterator[Violation]:
-    """Find a group that would be over too early, too late or never, or is told wrong numbers."""
+    """Find a group that would be over too early, too late or never, or has wrong numbers."""
     group = tally.group
     if group.total - group.ended != tally.open:
         found = f"{tally.open} are open, it counts {group.ended} ends of {group.total} jobs"
@@ -65,7 +65,7 @@ def completed_out_of_turn(tally: Tally) -> Iterator[Violation]:
 
 
 def without_their_group(job_id: str, group_id: str, count: int) -> Violation:
-    """Tell of jobs, one of them by its id, whose ends nobody can count."""
+    """Return the violation of jobs, one of them by its id, whose ends no group counts."""
     return Violation(job_id, "I1", COUNTED, f"group {group_id} of {count} jobs is not there")
 
 

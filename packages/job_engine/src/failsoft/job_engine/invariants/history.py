@@ -73,12 +73,12 @@ class Check:
 
 
 def is_unsure(moment: datetime | None, unsure: Iterable[Span]) -> bool:
-    """Tell whether a moment is of a time that the clock told twice."""
+    """Return whether a moment is of a time that the clock showed twice."""
     return moment is not None and any(since <= moment <= until for since, until in unsure)
 
 
 def has_unsure_moments(history: History, unsure: Sequence[Span]) -> bool:
-    """Tell whether any moment of a history is."""
+    """Return whether any moment of a history is."""
     moments = [
         *(event.at for event in history.events),
         *(moment for each in history.attempts for moment in (each.started_at, each.ended_at)),
@@ -88,7 +88,7 @@ def has_unsure_moments(history: History, unsure: Sequence[Span]) -> bool:
 
 
 def history_of(ledger: LedgerReader, job_id: str) -> History:
-    """Read the history of a job that nobody changes meanwhile."""
+    """Read the history of a job that does not change meanwhile."""
     return History(
         ledger.get(job_id), ledger.events(job_id), ledger.attempts(job_id), ledger.steps(job_id)
     )

@@ -1,6 +1,6 @@
 """What must be true of the attempts of all jobs that share a limit (I12).
 
-Moments are compared that different processes wrote. On PostgreSQL one clock told them all; on
+Moments are compared that different processes wrote. On PostgreSQL they are of one clock; on
 SQLite a clock of the host that was set back may let attempts seem to overlap that did not.
 """
 
@@ -47,7 +47,7 @@ def beyond_their_limit(attempts: Iterable[LimitedAttempt]) -> Iterator[Violation
 
 
 def _counts(other: LimitedAttempt, attempt: LimitedAttempt) -> bool:
-    """Tell whether an attempt was in the way of one that began later."""
+    """Return whether an attempt was in the way of one that began later."""
     period = attempt.limit.period
     if period is not None:
         return other.started_at > attempt.started_at - period

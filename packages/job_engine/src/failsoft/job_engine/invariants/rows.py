@@ -20,7 +20,7 @@ from failsoft.job_engine.records.states import RESUME, SUSPEND, UNCHARGE, Budget
 _SUSPENDING = frozenset({StepKind.SLEEP, StepKind.WAIT, StepKind.ANSWERED})
 
 
-def somebody_will_look(history: History) -> Iterator[Finding]:
+def has_a_next_look(history: History) -> Iterator[Finding]:
     """Find a job that is not over and that no scheduler and no rescuer will ever find."""
     job = history.job
     looks = {
@@ -46,9 +46,9 @@ def row_as_its_last_event(history: History) -> Iterator[Finding]:
     engine = _engine_of_newest_offer(history)
     if job.engine != engine:
         yield f"the row names engine {job.engine}, the newest offer {engine}", (last,)
-    asked = tuple(event for event in history.events if event.kind == CANCEL_REQUEST)
-    if job.cancel_requested != bool(asked):
-        yield f"the row says cancel_requested={job.cancel_requested}", asked or (last,)
+    requests = tuple(event for event in history.events if event.kind == CANCEL_REQUEST)
+    if job.cancel_requested != bool(requests):
+        yield f"the row says cancel_requested={job.cancel_requested}", requests or (last,)
 
 
 def counters_as_events(history: History) -> Iterator[Finding]:
@@ -84,7 +84,7 @@ def attempts_are_the_claims(history: History) -> Iterator[Finding]:
     for epoch, attempt in attempts.items():
         claim = claims.get(epoch)
         if claim is None:
-            yield f"an attempt of epoch {epoch}, which nobody claimed", ()
+            yield f"an attempt of epoch {epoch}, which no claim made", ()
         elif _claim_of(attempt) != (*_token(claim), claim.actor):
             yield f"the attempt of epoch {epoch} is {_claim_of(attempt)}", (claim,)
 
@@ -118,7 +118,7 @@ def recorded_once_in_its_place(history: History) -> Iterator[Finding]:
 
 
 def recorded_by_who_had_claimed(history: History) -> Iterator[Finding]:
-    """Find steps of an epoch that nobody claimed, or older than what was recorded before them.
+    """Find steps of an epoch that no claim made, or older than what was recorded before them.
 
     A step of epoch 0 is no attempt's: a person said what its result is, or it was copied from
     the job whose work this one does again.
@@ -126,10 +126,10 @@ def recorded_by_who_had_claimed(history: History) -> Iterator[Finding]:
     if not history.steps:
         return
     claimed = {event.epoch for event in history.events if event.kind == CLAIMED}
-    told = _told_by_a_person(history)
+    set_otherwise = _set_without_an_attempt(history)
     for step in history.steps:
-        if step.epoch not in claimed and (step.epoch, step.name) not in told:
-            yield f"step {step.name!r} of epoch {step.epoch}, which nobody claimed", ()
+        if step.epoch not in claimed and (step.epoch, step.name) not in set_otherwise:
+            yield f"step {step.name!r} of epoch {step.epoch}, which no claim made", ()
     for before, after in pairwise(_as_recorded(history)):
         if after.epoch < before.epoch:
             yield f"step {after.name!r} of epoch {after.epoch} after {_named(before)}", ()
@@ -152,7 +152,7 @@ def recorded_while_it_had_authority(history: History) -> Iterator[Finding]:
 
 
 def no_step_after_a_cancel(history: History) -> Iterator[Finding]:
-    """Find steps that must have begun after somebody had asked the attempt to stop."""
+    """Find steps that must have begun after a cancel of the attempt."""
     if not history.steps:
         return
     request = next((e for e in history.events if e.kind == CANCEL_REQUEST), None)
@@ -174,7 +174,7 @@ def settled_by_a_person(history: History) -> Iterator[Finding]:
 
 
 def _as_recorded(history: History) -> Sequence[StepRecord]:
-    """Return the steps of attempts as they were recorded, where clocks can tell."""
+    """Return the steps of attempts as they were recorded, where clocks show it."""
     steps = [step for step in history.steps if step.epoch and step.kind is not StepKind.WAIT]
     if not _clock_went_forward(history):
         return ()
@@ -189,10 +189,10 @@ def _in_flight(later: Sequence[StepRecord], request: HistoryEntry) -> Sequence[S
     return branches or mine[:1]
 
 
-def _told_by_a_person(history: History) -> set[tuple[int, str]]:
-    told = [e.detail.get("done", []) for e in history.events if e.kind == RESUME.name]
-    told += [e.detail.get("copied", []) for e in history.events if e.kind == DISPATCH]
-    return {(0, name) for names in told for name in names}
+def _set_without_an_attempt(history: History) -> set[tuple[int, str]]:
+    sets = [e.detail.get("done", []) for e in history.events if e.kind == RESUME.name]
+    sets += [e.detail.get("copied", []) for e in history.events if e.kind == DISPATCH]
+    return {(0, name) for names in sets for name in names}
 
 
 def _clock_went_forward(history: History) -> bool:

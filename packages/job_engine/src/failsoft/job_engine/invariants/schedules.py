@@ -1,6 +1,6 @@
 """What must be true of a schedule, and of the jobs that its ticks have made.
 
-That no tick is missing cannot be told: jobs are pruned, and a policy leaves out ticks that were
+That no tick is missing cannot be seen: jobs are pruned, and a policy leaves out ticks that were
 missed or would overlap.
 """
 
@@ -35,8 +35,8 @@ class Fired:
     @property
     def tick(self) -> tuple[str, datetime] | None:
         """Return the schedule and the moment; None if it was dispatched by another key."""
-        _, _, told = self.key.partition(":")
-        name, _, moment = told.partition(":")
+        _, _, rest = self.key.partition(":")
+        name, _, moment = rest.partition(":")
         try:
             tick = datetime.fromisoformat(moment)
         except ValueError:
@@ -49,7 +49,7 @@ class Fired:
 
 
 def out_of_step(schedule: ScheduleRecord) -> Iterator[Violation]:
-    """Find a schedule that would fire its last tick again, or knows another job as its last."""
+    """Find a schedule that would fire its last tick again, or has another job as its last."""
     last, name = schedule.last_at, schedule.name
     wanted = None if last is None else tick_id(name, last)
     if schedule.last_job_id != wanted:
@@ -63,7 +63,7 @@ def out_of_step(schedule: ScheduleRecord) -> Iterator[Violation]:
 def fired_wrongly(
     schedule: ScheduleRecord, fired: Fired, unsure: Sequence[Span] = ()
 ) -> Iterator[Violation]:
-    """Find the job of a tick that had not come, or that its schedule knows nothing of.
+    """Find the job of a tick that had not come, or that its schedule has no record of.
 
     Args:
         schedule: The schedule.
@@ -84,10 +84,10 @@ def fired_wrongly(
 
 
 def _is_judged(schedule: ScheduleRecord, tick: datetime) -> bool:
-    """Tell whether nothing but a fault explains a schedule that stands before a tick it fired.
+    """Return whether nothing but a fault explains a schedule that stands before a tick it fired.
 
-    A clock that was set back explains it, until that tick has come again and whoever fires the
-    schedule has found its job.
+    A clock that was set back explains it, until that tick has come again and the process that fires
+    the schedule has found its job.
     """
     came_again = tick < schedule.read_at - ORPHANED_AFTER
     return came_again and not schedule.paused and not schedule.is_orphaned

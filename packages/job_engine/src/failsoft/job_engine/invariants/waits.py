@@ -1,7 +1,7 @@
 """What must be true of a job that waits for an event or another job's end, and of what it received.
 
-Whoever sends what a job waits for wakes it in the same transaction, and whoever begins to wait
-looks once more in the transaction that suspends it: of the two, one sees the other. A job that was
+The transaction that sends what a job waits for wakes it, and the one that suspends the job looks
+once more: of the two, one sees the other. A job that was
 offered since is not judged: it looks again by itself, or comes back because no engine took it.
 """
 
@@ -32,8 +32,8 @@ class Met:
         child_id: The job that it invoked.
         event_id: The event that it received.
         state: How the invoked job ended.
-        result_sha: What tells whether the result that it was told was another one.
-        is_told: Whether it was told an end that somebody had recorded.
+        result_sha: SHA-256 of the result that it received.
+        has_end: Whether it received an end that is recorded.
     """
 
     job_id: str
@@ -44,7 +44,7 @@ class Met:
     event_id: str | None = None
     state: str | None = None
     result_sha: str | None = None
-    is_told: bool = False
+    has_end: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,21 +89,21 @@ def met_from(job_id: str, step: StepRecord) -> Met:
     Raises:
         ValueError: It is nothing that such a step could have recorded.
     """
-    told = json.loads(step.result)
-    if not isinstance(told, dict):
+    met = json.loads(step.result)
+    if not isinstance(met, dict):
         expected = "a JSON object of a step that waits"
         raise ValueError(f"expected {expected}, got {step.result!r}")  # noqa: TRY004 - of a row
-    result, error = told.get("result"), told.get("error") or {}
+    result, error = met.get("result"), met.get("error") or {}
     return Met(
         job_id,
         step.name,
         step.kind,
         step.epoch,
-        child_id=told.get("job"),
-        event_id=told.get("id"),
-        state=told.get("state"),
+        child_id=met.get("job"),
+        event_id=met.get("id"),
+        state=met.get("state"),
         result_sha=None if result is None else digest(result),
-        is_told="state" in told and error.get("type") != "JobNotFoundError",
+        has_end="state" in met and error.get("type") != "JobNotFoundError",
     )
 
 

@@ -1,4 +1,4 @@
-"""What an HTTP reply, or its absence, means for the job that asked."""
+"""What an HTTP reply, or its absence, means for the job that sent the request."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +19,7 @@ class PeerUnavailableError(FailsoftError):
 
 
 def origin(url: httpx.URL) -> str:
-    """Return what may be told of a URL: its path and query may hold a secret."""
+    """Return what may be shown of a URL: its path and query may hold a secret."""
     return f"{url.scheme}://{url.netloc.decode('ascii')}"
 
 

@@ -23,7 +23,7 @@ MAX_ADDRESSES = 4
 
 _UNICAST = ipaddress.IPv6Network("2000::/3")
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
-# Not every Python knows them: relays and tunnels that hide another address, SRv6, examples.
+# Not every Python lists them: relays and tunnels that hide another address, SRv6, examples.
 _NEVER_PUBLIC = tuple(
     ipaddress.ip_network(text)
     for text in ("192.0.0.0/24", "192.88.99.0/24", "2001::/23", "2002::/16", "3fff::/20")
@@ -41,7 +41,7 @@ def resolve(host: str, port: int) -> Sequence[str]:
 
 
 def is_public(address: str) -> bool:
-    """Tell whether an address is one of the open internet: nobody's own network or machine."""
+    """Return whether an address is one of the open internet, not of a private network."""
     ip = _innermost(ipaddress.ip_address(address))
     if any(ip in network for network in _NEVER_PUBLIC):
         return False

@@ -1,11 +1,11 @@
-"""How long a server asks to be left alone."""
+"""The pause that a server requests."""
 
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
-#: A server that asks for less is given this.
+#: The shortest pause that is kept.
 SHORTEST_WAIT = timedelta(seconds=1)
-#: A server that asks for more is given this.
+#: The longest pause that is kept.
 LONGEST_WAIT = timedelta(hours=24)
 
 _SECONDS_DIGITS = 9

@@ -1,4 +1,4 @@
-"""One SMTP conversation, and what the server's replies mean for the job that asked."""
+"""One SMTP conversation, and what the server's replies mean for the job that sends."""
 
 import smtplib
 import ssl
@@ -57,7 +57,7 @@ class Refusal:
 
     @property
     def is_permanent(self) -> bool:
-        """Tell whether it would say the same again."""
+        """Return whether it would say the same again."""
         return self.code in _PERMANENT
 
     def __str__(self) -> str:
@@ -72,7 +72,6 @@ class SmtpServer:
         settings: SmtpSettings,
         tls_context: Callable[[], ssl.SSLContext] = ssl.create_default_context,
     ) -> None:
-        """Keep where the server is and how its certificate is checked."""
         self._settings = settings
         self._tls_context = tls_context
 
@@ -83,7 +82,7 @@ class SmtpServer:
 
         Raises:
             MailServerUnavailableError: If it did not answer, or said 4xx.
-            NonRetryableError: If it said 5xx, or cannot do what the settings ask.
+            NonRetryableError: If it said 5xx, or cannot do what the settings require.
         """
         with _translated():
             smtp = self._connect()
@@ -122,7 +121,7 @@ def _hand_over(
         refused = smtp.send_message(message, sender, recipients)
     except smtplib.SMTPRecipientsRefused as error:
         if len(error.recipients) < len(recipients):
-            # The server hung up (421) among the recipients: nobody got it, whom it took neither.
+            # The server hung up (421) among the recipients: none got it, those it accepted neither.
             raise MailServerUnavailableError("the mail server hung up") from error
         refused = error.recipients
     return {address: _refusal(*reply) for address, reply in refused.items()}
@@ -140,7 +139,9 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except smtplib.SMTPNotSupportedError as error:
-        raise NonRetryableError(f"the mail server cannot do what is asked: {error}") from error
+        raise NonRetryableError(
+            f"the mail server cannot do what the settings require: {error}"
+        ) from error
     except smtplib.SMTPResponseException as error:
         refusal = _refusal(error.smtp_code, error.smtp_error)
         kind = NonRetryableError if refusal.is_permanent else MailServerUnavailableError

@@ -24,7 +24,7 @@ def signing_keys(name: str, secrets: SecretStr) -> Keys:
     While a secret is rotated the newer and the older one are both given, and both sign.
 
     Raises:
-        ConfigurationError: If one is not as the specification wants it; none is shown.
+        ConfigurationError: If one is not as the specification requires; none is shown.
     """
     keys = [_key(name, text) for text in secrets.get_secret_value().split()]
     if not keys:

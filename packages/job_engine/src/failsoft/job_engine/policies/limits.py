@@ -13,7 +13,7 @@ from failsoft.job_engine.errors import DefinitionError
 from failsoft.job_engine.policies.uniqueness import check_fields, chosen, hashed
 from failsoft.job_engine.validation import Expect
 
-#: The highest limit: each claim of a rate-limited job counts so many rows at the most.
+#: The highest limit: each claim of a rate-limited job counts so many rows at most.
 MAX_LIMIT = 10_000
 MAX_NAME_CHARS = 128
 
@@ -46,7 +46,7 @@ class Limits:
     rate: Limit | None = None
 
     def __bool__(self) -> bool:
-        """Tell whether there are any."""
+        """Return whether there are any."""
         return self.concurrency is not None or self.rate is not None
 
 
@@ -67,7 +67,7 @@ class LimitUse:
 
     @property
     def is_full(self) -> bool:
-        """Tell whether a job of the key has to wait for its turn."""
+        """Return whether a job of the key has to wait for its turn."""
         return self.taken >= self.limit.most
 
     def __str__(self) -> str:

@@ -15,7 +15,6 @@ class Upgrades:
     """The upcasters of one definition, each from a version to the next."""
 
     def __init__(self) -> None:
-        """Begin with none."""
         self._upcasters: dict[int, Upcaster] = {}
 
     def add(self, job: str, version: int, from_version: int, upcaster: Upcaster) -> None:

@@ -7,8 +7,8 @@ the jobs that name them:
 """
 
 import re
-from collections.abc import Mapping
-from dataclasses import KW_ONLY, dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import KW_ONLY, dataclass, field, fields
 from datetime import timedelta
 from types import MappingProxyType
 from typing import Literal, get_args
@@ -48,7 +48,7 @@ class QueueProfile:
     _: KW_ONLY
     isolation: Isolation = "thread"
     slots: int = 8
-    slots_by: Mapping[str, int] = field(default=MappingProxyType({}), hash=False)
+    slots_by: Mapping[str, int] = field(default_factory=dict, hash=False)
     timeout: timedelta = timedelta(minutes=5)
     lease: timedelta = timedelta(seconds=60)
     pickup: timedelta = timedelta(seconds=10)
@@ -116,10 +116,21 @@ def declare_queue(profile: QueueProfile) -> QueueProfile:
     Expect(DefinitionError).a(QueueProfile, expected, profile, "write QueueProfile(name, ...)")
     known = _declared.setdefault(profile.name, profile)
     if known != profile:
+        differing = [
+            each.name
+            for each in fields(known)
+            if getattr(known, each.name) != getattr(profile, each.name)
+        ]
         raise DefinitionError(
-            f"queue {profile.name!r} is declared twice: expected {known}, got {profile}"
+            f"queue {profile.name!r} is declared twice: expected {_settings(known, differing)}, "
+            f"got {_settings(profile, differing)}; declare a queue of another name, or set the "
+            "slots of this one in FAILSOFT_SLOTS"
         )
     return profile
+
+
+def _settings(profile: QueueProfile, names: Iterable[str]) -> str:
+    return ", ".join(f"{name}={getattr(profile, name)}" for name in names)
 
 
 def queue_profile(name: str) -> QueueProfile:

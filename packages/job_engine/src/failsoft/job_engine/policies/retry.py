@@ -15,7 +15,7 @@ Wait = wait_base | Callable[[RetryCallState], float] | Sequence[timedelta]
 #: The most attempts of a job, or tries of a step.
 MAX_ATTEMPTS = 1_000_000
 
-# A waiting time is asked for by attempt number alone; tenacity wants a whole call state.
+# A waiting time depends on the attempt number alone; tenacity requires a whole call state.
 _NO_CALL = Retrying()
 _EXPECT = Expect(DefinitionError, "retry policy: ")
 

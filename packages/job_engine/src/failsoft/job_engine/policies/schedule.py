@@ -33,7 +33,7 @@ class Schedule(ABC):
     """What `Cron` and `Every` have in common.
 
     Attributes:
-        missed: What becomes of ticks that passed while nobody could fire them: none of them is
+        missed: What becomes of ticks that passed while no process could fire them: none of them is
             fired (`skip`), the latest one (`latest`), or the newest 1,000, oldest first (`all`).
         overlap: Whether a tick is fired while the job of the tick before has not ended
             (`allow`), or left out, which the schedule then shows (`skip`).
@@ -74,7 +74,7 @@ class Schedule(ABC):
         if most <= 0 or first > until:
             return ()
         span = _FIRST_SPAN
-        # Back in growing leaps: how many ticks a year has cannot be told from an expression.
+        # Back in growing leaps: an expression does not show how many ticks a year has.
         while True:
             begin = max(first, until - span)
             found = self._between(begin, until)
@@ -153,7 +153,7 @@ class Cron(Schedule):
 class Every(Schedule):
     """Ticks at every multiple of an interval since 1970 in UTC.
 
-    Absolute time: it knows no zone, and neither a restart nor a deploy begins it anew.
+    Absolute time: it has no zone, and neither a restart nor a deploy begins it anew.
 
     Attributes:
         interval: The time from tick to tick, a second or more.
@@ -190,7 +190,7 @@ def zone_of(name: str) -> ZoneInfo:
     """Return a time zone.
 
     Raises:
-        DefinitionError: If this machine knows no such zone.
+        DefinitionError: If this machine has no such zone.
     """
     try:
         return ZoneInfo(name)

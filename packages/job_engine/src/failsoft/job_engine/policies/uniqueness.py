@@ -77,7 +77,7 @@ class Debounce:
     """Of many dispatches in a row only the last runs, when it has been quiet for a while.
 
     Attributes:
-        by: The fields of the payload that tell one row of dispatches from another.
+        by: The fields of the payload that separate one row of dispatches from another.
         period: How long after the last dispatch the job runs.
         max_wait: How long after the first one it runs at the latest.
     """
@@ -105,7 +105,7 @@ class Throttle:
     """Of all dispatches within a period only the first runs.
 
     Attributes:
-        by: The fields of the payload that tell one row of dispatches from another.
+        by: The fields of the payload that separate one row of dispatches from another.
         period: How long after it the others are left out.
     """
 

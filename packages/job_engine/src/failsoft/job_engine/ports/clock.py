@@ -86,7 +86,7 @@ class ClockLedger(Protocol):
             patience: The longest that an offer of a queue may wait for its pickup, by the queue's
                 name; offers of other queues are left alone.
             ahead: By how much the clock was ahead, as far as that is known. It is kept: moments
-                that were written in this time prove nothing to those who check the ledger.
+                that were written in this time prove nothing to a check of the ledger.
         """
         ...
 
@@ -101,7 +101,6 @@ class ClockWatch:
     """
 
     def __init__(self, clock: Clock) -> None:
-        """Take the clock as it is first seen for right."""
         self._clock = clock
         self._trusted: float | None = None
         self._other: float | None = None
@@ -111,7 +110,7 @@ class ClockWatch:
         self._back = 0.0
 
     def look(self, now: datetime) -> bool:
-        """Compare the ledger's time with the steady one; tell whether it may be trusted.
+        """Compare the ledger's time with the steady one; return whether it may be trusted.
 
         A clock that was set is trusted when it is back where it was, or has stayed where it was
         set to for `GRACE`. Until then nothing should be taken for late, and nothing made up for.
@@ -226,7 +225,7 @@ def _due(job: JobRecord, last: HistoryEntry, now: datetime) -> datetime | None:
     elif last.kind == DISPATCH:
         # Due when what it waited for ended, or at once: the work of another job, done again.
         waited = WAITS_FOR in last.detail and job.waits_for is None
-        span = timedelta(0) if waited or job.origin is not None else None
+        span = timedelta(0) if waited or job.retry_of is not None else None
     return None if span is None else min(last.at, now) + span
 
 

@@ -35,7 +35,7 @@ class ControlLedger(Protocol):
 
         Raises:
             JobNotFoundError: If there is no such job.
-            JobStateError: If it has not ended; for a mere retry, if it has not failed.
+            JobStateError: If it has not ended; for a plain retry, if it has not failed.
             UniqueKeyHeldError: If another job holds the unique key.
             OptionInvalidError: If the old job held a unique key and the payload's is unknown.
             StepError: If the step to replay from is not recorded.
@@ -43,7 +43,7 @@ class ControlLedger(Protocol):
         ...
 
     def dead_letters(self, wanted: DeadLetters) -> Sequence[str]:
-        """Return the ids of failed jobs that nobody has tried again, the oldest first."""
+        """Return the ids of failed jobs that were not tried again, the oldest first."""
         ...
 
     def again(self, job_id: str) -> Sequence[JobRecord]:
@@ -58,7 +58,7 @@ class ControlLedger(Protocol):
         ...
 
     def unpause(self, kind: Pausable, name: str) -> bool:
-        """Let jobs begin again; tell whether it was paused."""
+        """Let jobs begin again; return whether it was paused."""
         ...
 
     def pauses(self) -> Sequence[Pause]:
@@ -70,7 +70,7 @@ class ControlLedger(Protocol):
         ...
 
     def enable_engine(self, name: str) -> bool:
-        """Let an engine get offers again; tell whether it was disabled."""
+        """Let an engine get offers again; return whether it was disabled."""
         ...
 
     def disabled_engines(self) -> Sequence[DisabledEngine]:

@@ -18,7 +18,7 @@ class EngineHealth:
     Attributes:
         healthy: Whether a real write went through; an answer to PING proves nothing.
         detail: For people: what was found.
-        backlog: How many messages wait in the queue; None where the engine cannot tell.
+        backlog: How many messages wait in the queue; None where the engine does not say.
         is_refused: Whether it answered, and refused this queue alone: then it is not away, and
             says nothing of other queues.
     """
@@ -70,12 +70,12 @@ class EngineAdapter(Protocol):
 class AskableEngineAdapter(Protocol):
     """What an engine adapter may do besides: say whether it still has a message.
 
-    Rescuers ask before they offer a job again that nobody has claimed. Without it they go by the
+    Rescuers call it before they offer a job again that was not claimed. Without it they go by the
     length of the queue.
     """
 
     def holds(self, message: Message, queue: QueueProfile, deadline: Deadline) -> bool | None:
-        """Tell whether the message waits in the queue, to be delivered; None if that is unknown.
+        """Return whether the message waits in the queue, to be delivered; None if that is unknown.
 
         False also means that a worker was given the message. May raise what `offer` raises; that
         counts as unknown.
@@ -117,7 +117,7 @@ class Owner(Enum):
 
     OURS = "this ledger's"
     ANOTHER = "another ledger's"
-    NOBODY = "no ledger's yet"
+    NONE = "no ledger's yet"
     UNKNOWN = "the broker does not say"
 
 
@@ -134,7 +134,7 @@ class OwnedEngineAdapter(Protocol):
     """
 
     def owner(self, ledger_id: str, deadline: Deadline, claiming: Claiming) -> Owner:
-        """Say whose the namespace is, and take it as asked.
+        """Return whose the namespace is, and take it as `claiming` says.
 
         Raises:
             EngineError: The broker did not say.

@@ -9,7 +9,7 @@ from failsoft.job_engine.records.new_job import NewJob
 
 
 class ExpiryLedger(Protocol):
-    """What may befall a job that waits and that no attempt has begun."""
+    """What may happen to a job that waits and that no attempt has begun."""
 
     def expired(self, limit: int) -> Sequence[JobRecord]:
         """Return jobs that should have begun by now and have not, the oldest first."""
@@ -30,7 +30,7 @@ class ExpiryLedger(Protocol):
 
 
 def holds_unique_key(job: JobRecord) -> bool:
-    """Tell whether a job stands in the way of others with its key, as long as time allows."""
+    """Return whether a job stands in the way of others with its key, as long as time allows."""
     if job.unique_key is None or job.unique_scope is None:
         return False
     holds = {

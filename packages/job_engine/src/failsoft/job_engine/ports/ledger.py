@@ -185,7 +185,7 @@ class OfferLedger(Protocol):
         ...
 
     def cancel(self, job_id: str, actor: str) -> CancelOutcome:
-        """Cancel a job that waits, or ask the attempt that runs it to stop (R20).
+        """Cancel a job that waits, or request that of the attempt that runs it (R20).
 
         Raises:
             JobNotFoundError: If there is no such job.
@@ -204,7 +204,7 @@ class RunningJob:
 
     job_id: str
     epoch: int
-    hb: int
+    revision: int
     lease: timedelta
     expired: bool
     is_orphan: bool = False
@@ -217,7 +217,7 @@ class RescueLedger(Protocol):
         """Return scheduled jobs whose time has come, the most urgent first.
 
         Args:
-            limit: How many at the most, of those within reach.
+            limit: How many at most, of those within reach.
             reach: Leave out what the process may not offer; None leaves out nothing.
         """
         ...
@@ -226,7 +226,7 @@ class RescueLedger(Protocol):
         """Return offered jobs whose pickup deadline has passed.
 
         Args:
-            limit: How many at the most, of those within reach.
+            limit: How many at most, of those within reach.
             reach: Leave out what is not the process's to look into; None leaves out nothing.
         """
         ...
@@ -302,13 +302,13 @@ class LedgerReader(Protocol):
 
 
 class WorkerLedger(Protocol):
-    """Who is alive. A worker is live for `ttl` after its last beat on the database's clock.
+    """The workers, live for `ttl` after their last beat on the database's clock.
 
     A beat from ahead of that clock is taken for as old as the first look that finds it.
     """
 
     def beat(self, worker: WorkerRecord, ttl: timedelta) -> None:
-        """Tell that a worker process lives."""
+        """Record that a worker process lives."""
         ...
 
     def retire(self, boot_id: str) -> None:

@@ -34,9 +34,9 @@ class Reach:
     others: frozenset[str] = frozenset()
 
     def may_offer(self, job: Offerable) -> bool:
-        """Tell whether the process has an engine that the job may run on."""
+        """Return whether the process has an engine that the job may run on."""
         return not job.engines or not self.engines.isdisjoint(job.engines)
 
     def may_look_into(self, job: Offerable) -> bool:
-        """Tell whether an offer that was not claimed is the process's to look into."""
+        """Return whether an offer that was not claimed is the process's to look into."""
         return self.may_offer(job) and job.engine not in self.others

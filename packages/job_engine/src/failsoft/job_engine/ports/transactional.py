@@ -8,7 +8,7 @@ from failsoft.job_engine.records.new_job import NewJob, OfferPlan
 
 
 class CallersTransaction(Protocol):
-    """A transaction that somebody else has begun on the ledger's database, and will end."""
+    """A transaction that the caller has begun on the ledger's database, and will end."""
 
     def record_job(self, job: NewJob, plan: OfferPlan | None) -> tuple[JobRecord, bool]:
         """Record a job in it; see `OfferLedger.record_job`."""
@@ -17,7 +17,7 @@ class CallersTransaction(Protocol):
     def when_over(self, then: Callable[[bool], None]) -> None:
         """Call this once when the transaction is over, whether it was committed or not.
 
-        It is told whether the transaction is over, or is about to be in another thread.
+        Its argument says whether the transaction is over, or is about to be in another thread.
         A rescuer finds what was committed by a process that did not live to call it.
         """
         ...
@@ -30,6 +30,6 @@ class TransactionalLedger(Protocol):
         """Work in the transaction of a session or a connection of the caller's.
 
         Raises:
-            OptionInvalidError: If it is none that this ledger knows, or is on another database.
+            OptionInvalidError: If it is none that this ledger can use, or is on another database.
         """
         ...

@@ -1,4 +1,4 @@
-"""The ledger as those need it who wait, and those who send what is waited for."""
+"""The ledger as jobs that wait need it, and code that sends what is waited for."""
 
 from typing import Protocol
 
@@ -16,7 +16,7 @@ class WaitLedger(Protocol):
         this job has received.
 
         Returns:
-            The step as it is recorded, `met`, its result a JSON object: of an event its `id`
+            The step as it is recorded, `answered`, its result a JSON object: of an event its `id`
             and `payload`, of a job its `state`, `result` and `error`, or `timeout`; None if the
             job has to wait.
 
@@ -26,7 +26,7 @@ class WaitLedger(Protocol):
         ...
 
     def send(self, event: SentEvent) -> int:
-        """Keep an event and wake those who wait for it; return how many that were.
+        """Keep an event and wake the jobs that wait for it; return how many those were.
 
         Repeating it is harmless: an id is kept once.
         """

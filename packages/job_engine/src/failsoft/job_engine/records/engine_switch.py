@@ -20,7 +20,7 @@ class DisabledEngine:
     Attributes:
         name: The engine's name.
         actor: Who disabled it.
-        reason: Why, for whoever wonders.
+        reason: Why, for people.
         since: Since when, on the database's clock; None before it is recorded.
     """
 
@@ -36,6 +36,6 @@ class DisabledEngine:
         check_said(expect, self.actor, self.reason)
 
     def __str__(self) -> str:
-        """Tell it to people."""
+        """Return it as text for people."""
         why = f": {self.reason}" if self.reason else ""
         return f"engine {self.name} disabled by {self.actor}{why}"

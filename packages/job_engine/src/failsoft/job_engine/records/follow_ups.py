@@ -63,19 +63,19 @@ class FollowUps:
         """Return it as the ledger keeps it; None if nothing is set off."""
         if self == FollowUps():
             return None
-        return _SEQUEL.dump_json(self, exclude_defaults=True).decode()
+        return _FOLLOW_UPS.dump_json(self, exclude_defaults=True).decode()
 
 
-_SEQUEL = TypeAdapter(FollowUps)
+_FOLLOW_UPS = TypeAdapter(FollowUps)
 
 
 def follow_ups_from(text: str) -> FollowUps:
     """Read what the ledger keeps."""
-    return _SEQUEL.validate_json(text)
+    return _FOLLOW_UPS.validate_json(text)
 
 
 def counts_in(text: str | None, group_id: str) -> bool:
-    """Tell whether a job's end counts in a group, by what the ledger keeps."""
+    """Return whether a job's end counts in a group, by what the ledger keeps."""
     return text is not None and follow_ups_from(text).group == group_id
 
 
@@ -103,7 +103,7 @@ def failure_job(hook: OnFailureJob, failed: JobRecord) -> NewJob:
         engines=hook.engines,
         tags=hook.tags,
         version=hook.version,
-        sequel=FollowUps(on_failure=hook.on_failure).text,
+        follow_ups=FollowUps(on_failure=hook.on_failure).text,
         limits=limits_of(hook.name, failure, hook.concurrency, hook.rate_limit),
     )
 

@@ -34,7 +34,7 @@ class GroupRecord:
     """A group, as the ledger keeps it.
 
     Attributes:
-        sha: SHA-256 of its jobs; tells whether a repeated id means the same group.
+        sha: SHA-256 of its jobs; shows whether a repeated id means the same group.
         when: Which ends let the completion job start.
         completion_id: The completion job.
         completion_field: The field of its payload that takes the `GroupResult`.
@@ -59,12 +59,12 @@ class GroupRecord:
 
     @property
     def is_over(self) -> bool:
-        """Tell whether all of its jobs are recorded and have ended."""
+        """Return whether all of its jobs are recorded and have ended."""
         return self.sealed and self.ended == self.total
 
     @property
     def may_complete(self) -> bool:
-        """Tell whether its completion job may start, once it is over."""
+        """Return whether its completion job may start, once it is over."""
         return self.when == "all_ended" or self.succeeded == self.total
 
     @property
@@ -90,7 +90,7 @@ def member_id(group_id: str, place: int) -> str:
 
 
 def is_member(job_id: str, group_id: str) -> bool:
-    """Tell whether a job is one of the group's own, and not one that does its work again."""
+    """Return whether a job is one of the group's own, and not one that does its work again."""
     own, _, place = job_id.rpartition("-")
     return own == group_id and place.isdigit()
 

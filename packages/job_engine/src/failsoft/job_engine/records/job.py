@@ -19,7 +19,7 @@ class Progress:
 
     Attributes:
         done: How much is done, in units of the job's own.
-        total: How much there is to do; None where nobody knows.
+        total: How much there is to do; None where that is not known.
         note: What it does now.
         at: When the job said so.
     """
@@ -32,7 +32,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class JobRecord:
-    """One row of the ledger: everything known of a job; `ManualRetry` says what `origin` is.
+    """One row of the ledger: everything known of a job; `ManualRetry` says what `retry_of` is.
 
     Of one that `is_pruned` no more is known than what its key stands for: its id, its name and
     queue, its payload's hash, and how and when it ended.
@@ -47,7 +47,7 @@ class JobRecord:
     payload: str
     payload_sha: str
     created_at: datetime
-    hb: int = 0
+    revision: int = 0
     idempotency_key: str | None = None
     priority: int = 0
     engines: tuple[str, ...] = ()
@@ -67,28 +67,28 @@ class JobRecord:
     lease_until: datetime | None = None
     started_at: datetime | None = None
     finished_at: datetime | None = None
-    sequel: str | None = None
+    follow_ups: str | None = None
     waits_for: str | None = None
     expires_at: datetime | None = None
     unique_key: str | None = None
     unique_scope: UniqueScope | None = None
     unique_until: datetime | None = None
     limits: Limits = NO_LIMITS
-    origin: str | None = None
-    effects_of: str | None = None
+    retry_of: str | None = None
+    idempotency_root: str | None = None
     version: int = 1
     parent_id: str | None = None
     is_pruned: bool = False
 
     @property
     def is_unbegun(self) -> bool:
-        """Tell whether the job waits and no attempt has ever claimed it."""
+        """Return whether the job waits and no attempt has ever claimed it."""
         waits = self.state in (JobState.SCHEDULED, JobState.OFFERED)
         return waits and self.started_at is None
 
     @property
     def has_expired(self) -> bool:
-        """Tell whether the job was cancelled because it was not begun in time."""
+        """Return whether the job was cancelled because it was not begun in time."""
         return self.state is JobState.CANCELLED and self.started_at is None and bool(self.error)
 
 
@@ -118,7 +118,7 @@ class Claim:
     releases: int
     lease: timedelta
     depth: int = 0
-    effects_of: str | None = None
+    idempotency_root: str | None = None
     version: int = 1
     is_limited: bool = False
 
@@ -141,7 +141,7 @@ class StepKind(StrEnum):
 
     A branch ran beside others: they may be recorded in any order, and some of them not at all. An
     intent says that a `once` step was begun; its result turns it into `once` (rule 10). A wait
-    says for what the job waits, and since when; what it waited for turns it into `met`.
+    says for what the job waits, and since when; what it waited for turns it into `answered`.
     """
 
     RUN = "run"
@@ -150,7 +150,7 @@ class StepKind(StrEnum):
     INTENT = "intent"
     ONCE = "once"
     WAIT = "wait"
-    ANSWERED = "met"
+    ANSWERED = "answered"
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,8 +256,8 @@ class WorkerRecord:
     Attributes:
         machine: What its process id is unique in: a boot of a kernel and a namespace of it; empty
             where that is not known.
-        birth: When the process began, in the machine's own measure; tells it from a later one
-            with its id.
+        birth: When the process began, in the machine's own measure; a later process
+            with its id has another.
     """
 
     boot_id: str

@@ -17,7 +17,7 @@ from failsoft.job_engine.records.job import JobRecord, StepKind, StepRecord
 from failsoft.job_engine.records.states import JobState
 from failsoft.job_engine.validation import Expect, check_said
 
-#: How many dead letters one request means at the most.
+#: How many dead letters one request means at most.
 MOST = 10_000
 #: The longest name of a definition, a queue or a step.
 MAX_NAME_CHARS = 128
@@ -27,11 +27,11 @@ _EXPECT = Expect(OptionInvalidError, "retry: ")
 
 @dataclass(frozen=True, slots=True)
 class ManualRetry:
-    """What a person asks for.
+    """A retry that a person requests.
 
     Attributes:
-        origin: The job that ended; it stays as it is (I4).
-        actor: Who asked; kept in the new job's first event.
+        retry_of: The job that ended; it stays as it is (I4).
+        actor: Who requested it; kept in the new job's first event.
         reason: Why; kept there, too.
         from_step: Only what was recorded before this step is taken over; None takes all.
         payload: Another payload as JSON; nothing recorded is taken over then.
@@ -40,7 +40,7 @@ class ManualRetry:
         unique: That payload's unique key, for a job that holds one while it is incomplete.
     """
 
-    origin: str
+    retry_of: str
     actor: str
     reason: str = ""
     from_step: str | None = None
@@ -58,40 +58,40 @@ class ManualRetry:
     @property
     def id(self) -> str:
         """Return the new job's id: asking for the same again makes no second job."""
-        asked = repr((self.origin, self.from_step, self.payload))
+        asked = repr((self.retry_of, self.from_step, self.payload))
         return f"r{hashlib.sha256(asked.encode()).hexdigest()[:40]}"
 
     @property
     def continues(self) -> bool:
-        """Tell whether the new job goes on with the old one's work, side effects included."""
+        """Return whether the new job goes on with the old one's work, side effects included."""
         return self.from_step is None and self.payload is None
 
-    def check(self, origin: JobRecord) -> None:
+    def check(self, retried: JobRecord) -> None:
         """Refuse a job that this cannot be asked of.
 
         Raises:
-            JobStateError: If the job has not ended; for a mere retry, if it has not failed.
+            JobStateError: If the job has not ended; for a plain retry, if it has not failed.
         """
-        if self.continues and origin.state is not JobState.FAILED:
+        if self.continues and retried.state is not JobState.FAILED:
             raise JobStateError(
-                f"expected a failed job to retry, got job {origin.id}, which is {origin.state}; "
+                f"expected a failed job to retry, got job {retried.id}, which is {retried.state}; "
                 "name a step to replay from, or another payload, to do ended work again"
             )
-        if not origin.state.is_terminal:
+        if not retried.state.is_terminal:
             raise JobStateError(
-                f"expected a job that has ended, got job {origin.id}, which is {origin.state}"
+                f"expected a job that has ended, got job {retried.id}, which is {retried.state}"
             )
         # The old key is made of the old payload: a job that held it with another would stand in
         # for work that it does not do.
-        unknown = self.payload is not None and self.version is None and _holds_its_key(origin)
+        unknown = self.payload is not None and self.version is None and _holds_its_key(retried)
         _EXPECT.that(
             not unknown,
-            f"another payload with its definition, for the unique key of job {origin.id}",
+            f"another payload with its definition, for the unique key of job {retried.id}",
             "the payload alone; ask by the job's handle",
         )
 
     def takes_over(self, step: StepRecord, place: int | None) -> bool:
-        """Tell whether a recorded step is taken over; `place` is that of `from_step`."""
+        """Return whether a recorded step is taken over; `place` is that of `from_step`."""
         return self.payload is None and (place is None or step.seq < place)
 
     def receipts(self, taken: list[StepRecord]) -> list[str]:
@@ -112,44 +112,44 @@ class ManualRetry:
                 return step.seq
         known = ", ".join(step.name for step in steps) or "there is none"
         raise StepError(
-            f"expected a recorded step of job {self.origin} ({known}), got {self.from_step!r}"
+            f"expected a recorded step of job {self.retry_of} ({known}), got {self.from_step!r}"
         )
 
-    def effects(self, origin: JobRecord) -> str | None:
+    def idempotency_root(self, retried: JobRecord) -> str | None:
         """Return the job whose idempotency keys the new job goes on with, if it does.
 
-        What may have taken effect is done again under the key it was done with; what a person
-        wants done anew, or with another payload, is not.
+        What may have taken effect is done again under the key it was done with; what is to
+        be done anew, or with another payload, is not.
         """
-        return (origin.effects_of or origin.id) if self.continues else None
+        return (retried.idempotency_root or retried.id) if self.continues else None
 
-    def unique_key(self, origin: JobRecord) -> UniqueKey | None:
+    def unique_key(self, retried: JobRecord) -> UniqueKey | None:
         """Return the unique key that the new job holds: what the old one held until it ended.
 
         A key that limits dispatches, for a period or until a job begins, is none of a retry's.
         """
-        if not _holds_its_key(origin):
+        if not _holds_its_key(retried):
             return None
-        kept = UniqueKey(str(origin.unique_key), UniqueScope.INCOMPLETE)
+        kept = UniqueKey(str(retried.unique_key), UniqueScope.INCOMPLETE)
         key = kept if self.payload is None else self.unique
         return key if key is not None and key.scope is UniqueScope.INCOMPLETE else None
 
     def refused_for(self, holder: JobRecord) -> UniqueKeyHeldError:
         """Return the error for a new job whose unique key another one holds."""
-        return UniqueKeyHeldError(self.origin, holder.id, holder.state)
+        return UniqueKeyHeldError(self.retry_of, holder.id, holder.state)
 
-    def sequel(self, origin: JobRecord) -> str | None:
+    def follow_ups(self, retried: JobRecord) -> str | None:
         """Return what the new job's end sets off: a failure's hook, as before.
 
         A chain was cancelled when the old job failed, and a group has counted it.
         """
-        kept = json.loads(origin.sequel or "{}").get("on_failure")
+        kept = json.loads(retried.follow_ups or "{}").get("on_failure")
         return None if kept is None else json.dumps({"on_failure": kept})
 
     def detail(self, taken_over: list[str]) -> dict[str, object]:
         """Return what the first event of the new job keeps."""
         said: dict[str, object] = {
-            "origin": self.origin,
+            "retry_of": self.retry_of,
             "reason": self.reason,
             "from_step": self.from_step,
             "copied": taken_over,
@@ -184,5 +184,5 @@ class DeadLetters:
 
 
 def _holds_its_key(job: JobRecord) -> bool:
-    """Tell whether a job holds a unique key as long as it has not ended."""
+    """Return whether a job holds a unique key as long as it has not ended."""
     return job.unique_key is not None and job.unique_scope is UniqueScope.INCOMPLETE

@@ -1,8 +1,8 @@
 """What travels through an engine: `{v, job_id, epoch, kid, mac}` and nothing else (rule 2).
 
-A message is a bell. Whoever controls a broker can delay, drop, replay or ring bells; the claim
-in the ledger decides what a bell is worth. The MAC keeps strangers' bells out and ties each
-to one namespace, one job, one epoch and one engine.
+A message only wakes a worker: code that controls a broker can delay, drop, replay or forge it, and
+the claim in the ledger decides whether the job runs. The MAC keeps forged messages out and ties
+each to one namespace, one job, one epoch and one engine.
 """
 
 import hashlib
@@ -39,7 +39,7 @@ _FIELDS = {"v": int, "job_id": str, "epoch": int, "kid": str, "mac": str}
 
 
 def is_job_id(text: object) -> bool:
-    """Tell whether it may be a job's id: text that both engines and a URL can carry."""
+    """Return whether it may be a job's id: text that both engines and a URL can carry."""
     return isinstance(text, str) and _JOB_ID.fullmatch(text) is not None
 
 

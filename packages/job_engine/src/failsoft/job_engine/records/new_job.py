@@ -1,4 +1,4 @@
-"""What a dispatch asks of the ledger."""
+"""What a dispatch passes to the ledger."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,9 +13,9 @@ class NewJob:
 
     Attributes:
         payload: The payload as JSON text.
-        payload_sha: Its `digest`; tells whether a repeated key means the same work.
+        payload_sha: Its `digest`; shows whether a repeated key means the same work.
         key_for: How long its idempotency key or, where it has none, its id is remembered from now
-            on, whatever becomes of the job; None for an id that no caller knows before.
+            on, whatever becomes of the job; None for an id that no caller has before.
         delay: How long it waits from now on the database's clock; None offers it at once.
         run_at: The moment it waits for; None offers it at once.
         expires_at: The moment by which it must have begun, or is cancelled.
@@ -24,7 +24,7 @@ class NewJob:
         latest_in: Where it replaces a job that waits: how long after that one was first
             dispatched it is due at the latest.
         limits: What it may have to wait for when its time has come; it is never recorded offered.
-        sequel: What its end sets off, as `FollowUps.text` has it.
+        follow_ups: What its end sets off, as `FollowUps.text` has it.
         waits_for: The job or the group whose end lets it start; it waits for no time then.
     """
 
@@ -45,7 +45,7 @@ class NewJob:
     unique: UniqueKey | None = None
     latest_in: timedelta | None = None
     limits: Limits = NO_LIMITS
-    sequel: str | None = None
+    follow_ups: str | None = None
     waits_for: str | None = None
     key_for: timedelta | None = None
 
@@ -55,7 +55,7 @@ class OfferPlan:
     """Which engine gets the next offer, and by when it must be claimed.
 
     Attributes:
-        if_room: Offer a job that has limits only where they leave room and nobody waits for it.
+        if_room: Offer a job that has limits only where they leave room and none waits for it.
     """
 
     engine: str

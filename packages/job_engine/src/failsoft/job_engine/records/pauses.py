@@ -22,7 +22,7 @@ class Pause:
         kind: `queue` or `job`.
         name: The queue's or the definition's name.
         actor: Who paused it.
-        reason: Why, for whoever wonders.
+        reason: Why, for people.
         since: Since when, on the database's clock; None before it is recorded.
     """
 
@@ -40,11 +40,11 @@ class Pause:
         check_said(expect, self.actor, self.reason)
 
     def covers(self, name: str, queue: str) -> bool:
-        """Tell whether a job of that name and queue may not begin."""
+        """Return whether a job of that name and queue may not begin."""
         return self.name == (queue if self.kind == "queue" else name)
 
     def __str__(self) -> str:
-        """Tell it to people."""
+        """Return it as text for people."""
         why = f": {self.reason}" if self.reason else ""
         return f"{self.kind} {self.name} paused by {self.actor}{why}"
 

@@ -47,7 +47,7 @@ class Resolution:
         return {name: value for name, value in said.items() if value}
 
     def made(self, job: JobRecord, events: Sequence[HistoryEntry]) -> bool:
-        """Tell whether it was made before and stands: repeating it is harmless then (F22)."""
+        """Return whether it was made before and stands: repeating it is harmless then (F22)."""
         decided = [event for event in events if event.kind in _DECISIONS]
         if not decided or decided[-1].kind != self.transition.name:
             return False

@@ -1,4 +1,4 @@
-"""What passes between those who fire schedules and the ledger."""
+"""What passes between the ledger and the processes that fire schedules."""
 
 import hashlib
 from collections.abc import Sequence
@@ -22,10 +22,10 @@ def tick_key(name: str, tick: datetime) -> str:
 
 
 def tick_id(name: str, tick: datetime) -> str:
-    """Return the id of a tick's job: the same whoever fires it."""
+    """Return the id of a tick's job: the same whichever process fires it."""
     # The time comes first, as in every id.
-    told = hashlib.sha256(tick_key(name, tick).encode()).hexdigest()[:20]
-    return f"{int(tick.timestamp() * 1000):012x}{told}"
+    suffix = hashlib.sha256(tick_key(name, tick).encode()).hexdigest()[:20]
+    return f"{int(tick.timestamp() * 1000):012x}{suffix}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class ScheduleRecord:
 
     @property
     def is_orphaned(self) -> bool:
-        """Tell whether nobody declares it any more, so that nobody fires it either.
+        """Return whether no process declares it any more, so that none fires it either.
 
         One that was declared last by a clock that was ahead would have been declared since.
         """
@@ -99,7 +99,7 @@ class TickOutcome(StrEnum):
 
     FIRED = "fired"
     SKIPPED = "skipped"
-    #: Somebody else took it on, or the schedule was changed or paused: leave it alone.
+    #: Another process took it on, or the schedule was changed or paused: leave it alone.
     STALE = "stale"
 
 
@@ -111,7 +111,7 @@ class ScheduleLedger(Protocol):
         ...
 
     def declare_schedule(self, seen: ScheduleRecord | None, new: ScheduleDeclaration) -> bool:
-        """Record a schedule, or replace its spec; tell whether that was done.
+        """Record a schedule, or replace its spec; return whether that was done.
 
         Args:
             seen: The schedule as it was read; None if there was none. One that is no longer so

@@ -23,7 +23,7 @@ class JobState(StrEnum):
 
     @property
     def is_terminal(self) -> bool:
-        """Tell whether the job has ended."""
+        """Return whether the job has ended."""
         return self in TERMINAL
 
 
@@ -42,7 +42,7 @@ class Fence(Enum):
     STATE = frozenset[str]()
     EPOCH = frozenset({"epoch", "engine", "queue"})
     CLAIM = frozenset({"epoch", "claim_id"})
-    SEEN = frozenset({"epoch", "hb"})
+    SEEN = frozenset({"epoch", "revision"})
 
 
 class Budget(StrEnum):
@@ -78,7 +78,7 @@ class Transition:
 
     @property
     def ends_attempt(self) -> bool:
-        """Tell whether a running attempt is over after it."""
+        """Return whether a running attempt is over after it."""
         return JobState.RUNNING in self.sources
 
 
@@ -95,7 +95,7 @@ def permits(transition: Transition, row: Row, guard: Mapping[str, object]) -> bo
     """Decide the compare-and-set of a transition on a row; what the SQL decides in its WHERE.
 
     Args:
-        transition: The transition asked for.
+        transition: The transition requested.
         row: The job as it is.
         guard: The fence's columns as they were seen; `state` besides, for `Fence.SEEN`.
     """

@@ -1,4 +1,4 @@
-"""What a job may wait for without a worker: an event that somebody sends, another job's end."""
+"""What a job may wait for without a worker: an event, or another job's end."""
 
 import hashlib
 import json
@@ -24,8 +24,8 @@ class Wait:
     """What a step waits for.
 
     Attributes:
-        topic: What it is addressed to, as the ledger's index knows it.
-        timeout: How long it waits at the most, from when it began; None waits for ever.
+        topic: What it is addressed to, as the ledger's index has it.
+        timeout: How long it waits at most, from when it began; None waits for ever.
         child_id: The job whose end it waits for; None for an event.
     """
 
@@ -48,7 +48,7 @@ class SentEvent:
         topic: What it is addressed to.
         name: Its name, for people.
         payload: What it says, as JSON.
-        keep: How long it waits for somebody who waits for it.
+        keep: How long it is kept for a job that waits for it.
     """
 
     id: str
@@ -59,7 +59,7 @@ class SentEvent:
 
 
 def event_topic(name: str, *, job_id: str | None = None, key: str | None = None) -> str:
-    """Return the topic of events of a name for one job, or for all who wait under a key."""
+    """Return the topic of events of a name for one job, or for all that wait under a key."""
     return _topic("event", name, "job" if key is None else "key", job_id if key is None else key)
 
 

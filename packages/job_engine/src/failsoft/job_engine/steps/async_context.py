@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from datetime import datetime, timedelta
 from functools import partial
-from itertools import count, islice
 from typing import Any, Literal, ParamSpec, TypeVar, TypeVarTuple, overload
 from uuid import UUID
 
@@ -14,10 +13,8 @@ from failsoft.job_engine.declaration import JobDeclaration
 from failsoft.job_engine.policies.retry import RetryPolicy
 from failsoft.job_engine.records.job import StepKind
 from failsoft.job_engine.steps.async_parallel import AsyncBranches
-from failsoft.job_engine.steps.async_runner import is_async
-from failsoft.job_engine.steps.base import fresh_random, fresh_uuid
-from failsoft.job_engine.steps.checks import check_batches, check_invoked, check_named
-from failsoft.job_engine.steps.journal import refuse
+from failsoft.job_engine.steps.base import batches_of, fresh_random, fresh_uuid
+from failsoft.job_engine.steps.checks import check_invoked
 from failsoft.job_engine.steps.once import NotDone, Verify
 from failsoft.job_engine.steps.progress import progress_of
 from failsoft.job_engine.steps.runner import StepPolicy
@@ -38,8 +35,8 @@ Params = ParamSpec("Params")
 class AsyncJobContext(AsyncBranches):
     """What an `async def` job may do besides its own work: what a plain one may, awaited.
 
-    The records are the same, so a job may become `async` between two attempts. The ledger is
-    asked in threads, and a step that is a plain function runs in one: neither blocks the loop.
+    The records are the same, so a job may become `async` between two attempts. Ledger calls, and
+    steps that are plain functions, run in threads: neither blocks the loop.
     """
 
     @overload
@@ -110,61 +107,16 @@ class AsyncJobContext(AsyncBranches):
     ) -> Any:
         """Run a step once and remember its result, as `JobContext.run` does.
 
-        Args:
-            name: The step's name, unique within the job.
-            fn: The work, a coroutine function or a plain one, which runs in a thread.
-            args: Its arguments.
-            retry: Whether the step is tried again within the attempt when it raises.
-            timeout: The longest one try of it may take; a longer one raises `StepTimeoutError`.
-            once: Never begin the step a second time, whatever happens (I6).
-            verify: Finds out for a `once` step whether it has taken effect, awaited or plain.
-            named: Its keyword arguments, but those that are named like an option.
-            tx: Give `fn`, a plain function, a connection to the ledger's database before its
-                arguments; its SQL and the step's record are committed together or not at all.
-
-        Returns:
-            What `fn` returned, as it reads after its way through JSON.
+        `fn` and `verify` may be coroutine functions; a plain one runs in a thread. `fn` of a `tx`
+        step is a plain one.
         """
         policy = StepPolicy(retry, timeout, once, verify, tx)
         with self._machinery(name):
-            if named:
-                check_named(name, fn, (None, *args) if tx else args, named)
-            result, found = await off_loop(partial(self._look_up, name, fn, policy))
-            if tx and found is None:
-                if is_async(fn):
-                    refuse(f"step {name!r}: expected a plain function for a `tx` step")
-                work_in = partial(
-                    self._transact, name, lambda c: fn(c, *args, **named), result, policy
-                )
-                found = await off_loop(work_in)
-            elif found is None or found.kind is StepKind.INTENT:
-                begun = found is not None
-                work = partial(fn, *args, **named)
-                if once:
-                    find_out = verify and partial(verify, *args, **named)
-                    value = await self._performer.perform_once(
-                        name, work, find_out, policy, begun=begun
-                    )
-                else:
-                    value = await self._performer.perform(name, work, policy)
-                kind = StepKind.ONCE if once or begun else StepKind.RUN
-                found = await off_loop(partial(self._keep, name, kind, result, value))
-            return self._leave(found, result)
+            return await self._on_loop.drive(self._run(name, fn, args, named, policy=policy))
 
     async def batches(self, name: str, items: Iterable[T], *, size: int) -> AsyncIterator[list[T]]:
-        """Go through many items in batches, each a step, as `JobContext.batches` does.
-
-        Args:
-            name: The loop's name; the steps are called `name 1`, `name 2` and so on.
-            items: What there is to do.
-            size: How many items make a batch.
-        """
-        check_batches(name, items, size)
-        rest = iter(items)
-        for number in count(1):
-            if not (batch := list(islice(rest, size))):
-                return
-            step = f"{name} {number}"
+        """Go through many items in batches, each a step, as `JobContext.batches` does."""
+        for step, batch in batches_of(name, items, size):
             with self._machinery(step):
                 found = await off_loop(partial(self._journal.begin, step, {StepKind.RUN}))
             if found is None:
@@ -177,29 +129,24 @@ class AsyncJobContext(AsyncBranches):
             self._journal.leave(step)
 
     async def now(self) -> datetime:
-        """Return the moment at which this was first asked, the same in every attempt."""
+        """Return the moment of the first call, as `JobContext.now` does."""
         return await self.run(f"now {self._journal.place}", self._clock.now)
 
     async def uuid(self) -> UUID:
-        """Return a random UUID, the same in every attempt."""
+        """Return a random UUID, as `JobContext.uuid` does."""
         return await self.run(f"uuid {self._journal.place}", fresh_uuid)
 
     async def random(self) -> float:
-        """Return a random number from 0 to 1, the same in every attempt."""
+        """Return a random number, as `JobContext.random` does."""
         return await self.run(f"random {self._journal.place}", fresh_random)
 
     async def sleep(self, name: str, span: timedelta) -> None:
-        """Let the job sleep for `span` on the database's clock, holding no worker.
-
-        Args:
-            name: The sleep's name, unique among the steps of the job.
-            span: How long.
-        """
+        """Let the job sleep for `span`, as `JobContext.sleep` does."""
         with self._machinery(name):
             await off_loop(partial(self._fall_asleep, name, span, None))
 
     async def sleep_until(self, name: str, moment: datetime) -> None:
-        """Let the job sleep until an aware moment, holding no worker."""
+        """Let the job sleep until an aware moment, as `JobContext.sleep_until` does."""
         with self._machinery(name):
             await off_loop(partial(self._fall_asleep, name, timedelta(0), moment))
 
@@ -213,22 +160,7 @@ class AsyncJobContext(AsyncBranches):
         raises: bool = False,
         step: str | None = None,
     ) -> T | None:
-        """Wait for an event that somebody sends, holding no worker.
-
-        An event that was sent before is found too. Each wait takes the oldest event of its
-        name that this job has not received.
-
-        Args:
-            name: The event's name, and the step's unless `step` says otherwise.
-            payload: The type of what it says; anything JSON can carry where None.
-            key: Wait for events sent to this key, not for those sent to this job's id.
-            timeout: How long to wait at the most, from when the wait began.
-            raises: Whether a wait that lasts too long raises; it returns None otherwise.
-            step: The step's name, where the job waits for a name more than once.
-
-        Raises:
-            EventTimeoutError: No event came in time, and `raises` is set.
-        """
+        """Wait for an event, as `JobContext.wait_for_event` does."""
         declared = result_of_type(Any if payload is None else payload)
         with self._machinery(step or name):
             meet = partial(self._wait_steps.event, step or name, name, key, timeout)
@@ -237,26 +169,7 @@ class AsyncJobContext(AsyncBranches):
         return found
 
     async def invoke(self, job: JobDeclaration[P, R], payload: P, *, step: str | None = None) -> R:
-        """Run another job and wait for its end, holding no worker.
-
-        The job is dispatched once, with an id made from this job's id and the step's name, and
-        with everything that its definition says. Cancelling this job while it waits cancels
-        that one, too.
-
-        Args:
-            job: The job's definition; its declaration is enough.
-            payload: What it works on.
-            step: The step's name; the job's name where None.
-
-        Returns:
-            Its result.
-
-        Raises:
-            JobFailedError: It failed.
-            JobCancelledError: It was cancelled.
-            DuplicateDispatchError: Another job holds its unique key; it was not dispatched.
-            InvokeDepthError: Jobs invoke one another too deeply.
-        """
+        """Run another job and wait for its end, as `JobContext.invoke` does."""
         check_invoked(job)
         with self._machinery(step or job.name):
             meet = partial(self._wait_steps.job, step or job.name, job, payload)
@@ -265,17 +178,8 @@ class AsyncJobContext(AsyncBranches):
         return result
 
     async def progress(self, done: int, total: int | None = None, note: str = "") -> None:
-        """Tell how far the job has come, as `JobContext.progress` does.
-
-        Args:
-            done: How much is done, in units of your own.
-            total: How much there is to do, if that is known.
-            note: What the job does now.
-
-        Raises:
-            StepError: If `done` is below zero or above `total`, or the note is too long.
-        """
-        word = progress_of(done, total, note, self._clock.now())
+        """Record how far the job has come, as `JobContext.progress` does."""
+        progress = progress_of(done, total, note, self._clock.now())
         with self._interrupts():
-            if self._progress.keep(word):
+            if self._progress.keep(progress):
                 await off_loop(self._progress.write)

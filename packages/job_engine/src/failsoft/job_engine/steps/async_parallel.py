@@ -15,8 +15,8 @@ from failsoft.job_engine.attempt.time_limit import UNLIMITED, AttemptLimits
 from failsoft.job_engine.clock import Clock
 from failsoft.job_engine.policies.retry import RetryPolicy
 from failsoft.job_engine.ports.ledger import AttemptLedger
-from failsoft.job_engine.records.job import Claim, StepKind
-from failsoft.job_engine.steps.async_runner import AsyncStepRunner
+from failsoft.job_engine.records.job import Claim
+from failsoft.job_engine.steps.async_driver import AsyncDriver
 from failsoft.job_engine.steps.base import ContextBase
 from failsoft.job_engine.steps.journal import refuse
 from failsoft.job_engine.steps.parallel import AT_ONCE, Branch, End
@@ -45,9 +45,8 @@ class AsyncBranches(ContextBase):
         *,
         limits: AttemptLimits = UNLIMITED,
     ) -> None:
-        """Serve one attempt; made by the executor."""
         super().__init__(claim, ledger, lease, clock, limits=limits)
-        self._performer = AsyncStepRunner(self._journal, lease, clock, limits.give_up)
+        self._on_loop = AsyncDriver(self._journal, lease, limits.give_up)
         self._under_way: str | None = None
 
     @overload
@@ -97,15 +96,9 @@ class AsyncBranches(ContextBase):
         timeout: Any = None,
         **named: Any,
     ) -> Branch[Any]:
-        """Return a step for `ctx.parallel`; nothing runs yet.
+        """Return a step for `ctx.parallel`, as `JobContext.branch` does.
 
-        Args:
-            name: The step's name, unique within the job.
-            fn: The work, a coroutine function or a plain one, which runs in a thread.
-            args: Its arguments.
-            retry: Whether the step is tried again within the attempt when it raises.
-            timeout: The longest one try of it may take.
-            named: Its keyword arguments.
+        `fn` may be a coroutine function; a plain one runs in a thread.
         """
         return self._branch(name, fn, args, named, policy=StepPolicy(retry, timeout))
 
@@ -135,21 +128,7 @@ class AsyncBranches(ContextBase):
     async def parallel(self, /, *branches: Branch[T], at_once: int = ...) -> tuple[T, ...]: ...
 
     async def parallel(self, /, *branches: Branch[Any], at_once: int = AT_ONCE) -> tuple[Any, ...]:
-        """Run independent steps side by side, in tasks, and plain functions in threads.
-
-        Each is a step of its own, in the order given. All run to their end, even if one raises;
-        what the others returned is recorded. A job that resumes runs the missing ones only.
-
-        Args:
-            branches: The steps, made by `ctx.branch`; they begin no other steps.
-            at_once: How many run at the same time at the most.
-
-        Returns:
-            Their results, in the order given.
-
-        Raises:
-            Exception: What the first of them, in their order, raised; when all have ended.
-        """
+        """Run independent steps side by side, as `JobContext.parallel` does, but in tasks."""
         with self._machinery("parallel"):
             found = await off_loop(partial(self._look_up_all, branches, at_once))
             missing = [branch for branch in branches if branch.name not in found]
@@ -161,9 +140,7 @@ class AsyncBranches(ContextBase):
         part_with_decimals()
         try:
             async with turns:
-                value = await self._performer.perform(branch.name, branch.work, branch.policy)
-                keep = partial(self._keep, branch.name, StepKind.BRANCH, branch.result, value)
-                return End(await off_loop(keep))
+                return End(await self._on_loop.drive(self._run_branch(branch)))
         except asyncio.CancelledError as error:
             task = asyncio.current_task()
             if task is not None and task.cancelling():

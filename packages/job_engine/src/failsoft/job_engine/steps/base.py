@@ -3,10 +3,11 @@
 import json
 import logging
 import random
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
+from itertools import count, islice
+from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
 from failsoft.job_engine.attempt.interrupts import HoldRequested, Interrupt, Suspended
@@ -17,19 +18,24 @@ from failsoft.job_engine.errors import ResultInvalidError
 from failsoft.job_engine.ports.ledger import AttemptLedger
 from failsoft.job_engine.records.job import Claim, StepKind, StepRecord
 from failsoft.job_engine.steps.checks import (
+    check_batches,
     check_branches,
     check_named,
     check_plain,
     check_sleep,
     check_step,
 )
-from failsoft.job_engine.steps.journal import Journal
+from failsoft.job_engine.steps.driver import Driver
+from failsoft.job_engine.steps.journal import Journal, refuse
 from failsoft.job_engine.steps.parallel import Branch, End, raise_first
 from failsoft.job_engine.steps.progress import ProgressNote
-from failsoft.job_engine.steps.runner import StepPolicy, StepRunner
+from failsoft.job_engine.steps.runner import JobCode, Protocol, StepPolicy, StepRunner
 from failsoft.job_engine.steps.tx import tx_timeout
 from failsoft.job_engine.steps.waits import WaitSteps
+from failsoft.job_engine.values.annotations import is_async
 from failsoft.job_engine.values.codec import Result, result_of
+
+T = TypeVar("T")
 
 # A deploy may let steps run side by side that ran one after the other, and the reverse.
 _MAY_BE_BRANCH = frozenset({StepKind.RUN, StepKind.BRANCH})
@@ -45,13 +51,13 @@ class _JobLog(logging.LoggerAdapter[logging.Logger]):
 
 
 class ContextBase:
-    """What every job knows of itself, and how its steps are looked up and recorded.
+    """What every job has of its own, and how its steps are looked up and recorded.
 
     Attributes:
         job_id: The job's id, the same in every attempt and on every engine.
         attempt: 1 for the first execution, one more for each after it.
         queue: The queue the job runs on.
-        log: A logger that knows the job.
+        log: A logger whose records name the job.
         ended_by: The interrupt that ended the attempt, if one did; every later call raises it
             again, so that even `except BaseException` in a job goes no further.
         awaits: Whether steps may be coroutine functions.
@@ -68,10 +74,9 @@ class ContextBase:
         *,
         limits: AttemptLimits = UNLIMITED,
     ) -> None:
-        """Serve one attempt; made by the executor."""
         self.job_id: str = claim.job_id
         self.attempt: int = claim.attempt
-        self._effects_of = claim.effects_of or claim.job_id
+        self._idempotency_root = claim.idempotency_root or claim.job_id
         self.queue: str = claim.queue
         self.log: logging.LoggerAdapter[logging.Logger] = _JobLog(
             logging.getLogger("failsoft.job"),
@@ -82,7 +87,8 @@ class ContextBase:
         self._clock = clock
         self._limits = limits
         self._journal = Journal(claim, ledger, lease, clock)
-        self._in_this_thread = StepRunner(self._journal, lease, clock, limits.give_up)
+        self._runner = StepRunner(self._journal, lease, clock)
+        self._in_this_thread = Driver(self._journal, lease, limits.give_up)
         self._wait_steps = WaitSteps(self._journal)
         self._progress = ProgressNote(claim, ledger, clock)
 
@@ -91,15 +97,52 @@ class ContextBase:
 
         A retry of a failed job goes on with the keys of that job.
         """
-        return f"{self._effects_of}:{step}"
+        return f"{self._idempotency_root}:{step}"
 
     def _end_by(self, interrupt: Interrupt) -> Interrupt:
         self.ended_by = interrupt
         return interrupt
 
     def flush(self) -> None:
-        """Write what was told and not written yet; the executor calls it when the job returns."""
+        """Write progress not written yet; the executor calls it when the job returns."""
         self._progress.write()
+
+    def _run(
+        self,
+        name: str,
+        fn: Callable[..., Any],
+        args: Sequence[object],
+        named: Mapping[str, object],
+        *,
+        policy: StepPolicy,
+    ) -> Protocol[Any]:
+        """Run a step unless it is recorded, record it, and return its result."""
+        if named:
+            check_named(name, fn, (None, *args) if policy.tx else args, named)
+        result, found = yield partial(self._look_up, name, fn, policy)
+        if policy.tx and found is None:
+            if is_async(fn):
+                refuse(f"step {name!r}: expected a plain function for a `tx` step")
+            found = yield from self._transact(
+                name, lambda connection: fn(connection, *args, **named), result, policy
+            )
+        elif found is None or found.kind is StepKind.INTENT:
+            begun = found is not None
+            work = partial(fn, *args, **named)
+            if policy.once:
+                verify = policy.verify and partial(policy.verify, *args, **named)
+                value = yield from self._runner.run_once(name, work, verify, policy, begun=begun)
+            else:
+                value = yield from self._runner.run(name, work, policy)
+            kind = StepKind.ONCE if policy.once or begun else StepKind.RUN
+            found = yield partial(self._keep, name, kind, result, value)
+        return self._leave(found, result)
+
+    def _run_branch(self, branch: Branch[Any]) -> Protocol[StepRecord]:
+        value = yield from self._runner.run(branch.name, branch.work, branch.policy)
+        keep = partial(self._keep, branch.name, StepKind.BRANCH, branch.result, value)
+        kept: StepRecord = yield keep
+        return kept
 
     def _look_up(
         self, name: str, fn: Callable[..., Any], policy: StepPolicy
@@ -112,15 +155,14 @@ class ContextBase:
 
     def _transact(
         self, name: str, work: Callable[[Any], Any], result: Result[Any], policy: StepPolicy
-    ) -> StepRecord:
+    ) -> Protocol[StepRecord]:
         def encoded(connection: Any) -> str:
             timeout = tx_timeout(policy, self._journal.lease)
-            value = self._in_this_thread.call(name, partial(work, connection), timeout)
+            value = self._in_this_thread.call(JobCode(name, partial(work, connection), timeout))
             text: str = self._translated(name, result.encode, value)
             return text
 
-        record = partial(self._journal.record_in, name, encoded)
-        return self._in_this_thread.tried(name, record, policy)
+        return self._runner.retried(name, partial(self._journal.record_in, name, encoded), policy)
 
     def _branch(
         self,
@@ -190,7 +232,7 @@ class ContextBase:
         if self._journal.begin(name, {StepKind.SLEEP}) is None:
             note = json.dumps(f"until {moment.isoformat()}" if moment else f"for {span}")
             raise Suspended(self._journal.step(name, StepKind.SLEEP, note), span, moment)
-        # A recorded sleep is over: the ledger wakes nobody before the time (rule 12).
+        # A recorded sleep is over: the ledger wakes no job before the time (rule 12).
         self._journal.leave(name)
 
     def _translated(self, name: str, translate: Callable[[Any], Any], value: Any) -> Any:
@@ -198,6 +240,16 @@ class ContextBase:
             return translate(value)
         except ResultInvalidError as error:
             raise HoldRequested(ResultInvalidError(f"step {name!r}: {error}")) from error
+
+
+def batches_of(name: str, items: Iterable[T], size: int) -> Iterator[tuple[str, list[T]]]:
+    """Go through batches, each with the name of its step."""
+    check_batches(name, items, size)
+    rest = iter(items)
+    for number in count(1):
+        if not (batch := list(islice(rest, size))):
+            return
+        yield f"{name} {number}", batch
 
 
 def fresh_uuid() -> UUID:

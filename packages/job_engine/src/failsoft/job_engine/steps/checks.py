@@ -3,15 +3,15 @@
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
-from functools import partial
 from typing import Any
 
 from failsoft.job_engine.policies.retry import RetryPolicy
-from failsoft.job_engine.steps.journal import refusal
+from failsoft.job_engine.steps.journal import refusal, refuse
 from failsoft.job_engine.steps.parallel import Branch
 from failsoft.job_engine.steps.runner import StepPolicy
 from failsoft.job_engine.steps.tx import check_transaction
 from failsoft.job_engine.validation import LONGEST, Expect, did_you_mean
+from failsoft.job_engine.values.annotations import is_async
 
 #: The keywords of `ctx.run` that are none of its function's.
 STEP_OPTIONS = ("retry", "timeout", "once", "verify", "tx")
@@ -81,13 +81,11 @@ def check_named(name: str, fn: object, args: Sequence[object], named: Mapping[st
 
 def check_plain(name: str, fn: Callable[..., Any]) -> None:
     """Hold a plain job with a step that would have to be awaited."""
-    while isinstance(fn, partial):
-        fn = fn.func
-    waits = inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(
-        getattr(fn, "__call__", None)  # noqa: B004 - the method itself is wanted
-    )
-    got = "an `async def`"
-    expecting(f"step {name!r}").that(not waits, "a plain function", got, f"make the job {got}, too")
+    if is_async(fn):
+        refuse(
+            f"step {name!r}: expected a plain function, got an `async def`; make the job an "
+            "`async def`, too"
+        )
 
 
 def check_branches(branches: Sequence[Branch[Any]], at_once: int) -> None:

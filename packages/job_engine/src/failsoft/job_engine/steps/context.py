@@ -3,23 +3,17 @@
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from functools import partial
-from itertools import count, islice
 from typing import Any, Literal, ParamSpec, TypeVar, TypeVarTuple, overload
 from uuid import UUID
 
 from pydantic import BaseModel
 
 from failsoft.job_engine.attempt.interrupts import Interrupt
-from failsoft.job_engine.attempt.lease import Lease
-from failsoft.job_engine.attempt.time_limit import UNLIMITED, AttemptLimits
-from failsoft.job_engine.clock import Clock
 from failsoft.job_engine.declaration import JobDeclaration
 from failsoft.job_engine.policies.retry import RetryPolicy
-from failsoft.job_engine.ports.ledger import AttemptLedger
-from failsoft.job_engine.records.job import Claim, StepKind, StepRecord
-from failsoft.job_engine.steps.base import ContextBase, fresh_random, fresh_uuid
-from failsoft.job_engine.steps.checks import check_batches, check_invoked, check_named
+from failsoft.job_engine.records.job import StepKind, StepRecord
+from failsoft.job_engine.steps.base import ContextBase, batches_of, fresh_random, fresh_uuid
+from failsoft.job_engine.steps.checks import check_invoked
 from failsoft.job_engine.steps.once import Verify
 from failsoft.job_engine.steps.parallel import AT_ONCE, Branch, side_by_side
 from failsoft.job_engine.steps.progress import progress_of
@@ -40,19 +34,6 @@ Params = ParamSpec("Params")
 
 class JobContext(ContextBase):
     """What a job may do besides its own work; no engine shows through it."""
-
-    def __init__(
-        self,
-        claim: Claim,
-        ledger: AttemptLedger,
-        lease: Lease,
-        clock: Clock,
-        *,
-        limits: AttemptLimits = UNLIMITED,
-    ) -> None:
-        """Serve one attempt; made by the executor."""
-        super().__init__(claim, ledger, lease, clock, limits=limits)
-        self._performer = self._in_this_thread
 
     @overload
     def run(
@@ -126,22 +107,7 @@ class JobContext(ContextBase):
         """
         policy = StepPolicy(retry, timeout, once, verify, tx)
         with self._machinery():
-            if named:
-                check_named(name, fn, (None, *args) if tx else args, named)
-            result, found = self._look_up(name, fn, policy)
-            if tx and found is None:
-                found = self._transact(name, lambda c: fn(c, *args, **named), result, policy)
-            elif found is None or found.kind is StepKind.INTENT:
-                begun = found is not None
-                work = partial(fn, *args, **named)
-                if once:
-                    find_out = verify and partial(verify, *args, **named)
-                    value = self._performer.perform_once(name, work, find_out, policy, begun=begun)
-                else:
-                    value = self._performer.perform(name, work, policy)
-                kind = StepKind.ONCE if once or begun else StepKind.RUN
-                found = self._keep(name, kind, result, value)
-            return self._leave(found, result)
+            return self._in_this_thread.drive(self._run(name, fn, args, named, policy=policy))
 
     @overload
     def branch(
@@ -214,7 +180,7 @@ class JobContext(ContextBase):
 
         Args:
             branches: The steps, made by `ctx.branch`; they begin no other steps.
-            at_once: How many run at the same time at the most.
+            at_once: How many run at the same time at most.
 
         Returns:
             Their results, in the order given.
@@ -240,12 +206,7 @@ class JobContext(ContextBase):
             items: What there is to do.
             size: How many items make a batch.
         """
-        check_batches(name, items, size)
-        rest = iter(items)
-        for number in count(1):
-            if not (batch := list(islice(rest, size))):
-                return
-            step = f"{name} {number}"
+        for step, batch in batches_of(name, items, size):
             with self._machinery():
                 found = self._journal.begin(step, {StepKind.RUN})
             if found is None:
@@ -253,7 +214,7 @@ class JobContext(ContextBase):
             self._journal.leave(step)
 
     def now(self) -> datetime:
-        """Return the moment at which this was first asked, the same in every attempt."""
+        """Return the moment of the first call, the same in every attempt."""
         return self.run(f"now {self._journal.place}", self._clock.now)
 
     def uuid(self) -> UUID:
@@ -289,7 +250,7 @@ class JobContext(ContextBase):
         raises: bool = False,
         step: str | None = None,
     ) -> T | None:
-        """Wait for an event that somebody sends, holding no worker.
+        """Wait for an event, holding no worker.
 
         An event that was sent before is found too. Each wait takes the oldest event of its
         name that this job has not received.
@@ -298,7 +259,7 @@ class JobContext(ContextBase):
             name: The event's name, and the step's unless `step` says otherwise.
             payload: The type of what it says; anything JSON can carry where None.
             key: Wait for events sent to this key, not for those sent to this job's id.
-            timeout: How long to wait at the most, from when the wait began.
+            timeout: How long to wait at most, from when the wait began.
             raises: Whether a wait that lasts too long raises; it returns None otherwise.
             step: The step's name, where the job waits for a name more than once.
 
@@ -339,10 +300,10 @@ class JobContext(ContextBase):
         return result
 
     def progress(self, done: int, total: int | None = None, note: str = "") -> None:
-        """Tell how far the job has come; `handle.progress()` and `failsoft jobs show` read it.
+        """Record how far the job has come; `handle.progress()` and `failsoft jobs show` read it.
 
         It may be called as often as one likes, also within a step: it is written once a second
-        at the most, and the last word at the end of a step or of the attempt.
+        at most, and the newest at the end of a step or of the attempt.
 
         Args:
             done: How much is done, in units of your own.
@@ -352,13 +313,12 @@ class JobContext(ContextBase):
         Raises:
             StepError: If `done` is below zero or above `total`, or the note is too long.
         """
-        word = progress_of(done, total, note, self._clock.now())
+        progress = progress_of(done, total, note, self._clock.now())
         with self._machinery():
-            self._progress.tell(word)
+            self._progress.note(progress)
 
     def _perform_branch(self, branch: Branch[Any]) -> StepRecord:
-        value = self._performer.perform(branch.name, branch.work, branch.policy)
-        return self._keep(branch.name, StepKind.BRANCH, branch.result, value)
+        return self._in_this_thread.drive(self._run_branch(branch))
 
     @contextmanager
     def _machinery(self) -> Iterator[None]:

@@ -1,4 +1,4 @@
-"""The steps of one attempt: which it has met, what the ledger knows of them, which one is open."""
+"""The steps of one attempt: which it has met, what the ledger has of them, which one is open."""
 
 import re
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -16,7 +16,7 @@ from failsoft.job_engine.records.waits import Wait
 from failsoft.job_engine.validation import Expect
 
 #: A process that stood still this long between the ledger's answer and the step's first
-#: instruction asks again (rule 8).
+#: instruction checks its authority again (rule 8).
 STALE_ANSWER_SECONDS = 1.0
 
 #: The most steps of a job; what needs more goes through them in larger batches.
@@ -27,11 +27,18 @@ _NAME = re.compile(
 )
 
 
+def refusal(message: str) -> HoldRequested:
+    """Return what holds a job that uses its steps wrongly."""
+    return HoldRequested(StepError(message))
+
+
+_EXPECT = Expect(refusal)
+
+
 class Journal:
-    """What the job asks for, beside what the ledger has recorded; they must not differ."""
+    """The steps of the job's code, and those that the ledger has recorded; they must not differ."""
 
     def __init__(self, claim: Claim, ledger: AttemptLedger, lease: Lease, clock: Clock) -> None:
-        """Begin at the job's first step."""
         self._claim = claim
         self._ledger = ledger
         self._lease = lease
@@ -76,24 +83,24 @@ class Journal:
         self._lease.check()
         self._places[name] = self.place + ahead
         self._check_place(name)
-        found = self._in_its_place(name, self.ask(name))
+        found = self._in_its_place(name, self.confirm(name))
         if found is not None and found.kind not in kinds:
             _mismatch(f"{' or '.join(sorted(kinds))} {name!r}", f"{found.kind} {found.name!r}")
         return found
 
-    def ask(self, name: str) -> Sequence[StepRecord]:
-        """Ask the ledger for the authority over the step, and for what it has recorded."""
+    def confirm(self, name: str) -> Sequence[StepRecord]:
+        """Have the ledger confirm the authority over the step, and return what it has recorded."""
         records = self._ledger.begin(self._claim, name, self._places[name])
         self._answered_at[name] = self._clock.steady()
         return records
 
-    def ask_if_stale(self, name: str) -> None:
-        """Ask again if the process stood still since the last answer (rule 8)."""
+    def confirm_if_stale(self, name: str) -> None:
+        """Confirm again if the process stood still since the last answer (rule 8)."""
         while self.is_stale(name):
-            self.ask(name)
+            self.confirm(name)
 
     def is_stale(self, name: str) -> bool:
-        """Tell whether the process stood still since the last answer."""
+        """Return whether the process stood still since the last answer."""
         return self._clock.steady() - self._answered_at[name] > STALE_ANSWER_SECONDS
 
     def step(self, name: str, kind: StepKind, result: str) -> StepRecord:
@@ -137,8 +144,7 @@ class Journal:
             )
 
     def _check_name(self, name: str) -> None:
-        expected = "a step name of 1 to 128 printable characters"
-        Expect(refusal).matching(expected, name, _NAME)
+        _EXPECT.matching("a step name of 1 to 128 printable characters", name, _NAME)
         if self._open:
             refuse(
                 f"step {name!r} was begun inside step {self._open[0]!r}: steps do not nest; "
@@ -156,11 +162,6 @@ class Journal:
         return records[0] if records else None
 
 
-def refusal(message: str) -> HoldRequested:
-    """Return what holds a job that uses its steps wrongly."""
-    return HoldRequested(StepError(message))
-
-
 def refuse(message: str) -> NoReturn:
     """Hold the job: it uses its steps wrongly.
 
@@ -170,10 +171,10 @@ def refuse(message: str) -> NoReturn:
     raise refusal(message)
 
 
-def _mismatch(asked: str, recorded: str) -> NoReturn:
+def _mismatch(step: str, recorded: str) -> NoReturn:
     raise HoldRequested(
         NonDeterministicJobError(
-            f"the job asks for {asked}, the ledger recorded {recorded}: the code changed under "
+            f"the job's code has {step}, the ledger recorded {recorded}: the code changed under "
             "the job; deploy the code it began with, or resolve it by hand"
         )
     )

@@ -1,4 +1,4 @@
-"""How far a job has come, told by the job and kept without a commit for each word."""
+"""How far a job has come, recorded without a commit for each call."""
 
 import logging
 import threading
@@ -10,7 +10,7 @@ from failsoft.job_engine.ports.ledger import AttemptLedger
 from failsoft.job_engine.records.job import Claim, Progress
 from failsoft.job_engine.validation import Expect
 
-#: How often progress is written at the most, in seconds.
+#: How often progress is written at most, in seconds.
 WRITE_EVERY = 1.0
 #: The longest note, and the highest number.
 MAX_NOTE_CHARS = 255
@@ -22,14 +22,13 @@ logger: logging.Logger = logging.getLogger("failsoft.job")
 
 
 class ProgressNote:
-    """The progress of one attempt: the newest word is kept, and written now and then.
+    """The progress of one attempt: the newest one is kept, and written now and then.
 
     It is written with the fence (rule 7), which renews the lease besides. A ledger that is away
-    is not waited for: the newest word is written when it is back.
+    is not waited for: the newest one is written when it is back.
     """
 
     def __init__(self, claim: Claim, ledger: AttemptLedger, clock: Clock) -> None:
-        """Begin with nothing to tell."""
         self._claim = claim
         self._ledger = ledger
         self._clock = clock
@@ -37,8 +36,8 @@ class ProgressNote:
         self._unwritten: Progress | None = None
         self._written_at: float | None = None
 
-    def tell(self, progress: Progress) -> None:
-        """Keep the newest word, and write it if the last one was written long enough ago.
+    def note(self, progress: Progress) -> None:
+        """Keep the newest progress, and write it if the last one was written long enough ago.
 
         Raises:
             Fenced: If another attempt has the authority.
@@ -47,7 +46,7 @@ class ProgressNote:
             self.write()
 
     def keep(self, progress: Progress) -> bool:
-        """Keep the newest word; tell whether it is time to write."""
+        """Keep the newest progress; return whether it is time to write."""
         self._unwritten = progress
         return self._is_due()
 
@@ -72,12 +71,12 @@ class ProgressNote:
             except LedgerUnavailableError:
                 self._unwritten = progress
             except Exception:
-                # No word on a job's progress is worth its attempt; each newer one is tried.
+                # No progress is worth the attempt; each newer one is tried.
                 logger.exception("the ledger refused the progress of job %s", self._claim.job_id)
 
 
 def progress_of(done: int, total: int | None, note: str, at: datetime) -> Progress:
-    """Make a word on a job's progress.
+    """Make a job's progress.
 
     Raises:
         StepError: If it makes no sense.

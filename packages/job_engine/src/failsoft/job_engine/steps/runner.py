@@ -1,24 +1,20 @@
-"""Performing a step whose result is not recorded yet: again after an error, or once for all."""
+"""Running a step whose result is not recorded yet: again after an error, or once for all.
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+The protocol is written as generators: they yield what is to be called, which is code of the job's
+or a function that may block. `driver.py` calls it in this thread, `async_driver.py` awaits it.
+"""
+
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from itertools import count
 from typing import Any, TypeVar
 
-from failsoft.job_engine.attempt.interrupts import Interrupt, StepTimedOut
+from failsoft.job_engine.attempt.interrupts import Interrupt
 from failsoft.job_engine.attempt.lease import Lease
-from failsoft.job_engine.attempt.time_limit import (
-    End,
-    GiveUp,
-    TimeLimit,
-    never_give_up,
-    step_timeout,
-)
+from failsoft.job_engine.attempt.time_limit import End
 from failsoft.job_engine.clock import Clock
-from failsoft.job_engine.crash_points import CRASH_POINTS
 from failsoft.job_engine.policies.retry import RetryPolicy
 from failsoft.job_engine.records.job import StepKind
 from failsoft.job_engine.steps.journal import Journal
@@ -30,14 +26,9 @@ T = TypeVar("T")
 LOOK_SECONDS = 0.2
 
 
-def as_it_is(error: Exception) -> End:
-    """Take an error for what it is: the job's."""
-    return error
-
-
 @dataclass(frozen=True, slots=True)
 class StepPolicy:
-    """How a step is performed.
+    """How a step is run.
 
     Attributes:
         retry: Whether it is tried again within the attempt when it raises.
@@ -54,114 +45,93 @@ class StepPolicy:
     tx: bool = False
 
 
-class StepRunner:
-    """Call what a step does, with the authority of one attempt."""
+@dataclass(slots=True)
+class JobCode:
+    """One call of a step's own code.
 
-    def __init__(
-        self, journal: Journal, lease: Lease, clock: Clock, give_up: GiveUp = never_give_up
-    ) -> None:
-        """Perform the steps of one attempt."""
+    Attributes:
+        step: The step's name.
+        work: What is called.
+        timeout: The longest it may take.
+        in_doubt: Whether an error leaves open if it has taken effect: a `once` step's.
+    """
+
+    step: str
+    work: Callable[[], Any]
+    timeout: timedelta | None = None
+    in_doubt: bool = False
+
+    def end(self, error: Exception) -> End:
+        """Return what the attempt ends with if the code cannot be interrupted."""
+        return error_in_doubt(self.step, error) if self.in_doubt else error
+
+
+#: What a driver calls: code of the job's, or a call of the ledger or a wait, which may block.
+Effect = JobCode | Callable[[], Any]
+#: A part of the protocol: it yields effects, receives what they return or raise, and returns.
+Protocol = Generator[Effect, Any, T]
+
+
+class StepRunner:
+    """The protocol of a step that is not recorded yet, with the authority of one attempt."""
+
+    def __init__(self, journal: Journal, lease: Lease, clock: Clock) -> None:
         self._journal = journal
         self._lease = lease
         self._clock = clock
-        self._give_up = give_up
 
-    def perform(self, name: str, work: Callable[[], T], policy: StepPolicy) -> T:
+    def run(self, step: str, work: Callable[[], Any], policy: StepPolicy) -> Protocol[Any]:
         """Call it, and again while the policy says so."""
-        return self.tried(name, lambda: self.call(name, work, policy.timeout), policy)
+        return self.retried(step, JobCode(step, work, policy.timeout), policy)
 
-    def tried(self, name: str, once: Callable[[], T], policy: StepPolicy) -> T:
-        """Try a step, and again while the policy says so."""
+    def retried(self, step: str, effect: Effect, policy: StepPolicy) -> Protocol[Any]:
+        """Have an effect, and again after an error while the policy says so."""
         for failures in count(1):
             try:
-                return once()
+                return (yield effect)
             except Exception as error:
                 pause = policy.retry.delay(failures, error) if policy.retry else None
                 if pause is None:
                     raise
-            self._wait(pause)
-            self._journal.ask(name)
+            yield from self._wait(pause)
+            yield partial(self._journal.confirm, step)
         raise AssertionError("a count has no end")
 
-    def perform_once(
+    def run_once(
         self,
-        name: str,
-        work: Callable[[], T],
-        verify: Callable[[], T | NotDone] | None,
+        step: str,
+        work: Callable[[], Any],
+        verify: Callable[[], Any] | None,
         policy: StepPolicy,
         *,
         begun: bool,
-    ) -> T:
+    ) -> Protocol[Any]:
         """Call it unless it may have taken effect before (rule 10).
 
         Raises:
             HoldRequested: It may have, and there is no way to find out.
         """
         if not begun:
-            self._journal.record(name, StepKind.INTENT, "null")
+            yield partial(self._journal.record, step, StepKind.INTENT, "null")
         elif verify is None:
-            raise interrupted_in_doubt(name)
-        elif not isinstance(known := self.call(name, verify, policy.timeout), NotDone):
-            return known
+            raise interrupted_in_doubt(step)
+        else:
+            known = yield JobCode(step, verify, policy.timeout)
+            if not isinstance(known, NotDone):
+                return known
 
         if verify is not None:
-            return self.call(name, work, policy.timeout)
+            return (yield JobCode(step, work, policy.timeout))
         try:
-            return self.call(name, work, policy.timeout, partial(error_in_doubt, name))
+            return (yield JobCode(step, work, policy.timeout, in_doubt=True))
         except Interrupt:
             raise
         except BaseException as error:
             # Whatever it raised, it may have taken effect before.
-            raise error_in_doubt(name, error) from error
+            raise error_in_doubt(step, error) from error
 
-    def call(
-        self,
-        name: str,
-        work: Callable[[], T],
-        timeout: timedelta | None,
-        meaning: Callable[[Exception], End] = as_it_is,
-    ) -> T:
-        """Call it once.
-
-        Args:
-            name: The step.
-            work: What it does.
-            timeout: The longest it may take.
-            meaning: What the attempt ends with if it takes longer and cannot be interrupted.
-        """
-        self._journal.ask_if_stale(name)
-        limited = self._limited(name, timeout, meaning) if timeout else self._lease.job_code()
-        with self._journal.open(name), limited:
-            if CRASH_POINTS.reached is not None:
-                CRASH_POINTS.reached("body.before")
-            value = self._lease.call(work)
-            if CRASH_POINTS.reached is not None:
-                CRASH_POINTS.reached("body.after")
-        return value
-
-    @contextmanager
-    def _limited(
-        self, name: str, timeout: timedelta, meaning: Callable[[Exception], End]
-    ) -> Iterator[None]:
-        """Mark code of the job's own that takes no longer than its timeout.
-
-        Raises:
-            StepTimeoutError: It did, also if it swallowed the interrupt and went on.
-        """
-        late = step_timeout(name, timeout)
-        limit = TimeLimit(
-            timeout, self._lease, lambda: self._give_up(meaning(late)), self._journal.silence
-        )
-        try:
-            with self._lease.job_code() as code, limit.watching(code):
-                yield
-        except StepTimedOut:
-            raise late from None
-        if limit.has_passed:
-            raise late
-
-    def _wait(self, pause: timedelta) -> None:
+    def _wait(self, pause: timedelta) -> Protocol[None]:
         ends_at = self._clock.steady() + pause.total_seconds()
         while (rest := ends_at - self._clock.steady()) > 0:
             self._lease.check()
-            self._clock.sleep(min(rest, LOOK_SECONDS))
+            yield partial(self._clock.sleep, min(rest, LOOK_SECONDS))

@@ -5,10 +5,10 @@ from datetime import timedelta
 from failsoft.job_engine.steps.journal import refuse
 from failsoft.job_engine.steps.runner import StepPolicy
 
-#: How long a `tx` step may take unless it says otherwise: it keeps others from writing, on SQLite
-#: everybody, and the attempt's own lease from being renewed.
+#: How long a `tx` step may take unless it says otherwise: it keeps other writers out, on SQLite
+#: all of them, and the attempt's own lease from being renewed.
 TX_TIMEOUT = timedelta(seconds=5)
-#: The share of the attempt's lease that a `tx` step may take at the most.
+#: The share of the attempt's lease that a `tx` step may take at most.
 LEASE_SHARE = 0.5
 
 

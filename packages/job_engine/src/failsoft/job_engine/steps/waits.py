@@ -42,7 +42,6 @@ class WaitSteps:
     """The steps of one attempt that wait and hold no worker."""
 
     def __init__(self, journal: Journal) -> None:
-        """Wait on behalf of one attempt."""
         self._journal = journal
 
     def event(
@@ -76,7 +75,7 @@ class WaitSteps:
                 f"got one deeper; check whether {definition.name!r} invokes itself"
             )
         # A job that goes on with another's work goes on with the job that one invoked.
-        child = child_job(f"{claim.effects_of or claim.job_id}:{name}", definition, payload)
+        child = child_job(f"{claim.idempotency_root or claim.job_id}:{name}", definition, payload)
         return self._meet(name, Wait(end_topic(child.id), None, child.id), child)
 
     def _meet(self, name: str, wait: Wait, child: NewJob | None) -> dict[str, Any]:
@@ -84,8 +83,8 @@ class WaitSteps:
         if found is None or found.kind is StepKind.WAIT:
             step = found or self._journal.step(name, StepKind.WAIT, _note(wait))
             # An event may be there already; a job that is not recorded yet cannot have ended.
-            asks = found is not None or child is None
-            met = self._journal.receive(step, wait) if asks else None
+            may_be_met = found is not None or child is None
+            met = self._journal.receive(step, wait) if may_be_met else None
             if met is None:
                 suspended = Suspended(step, wait.pause, None)
                 suspended.wait, suspended.child = wait, child
@@ -119,7 +118,7 @@ def child_job(seed: str, definition: Any, payload: BaseModel) -> NewJob:
         limits=definition.limits(payload),
         version=definition.version,
         unique=None if identity is None else identity.key(payload),
-        sequel=follow_ups_of(definition).text,
+        follow_ups=follow_ups_of(definition).text,
     )
 
 
@@ -127,7 +126,7 @@ def payload_of(event: str, answer: dict[str, Any], result: Result[Any], *, raise
     """Return what an event says, or None if none came in time.
 
     Raises:
-        EventTimeoutError: None came in time, and the job wants that to be an error.
+        EventTimeoutError: None came in time, and `raises` is set.
     """
     if answer.get("timeout"):
         if raises:

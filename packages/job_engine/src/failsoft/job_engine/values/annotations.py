@@ -1,4 +1,4 @@
-"""What a function declares to return, found whatever else in its signature cannot be."""
+"""What a function declares: what it returns, and whether it is awaited."""
 
 import inspect
 from collections.abc import Callable
@@ -15,8 +15,7 @@ def returned_by(function: Callable[..., Any]) -> Any:
 
     A class returns its own instances.
     """
-    while isinstance(function, partial):
-        function = function.func
+    function = without_partial(function)
     if isinstance(function, type):
         return function
     if not hasattr(function, "__code__") and not inspect.isbuiltin(function):
@@ -32,6 +31,21 @@ def _declared(function: Callable[..., Any]) -> Any:
     except UNRESOLVABLE:
         return Any
     return type(None) if found is None else found
+
+
+def without_partial(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the function that a `partial` calls in the end."""
+    while isinstance(function, partial):
+        function = function.func
+    return function
+
+
+def is_async(function: Callable[..., Any]) -> bool:
+    """Return whether calling it gives a coroutine."""
+    function = without_partial(function)
+    if inspect.isfunction(function):
+        return inspect.iscoroutinefunction(function)
+    return inspect.iscoroutinefunction(getattr(function, "__call__", None))  # noqa: B004 - the method itself is wanted
 
 
 def hint(function: Callable[..., Any], name: str) -> Any:

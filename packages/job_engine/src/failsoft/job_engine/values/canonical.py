@@ -21,7 +21,7 @@ def canonical(value: Any) -> str:
 
 
 def digest(text: str) -> str:
-    """Return what tells whether two payloads, as JSON, are the same work: SHA-256 in hex."""
+    """Return what is equal for payloads, as JSON, that are the same work: SHA-256 in hex."""
     return hashlib.sha256(canonical(json.loads(text)).encode()).hexdigest()
 
 

@@ -13,7 +13,6 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     PlainSerializer,
-    PydanticSchemaGenerationError,
     PydanticUserError,
     SecretStr,
     TypeAdapter,
@@ -123,7 +122,6 @@ class Result(Generic[R]):
     """How one declared type of result goes to JSON and back."""
 
     def __init__(self, declared: Any) -> None:
-        """Build the adapter of the declared type; `Any` where nothing was declared."""
         self._declared = declared
         self._adapter: TypeAdapter[R] = _adapter(declared)
 
@@ -192,7 +190,7 @@ class Result(Generic[R]):
 def encode_freely(value: object) -> str:
     """Return a value that no annotation describes as strict JSON, each part by its own type.
 
-    Who reads it says what it is: a list of models may be read as one again.
+    The reading code says what it is: a list of models may be read as one again.
 
     Raises:
         ResultInvalidError: If JSON cannot carry a part of it or changes one, it nests too deep or
@@ -242,9 +240,10 @@ def result_of_type(declared: Any) -> Result[Any]:
 def _build_result(declared: Any) -> Result[Any]:
     try:
         return Result(declared)
-    except PydanticSchemaGenerationError as error:
+    except PydanticUserError as error:
         raise ResultInvalidError(
-            f"expected a return annotation that pydantic understands, got {declared!r}"
+            f"expected a return annotation that pydantic understands, got {declared!r}: "
+            f"{error.message.partition(chr(10))[0]}"
         ) from error
 
 
@@ -288,5 +287,5 @@ def _depth(value: Any) -> int:
 
 
 def is_model(kind: object) -> bool:
-    """Tell whether it is a class of pydantic models."""
+    """Return whether it is a class of pydantic models."""
     return isinstance(kind, type) and issubclass(kind, BaseModel)

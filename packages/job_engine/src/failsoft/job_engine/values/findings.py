@@ -52,6 +52,16 @@ def failure(check: str, found: str, remedy: str, status: int = FAILURE) -> Findi
     return Finding(check, Level.FAILURE, redacted(found), remedy, status)
 
 
+def warning_if(problem: bool, check: str, found: str, remedy: str) -> Finding:
+    """Return a warning if there is a problem, else the same finding without one."""
+    return warning(check, found, remedy) if problem else fine(check, found)
+
+
+def failure_if(problem: bool, check: str, found: str, remedy: str) -> Finding:
+    """Return a failure if there is a problem, else the same finding without one."""
+    return failure(check, found, remedy) if problem else fine(check, found)
+
+
 def unreachable(check: str, found: str, remedy: str) -> Finding:
     """Return the finding of a server that is needed and does not answer."""
     return failure(check, found, remedy, os.EX_UNAVAILABLE)

@@ -16,7 +16,7 @@ _PLAIN = (dict, list, str, int, float, bool, type(None))
 
 
 def is_same(value: Any, again: Any) -> bool:
-    """Tell whether the value that was read back is the one that was written."""
+    """Return whether the value that was read back is the one that was written."""
     try:
         return bool(value == again)
     except Exception:  # noqa: BLE001 - a comparison is the value's own code

@@ -1,1 +1,1 @@
-"""Connections, transactions, retries and errors; knows no table."""
+"""Connections, transactions, retries and errors; imports no table."""

@@ -8,7 +8,7 @@ class Answers:
     """What is known of all connections of this process together.
 
     A statement that takes long and a server that answers nothing look alike from one connection;
-    the others tell them apart.
+    the others distinguish them.
     """
 
     def __init__(self) -> None:

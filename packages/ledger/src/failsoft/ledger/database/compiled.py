@@ -3,7 +3,7 @@
 SQLAlchemy looks a statement up by its structure at each execution, builds its parameters anew and
 sets up a result, which takes five times as long as SQLite takes to carry a short one out. Here
 the text is kept, and it goes to the driver with the values as they are: whole numbers, strings
-and None. Errors are SQLAlchemy's all the same; only its statement events are not told.
+and None. Errors are SQLAlchemy's all the same; only its statement events are not emitted.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -49,10 +49,9 @@ class Outcome(NamedTuple):
 
 
 class CompiledStatement:
-    """A statement in the words of one database."""
+    """A statement, without lists of variable length, in the dialect of one database."""
 
     def __init__(self, statement: Statement, dialect: Dialect) -> None:
-        """Compile a statement that has no list of variable length."""
         compiled: Any = statement.compile(dialect=dialect)
         self._text = str(compiled)
         self._fixed: Mapping[str, Any] = compiled.params
@@ -85,7 +84,7 @@ class CompiledStatement:
             raise
         except BaseException as interrupt:
             # The connection may be in the middle of anything. SQLite keeps its lock while there is
-            # a statement, and whoever keeps the interrupt keeps this cursor.
+            # a statement, and what keeps the interrupt keeps this cursor.
             with suppress(connection.dialect.loaded_dbapi.Error):
                 cursor.close()
             connection.invalidate(interrupt)

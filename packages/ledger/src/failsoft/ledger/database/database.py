@@ -12,7 +12,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, make_url
 from sqlalchemy.exc import ArgumentError
 from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_exponential
 
-from failsoft.job_engine.crash_points import CRASH_POINTS
+from failsoft.job_engine.crash_points import reached
 from failsoft.job_engine.errors import ConfigurationError
 from failsoft.job_engine.values.redaction import redacted_url, scheme_of
 from failsoft.ledger.database.call_limit import LIMIT, RUNNING, CallLimit
@@ -159,7 +159,7 @@ class Database:
 
     @property
     def is_sqlite(self) -> bool:
-        """Tell whether the ledger is a SQLite file."""
+        """Return whether the ledger is a SQLite file."""
         return self.url.get_backend_name() == "sqlite"
 
     @property
@@ -215,13 +215,13 @@ class Database:
         """
 
         def before() -> None:
-            if CRASH_POINTS.reached is not None and point:
-                CRASH_POINTS.reached(f"{point}.before")
+            if point:
+                reached(f"{point}.before")
 
         def once() -> T:
             result = self._writer.at_once(work, before)
-            if CRASH_POINTS.reached is not None and point:
-                CRASH_POINTS.reached(f"{point}.after")
+            if point:
+                reached(f"{point}.after")
             return result
 
         return self._with_retries(once)
@@ -239,14 +239,14 @@ class Database:
         return self._with_retries(lambda: _done_in(self._raw_connections.take(), work, point))
 
     def close(self) -> None:
-        """Close the connections of this process that are not in use; others are opened if asked."""
+        """Close this process's idle connections; others are opened on demand."""
         self.release_idle()
 
     def release_idle(self) -> None:
         """Close the connections that are not in use."""
         self._raw_connections.close()
         # Not the engine's `dispose`, after which a connection that another thread uses would come
-        # back to a pool of nobody's, and stay open.
+        # back to a pool without an owner, and stay open.
         pool = self.engine.pool
         if isinstance(pool, LedgerPool):
             pool.close_idle()
@@ -254,7 +254,7 @@ class Database:
             pool.dispose()
 
     def has_turn(self) -> bool:
-        """Tell whether this thread is in the middle of a transaction that writes to SQLite."""
+        """Return whether this thread is in the middle of a transaction that writes to SQLite."""
         return isinstance(self._writer, sqlite.Writer) and self._writer.has_turn()
 
     def _look_at_file(self) -> None:
@@ -282,7 +282,7 @@ class Database:
 
 
 def _call_is_over(state: RetryCallState) -> bool:
-    """Tell whether there is no time left for another try."""
+    """Return whether there is no time left for another try."""
     tried_for = state.seconds_since_start or 0.0
     return RUNNING.left() <= 0 or tried_for >= RUNNING.answer
 
@@ -290,8 +290,8 @@ def _call_is_over(state: RetryCallState) -> bool:
 def _done_in(opened: AbstractContextManager[C], work: Callable[[C], T], point: str) -> T:
     with opened as connection:
         result = work(connection)
-        if CRASH_POINTS.reached is not None and point:
-            CRASH_POINTS.reached(f"{point}.before")
-    if CRASH_POINTS.reached is not None and point:
-        CRASH_POINTS.reached(f"{point}.after")
+        if point:
+            reached(f"{point}.before")
+    if point:
+        reached(f"{point}.after")
     return result

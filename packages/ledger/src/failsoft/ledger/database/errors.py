@@ -23,18 +23,17 @@ class WorkError(Exception):
     """Carries what the job's own SQL raised past the translation of the ledger's errors."""
 
     def __init__(self, error: Exception) -> None:
-        """Keep the error."""
         super().__init__(str(error))
         self.error = error
 
 
-#: Errors that have a meaning to who called the ledger, and are passed on as they are.
+#: Errors that have a meaning to the ledger's caller, and are passed on as they are.
 _OURS = (FailsoftError, WorkError)
 _AWAY = frozenset({Verdict.AGAIN, Verdict.RECONNECT, Verdict.AWAY, Verdict.SLOW})
 
 
 def is_transient(error: BaseException) -> bool:
-    """Tell whether the same transaction may succeed if it is run again at once (F22, F23).
+    """Return whether the same transaction may succeed if it is run again at once (F22, F23).
 
     A connection that broke counts: every transaction of the ledger may be repeated after a
     lost reply. One that does not come about does not: what is refused now is refused at once again.
@@ -51,12 +50,12 @@ def is_transient(error: BaseException) -> bool:
 
 
 def is_silence(error: BaseException) -> bool:
-    """Tell whether an error is that of a call whose time was up."""
+    """Return whether an error is that of a call whose time was up."""
     return isinstance(error, DBAPIError) and getattr(error.orig, "is_silence", False)
 
 
 def is_outage(error: BaseException) -> bool:
-    """Tell whether an error says that the database cannot serve, whatever was wanted of it.
+    """Return whether an error says that the database cannot serve, whatever was wanted of it.
 
     A statement that took too long does not: it may be that statement's own fault.
     """

@@ -40,10 +40,9 @@ def bring_across_forks(forkable: Forkable) -> None:
 
 
 class Lock:
-    """A lock of this process's: no other thread holds it at a fork, and nobody in the child."""
+    """A lock of this process's: at a fork no other thread holds it, and in the child none does."""
 
     def __init__(self) -> None:
-        """Make it; it is free."""
         self._lock = threading.RLock()
         bring_across_forks(self)
 

@@ -93,7 +93,7 @@ def verdict(error: BaseException) -> Verdict:
 
 
 def drops_connections(error: BaseException) -> bool:
-    """Tell whether the connection, and those that are as old, are of no use after an error."""
+    """Return whether the connection, and those that are as old, are of no use after an error."""
     return verdict(error) in (Verdict.RECONNECT, Verdict.AWAY)
 
 

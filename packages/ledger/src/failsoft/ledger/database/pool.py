@@ -42,7 +42,6 @@ class LedgerPool(QueuePool):
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
-        """Prepare; nothing is connected yet."""
         self._waiting: list[None] = []
         self.give_back: Callable[[], None] = _nothing
         super().__init__(*args, **options)

@@ -74,9 +74,9 @@ class RawConnections:
                 self._idle.popleft().connection.invalidate()
 
     def close(self) -> None:
-        """Close every connection that nobody uses."""
+        """Close every idle connection."""
         while self._idle:
-            # Not given back: its pool may have been disposed of, and nobody would close it there.
+            # Not given back: its pool may have been disposed of, and would leave it open.
             self._idle.pop().connection.invalidate()
 
     def _on_invalidate(self, driver: object, record: object, error: object) -> None:

@@ -22,8 +22,9 @@ from failsoft.job_engine.records.states import (
 )
 from failsoft.ledger.database.answers import ANSWERS
 from failsoft.ledger.database.compiled import execute
-from failsoft.ledger.database.database import Database
 from failsoft.ledger.database.errors import WorkError
+from failsoft.ledger.database.postgresql.replicated import expect_replicated
+from failsoft.ledger.database.role import SqlRole
 from failsoft.ledger.database.timestamps import microseconds
 from failsoft.ledger.roles import tx_steps, waits
 from failsoft.ledger.schema import rows
@@ -72,12 +73,8 @@ _MY_END = select(attempts.c.outcome).where(
 )
 
 
-class SqlAttempts:
+class SqlAttempts(SqlRole):
     """`AttemptLedger` on SQL; every method may be repeated after a lost reply (F22)."""
-
-    def __init__(self, database: Database) -> None:
-        """Work on a database."""
-        self._database = database
 
     def claim(self, ticket: Ticket) -> Claim | None:
         """Take an offered job; None if the offer is void (rule 6)."""
@@ -190,7 +187,10 @@ def _claimed_before(connection: Connection, ticket: Ticket) -> Claim | None:
     # The commit of this very claim may have gone through and its reply been lost (R13).
     mine = {"job": ticket.job_id, "epoch": ticket.epoch, "claim": ticket.claim_id}
     row = connection.execute(_MY_CLAIM, mine).one_or_none()
-    return None if row is None else rows.claim(row, ticket.worker)
+    if row is None:
+        return None
+    expect_replicated(connection)
+    return rows.claim(row, ticket.worker)
 
 
 def _has_authority(row: Any, claim: Claim) -> bool:
@@ -220,11 +220,11 @@ def _conclude(connection: Connection, claim: Claim, conclusion: Conclusion) -> J
         if conclusion.wait is not None:
             waits.begin_to_wait(connection, claim, conclusion)
         return JobState(row.state)
-    asked = {**change.guard, "cancel_requested": True}
+    requested = {**change.guard, "cancel_requested": True}
     cause = replace(
         change.cause, detail={k: v for k, v in change.cause.detail.items() if k != DELAY}
     )
-    stopped = replace(change, guard=asked, values={}, cause=cause)
+    stopped = replace(change, guard=requested, values={}, cause=cause)
     row = apply.apply(connection, STOP, stopped)
     return JobState(row.state) if row is not None else _concluded_before(connection, claim)
 
@@ -247,4 +247,5 @@ def _concluded_before(connection: Connection, claim: Claim) -> JobState:
     outcome = connection.execute(_MY_END, mine).scalar_one_or_none()
     if outcome is None or outcome in _TAKEN_AWAY:
         raise Fenced
+    expect_replicated(connection)
     return _TARGETS[outcome]

@@ -15,9 +15,9 @@ from failsoft.job_engine.errors import OptionInvalidError
 from failsoft.job_engine.ports.transactional import CallersTransaction
 from failsoft.job_engine.records.job import JobRecord
 from failsoft.job_engine.records.new_job import NewJob, OfferPlan
-from failsoft.ledger.database.database import Database
 from failsoft.ledger.database.errors import translated
 from failsoft.ledger.database.postgresql.replicated import expect_replicated
+from failsoft.ledger.database.role import SqlRole
 from failsoft.ledger.database.sqlite import engine
 from failsoft.ledger.database.sqlite.ledger_file import LedgerFile
 from failsoft.ledger.transitions import insert
@@ -25,20 +25,15 @@ from failsoft.ledger.transitions import insert
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session, SessionTransaction
 
-#: What tells one PostgreSQL database from every other, also from a copy of it.
+#: What distinguishes a PostgreSQL database from every other, also from a copy of it.
 _IDENTITY = """
     SELECT oid, pg_postmaster_start_time(), current_schema()
     FROM pg_database WHERE datname = current_database()
 """
 
 
-class SqlTransactional:
+class SqlTransactional(SqlRole):
     """`TransactionalLedger` on SQL."""
-
-    def __init__(self, database: Database, actor: str) -> None:
-        """Work on a database in the name of `actor`, which the events keep."""
-        self._database = database
-        self._actor = actor
 
     def within(self, session: object) -> CallersTransaction:
         """Work in the transaction of a SQLAlchemy `Session` or `Connection` of the caller's."""
@@ -65,7 +60,7 @@ class SqlTransactional:
 
     def _own_identity(self, connection: Connection) -> tuple[Any, ...]:
         if connection.dialect.is_async:
-            # Whoever has such a connection has the loop, which is not to wait for ours.
+            # Such a connection is used on the event loop, which must not wait for the ledger's.
             return await_only(asyncio.to_thread(self._database.read, _identity))
         return self._database.read(_identity)
 
@@ -86,7 +81,6 @@ class SqlCallerTransaction:
     """`CallersTransaction` on SQL."""
 
     def __init__(self, session: "Session | Connection", connection: Connection, actor: str) -> None:
-        """Work in the transaction that the connection is in."""
         self._session = session
         self._connection = connection
         self._actor = actor
@@ -120,7 +114,7 @@ _WAITING: WeakKeyDictionary["Session | Connection", list[Callable[[bool], None]]
 
 
 def _is_session(given: object) -> "TypeGuard[Session]":
-    # Who has a session has imported this; every other process starts faster without.
+    # A program with sessions has imported this; every other starts faster without.
     orm = sys.modules.get("sqlalchemy.orm")
     return orm is not None and isinstance(given, orm.Session)
 
@@ -143,7 +137,7 @@ def _awaited_session_ended(session: "Session", transaction: "SessionTransaction"
 
 
 def _connection_commits(connection: Connection) -> None:
-    # A connection tells of its commit before it commits: the rest waits in a thread for it.
+    # A connection reports its commit before it commits: the rest waits in a thread for it.
     _call_in_thread(_taken(connection), is_over=False)
 
 

@@ -6,20 +6,15 @@ from sqlalchemy import Connection
 
 from failsoft.job_engine.records.job import JobRecord
 from failsoft.job_engine.records.new_job import NewJob, OfferPlan
-from failsoft.ledger.database.database import Database
 from failsoft.ledger.database.postgresql.replicated import expect_replicated
+from failsoft.ledger.database.role import SqlRole
 from failsoft.ledger.transitions import insert
 from failsoft.ledger.transitions.insert import record
 from failsoft.ledger.transitions.precedence import lock_many, order_of
 
 
-class SqlRecording:
+class SqlRecording(SqlRole):
     """`record_job` on SQL; it may be repeated after a lost reply (F22)."""
-
-    def __init__(self, database: Database, actor: str) -> None:
-        """Work on a database in the name of `actor`, which the events keep."""
-        self._database = database
-        self._actor = actor
 
     def record_job(self, job: NewJob, plan: OfferPlan | None) -> tuple[JobRecord, bool]:
         """Record a job in one commit, already offered if there is a plan (rules 1 and 3)."""

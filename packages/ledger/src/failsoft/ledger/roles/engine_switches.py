@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, delete, select
 
 from failsoft.job_engine.records.engine_switch import DisabledEngine
-from failsoft.ledger.database.database import Database
+from failsoft.ledger.database.inserts import insert_into
+from failsoft.ledger.database.role import SqlRole
 from failsoft.ledger.database.timestamps import instant, now_us
 from failsoft.ledger.schema.tables import info
-from failsoft.ledger.transitions.statements import insert_into
 
 _KEY = "engine-disabled-"
 _ALL = (
@@ -24,19 +24,15 @@ _ALL = (
 _NOW = select(now_us())
 
 
-class SqlEngineSwitches:
+class SqlEngineSwitches(SqlRole):
     """The part of `ControlLedger` that disables engines, on SQL."""
-
-    def __init__(self, database: Database) -> None:
-        """Work on a database."""
-        self._database = database
 
     def disable_engine(self, engine: DisabledEngine) -> DisabledEngine:
         """Let an engine get no offers; return what holds now."""
         return self._database.write(lambda connection: _disable(connection, engine))
 
     def enable_engine(self, name: str) -> bool:
-        """Let an engine get offers again; tell whether it was disabled."""
+        """Let an engine get offers again; return whether it was disabled."""
         end = delete(info).where(info.c.key == f"{_KEY}{name}")
         return self._database.write(lambda c: c.execute(end).rowcount == 1)
 

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 from sqlalchemy import Connection, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from failsoft.job_engine.errors import (
     DuplicateDispatchError,
@@ -14,8 +13,9 @@ from failsoft.job_engine.records.follow_ups import counts_in
 from failsoft.job_engine.records.groups import GroupRecord
 from failsoft.job_engine.records.job import JobRecord
 from failsoft.job_engine.records.new_job import NewJob, OfferPlan
-from failsoft.ledger.database.database import Database
+from failsoft.ledger.database.inserts import insert_into
 from failsoft.ledger.database.postgresql.replicated import expect_replicated
+from failsoft.ledger.database.role import SqlRole
 from failsoft.ledger.database.timestamps import now_us
 from failsoft.ledger.schema import rows
 from failsoft.ledger.schema.jobs import jobs
@@ -23,13 +23,8 @@ from failsoft.ledger.schema.tables import groups
 from failsoft.ledger.transitions import insert, on_end, remembered_keys
 
 
-class SqlFlow:
+class SqlFlow(SqlRole):
     """`FlowLedger` on SQL; every method may be repeated after a lost reply (F22)."""
-
-    def __init__(self, database: Database, actor: str) -> None:
-        """Work on a database in the name of `actor`, which the events keep."""
-        self._database = database
-        self._actor = actor
 
     def record_chain(
         self, jobs: Sequence[NewJob], plan: OfferPlan | None
@@ -104,8 +99,7 @@ def _taken(job: NewJob) -> DuplicateDispatchError:
 
 
 def _open_group(connection: Connection, group: GroupRecord) -> bool:
-    """Record a group unless it is; tell whether it is new."""
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    """Record a group unless it is; return whether it is new."""
     values = {
         "id": group.id,
         "sha": group.sha,
@@ -114,7 +108,7 @@ def _open_group(connection: Connection, group: GroupRecord) -> bool:
         "completion_field": group.completion_field,
         "created_at": now_us(),
     }
-    statement = dialect.insert(groups).values(values).on_conflict_do_nothing()
+    statement = insert_into(connection.dialect.name, groups).values(values).on_conflict_do_nothing()
     return connection.execute(statement).rowcount == 1
 
 
@@ -149,8 +143,8 @@ def _expect_of_group(connection: Connection, group_id: str, there: Sequence[NewJ
     """Refuse a group whose jobs have the ids of others: those would never be counted."""
     if there:
         ids = [job.id for job in there]
-        found = connection.execute(select(jobs.c.id, jobs.c.sequel).where(jobs.c.id.in_(ids)))
-        known = {row.id: row.sequel for row in found}
+        found = connection.execute(select(jobs.c.id, jobs.c.follow_ups).where(jobs.c.id.in_(ids)))
+        known = {row.id: row.follow_ups for row in found}
         for job in there:
             if not counts_in(known.get(job.id), group_id):
                 raise _taken(job)

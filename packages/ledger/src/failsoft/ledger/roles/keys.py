@@ -7,15 +7,15 @@ from sqlalchemy import Connection, case, delete, insert, select, update
 
 from failsoft.job_engine.records.job import KeyRecord
 from failsoft.job_engine.records.message import ACTIVATION, SigningKey
-from failsoft.ledger.database.database import Database
+from failsoft.ledger.database.role import SqlRole
 from failsoft.ledger.database.timestamps import instant, microseconds, now_us
 from failsoft.ledger.schema.tables import signing_keys
 
 _IS_VALID = signing_keys.c.retired_at.is_(None) | (signing_keys.c.retired_at > now_us())
 _IS_YOUNG = signing_keys.c.created_at > now_us() - microseconds(ACTIVATION)
-#: Of those that not every process knows yet the oldest is known to the most.
+#: Of those that not every process has read yet, the oldest has been read by the most.
 _OLDEST_OF_YOUNG = case((_IS_YOUNG, signing_keys.c.created_at))
-#: The one that signs first: a key that not every process knows yet comes after those they know.
+#: The one that signs first: keys that not every process has read yet come last.
 _VALID = (
     select(*signing_keys.c, now_us().label("now"))
     .where(_IS_VALID)
@@ -30,12 +30,8 @@ _LASTING = select(signing_keys.c.kid).where(signing_keys.c.retired_at.is_(None))
 _FORGET = delete(signing_keys).where(signing_keys.c.retired_at <= now_us())
 
 
-class SqlKeys:
+class SqlKeys(SqlRole):
     """`KeyLedger` on SQL."""
-
-    def __init__(self, database: Database) -> None:
-        """Read a database."""
-        self._database = database
 
     def signing_keys(self) -> Sequence[SigningKey]:
         """Return the keys that are valid, the one to sign with first."""

@@ -20,7 +20,8 @@ from failsoft.job_engine.records.states import (
     Transition,
 )
 from failsoft.ledger.database.compiled import AnyRow
-from failsoft.ledger.database.database import Database
+from failsoft.ledger.database.postgresql.replicated import expect_replicated
+from failsoft.ledger.database.role import SqlRole
 from failsoft.ledger.schema import rows
 from failsoft.ledger.schema.jobs import jobs
 from failsoft.ledger.transitions import apply, compare_and_set, invoked_jobs, limits, statements
@@ -37,13 +38,8 @@ _BY_ID = select(*jobs.c).where(jobs.c.id == bindparam("job"))
 _REASON_CHARS = 255
 
 
-class SqlOffers:
+class SqlOffers(SqlRole):
     """`OfferLedger` on SQL; every method may be repeated after a lost reply (F22)."""
-
-    def __init__(self, database: Database, actor: str) -> None:
-        """Work on a database in the name of `actor`, which the events keep."""
-        self._database = database
-        self._actor = actor
 
     def offer(self, seen: JobRecord, plan: OfferPlan) -> JobRecord | None:
         """Hand over with a new epoch; None if the job is no longer as it was seen (rule 4)."""
@@ -88,7 +84,7 @@ class SqlOffers:
         *,
         if_room: bool = False,
     ) -> JobRecord | None:
-        guard = {"state": seen.state, "epoch": seen.epoch, "hb": seen.hb}
+        guard = {"state": seen.state, "epoch": seen.epoch, "revision": seen.revision}
         cause, error = Cause(self._actor, detail), values.get("error")
         change = Change(seen.id, guard, values, cause, error)
 
@@ -111,10 +107,12 @@ def _cancel(connection: Connection, job_id: str, actor: str) -> CancelOutcome:
         row = connection.execute(_BY_ID, {"job": job_id}).one_or_none()
         if row is None:
             raise JobNotFoundError(f"expected the id of a job in the ledger, got {job_id!r}")
+        # Perhaps it is this very call that did so, and whose reply was lost (F22).
         if JobState(row.state).is_terminal:
+            expect_replicated(connection)
             return CancelOutcome.ENDED
         if row.cancel_requested and row.state == JobState.RUNNING:
-            # Asked before, perhaps by this very call, whose reply was lost (F22).
+            expect_replicated(connection)
             return CancelOutcome.REQUESTED
         # Between the two an attempt gave the job back: under READ COMMITTED each saw it move.
 

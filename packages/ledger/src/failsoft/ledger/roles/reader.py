@@ -18,7 +18,7 @@ from failsoft.job_engine.records.job import (
 )
 from failsoft.job_engine.records.states import JobState
 from failsoft.ledger.database.compiled import AnyRow
-from failsoft.ledger.database.database import Database
+from failsoft.ledger.database.role import SqlRole
 from failsoft.ledger.schema import rows
 from failsoft.ledger.schema.jobs import jobs
 from failsoft.ledger.schema.tables import attempts, dispatch_attempts, events, steps
@@ -26,12 +26,8 @@ from failsoft.ledger.transitions import limits as limit_writes
 from failsoft.ledger.transitions import remembered_keys
 
 
-class SqlReader:
+class SqlReader(SqlRole):
     """`LedgerReader` on SQL."""
-
-    def __init__(self, database: Database) -> None:
-        """Read a database."""
-        self._database = database
 
     def get(self, job_id: str) -> JobRecord:
         """Return a job."""
@@ -51,10 +47,8 @@ class SqlReader:
 
     def find_ids(self, beginning: str, limit: int) -> Sequence[str]:
         """Return the ids of jobs that begin so, in their order."""
-        fits = jobs.c.id.startswith(beginning, autoescape=True)
-        if self._database.is_sqlite:
-            # Its LIKE takes capitals for small letters, and uses no index.
-            fits = jobs.c.id.between(beginning, f"{beginning}\x7f")
+        # Ids are ASCII and sort by their bytes. LIKE of SQLite ignores case and uses no index.
+        fits = jobs.c.id.between(beginning, f"{beginning}\x7f")
         statement = select(jobs.c.id).where(fits).order_by(jobs.c.id).limit(limit)
         return [row.id for row in self._all(statement)]
 

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, literal, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.elements import ColumnElement
 
 from failsoft.job_engine.errors import JobNotFoundError
@@ -13,14 +12,14 @@ from failsoft.job_engine.records.manual_retry import DeadLetters, ManualRetry
 from failsoft.job_engine.records.states import JobState
 from failsoft.job_engine.values.canonical import digest
 from failsoft.ledger.database.compiled import AnyRow
-from failsoft.ledger.database.database import Database
 from failsoft.ledger.database.postgresql.replicated import expect_replicated
+from failsoft.ledger.database.role import SqlRole
 from failsoft.ledger.database.timestamps import microseconds, now_us
 from failsoft.ledger.schema import rows
 from failsoft.ledger.schema.jobs import jobs
 from failsoft.ledger.schema.tables import receipts, steps
 from failsoft.ledger.transitions.compare_and_set import Cause, append_event, event_of
-from failsoft.ledger.transitions.insert import holder_of
+from failsoft.ledger.transitions.insert import holder_of, insert_retry
 
 #: What a new job has of the old one, whatever is changed.
 _KEPT = ("name", "queue", "priority", "engines", "tags", "depth")
@@ -30,23 +29,19 @@ _LOCKED = _BY_ID.with_for_update(read=True, key_share=True)
 _STEPS = select(*steps.c).where(steps.c.job_id == bindparam("job")).order_by(steps.c.seq)
 
 
-class SqlManualRetries:
+class SqlManualRetries(SqlRole):
     """The part of `ControlLedger` that does ended work again, on SQL."""
-
-    def __init__(self, database: Database) -> None:
-        """Work on a database."""
-        self._database = database
 
     def retry(self, retry: ManualRetry) -> tuple[JobRecord, bool]:
         """Record a new job that does an ended job's work again, in one transaction."""
         return self._database.write(lambda connection: _retry(connection, retry))
 
     def dead_letters(self, wanted: DeadLetters) -> Sequence[str]:
-        """Return the ids of failed jobs that nobody has tried again, the oldest first."""
+        """Return the ids of failed jobs without a retry, the oldest first."""
         again = jobs.alias("again")
         conditions: list[ColumnElement[bool]] = [
             jobs.c.state == JobState.FAILED,
-            ~select(literal(1)).where(again.c.origin == jobs.c.id).exists(),
+            ~select(literal(1)).where(again.c.retry_of == jobs.c.id).exists(),
         ]
         if wanted.name is not None:
             conditions.append(jobs.c.name == wanted.name)
@@ -61,7 +56,7 @@ class SqlManualRetries:
     def again(self, job_id: str) -> Sequence[JobRecord]:
         """Return the jobs that do a job's work again, the oldest first."""
         statement = (
-            select(*jobs.c).where(jobs.c.origin == job_id).order_by(jobs.c.created_at, jobs.c.id)
+            select(*jobs.c).where(jobs.c.retry_of == job_id).order_by(jobs.c.created_at, jobs.c.id)
         )
         found = self._database.read(lambda c: c.execute(statement).all())
         return [rows.job_record(row) for row in found]
@@ -72,18 +67,18 @@ def _retry(connection: Connection, retry: ManualRetry) -> tuple[JobRecord, bool]
     if known is not None:
         expect_replicated(connection)
         return rows.job_record(known), False
-    row = connection.execute(_LOCKED, {"job": retry.origin}).one_or_none()
+    row = connection.execute(_LOCKED, {"job": retry.retry_of}).one_or_none()
     if row is None:
-        raise JobNotFoundError(f"expected the id of a job in the ledger, got {retry.origin!r}")
-    origin = rows.job_record(row)
-    retry.check(origin)
-    recorded = [rows.step_record(s) for s in connection.execute(_STEPS, {"job": origin.id})]
+        raise JobNotFoundError(f"expected the id of a job in the ledger, got {retry.retry_of!r}")
+    retried = rows.job_record(row)
+    retry.check(retried)
+    recorded = [rows.step_record(s) for s in connection.execute(_STEPS, {"job": retried.id})]
     place = retry.place(recorded)
     taken = [step for step in recorded if retry.takes_over(step, place)]
-    values = {column: getattr(row, column) for column in _KEPT} | _values(retry, origin)
-    made, is_new = _inserted(connection, retry, origin, values)
+    values = {column: getattr(row, column) for column in _KEPT} | _values(retry, retried)
+    made, is_new = _inserted(connection, retry, retried, values)
     if is_new:
-        _copy_steps(connection, retry.id, taken, origin.id)
+        _copy_steps(connection, retry.id, taken, retried.id)
         _note_receipts(connection, retry.id, retry.receipts(taken))
         cause = Cause(retry.actor, retry.detail([step.name for step in taken]))
         append_event(connection, event_of(made), "dispatch", cause)
@@ -91,37 +86,37 @@ def _retry(connection: Connection, retry: ManualRetry) -> tuple[JobRecord, bool]
 
 
 def _inserted(
-    connection: Connection, retry: ManualRetry, origin: JobRecord, values: dict[str, Any]
+    connection: Connection, retry: ManualRetry, retried: JobRecord, values: dict[str, Any]
 ) -> tuple[AnyRow, bool]:
-    """Insert the new job, or find the one that somebody else made at the same moment.
+    """Insert the new job, or find the one of a concurrent retry.
 
-    As in `recording.record`, an index decides, and whoever is in the way may be so no more.
+    As in `insert.record`, an index decides, and a conflict may be gone when it is looked for.
     """
-    unique = retry.unique_key(origin)
+    unique = retry.unique_key(retried)
     while True:
-        made = connection.execute(_insert(connection, values)).one_or_none()
+        made = insert_retry(connection, values)
         if made is not None:
             return made, True
         known = connection.execute(_BY_ID, {"job": retry.id}).one_or_none()
         if known is not None:
             expect_replicated(connection)
             return known, False
-        holder = None if unique is None else holder_of(connection, origin.name, unique)
+        holder = None if unique is None else holder_of(connection, retried.name, unique)
         if holder is not None:
             raise retry.refused_for(rows.job_record(holder))
 
 
-def _values(retry: ManualRetry, origin: JobRecord) -> dict[str, Any]:
-    payload = origin.payload if retry.payload is None else retry.payload
-    limits = origin.limits if retry.limits is None else retry.limits
-    unique = retry.unique_key(origin)
+def _values(retry: ManualRetry, retried: JobRecord) -> dict[str, Any]:
+    payload = retried.payload if retry.payload is None else retry.payload
+    limits = retried.limits if retry.limits is None else retry.limits
+    unique = retry.unique_key(retried)
     return rows.limit_columns(limits) | {
         "id": retry.id,
-        "origin": origin.id,
-        "effects_of": retry.effects(origin),
-        "sequel": retry.sequel(origin),
+        "retry_of": retried.id,
+        "idempotency_root": retry.idempotency_root(retried),
+        "follow_ups": retry.follow_ups(retried),
         "payload": payload,
-        "version": retry.version or origin.version,
+        "version": retry.version or retried.version,
         "payload_sha": digest(payload),
         "unique_key": unique and unique.key,
         "unique_scope": unique and unique.scope,
@@ -133,15 +128,10 @@ def _values(retry: ManualRetry, origin: JobRecord) -> dict[str, Any]:
     }
 
 
-def _insert(connection: Connection, values: dict[str, Any]) -> Any:
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    return dialect.insert(jobs).values(values).on_conflict_do_nothing().returning(*jobs.c)
-
-
 def _copy_steps(connection: Connection, job_id: str, taken: Sequence[StepRecord], of: str) -> None:
     if not taken:
         return
-    # No attempt of the new job has epoch 0: what is copied is nobody's record here.
+    # No attempt of the new job has epoch 0: what is copied is no attempt's record here.
     changed = {"job_id": literal(job_id), "epoch": literal(0)}
     columns: list[Any] = [changed.get(column.name, column) for column in steps.c]
     copied = select(*columns).where(

@@ -10,26 +10,25 @@ from sqlalchemy import (
     Connection,
     and_,
     bindparam,
-    case,
     delete,
     exists,
     insert,
     select,
-    update,
 )
 
 from failsoft.job_engine.records.job import Claim, Conclusion, StepKind, StepRecord
 from failsoft.job_engine.records.states import JobState
 from failsoft.job_engine.records.waits import SentEvent, Wait, key_taken, waker
-from failsoft.ledger.database.database import Database
+from failsoft.ledger.database.postgresql.replicated import expect_replicated
+from failsoft.ledger.database.role import SqlRole
 from failsoft.ledger.database.timestamps import microseconds, now_us
 from failsoft.ledger.schema import rows
 from failsoft.ledger.schema.jobs import jobs
 from failsoft.ledger.schema.tables import receipts, sent_events, steps
-from failsoft.ledger.transitions import fenced_writes, invoked_jobs, statements, wake
+from failsoft.ledger.transitions import fenced_writes, invoked_jobs, statements, times, wake
 from failsoft.ledger.transitions.compare_and_set import Cause
 
-#: How many events that nobody waited for are forgotten at a time.
+#: How many events without a receiver are deleted at a time.
 FORGET = 100
 #: How long after their time: a clock that is ahead for a moment must not lose them.
 FORGET_AFTER = timedelta(days=1)
@@ -54,40 +53,9 @@ _OLDEST = (
 
 _END = select(jobs.c.state, jobs.c.result, jobs.c.error).where(jobs.c.id == bindparam("job"))
 
-_MEET = (
-    update(steps)
-    .where(
-        steps.c.job_id == bindparam("at_job"),
-        steps.c.name == bindparam("at_name"),
-        steps.c.kind == StepKind.WAIT,
-    )
-    .values(
-        kind=StepKind.ANSWERED,
-        result=bindparam("to_result"),
-        epoch=bindparam("to_epoch"),
-        recorded_at=now_us(),
-    )
-)
 
-_deadline = (
-    select(steps.c.recorded_at + bindparam("span", type_=BigInteger))
-    .where(steps.c.job_id == bindparam("at_job"), steps.c.name == bindparam("at_name"))
-    .scalar_subquery()
-)
-_BY_DEADLINE = (
-    update(jobs)
-    .where(jobs.c.id == bindparam("at_job"))
-    .values(run_at=case((jobs.c.run_at > _deadline, _deadline), else_=jobs.c.run_at))
-)
-
-
-class SqlWaits:
+class SqlWaits(SqlRole):
     """`WaitLedger` on SQL; every method may be repeated after a lost reply (F22)."""
-
-    def __init__(self, database: Database, actor: str) -> None:
-        """Work on a database in the name of `actor`, which the events keep."""
-        self._database = database
-        self._actor = actor
 
     def receive(self, claim: Claim, step: StepRecord, wait: Wait) -> StepRecord | None:
         """Record what a step waits for, if it is there or the wait has lasted too long."""
@@ -99,7 +67,7 @@ class SqlWaits:
         return self._database.write(work)
 
     def send(self, event: SentEvent) -> int:
-        """Keep an event and wake those who wait for it; return how many that were."""
+        """Keep an event and wake the jobs that wait for it; return how many those are."""
         return self._database.write(lambda connection: _send(connection, event, self._actor))
 
 
@@ -117,8 +85,7 @@ def begin_to_wait(connection: Connection, claim: Claim, conclusion: Conclusion) 
             _refuse(connection, claim, conclusion, holder)
             return
     if wait.timeout is not None:
-        given: dict[str, Any] = {"at_job": claim.job_id, "at_name": step.name}
-        connection.execute(_BY_DEADLINE, given | {"span": microseconds(wait.timeout)})
+        times.wait_at_most(connection, claim.job_id, step.name, wait.timeout)
     answer = _answer(connection, claim, wait)
     if answer is not None:
         wake.wake(connection, wait.topic, Cause(claim.worker, waker(answer)))
@@ -159,8 +126,9 @@ def _meet(connection: Connection, claim: Claim, met: StepRecord, *, waited: bool
     if not waited:
         fenced_writes.insert_step(connection, claim, met)
     else:
-        given: dict[str, Any] = {"at_job": claim.job_id, "at_name": met.name}
-        connection.execute(_MEET, given | {"to_result": met.result, "to_epoch": claim.epoch})
+        given = {"at_job": claim.job_id, "at_name": met.name}
+        values = {"to_result": met.result, "to_epoch": claim.epoch}
+        connection.execute(statements.ANSWER_STEP, given | values)
 
 
 def _answer(connection: Connection, claim: Claim, wait: Wait) -> dict[str, Any] | None:
@@ -184,10 +152,18 @@ def _end_of(connection: Connection, job_id: str) -> dict[str, Any] | None:
 
 def _send(connection: Connection, event: SentEvent, actor: str) -> int:
     wake.lock(connection, event.topic)
-    values = {"id": event.id, "topic": event.topic, "name": event.name, "payload": event.payload}
-    keep = microseconds(event.keep)
-    times = {"sent_at": now_us(), "expires_at": now_us() + keep}
-    connection.execute(statements.keep_event(connection.dialect.name).values(**values, **times))
+    values: dict[str, Any] = {
+        "id": event.id,
+        "topic": event.topic,
+        "name": event.name,
+        "payload": event.payload,
+        "sent_at": now_us(),
+        "expires_at": now_us() + microseconds(event.keep),
+    }
+    keeps = statements.keep_event(connection.dialect.name).values(values)
+    if connection.execute(keeps.returning(sent_events.c.id)).one_or_none() is None:
+        # Sent by this very call, whose reply was lost (F22).
+        expect_replicated(connection)
     expired = (
         select(sent_events.c.id)
         .where(sent_events.c.expires_at <= now_us() - microseconds(FORGET_AFTER))

@@ -25,7 +25,15 @@ metadata: MetaData = MetaData(
 #: In SQLite a row stands in the index of its primary key: a commit writes a page less for it.
 CLUSTERED: Any = {"sqlite_with_rowid": False}
 
-JOB_ID = String(64)
+
+def _by_bytes(length: int) -> String:
+    """Return the type of texts that sort by their bytes, so that an index finds beginnings."""
+    return String(length).with_variant(String(length, collation="C"), "postgresql")
+
+
+JOB_ID = _by_bytes(64)
+#: Compared with job ids, so of the same collation: an index of another one would not be used.
+KEY = _by_bytes(255)
 SHORT = String(64)
 NAME = String(128)
 

@@ -15,7 +15,16 @@ from sqlalchemy import (
 )
 
 from failsoft.ledger.database.timestamps import Instant
-from failsoft.ledger.schema.columns import CLUSTERED, JOB_ID, NAME, PREFIX, SHORT, count, metadata
+from failsoft.ledger.schema.columns import (
+    CLUSTERED,
+    JOB_ID,
+    KEY,
+    NAME,
+    PREFIX,
+    SHORT,
+    count,
+    metadata,
+)
 
 jobs: Table = Table(
     f"{PREFIX}jobs",
@@ -25,14 +34,14 @@ jobs: Table = Table(
     Column("queue", SHORT, nullable=False),
     Column("state", String(16), nullable=False),
     Column("engine", SHORT),
-    # The fencing token: the epoch of the newest offer, and who claimed it (rules 5 and 7).
+    # The fencing token: the epoch of the newest offer, and the claim of it (rules 5 and 7).
     count("epoch"),
     Column("claim_id", SHORT),
     # Grows with every renewal, so that a rescuer's stale look cannot win (R16).
-    count("hb"),
+    count("revision"),
     Column("payload", Text, nullable=False),
     Column("payload_sha", SHORT, nullable=False),
-    Column("idempotency_key", String(255)),
+    Column("idempotency_key", KEY),
     count("priority"),
     Column("engines", Text, nullable=False, server_default="[]"),
     Column("tags", Text, nullable=False, server_default="[]"),
@@ -49,10 +58,10 @@ jobs: Table = Table(
     # How far the job has come, in its own words.
     Column("progress", Text),
     # What the end of the job sets off; most have nothing.
-    Column("sequel", Text),
+    Column("follow_ups", Text),
     # The job or the group whose end lets it start; it has no time until then.
     Column("waits_for", JOB_ID),
-    # What wakes it before its time, who invoked it, and how deep that goes.
+    # The topic that wakes it before its time, the job that invoked it, and how deep that goes.
     Column("awaits", SHORT),
     Column("parent_id", JOB_ID),
     count("depth"),
@@ -78,9 +87,9 @@ jobs: Table = Table(
     Column("rate_limit", Integer),
     Column("rate_period", BigInteger),
     # The ended job whose work this one does again, and whose idempotency keys it goes on with.
-    Column("origin", JOB_ID),
-    Column("effects_of", JOB_ID),
-    # Of the payload; a worker that knows only older ones leaves it to another.
+    Column("retry_of", JOB_ID),
+    Column("idempotency_root", JOB_ID),
+    # Of the payload; a worker whose definition is older leaves it to another.
     Column("version", Integer, nullable=False, server_default=text("1")),
     **CLUSTERED,
 )
@@ -98,8 +107,8 @@ def _partial(name: str, condition: str, *columns: str, unique: bool = False) -> 
 
 
 _partial("key", "idempotency_key IS NOT NULL", "name", "idempotency_key", unique=True)
-#: Whether a job holds its unique key; one that is not held blocks nobody. A key for a period is
-#: held until somebody who wants it finds that its time is over, for no index knows the time.
+#: Whether a job holds its unique key; one that is not held blocks no job. A key for a period
+#: is held until a dispatch with it finds that its time is over: no index depends on time.
 UNIQUE_HELD = (
     "unique_key IS NOT NULL AND (unique_scope = 'period'"
     " OR (unique_scope = 'incomplete' AND finished_at IS NULL)"
@@ -117,7 +126,7 @@ LIMIT_COLUMNS = (
 #: Whether a job is under any limit; nearly none is.
 IS_LIMITED = or_(jobs.c.concurrency_key.is_not(None), jobs.c.rate_key.is_not(None))
 #: Whether a job's end sets nothing off: no job follows it, and none waits for it.
-IS_ALONE = and_(jobs.c.sequel.is_(None), jobs.c.parent_id.is_(None))
+IS_ALONE = and_(jobs.c.follow_ups.is_(None), jobs.c.parent_id.is_(None))
 _UNDER_LIMITS = "(concurrency_key IS NOT NULL OR rate_key IS NOT NULL)"
 _partial("limited", f"state = 'scheduled' AND {_UNDER_LIMITS}", "run_at")
 for _key in ("concurrency_key", "rate_key"):
@@ -131,5 +140,5 @@ _partial(
 )
 _partial("awaiting", "awaits IS NOT NULL", "awaits")
 _partial("ended", "finished_at IS NOT NULL", "name", "state", "finished_at")
-_partial("origin", "origin IS NOT NULL", "origin")
+_partial("retry_of", "retry_of IS NOT NULL", "retry_of")
 Index(f"ix_{PREFIX}jobs_newest", jobs.c.created_at)

@@ -21,27 +21,11 @@ from failsoft.ledger.database.postgresql.encoding import expect_utf8
 from failsoft.ledger.schema.columns import PREFIX
 from failsoft.ledger.schema.tables import info
 
-#: The newest migration; the ledger must be at this one, or at a newer one that says that code of
-#: this one can work on it.
-REVISION = "0015"
-#: Every migration there has been, the oldest first.
-REVISIONS = (
-    "0001",
-    "0002",
-    "0003",
-    "0004",
-    "0005",
-    "0006",
-    "0007",
-    "0008",
-    "0009",
-    "0010",
-    "0011",
-    "0012",
-    "0013",
-    "0014",
-    "0015",
-)
+#: The migrations, the oldest first.
+REVISIONS = ("0001",)
+#: The newest migration; the ledger must be at this one, or at a newer one whose minimum this code
+#: meets.
+REVISION = REVISIONS[-1]
 #: Where the revision stands; a name of our own, beside an application's own Alembic.
 VERSION_TABLE = f"{PREFIX}schema"
 
@@ -70,7 +54,7 @@ class Standing(NamedTuple):
     minimum: str | None
 
     def is_too_new(self, known: Collection[str] = REVISIONS) -> bool:
-        """Tell whether code that knows some revisions is too old for it."""
+        """Return whether code with these revisions is too old for it."""
         # The minimum decides, also where the revision is known: an upgrade raises it before it
         # does what older code cannot live with.
         if self.minimum is not None:
@@ -79,7 +63,7 @@ class Standing(NamedTuple):
 
     @property
     def is_too_old(self) -> bool:
-        """Tell whether it has to be upgraded before this code can work on it."""
+        """Return whether it has to be upgraded before this code can work on it."""
         return self.revision is None or self.revision in REVISIONS[:-1]
 
 
@@ -155,5 +139,5 @@ def _check_host(there: str | None) -> None:
         raise LedgerHostError(
             f"expected the host {there!r} that this SQLite ledger belongs to, got {here!r}; use "
             "PostgreSQL where there are more hosts, or run `failsoft ledger upgrade --adopt` if "
-            "the file was moved here and nobody else opens it"
+            "the file was moved here and no other host opens it"
         )

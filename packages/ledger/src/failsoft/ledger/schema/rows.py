@@ -1,4 +1,4 @@
-"""Rows of the ledger as the values that the rest of Failsoft knows."""
+"""Rows of the ledger as the values of the job engine."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -47,7 +47,7 @@ def new_record(job: NewJob, plan: OfferPlan | None, row: AnyRow) -> JobRecord:
         engines=job.engines,
         tags=job.tags,
         version=job.version,
-        sequel=job.sequel,
+        follow_ups=job.follow_ups,
         waits_for=job.waits_for,
         created_at=instant(row.created_at),
         run_at=None if run_at is None else instant(run_at),
@@ -157,7 +157,7 @@ def claim(row: AnyRow, worker: str) -> Claim:
         releases=row.releases,
         lease=timedelta(microseconds=row.lease_us),
         depth=row.depth,
-        effects_of=row.effects_of,
+        idempotency_root=row.idempotency_root,
         version=row.version,
         is_limited=bool(limits(row)),
     )
@@ -166,7 +166,9 @@ def claim(row: AnyRow, worker: str) -> Claim:
 def running_job(row: AnyRow) -> RunningJob:
     """Read what a rescuer watches."""
     lease = timedelta(microseconds=row.lease_us or 0)
-    return RunningJob(row.id, row.epoch, row.hb, lease, bool(row.expired), bool(row.is_orphan))
+    return RunningJob(
+        row.id, row.epoch, row.revision, lease, bool(row.expired), bool(row.is_orphan)
+    )
 
 
 def step_record(row: AnyRow) -> StepRecord:
@@ -182,16 +184,7 @@ def step_as_stored(row: AnyRow) -> StepRecord:
 
 def attempt_record(row: AnyRow) -> AttemptRecord:
     """Read a row of `attempts`."""
-    return AttemptRecord(
-        row.epoch,
-        row.claim_id,
-        row.engine,
-        row.worker,
-        row.started_at,
-        row.ended_at,
-        row.outcome,
-        error_record(row.error),
-    )
+    return AttemptRecord(**_same(AttemptRecord, row, "error"), error=error_record(row.error))
 
 
 def dispatch_try(row: AnyRow) -> DispatchTry:
@@ -237,49 +230,22 @@ def event_of_job(row: AnyRow) -> HistoryEntry:
 
 def worker_record(row: AnyRow) -> WorkerRecord:
     """Read a row of `workers`."""
-    return WorkerRecord(
-        row.boot_id,
-        row.engine,
-        row.queue,
-        row.host,
-        row.pid,
-        row.slots,
-        row.started_at,
-        row.seen_at,
-        row.machine or "",
-        row.birth or "",
-        row.live_until,
-    )
+    kept = _same(WorkerRecord, row, "machine", "birth")
+    return WorkerRecord(**kept, machine=row.machine or "", birth=row.birth or "")
 
 
 def group_record(row: AnyRow) -> GroupRecord:
     """Read a row of `groups`."""
-    return GroupRecord(
-        row.id,
-        row.sha,
-        row.policy,
-        row.completion_id,
-        row.completion_field,
-        row.total,
-        row.succeeded,
-        row.failed,
-        row.cancelled,
-        row.sealed,
-    )
+    return GroupRecord(**_same(GroupRecord, row, "when"), when=row.policy)
 
 
 def schedule_record(row: AnyRow, now: datetime) -> ScheduleRecord:
     """Read a row of `schedules` that was read at a moment."""
-    return ScheduleRecord(
-        name=row.name,
-        spec=row.spec,
-        read_at=now,
-        declared_at=row.declared_at,
-        next_at=row.next_at,
-        former=tuple(json.loads(row.former)),
-        paused=row.paused,
-        last_at=row.last_at,
-        last_job_id=row.last_job_id,
-        skipped_at=row.skipped_at,
-        skip_reason=row.skip_reason,
-    )
+    kept = _same(ScheduleRecord, row, "read_at", "former")
+    return ScheduleRecord(**kept, read_at=now, former=tuple(json.loads(row.former)))
+
+
+def _same(record: type[Any], row: AnyRow, *others: str) -> dict[str, Any]:
+    """Return what a record has of a row as it is, without some attributes."""
+    names = (each.name for each in fields(record) if each.name not in others)
+    return {name: getattr(row, name) for name in names}

@@ -16,10 +16,19 @@ from sqlalchemy import (
 )
 
 from failsoft.ledger.database.timestamps import Instant
-from failsoft.ledger.schema.columns import CLUSTERED, JOB_ID, NAME, PREFIX, SHORT, count, metadata
+from failsoft.ledger.schema.columns import (
+    CLUSTERED,
+    JOB_ID,
+    KEY,
+    NAME,
+    PREFIX,
+    SHORT,
+    count,
+    metadata,
+)
 from failsoft.ledger.schema.jobs import jobs
 
-#: `metadata` too: whoever takes it from here has every table in it.
+#: `metadata` too: imported from here it has every table.
 __all__ = [
     "aggregates",
     "attempts",
@@ -53,7 +62,7 @@ steps: Table = Table(
     **CLUSTERED,
 )
 
-#: Events that somebody sent, kept for those who will wait for them.
+#: Events that were sent, kept for the jobs that will wait for them.
 sent_events: Table = Table(
     f"{PREFIX}sent_events",
     metadata,
@@ -158,7 +167,7 @@ keys: Table = Table(
     metadata,
     # The job's name; empty where the key is a job's id.
     Column("scope", NAME, primary_key=True),
-    Column("key", String(255), primary_key=True),
+    Column("key", KEY, primary_key=True),
     # No foreign key: it outlives the job.
     Column("job_id", JOB_ID, nullable=False),
     Column("name", NAME, nullable=False),

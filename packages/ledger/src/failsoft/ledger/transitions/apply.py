@@ -49,7 +49,7 @@ def postpone(connection: Connection, seen: JobRecord, span: timedelta, *, missed
     """Look at a waiting job again later; changes no state, and no job that has moved on."""
     statement = statements.POSTPONE.get(seen.state)
     if statement is not None:
-        guard = {"at_id": seen.id, "at_epoch": seen.epoch, "at_hb": seen.hb}
+        guard = {"at_id": seen.id, "at_epoch": seen.epoch, "at_revision": seen.revision}
         guard |= {"at_pickups_missed": seen.pickups_missed, "to_span": microseconds(span)}
         counts = {"to_missed": int(missed)} if seen.state is JobState.OFFERED else {}
         connection.execute(statement, guard | counts)

@@ -24,7 +24,7 @@ class After:
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Who makes a transition and why; kept in its event."""
+    """The actor and the reason of a transition; kept in its event."""
 
     actor: str
     detail: Mapping[str, Any]
@@ -144,7 +144,7 @@ def event_detail(kind: str, cause: Cause) -> dict[str, Any]:
 
 
 def request_cancel(connection: Connection, job_id: str, cause: Cause) -> bool:
-    """Ask the attempt that runs the job to stop; False if none runs, or if it was asked."""
+    """Request that the running attempt stops; False if none runs, or if it was requested."""
     row = connection.execute(statements.REQUEST_CANCEL, {"at_id": job_id}).one_or_none()
     if row is not None:
         append_event(connection, event_of(row), "cancel_request", cause)

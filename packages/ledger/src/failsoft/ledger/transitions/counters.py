@@ -6,8 +6,8 @@ from functools import lru_cache
 from sqlalchemy import bindparam
 
 from failsoft.ledger.database.compiled import AnySelect
+from failsoft.ledger.database.inserts import AnyInsert, insert_into
 from failsoft.ledger.schema.tables import aggregates
-from failsoft.ledger.transitions import statements
 
 _KEY = tuple(column.name for column in aggregates.primary_key)
 #: How many rows share one counter, so that jobs which end together do not wait for one.
@@ -20,14 +20,14 @@ def any_shard() -> int:
 
 
 @lru_cache
-def count_end(dialect: str, ended: AnySelect | None = None) -> statements.AnyInsert:
+def count_end(dialect: str, ended: AnySelect | None = None) -> AnyInsert:
     """Add one to the counter of jobs that ended so.
 
     Args:
         dialect: The database's.
         ended: What returns the counter's key and 1; parameters if None.
     """
-    statement = statements.insert_into(dialect, aggregates)
+    statement = insert_into(dialect, aggregates)
     if ended is None:
         statement = statement.values({name: bindparam(name) for name in _KEY} | {"count": 1})
     else:

@@ -22,7 +22,7 @@ def fence(connection: AnyConnection, claim: Claim) -> None:
 
 
 def has_authority(connection: AnyConnection, claim: Claim) -> bool:
-    """Tell whether an attempt has the authority, and renew its lease if so (rule 12)."""
+    """Return whether an attempt has the authority, and renew its lease if so (rule 12)."""
     seen = {"at_id": claim.job_id, "at_epoch": claim.epoch, "at_claim_id": claim.claim_id}
     return execute(connection, statements.FENCE, seen).rowcount == 1
 

@@ -23,20 +23,20 @@ from failsoft.ledger.schema.tables import groups
 from failsoft.ledger.transitions import insert
 from failsoft.ledger.transitions.compare_and_set import Cause, Change, compare_and_set
 
-#: Who the events name.
-ACTOR = "sequel"
+#: The actor of the events.
+ACTOR = "follow-up"
 
 
 def trigger(connection: Connection, ended: AnyRow) -> Sequence[AnyRow]:
-    """Carry out the sequel of a job that has just ended; return the jobs it ended in turn."""
-    sequel = follow_ups_from(ended.sequel)
-    if sequel.on_failure is not None and ended.state == JobState.FAILED:
-        _dispatch_hook(connection, ended.id, sequel.on_failure)
+    """Carry out the follow-ups of a job that has just ended; return the jobs it ended in turn."""
+    follow_ups = follow_ups_from(ended.follow_ups)
+    if follow_ups.on_failure is not None and ended.state == JobState.FAILED:
+        _dispatch_hook(connection, ended.id, follow_ups.on_failure)
     also: list[AnyRow] = []
-    if sequel.then is not None:
-        also += _go_on(connection, ended, sequel.then)
-    if sequel.group is not None and is_member(ended.id, sequel.group):
-        counted = _count_in_group(connection, sequel.group, JobState(ended.state))
+    if follow_ups.then is not None:
+        also += _go_on(connection, ended, follow_ups.then)
+    if follow_ups.group is not None and is_member(ended.id, follow_ups.group):
+        counted = _count_in_group(connection, follow_ups.group, JobState(ended.state))
         also += complete(connection, counted) if counted.is_over else ()
     return also
 

@@ -13,11 +13,11 @@ from failsoft.job_engine.ports.clock import spans_of_dispatch
 from failsoft.job_engine.records.job import JobRecord
 from failsoft.job_engine.records.new_job import NewJob, OfferPlan
 from failsoft.ledger.database.compiled import AnyConnection, AnyRow, execute
+from failsoft.ledger.database.inserts import insert_into
 from failsoft.ledger.database.timestamps import microseconds, now_us, stored
 from failsoft.ledger.schema import rows
 from failsoft.ledger.schema.jobs import UNIQUE_HELD, jobs
 from failsoft.ledger.transitions import (
-    insert,
     postgresql,
     remembered_keys,
     statements,
@@ -49,7 +49,7 @@ def insert_job(
         "version": job.version,
         "engines": json.dumps(job.engines) if job.engines else "[]",
         "tags": json.dumps(job.tags) if job.tags else "[]",
-        "sequel": job.sequel,
+        "follow_ups": job.follow_ups,
         "waits_for": job.waits_for,
     }
     extras = _extras(job)
@@ -116,7 +116,7 @@ _OVER = and_(jobs.c.unique_scope == UniqueScope.PERIOD, jobs.c.unique_until <= n
 _BY_UNIQUE_KEY = select(*jobs.c).where(
     _OF_UNIQUE_KEY, or_(jobs.c.unique_until.is_(None), jobs.c.unique_until > now_us())
 )
-#: Take the key from the job whose period is over: from then on it blocks nobody.
+#: Take the key from the job whose period is over: from then on it blocks no job.
 _FREE_UNIQUE_KEY = update(jobs).where(_OF_UNIQUE_KEY, _OVER).values(unique_key=None)
 
 
@@ -125,11 +125,11 @@ def record(
 ) -> tuple[JobRecord, bool]:
     """Record a job, or find the one that stands in its way.
 
-    An index decides, and not a look before. Each turn that finds nobody in the way lost to a job
+    An index decides, and not a look before. A turn that finds no job in the way lost to one
     that has ended or begun since, and goes on without it.
     """
     while True:
-        new = insert.insert_job(connection, job, plan, actor)
+        new = insert_job(connection, job, plan, actor)
         if new is not None:
             return new, True
         known = _in_the_way(connection, job)
@@ -158,3 +158,10 @@ def holder_of(connection: Connection, name: str, unique: UniqueKey) -> AnyRow | 
     if holder is None:
         connection.execute(_FREE_UNIQUE_KEY, held)
     return holder
+
+
+def insert_retry(connection: Connection, values: Mapping[str, Any]) -> AnyRow | None:
+    """Insert the job of a manual retry; None if it is there, or another one holds its key."""
+    statement = insert_into(connection.dialect.name, jobs).values(dict(values))
+    wanted = statement.on_conflict_do_nothing().returning(*jobs.c)
+    return connection.execute(wanted).one_or_none()

@@ -22,7 +22,7 @@ from failsoft.ledger.transitions.compare_and_set import (
     request_cancel,
 )
 
-#: Who the events name.
+#: The actor of the events.
 ACTOR = "parent"
 
 _ADOPT = (
@@ -40,8 +40,8 @@ _LOCK = _KNOWN.with_for_update()
 def adopt(connection: Connection, claim: Claim, child: NewJob) -> str | None:
     """Record a job that is invoked, once; return the job that holds its key, if one does."""
     if connection.execute(_KNOWN, {"job": child.id}).one_or_none() is not None:
-        # By an attempt before. To insert it again would wait for whoever is ending it, and who
-        # waits for the topic that is locked here: a circle.
+        # By an attempt before. To insert it again would wait for the transaction that ends
+        # it, which waits for the topic that is locked here: a deadlock.
         return None
     record, created = insert.record(connection, child, None, claim.worker)
     if created:

@@ -1,6 +1,6 @@
 """Limits on SQL: a claim finds room under the lock of its key, or the job waits on (I12).
 
-Who offers looks first, without a lock, so that few claims find no room; only the claim decides.
+An offer looks first, without a lock, so that few claims find no room; only the claim decides.
 """
 
 from collections.abc import Sequence
@@ -108,7 +108,7 @@ def note_start(connection: Connection, claim: Claim, rate: Limit) -> None:
     """Count an attempt that a rate limit lets begin, once it is recorded; the key is locked."""
     assert rate.period is not None  # noqa: S101 - a rate limit has one
     period = microseconds(rate.period)
-    # The moment that the attempt itself has: who checks the histories counts the same.
+    # The moment that the attempt itself has: the check of the histories counts the same.
     began = select(
         attempts.c.job_id,
         attempts.c.epoch,
@@ -121,7 +121,7 @@ def note_start(connection: Connection, claim: Claim, rate: Limit) -> None:
 
 
 def has_room(connection: Connection, seen: JobRecord) -> bool:
-    """Tell whether a job that is due may be offered before those that wait for the same room."""
+    """Return whether a job that is due may be offered before those that wait for the same room."""
     limits = seen.limits
     if limits.concurrency is not None:
         taken = connection.execute(_ON_THEIR_WAY, {"key": limits.concurrency.key}).scalar_one()
@@ -170,7 +170,7 @@ def _starts(connection: Connection, rate: Limit) -> Sequence[datetime]:
 def _free_at(connection: Connection, full: Limit) -> datetime | After:
     """Return when there may be room again."""
     if full.period is None:
-        # Due at once: whoever looks for due jobs sees when there is room.
+        # Due at once: the look for due jobs sees when there is room.
         return After(timedelta(0))
     return _starts(connection, full)[-1] + full.period
 

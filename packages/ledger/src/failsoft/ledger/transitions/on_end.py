@@ -11,7 +11,7 @@ from failsoft.ledger.transitions.compare_and_set import Cause
 
 
 def job_ended(connection: Connection, row: AnyRow) -> None:
-    """Count a job that has just ended, and tell those who wait for it.
+    """Count a job that has just ended, and wake those that wait for it.
 
     Whatever is done here is done once for each job, and is undone with its end if that is not
     committed. It runs while the job's row is locked: lock no other jobs but in one order.
@@ -26,11 +26,11 @@ def job_ended(connection: Connection, row: AnyRow) -> None:
         if each.parent_id is not None:
             topic = end_topic(each.id)
             wake.lock(connection, topic)
-            told = waker({"job": each.id, "state": each.state})
-            wake.wake(connection, topic, Cause(follow_ups.ACTOR, told))
+            answer = waker({"job": each.id, "state": each.state})
+            wake.wake(connection, topic, Cause(follow_ups.ACTOR, answer))
         if each.state == JobState.CANCELLED:
             ended += invoked_jobs.cancel_awaited(connection, each.id)
-        if each.sequel is not None:
+        if each.follow_ups is not None:
             ended += follow_ups.trigger(connection, each)
 
 

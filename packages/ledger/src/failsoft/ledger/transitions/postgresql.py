@@ -9,7 +9,7 @@ write in the name of an attempt that was replaced while it waited (R28).
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import CTE, Update, bindparam, func, literal, select, update
+from sqlalchemy import CTE, bindparam, func, literal, select
 from sqlalchemy.dialects.postgresql import Insert, insert
 from sqlalchemy.sql.dml import ReturningUpdate
 
@@ -76,20 +76,7 @@ def _record_step() -> Insert:
     return insert(steps).from_select(columns, done).on_conflict_do_nothing()
 
 
-def _settle_step() -> Update:
-    values: dict[str, Any] = {name: bindparam(f"to_{name}") for name in ("result", "epoch")}
-    return (
-        update(steps)
-        .where(
-            steps.c.job_id == _AUTHORITY.c.id,
-            steps.c.name == bindparam("at_name"),
-            steps.c.kind == StepKind.INTENT,
-        )
-        .values(kind=StepKind.ONCE, recorded_at=now_us(), **values)
-    )
-
-
 #: The fence, and a finished step unless it is recorded (rules 7 and 9).
 RECORD_STEP = _record_step()
 #: The fence, and the result of a `once` step in the place of its intent (rules 7 and 10).
-SETTLE_STEP = _settle_step()
+SETTLE_STEP = statements.replace_step(_AUTHORITY.c.id, StepKind.INTENT, StepKind.ONCE)

@@ -1,6 +1,6 @@
-"""Precedence among those who record many jobs with the same keys: nobody waits in a circle.
+"""Precedence among transactions that record many jobs with the same keys: no deadlock.
 
-Who inserts a key that another transaction has inserted waits for its end, and many jobs are one
+An insert of a key that another transaction has inserted waits for its end, and many jobs are one
 transaction. With one kind of key there is an order for all: the keys' own. Where a job has two,
 an idempotency key and a unique key, no order suits both, so such a transaction has the keyed
 jobs of its names to itself, and those that go by the order share them.
@@ -29,7 +29,7 @@ def order_of(jobs: Sequence[NewJob]) -> list[int]:
 
 
 def lock_many(connection: Connection, jobs: Sequence[NewJob]) -> None:
-    """Wait until nobody records many jobs with the same names in another order."""
+    """Wait until no transaction records many jobs with the same names in another order."""
     shared = not any(map(_has_two_keys, jobs))
     for name in sorted({job.name for job in jobs if job.idempotency_key or job.unique}):
         digest = hashlib.sha256(f"keys of {name}".encode()).hexdigest()

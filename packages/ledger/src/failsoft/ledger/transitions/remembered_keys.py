@@ -19,13 +19,13 @@ from sqlalchemy import (
     or_,
     select,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 
 from failsoft.job_engine.policies.retention import IDEMPOTENCY_FOR
 from failsoft.job_engine.records.job import JobRecord
 from failsoft.job_engine.records.new_job import NewJob
 from failsoft.job_engine.records.states import JobState
 from failsoft.ledger.database.compiled import AnyRow
+from failsoft.ledger.database.inserts import insert_into
 from failsoft.ledger.database.timestamps import microseconds, now_us
 from failsoft.ledger.schema.jobs import jobs
 from failsoft.ledger.schema.tables import keys
@@ -36,7 +36,7 @@ OF_IDS = ""
 _SCOPE = case((jobs.c.idempotency_key.is_(None), OF_IDS), else_=jobs.c.name)
 _KEY = func.coalesce(jobs.c.idempotency_key, jobs.c.id)
 _OF_JOB = and_(keys.c.scope == _SCOPE, keys.c.key == _KEY, keys.c.job_id == jobs.c.id)
-# Code of before 0013 records keys without saying how long they are to be remembered.
+# A key that was recorded without a time is remembered for the usual one.
 _LIVES_UNTIL = case(
     (jobs.c.key_until.is_not(None), jobs.c.key_until),
     (jobs.c.idempotency_key.is_not(None), jobs.c.created_at + microseconds(IDEMPOTENCY_FOR)),
@@ -115,9 +115,8 @@ def remember(connection: Connection, which: ColumnElement[bool], limit: int) -> 
     ids = connection.execute(oldest).scalars().all()
     if not ids:
         return 0
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
     copied = select(*_COPIED.values()).where(jobs.c.id.in_(ids), wanted)
-    insert = dialect.insert(keys).from_select(list(_COPIED), copied)
+    insert = insert_into(connection.dialect.name, keys).from_select(list(_COPIED), copied)
     # A key whose time was over may stand for another job since.
     renewed = {name: insert.excluded[name] for name in _COPIED if name not in ("scope", "key")}
     statement = insert.on_conflict_do_update(index_elements=["scope", "key"], set_=renewed)

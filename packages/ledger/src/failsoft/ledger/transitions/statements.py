@@ -8,7 +8,6 @@ from sqlalchemy import (
     BigInteger,
     Column,
     Integer,
-    Table,
     Update,
     bindparam,
     case,
@@ -19,12 +18,12 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 from sqlalchemy.sql.elements import ColumnElement
 
 from failsoft.job_engine.records.job import StepKind
 from failsoft.job_engine.records.states import CLAIM, REOFFER, Fence, JobState, Transition
+from failsoft.ledger.database.inserts import AnyInsert, insert_into
 from failsoft.ledger.database.timestamps import now_us
 from failsoft.ledger.schema.conditions import IS_PAUSED
 from failsoft.ledger.schema.jobs import IS_ALONE, IS_LIMITED, LIMIT_COLUMNS, jobs
@@ -33,27 +32,23 @@ from failsoft.ledger.transitions import remembered_keys
 
 _BRIEF = tuple(
     jobs.c[n]
-    for n in ("id", "name", "queue", "engine", "state", "epoch", "events", "sequel", "parent_id")
+    for n in (
+        *("id", "name", "queue", "engine", "state", "epoch", "events"),
+        *("follow_ups", "parent_id"),
+    )
 )
 _CLAIMED = tuple(
     jobs.c[n]
     for n in (
         *("id", "name", "queue", "engine", "state", "epoch", "events", "claim_id", "payload"),
-        *("claims", "errors", "crashes", "releases", "lease_us", "depth", "effects_of", "version"),
+        *("claims", "errors", "crashes", "releases", "lease_us", "depth"),
+        *("idempotency_root", "version"),
         *LIMIT_COLUMNS,
     )
 )
 
 #: What is read back of a new job.
 _OF_NEW = ("id", "events", "state", "epoch", "created_at", "run_at", "pickup_by")
-
-AnyInsert = sqlite.Insert | postgresql.Insert
-
-
-def insert_into(dialect: str, table: Table) -> AnyInsert:
-    """Begin an insert in the words of a database."""
-    return sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
-
 
 #: A claim comes too late for a job that should have begun by now and never has.
 _MAY_BEGIN = (
@@ -93,8 +88,8 @@ def insert_job(
     else:
         run_at = func.coalesce(bindparam("run_at", type_=jobs.c.run_at.type), deadline)
         values |= {"state": JobState.SCHEDULED, "epoch": 0, "run_at": run_at}
-    given: tuple[str, ...] = ("id", "name", "queue", "payload", "payload_sha")
-    given += ("idempotency_key", "priority", "engines", "tags", "sequel", "waits_for", "version")
+    given: tuple[str, ...] = ("id", "name", "queue", "payload", "payload_sha", "idempotency_key")
+    given += ("priority", "engines", "tags", "follow_ups", "waits_for", "version")
     given += ("engine",) if offered else ()
     values |= {name: bindparam(name, type_=jobs.c[name].type) for name in given}
     more = dict(_EXTRAS[name] for name in sorted(extras))
@@ -126,21 +121,29 @@ def keep_event(dialect: str) -> AnyInsert:
     return insert_into(dialect, sent_events).on_conflict_do_nothing()
 
 
-#: Replace the intent of a `once` step by its result (rule 10).
-SETTLE_STEP = (
-    update(steps)
-    .where(
-        steps.c.job_id == bindparam("at_job"),
-        steps.c.name == bindparam("at_name"),
-        steps.c.kind == StepKind.INTENT,
+def replace_step(job: ColumnElement[str], before: StepKind, after: StepKind) -> Update:
+    """Replace a step of a job that waits for its result by the result."""
+    return (
+        update(steps)
+        .where(
+            steps.c.job_id == job,
+            steps.c.name == bindparam("at_name"),
+            steps.c.kind == before,
+        )
+        .values(
+            kind=after,
+            result=bindparam("to_result"),
+            epoch=bindparam("to_epoch"),
+            recorded_at=now_us(),
+        )
     )
-    .values(
-        kind=StepKind.ONCE,
-        result=bindparam("to_result"),
-        epoch=bindparam("to_epoch"),
-        recorded_at=now_us(),
-    )
-)
+
+
+_AT_JOB: ColumnElement[str] = bindparam("at_job")
+#: The intent of a `once` step by its result (rule 10).
+SETTLE_STEP = replace_step(_AT_JOB, StepKind.INTENT, StepKind.ONCE)
+#: What a step waits for by the answer.
+ANSWER_STEP = replace_step(_AT_JOB, StepKind.WAIT, StepKind.ANSWERED)
 
 
 @lru_cache
@@ -190,7 +193,7 @@ def compare_and_set(
 
 
 def _wanted(transition: Transition) -> Sequence[Column[Any]]:
-    # An attempt needs little of the row, and no times; everybody else goes on with the whole job.
+    # An attempt needs little of the row, and no times; all others go on with the whole job.
     if transition is CLAIM:
         return _CLAIMED
     return _BRIEF if transition.fence is Fence.CLAIM else tuple(jobs.c)
@@ -203,7 +206,7 @@ def _column(name: str) -> ColumnElement[Any]:
 def _side_effects(transition: Transition, *, sets_engine: bool) -> dict[str, Any]:
     changes: dict[str, Any] = {
         "state": transition.target,
-        "hb": jobs.c.hb + 1,
+        "revision": jobs.c.revision + 1,
         "events": jobs.c.events + 1,
     }
     if transition.new_epoch:
@@ -239,7 +242,7 @@ def _of_claim() -> tuple[ColumnElement[bool], ...]:
     )
 
 
-_RENEWED = {"hb": jobs.c.hb + 1, "lease_until": now_us() + jobs.c.lease_us}
+_RENEWED = {"revision": jobs.c.revision + 1, "lease_until": now_us() + jobs.c.lease_us}
 FENCE = update(jobs).where(*_of_claim()).values(_RENEWED)
 
 HELD = select(jobs.c.id).where(*_of_claim())
@@ -262,7 +265,8 @@ _LATER = now_us() + bindparam("to_span", type_=BigInteger)
 
 def _postpone(state: JobState, changes: dict[str, Any]) -> Update:
     # The count of misses, too: any number of rescuers that see one deadline pass count it once.
-    seen = [jobs.c[name] == bindparam(f"at_{name}") for name in ("epoch", "hb", "pickups_missed")]
+    names = ("epoch", "revision", "pickups_missed")
+    seen = [jobs.c[name] == bindparam(f"at_{name}") for name in names]
     return (
         update(jobs)
         .where(jobs.c.id == bindparam("at_id"), jobs.c.state == state, *seen)

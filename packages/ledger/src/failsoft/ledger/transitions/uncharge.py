@@ -23,7 +23,7 @@ _DONE_BEFORE = select(events.c.n).where(
     events.c.kind == UNCHARGE,
     events.c.detail.contains(bindparam("claim")),
 )
-#: The heartbeat moves on: who was about to fail the job for its crashes must look again (R15).
+#: The revision moves on: a rescuer about to fail the job for its crashes must look again (R15).
 _TAKE_BACK = (
     update(jobs)
     .where(
@@ -31,13 +31,13 @@ _TAKE_BACK = (
         jobs.c.crashes > 0,
         *(jobs.c.state != state for state in sorted(TERMINAL)),
     )
-    .values(crashes=jobs.c.crashes - 1, hb=jobs.c.hb + 1, events=jobs.c.events + 1)
+    .values(crashes=jobs.c.crashes - 1, revision=jobs.c.revision + 1, events=jobs.c.events + 1)
     .returning(*jobs.c)
 )
 
 
 def uncharge(connection: Connection, claim: Claim) -> bool:
-    """Take the crash back, once for each claim; tell whether that is done."""
+    """Take the crash back, once for each claim; return whether that is done."""
     mine: dict[str, Any] = {"job": claim.job_id, "epoch": claim.epoch, "claim": claim.claim_id}
     connection.execute(_LOCK, {"job": claim.job_id})
     if connection.execute(_LOST, mine).one_or_none() is None:

@@ -19,19 +19,20 @@ _WAKE = (
 
 
 def lock(connection: Connection, topic: str) -> None:
-    """Let those who wait for a topic and those who answer it go one after the other.
+    """Let jobs that wait for a topic and what answers it go one after the other.
 
     Without it each could look before the other commits, and both see nothing: on PostgreSQL a
-    statement sees what is committed when it begins. On SQLite there is one writer at a time. Who
-    waits locks the topic before its job, who answers it before the jobs it wakes: no circle.
+    statement sees what is committed when it begins. On SQLite there is one writer at a time. A
+    job that waits locks the topic before its row, an answer before the jobs that it wakes: no
+    deadlock.
     """
     advisory.lock(connection, topic)
 
 
 def wake(connection: Connection, topic: str, cause: Cause) -> int:
-    """Let all who wait for a topic be offered now; return how many those are (rule 22)."""
+    """Let all jobs that wait for a topic be offered now; return how many (rule 22)."""
     woken = connection.execute(_WAKE, {"topic": topic}).all()
     if woken:
-        told = event_detail(WAKE, cause)
-        connection.execute(statements.INSERT_EVENT, [{**event_of(row), **told} for row in woken])
+        detail = event_detail(WAKE, cause)
+        connection.execute(statements.INSERT_EVENT, [{**event_of(row), **detail} for row in woken])
     return len(woken)

@@ -15,7 +15,6 @@ class FirstSteps:
     is_first = True
 
     def __init__(self, connection: Connection) -> None:
-        """Go on in the transaction that the connection is in."""
         self.connection = connection
 
     def once(self, step: str, table: str, work: Callable[[], None]) -> None:

@@ -20,7 +20,7 @@ def connection() -> Connection:
 
 
 def is_postgresql() -> bool:
-    """Tell whether the ledger is on PostgreSQL."""
+    """Return whether the ledger is on PostgreSQL."""
     return connection().dialect.name == "postgresql"
 
 
@@ -132,7 +132,7 @@ def backfill(name: str, table: str, key: str, statement: str, *, batch: int = BA
 
 
 def has_column(table: str, column: str) -> bool:
-    """Tell whether a table has a column."""
+    """Return whether a table has a column."""
     if is_postgresql():
         found = text(
             "SELECT 1 FROM pg_attribute WHERE attrelid = to_regclass(:table) AND attname = :column"

@@ -1,7 +1,7 @@
 """Migrations on PostgreSQL while others read and write.
 
 No statement is limited, for an index of a large table takes its time; but no lock that keeps
-others waiting is waited for longer than a second, because all who come later queue behind it.
+others waiting is waited for longer than a second, because all that come later queue behind it.
 """
 
 import threading
@@ -157,7 +157,6 @@ class PostgresqlSteps:
     def __init__(
         self, connection: Connection, migration: Migration, report: Report, patience: timedelta
     ) -> None:
-        """Carry a migration out on a connection that commits each statement."""
         self.connection = connection
         self._revision = migration.revision
         self._report = report
@@ -176,7 +175,7 @@ class PostgresqlSteps:
 
     @contextmanager
     def transaction(self, table: str) -> Iterator[None]:
-        """Begin a transaction that waits for rows as long as it takes: nobody queues behind it."""
+        """Begin a transaction that waits for rows without a limit: no session queues behind it."""
         with transaction(self.connection):
             self.connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
             yield
@@ -258,7 +257,6 @@ class _Watch:
     """Looks from another session how far a build has come, and reports it."""
 
     def __init__(self, steps: PostgresqlSteps, step: str) -> None:
-        """Watch the connection of some steps."""
         driver: Any = steps.connection.connection.dbapi_connection
         self._pid = driver.info.backend_pid
         self._steps = steps

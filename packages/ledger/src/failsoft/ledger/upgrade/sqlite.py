@@ -82,7 +82,6 @@ class SqliteSteps:
     def __init__(
         self, connection: Connection, migration: Migration, report: Report, patience: timedelta
     ) -> None:
-        """Carry a migration out, as long as the ledger stands at the revision before."""
         self.connection = connection
         self._before = migration.before
         self._revision = migration.revision
@@ -96,7 +95,7 @@ class SqliteSteps:
         with self.transaction(table):
             work()
         self.report(step, "done")
-        # Who waits looks now and then: without a pause the next step would begin before.
+        # Waiting writers look now and then: without a pause the next step would begin before.
         sleep(min(monotonic() - began, LONGEST_PAUSE))
 
     @contextmanager
@@ -112,7 +111,7 @@ class SqliteSteps:
             yield
 
     def create_index(self, index: IndexSpec) -> None:
-        """Build it; others who write wait until it is there."""
+        """Build it; other writers wait until it is there."""
 
         def work() -> None:
             there = inspect(self.connection).get_indexes(index.table)

@@ -1,4 +1,4 @@
-"""From when to when the clock told two times: moments in between prove nothing to `verify`."""
+"""The spans that the clock went through twice: moments in them prove nothing to `verify`."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -7,9 +7,9 @@ from sqlalchemy import Connection, select
 
 from failsoft.job_engine.invariants import Span
 from failsoft.job_engine.ports.clock import GRACE, SLACK
+from failsoft.ledger.database.inserts import insert_into
 from failsoft.ledger.database.timestamps import instant, now_us, stored
 from failsoft.ledger.schema.tables import info
-from failsoft.ledger.transitions.statements import insert_into
 
 _KEY = "clock-set-back-at-"
 _NOW = select(now_us())
@@ -19,8 +19,8 @@ _END = datetime.max.replace(tzinfo=instant(0).tzinfo)
 
 
 def note(connection: Connection, now: datetime, ahead: timedelta) -> None:
-    """Note that the clock was ahead by so much until just now."""
-    # What it told before it was noticed, and what was measured late.
+    """Note how far the clock was ahead until just now."""
+    # What it showed before that was noticed, and what was measured late.
     values = {"key": f"{_KEY}{stored(now)}", "value": str(stored(now + ahead + GRACE))}
     # It may be noted again at the same moment, after a lost reply too (F22).
     statement = insert_into(connection.dialect.name, info)

@@ -19,11 +19,12 @@ from failsoft.job_engine.ports.clock import (
 from failsoft.job_engine.records.job import HistoryEntry, JobRecord, StepKind
 from failsoft.job_engine.records.states import REPLACE, JobState
 from failsoft.ledger.database.compiled import AnyRow
-from failsoft.ledger.database.database import Database
+from failsoft.ledger.database.role import SqlRole
 from failsoft.ledger.database.timestamps import instant, microseconds, now_us
 from failsoft.ledger.schema import rows
 from failsoft.ledger.schema.jobs import jobs
 from failsoft.ledger.schema.tables import events, rate_starts, sent_events, steps, workers
+from failsoft.ledger.transitions import times
 from failsoft.ledger.upkeep import clock_doubt
 
 #: What of a job is too far ahead, by one of its events and the ledger's time.
@@ -51,10 +52,10 @@ _NOW = select(now_us())
 
 _OF_EVENT = tuple(events.c[n].label(f"event_{n}") for n in ("n", "at", "kind", "detail"))
 
-_told = events.alias("told")
+_decisive = events.alias("decisive")
 _LAST = (
-    select(func.max(_told.c.n))
-    .where(_told.c.job_id == jobs.c.id, _told.c.kind.not_in(BESIDE_WAITS))
+    select(func.max(_decisive.c.n))
+    .where(_decisive.c.job_id == jobs.c.id, _decisive.c.kind.not_in(BESIDE_WAITS))
     .correlate(jobs)
     .scalar_subquery()
 )
@@ -91,12 +92,6 @@ _MENDED: Sequence[tuple[Select[Any], Mended]] = (
     (_WAITING, mended_time),
     (_ON_TERMS, mended_terms),
 )
-_AS_SEEN = and_(
-    jobs.c.id == bindparam("at_id"),
-    jobs.c.epoch == bindparam("at_epoch"),
-    jobs.c.hb == bindparam("at_hb"),
-    jobs.c.events == bindparam("at_events"),
-)
 _BEATS = (
     update(workers)
     .where(workers.c.seen_at > _AHEAD)
@@ -117,7 +112,6 @@ _SENT = (
         sent_at=sent_events.c.sent_at - bindparam("span", type_=BigInteger),
     )
 )
-_ENDS = update(jobs).where(jobs.c.finished_at > _AHEAD).values(finished_at=now_us())
 _WAITS = (
     update(steps)
     .where(
@@ -127,23 +121,10 @@ _WAITS = (
     )
     .values(recorded_at=now_us())
 )
-_PICKUPS = (
-    update(jobs)
-    .where(
-        jobs.c.state == JobState.OFFERED,
-        jobs.c.queue == bindparam("of_queue"),
-        jobs.c.pickup_by > now_us() + bindparam("beyond", type_=BigInteger) + _SLACK,
-    )
-    .values(pickup_by=now_us() + bindparam("beyond", type_=BigInteger))
-)
 
 
-class SqlMending:
+class SqlMending(SqlRole):
     """`ClockLedger` on SQL."""
-
-    def __init__(self, database: Database) -> None:
-        """Work on a database."""
-        self._database = database
 
     def clock(self) -> LedgerClock:
         """Look at the clock, and at the latest instants that were written by it."""
@@ -174,15 +155,14 @@ def _page(statement: Select[Any], after: str, connection: Connection) -> Sequenc
 
 def _mend_all(connection: Connection, patience: Mapping[str, timedelta]) -> int:
     count = mend_beats(connection)
-    count += connection.execute(_STARTS).rowcount + connection.execute(_ENDS).rowcount
+    count += connection.execute(_STARTS).rowcount + times.pull_in_ends(connection)
     newest = connection.execute(select(_NEWEST_SENT)).scalar_one()
     ahead = timedelta(0) if newest is None else newest - _now(connection)
     if ahead > SLACK:
         count += connection.execute(_SENT, {"span": microseconds(ahead)}).rowcount
     # In one order everywhere, so that no two processes wait for each other.
     for queue, beyond in sorted(patience.items()):
-        given = {"of_queue": queue, "beyond": microseconds(beyond)}
-        count += connection.execute(_PICKUPS, given).rowcount
+        count += times.pull_in_pickups(connection, queue, beyond)
     return count
 
 
@@ -191,9 +171,7 @@ def _mend_jobs(found: Sequence[AnyRow], mended: Mended, connection: Connection) 
     for row in found:
         changes = mended(rows.job_record(row), rows.event_of_job(row), now)
         if changes:
-            seen = {"at_id": row.id, "at_epoch": row.epoch, "at_hb": row.hb}
-            statement = update(jobs).where(_AS_SEEN).values(dict(changes))
-            done = connection.execute(statement, seen | {"at_events": row.events}).rowcount
+            done = times.set_times(connection, row, changes)
             if done and "run_at" in changes:
                 connection.execute(_WAITS, {"at_job": row.id})
             count += done

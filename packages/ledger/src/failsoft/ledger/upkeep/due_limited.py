@@ -97,7 +97,7 @@ def due(within: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
         within: Which jobs may be offered at all; others take no place in the order.
 
     Returns:
-        A statement that takes `limit`, how many it finds at the most.
+        A statement that takes `limit`, the most that it finds.
     """
     waiting = _WAITING.where(within).cte("waiting")
     in_time = _numbered(_with_room(waiting), _RATE, "in_time")

@@ -13,7 +13,7 @@ from failsoft.job_engine.records.error_record import ErrorRecord
 from failsoft.job_engine.records.job import JobRecord
 from failsoft.job_engine.records.new_job import NewJob
 from failsoft.job_engine.records.states import EXPIRE, REPLACE, Transition
-from failsoft.ledger.database.database import Database
+from failsoft.ledger.database.role import SqlRole
 from failsoft.ledger.database.timestamps import now_us
 from failsoft.ledger.schema import rows
 from failsoft.ledger.schema.jobs import LIMIT_COLUMNS, jobs
@@ -38,13 +38,8 @@ def _latest(seen: JobRecord, new: NewJob) -> datetime | None:
     return None if new.latest_in is None else seen.created_at + new.latest_in
 
 
-class SqlExpiry:
+class SqlExpiry(SqlRole):
     """`ExpiryLedger` on SQL."""
-
-    def __init__(self, database: Database, actor: str) -> None:
-        """Work on a database in the name of `actor`, which the events keep."""
-        self._database = database
-        self._actor = actor
 
     def expired(self, limit: int) -> Sequence[JobRecord]:
         """Return jobs that should have begun by now and have not, the oldest first."""
@@ -82,7 +77,7 @@ class SqlExpiry:
         values: Mapping[str, Any],
         detail: Mapping[str, Any],
     ) -> JobRecord | None:
-        guard = {"state": seen.state, "epoch": seen.epoch, "hb": seen.hb}
+        guard = {"state": seen.state, "epoch": seen.epoch, "revision": seen.revision}
         change = Change(seen.id, guard, values, Cause(self._actor, detail))
         row = self._database.write(lambda c: apply.apply(c, transition, change), transition.name)
         return None if row is None else rows.job_record(row)

@@ -9,16 +9,16 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from sqlalchemy import Connection, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from failsoft.ledger.database.database import Database
+from failsoft.ledger.database.inserts import insert_into
 from failsoft.ledger.database.timestamps import instant, stored
 from failsoft.ledger.schema.jobs import jobs
 from failsoft.ledger.schema.tables import info
 
-#: The fact that tells when the youngest of the jobs that were pruned had ended.
+#: The fact that says when the youngest of the jobs that were pruned had ended.
 PRUNED = "pruned_until"
-#: How far the clock of who made a message may be from the ledger's.
+#: How far the clock of a message's maker may be from the ledger's.
 SKEW = timedelta(minutes=1)
 
 _DIGITS = 20
@@ -27,9 +27,10 @@ _AT_ONCE = 500
 
 def note_pruned(connection: Connection, finished_at: datetime) -> None:
     """Note that jobs are deleted, the youngest of which ended then; part of their transaction."""
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
     # As many digits always: the text of a later one is greater.
-    wanted = dialect.insert(info).values(key=PRUNED, value=f"{stored(finished_at):0{_DIGITS}}")
+    wanted = insert_into(connection.dialect.name, info).values(
+        key=PRUNED, value=f"{stored(finished_at):0{_DIGITS}}"
+    )
     later = wanted.excluded.value
     connection.execute(
         wanted.on_conflict_do_update(
@@ -41,14 +42,14 @@ def note_pruned(connection: Connection, finished_at: datetime) -> None:
 def find_missing(database: Database, ids: Sequence[str]) -> set[str]:
     """Return the ids that no job of the ledger has."""
     missing = set(ids)
-    asked = sorted(missing)
-    for first in range(0, len(asked), _AT_ONCE):
-        missing -= database.read(partial(_there, asked[first : first + _AT_ONCE]))
+    wanted = sorted(missing)
+    for first in range(0, len(wanted), _AT_ONCE):
+        missing -= database.read(partial(_there, wanted[first : first + _AT_ONCE]))
     return missing
 
 
 def may_be_pruned(database: Database, made_at: datetime) -> bool:
-    """Tell whether the job of a message that was made then may have been pruned."""
+    """Return whether the job of a message that was made then may have been pruned."""
     noted = select(info.c.value).where(info.c.key == PRUNED)
     value = database.read(lambda c: c.execute(noted).scalar_one_or_none())
     return value is not None and made_at <= instant(int(value)) + SKEW

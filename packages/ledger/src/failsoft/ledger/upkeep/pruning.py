@@ -34,7 +34,7 @@ from failsoft.ledger.schema.tables import groups, schedules
 from failsoft.ledger.transitions import remembered_keys
 from failsoft.ledger.upkeep.missing import note_pruned
 
-#: The most jobs that one transaction deletes; SQLite lets nobody else write meanwhile.
+#: The most jobs that one transaction deletes; SQLite has no other writer meanwhile.
 MAX_JOBS = 500
 
 #: A host whose clock and the ledger's are further apart prunes nothing.
@@ -207,7 +207,7 @@ class SqlPruner:
         if abs(here - there) > CLOCKS_APART:
             raise LedgerUnavailableError(
                 f"expected the ledger's clock and this host's within {CLOCKS_APART} of each other "
-                f"to tell which jobs are old, got {there:%Y-%m-%d %H:%M} and "
+                f"to see which jobs are old, got {there:%Y-%m-%d %H:%M} and "
                 f"{here:%Y-%m-%d %H:%M} UTC; nothing is pruned until the wrong one is set right"
             )
 
@@ -254,7 +254,7 @@ def _prunable(
 ) -> ColumnElement[bool]:
     ended = and_(jobs.c.name == name, jobs.c.state == state, jobs.c.finished_at.is_not(None))
     too_old = jobs.c.finished_at < now_us() - microseconds(retention.age)
-    # Who is asked for by a unique key that is still held must be there.
+    # A job that still holds a unique key must be found by it.
     asked_for = or_(jobs.c.unique_until.is_(None), jobs.c.unique_until <= now_us())
     return and_(
         ended,
@@ -266,13 +266,13 @@ def _prunable(
 
 def _needed(connection: Connection) -> Iterator[ColumnElement[bool]]:
     """Say which jobs nothing relies on: no dead letter, no parent, and no group half recorded."""
-    origin, parent = jobs.alias("origin"), jobs.alias("parent")
+    retried, parent = jobs.alias("retried"), jobs.alias("parent")
     # Without the job that did its work again, a dead letter would look untried.
-    yield ~select(origin.c.id).where(origin.c.id == jobs.c.origin).exists()
+    yield ~select(retried.c.id).where(retried.c.id == jobs.c.retry_of).exists()
     # Its parent may have to look at its end once more.
     open_parent = and_(parent.c.id == jobs.c.parent_id, parent.c.finished_at.is_(None))
     yield ~select(parent.c.id).where(open_parent).exists()
-    # Whoever dispatches the group again goes on with it, and would record them again.
+    # A repeated dispatch of the group goes on with it, and would record them again.
     for group_id in connection.execute(_UNSEALED).scalars():
         yield ~jobs.c.id.startswith(f"{group_id}-", autoescape=True)
 

@@ -25,6 +25,6 @@ def may_look_into(reach: Reach | None) -> ColumnElement[bool]:
 
 
 def _holds(text: str) -> ColumnElement[bool]:
-    # Both databases have it, and neither has another name for it: unlike LIKE it knows no
-    # wildcards, and tells capital letters from small ones.
+    # Both databases have it, and neither has another name for it: unlike LIKE it has no
+    # wildcards, and distinguishes capital letters from small ones.
     return func.length(func.replace(jobs.c.engines, text, "")) < func.length(jobs.c.engines)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from functools import lru_cache
 
-from sqlalchemy import BigInteger, Connection, bindparam, exists, or_, select, update
+from sqlalchemy import Connection, bindparam, exists, or_, select
 
 from failsoft.job_engine.ports.clock import SLACK
 from failsoft.job_engine.ports.ledger import RunningJob
@@ -12,12 +12,13 @@ from failsoft.job_engine.ports.reach import Reach
 from failsoft.job_engine.records.job import JobRecord
 from failsoft.job_engine.records.states import JobState
 from failsoft.ledger.database.compiled import AnyRow, AnySelect
-from failsoft.ledger.database.database import Database
+from failsoft.ledger.database.role import SqlRole
 from failsoft.ledger.database.timestamps import microseconds, now_us
 from failsoft.ledger.schema import rows
 from failsoft.ledger.schema.conditions import IS_PAUSED
 from failsoft.ledger.schema.jobs import IS_LIMITED, jobs
 from failsoft.ledger.schema.tables import attempts, workers
+from failsoft.ledger.transitions import times
 from failsoft.ledger.upkeep import due_limited
 from failsoft.ledger.upkeep import reach as reachable
 
@@ -33,22 +34,6 @@ _UNCLAIMED = (
     .order_by(jobs.c.pickup_by)
     .limit(bindparam("limit"))
 )
-#: Two rescuers that do it at once must not wait for each other's rows.
-_FAR = (
-    select(jobs.c.id)
-    .where(
-        jobs.c.state == JobState.OFFERED,
-        jobs.c.engine == bindparam("of_engine"),
-        jobs.c.queue == bindparam("of_queue"),
-        jobs.c.pickup_by > now_us() + bindparam("beyond", type_=BigInteger),
-    )
-    .with_for_update(skip_locked=True)
-)
-_HASTEN = (
-    update(jobs)
-    .where(jobs.c.id.in_(_FAR), jobs.c.state == JobState.OFFERED)
-    .values(pickup_by=now_us())
-)
 #: Only what it had claimed by then: a claim after its death shows that the mark is wrong.
 _IS_ORPHAN = exists().where(
     attempts.c.job_id == jobs.c.id,
@@ -60,7 +45,7 @@ _SLACK = microseconds(SLACK)
 _RUNNING = select(
     jobs.c.id,
     jobs.c.epoch,
-    jobs.c.hb,
+    jobs.c.revision,
     jobs.c.lease_us,
     # No lease ends later than a whole one from now; one that does was renewed by a clock that was
     # ahead, and says nothing. Whether it is lost, the rescuer sees by its own clock.
@@ -83,12 +68,8 @@ def _unclaimed(reach: Reach | None) -> AnySelect:
     return _UNCLAIMED.where(reachable.may_look_into(reach))
 
 
-class SqlRescue:
+class SqlRescue(SqlRole):
     """`RescueLedger` on SQL."""
-
-    def __init__(self, database: Database) -> None:
-        """Read a database."""
-        self._database = database
 
     def due(self, limit: int, reach: Reach | None = None) -> Sequence[JobRecord]:
         """Return scheduled jobs whose time has come, the most urgent first."""
@@ -108,8 +89,7 @@ class SqlRescue:
 
     def hasten(self, engine: str, queue: str, beyond: timedelta) -> None:
         """Let the pickup deadlines of an engine's offers pass now that are further away."""
-        values = {"of_engine": engine, "of_queue": queue, "beyond": microseconds(beyond)}
-        self._database.write(lambda c: c.execute(_HASTEN, values))
+        self._database.write(lambda c: times.hasten_pickups(c, engine, queue, beyond))
 
     def running(self) -> Sequence[RunningJob]:
         """Return every running job, and whether its lease has run out, or cannot be true."""

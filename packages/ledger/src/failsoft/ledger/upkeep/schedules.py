@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, bindparam, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from failsoft.job_engine.records.schedules import (
     SET_BACK,
@@ -17,7 +16,8 @@ from failsoft.job_engine.records.schedules import (
 )
 from failsoft.job_engine.records.states import JobState
 from failsoft.ledger.database.compiled import AnyRow
-from failsoft.ledger.database.database import Database
+from failsoft.ledger.database.inserts import insert_into
+from failsoft.ledger.database.role import SqlRole
 from failsoft.ledger.database.timestamps import instant, now_us
 from failsoft.ledger.schema import rows
 from failsoft.ledger.schema.jobs import jobs
@@ -33,13 +33,8 @@ _CONFIRM = (
 )
 
 
-class SqlSchedules:
+class SqlSchedules(SqlRole):
     """`ScheduleLedger` on SQL."""
-
-    def __init__(self, database: Database, actor: str) -> None:
-        """Work on a database in the name of `actor`, which the events keep."""
-        self._database = database
-        self._actor = actor
 
     def schedules(self) -> tuple[datetime, Sequence[ScheduleRecord]]:
         """Return the database's time and every schedule, by name."""
@@ -53,7 +48,7 @@ class SqlSchedules:
         return now, [rows.schedule_record(row, now) for row in found]
 
     def declare_schedule(self, seen: ScheduleRecord | None, new: ScheduleDeclaration) -> bool:
-        """Record a schedule, or replace its spec; tell whether that was done."""
+        """Record a schedule, or replace its spec; return whether that was done."""
         values = {"spec": new.spec, "next_at": new.next_at, "former": json.dumps(new.former)}
         declared: dict[str, Any] = values | {"declared_at": now_us()}
         if seen is None:
@@ -97,8 +92,9 @@ class SqlSchedules:
 
 
 def _insert(connection: Connection, values: dict[str, Any]) -> bool:
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    statement = dialect.insert(schedules).values(values).on_conflict_do_nothing()
+    statement = (
+        insert_into(connection.dialect.name, schedules).values(values).on_conflict_do_nothing()
+    )
     return connection.execute(statement.returning(schedules.c.name)).first() is not None
 
 
@@ -112,7 +108,7 @@ def _take(connection: Connection, seen: ScheduleRecord, tick: Tick, actor: str) 
         values |= {"skipped_at": tick.at, "skip_reason": reason}
     else:
         values |= {"last_at": tick.at, "last_job_id": job.id}
-    # The lock on this row comes first: of those who see one tick, one goes on.
+    # The lock on this row comes first: of all that see one tick, one goes on.
     statement = (
         update(schedules)
         .where(

@@ -1,4 +1,4 @@
-"""Who is alive, by heartbeats on the database's clock."""
+"""Which workers are alive, by heartbeats on the database's clock."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -8,11 +8,11 @@ from sqlalchemy import Connection, Delete, bindparam, delete, insert, select, up
 
 from failsoft.job_engine.ports.clock import SLACK
 from failsoft.job_engine.records.job import WorkerRecord
-from failsoft.ledger.database.database import Database
+from failsoft.ledger.database.inserts import insert_into
+from failsoft.ledger.database.role import SqlRole
 from failsoft.ledger.database.timestamps import microseconds, now_us
 from failsoft.ledger.schema import rows
 from failsoft.ledger.schema.tables import workers
-from failsoft.ledger.transitions.statements import insert_into
 from failsoft.ledger.upkeep import clock_repair
 
 _IDENTITY = ("boot_id", "engine", "queue", "host", "pid", "slots", "machine", "birth")
@@ -39,15 +39,11 @@ _GONE = {"died_at": now_us(), "live_until": now_us()}
 _FORGET_AFTER = timedelta(hours=1)
 
 
-class SqlWorkers:
+class SqlWorkers(SqlRole):
     """`WorkerLedger` on SQL."""
 
-    def __init__(self, database: Database) -> None:
-        """Work on a database."""
-        self._database = database
-
     def beat(self, worker: WorkerRecord, ttl: timedelta) -> None:
-        """Tell that a worker process lives, for `ttl` from now."""
+        """Record that a worker process lives, for `ttl` from now."""
 
         def work(connection: Connection) -> None:
             alive = {"ttl": microseconds(ttl)}

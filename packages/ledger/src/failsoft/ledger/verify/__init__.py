@@ -2,8 +2,8 @@
 
 Jobs, events, attempts and steps are read side by side in the order of the primary keys, through
 cursors that the server keeps on PostgreSQL, so that no more than one job is held at a time. What
-several jobs have to do with each other is read a batch at a time. Nobody waits for it, and it
-waits for nobody.
+several jobs have to do with each other is read a batch at a time. It blocks no writer, and no
+writer blocks it.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -31,7 +31,7 @@ from failsoft.ledger.verify import (
     waits,
 )
 
-__all__ = ["BATCH", "Checked", "count_jobs", "verify"]
+__all__ = ["BATCH", "Checked", "count_jobs", "verify", "verify_job"]
 
 #: How many jobs are checked between two signs of progress.
 BATCH = 500
@@ -93,6 +93,16 @@ def verify(database: Database) -> Iterator[Checked]:
         with_orphans = [table for table, found in orphans.items() if found]
         found = histories.side_by_side(connection, with_orphans)
         yield from _batches(found, clock_doubt.spans(connection))
+
+
+def verify_job(database: Database, job_id: str) -> Iterator[Checked]:
+    """Check the history of one job alone; nothing if there is no such job.
+
+    Raises:
+        LedgerUnavailableError: If the database does not answer, or goes away meanwhile.
+    """
+    with translated(), _snapshot(database) as connection:
+        yield from _batches(histories.of_one(connection, job_id), clock_doubt.spans(connection))
 
 
 @contextmanager

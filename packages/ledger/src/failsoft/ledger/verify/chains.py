@@ -16,12 +16,12 @@ _WAITING = select(jobs.c.id, jobs.c.waits_for).where(
 #: Those after which the next job may not have started. What merely looks as if it were followed by
 #: another one is found out when it is read.
 _FOLLOWED = select(*columns(jobs)).where(
-    jobs.c.sequel.contains('"then":'), jobs.c.state != JobState.SUCCEEDED
+    jobs.c.follow_ups.contains('"then":'), jobs.c.state != JobState.SUCCEEDED
 )
 
 
 def waiting_in_vain(connection: Connection) -> Iterator[Violation]:
-    """Find jobs that nobody would ever start."""
+    """Find jobs that no end would ever start."""
     for batch in batches(stream(connection, _WAITING)):
         ids = {row.waits_for for row in batch}
         before, their_groups = jobs_by_id(connection, ids), groups_by_id(connection, ids)
@@ -35,8 +35,8 @@ def waiting_in_vain(connection: Connection) -> Iterator[Violation]:
 def started_out_of_turn(connection: Connection) -> Iterator[Violation]:
     """Find links of chains that were started before their turn."""
     for batch in batches(records(stream(connection, _FOLLOWED))):
-        sequels = {job.id: chains.read_sequel(job.sequel) for job in batch}
-        then = {each: s.then.job_id for each, s in sequels.items() if s and s.then}
+        follow_ups = {job.id: chains.read_follow_ups(job.follow_ups) for job in batch}
+        then = {each: s.then.job_id for each, s in follow_ups.items() if s and s.then}
         after = jobs_by_id(connection, set(then.values()))
         for job in batch:
             link = after.get(then.get(job.id, ""))

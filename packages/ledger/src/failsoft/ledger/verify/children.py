@@ -13,7 +13,7 @@ from failsoft.ledger.schema.jobs import jobs
 from failsoft.ledger.verify.streams import batches, columns, jobs_by_id, records, stream
 from failsoft.ledger.verify.waits import steps_by_job
 
-#: With their results: they were told to their parents. The children of one come one after another.
+#: With their results, which their parents received; the children of one job stand together.
 _INVOKED = (
     select(*(each for each in columns(jobs) if each.name != "result"), jobs.c.result)
     .where(jobs.c.parent_id.is_not(None))
@@ -23,7 +23,7 @@ _INVOKED = (
 
 @dataclass(frozen=True, slots=True)
 class _Parent:
-    """Who has invoked a job, and its steps that wait for one or have, by that one's id."""
+    """A job that invoked others, and its steps that wait or have waited, by the others' ids."""
 
     job: JobRecord
     depth: int
@@ -31,7 +31,7 @@ class _Parent:
 
 
 def at_odds_with_their_parents(connection: Connection) -> Iterator[Violation]:
-    """Find invoked jobs that nobody invoked, or that their parents know otherwise."""
+    """Find invoked jobs without a parent that invoked them, or at odds with what it recorded."""
     parents: dict[str, _Parent] = {}
     for batch in batches(stream(connection, _INVOKED)):
         ids = {row.parent_id for row in batch}

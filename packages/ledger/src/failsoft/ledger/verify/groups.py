@@ -28,10 +28,10 @@ _OWN = func.substr(_PLACELESS, 1, func.length(_PLACELESS) - 1)
 _SAID = literal('"group":"') + _OWN + literal('"')
 #: As `is_member` has it: a job that does the work of another again may name the group, too.
 _IS_MEMBER = and_(
-    jobs.c.sequel.contains('"group":'),
+    jobs.c.follow_ups.contains('"group":'),
     jobs.c.id != _PLACELESS,
     _OWN + "-" == _PLACELESS,
-    func.replace(jobs.c.sequel, _SAID, "") != jobs.c.sequel,
+    func.replace(jobs.c.follow_ups, _SAID, "") != jobs.c.follow_ups,
 )
 #: What is counted of the members of each group.
 _COUNTED: dict[str, ColumnElement[bool]] = {
@@ -60,7 +60,7 @@ def miscounted(connection: Connection) -> Iterator[Violation]:
 
 
 def missing(connection: Connection) -> Iterator[Violation]:
-    """Find jobs that nobody could count."""
+    """Find jobs that no group could count."""
     some, count = func.min(jobs.c.id).label("some"), func.count().label("jobs")
     own = _OWN.label("own")
     named = select(own, some, count).where(_IS_MEMBER).group_by(own)

@@ -28,11 +28,21 @@ def side_by_side(
     """Read every history; one that cannot be read is a violation."""
     parts = [ByJob(_part(connection, table, with_orphans)) for table in _PARTS]
     for row in stream(connection, ordered(jobs)):
-        kept = [rows_of.of(row.id) for rows_of in parts]
-        try:
-            yield _history(row, *kept)
-        except ValueError as error:
-            yield unreadable(row.id, error)
+        yield _read(row, [rows_of.of(row.id) for rows_of in parts])
+
+
+def of_one(connection: Connection, job_id: str) -> Iterator[History | Violation]:
+    """Read the history of one job, if it is there."""
+    for row in connection.execute(ordered(jobs).where(jobs.c.id == job_id)):
+        its_parts = [ordered(table).where(table.c.job_id == job_id) for table in _PARTS]
+        yield _read(row, [connection.execute(part).all() for part in its_parts])
+
+
+def _read(job: AnyRow, kept: Sequence[Sequence[AnyRow]]) -> History | Violation:
+    try:
+        return _history(job, *kept)
+    except ValueError as error:
+        return unreadable(job.id, error)
 
 
 def _part(

@@ -35,7 +35,6 @@ class ByJob:
     """Rows in the order of their jobs, taken one job after another."""
 
     def __init__(self, found: Iterator[AnyRow]) -> None:
-        """Begin with the first job that has any."""
         self._groups = groupby(found, attrgetter("job_id"))
         self._next = next(self._groups, None)
 
@@ -76,7 +75,7 @@ def ordered(table: Table) -> Select[*tuple[Any, ...]]:
 
 
 def records(found: Iterable[AnyRow]) -> Iterator[JobRecord]:
-    """Read jobs; one that cannot be read is told of with its history, and left out here."""
+    """Read jobs; one that cannot be read is reported with its history, and left out here."""
     for row in found:
         with suppress(ValueError):
             yield rows.job_record(row)
@@ -92,5 +91,5 @@ def jobs_by_id(connection: Connection, ids: Collection[str | None]) -> Mapping[s
 
 
 def unreadable(job_id: str, error: ValueError) -> Violation:
-    """Tell of something that nobody can read."""
+    """Report something that cannot be read."""
     return Violation(job_id, "I1", _UNREADABLE, str(error))

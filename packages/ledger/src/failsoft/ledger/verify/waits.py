@@ -34,7 +34,7 @@ _MISSED = (
     .correlate(jobs, attempts)
     .scalar_subquery()
 )
-#: The attempt that suspended the job, if nobody has offered it since.
+#: The attempt that suspended the job, if it was not offered since.
 _SUSPENDED = and_(
     attempts.c.job_id == jobs.c.id,
     attempts.c.epoch == jobs.c.epoch,
@@ -59,7 +59,7 @@ _RECEIVERS = union(
 
 
 def awaiting_in_vain(connection: Connection) -> Iterator[Violation]:
-    """Find jobs that nobody would wake, or nobody has woken."""
+    """Find jobs that nothing would wake, or nothing has woken."""
     for batch in batches(stream(connection, _AWAITING)):
         waits = steps_by_job(connection, [row.id for row in batch], StepKind.WAIT)
         ids = [step.child_id for mine in waits.values() for step in mine]

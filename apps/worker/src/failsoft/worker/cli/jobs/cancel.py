@@ -4,31 +4,30 @@ from typing import Any
 
 import click
 
-from failsoft.dispatcher.handles.retry import RetryRefusal
 from failsoft.job_engine.records.job import CancelOutcome
 from failsoft.job_engine.records.states import JobState
 from failsoft.ledger import SqlLedger
-from failsoft.worker.cli.actor import actor
 from failsoft.worker.cli.jobs.selection import (
-    REFUSALS,
     chosen_by,
     confirm,
     filter_options,
     find_id,
     find_many,
+    for_each,
     many_options,
     say_refusals,
 )
-from failsoft.worker.cli.output import json_option, print_json, say
+from failsoft.worker.cli.options import actor, json_option
+from failsoft.worker.cli.output import print_json, say
 from failsoft.worker.cli.resources import opened_ledger
 from failsoft.worker.configuration.settings import load_settings
 from failsoft.worker.exit_codes import FAILURE, OK
 
-#: The states that a cancel changes something in.
+#: The states in which a cancel has an effect.
 _OPEN = tuple(state for state in JobState if not state.is_terminal)
-_TOLD = {
+_OUTCOMES = {
     CancelOutcome.CANCELLED: "cancelled",
-    CancelOutcome.REQUESTED: "runs, and was asked to stop at its next step",
+    CancelOutcome.REQUESTED: "runs, and stops at its next step",
     CancelOutcome.ENDED: "had ended before",
 }
 
@@ -39,21 +38,26 @@ _TOLD = {
 @many_options
 @json_option
 def cancel_command(*, job_ids: tuple[str, ...], **given: Any) -> None:
-    """Cancel jobs that wait, and ask those that run to stop at their next step.
+    """Cancel jobs that wait, and stop those that run at their next step.
 
-    Those of the given IDs, or all that the options choose. Each is reported. Where one is refused,
-    as an ID that is not there, the others go on, and the command ends with 1.
+    Cancels the jobs of the given IDs, or all that the options choose, and reports each. Where one
+    is refused, as an unknown ID, the others go on, and the command ends with 1.
     """
     ledger = opened_ledger(load_settings())
     ids = job_ids or _chosen(ledger, given)
     if job_ids and chosen_by(given):
         raise click.UsageError("expected IDs, or options that choose jobs, got both")
-    found, refused = _cancelled(ledger, ids)
+
+    def cancel(text: str) -> tuple[str, CancelOutcome]:
+        job_id = find_id(ledger, text)
+        return job_id, ledger.cancel(job_id, actor())
+
+    found, refused = for_each(ids, cancel)
     if given["as_json"]:
-        print_json({"cancelled": found, "refused": refused})
+        print_json({"cancelled": dict(found), "refused": refused})
     else:
-        for job_id, outcome in found.items():
-            say(f"{job_id} {_TOLD[outcome]}")
+        for job_id, outcome in dict(found).items():
+            say(f"{job_id} {_OUTCOMES[outcome]}")
         say_refusals(refused)
     raise SystemExit(FAILURE if refused else OK)
 
@@ -65,17 +69,3 @@ def _chosen(ledger: SqlLedger, given: dict[str, Any]) -> tuple[str, ...]:
     if not confirm(len(found), "open job", "cancel", given):
         return ()
     return tuple(job.id for job in found)
-
-
-def _cancelled(
-    ledger: SqlLedger, ids: tuple[str, ...]
-) -> tuple[dict[str, CancelOutcome], list[RetryRefusal]]:
-    found: dict[str, CancelOutcome] = {}
-    refused: list[RetryRefusal] = []
-    for given in ids:
-        try:
-            job_id = find_id(ledger, given)
-            found[job_id] = ledger.cancel(job_id, actor())
-        except REFUSALS as error:
-            refused.append(RetryRefusal.of(given, error))
-    return found, refused

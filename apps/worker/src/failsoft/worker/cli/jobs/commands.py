@@ -1,4 +1,4 @@
-"""`failsoft jobs list|show|steps`, and what people do to jobs."""
+"""`failsoft jobs`: list, show and steps; the other commands are added from their modules."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,19 +10,20 @@ from failsoft.job_engine.records.job import JobRecord
 from failsoft.job_engine.records.states import JobState
 from failsoft.ledger import SqlLedger
 from failsoft.worker.cli.jobs.cancel import cancel_command
-from failsoft.worker.cli.jobs.page import print_story, read_story, story_document
+from failsoft.worker.cli.jobs.page import print_report, read_report, report_document
 from failsoft.worker.cli.jobs.resolve import resolve_command
 from failsoft.worker.cli.jobs.retry import retry_command
 from failsoft.worker.cli.jobs.selection import chosen_by, filter_options, find_id, hints
 from failsoft.worker.cli.jobs.values import in_json, job_document, step_document
-from failsoft.worker.cli.output import counted, json_option, print_json, print_table, say
+from failsoft.worker.cli.options import json_option
+from failsoft.worker.cli.output import counted, print_json, print_table, say
 from failsoft.worker.cli.pause import pause_command, resume_command
 from failsoft.worker.cli.resources import loaded_catalogue, opened_ledger
 from failsoft.worker.configuration.settings import Settings, load_settings
 
-#: So much of a payload stands in a list.
+#: The longest payload in a list, in characters.
 BRIEF = 60
-#: What a list shows where there is room.
+#: The columns of a list that a narrow terminal leaves out.
 _SPARE = ("queue", "engine", "tries", "due", "key", "tags", "payload")
 
 
@@ -32,9 +33,9 @@ def _ledger() -> SqlLedger:
 
 @click.group()
 def jobs() -> None:
-    """Look at jobs: what they are, where they ran, and why there; decide about them.
+    """Show jobs, their attempts and their history; retry, resolve, cancel, pause them.
 
-    An ID may be the beginning of one, from 4 characters on, where no other job's begins so.
+    The beginning of an ID is enough, from 4 characters on, where no other job's ID has it.
     """
 
 
@@ -91,7 +92,7 @@ def _brief(payload: str) -> str:
 
 
 def _hint(settings: Settings, ledger: SqlLedger, given: Mapping[str, Any]) -> None:
-    """Say which names may be misspelled where nothing was found."""
+    """Print which names may be misspelled, where nothing was found."""
     if given.get("name") or given.get("queue"):
         names = [definition.name for definition in loaded_catalogue(settings)]
         known = {"name": names, "queue": list(declared_queues())}
@@ -103,17 +104,17 @@ def _hint(settings: Settings, ledger: SqlLedger, given: Mapping[str, Any]) -> No
 @click.argument("job_id", metavar="ID")
 @json_option
 def show_command(job_id: str, as_json: bool) -> None:
-    """Show a job: its state and why, what it works on, when it is tried next, and its whole story.
+    """Show a job: its state and why, its payload, when it is tried next, and its whole history.
 
     Passwords of URLs, and fields of the payload and the result that are named like secrets, are
     masked. With --json the traceback of every attempt's error is there, too.
     """
     ledger = _ledger()
-    story = read_story(ledger, find_id(ledger, job_id))
+    report = read_report(ledger, find_id(ledger, job_id))
     if as_json:
-        print_json(story_document(story))
+        print_json(report_document(report))
     else:
-        print_story(story)
+        print_report(report)
 
 
 @jobs.command("steps")

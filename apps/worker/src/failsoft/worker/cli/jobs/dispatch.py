@@ -8,10 +8,10 @@ import click
 
 from failsoft.job_engine.records.job import JobRecord
 from failsoft.job_engine.records.states import JobState
-from failsoft.worker.cli.durations import duration
 from failsoft.worker.cli.jobs.dispatch_options import dispatch_options, options_of
 from failsoft.worker.cli.jobs.retry import payload_of
-from failsoft.worker.cli.output import json_option, print_json, say, when
+from failsoft.worker.cli.options import duration_option, json_option
+from failsoft.worker.cli.output import print_json, say, when
 from failsoft.worker.cli.resources import loaded_catalogue, opened_app
 from failsoft.worker.configuration.settings import load_settings
 
@@ -21,22 +21,15 @@ from failsoft.worker.configuration.settings import load_settings
 @click.argument("payload", metavar="JSON")
 @dispatch_options
 @click.option("--wait", is_flag=True, help="Wait for the result and print it.")
-@click.option(
-    "--timeout",
-    metavar="DURATION",
-    callback=duration,
-    default="30s",
-    show_default=True,
-    help="How long to wait for it.",
-)
+@duration_option("--timeout", default="30s", text="How long to wait for it.")
 @json_option
 def dispatch(
     *, name: str, payload: str, wait: bool, timeout: timedelta, as_json: bool, **options: Any
 ) -> None:
     """Dispatch the job NAME with the payload JSON.
 
-    The options are those of `dispatch_job`; a moment is one of ISO 8601, in local time unless it
-    says otherwise.
+    The options are those of `dispatch_job`; a moment is written as in ISO 8601, in local time
+    unless it has a zone.
     """
     settings = load_settings()
     definition = loaded_catalogue(settings).get(name)
@@ -52,13 +45,13 @@ def dispatch(
         print_json(found)
         return
     known = "" if handle.created else f", {handle.disposition}"
-    say(f"{job.id} {_told(job)}{known}", "green")
+    say(f"{job.id} {_place(job)}{known}", "green")
     if wait:
         say(json.dumps(found["result"]))
 
 
-def _told(job: JobRecord) -> str:
-    """Say where the job is; one that waits is on no engine, whatever was tried."""
+def _place(job: JobRecord) -> str:
+    """Return where the job is; a scheduled job is on no engine, whatever was tried."""
     if job.state is not JobState.SCHEDULED:
         return f"{job.state} to {job.engine}" if job.state is JobState.OFFERED else str(job.state)
     if job.epoch:

@@ -1,4 +1,4 @@
-"""The options of a dispatch on the command line: all that `dispatch_job` has but a session."""
+"""The options of a dispatch on the command line: those of `dispatch_job` without the session."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -12,9 +12,15 @@ from failsoft.dispatcher import DispatchOptions
 from failsoft.job_engine.errors import DefinitionError
 from failsoft.job_engine.policies.limits import Concurrency, RateLimit
 from failsoft.job_engine.policies.uniqueness import Debounce, Throttle, Unique
-from failsoft.worker.cli.dates import MOMENT, either, moment
-from failsoft.worker.cli.durations import duration
-from failsoft.worker.cli.output import Option
+from failsoft.worker.cli.options import (
+    MOMENT,
+    Option,
+    duration,
+    duration_option,
+    either,
+    moment,
+    options,
+)
 
 _SPANS = ("period", "max_wait")
 
@@ -32,31 +38,26 @@ def _policy(kind: type) -> Callable[[click.Context, click.Parameter, str | None]
             given |= {name: duration(ctx, param, str(given[name])) for name in spans}
             return reader.validate_python(given)
         except (ValueError, TypeError, ValidationError, DefinitionError) as error:
-            said = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
-            wanted = 'JSON as {"by": ["user_id"], "period": "1h"}'
-            raise click.BadParameter(f"expected {wanted}, got {value!r}: {said}") from None
+            why = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
+            expected = 'JSON as {"by": ["user_id"], "period": "1h"}'
+            raise click.BadParameter(f"expected {expected}, got {value!r}: {why}") from None
 
     return read
 
 
-_OPTIONS: tuple[Option, ...] = (
+#: Adds the options to a command.
+dispatch_options: Option = options(
     click.option("--key", "idempotency_key", help="Make no second job for the same key."),
-    click.option(
-        "--key-for",
-        "idempotency_for",
-        metavar="DURATION",
-        callback=duration,
-        help="How long that key, or the job id, is remembered.",
+    duration_option(
+        "--key-for", "idempotency_for", text="How long that key, or the job id, is remembered."
     ),
     click.option("--job-id", help="The job's id; a new one where absent."),
     click.option(
         "--on-duplicate",
         type=click.Choice(["return_existing", "raise", "replace"]),
-        help="What a key does that was used before.",
+        help="The effect of a key that was used before.",
     ),
-    click.option(
-        "--delay", metavar="DURATION", callback=duration, help="How long the job waits first."
-    ),
+    duration_option("--delay", text="How long the job waits first."),
     click.option(
         "--at", "run_at", metavar="MOMENT", callback=moment, help="The moment that it waits for."
     ),
@@ -64,7 +65,7 @@ _OPTIONS: tuple[Option, ...] = (
         "--expires",
         metavar=MOMENT,
         callback=either,
-        help="By when it must have begun; it is cancelled otherwise.",
+        help="When it is cancelled if it has not begun.",
     ),
     click.option("--queue", help="The queue it runs on, instead of the definition's."),
     click.option("--priority", type=int, help="From -100 to 100; a higher one is offered first."),
@@ -74,14 +75,14 @@ _OPTIONS: tuple[Option, ...] = (
         multiple=True,
         help="An engine that it may run on; several in their order.",
     ),
-    click.option("--tag", "tags", multiple=True, help="A word to find it by; may be several."),
+    click.option("--tag", "tags", multiple=True, help="A word to find it by; several are allowed."),
     *(
         click.option(
             f"--{name.replace('_', '-')}", metavar="JSON", callback=_policy(kind), help=help_
         )
         for name, kind, help_ in (
-            ("unique", Unique, "Which jobs may not be there at the same time."),
-            ("debounce", Debounce, "Run when no other dispatch has come for a while."),
+            ("unique", Unique, "Which jobs may not exist at the same time."),
+            ("debounce", Debounce, "Run after a period without another dispatch."),
             ("throttle", Throttle, "Run once in a period."),
             ("concurrency", Concurrency, "How many may run at once."),
             ("rate_limit", RateLimit, "How many may begin within a period."),
@@ -92,20 +93,9 @@ _OPTIONS: tuple[Option, ...] = (
         type=click.Choice(["engine", "pickup"]),
         help="Return when an engine has the job, or a worker.",
     ),
-    click.option(
-        "--budget", metavar="DURATION", callback=duration, help="How long handing it over may take."
-    ),
-    click.option(
-        "--pickup", metavar="DURATION", callback=duration, help="How long a claim may take."
-    ),
+    duration_option("--budget", text="How long the offers may take."),
+    duration_option("--pickup", text="How long a claim may take."),
 )
-
-
-def dispatch_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options to a command."""
-    for option in reversed(_OPTIONS):
-        function = option(function)
-    return function
 
 
 def options_of(given: Mapping[str, Any]) -> DispatchOptions:
@@ -118,5 +108,5 @@ def options_of(given: Mapping[str, Any]) -> DispatchOptions:
     if (expires := given["expires"]) is not None:
         name = "expires_in" if isinstance(expires, timedelta) else "expires_at"
         chosen[name] = expires
-    options: DispatchOptions = chosen
-    return options
+    found: DispatchOptions = chosen
+    return found

@@ -1,38 +1,39 @@
-"""`failsoft jobs show`: what one asks of a job first, then its whole story."""
+"""`failsoft jobs show`: the most important facts of a job first, then its whole history."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from failsoft.job_engine.ports.ledger import Ledger
 from failsoft.job_engine.records.job import AttemptRecord, HistoryEntry, JobRecord, Progress
 from failsoft.job_engine.records.pauses import pause_of
 from failsoft.job_engine.records.states import JobState
-from failsoft.worker.cli.jobs.explanation import Story, why
+from failsoft.worker.cli.jobs.explanation import JobReport, why
 from failsoft.worker.cli.jobs.values import in_json, job_document, step_document
 from failsoft.worker.cli.output import (
     console,
     in_short,
     print_table,
     show,
+    span,
     unqualified,
     when,
 )
 from failsoft.worker.logs.visible import visible_block
 
-#: So many lines of a traceback are shown to people, the last ones; `--json` has them all.
+#: How many lines of a traceback are printed, the last ones; `--json` prints all.
 TRACEBACK_LINES = 12
-#: Only the ledger compares it.
+#: Details of events that are of use to the ledger alone.
 _NOT_SHOWN = ("claim",)
 
 
-def read_story(ledger: Ledger, job_id: str) -> Story:
+def read_report(ledger: Ledger, job_id: str) -> JobReport:
     """Read everything that the ledger keeps of a job."""
     job = ledger.get(job_id)
     is_served = any(
         (worker.engine, worker.queue) == (job.engine, job.queue) for worker in ledger.live_workers()
     )
-    return Story(
+    return JobReport(
         job,
         ledger.tries(job_id),
         ledger.attempts(job_id),
@@ -45,31 +46,31 @@ def read_story(ledger: Ledger, job_id: str) -> Story:
     )
 
 
-def story_document(story: Story) -> dict[str, Any]:
-    """Return the story for programs."""
+def report_document(report: JobReport) -> dict[str, Any]:
+    """Return the report as JSON values."""
     return {
-        "job": job_document(story.job),
-        "why": why(story),
-        "next_try_at": _next_try(story.job),
-        "tries": story.tries,
-        "attempts": story.attempts,
-        "steps": [step_document(step) for step in story.steps],
-        "events": story.events,
-        "again": [job_document(job) for job in story.again],
-        "paused": story.pause,
-        "limits": story.limits,
+        "job": job_document(report.job),
+        "why": why(report),
+        "next_try_at": _next_try(report.job),
+        "tries": report.tries,
+        "attempts": report.attempts,
+        "steps": [step_document(step) for step in report.steps],
+        "events": report.events,
+        "again": [job_document(job) for job in report.again],
+        "paused": report.pause,
+        "limits": report.limits,
     }
 
 
-def print_story(story: Story) -> None:
-    """Print the story for people."""
-    out, job = console(), story.job
+def print_report(report: JobReport) -> None:
+    """Print the report as text and tables."""
+    out, job = console(), report.job
     out.print(f"[bold]{show(job.name)}[/] {show(job.id)} {show(job.state)}{_on(job)}")
-    for name, value in _facts(story):
+    for name, value in _facts(report):
         out.print(f"[dim]{name:<9}[/] {value}", soft_wrap=True)
-    for use in () if job.state.is_terminal else story.limits:
+    for use in () if job.state.is_terminal else report.limits:
         out.print(f"[yellow]{show(str(use))}[/]" if use.is_full else show(str(use)))
-    _print_tables(story)
+    _print_tables(report)
     if job.error is not None and job.error.traceback:
         out.print("[bold]Traceback[/] of the last error")
         lines = job.error.traceback.rstrip("\n").split("\n")[-TRACEBACK_LINES:]
@@ -77,7 +78,7 @@ def print_story(story: Story) -> None:
 
 
 def _on(job: JobRecord) -> str:
-    """Say which engine has or had it; one that waits is on none."""
+    """Return the engine that has or had the job; a scheduled job is on none."""
     is_on = job.state is not JobState.SCHEDULED and job.engine
     return f" on {show(job.engine)}" if is_on else ""
 
@@ -86,10 +87,10 @@ def _next_try(job: JobRecord) -> datetime | None:
     return job.run_at if job.state is JobState.SCHEDULED else None
 
 
-def _facts(story: Story) -> Iterator[tuple[str, str]]:
-    """Yield what one asks first, with what it is called; what there is nothing of is left out."""
-    job = story.job
-    yield from _state_facts(story)
+def _facts(report: JobReport) -> Iterator[tuple[str, str]]:
+    """Yield the names and values of the facts; those without a value are left out."""
+    job = report.job
+    yield from _state_facts(report)
     if not job.is_pruned:
         yield "payload", show(in_json(job.payload))
     if job.state is JobState.SUCCEEDED and not job.is_pruned:
@@ -103,19 +104,19 @@ def _facts(story: Story) -> Iterator[tuple[str, str]]:
         "key": job.idempotency_key,
         "tags": ", ".join(job.tags),
         "queue": _queue(job),
-        "again": job.origin and f"does the work of {job.origin} again",
+        "again": job.retry_of and f"retries {job.retry_of}",
         "parent": job.parent_id and f"invoked by {job.parent_id}",
     }
     yield from ((name, show(word)) for name, word in words.items() if word)
-    for again in story.again:
-        yield "again", f"tried again as {show(again.id)}, which is {show(again.state)}"
+    for again in report.again:
+        yield "again", f"retried as {show(again.id)}, which is {show(again.state)}"
 
 
-def _state_facts(story: Story) -> Iterator[tuple[str, str]]:
-    if reason := why(story):
-        colour = "default" if story.job.state.is_terminal else "yellow"
+def _state_facts(report: JobReport) -> Iterator[tuple[str, str]]:
+    if reason := why(report):
+        colour = "default" if report.job.state.is_terminal else "yellow"
         yield "why", f"[{colour}]{show(reason)}[/]"
-    if (next_try := _next_try(story.job)) is not None:
+    if (next_try := _next_try(report.job)) is not None:
         yield "next try", f"{when(next_try)} ({_from_now(next_try)})"
 
 
@@ -134,23 +135,16 @@ def _dates(job: JobRecord) -> Mapping[str, str]:
 
 
 def _queue(job: JobRecord) -> str:
-    said = [job.queue]
-    said += [f"priority {job.priority}"] if job.priority else []
-    said += [f"engines {', '.join(job.engines)}"] if job.engines else []
-    said += [f"payload version {job.version}"] if job.version != 1 else []
-    return ", ".join(said)
+    parts = [job.queue]
+    parts += [f"priority {job.priority}"] if job.priority else []
+    parts += [f"engines {', '.join(job.engines)}"] if job.engines else []
+    parts += [f"payload version {job.version}"] if job.version != 1 else []
+    return ", ".join(parts)
 
 
 def _from_now(moment: datetime) -> str:
-    seconds = round((moment - datetime.now(UTC)).total_seconds())
-    return f"in {_span(seconds)}" if seconds > 0 else "due"
-
-
-def _span(seconds: int) -> str:
-    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds // size} {unit}"
-    return f"{seconds} s"
+    ahead = moment - datetime.now(UTC)
+    return f"in {span(ahead)}" if ahead > timedelta(0) else "due"
 
 
 def _progress(progress: Progress) -> str:
@@ -158,25 +152,25 @@ def _progress(progress: Progress) -> str:
     return f"{progress.done}{of} {progress.note}".strip()
 
 
-def _print_tables(story: Story) -> None:
+def _print_tables(report: JobReport) -> None:
     print_table(
         "Dispatch",
         ("epoch", "engine", "stage", "outcome", "ms", "reason"),
         (
             (t.epoch, t.engine, t.stage, t.outcome, f"{t.elapsed * 1000:.1f}", t.reason)
-            for t in story.tries
+            for t in report.tries
         ),
     )
     print_table(
         "Attempts",
         ("epoch", "engine", "worker", "started", "ended", "outcome", "error"),
-        (_attempt(attempt) for attempt in story.attempts),
+        (_attempt(attempt) for attempt in report.attempts),
         spare=("worker", "ended"),
     )
     print_table(
         "Events",
         ("n", "at", "event", "state", "epoch", "by", "detail"),
-        ((e.n, e.at, e.kind, e.state, e.epoch, e.actor, _detail(e)) for e in story.events),
+        ((e.n, e.at, e.kind, e.state, e.epoch, e.actor, _detail(e)) for e in report.events),
         spare=("state", "epoch"),
     )
 

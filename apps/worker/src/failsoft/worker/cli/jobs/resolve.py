@@ -7,25 +7,24 @@ from typing import Any
 import click
 
 from failsoft.dispatcher.handles.resolve import resolve
-from failsoft.dispatcher.handles.retry import RetryRefusal
 from failsoft.job_engine.errors import ResultInvalidError, StepError
 from failsoft.job_engine.records.job import JobRecord
 from failsoft.job_engine.records.resolution import Resolution, json_text
 from failsoft.job_engine.records.states import ABANDON, ACCEPT, RESUME, JobState, Transition
 from failsoft.ledger import SqlLedger
-from failsoft.worker.cli.actor import actor
 from failsoft.worker.cli.jobs.selection import (
-    REFUSALS,
     chosen_by,
     confirm,
     filter_options,
     find_id,
     find_many,
+    for_each,
     many_options,
     say_refusals,
 )
 from failsoft.worker.cli.jobs.values import job_document
-from failsoft.worker.cli.output import counted, json_option, print_json, say
+from failsoft.worker.cli.options import actor, json_option, reason_option
+from failsoft.worker.cli.output import counted, print_json, say
 from failsoft.worker.cli.resources import loaded_catalogue, opened_ledger
 from failsoft.worker.configuration.settings import Settings, load_settings
 from failsoft.worker.exit_codes import FAILURE, OK
@@ -44,15 +43,15 @@ from failsoft.worker.exit_codes import FAILURE, OK
     help="Go on; this step in doubt was done and returned JSON. May be given several times.",
 )
 @click.option("--result", metavar="JSON", help="The job has succeeded, with this result.")
-@click.option("--fail", is_flag=True, help="Give it up: it fails with the recorded error.")
-@click.option("--reason", default="", help="Why; kept in the job's history.")
+@click.option("--fail", is_flag=True, help="The job fails, with the recorded error.")
+@reason_option("Why; kept in the job's history.")
 @click.option("--epoch", type=int, help="Only if the job is still held at this epoch.")
 @json_option
 def resolve_command(job_ids: tuple[str, ...], reason: str, **given: Any) -> None:
-    """Decide what becomes of held jobs: those of the given IDs, or all that the options choose.
+    """Resolve held jobs: those of the given IDs, or all that the options choose.
 
-    Say one of --retry, --done, --result and --fail; --retry and --done may stand together. Each
-    job is reported. Where one of several is refused, the others go on, and the command ends with 1.
+    Give one of --retry, --done, --result and --fail; --retry and --done can be combined. Each job
+    is reported. Where one of several is refused, the others go on, and the command ends with 1.
     """
     transition = _chosen(given)
     settings = load_settings()
@@ -95,12 +94,7 @@ def _held(ledger: SqlLedger, given: Mapping[str, Any]) -> Sequence[str]:
 
 
 def _resolve_many(deciding: _Deciding, ids: Sequence[str], given: Mapping[str, Any]) -> None:
-    resolved, refused = list[JobRecord](), list[RetryRefusal]()
-    for each in ids:
-        try:
-            resolved.append(deciding.decide(each))
-        except REFUSALS as error:
-            refused.append(RetryRefusal.of(each, error))
+    resolved, refused = for_each(ids, deciding.decide)
     if given["as_json"]:
         print_json({"resolved": {job.id: job.state for job in resolved}, "refused": refused})
     else:
@@ -136,7 +130,7 @@ def _result(settings: Settings, name: str, text: str) -> str:
         given = json_text(text)
         catalogue = loaded_catalogue(settings)
         if name not in catalogue:
-            # What the job returns is not known here; any JSON may be it.
+            # The type of the job's result is unknown here: any JSON is accepted.
             return given
         result = catalogue.get(name).result
         return result.encode(result.decode(given))

@@ -7,30 +7,31 @@ from typing import Any
 import click
 from pydantic import BaseModel, ValidationError
 
-from failsoft.dispatcher.handles.retry import RetryRefusal, RetryReport, retry, retry_each
+from failsoft.dispatcher.handles.retry import RetryReport, retry, retry_each
 from failsoft.job_engine.definitions.definition import AnyDefinition
 from failsoft.job_engine.errors import PayloadInvalidError
 from failsoft.job_engine.records.job import JobRecord
 from failsoft.job_engine.records.manual_retry import MOST, DeadLetters
 from failsoft.job_engine.values.codec import describe
 from failsoft.ledger import SqlLedger
-from failsoft.worker.cli.actor import actor
 from failsoft.worker.cli.jobs.selection import (
-    REFUSALS,
     chosen_by,
     confirm,
     filter_options,
     find_id,
+    for_each,
     many_options,
+    mentions,
     say_refusals,
-    tells_of,
 )
-from failsoft.worker.cli.output import counted, json_option, print_json, say
+from failsoft.worker.cli.options import actor, json_option, reason_option
+from failsoft.worker.cli.output import counted, print_json, say
 from failsoft.worker.cli.resources import loaded_catalogue, opened_ledger
 from failsoft.worker.configuration.settings import Settings, load_settings
 from failsoft.worker.exit_codes import FAILURE, OK
 
-_TOLD_EVERY = 100
+#: The progress is printed after this number of jobs.
+_PROGRESS_EVERY = 100
 
 
 @click.command("retry")
@@ -39,14 +40,14 @@ _TOLD_EVERY = 100
 @many_options
 @click.option("--from-step", help="Replay from this step; also what succeeded or was cancelled.")
 @click.option("--payload", metavar="JSON", help="Start anew, with another payload.")
-@click.option("--reason", default="", help="Why; kept in the new job's history.")
+@reason_option("Why; kept in the new job's history.")
 @json_option
 def retry_command(job_ids: tuple[str, ...], **given: Any) -> None:
-    """Do the work of failed jobs again: those of the given IDs, or all that the options choose.
+    """Retry failed jobs: those of the given IDs, or all that the options choose.
 
     Each becomes a new job that goes on after the last finished step of the old one, which stays
-    as it ended. What has been tried again before is not tried a second time. Where one is refused,
-    as a job whose unique key another one holds, the others go on, and the command ends with 1.
+    as it ended. A job that has been retried before is not retried again. Where one is refused, as
+    a job whose unique key another one holds, the others go on, and the command ends with 1.
     """
     settings = load_settings()
     if job_ids:
@@ -78,11 +79,12 @@ def _retry_many(ledger: SqlLedger, given: dict[str, Any]) -> RetryReport:
     if not confirm(len(ids), "failed job", "try again", given):
         ids = ()
 
-    def tell(done: int, of: int) -> None:
-        if not given["as_json"] and (done % _TOLD_EVERY == 0):
+    def on_progress(done: int, of: int) -> None:
+        if not given["as_json"] and done % _PROGRESS_EVERY == 0:
             say(f"{done} of {of}", err=True)
 
-    return retry_each(ledger, ids, reason=given["reason"], actor=actor(), told=tell)
+    reason = given["reason"]
+    return retry_each(ledger, ids, reason=reason, actor=actor(), on_progress=on_progress)
 
 
 def _dead_letters(ledger: SqlLedger, given: dict[str, Any]) -> Sequence[str]:
@@ -100,31 +102,30 @@ def _is_meant(ledger: SqlLedger, job: JobRecord, given: dict[str, Any]) -> bool:
         (tag is None or tag in job.tags)
         and given["key"] in (None, job.idempotency_key)
         and (until is None or job.finished_at is None or job.finished_at < until)
-        and (not text or tells_of(ledger, job, text))
+        and (not text or mentions(ledger, job, text))
     )
 
 
 def _retry_these(settings: Settings, ids: tuple[str, ...], given: dict[str, Any]) -> RetryReport:
     if chosen_by(given):
         raise click.UsageError("expected IDs, or options that choose jobs, got both")
-    ledger, retried, refused = opened_ledger(settings), [], []
-    told: dict[str, Any] = {"actor": actor()}
-    told |= {name: given[name] for name in ("from_step", "reason")}
-    for each in ids:
-        try:
-            job_id = find_id(ledger, each)
-            if given["payload"] is not None:
-                definition = loaded_catalogue(settings).get(ledger.get(job_id).name)
-                told["definition"] = definition
-                told["payload"] = payload_of(definition, given["payload"])
-            retried.append((job_id, retry(ledger, job_id, **told).id))
-        except REFUSALS as error:
-            refused.append(RetryRefusal.of(each, error))
+    ledger = opened_ledger(settings)
+    options: dict[str, Any] = {name: given[name] for name in ("from_step", "reason")}
+
+    def retry_one(text: str) -> tuple[str, str]:
+        job_id = find_id(ledger, text)
+        if given["payload"] is not None:
+            definition = loaded_catalogue(settings).get(ledger.get(job_id).name)
+            options["definition"] = definition
+            options["payload"] = payload_of(definition, given["payload"])
+        return job_id, retry(ledger, job_id, actor=actor(), **options).id
+
+    retried, refused = for_each(ids, retry_one)
     return RetryReport(tuple(retried), (), tuple(refused))
 
 
 def payload_of(definition: AnyDefinition, text: str) -> BaseModel:
-    """Read a payload that a person typed.
+    """Read a payload from the command line.
 
     Raises:
         PayloadInvalidError: If it does not fit the definition's model.

@@ -1,9 +1,9 @@
-"""Which jobs a person means: by an id, by the beginning of one, or by what they have in common."""
+"""The jobs that a command is about: by an id, by the beginning of one, or by filters."""
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
@@ -17,22 +17,21 @@ from failsoft.job_engine.errors import (
 from failsoft.job_engine.ports.ledger import LedgerReader
 from failsoft.job_engine.records.job import JobRecord
 from failsoft.job_engine.records.states import JobState
-from failsoft.worker.cli.dates import since_and_until
-from failsoft.worker.cli.output import Option, counted, say
+from failsoft.worker.cli.options import Option, options, since_and_until
+from failsoft.worker.cli.output import counted, say
 
-#: The shortest beginning of an id that stands for it.
+#: The shortest beginning of an id that is accepted for it.
 LEAST_CHARS = 4
-#: How many of those that an ambiguous beginning may mean are named.
+#: How many ids with an ambiguous beginning are named.
 NAMED = 8
-#: How many jobs one command changes at the most.
+#: The most jobs that one command changes.
 MOST = 10_000
 
-#: What is refused for one job and lets the others go on.
-REFUSALS = (JobNotFoundError, JobStateError, StepError)
+T = TypeVar("T")
 
 
 def find_id(ledger: LedgerReader, text: str) -> str:
-    """Return the id of the job that is meant by a whole id, or by the beginning of one.
+    """Return the id of a job, given it or its beginning.
 
     Raises:
         JobNotFoundError: If there is none; `JobIdAmbiguousError` if there are several.
@@ -43,8 +42,10 @@ def find_id(ledger: LedgerReader, text: str) -> str:
         found = ledger.find_ids(text, NAMED + 1) if len(text) >= LEAST_CHARS else ()
         if not found:
             raise JobNotFoundError(
-                f"{error}; the beginning of an id does from {LEAST_CHARS} characters on"
+                f"{error}; at least the first {LEAST_CHARS} characters of an id stand for it"
             ) from None
+    except ValueError:
+        return text  # It is there, and cannot be read: `ledger verify` says why.
     if len(found) > 1:
         more = ", and others" if len(found) > NAMED else ""
         raise JobIdAmbiguousError(
@@ -58,49 +59,38 @@ def filter_options(what: str, *, states: Sequence[JobState] = ()) -> Option:
     """Return the options that choose jobs by what they have in common.
 
     Args:
-        what: What `--since` and `--until` ask the time of, as in `recorded`.
+        what: The event whose time `--since` and `--until` compare, as in `recorded`.
         states: Those that `--state` may name; no such option where empty.
     """
-    options: list[Option] = [
+    choice = click.Choice([state.value for state in states])
+    help_ = "Only jobs in this state; may be given several times."
+    by_state = click.option("--state", "states", multiple=True, type=choice, help=help_)
+    return options(
+        *((by_state,) if states else ()),
         click.option("--name", help="Only jobs of this definition."),
         click.option("--queue", help="Only jobs of this queue."),
         click.option("--tag", help="Only jobs with this tag."),
         click.option("--key", help="Only jobs with this idempotency key."),
         since_and_until(what),
-    ]
-    if states:
-        choice = click.Choice([state.value for state in states])
-        help_ = "Only jobs in this state; may be given several times."
-        options.insert(0, click.option("--state", "states", multiple=True, type=choice, help=help_))
-
-    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-        for option in reversed(options):
-            function = option(function)
-        return function
-
-    return decorate
+    )
 
 
-def many_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add what only a command has that changes many jobs at once."""
-    options: list[Option] = [
-        click.option(
-            "--error",
-            metavar="TEXT",
-            help="Only jobs whose error, or the reason they wait for, has this text in it.",
-        ),
-        click.option(
-            "--limit",
-            default=MOST,
-            show_default=True,
-            type=click.IntRange(1, MOST),
-            help="How many at most.",
-        ),
-        click.option("--yes", is_flag=True, help="Do not ask; for programs."),
-    ]
-    for option in reversed(options):
-        function = option(function)
-    return function
+#: The options of commands that change many jobs at once.
+many_options: Option = options(
+    click.option(
+        "--error",
+        metavar="TEXT",
+        help="Only jobs whose error, or the reason they wait for, has this text in it.",
+    ),
+    click.option(
+        "--limit",
+        default=MOST,
+        show_default=True,
+        type=click.IntRange(1, MOST),
+        help="How many at most.",
+    ),
+    click.option("--yes", is_flag=True, help="Do not ask; for programs."),
+)
 
 
 def chosen_by(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -121,18 +111,35 @@ def find_many(
         limit=MOST if text else given["limit"],
         **wanted,
     )
-    return [job for job in found if not text or tells_of(ledger, job, text)][: given["limit"]]
+    return [job for job in found if not text or mentions(ledger, job, text)][: given["limit"]]
 
 
-def tells_of(ledger: LedgerReader, job: JobRecord, text: str) -> bool:
-    """Tell whether a job's error, or the reason that it waits for, has a text in it."""
-    said = [job.error.type, job.error.message] if job.error else []
-    said += [str(event.detail.get("reason", "")) for event in ledger.events(job.id)[-1:]]
-    return any(text.lower() in each.lower() for each in said)
+def mentions(ledger: LedgerReader, job: JobRecord, text: str) -> bool:
+    """Whether a job's error, or the reason that it waits for, contains a text."""
+    texts = [job.error.type, job.error.message] if job.error else []
+    texts += [str(event.detail.get("reason", "")) for event in ledger.events(job.id)[-1:]]
+    return any(text.lower() in each.lower() for each in texts)
+
+
+def for_each(
+    ids: Iterable[str], change: Callable[[str], T]
+) -> tuple[Sequence[T], Sequence[RetryRefusal]]:
+    """Change each job; where one is refused, the others go on.
+
+    Returns:
+        What the changes returned, and the refusals.
+    """
+    done, refused = list[T](), list[RetryRefusal]()
+    for given in ids:
+        try:
+            done.append(change(given))
+        except (JobNotFoundError, JobStateError, StepError) as error:
+            refused.append(RetryRefusal.of(given, error))
+    return done, refused
 
 
 def confirm(number: int, what: str, doing: str, given: Mapping[str, Any]) -> bool:
-    """Ask whether so many jobs are meant; with `--yes` nothing is asked.
+    """Prompt for a confirmation of the number of jobs, unless `--yes` is given.
 
     Args:
         number: How many were chosen.
@@ -141,7 +148,7 @@ def confirm(number: int, what: str, doing: str, given: Mapping[str, Any]) -> boo
         given: The options of the command.
 
     Raises:
-        click.UsageError: If there is nobody to ask.
+        click.UsageError: If there is no terminal to prompt at.
     """
     if given["yes"] or number == 0:
         return True
@@ -152,26 +159,26 @@ def confirm(number: int, what: str, doing: str, given: Mapping[str, Any]) -> boo
 
 
 def is_terminal() -> bool:
-    """Tell whether there is somebody to ask; a program may have closed its standard input."""
+    """Whether standard input is a terminal; it may be closed, too."""
     return bool(sys.stdin) and not sys.stdin.closed and sys.stdin.isatty()
 
 
 def say_refusals(refused: Sequence[RetryRefusal]) -> None:
     """Name each job that was refused, and why."""
     for each in refused:
-        told = each.reason if each.job_id in each.reason else f"{each.job_id}: {each.reason}"
-        say(f"{each.error}: {told}", "red", err=True)
+        about = "" if each.job_id in each.reason else f"{each.job_id}: "
+        say(f"{each.error}: {about}{each.reason}", "red", err=True)
 
 
 def hints(
     ledger: LedgerReader, given: Mapping[str, Any], known: Mapping[str, Any]
 ) -> Iterator[str]:
-    """Say what names look misspelled where nothing was found.
+    """Return the names that look misspelled, where no job was found.
 
     Args:
-        ledger: Where nothing was found.
-        given: The options, of which `name` and `queue` are looked at.
-        known: The names that are known, for each of them.
+        ledger: The ledger.
+        given: The options, of which `name` and `queue` are examined.
+        known: The known names of each of these options.
     """
     for option, names in known.items():
         name = given.get(option)

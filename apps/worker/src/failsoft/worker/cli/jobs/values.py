@@ -1,4 +1,4 @@
-"""What the ledger keeps as JSON, as the commands show it: decoded once, and without secrets."""
+"""The ledger's JSON values as the commands print them: decoded, and with secrets masked."""
 
 import json
 import re
@@ -13,27 +13,27 @@ from failsoft.worker.cli.output import plain
 _SECRET = re.compile(
     r"(?i)password|passwd|passphrase|secret|token|credential|api_?key|private_?key|authorization"
 )
-#: What is of use to the ledger alone.
-_OWN = ("hb", "payload_sha")
+#: Fields that are of use to the ledger alone.
+_OWN = ("revision", "payload_sha")
 
 
 def job_document(job: JobRecord) -> dict[str, Any]:
-    """Return a job as JSON carries it, its payload and its result as what they are."""
+    """Return a job as JSON values, with its payload and its result decoded."""
     document: dict[str, Any] = plain(job)
     for name in _OWN:
         del document[name]
-    for name in ("payload", "result", "sequel"):
+    for name in ("payload", "result", "follow_ups"):
         document[name] = decoded(document[name])
     return document
 
 
 def step_document(step: StepRecord) -> dict[str, Any]:
-    """Return a step as JSON carries it, its result as what it is."""
+    """Return a step as JSON values, with its result decoded."""
     return {**plain(step), "result": decoded(step.result)}
 
 
 def decoded(text: str | None) -> Any:
-    """Return what the ledger keeps as JSON; values that look like secrets are masked."""
+    """Decode a JSON text of the ledger; values that look like secrets are masked."""
     if text is None:
         return None
     try:
@@ -52,7 +52,7 @@ def masked(value: Any) -> Any:
 
 
 def in_json(text: str | None) -> str | None:
-    """Return what the ledger keeps as JSON, as a person reads it on one line."""
+    """Return a JSON text of the ledger for one line of output, with secrets masked."""
     return None if text is None else json.dumps(decoded(text), ensure_ascii=False)
 
 

@@ -7,7 +7,8 @@ from failsoft.worker.cli.ledger.prune import prune_command
 from failsoft.worker.cli.ledger.rotate_keys import rotate_keys
 from failsoft.worker.cli.ledger.upgrade import upgrade_command
 from failsoft.worker.cli.ledger.verify import verify
-from failsoft.worker.cli.output import json_option, print_json, print_table
+from failsoft.worker.cli.options import json_option
+from failsoft.worker.cli.output import print_json, print_table
 from failsoft.worker.cli.resources import opened_app
 from failsoft.worker.configuration.settings import load_settings
 from failsoft.worker.exit_codes import UNAVAILABLE
@@ -15,7 +16,7 @@ from failsoft.worker.exit_codes import UNAVAILABLE
 
 @click.group()
 def ledger() -> None:
-    """Look after the ledger."""
+    """Upgrade, verify and prune the ledger, rotate its keys, take over a namespace."""
 
 
 ledger.add_command(upgrade_command)
@@ -27,10 +28,10 @@ ledger.add_command(rotate_keys)
 @ledger.command("take-over")
 @json_option
 def take_over(*, as_json: bool) -> None:
-    """Make the brokers' namespace this ledger's, though it is another one's.
+    """Make the brokers' namespace this ledger's, although it is another one's.
 
-    For a ledger that has taken another one's place. Stop the other one's workers first: they
-    would go on taking its messages.
+    For a ledger that replaces another one. Stop the other one's workers first: they would go on
+    taking its messages.
     """
     settings = load_settings()
     engines = opened_app(settings).engines

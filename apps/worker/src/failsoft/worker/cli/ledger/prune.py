@@ -18,10 +18,12 @@ from failsoft.job_engine.jobs.scheduled.prune_ledger import (
 from failsoft.job_engine.records.states import JobState
 from failsoft.ledger import SqlLedger, check
 from failsoft.ledger.upkeep.pruning import SqlPruner
-from failsoft.worker.cli.output import json_option, print_json, print_table, say
+from failsoft.worker.bundled_jobs import load_catalogue
+from failsoft.worker.cli.options import json_option
+from failsoft.worker.cli.output import print_json, print_table, say
 from failsoft.worker.configuration.settings import load_settings
 from failsoft.worker.logs.output import log_event
-from failsoft.worker.wiring import load_catalogue, open_database
+from failsoft.worker.wiring import open_database
 
 #: In the order of their pruning: dead letters last.
 _ENDED = (JobState.SUCCEEDED, JobState.CANCELLED, JobState.FAILED)
@@ -30,26 +32,28 @@ Counts = Mapping[str, Mapping[str, int]]
 
 
 @click.command("prune")
-@click.option("--dry-run", is_flag=True, help="Only count what would be deleted.")
+@click.option("--dry-run", is_flag=True, help="Count what would be deleted, and delete nothing.")
 @click.option(
     "--batch", default=500, show_default=True, type=click.IntRange(1, 500), help="Jobs at once."
 )
 @json_option
 def prune_command(*, dry_run: bool, batch: int, as_json: bool) -> None:
-    """Delete ended jobs that are no longer to be kept.
+    """Delete ended jobs whose retention is over.
 
-    Each definition says how long: `keep_succeeded` and `keep_failed`. Jobs of definitions that
-    are not known here stay. A group goes with the last of its jobs, a key when its time is over,
-    a signing key that has ended, too. A few are deleted at once, so that nobody waits for long.
+    Each definition sets the retention by `keep_succeeded` and `keep_failed`. Jobs of definitions
+    that are unknown here are kept. A group is deleted with the last of its jobs, a key when its
+    time is over; signing keys that have ended are deleted, too. Jobs are deleted in small batches,
+    so that other writers never wait for long.
 
-    On PostgreSQL a job with a key that must outlive it goes an hour after a run that came by.
+    On PostgreSQL a job whose key must outlive it is deleted an hour after the first run that
+    finds it.
     """
     settings = load_settings()
     catalogue = load_catalogue(settings)
     with closing(open_database(settings)) as database:
         check(database)
         pruner = SqlPruner(database)
-        # Groups go after their jobs: how many they will be is not known before.
+        # Groups are deleted after their jobs; a dry run does not know their number.
         gone: int | None = None
         if dry_run:
             found = _counted(pruner, list(catalogue))
@@ -65,9 +69,9 @@ def prune_command(*, dry_run: bool, batch: int, as_json: bool) -> None:
         return
     _print(found, dry_run=dry_run)
     if gone:
-        say(f"{gone} groups went with the last of their jobs")
+        say(f"{gone} groups were deleted with the last of their jobs")
     if unknown:
-        say(f"left alone, not known here: {', '.join(unknown)}")
+        say(f"kept, not known here: {', '.join(unknown)}")
 
 
 def _print(found: Counts, *, dry_run: bool) -> None:
@@ -94,7 +98,7 @@ def _pruned(
 ) -> Counts:
     limits = Pruning(batch_size=batch)
 
-    def tell(deleted: int) -> None:
+    def show_progress(deleted: int) -> None:
         if not quiet:
             say(f"{deleted} deleted", err=True)
 
@@ -104,8 +108,8 @@ def _pruned(
 
             def warn(count: int, each: AnyDefinition = each) -> None:
                 log_event(pruning_dead_letters(each, count))
-                say(f"{count} dead letters of {each.name} go", "yellow", err=True)
+                say(f"{count} dead letters of {each.name} are deleted", "yellow", err=True)
 
-            if count := prune(pruner, each, state, limits, warn=warn, told=tell):
+            if count := prune(pruner, each, state, limits, warn=warn, on_progress=show_progress):
                 found[str(state)][each.name] = count
     return found

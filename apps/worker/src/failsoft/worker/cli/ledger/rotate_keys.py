@@ -8,29 +8,24 @@ import click
 
 from failsoft.job_engine.records.job import KeyRecord
 from failsoft.ledger import SqlLedger, check
-from failsoft.worker.cli.durations import duration
-from failsoft.worker.cli.output import json_option, print_json, print_table
+from failsoft.worker.cli.options import duration_option, json_option
+from failsoft.worker.cli.output import print_json, print_table, span
 from failsoft.worker.configuration.settings import load_settings
-from failsoft.worker.wiring import open_database
+from failsoft.worker.ledger_access import open_database
 
 
 @click.command("rotate-keys")
-@click.option(
-    "--overlap",
-    metavar="DURATION",
-    callback=duration,
-    default="24h",
-    show_default=True,
-    help="How long messages of the other keys are still accepted.",
+@duration_option(
+    "--overlap", default="24h", text="How long messages of the other keys are still accepted."
 )
 @click.option("--revoke", metavar="KID", help="End this key now instead: it has leaked.")
 @json_option
 def rotate_keys(*, overlap: timedelta, revoke: str | None, as_json: bool) -> None:
     """Make a new signing key, and let the others end.
 
-    Running processes take it up within seconds; none has to be started again. An offer whose
-    message is older than the overlap, or was signed with a revoked key, is refused by its worker
-    and made again by a rescuer: no job is lost. Keys that have ended are deleted.
+    Running processes use it within seconds, without a restart. An offer whose message is older
+    than the overlap, or was signed with a revoked key, is refused by its worker and made again by
+    a rescuer: no job is lost. Keys that have ended are deleted.
     """
     with closing(open_database(load_settings())) as database:
         check(database)
@@ -46,16 +41,8 @@ def rotate_keys(*, overlap: timedelta, revoke: str | None, as_json: bool) -> Non
     print_table(
         "Signing keys",
         ("id", "created", "age", "ends"),
-        ((each.kid, each.created_at, in_words(each.age), each.ends_at) for each in records),
+        ((each.kid, each.created_at, span(each.age), each.ends_at) for each in records),
     )
-
-
-def in_words(age: timedelta) -> str:
-    """Return an age in the largest unit that fits, as in `3 d`."""
-    for unit, seconds in (("d", 86_400), ("h", 3_600), ("min", 60)):
-        if (count := int(age.total_seconds() // seconds)) > 0:
-            return f"{count} {unit}"
-    return f"{max(0, int(age.total_seconds()))} s"
 
 
 def _revoke(ledger: SqlLedger, kid: str) -> None:

@@ -22,12 +22,12 @@ from rich.text import Text
 
 from failsoft.ledger.upgrade.run import Upgrade, upgrade
 from failsoft.ledger.upgrade.steps import PATIENCE, Progress, Report
-from failsoft.worker.cli.durations import duration
-from failsoft.worker.cli.output import counted, json_option, plain, print_json
+from failsoft.worker.cli.options import duration_option, json_option
+from failsoft.worker.cli.output import counted, plain, print_json
 from failsoft.worker.configuration.settings import load_settings
 from failsoft.worker.ledger_access import make_ledger_folder, open_database
 
-#: How often a step that goes on is printed again where there is no terminal, in seconds.
+#: How often a running step is printed where there is no terminal, in seconds.
 AGAIN_AFTER = 10
 
 
@@ -42,19 +42,17 @@ AGAIN_AFTER = 10
     is_flag=True,
     help="Give a copy of a ledger an id of its own, before anything else is done with it.",
 )
-@click.option(
+@duration_option(
     "--patience",
-    callback=duration,
     default=f"{PATIENCE // timedelta(minutes=1)}m",
-    show_default=True,
-    help="How long to wait for a lock, or for another upgrade.",
+    text="How long to wait for a lock, or for another upgrade.",
 )
 @json_option
 def upgrade_command(*, adopt: bool, new_id: bool, patience: timedelta, as_json: bool) -> None:
     """Create the ledger's tables, or bring them up to date.
 
-    Others go on working meanwhile. If it is killed, run it again: it goes on where it was. The
-    progress goes to standard error, with --json as one document a line.
+    Other processes go on working meanwhile. If it is killed, run it again: it continues after the
+    last finished step. The progress goes to standard error, with --json as one document a line.
     """
     settings = load_settings()
     make_ledger_folder(settings)
@@ -67,19 +65,19 @@ def upgrade_command(*, adopt: bool, new_id: bool, patience: timedelta, as_json: 
         facts = asdict(done)
         print_json({"ledger": facts.pop("place"), **facts})
     else:
-        click.secho(_told(done), fg="green")
+        click.secho(_summary(done), fg="green")
 
 
-def _told(done: Upgrade) -> str:
+def _summary(done: Upgrade) -> str:
     if done.tables:
-        told = f"made {counted(done.tables, 'table')} at schema {done.revision}"
+        change = f"made {counted(done.tables, 'table')} at schema {done.revision}"
     elif done.before != done.revision:
-        told = f"upgraded from schema {done.before} to {done.revision}"
+        change = f"upgraded from schema {done.before} to {done.revision}"
     else:
-        told = f"nothing to do, at schema {done.revision}"
+        change = f"nothing to do, at schema {done.revision}"
     if done.adopted_from is not None:
-        told += f", taken over from host {done.adopted_from}"
-    return f"ledger {done.place}: {told}"
+        change += f", taken over from host {done.adopted_from}"
+    return f"ledger {done.place}: {change}"
 
 
 @contextmanager
@@ -106,7 +104,7 @@ def _print_json_line(progress: Progress) -> None:
 
 
 class _Lines:
-    """A line for each step that is through, and for what one does or waits for, now and then."""
+    """A line for each finished step, and every few seconds for one that takes long."""
 
     def __init__(self) -> None:
         self._began = self._printed = monotonic()

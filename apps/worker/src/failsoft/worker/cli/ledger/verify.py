@@ -3,36 +3,37 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from time import monotonic
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from failsoft.job_engine.invariants import Violation, history_of, violations
+from failsoft.job_engine.invariants import Violation
 from failsoft.job_engine.records.job import HistoryEntry
 from failsoft.job_engine.values.redaction import redacted_url
-from failsoft.ledger import Database, SqlLedger, check
+from failsoft.ledger import SqlLedger, check
 from failsoft.ledger import verify as checks
 from failsoft.ledger.verify import Checked
 from failsoft.queue.client import close_clients
 from failsoft.worker.cli.jobs.selection import find_id
-from failsoft.worker.cli.output import console, json_option, print_json, show
+from failsoft.worker.cli.options import json_option
+from failsoft.worker.cli.output import console, counted, print_json, show
 from failsoft.worker.configuration.settings import load_settings
 from failsoft.worker.doctor.missing_jobs import LOST_REMEDY, REMEDY, Wholeness, look_at_wholeness
 from failsoft.worker.exit_codes import FAILURE, OK
-from failsoft.worker.wiring import open_database
+from failsoft.worker.ledger_access import open_database
 
 
 @dataclass(slots=True)
 class _Report:
     jobs: int = 0
     events: int = 0
+    seconds: float = 0.0
     violations: int = 0
     by_invariant: Counter[str] = field(default_factory=Counter)
     listed: list[Violation] = field(default_factory=list)
-    seconds: float = 0.0
 
     def add(self, checked: Checked, most: int) -> None:
         self.jobs += checked.jobs
@@ -53,15 +54,15 @@ class _Report:
 @click.option("--job", "job_id", metavar="ID", help="Check the history of this job alone.")
 @json_option
 def verify(*, limit: int, job_id: str | None, as_json: bool) -> None:
-    """Check every job against the invariants: its history, and those it has to do with.
+    """Check every job against the invariants: its history, and those of related jobs.
 
-    These are the links of its chain, the jobs of its group, who invoked it or set it off, the
-    events that it waits for, and its schedule, as far as they were not pruned.
+    These are the links of its chain, the jobs of its group, the jobs that invoked or triggered it,
+    the events that it waits for, and its schedule, as far as they were not pruned.
 
     Reads one snapshot of the ledger and changes nothing; the workers need not stop. Then it looks
-    for what a ledger cannot know of itself: processes of this host that write to a file which is
-    not this ledger's any more, and messages in the engines' queues whose job is missing. Ends with
-    0 if every promise was kept, with 1 if any was broken: each violation names the job (or the
+    for what the ledger does not contain: processes of this host that write to a file which is not
+    this ledger's any more, and messages in the engines' queues whose job is missing. Ends with 0
+    if every promise was kept, with 1 if any was broken: each violation names the job (or the
     group, or the schedule), the invariant, the rule and the events.
     """
     settings = load_settings()
@@ -69,38 +70,33 @@ def verify(*, limit: int, job_id: str | None, as_json: bool) -> None:
     with closing(open_database(settings)) as database:
         check(database)
         if job_id is not None:
-            report, whole = _verified_job(SqlLedger(database), job_id), Wholeness()
+            batches = checks.verify_job(database, find_id(SqlLedger(database), job_id))
+            report, whole = _verified(batches, 1, limit), Wholeness()
         else:
-            report, whole = _verified(database, limit), look_at_wholeness(settings, database)
+            report = _verified(checks.verify(database), checks.count_jobs(database), limit)
+            whole = look_at_wholeness(settings, database)
     is_sound = not report.violations and whole.is_whole
     if as_json:
         where = redacted_url(database.url.render_as_string(hide_password=True))
-        print_json({"ledger": where, "sound": is_sound, **_plain(report), "wholeness": whole})
+        # Not by `asdict`, which cannot copy a Counter.
+        found = {each.name: getattr(report, each.name) for each in fields(report)}
+        print_json({"ledger": where, "sound": is_sound, **found, "wholeness": whole})
     else:
         _show_wholeness(whole, limit)
         _show(report, is_whole=whole.is_whole)
     raise SystemExit(OK if is_sound else FAILURE)
 
 
-def _verified_job(ledger: SqlLedger, given: str) -> _Report:
-    history = history_of(ledger, find_id(ledger, given))
-    report = _Report(events=len(history.events), jobs=1)
-    report.listed = list(violations(history))
-    report.violations = len(report.listed)
-    report.by_invariant.update(violation.invariant for violation in report.listed)
-    return report
-
-
-def _verified(database: Database, limit: int) -> _Report:
+def _verified(batches: Iterator[Checked], total: int, limit: int) -> _Report:
     report, began = _Report(), monotonic()
-    for checked in _with_progress(checks.verify(database), checks.count_jobs(database)):
+    for checked in _with_progress(batches, total):
         report.add(checked, limit)
     report.seconds = round(monotonic() - began, 3)
     return report
 
 
 def _with_progress(batches: Iterator[Checked], total: int) -> Iterator[Checked]:
-    # On standard error, so that what is printed can be piped; nothing where that is no terminal.
+    # On standard error, so that the output can be piped; nothing if that is no terminal.
     terminal = Console(stderr=True)
     columns = (TextColumn("jobs"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     hidden = not terminal.is_terminal
@@ -109,17 +105,6 @@ def _with_progress(batches: Iterator[Checked], total: int) -> Iterator[Checked]:
         for checked in batches:
             progress.advance(task, checked.jobs)
             yield checked
-
-
-def _plain(report: _Report) -> dict[str, object]:
-    return {
-        "jobs": report.jobs,
-        "events": report.events,
-        "seconds": report.seconds,
-        "violations": report.violations,
-        "by_invariant": report.by_invariant,
-        "listed": report.listed,
-    }
 
 
 def _show_wholeness(whole: Wholeness, most: int) -> None:
@@ -132,7 +117,7 @@ def _show_wholeness(whole: Wholeness, most: int) -> None:
     for lost in whole.lost[:most]:
         out.print(
             f"[bold red]lost[/] job [bold]{show(lost.job_id)}[/]: its message, epoch "
-            f"{lost.epoch}, stands in {show(lost.engine)}, and the ledger does not hold the job"
+            f"{lost.epoch}, is in {show(lost.engine)}, and the ledger does not hold the job"
         )
     if whole.lost:
         out.print(f"{len(whole.lost):,} accepted jobs are missing; {LOST_REMEDY}")
@@ -157,18 +142,20 @@ def _show(report: _Report, *, is_whole: bool) -> None:
     if more:
         out.print(f"and {more:,} more; see --limit")
     out.print(
-        f"{report.events:,} events of {report.jobs:,} jobs in {report.seconds:.1f} s: ", end=""
+        f"{counted(report.events, 'event')} of {counted(report.jobs, 'job')} in "
+        f"{report.seconds:.1f} s: ",
+        end="",
     )
     out.print(_verdict(report.violations, report.by_invariant.most_common(), is_whole=is_whole))
 
 
-def _verdict(violations: int, counted: Sequence[tuple[str, int]], *, is_whole: bool) -> str:
+def _verdict(violations: int, by_kind: Sequence[tuple[str, int]], *, is_whole: bool) -> str:
     if not violations and not is_whole:
         return "[bold red]what is here is sound, and it is not all that was accepted[/]"
     if not violations:
         return "[green]every promise was kept[/]"
-    kinds = ", ".join(f"{name} {count:,}" for name, count in counted)
-    return f"[bold red]{violations:,} violations[/] ({kinds})"
+    kinds = ", ".join(f"{name} {count:,}" for name, count in by_kind)
+    return f"[bold red]{counted(violations, 'violation')}[/] ({kinds})"
 
 
 def _line(event: HistoryEntry) -> str:

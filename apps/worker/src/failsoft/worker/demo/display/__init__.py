@@ -1,1 +1,1 @@
-"""What the demo shows while it runs."""
+"""What the demo shows while it runs and at its end."""

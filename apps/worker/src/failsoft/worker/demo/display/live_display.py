@@ -1,4 +1,4 @@
-"""What the audience sees: lines as it goes and, on a terminal, a live table below them."""
+"""The demo's output while it runs: lines and, on a terminal, a live table below them."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -11,24 +11,23 @@ from rich.text import Text
 
 from failsoft.job_engine.errors import LedgerError
 from failsoft.worker.demo.display.rendering import Goals, draw
-from failsoft.worker.demo.display.status import Pulse
+from failsoft.worker.demo.display.status import Status
 from failsoft.worker.logs.visible import visible
 
 REFRESH_PER_SECOND = 4
 
 
-class Board:
-    """Tells the play, line by line; on a terminal a live table stands below the lines."""
+class LiveDisplay:
+    """Prints lines with the time since its creation; on a terminal a live table is below them."""
 
     def __init__(self, console: Console, goals: Goals) -> None:
-        """Tell it on a console; the clock runs from now."""
         self._console = console
         self._goals = goals
         self._began = time.monotonic()
         self._drawn: RenderableType = Text("")
 
     def say(self, words: str) -> None:
-        """Tell what happens, and when."""
+        """Print what happens, and when."""
         words = visible(words)
         moment = f"{time.monotonic() - self._began:5.1f} s"
         if not self._console.is_terminal:
@@ -40,8 +39,8 @@ class Board:
         self._console.print(line)
 
     @contextmanager
-    def live(self, look: Callable[[], Pulse]) -> Iterator[None]:
-        """Show the live table meanwhile, if this is a terminal that can."""
+    def live(self, look: Callable[[], Status]) -> Iterator[None]:
+        """Show the live table meanwhile, if this is a terminal that can redraw it."""
         if not self._console.is_terminal or self._console.is_dumb_terminal:
             yield
             return

@@ -1,4 +1,4 @@
-"""How far the play is, by what the ledger holds."""
+"""How far the demo is, by what the ledger holds."""
 
 from collections.abc import Iterable
 
@@ -21,16 +21,16 @@ def resumed_at(ledger: LedgerReader, import_id: str) -> int | None:
 
 
 def offered_to(ledger: LedgerReader, engine: str, jobs: int) -> list[str]:
-    """Return the ids of those that wait for an engine's workers, of so many jobs."""
+    """Return the ids of the jobs offered to an engine, among the newest `jobs`."""
     offered = ledger.list_jobs(states=[JobState.OFFERED], limit=jobs)
     return [job.id for job in offered if job.engine == engine]
 
 
 def have_moved(ledger: LedgerReader, jobs: Iterable[str]) -> bool:
-    """Tell whether every job was offered anew, which makes its first message void."""
+    """Whether every job was offered again, which makes its first message void."""
     return all(ledger.get(job).epoch > 1 for job in jobs)
 
 
 def have_ended(ledger: LedgerReader, jobs: int) -> bool:
-    """Tell whether so many jobs have ended."""
+    """Whether that number of jobs has ended."""
     return sum(count for state, count in ledger.counts().items() if state.is_terminal) >= jobs

@@ -1,4 +1,4 @@
-"""How a moment of the play, and its end, are drawn."""
+"""The demo's live table, and the summary at its end."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from rich.text import Text
 
 from failsoft.job_engine.records.states import JobState
 from failsoft.worker.demo.checks import Evidence, Verdict
-from failsoft.worker.demo.display.status import EngineView, Pulse
+from failsoft.worker.demo.display.status import EngineView, Status
 from failsoft.worker.logs.visible import visible
 
 _BREAKERS: Mapping[str, str] = {"closed": "green", "open": "bold red", "ramping": "yellow"}
@@ -34,15 +34,15 @@ class Goals:
     rows: int
 
 
-def draw(pulse: Pulse, goals: Goals) -> RenderableType:
-    """Draw a moment."""
+def draw(status: Status, goals: Goals) -> RenderableType:
+    """Draw the live table."""
     bars = Table.grid(padding=(0, 2), expand=True)
     bars.add_column(no_wrap=True)
     bars.add_column(ratio=1)
     bars.add_column(justify="right", no_wrap=True)
-    bars.add_row("webhooks received", *_bar(pulse.webhooks, goals.webhooks))
-    bars.add_row("rows imported", *_bar(pulse.rows, goals.rows))
-    parts = Group(_engines(pulse.engines), "", _states(pulse), "", bars)
+    bars.add_row("webhooks received", *_bar(status.webhooks, goals.webhooks))
+    bars.add_row("rows imported", *_bar(status.rows, goals.rows))
+    parts = Group(_engines(status.engines), "", _states(status), "", bars)
     return Constrain(Panel(parts), _WIDTH)
 
 
@@ -62,9 +62,9 @@ def _engines(engines: Sequence[EngineView]) -> Table:
     return table
 
 
-def _states(pulse: Pulse) -> Text:
+def _states(status: Status) -> Text:
     parts = [
-        Text.assemble((f"{pulse.states.get(state, 0)}", f"bold {style}"), f" {state}")
+        Text.assemble((f"{status.states.get(state, 0)}", f"bold {style}"), f" {state}")
         for state, style in _STATES.items()
     ]
     return Text("   ").join(parts)
@@ -75,7 +75,7 @@ def _bar(done: int, goal: int) -> tuple[RenderableType, str]:
 
 
 def summary(evidence: Evidence, verdict: Verdict, problems: Sequence[str]) -> RenderableType:
-    """Draw the end: every number, and what was missed."""
+    """Draw the summary: every number, and the conditions that were not met."""
     good = "No job was lost, and none had two authorities"
     title = Text(
         visible("; ".join(problems)) or good, style="bold red" if problems else "bold green"
@@ -99,8 +99,8 @@ def _rows(e: Evidence, v: Verdict) -> Sequence[tuple[str, str]]:
         ("jobs resumed by another attempt after their last step", f"{v.resumed_jobs:,}"),
         ("rows imported", f"{v.rows_imported:,} of {v.rows_expected:,}"),
         ("webhooks received", f"{v.webhooks_received_unique:,} of {v.webhooks_expected:,}"),
-        ("of them again under the same id, the first try cut off", f"{again:,}"),
+        ("of these, sent again under the same id", f"{again:,}"),
         ("stale messages refused", f"{v.stale_messages_refused:,}"),
-        ("from the kill until Dramatiq had accepted a job", failover),
+        ("from the kill until Dramatiq accepted a job", failover),
         ("new jobs ran on RQ again", "yes" if v.failed_back else "no"),
     ]

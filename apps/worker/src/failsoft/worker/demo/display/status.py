@@ -1,4 +1,4 @@
-"""What the demo looks like at one moment."""
+"""The state of the demo's parts at one moment."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from failsoft.job_engine.records.states import JobState
 from failsoft.worker.demo.environment.airports import imported_keys
-from failsoft.worker.demo.environment.environment import Stage
+from failsoft.worker.demo.environment.environment import Environment
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +15,7 @@ class EngineView:
 
     Attributes:
         name: The engine.
-        server_runs: Whether its Valkey's process is there.
+        server_runs: Whether its Valkey's process runs.
         breaker: The state of the dispatcher's breaker.
         workers: How many worker processes have a fresh heartbeat.
         running: How many attempts run on it.
@@ -31,7 +31,7 @@ class EngineView:
 
 
 @dataclass(frozen=True, slots=True)
-class Pulse:
+class Status:
     """Everything that the live table shows.
 
     Attributes:
@@ -47,25 +47,25 @@ class Pulse:
     rows: int
 
 
-def feel_pulse(stage: Stage, jobs: int) -> Pulse:
-    """Look at everything once.
+def read_status(environment: Environment, jobs: int) -> Status:
+    """Read the state of every part once.
 
     Raises:
         LedgerError: If the ledger could not be read.
     """
-    found = stage.ledger.list_jobs(limit=jobs)
-    workers = Counter(worker.engine for worker in stage.ledger.live_workers())
-    servers = {"rq": stage.primary.is_running, "dramatiq": stage.fallback.is_running}
+    found = environment.ledger.list_jobs(limit=jobs)
+    workers = Counter(worker.engine for worker in environment.ledger.live_workers())
+    servers = {"rq": environment.primary.is_running, "dramatiq": environment.fallback.is_running}
 
     def view(engine: str) -> EngineView:
-        breaker = stage.app.engines.breaker(engine).state
+        breaker = environment.app.engines.breaker(engine).state
         states = Counter(job.state for job in found if job.engine == engine)
         running, done = states[JobState.RUNNING], states[JobState.SUCCEEDED]
         return EngineView(engine, servers[engine], breaker, workers[engine], running, done)
 
-    return Pulse(
+    return Status(
         engines=[view(engine) for engine in servers],
         states=Counter(job.state for job in found),
-        webhooks=stage.receiver.unique,
-        rows=len(imported_keys(stage.imported)),
+        webhooks=environment.receiver.unique,
+        rows=len(imported_keys(environment.imported)),
     )

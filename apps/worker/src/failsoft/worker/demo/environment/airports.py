@@ -23,7 +23,7 @@ COLUMNS: Mapping[str, ColumnType] = {
     "latitude": "float",
     "longitude": "float",
 }
-#: Small batches: a third of the file is many steps.
+#: Small, so that a third of the file is many steps.
 BATCH_SIZE = 25
 
 Airport = Mapping[str, str]
@@ -56,7 +56,7 @@ def import_of(path: Path) -> CsvImport:
 
 
 def imported_keys(database: Path) -> Sequence[str]:
-    """Return the key of every row that the table holds; none if there is no table yet."""
+    """Return the key of every row of the table; none if there is no table yet."""
     if not database.exists():
         return ()
     with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:

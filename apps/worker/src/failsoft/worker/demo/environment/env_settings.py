@@ -1,4 +1,4 @@
-"""The environment that the demo and its workers live in: its own settings and nobody else's."""
+"""The environment variables of the demo and its workers: its own settings and no others."""
 
 import json
 import os
@@ -6,15 +6,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from pydantic import AliasChoices
-
 from failsoft.worker.configuration.settings import Settings
+from failsoft.worker.configuration.unknown_variables import known_variables
 
 #: The name of the secret that signs the demo's webhooks.
 SECRET_NAME = "demo"  # noqa: S105 - a name, and no secret
 
 _PREFIX = "FAILSOFT_"
-# Short spans: what takes a minute in production is to be seen in seconds.
+# Short, so that what takes a minute in production takes seconds here.
 _SPANS: Mapping[str, str] = {
     "LEASE": "4s",
     "WORKER_BEAT": "500ms",
@@ -58,7 +57,7 @@ def demo_settings(
 def only_these_settings(settings: Mapping[str, str]) -> Iterator[None]:
     """Replace every setting of the environment, for this process and those it starts."""
     before = dict(os.environ)
-    known = _variables()
+    known = known_variables(Settings)
     try:
         for name in [name for name in before if name.upper() in known]:
             del os.environ[name]
@@ -67,13 +66,3 @@ def only_these_settings(settings: Mapping[str, str]) -> Iterator[None]:
     finally:
         os.environ.clear()
         os.environ.update(before)
-
-
-def _variables() -> frozenset[str]:
-    names: set[str] = set()
-    for field, info in Settings.model_fields.items():
-        alias = info.validation_alias
-        choices = alias.choices if isinstance(alias, AliasChoices) else [alias]
-        names |= {str(choice).upper() for choice in choices if choice is not None}
-        names.add(_PREFIX + field.upper())
-    return frozenset(names)

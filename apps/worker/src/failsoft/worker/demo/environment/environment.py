@@ -1,4 +1,4 @@
-"""What the play needs: two Valkeys, a ledger, a receiver, hosts with workers; all temporary."""
+"""What the demo runs on: two Valkeys, a ledger, a receiver, hosts with workers; all temporary."""
 
 import base64
 import secrets
@@ -19,9 +19,10 @@ from failsoft.worker.demo.environment.airports import airports_csv
 from failsoft.worker.demo.environment.env_settings import demo_settings, only_these_settings
 from failsoft.worker.demo.environment.hosts import WorkerHost
 from failsoft.worker.demo.environment.receiver import Receiver
-from failsoft.worker.demo.environment.signals import UnhurriedStack, interrupted_once
+from failsoft.worker.demo.environment.signals import UninterruptedStack, interrupted_once
 from failsoft.worker.demo.wait_for import wait_for
-from failsoft.worker.wiring import App, build, open_database
+from failsoft.worker.ledger_access import open_database
+from failsoft.worker.wiring import App, build
 
 QUEUES = ("default", "data-sync")
 
@@ -31,47 +32,45 @@ STOP_PATIENCE = timedelta(seconds=12)
 
 
 class DemoError(FailsoftError):
-    """The demo could not be played."""
+    """The demo could not be carried out."""
 
 
 class EventLog:
-    """Hears the events of the demo's own dispatcher, and forgets none."""
+    """Keeps the events of the demo's own dispatcher."""
 
     def __init__(self) -> None:
-        """Begin with no event."""
         self._kinds: list[tuple[str, str | None]] = []
 
     def __call__(self, event: Event) -> None:
-        """Hear an event."""
+        """Keep an event's kind and engine."""
         self._kinds.append((event.kind, event.engine))
 
-    def heard(self, kind: str, engine: str) -> bool:
-        """Tell whether there was such an event of an engine."""
+    def contains(self, kind: str, engine: str) -> bool:
+        """Whether there was such an event of an engine."""
         return (kind, engine) in self._kinds
 
 
-class Stage:
-    """Everything the play is played with; made by `set_stage`.
+class Environment:
+    """The demo's servers and processes; made by `started_environment`.
 
     Attributes:
         folder: The temporary folder.
         primary: RQ's Valkey.
         fallback: Dramatiq's broker, another Valkey.
         receiver: Where the webhooks go.
-        app: Failsoft as an application has it; it dispatches.
-        witness: What the application's dispatcher told.
+        app: Failsoft as an application uses it; it dispatches.
+        events: The events of the application's dispatcher.
         rq: The host of RQ's workers.
-        new_rq: The host that takes its place.
+        new_rq: The host that replaces it.
         dramatiq: The host of Dramatiq's workers.
     """
 
     def __init__(self, folder: Path, receiver: Receiver) -> None:
-        """Prepare; `set_stage` starts everything."""
         self.folder = folder
         self.receiver = receiver
         self.primary: EmbeddedValkey = EmbeddedValkey(folder / "primary")
         self.fallback: EmbeddedValkey = EmbeddedValkey(folder / "fallback")
-        self.witness: EventLog = EventLog()
+        self.events: EventLog = EventLog()
         self.rq: WorkerHost = WorkerHost("rq", QUEUES, folder / "rq.log")
         self.new_rq: WorkerHost = WorkerHost("rq", QUEUES, folder / "new-rq.log")
         self.dramatiq: WorkerHost = WorkerHost("dramatiq", QUEUES, folder / "dramatiq.log")
@@ -94,11 +93,11 @@ class Stage:
         return self.folder / "imported.db"
 
     def build_app(self) -> None:
-        """Make the ledger, and Failsoft for this process."""
+        """Create the ledger, and Failsoft for this process."""
         settings = load_settings(_env_file=None)
         with closing(open_database(settings)) as database:
             upgrade(database)
-        self.app = build(settings, self.witness)
+        self.app = build(settings, self.events)
 
     def await_workers(self, host: WorkerHost) -> None:
         """Wait until a host that was started serves every queue.
@@ -118,7 +117,7 @@ class Stage:
             )
 
     def kill_workers(self, host: WorkerHost) -> None:
-        """End a host's workers by SIGKILL; their heartbeats stay fresh for a while."""
+        """End a host's workers by SIGKILL; their heartbeats stay valid until they expire."""
         host.kill()
         live = self.ledger.live_workers()
         self._dead |= {each.boot_id for each in live if each.engine == host.engine}
@@ -129,12 +128,12 @@ class Stage:
         return sum(self.app.engines.probe("rq", queue).backlog or 0 for queue in queues)
 
     def trusts_primary(self) -> bool:
-        """Tell whether the application's breaker of RQ opened and closed again."""
+        """Whether the application's breaker of RQ opened and closed again."""
         is_open = self.app.engines.breaker("rq").is_open
-        return self.witness.heard("engine.failed_back", "rq") and not is_open
+        return self.events.contains("engine.failed_back", "rq") and not is_open
 
     def stop_workers(self) -> None:
-        """Stop every host in order, side by side."""
+        """Stop every host gracefully, all at once."""
         for host in self.hosts:
             host.stop()
         for host in self.hosts:
@@ -146,18 +145,18 @@ class Stage:
 
 
 @contextmanager
-def set_stage() -> Iterator[Stage]:
-    """Start everything but the workers; whatever happens, leave nothing behind.
+def started_environment() -> Iterator[Environment]:
+    """Start everything but the workers; leave nothing behind, however the demo ends.
 
     Raises:
         FailsoftError: If something could not be started.
     """
     secret = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
     folder = TemporaryDirectory(prefix="failsoft-", ignore_cleanup_errors=True)
-    with interrupted_once() as interruption, UnhurriedStack(interruption) as stack:
+    with interrupted_once() as interruption, UninterruptedStack(interruption) as stack:
         path = Path(stack.enter_context(folder)).resolve()
-        stage = Stage(path, stack.enter_context(Receiver(secret)))
-        servers = (stage.primary, stage.fallback)
+        environment = Environment(path, stack.enter_context(Receiver(secret)))
+        servers = (environment.primary, environment.fallback)
         for server in servers:
             stack.enter_context(server)
         primary, fallback = (server.url for server in servers)
@@ -169,7 +168,7 @@ def set_stage() -> Iterator[Stage]:
             secret=secret,
         )
         stack.enter_context(only_these_settings(settings))
-        stage.build_app()
-        for close in (stage.app.close, stage.stop_workers):
+        environment.build_app()
+        for close in (environment.app.close, environment.stop_workers):
             stack.callback(close)
-        yield stage
+        yield environment

@@ -1,4 +1,4 @@
-"""What the demo needs besides Failsoft itself: the extra `demo`."""
+"""The packages that the demo needs besides Failsoft: the extra `demo`."""
 
 from collections.abc import Iterable
 from importlib.util import find_spec

@@ -1,4 +1,4 @@
-"""The process that stands for a host: a supervisor and the workers it starts, and nothing else."""
+"""The process that represents a host: a supervisor and the workers it starts."""
 
 import sys
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""A host that runs workers, as far as one machine can play one: a process tree that dies whole."""
+"""A host that runs workers, represented by a process tree that is killed as a whole."""
 
 import os
 import signal
@@ -18,7 +18,7 @@ _SOCKET_PATH = 104
 class WorkerHost:
     """The workers of one engine, supervised as by `failsoft worker`; their logs go to a file.
 
-    They die with the thread that started them, however it ends.
+    They end with the thread that started them, however it ends.
 
     Attributes:
         engine: The engine they serve.
@@ -26,7 +26,6 @@ class WorkerHost:
     """
 
     def __init__(self, engine: str, queues: Sequence[str], log: Path) -> None:
-        """Prepare; `start` starts them, in the folder of the log."""
         self.engine = engine
         self.log = log
         program = (sys.executable, "-m", host_process.__name__)
@@ -58,16 +57,16 @@ class WorkerHost:
 
     @property
     def is_running(self) -> bool:
-        """Tell whether its supervisor lives."""
+        """Whether its supervisor runs."""
         return self._process is not None and self._process.poll() is None
 
     def stop(self) -> None:
-        """Ask the workers to stop in order; `wait` sees them end."""
+        """Send the workers SIGTERM; `wait` waits for their end."""
         if self._process is not None:
             self._process.terminate()
 
     def wait(self, patience: timedelta) -> None:
-        """Wait until all have ended; by force when the patience is over."""
+        """Wait until all have ended, and kill them when the patience is over."""
         if self._process is not None:
             try:
                 self._process.wait(patience.total_seconds())
@@ -82,13 +81,13 @@ def _others(supervisor: int) -> Sequence[int]:
         # The kernel ends every process with its parent.
         return ()
     else:  # noqa: RET505 - the type checkers know a platform by its branch
-        # They take a second to find out, in which the import could end.
+        # They notice within a second, in which the import could end.
         listing = subprocess.check_output(["/bin/ps", "-A", "-o", "pid=,ppid="], text=True)
         return descendants(listing, supervisor)
 
 
 def descendants(listing: str, root: int) -> Sequence[int]:
-    """Return the processes that came from one, by a listing of process and parent ids."""
+    """Return the descendants of a process, by a listing of process and parent ids."""
     pairs = [(int(pid), int(parent)) for pid, parent in map(str.split, listing.splitlines())]
     found = [root]
     for ancestor in found:
@@ -97,7 +96,7 @@ def descendants(listing: str, root: int) -> Sequence[int]:
 
 
 def _temporary(folder: Path) -> Mapping[str, str]:
-    # A worker that is killed leaves the folder of its fork server's socket behind, which must go
-    # with ours; but the path of a socket may have some hundred characters and no more.
+    # A killed worker leaves the folder of its fork server's socket behind, which must be deleted
+    # with the demo's; but the length of a socket's path is limited.
     fits = len(str(folder / "pymp-12345678" / "listener-12345678")) < _SOCKET_PATH
     return {"TMPDIR": str(folder)} if fits else {}

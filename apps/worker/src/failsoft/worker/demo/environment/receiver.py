@@ -1,4 +1,4 @@
-"""Somebody else's server: takes webhooks and checks their signatures.
+"""The webhooks' receiver: an HTTP server that checks their signatures.
 
 It verifies by its own reading of the Standard Webhooks specification, not with the code that
 signs them.
@@ -13,11 +13,10 @@ from collections.abc import Mapping
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import TCPServer
-from types import TracebackType
 from typing import Any, Self
 
-#: How long it thinks about a webhook, in seconds; a real one does.
-THINKING_SECONDS = 0.1
+#: How long it takes to answer, in seconds, as a real receiver does.
+ANSWER_SECONDS = 0.1
 #: A signature that is older or younger than this, in seconds, is refused.
 TOLERANCE_SECONDS = 300
 
@@ -25,7 +24,7 @@ _PREFIX = "whsec_"
 
 
 def is_genuine(headers: Mapping[str, str], body: bytes, secret: str, now: float) -> bool:
-    """Tell whether a webhook was signed with the secret, and lately."""
+    """Whether a webhook was signed with the secret within the tolerance."""
     message_id, timestamp = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
     if not message_id or not timestamp.isdecimal():
         return False
@@ -47,7 +46,6 @@ class Receiver:
     """
 
     def __init__(self, secret: str) -> None:
-        """Listen on a free port; `start` begins to answer."""
         self.taken: int = 0
         self.forged: int = 0
         self._secret = secret
@@ -81,17 +79,10 @@ class Receiver:
         return 204
 
     def __enter__(self) -> Self:
-        """Begin to answer."""
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Answer no more."""
+    def __exit__(self, *exception: object) -> None:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
@@ -106,12 +97,12 @@ class _Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), partial(_Handler, receiver))
 
     def server_bind(self) -> None:
-        """Bind without asking a name server who 127.0.0.1 is, which may take seconds."""
+        """Bind without resolving the name of 127.0.0.1, which may take seconds."""
         TCPServer.server_bind(self)
         self.server_name, self.server_port = "localhost", self.server_address[1]
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing: whoever hung up was killed on purpose."""
+        """Log nothing: a worker that closed its connection was killed on purpose."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -120,12 +111,12 @@ class _Handler(BaseHTTPRequestHandler):
         super().__init__(*connection)
 
     def do_POST(self) -> None:
-        """Take a webhook."""
+        """Answer a webhook."""
         body = self.rfile.read(int(self.headers.get("content-length", 0)))
-        time.sleep(THINKING_SECONDS)
+        time.sleep(ANSWER_SECONDS)
         headers = {name.lower(): value for name, value in self.headers.items()}
         self.send_response(self._receiver.take(headers, body))
         self.end_headers()
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name is given
-        """Say nothing."""
+        """Log nothing."""

@@ -1,4 +1,4 @@
-"""Ending early without leaving anything behind."""
+"""Ending early on a signal, without leaving anything behind."""
 
 import signal
 from collections.abc import Iterator
@@ -9,10 +9,9 @@ _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class OneInterruption:
-    """A signal handler that raises once; whoever is impatient does not cut the cleaning short."""
+    """A signal handler that raises once: a second signal does not interrupt the cleanup."""
 
     def __init__(self) -> None:
-        """Be ready to raise."""
         self._left = [True]
 
     def __call__(self, signum: int, frame: FrameType | None) -> None:
@@ -21,9 +20,9 @@ class OneInterruption:
             raise KeyboardInterrupt if signum == signal.SIGINT else SystemExit(128 + signum)
 
     def spend(self) -> bool:
-        """Raise no more; return whether it could until now."""
+        """Raise no more; return whether it could raise until now."""
         try:
-            # In one instruction: another signal may come between any two.
+            # In one instruction: another signal may arrive between any two.
             return self._left.pop()
         except IndexError:
             return False
@@ -34,7 +33,7 @@ def interrupted_once() -> Iterator[OneInterruption]:
     """Let the first SIGINT, SIGTERM or SIGHUP unwind the program, and ignore the others."""
     handler = OneInterruption()
     before = {each: signal.getsignal(each) for each in _ENDING}
-    # What `nohup` or a shell had this program ignore, it goes on ignoring.
+    # A signal that `nohup` or a shell had this program ignore stays ignored.
     heeded = [each for each, previous in before.items() if previous is not signal.SIG_IGN]
     try:
         for each in heeded:
@@ -45,11 +44,10 @@ def interrupted_once() -> Iterator[OneInterruption]:
             signal.signal(each, before[each])
 
 
-class UnhurriedStack(ExitStack):
-    """An exit stack that no signal interrupts once it cleans up."""
+class UninterruptedStack(ExitStack):
+    """An exit stack whose cleanup no signal interrupts."""
 
     def __init__(self, interruption: OneInterruption) -> None:
-        """Clean up undisturbed by that handler."""
         super().__init__()
         self._interruption = interruption
 
@@ -60,7 +58,6 @@ class UnhurriedStack(ExitStack):
         trace: TracebackType | None,
         /,
     ) -> bool | None:
-        """Ignore signals, then clean up."""
         try:
             self._interruption.spend()
         finally:

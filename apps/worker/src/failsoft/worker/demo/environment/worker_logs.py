@@ -13,7 +13,7 @@ def refusals(log: Path) -> int:
     return sum(int(line.get("suppressed", 1)) for line in refused)
 
 
-def complaints(log: Path) -> list[str]:
+def logged_errors(log: Path) -> list[str]:
     """Return what the workers of a host logged as an error."""
     return [
         f"{log.stem}: {line.get('event')} {line.get('job_id', '')} {line.get('error_type', '')}"
@@ -28,7 +28,7 @@ def _lines(log: Path) -> Iterator[Mapping[str, Any]]:
         try:
             found = json.loads(text)
         except ValueError:
-            # A line that is being written, or a word of Python's own.
+            # A line that is being written, or output of Python's own.
             continue
         if isinstance(found, dict):
             yield found

@@ -11,12 +11,12 @@ from failsoft.job_engine.errors import NonRetryableError
 
 
 class Fingerprint(BaseModel):
-    """What tells whether a file is still the same.
+    """What identifies the state of a file.
 
     Attributes:
         size: In bytes.
         sha256: Of its content, in hexadecimal.
-        etag: What the server called it; for people, who may find it in the server's logs.
+        etag: What the server called it; to be found in the server's logs.
     """
 
     model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True)
@@ -35,7 +35,6 @@ class CsvFile:
     """
 
     def __init__(self, file: IO[bytes], etag: str | None = None) -> None:
-        """Read the file once, for its fingerprint."""
         self.file = file
         file.seek(0)
         self._seen = self._state()
@@ -44,10 +43,10 @@ class CsvFile:
         self.check_unchanged()
 
     def check_unchanged(self) -> None:
-        """Refuse a file that somebody wrote to since it was opened.
+        """Refuse a file that was written to since it was opened.
 
         Raises:
-            NonRetryableError: If somebody did.
+            NonRetryableError: If it was.
         """
         if self._state() != self._seen:
             raise NonRetryableError("expected the file to stay as it is, got one being written to")

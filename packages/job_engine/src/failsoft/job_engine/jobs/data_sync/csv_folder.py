@@ -10,6 +10,8 @@ from failsoft.job_engine.errors import FailsoftError, NonRetryableError
 
 #: File systems whose files are the kernel's, also where a folder holds them.
 _KERNEL = (Path("/proc"), Path("/sys"), Path("/dev"))
+#: Ordinary files, where the operator names a folder of them.
+_IN_MEMORY = Path("/dev/shm")  # noqa: S108 - nothing is written there
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # A FIFO would be waited for, and a terminal would become this process's.
@@ -43,7 +45,8 @@ def open_below(folder: Path, location: str) -> IO[bytes]:
         path = (root / location).resolve()
     except (OSError, ValueError, RuntimeError) as error:
         raise SourceUnavailableError(f"cannot read {location!r}: {error}") from error
-    if not path.is_relative_to(root) or any(map(path.is_relative_to, _KERNEL)):
+    is_kernels = any(map(path.is_relative_to, _KERNEL)) and not root.is_relative_to(_IN_MEMORY)
+    if is_kernels or not path.is_relative_to(root):
         raise NonRetryableError(f"expected a file below {folder}, got {location}")
     return os.fdopen(_opened(root, path), "rb")
 

@@ -56,7 +56,6 @@ class CsvReader:
     def __init__(
         self, file: IO[bytes], place: Place, *, encoding: Encoding, delimiter: str
     ) -> None:
-        """Read on from a place."""
         self._lines = _Lines(file, place, encoding)
         self._encoding = encoding
         self._rows = csv.reader(self._lines, delimiter=delimiter, strict=True)
@@ -70,7 +69,7 @@ class CsvReader:
         """Read every row that is left.
 
         Raises:
-            NonRetryableError: If a row is broken so that its end cannot be told.
+            NonRetryableError: If a row is broken so that its end cannot be found.
         """
         while (record := self._read()) is not None:
             if record.fields or record.problem:

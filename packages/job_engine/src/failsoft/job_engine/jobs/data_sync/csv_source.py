@@ -33,7 +33,7 @@ class ImportSettings:
         timeout: How long a server may take to connect, and for each piece of the file.
         max_bytes: Longer downloads are refused.
         spool: Where downloads are kept meanwhile; the system's folder where None.
-        is_barred: Tells of a file that must not be opened here, such as a database in use: to
+        is_barred: Returns whether a file must not be opened here, such as a database in use: to
             close it again would drop the locks of this process on it.
     """
 
@@ -79,7 +79,7 @@ class CsvSource:
         Raises:
             SourceUnavailableError: If there is no such file on this host; see `open_below`.
             PeerUnavailableError: If the server did not answer, or not now.
-            RetryAfterError: If it asks to be left alone for a while.
+            RetryAfterError: If it requests a pause.
             NonRetryableError: If it may not be read, or is too long.
         """
         with ExitStack() as stack:

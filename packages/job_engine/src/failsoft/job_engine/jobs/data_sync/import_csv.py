@@ -31,7 +31,7 @@ from failsoft.job_engine.jobs.data_sync.table_sink import (
 from failsoft.job_engine.policies.retry import RetryPolicy
 from failsoft.job_engine.steps.context import JobContext
 
-#: Told after each batch how much of the file is done, from 0 to 1, and in words.
+#: Called after each batch with the share of the file that is done, from 0 to 1, and in words.
 ProgressHook = Callable[[JobContext, float, str], None]
 
 _RESERVED = ("failsoft_", "sqlite_", "pg_")
@@ -139,7 +139,7 @@ import_csv: JobDefinition[CsvImport, ImportReport] = declare_job(
 
 
 def log_progress(ctx: JobContext, done: float, words: str) -> None:
-    """Tell the log how far the import is."""
+    """Log how far the import is."""
     ctx.log.info("%d %% of the file: %s", int(done * 100), words)
 
 
@@ -153,7 +153,6 @@ class ImportCsv:
     def __init__(
         self, source: CsvOpener, sink: TableSink, on_progress: ProgressHook = log_progress
     ) -> None:
-        """Import from a source into a sink."""
         self._source = source
         self._sink = sink
         self._on_progress = on_progress
@@ -213,7 +212,7 @@ class _Run:
 
     @property
     def has_begun(self) -> bool:
-        """Tell whether any step ran in this attempt, rather than being met in the ledger."""
+        """Return whether any step ran in this attempt, rather than being met in the ledger."""
         return self._file is not None
 
     def inspect(self) -> Plan:

@@ -38,7 +38,7 @@ def _refuse_nul(text: str) -> str:
 
 
 def _refuse_bare_number(text: Any) -> Any:
-    # pydantic would read 20240131 as seconds since 1970, and nobody would notice.
+    # pydantic would read 20240131 as seconds since 1970, unnoticed.
     if isinstance(text, str) and not _ISO_DATE.match(text):
         raise ValueError("expected a date like 2024-01-31")
     return text
@@ -102,17 +102,17 @@ def find_columns(header: Sequence[str], table: TableShape) -> Positions:
         NonRetryableError: If a column that is not nullable is missing, or one is there twice.
     """
     names = [_NOT_IN_NAMES.sub("_", name.lower()).strip("_") for name in header]
-    wanted = {
+    headers = {
         column.name: _NOT_IN_NAMES.sub("_", column.name).strip("_") for column in table.columns
     }
-    missing = [c.name for c in table.columns if not c.nullable and wanted[c.name] not in names]
-    twice = sorted(name for name, header in wanted.items() if names.count(header) > 1)
+    missing = [c.name for c in table.columns if not c.nullable and headers[c.name] not in names]
+    twice = sorted(name for name, header in headers.items() if names.count(header) > 1)
     if missing or twice:
         raise NonRetryableError(
-            f"expected a header with the columns {', '.join(wanted)}, once each; "
+            f"expected a header with the columns {', '.join(headers)}, once each; "
             f"missing: {', '.join(missing) or 'none'}; twice: {', '.join(twice) or 'none'}"
         )
-    columns = {name: names.index(header) for name, header in wanted.items() if header in names}
+    columns = {name: names.index(header) for name, header in headers.items() if header in names}
     return Positions(width=len(names), columns=columns)
 
 
@@ -120,7 +120,6 @@ class RowParser:
     """Makes typed rows of a file's."""
 
     def __init__(self, table: TableShape, positions: Positions) -> None:
-        """Build the model of the table's rows."""
         self._columns = [column.name for column in table.columns]
         self._positions = positions
         self._model = row_model(table.columns)

@@ -139,7 +139,7 @@ class DeliverWebhook:
             transport: What sends the requests; `PublicTransport` where None.
 
         Raises:
-            ConfigurationError: If a secret is not as the specification wants it.
+            ConfigurationError: If a secret is not as the specification requires.
         """
         # Here, and not above: a program that only dispatches webhooks need not have httpx.
         from failsoft.job_engine.jobs.default.webhook_client import (  # noqa: PLC0415 - see above
@@ -157,7 +157,7 @@ class DeliverWebhook:
         """Deliver the webhook, once.
 
         Raises:
-            RetryAfterError: If the receiver asks to be left alone for a while.
+            RetryAfterError: If the receiver requests a pause.
             PeerUnavailableError: If it did not answer, or not now.
             NonRetryableError: If it refused, redirected, or has no public address.
             ConfigurationError: If no secret has the payload's `secret_name`.

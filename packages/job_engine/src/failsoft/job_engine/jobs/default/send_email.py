@@ -37,12 +37,12 @@ from failsoft.job_engine.values.codec import describe
 
 #: What every mail server takes at once (RFC 5321, 4.5.3.1.8).
 MAX_RECIPIENTS = 100
-#: How often recipients are tried whom the server puts off while it takes others.
+#: How often recipients are tried that the server defers while it accepts others.
 MAX_ROUNDS = 5
 #: How long they wait in between.
 PAUSE = timedelta(minutes=5)
 
-# Seven bits, so that no server on the way has to be asked what it can do.
+# Seven bits, so that no server on the way needs an extension.
 _POLICY = SMTP.clone(cte_type="7bit")
 _HEADER = re.compile(r"[!-9;-~]{1,76}")
 # What the payload's other fields say, what MIME needs, and what only mail servers write.
@@ -88,7 +88,7 @@ class Email(BaseModel):
     Attributes:
         to: Its recipients; all of them see each other.
         cc: Further recipients, seen by all.
-        bcc: Further recipients, seen by nobody.
+        bcc: Further recipients, in no header.
         subject: One line.
         text: The body as plain text.
         html: The body as HTML; with `text`, the reader's program chooses.
@@ -142,8 +142,8 @@ class EmailReport(BaseModel):
 
     Attributes:
         message_id: Its `Message-ID`: the same in every attempt.
-        accepted: Whom the server took it for.
-        refused: Whom it did not take it for.
+        accepted: Recipients that the server accepted.
+        refused: Recipients that it did not accept.
     """
 
     model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True)
@@ -157,9 +157,9 @@ class Round(BaseModel):
     """What became of one conversation with the mail server.
 
     Attributes:
-        accepted: Whom the server took the mail for.
-        refused: Whom it never will take it for.
-        deferred: Whom it put off.
+        accepted: Recipients that the server accepted.
+        refused: Recipients that it refused for good.
+        deferred: Recipients that it deferred.
     """
 
     model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True)
@@ -194,7 +194,7 @@ class SendEmail:
         """Send through a mail server.
 
         Args:
-            settings: Where it is and what it wants.
+            settings: Its address and what it requires.
             clock: Gives the mail its date.
             server: What speaks to it; made from the settings where None.
 
@@ -270,7 +270,7 @@ def _checked_sender(sender: str) -> str:
 
 
 def _address(message: EmailMessage, email: Email) -> None:
-    # Not `Bcc`: those recipients are told to the server only.
+    # Not `Bcc`: those recipients are named to the server only.
     for header, addresses in (("To", email.to), ("Cc", email.cc), ("Reply-To", email.reply_to)):
         if addresses:
             several = (addresses,) if isinstance(addresses, str) else addresses

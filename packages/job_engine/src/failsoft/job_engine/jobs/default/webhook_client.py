@@ -17,7 +17,6 @@ class WebhookClient:
     def __init__(
         self, settings: WebhookSettings, clock: Clock, transport: httpx.BaseTransport | None = None
     ) -> None:
-        """Prepare; nothing is opened yet."""
         self._settings = settings
         self._clock = clock
         self._client = httpx.Client(
@@ -31,7 +30,7 @@ class WebhookClient:
         """Post a body; return the status of the reply, a 2xx.
 
         Raises:
-            RetryAfterError: If the receiver asks to be left alone for a while.
+            RetryAfterError: If the receiver requests a pause.
             PeerUnavailableError: If it did not answer, or not now.
             NonRetryableError: If it refused, redirected, or has no public address.
         """

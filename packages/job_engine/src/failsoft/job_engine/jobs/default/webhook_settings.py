@@ -23,7 +23,7 @@ class WebhookSettings:
             one is rotated.
         allow_private: Whether receivers may have addresses that are not public.
         timeout: How long the receiver may take to connect, and to answer.
-        longest_wait: A `Retry-After` that asks for more is cut to this.
+        longest_wait: A longer `Retry-After` is cut to this.
     """
 
     secrets: Mapping[str, SecretStr] = field(default_factory=dict[str, SecretStr])

@@ -16,7 +16,7 @@ from failsoft.job_engine.records.states import JobState
 from failsoft.job_engine.steps.context import JobContext
 from failsoft.job_engine.telemetry import Event, Listener, ignore
 
-#: The event that tells how many dead letters of a definition are about to be pruned.
+#: The event of the dead letters of a definition that are about to be pruned, with their number.
 PRUNING_DEAD_LETTERS = "ledger.pruning_dead_letters"
 #: The largest transaction, in jobs.
 MAX_BATCH = 500
@@ -133,7 +133,7 @@ prune_ledger: JobDefinition[Pruning, PruneReport] = declare_job(
 class PruneLedger:
     """The handler of `prune_ledger`.
 
-    Dead letters never go unseen: before any is deleted a warning tells how many, and no more
+    Dead letters never go unseen: before any is deleted a warning says how many, and no more
     than those are deleted.
     """
 
@@ -148,7 +148,7 @@ class PruneLedger:
         Args:
             pruner: The ledger.
             definitions: Returns the catalogue; called late, since this job is in it.
-            listener: Hears of dead letters, besides the log.
+            listener: Called with the event of dead letters, which is logged as well.
         """
         self._pruner = pruner
         self._definitions = definitions
@@ -193,7 +193,7 @@ class PruneLedger:
 
 
 def pruning_dead_letters(definition: AnyDefinition, count: int) -> Event:
-    """Return the event that tells that dead letters are about to be pruned."""
+    """Return the event of dead letters that are about to be pruned."""
     return Event(
         PRUNING_DEAD_LETTERS,
         name=definition.name,
@@ -214,7 +214,7 @@ def prune(
     limits: Pruning,
     *,
     warn: Callable[[int], object],
-    told: Callable[[int], object] = lambda deleted: None,
+    on_progress: Callable[[int], object] = lambda deleted: None,
 ) -> int | None:
     """Prune a definition's jobs that ended so, batch by batch.
 
@@ -223,8 +223,8 @@ def prune(
         definition: Says how long they are kept.
         state: How they ended.
         limits: How much to prune at once.
-        warn: Hears how many dead letters are about to go; no more than those are deleted.
-        told: Hears of each batch.
+        warn: Called with how many dead letters are about to go; no more than those are deleted.
+        on_progress: Called after each batch with how many are deleted.
 
     Returns:
         How many were deleted; None if there was nothing to delete.
@@ -243,7 +243,7 @@ def prune(
     total = 0
     for deleted in _in_batches(delete, count, limits.batch_size):
         total += deleted
-        told(deleted)
+        on_progress(deleted)
     return total
 
 

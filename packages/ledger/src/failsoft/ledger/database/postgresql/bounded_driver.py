@@ -28,7 +28,7 @@ class SilentServerError(psycopg.OperationalError):
     """The server did not answer in the time that the call has; the connection is closed.
 
     Attributes:
-        is_silence: What `outages` knows it by.
+        is_silence: What `outages` recognises it by.
     """
 
     is_silence: bool = True
@@ -137,7 +137,7 @@ def _looked_up(hosts: Sequence[str], ports: Sequence[str]) -> list[tuple[str, st
 
 
 def _is_name(host: str) -> bool:
-    """Tell whether a host is to be looked up: neither an address nor a socket's folder."""
+    """Return whether a host is to be looked up: neither an address nor a socket's folder."""
     if not host or host.startswith(("/", "@")):
         return False
     for family in (socket.AF_INET, socket.AF_INET6):

@@ -17,7 +17,7 @@ from failsoft.ledger.database.postgresql.session import SessionSettings
 
 #: Where a parameter is one of another driver's.
 _OWN_URL = "take it out, or give the ledger a URL of its own in FAILSOFT_LEDGER_URL"
-#: What PgBouncer says of what it neither knows nor was told to ignore.
+#: PgBouncer's error for a parameter that it neither supports nor is set to ignore.
 _UNSUPPORTED = "unsupported startup parameter"
 
 
@@ -52,7 +52,7 @@ class LedgerDialect(PGDialect_psycopg):
 
         Raises:
             Error: The server is not there, or refuses.
-            ConfigurationError: A pooler stands before it that the URL does not tell of.
+            ConfigurationError: A pooler stands before it that the URL does not name.
         """
         given = {**resolved(cparams), "autocommit": True}
         if self.session.is_pooled:
@@ -74,7 +74,7 @@ class LedgerDialect(PGDialect_psycopg):
         is_pooler = is_pooler_between(connection)
         if is_pooler and not self.session.is_trusted:
             refuse_shared_session(connection, connect, at_start=not self._has_connected)
-        # A pooler ignores or refuses what a client wants set at the start.
+        # A pooler ignores or refuses parameters that a client sends at the start.
         text = self.session.set_all if is_pooler else self.session.set_once
         connection.execute(text.encode(), prepare=False)
 

@@ -18,7 +18,7 @@ def expect_utf8(connection: Connection) -> None:
         ConfigurationError: If its encoding is not UTF-8.
     """
     driver: Any = connection.connection.dbapi_connection
-    # The server says so at the start of each session; nothing is asked.
+    # The server reports it at the start of each session, without a query.
     found = driver.pgconn.parameter_status(b"server_encoding")
     if found not in (None, b"UTF8"):
         raise ConfigurationError(

@@ -154,7 +154,6 @@ class Writer:
     """Begins transactions that write."""
 
     def __init__(self, engine: Engine, raw_connections: RawConnections) -> None:
-        """Begin transactions of an engine."""
         self._engine = engine
         self._raw_connections = raw_connections
 

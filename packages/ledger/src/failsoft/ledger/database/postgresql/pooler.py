@@ -1,4 +1,4 @@
-"""Poolers between the ledger and PostgreSQL: found out about before anything is asked of them.
+"""Poolers between the ledger and PostgreSQL: detected before the first query.
 
 A pooler in transaction mode lends one session of the server to one transaction of a client after
 the other. What a client sets or prepares in one meets other clients in it. So nothing is set and
@@ -29,7 +29,7 @@ _REFUSAL = (
 
 
 def is_pooler_between(connection: BoundedConnection) -> bool:
-    """Tell whether the connection ends at a pooler.
+    """Return whether the connection ends at a pooler.
 
     A pooler gives its clients numbers of its own for the request that cancels a statement, where
     a server gives its process's.

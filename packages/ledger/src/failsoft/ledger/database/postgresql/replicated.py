@@ -1,8 +1,9 @@
 """What another transaction wrote counts only when a synchronous replica has it.
 
 PostgreSQL gives up its wait for the replica when a session is ended (SIGTERM of the backend, a fast
-shutdown): the commit stands on the primary alone, visible to all, although its client was told of
-no success. A dispatch that finds those rows would report a job that a fail-over takes away; see
+shutdown): the commit stands on the primary alone, visible to all, although it was not reported to
+its client. A dispatch that finds those rows would report a job that a fail-over takes away, and a
+worker that finds its claim among them would run an attempt that the new primary never began; see
 docs/how-to/postgresql-cluster.md.
 """
 

@@ -1,4 +1,4 @@
-"""What the kernel knows of open files: this process's descriptors and locks, and other processes'.
+"""Open files as the kernel sees them: this process's descriptors and locks, and others'.
 
 SQLite's locks are POSIX locks: they belong to a process and a file, not to a descriptor. Only the
 kernel says whether a process still holds them (docs/ledger-sqlite.md); Linux says it in `/proc`.
@@ -26,7 +26,7 @@ _DELETED = " (deleted)"
 
 
 def can_look() -> bool:
-    """Tell whether this system says what a process has open."""
+    """Return whether this system says what a process has open."""
     return _OWN.is_dir()
 
 
@@ -34,7 +34,6 @@ class Locks:
     """SQLite's locks on a database and on the index of its log, as this process holds them."""
 
     def __init__(self, database: Place, log: Place, index: Place) -> None:
-        """Find what this process has open of them; see `are_all_open` and `are_held`."""
         found = _own_descriptors({database, log, index})
         self.are_all_open: bool = len(found) == len({database, log, index})
         self._locked = [
@@ -43,7 +42,7 @@ class Locks:
         ]
 
     def are_held(self) -> bool:
-        """Tell whether they are still held through the descriptors that they were held through."""
+        """Return whether they are still held through the same descriptors."""
         return all(each is not None and is_locked(each, at) for each, at in self._locked)
 
 
@@ -63,7 +62,7 @@ def _locked(candidates: Iterable[int], at: int) -> int | None:
 
 
 def is_locked(descriptor: int, at: int) -> bool:
-    """Tell whether this process holds a lock on a byte of a file, taken through a descriptor."""
+    """Return whether this process holds a lock on a byte of a file, taken through a descriptor."""
     try:
         lines = Path(f"/proc/self/fdinfo/{descriptor}").read_text().splitlines()
     except OSError:

@@ -88,20 +88,19 @@ class Writer:
     """Begins transactions that write: those of one process in turn.
 
     SQLite lets a writer that finds another one sleep and look again, for longer each time, so
-    that threads which write much would mostly sleep. Here they queue, and who has the turn
+    that threads which write much would mostly sleep. Here they queue, and the one that has the turn
     commits what others have to write with its own: the disk is waited for once. Between processes
     SQLite decides, and it also decides when a turn does not come.
     """
 
     def __init__(self, engine: Engine, raw_connections: RawConnections) -> None:
-        """Begin transactions of an engine."""
         self._engine = engine
         self._raw_connections = raw_connections
         self._file = file_of(engine.url)
         self._reset()
 
     def has_turn(self) -> bool:
-        """Tell whether this thread is in the middle of a transaction."""
+        """Return whether this thread is in the middle of a transaction."""
         return self._pid == os.getpid() and self._write_queue.is_mine()
 
     @contextmanager
@@ -214,7 +213,7 @@ class Writer:
 
 
 def _nothing(_: RawConnection) -> None:
-    """Leave the writing to who begins the transaction."""
+    """Leave the writing to the caller that begins the transaction."""
 
 
 def _commit_and_tell(
@@ -280,7 +279,7 @@ def prepare_driver(connection: sqlite3.Connection) -> None:
 
 def _prepare(connection: sqlite3.Connection) -> None:
     prepare_driver(connection)
-    # From then on nobody waits for others but who begins to write, and that in our own way.
+    # From then on only a beginning write waits for others, in the write queue.
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=0"):
         connection.execute(f"PRAGMA {pragma}").close()
 

@@ -24,7 +24,6 @@ class Names:
     """
 
     def __init__(self, database: Path) -> None:
-        """Name them after the database."""
         self.modified: int = 0
         self.database: str
         self.log: str
@@ -43,7 +42,7 @@ class Names:
             return None
 
     def are_those_of(self, identity: Identity) -> bool:
-        """Tell whether a database and its log are here; called before every commit."""
+        """Return whether a database and its log are here; called before every commit."""
         stat = os.stat
         try:
             found = stat(self.database)
@@ -55,11 +54,11 @@ class Names:
         return True
 
     def is_log_of(self, identity: Identity) -> bool:
-        """Tell whether the log of a database is here; called after every commit."""
+        """Return whether the log of a database is here; called after every commit."""
         return _inode(self.log) == identity.log
 
     def is_as_before(self, former: Identity) -> bool:
-        """Tell whether no other process can have written to a database since the last look.
+        """Return whether no other process can have written to a database since the last look.
 
         It would have done that to another log, which is here, or copied its log into the database.
         """
@@ -71,18 +70,18 @@ class Names:
         return is_same and _inode(self.log) in (None, former.log)
 
     def keep_log_of(self, former: Identity) -> bool:
-        """Tell whether another database is here, and the log or the index of a former one."""
+        """Return whether another database is here, and the log or the index of a former one."""
         database, log, index = map(_inode, (self.database, self.log, self.index))
         is_another = database not in (None, former.database)
         return is_another and (log == former.log or index == former.wal_index)
 
     def include(self, path: Path) -> bool:
-        """Tell whether a path leads to one of them."""
+        """Return whether a path leads to one of them."""
         return any(_is_same(name, path) for name in (self.database, self.log, self.index))
 
 
 def locks_of(identity: Identity) -> Locks | None:
-    """Return this process's locks on a file; None where the system does not tell."""
+    """Return this process's locks on a file; None where the system does not list them."""
     if not can_look():
         return None
     database, log, index = ((identity.device, inode) for inode in identity[1:])

@@ -1,7 +1,7 @@
 """The file of a SQLite ledger: opened by SQLite alone, and watched for as long as it is open.
 
 A process that opens and closes the file by itself drops its own locks on it, and one that is
-forked has none: other processes then delete the log that it goes on writing to. Both are told from
+forked has none: other processes then delete the log that it goes on writing to. Both are read from
 the kernel here, and so is a file that is no longer the one at its path; see docs/ledger-sqlite.md.
 """
 
@@ -25,8 +25,8 @@ from failsoft.ledger.database.sqlite.private_file import expect_usable, no_ledge
 
 logger: logging.Logger = logging.getLogger("failsoft.ledger")
 
-#: How often it is looked whether the file is whole and the locks are there, in seconds; who writes
-#: looks at the file at each commit besides.
+#: How often the file is checked to be whole and its locks to be held, in seconds; a commit checks
+#: the file besides.
 LOOK_SECONDS = 0.1
 #: How long a fork, or a file that has changed, waits for connections in use, in seconds.
 PATIENCE_SECONDS = 0.5
@@ -42,12 +42,12 @@ class User(Protocol):
         ...
 
     def has_turn(self) -> bool:
-        """Tell whether this thread is in the middle of a transaction."""
+        """Return whether this thread is in the middle of a transaction."""
         ...
 
 
 class LedgerConnection(sqlite3.Connection):
-    """A connection that its file knows of until it is closed.
+    """A connection that its file keeps track of until it is closed.
 
     Attributes:
         file: The file.
@@ -64,7 +64,7 @@ class LedgerConnection(sqlite3.Connection):
         """Open the file, which is never made here.
 
         Args:
-            database: Its path as it was spelled; the file knows where that leads.
+            database: Its path as it was spelled; the file resolves it.
             file: The file.
             prepare: Sets the connection up, before anything is read.
             options: The other arguments of `sqlite3.Connection`.
@@ -114,7 +114,7 @@ class LedgerConnection(sqlite3.Connection):
 
 
 class LedgerFile:
-    """A file that this process opens as a ledger: one for all that use the same path.
+    """A file that this process opens as a ledger, there or not yet: one for each path.
 
     Attributes:
         path: Its path, without symbolic links.
@@ -123,7 +123,6 @@ class LedgerFile:
     """
 
     def __init__(self, path: Path) -> None:
-        """Use the file at a path, which need not be there before it is opened."""
         self.path: Path = path
         self.is_lost: bool = False
         self.uri: str = f"file:{quote(str(path))}?mode=rw"
@@ -180,7 +179,7 @@ class LedgerFile:
                 logger.warning("the ledger's file %s is whole again", self.path)
 
     def may_copy_log(self) -> bool:
-        """Tell whether what a connection has logged goes well with what is at the path."""
+        """Return whether what a connection has logged goes well with what is at the path."""
         return self._lost is None or self._names.is_as_before(self._lost)
 
     def ready(self) -> None:
@@ -242,7 +241,7 @@ class LedgerFile:
         info[_KNOWN] = (os.getpid(), identity)
 
     def is_part(self, path: Path) -> bool:
-        """Tell whether a path leads to the file, its log or the index of that."""
+        """Return whether a path leads to the file, its log or the index of that."""
         return self._names.include(path)
 
     def before_fork(self) -> None:
@@ -252,7 +251,7 @@ class LedgerFile:
             self._close_all(0.0 if any(u.has_turn() for u in self._users) else PATIENCE_SECONDS)
 
     def after_fork_in_parent(self) -> None:
-        """Open connections again when they are asked for."""
+        """Open connections again on demand."""
         self._gate.release()
 
     def after_fork_in_child(self) -> None:
@@ -362,7 +361,7 @@ def file_at(path: Path) -> LedgerFile:
 
 
 def is_open_ledger(path: Path) -> bool:
-    """Tell whether a path leads to a file of a ledger that this process may have open."""
+    """Return whether a path leads to a file of a ledger that this process may have open."""
     return any(file.is_part(path) for file in list(_files.values()))
 
 

@@ -1,6 +1,6 @@
 """Which file system a folder is on, as Linux says it.
 
-The kernel is asked for the mount that an open folder is on, by its number. Whatever the table of
+The kernel reports the mount of an open folder, by its number. Whatever the table of
 mounts holds, that is the right one: mounts on top of others, bind mounts, mounts below a folder
 that another one hides, names with spaces or bytes that are no text.
 """

@@ -20,19 +20,19 @@ MOST_OTHERS = 64
 
 
 class PendingWrite(Generic[C, T]):
-    """What one thread wants to write.
+    """A write of one thread.
 
     Attributes:
         thread: The thread's identity.
         is_shared: Whether another thread may do it in its turn.
         is_done: Whether another thread has committed it.
-        is_over: Whether nobody waits for it any more.
+        is_over: Whether no thread waits for it any more.
         following: The write whose thread this one's wakes next.
         result: What the work returned.
     """
 
     __slots__ = (
-        "_told",
+        "_notified",
         "_work",
         "following",
         "is_done",
@@ -51,7 +51,7 @@ class PendingWrite(Generic[C, T]):
             is_shared: Whether another thread may do it.
         """
         self._work = work
-        self._told: threading.Lock | None = None
+        self._notified: threading.Lock | None = None
         self.thread: int = threading.get_ident()
         self.is_shared: bool = is_shared
         self.is_done: bool = False
@@ -64,25 +64,24 @@ class PendingWrite(Generic[C, T]):
         self.result = self._work(connection)
 
     def expect(self) -> None:
-        """Prepare to wait; call it before anybody else knows of the write."""
-        self._told = threading.Lock()
-        self._told.acquire()
+        """Prepare to wait; call it before the write is queued."""
+        self._notified = threading.Lock()
+        self._notified.acquire()
 
-    def tell(self) -> None:
+    def notify(self) -> None:
         """Wake the thread that waits, if it does; it looks why."""
-        if self._told is not None and self._told.locked():
-            self._told.release()
+        if self._notified is not None and self._notified.locked():
+            self._notified.release()
 
     def wait(self, seconds: float) -> bool:
-        """Wait to be told; return whether that came in time."""
-        return self._told is None or self._told.acquire(timeout=seconds)
+        """Wait for `notify`; return whether that came in time."""
+        return self._notified is None or self._notified.acquire(timeout=seconds)
 
 
 class WriteQueue(Generic[C]):
-    """The queue of one process: one write at a time has the turn."""
+    """The queue of one process: one write at a time has the turn, others wait so long at most."""
 
     def __init__(self, patience: timedelta) -> None:
-        """Let no thread wait longer than that in the queue."""
         self._patience = patience.total_seconds()
         self._mutex = threading.Lock()
         self._waiting: deque[PendingWrite[C, Any]] = deque()
@@ -95,7 +94,7 @@ class WriteQueue(Generic[C]):
         return bool(self._taken)
 
     def is_mine(self) -> bool:
-        """Tell whether a write of this thread has the turn."""
+        """Return whether a write of this thread has the turn."""
         owner = self._owner
         return owner is not None and owner.thread == threading.get_ident()
 
@@ -124,10 +123,10 @@ class WriteQueue(Generic[C]):
                     self._owner = self._waiting[0] if self._waiting else None
                 self._let_go_on(write)
         if write.following is not None:
-            write.following.tell()
+            write.following.notify()
 
     def take_batch(self) -> Sequence[PendingWrite[C, Any]]:
-        """Take the writes that wait and are shared; who has the turn finishes them all, or none."""
+        """Take the shared writes that wait; the one that has the turn finishes all or none."""
         if not self._waiting:
             return ()
         with self._mutex:
@@ -137,7 +136,7 @@ class WriteQueue(Generic[C]):
         return tuple(self._taken)
 
     def finish_others(self) -> None:
-        """Tell the threads whose writes were taken that these are committed.
+        """Notify the threads whose writes were taken and are committed.
 
         Each wakes the next one: threads that wake together fight for the interpreter.
         """
@@ -148,7 +147,7 @@ class WriteQueue(Generic[C]):
             for each in waiting:
                 each.is_done = True
         for first in waiting[:1]:
-            first.tell()
+            first.notify()
         self._taken = []
 
     def give_others_back(self) -> None:
@@ -169,7 +168,7 @@ class WriteQueue(Generic[C]):
             if write in self._waiting:
                 self._waiting.remove(write)
                 return True
-            # Else another thread commits it just now, or has just told.
+            # Else another thread commits it just now, or has just notified it.
             return write not in self._taken and self._owner is not write
 
     def _let_go_on(self, write: PendingWrite[C, Any]) -> None:
@@ -179,15 +178,15 @@ class WriteQueue(Generic[C]):
         if owner is not None and owner in self._waiting:
             self._waiting.remove(owner)
         if owner is not None:
-            owner.tell()
+            owner.notify()
 
     def _give_back(self) -> None:
         while self._taken:
             each = self._taken[-1]
             each.is_shared = False
             if each.is_done:
-                # Its commit was about to be told when the one that told was interrupted.
-                each.tell()
+                # It was about to be notified of its commit when the notifier was interrupted.
+                each.notify()
             elif not each.is_over and each not in self._waiting:
                 self._waiting.appendleft(each)
             self._taken.pop()

@@ -1,5 +1,7 @@
 """The tables of the ledger."""
 
+from typing import Any
+
 import sqlalchemy as sa
 
 from failsoft.ledger.upgrade import online
@@ -7,163 +9,166 @@ from failsoft.ledger.upgrade import online
 revision = "0001"
 down_revision = None
 
+# Of the same collation, for they are compared with each other.
+ID = sa.String(64).with_variant(sa.String(64, collation="C"), "postgresql")
+KEY = sa.String(255).with_variant(sa.String(255, collation="C"), "postgresql")
+SHORT = sa.String(64)
+NAME = sa.String(128)
+TIME = sa.BigInteger()
+
+JOBS = "failsoft_jobs"
+_UNDER_LIMITS = "(concurrency_key IS NOT NULL OR rate_key IS NOT NULL)"
+_UNIQUE_HELD = (
+    "unique_key IS NOT NULL AND (unique_scope = 'period'"
+    " OR (unique_scope = 'incomplete' AND finished_at IS NULL)"
+    " OR (unique_scope = 'unbegun' AND started_at IS NULL AND finished_at IS NULL))"
+)
+#: Name, columns and condition of each index of the jobs.
+_INDEXES = (
+    ("key", ["name", "idempotency_key"], "idempotency_key IS NOT NULL"),
+    ("unique", ["name", "unique_key"], _UNIQUE_HELD),
+    ("due", ["run_at"], "state = 'scheduled'"),
+    ("limited", ["run_at"], f"state = 'scheduled' AND {_UNDER_LIMITS}"),
+    (
+        "concurrency_key",
+        ["concurrency_key", "state"],
+        "concurrency_key IS NOT NULL AND finished_at IS NULL",
+    ),
+    ("rate_key", ["rate_key", "state"], "rate_key IS NOT NULL AND finished_at IS NULL"),
+    ("unclaimed", ["pickup_by"], "state = 'offered'"),
+    ("running", ["id"], "state = 'running'"),
+    (
+        "expiring",
+        ["expires_at"],
+        "expires_at IS NOT NULL AND started_at IS NULL AND finished_at IS NULL",
+    ),
+    ("awaiting", ["awaits"], "awaits IS NOT NULL"),
+    ("ended", ["name", "state", "finished_at"], "finished_at IS NOT NULL"),
+    ("retry_of", ["retry_of"], "retry_of IS NOT NULL"),
+    ("newest", ["created_at"], None),
+)
+
 
 def upgrade() -> None:
-    online.create_table(
-        "failsoft_aggregates",
-        sa.Column("name", sa.String(length=128), nullable=False),
-        sa.Column("queue", sa.String(length=64), nullable=False),
-        sa.Column("engine", sa.String(length=64), nullable=False),
-        sa.Column("outcome", sa.String(length=16), nullable=False),
-        sa.Column("shard", sa.Integer(), nullable=False),
-        sa.Column("count", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint(
-            "name", "queue", "engine", "outcome", "shard", name="pk_failsoft_aggregates"
-        ),
-    )
-    online.create_table(
-        "failsoft_info",
-        sa.Column("key", sa.String(length=64), nullable=False),
-        sa.Column("value", sa.Text(), nullable=False),
-        sa.PrimaryKeyConstraint("key", name="pk_failsoft_info"),
-    )
-    online.create_table(
-        "failsoft_jobs",
-        sa.Column("id", sa.String(length=64), nullable=False),
-        sa.Column("name", sa.String(length=128), nullable=False),
-        sa.Column("queue", sa.String(length=64), nullable=False),
-        sa.Column("state", sa.String(length=16), nullable=False),
-        sa.Column("engine", sa.String(length=64), nullable=True),
-        sa.Column("epoch", sa.Integer(), server_default=sa.text("0"), nullable=False),
-        sa.Column("claim_id", sa.String(length=64), nullable=True),
-        sa.Column("hb", sa.Integer(), server_default=sa.text("0"), nullable=False),
+    _jobs()
+    _of_jobs()
+    _beside_jobs()
+    _of_the_ledger()
+
+
+def _jobs() -> None:
+    _table(
+        JOBS,
+        sa.Column("id", ID, nullable=False),
+        sa.Column("name", NAME, nullable=False),
+        sa.Column("queue", SHORT, nullable=False),
+        sa.Column("state", sa.String(16), nullable=False),
+        sa.Column("engine", SHORT),
+        _count("epoch"),
+        sa.Column("claim_id", SHORT),
+        _count("revision"),
         sa.Column("payload", sa.Text(), nullable=False),
-        sa.Column("payload_sha", sa.String(length=64), nullable=False),
-        sa.Column("idempotency_key", sa.String(length=255), nullable=True),
-        sa.Column("priority", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("payload_sha", SHORT, nullable=False),
+        sa.Column("idempotency_key", KEY),
+        _count("priority"),
         sa.Column("engines", sa.Text(), server_default="[]", nullable=False),
         sa.Column("tags", sa.Text(), server_default="[]", nullable=False),
-        sa.Column("claims", sa.Integer(), server_default=sa.text("0"), nullable=False),
-        sa.Column("errors", sa.Integer(), server_default=sa.text("0"), nullable=False),
-        sa.Column("crashes", sa.Integer(), server_default=sa.text("0"), nullable=False),
-        sa.Column("releases", sa.Integer(), server_default=sa.text("0"), nullable=False),
-        sa.Column("handoffs", sa.Integer(), server_default=sa.text("0"), nullable=False),
-        sa.Column("pickups_missed", sa.Integer(), server_default=sa.text("0"), nullable=False),
-        sa.Column("events", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        _count("claims"),
+        _count("errors"),
+        _count("crashes"),
+        _count("releases"),
+        _count("handoffs"),
+        _count("pickups_missed"),
+        _count("events"),
         sa.Column(
             "cancel_requested", sa.Boolean(), server_default=sa.text("false"), nullable=False
         ),
-        sa.Column("result", sa.Text(), nullable=True),
-        sa.Column("error", sa.Text(), nullable=True),
-        sa.Column("lease_us", sa.BigInteger(), nullable=True),
-        sa.Column("created_at", sa.BigInteger(), nullable=False),
-        sa.Column("run_at", sa.BigInteger(), nullable=True),
-        sa.Column("pickup_by", sa.BigInteger(), nullable=True),
-        sa.Column("lease_until", sa.BigInteger(), nullable=True),
-        sa.Column("started_at", sa.BigInteger(), nullable=True),
-        sa.Column("finished_at", sa.BigInteger(), nullable=True),
-        sa.PrimaryKeyConstraint("id", name="pk_failsoft_jobs"),
-        sqlite_with_rowid=False,
+        sa.Column("result", sa.Text()),
+        sa.Column("error", sa.Text()),
+        sa.Column("progress", sa.Text()),
+        sa.Column("follow_ups", sa.Text()),
+        sa.Column("waits_for", ID),
+        sa.Column("awaits", SHORT),
+        sa.Column("parent_id", ID),
+        _count("depth"),
+        sa.Column("lease_us", sa.BigInteger()),
+        sa.Column("created_at", TIME, nullable=False),
+        sa.Column("run_at", TIME),
+        sa.Column("pickup_by", TIME),
+        sa.Column("lease_until", TIME),
+        sa.Column("started_at", TIME),
+        sa.Column("finished_at", TIME),
+        sa.Column("expires_at", TIME),
+        sa.Column("key_until", TIME),
+        sa.Column("unique_key", SHORT),
+        sa.Column("unique_scope", sa.String(16)),
+        sa.Column("unique_until", TIME),
+        sa.Column("concurrency_key", SHORT),
+        sa.Column("concurrency_limit", sa.Integer()),
+        sa.Column("rate_key", SHORT),
+        sa.Column("rate_limit", sa.Integer()),
+        sa.Column("rate_period", sa.BigInteger()),
+        sa.Column("retry_of", ID),
+        sa.Column("idempotency_root", ID),
+        sa.Column("version", sa.Integer(), server_default=sa.text("1"), nullable=False),
+        key=["id"],
+        clustered=True,
     )
-    online.create_index(
-        "ix_failsoft_jobs_key",
-        "failsoft_jobs",
-        ["name", "idempotency_key"],
-        unique=True,
-        where="idempotency_key IS NOT NULL",
-    )
-    online.create_index(
-        "ix_failsoft_jobs_due",
-        "failsoft_jobs",
-        ["run_at"],
-        where="state = 'scheduled'",
-    )
-    online.create_index(
-        "ix_failsoft_jobs_ended",
-        "failsoft_jobs",
-        ["name", "state", "finished_at"],
-        where="finished_at IS NOT NULL",
-    )
-    online.create_index("ix_failsoft_jobs_newest", "failsoft_jobs", ["created_at"])
-    online.create_index(
-        "ix_failsoft_jobs_running",
-        "failsoft_jobs",
-        ["id"],
-        where="state = 'running'",
-    )
-    online.create_index(
-        "ix_failsoft_jobs_unclaimed",
-        "failsoft_jobs",
-        ["pickup_by"],
-        where="state = 'offered'",
-    )
-    online.create_table(
-        "failsoft_schedules",
-        sa.Column("name", sa.String(length=128), nullable=False),
-        sa.Column("spec", sa.Text(), nullable=False),
-        sa.Column("paused", sa.Boolean(), server_default=sa.text("false"), nullable=False),
-        sa.Column("next_at", sa.BigInteger(), nullable=True),
-        sa.Column("last_at", sa.BigInteger(), nullable=True),
-        sa.Column("last_job_id", sa.String(length=64), nullable=True),
-        sa.PrimaryKeyConstraint("name", name="pk_failsoft_schedules"),
-    )
-    online.create_table(
-        "failsoft_signing_keys",
-        sa.Column("kid", sa.String(length=64), nullable=False),
-        sa.Column("secret", sa.LargeBinary(), nullable=False),
-        sa.Column("created_at", sa.BigInteger(), nullable=False),
-        sa.Column("retired_at", sa.BigInteger(), nullable=True),
-        sa.PrimaryKeyConstraint("kid", name="pk_failsoft_signing_keys"),
-    )
-    online.create_table(
-        "failsoft_workers",
-        sa.Column("boot_id", sa.String(length=64), nullable=False),
-        sa.Column("engine", sa.String(length=64), nullable=False),
-        sa.Column("queue", sa.String(length=64), nullable=False),
-        sa.Column("host", sa.String(length=255), nullable=False),
-        sa.Column("pid", sa.Integer(), nullable=False),
-        sa.Column("slots", sa.Integer(), nullable=False),
-        sa.Column("started_at", sa.BigInteger(), nullable=False),
-        sa.Column("seen_at", sa.BigInteger(), nullable=False),
-        sa.Column("live_until", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("boot_id", name="pk_failsoft_workers"),
-    )
-    online.create_table(
-        "failsoft_attempts",
-        sa.Column("job_id", sa.String(length=64), nullable=False),
+    for name, columns, where in _INDEXES:
+        is_unique = name in ("key", "unique")
+        online.create_index(f"ix_{JOBS}_{name}", JOBS, columns, unique=is_unique, where=where)
+
+
+def _of_jobs() -> None:
+    _table(
+        "failsoft_steps",
+        sa.Column("job_id", ID, nullable=False),
+        sa.Column("name", NAME, nullable=False),
+        sa.Column("seq", sa.Integer(), nullable=False),
+        sa.Column("kind", sa.String(16), nullable=False),
+        sa.Column("result", sa.Text(), nullable=False),
         sa.Column("epoch", sa.Integer(), nullable=False),
-        sa.Column("claim_id", sa.String(length=64), nullable=False),
-        sa.Column("engine", sa.String(length=64), nullable=False),
-        sa.Column("worker", sa.String(length=64), nullable=False),
-        sa.Column("started_at", sa.BigInteger(), nullable=False),
-        sa.Column("ended_at", sa.BigInteger(), nullable=True),
-        sa.Column("outcome", sa.String(length=16), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["job_id"],
-            ["failsoft_jobs.id"],
-            name="fk_failsoft_attempts_job_id",
-            ondelete="CASCADE",
-        ),
-        sa.PrimaryKeyConstraint("job_id", "epoch", name="pk_failsoft_attempts"),
-        sqlite_with_rowid=False,
+        sa.Column("recorded_at", TIME, nullable=False),
+        _of_job("failsoft_steps"),
+        sa.UniqueConstraint("job_id", "seq", name="uq_failsoft_steps_job_id_seq"),
+        key=["job_id", "name"],
+        clustered=True,
     )
-    online.create_table(
+    _table(
+        "failsoft_receipts",
+        sa.Column("job_id", ID, nullable=False),
+        sa.Column("event_id", ID, nullable=False),
+        _of_job("failsoft_receipts"),
+        key=["job_id", "event_id"],
+        clustered=True,
+    )
+    _table(
+        "failsoft_attempts",
+        sa.Column("job_id", ID, nullable=False),
+        sa.Column("epoch", sa.Integer(), nullable=False),
+        sa.Column("claim_id", SHORT, nullable=False),
+        sa.Column("engine", SHORT, nullable=False),
+        sa.Column("worker", SHORT, nullable=False),
+        sa.Column("started_at", TIME, nullable=False),
+        sa.Column("ended_at", TIME),
+        sa.Column("outcome", sa.String(16)),
+        sa.Column("error", sa.Text()),
+        _of_job("failsoft_attempts"),
+        key=["job_id", "epoch"],
+        clustered=True,
+    )
+    _table(
         "failsoft_dispatch_attempts",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("job_id", sa.String(length=64), nullable=False),
+        sa.Column("job_id", ID, nullable=False),
         sa.Column("epoch", sa.Integer(), nullable=False),
-        sa.Column("engine", sa.String(length=64), nullable=False),
-        sa.Column("stage", sa.String(length=16), nullable=False),
-        sa.Column("outcome", sa.String(length=16), nullable=False),
-        sa.Column("reason", sa.String(length=255), server_default="", nullable=False),
+        sa.Column("engine", SHORT, nullable=False),
+        sa.Column("stage", sa.String(16), nullable=False),
+        sa.Column("outcome", sa.String(16), nullable=False),
+        sa.Column("reason", sa.String(255), server_default="", nullable=False),
         sa.Column("elapsed_us", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
-        sa.Column("at", sa.BigInteger(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["job_id"],
-            ["failsoft_jobs.id"],
-            name="fk_failsoft_dispatch_attempts_job_id",
-            ondelete="CASCADE",
-        ),
+        sa.Column("at", TIME, nullable=False),
+        _of_job("failsoft_dispatch_attempts"),
         sa.UniqueConstraint(
             "job_id",
             "epoch",
@@ -171,43 +176,165 @@ def upgrade() -> None:
             "stage",
             name="uq_failsoft_dispatch_attempts_job_id_epoch_engine_stage",
         ),
-        sa.PrimaryKeyConstraint("id", name="pk_failsoft_dispatch_attempts"),
+        key=["id"],
     )
-    online.create_table(
+    _table(
         "failsoft_events",
-        sa.Column("job_id", sa.String(length=64), nullable=False),
+        sa.Column("job_id", ID, nullable=False),
         sa.Column("n", sa.Integer(), nullable=False),
-        sa.Column("at", sa.BigInteger(), nullable=False),
-        sa.Column("actor", sa.String(length=128), nullable=False),
-        sa.Column("kind", sa.String(length=32), nullable=False),
-        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("at", TIME, nullable=False),
+        sa.Column("actor", NAME, nullable=False),
+        sa.Column("kind", sa.String(32), nullable=False),
+        sa.Column("state", sa.String(16), nullable=False),
         sa.Column("epoch", sa.Integer(), nullable=False),
         sa.Column("detail", sa.Text(), server_default="{}", nullable=False),
-        sa.ForeignKeyConstraint(
-            ["job_id"],
-            ["failsoft_jobs.id"],
-            name="fk_failsoft_events_job_id",
-            ondelete="CASCADE",
-        ),
-        sa.PrimaryKeyConstraint("job_id", "n", name="pk_failsoft_events"),
-        sqlite_with_rowid=False,
+        _of_job("failsoft_events"),
+        key=["job_id", "n"],
+        clustered=True,
     )
-    online.create_table(
-        "failsoft_steps",
-        sa.Column("job_id", sa.String(length=64), nullable=False),
-        sa.Column("name", sa.String(length=128), nullable=False),
-        sa.Column("seq", sa.Integer(), nullable=False),
-        sa.Column("kind", sa.String(length=16), nullable=False),
-        sa.Column("result", sa.Text(), nullable=False),
+
+
+def _beside_jobs() -> None:
+    _table(
+        "failsoft_sent_events",
+        sa.Column("id", ID, nullable=False),
+        sa.Column("topic", SHORT, nullable=False),
+        sa.Column("name", NAME, nullable=False),
+        sa.Column("payload", sa.Text(), nullable=False),
+        sa.Column("sent_at", TIME, nullable=False),
+        sa.Column("expires_at", TIME, nullable=False),
+        key=["id"],
+    )
+    online.create_index(
+        "ix_failsoft_sent_events_expires_at", "failsoft_sent_events", ["expires_at"]
+    )
+    online.create_index(
+        "ix_failsoft_sent_events_topic", "failsoft_sent_events", ["topic", "sent_at"]
+    )
+    _table(
+        "failsoft_keys",
+        sa.Column("scope", NAME, nullable=False),
+        sa.Column("key", KEY, nullable=False),
+        sa.Column("job_id", ID, nullable=False),
+        sa.Column("name", NAME, nullable=False),
+        sa.Column("queue", SHORT, nullable=False),
+        sa.Column("payload_sha", SHORT, nullable=False),
+        sa.Column("state", sa.String(16), nullable=False),
+        sa.Column("created_at", TIME, nullable=False),
+        sa.Column("finished_at", TIME),
+        sa.Column("expires_at", TIME, nullable=False),
+        sa.Column("remembered_at", TIME, nullable=False),
+        key=["scope", "key"],
+        clustered=True,
+    )
+    online.create_index("ix_failsoft_keys_expires_at", "failsoft_keys", ["expires_at"])
+    _table(
+        "failsoft_rate_starts",
+        sa.Column("job_id", ID, nullable=False),
         sa.Column("epoch", sa.Integer(), nullable=False),
-        sa.Column("recorded_at", sa.BigInteger(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["job_id"],
-            ["failsoft_jobs.id"],
-            name="fk_failsoft_steps_job_id",
-            ondelete="CASCADE",
-        ),
-        sa.PrimaryKeyConstraint("job_id", "name", name="pk_failsoft_steps"),
-        sa.UniqueConstraint("job_id", "seq", name="uq_failsoft_steps_job_id_seq"),
-        sqlite_with_rowid=False,
+        sa.Column("key", SHORT, nullable=False),
+        sa.Column("at", TIME, nullable=False),
+        sa.Column("expires_at", TIME, nullable=False),
+        key=["job_id", "epoch"],
+        clustered=True,
     )
+    online.create_index(
+        "ix_failsoft_rate_starts_expires_at", "failsoft_rate_starts", ["expires_at"]
+    )
+    online.create_index("ix_failsoft_rate_starts_key", "failsoft_rate_starts", ["key", "at"])
+    _table(
+        "failsoft_groups",
+        sa.Column("id", ID, nullable=False),
+        sa.Column("sha", SHORT, nullable=False),
+        sa.Column("policy", sa.String(16), nullable=False),
+        sa.Column("completion_id", ID),
+        sa.Column("completion_field", NAME),
+        _count("total"),
+        _count("succeeded"),
+        _count("failed"),
+        _count("cancelled"),
+        sa.Column("sealed", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.Column("created_at", TIME, nullable=False),
+        key=["id"],
+    )
+    _table(
+        "failsoft_schedules",
+        sa.Column("name", NAME, nullable=False),
+        sa.Column("spec", sa.Text(), nullable=False),
+        sa.Column("former", sa.Text(), server_default="[]", nullable=False),
+        sa.Column("paused", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.Column("declared_at", TIME, nullable=False),
+        sa.Column("next_at", TIME, nullable=False),
+        sa.Column("last_at", TIME),
+        sa.Column("last_job_id", ID),
+        sa.Column("skipped_at", TIME),
+        sa.Column("skip_reason", sa.String(255)),
+        key=["name"],
+    )
+    _table(
+        "failsoft_pauses",
+        sa.Column("kind", sa.String(8), nullable=False),
+        sa.Column("name", NAME, nullable=False),
+        sa.Column("actor", NAME, nullable=False),
+        sa.Column("reason", sa.Text(), server_default="", nullable=False),
+        sa.Column("since", TIME, nullable=False),
+        key=["kind", "name"],
+    )
+
+
+def _of_the_ledger() -> None:
+    _table(
+        "failsoft_workers",
+        sa.Column("boot_id", SHORT, nullable=False),
+        sa.Column("engine", SHORT, nullable=False),
+        sa.Column("queue", SHORT, nullable=False),
+        sa.Column("host", sa.String(255), nullable=False),
+        sa.Column("pid", sa.Integer(), nullable=False),
+        sa.Column("slots", sa.Integer(), nullable=False),
+        sa.Column("started_at", TIME, nullable=False),
+        sa.Column("seen_at", TIME, nullable=False),
+        sa.Column("live_until", TIME, nullable=False),
+        sa.Column("machine", NAME),
+        sa.Column("birth", NAME),
+        sa.Column("died_at", TIME),
+        key=["boot_id"],
+    )
+    _table(
+        "failsoft_aggregates",
+        sa.Column("name", NAME, nullable=False),
+        sa.Column("queue", SHORT, nullable=False),
+        sa.Column("engine", SHORT, nullable=False),
+        sa.Column("outcome", sa.String(16), nullable=False),
+        sa.Column("shard", sa.Integer(), nullable=False),
+        sa.Column("count", sa.BigInteger(), nullable=False),
+        key=["name", "queue", "engine", "outcome", "shard"],
+    )
+    _table(
+        "failsoft_signing_keys",
+        sa.Column("kid", SHORT, nullable=False),
+        sa.Column("secret", sa.LargeBinary(), nullable=False),
+        sa.Column("created_at", TIME, nullable=False),
+        sa.Column("retired_at", TIME),
+        key=["kid"],
+    )
+    _table(
+        "failsoft_info",
+        sa.Column("key", SHORT, nullable=False),
+        sa.Column("value", sa.Text(), nullable=False),
+        key=["key"],
+    )
+
+
+def _table(name: str, *items: Any, key: list[str], clustered: bool = False) -> None:
+    primary_key = sa.PrimaryKeyConstraint(*key, name=f"pk_{name}")
+    options = {"sqlite_with_rowid": False} if clustered else {}
+    online.create_table(name, *items, primary_key, **options)
+
+
+def _count(name: str) -> sa.Column[int]:
+    return sa.Column(name, sa.Integer(), server_default=sa.text("0"), nullable=False)
+
+
+def _of_job(table: str) -> sa.ForeignKeyConstraint:
+    name = f"fk_{table}_job_id"
+    return sa.ForeignKeyConstraint(["job_id"], [f"{JOBS}.id"], name=name, ondelete="CASCADE")

@@ -1,0 +1,135 @@
+"""The module functions, on this process's default dispatcher."""
+
+import asyncio
+import os
+import threading
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from importlib.metadata import entry_points
+from typing import Any, TypeVar, Unpack
+
+from pydantic import BaseModel
+
+from failsoft.dispatcher.dispatcher import Dispatcher
+from failsoft.dispatcher.dispatching.bulk import MANY, DispatchOutcome, DispatchRequest, Many
+from failsoft.dispatcher.dispatching.flow import Completion
+from failsoft.dispatcher.handles.async_job import AsyncJobHandle
+from failsoft.dispatcher.handles.flow import ChainHandle, GroupHandle
+from failsoft.dispatcher.handles.job import JobHandle
+from failsoft.dispatcher.options.options import DispatchOptions
+from failsoft.job_engine.definitions.definition import JobDefinition
+from failsoft.job_engine.definitions.links import AnyLink
+from failsoft.job_engine.errors import ConfigurationError
+from failsoft.job_engine.records.groups import When
+
+P = TypeVar("P", bound=BaseModel)
+R = TypeVar("R")
+
+#: Entry points that make a dispatcher from the environment; the worker app has one.
+WIRING_GROUP = "failsoft.wiring"
+
+
+class _Default:
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._dispatcher: Dispatcher | None = None
+        self._pid = 0
+
+    def get(self) -> Dispatcher:
+        with self._lock:
+            if self._dispatcher is None or self._pid != os.getpid():
+                self._dispatcher, self._pid = _wire(), os.getpid()
+            return self._dispatcher
+
+    def set(self, dispatcher: Dispatcher | None) -> None:
+        with self._lock:
+            self._dispatcher, self._pid = dispatcher, os.getpid()
+
+
+_default = _Default()
+
+
+def default_dispatcher() -> Dispatcher:
+    """Return this process's dispatcher, made from the environment on first use.
+
+    Raises:
+        ConfigurationError: If a setting is wrong, or nothing that reads settings is installed.
+    """
+    return _default.get()
+
+
+def use_dispatcher(dispatcher: Dispatcher | None) -> None:
+    """Make `dispatch_job` use this dispatcher; None goes back to the environment's."""
+    _default.set(dispatcher)
+
+
+def dispatch_many(
+    job: JobDefinition[P, R],
+    items: Iterable[P | DispatchRequest[P]],
+    *,
+    how: Many = MANY,
+    **options: Unpack[DispatchOptions],
+) -> list[DispatchOutcome[R]]:
+    """Dispatch many jobs of one definition, as `Dispatcher.dispatch_many` does."""
+    return default_dispatcher().dispatch_many(job, items, how=how, **options)
+
+
+def dispatch_job(
+    job: JobDefinition[P, R], payload: P, **options: Unpack[DispatchOptions]
+) -> JobHandle[R]:
+    """Record a job and offer it to an engine, as `Dispatcher.dispatch` does.
+
+    `DispatchOptions` describes the options; once this has returned, the job is accepted (I1).
+    """
+    return default_dispatcher().dispatch(job, payload, **options)
+
+
+def dispatch_chain(
+    *links: *tuple[*tuple[AnyLink[Any], ...], AnyLink[R]], chain_id: str | None = None
+) -> ChainHandle[R]:
+    """Dispatch jobs that run one after the other, as `Dispatcher.dispatch_chain` does."""
+    return default_dispatcher().dispatch_chain(*links, chain_id=chain_id)
+
+
+def dispatch_group(
+    links: Sequence[AnyLink[Any]],
+    completion: Completion | None = None,
+    *,
+    when: When = "all_ended",
+    group_id: str | None = None,
+) -> GroupHandle:
+    """Dispatch jobs that run side by side, as `Dispatcher.dispatch_group` does."""
+    return default_dispatcher().dispatch_group(links, completion, when=when, group_id=group_id)
+
+
+def send_event(
+    name: str,
+    payload: object = None,
+    *,
+    to: "JobHandle[Any] | str | None" = None,
+    key: str | None = None,
+    event_id: str | None = None,
+    keep: timedelta | None = None,
+) -> int:
+    """Send an event to a job that waits for it, as `Dispatcher.send_event` does."""
+    return default_dispatcher().send_event(
+        name, payload, to=to, key=key, event_id=event_id, keep=keep
+    )
+
+
+def _wire() -> Dispatcher:
+    for entry in entry_points(group=WIRING_GROUP):
+        dispatcher: Dispatcher = entry.load()()
+        return dispatcher
+    raise ConfigurationError(
+        "expected an installed `failsoft-worker`, which reads the settings, got none; "
+        "run `pip install failsoft`, or call use_dispatcher(...) first"
+    )
+
+
+async def dispatch_job_async(
+    job: JobDefinition[P, R], payload: P, **options: Unpack[DispatchOptions]
+) -> AsyncJobHandle[R]:
+    """Dispatch a job, as `Dispatcher.dispatch_async` does; its handle is awaited."""
+    dispatcher = await asyncio.to_thread(default_dispatcher)
+    return AsyncJobHandle(await dispatcher.dispatch_async(job, payload, **options))

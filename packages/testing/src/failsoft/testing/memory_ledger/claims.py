@@ -1,0 +1,60 @@
+"""Claiming the jobs of a ledger in memory."""
+
+from failsoft.job_engine.errors import JobDeferredError
+from failsoft.job_engine.ports.clock import DELAY
+from failsoft.job_engine.records.job import Claim, Ticket
+from failsoft.job_engine.records.states import CLAIM, DEFER, JobState, permits
+from failsoft.testing.memory_ledger.limits import free_at, uses
+from failsoft.testing.memory_ledger.reader import MemoryReader
+from failsoft.testing.memory_ledger.rows import Row, claim_of, has_expired
+from failsoft.testing.memory_ledger.store import Change
+
+
+class MemoryClaims(MemoryReader):
+    """The part of `AttemptLedger` that begins attempts, in memory."""
+
+    def claim(self, ticket: Ticket) -> Claim | None:
+        """Take an offered job; None if the offer is void (rule 6)."""
+        with self.transaction():
+            found = self._claim(ticket)
+        if isinstance(found, JobDeferredError):
+            raise found
+        return found
+
+    def _claim(self, ticket: Ticket) -> Claim | JobDeferredError | None:
+        guard = {"epoch": ticket.epoch, "engine": ticket.engine, "queue": ticket.queue}
+        row = self._store.rows.get(ticket.job_id)
+        if row is None or not permits(CLAIM, row, guard):
+            return self._claimed_before(ticket)
+        if has_expired(row, self._store.clock.now()) or self._store.is_paused(row):
+            return None
+        full = [use for use in uses(self._store, row.limits) if use.is_full]
+        if full:
+            run_at = free_at(self._store, full[0].limit)
+            values = {"run_at": run_at, "pickup_by": None, "pickups_missed": 0}
+            reason = {"reason": str(full[0]), DELAY: 0.0}
+            self._store.apply(DEFER, Change(row.id, guard, values, ticket.worker, reason))
+            return JobDeferredError(f"job {row.id} waits for its turn: {full[0]}")
+        return self._begin(ticket, guard)
+
+    def _begin(self, ticket: Ticket, guard: dict[str, object]) -> Claim:
+        now = self._store.clock.now()
+        values = {"claim_id": ticket.claim_id, "lease": ticket.lease}
+        values["lease_until"] = now + ticket.lease
+        detail = {"claim": ticket.claim_id, "engine": ticket.engine}
+        change = Change(ticket.job_id, guard, values, ticket.worker, detail)
+        row = self._store.apply(CLAIM, change)
+        assert row is not None  # noqa: S101 - the caller looked
+        claim = claim_of(row, ticket.worker)
+        self._store.insert_attempt(claim)
+        if row.limits.rate is not None:
+            self._store.starts.append((row.limits.rate.key, now))
+        return claim
+
+    def _claimed_before(self, ticket: Ticket) -> Claim | None:
+        # The reply to this very claim may have been lost (R13).
+        row: Row | None = self._store.rows.get(ticket.job_id)
+        if row is None or row.state is not JobState.RUNNING:
+            return None
+        mine = (row.epoch, row.claim_id) == (ticket.epoch, ticket.claim_id)
+        return claim_of(row, ticket.worker) if mine else None
