@@ -10,8 +10,8 @@ from failsoft.job_engine.policies.queue import QueueProfile
 from failsoft.job_engine.ports.engine import EngineHealth
 from failsoft.job_engine.records.message import Message
 from failsoft.testing import MemoryEngine
-from failsoft.testing.engine_suite.delivery import DeliveringPromises
-from failsoft.testing.engine_suite.forged_messages import StrangerPromises
+from failsoft.testing.engine_suite.delivery import DeliveryPromises
+from failsoft.testing.engine_suite.forged_messages import ForeignMessagePromises
 from failsoft.testing.engine_suite.outages import OutagePromises
 from tests.contract.engine_setups import MemoryBench
 
@@ -68,7 +68,7 @@ def test_a_redelivery_after_a_restart_is_no_broken_promise() -> None:
 
 
 def test_more_copies_than_two_are_no_broken_promise() -> None:
-    DeliveringPromises().test_an_offer_that_was_processed_may_be_made_again(CopyingBench())
+    DeliveryPromises().test_an_offer_that_was_processed_may_be_made_again(CopyingBench())
 
 
 def test_each_probe_of_a_server_that_starts_has_a_deadline_of_its_own() -> None:
@@ -77,6 +77,6 @@ def test_each_probe_of_a_server_that_starts_has_a_deadline_of_its_own() -> None:
 
 def test_a_bench_without_messages_that_name_other_code_is_refused() -> None:
     with pytest.raises(AssertionError, match="name other code"):
-        StrangerPromises().test_messages_that_name_other_code_are_dropped_and_counted(
+        ForeignMessagePromises().test_messages_that_name_other_code_are_dropped_and_counted(
             ForgetfulBench()
         )
