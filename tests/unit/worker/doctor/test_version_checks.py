@@ -39,4 +39,4 @@ def test_a_minor_version_counts() -> None:
 
 
 def test_what_is_installed_here_is_supported() -> None:
-    assert {found.level.value for found in look_at_versions()} == {"ok"}
+    assert {found.level.value for found in look_at_versions(load_settings())} == {"ok"}

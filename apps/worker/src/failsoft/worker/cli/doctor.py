@@ -11,7 +11,7 @@ from failsoft.job_engine.values.findings import Finding, Level, failure, warning
 from failsoft.queue.client import close_clients
 from failsoft.worker.cli.options import duration_option, json_option
 from failsoft.worker.cli.output import console, print_json, show
-from failsoft.worker.configuration.report import SettingSource, provenance
+from failsoft.worker.configuration.report import SettingSource
 from failsoft.worker.configuration.settings import Settings, load_settings
 from failsoft.worker.configuration.unknown_variables import lookalikes
 from failsoft.worker.doctor.checks import LIMIT, exit_status
@@ -43,9 +43,9 @@ def doctor(*, everything: bool, limit: timedelta, as_json: bool) -> None:
     settings: Sequence[SettingSource] = ()
     try:
         loaded = load_settings()
-        settings = provenance(loaded)
+        settings = loaded.sources()
         click.get_current_context().call_on_close(close_clients)
-        findings = [*_unread(), *examine(loaded, limit)]
+        findings = [*_unread(loaded), *examine(loaded, limit)]
     except ConfigurationError as error:
         wrong = str(error).split("; ")
         findings = [failure("settings", each, "correct it", CONFIG) for each in wrong]
@@ -58,8 +58,8 @@ def doctor(*, everything: bool, limit: timedelta, as_json: bool) -> None:
     raise SystemExit(exit_status(findings))
 
 
-def _unread() -> Iterator[Finding]:
-    for name, meant in lookalikes(Settings):
+def _unread(settings: Settings) -> Iterator[Finding]:
+    for name, meant in lookalikes(Settings, settings.engine_models()):
         remedy = f"set {meant} instead, if that was meant"
         yield warning("settings", f"{name} is not read; {meant} is, and is not set", remedy)
 

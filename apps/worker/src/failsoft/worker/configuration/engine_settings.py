@@ -14,6 +14,9 @@ from failsoft.job_engine.errors import ConfigurationError
 from failsoft.worker.configuration.report import explain
 
 
+PREFIX = "FAILSOFT_"
+
+
 class _Variables(BaseSettings):
     model_config: ClassVar[SettingsConfigDict] = SettingsConfigDict(
         env_file=".env", extra="ignore", populate_by_name=True, validate_default=True
@@ -52,18 +55,15 @@ def read_engine(engine: EngineName, **given: Any) -> BaseModel:
 
 
 def shown_variables(engine: EngineName) -> Mapping[str, str]:
-    """Return the variable of each setting that a message names: the one that people know."""
+    """Return the variable of each setting that a message names: a common one, if there is one."""
     found = plugin(engine.kind)
+    variables = {name: _variables(found, engine, name) for name in found.settings.model_fields}
     return {
-        name: _variables(found, engine, name)[-1 if _has_generic(found, engine, name) else 0]
-        for name in found.settings.model_fields
+        name: next((each for each in given if not each.startswith(PREFIX)), given[0])
+        for name, given in variables.items()
     }
 
 
 def _variables(found: AnyPlugin, engine: EngineName, field: str) -> tuple[str, ...]:
-    own = f"FAILSOFT_{engine.name}_{field}".replace("-", "_").upper()
-    return (own, *(found.generic.get(field, ()) if engine.name == engine.kind else ()))
-
-
-def _has_generic(found: AnyPlugin, engine: EngineName, field: str) -> bool:
-    return engine.name == engine.kind and field in found.generic
+    own = f"{PREFIX}{engine.name}_{field}".replace("-", "_").upper()
+    return (*(found.generic.get(field, ()) if engine.name == engine.kind else ()), own)

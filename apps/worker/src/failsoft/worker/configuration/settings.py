@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self, cast
 
 from pydantic import (
     AfterValidator,
@@ -27,7 +27,7 @@ from failsoft.job_engine.errors import ConfigurationError
 from failsoft.job_engine.policies.queue import DEFAULT_NAMESPACE
 from failsoft.queue.urls import begins_with, port_or_default
 from failsoft.worker.configuration.engine_settings import read_engine, variables_model
-from failsoft.worker.configuration.report import explain
+from failsoft.worker.configuration.report import SettingSource, explain, provenance
 from failsoft.worker.configuration.slots import read_slots
 from failsoft.worker.configuration.unknown_variables import unknown_settings
 
@@ -277,6 +277,15 @@ class Settings(BaseSettings):
         self._given[name] = dict(given)
         self.of_engine(name)
 
+    def engine_models(self) -> Mapping[str, type[BaseSettings]]:
+        """Return what reads the settings of each engine that can be imported, by its name."""
+        return dict(_engine_models(self))
+
+    def sources(self) -> list[SettingSource]:
+        """Return every setting, and those of each engine, with its value and where it is from."""
+        engines = (cast("BaseSettings", self.of_engine(name)) for name in self.engine_names)
+        return [found for each in (self, *engines) for found in provenance(each)]
+
     def for_child(self) -> Self:
         """Return the settings for a child process, which imports no engine before it uses one."""
         copied = self.model_copy()
@@ -307,7 +316,7 @@ def load_settings(**given: Any) -> Settings:
     except ValidationError as error:
         wrong = [*unknown_settings(Settings, {}), explain(Settings, error)]
         raise ConfigurationError("; ".join(wrong)) from None
-    wrong = unknown_settings(Settings, dict(_engine_models(settings)))
+    wrong = unknown_settings(Settings, settings.engine_models())
     wrong += _read_engines(settings, {name: given[name] for name in given if name not in own})
     if wrong:
         raise ConfigurationError("; ".join(wrong))

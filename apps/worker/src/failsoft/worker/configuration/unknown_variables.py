@@ -45,13 +45,16 @@ def unknown_settings(
     ]
 
 
-def lookalikes(kind: type[BaseSettings]) -> Iterator[tuple[str, str]]:
+def lookalikes(
+    kind: type[BaseSettings], engines: Mapping[str, type[BaseSettings]]
+) -> Iterator[tuple[str, str]]:
     """Return variables that are similar to settings without a prefix, each with that setting.
 
     They may be another program's, so they are no error; only settings that are not set count.
     """
     prefix = str(kind.model_config.get("env_prefix", ""))
-    names, known = _set(kind), known_variables(kind)
+    names = _set(kind)
+    known = [name for each in (kind, *engines.values()) for name in known_variables(each)]
     absent = [name for name in known if not name.startswith(prefix) and name not in names]
     for name in names:
         close = get_close_matches(name, absent, 1, _CLOSE)

@@ -41,8 +41,8 @@ class RqPlugin(EnginePlugin[RqSettings]):
     settings = RqSettings
     generic: ClassVar[Mapping[str, Sequence[str]]] = {
         "redis_url": ("FAILSOFT_REDIS_URL", "REDIS_URL"),
-        "redis_host": ("REDIS_HOST",),
-        "redis_port": ("REDIS_PORT",),
+        "redis_host": ("REDIS_HOST", "FAILSOFT_REDIS_HOST"),
+        "redis_port": ("REDIS_PORT", "FAILSOFT_REDIS_PORT"),
     }
     libraries: ClassVar[Sequence[Supported]] = (Supported("rq", (3,), 4), Supported("redis", (6,)))
     loggers: ClassVar[Mapping[str, int]] = dict.fromkeys(

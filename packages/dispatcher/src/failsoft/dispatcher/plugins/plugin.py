@@ -182,7 +182,7 @@ class EnginePlugin(ABC, Generic[S]):
         title: The engine and its server in a few words, for `failsoft worker --help`.
         settings: The model of its settings. Field `servers` of the engine `kafka` is read from
             `FAILSOFT_KAFKA_SERVERS`, of an alias `eu` from `FAILSOFT_EU_SERVERS`.
-        generic: Other variables that a field is read from where the engine has no alias, weaker
+        generic: Other variables that a field is read from where the engine has no alias, stronger
             than its own, the strongest first: `{"redis_url": ("REDIS_URL",)}`.
         libraries: The versions of client libraries that it works with.
         loggers: The loggers of those, each with the least level that is logged: an engine's own
