@@ -13,7 +13,6 @@ from failsoft.dispatcher.plugins.plugin import AnyPlugin
 from failsoft.job_engine.errors import ConfigurationError
 from failsoft.worker.configuration.report import explain
 
-
 PREFIX = "FAILSOFT_"
 
 
