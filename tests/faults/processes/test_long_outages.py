@@ -12,7 +12,7 @@ from failsoft.dispatcher import JobHandle
 from failsoft.job_engine import JobState
 from tests.deployments.deployment import PATIENCE, SHORT_LEASE, Deployment, ScriptedJob, Worker
 from tests.deployments.promises import assert_promises_kept
-from tests.faults.support import ON_POSTGRESQL, ON_SQLITE, OUR_JOBS, through_proxy
+from tests.faults.support import ON_POSTGRESQL, ON_SQLITE, OUR_JOBS
 from tests.jobs.fault_jobs import (
     gated_in_child,
     gated_in_thread,
@@ -37,13 +37,6 @@ BEGIN SELECT RAISE(ABORT, 'no steps today'); END
 def environment(environment: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     environment.setenv("FAILSOFT_JOBS", OUR_JOBS)
     return environment
-
-
-@pytest.fixture
-def ledger_by_proxy(
-    postgres: Postgres, ledger_url: str, proxy_to_postgres: TcpProxy
-) -> dict[str, str]:
-    return {"FAILSOFT_LEDGER_URL": through_proxy(ledger_url, postgres.port, proxy_to_postgres)}
 
 
 @pytest.mark.fault("F44")

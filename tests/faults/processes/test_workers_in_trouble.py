@@ -9,10 +9,9 @@ from failsoft.job_engine import JobState
 from tests.deployments.deployment import PATIENCE, SHORT_LEASE, Deployment, ScriptedJob
 from tests.deployments.effect_log import ENDED
 from tests.deployments.promises import assert_each_ran_once, assert_promises_kept
-from tests.faults.support import ON_POSTGRESQL, ON_SQLITE, OUR_JOBS, let_pass, through_proxy
+from tests.faults.support import ON_POSTGRESQL, ON_SQLITE, OUR_JOBS, let_pass
 from tests.jobs.fault_jobs import FIRST_STEP, once_only, renamed, starved
 from tests.jobs.scripted import Script, in_child, in_thread
-from tests.servers.postgresql.postgres import Postgres
 from tests.servers.processes import wait_until
 from tests.servers.proxy import TcpProxy
 
@@ -26,13 +25,6 @@ TWO_LEASES = 4
 def environment(environment: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     environment.setenv("FAILSOFT_JOBS", OUR_JOBS)
     return environment
-
-
-@pytest.fixture
-def ledger_by_proxy(
-    postgres: Postgres, ledger_url: str, proxy_to_postgres: TcpProxy
-) -> dict[str, str]:
-    return {"FAILSOFT_LEDGER_URL": through_proxy(ledger_url, postgres.port, proxy_to_postgres)}
 
 
 @pytest.mark.fault("F16")

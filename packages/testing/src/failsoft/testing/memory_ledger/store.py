@@ -143,8 +143,8 @@ class Store:
         self.append_event(changed, transition.name, change.actor, change.detail)
         if changed.state.is_terminal:
             self.on_end(changed)
-            told = waker({"job": changed.id, "state": str(changed.state)})
-            self.wake(end_topic(changed.id), "follow-up", told)
+            end = waker({"job": changed.id, "state": str(changed.state)})
+            self.wake(end_topic(changed.id), "follow-up", end)
         return changed
 
     def request_cancel(self, job_id: str, actor: str, detail: Mapping[str, Any]) -> None:

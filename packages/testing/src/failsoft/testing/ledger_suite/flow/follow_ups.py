@@ -77,7 +77,7 @@ class FollowUpPromises:
         """Not a success, a retry, a cancel, nor what waits for a person."""
         for conclusion in (SUCCESS, *CONCLUSIONS[1:2], *CONCLUSIONS[5:]):
             ledger.conclude(hooked(ledger), conclusion)
-        ledger.cancel(offered(ledger, follow_ups=FollowUps(on_failure=HOOK).text).id, "somebody")
+        ledger.cancel(offered(ledger, follow_ups=FollowUps(on_failure=HOOK).text).id, "a person")
 
         assert not trigger(ledger)
 
