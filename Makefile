@@ -12,6 +12,7 @@ SEED    ?=
 LEDGER  ?= postgresql
 # What the tests start beside what is in wheels.
 SERVERS := rabbitmq pgbouncer
+ENGINES := $(patsubst engines/%/pyproject.toml,engines.%,$(wildcard engines/*/pyproject.toml))
 export UV_PYTHON_DOWNLOADS := never
 export UV_SYSTEM_CERTS := 1
 # Hundreds of processes import the same: where none may keep what it compiled, all of them compile.
@@ -29,7 +30,7 @@ $(UV):
 	@$(PYTHON) -m venv $(TOOLS)
 	@$(TOOLS)/bin/pip install --quiet --disable-pip-version-check 'uv>=0.9'
 
-.venv/.installed: $(UV) uv.lock pyproject.toml packages/*/pyproject.toml apps/*/pyproject.toml
+.venv/.installed: $(UV) uv.lock pyproject.toml packages/*/pyproject.toml engines/*/pyproject.toml apps/*/pyproject.toml
 	@$(UV) sync --quiet --locked --all-packages --all-extras --python $(PYTHON)
 	@touch $@
 
@@ -76,7 +77,7 @@ check: setup  ## Formatting, lint, import contracts, citations, types and whethe
 	@$(RUN) lint-imports
 	@$(RUN) python -m tests.docs.citations
 	@$(RUN) python -m tests.docs.names
-	@$(RUN) mypy $(foreach p,job_engine testing queue ledger dispatcher api engine_api engines.rq engines.dramatiq worker,-p failsoft.$(p))
+	@$(RUN) mypy $(foreach p,job_engine testing queue ledger dispatcher api engine_api worker $(ENGINES),-p failsoft.$(p))
 	@$(RUN) pyright
 	@$(RUN) python -m tests.typing.verify
 

@@ -30,6 +30,7 @@ from failsoft.dispatcher.plugins.plugin import (
 from failsoft.dispatcher.plugins.plugin import Process as ProcessMessage
 from failsoft.engines.dramatiq.adapter import make_broker
 from failsoft.engines.dramatiq.messages import ACTOR
+from failsoft.engines.dramatiq.rabbitmq import SafeRabbitmqBroker
 from failsoft.job_engine.clock import Deadline, SystemClock
 from failsoft.job_engine.errors import MessageRejectedError
 from failsoft.job_engine.policies.queue import QueueProfile
@@ -414,6 +415,7 @@ class DramatiqBench(PluginBench):
 
     def _plant_in_rabbitmq(self, body: bytes) -> None:
         broker = make_broker(self._url, NAMESPACE)
+        assert isinstance(broker, SafeRabbitmqBroker)
         broker.declare_queue(self.name, ensure=True)
         with pika.BlockingConnection(pika.URLParameters(self._url)) as connection:
             connection.channel().basic_publish("", self.name, body)

@@ -4,7 +4,9 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
+from failsoft.dispatcher.plugins.discovery import installed, plugin
 from failsoft.job_engine.errors import ConfigurationError
 from failsoft.job_engine.values.redaction import MASK, redacted_url
 from failsoft.worker.configuration.settings import Settings, ledger_folder, load_settings
@@ -299,10 +301,22 @@ def test_every_setting_is_documented_and_can_be_reported() -> None:
 
     sources = {each.name: each for each in settings.sources()}
 
-    assert sources.keys() == Settings.model_fields.keys()
-    lines = (Settings.__doc__ or "").splitlines()
-    documented = {line.strip().partition(": ")[0] for line in lines if ": " in line}
-    assert sources.keys() <= documented
+    models: list[type[BaseModel]] = [Settings]
+    models += [plugin(engine.kind).settings for engine in settings.engines]
+    assert sources.keys() == {name for model in models for name in model.model_fields}
+    assert sources.keys() <= {name for model in models for name in documented(model)}
+
+
+@pytest.mark.parametrize("kind", installed())
+def test_every_setting_of_an_engine_is_documented(kind: str) -> None:
+    model = plugin(kind).settings
+
+    assert model.model_fields.keys() <= documented(model)
+
+
+def documented(model: type[BaseModel]) -> set[str]:
+    lines = (model.__doc__ or "").splitlines()
+    return {line.strip().partition(": ")[0] for line in lines if ": " in line}
 
 
 @pytest.mark.parametrize(

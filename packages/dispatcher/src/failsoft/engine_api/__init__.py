@@ -2,7 +2,7 @@
 
 A plug-in is one distribution with one entry point of the group `failsoft.engines`: an
 `EnginePlugin` with the half that offers (`EngineAdapter`, behind a `Caller` that keeps the
-deadline) and the half that works (`EngineWorker`). docs/how-to/add-an-engine.md builds one.
+deadline) and the half that works (`EngineWorker`).
 
 The message is small and names a job by its id; the ledger holds the job. So an engine
 acknowledges a message when the ledger has decided about its claim, not when the job has ended:
@@ -30,6 +30,7 @@ from failsoft.dispatcher.plugins.plugin import (
 )
 from failsoft.dispatcher.plugins.slots import Slots
 from failsoft.job_engine.clock import Clock, Deadline, SystemClock
+from failsoft.job_engine.crash_points import reached
 from failsoft.job_engine.errors import (
     ConfigurationError,
     EngineError,
@@ -41,7 +42,7 @@ from failsoft.job_engine.errors import (
     OfferRefusedError,
     OfferUncertainError,
 )
-from failsoft.job_engine.policies.queue import DEFAULT, QueueProfile
+from failsoft.job_engine.policies.queue import DEFAULT, DEFAULT_NAMESPACE, QueueProfile
 from failsoft.job_engine.ports.bulk import BulkEngineAdapter
 from failsoft.job_engine.ports.engine import (
     AskableEngineAdapter,
@@ -67,6 +68,7 @@ from failsoft.job_engine.values.redaction import redacted, redacted_url
 
 __all__ = [
     "DEFAULT",
+    "DEFAULT_NAMESPACE",
     "MAX_BYTES",
     "AskableEngineAdapter",
     "BoundedCaller",
@@ -114,6 +116,7 @@ __all__ = [
     "from_body",
     "kept_port",
     "probed_twice",
+    "reached",
     "redacted",
     "redacted_url",
     "to_body",

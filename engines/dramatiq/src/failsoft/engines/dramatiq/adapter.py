@@ -2,14 +2,20 @@
 
 from collections.abc import Iterable, Sequence
 
+from failsoft.engine_api import (
+    DEFAULT_NAMESPACE,
+    Claiming,
+    Deadline,
+    EngineError,
+    EngineHealth,
+    Message,
+    Owner,
+    QueueProfile,
+    WaitingMessage,
+)
 from failsoft.engines.dramatiq.messages import Inbox, pack
 from failsoft.engines.dramatiq.rabbitmq import SafeRabbitmqBroker
 from failsoft.engines.dramatiq.redis import SafeRedisBroker
-from failsoft.job_engine.clock import Deadline
-from failsoft.job_engine.errors import EngineError
-from failsoft.job_engine.policies.queue import DEFAULT_NAMESPACE, QueueProfile
-from failsoft.job_engine.ports.engine import Claiming, EngineHealth, Owner, WaitingMessage
-from failsoft.job_engine.records.message import Message
 from failsoft.queue import queue_name, shared_client
 
 SafeBroker = SafeRabbitmqBroker | SafeRedisBroker

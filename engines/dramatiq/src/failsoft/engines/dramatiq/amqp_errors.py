@@ -11,14 +11,14 @@ from typing import Any, Protocol
 from pika.exceptions import ChannelClosedByBroker, NackError, UnroutableError
 
 from dramatiq.errors import ConnectionClosed
-from failsoft.job_engine.errors import (
+from failsoft.engine_api import (
     ConfigurationError,
     EngineError,
     EngineUnavailableError,
     OfferRefusedError,
     OfferUncertainError,
+    redacted,
 )
-from failsoft.job_engine.values.redaction import redacted
 
 #: AMQP's reply code for what a user has no right to.
 NO_RIGHT = 403

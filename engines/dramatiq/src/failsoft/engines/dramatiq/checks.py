@@ -6,6 +6,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from failsoft.engine_api import (
+    DEFAULT,
     EngineHealth,
     EngineSite,
     Finding,
@@ -19,7 +20,6 @@ from failsoft.engine_api import (
 from failsoft.engines.dramatiq.adapter import make_broker
 from failsoft.engines.dramatiq.rabbitmq import SafeRabbitmqBroker
 from failsoft.engines.dramatiq.settings import DramatiqSettings
-from failsoft.job_engine.policies.queue import DEFAULT
 from failsoft.queue.redis_checks import look_at_redis
 
 #: How long RabbitMQ may hold a publisher back before the look gives up, in seconds.

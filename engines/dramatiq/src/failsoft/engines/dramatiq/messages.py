@@ -10,8 +10,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 import dramatiq
-from failsoft.job_engine.errors import MessageRejectedError
-from failsoft.job_engine.records.message import Message
+from failsoft.engine_api import Message, MessageRejectedError
 
 #: The one actor there is, on every queue.
 ACTOR = "failsoft"

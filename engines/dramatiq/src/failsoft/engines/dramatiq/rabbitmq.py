@@ -16,6 +16,16 @@ from pika.exceptions import ChannelClosedByBroker, NackError, UnroutableError
 from dramatiq.broker import Consumer
 from dramatiq.brokers.rabbitmq import RabbitmqBroker, _RabbitmqConsumer
 from dramatiq.common import xq_name
+from failsoft.engine_api import (
+    Claiming,
+    ConfigurationError,
+    EngineError,
+    EngineHealth,
+    OfferRefusedError,
+    OfferUncertainError,
+    Owner,
+    redacted_url,
+)
 from failsoft.engines.dramatiq.amqp_errors import (
     NO_RIGHT,
     OTHER_ARGUMENTS,
@@ -25,14 +35,6 @@ from failsoft.engines.dramatiq.amqp_errors import (
 from failsoft.engines.dramatiq.messages import Envelope, Inbox, encode
 from failsoft.engines.dramatiq.rabbitmq_consumer import SafeRabbitmqConsumer
 from failsoft.engines.dramatiq.rabbitmq_owner import rabbitmq_owner
-from failsoft.job_engine.errors import (
-    ConfigurationError,
-    EngineError,
-    OfferRefusedError,
-    OfferUncertainError,
-)
-from failsoft.job_engine.ports.engine import Claiming, EngineHealth, Owner
-from failsoft.job_engine.values.redaction import redacted_url
 
 #: Bounds on every wait inside pika, in seconds; by default some are for ever (MQ-01, MQ-03).
 HEARTBEAT = 10

@@ -8,9 +8,9 @@ from pika.exceptions import AMQPChannelError, AMQPConnectionError
 
 from dramatiq.brokers.rabbitmq import _RabbitmqConsumer, _RabbitmqMessage
 from dramatiq.errors import ConnectionClosed
+from failsoft.engine_api import reached
 from failsoft.engines.dramatiq.amqp_errors import QUEUE_MISSING
 from failsoft.engines.dramatiq.messages import MAX_ENVELOPE_BYTES, Envelope
-from failsoft.job_engine.crash_points import reached
 
 # pika has no types, and no public way to bound a body.
 _Assembler: Any = ContentFrameAssembler

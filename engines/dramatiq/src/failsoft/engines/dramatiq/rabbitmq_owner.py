@@ -8,8 +8,7 @@ from typing import Any
 
 from pika.exceptions import ChannelClosedByBroker
 
-from failsoft.job_engine.policies.queue import DEFAULT_NAMESPACE
-from failsoft.job_engine.ports.engine import Claiming, Owner
+from failsoft.engine_api import DEFAULT_NAMESPACE, Claiming, Owner
 
 #: The argument of the queue that differs between ledgers. The queue is never published to, so that
 #: the argument limits nothing.

@@ -15,11 +15,9 @@ from dramatiq.broker import MessageProxy
 from dramatiq.brokers.redis import RedisBroker, _RedisConsumer
 from dramatiq.common import compute_backoff
 from dramatiq.errors import ConnectionClosed
+from failsoft.engine_api import Claiming, EngineError, EngineHealth, Owner, WaitingMessage, reached
 from failsoft.engines.dramatiq.messages import MAX_ENVELOPE_BYTES, Envelope, Inbox, encode
 from failsoft.engines.dramatiq.waiting import waiting_messages
-from failsoft.job_engine.crash_points import reached
-from failsoft.job_engine.errors import EngineError
-from failsoft.job_engine.ports.engine import Claiming, EngineHealth, Owner, WaitingMessage
 from failsoft.queue.cluster import refuse_cluster
 from failsoft.queue.redis_errors import probe_redis, redis_errors, refusal
 from failsoft.queue.redis_owner import redis_owner

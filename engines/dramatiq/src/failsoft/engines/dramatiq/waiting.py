@@ -6,9 +6,8 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
+from failsoft.engine_api import MessageRejectedError, WaitingMessage
 from failsoft.engines.dramatiq.messages import MAX_ENVELOPE_BYTES, unpack
-from failsoft.job_engine.errors import MessageRejectedError
-from failsoft.job_engine.ports.engine import WaitingMessage
 from failsoft.queue.lists import newest, small_fields
 
 

@@ -6,12 +6,18 @@ from collections.abc import Iterator, Sequence
 from redis import Redis
 from redis.exceptions import RedisError
 
+from failsoft.engine_api import (
+    DEFAULT_NAMESPACE,
+    Claiming,
+    Deadline,
+    EngineError,
+    EngineHealth,
+    Message,
+    Owner,
+    QueueProfile,
+    WaitingMessage,
+)
 from failsoft.engines.rq.waiting import waiting_messages
-from failsoft.job_engine.clock import Deadline
-from failsoft.job_engine.errors import EngineError
-from failsoft.job_engine.policies.queue import DEFAULT_NAMESPACE, QueueProfile
-from failsoft.job_engine.ports.engine import Claiming, EngineHealth, Owner, WaitingMessage
-from failsoft.job_engine.records.message import Message
 from failsoft.queue import SafeJob, new_job, rq_id, rq_queue
 from failsoft.queue.redis_errors import PROBE_ID, PROBE_LIST, probe_redis, redis_errors, refusal
 from failsoft.queue.redis_owner import redis_owner

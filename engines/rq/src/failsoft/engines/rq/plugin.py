@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from failsoft.engine_api import (
+    DEFAULT,
     BoundedCaller,
     Check,
     Deadline,
@@ -23,7 +24,6 @@ from failsoft.engine_api import (
 from failsoft.engines.rq.adapter import RqEngine
 from failsoft.engines.rq.settings import RqSettings
 from failsoft.engines.rq.worker import SlotWorker
-from failsoft.job_engine.policies.queue import DEFAULT
 from failsoft.queue import rq_queue, shared_client
 from failsoft.queue.cluster import refuse_cluster
 from failsoft.queue.embedded_valkey import dev_server

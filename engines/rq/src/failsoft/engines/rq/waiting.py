@@ -5,9 +5,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
-from failsoft.job_engine.errors import MessageRejectedError
-from failsoft.job_engine.ports.engine import WaitingMessage
-from failsoft.job_engine.records.message import Message
+from failsoft.engine_api import Message, MessageRejectedError, WaitingMessage
 from failsoft.queue import SafeJob
 from failsoft.queue.lists import newest, small_fields
 from failsoft.queue.safe_job import MAX_DATA_BYTES

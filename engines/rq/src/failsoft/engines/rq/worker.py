@@ -17,9 +17,8 @@ from typing import Any, cast
 from redis import Redis
 from redis.exceptions import RedisError
 
-from failsoft.engine_api import Link, MessageRejectedError, WorkerPost
+from failsoft.engine_api import Link, MessageRejectedError, WorkerPost, reached
 from failsoft.engines.rq.registries import RegistryWriter, StoppedByCommandError
-from failsoft.job_engine.crash_points import reached
 from failsoft.queue import SafeJob
 from failsoft.queue.bounded_replies import ReplyTooLargeError
 from failsoft.queue.cluster import cluster_error, is_of_a_cluster

@@ -63,6 +63,7 @@ class QueueProfile:
         expect.whole("slots", self.slots, least=1, most=MAX_SLOTS)
         expect.a(Mapping, "slots_by={engine: slots}", self.slots_by)
         for engine, slots in self.slots_by.items():
+            expect.a(str, "the name of an engine in slots_by", engine)
             expect.whole(f"slots_by[{engine!r}]", slots, least=1, most=MAX_SLOTS)
         for name in ("timeout", "lease", "pickup"):
             expect.span(f"a {name}", getattr(self, name))
