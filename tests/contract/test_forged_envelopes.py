@@ -7,9 +7,9 @@ from datetime import timedelta
 
 import pytest
 
+from failsoft.engine_api import queue_name
 from failsoft.engines.dramatiq.messages import encode, pack
 from failsoft.job_engine.records.message import Message
-from failsoft.queue import queue_name
 from failsoft.testing.engine_suite.bench import ForeignMessage, new_message, offer
 from tests.contract.engine_setups import QUEUE, DramatiqBench
 from tests.servers.processes import PATIENCE, wait_until

@@ -15,8 +15,7 @@ from typing import Self, TypeVar
 
 import psutil
 
-from failsoft.job_engine.kill_on_exit import KillOnExit
-from failsoft.queue.embedded_valkey import free_port
+from failsoft.engine_api import KillOnExit, free_port
 from tests.servers.fork_server import Forked, ForkServer
 
 __all__ = [

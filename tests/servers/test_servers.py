@@ -13,7 +13,8 @@ import redis
 from pika.adapters.blocking_connection import BlockingChannel
 from pika.adapters.utils.connection_workflow import AMQPConnectorStackTimeout
 
-from failsoft.queue.embedded_valkey import EmbeddedServerError, EmbeddedValkey
+from failsoft.engine_api import EmbeddedServerError
+from failsoft.queue.embedded_valkey import EmbeddedValkey
 from tests.servers.postgresql.postgres import Postgres
 from tests.servers.processes import PATIENCE, Processes, is_alive, wait_until
 from tests.servers.rabbitmq import RabbitMQ

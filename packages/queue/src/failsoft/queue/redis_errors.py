@@ -8,14 +8,14 @@ from typing import Any
 from redis import Redis
 from redis.exceptions import OutOfMemoryError, ReadOnlyError, RedisError, ResponseError
 
-from failsoft.job_engine.errors import (
+from failsoft.engine_api import (
+    EngineHealth,
     EngineRefusedError,
     EngineUnavailableError,
     OfferRefusedError,
     OfferUncertainError,
+    redacted,
 )
-from failsoft.job_engine.ports.engine import EngineHealth
-from failsoft.job_engine.values.redaction import redacted
 from failsoft.queue.cluster import cluster_error, is_of_a_cluster
 
 #: In place of a job's or a message's id where probes write.

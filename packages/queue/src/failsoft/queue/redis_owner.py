@@ -6,8 +6,7 @@ To set it takes no right that offers do not take.
 from redis import Redis
 from redis.exceptions import ResponseError
 
-from failsoft.job_engine.policies.queue import DEFAULT_NAMESPACE
-from failsoft.job_engine.ports.engine import Claiming, Owner
+from failsoft.engine_api import DEFAULT_NAMESPACE, Claiming, Owner
 from failsoft.queue.redis_errors import redis_errors
 
 

@@ -4,7 +4,7 @@ from redis import Redis
 from rq import Queue
 from rq.serializers import JSONSerializer
 
-from failsoft.job_engine.policies.queue import DEFAULT_NAMESPACE, QueueProfile, queue_name
+from failsoft.engine_api import DEFAULT_NAMESPACE, QueueProfile, queue_name
 from failsoft.queue.safe_job import SafeJob
 
 

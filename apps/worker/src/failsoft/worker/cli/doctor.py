@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
+from functools import partial
 
 import click
 from rich.table import Table
 
 from failsoft.job_engine.errors import ConfigurationError
 from failsoft.job_engine.values.findings import Finding, Level, failure, warning
-from failsoft.queue.client import close_clients
 from failsoft.worker.cli.options import duration_option, json_option
 from failsoft.worker.cli.output import console, print_json, show
 from failsoft.worker.configuration.report import SettingSource
@@ -16,6 +16,7 @@ from failsoft.worker.configuration.settings import Settings, load_settings
 from failsoft.worker.configuration.unknown_variables import lookalikes
 from failsoft.worker.doctor.checks import LIMIT, exit_status
 from failsoft.worker.doctor.run import examine
+from failsoft.worker.engine_sites import release_engines
 from failsoft.worker.exit_codes import CONFIG
 
 _MARKS = {
@@ -44,7 +45,7 @@ def doctor(*, everything: bool, limit: timedelta, as_json: bool) -> None:
     try:
         loaded = load_settings()
         settings = loaded.sources()
-        click.get_current_context().call_on_close(close_clients)
+        click.get_current_context().call_on_close(partial(release_engines, loaded))
         findings = [*_unread(loaded), *examine(loaded, limit)]
     except ConfigurationError as error:
         wrong = str(error).split("; ")

@@ -23,9 +23,9 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from failsoft.dispatcher.plugins.discovery import EngineName, check_names
+from failsoft.dispatcher.plugins.urls import begins_with, port_or_default
 from failsoft.job_engine.errors import ConfigurationError
 from failsoft.job_engine.policies.queue import DEFAULT_NAMESPACE
-from failsoft.queue.urls import begins_with, port_or_default
 from failsoft.worker.configuration.engine_settings import read_engine, variables_model
 from failsoft.worker.configuration.report import SettingSource, explain, provenance
 from failsoft.worker.configuration.slots import read_slots

@@ -12,11 +12,12 @@ from failsoft.engine_api import (
     Owner,
     QueueProfile,
     WaitingMessage,
+    queue_name,
 )
 from failsoft.engines.dramatiq.messages import Inbox, pack
 from failsoft.engines.dramatiq.rabbitmq import SafeRabbitmqBroker
 from failsoft.engines.dramatiq.redis import SafeRedisBroker
-from failsoft.queue import queue_name, shared_client
+from failsoft.queue import shared_client
 
 SafeBroker = SafeRabbitmqBroker | SafeRedisBroker
 

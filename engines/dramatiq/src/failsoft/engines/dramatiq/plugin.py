@@ -22,6 +22,7 @@ from failsoft.engines.dramatiq.checks import look_at_broker
 from failsoft.engines.dramatiq.messages import Inbox
 from failsoft.engines.dramatiq.settings import DramatiqSettings
 from failsoft.engines.dramatiq.worker import ThreadWorker
+from failsoft.queue.client import close_clients
 from failsoft.queue.embedded_valkey import dev_server
 from failsoft.queue.redis_checks import server_of
 
@@ -71,6 +72,10 @@ class DramatiqPlugin(EnginePlugin[DramatiqSettings]):
     def address(self, settings: DramatiqSettings) -> tuple[str, str | None]:
         """Return the URL of the broker, if the operator gave it."""
         return "amqp_url", settings.amqp_url if settings.model_fields_set else None
+
+    def release(self) -> None:
+        """Close the connections to Redis."""
+        close_clients()
 
     def embedded(self, folder: Path, url: str | None) -> EmbeddedServer:
         """Return a Valkey, which needs nothing installed; RabbitMQ does."""

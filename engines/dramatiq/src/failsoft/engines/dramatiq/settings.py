@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, Field
 
-from failsoft.queue.urls import begins_with
+from failsoft.engine_api import begins_with
 
 _BROKERS = ("amqp://", "amqps://", "redis://", "rediss://")
 

@@ -25,6 +25,7 @@ from failsoft.engines.rq.adapter import RqEngine
 from failsoft.engines.rq.settings import RqSettings
 from failsoft.engines.rq.worker import SlotWorker
 from failsoft.queue import rq_queue, shared_client
+from failsoft.queue.client import close_clients
 from failsoft.queue.cluster import refuse_cluster
 from failsoft.queue.embedded_valkey import dev_server
 from failsoft.queue.redis_checks import PROBE_BUDGET, look_at_redis, server_of
@@ -81,6 +82,10 @@ class RqPlugin(EnginePlugin[RqSettings]):
     def address(self, settings: RqSettings) -> tuple[str, str | None]:
         """Return the URL of Redis, if the operator gave any part of it."""
         return "redis_url", settings.url if settings.model_fields_set else None
+
+    def release(self) -> None:
+        """Close the connections to Redis."""
+        close_clients()
 
     def embedded(self, folder: Path, url: str | None) -> EmbeddedServer:
         """Return a Valkey."""

@@ -4,7 +4,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, Field
 
-from failsoft.queue.urls import RedisUrl, port_or_default
+from failsoft.engine_api import port_or_default
+from failsoft.queue.urls import RedisUrl
 
 
 class RqSettings(BaseModel):

@@ -1,5 +1,6 @@
 """Servers that run inside a folder, so that trying an engine needs nothing installed."""
 
+import secrets
 import socket
 import subprocess
 import time
@@ -8,13 +9,39 @@ from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from failsoft.job_engine.kill_on_exit import KillOnExit
-from failsoft.queue.embedded_valkey import EmbeddedServerError, free_port
-
-__all__ = ["EmbeddedProcess", "EmbeddedServerError", "free_port", "kept_port"]
+from failsoft.dispatcher.plugins.kill_on_exit import KillOnExit
+from failsoft.job_engine.errors import FailsoftError
 
 START_TIMEOUT = timedelta(seconds=10)
 STOP_TIMEOUT = timedelta(seconds=5)
+
+# Below the ports of outgoing connections on Linux and macOS: a client that retries against a dead
+# port of that range can end up connected to itself, and the server could not bind it again.
+PORTS = range(10_000, 32_768)
+
+
+class EmbeddedServerError(FailsoftError):
+    """The embedded server could not be started or used."""
+
+
+def free_port() -> int:
+    """Find an unused TCP port on 127.0.0.1, outside the range of outgoing connections."""
+    candidates = (secrets.choice(PORTS) for _ in range(500))
+    for port in candidates:
+        if _is_free(port):
+            return port
+    raise EmbeddedServerError(f"expected a free port in {PORTS}, got none in 500 tries")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        # As servers do: a port in TIME_WAIT is free.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
 
 
 def kept_port(url: str | None) -> int:

@@ -241,6 +241,9 @@ class EnginePlugin(ABC, Generic[S]):
         """
         return None
 
+    def release(self) -> None:
+        """Close the connections of this process that its engines share; each may be used again."""
+
     def embedded(self, folder: Path, url: str | None) -> EmbeddedServer | None:
         """Return a server for `failsoft dev`; None if there is none.
 
