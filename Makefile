@@ -10,9 +10,11 @@ WORKERS ?= 3
 MINUTES ?= 10
 SEED    ?=
 LEDGER  ?= postgresql
+# Of make demo: the engine that is killed and its fallback, as in kafka,dramatiq.
+ENGINES ?=
 # What the tests start beside what is in wheels.
 SERVERS := rabbitmq pgbouncer
-ENGINES := $(patsubst engines/%/pyproject.toml,engines.%,$(wildcard engines/*/pyproject.toml))
+ENGINE_MODULES := $(patsubst engines/%/pyproject.toml,engines.%,$(wildcard engines/*/pyproject.toml))
 export UV_PYTHON_DOWNLOADS := never
 export UV_SYSTEM_CERTS := 1
 # Hundreds of processes import the same: where none may keep what it compiled, all of them compile.
@@ -36,8 +38,8 @@ $(UV):
 
 setup: .venv/.installed  ## Install everything into .venv
 
-demo: setup  ## Run the main job on embedded servers: RQ is killed, Dramatiq carries on (ARGS=--json)
-	@$(RUN) failsoft demo $(ARGS)
+demo: setup  ## Run the main job on embedded servers: one engine is killed, the next carries on (ENGINES= ARGS=--json)
+	@$(RUN) failsoft demo $(if $(ENGINES),--engines $(ENGINES)) $(ARGS)
 
 test: setup  ## Run all tests against real Valkey, RabbitMQ, PostgreSQL and SQLite
 	@tests/servers/install $(SERVERS)
@@ -77,7 +79,7 @@ check: setup  ## Formatting, lint, import contracts, citations, types and whethe
 	@$(RUN) lint-imports
 	@$(RUN) python -m tests.docs.citations
 	@$(RUN) python -m tests.docs.names
-	@$(RUN) mypy $(foreach p,job_engine testing queue ledger dispatcher api engine_api worker $(ENGINES),-p failsoft.$(p))
+	@$(RUN) mypy $(foreach p,job_engine testing queue ledger dispatcher api engine_api worker $(ENGINE_MODULES),-p failsoft.$(p))
 	@$(RUN) pyright
 	@$(RUN) python -m tests.typing.verify
 

@@ -2,17 +2,19 @@
 
 import os
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 
 import click
 
 from failsoft.dispatcher.plugins.discovery import installed, plugin
+from failsoft.dispatcher.plugins.plugin import AnyPlugin
+from failsoft.job_engine.errors import ConfigurationError
 from failsoft.ledger import check
 from failsoft.worker.bundled_jobs import load_catalogue
 from failsoft.worker.cli.options import Option, json_option
 from failsoft.worker.cli.output import answer, may_be_lost
 from failsoft.worker.configuration.settings import Settings, load_settings
-from failsoft.worker.engine_sites import expect_engine
+from failsoft.worker.engine_sites import expect_engine, site_of
 from failsoft.worker.logs.output import configure_logs
 from failsoft.worker.preflight import preflight
 from failsoft.worker.supervision.maintenance import MAINTENANCE
@@ -41,8 +43,7 @@ class _Workers(click.Group):
     """A command for each engine of the settings; those of engines that are installed are shown."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        engines = {kind for kind in installed() if not plugin(kind).is_for_tests}
-        return [*sorted(engines), ALL, *super().list_commands(ctx)]
+        return [*filter(_is_shown, installed()), ALL, *super().list_commands(ctx)]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         return super().get_command(ctx, cmd_name) or _of_engine(cmd_name)
@@ -72,7 +73,19 @@ def _of_engine(name: str) -> click.Command:
 def _title(name: str) -> str:
     if name == ALL:
         return "every engine of FAILSOFT_ENGINES"
-    return (plugin(name).title if name in installed() else "") or f"engine {name}"
+    found = _importable(name)
+    return (found.title if found else "") or f"engine {name}"
+
+
+def _is_shown(kind: str) -> bool:
+    found = _importable(kind)
+    return found is None or not found.is_for_tests
+
+
+def _importable(kind: str) -> AnyPlugin | None:
+    with suppress(ConfigurationError):  # said when the engine is used
+        return plugin(kind)
+    return None
 
 
 @worker.command("maintenance")
@@ -102,8 +115,19 @@ def _serve(engine: str, queues: tuple[str, ...], slots: str | None, *, as_json: 
     settings = _settings()
     engines = settings.offered_engines if engine == ALL else (engine,)
     expect_engine(settings, *engines)
+    _expect_workers(settings, engines)
     posts = [(each, queue) for each in engines for queue in preflight(settings, queues)]
     _supervise(settings, posts, as_json=as_json)
+
+
+def _expect_workers(settings: Settings, engines: Sequence[str]) -> None:
+    for name in engines:
+        found, _ = site_of(settings, name)
+        if found.is_for_tests:
+            raise ConfigurationError(
+                f"expected an engine with workers, got {name}, whose messages stay in one process; "
+                "serve another engine"
+            )
 
 
 def _supervise(settings: Settings, posts: Sequence[tuple[str, ...]], *, as_json: bool) -> None:

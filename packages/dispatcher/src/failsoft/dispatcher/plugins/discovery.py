@@ -32,8 +32,8 @@ class EngineName:
         Raises:
             ValueError: If a name is none.
         """
-        name, _, kind = text.partition("=")
-        for each in (name, kind or name):
+        name, alias, kind = text.partition("=")
+        for each in (name, kind if alias else name):
             if _NAME.fullmatch(each) is None:
                 raise ValueError(
                     "expected engines like rq or eu=rq, of at most 32 lower-case letters, digits "
@@ -89,6 +89,12 @@ def plugin(kind: str) -> AnyPlugin:
             f"got {type(found).__name__}; repair {_distribution(entry)}"
         )
     return found
+
+
+def distribution(kind: str) -> str:
+    """Return what a kind of engine was installed with, and its version, as in `name 1.2`."""
+    entry = _entries()[kind]
+    return f"{entry.dist.name} {entry.dist.version}" if entry.dist else entry.module
 
 
 def _entries() -> dict[str, EntryPoint]:

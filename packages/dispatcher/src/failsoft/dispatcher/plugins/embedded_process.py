@@ -95,6 +95,18 @@ class EmbeddedProcess:
                 raise EmbeddedServerError(f"the server did not start; its log:\n{tail}")
             time.sleep(0.02)
 
+    @property
+    def is_running(self) -> bool:
+        """Whether its process runs."""
+        return self._process is not None and self._process.poll() is None
+
+    def kill(self) -> None:
+        """End it by SIGKILL, as a crash would; `start` starts it again where it was."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+        self._release()
+
     def stop(self) -> None:
         """End it in order; by force after a while."""
         if self._process is not None:
@@ -104,6 +116,9 @@ class EmbeddedProcess:
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
+        self._release()
+
+    def _release(self) -> None:
         if self._switch is not None:
             self._switch.release()
         self._process = self._switch = None
