@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from pydantic_settings import BaseSettings
+
 from failsoft.dispatcher.plugins.discovery import EngineName
 from failsoft.worker.configuration.engine_settings import PREFIX, variables_model
 from failsoft.worker.configuration.settings import DEFAULT_ENGINES, Settings
@@ -56,8 +58,9 @@ def demo_settings(
 def only_these_settings(settings: Mapping[str, str]) -> Iterator[None]:
     """Replace every setting of the environment, for this process and those it starts."""
     before = dict(os.environ)
-    engines = [variables_model(EngineName(kind, kind)) for kind in _kinds(settings)]
-    known = {name for each in (Settings, *engines) for name in known_variables(each)}
+    models: list[type[BaseSettings]] = [Settings]
+    models += [variables_model(EngineName(kind, kind)) for kind in _kinds(settings)]
+    known = {name for model in models for name in known_variables(model)}
     try:
         for name in [each for each in before if each.upper() in known or _is_ours(each)]:
             del os.environ[name]
