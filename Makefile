@@ -10,8 +10,11 @@ WORKERS ?= 3
 MINUTES ?= 10
 SEED    ?=
 LEDGER  ?= postgresql
+# Of make demo: the engine that is killed and its fallback, as in kafka,dramatiq.
+ENGINES ?=
 # What the tests start beside what is in wheels.
 SERVERS := rabbitmq pgbouncer
+ENGINE_MODULES := $(patsubst engines/%/pyproject.toml,engines.%,$(wildcard engines/*/pyproject.toml))
 export UV_PYTHON_DOWNLOADS := never
 export UV_SYSTEM_CERTS := 1
 # Hundreds of processes import the same: where none may keep what it compiled, all of them compile.
@@ -29,14 +32,14 @@ $(UV):
 	@$(PYTHON) -m venv $(TOOLS)
 	@$(TOOLS)/bin/pip install --quiet --disable-pip-version-check 'uv>=0.9'
 
-.venv/.installed: $(UV) uv.lock pyproject.toml packages/*/pyproject.toml apps/*/pyproject.toml
+.venv/.installed: $(UV) uv.lock pyproject.toml packages/*/pyproject.toml engines/*/pyproject.toml apps/*/pyproject.toml
 	@$(UV) sync --quiet --locked --all-packages --all-extras --python $(PYTHON)
 	@touch $@
 
 setup: .venv/.installed  ## Install everything into .venv
 
-demo: setup  ## Run the main job on embedded servers: RQ is killed, Dramatiq carries on (ARGS=--json)
-	@$(RUN) failsoft demo $(ARGS)
+demo: setup  ## Run the main job on embedded servers: one engine is killed, the next carries on (ENGINES= ARGS=--json)
+	@$(RUN) failsoft demo $(if $(ENGINES),--engines $(ENGINES)) $(ARGS)
 
 test: setup  ## Run all tests against real Valkey, RabbitMQ, PostgreSQL and SQLite
 	@tests/servers/install $(SERVERS)
@@ -76,7 +79,7 @@ check: setup  ## Formatting, lint, import contracts, citations, types and whethe
 	@$(RUN) lint-imports
 	@$(RUN) python -m tests.docs.citations
 	@$(RUN) python -m tests.docs.names
-	@$(RUN) mypy $(foreach p,job_engine testing queue ledger dispatcher api worker,-p failsoft.$(p))
+	@$(RUN) mypy $(foreach p,job_engine testing queue ledger dispatcher api engine_api worker $(ENGINE_MODULES),-p failsoft.$(p))
 	@$(RUN) pyright
 	@$(RUN) python -m tests.typing.verify
 

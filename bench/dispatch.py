@@ -32,8 +32,8 @@ from failsoft.dispatcher import Dispatcher
 from failsoft.job_engine import JobContext, job
 from failsoft.ledger import Database
 from failsoft.ledger.upgrade.run import upgrade
+from failsoft.queue.embedded_valkey import EmbeddedValkey
 from failsoft.worker.configuration.settings import load_settings
-from failsoft.worker.dev.embedded_valkey import EmbeddedValkey
 from failsoft.worker.wiring import build
 from tests.servers.postgresql.postgres import Postgres
 from tests.servers.rabbitmq import RabbitMQ

@@ -35,7 +35,7 @@ from sqlalchemy import Engine, create_engine, text
 from bench import dbos_steps, failsoft_steps
 from bench.contender_process import Apart
 from bench.failsoft_steps import STEPS
-from failsoft.worker.dev.embedded_valkey import EmbeddedValkey
+from failsoft.queue.embedded_valkey import EmbeddedValkey
 from tests.servers.postgresql.postgres import Postgres
 from tests.servers.processes import wait_until
 from tests.servers.rabbitmq import RabbitMQ

@@ -1,41 +1,58 @@
 """The benches that engines are tried on: the adapter, its server, and one real worker."""
 
 import json
+import os
 import secrets
+import sys
 import threading
+import time
+import warnings
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
-from typing import Protocol, TypeVar
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Protocol, TypeVar
 
 import dramatiq
 import pika
 
-from failsoft.dispatcher.engines.config import EngineConfig
-from failsoft.dispatcher.engines.dramatiq import DramatiqEngine, make_broker
-from failsoft.dispatcher.engines.dramatiq_messages import ACTOR, Inbox
-from failsoft.dispatcher.engines.rq import RqEngine
-from failsoft.dispatcher.offering.bounded_caller import BoundedCaller, Caller, DirectCaller
+from failsoft.dispatcher.offering.bounded_caller import Caller, DirectCaller
+from failsoft.dispatcher.plugins.discovery import plugin
+from failsoft.dispatcher.plugins.plugin import (
+    AnyPlugin,
+    AnySite,
+    EngineSite,
+    EngineWorker,
+    WorkerPost,
+)
+from failsoft.dispatcher.plugins.plugin import Process as ProcessMessage
+from failsoft.engines.dramatiq.adapter import make_broker
+from failsoft.engines.dramatiq.messages import ACTOR
+from failsoft.engines.dramatiq.rabbitmq import SafeRabbitmqBroker
 from failsoft.job_engine.clock import Deadline, SystemClock
-from failsoft.job_engine.errors import EngineError, MessageRejectedError
+from failsoft.job_engine.errors import MessageRejectedError
 from failsoft.job_engine.policies.queue import QueueProfile
 from failsoft.job_engine.ports.engine import EngineAdapter
 from failsoft.job_engine.records.message import Message
-from failsoft.queue import SafeJob, queue_name, rq_queue, shared_client
+from failsoft.queue import SafeJob, rq_queue, shared_client
 from failsoft.queue.safe_job import ENTRY_POINT
-from failsoft.testing import MemoryEngine
-from failsoft.worker.engines.dramatiq_worker import ThreadWorker
-from failsoft.worker.engines.link import Link
-from failsoft.worker.engines.port import EngineWorker, WorkerParts
-from failsoft.worker.engines.rq_worker import SlotWorker
-from tests.servers.processes import PATIENCE
+from failsoft.testing import ForeignMessage, MemoryEngine
+from failsoft.testing.engine_suite.bench import new_message, offer
+from failsoft.worker.engine_sites import NoOffers
+from tests.servers.processes import PATIENCE, Process, wait_until
 from tests.servers.valkey import Valkey
 
 T = TypeVar("T")
 
-QUEUE = QueueProfile("bench", slots=4, dramatiq_threads=4)
+QUEUE = QueueProfile("bench", slots=4)
 NAMESPACE = "bench"
+#: How long a worker may take to end, once no attempt runs.
+GRACE = timedelta(seconds=5)
+#: How long a slow worker takes to come up, in seconds.
+SLOW_START = 1.2
+ROOT = Path(__file__).parents[2]
 
 
 class Server(Protocol):
@@ -51,10 +68,11 @@ class Server(Protocol):
 
 
 class Bench:
-    """What all benches share: the processor, the count of strangers, the worker's thread."""
+    """What all benches share: the processor and its ledger, and the worker's thread."""
 
-    foreign: Sequence[bytes] = ()
+    foreign: Sequence[ForeignMessage] = ()
     queue = QUEUE
+    grace = GRACE
 
     def __init__(self, engine: EngineAdapter, caller: Caller, server: Server | None) -> None:
         self.engine = engine
@@ -62,36 +80,29 @@ class Bench:
         self._server = server
         self._changed = threading.Condition()
         self._got: list[object] = []
-        self._rejected = 0
-        self._to_raise = 0
+        self._keeps = True
+        self._rejected = self._to_raise = self._to_hold = 0
+        self._deciding = self._running = self._most_running = self._finished = 0
+        self._is_ledger_there, self._lets_go = True, False
+        self._worker: EngineWorker | None = None
+        self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
-        self._worker: threading.Thread | None = None
 
     def build_worker(self) -> EngineWorker:
         raise NotImplementedError
 
-    def worker_parts(self, url: str) -> WorkerParts:
-        return WorkerParts(
-            config=EngineConfig(url, url, NAMESPACE),
-            queue=QUEUE,
-            name=f"bench-{secrets.token_hex(4)}",
-            grace=timedelta(0),
-            processor=self.process,
-            rejected=self.reject,
-            stop_job=lambda job_id: None,
-        )
-
-    def plant(self, body: bytes) -> None:
+    def plant(self, message: ForeignMessage) -> None:
         raise NotImplementedError
 
     def call(self, work: Callable[[], T], deadline: Deadline) -> T:
         return self._caller.call(work, deadline)
 
+    def ready(self) -> None:
+        self._start()
+        wait_until(self.is_serving, PATIENCE, "the worker serves")
+
     def received(self, count: int, timeout: timedelta) -> list[object]:
-        if self._worker is None:
-            run = self.build_worker().run
-            self._worker = threading.Thread(target=run, args=(self._stopping,), daemon=True)
-            self._worker.start()
+        self._start()
         with self._changed:
             self._changed.wait_for(lambda: len(self._got) >= count, timeout.total_seconds())
             return list(self._got)
@@ -99,19 +110,22 @@ class Bench:
     def rejected(self) -> int:
         return self._rejected
 
-    def process(self, wire: object) -> None:
-        """Do what the admission does with a message before it claims."""
+    def process(self, wire: object, claimed: Callable[[], object] = lambda: None) -> None:
+        """Do what the admission does with a message, and then run an attempt that does nothing."""
         try:
             Message.from_wire(wire)
         except MessageRejectedError as error:
             self.reject(error)
+            claimed()
             return
+        if not self._decide(wire):
+            return
+        claimed()
         with self._changed:
-            self._got.append(wire)
-            self._changed.notify_all()
             self._to_raise -= 1
             if self._to_raise >= 0:
                 raise RuntimeError("a processor that breaks")
+        self._attempt()
 
     def break_processor(self, times: int = 1) -> None:
         self._to_raise = times
@@ -132,16 +146,92 @@ class Bench:
     def thaw_server(self) -> None:
         self._need_server().thaw()
 
+    def is_serving(self) -> bool:
+        return self._worker is not None and self._worker.is_serving()
+
+    def stop_worker(self) -> None:
+        self._stopping.set()
+
+    def has_stopped(self) -> bool:
+        if self._thread is not None and self._thread.is_alive():
+            return False
+        self._worker = self._thread = None
+        return True
+
+    def take_ledger_away(self) -> None:
+        self._is_ledger_there = False
+
+    def bring_ledger_back(self) -> None:
+        with self._changed:
+            self._is_ledger_there = True
+            self._changed.notify_all()
+
+    def deciding(self) -> int:
+        return self._deciding
+
+    def hold_attempts(self, first: int | None = None) -> None:
+        self._to_hold, self._lets_go = (sys.maxsize if first is None else first), False
+
+    def let_go(self) -> None:
+        with self._changed:
+            self._to_hold, self._lets_go = 0, True
+            self._changed.notify_all()
+
+    def running(self) -> int:
+        return self._running
+
+    def most_running(self) -> int:
+        return self._most_running
+
+    def finished(self) -> int:
+        return self._finished
+
+    def keep_nothing(self) -> None:
+        self._keeps = False
+
     def close(self) -> None:
         """End the worker; over a server that works, for a dead one would keep it waiting."""
         if self._server is not None and self._server.is_running:
             self._server.thaw()
         elif self._server is not None:
             self._server.start()
-        self._stopping.set()
-        if self._worker is not None:
-            self._worker.join(PATIENCE)
-            assert not self._worker.is_alive(), f"expected the worker to end in {PATIENCE} s"
+        self.stop_worker()
+        self.let_go()
+        wait_until(self.has_stopped, PATIENCE, "the worker has ended")
+        self._caller.close()
+
+    def _start(self) -> None:
+        if self._thread is None or self.has_stopped():
+            self._stopping = threading.Event()
+            self._worker = self.build_worker()
+            self._thread = threading.Thread(
+                target=self._worker.run, args=(self._stopping,), daemon=True
+            )
+            self._thread.start()
+
+    def _decide(self, wire: object) -> bool:
+        """Claim; False where the ledger is away until the worker stops."""
+        with self._changed:
+            self._deciding += 1
+            while not self._is_ledger_there and not self._stopping.is_set():
+                self._changed.wait(0.05)
+            self._deciding -= 1
+            if not self._is_ledger_there:
+                return False
+            if self._keeps:
+                self._got.append(wire)
+            self._changed.notify_all()
+            return True
+
+    def _attempt(self) -> None:
+        with self._changed:
+            self._running += 1
+            self._most_running = max(self._running, self._most_running)
+            if self._to_hold > 0:
+                self._to_hold -= 1
+                self._changed.wait_for(lambda: self._lets_go)
+            self._running -= 1
+            self._finished += 1
 
     def _need_server(self) -> Server:
         assert self._server is not None, "expected a bench with a server"
@@ -151,11 +241,14 @@ class Bench:
 class MemoryBench(Bench):
     """No server: down and up instead of stop and start."""
 
-    foreign = (b'{"func": "os.system", "args": ["true"]}',)
+    foreign = (ForeignMessage(b'{"func": "os.system", "args": ["true"]}'),)
 
     def __init__(self) -> None:
         self.memory = MemoryEngine()
         super().__init__(self.memory, DirectCaller(), None)
+
+    def ready(self) -> None:
+        self.received(0, timedelta())
 
     def received(self, count: int, timeout: timedelta) -> list[object]:
         while (message := self.memory.take(self.queue)) is not None:
@@ -166,8 +259,8 @@ class MemoryBench(Bench):
     def rejected(self) -> int:
         return self.memory.rejected
 
-    def plant(self, body: bytes) -> None:
-        self.memory.plant(self.queue, body)
+    def plant(self, message: ForeignMessage) -> None:
+        self.memory.plant(self.queue, message.body)
 
     def stop_server(self) -> None:
         self.memory.down()
@@ -176,11 +269,106 @@ class MemoryBench(Bench):
         self.memory.up()
 
 
-class RqBench(Bench):
+class SlowMemoryBench(MemoryBench):
+    """A worker that needs a while to come up, longer than the suite takes for silence."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._up_at: float | None = None
+
+    def ready(self) -> None:
+        wait_until(self._is_up, PATIENCE, "the worker is up")
+
+    def received(self, count: int, timeout: timedelta) -> list[object]:
+        ends = time.monotonic() + timeout.total_seconds()
+        while True:
+            got = super().received(count, timeout) if self._is_up() else []
+            if len(got) >= count or time.monotonic() >= ends:
+                return got
+            time.sleep(0.01)
+
+    def _is_up(self) -> bool:
+        self._up_at = self._up_at or time.monotonic() + SLOW_START
+        return time.monotonic() >= self._up_at
+
+
+class PluginBench(Bench):
+    """A plug-in: both halves as the product builds them."""
+
+    def __init__(self, plugin: AnyPlugin, server: Server, **settings: Any) -> None:
+        self._plugin, self._settings = plugin, settings
+        self.site: AnySite = site_of(plugin, settings)
+        engine = plugin.build(self.site)
+        super().__init__(engine.adapter, engine.caller, server)
+        self.name = self.site.queue_name(self.queue)
+
+    def build_worker(self) -> EngineWorker:
+        return self._plugin.build_worker(self.site, post_of(self.process, self.reject))
+
+    def claim_and_die(self) -> None:
+        given = json.dumps(self._settings)
+        command = (sys.executable, "-m", "tests.contract.hanging_worker", self._plugin.kind, given)
+        with TemporaryDirectory() as folder:
+            log = Path(folder) / "worker.log"
+            with Process(*command, log=log, cwd=ROOT) as process:
+                process.wait_for_output("claimed")
+                wait_until(self._is_acknowledged, PATIENCE, "what was claimed is acknowledged")
+
+    def _is_acknowledged(self) -> bool:
+        deadline = Deadline.after(SystemClock(), timedelta(seconds=1))
+        return not self.engine.probe(self.queue, deadline).backlog
+
+
+def offer_from_a_child(bench: PluginBench) -> Message:
+    """Let a forked child of this process offer a message through the same adapter."""
+    message = new_message()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # a process with threads is forked
+        child = os.fork()
+    if child == 0:
+        try:
+            offer(bench, message)
+        finally:
+            # An exit in order would end the parent's servers.
+            os._exit(0)
+    wait_until(lambda: os.waitpid(child, os.WNOHANG) != (0, 0), PATIENCE, "the child has ended")
+    return message
+
+
+def site_of(plugin: AnyPlugin, settings: Mapping[str, Any]) -> AnySite:
+    """Return an engine with settings, on the bench's namespace."""
+    variables = {name: name.upper() for name in plugin.settings.model_fields}
+    return EngineSite(plugin.kind, plugin.settings(**settings), NAMESPACE, NoOffers(), variables)
+
+
+def levels(plugin: AnyPlugin, site: AnySite) -> dict[str, str]:
+    """Return how well each thing is that `doctor` looks at."""
+    found = [finding for check in plugin.checks(site) for finding in check.look()]
+    return {each.check: str(each.level) for each in found}
+
+
+def post_of(process: ProcessMessage, reject: Callable[[MessageRejectedError], None]) -> WorkerPost:
+    """Return the place of a worker that serves the bench's queue."""
+    return WorkerPost(
+        queue=QUEUE,
+        slots=QUEUE.slots,
+        boot_id=f"bench-{secrets.token_hex(4)}",
+        grace=GRACE,
+        clock=SystemClock(),
+        process=process,
+        reject=reject,
+        stop_job=lambda job_id: None,
+    )
+
+
+class RqBench(PluginBench):
     """RQ on Valkey, with the worker that serves `isolation="thread"`."""
 
+    # Its commands wait five seconds for an answer of Redis, and two of them may be under way.
+    grace = timedelta(seconds=15)
+
     foreign = tuple(
-        zlib.compress(json.dumps(call).encode())
+        ForeignMessage(zlib.compress(json.dumps(call).encode()))
         for call in (
             ["os.system", None, ["true"], {}],
             ["builtins.eval", None, ["1"], {}],
@@ -191,67 +379,49 @@ class RqBench(Bench):
         )
     )
 
-    worker_class = SlotWorker
-
     def __init__(self, server: Valkey) -> None:
-        self._url = server.url
-        client = shared_client(server.url)
-        super().__init__(RqEngine(client, NAMESPACE), BoundedCaller("rq", threads=8), server)
-        self._client = client
+        super().__init__(plugin("rq"), server, redis_url=server.url)
+        self._client = shared_client(server.url)
 
-    def build_worker(self) -> EngineWorker:
-        client = shared_client(self._url, "rq-worker")
-        queue = rq_queue(QUEUE, client, NAMESPACE)
-        return self.worker_class(queue, self.worker_parts(self._url), Link(self._url))
-
-    def plant(self, body: bytes) -> None:
+    def plant(self, message: ForeignMessage) -> None:
         job_id, queue = f"planted-{secrets.token_hex(4)}", rq_queue(QUEUE, self._client, NAMESPACE)
-        fields = {"data": body, "created_at": "2026-01-01T00:00:00.000000Z", "origin": queue.name}
+        fields = {
+            "data": message.body,
+            "created_at": "2026-01-01T00:00:00.000000Z",
+            "origin": queue.name,
+        }
         self._client.hset(SafeJob.key_for(job_id), mapping=fields)
         self._client.rpush(queue.key, job_id)
 
 
-class DramatiqBench(Bench):
+class DramatiqBench(PluginBench):
     """Dramatiq on whatever broker the URL names, with Dramatiq's own worker."""
 
     def __init__(self, server: Server, url: str) -> None:
         self._url = url
-        self._name = queue_name(QUEUE, NAMESPACE)
-        self._broker = make_broker(url, NAMESPACE)
-        adapter = DramatiqEngine(self._broker, NAMESPACE)
-        caller = BoundedCaller("dramatiq", threads=1, idle=adapter.keep_alive)
-        super().__init__(adapter, caller, server)
+        super().__init__(plugin("dramatiq"), server, amqp_url=url)
 
     @property
-    def foreign(self) -> Sequence[bytes]:
-        other = dramatiq.Message(self._name, "os.system", ("true",), {}, {})
+    def foreign(self) -> Sequence[ForeignMessage]:
+        other = dramatiq.Message(self.name, "os.system", ("true",), {}, {})
         ours = other.copy(actor_name=ACTOR, args=({"v": 1},))
         several = other.copy(actor_name=ACTOR, args=({}, {}), kwargs={"wire": {}})
         follow_up = other.copy(options={"pipe_target": other.asdict(), "eta": 1})
-        return [each.encode() for each in (other, ours, several, follow_up)]
+        return [ForeignMessage(each.encode()) for each in (other, ours, several, follow_up)]
 
-    def build_worker(self) -> EngineWorker:
-        link = Link(self._url)
-        broker = make_broker(self._url, NAMESPACE, Inbox(self.reject, link))
-        return ThreadWorker(broker, self.worker_parts(self._url), link)
-
-    def plant(self, body: bytes) -> None:
+    def plant(self, message: ForeignMessage) -> None:
         plant = self._plant_in_rabbitmq if self._url.startswith("amqp") else self._plant_in_valkey
-        plant(body)
-
-    def close(self) -> None:
-        super().close()
-        forget = getattr(self._broker, "forget_connection", lambda: None)
-        forget()
-        with suppress(EngineError):  # a connection belongs to the thread that made it
-            self.call(forget, Deadline.after(SystemClock(), timedelta(seconds=5)))
+        plant(message.body)
 
     def _plant_in_rabbitmq(self, body: bytes) -> None:
+        broker = make_broker(self._url, NAMESPACE)
+        assert isinstance(broker, SafeRabbitmqBroker)
+        broker.declare_queue(self.name, ensure=True)
         with pika.BlockingConnection(pika.URLParameters(self._url)) as connection:
-            self._broker.declare_queue(self._name, ensure=True)
-            connection.channel().basic_publish("", self._name, body)
+            connection.channel().basic_publish("", self.name, body)
+        broker.close()
 
     def _plant_in_valkey(self, body: bytes) -> None:
         client, message_id = shared_client(self._url), secrets.token_hex(8)
-        client.hset(f"{NAMESPACE}:{self._name}.msgs", message_id, body)
-        client.rpush(f"{NAMESPACE}:{self._name}", message_id)
+        client.hset(f"{NAMESPACE}:{self.name}.msgs", message_id, body)
+        client.rpush(f"{NAMESPACE}:{self.name}", message_id)

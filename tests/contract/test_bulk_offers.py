@@ -10,10 +10,10 @@ from redis import Connection, ConnectionPool, Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from failsoft.dispatcher.engines.dramatiq import DramatiqEngine
-from failsoft.dispatcher.engines.dramatiq_messages import pack
-from failsoft.dispatcher.engines.dramatiq_redis import SafeRedisBroker
-from failsoft.dispatcher.engines.rq import RqEngine
+from failsoft.engines.dramatiq.adapter import DramatiqEngine
+from failsoft.engines.dramatiq.messages import pack
+from failsoft.engines.dramatiq.redis import SafeRedisBroker
+from failsoft.engines.rq.adapter import RqEngine
 from failsoft.job_engine.clock import Deadline, SystemClock
 from failsoft.job_engine.errors import EngineError, OfferRefusedError, OfferUncertainError
 from failsoft.testing.engine_suite.bench import new_message

@@ -5,8 +5,19 @@ from contextlib import closing
 
 import pytest
 
-from failsoft.testing import EngineBench, EngineSuite, ServerlessEngineSuite
-from tests.contract.engine_setups import DramatiqBench, MemoryBench, RqBench
+from failsoft.testing import (
+    BasicWorkerSuite,
+    EngineBench,
+    EngineSuite,
+    ServerlessEngineSuite,
+    WorkerBench,
+)
+from tests.contract.engine_setups import (
+    DramatiqBench,
+    MemoryBench,
+    RqBench,
+    SlowMemoryBench,
+)
 from tests.servers.rabbitmq import Application, RabbitMQ
 from tests.servers.valkey import Valkey
 
@@ -15,6 +26,15 @@ class TestMemoryEngine(ServerlessEngineSuite):
     @pytest.fixture
     def bench(self) -> Iterator[EngineBench]:
         with closing(MemoryBench()) as bench:
+            yield bench
+
+
+class TestMemoryEngineWithASlowWorker(ServerlessEngineSuite):
+    """No promise counts the time in which a worker comes up as silence."""
+
+    @pytest.fixture
+    def bench(self) -> Iterator[EngineBench]:
+        with closing(SlowMemoryBench()) as bench:
             yield bench
 
 
@@ -35,5 +55,26 @@ class TestDramatiqEngineOnRabbitmq(EngineSuite):
 class TestDramatiqEngineOnValkey(EngineSuite):
     @pytest.fixture
     def bench(self, second_valkey: Valkey) -> Iterator[EngineBench]:
+        with closing(DramatiqBench(second_valkey, second_valkey.url)) as bench:
+            yield bench
+
+
+class TestRqWorker(BasicWorkerSuite):
+    @pytest.fixture
+    def bench(self, valkey: Valkey) -> Iterator[WorkerBench]:
+        with closing(RqBench(valkey)) as bench:
+            yield bench
+
+
+class TestDramatiqWorkerOnRabbitmq(BasicWorkerSuite):
+    @pytest.fixture
+    def bench(self, rabbitmq: RabbitMQ, amqp_url: str) -> Iterator[WorkerBench]:
+        with closing(DramatiqBench(Application(rabbitmq), amqp_url)) as bench:
+            yield bench
+
+
+class TestDramatiqWorkerOnValkey(BasicWorkerSuite):
+    @pytest.fixture
+    def bench(self, second_valkey: Valkey) -> Iterator[WorkerBench]:
         with closing(DramatiqBench(second_valkey, second_valkey.url)) as bench:
             yield bench

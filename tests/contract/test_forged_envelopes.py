@@ -7,10 +7,10 @@ from datetime import timedelta
 
 import pytest
 
-from failsoft.dispatcher.engines.dramatiq_messages import encode, pack
+from failsoft.engine_api import queue_name
+from failsoft.engines.dramatiq.messages import encode, pack
 from failsoft.job_engine.records.message import Message
-from failsoft.queue import queue_name
-from failsoft.testing.engine_suite.bench import new_message, offer
+from failsoft.testing.engine_suite.bench import ForeignMessage, new_message, offer
 from tests.contract.engine_setups import QUEUE, DramatiqBench
 from tests.servers.processes import PATIENCE, wait_until
 from tests.servers.valkey import Valkey
@@ -36,12 +36,12 @@ OPTIONS: Mapping[str, Mapping[str, object]] = {
 def test_a_forged_envelope_leaves_every_thread_of_the_worker_alive(
     bench: DramatiqBench, kind: str
 ) -> None:
-    for _ in range(QUEUE.dramatiq_threads + 1):
-        bench.plant(_forged(new_message(), OPTIONS[kind]))
+    for _ in range(QUEUE.slots + 1):
+        bench.plant(ForeignMessage(_forged(new_message(), OPTIONS[kind])))
     good = new_message()
     offer(bench, good)
 
-    received = bench.received(QUEUE.dramatiq_threads + 2, ARRIVAL)
+    received = bench.received(QUEUE.slots + 2, ARRIVAL)
 
     assert good in [Message.from_wire(wire) for wire in received]
 
@@ -50,7 +50,7 @@ def test_a_forged_envelope_leaves_every_thread_of_the_worker_alive(
 def test_a_forged_envelope_does_not_stay_on_the_books(
     bench: DramatiqBench, second_valkey: Valkey, kind: str
 ) -> None:
-    bench.plant(_forged(new_message(), OPTIONS[kind]))
+    bench.plant(ForeignMessage(_forged(new_message(), OPTIONS[kind])))
     good = new_message()
     offer(bench, good)
 

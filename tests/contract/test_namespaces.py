@@ -9,8 +9,8 @@ from datetime import timedelta
 
 import pytest
 
-from failsoft.dispatcher.engines.dramatiq import DramatiqEngine, make_broker
-from failsoft.dispatcher.engines.rq import RqEngine
+from failsoft.engines.dramatiq.adapter import DramatiqEngine, make_broker
+from failsoft.engines.rq.adapter import RqEngine
 from failsoft.job_engine.clock import Deadline, SystemClock
 from failsoft.job_engine.policies.queue import DEFAULT
 from failsoft.job_engine.ports.engine import EngineAdapter

@@ -10,8 +10,8 @@ import pika
 import pytest
 from redis import Redis
 
-from failsoft.dispatcher.engines.dramatiq import DramatiqEngine, make_broker
-from failsoft.dispatcher.engines.rq import RqEngine
+from failsoft.engines.dramatiq.adapter import DramatiqEngine, make_broker
+from failsoft.engines.rq.adapter import RqEngine
 from failsoft.job_engine.clock import Deadline, SystemClock
 from failsoft.job_engine.errors import EngineRefusedError, OfferRefusedError
 from failsoft.job_engine.policies.queue import QueueProfile

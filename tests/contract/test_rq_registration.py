@@ -3,8 +3,8 @@
 from contextlib import closing
 from datetime import timedelta
 
+from failsoft.engines.rq.worker import SlotWorker
 from failsoft.testing.engine_suite.bench import new_message, offer
-from failsoft.worker.engines.rq_worker import SlotWorker
 from tests.contract.engine_setups import RqBench
 from tests.servers.processes import PATIENCE
 from tests.servers.valkey import Valkey

@@ -9,7 +9,11 @@ from tests.crash_points.cells import ACTIONS, MATRIX
 from tests.crash_points.scenarios import SCENARIOS
 
 ROOT = Path(__file__).parents[2]
-SOURCES = [*ROOT.glob("packages/*/src/**/*.py"), *ROOT.glob("apps/*/src/**/*.py")]
+SOURCES = [
+    path
+    for folder in ("packages", "engines", "apps")
+    for path in ROOT.glob(f"{folder}/*/src/**/*.py")
+]
 REACHED = re.compile(r'\breached\("([a-z]+\.[a-z]+)"\)')
 #: What the ledger writes in the name of attempts and offers, and where that is.
 WRITERS = ("roles/attempts.py", "roles/offers.py", "roles/dispatch.py", "upkeep/expiry.py")

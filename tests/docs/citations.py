@@ -14,7 +14,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 #: Where citations are looked for.
-CITING = ("packages", "apps", "tests", "bench", "docs")
+CITING = ("packages", "engines", "apps", "tests", "bench", "docs")
 KINDS = frozenset({".py", ".md", ".pml", ".txt", ".toml"})
 #: The finder's own tests cite what does not exist.
 LEFT_OUT = frozenset({"tests/docs/test_citations.py"})

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from types import ModuleType
 
+from failsoft.engine_api import EngineWorker
 from failsoft.job_engine.definitions.catalogue import Catalogue
 from failsoft.job_engine.definitions.definition import AnyDefinition, JobDefinition
 from failsoft.job_engine.errors import UnknownJobError
@@ -14,7 +15,6 @@ from failsoft.testing import MemoryEngine
 from failsoft.worker.attempts.processor import Processor
 from failsoft.worker.attempts.runners import Runner, ThreadRunner
 from failsoft.worker.bundled_jobs import shipped_jobs
-from failsoft.worker.engines.port import EngineWorker
 from failsoft.worker.process import WorkerProcess
 from failsoft.worker.wiring import App
 

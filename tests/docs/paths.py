@@ -43,6 +43,7 @@ def source_folders() -> tuple[Path, ...]:
     return (
         ROOT,
         *sorted(ROOT.glob("packages/*/src/failsoft")),
+        *sorted(ROOT.glob("engines/*/src/failsoft")),
         ROOT / "apps/worker/src/failsoft",
     )
 

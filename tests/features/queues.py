@@ -10,7 +10,6 @@ QUEUE = declare_queue(
         "features",
         isolation="thread",
         slots=12,
-        dramatiq_threads=12,
         lease=timedelta(seconds=10),
         pickup=timedelta(seconds=2),
     )

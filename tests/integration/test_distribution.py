@@ -1,5 +1,6 @@
 """What a user installs: the built wheels, in environments with nothing else in them."""
 
+import json
 import subprocess
 import sys
 import zipfile
@@ -11,8 +12,21 @@ from tests.integration.test_readme import PRINTED, PROGRAM
 from tests.servers.processes import PATIENCE, Processes, wait_until
 
 ROOT = Path(__file__).parents[2]
-MEMBERS = ("job_engine", "testing", "queue", "ledger", "dispatcher", "api", "worker")
-FOREIGN_TO_THE_CORE = ("rq", "redis", "dramatiq", "pika", "sqlalchemy", "alembic", "psycopg")
+ENGINES = sorted(path.parent.name for path in ROOT.glob("engines/*/pyproject.toml"))
+#: What `failsoft` installs.
+MEMBERS = (
+    *("job_engine", "testing", "queue", "ledger", "dispatcher", "api", "engine_api", "worker"),
+    *("engines.rq", "engines.dramatiq"),
+)
+OF_ENGINES = ("rq", "redis", "dramatiq", "pika", "confluent_kafka", "nats")
+#: Those of them that an engine may bring.
+LIBRARIES = {
+    "rq": {"rq", "redis"},
+    "dramatiq": {"dramatiq", "pika", "redis", "rq"},
+    "kafka": {"confluent_kafka"},
+    "nats": {"nats"},
+}
+FOREIGN_TO_THE_CORE = (*OF_ENGINES, "sqlalchemy", "alembic", "psycopg")
 
 #: A regular package of a stranger's on the index, whose name this project had.
 STRANGER = "under" + "study"
@@ -34,11 +48,11 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def environment_with(requirement: str, wheels: Path, folder: Path) -> Path:
-    """Return the python of a new environment in which only the requirement is installed."""
+def environment_with(requirement: str, wheels: Path, folder: Path, *more: str) -> Path:
+    """Return the python of a new environment in which only the requirements are installed."""
     uv("venv", "--quiet", "--python", sys.executable, str(folder))
     python = folder / "bin" / "python"
-    found = ("--quiet", "--python", str(python), "--find-links", str(wheels), requirement)
+    found = ("--quiet", "--python", str(python), "--find-links", str(wheels), requirement, *more)
     uv("pip", "install", *found)
     return python
 
@@ -63,6 +77,38 @@ def test_the_wheels_install_into_a_clean_environment(wheels: Path, tmp_path: Pat
     )
 
     assert typed.split() == ["True"] * len(MEMBERS)
+
+
+@pytest.mark.parametrize("kind", ENGINES)
+def test_an_engine_is_installed_without_any_other(kind: str, wheels: Path, tmp_path: Path) -> None:
+    worker = str(next(wheels.glob("failsoft_worker-*.whl")))
+    python = environment_with(f"failsoft-engine-{kind}", wheels, tmp_path / "environment", worker)
+
+    found = run(
+        python,
+        "import importlib, importlib.util as util, pathlib, sys\n"
+        f"typed = pathlib.Path(importlib.import_module('failsoft.engines.{kind}').__file__)\n"
+        "print((typed.parent / 'py.typed').exists())\n"
+        f"print(*[n for n in {ENGINES} if util.find_spec(f'failsoft.engines.{{n}}')])\n"
+        f"print(*[n for n in {OF_ENGINES} if util.find_spec(n)])",
+        tmp_path,
+    )
+    listed = subprocess.run(
+        [str(python.parent / "failsoft"), "engines", "list", "--json"],
+        cwd=tmp_path,
+        env={"FAILSOFT_ENGINES": kind},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    typed, engines, libraries = found.splitlines()
+    assert (typed, engines) == ("True", kind)
+    assert set(libraries.split()) <= LIBRARIES.get(kind, set())
+    assert listed.returncode == 0, listed.stderr
+    (row,) = json.loads(listed.stdout)
+    assert (row["engine"], row["kind"], row["place"]) == (kind, kind, 1)
+    assert row["distribution"].startswith(f"failsoft-engine-{kind} ")
 
 
 def test_the_installed_command_creates_a_ledger(wheels: Path, tmp_path: Path) -> None:
@@ -129,7 +175,7 @@ def test_the_readmes_program_runs_beside_a_package_of_the_old_name(
 
 
 def test_fakes_are_not_installed_unless_named(wheels: Path, tmp_path: Path) -> None:
-    python = environment_with("failsoft-dispatcher", wheels, tmp_path / "environment")
+    python = environment_with("failsoft", wheels, tmp_path / "environment")
 
     found = run(
         python,

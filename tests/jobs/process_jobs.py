@@ -45,7 +45,6 @@ THREADS = declare_queue(
         "processes-threads",
         isolation="thread",
         slots=SLOTS,
-        dramatiq_threads=SLOTS,
         lease=LONG,
         timeout=LONG,
     )
@@ -55,7 +54,6 @@ CHILDREN = declare_queue(
         "processes-children",
         isolation="process",
         slots=2,
-        dramatiq_threads=2,
         lease=LONG,
         timeout=LONG,
     )

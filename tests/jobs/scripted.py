@@ -34,7 +34,6 @@ def _hasty(name: str, isolation: Isolation, slots: int) -> QueueProfile:
         name,
         isolation=isolation,
         slots=slots,
-        dramatiq_threads=4,
         lease=timedelta(seconds=10),
         pickup=timedelta(seconds=2),
     )

@@ -21,7 +21,7 @@ from rich.progress import track
 from tests.sabotage.breaks import BREAKS, Break
 
 ROOT = Path(__file__).parents[2]
-SOURCES = ("packages", "apps")
+SOURCES = ("packages", "engines", "apps")
 FAILED = re.compile(r"^FAILED \S+::(\S+)", re.MULTILINE)
 #: pytest's exit code when tests failed; any other proves nothing.
 RED = 1

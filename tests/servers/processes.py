@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import uuid
@@ -14,8 +15,7 @@ from typing import Self, TypeVar
 
 import psutil
 
-from failsoft.worker.dev.embedded_valkey import free_port
-from failsoft.worker.processes.kill_on_exit import KillOnExit
+from failsoft.engine_api import KillOnExit, free_port
 from tests.servers.fork_server import Forked, ForkServer
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "end",
     "free_port",
     "is_alive",
+    "is_listening",
     "offspring",
     "wait_until",
 ]
@@ -47,6 +48,15 @@ def wait_until(condition: Callable[[], T], deadline: float, what: str) -> T:
             raise AssertionError(f"expected within {deadline} s: {what}")
         sleep(0.01)
     return result
+
+
+def is_listening(port: int) -> bool:
+    """Tell whether a port of this machine takes connections."""
+    try:
+        socket.create_connection(("127.0.0.1", port), 0.5).close()
+    except OSError:
+        return False
+    return True
 
 
 class Process:

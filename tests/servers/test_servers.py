@@ -13,7 +13,8 @@ import redis
 from pika.adapters.blocking_connection import BlockingChannel
 from pika.adapters.utils.connection_workflow import AMQPConnectorStackTimeout
 
-from failsoft.worker.dev.embedded_valkey import EmbeddedServerError, EmbeddedValkey
+from failsoft.engine_api import EmbeddedServerError
+from failsoft.queue.embedded_valkey import EmbeddedValkey
 from tests.servers.postgresql.postgres import Postgres
 from tests.servers.processes import PATIENCE, Processes, is_alive, wait_until
 from tests.servers.rabbitmq import RabbitMQ
@@ -135,7 +136,7 @@ def test_a_valkey_dies_with_the_process_that_started_it(
 ) -> None:
     program = (
         "import os, sys, pathlib, time\n"
-        "from failsoft.worker.dev.embedded_valkey import EmbeddedValkey\n"
+        "from failsoft.queue.embedded_valkey import EmbeddedValkey\n"
         "server = EmbeddedValkey(pathlib.Path(sys.argv[1]))\n"
         "server.start()\n"
         "if os.fork(): print(f'pid={server._process.pid};')\n"

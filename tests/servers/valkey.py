@@ -7,7 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from failsoft.worker.dev.embedded_valkey import EmbeddedValkey
+from failsoft.queue.embedded_valkey import EmbeddedValkey
 
 NO_CONFIG: Mapping[str, str] = MappingProxyType({})
 

@@ -8,9 +8,15 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
-PACKAGES = ("job_engine", "testing", "queue", "ledger", "dispatcher", "api", "worker")
+ENGINES = Path(__file__).parents[2] / "engines"
+
+PACKAGES = (
+    *("job_engine", "testing", "queue", "ledger", "dispatcher", "api", "engine_api", "worker"),
+    *(f"engines.{path.name}" for path in sorted(ENGINES.iterdir()) if path.is_dir()),
+)
 AT_ONCE = 2
 
 

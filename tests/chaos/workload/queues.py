@@ -17,7 +17,6 @@ def _hasty(name: str, isolation: Isolation, slots: int, *, overflow: bool) -> Qu
         name,
         isolation=isolation,
         slots=slots,
-        dramatiq_threads=slots,
         lease=LEASE,
         pickup=timedelta(seconds=1),
         overflow=overflow,

@@ -6,7 +6,7 @@ from typing import Any
 import pika
 import pytest
 
-from failsoft.dispatcher.engines.dramatiq_rabbitmq import SafeRabbitmqBroker
+from failsoft.engines.dramatiq.rabbitmq import SafeRabbitmqBroker
 from failsoft.job_engine.errors import ConfigurationError
 from tests.deployments.deployment import PATIENCE, Deployment
 from tests.deployments.promises import assert_promises_kept

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from failsoft.job_engine.records.states import JobState
+from failsoft.job_engine.values.findings import Level
 from failsoft.ledger import Database, SqlLedger
 from failsoft.ledger.upgrade.run import upgrade
 from failsoft.worker.configuration.settings import load_settings
-from failsoft.worker.doctor.finding import Level
 from failsoft.worker.doctor.namespace_checks import look_at_namespaces
 from failsoft.worker.exit_codes import CONFIG
 from failsoft.worker.wiring import App, build

@@ -16,7 +16,6 @@ import pytest
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.orm import Session
 
-from failsoft.dispatcher.engines.config import EngineConfig, build_engines
 from failsoft.job_engine.clock import Deadline, SystemClock
 from failsoft.job_engine.errors import (
     ConfigurationError,
@@ -40,6 +39,7 @@ from failsoft.ledger.upkeep.pruning import SqlPruner
 from failsoft.worker.configuration.settings import Settings, load_settings
 from failsoft.worker.doctor.missing_jobs import look_at_wholeness
 from failsoft.worker.doctor.run import examine
+from failsoft.worker.engine_sites import build_engines
 from failsoft.worker.import_tables import SqlTables
 from tests.deployments.deployment import ROOT, installed_command
 from tests.faults.postgresql.lost_replies import PLAN, LedgerCalls
@@ -363,10 +363,9 @@ def test_messages_whose_job_is_missing_are_lost_jobs(
     database: Database, ledger: SqlLedger, sqlite_url: str, *, valkey: Valkey, second_valkey: Valkey
 ) -> None:
     settings = settings_of(sqlite_url, valkey.url, second_valkey.url)
-    config = EngineConfig(valkey.url, second_valkey.url, settings.namespace)
     clock = SystemClock()
     keys = KeyRing(ledger.signing_keys, clock, settings.namespace)
-    for name, engine in build_engines(("rq", "dramatiq"), config).items():
+    for name, engine in build_engines(settings).items():
         for job_id in ("kept", "gone"):
             deadline = Deadline.after(clock, timedelta(seconds=PATIENCE))
             engine.adapter.offer(keys.sign(job_id, 1, name), DEFAULT, deadline)

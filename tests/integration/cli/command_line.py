@@ -38,8 +38,8 @@ from failsoft.job_engine import (
     job,
 )
 
-declare_queue(QueueProfile("threads", isolation="thread", slots=2, dramatiq_threads=2))
-declare_queue(QueueProfile("children", isolation="process", slots=2, dramatiq_threads=2))
+declare_queue(QueueProfile("threads", isolation="thread", slots=2))
+declare_queue(QueueProfile("children", isolation="process", slots=2))
 
 
 class Sum(BaseModel):

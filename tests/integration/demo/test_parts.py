@@ -117,7 +117,7 @@ def test_the_demo_uses_its_own_settings_alone(monkeypatch: pytest.MonkeyPatch) -
     with only_these_settings({"FAILSOFT_REDIS_URL": "redis://127.0.0.1:1/0"}):
         settings = load_settings(_env_file=None)
 
-    assert (settings.primary_url, settings.jobs, settings.use_rq) == (
+    assert (settings.of_engine("rq").url, settings.jobs, settings.use_rq) == (
         "redis://127.0.0.1:1/0",
         (),
         True,

@@ -47,6 +47,7 @@ RESUMED = JobFacts(
     [1, 1, 2],
 )
 GOOD = Evidence(
+    engines=["rq", "dramatiq"],
     dispatched=["import", "early", "late", "last"],
     after_failback=["last"],
     jobs={"import": RESUMED, "early": ON_RQ, "late": ON_DRAMATIQ, "last": ON_RQ},
@@ -55,6 +56,7 @@ GOOD = Evidence(
     webhooks_expected=3,
     webhooks_unique=3,
     webhooks_taken=4,
+    returned=2,
     refused=2,
     failover=timedelta(milliseconds=12.34),
 )
@@ -81,6 +83,7 @@ def test_good_evidence_shows_its_numbers_and_no_problem() -> None:
         rows_imported=2,
         webhooks_expected=3,
         webhooks_received_unique=3,
+        messages_returned=2,
         stale_messages_refused=2,
         failover_ms=12.3,
         failed_back=True,
@@ -190,6 +193,10 @@ def test_a_failback_after_which_everything_ran_on_the_fallback_is_none() -> None
 
     assert not verdict.failed_back
     assert problems(verdict) == ["dispatch did not fail back"]
+
+
+def test_a_server_that_keeps_nothing_has_no_stale_message_to_refuse() -> None:
+    assert problems(judge(replace(GOOD, returned=0, refused=0))) == []
 
 
 @pytest.mark.parametrize(

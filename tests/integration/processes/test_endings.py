@@ -29,7 +29,7 @@ SOME = [
 
 
 def slots_of(queue: QueueProfile, engine: str) -> int:
-    return queue.slots if engine == "rq" else queue.dramatiq_threads
+    return queue.slots_on(engine)
 
 
 @pytest.mark.parametrize("engine", ["rq", "dramatiq"])

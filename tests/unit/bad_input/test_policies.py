@@ -109,7 +109,7 @@ TABLES: dict[type, tuple[dict[str, Any], dict[str, tuple[Any, ...]]]] = {
             "name": (*NO_TEXT, "", "Reports", "a b", "r" * 49),
             "isolation": ("coroutine", "", 5, None),
             "slots": (*NO_WHOLE_NUMBERS, 0, -1, 10_001),
-            "dramatiq_threads": (*NO_WHOLE_NUMBERS, 0, -1, 10_001),
+            "slots_by": (5, "rq", [("rq", 1)], {5: 1}, {"rq": 0}, {"rq": True}, {"rq": 10_001}),
             "timeout": SPANS,
             "lease": SPANS,
             "pickup": SPANS,

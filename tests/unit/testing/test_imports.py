@@ -5,14 +5,14 @@ import importlib
 import pytest
 
 import failsoft.testing
-from failsoft.dispatcher.engines.config import ENGINES_GROUP
+from failsoft.dispatcher.plugins.discovery import GROUP
 from tests.unit.support.imports import loaded_by
 
 
 def test_the_memory_engine_loads_neither_the_memory_ledger_nor_a_suite() -> None:
     found = loaded_by(
         "from importlib.metadata import entry_points\n"
-        f"(entry,) = entry_points(group={ENGINES_GROUP!r}, name='memory')\n"
+        f"(entry,) = entry_points(group={GROUP!r}, name='memory')\n"
         "entry.load()"
     )
 

@@ -10,7 +10,7 @@ NOT_NEEDED = ("alembic", "click", "email_validator", "httpx", "watchfiles")
 def test_a_dispatch_needs_nothing_of_commands_and_shipped_handlers() -> None:
     code = (
         f"import sys; sys.modules.update(dict.fromkeys({NOT_NEEDED}))\n"
-        "import failsoft.dispatcher.engines.dramatiq, failsoft.dispatcher.engines.rq\n"
+        "import failsoft.engines.dramatiq.plugin, failsoft.engines.rq.plugin\n"
         "import failsoft.worker.wiring"
     )
 

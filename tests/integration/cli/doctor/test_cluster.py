@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from failsoft.dispatcher.engines.rq import RqEngine
+from failsoft.engines.rq.adapter import RqEngine
 from failsoft.job_engine.clock import Deadline, SystemClock
 from failsoft.job_engine.errors import ConfigurationError, OfferRefusedError
 from failsoft.job_engine.policies.queue import DEFAULT

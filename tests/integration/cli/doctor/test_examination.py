@@ -9,12 +9,13 @@ import pytest
 
 from failsoft.job_engine.records.job import WorkerRecord
 from failsoft.job_engine.records.new_job import NewJob
+from failsoft.job_engine.values.findings import Finding, Level
 from failsoft.ledger import Database, SqlLedger
 from failsoft.ledger.schema.jobs import jobs
 from failsoft.ledger.upgrade.run import upgrade
 from failsoft.testing.engine_suite.stopwatch import Stopwatch
 from failsoft.worker.configuration.settings import load_settings
-from failsoft.worker.doctor.finding import Finding, Level, exit_status
+from failsoft.worker.doctor.checks import exit_status
 from failsoft.worker.doctor.retention_checks import look_at_retention
 from failsoft.worker.doctor.run import examine
 from failsoft.worker.exit_codes import CONFIG, FAILURE, OK, UNAVAILABLE

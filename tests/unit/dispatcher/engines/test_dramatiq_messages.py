@@ -7,16 +7,10 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from failsoft.dispatcher.engines.dramatiq_messages import (
-    ACTOR,
-    MAX_ENVELOPE_BYTES,
-    Inbox,
-    encode,
-    pack,
-)
+from failsoft.dispatcher.plugins.link import Link
+from failsoft.engines.dramatiq.messages import ACTOR, MAX_ENVELOPE_BYTES, Inbox, encode, pack
 from failsoft.job_engine.errors import MessageRejectedError
 from failsoft.job_engine.records.message import Message
-from failsoft.worker.engines.link import Link
 
 WIRE: dict[str, Any] = {"v": 1, "job_id": "job-1", "epoch": 2, "kid": "k1", "mac": "ab" * 32}
 ANYTHING = st.recursive(

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from failsoft.dispatcher.engines.dramatiq_rabbitmq import SafeRabbitmqBroker
+from failsoft.engines.dramatiq.rabbitmq import SafeRabbitmqBroker
 
 URL = "amqp://guest:guest@host:5672/%2F"
 

@@ -100,6 +100,34 @@ def test_each_engine_gets_its_share_of_the_time() -> None:
     assert shares == [pytest.approx(0.5), pytest.approx(0.5)]
 
 
+@pytest.mark.parametrize(
+    ("taken", "expected"),
+    [
+        ((1.0, 1.0, 1.0, 1.0), (0.25, 0.25, 0.25, 0.25)),  # all silent: a fourth each
+        ((0.0, 1.0, 1.0, 1.0), (0.25, 1 / 3, 1 / 3, 1 / 3)),  # one that fails at once leaves its
+        ((0.0, 0.0, 0.0, 1.0), (0.25, 1 / 3, 0.5, 1.0)),  # share to the others, not to the next
+    ],
+)
+def test_engines_of_any_number_share_the_time_that_is_left(
+    taken: tuple[float, ...], expected: tuple[float, ...]
+) -> None:
+    app, shares, parts = MemoryApp(), list[float](), iter(taken)
+
+    def slow(deadline: Deadline) -> None:
+        shares.append(deadline.remaining())
+        app.clock.sleep(deadline.remaining() * next(parts))
+        raise EngineUnavailableError("timed out")
+
+    app.rq.meanwhile = app.dramatiq.meanwhile = slow
+    began = app.clock.steady()
+
+    job = carry(app, recorded(app), "dramatiq", "rq", "dramatiq")
+
+    assert shares == [pytest.approx(each) for each in expected]
+    assert app.clock.steady() - began <= BUDGET.total_seconds()
+    assert (job.state, job.epoch) == (JobState.SCHEDULED, 4)
+
+
 def test_a_hand_over_emits_an_event_with_its_reason() -> None:
     app = MemoryApp()
     app.rq.down(EngineUnavailableError("connection refused"))

@@ -35,15 +35,15 @@ def test_three_queues_exist_out_of_the_box() -> None:
 @pytest.mark.parametrize(
     ("profile", "expected"),
     [
-        (DEFAULT, ("thread", 16, 8, timedelta(minutes=5), timedelta(seconds=60))),
-        (DATA_SYNC, ("process", 2, 2, timedelta(hours=2), timedelta(seconds=180))),
-        (SCHEDULED, ("process", 4, 4, timedelta(minutes=15), timedelta(seconds=60))),
+        (DEFAULT, ("thread", 16, timedelta(minutes=5), timedelta(seconds=60))),
+        (DATA_SYNC, ("process", 2, timedelta(hours=2), timedelta(seconds=180))),
+        (SCHEDULED, ("process", 4, timedelta(minutes=15), timedelta(seconds=60))),
     ],
 )
 def test_the_queues_have_the_profiles_of_the_design(
     profile: QueueProfile, expected: tuple[object, ...]
 ) -> None:
-    sizes = (profile.isolation, profile.slots, profile.dramatiq_threads)
+    sizes = (profile.isolation, profile.slots)
 
     assert (*sizes, profile.timeout, profile.lease) == expected
 

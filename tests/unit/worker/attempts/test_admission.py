@@ -207,3 +207,78 @@ def test_what_the_ledger_refuses_costs_a_message_and_not_the_slot(
     assert admission.admit(message.to_wire()) is None
     assert any(record.exc_info for record in caplog.records)
     assert (offered.state(), len(doubtful)) == (JobState.OFFERED, 1)
+
+
+class Decisions:
+    """Where the job was when the engine was let go of its message."""
+
+    def __init__(self, offered: OfferedJob) -> None:
+        self.states: list[JobState] = []
+        self._offered = offered
+
+    def __call__(self) -> None:
+        self.states.append(self._offered.state())
+
+
+def test_the_engine_may_acknowledge_once_the_claim_is_recorded() -> None:
+    offered = OfferedJob()
+    message, decisions = offered.offer(), Decisions(offered)
+
+    admission(offered).admit(message.to_wire(), decisions)
+
+    assert decisions.states == [JobState.RUNNING]
+
+
+def test_the_engine_may_acknowledge_a_message_that_leads_to_no_claim() -> None:
+    offered = OfferedJob()
+    offered.offer()
+    stale, forged = offered.keys.sign("job-1", 7, "rq"), offered.keys.sign("job-1", 1, "dramatiq")
+    decisions = Decisions(offered)
+
+    for wire in (stale.to_wire(), forged.to_wire(), "no message"):
+        assert admission(offered).admit(wire, decisions) is None
+
+    assert decisions.states == [JobState.OFFERED] * 3
+
+
+def test_the_engine_may_acknowledge_a_job_that_is_deferred() -> None:
+    offered = OfferedJob()
+    one = Limits(Limit("a-key", 1))
+    offered.claim("job-2", limits=one)
+    message, decisions = offered.offer(limits=one), Decisions(offered)
+
+    assert admission(offered).admit(message.to_wire(), decisions) is None
+
+    assert decisions.states == [JobState.SCHEDULED]
+
+
+def test_the_engine_keeps_the_message_while_the_ledger_is_away() -> None:
+    clock = ClockWithVisitor()
+    offered = OfferedJob(clock)
+    message, decisions = offered.offer(), Decisions(offered)
+    offered.keys.verify(message, "rq")
+    undecided = list[int]()
+
+    def come_back() -> None:
+        undecided.append(len(decisions.states))
+        offered.ledger.up()
+
+    clock.visit = come_back
+    offered.ledger.down()
+
+    admission(offered).admit(message.to_wire(), decisions)
+
+    assert undecided == [0]
+    assert decisions.states == [JobState.RUNNING]
+
+
+def test_the_engine_keeps_the_message_of_a_worker_that_stops_without_the_ledger() -> None:
+    offered = OfferedJob()
+    message, decisions = offered.offer(), Decisions(offered)
+    offered.ledger.down()
+
+    admission(offered, stopping=True).admit(message.to_wire(), decisions)
+
+    offered.ledger.up()
+    assert decisions.states == []
+    assert offered.state() is JobState.OFFERED

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from failsoft.worker.configuration.report import provenance
 from failsoft.worker.configuration.settings import Settings
 
 _PREFIXES = ("FAILSOFT_", "REDIS_", "SMTP_")
@@ -18,4 +17,4 @@ def forget_settings(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     for name in list(os.environ):
         if name.startswith(_PREFIXES) or name in _OTHERS:
             monkeypatch.delenv(name)
-    assert {each.source for each in provenance(Settings())} == {"default"}
+    assert {each.source for each in Settings().sources()} == {"default"}

@@ -4,10 +4,11 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
+from failsoft.dispatcher.plugins.discovery import installed, plugin
 from failsoft.job_engine.errors import ConfigurationError
 from failsoft.job_engine.values.redaction import MASK, redacted_url
-from failsoft.worker.configuration.report import provenance
 from failsoft.worker.configuration.settings import Settings, ledger_folder, load_settings
 from failsoft.worker.configuration.unknown_variables import lookalikes
 from tests.unit.worker.configuration.environment import forget_settings
@@ -17,6 +18,13 @@ from tests.unit.worker.configuration.environment import forget_settings
 def env(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
     forget_settings(monkeypatch, tmp_path)
     return monkeypatch
+
+
+def setting(name: str) -> object:
+    """Return a setting, or an engine's, by the name of its field."""
+    settings = load_settings()
+    engines = (settings.of_engine(each) for each in settings.engine_names)
+    return next(getattr(each, name) for each in (settings, *engines) if hasattr(each, name))
 
 
 WRONG = [
@@ -125,7 +133,7 @@ def test_the_first_alias_that_is_set_wins(
     for variable in reversed(variables):
         env.setenv(variable, scheme + variable.lower())
 
-        assert getattr(load_settings(), field) == scheme + variable.lower()
+        assert setting(field) == scheme + variable.lower()
 
 
 def test_an_argument_beats_the_environment_which_beats_the_file(
@@ -138,9 +146,9 @@ def test_an_argument_beats_the_environment_which_beats_the_file(
     settings = load_settings(use_rq=False)
 
     assert settings.lease == timedelta(seconds=3)
-    assert settings.redis_url == "redis://environment"
+    assert setting("redis_url") == "redis://environment"
     assert not settings.use_rq
-    sources = {each.name: (each.variable, each.source) for each in provenance(settings)}
+    sources = {each.name: (each.variable, each.source) for each in settings.sources()}
     assert sources["lease"] == ("FAILSOFT_LEASE", ".env")
     assert sources["redis_url"] == ("REDIS_URL", "environment")
     assert sources["amqp_url"] == ("FAILSOFT_AMQP_URL", "default")
@@ -178,9 +186,9 @@ def test_every_setting_may_be_set_by_its_own_name(env: pytest.MonkeyPatch) -> No
 
     settings = load_settings()
 
-    assert settings.redis_host == "cache"
+    assert setting("redis_host") == "cache"
     assert ("FAILSOFT_REDIS_HOST", "environment") in {
-        (each.variable, each.source) for each in provenance(settings)
+        (each.variable, each.source) for each in settings.sources()
     }
 
 
@@ -190,7 +198,7 @@ def test_a_port_that_kubernetes_sets_is_none_of_ours(
 ) -> None:
     env.setenv(variable, "tcp://10.0.0.1:6379")
 
-    assert load_settings().primary_url == "redis://localhost:6379/0"
+    assert load_settings().of_engine("rq").url == "redis://localhost:6379/0"
 
 
 def test_wrong_names_and_wrong_values_are_reported_at_once(env: pytest.MonkeyPatch) -> None:
@@ -221,7 +229,7 @@ def test_a_variable_like_one_of_others_that_is_not_set_is_reported(env: pytest.M
     env.setenv("REDIS_ULR", "redis://host")
     env.setenv("DATABASE_URI", "postgresql://host/db")
     env.setenv("HOSTNAME", "web-1")
-    assert list(lookalikes(Settings)) == [
+    assert list(lookalikes(Settings, load_settings().engine_models())) == [
         ("DATABASE_URI", "DATABASE_URL"),
         ("REDIS_ULR", "REDIS_URL"),
     ]
@@ -229,7 +237,7 @@ def test_a_variable_like_one_of_others_that_is_not_set_is_reported(env: pytest.M
     env.setenv("REDIS_URL", "redis://host")
     env.setenv("DATABASE_URL", "postgresql://host/db")
 
-    assert list(lookalikes(Settings)) == []
+    assert list(lookalikes(Settings, load_settings().engine_models())) == []
 
 
 @pytest.mark.parametrize("variable", ["FAILSOFT_LEDGER_URL", "DATABASE_URL"])
@@ -246,7 +254,7 @@ def test_redis_may_be_named_by_host_and_port(env: pytest.MonkeyPatch) -> None:
     env.setenv("REDIS_HOST", "cache")
     env.setenv("REDIS_PORT", "6380")
 
-    assert load_settings().primary_url == "redis://cache:6380/0"
+    assert load_settings().of_engine("rq").url == "redis://cache:6380/0"
 
 
 def test_names_are_separated_by_commas(env: pytest.MonkeyPatch) -> None:
@@ -265,7 +273,7 @@ def test_no_secret_is_shown(env: pytest.MonkeyPatch) -> None:
 
     settings = load_settings()
 
-    values = {each.name: each.value for each in provenance(settings)}
+    values = {each.name: each.value for each in settings.sources()}
     assert "hunter2" not in repr(settings) + str(settings) + str(values)
     assert values["redis_url"] == "redis://:***@host/0"
     assert values["webhook_secrets"] == "orders=***"
@@ -291,12 +299,24 @@ def test_a_url_is_shown_without_its_password(url: str, expected: str) -> None:
 def test_every_setting_is_documented_and_can_be_reported() -> None:
     settings = Settings()
 
-    sources = {each.name: each for each in provenance(settings)}
+    sources = {each.name: each for each in settings.sources()}
 
-    assert sources.keys() == Settings.model_fields.keys()
-    lines = (Settings.__doc__ or "").splitlines()
-    documented = {line.strip().partition(": ")[0] for line in lines if ": " in line}
-    assert sources.keys() <= documented
+    models: list[type[BaseModel]] = [Settings]
+    models += [plugin(engine.kind).settings for engine in settings.engines]
+    assert sources.keys() == {name for model in models for name in model.model_fields}
+    assert sources.keys() <= {name for model in models for name in documented(model)}
+
+
+@pytest.mark.parametrize("kind", installed())
+def test_every_setting_of_an_engine_is_documented(kind: str) -> None:
+    model = plugin(kind).settings
+
+    assert model.model_fields.keys() <= documented(model)
+
+
+def documented(model: type[BaseModel]) -> set[str]:
+    lines = (model.__doc__ or "").splitlines()
+    return {line.strip().partition(": ")[0] for line in lines if ": " in line}
 
 
 @pytest.mark.parametrize(

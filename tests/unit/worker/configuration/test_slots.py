@@ -13,7 +13,7 @@ from failsoft.worker.configuration.slots import check_slots, with_slots
 @pytest.mark.parametrize(
     ("text", "default", "data_sync"),
     [
-        ("", (16, 8), (2, 2)),
+        ("", (16, 16), (2, 2)),
         ("4", (4, 4), (4, 4)),
         ("default=3", (3, 3), (2, 2)),
         (" 4 , data-sync=1 ", (4, 4), (1, 1)),
@@ -28,7 +28,7 @@ def test_slots_take_the_place_of_the_profiles(
 
     for profile, expected in ((DEFAULT, default), (DATA_SYNC, data_sync)):
         changed = with_slots(profile, slots)
-        assert (changed.slots, changed.dramatiq_threads) == expected
+        assert (changed.slots, changed.slots_on("dramatiq")) == expected
         assert changed.lease == profile.lease
 
 

@@ -5,7 +5,9 @@ from importlib.metadata import requires
 
 import pytest
 
-from failsoft.worker.doctor.version_checks import SUPPORTED, Supported, look_at_versions
+from failsoft.dispatcher.plugins.plugin import Supported
+from failsoft.worker.configuration.settings import load_settings
+from failsoft.worker.doctor.version_checks import SUPPORTED, look_at_versions
 
 MEMBERS = ("failsoft-queue", "failsoft-dispatcher", "failsoft-ledger")
 RQ = Supported("rq", (3,), 4)
@@ -39,4 +41,4 @@ def test_a_minor_version_counts() -> None:
 
 
 def test_what_is_installed_here_is_supported() -> None:
-    assert {found.level.value for found in look_at_versions()} == {"ok"}
+    assert {found.level.value for found in look_at_versions(load_settings())} == {"ok"}

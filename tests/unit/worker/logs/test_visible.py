@@ -26,7 +26,7 @@ from failsoft.worker.configuration.report import SettingSource
 from failsoft.worker.configuration.settings import load_settings
 from failsoft.worker.demo.display.live_display import LiveDisplay
 from failsoft.worker.demo.display.rendering import Goals
-from failsoft.worker.doctor.finding import failure
+from failsoft.worker.doctor.checks import failure
 from failsoft.worker.logs.output import configure_logs, log_event
 from failsoft.worker.logs.visible import described, visible, visible_block
 

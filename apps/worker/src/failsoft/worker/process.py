@@ -14,6 +14,7 @@ from itertools import count
 
 import click
 
+from failsoft.dispatcher.plugins.plugin import EngineWorker, WorkerPost
 from failsoft.job_engine.attempt.interrupts import CancelRequested, Fenced
 from failsoft.job_engine.definitions.catalogue import Catalogue
 from failsoft.job_engine.errors import FailsoftError, LedgerError
@@ -32,8 +33,7 @@ from failsoft.worker.attempts.slot_watch import SlotWatch
 from failsoft.worker.bundled_jobs import load_catalogue
 from failsoft.worker.configuration.settings import Settings, adopt, load_settings
 from failsoft.worker.configuration.slots import with_slots
-from failsoft.worker.engines.port import EngineWorker, WorkerParts
-from failsoft.worker.engines.workers import build_worker
+from failsoft.worker.engine_sites import expect_engine, site_of
 from failsoft.worker.exit_codes import CONFIG, OK, TRY_AGAIN, exit_code
 from failsoft.worker.logs.output import configure_logs, flush_logs
 from failsoft.worker.logs.streams import open_standard_streams
@@ -50,7 +50,7 @@ from failsoft.worker.supervision.maintenance import (
     maintenance_thread,
 )
 from failsoft.worker.supervision.namespace_guard import EVERY, NamespaceGuard
-from failsoft.worker.wiring import KEEPERS, App, build, engine_config, modules_of_children
+from failsoft.worker.wiring import KEEPERS, App, build, modules_of_children
 
 logger: logging.Logger = logging.getLogger("failsoft.worker")
 
@@ -104,7 +104,7 @@ class WorkerProcess:
             maintenance,
             LoopThread("namespace", EVERY, self._guard.check),
         ]
-        self._watch = SlotWatch(_slots(engine, queue), self._keeper.held, app.clock)
+        self._watch = SlotWatch(queue.slots_on(engine), self._keeper.held, app.clock)
         runner = self._build_runner()
         processor = Processor(self._admission, runner, maintenance.wake, self._watch)
         self._worker = self._build_worker(processor)
@@ -252,38 +252,40 @@ class WorkerProcess:
             self._queue.name,
             socket.gethostname(),
             os.getpid(),
-            _slots(self._engine, self._queue),
+            self._queue.slots_on(self._engine),
             machine=this_machine(),
             birth=birth(os.getpid()),
         )
 
     def _build_worker(self, processor: Processor) -> EngineWorker:
-        parts = WorkerParts(
-            config=engine_config(self._settings),
-            queue=self._queue,
-            name=f"failsoft-{self._boot_id}",
-            grace=self._settings.shutdown_grace,
-            processor=processor,
-            rejected=self._admission.reject,
-            stop_job=self._stop_job,
+        found, site = site_of(self._settings, self._engine, self._app.offers)
+        post = WorkerPost(
+            self._queue,
+            self._queue.slots_on(self._engine),
+            self._boot_id,
+            self._settings.shutdown_grace,
+            self._app.clock,
+            processor,
+            self._admission.reject,
+            self._stop_job,
         )
-        return build_worker(self._engine, parts)
+        return found.build_worker(site, post)
 
     def _stop_job(self, job_id: str) -> None:
-        self._app.ledger.cancel(job_id, "rq stop command")
+        self._app.ledger.cancel(job_id, f"stop command of {self._engine}")
         self._keeper.revoke(job_id, CancelRequested)
 
     def _emit(self, kind: str) -> None:
         detail = {
             "worker": self._boot_id,
             "pid": os.getpid(),
-            "slots": _slots(self._engine, self._queue),
+            "slots": self._queue.slots_on(self._engine),
         }
         self._app.listener(Event(kind, queue=self._queue.name, engine=self._engine, detail=detail))
 
 
 @click.command()
-@click.argument("engine", type=click.Choice(("rq", "dramatiq", MAINTENANCE)))
+@click.argument("engine")
 @click.argument("queue", default=DEFAULT.name)
 @click.option("--parent", type=int, help="The process that this one ends with.")
 @click.option("--boot-id", help="What identifies the process; a random one where absent.")
@@ -314,6 +316,7 @@ def _prepare(
     catalogue = load_catalogue(settings)
     if engine == MAINTENANCE:
         return MaintenanceProcess(build(settings, jobs=catalogue))
+    expect_engine(settings, engine)
     profile = queue_profile(queue)
     if settings.lease is not None:
         profile = replace(profile, lease=settings.lease)
@@ -322,12 +325,8 @@ def _prepare(
     ChildRunner.prepare_fork_server(
         modules_of_children(settings), start=profile.isolation == "process"
     )
-    app = build(settings, jobs=catalogue, connections=_slots(engine, profile) + KEEPERS)
+    app = build(settings, jobs=catalogue, connections=profile.slots_on(engine) + KEEPERS)
     return WorkerProcess(app, catalogue, (engine, profile), boot_id)
-
-
-def _slots(engine: str, queue: QueueProfile) -> int:
-    return queue.slots if engine == "rq" else queue.dramatiq_threads
 
 
 def _stop_on_signals(process: WorkerProcess | MaintenanceProcess) -> None:

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from failsoft.dispatcher import Dispatcher
-from failsoft.dispatcher.engines.config import EngineConfig, build_engines
 from failsoft.dispatcher.maintenance.cron import CronScheduler
 from failsoft.dispatcher.maintenance.maintenance import Maintenance
 from failsoft.dispatcher.maintenance.rescuer import Rescuer
@@ -24,8 +23,8 @@ from failsoft.job_engine.records.message import KeyRing
 from failsoft.job_engine.telemetry import Listener
 from failsoft.ledger import SqlLedger
 from failsoft.ledger.database.database import driver_modules
-from failsoft.queue.client import close_clients
 from failsoft.worker.configuration.settings import Settings, process_settings
+from failsoft.worker.engine_sites import LedgerOffers, build_engines, release_engines
 from failsoft.worker.ledger_access import FEW, open_database, open_ledger
 from failsoft.worker.logs.output import log_event
 from failsoft.worker.processes.deaths import DeathNotices
@@ -38,7 +37,6 @@ __all__ = [
     "build",
     "death_notices",
     "dispatcher_from_environment",
-    "engine_config",
     "modules_of_children",
     "open_database",
     "open_ledger",
@@ -62,12 +60,13 @@ class App:
     engines: EngineSet
     dispatcher: Dispatcher
     maintenance: Maintenance
+    offers: LedgerOffers
 
     def close(self) -> None:
         """Write what is queued, and close every connection of this process."""
         self.dispatcher.close()
         self.ledger.database.close()
-        close_clients()
+        release_engines(self.settings)
 
 
 def build(
@@ -91,10 +90,12 @@ def build(
         LedgerUnavailableError: If the ledger does not answer.
     """
     clock = SystemClock()
-    adapters = build_engines(settings.engines, engine_config(settings))
+    offers = LedgerOffers()
+    adapters = build_engines(settings, offers)
     # Opened last: a refusal above leaves nothing open.
     ledger = open_ledger(settings, connections)
     keys = KeyRing(ledger.signing_keys, clock, settings.namespace)
+    offers.bind(ledger, keys)
     engines = EngineSet(
         adapters,
         _breaker_policy(settings),
@@ -102,8 +103,8 @@ def build(
         listener=listener,
         ledger_id=ledger.ledger_id(),
     )
-    disabled = () if settings.use_rq else ("rq",)
-    router = Router(settings.engines, disabled, engines, LiveWorkers(ledger, clock))
+    live = LiveWorkers(ledger, clock)
+    router = Router(settings.engine_names, tuple(settings.disabled), engines, live)
     offerer = Offerer(
         *(ledger, engines, keys, TryLog(ledger)),
         clock=clock,
@@ -116,7 +117,7 @@ def build(
     rescuer = Rescuer(ledger, router, offerer, listener=listener, looks_every=looks_every)
     cron = CronScheduler(ledger, jobs, clock=clock, listener=listener)
     maintenance = Maintenance(engines, stager, rescuer, cron)
-    return App(settings, clock, listener, ledger, keys, engines, dispatcher, maintenance)
+    return App(settings, clock, listener, ledger, keys, engines, dispatcher, maintenance, offers)
 
 
 def death_notices(settings: Settings) -> DeathNotices:
@@ -137,11 +138,6 @@ def modules_of_children(settings: Settings) -> tuple[str, ...]:
 def dispatcher_from_environment() -> Dispatcher:
     """Build the dispatcher that `dispatch_job` uses; found as an entry point."""
     return build(process_settings()).dispatcher
-
-
-def engine_config(settings: Settings) -> EngineConfig:
-    """Return the settings that engines share."""
-    return EngineConfig(settings.primary_url, settings.amqp_url, settings.namespace)
 
 
 def _breaker_policy(settings: Settings) -> BreakerPolicy:

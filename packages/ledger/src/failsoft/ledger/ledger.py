@@ -11,6 +11,7 @@ from failsoft.ledger.roles.dispatch import SqlRecording
 from failsoft.ledger.roles.engine_switches import SqlEngineSwitches
 from failsoft.ledger.roles.flow import SqlFlow
 from failsoft.ledger.roles.keys import SqlKeys
+from failsoft.ledger.roles.offered import SqlOffered
 from failsoft.ledger.roles.offers import SqlOffers
 from failsoft.ledger.roles.pauses import SqlPauses
 from failsoft.ledger.roles.reader import SqlReader
@@ -30,6 +31,7 @@ class SqlLedger(
     SqlWaits,
     SqlTransactional,
     SqlOffers,
+    SqlOffered,
     SqlExpiry,
     SqlRescue,
     SqlMending,

@@ -1,16 +1,12 @@
 """RQ and Redis primitives: one shared client, queues for the profiles, the safe job class."""
 
-from failsoft.job_engine.policies.queue import QueueProfile, declare_queue
 from failsoft.queue.client import shared_client
-from failsoft.queue.rq_queue import queue_name, rq_id, rq_queue
+from failsoft.queue.rq_queue import rq_id, rq_queue
 from failsoft.queue.safe_job import SafeJob, new_job
 
 __all__ = [
-    "QueueProfile",
     "SafeJob",
-    "declare_queue",
     "new_job",
-    "queue_name",
     "rq_id",
     "rq_queue",
     "shared_client",

@@ -11,8 +11,7 @@ from redis.connection import parse_url
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
-from failsoft.job_engine.errors import ConfigurationError
-from failsoft.job_engine.values.redaction import redacted_url
+from failsoft.engine_api import ConfigurationError, redacted_url
 from failsoft.queue.bounded_replies import bound
 
 #: How long a command of a dispatcher may wait for its answer.

@@ -16,7 +16,7 @@ from redis.exceptions import (
     TryAgainError,
 )
 
-from failsoft.job_engine.errors import ConfigurationError
+from failsoft.engine_api import ConfigurationError
 
 #: What is wrong, and what to use instead.
 CLUSTER_REFUSED = (

@@ -2,7 +2,7 @@
 
 from typing import NoReturn
 
-from failsoft.job_engine.errors import ConfigurationError
+from failsoft.engine_api import ConfigurationError
 
 
 def perform(wire: object) -> NoReturn:

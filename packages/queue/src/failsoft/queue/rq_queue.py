@@ -4,13 +4,8 @@ from redis import Redis
 from rq import Queue
 from rq.serializers import JSONSerializer
 
-from failsoft.job_engine.policies.queue import DEFAULT_NAMESPACE, QueueProfile
+from failsoft.engine_api import DEFAULT_NAMESPACE, QueueProfile, queue_name
 from failsoft.queue.safe_job import SafeJob
-
-
-def queue_name(profile: QueueProfile, namespace: str = DEFAULT_NAMESPACE) -> str:
-    """Return the name of the profile's queue on any engine."""
-    return f"{namespace}-{profile.name}" if namespace else profile.name
 
 
 def rq_id(namespace: str, job_id: str, epoch: int) -> str:

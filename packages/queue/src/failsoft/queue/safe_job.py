@@ -15,7 +15,7 @@ from rq.job import Job, JobStatus
 from rq.queue import Queue
 from rq.serializers import JSONSerializer
 
-from failsoft.job_engine.errors import MessageRejectedError
+from failsoft.engine_api import MessageRejectedError
 from failsoft.queue.bounded_replies import ReplyTooLargeError
 
 #: The only function name that a job may carry.

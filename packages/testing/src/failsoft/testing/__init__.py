@@ -9,19 +9,31 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from failsoft.testing.clock import FrozenClock
-    from failsoft.testing.engine_suite import EngineBench, EngineSuite, ServerlessEngineSuite
+    from failsoft.testing.engine_suite import (
+        BasicWorkerSuite,
+        EngineBench,
+        EngineSuite,
+        ForeignMessage,
+        ServerlessEngineSuite,
+        WorkerBench,
+        WorkerSuite,
+    )
     from failsoft.testing.ledger_suite import LedgerSuite
     from failsoft.testing.memory_engine import MemoryEngine
     from failsoft.testing.memory_ledger.ledger import MemoryLedger
 else:
     _MODULES = {
+        "BasicWorkerSuite": "engine_suite",
         "EngineBench": "engine_suite",
         "EngineSuite": "engine_suite",
+        "ForeignMessage": "engine_suite",
         "FrozenClock": "clock",
         "LedgerSuite": "ledger_suite",
         "MemoryEngine": "memory_engine",
         "MemoryLedger": "memory_ledger.ledger",
         "ServerlessEngineSuite": "engine_suite",
+        "WorkerBench": "engine_suite",
+        "WorkerSuite": "engine_suite",
     }
 
     def __getattr__(name: str) -> object:
@@ -32,11 +44,15 @@ else:
 
 
 __all__ = [
+    "BasicWorkerSuite",
     "EngineBench",
     "EngineSuite",
+    "ForeignMessage",
     "FrozenClock",
     "LedgerSuite",
     "MemoryEngine",
     "MemoryLedger",
     "ServerlessEngineSuite",
+    "WorkerBench",
+    "WorkerSuite",
 ]

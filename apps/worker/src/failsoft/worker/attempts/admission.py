@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from failsoft.dispatcher.offering.bounded_caller import nothing
 from failsoft.job_engine.clock import Clock
 from failsoft.job_engine.errors import (
     JobDeferredError,
@@ -70,22 +71,30 @@ class Admission:
         self._listener = listener
         self._stopping = stopping
 
-    def admit(self, wire: object) -> Claim | None:
+    def admit(self, wire: object, claimed: Callable[[], object] = nothing) -> Claim | None:
         """Return the claim that a message leads to, or None if it leads to none.
 
         While the ledger is away nothing starts: this waits for it (R18, DB-08).
+
+        Args:
+            wire: The message.
+            claimed: Called when it is decided where the message leads; not if the worker stops
+                before that.
         """
+        claim = None
         try:
-            return self._begin(self._read(wire))
+            claim = self._begin(self._read(wire))
         except MessageRejectedError as error:
             self.reject(error)
         except _WorkerStopsError:
-            # The message is lost; the ledger's row is not, and is offered again (R13).
-            pass
+            # An engine that gave the message away has lost it; the ledger's row is not lost, and is
+            # offered again (R13).
+            return None
         except LedgerError:
             # The same; the engine gets no error, and nothing runs without a claim.
             logger.exception("the ledger refused a message of %s", self._identity.engine)
-        return None
+        claimed()
+        return claim
 
     def _begin(self, message: Message) -> Claim | None:
         try:

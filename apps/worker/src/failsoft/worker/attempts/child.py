@@ -68,7 +68,7 @@ def _run(mine: Claim, parent: "Connection[Any, Any]", settings: Settings) -> Non
     signal.signal(signal.SIGTERM, release)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     adopt(settings)
-    configure_logs(settings)
+    configure_logs(settings, engines=())
     ledger = SqlLedger(open_database(settings, ALONE))
     catalogue = load_catalogue(settings)
     executor = Executor(ledger, catalogue, SystemClock(), log_event, unrecorded=unrecorded)

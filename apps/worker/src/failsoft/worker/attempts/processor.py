@@ -5,6 +5,7 @@ from collections.abc import Callable
 from contextvars import Context
 from dataclasses import dataclass
 
+from failsoft.dispatcher.offering.bounded_caller import nothing
 from failsoft.worker.attempts.admission import Admission
 from failsoft.worker.attempts.runners import Runner
 from failsoft.worker.attempts.slot_watch import Slot, SlotWatch
@@ -29,8 +30,13 @@ class Processor:
     left_room: Callable[[], object]
     watch: SlotWatch
 
-    def __call__(self, wire: object) -> None:
+    def __call__(self, wire: object, claimed: Callable[[], object] = nothing) -> None:
         """Process a message; the job's failure is recorded in the ledger, not in the engine.
+
+        Args:
+            wire: The message.
+            claimed: Called as soon as the ledger has decided about the message: from then on the
+                engine need not keep it.
 
         Raises nothing: an engine would end the slot, or deliver the message again. An unexpected
         error is logged, and the job goes on when its lease or its pickup deadline has passed.
@@ -38,11 +44,11 @@ class Processor:
         Each message has a `contextvars.Context` of its own: no job sees what another one set.
         """
         with self.watch.slot() as slot:
-            Context().run(self._process, wire, slot)
+            Context().run(self._process, wire, claimed, slot)
 
-    def _process(self, wire: object, slot: Slot) -> None:
+    def _process(self, wire: object, claimed: Callable[[], object], slot: Slot) -> None:
         try:
-            claim = self.admission.admit(wire)
+            claim = self.admission.admit(wire, claimed)
             if claim is not None:
                 slot.move(claim)
                 with bound_to(claim):

@@ -156,7 +156,7 @@ class ChildRunner(_Parts):
         forks_from_server = multiprocessing.get_context("forkserver")
         reason, of_child = forks_from_server.Pipe(duplex=False)
         child = forks_from_server.Process(
-            target=run_attempt, args=(asdict(claim), of_child, process_settings())
+            target=run_attempt, args=(asdict(claim), of_child, process_settings().for_child())
         )
         with reason:
             with of_child:

@@ -24,12 +24,12 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "jobs": "Show jobs, their attempts and their history; retry, resolve, cancel, pause them.",
         "schedules": "Show, pause, resume and trigger schedules; each is named after its job.",
         "events": "Send the events that jobs wait for.",
-        "engines": "Probe every engine and show the workers of each queue; disable and enable.",
+        "engines": "Probe engines and show who serves them; list, prepare, disable, enable them.",
         "queues": "Show queues; pause and resume them.",
         "ledger": "Upgrade, verify and prune the ledger, rotate its keys, take over a namespace.",
         "doctor": "Check settings, jobs, ledger, engines and workers.",
         "dev": "Run servers, a ledger and workers, all in this folder.",
-        "demo": "Kill RQ's host during the work, and check that every job is carried on.",
+        "demo": "Kill an engine's host during the work, and check that every job is carried on.",
     }
 )
 
@@ -83,10 +83,10 @@ class _Group(click.Group):
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="failsoft-worker", prog_name="failsoft")
 def main() -> None:
-    """Dispatch background jobs to RQ, and carry them on with Dramatiq when RQ cannot.
+    """Dispatch background jobs to an engine, and carry them on with the next when it cannot.
 
-    Settings come from the environment and from .env: REDIS_URL, AMQP_URL,
-    FAILSOFT_LEDGER_URL, FAILSOFT_JOBS, USE_RQ and others; see the README.
+    Settings come from the environment and from .env: FAILSOFT_ENGINES, FAILSOFT_LEDGER_URL,
+    FAILSOFT_JOBS, the addresses of the engines' servers and others; see the README.
 
     Ends with 0 when all is well, 1 after a failure, 2 for a wrong argument, 69 if a server is
     away, 75 if it is worth trying again, as when the ledger is away, 78 if a setting is wrong.

@@ -1,17 +1,22 @@
 """`failsoft demo`."""
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import asdict
 
 import click
 
+from failsoft.dispatcher.plugins.discovery import EngineName, check_names
 from failsoft.worker.cli.options import json_option
 from failsoft.worker.cli.output import console, print_json
+from failsoft.worker.configuration.settings import DEFAULT_ENGINES
 from failsoft.worker.demo.plan import FEWEST_WEBHOOKS
 from failsoft.worker.demo.run import run_demo
 from failsoft.worker.exit_codes import FAILURE, OK
 
 MOST_WEBHOOKS = 1_000
+#: The engine that fails, and its fallback.
+ENGINES = 2
 
 
 @click.command()
@@ -22,19 +27,41 @@ MOST_WEBHOOKS = 1_000
     type=click.IntRange(FEWEST_WEBHOOKS, MOST_WEBHOOKS),
     help="How many webhooks to dispatch, besides the one import.",
 )
+@click.option(
+    "--engines",
+    "names",
+    default=",".join(DEFAULT_ENGINES),
+    show_default=True,
+    metavar="NAME,NAME",
+    help="The engine whose host and server are killed, and its fallback.",
+)
 @click.option("--seed", type=int, help="Repeat the run of this seed; a new one where absent.")
 @json_option
-def demo(*, jobs: int, seed: int | None, as_json: bool) -> None:
-    """Kill RQ's host during the work, and check that every job is carried on.
+def demo(*, jobs: int, names: str, seed: int | None, as_json: bool) -> None:
+    """Kill an engine's host during the work, and check that every job is carried on.
 
-    Starts two Valkeys, a SQLite ledger, workers of RQ and Dramatiq and a webhook receiver in a
-    temporary folder, dispatches webhooks and the import of a CSV file, kills RQ's Valkey and
-    workers by SIGKILL, starts them again with the old list, and checks how every job ended.
-    Nothing else needs to be installed or running, and nothing is left behind. Exit status 0
-    means that no job was lost and none had two authorities.
+    Starts a server for each of two engines, a SQLite ledger, workers and a webhook receiver in a
+    temporary folder, dispatches webhooks and the import of a CSV file, kills the first engine's
+    server and workers by SIGKILL, starts them again, and checks how every job ended. Nothing else
+    needs to be installed or running, and nothing is left behind. Exit status 0 means that no job
+    was lost and none had two authorities.
     """
+    engines = _engines(names)
     chosen = secrets.randbelow(1_000_000) if seed is None else seed
-    verdict, problems = run_demo(console(), jobs=jobs, seed=chosen)
+    verdict, problems = run_demo(console(), engines, jobs=jobs, seed=chosen)
     if as_json:
         print_json(asdict(verdict))
     raise SystemExit(FAILURE if problems else OK)
+
+
+def _engines(names: str) -> Sequence[EngineName]:
+    try:
+        engines = [EngineName.parse(each) for each in names.split(",")]
+        check_names(engines)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--engines") from None
+    if len(engines) != ENGINES:
+        example = ",".join(DEFAULT_ENGINES)
+        wrong = f"expected two engines, as in {example}, got {names}"
+        raise click.BadParameter(wrong, param_hint="--engines")
+    return engines

@@ -2,26 +2,21 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
+from functools import partial
 
 import click
 from rich.table import Table
 
 from failsoft.job_engine.errors import ConfigurationError
-from failsoft.queue.client import close_clients
+from failsoft.job_engine.values.findings import Finding, Level, failure, warning
 from failsoft.worker.cli.options import duration_option, json_option
 from failsoft.worker.cli.output import console, print_json, show
-from failsoft.worker.configuration.report import SettingSource, provenance
+from failsoft.worker.configuration.report import SettingSource
 from failsoft.worker.configuration.settings import Settings, load_settings
 from failsoft.worker.configuration.unknown_variables import lookalikes
-from failsoft.worker.doctor.finding import (
-    LIMIT,
-    Finding,
-    Level,
-    exit_status,
-    failure,
-    warning,
-)
+from failsoft.worker.doctor.checks import LIMIT, exit_status
 from failsoft.worker.doctor.run import examine
+from failsoft.worker.engine_sites import release_engines
 from failsoft.worker.exit_codes import CONFIG
 
 _MARKS = {
@@ -49,9 +44,9 @@ def doctor(*, everything: bool, limit: timedelta, as_json: bool) -> None:
     settings: Sequence[SettingSource] = ()
     try:
         loaded = load_settings()
-        settings = provenance(loaded)
-        click.get_current_context().call_on_close(close_clients)
-        findings = [*_unread(), *examine(loaded, limit)]
+        settings = loaded.sources()
+        click.get_current_context().call_on_close(partial(release_engines, loaded))
+        findings = [*_unread(loaded), *examine(loaded, limit)]
     except ConfigurationError as error:
         wrong = str(error).split("; ")
         findings = [failure("settings", each, "correct it", CONFIG) for each in wrong]
@@ -64,8 +59,8 @@ def doctor(*, everything: bool, limit: timedelta, as_json: bool) -> None:
     raise SystemExit(exit_status(findings))
 
 
-def _unread() -> Iterator[Finding]:
-    for name, meant in lookalikes(Settings):
+def _unread(settings: Settings) -> Iterator[Finding]:
+    for name, meant in lookalikes(Settings, settings.engine_models()):
         remedy = f"set {meant} instead, if that was meant"
         yield warning("settings", f"{name} is not read; {meant} is, and is not set", remedy)
 

@@ -1,4 +1,4 @@
-"""`failsoft engines`, `failsoft engines disable|enable`."""
+"""`failsoft engines`, `failsoft engines list|prepare|disable|enable`."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -13,6 +13,7 @@ from failsoft.job_engine.ports.ledger import Ledger
 from failsoft.job_engine.records.engine_switch import DisabledEngine
 from failsoft.job_engine.records.job import WorkerRecord
 from failsoft.job_engine.validation import Expect
+from failsoft.worker.cli.engine_plugins import list_command, prepare_command
 from failsoft.worker.cli.options import actor, json_option, reason_option
 from failsoft.worker.cli.output import answer, print_json, print_table, say
 from failsoft.worker.cli.resources import loaded_catalogue, opened_app, opened_ledger
@@ -20,14 +21,13 @@ from failsoft.worker.configuration.settings import Settings, load_settings
 from failsoft.worker.exit_codes import UNAVAILABLE
 
 _OF_OTHERS = EngineHealth(healthy=False, detail="not probed: not in FAILSOFT_ENGINES here")
-_BY_FLAG = "engine rq disabled by USE_RQ, for processes with this environment"
 
 
 @click.group(invoke_without_command=True)
 @json_option
 @click.pass_context
 def engines(context: click.Context, *, as_json: bool) -> None:
-    """Probe every engine and show the workers of each queue; disable and enable.
+    """Probe every engine and show the workers of each queue; list, prepare, disable, enable.
 
     A probe writes what a dispatch would write. Workers are those whose heartbeat is fresh. The
     breakers are not shown: each process that dispatches has its own. Ends with 69 if no engine is
@@ -35,6 +35,10 @@ def engines(context: click.Context, *, as_json: bool) -> None:
     """
     if context.invoked_subcommand is None:
         _show(as_json=as_json)
+
+
+engines.add_command(list_command)
+engines.add_command(prepare_command)
 
 
 @engines.command("disable")
@@ -51,7 +55,7 @@ def disable_command(*, name: str, reason: str, as_json: bool) -> None:
     _expect_known(name, _known(settings, ledger))
     holds = ledger.disable_engine(DisabledEngine(name, actor(), reason))
     answer(holds, str(holds), "yellow", as_json=as_json)
-    if not as_json and not set(settings.engines) - _disabled(settings, ledger).keys():
+    if not as_json and not set(settings.engine_names) - _disabled(settings, ledger).keys():
         say("no engine is left: jobs wait in the ledger until one is enabled", "yellow")
 
 
@@ -68,8 +72,8 @@ def enable_command(*, name: str, as_json: bool) -> None:
     change = "gets offers again" if was_disabled else "was not disabled"
     found = {"name": name, "was_disabled": was_disabled}
     answer(found, f"engine {name} {change}", "green", as_json=as_json)
-    if not as_json and name == "rq" and not settings.use_rq:
-        say(_BY_FLAG, "yellow")
+    if not as_json and (variable := settings.disabled.get(name)):
+        say(_by_setting(name, variable), "yellow")
 
 
 def _show(*, as_json: bool) -> None:
@@ -79,7 +83,9 @@ def _show(*, as_json: bool) -> None:
     live = app.ledger.live_workers()
     disabled = _disabled(settings, app.ledger)
     found = [_row(engine, queue, health, live) for engine, queue, health in _probed(app.engines)]
-    found += [_row(*each, _OF_OTHERS, live) for each in _served_by_others(settings.engines, live)]
+    found += [
+        _row(*each, _OF_OTHERS, live) for each in _served_by_others(settings.engine_names, live)
+    ]
     if as_json:
         print_json([row | {"disabled": disabled.get(str(row["engine"]))} for row in found])
     else:
@@ -93,7 +99,7 @@ def _show(*, as_json: bool) -> None:
 
 def _known(settings: Settings, ledger: Ledger) -> list[str]:
     live = {worker.engine for worker in ledger.live_workers()}
-    return [*settings.engines, *sorted(live - set(settings.engines))]
+    return [*settings.engine_names, *sorted(live - set(settings.engine_names))]
 
 
 def _expect_known(name: str, known: Sequence[str]) -> None:
@@ -103,7 +109,12 @@ def _expect_known(name: str, known: Sequence[str]) -> None:
 def _disabled(settings: Settings, ledger: Ledger) -> Mapping[str, str]:
     """Return the engines that get no offers, each with a line that names who disabled it."""
     disabled = {each.name: str(each) for each in ledger.disabled_engines()}
-    return disabled if settings.use_rq else {"rq": _BY_FLAG} | disabled
+    here = {name: _by_setting(name, variable) for name, variable in settings.disabled.items()}
+    return here | disabled
+
+
+def _by_setting(name: str, variable: str) -> str:
+    return f"engine {name} disabled by {variable}, for processes with this environment"
 
 
 def _probed(engines: EngineSet) -> Iterator[tuple[str, str, EngineHealth]]:

@@ -1,21 +1,28 @@
-"""`failsoft worker rq|dramatiq|maintenance`."""
+"""`failsoft worker ENGINE|all|maintenance`."""
 
 import os
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 
 import click
 
+from failsoft.dispatcher.plugins.discovery import installed, plugin
+from failsoft.dispatcher.plugins.plugin import AnyPlugin
+from failsoft.job_engine.errors import ConfigurationError
 from failsoft.ledger import check
 from failsoft.worker.bundled_jobs import load_catalogue
 from failsoft.worker.cli.options import Option, json_option
 from failsoft.worker.cli.output import answer, may_be_lost
 from failsoft.worker.configuration.settings import Settings, load_settings
+from failsoft.worker.engine_sites import expect_engine, site_of
 from failsoft.worker.logs.output import configure_logs
 from failsoft.worker.preflight import preflight
 from failsoft.worker.supervision.maintenance import MAINTENANCE
 from failsoft.worker.supervision.supervisor import Supervisor
 from failsoft.worker.wiring import death_notices, open_database
+
+#: Stands for every engine of the settings.
+ALL = "all"
 
 queue_option: Option = click.option(
     "--queue",
@@ -32,7 +39,17 @@ slots_option: Option = click.option(
 )
 
 
-@click.group()
+class _Workers(click.Group):
+    """A command for each engine of the settings; those of engines that are installed are shown."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*filter(_is_shown, installed()), ALL, *super().list_commands(ctx)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        return super().get_command(ctx, cmd_name) or _of_engine(cmd_name)
+
+
+@click.group(cls=_Workers)
 def worker() -> None:
     """Run workers: a supervised process per queue.
 
@@ -41,24 +58,34 @@ def worker() -> None:
     """
 
 
-def _engine_command(engine: str, servers: str) -> click.Command:
-    @click.command(engine, help=f"Serve queues from {servers}.")
+def _of_engine(name: str) -> click.Command:
+    """Return the command of an engine, or of all that the settings name."""
+
     @queue_option
     @slots_option
     @json_option
     def serve(queues: tuple[str, ...], *, slots: str | None, as_json: bool) -> None:
-        if slots is not None:
-            # The worker processes read it from there.
-            os.environ["FAILSOFT_SLOTS"] = slots
-        settings = _settings()
-        posts = [(engine, queue) for queue in preflight(settings, queues)]
-        _supervise(settings, posts, as_json=as_json)
+        _serve(name, queues, slots, as_json=as_json)
 
-    return serve
+    return click.command(name, help=f"Serve queues from {_title(name)}.")(serve)
 
 
-worker.add_command(_engine_command("rq", "RQ on Redis"))
-worker.add_command(_engine_command("dramatiq", "Dramatiq on RabbitMQ or Redis"))
+def _title(name: str) -> str:
+    if name == ALL:
+        return "every engine of FAILSOFT_ENGINES"
+    found = _importable(name)
+    return (found.title if found else "") or f"engine {name}"
+
+
+def _is_shown(kind: str) -> bool:
+    found = _importable(kind)
+    return found is None or not found.is_for_tests
+
+
+def _importable(kind: str) -> AnyPlugin | None:
+    with suppress(ConfigurationError):  # said when the engine is used
+        return plugin(kind)
+    return None
 
 
 @worker.command("maintenance")
@@ -79,6 +106,28 @@ def _settings() -> Settings:
     settings = load_settings()
     configure_logs(settings)
     return settings
+
+
+def _serve(engine: str, queues: tuple[str, ...], slots: str | None, *, as_json: bool) -> None:
+    if slots is not None:
+        # The processes of the queues read it there.
+        os.environ["FAILSOFT_SLOTS"] = slots
+    settings = _settings()
+    engines = settings.offered_engines if engine == ALL else (engine,)
+    expect_engine(settings, *engines)
+    _expect_workers(settings, engines)
+    posts = [(each, queue) for each in engines for queue in preflight(settings, queues)]
+    _supervise(settings, posts, as_json=as_json)
+
+
+def _expect_workers(settings: Settings, engines: Sequence[str]) -> None:
+    for name in engines:
+        found, _ = site_of(settings, name)
+        if found.is_for_tests:
+            raise ConfigurationError(
+                f"expected an engine with workers, got {name}, whose messages stay in one process; "
+                "serve another engine"
+            )
 
 
 def _supervise(settings: Settings, posts: Sequence[tuple[str, ...]], *, as_json: bool) -> None:

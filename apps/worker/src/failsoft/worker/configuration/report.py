@@ -64,7 +64,7 @@ def shown(value: object) -> str:
         case timedelta():
             return f"{value.total_seconds():g}s"
         case tuple():
-            return ",".join(value)
+            return ",".join(map(str, value))
         case dict():
             return ",".join(f"{name}={shown(item)}" for name, item in value.items())
         case bool():
@@ -110,6 +110,9 @@ def _line(
     error: ErrorDetails,
     found: list[tuple[str, Mapping[str, str | None]]],
 ) -> str:
+    if not error["loc"]:
+        # Of several settings together: the message of the validator names them.
+        return redacted(str(error.get("ctx", {}).get("error", error["msg"])))
     name = _field(kind, str(error["loc"][0]))
     variable, _ = _origin(kind, name, found)
     return f"{variable}: {_what(kind, name, error)}"

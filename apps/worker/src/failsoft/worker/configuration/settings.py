@@ -2,26 +2,32 @@
 
 import json
 import re
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self, cast
 
 from pydantic import (
     AfterValidator,
     AliasChoices,
+    BaseModel,
     BeforeValidator,
     Field,
+    PrivateAttr,
     SecretStr,
     ValidationError,
     field_validator,
+    model_validator,
 )
-from pydantic_core import PydanticUseDefault
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from failsoft.dispatcher.plugins.discovery import EngineName, check_names
+from failsoft.dispatcher.plugins.urls import begins_with, port_or_default
 from failsoft.job_engine.errors import ConfigurationError
 from failsoft.job_engine.policies.queue import DEFAULT_NAMESPACE
-from failsoft.job_engine.values.redaction import scheme_of
-from failsoft.worker.configuration.report import explain
+from failsoft.worker.configuration.engine_settings import read_engine, variables_model
+from failsoft.worker.configuration.report import SettingSource, explain, provenance
 from failsoft.worker.configuration.slots import read_slots
 from failsoft.worker.configuration.unknown_variables import unknown_settings
 
@@ -39,6 +45,19 @@ def _duration(value: Any) -> Any:
         raise ValueError(f"expected a duration like 500ms, 25s, 10m or 1h30m, got {value!r}")
     parts = zip(_UNITS, found.groups(), strict=True)
     return timedelta(**{unit: float(number) for unit, number in parts if number})
+
+
+def _engine_names(value: Any) -> Any:
+    if not isinstance(value, str | list | tuple):
+        return value
+    texts = _names(value)
+    if not texts:
+        raise ValueError(
+            f"expected at least one engine, as in {','.join(DEFAULT_ENGINES)}, got none"
+        )
+    names = [each if isinstance(each, EngineName) else EngineName.parse(each) for each in texts]
+    check_names(names)
+    return names
 
 
 def _or_off(value: Any) -> Any:
@@ -68,6 +87,9 @@ def _json_object(value: Any) -> Any:
         raise ValueError("expected a JSON object, got something else") from None
 
 
+#: The engines where no others are named.
+DEFAULT_ENGINES = ("rq", "dramatiq")
+
 #: The default ledger, below the folder that a program is started in.
 DEFAULT_LEDGER = Path(".failsoft/ledger.db")
 
@@ -81,13 +103,6 @@ def _with_whole_path(url: str) -> str:
     return f"{found[1]}{Path.cwd() / found[2]}" if found else url
 
 
-def _port(value: Any) -> Any:
-    # Kubernetes sets REDIS_PORT=tcp://10.0.0.1:6379 for a service named `redis`.
-    if isinstance(value, str) and "://" in value:
-        raise PydanticUseDefault
-    return value
-
-
 Duration = Annotated[timedelta, BeforeValidator(_duration), AfterValidator(_above_zero)]
 #: A duration, or None for `off`.
 DurationOrOff = Annotated[
@@ -95,6 +110,7 @@ DurationOrOff = Annotated[
     BeforeValidator(_or_off),
     AfterValidator(lambda value: None if value is None else _above_zero(value)),
 ]
+EngineNames = Annotated[tuple[EngineName, ...], NoDecode, BeforeValidator(_engine_names)]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)]
 SlotsByQueue = Annotated[dict[str, int], NoDecode, BeforeValidator(read_slots)]
 Secrets = Annotated[dict[str, SecretStr], NoDecode, BeforeValidator(_json_object)]
@@ -105,30 +121,20 @@ def _url(default: str, *variables: str) -> Any:
     return Field(default=default, validation_alias=AliasChoices(*variables), repr=False)
 
 
-def _begins_with(known: tuple[str, ...], url: str) -> str:
-    if not url.startswith(known):
-        scheme = scheme_of(url)
-        got = f"one that begins with {scheme}" if scheme else "one without a scheme"
-        raise ValueError(f"expected a URL that begins with one of {', '.join(known)}, got {got}")
-    return url
-
-
 class Settings(BaseSettings):
     """The settings of the environment; a prefixed variable wins over the generic one.
 
     Attributes:
-        use_rq: Whether RQ gets offers; otherwise every job goes to Dramatiq.
-        redis_url: RQ's Redis or Valkey.
-        redis_host: Used with `redis_port` where there is no `REDIS_URL`.
-        redis_port: See `redis_host`.
-        amqp_url: Dramatiq's broker: `amqp://` for RabbitMQ, `redis://` for a second Redis.
+        use_rq: Whether the engine `rq` gets offers at all: short for `engines_off=rq`.
         ledger_url: The ledger's database.
         ledger_timeout: How long one call of the ledger may take, whatever its server does.
         ledger_pool: The most connections of a process to PostgreSQL, besides two that calls
             within calls may need; depends on the kind of process where absent.
         jobs: Modules that hold the jobs.
         namespace: Prefixed to every queue name on both engines.
-        engines: The engines in order of preference.
+        engines: The engines in order of preference, as `rq,dramatiq`; `eu=rq` is one of the kind
+            `rq` that is called `eu`. Each has settings of its own besides (docs/engines.md).
+        engines_off: Engines that get no offers from processes with these settings.
         dispatch_budget: How long the offers of a dispatch may take.
         shutdown_grace: How long a stopping worker waits for its attempts.
         lease: The lease of every queue, instead of the profiles'; a shorter one shortens the time
@@ -170,21 +176,13 @@ class Settings(BaseSettings):
     )
 
     use_rq: bool = Field(default=True, validation_alias=AliasChoices("FAILSOFT_USE_RQ", "USE_RQ"))
-    redis_url: str = _url("", "FAILSOFT_REDIS_URL", "REDIS_URL")
-    redis_host: str = Field(default="localhost", validation_alias="REDIS_HOST")
-    redis_port: Annotated[int, BeforeValidator(_port)] = Field(
-        default=6379, ge=1, le=65535, validation_alias="REDIS_PORT"
-    )
-    amqp_url: str = _url(
-        "amqp://guest:guest@localhost:5672/%2F",
-        *("FAILSOFT_AMQP_URL", "AMQP_URL", "CLOUDAMQP_URL", "RABBITMQ_URL"),
-    )
     ledger_url: str = _url(f"sqlite:///{DEFAULT_LEDGER}", "FAILSOFT_LEDGER_URL", "DATABASE_URL")
     ledger_timeout: Duration = timedelta(seconds=5)
     ledger_pool: int | None = Field(default=None, ge=1, le=1000)
     jobs: Names = ()
     namespace: str = Field(default=DEFAULT_NAMESPACE, pattern=r"^[a-z0-9-]{0,32}$")
-    engines: Names = ("rq", "dramatiq")
+    engines: EngineNames = tuple(map(EngineName.parse, DEFAULT_ENGINES))
+    engines_off: Names = ()
     dispatch_budget: Duration = timedelta(seconds=1)
     shutdown_grace: Duration = timedelta(seconds=25)
     lease: Duration | None = None
@@ -207,7 +205,7 @@ class Settings(BaseSettings):
     import_allow_private: bool = False
     import_timeout: Duration = timedelta(seconds=30)
     smtp_host: str = Field(default="localhost", validation_alias="SMTP_HOST")
-    smtp_port: Annotated[int, BeforeValidator(_port)] = Field(
+    smtp_port: Annotated[int, BeforeValidator(port_or_default)] = Field(
         default=25, ge=1, le=65535, validation_alias="SMTP_PORT"
     )
     smtp_tls: Literal["none", "starttls", "tls"] = Field(
@@ -217,6 +215,8 @@ class Settings(BaseSettings):
     smtp_password: SecretStr = Field(default=SecretStr(""), validation_alias="SMTP_PASSWORD")
     smtp_sender: str = Field(default="", validation_alias="SMTP_SENDER")
     smtp_timeout: Duration = Field(default=timedelta(seconds=30), validation_alias="SMTP_TIMEOUT")
+    _of_engines: dict[str, BaseModel] = PrivateAttr(default_factory=dict)
+    _given: dict[str, dict[str, Any]] = PrivateAttr(default_factory=dict)
 
     @field_validator("ledger_url", "import_url")
     @classmethod
@@ -228,57 +228,120 @@ class Settings(BaseSettings):
     def _name_whole_folder(cls, folder: Path | None) -> Path | None:
         return None if folder is None else folder.absolute()
 
-    @field_validator("redis_url")
-    @classmethod
-    def _check_redis_scheme(cls, url: str) -> str:
-        known = ("redis://", "rediss://", "unix://", "redis+sentinel://", "rediss+sentinel://")
-        return _begins_with(known, url) if url else url
-
-    @field_validator("amqp_url")
-    @classmethod
-    def _check_broker_scheme(cls, url: str) -> str:
-        return _begins_with(("amqp://", "amqps://", "redis://", "rediss://"), url)
-
     @field_validator("ledger_url", "import_url")
     @classmethod
     def _check_database_scheme(cls, url: str) -> str:
         # A driver is accepted, as in an application's own URL; the ledger uses its own.
         known = ("sqlite://", "sqlite+", "postgresql://", "postgresql+", "postgres://")
-        return _begins_with(known, url) if url else url
+        return begins_with(known, url) if url else url
 
-    @field_validator("engines")
-    @classmethod
-    def _check_engines(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        if not names:
-            raise ValueError("expected at least one engine, as in rq,dramatiq, got none")
-        return names
+    @model_validator(mode="after")
+    def _check_engines_off(self) -> Self:
+        unknown = [name for name in self.engines_off if name not in self.engine_names]
+        if unknown:
+            raise ValueError(
+                f"expected engines of FAILSOFT_ENGINES ({', '.join(self.engine_names)}) in "
+                f"FAILSOFT_ENGINES_OFF, got {', '.join(unknown)}"
+            )
+        return self
 
     @property
-    def primary_url(self) -> str:
-        """Return the URL of RQ's Redis."""
-        return self.redis_url or f"redis://{self.redis_host}:{self.redis_port}/0"
+    def engine_names(self) -> tuple[str, ...]:
+        """Return what the engines are called, in order of preference."""
+        return tuple(engine.name for engine in self.engines)
+
+    @property
+    def disabled(self) -> Mapping[str, str]:
+        """Return the engines that get no offers by these settings, each with the reason."""
+        off = dict.fromkeys(self.engines_off, "FAILSOFT_ENGINES_OFF")
+        by_flag = {} if self.use_rq or "rq" not in self.engine_names else {"rq": "USE_RQ"}
+        return by_flag | off
+
+    def of_engine(self, name: str) -> BaseModel:
+        """Return the settings of an engine.
+
+        Raises:
+            ConfigurationError: One is wrong, or the engine cannot be imported.
+        """
+        if name not in self._of_engines:
+            engine = next(each for each in self.engines if each.name == name)
+            self._of_engines[name] = read_engine(engine, **self._given.get(name, {}))
+        return self._of_engines[name]
+
+    def give_engine(self, name: str, given: Mapping[str, Any]) -> None:
+        """Read the settings of an engine, of which those that are given beat the environment.
+
+        Raises:
+            ConfigurationError: One is wrong, or the engine cannot be imported.
+        """
+        self._given[name] = dict(given)
+        self.of_engine(name)
+
+    def engine_models(self) -> Mapping[str, type[BaseSettings]]:
+        """Return what reads the settings of each engine that can be imported, by its name."""
+        return dict(_engine_models(self))
+
+    def sources(self) -> list[SettingSource]:
+        """Return every setting, and those of each engine, with its value and where it is from."""
+        engines = (cast("BaseSettings", self.of_engine(name)) for name in self.engine_names)
+        return [found for each in (self, *engines) for found in provenance(each)]
+
+    def for_child(self) -> Self:
+        """Return the settings for a child process, which imports no engine before it uses one."""
+        copied = self.model_copy()
+        copied._given = {name: read.model_dump() for name, read in self._of_engines.items()}  # noqa: SLF001 - its own
+        copied._of_engines = {}  # noqa: SLF001 - its own
+        return copied
 
     @property
     def offered_engines(self) -> tuple[str, ...]:
-        """Return the engines that get offers, in order of preference: without RQ if disabled."""
-        return tuple(name for name in self.engines if self.use_rq or name != "rq")
+        """Return the engines that get offers, in order of preference."""
+        return tuple(name for name in self.engine_names if name not in self.disabled)
 
 
-def load_settings(**overrides: Any) -> Settings:
-    """Read the settings from the environment and `.env`; arguments win.
+def load_settings(**given: Any) -> Settings:
+    """Read the settings, and those of each engine, from the environment and `.env`.
+
+    Args:
+        given: Settings that beat the environment: fields of `Settings`, and of the settings of
+            engines that have no alias, as `redis_url`.
 
     Raises:
         ConfigurationError: If a setting is wrong or unknown; the message names each, and what was
             expected.
     """
-    wrong = unknown_settings(Settings)
+    own = {name: given[name] for name in given if name in {*Settings.model_fields, "_env_file"}}
     try:
-        settings = Settings(**overrides)
+        settings = Settings(**own)
     except ValidationError as error:
-        raise ConfigurationError("; ".join([*wrong, explain(Settings, error)])) from None
+        wrong = [*unknown_settings(Settings, {}), explain(Settings, error)]
+        raise ConfigurationError("; ".join(wrong)) from None
+    wrong = unknown_settings(Settings, settings.engine_models())
+    wrong += _read_engines(settings, {name: given[name] for name in given if name not in own})
     if wrong:
         raise ConfigurationError("; ".join(wrong))
     return settings
+
+
+def _engine_models(settings: Settings) -> Iterator[tuple[str, type[BaseSettings]]]:
+    for engine in settings.engines:
+        with suppress(ConfigurationError):  # said where its settings are read
+            yield engine.name, variables_model(engine)
+
+
+def _read_engines(settings: Settings, given: Mapping[str, Any]) -> list[str]:
+    wrong, left = list[str](), set(given)
+    for engine in settings.engines:
+        try:
+            fields = variables_model(engine).model_fields.keys()
+            own = given.keys() & fields if engine.name == engine.kind else set[str]()
+            left -= own
+            settings.give_engine(engine.name, {name: given[name] for name in own})
+        except ConfigurationError as error:
+            wrong.append(str(error))
+    if left and not wrong:
+        raise TypeError(f"expected settings, got {', '.join(sorted(left))}")
+    return wrong
 
 
 _adopted: list[Settings] = []

@@ -35,11 +35,11 @@ def read_slots(value: Any) -> Any:
 
 
 def with_slots(profile: QueueProfile, slots: Slots) -> QueueProfile:
-    """Return the profile of a queue with the slots of the settings, for either engine."""
+    """Return the profile of a queue with the slots of the settings, for every engine."""
     number = slots.get(profile.name, slots.get(ALL))
     if number is None:
         return profile
-    return replace(profile, slots=number, dramatiq_threads=number)
+    return replace(profile, slots=number, slots_by={})
 
 
 def check_slots(slots: Slots, queues: Collection[str]) -> None:

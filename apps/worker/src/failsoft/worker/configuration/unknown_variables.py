@@ -1,11 +1,12 @@
 """Variables that look like settings and are not, which would otherwise be ignored silently."""
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 
 from pydantic_settings import BaseSettings
 
+from failsoft.dispatcher.plugins.discovery import installed
 from failsoft.worker.configuration.report import found_in, variables_of
 
 #: How similar two names must be for one to be suggested for the other.
@@ -17,27 +18,43 @@ _OF_SERVICES = re.compile(
 )
 
 
-def unknown_settings(kind: type[BaseSettings]) -> list[str]:
-    """Return a message for every variable with the prefix of settings that is none."""
+def unknown_settings(
+    kind: type[BaseSettings], engines: Mapping[str, type[BaseSettings]]
+) -> list[str]:
+    """Return a message for every variable with the prefix of settings that is none.
+
+    Args:
+        kind: The settings.
+        engines: Those of each engine in use, by its name. Those of engines that are installed and
+            not in use are left alone.
+    """
     prefix = str(kind.model_config.get("env_prefix", ""))
-    known = known_variables(kind)
+    known = [name for each in (kind, *engines.values()) for name in known_variables(each)]
+    others = (each for each in installed() if each not in engines)
+    idle = tuple(f"{prefix}{each}_".replace("-", "_").upper() for each in others)
     names = [
         name
         for name in _set(kind)
-        if name.startswith(prefix) and name not in known and not _OF_SERVICES.fullmatch(name)
+        if name.startswith(prefix)
+        and name not in known
+        and not name.startswith(idle)
+        and not _OF_SERVICES.fullmatch(name)
     ]
     return [
         f"{name}: expected the name of a setting, {_meant(name, prefix, known)}" for name in names
     ]
 
 
-def lookalikes(kind: type[BaseSettings]) -> Iterator[tuple[str, str]]:
+def lookalikes(
+    kind: type[BaseSettings], engines: Mapping[str, type[BaseSettings]]
+) -> Iterator[tuple[str, str]]:
     """Return variables that are similar to settings without a prefix, each with that setting.
 
     They may be another program's, so they are no error; only settings that are not set count.
     """
     prefix = str(kind.model_config.get("env_prefix", ""))
-    names, known = _set(kind), known_variables(kind)
+    names = _set(kind)
+    known = [name for each in (kind, *engines.values()) for name in known_variables(each)]
     absent = [name for name in known if not name.startswith(prefix) and name not in names]
     for name in names:
         close = get_close_matches(name, absent, 1, _CLOSE)

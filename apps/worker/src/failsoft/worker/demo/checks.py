@@ -9,8 +9,6 @@ from itertools import pairwise
 from failsoft.job_engine.records.job import AttemptRecord, HistoryEntry
 from failsoft.job_engine.records.states import CLAIM, SUCCEED, JobState
 
-ENGINES = ("rq", "dramatiq")
-
 #: Ends that are no success, and no loss either: an operator sees them.
 _FAILED = frozenset({JobState.FAILED, JobState.CANCELLED, JobState.HELD})
 
@@ -37,18 +35,21 @@ class Evidence:
     """Everything that was measured.
 
     Attributes:
+        engines: The engine that failed, and its fallback.
         dispatched: The ids of all jobs that were dispatched.
-        after_failback: The ids of those dispatched after RQ got offers again.
+        after_failback: The ids of those dispatched after the first engine got offers again.
         jobs: What the ledger holds, by job id.
         rows_expected: The key of each row of the data set.
         rows_found: The key of each row of the target table.
         webhooks_expected: How many webhooks were dispatched.
         webhooks_unique: How many different ones the receiver took.
         webhooks_taken: How many it took, repeated ones included.
-        refused: How many stale messages the new RQ workers refused.
-        failover: The time from the kill until Dramatiq accepted a job; None if it never did.
+        returned: How many messages of before the killed server had when it was started again.
+        refused: How many stale messages its new workers refused.
+        failover: The time from the kill until the fallback accepted a job; None if it never did.
     """
 
+    engines: Sequence[str]
     dispatched: Sequence[str]
     after_failback: Sequence[str]
     jobs: Mapping[str, JobFacts]
@@ -57,6 +58,7 @@ class Evidence:
     webhooks_expected: int
     webhooks_unique: int
     webhooks_taken: int
+    returned: int
     refused: int
     failover: timedelta | None
 
@@ -78,9 +80,11 @@ class Verdict:
         rows_imported: Rows of it that are in the target table.
         webhooks_expected: Webhooks that were dispatched.
         webhooks_received_unique: Different webhooks that the receiver took.
-        stale_messages_refused: Messages of the old list that the new RQ workers refused.
-        failover_ms: The time from the kill until Dramatiq accepted a job.
-        failed_back: Whether jobs dispatched after the failback ran on RQ.
+        messages_returned: Messages of before that the killed server had when it was started again;
+            none where it keeps them in memory.
+        stale_messages_refused: Those that its new workers refused.
+        failover_ms: The time from the kill until the fallback accepted a job.
+        failed_back: Whether jobs dispatched after the failback ran on the first engine.
     """
 
     dispatched: int
@@ -94,6 +98,7 @@ class Verdict:
     rows_imported: int
     webhooks_expected: int
     webhooks_received_unique: int
+    messages_returned: int
     stale_messages_refused: int
     failover_ms: float | None
     failed_back: bool
@@ -111,16 +116,17 @@ def judge(evidence: Evidence) -> Verdict:
         lost=len(evidence.dispatched) - succeeded - failed,
         double_authority=sum(map(double_authorities, jobs.values()))
         + repeated(evidence.rows_found),
-        by_engine=by_engine(jobs.values()),
+        by_engine=by_engine(jobs.values(), evidence.engines),
         resumed_jobs=sum(map(resumed, jobs.values())),
         rows_expected=len(evidence.rows_expected),
         rows_imported=len(set(evidence.rows_expected) & set(evidence.rows_found)),
         webhooks_expected=evidence.webhooks_expected,
         webhooks_received_unique=evidence.webhooks_unique,
+        messages_returned=evidence.returned,
         stale_messages_refused=evidence.refused,
         failover_ms=_milliseconds(evidence.failover),
         failed_back=any(
-            finished_on(jobs[each]) == ENGINES[0]
+            finished_on(jobs[each]) == evidence.engines[0]
             for each in evidence.after_failback
             if each in jobs
         ),
@@ -139,7 +145,9 @@ _CONDITIONS: Mapping[str, Callable[[Verdict], bool]] = {
     "rows are missing": lambda v: v.rows_imported == v.rows_expected,
     "webhooks are missing": lambda v: v.webhooks_received_unique == v.webhooks_expected,
     "the import was not resumed by another attempt": lambda v: v.resumed_jobs > 0,
-    "no stale message was refused": lambda v: v.stale_messages_refused > 0,
+    "no stale message was refused": lambda v: (
+        v.stale_messages_refused > 0 or not v.messages_returned
+    ),
     "no job was accepted by the fallback after the kill": lambda v: v.failover_ms is not None,
     "dispatch did not fail back": lambda v: v.failed_back,
 }
@@ -176,10 +184,10 @@ def finished_on(job: JobFacts) -> str | None:
     return next(engines, None)
 
 
-def by_engine(jobs: Iterable[JobFacts]) -> Mapping[str, int]:
+def by_engine(jobs: Iterable[JobFacts], engines: Sequence[str]) -> Mapping[str, int]:
     """Count the jobs by the engine that finished them."""
     counts = Counter(map(finished_on, jobs))
-    return {engine: counts[engine] for engine in ENGINES}
+    return {engine: counts[engine] for engine in engines}
 
 
 def resumed(job: JobFacts) -> bool:

@@ -22,6 +22,7 @@ def gather(environment: Environment, plan: Plan, application: Application) -> Ev
     """Gather the evidence; all workers must have stopped."""
     found = {job_id: _facts(environment.ledger, job_id) for job_id in application.jobs}
     return Evidence(
+        engines=environment.engines,
         dispatched=application.jobs,
         after_failback=application.after_failback,
         jobs={job_id: facts for job_id, facts in found.items() if facts is not None},
@@ -30,7 +31,8 @@ def gather(environment: Environment, plan: Plan, application: Application) -> Ev
         webhooks_expected=plan.webhooks,
         webhooks_unique=environment.receiver.unique,
         webhooks_taken=environment.receiver.taken,
-        refused=refusals(environment.new_rq.log),
+        returned=application.returned,
+        refused=refusals(environment.successor.log),
         failover=application.failover,
     )
 

@@ -21,16 +21,19 @@ class Application:
     Attributes:
         jobs: The ids of all jobs, in order.
         import_id: The id of the import.
-        after_failback: The ids of the jobs dispatched after RQ got offers again.
-        failover: The time from the loss of RQ's Valkey until Dramatiq accepted a job.
+        after_failback: The ids of the jobs dispatched after the first engine got offers again.
+        failover: The time from the loss of its server until the fallback accepted a job.
+        returned: How many messages of before its server had when it was started again.
     """
 
-    def __init__(self, dispatcher: Dispatcher, receiver_url: str) -> None:
+    def __init__(self, dispatcher: Dispatcher, receiver_url: str, fallback: str) -> None:
         self.jobs: list[str] = []
         self.import_id: str = ""
         self.after_failback: Sequence[str] = ()
         self.failover: timedelta | None = None
+        self.returned: int = 0
         self._dispatcher = dispatcher
+        self._fallback = fallback
         self._receiver_url = receiver_url
         self._number = count(1)
         self._lost_at: float | None = None
@@ -67,7 +70,7 @@ class Application:
         return handle.id
 
     def _time_failover(self, engine: str | None) -> None:
-        if self._lost_at is not None and self.failover is None and engine == "dramatiq":
+        if self._lost_at is not None and self.failover is None and engine == self._fallback:
             self.failover = timedelta(seconds=time.monotonic() - self._lost_at)
 
 

@@ -20,15 +20,15 @@ class Plan:
     Attributes:
         seed: What all of it follows from.
         batches: How many batches the import has.
-        kill_batch: RQ's host is killed when this number of them is finished.
+        kill_batch: The first engine's host is killed when this number of them is finished.
         first: Webhooks dispatched before the import.
         alongside: Those dispatched while the import runs, in step with its batches; the last of
-            them just before RQ's workers die.
-        stranded: Those dispatched after RQ's workers died and before their Redis did; they wait
-            in its list.
-        outage: Those dispatched while RQ's Valkey is down.
+            them just before its workers die.
+        stranded: Those dispatched after the workers died and before their server did; they wait in
+            its queues.
+        outage: Those dispatched while the server is down.
         returning: Those dispatched while it and its workers start again.
-        last: Those dispatched once RQ gets offers again.
+        last: Those dispatched once the first engine gets offers again.
     """
 
     seed: int

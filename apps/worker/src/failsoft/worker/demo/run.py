@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
+from failsoft.dispatcher.plugins.discovery import EngineName
 from failsoft.worker.demo.checks import Verdict, judge, problems
 from failsoft.worker.demo.collect import gather, unexplained
 from failsoft.worker.demo.display.live_display import LiveDisplay
@@ -17,11 +18,14 @@ from failsoft.worker.demo.scenario import Scenario
 from failsoft.worker.logs.visible import visible
 
 
-def run_demo(console: Console, *, jobs: int, seed: int) -> tuple[Verdict, Sequence[str]]:
+def run_demo(
+    console: Console, engines: Sequence[EngineName], *, jobs: int, seed: int
+) -> tuple[Verdict, Sequence[str]]:
     """Run the demo and report it on a console; return the verdict and its failed conditions.
 
     Args:
         console: Where the demo is reported.
+        engines: The engine that fails, and its fallback.
         jobs: How many webhooks are dispatched.
         seed: The same seed makes the same payloads and the same moment of the kill.
 
@@ -32,7 +36,7 @@ def run_demo(console: Console, *, jobs: int, seed: int) -> tuple[Verdict, Sequen
     airports = read_airports(airports_csv())
     plan = make_plan(jobs, seed, airports)
     console.print(f"[bold]Failsoft demo[/], seed {seed}")
-    with started_environment() as environment:
+    with started_environment(engines) as environment:
         display = LiveDisplay(console, Goals(plan.webhooks, len(airports)))
         with display.live(lambda: read_status(environment, plan.webhooks + 1)):
             application = Scenario(environment, plan, display.say).run()

@@ -29,7 +29,10 @@ class Scenario:
         self._environment = environment
         self._plan = plan
         self._say = say
-        self._application = Application(environment.app.dispatcher, environment.receiver.url)
+        self._application = Application(
+            environment.app.dispatcher, environment.receiver.url, environment.fallback
+        )
+        self._primary, self._fallback = environment.primary, environment.fallback
 
     def run(self) -> Application:
         """Run every phase and return the application, which has the ids of its jobs.
@@ -38,29 +41,32 @@ class Scenario:
             FailsoftError: If a phase cannot be completed.
         """
         self._start_workers()
-        self._dispatch_to_rq()
+        self._dispatch_to_primary()
         self._kill_workers()
         waiting = self._environment.waiting_in_primary()
-        old_list = self._kill_valkey(waiting)
-        self._dispatch_to_dramatiq()
-        self._restore_primary(old_list, waiting)
-        self._dispatch_to_rq_again()
+        self._kill_server(waiting)
+        self._dispatch_to_fallback()
+        self._restore_primary()
+        self._dispatch_to_primary_again()
         self._await_ends()
         return self._application
 
     def _start_workers(self) -> None:
         environment = self._environment
-        self._say("Two Valkeys, a ledger and a webhook receiver run. RQ's workers start.")
-        environment.rq.start()
-        environment.await_workers(environment.rq)
+        self._say(
+            f"Servers, a ledger and a webhook receiver run. The workers of {self._primary} start."
+        )
+        environment.first.start()
+        environment.await_workers(environment.first)
         # Needed only after the kill, so their start is not waited for here.
-        environment.dramatiq.start()
+        environment.second.start()
 
-    def _dispatch_to_rq(self) -> None:
+    def _dispatch_to_primary(self) -> None:
         plan = self._plan
-        self._say(f"{len(plan.first)} webhooks are dispatched to RQ. Dramatiq's workers start.")
+        dispatched = f"{len(plan.first)} webhooks are dispatched to {self._primary}"
+        self._say(f"{dispatched}. The workers of {self._fallback} start.")
         self._application.dispatch_webhooks(plan.first, BEFORE)
-        self._environment.await_workers(self._environment.dramatiq)
+        self._environment.await_workers(self._environment.second)
         self._say(f"The import of a CSV file and {len(plan.alongside)} webhooks follow.")
         self._application.dispatch_import()
         for number, airport in enumerate(plan.alongside, start=1):
@@ -69,52 +75,52 @@ class Scenario:
         self._await_batch(plan.kill_batch)
 
     def _kill_workers(self) -> None:
-        self._environment.kill_workers(self._environment.rq)
-        self._say("RQ's host fails during the import: its workers are killed by SIGKILL.")
+        self._environment.kill_workers(self._environment.first)
+        self._say(f"The host of {self._primary} fails during the import: its workers are killed.")
         self._application.dispatch_webhooks(self._plan.stranded)
 
-    def _kill_valkey(self, waiting: int) -> bytes:
-        old_list = self._environment.primary.snapshot()
+    def _kill_server(self, waiting: int) -> None:
         self._application.loses_primary()
-        self._environment.primary.kill()
-        words = _messages(waiting)
-        self._say(f"Its Valkey is killed by SIGKILL, with {words} in its list and its dump.")
-        return old_list
+        self._environment.servers.primary.kill()
+        self._say(f"Its server is killed by SIGKILL, with {_messages(waiting)} in its queues.")
 
-    def _dispatch_to_dramatiq(self) -> None:
+    def _dispatch_to_fallback(self) -> None:
         outage, ledger = self._plan.outage, self._environment.ledger
         import_id, jobs = self._application.import_id, len(self._application.jobs)
-        stranded = progress.offered_to(ledger, "rq", jobs)
-        self._say(f"{len(outage)} webhooks are dispatched, through Dramatiq.")
+        stranded = progress.offered_to(ledger, self._primary, jobs)
+        self._say(f"{len(outage)} webhooks are dispatched, through {self._fallback}.")
         half = len(outage) // 2
         self._application.dispatch_webhooks(outage[:half], OUTAGE / 2)
-        self._say("A new host replaces the lost one: its RQ workers start and wait for Valkey.")
-        self._environment.new_rq.start()
+        self._say("A new host replaces the lost one: its workers start and wait for the server.")
+        self._environment.successor.start()
         self._application.dispatch_webhooks(outage[half:], OUTAGE / 2)
         if wait_for(lambda: progress.resumed_at(ledger, import_id), PATIENCE):
             batch, of = progress.resumed_at(ledger, import_id), self._plan.batches
-            self._say(f"Dramatiq resumed the import at batch {batch} of {of}.")
+            self._say(f"{self._fallback} resumed the import at batch {batch} of {of}.")
         if wait_for(lambda: progress.have_moved(ledger, stranded), PATIENCE):
-            self._say("The jobs of the lost list are offered to Dramatiq, with a new epoch.")
+            self._say(
+                f"The jobs of the lost queues are offered to {self._fallback}, in a new epoch."
+            )
 
-    def _restore_primary(self, old_list: bytes, waiting: int) -> None:
+    def _restore_primary(self) -> None:
         environment, returning = self._environment, self._plan.returning
+        environment.servers.primary.start()
+        back = self._application.returned = environment.waiting_in_primary()
         self._say(
-            f"RQ's Valkey starts with its old list. {len(returning)} webhooks are dispatched."
+            f"The server of {self._primary} starts again, with {_messages(back)} of before. "
+            f"{len(returning)} webhooks are dispatched."
         )
-        environment.primary.restore(old_list)
-        environment.primary.start()
         self._application.dispatch_webhooks(returning, RETURN)
-        environment.await_workers(environment.new_rq)
-        wait_for(lambda: refusals(environment.new_rq.log) >= waiting, PATIENCE)
-        refused = _messages(refusals(environment.new_rq.log))
-        self._say(f"The workers refused {refused} of the old list as stale.")
+        environment.await_workers(environment.successor)
+        wait_for(lambda: refusals(environment.successor.log) >= back, PATIENCE)
+        refused = _messages(refusals(environment.successor.log))
+        self._say(f"The workers refused {refused} of before as stale.")
 
-    def _dispatch_to_rq_again(self) -> None:
+    def _dispatch_to_primary_again(self) -> None:
         last = self._plan.last
         trusted = wait_for(self._environment.trusts_primary, PATIENCE)
         offers = "gets offers again" if trusted else "gets no offers yet"
-        self._say(f"RQ {offers}. The last {len(last)} webhooks are dispatched.")
+        self._say(f"{self._primary} {offers}. The last {len(last)} webhooks are dispatched.")
         dispatched = self._application.dispatch_webhooks(last, LAST)
         self._application.after_failback = dispatched if trusted else ()
 

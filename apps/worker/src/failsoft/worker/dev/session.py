@@ -24,7 +24,6 @@ from failsoft.worker.wiring import death_notices
 
 logger: logging.Logger = logging.getLogger("failsoft.dev")
 
-ENGINES = ("rq", "dramatiq")
 #: How long a worker may take to stop, unless it is set: short, because a developer waits for it.
 GRACE = timedelta(seconds=2)
 #: How often everything is checked, in seconds.
@@ -66,6 +65,7 @@ class DevSession:
         self._environment = {**os.environ, **grace, **environment}
         self._ledger_url = environment.get("FAILSOFT_LEDGER_URL", settings.ledger_url)
         self._deaths = death_notices(settings.model_copy(update={"ledger_url": self._ledger_url}))
+        self._engines = settings.offered_engines
         self._queues = queues
         self._watcher = CodeWatcher(watch, self._code_changed) if watch else None
         self._ready: Ready | None = ready
@@ -105,7 +105,7 @@ class DevSession:
         status, queues = self._preflight()
         if status != OK:
             return status
-        posts = [(engine, queue) for engine in ENGINES for queue in queues]
+        posts = [(engine, queue) for engine in self._engines for queue in queues]
         supervisor = self._supervisor = Supervisor(
             posts, self._grace, self._environment, on_death=self._deaths.note
         )

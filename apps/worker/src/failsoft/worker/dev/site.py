@@ -5,22 +5,24 @@ import os
 import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Self
-from urllib.parse import urlsplit
 
-from failsoft.dispatcher.engines.namespace_marks import redis_owner
+from failsoft.dispatcher.offering.engines import Engine
+from failsoft.dispatcher.plugins.plugin import AnyPlugin
+from failsoft.job_engine.clock import Deadline, SystemClock
 from failsoft.job_engine.errors import EngineUnavailableError, FailsoftError
+from failsoft.job_engine.ports.engine import OwnedEngineAdapter
 from failsoft.job_engine.values.redaction import redacted_url
 from failsoft.ledger import SqlLedger
 from failsoft.ledger.opening import shared_database
 from failsoft.ledger.upgrade.run import upgrade
-from failsoft.queue import shared_client
-from failsoft.worker.configuration.settings import Settings
-from failsoft.worker.dev.embedded_valkey import EmbeddedServerError, EmbeddedValkey
+from failsoft.worker.configuration.settings import Settings, load_settings
+from failsoft.worker.engine_sites import sites
 
-#: Queued messages survive a restart of `failsoft dev`.
-_CONFIG = {"appendonly": "yes"}
+#: How long a server of ours may take to say whose it is.
+OWNER_BUDGET = timedelta(seconds=1)
 
 
 class DevRunsAlreadyError(FailsoftError):
@@ -28,7 +30,7 @@ class DevRunsAlreadyError(FailsoftError):
 
 
 class DevSite:
-    """Two Valkey servers and a SQLite ledger, unless the settings name others.
+    """A server for each engine and a SQLite ledger, unless the settings name others.
 
     As a context manager it starts and stops them. The ports stay the same from one run to the
     next, so that `environment` stays valid.
@@ -59,10 +61,13 @@ class DevSite:
             self._stack.enter_context(_locked(self._folder / "dev.lock"))
             before = _read_exports(self.env_file)
             theirs = _given(self._settings, before)
-            for variable, name in (("REDIS_URL", "redis"), ("AMQP_URL", "broker")):
-                if variable not in theirs:
-                    url = self._start_server(self._folder / name, before.get(variable))
-                    self.environment[variable] = url
+            for plugin, site in sites(self._settings):
+                address = plugin.address(site.settings)
+                variable = site.variables[address[0]] if address else None
+                if variable is not None and variable not in theirs:
+                    url = self._start_server(plugin, site.name, before.get(variable))
+                    if url is not None:
+                        self.environment[variable] = url
             if "FAILSOFT_LEDGER_URL" not in theirs:
                 self.environment["FAILSOFT_LEDGER_URL"] = self._upgrade_ledger()
                 self._take_over()
@@ -85,19 +90,20 @@ class DevSite:
         if not ignored.exists():
             ignored.write_text("*\n")
 
-    def _start_server(self, folder: Path, before: str | None) -> str:
-        port = urlsplit(before).port if before else None
+    def _start_server(self, plugin: AnyPlugin, name: str, before: str | None) -> str | None:
+        """Start an engine's own server, where it was the last time if the port is free."""
         try:
-            return self._serve(folder, port)
-        except EmbeddedServerError as error:
-            if port is None:
+            server = plugin.embedded(self._folder / name, before)
+            if server is None:
+                return None
+            server.start()
+        except FailsoftError as error:
+            if before is None:
                 raise EngineUnavailableError(str(error)) from error
-        # Another process has the port by now.
-        return self._start_server(folder, None)
-
-    def _serve(self, folder: Path, port: int | None) -> str:
-        server = EmbeddedValkey(folder, port=port, config=_CONFIG)
-        return self._stack.enter_context(server).url
+            # Another process has the port by now.
+            return self._start_server(plugin, name, None)
+        self._stack.callback(server.stop)
+        return server.url
 
     def _upgrade_ledger(self) -> str:
         url = f"sqlite:///{self._folder / 'ledger.db'}"
@@ -109,10 +115,12 @@ class DevSite:
         """Mark the servers as this ledger's: they may have served one that was deleted."""
         with closing(shared_database(self.environment["FAILSOFT_LEDGER_URL"])) as database:
             ledger_id = SqlLedger(database).ledger_id()
-        for variable in ("REDIS_URL", "AMQP_URL"):
-            if variable in self.environment and ledger_id is not None:
-                client = shared_client(self.environment[variable], "dev")
-                redis_owner(client, self._settings.namespace, ledger_id, "take_over")
+        with _environment(self.environment):
+            ours = list(sites(load_settings()))
+        for plugin, site in ours:
+            address = plugin.address(site.settings)
+            if address and site.variables[address[0]] in self.environment and ledger_id is not None:
+                _own(plugin.build(site), ledger_id)
 
     def _write_exports(self) -> None:
         self.env_file.touch(mode=0o600)
@@ -144,13 +152,32 @@ def _read_exports(path: Path) -> dict[str, str]:
     return dict(word.split("=", 1) for word in words if "=" in word)
 
 
+@contextmanager
+def _environment(added: Mapping[str, str]) -> Iterator[None]:
+    before = dict(os.environ)
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def _own(engine: Engine, ledger_id: str) -> None:
+    adapter, deadline = engine.adapter, Deadline.after(SystemClock(), OWNER_BUDGET)
+    if isinstance(adapter, OwnedEngineAdapter):
+        with closing(engine.caller):
+            adapter.owner(ledger_id, deadline, "take_over")
+
+
 def _given(settings: Settings, before: Mapping[str, str]) -> dict[str, str]:
     """Return the addresses that the user has set, and not `source`d from an earlier run."""
-    named = settings.model_fields_set
-    has_redis = settings.redis_url or named & {"redis_host", "redis_port"}
     candidates = {
-        "REDIS_URL": settings.primary_url if has_redis else None,
-        "AMQP_URL": settings.amqp_url if "amqp_url" in named else None,
-        "FAILSOFT_LEDGER_URL": settings.ledger_url if "ledger_url" in named else None,
+        "FAILSOFT_LEDGER_URL": settings.ledger_url
+        if "ledger_url" in settings.model_fields_set
+        else None
     }
+    for plugin, site in sites(settings):
+        if (address := plugin.address(site.settings)) is not None:
+            candidates[site.variables[address[0]]] = address[1]
     return {name: url for name, url in candidates.items() if url and url != before.get(name)}

@@ -5,10 +5,10 @@ from collections.abc import Iterable
 from sqlalchemy import text
 
 from failsoft.job_engine.records.job import WorkerRecord
+from failsoft.job_engine.values.findings import Finding, warning_if
 from failsoft.ledger import Database
 from failsoft.ledger.database.pool import SPARE
 from failsoft.worker.configuration.settings import Settings
-from failsoft.worker.doctor.finding import Finding, warning_if
 from failsoft.worker.wiring import KEEPERS
 
 #: The share of the connections in use from which too few are left, as for a deploy.

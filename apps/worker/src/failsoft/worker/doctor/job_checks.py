@@ -8,9 +8,10 @@ from types import FrameType
 
 from failsoft.job_engine.definitions.catalogue import Catalogue
 from failsoft.job_engine.errors import FailsoftError, MissingHandlerError
+from failsoft.job_engine.values.findings import Finding, fine, warning
 from failsoft.worker.bundled_jobs import load_catalogue
 from failsoft.worker.configuration.settings import Settings
-from failsoft.worker.doctor.finding import Finding, failed, fine, warning
+from failsoft.worker.doctor.checks import failed
 
 
 class _TooLate(BaseException):

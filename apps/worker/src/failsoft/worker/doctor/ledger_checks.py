@@ -11,6 +11,14 @@ from sqlalchemy import select
 from failsoft.job_engine.policies.queue import declared_queues
 from failsoft.job_engine.records.manual_retry import MOST, DeadLetters
 from failsoft.job_engine.records.states import TERMINAL, JobState
+from failsoft.job_engine.values.findings import (
+    Finding,
+    failure,
+    failure_if,
+    fine,
+    warning,
+    warning_if,
+)
 from failsoft.job_engine.values.redaction import redacted_url
 from failsoft.ledger import Database, SqlLedger, check
 from failsoft.ledger.database.timestamps import now_us
@@ -19,14 +27,6 @@ from failsoft.ledger.schema.revision import REVISION, standing
 from failsoft.worker.configuration.settings import Settings
 from failsoft.worker.doctor.connection_checks import look_at_connections
 from failsoft.worker.doctor.database import existing_database, sqlite_path
-from failsoft.worker.doctor.finding import (
-    Finding,
-    failure,
-    failure_if,
-    fine,
-    warning,
-    warning_if,
-)
 from failsoft.worker.doctor.missing_jobs import LOST_REMEDY, REMEDY, look_at_wholeness
 
 #: The largest difference between the ledger's clock and this host's without a warning.

@@ -4,27 +4,23 @@ A process that writes to a file which is no longer the ledger's, and a message w
 are signs of a ledger that was split, replaced or restored (docs/ledger-sqlite.md).
 """
 
-from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 
-from redis import RedisError
-
-from failsoft.dispatcher.engines.dramatiq import make_broker
-from failsoft.dispatcher.engines.dramatiq_redis import SafeRedisBroker
-from failsoft.dispatcher.engines.waiting_messages import (
-    Standing,
-    standing_in_rq,
-    standing_in_valkey,
-)
 from failsoft.job_engine.clock import SystemClock
-from failsoft.job_engine.errors import MessageRejectedError
+from failsoft.job_engine.errors import EngineError, MessageRejectedError
 from failsoft.job_engine.policies.queue import declared_queues
+from failsoft.job_engine.ports.engine import (
+    EngineAdapter,
+    ReadableEngineAdapter,
+    WaitingMessage,
+)
 from failsoft.job_engine.records.message import KeyRing
 from failsoft.ledger import Database, SqlLedger
 from failsoft.ledger.database.sqlite.descriptors import Stray, find_strays
 from failsoft.ledger.upkeep.missing import find_missing, may_be_pruned
-from failsoft.queue import queue_name, rq_queue, shared_client
 from failsoft.worker.configuration.settings import Settings
+from failsoft.worker.engine_sites import sites
 
 #: The remedy where processes hold another file.
 REMEDY = "stop these processes, and compare what they accepted with the ledger"
@@ -73,39 +69,37 @@ def look_at_wholeness(settings: Settings, database: Database) -> Wholeness:
     if database.file is not None:
         found.strays += find_strays(database.file.path)
     keys = KeyRing(SqlLedger(database).signing_keys, SystemClock(), settings.namespace)
-    for engine, queues in (("rq", _in_rq), ("dramatiq", _in_dramatiq)):
-        if engine not in settings.offered_engines:
-            continue
-        try:
-            ours = [each for each in queues(settings) if _is_signed(keys, each, engine)]
-            _compare(found, database, engine, ours)
-        except _UnreadableError as error:
-            found.unread.append(f"{engine}: {error}")
-        except (RedisError, OSError) as error:
-            found.unread.append(f"{engine}: {type(error).__name__}")
+    for plugin, site in sites(settings):
+        engine = plugin.build(site)
+        with closing(engine.caller):
+            try:
+                waiting = _waiting(engine.adapter)
+                if waiting is None:
+                    found.unread.append(f"{site.name}: shows its messages to consumers alone")
+                    continue
+                ours = [each for each in waiting if _is_signed(keys, each, site.name)]
+            except EngineError as error:
+                found.unread.append(f"{site.name}: {error}")
+            else:
+                _compare(found, database, site.name, ours)
     return found
 
 
-class _UnreadableError(Exception):
-    """The broker shows its messages only by delivering them."""
-
-
-def _in_rq(settings: Settings) -> Iterator[Standing]:
-    client = shared_client(settings.primary_url, "doctor")
+def _waiting(adapter: EngineAdapter) -> list[WaitingMessage] | None:
+    """Return the messages of all queues; None if the engine does not show them."""
+    if not isinstance(adapter, ReadableEngineAdapter):
+        return None
+    messages = list[WaitingMessage]()
     for profile in declared_queues().values():
-        yield from standing_in_rq(client, rq_queue(profile, client, settings.namespace).key)
+        found = adapter.waiting(profile)
+        if found is None:
+            return None
+        messages += found
+    return messages
 
 
-def _in_dramatiq(settings: Settings) -> Iterator[Standing]:
-    broker = make_broker(settings.amqp_url, settings.namespace)
-    if not isinstance(broker, SafeRedisBroker):
-        raise _UnreadableError("RabbitMQ shows its messages to consumers alone")
-    for profile in declared_queues().values():
-        yield from standing_in_valkey(broker, queue_name(profile, settings.namespace))
-
-
-def _compare(found: Wholeness, database: Database, engine: str, ours: list[Standing]) -> None:
-    # The messages were read before, so a job that is recorded meanwhile is not among them.
+def _compare(found: Wholeness, database: Database, engine: str, ours: list[WaitingMessage]) -> None:
+    # The messages were read before: a job that is recorded meanwhile is not among them.
     missing = find_missing(database, [each.message.job_id for each in ours])
     for each in ours:
         if each.message.job_id not in missing:
@@ -116,9 +110,9 @@ def _compare(found: Wholeness, database: Database, engine: str, ours: list[Stand
             found.lost.append(Lost(each.message.job_id, each.message.epoch, engine))
 
 
-def _is_signed(keys: KeyRing, standing: Standing, engine: str) -> bool:
+def _is_signed(keys: KeyRing, waiting: WaitingMessage, engine: str) -> bool:
     try:
-        keys.verify(standing.message, engine)
+        keys.verify(waiting.message, engine)
     except MessageRejectedError:
         return False
     return True

@@ -4,17 +4,17 @@ from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
 
-from failsoft.dispatcher.engines.config import build_engines
 from failsoft.dispatcher.offering.engines import Engine
 from failsoft.dispatcher.offering.owners import refusal
 from failsoft.job_engine.clock import Deadline, SystemClock
 from failsoft.job_engine.errors import EngineError
 from failsoft.job_engine.ports.engine import OwnedEngineAdapter, Owner
+from failsoft.job_engine.values.findings import Finding, fine
 from failsoft.ledger import SqlLedger
 from failsoft.worker.configuration.settings import Settings
+from failsoft.worker.doctor.checks import failed
 from failsoft.worker.doctor.database import existing_database
-from failsoft.worker.doctor.finding import Finding, failed, fine
-from failsoft.worker.wiring import engine_config
+from failsoft.worker.engine_sites import sites
 
 BUDGET = timedelta(seconds=1)
 
@@ -25,10 +25,10 @@ def look_at_namespaces(settings: Settings) -> Iterator[Finding]:
         ledger_id = None if database is None else SqlLedger(database).ledger_id()
     if ledger_id is None:
         return
-    for name in settings.offered_engines:
-        engine = build_engines((name,), engine_config(settings))[name]
+    for plugin, site in sites(settings):
+        engine = plugin.build(site)
         with closing(engine.caller):
-            yield from _look(name, engine, ledger_id)
+            yield from _look(site.name, engine, ledger_id)
 
 
 def _look(name: str, engine: Engine, ledger_id: str) -> Iterator[Finding]:

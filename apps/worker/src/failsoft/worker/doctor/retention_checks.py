@@ -6,12 +6,12 @@ from datetime import timedelta
 from failsoft.job_engine.definitions.definition import AnyDefinition
 from failsoft.job_engine.jobs.scheduled.prune_ledger import prunable, prune_ledger
 from failsoft.job_engine.records.states import JobState
+from failsoft.job_engine.values.findings import Finding, fine, warning
 from failsoft.ledger import Database, SqlLedger
 from failsoft.ledger.upkeep.pruning import SETTLES, SqlPruner
 from failsoft.worker.bundled_jobs import load_catalogue
 from failsoft.worker.configuration.settings import Settings
 from failsoft.worker.doctor.database import existing_database
-from failsoft.worker.doctor.finding import Finding, fine, warning
 
 _ENDED = (JobState.SUCCEEDED, JobState.CANCELLED, JobState.FAILED)
 _BY_HAND = "run `failsoft ledger prune`"

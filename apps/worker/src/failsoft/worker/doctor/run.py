@@ -2,9 +2,10 @@
 
 from datetime import timedelta
 
+from failsoft.job_engine.values.findings import Check, Finding
 from failsoft.worker.configuration.settings import Settings
+from failsoft.worker.doctor.checks import look_at_all
 from failsoft.worker.doctor.engine_checks import engine_checks
-from failsoft.worker.doctor.finding import Check, Finding, look_at_all
 from failsoft.worker.doctor.job_checks import look_at_jobs
 from failsoft.worker.doctor.ledger_checks import look_at_ledger
 from failsoft.worker.doctor.namespace_checks import look_at_namespaces
@@ -24,6 +25,6 @@ def examine(settings: Settings, limit: timedelta) -> list[Finding]:
         Check("namespaces", lambda: look_at_namespaces(settings), remedy),
         Check("workers", lambda: look_at_workers(settings), remedy),
         Check("retention", lambda: look_at_retention(settings), remedy),
-        Check("versions", look_at_versions),
+        Check("versions", lambda: look_at_versions(settings)),
     ]
     return [*jobs, *look_at_all(checks, limit)]

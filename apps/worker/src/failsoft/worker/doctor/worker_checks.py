@@ -11,12 +11,12 @@ from failsoft.job_engine.policies.queue import declared_queues
 from failsoft.job_engine.records.job import WorkerRecord
 from failsoft.job_engine.records.states import TERMINAL, JobState
 from failsoft.job_engine.validation import did_you_mean
+from failsoft.job_engine.values.findings import Finding, fine, warning
 from failsoft.ledger import Database, SqlLedger
 from failsoft.ledger.schema.jobs import jobs
 from failsoft.worker.bundled_jobs import load_catalogue
 from failsoft.worker.configuration.settings import Settings
 from failsoft.worker.doctor.database import existing_database
-from failsoft.worker.doctor.finding import Finding, fine, warning
 
 #: The open jobs that are restricted to some engines, by those and by queue.
 _PINNED = (
@@ -78,9 +78,11 @@ def _unnamed(settings: Settings, live: Sequence[WorkerRecord]) -> Iterator[Findi
     """Report the engines and queues of live workers that these settings do not name."""
     for engine in sorted({worker.engine for worker in live}.difference(settings.offered_engines)):
         count = sum(worker.engine == engine for worker in live)
-        if engine in settings.engines:
-            found = f"{count} live, and USE_RQ is false here: it gets no offers of this program"
-            yield warning(f"engine {engine}", found, "stop them, or set USE_RQ=true")
+        if variable := settings.disabled.get(engine):
+            found = (
+                f"{count} live, and {variable} turns it off here: it gets no offers of this program"
+            )
+            yield warning(f"engine {engine}", found, f"stop them, or change {variable}")
         else:
             found = f"{count} live workers serve it, and FAILSOFT_ENGINES does not name it here"
             remedy = f"add {engine} to FAILSOFT_ENGINES: this program leaves its jobs to others"

@@ -4,12 +4,14 @@ import atexit
 import logging
 import sys
 import time
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import structlog
 
+from failsoft.dispatcher.plugins.discovery import plugin
+from failsoft.dispatcher.plugins.plugin import AnyPlugin
 from failsoft.job_engine.outcome import UNKNOWN_JOB
 from failsoft.job_engine.records.job import Claim
 from failsoft.job_engine.telemetry import Event
@@ -56,26 +58,35 @@ KIND = "event_kind"
 #: The fields that are printed below a record instead of in it.
 _BLOCKS = ("stack_info", "exception")
 
-#: Dramatiq's message that its broker is away, logged at each try.
-_LOST = "Consumer encountered a connection error"
-#: The fields of every line.
+#: Libraries that say more than Failsoft needs, with the least level that is logged.
+_LOUD = dict.fromkeys(("alembic", "httpx", "watchfiles"), logging.WARNING)
+#: What every line has.
 _OF_ALL = ("event", "level", "logger", "timestamp")
 
 logger: logging.Logger = logging.getLogger("failsoft")
 
 
-def configure_logs(settings: Settings) -> None:
-    """Send the logs of this process to standard error, in the chosen form."""
+def configure_logs(settings: Settings, engines: Sequence[AnyPlugin] | None = None) -> None:
+    """Send the logs of this process to standard error, in the chosen form.
+
+    Args:
+        settings: Those of the process.
+        engines: The engines whose libraries log here; those of the settings where absent.
+    """
+    if engines is None:
+        engines = [plugin(engine.kind) for engine in settings.engines]
     as_json = settings.log_format == "json" or (
         settings.log_format == "auto" and not sys.stderr.isatty()
     )
     handler = _handler()
     handler.setFormatter(_formatter(as_json=as_json))
-    handler.addFilter(_OncePerMinute())
+    handler.addFilter(_OncePerMinute(engines))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.log_level)
-    _quieten()
+    loud = [_LOUD, *(each.loggers for each in engines)]
+    for name, level in (item for each in loud for item in each.items()):
+        logging.getLogger(name).setLevel(level)
 
 
 def _handler() -> logging.Handler:
@@ -161,26 +172,20 @@ def _cell(value: object) -> object:
     return visible(value if isinstance(value, str) else repr(value))
 
 
-def _quieten() -> None:
-    # The engines log their own state of a job, which is not the ledger's.
-    for name in ("rq", "rq.worker", "rq.job", "pika"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
-    for name in ("dramatiq", "alembic", "httpx", "watchfiles"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-
-
 class _OncePerMinute(logging.Filter):
-    """Passes each line of Dramatiq once a minute: it repeats them while its broker is away."""
+    """Let a line of an engine's library pass once a minute: it repeats that a broker is away."""
 
-    def __init__(self) -> None:
+    def __init__(self, engines: Sequence[AnyPlugin]) -> None:
         super().__init__()
+        self._libraries = tuple(name for each in engines for name in each.loggers)
+        # The worker says it, once, and when it is over: see `Link`.
+        self._said = tuple(text for each in engines for text in each.said_by_link)
         self._seen: dict[str, float] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if not record.name.startswith("dramatiq"):
+        if not record.name.startswith(self._libraries):
             return True
-        if record.msg.startswith(_LOST):
-            # The worker logs the outage once, and its end: see `Link`.
+        if record.msg.startswith(self._said):
             return False
         now = time.monotonic()
         key = f"{record.name}:{record.msg}"

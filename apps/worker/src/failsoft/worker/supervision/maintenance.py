@@ -39,7 +39,7 @@ class MaintenanceProcess:
         self._grace = app.settings.shutdown_grace.total_seconds()
         self._stopping = threading.Event()
         self._thread = maintenance_thread(app, self._stopping)
-        self._guard = NamespaceGuard(app.engines, app.settings.engines, self._stopping.set)
+        self._guard = NamespaceGuard(app.engines, app.settings.engine_names, self._stopping.set)
 
     def run(self) -> None:
         """Run until `stop` is called.

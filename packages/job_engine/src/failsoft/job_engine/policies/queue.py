@@ -8,7 +8,7 @@ the jobs that name them:
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import KW_ONLY, dataclass, fields
+from dataclasses import KW_ONLY, dataclass, field, fields
 from datetime import timedelta
 from types import MappingProxyType
 from typing import Literal, get_args
@@ -35,8 +35,8 @@ class QueueProfile:
         name: Lower-case letters, digits and dashes, beginning with a letter.
         isolation: `thread`: attempts side by side in one process; `process`: each attempt in a
             child process that the worker can kill.
-        slots: Attempts side by side in one RQ worker process.
-        dramatiq_threads: Attempts side by side in one Dramatiq worker process.
+        slots: Attempts side by side in one worker process.
+        slots_by: The same for single engines, by name, where they differ.
         timeout: The longest an attempt may run, unless the job says otherwise.
         lease: How long a claim lasts without renewal; renewed four times as often (rule 12).
         pickup: How long an offer may wait for its claim before the rescuer looks into it.
@@ -48,7 +48,7 @@ class QueueProfile:
     _: KW_ONLY
     isolation: Isolation = "thread"
     slots: int = 8
-    dramatiq_threads: int = 4
+    slots_by: Mapping[str, int] = field(default_factory=dict, hash=False)
     timeout: timedelta = timedelta(minutes=5)
     lease: timedelta = timedelta(seconds=60)
     pickup: timedelta = timedelta(seconds=10)
@@ -60,18 +60,24 @@ class QueueProfile:
         Expect(DefinitionError).matching(expected, self.name, _NAME)
         expect = Expect(DefinitionError, f"queue {self.name!r}: ")
         expect.one_of("isolation", self.isolation, get_args(Isolation))
-        for field in ("slots", "dramatiq_threads"):
-            expect.whole(field, getattr(self, field), least=1, most=MAX_SLOTS)
-        for field in ("timeout", "lease", "pickup"):
-            expect.span(f"a {field}", getattr(self, field))
+        expect.whole("slots", self.slots, least=1, most=MAX_SLOTS)
+        expect.a(Mapping, "slots_by={engine: slots}", self.slots_by)
+        for engine, slots in self.slots_by.items():
+            expect.a(str, "the name of an engine in slots_by", engine)
+            expect.whole(f"slots_by[{engine!r}]", slots, least=1, most=MAX_SLOTS)
+        for name in ("timeout", "lease", "pickup"):
+            expect.span(f"a {name}", getattr(self, name))
         expect.flag("overflow", self.overflow)
+
+    def slots_on(self, engine: str) -> int:
+        """Return how many attempts a worker process of an engine has side by side."""
+        return self.slots_by.get(engine, self.slots)
 
 
 DEFAULT = QueueProfile(
     "default",
     isolation="thread",
     slots=16,
-    dramatiq_threads=8,
     timeout=timedelta(minutes=5),
     lease=timedelta(seconds=60),
 )
@@ -79,7 +85,6 @@ DATA_SYNC = QueueProfile(
     "data-sync",
     isolation="process",
     slots=2,
-    dramatiq_threads=2,
     timeout=timedelta(hours=2),
     lease=timedelta(seconds=180),
 )
@@ -87,10 +92,15 @@ SCHEDULED = QueueProfile(
     "scheduled",
     isolation="process",
     slots=4,
-    dramatiq_threads=4,
     timeout=timedelta(minutes=15),
     lease=timedelta(seconds=60),
 )
+
+
+def queue_name(profile: QueueProfile, namespace: str = DEFAULT_NAMESPACE) -> str:
+    """Return the name of the profile's queue on any engine."""
+    return f"{namespace}-{profile.name}" if namespace else profile.name
+
 
 _declared: dict[str, QueueProfile] = {
     profile.name: profile for profile in (DEFAULT, DATA_SYNC, SCHEDULED)

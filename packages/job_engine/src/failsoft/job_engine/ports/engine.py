@@ -1,6 +1,8 @@
 """The contract of an engine: what the core needs of a broker."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum
 from typing import Literal, Protocol, runtime_checkable
 
@@ -25,6 +27,12 @@ class EngineHealth:
     detail: str
     backlog: int | None = None
     is_refused: bool = False
+
+
+def probed_twice(probe: Callable[[], EngineHealth]) -> EngineHealth:
+    """Probe a second time where the first went well: an engine comes back by several in a row."""
+    first = probe()
+    return probe() if first.healthy else first
 
 
 class EngineAdapter(Protocol):
@@ -71,6 +79,35 @@ class AskableEngineAdapter(Protocol):
 
         False also means that a worker was given the message. May raise what `offer` raises; that
         counts as unknown.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingMessage:
+    """A message in a queue of an engine.
+
+    Attributes:
+        message: The message; its MAC was not looked at.
+        made_at: When it was made, by the clock of the process that made it.
+    """
+
+    message: Message
+    made_at: datetime
+
+
+@runtime_checkable
+class ReadableEngineAdapter(Protocol):
+    """What an engine adapter may do besides: show the messages that wait, and leave them there.
+
+    `doctor` and `failsoft ledger verify` look for messages whose job the ledger does not hold.
+    """
+
+    def waiting(self, queue: QueueProfile) -> Iterable[WaitingMessage] | None:
+        """Return the newest messages of a queue; None if they are shown to consumers alone.
+
+        Raises:
+            EngineError: The engine did not answer.
         """
         ...
 

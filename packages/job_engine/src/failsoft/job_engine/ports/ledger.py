@@ -17,6 +17,7 @@ from failsoft.job_engine.ports.expiry import ExpiryLedger
 from failsoft.job_engine.ports.flow import FlowLedger
 from failsoft.job_engine.ports.job_filter import JobFilter
 from failsoft.job_engine.ports.keys import KeyLedger
+from failsoft.job_engine.ports.offered import OfferedLedger
 from failsoft.job_engine.ports.reach import Reach
 from failsoft.job_engine.ports.transactional import TransactionalLedger
 from failsoft.job_engine.ports.waits import WaitLedger
@@ -337,6 +338,7 @@ class Ledger(
     AttemptLedger,
     ReturnLedger,
     OfferLedger,
+    OfferedLedger,
     BulkLedger,
     TransactionalLedger,
     ExpiryLedger,

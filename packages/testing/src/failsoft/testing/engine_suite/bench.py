@@ -2,9 +2,11 @@
 """What the engine suite runs on, and its helpers."""
 
 import secrets
+import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Protocol, TypeVar
 
@@ -30,6 +32,19 @@ QUIET = timedelta(seconds=1)
 _KEY = SigningKey.generate()
 
 
+@dataclass(frozen=True, slots=True)
+class ForeignMessage:
+    """A well-formed message of an engine that names other code than ours.
+
+    Attributes:
+        body: Its body.
+        headers: Its headers, for an engine that names the code to call there.
+    """
+
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
 class EngineBench(Protocol):
     """An engine with its server and one worker, on a queue of its own."""
 
@@ -44,19 +59,23 @@ class EngineBench(Protocol):
         ...
 
     @property
-    def foreign(self) -> Sequence[bytes]:
-        """Well-formed messages of this engine that name other code than ours."""
+    def foreign(self) -> Sequence[ForeignMessage]:
+        """Well-formed messages of this engine that name other code than ours; at least one."""
         ...
 
     def call(self, work: Callable[[], T], deadline: Deadline) -> T:
         """Call the adapter as the dispatcher does, bounded by the deadline."""
         ...
 
+    def ready(self) -> None:
+        """Start the worker unless it runs, and return once it would take a message."""
+        ...
+
     def received(self, count: int, timeout: timedelta) -> list[object]:
         """Return all that the worker has handed to its processor so far.
 
-        The worker starts at the first call. This returns as soon as there are `count`, or what
-        there is when the time is up.
+        The worker starts at the first call, which does not wait for it to be ready. This returns
+        as soon as there are `count`, or what there is when the time is up.
         """
         ...
 
@@ -68,8 +87,8 @@ class EngineBench(Protocol):
         """Return how many messages the worker has dropped."""
         ...
 
-    def plant(self, body: bytes) -> None:
-        """Put foreign bytes where offers wait."""
+    def plant(self, message: ForeignMessage) -> None:
+        """Put a foreign message where offers wait."""
         ...
 
     def stop_server(self) -> None:
@@ -135,6 +154,19 @@ def failure_of(work: Callable[[], object]) -> tuple[EngineError | None, timedelt
 def delivered(bench: EngineBench, count: int, timeout: timedelta = ARRIVAL) -> list[Message]:
     """Return the messages that the worker received."""
     return [Message.from_wire(wire) for wire in bench.received(count, timeout)]
+
+
+def arrived(bench: EngineBench, messages: Collection[Message]) -> list[Message]:
+    """Return all that was delivered, once these were and nothing came for a while."""
+    wanted = set(messages)
+    eventually(lambda: wanted <= set(delivered(bench, 0)), f"{len(wanted)} messages are delivered")
+    return settled(bench)
+
+
+def settled(bench: EngineBench) -> list[Message]:
+    """Return all that was delivered, after a while in which a worker would have taken more."""
+    bench.ready()
+    return delivered(bench, sys.maxsize, QUIET)
 
 
 def eventually(condition: Callable[[], bool], what: str) -> None:

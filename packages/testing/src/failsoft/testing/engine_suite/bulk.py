@@ -12,13 +12,14 @@ from failsoft.job_engine.records.message import Message
 from failsoft.testing.engine_suite.bench import (
     ARRIVAL,
     DEADLINE,
-    QUIET,
     TOLERANCE,
     EngineBench,
+    arrived,
     delivered,
     eventually,
     new_message,
     offer,
+    settled,
     was_never_reached,
     was_not_taken,
 )
@@ -41,8 +42,7 @@ class BulkOfferPromises:
         answers = offer_many(bench, messages)
 
         assert answers == [None] * MANY
-        assert _by_epoch(delivered(bench, MANY)) == messages
-        assert _by_epoch(delivered(bench, MANY + 1, QUIET)) == messages
+        assert _by_epoch(arrived(bench, messages)) == messages
 
     def test_offers_made_at_once_and_alone_stand_side_by_side(self, bench: EngineBench) -> None:
         """One way of offering takes nothing from the other."""
@@ -62,12 +62,12 @@ class BulkOfferPromises:
         answers = [*offer_many(bench, [once, twice, twice]), *offer_many(bench, [twice, once])]
 
         assert answers == [None] * 5
-        assert set(delivered(bench, 5, QUIET)) == {once, twice}
+        assert set(arrived(bench, [once, twice])) == {once, twice}
 
     def test_no_offers_at_all_are_no_error(self, bench: EngineBench) -> None:
         """There is nothing to answer, and nothing arrives."""
         assert offer_many(bench, []) == []
-        assert delivered(bench, 1, QUIET) == []
+        assert settled(bench) == []
 
     def test_many_offers_to_another_queue_are_not_delivered_here(self, bench: EngineBench) -> None:
         """A worker serves the queue it was started for."""
@@ -76,7 +76,7 @@ class BulkOfferPromises:
         offer_many(bench, there, ELSEWHERE)
         offer_many(bench, here)
 
-        assert set(delivered(bench, 4, QUIET)) == set(here)
+        assert set(arrived(bench, here)) == set(here)
 
     def test_many_offers_to_a_stopped_server_all_fail_in_time(self, bench: EngineBench) -> None:
         """No later than a single one, and none is answered as if it had arrived."""

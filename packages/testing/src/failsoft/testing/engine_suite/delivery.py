@@ -9,14 +9,15 @@ from failsoft.job_engine.records.message import Message
 from failsoft.testing.engine_suite.bench import (
     BRIEF,
     DEADLINE,
-    QUIET,
     EngineBench,
+    arrived,
     delivered,
     eventually,
     held,
     new_message,
     offer,
     offer_again_and_again,
+    settled,
 )
 
 ELSEWHERE = QueueProfile("elsewhere")
@@ -53,7 +54,7 @@ class DeliveryPromises:
         offer(bench, message)
         offer(bench, message)
 
-        assert set(delivered(bench, 2, QUIET)) == {message}
+        assert set(arrived(bench, [message])) == {message}
 
     def test_an_offer_that_was_processed_may_be_made_again(self, bench: EngineBench) -> None:
         """The engine keeps no mark that would drop it (R4)."""
@@ -96,14 +97,14 @@ class DeliveryPromises:
         offer(bench, there, ELSEWHERE)
         offer(bench, here)
 
-        assert delivered(bench, 2, QUIET) == [here]
+        assert arrived(bench, [here]) == [here]
 
     def test_what_was_processed_is_not_delivered_again(self, bench: EngineBench) -> None:
         """Retries are the ledger's (rule 15)."""
         offer(bench, new_message())
         assert len(delivered(bench, 1)) == 1
 
-        assert len(delivered(bench, 2, QUIET)) == 1
+        assert len(settled(bench)) == 1
 
     def test_a_message_whose_processor_raised_is_not_delivered_again(
         self, bench: EngineBench
@@ -116,7 +117,7 @@ class DeliveryPromises:
 
         offer(bench, second)
 
-        assert delivered(bench, 3, QUIET) == [first, second]
+        assert arrived(bench, [first, second]) == [first, second]
 
     def test_a_probe_finds_a_healthy_engine(self, bench: EngineBench) -> None:
         """By a real write that is delivered to no worker (rule 17)."""
@@ -124,7 +125,7 @@ class DeliveryPromises:
 
         assert health.healthy, health.detail
         assert health.detail
-        assert bench.received(1, QUIET) == []
+        assert settled(bench) == []
 
     def test_a_probe_counts_what_waits(self, bench: EngineBench) -> None:
         """Or reports the count as unknown; never as none where a message waits."""
@@ -159,7 +160,7 @@ class DeliveryPromises:
 
         bench.engine.withdraw(void, bench.queue)
 
-        assert set(delivered(bench, 2, QUIET)) in ({good}, {void, good})
+        assert set(arrived(bench, [good])) in ({good}, {void, good})
 
     def test_withdrawing_what_was_never_offered_is_harmless(self, bench: EngineBench) -> None:
         """Withdrawing is best effort and never raises."""
@@ -178,7 +179,8 @@ class DeliveryPromises:
 
 def _arrives_again(bench: EngineBench, message: Message) -> bool:
     offer(bench, message)
-    return delivered(bench, 2, BRIEF)[1:] == [message]
+    # Two copies, or more that came in one look.
+    return message in delivered(bench, 2, BRIEF)[1:]
 
 
 def _offer_from_threads(bench: EngineBench, messages: set[Message]) -> None:

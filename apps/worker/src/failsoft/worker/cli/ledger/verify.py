@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, fields
+from functools import partial
 from time import monotonic
 
 import click
@@ -16,12 +17,12 @@ from failsoft.job_engine.values.redaction import redacted_url
 from failsoft.ledger import SqlLedger, check
 from failsoft.ledger import verify as checks
 from failsoft.ledger.verify import Checked
-from failsoft.queue.client import close_clients
 from failsoft.worker.cli.jobs.selection import find_id
 from failsoft.worker.cli.options import json_option
 from failsoft.worker.cli.output import console, counted, print_json, show
 from failsoft.worker.configuration.settings import load_settings
 from failsoft.worker.doctor.missing_jobs import LOST_REMEDY, REMEDY, Wholeness, look_at_wholeness
+from failsoft.worker.engine_sites import release_engines
 from failsoft.worker.exit_codes import FAILURE, OK
 from failsoft.worker.ledger_access import open_database
 
@@ -66,7 +67,7 @@ def verify(*, limit: int, job_id: str | None, as_json: bool) -> None:
     group, or the schedule), the invariant, the rule and the events.
     """
     settings = load_settings()
-    click.get_current_context().call_on_close(close_clients)
+    click.get_current_context().call_on_close(partial(release_engines, settings))
     with closing(open_database(settings)) as database:
         check(database)
         if job_id is not None:

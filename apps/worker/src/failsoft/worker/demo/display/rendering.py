@@ -23,6 +23,11 @@ _STATES: Mapping[JobState, str] = {
     JobState.SUCCEEDED: "green",
     JobState.FAILED: "red",
 }
+_SERVERS: Mapping[bool | None, Text] = {
+    True: Text("up", style="green"),
+    False: Text("down", style="bold red"),
+    None: Text("none", style="dim"),
+}
 _WIDTH = 78
 
 
@@ -55,7 +60,7 @@ def _engines(engines: Sequence[EngineView]) -> Table:
     for engine in engines:
         table.add_row(
             Text(visible(engine.name), style="bold"),
-            Text("up", style="green") if engine.server_runs else Text("down", style="bold red"),
+            _SERVERS[engine.server_runs],
             Text(engine.breaker, style=_BREAKERS.get(engine.breaker, "")),
             *(str(number) for number in (engine.workers, engine.running, engine.done)),
         )
@@ -90,6 +95,7 @@ def summary(evidence: Evidence, verdict: Verdict, problems: Sequence[str]) -> Re
 
 def _rows(e: Evidence, v: Verdict) -> Sequence[tuple[str, str]]:
     failover = "never" if v.failover_ms is None else f"{v.failover_ms:,.1f} ms"
+    primary, fallback = e.engines
     again = e.webhooks_taken - e.webhooks_unique
     return [
         ("jobs succeeded", f"{v.succeeded:,} of {v.dispatched:,}"),
@@ -100,7 +106,8 @@ def _rows(e: Evidence, v: Verdict) -> Sequence[tuple[str, str]]:
         ("rows imported", f"{v.rows_imported:,} of {v.rows_expected:,}"),
         ("webhooks received", f"{v.webhooks_received_unique:,} of {v.webhooks_expected:,}"),
         ("of these, sent again under the same id", f"{again:,}"),
+        ("messages of before that the server still had", f"{v.messages_returned:,}"),
         ("stale messages refused", f"{v.stale_messages_refused:,}"),
-        ("from the kill until Dramatiq accepted a job", failover),
-        ("new jobs ran on RQ again", "yes" if v.failed_back else "no"),
+        (f"from the kill until {fallback} accepted a job", failover),
+        (f"new jobs ran on {primary} again", "yes" if v.failed_back else "no"),
     ]

@@ -15,7 +15,7 @@ class EngineView:
 
     Attributes:
         name: The engine.
-        server_runs: Whether its Valkey's process runs.
+        server_runs: Whether its server's process runs; None if it has none.
         breaker: The state of the dispatcher's breaker.
         workers: How many worker processes have a fresh heartbeat.
         running: How many attempts run on it.
@@ -23,7 +23,7 @@ class EngineView:
     """
 
     name: str
-    server_runs: bool
+    server_runs: bool | None
     breaker: str
     workers: int
     running: int
@@ -55,13 +55,18 @@ def read_status(environment: Environment, jobs: int) -> Status:
     """
     found = environment.ledger.list_jobs(limit=jobs)
     workers = Counter(worker.engine for worker in environment.ledger.live_workers())
-    servers = {"rq": environment.primary.is_running, "dramatiq": environment.fallback.is_running}
+    servers = {
+        environment.primary: environment.servers.primary,
+        environment.fallback: environment.servers.fallback,
+    }
 
     def view(engine: str) -> EngineView:
         breaker = environment.app.engines.breaker(engine).state
         states = Counter(job.state for job in found if job.engine == engine)
+        server = servers[engine]
         running, done = states[JobState.RUNNING], states[JobState.SUCCEEDED]
-        return EngineView(engine, servers[engine], breaker, workers[engine], running, done)
+        runs = None if server is None else server.is_running
+        return EngineView(engine, runs, breaker, workers[engine], running, done)
 
     return Status(
         engines=[view(engine) for engine in servers],

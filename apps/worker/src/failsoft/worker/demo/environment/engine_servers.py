@@ -1,0 +1,74 @@
+"""The servers of the demo's two engines, each in a folder, on settings of their own."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+from failsoft.dispatcher.plugins.plugin import AnyPlugin, AnySite, EmbeddedServer
+from failsoft.job_engine.errors import ConfigurationError
+from failsoft.worker.configuration.settings import Settings
+from failsoft.worker.engine_sites import sites
+
+
+@runtime_checkable
+class KillableServer(EmbeddedServer, Protocol):
+    """A server that can be ended as by a crash, and started again where it was."""
+
+    @property
+    def is_running(self) -> bool:
+        """Whether its process runs."""
+        ...
+
+    def kill(self) -> None:
+        """End it by SIGKILL."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class EngineServers:
+    """The servers of two engines, not started.
+
+    Attributes:
+        primary: The first engine's.
+        fallback: The second one's; None if it has none, as an engine on the ledger.
+        environment: The variables that lead to them.
+    """
+
+    primary: KillableServer
+    fallback: KillableServer | None
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def engine_servers(settings: Settings, folder: Path) -> EngineServers:
+    """Return a server for each of two engines.
+
+    Raises:
+        ConfigurationError: An engine has no server that can be started here, or the first has none
+            to kill.
+    """
+    environment: dict[str, str] = {}
+    servers: list[KillableServer | None] = []
+    for plugin, site in sites(settings):
+        address = plugin.address(site.settings)
+        server = None if address is None else _server(plugin, site, folder)
+        if server is not None and address is not None:
+            environment[site.variables[address[0]]] = server.url
+        servers.append(server)
+    primary, fallback = servers
+    if primary is None:
+        raise ConfigurationError(
+            f"expected a first engine with a server to kill, got {settings.engine_names[0]}, which "
+            "has none; give another one first with --engines"
+        )
+    return EngineServers(primary, fallback, environment)
+
+
+def _server(plugin: AnyPlugin, site: AnySite, folder: Path) -> KillableServer:
+    server = plugin.embedded(folder / site.name, None)
+    if not isinstance(server, KillableServer):
+        raise ConfigurationError(
+            f"expected an engine with a server that can be started here, got {site.name}; run: "
+            f"pip install 'failsoft-engine-{plugin.kind}[embedded]', or give others with --engines"
+        )
+    return server

@@ -1,1 +1,0 @@
-"""The worker side of each engine."""

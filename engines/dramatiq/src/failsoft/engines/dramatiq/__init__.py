@@ -1,0 +1,1 @@
+"""The engine dramatiq: Dramatiq on RabbitMQ or Redis."""

@@ -1,0 +1,90 @@
+"""The engine `dramatiq`, plugged in."""
+
+import logging
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from failsoft.engine_api import (
+    BoundedCaller,
+    Check,
+    EmbeddedServer,
+    Engine,
+    EnginePlugin,
+    EngineSite,
+    EngineWorker,
+    Link,
+    Supported,
+    WorkerPost,
+)
+from failsoft.engines.dramatiq.adapter import DramatiqEngine, make_broker
+from failsoft.engines.dramatiq.checks import look_at_broker
+from failsoft.engines.dramatiq.messages import Inbox
+from failsoft.engines.dramatiq.settings import DramatiqSettings
+from failsoft.engines.dramatiq.worker import ThreadWorker
+from failsoft.queue.client import close_clients
+from failsoft.queue.embedded_valkey import dev_server
+from failsoft.queue.redis_checks import server_of
+
+
+class DramatiqPlugin(EnginePlugin[DramatiqSettings]):
+    """Dramatiq on RabbitMQ, Redis or Valkey."""
+
+    kind = "dramatiq"
+    title = "Dramatiq on RabbitMQ or Redis"
+    settings = DramatiqSettings
+    generic: ClassVar[Mapping[str, Sequence[str]]] = {
+        "amqp_url": ("FAILSOFT_AMQP_URL", "AMQP_URL", "CLOUDAMQP_URL", "RABBITMQ_URL")
+    }
+    libraries: ClassVar[Sequence[Supported]] = (Supported("dramatiq", (2, 2), 3),)
+    loggers: ClassVar[Mapping[str, int]] = {"dramatiq": logging.WARNING, "pika": logging.CRITICAL}
+    said_by_link: ClassVar[Sequence[str]] = ("Consumer encountered a connection error",)
+
+    def build(self, site: EngineSite[DramatiqSettings]) -> Engine:
+        """Return the half that offers."""
+        broker = make_broker(site.settings.amqp_url, site.namespace)
+        adapter = DramatiqEngine(broker, site.namespace, site.name)
+        # One thread, because an AMQP connection belongs to one; it also answers the heartbeats.
+        caller = BoundedCaller(
+            site.name, threads=1, idle=adapter.keep_alive, last=adapter.disconnect
+        )
+        return Engine(adapter, caller)
+
+    def build_worker(self, site: EngineSite[DramatiqSettings], post: WorkerPost) -> EngineWorker:
+        """Return Dramatiq's worker, with a thread for each of the post's slots.
+
+        Raises:
+            ConfigurationError: The broker, or the queue there, is none to work with.
+        """
+        link = Link(f"Dramatiq's broker ({site.settings.amqp_url})")
+        inbox = Inbox(post.reject, link)
+        broker = make_broker(site.settings.amqp_url, site.namespace, inbox)
+        name = site.queue_name(post.queue)
+        broker.check(name)
+        return ThreadWorker(broker, name, post, link)
+
+    def checks(self, site: EngineSite[DramatiqSettings]) -> Iterable[Check]:
+        """Look at the broker, its login and the queue's arguments; write what an offer writes."""
+        variable = site.variables["amqp_url"]
+        remedy = f"look after Dramatiq's broker, or correct {variable}"
+        yield Check(site.name, lambda: look_at_broker(site), remedy)
+
+    def address(self, settings: DramatiqSettings) -> tuple[str, str | None]:
+        """Return the URL of the broker, if the operator gave it."""
+        return "amqp_url", settings.amqp_url if settings.model_fields_set else None
+
+    def release(self) -> None:
+        """Close the connections to Redis."""
+        close_clients()
+
+    def embedded(self, folder: Path, url: str | None) -> EmbeddedServer:
+        """Return a Valkey, which needs nothing installed; RabbitMQ does."""
+        return dev_server(folder, url)
+
+    def server(self, site: EngineSite[DramatiqSettings]) -> Hashable:
+        """Return what tells a Redis from others; RabbitMQ is no other engine's."""
+        url = site.settings.amqp_url
+        return None if url.startswith("amqp") else server_of(url)
+
+
+PLUGIN = DramatiqPlugin()

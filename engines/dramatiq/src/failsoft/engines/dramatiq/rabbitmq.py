@@ -1,0 +1,290 @@
+"""Dramatiq's RabbitMQ broker, made safe.
+
+One publish with its confirm, and bounded waits (MQ-01, MQ-02, MQ-03).
+"""
+
+import logging
+import secrets
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pika
+from pika.exceptions import ChannelClosedByBroker, NackError, UnroutableError
+
+from dramatiq.broker import Consumer
+from dramatiq.brokers.rabbitmq import RabbitmqBroker, _RabbitmqConsumer
+from dramatiq.common import xq_name
+from failsoft.engine_api import (
+    Claiming,
+    ConfigurationError,
+    EngineError,
+    EngineHealth,
+    OfferRefusedError,
+    OfferUncertainError,
+    Owner,
+    redacted_url,
+)
+from failsoft.engines.dramatiq.amqp_errors import (
+    NO_RIGHT,
+    OTHER_ARGUMENTS,
+    QUEUE_MISSING,
+    amqp_errors,
+)
+from failsoft.engines.dramatiq.messages import Envelope, Inbox, encode
+from failsoft.engines.dramatiq.rabbitmq_consumer import SafeRabbitmqConsumer
+from failsoft.engines.dramatiq.rabbitmq_owner import rabbitmq_owner
+
+#: Bounds on every wait inside pika, in seconds; by default some are for ever (MQ-01, MQ-03).
+HEARTBEAT = 10
+SOCKET_TIMEOUT = 2
+BLOCKED_TIMEOUT = 3
+_BOUNDS = {
+    "heartbeat": HEARTBEAT,
+    "socket_timeout": SOCKET_TIMEOUT,
+    "stack_timeout": SOCKET_TIMEOUT,
+    "blocked_connection_timeout": BLOCKED_TIMEOUT,
+    "connection_attempts": 1,
+}
+
+
+class SafeRabbitmqBroker(RabbitmqBroker):
+    """The broker of both sides; the worker side drops what is no message of ours."""
+
+    def __init__(self, url: str, inbox: Inbox | None = None) -> None:
+        """Connect lazily, one connection a thread.
+
+        Args:
+            url: An AMQP URL; several separated by `;` are tried in turn. What its query says, as
+                `heartbeat`, is obeyed.
+            inbox: Where the worker side reads messages; a dispatcher needs none.
+
+        Raises:
+            ConfigurationError: If the URL cannot be read.
+        """
+        try:
+            super().__init__(url=url, confirm_delivery=True, middleware=[])
+        except (ValueError, TypeError, SyntaxError):
+            raise ConfigurationError(
+                "expected an AMQP URL like amqp://user@host:5672/vhost, got "
+                f"{redacted_url(url)}, which cannot be read; percent-encode what is not a letter "
+                "or a digit in its password"
+            ) from None
+        self.inbox = inbox
+        # Every failure is translated and raised; pika would log it besides.
+        logging.getLogger("pika").setLevel(logging.CRITICAL)
+        found: Any = self.parameters
+        for each, its_url in zip(
+            found if isinstance(found, list) else [found], url.split(";"), strict=True
+        ):
+            said = parse_qs(urlsplit(its_url).query)
+            for name in _BOUNDS.keys() - said.keys():
+                setattr(each, name, _BOUNDS[name])
+
+    @property
+    def consumer_class(self) -> type[_RabbitmqConsumer]:
+        """Return the consumer that acknowledges on its own channel only."""
+        return SafeRabbitmqConsumer
+
+    def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 5000) -> Consumer:
+        """Connect and begin to consume a queue; note for the inbox if RabbitMQ is away."""
+        try:
+            return super().consume(queue_name, prefetch, timeout)
+        except Exception as error:
+            if self.inbox is not None:
+                self.inbox.link.lost(error)
+            raise
+
+    def declare_queue(self, queue_name: str, *, ensure: bool = False) -> None:
+        """Declare a queue without a delay queue: time lives in the ledger (DQ-06)."""
+        if queue_name not in self.queues:
+            self.queues.add(queue_name)
+            self.queues_pending.add(queue_name)
+            self.emit_after("declare_queue", queue_name)
+        if ensure:
+            self._ensure_queue(queue_name)
+
+    def _declare_dq_queue(self, queue_name: str) -> None:
+        """Declare no delay queue."""
+
+    def _declare_queue(self, queue_name: str) -> Any:
+        """Declare the queue, or take the one that an administrator has declared in another way."""
+        return self._declare_or_take(queue_name, super()._declare_queue)
+
+    def _declare_xq_queue(self, queue_name: str) -> Any:
+        """Declare the queue of dead letters, or take the one that is there."""
+        declare = super()._declare_xq_queue
+        try:
+            return self._declare_or_take(xq_name(queue_name), lambda _: declare(queue_name))
+        except ChannelClosedByBroker as error:
+            if error.reply_code != NO_RIGHT:
+                raise
+            # This user may declare none, and an administrator has left it out: nothing is
+            # dead-lettered on purpose.
+            del self.channel
+            return None
+
+    def _declare_or_take(self, name: str, declare: Callable[[str], Any]) -> Any:
+        try:
+            return declare(name)
+        except ChannelClosedByBroker as error:
+            if error.reply_code not in (OTHER_ARGUMENTS, NO_RIGHT):
+                raise
+            if "'stream'" in error.reply_text:
+                raise ConfigurationError(
+                    f"expected a classic or quorum queue {name}, got a stream, which keeps what is "
+                    "acknowledged; delete it, or choose another FAILSOFT_NAMESPACE"
+                ) from error
+            # The error has closed the channel.
+            del self.channel
+            try:
+                return self.channel.queue_declare(name, passive=True)
+            except ChannelClosedByBroker as missing:
+                # The queue is not there and may not be declared: the first error is the reason.
+                raise error from missing
+
+    def differences(self, queue_name: str) -> str | None:
+        """Return RabbitMQ's text about a queue that is not as it would be declared; "" for others.
+
+        None where this user may declare none, and the two cannot be compared.
+
+        Raises:
+            EngineError: If RabbitMQ gives no answer.
+        """
+        with amqp_errors(self):
+            try:
+                super()._declare_queue(queue_name)
+            except ChannelClosedByBroker as error:
+                del self.channel
+                if error.reply_code == OTHER_ARGUMENTS:
+                    return str(error.reply_text)
+                if error.reply_code == NO_RIGHT:
+                    return None
+                raise
+        return ""
+
+    def check(self, queue_name: str) -> None:
+        """Refuse a queue that cannot be served, if RabbitMQ answers.
+
+        Raises:
+            ConfigurationError: If it is a stream.
+        """
+        with suppress(EngineError), amqp_errors(self):
+            self.declare_queue(queue_name, ensure=True)
+        self.forget_connection()
+
+    def enqueue(self, message: Envelope, *, delay: int | None = None) -> Envelope:
+        """Publish once and wait for the confirm; Dramatiq would publish up to six times (MQ-02).
+
+        Raises:
+            EngineError: Named by what is known of the message.
+        """
+        with amqp_errors(self):
+            self.declare_queue(message.queue_name, ensure=True)
+            try:
+                self._publish(message.queue_name, encode(message))
+            except UnroutableError:
+                # It came back, so it is in no queue: the queue was deleted.
+                self.queues_pending.add(message.queue_name)
+                self.declare_queue(message.queue_name, ensure=True)
+                self._publish(message.queue_name, encode(message))
+        return message
+
+    def enqueue_many(self, messages: Sequence[Envelope]) -> Sequence[EngineError | None]:
+        """Publish messages in one transaction of RabbitMQ's: all are taken, or none is.
+
+        Waiting for each confirm would take a round trip a message.
+
+        Raises:
+            EngineError: Named by what is known of all of them.
+        """
+        with amqp_errors(self):
+            for name in {message.queue_name for message in messages}:
+                self.declare_queue(name, ensure=True)
+            channel = self.connection.channel()
+            returned: list[object] = []
+            channel.add_on_return_callback(lambda *it: returned.append(it))
+            channel.tx_select()
+            for message in messages:
+                _publish(channel, message.queue_name, encode(message))
+            channel.tx_commit()
+            self.connection.process_data_events(0)
+            channel.close()
+        if returned:
+            raise OfferUncertainError(f"RabbitMQ returned {len(returned)} messages")
+        return [None] * len(messages)
+
+    def probe(self, queue_name: str) -> EngineHealth:
+        """Publish with a confirm and count what waits: connecting would prove nothing.
+
+        To a name that no queue has: what RabbitMQ returns it has confirmed, whatever the length,
+        policy or arguments of queues. It takes the rights that offers to the queue take.
+        """
+        try:
+            with amqp_errors(self):
+                found = self._looked_at(queue_name)
+                self._publish_nowhere(queue_name)
+        except (OfferRefusedError, ConfigurationError) as error:
+            return EngineHealth(healthy=False, detail=str(error), is_refused=True)
+        except EngineError as error:
+            return EngineHealth(healthy=False, detail=str(error))
+        backlog: int = found.method.message_count
+        return EngineHealth(healthy=True, detail="published with a confirm", backlog=backlog)
+
+    def _looked_at(self, queue_name: str) -> Any:
+        self.declare_queue(queue_name, ensure=True)
+        try:
+            return self.channel.queue_declare(queue_name, passive=True)
+        except ChannelClosedByBroker as error:
+            if error.reply_code != QUEUE_MISSING:
+                raise
+            # Deleted meanwhile: offers declare it again, too.
+            del self.channel
+            self.queues_pending.add(queue_name)
+            self.declare_queue(queue_name, ensure=True)
+            return self.channel.queue_declare(queue_name, passive=True)
+
+    def _publish_nowhere(self, queue_name: str) -> None:
+        # Our queues have no dots in their names, and the number is another each time.
+        with suppress(UnroutableError, NackError):
+            self._publish(f"{queue_name}.probe.{secrets.token_hex(8)}", b"probe")
+
+    def waiting(self, queue_name: str) -> None:
+        """Return None: RabbitMQ shows a message to consumers alone."""
+
+    def owner(self, namespace: str, ledger_id: str, claiming: Claiming) -> Owner:
+        """Return whose a namespace is on this RabbitMQ.
+
+        Raises:
+            EngineError: It did not answer.
+        """
+        with amqp_errors(self):
+            return rabbitmq_owner(self.connection, namespace, ledger_id, claiming)
+
+    def keep_alive(self) -> None:
+        """Answer heartbeats on this thread's connection; forget it if it has died (DQ-15)."""
+        connection = getattr(self.state, "connection", None)
+        if connection is not None:
+            try:
+                connection.process_data_events(0)
+            except Exception:  # noqa: BLE001 - pika raises more than its own classes (MQ-03)
+                self.forget_connection()
+
+    def forget_connection(self) -> None:
+        """Drop this thread's connection; the next call makes a new one."""
+        with suppress(Exception):  # it is broken, in whatever way
+            del self.connection
+
+    def _publish(self, queue_name: str, body: bytes) -> None:
+        _publish(self.channel, queue_name, body)
+
+
+def _publish(channel: Any, queue_name: str, body: bytes) -> None:
+    channel.basic_publish(
+        exchange="",
+        routing_key=queue_name,
+        body=body,
+        properties=pika.BasicProperties(delivery_mode=2),
+        mandatory=True,
+    )

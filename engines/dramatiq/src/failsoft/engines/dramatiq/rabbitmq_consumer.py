@@ -1,0 +1,86 @@
+"""Dramatiq's consumer of RabbitMQ, made safe: it acknowledges no other message (DQ-02)."""
+
+from typing import Any
+
+from pika import frame
+from pika.channel import ContentFrameAssembler
+from pika.exceptions import AMQPChannelError, AMQPConnectionError
+
+from dramatiq.brokers.rabbitmq import _RabbitmqConsumer, _RabbitmqMessage
+from dramatiq.errors import ConnectionClosed
+from failsoft.engine_api import reached
+from failsoft.engines.dramatiq.amqp_errors import QUEUE_MISSING
+from failsoft.engines.dramatiq.messages import MAX_ENVELOPE_BYTES, Envelope
+
+# pika has no types, and no public way to bound a body.
+_Assembler: Any = ContentFrameAssembler
+
+
+class _BoundedAssembler(_Assembler):  # type: ignore[misc]  # as above
+    """Counts the frames of a body, and keeps only the first of one that is longer than ours.
+
+    RabbitMQ delivers bodies of up to 512 MB in frames of 128 KB, which pika would keep until the
+    last one. What is delivered of such a body is refused for its length.
+    """
+
+    def _handle_body_frame(self, body_frame: frame.Body) -> Any:
+        kept = sum(map(len, self._body_fragments))
+        result = super()._handle_body_frame(body_frame)
+        if kept > MAX_ENVELOPE_BYTES and self._body_fragments:
+            self._body_fragments.pop()
+        return result
+
+
+class _BoundMessage(_RabbitmqMessage):
+    """A delivered message with its consumer."""
+
+    def __init__(
+        self, consumer: "SafeRabbitmqConsumer", redelivered: bool, tag: int, envelope: Envelope
+    ) -> None:
+        super().__init__(redelivered, tag, envelope)
+        self.consumer = consumer
+
+
+class SafeRabbitmqConsumer(_RabbitmqConsumer):
+    """A consumer whose messages are acknowledged on the channel they came from, or not at all.
+
+    After a reconnect delivery tags begin again at 1, and Dramatiq would acknowledge a new
+    message with the tag of an old one (DQ-02). What is not acknowledged is delivered again,
+    and its claim refused.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        channel: Any = self.channel
+        channel._impl._content_assembler = _BoundedAssembler()  # noqa: SLF001 - pika has no other way
+
+    def __next__(self) -> _BoundMessage | None:
+        """Return the next message of ours; drop and acknowledge any other."""
+        try:
+            method, _, body = next(self.iterator)
+        except (AssertionError, AMQPConnectionError, AMQPChannelError) as error:
+            if getattr(error, "reply_code", None) == QUEUE_MISSING:
+                self.broker.queues_pending.add(self.queue_name)
+            self.broker.inbox.link.lost(error)
+            raise ConnectionClosed(error) from None
+        self.broker.inbox.link.answered()
+        if method is None:
+            return None
+        envelope = self.broker.inbox.read(body, self.queue_name)
+        if envelope is None:
+            self.channel.basic_ack(method.delivery_tag)
+            return None
+        message = _BoundMessage(self, method.redelivered, method.delivery_tag, envelope)
+        self.known_tags.add(method.delivery_tag)
+        return message
+
+    def ack(self, message: Any) -> None:
+        """Acknowledge a message of this very consumer."""
+        reached("ack.before")
+        if message.consumer is self:
+            super().ack(message)
+        reached("ack.after")
+
+    def nack(self, message: Any) -> None:
+        """Acknowledge a message whose actor raised: the ledger has its outcome, no dead letter."""
+        self.ack(message)

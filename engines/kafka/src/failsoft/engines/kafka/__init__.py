@@ -1,0 +1,1 @@
+"""The engine kafka: one topic a queue, one record an offer."""

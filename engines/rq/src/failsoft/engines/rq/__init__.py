@@ -1,0 +1,1 @@
+"""The engine rq: RQ on Redis."""

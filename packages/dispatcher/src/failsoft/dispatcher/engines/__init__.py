@@ -1,1 +1,0 @@
-"""The engine adapters, one engine a file; found through the entry points `failsoft.engines`."""

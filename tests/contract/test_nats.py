@@ -1,0 +1,157 @@
+"""NATS keeps every promise of an engine, on a server that keeps its streams when it is killed."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+
+import nats
+import pytest
+
+from failsoft.dispatcher.plugins.discovery import plugin
+from failsoft.engines.nats import streams
+from failsoft.job_engine.clock import Deadline, SystemClock
+from failsoft.job_engine.errors import OfferRefusedError
+from failsoft.job_engine.policies.queue import DEFAULT, QueueProfile
+from failsoft.testing import EngineSuite, ForeignMessage, WorkerSuite
+from failsoft.testing.engine_suite.bench import arrived, failure_of, new_message, offer
+from tests.contract.engine_setups import QUEUE, PluginBench, levels, offer_from_a_child, site_of
+from tests.servers.nats_server import NatsServer
+from tests.servers.processes import PATIENCE
+
+
+class NatsBench(PluginBench):
+    """A stream of the bench's queue."""
+
+    foreign = (
+        ForeignMessage(b'{"func": "os.system", "args": ["true"]}'),
+        ForeignMessage(b'{"v": 1}'),
+        ForeignMessage(b"[1, 2]"),
+        ForeignMessage(b"[[], {}, {}]", {"task": "os.system", "id": "1"}),
+    )
+
+    def __init__(self, server: NatsServer) -> None:
+        self._url = server.url
+        super().__init__(plugin("nats"), server, servers=server.url)
+
+    def plant(self, message: ForeignMessage) -> None:
+        asyncio.run(self._plant(message))
+
+    async def _plant(self, message: ForeignMessage) -> None:
+        async with await nats.connect(self._url) as client:
+            jetstream = client.jetstream()
+            await streams.create(jetstream, self.name, self.site.settings)
+            await jetstream.publish(self.name, message.body, headers=dict(message.headers))
+
+
+@pytest.fixture
+def nats_server(tmp_path: Path) -> Iterator[NatsServer]:
+    with NatsServer(tmp_path) as server:
+        yield server
+
+
+@pytest.fixture
+def bench(nats_server: NatsServer) -> Iterator[NatsBench]:
+    with closing(NatsBench(nats_server)) as bench:
+        yield bench
+
+
+class TestNatsEngine(EngineSuite):
+    """The half that offers."""
+
+
+class TestNatsWorker(WorkerSuite):
+    """The half that works."""
+
+
+def test_a_forked_child_offers_over_a_connection_of_its_own(bench: NatsBench) -> None:
+    before = new_message()
+    offer(bench, before)
+
+    message = offer_from_a_child(bench)
+    after = new_message()
+    offer(bench, after)
+
+    assert set(arrived(bench, [before, message, after])) == {before, message, after}
+
+
+@pytest.fixture
+def closed_server(tmp_path: Path) -> Iterator[NatsServer]:
+    """A server that lets one user in."""
+    with NatsServer(tmp_path, "--user", "failsoft", "--pass", "right") as server:
+        yield server
+
+
+@pytest.mark.parametrize("password", ["right", "wrong"])
+def test_a_login_that_is_refused_is_told_from_a_server_that_is_away(
+    closed_server: NatsServer, password: str
+) -> None:
+    found, deadline = plugin("nats"), Deadline.after(SystemClock(), timedelta(seconds=PATIENCE))
+    settings = {"servers": closed_server.url, "user": "failsoft", "password": password}
+    engine = found.build(site_of(found, settings))
+
+    with closing(engine.caller):
+        health = engine.adapter.probe(QUEUE, deadline)
+
+    assert health.healthy is (password == "right")
+    assert ("refuses every offer" in health.detail) is (password == "wrong")
+
+
+def test_preparing_makes_each_stream_once(nats_server: NatsServer) -> None:
+    found = plugin("nats")
+    site = site_of(found, {"servers": nats_server.url, "create_streams": False})
+
+    twice = [[each.found for each in found.prepare(site, [QUEUE, DEFAULT])] for _ in range(2)]
+
+    assert twice == [["is there"] * 2] * 2
+
+
+def test_doctor_looks_at_server_stream_and_write(nats_server: NatsServer) -> None:
+    found = plugin("nats")
+    site = site_of(found, {"servers": nats_server.url, "create_streams": False})
+
+    before = levels(found, site)
+    list(found.prepare(site, [DEFAULT]))
+    after = levels(found, site)
+
+    assert before == {"nats": "ok", "nats stream": "failure"}
+    assert after == {"nats": "ok", "nats replicas": "warning", "nats write": "ok"}
+
+
+def test_a_server_that_is_away_is_a_failure_of_its_own(nats_server: NatsServer) -> None:
+    found = plugin("nats")
+    nats_server.stop()
+
+    assert levels(found, site_of(found, {"servers": nats_server.url})) == {"nats": "failure"}
+
+
+@pytest.fixture
+def strict_server(tmp_path: Path) -> Iterator[NatsServer]:
+    """A server that lets its user publish to anything but one queue."""
+    rules = tmp_path / "rules.conf"
+    rules.write_text(
+        'authorization { users = [ { user: "failsoft", password: "right", '
+        'permissions: { publish: { deny: "bench-closed" } } } ] }'
+    )
+    with NatsServer(tmp_path, "-c", str(rules)) as server:
+        yield server
+
+
+def test_a_queue_that_the_user_may_not_publish_to_is_refused_soon_and_alone(
+    strict_server: NatsServer,
+) -> None:
+    found, deadline = plugin("nats"), Deadline.after(SystemClock(), timedelta(seconds=PATIENCE))
+    settings = {"servers": strict_server.url, "user": "failsoft", "password": "right"}
+    engine = found.build(site_of(found, settings))
+
+    with closing(engine.caller):
+        refused, elapsed = failure_of(
+            lambda: engine.adapter.offer(new_message(), QueueProfile("closed"), deadline)
+        )
+        health = engine.adapter.probe(QueueProfile("closed"), deadline)
+        engine.adapter.offer(new_message(), QUEUE, deadline)
+
+    assert type(refused) is OfferRefusedError
+    assert elapsed < timedelta(seconds=1)
+    assert health.is_refused

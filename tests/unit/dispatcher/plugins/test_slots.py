@@ -1,0 +1,117 @@
+"""Slots run messages side by side, and say when the broker may forget one."""
+
+import threading
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from queue import SimpleQueue
+
+import pytest
+
+from failsoft.engine_api import MessageRejectedError, QueueProfile, Slots, SystemClock, WorkerPost
+
+LONG = 60
+
+
+class Script:
+    """A processor that claims, or does not, and runs until it is let go."""
+
+    def __init__(self) -> None:
+        self.claims = True
+        self.raises = False
+        self.let_go = threading.Event()
+        self.rejected: list[MessageRejectedError] = []
+
+    def process(self, wire: object, claimed: Callable[[], object] = lambda: None) -> None:
+        if self.claims:
+            claimed()
+        if self.raises:
+            raise RuntimeError("a processor that breaks")
+        self.let_go.wait(LONG)
+
+
+@pytest.fixture
+def script() -> Script:
+    return Script()
+
+
+@pytest.fixture
+def slots(script: Script) -> Iterator[Slots]:
+    post = WorkerPost(
+        queue=QueueProfile("letters", slots=2),
+        slots=2,
+        boot_id="boot-1",
+        grace=timedelta(seconds=5),
+        clock=SystemClock(),
+        process=script.process,
+        reject=script.rejected.append,
+        stop_job=lambda job_id: None,
+    )
+    slots = Slots(post)
+    yield slots
+    script.let_go.set()
+    slots.close()
+
+
+def test_a_message_is_decided_while_its_attempt_runs(slots: Slots) -> None:
+    assert slots.reserve(0)
+
+    assert slots.process(b'{"v": 1}') is True
+
+    assert slots.reserve(0)  # the other one
+    assert not slots.reserve(0)
+
+
+def test_a_slot_is_free_when_its_attempt_has_ended(slots: Slots, script: Script) -> None:
+    for _ in range(2):
+        slots.reserve(0)
+        slots.process({"v": 1})
+
+    script.let_go.set()
+
+    assert slots.reserve(LONG)
+
+
+def test_a_message_that_was_not_claimed_is_not_decided(slots: Slots, script: Script) -> None:
+    script.claims = False
+    script.let_go.set()
+    slots.reserve(0)
+
+    assert slots.process(b'{"v": 1}') is False
+
+
+def test_a_processor_that_breaks_before_the_claim_frees_its_slot(
+    slots: Slots, script: Script
+) -> None:
+    script.claims, script.raises = False, True
+
+    for _ in range(3):
+        assert slots.reserve(LONG)
+        assert slots.process(b'{"v": 1}') is False
+
+
+def test_a_processor_that_breaks_after_the_claim_is_decided_once(
+    slots: Slots, script: Script
+) -> None:
+    script.raises = True
+    decided = SimpleQueue[bool]()
+    slots.reserve(0)
+
+    slots.submit(b'{"v": 1}', decided.put)
+
+    assert decided.get(timeout=LONG) is True
+    assert slots.reserve(LONG)
+    assert slots.reserve(LONG)
+    assert decided.empty()
+
+
+@pytest.mark.parametrize("body", [b"", b"\xff", b"{", b"[" * 100_000, b'"%s"' % (b"x" * 2000)])
+def test_a_body_that_is_none_of_ours_takes_no_slot(
+    slots: Slots, script: Script, body: bytes
+) -> None:
+    slots.reserve(0)
+
+    assert slots.process(body) is True
+
+    assert len(script.rejected) == 1
+    assert slots.reserve(0)
+    assert slots.reserve(0)
