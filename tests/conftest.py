@@ -1,5 +1,6 @@
 """Real servers on private ports, each started when a test first uses it."""
 
+import gc
 import os
 import signal
 import uuid
@@ -122,6 +123,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item, ledger in both.items():
             if ledger == left_out:
                 item.add_marker(pytest.mark.long)
+
+
+def pytest_collection_finish() -> None:
+    """Let the garbage collector pass over all that was collected: it stays to the end."""
+    gc.freeze()
 
 
 def _ledger_of(item: pytest.Function) -> str | None:
