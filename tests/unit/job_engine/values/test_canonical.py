@@ -81,8 +81,9 @@ print(json.dumps(reported(a_deep_one(WORDS))))
 
 
 def test_equal_payloads_have_equal_keys_whatever_the_process() -> None:
-    seen = set()
-    for seed in ("0", "1", "2", "3"):
+    # Ours has a seed of its own.
+    seen = {f"{json.dumps(reported(a_deep_one(WORDS)))}\n"}
+    for seed in ("0", "1"):
         ran = subprocess.run(
             [sys.executable, "-c", PROGRAM],
             env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT)},
