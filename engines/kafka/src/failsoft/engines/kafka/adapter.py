@@ -41,7 +41,7 @@ class KafkaEngine:
     """`EngineAdapter` of Kafka."""
 
     def __init__(self, site: EngineSite[KafkaSettings]) -> None:
-        self.name = site.name
+        self.name: str = site.name
         self._site = site
         self._known: dict[str, list[int]] = {}
         self._probes = defaultdict[tuple[str, int], list[int]](list)

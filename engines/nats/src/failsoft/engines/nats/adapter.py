@@ -35,7 +35,7 @@ class NatsEngine:
     """`EngineAdapter` of NATS JetStream."""
 
     def __init__(self, site: EngineSite[NatsSettings]) -> None:
-        self.name = site.name
+        self.name: str = site.name
         self._site = site
         self._connection = SharedConnection(site.settings.client)
         self._made: dict[str, Connection] = {}

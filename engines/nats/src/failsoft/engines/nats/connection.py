@@ -39,7 +39,7 @@ class Connection(Client):
     def __init__(self) -> None:
         super().__init__()
         self.denied: set[str] = set()
-        self.publishing = defaultdict[str, set[asyncio.Task[Any]]](set)
+        self.publishing: defaultdict[str, set[asyncio.Task[Any]]] = defaultdict(set)
 
     async def note(self, error: Exception) -> None:
         """Note what NATS says of the connection; any other error is that of a call."""
