@@ -53,7 +53,7 @@ LONGEST = 3
 
 
 class Listing(Protocol):
-    """What a drain asks of a ledger."""
+    """What a drain reads of a ledger."""
 
     def list_jobs(self, *, states: Sequence[JobState], limit: int) -> Sized:
         """Return the jobs in these states."""
@@ -189,13 +189,13 @@ def all_nemeses(topology: Topology) -> list[Nemesis]:
 def _gather(topology: Topology) -> Evidence:
     ledger = SqlLedger(topology.servers.database)
     histories = [history_of(ledger, job.id) for job in ledger.list_jobs(limit=ALL)]
-    asked = operations(path for path in topology.operation_logs if path.exists())
+    requests = operations(path for path in topology.operation_logs if path.exists())
     offset = time.time_ns() // 1000 - now()
     clock = topology.servers.clock
     leaps = clock.leaps if clock is not None else ()
     return gather(
         histories,
-        asked,
+        requests,
         EffectLog(topology.effect_log).lines(),
         effects=effects_in(topology.servers.database),
         schedules=ledger.schedules()[1],
@@ -205,8 +205,8 @@ def _gather(topology: Topology) -> Evidence:
 
 
 def _is_healthy(topology: Topology, healed: int) -> bool:
-    asked = operations(path for path in topology.operation_logs if path.exists())
-    answered = [each for each in asked if each.returned]
+    requests = operations(path for path in topology.operation_logs if path.exists())
+    answered = [each for each in requests if each.returned]
     actors = {actor.name for actor in topology.of_role("dispatcher")}
     return actors <= {each.actor for each in answered} and not list(
         healthy_again(gather([], answered, []), healed)

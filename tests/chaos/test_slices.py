@@ -47,7 +47,7 @@ class Emptying:
     ends: int
     looks: list[int] = field(default_factory=list)
 
-    def list_jobs(self, **asked: Any) -> Sequence[int]:
+    def list_jobs(self, **filters: Any) -> Sequence[int]:
         self.looks.append(self.waiting)
         self.waiting = max(0, self.waiting - self.ends)
         return range(self.looks[-1])

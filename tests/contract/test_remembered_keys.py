@@ -75,10 +75,10 @@ class Ledger:
 
     def prune(self, pruner: SqlPruner | None = None) -> int:
         """Prune succeeded jobs as `prune_ledger` does; return how many rows went."""
-        pruner, asked = pruner or self.pruner, ("send_welcome", JobState.SUCCEEDED, NOTHING_KEPT)
-        while pruner.remember_keys(*asked, 100):
+        pruner, which = pruner or self.pruner, ("send_welcome", JobState.SUCCEEDED, NOTHING_KEPT)
+        while pruner.remember_keys(*which, 100):
             pass
-        return pruner.prune(*asked, 100)
+        return pruner.prune(*which, 100)
 
     def again(self, new: NewJob) -> tuple[JobRecord, bool]:
         return self.sql.record_job(replace(new, id=f"{new.id}-again"), plan())

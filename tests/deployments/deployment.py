@@ -150,7 +150,9 @@ class Deployment:
         waiting = [each.id for each in handles or self.handles]
 
         def all_ended() -> bool:
-            waiting[:] = [each for each in waiting if not self.state(each).is_terminal]
+            # One query a look while the first of them runs, however many there are.
+            while waiting and self.state(waiting[0]).is_terminal:
+                del waiting[0]
             return not waiting
 
         wait_until(all_ended, deadline, f"the end of jobs {waiting}")

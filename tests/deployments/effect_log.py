@@ -6,7 +6,8 @@ appending, so that no line is lost or mixed however many processes write.
 
 import json
 import os
-from collections import Counter
+import threading
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -80,15 +81,20 @@ def records(path: Path) -> list[dict[str, Any]]:
 
 
 class EffectLog:
-    """Reads what the jobs wrote."""
+    """Reads what the jobs wrote, each line once: promises are checked job by job."""
 
     def __init__(self, file: Path) -> None:
         self.file = file
+        self._read = 0
+        self._lines: list[Line] = []
+        self._by_job: defaultdict[str, list[Line]] = defaultdict(list)
+        self._lock = threading.Lock()
 
     def lines(self, job_id: str | None = None) -> list[Line]:
         """Return every line, or those of one job, in the order they were written."""
-        found = [Line(**record) for record in records(self.file)]
-        return [line for line in found if job_id in (None, line.job_id)]
+        with self._lock:
+            self._read_on()
+            return list(self._lines if job_id is None else self._by_job[job_id])
 
     def begun(self, job_id: str | None = None) -> list[Line]:
         return [line for line in self.lines(job_id) if line.phase == BEGUN]
@@ -107,3 +113,16 @@ class EffectLog:
     def jobs(self) -> set[str]:
         """Return the ids of the jobs that ran."""
         return {line.job_id for line in self.begun()}
+
+    def _read_on(self) -> None:
+        """Read what was appended since the last time."""
+        if not self.file.exists():
+            return
+        with self.file.open("rb") as file:
+            file.seek(self._read)
+            whole, newline, _ = file.read().rpartition(b"\n")
+        self._read += len(whole) + len(newline)
+        for text in whole.splitlines():
+            line = Line(**json.loads(text))
+            self._lines.append(line)
+            self._by_job[line.job_id].append(line)

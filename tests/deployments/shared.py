@@ -72,6 +72,12 @@ class SharedDeployment:
             self.workers[engine] = self.processes.python(*words, env=self.env)
             wait_until(lambda: self.check() or self._live(engine), PATIENCE, "a live worker")
 
+    def end_workers(self) -> None:
+        """End all workers; those that a test needs start again."""
+        self.processes.end()
+        self.processes.started.clear()
+        self.workers.clear()
+
     def _live(self, engine: str) -> bool:
         pid = self.workers[engine].pid
         return pid in {each.pid for each in self.app.ledger.live_workers()}

@@ -228,7 +228,7 @@ MATRIX = (
     ),
     Fault(
         "F44",
-        "The ledger is away for longer than a lease, again and again, or refuses what it is asked",
+        "The ledger is away for longer than a lease, again and again, or refuses every call",
         "The attempt stops and its claim is given back: no error, no crash; finished steps stay "
         "finished; one that was cut off alone takes back the crash that was charged",
     ),

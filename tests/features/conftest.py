@@ -10,7 +10,7 @@ To add a test of a feature:
    `deployment.dispatch(job, payload, **options)` dispatches to the test's engine,
    `deployment.wait_for(handle, state)` waits, `handle.result()` is the job's. The rest is done with
    `deployment.ledger`, `.dispatcher`, `.database` and `.engine`.
-3. The workers, the ledgers and the brokers serve the whole session and every other test in it:
+3. The workers, the ledgers and the brokers serve every other test of a feature, too:
    break nothing, count only your own jobs, and make keys and names with `deployment.unique`.
    What has to break something belongs to `tests/integration/acceptance` or `tests/faults`.
 
@@ -18,8 +18,8 @@ Maintenance runs in the workers three times a second, so a delay of 300 ms is wa
 gladly as one of a day: keep spans that short, and a test under a second.
 """
 
-from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -30,6 +30,10 @@ from tests.deployments.shared import EngineDeployment, SharedDeployment, built
 from tests.servers.postgresql.postgres import Postgres
 from tests.servers.rabbitmq import RabbitMQ
 from tests.servers.valkey import Valkey
+
+FOLDER = Path(__file__).parent
+#: What is built in this session.
+SHARED: list[SharedDeployment] = []
 
 
 @pytest.fixture(scope="session")
@@ -67,6 +71,33 @@ def postgresql_shared(
     postgres.drop_database("features")
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(
+    item: pytest.Item, nextitem: pytest.Item | None
+) -> Generator[None, None, None]:
+    """End the workers where the next test is of another folder.
+
+    A worker that waits for jobs takes a thirtieth of a processor; the rest of a session would pay
+    for all of them. The next test of a feature starts the workers that it needs.
+    """
+    try:
+        if nextitem is None or FOLDER not in nextitem.path.parents:
+            for shared in SHARED:
+                if shared.workers:
+                    assert_sound(shared)
+                    shared.end_workers()
+    finally:
+        yield
+
+
+def assert_sound(shared: SharedDeployment) -> None:
+    """While the workers are at work: what is in use must not look broken."""
+    # With a connection of its own, as the command has: other tests restart the server.
+    with closing(Database(shared.env["FAILSOFT_LEDGER_URL"])) as database:
+        batches = verify(database)
+        assert [found for checked in batches for found in checked.violations] == []
+
+
 #: Both engines and both ledgers; the other two pairs run with `-m long`.
 DEPLOYMENTS = (
     ("rq", "sqlite"),
@@ -91,11 +122,7 @@ def _shared(
 ) -> Iterator[SharedDeployment]:
     # One namespace a ledger: they share the brokers.
     own = {"FAILSOFT_LEDGER_URL": ledger_url, "FAILSOFT_NAMESPACE": f"features-{kind}"}
-    with ExitStack() as stack:
-        shared = stack.enter_context(built(folder, {**engines, **own}))
+    with built(folder, {**engines, **own}) as shared:
+        SHARED.append(shared)
         yield shared
-        # While the workers are at work: what is in use must not look broken. With a connection of
-        # its own, as the command has: other tests restart the server.
-        with closing(Database(ledger_url)) as database:
-            batches = verify(database)
-            assert [found for checked in batches for found in checked.violations] == []
+        SHARED.remove(shared)

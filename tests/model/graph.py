@@ -44,8 +44,8 @@ def _client_edges(model: Model, state: State) -> Iterator[Edge]:
         yield Edge("client", 0, "cancel", after, model.broken_by_change(row))
     elif row.state is JobState.RUNNING and not row.cancel_requested:
         rest = row.errors, row.crashes, row.releases, row.memos, row.intent
-        asked = make_row(row.state, row.epoch, row.engine, True, *rest)
-        yield Edge("client", 0, "cancel_request", with_row(state, asked))
+        requested = make_row(row.state, row.epoch, row.engine, True, *rest)
+        yield Edge("client", 0, "cancel_request", with_row(state, requested))
 
 
 def _resolving_edges(model: Model, state: State) -> Iterator[Edge]:

@@ -6,6 +6,7 @@ session, environment, folder, log and exit status. What must be there before the
 such as another `PYTHONPATH`, needs a Python of its own.
 """
 
+import gc
 import importlib
 import json
 import os
@@ -151,6 +152,10 @@ def main() -> None:
     """Load the modules named as arguments, then fork for every order."""
     for name in sys.argv[1:]:
         importlib.import_module(name)
+    # Else the collector walks through all that was loaded, which copies it, when a forked
+    # interpreter ends: four fifths of the time that most commands take.
+    gc.collect()
+    gc.freeze()
     running: dict[int, Path] = {}
     signal.signal(signal.SIGCHLD, lambda *_: note_ended(running))
     for line in sys.stdin:

@@ -19,8 +19,8 @@ from tests.simulation.summary import keep, seen_in
 
 #: They meet everything together, and some more that need not; `make test-long` runs thousands.
 SEEDS = (100, 103, 109, 122, 123, 131, 161, 172, 176, *range(200, 216))
-#: They meet transactions.
-SEEDS_ON_SQLITE = (0, 2, 5)
+#: They meet transactions, the first of them above all.
+SEEDS_ON_SQLITE = (5, 0, 2)
 #: A broken rule is found within sixty seeds: these.
 ENOUGH = range(73, 133)
 #: The one that found a rule is tried first; the code may have changed what it meets.
@@ -34,13 +34,14 @@ FOUND_BY = {
     "KnowsNoLimits": 81,
     "LosesEvents": 74,
     "LosesTicks": 74,
-    "MendsNothing": 76,
+    "MendsNothing": 79,
     "OffersById": 75,
     "PausesNothing": 95,
     "RecordsUnfenced": 77,
     "ReplacesTheBegun": 81,
     "RetriesWithoutKeys": 89,
-    "SetsNothingBack": 85,
+    "SetsNothingBack": 94,
+    "SetsNothingOff": 76,
     "TrustsLeases": 109,
     "WaitsForNothing": 80,
 }

@@ -95,7 +95,7 @@ class Story:
         self.effects.append(Effect(self.row.id, step, attempt))
         return self
 
-    def asked(
+    def requested(
         self, kind: str, invoked: float, returned: float | None = None, **other: Any
     ) -> "Story":
         """Add a request of it."""

@@ -40,13 +40,15 @@ def of(story: Story, time: Timeline) -> Case:
 
 
 def done() -> Story:
-    story = Story("job", Script(label="done")).asked(DISPATCH, 0.9, 1.1, answer={"created": True})
+    story = Story("job", Script(label="done")).requested(
+        DISPATCH, 0.9, 1.1, answer={"created": True}
+    )
     story.begins(2.0).records("step-1", StepKind.RUN, 2.5)
     return story.ends(JobState.SUCCEEDED, result="1")
 
 
 def expired() -> Story:
-    story = Story("job", EXPIRES).at(1.0, 2.0, 2.6).asked(DISPATCH, 0.9, 1.1)
+    story = Story("job", EXPIRES).at(1.0, 2.0, 2.6).requested(DISPATCH, 0.9, 1.1)
     story.operations[-1] = replace(story.operations[-1], answer={"created": True})
     story.never_begins(JobState.CANCELLED, "expire")
     return story.ends(JobState.CANCELLED, expires_at=instant(2.5))
@@ -109,7 +111,7 @@ def test_a_sleep_is_over_where_the_clock_leapt_over_it(time: Timeline, *, passes
 )
 def test_a_wait_ends_where_the_clock_leapt_over_it(time: Timeline, *, passes: bool) -> None:
     story = Story("job", WAITS).at(1, 2, 20).begins(2.0)
-    story.meets("news-1", NOTHING, 2.0 + 2 * WAIT.total_seconds()).asked(SEND, 3.9, 4.0)
+    story.meets("news-1", NOTHING, 2.0 + 2 * WAIT.total_seconds()).requested(SEND, 3.9, 4.0)
 
     assert bool(list(events.misses_nothing(of(story, time)))) is not passes
 

@@ -100,7 +100,7 @@ def until(seconds: int, name: str = every_tick.name) -> list[ScheduleRecord]:
 def of_key(number: int, created: float, ended: float, customer: str = "acme") -> Story:
     script = Script(label=f"{number}@{customer}", customer=customer)
     story = Story(f"unique-{number}", script, one_each.name).at(created, created + 0.1, ended)
-    return story.asked(UNIQUE, created - 0.1, created + 0.1).begins(created + 0.2)
+    return story.requested(UNIQUE, created - 0.1, created + 0.1).begins(created + 0.2)
 
 
 def limited(number: int, began: float, ended: float) -> Story:
@@ -189,7 +189,7 @@ WRONG: list[tuple[Check, str, list[Story]]] = [
     (
         keys.stands_in_for_its_like,
         "another customer's",
-        [of_key(1, 1, 3).asked(UNIQUE, 2, 2.1, label="2@borg", answer={"created": False})],
+        [of_key(1, 1, 3).requested(UNIQUE, 2, 2.1, label="2@borg", answer={"created": False})],
     ),
 ]
 

@@ -61,13 +61,13 @@ def test_a_job_that_ran_and_is_not_in_the_ledger_is_found() -> None:
     assert list(requests.acknowledged_is_there(evidence([*LINES, stranger])))
 
 
-@pytest.mark.parametrize("asked", [[], [operation(DISPATCH, 0.5, 1.5, outcome=FAIL)]])
-def test_a_job_that_was_not_requested_is_found(asked: Sequence[Operation]) -> None:
-    assert list(requests.asked_for(evidence(operations=asked)))
+@pytest.mark.parametrize("made", [[], [operation(DISPATCH, 0.5, 1.5, outcome=FAIL)]])
+def test_a_job_that_was_not_requested_is_found(made: Sequence[Operation]) -> None:
+    assert list(requests.requested(evidence(operations=made)))
 
 
 def test_a_job_of_a_request_whose_answer_is_unknown_is_no_invention() -> None:
-    assert not list(requests.asked_for(evidence(operations=[operation(DISPATCH, 0.5, None)])))
+    assert not list(requests.requested(evidence(operations=[operation(DISPATCH, 0.5, None)])))
 
 
 def test_two_jobs_of_one_request_are_found() -> None:

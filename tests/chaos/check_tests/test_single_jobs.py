@@ -37,7 +37,7 @@ def wrote() -> Story:
 def waited() -> Story:
     """Two events were sent; the first wait met one before it began, the second while it waited."""
     story = Story("job", WAITS).at(1, 2, 9).begins(2.0)
-    story.asked(SEND, 1.2, 1.3, op="first").asked(SEND, 4.0, 4.1, op="second")
+    story.requested(SEND, 1.2, 1.3, op="first").requested(SEND, 4.0, 4.1, op="second")
     return story.meets("news-1", "first", 2.1).meets("news-2", "second", 4.2)
 
 
@@ -80,14 +80,16 @@ def test_what_is_right_passes(check: Check, story: Callable[[], Story]) -> None:
         (
             events.met_what_was_sent,
             lambda: (
-                Story("job", WAITS).asked(SEND, 3.0, 3.1, op="later").meets("news-1", "later", 2.1)
+                Story("job", WAITS)
+                .requested(SEND, 3.0, 3.1, op="later")
+                .meets("news-1", "later", 2.1)
             ),
         ),
         (
             events.met_what_was_sent,
             lambda: (
                 Story("job", WAITS)
-                .asked(SEND, 1.0, 1.1, op="one")
+                .requested(SEND, 1.0, 1.1, op="one")
                 .meets("news-1", "one", 2.1)
                 .meets("news-2", "one", 2.2)
             ),
@@ -121,7 +123,7 @@ def test_a_wait_in_vain_is_found_if_what_was_sent_was_acknowledged_in_time(
 ) -> None:
     story = Story("job", WAITS).at(1, 2, 20).begins(2.0).meets("news-1", NOTHING, AFTER + 2)
 
-    missed = events.misses_nothing(story.asked(SEND, 3.9, answered).case)
+    missed = events.misses_nothing(story.requested(SEND, 3.9, answered).case)
 
     assert bool(list(missed)) is found
 
@@ -129,6 +131,6 @@ def test_a_wait_in_vain_is_found_if_what_was_sent_was_acknowledged_in_time(
 def test_the_second_wait_has_all_its_time_from_when_the_first_was_over() -> None:
     story = waited()
     story.lines[-1:] = Story("job", WAITS).meets("news-2", NOTHING, 20.0).lines
-    in_time = story.asked(SEND, AFTER, AFTER + 0.05, op="third").case
+    in_time = story.requested(SEND, AFTER, AFTER + 0.05, op="third").case
 
     assert list(events.misses_nothing(in_time))

@@ -22,7 +22,7 @@ from tests.chaos.faults.schedule import Fired
 from tests.chaos.history.timeline import FOR_EVER, STEADY, Timeline, mark_of
 from tests.chaos.system.restarted_process import Freeze
 from tests.chaos.workload.business_table import Effect
-from tests.chaos.workload.definitions import SCHEDULED, UNASKED, hook
+from tests.chaos.workload.definitions import SCHEDULED, UNREQUESTED, hook
 from tests.chaos.workload.operations import Operation
 from tests.chaos.workload.script import Script, script_of_hook
 from tests.deployments.effect_log import ANSWERED, BEGUN, Line
@@ -79,9 +79,9 @@ class Case:
         return self.history.job.state
 
     @property
-    def was_asked_for(self) -> bool:
+    def was_requested(self) -> bool:
         """Return whether a request made it, and not a tick, a failure or another job."""
-        return self.name not in UNASKED
+        return self.name not in UNREQUESTED
 
     @property
     def created_at(self) -> int:
@@ -188,7 +188,7 @@ def gather(
     by_job: dict[str, list[Line]] = defaultdict(list)
     for line in lines:
         by_job[line.job_id].append(line)
-    asked = Asked(operations)
+    requests = Requests(operations)
     cases: dict[str, Case] = {}
     labels: dict[str, list[str]] = defaultdict(list)
     for history in histories:
@@ -197,7 +197,7 @@ def gather(
             history,
             script,
             by_job[job_id],
-            asked.of(script.label, job_id),
+            requests.of(script.label, job_id),
             effects.get(job_id, ()),
             freezes,
             time,
@@ -206,7 +206,7 @@ def gather(
     return Evidence(cases, operations, lines, labels, schedules)
 
 
-class Asked:
+class Requests:
     """The operations, found by what they requested."""
 
     def __init__(self, operations: Iterable[Operation]) -> None:

@@ -43,7 +43,7 @@ def answers_fit_the_events(case: Case) -> Iterator[Violation]:
         if _is_a_clients(case, moment) and not any(
             _caused(each, moment) for each in case.operations
         ):
-            found = f"nobody asked for {moment.event.kind} at {moment.opens}"
+            found = f"no request for {moment.event.kind} at {moment.opens}"
             yield Violation(case.job_id, "I2", "linearizable", found, (moment.event,))
     answered = [each for each in case.operations if each.kind != SEND and _is_answered(each)]
     search = Search(moments, answered)
@@ -145,7 +145,7 @@ def _is_answered(operation: Operation) -> bool:
 
 def _is_a_clients(case: Case, moment: Moment) -> bool:
     if moment.event.kind == DISPATCH:
-        return case.was_asked_for
+        return case.was_requested
     return moment.event.kind in EFFECTS.values() and moment.event.actor not in (FOLLOW_UP, PARENT)
 
 

@@ -1,7 +1,7 @@
 """No job is charged for the ledger's trouble: its errors are its own, its crashes are a strike's.
 
-A crash is explained by what befell the attempt's worker while it ran: it was killed, halted, asked
-to stop, its clock was set wrong, or its own way to the ledger was cut. That the ledger itself was
+A crash is explained by what befell the attempt's worker while it ran: it was killed, halted,
+stopped, its clock was set wrong, or its own way to the ledger was cut. That the ledger itself was
 away, silent, read-only or full, or that its own clock jumped, explains none: that is what is found
 here. A lease that ran out while nothing at all was struck is the machine's, which was too busy to
 renew it.

@@ -23,7 +23,7 @@ from tests.chaos.promises import (
 
 OF_THE_RUN: tuple[Callable[[Evidence], Iterator[Violation]], ...] = (
     requests.acknowledged_is_there,
-    requests.asked_for,
+    requests.requested,
     requests.one_job_each,
     requests.created_once,
     requests.other_work_is_refused,

@@ -16,7 +16,7 @@ def one_child_each(evidence: Evidence) -> Iterator[Violation]:
     }
     for child in evidence.of_name(INVOKED.name):
         if child.script.label not in parents:
-            yield _broken(child, "who is invoked has a parent", f"nobody: {child.script.label}")
+            yield _broken(child, "an invoked job has a parent", f"none: {child.script.label}")
     for label, parent in parents.items():
         children = evidence.labels.get(label, ())
         if len(children) > 1 or (parent.met_of(INVOKED.name) and not children):

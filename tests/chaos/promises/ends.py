@@ -25,8 +25,10 @@ def ended_for_a_reason(case: Case) -> Iterator[Violation]:
     if job.state is JobState.FAILED and not (_crashed_out(case) or _failed_by_script(case)):
         found = f"{job.errors} errors, {job.crashes} crashes, {job.error}"
         yield Violation(case.job_id, "I4", "a job fails by its script or by a crash loop", found)
-    if job.state is JobState.CANCELLED and not (_asked_to_cancel(case) or _needed_nobody(case)):
-        yield Violation(case.job_id, "I9", "who cancels has asked to", "nobody did")
+    if job.state is JobState.CANCELLED and not (
+        _cancel_requested(case) or _needed_no_request(case)
+    ):
+        yield Violation(case.job_id, "I9", "a cancelled job has a cause", "no request, no expiry")
     if job.state is JobState.SUCCEEDED:
         yield from _complete(case)
 
@@ -56,12 +58,12 @@ def _failed_by_script(case: Case) -> bool:
     return scripted and script.failures >= MAX_ATTEMPTS and job.errors == MAX_ATTEMPTS
 
 
-def _needed_nobody(case: Case) -> bool:
+def _needed_no_request(case: Case) -> bool:
     """Return whether it expired, or was cancelled by the end of another job."""
     events = case.history.events
     by_a_job = (each for each in events if each.actor in (FOLLOW_UP, PARENT))
     return events[-1].kind == EXPIRE.name or any(each.kind.startswith(CANCEL) for each in by_a_job)
 
 
-def _asked_to_cancel(case: Case) -> bool:
+def _cancel_requested(case: Case) -> bool:
     return any(each.kind == CANCEL and each.outcome != FAIL for each in case.operations)

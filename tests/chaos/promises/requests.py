@@ -23,16 +23,16 @@ def acknowledged_is_there(evidence: Evidence) -> Iterator[Violation]:
         yield Violation(job_id, "I1", "only what is in the ledger runs", "it ran")
 
 
-def asked_for(evidence: Evidence) -> Iterator[Violation]:
+def requested(evidence: Evidence) -> Iterator[Violation]:
     """Find jobs that were not requested, or whose every request was refused (I1)."""
-    asked = {
+    labels = {
         operation.label
         for operation in evidence.operations
         if operation.kind in ASKS_FOR_A_JOB and operation.outcome != FAIL
     }
     for label, job_ids in evidence.labels.items():
-        if label not in asked and evidence.cases[job_ids[0]].was_asked_for:
-            yield Violation(job_ids[0], "I1", "nothing is invented", f"nobody asked for {label!r}")
+        if label not in labels and evidence.cases[job_ids[0]].was_requested:
+            yield Violation(job_ids[0], "I1", "nothing is invented", f"no request for {label!r}")
 
 
 def one_job_each(evidence: Evidence) -> Iterator[Violation]:

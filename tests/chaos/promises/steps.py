@@ -25,7 +25,7 @@ from tests.chaos.history.timeline import TICK
 from tests.chaos.workload.operations import CANCEL, OK
 from tests.deployments.effect_log import ENDED, Line
 
-#: How late a body may run after its answer without asking again: about a second (rule 8), with as
+#: How late a body may run after its answer without another look: about a second (rule 8), with as
 #: much again for a machine that is busy, in microseconds.
 LATE = 2_000_000
 
@@ -126,7 +126,7 @@ def recorded_was_done(case: Case) -> Iterator[Violation]:
             and (by_anybody or _epoch(case, line) == step.epoch)
         ]
         if not done:
-            yield _broken(case, "I7", "what is recorded was done", f"nobody did {step.name}")
+            yield _broken(case, "I7", "what is recorded was done", f"no attempt did {step.name}")
         elif done[0].at > case.at(step.recorded_at) + TICK:
             found = f"{step.name} was recorded before it ended: {done[0]}"
             yield _broken(case, "I7", "what is recorded was done before", found)

@@ -43,7 +43,9 @@ def expired_never_began(case: Case) -> Iterator[Violation]:
     """
     expires = case.history.job.expires_at
     if (expires is not None) != bool(case.script.expires_in):
-        yield Violation(case.job_id, "expiry", "it expires as was asked", f"it does at {expires}")
+        yield Violation(
+            case.job_id, "expiry", "it expires as was requested", f"it does at {expires}"
+        )
     if expires is None:
         return
     for attempt in case.history.attempts[:1]:
@@ -55,12 +57,12 @@ def expired_never_began(case: Case) -> Iterator[Violation]:
     in_time = case.at(last.at) >= case.time.first_told(expires) - TICK
     if last.kind == EXPIRE.name and (case.lines or not in_time):
         found = f"cancelled at {last.at}, expires at {expires}, saw {case.lines}"
-        yield Violation(case.job_id, "expiry", "only what nobody began expires, in time", found)
+        yield Violation(case.job_id, "expiry", "only what has not begun expires, in time", found)
 
 
 def priority_is_kept(case: Case) -> Iterator[Violation]:
     """Find jobs with another priority than was requested."""
-    if case.was_asked_for and case.history.job.priority != case.script.priority:
+    if case.was_requested and case.history.job.priority != case.script.priority:
         found = f"it is {case.history.job.priority}, not {case.script.priority}"
         yield Violation(case.job_id, "priority", "a priority is kept", found)
 

@@ -84,14 +84,14 @@ class DispatcherProcess:
         """Make requests at a steady rate, as long as it goes on; wait for all at the end."""
         while goes_on() and not self.stopping.wait(1 / self._orders.rate):
             self._number += 1
-            self._pool.submit(self._try_to_ask, self._number, *self._next())
+            self._pool.submit(self._try_to_send, self._number, *self._next())
         self._pool.shutdown()
         self._app.dispatcher.close()
 
-    def ask_once(self) -> None:
-        """Ask for one thing, and wait for the answer."""
+    def request_once(self) -> None:
+        """Make one request, and wait for the answer."""
         self._number += 1
-        self._try_to_ask(self._number, *self._next())
+        self._try_to_send(self._number, *self._next())
 
     def tell_broken(self, what: str) -> None:
         """Write down an error of the harness's own, for the report."""
@@ -103,33 +103,33 @@ class DispatcherProcess:
         seconds = monotonic() - self._orders.started
         luck = self._rng.random()
         if luck < CONFLICTING:
-            asked = keyed_request(self._orders.seed, seconds, other_work=True)
-            if asked.script.label in self._acknowledged:
-                return CONFLICT, asked
+            other = keyed_request(self._orders.seed, seconds, other_work=True)
+            if other.script.label in self._acknowledged:
+                return CONFLICT, other
         if luck < CONFLICTING + KEYED:
             return DISPATCH, keyed_request(self._orders.seed, seconds)
         label = f"{self._orders.actor}-{self._orders.boot}-{self._number}"
         made = request(self._rng, label)
         return made.kind, made
 
-    def _try_to_ask(self, number: int, kind: str, asked: Request) -> None:
+    def _try_to_send(self, number: int, kind: str, made: Request) -> None:
         try:
-            self._ask(number, kind, asked)
+            self._send_all(number, kind, made)
         except Exception:  # noqa: BLE001 - reported, lest it be lost with the thread
             self.tell_broken(traceback.format_exc())
 
-    def _ask(self, number: int, kind: str, asked: Request) -> None:
+    def _send_all(self, number: int, kind: str, made: Request) -> None:
         """Make the request, noting an operation for each of its jobs."""
-        labels = [script.label for script in asked.scripts]
+        labels = [script.label for script in made.scripts]
         ops = [self._log.invoke(f"{number}_{n}", kind, label) for n, label in enumerate(labels)]
         try:
-            answers = asked.ask(self._app.dispatcher)
+            answers = made.send(self._app.dispatcher)
         except (DispatchError, LedgerError) as error:
             answers = [error] * len(ops)
         for op, label, answer in zip(ops, labels, answers, strict=True):
-            self._note(op, label, answer, way=type(asked).__name__)
+            self._note(op, label, answer, way=type(made).__name__)
         if isinstance(answers[0], JobHandle):
-            self._follow(number, asked.scripts[0], asked.later, answers[0])
+            self._follow(number, made.scripts[0], made.later, answers[0])
 
     def _note(self, op: str, label: str, answer: Answer, *, way: str) -> None:
         if isinstance(answer, JobHandle):
@@ -160,9 +160,9 @@ class DispatcherProcess:
             self._app.dispatcher.send_event(EVENT, op, to=to, key=key, event_id=op)
         return {}
 
-    def _answer(self, op: str, ask: Callable[[], dict[str, Any]]) -> None:
+    def _answer(self, op: str, call: Callable[[], dict[str, Any]]) -> None:
         try:
-            answer = ask()
+            answer = call()
         except LedgerError as error:
             self._log.answer(op, INFO, error=type(error).__name__)
         else:

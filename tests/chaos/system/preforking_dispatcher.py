@@ -38,7 +38,7 @@ class Preforking:
         while not stopping.wait(PAUSE):
             self._bury()
             while len(self._children) < CHILDREN and not stopping.is_set():
-                self._own.ask_once()
+                self._own.request_once()
                 self._fork()
         for child in self._children:
             os.kill(child, signal.SIGTERM)

@@ -72,4 +72,4 @@ SCHEDULED = {each.name: each for each in (every_tick, no_overlap, by_the_minute)
 #: The names of the definitions whose failures set off the hook.
 WITH_A_HOOK = frozenset(each.name for each in (*JOBS, *LIMITED, one_each, invoked))
 #: The jobs that no request made: their labels are made of what did.
-UNASKED = frozenset({hook.name, invoked.name, *SCHEDULED})
+UNREQUESTED = frozenset({hook.name, invoked.name, *SCHEDULED})

@@ -1,4 +1,4 @@
-"""What the dispatchers asked of the system and were answered: the acknowledgement log."""
+"""What the dispatchers requested of the system and were answered: the acknowledgement log."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field

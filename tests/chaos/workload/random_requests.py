@@ -60,7 +60,7 @@ def _unique(rng: Random, label: str) -> Single:
 
 
 def _limited(rng: Random, label: str) -> Many:
-    """Ask for more jobs of one customer's than may run at once."""
+    """Request more jobs of one customer's than may run at once."""
     customer = rng.choice(CUSTOMERS)
     scripts = [
         short_script(rng, f"{label}-{number}", customer=customer, paces=[0.0, 0.3])
@@ -70,8 +70,8 @@ def _limited(rng: Random, label: str) -> Many:
 
 
 def _within(rng: Random, label: str) -> Within:
-    asked = random_script(rng, label)
-    return Within(rng.choice(JOBS), asked, _later(rng, asked))
+    script = random_script(rng, label)
+    return Within(rng.choice(JOBS), script, _later(rng, script))
 
 
 def _chain(rng: Random, label: str) -> Chain:
@@ -125,14 +125,14 @@ def _options(rng: Random) -> DispatchOptions:
     return options
 
 
-def _later(rng: Random, asked: Script) -> Later:
+def _later(rng: Random, script: Script) -> Later:
     cancel, read = _perhaps(rng, 0.12, 1.5), _perhaps(rng, 0.3, 2.0)
-    return Later(cancel, read, _sends(rng, asked))
+    return Later(cancel, read, _sends(rng, script))
 
 
-def _sends(rng: Random, asked: Script) -> tuple[float, ...]:
+def _sends(rng: Random, script: Script) -> tuple[float, ...]:
     """Send what a script waits for mostly in time, before it waits or after; sometimes one only."""
-    if not asked.waits_after:
+    if not script.waits_after:
         return ()
     seconds = WAIT.total_seconds()
     return tuple(rng.uniform(0, 0.6 * seconds) for _ in range(rng.choice((1, 2, 2, 2, 3))))

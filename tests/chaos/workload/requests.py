@@ -1,4 +1,4 @@
-"""What the dispatchers ask for, and how: one job, many at once, chains and groups."""
+"""What the dispatchers request, and how: one job, many at once, chains and groups."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -52,7 +52,7 @@ class Request(Protocol):
         """Return what is done then."""
         ...
 
-    def ask(self, dispatcher: Dispatcher) -> Sequence[Answer]:
+    def send(self, dispatcher: Dispatcher) -> Sequence[Answer]:
         """Dispatch the jobs; raise where none of them is there."""
         ...
 
@@ -71,7 +71,7 @@ class Single:
     def scripts(self) -> Sequence[Script]:
         return [self.script]
 
-    def ask(self, dispatcher: Dispatcher) -> Sequence[Answer]:
+    def send(self, dispatcher: Dispatcher) -> Sequence[Answer]:
         return [dispatcher.dispatch(self.job, self.script, **self.options)]
 
 
@@ -88,7 +88,7 @@ class Within:
     def scripts(self) -> Sequence[Script]:
         return [self.script]
 
-    def ask(self, dispatcher: Dispatcher) -> Sequence[Answer]:
+    def send(self, dispatcher: Dispatcher) -> Sequence[Answer]:
         try:
             with ordering(self.script.label) as connection:
                 handle = dispatcher.dispatch(self.job, self.script, session=connection)
@@ -111,7 +111,7 @@ class Many:
     def scripts(self) -> Sequence[Script]:
         return [each.payload for each in self.requests]
 
-    def ask(self, dispatcher: Dispatcher) -> Sequence[Answer]:
+    def send(self, dispatcher: Dispatcher) -> Sequence[Answer]:
         outcomes = dispatcher.dispatch_many(self.job, self.requests)
         answers = (each.handle or each.error for each in outcomes)
         return [each for each in answers if each is not None]
@@ -129,7 +129,7 @@ class Chain:
     def scripts(self) -> Sequence[Script]:
         return [each.payload for each in self.links]
 
-    def ask(self, dispatcher: Dispatcher) -> Sequence[Answer]:
+    def send(self, dispatcher: Dispatcher) -> Sequence[Answer]:
         *before, last = self.links
         return dispatcher.dispatch_chain(*before, last).jobs
 
@@ -148,7 +148,7 @@ class Group:
     def scripts(self) -> Sequence[Script]:
         return [each.payload for each in (*self.links, self.completion)]
 
-    def ask(self, dispatcher: Dispatcher) -> Sequence[Answer]:
+    def send(self, dispatcher: Dispatcher) -> Sequence[Answer]:
         own_id = self.completion.payload.flow
         group = dispatcher.dispatch_group(
             self.links, self.completion, when=self.when, group_id=own_id

@@ -97,7 +97,7 @@ def test_sessions_that_stay_open_to_a_demoted_primary_are_given_up(
         deployment.app.dispatcher.dispatch(in_thread, Script(), job_id="read-only")
     gate.touch()
     wait_until(lambda: address.connections > 0, PATIENCE, "sessions of the replica are open")
-    # Those stay: what the address means is asked for by new ones only.
+    # Those stay: only new ones look the address up.
     address.target_port = postgres_pair.port
     wait_until(lambda: accepts(deployment), PATIENCE, "jobs are accepted again")
     deployment.wait_for_ends()

@@ -79,9 +79,9 @@ def test_workers_that_gunicorn_forked_after_it_had_loaded_the_app(
             app,
             env={**HERE, "FAILSOFT_LEDGER_URL": ledger_url},
         )
-        answers = [asked(port)]
+        answers = [answered(port)]
         while len({answer["pid"] for answer in answers}) < 2 and len(answers) < 200:
-            answers.append(asked(port))
+            answers.append(answered(port))
         server.terminate()
 
         ids = [answer["job_id"] for answer in answers]
@@ -89,8 +89,8 @@ def test_workers_that_gunicorn_forked_after_it_had_loaded_the_app(
         assert_all_there(database, json.dumps([*ids, "of-the-master"]))
 
 
-def asked(port: int) -> dict[str, str]:
-    def ask() -> dict[str, str] | None:
+def answered(port: int) -> dict[str, str]:
+    def answer_of_one() -> dict[str, str] | None:
         connection = HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
         try:
             connection.request("POST", "/")
@@ -100,7 +100,7 @@ def asked(port: int) -> dict[str, str]:
         finally:
             connection.close()
 
-    answer = wait_until(ask, PATIENCE, "gunicorn answers")
+    answer = wait_until(answer_of_one, PATIENCE, "gunicorn answers")
     assert answer is not None
     return answer
 

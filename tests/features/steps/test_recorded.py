@@ -38,5 +38,5 @@ def test_a_once_step_that_was_not_done_is_begun_again(
 
     assert handle.result() == "sent"
     calls = (tmp_path / "calls").read_text().splitlines()
-    assert calls == ["dialled 1", "asked 2", "dialled 2", "sent"]
+    assert calls == ["dialled 1", "looked 2", "dialled 2", "sent"]
     assert handle.job().errors == 1

@@ -31,7 +31,7 @@ def _conclude(name: str, attempt: Attempt, ledger: Ledger) -> None:
 
 
 #: The calls of an attempt that may be cut, by its name.
-ASKED: Mapping[str, Callable[[Attempt, Ledger], object]] = {
+CALLS: Mapping[str, Callable[[Attempt, Ledger], object]] = {
     "begin": lambda attempt, ledger: ledger.begin(attempt.claim, attempt.step.name, attempt.place),
     "claim": lambda attempt, ledger: ledger.claim(attempt.ticket),
     "cancel": lambda attempt, ledger: ledger.cancel(attempt.claim.job_id, "a client"),
@@ -100,13 +100,13 @@ class TroubledMachine(LedgerMachine):
             self.actions.pair.expect_sound()
 
     @precondition(lambda self: self.terminations is not None)
-    @rule(attempt=LedgerMachine.attempts, what=st.sampled_from(sorted(ASKED)))
+    @rule(attempt=LedgerMachine.attempts, what=st.sampled_from(sorted(CALLS)))
     def cut_calls(self, attempt: Attempt, what: str) -> None:
         """Lose the ledger at each statement, commit and reply, for longer than the call lasts."""
         assert self.terminations is not None
         for moment in count(1):
             cut = self.terminations.at(moment, for_good=True)
-            self.actions.pair.ask_while_it_goes_away(lambda x: ASKED[what](attempt, x), cut)
+            self.actions.pair.ask_while_it_goes_away(lambda x: CALLS[what](attempt, x), cut)
             if not self.terminations.struck:
                 break
             self.actions.pair.expect_sound()

@@ -62,7 +62,7 @@ def given_up_side_by_side() -> History:
     return history_of(ledger, claim.job_id)
 
 
-def asked_to_stop_side_by_side() -> History:
+def requested_to_stop_side_by_side() -> History:
     """A running job that was cancelled; the branches in flight were recorded."""
     ledger, clock = _ledger()
     claim = fixtures.started(ledger)
@@ -75,7 +75,7 @@ def asked_to_stop_side_by_side() -> History:
     return history_of(ledger, claim.job_id)
 
 
-def asked_to_stop() -> History:
+def requested_to_stop() -> History:
     """A running job that was cancelled; the step in flight was recorded."""
     ledger, clock = _ledger()
     claim = fixtures.started(ledger)

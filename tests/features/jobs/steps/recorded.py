@@ -64,9 +64,9 @@ def dial(payload: Draw, attempt: int) -> str:
     return "sent"
 
 
-def ask(payload: Draw, attempt: int) -> str | NotDone:
+def look_it_up(payload: Draw, attempt: int) -> str | NotDone:
     """Find out that it was not sent."""
-    payload.note(f"asked {attempt}")
+    payload.note(f"looked {attempt}")
     return NOT_DONE
 
 
@@ -75,18 +75,20 @@ async def dial_async(payload: Draw, attempt: int) -> str:
     return dial(payload, attempt)
 
 
-async def ask_async(payload: Draw, attempt: int) -> str | NotDone:
-    """Ask the same, awaited."""
-    return ask(payload, attempt)
+async def look_it_up_async(payload: Draw, attempt: int) -> str | NotDone:
+    """Do the same, awaited."""
+    return look_it_up(payload, attempt)
 
 
 @job(name="recorded-call", queue=QUEUE.name, retry=AT_ONCE)
 def call(payload: Draw, ctx: JobContext) -> str:
     """Send once, and again only if it was not sent."""
-    return ctx.run("dial", dial, payload, ctx.attempt, once=True, verify=ask)
+    return ctx.run("dial", dial, payload, ctx.attempt, once=True, verify=look_it_up)
 
 
 @job(name="recorded-call-async", queue=QUEUE.name, retry=AT_ONCE)
 async def call_async(payload: Draw, ctx: AsyncJobContext) -> str:
     """Do the same in an async job."""
-    return await ctx.run("dial", dial_async, payload, ctx.attempt, once=True, verify=ask_async)
+    return await ctx.run(
+        "dial", dial_async, payload, ctx.attempt, once=True, verify=look_it_up_async
+    )

@@ -35,12 +35,14 @@ class Pipelined(MemoryEngine):
     def __init__(self, name: str) -> None:
         super().__init__(name)
         self.pipelines: list[int] = []
+        self.seconds: list[float] = []
         self.refused: set[int] = set()
 
     def offer_many(
         self, messages: Sequence[Message], queue: QueueProfile, deadline: Deadline
     ) -> Sequence[EngineError | None]:
         self.pipelines.append(len(messages))
+        self.seconds.append(deadline.remaining())
         found: list[EngineError | None] = []
         for place, message in enumerate(messages):
             if place in self.refused:
@@ -149,6 +151,26 @@ def test_what_an_engine_refuses_goes_to_the_next(hall: Hall) -> None:
         ("rq", 1, "offer", "refused"),
         ("dramatiq", 2, "offer", "accepted"),
     ]
+
+
+def test_the_offers_of_a_pipeline_are_made_within_the_budget_of_its_jobs(hall: Hall) -> None:
+    longer = DispatchRequest(Mail(user_id=3), {"budget": timedelta(seconds=8)})
+
+    hall.many([*mails(2), longer], budget=timedelta(seconds=4))
+
+    # The fallback gets its share of the time, and each job adds 10 ms.
+    assert hall.bulk.pipelines == [2, 1]
+    assert hall.bulk.seconds == pytest.approx([4.02 / 2, 8.01 / 2])
+
+
+def test_a_job_that_another_engine_gets_keeps_its_pickup_deadline(hall: Hall) -> None:
+    hall.bulk.refused = {0}
+
+    (outcome,) = hall.many(mails(1), pickup=MINUTE)
+
+    assert outcome.handle is not None
+    job = outcome.handle.job()
+    assert (job.engine, job.pickup_by) == ("dramatiq", hall.clock.now() + MINUTE)
 
 
 def test_an_engine_that_is_away_gets_one_offer(hall: Hall) -> None:

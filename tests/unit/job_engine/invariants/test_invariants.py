@@ -24,12 +24,12 @@ from failsoft.testing import FrozenClock, LedgerSuite, MemoryLedger
 from failsoft.testing.ledger_suite import PassTime
 from tests.simulation.checks.related_jobs import broken_together
 from tests.unit.support.sound_histories import (
-    asked_to_stop,
-    asked_to_stop_side_by_side,
     asleep,
     given_up_side_by_side,
     handed_over,
     let_go_on,
+    requested_to_stop,
+    requested_to_stop_side_by_side,
     retried,
     side_by_side,
 )
@@ -62,8 +62,8 @@ class TestEveryPromiseLeavesSoundHistories(LedgerSuite):
 @pytest.mark.parametrize(
     "story",
     [
-        *(handed_over, retried, asked_to_stop, asleep, let_go_on),
-        *(side_by_side, given_up_side_by_side, asked_to_stop_side_by_side),
+        *(handed_over, retried, requested_to_stop, asleep, let_go_on),
+        *(side_by_side, given_up_side_by_side, requested_to_stop_side_by_side),
     ],
 )
 def test_a_sound_history_breaks_nothing(story: Callable[[], History]) -> None:
@@ -220,13 +220,13 @@ CASES: dict[Callable[[History], Iterator[Finding]], list[Case]] = {
         ("a claim by an engine that had lost the job", handed_over, _claimed(engine="first")),
     ],
     events_invariants.cancelled_or_finished: [
-        ("a retry after a cancel request", asked_to_stop, _event(4, kind="retry")),
+        ("a retry after a cancel request", requested_to_stop, _event(4, kind="retry")),
     ],
     rows.no_step_after_a_cancel: [
-        ("a second step after a cancel request", asked_to_stop, _step_after_the_request),
+        ("a second step after a cancel request", requested_to_stop, _step_after_the_request),
         (
             "a step after the branches in flight",
-            asked_to_stop_side_by_side,
+            requested_to_stop_side_by_side,
             _step_after_the_request,
         ),
     ],
@@ -249,7 +249,7 @@ CASES: dict[Callable[[History], Iterator[Finding]], list[Case]] = {
     rows.row_as_its_last_event: [
         ("a row in another state", retried, _row(state=JobState.OFFERED)),
         ("a row on another engine", handed_over, _row(engine="first")),
-        ("a cancel request that the row forgot", asked_to_stop, _row(cancel_requested=False)),
+        ("a cancel request that the row forgot", requested_to_stop, _row(cancel_requested=False)),
     ],
 }
 

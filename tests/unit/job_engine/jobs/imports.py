@@ -22,10 +22,10 @@ class Web:
     def __init__(self, content: bytes = PEOPLE.encode(), status: int = 200) -> None:
         self.content = content
         self.status = status
-        self.asked = 0
+        self.requests = 0
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
-        self.asked += 1
+        self.requests += 1
         return httpx.Response(self.status, content=self.content, headers={"etag": '"v1"'})
 
 

@@ -27,7 +27,7 @@ def test_a_url_is_downloaded_once_an_attempt() -> None:
 
     assert report.rows_imported == 7
     assert bench.ages == [1, 2, 3, 4, 5, 6, 7]
-    assert web.asked == 2
+    assert web.requests == 2
     assert '"etag":"\\"v1\\""' in bench.job.ledger.steps[0].result
 
 

@@ -39,33 +39,33 @@ def test_a_reply_that_stays_the_same_is_not_tried_again(status: int) -> None:
 
 
 @pytest.mark.parametrize("status", [429, 503])
-@pytest.mark.parametrize("asked", ["120", " 120 ", "Thu, 01 Jan 2026 12:02:00 GMT"])
-def test_a_retry_after_is_honoured_in_seconds_and_as_a_date(status: int, asked: str) -> None:
+@pytest.mark.parametrize("header", ["120", " 120 ", "Thu, 01 Jan 2026 12:02:00 GMT"])
+def test_a_retry_after_is_honoured_in_seconds_and_as_a_date(status: int, header: str) -> None:
     with pytest.raises(RetryAfterError) as raised:
-        check_status(reply(status, retry_after=asked), now=NOW)
+        check_status(reply(status, retry_after=header), now=NOW)
 
     assert raised.value.delay == timedelta(minutes=2)
 
 
-@pytest.mark.parametrize("asked", ["999999", "9" * 4000, "Fri, 01 Jan 2100 00:00:00 GMT"])
-def test_a_retry_after_is_capped(asked: str) -> None:
+@pytest.mark.parametrize("header", ["999999", "9" * 4000, "Fri, 01 Jan 2100 00:00:00 GMT"])
+def test_a_retry_after_is_capped(header: str) -> None:
     with pytest.raises(RetryAfterError) as raised:
-        check_status(reply(503, retry_after=asked), now=NOW, longest_wait=timedelta(hours=1))
+        check_status(reply(503, retry_after=header), now=NOW, longest_wait=timedelta(hours=1))
 
     assert raised.value.delay == timedelta(hours=1)
 
 
-@pytest.mark.parametrize("asked", ["0", "Thu, 01 Jan 1970 00:00:00 GMT"])
-def test_a_retry_after_of_now_still_waits_a_little(asked: str) -> None:
+@pytest.mark.parametrize("header", ["0", "Thu, 01 Jan 1970 00:00:00 GMT"])
+def test_a_retry_after_of_now_still_waits_a_little(header: str) -> None:
     with pytest.raises(RetryAfterError) as raised:
-        check_status(reply(503, retry_after=asked), now=NOW)
+        check_status(reply(503, retry_after=header), now=NOW)
 
     assert raised.value.delay == timedelta(seconds=1)
 
 
-@pytest.mark.parametrize("asked", ["", "soon", "-5", "1.5", "١٢", "Thu, 99 Jan 2026"])
-def test_a_retry_after_that_cannot_be_read_says_nothing(asked: str) -> None:
-    assert retry_after(asked, NOW) is None
+@pytest.mark.parametrize("header", ["", "soon", "-5", "1.5", "١٢", "Thu, 99 Jan 2026"])
+def test_a_retry_after_that_cannot_be_read_says_nothing(header: str) -> None:
+    assert retry_after(header, NOW) is None
 
 
 def test_a_date_without_a_zone_is_utc() -> None:

@@ -46,7 +46,7 @@ class Ledger:
         self.groups = 0
         self.keyed = 0
         self.keys = 0
-        self.asked: list[tuple[str, JobState, Retention, int]] = []
+        self.pruned: list[tuple[str, JobState, Retention, int]] = []
 
     def ended_names(self) -> Sequence[str]:
         return [name for name, _ in self.prunable]
@@ -63,7 +63,7 @@ class Ledger:
         return remembered
 
     def prune(self, name: str, state: JobState, retention: Retention, limit: int) -> int:
-        self.asked.append((name, state, retention, limit))
+        self.pruned.append((name, state, retention, limit))
         deleted = min(limit, self.prunable[name, state])
         self.prunable[name, state] -= deleted
         return deleted
@@ -126,7 +126,7 @@ def test_jobs_are_deleted_a_few_at_a_time() -> None:
 
     Bench(ledger).run()
 
-    assert [limit for *_, limit in ledger.asked] == [500, 500, 200]
+    assert [limit for *_, limit in ledger.pruned] == [500, 500, 200]
 
 
 def test_each_state_is_kept_as_its_definition_says() -> None:
@@ -135,7 +135,7 @@ def test_each_state_is_kept_as_its_definition_says() -> None:
 
     Bench(ledger).run()
 
-    assert [(state, retention) for _, state, retention, _ in ledger.asked] == [
+    assert [(state, retention) for _, state, retention, _ in ledger.pruned] == [
         (JobState.SUCCEEDED, SUCCEEDED),
         (JobState.CANCELLED, SUCCEEDED),
         (JobState.FAILED, FAILED),

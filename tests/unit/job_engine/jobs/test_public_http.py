@@ -31,11 +31,11 @@ class NameServer:
     """Gives the answers in turn, and the last one for ever."""
 
     def __init__(self, *answers: Sequence[str]) -> None:
-        self.asked: list[tuple[str, int]] = []
+        self.looked_up: list[tuple[str, int]] = []
         self._answers = list(answers)
 
     def __call__(self, host: str, port: int) -> Sequence[str]:
-        self.asked.append((host, port))
+        self.looked_up.append((host, port))
         return self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
 
 
@@ -135,7 +135,7 @@ def test_the_connection_goes_to_the_address_that_was_checked() -> None:
     assert sent.headers["host"] == "hooks.example.com:8443"
     assert sent.extensions["sni_hostname"] == "hooks.example.com"
     assert sent.read() == b"x"
-    assert names.asked == [("hooks.example.com", 8443)]
+    assert names.looked_up == [("hooks.example.com", 8443)]
 
 
 def test_a_name_server_that_changes_its_answer_is_not_looked_up_again() -> None:
@@ -144,7 +144,7 @@ def test_a_name_server_that_changes_its_answer_is_not_looked_up_again() -> None:
     client(wire, names).get("http://hooks.example.com/")
 
     assert [request.url.host for request in wire.requests] == [PUBLIC]
-    assert len(names.asked) == 1
+    assert len(names.looked_up) == 1
 
 
 def test_a_redirect_is_checked_like_the_first_request() -> None:

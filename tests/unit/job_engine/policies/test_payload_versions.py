@@ -108,12 +108,14 @@ DECLARED = {
 @pytest.mark.parametrize("module", DECLARED)
 def test_a_declaration_needs_nothing_of_what_its_handler_does(module: str) -> None:
     name = module.rpartition(".")[2]
-    asked = (
+    program = (
         f"import sys; sys.modules.update(dict.fromkeys({NOT_NEEDED}))\n"
         f"from failsoft.job_engine.jobs.{module} import *\n"
         f"print({name}.name, {name}.handler, bool({DECLARED[module]}))"
     )
-    ran = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=False)
+    ran = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
 
     assert (ran.stdout.strip(), ran.stderr) == (f"{name} None True", "")
 

@@ -48,7 +48,7 @@ def test_a_policy_without_any_attempt_is_refused(attempts: int) -> None:
         RetryPolicy(max_attempts=attempts)
 
 
-def test_a_job_may_ask_not_to_be_tried_again() -> None:
+def test_a_job_may_refuse_to_be_tried_again() -> None:
     assert RetryPolicy().delay(1, NonRetryableError("no such account")) is None
 
 
@@ -60,15 +60,15 @@ def test_listed_exceptions_and_their_kinds_are_not_tried_again() -> None:
 
 
 def test_a_job_may_say_when_to_try_again() -> None:
-    asked = RetryAfterError(timedelta(minutes=7))
+    error = RetryAfterError(timedelta(minutes=7))
 
-    assert RetryPolicy().delay(1, asked) == timedelta(minutes=7)
+    assert RetryPolicy().delay(1, error) == timedelta(minutes=7)
 
 
 def test_who_says_when_to_try_again_gets_no_more_attempts_than_others() -> None:
-    asked = RetryAfterError(timedelta(minutes=7))
+    error = RetryAfterError(timedelta(minutes=7))
 
-    assert RetryPolicy(max_attempts=2).delay(2, asked) is None
+    assert RetryPolicy(max_attempts=2).delay(2, error) is None
 
 
 @pytest.mark.parametrize(

@@ -118,10 +118,10 @@ def test_an_except_in_the_job_does_not_swallow_the_doubt() -> None:
 
 
 def test_verify_is_not_called_before_anything_began() -> None:
-    runner, asked = AttemptRunner(), Worker()
+    runner, verified = AttemptRunner(), Worker()
 
-    assert runner.context().run("pay", lambda: "paid", once=True, verify=asked.work) == "paid"
-    assert asked.calls == []
+    assert runner.context().run("pay", lambda: "paid", once=True, verify=verified.work) == "paid"
+    assert verified.calls == []
 
 
 def test_what_verify_finds_is_the_result() -> None:

@@ -81,11 +81,11 @@ def test_a_lease_is_renewed_when_a_quarter_of_it_is_over_and_not_before(watch: W
 
 
 def test_leases_that_are_nearly_due_are_renewed_along_with_one_that_is(watch: Watch) -> None:
-    offered, asked = watch.offered, list[Sequence[Claim]]()
+    offered, renewed = watch.offered, list[Sequence[Claim]]()
 
     class CountingLedger:
         def renew(self, claims: Sequence[Claim]) -> Sequence[Claim]:
-            asked.append(claims)
+            renewed.append(claims)
             return offered.ledger.renew(claims)
 
     ledger: Any = CountingLedger()
@@ -102,7 +102,7 @@ def test_leases_that_are_nearly_due_are_renewed_along_with_one_that_is(watch: Wa
                 keeper._renew_due()
                 keeper._renew_due()
 
-    assert asked == [[first, second]]
+    assert renewed == [[first, second]]
 
 
 def test_a_lease_that_is_renewed_lasts(watch: Watch) -> None:

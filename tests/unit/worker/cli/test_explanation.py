@@ -78,7 +78,7 @@ def served(ledger: MemoryLedger) -> str:
     return offered(ledger).id
 
 
-def asked_to_stop(ledger: MemoryLedger) -> str:
+def requested_to_stop(ledger: MemoryLedger) -> str:
     claim = started(ledger)
     ledger.cancel(claim.job_id, "ana")
     return claim.job_id
@@ -138,7 +138,7 @@ def released(reason: str) -> Conclusion:
         (lambda ledger: offered(ledger).id, "to first, where no live worker serves queue default"),
         (served, "to first, waits for a free worker"),
         (lambda ledger: started(ledger).job_id, "attempt 1 on first"),
-        (asked_to_stop, "stops at its next step"),
+        (requested_to_stop, "stops at its next step"),
         (partial(concluded, conclusion=HELD), "step 'pay' is in doubt; decide with `failsoft"),
         (partial(resolved, resolution=Resolution(RESUME, "ana", "it is fine")), "resolved by ana"),
         (partial(resolved, resolution=Resolution(ABANDON, "ana")), "given up by ana"),

@@ -1,8 +1,4 @@
-"""What a command opens, and what is closed when it ends.
-
-Most commands only read the ledger. The modules that dispatch, and the jobs, are imported by the
-commands that need them, because that takes longer than most commands do.
-"""
+"""What a command opens, and what is closed when it ends."""
 
 from typing import TYPE_CHECKING
 
@@ -26,6 +22,8 @@ def opened_ledger(settings: Settings) -> SqlLedger:
 
 def opened_app(settings: Settings) -> "App":
     """Put everything together for the command that runs; it is closed with the command."""
+    # Imported here, with the libraries of all engines: most commands read the ledger alone, and
+    # this would take longer than they do.
     from failsoft.worker.wiring import build  # noqa: PLC0415 - see above
 
     app = build(settings)
@@ -35,6 +33,8 @@ def opened_app(settings: Settings) -> "App":
 
 def loaded_catalogue(settings: Settings) -> Catalogue:
     """Import the job modules, which declares their queues, and collect their jobs."""
+    # Imported here, with the shipped jobs and their HTTP client: commands that call no job's code
+    # need none of it, and this would take longer than they do.
     from failsoft.worker.bundled_jobs import load_catalogue  # noqa: PLC0415 - see above
 
     return load_catalogue(settings)

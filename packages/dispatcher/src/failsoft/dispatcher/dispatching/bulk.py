@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import timedelta
 from itertools import islice
 from typing import Generic, Literal, TypeVar, cast
 
@@ -18,7 +19,7 @@ from failsoft.dispatcher.options.checks import check_job
 from failsoft.dispatcher.options.options import DispatchOptions, new_job
 from failsoft.job_engine.definitions.definition import JobDefinition
 from failsoft.job_engine.errors import FailsoftError, LedgerError, OptionInvalidError
-from failsoft.job_engine.policies.queue import profile_or_default
+from failsoft.job_engine.policies.queue import QueueProfile
 from failsoft.job_engine.records.job import JobRecord
 from failsoft.job_engine.records.new_job import NewJob
 from failsoft.job_engine.records.states import JobState
@@ -95,6 +96,10 @@ class _Ready:
     options: DispatchOptions
 
 
+#: What the jobs of one pipeline have in common: route, profile of the queue, budget.
+_Together = tuple[Route, QueueProfile, timedelta | None]
+
+
 class BulkDispatch(Generic[P, R]):
     """The many dispatches of one definition."""
 
@@ -164,13 +169,13 @@ class BulkDispatch(Generic[P, R]):
             for each in chunk:
                 self._note_error(each.index, error)
             return
-        groups: defaultdict[tuple[Route, str], list[JobRecord]] = defaultdict(list)
+        groups: defaultdict[_Together, list[JobRecord]] = defaultdict(list)
         for each, record in zip(chunk, found, strict=True):
             settled = self._settle(each, record)
             if settled is not None and settled.disposition != "existing":
                 self._recorder.emit(settled)
                 if settled.record.state is JobState.OFFERED:
-                    groups[each.route, settled.record.queue].append(settled.record)
+                    groups[self._together(each)].append(settled.record)
         with suppress(LedgerError):
             # They are committed; a ledger that fails now costs time only (I1).
             self._carry(groups)
@@ -194,9 +199,12 @@ class BulkDispatch(Generic[P, R]):
         self._outcomes[each.index] = DispatchOutcome(each.index, handle)
         return settled
 
-    def _carry(self, groups: Mapping[tuple[Route, str], Sequence[JobRecord]]) -> None:
-        for (route, name), records in groups.items():
-            self._offerer.carry_many(records, route.order[1:], profile_or_default(name))
+    def _together(self, each: _Ready) -> _Together:
+        return each.route, queue_of(self._job, each.options), each.options.get("budget")
+
+    def _carry(self, groups: Mapping[_Together, Sequence[JobRecord]]) -> None:
+        for (route, queue, budget), records in groups.items():
+            self._offerer.carry_many(records, route.order[1:], queue, budget)
         self._offerer.engines.watch_in_background()
 
     def _note_error(self, index: int, error: FailsoftError) -> None:

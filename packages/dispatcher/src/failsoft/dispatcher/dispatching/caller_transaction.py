@@ -92,24 +92,29 @@ class CallerTransactionDispatch:
         queue = queue_of(job, options)
         settled = self._recorder.settle(job, new, route, options, caller=caller)
         if settled.disposition == "created":
+            hand_over = partial(self._after_commit, settled, route, queue, options.get("budget"))
             caller.when_over(
-                lambda is_over: self._after_commit(
-                    settled, route, queue, patience=NONE if is_over else COMMIT_PATIENCE
-                )
+                lambda is_over: hand_over(patience=NONE if is_over else COMMIT_PATIENCE)
             )
         return JobHandle(
             settled.record, job, self._ledger, self._clock, disposition=settled.disposition
         )
 
     def _after_commit(
-        self, settled: Settled, route: Route, queue: QueueProfile, *, patience: timedelta
+        self,
+        settled: Settled,
+        route: Route,
+        queue: QueueProfile,
+        budget: timedelta | None,
+        *,
+        patience: timedelta,
     ) -> None:
         # If this fails, a rescuer finds the job, provided that it is committed (I1).
         with suppress(LedgerError):
             if self._is_committed(settled.record, patience):
                 self._recorder.emit(settled)
                 self._offerer.note(settled.record.id, route.skipped)
-                self._hand_over(settled, route, queue, self._offerer.deadline())
+                self._hand_over(settled, route, queue, self._offerer.deadline(budget))
 
     def _is_committed(self, job: JobRecord, patience: timedelta) -> bool:
         """Look for the job until the patience ends: its commit may be under way."""

@@ -98,7 +98,11 @@ class Offerer:
         return job
 
     def carry_many(
-        self, jobs: Sequence[JobRecord], then: Sequence[str], queue: QueueProfile
+        self,
+        jobs: Sequence[JobRecord],
+        then: Sequence[str],
+        queue: QueueProfile,
+        budget: timedelta | None = None,
     ) -> None:
         """Offer many jobs to the engine they name, then to the others, and park what none takes.
 
@@ -108,8 +112,11 @@ class Offerer:
             jobs: As they were committed, all `offered` to one engine (rule 3).
             then: The engines to try after that one.
             queue: Their queue's profile.
+            budget: How long one of them may take; `A_JOB_MORE` for each of them is added. The
+                offerer's own where None.
         """
-        deadline = self.deadline(self._budget + A_JOB_MORE * len(jobs))
+        one = self._budget if budget is None else budget
+        deadline = self.deadline(one + A_JOB_MORE * len(jobs))
         rest, waiting = list(then), list(jobs)
         while waiting:
             reasons = self._offer_many(waiting, queue, deadline.share(1 + len(rest)))

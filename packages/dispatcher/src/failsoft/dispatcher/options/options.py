@@ -66,7 +66,8 @@ class DispatchOptions(TypedDict, total=False):
             recorded in its transaction, is there if that commits, and is offered then. For
             `dispatch_job_async` it is an `AsyncSession` or an `AsyncConnection`.
         confirm: `engine` returns when an engine has the job, `pickup` when a worker has.
-        budget: How long handing the job over may take.
+        budget: How long handing the job over may take; with a `session`, from its commit on. The
+            jobs of `dispatch_many` are handed over together: it is 10 ms longer for each of them.
         pickup: How long a worker may take to claim it; the queue's deadline where absent.
     """
 
