@@ -14,6 +14,7 @@ from zlib import crc32
 
 import psutil
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests import environment
 from tests.deployments.shared import EngineDeployment
@@ -43,6 +44,11 @@ LONGEST = (
     "tests/integration/cli/test_dev.py",
     "tests/faults/postgresql/test_promoted_replicas.py",
 )
+
+
+# How long an example takes is the machine's: none is too slow.
+settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("tests")
 
 
 def pytest_configure() -> None:

@@ -1,6 +1,7 @@
 """The benches that engines are tried on: the adapter, its server, and one real worker."""
 
 import json
+import logging
 import os
 import secrets
 import sys
@@ -297,6 +298,9 @@ class PluginBench(Bench):
 
     def __init__(self, plugin: AnyPlugin, server: Server, **settings: Any) -> None:
         self._plugin, self._settings = plugin, settings
+        for logger, level in plugin.loggers.items():
+            # As in a worker process: a test keeps each line that is logged.
+            logging.getLogger(logger).setLevel(level)
         self.site: AnySite = site_of(plugin, settings)
         engine = plugin.build(self.site)
         super().__init__(engine.adapter, engine.caller, server)

@@ -15,7 +15,7 @@ from failsoft.job_engine.policies.queue import DEFAULT
 from failsoft.testing import EngineSuite, ForeignMessage, WorkerSuite
 from failsoft.testing.engine_suite.bench import arrived, new_message, offer
 from tests.contract.engine_setups import QUEUE, PluginBench, levels, offer_from_a_child, site_of
-from tests.servers.processes import PATIENCE
+from tests.servers.processes import PATIENCE, wait_until
 from tests.servers.tansu import Tansu
 
 
@@ -108,3 +108,20 @@ def test_brokers_that_are_away_are_a_failure_of_their_own(tansu: Tansu) -> None:
     tansu.stop()
 
     assert levels(found, site_of(found, {"servers": tansu.url})) == {"kafka": "failure"}
+
+
+def test_a_broker_may_die_while_the_backlog_is_counted(tansu: Tansu) -> None:
+    """An abort of librdkafka's would end this process (KA-01)."""
+    found = plugin("kafka")
+    engine = found.build(site_of(found, {"servers": tansu.url}))
+
+    def probe(seconds: float) -> bool:
+        deadline = Deadline.after(SystemClock(), timedelta(seconds=seconds))
+        return engine.adapter.probe(QUEUE, deadline).healthy
+
+    with closing(engine.caller):
+        for _ in range(3):
+            wait_until(lambda: probe(2), PATIENCE, "Kafka is healthy")
+            tansu.kill()
+            assert not any(probe(0.4) for _ in range(5))
+            tansu.start()

@@ -36,12 +36,12 @@ def owner(engine: OwnedEngineAdapter, ledger: str, claiming: Claiming = "if_free
 @pytest.fixture
 def rabbitmq_user(rabbitmq: RabbitMQ, amqp_url: str) -> Iterator[str]:
     """A user with rights on names of one namespace only; return the URL."""
-    rabbitmq.ctl("add_user", "shop", "secret")
+    rabbitmq.add_user("shop", "secret")
     vhost = amqp_url.rpartition("/")[2]
     mine = "^shop-.*"
-    rabbitmq.ctl("set_permissions", "-p", vhost, "shop", mine, f"{mine}|^amq.default$", mine)
+    rabbitmq.permit("shop", vhost, configure=mine, write=f"{mine}|^amq.default$", read=mine)
     yield f"amqp://shop:secret@127.0.0.1:{rabbitmq.port}/{vhost}"
-    rabbitmq.ctl("delete_user", "shop")
+    rabbitmq.delete_user("shop")
 
 
 @pytest.fixture
@@ -133,7 +133,7 @@ def test_a_policy_of_the_operators_is_no_other_ledger(
 ) -> None:
     vhost = amqp_url.rpartition("/")[2]
     limits = '{"max-length": 100000, "max-length-bytes": 5000, "overflow": "reject-publish"}'
-    rabbitmq.ctl("set_policy", "-p", vhost, "limits", ".*", limits, "--apply-to", "queues")
+    rabbitmq.set_policy(vhost, "limits", limits)
     engine = dramatiq(amqp_url, "shop")
 
     assert [owner(engine, OURS), owner(engine, OURS)] == [Owner.OURS, Owner.OURS]

@@ -42,6 +42,15 @@ ADD_VHOST = (
     ' rabbit_auth_backend_internal:set_permissions(<<"guest">>, <<"{0}">>,'
     ' <<".*">>, <<".*">>, <<".*">>, <<"tests">>).'
 )
+ADD_USER = 'rabbit_auth_backend_internal:add_user(<<"{}">>, <<"{}">>, <<"tests">>).'
+DELETE_USER = 'rabbit_auth_backend_internal:delete_user(<<"{}">>, <<"tests">>).'
+PERMIT = (
+    'rabbit_auth_backend_internal:set_permissions(<<"{}">>, <<"{}">>,'
+    ' <<"{}">>, <<"{}">>, <<"{}">>, <<"tests">>).'
+)
+SET_POLICY = (
+    'rabbit_policy:parse_set(<<"{}">>, <<"{}">>, <<".*">>, <<"{}">>, 0, <<"queues">>, <<"tests">>).'
+)
 DELETE_VHOST = 'rabbit_vhost:delete(<<"{}">>, <<"tests">>).'
 
 
@@ -137,6 +146,21 @@ class RabbitMQ(Server):
     def delete_vhost(self, name: str) -> None:
         """Delete a virtual host with its queues and connections."""
         self.evaluate(DELETE_VHOST.format(name))
+
+    def add_user(self, name: str, password: str) -> None:
+        self.evaluate(ADD_USER.format(name, password))
+
+    def delete_user(self, name: str) -> None:
+        self.evaluate(DELETE_USER.format(name))
+
+    def permit(self, user: str, vhost: str, *, configure: str, write: str, read: str) -> None:
+        """Let a user do what each pattern matches, and nothing else of it."""
+        patterns = [each.replace("\\", "\\\\") for each in (configure, write, read)]
+        self.evaluate(PERMIT.format(user, vhost, *patterns))
+
+    def set_policy(self, vhost: str, name: str, definition: str) -> None:
+        """Set a policy, in JSON, for all queues of a virtual host."""
+        self.evaluate(SET_POLICY.format(vhost, name, definition.replace('"', '\\"')))
 
     def _change(self, setting: str, *, new: str, usual: str, on: bool) -> None:
         self.evaluate(setting.format(new if on else usual))
@@ -238,7 +262,7 @@ def _run(*command: str | Path, env: Mapping[str, str], written: str = "") -> str
         env={**os.environ, **env},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=PATIENCE,
         check=False,
     )
     assert done.returncode == 0, f"expected {command} to succeed, got {done.stdout}{done.stderr}"

@@ -12,13 +12,6 @@ PAGE = Path(__file__).parents[3] / "docs" / "security.md"
 DISPATCHER, WORKER = "failsoft-dispatcher", "failsoft-worker"
 PASSWORDS = {DISPATCHER: "DISPATCHER-PASSWORD", WORKER: "WORKER-PASSWORD"}
 
-ADD_USER = 'rabbit_auth_backend_internal:add_user(<<"{0}">>, <<"{1}">>, <<"tests">>).'
-DELETE_USER = 'rabbit_auth_backend_internal:delete_user(<<"{0}">>, <<"tests">>).'
-PERMIT = (
-    'rabbit_auth_backend_internal:set_permissions(<<"{0}">>, <<"{1}">>,'
-    ' <<"{2}">>, <<"{3}">>, <<"{4}">>, <<"tests">>).'
-)
-
 
 def commands(section: str, beginning: str) -> list[str]:
     """Return the lines of one section's code blocks that begin so."""
@@ -38,17 +31,16 @@ def make_redis_users(server: Valkey, section: str) -> dict[str, str]:
 def make_rabbitmq_users(server: RabbitMQ, vhost: str, url: str) -> dict[str, str]:
     """Make both users, permit what the page says, and return the address of each."""
     for name, password in PASSWORDS.items():
-        server.evaluate(ADD_USER.format(name, password))
+        server.add_user(name, password)
     for line in commands("RabbitMQ, for Dramatiq", "rabbitmqctl set_permissions"):
         *_, user, configure, write, read = shlex.split(line)
-        patterns = [each.replace("\\", "\\\\") for each in (configure, write, read)]
-        server.evaluate(PERMIT.format(user, vhost, *patterns))
+        server.permit(user, vhost, configure=configure, write=write, read=read)
     return {name: _as(url.replace("guest:guest@", ""), name) for name in PASSWORDS}
 
 
 def delete_rabbitmq_users(server: RabbitMQ) -> None:
     for name in PASSWORDS:
-        server.evaluate(DELETE_USER.format(name))
+        server.delete_user(name)
 
 
 def make_postgresql_user(url: str) -> str:

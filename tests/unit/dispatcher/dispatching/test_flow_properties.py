@@ -52,7 +52,7 @@ class Floor:
         assert all(self.ledger.get(each).claims <= 1 for each in ids)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(DEEDS, max_size=40))
 def test_a_chain_goes_from_end_to_end(deeds: list[tuple[int, str]]) -> None:
     floor = Floor()
@@ -73,7 +73,7 @@ def test_a_chain_goes_from_end_to_end(deeds: list[tuple[int, str]]) -> None:
     floor.expect_sound(ids)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(DEEDS, max_size=40), st.sampled_from(["all_ended", "all_succeeded"]))
 def test_a_group_completes_when_it_is_over(deeds: list[tuple[int, str]], when: Any) -> None:
     floor = Floor()

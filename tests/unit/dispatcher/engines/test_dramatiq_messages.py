@@ -55,7 +55,7 @@ def test_nothing_of_a_strangers_envelope_is_kept() -> None:
     assert read.options == {}
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(st.binary(max_size=1200))
 def test_any_bytes_are_dropped_and_reported_once(body: bytes) -> None:
     rejections = Rejections()
@@ -64,7 +64,7 @@ def test_any_bytes_are_dropped_and_reported_once(body: bytes) -> None:
     assert len(rejections.errors) == 1
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(st.fixed_dictionaries({}, optional=dict.fromkeys(envelope(), ANYTHING)))
 def test_any_envelope_is_dropped_or_is_ours(changes: dict[str, Any]) -> None:
     rejections = Rejections()
@@ -76,7 +76,6 @@ def test_any_envelope_is_dropped_or_is_ours(changes: dict[str, Any]) -> None:
     assert read is None or read.args == (WIRE,)
 
 
-@settings(deadline=None)
 @given(ANYTHING)
 def test_reading_imports_nothing(args: object) -> None:
     before = set(sys.modules)

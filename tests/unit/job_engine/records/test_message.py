@@ -70,20 +70,20 @@ def test_a_message_is_five_fields_and_short() -> None:
     assert len(json.dumps(message.to_wire())) <= MAX_MESSAGE_BYTES
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(ANYTHING | NEARLY_A_MESSAGE)
 def test_anything_is_either_a_message_or_rejected(wire: object) -> None:
     if is_let_in(wire):
         assert Message.from_wire(wire).job_id
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(st.binary(max_size=600) | st.text(max_size=600))
 def test_any_bytes_and_any_text_are_either_a_message_or_rejected(wire: bytes | str) -> None:
     assert not is_let_in(wire)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(ANYTHING | NEARLY_A_MESSAGE)
 def test_whatever_is_let_in_can_be_verified_or_rejected(wire: object) -> None:
     if is_let_in(wire):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
@@ -111,7 +111,6 @@ anything = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(st.sets(texts), st.dictionaries(texts, st.sets(st.integers())), anything, st.randoms())
 def test_equal_payloads_have_equal_keys_whatever_the_order(
     tags: set[str], options: dict[str, set[int]], value: Any, random: Any

@@ -14,7 +14,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, TypeAdapter, computed_field
 
@@ -69,7 +69,6 @@ json_values = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(json_values)
 def test_what_json_can_carry_comes_back_as_it_was(value: Any) -> None:
     result: Result[Any] = Result(Any)

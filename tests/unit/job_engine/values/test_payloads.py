@@ -5,7 +5,7 @@ import math
 from datetime import datetime
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field, SecretStr
 
@@ -43,13 +43,11 @@ def encode(payload: BaseModel, kind: type[BaseModel] | None = None) -> str:
     return encode_payload(payload, kind or type(payload), MAX_PAYLOAD_BYTES)
 
 
-@settings(deadline=None)
 @given(st.builds(Mail, to=st.text(), weight=st.floats(allow_nan=False, allow_infinity=False)))
 def test_a_payload_comes_back_as_it_was(payload: Mail) -> None:
     assert decode_payload(encode(payload), Mail) == payload
 
 
-@settings(deadline=None)
 @given(st.text())
 def test_a_payload_that_is_no_json_of_the_model_is_refused_and_nothing_else_happens(
     text: str,

@@ -10,6 +10,7 @@ from dramatiq.brokers.rabbitmq import _RabbitmqConsumer, _RabbitmqMessage
 from dramatiq.errors import ConnectionClosed
 from failsoft.engine_api import reached
 from failsoft.engines.dramatiq.amqp_errors import QUEUE_MISSING
+from failsoft.engines.dramatiq.closing import close_in_time
 from failsoft.engines.dramatiq.messages import MAX_ENVELOPE_BYTES, Envelope
 
 # pika has no types, and no public way to bound a body.
@@ -84,3 +85,7 @@ class SafeRabbitmqConsumer(_RabbitmqConsumer):
     def nack(self, message: Any) -> None:
         """Acknowledge a message whose actor raised: the ledger has its outcome, no dead letter."""
         self.ack(message)
+
+    def close(self) -> None:
+        """Close the channel and the connection, as far as the broker answers in time."""
+        close_in_time(super().close)

@@ -11,6 +11,7 @@ import dramatiq
 from dramatiq.worker import Worker
 from failsoft.engine_api import EngineUnavailableError, Link, WorkerPost
 from failsoft.engines.dramatiq.adapter import SafeBroker
+from failsoft.engines.dramatiq.closing import close_in_time
 from failsoft.engines.dramatiq.messages import ACTOR
 
 #: How long an idle consumer waits between two looks, in milliseconds.
@@ -56,7 +57,7 @@ class ThreadWorker:
             if not self._threads_alive():
                 raise EngineUnavailableError("a thread of the Dramatiq worker has died")
         self._worker.stop(timeout=self._grace_ms)
-        self._broker.close()
+        close_in_time(self._broker.close)
 
     def is_serving(self) -> bool:
         """Whether the broker answers and every thread is alive."""

@@ -8,7 +8,7 @@ import os
 from collections import defaultdict
 from collections.abc import Sequence
 
-from confluent_kafka import KafkaError
+from confluent_kafka import Consumer, KafkaError
 from confluent_kafka.admin import AdminClient
 
 from failsoft.engine_api import (
@@ -46,6 +46,7 @@ class KafkaEngine:
         self._known: dict[str, list[int]] = {}
         self._probes = defaultdict[tuple[str, int], list[int]](list)
         self._admins: dict[int, AdminClient] = {}
+        self._members: dict[tuple[int, str], Consumer] = {}
         self._producer = SharedProducer(
             site.settings.client(
                 acks="all",
@@ -99,7 +100,10 @@ class KafkaEngine:
     def close(self) -> None:
         """Let go of the clients; the next call makes others."""
         self._producer.close()
-        self._admins.pop(os.getpid(), None)
+        pid = os.getpid()
+        self._admins.pop(pid, None)
+        for key in [each for each in self._members if each[0] == pid]:
+            del self._members[key]
 
     def _reach(self, topic: str, deadline: Deadline) -> list[int]:
         """Look the topic up unless it is known to be there, and return its partitions.
@@ -128,7 +132,9 @@ class KafkaEngine:
         return found
 
     def _backlog(self, topic: str, partitions: list[int], deadline: Deadline) -> int | None:
-        found = topics.uncommitted(self._admin(), topic, partitions, deadline.remaining() / 2)
+        admin, member = self._admin(), self._member(topic)
+        half = deadline.remaining() / 2
+        found = topics.uncommitted(admin, member, topic, partitions, timeout=half)
         if found is None:
             return None
         waiting = 0
@@ -155,3 +161,11 @@ class KafkaEngine:
         if pid not in self._admins:
             self._admins[pid] = AdminClient(self._site.settings.client(socket_timeout_ms=1000))
         return self._admins[pid]
+
+    def _member(self, topic: str) -> Consumer:
+        """Return a consumer of the workers' group that takes no part in it."""
+        key = os.getpid(), topic
+        if key not in self._members:
+            settings = self._site.settings
+            self._members[key] = Consumer(settings.client(group_id=topic, socket_timeout_ms=1000))
+        return self._members[key]

@@ -5,7 +5,7 @@ from concurrent.futures import Future
 from typing import Any, Protocol, cast
 
 from confluent_kafka import (
-    ConsumerGroupTopicPartitions,
+    Consumer,
     KafkaError,
     KafkaException,
     TopicPartition,
@@ -88,21 +88,29 @@ def missing(topic: str, name: str) -> OfferRefusedError:
 
 
 def uncommitted(
-    admin: AdminClient, topic: str, partitions: list[int], timeout: float
+    admin: AdminClient, member: Consumer, topic: str, partitions: list[int], *, timeout: float
 ) -> dict[int, tuple[int, int]] | None:
     """Return for each partition the first offset that no worker has committed, and the next one.
 
     None where Kafka does not say: counting takes rights that an offer does not take.
+
+    Args:
+        admin: Looks the ends up.
+        member: A consumer of the workers' group, which has no part in it: librdkafka's
+            `list_consumer_group_offsets` aborts the process where the broker dies meanwhile
+            (KA-01).
+        topic: The topic, which the group is named after.
+        partitions: Its partitions.
+        timeout: How long each lookup may take, in seconds.
     """
     places = [TopicPartition(topic, each) for each in partitions]
-    group = ConsumerGroupTopicPartitions(topic, places)
     try:
-        committed = admin.list_consumer_group_offsets([group], request_timeout=timeout)[topic]
         ends = [
             admin.list_offsets(dict.fromkeys(places, spec), request_timeout=timeout)
             for spec in (_EARLIEST, _LATEST)
         ]
-        done = {each.partition: each.offset for each in committed.result(timeout).topic_partitions}
+        committed = member.committed(places, timeout=timeout)
+        done = {each.partition: each.offset for each in committed}
         first, last = (_offsets(each, timeout) for each in ends)
     except (KafkaException, TimeoutError, KeyError):
         return None

@@ -147,8 +147,16 @@ class SlotWorker(RegistryWriter):
                 stopping.wait(self._pause)
                 self._pause = min(self._pause * 2, LONGEST_PAUSE)
         self._pool.shutdown(wait=True)
-        with suppress(RedisError, OSError):
+        self._unregister()
+
+    def _unregister(self) -> None:
+        try:
             self.teardown()
+        except (RedisError, OSError):
+            thread: Any = self.pubsub_thread
+            if thread is not None:
+                # RQ leaves it to look for commands for ever.
+                thread.stop()
 
     def _take_one(self) -> None:
         self._keep_up()

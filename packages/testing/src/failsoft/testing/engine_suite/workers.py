@@ -166,6 +166,8 @@ class StoppingPromises:
         eventually(lambda: bench.running() == 1, "the attempt runs")
 
         bench.stop_worker()
+        # A message that is under way as it stops may still be taken.
+        threading.Event().wait(QUIET.total_seconds())
         offer(bench, later)
         threading.Event().wait(QUIET.total_seconds())
 
