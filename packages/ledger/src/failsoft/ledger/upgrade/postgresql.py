@@ -23,6 +23,7 @@ from tenacity import (
 )
 
 from failsoft.job_engine.errors import ConfigurationError, LedgerUnavailableError
+from failsoft.ledger.database.postgresql.distributed import expect_one_server
 from failsoft.ledger.database.postgresql.encoding import CLIENT, expect_utf8
 from failsoft.ledger.database.postgresql.engine import POOLER
 from failsoft.ledger.upgrade import operations
@@ -92,13 +93,14 @@ def connect(engine: Engine, pooler: object) -> Connection:
         pooler: What the URL says of a pooler between.
 
     Raises:
-        ConfigurationError: A pooler is between that may lend the session to others, or the
-            database cannot hold every text.
+        ConfigurationError: A pooler is between that may lend the session to others, the database
+            cannot hold every text, or the server is a distributed one.
     """
     connection = engine.connect()
     driver: Any = connection.connection.dbapi_connection
     try:
         expect_utf8(connection)
+        expect_one_server(driver)
     except BaseException:
         connection.close()
         raise

@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 from failsoft.job_engine.errors import ConfigurationError
 from failsoft.ledger.database.postgresql.bounded_driver import BoundedConnection, resolved
+from failsoft.ledger.database.postgresql.distributed import expect_one_server
 from failsoft.ledger.database.postgresql.pooler import is_pooler_between, refuse_shared_session
 from failsoft.ledger.database.postgresql.session import SessionSettings
 
@@ -52,7 +53,8 @@ class LedgerDialect(PGDialect_psycopg):
 
         Raises:
             Error: The server is not there, or refuses.
-            ConfigurationError: A pooler stands before it that the URL does not name.
+            ConfigurationError: A pooler stands before it that the URL does not name, or it is no
+                PostgreSQL, or one that is distributed.
         """
         given = {**resolved(cparams), "autocommit": True}
         if self.session.is_pooled:
@@ -60,6 +62,8 @@ class LedgerDialect(PGDialect_psycopg):
             given.pop("options", None)
         connection = _opened(cargs, given)
         try:
+            if not self._has_connected:
+                expect_one_server(connection)
             if not self.session.is_pooled:
                 self._set_up(connection, lambda: _opened(cargs, given))
         except BaseException:
