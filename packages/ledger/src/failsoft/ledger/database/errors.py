@@ -29,7 +29,9 @@ class WorkError(Exception):
 
 #: Errors that have a meaning to the ledger's caller, and are passed on as they are.
 _OURS = (FailsoftError, WorkError)
-_AWAY = frozenset({Verdict.AGAIN, Verdict.RECONNECT, Verdict.AWAY, Verdict.SLOW})
+_AWAY = frozenset(
+    {Verdict.AGAIN, Verdict.RECONNECT, Verdict.AWAY, Verdict.SLOW, Verdict.COPIED}
+)
 
 
 def is_transient(error: BaseException) -> bool:
@@ -130,6 +132,9 @@ def _of_database(error: SQLAlchemyError) -> LedgerError:
             "expected the ledger's tables, got a database without them; "
             "run `failsoft ledger upgrade`"
         )
+    if found is Verdict.COPIED:
+        # To a process that runs it is away: it keeps what it has, and records nothing here.
+        return LedgerUnavailableError(_first_line(error))
     if found in _AWAY:
         return LedgerUnavailableError(
             f"expected the ledger's database to answer, got {_first_line(error)}; "

@@ -25,6 +25,8 @@ class Verdict(Enum):
     SLOW = "too slow"
     #: The ledger's tables are missing, or are not those of this code.
     SCHEMA = "schema"
+    #: The ledger was copied to another, which is in use instead.
+    COPIED = "copied"
     #: Anything else: a statement that is wrong, or not allowed.
     REFUSED = "refused"
 
@@ -49,10 +51,14 @@ SQLSTATES: Mapping[str, Verdict] = MappingProxyType(
         "57": Verdict.RECONNECT,  # an operator intervenes: shutting down, starting up
         "57014": Verdict.SLOW,  # a statement was ended: its time was up, or by hand
         "58": Verdict.AWAY,  # errors of the system, as of its disk
+        "FSCOP": Verdict.COPIED,  # the ledger's own trigger: it was copied to another
         "F0": Verdict.AWAY,  # the server's configuration is wrong
         "XX": Verdict.AWAY,  # internal errors, damaged data
     }
 )
+
+#: The SQLSTATE, and SQLite's extended code, of what refuses every write to a ledger that was copied.
+COPIED_STATE, COPIED_CODE = "FSCOP", sqlite3.SQLITE_CONSTRAINT_TRIGGER
 
 #: SQLite's result codes without their extension.
 SQLITE_CODES: Mapping[int, Verdict] = MappingProxyType(
@@ -104,6 +110,8 @@ def _of_sqlite(error: sqlite3.Error) -> Verdict:
         return Verdict.RECONNECT if "closed" in str(error) else Verdict.REFUSED
     if any(text in str(error) for text in _NO_TABLE):
         return Verdict.SCHEMA
+    if code == COPIED_CODE:
+        return Verdict.COPIED
     return SQLITE_CODES.get(code & 0xFF, Verdict.REFUSED)
 
 

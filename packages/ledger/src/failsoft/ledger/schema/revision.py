@@ -1,5 +1,6 @@
 """The refusal to work on a ledger that this code does not fit."""
 
+import json
 import socket
 from collections.abc import Collection
 from typing import NamedTuple
@@ -34,6 +35,12 @@ HOST = "host"
 #: The fact that names the oldest revision whose code can work on the ledger.
 MINIMUM = "minimum_revision"
 
+#: Stands for the revision of a ledger that a copy is being written to, and for its minimum, so that
+#: no other code works on it either; and of one that was copied to another.
+COPYING, COPIED = "copying", "copied"
+#: The facts that say from where, and to where.
+COPIED_FROM, COPIED_TO = "copied_from", "copied_to"
+
 version: Table = Table(
     VERSION_TABLE,
     MetaData(),
@@ -48,10 +55,12 @@ class Standing(NamedTuple):
     Attributes:
         revision: Its revision; None if it has no tables.
         minimum: The oldest revision whose code can work on it; None if no upgrade has noted one.
+        copy: What the mark of a copy says (JSON), if it is `COPYING` or `COPIED`.
     """
 
     revision: str | None
     minimum: str | None
+    copy: str | None = None
 
     def is_too_new(self, known: Collection[str] = REVISIONS) -> bool:
         """Return whether code with these revisions is too old for it."""
@@ -84,7 +93,11 @@ def check(database: Database) -> None:
 def standing(connection: Connection) -> Standing:
     """Return where the ledger stands."""
     found = revision(connection)
-    return Standing(found, None if found is None else fact(connection, MINIMUM))
+    if found is None:
+        return Standing(None, None)
+    mark = {COPYING: COPIED_FROM, COPIED: COPIED_TO}.get(found)
+    note = None if mark is None else fact(connection, mark)
+    return Standing(found, fact(connection, MINIMUM), note)
 
 
 def _standing_of_ledger(connection: Connection) -> Standing:
@@ -115,11 +128,25 @@ def fact(connection: Connection, key: str) -> str | None:
 
 
 def too_new(found: Standing, place: str) -> LedgerSchemaError:
-    """Return the refusal of a ledger that needs newer code."""
+    """Return the refusal of a ledger that needs newer code, or that a copy has marked."""
+    if found.copy is not None and found.revision in (COPYING, COPIED):
+        return _marked(found.revision, json.loads(found.copy)["place"], place)
     needs = f", which needs code of {found.minimum} at least" if found.minimum else ""
     return LedgerSchemaError(
         f"expected ledger schema {REVISION}, got {found.revision}, which a newer Failsoft made"
         f"{needs}, in {place}; upgrade this installation"
+    )
+
+
+def _marked(revision: str, other: str, place: str) -> LedgerSchemaError:
+    if revision == COPYING:
+        return LedgerSchemaError(
+            f"expected a whole ledger, got an unfinished copy of {other} in {place}; run `failsoft "
+            "ledger copy` from there again: it goes on, or begins anew with --restart"
+        )
+    return LedgerSchemaError(
+        f"expected the ledger in use, got {place}, which was copied to {other}; name that one in "
+        "FAILSOFT_LEDGER_URL, or run `failsoft ledger reopen` if no process has used it"
     )
 
 

@@ -1,8 +1,9 @@
-"""`failsoft ledger`: upgrade, verify, prune, rotate-keys and take-over."""
+"""`failsoft ledger`: upgrade, verify, copy, reopen, prune, rotate-keys and take-over."""
 
 import click
 
 from failsoft.job_engine.ports.engine import Owner
+from failsoft.worker.cli.ledger.copy import copy_command, reopen_command
 from failsoft.worker.cli.ledger.prune import prune_command
 from failsoft.worker.cli.ledger.rotate_keys import rotate_keys
 from failsoft.worker.cli.ledger.upgrade import upgrade_command
@@ -16,11 +17,13 @@ from failsoft.worker.exit_codes import UNAVAILABLE
 
 @click.group()
 def ledger() -> None:
-    """Upgrade, verify and prune the ledger, rotate its keys, take over a namespace."""
+    """Upgrade, verify, copy and prune the ledger, rotate its keys, take over a namespace."""
 
 
 ledger.add_command(upgrade_command)
 ledger.add_command(verify)
+ledger.add_command(copy_command)
+ledger.add_command(reopen_command)
 ledger.add_command(prune_command)
 ledger.add_command(rotate_keys)
 
