@@ -228,7 +228,7 @@ def test_a_child_that_dies_is_reported_by_its_boot_id_and_one_that_ends_in_order
     died: list[WorkerRecord] = []
     body = "time.sleep(60) if os.path.exists({notes!r} + '.stay') else sys.exit(3)"
     run = Run(tmp_path, body, (("rq", "default"), ("maintenance",)))
-    run.supervisor.on_death = died.append
+    run.supervisor.on_death = lambda worker, _: died.append(worker)
     run.start()
     wait_until(lambda: died, PATIENCE, "a death")
     Path(f"{tmp_path / 'notes'}.stay").touch()

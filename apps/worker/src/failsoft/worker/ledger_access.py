@@ -3,6 +3,7 @@
 from failsoft.ledger import Database, SqlLedger, check
 from failsoft.ledger.database.sqlite.private_file import no_ledger
 from failsoft.ledger.opening import shared_database
+from failsoft.worker.configuration.ledgers import expect_one
 from failsoft.worker.configuration.settings import DEFAULT_LEDGER, Settings, ledger_folder
 
 #: The most connections to PostgreSQL of a process that only dispatches, reads or maintains.
@@ -25,7 +26,9 @@ def open_database(settings: Settings, connections: int = FEW) -> Database:
 
     Raises:
         LedgerSchemaError: If there is not even the folder of the default ledger.
+        ConfigurationError: If the settings name several ledgers, and none of them for this.
     """
+    expect_one(settings.ledgers, settings.ledger_name)
     folder = ledger_folder(settings.ledger_url)
     if folder is not None and not folder.exists():
         raise no_ledger(folder / DEFAULT_LEDGER.name)
@@ -35,6 +38,8 @@ def open_database(settings: Settings, connections: int = FEW) -> Database:
 
 def make_ledger_folder(settings: Settings) -> None:
     """Make the folder of the default ledger, for an upgrade to make the file in it."""
+    if settings.ledgers:
+        return
     folder = ledger_folder(settings.ledger_url)
     if folder is not None:
         folder.mkdir(mode=0o700, exist_ok=True)

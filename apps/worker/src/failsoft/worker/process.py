@@ -289,7 +289,10 @@ class WorkerProcess:
 @click.argument("queue", default=DEFAULT.name)
 @click.option("--parent", type=int, help="The process that this one ends with.")
 @click.option("--boot-id", help="What identifies the process; a random one where absent.")
-def main(engine: str, queue: str, parent: int | None, boot_id: str | None) -> None:
+@click.option("--ledger", help="Which ledger of FAILSOFT_LEDGERS it works on.")
+def main(
+    *, engine: str, queue: str, parent: int | None, boot_id: str | None, ledger: str | None
+) -> None:
     """Run one worker process until a signal.
 
     SIGTERM or SIGINT stops it gracefully, a second one at once.
@@ -297,7 +300,7 @@ def main(engine: str, queue: str, parent: int | None, boot_id: str | None) -> No
     open_standard_streams()
     die_with_parent(parent)
     try:
-        settings = load_settings()
+        settings = load_settings(**({"ledger_name": ledger} if ledger else {}))
         adopt(settings)
         configure_logs(settings)
         process = _prepare(settings, engine, queue, boot_id or secrets.token_hex(8))

@@ -7,7 +7,7 @@ only dispatches imports nothing that only the handlers of the shipped ones need.
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from failsoft.dispatcher import Dispatcher
+from failsoft.dispatcher import Dispatcher, ShardedDispatcher
 from failsoft.dispatcher.maintenance.cron import CronScheduler
 from failsoft.dispatcher.maintenance.maintenance import Maintenance
 from failsoft.dispatcher.maintenance.rescuer import Rescuer
@@ -137,7 +137,23 @@ def modules_of_children(settings: Settings) -> tuple[str, ...]:
 
 def dispatcher_from_environment() -> Dispatcher:
     """Build the dispatcher that `dispatch_job` uses; found as an entry point."""
-    return build(process_settings()).dispatcher
+    return dispatcher_of(process_settings())
+
+
+def dispatcher_of(settings: Settings) -> Dispatcher:
+    """Build a dispatcher to the ledger of the settings, or to all of them if there are several.
+
+    Also in a worker of one of them: a job dispatches to the ledger of its `shard`.
+
+    Raises:
+        ConfigurationError: If a setting is wrong.
+        LedgerUnavailableError: If the only ledger does not answer.
+    """
+    if not settings.ledgers:
+        return build(settings).dispatcher
+    return ShardedDispatcher(
+        tuple(settings.ledgers), lambda name: build(settings.of_ledger(name)).dispatcher
+    )
 
 
 def _breaker_policy(settings: Settings) -> BreakerPolicy:

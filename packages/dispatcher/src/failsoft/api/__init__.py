@@ -18,7 +18,8 @@ Dispatching:
     `DispatchOutcome`), `dispatch_chain` and `dispatch_group` (of `Link`s), with
     `DispatchOptions`; `session=` puts a dispatch into the caller's transaction. `send_event` wakes
     jobs that wait. All use the `default_dispatcher`, which `use_dispatcher` replaces; a
-    `Dispatcher` also pauses, retries, and holds the `Schedules`.
+    `Dispatcher` also pauses, retries, and holds the `Schedules`; a `ShardedDispatcher` does so over
+    several ledgers.
 
 What became of it:
     `JobHandle`, `AsyncJobHandle`, `ChainHandle`, `GroupHandle`. They return a `JobState`, a
@@ -44,6 +45,7 @@ from failsoft.dispatcher import (
     JobHandle,
     Many,
     Schedules,
+    ShardedDispatcher,
     default_dispatcher,
     dispatch_chain,
     dispatch_group,
@@ -226,6 +228,7 @@ __all__ = [
     "ScheduleNotFoundError",
     "ScheduleRecord",
     "Schedules",
+    "ShardedDispatcher",
     "SecretText",
     "StepError",
     "StepInDoubtError",

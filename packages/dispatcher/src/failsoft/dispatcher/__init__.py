@@ -17,6 +17,7 @@ from failsoft.dispatcher.handles.flow import ChainHandle, GroupHandle
 from failsoft.dispatcher.handles.job import JobHandle
 from failsoft.dispatcher.options.options import DispatchOptions
 from failsoft.dispatcher.schedules import Schedules
+from failsoft.dispatcher.sharded import ShardedDispatcher
 
 __all__ = [
     "AsyncJobHandle",
@@ -29,6 +30,7 @@ __all__ = [
     "JobHandle",
     "Many",
     "Schedules",
+    "ShardedDispatcher",
     "default_dispatcher",
     "dispatch_chain",
     "dispatch_group",

@@ -46,6 +46,15 @@ class Control:
             )
         return JobHandle(record, job, self._ledger, self._clock, disposition="existing")
 
+    def holds(self, job_id: str) -> bool:
+        """Return whether the ledger has a job of this id, or remembers one that is gone."""
+        Expect(OptionInvalidError).value(is_job_id(job_id), "a job id", job_id)
+        try:
+            self._ledger.get(job_id)
+        except JobNotFoundError:
+            return False
+        return True
+
     def retry(
         self,
         job_id: str,

@@ -85,10 +85,12 @@ def dispatch_job(
 
 
 def dispatch_chain(
-    *links: *tuple[*tuple[AnyLink[Any], ...], AnyLink[R]], chain_id: str | None = None
+    *links: *tuple[*tuple[AnyLink[Any], ...], AnyLink[R]],
+    chain_id: str | None = None,
+    shard: str | None = None,
 ) -> ChainHandle[R]:
     """Dispatch jobs that run one after the other, as `Dispatcher.dispatch_chain` does."""
-    return default_dispatcher().dispatch_chain(*links, chain_id=chain_id)
+    return default_dispatcher().dispatch_chain(*links, chain_id=chain_id, shard=shard)
 
 
 def dispatch_group(
@@ -97,9 +99,12 @@ def dispatch_group(
     *,
     when: When = "all_ended",
     group_id: str | None = None,
+    shard: str | None = None,
 ) -> GroupHandle:
     """Dispatch jobs that run side by side, as `Dispatcher.dispatch_group` does."""
-    return default_dispatcher().dispatch_group(links, completion, when=when, group_id=group_id)
+    return default_dispatcher().dispatch_group(
+        links, completion, when=when, group_id=group_id, shard=shard
+    )
 
 
 def send_event(
@@ -110,10 +115,11 @@ def send_event(
     key: str | None = None,
     event_id: str | None = None,
     keep: timedelta | None = None,
+    shard: str | None = None,
 ) -> int:
     """Send an event to a job that waits for it, as `Dispatcher.send_event` does."""
     return default_dispatcher().send_event(
-        name, payload, to=to, key=key, event_id=event_id, keep=keep
+        name, payload, to=to, key=key, event_id=event_id, keep=keep, shard=shard
     )
 
 

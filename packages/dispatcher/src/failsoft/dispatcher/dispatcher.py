@@ -27,6 +27,7 @@ from failsoft.dispatcher.handles.flow import ChainHandle, GroupHandle
 from failsoft.dispatcher.handles.job import HandleLedger, JobHandle
 from failsoft.dispatcher.offering.offerer import Offerer
 from failsoft.dispatcher.offering.router import Route, Router
+from failsoft.dispatcher.options.checks import check_shard
 from failsoft.dispatcher.options.options import DispatchOptions, new_job
 from failsoft.dispatcher.schedules import Schedules
 from failsoft.job_engine.clock import Deadline
@@ -149,7 +150,10 @@ class Dispatcher(Control):
         return bulk.run(items, how, options)
 
     def dispatch_chain(
-        self, *links: *tuple[*tuple[AnyLink[Any], ...], AnyLink[R]], chain_id: str | None = None
+        self,
+        *links: *tuple[*tuple[AnyLink[Any], ...], AnyLink[R]],
+        chain_id: str | None = None,
+        shard: str | None = None,
     ) -> ChainHandle[R]:
         """Record jobs that run one after the other; each starts when the one before succeeded.
 
@@ -159,11 +163,13 @@ class Dispatcher(Control):
         Args:
             links: The jobs, in their order; `result_field` passes on the result before it.
             chain_id: The chain's id; dispatching it again makes no second chain.
+            shard: What all of them belong to; see `DispatchOptions`.
 
         Raises:
             DispatchError: A job or an option is wrong, or an id is taken; nothing was stored.
             LedgerUnavailableError: The ledger did not answer; the chain may not have been stored.
         """
+        check_shard(shard)
         return self._flow.chain(links, chain_id)
 
     def dispatch_group(
@@ -173,6 +179,7 @@ class Dispatcher(Control):
         *,
         when: When = "all_ended",
         group_id: str | None = None,
+        shard: str | None = None,
     ) -> GroupHandle:
         """Record jobs that run side by side, and one that starts when all of them have ended.
 
@@ -185,11 +192,13 @@ class Dispatcher(Control):
             when: Whether it starts whatever became of the jobs (`all_ended`), or is cancelled
                 unless they all succeeded (`all_succeeded`).
             group_id: The group's id; dispatching it again makes no second group.
+            shard: What all of them belong to; see `DispatchOptions`.
 
         Raises:
             DispatchError: A job or an option is wrong; nothing was stored.
             LedgerUnavailableError: The ledger did not answer; some of the jobs may be stored.
         """
+        check_shard(shard)
         return self._flow.group(links, completion, when, group_id)
 
     def schedules(self) -> Schedules:
@@ -205,6 +214,7 @@ class Dispatcher(Control):
         key: str | None = None,
         event_id: str | None = None,
         keep: timedelta | None = None,
+        shard: str | None = None,
     ) -> int:
         """Send an event to a job that waits for it, now or later.
 
@@ -215,6 +225,7 @@ class Dispatcher(Control):
             key: Or a key: every job that waits under it receives the event once.
             event_id: Sending the same id again is harmless; a new one where None.
             keep: How long it is kept for jobs that do not wait yet; seven days where None.
+            shard: What the jobs that wait under the key belong to; see `DispatchOptions`.
 
         Returns:
             How many jobs it woke.
@@ -223,6 +234,7 @@ class Dispatcher(Control):
             DispatchError: Something is wrong; nothing was stored.
             LedgerUnavailableError: The ledger did not answer; the event may not be stored.
         """
+        check_shard(shard)
         event = new_event(name, payload, to=to, key=key, event_id=event_id, keep=keep)
         return self._ledger.send(event)
 

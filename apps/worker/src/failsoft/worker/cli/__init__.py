@@ -3,6 +3,7 @@
 import errno
 import importlib
 import io
+import os
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
@@ -82,7 +83,12 @@ class _Group(click.Group):
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="failsoft-worker", prog_name="failsoft")
-def main() -> None:
+@click.option(
+    "--ledger",
+    metavar="NAME",
+    help="Which of FAILSOFT_LEDGERS the command is about; commands with the ID of a job find it.",
+)
+def main(*, ledger: str | None) -> None:
     """Dispatch background jobs to an engine, and carry them on with the next when it cannot.
 
     Settings come from the environment and from .env: FAILSOFT_ENGINES, FAILSOFT_LEDGER_URL,
@@ -92,6 +98,9 @@ def main() -> None:
     away, 75 if it is worth trying again, as when the ledger is away, 78 if a setting is wrong.
     Errors go to standard error.
     """
+    if ledger is not None:
+        # Read there by what the command starts, too.
+        os.environ["FAILSOFT_LEDGER_NAME"] = ledger
     open_standard_streams()
     for stream in (sys.stdout, sys.stderr):
         # What an ASCII terminal cannot show is escaped; otherwise the command would fail.

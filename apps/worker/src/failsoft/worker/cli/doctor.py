@@ -11,6 +11,7 @@ from failsoft.job_engine.errors import ConfigurationError
 from failsoft.job_engine.values.findings import Finding, Level, failure, warning
 from failsoft.worker.cli.options import duration_option, json_option
 from failsoft.worker.cli.output import console, print_json, show
+from failsoft.worker.configuration.ledgers import expect_one
 from failsoft.worker.configuration.report import SettingSource
 from failsoft.worker.configuration.settings import Settings, load_settings
 from failsoft.worker.configuration.unknown_variables import lookalikes
@@ -45,6 +46,7 @@ def doctor(*, everything: bool, limit: timedelta, as_json: bool) -> None:
     try:
         loaded = load_settings()
         settings = loaded.sources()
+        expect_one(loaded.ledgers, loaded.ledger_name)
         click.get_current_context().call_on_close(partial(release_engines, loaded))
         findings = [*_unread(loaded), *examine(loaded, limit)]
     except ConfigurationError as error:

@@ -45,7 +45,7 @@ def send_command(
         decoded = json.loads(payload)
     except ValueError as error:
         raise PayloadInvalidError(f"expected JSON, got {payload!r}: {error}") from None
-    ledger = opened_ledger(load_settings())
+    ledger = opened_ledger(load_settings(), [job_id] if job_id else ())
     to = None if job_id is None else _open_job(ledger, job_id)
     event = new_event(name, decoded, to=to, key=key, event_id=event_id, keep=keep)
     woken = ledger.send(event)

@@ -4,24 +4,85 @@ Most commands only read the ledger. The modules that dispatch, and the jobs, are
 commands that need them, because that takes longer than most commands do.
 """
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
 
 from failsoft.job_engine.definitions.catalogue import Catalogue
+from failsoft.job_engine.errors import (
+    JobIdAmbiguousError,
+    JobNotFoundError,
+    LedgerUnavailableError,
+)
 from failsoft.ledger import SqlLedger
 from failsoft.worker.configuration.settings import Settings
 from failsoft.worker.ledger_access import open_ledger
 
 if TYPE_CHECKING:
+    from failsoft.dispatcher import Dispatcher
     from failsoft.worker.wiring import App
 
 
-def opened_ledger(settings: Settings) -> SqlLedger:
-    """Open the ledger for the command that runs; its connections end with the command."""
+def opened_ledger(settings: Settings, about: Sequence[str] = ()) -> SqlLedger:
+    """Open the ledger for the command that runs; its connections end with the command.
+
+    Args:
+        settings: The settings.
+        about: The ids of jobs, or their beginnings: of several ledgers that which holds them.
+
+    Raises:
+        JobNotFoundError: None of several ledgers holds one of them.
+        JobIdAmbiguousError: Several do.
+    """
+    if about and len(settings.by_ledger()) > 1:
+        settings = _holding(settings, about)
+    return _open(settings)
+
+
+def _open(settings: Settings) -> SqlLedger:
     ledger = open_ledger(settings)
     click.get_current_context().call_on_close(ledger.database.close)
     return ledger
+
+
+def _holding(settings: Settings, about: Sequence[str]) -> Settings:
+    away: LedgerUnavailableError | None = None
+    found: dict[str, list[Settings]] = {text: [] for text in about}
+    for each in settings.by_ledger():
+        try:
+            ledger = _open(each)
+            for text in about:
+                if _is_known(ledger, text):
+                    found[text].append(each)
+        except LedgerUnavailableError as error:
+            away = error
+    names = ", ".join(settings.ledgers)
+    for text, holders in found.items():
+        if not holders and away is not None:
+            raise away
+        if not holders:
+            raise JobNotFoundError(
+                f"expected the id of a job in one of the ledgers {names}, got {text!r}"
+            )
+    holding = {each.ledger_name for holders in found.values() for each in holders}
+    if len(holding) > 1:
+        raise JobIdAmbiguousError(
+            f"expected jobs of one ledger, got some of {', '.join(sorted(holding))}; write more of "
+            "their ids, or name the ledger: failsoft --ledger NAME ..."
+        )
+    return settings.of_ledger(holding.pop())
+
+
+def _is_known(ledger: SqlLedger, text: str) -> bool:
+    if ledger.find_ids(text, 1):
+        return True
+    try:
+        # One that was pruned, and whose id is remembered.
+        ledger.get(text)
+    except JobNotFoundError:
+        return False
+    return True
 
 
 def opened_app(settings: Settings) -> "App":
@@ -31,6 +92,19 @@ def opened_app(settings: Settings) -> "App":
     app = build(settings)
     click.get_current_context().call_on_close(app.close)
     return app
+
+
+def opened_dispatcher(settings: Settings) -> "Dispatcher":
+    """Build a dispatcher to the ledger, or to all of them; it is closed with the command."""
+    from failsoft.queue.client import close_clients  # noqa: PLC0415 - see above
+    from failsoft.worker.wiring import dispatcher_of  # noqa: PLC0415 - see above
+
+    if not settings.ledgers:
+        return opened_app(settings).dispatcher
+    dispatcher = dispatcher_of(settings)
+    for close in (close_clients, dispatcher.close):
+        click.get_current_context().call_on_close(close)
+    return dispatcher
 
 
 def loaded_catalogue(settings: Settings) -> Catalogue:

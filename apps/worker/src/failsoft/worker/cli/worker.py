@@ -18,7 +18,7 @@ from failsoft.worker.engine_sites import expect_engine, site_of
 from failsoft.worker.logs.output import configure_logs
 from failsoft.worker.preflight import preflight
 from failsoft.worker.supervision.maintenance import MAINTENANCE
-from failsoft.worker.supervision.supervisor import Supervisor
+from failsoft.worker.supervision.supervisor import Supervisor, label_of
 from failsoft.worker.wiring import death_notices, open_database
 
 #: Stands for every engine of the settings.
@@ -54,7 +54,8 @@ def worker() -> None:
     """Run workers: a supervised process per queue.
 
     SIGTERM or Ctrl-C stops them gracefully: a job that runs ends, or goes back to the ledger
-    after its step. A second one stops them at once. Logs go to standard error.
+    after its step. A second one stops them at once. Logs go to standard error. Each ledger of
+    FAILSOFT_LEDGERS has processes of its own, or the one that --ledger names.
     """
 
 
@@ -96,9 +97,10 @@ def maintenance(*, as_json: bool) -> None:
     Every worker does this, too; a process of its own does it where no worker may be running.
     """
     settings = _settings()
-    load_catalogue(settings)
-    with closing(open_database(settings)) as database:
-        check(database)
+    for each in settings.by_ledger():
+        load_catalogue(each)
+        with closing(open_database(each)) as database:
+            check(database)
     _supervise(settings, [(MAINTENANCE,)], as_json=as_json)
 
 
@@ -116,7 +118,9 @@ def _serve(engine: str, queues: tuple[str, ...], slots: str | None, *, as_json: 
     engines = settings.offered_engines if engine == ALL else (engine,)
     expect_engine(settings, *engines)
     _expect_workers(settings, engines)
-    posts = [(each, queue) for each in engines for queue in preflight(settings, queues)]
+    for each in settings.by_ledger():
+        chosen = preflight(each, queues)
+    posts = [(each, queue) for each in engines for queue in chosen]
     _supervise(settings, posts, as_json=as_json)
 
 
@@ -131,13 +135,19 @@ def _expect_workers(settings: Settings, engines: Sequence[str]) -> None:
 
 
 def _supervise(settings: Settings, posts: Sequence[tuple[str, ...]], *, as_json: bool) -> None:
-    deaths = death_notices(settings)
-    supervisor = Supervisor(posts, settings.shutdown_grace, on_death=deaths.note)
+    ledgers = {each.ledger_name: death_notices(each) for each in settings.by_ledger()}
+    supervisor = Supervisor(
+        posts,
+        settings.shutdown_grace,
+        on_death=lambda worker, ledger: ledgers[ledger].note(worker),
+        ledgers=tuple(ledgers),
+    )
     supervisor.on_signals()
-    labels = [":".join(post) for post in posts]
+    labels = [label_of(post, ledger) for ledger in ledgers for post in posts]
     with may_be_lost():
         serving = f"serving {', '.join(labels)}; Ctrl-C stops, twice at once"
         answer({"pid": os.getpid(), "serves": labels}, serving, as_json=as_json)
     status = supervisor.run()
-    deaths.finish()
+    for deaths in ledgers.values():
+        deaths.finish()
     raise SystemExit(status)

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -27,6 +27,7 @@ from failsoft.dispatcher.plugins.urls import begins_with, port_or_default
 from failsoft.job_engine.errors import ConfigurationError
 from failsoft.job_engine.policies.queue import DEFAULT_NAMESPACE
 from failsoft.worker.configuration.engine_settings import read_engine, variables_model
+from failsoft.worker.configuration.ledgers import namespace_of, read_ledgers
 from failsoft.worker.configuration.report import SettingSource, explain, provenance
 from failsoft.worker.configuration.slots import read_slots
 from failsoft.worker.configuration.unknown_variables import unknown_settings
@@ -112,6 +113,7 @@ DurationOrOff = Annotated[
 ]
 EngineNames = Annotated[tuple[EngineName, ...], NoDecode, BeforeValidator(_engine_names)]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)]
+LedgersByName = Annotated[dict[str, str], NoDecode, BeforeValidator(read_ledgers)]
 SlotsByQueue = Annotated[dict[str, int], NoDecode, BeforeValidator(read_slots)]
 Secrets = Annotated[dict[str, SecretStr], NoDecode, BeforeValidator(_json_object)]
 
@@ -127,6 +129,10 @@ class Settings(BaseSettings):
     Attributes:
         use_rq: Whether the engine `rq` gets offers at all: short for `engines_off=rq`.
         ledger_url: The ledger's database.
+        ledgers: Several ledgers in its place, as `a=URL,b=URL`: each job is recorded in the one that
+            the `shard` of its dispatch is assigned to. Their brokers' names begin with
+            `namespace` and the ledger's name.
+        ledger_name: Which of them this process works on.
         ledger_timeout: How long one call of the ledger may take, whatever its server does.
         ledger_pool: The most connections of a process to PostgreSQL, besides two that calls
             within calls may need; depends on the kind of process where absent.
@@ -177,6 +183,8 @@ class Settings(BaseSettings):
 
     use_rq: bool = Field(default=True, validation_alias=AliasChoices("FAILSOFT_USE_RQ", "USE_RQ"))
     ledger_url: str = _url(f"sqlite:///{DEFAULT_LEDGER}", "FAILSOFT_LEDGER_URL", "DATABASE_URL")
+    ledgers: LedgersByName = Field(default={}, repr=False)
+    ledger_name: str = ""
     ledger_timeout: Duration = timedelta(seconds=5)
     ledger_pool: int | None = Field(default=None, ge=1, le=1000)
     jobs: Names = ()
@@ -217,11 +225,17 @@ class Settings(BaseSettings):
     smtp_timeout: Duration = Field(default=timedelta(seconds=30), validation_alias="SMTP_TIMEOUT")
     _of_engines: dict[str, BaseModel] = PrivateAttr(default_factory=dict)
     _given: dict[str, dict[str, Any]] = PrivateAttr(default_factory=dict)
+    _namespace: str = PrivateAttr(default="")
 
     @field_validator("ledger_url", "import_url")
     @classmethod
     def _name_whole_path(cls, url: str) -> str:
         return _with_whole_path(url)
+
+    @field_validator("ledgers")
+    @classmethod
+    def _name_whole_paths(cls, ledgers: dict[str, str]) -> dict[str, str]:
+        return {name: _with_whole_path(url) for name, url in ledgers.items()}
 
     @field_validator("import_folder")
     @classmethod
@@ -244,6 +258,36 @@ class Settings(BaseSettings):
                 f"FAILSOFT_ENGINES_OFF, got {', '.join(unknown)}"
             )
         return self
+
+    @model_validator(mode="after")
+    def _choose_ledger(self) -> Self:
+        self._namespace = self.namespace
+        for name in self.ledgers:
+            namespace_of(self.namespace, name)
+        if self.ledger_name:
+            if self.ledger_name not in self.ledgers:
+                known = ", ".join(self.ledgers) or "none there"
+                raise ValueError(
+                    f"expected FAILSOFT_LEDGER_NAME to be one of FAILSOFT_LEDGERS ({known}), got "
+                    f"{self.ledger_name}"
+                )
+            # Not by assignment, which would validate again.
+            self.__dict__.update(self._of_ledger(self.ledger_name))
+        return self
+
+    def _of_ledger(self, name: str) -> dict[str, Any]:
+        namespace = namespace_of(self._namespace, name)
+        return {"ledger_name": name, "ledger_url": self.ledgers[name], "namespace": namespace}
+
+    def of_ledger(self, name: str) -> Self:
+        """Return these settings for a process that works on one of `ledgers`."""
+        return self.model_copy(update=self._of_ledger(name))
+
+    def by_ledger(self) -> Sequence[Self]:
+        """Return the settings for each ledger that this process is to work on."""
+        if self.ledger_name or not self.ledgers:
+            return (self,)
+        return [self.of_ledger(name) for name in self.ledgers]
 
     @property
     def engine_names(self) -> tuple[str, ...]:

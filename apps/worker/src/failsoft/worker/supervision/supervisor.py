@@ -41,6 +41,7 @@ MARGIN_SECONDS = 5.0
 @dataclass(slots=True)
 class _Child:
     post: tuple[str, ...]
+    ledger: str = ""
     boot_id: str = ""
     process: "subprocess.Popen[bytes] | None" = None
     started_at: float = 0.0
@@ -49,7 +50,7 @@ class _Child:
 
     @property
     def label(self) -> str:
-        return ":".join(self.post)
+        return label_of(self.post, self.ledger)
 
     @property
     def is_alive(self) -> bool:
@@ -69,21 +70,24 @@ class Supervisor:
         grace: How long they may take to stop before they are killed.
         environment: The environment of the processes; this one's where None.
         command: The command of a worker process.
-        on_death: Called with a worker process that ended without giving its jobs back.
+        on_death: Called with a worker process that ended without giving its jobs back, and with
+            the name of its ledger.
+        ledgers: The ledgers each of which has processes of its own; one without a name by default.
     """
 
     posts: Sequence[tuple[str, ...]]
     grace: timedelta
     environment: Mapping[str, str] | None = None
     command: Sequence[str] = WORKER
-    on_death: Callable[[WorkerRecord], object] = lambda worker: None
+    on_death: Callable[[WorkerRecord, str], object] = lambda worker, ledger: None
+    ledgers: Sequence[str] = ("",)
     _children: list[_Child] = field(init=False)
     # A plain number, because a signal handler adds to it: an Event's lock may be held just then.
     _stops: int = field(init=False, default=0)
     _status: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
-        self._children = [_Child(post) for post in self.posts]
+        self._children = [_Child(post, ledger) for ledger in self.ledgers for post in self.posts]
 
     def run(self) -> int:
         """Keep the workers running until a signal or `stop`; return the exit status.
@@ -135,7 +139,8 @@ class Supervisor:
         if process is not None and not orderly and child.post != (MAINTENANCE,):
             engine, queue = child.post
             host = socket.gethostname()
-            self.on_death(WorkerRecord(child.boot_id, engine, queue, host, process.pid, 0))
+            dead = WorkerRecord(child.boot_id, engine, queue, host, process.pid, 0)
+            self.on_death(dead, child.ledger)
 
     def _start_later(self, child: _Child, status: int) -> None:
         lived = time.monotonic() - child.started_at
@@ -149,6 +154,7 @@ class Supervisor:
         child.boot_id = secrets.token_hex(8)
         command = [*self.command, *child.post, "--parent", str(os.getpid())]
         command += ["--boot-id", child.boot_id]
+        command += ["--ledger", child.ledger] if child.ledger else []
         environment = dict(self.environment) if self.environment is not None else None
         # In a session of its own: a Ctrl-C at the terminal reaches only the supervisor, which then
         # stops the workers gracefully.
@@ -186,6 +192,11 @@ class Supervisor:
     def _signal_all(self, signum: signal.Signals) -> None:
         for child in self._children:
             child.send(signum)
+
+
+def label_of(post: Sequence[str], ledger: str = "") -> str:
+    """Name a process for people: `rq:default`, or `rq:default@a` where there are several ledgers."""
+    return f"{':'.join(post)}@{ledger}" if ledger else ":".join(post)
 
 
 def _how(status: int) -> str:

@@ -19,6 +19,8 @@ from failsoft.job_engine.validation import Expect, shown
 
 #: The longest idempotency key.
 MAX_KEY_CHARS = 255
+#: The longest key of a shard.
+MAX_SHARD_CHARS = 128
 
 _EXPECT = Expect(OptionInvalidError)
 _WRITE_A_LINK = "write Link(job, payload)"
@@ -66,6 +68,7 @@ CHECKS: Mapping[str, Callable[[Expect, Any], None]] = MappingProxyType(
         "priority": OF_DEFINITIONS["priority"],
         "engines": _words("engines"),
         "tags": _words("tags"),
+        "shard": lambda expect, value: expect.text("a shard", value, most=MAX_SHARD_CHARS),
         "session": lambda expect, value: None,
         "confirm": lambda expect, value: expect.one_of("confirm", value, ("engine", "pickup")),
         "budget": lambda expect, value: expect.span("a budget", value),
@@ -98,6 +101,12 @@ def check_options(options: Mapping[str, Any], known: Mapping[str, object]) -> No
     for name, value in options.items():
         if value is not None or name not in OPTIONAL:
             CHECKS[name](_EXPECT, value)
+
+
+def check_shard(shard: object) -> None:
+    """Refuse what is no key of a shard."""
+    if shard is not None:
+        CHECKS["shard"](_EXPECT, shard)
 
 
 def check_job(job: object) -> None:

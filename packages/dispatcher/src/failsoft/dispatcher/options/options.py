@@ -62,6 +62,8 @@ class DispatchOptions(TypedDict, total=False):
         priority: From -100 to 100; the definition's where absent.
         engines: The engines it may run on, in order; the definition's where absent.
         tags: Words to find the job by, besides the definition's.
+        shard: What the job belongs to, such as a tenant's id: with several ledgers it decides which
+            one records the job, and there must be one. With one ledger it changes nothing.
         session: A SQLAlchemy `Session` or `Connection` on the ledger's database: the job is
             recorded in its transaction, is there if that commits, and is offered then. For
             `dispatch_job_async` it is an `AsyncSession` or an `AsyncConnection`.
@@ -87,6 +89,7 @@ class DispatchOptions(TypedDict, total=False):
     priority: int
     engines: Sequence[str]
     tags: Sequence[str]
+    shard: str
     session: object
     confirm: Literal["engine", "pickup"]
     budget: timedelta

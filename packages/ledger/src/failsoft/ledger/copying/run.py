@@ -110,10 +110,12 @@ def copy(
     if source.place == target.place:
         raise ConfigurationError(f"expected another database to copy to, got {target.place} itself")
     with translated(), opened(source, report, patience) as site:
-        if schema.standing(site.connection).revision == schema.COPIED:
+        found = schema.standing(site.connection)
+        if found.revision == schema.COPIED:
             with opened(target, report, patience) as other:
                 return _Run(site, other, report, began).end()
     schema.check(source)
+    targets.expect_revision(found, source.place)
     expect_idle(source)
     seen = counters(source)
     checked = _verified(source, "verify the source", report)

@@ -71,13 +71,28 @@ def begin(site: Site, place: str, ledger_id: str) -> Mark:
     """
     mark = Mark(place, ledger_id, secrets.token_hex(8))
     with site.writing():
-        _expect_revision(schema.standing(site.connection), site.database.place)
+        expect_revision(schema.standing(site.connection), site.database.place)
         _expect_empty(site)
         _clear_facts(site.connection)
         site.connection.execute(delete(signing_keys))
         site.connection.execute(insert(info).values(key=schema.COPIED_FROM, value=mark.text))
         stand_at(site.connection, schema.COPYING, schema.COPYING)
     return mark
+
+
+def expect_revision(found: schema.Standing, place: str) -> None:
+    """Refuse a ledger of another revision, also one that this code could work on.
+
+    Raises:
+        LedgerSchemaError: It is.
+    """
+    if found.revision != schema.REVISION:
+        if found.is_too_new():
+            raise schema.too_new(found, place)
+        raise LedgerSchemaError(
+            f"expected ledger schema {schema.REVISION} in {place}, got {found.revision}; a ledger "
+            "is copied by code of its own revision: bring both to the newer one"
+        )
 
 
 def clear(site: Site) -> None:
@@ -157,16 +172,6 @@ def _set_sequence(connection: Connection) -> None:
 def _clear_facts(connection: Connection) -> None:
     # The minimum is no fact of a copy's: it is changed, and always there.
     connection.execute(delete(info).where(info.c.key != schema.MINIMUM))
-
-
-def _expect_revision(found: schema.Standing, place: str) -> None:
-    if found.revision != schema.REVISION:
-        if found.is_too_new():
-            raise schema.too_new(found, place)
-        raise LedgerSchemaError(
-            f"expected ledger schema {schema.REVISION} in {place}, got {found.revision}; run "
-            "`failsoft ledger upgrade` there"
-        )
 
 
 def _expect_empty(site: Site) -> None:

@@ -43,7 +43,7 @@ def cancel_command(*, job_ids: tuple[str, ...], **given: Any) -> None:
     Cancels the jobs of the given IDs, or all that the options choose, and reports each. Where one
     is refused, as an unknown ID, the others go on, and the command ends with 1.
     """
-    ledger = opened_ledger(load_settings())
+    ledger = opened_ledger(load_settings(), job_ids)
     ids = job_ids or _chosen(ledger, given)
     if job_ids and chosen_by(given):
         raise click.UsageError("expected IDs, or options that choose jobs, got both")

@@ -27,8 +27,8 @@ BRIEF = 60
 _SPARE = ("queue", "engine", "tries", "due", "key", "tags", "payload")
 
 
-def _ledger() -> SqlLedger:
-    return opened_ledger(load_settings())
+def _ledger(about: str) -> SqlLedger:
+    return opened_ledger(load_settings(), [about])
 
 
 @click.group()
@@ -109,7 +109,7 @@ def show_command(job_id: str, as_json: bool) -> None:
     Passwords of URLs, and fields of the payload and the result that are named like secrets, are
     masked. With --json the traceback of every attempt's error is there, too.
     """
-    ledger = _ledger()
+    ledger = _ledger(job_id)
     report = read_report(ledger, find_id(ledger, job_id))
     if as_json:
         print_json(report_document(report))
@@ -122,7 +122,7 @@ def show_command(job_id: str, as_json: bool) -> None:
 @json_option
 def steps_command(job_id: str, as_json: bool) -> None:
     """Show the recorded steps of a job and their results."""
-    ledger = _ledger()
+    ledger = _ledger(job_id)
     steps = ledger.steps(find_id(ledger, job_id))
     if as_json:
         print_json([step_document(step) for step in steps])

@@ -12,7 +12,7 @@ from failsoft.worker.cli.jobs.dispatch_options import dispatch_options, options_
 from failsoft.worker.cli.jobs.retry import payload_of
 from failsoft.worker.cli.options import duration_option, json_option
 from failsoft.worker.cli.output import print_json, say, when
-from failsoft.worker.cli.resources import loaded_catalogue, opened_app
+from failsoft.worker.cli.resources import loaded_catalogue, opened_dispatcher
 from failsoft.worker.configuration.settings import load_settings
 
 
@@ -32,9 +32,9 @@ def dispatch(
     unless it has a zone.
     """
     settings = load_settings()
-    definition = loaded_catalogue(settings).get(name)
+    definition = loaded_catalogue(settings.by_ledger()[0]).get(name)
     model = payload_of(definition, payload)
-    dispatcher = opened_app(settings).dispatcher
+    dispatcher = opened_dispatcher(settings)
     handle = dispatcher.dispatch(definition, model, **options_of(options))
     job = handle.dispatched
     found: dict[str, object] = {"id": job.id, "created": handle.created, "state": job.state}

@@ -55,7 +55,7 @@ def resolve_command(job_ids: tuple[str, ...], reason: str, **given: Any) -> None
     """
     transition = _chosen(given)
     settings = load_settings()
-    ledger = opened_ledger(settings)
+    ledger = opened_ledger(settings, job_ids)
     done = dict(map(_step, given["done"]))
     resolution = Resolution(transition, actor(), reason, None, done)
     deciding = _Deciding(settings, ledger, resolution, given["result"], given["epoch"])

@@ -109,7 +109,7 @@ def _is_meant(ledger: SqlLedger, job: JobRecord, given: dict[str, Any]) -> bool:
 def _retry_these(settings: Settings, ids: tuple[str, ...], given: dict[str, Any]) -> RetryReport:
     if chosen_by(given):
         raise click.UsageError("expected IDs, or options that choose jobs, got both")
-    ledger = opened_ledger(settings)
+    ledger = opened_ledger(settings, ids)
     options: dict[str, Any] = {name: given[name] for name in ("from_step", "reason")}
 
     def retry_one(text: str) -> tuple[str, str]:

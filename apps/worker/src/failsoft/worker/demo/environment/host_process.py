@@ -24,7 +24,7 @@ def main(parent: int, engine: str, queues: Sequence[str]) -> int:
     die_with_parent(parent)
     deaths = death_notices(load_settings())
     posts = [(engine, queue) for queue in queues]
-    supervisor = Supervisor(posts, GRACE, on_death=deaths.note)
+    supervisor = Supervisor(posts, GRACE, on_death=lambda worker, _: deaths.note(worker))
     supervisor.on_signals()
     return supervisor.run()
 
