@@ -139,7 +139,7 @@ def test_each_state_means_what_the_table_says(
     match verdict:
         case Verdict.AGAIN | Verdict.RECONNECT:
             assert raised is None
-        case Verdict.AWAY | Verdict.SLOW:
+        case Verdict.AWAY | Verdict.SLOW | Verdict.COPIED:
             assert isinstance(raised, LedgerUnavailableError)
         case Verdict.SCHEMA:
             assert isinstance(raised, LedgerSchemaError)

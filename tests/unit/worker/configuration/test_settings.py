@@ -329,3 +329,56 @@ def documented(model: type[BaseModel]) -> set[str]:
 )
 def test_only_the_folder_of_the_default_ledger_is_made(url: str, folder: Path | None) -> None:
     assert ledger_folder(url) == folder
+
+
+LEDGERS = "a=postgresql://u:secret@one,two:5433/a?x=1,b=sqlite:////var/b.db"
+
+
+def test_ledgers_are_read_with_the_commas_of_their_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAILSOFT_LEDGERS", LEDGERS)
+
+    settings = load_settings(_env_file=None)
+
+    assert settings.ledgers == {
+        "a": "postgresql://u:secret@one,two:5433/a?x=1",
+        "b": "sqlite:////var/b.db",
+    }
+    assert [each.ledger_name for each in settings.by_ledger()] == ["a", "b"]
+    assert settings.of_ledger("b").namespace == f"{settings.namespace}-b"
+    # A process of one ledger has the others' settings, too, for what its jobs dispatch.
+    of_a = load_settings(_env_file=None, ledger_name="a")
+    assert (of_a.ledger_url, of_a.namespace) == (LEDGERS[2:42], f"{settings.namespace}-a")
+    assert of_a.of_ledger("b").namespace == f"{settings.namespace}-b"
+    assert of_a.by_ledger() == (of_a,)
+    shown = {each.name: each.value for each in of_a.sources()}
+    assert "secret" not in "".join(shown.values()) + repr(of_a)
+
+
+def test_without_ledgers_a_process_has_the_one_it_always_had() -> None:
+    settings = load_settings(_env_file=None)
+
+    assert (settings.ledgers, settings.by_ledger()) == ({}, (settings,))
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"FAILSOFT_LEDGERS": "postgresql://host/db"}, "expected ledgers like a="),
+        ({"FAILSOFT_LEDGERS": "A=sqlite:///a.db"}, "lower-case letters"),
+        ({"FAILSOFT_LEDGERS": "a=sqlite:///a.db,a=sqlite:///b.db"}, "expected every ledger once"),
+        ({"FAILSOFT_LEDGERS": "a=sqlite:///a.db,b=sqlite:///a.db"}, "expected every ledger once"),
+        ({"FAILSOFT_LEDGERS": LEDGERS, "FAILSOFT_LEDGER_NAME": "c"}, r"\(a, b\), got c"),
+        ({"FAILSOFT_LEDGER_NAME": "a"}, r"FAILSOFT_LEDGERS \(none there\), got a"),
+        ({"FAILSOFT_LEDGERS": LEDGERS, "FAILSOFT_NAMESPACE": "n" * 31}, "within 32 characters"),
+        ({"FAILSOFT_ENGINES_OFF": "carrier-pigeon"}, "expected engines of FAILSOFT_ENGINES"),
+    ],
+)
+def test_ledgers_that_make_no_sense_are_refused(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, str], expected: str
+) -> None:
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+
+    with pytest.raises(ConfigurationError, match=expected) as refused:
+        load_settings(_env_file=None)
+    assert "secret" not in str(refused.value)
