@@ -83,6 +83,24 @@ def test_the_demo_shows_what_it_promises_and_leaves_nothing(
     assert_nothing_runs(demo)
 
 
+def test_two_ledgers_share_the_jobs_and_none_is_lost(processes: Processes, folder: Path) -> None:
+    demo = start(processes, folder, "--jobs", "40", "--seed", "3", "--ledgers", "2", "--json")
+
+    status = demo.wait(3 * PATIENCE)
+
+    assert status == 0, demo.tail
+    found = numbers(demo.output)
+    assert list(found) == [*KEYS, "by_ledger"]
+    assert found["dispatched"] == found["succeeded"] == 41
+    assert found["lost"] == found["double_authority"] == 0
+    assert found["resumed_jobs"] >= 1
+    assert list(found["by_ledger"]) == ["a", "b"]
+    assert min(found["by_ledger"].values()) > 0
+    assert sum(found["by_ledger"].values()) == 41
+    assert list(folder.iterdir()) == []
+    assert_nothing_runs(demo)
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_demo_that_is_interrupted_cleans_up(

@@ -15,6 +15,8 @@ from failsoft.worker.demo.run import run_demo
 from failsoft.worker.exit_codes import FAILURE, OK
 
 MOST_WEBHOOKS = 1_000
+#: Each has worker processes of its own.
+MOST_LEDGERS = 4
 #: The engine that fails, and its fallback.
 ENGINES = 2
 
@@ -36,8 +38,15 @@ ENGINES = 2
     help="The engine whose host and server are killed, and its fallback.",
 )
 @click.option("--seed", type=int, help="Repeat the run of this seed; a new one where absent.")
+@click.option(
+    "--ledgers",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1, MOST_LEDGERS),
+    help="How many ledgers to divide the jobs among, by their shards.",
+)
 @json_option
-def demo(*, jobs: int, names: str, seed: int | None, as_json: bool) -> None:
+def demo(*, jobs: int, names: str, seed: int | None, ledgers: int, as_json: bool) -> None:
     """Kill an engine's host during the work, and check that every job is carried on.
 
     Starts a server for each of two engines, a SQLite ledger, workers and a webhook receiver in a
@@ -48,9 +57,11 @@ def demo(*, jobs: int, names: str, seed: int | None, as_json: bool) -> None:
     """
     engines = _engines(names)
     chosen = secrets.randbelow(1_000_000) if seed is None else seed
-    verdict, problems = run_demo(console(), engines, jobs=jobs, seed=chosen)
+    verdict, problems = run_demo(console(), engines, jobs=jobs, seed=chosen, ledgers=ledgers)
     if as_json:
-        print_json(asdict(verdict))
+        # One ledger has no name to show.
+        nameless = () if verdict.by_ledger else ("by_ledger",)
+        print_json({k: v for k, v in asdict(verdict).items() if k not in nameless})
     raise SystemExit(FAILURE if problems else OK)
 
 

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import pairwise
 
@@ -47,6 +47,7 @@ class Evidence:
         returned: How many messages of before the killed server had when it was started again.
         refused: How many stale messages its new workers refused.
         failover: The time from the kill until the fallback accepted a job; None if it never did.
+        by_ledger: How many jobs each ledger holds, where there are several.
     """
 
     engines: Sequence[str]
@@ -61,6 +62,7 @@ class Evidence:
     returned: int
     refused: int
     failover: timedelta | None
+    by_ledger: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,7 @@ class Verdict:
         stale_messages_refused: Those that its new workers refused.
         failover_ms: The time from the kill until the fallback accepted a job.
         failed_back: Whether jobs dispatched after the failback ran on the first engine.
+        by_ledger: Jobs by the ledger that holds them, where there are several.
     """
 
     dispatched: int
@@ -102,6 +105,7 @@ class Verdict:
     stale_messages_refused: int
     failover_ms: float | None
     failed_back: bool
+    by_ledger: Mapping[str, int] = field(default_factory=dict)
 
 
 def judge(evidence: Evidence) -> Verdict:
@@ -130,6 +134,7 @@ def judge(evidence: Evidence) -> Verdict:
             for each in evidence.after_failback
             if each in jobs
         ),
+        by_ledger=evidence.by_ledger,
     )
 
 
@@ -150,6 +155,10 @@ _CONDITIONS: Mapping[str, Callable[[Verdict], bool]] = {
     ),
     "no job was accepted by the fallback after the kill": lambda v: v.failover_ms is not None,
     "dispatch did not fail back": lambda v: v.failed_back,
+    "a ledger got no job": lambda v: all(v.by_ledger.values()),
+    "jobs are in no ledger, or in two": lambda v: (
+        not v.by_ledger or sum(v.by_ledger.values()) == v.dispatched
+    ),
 }
 
 

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from failsoft.job_engine.errors import JobNotFoundError
 from failsoft.job_engine.records.states import JobState
-from failsoft.ledger import SqlLedger
 from failsoft.worker.demo.checks import Evidence, JobFacts
 from failsoft.worker.demo.dispatching import Application
 from failsoft.worker.demo.environment.airports import (
@@ -14,6 +13,7 @@ from failsoft.worker.demo.environment.airports import (
     read_airports,
 )
 from failsoft.worker.demo.environment.environment import Environment
+from failsoft.worker.demo.environment.ledgers import Ledgers
 from failsoft.worker.demo.environment.worker_logs import logged_errors, refusals
 from failsoft.worker.demo.plan import Plan
 
@@ -34,6 +34,7 @@ def gather(environment: Environment, plan: Plan, application: Application) -> Ev
         returned=application.returned,
         refused=refusals(environment.successor.log),
         failover=application.failover,
+        by_ledger=environment.ledger.jobs_by_name() if len(environment.apps) > 1 else {},
     )
 
 
@@ -47,7 +48,7 @@ def unexplained(environment: Environment) -> Sequence[str]:
     return [*jobs, *(words for host in environment.hosts for words in logged_errors(host.log))]
 
 
-def _facts(ledger: SqlLedger, job_id: str) -> JobFacts | None:
+def _facts(ledger: Ledgers, job_id: str) -> JobFacts | None:
     try:
         job = ledger.get(job_id)
     except JobNotFoundError:

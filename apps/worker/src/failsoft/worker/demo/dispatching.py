@@ -13,6 +13,8 @@ from failsoft.worker.demo.environment.env_settings import SECRET_NAME
 
 #: How long an offer may wait for its claim before the rescuer looks into it.
 PICKUP = timedelta(seconds=3)
+#: What the import belongs to.
+IMPORT = "airports"
 
 
 class Application:
@@ -44,7 +46,9 @@ class Application:
 
     def dispatch_import(self) -> None:
         """Dispatch the import of the data set."""
-        handle = self._dispatcher.dispatch(import_csv, import_of(airports_csv()), pickup=PICKUP)
+        handle = self._dispatcher.dispatch(
+            import_csv, import_of(airports_csv()), pickup=PICKUP, shard=IMPORT
+        )
         self.jobs.append(handle.id)
         self.import_id = handle.id
 
@@ -64,7 +68,9 @@ class Application:
                 "secret_name": SECRET_NAME,
             }
         )
-        handle = self._dispatcher.dispatch(deliver_webhook, webhook, pickup=PICKUP)
+        # With several ledgers the jobs of a state are in one.
+        shard = airport["state"] or airport["country"]
+        handle = self._dispatcher.dispatch(deliver_webhook, webhook, pickup=PICKUP, shard=shard)
         self.jobs.append(handle.id)
         self._time_failover(handle.dispatched.engine)
         return handle.id

@@ -19,7 +19,7 @@ from failsoft.worker.logs.visible import visible
 
 
 def run_demo(
-    console: Console, engines: Sequence[EngineName], *, jobs: int, seed: int
+    console: Console, engines: Sequence[EngineName], *, jobs: int, seed: int, ledgers: int = 1
 ) -> tuple[Verdict, Sequence[str]]:
     """Run the demo and report it on a console; return the verdict and its failed conditions.
 
@@ -28,6 +28,7 @@ def run_demo(
         engines: The engine that fails, and its fallback.
         jobs: How many webhooks are dispatched.
         seed: The same seed makes the same payloads and the same moment of the kill.
+        ledgers: How many ledgers the jobs are divided among.
 
     Raises:
         FailsoftError: If it could not be carried out.
@@ -36,7 +37,7 @@ def run_demo(
     airports = read_airports(airports_csv())
     plan = make_plan(jobs, seed, airports)
     console.print(f"[bold]Failsoft demo[/], seed {seed}")
-    with started_environment(engines) as environment:
+    with started_environment(engines, ledgers) as environment:
         display = LiveDisplay(console, Goals(plan.webhooks, len(airports)))
         with display.live(lambda: read_status(environment, plan.webhooks + 1)):
             application = Scenario(environment, plan, display.say).run()

@@ -30,7 +30,7 @@ class Scenario:
         self._plan = plan
         self._say = say
         self._application = Application(
-            environment.app.dispatcher, environment.receiver.url, environment.fallback
+            environment.dispatcher, environment.receiver.url, environment.fallback
         )
         self._primary, self._fallback = environment.primary, environment.fallback
 
@@ -53,8 +53,10 @@ class Scenario:
 
     def _start_workers(self) -> None:
         environment = self._environment
+        count = len(environment.apps)
+        ledgers = "a ledger" if count == 1 else f"{count} ledgers"
         self._say(
-            f"Servers, a ledger and a webhook receiver run. The workers of {self._primary} start."
+            f"Servers, {ledgers} and a webhook receiver run. The workers of {self._primary} start."
         )
         environment.first.start()
         environment.await_workers(environment.first)

@@ -102,6 +102,7 @@ def _rows(e: Evidence, v: Verdict) -> Sequence[tuple[str, str]]:
         ("jobs failed, jobs lost", f"{v.failed:,}, {v.lost:,}"),
         ("two authorities over one job, or a row twice", f"{v.double_authority:,}"),
         *((f"jobs finished by {name}", f"{count:,}") for name, count in v.by_engine.items()),
+        *((f"jobs in ledger {name}", f"{count:,}") for name, count in v.by_ledger.items()),
         ("jobs resumed by another attempt after their last step", f"{v.resumed_jobs:,}"),
         ("rows imported", f"{v.rows_imported:,} of {v.rows_expected:,}"),
         ("webhooks received", f"{v.webhooks_received_unique:,} of {v.webhooks_expected:,}"),

@@ -61,7 +61,8 @@ def read_status(environment: Environment, jobs: int) -> Status:
     }
 
     def view(engine: str) -> EngineView:
-        breaker = environment.app.engines.breaker(engine).state
+        breakers = [app.engines.breaker(engine) for app in environment.apps.values()]
+        breaker = next((each for each in breakers if each.is_open), breakers[0]).state
         states = Counter(job.state for job in found if job.engine == engine)
         server = servers[engine]
         running, done = states[JobState.RUNNING], states[JobState.SUCCEEDED]

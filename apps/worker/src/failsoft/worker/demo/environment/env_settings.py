@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from string import ascii_lowercase
 
 from pydantic_settings import BaseSettings
 
@@ -30,19 +31,20 @@ _SPANS: Mapping[str, str] = {
 
 
 def demo_settings(
-    folder: Path, *, engines: Sequence[EngineName], imports: Path, secret: str
+    folder: Path, ledgers: int = 1, *, engines: Sequence[EngineName], imports: Path, secret: str
 ) -> Mapping[str, str]:
     """Return the settings of the demo as environment variables.
 
     Args:
         folder: Where the databases go.
+        ledgers: How many ledgers there are.
         engines: The engines in their order.
         imports: Where the file to import is.
         secret: What signs the webhooks.
     """
     given = {
         "ENGINES": ",".join(map(str, engines)),
-        "LEDGER_URL": f"sqlite:///{folder / 'ledger.db'}",
+        **_ledgers(folder, ledgers),
         "IMPORT_URL": f"sqlite:///{folder / 'imported.db'}",
         "IMPORT_FOLDER": str(imports),
         "WEBHOOK_SECRETS": json.dumps({SECRET_NAME: secret}),
@@ -52,6 +54,14 @@ def demo_settings(
         "PRUNE": "off",
     }
     return {PREFIX + name: value for name, value in {**given, **_SPANS}.items()}
+
+
+def _ledgers(folder: Path, count: int) -> Mapping[str, str]:
+    if count == 1:
+        return {"LEDGER_URL": f"sqlite:///{folder / 'ledger.db'}"}
+    names = ascii_lowercase[:count]
+    each = [f"{name}=sqlite:///{folder / f'ledger-{name}.db'}" for name in names]
+    return {"LEDGERS": ",".join(each)}
 
 
 @contextmanager

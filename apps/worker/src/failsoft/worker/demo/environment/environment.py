@@ -3,23 +3,24 @@
 import base64
 import os
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from failsoft.dispatcher import Dispatcher, ShardedDispatcher
 from failsoft.dispatcher.plugins.discovery import EngineName
 from failsoft.job_engine.errors import FailsoftError
 from failsoft.job_engine.policies.queue import queue_profile
 from failsoft.job_engine.telemetry import Event
-from failsoft.ledger import SqlLedger
 from failsoft.ledger.upgrade.run import upgrade
 from failsoft.worker.configuration.settings import load_settings
 from failsoft.worker.demo.environment.airports import airports_csv
 from failsoft.worker.demo.environment.engine_servers import EngineServers, engine_servers
 from failsoft.worker.demo.environment.env_settings import demo_settings, only_these_settings
 from failsoft.worker.demo.environment.hosts import WorkerHost
+from failsoft.worker.demo.environment.ledgers import Ledgers
 from failsoft.worker.demo.environment.receiver import Receiver
 from failsoft.worker.demo.environment.signals import UninterruptedStack, interrupted_once
 from failsoft.worker.demo.wait_for import wait_for
@@ -60,7 +61,7 @@ class Environment:
         engines: The names of the two engines: the one that fails, and its fallback.
         servers: Their servers.
         receiver: Where the webhooks go.
-        app: Failsoft as an application uses it; it dispatches.
+        apps: Failsoft as an application uses it, by the name of its ledger; one alone has none.
         events: The events of the application's dispatcher.
         first: The host of the first engine's workers.
         successor: The host that replaces it.
@@ -78,7 +79,7 @@ class Environment:
         self.first: WorkerHost = self._host(self.primary, self.primary)
         self.successor: WorkerHost = self._host(self.primary, f"new-{self.primary}")
         self.second: WorkerHost = self._host(self.fallback, self.fallback)
-        self.app: App
+        self.apps: Mapping[str, App] = {}
         self._dead: set[str] = set()
 
     @property
@@ -92,9 +93,16 @@ class Environment:
         return self.engines[1]
 
     @property
-    def ledger(self) -> SqlLedger:
-        """Return the ledger."""
-        return self.app.ledger
+    def ledger(self) -> Ledgers:
+        """Return the ledger, or all of them."""
+        return Ledgers({name: app.ledger for name, app in self.apps.items()})
+
+    @property
+    def dispatcher(self) -> Dispatcher:
+        """Return the application's dispatcher."""
+        if len(self.apps) == 1:
+            return next(iter(self.apps.values())).dispatcher
+        return ShardedDispatcher(tuple(self.apps), lambda name: self.apps[name].dispatcher)
 
     @property
     def hosts(self) -> Sequence[WorkerHost]:
@@ -106,12 +114,19 @@ class Environment:
         """Return the database that the import writes to."""
         return self.folder / "imported.db"
 
-    def build_app(self) -> None:
-        """Create the ledger, and Failsoft for this process."""
-        settings = load_settings(_env_file=None)
-        with closing(open_database(settings)) as database:
-            upgrade(database)
-        self.app = build(settings, self.events)
+    def build_apps(self) -> None:
+        """Create each ledger, and Failsoft for this process."""
+        apps: dict[str, App] = {}
+        self.apps = apps
+        for settings in load_settings(_env_file=None).by_ledger():
+            with closing(open_database(settings)) as database:
+                upgrade(database)
+            apps[settings.ledger_name] = build(settings, self.events)
+
+    def close_apps(self) -> None:
+        """Close what `build_apps` has opened."""
+        for app in self.apps.values():
+            app.close()
 
     def await_workers(self, host: WorkerHost) -> None:
         """Wait until a host that was started serves every queue.
@@ -139,11 +154,15 @@ class Environment:
     def waiting_in_primary(self) -> int:
         """Count the messages that wait on the first engine's server, as far as it can say."""
         queues = [queue_profile(name) for name in QUEUES]
-        return sum(self.app.engines.probe(self.primary, queue).backlog or 0 for queue in queues)
+        return sum(
+            app.engines.probe(self.primary, queue).backlog or 0
+            for app in self.apps.values()
+            for queue in queues
+        )
 
     def trusts_primary(self) -> bool:
         """Whether the application's breaker of the first engine opened and closed again."""
-        is_open = self.app.engines.breaker(self.primary).is_open
+        is_open = any(app.engines.breaker(self.primary).is_open for app in self.apps.values())
         return self.events.contains("engine.failed_back", self.primary) and not is_open
 
     def stop_workers(self) -> None:
@@ -157,16 +176,25 @@ class Environment:
         return WorkerHost(engine, QUEUES, self.folder / f"{log}.log")
 
     def _serves(self, engine: str) -> bool:
-        live = [each for each in self.ledger.live_workers() if each.boot_id not in self._dead]
-        return {each.queue for each in live if each.engine == engine}.issuperset(QUEUES)
+        return all(
+            {
+                each.queue
+                for each in app.ledger.live_workers()
+                if each.engine == engine and each.boot_id not in self._dead
+            }.issuperset(QUEUES)
+            for app in self.apps.values()
+        )
 
 
 @contextmanager
-def started_environment(engines: Sequence[EngineName]) -> Iterator[Environment]:
+def started_environment(
+    engines: Sequence[EngineName], ledgers: int = 1
+) -> Iterator[Environment]:
     """Start everything but the workers; leave nothing behind, however the demo ends.
 
     Args:
         engines: The engine that fails, and its fallback.
+        ledgers: How many ledgers the jobs are divided among.
 
     Raises:
         FailsoftError: If something could not be started.
@@ -175,7 +203,8 @@ def started_environment(engines: Sequence[EngineName]) -> Iterator[Environment]:
     folder = TemporaryDirectory(prefix="failsoft-", ignore_cleanup_errors=True)
     with interrupted_once() as interruption, UninterruptedStack(interruption) as stack:
         path = Path(stack.enter_context(folder)).resolve()
-        own = demo_settings(path, engines=engines, imports=airports_csv().parent, secret=secret)
+        imports = airports_csv().parent
+        own = demo_settings(path, ledgers, engines=engines, imports=imports, secret=secret)
         stack.enter_context(only_these_settings(own))
         settings = load_settings(_env_file=None)
         servers = engine_servers(settings, path)
@@ -185,7 +214,7 @@ def started_environment(engines: Sequence[EngineName]) -> Iterator[Environment]:
             stack.callback(server.stop)
         os.environ.update(servers.environment)
         environment = Environment(path, receiver, settings.engine_names, servers)
-        environment.build_app()
-        for close in (environment.app.close, environment.stop_workers):
-            stack.callback(close)
+        stack.callback(environment.close_apps)
+        environment.build_apps()
+        stack.callback(environment.stop_workers)
         yield environment

@@ -22,9 +22,14 @@ def main(parent: int, engine: str, queues: Sequence[str]) -> int:
         queues: The names of the queues.
     """
     die_with_parent(parent)
-    deaths = death_notices(load_settings())
+    ledgers = {each.ledger_name: death_notices(each) for each in load_settings().by_ledger()}
     posts = [(engine, queue) for queue in queues]
-    supervisor = Supervisor(posts, GRACE, on_death=lambda worker, _: deaths.note(worker))
+    supervisor = Supervisor(
+        posts,
+        GRACE,
+        on_death=lambda worker, ledger: ledgers[ledger].note(worker),
+        ledgers=tuple(ledgers),
+    )
     supervisor.on_signals()
     return supervisor.run()
 
