@@ -40,15 +40,15 @@ def tables(url: str) -> int:
 
 @pytest.mark.parametrize("query", ["", "?pooler=transaction"])
 def test_it_is_refused_before_anything_is_read(citus_url: str, query: str) -> None:
-    with closing(Database(citus_url + query)) as database:
-        with pytest.raises(ConfigurationError, match=REFUSED):
-            check(database)
+    refused = pytest.raises(ConfigurationError, match=REFUSED)
+    with closing(Database(citus_url + query)) as database, refused:
+        check(database)
 
 
 def test_an_upgrade_makes_no_table(citus_url: str) -> None:
-    with closing(Database(citus_url)) as database:
-        with pytest.raises(ConfigurationError, match=REFUSED):
-            upgrade(database)
+    refused = pytest.raises(ConfigurationError, match=REFUSED)
+    with closing(Database(citus_url)) as database, refused:
+        upgrade(database)
 
     assert tables(citus_url) == 0
 

@@ -1,6 +1,6 @@
 """A program that copies a ledger and kills itself when it reports a step.
 
-    python -m tests.integration.ledger_copy.killed_copy SOURCE-URL TARGET-URL STEP PHASE
+python -m tests.integration.ledger_copy.killed_copy SOURCE-URL TARGET-URL STEP PHASE
 """
 
 import os

@@ -10,7 +10,6 @@ from failsoft.ledger import Database
 from failsoft.ledger.upgrade.run import upgrade
 from tests.deployments.deployment import SHORT_INTERVALS
 from tests.deployments.effect_log import FILE, EffectLog
-from tests.deployments.fixtures import gate  # noqa: F401 - a fixture
 from tests.servers.valkey import Valkey
 
 #: Both in the environment of the tests and of what they start.
@@ -31,18 +30,21 @@ def ledger_urls(tmp_path: Path, postgres_url: str) -> dict[str, str]:
 
 
 @pytest.fixture
+def brokers(valkey: Valkey, second_valkey: Valkey) -> dict[str, str]:
+    return {"FAILSOFT_REDIS_URL": valkey.url, "FAILSOFT_AMQP_URL": second_valkey.url}
+
+
+@pytest.fixture
 def environment(
     ledger_urls: dict[str, str],
-    valkey: Valkey,
-    second_valkey: Valkey,
+    brokers: dict[str, str],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> pytest.MonkeyPatch:
     given = {
         **SHORT_INTERVALS,
+        **brokers,
         "FAILSOFT_LEDGERS": ",".join(f"{name}={url}" for name, url in ledger_urls.items()),
-        "FAILSOFT_REDIS_URL": valkey.url,
-        "FAILSOFT_AMQP_URL": second_valkey.url,
         "FAILSOFT_JOBS": JOBS,
         FILE: str(tmp_path / "effect_log"),
     }

@@ -3,7 +3,6 @@
 import json
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -20,7 +19,10 @@ from tests.deployments.effect_log import EffectLog
 from tests.integration.sharding.conftest import IN_A, IN_B, NAMES
 from tests.integration.sharding.jobs import Relay, relay
 from tests.jobs.scripted import Script, in_thread
+from tests.servers.postgresql.postgres import Postgres
 from tests.servers.processes import PATIENCE, Process, Processes, wait_until
+
+A_WHILE = timedelta(seconds=PATIENCE)
 
 
 @pytest.fixture
@@ -50,8 +52,9 @@ def workers(
     )
     both = {("rq", "threads"), ("dramatiq", "threads")}
     wait_until(
-        lambda: all({(w.engine, w.queue) for w in each.live_workers()} == both
-                    for each in ledgers.values()),
+        lambda: all(
+            {(w.engine, w.queue) for w in each.live_workers()} == both for each in ledgers.values()
+        ),
         2 * PATIENCE,
         "a worker of each engine for each ledger",
     )
@@ -59,76 +62,92 @@ def workers(
 
 
 def test_each_job_runs_once_in_the_ledger_of_its_shard(
-    dispatcher: ShardedDispatcher,
-    workers: Process,
-    ledgers: dict[str, SqlLedger],
-    effect_log: EffectLog,
-    gate: Path,
+    dispatcher: ShardedDispatcher, workers: Process, ledgers: dict[str, SqlLedger]
 ) -> None:
     labels = json.loads(workers.output.splitlines()[0])["serves"]
     assert sorted(labels) == sorted(
         f"{engine}:threads@{name}" for engine in ("rq", "dramatiq") for name in NAMES
     )
-    halted = dispatcher.dispatch(
-        in_thread, Script(steps=3, halt_at=2, gate=str(gate)), shard=IN_B, engines=("rq",)
-    )
     handles = [
         dispatcher.dispatch(in_thread, Script(steps=2), shard=f"tenant-{number % 8}")
         for number in range(24)
     ]
-    relays = [
-        dispatcher.dispatch(relay, Relay(shard=there, key="7"), shard=here)
-        for here, there in [(IN_A, IN_B), (IN_B, IN_A), (IN_A, IN_A)]
-    ]
-    wait_until(lambda: effect_log.has_begun(halted.id, "step-2", 1), PATIENCE, "it halts")
+    for handle in handles:
+        wait_for_end(handle)
 
-    # One process of one ledger dies: its job goes on, and the other ledger does not notice.
+    assert {each.status() for each in handles} == {JobState.SUCCEEDED}
+    found = {name: ids(ledger) for name, ledger in ledgers.items()}
+    assert found["a"] | found["b"] == {each.id for each in handles}
+    assert not found["a"] & found["b"]
+    assert min(map(len, found.values())) > 0
+    assert broken(ledgers) == []
+    workers.terminate(2 * PATIENCE)
+
+
+def test_a_worker_of_one_ledger_dies_and_its_job_goes_on(
+    dispatcher: ShardedDispatcher,
+    workers: Process,
+    ledgers: dict[str, SqlLedger],
+    effect_log: EffectLog,
+) -> None:
+    script = Script(steps=3, halt_at=2, gate="never")
+    halted = dispatcher.dispatch(in_thread, script, shard=IN_B, engines=("rq",))
+    wait_until(lambda: effect_log.has_begun(halted.id, "step-2", 1), PATIENCE, "it halts")
+    others = {each.pid for each in ledgers["a"].live_workers()}
+
     dead = next(w for w in ledgers["b"].live_workers() if w.engine == "rq")
     kill(workers, dead.pid)
-    gate.touch()
-    for handle in (*handles, *relays, halted):
-        wait_until(lambda h=handle: h.status().is_terminal, 2 * PATIENCE, f"the end of {handle}")
+    wait_for_end(halted)
 
-    assert {each.status() for each in (*handles, *relays, halted)} == {JobState.SUCCEEDED}
+    assert halted.status() is JobState.SUCCEEDED
     assert effect_log.times_begun(halted.id) == {"step-1": 1, "step-2": 2, "step-3": 1}
-    # What both relays to one tenant have dispatched is one job, for its key is that ledger's.
-    passed_on = [each.result() for each in relays]
-    assert passed_on[1] == passed_on[2]
-    found = {name: ids(ledger) for name, ledger in ledgers.items()}
-    assert (passed_on[0] in found["b"], passed_on[1] in found["a"]) == (True, True)
-    assert Counter(len(each) for each in found.values()).total() == 2
-    assert not found["a"] & found["b"]
-    assert len(found["a"]) + len(found["b"]) == len(handles) + len(relays) + 1 + 2
-    wait_until(
-        lambda: all(ledger.get(i).state.is_terminal for n, ledger in ledgers.items()
-                    for i in found[n]),
-        PATIENCE,
-        "the end of what was passed on",
-    )
-    for ledger in ledgers.values():
-        broken = [v for checked in verify(ledger.database) for v in checked.violations]
-        assert broken == []
-        assert {e.engine for job in ledger.list_jobs() for e in ledger.attempts(job.id)} <= {
-            "rq",
-            "dramatiq",
-        }
+    # Its death was noted in its own ledger, so nothing waited for a lease.
+    assert halted.job().crashes == 1
+    assert {each.pid for each in ledgers["a"].live_workers()} == others
+    assert broken(ledgers) == []
+    workers.terminate(2 * PATIENCE)
+
+
+def test_a_job_dispatches_others_to_the_ledger_of_their_shard(
+    dispatcher: ShardedDispatcher, workers: Process, ledgers: dict[str, SqlLedger]
+) -> None:
+    ways = [(IN_A, IN_B), (IN_B, IN_A), (IN_A, IN_A)]
+    relays = [
+        dispatcher.dispatch(relay, Relay(shard=there, key="7"), shard=here) for here, there in ways
+    ]
+
+    to_b, to_a, to_a_again = [each.result(2 * A_WHILE) for each in relays]
+
+    assert to_a == to_a_again
+    assert ledgers["b"].get(to_b).name == ledgers["a"].get(to_a).name == "in-thread"
+    for job_id in (to_a, to_b):
+        wait_for_end(dispatcher.handle(in_thread, job_id))
+    assert broken(ledgers) == []
     workers.terminate(2 * PATIENCE)
 
 
 def test_one_ledger_away_holds_up_its_own_shards_and_no_other(
-    dispatcher: ShardedDispatcher, workers: Process, ledgers: dict[str, SqlLedger], postgres: object
+    dispatcher: ShardedDispatcher, workers: Process, postgres: Postgres
 ) -> None:
-    before = dispatcher.dispatch(in_thread, Script(), shard=IN_A)
-    wait_until(lambda: before.status().is_terminal, PATIENCE, "the job before")
-    postgres.freeze()  # type: ignore[attr-defined]
+    wait_for_end(dispatcher.dispatch(in_thread, Script(), shard=IN_A))
+
+    postgres.freeze()
     try:
-        meanwhile = dispatcher.dispatch(in_thread, Script(), shard=IN_A)
-        wait_until(lambda: meanwhile.status().is_terminal, PATIENCE, "a job of the other ledger")
+        wait_for_end(dispatcher.dispatch(in_thread, Script(), shard=IN_A))
     finally:
-        postgres.thaw()  # type: ignore[attr-defined]
-    after = dispatcher.dispatch(in_thread, Script(), shard=IN_B)
-    wait_until(lambda: after.status().is_terminal, 2 * PATIENCE, "a job of the first ledger")
+        postgres.thaw()
+    wait_for_end(dispatcher.dispatch(in_thread, Script(), shard=IN_B))
     workers.terminate(2 * PATIENCE)
+
+
+def wait_for_end(handle: JobHandle[Any]) -> None:
+    wait_until(lambda: handle.status().is_terminal, 2 * PATIENCE, f"the end of {handle}")
+
+
+def broken(ledgers: dict[str, SqlLedger]) -> list[Violation]:
+    """Every promise that a ledger's histories break."""
+    found = [checked for each in ledgers.values() for checked in verify(each.database)]
+    return [violation for checked in found for violation in checked.violations]
 
 
 def ids(ledger: SqlLedger) -> set[str]:

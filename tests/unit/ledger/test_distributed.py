@@ -7,9 +7,7 @@ from failsoft.ledger.database.postgresql.distributed import refuse_distributed
 
 POSTGRESQL = "PostgreSQL 18.1 on x86_64-pc-linux-gnu, compiled by gcc 12.2.0, 64-bit"
 COCKROACHDB = "CockroachDB CCL v24.1.0 (x86_64-pc-linux-gnu, built 2024/05/15 21:28:29, go1.22.2)"
-YUGABYTEDB = (
-    "PostgreSQL 11.2-YB-2.19.0.0-b0 on x86_64-pc-linux-gnu, compiled by clang version 15.0.3, 64-bit"
-)
+YUGABYTEDB = "PostgreSQL 11.2-YB-2.19.0.0-b0 on x86_64-pc-linux-gnu, compiled by clang 15.0.3"
 USUAL = ("plpgsql", "pg_stat_statements", "postgis", "timescaledb")
 
 

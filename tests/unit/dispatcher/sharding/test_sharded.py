@@ -8,9 +8,14 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from failsoft.dispatcher import Dispatcher, DispatchRequest, ShardedDispatcher, use_dispatcher
+from failsoft.dispatcher import (
+    Dispatcher,
+    DispatchRequest,
+    ShardedDispatcher,
+    dispatch_job,
+    use_dispatcher,
+)
 from failsoft.dispatcher import dispatch_chain as default_chain
-from failsoft.dispatcher import dispatch_job
 from failsoft.dispatcher.options.shards import choose
 from failsoft.job_engine import (
     Concurrency,
@@ -145,7 +150,10 @@ COMPLETION = declare_job("over", payload=GroupResult, concurrency=Concurrency(li
         (lambda d: d.dispatch_chain(Link(LIMITED, Order()), shard=IN_A), "expected concurrency by"),
         (lambda d: d.dispatch_group([Link(LIMITED, Order())], shard=IN_A), "expected concurrency"),
         (lambda d: d.dispatch(LIMITED, Order(), shard=IN_A), r"got by=\(\): it would hold within"),
-        (lambda d: d.dispatch(ALONE, Order(), shard=IN_A), r"expected unique by .* got by=\('tenant', 'number'\)"),
+        (
+            lambda d: d.dispatch(ALONE, Order(), shard=IN_A),
+            r"expected unique by .* got by=\('tenant', 'number'\)",
+        ),
         (
             lambda d: d.dispatch(
                 WELCOME, Mail(), shard=IN_A, rate_limit=RateLimit(limit=1, period=HOUR)

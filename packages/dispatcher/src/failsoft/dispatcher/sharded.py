@@ -188,9 +188,7 @@ class ShardedDispatcher(Dispatcher):
             dispatcher = self._holding(to.id if isinstance(to, JobHandle) else to)
         else:
             dispatcher = self.of_shard(shard)
-        return dispatcher.send_event(
-            name, payload, to=to, key=key, event_id=event_id, keep=keep
-        )
+        return dispatcher.send_event(name, payload, to=to, key=key, event_id=event_id, keep=keep)
 
     def schedules(self) -> Schedules:
         """Refuse: each ledger has its own, `ledger(name).schedules()`.
@@ -264,7 +262,8 @@ class ShardedDispatcher(Dispatcher):
 
     def unpause(self, kind: Pausable, name: str) -> bool:
         """Let them begin again in every ledger; return whether any was paused."""
-        return any([each.unpause(kind, name) for each in self._all()])
+        ended = [each.unpause(kind, name) for each in self._all()]
+        return any(ended)
 
     def flush(self) -> None:
         """Write what is still to be written of the tries, to every ledger that was used."""

@@ -47,31 +47,29 @@ def _open(settings: Settings) -> SqlLedger:
 
 
 def _holding(settings: Settings, about: Sequence[str]) -> Settings:
-    away: LedgerUnavailableError | None = None
-    found: dict[str, list[Settings]] = {text: [] for text in about}
-    for each in settings.by_ledger():
-        try:
-            ledger = _open(each)
-            for text in about:
-                if _is_known(ledger, text):
-                    found[text].append(each)
-        except LedgerUnavailableError as error:
-            away = error
-    names = ", ".join(settings.ledgers)
-    for text, holders in found.items():
-        if not holders and away is not None:
-            raise away
-        if not holders:
-            raise JobNotFoundError(
-                f"expected the id of a job in one of the ledgers {names}, got {text!r}"
-            )
-    holding = {each.ledger_name for holders in found.values() for each in holders}
+    holding = {each.ledger_name for text in about for each in _holders(settings, text)}
     if len(holding) > 1:
         raise JobIdAmbiguousError(
             f"expected jobs of one ledger, got some of {', '.join(sorted(holding))}; write more of "
             "their ids, or name the ledger: failsoft --ledger NAME ..."
         )
     return settings.of_ledger(holding.pop())
+
+
+def _holders(settings: Settings, text: str) -> Sequence[Settings]:
+    found, away = list[Settings](), list[LedgerUnavailableError]()
+    for each in settings.by_ledger():
+        try:
+            if _is_known(_open(each), text):
+                found.append(each)
+        except LedgerUnavailableError as error:
+            away.append(error)
+    if found:
+        return found
+    if away:
+        raise away[0]
+    names = ", ".join(settings.ledgers)
+    raise JobNotFoundError(f"expected the id of a job in one of the ledgers {names}, got {text!r}")
 
 
 def _is_known(ledger: SqlLedger, text: str) -> bool:

@@ -129,9 +129,8 @@ class Settings(BaseSettings):
     Attributes:
         use_rq: Whether the engine `rq` gets offers at all: short for `engines_off=rq`.
         ledger_url: The ledger's database.
-        ledgers: Several ledgers in its place, as `a=URL,b=URL`: each job is recorded in the one that
-            the `shard` of its dispatch is assigned to. Their brokers' names begin with
-            `namespace` and the ledger's name.
+        ledgers: Several ledgers in its place, as `a=URL,b=URL`: the `shard` of a dispatch decides
+            which one records the job. The queues of each begin with `namespace` and its name.
         ledger_name: Which of them this process works on.
         ledger_timeout: How long one call of the ledger may take, whatever its server does.
         ledger_pool: The most connections of a process to PostgreSQL, besides two that calls

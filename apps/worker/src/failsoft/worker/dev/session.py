@@ -107,7 +107,10 @@ class DevSession:
             return status
         posts = [(engine, queue) for engine in self._engines for queue in queues]
         supervisor = self._supervisor = Supervisor(
-            posts, self._grace, self._environment, on_death=lambda worker, _: self._deaths.note(worker)
+            posts,
+            self._grace,
+            self._environment,
+            on_death=lambda worker, _: self._deaths.note(worker),
         )
         if self._is_over:
             # A signal or a change came before the supervisor existed.

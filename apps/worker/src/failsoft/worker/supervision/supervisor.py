@@ -195,7 +195,7 @@ class Supervisor:
 
 
 def label_of(post: Sequence[str], ledger: str = "") -> str:
-    """Name a process for people: `rq:default`, or `rq:default@a` where there are several ledgers."""
+    """Name a process for people: `rq:default`, or `rq:default@a` of ledger `a`."""
     return f"{':'.join(post)}@{ledger}" if ledger else ":".join(post)
 
 

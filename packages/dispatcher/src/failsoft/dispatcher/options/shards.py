@@ -15,6 +15,7 @@ from failsoft.job_engine.definitions.definition import AnyDefinition
 from failsoft.job_engine.errors import OptionInvalidError
 from failsoft.job_engine.validation import shown
 
+
 def choose(ledgers: Sequence[str], shard: str) -> str:
     """Return the ledger that a shard's jobs are in, by rendezvous hashing.
 

@@ -22,7 +22,17 @@ from sqlalchemy import Connection, Table
 from failsoft.job_engine.errors import ConfigurationError, LedgerError
 from failsoft.job_engine.ports.clock import SLACK
 from failsoft.ledger.copying import target as targets
-from failsoft.ledger.copying.rows import TABLES, Sum, after, batches, count, short, stream, sum_of, upto
+from failsoft.ledger.copying.rows import (
+    TABLES,
+    Sum,
+    after,
+    batches,
+    count,
+    short,
+    stream,
+    sum_of,
+    upto,
+)
 from failsoft.ledger.copying.seal import seal, unseal
 from failsoft.ledger.copying.site import Site, opened
 from failsoft.ledger.copying.source import (
@@ -120,9 +130,12 @@ def copy(
     seen = counters(source)
     checked = _verified(source, "verify the source", report)
     _prepare(source, target, restart=restart, report=report, patience=patience)
-    with translated(), opened(source, report, patience) as site:
-        with opened(target, report, patience) as other:
-            return _Run(site, other, report, began).run(seen, checked)
+    with (
+        translated(),
+        opened(source, report, patience) as site,
+        opened(target, report, patience) as other,
+    ):
+        return _Run(site, other, report, began).run(seen, checked)
 
 
 def reopen(database: Database) -> str | None:
@@ -244,7 +257,9 @@ class _Run:
             round(monotonic() - self._began, 3),
         )
 
-    def _say(self, step: str, phase: str, done: int | None = None, total: int | None = None) -> None:
+    def _say(
+        self, step: str, phase: str, done: int | None = None, total: int | None = None
+    ) -> None:
         self._report(Progress("", step, phase, done, total))
 
 

@@ -67,11 +67,11 @@ def _made(dialect: str, refusal: str) -> Sequence[str]:
         ]
     said = said.replace("%", "%%")  # the driver's sign of a parameter
     raised = f"RAISE EXCEPTION USING MESSAGE = '{said}', ERRCODE = '{COPIED_STATE}'"
+    body = f"$failsoft$ BEGIN {raised}; END $failsoft$"
+    writes = " OR ".join(_WRITES)
     return [
-        f"CREATE FUNCTION {_TRIGGER}() RETURNS trigger LANGUAGE plpgsql AS "
-        f"$failsoft$ BEGIN {raised}; END $failsoft$",
-        f"CREATE TRIGGER {_TRIGGER} BEFORE {' OR '.join(_WRITES)} ON {jobs.name} "
-        f"FOR EACH STATEMENT EXECUTE FUNCTION {_TRIGGER}()",
+        f"CREATE FUNCTION {_TRIGGER}() RETURNS trigger LANGUAGE plpgsql AS {body}",
+        f"CREATE TRIGGER {_TRIGGER} BEFORE {writes} ON {jobs.name} EXECUTE FUNCTION {_TRIGGER}()",
     ]
 
 

@@ -29,9 +29,7 @@ class WorkError(Exception):
 
 #: Errors that have a meaning to the ledger's caller, and are passed on as they are.
 _OURS = (FailsoftError, WorkError)
-_AWAY = frozenset(
-    {Verdict.AGAIN, Verdict.RECONNECT, Verdict.AWAY, Verdict.SLOW, Verdict.COPIED}
-)
+_AWAY = frozenset({Verdict.AGAIN, Verdict.RECONNECT, Verdict.AWAY, Verdict.SLOW, Verdict.COPIED})
 
 
 def is_transient(error: BaseException) -> bool:
@@ -127,6 +125,10 @@ def _of_database(error: SQLAlchemyError) -> LedgerError:
     if not isinstance(error, DBAPIError) or error.orig is None:
         return LedgerError(f"the ledger's database refused: {_first_line(error)}")
     found = verdict(error.orig)
+    return _by_verdict(error, found)
+
+
+def _by_verdict(error: DBAPIError, found: Verdict) -> LedgerError:
     if found is Verdict.SCHEMA:
         return LedgerSchemaError(
             "expected the ledger's tables, got a database without them; "

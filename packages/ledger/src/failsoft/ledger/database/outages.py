@@ -57,7 +57,7 @@ SQLSTATES: Mapping[str, Verdict] = MappingProxyType(
     }
 )
 
-#: The SQLSTATE, and SQLite's extended code, of what refuses every write to a ledger that was copied.
+#: The SQLSTATE, and SQLite's extended code, of what refuses writes to a ledger that was copied.
 COPIED_STATE, COPIED_CODE = "FSCOP", sqlite3.SQLITE_CONSTRAINT_TRIGGER
 
 #: SQLite's result codes without their extension.

@@ -75,9 +75,7 @@ dispatch_options: Option = options(
         multiple=True,
         help="An engine that it may run on; several in their order.",
     ),
-    click.option(
-        "--shard", help="What it belongs to, as a tenant's id: decides about its ledger."
-    ),
+    click.option("--shard", help="What it belongs to, as a tenant's id: decides about its ledger."),
     click.option("--tag", "tags", multiple=True, help="A word to find it by; several are allowed."),
     *(
         click.option(

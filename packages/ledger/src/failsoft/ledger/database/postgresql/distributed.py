@@ -19,13 +19,17 @@ BY_VERSION: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "CockroachDB": (
             "CockroachDB",
-            "its advisory locks lock nothing, so limits and unique keys would not hold, and its "
-            "leases would be judged by the clocks of several nodes",
+            (
+                "its advisory locks lock nothing, so limits and unique keys would not hold, and "
+                "its leases would be judged by the clocks of several nodes"
+            ),
         ),
         "-YB-": (
             "YugabyteDB",
-            "its leases would be judged by the clocks of several nodes, and its advisory locks "
-            "lock only where they are switched on",
+            (
+                "its leases would be judged by the clocks of several nodes, and its advisory locks "
+                "lock only where they are switched on"
+            ),
         ),
     }
 )
@@ -34,8 +38,10 @@ BY_EXTENSION: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "citus": (
             "Citus",
-            "its advisory locks hold on one coordinator only, and a unique index must contain the "
-            "column that it distributes by, so keys and limits would not hold",
+            (
+                "its advisory locks hold on one coordinator only, and a unique index must contain "
+                "the column that it distributes by, so keys and limits would not hold"
+            ),
         )
     }
 )
