@@ -9,9 +9,10 @@ from click.testing import CliRunner, Result
 
 from failsoft.job_engine.records.states import JobState
 from failsoft.ledger import Database, SqlLedger
-from failsoft.queue.client import close_clients
 from failsoft.testing.ledger_suite import fixtures
 from failsoft.worker.cli import main
+from failsoft.worker.configuration.settings import load_settings
+from failsoft.worker.engine_sites import release_engines
 from failsoft.worker.exit_codes import CONFIG, FAILURE, OK, USAGE
 from tests.integration.sharding.conftest import IN_A, IN_B, NAMES
 
@@ -19,7 +20,7 @@ from tests.integration.sharding.conftest import IN_A, IN_B, NAMES
 @pytest.fixture(autouse=True)
 def _environment(environment: pytest.MonkeyPatch) -> Iterator[None]:
     yield
-    close_clients()
+    release_engines(load_settings())
 
 
 @pytest.fixture

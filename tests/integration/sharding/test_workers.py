@@ -1,18 +1,19 @@
 """Workers of two ledgers under one supervisor, on one pair of brokers."""
 
 import json
-from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
+from datetime import timedelta
+from typing import Any
 
 import pytest
 
-from failsoft.dispatcher import ShardedDispatcher
+from failsoft.dispatcher import JobHandle, ShardedDispatcher
+from failsoft.job_engine.invariants import Violation
 from failsoft.job_engine.records.states import JobState
 from failsoft.ledger import Database, SqlLedger
 from failsoft.ledger.verify import verify
-from failsoft.queue.client import close_clients
 from failsoft.worker.configuration.settings import load_settings
+from failsoft.worker.engine_sites import release_engines
 from failsoft.worker.wiring import dispatcher_of
 from tests.deployments.deployment import installed_command
 from tests.deployments.effect_log import EffectLog
@@ -31,7 +32,7 @@ def dispatcher(environment: pytest.MonkeyPatch) -> Iterator[ShardedDispatcher]:
     assert isinstance(made, ShardedDispatcher)
     yield made
     made.close()
-    close_clients()
+    release_engines(load_settings())
 
 
 @pytest.fixture

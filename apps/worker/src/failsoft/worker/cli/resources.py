@@ -94,15 +94,13 @@ def opened_app(settings: Settings) -> "App":
 
 def opened_dispatcher(settings: Settings) -> "Dispatcher":
     """Build a dispatcher to the ledger, or to all of them; it is closed with the command."""
-    from failsoft.queue.client import close_clients  # noqa: PLC0415 - see above
-    from failsoft.worker.wiring import dispatcher_of  # noqa: PLC0415 - see above
+    from failsoft.dispatcher import ShardedDispatcher  # noqa: PLC0415 - see above
 
     if not settings.ledgers:
         return opened_app(settings).dispatcher
-    dispatcher = dispatcher_of(settings)
-    for close in (close_clients, dispatcher.close):
-        click.get_current_context().call_on_close(close)
-    return dispatcher
+    return ShardedDispatcher(
+        tuple(settings.ledgers), lambda name: opened_app(settings.of_ledger(name)).dispatcher
+    )
 
 
 def loaded_catalogue(settings: Settings) -> Catalogue:

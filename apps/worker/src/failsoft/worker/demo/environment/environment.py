@@ -187,9 +187,7 @@ class Environment:
 
 
 @contextmanager
-def started_environment(
-    engines: Sequence[EngineName], ledgers: int = 1
-) -> Iterator[Environment]:
+def started_environment(engines: Sequence[EngineName], ledgers: int = 1) -> Iterator[Environment]:
     """Start everything but the workers; leave nothing behind, however the demo ends.
 
     Args:
