@@ -124,7 +124,7 @@ def test_the_ledger_that_was_copied_takes_no_writes_and_no_new_process(
 
 
 @every_way
-def test_it_is_used_again_after_a_person_has_said_so(source: Database, target: Database) -> None:
+def test_it_is_used_again_after_it_was_reopened(source: Database, target: Database) -> None:
     claim = fixtures.started(SqlLedger(source))
     there = contents(source)
     copy(source, target)
@@ -221,7 +221,7 @@ def test_a_dispatch_that_comes_meanwhile_is_noticed(source: Database, target: Da
 
 
 @pytest.mark.parametrize("way", WAYS[:2], ids="-to-".join, indirect=True)
-def test_while_rows_are_copied_nobody_writes_and_everybody_reads(
+def test_while_rows_are_copied_the_ledger_is_read_and_not_written(
     source: Database, target: Database, source_url: str
 ) -> None:
     job = fixtures.offered(SqlLedger(source))

@@ -75,10 +75,11 @@ def test_a_job_that_is_in_none_is_not_found(job_ids: dict[str, str]) -> None:
         ("ledger", "copy", "--to", "sqlite:///nowhere.db"),
         ("schedules", "list"),
         ("doctor",),
+        ("dev",),
     ],
     ids=" ".join,
 )
-def test_what_is_about_a_whole_ledger_asks_which(words: tuple[str, ...]) -> None:
+def test_what_is_about_a_whole_ledger_needs_its_name(words: tuple[str, ...]) -> None:
     result = run(*words)
 
     assert result.exit_code == CONFIG, result.output

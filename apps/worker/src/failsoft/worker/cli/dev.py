@@ -8,6 +8,7 @@ import click
 
 from failsoft.worker.cli.output import may_be_lost, print_json, say
 from failsoft.worker.cli.worker import queue_option
+from failsoft.worker.configuration.ledgers import expect_one
 from failsoft.worker.configuration.settings import load_settings
 from failsoft.worker.dev.session import DevSession
 from failsoft.worker.dev.site import DevSite
@@ -42,6 +43,7 @@ def dev(
     Ctrl-C stops it, a second one at once.
     """
     settings = load_settings()
+    expect_one(settings.ledgers, settings.ledger_name)
     configure_logs(settings)
     if not settings.jobs:
         with may_be_lost():

@@ -118,8 +118,8 @@ def _serve(engine: str, queues: tuple[str, ...], slots: str | None, *, as_json: 
     engines = settings.offered_engines if engine == ALL else (engine,)
     expect_engine(settings, *engines)
     _expect_workers(settings, engines)
-    for each in settings.by_ledger():
-        chosen = preflight(each, queues)
+    # The same for each ledger, which are checked here; the queues are the jobs'.
+    *_, chosen = [preflight(each, queues) for each in settings.by_ledger()]
     posts = [(each, queue) for each in engines for queue in chosen]
     _supervise(settings, posts, as_json=as_json)
 

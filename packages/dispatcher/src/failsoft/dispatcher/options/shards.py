@@ -13,6 +13,8 @@ from failsoft.dispatcher.options.checks import check_options, check_shard
 from failsoft.dispatcher.options.options import DispatchOptions, identity_of
 from failsoft.job_engine.definitions.definition import AnyDefinition
 from failsoft.job_engine.errors import OptionInvalidError
+from failsoft.job_engine.policies.limits import Concurrency, RateLimit
+from failsoft.job_engine.policies.uniqueness import Identity
 from failsoft.job_engine.validation import shown
 
 
@@ -55,7 +57,7 @@ def expect_within(
     check_options(options, DispatchOptions.__annotations__)
     expect_named(shard, "idempotency_key", options.get("idempotency_key"))
     expect_named(shard, "job_id", options.get("job_id"))
-    given = {
+    given: dict[str, Identity | Concurrency | RateLimit | None] = {
         "concurrency": options.get("concurrency", job.concurrency),
         "rate_limit": options.get("rate_limit", job.rate_limit),
     }

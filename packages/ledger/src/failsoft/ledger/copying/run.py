@@ -129,13 +129,13 @@ def copy(
     expect_idle(source)
     seen = counters(source)
     checked = _verified(source, "verify the source", report)
-    _prepare(source, target, restart=restart, report=report, patience=patience)
+    _prepare(source, target, report, patience)
     with (
         translated(),
         opened(source, report, patience) as site,
         opened(target, report, patience) as other,
     ):
-        return _Run(site, other, report, began).run(seen, checked)
+        return _Run(site, other, report, began).run(seen, checked, restart=restart)
 
 
 def reopen(database: Database) -> str | None:
@@ -162,11 +162,11 @@ class _Run:
         self._report = report
         self._began = began
 
-    def run(self, seen: Counters, checked: _Checked) -> Copied:
+    def run(self, seen: Counters, checked: _Checked, *, restart: bool) -> Copied:
         source, target = self._source, self._target
         with source.alone():
             expect_unchanged(seen, counters(source.database))
-            mark, resumed = self._marked()
+            mark, resumed = self._marked(restart=restart)
             sums = {short(table): self._copied(table) for table in TABLES}
             self._compare(sums)
             self._expect_same(checked)
@@ -191,14 +191,15 @@ class _Run:
         connection = self._target.connection
         sums = {short(table): targets.reached(connection, table).sum for table in TABLES}
         checked = _verified(self._target.database, "verify the target", self._report)
-        facts = targets.facts_of(self._source.connection) | {schema.MINIMUM: note["minimum"]}
+        of_source = targets.facts_of(self._source.connection)
+        facts = {**of_source, schema.MINIMUM: note["minimum"] or schema.REVISION}
         targets.finish(self._target, facts)
         return self._done(sums, checked, resumed=True)
 
-    def _marked(self) -> tuple[Mark, bool]:
+    def _marked(self, *, restart: bool) -> tuple[Mark, bool]:
         place, known = self._source.database.place, _id_of(self._source.connection)
         there = schema.standing(self._target.connection)
-        if there.revision != schema.COPYING:
+        if restart or there.revision != schema.COPYING:
             return targets.begin(self._target, place, known), False
         mark = Mark.of(there)
         if mark.ledger_id != known:
@@ -263,15 +264,11 @@ class _Run:
         self._report(Progress("", step, phase, done, total))
 
 
-def _prepare(
-    source: Database, target: Database, *, restart: bool, report: Report, patience: timedelta
-) -> None:
-    """Make the target's tables if there are none, and delete an unfinished copy if told to."""
+def _prepare(source: Database, target: Database, report: Report, patience: timedelta) -> None:
+    """Make the target's tables if there are none, and compare the clocks."""
     target.make_file()
     with translated(), opened(target, report, patience) as site:
         found = schema.standing(site.connection)
-        if restart and found.revision == schema.COPYING:
-            targets.clear(site)
     if found.revision is None:
         upgrade(target, report=report, patience=patience)
     apart = clocks_apart(source, target)

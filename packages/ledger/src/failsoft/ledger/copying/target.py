@@ -65,16 +65,23 @@ class Reached:
 def begin(site: Site, place: str, ledger_id: str) -> Mark:
     """Mark an empty ledger as an unfinished copy of another.
 
+    What an unfinished copy has written is deleted.
+
     Raises:
         ConfigurationError: It is not empty.
         LedgerSchemaError: It is of another revision.
     """
     mark = Mark(place, ledger_id, secrets.token_hex(8))
     with site.writing():
-        expect_revision(schema.standing(site.connection), site.database.place)
-        _expect_empty(site)
+        found = schema.standing(site.connection)
+        if found.revision == schema.COPYING:
+            for table in reversed(TABLES):
+                site.connection.execute(delete(table))
+        else:
+            expect_revision(found, site.database.place)
+            _expect_empty(site)
+            site.connection.execute(delete(signing_keys))
         _clear_facts(site.connection)
-        site.connection.execute(delete(signing_keys))
         site.connection.execute(insert(info).values(key=schema.COPIED_FROM, value=mark.text))
         stand_at(site.connection, schema.COPYING, schema.COPYING)
     return mark
@@ -93,25 +100,6 @@ def expect_revision(found: schema.Standing, place: str) -> None:
             f"expected ledger schema {schema.REVISION} in {place}, got {found.revision}; a ledger "
             "is copied by code of its own revision: bring both to the newer one"
         )
-
-
-def clear(site: Site) -> None:
-    """Delete what an unfinished copy has written; it stands at the mark's revision still.
-
-    Raises:
-        LedgerSchemaError: It is none.
-    """
-    with site.writing():
-        found = schema.standing(site.connection)
-        if found.revision != schema.COPYING:
-            raise LedgerSchemaError(
-                f"expected an unfinished copy in {site.database.place}, got a ledger at "
-                f"{found.revision or 'no revision'}"
-            )
-        for table in reversed(TABLES):
-            site.connection.execute(delete(table))
-        _clear_facts(site.connection)
-        stand_at(site.connection, schema.REVISION, schema.REVISION)
 
 
 def reached(connection: Connection, table: Any) -> Reached:
