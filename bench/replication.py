@@ -3,10 +3,10 @@
     PYTHONPATH=. .venv/bin/python bench/replication.py            # a table
     PYTHONPATH=. .venv/bin/python bench/replication.py --count 500 --json
 
-A real primary and a real replica on this machine, both with fsync: the disk is one, and the round trip
-between them is none. One thread dispatches, so a dispatch is one commit; then jobs of three steps run to
-their end in several threads, six commits each. The modes take turns, so that whatever else the
-machine does falls on all of them.
+A real primary and a real replica on this machine, both with fsync: they share its disk, and the
+round trip between them is none. One thread dispatches, so a dispatch is one commit; then jobs of
+three steps run to their end in several threads, six commits each. The modes take turns, so that
+whatever else the machine does falls on all of them.
 """
 
 import argparse
@@ -50,6 +50,7 @@ class Times:
     jobs_a_second: list[float] = field(default_factory=list)
 
     def row(self) -> dict[str, float]:
+        """Return the figures."""
         ordered = sorted(self.dispatches)
         return {
             "dispatch_p50_ms": round(statistics.median(ordered), 2),

@@ -110,7 +110,7 @@ def test_jobs_are_divided_among_two_ledgers(tmp_path: Path, two_ledgers: dict[st
     code = tmp_path / "program.py"
     code.write_text(program.code)
 
-    printed = run(f"{made} >/dev/null\n{sys.executable} program.py", tmp_path, two_ledgers)
+    printed = run(f"{{\n{made}\n}} >/dev/null\n{sys.executable} program.py", tmp_path, two_ledgers)
     said = run(f"{made}\n{commands('ledger a jobs list')}", tmp_path, two_ledgers)
 
     assert printed == program.printed
