@@ -135,4 +135,20 @@ BREAKS = (
         "        pass\n",
         ("tests/contract/test_ledgers.py", "-k", "Postgres and (crowd or room)"),
     ),
+    Break(
+        "I2",
+        "a ledger that was copied takes writes as before",
+        f"{_LEDGER}/copying/run.py",
+        "            seal(source.connection, target.database.place, mark.copy)\n",
+        "            pass\n",
+        ("tests/integration/ledger_copy/test_copy.py", "-k", "takes_no_writes"),
+    ),
+    Break(
+        "I10",
+        "a key of one shard is given for another",
+        f"{_DISPATCHER}/options/shards.py",
+        "    if isinstance(value, str) and not _begins_with(value, shard):\n",
+        "    if isinstance(value, str) and not value:\n",
+        ("tests/unit/dispatcher/sharding/test_sharded.py",),
+    ),
 )

@@ -33,7 +33,8 @@ def urls(tmp_path: Path, postgres: Postgres) -> Iterator[dict[str, str]]:
 @pytest.fixture(params=WAYS[:1], ids="-to-".join)
 def way(request: pytest.FixtureRequest) -> tuple[str, str]:
     """From SQLite to PostgreSQL, unless the test says otherwise."""
-    return request.param
+    source, target = request.param
+    return str(source), str(target)
 
 
 @pytest.fixture

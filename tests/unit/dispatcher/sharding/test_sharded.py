@@ -9,6 +9,7 @@ import pytest
 from pydantic import BaseModel
 
 from failsoft.dispatcher import (
+    ChainHandle,
     Dispatcher,
     DispatchRequest,
     ShardedDispatcher,
@@ -217,7 +218,9 @@ def test_keys_and_limits_that_hold_their_shard_are_taken(sharded: Sharded) -> No
 
 def test_flows_and_many_jobs_are_whole_in_one_ledger(sharded: Sharded) -> None:
     dispatcher = sharded.dispatcher
-    chain = dispatcher.dispatch_chain(*LINKS, shard=IN_B, chain_id=f"{IN_B}-nightly")
+    chain: ChainHandle[Any] = dispatcher.dispatch_chain(
+        *LINKS, shard=IN_B, chain_id=f"{IN_B}-nightly"
+    )
     group = dispatcher.dispatch_group(LINKS, shard=IN_B)
     many = dispatcher.dispatch_many(
         WELCOME, [Mail(), DispatchRequest(Mail(), {"priority": 3})], shard=IN_B

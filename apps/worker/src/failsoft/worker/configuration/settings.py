@@ -271,7 +271,7 @@ class Settings(BaseSettings):
                     f"{self.ledger_name}"
                 )
             # Not by assignment, which would validate again.
-            self.__dict__.update(self._of_ledger(self.ledger_name))
+            vars(self).update(self._of_ledger(self.ledger_name))
         return self
 
     def _of_ledger(self, name: str) -> dict[str, Any]:
