@@ -78,7 +78,10 @@ def test_the_tables_are_tuned(tmp_path: Path, postgres_url: str) -> None:
             if statement.strip():
                 connection.execute(statement.encode())
         options = "SELECT reloptions FROM pg_class WHERE relname = 'failsoft_jobs'"
-        assert "fillfactor=80" in (connection.execute(options).fetchone() or ([],))[0]
+        assert (
+            "autovacuum_vacuum_scale_factor=0.01"
+            in (connection.execute(options).fetchone() or ([],))[0]
+        )
 
 
 @pytest.fixture
