@@ -344,12 +344,13 @@ def offer_from_a_child(bench: PluginBench) -> Message:
     return message
 
 
-def site_of(plugin: AnyPlugin, settings: Mapping[str, Any]) -> AnySite:
+def site_of(
+    plugin: AnyPlugin, settings: Mapping[str, Any], offers: WaitingOffers | None = None
+) -> AnySite:
     """Return an engine with settings, on the bench's namespace."""
     variables = {name: name.upper() for name in plugin.settings.model_fields}
-    return EngineSite(
-        plugin.kind, plugin.settings(**settings), NAMESPACE, LedgerOffers(), variables
-    )
+    read = plugin.settings(**settings)
+    return EngineSite(plugin.kind, read, NAMESPACE, offers or LedgerOffers(), variables)
 
 
 def levels(plugin: AnyPlugin, site: AnySite) -> dict[str, str]:

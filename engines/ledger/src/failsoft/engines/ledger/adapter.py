@@ -36,16 +36,14 @@ class LedgerEngine:
 
     def offer(self, message: Message, queue: QueueProfile, deadline: Deadline) -> None:
         """Wake the workers of the queue; what is offered, they have before."""
-        # Where no wake goes through, they find the offer by their next look.
-        with suppress(LedgerError):
-            self._offers.wake(self.name, queue.name, _left(deadline))
+        self._wake(queue, deadline)
 
     def offer_many(
         self, messages: Sequence[Message], queue: QueueProfile, deadline: Deadline
     ) -> Sequence[EngineError | None]:
         """Wake the workers of the queue once."""
-        for message in messages[:1]:
-            self.offer(message, queue, deadline)
+        if messages:
+            self._wake(queue, deadline)
         return [None] * len(messages)
 
     def probe(self, queue: QueueProfile, deadline: Deadline) -> EngineHealth:
@@ -66,6 +64,11 @@ class LedgerEngine:
 
     def withdraw(self, message: Message, queue: QueueProfile) -> None:
         """Leave it: an offer that is void is no row any more."""
+
+    def _wake(self, queue: QueueProfile, deadline: Deadline) -> None:
+        # Where no wake goes through, they find the offer by their next look.
+        with suppress(LedgerError):
+            self._offers.wake(self.name, queue.name, _left(deadline))
 
 
 def _left(deadline: Deadline) -> timedelta:
