@@ -45,15 +45,17 @@ class LedgerPlugin(EnginePlugin[LedgerSettings]):
     def checks(self, site: EngineSite[LedgerSettings]) -> Iterable[Check]:
         """Write to the ledger, and count what waits in the default queue."""
         remedy = "see what the check `ledger` found"
-        yield Check(site.name, lambda: _look(site, remedy), remedy)
+        yield Check(f"{site.name} engine", lambda: _look(site, remedy), remedy)
 
 
 def _look(site: EngineSite[LedgerSettings], remedy: str) -> Iterator[Finding]:
     health = LedgerEngine(site).probe(DEFAULT, Deadline.after(SystemClock(), LOOK))
     if health.healthy:
-        yield fine(site.name, f"{health.detail}, {health.backlog} wait in {DEFAULT.name}")
+        yield fine(
+            f"{site.name} engine", f"{health.detail}, {health.backlog} wait in {DEFAULT.name}"
+        )
     else:
-        yield unreachable(site.name, health.detail, remedy)
+        yield unreachable(f"{site.name} engine", health.detail, remedy)
 
 
 PLUGIN = LedgerPlugin()
