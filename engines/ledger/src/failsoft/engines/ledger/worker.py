@@ -13,9 +13,12 @@ from failsoft.engines.ledger.adapter import LedgerSettings
 
 #: How long it is until the next look after one that found nothing: at first, at last, and how much
 #: longer each time, in seconds.
-SHORTEST, LONGEST, GROWTH = 0.1, 1.0, 1.5
+SHORTEST, LONGEST, GROWTH = 0.1, 0.5, 1.5
+#: The same at last where it is notified: for what a process that died has not notified of, and for
+#: jobs that were paused.
+LONGEST_IF_NOTIFIED = 3.0
 #: How long a worker that is to stop may wait on, in seconds.
-SLICE_SECONDS = 0.25
+SLICE_SECONDS = 0.5
 #: The pause before a ledger that did not answer is looked at again, in seconds.
 RETRY_SECONDS = 0.5
 
@@ -77,7 +80,8 @@ class LedgerWorker:
         if not self._link.is_up:
             self._stopping.wait(RETRY_SECONDS)
         elif len(taken) < free:
-            self._pause = SHORTEST if taken else min(LONGEST, self._pause * GROWTH)
+            longest = LONGEST_IF_NOTIFIED if self._watch.is_notified else LONGEST
+            self._pause = SHORTEST if taken else min(longest, self._pause * GROWTH)
             self._wait()
 
     def _wait(self) -> None:

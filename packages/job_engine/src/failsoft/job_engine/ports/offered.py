@@ -14,6 +14,11 @@ MOST_COUNTED = 10_000
 class OfferWatch(Protocol):
     """What a worker waits with when it finds no offer; for one thread."""
 
+    @property
+    def is_notified(self) -> bool:
+        """Whether `wait` returns as soon as there is an offer."""
+        ...
+
     def wait(self, seconds: float) -> bool:
         """Return whether there may be an offer, as soon as that is so or the time is over.
 

@@ -4,7 +4,13 @@ import time
 
 
 class Pause:
-    """Waits for the whole time: SQLite tells no process of another one's commit."""
+    """Waits for the whole time: SQLite tells no process of another one's commit.
+
+    Attributes:
+        is_notified: That it does not.
+    """
+
+    is_notified: bool = False
 
     def wait(self, seconds: float) -> bool:
         """Return False when the time is over."""

@@ -19,6 +19,8 @@ from failsoft.testing.memory_ledger.store import Change
 class _Pause:
     """`OfferWatch` that only waits: nothing in memory notifies."""
 
+    is_notified = False
+
     def wait(self, seconds: float) -> bool:
         time.sleep(seconds)
         return False

@@ -21,7 +21,11 @@ RETRY_SECONDS = 5.0
 
 
 class Listener:
-    """Waits for notifications of one channel; for one thread."""
+    """Waits for notifications of one channel; for one thread.
+
+    Attributes:
+        is_notified: Whether it listens.
+    """
 
     def __init__(
         self, engine: Engine, channel: str, bounded: Callable[[Callable[[], None]], None]
@@ -38,7 +42,7 @@ class Listener:
         self._channel = channel
         self._bounded = bounded
         self._connection: Any = None
-        self._is_listening = False
+        self.is_notified: bool = False
         self._retry_at = float("-inf")
         self._pid = os.getpid()
 
@@ -51,8 +55,8 @@ class Listener:
         if self._connection is not None and self._pid != os.getpid():
             # It is the parent's: nothing may be sent over it, not even its end (rule 21).
             _of_the_parent.append(self._connection)
-            self._connection, self._is_listening = None, False
-        if self._is_listening:
+            self._connection, self.is_notified = None, False
+        if self.is_notified:
             return self._receive(seconds)
         if time.monotonic() < self._retry_at or not self._listen():
             time.sleep(seconds)
@@ -61,13 +65,13 @@ class Listener:
 
     def rest(self) -> None:
         """Let the server send nothing until the next `wait`."""
-        if self._is_listening:
-            self._is_listening = False
+        if self.is_notified:
+            self.is_notified = False
             self._run(self._unlisten)
 
     def close(self) -> None:
         """Close the connection."""
-        connection, self._connection, self._is_listening = self._connection, None, False
+        connection, self._connection, self.is_notified = self._connection, None, False
         if connection is not None and self._pid == os.getpid():
             with suppress(self._engine.dialect.loaded_dbapi.Error):
                 connection.close()
@@ -81,8 +85,8 @@ class Listener:
                 lent.detach()
             self._connection.execute(f'LISTEN "{self._channel}"', prepare=False)
 
-        self._is_listening = self._run(listen)
-        return self._is_listening
+        self.is_notified = self._run(listen)
+        return self.is_notified
 
     def _unlisten(self) -> None:
         self._connection.execute("UNLISTEN *", prepare=False)
