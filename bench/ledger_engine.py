@@ -154,7 +154,7 @@ def idle(app: App, workers: int, seconds: float, postgres: Postgres | None) -> d
     ]
     for thread in threads:
         thread.start()
-    time.sleep(5)  # until each looks as seldom as it does
+    time.sleep(10)  # until each looks as seldom as it does
     here, there = psutil.Process(), server_processes(postgres)
     before, began_at = cpu([here]), time.monotonic()
     before_there = cpu(there)
