@@ -9,7 +9,7 @@ from sqlalchemy import TextClause, text
 
 from failsoft.job_engine import JobState
 from tests.deployments.deployment import SHORT_LIFE, Deployment
-from tests.deployments.promises import assert_all_on, assert_each_ran_once
+from tests.deployments.promises import assert_each_ran_once
 from tests.jobs.scripted import Script, in_thread
 from tests.servers.processes import PATIENCE, wait_until
 from tests.servers.valkey import Valkey
@@ -103,7 +103,7 @@ def test_jobs_run_with_no_broker_at_all(
     assert valkey.keys() == second_valkey.keys() == set()
     assert worker.count("message.refused") == 0
     assert_each_ran_once(deployment)
-    assert_all_on(deployment, "ledger")
+    assert _counted(deployment, ENGINES).keys() == {"ledger"}
 
 
 @ON_VALKEY
@@ -125,4 +125,4 @@ def _succeeded(deployment: Deployment) -> int:
 
 def _counted(deployment: Deployment, statement: TextClause) -> dict[str, int]:
     rows = deployment.app.ledger.database.read(lambda c: c.execute(statement).all())
-    return {name: count for name, count in rows}
+    return {str(name): int(count) for name, count in rows}
