@@ -57,7 +57,9 @@ class MemoryClaims(MemoryReader):
             pass
 
     def wake_workers(self, engine: str, queue: str, within: timedelta) -> None:
-        """Do nothing: workers look by themselves."""
+        """Wake none: workers look by themselves."""
+        with self.transaction():
+            pass
 
     def watch_offers(self, engine: str, queue: str) -> OfferWatch:
         """Return what waits for the whole time."""

@@ -35,8 +35,8 @@ class Listener:
         Args:
             engine: The engine whose kind of connections it takes.
             channel: The channel; letters, digits and underscores.
-            bounded: Runs what talks to the server, and raises a `LedgerError` if that fails, or
-                takes longer than a call of the ledger may.
+            bounded: Runs what talks to the server, for no longer than a call of the ledger may
+                take; raises a `LedgerError`, or what the driver raised.
         """
         self._engine = engine
         self._channel = channel
@@ -110,7 +110,7 @@ class Listener:
     def _run(self, work: Callable[[], None]) -> bool:
         try:
             self._bounded(work)
-        except LedgerError:
+        except (LedgerError, self._engine.dialect.loaded_dbapi.Error):
             self.close()
             self._retry_at = time.monotonic() + RETRY_SECONDS
             return False
