@@ -21,7 +21,7 @@ export UV_SYSTEM_CERTS := 1
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo evidence test test-long test-dependencies test-cluster chaos sabotage bench-outages bench-steps bench-upgrade model-spin check format bench clean
+.PHONY: help setup demo evidence test test-long test-dependencies test-cluster chaos sabotage bench-ledger-engine bench-outages bench-steps bench-upgrade model-spin check format bench clean
 
 help:  ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -92,6 +92,9 @@ format: setup  ## Format the code and fix what ruff can
 
 bench: setup  ## Dispatch beside raw RQ and raw Dramatiq, one by one and many at once, as ratios
 	@PYTHONPATH=. $(RUN) python bench/dispatch.py $(ARGS)
+
+bench-ledger-engine: setup  ## The ledger as an engine: pickup, idle workers, jobs a second (ARGS="--ledger postgresql")
+	@PYTHONPATH=. $(RUN) python bench/ledger_engine.py $(ARGS)
 
 bench-outages: setup  ## How long a dispatch takes while a broker is down, silent or blocked
 	@PYTHONPATH=. $(RUN) python bench/outages.py $(ARGS)

@@ -26,6 +26,7 @@ from failsoft.dispatcher.plugins.plugin import (
     AnySite,
     EngineSite,
     EngineWorker,
+    WaitingOffers,
     WorkerPost,
 )
 from failsoft.dispatcher.plugins.plugin import Process as ProcessMessage
@@ -41,7 +42,7 @@ from failsoft.queue import SafeJob, rq_queue, shared_client
 from failsoft.queue.safe_job import ENTRY_POINT
 from failsoft.testing import ForeignMessage, MemoryEngine
 from failsoft.testing.engine_suite.bench import new_message, offer
-from failsoft.worker.engine_sites import NoOffers
+from failsoft.worker.engine_sites import LedgerOffers
 from tests.servers.processes import PATIENCE, Process, wait_until
 from tests.servers.valkey import Valkey
 
@@ -123,6 +124,9 @@ class Bench:
             return
         claimed()
         with self._changed:
+            if self._keeps:
+                self._got.append(wire)
+            self._changed.notify_all()
             self._to_raise -= 1
             if self._to_raise >= 0:
                 raise RuntimeError("a processor that breaks")
@@ -217,12 +221,7 @@ class Bench:
             while not self._is_ledger_there and not self._stopping.is_set():
                 self._changed.wait(0.05)
             self._deciding -= 1
-            if not self._is_ledger_there:
-                return False
-            if self._keeps:
-                self._got.append(wire)
-            self._changed.notify_all()
-            return True
+            return self._is_ledger_there
 
     def _attempt(self) -> None:
         with self._changed:
@@ -296,12 +295,18 @@ class SlowMemoryBench(MemoryBench):
 class PluginBench(Bench):
     """A plug-in: both halves as the product builds them."""
 
-    def __init__(self, plugin: AnyPlugin, server: Server, **settings: Any) -> None:
+    def __init__(
+        self,
+        plugin: AnyPlugin,
+        server: Server,
+        offers: WaitingOffers | None = None,
+        **settings: Any,
+    ) -> None:
         self._plugin, self._settings = plugin, settings
         for logger, level in plugin.loggers.items():
             # As in a worker process: a test keeps each line that is logged.
             logging.getLogger(logger).setLevel(level)
-        self.site: AnySite = site_of(plugin, settings)
+        self.site: AnySite = site_of(plugin, settings, offers)
         engine = plugin.build(self.site)
         super().__init__(engine.adapter, engine.caller, server)
         self.name = self.site.queue_name(self.queue)
@@ -339,10 +344,13 @@ def offer_from_a_child(bench: PluginBench) -> Message:
     return message
 
 
-def site_of(plugin: AnyPlugin, settings: Mapping[str, Any]) -> AnySite:
+def site_of(
+    plugin: AnyPlugin, settings: Mapping[str, Any], offers: WaitingOffers | None = None
+) -> AnySite:
     """Return an engine with settings, on the bench's namespace."""
     variables = {name: name.upper() for name in plugin.settings.model_fields}
-    return EngineSite(plugin.kind, plugin.settings(**settings), NAMESPACE, NoOffers(), variables)
+    read = plugin.settings(**settings)
+    return EngineSite(plugin.kind, read, NAMESPACE, offers or LedgerOffers(), variables)
 
 
 def levels(plugin: AnyPlugin, site: AnySite) -> dict[str, str]:

@@ -16,7 +16,7 @@ ENGINES = sorted(path.parent.name for path in ROOT.glob("engines/*/pyproject.tom
 #: What `failsoft` installs.
 MEMBERS = (
     *("job_engine", "testing", "queue", "ledger", "dispatcher", "api", "engine_api", "worker"),
-    *("engines.rq", "engines.dramatiq"),
+    *("engines.rq", "engines.dramatiq", "engines.ledger"),
 )
 OF_ENGINES = ("rq", "redis", "dramatiq", "pika", "confluent_kafka", "nats")
 #: Those of them that an engine may bring.

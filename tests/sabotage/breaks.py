@@ -74,8 +74,8 @@ BREAKS = (
         "M6",
         "an offer that is repeated keeps its epoch",
         f"{_LEDGER}/transitions/statements.py",
-        'changes |= {"epoch": jobs.c.epoch + 1, "run_at": None}',
-        'changes |= {"run_at": None}',
+        'changes |= {"epoch": jobs.c.epoch + 1, "run_at": None, "taken_until": None}',
+        'changes |= {"run_at": None, "taken_until": None}',
         CONTRACT,
     ),
     Break(

@@ -195,3 +195,21 @@ def test_it_says_what_to_install_where_no_server_is_embedded(dev_cli: CommandLin
     assert dev.wait(PATIENCE) == UNAVAILABLE
     assert "pip install 'failsoft[embedded]'" in dev.output
     assert len(dev.output.splitlines()) == 1
+
+
+def test_with_the_ledger_as_the_only_engine_it_starts_no_server(dev_cli: CommandLine) -> None:
+    dev_cli.env["FAILSOFT_ENGINES"] = "ledger"
+
+    _, ready = start(dev_cli)
+    source(dev_cli)
+    done = dev_cli.run("dispatch", "add", '{"numbers": [40, 2]}', "--wait", "--json").json
+    engines = dev_cli.run("engines", "--json").json
+    checks = dev_cli.run("doctor", "--json").json["checks"]
+
+    assert set(ready["environment"]) == {"FAILSOFT_LEDGER_URL"}
+    assert set(ready["workers"]) == {"ledger:threads"}
+    assert (done["result"], done["engine"]) == (42, "ledger")
+    (row,) = [each for each in engines if each["queue"] == "threads"]
+    assert (row["healthy"], row["workers"], row["backlog"]) == (True, 1, 0)
+    (found,) = [each for each in checks if each["check"] == "ledger engine"]
+    assert found["level"] == "ok"

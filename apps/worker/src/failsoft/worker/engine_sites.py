@@ -1,55 +1,78 @@
 """The engines as the settings name them: their plug-ins, and what each is built from."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
 
 from failsoft.dispatcher.offering.engines import Engine
 from failsoft.dispatcher.plugins.discovery import plugin
 from failsoft.dispatcher.plugins.plugin import AnyPlugin, AnySite, EngineSite, WaitingOffers
-from failsoft.job_engine.errors import ConfigurationError, LedgerUnavailableError
+from failsoft.job_engine.errors import (
+    ConfigurationError,
+    JobNotFoundError,
+    LedgerUnavailableError,
+)
 from failsoft.job_engine.ports.ledger import Ledger
+from failsoft.job_engine.ports.offered import OfferWatch
 from failsoft.job_engine.records.message import KeyRing, Message
+from failsoft.job_engine.records.states import JobState
 from failsoft.job_engine.validation import did_you_mean
 from failsoft.worker.configuration.engine_settings import shown_variables
 from failsoft.worker.configuration.settings import Settings
 
 
-class NoOffers:
-    """`WaitingOffers` of a program that has no ledger open."""
-
-    def take(self, engine: str, queue: str, limit: int) -> Sequence[Message]:
-        """Raise: there is no ledger."""
-        raise LedgerUnavailableError("expected an open ledger, got none")
-
-    def count(self, engine: str, queue: str) -> int:
-        """Raise: there is no ledger."""
-        raise LedgerUnavailableError("expected an open ledger, got none")
+def _no_ledger() -> tuple[Ledger, KeyRing]:
+    raise LedgerUnavailableError("expected an open ledger, got none")
 
 
 class LedgerOffers:
-    """`WaitingOffers` of a ledger that is opened after the engines were built."""
+    """`WaitingOffers` of a ledger that is opened after the engines were built, or not at all.
 
-    def __init__(self) -> None:
-        self._parts: tuple[Ledger, KeyRing] | None = None
+    Args:
+        opened: Returns the ledger and its keys when they are needed.
+    """
+
+    def __init__(self, opened: Callable[[], tuple[Ledger, KeyRing]] = _no_ledger) -> None:
+        self._opened = opened
 
     def bind(self, ledger: Ledger, keys: KeyRing) -> None:
         """Read from a ledger, and sign with its keys."""
-        self._parts = (ledger, keys)
+        self._opened = lambda: (ledger, keys)
 
     def take(self, engine: str, queue: str, limit: int) -> Sequence[Message]:
         """Return the offers to process first, signed."""
-        ledger, keys = self._bound()
-        offers = ledger.offered(engine, queue, limit)
+        ledger, keys = self._opened()
+        offers = ledger.take_offers(engine, queue, limit)
         return [keys.sign(job_id, epoch, engine) for job_id, epoch in offers]
 
-    def count(self, engine: str, queue: str) -> int:
-        """Return how many wait."""
-        ledger, _ = self._bound()
-        return ledger.count_offered(engine, queue)
+    def holds(self, engine: str, queue: str, message: Message) -> bool:
+        """Return whether an offer waits for its claim."""
+        ledger, _ = self._opened()
+        try:
+            job = ledger.get(message.job_id)
+        except JobNotFoundError:
+            return False
+        waits = (JobState.OFFERED, message.epoch, engine, queue)
+        return (job.state, job.epoch, job.engine, job.queue) == waits
 
-    def _bound(self) -> tuple[Ledger, KeyRing]:
-        if self._parts is None:
-            raise LedgerUnavailableError("expected an open ledger, got none")
-        return self._parts
+    def count(self, engine: str, queue: str) -> int:
+        """Return how many wait, up to a number beyond which they are not counted."""
+        ledger, _ = self._opened()
+        return ledger.count_offers(engine, queue)
+
+    def expect_writable(self, within: timedelta) -> None:
+        """Make a write that changes nothing."""
+        ledger, _ = self._opened()
+        ledger.expect_writable(within)
+
+    def wake(self, engine: str, queue: str, within: timedelta) -> None:
+        """Let the workers that wait look now, where the ledger's database can."""
+        ledger, _ = self._opened()
+        ledger.wake_workers(engine, queue, within)
+
+    def watch(self, engine: str, queue: str) -> OfferWatch:
+        """Return what a worker of a queue waits with; opens no connection yet."""
+        ledger, _ = self._opened()
+        return ledger.watch_offers(engine, queue)
 
 
 def site_of(
@@ -65,7 +88,7 @@ def site_of(
         name,
         settings.of_engine(name),
         settings.namespace,
-        offers or NoOffers(),
+        offers or LedgerOffers(),
         shown_variables(engine),
     )
     return plugin(engine.kind), site
@@ -85,9 +108,11 @@ def expect_engine(settings: Settings, *names: str) -> None:
             )
 
 
-def sites(settings: Settings) -> Iterator[tuple[AnyPlugin, AnySite]]:
+def sites(
+    settings: Settings, offers: WaitingOffers | None = None
+) -> Iterator[tuple[AnyPlugin, AnySite]]:
     """Yield the engines that get offers, in order of preference."""
-    return (site_of(settings, name) for name in settings.offered_engines)
+    return (site_of(settings, name, offers) for name in settings.offered_engines)
 
 
 def build_engines(settings: Settings, offers: WaitingOffers | None = None) -> dict[str, Engine]:

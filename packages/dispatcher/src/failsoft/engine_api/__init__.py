@@ -40,6 +40,7 @@ from failsoft.job_engine.errors import (
     EngineRefusedError,
     EngineUnavailableError,
     FailsoftError,
+    LedgerError,
     LedgerUnavailableError,
     MessageRejectedError,
     OfferRefusedError,
@@ -58,6 +59,7 @@ from failsoft.job_engine.ports.engine import (
     WaitingMessage,
     probed_twice,
 )
+from failsoft.job_engine.ports.offered import OfferWatch
 from failsoft.job_engine.records.message import Message
 from failsoft.job_engine.values.findings import (
     Check,
@@ -99,12 +101,14 @@ __all__ = [
     "FailsoftError",
     "Finding",
     "KillOnExit",
+    "LedgerError",
     "LedgerUnavailableError",
     "Link",
     "Message",
     "MessageRejectedError",
     "OfferRefusedError",
     "OfferUncertainError",
+    "OfferWatch",
     "OwnedEngineAdapter",
     "Owner",
     "Process",

@@ -7,11 +7,17 @@ from functools import partial
 
 from failsoft.dispatcher.plugins.plugin import AnyPlugin, AnySite
 from failsoft.job_engine.clock import Deadline, SystemClock
+from failsoft.job_engine.errors import LedgerUnavailableError
 from failsoft.job_engine.policies.queue import DEFAULT
 from failsoft.job_engine.ports.engine import probed_twice
+from failsoft.job_engine.ports.ledger import Ledger
+from failsoft.job_engine.records.message import KeyRing
 from failsoft.job_engine.values.findings import Check, Finding, fine, unreachable, warning
+from failsoft.ledger import SqlLedger
+from failsoft.ledger.opening import shared_database
 from failsoft.worker.configuration.settings import Settings
-from failsoft.worker.engine_sites import sites
+from failsoft.worker.doctor.database import sqlite_path
+from failsoft.worker.engine_sites import LedgerOffers, sites
 
 PROBE_BUDGET = timedelta(seconds=1)
 
@@ -20,10 +26,18 @@ def engine_checks(settings: Settings) -> Iterator[Check]:
     """Return what there is to look at for each engine that the settings name."""
     for name, variable in settings.disabled.items():
         yield Check(name, partial(_off, name, variable))
-    found = list(sites(settings))
+    found = list(sites(settings, LedgerOffers(partial(_opened, settings))))
     for plugin, site in found:
         yield from plugin.checks(site) or (_probed(plugin, site),)
     yield Check("shared servers", lambda: _shared(found))
+
+
+def _opened(settings: Settings) -> tuple[Ledger, KeyRing]:
+    path = sqlite_path(settings)
+    if path is not None and not path.exists():
+        raise LedgerUnavailableError(f"no file at {path.absolute()}")
+    ledger = SqlLedger(shared_database(settings.ledger_url, limit=settings.ledger_timeout))
+    return ledger, KeyRing(ledger.signing_keys, SystemClock(), settings.namespace)
 
 
 def _off(name: str, variable: str) -> Iterator[Finding]:

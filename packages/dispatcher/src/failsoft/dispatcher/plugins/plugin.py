@@ -19,6 +19,7 @@ from failsoft.dispatcher.offering.engines import Engine
 from failsoft.job_engine.clock import Clock
 from failsoft.job_engine.errors import MessageRejectedError
 from failsoft.job_engine.policies.queue import QueueProfile, queue_name
+from failsoft.job_engine.ports.offered import OfferWatch
 from failsoft.job_engine.records.message import Message
 from failsoft.job_engine.values.findings import Check, Finding
 
@@ -26,22 +27,37 @@ S = TypeVar("S", bound=BaseModel)
 
 
 class WaitingOffers(Protocol):
-    """The offers of an engine that wait in the ledger, for an engine that has no broker."""
+    """The offers of an engine that wait in the ledger, for an engine that has no broker.
+
+    Each is committed there before the engine is offered it. Raises, from every method but `watch`:
+    `LedgerError` where the ledger does not answer, or refuses.
+    """
 
     def take(self, engine: str, queue: str, limit: int) -> Sequence[Message]:
         """Return the offers that are to be processed first, signed; they stay where they are.
 
-        Raises:
-            LedgerUnavailableError: The ledger does not answer.
+        No other worker is given them for a moment, in which each should be claimed.
         """
         ...
 
-    def count(self, engine: str, queue: str) -> int:
-        """Return how many wait.
+    def holds(self, engine: str, queue: str, message: Message) -> bool:
+        """Return whether an offer waits for its claim."""
+        ...
 
-        Raises:
-            LedgerUnavailableError: The ledger does not answer.
-        """
+    def count(self, engine: str, queue: str) -> int:
+        """Return how many wait, up to a number beyond which they are not counted."""
+        ...
+
+    def expect_writable(self, within: timedelta) -> None:
+        """Make a write that changes nothing, as an offer would be committed."""
+        ...
+
+    def wake(self, engine: str, queue: str, within: timedelta) -> None:
+        """Let the workers that wait look now, where the ledger's database can."""
+        ...
+
+    def watch(self, engine: str, queue: str) -> OfferWatch:
+        """Return what a worker of a queue waits with; opens no connection yet."""
         ...
 
 

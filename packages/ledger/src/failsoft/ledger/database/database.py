@@ -24,6 +24,8 @@ from failsoft.ledger.database.errors import (
 )
 from failsoft.ledger.database.pool import IDLE, LedgerPool
 from failsoft.ledger.database.postgresql import engine as postgresql
+from failsoft.ledger.database.postgresql.listener import Listener
+from failsoft.ledger.database.postgresql.session import SessionSettings
 from failsoft.ledger.database.raw_connections import (
     RawConnection,
     RawConnections,
@@ -32,6 +34,7 @@ from failsoft.ledger.database.raw_connections import (
 from failsoft.ledger.database.sqlite import engine as sqlite
 from failsoft.ledger.database.sqlite.ledger_file import LedgerFile
 from failsoft.ledger.database.sqlite.private_file import create_private
+from failsoft.ledger.database.waiting import Pause
 
 C = TypeVar("C")
 T = TypeVar("T")
@@ -207,7 +210,9 @@ class Database:
         """
         return self._with_retries(lambda: _done_in(self._writer.begin(), work, point), limit)
 
-    def write_one(self, work: Callable[[RawConnection], T], point: str = "") -> T:
+    def write_one(
+        self, work: Callable[[RawConnection], T], point: str = "", limit: CallLimit | None = None
+    ) -> T:
         """Run one prepared statement that writes, or what SQLite has in its place.
 
         PostgreSQL answers once instead of three times: the statement is a transaction of its own.
@@ -224,7 +229,7 @@ class Database:
                 reached(f"{point}.after")
             return result
 
-        return self._with_retries(once)
+        return self._with_retries(once, limit)
 
     def read(
         self, work: Callable[[Connection], T], point: str = "", limit: CallLimit | None = None
@@ -237,6 +242,16 @@ class Database:
         """Run prepared statements that read."""
         self._look_at_file()
         return self._with_retries(lambda: _done_in(self._raw_connections.take(), work, point))
+
+    def watch(self, channel: str) -> Pause | Listener:
+        """Return what waits for notifications of a channel, where the database has any.
+
+        Behind a pooler there are none: the session that listens would be another client's.
+        """
+        session: SessionSettings | None = getattr(self.engine.dialect, "session", None)
+        if session is None or session.is_pooled:
+            return Pause()
+        return Listener(self.engine, channel, self._with_retries)
 
     def close(self) -> None:
         """Close this process's idle connections; others are opened on demand."""

@@ -1,9 +1,12 @@
 """The table of the jobs: the only authority over each."""
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    ColumnElement,
     Index,
     Integer,
     String,
@@ -69,6 +72,8 @@ jobs: Table = Table(
     Column("created_at", Instant, nullable=False),
     Column("run_at", Instant),
     Column("pickup_by", Instant),
+    # Until when a worker that took the offer from here has it to itself; most engines use none.
+    Column("taken_until", Instant),
     Column("lease_until", Instant),
     Column("started_at", Instant),
     Column("finished_at", Instant),
@@ -95,11 +100,13 @@ jobs: Table = Table(
 )
 
 
-def _partial(name: str, condition: str, *columns: str, unique: bool = False) -> None:
+def _partial(
+    name: str, condition: str, *columns: str | ColumnElement[Any], unique: bool = False
+) -> None:
     where = text(condition)
     Index(
         f"ix_{PREFIX}jobs_{name}",
-        *(jobs.c[column] for column in columns),
+        *(jobs.c[column] if isinstance(column, str) else column for column in columns),
         unique=unique,
         sqlite_where=where,
         postgresql_where=where,
@@ -132,6 +139,11 @@ _partial("limited", f"state = 'scheduled' AND {_UNDER_LIMITS}", "run_at")
 for _key in ("concurrency_key", "rate_key"):
     _partial(_key, f"{_key} IS NOT NULL AND finished_at IS NULL", _key, "state")
 _partial("unclaimed", "state = 'offered'", "pickup_by")
+#: For an engine whose offers are taken from here, in the order in which its workers take them.
+_partial(
+    *("offered", "state = 'offered'"),
+    *("engine", "queue", jobs.c.priority.desc(), "created_at"),
+)
 _partial("running", "state = 'running'", "id")
 _partial(
     "expiring",

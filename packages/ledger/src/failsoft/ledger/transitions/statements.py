@@ -210,7 +210,7 @@ def _side_effects(transition: Transition, *, sets_engine: bool) -> dict[str, Any
         "events": jobs.c.events + 1,
     }
     if transition.new_epoch:
-        changes |= {"epoch": jobs.c.epoch + 1, "run_at": None}
+        changes |= {"epoch": jobs.c.epoch + 1, "run_at": None, "taken_until": None}
     if transition is REOFFER:
         changes["pickups_missed"] = jobs.c.pickups_missed + 1
     if transition.charges is not None:

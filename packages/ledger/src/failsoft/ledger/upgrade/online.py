@@ -3,10 +3,10 @@
 A migration calls these and nothing else. `docs/upgrading.md` says how one is written.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from sqlalchemy import Column, Connection, inspect, text
+from sqlalchemy import Column, Connection, TextClause, inspect, text
 from sqlalchemy.schema import SchemaItem
 
 from failsoft.ledger.upgrade.backfill import BATCH, Backfill, run
@@ -60,14 +60,19 @@ def add_columns(table: str, *columns: Column[Any]) -> None:
 
 
 def create_index(
-    name: str, table: str, columns: list[str], *, unique: bool = False, where: str | None = None
+    name: str,
+    table: str,
+    columns: Sequence[str | TextClause],
+    *,
+    unique: bool = False,
+    where: str | None = None,
 ) -> None:
     """Create an index, unless it is there and valid.
 
     Args:
         name: The name, as the tables of the code have it.
         table: The table.
-        columns: Its columns.
+        columns: Its columns; one in descending order as `text("name DESC")`.
         unique: Whether no two rows may have the same values.
         where: The condition of a partial index.
     """

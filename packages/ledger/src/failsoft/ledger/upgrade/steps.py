@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, TextClause
 
 #: How long an upgrade waits for a lock, or for another upgrade, before it gives up.
 PATIENCE = timedelta(minutes=10)
@@ -40,7 +40,7 @@ class IndexSpec:
 
     name: str
     table: str
-    columns: Sequence[str]
+    columns: Sequence[str | TextClause]
     unique: bool = False
     where: str | None = None
 

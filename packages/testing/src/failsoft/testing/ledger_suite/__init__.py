@@ -33,6 +33,7 @@ from failsoft.testing.ledger_suite.dispatching.dispatch import DispatchPromises
 from failsoft.testing.ledger_suite.dispatching.expiry import ExpiryPromises
 from failsoft.testing.ledger_suite.dispatching.limits import LimitPromises
 from failsoft.testing.ledger_suite.dispatching.schedules import SchedulePromises
+from failsoft.testing.ledger_suite.dispatching.taken_offers import TakenOfferPromises
 from failsoft.testing.ledger_suite.dispatching.unique_keys import UniqueKeyPromises
 from failsoft.testing.ledger_suite.fixtures import PassTime
 from failsoft.testing.ledger_suite.flow.chains import ChainPromises
@@ -49,6 +50,7 @@ class LedgerSuite(
     DispatchPromises,
     BulkDispatchPromises,
     OfferPromises,
+    TakenOfferPromises,
     ClaimPromises,
     StepPromises,
     ConclusionPromises,

@@ -1,7 +1,13 @@
-"""Claiming the jobs of a ledger in memory."""
+"""Claiming the jobs of a ledger in memory, and taking the offers that wait in it."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 from failsoft.job_engine.errors import JobDeferredError
 from failsoft.job_engine.ports.clock import DELAY
+from failsoft.job_engine.ports.offered import MOST_COUNTED, TAKEN, OfferWatch
 from failsoft.job_engine.records.job import Claim, Ticket
 from failsoft.job_engine.records.states import CLAIM, DEFER, JobState, permits
 from failsoft.testing.memory_ledger.limits import free_at, uses
@@ -10,8 +16,58 @@ from failsoft.testing.memory_ledger.rows import Row, claim_of, has_expired
 from failsoft.testing.memory_ledger.store import Change
 
 
+class _Pause:
+    """`OfferWatch` that only waits: nothing in memory notifies."""
+
+    is_notified = False
+
+    def wait(self, seconds: float) -> bool:
+        time.sleep(seconds)
+        return False
+
+    def rest(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
 class MemoryClaims(MemoryReader):
-    """The part of `AttemptLedger` that begins attempts, in memory."""
+    """The part of `AttemptLedger` that begins attempts, and `OfferedLedger`, in memory."""
+
+    def take_offers(self, engine: str, queue: str, limit: int) -> Sequence[tuple[str, int]]:
+        """Return the job ids and epochs of an engine's offers that may begin now."""
+        with self.transaction():
+            now = self._store.clock.now()
+            free = [row for row in self._offers(engine, queue) if _is_free(row, now)]
+            rows = [row for row in free if not self._store.is_paused(row)]
+            rows.sort(key=lambda row: (-row.priority, row.created_at))
+            for row in rows[:limit]:
+                self._store.rows[row.id] = replace(row, taken_until=now + TAKEN)
+            return [(row.id, row.epoch) for row in rows[:limit]]
+
+    def count_offers(self, engine: str, queue: str) -> int:
+        """Return how many offers of an engine wait in a queue, up to `MOST_COUNTED`."""
+        with self.transaction():
+            return min(MOST_COUNTED, len(self._offers(engine, queue)))
+
+    def expect_writable(self, within: timedelta) -> None:
+        """Fail where the way to it is broken."""
+        with self.transaction():
+            pass
+
+    def wake_workers(self, engine: str, queue: str, within: timedelta) -> None:
+        """Wake none: workers look by themselves."""
+        with self.transaction():
+            pass
+
+    def watch_offers(self, engine: str, queue: str) -> OfferWatch:
+        """Return what waits for the whole time."""
+        return _Pause()
+
+    def _offers(self, engine: str, queue: str) -> list[Row]:
+        rows = self._in(JobState.OFFERED)
+        return [row for row in rows if (row.engine, row.queue) == (engine, queue)]
 
     def claim(self, ticket: Ticket) -> Claim | None:
         """Take an offered job; None if the offer is void (rule 6)."""
@@ -58,3 +114,7 @@ class MemoryClaims(MemoryReader):
             return None
         mine = (row.epoch, row.claim_id) == (ticket.epoch, ticket.claim_id)
         return claim_of(row, ticket.worker) if mine else None
+
+
+def _is_free(row: Row, now: datetime) -> bool:
+    return row.taken_until is None or not now < row.taken_until <= now + TAKEN

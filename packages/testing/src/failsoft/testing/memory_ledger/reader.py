@@ -49,22 +49,6 @@ class MemoryReader(Connection):
             due.sort(key=lambda row: (-row.priority, row.run_at))
             return [row.record() for row in due[:limit]]
 
-    def offered(self, engine: str, queue: str, limit: int) -> Sequence[tuple[str, int]]:
-        """Return the job ids and epochs of an engine's offers, the most urgent first."""
-        with self.transaction():
-            rows = self._offers(engine, queue)
-            rows.sort(key=lambda row: (-row.priority, row.pickup_by))
-            return [(row.id, row.epoch) for row in rows[:limit]]
-
-    def count_offered(self, engine: str, queue: str) -> int:
-        """Return how many offers of an engine wait in a queue."""
-        with self.transaction():
-            return len(self._offers(engine, queue))
-
-    def _offers(self, engine: str, queue: str) -> list[Row]:
-        rows = self._in(JobState.OFFERED)
-        return [row for row in rows if (row.engine, row.queue) == (engine, queue)]
-
     def unclaimed(self, limit: int, reach: Reach | None = None) -> Sequence[JobRecord]:
         """Return offered jobs whose pickup deadline has passed."""
         with self.transaction():

@@ -17,6 +17,7 @@ class Row(JobRecord):
     events: int = 0
     awaits: str | None = None
     depth: int = 0
+    taken_until: datetime | None = None
 
     def record(self) -> JobRecord:
         """Return what the others may see."""

@@ -235,6 +235,7 @@ def _side_effects(
     if transition.new_epoch:
         moved = row.engine not in (None, engine)
         changes |= {"epoch": row.epoch + 1, "run_at": None, "handoffs": row.handoffs + moved}
+        changes["taken_until"] = None
     if transition is REOFFER:
         changes["pickups_missed"] = row.pickups_missed + 1
     if transition.charges is not None:

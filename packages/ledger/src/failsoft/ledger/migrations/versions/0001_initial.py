@@ -24,7 +24,7 @@ _UNIQUE_HELD = (
     " OR (unique_scope = 'unbegun' AND started_at IS NULL AND finished_at IS NULL))"
 )
 #: Name, columns and condition of each index of the jobs.
-_INDEXES = (
+_INDEXES: tuple[tuple[str, list[Any], str | None], ...] = (
     ("key", ["name", "idempotency_key"], "idempotency_key IS NOT NULL"),
     ("unique", ["name", "unique_key"], _UNIQUE_HELD),
     ("due", ["run_at"], "state = 'scheduled'"),
@@ -36,6 +36,7 @@ _INDEXES = (
     ),
     ("rate_key", ["rate_key", "state"], "rate_key IS NOT NULL AND finished_at IS NULL"),
     ("unclaimed", ["pickup_by"], "state = 'offered'"),
+    ("offered", ["engine", "queue", sa.text("priority DESC"), "created_at"], "state = 'offered'"),
     ("running", ["id"], "state = 'running'"),
     (
         "expiring",
@@ -95,6 +96,7 @@ def _jobs() -> None:
         sa.Column("created_at", TIME, nullable=False),
         sa.Column("run_at", TIME),
         sa.Column("pickup_by", TIME),
+        sa.Column("taken_until", TIME),
         sa.Column("lease_until", TIME),
         sa.Column("started_at", TIME),
         sa.Column("finished_at", TIME),
