@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from failsoft.job_engine.errors import ConfigurationError
 from failsoft.job_engine.records.job import WorkerRecord
 from failsoft.job_engine.records.new_job import NewJob
 from failsoft.job_engine.values.findings import Finding, Level
@@ -97,7 +98,7 @@ def test_one_server_for_both_engines_is_worth_a_warning(
 ) -> None:
     status = patient.examine(redis_url=second_valkey.url)
 
-    assert (status, patient.found("dramatiq server")) == (OK, "is RQ's, too")
+    assert (status, patient.found("dramatiq server")) == (OK, "is that of rq, too")
 
 
 def test_a_frozen_server_costs_no_more_than_the_limit(patient: Patient, valkey: Valkey) -> None:
@@ -203,14 +204,14 @@ def test_a_postgresql_that_hangs_costs_no_more_than_the_limit(
     assert watch.elapsed < 2 * LIMIT + timedelta(seconds=1)
 
 
-def test_an_engine_that_is_not_installed_is_reported(patient: Patient) -> None:
-    patient.examine(redis_url=DEAD_REDIS, engines="dramatiq,celery")
-
-    assert patient.level("celery") is Level.FAILURE
-    assert "got celery" in patient.found("celery")
+def test_an_engine_that_is_not_installed_is_refused_with_the_settings(patient: Patient) -> None:
+    with pytest.raises(ConfigurationError, match="got pigeon; check FAILSOFT_ENGINES"):
+        patient.examine(engines="dramatiq,pigeon")
 
 
 def test_another_engine_is_probed(patient: Patient) -> None:
+    del patient.settings["amqp_url"]
+
     patient.examine(engines="memory")
 
     assert patient.level("memory") is Level.OK
@@ -237,7 +238,7 @@ def test_engines_and_queues_of_others_and_jobs_that_no_worker_takes_are_worth_a_
 
     patient.examine(redis_url=valkey.url, use_rq="false")
 
-    assert "USE_RQ is false here" in patient.found("engine rq")
+    assert "USE_RQ turns it off here" in patient.found("engine rq")
 
 
 @pytest.mark.fault("F39")

@@ -175,6 +175,16 @@ def test_a_setting_that_there_is_not_is_refused(
     assert refused() == expected
 
 
+def test_the_settings_of_an_engine_that_is_not_in_use_stay_where_they_are(
+    env: pytest.MonkeyPatch,
+) -> None:
+    env.setenv("FAILSOFT_ENGINES", "dramatiq")
+    env.setenv("FAILSOFT_REDIS_URL", "redis://cache")
+    env.setenv("FAILSOFT_NATS_SERVERS", "nats://broker")
+
+    assert load_settings().engine_names == ("dramatiq",)
+
+
 def refused() -> str:
     with pytest.raises(ConfigurationError) as error:
         load_settings()

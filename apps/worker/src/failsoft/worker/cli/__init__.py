@@ -25,9 +25,11 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "jobs": "Show jobs, their attempts and their history; retry, resolve, cancel, pause them.",
         "schedules": "Show, pause, resume and trigger schedules; each is named after its job.",
         "events": "Send the events that jobs wait for.",
-        "engines": "Probe engines and show who serves them; list, prepare, disable, enable them.",
+        "engines": (
+            "Probe every engine and show the workers of each queue; list, prepare, disable, enable."
+        ),
         "queues": "Show queues; pause and resume them.",
-        "ledger": "Upgrade, verify, copy and prune the ledger, rotate keys, take over a namespace.",
+        "ledger": "Upgrade, verify, copy and prune the ledger, rotate its keys, take over a namespace.",
         "doctor": "Check settings, jobs, ledger, engines and workers.",
         "dev": "Run servers, a ledger and workers, all in this folder.",
         "demo": "Kill an engine's host during the work, and check that every job is carried on.",

@@ -2,11 +2,14 @@
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from difflib import get_close_matches
 
 from pydantic_settings import BaseSettings
 
-from failsoft.dispatcher.plugins.discovery import installed
+from failsoft.dispatcher.plugins.discovery import EngineName, installed
+from failsoft.job_engine.errors import ConfigurationError
+from failsoft.worker.configuration.engine_settings import variables_model
 from failsoft.worker.configuration.report import found_in, variables_of
 
 #: How similar two names must be for one to be suggested for the other.
@@ -30,7 +33,7 @@ def unknown_settings(
     """
     prefix = str(kind.model_config.get("env_prefix", ""))
     known = [name for each in (kind, *engines.values()) for name in known_variables(each)]
-    others = (each for each in installed() if each not in engines)
+    others = [each for each in installed() if each not in engines]
     idle = tuple(f"{prefix}{each}_".replace("-", "_").upper() for each in others)
     names = [
         name
@@ -40,9 +43,19 @@ def unknown_settings(
         and not name.startswith(idle)
         and not _OF_SERVICES.fullmatch(name)
     ]
+    # Only now: a plug-in is imported to find out, which takes time.
+    of_others = {name for each in others for name in _of_engine(each)} if names else set()
     return [
-        f"{name}: expected the name of a setting, {_meant(name, prefix, known)}" for name in names
+        f"{name}: expected the name of a setting, {_meant(name, prefix, known)}"
+        for name in names
+        if name not in of_others
     ]
+
+
+def _of_engine(name: str) -> Sequence[str]:
+    with suppress(ConfigurationError):  # such an engine is refused where it is named
+        return known_variables(variables_model(EngineName(name, name)))
+    return ()
 
 
 def lookalikes(
