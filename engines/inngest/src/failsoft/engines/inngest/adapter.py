@@ -94,7 +94,7 @@ class InngestEngine:
         if error is not None:
             raise error
         if _taken(answer) != len(events):
-            # A page of somebody else's, at an address that is not Inngest's.
+            # Another server's page, at an address that is not Inngest's.
             raise OfferUncertainError(
                 f"expected the ids of {len(events)} events of Inngest, got: {answer.said[:200]}"
             )

@@ -153,7 +153,7 @@ class Endpoint:
             return await self._call(request, body)
         except _RefusedError as error:
             if key is not None and error.status == HTTPStatus.SERVICE_UNAVAILABLE:
-                # Whoever is between may make the same call once more.
+                # A proxy may make the same call once more.
                 self._verifier.forget(request.headers.get(signatures.HEADER))
             raise
 

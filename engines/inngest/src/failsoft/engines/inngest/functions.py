@@ -101,7 +101,7 @@ class QueueFunction:
         } | ({"env": settings.env} if settings.env else {})
 
     def introspection(self, settings: InngestSettings) -> Mapping[str, Any]:
-        """Return what anybody may read: that there is a function, and no name or address."""
+        """Return what is shown unsigned: that there is a function, and no name or address."""
         return {
             "schema_version": _SCHEMA,
             "function_count": 1,
@@ -112,7 +112,7 @@ class QueueFunction:
         }
 
     def inspection(self, settings: InngestSettings) -> Mapping[str, Any]:
-        """Return what only who signs may read; of keys only their hashes."""
+        """Return what is shown to a signed request; of keys only their hashes."""
         key, fallback = (
             hashed(each.get_secret_value()) if each.get_secret_value() else None
             for each in (settings.signing_key, settings.signing_key_fallback)

@@ -16,7 +16,7 @@ from failsoft.engines.inngest.functions import PATH
 #: ledger has decided, so it takes long where the ledger is away.
 CONNECT_SECONDS, ANSWER_SECONDS = 1.0, 600.0
 
-_TO_WORKER = ("content-type", "x-inngest-", "x-request-id", "x-run-id", "user-agent")
+_TO_WORKER = ("host", "content-type", "x-inngest-", "x-request-id", "x-run-id", "user-agent")
 _FROM_WORKER = ("content-type", "x-inngest-", "retry-after", "allow")
 
 
@@ -40,6 +40,7 @@ def serve(workers: Mapping[str, str]) -> ASGIApp:
 class _Mount:
     def __init__(self, workers: Mapping[str, str]) -> None:
         self._workers = workers
+        self._tls = httpx.create_ssl_context()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -75,8 +76,8 @@ class _Mount:
             content=body,
             extensions={"timeout": timeouts},
         )
-        # Calls are few and short, and come over connections of their own, too.
-        transport = httpx.AsyncHTTPTransport()
+        # A connection a call, as Inngest has them: none is bound to an event loop.
+        transport = httpx.AsyncHTTPTransport(verify=self._tls)
         try:
             answer = await transport.handle_async_request(call)
             read = await answer.aread()

@@ -9,6 +9,9 @@ from pydantic import AfterValidator, BaseModel, Field, SecretStr, ValidationInfo
 #: The names of this machine.
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
+#: Every address of a machine: one to listen on, and none to be called at.
+WILDCARDS = frozenset({"0.0.0.0", "::"})  # noqa: S104 - they are recognized here
+
 #: What Inngest's own dev server takes for a key where none is set.
 NO_KEY = "NO_EVENT_KEY_SET"
 
@@ -138,6 +141,13 @@ class InngestSettings(BaseModel):
     def is_local(self) -> bool:
         """Whether Inngest is on this machine, as in development."""
         return is_loopback(self.url)
+
+    @property
+    def is_callable(self) -> bool:
+        """Whether Inngest can reach a worker at the address that it is given."""
+        return bool(self.serve_url) or (
+            self.host not in WILDCARDS and (self.is_local or not is_loopback(self.host))
+        )
 
     @property
     def is_dev(self) -> bool:

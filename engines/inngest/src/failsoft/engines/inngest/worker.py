@@ -39,11 +39,7 @@ class InngestWorker:
 
     def __init__(self, site: EngineSite[InngestSettings], post: WorkerPost) -> None:
         settings = site.settings
-        if not settings.is_dev and not settings.signing_keys:
-            raise ConfigurationError(
-                f"expected a signing key in {site.variables['signing_key']}, got none: without it "
-                "a worker cannot tell who calls it"
-            )
+        _expect_callable(site)
         self._settings = settings
         self._link = Link(f"Inngest ({settings.url})")
         self._slots = Slots(post)
@@ -118,6 +114,25 @@ class InngestWorker:
         is_local = self._settings.is_local
         self._renew_at = time.monotonic() + (RENEW_SECONDS if is_local else RENEW_AWAY_SECONDS)
         return None
+
+
+def _expect_callable(site: EngineSite[InngestSettings]) -> None:
+    """Refuse settings with which a worker could not verify its calls, or would get none.
+
+    Raises:
+        ConfigurationError: The message names the variable.
+    """
+    settings = site.settings
+    if not settings.is_dev and not settings.signing_keys:
+        raise ConfigurationError(
+            f"expected a signing key in {site.variables['signing_key']}, got none: without it a "
+            "worker cannot verify its calls"
+        )
+    if not settings.is_callable:
+        raise ConfigurationError(
+            f"expected in {site.variables['serve_url']} the address at which {settings.url} "
+            f"reaches the workers, got none, and {settings.host} is no address for that"
+        )
 
 
 def _listen(site: EngineSite[InngestSettings], post: WorkerPost) -> socket.socket:

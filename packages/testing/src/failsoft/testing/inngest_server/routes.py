@@ -114,7 +114,8 @@ class Server:
         query, given = request.query_params, request.headers.get("x-call-headers", "{}")
         function = self._apps.function(query.get("function", ""))
         url = query.get("url") or (function.url if function else "")
-        answer = await self._runs.call(url, await request.body(), json.loads(given))
+        body, method = await request.body(), query.get("method", "POST")
+        answer = await self._runs.call(url, body, json.loads(given), method)
         return self._said(HTTPStatus.OK, {"status": answer.status_code, "body": answer.text})
 
     def _refused(self, key: str) -> Response | None:

@@ -88,12 +88,14 @@ class Runs:
             task.add_done_callback(self._tasks.discard)
         return event_id
 
-    async def call(self, url: str, body: bytes, headers: Mapping[str, str]) -> httpx.Response:
+    async def call(
+        self, url: str, body: bytes, headers: Mapping[str, str], method: str = "POST"
+    ) -> httpx.Response:
         """Call a function with a body, signed unless a signature is given."""
         sent = {"content-type": "application/json", **headers}
         if self._signing_key and "x-inngest-signature" not in sent:
             sent["x-inngest-signature"] = sign(self._signing_key, body, int(time.time()))
-        return await self._client.post(url, content=body, headers=sent)
+        return await self._client.request(method, url, content=body, headers=sent)
 
     async def _go(self, run: Run) -> None:
         try:
