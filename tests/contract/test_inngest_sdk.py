@@ -2,6 +2,7 @@
 
 import json
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +11,6 @@ from typing import Any
 import inngest
 import pytest
 import uvicorn
-from inngest._internal.comm_lib import CommHandler, CommRequest
 from inngest._internal.server_lib import Framework
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -24,6 +24,10 @@ from failsoft.job_engine.policies.queue import QueueProfile
 from failsoft.worker.engine_sites import NoOffers
 from tests.servers.inngest_server import EVENT_KEY, SIGNING_KEY, InngestServer
 from tests.servers.processes import PATIENCE, free_port, is_listening, wait_until
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", DeprecationWarning)  # of pydantic's, about the SDK
+    from inngest._internal.comm_lib import CommHandler, CommRequest
 
 
 class Program:

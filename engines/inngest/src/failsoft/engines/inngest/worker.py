@@ -41,7 +41,7 @@ class InngestWorker:
         settings = site.settings
         _expect_callable(site)
         self._settings = settings
-        self._link = Link(f"Inngest ({settings.url})")
+        self._link = Link(f"Inngest at {settings.url}")
         self._slots = Slots(post)
         self._client = Client(settings)
         self._socket = _listen(site, post)
@@ -87,6 +87,7 @@ class InngestWorker:
             self._slots.close()
             self._server.should_exit = True
             serving.join(CLOSE_SECONDS * 2)
+            self._socket.close()
             self._client.close()
 
     def is_serving(self) -> bool:
@@ -142,6 +143,8 @@ def _listen(site: EngineSite[InngestSettings], post: WorkerPost) -> socket.socke
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
+        # Now, for until then another may be bound to it, too.
+        listener.listen(CONNECTIONS)
     except OSError as error:
         listener.close()
         raise EngineUnavailableError(
