@@ -13,7 +13,7 @@ from tests.deployments.deployment import PATIENCE, SHORT_LEASE, Deployment, Scri
 from tests.deployments.promises import assert_all_on, assert_each_ran_once, assert_promises_kept
 from tests.jobs.scripted import Script, in_child, in_thread
 from tests.servers.inngest_server import InngestServer
-from tests.servers.processes import Processes, free_port, is_alive, is_listening, wait_until
+from tests.servers.processes import Processes, free_port, is_alive, wait_until
 from tests.servers.valkey import Valkey
 
 ROOT = Path(__file__).parents[3]
@@ -142,8 +142,11 @@ def test_the_readmes_program_runs_a_job_through_its_mount(
         assert processes.start(failsoft, "ledger", "upgrade", env=env).wait() == 0
         web = processes.python("-m", "uvicorn", "--port", str(port), "app:app", env=env)
         worker = processes.start(failsoft, "worker", "inngest", "--queue", "default", env=env)
-        wait_until(lambda: is_listening(port), PATIENCE, "the application serves")
-        wait_until(server.functions, PATIENCE, "the worker has registered")
+        web.wait_for_output("Application startup complete")
+        wait_until(
+            lambda: server.functions() or not worker.is_running, PATIENCE, "the worker registers"
+        )
+        assert worker.is_running, worker.tail
 
         url = f"http://127.0.0.1:{port}/hello/Ada"
         job = httpx.post(url, timeout=PATIENCE).json()["job"]
