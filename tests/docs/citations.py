@@ -35,8 +35,8 @@ _SECTION = re.compile(
     r"\b(?:protocol|design|failures|features)(?:\.md)?,?\s+(?:section\s+)?\d+(?:\.\d+)*"
 )
 
-_HEADING = re.compile(r"^#{2,4} (Rule \d+|[IMR]\d+|[A-Z]{2}-\d{2})\b", re.MULTILINE)
-_ROW = re.compile(r"^\| (M\d+|[A-Z]{2}-\d{2}) \|", re.MULTILINE)
+_HEADING = re.compile(r"^#{2,4} (Rule \d+|[IMR]\d+|[A-Z]{2,3}-\d{2})\b", re.MULTILINE)
+_ROW = re.compile(r"^\| (M\d+|[A-Z]{2,3}-\d{2}) \|", re.MULTILINE)
 _FAULT = re.compile(r"^#{2,4} (F\d{2})\b", re.MULTILINE)
 
 
