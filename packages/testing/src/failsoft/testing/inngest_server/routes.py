@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from failsoft.testing.inngest_server.apps import Apps, RegistrationError
+from failsoft.testing.inngest_server.calls import CallError
 from failsoft.testing.inngest_server.protocol import MAX_EVENT_BYTES, MAX_EVENTS, is_signed_in
 from failsoft.testing.inngest_server.runs import Runs
 
@@ -115,8 +116,12 @@ class Server:
         function = self._apps.function(query.get("function", ""))
         url = query.get("url") or (function.url if function else "")
         body, method = await request.body(), query.get("method", "POST")
-        answer = await self._runs.call(url, body, json.loads(given), method)
-        return self._said(HTTPStatus.OK, {"status": answer.status_code, "body": answer.text})
+        try:
+            answer = await self._runs.call(url, body, json.loads(given), method)
+        except CallError as error:
+            return self._failed(HTTPStatus.BAD_GATEWAY, str(error))
+        found = {"status": answer.status, "body": answer.body.decode(errors="replace")}
+        return self._said(HTTPStatus.OK, found)
 
     def _refused(self, key: str) -> Response | None:
         keys = self._keys.event_keys

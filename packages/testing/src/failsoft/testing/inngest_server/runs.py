@@ -8,12 +8,11 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
-import httpx
 import jcs
 
 from failsoft.testing.inngest_server.apps import Apps, Function
+from failsoft.testing.inngest_server.calls import Answer, CallError, call
 from failsoft.testing.inngest_server.protocol import (
-    CALL_SECONDS,
     ID_SECONDS,
     new_id,
     pause_before,
@@ -22,8 +21,6 @@ from failsoft.testing.inngest_server.protocol import (
 
 #: How many runs that have ended are remembered.
 REMEMBERED = 1000
-#: How long a connection may take, in seconds.
-CONNECT_SECONDS = 5.0
 
 _ENDED_WELL = range(200, 300)
 
@@ -65,11 +62,6 @@ class Runs:
         self._limits: dict[tuple[str, int], asyncio.Semaphore] = {}
         self._ids = OrderedDict[tuple[str, str], float]()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._client = httpx.AsyncClient(
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=0),
-            timeout=httpx.Timeout(CALL_SECONDS, connect=CONNECT_SECONDS),
-            trust_env=False,
-        )
         self.open: dict[str, Run] = {}
         self.ended = deque[Run](maxlen=REMEMBERED)
 
@@ -90,12 +82,16 @@ class Runs:
 
     async def call(
         self, url: str, body: bytes, headers: Mapping[str, str], method: str = "POST"
-    ) -> httpx.Response:
-        """Call a function with a body, signed unless a signature is given."""
+    ) -> Answer:
+        """Call a function with a body, signed unless a signature is given.
+
+        Raises:
+            CallError: There is no answer.
+        """
         sent = {"content-type": "application/json", **headers}
         if self._signing_key and "x-inngest-signature" not in sent:
             sent["x-inngest-signature"] = sign(self._signing_key, body, int(time.time()))
-        return await self._client.request(method, url, content=body, headers=sent)
+        return await call(method, url, body, sent)
 
     async def _go(self, run: Run) -> None:
         try:
@@ -118,13 +114,13 @@ class Runs:
         retry_after, may_repeat = None, True
         try:
             answer = await self.call(function.url, _body(run, function), _headers(run))
-        except httpx.HTTPError:
+        except CallError:
             run.answers.append(0)
         else:
             is_sdk = "x-inngest-sdk" in answer.headers
             # An answer of a proxy's is none of the function's.
-            is_well = answer.status_code in _ENDED_WELL and is_sdk
-            run.answers.append(answer.status_code)
+            is_well = answer.status in _ENDED_WELL and is_sdk
+            run.answers.append(answer.status)
             if is_well:
                 run.state = "completed"
                 return None
