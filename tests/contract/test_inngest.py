@@ -5,7 +5,7 @@ import logging
 import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
@@ -91,9 +91,20 @@ class InngestBench(PluginBench):
         self.engine.close()  # type: ignore[attr-defined]
 
     def claim_and_die(self) -> None:
+        """Let the worker that dies claim a message of its own: this one has had the other."""
+        wait_until(lambda: self.finished() == 1, PATIENCE, "the first message is processed")
         self.stop_worker()
         wait_until(self.has_stopped, PATIENCE, "the worker has ended")
+        self._got.clear()
+        before = self._inngest.urls()
+        offering = threading.Thread(target=self._offer_to_another, args=(before,))
+        offering.start()
         super().claim_and_die()
+        offering.join()
+
+    def _offer_to_another(self, before: Sequence[str]) -> None:
+        wait_until(lambda: self._inngest.urls() != before, PATIENCE, "another worker registers")
+        offer(self, new_message())
 
 
 @pytest.fixture

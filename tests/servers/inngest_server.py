@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -64,9 +64,18 @@ class InngestServer(Server):
 
     def functions(self) -> list[str]:
         """Return the ids of what is registered."""
-        apps = self.folder / "inngest" / "apps.json"
-        found = json.loads(apps.read_text()) if apps.exists() else {}
-        return [each["id"] for app in found.values() for each in app["functions"]]
+        return [each["id"] for app in self._apps() for each in app["functions"]]
+
+    def urls(self) -> list[str]:
+        """Return where the apps are called that are registered."""
+        return [app["url"] for app in self._apps()]
+
+    def _apps(self) -> Collection[Mapping[str, Any]]:
+        kept = self.folder / "inngest" / "apps.json"
+        found: Mapping[str, Mapping[str, Any]] = json.loads(
+            kept.read_text() if kept.exists() else "{}"
+        )
+        return found.values()
 
     def call(
         self, body: bytes, headers: Mapping[str, str] | None = None, **query: str
