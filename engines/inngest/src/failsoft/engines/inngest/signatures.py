@@ -12,6 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from hashlib import sha256
+from typing import cast
 
 import jcs
 
@@ -102,7 +103,7 @@ def _forms(body: bytes) -> Iterator[bytes]:
     yield body
     if len(body) <= CANONICAL_BYTES:
         with suppress(ValueError, TypeError, RecursionError, OverflowError):
-            yield jcs.canonicalize(json.loads(body))
+            yield cast("bytes", jcs.canonicalize(json.loads(body)))
 
 
 def _parsed(header: str | None) -> tuple[int, str]:

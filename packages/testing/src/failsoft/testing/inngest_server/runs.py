@@ -6,7 +6,7 @@ from collections import OrderedDict, deque
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import jcs
 
@@ -147,7 +147,7 @@ class Runs:
 
 
 def _body(run: Run, function: Function) -> bytes:
-    body: bytes = jcs.canonicalize(
+    body = jcs.canonicalize(
         {
             "ctx": {
                 "attempt": run.attempt,
@@ -168,7 +168,7 @@ def _body(run: Run, function: Function) -> bytes:
             "version": -1,
         }
     )
-    return body
+    return cast("bytes", body)
 
 
 def _headers(run: Run) -> Mapping[str, str]:
