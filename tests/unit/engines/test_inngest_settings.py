@@ -124,3 +124,11 @@ def test_a_branch_environment_is_a_name(env: str) -> None:
     settings: dict[str, Any] = {**CLOUD, "env": env}
 
     assert InngestSettings.model_validate(settings).env == env
+
+
+@pytest.mark.parametrize(
+    ("given", "has_tls"),
+    [({}, False), (CLOUD, True), ({"serve_url": "https://localhost"}, True)],
+)
+def test_authorities_are_read_where_there_is_tls(given: dict[str, Any], *, has_tls: bool) -> None:
+    assert InngestSettings.model_validate(given).has_tls is has_tls

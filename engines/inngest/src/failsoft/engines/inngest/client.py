@@ -122,7 +122,9 @@ class Client:
         with self._starting:
             if self._transport is None:
                 limits = httpx.Limits(max_connections=None, keepalive_expiry=IDLE_SECONDS)
-                self._transport = httpx.HTTPTransport(limits=limits)
+                # Authorities take long to read, and the first dispatch waits for it.
+                is_tls = self._settings.has_tls
+                self._transport = httpx.HTTPTransport(limits=limits, verify=is_tls)
             return self._transport
 
 

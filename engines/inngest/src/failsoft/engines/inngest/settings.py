@@ -143,6 +143,12 @@ class InngestSettings(BaseModel):
         return is_loopback(self.url)
 
     @property
+    def has_tls(self) -> bool:
+        """Whether an address is one of TLS."""
+        addresses = (self.url, self.event_url, self.serve_url)
+        return any(each.startswith("https://") for each in addresses)
+
+    @property
     def is_callable(self) -> bool:
         """Whether Inngest can reach a worker at the address that it is given."""
         return bool(self.serve_url) or (
