@@ -23,7 +23,6 @@ from failsoft.engine_api import (
 from failsoft.engines.inngest.adapter import InngestEngine
 from failsoft.engines.inngest.checks import look_at_inngest
 from failsoft.engines.inngest.settings import InngestSettings
-from failsoft.engines.inngest.worker import InngestWorker
 
 #: How many offers of one process may be under way at once.
 CALLER_THREADS = 8
@@ -60,6 +59,9 @@ class InngestPlugin(EnginePlugin[InngestSettings]):
             ConfigurationError: There is no signing key, and calls are to be signed.
             EngineUnavailableError: Its port is taken.
         """
+        # Here, so that a program that only dispatches loads no server.
+        from failsoft.engines.inngest.worker import InngestWorker  # noqa: PLC0415 - see above
+
         return InngestWorker(site, post)
 
     def checks(self, site: EngineSite[InngestSettings]) -> Iterable[Check]:
