@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from failsoft.dispatcher.plugins.discovery import plugin
+from failsoft.engines.inngest.signatures import HEADER, sign
 from failsoft.job_engine.clock import Deadline, SystemClock
 from failsoft.job_engine.errors import (
     ConfigurationError,
@@ -142,6 +143,32 @@ def test_a_forked_child_offers_over_connections_of_its_own(bench: InngestBench) 
     assert set(arrived(bench, [before, message, after])) == {before, message, after}
 
 
+def test_a_worker_takes_each_signed_call_once_and_nothing_else(
+    bench: InngestBench, inngest_server: InngestServer
+) -> None:
+    message, later = new_message(), new_message()
+    body = call_with(**message.to_wire())
+    (url,) = inngest_server.urls()
+    signed = {HEADER: sign(SIGNING_KEY, body, int(time.time()))}
+    old = {HEADER: sign(SIGNING_KEY, body, int(time.time()) - 3600)}
+    strangers: list[tuple[bytes, dict[str, str], dict[str, str]]] = [
+        (body, signed, {"function": bench.function}),
+        (body, signed, {"function": bench.function}),
+        (body, old, {"function": bench.function}),
+        (body, {HEADER: "none"}, {"function": bench.function}),
+        (call_with(), {}, {"url": f"{url}?fnId=another"}),
+        (b"x" * 1_000_001, {}, {"function": bench.function}),
+        (b"", {HEADER: "none"}, {"url": url, "method": "PUT"}),
+    ]
+
+    statuses = [inngest_server.call(*each[:2], **each[2])[0] for each in strangers]
+    offer(bench, later)
+
+    assert statuses == [200, 401, 401, 401, 404, 413, 401]
+    assert arrived(bench, [message, later]) == [message, later]
+    assert bench.rejected() == 6
+
+
 def test_what_a_worker_that_restarts_has_not_decided_is_called_again_and_answered_once(
     bench: InngestBench, inngest_server: InngestServer
 ) -> None:
@@ -234,7 +261,7 @@ def test_no_log_holds_a_key(bench: InngestBench, caplog: pytest.LogCaptureFixtur
     bench.stop_server()
     failure_of(lambda: offer(bench, new_message()))
 
-    assert caplog.text
+    wait_until(lambda: "is lost" in caplog.text, PATIENCE, "the worker logs the outage")
     assert EVENT_KEY not in caplog.text
     assert "0badc0de" not in caplog.text
 
