@@ -36,7 +36,7 @@ class InngestEngine:
     """`EngineAdapter` of Inngest."""
 
     def __init__(self, site: EngineSite[InngestSettings]) -> None:
-        self.name = site.name
+        self.name: str = site.name
         self._site = site
         self._client = Client(site.settings)
 
