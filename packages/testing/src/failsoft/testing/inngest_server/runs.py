@@ -63,7 +63,7 @@ class Runs:
         self._ids = OrderedDict[tuple[str, str], float]()
         self._tasks: set[asyncio.Task[None]] = set()
         self.open: dict[str, Run] = {}
-        self.ended = deque[Run](maxlen=REMEMBERED)
+        self.ended: deque[Run] = deque(maxlen=REMEMBERED)
 
     def start(self, event: Mapping[str, Any]) -> str:
         """Start a run of each function that the event starts, and return the event's id."""
