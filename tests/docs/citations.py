@@ -26,7 +26,7 @@ _RULES = re.compile(
     rf"\b[Rr]ules?{_GAP}(\d+(?:(?:,{_GAP}(?:and{_GAP})?|{_GAP}and{_GAP}|{_GAP}to{_GAP}|-)\d+)*)\b"
 )
 _RANGE = re.compile(rf"(\d+)(?:{_GAP}to{_GAP}|-)(\d+)")
-_ID = re.compile(r"\b(?:[IMR][1-9]\d?|F\d{2}|(?:RQ|RS|DQ|MQ|KA|OT|GN|DB)-\d{2})\b(?!\.\d)")
+_ID = re.compile(r"\b(?:[IMR][1-9]\d?|F\d{2}|(?:RQ|RS|DQ|MQ|ING|KA|OT|GN|DB)-\d{2})\b(?!\.\d)")
 _DECISION = re.compile(rf"\b(?:[Dd]ecisions?{_GAP}|docs/decisions/)(\d{{4}})\b")
 #: But not the target of a link, which may be relative.
 _PAGE = re.compile(r"(?<!\]\()\bdocs/[\w./-]+\.md\b")
@@ -35,8 +35,8 @@ _SECTION = re.compile(
     r"\b(?:protocol|design|failures|features)(?:\.md)?,?\s+(?:section\s+)?\d+(?:\.\d+)*"
 )
 
-_HEADING = re.compile(r"^#{2,4} (Rule \d+|[IMR]\d+|[A-Z]{2}-\d{2})\b", re.MULTILINE)
-_ROW = re.compile(r"^\| (M\d+|[A-Z]{2}-\d{2}) \|", re.MULTILINE)
+_HEADING = re.compile(r"^#{2,4} (Rule \d+|[IMR]\d+|[A-Z]{2,3}-\d{2})\b", re.MULTILINE)
+_ROW = re.compile(r"^\| (M\d+|[A-Z]{2,3}-\d{2}) \|", re.MULTILINE)
 _FAULT = re.compile(r"^#{2,4} (F\d{2})\b", re.MULTILINE)
 
 

@@ -6,6 +6,7 @@ CONTRACT = ("tests/contract/test_ledgers.py", "-k", "Sqlite")
 _LEDGER = "packages/ledger/src/failsoft/ledger"
 _DISPATCHER = "packages/dispatcher/src/failsoft/dispatcher"
 _CORE = "packages/job_engine/src/failsoft/job_engine"
+_INNGEST = "engines/inngest/src/failsoft/engines/inngest"
 _COMPARED = '_column(name) == bindparam(f"at_{name}") for name in sorted(guard)'
 _ANY = """(_column(name) == bindparam(f"at_{name}"))
         | ((jobs.c.id if %s else jobs.c.id + "-") == bindparam("at_id"))
@@ -150,5 +151,37 @@ BREAKS = (
         "    if isinstance(value, str) and not _begins_with(value, shard):\n",
         "    if isinstance(value, str) and not value:\n",
         ("tests/unit/dispatcher/sharding/test_sharded.py",),
+    ),
+    Break(
+        "ING-03",
+        "a call that nothing was decided about is answered as if it was",
+        f"{_INNGEST}/endpoint.py",
+        "if not await self._decided(data):",
+        "if await self._decided(data) is None:",
+        ("tests/unit/engines/test_inngest_endpoint.py",),
+    ),
+    Break(
+        "ING-04",
+        "a signed call is good for ever",
+        f"{_INNGEST}/signatures.py",
+        "if abs(now - at) > TOLERANCE_SECONDS:",
+        "if abs(now - at) > 10**12:",
+        ("tests/unit/engines/test_inngest_signatures.py",),
+    ),
+    Break(
+        "ING-04",
+        "a signed call is good twice",
+        f"{_INNGEST}/signatures.py",
+        "        self._seen[bytes.fromhex(signature)] = now\n",
+        "",
+        ("tests/unit/engines/test_inngest_signatures.py",),
+    ),
+    Break(
+        "ING-05",
+        "a synchronization needs no signature",
+        f"{_INNGEST}/endpoint.py",
+        'header is None and request.method == "GET"',
+        'header is None and request.method != "POST"',
+        ("tests/unit/engines/test_inngest_endpoint.py",),
     ),
 )

@@ -29,7 +29,9 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
             "Probe every engine and show the workers of each queue; list, prepare, disable, enable."
         ),
         "queues": "Show queues; pause and resume them.",
-        "ledger": "Upgrade, verify, copy and prune the ledger, rotate its keys, take over a namespace.",
+        "ledger": (
+            "Upgrade, verify, copy and prune the ledger, rotate its keys, take over a namespace."
+        ),
         "doctor": "Check settings, jobs, ledger, engines and workers.",
         "dev": "Run servers, a ledger and workers, all in this folder.",
         "demo": "Kill an engine's host during the work, and check that every job is carried on.",
