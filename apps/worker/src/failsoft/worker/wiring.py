@@ -11,6 +11,7 @@ from failsoft.dispatcher import Dispatcher
 from failsoft.dispatcher.maintenance.cron import CronScheduler
 from failsoft.dispatcher.maintenance.maintenance import Maintenance
 from failsoft.dispatcher.maintenance.rescuer import Rescuer
+from failsoft.dispatcher.maintenance.route_guards import RouteGuards
 from failsoft.dispatcher.maintenance.stager import Stager
 from failsoft.dispatcher.offering.breaker import BreakerPolicy
 from failsoft.dispatcher.offering.engines import EngineSet
@@ -116,7 +117,8 @@ def build(
     looks_every = settings.maintenance_every
     rescuer = Rescuer(ledger, router, offerer, listener=listener, looks_every=looks_every)
     cron = CronScheduler(ledger, jobs, clock=clock, listener=listener)
-    maintenance = Maintenance(engines, stager, rescuer, cron)
+    guards = RouteGuards(ledger, router, clock=clock, listener=listener)
+    maintenance = Maintenance(engines, stager, rescuer, cron, guards=guards)
     return App(settings, clock, listener, ledger, keys, engines, dispatcher, maintenance, offers)
 
 
