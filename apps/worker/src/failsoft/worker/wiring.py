@@ -59,6 +59,7 @@ class App:
     ledger: SqlLedger
     keys: KeyRing
     engines: EngineSet
+    router: Router
     dispatcher: Dispatcher
     maintenance: Maintenance
     offers: LedgerOffers
@@ -119,7 +120,10 @@ def build(
     cron = CronScheduler(ledger, jobs, clock=clock, listener=listener)
     guards = RouteGuards(ledger, router, clock=clock, listener=listener)
     maintenance = Maintenance(engines, stager, rescuer, cron, guards=guards)
-    return App(settings, clock, listener, ledger, keys, engines, dispatcher, maintenance, offers)
+    return App(
+        *(settings, clock, listener, ledger, keys, engines, router),
+        *(dispatcher, maintenance, offers),
+    )
 
 
 def death_notices(settings: Settings) -> DeathNotices:

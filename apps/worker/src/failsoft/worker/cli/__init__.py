@@ -24,7 +24,8 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "jobs": "Show jobs, their attempts and their history; retry, resolve, cancel, pause them.",
         "schedules": "Show, pause, resume and trigger schedules; each is named after its job.",
         "events": "Send the events that jobs wait for.",
-        "engines": "Probe engines and show who serves them; list, prepare, disable, enable them.",
+        "engines": "Probe engines and show who serves them; list, prepare, drain, pause, resume them.",
+        "routes": "Share jobs among engines by weights, live; explain where a job goes.",
         "queues": "Show queues; pause and resume them.",
         "ledger": "Upgrade, verify and prune the ledger, rotate its keys, take over a namespace.",
         "doctor": "Check settings, jobs, ledger, engines and workers.",
@@ -35,7 +36,12 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
 
 #: The modules of commands that have another name than the command.
 _MODULES: Mapping[str, str] = MappingProxyType(
-    {"dispatch": "jobs.dispatch", "jobs": "jobs.commands", "ledger": "ledger.commands"}
+    {
+        "dispatch": "jobs.dispatch",
+        "jobs": "jobs.commands",
+        "ledger": "ledger.commands",
+        "routes": "routes.commands",
+    }
 )
 
 #: The errors of writing to a stream that is full, or that nothing reads.
