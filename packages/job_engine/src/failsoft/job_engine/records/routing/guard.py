@@ -40,7 +40,7 @@ class Guard:
     def __post_init__(self) -> None:
         """Refuse what is no limit."""
         expect = Expect(OptionInvalidError, "guard: ")
-        is_number = isinstance(self.failures, int | float) and not isinstance(self.failures, bool)
+        is_number = not isinstance(self.failures, bool) and isinstance(self.failures, int | float)
         expect.value(
             is_number and 0 <= self.failures < 1, "failures from 0 to below 1", self.failures
         )
