@@ -111,6 +111,21 @@ class RoutePromises:
         assert ledger.trip_route(held, WENT_WRONG) is None
         assert not ledger.clear_route("queue", "default")
 
+    def test_a_rule_moves_nothing_that_is_recorded(self, ledger: Ledger) -> None:
+        """What waits, is offered, or runs stays as it is (rule 24)."""
+        running = offered(ledger, FIRST)
+        claim = claimed(ledger, running)
+        ids = [running.id, offered(ledger, FIRST).id, waiting(ledger).id]
+        before = [ledger.get(each) for each in ids]
+
+        ledger.set_route(RouteRule("default", "", {SECOND: 1}, "ada"))
+        ledger.set_route(rule())
+        ledger.clear_route("default", "")
+
+        assert [ledger.get(each) for each in ids] == before
+        assert claimed(ledger, before[1]).engine == FIRST
+        assert ledger.conclude(claim, SUCCESS) is JobState.SUCCEEDED
+
     def test_a_rule_from_ahead_of_the_clock_holds_for_its_span(
         self, ledger: Ledger, pass_time: PassTime
     ) -> None:
