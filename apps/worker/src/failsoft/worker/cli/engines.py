@@ -145,9 +145,9 @@ def resume_command(*, name: str, as_json: bool) -> None:
 
 def _left(load: EngineLoad, *, moves: bool) -> str:
     waiting = sum(load.waiting.values())
-    fate = "move to other engines" if moves else "are claimed there, or move in time"
+    fate = "to move to other engines now" if moves else "to be claimed there, or moved in time"
     running = counted(load.running, "attempt")
-    return f"{counted(waiting, 'offer')} waiting there {fate}; {running} running go on"
+    return f"waiting there: {counted(waiting, 'offer')}, {fate}; running there: {running}"
 
 
 def _warn_if_none_is_left(settings: Settings, ledger: Ledger) -> None:
