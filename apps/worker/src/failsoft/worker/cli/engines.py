@@ -187,10 +187,10 @@ def _expect_known(name: str, known: Sequence[str]) -> None:
 
 def _disabled(settings: Settings, ledger: Ledger) -> Mapping[str, str]:
     """Return the engines that get no offers, each with a line that names whose decision it is."""
-    paused = (pause for pause in ledger.pauses() if pause.kind == "engine")
-    disabled = {each.name: str(each) for each in (*paused, *ledger.disabled_engines())}
+    paused = {each.name: str(each) for each in ledger.pauses() if each.kind == "engine"}
+    disabled = {each.name: str(each) for each in ledger.disabled_engines()}
     here = {name: _by_setting(name, variable) for name, variable in settings.disabled.items()}
-    return here | disabled
+    return here | paused | disabled
 
 
 def _by_setting(name: str, variable: str) -> str:

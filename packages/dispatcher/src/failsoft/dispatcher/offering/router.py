@@ -93,10 +93,9 @@ class LiveWorkers:
             beating = self._beats.fresh(self._ledger.live_workers())
             self._seen = frozenset((worker.engine, worker.queue) for worker in beating)
             self._pauses = self._ledger.pauses()
-            paused = (pause for pause in self._pauses if pause.kind == "engine")
-            self._disabled = {
-                each.name: each for each in (*paused, *self._ledger.disabled_engines())
-            }
+            paused = {pause.name: pause for pause in self._pauses if pause.kind == "engine"}
+            disabled = {each.name: each for each in self._ledger.disabled_engines()}
+            self._disabled = {**paused, **disabled}
             self._rules = by_match(self._ledger.routes())
             self._seen_at = self._clock.steady()
 

@@ -30,7 +30,7 @@ _NOW = select(now_us())
 def _of_engine(state: JobState) -> AnySelect:
     # One state each, as the partial indexes have them.
     return (
-        select(literal(str(state)).label("state"), jobs.c.queue, func.count().label("count"))
+        select(literal(str(state)).label("state"), jobs.c.queue, func.count().label("jobs"))
         .where(jobs.c.state == state, jobs.c.engine == bindparam("engine"))
         .group_by(jobs.c.queue)
     )
@@ -59,8 +59,8 @@ class SqlEngineSwitches(SqlRole):
     def engine_load(self, engine: str) -> EngineLoad:
         """Return what an engine still has: offers that wait there, and attempts that run."""
         found = self._database.read(lambda c: c.execute(_LOAD, {"engine": engine}).all())
-        waiting = {row.queue: row.count for row in found if row.state == JobState.OFFERED}
-        running = sum(row.count for row in found if row.state == JobState.RUNNING)
+        waiting = {row.queue: row.jobs for row in found if row.state == JobState.OFFERED}
+        running = sum(row.jobs for row in found if row.state == JobState.RUNNING)
         return EngineLoad(waiting, running)
 
 
