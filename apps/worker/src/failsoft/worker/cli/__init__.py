@@ -24,7 +24,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "jobs": "Show jobs, their attempts and their history; retry, resolve, cancel, pause them.",
         "schedules": "Show, pause, resume and trigger schedules; each is named after its job.",
         "events": "Send the events that jobs wait for.",
-        "engines": "Probe engines and show who serves them; list, prepare, drain, pause, resume them.",
+        "engines": "Probe engines, show who serves them; list, prepare, drain, pause, resume them.",
         "routes": "Share jobs among engines by weights, live; explain where a job goes.",
         "queues": "Show queues; pause and resume them.",
         "ledger": "Upgrade, verify and prune the ledger, rotate its keys, take over a namespace.",
