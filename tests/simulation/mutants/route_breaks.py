@@ -40,5 +40,5 @@ class MovesWhatIsRecorded(MemoryLedger):
 #: What each breaks, as it is reported.
 BREAKS_OF_ROUTES: Mapping[type[MemoryLedger], str] = {
     LeadsNowhere: "rule 23",
-    MovesWhatIsRecorded: "I3",
+    MovesWhatIsRecorded: "I2",
 }
