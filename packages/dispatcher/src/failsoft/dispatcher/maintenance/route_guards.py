@@ -10,7 +10,9 @@ from failsoft.dispatcher.offering.router import Router
 from failsoft.job_engine.clock import Clock
 from failsoft.job_engine.ports.routes import RouteLedger
 from failsoft.job_engine.records.routing.guard import (
+    FEW_JOBS,
     LOOK_EVERY,
+    MOST_ATTEMPTS,
     NEWEST_JOBS,
     Guard,
     Trip,
@@ -71,10 +73,14 @@ class RouteGuards:
         return tripped
 
     def _judge(self, rule: RouteRule, guard: Guard, engine: str) -> Verdict:
-        rules, found = self._router.rules(), self._ledger.deliveries(rule, engine, NEWEST_JOBS)
-        # What a stronger rule covers was not shared by this one.
-        shared = (each for each in found if _is_of(rule, rule_of(each, rules)))
-        return judge(guard, shared)
+        rules, verdict = self._router.rules(), Verdict(0, 0, 0)
+        for newest in (FEW_JOBS, NEWEST_JOBS):
+            found = self._ledger.deliveries(rule, engine, newest)
+            # What a stronger rule covers was not shared by this one.
+            verdict = judge(guard, (e for e in found if _is_of(rule, rule_of(e, rules))))
+            if verdict.attempts >= MOST_ATTEMPTS:
+                break
+        return verdict
 
 
 def _is_of(rule: RouteRule, found: RouteRule | None) -> bool:

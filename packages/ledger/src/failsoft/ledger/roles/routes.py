@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import (
     Connection,
+    and_,
     bindparam,
     case,
     delete,
@@ -21,7 +22,7 @@ from failsoft.job_engine.ports.clock import SLACK
 from failsoft.job_engine.records.routing.deliveries import OFFERS, OfferFacts, deliveries
 from failsoft.job_engine.records.routing.guard import Delivery, Guard, Trip
 from failsoft.job_engine.records.routing.rule import KINDS, RouteKind, RouteRule
-from failsoft.job_engine.records.states import JobState
+from failsoft.job_engine.records.states import REOFFER, JobState
 from failsoft.ledger.database.compiled import AnyRow
 from failsoft.ledger.database.inserts import insert_into
 from failsoft.ledger.database.role import SqlRole
@@ -30,6 +31,7 @@ from failsoft.ledger.schema.jobs import jobs
 from failsoft.ledger.schema.tables import attempts, events, routes
 
 _NOW = select(now_us())
+_again = events.alias("again")
 _ONE = (routes.c.kind == bindparam("at_kind"), routes.c.name == bindparam("at_name"))
 _HOLDS: ColumnElement[bool] = or_(routes.c.until.is_(None), routes.c.until > now_us())
 _ALL = (
@@ -91,7 +93,7 @@ class SqlRoutes(SqlRole):
 
         def work(connection: Connection) -> tuple[Sequence[AnyRow], datetime]:
             now = instant(connection.execute(_NOW).scalar_one())
-            return connection.execute(_offers(rule, newest)).all(), now
+            return connection.execute(_offers(rule, engine, newest)).all(), now
 
         rows, now = self._database.read(work)
         facts = (_facts(row) for row in rows)
@@ -192,8 +194,8 @@ def _trip(fields: Mapping[str, Any]) -> Trip:
     return Trip(fields["engine"], fields["reason"], at, until)
 
 
-def _offers(rule: RouteRule, newest: int) -> Any:
-    """Select every offer of the newest jobs that a rule may match, with its attempt."""
+def _offers(rule: RouteRule, engine: str, newest: int) -> Any:
+    """Select an engine's offers of the newest jobs that a rule may match, with what followed."""
     # Limited first: however few of the jobs a rule matches, a look costs the same.
     recent = (
         select(
@@ -206,29 +208,37 @@ def _offers(rule: RouteRule, newest: int) -> Any:
         .subquery()
     )
     columns = {"job": recent.c.name, "queue": recent.c.queue}
-    matches = columns[rule.kind] == rule.name if rule.kind in columns else true()
     its_attempt = (attempts.c.job_id == events.c.job_id) & (attempts.c.epoch == events.c.epoch)
+    made_again = and_(
+        _again.c.job_id == events.c.job_id,
+        _again.c.epoch == events.c.epoch + 1,
+        _again.c.kind == REOFFER.name,
+    )
     return (
         select(
             *recent.c,
-            *(events.c[name] for name in ("epoch", "kind", "detail", "at")),
+            *(events.c[name] for name in ("epoch", "detail", "at")),
             attempts.c.started_at,
             attempts.c.outcome,
+            _again.c.detail.label("again"),
         )
         .select_from(
-            recent.join(events, events.c.job_id == recent.c.id).outerjoin(attempts, its_attempt)
+            recent.join(events, events.c.job_id == recent.c.id)
+            .outerjoin(attempts, its_attempt)
+            .outerjoin(_again, made_again)
         )
         .where(
-            matches,
+            columns[rule.kind] == rule.name if rule.kind in columns else true(),
             recent.c.engines == "[]",
             events.c.kind.in_(OFFERS),
             events.c.state == JobState.OFFERED,
+            # As the JSON of the detail has it; what is found so is compared as a value, too.
+            events.c.detail.contains(json.dumps({"engine": engine})[1:-1], autoescape=True),
         )
     )
 
 
 def _facts(row: AnyRow) -> OfferFacts:
-    detail = json.loads(row.detail)
     return OfferFacts(
         row.id,
         row.name,
@@ -237,12 +247,11 @@ def _facts(row: AnyRow) -> OfferFacts:
         JobState(row.state),
         row.job_epoch,
         row.epoch,
-        row.kind,
-        detail.get("engine") or "",
-        detail.get("reason") or "",
+        json.loads(row.detail).get("engine") or "",
         row.at,
         row.started_at,
         row.outcome,
+        None if row.again is None else str(json.loads(row.again).get("reason") or ""),
     )
 
 

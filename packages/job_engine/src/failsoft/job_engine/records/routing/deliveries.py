@@ -23,12 +23,11 @@ class OfferFacts:
         state: Its state now.
         job_epoch: Its epoch now.
         epoch: The offer's.
-        kind: The event that made the offer.
         engine: The engine that was offered the job.
-        reason: Why, as the event says.
         at: When.
         claimed_at: When the attempt began; None without one.
         outcome: The transition that ended it; None without an end.
+        reoffered: Why the offer was made again (`REOFFER`); None where it was not.
     """
 
     job_id: str
@@ -38,12 +37,11 @@ class OfferFacts:
     state: JobState
     job_epoch: int
     epoch: int
-    kind: str
     engine: str
-    reason: str
     at: datetime
     claimed_at: datetime | None
     outcome: str | None
+    reoffered: str | None
 
 
 def deliveries(offers: Iterable[OfferFacts], engine: str, now: datetime) -> Sequence[Delivery]:
@@ -53,13 +51,12 @@ def deliveries(offers: Iterable[OfferFacts], engine: str, now: datetime) -> Sequ
     engine gets no offers.
 
     Args:
-        offers: Every offer of the jobs in question.
+        offers: Offers of the jobs in question; those of other engines are passed over.
         engine: The engine.
         now: The database's time.
     """
-    known = {(each.job_id, each.epoch): each for each in offers}
-    mine = sorted((e for e in known.values() if e.engine == engine), key=_newest, reverse=True)
-    found = (_delivery(each, known.get((each.job_id, each.epoch + 1)), now) for each in mine)
+    mine = sorted((each for each in offers if each.engine == engine), key=_newest, reverse=True)
+    found = (_delivery(each, now) for each in mine)
     return [each for each in found if each is not None]
 
 
@@ -67,14 +64,12 @@ def _newest(offer: OfferFacts) -> tuple[datetime, str]:
     return offer.at, offer.job_id
 
 
-def _delivery(offer: OfferFacts, then: OfferFacts | None, now: datetime) -> Delivery | None:
-    is_missed = False
-    if offer.claimed_at is None:
-        waits = offer.state is JobState.OFFERED and offer.job_epoch == offer.epoch
-        again = then is not None and then.kind == REOFFER.name
-        is_missed = then is not None and again and then.reason != GETS_NO_OFFERS
-        if not (waits or is_missed):
-            return None
+def _delivery(offer: OfferFacts, now: datetime) -> Delivery | None:
+    is_claimed = offer.claimed_at is not None
+    waits = offer.state is JobState.OFFERED and offer.job_epoch == offer.epoch
+    is_missed = not is_claimed and offer.reoffered not in (None, GETS_NO_OFFERS)
+    if not (is_claimed or waits or is_missed):
+        return None
     return Delivery(
         offer.job_id,
         offer.name,
@@ -82,7 +77,7 @@ def _delivery(offer: OfferFacts, then: OfferFacts | None, now: datetime) -> Deli
         offer.tags,
         offer.epoch,
         (offer.claimed_at or now) - offer.at,
-        offer.claimed_at is not None,
+        is_claimed,
         offer.outcome,
         is_missed,
     )

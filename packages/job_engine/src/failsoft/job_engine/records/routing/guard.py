@@ -16,8 +16,9 @@ DEFAULT_FAILURES = 0.05
 HYSTERESIS = timedelta(minutes=5)
 #: The pause between two looks at a guarded rule, whichever process looks.
 LOOK_EVERY = timedelta(seconds=5)
-#: How many of the newest jobs of the ledger a look goes through.
-NEWEST_JOBS = 10_000
+#: How many of the newest jobs of the ledger a look goes through: first a few, which are enough
+#: where the share is busy, and at most so many.
+FEW_JOBS, NEWEST_JOBS = 1_000, 10_000
 
 #: Why an offer is made again whose engine gets no offers: nothing that its engine did.
 GETS_NO_OFFERS = "its engine gets no offers"

@@ -9,7 +9,7 @@ from failsoft.job_engine.records.job import HistoryEntry
 from failsoft.job_engine.records.routing.deliveries import OFFERS, OfferFacts, deliveries
 from failsoft.job_engine.records.routing.guard import Delivery, Trip
 from failsoft.job_engine.records.routing.rule import KINDS, RouteKind, RouteRule
-from failsoft.job_engine.records.states import JobState
+from failsoft.job_engine.records.states import REOFFER, JobState
 from failsoft.testing.memory_ledger.reader import MemoryReader
 from failsoft.testing.memory_ledger.rows import Row
 
@@ -95,6 +95,8 @@ class MemoryRoutes(MemoryReader):
 
     def _offer_facts(self, row: Row, event: HistoryEntry) -> OfferFacts:
         attempt = self._store.attempts[row.id].get(event.epoch)
+        again = (each for each in self._store.history[row.id] if each.kind == REOFFER.name)
+        reasons = {each.epoch: str(each.detail.get("reason") or "") for each in again}
         return OfferFacts(
             row.id,
             row.name,
@@ -103,12 +105,11 @@ class MemoryRoutes(MemoryReader):
             row.state,
             row.epoch,
             event.epoch,
-            event.kind,
             event.detail.get("engine") or "",
-            event.detail.get("reason") or "",
             event.at,
             None if attempt is None else attempt.started_at,
             None if attempt is None else attempt.outcome,
+            reasons.get(event.epoch + 1),
         )
 
 
