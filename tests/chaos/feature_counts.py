@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 
 from failsoft.job_engine.records.job import StepKind
+from failsoft.job_engine.records.routing.guard import GETS_NO_OFFERS
 from failsoft.job_engine.records.states import JobState
 from tests.chaos.history.evidence import Case, Evidence
 from tests.chaos.promises.limits import waited_for_its_turn
@@ -53,6 +54,8 @@ IN_SUCCESSES: Mapping[str, Met] = {
     "delayed": lambda case: bool(case.script.delay),
     "begun before they expired": lambda case: bool(case.script.expires_in),
     "priorities": lambda case: bool(case.script.priority),
+    "led by a route": lambda case: _says(case, "route of "),
+    "moved from an engine without offers": lambda case: _says(case, GETS_NO_OFFERS),
 }
 #: What the other cases are counted for.
 IN_OTHER_ENDS: Mapping[str, Met] = {
@@ -62,6 +65,11 @@ IN_OTHER_ENDS: Mapping[str, Met] = {
         bool(case.script.flow) and case.state is JobState.CANCELLED
     ),
 }
+
+
+def _says(case: Case, reason: str) -> bool:
+    events = case.history.events
+    return any(reason in str(event.detail.get("reason", "")) for event in events)
 
 
 def met(evidence: Evidence) -> dict[str, int]:

@@ -21,6 +21,7 @@ from tests.chaos.faults.nemesis import Nemesis
 from tests.chaos.faults.other_programs import OtherPrograms
 from tests.chaos.faults.processes import ProcessesFaults
 from tests.chaos.faults.rabbitmq import RabbitMQFaults
+from tests.chaos.faults.routes import RoutesFaults
 from tests.chaos.faults.schedule import Journal, lanes
 from tests.chaos.faults.valkey import ValkeyFaults
 from tests.chaos.feature_counts import met, never_met
@@ -183,6 +184,7 @@ def all_nemeses(topology: Topology) -> list[Nemesis]:
         *ClockFaults(servers.clock).all(),
         *OtherPrograms(topology).all(),
         *CommandsFaults(topology).all(),
+        *RoutesFaults(topology).all(),
     ]
 
 

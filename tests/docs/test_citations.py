@@ -29,10 +29,10 @@ def test_the_protocol_defines_each_id_once() -> None:
 
 
 def test_the_protocol_has_every_rule_invariant_race_and_mutation() -> None:
-    expected = {f"rule {number}" for number in range(1, 23)}
+    expected = {f"rule {number}" for number in range(1, 27)}
     expected |= {f"I{number}" for number in range(1, 13)}
     expected |= {f"R{number}" for number in range(1, 34)}
-    expected |= {f"M{number}" for number in range(1, 15)}
+    expected |= {f"M{number}" for number in range(1, 17)}
 
     assert expected <= set(defined_in_protocol(PROTOCOL))
 

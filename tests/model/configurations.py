@@ -53,6 +53,15 @@ CONFIGURATIONS: tuple[Config, ...] = (
         delayed=True,
         clock_ahead=True,
     ),
+    Config(
+        "routes change, and engines come and go",
+        2,
+        2,
+        2,
+        (PLAIN, ONCE),
+        cancel=True,
+        routes=True,
+    ),
     Config("no step at all", 2, 2, 4, (), cancel=True, retries=1, releases=1, deaths=True),
 )
 
@@ -89,6 +98,15 @@ LONG: tuple[Config, ...] = (
         deaths=True,
         limited=True,
         any_engine=True,
+    ),
+    Config(
+        "routes change, and engines come and go, three epochs",
+        2,
+        1,
+        3,
+        (PLAIN, ONCE),
+        cancel=True,
+        routes=True,
     ),
     Config("five epochs", 3, 2, 5, (PLAIN, ONCE), cancel=True, retries=1),
 )

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from failsoft.job_engine.records.states import JobState, permits
 from tests.model.model import Edge, Model, with_row
 from tests.model.offer_actions import carrier_edges, dispatcher_edges
-from tests.model.participants import State, make_row
+from tests.model.participants import NO_ENGINE, State, make_lead, make_message, make_row
 from tests.model.rules import ONCE
 from tests.model.workers import worker_edges
 
@@ -24,6 +24,8 @@ def successors(model: Model, state: State) -> Iterator[Edge]:
         yield from _resolving_edges(model, state)
     if model.config.replaced and not state.claimed:
         yield from _replace(model, state)
+    if model.config.routes:
+        yield from _route_edges(model, state)
 
 
 def _replace(model: Model, state: State) -> Iterator[Edge]:
@@ -34,6 +36,23 @@ def _replace(model: Model, state: State) -> Iterator[Edge]:
     ):
         after = model.change(state, "replace")
         yield Edge("client", 0, "replace", after, model.broken_by_change(row))
+
+
+def _route_edges(model: Model, state: State) -> Iterator[Edge]:
+    """Let the weights lead elsewhere, as a person or a guard does, or engines come and go."""
+    lead, row = state.lead, state.row
+    other = 1 - lead.engine
+    after = state._replace(lead=make_lead(other, lead.away))
+    if model.rules.routes_move_nothing:
+        yield Edge("client", 0, "lead elsewhere", after)
+    elif permits(model.protocol.table["reroute"], row, {}):
+        moved = model.change(after, "reroute", other)
+        message = make_message(moved.row.epoch, other)
+        moved = moved._replace(sent=moved.sent | message.bit)
+        yield Edge("client", 0, "reroute", moved, model.broken_by_change(row))
+    for away in {NO_ENGINE, 0, 1} - {lead.away}:
+        what = "engine back" if away == NO_ENGINE else "engine away"
+        yield Edge("client", 0, what, state._replace(lead=make_lead(lead.engine, away)))
 
 
 def _client_edges(model: Model, state: State) -> Iterator[Edge]:

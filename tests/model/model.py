@@ -23,6 +23,7 @@ from tests.model.participants import (
     all_stale,
     in_order,
     make_carrier,
+    make_lead,
     make_message,
     make_row,
     make_worker,
@@ -88,22 +89,22 @@ class Model:
             dispatcher = make_carrier(CARRYING, message=make_message(1, 0), fresh=True)
         carriers = (make_carrier(IDLE),) * self.config.carriers
         workers = (make_worker(IDLE),) * self.config.workers
-        return State(row, 0, 0, False, dispatcher, carriers, workers)
+        return State(row, 0, 0, False, dispatcher, carriers, workers, make_lead(0))
 
     def settled(self, state: State) -> State:
         """Return the state in which a process that can do nothing more is idle."""
         if not self.looks_are_atomic:
             return state
-        row, sent, claimed, begun, dispatcher, carriers, workers = state
+        row, sent, claimed, begun, dispatcher, carriers, workers, lead = state
         (dispatcher,) = without_the_idle((dispatcher,), sent)
         carriers = without_the_idle(carriers, sent)
-        return State(row, sent, claimed, begun, dispatcher, carriers, workers)
+        return State(row, sent, claimed, begun, dispatcher, carriers, workers, lead)
 
     def canonical(self, state: State) -> State:
         """Return the one state that stands for all that differ by who is who."""
-        row, sent, claimed, begun, dispatcher, carriers, workers = self.settled(state)
+        row, sent, claimed, begun, dispatcher, carriers, workers, lead = self.settled(state)
         carriers, workers = in_order(carriers), in_order(workers)
-        return State(row, sent, claimed, begun, dispatcher, carriers, workers)
+        return State(row, sent, claimed, begun, dispatcher, carriers, workers, lead)
 
     def is_over(self, state: State) -> bool:
         """Return whether the job has ended visibly or waits visibly (I1)."""
@@ -111,18 +112,18 @@ class Model:
 
     def change(self, state: State, name: str, engine: int | None = None) -> State:
         """Return the state after a transition of the row; it makes every view of it stale."""
-        row, sent, claimed, begun, dispatcher, carriers, workers = state
+        row, sent, claimed, begun, dispatcher, carriers, workers, lead = state
         after = self._after(name, row, row.engine if engine is None else engine)
         if self.protocol.table[name].ends_attempt:
             workers = all_fenced(workers)
         views = stale(dispatcher), all_stale(carriers)
-        return State(after, sent, claimed, begun, *views, workers)
+        return State(after, sent, claimed, begun, *views, workers, lead)
 
     def touch(self, state: State) -> State:
         """Return the state after anything that moves `revision` on."""
-        row, sent, claimed, begun, dispatcher, carriers, workers = state
+        row, sent, claimed, begun, dispatcher, carriers, workers, lead = state
         views = stale(dispatcher), all_stale(carriers)
-        return State(row, sent, claimed, begun, *views, workers)
+        return State(row, sent, claimed, begun, *views, workers, lead)
 
     def broken_by_change(self, row: Row) -> tuple[str, ...]:
         """Name what a change of the row's state breaks."""
@@ -133,9 +134,14 @@ class Model:
         held = worker.authority != LOST
         return held and row.state is JobState.RUNNING and row.epoch == worker.epoch
 
-    def engines(self, row: Row) -> tuple[int, ...]:
+    def engines(self, state: State) -> tuple[int, ...]:
         """Return where the next offer may go."""
-        return (0, 1) if self.config.any_engine else (1 - row.engine,)
+        lead = state.lead
+        if not self.config.routes:
+            return (0, 1) if self.config.any_engine else (1 - state.row.engine,)
+        if lead.engine != lead.away:
+            return (lead.engine,)
+        return (1 - lead.away,) if self.rules.weights_lead_somewhere else ()
 
     def _permits_claim(self, row: Row, message: Message) -> bool:
         guard = {"epoch": message.epoch, "engine": message.engine, "queue": row.queue}
@@ -178,9 +184,9 @@ class Model:
 
 def with_worker(state: State, number: int, worker: Worker) -> State:
     """Return the state with one worker changed."""
-    row, sent, claimed, begun, dispatcher, carriers, workers = state
+    row, sent, claimed, begun, dispatcher, carriers, workers, lead = state
     changed = (*workers[:number], worker, *workers[number + 1 :])
-    return State(row, sent, claimed, begun, dispatcher, carriers, changed)
+    return State(row, sent, claimed, begun, dispatcher, carriers, changed, lead)
 
 
 def with_row(state: State, row: Row) -> State:

@@ -71,6 +71,14 @@ def _keeping_the_epoch() -> Iterator[Transition]:
 _CLAIM_BY_EPOCH_ALONE = replace(CLAIM, fence=cast("Fence", _Weaker.EPOCH_WITHOUT_ENGINE))
 _MARK = Transition("mark", _ANYWHERE, JobState.OFFERED, Fence.STATE, "it was sent: note it")
 
+_REROUTE = Transition(
+    "reroute",
+    frozenset({JobState.OFFERED, JobState.RUNNING}),
+    JobState.OFFERED,
+    Fence.STATE,
+    "its route has changed: let another engine have it",
+)
+
 MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "M1",
@@ -175,5 +183,21 @@ MUTATIONS: tuple[Mutation, ...] = (
         dropped=("mend_deadlines",),
         config=replace(_SMALL, clock_ahead=True),
         only=True,
+    ),
+    Mutation(
+        "M15",
+        "weights lead to an engine that takes no offers, and to no other",
+        frozenset({"I1"}),
+        dropped=("weights_lead_somewhere",),
+        config=replace(_SMALL, epochs=2, routes=True),
+        only=True,
+    ),
+    Mutation(
+        "M16",
+        "a change of a route moves what was offered before, and what runs",
+        frozenset({"I2", "I3"}),
+        replaced=(_REROUTE,),
+        dropped=("routes_move_nothing",),
+        config=replace(_SMALL, epochs=2, routes=True),
     ),
 )

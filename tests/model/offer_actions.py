@@ -52,9 +52,9 @@ class _Self:
 
 
 def _put(state: State, number: int, carrier: Carrier) -> State:
-    row, sent, claimed, begun, dispatcher, carriers, workers = state
+    row, sent, claimed, begun, dispatcher, carriers, workers, lead = state
     changed = (*carriers[:number], carrier, *carriers[number + 1 :])
-    return State(row, sent, claimed, begun, dispatcher, changed, workers)
+    return State(row, sent, claimed, begun, dispatcher, changed, workers, lead)
 
 
 def _look(model: Model, state: State, number: int) -> Iterator[Edge]:
@@ -116,7 +116,7 @@ def _offer(model: Model, state: State, me: _Self, name: str) -> Iterator[Edge]:
     if transition.new_epoch and row.epoch >= model.config.epochs:
         model.bounded = True
         return
-    for engine in model.engines(row):
+    for engine in model.engines(state):
         after = model.change(state, name, engine)
         message = make_message(after.row.epoch, engine)
         then = make_carrier(CARRYING, message=message, fresh=True)

@@ -94,6 +94,23 @@ class Message:
 Member = TypeVar("Member", Worker, Carrier)
 
 
+#: No engine is away.
+NO_ENGINE = -1
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Lead:
+    """What a route and the engines are like now; both change at any time (rules 23 and 24).
+
+    Attributes:
+        engine: The engine that the weights lead the job to.
+        away: The engine that takes no offers; the other one does.
+    """
+
+    engine: int
+    away: int
+
+
 class State(NamedTuple):
     """The ledger, every message ever sent, and every process.
 
@@ -110,6 +127,12 @@ class State(NamedTuple):
     dispatcher: Carrier
     carriers: tuple[Carrier, ...]
     workers: tuple[Worker, ...]
+    lead: Lead
+
+
+@cache
+def make_lead(engine: int, away: int = NO_ENGINE) -> Lead:
+    return Lead(engine, away)
 
 
 @cache

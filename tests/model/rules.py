@@ -28,6 +28,8 @@ class Config:
         clock_ahead: Whether the ledger's clock was ahead when it wrote every deadline of the job:
             none of them ever passes on it.
         any_engine: Whether an offer may go to either engine, or to the other one only.
+        routes: Whether weights that change at any time lead to an engine, and either engine may
+            take no offers for a while.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Config:
     limited: bool = False
     any_engine: bool = False
     clock_ahead: bool = False
+    routes: bool = False
     lost_replies: bool = True
     max_crashes: int = MAX_CRASHES
 
@@ -64,6 +67,8 @@ class Rules:
     rescue_offered: bool = True  # 14
     rescue_running: bool = True  # 14
     watch_by_steady_clock: bool = True  # 12: what stood still for three leases is lost
+    weights_lead_somewhere: bool = True  # 23: past an engine that takes no offers
+    routes_move_nothing: bool = True  # 24: what is recorded stays where it is
     mend_deadlines: bool = True  # 12: what lies further ahead than its span is pulled in
 
 

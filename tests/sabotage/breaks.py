@@ -184,4 +184,46 @@ BREAKS = (
         'header is None and request.method != "POST"',
         ("tests/unit/engines/test_inngest_endpoint.py",),
     ),
+    Break(
+        "M15",
+        "a route leads to the engine of its choice, and to no other",
+        f"{_DISPATCHER}/offering/router.py",
+        "        order = tuple(sorted(usable, key=rank))\n",
+        "        order = tuple(n for n in sorted(usable, key=rank) if chosen in {None, n})\n",
+        ("tests/unit/dispatcher/offering/test_routes.py",),
+    ),
+    Break(
+        "M16",
+        "a route that is set moves what was offered before, and what runs",
+        f"{_LEDGER}/roles/routes.py",
+        "    return _rule(connection.execute(_FIND, _at(*rule.match)).one())\n\n\ndef _at(",
+        "    moved = update(jobs).where(jobs.c.state.in_(['offered', 'running']))\n"
+        "    connection.execute(moved.values(state='offered', engine=next(iter(rule.weights))))\n"
+        "    return _rule(connection.execute(_FIND, _at(*rule.match)).one())\n\n\ndef _at(",
+        ("tests/contract/test_ledgers.py", "-k", "Sqlite and moves_nothing"),
+    ),
+    Break(
+        "rule 25",
+        "a share comes back as soon as its route is set again",
+        f"{_CORE}/records/routing/guard.py",
+        "return Trip(self.engine, self.reason, self.at, until) if now < until else None",
+        "return None",
+        ("tests/unit/dispatcher/maintenance/test_route_guards.py",),
+    ),
+    Break(
+        "rule 25",
+        "a guard takes a share away whatever became of its route meanwhile",
+        f"{_LEDGER}/roles/routes.py",
+        'routes.c.revision == bindparam("at_revision")',
+        'routes.c.revision <= bindparam("at_revision") + 1000',
+        ("tests/contract/test_ledgers.py", "-k", "Sqlite and (share or set_meanwhile)"),
+    ),
+    Break(
+        "rule 26",
+        "an offer of a paused engine is claimed",
+        f"{_LEDGER}/schema/conditions.py",
+        'pauses.c.kind == "engine", pauses.c.name == jobs.c.engine',
+        'pauses.c.kind == "engine", pauses.c.name == jobs.c.queue',
+        ("tests/contract/test_ledgers.py", "-k", "Sqlite and paused_engine"),
+    ),
 )

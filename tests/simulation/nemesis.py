@@ -4,9 +4,14 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 from failsoft.job_engine.ports.clock import GRACE
+from failsoft.job_engine.records.engine_switch import DisabledEngine
+from failsoft.job_engine.records.pauses import Pause
+from failsoft.job_engine.records.routing.guard import Guard, Trip
+from failsoft.job_engine.records.routing.rule import RouteKind, RouteRule
+from tests.simulation.jobs.definitions import QUEUE
 from tests.simulation.processes.restarts import RestartedProcesses
 from tests.simulation.scheduler import Process
-from tests.simulation.shared_state import Kind, SharedState
+from tests.simulation.shared_state import FALLBACK, PRIMARY, Kind, SharedState
 
 #: The mean pause between two deeds, in seconds.
 PAUSE = 2.5
@@ -20,6 +25,8 @@ SHORT_OUTAGE, LONG_OUTAGE, OUTLASTS = 12, 45, 0.2
 #: while it is back makes up for all that it takes for missed afterwards, job by job.
 AHEAD, BACK = (90, 3600, 86_400, 3 * 86_400), (30, 90, 300)
 NOW = timedelta(0)
+#: An engine that no process of a run has.
+NOWHERE = "kafka"
 
 
 class Nemesis:
@@ -44,11 +51,14 @@ class Nemesis:
             rng.choice(deeds)()
             if rng.random() < RESUMES:
                 self._shared.resume()
+            if self._shared.kind is Kind.ROUTES and rng.random() < RESUMES:
+                self._shared.undo_routes()
 
     def calm(self) -> None:
         """Heal everything."""
         self._shared.faults.is_calm = True
         self._shared.resume()
+        self._shared.undo_routes()
         self._shared.clock.set_right()
         if self._shared.clock.was_set:
             # Longer than a clock that was set is distrusted: by then the schedule goes on.
@@ -66,6 +76,10 @@ class Nemesis:
         return {
             Kind.CLOCK: (self._set_clock, self._set_clock, self._set_clock, self._set_clock),
             Kind.LEDGER: (self._forbid_writes, self._silence_ledger, self._split_ledger),
+            Kind.ROUTES: (
+                *(self._change_routes, self._change_routes, self._change_routes),
+                *(self._drain_engine, self._pause_engine, self._take_share_away),
+            ),
             Kind.PLAIN: (),
         }[self._shared.kind]
 
@@ -138,6 +152,42 @@ class Nemesis:
     def _pause(self) -> None:
         self._shared.pause()
         self._shared.faults.notice("the queue was paused")
+
+    def _change_routes(self) -> None:
+        """Lead jobs by other weights, perhaps to an engine that no process has."""
+        rng = self._shared.faults.rng
+        kind, name = rng.choice(self._matches())
+        first, other = rng.sample((PRIMARY, FALLBACK, NOWHERE), 2)
+        share = rng.choice((0, 20, 50, 80, 100))
+        weights = {first: 100 - share, other: share}
+        guard = Guard(0.05, timedelta(seconds=5)) if share else None
+        self._shared.set_route(RouteRule(kind, name, weights, "a person", guard=guard))
+        self._shared.faults.notice("the routes were changed")
+
+    def _matches(self) -> Sequence[tuple[RouteKind, str]]:
+        names = sorted(definition.name for definition in self._shared.jobs.catalogue)
+        name = self._shared.faults.rng.choice(names)
+        return ("default", ""), ("queue", QUEUE.name), ("job", name)
+
+    def _take_share_away(self) -> None:
+        """Do as a guard does that has found enough."""
+        rules = self._shared.kept.routes()
+        guarded = [(rule, name) for rule in rules if rule.guard for name in rule.guarded]
+        if guarded:
+            rule, engine = self._shared.faults.rng.choice(guarded)
+            self._shared.kept.trip_route(rule, Trip(engine, "a guard"))
+            self._shared.faults.notice("a share was taken away")
+
+    def _drain_engine(self) -> None:
+        engine = self._shared.faults.rng.choice((PRIMARY, FALLBACK))
+        self._shared.kept.disable_engine(DisabledEngine(engine, "a person"))
+        self._shared.kept.hasten(engine, QUEUE.name, NOW)
+        self._shared.faults.notice("an engine was drained")
+
+    def _pause_engine(self) -> None:
+        engine = self._shared.faults.rng.choice((PRIMARY, FALLBACK))
+        self._shared.kept.pause(Pause("engine", engine, "a person"))
+        self._shared.faults.notice("an engine was paused")
 
     def _any_process(self) -> Process:
         rng = self._shared.faults.rng

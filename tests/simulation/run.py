@@ -29,7 +29,7 @@ MOST_MOMENTS = 200_000
 SEVERITIES = (0.3, 1.0, 1.0, 2.0)
 
 #: What the seeds are about, in turn.
-KINDS = (Kind.PLAIN, Kind.CLOCK, Kind.LEDGER)
+KINDS = (Kind.PLAIN, Kind.CLOCK, Kind.LEDGER, Kind.ROUTES)
 
 _OVER = TERMINAL | {JobState.HELD}
 

@@ -9,6 +9,7 @@ from enum import Enum
 from failsoft.dispatcher.maintenance.cron import CronScheduler
 from failsoft.dispatcher.maintenance.maintenance import Maintenance
 from failsoft.dispatcher.maintenance.rescuer import Rescuer
+from failsoft.dispatcher.maintenance.route_guards import RouteGuards
 from failsoft.dispatcher.maintenance.stager import Stager
 from failsoft.dispatcher.offering.bounded_caller import DirectCaller
 from failsoft.dispatcher.offering.breaker import BreakerPolicy
@@ -21,6 +22,7 @@ from failsoft.job_engine.ports.ledger import Ledger
 from failsoft.job_engine.records.job import JobRecord
 from failsoft.job_engine.records.message import KeyRing
 from failsoft.job_engine.records.pauses import Pause
+from failsoft.job_engine.records.routing.rule import RouteRule
 from failsoft.job_engine.telemetry import Event
 from tests.simulation.clocks import LedgerTime, ProcessClock
 from tests.simulation.fault_rates import FaultRates
@@ -44,6 +46,7 @@ class Kind(Enum):
     PLAIN = "nothing besides"
     CLOCK = "the ledger's clock is set"
     LEDGER = "the ledger takes no writes, is silent, or is another file"
+    ROUTES = "routes change, and engines are drained and paused"
 
 
 class QuietEngineSet(EngineSet):
@@ -60,6 +63,7 @@ class SharedState:
     Attributes:
         accepted: The ids of the jobs that were accepted.
         sent: When an event for a job was acknowledged.
+        rules: Every rule that was set, for whatever time.
         pauses: From when to when the queue was paused.
         paused_since: Since when it is.
         clock: The ledger's clock.
@@ -79,6 +83,7 @@ class SharedState:
     ledgers: list[DistantLedger] = field(default_factory=list)
     accepted: set[str] = field(default_factory=set)
     sent: dict[str, float] = field(default_factory=dict)
+    rules: list[RouteRule] = field(default_factory=list)
     pauses: list[tuple[datetime, datetime]] = field(default_factory=list)
     paused_since: datetime | None = None
 
@@ -93,6 +98,20 @@ class SharedState:
         if self.kept.unpause("queue", QUEUE.name) and self.paused_since is not None:
             self.pauses.append((self.paused_since, now))
         self.paused_since = None
+
+    def set_route(self, rule: RouteRule) -> RouteRule:
+        """Share the jobs of the run among the engines."""
+        held = self.kept.set_route(rule)
+        self.rules.append(held)
+        return held
+
+    def undo_routes(self) -> None:
+        """Let nothing lead the way but the order of preference, and every engine take offers."""
+        for rule in self.kept.routes():
+            self.kept.clear_route(*rule.match)
+        for engine in (PRIMARY, FALLBACK):
+            self.kept.enable_engine(engine)
+            self.kept.unpause("engine", engine)
 
     def is_to_come(self, job: JobRecord) -> bool:
         """Return whether a job is that of a tick to come, fired while the clock was ahead of it."""
@@ -150,4 +169,5 @@ class Parts:
         cron = CronScheduler(
             self.ledger, shared.jobs.catalogue, clock=clock, listener=listener, rng=rng
         )
-        self.maintenance = Maintenance(self.engines, stager, rescuer, cron)
+        guards = RouteGuards(self.ledger, self.router, clock=clock, listener=listener)
+        self.maintenance = Maintenance(self.engines, stager, rescuer, cron, guards=guards)

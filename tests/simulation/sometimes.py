@@ -28,6 +28,8 @@ SOMETIMES = frozenset(
         "a process was frozen",
         "a process was killed",
         "a retry was refused: its key was held",
+        "a route led a job",
+        "a share was taken away",
         "a wait met its event",
         "a wait met nothing",
         "a worker was told to stop",
@@ -35,6 +37,9 @@ SOMETIMES = frozenset(
         "an attempt that was replaced could record nothing",
         "an engine took an offer and lost the reply",
         "an engine was away",
+        "an engine was drained",
+        "an engine was paused",
+        "an offer was moved from an engine without offers",
         "engine.failed_back",
         "engine.failed_over",
         "it succeeded: doubtful",
@@ -75,6 +80,7 @@ SOMETIMES = frozenset(
         "the ledger's clock was set ahead",
         "the ledger's clock was set back",
         "the queue was paused",
+        "the routes were changed",
         "two raced for one job, and one lost",
     }
 )

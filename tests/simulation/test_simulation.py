@@ -12,40 +12,40 @@ from tests.simulation import seeds
 from tests.simulation.mutants.breaks import BREAKS, ForgetsOffers
 from tests.simulation.mutants.clock_breaks import BREAKS_OF_CLOCKS
 from tests.simulation.mutants.feature_breaks import BREAKS_OF_FEATURES, TakesEffectTwice
+from tests.simulation.mutants.route_breaks import BREAKS_OF_ROUTES
 from tests.simulation.processes.databases import sqlite_ledger
 from tests.simulation.run import Run, World
 from tests.simulation.sometimes import SOMETIMES
 from tests.simulation.summary import keep, seen_in
 
 #: They meet everything together, and some more that need not; `make test-long` runs thousands.
-SEEDS = (100, 103, 109, 122, 123, 131, 161, 172, 176, *range(200, 216))
-#: They meet transactions, the first of them above all.
-SEEDS_ON_SQLITE = (5, 0, 2)
+SEEDS = (12, 19, 23, 36, 42, 47, 100, 103, 109, 122, 123, 131, 161, 176, *range(201, 212))
+#: They meet transactions.
+SEEDS_ON_SQLITE = (4, 13, 16)
 #: A broken rule is found within sixty seeds: these.
 ENOUGH = range(73, 133)
 #: The one that found a rule is tried first; the code may have changed what it meets.
 FOUND_BY = {
-    "BeginsDoubtsAgain": 82,
-    "BeginsUnasked": 91,
-    "ClaimsAnyEpoch": 75,
+    "BeginsUnasked": 79,
+    "ClaimsAnyEpoch": 76,
     "ConcludesById": 75,
-    "ExpiresNothing": 86,
-    "KnowsNoKeys": 80,
-    "KnowsNoLimits": 81,
-    "LosesEvents": 74,
+    "ExpiresNothing": 92,
+    "ForgetsRunning": 75,
+    "KnowsNoKeys": 74,
+    "KnowsNoLimits": 83,
+    "LeadsNowhere": 95,
+    "LosesEvents": 79,
     "LosesTicks": 74,
-    "MendsNothing": 79,
-    "OffersById": 75,
-    "PausesNothing": 95,
-    "RecordsUnfenced": 77,
-    "ReplacesTheBegun": 81,
-    "RetriesWithoutKeys": 89,
-    "SetsNothingBack": 94,
-    "SetsNothingOff": 76,
-    "TrustsLeases": 109,
-    "WaitsForNothing": 80,
+    "MovesWhatIsRecorded": 75,
+    "PausesNothing": 88,
+    "RecordsUnfenced": 78,
+    "ReplacesTheBegun": 85,
+    "RetriesWithoutKeys": 106,
+    "SetsNothingBack": 77,
+    "TrustsLeases": 81,
+    "WaitsForNothing": 74,
 }
-EVERY_BREAK = {**BREAKS, **BREAKS_OF_FEATURES, **BREAKS_OF_CLOCKS}
+EVERY_BREAK = {**BREAKS, **BREAKS_OF_FEATURES, **BREAKS_OF_CLOCKS, **BREAKS_OF_ROUTES}
 
 
 def test_no_seed_breaks_a_promise_and_together_they_meet_everything() -> None:

@@ -8,6 +8,7 @@ from itertools import pairwise
 
 from failsoft.job_engine.invariants import History
 from failsoft.job_engine.records.job import StepKind
+from failsoft.job_engine.records.routing.deliveries import OFFERS
 from failsoft.job_engine.records.states import CLAIM, JobState
 from tests.simulation.jobs.bodies import Order
 from tests.simulation.jobs.definitions import TICKS
@@ -33,6 +34,24 @@ def _doubtful_began_once(shared: SharedState, histories: Histories) -> Iterator[
         let_go_on = sum(event.kind == "resume" for event in history.events)
         if shared.jobs.effect_log.begun[history.job.id, "pay"] > 1 + let_go_on:
             yield f"I6: the `once` step of {history.job.id} began again"
+
+
+def _routes_lead_to_engines(shared: SharedState, histories: Histories) -> Iterator[str]:
+    """An offer goes to an engine that there is and, led by a rule, to one of its own (rule 23)."""
+    led_to: dict[str, set[str]] = {}
+    for rule in shared.rules:
+        weighted = {name for name, weight in rule.weights.items() if weight}
+        # Where its guard took every other share away, the first one gets all.
+        led_to.setdefault(rule.covered(), set()).update(weighted, list(rule.weights)[:1])
+    for event in (event for history in histories for event in history.events):
+        engine = str(event.detail.get("engine") or "")
+        _, is_led, covered = str(event.detail.get("reason") or "").partition("route of ")
+        if event.kind not in OFFERS or event.state is not JobState.OFFERED:
+            continue
+        if engine not in shared.brokers:
+            yield f"rule 23: job {event.job_id} was offered to {engine!r}"
+        if is_led and engine not in led_to.get(covered, ()):
+            yield f"rule 23: the route of {covered} led job {event.job_id} to {engine!r}"
 
 
 def _effects_are_the_records(shared: SharedState, histories: Histories) -> Iterator[str]:
@@ -225,6 +244,7 @@ def _customer(history: History) -> int:
 
 PROMISES: Sequence[Callable[[SharedState, Histories], Iterator[str]]] = (
     _doubtful_began_once,
+    _routes_lead_to_engines,
     _effects_are_the_records,
     _met_what_was_sent,
     _told_as_it_ended,

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from failsoft.job_engine.invariants import History, history_of, repeated_keys, violations
 from failsoft.job_engine.records.job import StepKind
+from failsoft.job_engine.records.routing.guard import GETS_NO_OFFERS
 from failsoft.job_engine.records.states import (
     ABANDON,
     ACCEPT,
@@ -25,6 +26,11 @@ ALWAYS = (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
 _OVER = TERMINAL | {JobState.HELD}
 #: What no process emits, or not where it is collected.
 TOLD_BY_EVENTS = frozenset(each.name for each in (ABANDON, ACCEPT, DEFER, EXPIRE, REPLACE, RESUME))
+#: By what the events of an offer say.
+TOLD_BY_REASONS = {
+    "a route led a job": "route of ",
+    "an offer was moved from an engine without offers": GETS_NO_OFFERS,
+}
 
 
 def wrongs(shared: SharedState) -> Iterator[str]:
@@ -58,8 +64,17 @@ def _notice(shared: SharedState, history: History) -> None:
         notice(f"the ledger told: {kind}")
     if history.events[0].state is JobState.SCHEDULED and job.name == shared.jobs.one_at_once.name:
         notice("a limit let a job wait")
+    _notice_end(shared, history)
+
+
+def _notice_end(shared: SharedState, history: History) -> None:
+    job, notice = history.job, shared.faults.notice
     if job.retry_of is not None:
         notice("a job was done again")
+    reasons = [str(event.detail.get("reason")) for event in history.events]
+    for what, reason in TOLD_BY_REASONS.items():
+        if any(reason in each for each in reasons):
+            notice(what)
     notice(f"a job ended: {job.state}")
     if job.state is JobState.SUCCEEDED:
         notice(f"it succeeded: {job.name}")

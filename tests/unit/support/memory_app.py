@@ -13,7 +13,7 @@ from failsoft.dispatcher.offering.bounded_caller import DirectCaller
 from failsoft.dispatcher.offering.breaker import BreakerPolicy
 from failsoft.dispatcher.offering.engines import Engine, EngineSet
 from failsoft.dispatcher.offering.offerer import Offerer
-from failsoft.dispatcher.offering.router import LiveWorkers, Router
+from failsoft.dispatcher.offering.router import LiveWorkers, Route, Router
 from failsoft.dispatcher.offering.try_log import TryLog
 from failsoft.job_engine import QueueProfile
 from failsoft.job_engine.clock import Clock, Deadline
@@ -22,6 +22,7 @@ from failsoft.job_engine.records.job import Claim, Conclusion, JobRecord, Ticket
 from failsoft.job_engine.records.message import KeyRing, Message
 from failsoft.job_engine.records.states import SUCCEED
 from failsoft.testing import FrozenClock, MemoryEngine, MemoryLedger
+from failsoft.testing.ledger_suite.fixtures import new_job
 from tests.unit.support.attempts import HOUR, EventList, Mail, define
 
 BUDGET = timedelta(seconds=1)
@@ -78,6 +79,10 @@ class MemoryApp:
 
     def dispatch(self, payload: Mail | None = None, **options: Any) -> JobHandle[Any]:
         return self.dispatcher.dispatch(WELCOME, payload or Mail(), **options)
+
+    def route(self, queue: str = "default", engines: Sequence[str] = (), **options: Any) -> Route:
+        """Order the engines for a job of a queue."""
+        return self.router.route(new_job(queue=queue, engines=tuple(engines)), **options)
 
     def offered(self, engine: MemoryEngine) -> list[Message]:
         """Return the messages that wait in an engine's default queue."""

@@ -156,10 +156,11 @@ def test_such_a_job_cannot_be_dispatched_here_and_nothing_is_stored() -> None:
 
 
 def test_no_engine_is_allowed_to_a_job_of_others() -> None:
-    router = MemoryApp().router
+    app = MemoryApp()
+    router = app.router
 
     assert router.allowed(("kafka",)) == ()
-    assert router.route("default", ("kafka",)).order == ()
+    assert app.route("default", ("kafka",)).order == ()
     assert router.is_others(("kafka",))
     assert not router.is_others(("kafka", "rq"))
     assert not router.is_others(())

@@ -43,7 +43,7 @@ def probe(app: MemoryApp, times: int = 5) -> None:
 
 
 def order(app: MemoryApp, queue: str) -> tuple[str, ...]:
-    return app.router.route(queue).order
+    return app.route(queue).order
 
 
 @pytest.mark.parametrize("offering", [offer, offered_many])
@@ -70,7 +70,7 @@ def test_the_reason_stands_in_the_explanation() -> None:
     app.rq.refuse(MAIL, OfferRefusedError("the queue is full"))
     offer(app, MAIL)
 
-    (skipped,) = app.router.route("mail").skipped
+    (skipped,) = app.route("mail").skipped
 
     assert (skipped.stage, skipped.reason) == ("breaker", "the queue is full")
 

@@ -11,12 +11,12 @@ SECOND = timedelta(seconds=1)
 
 
 def explained(app: MemoryApp, **options: object) -> list[tuple[str, str, str]]:
-    route = app.router.route("default", **options)  # type: ignore[arg-type]
+    route = app.route("default", **options)  # type: ignore[arg-type]
     return [(each.engine, each.stage, each.reason) for each in route.skipped]
 
 
 def test_the_primary_comes_first() -> None:
-    assert MemoryApp().router.route("default").order == ("rq", "dramatiq")
+    assert MemoryApp().route("default").order == ("rq", "dramatiq")
 
 
 def test_nothing_is_explained_where_nothing_was_passed_over() -> None:
@@ -26,7 +26,7 @@ def test_nothing_is_explained_where_nothing_was_passed_over() -> None:
 def test_an_engine_that_is_switched_off_is_left_out() -> None:
     app = MemoryApp(disabled=["rq"])
 
-    assert app.router.route("default").order == ("dramatiq",)
+    assert app.route("default").order == ("dramatiq",)
     assert explained(app) == [("rq", "flag", "switched off")]
 
 
@@ -34,7 +34,7 @@ def test_an_engine_whose_breaker_is_open_is_left_out_with_the_reason() -> None:
     app = MemoryApp()
     app.engines.failed("rq", "timed out")
 
-    assert app.router.route("default").order == ("dramatiq",)
+    assert app.route("default").order == ("dramatiq",)
     assert explained(app) == [("rq", "breaker", "timed out")]
 
 
@@ -43,7 +43,7 @@ def test_with_every_breaker_open_there_is_no_way() -> None:
     app.engines.failed("rq", "timed out")
     app.engines.failed("dramatiq", "refused")
 
-    assert app.router.route("default").order == ()
+    assert app.route("default").order == ()
     assert len(explained(app)) == 2
 
 
@@ -52,38 +52,38 @@ def test_an_engine_without_live_workers_for_the_queue_comes_last() -> None:
     app.worker("rq", "data-sync")
     app.worker("dramatiq")
 
-    assert app.router.route("default").order == ("dramatiq", "rq")
+    assert app.route("default").order == ("dramatiq", "rq")
     assert explained(app) == [("rq", "workers", "no live worker")]
-    assert app.router.route("data-sync").order == ("rq", "dramatiq")
+    assert app.route("data-sync").order == ("rq", "dramatiq")
 
 
 def test_where_no_engine_has_workers_the_preference_decides() -> None:
     assert explained(MemoryApp()) == []
-    assert MemoryApp().router.route("default").order == ("rq", "dramatiq")
+    assert MemoryApp().route("default").order == ("rq", "dramatiq")
 
 
 def test_workers_that_fell_silent_do_not_count() -> None:
     app = MemoryApp()
     app.worker("rq", ttl=SECOND)
     app.worker("dramatiq")
-    assert app.router.route("default").order == ("rq", "dramatiq")
+    assert app.route("default").order == ("rq", "dramatiq")
 
     app.clock.advance(3 * SECOND)
 
-    assert app.router.route("default").order == ("dramatiq", "rq")
+    assert app.route("default").order == ("dramatiq", "rq")
 
 
 def test_live_workers_are_looked_up_once_a_second() -> None:
     app = MemoryApp()
     app.workers()
-    app.router.route("default")
+    app.route("default")
     app.ledger.down()
 
-    assert app.router.route("default").order == ("rq", "dramatiq")
+    assert app.route("default").order == ("rq", "dramatiq")
 
 
 def test_a_job_may_say_its_own_order() -> None:
-    order = MemoryApp().router.route("default", ["dramatiq", "rq"]).order
+    order = MemoryApp().route("default", ["dramatiq", "rq"]).order
 
     assert order == ("dramatiq", "rq")
 
@@ -92,21 +92,21 @@ def test_a_job_goes_to_none_but_the_engines_it_names() -> None:
     app = MemoryApp()
     app.engines.failed("rq", "timed out")
 
-    assert app.router.route("default", ["rq"]).order == ()
+    assert app.route("default", ["rq"]).order == ()
 
 
 def test_an_engine_that_lost_the_job_is_tried_last() -> None:
     app = MemoryApp()
     app.workers()
 
-    assert app.router.route("default", avoid="rq").order == ("dramatiq", "rq")
+    assert app.route("default", avoid="rq").order == ("dramatiq", "rq")
 
 
 def test_an_engine_that_lost_the_job_keeps_it_where_no_other_is_served() -> None:
     app = MemoryApp()
     app.worker("rq")
 
-    assert app.router.route("default", avoid="rq").order == ("rq", "dramatiq")
+    assert app.route("default", avoid="rq").order == ("rq", "dramatiq")
 
 
 def test_an_engine_that_ramps_up_gets_its_share() -> None:
@@ -115,7 +115,7 @@ def test_an_engine_that_ramps_up_gets_its_share() -> None:
     app.clock.advance(2 * SECOND)
     app.engines.breaker("rq").note_probe(healthy=True, detail="wrote")
 
-    first = [app.router.route("default").order[0] for _ in range(1000)]
+    first = [app.route("default").order[0] for _ in range(1000)]
 
     assert 50 < first.count("rq") < 200
 
@@ -123,7 +123,7 @@ def test_an_engine_that_ramps_up_gets_its_share() -> None:
 def test_the_epoch_of_the_offer_stands_in_the_explanation() -> None:
     app = MemoryApp(disabled=["rq"])
 
-    (skipped,) = app.router.route("default", epoch=7).skipped
+    (skipped,) = app.route("default", epoch=7).skipped
 
     assert skipped.epoch == 7
 
@@ -149,11 +149,11 @@ def test_an_engine_that_is_switched_off_serves_nothing() -> None:
 def test_an_engine_that_the_ledger_disables_is_left_out_within_a_second_or_two() -> None:
     app = MemoryApp()
     app.workers()
-    assert app.router.route("default").order == ("rq", "dramatiq")
+    assert app.route("default").order == ("rq", "dramatiq")
     app.ledger.disable_engine(DisabledEngine("rq", "ada", "moved"))
     app.clock.advance(2 * SECOND)
 
-    assert app.router.route("default").order == ("dramatiq",)
+    assert app.route("default").order == ("dramatiq",)
     assert explained(app) == [("rq", "flag", "engine rq disabled by ada: moved")]
     assert not app.router.serves("rq", "default")
     assert not app.router.is_alive("rq", "default")
@@ -161,7 +161,7 @@ def test_an_engine_that_the_ledger_disables_is_left_out_within_a_second_or_two()
     assert app.router.deserted("default") == ("rq",)
     app.ledger.enable_engine("rq")
     app.clock.advance(2 * SECOND)
-    assert app.router.route("default").order == ("rq", "dramatiq")
+    assert app.route("default").order == ("rq", "dramatiq")
 
 
 def test_a_job_that_may_run_on_a_disabled_engine_alone_waits_for_it() -> None:

@@ -11,6 +11,7 @@ from failsoft.dispatcher import Dispatcher, ShardedDispatcher
 from failsoft.dispatcher.maintenance.cron import CronScheduler
 from failsoft.dispatcher.maintenance.maintenance import Maintenance
 from failsoft.dispatcher.maintenance.rescuer import Rescuer
+from failsoft.dispatcher.maintenance.route_guards import RouteGuards
 from failsoft.dispatcher.maintenance.stager import Stager
 from failsoft.dispatcher.offering.breaker import BreakerPolicy
 from failsoft.dispatcher.offering.engines import EngineSet
@@ -58,6 +59,7 @@ class App:
     ledger: SqlLedger
     keys: KeyRing
     engines: EngineSet
+    router: Router
     dispatcher: Dispatcher
     maintenance: Maintenance
     offers: LedgerOffers
@@ -116,8 +118,12 @@ def build(
     looks_every = settings.maintenance_every
     rescuer = Rescuer(ledger, router, offerer, listener=listener, looks_every=looks_every)
     cron = CronScheduler(ledger, jobs, clock=clock, listener=listener)
-    maintenance = Maintenance(engines, stager, rescuer, cron)
-    return App(settings, clock, listener, ledger, keys, engines, dispatcher, maintenance, offers)
+    guards = RouteGuards(ledger, router, clock=clock, listener=listener)
+    maintenance = Maintenance(engines, stager, rescuer, cron, guards=guards)
+    return App(
+        *(settings, clock, listener, ledger, keys, engines, router),
+        *(dispatcher, maintenance, offers),
+    )
 
 
 def death_notices(settings: Settings) -> DeathNotices:

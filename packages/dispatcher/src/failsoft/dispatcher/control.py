@@ -105,19 +105,20 @@ class Control:
         return retry_many(self._ledger, wanted, reason=reason, actor=actor)
 
     def pause(self, kind: Pausable, name: str, *, reason: str = "", actor: str = ACTOR) -> Pause:
-        """Let no job of a queue, or of a definition, begin until it is resumed.
+        """Let no job of a queue, of a definition or on an engine begin until it is resumed.
 
-        What runs goes on to its end. Pausing what is paused changes nothing.
+        What runs goes on to its end. Pausing what is paused changes nothing. A paused engine gets
+        no offers; what waits there moves to another engine in time.
 
         Args:
-            kind: `queue` or `job`.
-            name: The queue's or the definition's name.
+            kind: `queue`, `job` or `engine`.
+            name: The queue's, the definition's or the engine's name.
             reason: Why; shown with the pause.
             actor: Who requested it; shown, too.
         """
         return self._ledger.pause(Pause(kind, name, actor, reason))
 
     def unpause(self, kind: Pausable, name: str) -> bool:
-        """Let a queue's, or a definition's, jobs begin again; return whether it was paused."""
+        """Let jobs of a queue, of a definition or on an engine begin; return if it was paused."""
         paused = Pause(kind, name, ACTOR)
         return self._ledger.unpause(paused.kind, paused.name)

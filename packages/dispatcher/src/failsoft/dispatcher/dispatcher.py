@@ -253,10 +253,12 @@ class Dispatcher(Control):
     def _hand_over(
         self, settled: Settled, route: Route, queue: QueueProfile, deadline: Deadline
     ) -> JobRecord:
-        record = settled.record
+        record, reason = settled.record, "room"
+        if settled.disposition == "replaced" and route.order:
+            # It keeps its id, and with that the engine that a rule chooses by it.
+            route, reason = self._recorder.reroute(record), "dispatched again"
         if record.state is JobState.SCHEDULED and route.order:
             # Dispatched again, or under limits: it was recorded without an offer.
-            reason = "dispatched again" if settled.disposition == "replaced" else "room"
             plan = OfferPlan(route.order[0], queue.pickup, reason, if_room=bool(record.limits))
             record = self._ledger.offer(record, plan) or record
         if record.state is JobState.OFFERED and route.order:

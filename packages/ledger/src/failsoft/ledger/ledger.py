@@ -17,6 +17,7 @@ from failsoft.ledger.roles.pauses import SqlPauses
 from failsoft.ledger.roles.reader import SqlReader
 from failsoft.ledger.roles.resolutions import SqlControl
 from failsoft.ledger.roles.retries import SqlManualRetries
+from failsoft.ledger.roles.routes import SqlRoutes
 from failsoft.ledger.roles.waits import SqlWaits
 from failsoft.ledger.upkeep.clock_repair import SqlMending
 from failsoft.ledger.upkeep.expiry import SqlExpiry
@@ -43,6 +44,7 @@ class SqlLedger(
     SqlManualRetries,
     SqlPauses,
     SqlEngineSwitches,
+    SqlRoutes,
     SqlKeys,
     SqlIdentity,
 ):

@@ -26,8 +26,10 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "schedules": "Show, pause, resume and trigger schedules; each is named after its job.",
         "events": "Send the events that jobs wait for.",
         "engines": (
-            "Probe every engine and show the workers of each queue; list, prepare, disable, enable."
+            "Probe every engine and show the workers of each queue; "
+            "list, prepare, drain, pause, resume."
         ),
+        "routes": "Share jobs among engines by weights, live; explain where a job goes.",
         "queues": "Show queues; pause and resume them.",
         "ledger": (
             "Upgrade, verify, copy and prune the ledger, rotate its keys, take over a namespace."
@@ -40,7 +42,12 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
 
 #: The modules of commands that have another name than the command.
 _MODULES: Mapping[str, str] = MappingProxyType(
-    {"dispatch": "jobs.dispatch", "jobs": "jobs.commands", "ledger": "ledger.commands"}
+    {
+        "dispatch": "jobs.dispatch",
+        "jobs": "jobs.commands",
+        "ledger": "ledger.commands",
+        "routes": "routes.commands",
+    }
 )
 
 #: The errors of writing to a stream that is full, or that nothing reads.

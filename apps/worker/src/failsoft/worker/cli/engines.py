@@ -1,7 +1,8 @@
-"""`failsoft engines`, `failsoft engines list|prepare|disable|enable`."""
+"""`failsoft engines`, `failsoft engines list|prepare|disable|enable|drain|pause|resume`."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from datetime import timedelta
 
 import click
 
@@ -10,12 +11,13 @@ from failsoft.job_engine.errors import OptionInvalidError
 from failsoft.job_engine.policies.queue import declared_queues
 from failsoft.job_engine.ports.engine import EngineHealth
 from failsoft.job_engine.ports.ledger import Ledger
-from failsoft.job_engine.records.engine_switch import DisabledEngine
+from failsoft.job_engine.records.engine_switch import DisabledEngine, EngineLoad
 from failsoft.job_engine.records.job import WorkerRecord
+from failsoft.job_engine.records.pauses import Pause
 from failsoft.job_engine.validation import Expect
 from failsoft.worker.cli.engine_plugins import list_command, prepare_command
 from failsoft.worker.cli.options import actor, json_option, reason_option
-from failsoft.worker.cli.output import answer, print_json, print_table, say
+from failsoft.worker.cli.output import answer, counted, print_json, print_table, say
 from failsoft.worker.cli.resources import loaded_catalogue, opened_app, opened_ledger
 from failsoft.worker.configuration.settings import Settings, load_settings
 from failsoft.worker.exit_codes import UNAVAILABLE
@@ -27,7 +29,7 @@ _OF_OTHERS = EngineHealth(healthy=False, detail="not probed: not in FAILSOFT_ENG
 @json_option
 @click.pass_context
 def engines(context: click.Context, *, as_json: bool) -> None:
-    """Probe every engine and show the workers of each queue; list, prepare, disable, enable.
+    """Probe every engine and show the workers of each queue; list, prepare, drain, pause, resume.
 
     A probe writes what a dispatch would write. Workers are those whose heartbeat is fresh. The
     breakers are not shown: each process that dispatches has its own. Ends with 69 if no engine is
@@ -55,8 +57,8 @@ def disable_command(*, name: str, reason: str, as_json: bool) -> None:
     _expect_known(name, _known(settings, ledger))
     holds = ledger.disable_engine(DisabledEngine(name, actor(), reason))
     answer(holds, str(holds), "yellow", as_json=as_json)
-    if not as_json and not set(settings.engine_names) - _disabled(settings, ledger).keys():
-        say("no engine is left: jobs wait in the ledger until one is enabled", "yellow")
+    if not as_json:
+        _warn_if_none_is_left(settings, ledger)
 
 
 @engines.command("enable")
@@ -76,6 +78,83 @@ def enable_command(*, name: str, as_json: bool) -> None:
         say(_by_setting(name, variable), "yellow")
 
 
+@engines.command("drain")
+@click.argument("name")
+@click.option(
+    "--move-waiting",
+    is_flag=True,
+    help="Offer what waits there to other engines now, a batch at a time, under a new epoch.",
+)
+@reason_option("Why; shown with the engine.")
+@json_option
+def drain_command(*, name: str, move_waiting: bool, reason: str, as_json: bool) -> None:
+    """Let engine NAME get no offers, as `disable` does, and say what it still has.
+
+    What waits there is claimed by its workers, which go on, or moves to another engine in time;
+    with --move-waiting at once, by the workers' maintenance, so many a second. Repeat the command
+    to see what is left.
+    """
+    settings = load_settings()
+    ledger = opened_ledger(settings)
+    _expect_known(name, _known(settings, ledger))
+    holds = ledger.disable_engine(DisabledEngine(name, actor(), reason))
+    load = ledger.engine_load(name)
+    if move_waiting:
+        for queue in load.waiting:
+            ledger.hasten(name, queue, timedelta(0))
+    found = {"disabled": holds, "waiting": load.waiting, "running": load.running}
+    answer(found | {"moves": move_waiting}, str(holds), "yellow", as_json=as_json)
+    if not as_json:
+        say(_left(load, moves=move_waiting))
+        _warn_if_none_is_left(settings, ledger)
+
+
+@engines.command("pause")
+@click.argument("name")
+@reason_option("Why; shown with the engine.")
+@json_option
+def pause_command(*, name: str, reason: str, as_json: bool) -> None:
+    """Let no job begin on engine NAME, and no offer go there; what runs goes on to its end.
+
+    What waits there is not claimed until it is resumed, or moves to another engine in time.
+    """
+    settings = load_settings()
+    ledger = opened_ledger(settings)
+    _expect_known(name, _known(settings, ledger))
+    holds = ledger.pause(Pause("engine", name, actor(), reason))
+    answer(holds, str(holds), "yellow", as_json=as_json)
+    if not as_json:
+        _warn_if_none_is_left(settings, ledger)
+
+
+@engines.command("resume")
+@click.argument("name")
+@json_option
+def resume_command(*, name: str, as_json: bool) -> None:
+    """Let engine NAME get offers, and jobs begin on it: it is neither paused nor disabled then."""
+    settings = load_settings()
+    ledger = opened_ledger(settings)
+    _expect_known(name, [*_known(settings, ledger), *_disabled(settings, ledger)])
+    was_paused, was_disabled = ledger.unpause("engine", name), ledger.enable_engine(name)
+    change = "gets offers again" if was_paused or was_disabled else "was not paused or disabled"
+    found = {"name": name, "was_paused": was_paused, "was_disabled": was_disabled}
+    answer(found, f"engine {name} {change}", "green", as_json=as_json)
+    if not as_json and (variable := settings.disabled.get(name)):
+        say(_by_setting(name, variable), "yellow")
+
+
+def _left(load: EngineLoad, *, moves: bool) -> str:
+    waiting = sum(load.waiting.values())
+    fate = "to move to other engines now" if moves else "to be claimed there, or moved in time"
+    running = counted(load.running, "attempt")
+    return f"waiting there: {counted(waiting, 'offer')}, {fate}; running there: {running}"
+
+
+def _warn_if_none_is_left(settings: Settings, ledger: Ledger) -> None:
+    if not set(settings.engine_names) - _disabled(settings, ledger).keys():
+        say("no engine is left: jobs wait in the ledger until one is resumed", "yellow")
+
+
 def _show(*, as_json: bool) -> None:
     settings = load_settings()
     loaded_catalogue(settings)  # its modules declare queues
@@ -91,7 +170,7 @@ def _show(*, as_json: bool) -> None:
     else:
         columns = ("engine", "queue", "healthy", "workers", "backlog", "detail")
         print_table("Engines", columns, ([row[column] for column in columns] for row in found))
-        for line in (*disabled.values(), *map(str, app.ledger.pauses())):
+        for line in dict.fromkeys((*disabled.values(), *map(str, app.ledger.pauses()))):
             say(line, "yellow")
     if not any(row["healthy"] for row in found):
         raise SystemExit(UNAVAILABLE)
@@ -107,10 +186,11 @@ def _expect_known(name: str, known: Sequence[str]) -> None:
 
 
 def _disabled(settings: Settings, ledger: Ledger) -> Mapping[str, str]:
-    """Return the engines that get no offers, each with a line that names who disabled it."""
+    """Return the engines that get no offers, each with a line that names whose decision it is."""
+    paused = {each.name: str(each) for each in ledger.pauses() if each.kind == "engine"}
     disabled = {each.name: str(each) for each in ledger.disabled_engines()}
     here = {name: _by_setting(name, variable) for name, variable in settings.disabled.items()}
-    return here | disabled
+    return here | paused | disabled
 
 
 def _by_setting(name: str, variable: str) -> str:

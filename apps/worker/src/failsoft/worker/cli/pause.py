@@ -1,4 +1,4 @@
-"""`pause` and `resume`, of a queue or of a job definition."""
+"""`pause` and `resume`, of a queue or of a job definition, and the names that both know."""
 
 from collections.abc import Collection
 from typing import Any
@@ -14,9 +14,9 @@ from failsoft.ledger import SqlLedger
 from failsoft.worker.cli.options import Option, actor, json_option, reason_option
 from failsoft.worker.cli.output import answer
 from failsoft.worker.cli.resources import loaded_catalogue, opened_ledger
-from failsoft.worker.configuration.settings import load_settings
+from failsoft.worker.configuration.settings import Settings, load_settings
 
-_anyway: Option = click.option(
+anyway_option: Option = click.option(
     "--anyway", is_flag=True, help="Also a name that is unknown here, as of a job to be deployed."
 )
 
@@ -27,7 +27,7 @@ def pause_command(kind: Pausable, known: str) -> click.Command:
     @click.command("pause", help=f"Let no {known} NAME begin; what runs goes on to its end.")
     @click.argument("name")
     @reason_option("Why; shown with the pause.")
-    @_anyway
+    @anyway_option
     @json_option
     def pause(*, name: str, reason: str, anyway: bool, as_json: bool) -> None:
         ledger = _ledger_that_knows(kind, name, anyway=anyway)
@@ -42,7 +42,7 @@ def resume_command(kind: Pausable, known: str) -> click.Command:
 
     @click.command("resume", help=f"Let {known} NAME begin again.")
     @click.argument("name")
-    @_anyway
+    @anyway_option
     @json_option
     def resume(*, name: str, anyway: bool, as_json: bool) -> None:
         ledger = _ledger_that_knows(kind, name, anyway=anyway)
@@ -55,21 +55,28 @@ def resume_command(kind: Pausable, known: str) -> click.Command:
 
 
 def _ledger_that_knows(kind: Pausable, name: str, *, anyway: bool) -> SqlLedger:
-    """Open the ledger, and refuse a name that neither it nor the job modules contain.
+    """Open the ledger, and refuse a name that neither it nor the job modules contain."""
+    settings = load_settings()
+    ledger = opened_ledger(settings)
+    expect_named(settings, ledger, kind, name, anyway=anyway)
+    return ledger
+
+
+def expect_named(
+    settings: Settings, ledger: SqlLedger, kind: Pausable, name: str, *, anyway: bool
+) -> None:
+    """Refuse the name of a queue or a definition that no job module and no job has.
 
     Raises:
-        NotFoundError: If nothing has that name.
+        NotFoundError: If nothing has that name, unless it is wanted anyway.
     """
-    settings = load_settings()
     catalogue = loaded_catalogue(settings)  # its modules declare queues
-    ledger = opened_ledger(settings)
     known = _known(kind, catalogue, ledger)
     if not anyway and name not in known and not _has_jobs(ledger, kind, name):
         raise NotFoundError(
             f"expected a {kind} that is known here ({', '.join(sorted(known))}), got {name!r}"
             f"{did_you_mean(name, known)}; or give --anyway"
         )
-    return ledger
 
 
 def _known(kind: Pausable, catalogue: Catalogue, ledger: SqlLedger) -> Collection[str]:

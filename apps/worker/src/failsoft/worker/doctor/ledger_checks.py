@@ -154,10 +154,13 @@ def _for_people(ledger: SqlLedger) -> Iterator[Finding]:
         remedy = "failsoft jobs list --state failed, then failsoft jobs retry ID"
         yield warning("dead letters", f"{count}, not tried again", remedy)
     for pause in ledger.pauses():
-        group = "queues" if pause.kind == "queue" else "jobs"
-        yield warning("paused", str(pause), f"failsoft {group} resume {pause.name}")
+        yield warning("paused", str(pause), f"failsoft {pause.kind}s resume {pause.name}")
     for engine in ledger.disabled_engines():
         yield warning("engine disabled", str(engine), f"failsoft engines enable {engine.name}")
+    for rule in ledger.routes():
+        for trip in rule.trips:
+            found = f"the share of {trip.engine} by the {rule}: {trip.reason}"
+            yield warning("route", found, rule.command())
     if not (held or dead):
         yield fine("waiting for people", "no job")
 

@@ -40,6 +40,7 @@ SENTENCES: Mapping[str, str] = {
     "engine.failed_back": "{engine} is back and takes jobs again{because}",
     "engine.queue_refused": "{engine} refuses jobs of queue {queue} alone{because}",
     "engine.queue_accepted": "{engine} takes jobs of queue {queue} again{because}",
+    "route.tripped": "the share of {engine} by the route of {route} is taken away{because}",
     "worker.start": "worker {worker} of {engine} begins to serve queue {queue}, {slots} slots",
     "worker.stop": "worker {worker} of {engine} has stopped",
     "schedule.declare": "schedule {name} is declared; its next tick is {next_at}",

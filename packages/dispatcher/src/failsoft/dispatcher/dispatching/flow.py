@@ -159,7 +159,7 @@ class Flow:
         queue = profile_or_default(jobs[0].queue)
         plan = None
         if route.order and not jobs[0].limits:
-            plan = OfferPlan(route.order[0], queue.pickup)
+            plan = OfferPlan(route.order[0], queue.pickup, route.by_rule)
         found, created = self._ledger.record_chain(jobs, plan)
         records = list(found)
         if not created:

@@ -22,7 +22,7 @@ class Pickups:
         """Wait for the claim, the only proof of pickup; then move on once per engine."""
         tried = {record.engine}
         while (record := self._wait(record, queue)).state is JobState.OFFERED:
-            route = self._router.route(record.queue, record.engines, epoch=record.epoch + 1)
+            route = self._router.route(record, epoch=record.epoch + 1)
             others = [name for name in route.order if name not in tried]
             if not others:
                 return record

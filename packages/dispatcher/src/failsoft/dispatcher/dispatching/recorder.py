@@ -50,7 +50,11 @@ class Recorder:
         waits = new.delay is not None or new.run_at is not None
         if waits or self._router.is_paused(new.name, new.queue):
             return _ONE_COMMIT
-        return self._router.route(new.queue, new.engines)
+        return self._router.route(new)
+
+    def reroute(self, record: JobRecord) -> Route:
+        """Order the engines for a job that was there before this dispatch."""
+        return self._router.route(record, epoch=record.epoch + 1)
 
     def planned(
         self, new: NewJob, queue: QueueProfile, route: Route
@@ -59,7 +63,7 @@ class Recorder:
         if route.order and new.limits:
             return replace(new, delay=NONE), None
         if route.order:
-            return new, OfferPlan(route.order[0], queue.pickup)
+            return new, OfferPlan(route.order[0], queue.pickup, route.by_rule)
         return new if route is _ONE_COMMIT else replace(new, delay=PARK_FIRST), None
 
     def settle(

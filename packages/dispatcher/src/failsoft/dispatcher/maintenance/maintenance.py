@@ -1,15 +1,19 @@
-"""What every worker process does beside its jobs: probe, schedule, rescue."""
+"""What every worker process does beside its jobs: probe, rescue, schedule, guard routes."""
 
 from collections.abc import Callable
 
 from failsoft.dispatcher.maintenance.cron import CronScheduler
 from failsoft.dispatcher.maintenance.rescuer import Rescuer
+from failsoft.dispatcher.maintenance.route_guards import RouteGuards
 from failsoft.dispatcher.maintenance.stager import BATCH, Stager
 from failsoft.dispatcher.offering.engines import EngineSet
 
 
 class Maintenance:
-    """One look at the engines, the jobs and the schedules; without `cron` no schedule is fired."""
+    """One look at the engines, the jobs, the schedules and the routes.
+
+    Without `cron` no schedule is fired, without `guards` no share of a route is judged.
+    """
 
     def __init__(
         self,
@@ -17,11 +21,14 @@ class Maintenance:
         stager: Stager,
         rescuer: Rescuer,
         cron: CronScheduler | None = None,
+        *,
+        guards: RouteGuards | None = None,
     ) -> None:
         self._engines = engines
         self._stager = stager
         self._rescuer = rescuer
         self._cron = cron
+        self._guards = guards
 
     def tick(self, stopping: Callable[[], bool] = lambda: False) -> None:
         """Look once, and go on while a full batch was due.
@@ -33,5 +40,7 @@ class Maintenance:
         self._rescuer.tick()
         if self._cron is not None:
             self._cron.tick()
+        if self._guards is not None:
+            self._guards.tick()
         while self._stager.tick() >= BATCH and not stopping():
             pass

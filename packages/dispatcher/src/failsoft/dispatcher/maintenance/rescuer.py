@@ -19,6 +19,7 @@ from failsoft.job_engine.records.error_record import ErrorRecord
 from failsoft.job_engine.records.job import JobRecord
 from failsoft.job_engine.records.new_job import OfferPlan
 from failsoft.job_engine.records.pauses import pause_of
+from failsoft.job_engine.records.routing.guard import GETS_NO_OFFERS
 from failsoft.job_engine.telemetry import Event, Listener
 
 #: How many jobs one look handles.
@@ -187,7 +188,7 @@ class Rescuer:
         if job.crashes + 1 >= MAX_CRASHES:
             self._exhaust(job)
             return
-        route = self._router.route(job.queue, job.engines, epoch=job.epoch + 1, avoid=job.engine)
+        route = self._router.route(job, epoch=job.epoch + 1, avoid=job.engine)
         order = route.order or self._router.allowed(job.engines) or (str(job.engine),)
         reason = "worker died" if lost.is_orphan else "lease lost"
         moved = self._ledger.offer(job, OfferPlan(order[0], self._pickup(job), reason))
@@ -255,7 +256,9 @@ class Rescuer:
         if found is PickupFinding.MAY_WAIT:
             longest = LONGEST_PATIENCE
             self._patient.add((order[0], job.queue))
-        plan = OfferPlan(order[0], _patience(job, queue, longest), "not picked up in time")
+        is_off = self._router.is_off(str(job.engine))
+        reason = GETS_NO_OFFERS if is_off else "not picked up in time"
+        plan = OfferPlan(order[0], _patience(job, queue, longest), reason)
         moved = self._ledger.offer(job, plan)
         if moved is not None:
             detail = {"from": job.engine, "reason": plan.reason}
@@ -270,9 +273,7 @@ class Rescuer:
 
     def _order(self, job: JobRecord, found: PickupFinding) -> tuple[str, ...]:
         """Order the engines for a new offer: the one that missed it last, if it may move."""
-        route = self._router.route(
-            job.queue, job.engines, epoch=job.epoch + 1, avoid=str(job.engine)
-        )
+        route = self._router.route(job, epoch=job.epoch + 1, avoid=str(job.engine))
         stays = tuple(sorted(route.order, key=lambda name: name != job.engine))
         if job.handoffs >= MAX_HANDOFFS:
             return tuple(name for name in stays if name == job.engine)

@@ -4,7 +4,7 @@ import random
 from typing import Protocol
 
 from failsoft.dispatcher.offering.offerer import Offerer
-from failsoft.dispatcher.offering.router import Router
+from failsoft.dispatcher.offering.router import Route, Router
 from failsoft.job_engine.policies.queue import profile_or_default
 from failsoft.job_engine.ports.clock import BLOCKED_PAUSE
 from failsoft.job_engine.ports.ledger import OfferLedger, RescueLedger
@@ -53,15 +53,19 @@ class Stager:
         return sum(self._offer(job) for job in due)
 
     def _offer(self, job: JobRecord) -> bool:
-        route = self._router.route(job.queue, job.engines, epoch=job.epoch + 1)
+        route = self._router.route(job, epoch=job.epoch + 1)
         if not route.order:
             # So that the next look sees others that are due, and this one soon after.
             self._ledger.postpone(job, BLOCKED_PAUSE)
             return True
         queue = profile_or_default(job.queue)
-        moved = self._ledger.offer(job, OfferPlan(route.order[0], queue.pickup, "due"))
+        moved = self._ledger.offer(job, OfferPlan(route.order[0], queue.pickup, _why(route)))
         if moved is None:
             return False
         self._listener(Event.of(moved, "job.offer"))
         self._offerer.carry(moved, route.order[1:], queue)
         return True
+
+
+def _why(route: Route) -> str:
+    return f"due; {route.by_rule}" if route.by_rule else "due"

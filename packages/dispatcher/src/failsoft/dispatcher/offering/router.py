@@ -11,9 +11,16 @@ from failsoft.job_engine.clock import Clock
 from failsoft.job_engine.ports.control import ControlLedger
 from failsoft.job_engine.ports.ledger import WorkerLedger
 from failsoft.job_engine.ports.reach import Reach
+from failsoft.job_engine.ports.routes import RouteLedger
 from failsoft.job_engine.records.engine_switch import DisabledEngine
 from failsoft.job_engine.records.job import DispatchTry, TryOutcome
 from failsoft.job_engine.records.pauses import Pause
+from failsoft.job_engine.records.routing.rule import (
+    Routable,
+    Rules,
+    by_match,
+    rule_of,
+)
 
 #: How old the list of live workers may be, in seconds.
 FRESH_SECONDS = 1.0
@@ -21,20 +28,26 @@ FRESH_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """The engines to try, in order, and what was decided about the others."""
+    """The engines to try, in order, and what was decided about the others.
+
+    Attributes:
+        by_rule: The rule whose choice the first engine is, for the history; empty where none is.
+    """
 
     order: tuple[str, ...]
     skipped: tuple[DispatchTry, ...]
+    by_rule: str = ""
 
 
-class RoutingLedger(WorkerLedger, ControlLedger, Protocol):
+class RoutingLedger(WorkerLedger, ControlLedger, RouteLedger, Protocol):
     """What routing needs of the ledger."""
 
 
 class LiveWorkers:
-    """Which queues are served, by the ledger's heartbeats, and which are paused.
+    """What the ledger says of engines and queues; what was read counts for a second (rule 24).
 
-    What was read counts for a second.
+    Which queues live workers serve, by their heartbeats; what is paused, what is disabled, and by
+    which rules jobs are shared.
     """
 
     def __init__(self, ledger: RoutingLedger, clock: Clock) -> None:
@@ -43,7 +56,8 @@ class LiveWorkers:
         self._beats = Beats(clock)
         self._seen: frozenset[tuple[str, str]] = frozenset()
         self._pauses: Sequence[Pause] = ()
-        self._disabled: Mapping[str, DisabledEngine] = {}
+        self._disabled: Mapping[str, DisabledEngine | Pause] = {}
+        self._rules: Rules = {}
         self._seen_at = float("-inf")
 
     def serve(self, engine: str, queue: str) -> bool:
@@ -64,22 +78,33 @@ class LiveWorkers:
         self._look()
         return any(pause.covers(name, queue) for pause in self._pauses)
 
-    def disabled(self) -> Mapping[str, DisabledEngine]:
-        """Return the engines that get no offers from any process, by name."""
+    def disabled(self) -> Mapping[str, DisabledEngine | Pause]:
+        """Return the engines that get no offers from any process, by name: disabled, or paused."""
         self._look()
         return self._disabled
+
+    def rules(self) -> Rules:
+        """Return the rules that share jobs among engines."""
+        self._look()
+        return self._rules
 
     def _look(self) -> None:
         if self._clock.steady() - self._seen_at > FRESH_SECONDS:
             beating = self._beats.fresh(self._ledger.live_workers())
             self._seen = frozenset((worker.engine, worker.queue) for worker in beating)
             self._pauses = self._ledger.pauses()
-            self._disabled = {each.name: each for each in self._ledger.disabled_engines()}
+            paused = {pause.name: pause for pause in self._pauses if pause.kind == "engine"}
+            disabled = {each.name: each for each in self._ledger.disabled_engines()}
+            self._disabled = {**paused, **disabled}
+            self._rules = by_match(self._ledger.routes())
             self._seen_at = self._clock.steady()
 
 
 class Router:
-    """Order the engines for one offer: the flag, the definition, the breakers, the workers."""
+    """Order the engines for one offer (rule 23).
+
+    By the flag, the definition, the breakers, the workers; then by the rule that shares the job.
+    """
 
     def __init__(
         self,
@@ -124,6 +149,10 @@ class Router:
         """
         return bool(engines) and all(name not in self._preference for name in engines)
 
+    def rules(self) -> Rules:
+        """Return the rules that share jobs among engines, as they were read last."""
+        return self._live.rules()
+
     def reach(self) -> Reach:
         """Return which waiting jobs are this program's to offer."""
         others = self._live.engines().difference(self._preference)
@@ -152,38 +181,44 @@ class Router:
         usable = enabled and not self._engines.breaker(engine).is_open
         return usable and self._live.serve(engine, queue)
 
+    def is_off(self, engine: str) -> bool:
+        """Return whether an engine gets no offers as a person decided so, here or in the ledger."""
+        return bool(self._why_disabled(engine))
+
     def deserted(self, queue: str) -> tuple[str, ...]:
         """Return the engines that are disabled, or served by no live worker, where others are."""
         enabled = self._enabled(())
         served = [name for name in enabled if self._live.serve(name, queue)]
         return tuple(name for name in self._preference if served and name not in served)
 
-    def route(
-        self, queue: str, engines: Sequence[str] = (), *, epoch: int = 1, avoid: str | None = None
-    ) -> Route:
+    def route(self, job: Routable, *, epoch: int = 1, avoid: str | None = None) -> Route:
         """Decide about one offer.
 
         Args:
-            queue: The queue's name.
-            engines: The engines that the job allows, in its order; empty allows all.
+            job: The job, or the one that is about to be recorded.
             epoch: The epoch that the offer will have; kept in what was skipped.
             avoid: The engine that just lost the job: tried last.
         """
-        allowed = self._enabled(engines)
+        queue, allowed = job.queue, self._enabled(job.engines)
         broken = {name: self._engines.blocking(name, queue) for name in allowed}
         usable = [name for name in allowed if broken[name] is None]
         served = [name for name in usable if self._live.serve(name, queue)]
+        rule = rule_of(job, self._live.rules())
+        chosen = None if rule is None else rule.choice(job.id)
 
-        def rank(name: str) -> tuple[bool, bool, bool]:
+        def rank(name: str) -> tuple[bool, bool, bool, bool]:
             lost_it = name == avoid and len(served) > 1
             return (
                 bool(served) and name not in served,
                 lost_it,
                 not self._engines.admits(name, queue),
+                # Never first where it cannot take the job: weights lead to no dead end.
+                name != chosen,
             )
 
         order = tuple(sorted(usable, key=rank))
-        return Route(order, self._explain(broken, usable, served, epoch))
+        by_rule = f"route of {rule.covered()}" if rule and order[:1] == (chosen,) else ""
+        return Route(order, self._explain(broken, usable, served, epoch), by_rule)
 
     def _explain(
         self,

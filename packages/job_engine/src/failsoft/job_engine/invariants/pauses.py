@@ -1,4 +1,4 @@
-"""What must be true of a queue, or of a definition, that is paused now.
+"""What must be true of a queue, a definition or an engine that is paused now.
 
 Moments are compared that different processes wrote: a clock that was set back before the pause may
 let an attempt seem to have begun in it.
@@ -19,7 +19,7 @@ NOTHING_BEGINS = "nothing begins of what is paused"
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """An attempt of a job whose queue or definition is paused."""
+    """An attempt of a job whose queue, definition or engine is paused."""
 
     job_id: str
     epoch: int

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from failsoft.job_engine.records.engine_switch import DisabledEngine
+from failsoft.job_engine.records.engine_switch import DisabledEngine, EngineLoad
 from failsoft.job_engine.records.job import JobRecord
 from failsoft.job_engine.records.manual_retry import DeadLetters, ManualRetry
 from failsoft.job_engine.records.pauses import Pausable, Pause
@@ -53,7 +53,8 @@ class ControlLedger(Protocol):
     def pause(self, pause: Pause) -> Pause:
         """Let no job of a queue, or of a definition, begin; return the pause that holds now.
 
-        Such jobs are not due and cannot be claimed; what runs goes on to its end.
+        Such jobs are not due and cannot be claimed; what runs goes on to its end. Of a paused
+        engine no offer can be claimed; its jobs are due, for another engine may have them.
         """
         ...
 
@@ -62,7 +63,7 @@ class ControlLedger(Protocol):
         ...
 
     def pauses(self) -> Sequence[Pause]:
-        """Return what is paused, the queues first."""
+        """Return what is paused: queues, definitions, engines."""
         ...
 
     def disable_engine(self, engine: DisabledEngine) -> DisabledEngine:
@@ -75,4 +76,8 @@ class ControlLedger(Protocol):
 
     def disabled_engines(self) -> Sequence[DisabledEngine]:
         """Return the engines that are disabled, by name."""
+        ...
+
+    def engine_load(self, engine: str) -> EngineLoad:
+        """Return what an engine still has: offers that wait there, and attempts that run."""
         ...

@@ -19,6 +19,7 @@ from failsoft.job_engine.ports.job_filter import JobFilter
 from failsoft.job_engine.ports.keys import KeyLedger
 from failsoft.job_engine.ports.offered import OfferedLedger
 from failsoft.job_engine.ports.reach import Reach
+from failsoft.job_engine.ports.routes import RouteLedger
 from failsoft.job_engine.ports.transactional import TransactionalLedger
 from failsoft.job_engine.ports.waits import WaitLedger
 from failsoft.job_engine.records.error_record import ErrorRecord
@@ -345,6 +346,7 @@ class Ledger(
     RescueLedger,
     ClockLedger,
     ControlLedger,
+    RouteLedger,
     LedgerReader,
     WorkerLedger,
     KeyLedger,

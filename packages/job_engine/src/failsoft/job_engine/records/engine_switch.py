@@ -1,5 +1,6 @@
 """An engine that is disabled for every process of a ledger, until it is enabled again."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -39,3 +40,17 @@ class DisabledEngine:
         """Return it as text for people."""
         why = f": {self.reason}" if self.reason else ""
         return f"engine {self.name} disabled by {self.actor}{why}"
+
+
+@dataclass(frozen=True, slots=True)
+class EngineLoad:
+    """What an engine still has.
+
+    Attributes:
+        waiting: How many of its offers wait for their claim, by queue; queues without any are left
+            out.
+        running: How many attempts of it run.
+    """
+
+    waiting: Mapping[str, int]
+    running: int

@@ -1,4 +1,4 @@
-"""A queue, or a job definition, of which nothing begins for a while."""
+"""A queue, a job definition or an engine of which nothing begins for a while."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from failsoft.job_engine.errors import OptionInvalidError
 from failsoft.job_engine.records.job import JobRecord
 from failsoft.job_engine.validation import Expect, check_said
 
-Pausable = Literal["queue", "job"]
+Pausable = Literal["queue", "job", "engine"]
 
 MAX_NAME_CHARS = 128
 
@@ -19,8 +19,8 @@ class Pause:
     """That nothing begins.
 
     Attributes:
-        kind: `queue` or `job`.
-        name: The queue's or the definition's name.
+        kind: `queue`, `job` or `engine`.
+        name: The queue's, the definition's or the engine's name.
         actor: Who paused it.
         reason: Why, for people.
         since: Since when, on the database's clock; None before it is recorded.
@@ -40,8 +40,12 @@ class Pause:
         check_said(expect, self.actor, self.reason)
 
     def covers(self, name: str, queue: str) -> bool:
-        """Return whether a job of that name and queue may not begin."""
-        return self.name == (queue if self.kind == "queue" else name)
+        """Return whether a job of that name and queue may not begin, on any engine."""
+        return self.kind != "engine" and self.name == (queue if self.kind == "queue" else name)
+
+    def holds_back(self, name: str, queue: str, engine: str | None) -> bool:
+        """Return whether an offer of such a job to an engine may not be claimed."""
+        return self.covers(name, queue) or (self.kind, self.name) == ("engine", engine)
 
     def __str__(self) -> str:
         """Return it as text for people."""

@@ -7,12 +7,15 @@ and goes on as if there were none.
 import json
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, bindparam, delete, func, literal, select, union_all
 
-from failsoft.job_engine.records.engine_switch import DisabledEngine
+from failsoft.job_engine.records.engine_switch import DisabledEngine, EngineLoad
+from failsoft.job_engine.records.states import JobState
+from failsoft.ledger.database.compiled import AnySelect
 from failsoft.ledger.database.inserts import insert_into
 from failsoft.ledger.database.role import SqlRole
 from failsoft.ledger.database.timestamps import instant, now_us
+from failsoft.ledger.schema.jobs import jobs
 from failsoft.ledger.schema.tables import info
 
 _KEY = "engine-disabled-"
@@ -22,6 +25,18 @@ _ALL = (
     .order_by(info.c.key)
 )
 _NOW = select(now_us())
+
+
+def _of_engine(state: JobState) -> AnySelect:
+    # One state each, as the partial indexes have them.
+    return (
+        select(literal(str(state)).label("state"), jobs.c.queue, func.count().label("jobs"))
+        .where(jobs.c.state == state, jobs.c.engine == bindparam("engine"))
+        .group_by(jobs.c.queue)
+    )
+
+
+_LOAD = union_all(_of_engine(JobState.OFFERED), _of_engine(JobState.RUNNING))
 
 
 class SqlEngineSwitches(SqlRole):
@@ -40,6 +55,13 @@ class SqlEngineSwitches(SqlRole):
         """Return the engines that are disabled, by name."""
         found = self._database.read(lambda c: c.execute(_ALL).all())
         return [_read(key, value) for key, value in found]
+
+    def engine_load(self, engine: str) -> EngineLoad:
+        """Return what an engine still has: offers that wait there, and attempts that run."""
+        found = self._database.read(lambda c: c.execute(_LOAD, {"engine": engine}).all())
+        waiting = {row.queue: row.jobs for row in found if row.state == JobState.OFFERED}
+        running = sum(row.jobs for row in found if row.state == JobState.RUNNING)
+        return EngineLoad(waiting, running)
 
 
 def _disable(connection: Connection, engine: DisabledEngine) -> DisabledEngine:

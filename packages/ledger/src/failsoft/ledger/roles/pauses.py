@@ -1,4 +1,4 @@
-"""Queues and definitions of which nothing begins."""
+"""Queues, definitions and engines of which nothing begins."""
 
 from collections.abc import Sequence
 
@@ -30,7 +30,7 @@ class SqlPauses(SqlRole):
         return self._database.write(lambda c: c.execute(_END, one).rowcount == 1)
 
     def pauses(self) -> Sequence[Pause]:
-        """Return what is paused, the queues first."""
+        """Return what is paused: queues, definitions, engines."""
         return [record(row) for row in self._database.read(lambda c: c.execute(_ALL).all())]
 
 

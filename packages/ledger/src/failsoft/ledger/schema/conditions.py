@@ -13,3 +13,7 @@ COVERS: ColumnElement[bool] = or_(
 )
 #: Whether a row of `jobs` may not begin; nearly always an empty table to look at.
 IS_PAUSED: ColumnElement[bool] = exists().where(COVERS)
+#: Whether a row of `jobs` may not be claimed: its engine may be paused, too.
+IS_HELD_BACK: ColumnElement[bool] = exists().where(
+    or_(COVERS, and_(pauses.c.kind == "engine", pauses.c.name == jobs.c.engine))
+)

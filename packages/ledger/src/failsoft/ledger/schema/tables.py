@@ -41,6 +41,7 @@ __all__ = [
     "pauses",
     "rate_starts",
     "receipts",
+    "routes",
     "schedules",
     "sent_events",
     "signing_keys",
@@ -150,7 +151,7 @@ workers: Table = Table(
     Column("died_at", Instant),
 )
 
-#: Queues and definitions of which nothing begins.
+#: Queues, definitions and engines of which nothing begins.
 pauses: Table = Table(
     f"{PREFIX}pauses",
     metadata,
@@ -159,6 +160,26 @@ pauses: Table = Table(
     Column("actor", NAME, nullable=False),
     Column("reason", Text, nullable=False, server_default=""),
     Column("since", Instant, nullable=False),
+)
+
+#: The rules that share jobs among engines (rule 24).
+routes: Table = Table(
+    f"{PREFIX}routes",
+    metadata,
+    Column("kind", String(8), primary_key=True),
+    # Empty for the default.
+    Column("name", NAME, primary_key=True),
+    # JSON: pairs of engine and weight in their order, the guard, the shares that it took away.
+    Column("weights", Text, nullable=False),
+    Column("guard", Text),
+    Column("trips", Text, nullable=False, server_default="[]"),
+    Column("actor", NAME, nullable=False),
+    Column("reason", Text, nullable=False, server_default=""),
+    Column("since", Instant, nullable=False),
+    Column("until", Instant),
+    # When a process last looked at what its guard watches.
+    Column("checked_at", Instant),
+    count("revision"),
 )
 
 #: The keys, and the ids that callers gave, of jobs that are gone or about to go (decision 0028).

@@ -25,7 +25,7 @@ from failsoft.job_engine.records.job import StepKind
 from failsoft.job_engine.records.states import CLAIM, REOFFER, Fence, JobState, Transition
 from failsoft.ledger.database.inserts import AnyInsert, insert_into
 from failsoft.ledger.database.timestamps import now_us
-from failsoft.ledger.schema.conditions import IS_PAUSED
+from failsoft.ledger.schema.conditions import IS_HELD_BACK
 from failsoft.ledger.schema.jobs import IS_ALONE, IS_LIMITED, LIMIT_COLUMNS, jobs
 from failsoft.ledger.schema.tables import attempts, dispatch_attempts, events, sent_events, steps
 from failsoft.ledger.transitions import remembered_keys
@@ -176,7 +176,7 @@ def compare_and_set(
     conditions.append(or_(*(jobs.c.state == source for source in sorted(transition.sources))))
     conditions += [_column(name) == bindparam(f"at_{name}") for name in sorted(guard)]
     if transition is CLAIM:
-        conditions += [_MAY_BEGIN, ~IS_PAUSED]
+        conditions += [_MAY_BEGIN, ~IS_HELD_BACK]
     missing = transition.fence.value - guard
     if missing:
         raise AssertionError(f"{transition.name} needs {missing} in its guard")

@@ -23,7 +23,14 @@ from failsoft.ledger.database.role import SqlRole
 from failsoft.ledger.database.timestamps import instant, microseconds, now_us
 from failsoft.ledger.schema import rows
 from failsoft.ledger.schema.jobs import jobs
-from failsoft.ledger.schema.tables import events, rate_starts, sent_events, steps, workers
+from failsoft.ledger.schema.tables import (
+    events,
+    rate_starts,
+    routes,
+    sent_events,
+    steps,
+    workers,
+)
 from failsoft.ledger.transitions import times
 from failsoft.ledger.upkeep import clock_doubt
 
@@ -102,6 +109,11 @@ _STARTS = (
     .where(rate_starts.c.at > _AHEAD)
     .values(expires_at=now_us() + rate_starts.c.expires_at - rate_starts.c.at, at=now_us())
 )
+_ROUTES = (
+    update(routes)
+    .where(routes.c.since > _AHEAD)
+    .values(until=now_us() + routes.c.until - routes.c.since, since=now_us())
+)
 _NEWEST_SENT = _latest(sent_events.c.sent_at)
 _SENT = (
     update(sent_events)
@@ -156,6 +168,7 @@ def _page(statement: Select[Any], after: str, connection: Connection) -> Sequenc
 def _mend_all(connection: Connection, patience: Mapping[str, timedelta]) -> int:
     count = mend_beats(connection)
     count += connection.execute(_STARTS).rowcount + times.pull_in_ends(connection)
+    count += connection.execute(_ROUTES).rowcount
     newest = connection.execute(select(_NEWEST_SENT)).scalar_one()
     ahead = timedelta(0) if newest is None else newest - _now(connection)
     if ahead > SLACK:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, and_, or_, select
 
 from failsoft.job_engine.invariants import Violation, is_unsure
 from failsoft.job_engine.invariants import pauses as pauses_invariants
@@ -15,13 +15,13 @@ from failsoft.ledger.verify.streams import stream
 
 _BEGUN = (
     select(attempts.c.job_id, attempts.c.epoch, attempts.c.started_at, *pauses.c)
-    .select_from(pauses.join(jobs, COVERS).join(attempts, attempts.c.job_id == jobs.c.id))
-    .where(attempts.c.started_at > pauses.c.since)
+    .select_from(pauses.join(attempts, attempts.c.started_at > pauses.c.since).join(jobs))
+    .where(or_(COVERS, and_(pauses.c.kind == "engine", pauses.c.name == attempts.c.engine)))
 )
 
 
 def begun_meanwhile(connection: Connection) -> Iterator[Violation]:
-    """Find attempts that began although their queue or their definition was paused."""
+    """Find attempts that began although their queue, definition or engine was paused."""
     unsure = spans(connection)
     for row in stream(connection, _BEGUN):
         if is_unsure(row.started_at, unsure) or is_unsure(row.since, unsure):

@@ -28,6 +28,11 @@ from failsoft.testing.ledger_suite.control.reader import ReaderPromises
 from failsoft.testing.ledger_suite.control.resolutions import ResolutionPromises
 from failsoft.testing.ledger_suite.control.retried_keys import RetriedKeyPromises
 from failsoft.testing.ledger_suite.control.retries import RetryPromises
+from failsoft.testing.ledger_suite.control.routes import (
+    DeliveryPromises,
+    GuardPromises,
+    RoutePromises,
+)
 from failsoft.testing.ledger_suite.dispatching.bulk_dispatch import BulkDispatchPromises
 from failsoft.testing.ledger_suite.dispatching.dispatch import DispatchPromises
 from failsoft.testing.ledger_suite.dispatching.expiry import ExpiryPromises
@@ -65,6 +70,9 @@ class LedgerSuite(
     RetriedKeyPromises,
     PausePromises,
     EngineSwitchPromises,
+    RoutePromises,
+    GuardPromises,
+    DeliveryPromises,
     LimitPromises,
     RescuePromises,
     KeyPromises,

@@ -82,7 +82,7 @@ class MemoryClaims(MemoryReader):
         row = self._store.rows.get(ticket.job_id)
         if row is None or not permits(CLAIM, row, guard):
             return self._claimed_before(ticket)
-        if has_expired(row, self._store.clock.now()) or self._store.is_paused(row):
+        if has_expired(row, self._store.clock.now()) or self._store.is_held_back(row):
             return None
         full = [use for use in uses(self._store, row.limits) if use.is_full]
         if full:

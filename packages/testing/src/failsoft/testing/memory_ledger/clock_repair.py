@@ -39,6 +39,7 @@ class MemoryClockRepair(Connection):
         """Pull in what was written while the clock was ahead; return how much that was."""
         with self.transaction():
             count = mend_beats(self._store) + _mend_starts(self._store) + _mend_sent(self._store)
+            count += _mend_routes(self._store)
             return count + sum(
                 _mend(self._store, row, patience) for row in list(self._store.rows.values())
             )
@@ -70,6 +71,16 @@ def _mend_sent(store: Store) -> int:
         event, at, until = store.sent[key]
         store.sent[key] = (event, at - span, until - span)
     return len(ahead)
+
+
+def _mend_routes(store: Store) -> int:
+    now, count = store.clock.now(), 0
+    for match, rule in store.routes.items():
+        if rule.since is not None and rule.since > now + SLACK:
+            until = rule.until and now + (rule.until - rule.since)
+            store.routes[match] = replace(rule, since=now, until=until)
+            count += 1
+    return count
 
 
 def _mend(store: Store, row: Row, patience: Mapping[str, timedelta]) -> int:

@@ -42,7 +42,8 @@ from failsoft.job_engine.records.states import (
 )
 from failsoft.testing.memory_ledger.claims import MemoryClaims
 from failsoft.testing.memory_ledger.clock_repair import MemoryClockRepair
-from failsoft.testing.memory_ledger.control import MemoryControl
+from failsoft.testing.memory_ledger.control.control import MemoryControl
+from failsoft.testing.memory_ledger.control.routes import MemoryRoutes
 from failsoft.testing.memory_ledger.expiry import MemoryExpiry
 from failsoft.testing.memory_ledger.flow import MemoryFlow
 from failsoft.testing.memory_ledger.follow_ups import trigger
@@ -65,6 +66,7 @@ class MemoryLedger(
     MemoryClaims,
     MemoryClockRepair,
     MemoryControl,
+    MemoryRoutes,
     MemorySchedules,
     MemoryFlow,
     MemoryExpiry,

@@ -26,6 +26,7 @@ from failsoft.job_engine.records.job import (
     WorkerRecord,
 )
 from failsoft.job_engine.records.pauses import Pause
+from failsoft.job_engine.records.routing.rule import RouteKind, RouteRule
 from failsoft.job_engine.records.schedules import ScheduleRecord
 from failsoft.job_engine.records.states import CLAIM, REOFFER, JobState, Transition, permits
 from failsoft.job_engine.records.waits import WAKE, SentEvent, end_topic, waker
@@ -120,6 +121,9 @@ class Store:
         self.received: set[tuple[str, str]] = set()
         self.pauses: dict[tuple[str, str], Pause] = {}
         self.disabled_engines: dict[str, DisabledEngine] = {}
+        self.routes: dict[tuple[RouteKind, str], RouteRule] = {}
+        #: When a process last looked at what the guard of a route watches.
+        self.guard_turns: dict[tuple[RouteKind, str], datetime] = {}
         self.workers: dict[str, WorkerRecord] = {}
         #: Boot ids of worker processes that are marked as dead, and since when.
         self.deaths: dict[str, datetime] = {}
@@ -129,7 +133,7 @@ class Store:
         row = self.rows.get(change.job_id)
         if row is None or not permits(transition, row, change.guard):
             return None
-        if transition is CLAIM and self.is_paused(row):
+        if transition is CLAIM and self.is_held_back(row):
             return None
         now = self.clock.now()
         effects = _side_effects(transition, row, now, change.values.get("engine"))
@@ -183,6 +187,11 @@ class Store:
     def is_paused(self, row: Row) -> bool:
         """Return whether a pause covers a job."""
         return any(pause.covers(row.name, row.queue) for pause in self.pauses.values())
+
+    def is_held_back(self, row: Row) -> bool:
+        """Return whether a pause covers a job, or its engine."""
+        paused = self.pauses.values()
+        return any(pause.holds_back(row.name, row.queue, row.engine) for pause in paused)
 
     def append_event(self, row: Row, kind: str, actor: str, detail: Mapping[str, Any]) -> None:
         """Append to the history (rule 22)."""

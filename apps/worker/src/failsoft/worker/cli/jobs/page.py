@@ -6,7 +6,7 @@ from typing import Any
 
 from failsoft.job_engine.ports.ledger import Ledger
 from failsoft.job_engine.records.job import AttemptRecord, HistoryEntry, JobRecord, Progress
-from failsoft.job_engine.records.pauses import pause_of
+from failsoft.job_engine.records.pauses import Pause
 from failsoft.job_engine.records.states import JobState
 from failsoft.worker.cli.jobs.explanation import JobReport, why
 from failsoft.worker.cli.jobs.values import in_json, job_document, step_document
@@ -40,10 +40,17 @@ def read_report(ledger: Ledger, job_id: str) -> JobReport:
         ledger.steps(job_id),
         ledger.events(job_id),
         ledger.again(job_id),
-        None if job.state.is_terminal else pause_of(job, ledger.pauses()),
+        None if job.state.is_terminal else _pause_of(job, ledger.pauses()),
         ledger.limit_uses(job.limits),
         is_served,
     )
+
+
+def _pause_of(job: JobRecord, pauses: Sequence[Pause]) -> Pause | None:
+    """Return what keeps a job from beginning, if anything does."""
+    engine = job.engine if job.state is JobState.OFFERED else None
+    held_back = (pause for pause in pauses if pause.holds_back(job.name, job.queue, engine))
+    return next(held_back, None)
 
 
 def report_document(report: JobReport) -> dict[str, Any]:

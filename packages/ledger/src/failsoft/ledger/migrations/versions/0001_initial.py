@@ -282,6 +282,21 @@ def _beside_jobs() -> None:
         sa.Column("since", TIME, nullable=False),
         key=["kind", "name"],
     )
+    _table(
+        "failsoft_routes",
+        sa.Column("kind", sa.String(8), nullable=False),
+        sa.Column("name", NAME, nullable=False),
+        sa.Column("weights", sa.Text(), nullable=False),
+        sa.Column("guard", sa.Text()),
+        sa.Column("trips", sa.Text(), server_default="[]", nullable=False),
+        sa.Column("actor", NAME, nullable=False),
+        sa.Column("reason", sa.Text(), server_default="", nullable=False),
+        sa.Column("since", TIME, nullable=False),
+        sa.Column("until", TIME),
+        sa.Column("checked_at", TIME),
+        _count("revision"),
+        key=["kind", "name"],
+    )
 
 
 def _of_the_ledger() -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from failsoft.job_engine.ports.ledger import Ledger
 from failsoft.job_engine.records.engine_switch import DisabledEngine
-from failsoft.testing.ledger_suite.fixtures import claimed, offered
+from failsoft.testing.ledger_suite.fixtures import FIRST, SECOND, claimed, offered, started, waiting
 
 RQ = DisabledEngine("rq", "ada", "Redis is being moved")
 
@@ -39,6 +39,19 @@ class EngineSwitchPromises:
         ledger.disable_engine(DisabledEngine(str(job.engine), "ada"))
 
         assert claimed(ledger, job).attempt == 1
+
+    def test_what_an_engine_still_has_is_counted(self, ledger: Ledger) -> None:
+        """Offers that wait, by queue, and attempts that run; of this engine alone."""
+        for queue in ("mail", "mail", "slow"):
+            offered(ledger, FIRST, queue=queue)
+        offered(ledger, SECOND, queue="mail")
+        started(ledger)
+        waiting(ledger)
+
+        load = ledger.engine_load(FIRST)
+
+        assert (load.waiting, load.running) == ({"mail": 2, "slow": 1}, 1)
+        assert ledger.engine_load("kafka").waiting == {}
 
     def test_nothing_is_paused_by_it(self, ledger: Ledger) -> None:
         """Programs without this switch read pauses only."""

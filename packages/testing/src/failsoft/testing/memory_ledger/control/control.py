@@ -1,11 +1,12 @@
 """What people do to the jobs of a ledger in memory."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 from failsoft.job_engine.errors import JobNotFoundError
-from failsoft.job_engine.records.engine_switch import DisabledEngine
+from failsoft.job_engine.records.engine_switch import DisabledEngine, EngineLoad
 from failsoft.job_engine.records.job import JobRecord, StepKind
 from failsoft.job_engine.records.manual_retry import DeadLetters, ManualRetry
 from failsoft.job_engine.records.new_job import NewJob
@@ -84,9 +85,10 @@ class MemoryControl(MemoryReader):
             return self._store.pauses.pop((kind, name), None) is not None
 
     def pauses(self) -> Sequence[Pause]:
-        """Return what is paused, the queues first."""
+        """Return what is paused: queues, definitions, engines."""
         with self.transaction():
-            return sorted(self._store.pauses.values(), key=lambda p: (p.kind == "job", p.name))
+            paused = self._store.pauses.values()
+            return sorted(paused, key=lambda p: (get_args(Pausable).index(p.kind), p.name))
 
     def disable_engine(self, engine: DisabledEngine) -> DisabledEngine:
         """Let an engine get no offers from any process; return what holds now."""
@@ -104,6 +106,13 @@ class MemoryControl(MemoryReader):
         with self.transaction():
             disabled = self._store.disabled_engines
             return [disabled[name] for name in sorted(disabled)]
+
+    def engine_load(self, engine: str) -> EngineLoad:
+        """Return what an engine still has: offers that wait there, and attempts that run."""
+        with self.transaction():
+            waiting = Counter(r.queue for r in self._in(JobState.OFFERED) if r.engine == engine)
+            running = sum(row.engine == engine for row in self._in(JobState.RUNNING))
+            return EngineLoad(dict(waiting), running)
 
     def _do_again(self, retry: ManualRetry, retried: Row) -> Row:
         recorded = sorted(self._store.steps[retried.id], key=lambda step: step.seq)

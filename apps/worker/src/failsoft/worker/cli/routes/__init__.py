@@ -1,0 +1,1 @@
+"""`failsoft routes`."""
