@@ -15,7 +15,6 @@ from failsoft.engine_api import (
     Deadline,
     EngineError,
     EngineHealth,
-    EngineRefusedError,
     EngineSite,
     EngineUnavailableError,
     Message,
@@ -40,7 +39,6 @@ class FileEngine:
 
         Raises:
             EngineUnavailableError: The folder is away or locked; the message is not there.
-            EngineRefusedError: It may not be written to.
         """
         with opened(self._site.settings.folder, deadline):
             put(self._folder_of(queue), to_body(message))
@@ -75,8 +73,6 @@ def opened(folder: Path, deadline: Deadline) -> Iterator[None]:
                     raise EngineUnavailableError(f"{folder} is locked by another program")
                 time.sleep(PAUSE)
             yield
-    except PermissionError as error:
-        raise EngineRefusedError(f"{folder} refuses: {error}") from error
     except OSError as error:
         raise EngineUnavailableError(f"{folder} cannot be used: {error}") from error
 
