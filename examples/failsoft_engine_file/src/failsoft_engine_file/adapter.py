@@ -23,9 +23,6 @@ from failsoft.engine_api import (
 )
 from failsoft_engine_file.settings import FileSettings
 
-#: The pause between two tries of a lock, in seconds.
-PAUSE = 0.01
-
 
 class FileEngine:
     """`EngineAdapter` on a folder."""
@@ -71,7 +68,7 @@ def opened(folder: Path, deadline: Deadline) -> Iterator[None]:
             while not locked(lock.fileno(), fcntl.LOCK_SH):
                 if deadline.passed:
                     raise EngineUnavailableError(f"{folder} is locked by another program")
-                time.sleep(PAUSE)
+                time.sleep(0.01)
             yield
     except OSError as error:
         raise EngineUnavailableError(f"{folder} cannot be used: {error}") from error
