@@ -34,11 +34,11 @@ from failsoft.testing.engine_suite.bench import (
     new_message,
     offer,
 )
+from failsoft.testing.engine_suite.forks import offer_from_a_child
 from tests.contract.engine_setups import (
     QUEUE,
     PluginBench,
     levels,
-    offer_from_a_child,
     post_of,
     site_of,
 )

@@ -21,7 +21,7 @@ from failsoft.engine_api import EngineSite
 from failsoft.engines.inngest.functions import REDELIVERIES, QueueFunction
 from failsoft.engines.inngest.settings import InngestSettings
 from failsoft.job_engine.policies.queue import QueueProfile
-from failsoft.worker.engine_sites import NoOffers
+from failsoft.worker.engine_sites import LedgerOffers
 from tests.servers.inngest_server import EVENT_KEY, SIGNING_KEY, InngestServer
 from tests.servers.processes import PATIENCE, free_port, is_listening, wait_until
 
@@ -162,7 +162,7 @@ def test_our_function_is_described_as_the_sdk_describes_one(tmp_path: Path) -> N
     )
     theirs: Any = create(lambda ctx: None)
     settings = InngestSettings(serve_url="http://127.0.0.1")
-    site = EngineSite("inngest", settings, "", NoOffers(), {})
+    site = EngineSite("inngest", settings, "", LedgerOffers(), {})
 
     ours = QueueFunction.of(site, QueueProfile("program"), slots=4, port=0)
 

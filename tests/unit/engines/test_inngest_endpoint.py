@@ -21,7 +21,7 @@ from failsoft.engines.inngest.settings import InngestSettings
 from failsoft.engines.inngest.signatures import HEADER, sign
 from failsoft.job_engine.policies.queue import QueueProfile
 from failsoft.testing.engine_suite.bench import new_message
-from failsoft.worker.engine_sites import NoOffers
+from failsoft.worker.engine_sites import LedgerOffers
 from tests.servers.inngest_server import InngestServer
 from tests.servers.processes import PATIENCE, free_port, wait_until
 
@@ -62,7 +62,7 @@ class Served:
         self.settings = InngestSettings.model_validate(given)
         self.client = Client(self.settings)
         self.slots = Slots(post_of(ledger))
-        site = EngineSite("inngest", self.settings, "ns", NoOffers(), {})
+        site = EngineSite("inngest", self.settings, "ns", LedgerOffers(), {})
         function = QueueFunction.of(site, QUEUE, QUEUE.slots, 8290)
         self.endpoint = Endpoint(
             function, self.settings, post_of(ledger), slots=self.slots, client=self.client

@@ -27,7 +27,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "events": "Send the events that jobs wait for.",
         "engines": (
             "Probe every engine and show the workers of each queue; "
-            "list, prepare, drain, pause, resume."
+            "list, prepare, drain, pause, test."
         ),
         "routes": "Share jobs among engines by weights, live; explain where a job goes.",
         "queues": "Show queues; pause and resume them.",
