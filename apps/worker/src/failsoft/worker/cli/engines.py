@@ -1,4 +1,4 @@
-"""`failsoft engines`, `failsoft engines list|prepare|new|test|disable|enable|drain|pause|resume`."""
+"""`failsoft engines`, and those of its commands that switch engines off, on, or over."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
