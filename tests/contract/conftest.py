@@ -1,10 +1,8 @@
-"""Failed promises are shown with their values, as the asserts of a test file are."""
+"""Which tests of this folder are left to `-m long`."""
 
 from zlib import crc32
 
 import pytest
-
-pytest.register_assert_rewrite("failsoft.testing")
 
 #: One test of so many runs behind a pooler in each run.
 ONE_IN = 10

@@ -13,8 +13,8 @@ from failsoft.job_engine.clock import Deadline, SystemClock
 from failsoft.job_engine.errors import OfferRefusedError
 from failsoft.job_engine.policies.queue import DEFAULT
 from failsoft.testing import EngineSuite, ForeignMessage, WorkerSuite
-from failsoft.testing.engine_suite.bench import arrived, new_message, offer
-from tests.contract.engine_setups import QUEUE, PluginBench, levels, offer_from_a_child, site_of
+from failsoft.testing.engine_suite.bench import new_message
+from tests.contract.engine_setups import QUEUE, PluginBench, levels, site_of
 from tests.servers.processes import PATIENCE, wait_until
 from tests.servers.tansu import Tansu
 
@@ -58,17 +58,6 @@ class TestKafkaEngine(EngineSuite):
 
 class TestKafkaWorker(WorkerSuite):
     """The half that works."""
-
-
-def test_a_forked_child_offers_over_a_connection_of_its_own(bench: KafkaBench) -> None:
-    before = new_message()
-    offer(bench, before)
-
-    message = offer_from_a_child(bench)
-    after = new_message()
-    offer(bench, after)
-
-    assert set(arrived(bench, [before, message, after])) == {before, message, after}
 
 
 def test_preparing_makes_each_topic_once(tansu: Tansu) -> None:

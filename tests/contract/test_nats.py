@@ -15,8 +15,8 @@ from failsoft.job_engine.clock import Deadline, SystemClock
 from failsoft.job_engine.errors import OfferRefusedError
 from failsoft.job_engine.policies.queue import DEFAULT, QueueProfile
 from failsoft.testing import EngineSuite, ForeignMessage, WorkerSuite
-from failsoft.testing.engine_suite.bench import arrived, failure_of, new_message, offer
-from tests.contract.engine_setups import QUEUE, PluginBench, levels, offer_from_a_child, site_of
+from failsoft.testing.engine_suite.bench import failure_of, new_message
+from tests.contract.engine_setups import QUEUE, PluginBench, levels, site_of
 from tests.servers.nats_server import NatsServer
 from tests.servers.processes import PATIENCE
 
@@ -63,17 +63,6 @@ class TestNatsEngine(EngineSuite):
 
 class TestNatsWorker(WorkerSuite):
     """The half that works."""
-
-
-def test_a_forked_child_offers_over_a_connection_of_its_own(bench: NatsBench) -> None:
-    before = new_message()
-    offer(bench, before)
-
-    message = offer_from_a_child(bench)
-    after = new_message()
-    offer(bench, after)
-
-    assert set(arrived(bench, [before, message, after])) == {before, message, after}
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 A plug-in is one distribution with one entry point of the group `failsoft.engines`: an
 `EnginePlugin` with the half that offers (`EngineAdapter`, behind a `Caller` that keeps the
-deadline) and the half that works (`EngineWorker`).
+deadline) and the half that works (`EngineWorker`). docs/how-to/add-an-engine.md builds one.
 
 The message is small and names a job by its id; the ledger holds the job. So an engine
 acknowledges a message when the ledger has decided about its claim, not when the job has ended:

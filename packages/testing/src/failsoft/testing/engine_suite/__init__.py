@@ -17,6 +17,7 @@ from failsoft.testing.engine_suite.bench import EngineBench, ForeignMessage
 from failsoft.testing.engine_suite.bulk import BulkOfferPromises, FrozenBulkPromises
 from failsoft.testing.engine_suite.delivery import DeliveryPromises
 from failsoft.testing.engine_suite.forged_messages import ForeignMessagePromises
+from failsoft.testing.engine_suite.forks import ForkPromises
 from failsoft.testing.engine_suite.freezes import FreezePromises
 from failsoft.testing.engine_suite.outages import OutagePromises
 from failsoft.testing.engine_suite.workers import (
@@ -44,7 +45,7 @@ class ServerlessEngineSuite(
     """Every promise of an engine that is in this process; stopping it refuses all offers."""
 
 
-class EngineSuite(ServerlessEngineSuite, FreezePromises, FrozenBulkPromises):
+class EngineSuite(ServerlessEngineSuite, FreezePromises, FrozenBulkPromises, ForkPromises):
     """Every promise that an engine makes."""
 
 

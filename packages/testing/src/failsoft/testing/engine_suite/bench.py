@@ -15,6 +15,7 @@ from failsoft.job_engine.errors import EngineError, EngineUnavailableError
 from failsoft.job_engine.policies.queue import QueueProfile
 from failsoft.job_engine.ports.engine import AskableEngineAdapter, EngineAdapter
 from failsoft.job_engine.records.message import VERSION, Message, SigningKey
+from failsoft.testing.engine_suite.patience import patience
 from failsoft.testing.engine_suite.stopwatch import Stopwatch
 
 T = TypeVar("T")
@@ -22,8 +23,6 @@ T = TypeVar("T")
 #: How long an offer may take, and how much later it may come back (rule 16).
 DEADLINE = timedelta(seconds=1)
 TOLERANCE = timedelta(seconds=0.2)
-#: How long an offer may be on its way, a reconnecting worker included.
-ARRIVAL = timedelta(seconds=60)
 #: How long to wait for one of several tries.
 BRIEF = timedelta(seconds=0.2)
 #: How long to wait before an event counts as not coming.
@@ -116,7 +115,7 @@ def new_message(job_id: str | None = None, epoch: int = 1) -> Message:
 
 def offer(bench: EngineBench, message: Message, queue: QueueProfile | None = None) -> None:
     """Offer a message with the longest deadline that a delivery may need."""
-    _offer(bench, message, queue or bench.queue, ARRIVAL)
+    _offer(bench, message, queue or bench.queue, patience())
 
 
 def offer_in_time(bench: EngineBench, message: Message) -> None:
@@ -151,9 +150,10 @@ def failure_of(work: Callable[[], object]) -> tuple[EngineError | None, timedelt
     return error, watch.elapsed
 
 
-def delivered(bench: EngineBench, count: int, timeout: timedelta = ARRIVAL) -> list[Message]:
-    """Return the messages that the worker received."""
-    return [Message.from_wire(wire) for wire in bench.received(count, timeout)]
+def delivered(bench: EngineBench, count: int, timeout: timedelta | None = None) -> list[Message]:
+    """Return the messages that the worker received; waits for them within the patience."""
+    limit = patience() if timeout is None else timeout
+    return [Message.from_wire(wire) for wire in bench.received(count, limit)]
 
 
 def arrived(bench: EngineBench, messages: Collection[Message]) -> list[Message]:
@@ -170,11 +170,12 @@ def settled(bench: EngineBench) -> list[Message]:
 
 
 def eventually(condition: Callable[[], bool], what: str) -> None:
-    """Wait until a condition holds, up to a limit."""
-    patience_ends = time.monotonic() + ARRIVAL.total_seconds()
+    """Wait until a condition holds, within the patience."""
+    limit = patience()
+    patience_ends = time.monotonic() + limit.total_seconds()
     pause = threading.Event()
     while not condition():
-        assert time.monotonic() < patience_ends, f"expected within {ARRIVAL}: {what}"
+        assert time.monotonic() < patience_ends, f"expected within {limit}: {what}"
         pause.wait(0.05)
 
 

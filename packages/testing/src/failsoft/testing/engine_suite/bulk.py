@@ -10,7 +10,6 @@ from failsoft.job_engine.policies.queue import QueueProfile
 from failsoft.job_engine.ports.bulk import BulkEngineAdapter
 from failsoft.job_engine.records.message import Message
 from failsoft.testing.engine_suite.bench import (
-    ARRIVAL,
     DEADLINE,
     TOLERANCE,
     EngineBench,
@@ -23,6 +22,7 @@ from failsoft.testing.engine_suite.bench import (
     was_never_reached,
     was_not_taken,
 )
+from failsoft.testing.engine_suite.patience import patience
 from failsoft.testing.engine_suite.stopwatch import Stopwatch
 
 ELSEWHERE = QueueProfile("elsewhere")
@@ -134,11 +134,11 @@ def offer_many(
     bench: EngineBench,
     messages: Sequence[Message],
     queue: QueueProfile | None = None,
-    within: timedelta = ARRIVAL,
+    within: timedelta | None = None,
 ) -> list[EngineError | None]:
     """Offer messages as the dispatcher does, in one call if the engine can."""
     engine, queue = bench.engine, queue or bench.queue
-    deadline = Deadline.after(SystemClock(), within)
+    deadline = Deadline.after(SystemClock(), patience() if within is None else within)
     if not isinstance(engine, BulkEngineAdapter):
         return [_answer(bench, message, queue, deadline) for message in messages]
     try:

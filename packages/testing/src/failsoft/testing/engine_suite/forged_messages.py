@@ -4,7 +4,6 @@
 import json
 
 from failsoft.testing.engine_suite.bench import (
-    ARRIVAL,
     EngineBench,
     ForeignMessage,
     delivered,
@@ -65,7 +64,7 @@ def _expect_dropped(bench: EngineBench, *strangers: bytes | ForeignMessage) -> N
     message = new_message()
     offer(bench, message)
 
-    assert delivered(bench, 1, ARRIVAL) == [message]
+    assert delivered(bench, 1) == [message]
     eventually(lambda: bench.rejected() >= len(strangers), f"{len(strangers)} are counted")
     assert settled(bench) == [message]
     assert bench.rejected() == len(strangers)
