@@ -40,6 +40,11 @@ class KafkaBench(PluginBench):
         assert producer.flush(PATIENCE) == 0
 
 
+def bench_in(folder: Path) -> KafkaBench:
+    """For `failsoft engines test kafka --bench tests.contract.test_kafka:bench_in`."""
+    return KafkaBench(Tansu(folder))
+
+
 @pytest.fixture
 def tansu(tmp_path: Path) -> Iterator[Tansu]:
     with Tansu(tmp_path) as server:

@@ -45,6 +45,11 @@ class NatsBench(PluginBench):
             await jetstream.publish(self.name, message.body, headers=dict(message.headers))
 
 
+def bench_in(folder: Path) -> NatsBench:
+    """For `failsoft engines test nats --bench tests.contract.test_nats:bench_in`."""
+    return NatsBench(NatsServer(folder))
+
+
 @pytest.fixture
 def nats_server(tmp_path: Path) -> Iterator[NatsServer]:
     with NatsServer(tmp_path) as server:
