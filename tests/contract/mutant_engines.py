@@ -5,6 +5,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -24,7 +25,6 @@ from failsoft.engine_api import (
     MessageRejectedError,
     OfferUncertainError,
     QueueProfile,
-    Slots,
     WorkerPost,
     to_body,
 )
@@ -108,10 +108,8 @@ class AcknowledgesBeforeStoring(Mutant):
             threading.Thread(target=self._store, args=(message, queue, deadline)).start()
 
         def _store(self, *offer: Any) -> None:
-            try:
+            with suppress(EngineError):  # it said that the message is there
                 super().offer(*offer)
-            except EngineError:
-                pass  # it said that the message is there
 
 
 class DeliversTwice(Mutant):
@@ -143,10 +141,8 @@ class EndsOfWhatItCannotRead(Mutant):
 
     class Worker(FileWorker):
         def run(self, stopping: threading.Event) -> None:
-            try:
+            with suppress(MessageRejectedError):  # its loop has ended, by what it could not read
                 super().run(stopping)
-            except MessageRejectedError:
-                pass  # its loop has ended, by what it could not read
 
         def _take(self, path: Path) -> bool:
             if path.stat().st_size > 1000:

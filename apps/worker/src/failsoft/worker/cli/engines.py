@@ -1,4 +1,4 @@
-"""`failsoft engines`, `failsoft engines list|prepare|disable|enable`."""
+"""`failsoft engines`, `failsoft engines list|prepare|disable|enable|new|test`."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -13,6 +13,8 @@ from failsoft.job_engine.ports.ledger import Ledger
 from failsoft.job_engine.records.engine_switch import DisabledEngine
 from failsoft.job_engine.records.job import WorkerRecord
 from failsoft.job_engine.validation import Expect
+from failsoft.worker.cli.engine_kit.conformance import test_command
+from failsoft.worker.cli.engine_kit.scaffold import new_command
 from failsoft.worker.cli.engine_plugins import list_command, prepare_command
 from failsoft.worker.cli.options import actor, json_option, reason_option
 from failsoft.worker.cli.output import answer, print_json, print_table, say
@@ -27,7 +29,7 @@ _OF_OTHERS = EngineHealth(healthy=False, detail="not probed: not in FAILSOFT_ENG
 @json_option
 @click.pass_context
 def engines(context: click.Context, *, as_json: bool) -> None:
-    """Probe every engine and show the workers of each queue; list, prepare, disable, enable.
+    """Probe every engine and show the workers of each queue; list, prepare, switch, make, test.
 
     A probe writes what a dispatch would write. Workers are those whose heartbeat is fresh. The
     breakers are not shown: each process that dispatches has its own. Ends with 69 if no engine is
@@ -39,6 +41,8 @@ def engines(context: click.Context, *, as_json: bool) -> None:
 
 engines.add_command(list_command)
 engines.add_command(prepare_command)
+engines.add_command(new_command)
+engines.add_command(test_command)
 
 
 @engines.command("disable")

@@ -58,7 +58,7 @@ def site_of(plugin: EnginePlugin[Any], settings: Mapping[str, Any]) -> EngineSit
     return EngineSite(plugin.kind, plugin.settings(**settings), NAMESPACE, NoOffers(), variables)
 
 
-def post_of(process: Process, reject: Callable[[MessageRejectedError], object]) -> WorkerPost:
+def post_of(process: Process, reject: Callable[[MessageRejectedError], None]) -> WorkerPost:
     """Return the place of a worker that serves the bench's queue."""
     return WorkerPost(
         queue=QUEUE,

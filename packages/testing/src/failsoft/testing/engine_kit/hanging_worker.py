@@ -28,7 +28,8 @@ def main(place: str, settings: str, parent: str) -> None:
 
     module, _, name = place.partition(":")
     plugin = attrgetter(name)(import_module(module))()
-    worker = plugin.build_worker(site_of(plugin, json.loads(settings)), post_of(process, str))
+    post = post_of(process, lambda error: None)
+    worker = plugin.build_worker(site_of(plugin, json.loads(settings)), post)
     threading.Thread(target=worker.run, args=(threading.Event(),), daemon=True).start()
     while os.getppid() == int(parent):
         threading.Event().wait(LOOK_SECONDS)

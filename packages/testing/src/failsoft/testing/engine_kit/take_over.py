@@ -108,6 +108,7 @@ def take_over(name: str, make_bench: BenchFactory, folder: Path, losing: str = L
         run.do("ledger", "upgrade")
         lost = stack.enter_context(run.worker(FIRST))
         stack.enter_context(run.worker(name))
+        eventually(lambda: run.have_begun(FIRST, name), f"workers of {losing} and {name} begin")
         eventually(lambda: run.serve(FIRST, name), f"workers of {losing} and {name} serve")
         job_id = run.read("dispatch", "take-over", "{}")["id"]
         eventually(lambda: run.effects() == ["one", "two", "three"], "the third step has begun")
@@ -165,6 +166,11 @@ class _Run:
 
     def read(self, *words: str) -> Any:
         return json.loads(self.do(*words, "--json"))
+
+    def have_begun(self, *engines: str) -> bool:
+        # Read first: a command takes longer than a look into a file.
+        logs = [self._folder / f"{engine}.log" for engine in engines]
+        return all("begins to serve" in log.read_text(errors="replace") for log in logs)
 
     def serve(self, *engines: str) -> bool:
         rows = self.read("engines")

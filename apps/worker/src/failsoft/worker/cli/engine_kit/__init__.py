@@ -1,0 +1,1 @@
+"""`failsoft engines new` and `failsoft engines test`, for authors of engines."""
