@@ -55,6 +55,11 @@ def test_the_index_names_no_page_that_is_not_there() -> None:
 
 @pytest.mark.parametrize("line", sorted({c for page in PAGES for c in commands_of(page)}))
 def test_every_command_exists(line: str) -> None:
+    exists(line)
+
+
+def exists(line: str) -> None:
+    """Expect a command of a page, with its options."""
     command = []
     group = main
     for word in line.split():

@@ -20,7 +20,7 @@ from failsoft.testing.engine_suite.workers import WorkerBench
 #: What a promise's method begins with.
 PREFIX = "test_"
 #: How much longer than the patience a promise may take, before it counts as one that hangs.
-SPARE = timedelta(seconds=120)
+SPARE = timedelta(seconds=300)
 #: The suites of an engine, by what they try.
 SUITES: Sequence[type] = (EngineSuite, WorkerSuite)
 
