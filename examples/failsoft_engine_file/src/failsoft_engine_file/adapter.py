@@ -15,7 +15,6 @@ from failsoft.engine_api import (
     Deadline,
     EngineError,
     EngineHealth,
-    EngineRefusedError,
     EngineSite,
     EngineUnavailableError,
     Message,
@@ -23,9 +22,6 @@ from failsoft.engine_api import (
     to_body,
 )
 from failsoft_engine_file.settings import FileSettings
-
-#: The pause between two tries of a lock, in seconds.
-PAUSE = 0.01
 
 
 class FileEngine:
@@ -40,7 +36,6 @@ class FileEngine:
 
         Raises:
             EngineUnavailableError: The folder is away or locked; the message is not there.
-            EngineRefusedError: It may not be written to.
         """
         with opened(self._site.settings.folder, deadline):
             put(self._folder_of(queue), to_body(message))
@@ -73,10 +68,8 @@ def opened(folder: Path, deadline: Deadline) -> Iterator[None]:
             while not locked(lock.fileno(), fcntl.LOCK_SH):
                 if deadline.passed:
                     raise EngineUnavailableError(f"{folder} is locked by another program")
-                time.sleep(PAUSE)
+                time.sleep(0.01)
             yield
-    except PermissionError as error:
-        raise EngineRefusedError(f"{folder} refuses: {error}") from error
     except OSError as error:
         raise EngineUnavailableError(f"{folder} cannot be used: {error}") from error
 

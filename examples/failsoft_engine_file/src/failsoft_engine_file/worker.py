@@ -8,6 +8,7 @@ import fcntl
 import os
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -58,30 +59,26 @@ class FileWorker:
     def _look(self) -> Sequence[Path]:
         try:
             with opened(self._folder, Deadline.after(SystemClock(), ANSWER)):
-                messages = waiting(self._queue)
+                self._link.answered()
+                return waiting(self._queue)
         except EngineError as error:
             self._link.lost(error)
-            return ()
-        self._link.answered()
-        return messages
+        return ()
 
     def _take(self, path: Path) -> bool:
         """Hand a message to the reserved slot, or give the slot back where another has it."""
-        try:
+        with suppress(OSError):  # another worker was quicker, or the folder is away
             file = path.open("rb")
-        except OSError:  # another worker was quicker, or the folder is away
-            self._slots.release()
-            return False
-        # Without a name it was processed between the look and the lock.
-        if not locked(file.fileno(), fcntl.LOCK_EX) or not os.fstat(file.fileno()).st_nlink:
-            file.close()
-            self._slots.release()
-            return False
+            # Without a name it was processed between the look and the lock.
+            if locked(file.fileno(), fcntl.LOCK_EX) and os.fstat(file.fileno()).st_nlink:
 
-        def decided(may_be_forgotten: bool) -> None:
-            if may_be_forgotten:
-                path.unlink(missing_ok=True)
-            file.close()
+                def decided(may_be_forgotten: bool) -> None:
+                    if may_be_forgotten:
+                        path.unlink(missing_ok=True)
+                    file.close()
 
-        self._slots.submit(file.read(MAX_BYTES + 1), decided)
-        return True
+                self._slots.submit(file.read(MAX_BYTES + 1), decided)
+                return True
+            file.close()
+        self._slots.release()
+        return False
