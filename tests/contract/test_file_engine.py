@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from failsoft.testing import EngineSuite, WorkerSuite
-from failsoft.worker.cli.engines.scaffold import rendered
+from failsoft.worker.cli.engine_kit.scaffold import rendered
 from failsoft_engine_file.bench import FileBench
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "failsoft_engine_file"

@@ -94,11 +94,11 @@ def test_the_engine_is_one_of_the_engines(installation: Installation) -> None:
 
     assert found == {
         "engine": "file",
+        "kind": "file",
+        "place": 1,
+        "disabled": None,
+        "distribution": "failsoft-engine-file 0.1.0",
         "title": "a folder of files",
-        "package": "failsoft-engine-file",
-        "version": "0.1.0",
-        "names": ["file"],
-        "error": None,
     }
 
 

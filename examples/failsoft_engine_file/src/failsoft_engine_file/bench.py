@@ -18,11 +18,6 @@ class BreakableFolder(FolderServer):
 
     _lock: IO[bytes] | None = None
 
-    @property
-    def is_running(self) -> bool:
-        """Whether the folder is there."""
-        return self.folder.exists()
-
     def freeze(self) -> None:
         """Lock the folder for this program alone."""
         self._lock = (self.folder / ".lock").open("ab")

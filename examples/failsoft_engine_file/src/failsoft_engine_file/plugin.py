@@ -64,6 +64,11 @@ class FolderServer:
         self.folder: Path = folder
         self._away = folder.with_name(f"{folder.name}.away")
 
+    @property
+    def is_running(self) -> bool:
+        """Whether the folder is there."""
+        return self.folder.exists()
+
     def start(self) -> None:
         """Let the folder be there."""
         if self._away.exists():
@@ -74,6 +79,10 @@ class FolderServer:
         """Take the folder away."""
         if self.folder.exists():
             self.folder.rename(self._away)
+
+    def kill(self) -> None:
+        """Do the same: there is no process."""
+        self.stop()
 
 
 PLUGIN = FilePlugin()
