@@ -15,8 +15,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
-from failsoft.engine_api import EmbeddedServer, EnginePlugin
-from failsoft.job_engine.kill_on_exit import KillOnExit
+from failsoft.engine_api import EmbeddedServer, EnginePlugin, KillOnExit
 from failsoft.testing.engine_kit.promises import BenchFactory
 from failsoft.testing.engine_suite.bench import eventually
 from failsoft.testing.engine_suite.patience import patience

@@ -14,6 +14,7 @@ from failsoft.dispatcher.plugins.discovery import plugin
 from failsoft.job_engine.errors import ConfigurationError, FailsoftError
 from failsoft.worker.cli.options import json_option
 from failsoft.worker.cli.output import counted, print_json, say
+from failsoft.worker.configuration.settings import DEFAULT_ENGINES
 from failsoft.worker.exit_codes import CONFIG, FAILURE, OK
 
 #: What runs the promises; this program imports nothing of it.
@@ -37,7 +38,7 @@ class ConformanceError(FailsoftError):
 @click.option(
     "--losing",
     metavar="ENGINE",
-    default="rq",
+    default=DEFAULT_ENGINES[0],
     show_default=True,
     help="The engine that loses a job, which NAME carries on.",
 )
