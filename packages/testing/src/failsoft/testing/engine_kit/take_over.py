@@ -27,6 +27,8 @@ LOSING = "rq"
 #: The job's steps, and how often the code of each runs: the third is cut off once.
 STEPS: Mapping[str, int] = {"one": 1, "two": 1, "three": 2}
 
+#: How long a command may take, in patiences: it starts Python, and may wait for the ledger.
+COMMAND = 3
 #: The states in which nothing more happens to it.
 ENDS = ("succeeded", "failed", "held", "cancelled")
 
@@ -47,6 +49,7 @@ _DIALS = {
 #: Variables of the user's environment that are none of this job's.
 _OTHERS = ("FAILSOFT_", "REDIS_", "AMQP_URL", "DATABASE_URL", "USE_RQ")
 _JOBS = """
+import time
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -125,12 +128,15 @@ def _check(run: "_Run", job_id: str, name: str) -> None:
     found = {
         "state": report["job"]["state"],
         "engines": [attempt["engine"] for attempt in attempts],
+        # Cut off, and not failed: an attempt that raised would be tried again, too.
+        "outcomes": [attempt["outcome"] for attempt in attempts],
         "effects": {step: run.effects().count(step) for step in STEPS},
         "first two steps by attempt": {step["epoch"] for step in steps[:2]},
     }
     expected = {
         "state": "succeeded",
         "engines": [FIRST, name],
+        "outcomes": ["recover", "succeed"],
         "effects": STEPS,
         "first two steps by attempt": {attempts[0]["epoch"]},
     }
@@ -153,7 +159,7 @@ class _Run:
             env=self._environment,
             capture_output=True,
             text=True,
-            timeout=patience().total_seconds(),
+            timeout=COMMAND * patience().total_seconds(),
             check=False,
         )
 
