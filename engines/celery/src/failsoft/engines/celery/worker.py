@@ -1,0 +1,140 @@
+"""The half that works: a worker of Celery's, with its consumer and its pool of threads.
+
+It runs no task of an application's, and nothing that a message names: each message of ours goes to
+the worker process, and any other is dropped. A team whose workers are Celery's registers the task
+in its own application instead (`tasks.py`).
+"""
+
+import threading
+from functools import partial
+from typing import Any
+
+import kombu
+from celery import Celery
+from celery.backends.base import DisabledBackend
+from celery.worker import WorkController
+
+from failsoft.engine_api import (
+    ConfigurationError,
+    EngineSite,
+    EngineUnavailableError,
+    Link,
+    WorkerPost,
+    redacted_url,
+)
+from failsoft.engines.celery import amqp_queues
+from failsoft.engines.celery.amqp_connection import connect, drop
+from failsoft.engines.celery.amqp_transport import AmqpTransport
+from failsoft.engines.celery.consumer import BellConsumer
+from failsoft.engines.celery.redis_transport import RedisTransport, options
+from failsoft.engines.celery.settings import CelerySettings
+
+#: How long the first look at RabbitMQ may take, in seconds.
+CHECK_SECONDS = 1.0
+
+
+class _App(Celery):
+    """An application without tasks, results, environment variables and fixups.
+
+    Celery's own reads a broker and a result backend of `CELERY_BROKER_URL` and
+    `CELERY_RESULT_BACKEND` before what it is given (CE-08).
+    """
+
+    def __init__(self, connection: partial[kombu.Connection]) -> None:
+        self._connection = connection
+        super().__init__(
+            "failsoft", loader="celery.loaders.app:AppLoader", set_as_current=False, fixups=()
+        )
+        self.conf.update(
+            accept_content=["json"],
+            broker_channel_error_retry=True,
+            broker_connection_retry_on_startup=True,
+            task_ignore_result=True,
+            worker_enable_remote_control=False,
+        )
+
+    def connection_for_read(self, url: str | None = None, **kwargs: Any) -> kombu.Connection:
+        """Return a connection that is not made yet."""
+        return self._connection()
+
+    def _get_backend(self) -> DisabledBackend:
+        return DisabledBackend(app=self)
+
+
+class _Controller(WorkController):
+    """Celery's worker, whose end changes no timeout of the whole process (CE-09)."""
+
+    def _shutdown(self, warm: bool = True) -> None:
+        self.blueprint.stop(self, terminate=not warm)
+        self.blueprint.join()
+
+
+class CeleryWorker:
+    """`EngineWorker` of Celery."""
+
+    def __init__(self, site: EngineSite[CelerySettings], post: WorkerPost) -> None:
+        self._settings = site.settings
+        self._queue = site.queue_name(post.queue)
+        self._post = post
+        shown = ";".join(map(redacted_url, site.settings.nodes))
+        self._link = Link(f"Celery's broker ({shown})")
+
+    def check(self) -> None:
+        """Refuse a queue of RabbitMQ's that cannot be served, if RabbitMQ answers.
+
+        Raises:
+            ConfigurationError: It is a stream, or of another type than the settings name.
+        """
+        connection = None
+        try:
+            connection = connect(self._settings, CHECK_SECONDS)
+            amqp_queues.declare(connection, self._queue, self._settings)
+        except ConfigurationError:
+            raise
+        except Exception:  # noqa: BLE001, S110 - py-amqp raises more than its own classes; `run` waits for it
+            pass
+        finally:
+            if connection is not None:
+                drop(connection)
+
+    def run(self, stopping: threading.Event) -> None:
+        """Take messages until `stopping` is set; then wait for what runs.
+
+        Raises:
+            EngineUnavailableError: Celery's worker has ended by itself.
+        """
+        controller = _Controller(
+            app=_App(partial(_connection, self._settings, self._queue, self._post)),
+            hostname=f"failsoft@{self._post.boot_id}",
+            pool_cls="threads",
+            concurrency=self._post.slots,
+            use_eventloop=False,
+            consumer_cls=partial(
+                BellConsumer,
+                post=self._post,
+                link=self._link,
+                stopping=stopping,
+                declare=self._declare,
+            ),
+        )
+        controller.start()
+        if not stopping.is_set():
+            raise EngineUnavailableError("Celery's worker has ended")
+
+    def is_serving(self) -> bool:
+        """Return whether the broker answers."""
+        return self._link.is_up
+
+    def _declare(self, connection: kombu.Connection) -> kombu.Queue:
+        if self._settings.is_rabbitmq:
+            amqp_queues.declare(connection.connection, self._queue, self._settings)
+        return kombu.Queue(self._queue, no_declare=True)
+
+
+def _connection(settings: CelerySettings, queue: str, post: WorkerPost) -> kombu.Connection:
+    # Without a URL: the transports have addresses of their own, which Kombu would show.
+    if settings.is_rabbitmq:
+        return kombu.Connection(transport=AmqpTransport, transport_options={"settings": settings})
+    return kombu.Connection(
+        transport=RedisTransport, transport_options=options(settings.broker_url, queue, post.reject)
+    )
