@@ -23,7 +23,12 @@ class _Message(pyamqp.Message):
 
 
 class _Channel(pyamqp.Channel):
+    """A channel that decodes no body by the encoding that it names."""
+
     Message = _Message
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{**kwargs, "auto_decode": False})
 
 
 class AmqpTransport(pyamqp.Transport):

@@ -163,6 +163,9 @@ class BellConsumer(celery_consumer.Consumer):
             self._post.reject(error)
             self._acknowledge(message)
             return
+        if self._stop.is_set():
+            self._give_back(message)
+            return
         self._gate.taken()
         self.pool.apply_async(self._attempt, (message, ours))
 
@@ -178,10 +181,14 @@ class BellConsumer(celery_consumer.Consumer):
             self._post.process(ours.to_wire(), claimed)
         finally:
             if not is_decided:
-                with suppress(Exception):  # it is delivered again in any case
-                    message.requeue()
+                self._give_back(message)
                 self._gate.given_back()
             self._gate.ended()
+
+    def _give_back(self, message: Any) -> None:
+        # Of a connection that has ended: it is delivered again in any case.
+        with suppress(Exception):
+            message.requeue()
 
     def _acknowledge(self, message: Any) -> None:
         # Of a connection that has ended: it is delivered again, and the ledger finds it stale.

@@ -18,6 +18,7 @@ from failsoft.engine_api import (
 )
 from failsoft.engines.celery.adapter import CeleryEngine
 from failsoft.engines.celery.checks import look_at_broker
+from failsoft.engines.celery.redis_transport import PURPOSE
 from failsoft.engines.celery.settings import CelerySettings
 from failsoft.engines.celery.worker import CeleryWorker
 from failsoft.queue import shared_client
@@ -64,7 +65,7 @@ class CeleryPlugin(EnginePlugin[CelerySettings]):
         if site.settings.is_rabbitmq:
             worker.check()
         else:
-            client = shared_client(site.settings.broker_url, "celery-worker")
+            client = shared_client(site.settings.broker_url, PURPOSE)
             refuse_cluster(client, site.variables["broker_url"])
         return worker
 

@@ -9,13 +9,15 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from kombu.transport import redis as kombu_redis
-from redis import ConnectionPool
+from redis import ConnectionPool, Redis
 
 from failsoft.engine_api import Message, MessageRejectedError
 from failsoft.engines.celery.messages import TOO_LARGE, read_redis, redis_text
 from failsoft.queue import shared_client
 from failsoft.queue.bounded_replies import ReplyTooLargeError
 
+#: Of the clients of a worker.
+PURPOSE = "celery-worker"
 #: How long a message may be unacknowledged until any worker may put it back, in seconds. It is
 #: acknowledged at the claim, so this is the time of a worker that died with it.
 VISIBILITY_SECONDS = 300
@@ -43,15 +45,17 @@ class BoundedChannel(kombu_redis.Channel):
     reject: _HasReject
     from_transport_options = (*kombu_redis.Channel.from_transport_options, "url", "reject")
 
-    def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:
-        pool = shared_client(self.url, "celery-worker").connection_pool
-        kind: Any = pool.connection_class
+    def _create_client(self, asynchronous: bool = False) -> Redis:
         if asynchronous:
-            kind = _noticed(kind, self)
-        return {"db": 0, **pool.connection_kwargs, "connection_class": kind}
+            # The one that waits for messages.
+            client: Redis = super()._create_client(asynchronous)
+            return client
+        return shared_client(self.url, PURPOSE)
 
     def _get_pool(self, asynchronous: bool = False) -> ConnectionPool:
-        return ConnectionPool(**self._connparams(asynchronous))
+        pool = shared_client(self.url, PURPOSE).connection_pool
+        kind = _noticed(pool.connection_class, self)
+        return ConnectionPool(connection_class=kind, **pool.connection_kwargs)
 
     def _brpop_read(self, **options: Any) -> bool:
         connection = self.client.connection
