@@ -18,11 +18,13 @@ _DEFAULT_NAMESPACE = "failsoft"
 #: The argument of a ledger's mark that differs between ledgers. The queue is never published to,
 #: so that the argument limits nothing. Dramatiq's engine makes the same mark.
 _MARK = "x-max-length-bytes"
+#: The argument that says of which type a queue is.
+_TYPE = "x-queue-type"
 
 
 def arguments_of(settings: CelerySettings) -> dict[str, Any]:
     """Return what queues are declared with; a classic one as Celery declares it by default."""
-    return {"x-queue-type": "quorum"} if settings.queue_type == "quorum" else {}
+    return {_TYPE: "quorum"} if settings.queue_type == "quorum" else {}
 
 
 def declare(connection: Connection, queue: str, settings: CelerySettings) -> None:
@@ -35,7 +37,7 @@ def declare(connection: Connection, queue: str, settings: CelerySettings) -> Non
     try:
         _declare(connection, queue, arguments=arguments_of(settings), durable=True)
     except (PreconditionFailed, AccessRefused) as error:
-        _expect_type(queue, str(error), settings)
+        _expect_type(connection, queue, str(error), settings)
         try:
             _declare(connection, queue, passive=True)
         except ChannelError as missing:
@@ -110,15 +112,24 @@ def _declare(
     return int(found.message_count)
 
 
-def _expect_type(queue: str, said: str, settings: CelerySettings) -> None:
+def _expect_type(connection: Connection, queue: str, said: str, settings: CelerySettings) -> None:
     if "'stream'" in said:
         raise ConfigurationError(
             f"expected a classic or quorum queue {queue}, got a stream, which keeps what is "
             "acknowledged; delete it, or choose another FAILSOFT_NAMESPACE"
         )
-    if settings.queue_type == "quorum" and "x-queue-type" in said:
+    arguments = arguments_of(settings)
+    if arguments and _TYPE not in said:
+        # Of several arguments that differ it names one. With the type alone it names that one,
+        # unless the queue has others.
+        try:
+            _declare(connection, queue, arguments=arguments, durable=True)
+        except ChannelError as error:
+            said = str(error)
+    if arguments and _TYPE in said:
         raise ConfigurationError(
-            f"expected {queue} to be a quorum queue, as queue_type of this engine says, got a "
-            "classic one; RabbitMQ changes the type of no queue: when it is empty, delete it "
-            f"(rabbitmqctl delete_queue {queue} --if-empty), or leave queue_type as it was"
+            f"expected {queue} to be a quorum queue, as queue_type of the engine says, got a "
+            "classic one; RabbitMQ changes the type of no queue: let the workers empty it, then "
+            f"delete it (rabbitmqctl delete_queue {queue} --if-empty), or choose another "
+            "FAILSOFT_NAMESPACE, or leave queue_type at classic"
         )

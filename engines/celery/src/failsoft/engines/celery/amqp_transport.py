@@ -4,7 +4,7 @@ from typing import Any
 
 from kombu.transport import pyamqp
 
-from failsoft.engines.celery.amqp_connection import connect
+from failsoft.engines.celery.amqp_connection import connect, drop
 from failsoft.engines.celery.settings import CelerySettings
 
 #: How long an answer of RabbitMQ's may take, in seconds.
@@ -41,3 +41,10 @@ class AmqpTransport(pyamqp.Transport):
         connection.Channel = _Channel
         connection.client = self.client
         return connection
+
+    def close_connection(self, connection: Any) -> None:
+        """Close in order, and let go of the socket where RabbitMQ answers otherwise."""
+        try:
+            super().close_connection(connection)
+        finally:
+            drop(connection)
