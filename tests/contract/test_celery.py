@@ -2,22 +2,20 @@
 
 import base64
 import json
-import pickle
 import secrets
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import pika
 import pytest
 
 from failsoft.dispatcher.plugins.discovery import plugin
-from failsoft.engines.celery.messages import TASK, body_of, headers_of
+from failsoft.engines.celery.messages import headers_of
 from failsoft.queue import shared_client
 from failsoft.testing import EngineSuite, ForeignMessage, WorkerSuite
-from failsoft.testing.engine_suite.bench import arrived, new_message, offer
-from tests.contract.engine_setups import PluginBench, Server, offer_from_a_child
+from failsoft.testing.engine_suite.bench import new_message
+from tests.contract.engine_setups import PluginBench, Server
 from tests.servers.rabbitmq import Application, RabbitMQ
 from tests.servers.valkey import Valkey
 

@@ -146,7 +146,7 @@ def test_quorum_queues_are_declared_where_the_settings_name_them(amqp_url: str) 
 
     with pika.BlockingConnection(pika.URLParameters(amqp_url)) as connection:
         channel = connection.channel()
-        with pytest.raises(ChannelClosedByBroker, match="x-queue-type.*current is.*quorum"):
+        with pytest.raises(ChannelClosedByBroker, match=r"x-queue-type.*current is.*quorum"):
             channel.queue_declare(f"{QUEUE}.XQ", durable=True)
 
 

@@ -25,6 +25,8 @@ _HEADER, _BODY = 2, 3
 #: Where the length of the body stands in a header's frame, and how many bytes it takes.
 _LENGTH_AT, _LENGTH_BYTES = 4, 8
 
+# py-amqp says of its arguments what fits in part.
+_Connection: Any = Connection
 _open = weakref.WeakSet[Connection]()
 
 
@@ -49,7 +51,7 @@ def _connect(settings: CelerySettings, url: str, seconds: float) -> Connection:
     found = parse_url(url)
     host = found["hostname"] or "localhost"
     is_tls = url.startswith("amqps://")
-    connection = Connection(
+    connection: Connection = _Connection(
         f"{host}:{found['port'] or (5671 if is_tls else 5672)}",
         userid=found["userid"] or "guest",
         password=found["password"] or "guest",

@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 from amqp import Connection
 from amqp import Message as AmqpMessage
@@ -33,6 +32,9 @@ from failsoft.engines.celery.amqp_errors import connect_error, offer_error
 from failsoft.engines.celery.messages import ENCODING, JSON, body_of, headers_of, id_of
 from failsoft.engines.celery.settings import CelerySettings
 
+# py-amqp says of its arguments what fits in part.
+_AmqpMessage: Any = AmqpMessage
+
 #: How long connecting, and each answer, may take, in seconds.
 ANSWER_SECONDS = 2.0
 #: How much of an offer's time connecting may take.
@@ -49,7 +51,7 @@ class _Link:
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self.declared: set[str] = set()
-        self._channel = connection.channel()
+        self._channel: Any = connection.channel()
         self._channel.confirm_select()
         self._sent = 0
         self._waiting: dict[int, int] = {}
@@ -241,7 +243,7 @@ class AmqpPublisher:
 
 
 def _packed(message: Message, place: int) -> AmqpMessage:
-    return AmqpMessage(
+    packed: AmqpMessage = _AmqpMessage(
         body_of(message),
         content_type=JSON,
         content_encoding=ENCODING,
@@ -250,7 +252,9 @@ def _packed(message: Message, place: int) -> AmqpMessage:
         message_id=str(place),
         application_headers=headers_of(message),
     )
+    return packed
 
 
 def _probe() -> AmqpMessage:
-    return AmqpMessage(b"probe", message_id="0")
+    packed: AmqpMessage = _AmqpMessage(b"probe", message_id="0")
+    return packed

@@ -10,11 +10,9 @@ from typing import Any
 from amqp import Connection
 from amqp.exceptions import AccessRefused, ChannelError, NotFound, PreconditionFailed
 
-from failsoft.engine_api import Claiming, ConfigurationError, Owner
+from failsoft.engine_api import DEFAULT_NAMESPACE, Claiming, ConfigurationError, Owner
 from failsoft.engines.celery.settings import CelerySettings
 
-#: The namespace of a program that names none.
-_DEFAULT_NAMESPACE = "failsoft"
 #: The argument of a ledger's mark that differs between ledgers. The queue is never published to,
 #: so that the argument limits nothing. Dramatiq's engine makes the same mark.
 _MARK = "x-max-length-bytes"
@@ -71,7 +69,7 @@ def count(connection: Connection, queue: str) -> int:
 def owner(connection: Connection, namespace: str, ledger_id: str, claiming: Claiming) -> Owner:
     """Return whose a namespace is on a RabbitMQ, and take it if `claiming` says so."""
     # The names of users' queues have no dots, so that none of them is in the way.
-    queue = f"{namespace or _DEFAULT_NAMESPACE}-.ledger"
+    queue = f"{namespace or DEFAULT_NAMESPACE}-.ledger"
     # Enough of a hash to differ between ledgers, and a number that AMQP can carry.
     number = int.from_bytes(hashlib.sha256(ledger_id.encode()).digest()[:7]) + 1
     try:
@@ -106,7 +104,7 @@ def _declare(
 ) -> int:
     """Declare a queue, and return how many messages wait in it."""
     with connection.channel() as channel:
-        found = channel.queue_declare(
+        found: Any = channel.queue_declare(
             queue, passive=passive, durable=durable, auto_delete=False, arguments=arguments
         )
     return int(found.message_count)

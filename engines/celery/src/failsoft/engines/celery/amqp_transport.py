@@ -37,7 +37,7 @@ class AmqpTransport(pyamqp.Transport):
     def establish_connection(self) -> Any:
         """Connect, with bounds."""
         settings: CelerySettings = self.client.transport_options["settings"]
-        connection = connect(settings, ANSWER_SECONDS)
+        connection: Any = connect(settings, ANSWER_SECONDS)
         connection.Channel = _Channel
         connection.client = self.client
         return connection

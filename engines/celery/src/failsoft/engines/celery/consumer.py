@@ -1,4 +1,4 @@
-"""Celery's consumer with what a bell needs: one connection, one queue, one loop.
+"""Celery's consumer with one connection, one queue and one loop.
 
 Of Celery's steps there is the connection. Left out are those that declare transient queues of their
 own or obey whoever can write to the broker: events, gossip, mingle, remote control (decision 0073).
@@ -10,13 +10,15 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, ClassVar
 
-import kombu
+from kombu.connection import Connection
+from kombu.entity import Queue
+from kombu.messaging import Consumer
+
 from celery import bootsteps
 from celery.exceptions import WorkerShutdown
 from celery.utils.threads import bound_open_broker_sockets
 from celery.worker import consumer as celery_consumer
 from celery.worker.consumer.connection import Connection as ConnectionStep
-
 from failsoft.engine_api import Link, Message, MessageRejectedError, WorkerPost
 from failsoft.engines.celery.gate import Gate
 from failsoft.engines.celery.messages import JSON, read_task
@@ -34,11 +36,11 @@ class _Subscription(bootsteps.StartStopStep):
 
     requires = (ConnectionStep,)
 
-    def start(self, c: "BellConsumer") -> None:
-        c.subscribe()
+    def start(self, parent: "OneQueueConsumer") -> None:
+        parent.subscribe()
 
-    def stop(self, c: "BellConsumer") -> None:
-        c.unsubscribe()
+    def stop(self, parent: "OneQueueConsumer") -> None:
+        parent.unsubscribe()
 
 
 class _Loop(bootsteps.StartStopStep):
@@ -47,11 +49,11 @@ class _Loop(bootsteps.StartStopStep):
     requires = (_Subscription,)
     last = True
 
-    def start(self, c: "BellConsumer") -> None:
-        c.take_messages()
+    def start(self, parent: "OneQueueConsumer") -> None:
+        parent.take_messages()
 
 
-class BellConsumer(celery_consumer.Consumer):
+class OneQueueConsumer(celery_consumer.Consumer):
     """Hands our messages to the pool's threads, and drops all others.
 
     Args:
@@ -61,15 +63,13 @@ class BellConsumer(celery_consumer.Consumer):
         declare: Declares the queue over a connection, and returns it.
     """
 
-    class Blueprint(bootsteps.Blueprint):
+    pool: Any
+    connection: Any
+
+    class Blueprint(celery_consumer.Consumer.Blueprint):
         """The three steps."""
 
-        name = "Consumer"
         default_steps: ClassVar[list[Any]] = [ConnectionStep, _Subscription, _Loop]
-
-        def shutdown(self, parent: Any) -> None:
-            """Close what is open."""
-            self.send_all(parent, "shutdown", propagate=False)
 
     def __init__(
         self,
@@ -77,7 +77,7 @@ class BellConsumer(celery_consumer.Consumer):
         post: WorkerPost,
         link: Link,
         stopping: threading.Event,
-        declare: Callable[[kombu.Connection], kombu.Queue],
+        declare: Callable[[Connection], Queue],
         **kwargs: Any,
     ) -> None:
         self._post = post
@@ -88,7 +88,7 @@ class BellConsumer(celery_consumer.Consumer):
         self.task_consumer: Any = None
         super().__init__(*args, **kwargs)
 
-    def ensure_connected(self, conn: kombu.Connection) -> kombu.Connection:
+    def ensure_connected(self, conn: Connection) -> Connection:
         """Connect, however long the broker is away; Celery would wait 30 s between two tries."""
         pause = FIRST_PAUSE
         while not self._stop.is_set():
@@ -108,7 +108,7 @@ class BellConsumer(celery_consumer.Consumer):
         channel = self.connection.default_channel
         # For each consumer: quorum queues refuse any other kind.
         channel.basic_qos(0, 1, False)
-        self.task_consumer = kombu.Consumer(
+        self.task_consumer = Consumer(
             channel, [queue], accept=[JSON], auto_declare=False, on_message=self._took
         )
         self.task_consumer.consume()

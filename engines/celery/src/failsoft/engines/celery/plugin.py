@@ -22,6 +22,7 @@ from failsoft.engines.celery.redis_transport import PURPOSE
 from failsoft.engines.celery.settings import CelerySettings
 from failsoft.engines.celery.worker import CeleryWorker
 from failsoft.queue import shared_client
+from failsoft.queue.client import close_clients
 from failsoft.queue.cluster import refuse_cluster
 from failsoft.queue.embedded_valkey import dev_server
 from failsoft.queue.redis_checks import server_of
@@ -78,6 +79,10 @@ class CeleryPlugin(EnginePlugin[CelerySettings]):
         """Return the URL of the broker, if the operator gave it."""
         is_given = "broker_url" in settings.model_fields_set
         return "broker_url", settings.broker_url if is_given else None
+
+    def release(self) -> None:
+        """Close the connections to Redis; those to RabbitMQ are the callers' threads'."""
+        close_clients()
 
     def embedded(self, folder: Path, url: str | None) -> EmbeddedServer:
         """Return a Valkey, which needs nothing installed; RabbitMQ does."""

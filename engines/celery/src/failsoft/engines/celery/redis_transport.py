@@ -5,8 +5,10 @@ What is popped is read before Kombu reads it, for one element that is no task en
 Celery's (CE-03).
 """
 
+import json
 from collections.abc import Callable
-from typing import Any, Protocol
+from queue import Empty
+from typing import Any, Literal, Protocol
 
 from kombu.transport import redis as kombu_redis
 from redis import ConnectionPool, Redis
@@ -57,7 +59,7 @@ class BoundedChannel(kombu_redis.Channel):
         kind = _noticed(pool.connection_class, self)
         return ConnectionPool(connection_class=kind, **pool.connection_kwargs)
 
-    def _brpop_read(self, **options: Any) -> bool:
+    def _brpop_read(self, **options: Any) -> Literal[True]:
         connection = self.client.connection
         try:
             found = self.client.parse_response(connection, "BRPOP", **options)
@@ -71,7 +73,7 @@ class BoundedChannel(kombu_redis.Channel):
         finally:
             self._in_poll = None
         if not found:
-            raise kombu_redis.Empty
+            raise Empty
         key, text = found
         queue = key.decode()
         try:
@@ -108,7 +110,7 @@ def options(
 
 
 def _raw(message: Message, queue: str) -> Any:
-    return kombu_redis.loads(redis_text(message, queue))
+    return json.loads(redis_text(message, queue))
 
 
 def _noticed(kind: Any, channel: BoundedChannel) -> Any:

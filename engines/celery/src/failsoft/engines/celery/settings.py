@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, Field, model_validator
 
-from failsoft.queue.urls import begins_with
+from failsoft.engine_api import begins_with
 
 _AMQP = ("amqp://", "amqps://")
 _BROKERS = (*_AMQP, "redis://", "rediss://", "unix://")

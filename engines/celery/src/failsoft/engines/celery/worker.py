@@ -6,14 +6,16 @@ in its own application instead (`tasks.py`).
 """
 
 import threading
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import kombu
+from kombu.connection import Connection
+from kombu.entity import Queue
+
 from celery import Celery
 from celery.backends.base import DisabledBackend
 from celery.worker import WorkController
-
 from failsoft.engine_api import (
     ConfigurationError,
     EngineSite,
@@ -25,7 +27,7 @@ from failsoft.engine_api import (
 from failsoft.engines.celery import amqp_queues
 from failsoft.engines.celery.amqp_connection import connect, drop
 from failsoft.engines.celery.amqp_transport import AmqpTransport
-from failsoft.engines.celery.consumer import BellConsumer
+from failsoft.engines.celery.consumer import OneQueueConsumer
 from failsoft.engines.celery.redis_transport import RedisTransport, options
 from failsoft.engines.celery.settings import CelerySettings
 
@@ -40,8 +42,8 @@ class _App(Celery):
     `CELERY_RESULT_BACKEND` before what it is given (CE-08).
     """
 
-    def __init__(self, connection: partial[kombu.Connection]) -> None:
-        self._connection = connection
+    def __init__(self, connect: Callable[[], Connection]) -> None:
+        self._connect = connect
         super().__init__(
             "failsoft", loader="celery.loaders.app:AppLoader", set_as_current=False, fixups=()
         )
@@ -53,9 +55,9 @@ class _App(Celery):
             worker_enable_remote_control=False,
         )
 
-    def connection_for_read(self, url: str | None = None, **kwargs: Any) -> kombu.Connection:
+    def connection_for_read(self, url: str | None = None, **kwargs: Any) -> Connection:
         """Return a connection that is not made yet."""
-        return self._connection()
+        return self._connect()
 
     def _get_backend(self) -> DisabledBackend:
         return DisabledBackend(app=self)
@@ -63,6 +65,8 @@ class _App(Celery):
 
 class _Controller(WorkController):
     """Celery's worker, whose end changes no timeout of the whole process (CE-09)."""
+
+    blueprint: Any
 
     def _shutdown(self, warm: bool = True) -> None:
         self.blueprint.stop(self, terminate=not warm)
@@ -110,7 +114,7 @@ class CeleryWorker:
             concurrency=self._post.slots,
             use_eventloop=False,
             consumer_cls=partial(
-                BellConsumer,
+                OneQueueConsumer,
                 post=self._post,
                 link=self._link,
                 stopping=stopping,
@@ -125,16 +129,16 @@ class CeleryWorker:
         """Return whether the broker answers."""
         return self._link.is_up
 
-    def _declare(self, connection: kombu.Connection) -> kombu.Queue:
+    def _declare(self, connection: Any) -> Queue:
         if self._settings.is_rabbitmq:
             amqp_queues.declare(connection.connection, self._queue, self._settings)
-        return kombu.Queue(self._queue, no_declare=True)
+        return Queue(self._queue, no_declare=True)
 
 
-def _connection(settings: CelerySettings, queue: str, post: WorkerPost) -> kombu.Connection:
+def _connection(settings: CelerySettings, queue: str, post: WorkerPost) -> Connection:
     # Without a URL: the transports have addresses of their own, which Kombu would show.
     if settings.is_rabbitmq:
-        return kombu.Connection(transport=AmqpTransport, transport_options={"settings": settings})
-    return kombu.Connection(
+        return Connection(transport=AmqpTransport, transport_options={"settings": settings})
+    return Connection(
         transport=RedisTransport, transport_options=options(settings.broker_url, queue, post.reject)
     )
