@@ -7,8 +7,10 @@ through Celery's producer.
 import secrets
 import threading
 import time
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from amqp import Connection
 from amqp import Message as AmqpMessage
@@ -41,6 +43,39 @@ ANSWER_SECONDS = 2.0
 CONNECT_SHARE = 0.4
 
 
+class _Confirms:
+    """What RabbitMQ answers to the messages of one channel.
+
+    Attributes:
+        waiting: The place of each message that has no answer, by its number.
+        refused: Why RabbitMQ refused, by place.
+        returned: The places of those that no queue took.
+    """
+
+    def __init__(self, channel: Any) -> None:
+        self.waiting: dict[int, int] = {}
+        self.refused: dict[int, EngineError] = {}
+        self.returned: set[int] = set()
+        channel.events["basic_ack"].add(self._acked)
+        channel.events["basic_nack"].add(self._nacked)
+        channel.events["basic_return"].add(self._came_back)
+
+    def _answered(self, tag: int, multiple: bool) -> list[int]:
+        tags = [each for each in self.waiting if each <= tag] if multiple else [tag]
+        return [self.waiting.pop(each) for each in tags if each in self.waiting]
+
+    def _acked(self, tag: int, multiple: bool) -> None:
+        self._answered(tag, multiple)
+
+    def _nacked(self, tag: int, multiple: bool) -> None:
+        for place in self._answered(tag, multiple):
+            self.refused[place] = OfferRefusedError("RabbitMQ refused: MessageNacked")
+
+    def _came_back(self, error: Exception, exchange: str, key: str, message: AmqpMessage) -> None:
+        # Before its confirm, which says no more than that it is RabbitMQ's no longer.
+        self.returned.add(int(message.properties["message_id"]))
+
+
 class _Link:
     """The connection of one thread, and one channel whose messages are confirmed.
 
@@ -51,16 +86,12 @@ class _Link:
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self.declared: set[str] = set()
+        # Threads end without a word.
+        weakref.finalize(self, drop, connection)
         self._channel: Any = connection.channel()
         self._channel.confirm_select()
+        self._confirms = _Confirms(self._channel)
         self._sent = 0
-        self._waiting: dict[int, int] = {}
-        self._refused: dict[int, EngineError] = {}
-        self._returned: set[int] = set()
-        events = self._channel.events
-        events["basic_ack"].add(self._acked)
-        events["basic_nack"].add(self._nacked)
-        events["basic_return"].add(self._came_back)
 
     def publish(
         self, messages: Mapping[int, AmqpMessage], queue: str, ends: float
@@ -75,29 +106,15 @@ class _Link:
         Returns:
             Why RabbitMQ refused, by place; and the places of those that no queue took.
         """
-        self._refused, self._returned = {}, set()
+        answers = self._confirms
+        answers.refused, answers.returned = {}, set()
         for place, message in messages.items():
             self._sent += 1
-            self._waiting[self._sent] = place
+            answers.waiting[self._sent] = place
             self._channel.basic_publish(message, "", queue, mandatory=True)
-        while self._waiting:
+        while answers.waiting:
             self.connection.drain_events(timeout=max(0.001, ends - time.monotonic()))
-        return self._refused, self._returned
-
-    def _answered(self, tag: int, multiple: bool) -> list[int]:
-        tags = [each for each in self._waiting if each <= tag] if multiple else [tag]
-        return [self._waiting.pop(each) for each in tags if each in self._waiting]
-
-    def _acked(self, tag: int, multiple: bool) -> None:
-        self._answered(tag, multiple)
-
-    def _nacked(self, tag: int, multiple: bool) -> None:
-        for place in self._answered(tag, multiple):
-            self._refused[place] = OfferRefusedError("RabbitMQ refused: MessageNacked")
-
-    def _came_back(self, error: Exception, exchange: str, key: str, message: AmqpMessage) -> None:
-        # Before its confirm, which says no more than that it is RabbitMQ's no longer.
-        self._returned.add(int(message.properties["message_id"]))
+        return answers.refused, answers.returned
 
 
 class AmqpPublisher:
