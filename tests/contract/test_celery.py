@@ -46,6 +46,8 @@ class CeleryBench(PluginBench):
 
     def __init__(self, server: Server, url: str, **settings: Any) -> None:
         self.url = url
+        is_quorum = settings.get("queue_type") == "quorum"
+        self._arguments = {"x-queue-type": "quorum"} if is_quorum else {}
         super().__init__(plugin("celery"), server, broker_url=url, **settings)
 
     @property
@@ -94,7 +96,7 @@ class CeleryBench(PluginBench):
         )
         with pika.BlockingConnection(pika.URLParameters(self.url)) as connection:
             channel = connection.channel()
-            channel.queue_declare(self.name, durable=True)
+            channel.queue_declare(self.name, durable=True, arguments=self._arguments)
             channel.basic_publish("", self.name, message.body, properties)
 
 

@@ -12,9 +12,9 @@ from failsoft.engine_api import (
     Owner,
     QueueProfile,
 )
-from failsoft.engines.celery.amqp_publisher import AmqpPublisher
 from failsoft.engines.celery.publisher import Publisher
-from failsoft.engines.celery.redis_publisher import RedisPublisher
+from failsoft.engines.celery.rabbitmq.publisher import RabbitmqPublisher
+from failsoft.engines.celery.redis.publisher import RedisPublisher
 from failsoft.engines.celery.settings import CelerySettings
 from failsoft.queue import shared_client
 
@@ -22,7 +22,7 @@ from failsoft.queue import shared_client
 def make_publisher(settings: CelerySettings, purpose: str) -> Publisher:
     """Return what publishes to the broker of a URL."""
     if settings.is_rabbitmq:
-        return AmqpPublisher(settings)
+        return RabbitmqPublisher(settings)
     return RedisPublisher(shared_client(settings.broker_url, purpose))
 
 

@@ -18,7 +18,7 @@ from failsoft.engine_api import (
     warning,
 )
 from failsoft.engines.celery.adapter import CeleryEngine
-from failsoft.engines.celery.amqp_publisher import AmqpPublisher
+from failsoft.engines.celery.rabbitmq.publisher import RabbitmqPublisher
 from failsoft.engines.celery.settings import CelerySettings
 from failsoft.queue.redis_checks import PROBE_BUDGET, look_at_redis
 
@@ -69,7 +69,7 @@ def _login(name: str, url: str) -> Iterator[Finding]:
 
 def _arguments(site: EngineSite[CelerySettings]) -> Iterator[Finding]:
     check, queue = f"{site.name} queue", site.queue_name(DEFAULT)
-    publisher = AmqpPublisher(site.settings)
+    publisher = RabbitmqPublisher(site.settings)
     try:
         found = publisher.differences(queue, _deadline())
     except EngineError as error:

@@ -1,7 +1,7 @@
 """Celery's consumer with one connection, one queue and one loop.
 
 Of Celery's steps there is the connection. Left out are those that declare transient queues of their
-own or obey whoever can write to the broker: events, gossip, mingle, remote control (decision 0073).
+own or obey whoever can write to the broker: events, gossip, mingle, remote control (CE-10).
 """
 
 import threading
@@ -89,7 +89,7 @@ class OneQueueConsumer(celery_consumer.Consumer):
         super().__init__(*args, **kwargs)
 
     def ensure_connected(self, conn: Connection) -> Connection:
-        """Connect, however long the broker is away; Celery would wait 30 s between two tries."""
+        """Connect, however long the broker is away; Celery waits up to 30 s (CE-11)."""
         pause = FIRST_PAUSE
         while not self._stop.is_set():
             try:

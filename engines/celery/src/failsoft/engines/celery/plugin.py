@@ -18,7 +18,7 @@ from failsoft.engine_api import (
 )
 from failsoft.engines.celery.adapter import CeleryEngine
 from failsoft.engines.celery.checks import look_at_broker
-from failsoft.engines.celery.redis_transport import PURPOSE
+from failsoft.engines.celery.redis.transport import PURPOSE
 from failsoft.engines.celery.settings import CelerySettings
 from failsoft.engines.celery.worker import CeleryWorker
 from failsoft.queue import shared_client

@@ -24,11 +24,11 @@ from failsoft.engine_api import (
     WorkerPost,
     redacted_url,
 )
-from failsoft.engines.celery import amqp_queues
-from failsoft.engines.celery.amqp_connection import connect, drop
-from failsoft.engines.celery.amqp_transport import AmqpTransport
 from failsoft.engines.celery.consumer import OneQueueConsumer
-from failsoft.engines.celery.redis_transport import RedisTransport, options
+from failsoft.engines.celery.rabbitmq import queues
+from failsoft.engines.celery.rabbitmq.connection import connect, drop
+from failsoft.engines.celery.rabbitmq.transport import RabbitmqTransport
+from failsoft.engines.celery.redis.transport import RedisTransport, options
 from failsoft.engines.celery.settings import CelerySettings
 
 #: How long the first look at RabbitMQ may take, in seconds.
@@ -39,7 +39,7 @@ class _App(Celery):
     """An application without tasks, results, environment variables and fixups.
 
     Celery's own reads a broker and a result backend of `CELERY_BROKER_URL` and
-    `CELERY_RESULT_BACKEND` before what it is given (CE-08).
+    `CELERY_RESULT_BACKEND` before what it is given (CE-07).
     """
 
     def __init__(self, connect: Callable[[], Connection]) -> None:
@@ -64,7 +64,7 @@ class _App(Celery):
 
 
 class _Controller(WorkController):
-    """Celery's worker, whose end changes no timeout of the whole process (CE-09)."""
+    """Celery's worker, whose end changes no timeout of the whole process (CE-08)."""
 
     blueprint: Any
 
@@ -92,7 +92,7 @@ class CeleryWorker:
         connection = None
         try:
             connection = connect(self._settings, CHECK_SECONDS)
-            amqp_queues.declare(connection, self._queue, self._settings)
+            queues.declare(connection, self._queue, self._settings)
         except ConfigurationError:
             raise
         except Exception:  # noqa: BLE001, S110 - py-amqp raises more than its own classes; `run` waits for it
@@ -131,14 +131,14 @@ class CeleryWorker:
 
     def _declare(self, connection: Any) -> Queue:
         if self._settings.is_rabbitmq:
-            amqp_queues.declare(connection.connection, self._queue, self._settings)
+            queues.declare(connection.connection, self._queue, self._settings)
         return Queue(self._queue, no_declare=True)
 
 
 def _connection(settings: CelerySettings, queue: str, post: WorkerPost) -> Connection:
     # Without a URL: the transports have addresses of their own, which Kombu would show.
     if settings.is_rabbitmq:
-        return Connection(transport=AmqpTransport, transport_options={"settings": settings})
+        return Connection(transport=RabbitmqTransport, transport_options={"settings": settings})
     return Connection(
         transport=RedisTransport, transport_options=options(settings.broker_url, queue, post.reject)
     )

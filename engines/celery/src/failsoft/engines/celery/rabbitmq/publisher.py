@@ -28,10 +28,10 @@ from failsoft.engine_api import (
     OfferUncertainError,
     Owner,
 )
-from failsoft.engines.celery import amqp_queues
-from failsoft.engines.celery.amqp_connection import connect, drop
-from failsoft.engines.celery.amqp_errors import connect_error, offer_error
 from failsoft.engines.celery.messages import ENCODING, JSON, body_of, headers_of, id_of
+from failsoft.engines.celery.rabbitmq import queues
+from failsoft.engines.celery.rabbitmq.connection import connect, drop
+from failsoft.engines.celery.rabbitmq.errors import connect_error, offer_error
 from failsoft.engines.celery.settings import CelerySettings
 
 # py-amqp says of its arguments what fits in part.
@@ -117,7 +117,7 @@ class _Link:
         return answers.refused, answers.returned
 
 
-class AmqpPublisher:
+class RabbitmqPublisher:
     """`Publisher` on RabbitMQ, one connection a thread."""
 
     def __init__(self, settings: CelerySettings) -> None:
@@ -172,7 +172,7 @@ class AmqpPublisher:
     ) -> Owner:
         """Return whose a namespace is on this RabbitMQ."""
         with self._linked(deadline) as link:
-            return amqp_queues.owner(link.connection, namespace, ledger_id, claiming)
+            return queues.owner(link.connection, namespace, ledger_id, claiming)
 
     def differences(self, queue: str, deadline: Deadline) -> str | None:
         """Return RabbitMQ's text about a queue that is not as it would be declared.
@@ -181,7 +181,7 @@ class AmqpPublisher:
             EngineError: RabbitMQ gave no answer.
         """
         with self._linked(deadline) as link:
-            return amqp_queues.differences(link.connection, queue, self._settings)
+            return queues.differences(link.connection, queue, self._settings)
 
     def keep_alive(self) -> None:
         """Answer heartbeats on this thread's connection; drop it if it has died."""
@@ -203,18 +203,18 @@ class AmqpPublisher:
 
     def _declare(self, link: _Link, queue: str) -> None:
         if queue not in link.declared:
-            amqp_queues.declare(link.connection, queue, self._settings)
+            queues.declare(link.connection, queue, self._settings)
             link.declared.add(queue)
 
     def _looked_at(self, link: _Link, queue: str) -> int:
         self._declare(link, queue)
         try:
-            return amqp_queues.count(link.connection, queue)
+            return queues.count(link.connection, queue)
         except NotFound:
             # Deleted meanwhile: offers declare it again, too.
             link.declared.discard(queue)
             self._declare(link, queue)
-            return amqp_queues.count(link.connection, queue)
+            return queues.count(link.connection, queue)
 
     def _published(
         self, link: _Link, messages: Mapping[int, AmqpMessage], queue: str, deadline: Deadline

@@ -1,7 +1,7 @@
 """Connections to RabbitMQ by py-amqp, made safe.
 
 Every wait has a bound, the server's certificate is checked (CE-06), a body that is longer than any
-of ours is not kept in memory, and a forked child leaves its parent's connections alone (CE-07).
+of ours is not kept in memory, and a forked child leaves its parent's connections alone.
 """
 
 import os
@@ -27,7 +27,8 @@ _LENGTH_AT, _LENGTH_BYTES = 4, 8
 
 # py-amqp says of its arguments what fits in part.
 _Connection: Any = Connection
-_open = weakref.WeakSet[Connection]()
+#: Which process made each connection.
+_made_by = weakref.WeakKeyDictionary[Connection, int]()
 
 
 def connect(settings: CelerySettings, seconds: float) -> Connection:
@@ -69,12 +70,14 @@ def _connect(settings: CelerySettings, url: str, seconds: float) -> Connection:
     except BaseException:
         drop(connection)
         raise
-    _open.add(connection)
+    _made_by[connection] = os.getpid()
     return connection
 
 
 def drop(connection: Connection) -> None:
-    """Close a connection without a word to the server."""
+    """Close a connection without a word to the server; of a parent's only the descriptor."""
+    if _made_by.get(connection, os.getpid()) != os.getpid():
+        _leave(connection)
     with suppress(Exception):  # it is broken, in whatever way
         connection.collect()
 
@@ -107,16 +110,18 @@ def _bounded_frames(connection: Connection, callback: Callable[..., object]) -> 
     return bounded
 
 
+def _leave(connection: Connection) -> None:
+    # py-amqp would shut the connection down, and so the parent's, which is the same.
+    transport: Any = getattr(connection, "_transport", None)
+    if transport is not None and transport.sock is not None:
+        with suppress(OSError):
+            transport.sock.close()
+        transport.sock = None
+
+
 def _leave_parents() -> None:
-    # py-amqp shuts a connection down when it is collected, and so the parent's, which is the same.
-    for connection in list(_open):
-        transport: Any = getattr(connection, "_transport", None)
-        sock = getattr(transport, "sock", None)
-        if sock is not None:
-            with suppress(OSError):
-                sock.close()
-            transport.sock = None
-    _open.clear()
+    for connection in list(_made_by):
+        _leave(connection)
 
 
 os.register_at_fork(after_in_child=_leave_parents)

@@ -4,7 +4,7 @@ from typing import Any
 
 from kombu.transport import pyamqp
 
-from failsoft.engines.celery.amqp_connection import connect, drop
+from failsoft.engines.celery.rabbitmq.connection import connect, drop
 from failsoft.engines.celery.settings import CelerySettings
 
 #: How long an answer of RabbitMQ's may take, in seconds.
@@ -31,7 +31,7 @@ class _Channel(pyamqp.Channel):
         super().__init__(*args, **{**kwargs, "auto_decode": False})
 
 
-class AmqpTransport(pyamqp.Transport):
+class RabbitmqTransport(pyamqp.Transport):
     """A transport that connects as the half that offers does, to the first node that answers."""
 
     def establish_connection(self) -> Any:

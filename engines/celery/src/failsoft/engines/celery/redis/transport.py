@@ -100,7 +100,7 @@ def options(
         "reject": reject,
         "visibility_timeout": VISIBILITY_SECONDS,
         "health_check_interval": SILENT_SECONDS,
-        # Under the queue's own name: by default all programs on a server share three keys (CE-04).
+        # Under the queue's own name: by default all programs on a server share three keys (CE-09).
         "unacked_key": f"{queue}.unacked",
         "unacked_index_key": f"{queue}.unacked-index",
         "unacked_mutex_key": f"{queue}.unacked-mutex",
