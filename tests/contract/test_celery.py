@@ -6,7 +6,7 @@ import pickle
 import secrets
 import threading
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -51,7 +51,7 @@ class CeleryBench(PluginBench):
         super().__init__(plugin("celery"), server, broker_url=url, **settings)
 
     @property
-    def foreign(self) -> tuple[ForeignMessage, ...]:
+    def foreign(self) -> Sequence[ForeignMessage]:
         ours = headers_of(new_message())
         return (
             self._task({"task": "os.system", "id": "1"}, [["true"], {}, {}]),

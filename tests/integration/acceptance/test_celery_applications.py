@@ -8,11 +8,11 @@ import pytest
 from celery import Celery
 
 from failsoft.job_engine import JobState
-from tests.deployments.deployment import PATIENCE, SHORT_LEASE, Deployment, Worker
+from tests.deployments.deployment import Deployment, Worker
 from tests.deployments.effect_log import ENGINE
 from tests.deployments.promises import assert_each_ran_once
 from tests.jobs.scripted import Script, in_thread
-from tests.servers.processes import wait_until
+from tests.servers.processes import PATIENCE, wait_until
 from tests.servers.valkey import Valkey
 
 APP = "tests.jobs.celery_app"
@@ -26,7 +26,6 @@ def addresses(upgraded_ledger_url: str, valkey: Valkey) -> dict[str, str]:
         "FAILSOFT_LEDGER_URL": upgraded_ledger_url,
         "FAILSOFT_ENGINES": "celery",
         "FAILSOFT_CELERY_BROKER_URL": valkey.url,
-        **SHORT_LEASE,
     }
 
 
@@ -62,7 +61,7 @@ def test_a_job_of_a_killed_process_of_the_pool_goes_on_in_another(
 ) -> None:
     start(deployment)
     wait_for_workers(deployment, 2)
-    handle = deployment.dispatch(in_thread, Script(halt_at=2, gate=str(gate)))
+    handle = deployment.dispatch(in_thread, Script(steps=3, halt_at=2, gate=str(gate)))
     deployment.wait_for_step(handle, "step-2")
 
     os.kill(deployment.effect_log.begun(handle.id)[-1].pid, signal.SIGKILL)

@@ -9,15 +9,15 @@ import logging
 import secrets
 import threading
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 
 from failsoft.dispatcher.plugins.plugin import AnySite, EngineWorker, WorkerPost
 from failsoft.job_engine.definitions.catalogue import Catalogue
-from failsoft.job_engine.policies.queue import QueueProfile, queue_profile
+from failsoft.job_engine.policies.queue import QueueProfile
 from failsoft.worker.attempts.processor import Processor
 from failsoft.worker.configuration.settings import adopt, load_settings
-from failsoft.worker.engine_sites import expect_engine, site_of
+from failsoft.worker.configuration.slots import ALL
+from failsoft.worker.engine_sites import site_of
 from failsoft.worker.process import WorkerProcess, prepare_worker
 from failsoft.worker.wiring import App
 
@@ -84,11 +84,9 @@ class HostedWorker:
         try:
             settings = load_settings()
             adopt(settings)
-            expect_engine(settings, self._engine)
-            profile = replace(queue_profile(self._queue), slots=self._slots, slots_by={})
-            make = partial(_HostedProcess, build=self._build)
-            boot_id = secrets.token_hex(8)
-            self._process = prepare_worker(settings, (self._engine, profile), boot_id, make)
+            make = partial(_HostedProcess, boot_id=secrets.token_hex(8), build=self._build)
+            identity = self._engine, self._queue
+            self._process = prepare_worker(settings, identity, {ALL: self._slots}, make)
             if not self._stops.is_set():
                 self._process.run()
         except Exception:

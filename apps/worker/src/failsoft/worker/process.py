@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from itertools import count
 from typing import TypeVar
 
@@ -33,7 +34,7 @@ from failsoft.worker.attempts.runners import CautiousRunner, ChildRunner, Runner
 from failsoft.worker.attempts.slot_watch import SlotWatch
 from failsoft.worker.bundled_jobs import load_catalogue
 from failsoft.worker.configuration.settings import Settings, adopt, load_settings
-from failsoft.worker.configuration.slots import with_slots
+from failsoft.worker.configuration.slots import Slots, with_slots
 from failsoft.worker.engine_sites import expect_engine, site_of
 from failsoft.worker.exit_codes import CONFIG, OK, TRY_AGAIN, exit_code
 from failsoft.worker.logs.output import configure_logs, flush_logs
@@ -320,30 +321,32 @@ def _prepare(
 ) -> WorkerProcess | MaintenanceProcess:
     if engine == MAINTENANCE:
         return MaintenanceProcess(build(settings, jobs=load_catalogue(settings)))
-    expect_engine(settings, engine)
-    profile = with_slots(queue_profile(queue), settings.slots)
-    return prepare_worker(settings, (engine, profile), boot_id, WorkerProcess)
+    return prepare_worker(
+        settings, (engine, queue), settings.slots, partial(WorkerProcess, boot_id=boot_id)
+    )
 
 
 def prepare_worker(
     settings: Settings,
-    identity: tuple[str, QueueProfile],
-    boot_id: str,
-    make: Callable[[App, Catalogue, tuple[str, QueueProfile], str], W],
+    identity: tuple[str, str],
+    slots: Slots,
+    make: Callable[[App, Catalogue, tuple[str, QueueProfile]], W],
 ) -> W:
     """Put a worker process together.
 
     Args:
         settings: The settings.
         identity: The engine and the queue to serve.
-        boot_id: What identifies the process.
+        slots: How many attempts it runs side by side, by queue.
         make: Makes it of its parts.
 
     Raises:
         FailsoftError: A setting is wrong, or the ledger does not answer.
     """
-    engine, profile = identity
+    engine, queue = identity
     catalogue = load_catalogue(settings)
+    expect_engine(settings, engine)
+    profile = with_slots(queue_profile(queue), slots)
     if settings.lease is not None:
         profile = replace(profile, lease=settings.lease)
     catalogue.require_handlers([profile.name])
@@ -351,7 +354,7 @@ def prepare_worker(
         modules_of_children(settings), start=profile.isolation == "process"
     )
     app = build(settings, jobs=catalogue, connections=profile.slots_on(engine) + KEEPERS)
-    return make(app, catalogue, (engine, profile), boot_id)
+    return make(app, catalogue, (engine, profile))
 
 
 def _stop_on_signals(process: WorkerProcess | MaintenanceProcess) -> None:
