@@ -4,13 +4,16 @@ from zlib import crc32
 
 import pytest
 
-#: One test of so many runs behind a pooler in each run.
+#: Of these one test of so many runs in each run.
 ONE_IN = 10
+#: Behind a pooler the statements are the same, and on quorum queues the commands.
+SAMPLED = ("TestPooledPostgresLedger", "EngineOnQuorumQueues")
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave most of the suite behind a pooler to `-m long`: its statements are the same."""
+    """Leave most of what differs little from other tests to `-m long`."""
     for item in items:
-        if "TestPooledPostgresLedger" in item.nodeid and crc32(item.name.encode()) % ONE_IN:
+        is_sampled = any(each in item.nodeid for each in SAMPLED)
+        if is_sampled and crc32(item.name.encode()) % ONE_IN:
             item.add_marker(pytest.mark.long)

@@ -18,6 +18,7 @@ from failsoft.dispatcher.plugins.plugin import AnyPlugin, AnySite
 from failsoft.engines.dramatiq.adapter import make_broker
 from failsoft.engines.dramatiq.messages import ACTOR
 from failsoft.engines.dramatiq.rabbitmq import SafeRabbitmqBroker
+from failsoft.engines.dramatiq.settings import QueueType
 from failsoft.queue import SafeJob, rq_queue, shared_client
 from failsoft.queue.safe_job import ENTRY_POINT
 from failsoft.testing import ForeignMessage, MemoryEngine
@@ -142,9 +143,9 @@ class RqBench(PluginBench):
 class DramatiqBench(PluginBench):
     """Dramatiq on whatever broker the URL names, with Dramatiq's own worker."""
 
-    def __init__(self, server: Server, url: str) -> None:
-        self._url = url
-        super().__init__(plugin("dramatiq"), server, amqp_url=url)
+    def __init__(self, server: Server, url: str, queue_type: QueueType = "classic") -> None:
+        self._url, self._type = url, queue_type
+        super().__init__(plugin("dramatiq"), server, amqp_url=url, queue_type=queue_type)
 
     @property
     def foreign(self) -> Sequence[ForeignMessage]:
@@ -159,7 +160,7 @@ class DramatiqBench(PluginBench):
         plant(message.body)
 
     def _plant_in_rabbitmq(self, body: bytes) -> None:
-        broker = make_broker(self._url, NAMESPACE)
+        broker = make_broker(self._url, NAMESPACE, queue_type=self._type)
         assert isinstance(broker, SafeRabbitmqBroker)
         broker.declare_queue(self.name, ensure=True)
         with pika.BlockingConnection(pika.URLParameters(self._url)) as connection:

@@ -1,4 +1,7 @@
-"""Every engine keeps every promise: in memory, RQ, Dramatiq on RabbitMQ and on Valkey."""
+"""Every engine keeps every promise: in memory, RQ, Dramatiq on RabbitMQ and on Valkey.
+
+Of quorum queues most are long.
+"""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -52,6 +55,13 @@ class TestDramatiqEngineOnRabbitmq(EngineSuite):
             yield bench
 
 
+class TestDramatiqEngineOnQuorumQueues(EngineSuite):
+    @pytest.fixture
+    def bench(self, rabbitmq: RabbitMQ, amqp_url: str) -> Iterator[EngineBench]:
+        with closing(DramatiqBench(Application(rabbitmq), amqp_url, "quorum")) as bench:
+            yield bench
+
+
 class TestDramatiqEngineOnValkey(EngineSuite):
     @pytest.fixture
     def bench(self, second_valkey: Valkey) -> Iterator[EngineBench]:
@@ -70,6 +80,14 @@ class TestDramatiqWorkerOnRabbitmq(BasicWorkerSuite):
     @pytest.fixture
     def bench(self, rabbitmq: RabbitMQ, amqp_url: str) -> Iterator[WorkerBench]:
         with closing(DramatiqBench(Application(rabbitmq), amqp_url)) as bench:
+            yield bench
+
+
+@pytest.mark.long
+class TestDramatiqWorkerOnQuorumQueues(BasicWorkerSuite):
+    @pytest.fixture
+    def bench(self, rabbitmq: RabbitMQ, amqp_url: str) -> Iterator[WorkerBench]:
+        with closing(DramatiqBench(Application(rabbitmq), amqp_url, "quorum")) as bench:
             yield bench
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pika
 import pytest
+from pika.exceptions import ChannelClosedByBroker
 
 from failsoft.engines.dramatiq.rabbitmq import SafeRabbitmqBroker
 from failsoft.job_engine.errors import ConfigurationError
@@ -133,6 +134,39 @@ def test_what_differs_of_a_queue_can_be_reported(amqp_url: str) -> None:
 
     broker = SafeRabbitmqBroker(amqp_url)
     assert "inequivalent arg" in broker.differences(QUEUE)
+    broker.close()
+
+
+def test_quorum_queues_are_declared_where_the_settings_name_them(amqp_url: str) -> None:
+    broker = SafeRabbitmqBroker(amqp_url, queue_type="quorum")
+    broker.check(QUEUE)
+    assert broker.differences(QUEUE) == ""
+    assert broker.probe(QUEUE).backlog == 0
+    broker.close()
+
+    with pika.BlockingConnection(pika.URLParameters(amqp_url)) as connection:
+        channel = connection.channel()
+        with pytest.raises(ChannelClosedByBroker, match=r"x-queue-type.*current is.*quorum"):
+            channel.queue_declare(f"{QUEUE}.XQ", durable=True)
+
+
+@pytest.mark.parametrize("is_ours", [True, False])
+def test_a_classic_queue_is_refused_with_what_to_do_where_the_settings_name_quorum_queues(
+    amqp_url: str, is_ours: bool
+) -> None:
+    if is_ours:
+        former = SafeRabbitmqBroker(amqp_url)
+        former.check(QUEUE)
+        former.close()
+    else:
+        declare(amqp_url)
+    broker = SafeRabbitmqBroker(amqp_url, queue_type="quorum")
+
+    with pytest.raises(ConfigurationError, match=r"quorum queue.*delete_queue"):
+        broker.check(QUEUE)
+
+    assert not broker.probe(QUEUE).healthy
+    assert broker.probe(QUEUE).is_refused
     broker.close()
 
 

@@ -10,7 +10,9 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from itertools import count
+from typing import TypeVar
 
 import click
 
@@ -32,7 +34,7 @@ from failsoft.worker.attempts.runners import CautiousRunner, ChildRunner, Runner
 from failsoft.worker.attempts.slot_watch import SlotWatch
 from failsoft.worker.bundled_jobs import load_catalogue
 from failsoft.worker.configuration.settings import Settings, adopt, load_settings
-from failsoft.worker.configuration.slots import with_slots
+from failsoft.worker.configuration.slots import Slots, with_slots
 from failsoft.worker.engine_sites import expect_engine, site_of
 from failsoft.worker.exit_codes import CONFIG, OK, TRY_AGAIN, exit_code
 from failsoft.worker.logs.output import configure_logs, flush_logs
@@ -53,6 +55,8 @@ from failsoft.worker.supervision.namespace_guard import EVERY, NamespaceGuard
 from failsoft.worker.wiring import KEEPERS, App, build, modules_of_children
 
 logger: logging.Logger = logging.getLogger("failsoft.worker")
+
+W = TypeVar("W", bound="WorkerProcess")
 
 #: How often it is checked whether the attempts have ended, in seconds.
 LOOK_SECONDS = 0.1
@@ -259,7 +263,10 @@ class WorkerProcess:
 
     def _build_worker(self, processor: Processor) -> EngineWorker:
         found, site = site_of(self._settings, self._engine, self._app.offers)
-        post = WorkerPost(
+        return found.build_worker(site, self._post(processor))
+
+    def _post(self, processor: Processor) -> WorkerPost:
+        return WorkerPost(
             self._queue,
             self._queue.slots_on(self._engine),
             self._boot_id,
@@ -269,7 +276,6 @@ class WorkerProcess:
             self._admission.reject,
             self._stop_job,
         )
-        return found.build_worker(site, post)
 
     def _stop_job(self, job_id: str) -> None:
         self._app.ledger.cancel(job_id, f"stop command of {self._engine}")
@@ -316,20 +322,42 @@ def main(
 def _prepare(
     settings: Settings, engine: str, queue: str, boot_id: str
 ) -> WorkerProcess | MaintenanceProcess:
-    catalogue = load_catalogue(settings)
     if engine == MAINTENANCE:
-        return MaintenanceProcess(build(settings, jobs=catalogue))
+        return MaintenanceProcess(build(settings, jobs=load_catalogue(settings)))
+    return prepare_worker(
+        settings, (engine, queue), settings.slots, partial(WorkerProcess, boot_id=boot_id)
+    )
+
+
+def prepare_worker(
+    settings: Settings,
+    identity: tuple[str, str],
+    slots: Slots,
+    make: Callable[[App, Catalogue, tuple[str, QueueProfile]], W],
+) -> W:
+    """Put a worker process together.
+
+    Args:
+        settings: The settings.
+        identity: The engine and the queue to serve.
+        slots: How many attempts it runs side by side, by queue.
+        make: Makes it of its parts.
+
+    Raises:
+        FailsoftError: A setting is wrong, or the ledger does not answer.
+    """
+    engine, queue = identity
+    catalogue = load_catalogue(settings)
     expect_engine(settings, engine)
-    profile = queue_profile(queue)
+    profile = with_slots(queue_profile(queue), slots)
     if settings.lease is not None:
         profile = replace(profile, lease=settings.lease)
-    profile = with_slots(profile, settings.slots)
-    catalogue.require_handlers([queue])
+    catalogue.require_handlers([profile.name])
     ChildRunner.prepare_fork_server(
         modules_of_children(settings), start=profile.isolation == "process"
     )
     app = build(settings, jobs=catalogue, connections=profile.slots_on(engine) + KEEPERS)
-    return WorkerProcess(app, catalogue, (engine, profile), boot_id)
+    return make(app, catalogue, (engine, profile))
 
 
 def _stop_on_signals(process: WorkerProcess | MaintenanceProcess) -> None:

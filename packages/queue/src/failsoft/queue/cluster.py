@@ -20,8 +20,8 @@ from failsoft.engine_api import ConfigurationError
 
 #: What is wrong, and what to use instead.
 CLUSTER_REFUSED = (
-    "expected a single Redis or Valkey, or a Sentinel service, got a Redis Cluster, which RQ and "
-    "Dramatiq do not speak; name a server with cluster-enabled no, or "
+    "expected a single Redis or Valkey, or a Sentinel service, got a Redis Cluster, which RQ, "
+    "Dramatiq and Celery do not speak; name a server with cluster-enabled no, or "
     "redis+sentinel://host:26379/0?service=name, in {variables}"
 )
 VARIABLES = "REDIS_URL (for RQ) or AMQP_URL (for Dramatiq)"

@@ -51,7 +51,7 @@ def look_at_redis(
     yield fine(name, f"{kind} {version}, {redacted_url(url)}")
     if facts.get("cluster_enabled"):
         remedy = f"name a single server, or redis+sentinel://…?service=name, in {variable}"
-        found = "a Redis Cluster, which RQ and Dramatiq do not speak"
+        found = "a Redis Cluster, which RQ, Dramatiq and Celery do not speak"
         yield failure(f"{name} role", found, remedy, os.EX_CONFIG)
         return
     yield _role(name, facts, variable)

@@ -17,17 +17,22 @@ from failsoft.engine_api import (
 from failsoft.engines.dramatiq.messages import Inbox, pack
 from failsoft.engines.dramatiq.rabbitmq import SafeRabbitmqBroker
 from failsoft.engines.dramatiq.redis import SafeRedisBroker
+from failsoft.engines.dramatiq.settings import QueueType
 from failsoft.queue import shared_client
 
 SafeBroker = SafeRabbitmqBroker | SafeRedisBroker
 
 
 def make_broker(
-    url: str, namespace: str = DEFAULT_NAMESPACE, inbox: Inbox | None = None
+    url: str,
+    namespace: str = DEFAULT_NAMESPACE,
+    inbox: Inbox | None = None,
+    *,
+    queue_type: QueueType = "classic",
 ) -> SafeBroker:
-    """Return the broker for a URL: `amqp://` or `amqps://`, else Redis."""
+    """Return the broker for a URL: `amqp://` or `amqps://`, else Redis, which has no types."""
     if url.startswith(("amqp://", "amqps://")):
-        return SafeRabbitmqBroker(url, inbox)
+        return SafeRabbitmqBroker(url, inbox, queue_type)
     purpose = "dramatiq-worker" if inbox else "dramatiq"
     return SafeRedisBroker(shared_client(url, purpose), namespace, inbox)
 

@@ -29,7 +29,8 @@ BLOCKED_SECONDS = 1
 def look_at_broker(site: EngineSite[DramatiqSettings]) -> Iterator[Finding]:
     """Look at the server, and write what an offer writes."""
     url, variable = site.settings.amqp_url, site.variables["amqp_url"]
-    broker, queue = make_broker(url, site.namespace), site.queue_name(DEFAULT)
+    broker = make_broker(url, site.namespace, queue_type=site.settings.queue_type)
+    queue = site.queue_name(DEFAULT)
     if isinstance(broker, SafeRabbitmqBroker):
         with closing(broker):
             yield from _RabbitmqChecks(site.name, broker, url, variable).look(queue)

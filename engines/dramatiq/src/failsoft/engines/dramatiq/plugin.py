@@ -17,7 +17,7 @@ from failsoft.engine_api import (
     Supported,
     WorkerPost,
 )
-from failsoft.engines.dramatiq.adapter import DramatiqEngine, make_broker
+from failsoft.engines.dramatiq.adapter import DramatiqEngine, SafeBroker, make_broker
 from failsoft.engines.dramatiq.checks import look_at_broker
 from failsoft.engines.dramatiq.messages import Inbox
 from failsoft.engines.dramatiq.settings import DramatiqSettings
@@ -42,7 +42,7 @@ class DramatiqPlugin(EnginePlugin[DramatiqSettings]):
 
     def build(self, site: EngineSite[DramatiqSettings]) -> Engine:
         """Return the half that offers."""
-        broker = make_broker(site.settings.amqp_url, site.namespace)
+        broker = _broker(site)
         adapter = DramatiqEngine(broker, site.namespace, site.name)
         # One thread, because an AMQP connection belongs to one; it also answers the heartbeats.
         caller = BoundedCaller(
@@ -58,7 +58,7 @@ class DramatiqPlugin(EnginePlugin[DramatiqSettings]):
         """
         link = Link(f"Dramatiq's broker ({site.settings.amqp_url})")
         inbox = Inbox(post.reject, link)
-        broker = make_broker(site.settings.amqp_url, site.namespace, inbox)
+        broker = _broker(site, inbox)
         name = site.queue_name(post.queue)
         broker.check(name)
         return ThreadWorker(broker, name, post, link)
@@ -71,7 +71,8 @@ class DramatiqPlugin(EnginePlugin[DramatiqSettings]):
 
     def address(self, settings: DramatiqSettings) -> tuple[str, str | None]:
         """Return the URL of the broker, if the operator gave it."""
-        return "amqp_url", settings.amqp_url if settings.model_fields_set else None
+        is_given = "amqp_url" in settings.model_fields_set
+        return "amqp_url", settings.amqp_url if is_given else None
 
     def release(self) -> None:
         """Close the connections to Redis."""
@@ -85,6 +86,11 @@ class DramatiqPlugin(EnginePlugin[DramatiqSettings]):
         """Return what tells a Redis from others; RabbitMQ is no other engine's."""
         url = site.settings.amqp_url
         return None if url.startswith("amqp") else server_of(url)
+
+
+def _broker(site: EngineSite[DramatiqSettings], inbox: Inbox | None = None) -> SafeBroker:
+    settings = site.settings
+    return make_broker(settings.amqp_url, site.namespace, inbox, queue_type=settings.queue_type)
 
 
 PLUGIN = DramatiqPlugin()

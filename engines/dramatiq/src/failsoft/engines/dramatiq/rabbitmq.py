@@ -14,7 +14,7 @@ import pika
 from pika.exceptions import ChannelClosedByBroker, NackError, UnroutableError
 
 from dramatiq.broker import Consumer
-from dramatiq.brokers.rabbitmq import RabbitmqBroker, _RabbitmqConsumer
+from dramatiq.brokers.rabbitmq import DEAD_MESSAGE_TTL, RabbitmqBroker, _RabbitmqConsumer
 from dramatiq.common import xq_name
 from failsoft.engine_api import (
     Claiming,
@@ -35,6 +35,7 @@ from failsoft.engines.dramatiq.amqp_errors import (
 from failsoft.engines.dramatiq.messages import Envelope, Inbox, encode
 from failsoft.engines.dramatiq.rabbitmq_consumer import SafeRabbitmqConsumer
 from failsoft.engines.dramatiq.rabbitmq_owner import rabbitmq_owner
+from failsoft.engines.dramatiq.settings import QueueType
 
 #: Bounds on every wait inside pika, in seconds; by default some are for ever (MQ-01, MQ-03).
 HEARTBEAT = 10
@@ -48,17 +49,23 @@ _BOUNDS = {
     "connection_attempts": 1,
 }
 
+#: The argument that says of which type a queue is.
+_TYPE = "x-queue-type"
+
 
 class SafeRabbitmqBroker(RabbitmqBroker):
     """The broker of both sides; the worker side drops what is no message of ours."""
 
-    def __init__(self, url: str, inbox: Inbox | None = None) -> None:
+    def __init__(
+        self, url: str, inbox: Inbox | None = None, queue_type: QueueType = "classic"
+    ) -> None:
         """Connect lazily, one connection a thread.
 
         Args:
             url: An AMQP URL; several separated by `;` are tried in turn. What its query says, as
                 `heartbeat`, is obeyed.
             inbox: Where the worker side reads messages; a dispatcher needs none.
+            queue_type: Of the queues that are declared.
 
         Raises:
             ConfigurationError: If the URL cannot be read.
@@ -72,6 +79,7 @@ class SafeRabbitmqBroker(RabbitmqBroker):
                 "or a digit in its password"
             ) from None
         self.inbox = inbox
+        self._type = {_TYPE: "quorum"} if queue_type == "quorum" else {}
         # Every failure is translated and raised; pika would log it besides.
         logging.getLogger("pika").setLevel(logging.CRITICAL)
         found: Any = self.parameters
@@ -108,15 +116,21 @@ class SafeRabbitmqBroker(RabbitmqBroker):
     def _declare_dq_queue(self, queue_name: str) -> None:
         """Declare no delay queue."""
 
+    def _build_queue_arguments(self, queue_name: str) -> dict[str, Any]:
+        return {**super()._build_queue_arguments(queue_name), **self._type}
+
     def _declare_queue(self, queue_name: str) -> Any:
-        """Declare the queue, or take the one that an administrator has declared in another way."""
-        return self._declare_or_take(queue_name, super()._declare_queue)
+        """Declare the queue, or take the one that an administrator has declared in another way.
+
+        Raises:
+            ConfigurationError: It is a stream, or not of the type that it would be declared with.
+        """
+        return self._declare_or_take(queue_name, super()._declare_queue, self._expect_type)
 
     def _declare_xq_queue(self, queue_name: str) -> Any:
         """Declare the queue of dead letters, or take the one that is there."""
-        declare = super()._declare_xq_queue
         try:
-            return self._declare_or_take(xq_name(queue_name), lambda _: declare(queue_name))
+            return self._declare_or_take(xq_name(queue_name), self._declare_dead_letters)
         except ChannelClosedByBroker as error:
             if error.reply_code != NO_RIGHT:
                 raise
@@ -125,7 +139,37 @@ class SafeRabbitmqBroker(RabbitmqBroker):
             del self.channel
             return None
 
-    def _declare_or_take(self, name: str, declare: Callable[[str], Any]) -> Any:
+    def _declare_dead_letters(self, name: str) -> Any:
+        # Of the same type: a classic queue is on one node, and missing whenever that is down.
+        arguments = {"x-message-ttl": DEAD_MESSAGE_TTL, **self._type}
+        return self.channel.queue_declare(queue=name, durable=True, arguments=arguments)
+
+    def _expect_type(self, name: str, said: str) -> None:
+        """Refuse a queue that would be a quorum queue and is none, as far as RabbitMQ says so."""
+        if not self._type:
+            return
+        if _TYPE not in said:
+            # Of several arguments that differ it names one. With the type alone it names that one,
+            # unless the queue has others.
+            try:
+                self.channel.queue_declare(name, durable=True, arguments=self._type)
+            except ChannelClosedByBroker as error:
+                said = error.reply_text
+            del self.channel
+        if _TYPE in said:
+            raise ConfigurationError(
+                f"expected {name} to be a quorum queue, as queue_type of the engine says, got a "
+                "classic one; RabbitMQ changes the type of no queue: let the workers empty it, "
+                f"then delete it (rabbitmqctl delete_queue {name} --if-empty), or choose another "
+                "FAILSOFT_NAMESPACE, or leave queue_type at classic"
+            )
+
+    def _declare_or_take(
+        self,
+        name: str,
+        declare: Callable[[str], Any],
+        check: Callable[[str, str], None] = lambda name, said: None,
+    ) -> Any:
         try:
             return declare(name)
         except ChannelClosedByBroker as error:
@@ -138,6 +182,7 @@ class SafeRabbitmqBroker(RabbitmqBroker):
                 ) from error
             # The error has closed the channel.
             del self.channel
+            check(name, error.reply_text)
             try:
                 return self.channel.queue_declare(name, passive=True)
             except ChannelClosedByBroker as missing:
@@ -168,7 +213,8 @@ class SafeRabbitmqBroker(RabbitmqBroker):
         """Refuse a queue that cannot be served, if RabbitMQ answers.
 
         Raises:
-            ConfigurationError: If it is a stream.
+            ConfigurationError: If it is a stream, or of another type than it would be declared
+                with.
         """
         with suppress(EngineError), amqp_errors(self):
             self.declare_queue(queue_name, ensure=True)

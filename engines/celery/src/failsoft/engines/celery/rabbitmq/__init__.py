@@ -1,0 +1,1 @@
+"""Celery on RabbitMQ, by py-amqp."""
