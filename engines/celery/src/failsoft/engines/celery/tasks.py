@@ -9,6 +9,7 @@ each before it runs. `failsoft worker celery` serves the same queues in processe
 """
 
 import logging
+import multiprocessing
 import threading
 from collections.abc import Callable
 from importlib.metadata import entry_points
@@ -84,6 +85,7 @@ class _Host:
     def begin(self) -> None:
         """Begin in this process."""
         self._forget()
+        _allow_children()
         (entry,) = entry_points(group=GROUP)
         hosted: _Hosted = entry.load()(self._engine, self._queue, 1, self._build)
         self._hosted = hosted
@@ -152,6 +154,20 @@ class _Look:
     def is_serving(self) -> bool:
         """Return whether the broker answered the last time."""
         return self._link.is_up
+
+
+def _allow_children() -> None:
+    """Let this process start children by `multiprocessing`.
+
+    Attempts run in children, too: those of a queue with `isolation="process"`, and those of a job
+    that has crashed. billiard takes the place of `multiprocessing` in its processes: it marks them
+    as daemons, which may have no children, and has a key of its own, which is not handed on.
+    """
+    current: Any = multiprocessing.current_process()
+    config = current._config  # noqa: SLF001 - there is no other way once it has started
+    config["daemon"] = False
+    of_python: Any = multiprocessing.process
+    config["authkey"] = of_python.AuthenticationString(bytes(config["authkey"]))
 
 
 def _nothing(wire: object) -> None:
