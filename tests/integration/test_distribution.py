@@ -18,11 +18,12 @@ MEMBERS = (
     *("job_engine", "testing", "queue", "ledger", "dispatcher", "api", "engine_api", "worker"),
     *("engines.rq", "engines.dramatiq"),
 )
-OF_ENGINES = ("rq", "redis", "dramatiq", "pika", "confluent_kafka", "nats")
+OF_ENGINES = ("rq", "redis", "dramatiq", "pika", "celery", "confluent_kafka", "nats")
 #: Those of them that an engine may bring.
 LIBRARIES = {
     "rq": {"rq", "redis"},
     "dramatiq": {"dramatiq", "pika", "redis", "rq"},
+    "celery": {"celery", "redis", "rq"},
     "kafka": {"confluent_kafka"},
     "nats": {"nats"},
 }
