@@ -204,10 +204,10 @@ def test_a_postgresql_that_hangs_costs_no_more_than_the_limit(
 
 
 def test_an_engine_that_is_not_installed_is_reported(patient: Patient) -> None:
-    patient.examine(redis_url=DEAD_REDIS, engines="dramatiq,celery")
+    patient.examine(redis_url=DEAD_REDIS, engines="dramatiq,sidekiq")
 
-    assert patient.level("celery") is Level.FAILURE
-    assert "got celery" in patient.found("celery")
+    assert patient.level("sidekiq") is Level.FAILURE
+    assert "got sidekiq" in patient.found("sidekiq")
 
 
 def test_another_engine_is_probed(patient: Patient) -> None:
