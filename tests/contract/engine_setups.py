@@ -14,8 +14,11 @@ import pika
 
 from failsoft.dispatcher.offering.bounded_caller import DirectCaller
 from failsoft.dispatcher.plugins.discovery import plugin
-from failsoft.dispatcher.plugins.plugin import AnyPlugin, AnySite
-from failsoft.engines.dramatiq.adapter import make_broker
+from failsoft.dispatcher.plugins.plugin import (
+    AnyPlugin,
+    AnySite,
+)
+from failsoft.engines.dramatiq.adapter import DramatiqEngine, make_broker
 from failsoft.engines.dramatiq.messages import ACTOR
 from failsoft.engines.dramatiq.rabbitmq import SafeRabbitmqBroker
 from failsoft.engines.dramatiq.settings import QueueType
@@ -146,6 +149,12 @@ class DramatiqBench(PluginBench):
     def __init__(self, server: Server, url: str, queue_type: QueueType = "classic") -> None:
         self._url, self._type = url, queue_type
         super().__init__(plugin("dramatiq"), server, amqp_url=url, queue_type=queue_type)
+
+    def close(self) -> None:
+        super().close()
+        if isinstance(self.engine, DramatiqEngine):
+            # Tests probe in this thread, whose connection no caller closes.
+            self.engine.disconnect()
 
     @property
     def foreign(self) -> Sequence[ForeignMessage]:

@@ -15,6 +15,7 @@ from typing import Any
 import pika
 import pytest
 from celery import Celery
+from celery._state import _on_app_finalizers, connect_on_app_finalize
 from celery.worker import WorkController
 
 from failsoft.dispatcher.plugins.discovery import plugin
@@ -241,14 +242,32 @@ def test_the_environment_of_another_celery_changes_nothing(
     assert arrived(bench, [message]) == [message]
 
 
+def test_tasks_that_other_applications_share_are_none_of_the_workers(bench: CeleryBench) -> None:
+    def broken(app: object) -> None:
+        raise RuntimeError("a shared task that cannot be made")
+
+    message = new_message()
+    connect_on_app_finalize(broken)
+    try:
+        offer(bench, message)
+
+        assert arrived(bench, [message]) == [message]
+    finally:
+        _on_app_finalizers.discard(broken)
+
+
 def test_a_plain_worker_of_celerys_runs_what_is_offered(bench: CeleryBench) -> None:
     """With a task of that name in its application, and nothing of ours."""
     got: list[object] = []
     app = Celery("theirs", broker=bench.url, set_as_current=False, fixups=())
     app.conf.update(task_default_queue=bench.name, worker_enable_remote_control=False)
-    ready = threading.Event()
+    ready, opened = threading.Event(), list[Any]()
 
-    @app.task(name=TASK)  # type: ignore[untyped-decorator]  # Celery's
+    def begun(consumer: Any) -> None:
+        opened.append(consumer.connection.connection)
+        ready.set()
+
+    @app.task(name=TASK, shared=False)  # type: ignore[untyped-decorator]  # Celery's
     def process(wire: object) -> None:
         got.append(wire)
 
@@ -259,7 +278,7 @@ def test_a_plain_worker_of_celerys_runs_what_is_offered(bench: CeleryBench) -> N
         without_mingle=True,
         use_eventloop=False,
         queues=[bench.name],
-        ready_callback=lambda consumer: ready.set(),
+        ready_callback=begun,
     )
     app.set_default()
     thread = threading.Thread(target=controller.start, daemon=True)
@@ -271,6 +290,9 @@ def test_a_plain_worker_of_celerys_runs_what_is_offered(bench: CeleryBench) -> N
     wait_until(lambda: got, PATIENCE, "the task has run")
     controller.stop()
     thread.join(PATIENCE)
+    if bench.url.startswith("amqp"):
+        # Celery leaves it to the collector where RabbitMQ closes it first.
+        opened[0].collect()
     assert [Message.from_wire(wire) for wire in got] == [message]
 
 

@@ -18,11 +18,12 @@ MEMBERS = (
     *("job_engine", "testing", "queue", "ledger", "dispatcher", "api", "engine_api", "worker"),
     *("engines.rq", "engines.dramatiq", "engines.ledger"),
 )
-OF_ENGINES = ("rq", "redis", "dramatiq", "pika", "confluent_kafka", "nats", "uvicorn")
+OF_ENGINES = ("rq", "redis", "dramatiq", "pika", "celery", "confluent_kafka", "nats", "uvicorn")
 #: Those of them that an engine may bring.
 LIBRARIES = {
     "rq": {"rq", "redis"},
     "dramatiq": {"dramatiq", "pika", "redis", "rq"},
+    "celery": {"celery", "redis", "rq"},
     "inngest": {"uvicorn"},
     "kafka": {"confluent_kafka"},
     "nats": {"nats"},

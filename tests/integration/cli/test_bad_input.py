@@ -106,7 +106,7 @@ def test_a_module_that_does_not_import_is_named_with_its_error(
         ("REDIS_URL", "redis://:hunter2@localhost:port", "expected a Redis URL"),
         ("AMQP_URL", "amqp://guest:hunter2@localhost:port", "expected an AMQP URL"),
         ("FAILSOFT_LEDGER_URL", "mysql://me:hunter2@localhost/db", "FAILSOFT_LEDGER_URL"),
-        ("FAILSOFT_ENGINES", "rq,celery", "got celery"),
+        ("FAILSOFT_ENGINES", "rq,sidekiq", "got sidekiq"),
     ],
 )
 def test_a_misspelled_url_is_refused_without_showing_its_password(

@@ -9,12 +9,13 @@ each before it runs. `failsoft worker celery` serves the same queues in processe
 """
 
 import logging
+import multiprocessing.process
 import threading
 from collections.abc import Callable
 from importlib.metadata import entry_points
 from typing import Any, Protocol
 
-from billiard import get_start_method
+import billiard
 
 from celery import Celery
 from celery.signals import (
@@ -39,6 +40,9 @@ from failsoft.engines.celery.settings import CelerySettings
 from failsoft.queue.redis_checks import PROBE_BUDGET
 
 logger: logging.Logger = logging.getLogger("failsoft.worker")
+
+# It has no types.
+_billiard: Any = billiard
 
 #: How often a process looks whether the broker answers, in seconds.
 LOOK_SECONDS = 5.0
@@ -84,6 +88,7 @@ class _Host:
     def begin(self) -> None:
         """Begin in this process."""
         self._forget()
+        _allow_children()
         (entry,) = entry_points(group=GROUP)
         hosted: _Hosted = entry.load()(self._engine, self._queue, 1, self._build)
         self._hosted = hosted
@@ -106,7 +111,7 @@ class _Host:
         name = site.queue_name(post.queue)
         consumed = set(self._app.amqp.queues.consume_from)
         # A process that was not forked does not know what its parent takes.
-        if name not in consumed and get_start_method() == "fork":
+        if name not in consumed and _billiard.get_start_method() == "fork":
             raise ConfigurationError(
                 f"expected a worker that takes from {name}, got one of "
                 f"{', '.join(sorted(consumed))}; add it to --queues, or call serve() in the "
@@ -152,6 +157,20 @@ class _Look:
     def is_serving(self) -> bool:
         """Return whether the broker answered the last time."""
         return self._link.is_up
+
+
+def _allow_children() -> None:
+    """Let this process start children by `multiprocessing`.
+
+    Attempts run in children, too: those of a queue with `isolation="process"`, and those of a job
+    that has crashed. billiard takes the place of `multiprocessing` in its processes: it marks them
+    as daemons, which may have no children, and has a key of its own, which is not handed on.
+    """
+    of_python: Any = multiprocessing.process
+    current = of_python.current_process()
+    config = current._config  # noqa: SLF001 - there is no other way once it has started
+    config["daemon"] = False
+    config["authkey"] = of_python.AuthenticationString(bytes(config["authkey"]))
 
 
 def _nothing(wire: object) -> None:

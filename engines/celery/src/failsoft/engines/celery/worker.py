@@ -59,6 +59,10 @@ class _App(Celery):
         """Return a connection that is not made yet."""
         return self._connect()
 
+    def finalize(self, auto: bool = False) -> None:
+        """Take over no task: every application of a process would get those that are shared."""
+        self.finalized = True
+
     def _get_backend(self) -> DisabledBackend:
         return DisabledBackend(app=self)
 
