@@ -1,6 +1,5 @@
 """Real servers on private ports, each started when a test first uses it."""
 
-import gc
 import os
 import signal
 import uuid
@@ -151,11 +150,6 @@ def _place(item: pytest.Item) -> int:
     path = item.path.as_posix()
     places = (place for place, name in enumerate(LONGEST) if path.endswith(name))
     return next(places, len(LONGEST))
-
-
-def pytest_collection_finish() -> None:
-    """Let the garbage collector pass over all that was collected: it stays to the end."""
-    gc.freeze()
 
 
 def _ledger_of(item: pytest.Function) -> str | None:
