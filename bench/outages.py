@@ -8,8 +8,8 @@ F11: RabbitMQ, first in the job's order, has a memory alarm or is frozen. `first
 failure costs: each call has a dispatcher that trusts every engine. `next` is what the calls after
 it cost, while the breaker is open. The promise is p99 <= budget + 50 ms.
 
-Each call is followed by two that ask no engine: a wait of half a second for nobody, and a dispatch
-with a delay, which the ledger alone takes. What they are late by, the machine is.
+Each call is followed by two that call no engine: a wait of half a second for nothing, and a
+dispatch with a delay, which the ledger alone takes. What they are late by, the machine is.
 """
 
 import argparse
@@ -55,7 +55,7 @@ def bench_job(payload: Payload, ctx: JobContext) -> int:
     return payload.user_id
 
 
-NOBODY = Payload(user_id=0)
+PAYLOAD = Payload(user_id=0)
 HOUR = timedelta(hours=1)
 
 
@@ -159,7 +159,7 @@ def measured(
         with closing(build(settings, quiet).dispatcher) as fresh:
             rows["first"].append(timed(fresh, outage, 0))
             rows["half a second"].append(lasting(lambda: threading.Event().wait(0.5)))
-            later = partial(fresh.dispatch, bench_job, NOBODY, delay=HOUR)
+            later = partial(fresh.dispatch, bench_job, PAYLOAD, delay=HOUR)
             rows["ledger only"].append(lasting(later))
     yield from rows.items()
     with closing(build(settings, quiet).dispatcher) as dispatcher:

@@ -9,7 +9,7 @@ result. Through the queue: a batch of each in turn, dispatched one by one, until
 ended; RQ's worker has 16 slots, Dramatiq's 8 threads, and DBOS's process takes 16 workflows at
 once and looks for them ten times a second (its default is once). A step adds one. In turn, so
 that whatever else the machine does falls on all. Beside them a bare INSERT on one connection of
-the driver, committed ten times: nobody who keeps every step on this disk can be faster.
+the driver, committed ten times: no program that keeps every step on this disk can be faster.
 
 Both commit each step durably: PostgreSQL with fsync and synchronous_commit on, SQLite with
 synchronous=FULL. They share one database; on SQLite that gives DBOS the write-ahead log, which is
@@ -211,8 +211,8 @@ def commits(database: Engine, ledger: str) -> str:
     """Return how the database that both share commits."""
     with database.connect() as connection:
         return ", ".join(
-            f"{asked.split()[-1]}={connection.execute(text(asked)).scalar_one()}"
-            for asked in _COMMITS[ledger]
+            f"{setting.split()[-1]}={connection.execute(text(setting)).scalar_one()}"
+            for setting in _COMMITS[ledger]
         )
 
 

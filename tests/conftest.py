@@ -1,6 +1,5 @@
 """Real servers on private ports, each started when a test first uses it."""
 
-import gc
 import os
 import signal
 import uuid
@@ -14,10 +13,11 @@ from zlib import crc32
 
 import psutil
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 
 from tests import environment
 from tests.deployments.shared import EngineDeployment
+from tests.order import place
 from tests.servers.fork_server import COMMAND_LINE, WORKER, ForkServer
 from tests.servers.postgresql.pgbouncer import PgBouncer
 from tests.servers.postgresql.postgres import Postgres
@@ -32,22 +32,9 @@ S = TypeVar("S", bound=Server)
 RUN = "_FAILSOFT_TEST_RUN"
 #: The folders whose tests start whole processes for each ledger.
 WHOLE = {"acceptance", "faults", "cli"}
-#: Where tests take half a minute and more: begun last, one of them would go on alone for as long.
-LONGEST = (
-    "tests/chaos/test_chaos.py",
-    "tests/crash_points/test_matrix.py",
-    "tests/stateful/faults/test_troubles.py",
-    "tests/faults/brokers/test_rotated_keys.py",
-    "tests/integration/demo/test_demo.py",
-    "tests/stateful/test_machine.py",
-    "tests/integration/test_distribution.py",
-    "tests/integration/cli/test_dev.py",
-    "tests/faults/postgresql/test_promoted_replicas.py",
-)
 
-
-# How long an example takes is the machine's: none is too slow.
-settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# How long an example takes is the machine's, and no test is timed.
+settings.register_profile("tests", deadline=None)
 settings.load_profile("tests")
 
 
@@ -134,7 +121,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     On both with `-m long`.
     """
-    items.sort(key=_place)
+    items.sort(key=place)
     plays: dict[str, dict[pytest.Function, str]] = defaultdict(dict)
     for item in items:
         if isinstance(item, pytest.Function) and (ledger := _ledger_of(item)):
@@ -145,17 +132,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item, ledger in both.items():
             if ledger == left_out:
                 item.add_marker(pytest.mark.long)
-
-
-def _place(item: pytest.Item) -> int:
-    path = item.path.as_posix()
-    places = (place for place, name in enumerate(LONGEST) if path.endswith(name))
-    return next(places, len(LONGEST))
-
-
-def pytest_collection_finish() -> None:
-    """Let the garbage collector pass over all that was collected: it stays to the end."""
-    gc.freeze()
 
 
 def _ledger_of(item: pytest.Function) -> str | None:

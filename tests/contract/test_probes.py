@@ -18,7 +18,6 @@ from failsoft.job_engine.policies.queue import QueueProfile
 from failsoft.job_engine.ports.engine import EngineAdapter, EngineHealth
 from failsoft.job_engine.records.message import Message
 from failsoft.queue import shared_client
-from tests.integration.security.documented_commands import ADD_USER, DELETE_USER, PERMIT
 from tests.servers.processes import PATIENCE, wait_until
 from tests.servers.rabbitmq import RabbitMQ
 from tests.servers.valkey import Valkey
@@ -174,13 +173,13 @@ def vhost(amqp_url: str) -> str:
 def few(rabbitmq: RabbitMQ, vhost: str, amqp_url: str) -> Iterator[Callable[..., str]]:
     """Makes a user who may configure, write and read what is said, and returns the URL."""
 
-    def made(*patterns: str) -> str:
-        rabbitmq.evaluate(PERMIT.format("few", vhost, *patterns))
+    def made(configure: str, write: str, read: str) -> str:
+        rabbitmq.permit("few", vhost, configure=configure, write=write, read=read)
         return amqp_url.replace("guest:guest@", "").replace("://", "://few:secret@")
 
-    rabbitmq.evaluate(ADD_USER.format("few", "secret"))
+    rabbitmq.add_user("few", "secret")
     yield made
-    rabbitmq.evaluate(DELETE_USER.format("few"))
+    rabbitmq.delete_user("few")
 
 
 def on_rabbitmq(url: str) -> closing[Any]:
@@ -219,7 +218,7 @@ def test_a_policy_that_refuses_what_is_too_much_is_no_reason_for_a_probe_to_fail
 
 
 def test_a_user_of_one_namespace_may_offer_and_probe(few: Callable[..., str]) -> None:
-    with on_rabbitmq(few("^shop-.*", "^(shop-.*|amq\\\\.default)$", "^shop-.*")) as broker:
+    with on_rabbitmq(few("^shop-.*", "^(shop-.*|amq\\.default)$", "^shop-.*")) as broker:
         engine = DramatiqEngine(broker, "shop")
         engine.offer(MESSAGE, QUEUE, deadline())
 
@@ -231,7 +230,7 @@ def test_a_user_who_may_declare_nothing_uses_what_is_there(
 ) -> None:
     with pika.BlockingConnection(pika.URLParameters(amqp_url)) as connection:
         connection.channel().queue_declare(NAME, durable=True)
-    with on_rabbitmq(few("^$", "^amq\\\\.default$", "^$")) as broker:
+    with on_rabbitmq(few("^$", "^amq\\.default$", "^$")) as broker:
         engine = DramatiqEngine(broker, "shop")
         engine.offer(MESSAGE, QUEUE, deadline())
 
@@ -242,7 +241,7 @@ def test_a_user_who_may_declare_nothing_uses_what_is_there(
 def test_a_queue_of_rabbitmq_that_is_not_the_users_is_refused_alone(
     few: Callable[..., str],
 ) -> None:
-    with on_rabbitmq(few("^shop-other.*", "^amq\\\\.default$", "^shop-other.*")) as broker:
+    with on_rabbitmq(few("^shop-other.*", "^amq\\.default$", "^shop-other.*")) as broker:
         engine = DramatiqEngine(broker, "shop")
 
         with pytest.raises(OfferRefusedError, match="ACCESS_REFUSED"):

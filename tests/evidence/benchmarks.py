@@ -9,7 +9,7 @@ WAYS = ("one after the other", "through the queue")
 
 STEPS = """Jobs of ten steps that do nothing, of each in turn on one database in one run. The aim is
 three times DBOS's steps a second. Both wait for the disk once at each step, so that on a slow disk
-nobody can be much faster than the other: what a bare `INSERT` of the driver takes, committed, says
+neither can be much faster than the other: what a bare `INSERT` of the driver takes, committed, says
 how much of it is the disk; in `/dev/shm` there is none. On SQLite DBOS has Failsoft's write-ahead
 log; by itself it uses the slower journal. One after the other, each runs in a process of its own.
 The job engine itself takes a fiftieth of a millisecond a step; the rest is the database and the
@@ -20,9 +20,9 @@ the two cores, the benchmark's own too."""
 DISPATCH = """One call of each in turn. Failsoft commits every job to the ledger first, which RQ
 and Dramatiq do not; a ratio below 1 is faster than the raw engine."""
 
-OUTAGES = """What a dispatch takes when the engine that is asked first is down, silent, blocked or
+OUTAGES = """What a dispatch takes when the engine that is tried first is down, silent, blocked or
 frozen: `first` is the first failure, `next` what comes after it. The promise is a p99 of the budget
-plus 50 ms. `half a second` and `ledger only` ask no engine: what they are late by, the machine is,
+plus 50 ms. `half a second` and `ledger only` call no engine: what they are late by, the machine is,
 and a promise that was missed by less than that says nothing; it is to be measured again on a
 machine that has nothing else to do."""
 

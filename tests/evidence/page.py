@@ -106,7 +106,7 @@ def _stateful() -> str:
     head = ["ledger", "profile", "machines", "calls", "seconds"]
     return _part(
         "Any order of calls, on the real SQL",
-        "Hypothesis machines ask a SQL ledger and the one in memory the same, lose replies, end "
+        "Hypothesis machines call a SQL ledger and the one in memory the same, lose replies, end "
         "processes inside transactions, and check every promise after each call.",
         "make test-long",
         _or_not_run(rows, lambda: table(head, rows)),

@@ -5,7 +5,7 @@ from tests.model.rules import ONCE, PLAIN, SLEEP, Config
 CONFIGURATIONS: tuple[Config, ...] = (
     Config("two workers, two rescuers, four epochs", 2, 2, 4, (PLAIN, ONCE), cancel=True),
     Config("three workers, two rescuers, three epochs", 3, 2, 3, (PLAIN, ONCE), cancel=True),
-    Config("nobody cancels", 3, 2, 3, (PLAIN, ONCE, PLAIN), retries=1),
+    Config("no cancellation", 3, 2, 3, (PLAIN, ONCE, PLAIN), retries=1),
     Config(
         "everything happens",
         2,

@@ -178,7 +178,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "M14",
-        "nobody pulls in what waits for a time that the ledger's clock wrote while it was ahead",
+        "no look pulls in what waits for a time that the ledger's clock wrote while it was ahead",
         frozenset({"I1"}),
         dropped=("mend_deadlines",),
         config=replace(_SMALL, clock_ahead=True),

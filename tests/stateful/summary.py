@@ -19,7 +19,7 @@ def summarise(bench: Bench, seconds: float) -> dict[str, object]:
         "profile": "long" if is_long() else "quick",
         "machines": figures.pop("machines", 0),
         "rules": figures.pop("rules", 0),
-        "asked": figures,
+        "calls": figures,
         "seconds": round(seconds, 2),
     }
 

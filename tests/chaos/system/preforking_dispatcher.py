@@ -57,9 +57,13 @@ class Preforking:
 
     def _fork(self) -> None:
         self._forked += 1
+        # A SIGTERM that comes before the child has a handler of its own would stop a copy of the
+        # parent, and the child would work for ever.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         parent, child = os.getpid(), os.fork()
         if child:
             self._children.add(child)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
             return
         status = 1
         try:
@@ -76,6 +80,7 @@ class Preforking:
         # What the parent has built, as such a server's children use it.
         process = DispatcherProcess(orders, self._app)
         signal.signal(signal.SIGTERM, lambda signum, frame: process.stopping.set())
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
         process.run(goes_on=lambda: os.getppid() == parent)
 
 

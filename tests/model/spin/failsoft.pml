@@ -432,7 +432,7 @@ end:
 }
 #endif
 
-/* I1: when nobody can do anything any more, the job has ended or waits visibly. */
+/* I1: when no process can do anything any more, the job has ended or waits visibly. */
 active proctype Watch()
 {
     timeout;

@@ -29,7 +29,7 @@ from tests.unit.job_engine.jobs.fakes import Crashed, Job
 
 SETTINGS = SmtpSettings(sender="robot@example.com")
 GREYLISTED = Refusal(451, "come back later")
-NOBODY = Refusal(550, "no such user")
+NO_SUCH_USER = Refusal(550, "no such user")
 
 
 class Server(SmtpServer):
@@ -183,7 +183,7 @@ def test_recipients_that_are_put_off_for_ever_are_reported_in_the_end() -> None:
 
 
 def test_a_recipient_that_is_refused_for_good_is_reported_and_not_tried_again() -> None:
-    server = Server({"bob@example.com": NOBODY})
+    server = Server({"bob@example.com": NO_SUCH_USER})
 
     report = send(Job(), server, email(to=["ann@example.com", "bob@example.com"]))
 
@@ -194,7 +194,7 @@ def test_a_recipient_that_is_refused_for_good_is_reported_and_not_tried_again() 
 
 
 def test_a_mail_that_is_refused_for_now_is_tried_again_whole() -> None:
-    server = Server({"ann@example.com": GREYLISTED, "bob@example.com": NOBODY})
+    server = Server({"ann@example.com": GREYLISTED, "bob@example.com": NO_SUCH_USER})
 
     with pytest.raises(MailServerUnavailableError, match="451"):
         send(Job(), server, email(to=["ann@example.com", "bob@example.com"]))
@@ -202,7 +202,7 @@ def test_a_mail_that_is_refused_for_now_is_tried_again_whole() -> None:
 
 def test_a_mail_that_is_refused_for_good_is_not_tried_again() -> None:
     with pytest.raises(NonRetryableError, match="550 no such user"):
-        send(Job(), Server({"ann@example.com": NOBODY}), email())
+        send(Job(), Server({"ann@example.com": NO_SUCH_USER}), email())
 
 
 def test_an_address_of_an_international_domain_is_sent_in_ascii() -> None:

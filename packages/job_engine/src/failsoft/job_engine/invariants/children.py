@@ -34,7 +34,7 @@ class Child:
     steps: Sequence[Met]
 
 
-def invoked_by_nobody(child: Child) -> Iterator[Violation]:
+def not_invoked_once(child: Child) -> Iterator[Violation]:
     """Find an invoked job that no step of its parent invoked, or several did."""
     if len(child.steps) != 1 or child.depth != child.parent_depth + 1:
         found = f"{len(child.steps)} steps of job {child.parent.id} have invoked it; it is"
@@ -64,7 +64,7 @@ def goes_on_unawaited(child: Child) -> Iterator[Violation]:
 
 
 CHECKS: tuple[Callable[[Child], Iterator[Violation]], ...] = (
-    invoked_by_nobody,
+    not_invoked_once,
     received_otherwise,
     goes_on_unawaited,
 )

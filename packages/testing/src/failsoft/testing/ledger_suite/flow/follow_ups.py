@@ -22,7 +22,7 @@ from failsoft.testing.ledger_suite.fixtures import (
 from failsoft.testing.ledger_suite.races import CROWD, ROUNDS, at_once
 
 HOOK = OnFailureJob(
-    "tell_somebody", "data-sync", priority=7, engines=("second",), tags=("hook",), version=3
+    "report_failure", "data-sync", priority=7, engines=("second",), tags=("hook",), version=3
 )
 
 #: Every way to `failed`, by the name of its transition.

@@ -174,11 +174,11 @@ class GroupPromises:
     def test_a_job_may_set_off_a_hook_and_count_in_its_group(self, ledger: Ledger) -> None:
         """All that its end sets off, at once."""
         own = secrets.token_hex(8)
-        follow_ups = FollowUps(OnFailureJob("tell_somebody", "default"), group=own).text
+        follow_ups = FollowUps(OnFailureJob("report_failure", "default"), group=own).text
         job = new_job(id=member_id(own, 0), follow_ups=follow_ups)
         ledger.record_group(GroupRecord(own, "5ad1", "all_ended", sealed=True), None, [job])
 
         run(ledger, job.id, JobState.FAILED)
 
         assert ledger.group(own).failed == 1
-        assert len(ledger.list_jobs(name="tell_somebody")) == 1
+        assert len(ledger.list_jobs(name="report_failure")) == 1
