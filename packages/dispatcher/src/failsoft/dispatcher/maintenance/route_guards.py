@@ -51,19 +51,19 @@ class RouteGuards:
         return sum(self._look_at(rule) for rule in self._router.rules().values() if rule.guard)
 
     def _look_at(self, rule: RouteRule) -> int:
-        now = self._clock.steady()
+        now, guard = self._clock.steady(), rule.guard
         watched = [name for name in rule.guarded if not self._router.is_off(name)]
-        if rule.guard is None or not watched or now < self._next.get(rule.match, now):
+        if guard is None or not watched or now < self._next.get(rule.match, now):
             return 0
         self._next[rule.match] = now + LOOK_EVERY.total_seconds()
         if not self._ledger.take_guard_turn(rule, LOOK_EVERY):
             return 0
         tripped = 0
         for engine in watched:
-            verdict = self._judge(rule, rule.guard, engine)
-            if not verdict.exceeds(rule.guard):
+            verdict = self._judge(rule, guard, engine)
+            if not verdict.exceeds(guard):
                 continue
-            reason = f"{verdict.reason(rule.guard)}; set it again with `{rule.command()}`"
+            reason = f"{verdict.reason(guard)}; set it again with `{rule.command()}`"
             changed = self._ledger.trip_route(rule, Trip(engine, reason))
             if changed is None:
                 break

@@ -15,6 +15,7 @@ from failsoft.worker.cli.output import answer
 
 #: What the template's package is called, and what its files end with.
 PACKAGE, SUFFIX = "package", ".txt"
+_HERE = __name__.rpartition(".")[0]
 
 
 @click.command("new")
@@ -57,7 +58,7 @@ def rendered(name: str) -> Iterator[tuple[Path, str]]:
         "Class": "".join(part.capitalize() for part in name.split("-")),
         "VARIABLE": module.upper(),
     }
-    yield from _rendered(files(__package__) / "template", Path(), words)
+    yield from _rendered(files(_HERE) / "template", Path(), words)
 
 
 def _rendered(

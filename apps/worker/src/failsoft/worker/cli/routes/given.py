@@ -66,8 +66,9 @@ def match_of(everything: str | None, job: str | None, tag: str | None, queue: st
         click.UsageError: If it is nothing, or several things.
     """
     given: dict[RouteKind, str | None] = {"job": job, "tag": tag, "queue": queue}
-    found: list[Match] = [(kind, name) for kind, name in given.items() if name is not None]
-    found += [("default", "")] if everything else []
+    given["default"] = "" if everything else None
+    found: list[Match] = []
+    found.extend((kind, name) for kind, name in given.items() if name is not None)
     if len(found) != 1:
         got = "several" if found else "none"
         raise click.UsageError(f"expected one of default, --job, --tag or --queue, got {got}")
