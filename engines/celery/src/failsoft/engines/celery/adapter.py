@@ -30,7 +30,7 @@ class CeleryEngine:
     """`EngineAdapter` of Celery."""
 
     def __init__(self, site: EngineSite[CelerySettings], purpose: str = "celery") -> None:
-        self.name = site.name
+        self.name: str = site.name
         self._site = site
         self._publisher = make_publisher(site.settings, purpose)
 

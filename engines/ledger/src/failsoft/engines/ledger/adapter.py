@@ -31,7 +31,7 @@ class LedgerEngine:
     """`EngineAdapter` of the ledger itself."""
 
     def __init__(self, site: EngineSite[LedgerSettings]) -> None:
-        self.name = site.name
+        self.name: str = site.name
         self._offers = site.offers
 
     def offer(self, message: Message, queue: QueueProfile, deadline: Deadline) -> None:

@@ -101,7 +101,7 @@ def _bench_of(name: str, place: str | None) -> BenchFactory | None:
 
 
 if __name__ == "__main__":
-    status = main(sys.argv[1:])
+    _status = main(sys.argv[1:])
     sys.stdout.flush()
     # Threads of promises that hang would keep this process.
-    os._exit(status)
+    os._exit(_status)
