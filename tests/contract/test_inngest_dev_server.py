@@ -4,7 +4,9 @@ Where `FAILSOFT_TEST_INNGEST_DEV_URL` names one, as in
 
     npx inngest-cli dev --no-discovery --no-poll
     export FAILSOFT_TEST_INNGEST_DEV_URL=http://127.0.0.1:8288
-    pytest tests/contract/test_inngest_dev_server.py
+    pytest -m long tests/contract/test_inngest_dev_server.py
+
+It is no part of `make test`, which starts every server that it needs: no registry has this one.
 """
 
 import os
@@ -22,9 +24,12 @@ from tests.servers.processes import PATIENCE, wait_until
 VARIABLE = "FAILSOFT_TEST_INNGEST_DEV_URL"
 URL = os.environ.get(VARIABLE, "")
 
-pytestmark = pytest.mark.skipif(
-    not URL, reason=f"{VARIABLE} names no dev server of Inngest's, and no registry has one"
-)
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(
+        not URL, reason=f"{VARIABLE} names no dev server of Inngest's, and no registry has one"
+    ),
+]
 
 
 class NoServer:
