@@ -167,27 +167,27 @@ def test_too_few_jobs_are_refused(processes: Processes, folder: Path) -> None:
     assert "5 is not in the range" in demo.output
 
 
-@pytest.mark.parametrize(
-    ("pair", "status", "said"),
-    [
-        (
-            "ledger,rq",
-            CONFIG,
-            "got ledger, which has none; give it as the fallback, as in --engines rq,ledger",
-        ),
-        ("rq,memory", CONFIG, "got memory, whose messages stay in one process"),
-        ("kafkaa,rq", CONFIG, "got kafkaa; did you mean 'kafka'?"),
-        ("rq", USAGE, "expected two engines, as in rq,dramatiq, got rq"),
-        ("rq,rq", USAGE, "expected a name for each engine"),
-    ],
-)
+REFUSED = {
+    "ledger,rq": (
+        CONFIG,
+        "got ledger, which has none; give it as the fallback, as in --engines rq",
+    ),
+    "rq,memory": (CONFIG, "got memory, whose messages stay in one process"),
+    "kafkaa,rq": (CONFIG, "got kafkaa; did you mean 'kafka'?"),
+    "rq": (USAGE, "expected two engines, as in rq,dramatiq, got rq"),
+    "rq,rq": (USAGE, "expected a name for each engine"),
+}
+
+
+@pytest.mark.parametrize("engines", REFUSED)
 def test_engines_that_it_cannot_show_are_refused_with_what_to_do(
-    processes: Processes, folder: Path, pair: str, status: int, said: str
+    processes: Processes, folder: Path, engines: str
 ) -> None:
-    demo = start(processes, folder, "--engines", pair)
+    status, said = REFUSED[engines]
+    demo = start(processes, folder, "--engines", engines)
 
     assert demo.wait() == status, demo.tail
-    # Rich and Click break lines.
+    # A box of Click's may break the line.
     assert said in " ".join(demo.output.replace("│", " ").split())
     assert "Traceback" not in demo.output
     assert list(folder.iterdir()) == []
