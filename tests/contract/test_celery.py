@@ -101,6 +101,12 @@ class CeleryBench(PluginBench):
             channel.basic_publish("", self.name, message.body, properties)
 
 
+def bench_in(folder: Path) -> CeleryBench:
+    """For `failsoft engines test celery --bench tests.contract.test_celery:bench_in`."""
+    server = Valkey(folder)
+    return CeleryBench(server, server.url)
+
+
 @pytest.fixture
 def bench_on_valkey(valkey: Valkey) -> Iterator[CeleryBench]:
     with closing(CeleryBench(valkey, valkey.url)) as bench:

@@ -108,6 +108,12 @@ class InngestBench(PluginBench):
         offer(self, new_message())
 
 
+def bench_in(folder: Path) -> InngestBench:
+    """For `failsoft engines test inngest --bench tests.contract.test_inngest:bench_in`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return InngestBench(InngestServer(folder))
+
+
 @pytest.fixture
 def inngest_server(tmp_path: Path) -> Iterator[InngestServer]:
     with InngestServer(tmp_path) as server:

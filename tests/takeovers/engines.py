@@ -1,12 +1,14 @@
-"""Every engine with a server of its own, for a test that takes the server away."""
+"""Every engine with what it runs on, for a test that takes that away."""
 
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
+from tests.deployments.deployment import SHORT_LIFE
+from tests.servers.inngest_server import InngestServer
 from tests.servers.nats_server import NatsServer
 from tests.servers.rabbitmq import RabbitMQ
 from tests.servers.tansu import Tansu
@@ -15,46 +17,74 @@ from tests.servers.valkey import Valkey
 
 @dataclass(frozen=True)
 class Served:
-    """An engine whose server answers.
+    """An engine whose server answers, if it has one.
 
     Attributes:
         settings: The variables that lead to the server.
         kill: Takes the server away; nothing for an engine that has none.
+        of_lost_worker: Variables of a worker that is killed alone, with no server.
     """
 
     settings: Mapping[str, str]
     kill: Callable[[], object]
+    of_lost_worker: Mapping[str, str] = field(default_factory=dict)
 
 
 @contextmanager
-def _rq(folder: Path, rabbitmq: RabbitMQ) -> Iterator[Served]:
+def _rq(folder: Path, rabbitmq: Callable[[], RabbitMQ]) -> Iterator[Served]:
     with Valkey(folder / "rq") as server:
         yield Served({"FAILSOFT_REDIS_URL": server.url}, server.kill)
 
 
 @contextmanager
-def _dramatiq(folder: Path, rabbitmq: RabbitMQ) -> Iterator[Served]:
-    name = f"takeovers-{uuid.uuid4().hex}"
+def _dramatiq(folder: Path, rabbitmq: Callable[[], RabbitMQ]) -> Iterator[Served]:
+    node, name = rabbitmq(), f"takeovers-{uuid.uuid4().hex}"
     try:
-        yield Served({"FAILSOFT_AMQP_URL": rabbitmq.add_vhost(name)}, rabbitmq.kill)
+        yield Served({"FAILSOFT_AMQP_URL": node.add_vhost(name)}, node.kill)
     finally:
-        rabbitmq.heal()
-        rabbitmq.delete_vhost(name)
+        node.heal()
+        node.delete_vhost(name)
 
 
 @contextmanager
-def _kafka(folder: Path, rabbitmq: RabbitMQ) -> Iterator[Served]:
+def _kafka(folder: Path, rabbitmq: Callable[[], RabbitMQ]) -> Iterator[Served]:
     with Tansu(folder) as server:
-        yield Served({"FAILSOFT_KAFKA_SERVERS": server.url}, server.kill)
+        yield Served({"FAILSOFT_KAFKA_SERVERS": server.url}, server.stop)
 
 
 @contextmanager
-def _nats(folder: Path, rabbitmq: RabbitMQ) -> Iterator[Served]:
+def _nats(folder: Path, rabbitmq: Callable[[], RabbitMQ]) -> Iterator[Served]:
     with NatsServer(folder) as server:
-        yield Served({"FAILSOFT_NATS_SERVERS": server.url}, server.kill)
+        yield Served({"FAILSOFT_NATS_SERVERS": server.url}, server.stop)
 
 
-Serve = Callable[[Path, RabbitMQ], AbstractContextManager[Served]]
+@contextmanager
+def _celery(folder: Path, rabbitmq: Callable[[], RabbitMQ]) -> Iterator[Served]:
+    with Valkey(folder / "celery") as server:
+        yield Served({"FAILSOFT_CELERY_BROKER_URL": server.url}, server.kill)
+
+
+@contextmanager
+def _inngest(folder: Path, rabbitmq: Callable[[], RabbitMQ]) -> Iterator[Served]:
+    with InngestServer(folder) as server:
+        settings = {f"FAILSOFT_INNGEST_{k.upper()}": v for k, v in server.settings.items()}
+        yield Served(settings, server.kill)
+
+
+def _ledger(folder: Path, rabbitmq: Callable[[], RabbitMQ]) -> AbstractContextManager[Served]:
+    # It answers as long as the ledger does: that no worker lives says that the engine is lost.
+    return nullcontext(Served({}, lambda: None, SHORT_LIFE))
+
+
+Serve = Callable[[Path, Callable[[], RabbitMQ]], AbstractContextManager[Served]]
 SERVERS: Mapping[str, Serve] = MappingProxyType(
-    {"rq": _rq, "dramatiq": _dramatiq, "kafka": _kafka, "nats": _nats}
+    {
+        "rq": _rq,
+        "dramatiq": _dramatiq,
+        "ledger": _ledger,
+        "kafka": _kafka,
+        "inngest": _inngest,
+        "nats": _nats,
+        "celery": _celery,
+    }
 )

@@ -14,6 +14,7 @@ from tests.deployments.deployment import Deployment
 from tests.deployments.promises import assert_promises_kept
 from tests.jobs.travelling import QUEUE, STEPS, Order, fulfil
 from tests.servers.processes import PATIENCE, wait_until
+from tests.servers.rabbitmq import RabbitMQ
 from tests.takeovers.engines import SERVERS, Served
 
 ENGINES = sorted(SERVERS)
@@ -33,10 +34,16 @@ def pair(request: pytest.FixtureRequest) -> tuple[str, str]:
 
 
 @pytest.fixture
-def servers(pair: tuple[str, str], request: pytest.FixtureRequest) -> Iterator[list[Served]]:
-    rabbitmq, folder = request.getfixturevalue("rabbitmq"), request.getfixturevalue("tmp_path")
+def servers(
+    pair: tuple[str, str], tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[list[Served]]:
+    def rabbitmq() -> RabbitMQ:
+        # Only where one of the two needs it: its start takes longer than a pair.
+        node: RabbitMQ = request.getfixturevalue("rabbitmq")
+        return node
+
     with ExitStack() as stack:
-        yield [stack.enter_context(SERVERS[each](folder, rabbitmq)) for each in pair]
+        yield [stack.enter_context(SERVERS[each](tmp_path, rabbitmq)) for each in pair]
 
 
 @pytest.fixture
@@ -70,7 +77,10 @@ def test_a_job_is_carried_on_after_its_last_finished_step(
     deployment: Deployment, pair: tuple[str, str], servers: list[Served], gate: Path
 ) -> None:
     lost, carries_on = pair
-    workers = [deployment.worker(each, QUEUE.name) for each in pair]
+    workers = [
+        deployment.worker(lost, QUEUE.name, **servers[0].of_lost_worker),
+        deployment.worker(carries_on, QUEUE.name),
+    ]
     deployment.wait_for(*workers)
     order = dispatch(deployment, Order(tenant="one", gate=str(gate)))
     log = deployment.effect_log

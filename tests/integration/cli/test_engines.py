@@ -14,6 +14,23 @@ def offered_to(cli: CommandLine) -> str:
     return str(cli.run("dispatch", "add", '{"numbers": [1]}', "--json").json["engine"])
 
 
+def test_every_engine_that_comes_with_failsoft_is_listed(bare_cli: CommandLine) -> None:
+    rows = bare_cli.run("engines", "list", "--json").json
+
+    kinds = {"rq", "dramatiq", "ledger", "kafka", "inngest", "nats", "celery"}
+    assert len(rows) == len(kinds)
+    assert {row["kind"]: row["distribution"].split()[0] for row in rows} == {
+        kind: f"failsoft-engine-{kind}" for kind in kinds
+    }
+    assert {row["engine"]: row["place"] for row in rows} == {
+        **dict.fromkeys(kinds, None),
+        "rq": 1,
+        "dramatiq": 2,
+    }
+    # The title of one that is not importable is its error.
+    assert not [row for row in rows if "expected" in row["title"] or not row["title"]]
+
+
 def test_an_engine_is_disabled_and_enabled_for_every_process(live_cli: CommandLine) -> None:
     assert offered_to(live_cli) == "rq"
 

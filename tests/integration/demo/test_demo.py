@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from failsoft.worker.exit_codes import CONFIG, USAGE
 from tests.servers.processes import PATIENCE, Process, Processes, is_alive, wait_until
 
 KEYS = [
@@ -101,6 +102,35 @@ def test_two_ledgers_share_the_jobs_and_none_is_lost(processes: Processes, folde
     assert_nothing_runs(demo)
 
 
+#: Each engine with a server once as the first and once as the fallback; the ledger has none.
+PAIRS = [
+    pytest.param(pair, id=pair, marks=() if pair == "kafka,ledger" else pytest.mark.long)
+    for pair in (
+        *("kafka,ledger", "nats,dramatiq", "rq,inngest", "celery,kafka", "inngest,nats"),
+        *("dramatiq,celery", "celery,ledger"),
+    )
+]
+
+
+@pytest.mark.parametrize("pair", PAIRS)
+def test_any_engine_may_fail_or_carry_on(processes: Processes, folder: Path, pair: str) -> None:
+    demo = start(processes, folder, "--engines", pair, "--jobs", "40", "--seed", "3", "--json")
+
+    status = demo.wait(3 * PATIENCE)
+
+    assert status == 0, demo.tail
+    found = numbers(demo.output)
+    assert found["dispatched"] == found["succeeded"] == 41
+    assert found["lost"] == found["double_authority"] == 0
+    assert list(found["by_engine"]) == pair.split(",")
+    assert min(found["by_engine"].values()) > 0
+    assert found["resumed_jobs"] >= 1
+    assert found["rows_imported"] == found["rows_expected"]
+    assert found["failed_back"] is True
+    assert list(folder.iterdir()) == []
+    assert_nothing_runs(demo)
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_demo_that_is_interrupted_cleans_up(
@@ -135,3 +165,29 @@ def test_too_few_jobs_are_refused(processes: Processes, folder: Path) -> None:
 
     assert demo.wait() == 2
     assert "5 is not in the range" in demo.output
+
+
+REFUSED = {
+    "ledger,rq": (
+        CONFIG,
+        "got ledger, which has none; give it as the fallback, as in --engines rq",
+    ),
+    "rq,memory": (CONFIG, "got memory, whose messages stay in one process"),
+    "kafkaa,rq": (CONFIG, "got kafkaa; did you mean 'kafka'?"),
+    "rq": (USAGE, "expected two engines, as in rq,dramatiq, got rq"),
+    "rq,rq": (USAGE, "expected a name for each engine"),
+}
+
+
+@pytest.mark.parametrize("engines", REFUSED)
+def test_engines_that_it_cannot_show_are_refused_with_what_to_do(
+    processes: Processes, folder: Path, engines: str
+) -> None:
+    status, said = REFUSED[engines]
+    demo = start(processes, folder, "--engines", engines)
+
+    assert demo.wait() == status, demo.tail
+    # A box of Click's may break the line.
+    assert said in " ".join(demo.output.replace("│", " ").split())
+    assert "Traceback" not in demo.output
+    assert list(folder.iterdir()) == []

@@ -9,10 +9,9 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import timedelta
-from functools import partial
 from importlib import import_module
 from importlib.metadata import entry_points
 from operator import attrgetter
@@ -32,6 +31,8 @@ from failsoft.testing.engine_suite.patience import PATIENCE, within
 
 #: The entry points of benches, each named as its engine.
 GROUP = "failsoft.engine_benches"
+#: The promise that takes a whole installation.
+TAKE_OVER = "take_over"
 #: The exit statuses: a promise is broken; there is no bench.
 FAILURE, CONFIG = 1, 78
 
@@ -43,8 +44,8 @@ class TakeOver:
         self._name = name
         self._losing = losing
 
-    def run(self, make_bench: BenchFactory) -> PromiseResult:
-        """Run it."""
+    def run(self, make_bench: BenchFactory | None) -> PromiseResult:
+        """Run it; without a bench, on the server that the engine starts itself."""
         promise = f"a job that {self._losing} lost is carried on after its last finished step"
         began, error = time.monotonic(), ""
         with TemporaryDirectory(prefix="failsoft-take-over-", ignore_cleanup_errors=True) as folder:
@@ -53,7 +54,7 @@ class TakeOver:
             except Exception as raised:  # noqa: BLE001 - whatever it is, the promise is broken
                 error = str(raised) or repr(raised)
         seconds = round(time.monotonic() - began, 2)
-        return PromiseResult("TakeOver", "take_over", promise, not error, error, seconds)
+        return PromiseResult("TakeOver", TAKE_OVER, promise, not error, error, seconds)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -66,24 +67,19 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--patience", type=float, default=PATIENCE.total_seconds())
     given = parser.parse_args(arguments)
     make_bench = _bench_of(given.name, given.bench)
-    if make_bench is None:
+    wanted = given.only.replace(" ", "_")
+    promises = [each for each in promises_of(*SUITES) if wanted in each.name]
+    if make_bench is None and promises:
         sys.stderr.write(
             f"expected a bench of engine {given.name}: an entry point {given.name} of the group "
-            f"{GROUP}, or --bench MODULE:CLASS, got none\n"
+            f"{GROUP}, or --bench MODULE:CLASS, got none; without one there is --only take_over\n"
         )
         return CONFIG
     with within(timedelta(seconds=given.patience)):
-        kept = [_say(run(make_bench)) for run in _runs(given.name, given.only, given.losing)]
+        kept = [] if make_bench is None else [_say(run_promise(p, make_bench)) for p in promises]
+        if wanted in TAKE_OVER:
+            kept.append(_say(TakeOver(given.name, given.losing).run(make_bench)))
     return 0 if kept and all(kept) else FAILURE
-
-
-def _runs(name: str, only: str, losing: str) -> "Iterator[partial[PromiseResult]]":
-    wanted = only.replace(" ", "_")
-    for promise in promises_of(*SUITES):
-        if wanted in promise.name:
-            yield partial(run_promise, promise)
-    if wanted in "take_over":
-        yield partial(TakeOver(name, losing).run)
 
 
 def _say(result: PromiseResult) -> bool:

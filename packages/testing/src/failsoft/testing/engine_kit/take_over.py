@@ -9,13 +9,13 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
-from failsoft.engine_api import EmbeddedServer, EnginePlugin, KillOnExit
+from failsoft.engine_api import EnginePlugin, KillOnExit
 from failsoft.testing.engine_kit.promises import BenchFactory
 from failsoft.testing.engine_suite.bench import eventually
 from failsoft.testing.engine_suite.patience import patience
@@ -81,31 +81,31 @@ def take_over(payload: Nothing, ctx: JobContext) -> str:
 """
 
 
-def take_over(name: str, make_bench: BenchFactory, folder: Path, losing: str = LOSING) -> None:
+def take_over(
+    name: str, make_bench: BenchFactory | None, folder: Path, losing: str = LOSING
+) -> None:
     """Let an engine carry on a job that another one lost in its third step.
 
     Args:
         name: The engine, as it is installed.
-        make_bench: Makes its bench, whose server and settings are used.
+        make_bench: Makes its bench, whose server and settings are used; None for the server that
+            the engine starts itself.
         folder: An empty folder.
-        losing: The engine that loses the job, with its server and its worker.
+        losing: The engine that loses the job, with its worker and, where it has one, its server.
 
     Raises:
         AssertionError: It was not carried on after its last finished step, or not within the
             patience.
     """
-    plugin = _plugin(losing)
-    server = plugin.embedded(folder / FIRST, None)
-    assert server is not None, (  # noqa: S101 - as a promise
-        f"expected engine {losing} with a server that it starts itself, got none; "
-        f"install failsoft[embedded], or name another engine"
-    )
     (folder / "take_over_jobs.py").write_text(_JOBS)
     with ExitStack() as stack:
-        bench = stack.enter_context(closing(make_bench(folder / "bench")))
-        server.start()
-        stack.callback(server.stop)
-        given = {FIRST: _settings_of(plugin, server), name: getattr(bench, "settings", {})}
+        if make_bench is None:
+            settings, _ = _started(name, folder / "second", stack)
+        else:
+            bench = stack.enter_context(closing(make_bench(folder / "bench")))
+            settings = getattr(bench, "settings", {})
+        settings_of_first, stop_first = _started(losing, folder / FIRST, stack)
+        given = {FIRST: settings_of_first, name: settings}
         run = _Run(folder, _environment(folder, (f"{FIRST}={losing}", name), given))
         run.do("ledger", "upgrade")
         lost = stack.enter_context(run.worker(FIRST))
@@ -115,11 +115,30 @@ def take_over(name: str, make_bench: BenchFactory, folder: Path, losing: str = L
         job_id = run.read("dispatch", "take-over", "{}")["id"]
         eventually(lambda: run.effects() == ["one", "two", "three"], "the third step has begun")
         _kill(lost)
-        server.stop()
-        eventually(
-            lambda: run.state(job_id) in ("succeeded", "failed", "held"), "the job has ended"
-        )
+        stop_first()
+        eventually(lambda: run.state(job_id) in ENDS, "the job has ended")
         _check(run, job_id, name)
+
+
+def _started(
+    kind: str, folder: Path, stack: ExitStack
+) -> tuple[Mapping[str, Any], Callable[[], object]]:
+    """Start an engine's own server; return the settings that lead to it, and what stops it.
+
+    An engine that has none is left as it is.
+    """
+    plugin = _plugin(kind)
+    address = plugin.address(plugin.settings())
+    if address is None:
+        return {}, lambda: None
+    server = plugin.embedded(folder, None)
+    assert server is not None, (  # noqa: S101 - as a promise
+        f"expected engine {kind} with a server that it starts itself, got none; run: "
+        f"pip install 'failsoft-engine-{kind}[embedded]', or use another engine"
+    )
+    server.start()
+    stack.callback(server.stop)
+    return {address[0]: server.url}, server.stop
 
 
 def _check(run: "_Run", job_id: str, name: str) -> None:
@@ -230,11 +249,6 @@ def _plugin(kind: str) -> EnginePlugin[Any]:
     assert found, f"expected an engine that is installed, got {kind}"  # noqa: S101 - as a promise
     plugin: EnginePlugin[Any] = found[0].load()
     return plugin
-
-
-def _settings_of(plugin: EnginePlugin[Any], server: EmbeddedServer) -> Mapping[str, Any]:
-    address = plugin.address(plugin.settings())
-    return {} if address is None else {address[0]: server.url}
 
 
 def _environment(

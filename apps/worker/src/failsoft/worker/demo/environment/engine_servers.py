@@ -7,7 +7,7 @@ from typing import Protocol, runtime_checkable
 
 from failsoft.dispatcher.plugins.plugin import AnyPlugin, AnySite, EmbeddedServer
 from failsoft.job_engine.errors import ConfigurationError
-from failsoft.worker.configuration.settings import Settings
+from failsoft.worker.configuration.settings import DEFAULT_ENGINES, Settings
 from failsoft.worker.engine_sites import sites
 
 
@@ -50,6 +50,11 @@ def engine_servers(settings: Settings, folder: Path) -> EngineServers:
     environment: dict[str, str] = {}
     servers: list[KillableServer | None] = []
     for plugin, site in sites(settings):
+        if plugin.is_for_tests:
+            raise ConfigurationError(
+                f"expected engines with workers, got {site.name}, whose messages stay in one "
+                "process; give another one with --engines"
+            )
         address = plugin.address(site.settings)
         server = None if address is None else _server(plugin, site, folder)
         if server is not None and address is not None:
@@ -57,9 +62,11 @@ def engine_servers(settings: Settings, folder: Path) -> EngineServers:
         servers.append(server)
     primary, fallback = servers
     if primary is None:
+        first, second = settings.engines
+        order = f"{DEFAULT_ENGINES[0] if fallback is None else second},{first}"
         raise ConfigurationError(
-            f"expected a first engine with a server to kill, got {settings.engine_names[0]}, which "
-            "has none; give another one first with --engines"
+            f"expected a first engine with a server to kill, got {first.name}, which has none; "
+            f"give it as the fallback, as in --engines {order}"
         )
     return EngineServers(primary, fallback, environment)
 
