@@ -10,7 +10,7 @@ WORKERS ?= 3
 MINUTES ?= 10
 SEED    ?=
 LEDGER  ?= postgresql
-# Of make demo: the engine that is killed and its fallback, as in kafka,dramatiq.
+# Of make demo: the engine that is killed and its fallback, as in kafka,dramatiq. Of make chaos: all.
 ENGINES ?=
 # What the tests start beside what is in wheels.
 SERVERS := rabbitmq pgbouncer
@@ -62,9 +62,10 @@ test-cluster: setup  ## Fail a PostgreSQL cluster over, under load: Patroni and 
 	@tests/servers/install cluster
 	@_FAILSOFT_CLUSTER_SUMMARY=$(CURDIR)/docs/evidence/cluster $(RUN) pytest -m long tests/cluster $(ARGS)
 
-chaos: setup  ## Break everything for a while and check every promise (MINUTES=10 SEED= LEDGER=sqlite ARGS=)
+chaos: setup  ## Break everything for a while and check every promise (MINUTES= SEED= LEDGER= ENGINES= ARGS=)
 	@tests/servers/install $(SERVERS)
-	@$(RUN) python -m tests.chaos --minutes $(MINUTES) --seed "$(SEED)" --ledger $(LEDGER) $(ARGS)
+	@$(RUN) python -m tests.chaos --minutes $(MINUTES) --seed "$(SEED)" --ledger $(LEDGER) \
+		$(if $(ENGINES),--engines $(ENGINES)) $(ARGS)
 
 sabotage: setup  ## Break one rule of the code after the other: a layer must turn red each time
 	@$(RUN) python -m tests.sabotage --evidence docs/evidence $(ARGS)
