@@ -21,7 +21,7 @@ import statistics
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -59,9 +59,13 @@ def main() -> None:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True)))
         found = list(run(arguments, folder, console, stack))
     load = [round(each, 1) for each in (began, os.getloadavg()[0])]
-    table = Table("", "figures", title=f"{arguments.engine}, ledger {arguments.ledger}, load {load}")
+    table = Table(
+        "", "figures", title=f"{arguments.engine}, ledger {arguments.ledger}, load {load}"
+    )
     for each in found:
-        shown = ", ".join(f"{name} {value}" for name, value in each.items() if name != "what")
+        shown = ", ".join(
+            f"{name} {value}" for name, value in each.items() if name not in ("what", "calls")
+        )
         table.add_row(each["what"], shown)
     console.print(table)
     if arguments.json:
@@ -99,26 +103,21 @@ def run(
     url = ledger_url(arguments.ledger, folder, stack)
     with closing(Database(url)) as database:
         upgrade(database)
-    others = [
-        each
-        for each, kind in ((RQ, "rq"), (DRAMATIQ, "lane"))
-        if kind in wanted and each != engine
-    ]
+    others = [each for each, kind in ((RQ, "rq"), (DRAMATIQ, "lane")) if kind in wanted]
     site = Site(folder, stack, url)
-    producers = {each: RAW_PRODUCERS[each](site) for each in (engine, *others)}
+    producers = {each: RAW_PRODUCERS[each](site) for each in dict.fromkeys((engine, *others))}
     os.environ.update(environment(producers, url, folder))
     app = build(load_settings(_env_file=None), lambda _: None)
     stack.callback(app.close)
-    rows: Mapping[str, Callable[[], dict[str, Any]]] = {
-        "dispatch": partial(_dispatch, app, engine, producers[engine], arguments, console),
-        "many": partial(_many, app, engine, producers[engine], arguments, console),
-        "rq": partial(_beside_rq, app, engine, arguments, console),
-        "lane": partial(_lane, app, engine, arguments, folder, console),
-        "long": partial(_long, app, engine, arguments, folder, console),
+    bench = Bench(app, arguments, producers[engine], folder, console)
+    rows = {
+        "dispatch": bench.dispatch,
+        "many": bench.many,
+        "rq": bench.beside_rq,
+        "lane": bench.lane,
+        "long": bench.beside_a_long_job,
     }
-    for kind, row in rows.items():
-        if kind in wanted and not (engine == RQ and kind == "rq"):
-            yield row()
+    yield from (row() for kind, row in rows.items() if kind in wanted)
 
 
 def environment(
@@ -138,71 +137,84 @@ def environment(
     }
 
 
-def _dispatch(
-    app: App, engine: str, raw: RawProducer, arguments: argparse.Namespace, console: Console
-) -> dict[str, Any]:
-    name, one = raw.one
-    calls = {name: one, "dispatch_job": _ours(app, engine)}
-    return interleaved(console, f"dispatch, {engine}", arguments.count, calls)
+@dataclass(frozen=True)
+class Bench:
+    """The rows of one engine."""
+
+    app: App
+    arguments: argparse.Namespace
+    raw: RawProducer
+    folder: Path
+    console: Console
+
+    @property
+    def engine(self) -> str:
+        """The engine that is measured."""
+        return str(self.arguments.engine)
+
+    def dispatch(self) -> dict[str, Any]:
+        """One by one, beside the library's own enqueue."""
+        name, one = self.raw.one
+        calls = {name: one, "dispatch_job": self._on(self.engine)}
+        title = f"dispatch, {self.engine}"
+        return interleaved(self.console, title, self.arguments.count, calls)
+
+    def many(self) -> dict[str, Any]:
+        """Many at once, beside the library's own way of many."""
+        (name, raw), numbers = self.raw.many, range(self.arguments.many)
+        payloads = [Payload(number=number) for number in numbers]
+
+        def ours(_: int) -> None:
+            outcomes = self.app.dispatcher.dispatch_many(no_op, payloads, engines=(self.engine,))
+            if any(outcome.handle is None for outcome in outcomes):
+                raise AssertionError("expected every job to be dispatched")
+
+        calls: dict[str, Callable[[int], object]] = {name: lambda _: raw(numbers)}
+        calls["dispatch_many"] = ours
+        title = f"{self.arguments.many} at once, {self.engine}"
+        return interleaved(self.console, title, self.arguments.rounds, calls)
+
+    def beside_rq(self) -> dict[str, Any]:
+        """One by one on each of two engines; RQ beside itself says what the ratio is worth."""
+        calls = {"dispatch_job on RQ": self._on(RQ)}
+        calls[f"dispatch_job on {self.engine}"] = self._on(self.engine)
+        row = interleaved(self.console, f"{self.engine} beside RQ", self.arguments.count, calls)
+        limit = TIMES_RQ.get(self.engine)
+        return row if limit is None else row | at_most("ratio of p50", limit, row["p50"])
+
+    def lane(self) -> dict[str, Any]:
+        """What one worker process runs, beside one of Dramatiq's."""
+        jobs, rounds = self.arguments.jobs, self.arguments.rounds
+        engines = dict.fromkeys((self.engine, DRAMATIQ))
+        medians = lanes(
+            *(self.app, [*engines]),
+            jobs=jobs,
+            rounds=rounds,
+            folder=self.folder,
+            console=self.console,
+        )
+        row: dict[str, Any] = {"what": f"{jobs} jobs, jobs/s, median of {rounds}", **medians}
+        row["ratio"] = round(medians[self.engine] / medians[DRAMATIQ], 2)
+        least = TIMES_DRAMATIQ.get(self.engine)
+        return row if least is None else row | at_least("ratio", least, row["ratio"])
+
+    def beside_a_long_job(self) -> dict[str, Any]:
+        """How long jobs wait for their claim while another takes long."""
+        count = self.arguments.beside
+        waits = waits_beside_a_long_job(
+            *(self.app, self.engine, count, self.folder), console=self.console
+        )
+        row = {"what": f"{count} jobs beside a long one, wait", **_milliseconds(waits)}
+        longest = LONGEST_WAIT.get(self.engine)
+        return row if longest is None else row | at_most("p99_ms", longest, row["p99_ms"])
+
+    def _on(self, engine: str) -> Callable[[int], object]:
+        return lambda number: self.app.dispatcher.dispatch(
+            no_op, Payload(number=number), engines=(engine,)
+        )
 
 
-def _many(
-    app: App, engine: str, raw: RawProducer, arguments: argparse.Namespace, console: Console
-) -> dict[str, Any]:
-    (name, many), numbers = raw.many, range(arguments.many)
-    payloads = [Payload(number=number) for number in numbers]
-
-    def ours(_: int) -> None:
-        outcomes = app.dispatcher.dispatch_many(no_op, payloads, engines=(engine,))
-        if any(outcome.handle is None for outcome in outcomes):
-            raise AssertionError("expected every job to be dispatched")
-
-    calls: dict[str, Callable[[int], object]] = {name: lambda _: many(numbers)}
-    calls["dispatch_many"] = ours
-    return interleaved(console, f"{arguments.many} at once, {engine}", arguments.rounds, calls)
-
-
-def _beside_rq(
-    app: App, engine: str, arguments: argparse.Namespace, console: Console
-) -> dict[str, Any]:
-    calls = {f"dispatch_job on {each}": _ours(app, each) for each in (RQ, engine)}
-    row = interleaved(console, f"{engine} beside RQ", arguments.count, calls)
-    if engine not in TIMES_RQ:
-        return row
-    return row | at_most("ratio of p50", TIMES_RQ[engine], row["p50"])
-
-
-def _lane(
-    app: App, engine: str, arguments: argparse.Namespace, folder: Path, console: Console
-) -> dict[str, Any]:
-    jobs, rounds = arguments.jobs, arguments.rounds
-    both = dict.fromkeys((engine, DRAMATIQ))
-    medians = lanes(app, [*both], jobs=jobs, rounds=rounds, folder=folder, console=console)
-    row: dict[str, Any] = {"what": f"{jobs} jobs, jobs/s, median of {rounds}", **medians}
-    row["ratio"] = round(medians[engine] / medians[DRAMATIQ], 2)
-    if engine not in TIMES_DRAMATIQ:
-        return row
-    return row | at_least("ratio", TIMES_DRAMATIQ[engine], row["ratio"])
-
-
-def _long(
-    app: App, engine: str, arguments: argparse.Namespace, folder: Path, console: Console
-) -> dict[str, Any]:
-    count = arguments.beside
-    waits = waits_beside_a_long_job(app, engine, count, folder, console=console)
-    row: dict[str, Any] = {"what": f"{count} jobs beside a long one, wait", **_milliseconds(waits)}
-    if engine not in LONGEST_WAIT:
-        return row
-    return row | at_most("p99_ms", LONGEST_WAIT[engine], row["p99_ms"])
-
-
-def _ours(app: App, engine: str) -> Callable[[int], object]:
-    return lambda number: app.dispatcher.dispatch(
-        no_op, Payload(number=number), engines=(engine,)
-    )
-
-
-def _milliseconds(times: Sequence[float]) -> Mapping[str, float]:
+def _milliseconds(times: Sequence[float]) -> dict[str, Any]:
     p99 = statistics.quantiles(times, n=100, method="inclusive")[98]
     return {
         "p50_ms": round(statistics.median(times), 1),

@@ -14,7 +14,6 @@ import argparse
 import json
 import os
 import statistics
-import sys
 import tempfile
 import threading
 import time
@@ -25,22 +24,23 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from pydantic import BaseModel
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from bench.bars import at_least, at_most
+from bench.lanes import PATIENCE, QUEUE, ROOT, Payload, lanes, worker
 from failsoft.dispatcher.plugins.plugin import EngineSite, WorkerPost
 from failsoft.engines.ledger.adapter import LedgerSettings
 from failsoft.engines.ledger.worker import LedgerWorker
-from failsoft.job_engine import JobContext, JobState, QueueProfile, declare_queue, job
+from failsoft.job_engine import JobContext, QueueProfile, job
 from failsoft.job_engine.clock import SystemClock
 from failsoft.ledger import Database
 from failsoft.ledger.upgrade.run import upgrade
 from failsoft.worker.configuration.settings import load_settings
 from failsoft.worker.wiring import App, build
 from tests.servers.postgresql.postgres import Postgres
-from tests.servers.processes import Process, wait_until
+from tests.servers.processes import wait_until
 from tests.servers.rabbitmq import RabbitMQ
 
 LEDGER, DRAMATIQ = "ledger", "dramatiq"

@@ -190,27 +190,25 @@ def _inngest(site: Site) -> RawProducer:
 
 def _ledger(site: Site) -> RawProducer:
     """Insert rows by the database's driver: what an engine without a broker costs at least."""
-    table = "CREATE TABLE IF NOT EXISTS raw (number integer, email text)"
     if site.ledger_url.startswith("sqlite"):
         file = site.ledger_url.removeprefix("sqlite:///")
-        one = site.stack.enter_context(closing(sqlite3.connect(file, check_same_thread=False)))
-        one.execute(table)
-        insert: Many = lambda numbers: _commit(one, "?", numbers)  # noqa: E731 - one of two
+        connection: Any = sqlite3.connect(file, check_same_thread=False)
+        insert = "INSERT INTO raw VALUES (?, ?)"
     else:
-        other = site.stack.enter_context(psycopg.connect(site.ledger_url))
-        other.execute(table)
-        insert = lambda numbers: _commit(other, "%s", numbers)  # noqa: E731 - one of two
+        connection = psycopg.connect(site.ledger_url)
+        insert = "INSERT INTO raw VALUES (%s, %s)"
+    site.stack.enter_context(closing(connection))
+    connection.execute("CREATE TABLE raw (number integer, email text)")
+
+    def many(numbers: Sequence[int]) -> None:
+        connection.cursor().executemany(insert, [(number, EMAIL) for number in numbers])
+        connection.commit()
+
     return RawProducer(
         {},
-        ("INSERT, committed", lambda number: insert([number])),
-        ("INSERT of all, committed", insert),
+        ("INSERT, committed", lambda number: many([number])),
+        ("INSERT of all, committed", many),
     )
-
-
-def _commit(connection: Any, mark: str, numbers: Sequence[int]) -> None:
-    rows = [(number, EMAIL) for number in numbers]
-    connection.cursor().executemany(f"INSERT INTO raw VALUES ({mark}, {mark})", rows)
-    connection.commit()
 
 
 def _made(folder: Path) -> Path:

@@ -33,6 +33,9 @@ PREFORKING = "dispatcher-2"
 #: Who reaches a PostgreSQL ledger by the pooler, besides one worker of each engine.
 POOLED = frozenset({"dispatcher-2", "maintenance-2"})
 QUEUES = (THREADS.name, CHILDREN.name)
+#: How long a dozen processes may take to start or to end where others need the machine as well, in
+#: seconds.
+AT_ONCE = 4 * PATIENCE
 
 #: Everything that is waited for comes sooner than in production.
 SHORT_INTERVALS: Mapping[str, str] = MappingProxyType(
@@ -115,7 +118,7 @@ class Topology:
 
     def wait_for_workers(self) -> None:
         wanted = {actor.name: actor for actor in self.workers}
-        wait_until(lambda: self._serving() >= len(wanted), PATIENCE, "workers that live")
+        wait_until(lambda: self._serving() >= len(wanted), AT_ONCE, "workers that live")
 
     def heal(self) -> None:
         """Undo everything that was done to processes, links and servers."""
@@ -134,7 +137,7 @@ class Topology:
     def retire_dispatchers(self) -> None:
         """Let the dispatchers finish what they have begun, and go."""
         for actor in self.of_role("dispatcher"):
-            actor.retire(PATIENCE)
+            actor.retire(AT_ONCE)
 
     def __enter__(self) -> Self:
         return self

@@ -17,7 +17,7 @@ from tests.servers.nats_server import NatsServer
 
 LANE = "nats"
 #: How long an answer of a server that runs may take, in seconds.
-WITHIN = 5.0
+WITHIN = 30.0
 
 #: What is done to a stream, and what there was of it for the journal.
 OnStream = Callable[[JetStreamContext, str], Awaitable[str]]
