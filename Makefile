@@ -12,6 +12,8 @@ SEED    ?=
 LEDGER  ?= postgresql
 # Of make demo: the engine that is killed and its fallback, as in kafka,dramatiq. Of make chaos: all.
 ENGINES ?=
+# Of make bench: one engine, in place of RQ and Dramatiq.
+ENGINE ?=
 # What the tests start beside what is in wheels.
 SERVERS := rabbitmq pgbouncer
 ENGINE_MODULES := $(patsubst engines/%/pyproject.toml,engines.%,$(wildcard engines/*/pyproject.toml))
@@ -91,8 +93,9 @@ format: setup  ## Format the code and fix what ruff can
 	@$(RUN) ruff format .
 	@$(RUN) ruff check --fix .
 
-bench: setup  ## Dispatch beside raw RQ and raw Dramatiq, one by one and many at once, as ratios
-	@PYTHONPATH=. $(RUN) python bench/dispatch.py $(ARGS)
+bench: setup  ## Dispatch beside raw RQ and raw Dramatiq, as ratios; ENGINE=kafka beside its library
+	@PYTHONPATH=. $(RUN) python \
+		$(if $(ENGINE),bench/engine_dispatch.py --engine $(ENGINE),bench/dispatch.py) $(ARGS)
 
 bench-ledger-engine: setup  ## The ledger as an engine: pickup, idle workers, jobs a second (ARGS="--ledger postgresql")
 	@PYTHONPATH=. $(RUN) python bench/ledger_engine.py $(ARGS)

@@ -20,7 +20,9 @@ def test_only_what_ended_well_is_counted() -> None:
 
 
 def test_what_each_engine_of_the_run_has_run_is_counted() -> None:
-    counts = attempts_on(evidence_of(Story("one"), Story("two")), ["rq", "kafka"])
+    counts = attempts_on(
+        evidence_of(*(Story(each, Script(label=each)) for each in "ab")), ["rq", "kafka"]
+    )
 
     assert counts == {"attempts on rq": 2, "attempts on kafka": 0}
 
