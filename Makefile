@@ -10,8 +10,10 @@ WORKERS ?= 3
 MINUTES ?= 10
 SEED    ?=
 LEDGER  ?= postgresql
-# Of make demo: the engine that is killed and its fallback, as in kafka,dramatiq.
+# Of make demo: the engine that is killed and its fallback, as in kafka,dramatiq. Of make chaos: all.
 ENGINES ?=
+# Of make bench: one engine, in place of RQ and Dramatiq.
+ENGINE ?=
 # What the tests start beside what is in wheels.
 SERVERS := rabbitmq pgbouncer
 ENGINE_MODULES := $(patsubst engines/%/pyproject.toml,engines.%,$(wildcard engines/*/pyproject.toml))
@@ -62,9 +64,10 @@ test-cluster: setup  ## Fail a PostgreSQL cluster over, under load: Patroni and 
 	@tests/servers/install cluster
 	@_FAILSOFT_CLUSTER_SUMMARY=$(CURDIR)/docs/evidence/cluster $(RUN) pytest -m long tests/cluster $(ARGS)
 
-chaos: setup  ## Break everything for a while and check every promise (MINUTES=10 SEED= LEDGER=sqlite ARGS=)
+chaos: setup  ## Break everything for a while and check every promise (MINUTES= SEED= LEDGER= ENGINES= ARGS=)
 	@tests/servers/install $(SERVERS)
-	@$(RUN) python -m tests.chaos --minutes $(MINUTES) --seed "$(SEED)" --ledger $(LEDGER) $(ARGS)
+	@$(RUN) python -m tests.chaos --minutes $(MINUTES) --seed "$(SEED)" --ledger $(LEDGER) \
+		$(if $(ENGINES),--engines $(ENGINES)) $(ARGS)
 
 sabotage: setup  ## Break one rule of the code after the other: a layer must turn red each time
 	@$(RUN) python -m tests.sabotage --evidence docs/evidence $(ARGS)
@@ -90,8 +93,9 @@ format: setup  ## Format the code and fix what ruff can
 	@$(RUN) ruff format .
 	@$(RUN) ruff check --fix .
 
-bench: setup  ## Dispatch beside raw RQ and raw Dramatiq, one by one and many at once, as ratios
-	@PYTHONPATH=. $(RUN) python bench/dispatch.py $(ARGS)
+bench: setup  ## Dispatch beside raw RQ and raw Dramatiq, as ratios; ENGINE=kafka beside its library
+	@PYTHONPATH=. $(RUN) python \
+		$(if $(ENGINE),bench/engine_dispatch.py --engine $(ENGINE),bench/dispatch.py) $(ARGS)
 
 bench-ledger-engine: setup  ## The ledger as an engine: pickup, idle workers, jobs a second (ARGS="--ledger postgresql")
 	@PYTHONPATH=. $(RUN) python bench/ledger_engine.py $(ARGS)

@@ -14,7 +14,6 @@ import argparse
 import json
 import os
 import statistics
-import sys
 import tempfile
 import threading
 import time
@@ -25,36 +24,30 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from pydantic import BaseModel
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from bench.bars import at_least, at_most
+from bench.lanes import PATIENCE, QUEUE, ROOT, Payload, lanes, worker
 from failsoft.dispatcher.plugins.plugin import EngineSite, WorkerPost
 from failsoft.engines.ledger.adapter import LedgerSettings
 from failsoft.engines.ledger.worker import LedgerWorker
-from failsoft.job_engine import JobContext, JobState, QueueProfile, declare_queue, job
+from failsoft.job_engine import JobContext, QueueProfile, job
 from failsoft.job_engine.clock import SystemClock
 from failsoft.ledger import Database
 from failsoft.ledger.upgrade.run import upgrade
 from failsoft.worker.configuration.settings import load_settings
 from failsoft.worker.wiring import App, build
 from tests.servers.postgresql.postgres import Postgres
-from tests.servers.processes import Process, wait_until
+from tests.servers.processes import wait_until
 from tests.servers.rabbitmq import RabbitMQ
 
-ROOT = Path(__file__).parents[1]
-QUEUE = declare_queue(QueueProfile("bench", slots=8))
 LEDGER, DRAMATIQ = "ledger", "dramatiq"
 #: Where the pickup's worker writes when a job began.
 STARTS = "BENCH_STARTS"
-PATIENCE = 120
-
-
-class Payload(BaseModel):
-    """Something small, as most payloads are."""
-
-    number: int
+#: What the ledger is to reach as an engine: milliseconds, percent of a core, times Dramatiq's rate.
+PICKUP_P50, IDLE_PERCENT, LANE_RATIO = 20.0, 1.0, 1.0
 
 
 @job(queue=QUEUE.name)
@@ -63,12 +56,6 @@ def began(payload: Payload, ctx: JobContext) -> int:
     now = time.monotonic()
     with Path(os.environ[STARTS]).open("a") as starts:
         starts.write(f"{now}\n")
-    return payload.number
-
-
-@job(queue=QUEUE.name)
-def no_op(payload: Payload, ctx: JobContext) -> int:
-    """Do nothing."""
     return payload.number
 
 
@@ -127,7 +114,7 @@ def run(
     if arguments.only in ("", "idle"):
         yield idle(app, arguments.workers, arguments.seconds, postgres)
     if arguments.only in ("", "lanes"):
-        yield lanes(app, arguments.jobs, arguments.rounds, folder, console=console)
+        yield beside_dramatiq(app, arguments, folder, console)
 
 
 def pickup(app: App, count: int, folder: Path, console: Console) -> dict[str, Any]:
@@ -142,7 +129,8 @@ def pickup(app: App, count: int, folder: Path, console: Console) -> dict[str, An
             app.dispatcher.dispatch(began, Payload(number=number), engines=(LEDGER,))
             wait_until(lambda size=size: starts.stat().st_size > size, PATIENCE, "it began")
             times.append((float(starts.read_text().splitlines()[-1]) - before) * 1000)
-    return {"what": "idle pickup", **milliseconds(times)}
+    found = milliseconds(times)
+    return {"what": "idle pickup", **found, **at_most("p50_ms", PICKUP_P50, found["p50_ms"])}
 
 
 def idle(app: App, workers: int, seconds: float, postgres: Postgres | None) -> dict[str, Any]:
@@ -167,7 +155,9 @@ def idle(app: App, workers: int, seconds: float, postgres: Postgres | None) -> d
     stopping.set()
     for thread in threads:
         thread.join()
-    return {"what": f"{workers} idle workers, of one core", **found}
+    both = round(sum(found.values()), 2)
+    bar = at_most("workers and server, percent", IDLE_PERCENT, both)
+    return {"what": f"{workers} idle workers, of one core", **found, **bar}
 
 
 def waiting_worker(app: App, number: int) -> LedgerWorker:
@@ -186,49 +176,16 @@ def waiting_worker(app: App, number: int) -> LedgerWorker:
     return LedgerWorker(site, post)
 
 
-def lanes(app: App, jobs: int, rounds: int, folder: Path, *, console: Console) -> dict[str, Any]:
+def beside_dramatiq(
+    app: App, arguments: argparse.Namespace, folder: Path, console: Console
+) -> dict[str, Any]:
     """Let a worker of each engine in turn run jobs that wait."""
-    rates: dict[str, list[float]] = {LEDGER: [], DRAMATIQ: []}
-    for _ in track(range(rounds), description="lanes", console=console):
-        for engine, of_engine in rates.items():
-            of_engine.append(lane(app, engine, jobs, folder))
-    medians = {engine: round(statistics.median(each), 1) for engine, each in rates.items()}
+    jobs, rounds = arguments.jobs, arguments.rounds
+    engines = (LEDGER, DRAMATIQ)
+    medians = lanes(app, engines, jobs=jobs, rounds=rounds, folder=folder, console=console)
     ratio = round(medians[LEDGER] / medians[DRAMATIQ], 2)
-    return {"what": f"{jobs} jobs, jobs/s, median of {rounds}", **medians, "ratio": ratio}
-
-
-def lane(app: App, engine: str, jobs: int, folder: Path) -> float:
-    """Return how many jobs a second one worker process of an engine runs."""
-    with worker(app, engine, folder) as process:
-        # All of them wait before the first begins; the time of the dispatch does not count.
-        app.ledger.database.write(lambda _: process.freeze())
-        payloads = [Payload(number=number) for number in range(jobs)]
-        found = app.dispatcher.dispatch_many(no_op, payloads, engines=(engine,))
-        ended = app.ledger.counts().get(JobState.SUCCEEDED, 0)
-        if any(each.handle is None for each in found):
-            raise AssertionError("expected every job to be dispatched")
-        process.thaw()
-        began_at = time.monotonic()
-        wait_until(lambda: succeeded(app) >= ended + jobs, 10 * PATIENCE, "all have ended")
-        return jobs / (time.monotonic() - began_at)
-
-
-def succeeded(app: App) -> int:
-    """Return how many jobs have succeeded; looked at seldom, for it counts them."""
-    time.sleep(0.1)
-    return app.ledger.counts().get(JobState.SUCCEEDED, 0)
-
-
-def worker(app: App, engine: str, folder: Path) -> Process:
-    """Start a worker process of an engine, and wait until it takes jobs."""
-    words = ("-m", "failsoft.worker.process", engine, QUEUE.name)
-    process = Process(sys.executable, *words, log=folder / f"{engine}.log", cwd=ROOT)
-    wait_until(
-        lambda: process.pid in {each.pid for each in app.ledger.live_workers()},
-        PATIENCE,
-        "a live worker",
-    )
-    return process
+    row = {"what": f"{jobs} jobs, jobs/s, median of {rounds}", **medians, "ratio": ratio}
+    return row | at_least("ratio", LANE_RATIO, ratio)
 
 
 def milliseconds(times: Sequence[float]) -> dict[str, float]:

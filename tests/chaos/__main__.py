@@ -1,4 +1,4 @@
-"""Run chaos: `python -m tests.chaos --minutes 10 --seed 1 --ledger postgresql`.
+"""Run chaos: `python -m tests.chaos --minutes 10 --seed 1 --engines rq,kafka,ledger`.
 
 A long run may be made of several, each with a seed made of the run's: `--slices 6 --into FOLDER`.
 Started again, it goes on with the first of them that has not passed.
@@ -9,6 +9,7 @@ import secrets
 import shutil
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -18,6 +19,7 @@ from tests.chaos.plan import Plan
 from tests.chaos.progress import Progress
 from tests.chaos.report import Report
 from tests.chaos.run import Run
+from tests.chaos.system.brokers import DEFAULT_ENGINES, Engines
 from tests.chaos.system.servers import LEDGER_KINDS, LedgerKind
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
@@ -27,11 +29,24 @@ FOLDER = click.Path(path_type=Path, file_okay=False)
 @click.option("--minutes", default=10.0, help="How long there are faults.")
 @click.option("--seed", default="", help="What decides everything but the timing.")
 @click.option("--ledger", type=click.Choice(LEDGER_KINDS), default="postgresql")
+@click.option(
+    "--engines",
+    type=Engines(),
+    default=",".join(DEFAULT_ENGINES),
+    help="In order of preference.",
+)
 @click.option("--rate", default=3.0, help="Requests a second of each dispatcher.")
 @click.option("--slices", default=1, help="How many runs the minutes are shared among.")
 @click.option("--into", type=FOLDER, help="Where the summary of each run goes, as JSON.")
 def main(
-    *, minutes: float, seed: str, ledger: LedgerKind, rate: float, slices: int, into: Path | None
+    *,
+    minutes: float,
+    seed: str,
+    ledger: LedgerKind,
+    engines: Sequence[str],
+    rate: float,
+    slices: int,
+    into: Path | None,
 ) -> None:
     """Break everything for a while, heal it, and check every promise. Exit 1 if one is broken."""
     console = Console(stderr=True)
@@ -39,9 +54,10 @@ def main(
     seeds = [seed] if slices == 1 else [f"{seed}-{number}" for number in range(1, slices + 1)]
     passed = True
     for each in seeds:
-        plan = Plan(seed=each, ledger=ledger, faults=minutes * 60 / slices, rate=rate)
-        summary = None if into is None else into / f"{ledger}-{each}.json"
-        console.print(f"seed [bold]{each}[/bold], ledger {ledger}")
+        faults = minutes * 60 / slices
+        plan = Plan(seed=each, ledger=ledger, engines=engines, faults=faults, rate=rate)
+        summary = None if into is None else into / f"{plan.name}.json"
+        console.print(f"seed [bold]{each}[/bold], ledger {ledger}, engines {','.join(engines)}")
         if summary is not None and has_passed(summary):
             console.print(f"has passed before: {summary}", highlight=False)
             continue

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from failsoft.job_engine.records.job import StepKind
 from failsoft.job_engine.records.routing.guard import GETS_NO_OFFERS
@@ -79,6 +79,13 @@ def met(evidence: Evidence) -> dict[str, int]:
     found = {name: sum(map(met, good)) for name, met in IN_SUCCESSES.items()}
     found |= {name: sum(map(met, cases)) for name, met in IN_OTHER_ENDS.items()}
     return found | _of_requests(evidence)
+
+
+def attempts_on(evidence: Evidence, engines: Iterable[str]) -> dict[str, int]:
+    """Count the attempts that each of these engines ran."""
+    attempts = [each for case in evidence.cases.values() for each in case.history.attempts]
+    found = Counter(each.engine for each in attempts)
+    return {f"attempts on {engine}": found[engine] for engine in engines}
 
 
 def never_met(counts: Mapping[str, int]) -> list[str]:

@@ -1,8 +1,9 @@
 """What a run is given."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from tests.chaos.system.brokers import DEFAULT_ENGINES
 from tests.chaos.system.servers import LedgerKind
 
 
@@ -11,6 +12,7 @@ class Plan:
     """How long, how hard, on what.
 
     Attributes:
+        engines: In order of preference.
         load: For how long there is only work, in seconds.
         faults: For how long there are faults, too.
         rate: How many requests a second each dispatcher makes.
@@ -18,9 +20,16 @@ class Plan:
 
     seed: str
     ledger: LedgerKind = "postgresql"
+    engines: Sequence[str] = DEFAULT_ENGINES
     load: float = 5
     faults: float = 60
     rate: float = 3
+
+    @property
+    def name(self) -> str:
+        """What a file with its outcome is called."""
+        engines = () if self.engines == DEFAULT_ENGINES else self.engines
+        return "-".join((self.ledger, *engines, self.seed))
 
     @property
     def drain(self) -> float:

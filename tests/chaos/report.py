@@ -52,12 +52,15 @@ class Report:
         """The command that does the same again; the timing is that of the machine."""
         plan = self.plan
         minutes = f"{plan.faults / 60:g}"
-        return f"make chaos MINUTES={minutes} SEED={plan.seed} LEDGER={plan.ledger}"
+        engines = ",".join(plan.engines)
+        words = f"MINUTES={minutes} SEED={plan.seed} LEDGER={plan.ledger} ENGINES={engines}"
+        return f"make chaos {words}"
 
     def as_json(self) -> dict[str, Any]:
         return {
             "seed": self.plan.seed,
             "ledger": self.plan.ledger,
+            "engines": list(self.plan.engines),
             "minutes": round(self.plan.faults / 60, 3),
             "passed": self.passed,
             "seconds": {name: round(value, 1) for name, value in self.seconds.items()},

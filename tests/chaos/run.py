@@ -13,6 +13,7 @@ from failsoft.job_engine.invariants import history_of
 from failsoft.job_engine.records.states import JobState
 from failsoft.ledger import SqlLedger
 from failsoft.ledger.verify import verify
+from tests.chaos.faults.brokers.all import broker_faults
 from tests.chaos.faults.clock import ClockFaults
 from tests.chaos.faults.commands import CommandsFaults
 from tests.chaos.faults.ledger import ledger_faults
@@ -20,11 +21,9 @@ from tests.chaos.faults.links import LinksFaults
 from tests.chaos.faults.nemesis import Nemesis
 from tests.chaos.faults.other_programs import OtherPrograms
 from tests.chaos.faults.processes import ProcessesFaults
-from tests.chaos.faults.rabbitmq import RabbitMQFaults
 from tests.chaos.faults.routes import RoutesFaults
 from tests.chaos.faults.schedule import Journal, lanes
-from tests.chaos.faults.valkey import ValkeyFaults
-from tests.chaos.feature_counts import met, never_met
+from tests.chaos.feature_counts import attempts_on, met, never_met
 from tests.chaos.history.evidence import Evidence, gather
 from tests.chaos.history.timeline import Timeline
 from tests.chaos.plan import Plan
@@ -73,11 +72,12 @@ class Run:
 
     def __call__(self) -> Report:
         """Run to the end; whatever happens, nothing is left running."""
-        servers = Servers(self.folder, self.plan.ledger)
+        plan = self.plan
+        servers = Servers(self.folder, plan.ledger, plan.engines)
         try:
             self.progress.phase("servers start")
             servers.start()
-            topology = Topology(servers, self.plan.seed, self.plan.rate)
+            topology = Topology(servers, plan.seed, plan.rate, plan.engines)
             with topology, self.stalls:
                 return self._perform(topology)
         finally:
@@ -135,13 +135,13 @@ class Run:
         logs = [actor.log for actor in topology.actors if actor.log.exists()]
         counts = count(evidence, logs) | {"kinds of nemesis": len(journal.by_kind())}
         fired = journal.by_kind()
-        features = met(evidence)
+        features, ran = met(evidence), attempts_on(evidence, self.plan.engines)
         missing = [f"never struck: {each.kind}" for each in nemeses if each.kind not in fired]
-        missing += never_met(features)
+        missing += never_met(features | ran)
         return Report(
             self.plan,
             self.folder,
-            counts,
+            counts | ran,
             features,
             fired,
             {actor.name: actor.boots for actor in topology.actors},
@@ -178,8 +178,7 @@ def all_nemeses(topology: Topology) -> list[Nemesis]:
     return [
         *ProcessesFaults(topology).all(),
         *LinksFaults(topology).all(),
-        *ValkeyFaults(servers.valkey).all(),
-        *RabbitMQFaults(servers.rabbitmq).all(),
+        *broker_faults(servers.brokers),
         *ledger_faults(servers),
         *ClockFaults(servers.clock).all(),
         *OtherPrograms(topology).all(),

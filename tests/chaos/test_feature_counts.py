@@ -2,7 +2,7 @@
 
 from failsoft.job_engine.records.states import JobState
 from tests.chaos.check_tests.job_histories import Story, evidence_of
-from tests.chaos.feature_counts import IN_OTHER_ENDS, IN_SUCCESSES, met, never_met
+from tests.chaos.feature_counts import IN_OTHER_ENDS, IN_SUCCESSES, attempts_on, met, never_met
 from tests.chaos.plan import Plan
 from tests.chaos.workload.definitions import in_loop
 from tests.chaos.workload.script import Script
@@ -17,6 +17,14 @@ def test_only_what_ended_well_is_counted() -> None:
 
     assert (counts["`tx` steps"], counts["async handlers"], counts["cancelled"]) == (1, 1, 0)
     assert counts.keys() >= {*IN_SUCCESSES, *IN_OTHER_ENDS}
+
+
+def test_what_each_engine_of_the_run_has_run_is_counted() -> None:
+    counts = attempts_on(
+        evidence_of(*(Story(each, Script(label=each)) for each in "ab")), ["rq", "kafka"]
+    )
+
+    assert counts == {"attempts on rq": 2, "attempts on kafka": 0}
 
 
 def test_what_nothing_met_is_reported() -> None:

@@ -15,10 +15,15 @@ from failsoft.job_engine.clock import Deadline, SystemClock
 from failsoft.job_engine.errors import OfferRefusedError
 from failsoft.job_engine.policies.queue import DEFAULT, QueueProfile
 from failsoft.testing import EngineSuite, ForeignMessage, WorkerSuite
-from failsoft.testing.engine_suite.bench import failure_of, new_message
+from failsoft.testing.engine_suite.bench import (
+    arrived,
+    failure_of,
+    new_message,
+    offer_again_and_again,
+)
 from tests.contract.engine_setups import QUEUE, PluginBench, levels, site_of
 from tests.servers.nats_server import NatsServer
-from tests.servers.processes import PATIENCE
+from tests.servers.processes import PATIENCE, wait_until
 
 
 class NatsBench(PluginBench):
@@ -149,3 +154,45 @@ def test_a_queue_that_the_user_may_not_publish_to_is_refused_soon_and_alone(
     assert type(refused) is OfferRefusedError
     assert elapsed < timedelta(seconds=1)
     assert health.is_refused
+
+
+def test_a_stream_that_is_deleted_is_missed_by_one_offer_and_made_by_the_next(
+    nats_server: NatsServer,
+) -> None:
+    found, deadline = plugin("nats"), Deadline.after(SystemClock(), timedelta(seconds=PATIENCE))
+    site = site_of(found, {"servers": nats_server.url})
+    engine = found.build(site)
+
+    with closing(engine.caller):
+        engine.adapter.offer(new_message(), QUEUE, deadline)
+        asyncio.run(delete(nats_server, site.queue_name(QUEUE)))
+        missed, _ = failure_of(lambda: engine.adapter.offer(new_message(), QUEUE, deadline))
+        engine.adapter.offer(new_message(), QUEUE, deadline)
+
+        assert type(missed) is OfferRefusedError
+        assert engine.adapter.probe(QUEUE, deadline).backlog == 1
+
+
+@pytest.mark.parametrize("consumer", ["", streams.CONSUMER])
+def test_a_worker_goes_on_after_its_stream_or_its_consumer_was_deleted(
+    bench: NatsBench, nats_server: NatsServer, consumer: str
+) -> None:
+    first, second = new_message(), new_message()
+    offer_again_and_again(bench, first)
+    arrived(bench, [first])
+
+    asyncio.run(delete(nats_server, bench.name, consumer))
+    wait_until(lambda: not bench.is_serving(), PATIENCE, "the worker has noticed")
+    wait_until(bench.is_serving, PATIENCE, "the worker has made it again")
+    offer_again_and_again(bench, second)
+
+    arrived(bench, [first, second])
+
+
+async def delete(server: NatsServer, stream: str, consumer: str = "") -> None:
+    async with await nats.connect(server.url) as client:
+        jetstream = client.jetstream()
+        if consumer:
+            await jetstream.delete_consumer(stream, consumer)
+        else:
+            await jetstream.delete_stream(stream)

@@ -148,7 +148,7 @@ def _crash_points() -> str:
 def _chaos() -> str:
     runs = all_in("chaos")
     rows = [_chaos_row(run) for run in runs]
-    head = ["ledger", "seed", "minutes", *CHAOS_COUNTS, "nemeses", "violations"]
+    head = ["ledger", "engines", "seed", "minutes", *CHAOS_COUNTS, "nemeses", "violations"]
     return _part(
         "Chaos",
         "Two dispatchers, two workers of each engine and two rescuers at work, while seeded "
@@ -195,7 +195,10 @@ def _features(runs: Sequence[Figures]) -> str:
 def _chaos_row(run: Figures) -> list[object]:
     counts = [run["counts"].get(name, 0) for name in CHAOS_COUNTS]
     nemeses = sum(run["nemeses"].values())
-    return [run["ledger"], run["seed"], f"{run['minutes']:g}", *counts, nemeses, run["violations"]]
+    # The runs of before there was a choice have none.
+    engines = ", ".join(run.get("engines", ("rq", "dramatiq")))
+    names = [run["ledger"], engines, run["seed"], f"{run['minutes']:g}"]
+    return [*names, *counts, nemeses, run["violations"]]
 
 
 def _chaos_sum(runs: Sequence[Figures]) -> str:

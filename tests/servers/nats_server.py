@@ -11,9 +11,10 @@ class NatsServer(ServerProcess):
     """One server; its streams are in its folder, and a restart comes back with them."""
 
     def __init__(self, folder: Path, *arguments: str) -> None:
+        self.streams = folder / "streams"
         command = [
             *(nats_server_path(), "-a", "127.0.0.1", "-p", PORT),
-            *("-js", "-sd", folder / "streams", *arguments),
+            *("-js", "-sd", self.streams, *arguments),
         ]
         super().__init__(folder, command)
 

@@ -4,7 +4,7 @@ import asyncio
 import socket
 import struct
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum
@@ -23,6 +23,10 @@ class Direction(Enum):
 
 
 BOTH = frozenset(Direction)
+
+#: What a server's answers over one connection become on their way, made of the server's port and
+#: the proxy's; what it keeps back it gives with a later piece.
+Translator = Callable[[int, int], Callable[[bytes], bytes]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,8 +47,9 @@ class TcpProxy:
     could go on with it.
     """
 
-    def __init__(self, target_port: int) -> None:
+    def __init__(self, target_port: int, translator: Translator | None = None) -> None:
         self.target_port = target_port
+        self.translator = translator
         self.port = free_port()
         self.accepted = 0
         self.fault = Fault()
@@ -189,6 +194,8 @@ class _Link:
         self._is_half_open = False
         self._counting_for: Fault | None = None
         self._passed = 0
+        translator = proxy.translator
+        self._translate = translator and translator(proxy.target_port, proxy.port)
 
     async def carry(self) -> None:
         """Carry both directions until both have ended."""
@@ -231,11 +238,16 @@ class _Link:
     async def _pump(
         self, direction: Direction, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
-        while chunk := await self._read(reader):
-            await self._pass_on(direction, chunk, writer)
+        while said := await self._read(reader):
+            if chunk := self._translated(direction, said):
+                await self._pass_on(direction, chunk, writer)
         if self._loses(direction):
             await asyncio.Event().wait()  # the end, too, is lost
         writer.write_eof()
+
+    def _translated(self, direction: Direction, said: bytes) -> bytes:
+        is_answer = direction is Direction.TO_CLIENT
+        return self._translate(said) if is_answer and self._translate is not None else said
 
     async def _read(self, reader: asyncio.StreamReader) -> bytes:
         try:

@@ -244,3 +244,36 @@ def _received_until_reset(client: socket.socket) -> bytes:
     except ConnectionResetError:
         return received
     raise AssertionError("expected a reset, got an orderly end")
+
+
+@pytest.fixture
+def louder(echo: EchoServer) -> Iterator[TcpProxy]:
+    """A proxy before a server whose answers it keeps back until they end, and then changes."""
+
+    def translator(server: int, proxy: int) -> Callable[[bytes], bytes]:
+        kept = bytearray()
+
+        def translate(said: bytes) -> bytes:
+            kept.extend(said)
+            if not said.endswith(b"."):
+                return b""
+            whole = bytes(kept).replace(str(server).encode(), str(proxy).encode())
+            kept.clear()
+            return whole
+
+        return translate
+
+    with TcpProxy(echo.server_address[1], translator) as proxy:
+        yield proxy
+
+
+def test_answers_are_translated_and_what_clients_say_is_not(
+    echo: EchoServer, louder: TcpProxy
+) -> None:
+    with socket.create_connection(("127.0.0.1", louder.port), timeout=PATIENCE) as client:
+        said = f"I am at {louder.target_port}"
+        client.sendall(said.encode())
+        wait_until(lambda: echo.heard == said.encode(), PATIENCE, "the server was reached")
+        client.sendall(b".")
+
+        assert client.recv(1000) == f"I am at {louder.port}.".encode()

@@ -10,6 +10,7 @@ import psutil
 import psycopg
 import pytest
 import redis
+from confluent_kafka import KafkaError, Producer
 from pika.adapters.blocking_connection import BlockingChannel
 from pika.adapters.utils.connection_workflow import AMQPConnectorStackTimeout
 
@@ -17,7 +18,9 @@ from failsoft.engine_api import EmbeddedServerError
 from failsoft.queue.embedded_valkey import EmbeddedValkey
 from tests.servers.postgresql.postgres import Postgres
 from tests.servers.processes import PATIENCE, Processes, is_alive, wait_until
+from tests.servers.proxy import TcpProxy
 from tests.servers.rabbitmq import RabbitMQ
+from tests.servers.tansu import KafkaAddresses, Tansu
 from tests.servers.valkey import Valkey
 
 QUEUE = "letters"
@@ -284,3 +287,32 @@ def _execute(url: str, statement: str) -> tuple[object, ...] | None:
 
 def _dsn(url: str) -> str:
     return url.replace("+psycopg", "")
+
+
+def test_all_that_clients_of_kafka_say_goes_by_the_proxy(tmp_path: Path) -> None:
+    with Tansu(tmp_path) as server, TcpProxy(server.port, KafkaAddresses) as proxy:
+        producer = Producer({"bootstrap.servers": f"127.0.0.1:{proxy.port}", "log_level": 0})
+        brokers = producer.list_topics(timeout=PATIENCE).brokers.values()
+        assert [(each.host, each.port) for each in brokers] == [("127.0.0.1", proxy.port)]
+
+        refused: list[KafkaError | None] = []
+        proxy.refuse()
+        producer.produce(QUEUE, b"", on_delivery=lambda error, _: refused.append(error))
+        assert producer.flush(1) == 1, "expected a record that does not get there"
+        proxy.heal()
+
+        assert producer.flush(PATIENCE) == 0
+        assert refused == [None]
+
+
+@pytest.mark.parametrize("size", [1, 3, 1000])
+def test_addresses_are_replaced_however_answers_are_cut_into_pieces(size: int) -> None:
+    def answer(port: int) -> bytes:
+        body = b"\x00\x09127.0.0.1" + port.to_bytes(4) + b"\x00"
+        return len(body).to_bytes(4) + body
+
+    translate, said = KafkaAddresses(9092, 1234), answer(9092) + answer(9093)
+
+    passed_on = [translate(said[at : at + size]) for at in range(0, len(said), size)]
+
+    assert b"".join(passed_on) == answer(1234) + answer(9093)

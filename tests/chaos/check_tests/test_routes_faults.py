@@ -14,7 +14,10 @@ from failsoft.ledger import Database, SqlLedger
 from failsoft.ledger.upgrade.run import upgrade
 from failsoft.testing.ledger_suite.fixtures import offered
 from tests.chaos.faults.nemesis import Nemesis
-from tests.chaos.faults.routes import ENGINES, RoutesFaults
+from tests.chaos.faults.routes import RoutesFaults
+
+#: More than a route of two names: each route has two of them.
+ENGINES = ("rq", "kafka", "ledger")
 
 
 @pytest.fixture
@@ -25,7 +28,7 @@ def database(tmp_path: Path) -> Iterator[Database]:
 
 
 def nemeses(database: Database) -> list[Nemesis]:
-    topology: Any = SimpleNamespace(servers=SimpleNamespace(database=database))
+    topology: Any = SimpleNamespace(servers=SimpleNamespace(database=database), engines=ENGINES)
     return list(RoutesFaults(topology).all())
 
 
@@ -44,7 +47,7 @@ def test_each_strike_changes_something_and_undoes_it(database: Database) -> None
                 assert what
                 (found,) = changes(ledger)
                 if isinstance(found, RouteRule):
-                    assert set(found.weights) == set(ENGINES)
+                    assert set(found.weights) < set(ENGINES)
             assert changes(ledger) == []
 
     assert ledger.get(job.id).epoch == job.epoch

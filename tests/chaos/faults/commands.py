@@ -10,8 +10,8 @@ from random import Random
 
 from failsoft.worker import exit_codes
 from tests.chaos.faults.nemesis import Nemesis, Strike
-from tests.chaos.system.topology import Topology
-from tests.servers.processes import PATIENCE, Process
+from tests.chaos.system.topology import AT_ONCE, Topology
+from tests.servers.processes import Process
 
 LANE = "commands"
 #: How long a command runs at most that is ended early, in seconds; most of it is Python's start.
@@ -57,7 +57,7 @@ class CommandsFaults:
         return strike
 
     def _wait(self, process: Process, words: str, rng: Random) -> str:
-        status = process.wait(PATIENCE)
+        status = process.wait(AT_ONCE)
         expected = COMMANDS[words]
         assert status in expected, f"expected {sorted(expected)}, got {status}:\n{process.tail}"
         return f"exit {status}"

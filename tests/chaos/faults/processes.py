@@ -15,7 +15,6 @@ from tests.chaos.workload.queues import LEASE
 from tests.servers.processes import wait_until
 
 LANE = "processes"
-ROLES = ("dispatcher", "rq", "dramatiq", "maintenance")
 SECONDS = LEASE.total_seconds()
 #: How long, in seconds, a strike at a child waits for one.
 CHILD_WITHIN = 3.0
@@ -29,13 +28,14 @@ class ProcessesFaults:
 
     def all(self) -> Sequence[Nemesis]:
         """Every kind; clocks are skewed where that can be built."""
+        engines, roles = self._topology.engines, self._topology.roles
         return [
-            *(self._kills(role) for role in ROLES),
-            *(self._freezes(role) for role in ROLES),
+            *(self._kills(role) for role in roles),
+            *(self._freezes(role) for role in roles),
             Nemesis("freeze shorter than a lease", LANE, self._hit(self._freeze), 0.2, 0.6),
             Nemesis("kill a child", LANE, self._kill_a_child, 0.1, 0.3),
             Nemesis("kill a forked dispatcher", LANE, self._kill_a_forked_one, 0.1, 1),
-            Nemesis("terminate a worker", LANE, self._hit(self._terminate, "rq", "dramatiq"), 0, 2),
+            Nemesis("terminate a worker", LANE, self._hit(self._terminate, *engines), 0, 2),
             *self._skews(),
         ]
 

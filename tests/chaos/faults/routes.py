@@ -23,14 +23,15 @@ from tests.chaos.system.topology import QUEUES, Topology
 from tests.servers.processes import PATIENCE
 
 LANE = "routes"
-ENGINES = ("rq", "dramatiq")
 #: Who changes them, in the events of the ledger and in its tables.
 PERSON = "chaos"
 #: The pause between two tries to write to a ledger that is away, in seconds.
 PAUSE = 0.3
 
+#: Undoes a change.
+Undo = Callable[[], object]
 #: Makes a change, and returns it for the journal and what undoes it.
-Change = Callable[[SqlLedger, Random], tuple[str, Callable[[], object]]]
+Change = Callable[[SqlLedger, Random], tuple[str, Undo]]
 
 
 class RoutesFaults:
@@ -42,10 +43,10 @@ class RoutesFaults:
     def all(self) -> Sequence[Nemesis]:
         """Weights that change, of a queue or of the rest; a drained and a paused engine."""
         return [
-            Nemesis("routes: weights of a queue", LANE, self._while(_share_queue), 1.0, 4.0),
-            Nemesis("routes: weights of the rest", LANE, self._while(_share_all), 1.0, 4.0),
-            Nemesis("routes: an engine is drained", LANE, self._while(_drain), 1.0, 3.0),
-            Nemesis("routes: an engine is paused", LANE, self._while(_pause), 1.0, 3.0),
+            Nemesis("routes: weights of a queue", LANE, self._while(self._share_queue), 1.0, 4.0),
+            Nemesis("routes: weights of the rest", LANE, self._while(self._share_all), 1.0, 4.0),
+            Nemesis("routes: an engine is drained", LANE, self._while(self._drain), 1.0, 3.0),
+            Nemesis("routes: an engine is paused", LANE, self._while(self._pause), 1.0, 3.0),
         ]
 
     def _while(self, change: Change) -> Strike:
@@ -56,7 +57,7 @@ class RoutesFaults:
                 what, undo = change(ledger, rng)
             except LedgerError:
                 # Others strike the ledger meanwhile; perhaps it was done all the same.
-                _insist(partial(_undo_all, ledger))
+                _insist(partial(self._undo_all, ledger))
                 yield None
                 return
             try:
@@ -66,47 +67,41 @@ class RoutesFaults:
 
         return strike
 
+    def _share_queue(self, ledger: SqlLedger, rng: Random) -> tuple[str, Undo]:
+        queue = rng.choice(QUEUES)
+        return self._share(ledger, rng, "queue", queue), lambda: ledger.clear_route("queue", queue)
 
-def _share(ledger: SqlLedger, rng: Random, kind: RouteKind, name: str) -> str:
-    # All of it, none of it, and anything between; a guard may take a share away meanwhile.
-    share = rng.choice((0, 20, 50, 80, 100))
-    first, other = rng.sample(ENGINES, 2)
-    guard = Guard(0.05, timedelta(seconds=2)) if 0 < share < 100 else None
-    rule = RouteRule(kind, name, {first: 100 - share, other: share}, PERSON, guard=guard)
-    return str(ledger.set_route(rule))
+    def _share_all(self, ledger: SqlLedger, rng: Random) -> tuple[str, Undo]:
+        return self._share(ledger, rng, "default", ""), lambda: ledger.clear_route("default", "")
 
+    def _share(self, ledger: SqlLedger, rng: Random, kind: RouteKind, name: str) -> str:
+        # All of it, none of it, and anything between; a guard may take a share away meanwhile.
+        share = rng.choice((0, 20, 50, 80, 100))
+        first, other = rng.sample(self._topology.engines, 2)
+        guard = Guard(0.05, timedelta(seconds=2)) if 0 < share < 100 else None
+        rule = RouteRule(kind, name, {first: 100 - share, other: share}, PERSON, guard=guard)
+        return str(ledger.set_route(rule))
 
-def _share_queue(ledger: SqlLedger, rng: Random) -> tuple[str, Callable[[], object]]:
-    queue = rng.choice(QUEUES)
-    return _share(ledger, rng, "queue", queue), lambda: ledger.clear_route("queue", queue)
+    def _drain(self, ledger: SqlLedger, rng: Random) -> tuple[str, Undo]:
+        engine = rng.choice(self._topology.engines)
+        ledger.disable_engine(DisabledEngine(engine, PERSON))
+        waiting = ledger.engine_load(engine).waiting
+        for queue in waiting:
+            ledger.hasten(engine, queue, timedelta(0))
+        moved = sum(waiting.values())
+        return f"{engine}, {moved} offers are to move", lambda: ledger.enable_engine(engine)
 
+    def _pause(self, ledger: SqlLedger, rng: Random) -> tuple[str, Undo]:
+        engine = rng.choice(self._topology.engines)
+        held = ledger.pause(Pause("engine", engine, PERSON))
+        return str(held), lambda: ledger.unpause("engine", engine)
 
-def _share_all(ledger: SqlLedger, rng: Random) -> tuple[str, Callable[[], object]]:
-    return _share(ledger, rng, "default", ""), lambda: ledger.clear_route("default", "")
-
-
-def _drain(ledger: SqlLedger, rng: Random) -> tuple[str, Callable[[], object]]:
-    engine = rng.choice(ENGINES)
-    ledger.disable_engine(DisabledEngine(engine, PERSON))
-    waiting = ledger.engine_load(engine).waiting
-    for queue in waiting:
-        ledger.hasten(engine, queue, timedelta(0))
-    moved = sum(waiting.values())
-    return f"{engine}, {moved} offers are to move", lambda: ledger.enable_engine(engine)
-
-
-def _pause(ledger: SqlLedger, rng: Random) -> tuple[str, Callable[[], object]]:
-    engine = rng.choice(ENGINES)
-    held = ledger.pause(Pause("engine", engine, PERSON))
-    return str(held), lambda: ledger.unpause("engine", engine)
-
-
-def _undo_all(ledger: SqlLedger) -> None:
-    for rule in ledger.routes():
-        ledger.clear_route(*rule.match)
-    for engine in ENGINES:
-        ledger.enable_engine(engine)
-        ledger.unpause("engine", engine)
+    def _undo_all(self, ledger: SqlLedger) -> None:
+        for rule in ledger.routes():
+            ledger.clear_route(*rule.match)
+        for engine in self._topology.engines:
+            ledger.enable_engine(engine)
+            ledger.unpause("engine", engine)
 
 
 def _insist(do: Callable[[], object]) -> None:

@@ -12,7 +12,7 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -57,6 +57,7 @@ class Orders:
     Attributes:
         started: When the run began, on the monotonic clock; which key is the current one.
         rate: How many requests a second.
+        engines: Those of the run, in order of preference.
     """
 
     actor: str
@@ -65,6 +66,7 @@ class Orders:
     rate: float
     started: float
     log: str
+    engines: Sequence[str]
 
 
 class DispatcherProcess:
@@ -109,7 +111,7 @@ class DispatcherProcess:
         if luck < CONFLICTING + KEYED:
             return DISPATCH, keyed_request(self._orders.seed, seconds)
         label = f"{self._orders.actor}-{self._orders.boot}-{self._number}"
-        made = request(self._rng, label)
+        made = request(self._rng, label, self._orders.engines)
         return made.kind, made
 
     def _try_to_send(self, number: int, kind: str, made: Request) -> None:

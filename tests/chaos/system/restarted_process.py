@@ -32,7 +32,7 @@ class Actor:
     """A process with a name that outlives its death.
 
     Attributes:
-        role: `dispatcher`, `rq`, `dramatiq` or `maintenance`.
+        role: `dispatcher`, the name of the engine of a worker, or `maintenance`.
         links: The proxies on its way to each server.
         boots: How often it was started.
     """

@@ -1,8 +1,9 @@
-"""The servers of a chaos run: Valkey, RabbitMQ and a ledger, all its own.
+"""The servers of a chaos run: those of its engines and a ledger, all its own.
 
 A PostgreSQL has a replica that has every commit, and some reach it by a pooler.
 """
 
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Literal, Self
@@ -10,13 +11,12 @@ from typing import Literal, Self
 from failsoft.ledger.database.database import Database
 from failsoft.ledger.upgrade.run import upgrade
 from tests.chaos.system import ledger_clock
+from tests.chaos.system.brokers import BROKERS, Broker
 from tests.chaos.system.ledger_clock import MovedClock
 from tests.chaos.system.skew import Skew, build_library
 from tests.chaos.workload import app_transactions, business_table
 from tests.servers.postgresql.pgbouncer import PgBouncer
 from tests.servers.postgresql.postgres_pair import PostgresPair
-from tests.servers.rabbitmq import RabbitMQ
-from tests.servers.valkey import Valkey
 
 DATABASE = "chaos"
 LedgerKind = Literal["postgresql", "sqlite"]
@@ -27,6 +27,7 @@ class Servers:
     """Starts and ends the servers.
 
     Attributes:
+        brokers: The servers of the engines that have one, by engine.
         postgres: The ledger's servers; None where the ledger is a file.
         pgbouncer: The pooler before the one that takes writes.
         database: The ledger, reached without any proxy.
@@ -34,10 +35,11 @@ class Servers:
         clock: The ledger's clock; None where that is the host's and cannot be set wrong.
     """
 
-    def __init__(self, folder: Path, kind: LedgerKind) -> None:
+    def __init__(self, folder: Path, kind: LedgerKind, engines: Sequence[str]) -> None:
         self.folder = folder
-        self.valkey = Valkey(folder / "valkey")
-        self.rabbitmq = RabbitMQ(folder / "rabbitmq")
+        self.brokers: Mapping[str, Broker] = {
+            engine: BROKERS[engine](folder) for engine in engines if engine in BROKERS
+        }
         # It does not survive a loss of power, which no nemesis here brings about.
         self.postgres = (
             PostgresPair(folder / "postgres", fast=True) if kind == "postgresql" else None
@@ -49,12 +51,14 @@ class Servers:
         self._stack = ExitStack()
 
     def start(self) -> Self:
-        for server in (self.valkey, self.rabbitmq, self.postgres):
-            if server is not None:
-                self._folder(server.folder.name)
-                self._stack.callback(server.stop)
-                server.start()
+        for broker in self.brokers.values():
+            self._folder(broker.name)
+            self._stack.callback(broker.server.stop)
+            broker.server.start()
         if self.postgres is not None:
+            self._folder(self.postgres.folder.name)
+            self._stack.callback(self.postgres.stop)
+            self.postgres.start()
             self.pgbouncer = PgBouncer(self._folder("pgbouncer"), self.postgres.port)
             self._stack.enter_context(self.pgbouncer)
         self.ledger_url = self._make_ledger()
@@ -68,8 +72,8 @@ class Servers:
 
     def heal(self) -> None:
         """Bring every server back to health, whatever was done to it."""
-        self._heal_valkey()
-        self.rabbitmq.heal()
+        for broker in self.brokers.values():
+            broker.heal()
         if self.postgres is not None and self.pgbouncer is not None:
             self.postgres.heal()
             self.postgres.synchronous(on=True)
@@ -85,13 +89,6 @@ class Servers:
 
     def stop(self) -> None:
         self._stack.close()
-
-    def _heal_valkey(self) -> None:
-        if self.valkey.is_running:
-            self.valkey.thaw()
-        self.valkey.start()
-        self.valkey.replica_of_nobody()
-        self.valkey.out_of_memory(on=False)
 
     def _make_clock(self) -> MovedClock | None:
         if self.postgres is not None:

@@ -16,6 +16,7 @@ from typing import Self
 from sqlalchemy import make_url
 
 from failsoft.ledger import SqlLedger
+from tests.chaos.system.brokers import DEFAULT_ENGINES
 from tests.chaos.system.dispatcher_process import ORDERS, Orders
 from tests.chaos.system.restarted_process import Actor, Freeze
 from tests.chaos.system.servers import DATABASE, Servers
@@ -29,9 +30,12 @@ ROOT = Path(__file__).parents[3]
 WORKER = re.compile(r'"worker": "([0-9a-f]+)"')
 #: Whose children dispatch.
 PREFORKING = "dispatcher-2"
-#: Who reaches a PostgreSQL ledger by the pooler.
-POOLED = frozenset({"dispatcher-2", "rq-children", "dramatiq-threads", "maintenance-2"})
+#: Who reaches a PostgreSQL ledger by the pooler, besides one worker of each engine.
+POOLED = frozenset({"dispatcher-2", "maintenance-2"})
 QUEUES = (THREADS.name, CHILDREN.name)
+#: How long a dozen processes may take to start or to end where others need the machine as well, in
+#: seconds.
+AT_ONCE = 4 * PATIENCE
 
 #: Everything that is waited for comes sooner than in production.
 SHORT_INTERVALS: Mapping[str, str] = MappingProxyType(
@@ -58,8 +62,12 @@ SHORT_INTERVALS: Mapping[str, str] = MappingProxyType(
 class Topology:
     """Two dispatchers, two workers of each engine, two rescuers, and what they stand on."""
 
-    def __init__(self, servers: Servers, seed: str, rate: float) -> None:
+    def __init__(
+        self, servers: Servers, seed: str, rate: float, engines: Sequence[str] = DEFAULT_ENGINES
+    ) -> None:
         self.servers = servers
+        self.engines = tuple(engines)
+        self.roles = ("dispatcher", *self.engines, "maintenance")
         self.folder = servers.folder
         self.effect_log = self.folder / "effects.jsonl"
         self.started = monotonic()
@@ -71,13 +79,13 @@ class Topology:
         self.actors: Sequence[Actor] = [
             self._dispatcher("dispatcher-1", "dispatcher_process"),
             self._dispatcher(PREFORKING, "preforking_dispatcher"),
-            *(self._worker(engine, queue) for engine in ("rq", "dramatiq") for queue in QUEUES),
+            *(self._worker(engine, queue) for engine in self.engines for queue in QUEUES),
             *(self._maintenance(f"maintenance-{n}") for n in (1, 2)),
         ]
 
     @property
     def workers(self) -> list[Actor]:
-        return self.of_role("rq") + self.of_role("dramatiq")
+        return [actor for engine in self.engines for actor in self.of_role(engine)]
 
     @property
     def freezes(self) -> list[Freeze]:
@@ -92,8 +100,7 @@ class Topology:
 
     def any_actor(self, rng: Random) -> Actor:
         """Choose a role first, so that none is spared for being few."""
-        role = rng.choice(("dispatcher", "rq", "dramatiq", "maintenance"))
-        return rng.choice(self.of_role(role))
+        return rng.choice(self.of_role(rng.choice(self.roles)))
 
     def worker_names(self) -> Mapping[str, str]:
         """Return the actor of each worker, by what the ledger calls the worker: from the logs."""
@@ -111,7 +118,7 @@ class Topology:
 
     def wait_for_workers(self) -> None:
         wanted = {actor.name: actor for actor in self.workers}
-        wait_until(lambda: self._serving() >= len(wanted), PATIENCE, "workers that live")
+        wait_until(lambda: self._serving() >= len(wanted), AT_ONCE, "workers that live")
 
     def heal(self) -> None:
         """Undo everything that was done to processes, links and servers."""
@@ -130,7 +137,7 @@ class Topology:
     def retire_dispatchers(self) -> None:
         """Let the dispatchers finish what they have begun, and go."""
         for actor in self.of_role("dispatcher"):
-            actor.retire(PATIENCE)
+            actor.retire(AT_ONCE)
 
     def __enter__(self) -> Self:
         return self
@@ -162,14 +169,15 @@ class Topology:
 
     def _dispatcher(self, name: str, module: str) -> Actor:
         log = str(self._operations(name))
-        orders = asdict(Orders(name, "{boot}", self._seed, self._rate, self.started, log))
+        orders = asdict(
+            Orders(name, "{boot}", self._seed, self._rate, self.started, log, self.engines)
+        )
         command = ("-m", f"tests.chaos.system.{module}")
         return self._actor(name, "dispatcher", command, {ORDERS: json.dumps(orders)})
 
     def _worker(self, engine: str, queue: str) -> Actor:
-        name = f"{engine}-{queue.removeprefix('chaos-')}"
         command = ("-m", "failsoft.worker.process", engine, queue)
-        return self._actor(name, engine, command, {ENGINE: engine})
+        return self._actor(_worker_name(engine, queue), engine, command, {ENGINE: engine})
 
     def _maintenance(self, name: str) -> Actor:
         command = ("-m", "failsoft.worker.process", "maintenance")
@@ -178,22 +186,33 @@ class Topology:
     def _actor(self, name: str, role: str, command: Sequence[str], env: Mapping[str, str]) -> Actor:
         links = self._links(name)
         skew = self.servers.skew_of(name)
-        variables = {ACTOR: name, FILE: str(self.effect_log), **self._addresses(links)}
+        variables = {
+            ACTOR: name,
+            FILE: str(self.effect_log),
+            "FAILSOFT_ENGINES": ",".join(self.engines),
+            **self._addresses(links),
+        }
         environment = {**SHORT_INTERVALS, **skew.environment, **variables, **env}
         log = self.folder / f"{name}.log"
         return Actor(name, role, (sys.executable, *command), environment, log, skew, links)
 
     def _links(self, name: str) -> Mapping[str, TcpProxy]:
         servers = self.servers
-        ports = {"valkey": servers.valkey.port, "rabbitmq": servers.rabbitmq.port}
-        if name in POOLED and servers.pgbouncer is not None:
-            ports["ledger"] = servers.pgbouncer.port
+        links = {broker.name: broker.link() for broker in servers.brokers.values()}
+        if servers.pgbouncer is not None and self._is_pooled(name):
+            links["ledger"] = TcpProxy(servers.pgbouncer.port)
         elif servers.postgres is not None:
             one, other = servers.postgres.primary, servers.postgres.replica
-            ports |= {"ledger": one.port, "ledger's replica": other.port}
-        return {
-            name: self._stack.enter_context(closing(TcpProxy(port))) for name, port in ports.items()
-        }
+            links |= {"ledger": TcpProxy(one.port), "ledger's replica": TcpProxy(other.port)}
+        for link in links.values():
+            self._stack.enter_context(closing(link))
+        return links
+
+    def _is_pooled(self, name: str) -> bool:
+        """Return whether a process reaches the ledger by the pooler: of each kind, some do."""
+        queues = (CHILDREN.name, THREADS.name)
+        workers = {_worker_name(engine, queues[n % 2]) for n, engine in enumerate(self.engines)}
+        return name in POOLED | workers
 
     def _addresses(self, links: Mapping[str, TcpProxy]) -> Mapping[str, str]:
         ledger = make_url(self.servers.ledger_url)
@@ -202,8 +221,11 @@ class Topology:
             ledger = ledger.update_query_dict({"host": hosts})
         elif hosts:
             ledger = make_url(f"postgresql://postgres@{hosts[0]}/{DATABASE}?pooler=transaction")
-        return {
-            "FAILSOFT_REDIS_URL": f"redis://127.0.0.1:{links['valkey'].port}/0",
-            "FAILSOFT_AMQP_URL": f"amqp://guest:guest@127.0.0.1:{links['rabbitmq'].port}/%2F",
-            "FAILSOFT_LEDGER_URL": ledger.render_as_string(hide_password=False),
-        }
+        settings = {"FAILSOFT_LEDGER_URL": ledger.render_as_string(hide_password=False)}
+        for broker in self.servers.brokers.values():
+            settings |= broker.settings(links[broker.name].port)
+        return settings
+
+
+def _worker_name(engine: str, queue: str) -> str:
+    return f"{engine}-{queue.removeprefix('chaos-')}"

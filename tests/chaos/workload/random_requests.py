@@ -1,6 +1,8 @@
 """The mixed workload: which requests are made, with which options; the seed decides."""
 
+from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -20,9 +22,10 @@ KEY_SPAN = 2
 CHAINS, GROUPS, MANY, UNIQUES, LIMITS, WITHIN = 0.05, 0.05, 0.05, 0.08, 0.04, 0.06
 
 
-def request(rng: Random, label: str) -> Request:
-    """Make a request that no other makes."""
-    makers = (_chain, _group, _many, _unique, _limited, _within, _single)
+def request(rng: Random, label: str, engines: Sequence[str]) -> Request:
+    """Make a request that no other makes; some are for some of these engines only."""
+    single = partial(_single, engines=engines)
+    makers = (_chain, _group, _many, _unique, _limited, _within, single)
     shares = (CHAINS, GROUPS, MANY, UNIQUES, LIMITS, WITHIN)
     make = rng.choices(makers, (*shares, 1 - sum(shares)))[0]
     return make(rng, label)
@@ -38,10 +41,10 @@ def keyed_request(seed: str, seconds: float, *, other_work: bool = False) -> Sin
     return Single(job, work, {"idempotency_key": key}, Later(sends=_sends(rng, work)))
 
 
-def _single(rng: Random, label: str) -> Single:
+def _single(rng: Random, label: str, engines: Sequence[str]) -> Single:
     job, plain = rng.choices(JOBS, (4, 3, 2))[0], random_script(rng, label)
     timed, options = _timed(rng, plain)
-    options.update(_options(rng))
+    options.update(_options(rng, engines))
     return Single(job, timed, options, _later(rng, timed))
 
 
@@ -112,11 +115,12 @@ def _timed(rng: Random, plain: Script) -> tuple[Script, DispatchOptions]:
     return plain.model_copy(update=fields), options
 
 
-def _options(rng: Random) -> DispatchOptions:
+def _options(rng: Random, engines: Sequence[str]) -> DispatchOptions:
+    places = range(1, len(engines))
     choices: list[tuple[float, DispatchOptions]] = [
-        (0.05, {"engines": ("dramatiq",)}),
-        (0.03, {"engines": ("dramatiq", "rq")}),
-        (0.05, {"confirm": "pickup"}),
+        *((0.05, DispatchOptions(engines=(engines[n],))) for n in places),
+        *((0.03, DispatchOptions(engines=(*engines[n:], *engines[:n]))) for n in places),
+        (0.05, DispatchOptions(confirm="pickup")),
     ]
     options = DispatchOptions()
     for share, option in choices:

@@ -122,6 +122,8 @@ class NatsEngine:
         if not isinstance(answer, BaseException):
             return answer
         if isinstance(answer, NoStreamResponseError):
+            # It was there and has been deleted: where offers make streams, the next one does.
+            self._made.pop(name, None)
             return streams.missing(name, self.name)
         if name.lower() in client.denied:
             return OfferRefusedError(f"NATS lets this user not publish to {name}")
