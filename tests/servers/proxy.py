@@ -106,8 +106,11 @@ class TcpProxy:
 
     def close(self) -> None:
         """Reset everything and stop listening for good."""
-        if self._thread.is_alive():
+        if not self._thread.is_alive():
+            return
+        try:
             self._call(self._end())
+        finally:
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join()
             self._loop.close()
@@ -152,7 +155,6 @@ class TcpProxy:
         while len(asyncio.all_tasks()) > 1:
             await self._reset(self._links)
             await asyncio.sleep(0)
-        await asyncio.sleep(0)
 
     async def _reset(self, links: "set[_Link]") -> None:
         for link in tuple(links):
@@ -176,7 +178,7 @@ class TcpProxy:
         except* OSError:
             pass
         finally:
-            link.abort()
+            await link.abort()
             self._links.discard(link)
 
 
@@ -211,6 +213,9 @@ class _Link:
             both.create_task(self._pump(Direction.TO_CLIENT, server[0], client[1]))
         for writer in (client[1], server[1]):
             writer.close()
+        for writer in (client[1], server[1]):
+            # A reset meanwhile cancels this, and not what the next one waits for.
+            await asyncio.shield(writer.wait_closed())
 
     async def reset(self) -> None:
         """Close both sides by RST, and wait until they are."""
@@ -218,17 +223,21 @@ class _Link:
             self._task.cancel()
             await asyncio.wait({self._task})
 
-    def abort(self) -> None:
-        """Close by RST what is still open."""
-        _abort(self._client[1])
-        if self._server is not None:
-            _abort(self._server[1])
+    async def abort(self) -> None:
+        """Close by RST what is still open, and wait until both sockets are closed."""
+        for writer in self._writers():
+            _abort(writer)
+        while any(_is_open(each) for each in self._writers()):  # noqa: ASYNC110 - closing has no event for it
+            await asyncio.sleep(0)
 
     def lose_server(self) -> None:
         """Close the server's side only, and leave the client in the dark."""
         self.has_lost = self._is_half_open = True
         if self._server is not None:
             _abort(self._server[1])
+
+    def _writers(self) -> list[asyncio.StreamWriter]:
+        return [each[1] for each in (self._client, self._server) if each is not None]
 
     async def _drop(self, reader: asyncio.StreamReader) -> None:
         self.has_lost = True
@@ -292,9 +301,14 @@ class _Link:
         return room if room <= size else None
 
 
+def _is_open(writer: asyncio.StreamWriter) -> bool:
+    return int(writer.get_extra_info("socket").fileno()) >= 0
+
+
 def _abort(writer: asyncio.StreamWriter) -> None:
-    connection: socket.socket = writer.get_extra_info("socket")
-    if not writer.is_closing() and connection.fileno() >= 0:
+    # One that is closing, too: it would wait until its peer has read what was written.
+    if _is_open(writer):
+        connection: socket.socket = writer.get_extra_info("socket")
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         writer.transport.abort()
 

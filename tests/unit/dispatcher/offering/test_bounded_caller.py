@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from failsoft.dispatcher.offering.bounded_caller import BoundedCaller, DirectCaller
+from failsoft.dispatcher.offering.bounded_caller import BoundedCaller, DirectCaller, nothing
 from failsoft.job_engine.errors import EngineUnavailableError, OfferUncertainError
 from failsoft.testing.engine_suite.stopwatch import Stopwatch
 from tests.servers.processes import PATIENCE
@@ -161,10 +161,32 @@ def test_a_thread_that_comes_back_after_it_was_replaced_ends(gate: Gate) -> None
     assert eventually(lambda: threads_of("replaced") == 1)
 
 
-def test_closing_ends_the_threads_and_their_connections() -> None:
-    ended: list[str] = []
+def test_a_thread_that_comes_back_to_no_place_closes_its_connection(gate: Gate) -> None:
+    ended: list[int] = []
     caller = BoundedCaller(
-        "closing", threads=8, last=lambda: ended.append(threading.current_thread().name)
+        "surplus", threads=1, on_thread_end=lambda: ended.append(threading.get_ident())
+    )
+    stick(caller, gate)
+    in_its_place = caller.call(threading.get_ident, within(PATIENCE))
+
+    gate.open.set()
+
+    assert eventually(lambda: len(ended) == 1)
+    assert ended != [in_its_place]
+
+
+@pytest.mark.parametrize("hook", ["on_thread_end", "last"])
+def test_closing_ends_the_threads_and_their_connections(hook: str) -> None:
+    ended: list[str] = []
+
+    def end() -> None:
+        ended.append(threading.current_thread().name)
+
+    caller = BoundedCaller(
+        "closing",
+        threads=8,
+        on_thread_end=end if hook == "on_thread_end" else nothing,
+        last=end if hook == "last" else nothing,
     )
     both_in = threading.Barrier(2)
     with ThreadPoolExecutor(2) as pool:

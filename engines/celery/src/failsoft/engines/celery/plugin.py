@@ -52,7 +52,7 @@ class CeleryPlugin(EnginePlugin[CelerySettings]):
         adapter = CeleryEngine(site)
         threads = 1 if site.settings.is_rabbitmq else CALLER_THREADS
         caller = BoundedCaller(
-            site.name, threads=threads, idle=adapter.keep_alive, last=adapter.disconnect
+            site.name, threads=threads, idle=adapter.keep_alive, on_thread_end=adapter.disconnect
         )
         return Engine(adapter, caller)
 

@@ -46,7 +46,7 @@ class DramatiqPlugin(EnginePlugin[DramatiqSettings]):
         adapter = DramatiqEngine(broker, site.namespace, site.name)
         # One thread, because an AMQP connection belongs to one; it also answers the heartbeats.
         caller = BoundedCaller(
-            site.name, threads=1, idle=adapter.keep_alive, last=adapter.disconnect
+            site.name, threads=1, idle=adapter.keep_alive, on_thread_end=adapter.disconnect
         )
         return Engine(adapter, caller)
 

@@ -32,6 +32,7 @@ from failsoft.engines.dramatiq.amqp_errors import (
     QUEUE_MISSING,
     amqp_errors,
 )
+from failsoft.engines.dramatiq.closing import close_in_time
 from failsoft.engines.dramatiq.messages import Envelope, Inbox, encode
 from failsoft.engines.dramatiq.rabbitmq_consumer import SafeRabbitmqConsumer
 from failsoft.engines.dramatiq.rabbitmq_owner import rabbitmq_owner
@@ -103,6 +104,10 @@ class SafeRabbitmqBroker(RabbitmqBroker):
             if self.inbox is not None:
                 self.inbox.link.lost(error)
             raise
+        finally:
+            # It declared the queue; the consumer has a connection of its own, and this thread
+            # answers no heartbeats of another (DQ-19).
+            self._close_connection_in_time()
 
     def declare_queue(self, queue_name: str, *, ensure: bool = False) -> None:
         """Declare a queue without a delay queue: time lives in the ledger (DQ-06)."""
@@ -321,6 +326,16 @@ class SafeRabbitmqBroker(RabbitmqBroker):
         """Drop this thread's connection; the next call makes a new one."""
         with suppress(Exception):  # it is broken, in whatever way
             del self.connection
+
+    def _close_connection_in_time(self) -> None:
+        connection, channel = (
+            self.state.__dict__.pop(name, None) for name in ("connection", "channel")
+        )
+        self.connections.discard(connection)
+        self.channels.discard(channel)
+        if connection is not None and connection.is_open:
+            with suppress(Exception):  # it is broken, in whatever way
+                close_in_time(connection.close)
 
     def _publish(self, queue_name: str, body: bytes) -> None:
         _publish(self.channel, queue_name, body)

@@ -1,5 +1,6 @@
 """Dramatiq's consumer of RabbitMQ, made safe: it acknowledges no other message (DQ-02)."""
 
+from contextlib import suppress
 from typing import Any
 
 from pika import frame
@@ -51,7 +52,12 @@ class SafeRabbitmqConsumer(_RabbitmqConsumer):
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+        try:
+            super().__init__(*args, **kwargs)
+        except Exception:
+            # RabbitMQ closed the channel, or nothing was connected.
+            self._close_connection()
+            raise
         channel: Any = self.channel
         channel._impl._content_assembler = _BoundedAssembler()  # noqa: SLF001 - pika has no other way
 
@@ -88,4 +94,17 @@ class SafeRabbitmqConsumer(_RabbitmqConsumer):
 
     def close(self) -> None:
         """Close the channel and the connection, as far as the broker answers in time."""
-        close_in_time(super().close)
+        close_in_time(self._close)
+
+    def _close(self) -> None:
+        try:
+            super().close()
+        finally:
+            # Dramatiq leaves the connection of a channel open that RabbitMQ has closed (DQ-19).
+            self._close_connection()
+
+    def _close_connection(self) -> None:
+        connection = getattr(self, "connection", None)
+        if connection is not None and connection.is_open:
+            with suppress(Exception):  # it is lost, in whatever way
+                connection.close()

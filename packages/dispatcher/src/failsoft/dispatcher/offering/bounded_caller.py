@@ -102,6 +102,7 @@ class BoundedCaller:
         threads: int,
         spare: int = 4,
         idle: Callable[[], None] = nothing,
+        on_thread_end: Callable[[], None] = nothing,
         last: Callable[[], None] = nothing,
     ) -> None:
         """Start no thread before it is needed.
@@ -111,12 +112,15 @@ class BoundedCaller:
             threads: How many calls may run side by side.
             spare: How many threads may be stuck before no more are started.
             idle: Called now and then by each idle thread, to keep its connection alive.
-            last: Called by each thread that ends when all do, to close its connection.
+            on_thread_end: Called by each thread that ends, to close a connection of its own. One
+                that was stuck ends when its call returns, if another has taken its place.
+            last: Called by each thread that ends when all do, to close what they share.
         """
         self._name = name
         self._threads = threads
         self._spare = spare
         self._idle_work = idle
+        self._end_work = on_thread_end
         self._last_work = last
         self._reset()
 
@@ -205,8 +209,11 @@ class BoundedCaller:
                 # Not by `thread.call`: a call that was handed over meanwhile has woken the thread,
                 # and a wake that is not waited for would let it lie idle twice.
                 self._await_call(thread)
+        # Neither connection is used any more.
+        with contextlib.suppress(Exception):
+            self._end_work()
         if self._is_closed:
-            with contextlib.suppress(Exception):  # the connection is not used any more
+            with contextlib.suppress(Exception):
                 self._last_work()
 
     def _settle(self, thread: _Thread) -> tuple[bool, bool]:
