@@ -46,6 +46,7 @@ class Ledger:
         self.groups = 0
         self.keyed = 0
         self.keys = 0
+        self.outbox = 0
         self.pruned: list[tuple[str, JobState, Retention, int]] = []
 
     def ended_names(self) -> Sequence[str]:
@@ -76,6 +77,11 @@ class Ledger:
     def prune_keys(self, limit: int) -> int:
         deleted = min(limit, self.keys)
         self.keys -= deleted
+        return deleted
+
+    def prune_outbox(self, limit: int) -> int:
+        deleted = min(limit, self.outbox)
+        self.outbox -= deleted
         return deleted
 
     def prune_schedules(self) -> int:
@@ -223,3 +229,12 @@ def test_limits_that_would_stop_other_writers_are_refused(limits: Any) -> None:
 def test_the_handler_fits_its_declaration() -> None:
     assert prune_ledger.bind(Bench(Ledger({})).handler).handler is not None
     assert prune_ledger.queue.name == "scheduled"
+
+
+def test_records_that_were_published_long_ago_are_pruned_batch_by_batch() -> None:
+    ledger = Ledger({})
+    ledger.outbox = 1_200
+
+    report = Bench(ledger).run(batch_size=500)
+
+    assert (report.outbox, ledger.outbox) == (1_200, 0)

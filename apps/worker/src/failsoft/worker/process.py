@@ -46,6 +46,7 @@ from failsoft.worker.processes.last_exit import HASTE_SECONDS, exit_within
 from failsoft.worker.processes.loop_thread import LoopThread
 from failsoft.worker.processes.parent_death import die_with_parent
 from failsoft.worker.processes.signals import on_stop_signals
+from failsoft.worker.supervision.bridge import BRIDGE, BridgeProcess
 from failsoft.worker.supervision.maintenance import (
     MAINTENANCE,
     MaintenanceProcess,
@@ -321,9 +322,12 @@ def main(
 
 def _prepare(
     settings: Settings, engine: str, queue: str, boot_id: str
-) -> WorkerProcess | MaintenanceProcess:
+) -> WorkerProcess | MaintenanceProcess | BridgeProcess:
     if engine == MAINTENANCE:
         return MaintenanceProcess(build(settings, jobs=load_catalogue(settings)))
+    if queue == BRIDGE:
+        expect_engine(settings, engine)
+        return BridgeProcess(build(settings, jobs=load_catalogue(settings)), engine, boot_id)
     return prepare_worker(
         settings, (engine, queue), settings.slots, partial(WorkerProcess, boot_id=boot_id)
     )
@@ -360,7 +364,7 @@ def prepare_worker(
     return make(app, catalogue, (engine, profile))
 
 
-def _stop_on_signals(process: WorkerProcess | MaintenanceProcess) -> None:
+def _stop_on_signals(process: WorkerProcess | MaintenanceProcess | BridgeProcess) -> None:
     seen = count()
     # In a thread, because the handler may have interrupted code that holds a lock.
     on_stop_signals(lambda: _in_thread(process.abandon if next(seen) else process.stop))

@@ -9,9 +9,13 @@ acknowledges a message when the ledger has decided about its claim, not when the
 from then on the lease protects the job, and before that the pickup deadline of the offer.
 """
 
+from failsoft.dispatcher.default import dispatch_job
+from failsoft.dispatcher.dispatching.bulk import DispatchOutcome, DispatchRequest
 from failsoft.dispatcher.offering.bounded_caller import BoundedCaller, Caller, DirectCaller
 from failsoft.dispatcher.offering.engines import Engine
+from failsoft.dispatcher.options.options import DispatchOptions
 from failsoft.dispatcher.plugins.bodies import MAX_BYTES, from_body, to_body
+from failsoft.dispatcher.plugins.bridge import BridgePost, DispatchMany, EngineBridge
 from failsoft.dispatcher.plugins.embedded_process import (
     EmbeddedProcess,
     EmbeddedServerError,
@@ -20,6 +24,7 @@ from failsoft.dispatcher.plugins.embedded_process import (
 )
 from failsoft.dispatcher.plugins.kill_on_exit import KillOnExit
 from failsoft.dispatcher.plugins.link import Link
+from failsoft.dispatcher.plugins.outbox_relay import OutboxRelay
 from failsoft.dispatcher.plugins.plugin import (
     EmbeddedServer,
     EnginePlugin,
@@ -34,8 +39,13 @@ from failsoft.dispatcher.plugins.slots import Slots
 from failsoft.dispatcher.plugins.urls import begins_with, port_or_default
 from failsoft.job_engine.clock import Clock, Deadline, SystemClock
 from failsoft.job_engine.crash_points import reached
+from failsoft.job_engine.definitions.decorators import declare_job
+from failsoft.job_engine.definitions.definition import AnyDefinition, JobDefinition
+from failsoft.job_engine.definitions.importing import ship
 from failsoft.job_engine.errors import (
     ConfigurationError,
+    DefinitionError,
+    DispatchError,
     EngineError,
     EngineRefusedError,
     EngineUnavailableError,
@@ -43,10 +53,14 @@ from failsoft.job_engine.errors import (
     LedgerError,
     LedgerUnavailableError,
     MessageRejectedError,
+    NonRetryableError,
     OfferRefusedError,
     OfferUncertainError,
+    StepError,
 )
+from failsoft.job_engine.outbox import OutboxEntry, OutboxLedger, OutboxRecord, put_in_outbox
 from failsoft.job_engine.policies.queue import DEFAULT, DEFAULT_NAMESPACE, QueueProfile, queue_name
+from failsoft.job_engine.policies.retention import Retention
 from failsoft.job_engine.ports.bulk import BulkEngineAdapter
 from failsoft.job_engine.ports.engine import (
     AskableEngineAdapter,
@@ -61,6 +75,8 @@ from failsoft.job_engine.ports.engine import (
 )
 from failsoft.job_engine.ports.offered import OfferWatch
 from failsoft.job_engine.records.message import Message
+from failsoft.job_engine.steps.context import JobContext
+from failsoft.job_engine.validation import Expect
 from failsoft.job_engine.values.findings import (
     Check,
     Finding,
@@ -76,8 +92,10 @@ __all__ = [
     "DEFAULT",
     "DEFAULT_NAMESPACE",
     "MAX_BYTES",
+    "AnyDefinition",
     "AskableEngineAdapter",
     "BoundedCaller",
+    "BridgePost",
     "BulkEngineAdapter",
     "Caller",
     "Check",
@@ -85,12 +103,19 @@ __all__ = [
     "Clock",
     "ConfigurationError",
     "Deadline",
+    "DefinitionError",
     "DirectCaller",
+    "DispatchError",
+    "DispatchMany",
+    "DispatchOptions",
+    "DispatchOutcome",
+    "DispatchRequest",
     "EmbeddedProcess",
     "EmbeddedServer",
     "EmbeddedServerError",
     "Engine",
     "EngineAdapter",
+    "EngineBridge",
     "EngineError",
     "EngineHealth",
     "EnginePlugin",
@@ -98,29 +123,41 @@ __all__ = [
     "EngineSite",
     "EngineUnavailableError",
     "EngineWorker",
+    "Expect",
     "FailsoftError",
     "Finding",
+    "JobContext",
+    "JobDefinition",
     "KillOnExit",
     "LedgerError",
     "LedgerUnavailableError",
     "Link",
     "Message",
     "MessageRejectedError",
+    "NonRetryableError",
     "OfferRefusedError",
     "OfferUncertainError",
     "OfferWatch",
+    "OutboxEntry",
+    "OutboxLedger",
+    "OutboxRecord",
+    "OutboxRelay",
     "OwnedEngineAdapter",
     "Owner",
     "Process",
     "QueueProfile",
     "ReadableEngineAdapter",
+    "Retention",
     "Slots",
+    "StepError",
     "Supported",
     "SystemClock",
     "WaitingMessage",
     "WaitingOffers",
     "WorkerPost",
     "begins_with",
+    "declare_job",
+    "dispatch_job",
     "failure",
     "failure_if",
     "fine",
@@ -129,10 +166,12 @@ __all__ = [
     "kept_port",
     "port_or_default",
     "probed_twice",
+    "put_in_outbox",
     "queue_name",
     "reached",
     "redacted",
     "redacted_url",
+    "ship",
     "to_body",
     "unreachable",
     "warning",

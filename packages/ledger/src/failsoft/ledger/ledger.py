@@ -21,6 +21,7 @@ from failsoft.ledger.roles.routes import SqlRoutes
 from failsoft.ledger.roles.waits import SqlWaits
 from failsoft.ledger.upkeep.clock_repair import SqlMending
 from failsoft.ledger.upkeep.expiry import SqlExpiry
+from failsoft.ledger.upkeep.outbox import SqlOutbox
 from failsoft.ledger.upkeep.rescue import SqlRescue
 from failsoft.ledger.upkeep.schedules import SqlSchedules
 from failsoft.ledger.upkeep.workers import SqlWorkers
@@ -46,6 +47,7 @@ class SqlLedger(
     SqlEngineSwitches,
     SqlRoutes,
     SqlKeys,
+    SqlOutbox,
     SqlIdentity,
 ):
     """Every role of the ledger on one database, SQLite or PostgreSQL.

@@ -17,6 +17,7 @@ from failsoft.worker.configuration.settings import Settings, load_settings
 from failsoft.worker.engine_sites import expect_engine, site_of
 from failsoft.worker.logs.output import configure_logs
 from failsoft.worker.preflight import preflight
+from failsoft.worker.supervision.bridge import BRIDGE, has_bridge
 from failsoft.worker.supervision.maintenance import MAINTENANCE
 from failsoft.worker.supervision.supervisor import Supervisor, label_of
 from failsoft.worker.wiring import death_notices, open_database
@@ -36,6 +37,15 @@ slots_option: Option = click.option(
     metavar="N|QUEUE=N",
     help="How many attempts a process runs side by side, as 4 or default=4,data-sync=1; "
     "overrides FAILSOFT_SLOTS.",
+)
+
+
+bridge_option: Option = click.option(
+    "--bridge",
+    "only_bridge",
+    is_flag=True,
+    help="Serve no queue: only consume the topics that jobs declare, and publish the outbox. "
+    "Without --queue the engine's process for that is started, too, if it has one.",
 )
 
 
@@ -64,9 +74,15 @@ def _of_engine(name: str) -> click.Command:
 
     @queue_option
     @slots_option
+    @bridge_option
     @json_option
-    def serve(queues: tuple[str, ...], *, slots: str | None, as_json: bool) -> None:
-        _serve(name, queues, slots, as_json=as_json)
+    def serve(
+        queues: tuple[str, ...], *, slots: str | None, only_bridge: bool, as_json: bool
+    ) -> None:
+        if only_bridge:
+            _serve_bridge(name, queues, as_json=as_json)
+        else:
+            _serve(name, queues, slots, as_json=as_json)
 
     return click.command(name, help=f"Serve queues from {_title(name)}.")(serve)
 
@@ -121,6 +137,29 @@ def _serve(engine: str, queues: tuple[str, ...], slots: str | None, *, as_json: 
     # The same for each ledger, which are checked here; the queues are the jobs'.
     *_, chosen = [preflight(each, queues) for each in settings.by_ledger()]
     posts = [(each, queue) for each in engines for queue in chosen]
+    if not queues:
+        posts += [(each, BRIDGE) for each in engines if has_bridge(settings, each)]
+    _supervise(settings, posts, as_json=as_json)
+
+
+def _serve_bridge(engine: str, queues: tuple[str, ...], *, as_json: bool) -> None:
+    settings = _settings()
+    if queues:
+        raise ConfigurationError(
+            f"expected --bridge or --queue, got both; leave out --queue {queues[0]}"
+        )
+    engines = settings.offered_engines if engine == ALL else (engine,)
+    expect_engine(settings, *engines)
+    posts = [(each, BRIDGE) for each in engines if has_bridge(settings, each)]
+    if not posts:
+        raise ConfigurationError(
+            f"expected an engine with a bridge, got {', '.join(engines)}: nothing is consumed "
+            "from it, or published to it, but messages; leave out --bridge"
+        )
+    for each in settings.by_ledger():
+        load_catalogue(each)
+        with closing(open_database(each)) as database:
+            check(database)
     _supervise(settings, posts, as_json=as_json)
 
 

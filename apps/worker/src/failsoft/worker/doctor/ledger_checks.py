@@ -31,6 +31,8 @@ from failsoft.worker.doctor.missing_jobs import LOST_REMEDY, REMEDY, look_at_who
 
 #: The largest difference between the ledger's clock and this host's without a warning.
 MAX_SKEW = timedelta(seconds=5)
+#: How long a record of the outbox may wait without a warning.
+OUTBOX_PATIENCE = timedelta(minutes=1)
 #: The oldest PostgreSQL version that is still maintained.
 OLDEST_POSTGRESQL = 14
 
@@ -161,8 +163,20 @@ def _for_people(ledger: SqlLedger) -> Iterator[Finding]:
         for trip in rule.trips:
             found = f"the share of {trip.engine} by the {rule}: {trip.reason}"
             yield warning("route", found, rule.command())
+    yield from _outbox(ledger)
     if not (held or dead):
         yield fine("waiting for people", "no job")
+
+
+def _outbox(ledger: SqlLedger) -> Iterator[Finding]:
+    """Report records that should have been published by now."""
+    for load in ledger.outbox_load():
+        found = f"{load.waiting} records for {load.engine}, the oldest for {load.oldest}"
+        if load.refused:
+            remedy = "create what is missing, or correct it; each is tried again by itself"
+            yield warning("outbox", f"{found}; {load.refused} refused: {load.error}", remedy)
+        elif load.oldest > OUTBOX_PATIENCE:
+            yield warning("outbox", found, f"run `failsoft worker {load.engine} --bridge`")
 
 
 def _wholeness(settings: Settings, database: Database) -> Iterator[Finding]:

@@ -22,6 +22,7 @@ from failsoft.worker.exit_codes import CONFIG, OK
 from failsoft.worker.processes.deaths import end_session
 from failsoft.worker.processes.last_exit import HASTE_SECONDS
 from failsoft.worker.processes.signals import on_stop_signals
+from failsoft.worker.supervision.bridge import BRIDGE
 from failsoft.worker.supervision.maintenance import MAINTENANCE
 
 logger: logging.Logger = logging.getLogger("failsoft.supervisor")
@@ -53,6 +54,10 @@ class _Child:
         return label_of(self.post, self.ledger)
 
     @property
+    def serves_queue(self) -> bool:
+        return self.post != (MAINTENANCE,) and BRIDGE not in self.post
+
+    @property
     def is_alive(self) -> bool:
         return self.process is not None and self.process.poll() is None
 
@@ -66,7 +71,7 @@ class Supervisor:
     """Keeps worker processes running until it is stopped.
 
     Attributes:
-        posts: The arguments of each process: an engine and a queue, or `maintenance`.
+        posts: The arguments of each process: an engine and a queue or `@bridge`, or `maintenance`.
         grace: How long they may take to stop before they are killed.
         environment: The environment of the processes; this one's where None.
         command: The command of a worker process.
@@ -136,7 +141,7 @@ class Supervisor:
         process, orderly = child.process, status in (OK, CONFIG)
         if process is not None:
             end_session(process.pid)
-        if process is not None and not orderly and child.post != (MAINTENANCE,):
+        if process is not None and not orderly and child.serves_queue:
             engine, queue = child.post
             host = socket.gethostname()
             dead = WorkerRecord(child.boot_id, engine, queue, host, process.pid, 0)

@@ -8,10 +8,12 @@ from confluent_kafka.admin import AdminClient
 
 from failsoft.engine_api import (
     BoundedCaller,
+    BridgePost,
     Check,
     EmbeddedProcess,
     EmbeddedServer,
     Engine,
+    EngineBridge,
     EnginePlugin,
     EngineSite,
     EngineWorker,
@@ -24,6 +26,7 @@ from failsoft.engine_api import (
 )
 from failsoft.engines.kafka import topics
 from failsoft.engines.kafka.adapter import KafkaEngine
+from failsoft.engines.kafka.bridge import KafkaBridge
 from failsoft.engines.kafka.checks import look_at_kafka
 from failsoft.engines.kafka.settings import KafkaSettings
 from failsoft.engines.kafka.worker import KafkaWorker
@@ -45,6 +48,7 @@ class KafkaPlugin(EnginePlugin[KafkaSettings]):
     kind = "kafka"
     title = "Kafka"
     settings = KafkaSettings
+    has_bridge = True
     libraries: ClassVar[Sequence[Supported]] = (Supported("confluent-kafka", (2, 16), 3),)
 
     def build(self, site: EngineSite[KafkaSettings]) -> Engine:
@@ -55,6 +59,14 @@ class KafkaPlugin(EnginePlugin[KafkaSettings]):
     def build_worker(self, site: EngineSite[KafkaSettings], post: WorkerPost) -> EngineWorker:
         """Return a consumer of the queue's topic."""
         return KafkaWorker(site, post)
+
+    def build_bridge(self, site: EngineSite[KafkaSettings], post: BridgePost) -> EngineBridge:
+        """Return the consumers of the topics that jobs declare, and the outbox's relay.
+
+        Raises:
+            DefinitionError: Two jobs would share the records of one topic.
+        """
+        return KafkaBridge(site, post)
 
     def prepare(
         self, site: EngineSite[KafkaSettings], queues: Sequence[QueueProfile]

@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 from pydantic import BaseModel
 
 from failsoft.dispatcher.offering.engines import Engine
+from failsoft.dispatcher.plugins.bridge import BridgePost, EngineBridge
 from failsoft.job_engine.clock import Clock
 from failsoft.job_engine.errors import MessageRejectedError
 from failsoft.job_engine.policies.queue import QueueProfile, queue_name
@@ -205,6 +206,7 @@ class EnginePlugin(ABC, Generic[S]):
             view of a job is not the ledger's.
         said_by_link: How messages of those begin that only repeat what `Link` says.
         is_for_tests: Whether it may stand in no operator's settings.
+        has_bridge: Whether `failsoft worker ENGINE` starts a bridge, too.
     """
 
     kind: ClassVar[str]
@@ -215,6 +217,7 @@ class EnginePlugin(ABC, Generic[S]):
     loggers: ClassVar[Mapping[str, int]] = {}
     said_by_link: ClassVar[Sequence[str]] = ()
     is_for_tests: ClassVar[bool] = False
+    has_bridge: ClassVar[bool] = False
 
     @abstractmethod
     def build(self, site: EngineSite[S]) -> Engine:
@@ -227,6 +230,14 @@ class EnginePlugin(ABC, Generic[S]):
         Raises:
             ConfigurationError: The server is one that the engine cannot work with.
         """
+
+    def build_bridge(self, site: EngineSite[S], post: BridgePost) -> EngineBridge:
+        """Return what consumes others' records and publishes the outbox, where `has_bridge` is set.
+
+        Raises:
+            DefinitionError: What the program declares does not fit together.
+        """
+        raise NotImplementedError(f"engine {site.name} has no bridge")
 
     def checks(self, site: EngineSite[S]) -> Iterable[Check]:
         """Return what `doctor` looks at; where there is none, it probes the default queue."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from failsoft.job_engine.definitions.definition import AnyDefinition
-from failsoft.job_engine.definitions.importing import definitions_of
+from failsoft.job_engine.definitions.importing import definitions_of, shipped
 from failsoft.job_engine.errors import (
     DefinitionError,
     DuplicateJobError,
@@ -39,7 +39,7 @@ class Catalogue:
             ConfigurationError: If a module does not import; the message says which and why.
         """
         found = {name: definitions_of(name) for name in names}
-        catalogue = cls([*also, *(job for jobs in found.values() for job in jobs)])
+        catalogue = cls([*also, *shipped(), *(job for jobs in found.values() for job in jobs)])
         catalogue.empty_modules = tuple(name for name, jobs in found.items() if not jobs)
         return catalogue
 

@@ -11,8 +11,22 @@ from failsoft.job_engine.errors import ConfigurationError, FailsoftError
 #: Jobs that ship are added by themselves.
 _OURS = "failsoft."
 
+#: The jobs of engines' own that a program which uses them has, too, by name.
+_shipped: dict[str, AnyDefinition] = {}
+
 #: The modules that were imported first while a named one was, by its name.
 _came_with: dict[str, tuple[str, ...]] = {}
+
+
+def ship(definition: AnyDefinition) -> AnyDefinition:
+    """Add a job of an engine's own to those of every program that imports its module."""
+    _shipped[definition.name] = definition
+    return definition
+
+
+def shipped() -> list[AnyDefinition]:
+    """Return the jobs of engines' own that were imported."""
+    return list(_shipped.values())
 
 
 def definitions_of(name: str) -> list[AnyDefinition]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select, text, update
+from sqlalchemy import Column, Connection, delete, func, insert, select, text, update
 
 from failsoft.job_engine.errors import ConfigurationError, LedgerSchemaError
 from failsoft.ledger.copying.rows import TABLES, Row, Sum, as_parameters, is_empty, key_of, short
@@ -15,7 +15,7 @@ from failsoft.ledger.copying.seal import stand_at
 from failsoft.ledger.copying.site import Site
 from failsoft.ledger.ledger_id import LEDGER_ID
 from failsoft.ledger.schema import revision as schema
-from failsoft.ledger.schema.tables import dispatch_attempts, info, signing_keys
+from failsoft.ledger.schema.tables import dispatch_attempts, info, outbox, signing_keys
 
 #: The facts that say how far each table has come begin so.
 _PROGRESS = "copied-rows-of-"
@@ -146,15 +146,17 @@ def finish(site: Site, facts: Mapping[str, str]) -> None:
         if site.database.is_sqlite:
             connection.execute(insert(info).values(key=schema.HOST, value=socket.gethostname()))
         else:
-            _set_sequence(connection)
+            for column in (dispatch_attempts.c.id, outbox.c.seq):
+                _set_sequence(connection, column)
         stand_at(connection, schema.REVISION, minimum)
 
 
-def _set_sequence(connection: Connection) -> None:
-    newest = connection.execute(select(func.max(dispatch_attempts.c.id))).scalar_one()
+def _set_sequence(connection: Connection, column: Column[int]) -> None:
+    newest = connection.execute(select(func.max(column))).scalar_one()
     if newest is not None:
-        sequence = text("SELECT setval(pg_get_serial_sequence(:table, 'id'), :newest)")
-        connection.execute(sequence, {"table": dispatch_attempts.name, "newest": newest})
+        sequence = text("SELECT setval(pg_get_serial_sequence(:table, :column), :newest)")
+        names = {"table": column.table.name, "column": column.name}
+        connection.execute(sequence, {**names, "newest": newest})
 
 
 def _clear_facts(connection: Connection) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from sqlalchemy import Connection, bindparam, event, select
 
 from failsoft.job_engine.errors import StepError
+from failsoft.job_engine.outbox import collecting
 from failsoft.job_engine.records.job import Claim, StepRecord
 from failsoft.job_engine.steps.tx import LEASE_SHARE
 from failsoft.ledger.database.call_limit import RUNNING, STATEMENT_SHARE
@@ -14,6 +15,7 @@ from failsoft.ledger.database.errors import WorkError, is_outage
 from failsoft.ledger.schema import rows
 from failsoft.ledger.schema.tables import steps
 from failsoft.ledger.transitions import fenced_writes
+from failsoft.ledger.transitions.outbox import insert_records
 
 _RECORDED = select(*steps.c).where(
     steps.c.job_id == bindparam("job"), steps.c.name == bindparam("step")
@@ -28,7 +30,7 @@ def longest(claim: Claim) -> float:
 def record_in(
     connection: Connection, claim: Claim, step: StepRecord, work: Callable[[Connection], str]
 ) -> StepRecord:
-    """Fence, do the work, record the step; the caller commits it all, or nothing.
+    """Fence, do the work, record the step and what it put into the outbox: all, or nothing.
 
     Raises:
         WorkError: The work raised.
@@ -40,10 +42,12 @@ def record_in(
         return rows.step_record(known)
     # A statement that takes too long is ended by the server, so that its answer comes first.
     patience = longest(claim) / STATEMENT_SHARE
-    with _uncommitted(connection), RUNNING.answers_within(patience):
+    with collecting() as records, _uncommitted(connection), RUNNING.answers_within(patience):
         result = _worked(connection, work)
     recorded = replace(step, result=result)
     fenced_writes.insert_step(connection, claim, recorded)
+    # After the work: what it waited for has committed, and has its numbers before these.
+    insert_records(connection, claim.job_id, step.name, records)
     return recorded
 
 

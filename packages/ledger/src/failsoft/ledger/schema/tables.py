@@ -38,6 +38,7 @@ __all__ = [
     "info",
     "keys",
     "metadata",
+    "outbox",
     "pauses",
     "rate_starts",
     "receipts",
@@ -271,6 +272,48 @@ signing_keys: Table = Table(
     Column("created_at", Instant, nullable=False),
     Column("retired_at", Instant),
 )
+
+#: Records for other systems, each of a step that was recorded with it (rule 28).
+outbox: Table = Table(
+    f"{PREFIX}outbox",
+    metadata,
+    Column("seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("id", SHORT, nullable=False),
+    Column("engine", SHORT, nullable=False),
+    Column("topic", String(255), nullable=False),
+    Column("key", LargeBinary),
+    Column("value", LargeBinary),
+    # JSON: pairs of name and value in hexadecimal, in their order.
+    Column("headers", Text, nullable=False, server_default="[]"),
+    # No foreign key: it may have to outlive the job.
+    Column("job_id", JOB_ID, nullable=False),
+    Column("step", NAME, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("published_at", Instant),
+    # Until when it is not tried again; NULL for one that was never refused.
+    Column("due_at", Instant),
+    count("refusals"),
+    Column("error", Text),
+    UniqueConstraint("id"),
+)
+
+
+def _of_outbox(name: str, condition: str, *columns: str) -> None:
+    where = text(condition)
+    Index(
+        f"ix_{PREFIX}outbox_{name}",
+        *(outbox.c[column] for column in columns),
+        sqlite_where=where,
+        postgresql_where=where,
+    )
+
+
+_of_outbox("waiting", "published_at IS NULL", "engine", "seq")
+_of_outbox(
+    *("refused", "published_at IS NULL AND due_at IS NOT NULL"),
+    *("engine", "topic", "key", "seq"),
+)
+_of_outbox("published", "published_at IS NOT NULL", "published_at")
 
 #: Facts about the ledger itself: the host of a SQLite file.
 info: Table = Table(

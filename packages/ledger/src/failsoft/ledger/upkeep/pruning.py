@@ -30,7 +30,7 @@ from failsoft.ledger.database.compiled import AnyRow
 from failsoft.ledger.database.database import Database
 from failsoft.ledger.database.timestamps import instant, microseconds, now_us
 from failsoft.ledger.schema.jobs import jobs
-from failsoft.ledger.schema.tables import groups, schedules
+from failsoft.ledger.schema.tables import groups, outbox, schedules
 from failsoft.ledger.transitions import remembered_keys
 from failsoft.ledger.upkeep.missing import note_pruned
 
@@ -46,9 +46,17 @@ _NOW = select(now_us())
 SETTLES = timedelta(hours=1)
 #: How long a schedule that no program declares any more is kept, with its last tick.
 SCHEDULES_FOR = timedelta(days=30)
+#: How long a record of the outbox is kept once it is published.
+PUBLISHED_FOR = timedelta(days=1)
 
 _GONE = delete(schedules).where(
     schedules.c.declared_at < now_us() - microseconds(SCHEDULES_FOR), ~schedules.c.paused
+)
+
+_PUBLISHED = (
+    select(outbox.c.seq)
+    .where(outbox.c.published_at < now_us() - microseconds(PUBLISHED_FOR))
+    .order_by(outbox.c.published_at)
 )
 
 _ENDED = groups.c.succeeded + groups.c.failed + groups.c.cancelled
@@ -167,6 +175,22 @@ class SqlPruner:
         def work(connection: Connection) -> int:
             self._expect_one_time(connection)
             return remembered_keys.forget(connection, most)
+
+        return self._database.write(work, limit=self._database.at_length)
+
+    def prune_outbox(self, limit: int) -> int:
+        """Delete at most `limit` records, and never more than `MAX_JOBS`, that are published.
+
+        Returns:
+            How many were deleted.
+        """
+        most = min(limit, MAX_JOBS)
+
+        def work(connection: Connection) -> int:
+            self._expect_one_time(connection)
+            seqs = connection.execute(_PUBLISHED.limit(most)).scalars().all()
+            gone = delete(outbox).where(outbox.c.seq.in_(seqs), outbox.c.published_at.is_not(None))
+            return connection.execute(gone).rowcount if seqs else 0
 
         return self._database.write(work, limit=self._database.at_length)
 

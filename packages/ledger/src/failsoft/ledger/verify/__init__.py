@@ -25,6 +25,7 @@ from failsoft.ledger.verify import (
     histories,
     hooks,
     keys_and_limits,
+    outbox,
     pauses,
     remembered_keys,
     schedules,
@@ -55,6 +56,7 @@ _TOGETHER: tuple[Callable[[Connection], Iterator[Violation]], ...] = (
     waits.received_otherwise,
     children.at_odds_with_their_parents,
     pauses.begun_meanwhile,
+    outbox.of_no_step,
 )
 
 

@@ -13,6 +13,7 @@ from failsoft.job_engine.jobs.scheduled.prune_ledger import (
     prune,
     prune_groups,
     prune_keys,
+    prune_outbox,
     pruning_dead_letters,
 )
 from failsoft.job_engine.records.states import JobState
@@ -42,8 +43,9 @@ def prune_command(*, dry_run: bool, batch: int, as_json: bool) -> None:
 
     Each definition sets the retention by `keep_succeeded` and `keep_failed`. Jobs of definitions
     that are unknown here are kept. A group is deleted with the last of its jobs, a key when its
-    time is over; signing keys that have ended are deleted, too. Jobs are deleted in small batches,
-    so that other writers never wait for long.
+    time is over; signing keys that have ended are deleted, too, and records of the outbox a day
+    after they were published. Jobs are deleted in small batches, so that other writers never wait
+    for long.
 
     On PostgreSQL a job whose key must outlive it is deleted an hour after the first run that
     finds it.
@@ -63,6 +65,7 @@ def prune_command(*, dry_run: bool, batch: int, as_json: bool) -> None:
             SqlLedger(database).forget_ended_keys()
             prune_keys(pruner, Pruning(batch_size=batch))
             pruner.prune_schedules()
+            prune_outbox(pruner, Pruning(batch_size=batch))
         unknown = sorted(set(pruner.ended_names()) - {each.name for each in catalogue})
     if as_json:
         print_json({"dry_run": dry_run, **found, "groups": gone, "unknown": unknown})

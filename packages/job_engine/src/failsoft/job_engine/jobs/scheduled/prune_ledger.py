@@ -73,6 +73,14 @@ class LedgerPruner(Protocol):
         """
         ...
 
+    def prune_outbox(self, limit: int) -> int:
+        """Delete at most `limit` records of the outbox that were published long ago.
+
+        Returns:
+            How many were deleted.
+        """
+        ...
+
     def prune_schedules(self) -> int:
         """Delete the schedules that no program has declared for long, unless they are paused.
 
@@ -105,6 +113,7 @@ class PruneReport(BaseModel):
         failed: Dead letters.
         groups: How many groups went with the last of their jobs.
         keys: How many keys are remembered no longer.
+        outbox: How many records of the outbox went that were published long ago.
         schedules: How many schedules went that no program declares any more.
         unknown: Definitions with ended jobs that this worker does not know, and left alone.
     """
@@ -116,6 +125,7 @@ class PruneReport(BaseModel):
     failed: Mapping[str, int]
     groups: int = 0
     keys: int = 0
+    outbox: int = 0
     schedules: int = 0
     unknown: tuple[str, ...]
 
@@ -168,6 +178,7 @@ class PruneLedger:
             groups=ctx.run("prune-groups", prune_groups, self._pruner, payload),
             keys=ctx.run("prune-keys", prune_keys, self._pruner, payload),
             schedules=ctx.run("prune-schedules", self._pruner.prune_schedules),
+            outbox=ctx.run("prune-outbox", prune_outbox, self._pruner, payload),
         )
 
     def _unknown(self) -> tuple[str, ...]:
@@ -255,6 +266,11 @@ def prune_groups(pruner: LedgerPruner, limits: Pruning) -> int:
 def prune_keys(pruner: LedgerPruner, limits: Pruning) -> int:
     """Prune the keys whose time is over, batch by batch; return how many those were."""
     return sum(_in_batches(pruner.prune_keys, limits.max_jobs, limits.batch_size))
+
+
+def prune_outbox(pruner: LedgerPruner, limits: Pruning) -> int:
+    """Prune what was published long ago, batch by batch; return how many records those were."""
+    return sum(_in_batches(pruner.prune_outbox, limits.max_jobs, limits.batch_size))
 
 
 def _in_batches(delete: Callable[[int], int], count: int, size: int) -> Iterator[int]:
