@@ -30,10 +30,11 @@ from failsoft.ledger.roles import tx_steps, waits
 from failsoft.ledger.schema import rows
 from failsoft.ledger.schema.jobs import jobs
 from failsoft.ledger.schema.tables import attempts, steps
-from failsoft.ledger.transitions import apply, fenced_writes, limits, wake
+from failsoft.ledger.transitions import apply, fenced_writes, limits
 from failsoft.ledger.transitions import uncharge as uncharge_crash
 from failsoft.ledger.transitions.apply import After, Cause, Change
 from failsoft.ledger.transitions.compare_and_set import compare_and_set
+from failsoft.ledger.transitions.consequences import wake
 
 _TARGETS = {transition.name: transition.target for transition in TRANSITIONS}
 _UNLIMITED, _LIMITED = {"is_limited": False}, {"is_limited": True}

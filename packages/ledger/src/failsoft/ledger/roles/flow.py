@@ -20,7 +20,8 @@ from failsoft.ledger.database.timestamps import now_us
 from failsoft.ledger.schema import rows
 from failsoft.ledger.schema.jobs import jobs
 from failsoft.ledger.schema.tables import groups
-from failsoft.ledger.transitions import insert, on_end, remembered_keys
+from failsoft.ledger.transitions import insert, remembered_keys
+from failsoft.ledger.transitions.consequences import on_end
 
 
 class SqlFlow(SqlRole):

@@ -24,8 +24,9 @@ from failsoft.ledger.database.postgresql.replicated import expect_replicated
 from failsoft.ledger.database.role import SqlRole
 from failsoft.ledger.schema import rows
 from failsoft.ledger.schema.jobs import jobs
-from failsoft.ledger.transitions import apply, compare_and_set, invoked_jobs, limits, statements
+from failsoft.ledger.transitions import apply, compare_and_set, limits, statements
 from failsoft.ledger.transitions.apply import After, Cause, Change
+from failsoft.ledger.transitions.consequences import invoked_jobs
 
 #: How an offer is made, by the state the job was seen in.
 _OFFERS: dict[JobState, Transition] = {

@@ -25,8 +25,9 @@ from failsoft.ledger.database.timestamps import microseconds, now_us
 from failsoft.ledger.schema import rows
 from failsoft.ledger.schema.jobs import jobs
 from failsoft.ledger.schema.tables import receipts, sent_events, steps
-from failsoft.ledger.transitions import fenced_writes, invoked_jobs, statements, times, wake
+from failsoft.ledger.transitions import fenced_writes, statements, times
 from failsoft.ledger.transitions.compare_and_set import Cause
+from failsoft.ledger.transitions.consequences import invoked_jobs, wake
 
 #: How many events without a receiver are deleted at a time.
 FORGET = 100

@@ -14,13 +14,14 @@ from failsoft.job_engine.records.states import CANCEL, JobState, Transition
 from failsoft.ledger.database.compiled import AnyRow
 from failsoft.ledger.database.raw_connections import RawConnection
 from failsoft.ledger.database.timestamps import microseconds
-from failsoft.ledger.transitions import on_end, statements
+from failsoft.ledger.transitions import statements
 from failsoft.ledger.transitions.compare_and_set import (
     After,
     Cause,
     Change,
     compare_and_set,
 )
+from failsoft.ledger.transitions.consequences import on_end
 
 __all__ = ["After", "Cause", "Change"]
 

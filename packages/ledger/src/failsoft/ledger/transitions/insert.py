@@ -17,11 +17,7 @@ from failsoft.ledger.database.inserts import insert_into
 from failsoft.ledger.database.timestamps import microseconds, now_us, stored
 from failsoft.ledger.schema import rows
 from failsoft.ledger.schema.jobs import UNIQUE_HELD, jobs
-from failsoft.ledger.transitions import (
-    postgresql,
-    remembered_keys,
-    statements,
-)
+from failsoft.ledger.transitions import postgresql, remembered_keys, statements
 from failsoft.ledger.transitions.compare_and_set import (
     Cause,
     append_event,

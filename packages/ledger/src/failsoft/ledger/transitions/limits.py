@@ -31,8 +31,8 @@ from failsoft.ledger.database.timestamps import microseconds, now_us
 from failsoft.ledger.schema import rows
 from failsoft.ledger.schema.jobs import IS_LIMITED, jobs
 from failsoft.ledger.schema.tables import attempts, rate_starts
-from failsoft.ledger.transitions import wake
 from failsoft.ledger.transitions.compare_and_set import After, Cause, Change, compare_and_set
+from failsoft.ledger.transitions.consequences import wake
 
 #: How many starts that no limit counts any more are forgotten at a time.
 FORGET = 100

@@ -6,8 +6,8 @@ from failsoft.job_engine.records.groups import GroupRecord
 from failsoft.job_engine.records.states import JobState
 from failsoft.job_engine.records.waits import end_topic, waker
 from failsoft.ledger.database.compiled import AnyRow
-from failsoft.ledger.transitions import follow_ups, invoked_jobs, wake
 from failsoft.ledger.transitions.compare_and_set import Cause
+from failsoft.ledger.transitions.consequences import follow_ups, invoked_jobs, wake
 
 
 def job_ended(connection: Connection, row: AnyRow) -> None:

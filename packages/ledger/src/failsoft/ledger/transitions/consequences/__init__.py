@@ -1,0 +1,1 @@
+"""What a change of a job sets off, in its transaction; imports `transitions`, never `apply`."""
