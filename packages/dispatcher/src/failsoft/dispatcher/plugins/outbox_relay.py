@@ -2,9 +2,9 @@
 
 Any number of relays run, and one at a time publishes for an engine. A turn in the ledger says
 which: it renews the turn with its rounds, and another takes it that has seen it stand still on its
-own steady clock. A relay that is frozen in the middle of a round may publish that round once more when
-it wakes. Its records have been published by then: the first copies are in order, and the ids show
-the second ones.
+own steady clock. A relay that is frozen in the middle of a round may publish that round once more
+when it wakes. Its records have been published by then: the first copies are in order, and the ids
+show the second ones.
 """
 
 import logging

@@ -104,7 +104,7 @@ class Consumption:
 _declared: dict[tuple[str, str, str], Consumption] = {}
 
 
-def consumes(
+def consumes(  # noqa: PLR0913 - a declaration of independent options, by name
     topic: str,
     *,
     group: str | None = None,
