@@ -55,6 +55,8 @@ def addresses(
         "FAILSOFT_LEDGER_URL": upgraded_ledger_url,
         "FAILSOFT_ENGINES": ",".join(pair),
         "FAILSOFT_JOBS": "tests.jobs.travelling",
+        # An engine that is lost refuses at once; one that lives may be slow on a busy machine.
+        "FAILSOFT_DISPATCH_BUDGET": "15s",
         **settings,
     }
 
