@@ -3,11 +3,10 @@
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from tests.deployments.deployment import SHORT_LIFE
 from tests.servers.inngest_server import InngestServer
 from tests.servers.nats_server import NatsServer
 from tests.servers.rabbitmq import RabbitMQ
@@ -22,12 +21,10 @@ class Served:
     Attributes:
         settings: The variables that lead to the server.
         kill: Takes the server away; nothing for an engine that has none.
-        of_lost_worker: Variables of a worker that is killed alone, with no server.
     """
 
     settings: Mapping[str, str]
     kill: Callable[[], object]
-    of_lost_worker: Mapping[str, str] = field(default_factory=dict)
 
 
 @contextmanager
@@ -72,8 +69,8 @@ def _inngest(folder: Path, rabbitmq: Callable[[], RabbitMQ]) -> Iterator[Served]
 
 
 def _ledger(folder: Path, rabbitmq: Callable[[], RabbitMQ]) -> AbstractContextManager[Served]:
-    # It answers as long as the ledger does: that no worker lives says that the engine is lost.
-    return nullcontext(Served({}, lambda: None, SHORT_LIFE))
+    # It answers as long as the ledger does: what is lost with it is its worker.
+    return nullcontext(Served({}, lambda: None))
 
 
 Serve = Callable[[Path, Callable[[], RabbitMQ]], AbstractContextManager[Served]]
