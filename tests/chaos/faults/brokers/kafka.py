@@ -1,13 +1,13 @@
-"""What befalls Kafka: it forgets everything, falls silent, and loses a topic or its records."""
+"""What befalls Kafka: it forgets everything, falls silent, and loses a topic."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from random import Random
 
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
-from tests.chaos.faults.nemesis import Nemesis, Strike
+from tests.chaos.faults.nemesis import Nemesis
 from tests.chaos.system.topology import QUEUES
 from tests.servers.tansu import Tansu
 
@@ -27,8 +27,7 @@ class KafkaFaults:
             Nemesis("kafka: restart empty", LANE, self._restart_empty, 0.2, 3),
             Nemesis("kafka: freeze", LANE, self._freeze, 0.5, 3),
             Nemesis("kafka: freeze longer than a session", LANE, self._freeze, 6.5, 8),
-            Nemesis("kafka: delete a topic", LANE, self._on_a_topic(_delete), 0, 0.5),
-            Nemesis("kafka: delete records", LANE, self._on_a_topic(_delete_records), 0, 0.5),
+            Nemesis("kafka: delete a topic", LANE, self._delete_a_topic, 0, 0.5),
         ]
 
     @contextmanager
@@ -47,29 +46,19 @@ class KafkaFaults:
         finally:
             self._broker.thaw()
 
-    def _on_a_topic(self, do: Callable[[AdminClient, str], str]) -> Strike:
-        @contextmanager
-        def strike(rng: Random) -> Iterator[str | None]:
-            topic = f"failsoft-{rng.choice(QUEUES)}"
-            admin = AdminClient({"bootstrap.servers": self._broker.url, "log_level": 0})
-            # A topic may not have been made again since it was lost.
-            yield do(admin, topic) if topic in admin.list_topics(timeout=WITHIN).topics else None
-
-        return strike
+    @contextmanager
+    def _delete_a_topic(self, rng: Random) -> Iterator[str | None]:
+        topic = f"failsoft-{rng.choice(QUEUES)}"
+        admin = AdminClient({"bootstrap.servers": self._broker.url, "log_level": 0})
+        # It may not have been made again since it was lost.
+        is_there = topic in admin.list_topics(timeout=WITHIN).topics
+        yield _delete(admin, topic) if is_there else None
 
 
 def _delete(admin: AdminClient, topic: str) -> str:
     waiting = sum(_ends(admin, topic).values())
     admin.delete_topics([topic], operation_timeout=WITHIN)[topic].result(WITHIN)
     return f"{topic} with {waiting} records"
-
-
-def _delete_records(admin: AdminClient, topic: str) -> str:
-    ends = _ends(admin, topic)
-    places = [TopicPartition(topic, number, end) for number, end in ends.items()]
-    for deleted in admin.delete_records(places, request_timeout=WITHIN).values():
-        deleted.result(WITHIN)
-    return f"{sum(ends.values())} of {topic}"
 
 
 def _ends(admin: AdminClient, topic: str) -> dict[int, int]:
