@@ -188,4 +188,4 @@ def test_fakes_are_not_installed_unless_named(wheels: Path, tmp_path: Path) -> N
         tmp_path,
     )
 
-    assert found.splitlines() == ["None", "dramatiq rq"]
+    assert found.splitlines() == ["None", "dramatiq ledger rq"]

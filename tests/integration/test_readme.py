@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from failsoft.dispatcher.plugins.discovery import installed, plugin
 from failsoft.job_engine.records.diagram import state_diagram
 from failsoft.job_engine.records.states import TRANSITIONS
 from failsoft.worker.cli import main
@@ -63,6 +64,8 @@ def test_every_command_it_names_exists(line: str) -> None:
 @pytest.mark.parametrize("variable", re.findall(r"^\| `([A-Z_]+)` \|", README, re.MULTILINE))
 def test_every_variable_it_names_is_read(variable: str) -> None:
     read = {f"FAILSOFT_{name.upper()}" for name in Settings.model_fields}
+    for kind in installed():
+        read |= {each for names in plugin(kind).generic.values() for each in names}
     for field in Settings.model_fields.values():
         alias = field.validation_alias
         read |= {str(each) for each in getattr(alias, "choices", [alias])}

@@ -93,7 +93,7 @@ def test_a_route_is_set_listed_and_cleared(cli: CommandLine) -> None:
     [
         (("--to", "rq=80"), USAGE, "expected one of default, --job, --tag or --queue, got none"),
         (("default", "--tag", "eu", "--to", "rq=1"), USAGE, "got several"),
-        (("default", "--to", "rq"), USAGE, "expected weights as rq=80,kafka=20"),
+        (("default", "--to", "rq"), USAGE, "expected weights as NAME=80,OTHER=20"),
         (("default", "--to", "rq=80,rq=20"), USAGE, "each engine once"),
         (("default", "--to", "rq=0"), USAGE, "expected a weight above zero"),
         (("default", "--to", "rqq=1"), USAGE, "did you mean 'rq'?"),

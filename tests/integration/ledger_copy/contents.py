@@ -8,11 +8,14 @@ from typing import Any
 
 from sqlalchemy import Connection, MetaData, insert, select, text
 
+from failsoft.job_engine.outbox import OutboxRecord
 from failsoft.job_engine.policies.limits import Limit, Limits
 from failsoft.job_engine.records.job import DispatchTry, TryOutcome, WorkerRecord
+from failsoft.job_engine.records.routing.rule import RouteRule
 from failsoft.job_engine.records.states import JobState
 from failsoft.ledger import Database, SqlLedger
 from failsoft.ledger.schema.tables import aggregates, keys, rate_starts
+from failsoft.ledger.transitions.outbox import insert_records
 from failsoft.testing.ledger_suite import fixtures
 from tests.integration.related_jobs import everything_happens
 from tests.model.ledgers import fill
@@ -42,6 +45,7 @@ def full_ledger(database: Database, stories: int = STORIES) -> dict[JobState, st
         limits=Limits(Limit("3" * 64, 3), Limit("9" * 64, 9, timedelta(hours=1))),
     )
     fixtures.claimed(ledger, limited)
+    ledger.set_route(RouteRule("default", "", {"rq": 4, "kafka": 1}, "a test", reason="ä"))
     ledger.note_tries([(found[JobState.OFFERED], a_try())])
     ledger.beat(WorkerRecord("gone", "rq", "default", "elsewhere", 1, 4), timedelta(microseconds=1))
     database.write(_the_rest)
@@ -114,6 +118,8 @@ def _the_rest(connection: Connection) -> None:
             name="send_welcome", queue="default", engine="rq", outcome="x", shard=3, count=2**40
         )
     )
+    record = OutboxRecord("kafka", "orders", b"\x00key", None, (("n", b"\xff"),))
+    insert_records(connection, "gone", "send", [record])
     connection.execute(
         insert(rate_starts).values(job_id="gone", epoch=1, key="k", at=moment, expires_at=moment)
     )

@@ -15,7 +15,9 @@ from tests.unit.support.imports import loaded_by
 ROOT = Path(__file__).parents[3]
 PAGES = (ROOT / "README.md", *sorted(ROOT.glob("docs/guide/*.md")), *ROOT.glob("docs/how-to/*.md"))
 IMPORT = re.compile(r"\b(?:from|import) (failsoft[\w.]*)")
-ALLOWED = re.compile(r"failsoft\.(api|testing|job_engine\.jobs\.[\w.]+)")
+#: What programs may import, and the authors of engines.
+PUBLIC = r"api|engine_api|testing(\.engine_kit(\.promises)?)?|job_engine\.jobs\.[\w.]+"
+ALLOWED = re.compile(rf"failsoft\.({PUBLIC})")
 #: What a worker is put together from.
 OF_WORKERS = {"Catalogue", "Executor"}
 #: A name in backticks, after which a docstring may show its use or its plural.

@@ -50,6 +50,7 @@ WRONG_TYPE = {
     "confirm": (5, None, True),
     "budget": NO_SPANS,
     "pickup": NO_SPANS,
+    "shard": NO_TEXT,
 }
 OUT_OF_RANGE = {
     "job_id": ("", "a b", "a/b", "a" * 65, "a\0"),
@@ -72,6 +73,7 @@ OUT_OF_RANGE = {
     "confirm": ("claimed", ""),
     "budget": OUT_OF_SPAN,
     "pickup": OUT_OF_SPAN,
+    "shard": ("", "s" * 256, "s\0", "\ud800"),
 }
 
 

@@ -40,6 +40,7 @@ _LEVELS = {
     # The same level as the fail-over, so that an alert on an outage also gets its end.
     "engine.failed_back": logging.WARNING,
     "engine.queue_refused": logging.WARNING,
+    "route.tripped": logging.WARNING,
     "engine.queue_accepted": logging.WARNING,
     "ledger.pruning_dead_letters": logging.WARNING,
     "schedule.error": logging.ERROR,

@@ -127,7 +127,7 @@ def _show_wholeness(whole: Wholeness, most: int) -> None:
             f"{whole.unexplained:,} messages name jobs that are gone and may have been pruned"
         )
     for each in whole.unread:
-        out.print(f"[yellow]not looked at[/] {show(each)}")
+        out.print(f"[yellow]not looked at[/] {show(each)}", soft_wrap=True)
 
 
 def _show(report: _Report, *, is_whole: bool) -> None:

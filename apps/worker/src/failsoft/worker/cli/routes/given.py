@@ -19,7 +19,7 @@ def weights(ctx: click.Context, param: click.Parameter, value: str) -> dict[str,
     for pair in value.split(","):
         name, is_pair, weight = (part.strip() for part in pair.partition("="))
         if not (name and is_pair and _WEIGHT.fullmatch(weight)):
-            raise click.BadParameter(f"expected weights as rq=80,kafka=20, got {value!r}")
+            raise click.BadParameter(f"expected weights as NAME=80,OTHER=20, got {value!r}")
         if name in found:
             raise click.BadParameter(f"expected each engine once, got {name!r} twice")
         found[name] = int(weight)

@@ -197,7 +197,7 @@ def _draw(job_id: str, engine: str, weights: Mapping[str, int]) -> float:
 
 
 def _check_weights(expect: Expect, weights: object) -> None:
-    todo = "write {'rq': 80, 'kafka': 20}"
+    todo = "write a number of 0 to 10,000 for each, as in {'one': 80, 'other': 20}"
     expect.value(isinstance(weights, Mapping) and weights, "weights by engine", weights, todo)
     if isinstance(weights, Mapping):
         expect.value(len(weights) <= MAX_ENGINES, f"at most {MAX_ENGINES} engines", len(weights))
