@@ -27,12 +27,12 @@ from failsoft.job_engine.records.message import Message
 from failsoft.queue import shared_client
 from failsoft.testing import EngineSuite, ForeignMessage, WorkerSuite
 from failsoft.testing.engine_suite.bench import arrived, new_message, offer
+from failsoft.testing.engine_suite.forks import offer_from_a_child
 from tests.contract.engine_setups import (
     QUEUE,
     PluginBench,
     Server,
     levels,
-    offer_from_a_child,
     post_of,
     site_of,
 )

@@ -116,6 +116,6 @@ def test_a_broker_may_die_while_the_backlog_is_counted(tansu: Tansu) -> None:
     with closing(engine.caller):
         for _ in range(3):
             wait_until(lambda: probe(2), PATIENCE, "Kafka is healthy")
-            tansu.kill()
+            tansu.stop()
             assert not any(probe(0.4) for _ in range(5))
             tansu.start()

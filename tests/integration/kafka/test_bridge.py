@@ -61,7 +61,7 @@ def test_records_of_a_process_that_was_killed_after_its_commit_are_published(sit
 
     site.start("kafka", "@bridge")
 
-    wait_until(lambda: site.published(), PATIENCE, "it is published")
+    wait_until(site.published, PATIENCE, "it is published")
     wait_until(lambda: not site.ledger.outbox_load(), PATIENCE, "the outbox is empty")
     assert len(site.ids()) == len(set(site.ids())) >= 1
 

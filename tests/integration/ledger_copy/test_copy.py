@@ -25,7 +25,7 @@ from failsoft.ledger import Database, SqlLedger, check
 from failsoft.ledger.copying.rows import TABLES
 from failsoft.ledger.copying.run import copy, reopen
 from failsoft.ledger.schema.jobs import jobs
-from failsoft.ledger.schema.revision import REVISION
+from failsoft.ledger.schema.revision import REVISION, version
 from failsoft.ledger.schema.tables import events
 from failsoft.ledger.upgrade.run import upgrade
 from failsoft.ledger.upgrade.steps import Progress
@@ -170,9 +170,7 @@ def test_another_revision_is_refused(source: Database, target: Database) -> None
         database.write(lambda c: c.execute(text("UPDATE failsoft_schema SET version_num = '0000'")))
         with pytest.raises(LedgerSchemaError, match=f"expected .*{REVISION}.*got 0000"):
             copy(source, target)
-        database.write(
-            lambda c: c.execute(text(f"UPDATE failsoft_schema SET version_num = '{REVISION}'"))
-        )
+        database.write(lambda c: c.execute(update(version).values(version_num=REVISION)))
 
 
 def test_a_copy_onto_itself_is_refused(source: Database, source_url: str) -> None:

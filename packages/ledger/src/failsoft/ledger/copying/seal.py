@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, delete, insert, update
 
-from failsoft.ledger.database.outages import COPIED_STATE
+from failsoft.ledger.database.outages import COPIED_STATE, COPIED_TEXT
 from failsoft.ledger.schema import revision as schema
 from failsoft.ledger.schema.columns import PREFIX
 from failsoft.ledger.schema.jobs import jobs
@@ -29,10 +29,7 @@ def seal(connection: Connection, place: str, copy_id: str) -> None:
         place: The ledger that replaces it.
         copy_id: The copy's id.
     """
-    refusal = (
-        f"this ledger was copied to {place}; start this process again with that one in "
-        "FAILSOFT_LEDGER_URL"
-    )
+    refusal = f"{COPIED_TEXT}{place}; start this process again with that one in FAILSOFT_LEDGER_URL"
     for statement in _made(connection.dialect.name, refusal):
         connection.exec_driver_sql(statement)
     minimum = schema.fact(connection, schema.MINIMUM)

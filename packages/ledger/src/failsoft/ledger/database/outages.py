@@ -57,8 +57,9 @@ SQLSTATES: Mapping[str, Verdict] = MappingProxyType(
     }
 )
 
-#: The SQLSTATE, and SQLite's extended code, of what refuses writes to a ledger that was copied.
-COPIED_STATE, COPIED_CODE = "FSCOP", sqlite3.SQLITE_CONSTRAINT_TRIGGER
+#: What the trigger says that refuses writes to a ledger that was copied, and its SQLSTATE; SQLite
+#: has one code for all triggers.
+COPIED_TEXT, COPIED_STATE = "this ledger was copied to ", "FSCOP"
 
 #: SQLite's result codes without their extension.
 SQLITE_CODES: Mapping[int, Verdict] = MappingProxyType(
@@ -110,7 +111,7 @@ def _of_sqlite(error: sqlite3.Error) -> Verdict:
         return Verdict.RECONNECT if "closed" in str(error) else Verdict.REFUSED
     if any(text in str(error) for text in _NO_TABLE):
         return Verdict.SCHEMA
-    if code == COPIED_CODE:
+    if code == sqlite3.SQLITE_CONSTRAINT_TRIGGER and str(error).startswith(COPIED_TEXT):
         return Verdict.COPIED
     return SQLITE_CODES.get(code & 0xFF, Verdict.REFUSED)
 
