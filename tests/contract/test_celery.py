@@ -36,7 +36,6 @@ from tests.contract.engine_setups import (
     post_of,
     site_of,
 )
-from tests.integration.security.documented_commands import ADD_USER, DELETE_USER, PERMIT
 from tests.servers.processes import PATIENCE, wait_until
 from tests.servers.rabbitmq import Application, RabbitMQ
 from tests.servers.valkey import Valkey
@@ -328,14 +327,14 @@ def test_a_login_that_is_refused_is_told_from_a_server_that_is_away(
     rabbitmq: RabbitMQ, amqp_url: str, password: str
 ) -> None:
     vhost = amqp_url.rpartition("/")[2]
-    rabbitmq.evaluate(ADD_USER.format("few", "right"))
-    rabbitmq.evaluate(PERMIT.format("few", vhost, ".*", ".*", ".*"))
+    rabbitmq.add_user("few", "right")
+    rabbitmq.permit("few", vhost, configure=".*", write=".*", read=".*")
     found, url = plugin("celery"), amqp_url.replace("guest:guest@", f"few:{password}@")
     engine = found.build(site_of(found, {"broker_url": url}))
 
     with closing(engine.caller):
         health = engine.adapter.probe(QUEUE, Deadline.after(SystemClock(), timedelta(seconds=5)))
-    rabbitmq.evaluate(DELETE_USER.format("few"))
+    rabbitmq.delete_user("few")
 
     assert health.healthy is (password == "right")
     assert ("refuses every offer" in health.detail) is (password == "wrong")
