@@ -31,8 +31,12 @@ def servers(all_servers: Sentinels) -> Iterator[Sentinels]:
 
 
 @pytest.fixture(params=ADDRESS)
-def broker(request: pytest.FixtureRequest, servers: Sentinels) -> dict[str, str]:
-    return {"FAILSOFT_ENGINES": request.param, ADDRESS[request.param]: servers.url}
+def broker(request: pytest.FixtureRequest, servers: Sentinels, namespace: str) -> dict[str, str]:
+    return {
+        "FAILSOFT_ENGINES": request.param,
+        "FAILSOFT_NAMESPACE": namespace,
+        ADDRESS[request.param]: servers.url,
+    }
 
 
 def switched_over(servers: Sentinels) -> None:
