@@ -59,9 +59,9 @@ test-dependencies: setup  ## Run tests with the oldest and the newest dependenci
 	@tests/servers/install rabbitmq
 	@WORKERS=$(WORKERS) tests/dependencies/run $(ARGS)
 
-test-cluster: setup  ## Fail a PostgreSQL cluster over, under load: Patroni and etcd, each on a host (root)
+test-cluster: setup  ## Fail clusters over under load, each node on a host: PostgreSQL, RabbitMQ, Valkey (root)
 	@$(RUN) python -m tests.servers.network
-	@tests/servers/install cluster
+	@tests/servers/install cluster rabbitmq
 	@_FAILSOFT_CLUSTER_SUMMARY=$(CURDIR)/docs/evidence/cluster $(RUN) pytest -m long tests/cluster $(ARGS)
 
 chaos: setup  ## Break everything for a while and check every promise (MINUTES= SEED= LEDGER= ENGINES= ARGS=)

@@ -135,14 +135,11 @@ class LedgerBench(PluginBench):
             return True
         return False
 
-    def _decide(self, wire: object) -> bool:
-        return super()._decide(wire) and self._claim(Message.from_wire(wire))
-
-    def _claim(self, message: Message) -> bool:
+    def _claims(self, wire: object) -> bool:
         """Claim as the admission does, which waits for a ledger that is away."""
         while True:
             try:
-                return self._ledger.claim(ticket(message)) is not None
+                return self._ledger.claim(ticket(Message.from_wire(wire))) is not None
             except LedgerUnavailableError:
                 if self._stopping.wait(0.1):
                     return False

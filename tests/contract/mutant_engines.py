@@ -543,7 +543,8 @@ class StaysFrozen(Mutant):
                 raise EngineUnavailableError("it was frozen a while ago")
             self.is_frozen = True
             super().offer(message, queue, deadline)
-            self.is_frozen = False
+            # An offer that came back too late may have been taken meanwhile.
+            self.is_frozen = deadline.passed
 
 
 def mutants() -> Mapping[str, type[Mutant]]:

@@ -322,4 +322,23 @@ MATRIX = (
         "A job leaves threads, executors or processes behind",
         "Its slot is another job's at once; in a child they end with the attempt",
     ),
+    Fault(
+        "F59",
+        "Quorum queues on three nodes of RabbitMQ under load: the leader is killed, cut off, or "
+        "left in a minority with its clients; two nodes are cut off; a worker is killed meanwhile",
+        "Where a majority is left, dispatches, offers and workers go on by themselves, otherwise "
+        "when it is back; no job is lost, none has two authorities, and the one that was cut off "
+        "half-way goes on after its last finished step",
+        "Engines `dramatiq` and `celery`, each node on an address of its own; with the marker "
+        "`long`, by `make test-cluster`, which needs root.",
+    ),
+    Fault(
+        "F60",
+        "A Valkey behind Sentinels under load: it is switched over, killed, cut off, left in a "
+        "minority with its clients, or loses both replicas; a worker is killed meanwhile",
+        "As F59: a promoted replica is found by itself; what the former primary had taken and not "
+        "passed on is offered again",
+        "Engines `rq` and `dramatiq`, a Valkey and a Sentinel on each of three addresses; with the "
+        "marker `long`, by `make test-cluster`, which needs root.",
+    ),
 )

@@ -49,6 +49,7 @@ class Host:
         self.address = address
         self._namespace = namespace
         self._interface = interface
+        self._parted: set[str] = set()
 
     def command(
         self, *program: str | Path, user: int | None = None, group: int | None = None
@@ -64,9 +65,23 @@ class Host:
         """Take the host's cable out: what is sent to it or by it is lost, without an error."""
         _ip("link", "set", self._interface, "down")
 
+    def part_from(self, *others: "Host") -> None:
+        """Lose what is sent to other hosts; the tests reach this one, and are reached, as before.
+
+        Nothing that they begin is answered either.
+        """
+        for other in others:
+            self._ip("route", "replace", "blackhole", f"{other.address}/32")
+            self._parted.add(other.address)
+
     def connect(self) -> None:
-        """Put the cable in again."""
+        """Put the cable in again, and reach every host."""
         _ip("link", "set", self._interface, "up")
+        while self._parted:
+            self._ip("route", "delete", "blackhole", f"{self._parted.pop()}/32")
+
+    def _ip(self, *arguments: str) -> None:
+        _ip("-netns", self._namespace, *arguments)
 
 
 class Network:

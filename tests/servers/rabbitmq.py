@@ -62,7 +62,7 @@ class RabbitMQ(Server):
         self.log = folder / "rabbitmq.log"
         self.port, self._dist_port, self._epmd_port = free_port(), free_port(), free_port()
         self.node = f"failsoft-{self.port}@localhost"
-        self._scripts = _scripts()
+        self._scripts = scripts()
         self._epmd: Process | None = None
         self._undo: dict[str, str] = {}
 
@@ -172,12 +172,7 @@ class RabbitMQ(Server):
         wait_until(lambda: self.evaluate(is_raised) == expected, PATIENCE, f"{source} alarm: {on}")
 
     def _serves(self) -> bool:
-        try:
-            with socket.create_connection(("127.0.0.1", self.port), timeout=1) as client:
-                client.sendall(AMQP_HEADER)
-                return client.recv(1) == CONNECTION_START
-        except OSError:
-            return False
+        return serves("127.0.0.1", self.port)
 
     def _start_epmd(self) -> None:
         # The node would start a daemon that outlives it.
@@ -244,7 +239,18 @@ class Application:
         self._node.thaw()
 
 
-def _scripts() -> Path:
+def serves(address: str, port: int) -> bool:
+    """Tell whether a RabbitMQ takes clients there."""
+    try:
+        with socket.create_connection((address, port), timeout=1) as client:
+            client.sendall(AMQP_HEADER)
+            return client.recv(1) == CONNECTION_START
+    except OSError:
+        return False
+
+
+def scripts() -> Path:
+    """Return the folder of RabbitMQ's programs."""
     chosen = os.environ.get("RABBITMQ_SERVER")
     found = [Path(chosen)] if chosen else [path for place in PLACES for path in _matches(place)]
     assert found, MISSING

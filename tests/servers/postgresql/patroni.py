@@ -5,22 +5,21 @@ those of `docs/how-to/postgresql-cluster.md`, in more haste.
 """
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 import httpx
 import psycopg
 
-from tests.servers.network import Host, Network
+from tests.servers.clusters.node import NODES, N, Node
+from tests.servers.network import Network
 from tests.servers.postgresql.postgres import unprivileged_user
-from tests.servers.processes import PATIENCE, Process, wait_until
+from tests.servers.processes import PATIENCE, wait_until
 
 MISSING = "expected Patroni, etcd and PostgreSQL, got not all; run: tests/servers/install cluster"
-NODES = 3
 CLIENTS, PEERS, REST, SQL = 2379, 2380, 8008, 5432
 #: How long a leader that is not heard of stays the leader, in seconds; 30 in production.
 TTL = 8
@@ -49,38 +48,7 @@ def programs() -> Path | None:
     return found[-1].parent if found and there else None
 
 
-class _Node:
-    """A program on a host, which can be killed and started again."""
-
-    def __init__(self, host: Host, folder: Path) -> None:
-        self.host = host
-        self.folder = folder
-        self.log = folder / "log"
-        self.process: Process | None = None
-        self._user = unprivileged_user()
-        folder.mkdir()
-        if self._user is not None:
-            os.chown(folder, self._user, self._user)
-
-    @property
-    def is_running(self) -> bool:
-        return self.process is not None and self.process.is_running
-
-    def kill(self) -> None:
-        """SIGKILL the program and all that it started, as when the host loses its power."""
-        if self.process is not None:
-            self.process.kill()
-            self.process = None
-
-    def _run(self, *program: str | Path) -> None:
-        command = self.host.command(*program, user=self._user)
-        self.process = Process(*command, log=self.log, cwd=self.folder)
-
-
-N = TypeVar("N", bound=_Node)
-
-
-class Etcd(_Node):
+class Etcd(Node):
     """One member of the store in which the cluster's leader is written down."""
 
     def start(self, members: Sequence["Etcd"]) -> None:
@@ -103,7 +71,7 @@ class Etcd(_Node):
         return f"http://{self.host.address}:{port}"
 
 
-class Member(_Node):
+class Member(Node):
     """One PostgreSQL and the Patroni that starts, promotes and demotes it."""
 
     def start(self, etcds: Sequence[Etcd], bin_dir: Path, *, synchronous: bool) -> None:
@@ -259,7 +227,7 @@ class PatroniCluster:
         return self
 
     def _node(self, kind: type[N], network: Network, name: str) -> N:
-        node = kind(network.add(name), self._folder / name)
+        node = kind(network.add(name), self._folder / name, unprivileged_user())
         self._stack.callback(node.kill)
         return node
 

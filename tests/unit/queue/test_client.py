@@ -6,6 +6,7 @@ import pytest
 
 from failsoft.job_engine.errors import ConfigurationError
 from failsoft.queue import shared_client
+from failsoft.queue.redis_checks import server_of
 
 SENTINELS = "redis+sentinel://app:p%40ss%2Fword@a:26379,b/3?service=main"
 
@@ -49,6 +50,38 @@ def test_sentinels_of_a_server_with_tls_lead_to_connections_with_tls() -> None:
     assert pool.connection_kwargs["ssl_cert_reqs"] == "none"
 
 
+def test_sentinels_have_a_login_and_tls_of_their_own() -> None:
+    own = "sentinel_username=watch&sentinel_password=s%26cret&sentinel_ssl=true"
+    url = f"rediss+sentinel://app:pw@a/0?service=main&ssl_cert_reqs=none&{own}"
+
+    pool: Any = shared_client(url, "tests").connection_pool
+
+    sentinel = pool.sentinel_manager.sentinels[0].connection_pool
+    options = sentinel.connection_kwargs
+    assert (options["username"], options["password"]) == ("watch", "s&cret")
+    assert "SSL" in sentinel.connection_class.__name__
+    assert options["ssl_cert_reqs"] == "none"
+    assert (pool.connection_kwargs["username"], pool.connection_kwargs["password"]) == ("app", "pw")
+
+
+def test_sentinels_are_spoken_to_plainly_unless_the_url_says_otherwise() -> None:
+    pool: Any = shared_client("rediss+sentinel://a/0?service=main", "tests").connection_pool
+
+    sentinel = pool.sentinel_manager.sentinels[0].connection_pool
+    assert "SSL" not in sentinel.connection_class.__name__
+    assert (
+        "password" not in sentinel.connection_kwargs or not sentinel.connection_kwargs["password"]
+    )
+
+
+def test_two_services_of_sentinels_are_two_servers() -> None:
+    one, other = (f"redis+sentinel://a,b/0?service={name}" for name in ("one", "other"))
+
+    assert server_of(one) == server_of("redis+sentinel://b,a/3?service=one")
+    assert server_of(one) != server_of(other)
+    assert server_of(one) != server_of("redis+sentinel://c/0?service=one")
+
+
 @pytest.mark.parametrize("url", ["redis://:pw@host/0?", SENTINELS + "&"])
 def test_text_instead_of_bytes_is_refused(url: str) -> None:
     with pytest.raises(ConfigurationError, match="without decode_responses") as caught:
@@ -59,7 +92,13 @@ def test_text_instead_of_bytes_is_refused(url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["redis+sentinel://a/0", "redis+sentinel://a,,b/0?service=x", "redis://h/0?nosuch=1"]
+    "url",
+    [
+        "redis+sentinel://a/0",
+        "redis+sentinel://a,,b/0?service=x",
+        "redis://h/0?nosuch=1",
+        "redis+sentinel://a/0?service=x&sentinel_ssl=maybe",
+    ],
 )
 def test_a_url_that_cannot_be_read_is_refused(url: str) -> None:
     with pytest.raises(ConfigurationError, match="expected a Redis URL like"):

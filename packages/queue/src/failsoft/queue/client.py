@@ -27,8 +27,9 @@ def shared_client(
 
     Args:
         url: `redis://`, `rediss://`, `unix://`, or
-            `redis+sentinel://host:26379,host:26379/0?service=mymaster`. What its query says, as
-            `socket_timeout`, is obeyed.
+            `redis+sentinel://host:26379,host:26379/0?service=mymaster`, with `sentinel_username`,
+            `sentinel_password` and `sentinel_ssl=true` for the Sentinels themselves. What its query
+            says besides, as `socket_timeout`, is obeyed.
         purpose: Clients of different purposes share no connection: RQ raises the timeouts of the
             client it is given (RQ-18).
         timeout: For connecting, and for each command.
@@ -78,18 +79,25 @@ def _sentinel_client(url: str, options: dict[str, Any]) -> Redis:
     parts = urlsplit(url)
     query = parse_qs(parts.query)
     service = query.pop("service", None)
+    own = {name: query.pop(f"sentinel_{name}", [""])[0] for name in ("username", "password")}
+    own_tls = query.pop("sentinel_ssl", ["false"])[0].lower()
     user, _, places = parts.netloc.rpartition("@")
     hosts = places.split(",")
-    if not service or not all(hosts):
+    if not service or not all(hosts) or own_tls not in ("true", "false"):
         raise ValueError("a Sentinel URL names its hosts and ?service=")
     sentinels = [(host, int(port or 26379)) for host, _, port in (h.partition(":") for h in hosts)]
     # All but the hosts is as in the URL of one server.
     said: dict[str, Any] = parse_url(  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
         urlunsplit(("redis", f"{user}@", parts.path, urlencode(query, doseq=True), ""))
     )
+    tls = {name: value for name, value in said.items() if name.startswith("ssl_")}
     sentinel: Any = Sentinel(  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
         sentinels,
-        sentinel_kwargs=options,
+        sentinel_kwargs={
+            **options,
+            **{name: value for name, value in own.items() if value},
+            **({"ssl": True, **tls} if own_tls == "true" else {}),
+        },
         ssl=parts.scheme.startswith("rediss"),
         **{**options, **said},
     )

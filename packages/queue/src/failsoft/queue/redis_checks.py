@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from redis.exceptions import NoPermissionError, RedisError
+from redis.sentinel import SentinelConnectionPool
 
 from failsoft.engine_api import (
     EngineHealth,
@@ -62,8 +63,14 @@ def look_at_redis(
 
 def server_of(url: str) -> tuple[object, ...]:
     """Return what tells the server of a URL from others."""
-    options = shared_client(url, "doctor").connection_pool.connection_kwargs
-    return tuple(options.get(key) for key in ("host", "port", "path"))
+    pool: Any = shared_client(url, "doctor").connection_pool
+    if isinstance(pool, SentinelConnectionPool):
+        sentinels = (
+            each.connection_pool.connection_kwargs for each in pool.sentinel_manager.sentinels
+        )
+        places = sorted((str(each["host"]), int(each["port"])) for each in sentinels)
+        return (pool.service_name, *places)
+    return tuple(pool.connection_kwargs.get(key) for key in ("host", "port", "path"))
 
 
 def _kind(facts: Mapping[str, Any]) -> tuple[str, str]:

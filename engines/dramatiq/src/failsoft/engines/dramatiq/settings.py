@@ -9,14 +9,16 @@ from failsoft.engine_api import begins_with
 #: The types of RabbitMQ's queues that can carry messages.
 QueueType = Literal["classic", "quorum"]
 
-_BROKERS = ("amqp://", "amqps://", "redis://", "rediss://")
+_REDIS = ("redis://", "rediss://", "redis+sentinel://", "rediss+sentinel://")
+_BROKERS = ("amqp://", "amqps://", *_REDIS)
 
 
 class DramatiqSettings(BaseModel):
     """The settings of the engine `dramatiq`.
 
     Attributes:
-        amqp_url: Its broker: `amqp://` for RabbitMQ, `redis://` for a Redis of its own.
+        amqp_url: Its broker: `amqp://` for RabbitMQ, `redis://` for a Redis of its own, or
+            `redis+sentinel://` for one that Sentinels look after.
         queue_type: Of the queues that are declared on RabbitMQ.
     """
 
