@@ -32,7 +32,7 @@ def test_the_program_of_the_page_makes_jobs_of_records_and_publishes_others(
     path = f"{tmp_path}:{site.env['PYTHONPATH']}"
     site.env = {**site.env, "FAILSOFT_JOBS": "shipping", "PYTHONPATH": path}
     for queue in ("default", "@bridge"):
-        site.start("kafka", queue)
+        site.start_anew("kafka", queue)
     site.pay({"order": 1}, {"order": 2})
 
     def done() -> bool:
