@@ -66,10 +66,14 @@ class Site:
         assert self._producer.flush(PATIENCE) == 0
 
     def start(self, *words: str, killed_at: str | None = None) -> Process:
-        module = "failsoft.worker.process"
-        if killed_at is not None:
-            module, words = "tests.integration.kafka.killed", (killed_at, *words)
-        return self._processes.fork(module, *words, env=self.env)
+        if killed_at is None:
+            return self._processes.fork("failsoft.worker.process", *words, env=self.env)
+        env = {**self.env, "_TEST_KILLED_AT": killed_at}
+        return self._processes.fork("tests.integration.kafka.killed", *words, env=env)
+
+    def start_anew(self, *words: str) -> Process:
+        """Start it in a Python of its own, which finds modules where the environment says."""
+        return self._processes.python("-m", "failsoft.worker.process", *words, env=self.env)
 
     def jobs(self, name: str = "ship_order") -> Sequence[JobRecord]:
         return self.ledger.list_jobs(limit=10_000, name=name)

@@ -1,18 +1,21 @@
-"""A process of ours that is killed at a crash point: its first argument, before the usual ones."""
+"""A process of ours that is killed at a crash point, which the environment names."""
 
 import os
 import signal
-import sys
 
 from failsoft.job_engine.crash_points import HOOKS
-from failsoft.worker.process import main
+from failsoft.worker.process import main as run
 
 
 def kill_at(point: str) -> None:
-    if point == sys.argv[1]:
+    if point == os.environ["_TEST_KILLED_AT"]:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-if __name__ == "__main__":
+def main() -> None:
     HOOKS.append(kill_at)
-    main(sys.argv[2:])
+    run()
+
+
+if __name__ == "__main__":
+    main()
