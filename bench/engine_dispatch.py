@@ -111,11 +111,12 @@ def run(
     stack.callback(app.close)
     bench = Bench(app, arguments, producers[engine], folder, console)
     rows = {
+        # First those that run what they dispatch: the others leave their jobs behind.
+        "lane": bench.lane,
+        "long": bench.beside_a_long_job,
         "dispatch": bench.dispatch,
         "many": bench.many,
         "rq": bench.beside_rq,
-        "lane": bench.lane,
-        "long": bench.beside_a_long_job,
     }
     yield from (row() for kind, row in rows.items() if kind in wanted)
 
