@@ -72,6 +72,7 @@ class World:
         self._shared = SharedState(
             scheduler, faults, ledger, Outage(), brokers, jobs, time_of_ledger, kind
         )
+        self._shared.ids.seed(seed)
         self._is_over = False
 
     def run(self) -> Run:

@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
+from random import Random
 
 from failsoft.dispatcher.maintenance.cron import CronScheduler
 from failsoft.dispatcher.maintenance.maintenance import Maintenance
@@ -68,6 +69,7 @@ class SharedState:
         paused_since: Since when it is.
         clock: The ledger's clock.
         kind: What the run is about.
+        ids: What the ids of jobs are drawn from: a route chooses an engine by them.
         late_tick: What was wrong with the schedule once the ledger's clock was right again.
     """
 
@@ -80,6 +82,7 @@ class SharedState:
     clock: LedgerTime
     kind: Kind = Kind.PLAIN
     late_tick: str = ""
+    ids: Random = field(default_factory=Random)
     ledgers: list[DistantLedger] = field(default_factory=list)
     accepted: set[str] = field(default_factory=set)
     sent: dict[str, float] = field(default_factory=dict)

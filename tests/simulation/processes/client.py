@@ -5,6 +5,8 @@ from contextlib import suppress
 
 from failsoft.dispatcher import Dispatcher
 from failsoft.dispatcher.handles.resolve import resolve
+from failsoft.dispatcher.options.options import ID_BYTES, id_at
+from failsoft.job_engine.clock import Clock
 from failsoft.job_engine.errors import (
     JobNotFoundError,
     JobStateError,
@@ -35,13 +37,16 @@ class Client:
         self._requests = Requests(shared.jobs, shared.faults.rng)
         parts = self._parts
         self._dispatcher = Dispatcher(
-            parts.ledger, parts.router, parts.offerer, listener=shared.hear
+            parts.ledger, parts.router, parts.offerer, listener=shared.hear, ids=self._new_id
         )
 
     def start(self) -> None:
         """Begin to dispatch, and to probe what is broken."""
         self._shared.scheduler.spawn(self.process, "dispatch", self._dispatch_all)
         self._shared.repeat(self.process, "probe", 1.0, self._parts.engines.check)
+
+    def _new_id(self, clock: Clock) -> str:
+        return id_at(clock.now(), self._shared.ids.randbytes(ID_BYTES).hex())
 
     def _dispatch_all(self) -> None:
         rng = self._shared.faults.rng

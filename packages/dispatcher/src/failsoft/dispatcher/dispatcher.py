@@ -28,7 +28,7 @@ from failsoft.dispatcher.handles.job import HandleLedger, JobHandle
 from failsoft.dispatcher.offering.offerer import Offerer
 from failsoft.dispatcher.offering.router import Route, Router
 from failsoft.dispatcher.options.checks import check_shard
-from failsoft.dispatcher.options.options import DispatchOptions, new_job
+from failsoft.dispatcher.options.options import DispatchOptions, Ids, new_job, random_id
 from failsoft.dispatcher.schedules import Schedules
 from failsoft.job_engine.clock import Deadline
 from failsoft.job_engine.definitions.definition import JobDefinition
@@ -59,8 +59,10 @@ class Dispatcher(Control):
         offerer: Offerer,
         *,
         listener: Listener,
+        ids: Ids = random_id,
     ) -> None:
         self._ledger = ledger
+        self._ids = ids
         self._offerer = offerer
         self._clock = offerer.clock
         self._recorder = Recorder(ledger, router, listener)
@@ -68,7 +70,7 @@ class Dispatcher(Control):
         self._within = CallerTransactionDispatch(
             ledger, self._recorder, offerer, hand_over=self._hand_over
         )
-        self._flow = Flow(ledger, self._recorder.route, offerer)
+        self._flow = Flow(ledger, self._recorder.route, offerer, ids)
 
     def dispatch(
         self, job: JobDefinition[P, R], payload: P, **options: Unpack[DispatchOptions]
@@ -89,7 +91,7 @@ class Dispatcher(Control):
             LedgerUnavailableError: The ledger did not answer; the job may not have been stored. A
                 broker's failure never raises: a committed job is accepted (I1).
         """
-        new = new_job(job, payload, options, self._clock)
+        new = new_job(job, payload, options, self._clock, ids=self._ids)
         deadline = self._offerer.deadline(options.get("budget"))
         if options.get("session") is not None:
             return self._within.dispatch(job, new, options)
@@ -119,7 +121,7 @@ class Dispatcher(Control):
         if options.get("session") is None:
             # A dispatch whose caller is cancelled still ends as a whole.
             return await asyncio.to_thread(lambda: self.dispatch(job, payload, **options))
-        new = new_job(job, payload, options, self._clock)
+        new = new_job(job, payload, options, self._clock, ids=self._ids)
         return await self._within.dispatch_async(job, new, options)
 
     def dispatch_many(
@@ -146,7 +148,9 @@ class Dispatcher(Control):
         Raises:
             DispatchError: With `Many(on_error="raise")`: an item is wrong; nothing was stored.
         """
-        bulk = BulkDispatch(job, self._ledger, recorder=self._recorder, offerer=self._offerer)
+        bulk = BulkDispatch(
+            job, self._ledger, recorder=self._recorder, offerer=self._offerer, ids=self._ids
+        )
         return bulk.run(items, how, options)
 
     def dispatch_chain(

@@ -16,7 +16,7 @@ from failsoft.dispatcher.handles.job import HandleLedger, JobHandle
 from failsoft.dispatcher.offering.offerer import Offerer
 from failsoft.dispatcher.offering.router import Route
 from failsoft.dispatcher.options.checks import check_job
-from failsoft.dispatcher.options.options import DispatchOptions, new_job
+from failsoft.dispatcher.options.options import DispatchOptions, Ids, new_job
 from failsoft.job_engine.definitions.definition import JobDefinition
 from failsoft.job_engine.errors import FailsoftError, LedgerError, OptionInvalidError
 from failsoft.job_engine.policies.queue import QueueProfile
@@ -110,8 +110,10 @@ class BulkDispatch(Generic[P, R]):
         *,
         recorder: Recorder,
         offerer: Offerer,
+        ids: Ids,
     ) -> None:
         self._job = job
+        self._ids = ids
         self._ledger = ledger
         self._recorder = recorder
         self._offerer = offerer
@@ -155,7 +157,7 @@ class BulkDispatch(Generic[P, R]):
         if isinstance(item, DispatchRequest):
             payload, options = item.payload, _merged(shared, item.options)
             _refuse_lonely_options(options)
-        new = new_job(self._job, cast("P", payload), options, self._clock)
+        new = new_job(self._job, cast("P", payload), options, self._clock, ids=self._ids)
         return _Ready(index, new, self._recorder.route(new), options)
 
     def _dispatch(self, chunk: Sequence[_Ready]) -> None:

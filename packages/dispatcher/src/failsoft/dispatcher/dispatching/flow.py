@@ -14,7 +14,7 @@ from failsoft.dispatcher.handles.job import HandleLedger, JobHandle
 from failsoft.dispatcher.offering.offerer import Offerer
 from failsoft.dispatcher.offering.router import Route
 from failsoft.dispatcher.options.checks import check_completion, check_links
-from failsoft.dispatcher.options.options import DispatchOptions, new_job
+from failsoft.dispatcher.options.options import DispatchOptions, Ids, new_job
 from failsoft.job_engine.declaration import follow_ups_of
 from failsoft.job_engine.definitions.definition import JobDefinition
 from failsoft.job_engine.definitions.links import AnyLink, Link
@@ -49,12 +49,13 @@ class Flow:
     """Record jobs that wait for others, and offer the one that waits for nothing."""
 
     def __init__(
-        self, ledger: HandleLedger, route: Callable[[NewJob], Route], offerer: Offerer
+        self, ledger: HandleLedger, route: Callable[[NewJob], Route], offerer: Offerer, ids: Ids
     ) -> None:
         self._ledger = ledger
         self._route = route
         self._offerer = offerer
         self._clock = offerer.clock
+        self._ids = ids
 
     def chain(self, links: Sequence[AnyLink[Any]], chain_id: str | None) -> ChainHandle[Any]:
         """Record a chain in one commit, and offer its first job."""
@@ -147,7 +148,7 @@ class Flow:
 
     def _flow_id(self, given: str | None, first: AnyLink[Any]) -> str:
         if given is None:
-            return new_job(first.job, first.payload, {}, self._clock).id
+            return new_job(first.job, first.payload, {}, self._clock, ids=self._ids).id
         expected = "an id of 1 to 48 letters, digits, `_` or `-`"
         Expect(OptionInvalidError).matching(expected, given, _FLOW_ID)
         return given

@@ -1,7 +1,7 @@
 """The options of one dispatch, and the job that they make; what is wrong is refused here."""
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Literal, TypedDict, cast
@@ -33,6 +33,12 @@ _EXPECT = Expect(OptionInvalidError)
 _expect = _EXPECT.that
 
 OnDuplicate = Literal["return_existing", "raise", "replace"]
+
+
+#: Makes the ids of new jobs.
+Ids = Callable[[Clock], str]
+#: How much of an id is random.
+ID_BYTES = 10
 
 
 class DispatchOptions(TypedDict, total=False):
@@ -97,10 +103,26 @@ class DispatchOptions(TypedDict, total=False):
     pickup: timedelta
 
 
+def random_id(clock: Clock) -> str:
+    """Return an id of a new job, which no other has."""
+    # The time comes first, so that new jobs are adjacent in the ledger's index.
+    return id_at(clock.now(), secrets.token_hex(ID_BYTES))
+
+
+def id_at(moment: datetime, rest: str) -> str:
+    """Return the id of a job that is made at a moment; `rest` is `ID_BYTES` in hexadecimal."""
+    return f"{int(moment.timestamp() * 1000):012x}{rest}"
+
+
 def new_job(
-    definition: AnyDefinition, payload: BaseModel, options: DispatchOptions, clock: Clock
+    definition: AnyDefinition,
+    payload: BaseModel,
+    options: DispatchOptions,
+    clock: Clock,
+    *,
+    ids: Ids = random_id,
 ) -> NewJob:
-    """Make the job of a dispatch.
+    """Make the job of a dispatch, with an id of `ids` where the options have none.
 
     Raises:
         DispatchError: If the payload or an option is wrong; nothing is stored then.
@@ -111,9 +133,9 @@ def new_job(
     _check_choices(options)
     _check_expiry(options, clock.now())
     text = encode_payload(payload, definition.payload_type, MAX_PAYLOAD_BYTES)
-    new = replace(
-        _plain_job(definition, text, options, clock), limits=_limits(definition, payload, options)
-    )
+    limits = _limits(definition, payload, options)
+    job_id = options.get("job_id") or ids(clock)
+    new = replace(_plain_job(definition, text, options, job_id), limits=limits)
     identity = identity_of(definition, options)
     return new if identity is None else _with_identity(new, identity, payload, options)
 
@@ -168,10 +190,10 @@ def _with_identity(
 
 
 def _plain_job(
-    definition: AnyDefinition, text: str, options: DispatchOptions, clock: Clock
+    definition: AnyDefinition, text: str, options: DispatchOptions, job_id: str
 ) -> NewJob:
     return NewJob(
-        id=options.get("job_id") or _new_id(clock),
+        id=job_id,
         name=definition.name,
         queue=options.get("queue", definition.queue.name),
         payload=text,
@@ -196,11 +218,6 @@ def _key_for(definition: AnyDefinition, options: DispatchOptions) -> timedelta |
     given = "idempotency_for" in options
     _expect(named or not given, "a key or a job_id with an idempotency_for", "neither")
     return span if named else None
-
-
-def _new_id(clock: Clock) -> str:
-    # The time comes first, so that new jobs are adjacent in the ledger's index.
-    return f"{int(clock.now().timestamp() * 1000):012x}{secrets.token_hex(10)}"
 
 
 def _check_time(options: DispatchOptions) -> None:
