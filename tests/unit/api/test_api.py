@@ -16,7 +16,10 @@ ROOT = Path(__file__).parents[3]
 PAGES = (ROOT / "README.md", *sorted(ROOT.glob("docs/guide/*.md")), *ROOT.glob("docs/how-to/*.md"))
 IMPORT = re.compile(r"\b(?:from|import) (failsoft[\w.]*)")
 #: What programs may import, and the authors of engines.
-PUBLIC = r"api|engine_api|testing(\.engine_kit(\.promises)?)?|job_engine\.jobs\.[\w.]+"
+PUBLIC = (
+    r"api|engine_api|testing(\.engine_kit(\.promises)?)?|job_engine\.jobs\.[\w.]+"
+    r"|engines\.kafka"  # what Kafka alone has: `consumes` and `produce`
+)
 ALLOWED = re.compile(rf"failsoft\.({PUBLIC})")
 #: What a worker is put together from.
 OF_WORKERS = {"Catalogue", "Executor"}

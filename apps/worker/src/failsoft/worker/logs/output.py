@@ -41,6 +41,7 @@ _LEVELS = {
     "engine.failed_back": logging.WARNING,
     "engine.queue_refused": logging.WARNING,
     "route.tripped": logging.WARNING,
+    "record.unfit": logging.WARNING,
     "engine.queue_accepted": logging.WARNING,
     "ledger.pruning_dead_letters": logging.WARNING,
     "schedule.error": logging.ERROR,
