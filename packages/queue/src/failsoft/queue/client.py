@@ -9,10 +9,10 @@ from redis import ConnectionPool, Redis, RedisError
 from redis.backoff import NoBackoff
 from redis.connection import parse_url
 from redis.retry import Retry
-from redis.sentinel import Sentinel
 
 from failsoft.engine_api import ConfigurationError, redacted_url
 from failsoft.queue.bounded_replies import bound
+from failsoft.queue.sentinels import SentinelQuorum, leave_parted
 
 #: How long a command of a dispatcher may wait for its answer.
 COMMAND_TIMEOUT = timedelta(seconds=1)
@@ -91,7 +91,7 @@ def _sentinel_client(url: str, options: dict[str, Any]) -> Redis:
         urlunsplit(("redis", f"{user}@", parts.path, urlencode(query, doseq=True), ""))
     )
     tls = {name: value for name, value in said.items() if name.startswith("ssl_")}
-    sentinel: Any = Sentinel(  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
+    sentinel: Any = SentinelQuorum(  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
         sentinels,
         sentinel_kwargs={
             **options,
@@ -102,6 +102,7 @@ def _sentinel_client(url: str, options: dict[str, Any]) -> Redis:
         **{**options, **said},
     )
     client: Redis = sentinel.master_for(service[0])
+    leave_parted(client.connection_pool)
     bound(client.connection_pool)
     return client
 
