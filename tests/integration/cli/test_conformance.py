@@ -18,7 +18,8 @@ PAIRS = [
 @pytest.mark.long
 @pytest.mark.parametrize(("name", "losing"), PAIRS)
 def test_a_take_over_needs_no_bench(bare_cli: CommandLine, name: str, losing: str) -> None:
-    words = ("--only", "take_over", "--losing", losing, "--json")
+    patience = ("--patience", str(PATIENCE))
+    words = ("--only", "take_over", "--losing", losing, *patience, "--json")
     ran = bare_cli.start("engines", "test", name, *words)
 
     assert ran.wait(3 * PATIENCE) == OK, ran.tail
