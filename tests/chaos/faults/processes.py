@@ -122,7 +122,10 @@ def _kill_one(actor: Actor, children: Sequence[psutil.Process], rng: Random) -> 
     if not children:
         return None
     child = rng.choice(children)
-    child.kill()
+    try:
+        child.kill()
+    except psutil.NoSuchProcess:
+        return None  # it has just ended by itself
     return f"{child.pid} of {actor.name}"
 
 
