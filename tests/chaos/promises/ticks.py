@@ -62,7 +62,8 @@ def no_overlap(evidence: Evidence) -> Iterator[Violation]:
     for name, schedule in _schedules():
         cases = sorted(evidence.of_name(name), key=lambda case: case.created_at)
         for before, after in pairwise(cases if schedule.overlap == "skip" else ()):
-            is_ahead = before.mark == AHEAD or (after.mark == BEHIND != before.mark)
+            was_set_back = after.mark == BEHIND and before.mark != BEHIND
+            is_ahead = before.mark == AHEAD or was_set_back
             is_to_come = is_ahead and before.first_begun > after.created_at - TICK
             if before.ended_at > after.created_at + TICK and not is_to_come:
                 found = f"fired at {after.created_at}, {before.job_id} ended {before.ended_at}"
