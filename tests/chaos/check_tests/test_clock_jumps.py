@@ -217,6 +217,19 @@ def test_a_job_of_a_later_tick_overlaps_when_it_has_begun(began: float, *, found
     assert bool(list(overlaps)) is found
 
 
+@pytest.mark.parametrize("mark", [BEHIND, RIGHT])
+@pytest.mark.parametrize(("began", "has_begun"), [(90.5, True), (95.0, False)])
+def test_a_job_of_before_the_clock_was_set_back_overlaps_when_it_has_begun(
+    began: float, mark: int, *, has_begun: bool
+) -> None:
+    before = fired(90, 90, began, began + 2)
+    after = fired(16, 91, 91.5, 92).by(mark)
+
+    overlaps = ticks.no_overlap(evidence_of(before, after, time=jump(BEHIND, 90.8, 94)))
+
+    assert bool(list(overlaps)) is (has_begun or mark == RIGHT)
+
+
 @pytest.mark.parametrize(("mark", "found"), [(BEHIND, False), (RIGHT, True)])
 def test_ticks_from_before_a_schedule_need_not_be_fired(mark: int, *, found: bool) -> None:
     name, time = every_tick.name, jump(BEHIND, 75, 80)

@@ -56,12 +56,15 @@ def none_missing(evidence: Evidence) -> Iterator[Violation]:
 def no_overlap(evidence: Evidence) -> Iterator[Violation]:
     """Find ticks that were fired while the job that was fired before had not ended.
 
-    One that a clock fired which was ahead does not count before it has begun.
+    One that is to come for the clock that fires the next does not count before it has begun: it was
+    fired by a clock that was ahead, or before the clock was set back.
     """
     for name, schedule in _schedules():
         cases = sorted(evidence.of_name(name), key=lambda case: case.created_at)
         for before, after in pairwise(cases if schedule.overlap == "skip" else ()):
-            is_to_come = before.mark == AHEAD and before.first_begun > after.created_at - TICK
+            was_set_back = after.mark == BEHIND and before.mark != BEHIND
+            is_ahead = before.mark == AHEAD or was_set_back
+            is_to_come = is_ahead and before.first_begun > after.created_at - TICK
             if before.ended_at > after.created_at + TICK and not is_to_come:
                 found = f"fired at {after.created_at}, {before.job_id} ended {before.ended_at}"
                 yield _broken(after, "jobs of a schedule do not overlap", found)

@@ -18,6 +18,9 @@ from tests.servers.processes import PATIENCE, Process, Processes, wait_until
 
 FAILSOFT = Path(sys.executable).parent / "failsoft"
 
+#: The doctor for programs: a test of what it finds gives each check ample time, on a machine with
+#: other work, too.
+DOCTOR = ("doctor", "--json", "--timeout", "30s")
 JOBS = '''
 """Jobs of a user, in the folder where the command is started."""
 

@@ -3,7 +3,7 @@
 import pytest
 
 from failsoft.worker.exit_codes import CONFIG, OK, UNAVAILABLE, USAGE
-from tests.integration.cli.command_line import CommandLine
+from tests.integration.cli.command_line import DOCTOR, CommandLine
 from tests.servers.processes import wait_until
 from tests.servers.valkey import Valkey
 
@@ -46,7 +46,7 @@ def test_an_engine_is_disabled_and_enabled_for_every_process(live_cli: CommandLi
         "dramatiq": False,
     }
     assert offered_to(live_cli) == "dramatiq"
-    doctor = live_cli.run("doctor", "--json").json["checks"]
+    doctor = live_cli.run(*DOCTOR).json["checks"]
     (found,) = [each for each in doctor if each["check"] == "engine disabled"]
     assert (found["level"], found["remedy"]) == ("warning", "failsoft engines enable rq")
     assert "gets offers again" in live_cli.run("engines", "enable", "rq").out
@@ -89,7 +89,7 @@ def test_no_engine_is_healthy_where_none_is_there(cli: CommandLine) -> None:
 
 
 def test_the_doctor_finds_a_misspelt_setting(cli: CommandLine) -> None:
-    answer = cli.run("doctor", "--json", FAILSOFT_DISPATCH_BUGDET="2s")
+    answer = cli.run(*DOCTOR, FAILSOFT_DISPATCH_BUGDET="2s")
 
     assert answer.status == CONFIG
     (found,) = answer.json["checks"]
@@ -102,7 +102,7 @@ def test_the_doctor_probes_as_the_user_that_is_set(live_cli: CommandLine, valkey
     valkey.command("ACL", "SETUSER", "few", "reset", "on", ">secret", *rights.split())
     url = valkey.url.replace("://", "://few:secret@")
 
-    checks = live_cli.run("doctor", "--json", REDIS_URL=url).json["checks"]
+    checks = live_cli.run(*DOCTOR, REDIS_URL=url).json["checks"]
 
     found = {each["check"]: (each["level"], each["found"]) for each in checks}
     assert found["rq write"][0] == "ok"

@@ -4,7 +4,7 @@ import pytest
 
 from failsoft.testing.ledger_suite.fixtures import SUCCESS, started
 from failsoft.worker.exit_codes import FAILURE, OK
-from tests.integration.cli.command_line import JOBS, CommandLine
+from tests.integration.cli.command_line import DOCTOR, JOBS, CommandLine
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_a_module_that_only_imports_its_jobs_has_them(cli: CommandLine) -> None:
     cli.write_jobs("import orders.jobs", "site_jobs")
 
     answer = cli.run("dispatch", "add", '{"numbers": [1]}', "--json")
-    found = {each["check"]: each for each in cli.run("doctor", "--json").json["checks"]}
+    found = {each["check"]: each for each in cli.run(*DOCTOR).json["checks"]}
 
     assert answer.status == OK
     assert found["jobs"]["level"] == "ok"
@@ -84,7 +84,7 @@ def test_a_module_that_adds_no_job_is_named(cli: CommandLine) -> None:
     (cli.folder / "nothing_here.py").write_text("import json\n")
     cli.env["FAILSOFT_JOBS"] = "shop_jobs,nothing_here"
 
-    found = {each["check"]: each for each in cli.run("doctor", "--json").json["checks"]}
+    found = {each["check"]: each for each in cli.run(*DOCTOR).json["checks"]}
 
     assert found["jobs"]["level"] == "warning"
     assert "nothing_here" in found["jobs"]["found"]

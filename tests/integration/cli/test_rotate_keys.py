@@ -1,6 +1,6 @@
 """`failsoft ledger rotate-keys`."""
 
-from tests.integration.cli.command_line import CommandLine
+from tests.integration.cli.command_line import DOCTOR, CommandLine
 
 
 def kids(cli: CommandLine) -> list[str]:
@@ -18,7 +18,7 @@ def test_a_rotation_adds_a_key_and_lets_the_other_one_end(cli: CommandLine) -> N
     assert ends.keys() == set(kids(cli))
     assert [kid for kid, end in ends.items() if end] == [old]
     assert "secret" not in answer.out
-    (key,) = [each for each in cli.run("doctor", "--json").json["checks"] if "key" in each["check"]]
+    (key,) = [each for each in cli.run(*DOCTOR).json["checks"] if "key" in each["check"]]
     assert key["found"].startswith(f"{old} signs")
     assert f"{old} until" in key["found"]
 

@@ -11,7 +11,7 @@ from failsoft.ledger.schema.revision import REVISION
 from failsoft.ledger.upgrade.run import upgrade
 from failsoft.ledger.upgrade.scripts import load
 from failsoft.worker.exit_codes import CONFIG, OK
-from tests.integration.cli.command_line import CommandLine
+from tests.integration.cli.command_line import DOCTOR, CommandLine
 from tests.integration.upgrades.next_release import ADDITIVE, TABLES, write_sources
 from tests.servers.fork_server import COMMAND_LINE, ForkServer
 from tests.servers.processes import Processes
@@ -103,7 +103,7 @@ def test_a_ledger_of_the_next_release_is_left_and_the_doctor_shows_all_revisions
     place = of(cli, "next")
 
     left = cli.run("ledger", "upgrade")
-    checks = {each["check"]: each for each in cli.run("doctor", "--json").json["checks"]}
+    checks = {each["check"]: each for each in cli.run(*DOCTOR).json["checks"]}
 
     assert left.out == f"ledger {place}: nothing to do, at schema 0099\n"
     assert cli.run("jobs", "list", "--json").json == []

@@ -13,7 +13,7 @@ from failsoft.job_engine.policies.queue import DEFAULT
 from failsoft.job_engine.records.message import KeyRing, SigningKey
 from failsoft.queue import shared_client
 from failsoft.queue.cluster import refuse_cluster
-from tests.integration.cli.command_line import CommandLine
+from tests.integration.cli.command_line import DOCTOR, CommandLine
 from tests.servers.processes import PATIENCE
 from tests.servers.valkey import Valkey
 
@@ -41,7 +41,7 @@ def test_a_worker_on_a_cluster_ends_with_78_and_says_what_to_use(
 
 @pytest.mark.fault("F53")
 def test_the_doctor_names_a_cluster(cli: CommandLine, cluster: Valkey) -> None:
-    answer = cli.run("doctor", "--json", REDIS_URL=cluster.url)
+    answer = cli.run(*DOCTOR, REDIS_URL=cluster.url)
 
     assert answer.status == 78
     (found,) = [each for each in answer.json["checks"] if each["check"] == "rq role"]

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from failsoft.worker.exit_codes import CONFIG, FAILURE, OK, UNAVAILABLE
-from tests.integration.cli.command_line import JOBS, Answer, CommandLine
+from tests.integration.cli.command_line import DOCTOR, JOBS, Answer, CommandLine
 from tests.servers.valkey import Valkey
 
 ONLY_DECLARED = f"""{JOBS}
@@ -26,7 +26,7 @@ def test_all_is_well_with_servers_a_ledger_and_jobs(
         with server.client() as client:
             client.config_set("appendonly", "yes")
 
-    answer = live_cli.run("doctor", "--json")
+    answer = live_cli.run(*DOCTOR)
 
     # No worker runs, which is worth a warning and nothing more.
     assert (answer.status, answer.json["status"]) == (OK, "warning")
@@ -44,7 +44,7 @@ def test_it_lists_who_works_and_who_does_not(live_cli: CommandLine) -> None:
     live_cli.start("worker", "dramatiq", "--queue", "threads")
     live_cli.wait_for_workers(1)
 
-    answer = live_cli.run("doctor", "--json")
+    answer = live_cli.run(*DOCTOR)
 
     assert found(answer, "workers dramatiq:threads") == ("ok", "1 live", "")
     none_live = ("warning", "none live", "failsoft worker rq --queue threads")
@@ -63,7 +63,7 @@ def test_it_shows_where_each_setting_came_from_and_hides_what_is_secret(
     (cli.folder / ".env").write_text(dotenv)
     del cli.env["AMQP_URL"]
 
-    answer = cli.run("doctor", "--json")
+    answer = cli.run(*DOCTOR)
     shown = cli.run("doctor", "--all")
 
     settings = {each["name"]: each for each in answer.json["settings"]}
@@ -84,7 +84,7 @@ def test_it_shows_where_each_setting_came_from_and_hides_what_is_secret(
 
 
 def test_wrong_settings_are_each_reported(cli: CommandLine) -> None:
-    answer = cli.run("doctor", "--json", USE_RQ="perhaps", FAILSOFT_LEASE="soon")
+    answer = cli.run(*DOCTOR, USE_RQ="perhaps", FAILSOFT_LEASE="soon")
 
     assert answer.status == CONFIG
     words = [each["found"] for each in answer.json["checks"]]
@@ -95,7 +95,7 @@ def test_wrong_settings_are_each_reported(cli: CommandLine) -> None:
 
 
 def test_servers_that_are_away_are_reported_with_the_rest(cli: CommandLine) -> None:
-    answer = cli.run("doctor", "--json")
+    answer = cli.run(*DOCTOR)
 
     assert answer.status == UNAVAILABLE
     assert found(answer, "rq")[0] == "failure"
@@ -107,14 +107,14 @@ def test_servers_that_are_away_are_reported_with_the_rest(cli: CommandLine) -> N
 def test_a_redis_that_is_switched_off_is_not_missed(
     cli: CommandLine, second_valkey: Valkey
 ) -> None:
-    answer = cli.run("doctor", "--json", USE_RQ="false", AMQP_URL=second_valkey.url)
+    answer = cli.run(*DOCTOR, USE_RQ="false", AMQP_URL=second_valkey.url)
 
     assert answer.status == OK
     assert found(answer, "rq") == ("ok", "switched off by USE_RQ", "")
 
 
 def test_a_ledger_that_is_missing_is_reported_and_not_made(bare_cli: CommandLine) -> None:
-    answer = bare_cli.run("doctor", "--json")
+    answer = bare_cli.run(*DOCTOR)
 
     level, _, remedy = found(answer, "ledger")
     assert (level, remedy) == ("failure", "run `failsoft ledger upgrade`")
@@ -125,7 +125,7 @@ def test_a_ledger_that_is_missing_is_reported_and_not_made(bare_cli: CommandLine
 def test_a_module_that_does_not_import_is_reported_with_the_rest(cli: CommandLine) -> None:
     cli.write_jobs("import no_such_module_at_all\n")
 
-    answer = cli.run("doctor", "--json")
+    answer = cli.run(*DOCTOR)
 
     assert answer.status == CONFIG
     assert "ModuleNotFoundError" in found(answer, "jobs")[1]
@@ -135,7 +135,7 @@ def test_a_module_that_does_not_import_is_reported_with_the_rest(cli: CommandLin
 def test_a_job_without_a_handler_is_reported_by_its_queue(cli: CommandLine) -> None:
     cli.write_jobs(ONLY_DECLARED)
 
-    answer = cli.run("doctor", "--json")
+    answer = cli.run(*DOCTOR)
 
     assert found(answer, "handlers threads")[0] == "ok"
     level, words, _ = found(answer, "handlers children")
@@ -158,7 +158,7 @@ def test_a_module_that_takes_too_long_is_left_alone(cli: CommandLine) -> None:
 def test_jobs_that_wait_where_no_worker_looks_are_reported(cli: CommandLine) -> None:
     cli.run("dispatch", "add", '{"numbers": [1]}')
 
-    answer = cli.run("doctor", "--json", FAILSOFT_JOBS="")
+    answer = cli.run(*DOCTOR, FAILSOFT_JOBS="")
 
     assert found(answer, "queues")[1] == "jobs wait in threads, not declared here"
     assert found(answer, "jobs")[0] == "warning"
@@ -188,7 +188,7 @@ def test_a_missing_key_fails(cli: CommandLine) -> None:
     with cli.ledger() as ledger:
         ledger.database.write(lambda c: c.exec_driver_sql("DELETE FROM failsoft_signing_keys"))
 
-    answer = cli.run("doctor", "--json", USE_RQ="false")
+    answer = cli.run(*DOCTOR, USE_RQ="false")
 
     assert found(answer, "signing key")[0] == "failure"
     assert answer.status in (FAILURE, UNAVAILABLE)

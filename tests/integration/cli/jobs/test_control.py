@@ -7,7 +7,7 @@ from failsoft.job_engine.records.job import Conclusion, StepKind, StepRecord
 from failsoft.job_engine.records.states import HOLD, JobState
 from failsoft.testing.ledger_suite.fixtures import ENDINGS, ERROR, claimed, plan, started, step
 from failsoft.worker.exit_codes import FAILURE, OK, USAGE
-from tests.integration.cli.command_line import JOBS, CommandLine
+from tests.integration.cli.command_line import DOCTOR, JOBS, CommandLine
 
 
 def held(cli: CommandLine) -> str:
@@ -190,7 +190,7 @@ def test_a_queue_and_a_definition_are_paused_and_go_on(cli: CommandLine) -> None
     listed = cli.run("queues", "list", "--json").json
     job_id = cli.run("dispatch", "add", '{"numbers": [1]}', "--json").json["id"]
     shown = cli.run("jobs", "show", job_id, "--json").json
-    examined = cli.run("doctor", "--json").out
+    examined = cli.run(*DOCTOR).out
 
     assert "queue threads paused by" in paused.out
     assert "the bank is closed" in paused.out
