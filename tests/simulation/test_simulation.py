@@ -38,7 +38,7 @@ FOUND_BY = {
     "LeadsNowhere": 95,
     "LosesEvents": 79,
     "LosesTicks": 74,
-    "MovesWhatIsRecorded": 75,
+    "MovesWhatIsRecorded": 151,
     "PausesNothing": 88,
     "RecordsUnfenced": 78,
     "ReplacesTheBegun": 85,

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from failsoft.job_engine.records.states import JobState
 from tests.chaos.check_tests.job_histories import Story
-from tests.chaos.check_tests.sound_history import LABEL, OPERATIONS, case, evidence, strike
+from tests.chaos.check_tests.sound_history import LABEL, OPERATIONS, case, evidence, instant, strike
 from tests.chaos.faults.schedule import Fired
 from tests.chaos.promises import charges, requests
 from tests.chaos.promises.charges import crashes_are_explained, errors_are_its_own
@@ -49,6 +50,20 @@ def test_a_crash_is_explained_by_what_befell_its_worker(explained: Fired) -> Non
 )
 def test_a_crash_of_the_ledger_alone_is_found(other: Fired) -> None:
     assert list(crashes_are_explained(replace(evidence(), strikes=[FROZEN, other])))
+
+
+@pytest.mark.parametrize(("seconds", "found"), [(1.9, False), (2.1, True)])
+def test_a_job_that_ended_within_a_lease_keeps_its_charge(seconds: float, *, found: bool) -> None:
+    ended = replace(evidence(finished_at=instant(4 + seconds)), strikes=[FROZEN])
+
+    assert bool(list(crashes_are_explained(ended))) is found
+
+
+def test_a_job_that_its_crashes_ended_is_found() -> None:
+    state = JobState.FAILED
+    ended = replace(evidence(finished_at=instant(5), state=state), strikes=[FROZEN])
+
+    assert list(crashes_are_explained(ended))
 
 
 def test_a_lease_that_ran_out_while_nothing_was_struck_is_the_machines() -> None:

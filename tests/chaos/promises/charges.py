@@ -4,14 +4,15 @@ A crash is explained by what befell the attempt's worker while it ran: it was ki
 stopped, its clock was set wrong, or its own way to the ledger was cut. That the ledger itself was
 away, silent, read-only or full, or that its own clock jumped, explains none: that is what is found
 here. A lease that ran out while nothing at all was struck is the machine's, which was too busy to
-renew it.
+renew it. The charge of a job that ended within a lease of it stays: its owner had no time to take
+it back (R18).
 """
 
 from collections.abc import Iterator
 
 from failsoft.job_engine.invariants import Violation
 from failsoft.job_engine.records.job import AttemptRecord
-from failsoft.job_engine.records.states import CRASH, CRASH_OUT, EXHAUST, RECOVER
+from failsoft.job_engine.records.states import CRASH, CRASH_OUT, EXHAUST, RECOVER, JobState
 from tests.chaos.faults.schedule import Fired
 from tests.chaos.history.evidence import Case, Evidence
 from tests.chaos.history.timeline import TICK
@@ -28,6 +29,8 @@ STALL = "stall"
 #: How long after a strike a lease still runs out for it, in microseconds: a lease, and as long
 #: again until the rescuers have seen it stand still (rule 12), and as much for a busy machine.
 AFTERWARDS = int(4 * LEASE.total_seconds() * 1e6)
+#: How long an owner that lives may need to take a charge back, in microseconds.
+TO_TAKE_BACK = int(LEASE.total_seconds() * 1e6)
 
 
 def errors_are_its_own(case: Case) -> Iterator[Violation]:
@@ -55,8 +58,18 @@ def unexplained(evidence: Evidence, case: Case) -> int:
     A crash that was taken back is none.
     """
     lost = [each for each in case.history.attempts if each.outcome in CHARGED]
-    blameless = sum(not _is_the_ledgers(evidence, case, attempt) for attempt in lost)
+    blameless = sum(
+        _left_no_time(case, attempt) or not _is_the_ledgers(evidence, case, attempt)
+        for attempt in lost
+    )
     return max(0, case.history.job.crashes - blameless)
+
+
+def _left_no_time(case: Case, attempt: AttemptRecord) -> bool:
+    """Return whether a job ended well before an attempt's owner could take the charge back."""
+    job = case.history.job
+    within_a_lease = case.at(job.finished_at) - case.at(attempt.ended_at) < TO_TAKE_BACK
+    return within_a_lease and attempt.outcome == RECOVER.name and job.state != JobState.FAILED
 
 
 def _is_the_ledgers(evidence: Evidence, case: Case, attempt: AttemptRecord) -> bool:
