@@ -8,6 +8,9 @@ import pytest
 ONE_IN = 10
 #: Behind a pooler the statements are the same, and on quorum queues the commands.
 SAMPLED = ("TestPooledPostgresLedger", "EngineOnQuorumQueues")
+#: What takes half a minute on most engines, and the two that it runs on in each run.
+SLOW = "test_ten_thousand_messages_leave_nothing_behind"
+QUICK = ("TestKafkaWorker", "TestDramatiqWorkerOnRabbitmq")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -15,5 +18,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Leave most of what differs little from other tests to `-m long`."""
     for item in items:
         is_sampled = any(each in item.nodeid for each in SAMPLED)
-        if is_sampled and crc32(item.name.encode()) % ONE_IN:
+        is_slow = item.name == SLOW and not any(f"::{each}::" in item.nodeid for each in QUICK)
+        if is_slow or (is_sampled and crc32(item.name.encode()) % ONE_IN):
             item.add_marker(pytest.mark.long)

@@ -79,7 +79,9 @@ class TestRqWorker(BasicWorkerSuite):
 class TestDramatiqWorkerOnRabbitmq(BasicWorkerSuite):
     @pytest.fixture
     def bench(self, rabbitmq: RabbitMQ, amqp_url: str) -> Iterator[WorkerBench]:
-        with closing(DramatiqBench(Application(rabbitmq), amqp_url)) as bench:
+        # How soon a RabbitMQ that is frozen is noticed: after two of them.
+        url = f"{amqp_url}?heartbeat=3"
+        with closing(DramatiqBench(Application(rabbitmq), url)) as bench:
             yield bench
 
 

@@ -28,15 +28,6 @@ class LedgerEngineSuite(EngineSuite):
         assert settled(bench) == [first, second]
 
 
-class LedgerWorkerSuite(WorkerSuite):
-    """Each message is a row that is recorded, taken and claimed."""
-
-    @pytest.mark.long
-    def test_ten_thousand_messages_leave_nothing_behind(self, bench: WorkerBench) -> None:
-        """They wait for the disk twice each."""
-        super().test_ten_thousand_messages_leave_nothing_behind(bench)
-
-
 @pytest.fixture
 def sqlite_bench(sqlite_url: str) -> Iterator[LedgerBench]:
     with closing(Database(sqlite_url)) as database:
@@ -67,7 +58,7 @@ class TestSqliteEngine(LedgerEngineSuite):
         return sqlite_bench
 
 
-class TestSqliteWorker(LedgerWorkerSuite):
+class TestSqliteWorker(WorkerSuite):
     @pytest.fixture
     def bench(self, sqlite_bench: LedgerBench) -> LedgerBench:
         # Nothing that would be written to waits there: what a worker notices is a file that is
@@ -83,7 +74,7 @@ class TestPostgresEngine(LedgerEngineSuite):
         return postgres_bench
 
 
-class TestPostgresWorker(LedgerWorkerSuite):
+class TestPostgresWorker(WorkerSuite):
     @pytest.fixture
     def bench(self, postgres_bench: LedgerBench) -> LedgerBench:
         return postgres_bench

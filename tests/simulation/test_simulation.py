@@ -35,7 +35,7 @@ FOUND_BY = {
     "ForgetsRunning": 75,
     "KnowsNoKeys": 74,
     "KnowsNoLimits": 83,
-    "LeadsNowhere": 95,
+    "LeadsNowhere": 103,
     "LosesEvents": 79,
     "LosesTicks": 74,
     "MovesWhatIsRecorded": 151,
@@ -44,6 +44,7 @@ FOUND_BY = {
     "ReplacesTheBegun": 85,
     "RetriesWithoutKeys": 106,
     "SetsNothingBack": 77,
+    "SetsNothingOff": 133,
     "TrustsLeases": 81,
     "WaitsForNothing": 74,
 }
