@@ -4,8 +4,8 @@ TOOLS  := .tools
 UV     := $(TOOLS)/bin/uv
 RUN    := $(UV) run --no-sync
 ARGS   ?=
-# Tests wait for servers more than they compute: one more than there are cores keeps those busy.
-WORKERS ?= 3
+# Tests wait for servers more than they compute: this many keep two cores busy.
+WORKERS ?= 5
 # Of make chaos; without a seed it takes a new one, and prints it.
 MINUTES ?= 10
 SEED    ?=

@@ -13,6 +13,8 @@ LONGEST = (
     "tests/integration/test_distribution.py",
     "tests/integration/cli/test_dev.py",
     "tests/faults/postgresql/test_promoted_replicas.py",
+    "tests/takeovers/test_takeovers.py",
+    "tests/integration/cli/workers/test_worker.py",
 )
 
 

@@ -6,8 +6,9 @@ import pytest
 
 #: Of these one test of so many runs in each run.
 ONE_IN = 10
-#: Behind a pooler the statements are the same, and on quorum queues the commands.
-SAMPLED = ("TestPooledPostgresLedger", "EngineOnQuorumQueues")
+#: Behind a pooler the statements are the same, on quorum queues the commands, and Celery's tasks
+#: are the same on both brokers.
+SAMPLED = ("TestPooledPostgresLedger", "EngineOnQuorumQueues", "TestCeleryEngineOnRabbitmq")
 #: What takes half a minute on most engines, and the two that it runs on in each run.
 SLOW = "test_ten_thousand_messages_leave_nothing_behind"
 QUICK = ("TestKafkaWorker", "TestDramatiqWorkerOnRabbitmq")

@@ -13,6 +13,8 @@ from tests.servers.processes import PATIENCE, Processes, wait_until
 
 ROOT = Path(__file__).parents[2]
 ENGINES = sorted(path.parent.name for path in ROOT.glob("engines/*/pyproject.toml"))
+#: One with a library of its own, one without; the others are as they are.
+OFTEN = ("kafka", "ledger")
 #: What `failsoft` installs.
 MEMBERS = (
     *("job_engine", "testing", "queue", "ledger", "dispatcher", "api", "engine_api", "worker"),
@@ -81,7 +83,10 @@ def test_the_wheels_install_into_a_clean_environment(wheels: Path, tmp_path: Pat
     assert typed.split() == ["True"] * len(MEMBERS)
 
 
-@pytest.mark.parametrize("kind", ENGINES)
+@pytest.mark.parametrize(
+    "kind",
+    [pytest.param(kind, marks=() if kind in OFTEN else pytest.mark.long) for kind in ENGINES],
+)
 def test_an_engine_is_installed_without_any_other(kind: str, wheels: Path, tmp_path: Path) -> None:
     worker = str(next(wheels.glob("failsoft_worker-*.whl")))
     python = environment_with(f"failsoft-engine-{kind}", wheels, tmp_path / "environment", worker)

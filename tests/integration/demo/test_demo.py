@@ -84,6 +84,7 @@ def test_the_demo_shows_what_it_promises_and_leaves_nothing(
     assert_nothing_runs(demo)
 
 
+@pytest.mark.long
 def test_two_ledgers_share_the_jobs_and_none_is_lost(processes: Processes, folder: Path) -> None:
     demo = start(processes, folder, "--jobs", "40", "--seed", "3", "--ledgers", "2", "--json")
 
