@@ -158,6 +158,8 @@ def test_rabbitmq_keeps_durable_messages_over_sigkill(rabbitmq: RabbitMQ) -> Non
     url = rabbitmq.url
     with _channel(url) as channel:
         channel.queue_declare(QUEUE, durable=True)
+        # A confirm is for the message alone: that there is such a queue is written a little later.
+        rabbitmq.evaluate("mnesia:sync_log().")
         channel.confirm_delivery()
         channel.basic_publish("", QUEUE, b"kept", PERSISTENT, mandatory=True)
         rabbitmq.kill()
