@@ -217,6 +217,19 @@ def test_a_job_of_a_later_tick_overlaps_when_it_has_begun(began: float, *, found
     assert bool(list(overlaps)) is found
 
 
+@pytest.mark.parametrize(("back", "found"), [(12.9, False), (6.0, True)])
+def test_a_tick_may_be_recorded_when_the_clock_that_fired_it_was_set_back(
+    back: float, *, found: bool
+) -> None:
+    name, time = no_overlap.name, jump(AHEAD, back - 1, back)
+    stories = [fired(12, 12, 12.1, 12.5), fired(86, 13, 20, 21), fired(16, 16, 16.1, 17)]
+
+    overlaps = ticks.no_overlap(evidence_of(*stories[1:], time=time))
+
+    assert bool(list(overlaps)) is found
+    assert bool(missing(*stories, until=18, name=name, time=time)) is found
+
+
 @pytest.mark.parametrize("mark", [BEHIND, RIGHT])
 @pytest.mark.parametrize(("began", "has_begun"), [(90.5, True), (95.0, False)])
 def test_a_job_of_before_the_clock_was_set_back_overlaps_when_it_has_begun(
