@@ -21,7 +21,12 @@ class SentinelQuorum(Sentinel):
     """Sentinels of which a majority is asked, as long as so many answer.
 
     A promotion takes a majority, so that one of them knows of it.
+
+    Attributes:
+        sentinels: A client for each, those that answered last first.
     """
+
+    sentinels: list[Any]
 
     def discover_master(self, service_name: str) -> tuple[str, int]:
         """Return where the primary is by the newest configuration that was found.
