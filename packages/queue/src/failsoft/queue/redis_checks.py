@@ -62,7 +62,7 @@ def look_at_redis(
 
 
 def server_of(url: str) -> tuple[object, ...]:
-    """Return what tells the server of a URL from others."""
+    """Return what distinguishes the server of a URL from others."""
     pool: Any = shared_client(url, "doctor").connection_pool
     if isinstance(pool, SentinelConnectionPool):
         sentinels = (

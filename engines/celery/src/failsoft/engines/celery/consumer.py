@@ -1,7 +1,7 @@
 """Celery's consumer with one connection, one queue and one loop.
 
 Of Celery's steps there is the connection. Left out are those that declare transient queues of their
-own or obey whoever can write to the broker: events, gossip, mingle, remote control (CE-10).
+own or obey everything that can write to the broker: events, gossip, mingle, remote control (CE-10).
 """
 
 import threading

@@ -89,7 +89,7 @@ class CeleryPlugin(EnginePlugin[CelerySettings]):
         return dev_server(folder, url)
 
     def server(self, site: EngineSite[CelerySettings]) -> Hashable:
-        """Return what tells a Redis from others; RabbitMQ says nothing that could be compared."""
+        """Return what distinguishes a Redis; RabbitMQ says nothing that could be compared."""
         return None if site.settings.is_rabbitmq else server_of(site.settings.broker_url)
 
 

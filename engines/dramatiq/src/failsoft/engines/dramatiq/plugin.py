@@ -83,7 +83,7 @@ class DramatiqPlugin(EnginePlugin[DramatiqSettings]):
         return dev_server(folder, url)
 
     def server(self, site: EngineSite[DramatiqSettings]) -> Hashable:
-        """Return what tells a Redis from others; RabbitMQ is no other engine's."""
+        """Return what distinguishes a Redis; RabbitMQ is no other engine's."""
         url = site.settings.amqp_url
         return None if url.startswith("amqp") else server_of(url)
 

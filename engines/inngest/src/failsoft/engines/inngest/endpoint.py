@@ -58,7 +58,7 @@ class Endpoint:
         settings: The settings of the engine.
         post: The worker's place.
         slots: Where messages are processed.
-        client: Asks Inngest to register the function.
+        client: Registers the function with Inngest.
     """
 
     def __init__(

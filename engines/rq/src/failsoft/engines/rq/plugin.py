@@ -92,7 +92,7 @@ class RqPlugin(EnginePlugin[RqSettings]):
         return dev_server(folder, url)
 
     def server(self, site: EngineSite[RqSettings]) -> Hashable:
-        """Return what tells the server from others."""
+        """Return what distinguishes the server from others."""
         return server_of(site.settings.url)
 
 

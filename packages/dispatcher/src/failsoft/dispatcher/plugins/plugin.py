@@ -255,7 +255,7 @@ class EnginePlugin(ABC, Generic[S]):
         return ()
 
     def server(self, site: EngineSite[S]) -> Hashable:
-        """Return what tells the engine's server from others, for a warning where two share one.
+        """Return what distinguishes the engine's server, for a warning where two share one.
 
         None where that is not known.
         """

@@ -4,7 +4,7 @@ import time
 
 
 class Pause:
-    """Waits for the whole time: SQLite tells no process of another one's commit.
+    """Waits for the whole time: SQLite notifies no process of another one's commit.
 
     Attributes:
         is_notified: That it does not.

@@ -12,7 +12,7 @@ from failsoft.job_engine.validation import Expect
 LEAST_ATTEMPTS, MOST_ATTEMPTS = 50, 200
 #: The limit where only a wait is given.
 DEFAULT_FAILURES = 0.05
-#: How long a share stays away at least, whoever sets its rule again.
+#: How long a share stays away at least, also where its rule is set again.
 HYSTERESIS = timedelta(minutes=5)
 #: The pause between two looks at a guarded rule, whichever process looks.
 LOOK_EVERY = timedelta(seconds=5)
